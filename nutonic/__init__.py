@@ -1,0 +1,43 @@
+"""nutonic turns places on Earth into image–text datasets for fine-tuning vision-language models.
+
+The public names are imported when they are first used, so ``import nutonic`` is fast and opens nothing.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+_HOME = {
+    "around": "nutonic.grid",
+    "check_aligned": "nutonic.grid",
+    "tiles": "nutonic.grid",
+    "ClassTable": "nutonic.classes",
+    "Recipe": "nutonic.recipe",
+    "load_recipe": "nutonic.recipe",
+    "StacSource": "nutonic.sources.stac",
+    "RasterSource": "nutonic.sources.raster",
+    "open_cube": "nutonic.cube",
+}
+
+__all__ = ["__version__", *_HOME]
+
+if TYPE_CHECKING:
+    from nutonic.classes import ClassTable
+    from nutonic.cube import open_cube
+    from nutonic.grid import around, check_aligned, tiles
+    from nutonic.recipe import Recipe, load_recipe
+    from nutonic.sources.raster import RasterSource
+    from nutonic.sources.stac import StacSource
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module 'nutonic' has no attribute {name!r}")
+    value = getattr(import_module(_HOME[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,5 @@
+"""``python -m nutonic``."""
+
+from nutonic.cli import main
+
+main()

@@ -1,0 +1,254 @@
+"""One batch: cube → chips → rows → commit. A plain function with no cluster in it, so it runs anywhere and can run twice."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import dask
+import numpy as np
+from odc.geo.geobox import GeoBox
+
+from nutonic.chips import Limits, Unfit, cut_chip, stretch_limits, valid_pixels, view
+from nutonic.cube import imagery_source, labels_source, open_cube, place_grid, scene_grid
+from nutonic.errors import BadPixels, Gone, GridError, NutonicError, SourceError, redact
+from nutonic.model import Batch, BatchDone, Chip, Failure, PlannedPlace, Reject, Scene, Tile
+from nutonic.recipe import Recipe
+from nutonic.regions import land_cover
+from nutonic.rows import Sample, Taken, dumps, rows_of, sidecar_of
+from nutonic.sources import rasters
+from nutonic.store.commits import PlaceDone, commit
+from nutonic.store.files import Store, sha256
+from nutonic.store.layout import Layout, layout_of, tile_id
+from nutonic.store.png import encode
+
+#: Reads in flight per process; more than the cores, since reading is mostly waiting.
+READERS = 8
+
+_IMAGERY_REASONS = ("too little imagery", "flat imagery")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pixels:
+    """A place's native pixels."""
+
+    grid: GeoBox
+    rgb: np.ndarray
+    """(3, height, width) uint16, 0 where nothing was observed."""
+    label: np.ndarray
+    """(height, width) uint8 class ids."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Context:
+    """What every step of a batch needs."""
+
+    recipe: Recipe
+    digest: str
+    layout: Layout
+    store: Store
+
+
+def run_batch(batch: Batch, recipe: Recipe, store: Store, only: Collection[int] | None = None) -> BatchDone:
+    """Build and commit a batch.
+
+    Parameters
+    ----------
+    batch
+        The places and their scenes.
+    recipe
+        What to make of them.
+    store
+        Where to put it.
+    only
+        Positions within the batch that are to be done; all by default.
+
+    Returns
+    -------
+    BatchDone
+        Counts, and the places that failed and may succeed the next time.
+    """
+    context = _Context(recipe, recipe.digest(), layout_of(recipe), store)
+    wanted = [(i, place) for i, place in enumerate(batch.places) if only is None or i in only]
+    first = _read_together([place for _, place in wanted], recipe)
+    done: list[PlaceDone] = []
+    failures: list[Failure] = []
+    for i, place in wanted:
+        outcome = _build(i, place, context, first.pop(place.poi.id, None))
+        (done if isinstance(outcome, PlaceDone) else failures).append(outcome)  # type: ignore[arg-type]
+    whole = not failures and len(wanted) == len(batch.places)
+    written = commit(store, batch.index, done, context.digest, whole=whole)
+    return _summary(batch.index, done, failures, written)
+
+
+def _summary(index: int, done: Sequence[PlaceDone], failures: Sequence[Failure], written: int) -> BatchDone:
+    return BatchDone(
+        index=index,
+        places=sum(place.item_id is not None for place in done),
+        tiles=sum(place.tiles for place in done),
+        rows=sum(sum(place.tasks.values()) for place in done),
+        bytes_written=written,
+        rejects=dict(Counter(reject.reason for place in done for reject in place.rejects)),
+        failures=tuple(failures),
+    )
+
+
+# Reading
+
+
+def _read_together(places: Sequence[PlannedPlace], recipe: Recipe) -> dict[str, Pixels]:
+    """Pixels of all places from their common best scene, each block once; nothing if any of it fails.
+
+    What failed, and whose failure it was, is found out by reading place by place.
+    """
+    try:
+        return dict(zip([p.poi.id for p in places], _read(places, places[0].imagery[0], recipe), strict=True))
+    except (NutonicError, OSError, RuntimeError, ValueError):
+        return {}
+
+
+def _read(places: Sequence[PlannedPlace], scene: Scene, recipe: Recipe) -> list[Pixels]:
+    """Pixels of places from one scene: one lazy cube, chunked as the file is blocked, sliced per place."""
+    grids = [place_grid(place.poi.lon, place.poi.lat, scene, recipe.grid) for place in places]
+    block = rasters.header(scene.assets[0].href).block[1]
+    whole = scene_grid(scene, grids, block)
+    sources = (imagery_source(recipe), labels_source(recipe))
+    # Labels stay lazily indexed until they are sliced: they are read pixel for pixel, not block by block.
+    cube = open_cube(whole, sources, scenes=((scene,), places[0].labels), chunks=(block, None))
+    windows = [whole.overlap_roi(grid) for grid in grids]
+    lazy = [cube.isel(y=rows, x=cols).chunk() for rows, cols in windows]
+    arrays = [[part[band.name].data for source in sources for band in source.bands] for part in lazy]
+    loaded = dask.compute(arrays, scheduler="threads", num_workers=READERS)[0]
+    return [
+        Pixels(grid=grid, rgb=np.stack(bands[:3]), label=bands[3]) for grid, bands in zip(grids, loaded, strict=True)
+    ]
+
+
+# One place
+
+
+def _build(index: int, place: PlannedPlace, context: _Context, first: Pixels | None) -> PlaceDone | Failure:
+    """A place from the best of its scenes that turns out usable.
+
+    The next scene is tried only where a file is gone for good or the pixels are no good. What may be different the next
+    time never changes the scene: then the place fails, and stays open.
+    """
+    told: list[tuple[str, str]] = []
+    for scene in place.imagery:
+        try:
+            pixels = first or _read([place], scene, context.recipe)[0]
+            chips = _chips(pixels, context)
+        except Gone as error:
+            told.append(("asset gone", f"{scene.id}: {error}"))
+        except (GridError, BadPixels) as error:
+            told.append(("unusable asset", f"{scene.id}: {error}"))
+        except (SourceError, OSError, RuntimeError) as error:
+            return Failure(poi_id=place.poi.id, asset=scene.id, error=redact(f"{type(error).__name__}: {error}"))
+        else:
+            poor = _all_poor(chips)
+            if poor is None:
+                why = "; ".join(text for _, text in told) or None
+                return _write(index, Taken(place=place, scene=scene, substituted=why, grid=pixels.grid), chips, context)
+            told.append((poor.reason, f"{scene.id}: {poor.detail}"))
+        first = None
+    return _rejected(index, place, told)
+
+
+Cut = tuple[Tile, Chip | Unfit]
+
+
+def _chips(pixels: Pixels, context: _Context) -> list[Cut]:
+    recipe, table = context.recipe, context.recipe.labels.table
+    strange = set(np.flatnonzero(np.bincount(pixels.label.ravel())).tolist()) - set(table.labels) - {table.unknown}
+    if strange:
+        raise BadPixels(f"the labels hold {sorted(strange)[:5]}, which {table.name} does not list")
+    limits = _place_limits(pixels.rgb, recipe)
+    return [
+        (tile, cut_chip(*_window(pixels, tile), table.unknown, recipe.tiles, recipe.stretch, limits))
+        for tile in context.layout.tiles
+    ]
+
+
+def _place_limits(rgb: np.ndarray, recipe: Recipe) -> Limits | None:
+    if recipe.stretch.scope == "tile":
+        return None
+    valid = valid_pixels(rgb)
+    return stretch_limits(rgb, valid, recipe.stretch) if valid.any() else None
+
+
+def _window(pixels: Pixels, tile: Tile) -> tuple[np.ndarray, np.ndarray]:
+    rows, cols = slice(tile.row, tile.row + tile.size), slice(tile.col, tile.col + tile.size)
+    return pixels.rgb[:, rows, cols], pixels.label[rows, cols]
+
+
+def _all_poor(chips: Sequence[Cut]) -> Unfit | None:
+    """Why no tile has good imagery, or None if one has; tiles without labels are not the scene's fault."""
+    poor = [cut for _, cut in chips if isinstance(cut, Unfit) and cut.reason in _IMAGERY_REASONS]
+    return poor[0] if len(poor) == len(chips) else None
+
+
+def _write(index: int, taken: Taken, chips: Sequence[Cut], context: _Context) -> PlaceDone:
+    """Put a place's pictures and sidecars; its rows are put with the commit."""
+    samples = [
+        _sample(taken, tile, chip, context)
+        for tile, cut in chips
+        if isinstance(cut, Chip)
+        for chip in (cut, *(view(cut, name) for name in context.layout.views))
+    ]
+    files = {path: entry for sample in samples for path, entry in _put(sample, context).items()}
+    rows = [row for sample in samples for row in rows_of(sample, context.recipe)]
+    classes: Counter[int] = Counter()
+    for sample in samples:
+        classes.update(sample.cover.counts if sample.chip.augmentation is None else {})
+    return PlaceDone(
+        **_identity(index, taken.place),
+        item_id=taken.scene.id,
+        tiles=len(samples),
+        rows=b"".join(map(dumps, rows)),
+        files=files,
+        rejects=tuple(_tile_reject(taken.place, tile, cut) for tile, cut in chips if isinstance(cut, Unfit)),
+        tasks=Counter(row["task"] for row in rows),
+        classes=classes,
+    )
+
+
+def _rejected(index: int, place: PlannedPlace, told: Sequence[tuple[str, str]]) -> PlaceDone:
+    """A place none of whose scenes served: counted by what was wrong with the best."""
+    reject = Reject(poi_id=place.poi.id, reason=told[0][0], detail="; ".join(text for _, text in told))
+    return PlaceDone(**_identity(index, place), item_id=None, tiles=0, rows=b"", files={}, rejects=(reject,))
+
+
+def _identity(index: int, place: PlannedPlace) -> dict[str, Any]:
+    poi = place.poi
+    return {"index": index, "poi_id": poi.id, "ordinal": poi.ordinal, "variant": poi.variant, "split": place.split}
+
+
+def _sample(taken: Taken, tile: Tile, chip: Chip, context: _Context) -> Sample:
+    name = tile_id(taken.place.poi.id, tile, chip.augmentation)
+    recipe = context.recipe
+    return Sample(
+        taken=taken,
+        tile=tile,
+        tile_id=name,
+        image=context.layout.image(taken.place.poi, name),
+        chip=chip,
+        cover=land_cover(chip.mask, recipe.labels.table, recipe.rows, recipe.tiles),
+    )
+
+
+def _put(sample: Sample, context: _Context) -> dict[str, tuple[int, str]]:
+    """Write a chip's picture and sidecar; their sizes and hashes."""
+    sidecar = dumps(sidecar_of(sample, context.recipe, context.digest))
+    files = {
+        sample.image: encode(sample.chip.rgb),
+        context.layout.sidecar(sample.taken.place.poi, sample.tile_id): sidecar,
+    }
+    for path, data in files.items():
+        context.store.put(path, data)
+    return {path: (len(data), sha256(data)) for path, data in files.items()}
+
+
+def _tile_reject(place: PlannedPlace, tile: Tile, cut: Unfit) -> Reject:
+    return Reject(poi_id=place.poi.id, tile_id=tile_id(place.poi.id, tile), reason=cut.reason, detail=cut.detail)

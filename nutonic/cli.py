@@ -1,0 +1,150 @@
+"""The command line. A user's mistake is at most five lines on stderr and exit code 2, never a traceback."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+import orjson
+
+from nutonic import __version__
+from nutonic.errors import NutonicError
+
+OK, INCOMPLETE, MISTAKE, INTERRUPTED = 0, 1, 2, 130
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="nutonic")
+def cli() -> None:
+    """Turn places on Earth into image–text datasets for fine-tuning vision-language models."""
+
+
+@cli.command()
+@click.argument("template", type=click.Choice(["nutonic"]), default="nutonic")
+@click.argument("path", type=click.Path(path_type=Path), default=Path("recipe.yaml"))
+def init(template: str, path: Path) -> None:
+    """Write a commented recipe to start from."""
+    from nutonic.templates import TEMPLATES
+
+    if path.exists():
+        raise click.ClickException(f"{path} exists: name another file")
+    path.write_text(TEMPLATES[template], encoding="utf-8")
+    click.echo(f"wrote {path}: set pois.path, imagery and labels, then run  nutonic plan {path}")
+
+
+@cli.command()
+@click.argument("recipe", type=click.Path(path_type=Path))
+@click.option("--out", type=click.Path(path_type=Path), help="Keep the plan in this folder, ready to be built.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout.")
+def plan(recipe: Path, out: Path | None, as_json: bool) -> None:
+    """Search scenes and say what a build will take; reads no pixels."""
+    from nutonic import console
+    from nutonic.plan import make_plan
+    from nutonic.recipe import load_recipe
+    from nutonic.run import prepare
+
+    loaded = load_recipe(recipe)
+    if out is not None:
+        found = prepare(loaded, out)[1]
+        header, rejects = found.header, found.rejects
+    else:
+        made = make_plan(loaded)
+        header, rejects = made.header(), made.rejects
+    if as_json:
+        _print_json({**header, "rejected": [_reject_json(reject) for reject in rejects]})
+    else:
+        console.show_plan(header, rejects)
+
+
+@cli.command()
+@click.argument("recipe", type=click.Path(path_type=Path))
+@click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder of the dataset.")
+@click.option("--workers", type=click.IntRange(min=0), help="Worker processes; 0 builds without dask. Default: one per core.")
+@click.option("--scheduler", metavar="ADDRESS", help="Use a running Dask scheduler instead.")
+@click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Only the first N places.")
+@click.option("--replan", is_flag=True, help="Search again; what was built from another plan is built anew.")
+@click.option("--json", "as_json", is_flag=True, help="The summary as one JSON object on stdout.")
+def build(
+    recipe: Path, out: Path, workers: int | None, scheduler: str | None, limit: int | None, replan: bool, as_json: bool
+) -> None:
+    """Build a dataset. Run again, it resumes; finished, it does nothing."""
+    from nutonic import console
+    from nutonic.recipe import load_recipe
+    from nutonic.run import build as run_build
+    from nutonic.run import prepare
+
+    loaded = load_recipe(recipe)
+    _, planned = prepare(loaded, out, workers=0 if scheduler else workers, replan=replan)
+    with console.progress(planned.header["places"]) as watch:
+        summary = run_build(loaded, out, workers=workers, scheduler=scheduler, limit=limit, watch=watch)
+    if as_json:
+        _print_json(console.summary_json(summary))
+    console.show_summary(summary, out)
+    sys.exit(OK if summary.complete else INCOMPLETE)
+
+
+@cli.command()
+@click.argument("directory", metavar="DIR", type=click.Path(path_type=Path))
+@click.option("--deep", is_flag=True, help="Read every file: hashes, pictures, boxes, splits, secrets.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout.")
+def verify(directory: Path, deep: bool, as_json: bool) -> None:
+    """Prove a dataset whole: exit code 0 whole, 1 not whole, 2 not a nutonic tree."""
+    from nutonic import console
+    from nutonic.verify import verify as run_verify
+
+    verdict = run_verify(directory, deep=deep)
+    if as_json:
+        _print_json(verdict)
+    else:
+        console.show_verdict(verdict, directory)
+    sys.exit(OK if verdict.whole else INCOMPLETE)
+
+
+@cli.command()
+@click.option("--out", type=click.Path(path_type=Path), default=Path("demo"), show_default=True, help="Folder of the demo.")
+@click.option("--workers", type=click.IntRange(min=0), help="Worker processes; 0 builds without dask.")
+def demo(out: Path, workers: int | None) -> None:
+    """Do the main job, offline, on a real Sentinel-2 scene: plan, build, verify."""
+    from nutonic.demo import run_demo
+
+    sys.exit(OK if run_demo(out, workers) else INCOMPLETE)
+
+
+def _reject_json(reject: object) -> object:
+    return orjson.loads(orjson.dumps(reject))
+
+
+def _print_json(value: object) -> None:
+    click.echo(orjson.dumps(value, option=orjson.OPT_INDENT_2).decode())
+
+
+def main(args: Sequence[str] | None = None) -> None:
+    """Run the command line and exit with its code."""
+    try:
+        cli.main(args=args, prog_name="nutonic", standalone_mode=False)
+    except click.exceptions.Exit as exit_:
+        sys.exit(exit_.exit_code)
+    except (click.Abort, KeyboardInterrupt):
+        _complain("interrupted: the same command goes on from here")
+        sys.exit(INTERRUPTED)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(MISTAKE)
+    except NutonicError as error:
+        _complain(str(error))
+        sys.exit(_code(error))
+
+
+def _code(error: NutonicError) -> int:
+    """2 where nothing was done and nothing written; 1 where a store failed half-way and the same command resumes."""
+    from nutonic.errors import Corrupt, NotNutonic, RecipeChanged, StoreError
+
+    refused = isinstance(error, NotNutonic | RecipeChanged)
+    return INCOMPLETE if isinstance(error, StoreError | Corrupt) and not refused else MISTAKE
+
+
+def _complain(message: str) -> None:
+    lines = message.splitlines()[:5]
+    click.echo("\n".join(["nutonic: " + lines[0], *lines[1:]]), err=True)

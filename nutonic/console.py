@@ -1,0 +1,130 @@
+"""What a person sees: progress, plans, summaries and verdicts, on stderr, so that stdout stays free for JSON."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.table import Table
+
+from nutonic.cost import size
+from nutonic.model import BatchDone, Json, Reject
+
+if TYPE_CHECKING:
+    from nutonic.run import Summary, Watch
+    from nutonic.verify import Verdict
+
+console = Console(stderr=True, highlight=False, soft_wrap=True)
+
+#: Rejects shown one by one; all of them are in the plan, the commits and ``--json``.
+_SHOWN = 5
+
+
+@contextmanager
+def progress(places: int) -> Iterator[Watch]:
+    """A bar of places with tiles, rows, rejects, rate and time left; a plain line per batch where there is no terminal."""
+    counts: Counter[str] = Counter()
+
+    def told() -> str:
+        return f"{counts['tiles']} tiles, {counts['rows']} rows, {counts['rejects']} rejected"
+
+    columns = (
+        TextColumn("places"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[told]}"),
+        TimeElapsedColumn(),
+        TextColumn("left"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
+        task = bar.add_task("places", total=places, told=told())
+
+        def watch(done: BatchDone) -> None:
+            counts.update(tiles=done.tiles, rows=done.rows, rejects=sum(done.rejects.values()))
+            bar.update(task, advance=done.places, told=told())
+            if not console.is_terminal:
+                console.print(f"batch {done.index}: {done.places} places, {done.tiles} tiles, {done.rows} rows")
+
+        yield watch
+
+
+def show_plan(header: Json, rejects: Sequence[Reject]) -> None:
+    """A plan as a table, and what will be left out."""
+    cost = header["cost"]
+    rows, cols = header["margin_px"]
+    table = Table(show_header=False, box=None, pad_edge=False)
+    for name, value in (
+        ("places", f"{header['places']} of {header['rows']} rows, in {header['batches']} batches"),
+        ("tiles", f"{header['tiles']}" + (f", {rows} rows and {cols} columns of each square left over" if rows or cols else "")),
+        ("splits", ", ".join(f"{name} {share:.1%}" for name, share in header["shares"].items())),
+        ("requests", f"about {cost['requests']}" if cost["requests"] else "none, all files are here"),
+        ("to read", f"about {size(cost['bytes_read'])}"),
+        ("to write", f"about {size(cost['bytes_written'])}"),
+        ("memory", f"up to {size(cost['peak_bytes'])} a worker"),
+        ("time", f"very roughly {cost['cpu_seconds'] / 60:.1f} minutes of one core"),
+    ):
+        table.add_row(f"{name}  ", value)
+    console.print(table)
+    for warning in header["warnings"]:
+        console.print(f"[yellow]note[/] {warning}")
+    _show_counts("left out", header["rejects"])
+    for reject in rejects[:_SHOWN]:
+        line = "" if reject.line is None else f" (line {reject.line})"
+        console.print(f"  {reject.poi_id}{line}: {reject.reason}: {reject.detail}", markup=False)
+    if len(rejects) > _SHOWN:
+        console.print(f"  … and {len(rejects) - _SHOWN} more; --json lists all")
+
+
+def show_summary(summary: Summary, out: Path) -> None:
+    """What a build did, what it left out and what it failed at."""
+    if not (summary.built or summary.failures or summary.bytes_written):
+        console.print(f"nothing to do: all {summary.wanted} places are built in {out}")
+        return
+    rate = summary.tiles / summary.seconds if summary.seconds else 0.0
+    console.print(
+        f"built {summary.built} places, {summary.tiles} tiles, {summary.rows} rows ({size(summary.bytes_written)}) "
+        f"in {summary.seconds:.1f} s, {rate:.1f} tiles/s, into {out}"
+    )
+    if summary.done_before:
+        console.print(f"{summary.done_before} places were built before")
+    _show_counts("left out", summary.rejects)
+    for failure in summary.failures[:_SHOWN]:
+        console.print(f"failed {failure.poi_id}: {failure.error}", markup=False)
+    if summary.failures:
+        console.print(f"{len(summary.failures)} places failed and stay open: run the same command again")
+
+
+def summary_json(summary: Summary) -> Json:
+    """A summary as JSON."""
+    return {**asdict(summary), "complete": summary.complete}
+
+
+def show_verdict(verdict: Verdict, directory: Path) -> None:
+    """Whether a tree is whole, or what is wrong with it."""
+    for problem in verdict.problems[:20]:
+        console.print(f"[red]wrong[/] {problem}")
+    if len(verdict.problems) > 20:
+        console.print(f"… and {len(verdict.problems) - 20} more; --json lists all")
+    state = "whole" if verdict.whole else "not whole"
+    how = "every byte read" if verdict.deep else "counts and sizes; --deep reads every byte"
+    console.print(
+        f"{directory} is {state}: {verdict.done} of {verdict.planned} places, {verdict.tiles} tiles, {verdict.rows} rows, "
+        f"{verdict.files} files ({how})"
+    )
+
+
+def _show_counts(title: str, counts: Mapping[str, int]) -> None:
+    if counts:
+        table = Table(title=title, title_justify="left", box=None, pad_edge=False)
+        table.add_column("reason")
+        table.add_column("count", justify="right")
+        for reason, count in sorted(counts.items(), key=lambda entry: (-entry[1], entry[0])):
+            table.add_row(reason, str(count))
+        console.print(table)

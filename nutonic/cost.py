@@ -1,0 +1,137 @@
+"""What a build will take: requests, bytes, memory and time, before it starts."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import psutil
+
+from nutonic.batch import READERS
+from nutonic.errors import PlanTooLarge
+from nutonic.model import Scene
+from nutonic.recipe import Recipe
+
+#: Most places in a batch; fewer where their pixels would not fit, or where there are few places in all.
+MOST_PLACES = 32
+
+#: Pixels of a batch's places, at most.
+_BATCH_BYTES = 512 * 2**20
+
+#: A worker before it reads anything: Python, GDAL, numpy, xarray and dask, measured.
+_WORKER_BYTES = 300 * 2**20
+
+#: Block side that most Sentinel-2 COGs have; assumed, since a plan opens no file.
+BLOCK = 1024
+
+#: Bytes of a compressed block per pixel, of a chip per pixel, of a sidecar and of a tile's rows: typical of Sentinel-2.
+_READ_PER_PIXEL, _CHIP_PER_PIXEL, _SIDECAR, _ROWS = 1.4, 1.5, 6_000, 9_000
+
+#: CPU seconds per tile on one core: a rough figure, for orientation.
+_SECONDS_PER_TILE = 0.05
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cost:
+    """Estimates; all but `peak_bytes` are rough, and say so where they are shown."""
+
+    requests: int
+    """HTTP requests: each header once per batch and asset, each block once per batch; 0 for files on disk."""
+    bytes_read: int
+    bytes_written: int
+    peak_bytes: int
+    """Memory of one worker at its largest batch, at most."""
+    cpu_seconds: float
+
+
+def bytes_per_place(recipe: Recipe) -> int:
+    """Memory that a place's native pixels take: three uint16 bands as they are read and once more stacked, and labels."""
+    return recipe.side**2 * (2 * 3 * 2 + 1)
+
+
+def batch_size(recipe: Recipe, places: int) -> int:
+    """Places per batch: up to 32, but enough batches for a few workers to share, and few enough places to fit."""
+    fits = max(1, _BATCH_BYTES // bytes_per_place(recipe))
+    shared = max(4, -(-places // 16))
+    return int(min(MOST_PLACES, fits, shared))
+
+
+def estimate(
+    recipe: Recipe, scenes: Sequence[Scene], corners: np.ndarray, batch_of: np.ndarray, positions: int
+) -> Cost:
+    """The cost of a plan.
+
+    Parameters
+    ----------
+    recipe
+        The recipe.
+    scenes
+        The best scene of each place.
+    corners
+        (places, 2) int64: row and column of each square's first pixel in its scene.
+    batch_of
+        (places,) int64: the batch of each place.
+    positions
+        Tiles per place.
+    """
+    tiles = positions * len(scenes)
+    blocks = _touched_blocks(corners, batch_of, recipe.side) * len(recipe.imagery.assets)
+    remote = any("://" in asset.href for scene in scenes[:1] for asset in scene.assets)
+    headers = len(np.unique(batch_of)) * len(recipe.imagery.assets)
+    largest = int(np.bincount(batch_of).max(initial=0))
+    views = 1 + len(recipe.rows.augment)
+    chip = int(recipe.tiles.output_size**2 * _CHIP_PER_PIXEL)
+    return Cost(
+        requests=blocks + headers if remote else 0,
+        bytes_read=int(blocks * BLOCK**2 * _READ_PER_PIXEL),
+        bytes_written=tiles * views * (chip + _SIDECAR + _ROWS),
+        peak_bytes=_WORKER_BYTES + largest * bytes_per_place(recipe) + READERS * BLOCK**2 * 2 * 2,
+        cpu_seconds=tiles * views * _SECONDS_PER_TILE,
+    )
+
+
+def _touched_blocks(corners: np.ndarray, batch_of: np.ndarray, side: int) -> int:
+    """Blocks that the squares touch, each counted once per batch."""
+    first, last = corners // BLOCK, (corners + side - 1) // BLOCK
+    reach = int((last - first).max(initial=0)) + 1
+    touched = [
+        np.column_stack([batch_of, first + (i, j)])[((first + (i, j)) <= last).all(1)]
+        for i in range(reach)
+        for j in range(reach)
+    ]
+    return len(np.unique(np.concatenate(touched), axis=0))
+
+
+def refuse_too_large(cost: Cost, out: Path, workers: int) -> None:
+    """Raise :class:`PlanTooLarge` if the workers do not fit into memory, or the tree onto the disk of `out`."""
+    memory = psutil.virtual_memory().available
+    if cost.peak_bytes * max(1, workers) > memory:
+        raise PlanTooLarge(
+            f"{max(1, workers)} workers of {size(cost.peak_bytes)} each need more than the {size(memory)} of memory "
+            "that is free: use fewer --workers, or a smaller grid.extent_m"
+        )
+    folder = next(p for p in (out.absolute(), *out.absolute().parents) if p.exists())
+    free = shutil.disk_usage(folder).free
+    if cost.bytes_written > free:
+        raise PlanTooLarge(
+            f"the dataset takes about {size(cost.bytes_written)}, {folder.name or 'the disk'} has {size(free)} free: "
+            "build elsewhere with --out, or fewer places with --limit"
+        )
+
+
+def default_workers() -> int:
+    """One worker process per core this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def size(count: float) -> str:
+    """Bytes for people: ``1.4 GB``."""
+    for unit in ("B", "kB", "MB", "GB"):
+        if count < 1000:
+            return f"{count:.0f} {unit}" if unit == "B" or count >= 100 else f"{count:.1f} {unit}"
+        count /= 1000
+    return f"{count:.1f} TB"

@@ -1,0 +1,112 @@
+"""Every error nutonic raises, as one tree.
+
+::
+
+    NutonicError
+    ├─ InputError(ValueError)     RecipeError · PoiError · GridError (NotAligned, OffLattice)
+    ├─ SourceError(OSError)       NoScene(LookupError) · ReadFailed (Gone) · BadPixels · Refused(PermissionError)
+    ├─ PlanError(ValueError)      PlanTooLarge
+    ├─ StoreError(OSError)        RecipeChanged · NotNutonic · Corrupt
+    └─ MissingExtra(ImportError)
+
+A message says what is wrong, with which value, and what to do. Each error is also the builtin that people catch, pickles
+(it crosses process borders), and never shows the query of a URL, where signatures and tokens live.
+"""
+
+from __future__ import annotations
+
+import re
+
+_URL = re.compile(r"(?P<scheme>[a-zA-Z][a-zA-Z0-9+.-]*://)(?:[^\s/@'\"]*@)?(?P<rest>[^\s?#'\"<>]*)[?#]?[^\s'\"<>]*")
+
+
+def redact(text: str) -> str:
+    """Remove user names, passwords, queries and fragments from every URL in `text`.
+
+    >>> redact("cannot read https://me:pw@host/a.tif?sig=SECRET today")
+    'cannot read https://host/a.tif today'
+    """
+    return _URL.sub(lambda found: found["scheme"] + found["rest"], text)
+
+
+class NutonicError(Exception):
+    """Base of all errors raised on purpose."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(redact(message))
+
+
+class InputError(NutonicError, ValueError):
+    """What the user gave cannot be used."""
+
+
+class RecipeError(InputError):
+    """The recipe is not valid."""
+
+
+class PoiError(InputError):
+    """The places file, or one place, cannot be used."""
+
+
+class GridError(InputError):
+    """No pixel grid can be made, or two grids do not fit."""
+
+
+class NotAligned(GridError):
+    """An array's coordinates are not those of the grid."""
+
+
+class OffLattice(GridError):
+    """A raster's pixels do not lie on the lattice that was asked for."""
+
+
+class SourceError(NutonicError, OSError):
+    """The outside world did not deliver; without a subclass below it may deliver the next time."""
+
+
+class NoScene(SourceError, LookupError):
+    """No item of the catalogue serves this place and time."""
+
+
+class ReadFailed(SourceError):
+    """A raster could not be opened or read; may succeed when tried again."""
+
+
+class Gone(ReadFailed):
+    """The raster is not there (404, 410, no such file): trying again is no use, another scene may serve."""
+
+
+class BadPixels(SourceError):
+    """The raster was read, and what it holds cannot be what it claims to hold."""
+
+
+class Refused(SourceError, PermissionError):
+    """An address, path or credential that may not be used."""
+
+
+class PlanError(NutonicError, ValueError):
+    """The recipe is valid, but no plan can be made of it."""
+
+
+class PlanTooLarge(PlanError):
+    """The plan needs more memory or space than there is."""
+
+
+class StoreError(NutonicError, OSError):
+    """The output directory cannot be used."""
+
+
+class RecipeChanged(StoreError):
+    """The directory was built from another recipe or another places file."""
+
+
+class NotNutonic(StoreError):
+    """The directory was not made by nutonic."""
+
+
+class Corrupt(StoreError):
+    """A file of the tree is not what its commit says."""
+
+
+class MissingExtra(NutonicError, ImportError):
+    """An optional dependency is not installed."""

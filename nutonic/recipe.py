@@ -1,0 +1,379 @@
+"""The recipe: everything that determines a dataset, as one frozen, validated value.
+
+A recipe is YAML. Unknown keys are refused with a suggestion, relative paths are relative to the recipe's folder, and a
+recipe never holds a secret.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import difflib
+import hashlib
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from types import UnionType
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
+
+import orjson
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from nutonic.classes import TABLES, ClassTable
+from nutonic.errors import RecipeError
+from nutonic.grid import pixels
+
+Fraction01 = Annotated[float, Field(ge=0.0, le=1.0)]
+Percent = Annotated[float, Field(ge=0.0, le=100.0)]
+Positive = Annotated[float, Field(gt=0.0)]
+
+
+class _Part(BaseModel):
+    """Frozen, strict about keys; finite numbers only."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class Jitter(_Part):
+    """Extra places at random offsets around each place; the seed and the place's id fix where."""
+
+    variants: Annotated[int, Field(ge=0, le=999)] = 0
+    max_offset_m: Positive = 300.0
+    seed: Annotated[int, Field(ge=0)] = 0
+
+
+class Pois(_Part):
+    """Where the places come from."""
+
+    path: str
+    limit: Annotated[int, Field(ge=1)] | None = None
+    """Only this many data rows of the file, from its start."""
+    min_spacing_m: Annotated[float, Field(ge=0.0)] = 0.0
+    jitter: Jitter = Jitter()
+
+
+class Grid(_Part):
+    """The square around each place."""
+
+    resolution_m: Positive = 10.0
+    extent_m: Positive = 5120.0
+    lattice: Literal["ten_metre", "source"] = "ten_metre"
+    """``source``: the lattice of the scene's own pixels, where they do not lie on multiples of the resolution."""
+
+
+class Imagery(_Part):
+    """Which scenes to use."""
+
+    source: Literal["stac"] = "stac"
+    url: str
+    """A local catalogue: a path to items (JSON or NDJSON) or to a catalog.json."""
+    collection: str
+    datetime: str
+    """``start/end``, dates or times, both included."""
+    max_cloud_cover: Percent = 20.0
+    assets: Annotated[tuple[str, ...], Field(min_length=3, max_length=3)] = ("red", "green", "blue")
+    """Asset names for red, green and blue, in this order."""
+    engine: Literal["stackstac"] = "stackstac"
+
+    @field_validator("datetime", mode="before")
+    @classmethod
+    def _interval(cls, value: Any) -> Any:
+        return value.isoformat() if isinstance(value, dt.date) else value
+
+    @field_validator("datetime")
+    @classmethod
+    def _is_interval(cls, value: str) -> str:
+        interval(value)
+        return value
+
+    @field_validator("assets")
+    @classmethod
+    def _no_asset_twice(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if len(set(value)) != len(value):
+            raise ValueError(f"names an asset twice: {list(value)}")
+        return value
+
+
+class Classes(_Part):
+    """A class table of your own."""
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
+    classes: Annotated[dict[Annotated[int, Field(ge=0, le=255)], str], Field(min_length=1)]
+    unknown: Annotated[int, Field(ge=0, le=255)]
+    colors: dict[int, Annotated[str, Field(pattern=r"^#[0-9a-fA-F]{6}$")]] = {}
+
+    @field_validator("classes")
+    @classmethod
+    def _labels(cls, value: dict[int, str]) -> dict[int, str]:
+        labels = {key: " ".join(label.lower().split()) for key, label in value.items()}
+        if len(set(labels.values())) != len(labels) or not all(labels.values()):
+            raise ValueError("needs a label of its own for every class")
+        return labels
+
+    @model_validator(mode="after")
+    def _unknown_is_no_class(self) -> Classes:
+        if self.unknown in self.classes:
+            raise ValueError(f"uses {self.unknown} both as a class and as unknown")
+        return self
+
+
+class Labels(_Part):
+    """Where the land cover comes from, and what its values mean."""
+
+    source: Literal["raster"]
+    path: str
+    """A GeoTIFF or COG in any CRS."""
+    dataset: str | Classes = "esa-worldcover"
+    """A known class table (esa-worldcover, dynamic-world) or one of your own."""
+
+    @field_validator("dataset")
+    @classmethod
+    def _known(cls, value: str | Classes) -> str | Classes:
+        if isinstance(value, str) and value not in TABLES:
+            raise ValueError(f"is {value!r}, not one of {', '.join(sorted(TABLES))} or a class table")
+        return value
+
+    @property
+    def table(self) -> ClassTable:
+        """The class table that `dataset` names or holds."""
+        own = self.dataset
+        if isinstance(own, str):
+            return TABLES[own]
+        return ClassTable(name=own.name, labels=dict(own.classes), unknown=own.unknown, colors=dict(own.colors))
+
+
+class Tiles(_Part):
+    """How a place's square is cut, and when a tile is good enough."""
+
+    size: Annotated[int, Field(ge=16, le=8192)] = 512
+    stride: Annotated[int, Field(ge=1)] = 512
+    output_size: Annotated[int, Field(ge=16, le=8192)] = 224
+    min_valid_fraction: Fraction01 = 0.35
+
+
+class Stretch(_Part):
+    """Percentiles of the valid pixels that become black and white, band by band."""
+
+    low: Percent = 2.0
+    high: Percent = 98.0
+    scope: Literal["tile", "poi"] = "tile"
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Stretch:
+        if self.low >= self.high:
+            raise ValueError(f"low ({self.low:g}) must be below high ({self.high:g})")
+        return self
+
+
+class Rows(_Part):
+    """Which rows are written for a tile."""
+
+    caption: bool = True
+    grounding: bool = True
+    per_class: bool = True
+    per_class_grounding: bool = True
+    min_class_fraction: Fraction01 = 0.05
+    max_classes: Annotated[int, Field(ge=1, le=255)] = 9
+    min_region_px: Annotated[int, Field(ge=1)] = 50
+    max_regions_per_class: Annotated[int, Field(ge=1)] = 24
+    augment: tuple[Literal["flip", "r90", "r180", "r270"], ...] = ()
+
+    @field_validator("augment")
+    @classmethod
+    def _no_view_twice(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if len(set(value)) != len(value):
+            raise ValueError(f"names a view twice: {list(value)}")
+        return value
+
+
+class Splits(_Part):
+    """Shares of the splits, and what is kept together in one."""
+
+    train: Fraction01 = 0.8
+    validation: Fraction01 = 0.1
+    test: Fraction01 = 0.1
+    by: Literal["place", "block"] = "place"
+    block_km: Positive = 50.0
+
+    @model_validator(mode="after")
+    def _sum_to_one(self) -> Splits:
+        total = self.train + self.validation + self.test
+        if abs(total - 1.0) > 1e-9:
+            raise ValueError(f"train + validation + test is {total:g}, not 1")
+        return self
+
+
+class Output(_Part):
+    """How the tree is laid out."""
+
+    files_per_dir: Annotated[int, Field(ge=1)] = 8000
+    rows_per_file: Annotated[int, Field(ge=1)] | None = None
+    format: Literal["files"] = "files"
+
+
+class Recipe(_Part):
+    """A whole recipe. Build one in Python, or read one with :func:`load_recipe`."""
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,95}$")]
+    pois: Pois
+    grid: Grid = Grid()
+    imagery: Imagery
+    labels: Labels
+    tiles: Tiles = Tiles()
+    stretch: Stretch = Stretch()
+    rows: Rows = Rows()
+    splits: Splits = Splits()
+    output: Output = Output()
+
+    @model_validator(mode="after")
+    def _tiles_fit(self) -> Recipe:
+        if self.tiles.size > self.side:
+            raise ValueError(
+                f"tiles.size ({self.tiles.size} px) is larger than the square of grid.extent_m ({self.side} px)"
+            )
+        return self
+
+    @property
+    def side(self) -> int:
+        """Pixels along a side of a place's square."""
+        return pixels(self.grid.extent_m, self.grid.resolution_m)
+
+    def digest(self) -> str:
+        """SHA-256 (hex) over all that determines pixels and rows: not where things lie or how they are read."""
+        whole = self.model_dump(mode="json")
+        for part, names in _NOT_IN_DIGEST.items():
+            for name in names:
+                whole[part].pop(name)
+        return hashlib.sha256(orjson.dumps(whole, option=orjson.OPT_SORT_KEYS | orjson.OPT_NON_STR_KEYS)).hexdigest()
+
+
+    def text(self) -> str:
+        """The recipe as YAML with every default spelled out; of local paths the file name only."""
+        whole = self.model_dump(mode="json")
+        for part, key in (("pois", "path"), ("imagery", "url"), ("labels", "path")):
+            if "://" not in whole[part][key]:
+                whole[part][key] = Path(whole[part][key]).name
+        return yaml.safe_dump(whole, sort_keys=False, allow_unicode=True)
+
+
+_NOT_IN_DIGEST = {"pois": ("path",), "imagery": ("url", "engine"), "labels": ("path",)}
+
+
+def interval(text: str) -> tuple[dt.datetime, dt.datetime]:
+    """Start and end (both included, UTC) of ``start/end``; a date stands for its whole day, one date for that day."""
+    first, _, last = text.partition("/")
+    start, end = _moment(first, dt.time.min), _moment(last or first, dt.time.max)
+    if start > end:
+        raise ValueError(f"{text!r} ends before it starts")
+    return start, end
+
+
+def _moment(text: str, time_of_day: dt.time) -> dt.datetime:
+    try:
+        if re.fullmatch(r"\d{4}-\d{2}-\d{2}", text.strip()):
+            return dt.datetime.combine(dt.date.fromisoformat(text.strip()), time_of_day, dt.UTC)
+        moment = dt.datetime.fromisoformat(text.strip())
+    except ValueError:
+        raise ValueError(f"{text!r} is not a date: write 2024-04-01/2024-10-31") from None
+    return moment if moment.tzinfo else moment.replace(tzinfo=dt.UTC)
+
+
+def load_recipe(path: str | Path) -> Recipe:
+    """Read a recipe from a YAML file; its relative paths come back absolute.
+
+    Raises
+    ------
+    RecipeError
+        If the file is missing, is not YAML, or does not describe a recipe; the message names the key and the value.
+    """
+    path = Path(path)
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise RecipeError(f"cannot read the recipe {path}: {_reason(error)}") from None
+    return _anchored(parse_recipe_text(text, str(path)), path.absolute().parent)
+
+
+def parse_recipe(content: Mapping[str, Any], where: str = "recipe") -> Recipe:
+    """Validate a recipe given as a mapping; a RecipeError says what is wrong, at most four problems at a time."""
+    try:
+        return Recipe.model_validate(content)
+    except ValidationError as error:
+        lines = [_explain(problem, content) for problem in error.errors()]
+        more = [f"… and {len(lines) - 3} more"] if len(lines) > 4 else []
+        shown = lines[: 3 if more else 4]
+        raise RecipeError("\n".join([f"{where}: {shown[0]}", *shown[1:], *more])) from None
+
+
+def parse_recipe_text(text: str, where: str = "recipe") -> Recipe:
+    """Validate a recipe given as YAML; its paths come back as written."""
+    try:
+        content = yaml.load(text, Loader=_Yaml)
+    except yaml.YAMLError as error:
+        raise RecipeError(f"{where} is not YAML: {_one_line(error)}") from None
+    if not isinstance(content, dict):
+        raise RecipeError(f"{where} holds {type(content).__name__}, not a recipe: `nutonic init` writes one to start from")
+    return parse_recipe(content, where)
+
+
+class _Yaml(yaml.SafeLoader):
+    """YAML that refuses a key written twice instead of keeping the last."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        keys = [self.construct_object(key, deep=True) for key, _ in node.value]  # type: ignore[no-untyped-call]
+        twice = next((key for i, key in enumerate(keys) if key in keys[:i]), None)
+        if twice is not None:
+            raise yaml.MarkedYAMLError(problem=f"the key {twice!r} is written twice", problem_mark=node.start_mark)
+        return super().construct_mapping(node, deep)
+
+
+def _anchored(recipe: Recipe, folder: Path) -> Recipe:
+    """The recipe with its paths made absolute, relative to `folder`."""
+
+    def absolute(path: str) -> str:
+        return path if "://" in path else str(folder / Path(path).expanduser())
+
+    return recipe.model_copy(
+        update={
+            "pois": recipe.pois.model_copy(update={"path": absolute(recipe.pois.path)}),
+            "imagery": recipe.imagery.model_copy(update={"url": absolute(recipe.imagery.url)}),
+            "labels": recipe.labels.model_copy(update={"path": absolute(recipe.labels.path)}),
+        }
+    )
+
+
+def _explain(problem: Mapping[str, Any], content: Mapping[str, Any]) -> str:
+    """One line for one problem that pydantic found."""
+    key = ".".join(str(part) for part in problem["loc"] if not str(part).startswith(("str", "Classes"))) or "recipe"
+    if problem["type"] == "extra_forbidden":
+        close = difflib.get_close_matches(str(problem["loc"][-1]), list(_siblings(problem["loc"])), n=1)
+        return f"{key} is not a key of a recipe" + (f": did you mean {close[0]}?" if close else "")
+    if problem["type"] == "missing":
+        return f"{key} is missing"
+    message = problem["msg"].removeprefix("Value error, ")
+    return f"{key}: {message}" if problem["type"] == "value_error" else f"{key}: {message}, not {problem['input']!r:.60}"
+
+
+def _siblings(loc: tuple[Any, ...]) -> Iterator[str]:
+    """The keys that could have stood where `loc` points."""
+    model: Any = Recipe
+    for part in loc[:-1]:
+        found = model.model_fields.get(part) if isinstance(model, type) else None
+        if found is None:
+            return
+        model = _model_in(found.annotation)
+    if model is not None:
+        yield from model.model_fields
+
+
+def _model_in(annotation: Any) -> Any:
+    options = get_args(annotation) if get_origin(annotation) in (Union, UnionType) else (annotation,)
+    return next((o for o in options if isinstance(o, type) and issubclass(o, BaseModel)), None)
+
+
+def _reason(error: Exception) -> str:
+    return str(getattr(error, "strerror", None) or "it is not UTF-8 text").lower()
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())[:200]

@@ -1,0 +1,300 @@
+"""Driving a plan: in a loop, or over a Dask cluster. The only module that knows distributed."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from nutonic.batch import run_batch
+from nutonic.cost import default_workers, refuse_too_large
+from nutonic.errors import NotNutonic, RecipeChanged, StoreError, redact
+from nutonic.model import Batch, BatchDone, Failure, Json
+from nutonic.plan import make_plan
+from nutonic.recipe import Recipe
+from nutonic.sources.pois import file_sha256
+from nutonic.store.commits import Committed, committed
+from nutonic.store.files import Store, sealed
+from nutonic.store.finish import finish
+from nutonic.store.layout import CARD, COMMITS, META, PLAN, RECIPE, SUMMARY
+from nutonic.store.plans import PlanFile, plan_bytes, read_plan
+
+if TYPE_CHECKING:
+    from distributed import Client
+
+#: Batches in flight per worker: enough to keep it busy, few enough for driver and scheduler to stay flat.
+_IN_FLIGHT = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """A batch and the places of it that are still to be done."""
+
+    batch: Batch
+    only: frozenset[int]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Summary:
+    """What a build did."""
+
+    places: int
+    """Places in the plan."""
+    wanted: int
+    """Places within the limit."""
+    done_before: int
+    """Places that an earlier run had committed."""
+    built: int = 0
+    """Places built now."""
+    tiles: int = 0
+    rows: int = 0
+    bytes_written: int = 0
+    rejects: dict[str, int] = field(default_factory=dict)
+    """Reason to count, of places and tiles rejected now; and of places rejected by the plan."""
+    failures: tuple[Failure, ...] = ()
+    seconds: float = 0.0
+    limit: int | None = None
+
+    @property
+    def complete(self) -> bool:
+        """Whether nothing within the limit is left to do."""
+        return not self.failures
+
+
+Watch = Callable[[BatchDone], None]
+
+
+def build(
+    recipe: Recipe,
+    out: str | Path,
+    *,
+    workers: int | None = None,
+    scheduler: str | None = None,
+    limit: int | None = None,
+    replan: bool = False,
+    watch: Watch | None = None,
+) -> Summary:
+    """Build a dataset, or go on with one.
+
+    Parameters
+    ----------
+    recipe
+        What to build.
+    out
+        The folder of the tree. A new or empty one; or one that was built from this recipe, which is resumed.
+    workers
+        Worker processes on this machine, one per core by default. 0 builds in this process, without dask.
+    scheduler
+        Address of a running Dask scheduler to use instead.
+    limit
+        Only the first places by ordinal, their variants included.
+    replan
+        Search again; what was built from another plan is built anew.
+    watch
+        Called with each batch's counts as it finishes.
+
+    Raises
+    ------
+    NotNutonic, RecipeChanged
+        If the folder is somebody else's, or holds another recipe or another places file; nothing in it is touched.
+    """
+    started = time.perf_counter()
+    store, plan = prepare(recipe, out, workers=0 if scheduler else workers, replan=replan)
+    done = committed(store)
+    wanted = _within(plan, limit)
+    jobs = _jobs(plan, done, wanted)
+    total = _Tally(watch)
+    with _runner(recipe, store, workers, scheduler) as run:
+        for result in run(jobs):
+            total.add(result)
+    summary = total.summary(plan, done, wanted, limit, time.perf_counter() - started)
+    _finish(store, recipe, plan, summary)
+    return summary
+
+
+def prepare(recipe: Recipe, out: str | Path, *, workers: int | None = None, replan: bool = False) -> tuple[Store, PlanFile]:
+    """The tree's store with a plan in it: the one that is there, or a new one."""
+    refuse_foreign(Path(out))
+    store = Store(out)
+    before = store.get(PLAN) if (Path(out) / PLAN).is_file() else None
+    if before is not None:
+        plan = read_plan(store)
+        _refuse_changed(plan, recipe)
+        if not replan:
+            return store, plan
+    made = make_plan(recipe)
+    refuse_too_large(made.cost, Path(out), default_workers() if workers is None else workers)
+    after = plan_bytes(made, recipe.text())
+    if before != after:
+        _empty(store)
+        store.put(RECIPE, recipe.text().encode())
+        store.put(PLAN, after)
+    return store, read_plan(store)
+
+
+def _empty(store: Store) -> None:
+    """Remove what was built from another plan, commits first: a kill in between leaves files that nothing names."""
+    if store.root is not None and store.root.exists():
+        for path, _ in sorted(store.sizes(), key=lambda entry: not entry[0].startswith(f"{COMMITS}/")):
+            store.delete(path)
+
+
+def refuse_foreign(out: Path) -> None:
+    """Raise :class:`NotNutonic` if the path is a file, or a folder with anything in it that is not a nutonic tree."""
+    if out.exists() and not out.is_dir():
+        raise NotNutonic(f"{out} is a file: --out must name a folder")
+    if out.is_dir() and not (out / META).is_dir() and any(out.iterdir()):
+        raise NotNutonic(f"{out} holds files that are not nutonic's: name a new or an empty folder")
+
+
+def _refuse_changed(plan: PlanFile, recipe: Recipe) -> None:
+    if plan.header["recipe_digest"] != recipe.digest():
+        raise RecipeChanged(
+            f"{plan.store.root} was built from another recipe ({plan.header['recipe_digest'][:12]}, this one is "
+            f"{recipe.digest()[:12]}): build into another folder, or restore the recipe"
+        )
+    now = file_sha256(recipe.pois.path)
+    if plan.header["places_sha256"] != now:
+        raise RecipeChanged(
+            f"{recipe.pois.path} is not the places file {plan.store.root} was built from ({now[:12]}, it was "
+            f"{plan.header['places_sha256'][:12]}): build into another folder, or restore the file"
+        )
+
+
+def _within(plan: PlanFile, limit: int | None) -> set[tuple[int, int]]:
+    """(batch, position) of every place within the limit: the first so many ordinals."""
+    ordinals = {place.poi.ordinal for batch in plan.batches() for place in batch.places} if limit is not None else set()
+    first = set(sorted(ordinals)[:limit])
+    return {
+        (batch.index, i)
+        for batch in plan.batches()
+        for i, place in enumerate(batch.places)
+        if limit is None or place.poi.ordinal in first
+    }
+
+
+def _jobs(plan: PlanFile, done: Committed, wanted: set[tuple[int, int]]) -> Iterator[Job]:
+    """Batches with what is left to do in them, in order."""
+    for batch in plan.batches():
+        left = {i for i in range(len(batch.places)) if (batch.index, i) in wanted and not done.has(batch.index, i)}
+        if left:
+            yield Job(batch=batch, only=frozenset(left))
+
+
+class _Tally:
+    """Adds up what batches tell."""
+
+    def __init__(self, watch: Watch | None) -> None:
+        self._watch = watch
+        self._sums: Counter[str] = Counter()
+        self._rejects: Counter[str] = Counter()
+        self._failures: list[Failure] = []
+
+    def add(self, result: BatchDone) -> None:
+        self._sums.update({key: getattr(result, key) for key in ("places", "tiles", "rows", "bytes_written")})
+        self._rejects.update(result.rejects)
+        self._failures.extend(result.failures)
+        if self._watch:
+            self._watch(result)
+
+    def summary(
+        self, plan: PlanFile, done: Committed, wanted: set[tuple[int, int]], limit: int | None, seconds: float
+    ) -> Summary:
+        return Summary(
+            places=plan.header["places"],
+            wanted=len(wanted),
+            done_before=sum(done.has(batch, place) for batch, place in wanted),
+            built=self._sums["places"],
+            tiles=self._sums["tiles"],
+            rows=self._sums["rows"],
+            bytes_written=self._sums["bytes_written"],
+            rejects=dict(self._rejects + Counter(plan.header["rejects"])),
+            failures=tuple(sorted(self._failures, key=lambda failure: failure.poi_id)),
+            seconds=round(seconds, 3),
+            limit=limit,
+        )
+
+
+Run = Callable[[Iterator[Job]], Iterator[BatchDone]]
+
+
+@contextmanager
+def _runner(recipe: Recipe, store: Store, workers: int | None, scheduler: str | None) -> Iterator[Run]:
+    """What turns jobs into results: a loop in this process, or a cluster."""
+    if workers == 0 and scheduler is None:
+        yield lambda jobs: (run_batch(job.batch, recipe, store, job.only) for job in jobs)
+        return
+    with _client(workers, scheduler) as client:
+        yield lambda jobs: _on_cluster(client, jobs, recipe, store)
+
+
+@contextmanager
+def _client(workers: int | None, scheduler: str | None) -> Iterator[Client]:
+    from distributed import Client, LocalCluster
+
+    if scheduler is not None:
+        with Client(scheduler, timeout="30s") as client:
+            yield client
+        return
+    count = default_workers() if workers is None else workers
+    with (
+        LocalCluster(n_workers=count, threads_per_worker=1, dashboard_address=None, silence_logs="ERROR") as cluster,
+        Client(cluster) as client,
+    ):
+        yield client
+
+
+def _on_cluster(client: Client, jobs: Iterator[Job], recipe: Recipe, store: Store) -> Iterator[BatchDone]:
+    """Results as they come; only a window of batches is in flight, and only counts come back."""
+    from distributed import as_completed
+
+    arriving = as_completed(with_results=True, raise_errors=False)
+    waiting: dict[str, Job] = {}
+
+    def send() -> None:
+        window = _IN_FLIGHT * max(1, len(client.scheduler_info()["workers"]))
+        while len(waiting) < window and (job := next(jobs, None)) is not None:
+            future = client.submit(run_batch, job.batch, recipe, store, job.only, key=_key(job), pure=False)
+            waiting[future.key] = job
+            arriving.add(future)
+
+    send()
+    for group in arriving.batches():
+        for future, result in group:
+            yield _result(waiting.pop(future.key), result)
+            future.release()
+        send()
+
+
+def _key(job: Job) -> str:
+    return f"batch-{job.batch.index:06d}"
+
+
+def _result(job: Job, result: Any) -> BatchDone:
+    """A batch's counts; if the batch itself was lost, all its places stay open. A store that fails stops the run."""
+    if isinstance(result, BatchDone):
+        return result
+    error = result[1] if isinstance(result, tuple) else result
+    if isinstance(error, StoreError):
+        raise error
+    text = redact(f"{type(error).__name__}: {error}")
+    names = [job.batch.places[i].poi.id for i in sorted(job.only)]
+    return BatchDone(index=job.batch.index, failures=tuple(Failure(poi_id=n, asset=None, error=text) for n in names))
+
+
+def _finish(store: Store, recipe: Recipe, plan: PlanFile, summary: Summary) -> None:
+    """Bring ``data/`` and the card up to date; a finished tree that had nothing to do is not touched."""
+    untouched = not (summary.built or summary.failures or summary.bytes_written)
+    if untouched and store.has(SUMMARY) and store.has(CARD):
+        return
+    finish(store, recipe, plan, complete=summary.complete and summary.limit is None)
+    store.put(SUMMARY, sealed(_as_json(summary)))
+
+
+def _as_json(summary: Summary) -> Json:
+    return asdict(summary)
+

@@ -1,0 +1,1 @@
+"""The outside world, in: places files, catalogues and rasters."""

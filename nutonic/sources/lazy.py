@@ -1,0 +1,124 @@
+"""Lazy variables on a grid: rasters in any CRS, by window-independent nearest neighbour."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import dask.array as da
+import numpy as np
+import xarray as xr
+from affine import Affine
+from odc.geo.geobox import GeoBox
+from odc.geo.xr import xr_coords
+from xarray.backends import BackendArray
+from xarray.core import indexing
+
+from nutonic.errors import BadPixels
+from nutonic.grid import check_aligned
+from nutonic.model import Asset, Band
+from nutonic.nearest import source_pixels
+from nutonic.sources import rasters
+
+
+def dataset(grid: GeoBox, arrays: dict[Band, da.Array | indexing.LazilyIndexedArray]) -> xr.Dataset:
+    """Arrays (height, width) on a grid as a dataset with the grid's coordinates, CRS and nodata values."""
+    variables = {
+        band.name: xr.Variable(("y", "x"), array, {"_FillValue": band.nodata, "grid_mapping": "spatial_ref"})
+        for band, array in arrays.items()
+    }
+    ds = xr.Dataset(variables, coords=xr_coords(grid, dims=("y", "x")))
+    check_aligned(ds, grid)
+    return ds
+
+
+@dataclass(frozen=True, kw_only=True)
+class NearestMosaic(BackendArray):
+    """Rasters seen through a grid, as an array that reads only the window it is asked for.
+
+    A pixel comes from the first raster, in the given order, that has data there.
+    """
+
+    grid: GeoBox
+    assets: tuple[Asset, ...]
+    band: Band
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        return self.grid.shape.y, self.grid.shape.x
+
+    @property
+    def dtype(self) -> np.dtype:
+        return np.dtype(self.band.dtype)
+
+    def __getitem__(self, key: indexing.ExplicitIndexer) -> np.ndarray:
+        return np.asarray(
+            indexing.explicit_indexing_adapter(key, self.shape, indexing.IndexingSupport.OUTER_1VECTOR, self._outer)
+        )
+
+    def _outer(self, key: tuple[int | slice | np.ndarray, ...]) -> np.ndarray:
+        """Read the window that holds all that is asked for, then take it from there."""
+        window, within = zip(*(_split(k, n) for k, n in zip(key, self.shape, strict=True)), strict=True)
+        return self.read(window)[within]
+
+    def read(self, window: tuple[slice, slice]) -> np.ndarray:
+        """The pixels of a window, (rows, columns) in the band's dtype."""
+        part = self.grid[window]
+        out = np.full(part.shape, self.band.nodata, self.dtype)
+        for asset in self.assets:
+            empty = out == self.band.nodata
+            if not empty.any():
+                break
+            np.copyto(out, _nearest(asset, part, self.band), where=empty)
+        return out
+
+    def lazy(self) -> indexing.LazilyIndexedArray:
+        """This array, waiting to be sliced, chunked or loaded."""
+        return indexing.LazilyIndexedArray(self)
+
+
+def _split(key: int | slice | np.ndarray, length: int) -> tuple[slice, int | slice | np.ndarray]:
+    """An index along an axis as the contiguous span that holds it, and the index within that span."""
+    wanted = np.atleast_1d(np.arange(length)[key])
+    start = int(wanted.min(initial=length))
+    within = int(wanted[0]) - start if isinstance(key, int | np.integer) else wanted - start
+    if isinstance(key, slice) and key.step in (None, 1):
+        within = slice(None)
+    return slice(start, int(wanted.max(initial=start - 1)) + 1), within
+
+
+def _nearest(asset: Asset, grid: GeoBox, band: Band) -> np.ndarray:
+    """One raster on a grid; outside the raster, and where it has no data, the band's nodata value."""
+    rows, cols = source_pixels(grid, asset.crs, Affine(*asset.transform))
+    height, width = asset.shape
+    inside = (rows >= 0) & (rows < height) & (cols >= 0) & (cols < width)
+    out = np.full(rows.shape, band.nodata, band.dtype)
+    if not inside.any():
+        return out
+    top, left = int(rows[inside].min()), int(cols[inside].min())
+    window = (slice(top, int(rows[inside].max()) + 1), slice(left, int(cols[inside].max()) + 1))
+    pixels = rasters.read(asset.href, window)[rows[inside] - top, cols[inside] - left]
+    out[inside] = _without_nodata(pixels, asset, band)
+    return out
+
+
+def _without_nodata(pixels: np.ndarray, asset: Asset, band: Band) -> np.ndarray:
+    """Pixels in the band's dtype, the file's nodata value replaced by the band's."""
+    limits = np.iinfo(band.dtype)
+    observed = np.ones(pixels.shape, bool) if asset.nodata is None else pixels != asset.nodata
+    unfit = observed & ((pixels < limits.min) | (pixels > limits.max) | (pixels != np.floor(pixels)))
+    if unfit.any():
+        raise BadPixels(f"{asset.written} holds {pixels[unfit].flat[0]!r}, which is no {band.dtype} value")
+    return np.where(observed, pixels, band.nodata).astype(band.dtype)
+
+
+def difference(asset: Asset, found: rasters.Header) -> str | None:
+    """What a file's header says that its catalogue does not, in words, or None."""
+    if found.crs != asset.crs:
+        return f"its CRS is {found.crs:.60}, the catalogue says {asset.crs:.60}"
+    if found.shape != asset.shape or not found.transform.almost_equals(Affine(*asset.transform), precision=1e-6):
+        return f"it has {_grid_in_words(found.transform, found.shape)}, the catalogue says {_grid_in_words(Affine(*asset.transform), asset.shape)}"
+    return None
+
+
+def _grid_in_words(transform: Affine, shape: tuple[int, int]) -> str:
+    return f"{shape[0]} × {shape[1]} pixels of {transform.a:g} m from ({transform.c:.10g}, {transform.f:.10g})"

@@ -1,0 +1,85 @@
+"""Land cover from one raster file, in any CRS."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import xarray as xr
+from odc.geo.geobox import GeoBox
+
+from nutonic.classes import TABLES, ClassTable
+from nutonic.errors import GridError, InputError, RecipeError
+from nutonic.model import Asset, Band, Scene
+from nutonic.sources import rasters
+from nutonic.sources.lazy import NearestMosaic, dataset
+
+
+@dataclass(frozen=True, slots=True)
+class RasterSource:
+    """A GeoTIFF or COG of class ids, read by window-independent nearest neighbour.
+
+    Parameters
+    ----------
+    path
+        Path of the raster.
+    classes
+        What its values mean: a class table, or the name of one (``"esa-worldcover"``, ``"dynamic-world"``).
+    """
+
+    path: str
+    classes: ClassTable | str = "esa-worldcover"
+
+    def __post_init__(self) -> None:
+        if isinstance(self.classes, str):
+            if self.classes not in TABLES:
+                raise RecipeError(f"no class table {self.classes!r}: use one of {', '.join(TABLES)} or a ClassTable")
+            object.__setattr__(self, "classes", TABLES[self.classes])
+
+    @property
+    def table(self) -> ClassTable:
+        """What the values mean."""
+        assert isinstance(self.classes, ClassTable)
+        return self.classes
+
+    @property
+    def bands(self) -> tuple[Band, ...]:
+        """One band, ``label``: class ids as uint8, the table's unknown value where there is none."""
+        return (Band(name="label", kind="class", dtype="uint8", nodata=self.table.unknown),)
+
+    def describe(self) -> Scene:
+        """The raster as a scene with one asset; reads its header."""
+        path = Path(self.path).absolute()
+        found = rasters.header(str(path))
+        if found.count != 1:
+            raise InputError(f"{self.path} has {found.count} bands; labels need one band of class ids")
+        if found.transform.b or found.transform.d:
+            raise GridError(f"{self.path} is rotated: warp it to a north-up grid first")
+        asset = Asset(
+            name="label",
+            href=str(path),
+            written=path.name,
+            crs=found.crs,
+            transform=(*found.transform[:3], *found.transform[3:6]),
+            shape=found.shape,
+            nodata=found.nodata,
+        )
+        return Scene(
+            id=path.stem, collection=self.table.name, source="raster", datetime=None, cloud_cover=None, assets=(asset,)
+        )
+
+    def search(
+        self, lon: np.ndarray, lat: np.ndarray, extent_m: float, when: str | None = None
+    ) -> list[tuple[Scene, ...]]:
+        """The raster itself, for every place; a place beyond it is told by its pixels."""
+        scene = self.describe()
+        return [(scene,)] * len(lon)
+
+    def open(self, grid: GeoBox, scenes: Sequence[Scene], *, chunks: int | None = 1024) -> xr.Dataset:
+        """The variable ``label`` (y, x), uint8, lazily, on exactly this grid; a slice of it reads only that slice."""
+        (band,) = self.bands
+        assets = tuple(scene.asset("label") for scene in scenes)
+        ds = dataset(grid, {band: NearestMosaic(grid=grid, assets=assets, band=band).lazy()})
+        return ds if chunks is None else ds.chunk(chunks)

@@ -1,0 +1,1 @@
+"""The outside world, out: files, commits and the layout of a tree."""

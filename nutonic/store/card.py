@@ -1,0 +1,118 @@
+"""The dataset card: what is in the tree, where it comes from, and how to load it. A function of the commits alone."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+import yaml
+
+from nutonic import __version__
+from nutonic.model import SPLITS
+from nutonic.recipe import Recipe
+from nutonic.store.commits import Entry
+from nutonic.store.plans import PlanFile
+
+_SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"), (10_000_000, "1M<n<10M"))
+
+
+def text(recipe: Recipe, plan: PlanFile, done: Sequence[Entry]) -> str:
+    """The card as Markdown with YAML front matter."""
+    rows = {split: sum(e.rows for e in done if e["split"] == split) for split in SPLITS}
+    parts = [_front_matter(recipe, rows), _opening(recipe, done, rows), _tables(recipe, plan, done, rows), _usage(recipe)]
+    return "\n".join(parts)
+
+
+def _front_matter(recipe: Recipe, rows: dict[str, int]) -> str:
+    total = sum(rows.values())
+    files = "-*" if recipe.output.rows_per_file is not None else ""
+    content = {
+        "pretty_name": recipe.name,
+        "task_categories": ["image-text-to-text", "object-detection"],
+        "language": ["en"],
+        "tags": ["earth-observation", "remote-sensing", "land-cover", "sentinel-2", "nutonic"],
+        "size_categories": [next((name for below, name in _SIZES if total < below), "n>10M")],
+        "configs": [
+            {
+                "config_name": "default",
+                "data_files": [{"split": s, "path": f"data/{s}{files}.jsonl"} for s in SPLITS if rows[s]],
+            }
+        ],
+    }
+    return f"---\n{yaml.safe_dump(content, sort_keys=False)}---\n"
+
+
+def _opening(recipe: Recipe, done: Sequence[Entry], rows: dict[str, int]) -> str:
+    tiles, places = sum(e["tiles"] for e in done), sum(bool(e["tiles"]) for e in done)
+    side = recipe.tiles.size * recipe.grid.resolution_m / 1000
+    return f"""# {recipe.name}
+
+{tiles} satellite chips of {places} places with {sum(rows.values())} image–text rows, for fine-tuning vision-language models.
+
+Each chip shows {side:g} × {side:g} km: {", ".join(recipe.imagery.assets)} of `{recipe.imagery.collection}`, stretched from
+percentile {recipe.stretch.low:g} to {recipe.stretch.high:g} per {recipe.stretch.scope} and averaged to {recipe.tiles.output_size} × {recipe.tiles.output_size} pixels.
+Land cover is `{recipe.labels.table.name}` on the same {recipe.grid.resolution_m:g} m grid, nearest neighbour. Captions, shares and boxes are
+computed from those labels: they are as right as the labels are.
+"""
+
+
+def _tables(recipe: Recipe, plan: PlanFile, done: Sequence[Entry], rows: dict[str, int]) -> str:
+    tasks = _sum(e["rows"]["tasks"] for e in done)
+    classes = _sum(e["classes"] for e in done)
+    pixels = sum(classes.values()) or 1
+    table = recipe.labels.table
+    rejects = Counter(r["reason"] for e in done for r in e["rejects"]) + Counter(plan.header["rejects"])
+    places = Counter(e["split"] for e in done if e["tiles"])
+    share = [
+        (table.labels[int(c)], f"{count / pixels:.2%}") for c, count in sorted(classes.items(), key=lambda e: (-e[1], int(e[0])))
+    ]
+    return "\n".join(
+        [
+            _table("Splits", ("split", "places", "rows"), [(s, places[s], rows[s]) for s in SPLITS]),
+            _table("Tasks", ("task", "rows"), sorted(tasks.items())),
+            _table("Land cover", ("class", "share of labelled pixels"), share),
+            _table("Left out", ("reason", "places or tiles"), sorted(rejects.items())),
+        ]
+    )
+
+
+def _sum(counts: object) -> Counter[str]:
+    total: Counter[str] = Counter()
+    for count in counts:  # type: ignore[attr-defined]
+        total.update(count)
+    return total
+
+
+def _table(title: str, head: tuple[str, ...], rows: Sequence[tuple[object, ...]]) -> str:
+    lines = [f"## {title}\n", f"| {' | '.join(head)} |", f"|{'---|' * len(head)}"]
+    body = [f"| {' | '.join(str(cell) for cell in row)} |" for row in rows]
+    return "\n".join([*lines, *(body or [f"| none |{' |' * (len(head) - 1)}"]), ""])
+
+
+def _usage(recipe: Recipe) -> str:
+    many = "-*" if recipe.output.rows_per_file is not None else ""
+    return f"""## Layout
+
+- `data/*.jsonl`: rows; images are named by their path in this folder
+- `images/`: RGB PNG chips
+- `metadata/`: a JSON sidecar per chip, at the same path: grid, scene, stretch, class fractions, regions
+- `_nutonic/`: recipe, plan and commits, what `nutonic verify` stands on
+
+Boxes are `[x1, y1, x2, y2]` from the upper left corner, half-open pixels divided by the chip's width and height. Places whose squares
+overlap are in the same split, so no ground is in two.
+
+## Loading
+
+```python
+from datasets import load_dataset
+
+rows = load_dataset("json", data_files={{"train": "data/train{many}.jsonl"}})["train"]
+```
+
+## Licences
+
+The rows carry the licences of what they are made of: the imagery's provider (Sentinel-2: the Copernicus Sentinel data terms), the land
+cover's (ESA WorldCover: CC BY 4.0; Dynamic World: CC BY 4.0; OpenStreetMap: ODbL), and those of the places. Check them before you publish.
+
+Made with nutonic {__version__}, recipe `{recipe.digest()[:16]}`.
+"""
