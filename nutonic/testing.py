@@ -28,7 +28,7 @@ _PLACES: tuple[tuple[float, float, str | None], ...] = (
     (0.17, 0.24, "west"), (0.36, 0.31, "west"), (0.20, 0.30, "west"),  # the third overlaps the first: one split group
     (0.31, 0.57, "west"), (0.71, 0.21, "east-raw"), (0.89, 0.33, "east-raw"), (0.86, 0.50, "east-raw"),
     (0.55, 0.42, "full"), (0.12, 0.05, "full"),  # between west and east; over the planet's edge, so covered in part
-    (0.88, 0.10, "east-raw"), (0.79, 0.93, "east-raw"),  # mostly unlabelled; where the labels end
+    (0.88, 0.10, "east-raw"), (0.79, 0.92, "east-raw"),  # mostly unlabelled; where the labels end
     (0.66, 0.75, "east-raw"),  # its first tile is flat in blue
     (0.42, 0.90, "west"),  # with nodata that the footprint does not tell of
     (1.20, 0.50, None),  # out of reach
@@ -146,7 +146,7 @@ class SyntheticPlanet:
         crs, step, per = ("EPSG:4326", 1 / 12000, 12000) if degrees else (f"EPSG:{self.zone_epsg}", 10.0, 0.1)
         u, v = (_project(self.scene("cloudy").footprint(), self.zone_epsg, crs) * per).T
         west, north = int(u.min()) - 8, int(v.max()) + 8
-        shape = (int((north - v.min()) * 0.93), int(u.max()) + 8 - west)
+        shape = (int((north - v.min()) * 0.92), int(u.max()) + 8 - west)
         return SyntheticGrid(crs, Affine(step, 0, west * step + shift[0], 0, -step, north * step + shift[1]), shape)
 
     @cached_property

@@ -51,7 +51,7 @@ def test_shards():
     # One tile per place and 8000 files: place 7999 is the last of the first folder.
     assert oracle.shard(7999, positions=1, files_per_dir=8000) == "s00000"
     assert oracle.shard(8000, positions=1, files_per_dir=8000) == "s00001"
-    # 100 // (4 tiles × 2 views × 3 overlay rows) = 4 places; place 5, variant 2 of 2 is number 5 × 3 + 2 = 17; 17 // 4 = 4
+    # 100 // (4 tiles × 2 views × 3 overlay rows) = 4 places; place 5, variant 2 of 2 is number 17; 17 // 4 = 4.
     many = {"positions": 4, "files_per_dir": 100, "variants": 2, "views": 2, "overlays": 3}
     assert oracle.shard(5, variant=2, **many) == "s00004"
     with pytest.raises(ValueError, match="not even one"):

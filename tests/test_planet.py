@@ -149,14 +149,14 @@ def covered(x, y, ring):
     return inside.mean()
 
 
-def right_scene(items, lon, lat):
+def right_scene(items, lon, lat, extent_m):
     """Product.md's rule: whole before in part, then least cloud, newest, id; in part, the largest share."""
     best = []
     for item in items:
         epsg, properties = item["properties"]["proj:epsg"], item["properties"]
         to_zone = Transformer.from_crs(4326, epsg, always_xy=True)
         ring = [to_zone.transform(*corner) for corner in item["geometry"]["coordinates"][0]]
-        share = covered(*oracle.square(lon, lat, f"EPSG:{epsg}", 1400), ring)
+        share = covered(*oracle.square(lon, lat, f"EPSG:{epsg}", extent_m), ring)
         newest = [-ord(letter) for letter in properties["datetime"]]
         if share >= 0.35 and properties["eo:cloud_cover"] <= 20:
             whole = share == 1
@@ -169,8 +169,9 @@ def test_each_place_has_the_scene_it_says(neighbour, tmp_path):
     SyntheticPlanet(neighbour=neighbour).write(tmp_path)
     items = json.loads((tmp_path / "items.json").read_text(encoding="utf-8"))["features"]  # no seed changes it
     for seed in range(5):
-        places = SyntheticPlanet(seed, neighbour=neighbour).places
-        assert [right_scene(items, lon, lat) for lon, lat, _ in places] == [scene for *_, scene in places]
+        for lon, lat, scene_id in SyntheticPlanet(seed, neighbour=neighbour).places:
+            # None of the squares lies so near to an edge that the margin of a comparison could matter.
+            assert [right_scene(items, lon, lat, extent_m) for extent_m in (1360, 1400, 1440)] == [scene_id] * 3
 
 
 def test_items_say_where_their_files_lie(planet, folder):
@@ -266,7 +267,7 @@ def boxes(labels):
 
 def labelled_windows(planet):
     for x, y, name, crs in windows(planet, side=64):
-        if (planet.labels_at(x, y, crs) != 0).mean() > 0.35 and (planet.rgb(x, y, name) != 0).all():
+        if (planet.labels_at(x, y, crs) != 0).mean() > 0.7 and (planet.rgb(x, y, name) != 0).all():
             yield x, y, name, crs
 
 
@@ -276,7 +277,7 @@ def test_every_turn_changes_pixels_and_boxes(labels_in):
     for x, y, name, crs in labelled_windows(planet):
         labels, rgb = planet.labels_at(x, y, crs), planet.rgb(x, y, name)
         for turn in TURNS.values():
-            assert (turn(labels) != labels).mean() > 0.2
+            assert (turn(labels) != labels).mean() > 0.1
             assert boxes(turn(labels)) != boxes(labels)
             turned = np.stack([turn(band) for band in rgb])
             assert (turned != rgb).any(axis=0).mean() > 0.9
