@@ -14,7 +14,7 @@ _HOME = {
     "tiles": "nutonic.grid",
     "ClassTable": "nutonic.classes",
     "Recipe": "nutonic.recipe",
-    "load_recipe": "nutonic.recipe",
+    "load_recipe": "nutonic.recipe_file",
     "StacSource": "nutonic.sources.stac",
     "RasterSource": "nutonic.sources.raster",
     "open_cube": "nutonic.cube",
@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     from nutonic.classes import ClassTable
     from nutonic.cube import open_cube
     from nutonic.grid import around, check_aligned, tiles
-    from nutonic.recipe import Recipe, load_recipe
+    from nutonic.recipe import Recipe
+    from nutonic.recipe_file import load_recipe
     from nutonic.sources.raster import RasterSource
     from nutonic.sources.stac import StacSource
 

@@ -7,7 +7,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import dask
+import dask.base
 import numpy as np
 from odc.geo.geobox import GeoBox
 
@@ -120,7 +120,7 @@ def _read(places: Sequence[PlannedPlace], scene: Scene, recipe: Recipe) -> list[
     windows = [whole.overlap_roi(grid) for grid in grids]
     lazy = [cube.isel(y=rows, x=cols).chunk() for rows, cols in windows]
     arrays = [[part[band.name].data for source in sources for band in source.bands] for part in lazy]
-    loaded = dask.compute(arrays, scheduler="threads", num_workers=READERS)[0]
+    loaded = dask.base.compute(arrays, scheduler="threads", num_workers=READERS)[0]
     return [
         Pixels(grid=grid, rgb=np.stack(bands[:3]), label=bands[3]) for grid, bands in zip(grids, loaded, strict=True)
     ]

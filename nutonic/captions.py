@@ -51,7 +51,9 @@ def _unlabelled(cover: LandCover) -> list[str]:
     missing = cover.shape[0] * cover.shape[1] - cover.valid
     if not missing or len(cover.counts) == 1:
         return []
-    return [f"Shares are of the labelled part; {percent(missing, cover.shape[0] * cover.shape[1])} of the image has no label."]
+    return [
+        f"Shares are of the labelled part; {percent(missing, cover.shape[0] * cover.shape[1])} of the image has no label."
+    ]
 
 
 def _where_labelled(cover: LandCover) -> str:
@@ -62,7 +64,9 @@ def _where_labelled(cover: LandCover) -> str:
 def class_caption(cover: LandCover, class_id: int) -> str:
     """What a tile shows of one class: its share, where it lies, in how many patches, and the largest of them."""
     name = cover.table.labels[class_id]
-    text = f"{name[0].upper()}{name[1:]} makes up {_share(cover, class_id)} of the labelled area, {where(cover, class_id)}"
+    text = (
+        f"{name[0].upper()}{name[1:]} makes up {_share(cover, class_id)} of the labelled area, {where(cover, class_id)}"
+    )
     patches = cover.of(class_id)
     if not patches:
         return f"{text}, in scattered pixels too small to outline."

@@ -1,4 +1,4 @@
-"""Native pixels to chips: percentiles, stretch, downsampling and the mask. Integers all the way, so no platform rounds differently."""
+"""Native pixels to chips: percentiles, stretch, downsampling, mask; in integers, so no platform rounds differently."""
 
 from __future__ import annotations
 
@@ -103,12 +103,15 @@ def _too_little(valid: np.ndarray, what: str, tiles: Tiles) -> Unfit | None:
     share = float(valid.mean())
     if share >= tiles.min_valid_fraction and share > 0:
         return None
-    return Unfit(f"too little {what}", f"{share:.1%} of the tile's {what} is valid, {tiles.min_valid_fraction:.1%} needed")
+    return Unfit(
+        f"too little {what}", f"{share:.1%} of the tile's {what} is valid, {tiles.min_valid_fraction:.1%} needed"
+    )
 
 
 def view(chip: Chip, name: str) -> Chip:
     """A chip flipped left to right (``flip``) or turned counter-clockwise (``r90``, ``r180``, ``r270``)."""
-    turn = np.fliplr if name == "flip" else lambda array: np.rot90(array, k=int(name[1:]) // 90)
-    return replace(
-        chip, rgb=np.ascontiguousarray(turn(chip.rgb)), mask=np.ascontiguousarray(turn(chip.mask)), augmentation=name
-    )
+    return replace(chip, rgb=_turned(chip.rgb, name), mask=_turned(chip.mask, name), augmentation=name)
+
+
+def _turned(array: np.ndarray, name: str) -> np.ndarray:
+    return np.ascontiguousarray(np.fliplr(array) if name == "flip" else np.rot90(array, k=int(name[1:]) // 90))

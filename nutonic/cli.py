@@ -42,8 +42,8 @@ def plan(recipe: Path, out: Path | None, as_json: bool) -> None:
     """Search scenes and say what a build will take; reads no pixels."""
     from nutonic import console
     from nutonic.plan import make_plan
-    from nutonic.recipe import load_recipe
-    from nutonic.run import prepare
+    from nutonic.recipe_file import load_recipe
+    from nutonic.tree import prepare
 
     loaded = load_recipe(recipe)
     if out is not None:
@@ -61,7 +61,9 @@ def plan(recipe: Path, out: Path | None, as_json: bool) -> None:
 @cli.command()
 @click.argument("recipe", type=click.Path(path_type=Path))
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder of the dataset.")
-@click.option("--workers", type=click.IntRange(min=0), help="Worker processes; 0 builds without dask. Default: one per core.")
+@click.option(
+    "--workers", type=click.IntRange(min=0), help="Worker processes; 0 builds without dask. Default: one per core."
+)
 @click.option("--scheduler", metavar="ADDRESS", help="Use a running Dask scheduler instead.")
 @click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Only the first N places.")
 @click.option("--replan", is_flag=True, help="Search again; what was built from another plan is built anew.")
@@ -71,9 +73,9 @@ def build(
 ) -> None:
     """Build a dataset. Run again, it resumes; finished, it does nothing."""
     from nutonic import console
-    from nutonic.recipe import load_recipe
+    from nutonic.recipe_file import load_recipe
     from nutonic.run import build as run_build
-    from nutonic.run import prepare
+    from nutonic.tree import prepare
 
     loaded = load_recipe(recipe)
     _, planned = prepare(loaded, out, workers=0 if scheduler else workers, replan=replan)
@@ -103,7 +105,9 @@ def verify(directory: Path, deep: bool, as_json: bool) -> None:
 
 
 @cli.command()
-@click.option("--out", type=click.Path(path_type=Path), default=Path("demo"), show_default=True, help="Folder of the demo.")
+@click.option(
+    "--out", type=click.Path(path_type=Path), default=Path("demo"), show_default=True, help="Folder of the demo."
+)
 @click.option("--workers", type=click.IntRange(min=0), help="Worker processes; 0 builds without dask.")
 def demo(out: Path, workers: int | None) -> None:
     """Do the main job, offline, on a real Sentinel-2 scene: plan, build, verify."""

@@ -62,7 +62,11 @@ def show_plan(header: Json, rejects: Sequence[Reject]) -> None:
     table = Table(show_header=False, box=None, pad_edge=False)
     for name, value in (
         ("places", f"{header['places']} of {header['rows']} rows, in {header['batches']} batches"),
-        ("tiles", f"{header['tiles']}" + (f", {rows} rows and {cols} columns of each square left over" if rows or cols else "")),
+        (
+            "tiles",
+            f"{header['tiles']}"
+            + (f", {rows} rows and {cols} columns of each square left over" if rows or cols else ""),
+        ),
         ("splits", ", ".join(f"{name} {share:.1%}" for name, share in header["shares"].items())),
         ("requests", f"about {cost['requests']}" if cost["requests"] else "none, all files are here"),
         ("to read", f"about {size(cost['bytes_read'])}"),

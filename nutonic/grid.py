@@ -189,8 +189,16 @@ def check_aligned(ds: xr.Dataset | xr.DataArray, grid: GeoBox) -> None:
         if not np.array_equal(have, want):
             raise NotAligned(f"{name} is off by up to {np.abs(have - want).max():g} m; the grid starts at {want[0]!r}")
     found = ds.odc.crs
-    if found is None or found.epsg != grid.crs.epsg:
+    if found is None or found.epsg != epsg(grid):
         raise NotAligned(f"the array is in {found}, the grid in {grid.crs}")
+
+
+def epsg(grid: GeoBox) -> int:
+    """The EPSG code of a grid's CRS; a GridError where it has none."""
+    code = None if grid.crs is None else grid.crs.epsg
+    if code is None:
+        raise GridError(f"the grid's CRS ({grid.crs}) has no EPSG code: use a UTM zone")
+    return int(code)
 
 
 def describe(grid: GeoBox) -> dict[str, Any]:

@@ -89,7 +89,9 @@ def problem_with_id(text: str) -> str | None:
     Ids become file names, so they cannot climb out of a folder, and cannot end like the ids made from them.
     """
     if not _ID.fullmatch(text):
-        return f"id {text[:80]!r} is not 1 to 64 letters, digits, dots, dashes or underscores, the first a letter or digit"
+        return (
+            f"id {text[:80]!r} is not 1 to 64 letters, digits, dots, dashes or underscores, the first a letter or digit"
+        )
     if _RESERVED_ENDING.search(text):
         return f"id {text!r} ends like a variant (_g001) or a tile (_t0001): rename it"
     return None
@@ -106,9 +108,7 @@ def problem_with_coordinates(lon: float, lat: float) -> str | None:
 
 def without_duplicates(places: Places) -> tuple[Places, list[Reject]]:
     """Drop places whose coordinates equal an earlier one's."""
-    _, first, inverse = np.unique(
-        np.stack([places.lon, places.lat]), axis=1, return_index=True, return_inverse=True
-    )
+    _, first, inverse = np.unique(np.stack([places.lon, places.lat]), axis=1, return_index=True, return_inverse=True)
     earlier = first[inverse]
     again = earlier != np.arange(len(places))
     rejects = [
@@ -170,7 +170,9 @@ def with_variants(places: Places, jitter: Jitter) -> tuple[Places, list[Reject]]
     moved = Places(ordinal=every.ordinal, variant=variant, lon=lon, lat=lat, ids=every.ids)
     inside = (lat >= UTM_SOUTH) & (lat <= UTM_NORTH)
     rejects = [
-        Reject(poi_id=moved[i].id, reason="outside UTM", detail=str(problem_with_coordinates(moved[i].lon, moved[i].lat)))
+        Reject(
+            poi_id=moved[i].id, reason="outside UTM", detail=str(problem_with_coordinates(moved[i].lon, moved[i].lat))
+        )
         for i in np.flatnonzero(~inside).tolist()
     ]
     return moved.take(inside), rejects

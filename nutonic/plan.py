@@ -149,7 +149,9 @@ def make_plan(recipe: Recipe) -> Plan:
     rejects += [*more, *none]
     if not len(found.places):
         kind = NoScene if none else PlanError
-        raise kind(f"none of {len(places)} places can be built{_counted(rejects)}; the first: {(none or more)[0].detail}")
+        raise kind(
+            f"none of {len(places)} places can be built{_counted(rejects)}; the first: {(none or more)[0].detail}"
+        )
     corners = _corners(found, recipe)
     order, starts = _in_batches(found, corners, batch_size(recipe, len(found.places)))
     found, batch_of = found.take(order), np.repeat(np.arange(len(starts) - 1), np.diff(starts))
@@ -229,8 +231,8 @@ def _no_scene(i: int, ranked: Sequence[Scene], problems: _Problems, recipe: Reci
     if ranked:
         return Reject(poi_id=places[i].id, reason="off the lattice", detail=str(problems.of(ranked[0], places, i)))
     detail = (
-        f"no item of {imagery.collection} with {', '.join(imagery.assets)} covers enough of the square in {imagery.datetime} "
-        f"with at most {imagery.max_cloud_cover:g} % cloud"
+        f"no item of {imagery.collection} with {', '.join(imagery.assets)} covers enough of the square "
+        f"in {imagery.datetime} with at most {imagery.max_cloud_cover:g} % cloud"
     )
     return Reject(poi_id=places[i].id, reason="no scene", detail=detail)
 

@@ -52,7 +52,9 @@ def land_cover(mask: np.ndarray, table: ClassTable, rows: Rows, tiles: Tiles) ->
     occurring = np.bincount(mask.ravel(), minlength=256)
     counts = {class_id: int(occurring[class_id]) for class_id in sorted(table.labels) if occurring[class_id]}
     least = min_region_pixels(rows.min_region_px, tiles)
-    found = [region for class_id in counts for region in _largest(mask, class_id, table, least, rows.max_regions_per_class)]
+    found = [
+        region for class_id in counts for region in _largest(mask, class_id, table, least, rows.max_regions_per_class)
+    ]
     return LandCover(
         table=table,
         shape=mask.shape,

@@ -65,7 +65,9 @@ def _class_rows(sample: Sample, class_id: int, recipe: Recipe) -> Iterator[Json]
     cover, label = sample.cover, sample.cover.table.labels[class_id]
     if recipe.rows.per_class:
         prompt = PROMPT_CLASS_CAPTION.format(label=label)
-        yield _row(sample, f"class_caption_{class_id}", "class_caption", prompt, captions.class_caption(cover, class_id))
+        yield _row(
+            sample, f"class_caption_{class_id}", "class_caption", prompt, captions.class_caption(cover, class_id)
+        )
     regions = cover.of(class_id)
     if recipe.rows.per_class_grounding and regions:
         prompt = PROMPT_CLASS_GROUNDING.format(label=label)
@@ -130,7 +132,8 @@ def sidecar_of(sample: Sample, recipe: Recipe, digest: str) -> Json:
         "land_cover_label_meta": _label_meta(sample),
         "class_fractions": {str(c): cover.fraction(c) for c in cover.counts},
         "regions": [
-            {"label": r.label, "class_id": r.class_id, "bbox": list(r.bbox), "area_px": r.area_px} for r in cover.regions
+            {"label": r.label, "class_id": r.class_id, "bbox": list(r.bbox), "area_px": r.area_px}
+            for r in cover.regions
         ],
         "caption": captions.caption(cover, tile.size * recipe.grid.resolution_m),
         "valid_fraction": chip.valid_fraction,

@@ -79,7 +79,11 @@ def group_by_block(places: Places, extent_m: float, block_km: float) -> tuple[np
     groups = np.full(len(places), -1, np.int64)
     groups[whole] = inverse
     rejects = [
-        Reject(poi_id=places[i].id, reason="crosses a block", detail=f"its square crosses the border of a {block_km:g} km cell")
+        Reject(
+            poi_id=places[i].id,
+            reason="crosses a block",
+            detail=f"its square crosses the border of a {block_km:g} km cell",
+        )
         for i in np.flatnonzero(~whole).tolist()
     ]
     return groups, [f"{column}_{row}" for column, row in unique.tolist()], rejects
@@ -93,7 +97,9 @@ def _project(places: Places, zone: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     x, y = np.empty(len(places)), np.empty(len(places))
     for number in np.unique(zone).tolist():
         here = zone == number
-        x[here], y[here] = transformer("EPSG:4326", f"EPSG:{32600 + number}").transform(places.lon[here], places.lat[here])
+        x[here], y[here] = transformer("EPSG:4326", f"EPSG:{32600 + number}").transform(
+            places.lon[here], places.lat[here]
+        )
     return x, y
 
 
@@ -191,7 +197,9 @@ def _across_zones(places: Places, x: np.ndarray, y: np.ndarray, zone: np.ndarray
     return edges
 
 
-def _polygons(x: np.ndarray, y: np.ndarray, zone: np.ndarray, which: np.ndarray, side: float, border: float) -> np.ndarray:
+def _polygons(
+    x: np.ndarray, y: np.ndarray, zone: np.ndarray, which: np.ndarray, side: float, border: float
+) -> np.ndarray:
     """Squares as polygons of degrees, longitudes counted from a zone border."""
     rings = np.empty((len(which), 4, 2))
     for k, (dx, dy) in enumerate(_CORNERS):
@@ -208,4 +216,3 @@ def _components(edges: np.ndarray, count: int) -> np.ndarray:
 def largest_share(groups: np.ndarray) -> float:
     """Share of all places that the largest group holds, 0 to 1."""
     return float(np.bincount(groups[groups >= 0]).max() / len(groups)) if (groups >= 0).any() else 0.0
-

@@ -6,35 +6,19 @@ files of ``data/`` and the card are made again from the commits and compared. De
 
 from __future__ import annotations
 
-import io
-import os
-import re
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-import orjson
-import shapely
-from PIL import Image
-
+from nutonic.audit import Tree, audit
 from nutonic.errors import Corrupt, NotNutonic
-from nutonic.grid import transformer
-from nutonic.model import Json
-from nutonic.recipe import Recipe, parse_recipe_text
-from nutonic.rows import boxes_json
+from nutonic.recipe_file import parse_recipe_text
 from nutonic.store import card
-from nutonic.store.commits import Entry, entries, read_commits
-from nutonic.store.files import Store, sha256, unsealed
-from nutonic.store.finish import data_files, rows_of, unnamed
+from nutonic.store.commits import entries, read_commits
+from nutonic.store.files import Store, unsealed
+from nutonic.store.finish import data_files, unnamed
 from nutonic.store.layout import CARD, META, RECIPE, SUMMARY
-from nutonic.store.plans import PlanFile, read_plan
-
-#: Fields of a URL's query, and of cloud SDKs' settings, that hold a secret.
-_SECRET = re.compile(
-    rb"(?i)(?:[?&;](?:sig|signature|token|access_token|key|x-amz-[a-z-]+|x-goog-[a-z-]+)=[^\s\"'&]+|AKIA[0-9A-Z]{16}|-----BEGIN [A-Z ]*PRIVATE KEY)"
-)
-_SECRET_NAME = re.compile(r"(TOKEN|SECRET|PASSWORD|PASSWD|API_?KEY|CREDENTIAL)", re.IGNORECASE)
+from nutonic.store.plans import read_plan
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,18 +44,6 @@ class Verdict:
         return not self.problems
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Tree:
-    """A tree as its commits tell it."""
-
-    store: Store
-    plan: PlanFile
-    recipe: Recipe
-    done: list[Entry]
-    named: dict[str, tuple[int, str]] = field(default_factory=dict)
-    """Every committed file with size and SHA-256."""
-
-
 def verify(out: str | Path, *, deep: bool = False) -> Verdict:
     """Prove a tree whole.
 
@@ -93,7 +65,7 @@ def verify(out: str | Path, *, deep: bool = False) -> Verdict:
     try:
         tree = _open(store)
         limit = _limit(store)
-        checks = [*_quick(tree, limit), *(_deep(tree) if deep else ())]
+        checks = [*_quick(tree, limit), *(audit(tree) if deep else ())]
     except Corrupt as error:
         return Verdict(problems=(str(error),), done=0, planned=0, limit=None, tiles=0, rows=0, files=0, deep=deep)
     return Verdict(
@@ -108,13 +80,13 @@ def verify(out: str | Path, *, deep: bool = False) -> Verdict:
     )
 
 
-def _open(store: Store) -> _Tree:
+def _open(store: Store) -> Tree:
     plan = read_plan(store)
     named: dict[str, tuple[int, str]] = {}
     for _, content in read_commits(store):
         named |= {path: (size, digest) for path, (size, digest) in content["files"].items()}
     recipe = parse_recipe_text(plan.recipe)
-    return _Tree(store=store, plan=plan, recipe=recipe, done=entries(store), named=named)
+    return Tree(store=store, plan=plan, recipe=recipe, done=entries(store), named=named)
 
 
 def _limit(store: Store) -> int | None:
@@ -127,9 +99,10 @@ def _limit(store: Store) -> int | None:
 # Quick: listings and small files
 
 
-def _quick(tree: _Tree, limit: int | None) -> Iterator[str]:
-    if tree.recipe.digest() != tree.plan.header["recipe_digest"]:
-        yield f"the plan's recipe has the digest {tree.recipe.digest()[:12]}, its header says {tree.plan.header['recipe_digest'][:12]}"
+def _quick(tree: Tree, limit: int | None) -> Iterator[str]:
+    said, have = tree.plan.header["recipe_digest"], tree.recipe.digest()
+    if have != said:
+        yield f"the plan's recipe has the digest {have[:12]}, its header says {said[:12]}"
     if not tree.store.has(RECIPE) or tree.store.get(RECIPE) != tree.plan.recipe.encode():
         yield f"{RECIPE} is not the recipe of the plan"
     if not tree.store.has(SUMMARY):
@@ -138,7 +111,7 @@ def _quick(tree: _Tree, limit: int | None) -> Iterator[str]:
     yield from _files(tree)
 
 
-def _against_plan(tree: _Tree, limit: int | None) -> Iterator[str]:
+def _against_plan(tree: Tree, limit: int | None) -> Iterator[str]:
     """Commits against plan: every place once, as it was planned."""
     planned = {
         (place.poi.ordinal, place.poi.variant): (place.poi.id, place.split)
@@ -156,7 +129,7 @@ def _against_plan(tree: _Tree, limit: int | None) -> Iterator[str]:
             yield f"the commits hold {found[0]} in {found[1]}, the plan {planned.get(order)}"
 
 
-def _files(tree: _Tree) -> Iterator[str]:
+def _files(tree: Tree) -> Iterator[str]:
     """Files against commits: all there, in their size, and no others."""
     sizes = dict(tree.store.sizes())
     for path, (size, _) in tree.named.items():
@@ -179,134 +152,3 @@ def _files(tree: _Tree) -> Iterator[str]:
 
 
 _META_FILES = {"plan.jsonl", "recipe.yaml", "summary.json"}
-
-
-# Deep: every byte
-
-
-def _deep(tree: _Tree) -> Iterator[str]:
-    secrets = [value.encode() for name, value in os.environ.items() if _SECRET_NAME.search(name) and len(value) >= 8]
-    for path, (size, digest) in sorted(tree.named.items()):
-        try:
-            data = tree.store.get(path)
-        except FileNotFoundError:
-            continue
-        if len(data) != size or sha256(data) != digest:
-            yield f"{path} is not what was written: its SHA-256 differs"
-        yield from _no_secret(path, data, secrets)
-    for path, places in data_files(tree.done, tree.recipe).items():
-        if tree.store.has(path) and tree.store.get(path) != b"".join(rows_of(tree.store, places)):
-            yield f"{path} is not the rows of its places"
-    for path in (CARD, RECIPE, SUMMARY):
-        if tree.store.has(path):
-            yield from _no_secret(path, tree.store.get(path), secrets)
-    yield from _content(tree)
-
-
-def _no_secret(path: str, data: bytes, secrets: Iterable[bytes]) -> Iterator[str]:
-    if _SECRET.search(data) and not path.endswith(".png"):
-        yield f"{path} holds what looks like a token or a signed URL"
-    if any(secret in data for secret in secrets):
-        yield f"{path} holds the value of a secret from the environment"
-
-
-def _content(tree: _Tree) -> Iterator[str]:
-    """Pictures, sidecars, rows and ground against each other."""
-    sidecars: dict[str, Json] = {}
-    for path in sorted(p for p in tree.named if p.startswith("metadata/")):
-        if tree.store.has(path):
-            sidecar = orjson.loads(tree.store.get(path))
-            sidecars[sidecar["tile_id"]] = sidecar
-            yield from _picture(tree, path, sidecar)
-    yield from _rows(tree, sidecars)
-    yield from _ground(tree, list(sidecars.values()))
-
-
-def _picture(tree: _Tree, path: str, sidecar: Json) -> Iterator[str]:
-    image = path.replace("metadata/", "images/", 1).removesuffix(".json") + ".png"
-    side = tree.recipe.tiles.output_size
-    try:
-        with Image.open(io.BytesIO(tree.store.get(image))) as picture:
-            rgb = np.asarray(picture)
-    except (OSError, SyntaxError, ValueError) as error:
-        yield f"{image} cannot be decoded: {type(error).__name__}"
-        return
-    if rgb.shape != (side, side, 3) or rgb.dtype != np.uint8:
-        yield f"{image} is {rgb.shape} {rgb.dtype}, not {(side, side, 3)} uint8"
-    elif sha256(rgb.tobytes()) != sidecar["pixels_sha256"]:
-        yield f"{image} does not show the pixels of its sidecar"
-    elif not rgb.any() or (rgb == rgb[0, 0]).all():
-        yield f"{image} is one colour"
-
-
-def _rows(tree: _Tree, sidecars: dict[str, Json]) -> Iterator[str]:
-    """Each row against its sidecar: picture, split, caption and boxes."""
-    seen: set[str] = set()
-    for entry in tree.done:
-        lines = b"".join(rows_of(tree.store, [entry])).splitlines()
-        if len(lines) != entry.rows:
-            yield f"{entry['poi_id']} has {len(lines)} rows, its commit says {entry.rows}"
-        for line in lines:
-            row = orjson.loads(line)
-            if row["id"] in seen:
-                yield f"row {row['id']} is there twice"
-            seen.add(row["id"])
-            sidecar = sidecars.get(row["tile_id"])
-            problem = "its sidecar is missing" if sidecar is None else _row_problem(row, entry, sidecar, tree)
-            if problem:
-                yield f"row {row['id']}: {problem}"
-
-
-def _row_problem(row: Json, entry: Entry, sidecar: Json, tree: _Tree) -> str | None:
-    user, assistant = (message["content"] for message in row["messages"])
-    answer = assistant[0]["text"]
-    if user[0]["image"] not in tree.named:
-        return f"its picture {user[0]['image']} is missing"
-    if sidecar["split"] != entry["split"] or row["poi_id"] != sidecar["poi_id"]:
-        return "its sidecar is of another place or split"
-    if row["task"] == "caption" and answer != sidecar["caption"]:
-        return "its caption is not its sidecar's"
-    if row["task"] in ("grounding", "class_grounding"):
-        return _box_problem(row, answer, sidecar)
-    return None
-
-
-def _box_problem(row: Json, answer: str, sidecar: Json) -> str | None:
-    """Boxes must be the sidecar's regions, all of them or those of one class."""
-    regions = sidecar["regions"]
-    if row["task"] == "class_grounding":
-        wanted = int(row["id"].rsplit("_", 1)[1])
-        regions = [region for region in regions if region["class_id"] == wanted]
-    boxes = ((region["label"], region["bbox"]) for region in regions)
-    if answer != boxes_json(boxes, tuple(sidecar["land_cover_label_meta"]["shape"])):
-        return "its boxes are not its sidecar's regions"
-    if any(not (0 <= b[0] < b[2] <= 1 and 0 <= b[1] < b[3] <= 1) for b in (r["bbox"] for r in orjson.loads(answer))):
-        return "a box is empty or leaves the picture"
-    return None
-
-
-def _ground(tree: _Tree, sidecars: Sequence[Json]) -> Iterator[str]:
-    """No pixel on the ground in two splits: the places' squares, drawn from their own grids."""
-    places = {s["poi_id"]: s for s in sidecars}
-    names = sorted(places)
-    if not names:
-        return
-    polygons = np.array([_square(places[name]["grid"]) for name in names])
-    index = shapely.STRtree(polygons)
-    for shift in (0.0, 360.0):
-        moved = shapely.transform(polygons, lambda p, by=shift: p + (by, 0.0))
-        for i, j in index.query(moved, predicate="intersects").T.tolist():
-            one, other = places[names[i]], places[names[j]]
-            if one["split"] != other["split"] and shapely.intersection(moved[i], polygons[j]).area > 0:
-                yield f"{names[i]} ({one['split']}) and {names[j]} ({other['split']}) share ground"
-
-
-def _square(grid: Json) -> shapely.Polygon:
-    """A place's square in degrees; longitudes run on past 180 where it lies across the antimeridian."""
-    a, _, c, _, e, f = grid["transform"]
-    height, width = grid["shape"]
-    x, y = np.array([0, width, width, 0]) * a + c, np.array([0, 0, height, height]) * e + f
-    lon, lat = transformer(grid["crs"], "EPSG:4326").transform(x, y)
-    lon = lon[0] + (lon - lon[0] + 180.0) % 360.0 - 180.0
-    return shapely.Polygon(np.stack([lon, lat], 1))
-

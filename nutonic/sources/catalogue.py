@@ -62,7 +62,9 @@ def _documents(path: Path, depth: int) -> Iterator[tuple[Json, Path]]:
         elif kind in ("Catalog", "Collection"):
             yield from _linked(document, path, depth)
         else:
-            raise InputError(f"{path} is not a STAC catalogue: its type is {kind!r}, not FeatureCollection, Feature or Catalog")
+            raise InputError(
+                f"{path} is not a STAC catalogue: its type is {kind!r}, not FeatureCollection, Feature or Catalog"
+            )
 
 
 def _json(path: Path) -> list[Any]:

@@ -44,10 +44,12 @@ class NearestMosaic(BackendArray):
 
     @property
     def shape(self) -> tuple[int, int]:
+        """Height and width of the grid."""
         return self.grid.shape.y, self.grid.shape.x
 
     @property
     def dtype(self) -> np.dtype:
+        """The band's dtype."""
         return np.dtype(self.band.dtype)
 
     def __getitem__(self, key: indexing.ExplicitIndexer) -> np.ndarray:
@@ -80,7 +82,9 @@ def _split(key: int | slice | np.ndarray, length: int) -> tuple[slice, int | sli
     """An index along an axis as the contiguous span that holds it, and the index within that span."""
     wanted = np.atleast_1d(np.arange(length)[key])
     start = int(wanted.min(initial=length))
-    within = int(wanted[0]) - start if isinstance(key, int | np.integer) else wanted - start
+    within: int | slice | np.ndarray = wanted - start
+    if isinstance(key, int | np.integer):
+        within = int(wanted[0]) - start
     if isinstance(key, slice) and key.step in (None, 1):
         within = slice(None)
     return slice(start, int(wanted.max(initial=start - 1)) + 1), within
@@ -116,7 +120,8 @@ def difference(asset: Asset, found: rasters.Header) -> str | None:
     if found.crs != asset.crs:
         return f"its CRS is {found.crs:.60}, the catalogue says {asset.crs:.60}"
     if found.shape != asset.shape or not found.transform.almost_equals(Affine(*asset.transform), precision=1e-6):
-        return f"it has {_grid_in_words(found.transform, found.shape)}, the catalogue says {_grid_in_words(Affine(*asset.transform), asset.shape)}"
+        said = _grid_in_words(Affine(*asset.transform), asset.shape)
+        return f"it has {_grid_in_words(found.transform, found.shape)}, the catalogue says {said}"
     return None
 
 

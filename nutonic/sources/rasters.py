@@ -72,7 +72,7 @@ def header(href: str) -> Header:
 
 
 @lru_cache(maxsize=1024)
-def _header(href: str, version: int) -> Header:
+def _header(href: str, version: int) -> Header:  # noqa: ARG001  part of the cache key
     with _lent(href) as raster:
         if raster.crs is None:
             raise ReadFailed(f"{href} has no CRS: write one into the file first")
@@ -94,7 +94,9 @@ def read(href: str, window: tuple[slice, slice], band: int = 1) -> np.ndarray:
         try:
             return np.asarray(raster.read(band, window=Window.from_slices(*window)))
         except RasterioError as error:
-            raise ReadFailed(f"cannot read rows {_span(window[0])}, columns {_span(window[1])} of {href}: {error}") from None
+            raise ReadFailed(
+                f"cannot read rows {_span(window[0])}, columns {_span(window[1])} of {href}: {error}"
+            ) from None
 
 
 class _Handles:

@@ -3,27 +3,38 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import yaml
 
 from nutonic import __version__
-from nutonic.model import SPLITS
+from nutonic.model import SPLITS, Split
 from nutonic.recipe import Recipe
 from nutonic.store.commits import Entry
 from nutonic.store.plans import PlanFile
 
-_SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"), (10_000_000, "1M<n<10M"))
+_SIZES = (
+    (1_000, "n<1K"),
+    (10_000, "1K<n<10K"),
+    (100_000, "10K<n<100K"),
+    (1_000_000, "100K<n<1M"),
+    (10_000_000, "1M<n<10M"),
+)
 
 
 def text(recipe: Recipe, plan: PlanFile, done: Sequence[Entry]) -> str:
     """The card as Markdown with YAML front matter."""
     rows = {split: sum(e.rows for e in done if e["split"] == split) for split in SPLITS}
-    parts = [_front_matter(recipe, rows), _opening(recipe, done, rows), _tables(recipe, plan, done, rows), _usage(recipe)]
+    parts = [
+        _front_matter(recipe, rows),
+        _opening(recipe, done, rows),
+        _tables(recipe, plan, done, rows),
+        _usage(recipe),
+    ]
     return "\n".join(parts)
 
 
-def _front_matter(recipe: Recipe, rows: dict[str, int]) -> str:
+def _front_matter(recipe: Recipe, rows: Mapping[Split, int]) -> str:
     total = sum(rows.values())
     files = "-*" if recipe.output.rows_per_file is not None else ""
     content = {
@@ -42,21 +53,22 @@ def _front_matter(recipe: Recipe, rows: dict[str, int]) -> str:
     return f"---\n{yaml.safe_dump(content, sort_keys=False)}---\n"
 
 
-def _opening(recipe: Recipe, done: Sequence[Entry], rows: dict[str, int]) -> str:
+def _opening(recipe: Recipe, done: Sequence[Entry], rows: Mapping[Split, int]) -> str:
     tiles, places = sum(e["tiles"] for e in done), sum(bool(e["tiles"]) for e in done)
     side = recipe.tiles.size * recipe.grid.resolution_m / 1000
+    stretch, chip, total = recipe.stretch, recipe.tiles.output_size, sum(rows.values())
     return f"""# {recipe.name}
 
-{tiles} satellite chips of {places} places with {sum(rows.values())} image–text rows, for fine-tuning vision-language models.
+{tiles} satellite chips of {places} places with {total} image–text rows, for fine-tuning vision-language models.
 
-Each chip shows {side:g} × {side:g} km: {", ".join(recipe.imagery.assets)} of `{recipe.imagery.collection}`, stretched from
-percentile {recipe.stretch.low:g} to {recipe.stretch.high:g} per {recipe.stretch.scope} and averaged to {recipe.tiles.output_size} × {recipe.tiles.output_size} pixels.
-Land cover is `{recipe.labels.table.name}` on the same {recipe.grid.resolution_m:g} m grid, nearest neighbour. Captions, shares and boxes are
-computed from those labels: they are as right as the labels are.
+Each chip shows {side:g} × {side:g} km: {", ".join(recipe.imagery.assets)} of `{recipe.imagery.collection}`, stretched
+from percentile {stretch.low:g} to {stretch.high:g} per {stretch.scope} and averaged to {chip} × {chip} pixels.
+Land cover is `{recipe.labels.table.name}` on the same {recipe.grid.resolution_m:g} m grid, nearest neighbour.
+Captions, shares and boxes are computed from those labels: they are as right as the labels are.
 """
 
 
-def _tables(recipe: Recipe, plan: PlanFile, done: Sequence[Entry], rows: dict[str, int]) -> str:
+def _tables(recipe: Recipe, plan: PlanFile, done: Sequence[Entry], rows: Mapping[Split, int]) -> str:
     tasks = _sum(e["rows"]["tasks"] for e in done)
     classes = _sum(e["classes"] for e in done)
     pixels = sum(classes.values()) or 1
@@ -64,7 +76,8 @@ def _tables(recipe: Recipe, plan: PlanFile, done: Sequence[Entry], rows: dict[st
     rejects = Counter(r["reason"] for e in done for r in e["rejects"]) + Counter(plan.header["rejects"])
     places = Counter(e["split"] for e in done if e["tiles"])
     share = [
-        (table.labels[int(c)], f"{count / pixels:.2%}") for c, count in sorted(classes.items(), key=lambda e: (-e[1], int(e[0])))
+        (table.labels[int(c)], f"{count / pixels:.2%}")
+        for c, count in sorted(classes.items(), key=lambda e: (-e[1], int(e[0])))
     ]
     return "\n".join(
         [
@@ -76,9 +89,9 @@ def _tables(recipe: Recipe, plan: PlanFile, done: Sequence[Entry], rows: dict[st
     )
 
 
-def _sum(counts: object) -> Counter[str]:
+def _sum(counts: Iterable[Mapping[str, int]]) -> Counter[str]:
     total: Counter[str] = Counter()
-    for count in counts:  # type: ignore[attr-defined]
+    for count in counts:
         total.update(count)
     return total
 
@@ -98,8 +111,8 @@ def _usage(recipe: Recipe) -> str:
 - `metadata/`: a JSON sidecar per chip, at the same path: grid, scene, stretch, class fractions, regions
 - `_nutonic/`: recipe, plan and commits, what `nutonic verify` stands on
 
-Boxes are `[x1, y1, x2, y2]` from the upper left corner, half-open pixels divided by the chip's width and height. Places whose squares
-overlap are in the same split, so no ground is in two.
+Boxes are `[x1, y1, x2, y2]` from the upper left corner, half-open pixels divided by the chip's width and height.
+Places whose squares overlap are in the same split, so no ground is in two.
 
 ## Loading
 
@@ -111,8 +124,9 @@ rows = load_dataset("json", data_files={{"train": "data/train{many}.jsonl"}})["t
 
 ## Licences
 
-The rows carry the licences of what they are made of: the imagery's provider (Sentinel-2: the Copernicus Sentinel data terms), the land
-cover's (ESA WorldCover: CC BY 4.0; Dynamic World: CC BY 4.0; OpenStreetMap: ODbL), and those of the places. Check them before you publish.
+The rows carry the licences of what they are made of: the imagery provider's (Sentinel-2: the Copernicus Sentinel data
+terms), the land cover's (ESA WorldCover: CC BY 4.0; Dynamic World: CC BY 4.0; OpenStreetMap: ODbL), and those of the
+places. Check them before you publish.
 
 Made with nutonic {__version__}, recipe `{recipe.digest()[:16]}`.
 """

@@ -58,7 +58,9 @@ class Committed:
 
 def committed(store: Store) -> Committed:
     """What a store's commits say is done; reads names only."""
-    names = [(int(m[1]), m[2]) for path, _ in store.sizes(COMMITS) if (m := _NAME.fullmatch(path))]
+    names: list[tuple[int, str | None]] = [
+        (int(m[1]), m[2]) for path, _ in store.sizes(COMMITS) if (m := _NAME.fullmatch(path))
+    ]
     return Committed(
         whole=frozenset(batch for batch, place in names if place is None),
         single=frozenset((batch, int(place)) for batch, place in names if place is not None),
@@ -73,10 +75,10 @@ def commit(store: Store, batch: int, places: Iterable[PlaceDone], digest: str, *
 
 def _commit_one(store: Store, name: str, places: list[PlaceDone], digest: str) -> int:
     part, rows = f"{PARTS}/{name}.jsonl", b"".join(place.rows for place in places)
-    files = {path: list(entry) for place in places for path, entry in place.files.items()}
+    files: dict[str, tuple[int, str]] = {path: entry for place in places for path, entry in place.files.items()}
     if rows:
         store.put(part, rows)
-        files[part] = [len(rows), sha256(rows)]
+        files[part] = (len(rows), sha256(rows))
     entries, start = [], 0
     for place in places:
         entries.append(_entry(place, start))

@@ -1,4 +1,4 @@
-"""Where everything lies in a tree: a function of the recipe and the place alone, so nothing moves when something is rejected."""
+"""Where everything lies in a tree, from recipe and place alone: nothing moves when something is rejected."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def layout_of(recipe: Recipe) -> Layout:
     per_shard = recipe.output.files_per_dir // files
     if not per_shard:
         raise PlanError(
-            f"a place makes {files} files in one folder, output.files_per_dir allows {recipe.output.files_per_dir}: raise it, or "
-            "use fewer tiles or views"
+            f"a place makes {files} files in one folder, output.files_per_dir allows {recipe.output.files_per_dir}: "
+            "raise it, or use fewer tiles or views"
         )
     return Layout(tiles=positions, views=recipe.rows.augment, per_shard=per_shard, variants=recipe.pois.jitter.variants)

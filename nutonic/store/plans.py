@@ -22,7 +22,10 @@ from nutonic.store.layout import PLAN
 class Writable(Protocol):
     """What a plan must offer to be written."""
 
-    rejects: tuple[Reject, ...]
+    @property
+    def rejects(self) -> tuple[Reject, ...]:
+        """Places that will not be built."""
+        ...
 
     def header(self) -> Json:
         """Counts and digests."""
@@ -53,9 +56,7 @@ def _lines(plan: Writable, recipe: str) -> Iterator[bytes]:
     yield orjson.dumps({"kind": "end", "sha256": whole.hexdigest()}, option=orjson.OPT_APPEND_NEWLINE)
 
 
-def _parts(
-    plan: Writable, recipe: str, scenes: list[Scene], number: dict[Scene, int]
-) -> Iterator[tuple[str, Json]]:
+def _parts(plan: Writable, recipe: str, scenes: list[Scene], number: dict[Scene, int]) -> Iterator[tuple[str, Json]]:
     yield "plan", plan.header()
     yield "recipe", {"text": recipe}
     yield from (("scene", _as_json(scene)) for scene in scenes)
@@ -148,7 +149,10 @@ def _values(store: Store) -> Iterator[Json]:
         raise NotNutonic(f"{store.root} holds no {PLAN}: it was not made by nutonic") from None
     body, _, last = content.rstrip(b"\n").rpartition(b"\n")
     end = _loads(last)
-    if end != {"kind": "end", "sha256": hashlib.sha256(body + b"\n").hexdigest()} or content != body + b"\n" + last + b"\n":
+    if (
+        end != {"kind": "end", "sha256": hashlib.sha256(body + b"\n").hexdigest()}
+        or content != body + b"\n" + last + b"\n"
+    ):
         raise Corrupt(f"{PLAN} is not what was written: build again with --replan")
     yield from (_loads(line) for line in body.splitlines())
 

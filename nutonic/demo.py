@@ -1,0 +1,123 @@
+"""The main job on real pixels, offline: plan, build, verify, and a picture to look at."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import orjson
+from PIL import Image, ImageDraw, ImageFont
+
+from nutonic import console
+from nutonic.demo_data import prepare
+from nutonic.errors import NutonicError
+from nutonic.model import Json
+from nutonic.recipe import Recipe
+from nutonic.recipe_file import load_recipe
+from nutonic.run import build
+from nutonic.tree import prepare as plan_into
+from nutonic.verify import verify
+
+#: Chips the demo must yield; fewer means that something is wrong with it.
+LEAST_CHIPS, LEAST_SPLITS = 12, 2
+
+#: Layout of the contact sheet, in pixels.
+_CHIP, _GAP, _TEXT, _ACROSS = 224, 12, 92, 4
+
+
+def run_demo(out: Path, workers: int | None = None) -> bool:
+    """Build the demo's dataset into ``out/dataset``, from inputs made in ``out/cache``; whether it came out right."""
+    recipe_path = prepare(out / "cache")
+    recipe, tree = load_recipe(recipe_path), out / "dataset"
+    _, plan = plan_into(recipe, tree, workers=workers)
+    console.show_plan(plan.header, plan.rejects)
+    with console.progress(plan.header["places"]) as watch:
+        summary = build(recipe, tree, workers=workers, watch=watch)
+    console.show_summary(summary, tree)
+    verdict = verify(tree, deep=True)
+    console.show_verdict(verdict, tree)
+    sheet = out / "contact_sheet.png"
+    chips = read_samples(tree)
+    contact_sheet(chips, recipe).save(sheet)
+    right = verdict.whole and summary.complete and _yield_is_right(chips, plan.header["places"])
+    _where_to_look(out, tree, recipe_path, sheet)
+    return right
+
+
+def _yield_is_right(chips: list[Sample], places: int) -> bool:
+    splits = sorted({chip.sidecar["split"] for chip in chips})
+    console.console.print(f"yield: {len(chips)} chips of {places} places, in {', '.join(splits)}")
+    if len(chips) < LEAST_CHIPS or len(splits) < LEAST_SPLITS:
+        console.console.print(f"expected at least {LEAST_CHIPS} chips in at least {LEAST_SPLITS} splits")
+        return False
+    return True
+
+
+def _where_to_look(out: Path, tree: Path, recipe: Path, sheet: Path) -> None:
+    for name, path in (
+        ("look at", sheet),
+        ("rows", tree / "data"),
+        ("chips", tree / "images"),
+        ("card", tree / "README.md"),
+        ("recipe", recipe),
+    ):
+        console.console.print(f"{name:>8}  {path}", markup=False)
+    console.console.print(f"   again  nutonic build {recipe} --out {out / 'again'}", markup=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sample:
+    """A chip of a finished tree."""
+
+    rgb: Image.Image
+    sidecar: Json
+
+
+def read_samples(tree: Path) -> list[Sample]:
+    """All chips of a tree with their sidecars, by path."""
+    samples = []
+    for path in sorted(tree.glob("images/*/*.png")):
+        sidecar = tree / "metadata" / path.parent.name / f"{path.stem}.json"
+        with Image.open(path) as picture:
+            samples.append(Sample(rgb=picture.convert("RGB"), sidecar=orjson.loads(sidecar.read_bytes())))
+    if not samples:
+        raise NutonicError(f"{tree} holds no chips")
+    return samples
+
+
+def contact_sheet(samples: list[Sample], recipe: Recipe) -> Image.Image:
+    """Chips with their boxes in their classes' colours, and their captions below."""
+    rows = -(-len(samples) // _ACROSS)
+    size = (_ACROSS * (_CHIP + _GAP) + _GAP, rows * (_CHIP + _TEXT + _GAP) + _GAP)
+    sheet = Image.new("RGB", size, "white")
+    for k, sample in enumerate(samples):
+        left, top = _GAP + k % _ACROSS * (_CHIP + _GAP), _GAP + k // _ACROSS * (_CHIP + _TEXT + _GAP)
+        sheet.paste(_with_boxes(sample, recipe), (left, top))
+        _write_caption(sheet, sample, (left, top + _CHIP + 2))
+    return sheet
+
+
+def _with_boxes(sample: Sample, recipe: Recipe) -> Image.Image:
+    scale = _CHIP / sample.rgb.width
+    picture = sample.rgb.resize((_CHIP, _CHIP), Image.Resampling.NEAREST)
+    draw = ImageDraw.Draw(picture)
+    for region in sample.sidecar["regions"]:
+        x1, y1, x2, y2 = (np.array(region["bbox"]) * scale).tolist()
+        color = recipe.labels.table.colors.get(region["class_id"], "#ffffff")
+        draw.rectangle((x1, y1, x2 - 1, y2 - 1), outline=color)
+    return picture
+
+
+def _write_caption(sheet: Image.Image, sample: Sample, at: tuple[int, int]) -> None:
+    font = ImageFont.load_default(size=10)
+    draw = ImageDraw.Draw(sheet)
+    words = f"{sample.sidecar['tile_id']} ({sample.sidecar['split']}): {sample.sidecar['caption']}".split()
+    lines: list[str] = []
+    line = ""
+    for word in words:
+        if draw.textlength(f"{line} {word}", font=font) > _CHIP:
+            lines, line = [*lines, line], word
+        else:
+            line = f"{line} {word}".strip()
+    draw.multiline_text(at, "\n".join([*lines, line][: _TEXT // 11]), fill="black", font=font, spacing=1)

@@ -1,0 +1,113 @@
+"""Reflectance through stackstac: one asset as a lazy array on a grid, in the file's own pixels."""
+
+from __future__ import annotations
+
+import math
+from functools import partial
+from typing import Any
+
+import dask.array as da
+import numpy as np
+from affine import Affine
+from odc.geo.geobox import GeoBox
+
+from nutonic.errors import OffLattice
+from nutonic.grid import epsg, offset_in
+from nutonic.model import Asset
+from nutonic.sources import rasters
+from nutonic.sources.lazy import difference
+
+
+def stacked(scene_id: str, asset: Asset, grid: GeoBox, chunks: int) -> da.Array:
+    """One asset as a lazy stackstac array on a grid, told everything, so that it has nothing to guess or to snap."""
+    import stackstac  # a second to import, and only needed here
+
+    if str(grid.crs) != asset.crs:
+        raise OffLattice(
+            f"{asset.written} is in {asset.crs:.60}, the grid in {grid.crs}: use a grid in the scene's own zone"
+        )
+    offset = offset_in(Affine(*asset.transform), grid)
+    item = {
+        "id": scene_id,
+        "properties": {"datetime": "2000-01-01T00:00:00Z", "proj:epsg": epsg(grid)},
+        "assets": {asset.name: {"href": asset.href, "proj:transform": asset.transform, "proj:shape": asset.shape}},
+    }
+    stack = stackstac.stack(
+        [item],
+        assets=[asset.name],
+        epsg=epsg(grid),
+        bounds=tuple(grid.boundingbox),
+        resolution=(grid.affine.a, -grid.affine.e),
+        snap_bounds=False,
+        xy_coords=False,
+        properties=False,
+        band_coords=False,
+        chunksize=chunks,
+        dtype=np.dtype("uint16"),
+        fill_value=np.uint16(0),
+        rescale=False,
+        errors_as_nodata=(),
+        reader=partial(ReflectanceReader, asset=asset, offset=offset),
+    )
+    array: da.Array = stack.data[0, 0]
+    if array.shape != tuple(grid.shape):
+        raise OffLattice(f"{asset.written} came out as {array.shape} pixels on a grid of {tuple(grid.shape)}")
+    return array
+
+
+class ReflectanceReader:
+    """What stackstac reads an asset with: the file's own pixels, its header checked against the catalogue.
+
+    stackstac's own reader would quietly warp a file that is not on the grid its item claims.
+    """
+
+    def __init__(self, *, url: str, asset: Asset, offset: tuple[int, int], **ignored: Any) -> None:
+        self._asset, self._offset = asset, offset
+
+    def read(self, window: Any, **ignored: Any) -> np.ndarray:
+        """Pixels of a window of the grid, (rows, columns) uint16, harmonised; nodata beyond the file's edge."""
+        asset, (rows, cols) = self._asset, window.toslices()
+        found = rasters.header(asset.href)
+        wrong = difference(asset, found)
+        if wrong:
+            raise OffLattice(f"{asset.written} is not what its item says: {wrong}")
+        down, across = _inside(rows, self._offset[0], asset.shape[0]), _inside(cols, self._offset[1], asset.shape[1])
+        out = np.zeros((rows.stop - rows.start, cols.stop - cols.start), np.uint16)
+        if down.stop > down.start and across.stop > across.start:
+            at = (_shifted(down, -self._offset[0] - rows.start), _shifted(across, -self._offset[1] - cols.start))
+            out[at] = harmonised(rasters.read(asset.href, (down, across)), asset.offset, (asset.nodata, found.nodata))
+        return out
+
+    def close(self) -> None:
+        """Nothing to close: handles belong to the process."""
+
+    def __getstate__(self) -> tuple[Asset, tuple[int, int]]:
+        return self._asset, self._offset
+
+    def __setstate__(self, state: tuple[Asset, tuple[int, int]]) -> None:
+        self._asset, self._offset = state
+
+
+def _inside(part: slice, offset: int, limit: int) -> slice:
+    """Part of a grid's axis as pixels of the file, cut to those it has."""
+    return slice(max(part.start + offset, 0), min(part.stop + offset, limit))
+
+
+def _shifted(part: slice, by: int) -> slice:
+    return slice(part.start + by, part.stop + by)
+
+
+def harmonised(pixels: np.ndarray, offset: int = 0, nodata: tuple[float | None, ...] = ()) -> np.ndarray:
+    """Digital numbers as uint16: 0 for nodata, otherwise pixel plus offset within 1 to 65535.
+
+    0 and the given nodata values mean nodata. Negative reflectance, which the offset and some processors give, becomes
+    the darkest valid value, so that water and shadow stay valid.
+    """
+    observed = pixels != 0
+    for value in nodata:
+        if value is not None and not math.isnan(value):
+            observed &= pixels != value
+    if pixels.dtype == np.uint16 and not offset:
+        return np.where(observed, pixels, np.uint16(0))
+    values = np.clip(np.rint(pixels).astype(np.int64) + offset, 1, 65535)
+    return np.where(observed, values, 0).astype(np.uint16)
