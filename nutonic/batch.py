@@ -86,7 +86,8 @@ def run_batch(batch: Batch, recipe: Recipe, store: Store, only: Collection[int] 
 def _summary(index: int, done: Sequence[PlaceDone], failures: Sequence[Failure], written: int) -> BatchDone:
     return BatchDone(
         index=index,
-        places=sum(place.item_id is not None for place in done),
+        finished=len(done),
+        places=sum(place.tiles > 0 for place in done),
         tiles=sum(place.tiles for place in done),
         rows=sum(sum(place.tasks.values()) for place in done),
         bytes_written=written,

@@ -75,12 +75,10 @@ def build(
     from nutonic import console
     from nutonic.recipe_file import load_recipe
     from nutonic.run import build as run_build
-    from nutonic.tree import prepare
 
     loaded = load_recipe(recipe)
-    _, planned = prepare(loaded, out, workers=0 if scheduler else workers, replan=replan)
-    with console.progress(planned.header["places"]) as watch:
-        summary = run_build(loaded, out, workers=workers, scheduler=scheduler, limit=limit, watch=watch)
+    with console.progress() as watch:
+        summary = run_build(loaded, out, workers=workers, scheduler=scheduler, limit=limit, replan=replan, watch=watch)
     if as_json:
         _print_json(console.summary_json(summary))
     console.show_summary(summary, out)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
@@ -27,7 +28,7 @@ _SHOWN = 5
 
 
 @contextmanager
-def progress(places: int) -> Iterator[Watch]:
+def progress() -> Iterator[Watch]:
     """A bar of places with tiles, rows, rejects, rate and time left; a plain line per batch where there is no terminal."""
     counts: Counter[str] = Counter()
 
@@ -44,11 +45,11 @@ def progress(places: int) -> Iterator[Watch]:
         TimeRemainingColumn(),
     )
     with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
-        task = bar.add_task("places", total=places, told=told())
+        task = bar.add_task("places", total=None, told=told())
 
-        def watch(done: BatchDone) -> None:
+        def watch(done: BatchDone, to_do: int) -> None:
             counts.update(tiles=done.tiles, rows=done.rows, rejects=sum(done.rejects.values()))
-            bar.update(task, advance=done.places, told=told())
+            bar.update(task, total=to_do, advance=done.finished, told=told())
             if not console.is_terminal:
                 console.print(f"batch {done.index}: {done.places} places, {done.tiles} tiles, {done.rows} rows")
 
@@ -77,7 +78,7 @@ def show_plan(header: Json, rejects: Sequence[Reject]) -> None:
         table.add_row(f"{name}  ", value)
     console.print(table)
     for warning in header["warnings"]:
-        console.print(f"[yellow]note[/] {warning}")
+        console.print(f"[yellow]note[/] {escape(warning)}")
     _show_counts("left out", header["rejects"])
     for reject in rejects[:_SHOWN]:
         line = "" if reject.line is None else f" (line {reject.line})"
@@ -88,7 +89,7 @@ def show_plan(header: Json, rejects: Sequence[Reject]) -> None:
 
 def show_summary(summary: Summary, out: Path) -> None:
     """What a build did, what it left out and what it failed at."""
-    if not (summary.built or summary.failures or summary.bytes_written):
+    if not (summary.finished or summary.failures):
         console.print(f"nothing to do: all {summary.wanted} places are built in {out}")
         return
     rate = summary.tiles / summary.seconds if summary.seconds else 0.0
@@ -113,14 +114,15 @@ def summary_json(summary: Summary) -> Json:
 def show_verdict(verdict: Verdict, directory: Path) -> None:
     """Whether a tree is whole, or what is wrong with it."""
     for problem in verdict.problems[:20]:
-        console.print(f"[red]wrong[/] {problem}")
+        console.print(f"[red]wrong[/] {escape(problem)}")
     if len(verdict.problems) > 20:
         console.print(f"… and {len(verdict.problems) - 20} more; --json lists all")
     state = "whole" if verdict.whole else "not whole"
     how = "every byte read" if verdict.deep else "counts and sizes; --deep reads every byte"
     console.print(
         f"{directory} is {state}: {verdict.done} of {verdict.planned} places, {verdict.tiles} tiles, {verdict.rows} rows, "
-        f"{verdict.files} files ({how})"
+        f"{verdict.files} files ({how})",
+        markup=False,
     )
 
 

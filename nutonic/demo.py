@@ -32,7 +32,7 @@ def run_demo(out: Path, workers: int | None = None) -> bool:
     recipe, tree = load_recipe(recipe_path), out / "dataset"
     _, plan = plan_into(recipe, tree, workers=workers)
     console.show_plan(plan.header, plan.rejects)
-    with console.progress(plan.header["places"]) as watch:
+    with console.progress() as watch:
         summary = build(recipe, tree, workers=workers, watch=watch)
     console.show_summary(summary, tree)
     verdict = verify(tree, deep=True)

@@ -175,7 +175,10 @@ class BatchDone:
     """What a finished batch tells the driver: counts and names, never pixels or rows."""
 
     index: int
+    finished: int = 0
+    """Places that are committed, rejected ones included."""
     places: int = 0
+    """Places of which there are chips."""
     tiles: int = 0
     rows: int = 0
     bytes_written: int = 0

@@ -234,11 +234,14 @@ class Recipe(_Part):
         return pixels(self.grid.extent_m, self.grid.resolution_m)
 
     def digest(self) -> str:
-        """SHA-256 (hex) over all that determines pixels and rows: not where things lie or how they are read."""
-        whole = self.model_dump(mode="json")
+        """SHA-256 (hex) over all that determines pixels and rows: not where things lie or how they are read.
+
+        What stands at its default does not count, so a recipe keeps its digest when nutonic learns a new key.
+        """
+        whole = self.model_dump(mode="json", exclude_defaults=True)
         for part, names in _NOT_IN_DIGEST.items():
             for name in names:
-                whole[part].pop(name)
+                whole[part].pop(name, None)
         return hashlib.sha256(orjson.dumps(whole, option=orjson.OPT_SORT_KEYS | orjson.OPT_NON_STR_KEYS)).hexdigest()
 
     def text(self) -> str:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from nutonic.batch import run_batch
 from nutonic.cost import default_workers
 from nutonic.errors import StoreError, redact
-from nutonic.model import Batch, BatchDone, Failure, Json
+from nutonic.model import Batch, BatchDone, Failure
 from nutonic.recipe import Recipe
 from nutonic.store.commits import Committed, committed
 from nutonic.store.files import Store, sealed
@@ -47,6 +47,8 @@ class Summary:
     """Places within the limit."""
     done_before: int
     """Places that an earlier run had committed."""
+    finished: int = 0
+    """Places done now, rejected ones included."""
     built: int = 0
     """Places built now."""
     tiles: int = 0
@@ -64,7 +66,8 @@ class Summary:
         return not self.failures
 
 
-Watch = Callable[[BatchDone], None]
+#: Told of each finished batch, and how many places there are to do in all.
+Watch = Callable[[BatchDone, int], None]
 
 
 def build(
@@ -94,7 +97,7 @@ def build(
     replan
         Search again; what was built from another plan is built anew.
     watch
-        Called with each batch's counts as it finishes.
+        Called with each batch's counts as it finishes, and with how many places there are to do.
 
     Raises
     ------
@@ -106,7 +109,8 @@ def build(
     done = committed(store)
     wanted = _within(plan, limit)
     jobs = _jobs(plan, done, wanted)
-    total = _Tally(watch)
+    to_do = sum(not done.has(*place) for place in wanted)
+    total = _Tally(lambda result: watch(result, to_do) if watch else None)
     with _runner(recipe, store, workers, scheduler) as run:
         for result in run(jobs):
             total.add(result)
@@ -138,18 +142,19 @@ def _jobs(plan: PlanFile, done: Committed, wanted: set[tuple[int, int]]) -> Iter
 class _Tally:
     """Adds up what batches tell."""
 
-    def __init__(self, watch: Watch | None) -> None:
-        self._watch = watch
+    def __init__(self, tell: Callable[[BatchDone], None]) -> None:
+        self._tell = tell
         self._sums: Counter[str] = Counter()
         self._rejects: Counter[str] = Counter()
         self._failures: list[Failure] = []
 
     def add(self, result: BatchDone) -> None:
-        self._sums.update({key: getattr(result, key) for key in ("places", "tiles", "rows", "bytes_written")})
+        self._sums.update(
+            {key: getattr(result, key) for key in ("finished", "places", "tiles", "rows", "bytes_written")}
+        )
         self._rejects.update(result.rejects)
         self._failures.extend(result.failures)
-        if self._watch:
-            self._watch(result)
+        self._tell(result)
 
     def summary(
         self, plan: PlanFile, done: Committed, wanted: set[tuple[int, int]], limit: int | None, seconds: float
@@ -158,6 +163,7 @@ class _Tally:
             places=plan.header["places"],
             wanted=len(wanted),
             done_before=sum(done.has(batch, place) for batch, place in wanted),
+            finished=self._sums["finished"],
             built=self._sums["places"],
             tiles=self._sums["tiles"],
             rows=self._sums["rows"],
@@ -238,12 +244,8 @@ def _result(job: Job, result: Any) -> BatchDone:
 
 def _finish(store: Store, recipe: Recipe, plan: PlanFile, summary: Summary) -> None:
     """Bring ``data/`` and the card up to date; a finished tree that had nothing to do is not touched."""
-    untouched = not (summary.built or summary.failures or summary.bytes_written)
+    untouched = not (summary.finished or summary.failures)
     if untouched and store.has(SUMMARY) and store.has(CARD):
         return
-    finish(store, recipe, plan, complete=summary.complete and summary.limit is None)
-    store.put(SUMMARY, sealed(_as_json(summary)))
-
-
-def _as_json(summary: Summary) -> Json:
-    return asdict(summary)
+    card = finish(store, recipe, plan, complete=summary.complete and summary.limit is None)
+    store.put(SUMMARY, sealed({**asdict(summary), "card_sha256": card}))

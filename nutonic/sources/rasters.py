@@ -33,9 +33,11 @@ GDAL_ENV: dict[str, str] = {
     "GDAL_HTTP_LOW_SPEED_TIME": "20",
     "GDAL_HTTP_LOW_SPEED_LIMIT": "1000",
     "CPL_VSIL_CURL_ALLOWED_EXTENSIONS": ".tif,.tiff,.jp2",
-    "GDAL_SKIP": "VRT",  # a VRT can name any other file or URL
     "GDAL_PAM_ENABLED": "NO",
 }
+
+#: The formats that are opened; GDAL knows many more, and some of them, like VRT, can name any other file or URL.
+_DRIVERS = ["GTiff", "JP2OpenJPEG"]
 
 _KEPT_OPEN = 64
 _MISSING = ("no such file", "does not exist", "http response code: 404", "http response code: 410")
@@ -149,7 +151,7 @@ def _version(href: str) -> int:
 
 def _open(href: str) -> rasterio.DatasetReader:
     try:
-        return rasterio.open(href, sharing=False)
+        return rasterio.open(href, sharing=False, driver=_DRIVERS)
     except RasterioError as error:
         gone = any(sign in str(error).lower() for sign in _MISSING)
         raise (Gone if gone else ReadFailed)(f"cannot open {href}: {error}") from None

@@ -8,16 +8,19 @@ from nutonic.model import SPLITS
 from nutonic.recipe import Recipe
 from nutonic.store import card
 from nutonic.store.commits import Entry, entries, read_commits
-from nutonic.store.files import Store
-from nutonic.store.layout import CARD, META
+from nutonic.store.files import Store, sha256
+from nutonic.store.layout import CARD, PLAN, RECIPE, SUMMARY
 from nutonic.store.plans import PlanFile
 
 #: Rows are copied in pieces of about this many bytes.
 _PIECE = 8 * 2**20
 
 
-def finish(store: Store, recipe: Recipe, plan: PlanFile, *, complete: bool) -> None:
-    """Write ``data/`` and the card from what is committed; of a complete tree also remove what no commit names."""
+def finish(store: Store, recipe: Recipe, plan: PlanFile, *, complete: bool) -> str:
+    """Write ``data/`` and the card from what is committed; of a complete tree also remove what no commit names.
+
+    Returns the card's SHA-256.
+    """
     done = entries(store)
     expected = data_files(done, recipe)
     for path, parts in expected.items():
@@ -25,10 +28,12 @@ def finish(store: Store, recipe: Recipe, plan: PlanFile, *, complete: bool) -> N
     for path, _ in list(store.sizes("data")):
         if path not in expected:
             store.delete(path)
-    store.put(CARD, card.text(recipe, plan, done).encode())
+    text = card.text(recipe, plan, done).encode()
+    store.put(CARD, text)
     if complete:
         for path in unnamed(store, set(expected)):
             store.delete(path)
+    return sha256(text)
 
 
 def data_files(done: Sequence[Entry], recipe: Recipe) -> dict[str, list[Entry]]:
@@ -78,7 +83,7 @@ def _spans(places: Iterable[Entry]) -> Iterator[tuple[str, int, int]]:
 
 def unnamed(store: Store, data: set[str]) -> list[str]:
     """Files that no commit names: payload of killed runs, temporaries. The tree's own fixed files are not among them."""
-    named = data | {CARD, "report.html"}
+    named = data | {CARD, PLAN, RECIPE, SUMMARY, "report.html"}
     for path, content in read_commits(store):
         named |= {path, *content["files"]}
-    return [p for p, _ in store.sizes() if p not in named and not (p.startswith(f"{META}/") and p.count("/") == 1)]
+    return [path for path, _ in store.sizes() if path not in named]

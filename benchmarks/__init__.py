@@ -1,0 +1,1 @@
+"""Workloads as plain functions; ``python -m benchmarks`` runs them, the tests run them tiny."""
