@@ -81,10 +81,12 @@ def _native(place: PlannedPlace, scene: Scene, recipe: Recipe) -> tuple[np.ndarr
     bands = [_read(asset, *offset_in(Affine(*asset.transform), grid), recipe.side) for asset in scene.assets]
     label = place.labels[0].assets[0]
     rows, cols = source_pixels(grid, label.crs, Affine(*label.transform))
+    inside = (rows >= 0) & (rows < label.shape[0]) & (cols >= 0) & (cols < label.shape[1])
     rows, cols = rows.clip(0, label.shape[0] - 1), cols.clip(0, label.shape[1] - 1)
     top, left = int(rows.min()), int(cols.min())
     window = (slice(top, int(rows.max()) + 1), slice(left, int(cols.max()) + 1))
-    return np.stack(bands), rasters.read(label.href, window)[rows - top, cols - left]
+    pixels = rasters.read(label.href, window)[rows - top, cols - left]
+    return np.stack(bands), np.where(inside, pixels, recipe.labels.table.unknown).astype(np.uint8)
 
 
 def _read(asset: Asset, row: int, col: int, side: int) -> np.ndarray:

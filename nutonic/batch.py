@@ -113,7 +113,7 @@ def _read_together(places: Sequence[PlannedPlace], recipe: Recipe) -> dict[str, 
 def _read(places: Sequence[PlannedPlace], scene: Scene, recipe: Recipe) -> list[Pixels]:
     """Pixels of places from one scene: one lazy cube, chunked as the file is blocked, sliced per place."""
     grids = [place_grid(place.poi.lon, place.poi.lat, scene, recipe.grid) for place in places]
-    block = rasters.header(scene.assets[0].href).block[1]
+    block = _chunk_side(rasters.header(scene.assets[0].href).block)
     whole = scene_grid(scene, grids, block)
     sources = (imagery_source(recipe), labels_source(recipe))
     # Labels stay lazily indexed until they are sliced: they are read pixel for pixel, not block by block.
@@ -125,6 +125,12 @@ def _read(places: Sequence[PlannedPlace], scene: Scene, recipe: Recipe) -> list[
     return [
         Pixels(grid=grid, rgb=np.stack(bands[:3]), label=bands[3]) for grid, bands in zip(grids, loaded, strict=True)
     ]
+
+
+def _chunk_side(block: tuple[int, int]) -> int:
+    """Side of square chunks for a file's blocks: the block's own where that is sensible, whole small blocks together."""
+    side = min(max(block), 1024)
+    return side * -(-256 // side)
 
 
 # One place

@@ -221,6 +221,6 @@ def lonlat_bounds(grid: GeoBox) -> tuple[float, float, float, float]:
 
 def centre(grid: GeoBox) -> tuple[float, float]:
     """Longitude and latitude of a grid's centre, in degrees."""
-    x, y = grid.affine * (grid.shape.x / 2, grid.shape.y / 2)
+    x, y = grid.affine.c + grid.affine.a * grid.shape.x / 2, grid.affine.f + grid.affine.e * grid.shape.y / 2
     lon, lat = transformer(str(grid.crs), "EPSG:4326").transform(x, y)
     return float(lon), float(lat)

@@ -7,7 +7,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 
 import numpy as np
-from affine import Affine
 
 from nutonic import __version__, splits
 from nutonic.cost import BLOCK, Cost, batch_size, estimate
@@ -261,7 +260,8 @@ def _corners(found: _Candidates, recipe: Recipe) -> np.ndarray:
         here = np.flatnonzero(scene_of == scene_id)
         asset = found.imagery[here[0]][0].assets[0]
         x, y = transformer("EPSG:4326", asset.crs).transform(found.places.lon[here], found.places.lat[here])
-        cols, rows = ~Affine(*asset.transform) * (np.asarray(x), np.asarray(y))
+        a, _, c, _, e, f = asset.transform
+        rows, cols = (np.asarray(y) - f) / e, (np.asarray(x) - c) / a
         out[here] = np.floor(np.stack([rows, cols], 1) - recipe.side / 2 + 0.5).astype(np.int64)
     return out
 

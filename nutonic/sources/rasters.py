@@ -151,7 +151,7 @@ def _version(href: str) -> int:
 
 def _open(href: str) -> rasterio.DatasetReader:
     try:
-        return rasterio.open(href, sharing=False, driver=_DRIVERS)
+        return rasterio.DatasetReader(href, driver=_DRIVERS, sharing=False)
     except RasterioError as error:
         gone = any(sign in str(error).lower() for sign in _MISSING)
         raise (Gone if gone else ReadFailed)(f"cannot open {href}: {error}") from None
