@@ -18,6 +18,9 @@ _HOME = {
     "StacSource": "nutonic.sources.stac",
     "RasterSource": "nutonic.sources.raster",
     "open_cube": "nutonic.cube",
+    "plan": "nutonic.plan",
+    "build": "nutonic.run",
+    "verify": "nutonic.verify",
 }
 
 __all__ = ["__version__", *_HOME]

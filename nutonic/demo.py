@@ -23,7 +23,7 @@ from nutonic.verify import verify
 LEAST_CHIPS, LEAST_SPLITS = 12, 2
 
 #: Layout of the contact sheet, in pixels.
-_CHIP, _GAP, _TEXT, _ACROSS = 224, 12, 92, 4
+_CHIP, _GAP, _TEXT, _ACROSS = 224, 12, 128, 4
 
 
 def run_demo(out: Path, workers: int | None = None) -> bool:
@@ -120,4 +120,4 @@ def _write_caption(sheet: Image.Image, sample: Sample, at: tuple[int, int]) -> N
             lines, line = [*lines, line], word
         else:
             line = f"{line} {word}".strip()
-    draw.multiline_text(at, "\n".join([*lines, line][: _TEXT // 11]), fill="black", font=font, spacing=1)
+    draw.multiline_text(at, "\n".join([*lines, line][: _TEXT // 12]), fill="black", font=font, spacing=1)

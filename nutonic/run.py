@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 from nutonic.batch import run_batch
 from nutonic.cost import default_workers
-from nutonic.errors import StoreError, redact
+from nutonic.errors import Corrupt, StoreError, redact
 from nutonic.model import Batch, BatchDone, Failure
 from nutonic.recipe import Recipe
 from nutonic.store.commits import Committed, committed
-from nutonic.store.files import Store, sealed
+from nutonic.store.files import Store, sealed, unsealed
 from nutonic.store.finish import finish
 from nutonic.store.layout import CARD, SUMMARY
 from nutonic.store.plans import PlanFile
@@ -243,9 +243,18 @@ def _result(job: Job, result: Any) -> BatchDone:
 
 
 def _finish(store: Store, recipe: Recipe, plan: PlanFile, summary: Summary) -> None:
-    """Bring ``data/`` and the card up to date; a finished tree that had nothing to do is not touched."""
-    untouched = not (summary.finished or summary.failures)
-    if untouched and store.has(SUMMARY) and store.has(CARD):
+    """Bring ``data/`` and the card up to date; a tree whose summary speaks of these very commits is not touched."""
+    commits = committed(store).digest()
+    if not summary.failures and _told(store) == commits:
         return
     card = finish(store, recipe, plan, complete=summary.complete and summary.limit is None)
-    store.put(SUMMARY, sealed({**asdict(summary), "card_sha256": card}))
+    store.put(SUMMARY, sealed({**asdict(summary), "card_sha256": card, "commits": commits}))
+
+
+def _told(store: Store) -> str | None:
+    """The commits that the last summary speaks of; None if there is no whole one."""
+    try:
+        told = unsealed(store.get(SUMMARY), SUMMARY).get("commits")
+    except (FileNotFoundError, Corrupt):
+        return None
+    return told if store.has(CARD) else None

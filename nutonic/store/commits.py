@@ -55,6 +55,10 @@ class Committed:
         """Whether a place is done."""
         return batch in self.whole or (batch, place) in self.single
 
+    def digest(self) -> str:
+        """SHA-256 (hex) of what is committed; a summary that holds another one is out of date."""
+        return sha256(repr((sorted(self.whole), sorted(self.single))).encode())
+
 
 def committed(store: Store) -> Committed:
     """What a store's commits say is done; reads names only."""
