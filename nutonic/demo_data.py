@@ -37,13 +37,11 @@ GRID = GeoBox((768, 1536), Affine(10.0, 0.0, 330_000.0, 0.0, -10.0, 5_822_040.0)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LandUse:
-    """A class of the labels."""
+    """A class of the labels; its id is the pixel value."""
 
     id: int
-    """Pixel value, from 1; 0 is unlabelled."""
     label: str
     color: str
-    """``"#rrggbb"``."""
 
 
 #: What OpenStreetMap's feature classes become.
@@ -58,9 +56,9 @@ CLASSES = {
     "residential": LandUse(id=8, label="residential area", color="#c8403a"),
 }
 
-# Squares of 2,240 m of which OpenStreetMap labels at least 35 % (0.355 to 0.53) and of which at most 3 % lie within
-# 160 m of cloud. No more than eight such squares fit without sharing a split, so an annealing over a 40 m lattice looked
-# for twelve with the most split groups (seven) and, among these, the least overlap (a third of a square at most).
+# Squares of 2,240 m with labels on at least 35 % of their pixels (0.355 to 0.53) and at most 3 % within 160 m of cloud. No
+# more than eight such squares on an 80 m lattice keep clear of each other, so these were found by annealing, on a 40 m
+# lattice: twelve, in as many split groups as it could find (seven), overlapping as little as it could (34 % at most).
 # Id to longitude and latitude (WGS 84). The smallest id of a group settles its split.
 PLACES = {
     "weisser-see": (12.51224, 52.50610),

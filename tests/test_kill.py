@@ -47,13 +47,6 @@ def start(*args: object) -> subprocess.Popen:
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True)
 
 
-def run(*args: object) -> str:
-    process = start(*args)
-    output = process.communicate(timeout=120)[0].decode()
-    assert process.returncode == 0, output
-    return output
-
-
 def half_done(out: Path, clean: Clean) -> dict[int, int]:
     """Batches that have pictures but no commit of any kind, and how many of their pictures are there."""
     begun = {path.stem[:6] for path in (out / "_nutonic" / "commits").glob("*.json")}
@@ -80,7 +73,7 @@ def same_as_clean(out: Path, clean: Clean) -> None:
     found = tree(out)
     assert found.keys() == clean.files.keys()
     assert [name for name in found if found[name] != clean.files[name]] == []
-    assert [path for path in out.rglob("*#*")] == []
+    assert list(out.rglob("*#*")) == []
     assert verify(out, deep=True).problems == ()
 
 
@@ -97,7 +90,7 @@ def test_killed_in_the_middle_of_a_batch_several_times(clean, tmp_path):
         # What a reader sees is never half a file.
         assert [name for name, data in files.items() if data != clean.files[name]] == []
     assert len(set(seen)) > 1
-    run("build", clean.recipe, "--out", out, "--workers", 0)
+    assert build(load_recipe(clean.recipe), out, workers=0).complete
     same_as_clean(out, clean)
 
 
@@ -108,7 +101,7 @@ def test_killed_before_there_is_a_plan(clean, tmp_path):
         time.sleep(0.001)
     process.kill()
     process.communicate(timeout=30)
-    build(load_recipe(clean.recipe), out, workers=0)
+    assert build(load_recipe(clean.recipe), out, workers=0).complete
     same_as_clean(out, clean)
 
 
@@ -127,7 +120,7 @@ def test_the_driver_of_a_cluster_is_killed(clean, tmp_path):
         worker.kill()
     psutil.wait_procs(workers, timeout=10)
     assert tree(out).keys() != clean.files.keys()
-    build(load_recipe(clean.recipe), out, workers=0)
+    assert build(load_recipe(clean.recipe), out, workers=0).complete
     same_as_clean(out, clean)
 
 

@@ -118,7 +118,7 @@ def test_a_centre_on_an_edge_belongs_to_the_pixel_right_or_below():
 # Windows
 
 
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 @given(st.data())
 @pytest.mark.parametrize("area", [(32631, 4.5, 51.4, 700), (32633, 9.5, 83.5, 700)], ids=["Belgium", "far north"])
 def test_a_window_has_the_pixels_and_the_coordinates_of_the_whole(area, data):

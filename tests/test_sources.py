@@ -123,7 +123,7 @@ def test_pixels_are_the_truth_within_the_scene_and_nodata_beyond(case):
         assert not found[:, :, -40:].any()
 
 
-@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_the_central_law(case, data):
     # open(grid).isel(window) ≡ open(grid[window]): coordinates and pixels, bit for bit, over the scene's edge too.
@@ -428,7 +428,7 @@ def test_the_whole_square_comes_before_clear_sky(tmp_path):
     assert found_ids(source) == [["whole"]]  # one that covers half never stands in for it
 
 
-@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(order=st.permutations(range(6)))
 def test_least_cloud_then_newest_then_id_whatever_the_order(order, tmp_path):
     ranked = [
@@ -514,6 +514,15 @@ def test_a_footprint_cut_at_the_antimeridian_covers_a_square_across_it(tmp_path)
     source = source_of([item("fiji", geometry=shape, properties=properties)], tmp_path, min_valid_fraction=0.999)
     lon, lat = np.array([179.99, -179.99, 180.0, 178.5]), np.full(4, -16.5)
     assert found_ids(source, lon=lon, lat=lat) == [["fiji"], ["fiji"], ["fiji"], []]
+
+
+def test_a_footprint_beyond_the_antimeridian_reaches_over_it(tmp_path):
+    # The scene begins at 180° and covers 0.3 of a square whose centre lies west of it, at 179.99°.
+    properties = {"datetime": "2024-06-01T10:00:00Z", "eo:cloud_cover": 0, "proj:epsg": 32701}
+    east = item("east", (-180, -17, -179, -16), properties=properties)
+    lon, lat = np.array([179.99, 179.9]), np.full(2, -16.5)
+    assert found_ids(source_of([east], tmp_path, min_valid_fraction=0.25), lon=lon, lat=lat) == [["east"], []]
+    assert found_ids(source_of([east], tmp_path, min_valid_fraction=0.35), lon=lon, lat=lat) == [[], []]
 
 
 # Search: what items say of their files

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from itertools import combinations
+from itertools import combinations, pairwise
 
 import numpy as np
 import oracle
@@ -70,7 +70,7 @@ def squares(places: Places, extent_m: float, target: str, steps: int = 6) -> tup
 
     Edges have points between their corners, so that a straight line in one projection stays where it is in another.
     """
-    ring = np.concatenate([np.linspace(a, b, steps, endpoint=False) for a, b in zip(_CORNERS, _CORNERS[1:], strict=False)])
+    ring = np.concatenate([np.linspace(a, b, steps, endpoint=False) for a, b in pairwise(_CORNERS)])
     numbers, polygons = [], []
     for shift in (-1, 0, 1):
         zones = np.array([(zone_of(lon) - 1 + shift) % 60 + 1 for lon in places.lon])
@@ -180,7 +180,8 @@ def brute_groups(lon, lat, extent_m: float, ordinals=None) -> list[int]:
     points = [transformer("EPSG:4326", f"EPSG:{32600 + z}").transform(lon[i], lat[i]) for i, z in enumerate(zones)]
 
     def polygon(i: int) -> shapely.Polygon:
-        corners = [(points[i][0] + a * side / 2, points[i][1] + b * side / 2) for a, b in ((-1, 1), (1, 1), (1, -1), (-1, -1))]
+        (x, y), turns = points[i], ((-1, 1), (1, 1), (1, -1), (-1, -1))
+        corners = [(x + a * side / 2, y + b * side / 2) for a, b in turns]
         ring = [transformer(f"EPSG:{32600 + zones[i]}", "EPSG:4326").transform(*corner) for corner in corners]
         return shapely.Polygon([((u - lon[0] + 180) % 360 - 180, v) for u, v in ring])
 

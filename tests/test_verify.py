@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import random
 import re
 import shutil
-import subprocess
-import sys
 import threading
 import time
 from pathlib import Path
@@ -21,7 +18,7 @@ from click.testing import CliRunner
 from PIL import Image
 from test_build import tree
 
-from nutonic.cli import cli
+from nutonic.cli import cli, main
 from nutonic.errors import NotNutonic
 from nutonic.run import build
 from nutonic.store.files import Store
@@ -98,14 +95,14 @@ def test_what_is_no_tree_is_refused(tmp_path):
             verify(path)
 
 
-def test_the_command_says_what_is_wrong_without_a_traceback(copy):
+def test_the_command_says_what_is_wrong_without_a_traceback(copy, capsys):
     sidecar = next((copy / "metadata").rglob("*.json"))
     sidecar.write_bytes(b"\xff" + sidecar.read_bytes()[1:])
-    command = [sys.executable, "-m", "nutonic", "verify", str(copy), "--deep"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 1
-    assert sidecar.name in done.stdout + done.stderr
-    assert "Traceback" not in done.stderr
+    with pytest.raises(SystemExit) as ended:
+        main(["verify", str(copy), "--deep"])
+    assert ended.value.code == 1
+    said = capsys.readouterr()
+    assert sidecar.name in " ".join((said.out + said.err).split())
 
 
 # One byte
@@ -347,7 +344,8 @@ def test_ground_in_two_splits(copy):
 
 
 TOKEN = "pk.eyJ1Ijoibm9ib2R5In0.abc"
-SECRETS = [TOKEN, "https://example.com/a.tif?sig=4f3e&se=2", "https://example.com/a?X-Amz-Signature=aa", "AKIAABCDEFGHIJKLMNOP"]
+SIGNED = ["https://example.com/a.tif?sig=4f3e&se=2", "https://example.com/a?X-Amz-Signature=aa"]
+SECRETS = [TOKEN, *SIGNED, "AKIAABCDEFGHIJKLMNOP"]
 
 
 @pytest.mark.parametrize("secret", SECRETS)
@@ -363,7 +361,8 @@ def test_a_planted_secret_is_seen_wherever_it_is(copy, monkeypatch, secret, wher
         reseal(copy)
     elif where == "part":
         # As long as what it replaces, so that no place's rows move.
-        path, prompt = copy / "_nutonic" / "parts" / "000001.jsonl", b"Locate all regions of land cover in this satellite image."
+        path = copy / "_nutonic" / "parts" / "000001.jsonl"
+        prompt = b"Locate all regions of land cover in this satellite image."
         assert len(secret) <= len(prompt)
         path.write_bytes(path.read_bytes().replace(prompt, secret.encode().ljust(len(prompt)), 1))
         reseal(copy)
@@ -483,7 +482,7 @@ def test_a_disk_that_cannot_be_written_is_an_error_that_names_the_file(tmp_path)
 
 def test_a_link_out_of_the_tree_is_not_nutonics(copy, tmp_path):
     (tmp_path / "secret.txt").write_bytes(b"outside")
-    os.symlink(tmp_path / "secret.txt", copy / "images" / "link.png")
+    (copy / "images" / "link.png").symlink_to(tmp_path / "secret.txt")
     assert any("link.png" in problem for problem in verify(copy).problems)
 
 
