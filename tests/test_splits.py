@@ -17,8 +17,8 @@ from nutonic.splits import group_by_block, group_by_overlap, group_keys, split_o
 
 SHARES = Splits(train=0.5, validation=0.25, test=0.25)
 
-#: Longitude, latitude of where worlds are crowded: borders of zones at several latitudes, the equator, the antimeridian,
-#: the exceptions around Norway, and the ends of UTM.
+#: Longitude, latitude of where worlds are crowded: borders of zones at several latitudes, the equator, the
+#: antimeridian, the exceptions around Norway, and the ends of UTM.
 SPOTS = {
     "border": (18.0, 46.7), "border and equator": (12.0, 0.0), "middle and equator": (9.0, 0.0), "far north": (24.0, 83.8),
     "far south": (-66.0, -79.8), "antimeridian": (180.0, -17.0), "antimeridian far north": (-180.0, 71.0),
@@ -42,7 +42,11 @@ def wrapped(lon):
 def places_at(lon, lat, ids=None) -> Places:
     count = len(lon)
     return Places(
-        ordinal=np.arange(count), variant=np.zeros(count, np.int16), lon=wrapped(lon), lat=np.asarray(lat, float), ids=ids
+        ordinal=np.arange(count),
+        variant=np.zeros(count, np.int16),
+        lon=wrapped(lon),
+        lat=np.asarray(lat, float),
+        ids=ids,
     )
 
 

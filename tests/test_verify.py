@@ -113,7 +113,15 @@ def flips(path: str, content: bytes) -> list[tuple[int, int]]:
     chance = random.Random(path)
     at = [(0, 1), (len(content) - 1, 0x80), (chance.randrange(len(content)), 1 << chance.randrange(8))]
     if path.endswith((".json", ".jsonl", ".yaml", ".md")):
-        for pattern in (rb" ", rb"\d", rb'bbox[\\":]*\[[0-9., ]*', rb"caption\W+[A-Z][a-z ]+", rb"\n", rb'"', rb"[a-z]{4}"):
+        for pattern in (
+            rb" ",
+            rb"\d",
+            rb'bbox[\\":]*\[[0-9., ]*',
+            rb"caption\W+[A-Z][a-z ]+",
+            rb"\n",
+            rb'"',
+            rb"[a-z]{4}",
+        ):
             found = [match.end() - 1 for match in re.finditer(pattern, content)]
             at += [(chance.choice(found), 1), (chance.choice(found), 0x80)] if found else []
     return [(position, bit) for position, bit in at if position < len(content)]
@@ -321,7 +329,7 @@ def test_a_row_that_is_there_twice(copy):
 
 
 def test_ground_in_two_splits(copy):
-    """The first and the third place overlap; a tree that has them in different splits throughout is found by its ground."""
+    """The first and the third place overlap; a tree that has them in two splits throughout is told by its ground."""
     split = {s["split"] for s in map(json.loads, (p.read_bytes() for p in (copy / "metadata").rglob("poi_000002_*")))}
     other = "test" if split != {"test"} else "train"
 
@@ -332,7 +340,9 @@ def test_ground_in_two_splits(copy):
     for path in (copy / "metadata").rglob("poi_000002_*"):
         path.write_bytes(orjson.dumps({**json.loads(path.read_bytes()), "split": other}) + b"\n")
     reseal(copy, move)
-    reseal_plan(copy, lambda line: [move(place) for place in line.get("places", [])] if line["kind"] == "batch" else None)
+    reseal_plan(
+        copy, lambda line: [move(place) for place in line.get("places", [])] if line["kind"] == "batch" else None
+    )
     refinish(copy)
     assert verify(copy).problems == ()
     problems = verify(copy, deep=True).problems
