@@ -73,7 +73,7 @@ def show_plan(header: Json, rejects: Sequence[Reject]) -> None:
         ("to read", f"about {size(cost['bytes_read'])}"),
         ("to write", f"about {size(cost['bytes_written'])}"),
         ("memory", f"up to {size(cost['peak_bytes'])} a worker"),
-        ("time", f"very roughly {cost['cpu_seconds'] / 60:.1f} minutes of one core"),
+        ("time", f"very roughly {duration(cost['cpu_seconds'])} of one core"),
     ):
         table.add_row(f"{name}  ", value)
     console.print(table)
@@ -124,6 +124,13 @@ def show_verdict(verdict: Verdict, directory: Path) -> None:
         f"{verdict.files} files ({how})",
         markup=False,
     )
+
+
+def duration(seconds: float) -> str:
+    """Seconds for people: ``40 s``, ``12 min``, ``3.5 h``."""
+    if seconds < 90:
+        return f"{max(1, round(seconds))} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
 def _show_counts(title: str, counts: Mapping[str, int]) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -63,7 +65,8 @@ def _where_to_look(out: Path, tree: Path, recipe: Path, sheet: Path) -> None:
         ("recipe", recipe),
     ):
         console.console.print(f"{name:>8}  {path}", markup=False)
-    console.console.print(f"   again  nutonic build {recipe} --out {out / 'again'}", markup=False)
+    program = os.path.relpath(Path(sys.executable).with_name("nutonic"))
+    console.console.print(f"   again  {program} build {recipe} --out {out / 'again'}", markup=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

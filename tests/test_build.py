@@ -34,8 +34,8 @@ REASONS = {
     oracle.BAD_IMAGERY: "too little imagery", oracle.BAD_LABELS: "too little labels", oracle.FLAT: "flat imagery"
 }  # fmt: skip
 SIDECAR = {
-    "tile_id", "poi_id", "base_poi_id", "split", "augmentation", "longitude", "latitude", "bbox_wgs84", "grid", "window",
-    "imagery", "stretch", "land_cover_label_meta", "class_fractions", "regions", "caption", "valid_fraction",
+    "tile_id", "poi_id", "base_poi_id", "split", "augmentation", "longitude", "latitude", "bbox_wgs84", "grid",
+    "window", "imagery", "stretch", "land_cover_label_meta", "class_fractions", "regions", "caption", "valid_fraction",
     "pixels_sha256", "recipe_digest", "nutonic_version",
 }  # fmt: skip
 
@@ -530,8 +530,9 @@ def test_temporary_files_of_a_killed_writer_are_removed(built, tmp_path, limit):
     left = [
         out / f"{name}#1"
         for name in (
-            "images/s00000/poi_000001_t0001.png", "metadata/s00000/poi_000006_t0001.json", "data/train.jsonl", "README.md",
-            "_nutonic/plan.jsonl", "_nutonic/summary.json", "_nutonic/commits/000001.json", "_nutonic/parts/000001.jsonl",
+            "images/s00000/poi_000001_t0001.png", "metadata/s00000/poi_000006_t0001.json", "data/train.jsonl",
+            "README.md", "_nutonic/plan.jsonl", "_nutonic/summary.json", "_nutonic/commits/000001.json",
+            "_nutonic/parts/000001.jsonl",
         )
     ]  # fmt: skip
     for path in left:

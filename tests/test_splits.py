@@ -20,9 +20,11 @@ SHARES = Splits(train=0.5, validation=0.25, test=0.25)
 #: Longitude, latitude of where worlds are crowded: borders of zones at several latitudes, the equator, the
 #: antimeridian, the exceptions around Norway, and the ends of UTM.
 SPOTS = {
-    "border": (18.0, 46.7), "border and equator": (12.0, 0.0), "middle and equator": (9.0, 0.0), "far north": (24.0, 83.8),
+    "border": (18.0, 46.7), "border and equator": (12.0, 0.0), "middle and equator": (9.0, 0.0),
+    "far north": (24.0, 83.8),
     "far south": (-66.0, -79.8), "antimeridian": (180.0, -17.0), "antimeridian far north": (-180.0, 71.0),
-    "32V": (6.0, 60.3), "Svalbard": (9.0, 78.2), "Greenwich": (0.0, 51.5), "middle": (-69.0, -33.0), "south": (30.0, -60.0),
+    "32V": (6.0, 60.3), "Svalbard": (9.0, 78.2), "Greenwich": (0.0, 51.5), "middle": (-69.0, -33.0),
+    "south": (30.0, -60.0),
 }  # fmt: skip
 
 
@@ -220,7 +222,7 @@ def test_groups_equal_a_comparison_of_every_pair(seed):
 
 
 def test_squares_that_overlap_by_a_decimetre_are_one_group_and_a_decimetre_apart_are_two():
-    # On the central meridian of zone 33 northings differ by 0.9996 times the distance; 1.12 · 1000 m is the enlarged side.
+    # On the central meridian of zone 33 northings are metres of the grid; 1.12 · 1000 m is the enlarged side.
     to_degrees = transformer("EPSG:32633", "EPSG:4326")
     for dx, dy in ((1120, 0), (0, 1120), (1120, 1120), (-1120, 1120), (1120, 7), (-300, 1120)):
         for step, together in ((-0.1, True), (0.1, False)):

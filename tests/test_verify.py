@@ -177,7 +177,8 @@ def test_a_quick_look_sees_every_size(shared):
 @pytest.mark.parametrize(
     "name",
     [
-        "notes.txt", "images/s00000/poi_000000_t0099.png", "images/poi.png", "metadata/s00000/x.json", "data/extra.jsonl",
+        "notes.txt", "images/s00000/poi_000000_t0099.png", "images/poi.png", "metadata/s00000/x.json",
+        "data/extra.jsonl",
         "data/train.jsonl#1", "_nutonic/extra.json", "_nutonic/commits/extra.json", "_nutonic/commits/000000.json#1",
         "_nutonic/parts/000099.jsonl", ".hidden", "report.html/inside", "_nutonic/report.html",
     ],
