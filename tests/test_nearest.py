@@ -33,6 +33,8 @@ ANTIMERIDIAN = {
     "zone 60, beside it": (32660, 179.9, -16.5, 400),
     "zone 60, a knot away": (32660, 179.977, -16.5, 400),
     "zone 60, across": (32660, 180.0, -16.5, 400),
+    "zone 60 of the south, across": (32760, 180.0, -16.5, 400),
+    "zone 1 of the south, across": (32701, -180.0, -45.0, 400),
     "zone 1, across": (32601, -180.0, -16.5, 400),
     "zone 1, across, in the Arctic": (32601, -179.99, 71.2, 400),
     "zone 60, across, far north": (32660, 179.99, 80.0, 400),

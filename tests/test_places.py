@@ -294,6 +294,13 @@ def test_spacing_is_greedy_in_input_order():
     assert len(with_spacing(places(row), 0)[0]) == 5
 
 
+@pytest.mark.parametrize(("distance", "kept"), [(99.999, 1), (100.001, 2)])
+@pytest.mark.parametrize("azimuth", [0, 33, 90, 200])
+def test_spacing_is_right_to_a_millimetre(distance, kept, azimuth):
+    pair = [(179.9999, 46.0), GEOD.fwd(179.9999, 46, azimuth, distance)[:2]]
+    assert len(with_spacing(places(pair), 100)[0]) == kept
+
+
 # Jitter
 
 SPOTS = [(17.9, 46.7), (-180.0, 10.0), (179.999, -70.0), (0.0, 0.0), (-74.0, 83.5)]
