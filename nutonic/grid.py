@@ -154,7 +154,9 @@ def offset_in(lattice: Affine, grid: GeoBox) -> tuple[int, int]:
     """
     have, want = lattice, grid.affine
     size_differs = max(abs(have.a - want.a), abs(have.e - want.e)) > _ON_LATTICE * abs(want.a) / max(grid.shape)
-    if size_differs or have.b or have.d:
+    if have.b or have.d:
+        raise OffLattice(f"the raster is rotated (b = {have.b:g}, d = {have.d:g}): warp it to a north-up grid first")
+    if size_differs:
         raise OffLattice(f"the raster's pixels are {have.a:g} × {-have.e:g} m, the grid's {want.a:g} × {-want.e:g} m")
     col, row = (want.c - have.c) / have.a, (want.f - have.f) / have.e
     off = (col - round(col), row - round(row))
@@ -190,7 +192,7 @@ def check_aligned(ds: xr.Dataset | xr.DataArray, grid: GeoBox) -> None:
             raise NotAligned(f"{name} is off by up to {np.abs(have - want).max():g} m; the grid starts at {want[0]!r}")
     found = ds.odc.crs
     if found is None or found.epsg != epsg(grid):
-        raise NotAligned(f"the array is in {found}, the grid in {grid.crs}")
+        raise NotAligned(f"the array is in {f'EPSG:{found.epsg}' if found else found}, the grid in {grid.crs}")
 
 
 def epsg(grid: GeoBox) -> int:

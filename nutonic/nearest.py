@@ -21,7 +21,7 @@ SPACING = 640.0
 
 #: Bound on the interpolation's error in source pixels of 10 m, tested against pyproj over all latitudes of UTM. Where a
 #: coordinate comes this near a pixel's edge it is recomputed.
-ERROR_BOUND = 1e-4
+ERROR_BOUND = 2e-4
 
 
 def source_pixels(grid: GeoBox, crs: str, transform: Affine) -> tuple[np.ndarray, np.ndarray]:
@@ -56,6 +56,10 @@ def interpolated(x: np.ndarray, y: np.ndarray, to_source: Transformer) -> tuple[
     """Source coordinates of the points ``(x[j], y[i])``, each (height, width) float64."""
     knots_x, knots_y = _knots(x), _knots(y)
     at_knots = to_source.transform(*np.meshgrid(knots_x * SPACING, knots_y * SPACING))
+    degrees = to_source.target_crs is not None and to_source.target_crs.is_geographic
+    if degrees:  # longitudes jump at the antimeridian: interpolate between unwrapped ones
+        turns = np.rint((at_knots[0] - at_knots[0][0, 0]) / 360.0)
+        at_knots = (at_knots[0] - 360.0 * turns, at_knots[1])
     first_x, weights_x = _weights(x, knots_x[0])
     first_y, weights_y = _weights(y, knots_y[0])
 
@@ -64,6 +68,8 @@ def interpolated(x: np.ndarray, y: np.ndarray, to_source: Transformer) -> tuple[
         return np.asarray(sum(weights_x[k] * rows[:, first_x + k] for k in range(3)))
 
     u, v = between(np.asarray(at_knots[0])), between(np.asarray(at_knots[1]))
+    if degrees:
+        u = u - 360.0 * (u >= 180.0) + 360.0 * (u < -180.0)
     return u, v
 
 

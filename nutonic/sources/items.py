@@ -48,7 +48,8 @@ def asset_of(item: Item, name: str) -> Asset:
     nodata = _band(content).get("nodata", content.get("nodata"))
     if transform is None or shape is None:
         found = rasters.header(href)
-        crs, transform, shape, nodata = found.crs, found.transform[:6], found.shape, found.nodata
+        crs, transform, shape = found.crs, found.transform[:6], found.shape
+        nodata = found.nodata if nodata is None else nodata
     return Asset(
         name=name,
         href=href,
@@ -94,11 +95,11 @@ def boa_offset(properties: Json, asset: Json) -> int:
     declared = band.get("offset", asset.get("raster:offset", band.get("raster:offset")))
     if applied is True:
         return 0
-    if applied is None and declared is not None:
+    baseline = properties.get("s2:processing_baseline", properties.get("processing:version"))
+    if declared is not None and (applied is None or baseline is None):
         scale = band.get("scale", asset.get("raster:scale", band.get("raster:scale"))) or 1.0
         return round(float(declared) / float(scale))
-    baseline = str(properties.get("s2:processing_baseline", properties.get("processing:version", "0")))
-    return -1000 if _number(baseline) >= 4.0 and _is_reflectance(asset) else 0
+    return -1000 if _number(str(baseline)) >= 4.0 and _is_reflectance(asset) else 0
 
 
 def _is_reflectance(asset: Json) -> bool:

@@ -60,7 +60,8 @@ class NearestMosaic(BackendArray):
     def _outer(self, key: tuple[int | slice | np.ndarray, ...]) -> np.ndarray:
         """Read the window that holds all that is asked for, then take it from there."""
         window, within = zip(*(_split(k, n) for k, n in zip(key, self.shape, strict=True)), strict=True)
-        return self.read(window)[within]
+        rows, cols = within
+        return self.read(window)[:, cols][rows]
 
     def read(self, window: tuple[slice, slice]) -> np.ndarray:
         """The pixels of a window, (rows, columns) in the band's dtype."""

@@ -49,6 +49,8 @@ def stacked(scene_id: str, asset: Asset, grid: GeoBox, chunks: int) -> da.Array:
         errors_as_nodata=(),
         reader=partial(ReflectanceReader, asset=asset, offset=offset),
     )
+    if not stack.sizes["time"]:  # stackstac drops an item that does not touch the grid
+        return da.zeros(tuple(grid.shape), chunks=chunks, dtype=np.uint16)
     array: da.Array = stack.data[0, 0]
     if array.shape != tuple(grid.shape):
         raise OffLattice(f"{asset.written} came out as {array.shape} pixels on a grid of {tuple(grid.shape)}")
@@ -103,11 +105,11 @@ def harmonised(pixels: np.ndarray, offset: int = 0, nodata: tuple[float | None, 
     0 and the given nodata values mean nodata. Negative reflectance, which the offset and some processors give, becomes
     the darkest valid value, so that water and shadow stay valid.
     """
-    observed = pixels != 0
+    observed = (pixels != 0) & ~np.isnan(pixels)
     for value in nodata:
         if value is not None and not math.isnan(value):
             observed &= pixels != value
     if pixels.dtype == np.uint16 and not offset:
         return np.where(observed, pixels, np.uint16(0))
-    values = np.clip(np.rint(pixels).astype(np.int64) + offset, 1, 65535)
+    values = np.clip(np.rint(np.where(observed, pixels, 0)).astype(np.int64) + offset, 1, 65535)
     return np.where(observed, values, 0).astype(np.uint16)

@@ -61,7 +61,7 @@ class StacSource:
         items = [item for item in read_items(self.url) if self._fits(item, when)]
         ranked: list[list[tuple[tuple[Any, ...], int]]] = [[] for _ in range(len(lon))]
         for k, item in enumerate(items):
-            for i, share in _shares(item, lon, lat, extent_m):
+            for i, share in _shares(item, self.assets[0], lon, lat, extent_m):
                 if share >= self.min_valid_fraction and share > 0:
                     whole = share >= _COVERED
                     key = (not whole, 0.0 if whole else -share, cloud_cover(item), -moment(item).timestamp(), item.id)
@@ -110,12 +110,12 @@ def _best(candidates: list[tuple[tuple[Any, ...], int]]) -> list[tuple[tuple[Any
     return [entry for entry in best if entry[0][0] == best[0][0][0]]
 
 
-def _shares(item: Item, lon: np.ndarray, lat: np.ndarray, extent_m: float) -> list[tuple[int, float]]:
+def _shares(item: Item, name: str, lon: np.ndarray, lat: np.ndarray, extent_m: float) -> list[tuple[int, float]]:
     """Share of each square that an item's footprint covers, for the squares it can touch."""
     near = _near(item.footprint, lon, lat, extent_m)
     if not near.size:
         return []
-    crs = crs_of(item)
+    crs = crs_of(item, item.content["assets"][name])
     to_scene = transformer("EPSG:4326", crs)
     footprint = shapely.make_valid(shapely.transform(item.footprint, lambda p: np.stack(to_scene.transform(*p.T), -1)))
     x, y = to_scene.transform(lon[near], lat[near])
