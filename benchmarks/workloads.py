@@ -15,7 +15,7 @@ from nutonic.cube import place_grid
 from nutonic.grid import offset_in
 from nutonic.model import Asset, Chip, PlannedPlace, Scene
 from nutonic.nearest import source_pixels
-from nutonic.plan import make_plan
+from nutonic.planning import plan
 from nutonic.recipe import Recipe
 from nutonic.regions import land_cover
 from nutonic.run import build
@@ -54,7 +54,7 @@ def whole_build(recipe: Recipe, out: Path) -> int:
 def floor(recipe: Recipe, out: Path) -> int:
     """The same pixels with the same kernels in a bare loop: read, label, stretch, resize, regions, PNG, hash, write."""
     store, tiles = Store(out), 0
-    for batch in make_plan(recipe).batches():
+    for batch in plan(recipe).batches():
         for place in batch.places:
             tiles += _floor_of_place(place, recipe, store)
     return tiles

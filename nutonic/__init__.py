@@ -18,9 +18,9 @@ _HOME = {
     "StacSource": "nutonic.sources.stac",
     "RasterSource": "nutonic.sources.raster",
     "open_cube": "nutonic.cube",
-    "plan": "nutonic.plan",
+    "plan": "nutonic.planning",
     "build": "nutonic.run",
-    "verify": "nutonic.verify",
+    "verify": "nutonic.verification",
 }
 
 __all__ = ["__version__", *_HOME]
@@ -29,10 +29,13 @@ if TYPE_CHECKING:
     from nutonic.classes import ClassTable
     from nutonic.cube import open_cube
     from nutonic.grid import around, check_aligned, tiles
+    from nutonic.planning import plan
     from nutonic.recipe import Recipe
     from nutonic.recipe_file import load_recipe
+    from nutonic.run import build
     from nutonic.sources.raster import RasterSource
     from nutonic.sources.stac import StacSource
+    from nutonic.verification import verify
 
 
 def __getattr__(name: str) -> Any:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import os
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -20,7 +20,6 @@ from nutonic.rows import boxes_json
 from nutonic.store.commits import Entry
 from nutonic.store.files import Store, sha256
 from nutonic.store.finish import data_files, rows_of
-from nutonic.store.layout import CARD, RECIPE, SUMMARY
 from nutonic.store.plans import PlanFile
 
 #: Fields of a URL's query, and of cloud SDKs' settings, that hold a secret.
@@ -45,45 +44,61 @@ class Tree:
 
 def audit(tree: Tree) -> Iterator[str]:
     """One line for everything wrong with the content of a tree's files."""
-    secrets = [value.encode() for name, value in os.environ.items() if _SECRET_NAME.search(name) and len(value) >= 8]
-    for path, (size, digest) in sorted(tree.named.items()):
-        try:
-            data = tree.store.get(path)
-        except FileNotFoundError:
-            continue
-        if len(data) != size or sha256(data) != digest:
-            yield f"{path} is not what was written: its SHA-256 differs"
-        yield from _no_secret(path, data, secrets)
+    damaged = set()
+    for path, problem in _damage(tree):
+        damaged.add(path)
+        yield problem
     for path, places in data_files(tree.done, tree.recipe).items():
-        if tree.store.has(path) and tree.store.get(path) != b"".join(rows_of(tree.store, places)):
+        parts = {entry.part for entry in places}
+        intact = tree.store.has(path) and not parts & damaged
+        if intact and tree.store.get(path) != b"".join(rows_of(tree.store, places)):
             yield f"{path} is not the rows of its places"
-    for path in (CARD, RECIPE, SUMMARY):
-        if tree.store.has(path):
-            yield from _no_secret(path, tree.store.get(path), secrets)
-    yield from _content(tree)
+    yield from _secrets(tree)
+    yield from _content(tree, damaged)
 
 
-def _no_secret(path: str, data: bytes, secrets: Iterable[bytes]) -> Iterator[str]:
-    if _SECRET.search(data) and not path.endswith(".png"):
-        yield f"{path} holds what looks like a token or a signed URL"
-    if any(secret in data for secret in secrets):
-        yield f"{path} holds the value of a secret from the environment"
+def _damage(tree: Tree) -> Iterator[tuple[str, str]]:
+    """Committed files that are gone, or are not the bytes that were committed."""
+    for path, (size, digest) in sorted(tree.named.items()):
+        if not tree.store.has(path):
+            yield path, f"{path} cannot be read: it is missing"
+        else:
+            data = tree.store.get(path)
+            if len(data) != size or sha256(data) != digest:
+                yield path, f"{path} is not what was written: its SHA-256 differs"
 
 
-def _content(tree: Tree) -> Iterator[str]:
-    """Pictures, sidecars, rows and ground against each other."""
+def _secrets(tree: Tree) -> Iterator[str]:
+    """Files of any kind that hold what looks like a secret, or is one of this environment's."""
+    values = [value.encode() for name, value in os.environ.items() if _SECRET_NAME.search(name) and len(value) >= 8]
+    for path, _ in sorted(tree.store.sizes()):
+        data = tree.store.get(path)
+        if not path.endswith(".png") and _SECRET.search(data):
+            yield f"{path} holds what looks like a token or a signed URL"
+        if any(value in data for value in values):
+            yield f"{path} holds the value of a secret from the environment"
+
+
+def _content(tree: Tree, damaged: set[str]) -> Iterator[str]:
+    """Pictures, sidecars, rows and ground against each other, as far as they are what was written."""
     sidecars: dict[str, Json] = {}
-    for path in sorted(p for p in tree.named if p.startswith("metadata/")):
-        if tree.store.has(path):
+    for path in sorted(path for path in tree.named if path.startswith("metadata/")):
+        if path not in damaged:
             sidecar = orjson.loads(tree.store.get(path))
             sidecars[sidecar["tile_id"]] = sidecar
-            yield from _picture(tree, path, sidecar)
-    yield from _rows(tree, sidecars)
+            if image_of(path) not in damaged:
+                yield from _picture(tree, path, sidecar)
+    yield from _rows([entry for entry in tree.done if entry.part not in damaged], sidecars, tree)
     yield from _ground(list(sidecars.values()))
 
 
+def image_of(sidecar: str) -> str:
+    """Path of the picture that a sidecar belongs to."""
+    return sidecar.replace("metadata/", "images/", 1).removesuffix(".json") + ".png"
+
+
 def _picture(tree: Tree, path: str, sidecar: Json) -> Iterator[str]:
-    image = path.replace("metadata/", "images/", 1).removesuffix(".json") + ".png"
+    image = image_of(path)
     side = tree.recipe.tiles.output_size
     try:
         with Image.open(io.BytesIO(tree.store.get(image))) as picture:
@@ -99,10 +114,10 @@ def _picture(tree: Tree, path: str, sidecar: Json) -> Iterator[str]:
         yield f"{image} is one colour"
 
 
-def _rows(tree: Tree, sidecars: dict[str, Json]) -> Iterator[str]:
+def _rows(done: Sequence[Entry], sidecars: dict[str, Json], tree: Tree) -> Iterator[str]:
     """Each row against its sidecar: picture, split, caption and boxes."""
     seen: set[str] = set()
-    for entry in tree.done:
+    for entry in done:
         lines = b"".join(rows_of(tree.store, [entry])).splitlines()
         if len(lines) != entry.rows:
             yield f"{entry['poi_id']} has {len(lines)} rows, its commit says {entry.rows}"

@@ -113,7 +113,7 @@ def _read_together(places: Sequence[PlannedPlace], recipe: Recipe) -> dict[str, 
 def _read(places: Sequence[PlannedPlace], scene: Scene, recipe: Recipe) -> list[Pixels]:
     """Pixels of places from one scene: one lazy cube, chunked as the file is blocked, sliced per place."""
     grids = [place_grid(place.poi.lon, place.poi.lat, scene, recipe.grid) for place in places]
-    block = _chunk_side(rasters.header(scene.assets[0].href).block)
+    block = _chunk_side(rasters.header_of(scene.assets[0]).block)
     whole = scene_grid(scene, grids, block)
     sources = (imagery_source(recipe), labels_source(recipe))
     # Labels stay lazily indexed until they are sliced: they are read pixel for pixel, not block by block.

@@ -91,9 +91,12 @@ def cut_chip(
     flat = next((k for k, (low, high) in enumerate(limits) if low == high), None)
     if flat is not None:
         return Unfit("flat imagery", f"band {flat + 1} is {limits[flat][0]} from the low to the high percentile")
+    mask = mask_of(label, tiles.output_size)
+    if (mask == unknown).all():
+        return Unfit("too little labels", "no pixel of the mask has a class")
     return Chip(
         rgb=downsampled(stretched(rgb, valid, limits), tiles.output_size),
-        mask=mask_of(label, tiles.output_size),
+        mask=mask,
         limits=limits,
         valid_fraction=float(valid.mean()),
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 import click
@@ -30,7 +31,10 @@ def init(template: str, path: Path) -> None:
 
     if path.exists():
         raise click.ClickException(f"{path} exists: name another file")
-    path.write_text(TEMPLATES[template], encoding="utf-8")
+    try:
+        path.write_text(TEMPLATES[template], encoding="utf-8")
+    except OSError as error:
+        raise click.ClickException(f"cannot write {path}: {(error.strerror or 'unwritable').lower()}") from None
     click.echo(f"wrote {path}: set pois.path, imagery and labels, then run  nutonic plan {path}")
 
 
@@ -40,8 +44,7 @@ def init(template: str, path: Path) -> None:
 @click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout.")
 def plan(recipe: Path, out: Path | None, as_json: bool) -> None:
     """Search scenes and say what a build will take; reads no pixels."""
-    from nutonic import console
-    from nutonic.plan import make_plan
+    from nutonic import console, planning
     from nutonic.recipe_file import load_recipe
     from nutonic.tree import prepare
 
@@ -50,7 +53,7 @@ def plan(recipe: Path, out: Path | None, as_json: bool) -> None:
         found = prepare(loaded, out)[1]
         header, rejects = found.header, found.rejects
     else:
-        made = make_plan(loaded)
+        made = planning.plan(loaded)
         header, rejects = made.header(), made.rejects
     if as_json:
         _print_json({**header, "rejected": [_reject_json(reject) for reject in rejects]})
@@ -92,11 +95,11 @@ def build(
 def verify(directory: Path, deep: bool, as_json: bool) -> None:
     """Prove a dataset whole: exit code 0 whole, 1 not whole, 2 not a nutonic tree."""
     from nutonic import console
-    from nutonic.verify import verify as run_verify
+    from nutonic.verification import verify as run_verify
 
     verdict = run_verify(directory, deep=deep)
     if as_json:
-        _print_json(verdict)
+        _print_json({"whole": verdict.whole, **asdict(verdict)})
     else:
         console.show_verdict(verdict, directory)
     sys.exit(OK if verdict.whole else INCOMPLETE)

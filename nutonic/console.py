@@ -19,7 +19,7 @@ from nutonic.model import BatchDone, Json, Reject
 
 if TYPE_CHECKING:
     from nutonic.run import Summary, Watch
-    from nutonic.verify import Verdict
+    from nutonic.verification import Verdict
 
 console = Console(stderr=True, highlight=False, soft_wrap=True)
 

@@ -19,7 +19,7 @@ from nutonic.recipe import Recipe
 from nutonic.recipe_file import load_recipe
 from nutonic.run import build
 from nutonic.tree import prepare as plan_into
-from nutonic.verify import verify
+from nutonic.verification import verify
 
 #: Chips the demo must yield; fewer means that something is wrong with it.
 LEAST_CHIPS, LEAST_SPLITS = 12, 2

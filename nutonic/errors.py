@@ -17,7 +17,10 @@ from __future__ import annotations
 
 import re
 
-_URL = re.compile(r"(?P<scheme>[a-zA-Z][a-zA-Z0-9+.-]*://)(?:[^\s/@'\"]*@)?(?P<rest>[^\s?#'\"<>]*)[?#]?[^\s'\"<>]*")
+_URL = re.compile(r"(?P<scheme>[a-zA-Z][a-zA-Z0-9+.-]*://)(?:[^\s/'\"]*@)?(?P<rest>[^\s?#'\"<>]*)[?#]?[^\s'\"<>]*")
+
+#: The query of an address whose scheme and host stand elsewhere, as in "Max retries exceeded with url: /a.tif?sig=…".
+_QUERY = re.compile(r"(?<=[^\s?])\?[^\s?=&'\"<>]+=[^\s'\"<>]*")
 
 
 def redact(text: str) -> str:
@@ -26,7 +29,7 @@ def redact(text: str) -> str:
     >>> redact("cannot read https://me:pw@host/a.tif?sig=SECRET today")
     'cannot read https://host/a.tif today'
     """
-    return _URL.sub(lambda found: found["scheme"] + found["rest"], text)
+    return _QUERY.sub("", _URL.sub(lambda found: found["scheme"] + found["rest"], text))
 
 
 class NutonicError(Exception):

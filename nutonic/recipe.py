@@ -13,9 +13,10 @@ from typing import Annotated, Any, Literal
 
 import orjson
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
 from nutonic.classes import TABLES, ClassTable
+from nutonic.errors import redact
 from nutonic.grid import pixels
 
 Fraction01 = Annotated[float, Field(ge=0.0, le=1.0)]
@@ -27,6 +28,13 @@ class _Part(BaseModel):
     """Frozen, strict about keys; finite numbers only."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _yes_is_no_number(cls, value: Any, info: ValidationInfo) -> Any:
+        if isinstance(value, bool) and cls.model_fields[str(info.field_name)].annotation is not bool:
+            raise ValueError(f"is {str(value).lower()}, a yes or no: quote it if it is text")
+        return value
 
 
 class Jitter(_Part):
@@ -118,7 +126,7 @@ class Labels(_Part):
     source: Literal["raster"]
     path: str
     """A GeoTIFF or COG in any CRS."""
-    dataset: str | Classes = "esa-worldcover"
+    dataset: str | Classes = "dynamic-world"
     """A known class table (esa-worldcover, dynamic-world) or one of your own."""
 
     @field_validator("dataset")
@@ -245,11 +253,11 @@ class Recipe(_Part):
         return hashlib.sha256(orjson.dumps(whole, option=orjson.OPT_SORT_KEYS | orjson.OPT_NON_STR_KEYS)).hexdigest()
 
     def text(self) -> str:
-        """The recipe as YAML with every default spelled out; of local paths the file name only."""
+        """The recipe as YAML with every default spelled out; of local paths the file name only, no query of a URL."""
         whole = self.model_dump(mode="json")
         for part, key in (("pois", "path"), ("imagery", "url"), ("labels", "path")):
-            if "://" not in whole[part][key]:
-                whole[part][key] = Path(whole[part][key]).name
+            where = whole[part][key]
+            whole[part][key] = redact(where) if "://" in where else Path(where).name
         return yaml.safe_dump(whole, sort_keys=False, allow_unicode=True)
 
 
@@ -258,7 +266,9 @@ _NOT_IN_DIGEST = {"pois": ("path",), "imagery": ("url", "engine"), "labels": ("p
 
 def interval(text: str) -> tuple[dt.datetime, dt.datetime]:
     """Start and end (both included, UTC) of ``start/end``; a date stands for its whole day, one date for that day."""
-    first, _, last = text.partition("/")
+    first, slash, last = text.partition("/")
+    if slash and not (first and last):
+        raise ValueError(f"{text!r} has only one end: write 2024-04-01/2024-10-31")
     start, end = _moment(first, dt.time.min), _moment(last or first, dt.time.max)
     if start > end:
         raise ValueError(f"{text!r} ends before it starts")

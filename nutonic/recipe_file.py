@@ -27,7 +27,9 @@ def load_recipe(path: str | Path) -> Recipe:
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise RecipeError(f"cannot read the recipe {path}: {_reason(error)}") from None
+        raise RecipeError(
+            f"cannot read the recipe {path}: {_reason(error)}; `nutonic init` writes one to start from"
+        ) from None
     return _anchored(parse_recipe_text(text, str(path)), path.absolute().parent)
 
 
@@ -59,7 +61,7 @@ class _Yaml(yaml.SafeLoader):
     """YAML that refuses a key written twice instead of keeping the last."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
+        keys = [self.construct_object(key, deep=True) for key, _ in node.value if key.tag != "tag:yaml.org,2002:merge"]
         twice = next((key for i, key in enumerate(keys) if key in keys[:i]), None)
         if twice is not None:
             raise yaml.MarkedYAMLError(problem=f"the key {twice!r} is written twice", problem_mark=node.start_mark)
@@ -83,9 +85,10 @@ def _anchored(recipe: Recipe, folder: Path) -> Recipe:
 
 def _explain(problem: Mapping[str, Any]) -> str:
     """One line for one problem that pydantic found."""
-    key = ".".join(str(part) for part in problem["loc"] if not str(part).startswith(("str", "Classes"))) or "recipe"
+    loc = tuple(part for part in problem["loc"] if part != "str" and not str(part).endswith("Classes]"))
+    key = ".".join(map(str, loc)) or "recipe"
     if problem["type"] == "extra_forbidden":
-        close = difflib.get_close_matches(str(problem["loc"][-1]), list(_siblings(problem["loc"])), n=1)
+        close = difflib.get_close_matches(str(loc[-1]), list(_siblings(loc)), n=1)
         return f"{key} is not a key of a recipe" + (f": did you mean {close[0]}?" if close else "")
     if problem["type"] == "missing":
         return f"{key} is missing"

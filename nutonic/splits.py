@@ -19,10 +19,18 @@ from nutonic.places import Places
 from nutonic.recipe import Splits
 
 #: How much larger than the square itself it is drawn.
-MARGIN = 1.12
+_MARGIN = 1.12
 
 #: Cylindrical equal area on the whole Earth (EASE-Grid 2.0 Global), in metres.
 _EQUAL_AREA = "EPSG:6933"
+
+
+def drawn_side(extent_m: float) -> float:
+    """Side of a square as it is drawn, in metres: 12 % larger.
+
+    Below a kilometre that is too little for the half pixels by which two squares are snapped: there, 10 % and 20 m.
+    """
+    return max(_MARGIN * extent_m, 1.1 * extent_m + 20.0)
 
 
 def split_of(key: str, splits: Splits) -> Split:
@@ -38,7 +46,7 @@ def split_of(key: str, splits: Splits) -> Split:
 
 def group_by_overlap(places: Places, extent_m: float) -> np.ndarray:
     """Group number (int64, from 0) of each place: the transitive overlap of all squares, variants with their place."""
-    side = extent_m * MARGIN
+    side = drawn_side(extent_m)
     zone = standard_zone(places.lon, places.lat) % 100
     x, y = _project(places, zone)
     edges = [_same_place(places), *_same_zone(x, y, zone, side), *_across_zones(places, x, y, zone, side)]
@@ -69,9 +77,9 @@ def group_by_block(places: Places, extent_m: float, block_km: float) -> tuple[np
     """
     zone = standard_zone(places.lon, places.lat) % 100
     x, y = _project(places, zone)
-    cells = np.zeros((4, len(places), 2), np.int64)
+    cells, half = np.zeros((4, len(places), 2), np.int64), drawn_side(extent_m) / 2
     for k, (dx, dy) in enumerate(_CORNERS):
-        lon, lat = _unproject(x + dx * extent_m * MARGIN / 2, y + dy * extent_m * MARGIN / 2, zone)
+        lon, lat = _unproject(x + dx * half, y + dy * half, zone)
         u, v = transformer("EPSG:4326", _EQUAL_AREA).transform(lon, lat)
         cells[k] = np.floor(np.stack([u, v], -1) / (block_km * 1000)).astype(np.int64)
     whole = (cells == cells[0]).all(axis=(0, 2))

@@ -29,7 +29,7 @@ imagery:
 labels:
   source: raster
   path: land_cover.tif            # a GeoTIFF or COG in any CRS
-  # dataset: esa-worldcover       # or dynamic-world, or a class table of your own:
+  # dataset: dynamic-world        # or esa-worldcover, or a class table of your own:
   # dataset: {name: mine, unknown: 0, classes: {1: water, 2: forest}, colors: {1: "#0064c8", 2: "#006400"}}
 
 # tiles: {size: 512, stride: 512, output_size: 224, min_valid_fraction: 0.35}

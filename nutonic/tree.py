@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from nutonic import planning
 from nutonic.cost import default_workers, refuse_too_large
 from nutonic.errors import NotNutonic, RecipeChanged
-from nutonic.plan import make_plan
 from nutonic.recipe import Recipe
 from nutonic.sources.pois import file_sha256
 from nutonic.store.files import Store
@@ -17,23 +17,33 @@ from nutonic.store.plans import PlanFile, plan_bytes, read_plan
 def prepare(
     recipe: Recipe, out: str | Path, *, workers: int | None = None, replan: bool = False
 ) -> tuple[Store, PlanFile]:
-    """The tree's store with a plan in it: the one that is there, or a new one."""
+    """The tree's store with a plan in it: the one that is there, or a new one.
+
+    Of two drivers that plan at once one creates the plan, and the other goes on with it.
+    """
     refuse_foreign(Path(out))
     store = Store(out)
     before = store.get(PLAN) if (Path(out) / PLAN).is_file() else None
     if before is not None:
-        plan = read_plan(store)
+        _refuse_changed(read_plan(store), recipe)
+    if before is None or replan:
+        made = planning.plan(recipe)
+        refuse_too_large(made.cost, Path(out), default_workers() if workers is None else workers)
+        _put_plan(store, before, plan_bytes(made, recipe.text()))
+    plan = read_plan(store)
+    if before is None:
         _refuse_changed(plan, recipe)
-        if not replan:
-            return store, plan
-    made = make_plan(recipe)
-    refuse_too_large(made.cost, Path(out), default_workers() if workers is None else workers)
-    after = plan_bytes(made, recipe.text())
-    if before != after:
+    if not store.has(RECIPE):
+        store.put(RECIPE, plan.recipe.encode())
+    return store, plan
+
+
+def _put_plan(store: Store, before: bytes | None, after: bytes) -> None:
+    if before is None:
+        store.create(PLAN, after)
+    elif before != after:
         _empty(store)
-        store.put(RECIPE, recipe.text().encode())
         store.put(PLAN, after)
-    return store, read_plan(store)
 
 
 def _empty(store: Store) -> None:
@@ -45,8 +55,9 @@ def _empty(store: Store) -> None:
 
 def refuse_foreign(out: Path) -> None:
     """Raise :class:`NotNutonic` if the path is a file, or a folder with anything in it that is not a nutonic tree."""
-    if out.exists() and not out.is_dir():
-        raise NotNutonic(f"{out} is a file: --out must name a folder")
+    blocked = next((path for path in (out, *out.parents) if path.exists() and not path.is_dir()), None)
+    if blocked is not None:
+        raise NotNutonic(f"{blocked} is a file: --out must name a folder")
     if out.is_dir() and not (out / META).is_dir() and any(out.iterdir()):
         raise NotNutonic(f"{out} holds files that are not nutonic's: name a new or an empty folder")
 

@@ -28,7 +28,7 @@ import nutonic.batch
 from nutonic import load_recipe
 from nutonic.run import build
 from nutonic.testing import BANDS, SyntheticPlanet
-from nutonic.verify import verify
+from nutonic.verification import verify
 
 REASONS = {
     oracle.BAD_IMAGERY: "too little imagery", oracle.BAD_LABELS: "too little labels", oracle.FLAT: "flat imagery"

@@ -556,11 +556,6 @@ def test_workers_0_builds_where_distributed_cannot_be_imported(built, tmp_path):
     assert nutonic("verify", tmp_path / "out").code == 0
 
 
-def test_workers_0_does_not_import_distributed(built, tmp_path):
-    done = shell(code=BUILD.format(before="", recipe=str(built.recipe_path), out=str(tmp_path / "out")))
-    assert done.stdout.splitlines() == ["0", "['nutonic.run']"], done.stderr
-
-
 # init
 
 

@@ -21,10 +21,10 @@ FLOORS = {
     **dict.fromkeys(["errors", "grid", "model", "recipe", "classes", "splits", "places", "nearest", "recipe_file"], 0),
     **dict.fromkeys(["sources", "store", "chips", "regions", "captions", "rows", "reduce"], 1),
     **dict.fromkeys(["cube", "batch", "cost"], 2),
-    "plan": 3,
+    "planning": 3,
     **dict.fromkeys(["tree", "run"], 4),
     **dict.fromkeys(
-        ["testing", "verify", "audit", "report", "console", "demo", "demo_data"], 4.5
+        ["testing", "verification", "audit", "report", "console", "demo", "demo_data"], 4.5
     ),  # beside: may see all below 5, seen by 5 only
     **dict.fromkeys(["cli", "templates", "__init__", "__main__"], 5),
 }
@@ -84,12 +84,12 @@ def test_imports_go_down_only(path: Path):
         ("grid.py", "from nutonic.cube import open_cube"),
         ("grid.py", "from nutonic import open_cube"),
         ("grid.py", "import dask.array"),
-        ("batch.py", "import nutonic.plan"),
+        ("batch.py", "import nutonic.planning"),
         ("run.py", "from nutonic import verify"),
         ("rows.py", "from nutonic.chips import _private"),
         ("chips.py", "import rasterio.windows"),
-        ("plan.py", "from dask.distributed import Client"),
-        ("plan.py", "from dask import distributed"),
+        ("planning.py", "from dask.distributed import Client"),
+        ("planning.py", "from dask import distributed"),
     ],
 )
 def test_the_floor_test_sees(where: str, line: str):

@@ -18,7 +18,7 @@ from test_build import tree
 from nutonic import load_recipe
 from nutonic.run import build
 from nutonic.testing import SyntheticPlanet
-from nutonic.verify import verify
+from nutonic.verification import verify
 
 #: Enough pictures in a batch to be in the middle of one for a while.
 PARTS = {"rows": {"augment": ["flip", "r90", "r180", "r270"]}, "tiles": {"output_size": 160}}

@@ -13,7 +13,7 @@ import pytest
 import rasterio
 from pyproj import Transformer
 
-from nutonic.recipe import load_recipe
+from nutonic import load_recipe
 from nutonic.testing import BANDS, SyntheticPlanet
 
 #: What each scene's files hold too much.

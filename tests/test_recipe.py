@@ -280,9 +280,7 @@ def test_an_interval_holds_both_its_ends(text, start, end):
     assert interval(text) == (start, end)
 
 
-@pytest.mark.parametrize(
-    "text", ["", "spring", "2023-02-29", "2024-04-01/soon", "/2024-04-01", "2024-04-01/..", "2024-4-1/x"]
-)
+@pytest.mark.parametrize("text", ["", "spring", "2023-02-29", "2024-04-01/soon", "2024-04-01/..", "2024-4-1/x"])
 def test_what_is_no_date_is_named(text):
     with pytest.raises(ValueError, match=r"is not a date: write 2024-04-01/2024-10-31"):
         interval(text)

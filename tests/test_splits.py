@@ -176,11 +176,11 @@ def union_find(count: int, pairs) -> list[int]:
 
 
 def brute_groups(lon, lat, extent_m: float, ordinals=None) -> list[int]:
-    """Product.md's grouping, pair by pair: squares of 1.12 times the side in each one's standard zone.
+    """The promised grouping, pair by pair: squares of 1.12 times the side (tiny ones larger) in their standard zones.
 
     Within a zone they are compared as squares, across zones as polygons of degrees.
     """
-    side, count = 1.12 * extent_m, len(lon)
+    side, count = max(1.12 * extent_m, 1.1 * extent_m + 20), len(lon)
     ordinals = range(count) if ordinals is None else ordinals
     zones = [zone_of(value) for value in lon]
     points = [transformer("EPSG:4326", f"EPSG:{32600 + z}").transform(lon[i], lat[i]) for i, z in enumerate(zones)]

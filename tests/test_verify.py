@@ -24,7 +24,7 @@ from nutonic.run import build
 from nutonic.store.files import Store
 from nutonic.store.finish import finish
 from nutonic.store.plans import read_plan
-from nutonic.verify import verify
+from nutonic.verification import verify
 
 
 @pytest.fixture

@@ -56,7 +56,10 @@ def _documents(path: Path, depth: int) -> Iterator[tuple[Json, Path]]:
     for document in _json(path):
         kind = document.get("type") if isinstance(document, dict) else None
         if kind == "FeatureCollection":
-            yield from ((item, path.parent) for item in document.get("features", []))
+            items = document.get("features")
+            if not isinstance(items, list):
+                raise InputError(f"{path} has no list of features: it is not a STAC ItemCollection")
+            yield from ((item, path.parent) for item in items)
         elif kind == "Feature":
             yield document, path.parent
         elif kind in ("Catalog", "Collection"):
@@ -72,7 +75,9 @@ def _json(path: Path) -> list[Any]:
     try:
         content = path.read_bytes()
     except OSError as error:
-        raise InputError(f"cannot read the catalogue {path}: {(error.strerror or 'unreadable').lower()}") from None
+        raise InputError(
+            f"cannot read the catalogue {path}: {(error.strerror or 'unreadable').lower()}; see imagery.url"
+        ) from None
     try:
         return [orjson.loads(content)]
     except orjson.JSONDecodeError as whole:

@@ -61,7 +61,7 @@ class NearestMosaic(BackendArray):
         """Read the window that holds all that is asked for, then take it from there."""
         window, within = zip(*(_split(k, n) for k, n in zip(key, self.shape, strict=True)), strict=True)
         rows, cols = within
-        return self.read(window)[:, cols][rows]
+        return np.asarray(self.read(window)[:, cols][rows])
 
     def read(self, window: tuple[slice, slice]) -> np.ndarray:
         """The pixels of a window, (rows, columns) in the band's dtype."""
@@ -101,7 +101,7 @@ def _nearest(asset: Asset, grid: GeoBox, band: Band) -> np.ndarray:
         return out
     top, left = int(rows[inside].min()), int(cols[inside].min())
     window = (slice(top, int(rows[inside].max()) + 1), slice(left, int(cols[inside].max()) + 1))
-    pixels = rasters.read(asset.href, window)[rows[inside] - top, cols[inside] - left]
+    pixels = rasters.read_of(asset, window)[rows[inside] - top, cols[inside] - left]
     out[inside] = _without_nodata(pixels, asset, band)
     return out
 

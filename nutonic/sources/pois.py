@@ -43,10 +43,13 @@ def read_pois(path: str, limit: int | None = None) -> PoiFile:
     content = _content(path)
     rows = _csv_rows(content, path)
     collected = _Collector()
-    for ordinal, row in enumerate(rows):
-        if limit is not None and ordinal >= limit:
-            break
-        collected.add(ordinal, row)
+    try:
+        for ordinal, row in enumerate(rows):
+            if limit is not None and ordinal >= limit:
+                break
+            collected.add(ordinal, row)
+    except csv.Error as error:
+        raise PoiError(f"{path} is no CSV after data row {collected.rows}: {error}: is a quote left open?") from None
     return PoiFile(
         places=collected.places(),
         rejects=collected.rejects,
@@ -64,7 +67,9 @@ def _content(path: str) -> bytes:
     try:
         return Path(path).read_bytes()
     except OSError as error:
-        raise PoiError(f"cannot read the places file {path}: {(error.strerror or 'unreadable').lower()}") from None
+        raise PoiError(
+            f"cannot read the places file {path}: {(error.strerror or 'unreadable').lower()}; see pois.path"
+        ) from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +147,8 @@ class _Collector:
         if name.casefold() in self._seen:
             return "duplicate id", f"id {name!r} is on line {self._seen[name.casefold()]} already"
         try:
+            if "_" in row.lon + row.lat:  # Python's float reads 1_7 as 17
+                raise ValueError
             lon, lat = float(row.lon), float(row.lat)
         except ValueError:
             return "bad coordinates", f"lon {row.lon[:40]!r}, lat {row.lat[:40]!r} are not two numbers"

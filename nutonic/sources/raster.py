@@ -52,6 +52,8 @@ class RasterSource:
     def describe(self) -> Scene:
         """The raster as a scene with one asset; reads its header."""
         path = Path(self.path).absolute()
+        if not path.exists():
+            raise InputError(f"{path} does not exist; see labels.path")
         found = rasters.header(str(path))
         if found.count != 1:
             raise InputError(f"{self.path} has {found.count} bands; labels need one band of class ids")

@@ -20,7 +20,8 @@ from affine import Affine
 from rasterio.errors import RasterioError
 from rasterio.windows import Window
 
-from nutonic.errors import Gone, ReadFailed
+from nutonic.errors import Gone, ReadFailed, redact
+from nutonic.model import Asset
 
 #: Against slow and failing servers; what each option buys was measured on a server with 20 ms a request.
 GDAL_ENV: dict[str, str] = {
@@ -99,6 +100,26 @@ def read(href: str, window: tuple[slice, slice], band: int = 1) -> np.ndarray:
             raise ReadFailed(
                 f"cannot read rows {_span(window[0])}, columns {_span(window[1])} of {href}: {error}"
             ) from None
+
+
+def header_of(asset: Asset) -> Header:
+    """The header of an asset's file; errors name it as its catalogue does, since they end up in datasets."""
+    with _named(asset):
+        return header(asset.href)
+
+
+def read_of(asset: Asset, window: tuple[slice, slice]) -> np.ndarray:
+    """Pixels of an asset's file, as :func:`read`; errors name it as its catalogue does."""
+    with _named(asset):
+        return read(asset.href, window)
+
+
+@contextmanager
+def _named(asset: Asset) -> Iterator[None]:
+    try:
+        yield
+    except ReadFailed as error:
+        raise type(error)(f"{asset.name}: {str(error).replace(redact(asset.href), asset.written)}") from None
 
 
 class _Handles:

@@ -49,9 +49,8 @@ def stacked(scene_id: str, asset: Asset, grid: GeoBox, chunks: int) -> da.Array:
         errors_as_nodata=(),
         reader=partial(ReflectanceReader, asset=asset, offset=offset),
     )
-    if not stack.sizes["time"]:  # stackstac drops an item that does not touch the grid
-        return da.zeros(tuple(grid.shape), chunks=chunks, dtype=np.uint16)
-    array: da.Array = stack.data[0, 0]
+    outside = not stack.sizes["time"]  # stackstac drops an item that does not touch the grid
+    array: da.Array = da.zeros(tuple(grid.shape), chunks=chunks, dtype=np.uint16) if outside else stack.data[0, 0]
     if array.shape != tuple(grid.shape):
         raise OffLattice(f"{asset.written} came out as {array.shape} pixels on a grid of {tuple(grid.shape)}")
     return array
@@ -69,7 +68,7 @@ class ReflectanceReader:
     def read(self, window: Any, **ignored: Any) -> np.ndarray:
         """Pixels of a window of the grid, (rows, columns) uint16, harmonised; nodata beyond the file's edge."""
         asset, (rows, cols) = self._asset, window.toslices()
-        found = rasters.header(asset.href)
+        found = rasters.header_of(asset)
         wrong = difference(asset, found)
         if wrong:
             raise OffLattice(f"{asset.written} is not what its item says: {wrong}")
@@ -77,7 +76,7 @@ class ReflectanceReader:
         out = np.zeros((rows.stop - rows.start, cols.stop - cols.start), np.uint16)
         if down.stop > down.start and across.stop > across.start:
             at = (_shifted(down, -self._offset[0] - rows.start), _shifted(across, -self._offset[1] - cols.start))
-            out[at] = harmonised(rasters.read(asset.href, (down, across)), asset.offset, (asset.nodata, found.nodata))
+            out[at] = harmonised(rasters.read_of(asset, (down, across)), asset.offset, (asset.nodata, found.nodata))
         return out
 
     def close(self) -> None:

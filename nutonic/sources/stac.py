@@ -63,9 +63,7 @@ class StacSource:
         for k, item in enumerate(items):
             for i, share in _shares(item, self.assets[0], lon, lat, extent_m):
                 if share >= self.min_valid_fraction and share > 0:
-                    whole = share >= _COVERED
-                    key = (not whole, 0.0 if whole else -share, cloud_cover(item), -moment(item).timestamp(), item.id)
-                    ranked[i].append((key, k))
+                    ranked[i].append((_rank(item, share), k))
         scene = lru_cache(maxsize=None)(lambda k: self._scene(items[k]))
         return [tuple(scene(k) for _, k in _best(candidates)) for candidates in ranked]
 
@@ -102,6 +100,12 @@ class StacSource:
         return dataset(
             grid, {band: stacked(scenes[0].id, assets[band.name], grid, chunks or 1024) for band in self.bands}
         )
+
+
+def _rank(item: Item, share: float) -> tuple[Any, ...]:
+    """What scenes are sorted by; shares are compared as far as footprints are exact."""
+    whole = share >= _COVERED
+    return not whole, 0.0 if whole else -round(share, 4), cloud_cover(item), -moment(item).timestamp(), item.id
 
 
 def _best(candidates: list[tuple[tuple[Any, ...], int]]) -> list[tuple[tuple[Any, ...], int]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -38,21 +39,31 @@ class Store:
         return Store, (self.root,)
 
     def put(self, path: str, data: bytes | Iterable[bytes]) -> None:
-        """Write a file, replacing one that is there; of pieces, none is visible before the last is written."""
+        """Write a file, replacing one that is there; of pieces, none is visible before the last is written.
+
+        FileNotFoundError where another driver, finishing, swept the temporary of pieces away: put them once more.
+        """
+        if not isinstance(data, bytes):
+            self._put_pieces(path, data)
+            return
         try:
-            if isinstance(data, bytes):
-                obstore.put(self._objects, path, data)
-            else:
-                self._put_pieces(path, data)
+            obstore.put(self._objects, path, data)
+        except FileNotFoundError:
+            self._put_pieces(path, [data])
         except (BaseError, OSError) as error:
             raise _failed("write", path, error) from None
 
     def _put_pieces(self, path: str, pieces: Iterable[bytes]) -> None:
         """Not a `with` block: leaving one closes the writer, and closing publishes, also after an error."""
-        writer = obstore.open_writer(self._objects, path)
-        for piece in pieces:
-            writer.write(piece)
-        writer.close()
+        try:
+            writer = obstore.open_writer(self._objects, path)
+            for piece in pieces:
+                writer.write(piece)
+            writer.close()
+        except FileNotFoundError:
+            raise
+        except (BaseError, OSError) as error:
+            raise _failed("write", path, error) from None
 
     def create(self, path: str, data: bytes) -> bool:
         """Write a file unless it exists; whether it was written. Of two writers exactly one gets True."""
@@ -107,6 +118,11 @@ class Store:
             (self.root / path).unlink(missing_ok=True)
         elif self.has(path):
             obstore.delete(self._objects, path)
+
+
+def is_temporary(path: str) -> bool:
+    """Whether this is what a killed writer leaves behind: obstore's ``name#1``."""
+    return bool(re.search(r"#\d+$", path))
 
 
 def _failed(verb: str, path: str, error: Exception) -> StoreError:

@@ -8,7 +8,7 @@ from nutonic.model import SPLITS
 from nutonic.recipe import Recipe
 from nutonic.store import card
 from nutonic.store.commits import Entry, entries, read_commits
-from nutonic.store.files import Store, sha256
+from nutonic.store.files import Store, is_temporary, sha256
 from nutonic.store.layout import CARD, PLAN, RECIPE, SUMMARY
 from nutonic.store.plans import PlanFile
 
@@ -17,23 +17,34 @@ _PIECE = 8 * 2**20
 
 
 def finish(store: Store, recipe: Recipe, plan: PlanFile, *, complete: bool) -> str:
-    """Write ``data/`` and the card from what is committed; of a complete tree also remove what no commit names.
+    """Write ``data/`` and the card from what is committed.
 
-    Returns the card's SHA-256.
+    Then temporaries are removed, and of a complete tree all that no commit names. Returns the card's SHA-256.
     """
     done = entries(store)
     expected = data_files(done, recipe)
     for path, parts in expected.items():
-        store.put(path, rows_of(store, parts))
+        _put_rows(store, path, parts)
     for path, _ in list(store.sizes("data")):
         if path not in expected:
             store.delete(path)
     text = card.text(recipe, plan, done).encode()
     store.put(CARD, text)
-    if complete:
-        for path in unnamed(store, set(expected)):
+    for path in unnamed(store, set(expected)):
+        # Of an incomplete tree payload may belong to another driver that has yet to commit it.
+        if complete or is_temporary(path):
             store.delete(path)
     return sha256(text)
+
+
+def _put_rows(store: Store, path: str, places: Sequence[Entry], attempts: int = 5) -> None:
+    """Write a file of ``data/``; again, if another driver that finishes at the same moment sweeps its temporary away."""
+    try:
+        store.put(path, rows_of(store, places))
+    except FileNotFoundError:
+        if attempts == 1:
+            raise
+        _put_rows(store, path, places, attempts - 1)
 
 
 def data_files(done: Sequence[Entry], recipe: Recipe) -> dict[str, list[Entry]]:

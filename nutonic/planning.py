@@ -123,7 +123,7 @@ class _Candidates:
         )
 
 
-def make_plan(recipe: Recipe) -> Plan:
+def plan(recipe: Recipe) -> Plan:
     """Plan a recipe.
 
     Raises
