@@ -143,11 +143,11 @@ def main(args: Sequence[str] | None = None) -> None:
 
 
 def _code(error: NutonicError) -> int:
-    """2 where nothing was done and nothing written; 1 where a store failed half-way and the same command resumes."""
-    from nutonic.errors import Corrupt, NotNutonic, RecipeChanged, StoreError
+    """2 where nothing was done; 1 where a store failed or a cluster was lost half-way, and the same command resumes."""
+    from nutonic.errors import NotNutonic, RecipeChanged, StoreError, Unreachable
 
     refused = isinstance(error, NotNutonic | RecipeChanged)
-    return INCOMPLETE if isinstance(error, StoreError | Corrupt) and not refused else MISTAKE
+    return INCOMPLETE if isinstance(error, StoreError | Unreachable) and not refused else MISTAKE
 
 
 def _complain(message: str) -> None:

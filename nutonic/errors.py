@@ -5,6 +5,7 @@
     NutonicError
     ├─ InputError(ValueError)     RecipeError · PoiError · GridError (NotAligned, OffLattice)
     ├─ SourceError(OSError)       NoScene(LookupError) · ReadFailed (Gone) · BadPixels · Refused(PermissionError)
+    │                             Unreachable(ConnectionError)
     ├─ PlanError(ValueError)      PlanTooLarge
     ├─ StoreError(OSError)        RecipeChanged · NotNutonic · Corrupt
     └─ MissingExtra(ImportError)
@@ -85,6 +86,10 @@ class BadPixels(SourceError):
 
 class Refused(SourceError, PermissionError):
     """An address, path or credential that may not be used."""
+
+
+class Unreachable(SourceError, ConnectionError):
+    """A service does not answer."""
 
 
 class PlanError(NutonicError, ValueError):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -12,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from nutonic.batch import run_batch
 from nutonic.cost import default_workers
-from nutonic.errors import Corrupt, StoreError, redact
+from nutonic.errors import Corrupt, StoreError, Unreachable, redact
 from nutonic.model import Batch, BatchDone, Failure
 from nutonic.recipe import Recipe
 from nutonic.store.commits import Committed, committed
@@ -193,15 +195,31 @@ def _client(workers: int | None, scheduler: str | None) -> Iterator[Client]:
     from distributed import Client, LocalCluster
 
     if scheduler is not None:
-        with Client(scheduler, timeout="30s") as client:
+        try:
+            client = Client(scheduler, timeout="30s")
+        except (OSError, ValueError) as error:
+            raise Unreachable(f"no Dask scheduler answers at {scheduler}: {type(error).__name__}") from None
+        with client:
             yield client
         return
     count = default_workers() if workers is None else workers
-    with (
-        LocalCluster(n_workers=count, threads_per_worker=1, dashboard_address=None, silence_logs="ERROR") as cluster,
-        Client(cluster) as client,
-    ):
+    with _interrupts_ignored():
+        cluster = LocalCluster(n_workers=count, threads_per_worker=1, dashboard_address=None, silence_logs="CRITICAL")
+    with cluster, Client(cluster) as client:
         yield client
+
+
+@contextmanager
+def _interrupts_ignored() -> Iterator[None]:
+    """Processes started in here leave Ctrl-C, which a terminal sends to all of them, to this one."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _on_cluster(client: Client, jobs: Iterator[Job], recipe: Recipe, store: Store) -> Iterator[BatchDone]:

@@ -26,6 +26,7 @@ TREE = {
     "Gone": {"ReadFailed"},
     "BadPixels": {"SourceError"},
     "Refused": {"SourceError", "PermissionError"},
+    "Unreachable": {"SourceError", "ConnectionError"},
     "PlanError": {"ValueError"},
     "PlanTooLarge": {"PlanError"},
     "StoreError": {"OSError"},
