@@ -139,8 +139,8 @@ def _chunk_side(block: tuple[int, int]) -> int:
 def _build(index: int, place: PlannedPlace, context: _Context, first: Pixels | None) -> PlaceDone | Failure:
     """A place from the best of its scenes that turns out usable.
 
-    The next scene is tried only where a file is gone for good or the pixels are no good. What may be different the next
-    time never changes the scene: then the place fails, and stays open.
+    The next scene is tried only where a file is gone for good, is not what its item says, or its pixels are no good.
+    What may be different the next time never changes the scene: then the place fails, and stays open. Nor do labels.
     """
     told: list[tuple[str, str]] = []
     for scene in place.imagery:
@@ -149,8 +149,10 @@ def _build(index: int, place: PlannedPlace, context: _Context, first: Pixels | N
             chips = _chips(pixels, context)
         except Gone as error:
             told.append(("asset gone", f"{scene.id}: {error}"))
-        except (GridError, BadPixels) as error:
+        except GridError as error:
             told.append(("unusable asset", f"{scene.id}: {error}"))
+        except BadPixels as error:
+            return _rejected(index, place, [("unusable labels", str(error))])
         except (SourceError, OSError, RuntimeError) as error:
             return Failure(poi_id=place.poi.id, asset=scene.id, error=redact(f"{type(error).__name__}: {error}"))
         else:

@@ -28,6 +28,7 @@ import nutonic.batch
 from nutonic import load_recipe
 from nutonic.run import build
 from nutonic.testing import BANDS, SyntheticPlanet
+from nutonic.tree import prepare
 from nutonic.verification import verify
 
 REASONS = {
@@ -781,3 +782,18 @@ def test_pictures_are_plain_png(built):
             with Image.open(io.BytesIO(data)) as picture:
                 picture.load()
                 assert (picture.format, picture.mode, picture.info) == ("PNG", "RGB", {})
+
+
+def test_labels_that_are_gone_stay_open_and_change_no_scene(built, tmp_path):
+    out, labels = tmp_path / "tree", Path(built.recipe.labels.path)
+    away = labels.with_suffix(".away")
+    prepare(built.recipe, out, workers=0)
+    labels.rename(away)
+    try:
+        summary = build(built.recipe, out, workers=0)
+    finally:
+        away.rename(labels)
+    assert len(summary.failures) > 5
+    assert all("does not exist" in failure.error and str(tmp_path) not in failure.error for failure in summary.failures)
+    assert build(built.recipe, out, workers=0).complete
+    assert tree(out) == tree(built.out)

@@ -13,7 +13,7 @@ from odc.geo.xr import xr_coords
 from xarray.backends import BackendArray
 from xarray.core import indexing
 
-from nutonic.errors import BadPixels
+from nutonic.errors import BadPixels, Gone, ReadFailed
 from nutonic.grid import check_aligned
 from nutonic.model import Asset, Band
 from nutonic.nearest import source_pixels
@@ -71,8 +71,15 @@ class NearestMosaic(BackendArray):
             empty = out == self.band.nodata
             if not empty.any():
                 break
-            np.copyto(out, _nearest(asset, part, self.band), where=empty)
+            np.copyto(out, self._from(asset, part), where=empty)
         return out
+
+    def _from(self, asset: Asset, grid: GeoBox) -> np.ndarray:
+        """One raster's part. That it is gone is no property of a scene: it may be back the next time."""
+        try:
+            return _nearest(asset, grid, self.band)
+        except Gone as error:
+            raise ReadFailed(str(error)) from None
 
     def lazy(self) -> indexing.LazilyIndexedArray:
         """This array, waiting to be sliced, chunked or loaded."""
