@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import signal
 import sys
+import threading
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 import orjson
 
 from nutonic import __version__
 from nutonic.errors import NutonicError
+
+if TYPE_CHECKING:
+    from nutonic.model import BatchDone
+    from nutonic.run import Watch
 
 OK, INCOMPLETE, MISTAKE, INTERRUPTED = 0, 1, 2, 130
 
@@ -81,7 +88,9 @@ def build(
 
     loaded = load_recipe(recipe)
     with console.progress() as watch:
-        summary = run_build(loaded, out, workers=workers, scheduler=scheduler, limit=limit, replan=replan, watch=watch)
+        summary = run_build(
+            loaded, out, workers=workers, scheduler=scheduler, limit=limit, replan=replan, watch=_heeding(watch)
+        )
     if as_json:
         _print_json(console.summary_json(summary))
     console.show_summary(summary, out)
@@ -127,6 +136,7 @@ def _print_json(value: object) -> None:
 
 def main(args: Sequence[str] | None = None) -> None:
     """Run the command line and exit with its code."""
+    _note_interrupts()
     try:
         cli.main(args=args, prog_name="nutonic", standalone_mode=False)
     except click.exceptions.Exit as exit_:
@@ -140,6 +150,32 @@ def main(args: Sequence[str] | None = None) -> None:
     except NutonicError as error:
         _complain(str(error))
         sys.exit(_code(error))
+
+
+_interrupted = threading.Event()
+
+
+def _note_interrupts() -> None:
+    """Remember Ctrl-C: an exception raised while Python runs a destructor or a library's callback is lost."""
+
+    def note(signum: int, frame: object) -> None:
+        _interrupted.set()
+        raise KeyboardInterrupt
+
+    _interrupted.clear()
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGINT, note)
+
+
+def _heeding(watch: Watch) -> Watch:
+    """Stop at the next batch if Ctrl-C was pressed and lost."""
+
+    def heed(done: BatchDone, to_do: int) -> None:
+        watch(done, to_do)
+        if _interrupted.is_set():
+            raise KeyboardInterrupt
+
+    return heed
 
 
 def _code(error: NutonicError) -> int:

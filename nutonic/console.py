@@ -63,6 +63,7 @@ def show_plan(header: Json, rejects: Sequence[Reject]) -> None:
     table = Table(show_header=False, box=None, pad_edge=False)
     for name, value in (
         ("places", f"{header['places']} of {header['rows']} rows, in {header['batches']} batches"),
+        ("scenes", f"{header['scenes']}"),
         (
             "tiles",
             f"{header['tiles']}"

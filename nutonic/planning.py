@@ -70,6 +70,7 @@ class Plan:
             "rows": self.rows,
             "places": len(self.places),
             "batches": len(self),
+            "scenes": len({ranked[0] for ranked in self.imagery}),
             "tiles": self.tiles,
             "margin_px": self.margin_px,
             "shares": self.shares(),

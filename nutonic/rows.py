@@ -125,10 +125,7 @@ def sidecar_of(sample: Sample, recipe: Recipe, digest: str) -> Json:
         "grid": describe(sample.taken.grid),
         "window": {"row": tile.row, "col": tile.col, "height": tile.size, "width": tile.size},
         "imagery": _imagery(sample),
-        "stretch": {
-            asset.name: {"low": low, "high": high}
-            for asset, (low, high) in zip(sample.taken.scene.assets, chip.limits, strict=True)
-        },
+        "stretch": _stretch(sample),
         "land_cover_label_meta": _label_meta(sample),
         "class_fractions": {str(c): cover.fraction(c) for c in cover.counts},
         "regions": [
@@ -157,8 +154,15 @@ def _imagery(sample: Sample) -> Json:
     }
 
 
+def _stretch(sample: Sample) -> Json:
+    """The digital numbers that became black and white, by asset."""
+    names = [asset.name for asset in sample.taken.scene.assets]
+    low, high = zip(*sample.chip.limits, strict=True)
+    return {"low": dict(zip(names, low, strict=True)), "high": dict(zip(names, high, strict=True))}
+
+
 def _label_meta(sample: Sample) -> Json:
-    """Counts and shapes of the labels, no pixels; ``window`` and ``images`` are for sources that combine dates."""
+    """Counts and shapes of the labels, no pixels; ``window`` (dates) is for sources that combine images over time."""
     cover = sample.cover
     return {
         "dataset": cover.table.name,
@@ -166,7 +170,7 @@ def _label_meta(sample: Sample) -> Json:
         "shape": list(cover.shape),
         "valid_fraction": cover.valid / (cover.shape[0] * cover.shape[1]),
         "window": None,
-        "images": [scene.id for scene in sample.taken.place.labels],
+        "images": len(sample.taken.place.labels),
     }
 
 

@@ -239,7 +239,8 @@ def test_chips_and_sidecars(case):
             size = expected.rules.size
             assert sidecar["window"] == {"row": answer.row, "col": answer.col, "height": size, "width": size}
             assert sidecar["pixels_sha256"] == oracle.pixels_sha256(answer.rgb)
-            assert [(v["low"], v["high"]) for v in map(sidecar["stretch"].get, BANDS)] == list(answer.limits)
+            low, high = ([sidecar["stretch"][end][band] for band in BANDS] for end in ("low", "high"))
+            assert list(zip(low, high, strict=True)) == list(answer.limits)
             assert sidecar["valid_fraction"] == float(answer.imagery_fraction)
             meta, total = sidecar["land_cover_label_meta"], answer.mask.size
             assert meta["classes"] == {str(c): count for c, count in answer.counts.items()}

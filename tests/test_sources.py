@@ -168,7 +168,7 @@ def test_nothing_is_read_before_compute(fresh, monkeypatch):
         path.rename(path.with_suffix(".away"))
     again = fresh.source.open(fresh.native, fresh.scenes, chunks=64)  # knows no more than the search told it
     for lazy in (ds, again):
-        with pytest.raises(Gone, match=FILES):
+        with pytest.raises(ReadFailed, match=FILES):
             lazy.compute()
     for path in fresh.files:
         path.with_suffix(".away").rename(path)

@@ -7,7 +7,6 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import yaml
 
-from nutonic import __version__
 from nutonic.model import SPLITS, Split
 from nutonic.recipe import Recipe
 from nutonic.store.commits import Entry
@@ -39,6 +38,7 @@ def _front_matter(recipe: Recipe, rows: Mapping[Split, int]) -> str:
     files = "-*" if recipe.output.rows_per_file is not None else ""
     content = {
         "pretty_name": recipe.name,
+        "license": "other",
         "task_categories": ["image-text-to-text", "object-detection"],
         "language": ["en"],
         "tags": ["earth-observation", "remote-sensing", "land-cover", "sentinel-2", "nutonic"],
@@ -65,6 +65,20 @@ Each chip shows {side:g} × {side:g} km: {", ".join(recipe.imagery.assets)} of `
 from percentile {stretch.low:g} to {stretch.high:g} per {stretch.scope} and averaged to {chip} × {chip} pixels.
 Land cover is `{recipe.labels.table.name}` on the same {recipe.grid.resolution_m:g} m grid, nearest neighbour.
 Captions, shares and boxes are computed from those labels: they are as right as the labels are.
+"""
+
+
+def _provenance(recipe: Recipe, plan: PlanFile, done: Sequence[Entry]) -> str:
+    used = {entry["item_id"] for entry in done if entry["tiles"]}
+    dates = sorted(scene.datetime[:10] for scene in plan.scenes if scene.id in used and scene.datetime)
+    when = f", from {dates[0]} to {dates[-1]}" if dates else ""
+    labels = sorted(scene.id for scene in plan.scenes if scene.collection == recipe.labels.table.name)
+    return f"""## Provenance
+
+- Imagery: {len(used)} scenes of `{recipe.imagery.collection}`{when}; every sidecar names its own
+- Land cover: {", ".join(f"`{name}`" for name in labels)}
+- Places: {plan.header["rows"]} rows, SHA-256 `{plan.header["places_sha256"][:16]}`
+- Recipe: `{plan.header["recipe_digest"][:16]}`, nutonic {plan.header["nutonic_version"]}
 """
 
 
@@ -127,6 +141,4 @@ rows = load_dataset("json", data_files={{"train": "data/train{many}.jsonl"}})["t
 The rows carry the licences of what they are made of: the imagery provider's (Sentinel-2: the Copernicus Sentinel data
 terms), the land cover's (ESA WorldCover: CC BY 4.0; Dynamic World: CC BY 4.0; OpenStreetMap: ODbL), and those of the
 places. Check them before you publish.
-
-Made with nutonic {__version__}, recipe `{recipe.digest()[:16]}`.
 """
