@@ -153,7 +153,7 @@ def _build(index: int, place: PlannedPlace, context: _Context, first: Pixels | N
             told.append(("unusable asset", f"{scene.id}: {error}"))
         except BadPixels as error:
             return _rejected(index, place, [("unusable labels", str(error))])
-        except (SourceError, OSError, RuntimeError) as error:
+        except (SourceError, OSError, RuntimeError, ValueError) as error:
             return Failure(poi_id=place.poi.id, asset=scene.id, error=redact(f"{type(error).__name__}: {error}"))
         else:
             poor = _all_poor(chips)

@@ -30,16 +30,26 @@ def cli() -> None:
 
 
 @cli.command()
-@click.argument("template", type=click.Choice(["nutonic"]), default="nutonic")
-@click.argument("path", type=click.Path(path_type=Path), default=Path("recipe.yaml"))
-def init(template: str, path: Path) -> None:
-    """Write a commented recipe to start from."""
+@click.argument("template", required=False)
+@click.argument("path", required=False)
+def init(template: str | None, path: str | None) -> None:
+    """Write a commented recipe to start from.
+
+    TEMPLATE is nutonic, the default, and need not be named; PATH is recipe.yaml unless you say otherwise.
+    """
     from nutonic.templates import TEMPLATES
 
+    if template not in TEMPLATES and path is not None:
+        raise click.ClickException(f"{template!r} is not a template: use {', '.join(TEMPLATES)}")
+    name, where = (template, path) if template in TEMPLATES else ("nutonic", template)
+    _write_new(Path(where or "recipe.yaml"), TEMPLATES[name or "nutonic"])
+
+
+def _write_new(path: Path, text: str) -> None:
     if path.exists():
         raise click.ClickException(f"{path} exists: name another file")
     try:
-        path.write_text(TEMPLATES[template], encoding="utf-8")
+        path.write_text(text, encoding="utf-8")
     except OSError as error:
         raise click.ClickException(f"cannot write {path}: {(error.strerror or 'unwritable').lower()}") from None
     click.echo(f"wrote {path}: set pois.path, imagery and labels, then run  nutonic plan {path}")
@@ -52,6 +62,7 @@ def init(template: str, path: Path) -> None:
 def plan(recipe: Path, out: Path | None, as_json: bool) -> None:
     """Search scenes and say what a build will take; reads no pixels."""
     from nutonic import console, planning
+    from nutonic.cost import default_workers, refuse_too_large
     from nutonic.recipe_file import load_recipe
     from nutonic.tree import prepare
 
@@ -61,6 +72,7 @@ def plan(recipe: Path, out: Path | None, as_json: bool) -> None:
         header, rejects = found.header, found.rejects
     else:
         made = planning.plan(loaded)
+        refuse_too_large(made.cost, Path.cwd(), default_workers())
         header, rejects = made.header(), made.rejects
     if as_json:
         _print_json({**header, "rejected": [_reject_json(reject) for reject in rejects]})
@@ -150,6 +162,9 @@ def main(args: Sequence[str] | None = None) -> None:
     except NutonicError as error:
         _complain(str(error))
         sys.exit(_code(error))
+    except OSError as error:
+        _complain(f"{error.strerror or error}: {str(error.filename or '')[:200]}")
+        sys.exit(INCOMPLETE)
 
 
 _interrupted = threading.Event()
@@ -158,7 +173,7 @@ _interrupted = threading.Event()
 def _note_interrupts() -> None:
     """Remember Ctrl-C: an exception raised while Python runs a destructor or a library's callback is lost."""
 
-    def note(signum: int, frame: object) -> None:
+    def note(*_: object) -> None:
         _interrupted.set()
         raise KeyboardInterrupt
 

@@ -119,7 +119,7 @@ def refuse_too_large(cost: Cost, out: Path, workers: int) -> None:
     if cost.bytes_written > free:
         raise PlanTooLarge(
             f"the dataset takes about {size(cost.bytes_written)}, {folder.name or 'the disk'} has {size(free)} free: "
-            "build elsewhere with --out, or fewer places with --limit"
+            "build elsewhere with --out, or fewer places with pois.limit"
         )
 
 

@@ -152,8 +152,9 @@ def plan(recipe: Recipe) -> Plan:
         raise kind(
             f"none of {len(places)} places can be built{_counted(rejects)}; the first: {(none or more)[0].detail}"
         )
-    corners = _corners(found, recipe)
-    order, starts = _in_batches(found, corners, batch_size(recipe, len(found.places)))
+    sources = _source_numbers(found)
+    corners = _corners(found, sources, recipe)
+    order, starts = _in_batches(found, sources, corners, batch_size(recipe, len(found.places)))
     found, batch_of = found.take(order), np.repeat(np.arange(len(starts) - 1), np.diff(starts))
     last = layout.tiles[-1]
     return Plan(
@@ -210,20 +211,21 @@ def _with_scenes(found: _Candidates, recipe: Recipe) -> tuple[_Candidates, list[
 
 
 class _Problems:
-    """Whether scenes can be opened on the recipe's lattice, asked once per scene: it does not depend on the place."""
+    """Whether scenes lie on the recipe's lattice, asked once per scene: it does not depend on the place."""
 
     def __init__(self, recipe: Recipe) -> None:
         self._recipe = recipe
-        self._known: dict[str, str | None] = {}
+        self._known: dict[Scene, str | None] = {}
 
     def of(self, scene: Scene, places: Places, i: int) -> str | None:
-        if scene.id not in self._known:
+        """What is wrong with a scene, or None; place `i` is one that it serves."""
+        if scene not in self._known:
             try:
                 place_grid(float(places.lon[i]), float(places.lat[i]), scene, self._recipe.grid)
-                self._known[scene.id] = None
+                self._known[scene] = None
             except GridError as error:
-                self._known[scene.id] = str(error)
-        return self._known[scene.id]
+                self._known[scene] = str(error)
+        return self._known[scene]
 
 
 def _no_scene(i: int, ranked: Sequence[Scene], problems: _Problems, recipe: Recipe, places: Places) -> Reject:
@@ -237,15 +239,26 @@ def _no_scene(i: int, ranked: Sequence[Scene], problems: _Problems, recipe: Reci
     return Reject(poi_id=places[i].id, reason="no scene", detail=detail)
 
 
-def _in_batches(found: _Candidates, corners: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray]:
+def _source_numbers(found: _Candidates) -> np.ndarray:
+    """(places,) int64: a number for each combination of best scene and labels, in the order of scene ids.
+
+    Scenes count as equal only if all of them is: a catalogue may use an id twice.
+    """
+    keys = [(ranked[0], labels) for ranked, labels in zip(found.imagery, found.labels, strict=True)]
+    number = {key: k for k, key in enumerate(sorted(set(keys), key=lambda key: (key[0].id, repr(key))))}
+    return np.array([number[key] for key in keys], np.int64)
+
+
+def _in_batches(
+    found: _Candidates, sources: np.ndarray, corners: np.ndarray, size: int
+) -> tuple[np.ndarray, np.ndarray]:
     """The order of places in which those of one scene and near each other follow each other, and where batches start.
 
     Near means: squares whose corners lie in the same blocks of the scene's files, row by row of blocks.
     """
-    scene_id = np.array([scenes[0].id for scenes in found.imagery])
     rows, cols = (corners // BLOCK).T
-    order = np.lexsort((found.places.variant, found.places.ordinal, cols, rows, scene_id))
-    ordered = scene_id[order]
+    order = np.lexsort((found.places.variant, found.places.ordinal, cols, rows, sources))
+    ordered = sources[order]
     starts = [0]
     for i in range(1, len(ordered)):
         if ordered[i] != ordered[i - 1] or i - starts[-1] == size:
@@ -253,12 +266,11 @@ def _in_batches(found: _Candidates, corners: np.ndarray, size: int) -> tuple[np.
     return order, np.array([*starts, len(ordered)])
 
 
-def _corners(found: _Candidates, recipe: Recipe) -> np.ndarray:
+def _corners(found: _Candidates, sources: np.ndarray, recipe: Recipe) -> np.ndarray:
     """(places, 2) int64: row and column of each square's first pixel in its best scene, to within a pixel."""
     out = np.zeros((len(found.places), 2), np.int64)
-    scene_of = np.array([scenes[0].id for scenes in found.imagery])
-    for scene_id in np.unique(scene_of):
-        here = np.flatnonzero(scene_of == scene_id)
+    for number in np.unique(sources).tolist():
+        here = np.flatnonzero(sources == number)
         asset = found.imagery[here[0]][0].assets[0]
         x, y = transformer("EPSG:4326", asset.crs).transform(found.places.lon[here], found.places.lat[here])
         a, _, c, _, e, f = asset.transform

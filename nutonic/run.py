@@ -5,22 +5,23 @@ from __future__ import annotations
 import signal
 import threading
 import time
+import uuid
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nutonic.batch import run_batch
 from nutonic.cost import default_workers
 from nutonic.errors import Corrupt, StoreError, Unreachable, redact
-from nutonic.model import Batch, BatchDone, Failure
+from nutonic.model import Batch, BatchDone, Failure, Json
 from nutonic.recipe import Recipe
 from nutonic.store.commits import Committed, committed
 from nutonic.store.files import Store, sealed, unsealed
-from nutonic.store.finish import finish
-from nutonic.store.layout import CARD, SUMMARY
+from nutonic.store.finish import finish, is_finished
+from nutonic.store.layout import SUMMARY
 from nutonic.store.plans import PlanFile
 from nutonic.tree import prepare
 
@@ -62,10 +63,13 @@ class Summary:
     seconds: float = 0.0
     limit: int | None = None
 
+    still_open: int = 0
+    """Places within the limit that are not committed after the run."""
+
     @property
     def complete(self) -> bool:
         """Whether nothing within the limit is left to do."""
-        return not self.failures
+        return not self.still_open
 
 
 #: Told of each finished batch, and how many places there are to do in all.
@@ -116,7 +120,11 @@ def build(
     with _runner(recipe, store, workers, scheduler) as run:
         for result in run(jobs):
             total.add(result)
-    summary = total.summary(plan, done, wanted, limit, time.perf_counter() - started)
+    now = committed(store)
+    summary = replace(
+        total.summary(plan, done, wanted, limit, time.perf_counter() - started),
+        still_open=sum(not now.has(*place) for place in wanted),
+    )
     _finish(store, recipe, plan, summary)
     return summary
 
@@ -226,20 +234,21 @@ def _on_cluster(client: Client, jobs: Iterator[Job], recipe: Recipe, store: Stor
     """Results as they come; only a window of batches is in flight, and only counts come back."""
     from distributed import as_completed
 
+    run = uuid.uuid4().hex  # several builds may share a scheduler
     arriving = as_completed(with_results=True, raise_errors=False)
     waiting: dict[str, Job] = {}
 
     def send() -> None:
         window = _IN_FLIGHT * max(1, len(client.scheduler_info()["workers"]))
         while len(waiting) < window and (job := next(jobs, None)) is not None:
-            future = client.submit(run_batch, job.batch, recipe, store, job.only, key=_key(job), pure=False)
+            future = client.submit(run_batch, job.batch, recipe, store, job.only, key=f"{_key(job)}-{run}", pure=False)
             waiting[_key(job)] = job
             arriving.add(future)
 
     send()
     for group in arriving.batches():
         for future, result in group:
-            yield _result(waiting.pop(future.key), result)
+            yield _result(waiting.pop(future.key.removesuffix(f"-{run}")), result)
             future.release()
         send()
 
@@ -263,16 +272,16 @@ def _result(job: Job, result: Any) -> BatchDone:
 def _finish(store: Store, recipe: Recipe, plan: PlanFile, summary: Summary) -> None:
     """Bring ``data/`` and the card up to date; a tree whose summary speaks of these very commits is not touched."""
     commits = committed(store).digest()
-    if not summary.failures and _told(store) == commits:
+    told = _told(store)
+    if not summary.failures and told.get("commits") == commits and is_finished(store, recipe, told["card_sha256"]):
         return
     card = finish(store, recipe, plan, complete=summary.complete and summary.limit is None)
     store.put(SUMMARY, sealed({**asdict(summary), "card_sha256": card, "commits": commits}))
 
 
-def _told(store: Store) -> str | None:
-    """The commits that the last summary speaks of; None if there is no whole one."""
+def _told(store: Store) -> Json:
+    """What the last summary says; nothing if there is no whole one."""
     try:
-        told = unsealed(store.get(SUMMARY), SUMMARY).get("commits")
+        return unsealed(store.get(SUMMARY), SUMMARY)
     except (FileNotFoundError, Corrupt):
-        return None
-    return told if store.has(CARD) else None
+        return {}

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from nutonic import planning
+from nutonic import __version__, planning
 from nutonic.cost import default_workers, refuse_too_large
-from nutonic.errors import NotNutonic, RecipeChanged
+from nutonic.errors import Corrupt, NotNutonic, RecipeChanged
 from nutonic.recipe import Recipe
 from nutonic.sources.pois import file_sha256
 from nutonic.store.files import Store
-from nutonic.store.layout import COMMITS, META, PLAN, RECIPE
+from nutonic.store.layout import COMMITS, OWN, PLAN, RECIPE, is_own
 from nutonic.store.plans import PlanFile, plan_bytes, read_plan
 
 
@@ -24,7 +24,7 @@ def prepare(
     refuse_foreign(Path(out))
     store = Store(out)
     before = store.get(PLAN) if (Path(out) / PLAN).is_file() else None
-    if before is not None:
+    if before is not None and not (replan and _is_corrupt(store)):
         _refuse_changed(read_plan(store), recipe)
     if before is None or replan:
         made = planning.plan(recipe)
@@ -36,6 +36,14 @@ def prepare(
     if not store.has(RECIPE):
         store.put(RECIPE, plan.recipe.encode())
     return store, plan
+
+
+def _is_corrupt(store: Store) -> bool:
+    try:
+        read_plan(store)
+    except Corrupt:
+        return True
+    return False
 
 
 def _put_plan(store: Store, before: bytes | None, after: bytes) -> None:
@@ -50,15 +58,21 @@ def _empty(store: Store) -> None:
     """Remove what was built from another plan, commits first: a kill in between leaves files that nothing names."""
     if store.root is not None and store.root.exists():
         for path, _ in sorted(store.sizes(), key=lambda entry: not entry[0].startswith(f"{COMMITS}/")):
-            store.delete(path)
+            if is_own(path):
+                store.delete(path)
 
 
 def refuse_foreign(out: Path) -> None:
     """Raise :class:`NotNutonic` if the path is a file, or a folder with anything in it that is not a nutonic tree."""
-    blocked = next((path for path in (out, *out.parents) if path.exists() and not path.is_dir()), None)
+    try:
+        blocked = next((path for path in (out, *out.parents) if path.exists() and not path.is_dir()), None)
+        names = {path.name for path in out.iterdir()} if out.is_dir() else set()
+    except OSError as error:
+        raise NotNutonic(f"{str(out)[:200]} cannot be used: {(error.strerror or 'unreadable').lower()}") from None
     if blocked is not None:
         raise NotNutonic(f"{blocked} is a file: --out must name a folder")
-    if out.is_dir() and not (out / META).is_dir() and any(out.iterdir()):
+    # Killed before it had a plan, a build leaves its own folders and nothing else.
+    if not (out / PLAN).is_file() and names - set(OWN):
         raise NotNutonic(f"{out} holds files that are not nutonic's: name a new or an empty folder")
 
 
@@ -67,6 +81,11 @@ def _refuse_changed(plan: PlanFile, recipe: Recipe) -> None:
         raise RecipeChanged(
             f"{plan.store.root} was built from another recipe ({plan.header['recipe_digest'][:12]}, this one is "
             f"{recipe.digest()[:12]}): build into another folder, or restore the recipe"
+        )
+    if plan.header["nutonic_version"] != __version__:
+        raise RecipeChanged(
+            f"{plan.store.root} was begun with nutonic {plan.header['nutonic_version']}, this is {__version__}: "
+            "finish it with that version, or build into another folder"
         )
     now = file_sha256(recipe.pois.path)
     if plan.header["places_sha256"] != now:

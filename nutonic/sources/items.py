@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
+from functools import lru_cache
 from typing import Any
 
-from nutonic.errors import InputError
+from pyproj import CRS
+from pyproj.exceptions import CRSError
+
+from nutonic.errors import InputError, Refused, redact
 from nutonic.model import Asset, Json
 from nutonic.sources import rasters
 from nutonic.sources.catalogue import Item
@@ -26,25 +31,34 @@ def moment(item: Item) -> dt.datetime:
     return taken.astimezone(dt.UTC) if taken.tzinfo else taken.replace(tzinfo=dt.UTC)
 
 
-def crs_of(item: Item, asset: Json | None = None) -> str:
-    """CRS of an asset or its item, by either version of the projection extension; else from the first file."""
-    for holder in (asset or {}, item.properties):
+def crs_of(item: Item, name: str) -> str:
+    """CRS of an asset, by either version of the projection extension, on it or its item; else from its file."""
+    asset = item.content["assets"][name]
+    for holder in (asset, item.properties):
         if holder.get("proj:code"):
-            return str(holder["proj:code"])
+            return _normal(str(holder["proj:code"]))
         if holder.get("proj:epsg"):
             return f"EPSG:{holder['proj:epsg']}"
-    name, first = next(iter(item.content["assets"].items())) if asset is None else ("", asset)
-    return rasters.header(_href(item, first, name)[0]).crs
+    return rasters.header(_href(item, asset, name)[0]).crs
+
+
+@lru_cache(maxsize=256)
+def _normal(code: str) -> str:
+    """``EPSG:32633`` however it is spelled; WKT where there is no code."""
+    try:
+        found = CRS.from_user_input(code)
+    except CRSError:
+        raise InputError(f"proj:code {code!r} is no CRS") from None
+    number = found.to_epsg()
+    return f"EPSG:{number}" if number else found.to_wkt()
 
 
 def asset_of(item: Item, name: str) -> Asset:
     """An asset with its grid: from the item where it says it, else from the file."""
     content = item.content["assets"][name]
     href, written = _href(item, content, name)
-    crs, transform, shape = (
-        crs_of(item, content),
-        *(_either(item, content, f"proj:{key}") for key in ("transform", "shape")),
-    )
+    crs = crs_of(item, name)
+    transform, shape = (_either(item, content, f"proj:{key}") for key in ("transform", "shape"))
     nodata = _band(content).get("nodata", content.get("nodata"))
     if transform is None or shape is None:
         found = rasters.header(href)
@@ -67,9 +81,18 @@ def _href(item: Item, asset: Json, name: str) -> tuple[str, str]:
     href = str(asset.get("href") or "")
     if not href:
         raise InputError(f"asset {name!r} of item {item.id} has no href")
+    if href.startswith(("file:", "/vsi")) or _SIGNED.search(href):
+        raise Refused(
+            f"asset {name!r} of item {item.id} has the href {redact(href)[:120]}: name local files by "
+            "their path, and give URLs without a user, a signature or a token"
+        )
     if "://" in href:
-        return href, href.partition("?")[0]
+        return href, redact(href)
     return str(item.folder / href), href.rsplit("/", 1)[-1] if href.startswith("/") else href
+
+
+#: A user before the host, or a signature among a URL's parameters: neither may end up in a plan.
+_SIGNED = re.compile(r"://[^/\s]*@|(?i:[?&](?:sig|signature|token|access_token|x-amz-signature|x-goog-signature)=)")
 
 
 def _either(item: Item, asset: Json, key: str) -> Any:

@@ -166,8 +166,10 @@ def _version(href: str) -> int:
         return 0
     try:
         return Path(href).stat().st_mtime_ns
-    except OSError:
+    except (FileNotFoundError, NotADirectoryError):
         raise Gone(f"{href} does not exist") from None
+    except OSError as error:
+        raise ReadFailed(f"cannot look at {href}: {error.strerror}") from None
 
 
 def _open(href: str) -> rasterio.DatasetReader:

@@ -119,7 +119,7 @@ def _shares(item: Item, name: str, lon: np.ndarray, lat: np.ndarray, extent_m: f
     near = _near(item.footprint, lon, lat, extent_m)
     if not near.size:
         return []
-    crs = crs_of(item, item.content["assets"][name])
+    crs = crs_of(item, name)
     to_scene = transformer("EPSG:4326", crs)
     footprint = shapely.make_valid(shapely.transform(item.footprint, lambda p: np.stack(to_scene.transform(*p.T), -1)))
     x, y = to_scene.transform(lon[near], lat[near])

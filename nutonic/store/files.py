@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import re
+import stat
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import obstore
@@ -109,8 +111,10 @@ class Store:
             return
         # obstore hides its own temporaries (name#n); here they must be seen to be removed.
         for file in (self.root / prefix).rglob("*"):
-            if file.is_file() or file.is_symlink():
-                yield file.relative_to(self.root).as_posix(), file.lstat().st_size
+            with suppress(FileNotFoundError):  # another driver may sweep while this one looks
+                found = file.lstat()
+                if not stat.S_ISDIR(found.st_mode):
+                    yield file.relative_to(self.root).as_posix(), found.st_size
 
     def delete(self, path: str) -> None:
         """Remove a file; none there is no error."""

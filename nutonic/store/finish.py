@@ -9,7 +9,7 @@ from nutonic.recipe import Recipe
 from nutonic.store import card
 from nutonic.store.commits import Entry, entries, read_commits
 from nutonic.store.files import Store, is_temporary, sha256
-from nutonic.store.layout import CARD, PLAN, RECIPE, SUMMARY
+from nutonic.store.layout import CARD, PLAN, RECIPE, SUMMARY, is_own
 from nutonic.store.plans import PlanFile
 
 #: Rows are copied in pieces of about this many bytes.
@@ -32,9 +32,18 @@ def finish(store: Store, recipe: Recipe, plan: PlanFile, *, complete: bool) -> s
     store.put(CARD, text)
     for path in unnamed(store, set(expected)):
         # Of an incomplete tree payload may belong to another driver that has yet to commit it.
-        if complete or is_temporary(path):
+        if is_own(path) and (complete or is_temporary(path)):
             store.delete(path)
     return sha256(text)
+
+
+def is_finished(store: Store, recipe: Recipe, card_sha256: str) -> bool:
+    """Whether the files that :func:`finish` makes are there, in their size."""
+    sizes = dict(store.sizes("data"))
+    expected = {
+        path: sum(e["rows"]["length"] for e in places) for path, places in data_files(entries(store), recipe).items()
+    }
+    return sizes == expected and store.has(CARD) and sha256(store.get(CARD)) == card_sha256
 
 
 def _put_rows(store: Store, path: str, places: Sequence[Entry], attempts: int = 5) -> None:

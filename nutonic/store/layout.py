@@ -17,6 +17,14 @@ COMMITS = f"{META}/commits"
 PARTS = f"{META}/parts"
 CARD = "README.md"
 
+#: The folders that nutonic makes; what lies elsewhere in an output folder is the user's, and never removed.
+OWN = ("images", "overlays", "metadata", "mapbox_stills", "data", META)
+
+
+def is_own(path: str) -> bool:
+    """Whether a path of a tree lies where only nutonic writes."""
+    return path.split("/", 1)[0] in OWN or path.split("#")[0] in (CARD, "report.html")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Layout:
