@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -25,7 +25,9 @@ class LandCover:
     counts: Mapping[int, int]
     """Class id to mask pixels, by id, classes that occur only."""
     cells: Mapping[int, tuple[int, ...]]
-    """Class id to its pixels in each cell of a 3 × 3 grid over the mask, row-major."""
+    """Class id to its pixels in each cell of a 6 × 6 grid over the mask, row-major: halves and thirds of it add up."""
+    patches: Mapping[int, int]
+    """Class id to its number of regions that are large enough, those beyond the limit of `regions` included."""
     regions: tuple[Region, ...]
     """Largest first, ties by first pixel in row-major order."""
 
@@ -52,15 +54,15 @@ def land_cover(mask: np.ndarray, table: ClassTable, rows: Rows, tiles: Tiles) ->
     occurring = np.bincount(mask.ravel(), minlength=256)
     counts = {class_id: int(occurring[class_id]) for class_id in sorted(table.labels) if occurring[class_id]}
     least = min_region_pixels(rows.min_region_px, tiles)
-    found = [
-        region for class_id in counts for region in _largest(mask, class_id, table, least, rows.max_regions_per_class)
-    ]
+    found = {class_id: _by_size(mask, class_id, table.labels[class_id], least) for class_id in counts}
+    kept = [entry for ranked in found.values() for entry in ranked[: rows.max_regions_per_class]]
     return LandCover(
         table=table,
         shape=mask.shape,
         counts=counts,
         cells={class_id: _cells(mask == class_id) for class_id in counts},
-        regions=tuple(region for _, region in sorted(found, key=lambda entry: entry[0])),
+        patches={class_id: len(ranked) for class_id, ranked in found.items()},
+        regions=tuple(region for _, region in sorted(kept, key=lambda entry: entry[0])),
     )
 
 
@@ -72,26 +74,22 @@ def min_region_pixels(native: int, tiles: Tiles) -> int:
 Ranked = tuple[tuple[int, int, int], Region]
 
 
-def _largest(mask: np.ndarray, class_id: int, table: ClassTable, least: int, most: int) -> list[Ranked]:
-    """The largest regions of a class with their rank: area (descending), row and column of the first pixel."""
+def _by_size(mask: np.ndarray, class_id: int, label: str, least: int) -> list[Ranked]:
+    """The regions of a class with their rank: area (descending), row and column of the first pixel."""
     labelled, count = ndimage.label(mask == class_id, _EIGHT)
     areas = np.bincount(labelled.ravel(), minlength=count + 1)
     boxes = ndimage.find_objects(labelled)
-    return sorted(_ranked(labelled, areas, boxes, least, class_id, table.labels[class_id]), key=lambda e: e[0])[:most]
-
-
-def _ranked(
-    labelled: np.ndarray, areas: np.ndarray, boxes: list[tuple[slice, slice]], least: int, class_id: int, label: str
-) -> Iterator[Ranked]:
+    ranked = []
     for number in (np.flatnonzero(areas[1:] >= least) + 1).tolist():
         rows, cols = boxes[number - 1]
         first = cols.start + int((labelled[rows.start, cols] == number).argmax())
         area = int(areas[number])
         box = (cols.start, rows.start, cols.stop, rows.stop)
-        yield (-area, rows.start, first), Region(label=label, class_id=class_id, bbox=box, area_px=area)
+        ranked.append(((-area, rows.start, first), Region(label=label, class_id=class_id, bbox=box, area_px=area)))
+    return sorted(ranked, key=lambda entry: entry[0])
 
 
 def _cells(where: np.ndarray) -> tuple[int, ...]:
-    edges = [[n * k // 3 for k in range(3)] for n in where.shape]
+    edges = [[n * k // 6 for k in range(6)] for n in where.shape]
     sums = np.add.reduceat(np.add.reduceat(where, edges[0], axis=0, dtype=np.int64), edges[1], axis=1)
     return tuple(sums.ravel().tolist())

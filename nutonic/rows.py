@@ -21,7 +21,7 @@ _BOXES = (
 )
 PROMPT_CAPTION = "Describe the land cover in this satellite image."
 PROMPT_GROUNDING = f"Locate all regions of land cover in this satellite image. {_BOXES}"
-PROMPT_CLASS_CAPTION = "How much {label} does this satellite image show, and where?"
+PROMPT_CLASS_CAPTION = "What share of this satellite image is {label}, and where is it?"
 PROMPT_CLASS_GROUNDING = "Locate all regions of {label} in this satellite image. " + _BOXES
 
 

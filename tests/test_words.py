@@ -127,6 +127,7 @@ def test_the_least_region_is_measured_on_the_mask():
     [
         (0, 10, "0%"), (1, 1, "100%"), (1, 3, "33%"), (2, 3, "67%"), (1, 200, "1%"), (1, 201, "under 1%"),
         (1, 10**9, "under 1%"), (5, 1000, "1%"), (25, 1000, "3%"), (145, 1000, "15%"), (144, 1000, "14%"),
+        (499, 1000, "just under 50%"), (500, 1000, "50%"),
         (994, 1000, "99%"), (995, 1000, "over 99%"), (10**9 - 1, 10**9, "over 99%"),
     ],
 )  # fmt: skip
@@ -144,36 +145,38 @@ def test_percent_is_within_half_of_the_share(part, more):
     elif text == "over 99%":
         assert Fraction(199, 2) <= share < 100
     else:
-        assert abs(share - int(text[:-1])) <= Fraction(1, 2)
-        assert int(text[:-1]) == oracle.percent(part, whole)
+        number = int(text.removeprefix("just under ")[:-1])
+        assert abs(share - number) <= Fraction(1, 2)
+        assert number == oracle.percent(part, whole)
+        assert text.startswith("just under") is (number == 50 and share < 50)
 
 
 @pytest.mark.parametrize(("first", "dominates"), [(200, True), (201, True), (199, False)])
 def test_dominated_by_is_said_from_exactly_half_on(first, dominates):
     text = caption(cover(shares({1: first, 2: 150, 3: 250 - first})), 640)
     assert ("dominated by tree cover (50%)" in text) is dominates
-    assert ("of mixed land cover, with tree cover the largest part (50%)" in text) is not dominates
+    assert ("of mixed land cover. Most of all it shows tree cover (just under 50%)" in text) is not dominates
 
 
 def test_half_is_of_the_labelled_pixels():
     text = caption(cover(shares({1: 50, 2: 50})), 640)  # an eighth of the picture each
     assert "dominated by tree cover (50%)" in text
-    assert text.endswith("Shares are of the labelled part; 75% of the image has no label.")
-    assert "no label" not in caption(cover(shares({1: 200, 2: 200})), 640)
+    assert text.endswith("Shares are of the labelled part, 25% of the image.")
+    assert "labelled" not in caption(cover(shares({1: 200, 2: 200})), 640)
 
 
 def test_a_single_class_is_all_there_is():
     assert caption(cover(shares({2: 400})), 5120) == "A satellite image of 5.1 by 5.1 km, entirely water."
     part = caption(cover(shares({2: 100})), 640)
-    assert part == "A satellite image of 0.6 by 0.6 km, entirely water as far as it is labelled (25% of the image)."
+    assert part == "A satellite image of 0.6 by 0.6 km, entirely water as far as it is labelled, 25% of the image."
 
 
 def test_a_caption_tells_every_class_once_largest_first():
     counts = {3: 10, 1: 160, 6: 1, 2: 120, 7: 20, 5: 89}
     text = caption(cover(shares(counts)), 640)
     assert re.findall("|".join(NAMES.values()), text) == ["tree cover", "water", "bare", "crops", "built-up", "grass"]
-    assert text.endswith("Smaller parts are crops (5%), built-up (3%) and grass (under 1%).")
-    assert "There is also water (30%), mostly in" in text
+    assert text.endswith("Smaller parts: crops (5%), built-up (3%), grass (under 1%).")
+    assert "Further classes: water (30%), " in text
 
 
 @given(st.lists(st.integers(0, 300), min_size=6, max_size=6).filter(any))
@@ -184,12 +187,12 @@ def test_a_class_has_one_share_wherever_it_is_told(numbers):
     assert ("dominated by" in text) is (len(counts) > 1 and oracle.dominant(counts) is not None)
     for class_id, count in counts.items():
         share = percent(count, sum(counts.values()))
-        assert class_caption(seen, class_id).startswith(
-            f"{NAMES[class_id].capitalize()} makes up {share} of the labelled area, "
-        )
+        whole = "the image" if sum(counts.values()) == 45 * 41 else "the labelled part of the image"
+        start = f"{share[0].upper()}{share[1:]} of {whole} is {NAMES[class_id]}, "
+        assert class_caption(seen, class_id).startswith(start)
         assert seen.fraction(class_id) == count / sum(counts.values())
         if len(counts) > 1:
-            assert f"{NAMES[class_id]} ({share})" in text or f"{NAMES[class_id]} the largest part ({share})" in text
+            assert f"{NAMES[class_id]} ({share})" in text
         else:
             assert f"entirely {NAMES[largest]}" in text
 
@@ -197,54 +200,53 @@ def test_a_class_has_one_share_wherever_it_is_told(numbers):
 # Where
 
 CELLS = (
-    "the upper left", "the top", "the upper right", "the left", "the centre", "the right",
-    "the lower left", "the bottom", "the lower right",
+    "in the upper left corner", "at the top", "in the upper right corner", "on the left", "in the centre",
+    "on the right", "in the lower left corner", "at the bottom", "in the lower right corner",
 )  # fmt: skip
 
 
 @pytest.mark.parametrize("shape", [(18, 18), (40, 40), (17, 23)])
 @pytest.mark.parametrize("k", range(9))
-def test_half_of_a_class_in_a_ninth_is_told_by_its_name(k, shape):
+def test_a_class_in_a_ninth_is_told_by_its_name(k, shape):
     mask, (height, width) = np.full(shape, 2, np.uint8), shape
     y, x = (k // 3 * 2 + 1) * height // 6, (k % 3 * 2 + 1) * width // 6
     mask[y, x] = 1
-    assert where(cover(mask), 1) == f"mostly in {CELLS[k]}"
+    assert where(cover(mask), 1) == CELLS[k]
 
 
 @pytest.mark.parametrize(
     ("cells", "expected"),
     [
-        ("400 000 004", "mostly in the upper left"),  # half each: the first
-        ("410 000 003", "mostly in the upper left"),
-        ("310 000 004", "mostly in the lower right"),
-        ("330 000 030", "mostly in the upper third"),
-        ("300 300 300", "mostly in the left third"),
-        ("030 030 030", "mostly in the middle, from top to bottom"),
-        ("003 003 030", "mostly in the right third"),
-        ("000 333 000", "mostly in the middle, from left to right"),
-        ("000 030 333", "mostly in the lower third"),
-        ("220 020 000", "mostly in the upper third"),  # two thirds exactly, also of the middle: rows first
-        ("300 030 003", "spread across the image"),
-        ("111 111 111", "spread across the image"),
-        ("001 100 111", "spread across the image"),  # three of five are less than two thirds
+        # Pixels in the 6 × 6 parts of the image, a digit for each.
+        ("900000 000000 000000 000000 000000 000001", "in the upper left corner"),  # nine tenths exactly
+        ("800000 000000 000000 000000 000000 000001", "mostly in the upper left corner"),
+        ("111111 000000 000000 000000 000000 000000", "along the top"),
+        ("111111 111111 111111 000000 000000 000000", "in the upper half"),
+        ("000000 000000 000000 111111 111111 111111", "in the lower half"),
+        ("111000 111000 111000 111000 111000 111000", "in the left half"),
+        ("000111 000111 000111 000111 000111 000111", "in the right half"),
+        ("000000 001000 010000 000000 000000 000000", "in the upper left quarter"),  # one patch over a corner of ninths
+        ("000000 000000 111111 111111 000000 000000", "in a band across the middle"),
+        ("001100 001100 001100 001100 001100 001100", "in a band down the middle"),
+        ("000000 010010 000000 000000 010010 000000", "around the centre"),
+        ("100000 100000 100000 100000 100000 100001", "mostly along the left side"),
+        ("900000 000000 000000 000000 000000 000009", "in several parts of the image"),  # half each
+        ("111111 111111 111111 111111 111111 111111", "spread across the image"),
     ],
 )
-def test_a_third_is_named_where_it_holds_two_thirds(cells, expected):
+def test_the_smallest_part_that_holds_a_class_is_named(cells, expected):
     numbers = [[int(c) for c in line] for line in cells.split()]
-    mask = np.full((12, 15), 2, np.uint8)
-    for i, j in np.ndindex(3, 3):
-        mask[4 * i : 4 * i + numbers[i][j], 5 * j] = 1
+    mask = np.full((60, 72), 2, np.uint8)
+    for i, j in np.ndindex(6, 6):
+        mask[10 * i : 10 * i + numbers[i][j], 12 * j] = 1
     assert where(cover(mask), 1) == expected
 
 
 def test_no_word_survives_a_flip_or_a_turn():
     mask = np.full((30, 30), 2, np.uint8)
     mask[1:6, 21:29] = 1
-    said = {where(cover(m), 1) for m in (mask, mask[::-1], mask[:, ::-1], mask[::-1, ::-1])}
-    assert said == {
-        f"mostly in {name}" for name in ("the upper right", "the lower right", "the upper left", "the lower left")
-    }
-    assert where(cover(mask), 1) == "mostly in the upper right"
+    said = [where(cover(m), 1) for m in (mask, mask[::-1], mask[:, ::-1], mask[::-1, ::-1])]
+    assert said == [f"in the {name} corner" for name in ("upper right", "lower right", "upper left", "lower left")]
 
 
 # One class in words
@@ -253,13 +255,21 @@ def test_no_word_survives_a_flip_or_a_turn():
 def test_a_class_is_told_with_its_patches():
     mask = np.full((20, 20), 2, np.uint8)
     mask[0:4, 0:5], mask[10:12, 10:15], mask[19, 19] = 1, 1, 1
-    head = "Tree cover makes up 8% of the labelled area, mostly in the upper left"
-    assert (
-        class_caption(cover(mask, min_region_px=2), 1)
-        == f"{head}. It forms 2 sizeable patches; the largest makes up 5%."
-    )
-    assert class_caption(cover(mask, min_region_px=11), 1) == f"{head}. Its one sizeable patch makes up 5%."
+    head = "8% of the image is tree cover, in several parts of the image"
+    assert class_caption(cover(mask, min_region_px=2), 1) == f"{head}, in 2 patches; the largest holds 65% of it."
+    assert class_caption(cover(mask, min_region_px=11), 1) == f"{head}; one patch holds 65% of it."
     assert class_caption(cover(mask, min_region_px=21), 1) == f"{head}, in scattered pixels too small to outline."
+    mask[10:12, 10:15], mask[19, 19] = 2, 2
+    assert class_caption(cover(mask), 1) == "5% of the image is tree cover, in the upper left corner, in one piece."
+
+
+def test_patches_are_counted_beyond_those_that_are_outlined():
+    mask = np.full((40, 40), 2, np.uint8)
+    for k in range(9):
+        mask[4 * k : 4 * k + 2, 4 * k : 4 * k + 2] = 1
+    seen = cover(mask, min_region_px=4, most=3)
+    assert len(seen.of(1)) == 3
+    assert "in 9 patches; " in class_caption(seen, 1)
 
 
 # Rows
