@@ -25,7 +25,10 @@ from nutonic.verification import verify
 LEAST_CHIPS, LEAST_SPLITS = 12, 2
 
 #: Layout of the contact sheet, in pixels.
-_CHIP, _GAP, _TEXT, _ACROSS = 224, 12, 128, 4
+_CHIP, _GAP, _TEXT, _ACROSS, _LEGEND = 224, 12, 128, 4, 36
+
+#: Boxes drawn on a chip: more would hide it.
+_BOXES = 8
 
 
 def run_demo(out: Path, workers: int | None = None) -> bool:
@@ -90,12 +93,13 @@ def read_samples(tree: Path) -> list[Sample]:
 
 
 def contact_sheet(samples: list[Sample], recipe: Recipe) -> Image.Image:
-    """Chips with their boxes in their classes' colours, and their captions below."""
+    """Chips with the boxes of their largest regions in their classes' colours, and their captions below."""
     rows = -(-len(samples) // _ACROSS)
-    size = (_ACROSS * (_CHIP + _GAP) + _GAP, rows * (_CHIP + _TEXT + _GAP) + _GAP)
+    size = (_ACROSS * (_CHIP + _GAP) + _GAP, _LEGEND + rows * (_CHIP + _TEXT + _GAP) + _GAP)
     sheet = Image.new("RGB", size, "white")
+    _write_legend(sheet, recipe)
     for k, sample in enumerate(samples):
-        left, top = _GAP + k % _ACROSS * (_CHIP + _GAP), _GAP + k // _ACROSS * (_CHIP + _TEXT + _GAP)
+        left, top = _GAP + k % _ACROSS * (_CHIP + _GAP), _LEGEND + k // _ACROSS * (_CHIP + _TEXT + _GAP)
         sheet.paste(_with_boxes(sample, recipe), (left, top))
         _write_caption(sheet, sample, (left, top + _CHIP + 2))
     return sheet
@@ -105,15 +109,24 @@ def _with_boxes(sample: Sample, recipe: Recipe) -> Image.Image:
     scale = _CHIP / sample.rgb.width
     picture = sample.rgb.resize((_CHIP, _CHIP), Image.Resampling.NEAREST)
     draw = ImageDraw.Draw(picture)
-    for region in sample.sidecar["regions"]:
+    for region in sample.sidecar["regions"][:_BOXES]:
         x1, y1, x2, y2 = (np.array(region["bbox"]) * scale).tolist()
         color = recipe.labels.table.colors.get(region["class_id"], "#ffffff")
         draw.rectangle((x1, y1, x2 - 1, y2 - 1), outline=color)
     return picture
 
 
+def _write_legend(sheet: Image.Image, recipe: Recipe) -> None:
+    draw, font, left = ImageDraw.Draw(sheet), ImageFont.load_default(size=12), _GAP
+    for class_id, label in recipe.labels.table.labels.items():
+        color = recipe.labels.table.colors.get(class_id, "#ffffff")
+        draw.rectangle((left, 12, left + 12, 24), fill=color, outline="black")
+        draw.text((left + 17, 10), label, fill="black", font=font)
+        left += 34 + int(draw.textlength(label, font=font))
+
+
 def _write_caption(sheet: Image.Image, sample: Sample, at: tuple[int, int]) -> None:
-    font = ImageFont.load_default(size=10)
+    font = ImageFont.load_default(size=11)
     draw = ImageDraw.Draw(sheet)
     words = f"{sample.sidecar['tile_id']} ({sample.sidecar['split']}): {sample.sidecar['caption']}".split()
     lines: list[str] = []
@@ -123,4 +136,4 @@ def _write_caption(sheet: Image.Image, sample: Sample, at: tuple[int, int]) -> N
             lines, line = [*lines, line], word
         else:
             line = f"{line} {word}".strip()
-    draw.multiline_text(at, "\n".join([*lines, line][: _TEXT // 12]), fill="black", font=font, spacing=1)
+    draw.multiline_text(at, "\n".join([*lines, line][: _TEXT // 13]), fill="black", font=font, spacing=1)
