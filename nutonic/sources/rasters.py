@@ -23,7 +23,7 @@ from rasterio.windows import Window
 from nutonic.errors import Gone, ReadFailed, redact
 from nutonic.model import Asset
 
-#: Against slow and failing servers; what each option buys was measured on a server with 20 ms a request.
+#: Against slow and failing servers.
 GDAL_ENV: dict[str, str] = {
     "GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR",  # no probing for .aux, .ovr, .msk beside every file
     "GDAL_HTTP_MAX_RETRY": "5",

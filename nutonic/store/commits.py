@@ -2,7 +2,7 @@
 
 Payload files are put first, then one commit is created; of two writers one wins, and both wrote the same bytes. A whole
 batch commits as ``000012.json``; where some of its places failed or were left for later, each finished place commits alone
-as ``000012-003.json``. Readers take the union by place; where both name a place the whole commit wins.
+as ``000012-003.json``. Readers take the union by place; beside a whole batch's commit, those of its places do not count.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Plans on disk: a header, scenes, rejects and batches, one JSON object a line, and a last line that proves the rest.
 
-A plan is one file, so it is there whole or not at all; it can be read, cut in two and sent elsewhere. Reading it holds the
-scenes and one batch in memory, however many places there are.
+A plan is one file, so it is there whole or not at all; it can be read and cut in two. It is read whole and parsed
+batch by batch: its bytes, the scenes and one batch are in memory.
 """
 
 from __future__ import annotations
