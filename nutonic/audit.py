@@ -58,7 +58,10 @@ def audit(tree: Tree) -> Iterator[str]:
 
 
 def _damage(tree: Tree) -> Iterator[tuple[str, str]]:
-    """Committed files that are gone, or are not the bytes that were committed."""
+    """Committed files that are gone, or are not the bytes that were committed; and what belongs to the plan."""
+    for path, digest in tree.plan.beside.items():
+        if tree.store.has(path) and sha256(tree.store.get(path)) != digest:
+            yield path, f"{path} is not what was written: its SHA-256 differs"
     for path, (size, digest) in sorted(tree.named.items()):
         if not tree.store.has(path):
             yield path, f"{path} cannot be read: it is missing"

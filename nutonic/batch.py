@@ -11,7 +11,7 @@ import dask.base
 import numpy as np
 from odc.geo.geobox import GeoBox
 
-from nutonic.chips import Limits, Unfit, cut_chip, stretch_limits, valid_pixels, view
+from nutonic.chips import AS_IT_IS, Limits, Unfit, cut_chip, stretch_limits, valid_pixels, view
 from nutonic.cube import imagery_source, labels_source, open_cube, place_grid, scene_grid
 from nutonic.errors import BadPixels, Gone, GridError, NutonicError, SourceError, redact
 from nutonic.model import Batch, BatchDone, Chip, Failure, PlannedPlace, Reject, Scene, Tile
@@ -19,6 +19,7 @@ from nutonic.recipe import Recipe
 from nutonic.regions import land_cover
 from nutonic.rows import Sample, Taken, dumps, rows_of, sidecar_of
 from nutonic.sources import rasters
+from nutonic.sources.http import take_counts
 from nutonic.store.commits import PlaceDone, commit
 from nutonic.store.files import Store, sha256
 from nutonic.store.layout import Layout, layout_of, tile_id
@@ -93,6 +94,7 @@ def _summary(index: int, done: Sequence[PlaceDone], failures: Sequence[Failure],
         bytes_written=written,
         rejects=dict(Counter(reject.reason for place in done for reject in place.rejects)),
         failures=tuple(failures),
+        network=take_counts(),
     )
 
 
@@ -113,9 +115,9 @@ def _read_together(places: Sequence[PlannedPlace], recipe: Recipe) -> dict[str, 
 def _read(places: Sequence[PlannedPlace], scene: Scene, recipe: Recipe) -> list[Pixels]:
     """Pixels of places from one scene: one lazy cube, chunked as the file is blocked, sliced per place."""
     grids = [place_grid(place.poi.lon, place.poi.lat, scene, recipe.grid) for place in places]
-    block = _chunk_side(rasters.header_of(scene.assets[0]).block)
-    whole = scene_grid(scene, grids, block)
     sources = (imagery_source(recipe), labels_source(recipe))
+    block = _chunk_side(rasters.header_of(scene.assets[0], sources[0].access).block)
+    whole = scene_grid(scene, grids, block)
     # Labels stay lazily indexed until they are sliced: they are read pixel for pixel, not block by block.
     cube = open_cube(whole, sources, scenes=((scene,), places[0].labels), chunks=(block, None))
     windows = [whole.overlap_roi(grid) for grid in grids]
@@ -146,7 +148,7 @@ def _build(index: int, place: PlannedPlace, context: _Context, first: Pixels | N
     for scene in place.imagery:
         try:
             pixels = first or _read([place], scene, context.recipe)[0]
-            chips = _chips(pixels, context)
+            chips = _chips(pixels, scene, context)
         except Gone as error:
             told.append(("asset gone", f"{scene.id}: {error}"))
         except GridError as error:
@@ -168,12 +170,12 @@ def _build(index: int, place: PlannedPlace, context: _Context, first: Pixels | N
 Cut = tuple[Tile, Chip | Unfit]
 
 
-def _chips(pixels: Pixels, context: _Context) -> list[Cut]:
+def _chips(pixels: Pixels, scene: Scene, context: _Context) -> list[Cut]:
     recipe, table = context.recipe, context.recipe.labels.table
     strange = set(np.flatnonzero(np.bincount(pixels.label.ravel())).tolist()) - set(table.labels) - {table.unknown}
     if strange:
         raise BadPixels(f"the labels hold {sorted(strange)[:5]}, which {table.name} does not list")
-    limits = _place_limits(pixels.rgb, recipe)
+    limits = AS_IT_IS if scene.rendered else _place_limits(pixels.rgb, recipe)
     return [
         (tile, cut_chip(*_window(pixels, tile), table.unknown, recipe.tiles, recipe.stretch, limits))
         for tile in context.layout.tiles

@@ -13,6 +13,9 @@ from nutonic.recipe import Stretch, Tiles
 
 Limits = tuple[tuple[int, int], ...]
 
+#: Limits that change nothing, for pictures that are stretched already.
+AS_IT_IS: Limits = ((0, 255),) * 3
+
 
 @dataclass(frozen=True, slots=True)
 class Unfit:
@@ -81,16 +84,17 @@ def cut_chip(
     unknown
         The label value that is no class.
     place_limits
-        Stretch limits of the whole place, where the recipe's scope is ``poi``; else the tile's own are used.
+        Stretch limits of the whole place, where the recipe's scope is ``poi``, or `AS_IT_IS`; else the tile's own are used.
     """
     valid = valid_pixels(rgb)
     problem = _too_little(valid, "imagery", tiles) or _too_little(label != unknown, "labels", tiles)
     if problem:
         return problem
     limits = place_limits or stretch_limits(rgb, valid, stretch)
-    flat = next((k for k, (low, high) in enumerate(limits) if low == high), None)
+    told = stretch_limits(rgb, valid, stretch) if limits == AS_IT_IS else limits
+    flat = next((k for k, (low, high) in enumerate(told) if low == high), None)
     if flat is not None:
-        return Unfit("flat imagery", f"band {flat + 1} is {limits[flat][0]} from the low to the high percentile")
+        return Unfit("flat imagery", f"band {flat + 1} is {told[flat][0]} from the low to the high percentile")
     mask = mask_of(label, tiles.output_size)
     if (mask == unknown).all():
         return Unfit("too little labels", "no pixel of the mask has a class")

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from nutonic.model import Band
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClassTable:
@@ -18,6 +20,13 @@ class ClassTable:
     """The pixel value that is no class: masked, cloudy, outside. Excluded from every count."""
     colors: Mapping[int, str]
     """Class id to ``"#rrggbb"``, for pictures only; ids may be missing."""
+    masked: tuple[int, ...] = ()
+    """Values that tell why there is no class, such as clouds; they are read as `unknown`."""
+
+    @property
+    def band(self) -> Band:
+        """The variable that land cover of this table is read into: ``label``, uint8, nodata as `unknown`."""
+        return Band(name="label", kind="class", dtype="uint8", nodata=self.unknown, masked=self.masked)
 
 
 ESA_WORLDCOVER = ClassTable(
@@ -80,4 +89,31 @@ DYNAMIC_WORLD = ClassTable(
     },
 )
 
-TABLES: Mapping[str, ClassTable] = {table.name: table for table in (ESA_WORLDCOVER, DYNAMIC_WORLD)}
+IO_LULC = ClassTable(
+    # Impact Observatory, Esri and Microsoft: 10 m annual land use land cover, 9 classes, v02; file:values of its items.
+    name="io-lulc",
+    labels={
+        1: "water",
+        2: "trees",
+        4: "flooded vegetation",
+        5: "crops",
+        7: "built area",
+        8: "bare ground",
+        9: "snow and ice",
+        11: "rangeland",
+    },
+    unknown=0,
+    colors={
+        1: "#419bdf",
+        2: "#397d49",
+        4: "#7a87c6",
+        5: "#e49635",
+        7: "#c4281b",
+        8: "#a59b8f",
+        9: "#a8ebff",
+        11: "#e3e2c3",
+    },
+    masked=(10,),  # clouds
+)
+
+TABLES: Mapping[str, ClassTable] = {table.name: table for table in (ESA_WORLDCOVER, DYNAMIC_WORLD, IO_LULC)}

@@ -18,7 +18,8 @@ from nutonic.cost import size
 from nutonic.model import BatchDone, Json, Reject
 
 if TYPE_CHECKING:
-    from nutonic.run import Summary, Watch
+    from nutonic.run import Watch
+    from nutonic.summary import Summary
     from nutonic.verification import Verdict
 
 console = Console(stderr=True, highlight=False, soft_wrap=True)
@@ -98,6 +99,11 @@ def show_summary(summary: Summary, out: Path) -> None:
         f"built {summary.built} places, {summary.tiles} tiles, {summary.rows} rows ({size(summary.bytes_written)}) "
         f"in {summary.seconds:.1f} s, {rate:.1f} tiles/s, into {out}"
     )
+    if summary.requests:
+        met = ", ".join(f"{count} × {name}" for name, count in summary.faults.items())
+        console.print(
+            f"{summary.requests} requests, {size(summary.bytes_read)} read" + (f"; faults met: {met}" if met else "")
+        )
     if summary.done_before:
         console.print(f"{summary.done_before} places were built before")
     _show_counts("left out", summary.rejects)

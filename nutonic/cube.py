@@ -16,8 +16,10 @@ from odc.geo.geobox import GeoBox
 from nutonic.errors import GridError, NoScene, OffLattice
 from nutonic.grid import around, check_aligned, offset_in, on_lattice
 from nutonic.model import Scene
+from nutonic.presets import PRODUCTS
 from nutonic.recipe import Grid, Recipe
 from nutonic.sources.base import Source
+from nutonic.sources.landcover import StacLabels
 from nutonic.sources.raster import RasterSource
 from nutonic.sources.stac import StacSource
 
@@ -114,7 +116,9 @@ def place_grid(lon: float, lat: float, scene: Scene, settings: Grid) -> GeoBox:
 
 
 def scene_grid(scene: Scene, grids: Sequence[GeoBox], block: int) -> GeoBox:
-    """A scene's own grid, grown by whole blocks until it holds all of `grids`: a cube on it is chunked as the file is.
+    """The part of a scene's own grid, in whole blocks, that holds all of `grids`: a cube on it is chunked as the file is.
+
+    It may reach beyond the scene.
 
     Raises
     ------
@@ -123,14 +127,17 @@ def scene_grid(scene: Scene, grids: Sequence[GeoBox], block: int) -> GeoBox:
     """
     asset = scene.assets[0]
     native = GeoBox(asset.shape, Affine(*asset.transform), asset.crs)
-    margin = 0
+    firsts, lasts = [], []
     for grid in grids:
         if grid.crs != native.crs:
             raise GridError(f"scene {scene.id} is in {native.crs}, the grid in {grid.crs}")
         row, col = offset_in(native.affine, grid)
-        beyond = max(-row, -col, row + grid.shape.y - native.shape.y, col + grid.shape.x - native.shape.x, 0)
-        margin = max(margin, -(-beyond // block) * block)
-    return native.pad(margin) if margin else native
+        firsts.append((row, col))
+        lasts.append((row + grid.shape.y, col + grid.shape.x))
+    top, left = (min(values) // block * block for values in zip(*firsts, strict=True))
+    bottom, right = (-(-max(values) // block) * block for values in zip(*lasts, strict=True))
+    a, b, c, d, e, f = asset.transform
+    return GeoBox((bottom - top, right - left), Affine(a, b, c + left * a, d, e, f + top * e), asset.crs)
 
 
 def imagery_source(recipe: Recipe) -> StacSource:
@@ -141,9 +148,24 @@ def imagery_source(recipe: Recipe) -> StacSource:
         assets=recipe.imagery.assets,
         max_cloud_cover=recipe.imagery.max_cloud_cover,
         min_valid_fraction=recipe.tiles.min_valid_fraction,
+        engine=recipe.imagery.engine,
+        sign=recipe.imagery.sign,
+        allow_hosts=recipe.imagery.allow_hosts,
     )
 
 
-def labels_source(recipe: Recipe) -> RasterSource:
+def labels_source(recipe: Recipe) -> RasterSource | StacLabels:
     """The source of a recipe's land cover."""
-    return RasterSource(recipe.labels.path, recipe.labels.table)
+    labels = recipe.labels
+    if labels.source == "raster":
+        return RasterSource(str(labels.path), labels.table)
+    known = PRODUCTS.get(labels.table.name)
+    return StacLabels(
+        url=labels.url or (known.url if known else ""),
+        collection=labels.collection or (known.collection if known else ""),
+        asset=labels.asset or (known.asset if known else ""),
+        classes=labels.table,
+        year=labels.year,
+        sign=labels.sign,
+        allow_hosts=labels.allow_hosts,
+    )

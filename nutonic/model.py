@@ -11,7 +11,10 @@ from typing import Any, Literal
 
 import numpy as np
 
+Json = dict[str, Any]
+
 Split = Literal["train", "validation", "test"]
+Scalar = str | int | float | bool | None
 SPLITS: tuple[Split, ...] = ("train", "validation", "test")
 
 
@@ -31,6 +34,8 @@ class Poi:
     """Degrees east, WGS 84, -180 to 180."""
     lat: float
     """Degrees north, WGS 84, -80 to 84."""
+    place: tuple[tuple[str, Scalar], ...] = ()
+    """Columns of the input that the recipe keeps, and their values, in the recipe's order."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +48,8 @@ class Band:
     """Numpy name of the dtype, such as ``"uint16"``."""
     nodata: int
     """The value of a pixel that was not observed."""
+    masked: tuple[int, ...] = ()
+    """Values of a file that mean the same, and become it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,6 +71,8 @@ class Asset:
     """The file's nodata value as its metadata declares it; None if it declares none."""
     offset: int = 0
     """Digital numbers to add to valid pixels, once: -1000 for Sentinel-2 baselines from 04.00 on."""
+    band: int = 1
+    """Which band of the file, from 1."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,6 +88,10 @@ class Scene:
     cloud_cover: float | None
     """Percent, 0 to 100."""
     assets: tuple[Asset, ...]
+    rendered: bool = False
+    """Whether its pixels are a picture already, 8 bits a band: not to be stretched again."""
+    item: Json | None = field(default=None, compare=False, repr=False)
+    """While planning: the catalogue's item, with no more than what was used of it. Not part of the scene's identity."""
 
     def asset(self, name: str) -> Asset:
         """The asset of this name; a KeyError names the ones there are."""
@@ -185,6 +198,5 @@ class BatchDone:
     rejects: Mapping[str, int] = field(default_factory=dict)
     """Reason to number of rejected places and tiles."""
     failures: tuple[Failure, ...] = ()
-
-
-Json = dict[str, Any]
+    network: Mapping[str, int] = field(default_factory=dict)
+    """What the process that did it met since it last told: ``requests``, ``bytes``, and faults as ``fault: 503``."""

@@ -8,13 +8,13 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from pyproj import Geod
 
 from nutonic.grid import UTM_NORTH, UTM_SOUTH, transformer
-from nutonic.model import Poi, Reject
+from nutonic.model import Poi, Reject, Scalar
 from nutonic.recipe import Jitter
 
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
@@ -26,7 +26,7 @@ _WGS84 = Geod(ellps="WGS84")
 class Places:
     """Places in the order of (ordinal, variant); all columns have the same length.
 
-    About 30 bytes a place, plus the ids where the user gave some.
+    About 30 bytes a place, plus the ids where the user gave some and what the recipe keeps.
     """
 
     ordinal: np.ndarray
@@ -39,6 +39,10 @@ class Places:
     """Degrees, float64."""
     ids: tuple[str, ...] | None = None
     """Base ids given by the user; None where they follow from the ordinal."""
+    keep: tuple[str, ...] = ()
+    """Names of the columns that travel with the places."""
+    kept: tuple[tuple[Scalar, ...], ...] = ()
+    """Their values, one tuple a place; empty where nothing is kept."""
 
     def __len__(self) -> int:
         return len(self.ordinal)
@@ -55,6 +59,7 @@ class Places:
             variant=variant,
             lon=float(self.lon[i]),
             lat=float(self.lat[i]),
+            place=tuple(zip(self.keep, self.kept[i], strict=True)) if self.keep else (),
         )
 
     def base_id(self, i: int) -> str:
@@ -70,6 +75,8 @@ class Places:
             lon=self.lon[where],
             lat=self.lat[where],
             ids=None if self.ids is None else tuple(self.ids[int(i)] for i in where),
+            keep=self.keep,
+            kept=tuple(self.kept[int(i)] for i in where) if self.keep else (),
         )
 
 
@@ -167,7 +174,7 @@ def with_variants(places: Places, jitter: Jitter) -> tuple[Places, list[Reject]]
     radius, azimuth = np.array([_draw(jitter, key) for key in keys]).reshape(-1, 2).T
     lon, lat, _ = _WGS84.fwd(every.lon, every.lat, azimuth, np.where(variant, radius, 0.0))
     lon, lat = np.where(variant, lon, every.lon), np.where(variant, lat, every.lat)
-    moved = Places(ordinal=every.ordinal, variant=variant, lon=lon, lat=lat, ids=every.ids)
+    moved = replace(every, variant=variant, lon=lon, lat=lat)
     inside = (lat >= UTM_SOUTH) & (lat <= UTM_NORTH)
     rejects = [
         Reject(

@@ -31,6 +31,8 @@ class Plan:
     recipe_digest: str
     places_sha256: str
     """Of the places file."""
+    places_origin: str | None
+    """Of places on the Hugging Face Hub: their address with the commit they were read at, which would pin them."""
     nutonic_version: str
     rows: int
     """Data rows of the places file."""
@@ -67,6 +69,7 @@ class Plan:
             "name": self.name,
             "recipe_digest": self.recipe_digest,
             "places_sha256": self.places_sha256,
+            "places_origin": self.places_origin,
             "rows": self.rows,
             "places": len(self.places),
             "batches": len(self),
@@ -84,6 +87,10 @@ class Plan:
         """Every scene that any place may use, once, by id."""
         unique = {scene for ranked in (*self.imagery, *self.labels) for scene in ranked}
         return sorted(unique, key=lambda scene: (scene.source, scene.collection, scene.id))
+
+    def items(self) -> list[Json]:
+        """The catalogue's items behind the scenes, where it is a remote one: a catalogue of their own."""
+        return [scene.item for scene in self.scenes() if scene.item is not None]
 
     def _place(self, i: int) -> PlannedPlace:
         return PlannedPlace(poi=self.places[i], split=self.split[i], imagery=self.imagery[i], labels=self.labels[i])
@@ -139,7 +146,7 @@ def plan(recipe: Recipe) -> Plan:
         If a batch does not fit into memory, or the tree onto a disk; see :func:`nutonic.cost.refuse_too_large`.
     """
     layout = layout_of(recipe)
-    file = read_pois(recipe.pois.path, recipe.pois.limit)
+    file = read_pois(recipe.pois)
     places, rejects = _all_places(file.places, recipe)
     rejects = [*file.rejects, *rejects]
     if not len(places):
@@ -148,10 +155,9 @@ def plan(recipe: Recipe) -> Plan:
     found, none = _with_scenes(found, recipe)
     rejects += [*more, *none]
     if not len(found.places):
-        kind = NoScene if none else PlanError
-        raise kind(
-            f"none of {len(places)} places can be built{_counted(rejects)}; the first: {(none or more)[0].detail}"
-        )
+        kind, commonest = NoScene if none else PlanError, Counter(reject.reason for reject in none or more)
+        first = next(reject for reject in none or more if reject.reason == commonest.most_common(1)[0][0])
+        raise kind(f"none of {len(places)} places can be built{_counted(rejects)}; the first: {first.detail}")
     sources = _source_numbers(found)
     corners = _corners(found, sources, recipe)
     order, starts = _in_batches(found, sources, corners, batch_size(recipe, len(found.places)))
@@ -161,6 +167,7 @@ def plan(recipe: Recipe) -> Plan:
         name=recipe.name,
         recipe_digest=recipe.digest(),
         places_sha256=file.sha256,
+        places_origin=file.origin,
         nutonic_version=__version__,
         rows=file.rows,
         places=found.places,
@@ -200,14 +207,16 @@ def _with_splits(places: Places, recipe: Recipe) -> tuple[_Candidates, np.ndarra
 def _with_scenes(found: _Candidates, recipe: Recipe) -> tuple[_Candidates, list[Reject]]:
     """The scenes of each place that can be opened on the recipe's grid; places without one become rejects."""
     places, extent = found.places, recipe.grid.extent_m
-    labels = labels_source(recipe).search(places.lon, places.lat, extent)
+    labels = labels_source(recipe).search(places.lon, places.lat, extent, recipe.imagery.datetime)
     imagery = imagery_source(recipe).search(places.lon, places.lat, extent, recipe.imagery.datetime)
     problems = _Problems(recipe)
     usable = [tuple(s for s in ranked if problems.of(s, places, i) is None) for i, ranked in enumerate(imagery)]
     keep = np.array([i for i, scenes in enumerate(usable) if scenes and labels[i]], np.int64)
     kept = _Candidates(places=places, split=found.split, imagery=usable, labels=labels).take(keep)
     rejects = [_no_scene(i, imagery[i], problems, recipe, places) for i in range(len(places)) if not usable[i]]
-    return kept, rejects
+    bare = [i for i in range(len(places)) if usable[i] and not labels[i]]
+    detail = f"no item of the {recipe.labels.table.name} catalogue touches the square"
+    return kept, [*rejects, *(Reject(poi_id=places[i].id, reason="no labels", detail=detail) for i in bare)]
 
 
 class _Problems:

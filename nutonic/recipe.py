@@ -7,37 +7,22 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
-import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import orjson
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from nutonic.classes import TABLES, ClassTable
 from nutonic.errors import redact
+from nutonic.fields import Fraction01, Hosts, Name, Part, Percent, Positive, Sign
 from nutonic.grid import pixels
-
-Fraction01 = Annotated[float, Field(ge=0.0, le=1.0)]
-Percent = Annotated[float, Field(ge=0.0, le=100.0)]
-Positive = Annotated[float, Field(gt=0.0)]
+from nutonic.moments import interval
+from nutonic.presets import PRODUCTS
 
 
-class _Part(BaseModel):
-    """Frozen, strict about keys; finite numbers only."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-
-    @field_validator("*", mode="before")
-    @classmethod
-    def _yes_is_no_number(cls, value: Any, info: ValidationInfo) -> Any:
-        if isinstance(value, bool) and cls.model_fields[str(info.field_name)].annotation is not bool:
-            raise ValueError(f"is {str(value).lower()}, a yes or no: quote it if it is text")
-        return value
-
-
-class Jitter(_Part):
+class Jitter(Part):
     """Extra places at random offsets around each place; the seed and the place's id fix where."""
 
     variants: Annotated[int, Field(ge=0, le=999)] = 0
@@ -45,17 +30,29 @@ class Jitter(_Part):
     seed: Annotated[int, Field(ge=0)] = 0
 
 
-class Pois(_Part):
+class Columns(Part):
+    """Names of a places file's columns; where None, a name that is known (``id``; ``lon``, ``longitude``; ``lat``, …)."""
+
+    id: Name | None = None
+    lon: Name | None = None
+    lat: Name | None = None
+
+
+class Pois(Part):
     """Where the places come from."""
 
     path: str
+    """CSV, JSONL, GeoJSON or Parquet by its suffix, or ``hf://datasets/OWNER/NAME``."""
+    columns: Columns = Columns()
+    keep: tuple[Name, ...] = ()
+    """Further columns whose values go into the plan and into every sidecar."""
     limit: Annotated[int, Field(ge=1)] | None = None
     """Only this many data rows of the file, from its start."""
     min_spacing_m: Annotated[float, Field(ge=0.0)] = 0.0
     jitter: Jitter = Jitter()
 
 
-class Grid(_Part):
+class Grid(Part):
     """The square around each place."""
 
     resolution_m: Positive = 10.0
@@ -64,19 +61,24 @@ class Grid(_Part):
     """``source``: the lattice of the scene's own pixels, where they do not lie on multiples of the resolution."""
 
 
-class Imagery(_Part):
+class Imagery(Part):
     """Which scenes to use."""
 
     source: Literal["stac"] = "stac"
     url: str
-    """A local catalogue: a path to items (JSON or NDJSON) or to a catalog.json."""
+    """Of a STAC API; or a local catalogue: a path to items (JSON, NDJSON, GeoParquet) or to a catalog.json."""
     collection: str
     datetime: str
     """``start/end``, dates or times, both included."""
     max_cloud_cover: Percent = 20.0
     assets: Annotated[tuple[str, ...], Field(min_length=3, max_length=3)] = ("red", "green", "blue")
     """Asset names for red, green and blue, in this order."""
-    engine: Literal["stackstac"] = "stackstac"
+    engine: Literal["stackstac", "odc-stac"] = "stackstac"
+    """What builds the lazy arrays; the pixels are the same. ``odc-stac`` needs ``pip install 'nutonic[odc]'``."""
+    sign: Sign = None
+    """How addresses of files are signed where they are read; of the Planetary Computer itself that is known."""
+    allow_hosts: Hosts = ()
+    """Hosts that files may be read from, besides the catalogue's own and those of known catalogues."""
 
     @field_validator("datetime", mode="before")
     @classmethod
@@ -97,13 +99,13 @@ class Imagery(_Part):
         return value
 
 
-class Classes(_Part):
+class Classes(Part):
     """A class table of your own."""
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
     classes: Annotated[dict[Annotated[int, Field(ge=0, le=255)], str], Field(min_length=1)]
     unknown: Annotated[int, Field(ge=0, le=255)]
-    colors: dict[int, Annotated[str, Field(pattern=r"^#[0-9a-fA-F]{6}$")]] = {}
+    colors: dict[int, Annotated[str, Field(pattern=r"^#[0-9a-fA-F]{6}$")]] = Field(default_factory=dict)
 
     @field_validator("classes")
     @classmethod
@@ -120,14 +122,22 @@ class Classes(_Part):
         return self
 
 
-class Labels(_Part):
+class Labels(Part):
     """Where the land cover comes from, and what its values mean."""
 
-    source: Literal["raster"]
-    path: str
-    """A GeoTIFF or COG in any CRS."""
+    source: Literal["raster", "stac"]
+    path: str | None = None
+    """Of a raster: a GeoTIFF or COG in any CRS."""
     dataset: str | Classes = "dynamic-world"
-    """A known class table (esa-worldcover, dynamic-world) or one of your own."""
+    """A known class table (esa-worldcover, io-lulc, dynamic-world) or one of your own."""
+    url: str | None = None
+    """Of the STAC API, or path of the local catalogue, that has it; known for esa-worldcover and io-lulc."""
+    collection: str | None = None
+    asset: str | None = None
+    year: Annotated[int, Field(ge=1900, le=2200)] | None = None
+    """Of the land cover; by default the nearest to the imagery's time."""
+    sign: Sign = None
+    allow_hosts: Hosts = ()
 
     @field_validator("dataset")
     @classmethod
@@ -135,6 +145,18 @@ class Labels(_Part):
         if isinstance(value, str) and value not in TABLES:
             raise ValueError(f"is {value!r}, not one of {', '.join(sorted(TABLES))} or a class table")
         return value
+
+    @model_validator(mode="after")
+    def _complete(self) -> Labels:
+        needed = ("path",) if self.source == "raster" else () if self.table.name in PRODUCTS else _OF_STAC[:3]
+        unused = _OF_STAC if self.source == "raster" else ("path",)
+        missing = [key for key in needed if getattr(self, key) is None]
+        if missing:
+            raise ValueError(f"needs {', '.join(missing)} where source is {self.source}")
+        strange = [key for key in unused if getattr(self, key)]
+        if strange:
+            raise ValueError(f"has {', '.join(strange)}, which a source {self.source} does not use")
+        return self
 
     @property
     def table(self) -> ClassTable:
@@ -145,7 +167,10 @@ class Labels(_Part):
         return ClassTable(name=own.name, labels=dict(own.classes), unknown=own.unknown, colors=dict(own.colors))
 
 
-class Tiles(_Part):
+_OF_STAC = ("url", "collection", "asset", "year", "sign", "allow_hosts")
+
+
+class Tiles(Part):
     """How a place's square is cut, and when a tile is good enough."""
 
     size: Annotated[int, Field(ge=16, le=8192)] = 512
@@ -154,7 +179,7 @@ class Tiles(_Part):
     min_valid_fraction: Fraction01 = 0.35
 
 
-class Stretch(_Part):
+class Stretch(Part):
     """Percentiles of the valid pixels that become black and white, band by band."""
 
     low: Percent = 2.0
@@ -168,7 +193,7 @@ class Stretch(_Part):
         return self
 
 
-class Rows(_Part):
+class Rows(Part):
     """Which rows are written for a tile."""
 
     caption: bool = True
@@ -189,7 +214,7 @@ class Rows(_Part):
         return value
 
 
-class Splits(_Part):
+class Splits(Part):
     """Shares of the splits, and what is kept together in one."""
 
     train: Fraction01 = 0.8
@@ -206,7 +231,7 @@ class Splits(_Part):
         return self
 
 
-class Output(_Part):
+class Output(Part):
     """How the tree is laid out."""
 
     files_per_dir: Annotated[int, Field(ge=1)] = 8000
@@ -214,7 +239,7 @@ class Output(_Part):
     format: Literal["files"] = "files"
 
 
-class Recipe(_Part):
+class Recipe(Part):
     """A whole recipe. Build one in Python, or read one with :func:`nutonic.load_recipe`."""
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,95}$")]
@@ -255,31 +280,12 @@ class Recipe(_Part):
     def text(self) -> str:
         """The recipe as YAML with every default spelled out; of local paths the file name only, no query of a URL."""
         whole = self.model_dump(mode="json")
-        for part, key in (("pois", "path"), ("imagery", "url"), ("labels", "path")):
+        for part, key in (("pois", "path"), ("imagery", "url"), ("labels", "path"), ("labels", "url")):
             where = whole[part][key]
-            whole[part][key] = redact(where) if "://" in where else Path(where).name
+            if where is not None:
+                whole[part][key] = redact(where) if "://" in where else Path(where).name
         return yaml.safe_dump(whole, sort_keys=False, allow_unicode=True)
 
 
-_NOT_IN_DIGEST = {"pois": ("path",), "imagery": ("url", "engine"), "labels": ("path",)}
-
-
-def interval(text: str) -> tuple[dt.datetime, dt.datetime]:
-    """Start and end (both included, UTC) of ``start/end``; a date stands for its whole day, one date for that day."""
-    first, slash, last = text.partition("/")
-    if slash and not (first and last):
-        raise ValueError(f"{text!r} has only one end: write 2024-04-01/2024-10-31")
-    start, end = _moment(first, dt.time.min), _moment(last or first, dt.time.max)
-    if start > end:
-        raise ValueError(f"{text!r} ends before it starts")
-    return start, end
-
-
-def _moment(text: str, time_of_day: dt.time) -> dt.datetime:
-    try:
-        if re.fullmatch(r"\d{4}-\d{2}-\d{2}", text.strip()):
-            return dt.datetime.combine(dt.date.fromisoformat(text.strip()), time_of_day, dt.UTC)
-        moment = dt.datetime.fromisoformat(text.strip())
-    except ValueError:
-        raise ValueError(f"{text!r} is not a date: write 2024-04-01/2024-10-31") from None
-    return moment if moment.tzinfo else moment.replace(tzinfo=dt.UTC)
+_WHERE_AND_HOW = ("path", "url", "engine", "sign", "allow_hosts")
+_NOT_IN_DIGEST = dict.fromkeys(("pois", "imagery", "labels"), _WHERE_AND_HOW)

@@ -71,14 +71,16 @@ class _Yaml(yaml.SafeLoader):
 def _anchored(recipe: Recipe, folder: Path) -> Recipe:
     """The recipe with its paths made absolute, relative to `folder`."""
 
-    def absolute(path: str) -> str:
-        return path if "://" in path else str(folder / Path(path).expanduser())
+    def absolute(path: str | None) -> str | None:
+        return path if path is None or "://" in path else str(folder / Path(path).expanduser())
 
     return recipe.model_copy(
         update={
             "pois": recipe.pois.model_copy(update={"path": absolute(recipe.pois.path)}),
             "imagery": recipe.imagery.model_copy(update={"url": absolute(recipe.imagery.url)}),
-            "labels": recipe.labels.model_copy(update={"path": absolute(recipe.labels.path)}),
+            "labels": recipe.labels.model_copy(
+                update={"path": absolute(recipe.labels.path), "url": absolute(recipe.labels.url)}
+            ),
         }
     )
 

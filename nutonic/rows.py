@@ -117,6 +117,7 @@ def sidecar_of(sample: Sample, recipe: Recipe, digest: str) -> Json:
         "tile_id": sample.tile_id,
         "poi_id": poi.id,
         "base_poi_id": poi.base_id,
+        **({"place": dict(poi.place)} if poi.place else {}),
         "split": sample.taken.place.split,
         "augmentation": chip.augmentation,
         "longitude": round(lon, 7),

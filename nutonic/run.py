@@ -6,10 +6,9 @@ import signal
 import threading
 import time
 import uuid
-from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,11 +17,13 @@ from nutonic.cost import default_workers
 from nutonic.errors import Corrupt, StoreError, Unreachable, redact
 from nutonic.model import Batch, BatchDone, Failure, Json
 from nutonic.recipe import Recipe
+from nutonic.sources.http import take_counts
 from nutonic.store.commits import Committed, committed
 from nutonic.store.files import Store, sealed, unsealed
 from nutonic.store.finish import finish, is_finished
 from nutonic.store.layout import SUMMARY
 from nutonic.store.plans import PlanFile
+from nutonic.summary import Summary, Tally
 from nutonic.tree import prepare
 
 if TYPE_CHECKING:
@@ -38,38 +39,6 @@ class Job:
 
     batch: Batch
     only: frozenset[int]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Summary:
-    """What a build did."""
-
-    places: int
-    """Places in the plan."""
-    wanted: int
-    """Places within the limit."""
-    done_before: int
-    """Places that an earlier run had committed."""
-    finished: int = 0
-    """Places done now, rejected ones included."""
-    built: int = 0
-    """Places built now."""
-    tiles: int = 0
-    rows: int = 0
-    bytes_written: int = 0
-    rejects: dict[str, int] = field(default_factory=dict)
-    """Reason to count, of places and tiles rejected now; and of places rejected by the plan."""
-    failures: tuple[Failure, ...] = ()
-    seconds: float = 0.0
-    limit: int | None = None
-
-    still_open: int = 0
-    """Places within the limit that are not committed after the run."""
-
-    @property
-    def complete(self) -> bool:
-        """Whether nothing within the limit is left to do."""
-        return not self.still_open
 
 
 #: Told of each finished batch, and how many places there are to do in all.
@@ -116,14 +85,19 @@ def build(
     wanted = _within(plan, limit)
     jobs = _jobs(plan, done, wanted)
     to_do = sum(not done.has(*place) for place in wanted)
-    total = _Tally(lambda result: watch(result, to_do) if watch else None)
+    total = Tally(lambda result: watch(result, to_do) if watch else None)
     with _runner(recipe, store, workers, scheduler) as run:
         for result in run(jobs):
             total.add(result)
+    total.met(take_counts())
     now = committed(store)
     summary = replace(
-        total.summary(plan, done, wanted, limit, time.perf_counter() - started),
+        total.summary(plan.header),
+        wanted=len(wanted),
+        done_before=sum(done.has(*place) for place in wanted),
         still_open=sum(not now.has(*place) for place in wanted),
+        seconds=round(time.perf_counter() - started, 3),
+        limit=limit,
     )
     _finish(store, recipe, plan, summary)
     return summary
@@ -147,42 +121,6 @@ def _jobs(plan: PlanFile, done: Committed, wanted: set[tuple[int, int]]) -> Iter
         left = {i for i in range(len(batch.places)) if (batch.index, i) in wanted and not done.has(batch.index, i)}
         if left:
             yield Job(batch=batch, only=frozenset(left))
-
-
-class _Tally:
-    """Adds up what batches tell."""
-
-    def __init__(self, tell: Callable[[BatchDone], None]) -> None:
-        self._tell = tell
-        self._sums: Counter[str] = Counter()
-        self._rejects: Counter[str] = Counter()
-        self._failures: list[Failure] = []
-
-    def add(self, result: BatchDone) -> None:
-        self._sums.update(
-            {key: getattr(result, key) for key in ("finished", "places", "tiles", "rows", "bytes_written")}
-        )
-        self._rejects.update(result.rejects)
-        self._failures.extend(result.failures)
-        self._tell(result)
-
-    def summary(
-        self, plan: PlanFile, done: Committed, wanted: set[tuple[int, int]], limit: int | None, seconds: float
-    ) -> Summary:
-        return Summary(
-            places=plan.header["places"],
-            wanted=len(wanted),
-            done_before=sum(done.has(batch, place) for batch, place in wanted),
-            finished=self._sums["finished"],
-            built=self._sums["places"],
-            tiles=self._sums["tiles"],
-            rows=self._sums["rows"],
-            bytes_written=self._sums["bytes_written"],
-            rejects=dict(self._rejects + Counter(plan.header["rejects"])),
-            failures=tuple(sorted(self._failures, key=lambda failure: failure.poi_id)),
-            seconds=round(seconds, 3),
-            limit=limit,
-        )
 
 
 Run = Callable[[Iterator[Job]], Iterator[BatchDone]]

@@ -7,7 +7,9 @@ NUTONIC = """\
 name: my-dataset
 
 pois:
-  path: pois.csv                  # columns lon (or longitude), lat (or latitude), and id if you have one
+  path: pois.csv                  # or .jsonl, .geojson, .parquet, hf://datasets/OWNER/NAME: lon, lat, and id if you have one
+  # columns: {id: null, lon: null, lat: null}   # their names, where they are not id, lon or longitude, lat or latitude
+  # keep: []                      # further columns to take along into the plan and every sidecar
   # limit: null                   # only so many rows of the file, from its start
   # min_spacing_m: 0              # drop places closer than this to one already kept
   # jitter: {variants: 0, max_offset_m: 300, seed: 0}
@@ -19,18 +21,26 @@ pois:
 
 imagery:
   # source: stac
-  url: items.json                 # a local STAC catalogue: items (JSON or NDJSON) or a catalog.json
+  url: items.json                 # a STAC API, or a local catalogue: items (JSON, NDJSON, GeoParquet) or a catalog.json
   collection: sentinel-2-l2a
   datetime: 2024-04-01/2024-10-31 # both included
   # max_cloud_cover: 20
   # assets: [red, green, blue]
-  # engine: stackstac
+  # engine: stackstac             # or odc-stac: the same pixels
+  # sign: null                    # or planetary-computer, of which it is known where url is its own
+  # allow_hosts: []               # of files, besides the API's own and those of known catalogues: ["127.0.0.1:8000"]
 
 labels:
-  source: raster
-  path: land_cover.tif            # a GeoTIFF or COG in any CRS
-  # dataset: dynamic-world        # or esa-worldcover, or a class table of your own:
+  source: raster                  # or stac: all items of a collection and a year
+  path: land_cover.tif            # raster: a GeoTIFF or COG in any CRS
+  # dataset: dynamic-world        # or esa-worldcover, io-lulc, or a class table of your own:
   # dataset: {name: mine, unknown: 0, classes: {1: water, 2: forest}, colors: {1: "#0064c8", 2: "#006400"}}
+  # url: null                     # stac: an API or a local catalogue; like the next two known for esa-worldcover and io-lulc
+  # collection: null
+  # asset: null
+  # year: null                    # stac: the nearest to the imagery's time
+  # sign: null
+  # allow_hosts: []
 
 # tiles: {size: 512, stride: 512, output_size: 224, min_valid_fraction: 0.35}
 # stretch: {low: 2, high: 98, scope: tile}     # scope: tile or poi

@@ -8,10 +8,11 @@ from nutonic import __version__, planning
 from nutonic.cost import default_workers, refuse_too_large
 from nutonic.errors import Corrupt, NotNutonic, RecipeChanged
 from nutonic.recipe import Recipe
+from nutonic.sources.geoparquet import geoparquet_bytes
 from nutonic.sources.pois import file_sha256
 from nutonic.store.files import Store
 from nutonic.store.layout import COMMITS, OWN, PLAN, RECIPE, is_own
-from nutonic.store.plans import PlanFile, plan_bytes, read_plan
+from nutonic.store.plans import PlanFile, items_path, plan_bytes, read_plan
 
 
 def prepare(
@@ -29,7 +30,8 @@ def prepare(
     if before is None or replan:
         made = planning.plan(recipe)
         refuse_too_large(made.cost, Path(out), default_workers() if workers is None else workers)
-        _put_plan(store, before, plan_bytes(made, recipe.text()))
+        items = geoparquet_bytes(made.items()) if made.items() else None
+        _put_plan(store, before, plan_bytes(made, recipe.text(), items), items)
     plan = read_plan(store)
     if before is None:
         _refuse_changed(plan, recipe)
@@ -46,11 +48,16 @@ def _is_corrupt(store: Store) -> bool:
     return False
 
 
-def _put_plan(store: Store, before: bytes | None, after: bytes) -> None:
+def _put_plan(store: Store, before: bytes | None, after: bytes, items: bytes | None) -> None:
+    if before == after:
+        return
+    if before is not None:
+        _empty(store)
+    if items is not None:
+        store.put(items_path(items), items)
     if before is None:
         store.create(PLAN, after)
-    elif before != after:
-        _empty(store)
+    else:
         store.put(PLAN, after)
 
 

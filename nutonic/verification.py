@@ -133,6 +133,7 @@ def _against_plan(tree: Tree, limit: int | None) -> Iterator[str]:
 def _files(tree: Tree) -> Iterator[str]:
     """Files against commits: all there, in their size, and no others."""
     sizes = dict(tree.store.sizes())
+    yield from (f"{path} is missing: the plan's items lie there" for path in tree.plan.beside if path not in sizes)
     for path, (size, _) in tree.named.items():
         if path not in sizes:
             yield f"{path} is missing"
@@ -143,5 +144,5 @@ def _files(tree: Tree) -> Iterator[str]:
         length = sum(entry["rows"]["length"] for entry in places)
         if sizes.get(path) != length:
             yield f"{path} has {sizes.get(path, 'no')} bytes, its places' rows {length}"
-    for path in unnamed(tree.store, set(expected)):
+    for path in unnamed(tree.store, tree.plan, set(expected)):
         yield f"{path} belongs to no commit"

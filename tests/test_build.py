@@ -552,33 +552,24 @@ def test_temporary_files_of_a_killed_writer_are_removed(built, tmp_path, limit):
 
 @pytest.mark.timeout(90)  # it waits on a pipe
 def test_a_second_driver_that_plans_late_leaves_the_first_ones_work_alone(built, tmp_path):
-    """Two builds start on one empty folder. The second gets its places, from a pipe, when the first is done."""
-    pipe, out = tmp_path / "pois.csv", tmp_path / "tree"
+    """Two builds start on one empty folder. The second gets its catalogue, from a pipe, when the first is done."""
+    catalogue = Path(built.recipe.imagery.url)
+    for path in catalogue.parent.iterdir():
+        if path.is_dir():
+            (tmp_path / path.name).symlink_to(path)
+    pipe, out, ended = tmp_path / "items.json", tmp_path / "tree", []
     os.mkfifo(pipe)
-    pois = built.recipe.pois.model_copy(update={"path": str(pipe)})
-    second = threading.Thread(
-        target=build,
-        args=(built.recipe.model_copy(update={"pois": pois}), out),
-        kwargs={"workers": 0},
-        daemon=True,
-    )
+    imagery = built.recipe.imagery.model_copy(update={"url": str(pipe)})
+    recipe = built.recipe.model_copy(update={"imagery": imagery})
+    second = threading.Thread(target=lambda: ended.append(build(recipe, out, workers=0)), daemon=True)
     second.start()
     opened = os.open(pipe, os.O_WRONLY)  # waits until the second reads: it has seen that there is no plan
     build(built.recipe, out, workers=0)
     before = times(out)
-    content = Path(built.recipe.pois.path).read_bytes()
-    os.write(opened, content)
+    os.write(opened, catalogue.read_bytes())
     os.close(opened)
-    # It may look at its places file once more.
-    while second.is_alive():
-        try:
-            opened = os.open(pipe, os.O_WRONLY | os.O_NONBLOCK)
-        except OSError:
-            second.join(0.02)
-            continue
-        os.write(opened, content)
-        os.close(opened)
-        second.join(0.05)
+    second.join(60)
+    assert [summary.finished for summary in ended] == [0]
     assert times(out) == before
     assert tree(out) == tree(built.out)
 

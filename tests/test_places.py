@@ -12,7 +12,7 @@ from pyproj import Geod
 
 from nutonic.errors import PoiError
 from nutonic.places import Places, problem_with_id, with_spacing, with_variants, without_duplicates
-from nutonic.recipe import Jitter
+from nutonic.recipe import Jitter, Pois
 from nutonic.sources.pois import PoiFile, file_sha256, read_pois
 
 GEOD = Geod(ellps="WGS84")
@@ -23,7 +23,7 @@ def read(tmp_path):
     def write_and_read(content: str | bytes, limit: int | None = None) -> PoiFile:
         path = tmp_path / "pois.csv"
         path.write_bytes(content if isinstance(content, bytes) else content.encode())
-        return read_pois(str(path), limit)
+        return read_pois(Pois(path=str(path), limit=limit))
 
     return write_and_read
 

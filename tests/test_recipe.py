@@ -10,7 +10,8 @@ from pydantic import ValidationError
 
 from nutonic.classes import TABLES
 from nutonic.errors import RecipeError
-from nutonic.recipe import Recipe, interval
+from nutonic.moments import interval
+from nutonic.recipe import Recipe
 from nutonic.recipe_file import load_recipe, parse_recipe, parse_recipe_text
 
 #: product.md's recipe, word for word; of it the keys that exist so far. What is required has the value given here.
@@ -18,6 +19,8 @@ PRODUCT = yaml.safe_load("""
 name: my-dataset
 pois:
   path: pois.csv
+  columns: {id: null, lon: null, lat: null}
+  keep: []
   limit: null
   min_spacing_m: 0
   jitter: {variants: 0, max_offset_m: 300, seed: 0}
@@ -30,10 +33,18 @@ imagery:
   max_cloud_cover: 20
   assets: [red, green, blue]
   engine: stackstac
+  sign: null
+  allow_hosts: []
 labels:
   source: raster
   path: land_cover.tif
   dataset: dynamic-world
+  url: null
+  collection: null
+  asset: null
+  year: null
+  sign: null
+  allow_hosts: []
 tiles: {size: 512, stride: 512, output_size: 224, min_valid_fraction: 0.35}
 stretch: {low: 2, high: 98, scope: tile}
 rows: {caption: true, grounding: true, per_class: true, per_class_grounding: true, min_class_fraction: 0.05,
@@ -80,7 +91,7 @@ def test_the_defaults_are_product_mds():
     assert leaves(recipe().model_dump(mode="json")) == leaves(PRODUCT)
 
 
-@pytest.mark.parametrize("key", sorted(leaves(REQUIRED)))
+@pytest.mark.parametrize("key", sorted(set(leaves(REQUIRED)) - {"labels.path"}))
 def test_what_is_required_has_no_default(key):
     part, _, name = key.partition(".")
     without = {k: dict(v) if isinstance(v, dict) else v for k, v in REQUIRED.items()}
@@ -230,13 +241,33 @@ def test_an_anchor_may_be_merged():
         (
             "labels",
             {"dataset": "worldcover"},
-            "recipe: labels.dataset: is 'worldcover', not one of dynamic-world, esa-worldcover or a class table",
+            "recipe: labels.dataset: is 'worldcover', not one of dynamic-world, esa-worldcover, io-lulc or a class table",
         ),
     ],
 )
 def test_a_mistake_is_told_with_its_key_and_value(part, content, expected):
     told = problem({**REQUIRED, part: {**REQUIRED.get(part, {}), **content}})
     assert told.replace("recipe: recipe: ", "recipe: ") == expected
+
+
+@pytest.mark.parametrize(
+    ("labels", "expected"),
+    [
+        ({"source": "raster"}, "labels: needs path where source is raster"),
+        ({"source": "raster", "path": "a.tif", "year": 2020}, "labels: has year, which a source raster does not use"),
+        ({"source": "stac"}, "labels: needs url, collection, asset where source is stac"),
+        (
+            {"source": "stac", "dataset": "io-lulc", "path": "a.tif"},
+            "labels: has path, which a source stac does not use",
+        ),
+        (
+            {"source": "stac", "dataset": "io-lulc", "allow_hosts": ["http://x.org"]},
+            "labels.allow_hosts.0: String should",
+        ),
+    ],
+)
+def test_labels_need_what_their_source_needs(labels, expected):
+    assert problem({**REQUIRED, "labels": labels}).startswith(f"recipe: {expected}")
 
 
 @pytest.mark.parametrize("number", [float("nan"), float("inf"), -1, 0, "big", None])

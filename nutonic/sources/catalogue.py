@@ -9,10 +9,11 @@ from typing import Any
 
 import orjson
 import shapely
-from shapely.geometry import shape
 
 from nutonic.errors import InputError
 from nutonic.model import Json
+from nutonic.sources.footprints import footprint_of
+from nutonic.sources.geoparquet import read_geoparquet
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,8 +23,13 @@ class Item:
     content: Json
     footprint: shapely.Geometry
     """In degrees; a polygon or several."""
-    folder: Path
-    """What its relative hrefs are relative to."""
+    base: str
+    """What its relative hrefs are relative to: the folder of its catalogue, or the item's own URL."""
+
+    @property
+    def is_remote(self) -> bool:
+        """Whether it came over the network; such an item may not name local files."""
+        return "://" in self.base
 
     @property
     def id(self) -> str:
@@ -49,11 +55,14 @@ def read_items(path: str) -> list[Item]:
     InputError
         If the file is missing or not a catalogue, or an item has no id, time or footprint; the message names it.
     """
-    return [_item(content, folder, path) for content, folder in _documents(Path(path), depth=0)]
+    return [item_of(content, str(folder), path) for content, folder in _documents(Path(path), depth=0)]
 
 
 def _documents(path: Path, depth: int) -> Iterator[tuple[Json, Path]]:
     for document in _json(path):
+        if isinstance(document, list) and all(isinstance(item, dict) for item in document):
+            yield from ((item, path.parent) for item in document)
+            continue
         kind = document.get("type") if isinstance(document, dict) else None
         if kind == "FeatureCollection":
             items = document.get("features")
@@ -71,7 +80,9 @@ def _documents(path: Path, depth: int) -> Iterator[tuple[Json, Path]]:
 
 
 def _json(path: Path) -> list[Any]:
-    """The JSON document of a file, or one per line."""
+    """The JSON document of a file, or one per line; the items of a GeoParquet file."""
+    if path.suffix.lower() in (".parquet", ".geoparquet"):
+        return list(read_geoparquet(path))
     try:
         content = path.read_bytes()
     except OSError as error:
@@ -98,13 +109,14 @@ def _linked(document: Json, path: Path, depth: int) -> Iterator[tuple[Json, Path
             yield from _documents(path.parent / href, depth + 1)
 
 
-def _item(content: Any, folder: Path, where: str) -> Item:
+def item_of(content: Any, base: str, where: str) -> Item:
+    """A document as an item; raises :class:`InputError`, naming it, if it is none."""
     name = content.get("id") if isinstance(content, dict) else None
     try:
-        item = Item(content=content, footprint=shapely.make_valid(shape(content["geometry"])), folder=folder)
+        item = Item(content=content, footprint=footprint_of(content["geometry"]), base=base)
         if not (item.id and item.moment and not item.footprint.is_empty):
             raise ValueError("it is empty")
         dict(content["assets"])
-    except (KeyError, TypeError, ValueError, AttributeError, shapely.errors.ShapelyError) as error:
+    except (LookupError, TypeError, ValueError, AttributeError, shapely.errors.ShapelyError) as error:
         raise InputError(f"item {name!r} of {where} is no STAC item: {type(error).__name__} {error}") from None
     return item

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import datetime as dt
 import re
+from collections.abc import Iterable
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
+from urllib.parse import urljoin
 
 from pyproj import CRS
 from pyproj.exceptions import CRSError
@@ -13,6 +16,7 @@ from pyproj.exceptions import CRSError
 from nutonic.errors import InputError, Refused, redact
 from nutonic.model import Asset, Json
 from nutonic.sources import rasters
+from nutonic.sources.access import Access
 from nutonic.sources.catalogue import Item
 
 
@@ -24,22 +28,34 @@ def cloud_cover(item: Item) -> float:
 
 def moment(item: Item) -> dt.datetime:
     """When the scene was taken, UTC."""
+    return _utc(item.moment, item)
+
+
+def _utc(text: str, item: Item) -> dt.datetime:
     try:
-        taken = dt.datetime.fromisoformat(item.moment)
+        taken = dt.datetime.fromisoformat(text)
     except ValueError:
-        raise InputError(f"item {item.id} has the datetime {item.moment!r}, which is no ISO 8601 time") from None
+        raise InputError(f"item {item.id} has the datetime {text!r}, which is no ISO 8601 time") from None
     return taken.astimezone(dt.UTC) if taken.tzinfo else taken.replace(tzinfo=dt.UTC)
 
 
-def crs_of(item: Item, name: str) -> str:
+def year_of(item: Item) -> int:
+    """The year an item stands for: of its ``datetime``, or of the middle between its start and its end."""
+    taken, end = moment(item), item.properties.get("end_datetime")
+    if item.properties.get("datetime") or end is None:
+        return taken.year
+    return (taken + (_utc(str(end), item) - taken) / 2).year
+
+
+def crs_of(item: Item, key: str, access: Access) -> str:
     """CRS of an asset, by either version of the projection extension, on it or its item; else from its file."""
-    asset = item.content["assets"][name]
+    asset = item.content["assets"][key]
     for holder in (asset, item.properties):
         if holder.get("proj:code"):
             return _normal(str(holder["proj:code"]))
         if holder.get("proj:epsg"):
             return f"EPSG:{holder['proj:epsg']}"
-    return rasters.header(_href(item, asset, name)[0]).crs
+    return rasters.header(_href(item, key, access)[0], access).crs
 
 
 @lru_cache(maxsize=256)
@@ -53,15 +69,29 @@ def _normal(code: str) -> str:
     return f"EPSG:{number}" if number else found.to_wkt()
 
 
-def asset_of(item: Item, name: str) -> Asset:
-    """An asset with its grid: from the item where it says it, else from the file."""
-    content = item.content["assets"][name]
-    href, written = _href(item, content, name)
-    crs = crs_of(item, name)
-    transform, shape = (_either(item, content, f"proj:{key}") for key in ("transform", "shape"))
+def asset_of(item: Item, key: str, access: Access, *, name: str, band: int | None = None) -> Asset:
+    """An asset with its grid: from the item where it says it, else from the file.
+
+    Parameters
+    ----------
+    item
+        The item.
+    key
+        Name of the asset in the item.
+    access
+        What may be read.
+    name
+        What to call it.
+    band
+        Which band of a picture that is rendered already; None for a file with one band of digital numbers.
+    """
+    content = item.content["assets"][key]
+    href, written = _href(item, key, access)
+    crs = crs_of(item, key, access)
+    transform, shape = (content.get(k, item.properties.get(k)) for k in ("proj:transform", "proj:shape"))
     nodata = _band(content).get("nodata", content.get("nodata"))
     if transform is None or shape is None:
-        found = rasters.header(href)
+        found = rasters.header(href, access)
         crs, transform, shape = found.crs, found.transform[:6], found.shape
         nodata = found.nodata if nodata is None else nodata
     return Asset(
@@ -70,33 +100,73 @@ def asset_of(item: Item, name: str) -> Asset:
         written=written,
         crs=crs,
         transform=tuple(float(v) for v in transform[:6]),  # type: ignore[arg-type]
-        shape=(int(shape[0]), int(shape[1])),
-        nodata=None if nodata is None else float(nodata),
-        offset=boa_offset(item.properties, content),
+        shape=_sensible(item, key, shape),
+        nodata=_nodata(nodata),
+        offset=0 if band else boa_offset(item.properties, content),
+        band=band or 1,
     )
 
 
-def _href(item: Item, asset: Json, name: str) -> tuple[str, str]:
+def _sensible(item: Item, key: str, shape: Any) -> tuple[int, int]:
+    """A declared shape, unless it is one that no raster has."""
+    height, width = (int(side) for side in shape)
+    if not (0 < height <= rasters.MOST_SIDE and 0 < width <= rasters.MOST_SIDE):
+        raise InputError(f"asset {key!r} of item {item.id} claims {height} × {width} pixels: no such raster is read")
+    return height, width
+
+
+def _nodata(value: Any) -> float | None:
+    """A declared nodata value: a number, or ``"nan"`` and the like as the raster extension writes them."""
+    try:
+        return None if value is None else float(value)
+    except ValueError:
+        return None
+
+
+def pinned(item: Item, keys: Iterable[str]) -> Json | None:
+    """An item of a remote catalogue with only the assets that are used, to be kept with a plan; None of a local one."""
+    if not item.is_remote:
+        return None
+    content = {key: value for key, value in item.content.items() if key != "links"}
+    assets = {key: item.content["assets"][key] for key in dict.fromkeys(keys)}
+    assets = {key: {**asset, "href": redact(urljoin(item.base, str(asset["href"])))} for key, asset in assets.items()}
+    return {**content, "assets": assets, "links": []}
+
+
+def _href(item: Item, key: str, access: Access) -> tuple[str, str]:
     """Where to read an asset, and the href as a sidecar may show it."""
-    href = str(asset.get("href") or "")
+    content = item.content["assets"][key]
+    href = _readable(content)
     if not href:
-        raise InputError(f"asset {name!r} of item {item.id} has no href")
+        raise InputError(f"asset {key!r} of item {item.id} has no href")
     if href.startswith(("file:", "/vsi")) or _SIGNED.search(href):
         raise Refused(
-            f"asset {name!r} of item {item.id} has the href {redact(href)[:120]}: name local files by "
+            f"asset {key!r} of item {item.id} has the href {redact(href)[:120]}: name local files by "
             "their path, and give URLs without a user, a signature or a token"
         )
-    if "://" in href:
-        return href, redact(href)
-    return str(item.folder / href), href.rsplit("/", 1)[-1] if href.startswith("/") else href
+    if "://" in href or item.is_remote:
+        url = urljoin(item.base, href) if item.is_remote else href
+        _check(item, key, url, access)
+        return url, redact(href)
+    return str(Path(item.base) / href), href.rsplit("/", 1)[-1] if href.startswith("/") else href
+
+
+def _readable(content: Json) -> str:
+    """An asset's href; where that is of a scheme that is not read, such as s3, an alternate one over HTTP."""
+    hrefs = [content.get("href"), *(other.get("href") for other in dict(content.get("alternate") or {}).values())]
+    known = [str(href) for href in hrefs if href]
+    return next((href for href in known if href.startswith(("http://", "https://"))), known[0] if known else "")
+
+
+def _check(item: Item, key: str, url: str, access: Access) -> None:
+    try:
+        access.check(url)
+    except Refused as error:
+        raise Refused(f"asset {key!r} of item {item.id}: {error}") from None
 
 
 #: A user before the host, or a signature among a URL's parameters: neither may end up in a plan.
 _SIGNED = re.compile(r"://[^/\s]*@|(?i:[?&](?:sig|signature|token|access_token|x-amz-signature|x-goog-signature)=)")
-
-
-def _either(item: Item, asset: Json, key: str) -> Any:
-    return asset.get(key, item.properties.get(key))
 
 
 def _band(asset: Json) -> Json:

@@ -13,11 +13,12 @@ from odc.geo.xr import xr_coords
 from xarray.backends import BackendArray
 from xarray.core import indexing
 
-from nutonic.errors import BadPixels, Gone, ReadFailed
+from nutonic.errors import BadPixels, Gone, GridError, OffLattice, ReadFailed
 from nutonic.grid import check_aligned
 from nutonic.model import Asset, Band
 from nutonic.nearest import source_pixels
 from nutonic.sources import rasters
+from nutonic.sources.access import Access
 
 
 def dataset(grid: GeoBox, arrays: dict[Band, da.Array | indexing.LazilyIndexedArray]) -> xr.Dataset:
@@ -41,6 +42,7 @@ class NearestMosaic(BackendArray):
     grid: GeoBox
     assets: tuple[Asset, ...]
     band: Band
+    access: Access = rasters.LOCAL
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -77,9 +79,26 @@ class NearestMosaic(BackendArray):
     def _from(self, asset: Asset, grid: GeoBox) -> np.ndarray:
         """One raster's part. That it is gone is no property of a scene: it may be back the next time."""
         try:
-            return _nearest(asset, grid, self.band)
+            return self._nearest(asset, grid)
         except Gone as error:
             raise ReadFailed(str(error)) from None
+        except GridError as error:
+            raise BadPixels(str(error)) from None
+
+    def _nearest(self, asset: Asset, grid: GeoBox) -> np.ndarray:
+        """One raster on a grid; outside the raster, and where it has no data, the band's nodata value."""
+        rows, cols = source_pixels(grid, asset.crs, Affine(*asset.transform))
+        height, width = asset.shape
+        inside = (rows >= 0) & (rows < height) & (cols >= 0) & (cols < width)
+        out = np.full(rows.shape, self.band.nodata, self.dtype)
+        if not inside.any():
+            return out
+        top, left = int(rows[inside].min()), int(cols[inside].min())
+        window = (slice(top, int(rows[inside].max()) + 1), slice(left, int(cols[inside].max()) + 1))
+        found = checked_header(asset, self.access)
+        pixels = rasters.read_of(asset, window, self.access)[rows[inside] - top, cols[inside] - left]
+        out[inside] = _without_nodata(pixels, asset, (asset.nodata, found.nodata), self.band)
+        return out
 
     def lazy(self) -> indexing.LazilyIndexedArray:
         """This array, waiting to be sliced, chunked or loaded."""
@@ -98,33 +117,35 @@ def _split(key: int | slice | np.ndarray, length: int) -> tuple[slice, int | sli
     return slice(start, int(wanted.max(initial=start - 1)) + 1), within
 
 
-def _nearest(asset: Asset, grid: GeoBox, band: Band) -> np.ndarray:
-    """One raster on a grid; outside the raster, and where it has no data, the band's nodata value."""
-    rows, cols = source_pixels(grid, asset.crs, Affine(*asset.transform))
-    height, width = asset.shape
-    inside = (rows >= 0) & (rows < height) & (cols >= 0) & (cols < width)
-    out = np.full(rows.shape, band.nodata, band.dtype)
-    if not inside.any():
-        return out
-    top, left = int(rows[inside].min()), int(cols[inside].min())
-    window = (slice(top, int(rows[inside].max()) + 1), slice(left, int(cols[inside].max()) + 1))
-    pixels = rasters.read_of(asset, window)[rows[inside] - top, cols[inside] - left]
-    out[inside] = _without_nodata(pixels, asset, band)
-    return out
-
-
-def _without_nodata(pixels: np.ndarray, asset: Asset, band: Band) -> np.ndarray:
-    """Pixels in the band's dtype, the file's nodata value replaced by the band's."""
+def _without_nodata(pixels: np.ndarray, asset: Asset, nodata: tuple[float | None, ...], band: Band) -> np.ndarray:
+    """Pixels in the band's dtype; what means nodata, in the catalogue or the file, has the band's value for it."""
     limits = np.iinfo(band.dtype)
-    observed = np.ones(pixels.shape, bool) if asset.nodata is None else pixels != asset.nodata
+    observed = ~np.isin(pixels, [value for value in (*nodata, *band.masked) if value is not None])
     unfit = observed & ((pixels < limits.min) | (pixels > limits.max) | (pixels != np.floor(pixels)))
     if unfit.any():
         raise BadPixels(f"{asset.written} holds {pixels[unfit].flat[0]!r}, which is no {band.dtype} value")
     return np.where(observed, pixels, band.nodata).astype(band.dtype)
 
 
-def difference(asset: Asset, found: rasters.Header) -> str | None:
+def checked_header(asset: Asset, access: Access) -> rasters.Header:
+    """The header of an asset's file.
+
+    Raises
+    ------
+    OffLattice
+        If it is not what the asset's catalogue says.
+    """
+    found = rasters.header_of(asset, access)
+    wrong = _difference(asset, found)
+    if wrong:
+        raise OffLattice(f"{asset.written} is not what its item says: {wrong}")
+    return found
+
+
+def _difference(asset: Asset, found: rasters.Header) -> str | None:
     """What a file's header says that its catalogue does not, in words, or None."""
+    if found.count < asset.band:
+        return f"it has {found.count} bands, the catalogue means band {asset.band}"
     if found.crs != asset.crs:
         return f"its CRS is {found.crs:.60}, the catalogue says {asset.crs:.60}"
     if found.shape != asset.shape or not found.transform.almost_equals(Affine(*asset.transform), precision=1e-6):

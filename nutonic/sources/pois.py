@@ -1,21 +1,39 @@
-"""Places files: rows in, places and rejects out."""
+"""Places files: rows in, places and rejects out, whatever the format."""
 
 from __future__ import annotations
 
-import csv
+import gzip
 import hashlib
-import io
-from collections.abc import Iterator
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from io import BufferedReader
+from itertools import islice
 from pathlib import Path
-
-import numpy as np
+from typing import BinaryIO, cast
 
 from nutonic.errors import PoiError
 from nutonic.model import Reject
-from nutonic.places import Places, default_id, problem_with_coordinates, problem_with_id
+from nutonic.places import Places
+from nutonic.recipe import Pois
+from nutonic.sources import pois_hub
+from nutonic.sources.pois_geojson import geojson_rows
+from nutonic.sources.pois_parquet import parquet_rows
+from nutonic.sources.pois_rows import Collector, Row, kept_columns
+from nutonic.sources.pois_text import csv_rows, jsonl_rows
 
-_LON, _LAT = ("lon", "longitude"), ("lat", "latitude")
+_Reader = Callable[[BinaryIO, str, Pois], Iterator[Row]]
+_LINES: dict[str, _Reader] = {
+    **dict.fromkeys((".csv", ".tsv", ".txt"), csv_rows),
+    **dict.fromkeys((".jsonl", ".ndjson"), jsonl_rows),
+}
+_READERS: dict[str, _Reader] = {
+    **_LINES,
+    **{f"{suffix}.gz": reader for suffix, reader in _LINES.items()},
+    **dict.fromkeys((".geojson", ".json"), geojson_rows),
+    **dict.fromkeys((".parquet", ".geoparquet", ".pq"), parquet_rows),
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,142 +43,85 @@ class PoiFile:
     places: Places
     rejects: list[Reject]
     sha256: str
-    """Of the file's bytes, hex."""
+    """Of the file's bytes, hex; of a dataset on the Hub, of what names its bytes: see :func:`file_sha256`."""
     rows: int
     """Data rows seen, bad ones included."""
+    origin: str | None = None
+    """Of a dataset on the Hub, its address with the commit it was read at."""
 
 
-def read_pois(path: str, limit: int | None = None) -> PoiFile:
-    """Read a CSV of places: columns ``lon`` or ``longitude``, ``lat`` or ``latitude``, and optionally ``id``.
+def read_pois(wanted: Pois) -> PoiFile:
+    """Read the places that a recipe names.
 
-    A bad row is a reject with its line and what is wrong, never an exception; it keeps its ordinal.
+    Coordinates are columns ``lon`` or ``longitude`` and ``lat`` or ``latitude``, ids a column ``id`` if there is one, or
+    what ``columns`` names; GeoJSON and GeoParquet also have them as points. A bad row is a reject with its line and what
+    is wrong, never an exception; it keeps its ordinal.
 
     Raises
     ------
     PoiError
-        If the file cannot be read or has no columns of coordinates.
+        If the file cannot be read, or lacks a column.
+    MissingExtra
+        If reading it needs a package that is not installed.
     """
-    content = _content(path)
-    rows = _csv_rows(content, path)
-    collected = _Collector()
-    try:
-        for ordinal, row in enumerate(rows):
-            if limit is not None and ordinal >= limit:
-                break
-            collected.add(ordinal, row)
-    except csv.Error as error:
-        raise PoiError(f"{path} is no CSV after data row {collected.rows}: {error}: is a quote left open?") from None
-    return PoiFile(
-        places=collected.places(),
-        rejects=collected.rejects,
-        sha256=hashlib.sha256(content).hexdigest(),
-        rows=collected.rows,
-    )
+    if pois_hub.is_address(wanted.path):
+        dataset = pois_hub.resolve(wanted.path)
+        found = _collect(pois_hub.rows(dataset, wanted), wanted, "row")
+        return _file(found, dataset.sha256(), dataset.address())
+    with _opened(wanted.path) as file:
+        suffix, reader = _reader(wanted.path)
+        sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+        file.seek(0)
+        content = cast(BinaryIO, gzip.GzipFile(fileobj=file)) if suffix.endswith(".gz") else file
+        lined = suffix.removesuffix(".gz") in _LINES
+        return _file(_collect(reader(content, wanted.path, wanted), wanted, "line" if lined else "row"), sha256)
 
 
 def file_sha256(path: str) -> str:
-    """SHA-256 (hex) of a places file's bytes."""
-    return hashlib.sha256(_content(path)).hexdigest()
+    """SHA-256 (hex) that changes with a places file.
+
+    Of a dataset on the Hub it covers repository, commit and path, as a commit names its files and their content: that is
+    one small request, and none at all where the address names the commit itself.
+    """
+    if pois_hub.is_address(path):
+        return pois_hub.resolve(path).sha256()
+    with _opened(path) as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _content(path: str) -> bytes:
+def _collect(rows: Iterator[Row], wanted: Pois, line_is: str) -> Collector:
+    collector = Collector(wanted.path, kept_columns(wanted), line_is)
+    for row in islice(rows, wanted.limit):
+        collector.add(row)
+    return collector
+
+
+def _file(found: Collector, sha256: str, origin: str | None = None) -> PoiFile:
+    return PoiFile(places=found.places(), rejects=found.rejects, sha256=sha256, rows=found.rows, origin=origin)
+
+
+@contextmanager
+def _opened(path: str) -> Iterator[BufferedReader]:
+    """The file; what goes wrong while it is read says where it is named."""
+    if "://" in path:
+        raise PoiError(f"pois.path is {path}, and can only be a local file or hf://datasets/OWNER/NAME")
     try:
-        return Path(path).read_bytes()
+        with Path(path).open("rb") as file:
+            yield file
+    except (EOFError, zlib.error, gzip.BadGzipFile):
+        raise PoiError(f"{path} is no whole gzip file: is it cut off?") from None
     except OSError as error:
         raise PoiError(
             f"cannot read the places file {path}: {(error.strerror or 'unreadable').lower()}; see pois.path"
         ) from None
 
 
-@dataclass(frozen=True, slots=True)
-class _Row:
-    line: int
-    id: str
-    lon: str
-    lat: str
-
-
-def _csv_rows(content: bytes, path: str) -> Iterator[_Row]:
-    try:
-        text = content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise PoiError(f"{path} is not UTF-8 text (byte {error.start}): save it as UTF-8 CSV") from None
-    header = text.partition("\n")[0]
-    delimiter = max(",;\t", key=header.count)
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
-    names = [name.strip().lower() for name in next(reader, [])]
-    lon, lat = _column(names, _LON, path), _column(names, _LAT, path)
-    own_id = names.index("id") if "id" in names else None
-    return _rows(reader, lon, lat, own_id)
-
-
-def _rows(reader: Iterator[list[str]], lon: int, lat: int, own_id: int | None) -> Iterator[_Row]:
-    start = reader.line_num + 1  # type: ignore[attr-defined]
-    for cells in reader:
-        line, start = start, reader.line_num + 1  # type: ignore[attr-defined]
-        if cells:
-            cell = {i: value.strip() for i, value in enumerate(cells)}
-            name = "" if own_id is None else cell.get(own_id, "")
-            yield _Row(line, name, cell.get(lon, ""), cell.get(lat, ""))
-
-
-def _column(names: list[str], wanted: tuple[str, ...], path: str) -> int:
-    for name in wanted:
-        if name in names:
-            return names.index(name)
-    found = ", ".join(names[:8]) or "nothing"
-    raise PoiError(f"{path} has no column {' or '.join(wanted)}; its first line names {found}")
-
-
-class _Collector:
-    """Columns of the good rows, rejects of the others."""
-
-    def __init__(self) -> None:
-        self.rows = 0
-        self.rejects: list[Reject] = []
-        self._ordinal: list[int] = []
-        self._lon: list[float] = []
-        self._lat: list[float] = []
-        self._ids: list[str] = []
-        self._seen: dict[str, int] = {}
-        self._own_ids = False
-
-    def add(self, ordinal: int, row: _Row) -> None:
-        self.rows += 1
-        name = row.id or default_id(ordinal)
-        bad = self._problem(row, name)
-        if bad is not None:
-            shown = default_id(ordinal) if bad[0] in ("bad id", "duplicate id") else name
-            self.rejects.append(Reject(poi_id=shown, reason=bad[0], detail=bad[1], line=row.line))
-            return
-        self._seen[name.casefold()] = row.line
-        self._own_ids |= bool(row.id)
-        self._ordinal.append(ordinal)
-        self._lon.append(float(row.lon))
-        self._lat.append(float(row.lat))
-        self._ids.append(name)
-
-    def _problem(self, row: _Row, name: str) -> tuple[str, str] | None:
-        bad_id = problem_with_id(name)
-        if bad_id is not None:
-            return "bad id", bad_id
-        if name.casefold() in self._seen:
-            return "duplicate id", f"id {name!r} is on line {self._seen[name.casefold()]} already"
-        try:
-            if "_" in row.lon + row.lat:  # Python's float reads 1_7 as 17
-                raise ValueError
-            lon, lat = float(row.lon), float(row.lat)
-        except ValueError:
-            return "bad coordinates", f"lon {row.lon[:40]!r}, lat {row.lat[:40]!r} are not two numbers"
-        wrong = problem_with_coordinates(lon, lat)
-        reason = "outside UTM" if wrong and "UTM" in wrong else "bad coordinates"
-        return (reason, wrong) if wrong else None
-
-    def places(self) -> Places:
-        return Places(
-            ordinal=np.array(self._ordinal, np.int64),
-            variant=np.zeros(len(self._ordinal), np.int16),
-            lon=np.array(self._lon, np.float64),
-            lat=np.array(self._lat, np.float64),
-            ids=tuple(self._ids) if self._own_ids else None,
-        )
+def _reader(path: str) -> tuple[str, _Reader]:
+    name = Path(path).name.lower()
+    for suffix in sorted(_READERS, key=len, reverse=True):
+        if name.endswith(suffix):
+            return suffix, _READERS[suffix]
+    raise PoiError(
+        f"the suffix of {path} does not say what it is: .csv, .tsv, .txt, .jsonl or .ndjson (also with .gz), "
+        ".geojson, .json, .parquet, .geoparquet or .pq are known"
+    )

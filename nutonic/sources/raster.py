@@ -47,7 +47,7 @@ class RasterSource:
     @property
     def bands(self) -> tuple[Band, ...]:
         """One band, ``label``: class ids as uint8, the table's unknown value where there is none."""
-        return (Band(name="label", kind="class", dtype="uint8", nodata=self.table.unknown),)
+        return (self.table.band,)
 
     def describe(self) -> Scene:
         """The raster as a scene with one asset; reads its header."""

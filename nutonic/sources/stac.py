@@ -1,25 +1,27 @@
-"""Imagery from a STAC catalogue: scenes by search, pixels as a lazy stackstac cube on each scene's own grid."""
+"""Imagery from a STAC catalogue: scenes by search, pixels as a lazy cube on each scene's own grid."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
 import numpy as np
-import shapely
 import xarray as xr
 from odc.geo.geobox import GeoBox
 
-from nutonic.grid import corners, transformer
 from nutonic.model import Band, Scene
-from nutonic.recipe import interval
-from nutonic.sources.catalogue import Item, read_items
-from nutonic.sources.items import asset_of, cloud_cover, crs_of, moment
+from nutonic.moments import interval
+from nutonic.presets import KNOWN_HOSTS, catalogue_at
+from nutonic.sources import signing
+from nutonic.sources.access import Access, access_for
+from nutonic.sources.catalogue import Item
+from nutonic.sources.engines import Engine, opener
+from nutonic.sources.footprints import near, shares
+from nutonic.sources.items import asset_of, cloud_cover, crs_of, moment, pinned
 from nutonic.sources.lazy import dataset
-from nutonic.sources.reflectance import stacked
+from nutonic.sources.neighbourhoods import Search, neighbourhoods
 
 #: How many scenes are ranked for a place.
 RANKED = 3
@@ -28,23 +30,43 @@ RANKED = 3
 #: covered; half a pixel along one side of 5 km.
 _COVERED = 1.0 - 1e-4
 
+#: The asset with the provider's own picture, which serves where a scene lacks a band.
+_VISUAL = "visual"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StacSource:
     """Single-band assets of the items of one collection.
 
     Pixels are digital numbers of reflectance (1e-4) as uint16, 0 where nothing was observed. The offset that Sentinel-2
-    baselines from 04.00 on carry is added once; a valid pixel is never below 1, so that dark water stays valid.
+    baselines from 04.00 on carry is added once; a valid pixel is never below 1, so that dark water stays valid. Of an
+    item that lacks one of the assets but has a `visual`, that picture's bands 1, 2 and 3 are taken as they are.
     """
 
     url: str
-    """Path of a local catalogue."""
+    """Of a STAC API, or the path of a local catalogue."""
     collection: str
     assets: tuple[str, ...] = ("red", "green", "blue")
+    """Names of the variables, and of the assets; where a known catalogue calls its assets otherwise, that is known."""
     max_cloud_cover: float = 100.0
     """Percent; items that do not state their cloud cover count as 100."""
     min_valid_fraction: float = 0.35
     """The share of a square that a scene must cover where none covers it all."""
+    engine: Engine = "stackstac"
+    """What builds the lazy arrays; the pixels are the same. ``"odc-stac"`` needs the extra ``odc``."""
+    sign: str | None = None
+    """``"planetary-computer"``: sign addresses where they are read. Of the Planetary Computer itself that is known."""
+    allow_hosts: tuple[str, ...] = ()
+    """Hosts that files may be read from besides the catalogue's own; see :class:`nutonic.sources.access.Access`."""
+
+    def __post_init__(self) -> None:
+        opener(self.engine)
+        signing.require(self.access.sign)
+
+    @property
+    def access(self) -> Access:
+        """What may be read, and how it is signed."""
+        return access_for(self.url, self.allow_hosts, KNOWN_HOSTS, self.sign or catalogue_at(self.url).sign)
 
     @property
     def bands(self) -> tuple[Band, ...]:
@@ -58,34 +80,72 @@ class StacSource:
 
         Among equals least cloud first, then newest, then by id: nothing but the place and the catalogue decides.
         """
-        items = [item for item in read_items(self.url) if self._fits(item, when)]
+        search = Search(
+            url=self.url,
+            collection=self.collection,
+            when=when,
+            max_cloud_cover=self.max_cloud_cover,
+            access=self.access,
+        )
+        found: list[tuple[Scene, ...]] = [()] * len(lon)
+        for group in neighbourhoods(search, lon, lat, extent_m):
+            members = group.members
+            ranked = self._ranked(group.items, lon[members], lat[members], extent_m, when)
+            for i, scenes in zip(members.tolist(), ranked, strict=True):
+                found[i] = scenes
+        return found
+
+    def _ranked(
+        self, items: Iterable[Item], lon: np.ndarray, lat: np.ndarray, extent_m: float, when: str | None
+    ) -> list[tuple[Scene, ...]]:
+        """The best scenes of each square among these items."""
+        usable = [item for item in items if self._fits(item, when)]
         ranked: list[list[tuple[tuple[Any, ...], int]]] = [[] for _ in range(len(lon))]
-        for k, item in enumerate(items):
-            for i, share in _shares(item, self.assets[0], lon, lat, extent_m):
+        for k, item in enumerate(usable):
+            where = near(item.footprint, lon, lat, extent_m)
+            if not where.size:
+                continue
+            crs = crs_of(item, self._keys(item)[0], self.access)
+            covered = shares(item.footprint, crs, lon[where], lat[where], extent_m)
+            for i, share in zip(where.tolist(), covered.tolist(), strict=True):
                 if share >= self.min_valid_fraction and share > 0:
                     ranked[i].append((_rank(item, share), k))
-        scene = lru_cache(maxsize=None)(lambda k: self._scene(items[k]))
+        scene = lru_cache(maxsize=None)(lambda k: self._scene(usable[k]))
         return [tuple(scene(k) for _, k in _best(candidates)) for candidates in ranked]
 
     def _fits(self, item: Item, when: str | None) -> bool:
-        if (
-            item.content.get("collection", self.collection) != self.collection
-            or cloud_cover(item) > self.max_cloud_cover
-        ):
+        if item.content.get("collection", self.collection) != self.collection:
             return False
-        if not all(name in item.content["assets"] for name in self.assets):
+        if cloud_cover(item) > self.max_cloud_cover or not self._keys(item):
             return False
         start, end = interval(when) if when else (None, None)
         return start is None or end is None or start <= moment(item) <= end
 
+    def _keys(self, item: Item) -> tuple[str, ...]:
+        """Names of the assets to read of an item, one per band; the picture alone where a band is missing; or none."""
+        there, known = item.content["assets"], catalogue_at(self.url).assets
+        keys = tuple(name if name in there else known.get(name, name) for name in self.assets)
+        if all(key in there for key in keys):
+            return keys
+        visual = known.get(_VISUAL, _VISUAL)
+        return (visual,) if visual in there and len(self.assets) == 3 else ()
+
     def _scene(self, item: Item) -> Scene:
+        keys = self._keys(item)
+        rendered = len(keys) < len(self.assets)
+        each = keys * len(self.assets) if rendered else keys
         return Scene(
             id=item.id,
             collection=self.collection,
             source="stac",
             datetime=moment(item).isoformat().replace("+00:00", "Z"),
             cloud_cover=item.properties.get("eo:cloud_cover"),
-            assets=tuple(asset_of(item, name) for name in self.assets),
+            assets=tuple(
+                asset_of(item, key, self.access, name=name, band=k if rendered else None)
+                for k, (name, key) in enumerate(zip(self.assets, each, strict=True), 1)
+            ),
+            rendered=rendered,
+            item=pinned(item, keys),
         )
 
     def open(self, grid: GeoBox, scenes: Sequence[Scene], *, chunks: int | None = 1024) -> xr.Dataset:
@@ -96,10 +156,9 @@ class StacSource:
         OffLattice
             If the scene is in another CRS or its pixels do not lie on the grid's lattice: they are read, never resampled.
         """
-        assets = {asset.name: asset for asset in scenes[0].assets}
-        return dataset(
-            grid, {band: stacked(scenes[0].id, assets[band.name], grid, chunks or 1024) for band in self.bands}
-        )
+        assets, lazy = {asset.name: asset for asset in scenes[0].assets}, opener(self.engine)
+        side, scene = chunks or 1024, scenes[0].id
+        return dataset(grid, {band: lazy(scene, assets[band.name], grid, side, self.access) for band in self.bands})
 
 
 def _rank(item: Item, share: float) -> tuple[Any, ...]:
@@ -112,30 +171,3 @@ def _best(candidates: list[tuple[tuple[Any, ...], int]]) -> list[tuple[tuple[Any
     """The first three; scenes that cover the square in part only count where none covers it whole."""
     best = sorted(candidates)[:RANKED]
     return [entry for entry in best if entry[0][0] == best[0][0][0]]
-
-
-def _shares(item: Item, name: str, lon: np.ndarray, lat: np.ndarray, extent_m: float) -> list[tuple[int, float]]:
-    """Share of each square that an item's footprint covers, for the squares it can touch."""
-    near = _near(item.footprint, lon, lat, extent_m)
-    if not near.size:
-        return []
-    crs = crs_of(item, name)
-    to_scene = transformer("EPSG:4326", crs)
-    footprint = shapely.make_valid(shapely.transform(item.footprint, lambda p: np.stack(to_scene.transform(*p.T), -1)))
-    x, y = to_scene.transform(lon[near], lat[near])
-    left, top = corners(np.asarray(x), np.asarray(y), extent_m, 10.0)
-    squares = shapely.box(left, top - extent_m, left + extent_m, top)
-    shares = shapely.area(shapely.intersection(squares, footprint)) / extent_m**2
-    return list(zip(near.tolist(), shares.tolist(), strict=True))
-
-
-def _near(footprint: shapely.Geometry, lon: np.ndarray, lat: np.ndarray, extent_m: float) -> np.ndarray:
-    """Positions of the squares whose centres lie near a footprint, counting round the antimeridian."""
-    reach = extent_m / 110_000.0
-    reach_lon = reach / math.cos(math.radians(min(float(np.abs(lat).max(initial=0.0)) + reach, 89.0)))
-    near = np.zeros(len(lon), bool)
-    for part in shapely.get_parts(footprint):
-        west, south, east, north = part.bounds
-        within = (lon - west + reach_lon) % 360.0 <= east - west + 2 * reach_lon
-        near |= within & (lat >= south - reach) & (lat <= north + reach)
-    return np.flatnonzero(near)

@@ -30,7 +30,7 @@ def finish(store: Store, recipe: Recipe, plan: PlanFile, *, complete: bool) -> s
             store.delete(path)
     text = card.text(recipe, plan, done).encode()
     store.put(CARD, text)
-    for path in unnamed(store, set(expected)):
+    for path in unnamed(store, plan, set(expected)):
         # Of an incomplete tree payload may belong to another driver that has yet to commit it.
         if is_own(path) and (complete or is_temporary(path)):
             store.delete(path)
@@ -101,9 +101,9 @@ def _spans(places: Iterable[Entry]) -> Iterator[tuple[str, int, int]]:
         yield part, start, length
 
 
-def unnamed(store: Store, data: set[str]) -> list[str]:
+def unnamed(store: Store, plan: PlanFile, data: set[str]) -> list[str]:
     """Files that no commit names: payload of killed runs, temporaries. The tree's own fixed files are not among them."""
-    named = data | {CARD, PLAN, RECIPE, SUMMARY, "report.html"}
+    named = data | {CARD, PLAN, RECIPE, SUMMARY, "report.html", *plan.beside}
     for path, content in read_commits(store):
         named |= {path, *content["files"]}
     return [path for path, _ in store.sizes() if path not in named]

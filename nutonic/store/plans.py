@@ -8,15 +8,15 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import orjson
 
 from nutonic.errors import Corrupt, NotNutonic
 from nutonic.model import Asset, Batch, Json, PlannedPlace, Poi, Reject, Scene
-from nutonic.store.files import Store
-from nutonic.store.layout import PLAN
+from nutonic.store.files import Store, sha256
+from nutonic.store.layout import META, PLAN
 
 
 class Writable(Protocol):
@@ -40,16 +40,26 @@ class Writable(Protocol):
         ...
 
 
-def plan_bytes(plan: Writable, recipe: str) -> bytes:
-    """A plan as the bytes of its file, with the text of the recipe it was made from."""
-    return b"".join(_lines(plan, recipe))
+def plan_bytes(plan: Writable, recipe: str, items: bytes | None = None) -> bytes:
+    """A plan as the bytes of its file, with the text of the recipe it was made from.
+
+    `items` are the catalogue's items behind it, as GeoParquet, which are kept beside it; see :func:`items_path`.
+    """
+    return b"".join(_lines(plan, recipe, items))
 
 
-def _lines(plan: Writable, recipe: str) -> Iterator[bytes]:
+def items_path(items: bytes) -> str:
+    """Where a plan's items lie: under a name of their own, since two drivers may find different ones."""
+    return f"{META}/items-{sha256(items)[:12]}.parquet"
+
+
+def _lines(plan: Writable, recipe: str, items: bytes | None) -> Iterator[bytes]:
     whole = hashlib.sha256()
     scenes = plan.scenes()
     number = {scene: i for i, scene in enumerate(scenes)}
+    beside = {"items": None if items is None else {"path": items_path(items), "sha256": sha256(items)}}
     for kind, value in _parts(plan, recipe, scenes, number):
+        value = {**value, **beside} if kind == "plan" else value
         line = orjson.dumps({"kind": kind, **value}, option=orjson.OPT_APPEND_NEWLINE)
         whole.update(line)
         yield line
@@ -59,7 +69,7 @@ def _lines(plan: Writable, recipe: str) -> Iterator[bytes]:
 def _parts(plan: Writable, recipe: str, scenes: list[Scene], number: dict[Scene, int]) -> Iterator[tuple[str, Json]]:
     yield "plan", plan.header()
     yield "recipe", {"text": recipe}
-    yield from (("scene", _as_json(scene)) for scene in scenes)
+    yield from (("scene", _as_json(replace(scene, item=None))) for scene in scenes)
     yield from (("reject", _as_json(reject)) for reject in plan.rejects)
     for batch in plan.batches():
         yield "batch", {"index": batch.index, "places": [_place_json(place, number) for place in batch.places]}
@@ -70,8 +80,11 @@ def _as_json(value: Any) -> Json:
 
 
 def _place_json(place: PlannedPlace, number: dict[Scene, int]) -> Json:
+    poi = _as_json(place.poi)
+    kept = dict(poi.pop("place"))
     return {
-        **_as_json(place.poi),
+        **poi,
+        **({"place": kept} if kept else {}),
         "split": place.split,
         "imagery": [number[scene] for scene in place.imagery],
         "labels": [number[scene] for scene in place.labels],
@@ -89,6 +102,12 @@ class PlanFile:
     scenes: tuple[Scene, ...]
     rejects: tuple[Reject, ...]
 
+    @property
+    def beside(self) -> dict[str, str]:
+        """Path and SHA-256 of the files that belong to the plan."""
+        items = self.header.get("items")
+        return {items["path"]: items["sha256"]} if items else {}
+
     def batches(self) -> Iterator[Batch]:
         """The batches in order; :class:`Corrupt` at the end if the file is not what was written."""
         for value in _values(self.store):
@@ -98,8 +117,9 @@ class PlanFile:
 
     def _place(self, value: Json) -> PlannedPlace:
         split, imagery, labels = value.pop("split"), value.pop("imagery"), value.pop("labels")
+        kept = tuple(value.pop("place", {}).items())
         return PlannedPlace(
-            poi=Poi(**value),
+            poi=Poi(**value, place=kept),
             split=split,
             imagery=tuple(self.scenes[i] for i in imagery),
             labels=tuple(self.scenes[i] for i in labels),

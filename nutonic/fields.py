@@ -1,0 +1,29 @@
+"""What the parts of a recipe are made of."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
+
+Fraction01 = Annotated[float, Field(ge=0.0, le=1.0)]
+Percent = Annotated[float, Field(ge=0.0, le=100.0)]
+Positive = Annotated[float, Field(gt=0.0)]
+Name = Annotated[str, Field(min_length=1)]
+
+#: ``example.org``, ``*.example.org``, or with a port, and then it may be a private one: ``127.0.0.1:8000``.
+Hosts = tuple[Annotated[str, Field(pattern=r"^(\*\.)?[A-Za-z0-9._-]+(:\d+)?$|^\[[0-9a-fA-F:]+\]:\d+$")], ...]
+Sign = Literal["planetary-computer"] | None
+
+
+class Part(BaseModel):
+    """Frozen, strict about keys; finite numbers only."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _yes_is_no_number(cls, value: Any, info: ValidationInfo) -> Any:
+        if isinstance(value, bool) and cls.model_fields[str(info.field_name)].annotation is not bool:
+            raise ValueError(f"is {str(value).lower()}, a yes or no: quote it if it is text")
+        return value

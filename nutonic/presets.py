@@ -1,0 +1,77 @@
+"""What is known of public catalogues and land-cover products: facts, as data.
+
+Sources: the catalogues' own landing pages and collections, earth-search.aws.element84.com/v1 and
+planetarycomputer.microsoft.com/api/stac/v1, and Copernicus' stac.dataspace.copernicus.eu/v1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from urllib.parse import urlsplit
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Catalogue:
+    """A public STAC API."""
+
+    hosts: tuple[str, ...] = ()
+    """Where its files lie, besides its own host."""
+    sign: str | None = None
+    """How addresses of its files are signed."""
+    assets: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    """Band name to the asset's name there, where that differs."""
+
+
+_SENTINEL_BANDS = {"blue": "B02", "green": "B03", "red": "B04", "nir": "B08"}
+
+#: By host.
+CATALOGUES: Mapping[str, Catalogue] = {
+    "earth-search.aws.element84.com": Catalogue(
+        hosts=(
+            "sentinel-cogs.s3.us-west-2.amazonaws.com",
+            "e84-earth-search-sentinel-data.s3.us-west-2.amazonaws.com",
+            "naip-analytic.s3.us-west-2.amazonaws.com",
+        ),
+    ),
+    "planetarycomputer.microsoft.com": Catalogue(
+        hosts=(
+            "sentinel2l2a01.blob.core.windows.net",
+            "naipeuwest.blob.core.windows.net",
+            "ai4edataeuwest.blob.core.windows.net",
+        ),
+        sign="planetary-computer",
+        assets=_SENTINEL_BANDS,
+    ),
+    "stac.dataspace.copernicus.eu": Catalogue(
+        hosts=("zipper.dataspace.copernicus.eu",),
+        assets={**{name: f"{band}_10m" for name, band in _SENTINEL_BANDS.items()}, "visual": "TCI_10m"},
+    ),
+}
+
+#: Hosts of all of them: items that were saved from one of them to a file still name them.
+KNOWN_HOSTS: tuple[str, ...] = tuple(host for catalogue in CATALOGUES.values() for host in catalogue.hosts)
+
+
+def catalogue_at(url: str) -> Catalogue:
+    """What is known of the catalogue at a URL; of most, nothing."""
+    return CATALOGUES.get(urlsplit(url).hostname or "", Catalogue()) if "://" in url else Catalogue()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Product:
+    """A land-cover product in a STAC API."""
+
+    url: str
+    collection: str
+    asset: str
+
+
+_PLANETARY_COMPUTER = "https://planetarycomputer.microsoft.com/api/stac/v1"
+
+#: By the name of the class table.
+PRODUCTS: Mapping[str, Product] = {
+    "esa-worldcover": Product(url=_PLANETARY_COMPUTER, collection="esa-worldcover", asset="map"),
+    "io-lulc": Product(url=_PLANETARY_COMPUTER, collection="io-lulc-annual-v02", asset="data"),
+}

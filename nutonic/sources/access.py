@@ -1,0 +1,96 @@
+"""Which addresses may be read: schemes, hosts, and no private network unless it is listed."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterable
+from dataclasses import dataclass
+from urllib.parse import SplitResult, urlsplit
+
+from nutonic.errors import Refused
+
+_PORTS = {"http": 80, "https": 443}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Access:
+    """What a source may read, and how its addresses are signed. Holds no secret; travels with tasks."""
+
+    hosts: tuple[str, ...] = ()
+    """``example.org`` (at its scheme's own port), ``*.example.org`` (any name below it) or ``example.org:8443``. Only
+    where the port is given may the address be a private one."""
+    sign: str | None = None
+    """``"planetary-computer"``, or None for none."""
+
+    def check(self, url: str) -> None:
+        """Raise :class:`Refused` unless the URL's scheme and host may be read; asks no name server."""
+        parts = _split(url)
+        if parts.scheme not in _PORTS or not parts.hostname:
+            raise Refused(f"{url[:200]} is not an http or https address: nothing else is read")
+        if parts.username is not None or parts.password is not None:
+            raise Refused(f"{url[:200]} holds a user name or a password: give addresses without them")
+        if not self._lists(parts):
+            raise Refused(f"{url[:200]} is at {_place(parts)}, which is not an allowed host: {_advice(parts)}")
+        if _is_private_literal(parts.hostname or "") and not self.may_be_private(url):
+            raise Refused(f"{url[:200]} is a private address: list {_with_port(parts)} in allow_hosts if it is meant")
+
+    def may_be_private(self, url: str) -> bool:
+        """Whether the URL's host is listed with its port, and so may lie in a private network."""
+        return _with_port(_split(url)) in self.hosts
+
+    def _lists(self, parts: SplitResult) -> bool:
+        host, at_home = parts.hostname or "", parts.port in (None, _PORTS[parts.scheme])
+        if _with_port(parts) in self.hosts:
+            return True
+        below = any(entry.startswith("*.") and host.endswith(entry[1:]) for entry in self.hosts)
+        return at_home and (host in self.hosts or below)
+
+
+def access_for(url: str, allow: Iterable[str], known: Iterable[str], sign: str | None) -> Access:
+    """What may be read beside a catalogue: its own host, known hosts of its files, and those that a recipe lists."""
+    own = []
+    if "://" in url:
+        parts = _split(url)
+        host = parts.hostname or ""
+        at_home = parts.scheme in _PORTS and parts.port in (None, _PORTS[parts.scheme])
+        meant = host == "localhost" or _is_private_literal(host)  # written by the user, as an address
+        own = [host if at_home and not meant else _with_port(parts)]
+    return Access(hosts=tuple(dict.fromkeys([*own, *known, *(entry.lower() for entry in allow)])), sign=sign)
+
+
+def is_private(address: str) -> bool:
+    """Whether an IP address is anything but a public one: loopback, private, link-local, reserved, unspecified."""
+    found = ipaddress.ip_address(address.partition("%")[0])
+    mapped = getattr(found, "ipv4_mapped", None)
+    return not (mapped or found).is_global
+
+
+def _is_private_literal(host: str) -> bool:
+    try:
+        return is_private(host)
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")
+
+
+def _split(url: str) -> SplitResult:
+    try:
+        parts = urlsplit(url)
+        _ = parts.port
+    except ValueError:
+        raise Refused(f"{url[:200]} is no address") from None
+    if any(ord(letter) <= 32 or letter == "\\" for letter in url):
+        raise Refused(f"{url[:200]!r} is no address: it holds blanks, control characters or backslashes")
+    return parts
+
+
+def _with_port(parts: SplitResult) -> str:
+    host = parts.hostname or ""
+    return f"{f'[{host}]' if ':' in host else host}:{parts.port or _PORTS.get(parts.scheme, 0)}"
+
+
+def _place(parts: SplitResult) -> str:
+    return _with_port(parts) if parts.port else (parts.hostname or "no host")
+
+
+def _advice(parts: SplitResult) -> str:
+    return f"list {_place(parts)} in allow_hosts if you trust it"

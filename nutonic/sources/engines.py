@@ -1,0 +1,138 @@
+"""Engines: what builds an asset's lazy array. All read with the same function, so their pixels are the same."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import lru_cache
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any, ClassVar, Literal
+
+import dask.array as da
+import numpy as np
+from affine import Affine
+from odc.geo.geobox import GeoBox
+
+from nutonic.errors import InputError, MissingExtra
+from nutonic.grid import epsg, offset_in
+from nutonic.model import Asset
+from nutonic.sources import rasters
+from nutonic.sources.access import Access
+from nutonic.sources.reflectance import offset_of, read_window, stacked
+
+Engine = Literal["stackstac", "odc-stac"]
+
+#: The oldest odc-loader whose lazy arrays hold pixels: with today's dask those of 0.6.2 and before are nodata throughout,
+#: and no error says so.
+_OLDEST_LOADER = (0, 6, 3)
+
+
+def opener(engine: str) -> Callable[[str, Asset, GeoBox, int, Access], da.Array]:
+    """What makes a lazy array of a scene's id, an asset, a grid, the side of chunks and what may be read.
+
+    Raises
+    ------
+    MissingExtra
+        If the engine is not installed, or too old.
+    InputError
+        If there is no such engine.
+    """
+    if engine == "stackstac":
+        return stacked
+    if engine != "odc-stac":
+        raise InputError(f"no engine {engine!r}: use stackstac or odc-stac")
+    found = _odc_loader()
+    if found is None or found < _OLDEST_LOADER:
+        what = "not installed" if found is None else f"too old: its odc-loader is {'.'.join(map(str, found))}"
+        raise MissingExtra(f"the engine odc-stac is {what}: pip install 'nutonic[odc]', or use the engine stackstac")
+    return loaded
+
+
+@lru_cache(maxsize=1)
+def _odc_loader() -> tuple[int, ...] | None:
+    """The version of what odc-stac loads with, or None where odc-stac is not installed."""
+    try:
+        version("odc-stac")
+        return tuple(int(part) for part in version("odc-loader").split(".")[:3] if part.isdigit())
+    except PackageNotFoundError:
+        return None
+
+
+#: The name of the one asset that odc-stac is shown; its own names could hold a dot, which odc-stac takes for a band's.
+_BAND = "reflectance"
+
+
+def loaded(scene_id: str, asset: Asset, grid: GeoBox, chunks: int, access: Access = rasters.LOCAL) -> da.Array:
+    """One asset as a lazy odc-stac array on a grid, told everything, so that no file is opened for it."""
+    import odc.stac  # an optional dependency
+
+    driver = ReflectanceDriver(asset, offset_of(asset, grid), grid.affine, access)
+    cube = odc.stac.load(
+        [_item(scene_id, asset, epsg(grid))],
+        bands=[_BAND],
+        geobox=grid,
+        chunks={"y": chunks, "x": chunks},
+        dtype="uint16",
+        nodata=0,
+        resampling="nearest",
+        fail_on_error=True,
+        driver=driver,
+    )
+    array: da.Array = cube[_BAND].data[0]
+    return array
+
+
+def _item(scene_id: str, asset: Asset, code: int) -> Any:
+    """The least that odc-stac needs to know of a scene: where one asset's pixels lie."""
+    import pystac
+    from pystac.extensions.projection import ProjectionExtension
+
+    item = pystac.Item(scene_id, geometry=None, bbox=None, datetime=datetime(2000, 1, 1, tzinfo=UTC), properties={})
+    lies = {"proj:transform": list(asset.transform), "proj:shape": list(asset.shape)}
+    item.add_asset(_BAND, pystac.Asset(asset.href, roles=["data"], extra_fields=lies))
+    ProjectionExtension.ext(item, add_if_missing=True).apply(epsg=code)  # as proj:epsg or proj:code, as pystac has it
+    return item
+
+
+@dataclass(frozen=True)
+class ReflectanceDriver:
+    """What odc-stac reads an asset with, in place of a warp: see `odc.loader.types.ReaderDriver`."""
+
+    asset: Asset
+    offset: tuple[int, int]
+    """Row and column of the grid's first pixel in the file."""
+    lattice: Affine
+    """The grid's transform."""
+    access: Access
+
+    md_parser: ClassVar[None] = None
+    dask_reader: ClassVar[None] = None
+    aux_reader: ClassVar[None] = None
+
+    def new_load(self, geobox: GeoBox, **ignored: Any) -> dict[str, Any]:
+        """Nothing to share between the reads of one load; odc-stac will not have None."""
+        return {}
+
+    def finalise_load(self, load_state: Any) -> None:
+        """Nothing to end."""
+
+    def capture_env(self) -> dict[str, Any]:
+        """What odc-stac names its tasks by, besides the address: arrays that differ must not share a name."""
+        return {"driver": self}
+
+    def restore_env(self, env: dict[str, Any], load_state: Any) -> AbstractContextManager[None]:
+        """Nothing to set: GDAL's options belong to each read."""
+        return nullcontext()
+
+    def open(self, src: Any, ctx: Any) -> ReflectanceDriver:
+        """A reader of the asset, which is this driver: no file is opened before it reads."""
+        return self
+
+    def read(self, cfg: Any, dst_geobox: GeoBox, **ignored: Any) -> tuple[tuple[slice, slice], np.ndarray]:
+        """Pixels of a chunk of the grid, and where in the chunk they belong: everywhere."""
+        (row, col), (height, width) = offset_in(self.lattice, dst_geobox), dst_geobox.shape
+        rows, cols = slice(row, row + height), slice(col, col + width)
+        pixels = read_window(self.asset, self.offset, rows, cols, self.access)
+        return (slice(0, height), slice(0, width)), pixels

@@ -1,0 +1,49 @@
+"""What tests stand on: a synthetic planet whose right answers are known, and a file server that fails on purpose.
+
+Names are imported when they are first used: the server's own process needs neither numpy nor rasterio.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+_HOME = {
+    "BANDS": "nutonic.testing.planet",
+    "COLLECTION": "nutonic.testing.planet",
+    "SyntheticGrid": "nutonic.testing.planet",
+    "SyntheticPlanet": "nutonic.testing.planet",
+    "SyntheticScene": "nutonic.testing.planet",
+    "Fault": "nutonic.testing.faults",
+    "FileServer": "nutonic.testing.server",
+    "Request": "nutonic.testing.server",
+    "remote_catalogue": "nutonic.testing.remote",
+}
+
+__all__ = [
+    "BANDS",
+    "COLLECTION",
+    "Fault",
+    "FileServer",
+    "Request",
+    "SyntheticGrid",
+    "SyntheticPlanet",
+    "SyntheticScene",
+    "remote_catalogue",
+]
+
+if TYPE_CHECKING:
+    from nutonic.testing.faults import Fault
+    from nutonic.testing.planet import BANDS, COLLECTION, SyntheticGrid, SyntheticPlanet, SyntheticScene
+    from nutonic.testing.remote import remote_catalogue
+    from nutonic.testing.server import FileServer, Request
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module 'nutonic.testing' has no attribute {name!r}")
+    value = getattr(import_module(_HOME[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

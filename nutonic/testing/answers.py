@@ -1,0 +1,116 @@
+"""What a file server answers, what faults make of it, and the tokens it gives: values, nothing is sent here."""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from base64 import b64encode
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from hashlib import sha256
+from http import HTTPStatus
+from urllib.parse import parse_qsl, quote
+
+from nutonic.testing.faults import Fault
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What is sent. Unless the headers have it, Content-Length is the body's length."""
+
+    status: int
+    body: bytes = b""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    span: tuple[int, int] | None = None
+    """First and last byte of the range that was asked for, within the file."""
+    close: bool = False
+    """Whether the connection ends with it."""
+
+
+def plain(status: int, headers: Mapping[str, str] | None = None) -> Answer:
+    """A status and its name."""
+    return Answer(status, HTTPStatus(status).phrase.encode(), {"Content-Type": "text/plain", **(headers or {})})
+
+
+def denied() -> Answer:
+    """403 in the words of Azure's blob storage."""
+    words = "<Code>AuthenticationFailed</Code><Message>Signature not valid in the specified time frame</Message>"
+    body = f'<?xml version="1.0" encoding="utf-8"?><Error>{words}</Error>'
+    return Answer(403, body.encode(), {"Content-Type": "application/xml"})
+
+
+def span_of(asked: str, size: int) -> tuple[int, int] | None:
+    """First and last byte of a Range within `size` bytes, last before first if there are none; None: send all."""
+    found = re.fullmatch(r"bytes=(\d*)-(\d*)", asked.strip())
+    if found is None or found.groups() == ("", ""):
+        return None
+    first, last = (int(number) if number else None for number in found.groups())
+    if first is None:
+        return max(0, size - (last or 0)), size - 1
+    if last is not None and last < first:
+        return None
+    return first, size - 1 if last is None else min(last, size - 1)
+
+
+def distort(answer: Answer, fault: Fault) -> tuple[str | None, Answer | None]:
+    """What a fault makes of an answer: the kind that was possible, if any, and what is sent, if anything."""
+    kind, half = fault.kind, len(answer.body) // 2
+    if kind == "short" and not (answer.status == 206 and half and answer.span):
+        kind = "truncate"
+    if kind == "truncate" and not answer.body:
+        kind = "drop"
+    if kind == "zeros":
+        return (kind, replace(answer, body=bytes(len(answer.body)))) if answer.body else (None, answer)
+    if kind in ("drop", "stall"):
+        return kind, None
+    if kind == "truncate":
+        whole = {"Content-Length": str(len(answer.body))}
+        return kind, replace(answer, body=answer.body[:half], headers={**answer.headers, **whole}, close=True)
+    if kind == "short" and answer.span:
+        first, size = answer.span[0], answer.headers["Content-Range"].partition("/")[2]
+        said = {"Content-Range": f"bytes {first}-{first + half - 1}/{size}"}
+        return kind, replace(answer, body=answer.body[:half], headers={**answer.headers, **said})
+    return kind, replace(_instead(fault), span=answer.span)
+
+
+def _instead(fault: Fault) -> Answer:
+    """What is sent in place of the answer."""
+    if fault.kind == "html":
+        return Answer(200, b"<!doctype html><html><body>Please sign in.</body></html>", {"Content-Type": "text/html"})
+    if fault.kind == "redirect":
+        return plain(302, {"Location": fault.to})
+    if fault.kind == "403":
+        return denied()
+    return plain(int(fault.kind), {"Retry-After": f"{fault.after_s:.0f}"} if fault.kind == "429" else None)
+
+
+class Tokens:
+    """Tokens given so far, each for one container and a while."""
+
+    def __init__(self, seed: int, lifetime_s: float) -> None:
+        self.seed, self.lifetime_s, self.given = seed, lifetime_s, 0
+        self._valid: dict[str, tuple[str, float]] = {}
+
+    def give(self, container: str) -> Answer:
+        """A new token for ACCOUNT/CONTAINER, as the Planetary Computer words it."""
+        self.given += 1
+        # As a real signature does, it holds characters that must be quoted in a query.
+        sig = b64encode(sha256(f"{self.seed}\n{container}\n{self.given}".encode()).digest()).decode()
+        start = time.time()
+        st, se = (f"{datetime.fromtimestamp(at, UTC):%Y-%m-%dT%H:%M:%SZ}" for at in (start, start + self.lifetime_s))
+        self._valid[sig] = f"/{container}/", start + self.lifetime_s
+        token = f"st={quote(st)}&se={quote(se)}&sp=rl&sv=2025-07-05&sr=c&sig={quote(sig, safe='')}"
+        return Answer(
+            200, json.dumps({"msft:expiry": se, "token": token}).encode(), {"Content-Type": "application/json"}
+        )
+
+    def allow(self, path: str, query: str) -> bool:
+        """Whether the query holds a token that is good for the path."""
+        container, until = self._valid.get(dict(parse_qsl(query)).get("sig", ""), ("", 0.0))
+        return bool(container) and path.startswith(container) and time.time() < until
+
+    def revoke(self) -> None:
+        """End every token."""
+        self._valid.clear()

@@ -1,0 +1,90 @@
+"""What a file server does wrong on purpose: by script, and to a share of all requests, the same every time."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import KW_ONLY, dataclass
+from fnmatch import fnmatchcase
+from hashlib import sha256
+
+#: Every kind of fault. A number is the status of the answer.
+KINDS = {
+    *("403", "404", "408", "410", "429", "500", "503"),  # 429 with Retry-After
+    "drop",  # the connection is reset before any byte
+    "stall",  # no byte for a while, then the connection is closed
+    "truncate",  # all headers, half of the body, then the connection is closed
+    "short",  # a sound 206 of half of what was asked for
+    "html",  # a page with status 200
+    "zeros",  # the right length, but every byte is 0
+    "redirect",  # 302 to another address
+}
+
+#: What `share` chooses from: kinds that the next request may be spared.
+TRANSIENT = ("503", "429", "drop", "truncate", "short", "html")
+
+#: How often in a row `share` spoils the same thing, so that a client with a few retries gets through.
+MOST_IN_A_ROW = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """What happens to some requests.
+
+    Where a kind is not possible the next one is: half of a range that was not asked for is truncated, half of an empty
+    body (or of the answer to a HEAD) is dropped, and zeros in its place are nothing.
+    """
+
+    kind: str
+    """One of KINDS."""
+    path: str = "*"
+    """Pattern of the paths (fnmatch) that it happens to; a path begins with a slash, and ``*`` goes across slashes."""
+    first: int = 0
+    """The first request that it happens to. They are counted for each path and Range, from when the script began."""
+    times: int | None = 1
+    """How many requests in a row it happens to; None means from the first on, always."""
+    _: KW_ONLY
+    after_s: float = 0.0
+    """Seconds: of a stall, or what Retry-After says, which is a whole number."""
+    to: str = ""
+    """Where a redirect leads."""
+
+    def __post_init__(self) -> None:
+        if self.kind not in KINDS:
+            raise ValueError(f"{self.kind!r} is no kind of fault; choose from {', '.join(sorted(KINDS))}")
+
+    def due(self, path: str, number: int) -> bool:
+        """Whether it happens to this request, by its number."""
+        last = number if self.times is None else self.first + self.times - 1
+        return self.first <= number <= last and fnmatchcase(path, self.path)
+
+
+class Choice:
+    """Chooses the fault of each request: of those in the script that are due the first, else one for `share`."""
+
+    def __init__(self, script: Iterable[Fault], share: float, seed: int) -> None:
+        self.share, self.seed = share, seed
+        self.begin(script)
+
+    def begin(self, script: Iterable[Fault]) -> None:
+        """Take a script and count anew."""
+        self.script = tuple(script)
+        self._numbers: Counter[tuple[str, str]] = Counter()
+        self._in_a_row: Counter[tuple[str, str]] = Counter()
+
+    def next(self, path: str, span: str) -> Fault | None:
+        """The fault of the next request for a path and Range, None if it meets none."""
+        key = (path, span)
+        number, self._numbers[key] = self._numbers[key], self._numbers[key] + 1
+        fault = next((fault for fault in self.script if fault.due(path, number)), None)
+        if fault is None and self._in_a_row[key] < MOST_IN_A_ROW:
+            fault = self._by_chance(f"{self.seed}\n{path}\n{span}\n{number}")
+        self._in_a_row[key] = 0 if fault is None else self._in_a_row[key] + 1
+        return fault
+
+    def _by_chance(self, key: str) -> Fault | None:
+        """For a share of all keys one of the transient faults, and for the same key the same."""
+        digest = sha256(key.encode()).digest()
+        if int.from_bytes(digest[:8], "big") >= self.share * 2**64:
+            return None
+        return Fault(TRANSIENT[digest[8] % len(TRANSIENT)])

@@ -1,0 +1,129 @@
+"""A file server in a process of its own that counts what it is asked, and fails by script."""
+
+from __future__ import annotations
+
+import json
+import pickle
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Iterable
+from contextlib import closing
+from dataclasses import asdict, dataclass, fields
+from http.client import HTTPConnection
+from typing import Any, Self
+
+from nutonic.testing.faults import Fault
+from nutonic.testing.serving import CONTROL, Settings, main
+
+#: Seconds within which the server ends when told to, and answers about its log.
+_PATIENCE_S = 10
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """A request that a FileServer was asked."""
+
+    method: str
+    path: str
+    """Without its query, and unquoted."""
+    query_keys: tuple[str, ...]
+    """The query's keys; values may be secret and are not kept."""
+    span: tuple[int, int] | None
+    """First and last byte of the Range, within the file; None if all of it was asked for, or what is not there."""
+    status: int
+    """Status of the answer; 0 if there was none."""
+    fault: str | None
+    """Kind of the fault it met."""
+    sent: int
+    """Bytes of the answer's body that went out."""
+
+
+class FileServer(Settings):
+    """Serves a folder over HTTP on loopback, in a process that ends with the ``with`` block or with its parent.
+
+    Files are read when they are asked for. ``GET`` (with one range), ``HEAD`` and ``POST``, which is like ``GET``, are
+    answered; paths that climb are not found. With `signed`, a file at ``/ACCOUNT/CONTAINER/…`` takes a token, and
+    ``/api/sas/v1/token/ACCOUNT/CONTAINER`` gives one, as the Planetary Computer does; what lies higher is public.
+
+    Examples
+    --------
+    >>> with FileServer("planet", faults=[Fault("503", "*/red.tif", times=2)]) as server:  # doctest: +SKIP
+    ...     read(f"{server.url}/west/red.tif")
+    ...     server.faults_met()
+    Counter({'503': 2})
+    """
+
+    address: str
+    """Host and port, once it runs."""
+    _process: subprocess.Popen[bytes]
+
+    @property
+    def url(self) -> str:
+        """Where the folder is served, without a slash at the end."""
+        return f"http://{self.address}"
+
+    def __enter__(self) -> Self:
+        command, pipe = [sys.executable, "-m", "nutonic.testing.server"], subprocess.PIPE
+        # In a session of its own it does not hear Ctrl-C; it ends when stdin does, however its parent came to its end.
+        self._process = subprocess.Popen(command, stdin=pipe, stdout=pipe, start_new_session=True)
+        try:
+            self.address = f"127.0.0.1:{self._start()}"
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def _start(self) -> int:
+        """Hand over the settings and return the port."""
+        told, said = self._process.stdin, self._process.stdout
+        assert told is not None
+        assert said is not None
+        pickle.dump(Settings(**{each.name: getattr(self, each.name) for each in fields(Settings)}), told)
+        told.flush()
+        if not (port := said.readline()):
+            raise ChildProcessError("the file server did not start; what it wrote to stderr says why")
+        return int(port)
+
+    def __exit__(self, *_: object) -> None:
+        process = self._process
+        process.terminate()
+        try:
+            process.communicate(timeout=_PATIENCE_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.communicate()
+
+    def requests(self) -> list[Request]:
+        """All requests since the start or the last reset, in the order of their answers."""
+        return [
+            Request(
+                **{**entry, "query_keys": tuple(entry["query_keys"]), "span": entry["span"] and tuple(entry["span"])}
+            )
+            for entry in self._tell("log")
+        ]
+
+    def faults_met(self) -> Counter[str]:
+        """How many requests met each kind of fault."""
+        return Counter(request.fault for request in self.requests() if request.fault)
+
+    def reset(self) -> None:
+        """Forget all requests and what the faults have counted, so that the script begins again; tokens hold."""
+        self._tell("reset")
+
+    def script(self, faults: Iterable[Fault]) -> None:
+        """Replace the script; it counts from now on."""
+        self._tell("script", [asdict(fault) for fault in faults])
+
+    def revoke(self) -> None:
+        """End all tokens given so far."""
+        self._tell("revoke")
+
+    def _tell(self, order: str, what: Any = None) -> Any:
+        with closing(HTTPConnection(self.address, timeout=_PATIENCE_S)) as connection:
+            connection.request("POST", f"{CONTROL}{order}", json.dumps(what))
+            return json.loads(connection.getresponse().read())
+
+
+if __name__ == "__main__":
+    main()

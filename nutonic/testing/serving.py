@@ -1,0 +1,225 @@
+"""The process behind a FileServer: answers, what faults make of them, and a log of every request.
+
+It needs the standard library only, so that it starts at once.
+"""
+
+from __future__ import annotations
+
+import json
+import mimetypes
+import os
+import pickle
+import socket
+import struct
+import sys
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import KW_ONLY, dataclass, field
+from hashlib import sha256
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from socketserver import TCPServer
+from typing import Any
+from urllib.parse import parse_qsl, unquote
+
+from nutonic.testing.answers import Answer, Tokens, denied, distort, plain, span_of
+from nutonic.testing.faults import Choice, Fault
+
+#: Where the parent asks for the log and gives orders; not logged, never at fault.
+CONTROL = "/_control/"
+
+#: Where tokens are given, as at the Planetary Computer: followed by ACCOUNT/CONTAINER.
+TOKENS = "/api/sas/v1/token/"
+
+_PIECE = 1 << 16
+
+
+@dataclass(frozen=True, eq=False)
+class Settings:
+    """What a file server serves, and how."""
+
+    folder: str | Path
+    """Its files are served below ``/``."""
+    _: KW_ONLY
+    latency_s: float = 0.0
+    """Seconds that each request waits for its answer."""
+    faults: Sequence[Fault] = ()
+    """The script; the first fault that is due happens."""
+    share: float = 0.0
+    """How many of all other requests fail, from 0 to 1, less those that would be the third in a row."""
+    seed: int = 0
+    """Which requests these are."""
+    ranges: bool = True
+    """Whether a Range is answered; if not, with the whole file."""
+    signed: bool = False
+    """Whether files at ACCOUNT/CONTAINER/… need a token, and tokens are given."""
+    token_lifetime_s: float = 3600.0
+    """Seconds for which a token holds."""
+    answers: Mapping[str, tuple[int, Mapping[str, str], bytes]] = field(default_factory=dict, repr=False)
+    """Status, headers and body to answer with at an exact path, whatever lies there."""
+
+
+class Server(ThreadingHTTPServer):
+    """Serves a folder on a free port of 127.0.0.1, and remembers what it was asked."""
+
+    request_queue_size = 128  # of the default, 5, a client with many threads loses connections
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings, self.folder = settings, Path(settings.folder)
+        self.lock = threading.Lock()
+        self.choice = Choice(settings.faults, settings.share, settings.seed)
+        self.tokens = Tokens(settings.seed, settings.token_lifetime_s)
+        self.log: list[dict[str, Any]] = []
+        self._etags: dict[tuple[Path, int, int], str] = {}
+        super().__init__(("127.0.0.1", 0), Handler)
+
+    def server_bind(self) -> None:
+        """Bind without asking for the host's name, which may take long."""
+        TCPServer.server_bind(self)
+        self.server_name, self.server_port = self.server_address[:2]  # type: ignore[assignment]
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Be quiet about clients that leave."""
+        if not isinstance(sys.exc_info()[1], OSError):
+            super().handle_error(request, client_address)
+
+    def control(self, order: str, body: bytes) -> Answer:
+        """Do what the parent says; the answer is the log."""
+        with self.lock:
+            said = json.dumps(self.log).encode()
+            if order == "reset":
+                self.log.clear()
+                self.choice.begin(self.choice.script)
+            elif order == "script":
+                self.choice.begin(Fault(**fault) for fault in json.loads(body))
+            elif order == "revoke":
+                self.tokens.revoke()
+        return Answer(200, said, {"Content-Type": "application/json"})
+
+    def answer(self, method: str, path: str, query: str, asked: str) -> Answer:
+        """The answer to a request if all goes well."""
+        if path in self.settings.answers:
+            status, headers, body = self.settings.answers[path]
+            return Answer(status, body, headers)
+        if method not in ("GET", "HEAD", "POST"):
+            return plain(405, {"Allow": "GET, HEAD, POST"})
+        parts = [part for part in path.split("/") if part]
+        if ".." in parts:
+            return plain(404)
+        if self.settings.signed and path.startswith(TOKENS) and len(parts) == 6:
+            with self.lock:
+                return self.tokens.give("/".join(parts[4:]))
+        with self.lock:
+            # What lies in no container is public, as a catalogue is.
+            if self.settings.signed and len(parts) > 2 and not self.tokens.allow("/" + "/".join(parts), query):
+                return denied()
+        try:
+            return self._file(self.folder.joinpath(*parts), method, asked)
+        except (OSError, ValueError):  # no such file, or no such name
+            return plain(404)
+
+    def _file(self, path: Path, method: str, asked: str) -> Answer:
+        """All of a file, or its range."""
+        with path.open("rb") as file:
+            size = os.fstat(file.fileno()).st_size
+            headers = {
+                "Content-Type": mimetypes.guess_type(path.name)[0] or "application/octet-stream",
+                "Accept-Ranges": "bytes" if self.settings.ranges else "none",
+                "ETag": self._etag(path),
+            }
+            if method == "HEAD":
+                return Answer(200, b"", {**headers, "Content-Length": str(size)})
+            span = span_of(asked, size) if self.settings.ranges and method == "GET" else None
+            if span is None:
+                return Answer(200, file.read(), headers)
+            if span[1] < span[0]:
+                return plain(416, {"Content-Range": f"bytes */{size}"})
+            file.seek(span[0])
+            said = {"Content-Range": f"bytes {span[0]}-{span[1]}/{size}"}
+            return Answer(206, file.read(span[1] - span[0] + 1), {**headers, **said}, span)
+
+    def _etag(self, path: Path) -> str:
+        """Of a file's content, which is read once."""
+        stat = path.stat()
+        key = (path, stat.st_mtime_ns, stat.st_size)
+        if key not in self._etags:
+            self._etags[key] = f'"{sha256(path.read_bytes()).hexdigest()[:32]}"'
+        return self._etags[key]
+
+
+class Handler(BaseHTTPRequestHandler):
+    """One connection."""
+
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True  # else the body waits 40 ms for the client to acknowledge the headers
+    server: Server
+
+    def _serve(self) -> None:
+        received = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        name, _, query = self.path.partition("?")
+        path, asked = unquote(name), self.headers.get("Range", "")
+        if path.startswith(CONTROL):
+            self._send(self.server.control(path.removeprefix(CONTROL), received), {})
+            return
+        with self.server.lock:
+            fault = self.server.choice.next(path, asked)
+        time.sleep(self.server.settings.latency_s)
+        answer = self.server.answer(self.command, path, query, asked)
+        kind, spoilt = distort(answer, fault) if fault else (None, answer)
+        keys = [key for key, _ in parse_qsl(query, keep_blank_values=True)]
+        what = {"method": self.command, "path": path, "query_keys": keys, "span": answer.span}
+        entry = self._note(spoilt, what | {"fault": kind})
+        if spoilt:
+            self._send(spoilt, entry)
+        else:
+            self._leave(fault.after_s if fault and kind == "stall" else None)
+
+    do_GET = do_HEAD = do_POST = do_PUT = do_DELETE = do_PATCH = do_OPTIONS = _serve
+
+    def _note(self, answer: Answer | None, entry: dict[str, Any]) -> dict[str, Any]:
+        """Log a request before its answer is sent: a client that has the answer finds it in the log."""
+        entry |= {"status": answer.status if answer else 0, "sent": len(self._body(answer)) if answer else 0}
+        with self.server.lock:
+            self.server.log.append(entry)
+        return entry
+
+    def _body(self, answer: Answer) -> bytes:
+        return b"" if self.command == "HEAD" else answer.body
+
+    def _send(self, answer: Answer, entry: dict[str, Any]) -> None:
+        """Send an answer; if the client leaves, note how much of the body went out."""
+        self.send_response(answer.status)
+        if {"content-length", "transfer-encoding"}.isdisjoint(name.lower() for name in answer.headers):
+            self.send_header("Content-Length", str(len(answer.body)))
+        for name, value in answer.headers.items():
+            self.send_header(name, value)
+        self.close_connection |= answer.close
+        body, sent = memoryview(self._body(answer)), 0
+        try:
+            self.end_headers()
+            while sent < len(body):
+                self.wfile.write(body[sent : sent + _PIECE])
+                sent = min(sent + _PIECE, len(body))
+        except OSError:
+            entry["sent"], self.close_connection = sent, True
+
+    def _leave(self, after_s: float | None) -> None:
+        """End the connection without an answer: after a while, or by a reset at once."""
+        self.close_connection = True
+        if after_s is not None:
+            time.sleep(after_s)
+            return
+        self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        os.close(self.connection.detach())  # here, since the server would say goodbye first
+
+    def log_message(self, format: str, *args: Any) -> None:
+        """Nothing: the log is for the parent."""
+
+
+def main() -> None:
+    """Serve with the settings read from stdin, say the port on stdout, and end when stdin does."""
+    server = Server(pickle.load(sys.stdin.buffer))
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    print(server.server_port, flush=True)
+    sys.stdin.buffer.read()
