@@ -32,7 +32,7 @@ from nutonic.model import Asset, Scene
 from nutonic.recipe import Imagery
 from nutonic.run import build
 from nutonic.sources import engines, rasters
-from nutonic.sources.access import Access
+from nutonic.sources.access import LOCAL, Access
 from nutonic.sources.stac import StacSource
 from nutonic.testing import BANDS, COLLECTION, SyntheticPlanet
 
@@ -168,7 +168,7 @@ def test_pixels_on_a_lattice_of_their_own(tmp_path):
     for grid in (native, native.pad(30)[7:301, 11:400], native[331:, 510:].pad(3)):
         for chunks in (50, 64, 333, 5000):
             one, other = (
-                engines.opener(name)("s", asset, grid, chunks, rasters.LOCAL) for name in ("stackstac", "odc-stac")
+                engines.opener(name)("s", asset, grid, chunks, LOCAL) for name in ("stackstac", "odc-stac")
             )
             assert other.chunks == one.chunks
             assert np.array_equal(other.compute(), one.compute())
@@ -429,7 +429,7 @@ def test_real_scenes(path):
                   shape=tuple(native.shape), nodata=nodata)  # fmt: skip
     for grid in (native, native.pad(100)[50:900, 30:1000]):
         one, other = (
-            engines.opener(name)("s", asset, grid, 256, rasters.LOCAL).compute() for name in ("stackstac", "odc-stac")
+            engines.opener(name)("s", asset, grid, 256, LOCAL).compute() for name in ("stackstac", "odc-stac")
         )
         assert np.array_equal(one, other)
         assert other.any()

@@ -19,7 +19,7 @@ import pytest
 
 import nutonic as nt
 from nutonic.run import build
-from nutonic.sources import http, rasters, remote
+from nutonic.sources import handles, http, rasters, remote
 from nutonic.sources.access import Access
 from nutonic.store.files import Store
 from nutonic.store.plans import read_plan
@@ -42,7 +42,7 @@ def forget() -> None:
     remote._heads.__init__(remote._KEPT_HEADS, lambda head: len(head.content))
     remote._ranges.__init__(remote._KEPT_RANGES, len)
     rasters._header.cache_clear()
-    rasters._handles.close()
+    handles.handles.close()
     http.take_counts()
 
 
@@ -240,7 +240,7 @@ def test_a_file_that_changes_while_it_is_read_is_no_mixture(folder, tmp_path):
         shutil.copy(folder / "full/red.tif", tmp_path / "west/red.tif")
         with pytest.raises(nt.errors.ReadFailed, match="changed while it was read"):
             rasters.read(url, np.s_[600:800, 400:600], access=access)
-        rasters._handles.close()
+        handles.handles.close()
         remote._ranges.__init__(remote._KEPT_RANGES, len)
         after = rasters.read(url, np.s_[0:200, 0:200], access=access)
     assert before.any()

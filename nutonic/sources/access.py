@@ -46,6 +46,10 @@ class Access:
         return at_home and (host in self.hosts or below)
 
 
+#: Local files only.
+LOCAL = Access()
+
+
 def access_for(url: str, allow: Iterable[str], known: Iterable[str], sign: str | None) -> Access:
     """What may be read beside a catalogue: its own host, known hosts of its files, and those that a recipe lists."""
     own = []

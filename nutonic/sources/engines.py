@@ -18,8 +18,7 @@ from odc.geo.geobox import GeoBox
 from nutonic.errors import InputError, MissingExtra
 from nutonic.grid import epsg, offset_in
 from nutonic.model import Asset
-from nutonic.sources import rasters
-from nutonic.sources.access import Access
+from nutonic.sources.access import LOCAL, Access
 from nutonic.sources.reflectance import offset_of, read_window, stacked
 
 Engine = Literal["stackstac", "odc-stac"]
@@ -64,7 +63,7 @@ def _odc_loader() -> tuple[int, ...] | None:
 _BAND = "reflectance"
 
 
-def loaded(scene_id: str, asset: Asset, grid: GeoBox, chunks: int, access: Access = rasters.LOCAL) -> da.Array:
+def loaded(scene_id: str, asset: Asset, grid: GeoBox, chunks: int, access: Access = LOCAL) -> da.Array:
     """One asset as a lazy odc-stac array on a grid, told everything, so that no file is opened for it."""
     import odc.stac  # an optional dependency
 

@@ -18,6 +18,7 @@ from nutonic.model import Asset, Json
 from nutonic.sources import rasters
 from nutonic.sources.access import Access
 from nutonic.sources.catalogue import Item
+from nutonic.sources.handles import MOST_SIDE
 
 
 def cloud_cover(item: Item) -> float:
@@ -110,7 +111,7 @@ def asset_of(item: Item, key: str, access: Access, *, name: str, band: int | Non
 def _sensible(item: Item, key: str, shape: Any) -> tuple[int, int]:
     """A declared shape, unless it is one that no raster has."""
     height, width = (int(side) for side in shape)
-    if not (0 < height <= rasters.MOST_SIDE and 0 < width <= rasters.MOST_SIDE):
+    if not (0 < height <= MOST_SIDE and 0 < width <= MOST_SIDE):
         raise InputError(f"asset {key!r} of item {item.id} claims {height} × {width} pixels: no such raster is read")
     return height, width
 

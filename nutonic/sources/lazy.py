@@ -18,7 +18,7 @@ from nutonic.grid import check_aligned
 from nutonic.model import Asset, Band
 from nutonic.nearest import source_pixels
 from nutonic.sources import rasters
-from nutonic.sources.access import Access
+from nutonic.sources.access import LOCAL, Access
 
 
 def dataset(grid: GeoBox, arrays: dict[Band, da.Array | indexing.LazilyIndexedArray]) -> xr.Dataset:
@@ -42,7 +42,7 @@ class NearestMosaic(BackendArray):
     grid: GeoBox
     assets: tuple[Asset, ...]
     band: Band
-    access: Access = rasters.LOCAL
+    access: Access = LOCAL
 
     @property
     def shape(self) -> tuple[int, int]:

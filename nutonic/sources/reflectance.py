@@ -15,11 +15,11 @@ from nutonic.errors import OffLattice
 from nutonic.grid import epsg, offset_in
 from nutonic.model import Asset
 from nutonic.sources import rasters
-from nutonic.sources.access import Access
+from nutonic.sources.access import LOCAL, Access
 from nutonic.sources.lazy import checked_header
 
 
-def stacked(scene_id: str, asset: Asset, grid: GeoBox, chunks: int, access: Access = rasters.LOCAL) -> da.Array:
+def stacked(scene_id: str, asset: Asset, grid: GeoBox, chunks: int, access: Access = LOCAL) -> da.Array:
     """One asset as a lazy stackstac array on a grid, told everything, so that it has nothing to guess or to snap."""
     import stackstac  # a second to import, and only needed here
 
@@ -68,9 +68,7 @@ def offset_of(asset: Asset, grid: GeoBox) -> tuple[int, int]:
     return offset_in(Affine(*asset.transform), grid)
 
 
-def read_window(
-    asset: Asset, offset: tuple[int, int], rows: slice, cols: slice, access: Access = rasters.LOCAL
-) -> np.ndarray:
+def read_window(asset: Asset, offset: tuple[int, int], rows: slice, cols: slice, access: Access = LOCAL) -> np.ndarray:
     """Pixels of a window of a grid, (rows, columns) uint16, harmonised; nodata beyond the file's edge.
 
     What every engine reads with: the file's own pixels, once its header is found to be what the catalogue says.
@@ -110,7 +108,7 @@ class ReflectanceReader:
     """
 
     def __init__(
-        self, *, url: str, asset: Asset, offset: tuple[int, int], access: Access = rasters.LOCAL, **ignored: Any
+        self, *, url: str, asset: Asset, offset: tuple[int, int], access: Access = LOCAL, **ignored: Any
     ) -> None:
         self._asset, self._offset, self._access = asset, offset, access
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import os
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 
 from nutonic.errors import GridError, NutonicError, ReadFailed
@@ -48,17 +48,31 @@ _heads: Shared[str, _Head] = Shared(_KEPT_HEADS, lambda head: len(head.content))
 _ranges: Shared[tuple[str, _Span], bytes] = Shared(_KEPT_RANGES, len)
 
 
+@dataclass(slots=True)
+class _Told:
+    """What reads through any of a file's views came to, since they were last looked at."""
+
+    error: NutonicError | None = None
+    used: dict[tuple[str, _Span], bytes] = field(default_factory=dict)
+
+
 class RemoteFile(io.RawIOBase):
     """A file for GDAL. GDAL only learns that a read failed; why is kept in `error`, for who called GDAL."""
 
-    def __init__(self, url: str, access: Access) -> None:
+    def __init__(self, url: str, access: Access, told: _Told | None = None) -> None:
         access.check(url)
-        self.url, self.error = url, None
-        self._access, self._at = access, 0
+        self.url = url
+        self._access, self._at, self._told = access, 0, told or _Told()
         self._head = _heads.get(url, partial(_read_head, url, access))
-        self._used: dict[tuple[str, _Span], bytes] = {}
 
-    error: NutonicError | None
+    def again(self) -> RemoteFile:
+        """The same file with a position of its own: some drivers open theirs once per thread."""
+        return RemoteFile(self.url, self._access, self._told)
+
+    @property
+    def error(self) -> NutonicError | None:
+        """What went wrong first since `begin`."""
+        return self._told.error
 
     @property
     def driver(self) -> str:
@@ -93,19 +107,19 @@ class RemoteFile(io.RawIOBase):
         try:
             found = self._bytes((self._at, end)) if end > self._at else b""
         except NutonicError as error:
-            self.error = self.error or error
+            self._told.error = self._told.error or error
             return b""
         self._at += len(found)
         return found
 
     def begin(self) -> None:
         """Forget the error and the ranges of the read before."""
-        self.error = None
-        self._used.clear()
+        self._told.error = None
+        self._told.used.clear()
 
     def damaged(self) -> bool:
         """Drop what was read since `begin`, since it cannot be decoded; False if another thread has done so already."""
-        dropped = [_ranges.drop(key, value) for key, value in self._used.items()]
+        dropped = [_ranges.drop(key, value) for key, value in self._told.used.items()]
         return any(dropped) or _heads.drop(self.url, self._head)
 
     def _bytes(self, span: _Span) -> bytes:
@@ -122,7 +136,7 @@ class RemoteFile(io.RawIOBase):
     def _range(self, span: _Span) -> bytes:
         key = (self.url, span)
         found = _ranges.get(key, partial(_read_range, self.url, span, self._head, self._access))
-        self._used[key] = found
+        self._told.used[key] = found
         return found
 
 
