@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
 Fraction01 = Annotated[float, Field(ge=0.0, le=1.0)]
 Percent = Annotated[float, Field(ge=0.0, le=100.0)]
 Positive = Annotated[float, Field(gt=0.0)]
 Name = Annotated[str, Field(min_length=1)]
 
+
+def _host(value: str) -> str:
+    if not re.fullmatch(r"(\*\.)?[A-Za-z0-9._-]+(:\d+)?|\[[0-9a-fA-F:]+\]:\d+", value):
+        raise ValueError(f"is {value!r}, no host: write example.org, *.example.org or 127.0.0.1:8000")
+    return value
+
+
 #: ``example.org``, ``*.example.org``, or with a port, and then it may be a private one: ``127.0.0.1:8000``.
-Hosts = tuple[Annotated[str, Field(pattern=r"^(\*\.)?[A-Za-z0-9._-]+(:\d+)?$|^\[[0-9a-fA-F:]+\]:\d+$")], ...]
+Hosts = tuple[Annotated[str, AfterValidator(_host)], ...]
 Sign = Literal["planetary-computer"] | None
 
 

@@ -262,7 +262,7 @@ def test_a_mistake_is_told_with_its_key_and_value(part, content, expected):
         ),
         (
             {"source": "stac", "dataset": "io-lulc", "allow_hosts": ["http://x.org"]},
-            "labels.allow_hosts.0: String should",
+            "labels.allow_hosts.0: is 'http://x.org', no host: write example.org",
         ),
     ],
 )
