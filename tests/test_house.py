@@ -23,7 +23,7 @@ FLOORS = {
     **dict.fromkeys(["sources", "store", "chips", "regions", "captions", "rows", "reduce"], 1),
     **dict.fromkeys(["cube", "batch", "cost"], 2),
     "planning": 3,
-    **dict.fromkeys(["tree", "run", "summary"], 4),
+    **dict.fromkeys(["tree", "run", "jobs", "cluster", "summary"], 4),
     **dict.fromkeys(
         ["testing", "verification", "audit", "report", "console", "demo", "demo_data"], 4.5
     ),  # beside: may see all below 5, seen by 5 only
@@ -73,8 +73,8 @@ def wrong(path: Path, line: int, name: str) -> str | None:
         return f"nutonic/{key(path)}:{line}: floor 0 holds values and does not import {top}"
     if top == "rasterio" and key(path) not in RASTERIO:
         return f"nutonic/{key(path)}:{line}: rasterio is for {', '.join(sorted(RASTERIO))}"
-    if (top == "distributed" or name.startswith("dask.distributed")) and key(path) != "run.py":
-        return f"nutonic/{key(path)}:{line}: dask.distributed is for run.py"
+    if (top == "distributed" or name.startswith("dask.distributed")) and key(path) != "cluster.py":
+        return f"nutonic/{key(path)}:{line}: dask.distributed is for cluster.py"
     return None
 
 
