@@ -20,6 +20,7 @@ from nutonic.rows import boxes_json
 from nutonic.store.commits import Entry
 from nutonic.store.files import Store, sha256
 from nutonic.store.finish import data_files, rows_of
+from nutonic.store.ledger import Spans
 from nutonic.store.plans import PlanFile
 
 #: Fields of a URL's query, and of cloud SDKs' settings, that hold a secret.
@@ -30,6 +31,24 @@ _SECRET = re.compile(
 _SECRET_NAME = re.compile(r"(TOKEN|SECRET|PASSWORD|PASSWD|API_?KEY|CREDENTIAL)", re.IGNORECASE)
 
 
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Something that is wrong, and what there is to be done about it."""
+
+    text: str
+    path: str | None = None
+    """The file that is wrong, missing or too much; the next build makes it right once it is gone."""
+    place: Entry | None = None
+    """The place that is wrong as it is committed; the next build makes it again once it is not."""
+    to_build: bool = False
+    """Whether nothing is wrong, only not there yet."""
+
+    def told(self, fixing: bool) -> str:
+        """The text; where one has tried to fix it, also that removing files is no help against it."""
+        curable = self.path is not None or self.place is not None or self.to_build
+        return self.text if curable or not fixing else f"{self.text} (nothing to remove would fix it)"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tree:
     """A tree as its commits tell it."""
@@ -38,21 +57,23 @@ class Tree:
     plan: PlanFile
     recipe: Recipe
     done: list[Entry]
+    commits: dict[str, Json] = field(default_factory=dict)
+    """Path and content of every commit that counts."""
     named: dict[str, tuple[int, str]] = field(default_factory=dict)
     """Every committed file with size and SHA-256."""
 
 
-def audit(tree: Tree) -> Iterator[str]:
-    """One line for everything wrong with the content of a tree's files."""
+def audit(tree: Tree) -> Iterator[Finding]:
+    """Everything wrong with the content of a tree's files."""
     damaged = set()
     for path, problem in _damage(tree):
         damaged.add(path)
-        yield problem
-    for path, places in data_files(tree.done, tree.recipe).items():
-        parts = {entry.part for entry in places}
+        yield Finding(problem, path=path if path in tree.named else None)
+    for path, spans in data_files(Spans.of(tree.done), tree.recipe).items():
+        parts = {part for part, _, _ in spans}
         intact = tree.store.has(path) and not parts & damaged
-        if intact and tree.store.get(path) != b"".join(rows_of(tree.store, places)):
-            yield f"{path} is not the rows of its places"
+        if intact and tree.store.get(path) != b"".join(rows_of(tree.store, spans)):
+            yield Finding(f"{path} is not the rows of its places", path=path)
     yield from _secrets(tree)
     yield from _content(tree, damaged)
 
@@ -71,26 +92,27 @@ def _damage(tree: Tree) -> Iterator[tuple[str, str]]:
                 yield path, f"{path} is not what was written: its SHA-256 differs"
 
 
-def _secrets(tree: Tree) -> Iterator[str]:
+def _secrets(tree: Tree) -> Iterator[Finding]:
     """Files of any kind that hold what looks like a secret, or is one of this environment's."""
     values = [value.encode() for name, value in os.environ.items() if _SECRET_NAME.search(name) and len(value) >= 8]
     for path, _ in sorted(tree.store.sizes()):
         data = tree.store.get(path)
         if not path.endswith(".png") and _SECRET.search(data):
-            yield f"{path} holds what looks like a token or a signed URL"
+            yield Finding(f"{path} holds what looks like a token or a signed URL")
         if any(value in data for value in values):
-            yield f"{path} holds the value of a secret from the environment"
+            yield Finding(f"{path} holds the value of a secret from the environment")
 
 
-def _content(tree: Tree, damaged: set[str]) -> Iterator[str]:
+def _content(tree: Tree, damaged: set[str]) -> Iterator[Finding]:
     """Pictures, sidecars, rows and ground against each other, as far as they are what was written."""
     sidecars: dict[str, Json] = {}
     for path in sorted(path for path in tree.named if path.startswith("metadata/")):
         if path not in damaged:
             sidecar = orjson.loads(tree.store.get(path))
             sidecars[sidecar["tile_id"]] = sidecar
-            if image_of(path) not in damaged:
-                yield from _picture(tree, path, sidecar)
+            image = image_of(path)
+            if image not in damaged:
+                yield from (Finding(f"{image} {problem}", path=path) for problem in _picture(tree, image, sidecar))
     yield from _rows([entry for entry in tree.done if entry.part not in damaged], sidecars, tree)
     yield from _ground(list(sidecars.values()))
 
@@ -100,39 +122,39 @@ def image_of(sidecar: str) -> str:
     return sidecar.replace("metadata/", "images/", 1).removesuffix(".json") + ".png"
 
 
-def _picture(tree: Tree, path: str, sidecar: Json) -> Iterator[str]:
-    image = image_of(path)
+def _picture(tree: Tree, image: str, sidecar: Json) -> Iterator[str]:
+    """What is wrong with a picture."""
     side = tree.recipe.tiles.output_size
     try:
         with Image.open(io.BytesIO(tree.store.get(image))) as picture:
             rgb = np.asarray(picture)
     except (OSError, SyntaxError, ValueError) as error:
-        yield f"{image} cannot be decoded: {type(error).__name__}"
+        yield f"cannot be decoded: {type(error).__name__}"
         return
     if rgb.shape != (side, side, 3) or rgb.dtype != np.uint8:
-        yield f"{image} is {rgb.shape} {rgb.dtype}, not {(side, side, 3)} uint8"
+        yield f"is {rgb.shape} {rgb.dtype}, not {(side, side, 3)} uint8"
     elif sha256(rgb.tobytes()) != sidecar["pixels_sha256"]:
-        yield f"{image} does not show the pixels of its sidecar"
+        yield "does not show the pixels of its sidecar"
     elif not rgb.any() or (rgb == rgb[0, 0]).all():
-        yield f"{image} is one colour"
+        yield "is one colour"
 
 
-def _rows(done: Sequence[Entry], sidecars: dict[str, Json], tree: Tree) -> Iterator[str]:
+def _rows(done: Sequence[Entry], sidecars: dict[str, Json], tree: Tree) -> Iterator[Finding]:
     """Each row against its sidecar: picture, split, caption and boxes."""
     seen: set[str] = set()
     for entry in done:
-        lines = b"".join(rows_of(tree.store, [entry])).splitlines()
+        lines = b"".join(rows_of(tree.store, Spans.of([entry]))).splitlines()
         if len(lines) != entry.rows:
-            yield f"{entry['poi_id']} has {len(lines)} rows, its commit says {entry.rows}"
+            yield Finding(f"{entry['poi_id']} has {len(lines)} rows, its commit says {entry.rows}", place=entry)
         for line in lines:
             row = orjson.loads(line)
             if row["id"] in seen:
-                yield f"row {row['id']} is there twice"
+                yield Finding(f"row {row['id']} is there twice", place=entry)
             seen.add(row["id"])
             sidecar = sidecars.get(row["tile_id"])
             problem = "its sidecar is missing" if sidecar is None else _row_problem(row, entry, sidecar, tree)
             if problem:
-                yield f"row {row['id']}: {problem}"
+                yield Finding(f"row {row['id']}: {problem}", place=entry)
 
 
 def _row_problem(row: Json, entry: Entry, sidecar: Json, tree: Tree) -> str | None:
@@ -163,7 +185,7 @@ def _box_problem(row: Json, answer: str, sidecar: Json) -> str | None:
     return None
 
 
-def _ground(sidecars: Sequence[Json]) -> Iterator[str]:
+def _ground(sidecars: Sequence[Json]) -> Iterator[Finding]:
     """No pixel on the ground in two splits: the places' squares, drawn from their own grids."""
     places = {s["poi_id"]: s for s in sidecars}
     names = sorted(places)
@@ -176,7 +198,7 @@ def _ground(sidecars: Sequence[Json]) -> Iterator[str]:
         for i, j in index.query(moved, predicate="intersects").T.tolist():
             one, other = places[names[i]], places[names[j]]
             if one["split"] != other["split"] and shapely.intersection(moved[i], polygons[j]).area > 0:
-                yield f"{names[i]} ({one['split']}) and {names[j]} ({other['split']}) share ground"
+                yield Finding(f"{names[i]} ({one['split']}) and {names[j]} ({other['split']}) share ground")
 
 
 def _square(grid: Json) -> shapely.Polygon:

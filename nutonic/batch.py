@@ -8,21 +8,31 @@ from dataclasses import dataclass
 from typing import Any
 
 import dask.base
+import dask.threaded
 import numpy as np
 from odc.geo.geobox import GeoBox
 
 from nutonic.chips import AS_IT_IS, Limits, Unfit, cut_chip, stretch_limits, valid_pixels, view
 from nutonic.cube import imagery_source, labels_source, open_cube, place_grid, scene_grid
-from nutonic.errors import BadPixels, Gone, GridError, NutonicError, SourceError, redact
+from nutonic.errors import (
+    BadPixels,
+    Gone,
+    GridError,
+    NutonicError,
+    SourceError,
+    StoreError,
+)
+from nutonic.failures import failure_of
 from nutonic.model import Batch, BatchDone, Chip, Failure, PlannedPlace, Reject, Scene, Tile
 from nutonic.recipe import Recipe
 from nutonic.regions import land_cover
 from nutonic.rows import Sample, Taken, dumps, rows_of, sidecar_of
 from nutonic.sources import rasters
 from nutonic.sources.http import take_counts
-from nutonic.store.commits import PlaceDone, commit
+from nutonic.store.commits import Origin, PlaceDone, commit
 from nutonic.store.files import Store, sha256
 from nutonic.store.layout import Layout, layout_of, tile_id
+from nutonic.store.plans import digest_of
 from nutonic.store.png import encode
 
 #: Reads in flight per process; more than the cores, since reading is mostly waiting.
@@ -52,7 +62,9 @@ class _Context:
     store: Store
 
 
-def run_batch(batch: Batch, recipe: Recipe, store: Store, only: Collection[int] | None = None) -> BatchDone:
+def run_batch(
+    batch: Batch, recipe: Recipe, store: Store, only: Collection[int] | None = None, *, plan: str | None = None
+) -> BatchDone:
     """Build and commit a batch.
 
     Parameters
@@ -65,13 +77,23 @@ def run_batch(batch: Batch, recipe: Recipe, store: Store, only: Collection[int] 
         Where to put it.
     only
         Positions within the batch that are to be done; all by default.
+    plan
+        Digest of the plan that the batch is of; by default of the one in the store. If another plan has taken its
+        place meanwhile, nothing is committed.
 
     Returns
     -------
     BatchDone
         Counts, and the places that failed and may succeed the next time.
+
+    Raises
+    ------
+    StoreError
+        If the store's plan is another one, or it cannot be written to.
     """
-    context = _Context(recipe, recipe.digest(), layout_of(recipe), store)
+    origin = Origin(recipe_digest=recipe.digest(), plan=plan or digest_of(store) or "")
+    _refuse_replaced(store, origin)
+    context = _Context(recipe, origin.recipe_digest, layout_of(recipe), store)
     wanted = [(i, place) for i, place in enumerate(batch.places) if only is None or i in only]
     first = _read_together([place for _, place in wanted], recipe)
     done: list[PlaceDone] = []
@@ -80,8 +102,15 @@ def run_batch(batch: Batch, recipe: Recipe, store: Store, only: Collection[int] 
         outcome = _build(i, place, context, first.pop(place.poi.id, None))
         (done if isinstance(outcome, PlaceDone) else failures).append(outcome)  # type: ignore[arg-type]
     whole = not failures and len(wanted) == len(batch.places)
-    written = commit(store, batch.index, done, context.digest, whole=whole)
+    _refuse_replaced(store, origin)
+    written = commit(store, batch.index, done, origin, whole=whole)
     return _summary(batch.index, done, failures, written)
+
+
+def _refuse_replaced(store: Store, origin: Origin) -> None:
+    """A worker that is late must not add to what is built from a newer plan."""
+    if (digest_of(store) or "") != origin.plan:
+        raise StoreError(f"the plan in {store.root} was replaced while it was built: run the same command again")
 
 
 def _summary(index: int, done: Sequence[PlaceDone], failures: Sequence[Failure], written: int) -> BatchDone:
@@ -123,7 +152,8 @@ def _read(places: Sequence[PlannedPlace], scene: Scene, recipe: Recipe) -> list[
     windows = [whole.overlap_roi(grid) for grid in grids]
     lazy = [cube.isel(y=rows, x=cols).chunk() for rows, cols in windows]
     arrays = [[part[band.name].data for source in sources for band in source.bands] for part in lazy]
-    loaded = dask.base.compute(arrays, scheduler="threads", num_workers=READERS)[0]
+    # The function, since dask would import distributed to find out what "threads" means.
+    loaded = dask.base.compute(arrays, scheduler=dask.threaded.get, num_workers=READERS)[0]
     return [
         Pixels(grid=grid, rgb=np.stack(bands[:3]), label=bands[3]) for grid, bands in zip(grids, loaded, strict=True)
     ]
@@ -156,7 +186,7 @@ def _build(index: int, place: PlannedPlace, context: _Context, first: Pixels | N
         except BadPixels as error:
             return _rejected(index, place, [("unusable labels", str(error))])
         except (SourceError, OSError, RuntimeError, ValueError) as error:
-            return Failure(poi_id=place.poi.id, asset=scene.id, error=redact(f"{type(error).__name__}: {error}"))
+            return failure_of(place, scene, error)
         else:
             poor = _all_poor(chips)
             if poor is None:

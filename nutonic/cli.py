@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-import signal
 import sys
-import threading
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any, NoReturn
 
 import click
 import orjson
 
-from nutonic import __version__
+from nutonic import __version__, logs
 from nutonic.errors import NutonicError
-
-if TYPE_CHECKING:
-    from nutonic.model import BatchDone
-    from nutonic.run import Watch
 
 OK, INCOMPLETE, MISTAKE, INTERRUPTED = 0, 1, 2, 130
 
@@ -89,36 +83,63 @@ def plan(recipe: Path, out: Path | None, as_json: bool) -> None:
 @click.option("--scheduler", metavar="ADDRESS", help="Use a running Dask scheduler instead.")
 @click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Only the first N places.")
 @click.option("--replan", is_flag=True, help="Search again; what was built from another plan is built anew.")
+@click.option(
+    "--max-requests",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="HTTP requests in flight, all workers together. Default: 8 in each.",
+)
+@click.option("--dashboard", is_flag=True, help="Start Dask's dashboard, and say where it is.")
+@click.option(
+    "--performance-report",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Write Dask's performance report, an HTML page.",
+)
 @click.option("--json", "as_json", is_flag=True, help="The summary as one JSON object on stdout.")
-def build(
-    recipe: Path, out: Path, workers: int | None, scheduler: str | None, limit: int | None, replan: bool, as_json: bool
-) -> None:
-    """Build a dataset. Run again, it resumes; finished, it does nothing."""
+@click.option("--log-json", is_flag=True, expose_value=False, help="One JSON object a line on stderr instead of text.")
+def build(recipe: Path, out: Path, as_json: bool, **options: Any) -> None:
+    """Build a dataset. Run again, it resumes; finished, it does nothing.
+
+    Ctrl-C lets what is in flight be finished; pressed again, it stops at once.
+    """
     from nutonic import console
+    from nutonic.interrupts import Interrupts
     from nutonic.recipe_file import load_recipe
     from nutonic.run import build as run_build
 
     loaded = load_recipe(recipe)
-    with console.progress() as watch:
-        summary = run_build(
-            loaded, out, workers=workers, scheduler=scheduler, limit=limit, replan=replan, watch=_heeding(watch)
-        )
-    if as_json:
-        _print_json(console.summary_json(summary))
-    console.show_summary(summary, out)
+    console.show_start(recipe, out)
+    try:
+        with Interrupts() as interrupts:
+            with console.progress() as watch:
+                summary = run_build(loaded, out, watch=watch, stop=interrupts.asked, tell=console.tell, **options)
+            if as_json:
+                _print_json(console.summary_json(summary))
+            console.show_summary(summary, out)
+    except KeyboardInterrupt:
+        _end_interrupted()
+    if interrupts.heard and not summary.complete:
+        _end_interrupted()
     sys.exit(OK if summary.complete else INCOMPLETE)
+
+
+def _end_interrupted() -> NoReturn:
+    _complain("interrupted: the same command goes on from here", "interrupted")
+    sys.exit(INTERRUPTED)
 
 
 @cli.command()
 @click.argument("directory", metavar="DIR", type=click.Path(path_type=Path))
 @click.option("--deep", is_flag=True, help="Read every file: hashes, pictures, boxes, splits, secrets.")
+@click.option("--fix", is_flag=True, help="Remove what is damaged; the next build makes just that again.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout.")
-def verify(directory: Path, deep: bool, as_json: bool) -> None:
+def verify(directory: Path, deep: bool, fix: bool, as_json: bool) -> None:
     """Prove a dataset whole: exit code 0 whole, 1 not whole, 2 not a nutonic tree."""
     from nutonic import console
     from nutonic.verification import verify as run_verify
 
-    verdict = run_verify(directory, deep=deep)
+    verdict = run_verify(directory, deep=deep, fix=fix)
     if as_json:
         _print_json({"whole": verdict.whole, **asdict(verdict)})
     else:
@@ -148,16 +169,19 @@ def _print_json(value: object) -> None:
 
 def main(args: Sequence[str] | None = None) -> None:
     """Run the command line and exit with its code."""
-    _note_interrupts()
+    # Before it is known what else was asked: what is wrong with that is told in the same way.
+    logs.choose_json("--log-json" in (sys.argv[1:] if args is None else args))
     try:
         cli.main(args=args, prog_name="nutonic", standalone_mode=False)
     except click.exceptions.Exit as exit_:
         sys.exit(exit_.exit_code)
     except (click.Abort, KeyboardInterrupt):
-        _complain("interrupted: the same command goes on from here")
-        sys.exit(INTERRUPTED)
+        _end_interrupted()
     except click.ClickException as error:
-        error.show()
+        if logs.is_json():
+            _complain(error.format_message())
+        else:
+            error.show()
         sys.exit(MISTAKE)
     except NutonicError as error:
         _complain(str(error))
@@ -165,32 +189,6 @@ def main(args: Sequence[str] | None = None) -> None:
     except OSError as error:
         _complain(f"{error.strerror or error}: {str(error.filename or '')[:200]}")
         sys.exit(INCOMPLETE)
-
-
-_interrupted = threading.Event()
-
-
-def _note_interrupts() -> None:
-    """Remember Ctrl-C: an exception raised while Python runs a destructor or a library's callback is lost."""
-
-    def note(*_: object) -> None:
-        _interrupted.set()
-        raise KeyboardInterrupt
-
-    _interrupted.clear()
-    if threading.current_thread() is threading.main_thread():
-        signal.signal(signal.SIGINT, note)
-
-
-def _heeding(watch: Watch) -> Watch:
-    """Stop at the next batch if Ctrl-C was pressed and lost."""
-
-    def heed(done: BatchDone, to_do: int) -> None:
-        watch(done, to_do)
-        if _interrupted.is_set():
-            raise KeyboardInterrupt
-
-    return heed
 
 
 def _code(error: NutonicError) -> int:
@@ -201,6 +199,9 @@ def _code(error: NutonicError) -> int:
     return INCOMPLETE if isinstance(error, StoreError | Unreachable) and not refused else MISTAKE
 
 
-def _complain(message: str) -> None:
+def _complain(message: str, event: str = "error") -> None:
     lines = message.splitlines()[:5]
-    click.echo("\n".join(["nutonic: " + lines[0], *lines[1:]]), err=True)
+    if logs.is_json():
+        logs.say(event, message="\n".join(lines))
+    else:
+        logs.write("\n".join(["nutonic: " + lines[0], *lines[1:], ""]))

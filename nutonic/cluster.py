@@ -1,4 +1,4 @@
-"""Jobs on a Dask cluster: the only module that knows distributed.
+"""Jobs on a Dask cluster.
 
 A window of jobs is in flight; each brings back counts. A job whose worker dies is done again by another one; a job that
 dask gives up, since every worker that had it died, is looked into place by place, alone on the cluster.
@@ -6,141 +6,156 @@ dask gives up, since every worker that had it died, is looked into place by plac
 
 from __future__ import annotations
 
-import signal
+import asyncio
 import threading
+import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nutonic.cost import default_workers
-from nutonic.errors import StoreError, Unreachable, redact
+from nutonic.connection import Cluster, connected, tell_dashboard
+from nutonic.crew import Crew, crew, threads
+from nutonic.errors import NutonicError, StoreError, Unreachable
+from nutonic.failures import lost
 from nutonic.jobs import Job
-from nutonic.model import BatchDone, Failure
+from nutonic.model import BatchDone
+from nutonic.performance import reported
+from nutonic.recipe import Recipe
 
 if TYPE_CHECKING:
     from distributed import Client
 
-#: Jobs in flight per worker: enough to keep it busy, few enough for driver and scheduler to stay flat.
+#: Jobs in flight per thread of a worker: enough to keep it busy, few enough for driver and scheduler to stay flat.
 _IN_FLIGHT = 3
 
 #: Seconds without any worker after which a build gives up; a cluster that scales or restarts takes less.
 NO_WORKER_S = 120.0
 
-#: Does a job; what is submitted.
+#: Seconds between looks at whether the build is to stop, and whether there are workers.
+_LOOK_S = 0.5
+
+#: Seconds between looks for results, which take seconds to come.
+_POLL_S = 0.02
+
+#: Whether the build is to stop.
+Stop = Callable[[], bool]
+
+#: Does a job.
 Work = Callable[[Job], BatchDone]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Cluster:
-    """Where to find workers."""
-
-    workers: int | None = None
-    """How many to start on this machine; None for one per core."""
-    scheduler: str | None = None
-    """Address of a running scheduler to use instead."""
-
-
 @contextmanager
-def connected(cluster: Cluster) -> Iterator[Client]:
-    """A client of the cluster; workers that were started here are stopped again.
+def workers_for(recipe: Recipe, out: Path, cluster: Cluster) -> Iterator[Crew]:
+    """Workers that are checked and set up.
 
     Raises
     ------
+    InputError
+        If a worker cannot do the work; nothing has been done.
     Unreachable
-        If no scheduler answers.
+        If no scheduler answers, or it is lost.
     """
-    from distributed import Client, LocalCluster
-
-    if cluster.scheduler is not None:
-        try:
-            client = Client(cluster.scheduler, timeout="30s")
-        except (OSError, ValueError) as error:
-            raise Unreachable(f"no Dask scheduler answers at {cluster.scheduler}: {type(error).__name__}") from None
-        with client:
-            yield client
-        return
-    count = default_workers() if cluster.workers is None else cluster.workers
-    with _interrupts_ignored():
-        local = LocalCluster(n_workers=count, threads_per_worker=1, dashboard_address=None, silence_logs="CRITICAL")
-    with local, Client(local) as client:
-        yield client
+    elsewhere = cluster.scheduler is not None
+    with (
+        connected(cluster) as client,
+        _losses(client),
+        crew(client, recipe, out.absolute() if elsewhere else None, cluster.max_requests) as ready,
+        reported(client, cluster.report, cluster.tell),
+    ):
+        tell_dashboard(client, cluster)
+        yield ready
 
 
-@contextmanager
-def _interrupts_ignored() -> Iterator[None]:
-    """Processes started in here leave Ctrl-C, which a terminal sends to all of them, to this one."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
-
-
-def done_by(client: Client, work: Work, jobs: Iterable[Job]) -> Iterator[BatchDone]:
-    """Results as they come.
+def done_by(ready: Crew, work: Work, stop: Stop, jobs: Iterable[Job]) -> Iterator[BatchDone]:
+    """Results as they come; once `stop` says yes, those of the jobs that have begun.
 
     Raises
     ------
     StoreError
-        If a worker cannot write.
+        If a worker cannot write, or one that joined later cannot do the work.
     Unreachable
         If the scheduler is lost, or there has been no worker for two minutes.
     """
     suspects: list[Job] = []
-    for job, result in _results(client, work, jobs):
+    for job, result in _results(ready, work, stop, jobs):
         if _killed(result):
             suspects += job.alone()
-        else:
+        elif result is not None:
             yield _counts(job, result)
     for suspect in suspects:  # one at a time: a worker's death is blamed on all that it had
-        for job, result in _results(client, work, [suspect]):
-            yield _counts(job, result)
+        for job, result in _results(ready, work, stop, [] if stop() else [suspect]):
+            if result is not None:
+                yield _counts(job, result)
 
 
-def _results(client: Client, work: Work, jobs: Iterable[Job]) -> Iterator[tuple[Job, Any]]:
-    """Jobs with what became of them, in the order of that; a window of them at a time."""
+def _results(ready: Crew, work: Work, stop: Stop, jobs: Iterable[Job]) -> Iterator[tuple[Job, Any]]:
+    """Jobs with what became of them, in the order of that, None if they were not begun; a window of them at a time."""
     from distributed import as_completed
 
+    client, task = ready.client, ready.submitted(work)
     run = uuid.uuid4().hex  # several builds may share a scheduler, and a suspect is submitted again
     arriving = as_completed(with_results=True, raise_errors=False)
     waiting: dict[str, Job] = {}
     queue = iter(jobs)
 
     def send() -> None:
-        window = _IN_FLIGHT * max(1, len(client.scheduler_info(n_workers=-1)["workers"]))
+        window = _IN_FLIGHT * max(1, threads(client))
         while len(waiting) < window and (job := next(queue, None)) is not None:
             key = f"nutonic-{job.name}-{run}"
             waiting[key] = job
-            arriving.add(client.submit(work, job, key=key, pure=False))
+            arriving.add(client.submit(task, job, key=key, pure=False))
 
-    with _watched(client) as lost:
+    with _watched(ready, stop) as lost:
         send()
-        for group in arriving.batches():
+        while waiting:
+            # Not `batches()`: of a future whose scheduler is lost while its result is fetched, dask never tells.
+            group = arriving.next_batch(block=False)
             for future, result in group:
-                if lost.is_set() or _is_cancelled(result):
-                    raise _gone(client)
+                if _is_cancelled(result):
+                    raise _scheduler_gone(client)
                 yield waiting.pop(future.key), result
                 future.release()
-            send()
+            if group:
+                send()
+            elif lost.wait(_POLL_S):
+                raise _no_worker(client) if client.status == "running" else _scheduler_gone(client)
 
 
 @contextmanager
-def _watched(client: Client) -> Iterator[threading.Event]:
-    """An event that is set once there has been no worker, or no scheduler, for too long; what is in flight is cancelled."""
+def _losses(client: Client) -> Iterator[None]:
+    """What dask raises where a scheduler that is gone is asked something."""
+    try:
+        yield
+    except NutonicError:
+        raise
+    except (OSError, RuntimeError, asyncio.CancelledError):
+        time.sleep(_LOOK_S)  # the client may hear of it a moment later
+        if client.status == "running":
+            raise
+        raise _scheduler_gone(client) from None
+
+
+@contextmanager
+def _watched(ready: Crew, stop: Stop) -> Iterator[threading.Event]:
+    """An event that is set once the scheduler is lost, or there has been no worker for too long.
+
+    Once the build is to stop, the workers are told.
+    """
     lost, over = threading.Event(), threading.Event()
 
     def watch() -> None:
-        alone_s = 0.0
-        while not over.wait(1.0):
-            alone_s = alone_s + 1.0 if not _has_workers(client) else 0.0
-            if alone_s >= NO_WORKER_S:
+        seen, stopping = time.monotonic(), False
+        while not over.wait(_LOOK_S):
+            with suppress(Exception):  # the driver's own thread finds out what there is to raise
+                if not stopping and stop():
+                    stopping = True
+                    ready.stand_down()
+            if _has_workers(ready.client):
+                seen = time.monotonic()
+            if ready.client.status != "running" or time.monotonic() - seen >= NO_WORKER_S:
                 lost.set()
-                client.cancel(list(client.futures.values()), force=True)
                 return
 
     thread = threading.Thread(target=watch, daemon=True)
@@ -149,18 +164,28 @@ def _watched(client: Client) -> Iterator[threading.Event]:
         yield lost
     finally:
         over.set()
-        thread.join(5)
+        thread.join(_LOOK_S)
 
 
 def _has_workers(client: Client) -> bool:
-    return client.status == "running" and bool(client.scheduler_info(n_workers=1)["workers"])
+    try:
+        return client.status == "running" and bool(client.scheduler_info(n_workers=1)["workers"])
+    except (KeyError, OSError, RuntimeError):
+        return False
 
 
-def _gone(client: Client) -> Unreachable:
-    address = client.scheduler.address if client.scheduler else "its address"
-    if client.status == "running":
-        return Unreachable(f"no worker at {address} for {NO_WORKER_S:.0f} s: start some and run the same command again")
-    return Unreachable(f"the Dask scheduler at {address} is gone: start it and run the same command again")
+def _no_worker(client: Client) -> Unreachable:
+    return Unreachable(
+        f"no worker at {_address(client)} for {NO_WORKER_S:.0f} s: start some and run the same command again"
+    )
+
+
+def _scheduler_gone(client: Client) -> Unreachable:
+    return Unreachable(f"the Dask scheduler at {_address(client)} is gone: start it and run the same command again")
+
+
+def _address(client: Client) -> str:
+    return str(client.scheduler.address) if client.scheduler else "its address"
 
 
 def _error(result: Any) -> BaseException | None:
@@ -175,9 +200,7 @@ def _killed(result: Any) -> bool:
 
 
 def _is_cancelled(result: Any) -> bool:
-    from asyncio import CancelledError
-
-    return isinstance(_error(result), CancelledError)
+    return isinstance(_error(result), asyncio.CancelledError)
 
 
 def _counts(job: Job, result: Any) -> BatchDone:
@@ -187,6 +210,5 @@ def _counts(job: Job, result: Any) -> BatchDone:
     error = _error(result)
     if isinstance(error, StoreError):
         raise error
-    text = "it killed every worker that tried it" if _killed(result) else redact(f"{type(error).__name__}: {error}")
-    failures = tuple(Failure(poi_id=place.poi.id, asset=None, error=text) for place in job.places)
+    failures = lost(job.places, None if _killed(result) else error)
     return BatchDone(index=job.batch.index, failures=failures)

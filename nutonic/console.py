@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -14,15 +16,28 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
+from nutonic import __version__, logs
 from nutonic.cost import size
-from nutonic.model import BatchDone, Json, Reject
+from nutonic.model import BatchDone, Failure, Json, Reject
 
 if TYPE_CHECKING:
     from nutonic.run import Watch
     from nutonic.summary import Summary
     from nutonic.verification import Verdict
 
-console = Console(stderr=True, highlight=False, soft_wrap=True)
+
+class _Console(Console):
+    """Writes text, in notebooks too; where nobody reads any more it falls silent, and the work goes on."""
+
+    def on_broken_pipe(self) -> None:
+        """Say nothing more."""
+        self.quiet = True
+
+
+console = _Console(stderr=True, highlight=False, soft_wrap=True, force_jupyter=False)
+
+#: Seconds between two lines of progress.
+_LINES_APART_S = 1.0
 
 #: Rejects shown one by one; all of them are in the plan, the commits and ``--json``.
 _SHOWN = 5
@@ -30,7 +45,24 @@ _SHOWN = 5
 
 @contextmanager
 def progress() -> Iterator[Watch]:
-    """A bar of places with tiles, rows, rejects, rate and time left; a plain line per batch where there is no terminal."""
+    """A bar of places with tiles, rows, rejects, rate and time left; where there is no terminal, lines.
+
+    Those come a second apart at least, however fast batches do, and the last batch has one; as JSON, each batch has one.
+    """
+    if logs.is_json():
+        yield _json_lines()
+    elif _can_move():
+        yield from _bar()
+    else:
+        yield from _plain_lines()
+
+
+def _can_move() -> bool:
+    """Whether lines can be drawn over again: notebooks, pipes and dumb terminals only take new ones."""
+    return console.is_terminal and not console.is_dumb_terminal and console.file.isatty()
+
+
+def _bar() -> Iterator[Watch]:
     counts: Counter[str] = Counter()
 
     def told() -> str:
@@ -45,16 +77,53 @@ def progress() -> Iterator[Watch]:
         TextColumn("left"),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
+    with Progress(*columns, console=console) as bar:
         task = bar.add_task("places", total=None, told=told())
 
         def watch(done: BatchDone, to_do: int) -> None:
             counts.update(tiles=done.tiles, rows=done.rows, rejects=sum(done.rejects.values()))
             bar.update(task, total=to_do, advance=done.finished, told=told())
-            if not console.is_terminal:
-                console.print(f"batch {done.index}: {done.places} places, {done.tiles} tiles, {done.rows} rows")
 
         yield watch
+
+
+def _plain_lines() -> Iterator[Watch]:
+    finished, last_s, unsaid = 0, -math.inf, ""
+
+    def watch(done: BatchDone, to_do: int) -> None:
+        nonlocal finished, last_s, unsaid
+        finished += done.finished
+        made = f"{done.places} places, {done.tiles} tiles, {done.rows} rows"
+        unsaid = f"batch {done.index}: {made}; {finished} of {to_do} done"
+        if time.monotonic() - last_s >= _LINES_APART_S:
+            console.print(unsaid, markup=False)
+            last_s, unsaid = time.monotonic(), ""
+
+    try:
+        yield watch
+    finally:
+        if unsaid:
+            console.print(unsaid, markup=False)
+
+
+def _json_lines() -> Watch:
+    started, finished = time.monotonic(), 0
+
+    def watch(done: BatchDone, to_do: int) -> None:
+        nonlocal finished
+        finished += done.finished
+        logs.say(
+            "batch",
+            index=done.index,
+            done=finished,
+            to_do=to_do,
+            elapsed_s=round(time.monotonic() - started, 1),
+            failures=len(done.failures),
+            rejects=dict(done.rejects),
+            **{name: getattr(done, name) for name in ("places", "tiles", "rows", "bytes_written")},
+        )
+
+    return watch
 
 
 def show_plan(header: Json, rejects: Sequence[Reject]) -> None:
@@ -89,8 +158,17 @@ def show_plan(header: Json, rejects: Sequence[Reject]) -> None:
         console.print(f"  … and {len(rejects) - _SHOWN} more; --json lists all")
 
 
+def show_start(recipe: Path, out: Path) -> None:
+    """That a build begins; people know."""
+    if logs.is_json():
+        logs.say("start", recipe=str(recipe), out=str(out), version=__version__)
+
+
 def show_summary(summary: Summary, out: Path) -> None:
     """What a build did, what it left out and what it failed at."""
+    if logs.is_json():
+        logs.say("done", **{**summary_json(summary), "failures": len(summary.failures)})
+        return
     if not (summary.finished or summary.failures):
         console.print(f"nothing to do: all {summary.wanted} places are built in {out}")
         return
@@ -108,9 +186,25 @@ def show_summary(summary: Summary, out: Path) -> None:
         console.print(f"{summary.done_before} places were built before")
     _show_counts("left out", summary.rejects)
     for failure in summary.failures[:_SHOWN]:
-        console.print(f"failed {failure.poi_id}: {failure.error}", markup=False)
+        console.print(_failed(failure), markup=False)
+    if len(summary.failures) > _SHOWN:
+        console.print(f"… and {len(summary.failures) - _SHOWN} more; _nutonic/summary.json lists all")
     if summary.failures:
         console.print(f"{len(summary.failures)} places failed and stay open: run the same command again")
+
+
+def _failed(failure: Failure) -> str:
+    where = f" ({failure.asset})" if failure.asset else ""
+    tried = f", tried by {failure.attempts} builds" if failure.attempts > 1 else ""
+    return f"failed {failure.poi_id}: {failure.reason}{where}{tried}: {failure.error}"
+
+
+def tell(line: str) -> None:
+    """A line for a person; an event where lines are JSON."""
+    if logs.is_json():
+        logs.say("note", message=line)
+    else:
+        console.print(line, markup=False)
 
 
 def summary_json(summary: Summary) -> Json:
@@ -120,10 +214,8 @@ def summary_json(summary: Summary) -> Json:
 
 def show_verdict(verdict: Verdict, directory: Path) -> None:
     """Whether a tree is whole, or what is wrong with it."""
-    for problem in verdict.problems[:20]:
-        console.print(f"[red]wrong[/] {escape(problem)}")
-    if len(verdict.problems) > 20:
-        console.print(f"… and {len(verdict.problems) - 20} more; --json lists all")
+    _show_lines("[yellow]removed[/]", verdict.removed)
+    _show_lines("[red]wrong[/]", verdict.problems)
     state = "whole" if verdict.whole else "not whole"
     how = "every byte read" if verdict.deep else "counts and sizes; --deep reads every byte"
     console.print(
@@ -131,6 +223,18 @@ def show_verdict(verdict: Verdict, directory: Path) -> None:
         f"{verdict.files} files ({how})",
         markup=False,
     )
+    if verdict.removed and not verdict.whole:
+        again = {0: "no place is", 1: "1 place is"}.get(verdict.open, f"{verdict.open} places are")
+        console.print(
+            f"run nutonic build with the same recipe and --out {directory}: {again} to be built again", markup=False
+        )
+
+
+def _show_lines(word: str, lines: Sequence[str]) -> None:
+    for line in lines[:20]:
+        console.print(f"{word} {escape(line)}")
+    if len(lines) > 20:
+        console.print(f"… and {len(lines) - 20} more; --json lists all")
 
 
 def duration(seconds: float) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -60,29 +59,30 @@ def batch_size(recipe: Recipe, places: int) -> int:
     return int(min(MOST_PLACES, fits, shared))
 
 
-def estimate(
-    recipe: Recipe, scenes: Sequence[Scene], corners: np.ndarray, batch_of: np.ndarray, positions: int
-) -> Cost:
+def estimate(recipe: Recipe, scene: Scene, corners: np.ndarray, starts: np.ndarray, positions: int) -> Cost:
     """The cost of a plan.
 
     Parameters
     ----------
     recipe
         The recipe.
-    scenes
-        The best scene of each place.
+    scene
+        One of the scenes: whether it lies on a disk or not, the others do too.
     corners
-        (places, 2) int64: row and column of each square's first pixel in its scene.
-    batch_of
-        (places,) int64: the batch of each place.
+        (places, 2) int32: row and column of each square's first pixel in its scene.
+    starts
+        First place of each batch, and the number of places at the end.
     positions
         Tiles per place.
     """
-    tiles = positions * len(scenes)
-    blocks = _touched_blocks(corners, batch_of, recipe.side) * len(recipe.imagery.assets)
-    remote = any("://" in asset.href for scene in scenes[:1] for asset in scene.assets)
-    headers = len(np.unique(batch_of)) * len(recipe.imagery.assets)
-    largest = int(np.bincount(batch_of).max(initial=0))
+    tiles = positions * len(corners)
+    sizes = np.diff(starts)
+    blocks = _touched_blocks(corners, np.repeat(np.arange(len(sizes), dtype=np.int32), sizes), recipe.side) * len(
+        recipe.imagery.assets
+    )
+    remote = any("://" in asset.href for asset in scene.assets)
+    headers = len(sizes) * len(recipe.imagery.assets)
+    largest = int(sizes.max(initial=0))
     views = 1 + len(recipe.rows.augment)
     chip = int(recipe.tiles.output_size**2 * _CHIP_PER_PIXEL)
     return Cost(
@@ -97,13 +97,18 @@ def estimate(
 def _touched_blocks(corners: np.ndarray, batch_of: np.ndarray, side: int) -> int:
     """Blocks that the squares touch, each counted once per batch."""
     first, last = corners // BLOCK, (corners + side - 1) // BLOCK
+    touched = np.empty(0, np.int64)
     reach = int((last - first).max(initial=0)) + 1
-    touched = [
-        np.column_stack([batch_of, first + (i, j)])[((first + (i, j)) <= last).all(1)]
-        for i in range(reach)
-        for j in range(reach)
-    ]
-    return len(np.unique(np.concatenate(touched), axis=0))
+    for i, j in np.ndindex(reach, reach):
+        rows, cols = (first + np.array([i, j], np.int32)).T
+        there = (rows <= last[:, 0]) & (cols <= last[:, 1])
+        codes = (batch_of[there].astype(np.int64) << 32) + ((rows[there].astype(np.int64) + _HALF) << 16) + cols[there]
+        touched = np.union1d(touched, codes + _HALF)
+    return len(touched)
+
+
+#: Rows and columns of blocks are counted from here, so that they are above zero: a square may hang over a scene's edge.
+_HALF = 1 << 15
 
 
 def refuse_too_large(cost: Cost, out: Path, workers: int) -> None:

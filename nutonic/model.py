@@ -159,8 +159,13 @@ class Failure:
 
     poi_id: str
     asset: str | None
+    """Scene, and band where one is to blame: ``S2A_…/red``."""
+    reason: str
+    """A short phrase to count by."""
     error: str
     """The first error, redacted."""
+    attempts: int = 1
+    """Builds that have tried the place."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 
 from nutonic import __version__, splits
+from nutonic.choices import Choices
+from nutonic.choosing import Candidates, with_scenes
 from nutonic.cost import BLOCK, Cost, batch_size, estimate
-from nutonic.cube import imagery_source, labels_source, place_grid
-from nutonic.errors import GridError, NoScene, PlanError
+from nutonic.errors import NoScene, PlanError
 from nutonic.grid import transformer
 from nutonic.model import SPLITS, Batch, Json, PlannedPlace, Reject, Scene, Split
 from nutonic.places import Places, with_spacing, with_variants, without_duplicates
@@ -37,10 +38,13 @@ class Plan:
     rows: int
     """Data rows of the places file."""
     places: Places
-    split: tuple[Split, ...]
-    imagery: tuple[tuple[Scene, ...], ...]
-    labels: tuple[tuple[Scene, ...], ...]
-    starts: tuple[int, ...]
+    split: np.ndarray
+    """Of each place, as its position among SPLITS, int8."""
+    imagery: Choices
+    """Ranked scenes of each place."""
+    labels: Choices
+    """Label rasters under each place, in mosaic order."""
+    starts: np.ndarray
     """First place of each batch, and the number of places at the end."""
     rejects: tuple[Reject, ...]
     tiles: int
@@ -58,7 +62,8 @@ class Plan:
     def batches(self) -> Iterator[Batch]:
         """The batches, one at a time."""
         for index in range(len(self)):
-            places = tuple(self._place(i) for i in range(self.starts[index], self.starts[index + 1]))
+            first, end = self.starts[index : index + 2].tolist()
+            places = tuple(self._place(i) for i in range(first, end))
             yield Batch(index=index, places=places)
 
     def header(self) -> Json:
@@ -73,7 +78,7 @@ class Plan:
             "rows": self.rows,
             "places": len(self.places),
             "batches": len(self),
-            "scenes": len({ranked[0] for ranked in self.imagery}),
+            "scenes": len({ranked[0] for ranked in self.imagery.values}),
             "tiles": self.tiles,
             "margin_px": self.margin_px,
             "shares": self.shares(),
@@ -85,7 +90,7 @@ class Plan:
 
     def scenes(self) -> list[Scene]:
         """Every scene that any place may use, once, by id."""
-        unique = {scene for ranked in (*self.imagery, *self.labels) for scene in ranked}
+        unique = {scene for some in (*self.imagery.values, *self.labels.values) for scene in some}
         return sorted(unique, key=lambda scene: (scene.source, scene.collection, scene.id))
 
     def items(self) -> list[Json]:
@@ -93,12 +98,13 @@ class Plan:
         return [scene.item for scene in self.scenes() if scene.item is not None]
 
     def _place(self, i: int) -> PlannedPlace:
-        return PlannedPlace(poi=self.places[i], split=self.split[i], imagery=self.imagery[i], labels=self.labels[i])
+        split = SPLITS[int(self.split[i])]
+        return PlannedPlace(poi=self.places[i], split=split, imagery=self.imagery[i], labels=self.labels[i])
 
     def shares(self) -> dict[Split, float]:
         """Share of the places that each split gets."""
-        counts = Counter(self.split)
-        return {name: counts[name] / max(1, len(self.split)) for name in SPLITS}
+        counts = np.bincount(self.split, minlength=len(SPLITS)).tolist()
+        return {name: count / max(1, len(self.split)) for name, count in zip(SPLITS, counts, strict=True)}
 
     def warnings(self) -> list[str]:
         """What a user should know before building."""
@@ -110,25 +116,6 @@ class Plan:
             )
         empty = [name for name, share in self.shares().items() if not share]
         return [*found, f"no place falls into {' and '.join(empty)}"] if empty else found
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Candidates:
-    """Places on their way into a plan, columns alike."""
-
-    places: Places
-    split: np.ndarray
-    """Index into SPLITS."""
-    imagery: list[tuple[Scene, ...]]
-    labels: list[tuple[Scene, ...]]
-
-    def take(self, index: np.ndarray) -> _Candidates:
-        return _Candidates(
-            places=self.places.take(index),
-            split=self.split[index],
-            imagery=[self.imagery[i] for i in index.tolist()],
-            labels=[self.labels[i] for i in index.tolist()],
-        )
 
 
 def plan(recipe: Recipe) -> Plan:
@@ -148,21 +135,18 @@ def plan(recipe: Recipe) -> Plan:
     layout = layout_of(recipe)
     file = read_pois(recipe.pois)
     places, rejects = _all_places(file.places, recipe)
+    file = replace(file, places=places)  # what was left out need not stay in memory
     rejects = [*file.rejects, *rejects]
     if not len(places):
         raise PlanError(f"{recipe.pois.path} has no usable place in {file.rows} rows{_counted(rejects)}")
-    found, grouping, more = _with_splits(places, recipe)
-    found, none = _with_scenes(found, recipe)
+    places, split, largest, more = _with_splits(places, recipe)
+    found, none = with_scenes(places, split, recipe)
     rejects += [*more, *none]
     if not len(found.places):
-        kind, commonest = NoScene if none else PlanError, Counter(reject.reason for reject in none or more)
-        first = next(reject for reject in none or more if reject.reason == commonest.most_common(1)[0][0])
-        raise kind(f"none of {len(places)} places can be built{_counted(rejects)}; the first: {first.detail}")
-    sources = _source_numbers(found)
-    corners = _corners(found, sources, recipe)
-    order, starts = _in_batches(found, sources, corners, batch_size(recipe, len(found.places)))
-    found, batch_of = found.take(order), np.repeat(np.arange(len(starts) - 1), np.diff(starts))
-    last = layout.tiles[-1]
+        raise _nothing_left(none, more, rejects)
+    corners = _corners(found, recipe)
+    order, starts = _in_batches(found, _source_numbers(found), corners, batch_size(recipe, len(found.places)))
+    found, last = found.take(order), layout.tiles[-1]
     return Plan(
         name=recipe.name,
         recipe_digest=recipe.digest(),
@@ -171,16 +155,24 @@ def plan(recipe: Recipe) -> Plan:
         nutonic_version=__version__,
         rows=file.rows,
         places=found.places,
-        split=tuple(SPLITS[k] for k in found.split.tolist()),
-        imagery=tuple(found.imagery),
-        labels=tuple(found.labels),
-        starts=tuple(starts.tolist()),
+        split=found.split,
+        imagery=found.imagery.compact(),
+        labels=found.labels.compact(),
+        starts=starts,
         rejects=tuple(rejects),
         tiles=len(layout.tiles) * len(found.places),
         margin_px=(recipe.side - last.row - last.size, recipe.side - last.col - last.size),
-        largest_group=splits.largest_share(grouping),
-        cost=estimate(recipe, [ranked[0] for ranked in found.imagery], corners[order], batch_of, len(layout.tiles)),
+        largest_group=largest,
+        cost=estimate(recipe, found.imagery[0][0], corners[order], starts, len(layout.tiles)),
     )
+
+
+def _nothing_left(none: Sequence[Reject], more: Sequence[Reject], rejects: Sequence[Reject]) -> PlanError | NoScene:
+    """Why no place can be built, by the reason most have."""
+    reason = Counter(reject.reason for reject in none or more).most_common(1)[0][0]
+    first = next(reject for reject in none or more if reject.reason == reason)
+    kind = NoScene if none else PlanError
+    return kind(f"none of {len(rejects)} places can be built{_counted(rejects)}; the first: {first.detail}")
 
 
 def _all_places(places: Places, recipe: Recipe) -> tuple[Places, list[Reject]]:
@@ -191,75 +183,34 @@ def _all_places(places: Places, recipe: Recipe) -> tuple[Places, list[Reject]]:
     return places, [*again, *close, *outside]
 
 
-def _with_splits(places: Places, recipe: Recipe) -> tuple[_Candidates, np.ndarray, list[Reject]]:
-    """Each place's split, from the groups of all places, before any search."""
+def _with_splits(places: Places, recipe: Recipe) -> tuple[Places, np.ndarray, float, list[Reject]]:
+    """The places that have a split; the splits, from the groups of all places before any search; the largest's share."""
+    keys: Iterable[str]
     if recipe.splits.by == "block":
         groups, keys, rejects = splits.group_by_block(places, recipe.grid.extent_m, recipe.splits.block_km)
     else:
         groups, rejects = splits.group_by_overlap(places, recipe.grid.extent_m), []
         keys = splits.group_keys(places, groups)
-    of_group = np.array([SPLITS.index(splits.split_of(key, recipe.splits)) for key in keys], np.int8)
+    of_group = np.fromiter((SPLITS.index(splits.split_of(key, recipe.splits)) for key in keys), np.int8)
     keep = np.flatnonzero(groups >= 0)
-    kept = _Candidates(places=places.take(keep), split=of_group[groups[keep]], imagery=[], labels=[])
-    return kept, groups, rejects
+    return places.take(keep), of_group[groups[keep]], splits.largest_share(groups), rejects
 
 
-def _with_scenes(found: _Candidates, recipe: Recipe) -> tuple[_Candidates, list[Reject]]:
-    """The scenes of each place that can be opened on the recipe's grid; places without one become rejects."""
-    places, extent = found.places, recipe.grid.extent_m
-    labels = labels_source(recipe).search(places.lon, places.lat, extent, recipe.imagery.datetime)
-    imagery = imagery_source(recipe).search(places.lon, places.lat, extent, recipe.imagery.datetime)
-    problems = _Problems(recipe)
-    usable = [tuple(s for s in ranked if problems.of(s, places, i) is None) for i, ranked in enumerate(imagery)]
-    keep = np.array([i for i, scenes in enumerate(usable) if scenes and labels[i]], np.int64)
-    kept = _Candidates(places=places, split=found.split, imagery=usable, labels=labels).take(keep)
-    rejects = [_no_scene(i, imagery[i], problems, recipe, places) for i in range(len(places)) if not usable[i]]
-    bare = [i for i in range(len(places)) if usable[i] and not labels[i]]
-    detail = f"no item of the {recipe.labels.table.name} catalogue touches the square"
-    return kept, [*rejects, *(Reject(poi_id=places[i].id, reason="no labels", detail=detail) for i in bare)]
-
-
-class _Problems:
-    """Whether scenes lie on the recipe's lattice, asked once per scene: it does not depend on the place."""
-
-    def __init__(self, recipe: Recipe) -> None:
-        self._recipe = recipe
-        self._known: dict[Scene, str | None] = {}
-
-    def of(self, scene: Scene, places: Places, i: int) -> str | None:
-        """What is wrong with a scene, or None; place `i` is one that it serves."""
-        if scene not in self._known:
-            try:
-                place_grid(float(places.lon[i]), float(places.lat[i]), scene, self._recipe.grid)
-                self._known[scene] = None
-            except GridError as error:
-                self._known[scene] = str(error)
-        return self._known[scene]
-
-
-def _no_scene(i: int, ranked: Sequence[Scene], problems: _Problems, recipe: Recipe, places: Places) -> Reject:
-    imagery = recipe.imagery
-    if ranked:
-        return Reject(poi_id=places[i].id, reason="off the lattice", detail=str(problems.of(ranked[0], places, i)))
-    detail = (
-        f"no item of {imagery.collection} with {', '.join(imagery.assets)} covers enough of the square "
-        f"in {imagery.datetime} with at most {imagery.max_cloud_cover:g} % cloud"
-    )
-    return Reject(poi_id=places[i].id, reason="no scene", detail=detail)
-
-
-def _source_numbers(found: _Candidates) -> np.ndarray:
+def _source_numbers(found: Candidates) -> np.ndarray:
     """(places,) int64: a number for each combination of best scene and labels, in the order of scene ids.
 
     Scenes count as equal only if all of them is: a catalogue may use an id twice.
     """
-    keys = [(ranked[0], labels) for ranked, labels in zip(found.imagery, found.labels, strict=True)]
+    pairs = found.imagery.numbers.astype(np.int64) * len(found.labels.values) + found.labels.numbers
+    unique, which = np.unique(pairs, return_inverse=True)
+    of_pair = [divmod(pair, len(found.labels.values)) for pair in unique.tolist()]
+    keys = [(found.imagery.values[i][0], found.labels.values[k]) for i, k in of_pair]
     number = {key: k for k, key in enumerate(sorted(set(keys), key=lambda key: (key[0].id, repr(key))))}
-    return np.array([number[key] for key in keys], np.int64)
+    return np.array([number[key] for key in keys], np.int64)[which.ravel()]
 
 
 def _in_batches(
-    found: _Candidates, sources: np.ndarray, corners: np.ndarray, size: int
+    found: Candidates, sources: np.ndarray, corners: np.ndarray, size: int
 ) -> tuple[np.ndarray, np.ndarray]:
     """The order of places in which those of one scene and near each other follow each other, and where batches start.
 
@@ -275,16 +226,17 @@ def _in_batches(
     return order, np.array([*starts, len(ordered)])
 
 
-def _corners(found: _Candidates, sources: np.ndarray, recipe: Recipe) -> np.ndarray:
-    """(places, 2) int64: row and column of each square's first pixel in its best scene, to within a pixel."""
-    out = np.zeros((len(found.places), 2), np.int64)
-    for number in np.unique(sources).tolist():
-        here = np.flatnonzero(sources == number)
-        asset = found.imagery[here[0]][0].assets[0]
-        x, y = transformer("EPSG:4326", asset.crs).transform(found.places.lon[here], found.places.lat[here])
-        a, _, c, _, e, f = asset.transform
-        rows, cols = (np.asarray(y) - f) / e, (np.asarray(x) - c) / a
-        out[here] = np.floor(np.stack([rows, cols], 1) - recipe.side / 2 + 0.5).astype(np.int64)
+def _corners(found: Candidates, recipe: Recipe) -> np.ndarray:
+    """(places, 2) int32: row and column of each square's first pixel in its best scene, to within a pixel."""
+    out = np.zeros((len(found.places), 2), np.int32)
+    for number, ranked in enumerate(found.imagery.values):
+        here = np.flatnonzero(found.imagery.numbers == number)
+        if here.size:
+            asset = ranked[0].assets[0]
+            x, y = transformer("EPSG:4326", asset.crs).transform(found.places.lon[here], found.places.lat[here])
+            a, _, c, _, e, f = asset.transform
+            rows, cols = (np.asarray(y) - f) / e, (np.asarray(x) - c) / a
+            out[here] = np.floor(np.stack([rows, cols], 1) - recipe.side / 2 + 0.5)
     return out
 
 

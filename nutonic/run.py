@@ -4,24 +4,31 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
-from dataclasses import asdict, replace
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from nutonic.batch import run_batch
-from nutonic.errors import Corrupt
+from nutonic.cluster import done_by, workers_for
+from nutonic.connection import Cluster
+from nutonic.crew import Crew
+from nutonic.errors import Corrupt, InputError
+from nutonic.failures import once_more
 from nutonic.jobs import Job, left_to_do, progress_of, scope_of
-from nutonic.model import BatchDone, Json
+from nutonic.model import BatchDone, Failure, Json
+from nutonic.performance import refuse_impossible
 from nutonic.recipe import Recipe
+from nutonic.sources.gate import IN_FLIGHT, gate
 from nutonic.sources.http import take_counts
 from nutonic.store.commits import committed
 from nutonic.store.files import Store, sealed, unsealed
 from nutonic.store.finish import finish, is_finished
-from nutonic.store.layout import SUMMARY
+from nutonic.store.layout import COMMITS, PLAN, RECIPE, SUMMARY
 from nutonic.store.plans import PlanFile
 from nutonic.summary import Summary, Tally
-from nutonic.tree import prepare
+from nutonic.tree import prepare, refuse_foreign
 
 #: Told of each finished batch, and how many places there are to do in all.
 Watch = Callable[[BatchDone, int], None]
@@ -35,8 +42,12 @@ def build(
     scheduler: str | None = None,
     limit: int | None = None,
     replan: bool = False,
+    max_requests: int | None = None,
+    dashboard: bool = False,
+    performance_report: str | Path | None = None,
     watch: Watch | None = None,
     stop: Callable[[], bool] | None = None,
+    tell: Callable[[str], None] | None = None,
 ) -> Summary:
     """Build a dataset, or go on with one.
 
@@ -54,13 +65,24 @@ def build(
         Only the first places by ordinal, their variants included.
     replan
         Search again; what was built from another plan is built anew.
+    max_requests
+        HTTP requests in flight at most, in all workers together; by default eight in each.
+    dashboard
+        Whether workers on this machine get Dask's dashboard.
+    performance_report
+        File for Dask's performance report, an HTML page.
     watch
         Called with each batch's counts as it finishes, and with how many places there are to do.
     stop
-        Asked before each batch: once it says yes, what is in flight is finished and no more begun.
+        Asked again and again, on a cluster by another thread too: once it says yes, what has begun is finished, and no
+        other batch begun.
+    tell
+        Called with lines for a person, such as where the dashboard is.
 
     Raises
     ------
+    InputError
+        If a worker elsewhere has other versions, or does not see the output or the inputs; nothing is done then.
     NotNutonic, RecipeChanged
         If the folder is somebody else's, or holds another recipe or another places file; nothing in it is touched.
     StoreError
@@ -68,48 +90,78 @@ def build(
     Unreachable
         If the cluster is lost; the same call goes on with another.
     """
+    how: dict[str, Any] = {"workers": workers, "scheduler": scheduler, "max_requests": max_requests}
+    cluster = Cluster(**how, dashboard=dashboard, report=performance_report, tell=tell or _ignore)
+    return _build(recipe, Path(out), cluster, _Extent(limit=limit, replan=replan), watch or _ignore, stop or _never)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Extent:
+    limit: int | None
+    replan: bool
+
+
+def _build(
+    recipe: Recipe, out: Path, cluster: Cluster, extent: _Extent, watch: Watch, stop: Callable[[], bool]
+) -> Summary:
     started = time.perf_counter()
-    store, plan = prepare(recipe, out, workers=0 if scheduler else workers, replan=replan)
-    scope, done = scope_of(plan, limit), committed(store)
-    before = progress_of(plan, scope, done)
-    total = Tally(lambda result: watch(result, before.left) if watch else None)
-    with _runner(recipe, store, workers, scheduler) as run:
+    refuse_impossible(cluster.report, cluster=not cluster.is_none)
+    refuse_foreign(out)
+    with ExitStack() as stack:
+        stack.enter_context(gate.resized(min(IN_FLIGHT, cluster.max_requests or IN_FLIGHT)))
+        # Workers elsewhere are asked first whether they can do it.
+        crew = stack.enter_context(workers_for(recipe, out, cluster)) if cluster.scheduler is not None else None
+        store, plan = _planned(recipe, out, extent.replan, cluster, crew)
+        scope, done = scope_of(plan, extent.limit), committed(store)
+        before = progress_of(plan, scope, done)
+        total = Tally(lambda result: watch(result, before.left))
+        if crew is None and not cluster.is_none and before.left:
+            crew = stack.enter_context(workers_for(recipe, out, cluster))
+        work = partial(_do, recipe=recipe, store=store, plan=plan.digest)
+        run = partial(map, work) if crew is None else partial(done_by, crew, work, stop)
         for result in run(_until(stop, left_to_do(plan, scope, done))):
             total.add(result)
     total.met(take_counts())
     after = progress_of(plan, scope, committed(store))
     seconds = round(time.perf_counter() - started, 3)
     summary = replace(total.summary(plan.header), wanted=after.wanted, done_before=before.done, still_open=after.left)
-    summary = replace(summary, seconds=seconds, limit=limit)
+    failures = once_more(summary.failures, _failed_before(store))
+    summary = replace(summary, failures=failures, seconds=seconds, limit=extent.limit)
     _finish(store, recipe, plan, summary)
     return summary
 
 
-def _until(stop: Callable[[], bool] | None, jobs: Iterable[Job]) -> Iterator[Job]:
+def _ignore(*_: object) -> None:
+    pass
+
+
+def _never() -> bool:
+    return False
+
+
+def _until(stop: Callable[[], bool], jobs: Iterable[Job]) -> Iterator[Job]:
     for job in jobs:
-        if stop is not None and stop():
+        if stop():
             return
         yield job
 
 
-Run = Callable[[Iterable[Job]], Iterator[BatchDone]]
+def _planned(recipe: Recipe, out: Path, replan: bool, cluster: Cluster, crew: Crew | None) -> tuple[Store, PlanFile]:
+    """The tree's plan; made now and refused by workers that do not see what it reads, it is not kept."""
+    new = not (out / PLAN).is_file()
+    store, plan = prepare(recipe, out, workers=cluster.workers if crew is None else 0, replan=replan)
+    try:
+        if crew is not None:
+            crew.must_see(plan.scenes)
+    except InputError:
+        for path in (PLAN, RECIPE, *plan.beside) if new and not any(store.sizes(COMMITS)) else ():
+            store.delete(path)
+        raise
+    return store, plan
 
 
-@contextmanager
-def _runner(recipe: Recipe, store: Store, workers: int | None, scheduler: str | None) -> Iterator[Run]:
-    """What turns jobs into results: a loop in this process, or a cluster."""
-    work = partial(_do, recipe=recipe, store=store)
-    if workers == 0 and scheduler is None:
-        yield partial(map, work)
-        return
-    from nutonic.cluster import Cluster, connected, done_by
-
-    with connected(Cluster(workers=workers, scheduler=scheduler)) as client:
-        yield partial(done_by, client, work)
-
-
-def _do(job: Job, recipe: Recipe, store: Store) -> BatchDone:
-    return run_batch(job.batch, recipe, store, job.only)
+def _do(job: Job, recipe: Recipe, store: Store, plan: str) -> BatchDone:
+    return run_batch(job.batch, recipe, store, job.only, plan=plan)
 
 
 def _finish(store: Store, recipe: Recipe, plan: PlanFile, summary: Summary) -> None:
@@ -120,6 +172,11 @@ def _finish(store: Store, recipe: Recipe, plan: PlanFile, summary: Summary) -> N
         return
     card = finish(store, recipe, plan, complete=summary.complete and summary.limit is None)
     store.put(SUMMARY, sealed({**asdict(summary), "card_sha256": card, "commits": commits}))
+
+
+def _failed_before(store: Store) -> dict[str, Failure]:
+    """Places that earlier builds failed at, as the last summary tells."""
+    return {told["poi_id"]: Failure(**told) for told in _told(store).get("failures", [])}
 
 
 def _told(store: Store) -> Json:

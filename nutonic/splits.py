@@ -7,6 +7,7 @@ zone the scene has, where the square is turned by up to 6° and scaled by up to 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
 
 import numpy as np
 import shapely
@@ -53,14 +54,14 @@ def group_by_overlap(places: Places, extent_m: float) -> np.ndarray:
     return _components(np.concatenate(edges), len(places))
 
 
-def group_keys(places: Places, groups: np.ndarray) -> list[str]:
+def group_keys(places: Places, groups: np.ndarray) -> Iterator[str]:
     """The key of each group: the smallest base id in it."""
-    keys: list[str | None] = [None] * (int(groups.max(initial=-1)) + 1)
+    smallest = np.full(int(groups.max(initial=-1)) + 1, -1)
     for i, group in enumerate(groups.tolist()):
-        name = places.base_id(i)
-        held = keys[group]
-        keys[group] = name if held is None or name < held else held
-    return [key for key in keys if key is not None]
+        held = int(smallest[group])
+        if held < 0 or places.base_id(i) < places.base_id(held):
+            smallest[group] = i
+    return (places.base_id(i) for i in smallest.tolist() if i >= 0)
 
 
 def group_by_block(places: Places, extent_m: float, block_km: float) -> tuple[np.ndarray, list[str], list[Reject]]:
@@ -132,8 +133,7 @@ def _same_zone(x: np.ndarray, y: np.ndarray, zone: np.ndarray, side: float) -> l
     each cell and one edge between the cells connect them. Two cells apart on one axis, the outermost points decide; two
     apart on both, pairs are compared, but only where the cells are not connected yet.
     """
-    cells = np.stack([zone, np.floor(x / (side / 2)), np.floor(y / (side / 2))], 1).astype(np.int64)
-    unique, cell_of = np.unique(cells, axis=0, return_inverse=True)
+    unique, cell_of = np.unique(_cell_codes(x, y, zone, side / 2), return_inverse=True)
     order = np.argsort(cell_of, kind="stable")
     starts = np.searchsorted(cell_of[order], np.arange(len(unique) + 1))
     chain = np.stack([order[:-1], order[1:]], 1)[cell_of[order][:-1] == cell_of[order][1:]]
@@ -177,15 +177,22 @@ class _Members:
         return np.empty((0, 2), np.int64)
 
 
+def _cell_codes(x: np.ndarray, y: np.ndarray, zone: np.ndarray, size: float) -> np.ndarray:
+    """One number (int64) for zone, column and row of each point's cell; codes sort as these three do."""
+    col, row = (np.floor(along / size).astype(np.int64) + _HALF for along in (x, y))
+    return np.asarray((zone.astype(np.int64) << 56) + (col << 28) + row)
+
+
+#: Columns and rows are counted from here, so that they are above zero: cells may be as small as 10 cm.
+_HALF = 1 << 27
+
+
 def _neighbours(cells: np.ndarray, dx: int, dy: int) -> tuple[np.ndarray, np.ndarray]:
-    """Positions (a, b) of all pairs of cells with b = a + (dx, dy) in the same zone; `cells` is sorted and unique."""
-    shift = cells + np.array([0, dx, dy])
-    both, counts = np.concatenate([cells, shift]), len(cells)
-    _, inverse = np.unique(both, axis=0, return_inverse=True)
-    at = np.full(int(inverse.max(initial=-1)) + 1, -1)
-    at[inverse[:counts]] = np.arange(counts)
-    b = at[inverse[counts:]]
-    return np.flatnonzero(b >= 0), b[b >= 0]
+    """Positions (a, b) of all pairs of cells with b = a + (dx, dy) in the same zone; `cells` are sorted unique codes."""
+    wanted = cells + (dx << 28) + dy
+    b = np.minimum(np.searchsorted(cells, wanted), len(cells) - 1)
+    there = cells[b] == wanted
+    return np.flatnonzero(there), b[there]
 
 
 def _across_zones(places: Places, x: np.ndarray, y: np.ndarray, zone: np.ndarray, side: float) -> list[np.ndarray]:

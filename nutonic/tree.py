@@ -24,18 +24,18 @@ def prepare(
     """
     refuse_foreign(Path(out))
     store = Store(out)
-    before = store.get(PLAN) if (Path(out) / PLAN).is_file() else None
-    if before is not None and not (replan and _is_corrupt(store)):
+    there = (Path(out) / PLAN).is_file()
+    if there and not (replan and _is_corrupt(store)):
         _refuse_changed(read_plan(store), recipe)
-    if before is None or replan:
+    if not there or replan:
         made = planning.plan(recipe)
         refuse_too_large(made.cost, Path(out), default_workers() if workers is None else workers)
         items = geoparquet_bytes(made.items()) if made.items() else None
-        _put_plan(store, before, plan_bytes(made, recipe.text(), items), items)
+        _put_plan(store, store.get(PLAN) if there else None, plan_bytes(made, recipe.text(), items), items)
     plan = read_plan(store)
-    if before is None:
+    if not there:
         _refuse_changed(plan, recipe)
-    if not store.has(RECIPE):
+    if not store.has(RECIPE) or store.get(RECIPE) != plan.recipe.encode():
         store.put(RECIPE, plan.recipe.encode())
     return store, plan
 
@@ -49,23 +49,24 @@ def _is_corrupt(store: Store) -> bool:
 
 
 def _put_plan(store: Store, before: bytes | None, after: bytes, items: bytes | None) -> None:
-    if before == after:
-        return
-    if before is not None:
+    if before is not None and before != after:
         _empty(store)
     if items is not None:
         store.put(items_path(items), items)
     if before is None:
         store.create(PLAN, after)
-    else:
+    elif before != after:
         store.put(PLAN, after)
 
 
 def _empty(store: Store) -> None:
-    """Remove what was built from another plan, commits first: a kill in between leaves files that nothing names."""
+    """Remove what was built from another plan, commits first: a kill in between leaves files that nothing names.
+
+    The plan itself stays until the new one takes its place, so that the folder is a tree at every moment.
+    """
     if store.root is not None and store.root.exists():
         for path, _ in sorted(store.sizes(), key=lambda entry: not entry[0].startswith(f"{COMMITS}/")):
-            if is_own(path):
+            if is_own(path) and path != PLAN:
                 store.delete(path)
 
 

@@ -708,7 +708,7 @@ def test_a_truncated_file_fails_for_now_and_never_changes_the_scene(mine, built,
     failed = {failure.poi_id for failure in summary.failures}
     assert not summary.complete
     assert failed
-    assert {failure.asset for failure in summary.failures} == {"west"}
+    assert {(failure.asset, failure.reason) for failure in summary.failures} == {("west/blue", "read failed")}
     # Nothing of a failed place is committed or left lying about; all others are there, those of its batch too.
     done = {place["poi_id"] for commit in commits(out) for place in commit["places"]}
     assert done == {f"poi_{i:06d}" for i in range(13)} - failed

@@ -415,7 +415,7 @@ def test_what_cannot_be_read_stays_open_and_the_same_command_goes_on(world, buil
     summary = orjson.loads(said.out)
     assert summary["complete"] is False
     assert summary["built"] > 0  # one broken file does not stop the others
-    assert {failure["asset"] for failure in summary["failures"]} == {"west"}
+    assert {failure["asset"] for failure in summary["failures"]} == {"west/red"}
     assert f"{len(summary['failures'])} places failed and stay open: run the same command again" in said.err
     unfinished = nutonic("verify", world.out)
     assert unfinished.code == 1
@@ -532,7 +532,8 @@ def test_a_broken_tree_is_told_as_json_too(copied):
     (copied.out / "extra.txt").write_text("mine")
     said = nutonic("verify", copied.out, "--json")
     assert said.code == 1
-    assert json.loads(said.out)["problems"] == ["extra.txt belongs to no commit"]
+    (problem,) = json.loads(said.out)["problems"]
+    assert problem.startswith("extra.txt belongs to no commit")
 
 
 # Without a cluster

@@ -167,9 +167,7 @@ def test_pixels_on_a_lattice_of_their_own(tmp_path):
     native = GeoBox((333, 517), lies, "EPSG:32633")
     for grid in (native, native.pad(30)[7:301, 11:400], native[331:, 510:].pad(3)):
         for chunks in (50, 64, 333, 5000):
-            one, other = (
-                engines.opener(name)("s", asset, grid, chunks, LOCAL) for name in ("stackstac", "odc-stac")
-            )
+            one, other = (engines.opener(name)("s", asset, grid, chunks, LOCAL) for name in ("stackstac", "odc-stac"))
             assert other.chunks == one.chunks
             assert np.array_equal(other.compute(), one.compute())
     assert np.array_equal(engines.loaded("s", asset, native, 100).compute(), values)

@@ -19,13 +19,14 @@ MODULES = sorted(HOUSE.rglob("*.py"))
 #: Each module or folder of nutonic and its floor; imports go down, or along one floor.
 FLOORS = {
     **dict.fromkeys(["errors", "grid", "model", "recipe", "classes", "splits", "places", "nearest", "recipe_file"], 0),
-    **dict.fromkeys(["fields", "moments", "presets"], 0),
+    **dict.fromkeys(["fields", "moments", "presets", "choices", "failures"], 0),
     **dict.fromkeys(["sources", "store", "chips", "regions", "captions", "rows", "reduce"], 1),
     **dict.fromkeys(["cube", "batch", "cost"], 2),
-    "planning": 3,
-    **dict.fromkeys(["tree", "run", "jobs", "cluster", "summary"], 4),
+    **dict.fromkeys(["choosing", "planning"], 3),
+    **dict.fromkeys(["tree", "run", "jobs", "cluster", "connection", "crew", "workers", "performance", "summary"], 4),
     **dict.fromkeys(
-        ["testing", "verification", "audit", "report", "console", "demo", "demo_data"], 4.5
+        ["testing", "verification", "audit", "mending", "report", "console", "logs", "interrupts", "demo", "demo_data"],
+        4.5,
     ),  # beside: may see all below 5, seen by 5 only
     **dict.fromkeys(["cli", "templates", "__init__", "__main__"], 5),
 }
@@ -36,6 +37,7 @@ RASTERIO = {
     "testing/planet.py",
     "demo_data.py",
 }  # the last two write rasters
+DISTRIBUTED = {"cluster.py", "connection.py", "crew.py", "performance.py", "workers.py"}
 MAX_MODULE, MAX_FUNCTION = 300, 60
 
 
@@ -73,8 +75,8 @@ def wrong(path: Path, line: int, name: str) -> str | None:
         return f"nutonic/{key(path)}:{line}: floor 0 holds values and does not import {top}"
     if top == "rasterio" and key(path) not in RASTERIO:
         return f"nutonic/{key(path)}:{line}: rasterio is for {', '.join(sorted(RASTERIO))}"
-    if (top == "distributed" or name.startswith("dask.distributed")) and key(path) != "cluster.py":
-        return f"nutonic/{key(path)}:{line}: dask.distributed is for cluster.py"
+    if (top == "distributed" or name.startswith("dask.distributed")) and key(path) not in DISTRIBUTED:
+        return f"nutonic/{key(path)}:{line}: dask.distributed is for {', '.join(sorted(DISTRIBUTED))}"
     return None
 
 

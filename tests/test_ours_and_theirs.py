@@ -139,7 +139,7 @@ def test_an_error_of_the_disk_is_no_missing_file(recipe, tmp_path):
     red.unlink()
     red.symlink_to(red)
     summary = build(recipe, tmp_path / "tree", workers=0)
-    assert {failure.asset for failure in summary.failures} == {"west"}
+    assert {failure.asset for failure in summary.failures} == {"west/red"}
 
 
 def test_init_takes_a_path_alone(tmp_path, monkeypatch):

@@ -123,7 +123,7 @@ def test_no_ground_is_in_two_groups(name):
         groups_met += len(np.unique(groups))
         across += sum(zone_of(places.lon[i]) != zone_of(places.lon[j]) for i, j in pairs)
         # What a build does with the groups: one split each, by the smallest base id; variants go with their place.
-        keys = group_keys(places, groups)
+        keys = list(group_keys(places, groups))
         assert keys == [min(places.base_id(i) for i in np.flatnonzero(groups == g)) for g in range(len(keys))]
         for ordinal in np.unique(places.ordinal):
             assert len(set(groups[places.ordinal == ordinal])) == 1
@@ -245,7 +245,7 @@ def test_the_key_of_a_group_is_its_smallest_base_id():
     lon, lat = [9.0, 9.001, 9.5], [45.0, 45.0, 45.0]
     places = with_variants(places_at(lon, lat, ids=("b9", "b10", "a")), Jitter(variants=2, max_offset_m=50))[0]
     groups = group_by_overlap(places, 1000.0)
-    assert [group_keys(places, groups)[g] for g in groups] == ["b10"] * 6 + ["a"] * 3
+    assert [list(group_keys(places, groups))[g] for g in groups] == ["b10"] * 6 + ["a"] * 3
 
 
 def test_shares_of_ten_thousand_places():
@@ -269,7 +269,7 @@ def test_the_order_of_places_changes_no_split(name):
         moved = places_at(places.lon[order], places.lat[order], tuple(ids[i] for i in order))
         every = with_variants(moved, Jitter(variants=2, max_offset_m=2000, seed=4))[0]
         groups = group_by_overlap(every, 2560.0)
-        keys = group_keys(every, groups)
+        keys = list(group_keys(every, groups))
         return {every[i].id: split_of(keys[group], SHARES) for i, group in enumerate(groups)}
 
     expected = splits(np.arange(len(places)))

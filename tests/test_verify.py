@@ -20,6 +20,7 @@ from test_build import tree
 
 from nutonic.cli import cli, main
 from nutonic.errors import NotNutonic
+from nutonic.model import SPLITS
 from nutonic.run import build
 from nutonic.store.files import Store
 from nutonic.store.finish import finish
@@ -220,7 +221,8 @@ def sealed(value: dict) -> bytes:
 
 
 def reseal(out: Path, change=lambda place: None) -> None:
-    """Make every commit agree with its files as they are now; `change` may alter what it says of a place."""
+    """Make every commit agree with its files and the plan as they are; `change` may alter what it says of a place."""
+    plan = json.loads((out / "_nutonic" / "plan.jsonl").read_bytes().splitlines()[-1])["sha256"]
     for path in (out / "_nutonic" / "commits").iterdir():
         commit = json.loads(path.read_bytes())
         for name in commit["files"]:
@@ -228,7 +230,7 @@ def reseal(out: Path, change=lambda place: None) -> None:
             commit["files"][name] = [len(content), hashlib.sha256(content).hexdigest()]
         for place in commit["places"]:
             change(place)
-        path.write_bytes(sealed(commit))
+        path.write_bytes(sealed({**commit, "plan": plan}))
 
 
 def reseal_plan(out: Path, change) -> None:
@@ -338,12 +340,15 @@ def test_ground_in_two_splits(copy):
         if place.get("poi_id", place.get("id")) == "poi_000002":
             place["split"] = other
 
+    def move_planned(batch: dict) -> None:
+        batch["split"] = [
+            SPLITS.index(other) if o == 2 else split for o, split in zip(batch["ordinal"], batch["split"], strict=True)
+        ]
+
     for path in (copy / "metadata").rglob("poi_000002_*"):
         path.write_bytes(orjson.dumps({**json.loads(path.read_bytes()), "split": other}) + b"\n")
+    reseal_plan(copy, lambda line: move_planned(line) if line["kind"] == "batch" else None)
     reseal(copy, move)
-    reseal_plan(
-        copy, lambda line: [move(place) for place in line.get("places", [])] if line["kind"] == "batch" else None
-    )
     refinish(copy)
     assert verify(copy).problems == ()
     problems = verify(copy, deep=True).problems
@@ -383,6 +388,7 @@ def test_a_planted_secret_is_seen_wherever_it_is(copy, monkeypatch, secret, wher
         refinish(copy)
     elif where == "plan":
         reseal_plan(copy, lambda line: line["assets"][0].update(href=secret) if line["kind"] == "scene" else None)
+        reseal(copy)
     else:
         path = copy / "_nutonic" / "summary.json"
         path.write_bytes(sealed({**json.loads(path.read_bytes()), "note": secret}))

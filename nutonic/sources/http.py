@@ -22,6 +22,7 @@ from nutonic.errors import Gone, ReadFailed, Refused
 from nutonic.sources import signing
 from nutonic.sources.access import Access
 from nutonic.sources.connections import pool, timeout_s
+from nutonic.sources.gate import gate
 
 #: How often a request is made in all, and the pause after the first failure in seconds; it doubles each time.
 ATTEMPTS, PAUSE_S = 6, 0.5
@@ -168,15 +169,16 @@ def _send(request: Request, url: str, access: Access) -> Answer:
     headers = {"User-Agent": f"nutonic/{__version__}", "Accept-Encoding": "identity", **request.headers}
     timeout = urllib3.Timeout(connect=_CONNECT_S, read=timeout_s())
     options: dict[str, Any] = {"headers": headers, "body": request.body, "timeout": timeout}
-    _counts.add("requests")
     try:
-        response = pool(url, access).urlopen(
-            request.method, url, redirect=False, retries=False, preload_content=False, **options
-        )
-        try:
-            body = _body(response, request)
-        finally:
-            response.close()  # one that was read to its end has given its connection back already
+        with gate:
+            _counts.add("requests")
+            response = pool(url, access).urlopen(
+                request.method, url, redirect=False, retries=False, preload_content=False, **options
+            )
+            try:
+                body = _body(response, request)
+            finally:
+                response.close()  # one that was read to its end has given its connection back already
     except urllib3.exceptions.HTTPError as error:
         refused = next((cause for cause in error.args if isinstance(cause, Refused)), None)
         raise refused or _Fault(_kind(error)) from None

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -98,20 +97,25 @@ class StacSource:
     def _ranked(
         self, items: Iterable[Item], lon: np.ndarray, lat: np.ndarray, extent_m: float, when: str | None
     ) -> list[tuple[Scene, ...]]:
-        """The best scenes of each square among these items."""
-        usable = [item for item in items if self._fits(item, when)]
-        ranked: list[list[tuple[tuple[Any, ...], int]]] = [[] for _ in range(len(lon))]
+        """The best scenes of each square among these items; equal ones are one tuple, not many."""
+        usable = sorted((item for item in items if self._fits(item, when)), key=_merit)
+        best = np.full((len(lon), RANKED), _NONE)
         for k, item in enumerate(usable):
             where = near(item.footprint, lon, lat, extent_m)
             if not where.size:
                 continue
             crs = crs_of(item, self._keys(item)[0], self.access)
-            covered = shares(item.footprint, crs, lon[where], lat[where], extent_m)
-            for i, share in zip(where.tolist(), covered.tolist(), strict=True):
-                if share >= self.min_valid_fraction and share > 0:
-                    ranked[i].append((_rank(item, share), k))
+            for some in np.array_split(where, -(-where.size // _AT_ONCE)):
+                covered = shares(item.footprint, crs, lon[some], lat[some], extent_m)
+                rank = np.where(covered >= max(self.min_valid_fraction, 1e-12), _rank(covered) + k, _NONE)
+                best[some] = np.sort(np.column_stack([best[some], rank]), axis=1)[:, :RANKED]
+        # Scenes that cover the square in part only count where none covers it whole.
+        best[(best >= _PART) & (best[:, :1] < _PART)] = _NONE
+        best = np.where(best < _NONE, best % _ITEMS, -1).astype(np.int32)
+        unique, which = np.unique(best, axis=0, return_inverse=True)
         scene = lru_cache(maxsize=None)(lambda k: self._scene(usable[k]))
-        return [tuple(scene(k) for _, k in _best(candidates)) for candidates in ranked]
+        found = [tuple(scene(k) for k in row[row >= 0].tolist()) for row in unique]
+        return [found[i] for i in which.ravel().tolist()]
 
     def _fits(self, item: Item, when: str | None) -> bool:
         if item.content.get("collection", self.collection) != self.collection:
@@ -161,13 +165,19 @@ class StacSource:
         return dataset(grid, {band: lazy(scene, assets[band.name], grid, side, self.access) for band in self.bands})
 
 
-def _rank(item: Item, share: float) -> tuple[Any, ...]:
-    """What scenes are sorted by; shares are compared as far as footprints are exact."""
-    whole = share >= _COVERED
-    return not whole, 0.0 if whole else -round(share, 4), cloud_cover(item), -moment(item).timestamp(), item.id
+#: A rank is one number: whether the square is covered in part, by how little, and the item's place by merit.
+_ITEMS, _PART, _NONE = 2**32, 2**60, 2**62
+
+#: Squares that are compared with a footprint at a time: each takes several hundred bytes meanwhile.
+_AT_ONCE = 10_000
 
 
-def _best(candidates: list[tuple[tuple[Any, ...], int]]) -> list[tuple[tuple[Any, ...], int]]:
-    """The first three; scenes that cover the square in part only count where none covers it whole."""
-    best = sorted(candidates)[:RANKED]
-    return [entry for entry in best if entry[0][0] == best[0][0][0]]
+def _merit(item: Item) -> tuple[float, float, str]:
+    """What items are sorted by, whatever the place: least cloud, newest, id."""
+    return cloud_cover(item), -moment(item).timestamp(), item.id
+
+
+def _rank(covered: np.ndarray) -> np.ndarray:
+    """The part of a rank that depends on the place; shares are compared as far as footprints are exact."""
+    missing = 10_000 - np.rint(covered * 10_000).astype(np.int64)
+    return np.where(covered >= _COVERED, 0, _PART + missing * _ITEMS)

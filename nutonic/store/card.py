@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import yaml
 
-from nutonic.model import SPLITS, Split
+from nutonic.model import SPLITS
 from nutonic.recipe import Recipe
-from nutonic.store.commits import Entry
+from nutonic.store.ledger import Totals
 from nutonic.store.plans import PlanFile
 
 _SIZES = (
@@ -21,19 +21,18 @@ _SIZES = (
 )
 
 
-def text(recipe: Recipe, plan: PlanFile, done: Sequence[Entry]) -> str:
+def text(recipe: Recipe, plan: PlanFile, done: Totals) -> str:
     """The card as Markdown with YAML front matter."""
-    rows = {split: sum(e.rows for e in done if e["split"] == split) for split in SPLITS}
     parts = [
-        _front_matter(recipe, rows),
-        _opening(recipe, done, rows),
-        _tables(recipe, plan, done, rows),
+        _front_matter(recipe, done.rows),
+        _opening(recipe, done),
+        _tables(recipe, plan, done),
         _usage(recipe),
     ]
     return "\n".join(parts)
 
 
-def _front_matter(recipe: Recipe, rows: Mapping[Split, int]) -> str:
+def _front_matter(recipe: Recipe, rows: Mapping[str, int]) -> str:
     total = sum(rows.values())
     files = "-*" if recipe.output.rows_per_file is not None else ""
     content = {
@@ -53,13 +52,13 @@ def _front_matter(recipe: Recipe, rows: Mapping[Split, int]) -> str:
     return f"---\n{yaml.safe_dump(content, sort_keys=False)}---\n"
 
 
-def _opening(recipe: Recipe, done: Sequence[Entry], rows: Mapping[Split, int]) -> str:
-    tiles, places = sum(e["tiles"] for e in done), sum(bool(e["tiles"]) for e in done)
+def _opening(recipe: Recipe, done: Totals) -> str:
     side = recipe.tiles.size * recipe.grid.resolution_m / 1000
-    stretch, chip, total = recipe.stretch, recipe.tiles.output_size, sum(rows.values())
+    stretch, chip = recipe.stretch, recipe.tiles.output_size
+    places, rows = done.places.total(), done.rows.total()
     return f"""# {recipe.name}
 
-{tiles} satellite chips of {places} places with {total} image–text rows, for fine-tuning vision-language models.
+{done.tiles} satellite chips of {places} places with {rows} image–text rows, for fine-tuning vision-language models.
 
 Each chip shows {side:g} × {side:g} km: {", ".join(recipe.imagery.assets)} of `{recipe.imagery.collection}`, stretched
 from percentile {stretch.low:g} to {stretch.high:g} per {stretch.scope} and averaged to {chip} × {chip} pixels.
@@ -68,8 +67,8 @@ Captions, shares and boxes are computed from those labels: they are as right as 
 """
 
 
-def _provenance(recipe: Recipe, plan: PlanFile, done: Sequence[Entry]) -> str:
-    used = {entry["item_id"] for entry in done if entry["tiles"]}
+def _provenance(recipe: Recipe, plan: PlanFile, done: Totals) -> str:
+    used = done.scenes
     dates = sorted(scene.datetime[:10] for scene in plan.scenes if scene.id in used and scene.datetime)
     when = f", from {dates[0]} to {dates[-1]}" if dates else ""
     labels = sorted(scene.id for scene in plan.scenes if scene.collection == recipe.labels.table.name)
@@ -82,32 +81,22 @@ def _provenance(recipe: Recipe, plan: PlanFile, done: Sequence[Entry]) -> str:
 """
 
 
-def _tables(recipe: Recipe, plan: PlanFile, done: Sequence[Entry], rows: Mapping[Split, int]) -> str:
-    tasks = _sum(e["rows"]["tasks"] for e in done)
-    classes = _sum(e["classes"] for e in done)
-    pixels = sum(classes.values()) or 1
+def _tables(recipe: Recipe, plan: PlanFile, done: Totals) -> str:
+    pixels = done.classes.total() or 1
     table = recipe.labels.table
-    rejects = Counter(r["reason"] for e in done for r in e["rejects"]) + Counter(plan.header["rejects"])
-    places = Counter(e["split"] for e in done if e["tiles"])
+    rejects = done.rejects + Counter(plan.header["rejects"])
     share = [
         (table.labels[int(c)], f"{count / pixels:.2%}")
-        for c, count in sorted(classes.items(), key=lambda e: (-e[1], int(e[0])))
+        for c, count in sorted(done.classes.items(), key=lambda e: (-e[1], int(e[0])))
     ]
     return "\n".join(
         [
-            _table("Splits", ("split", "places", "rows"), [(s, places[s], rows[s]) for s in SPLITS]),
-            _table("Tasks", ("task", "rows"), sorted(tasks.items())),
+            _table("Splits", ("split", "places", "rows"), [(s, done.places[s], done.rows[s]) for s in SPLITS]),
+            _table("Tasks", ("task", "rows"), sorted(done.tasks.items())),
             _table("Land cover", ("class", "share of labelled pixels"), share),
             _table("Left out", ("reason", "places or tiles"), sorted(rejects.items())),
         ]
     )
-
-
-def _sum(counts: Iterable[Mapping[str, int]]) -> Counter[str]:
-    total: Counter[str] = Counter()
-    for count in counts:
-        total.update(count)
-    return total
 
 
 def _table(title: str, head: tuple[str, ...], rows: Sequence[tuple[object, ...]]) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from nutonic.errors import Corrupt
@@ -71,13 +71,22 @@ def committed(store: Store) -> Committed:
     )
 
 
-def commit(store: Store, batch: int, places: Iterable[PlaceDone], digest: str, *, whole: bool) -> int:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Origin:
+    """What a commit was made from; stands in it."""
+
+    recipe_digest: str
+    plan: str
+    """The plan's digest."""
+
+
+def commit(store: Store, batch: int, places: Iterable[PlaceDone], origin: Origin, *, whole: bool) -> int:
     """Put the rows of finished places and commit them, together or each alone; returns the bytes written."""
     groups = [(f"{batch:06d}", list(places))] if whole else [(f"{batch:06d}-{p.index:03d}", [p]) for p in places]
-    return sum(_commit_one(store, name, group, digest) for name, group in groups)
+    return sum(_commit_one(store, name, group, origin) for name, group in groups)
 
 
-def _commit_one(store: Store, name: str, places: list[PlaceDone], digest: str) -> int:
+def _commit_one(store: Store, name: str, places: list[PlaceDone], origin: Origin) -> int:
     part, rows = f"{PARTS}/{name}.jsonl", b"".join(place.rows for place in places)
     files: dict[str, tuple[int, str]] = {path: entry for place in places for path, entry in place.files.items()}
     if rows:
@@ -87,7 +96,7 @@ def _commit_one(store: Store, name: str, places: list[PlaceDone], digest: str) -
     for place in places:
         entries.append(_entry(place, start))
         start += len(place.rows)
-    content = sealed({"commit": name, "recipe_digest": digest, "files": files, "places": entries})
+    content = sealed({"commit": name, **asdict(origin), "files": files, "places": entries})
     store.create(f"{COMMITS}/{name}.json", content)
     return sum(size for size, _ in files.values()) + len(content)
 
@@ -140,16 +149,13 @@ def read_commits(store: Store) -> Iterator[tuple[str, Json]]:
         if re.sub(r"-\d{3}\.json$", "", path) in whole:
             continue
         content = unsealed(store.get(path), path)
-        if f"{COMMITS}/{content['commit']}.json" != path:
-            raise Corrupt(f"{path} holds commit {content['commit']}: it was copied or renamed")
+        if f"{COMMITS}/{content.get('commit')}.json" != path or not {"files", "places"} <= content.keys():
+            raise Corrupt(f"{path} holds commit {content.get('commit')}: it was copied or renamed")
         yield path, content
 
 
-def entries(store: Store) -> list[Entry]:
-    """Every committed place once, in the order of the dataset."""
-    found = [
-        Entry(content=place, part=f"{PARTS}/{content['commit']}.jsonl")
-        for _, content in read_commits(store)
-        for place in content["places"]
-    ]
-    return sorted(found, key=lambda entry: entry.order)
+def entries(store: Store) -> Iterator[Entry]:
+    """Every committed place, commit by commit."""
+    for _, content in read_commits(store):
+        part = f"{PARTS}/{content['commit']}.jsonl"
+        yield from (Entry(content=place, part=part) for place in content["places"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import re
 import stat
@@ -16,6 +17,13 @@ from obstore.store import LocalStore, MemoryStore
 
 from nutonic.errors import Corrupt, StoreError
 from nutonic.model import Json
+
+#: What cannot be written because no more fits, and what to do; by the system's error code.
+_FULL = {
+    errno.ENOSPC: "no space left in {root}, writing {path}: make room",
+    errno.EDQUOT: "the disk quota is used up in {root}, writing {path}: make room",
+    errno.EFBIG: "{path} is larger than a file may be in {root}: raise that limit (ulimit -f)",
+}
 
 
 class Store:
@@ -53,7 +61,7 @@ class Store:
         except FileNotFoundError:
             self._put_pieces(path, [data])
         except (BaseError, OSError) as error:
-            raise _failed("write", path, error) from None
+            raise self._failed("write", path, error) from None
 
     def _put_pieces(self, path: str, pieces: Iterable[bytes]) -> None:
         """Not a `with` block: leaving one closes the writer, and closing publishes, also after an error."""
@@ -65,7 +73,7 @@ class Store:
         except FileNotFoundError:
             raise
         except (BaseError, OSError) as error:
-            raise _failed("write", path, error) from None
+            raise self._failed("write", path, error) from None
 
     def create(self, path: str, data: bytes) -> bool:
         """Write a file unless it exists; whether it was written. Of two writers exactly one gets True."""
@@ -74,17 +82,19 @@ class Store:
         except AlreadyExistsError:
             return False
         except (BaseError, OSError) as error:
-            raise _failed("create", path, error) from None
+            raise self._failed("create", path, error) from None
         return True
 
     def get(self, path: str) -> bytes:
         """The bytes of a file; FileNotFoundError where there is none."""
+        if self.root is not None and is_temporary(path):  # obstore reads none of its own
+            return (self.root / path).read_bytes()
         try:
             return bytes(obstore.get(self._objects, path).bytes())
         except FileNotFoundError:
             raise
         except (BaseError, OSError) as error:
-            raise _failed("read", path, error) from None
+            raise self._failed("read", path, error) from None
 
     def get_range(self, path: str, start: int, length: int) -> bytes:
         """Part of a file."""
@@ -93,7 +103,23 @@ class Store:
         try:
             return bytes(obstore.get_range(self._objects, path, start=start, length=length))
         except (BaseError, OSError) as error:
-            raise _failed("read", path, error) from None
+            raise self._failed("read", path, error) from None
+
+    def tail(self, path: str, length: int) -> bytes:
+        """The last bytes of a file, or all of a shorter one; FileNotFoundError where there is none."""
+        size = int(obstore.head(self._objects, path)["size"])
+        return self.get_range(path, max(0, size - length), min(size, length))
+
+    def pieces(self, path: str, size: int = 4 * 2**20) -> Iterator[bytes]:
+        """A file from its start to its end, `size` bytes at a time; FileNotFoundError where there is none."""
+        try:
+            length = obstore.head(self._objects, path)["size"]
+        except FileNotFoundError:
+            raise
+        except (BaseError, OSError) as error:
+            raise self._failed("read", path, error) from None
+        for at in range(0, length, size):
+            yield self.get_range(path, at, min(size, length - at))
 
     def has(self, path: str) -> bool:
         """Whether a file is there."""
@@ -123,15 +149,23 @@ class Store:
         elif self.has(path):
             obstore.delete(self._objects, path)
 
+    def _failed(self, verb: str, path: str, error: Exception) -> StoreError:
+        full = _FULL.get(_code(error))
+        if full is not None:
+            return StoreError(f"{full.format(root=self.root, path=path)} and run the same command again")
+        reason = str(error).partition("\n")[0]
+        return StoreError(f"cannot {verb} {path}: {reason}")
+
 
 def is_temporary(path: str) -> bool:
     """Whether this is what a killed writer leaves behind: obstore's ``name#1``."""
     return bool(re.search(r"#\d+$", path))
 
 
-def _failed(verb: str, path: str, error: Exception) -> StoreError:
-    reason = str(error).partition("\n")[0]
-    return StoreError(f"cannot {verb} {path}: {reason}")
+def _code(error: Exception) -> int:
+    """The system's code behind an error, 0 if there is none; obstore tells it only in its text."""
+    told = re.search(r"\(os error (\d+)\)$", str(error).partition("\n")[0])
+    return int(told[1]) if told else getattr(error, "errno", None) or 0
 
 
 def sha256(data: bytes) -> str:

@@ -1,7 +1,7 @@
 """Plans on disk: a header, scenes, rejects and batches, one JSON object a line, and a last line that proves the rest.
 
-A plan is one file, so it is there whole or not at all; it can be read and cut in two. It is read whole and parsed
-batch by batch: its bytes, the scenes and one batch are in memory.
+A plan is one file, so it is there whole or not at all; it can be read and cut in two. It is read in pieces: the scenes,
+the rejects and one batch are in memory.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ from typing import Any, Protocol
 import orjson
 
 from nutonic.errors import Corrupt, NotNutonic
-from nutonic.model import Asset, Batch, Json, PlannedPlace, Poi, Reject, Scene
+from nutonic.model import SPLITS, Asset, Batch, Json, PlannedPlace, Poi, Reject, Scene
+from nutonic.places import default_id, variant_id
 from nutonic.store.files import Store, sha256
 from nutonic.store.layout import META, PLAN
 
@@ -45,7 +46,10 @@ def plan_bytes(plan: Writable, recipe: str, items: bytes | None = None) -> bytes
 
     `items` are the catalogue's items behind it, as GeoParquet, which are kept beside it; see :func:`items_path`.
     """
-    return b"".join(_lines(plan, recipe, items))
+    content = bytearray()  # joining would hold all lines, and orjson's are larger than they look
+    for line in _lines(plan, recipe, items):
+        content += line
+    return bytes(content)
 
 
 def items_path(items: bytes) -> str:
@@ -55,40 +59,61 @@ def items_path(items: bytes) -> str:
 
 def _lines(plan: Writable, recipe: str, items: bytes | None) -> Iterator[bytes]:
     whole = hashlib.sha256()
-    scenes = plan.scenes()
-    number = {scene: i for i, scene in enumerate(scenes)}
     beside = {"items": None if items is None else {"path": items_path(items), "sha256": sha256(items)}}
-    for kind, value in _parts(plan, recipe, scenes, number):
-        value = {**value, **beside} if kind == "plan" else value
+    for kind, value in _parts(plan, {**plan.header(), **beside}, recipe):
         line = orjson.dumps({"kind": kind, **value}, option=orjson.OPT_APPEND_NEWLINE)
         whole.update(line)
         yield line
     yield orjson.dumps({"kind": "end", "sha256": whole.hexdigest()}, option=orjson.OPT_APPEND_NEWLINE)
 
 
-def _parts(plan: Writable, recipe: str, scenes: list[Scene], number: dict[Scene, int]) -> Iterator[tuple[str, Json]]:
-    yield "plan", plan.header()
+def _parts(plan: Writable, header: Json, recipe: str) -> Iterator[tuple[str, Json]]:
+    scenes = plan.scenes()
+    numbers = _Numbers(scenes)
+    yield "plan", header
     yield "recipe", {"text": recipe}
     yield from (("scene", _as_json(replace(scene, item=None))) for scene in scenes)
     yield from (("reject", _as_json(reject)) for reject in plan.rejects)
-    for batch in plan.batches():
-        yield "batch", {"index": batch.index, "places": [_place_json(place, number) for place in batch.places]}
+    yield from (("batch", _batch_json(batch, numbers)) for batch in plan.batches())
 
 
 def _as_json(value: Any) -> Json:
     return dict(orjson.loads(orjson.dumps(value)))
 
 
-def _place_json(place: PlannedPlace, number: dict[Scene, int]) -> Json:
-    poi = _as_json(place.poi)
-    kept = dict(poi.pop("place"))
-    return {
-        **poi,
-        **({"place": kept} if kept else {}),
-        "split": place.split,
-        "imagery": [number[scene] for scene in place.imagery],
-        "labels": [number[scene] for scene in place.labels],
+class _Numbers:
+    """Positions of scenes in the plan; looked up once for each tuple of them, since many places share one."""
+
+    def __init__(self, scenes: list[Scene]) -> None:
+        self._number = {scene: i for i, scene in enumerate(scenes)}
+        self._known: dict[int, tuple[tuple[Scene, ...], list[int]]] = {}
+
+    def of(self, scenes: tuple[Scene, ...]) -> list[int]:
+        known = self._known.get(id(scenes))
+        if known is None:  # kept with the tuple itself, so that its id stays its own
+            known = self._known[id(scenes)] = (scenes, [self._number[scene] for scene in scenes])
+        return known[1]
+
+
+def _batch_json(batch: Batch, numbers: _Numbers) -> Json:
+    """Places as columns, those that say nothing left out: about 60 bytes a place."""
+    pois = [place.poi for place in batch.places]
+    columns: Json = {
+        "index": batch.index,
+        "ordinal": [poi.ordinal for poi in pois],
+        "lon": [poi.lon for poi in pois],
+        "lat": [poi.lat for poi in pois],
+        "split": [SPLITS.index(place.split) for place in batch.places],
+        "imagery": [numbers.of(place.imagery) for place in batch.places],
+        "labels": [numbers.of(place.labels) for place in batch.places],
     }
+    if any(poi.variant for poi in pois):
+        columns["variant"] = [poi.variant for poi in pois]
+    if any(poi.base_id != default_id(poi.ordinal) for poi in pois):
+        columns["base_id"] = [poi.base_id for poi in pois]
+    if any(poi.place for poi in pois):
+        columns["place"] = [dict(poi.place) for poi in pois]
+    return columns
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,6 +121,8 @@ class PlanFile:
     """A plan read from a store: header and scenes in memory, batches as they are asked for."""
 
     store: Store
+    digest: str
+    """SHA-256 (hex) of all its lines but the last, which holds it: what commits say they belong to."""
     header: Json
     recipe: str
     """The recipe's text, YAML."""
@@ -109,20 +136,43 @@ class PlanFile:
         return {items["path"]: items["sha256"]} if items else {}
 
     def batches(self) -> Iterator[Batch]:
-        """The batches in order; :class:`Corrupt` at the end if the file is not what was written."""
+        """The batches in order, one at a time."""
+        known: dict[tuple[int, ...], tuple[Scene, ...]] = {}
         for value in _values(self.store):
             if value["kind"] == "batch":
-                places = tuple(self._place(place) for place in value["places"])
-                yield Batch(index=value["index"], places=places)
+                yield self._batch(value, known)
 
-    def _place(self, value: Json) -> PlannedPlace:
-        split, imagery, labels = value.pop("split"), value.pop("imagery"), value.pop("labels")
-        kept = tuple(value.pop("place", {}).items())
-        return PlannedPlace(
-            poi=Poi(**value, place=kept),
-            split=split,
-            imagery=tuple(self.scenes[i] for i in imagery),
-            labels=tuple(self.scenes[i] for i in labels),
+    def _batch(self, value: Json, known: dict[tuple[int, ...], tuple[Scene, ...]]) -> Batch:
+        def scenes(numbers: list[int]) -> tuple[Scene, ...]:
+            key = tuple(numbers)
+            return known.setdefault(key, tuple(self.scenes[i] for i in key))
+
+        places = tuple(
+            PlannedPlace(
+                poi=poi,
+                split=SPLITS[value["split"][i]],
+                imagery=scenes(value["imagery"][i]),
+                labels=scenes(value["labels"][i]),
+            )
+            for i, poi in enumerate(_pois(value))
+        )
+        return Batch(index=value["index"], places=places)
+
+
+def _pois(value: Json) -> Iterator[Poi]:
+    count = len(value["ordinal"])
+    bases = value.get("base_id") or [default_id(ordinal) for ordinal in value["ordinal"]]
+    variants, kept = value.get("variant") or [0] * count, value.get("place") or [{}] * count
+    columns = zip(bases, value["ordinal"], variants, value["lon"], value["lat"], kept, strict=True)
+    for base, ordinal, variant, lon, lat, place in columns:
+        yield Poi(
+            id=variant_id(base, variant),
+            base_id=base,
+            ordinal=ordinal,
+            variant=variant,
+            lon=lon,
+            lat=lat,
+            place=tuple(place.items()),
         )
 
 
@@ -137,7 +187,7 @@ def read_plan(store: Store) -> PlanFile:
         If it is not what was written.
     """
     header: Json = {}
-    recipe = ""
+    recipe, digest = "", _checked(store)
     scenes: list[Scene] = []
     rejects: list[Reject] = []
     for value in _values(store):
@@ -150,7 +200,18 @@ def read_plan(store: Store) -> PlanFile:
             scenes.append(_scene(value))
         elif kind == "reject":
             rejects.append(Reject(**value))
-    return PlanFile(store=store, header=header, recipe=recipe, scenes=tuple(scenes), rejects=tuple(rejects))
+    return PlanFile(
+        store=store, digest=digest, header=header, recipe=recipe, scenes=tuple(scenes), rejects=tuple(rejects)
+    )
+
+
+def digest_of(store: Store) -> str | None:
+    """The digest of the plan that is there now, by its last line alone; None if there is none or it is cut off."""
+    try:
+        *_, last = store.tail(PLAN, 200).splitlines()
+        return str(_loads(last)["sha256"])
+    except (FileNotFoundError, ValueError, KeyError, Corrupt):
+        return None
 
 
 def _scene(value: Json) -> Scene:
@@ -161,24 +222,41 @@ def _scene(value: Json) -> Scene:
     return Scene(**value, assets=assets)
 
 
+def _checked(store: Store) -> str:
+    """The digest that the plan's last line holds, found to be that of all before it."""
+    whole, last = hashlib.sha256(), b""
+    for line in _lines_of(store):
+        whole.update(last)
+        last = line
+    if last != orjson.dumps({"kind": "end", "sha256": whole.hexdigest()}, option=orjson.OPT_APPEND_NEWLINE):
+        raise _corrupt()
+    return whole.hexdigest()
+
+
 def _values(store: Store) -> Iterator[Json]:
-    """The plan's lines as JSON, the last one checked against all before it."""
+    """The plan's lines as JSON."""
+    yield from map(_loads, _lines_of(store))
+
+
+def _lines_of(store: Store) -> Iterator[bytes]:
+    """Lines with their ends; a last one without is no line."""
+    rest = b""
     try:
-        content = store.get(PLAN)
+        for piece in store.pieces(PLAN):
+            *lines, rest = (rest + piece).split(b"\n")
+            yield from (line + b"\n" for line in lines)
     except FileNotFoundError:
         raise NotNutonic(f"{store.root} holds no {PLAN}: it was not made by nutonic") from None
-    body, _, last = content.rstrip(b"\n").rpartition(b"\n")
-    end = _loads(last)
-    if (
-        end != {"kind": "end", "sha256": hashlib.sha256(body + b"\n").hexdigest()}
-        or content != body + b"\n" + last + b"\n"
-    ):
-        raise Corrupt(f"{PLAN} is not what was written: build again with --replan")
-    yield from (_loads(line) for line in body.splitlines())
+    if rest:
+        raise _corrupt()
+
+
+def _corrupt() -> Corrupt:
+    return Corrupt(f"{PLAN} is not what was written: build again with --replan")
 
 
 def _loads(line: bytes) -> Json:
     try:
         return dict(orjson.loads(line))
     except (orjson.JSONDecodeError, TypeError, ValueError):
-        raise Corrupt(f"{PLAN} is not what was written: build again with --replan") from None
+        raise _corrupt() from None

@@ -1,0 +1,107 @@
+"""Dask's performance report of a build, without anything in it that is nobody's business."""
+
+from __future__ import annotations
+
+import html
+import importlib.util
+import os
+import re
+import tempfile
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+from nutonic.errors import InputError, MissingExtra, redact
+
+if TYPE_CHECKING:
+    from distributed import Client
+
+_DATA = re.compile(r'(<script type="application/json"[^>]*>)(.*?)(</script>)', re.DOTALL)
+
+#: Variables of the environment whose values are shown nowhere; shorter values than this are no secrets, but words.
+_SECRET = re.compile(r"KEY|TOKEN|SECRET|PASS|CREDENTIAL|SIGNATURE|PROXY|_SAS", re.IGNORECASE)
+_SHORTEST = 6
+
+
+def has_bokeh() -> bool:
+    """Whether this process can draw dashboards and reports."""
+    return importlib.util.find_spec("bokeh") is not None
+
+
+def refuse_impossible(path: str | Path | None, *, cluster: bool) -> None:
+    """Raise before any work if there can be no report at `path`."""
+    if path is None:
+        return
+    if not cluster:
+        raise InputError("a performance report is of a cluster, and --workers 0 has none: use more, or --scheduler")
+    if not has_bokeh():
+        raise MissingExtra("a performance report needs bokeh: pip install 'nutonic[dashboard]'")
+    if not Path(path).absolute().parent.is_dir() or Path(path).is_dir():
+        raise InputError(f"{path} cannot be written: name a file in a folder that is there")
+
+
+@contextmanager
+def reported(client: Client, path: str | Path | None, tell: Callable[[str], None]) -> Iterator[None]:
+    """Write a report of what the cluster does meanwhile, if a path is given; that it fails stops nothing."""
+    if path is None:
+        yield
+        return
+    from distributed import performance_report
+
+    if not client.run_on_scheduler(has_bokeh):
+        raise MissingExtra("a performance report needs bokeh at the scheduler: pip install 'nutonic[dashboard]' there")
+    with tempfile.TemporaryDirectory(prefix="nutonic-") as folder:
+        raw = Path(folder) / "report.html"
+        report = performance_report(filename=str(raw))
+        client.sync(report.__aenter__)
+        try:
+            yield
+        finally:
+            if client.status == "running":
+                _keep(client, report, raw, Path(path), tell)
+
+
+def _keep(client: Client, report: Any, raw: Path, path: Path, tell: Callable[[str], None]) -> None:
+    try:
+        # Dask would show the source of the program that called, whatever it holds.
+        client.sync(report.__aexit__, None, None, None, code="nutonic build")
+        path.write_text(without_secrets(raw.read_text(encoding="utf-8")), encoding="utf-8")
+    except Exception as error:
+        tell(f"no performance report: {type(error).__name__}: {redact(str(error)).partition(chr(10))[0][:200]}")
+
+
+def without_secrets(text: str) -> str:
+    """A page with addresses cut at their queries, in the data that it embeds too, and without the environment's secrets."""
+    parts, end = [], 0
+    secrets = _secrets(os.environ.items())
+    for found in _DATA.finditer(text):
+        value = _cleaned(orjson.loads(html.unescape(found[2])), secrets)
+        data = html.escape(orjson.dumps(value).decode(), quote=False)
+        parts += [_clean(text[end : found.start()], secrets), found[1], data, found[3]]
+        end = found.end()
+    return "".join([*parts, _clean(text[end:], secrets)])
+
+
+def _secrets(environment: Iterable[tuple[str, str]]) -> list[str]:
+    values = {value for name, value in environment if _SECRET.search(name) and len(value) >= _SHORTEST}
+    return sorted(values | {html.escape(value) for value in values}, key=len, reverse=True)
+
+
+def _cleaned(value: Any, secrets: list[str]) -> Any:
+    """The same in every text of a JSON value."""
+    if isinstance(value, str):
+        return _clean(value, secrets)
+    if isinstance(value, list):
+        return [_cleaned(each, secrets) for each in value]
+    if isinstance(value, dict):
+        return {_clean(key, secrets): _cleaned(each, secrets) for key, each in value.items()}
+    return value
+
+
+def _clean(text: str, secrets: list[str]) -> str:
+    for secret in secrets:
+        text = text.replace(secret, "***")
+    return redact(text)
