@@ -7,6 +7,7 @@ dask gives up, since every worker that had it died, is looked into place by plac
 from __future__ import annotations
 
 import asyncio
+import concurrent.futures
 import threading
 import time
 import uuid
@@ -200,7 +201,7 @@ def _killed(result: Any) -> bool:
 
 
 def _is_cancelled(result: Any) -> bool:
-    return isinstance(_error(result), asyncio.CancelledError)
+    return isinstance(_error(result), asyncio.CancelledError | concurrent.futures.CancelledError)
 
 
 def _counts(job: Job, result: Any) -> BatchDone:

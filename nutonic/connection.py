@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import dask.config
+
 from nutonic.cost import default_workers
 from nutonic.errors import Unreachable, redact
 from nutonic.performance import has_bokeh
@@ -73,7 +75,8 @@ def connected(cluster: Cluster) -> Iterator[Client]:
         "scheduler_kwargs": {"dashboard": cluster.dashboard and has_bokeh()},
         "silence_logs": "CRITICAL",
     }
-    with _interrupts_held_back():
+    # By default dask keeps its last thousand messages, whole jobs among them: tens of megabytes.
+    with _interrupts_held_back(), dask.config.set({"distributed.admin.low-level-log-length": 100}):
         local = LocalCluster(n_workers=count, **how)
     with local, Client(local) as client:
         yield client

@@ -1,11 +1,16 @@
 """Benchmarks run tiny, so that they are there when they are needed, and measure the same tiles."""
 
+import json
+import subprocess
+import sys
 from pathlib import Path
 
 from benchmarks.workloads import floor, measure, whole_build
 from nutonic.recipe_file import load_recipe
 from nutonic.templates import TEMPLATES
 from nutonic.testing import SyntheticPlanet
+
+ROOT = Path(__file__).parents[1]
 
 
 def test_the_floor_and_the_build_do_the_same_tiles(tmp_path: Path) -> None:
@@ -18,5 +23,23 @@ def test_the_floor_and_the_build_do_the_same_tiles(tmp_path: Path) -> None:
 
 
 def test_recipes_beside_the_library_are_the_ones_init_writes() -> None:
-    for path in (Path(__file__).parents[1] / "recipes").glob("*.yaml"):
+    for path in (ROOT / "recipes").glob("*.yaml"):
         assert path.read_text() == TEMPLATES[path.stem]
+
+
+def scale(*arguments: str) -> dict:
+    command = [sys.executable, "-m", "benchmarks.scale", *arguments]
+    return json.loads(subprocess.run(command, cwd=ROOT, capture_output=True, check=True, timeout=200).stdout)
+
+
+def test_a_place_more_takes_planning_two_hundred_bytes():
+    few, many = 4_000, 24_000
+    taken = [
+        count * scale("--traced", "--places", str(count))["planning_peak_bytes_per_place"] for count in (few, many)
+    ]
+    assert (taken[1] - taken[0]) / (many - few) < 200
+
+
+def test_places_that_cost_nothing_are_all_built():
+    told = scale("--places", "600", "--workers", "0")
+    assert told["built"] == told["places"] == 600
