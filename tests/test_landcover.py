@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from nutonic.errors import BadPixels, ReadFailed
 from nutonic.grid import around
 from nutonic.run import build
 from nutonic.sources.landcover import StacLabels
-from nutonic.testing import SyntheticPlanet
+from nutonic.testing import FileServer, SyntheticPlanet
 
 TABLE = ClassTable(name="mine", labels={k: f"class {k}" for k in range(1, 100)}, unknown=0, colors={}, masked=(100,))
 
@@ -239,3 +240,31 @@ def test_known_products_need_no_address():
         assert "ai4edataeuwest.blob.core.windows.net" in found.access.hosts
     assert set(IO_LULC.labels) & {0, 10} == set()
     assert len(ESA_WORLDCOVER.labels) == 11
+
+
+@pytest.mark.parametrize("share", [0.0, 0.15])
+def test_items_behind_a_server_give_the_same_rows_and_each_range_is_asked_for_once(tmp_path, monkeypatch, share):
+    monkeypatch.setattr("nutonic.sources.http.PAUSE_S", 0.01)
+    planet = SyntheticPlanet()
+    planet.write(tmp_path / "planet")
+    in_parts(tmp_path / "planet/land_cover.tif")
+    catalogue = json.loads((tmp_path / "planet/labels.json").read_text())
+    labels = {"source": "stac", "url": str(tmp_path / "planet/labels.json"), "collection": "lc", "asset": "map"}
+    build(recipe(planet, tmp_path / "planet", labels), tmp_path / "files", workers=0)
+    with FileServer(tmp_path / "planet", share=share, seed=4) as server:
+        for item in catalogue["features"]:
+            item["assets"]["map"]["href"] = f"{server.url}/{item['assets']['map']['href']}"
+        (tmp_path / "planet/remote.json").write_text(json.dumps(catalogue))
+        labels |= {"url": str(tmp_path / "planet/remote.json"), "allow_hosts": [server.address]}
+        summary = build(recipe(planet, tmp_path / "planet", labels), tmp_path / "server", workers=0)
+        asked = Counter((request.path, request.span) for request in server.requests() if not request.fault)
+        assert sum(summary.faults.values()) == sum(server.faults_met().values())
+        assert bool(summary.faults) == bool(share)
+    assert summary.complete
+    assert set(asked.values()) == {1}
+    for part in ("images", "data"):
+        names = [path.relative_to(tmp_path / "files") for path in (tmp_path / "files" / part).rglob("*.*")]
+        assert names
+        assert all(
+            (tmp_path / "server" / name).read_bytes() == (tmp_path / "files" / name).read_bytes() for name in names
+        )
