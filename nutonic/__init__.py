@@ -17,7 +17,10 @@ _HOME = {
     "load_recipe": "nutonic.recipe_file",
     "StacSource": "nutonic.sources.stac",
     "RasterSource": "nutonic.sources.raster",
-    "open_cube": "nutonic.cube",
+    "area_grid": "nutonic.areas",
+    "search": "nutonic.cubes",
+    "open_cube": "nutonic.cubes",
+    "open_scene": "nutonic.cube",
     "plan": "nutonic.planning",
     "build": "nutonic.run",
     "verify": "nutonic.verification",
@@ -26,8 +29,10 @@ _HOME = {
 __all__ = ["__version__", *_HOME]
 
 if TYPE_CHECKING:
+    from nutonic.areas import area_grid
     from nutonic.classes import ClassTable
-    from nutonic.cube import open_cube
+    from nutonic.cube import open_scene
+    from nutonic.cubes import open_cube, search
     from nutonic.grid import around, check_aligned, tiles
     from nutonic.planning import plan
     from nutonic.recipe import Recipe

@@ -13,7 +13,7 @@ import numpy as np
 from odc.geo.geobox import GeoBox
 
 from nutonic.chips import AS_IT_IS, Limits, Unfit, cut_chip, stretch_limits, valid_pixels, view
-from nutonic.cube import imagery_source, labels_source, open_cube, place_grid, scene_grid
+from nutonic.cube import imagery_source, labels_source, open_scene, place_grid, scene_grid
 from nutonic.errors import (
     BadPixels,
     Gone,
@@ -148,7 +148,7 @@ def _read(places: Sequence[PlannedPlace], scene: Scene, recipe: Recipe) -> list[
     block = _chunk_side(rasters.header_of(scene.assets[0], sources[0].access).block)
     whole = scene_grid(scene, grids, block)
     # Labels stay lazily indexed until they are sliced: they are read pixel for pixel, not block by block.
-    cube = open_cube(whole, sources, scenes=((scene,), places[0].labels), chunks=(block, None))
+    cube = open_scene(whole, sources, scenes=((scene,), places[0].labels), chunks=(block, None))
     windows = [whole.overlap_roi(grid) for grid in grids]
     lazy = [cube.isel(y=rows, x=cols).chunk() for rows, cols in windows]
     arrays = [[part[band.name].data for source in sources for band in source.bands] for part in lazy]

@@ -1,6 +1,6 @@
-"""Sources to one aligned lazy cube: the library's centre.
+"""One scene of each source as one aligned lazy dataset: what a build reads its chips from.
 
-A build and a notebook open the same cube; a tile of it is just a smaller grid.
+A build and a notebook open the same; a tile of it is just a smaller grid. Areas over time are :mod:`nutonic.cubes`.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from nutonic.sources.raster import RasterSource
 from nutonic.sources.stac import StacSource
 
 
-def open_cube(
+def open_scene(
     area: GeoBox | tuple[float, float],
     sources: Sequence[Source],
     *,
@@ -33,7 +33,7 @@ def open_cube(
     scenes: Sequence[Sequence[Scene]] | None = None,
     chunks: int | Sequence[int | None] = 512,
 ) -> xr.Dataset:
-    """Open several sources as one lazy dataset on one grid.
+    """Open the best scene of several sources as one lazy dataset on one grid.
 
     Parameters
     ----------

@@ -43,7 +43,7 @@ class Band:
     """One variable of a cube; its kind decides how pixels are resampled and reduced."""
 
     name: str
-    kind: Literal["reflectance", "class"]
+    kind: Literal["reflectance", "class", "index"]
     dtype: str
     """Numpy name of the dtype, such as ``"uint16"``."""
     nodata: int
@@ -99,6 +99,26 @@ class Scene:
             if asset.name == name:
                 return asset
         raise KeyError(f"scene {self.id} has no asset {name!r}, only {[a.name for a in self.assets]}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """One moment of a cube: the scenes of one overpass, seen as one picture."""
+
+    time: str | None
+    """Of its earliest scene, ISO 8601, UTC; None where the source has no time axis."""
+    scenes: tuple[Scene, ...]
+    """In mosaic order: a pixel comes from the first that has one."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Timeline:
+    """What a source has over an area."""
+
+    steps: tuple[Step, ...]
+    """By time; one without a time, where the source has no time axis."""
+    left_out: tuple[tuple[str, str], ...] = ()
+    """Scenes that were found and are not used: id, and why."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

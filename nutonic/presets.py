@@ -25,6 +25,7 @@ class Catalogue:
 
 
 _SENTINEL_BANDS = {"blue": "B02", "green": "B03", "red": "B04", "nir": "B08"}
+_SENTINEL_CLASSES = "SCL"
 
 #: By host.
 CATALOGUES: Mapping[str, Catalogue] = {
@@ -42,11 +43,15 @@ CATALOGUES: Mapping[str, Catalogue] = {
             "ai4edataeuwest.blob.core.windows.net",
         ),
         sign="planetary-computer",
-        assets=_SENTINEL_BANDS,
+        assets={**_SENTINEL_BANDS, "scl": _SENTINEL_CLASSES},
     ),
     "stac.dataspace.copernicus.eu": Catalogue(
         hosts=("zipper.dataspace.copernicus.eu",),
-        assets={**{name: f"{band}_10m" for name, band in _SENTINEL_BANDS.items()}, "visual": "TCI_10m"},
+        assets={
+            **{name: f"{band}_10m" for name, band in _SENTINEL_BANDS.items()},
+            "visual": "TCI_10m",
+            "scl": f"{_SENTINEL_CLASSES}_20m",
+        },
     ),
 }
 

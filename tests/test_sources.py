@@ -28,8 +28,8 @@ from nutonic.sources.base import Source
 from nutonic.sources.items import boa_offset
 from nutonic.sources.landcover import StacLabels
 from nutonic.sources.raster import RasterSource
-from nutonic.sources.reflectance import harmonised
 from nutonic.sources.stac import StacSource
+from nutonic.sources.values import harmonised
 from nutonic.testing import BANDS, COLLECTION, SyntheticPlanet
 
 # The contract

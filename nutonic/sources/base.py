@@ -9,7 +9,7 @@ import numpy as np
 import xarray as xr
 from odc.geo.geobox import GeoBox
 
-from nutonic.model import Band, Scene
+from nutonic.model import Band, Scene, Timeline
 
 
 @runtime_checkable
@@ -37,10 +37,25 @@ class Source(Protocol):
         """
         ...
 
+    def timeline(self, grid: GeoBox, when: str | None) -> Timeline:
+        """Everything over a grid in this time: steps in order, or one without a time; metadata only."""
+        ...
+
     def open(self, grid: GeoBox, scenes: Sequence[Scene], *, chunks: int | None = 1024) -> xr.Dataset:
         """A lazy dataset on exactly this grid, in square chunks of this side.
 
         With ``chunks=None`` variables are lazily indexed where the source can: slice them first, then chunk them, and
         no more is read than the slice.
         """
+        ...
+
+
+@runtime_checkable
+class TimedSource(Source, Protocol):
+    """A source with a time axis. The laws hold for its cubes as for what it opens."""
+
+    def cube(
+        self, grid: GeoBox, time: np.ndarray, steps: Sequence[Sequence[Scene]], *, chunk: int = 1024
+    ) -> xr.Dataset:
+        """A lazy dataset with dims ``(time, y, x)`` on exactly this grid, one step a chunk; no scenes mean nodata."""
         ...

@@ -13,7 +13,8 @@ import xarray as xr
 from odc.geo.geobox import GeoBox
 
 from nutonic.classes import ClassTable
-from nutonic.model import Band, Scene
+from nutonic.grid import lonlat_bounds
+from nutonic.model import Band, Scene, Step, Timeline
 from nutonic.moments import interval
 from nutonic.presets import KNOWN_HOSTS, catalogue_at
 from nutonic.sources import signing
@@ -22,7 +23,8 @@ from nutonic.sources.catalogue import Item
 from nutonic.sources.footprints import near
 from nutonic.sources.items import asset_of, pinned, year_of
 from nutonic.sources.lazy import NearestMosaic, dataset
-from nutonic.sources.neighbourhoods import Search, neighbourhoods
+from nutonic.sources.neighbourhoods import Search, items_around, neighbourhoods
+from nutonic.sources.overpasses import touches
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,6 +81,13 @@ class StacLabels:
                 chosen = sorted(_of_one_year(items, self.year, when), key=lambda item: item.id)
                 found[i] = tuple(scene(number[id(item)]) for item in chosen)
         return found
+
+    def timeline(self, grid: GeoBox, when: str | None = None) -> Timeline:
+        """The items of one year under a grid, as one step without a time."""
+        search = Search(url=self.url, collection=self.collection, when=None, max_cloud_cover=None, access=self.access)
+        here = [item for item in items_around(search, lonlat_bounds(grid)) if self._fits(item) and touches(item, grid)]
+        chosen = sorted(_of_one_year(here, self.year, when), key=lambda item: item.id)
+        return Timeline(steps=(Step(time=None, scenes=tuple(map(self._scene, chosen))),) if chosen else ())
 
     def _fits(self, item: Item) -> bool:
         return (

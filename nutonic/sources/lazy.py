@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import dask.array as da
@@ -19,15 +20,25 @@ from nutonic.model import Asset, Band
 from nutonic.nearest import source_pixels
 from nutonic.sources import rasters
 from nutonic.sources.access import LOCAL, Access
+from nutonic.sources.values import decoded
 
 
-def dataset(grid: GeoBox, arrays: dict[Band, da.Array | indexing.LazilyIndexedArray]) -> xr.Dataset:
-    """Arrays (height, width) on a grid as a dataset with the grid's coordinates, CRS and nodata values."""
+def dataset(
+    grid: GeoBox, arrays: Mapping[Band, da.Array | indexing.LazilyIndexedArray], time: np.ndarray | None = None
+) -> xr.Dataset:
+    """Arrays (height, width) on a grid as a dataset with the grid's coordinates, CRS and nodata values.
+
+    With the times of their first axis, (steps,) datetime64, arrays are (steps, height, width).
+    """
+    dims = ("y", "x") if time is None else ("time", "y", "x")
     variables = {
-        band.name: xr.Variable(("y", "x"), array, {"_FillValue": band.nodata, "grid_mapping": "spatial_ref"})
+        band.name: xr.Variable(
+            dims, array, {"_FillValue": band.nodata, "grid_mapping": "spatial_ref", "kind": band.kind}
+        )
         for band, array in arrays.items()
     }
-    ds = xr.Dataset(variables, coords=xr_coords(grid, dims=("y", "x")))
+    coords = {} if time is None else {"time": ("time", time, {"standard_name": "time", "axis": "T"})}
+    ds = xr.Dataset(variables, coords={**coords, **xr_coords(grid, dims=("y", "x"))})
     check_aligned(ds, grid)
     return ds
 
@@ -97,7 +108,7 @@ class NearestMosaic(BackendArray):
         window = (slice(top, int(rows[inside].max()) + 1), slice(left, int(cols[inside].max()) + 1))
         found = checked_header(asset, self.access)
         pixels = rasters.read_of(asset, window, self.access)[rows[inside] - top, cols[inside] - left]
-        out[inside] = _without_nodata(pixels, asset, (asset.nodata, found.nodata), self.band)
+        out[inside] = decoded(pixels, asset, self.band, found.nodata)
         return out
 
     def lazy(self) -> indexing.LazilyIndexedArray:
@@ -115,16 +126,6 @@ def _split(key: int | slice | np.ndarray, length: int) -> tuple[slice, int | sli
     if isinstance(key, slice) and key.step in (None, 1):
         within = slice(None)
     return slice(start, int(wanted.max(initial=start - 1)) + 1), within
-
-
-def _without_nodata(pixels: np.ndarray, asset: Asset, nodata: tuple[float | None, ...], band: Band) -> np.ndarray:
-    """Pixels in the band's dtype; what means nodata, in the catalogue or the file, has the band's value for it."""
-    limits = np.iinfo(band.dtype)
-    observed = ~np.isin(pixels, [value for value in (*nodata, *band.masked) if value is not None])
-    unfit = observed & ((pixels < limits.min) | (pixels > limits.max) | (pixels != np.floor(pixels)))
-    if unfit.any():
-        raise BadPixels(f"{asset.written} holds {pixels[unfit].flat[0]!r}, which is no {band.dtype} value")
-    return np.where(observed, pixels, band.nodata).astype(band.dtype)
 
 
 def checked_header(asset: Asset, access: Access) -> rasters.Header:

@@ -59,6 +59,15 @@ def neighbourhoods(search: Search, lon: np.ndarray, lat: np.ndarray, extent_m: f
             yield from (Neighbourhood(members, items) for members, items in zip(some, found, strict=True))
 
 
+def items_around(search: Search, bounds: Box) -> list[Item]:
+    """The items near an area of west, south, east, north; west is greater than east where that lies across 180°."""
+    if "://" not in search.url:
+        return read_items(search.url)
+    west, south, east, north = bounds
+    boxes = [bounds] if west <= east else [(west, south, 180.0, north), (-180.0, south, east, north)]
+    return _items(search, boxes)
+
+
 def _cells(lon: np.ndarray, lat: np.ndarray) -> list[np.ndarray]:
     """Positions of the places of each cell of one by one degree, south to north and west to east."""
     cells = (np.floor(lat).astype(np.int64) + 90) * 361 + np.floor(lon).astype(np.int64) + 180

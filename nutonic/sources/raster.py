@@ -12,7 +12,7 @@ from odc.geo.geobox import GeoBox
 
 from nutonic.classes import TABLES, ClassTable
 from nutonic.errors import GridError, InputError, RecipeError
-from nutonic.model import Asset, Band, Scene
+from nutonic.model import Asset, Band, Scene, Step, Timeline
 from nutonic.sources import rasters
 from nutonic.sources.lazy import NearestMosaic, dataset
 
@@ -78,6 +78,10 @@ class RasterSource:
         """The raster itself, for every place; a place beyond it is told by its pixels."""
         scene = self.describe()
         return [(scene,)] * len(lon)
+
+    def timeline(self, grid: GeoBox, when: str | None = None) -> Timeline:
+        """The raster itself, as one step without a time."""
+        return Timeline(steps=(Step(time=None, scenes=(self.describe(),)),))
 
     def open(self, grid: GeoBox, scenes: Sequence[Scene], *, chunks: int | None = 1024) -> xr.Dataset:
         """The variable ``label`` (y, x), uint8, lazily, on exactly this grid; a slice of it reads only that slice."""

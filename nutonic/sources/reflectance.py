@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from functools import partial
 from typing import Any
 
@@ -17,6 +16,7 @@ from nutonic.model import Asset
 from nutonic.sources import rasters
 from nutonic.sources.access import LOCAL, Access
 from nutonic.sources.lazy import checked_header
+from nutonic.sources.values import harmonised
 
 
 def stacked(scene_id: str, asset: Asset, grid: GeoBox, chunks: int, access: Access = LOCAL) -> da.Array:
@@ -134,19 +134,3 @@ def _inside(part: slice, offset: int, limit: int) -> slice:
 
 def _shifted(part: slice, by: int) -> slice:
     return slice(part.start + by, part.stop + by)
-
-
-def harmonised(pixels: np.ndarray, offset: int = 0, nodata: tuple[float | None, ...] = ()) -> np.ndarray:
-    """Digital numbers as uint16: 0 for nodata, otherwise pixel plus offset within 1 to 65535.
-
-    0 and the given nodata values mean nodata. Negative reflectance, which the offset and some processors give, becomes
-    the darkest valid value, so that water and shadow stay valid.
-    """
-    observed = (pixels != 0) & ~np.isnan(pixels)
-    for value in nodata:
-        if value is not None and not math.isnan(value):
-            observed &= pixels != value
-    if pixels.dtype == np.uint16 and not offset:
-        return np.where(observed, pixels, np.uint16(0))
-    values = np.clip(np.rint(np.where(observed, pixels, 0)).astype(np.int64) + offset, 1, 65535)
-    return np.where(observed, values, 0).astype(np.uint16)

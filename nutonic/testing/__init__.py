@@ -12,6 +12,7 @@ _HOME = {
     "SyntheticGrid": "nutonic.testing.planet",
     "SyntheticPlanet": "nutonic.testing.planet",
     "SyntheticScene": "nutonic.testing.planet",
+    "SyntheticSeries": "nutonic.testing.series",
     "Fault": "nutonic.testing.faults",
     "FileServer": "nutonic.testing.server",
     "Request": "nutonic.testing.server",
@@ -27,6 +28,7 @@ __all__ = [
     "SyntheticGrid",
     "SyntheticPlanet",
     "SyntheticScene",
+    "SyntheticSeries",
     "remote_catalogue",
 ]
 
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
     from nutonic.testing.faults import Fault
     from nutonic.testing.planet import BANDS, COLLECTION, SyntheticGrid, SyntheticPlanet, SyntheticScene
     from nutonic.testing.remote import remote_catalogue
+    from nutonic.testing.series import SyntheticSeries
     from nutonic.testing.server import FileServer, Request
 
 

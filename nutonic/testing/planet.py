@@ -116,8 +116,8 @@ class SyntheticPlanet:
     def scenes(self) -> tuple[SyntheticScene, ...]:
         """All scenes, in the order of the catalogue, which is that of no property."""
         h, w = self.shape
-        whole, west = self._part(0, 0, h, w), self._part(h // 11, 0, h, w * 29 // 50)
-        east, across = self._part(0, w * 13 // 25, h, w), self._part(h * 3 // 8, w * 2 // 3, h * 4 // 5, w, east=True)
+        whole, west = self.part(0, 0, h, w), self.part(h // 11, 0, h, w * 29 // 50)
+        east, across = self.part(0, w * 13 // 25, h, w), self.part(h * 3 // 8, w * 2 // 3, h * 4 // 5, w, east=True)
         found = (
             SyntheticScene("cloudy", whole, 4, 62.0, "2024-08-19", "04.00", None),
             SyntheticScene("full", whole, 1, 11.5, "2024-06-02", "03.01", None, west_wedge=w // 9),
@@ -128,7 +128,7 @@ class SyntheticPlanet:
         )
         return found[: 6 if self.neighbour else 5]
 
-    def _part(self, top: int, left: int, bottom: int, right: int, *, east: bool = False) -> SyntheticGrid:
+    def part(self, top: int, left: int, bottom: int, right: int, *, east: bool = False) -> SyntheticGrid:
         """The grid of some rows and columns of the planet, in its own zone or, from the same corner, in the next."""
         zone = self.zone_epsg % 100 % 60 + 1 if east else self.zone_epsg % 100
         crs, corner = f"EPSG:{self.zone_epsg // 100 * 100 + zone}", np.add(self.origin, (10 * left, -10 * top))
@@ -179,7 +179,7 @@ class SyntheticPlanet:
         scene, right = self.scene(scene_id), self.reflectance(band, x, y, scene_id)
         if scene.applied or scene.baseline < "04.00":
             return right
-        dark = 1001 - _mix(self._key(scene.texture, 7), *scene.grid.pixels(x, y, lattice=True)) % 400
+        dark = 1001 - mixed(self._key(scene.texture, 7), *scene.grid.pixels(x, y, lattice=True)) % 400
         return np.where(right > 1, right + np.uint16(1000), np.where(right == 1, dark, 0)).astype(np.uint16)
 
     def land_cover(self, x: ArrayLike, y: ArrayLike) -> np.ndarray:
@@ -189,8 +189,8 @@ class SyntheticPlanet:
         known &= 50 * (width - col) * height + 65 * row * width > 19 * height * width  # none in the north-east corner
         cell, mark, noise = _ground(self._key(0), *self.label_grid.pixels(x, y, lattice=True))
         ids = np.array([*self.classes, self.unknown])
-        mixed = ids[np.where(noise % 89 == 0, noise // 89, cell) % ids.size]
-        return np.where(known, np.choose(mark, (mixed, ids[1], ids[0], ids[-2])), self.unknown).astype(np.uint8)
+        ground = ids[np.where(noise % 89 == 0, noise // 89, cell) % ids.size]
+        return np.where(known, np.choose(mark, (ground, ids[1], ids[0], ids[-2])), self.unknown).astype(np.uint8)
 
     def labels_at(self, x: np.ndarray, y: np.ndarray, crs: str | int) -> np.ndarray:
         """Class ids of a window, (height, width) uint8: of the pixel that holds each centre, by pyproj on every one."""
@@ -214,8 +214,8 @@ class SyntheticPlanet:
         folder, scenes = Path(folder), [scene for scene in self.scenes if only is None or scene.id in set(only)]
         for scene, band in ((scene, band) for scene in scenes for band in BANDS):
             path, pixels = folder / scene.id / f"{band}.tif", partial(self.stored, band, scene_id=scene.id)
-            _write(path, scene.grid, pixels, nodata=0, block=self.block)
-        _write(folder / "land_cover.tif", self.label_grid, self.land_cover, nodata=self.unknown, block=self.block)
+            write_band(path, scene.grid, pixels, nodata=0, block=self.block)
+        write_band(folder / "land_cover.tif", self.label_grid, self.land_cover, nodata=self.unknown, block=self.block)
         catalogue = {"type": "FeatureCollection", "features": [_item(scene) for scene in scenes]}
         (folder / "items.json").write_text(json.dumps(catalogue, indent=1), encoding="utf-8")
         lines = "".join(f"{lon!r},{lat!r}\n" for lon, lat, _ in self.places)
@@ -244,7 +244,7 @@ def _project(points: np.ndarray, source: str | int, target: str | int) -> np.nda
     return np.stack(Transformer.from_crs(source, target, always_xy=True).transform(points[..., 0], points[..., 1]), -1)
 
 
-def _mix(key: int, col: np.ndarray, row: np.ndarray) -> np.ndarray:
+def mixed(key: int, col: np.ndarray, row: np.ndarray) -> np.ndarray:
     """A number from 0 to 2⁶³ for each pixel, like noise (the finaliser of SplitMix64)."""
     with np.errstate(over="ignore"):
         z = np.asarray(col * 0x1E3779B97F4A7C15 + row * 0x5134_2543_DE82_EF95).astype(np.uint64) + np.uint64(key)
@@ -260,15 +260,15 @@ def _ground(key: int, col: np.ndarray, row: np.ndarray) -> tuple[np.ndarray, np.
     pixel wide, the first of which is connected by corners only.
     """
     col, row = np.broadcast_arrays(col, row)
-    cell = _mix(key + 1, (col + row // 3) // 37, (row + col // 5) // 23)
+    cell = mixed(key + 1, (col + row // 3) // 37, (row + col // 5) // 23)
     c, r = col % 83, row % 71
     first, second = (c >= 2) & (c < 16) & (r >= 3) & (r < 12), (c >= 16) & (c < 23) & (r >= 12) & (r < 19)
     river = ((col - row) % 211 == 17) | ((col - 2 * row // 5) % 263 == 40)
     mark = np.select([river, first | second | ((c == 4) & (r == 22)), (c < 31) & (r < 26)], [3, 2, 1], 0)
-    return cell, mark, _mix(key, col, row)
+    return cell, mark, mixed(key, col, row)
 
 
-def _write(path: Path, grid: SyntheticGrid, pixels: Callable[..., np.ndarray], *, nodata: int, block: int) -> None:
+def write_band(path: Path, grid: SyntheticGrid, pixels: Callable[..., np.ndarray], *, nodata: int, block: int) -> None:
     """One band as a tiled, deflated GeoTIFF; `pixels` tells its pixels from the coordinates of their centres."""
     (x, y), (height, width) = grid.centres(), grid.shape
     band = pixels(x=x[None, :], y=y[:, None])

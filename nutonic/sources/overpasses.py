@@ -1,0 +1,116 @@
+"""Items over an area as overpasses: each granule once, those of one satellite's pass together, in order of time."""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+
+import numpy as np
+import shapely
+from odc.geo.geobox import GeoBox
+
+from nutonic.grid import centre, transformer
+from nutonic.model import Scene, Step, Timeline
+from nutonic.sources.catalogue import Item
+from nutonic.sources.items import moment
+
+#: In the names of Sentinel-2 products: ``_R078_``, ``_T35MNM_``, and ``_S20200219T113105_`` of a datastrip.
+_ORBIT, _TILE = re.compile(r"_R(\d{3})_"), re.compile(r"(?:^|_)T?(\d{2}[C-HJ-NP-X][A-Z]{2})(?:_|$)")
+_SENSED = re.compile(r"_S(\d{8}T\d{6})_")
+
+#: Degrees from a grid's centre within which footprints are looked at: further off a UTM zone draws nonsense.
+_REACH = 15.0
+
+
+def timeline(items: Iterable[Item], grid: GeoBox, scene: Callable[[Item], Scene]) -> Timeline:
+    """Items as the steps of a cube.
+
+    One step is what one satellite took on one orbit in one solar day: granules of an overpass lie side by side and
+    overlap with the same pixels. The solar day is that of the grid's centre, UTC and four minutes a degree east, so that
+    an overpass is not cut by midnight in Greenwich. Of a granule that was processed more than once the newest baseline
+    counts, then what was made last, then the id. In a step scenes in the grid's own CRS come first, then they go by id.
+
+    Parameters
+    ----------
+    items
+        All of which are wanted.
+    grid
+        Of the cube.
+    scene
+        What makes a scene of an item.
+    """
+    kept, left_out = _newest(items)
+    lon = centre(grid)[0]
+    groups: dict[tuple[str, str, str], list[Item]] = defaultdict(list)
+    for item in kept:
+        groups[_overpass(item, lon)].append(item)
+    steps = [_step(group, grid, scene) for group in groups.values()]
+    return Timeline(steps=tuple(sorted(steps, key=lambda step: (step.time, step.scenes[0].id))), left_out=left_out)
+
+
+def _step(items: list[Item], grid: GeoBox, scene: Callable[[Item], Scene]) -> Step:
+    scenes = sorted(map(scene, items), key=lambda found: (found.assets[0].crs != str(grid.crs), found.id))
+    return Step(time=_text(min(map(moment, items))), scenes=tuple(scenes))
+
+
+def _text(when: dt.datetime) -> str:
+    return when.isoformat().replace("+00:00", "Z")
+
+
+def _overpass(item: Item, lon: float) -> tuple[str, str, str]:
+    """Solar day, satellite and relative orbit."""
+    day = (moment(item) + dt.timedelta(hours=lon / 15.0)).date().isoformat()
+    properties = item.properties
+    orbit = properties.get("sat:relative_orbit")
+    named = _ORBIT.search(f"{properties.get('s2:product_uri', '')} {item.id}")
+    known = str(orbit) if orbit is not None else named.group(1).lstrip("0") if named else ""
+    return day, str(properties.get("platform", "")).lower(), known
+
+
+def _newest(items: Iterable[Item]) -> tuple[list[Item], tuple[tuple[str, str], ...]]:
+    """Each granule as it was processed last, and the ids of the others."""
+    groups: dict[tuple[str, ...], list[Item]] = defaultdict(list)
+    for item in items:
+        groups[_granule(item)].append(item)
+    kept, left_out = [], []
+    for group in groups.values():
+        *older, newest = sorted(group, key=_processed)
+        kept.append(newest)
+        left_out += [(item.id, f"processed again as {newest.id}") for item in older]
+    return kept, tuple(sorted(left_out))
+
+
+def _granule(item: Item) -> tuple[str, ...]:
+    """What a granule is, however it was processed: its tile, its satellite and when it was sensed."""
+    properties = item.properties
+    tile = str(properties.get("grid:code") or properties.get("s2:mgrs_tile") or "").removeprefix("MGRS-")
+    named = _TILE.search(item.id)
+    sensed = _SENSED.search(str(properties.get("s2:datastrip_id", "")))
+    when = sensed.group(1) if sensed else _text(moment(item).replace(microsecond=0))
+    known = tile or (named.group(1) if named else "")
+    return (known, str(properties.get("platform", "")).lower(), when) if known else (item.id,)
+
+
+def _processed(item: Item) -> tuple[str, str, str]:
+    properties = item.properties
+    baseline = str(properties.get("s2:processing_baseline", properties.get("processing:version", "")))
+    made = properties.get("s2:generation_time") or properties.get("created") or ""
+    return baseline, str(made), item.id
+
+
+def touches(item: Item, grid: GeoBox) -> bool:
+    """Whether an item's footprint shares ground with a grid."""
+    box = shapely.box(*grid.boundingbox)
+    lon, lat = centre(grid)
+    to_grid = transformer("EPSG:4326", str(grid.crs))
+    for turn in (-360.0, 0.0, 360.0):
+        here = shapely.intersection(
+            shapely.transform(item.footprint, lambda p, by=turn: p + (by, 0.0)),
+            shapely.box(lon - _REACH, max(lat - _REACH, -90.0), lon + _REACH, min(lat + _REACH, 90.0)),
+        )
+        outline = shapely.transform(shapely.segmentize(here, 0.25), lambda p: np.stack(to_grid.transform(*p.T), -1))
+        if not here.is_empty and shapely.intersection(shapely.make_valid(outline), box).area > 0.0:
+            return True
+    return False

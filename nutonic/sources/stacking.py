@@ -1,0 +1,168 @@
+"""Lazy pictures of scenes, put together into one array of a cube, chunk by chunk."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import dask.array as da
+import numpy as np
+import shapely
+import xarray as xr
+from affine import Affine
+from dask.base import tokenize
+from dask.highlevelgraph import HighLevelGraph
+from odc.geo.geobox import GeoBox
+
+from nutonic.errors import OffLattice
+from nutonic.grid import offset_in, transformer
+from nutonic.model import Asset, Band
+from nutonic.sources.access import Access
+from nutonic.sources.lazy import NearestMosaic
+
+#: What makes a lazy array of an asset on a grid, in chunks of this side.
+Opener = Callable[[Asset, GeoBox, int], da.Array]
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """One scene's part of a cube: the chunks that it touches, and no others."""
+
+    array: da.Array
+    """(height, width), in the cube's chunks."""
+    row: int
+    """Of its first chunk, counted in the cube's chunks."""
+    col: int
+    number: int = 0
+    """Of its scene, from 1."""
+
+    def key(self, row: int, col: int) -> tuple[str, int, int] | None:
+        """Key of the chunk at a position in the cube, or None where it does not reach."""
+        i, j = row - self.row, col - self.col
+        inside = 0 <= i < self.array.numblocks[0] and 0 <= j < self.array.numblocks[1]
+        return (self.array.name, i, j) if inside else None
+
+
+def fits(asset: Asset, grid: GeoBox) -> bool:
+    """Whether an asset's pixels are a grid's: to be read, not resampled."""
+    try:
+        offset_in(Affine(*asset.transform), grid)
+    except OffLattice:
+        return False
+    return str(grid.crs) == asset.crs
+
+
+def piece(asset: Asset, grid: GeoBox, chunk: int, lazy: Opener, number: int) -> Piece | None:
+    """An asset's part of a cube of `grid`, in chunks of this side; None if it has none."""
+    native = fits(asset, grid)
+    rows, cols = _native_window(asset, grid) if native else _warped_window(asset, grid)
+    if rows.start >= rows.stop or cols.start >= cols.stop:
+        return None
+    i, j = rows.start // chunk, cols.start // chunk
+    bottom, right = -(-rows.stop // chunk) * chunk, -(-cols.stop // chunk) * chunk
+    part = grid[i * chunk : min(bottom, grid.shape.y), j * chunk : min(right, grid.shape.x)]
+    return Piece(lazy(asset, part, chunk), i, j, number)
+
+
+def nearest(asset: Asset, grid: GeoBox, chunk: int, band: Band, access: Access) -> da.Array:
+    """An asset on a grid by window-independent nearest neighbour, lazily."""
+    lazy = NearestMosaic(grid=grid, assets=(asset,), band=band, access=access).lazy()
+    array: da.Array = xr.Variable(("y", "x"), lazy).chunk(chunk).data
+    return array
+
+
+def _native_window(asset: Asset, grid: GeoBox) -> tuple[slice, slice]:
+    row, col = offset_in(Affine(*asset.transform), grid)
+    return _within(-row, asset.shape[0] - row, grid.shape.y), _within(-col, asset.shape[1] - col, grid.shape.x)
+
+
+def _warped_window(asset: Asset, grid: GeoBox) -> tuple[slice, slice]:
+    """The pixels of a grid that an asset may reach: its outline drawn in the grid's CRS, and a pixel more."""
+    (height, width), transform = asset.shape, Affine(*asset.transform)
+    ring = shapely.segmentize(shapely.box(0, 0, width, height), max(height, width) / 64)
+    to_grid = transformer(asset.crs, str(grid.crs))
+    drawn = shapely.get_coordinates(ring) * (transform.a, transform.e) + (transform.c, transform.f)
+    points = np.stack(to_grid.transform(*drawn.T), -1)
+    points = points[np.isfinite(points).all(axis=1)]
+    if not len(points):
+        return slice(0, 0), slice(0, 0)
+    cols, rows = ((points - (grid.affine.c, grid.affine.f)) / (grid.affine.a, grid.affine.e)).T
+    return (
+        _within(int(np.floor(rows.min())) - 1, int(np.ceil(rows.max())) + 1, grid.shape.y),
+        _within(int(np.floor(cols.min())) - 1, int(np.ceil(cols.max())) + 1, grid.shape.x),
+    )
+
+
+def _within(start: int, stop: int, limit: int) -> slice:
+    return slice(max(start, 0), min(stop, limit))
+
+
+def assembled(name: str, steps: Sequence[Sequence[Piece]], shape: tuple[int, int], chunk: int, how: Any) -> da.Array:
+    """One array (time, height, width), a chunk of which is made of the pieces that reach it.
+
+    Parameters
+    ----------
+    name
+        Of the band, for the names of tasks.
+    steps
+        The pieces of each step, in mosaic order.
+    shape
+        Height and width.
+    chunk
+        Side of a chunk; along time chunks have one step.
+    how
+        :class:`First` or :class:`Which`: what makes a chunk of its shape and a list of (scene's number, pixels).
+    """
+    sizes = da.core.normalize_chunks((chunk, chunk), shape)
+    parts = [[(p.array.name, p.row, p.col, p.number) for p in step] for step in steps]
+    token = f"{name}-{tokenize(name, shape, chunk, how, parts)}"
+    layer: dict[Any, Any] = {
+        (token, t, i, j): (how, (height, width), [[p.number, key] for p in step if (key := p.key(i, j))])
+        for t, step in enumerate(steps)
+        for i, height in enumerate(sizes[0])
+        for j, width in enumerate(sizes[1])
+    }
+    below: list[Any] = [p.array for step in steps for p in step]
+    graph = HighLevelGraph.from_collections(token, layer, below)
+    return da.Array(graph, token, ((1,) * len(steps), *sizes), dtype=how.dtype)
+
+
+@dataclass(frozen=True, slots=True)
+class First:
+    """A pixel comes from the first piece that has one."""
+
+    band: Band
+
+    @property
+    def dtype(self) -> np.dtype:
+        """The band's."""
+        return np.dtype(self.band.dtype)
+
+    def __call__(self, shape: tuple[int, int], pieces: Sequence[tuple[int, np.ndarray]]) -> np.ndarray:
+        """A chunk (1, height, width)."""
+        if not pieces:
+            return np.full((1, *shape), self.band.nodata, self.dtype)
+        out = pieces[0][1]
+        for _, pixels in pieces[1:]:
+            out = np.where(out == self.band.nodata, pixels, out)
+        return out[None]
+
+
+@dataclass(frozen=True, slots=True)
+class Which:
+    """The number of the scene that a pixel comes from; 0 for none."""
+
+    band: Band
+
+    @property
+    def dtype(self) -> np.dtype:
+        """Of numbers."""
+        return np.dtype("uint16")
+
+    def __call__(self, shape: tuple[int, int], pieces: Sequence[tuple[int, np.ndarray]]) -> np.ndarray:
+        """A chunk (1, height, width)."""
+        out = np.zeros(shape, self.dtype)
+        for number, pixels in pieces:
+            out[(out == 0) & (pixels != self.band.nodata)] = number
+        return out[None]

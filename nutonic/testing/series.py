@@ -1,0 +1,125 @@
+"""A synthetic planet over time: overpasses of several granules, clouds told by a scene classification, reprocessing."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cached_property, partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from affine import Affine
+from numpy.typing import ArrayLike
+
+from nutonic.testing.planet import SyntheticGrid, SyntheticPlanet, SyntheticScene, mixed, write_band
+
+#: Classes of the scene classification, with how often each occurs: vegetation, bare, water, cloud shadow, clouds, cirrus.
+_CLASSES = np.array((4, 4, 4, 5, 5, 6, 3, 8, 9, 10), np.uint8)
+
+
+class SyntheticPass(NamedTuple):
+    """What the item of a granule says of its overpass."""
+
+    datetime: str
+    platform: str
+    orbit: int
+    tile: str
+    made: str
+    """When it was processed."""
+
+
+@dataclass(frozen=True)
+class SyntheticSeries(SyntheticPlanet):
+    """Six overpasses of the planet in eight granules and one more that was processed again.
+
+    Two granules of the first pass overlap; those of ``night`` lie on both sides of midnight UTC in one solar day; two
+    passes of different orbits fall on 11 June; ``next-zone`` lies in the next UTM zone; ``old`` is ``new`` with an
+    older baseline and other pixels.
+    """
+
+    def _granules(self) -> Iterable[tuple[SyntheticScene, SyntheticPass]]:
+        h, w = self.shape
+        whole, west, east = self.part(0, 0, h, w), self.part(0, 0, h, w * 3 // 5), self.part(0, w * 2 // 5, h, w)
+        south, across = self.part(h // 3, 0, h, w), self.part(h * 3 // 8, w * 2 // 3, h * 4 // 5, w, east=True)
+
+        def granule(
+            name: str, part: SyntheticGrid, texture: int, cloud: float, when: str, orbit: int, tile: str, baseline: str
+        ) -> tuple[SyntheticScene, SyntheticPass]:
+            scene = SyntheticScene(name, part, texture, cloud, when[:10], baseline, True)
+            made = f"{when[:10]}T{baseline.replace('.', ':')}:00Z"
+            return scene, SyntheticPass(when, "sentinel-2b" if orbit > 100 else "sentinel-2a", orbit, tile, made)
+
+        yield granule("new", whole, 15, 22.0, "2024-06-21T09:50:31.024Z", 79, "33TXM", "05.10")
+        yield granule("b-east", east, 12, 9.0, "2024-05-02T09:50:45.024Z", 79, "33TYM", "05.10")
+        yield granule("a-west", west, 11, 5.0, "2024-05-02T09:50:31.024Z", 79, "33TXM", "05.10")
+        yield granule("next-zone", across, 13, 1.0, "2024-06-11T09:40:31.024Z", 122, "34TBS", "05.10")
+        yield granule("same-day", south, 14, 35.0, "2024-06-11T09:20:31.024Z", 36, "33TXM", "05.10")
+        yield granule("old", whole, 16, 2.0, "2024-06-21T09:50:31.024Z", 79, "33TXM", "03.01")
+        yield granule("night-late", west, 17, 12.0, "2024-07-01T23:10:31.024Z", 79, "33TXM", "05.10")
+        yield granule("night-early", east, 18, 14.0, "2024-07-02T00:10:31.024Z", 79, "33TYM", "05.10")
+        yield granule("cloudy", whole, 19, 48.0, "2024-08-30T09:50:31.024Z", 79, "33TXM", "05.10")
+
+    @cached_property
+    def scenes(self) -> tuple[SyntheticScene, ...]:
+        """All granules, in the order of the catalogue, which is that of no property."""
+        return tuple(scene for scene, _ in self._granules())
+
+    @cached_property
+    def passes(self) -> Mapping[str, SyntheticPass]:
+        """What the items say of their overpasses, by id."""
+        return {scene.id: told for scene, told in self._granules()}
+
+    #: Ids of the granules that make each step of a cube, in mosaic order, where all of the planet is asked for.
+    steps = (
+        ("a-west", "b-east"), ("same-day",), ("next-zone",), ("new",), ("night-early", "night-late"), ("cloudy",),
+    )  # fmt: skip
+
+    def classification(self, x: ArrayLike, y: ArrayLike, scene_id: str) -> np.ndarray:
+        """The right classes (uint8, 0 = none) of a scene at points in its CRS, told on pixels of 20 m; they broadcast."""
+        scene = self.scene(scene_id)
+        col, row = self.classified(scene).pixels(x, y, lattice=True)
+        blob = mixed(self._key(scene.texture, 9), (col + row // 2) // 9, (row + col // 3) // 7)
+        return np.where(self._seen(scene, col, row), _CLASSES[blob % _CLASSES.size], 0).astype(np.uint8)
+
+    def _seen(self, scene: SyntheticScene, col: np.ndarray, row: np.ndarray) -> np.ndarray:
+        """Whether a 20 m pixel's centre lies on the scene."""
+        return scene.observed(20.0 * col + 10.0, -20.0 * row - 10.0)
+
+    def classified(self, scene: SyntheticScene) -> SyntheticGrid:
+        """The grid of a scene's classification: pixels of 20 m on multiples of 20 m, over all of the scene."""
+        transform, (height, width) = scene.grid.transform, scene.grid.shape
+        left, top = np.floor(transform.c / 20) * 20, np.ceil(transform.f / 20) * 20
+        right, bottom = transform.c + 10 * width, transform.f - 10 * height
+        shape = (int(np.ceil((top - bottom) / 20)), int(np.ceil((right - left) / 20)))
+        return SyntheticGrid(scene.grid.crs, Affine(20, 0, float(left), 0, -20, float(top)), shape)
+
+    def write(self, folder: str | Path, only: Iterable[str] | None = None, **recipe: Mapping[str, Any]) -> Path:
+        """As of the planet; scenes have an ``scl.tif`` besides, and items tell of the overpass."""
+        path = super().write(folder, only, **recipe)
+        catalogue = path.parent / "items.json"
+        items = json.loads(catalogue.read_text("utf-8"))
+        for item in items["features"]:
+            scene = self.scene(item["id"])
+            item["properties"] |= _said(self.passes[scene.id])
+            item["assets"]["scl"] = self._write_classes(path.parent, scene)
+        catalogue.write_text(json.dumps(items, indent=1), encoding="utf-8")
+        return path
+
+    def _write_classes(self, folder: Path, scene: SyntheticScene) -> dict[str, Any]:
+        grid = self.classified(scene)
+        pixels = partial(self.classification, scene_id=scene.id)
+        write_band(folder / scene.id / "scl.tif", grid, pixels, nodata=0, block=self.block)
+        lies = {"proj:transform": [*grid.transform[:6]], "proj:shape": [*grid.shape]}
+        return {"href": f"{scene.id}/scl.tif", "type": "image/tiff; application=geotiff", "roles": ["data"], **lies}
+
+
+def _said(told: SyntheticPass) -> dict[str, Any]:
+    return {
+        "datetime": told.datetime,
+        "platform": told.platform,
+        "sat:relative_orbit": told.orbit,
+        "grid:code": f"MGRS-{told.tile}",
+        "s2:generation_time": told.made,
+    }
