@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from affine import Affine
 
-from nutonic.chips import cut_chip
+from nutonic.chip import cut_chip
 from nutonic.cube import place_grid
 from nutonic.grid import offset_in
 from nutonic.model import Asset, Chip, PlannedPlace, Scene

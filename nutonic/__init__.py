@@ -11,6 +11,7 @@ __version__ = "0.1.0"
 _HOME = {
     "around": "nutonic.grid",
     "check_aligned": "nutonic.grid",
+    "grid_of": "nutonic.grid",
     "tiles": "nutonic.grid",
     "ClassTable": "nutonic.classes",
     "Recipe": "nutonic.recipe",
@@ -21,6 +22,7 @@ _HOME = {
     "search": "nutonic.cubes",
     "open_cube": "nutonic.cubes",
     "open_scene": "nutonic.cube",
+    "chips": "nutonic.cutting",
     "plan": "nutonic.planning",
     "build": "nutonic.run",
     "verify": "nutonic.verification",
@@ -33,7 +35,8 @@ if TYPE_CHECKING:
     from nutonic.classes import ClassTable
     from nutonic.cube import open_scene
     from nutonic.cubes import open_cube, search
-    from nutonic.grid import around, check_aligned, tiles
+    from nutonic.cutting import chips
+    from nutonic.grid import around, check_aligned, grid_of, tiles
     from nutonic.planning import plan
     from nutonic.recipe import Recipe
     from nutonic.recipe_file import load_recipe

@@ -12,7 +12,7 @@ import dask.threaded
 import numpy as np
 from odc.geo.geobox import GeoBox
 
-from nutonic.chips import AS_IT_IS, Limits, Unfit, cut_chip, stretch_limits, valid_pixels, view
+from nutonic.chip import AS_IT_IS, Limits, Unfit, cut_chip, refuse_strange, stretch_limits, valid_pixels, view
 from nutonic.cube import imagery_source, labels_source, open_scene, place_grid, scene_grid
 from nutonic.errors import (
     BadPixels,
@@ -202,9 +202,7 @@ Cut = tuple[Tile, Chip | Unfit]
 
 def _chips(pixels: Pixels, scene: Scene, context: _Context) -> list[Cut]:
     recipe, table = context.recipe, context.recipe.labels.table
-    strange = set(np.flatnonzero(np.bincount(pixels.label.ravel())).tolist()) - set(table.labels) - {table.unknown}
-    if strange:
-        raise BadPixels(f"the labels hold {sorted(strange)[:5]}, which {table.name} does not list")
+    refuse_strange(pixels.label, table)
     limits = AS_IT_IS if scene.rendered else _place_limits(pixels.rgb, recipe)
     return [
         (tile, cut_chip(*_window(pixels, tile), table.unknown, recipe.tiles, recipe.stretch, limits))

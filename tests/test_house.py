@@ -20,8 +20,8 @@ MODULES = sorted(HOUSE.rglob("*.py"))
 FLOORS = {
     **dict.fromkeys(["errors", "grid", "model", "recipe", "classes", "splits", "places", "nearest", "recipe_file"], 0),
     **dict.fromkeys(["fields", "moments", "presets", "choices", "failures", "areas"], 0),
-    **dict.fromkeys(["sources", "store", "chips", "regions", "captions", "rows", "reduce"], 1),
-    **dict.fromkeys(["cube", "cubes", "batch", "cost"], 2),
+    **dict.fromkeys(["sources", "store", "chip", "regions", "captions", "rows", "reduce"], 1),
+    **dict.fromkeys(["cube", "cubes", "cutting", "batch", "cost"], 2),
     **dict.fromkeys(["choosing", "planning"], 3),
     **dict.fromkeys(["tree", "run", "jobs", "cluster", "connection", "crew", "workers", "performance", "summary"], 4),
     **dict.fromkeys(
@@ -94,8 +94,8 @@ def test_imports_go_down_only(path: Path):
         ("grid.py", "import dask.array"),
         ("batch.py", "import nutonic.planning"),
         ("run.py", "from nutonic import verify"),
-        ("rows.py", "from nutonic.chips import _private"),
-        ("chips.py", "import rasterio.windows"),
+        ("rows.py", "from nutonic.chip import _private"),
+        ("chip.py", "import rasterio.windows"),
         ("planning.py", "from dask.distributed import Client"),
         ("planning.py", "from dask import distributed"),
     ],

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
 import numpy as np
 from PIL import Image
 
+from nutonic.classes import ClassTable
+from nutonic.errors import BadPixels
 from nutonic.model import Chip
 from nutonic.recipe import Stretch, Tiles
 
@@ -38,7 +41,11 @@ def percentile(counts: np.ndarray, p: float) -> int:
 
 def stretch_limits(rgb: np.ndarray, valid: np.ndarray, stretch: Stretch) -> Limits:
     """Low and high of each band over the valid pixels; see :func:`percentile`."""
-    counts = [np.bincount(band[valid], minlength=1) for band in rgb]
+    return limits_of([np.bincount(band[valid], minlength=1) for band in rgb], stretch)
+
+
+def limits_of(counts: Iterable[np.ndarray], stretch: Stretch) -> Limits:
+    """Low and high of each band, given how often each value occurs in it."""
     return tuple((percentile(count, stretch.low), percentile(count, stretch.high)) for count in counts)
 
 
@@ -104,6 +111,13 @@ def cut_chip(
         limits=limits,
         valid_fraction=float(valid.mean()),
     )
+
+
+def refuse_strange(label: np.ndarray, table: ClassTable) -> None:
+    """Raise :class:`BadPixels` where labels hold what their class table does not list."""
+    strange = set(np.flatnonzero(np.bincount(label.ravel())).tolist()) - set(table.labels) - {table.unknown}
+    if strange:
+        raise BadPixels(f"the labels hold {sorted(strange)[:5]}, which {table.name} does not list")
 
 
 def _too_little(valid: np.ndarray, what: str, tiles: Tiles) -> Unfit | None:
