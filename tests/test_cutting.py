@@ -61,7 +61,7 @@ def test_what_is_no_cube_for_chips_is_refused_at_once(built):
     recipe, _, plan = built
     cube = scene_of(recipe, next(plan.batches()).places[0])
     over_time = cube.expand_dims(time=[0])
-    for wrong, said in {
+    for said, wrong in {
         "the cube has no label, only red, green, blue": cube.drop_vars("label"),
         "take a step": over_time,
         "red is float32, chips are cut from uint16": cube.assign(red=cube["red"].astype("float32")),
