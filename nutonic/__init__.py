@@ -28,9 +28,10 @@ _HOME = {
     "verify": "nutonic.verification",
 }
 
-__all__ = ["__version__", *_HOME]
+__all__ = ["__version__", "reduce", *_HOME]
 
 if TYPE_CHECKING:
+    from nutonic import reduce
     from nutonic.areas import area_grid
     from nutonic.classes import ClassTable
     from nutonic.cube import open_scene
@@ -47,6 +48,8 @@ if TYPE_CHECKING:
 
 
 def __getattr__(name: str) -> Any:
+    if name == "reduce":
+        return import_module("nutonic.reduce")
     if name not in _HOME:
         raise AttributeError(f"module 'nutonic' has no attribute {name!r}")
     value = getattr(import_module(_HOME[name]), name)

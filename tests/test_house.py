@@ -20,8 +20,8 @@ MODULES = sorted(HOUSE.rglob("*.py"))
 FLOORS = {
     **dict.fromkeys(["errors", "grid", "model", "recipe", "classes", "splits", "places", "nearest", "recipe_file"], 0),
     **dict.fromkeys(["fields", "moments", "presets", "choices", "failures", "areas"], 0),
-    **dict.fromkeys(["sources", "store", "chip", "regions", "captions", "rows", "reduce"], 1),
-    **dict.fromkeys(["cube", "cubes", "cutting", "batch", "cost"], 2),
+    **dict.fromkeys(["sources", "store", "chip", "regions", "captions", "rows", "kernels"], 1),
+    **dict.fromkeys(["cube", "cubes", "cutting", "folding", "reduce", "tiling", "batch", "cost"], 2),
     **dict.fromkeys(["choosing", "planning"], 3),
     **dict.fromkeys(["tree", "run", "jobs", "cluster", "connection", "crew", "workers", "performance", "summary"], 4),
     **dict.fromkeys(

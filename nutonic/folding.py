@@ -1,0 +1,121 @@
+"""How a reduction over time becomes tasks: one per tile, on the tile's steps; which variables it takes and leaves."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
+from typing import Any, cast
+
+import dask.array as da
+import numpy as np
+import xarray as xr
+from dask.base import tokenize
+from dask.highlevelgraph import HighLevelGraph
+
+from nutonic.errors import InputError
+
+#: Steps that are folded at a time: memory does not grow with more of them.
+FOLD = 16
+
+
+def folded(
+    over: Sequence[xr.DataArray], kernel: Callable[..., np.ndarray], layers: int, along: np.ndarray | None
+) -> da.Array:
+    """(layers, y, x): a tile's state, given sixteen steps of all variables at a time, and of what lies along time.
+
+    One task per tile and sixteen steps; written out, since slices of the arrays along time would be tasks too.
+    """
+    arrays = [lazy(variable) for variable in over]
+    groups = [slice(start, start + FOLD) for start in range(0, arrays[0].shape[0], FOLD)]
+    steps = range(arrays[0].shape[0])
+    token = f"folded-{tokenize(kernel, along, [array.name for array in arrays])}"
+    tasks: dict[Any, Any] = {}
+    for g, some in enumerate(groups):
+        work = partial(_step, kernel=kernel, some=None if along is None else along[some])
+        for i, j in np.ndindex(*arrays[0].numblocks[1:]):
+            blocks = [[(array.name, t, i, j) for t in steps[some]] for array in arrays]
+            tasks[(f"{token}-{g}", 0, i, j)] = (work, blocks, (f"{token}-{g - 1}", 0, i, j) if g else None)
+    last, below = f"{token}-{len(groups) - 1}", cast(Any, arrays)
+    dtype = np.dtype("uint32") if along is None else np.dtype("uint16")
+    graph = HighLevelGraph.from_collections(last, tasks, below)
+    return da.Array(graph, last, ((layers,), *arrays[0].chunks[1:]), dtype=dtype)
+
+
+def _step(
+    blocks: Sequence[Sequence[np.ndarray]],
+    state: np.ndarray | None,
+    *,
+    kernel: Callable[..., np.ndarray],
+    some: np.ndarray | None,
+) -> np.ndarray:
+    """One task of a fold; the first has no state to go on from."""
+    return kernel(*blocks, state=state, some=some)
+
+
+def lazy(variable: xr.DataArray) -> da.Array:
+    """The variable's array (time, y, x), one step a chunk."""
+    array: Any = variable.transpose("time", "y", "x").data
+    if not isinstance(array, da.Array):
+        return cast(da.Array, da.from_array(array, chunks=(1, *array.shape[1:])))
+    return array if set(array.chunks[0]) == {1} else array.rechunk({0: 1})
+
+
+def without_time(cube: xr.Dataset, done: Mapping[str, da.Array], attrs: Mapping[str, Mapping[str, Any]]) -> xr.Dataset:
+    """A cube's pictures, and its variables that have no time; loaded, if the cube was."""
+    kept = cube.drop_dims("time").drop_vars("time", errors="ignore")
+    reduced = kept.assign({name: (("y", "x"), array, dict(attrs[name])) for name, array in done.items()})
+    order = [name for name in (*cube.data_vars, *done) if name in reduced.data_vars]
+    out = reduced[list(dict.fromkeys(order))].assign_attrs(cube.attrs)
+    return out if cube.chunks else out.compute(scheduler="synchronous")
+
+
+def variables(cube: xr.Dataset, kind: str) -> list[str]:
+    """Variables over time of a kind; told by their dtype where they do not say it."""
+    if "time" not in cube.dims:
+        raise InputError("the cube has no time axis: there is nothing to reduce")
+    names = []
+    for name, variable in cube.data_vars.items():
+        told = variable.attrs.get("kind", "class" if variable.dtype == np.uint8 else "reflectance")
+        if told == kind and "time" in variable.dims:
+            names.append(str(name))
+    if not names:
+        raise InputError(f"the cube has no {kind} over time, only {', '.join(map(str, cube.data_vars)) or 'nothing'}")
+    return names
+
+
+def asked(cube: xr.Dataset, bands: Iterable[str] | None, kind: str) -> list[str]:
+    """The variables asked for by name, or all of a kind; refuses what has no time."""
+    names = variables(cube, kind) if bands is None else list(bands)
+    missing = [name for name in names if name not in cube.data_vars or "time" not in cube[name].dims]
+    if missing:
+        raise InputError(f"the cube has no {', '.join(missing)} over time, only {', '.join(map(str, cube.data_vars))}")
+    return names
+
+
+def with_record(cube: xr.Dataset, names: Sequence[str]) -> list[str]:
+    """The variables, and the record of scenes where the cube has one."""
+    return [*names, *(["scene"] if "scene" in cube.data_vars else [])]
+
+
+def refuse_without(cube: xr.Dataset, by: str) -> None:
+    """Refuse a cube without this variable of classes."""
+    if by not in cube.data_vars or cube[by].dtype != np.uint8:
+        raise InputError(
+            f"the cube has no classification {by!r}: open the imagery with masks=({by!r},), or name another variable"
+        )
+
+
+def nodata_of(variable: xr.DataArray) -> int:
+    """The value of a variable that means nodata, as it says itself."""
+    found = variable.attrs.get("_FillValue", variable.encoding.get("_FillValue"))
+    if found is None or not np.issubdtype(variable.dtype, np.unsignedinteger):
+        raise InputError(
+            f"{variable.name} is {variable.dtype} with nodata {found}: reductions take unsigned integers that say their "
+            "nodata; open files with mask_and_scale=False"
+        )
+    return int(found)
+
+
+def attributes(variable: xr.DataArray, method: str, nodata: float) -> dict[str, Any]:
+    """What a reduced variable says of itself (CF cell methods)."""
+    return {**variable.attrs, "_FillValue": nodata, "cell_methods": f"time: {method}"}
