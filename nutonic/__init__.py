@@ -22,6 +22,8 @@ _HOME = {
     "search": "nutonic.cubes",
     "open_cube": "nutonic.cubes",
     "open_scene": "nutonic.cube",
+    "save_cube": "nutonic.saving",
+    "save_cogs": "nutonic.saving",
     "chips": "nutonic.cutting",
     "plan": "nutonic.planning",
     "build": "nutonic.run",
@@ -42,6 +44,7 @@ if TYPE_CHECKING:
     from nutonic.recipe import Recipe
     from nutonic.recipe_file import load_recipe
     from nutonic.run import build
+    from nutonic.saving import save_cogs, save_cube
     from nutonic.sources.raster import RasterSource
     from nutonic.sources.stac import StacSource
     from nutonic.verification import verify

@@ -21,7 +21,7 @@ FLOORS = {
     **dict.fromkeys(["errors", "grid", "model", "recipe", "classes", "splits", "places", "nearest", "recipe_file"], 0),
     **dict.fromkeys(["fields", "moments", "presets", "choices", "failures", "areas"], 0),
     **dict.fromkeys(["sources", "store", "chip", "regions", "captions", "rows", "kernels"], 1),
-    **dict.fromkeys(["cube", "cubes", "cutting", "folding", "reduce", "tiling", "batch", "cost"], 2),
+    **dict.fromkeys(["cube", "cubes", "saving", "cutting", "folding", "reduce", "tiling", "batch", "cost"], 2),
     **dict.fromkeys(["choosing", "planning"], 3),
     **dict.fromkeys(["tree", "run", "jobs", "cluster", "connection", "crew", "workers", "performance", "summary"], 4),
     **dict.fromkeys(
@@ -36,7 +36,8 @@ RASTERIO = {
     "sources/handles.py",
     "testing/planet.py",
     "demo_data.py",
-}  # the last two write rasters
+    "store/cog.py",
+}  # the last three write rasters
 DISTRIBUTED = {"cluster.py", "connection.py", "crew.py", "performance.py", "workers.py"}
 MAX_MODULE, MAX_FUNCTION = 300, 60
 

@@ -1,0 +1,229 @@
+"""Cubes to disk: tile by tile, by whatever computes them; killed at any moment, it goes on where it was."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import dask.array as da
+import numpy as np
+import xarray as xr
+from dask.base import tokenize
+from dask.highlevelgraph import HighLevelGraph
+from odc.geo.geobox import GeoBox
+
+from nutonic.errors import InputError, NotNutonic, StoreError
+from nutonic.store.cog import BLOCK, write_cog
+from nutonic.store.zarr import Chunk, chunk_path, chunks_of, lazy_variables, prepared, write_chunk, write_frame
+
+#: Tiles that are handed to the scheduler at a time: a graph of some tens of thousands of tasks, built in seconds.
+WINDOW = 2048
+
+
+def save_cube(
+    cube: xr.Dataset,
+    path: str | Path,
+    *,
+    overwrite: bool = False,
+    watch: Callable[[int, int], None] = lambda *_: None,
+) -> Path:
+    """Write a cube as Zarr (format 3), each tile by the task that computes it.
+
+    It is computed by the scheduler that is in use: a distributed client where there is one, else threads. Until it is
+    whole it lies beside its place, as ``NAME.partial``; then it appears there in one step. The same call after a kill
+    computes only the tiles that are missing, and ends with the same bytes.
+
+    Parameters
+    ----------
+    cube
+        Of :func:`nutonic.open_cube` or a reduction of one. Its chunks are the tiles; those of more than 512 pixels become
+        shards of smaller chunks.
+    path
+        Where to put it, on a disk that all workers see.
+    overwrite
+        Whether to replace another cube, or one that is not whole.
+    watch
+        Told the tiles that are done and all there are, from time to time.
+
+    Returns
+    -------
+    pathlib.Path
+        Of the cube. ``xarray.open_zarr`` opens it, with CRS, transform and nodata where rioxarray and odc-geo look.
+
+    Raises
+    ------
+    InputError
+        If the chunks are of several sizes.
+    NotNutonic
+        If there is something at `path` that is no Zarr group.
+    StoreError
+        If another cube is there, another process writes it, or it cannot be written.
+    """
+    final, ready = Path(path).absolute(), prepared(cube)
+    partial = final.with_name(f"{final.name}.partial")
+    _refuse_foreign(final)
+    _refuse_foreign(partial)
+    with tempfile.TemporaryDirectory(prefix="nutonic-") as scratch:
+        frame = Path(scratch) / "frame"
+        write_frame(ready, frame)
+        if final.exists() and not overwrite:
+            _refuse_other(frame, final)
+            return final
+        if partial.exists() and overwrite:
+            shutil.rmtree(partial)
+        if not partial.exists():
+            _begin(frame, partial)
+        _refuse_other(frame, partial)
+    with _alone(partial):
+        _write_missing(ready, partial, watch)
+        _finish(partial, final)
+    return final
+
+
+def _begin(frame: Path, partial: Path) -> None:
+    """Put the frame in its place in one step."""
+    try:
+        partial.parent.mkdir(parents=True, exist_ok=True)
+        new = Path(tempfile.mkdtemp(prefix=f".{partial.name}-", dir=partial.parent))
+        shutil.copytree(frame, new, dirs_exist_ok=True)
+        new.chmod(0o777 & ~_umask())
+        new.rename(partial)
+    except OSError as error:
+        raise StoreError(f"cannot write {partial}: {(error.strerror or str(error)).lower()}") from None
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def _refuse_foreign(path: Path) -> None:
+    if path.exists() and not (path / "zarr.json").is_file():
+        raise NotNutonic(f"{path} exists and is no Zarr cube: choose another path")
+
+
+def _refuse_other(frame: Path, there: Path) -> None:
+    """Compare all that is not a tile: another cube differs in a coordinate, an attribute, or how it is laid out."""
+    for want in sorted(file for file in frame.rglob("*") if file.is_file()):
+        name = want.relative_to(frame)
+        found = there / name
+        if not found.is_file() or found.read_bytes() != want.read_bytes():
+            raise StoreError(
+                f"{there} is another cube, it differs in {name}: choose another path, or overwrite it (overwrite=True)"
+            )
+
+
+@contextmanager
+def _alone(partial: Path) -> Iterator[None]:
+    """Keep other processes on this machine from writing the same cube meanwhile; a kill lets go."""
+    handle = os.open(partial, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise StoreError(f"another process writes {partial}: wait for it") from None
+        yield
+    finally:
+        os.close(handle)
+
+
+def _write_missing(cube: xr.Dataset, partial: Path, watch: Callable[[int, int], None]) -> None:
+    every = list(chunks_of(cube))
+    missing = [chunk for chunk in every if not (partial / chunk_path(chunk)).is_file()]
+    done = len(every) - len(missing)
+    watch(done, len(every))
+    for start in range(0, len(missing), WINDOW):
+        window = missing[start : start + WINDOW]
+        _receipts(cube, window, partial).compute()
+        done += len(window)
+        watch(done, len(every))
+
+
+def _receipts(cube: xr.Dataset, window: Sequence[Chunk], partial: Path) -> da.Array:
+    """One number per tile, each from the task that writes the tile where it was computed."""
+    arrays = {name: variable.data for name, variable in lazy_variables(cube).items()}
+    starts = {name: [np.cumsum([0, *sizes]).tolist() for sizes in array.chunks] for name, array in arrays.items()}
+    token = f"written-{tokenize([array.name for array in arrays.values()], window, str(partial))}"
+    tasks: dict[Any, Any] = {}
+    for k, (name, index) in enumerate(window):
+        start = tuple(at[i] for at, i in zip(starts[name], index, strict=True))
+        tasks[(token, k)] = (write_chunk, (arrays[name].name, *index), str(partial), name, start)
+    graph = HighLevelGraph.from_collections(token, tasks, list(arrays.values()))
+    return da.Array(graph, token, ((1,) * len(window),), dtype=np.int64)
+
+
+def _finish(partial: Path, final: Path) -> None:
+    """Remove what killed writers left, and let the cube appear."""
+    for left in partial.rglob("*.partial"):
+        left.unlink(missing_ok=True)
+    old = final.with_name(f".{final.name}.replaced")
+    if final.exists():
+        final.rename(old)
+    partial.rename(final)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def save_cogs(cube: xr.Dataset, folder: str | Path) -> list[Path]:
+    """Write each variable, and of a cube over time each step, as a cloud-optimised GeoTIFF.
+
+    A row of tiles is computed at a time, by the scheduler that is in use. Overviews are averages of valid pixels, and of
+    classes the nearest pixel.
+
+    Parameters
+    ----------
+    cube
+        Of :func:`nutonic.open_cube` or a reduction of one.
+    folder
+        Gets ``red.tif``, or ``red_20240502T095031.tif`` and so on; files of these names are replaced.
+
+    Raises
+    ------
+    InputError
+        If no variable lies on a grid.
+    StoreError
+        If a file cannot be written.
+    """
+    grid, folder = _grid_of(cube), Path(folder)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StoreError(f"cannot write {folder}: {(error.strerror or str(error)).lower()}") from None
+    written = []
+    for name, variable in cube.data_vars.items():
+        if set(variable.dims) - {"time"} == {"y", "x"}:
+            for stem, picture in _pictures(str(name), variable):
+                written.append(folder / f"{stem}.tif")
+                _write_picture(written[-1], picture, grid)
+    return written
+
+
+def _grid_of(cube: xr.Dataset) -> GeoBox:
+    grid = cube.odc.geobox if {"y", "x"} <= set(cube.dims) else None
+    if grid is None or grid.crs is None:
+        raise InputError(f"the cube lies nowhere: its dims are {tuple(map(str, cube.dims))}, y, x and a CRS are needed")
+    return GeoBox(grid.shape, grid.affine, f"EPSG:{grid.crs.epsg}" if grid.crs.epsg else grid.crs)
+
+
+def _pictures(name: str, variable: xr.DataArray) -> Iterator[tuple[str, xr.DataArray]]:
+    if "time" not in variable.dims:
+        yield name, variable.transpose("y", "x")
+        return
+    for t, when in enumerate(np.datetime_as_string(variable["time"].values, unit="s").tolist()):
+        yield f"{name}_{when.replace('-', '').replace(':', '')}", variable.isel(time=t).transpose("y", "x")
+
+
+def _write_picture(path: Path, picture: xr.DataArray, grid: GeoBox) -> None:
+    heights = (picture.chunks or ((BLOCK,) * -(-grid.shape.y // BLOCK),))[0]
+    rows = [0, *np.cumsum(heights).tolist()]
+    strips = ((top, picture.isel(y=slice(top, bottom)).values) for top, bottom in pairwise(rows))
+    nodata = picture.attrs.get("_FillValue", picture.encoding.get("_FillValue"))
+    classes = picture.attrs.get("kind", "class" if picture.dtype == np.uint8 else "reflectance") != "reflectance"
+    write_cog(path, strips, grid, dtype=str(picture.dtype), nodata=nodata, classes=classes)
