@@ -130,6 +130,25 @@ def _end_interrupted() -> NoReturn:
 
 
 @cli.command()
+@click.argument("recipe", type=click.Path(path_type=Path))
+@click.option("--out", type=click.Path(path_type=Path), required=True, help="The cube, such as cube.zarr.")
+@click.option("--area", metavar="W,S,E,N", help="In degrees, or a GeoJSON file; by default the recipe's cube.area.")
+@click.option("--cogs", type=click.Path(path_type=Path), metavar="DIR", help="Write a GeoTIFF per variable here too.")
+@click.option("--workers", type=click.IntRange(min=0), help="Worker processes. Default: threads of this one.")
+@click.option("--scheduler", metavar="ADDRESS", help="Use a running Dask scheduler instead.")
+@click.option("--overwrite", is_flag=True, help="Replace another cube.")
+@click.option("--json", "as_json", is_flag=True, help="What it is made of as one JSON object on stdout.")
+def cube(recipe: Path, as_json: bool, **options: Any) -> None:
+    """Save a recipe's imagery and labels over an area and time as Zarr. Run again, it resumes."""
+    from nutonic.cubing import save_recipe_cube
+    from nutonic.recipe_file import load_recipe
+
+    made = save_recipe_cube(load_recipe(recipe), **options)
+    if as_json:
+        _print_json(made)
+
+
+@cli.command()
 @click.argument("directory", metavar="DIR", type=click.Path(path_type=Path))
 @click.option("--deep", is_flag=True, help="Read every file: hashes, pictures, boxes, splits, secrets.")
 @click.option("--fix", is_flag=True, help="Remove what is damaged; the next build makes just that again.")

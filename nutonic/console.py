@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -124,6 +124,25 @@ def _json_lines() -> Watch:
         )
 
     return watch
+
+
+@contextmanager
+def tile_progress() -> Iterator[Callable[[int, int], None]]:
+    """A bar of tiles; where there is no terminal, lines a second apart."""
+    if logs.is_json() or not _can_move():
+        last_s = -math.inf
+
+        def watch(done: int, total: int) -> None:
+            nonlocal last_s
+            if done == total or time.monotonic() - last_s >= _LINES_APART_S:
+                tell(f"{done} of {total} tiles")
+                last_s = time.monotonic()
+
+        yield watch
+        return
+    with Progress(TextColumn("tiles"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), console=console) as bar:
+        task = bar.add_task("tiles", total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
 
 
 def show_plan(header: Json, rejects: Sequence[Reject]) -> None:

@@ -89,7 +89,7 @@ def search(area: Area, sources: Sequence[Source], *, time: str | None = None, wa
             where = f"longitude {west:.4f} to {east:.4f}, latitude {south:.4f} to {north:.4f}"
             why = Counter(why for _, why in timeline.left_out).most_common(1)
             raise NoScene(
-                f"{source} has no scene at {where} in {time or 'any time'}"
+                f"no scene of {getattr(source, 'collection', source)} at {where} in {time or 'any time'}"
                 + (f"; {len(timeline.left_out)} left out: {why[0][0]}" if why else "")
             )
     return CubePlan(grid=grid, timelines=tuple(found))

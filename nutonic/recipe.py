@@ -20,6 +20,7 @@ from nutonic.fields import Fraction01, Hosts, Name, Part, Percent, Positive, Sig
 from nutonic.grid import pixels
 from nutonic.moments import interval
 from nutonic.presets import PRODUCTS
+from nutonic.recipe_cube import Cube
 
 
 class Jitter(Part):
@@ -252,6 +253,7 @@ class Recipe(Part):
     rows: Rows = Rows()
     splits: Splits = Splits()
     output: Output = Output()
+    cube: Cube = Cube()
 
     @model_validator(mode="after")
     def _tiles_fit(self) -> Recipe:
@@ -271,7 +273,7 @@ class Recipe(Part):
 
         What stands at its default does not count, so a recipe keeps its digest when nutonic learns a new key.
         """
-        whole = self.model_dump(mode="json", exclude_defaults=True)
+        whole = self.model_dump(mode="json", exclude_defaults=True, exclude={"cube"})
         for part, names in _NOT_IN_DIGEST.items():
             for name in names:
                 whole[part].pop(name, None)
@@ -280,9 +282,15 @@ class Recipe(Part):
     def text(self) -> str:
         """The recipe as YAML with every default spelled out; of local paths the file name only, no query of a URL."""
         whole = self.model_dump(mode="json")
-        for part, key in (("pois", "path"), ("imagery", "url"), ("labels", "path"), ("labels", "url")):
+        for part, key in (
+            ("pois", "path"),
+            ("imagery", "url"),
+            ("labels", "path"),
+            ("labels", "url"),
+            ("cube", "area"),
+        ):
             where = whole[part][key]
-            if where is not None:
+            if isinstance(where, str):
                 whole[part][key] = redact(where) if "://" in where else Path(where).name
         return yaml.safe_dump(whole, sort_keys=False, allow_unicode=True)
 

@@ -81,6 +81,9 @@ def _anchored(recipe: Recipe, folder: Path) -> Recipe:
             "labels": recipe.labels.model_copy(
                 update={"path": absolute(recipe.labels.path), "url": absolute(recipe.labels.url)}
             ),
+            "cube": recipe.cube.model_copy(
+                update={"area": absolute(recipe.cube.area) if isinstance(recipe.cube.area, str) else recipe.cube.area}
+            ),
         }
     )
 

@@ -56,6 +56,13 @@ labels:
 #   augment: []                   # any of flip, r90, r180, r270
 # splits: {train: 0.8, validation: 0.1, test: 0.1, by: place}   # or by: block, block_km: 50
 # output: {files_per_dir: 8000, rows_per_file: null, format: files}
+
+# cube:                           # for nutonic cube: an area over time, of the imagery and labels above
+#   area: null                    # [west, south, east, north] in degrees, or a GeoJSON file
+#   chunk: 1024                   # side of tiles in pixels
+#   mask: null                    # scl: leave out clouds and shadows by this asset
+#   reduce: null                  # median, mean or clearest: one picture of all times
+#   warp: true                    # scenes of other UTM zones by nearest neighbour; false leaves them out
 """
 
 TEMPLATES = {"nutonic": NUTONIC}

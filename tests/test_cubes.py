@@ -13,6 +13,7 @@ import orjson
 import pytest
 import xarray as xr
 from affine import Affine
+from dask.callbacks import Callback
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from odc.geo.geobox import GeoBox
@@ -231,6 +232,26 @@ def test_each_block_is_read_once_a_worker_and_tasks_are_tens_a_tile(folder, tmp_
         ranges = [(r.path, r.span) for r in server.requests() if r.span]
         assert len(ranges) == len(set(ranges))
         assert {path.split("/")[1] for path, _ in ranges} == {scene.id for scene in SERIES.scenes} - {"old"}
+
+
+class Alive(Callback):
+    """The most blocks of a cube that were held at once."""
+
+    most = 0
+
+    def _posttask(self, key, result, dsk, state, worker_id):
+        held = sum(isinstance(value, np.ndarray) and value.ndim == 3 for value in state["cache"].values())
+        self.most = max(self.most, held)
+
+
+@pytest.mark.parametrize("tiles", [2, 12])
+def test_a_tile_is_reduced_before_the_next_is_read(sources, plan, tiles):
+    """However many tiles there are: what is held does not grow with the area."""
+    part = plan.on(GRID[:64, : 64 * tiles])
+    lazy = nt.reduce.median(nt.open_cube(part, [replace(sources[0], masks=(), record=False), sources[1]], chunk=64))
+    with Alive() as alive:
+        lazy.drop_vars("label").compute(scheduler="threads", num_workers=2)
+    assert 6 <= alive.most <= 2 * 6 + 2 * 2  # two tiles of six steps, and what two threads have in hand
 
 
 def test_no_rechunk_in_the_graph(sources, plan):

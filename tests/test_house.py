@@ -19,13 +19,27 @@ MODULES = sorted(HOUSE.rglob("*.py"))
 #: Each module or folder of nutonic and its floor; imports go down, or along one floor.
 FLOORS = {
     **dict.fromkeys(["errors", "grid", "model", "recipe", "classes", "splits", "places", "nearest", "recipe_file"], 0),
-    **dict.fromkeys(["fields", "moments", "presets", "choices", "failures", "areas"], 0),
+    **dict.fromkeys(["fields", "moments", "presets", "choices", "failures", "areas", "recipe_cube"], 0),
     **dict.fromkeys(["sources", "store", "chip", "regions", "captions", "rows", "kernels"], 1),
-    **dict.fromkeys(["cube", "cubes", "saving", "cutting", "folding", "reduce", "tiling", "batch", "cost"], 2),
+    **dict.fromkeys(
+        ["cube", "cubes", "saving", "composing", "cutting", "folding", "reduce", "tiling", "batch", "cost"], 2
+    ),
     **dict.fromkeys(["choosing", "planning"], 3),
     **dict.fromkeys(["tree", "run", "jobs", "cluster", "connection", "crew", "workers", "performance", "summary"], 4),
     **dict.fromkeys(
-        ["testing", "verification", "audit", "mending", "report", "console", "logs", "interrupts", "demo", "demo_data"],
+        [
+            "testing",
+            "verification",
+            "audit",
+            "mending",
+            "report",
+            "console",
+            "logs",
+            "interrupts",
+            "demo",
+            "demo_data",
+            "cubing",
+        ],
         4.5,
     ),  # beside: may see all below 5, seen by 5 only
     **dict.fromkeys(["cli", "templates", "__init__", "__main__"], 5),

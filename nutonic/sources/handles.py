@@ -26,9 +26,12 @@ from nutonic.sources import http
 from nutonic.sources.access import Access
 from nutonic.sources.remote import RemoteFile
 
-GDAL_ENV: dict[str, str] = {
+GDAL_ENV: dict[str, str | int] = {
     "GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR",  # no probing for .aux, .ovr, .msk beside every file
     "GDAL_PAM_ENABLED": "NO",
+    # Decoded blocks that are kept for those who read next to them: bytes a process. GDAL's default, a twentieth of all
+    # memory, would fill up with blocks that nobody reads again.
+    "GDAL_CACHEMAX": 128 * 2**20,
     "GDAL_NUM_THREADS": "1",  # the JPEG 2000 driver would open remote files again in threads that do not know them
 }
 
