@@ -50,6 +50,7 @@ RASTERIO = {
     "sources/handles.py",
     "testing/planet.py",
     "demo_data.py",
+    "demo_series.py",
     "store/cog.py",
 }  # the last three write rasters
 DISTRIBUTED = {"cluster.py", "connection.py", "crew.py", "performance.py", "workers.py"}

@@ -6,10 +6,8 @@ from functools import partial
 from typing import Any
 
 import dask.array as da
-import dask.local
 import numpy as np
 from affine import Affine
-from dask.highlevelgraph import HighLevelGraph, MaterializedLayer
 from odc.geo.geobox import GeoBox
 
 from nutonic.errors import OffLattice
@@ -49,34 +47,10 @@ def stacked(scene_id: str, asset: Asset, grid: GeoBox, chunks: int, access: Acce
         reader=partial(ReflectanceReader, asset=asset, offset=offset, access=access),
     )
     outside = not stack.sizes["time"]  # stackstac drops an item that does not touch the grid
-    array: da.Array = (
-        da.zeros(tuple(grid.shape), chunks=chunks, dtype=np.uint16) if outside else _ready(stack.data)[0, 0]
-    )
+    array: da.Array = da.zeros(tuple(grid.shape), chunks=chunks, dtype=np.uint16) if outside else stack.data[0, 0]
     if array.shape != tuple(grid.shape):
         raise OffLattice(f"{asset.written} came out as {array.shape} pixels on a grid of {tuple(grid.shape)}")
     return array
-
-
-#: How stackstac names the tasks that make readers of a table of assets.
-_READERS = "asset_table_to_reader_and_window"
-
-
-def _ready(stack: da.Array) -> da.Array:
-    """A stackstac array whose readers are made already, which opens nothing: each of its chunks is a task on its own.
-
-    As long as they hang on one task for all chunks, dask's threads read all chunks of one scene before those of the
-    next, and a reduction over scenes holds nearly all that there is to read.
-    """
-    layers = dict(stack.dask.layers)
-    below = {name: set(names) for name, names in stack.dask.dependencies.items()}
-    for name in [name for name in layers if str(name).startswith(_READERS)]:
-        keys = list(layers[name].get_output_keys())
-        made = dask.local.get_sync(stack.dask.to_dict(), keys)
-        layers[name] = MaterializedLayer(dict(zip(keys, made, strict=True)))
-        for table in below[name]:
-            del layers[table], below[table]
-        below[name] = set()
-    return da.Array(HighLevelGraph(layers, below), stack.name, stack.chunks, dtype=stack.dtype)
 
 
 def offset_of(asset: Asset, grid: GeoBox) -> tuple[int, int]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import product
 from typing import Any
 
 import dask.array as da
@@ -11,8 +12,10 @@ import numpy as np
 import shapely
 import xarray as xr
 from affine import Affine
-from dask.base import tokenize
-from dask.highlevelgraph import HighLevelGraph
+from dask._task_spec import Alias, GraphNode, Task, convert_legacy_graph
+from dask.base import optimize, tokenize
+from dask.core import flatten
+from dask.highlevelgraph import HighLevelGraph, MaterializedLayer
 from odc.geo.geobox import GeoBox
 
 from nutonic.errors import OffLattice
@@ -29,19 +32,31 @@ Opener = Callable[[Asset, GeoBox, int], da.Array]
 class Piece:
     """One scene's part of a cube: the chunks that it touches, and no others."""
 
-    array: da.Array
-    """(height, width), in the cube's chunks."""
-    row: int
-    """Of its first chunk, counted in the cube's chunks."""
-    col: int
+    name: str
+    """Of its array: what is in it."""
+    chunks: Mapping[tuple[int, int], GraphNode]
+    """By row and column in the cube's chunks, what makes the pixels of each, and depends on nothing."""
     number: int = 0
     """Of its scene, from 1."""
 
-    def key(self, row: int, col: int) -> tuple[str, int, int] | None:
-        """Key of the chunk at a position in the cube, or None where it does not reach."""
-        i, j = row - self.row, col - self.col
-        inside = 0 <= i < self.array.numblocks[0] and 0 <= j < self.array.numblocks[1]
-        return (self.array.name, i, j) if inside else None
+
+def _whole(array: da.Array, row: int, col: int) -> dict[tuple[int, int], GraphNode]:
+    """What makes each chunk of an array, all it takes included, by its place in the cube.
+
+    As long as the chunks of a scene hang on tasks they share, dask's threads read all of one scene before the next, and
+    a reduction over scenes ends up holding nearly all that there is to read. What is shared here is small: the readers
+    that an engine made, which open nothing.
+    """
+    (optimised,) = optimize(array)
+    graph = convert_legacy_graph(dict(optimised.__dask_graph__()))
+
+    def alone(key: Any) -> GraphNode:
+        node: GraphNode = graph[key]
+        while isinstance(node, Alias):
+            node = graph[node.target]
+        return node.substitute({below: alone(below) for below in node.dependencies})
+
+    return {(row + key[1], col + key[2]): alone(key) for key in flatten(optimised.__dask_keys__())}
 
 
 def fits(asset: Asset, grid: GeoBox) -> bool:
@@ -62,7 +77,8 @@ def piece(asset: Asset, grid: GeoBox, chunk: int, lazy: Opener, number: int) -> 
     i, j = rows.start // chunk, cols.start // chunk
     bottom, right = -(-rows.stop // chunk) * chunk, -(-cols.stop // chunk) * chunk
     part = grid[i * chunk : min(bottom, grid.shape.y), j * chunk : min(right, grid.shape.x)]
-    return Piece(lazy(asset, part, chunk), i, j, number)
+    array = lazy(asset, part, chunk)
+    return Piece(array.name, _whole(array, i, j), number)
 
 
 def nearest(asset: Asset, grid: GeoBox, chunk: int, band: Band, access: Access) -> da.Array:
@@ -112,19 +128,19 @@ def assembled(name: str, steps: Sequence[Sequence[Piece]], shape: tuple[int, int
     chunk
         Side of a chunk; along time chunks have one step.
     how
-        :class:`First` or :class:`Which`: what makes a chunk of its shape and a list of (scene's number, pixels).
+        :class:`First` or :class:`Which`: what makes a chunk of its shape, scenes' numbers and their pixels.
     """
     sizes = da.core.normalize_chunks((chunk, chunk), shape)
-    parts = [[(p.array.name, p.row, p.col, p.number) for p in step] for step in steps]
+    parts = [[(piece.name, sorted(piece.chunks), piece.number) for piece in step] for step in steps]
     token = f"{name}-{tokenize(name, shape, chunk, how, parts)}"
-    layer: dict[Any, Any] = {
-        (token, t, i, j): (how, (height, width), [[p.number, key] for p in step if (key := p.key(i, j))])
-        for t, step in enumerate(steps)
-        for i, height in enumerate(sizes[0])
-        for j, width in enumerate(sizes[1])
-    }
-    below: list[Any] = [p.array for step in steps for p in step]
-    graph = HighLevelGraph.from_collections(token, layer, below)
+    layer = {}
+    for t, step in enumerate(steps):
+        for (i, height), (j, width) in product(enumerate(sizes[0]), enumerate(sizes[1])):
+            here = [piece for piece in step if (i, j) in piece.chunks]
+            pixels = [piece.chunks[i, j] for piece in here]
+            key = (token, t, i, j)
+            layer[key] = Task(key, how, (height, width), [piece.number for piece in here], *pixels)
+    graph = HighLevelGraph({token: MaterializedLayer(layer)}, {token: set()})
     return da.Array(graph, token, ((1,) * len(steps), *sizes), dtype=how.dtype)
 
 
@@ -139,12 +155,12 @@ class First:
         """The band's."""
         return np.dtype(self.band.dtype)
 
-    def __call__(self, shape: tuple[int, int], pieces: Sequence[tuple[int, np.ndarray]]) -> np.ndarray:
+    def __call__(self, shape: tuple[int, int], _: Sequence[int], *pieces: np.ndarray) -> np.ndarray:
         """A chunk (1, height, width)."""
         if not pieces:
             return np.full((1, *shape), self.band.nodata, self.dtype)
-        out = pieces[0][1]
-        for _, pixels in pieces[1:]:
+        out = pieces[0]
+        for pixels in pieces[1:]:
             out = np.where(out == self.band.nodata, pixels, out)
         return out[None]
 
@@ -160,9 +176,9 @@ class Which:
         """Of numbers."""
         return np.dtype("uint16")
 
-    def __call__(self, shape: tuple[int, int], pieces: Sequence[tuple[int, np.ndarray]]) -> np.ndarray:
+    def __call__(self, shape: tuple[int, int], numbers: Sequence[int], *pieces: np.ndarray) -> np.ndarray:
         """A chunk (1, height, width)."""
         out = np.zeros(shape, self.dtype)
-        for number, pixels in pieces:
+        for number, pixels in zip(numbers, pieces, strict=True):
             out[(out == 0) & (pixels != self.band.nodata)] = number
         return out[None]
