@@ -5,6 +5,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
+import xarray as xr
+
+from benchmarks import cubes
 from benchmarks.workloads import floor, measure, whole_build
 from nutonic.recipe_file import load_recipe
 from nutonic.templates import TEMPLATES
@@ -43,3 +47,15 @@ def test_a_place_more_takes_planning_two_hundred_bytes():
 def test_places_that_cost_nothing_are_all_built():
     told = scale("--places", "600", "--workers", "0")
     assert told["built"] == told["places"] == 600
+
+
+def test_all_ways_to_a_median_give_the_same_picture(tmp_path: Path) -> None:
+    items = cubes.world(tmp_path / "tile", 300, 5)
+    for name in ("nutonic", "nutonic, two processes", "stackstac", "odc-stac"):
+        cubes.run(name, items, tmp_path / f"{name}.zarr")
+    ours = xr.open_zarr(tmp_path / "nutonic.zarr", mask_and_scale=False)
+    assert (ours["red"] > 0).mean() > 0.9
+    for name in ("nutonic, two processes", "stackstac", "odc-stac"):
+        found = xr.open_zarr(tmp_path / f"{name}.zarr", mask_and_scale=False, consolidated=False)
+        for band in cubes.BANDS:
+            np.testing.assert_array_equal(np.nan_to_num(np.rint(found[band].values)), ours[band].values, err_msg=name)

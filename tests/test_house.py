@@ -38,6 +38,7 @@ FLOORS = {
             "interrupts",
             "demo",
             "demo_data",
+            "demo_series",
             "cubing",
         ],
         4.5,
