@@ -47,11 +47,12 @@ def _binary(
 
             def read(points: Points) -> Pixels:
                 (x, valid), (y, also) = a.at(points), b.at(points)
-                return Pixels(kind.cast(compute(x.astype("f8"), y.astype("f8"))), valid & also)
+                with np.errstate(all="ignore"):
+                    return Pixels(kind.cast(compute(x.astype("f8"), y.astype("f8"))), valid & also)
 
             return replace(a, id=named.id, type=kind, read=read)
 
-        return one.with_bands(tuple(band(*each) for each in pairs(f"Image.{name}", one, two)))
+        return one.computed(tuple(band(*each) for each in pairs(f"Image.{name}", one, two)))
 
     return function
 
@@ -64,11 +65,12 @@ def _unary(compute: Callable[[np.ndarray], np.ndarray], type_of: Callable[[Pixel
 
         def read(points: Points) -> Pixels:
             values, valid = a.at(points)
-            return Pixels(kind.cast(compute(values)), valid)
+            with np.errstate(all="ignore"):
+                return Pixels(kind.cast(compute(values)), valid)
 
         return a.computed(kind, read)
 
-    return lambda image: image.with_bands(tuple(map(band, image.bands)))
+    return lambda image: image.computed(tuple(map(band, image.bands)))
 
 
 def _span(compute: Callable[..., Any]) -> Callable[[PixelType, PixelType], PixelType]:
@@ -92,10 +94,29 @@ def _divide(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     return np.asarray(np.divide(x, y, out=np.zeros(np.broadcast(x, y).shape), where=y != 0))
 
 
+def _modulo(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    return np.asarray(np.fmod(x, y, out=np.zeros(np.broadcast(x, y).shape), where=y != 0))
+
+
+def _clamp(image: Image, low: float, high: float) -> Image:
+    """No lower, and no higher. The type stays (assumed)."""
+    made: Image = _unary(lambda values: np.clip(values.astype("f8"), low, high), _same)(image)
+    return made
+
+
 def _quotient(a: PixelType, b: PixelType) -> PixelType:
     """Assumed: of two integers a float."""
     both = a.union(b)
     return PixelType("float") if both.precision == "int" else both
+
+
+def _on_integers(compute: Callable[..., np.ndarray]) -> Callable[..., np.ndarray]:
+    return lambda x, y: compute(x.astype("i8"), y.astype("i8"))
+
+
+def _bits(a: PixelType, b: PixelType) -> PixelType:
+    """Assumed: whatever a 32-bit integer can hold, or, if that is too little, one of 64."""
+    return PixelType.of("i8") if max(a.high, b.high) > 2**31 - 1 else PixelType.of("i4")
 
 
 def _boolean(*_: PixelType) -> PixelType:
@@ -104,6 +125,15 @@ def _boolean(*_: PixelType) -> PixelType:
 
 def _same(kind: PixelType) -> PixelType:
     return kind
+
+
+def _double(*_: PixelType) -> PixelType:
+    return PixelType("double")
+
+
+def _real(compute: Callable[..., np.ndarray]) -> Callable[[np.ndarray], np.ndarray]:
+    """Of small integers numpy would make small floats."""
+    return lambda values: compute(values.astype("f8"))
 
 
 def _cast(kind: PixelType) -> Function:
@@ -116,14 +146,23 @@ def _binaries() -> Iterator[tuple[str, Function]]:
              "lte": np.less_equal, "and": np.logical_and, "or": np.logical_or}  # fmt: skip
     yield from ((name, _binary(name, compute, _span(compute))) for name, compute in spans.items())
     yield from ((name, _binary(name, compute, _boolean)) for name, compute in tests.items())
+    yield "mod", _binary("mod", _modulo, lambda a, b: a.union(b))
+    yield "pow", _binary("pow", np.power, _double)  # assumed
     yield "divide", _binary("divide", _divide, _quotient)
+    bits = {"bitwiseAnd": np.bitwise_and, "bitwiseOr": np.bitwise_or, "leftShift": np.left_shift,
+            "rightShift": np.right_shift}  # fmt: skip
+    yield from ((name, _binary(name, _on_integers(compute), _bits)) for name, compute in bits.items())
 
 
 def _unaries() -> Iterator[tuple[str, Function]]:
     yield "not", _unary(np.logical_not, _boolean)
-    yield from ((name, _unary(getattr(np, name), _same)) for name in ("floor", "ceil", "round"))
+    yield "abs", _unary(np.abs, lambda kind: _span(lambda x, _: abs(x))(kind, kind).union(PixelType("int", 0, 0)))
+    yield from ((name, _unary(_real(getattr(np, name)), _same)) for name in ("floor", "ceil", "round"))
+    yield from ((name, _unary(_real(getattr(np, name)), _double)) for name in ("sqrt", "log", "exp"))
+    yield "clamp", _clamp
     sizes = {"uint8": "u1", "int8": "i1", "uint16": "u2", "int16": "i2", "uint32": "u4", "int32": "i4", "int64": "i8"}
-    for name, dtype in {**sizes, "byte": "u1", "short": "i2", "int": "i4", "float": "f4", "double": "f8"}.items():
+    words = {"byte": "u1", "short": "i2", "int": "i4", "long": "i8", "float": "f4", "double": "f8"}
+    for name, dtype in {**sizes, **words}.items():
         yield from ((each, _cast(PixelType.of(dtype))) for each in (name, f"to{name.capitalize()}"))
 
 

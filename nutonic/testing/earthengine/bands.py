@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from itertools import count
 from typing import Any
 
@@ -18,6 +19,9 @@ from nutonic.testing.earthengine.problems import Problem, missing
 from nutonic.testing.earthengine.values import image as as_image
 
 Image = EarthEngineImage
+
+#: Earth Engine's names of types that numpy has other names for.
+_DTYPES = {"byte": "u1", "short": "i2", "int": "i4", "long": "i8", "float": "f4", "double": "f8"}
 
 _NO_BANDS = "See https://developers.google.com/earth-engine/guides/debugging#no-bands"
 
@@ -98,7 +102,7 @@ def remap(image: Image, old: Sequence[float], new: Sequence[float], default: Any
             made[values == before], named = after, named | (values == before)
         return Pixels(made, valid & named if default is None else valid)
 
-    return image.with_bands((replace(a, id="remapped", type=kind, read=read),))
+    return image.computed((replace(a, id="remapped", type=kind, read=read),))
 
 
 def _of(projection: Projection, transform: Sequence[float] | None, scale: float | None) -> Projection:
@@ -160,6 +164,44 @@ def metadata(image: Image, name: str, band: str | None) -> Image:
     return Image((replace(constant(float(value)), id=band or name),))
 
 
+def normalized_difference(image: Image, names: Sequence[str] | None) -> Image:
+    """(a - b) / (a + b) of two bands, or the first two; documented: masked where either is negative or both are 0."""
+    a, b = chosen_bands("Image.normalizedDifference", image, [0, 1] if names is None else names)
+
+    def read(points: Points) -> Pixels:
+        (x, valid), (y, also) = a.at(points), b.at(points)
+        x, y = x.astype("f8"), y.astype("f8")
+        known = valid & also & (x >= 0) & (y >= 0) & (x + y != 0)
+        return Pixels(np.divide(x - y, x + y, out=np.zeros(x.shape), where=known).astype("f4"), known)
+
+    return image.computed((replace(a, id="nd", type=PixelType("float"), read=read),))
+
+
+def cast(image: Image, types: Mapping[str, Any], order: Sequence[str] | None) -> Image:
+    """Some bands as other types, by name; as Earth Engine names types, or as it tells them."""
+    if order is not None:
+        image = select(image, list(order), None)
+    return image.computed(tuple(_cast_to(types[band.id], band) if band.id in types else band for band in image.bands))
+
+
+def _cast_to(told: Any, band: Band) -> Band:
+    try:
+        kind = told if isinstance(told, PixelType) else PixelType.of(_DTYPES.get(told, told))
+    except TypeError:
+        raise missing(f"type of pixels {told!r}") from None
+    return band.computed(kind, lambda points: Pixels(kind.cast(band.at(points).values), band.at(points).valid))
+
+
+def pixel_lonlat() -> Image:
+    """Longitude and latitude of each pixel's centre."""
+
+    def read(axis: str, points: Points) -> Pixels:
+        return Pixels(getattr(points.to("EPSG:4326"), axis), np.ones(points.x.shape, bool))
+
+    names = {"longitude": "x", "latitude": "y"}
+    return Image(tuple(Band(name, PixelType("double"), partial(read, axis)) for name, axis in names.items()))
+
+
 #: By Earth Engine's names.
 FUNCTIONS: dict[str, Function] = {
     "Image.constant": as_image,
@@ -173,5 +215,9 @@ FUNCTIONS: dict[str, Function] = {
     "Image.setDefaultProjection": set_default_projection,
     "Image.projection": projection_of,
     "Image.metadata": metadata,
+    "Image.cast": cast,
+    "Image.bandTypes": lambda image: {band.id: band.type for band in image.bands},
+    "Image.normalizedDifference": normalized_difference,
+    "Image.pixelLonLat": pixel_lonlat,
     "Image.geometry": lambda image, *_: image.geometry,
 }

@@ -12,6 +12,7 @@ from nutonic.testing.earthengine.expressions import Function
 from nutonic.testing.earthengine.images import Collection, EarthEngineImage
 from nutonic.testing.earthengine.problems import Problem, missing
 from nutonic.testing.earthengine.values import Date, DateRange, Feature, Filter, Reducer, date, geometry
+from nutonic.testing.earthengine.values import collection as collection_of
 
 Image = EarthEngineImage
 Element = EarthEngineImage | Collection | Feature
@@ -123,7 +124,7 @@ def _listed(collection: Collection, number: int, offset: int | None) -> list[Ima
 
 
 def _test(name: str, holds: Callable[[Any, Any], bool]) -> Function:
-    """A filter that compares a property with a value. What lacks the property does not pass."""
+    """A filter that compares a property with a value. Assumed: what lacks the property does not pass."""
 
     def function(left_field: Any, right_value: Any, right_field: Any, left_value: Any, *_: Any) -> Filter:
         if left_field is not None and right_field is None:
@@ -136,18 +137,17 @@ def _test(name: str, holds: Callable[[Any, Any], bool]) -> Function:
 
 
 def _holds(test: Callable[[Any, Any], bool], left: Any, right: Any) -> bool:
-    return left is not None and right is not None and bool(test(_plain(left), _plain(right)))
+    if left is None or right is None:
+        return False
+    try:
+        return bool(test(_plain(left), _plain(right)))
+    except TypeError:  # a number and a string, say; assumed: this does not pass
+        return False
 
 
 def _plain(value: Any) -> Any:
     """Dates as milliseconds, which is what properties hold."""
     return value.ms if isinstance(value, Date) else value
-
-
-def _touches(left: Any, right: Any) -> bool:
-    if left == ".all" or right == ".all":  # the client's name of an element's own geometry
-        raise missing("Filter.intersects of all geometries")
-    return bool(shapely.intersects(geometry(left), geometry(right)))
 
 
 def _intersects(left_field: Any, right_value: Any, right_field: Any, left_value: Any, *_: Any) -> Filter:
@@ -180,6 +180,26 @@ def _any_of(filters: Sequence[Filter]) -> Filter:
     return Filter(lambda image: any(each.passes(image) for each in filters))
 
 
+def distinct(collection: Collection, names: str | Sequence[str]) -> Collection:
+    """The first image of each value of properties."""
+    names = [names] if isinstance(names, str) else names
+    first: dict[str, Image] = {}
+    for image in collection.images:
+        first.setdefault(repr([value_of(image, name) for name in names]), image)
+    return replace(collection, images=tuple(first.values()))
+
+
+def _dated(image: Image) -> Date:
+    start = image.properties.get("system:time_start")
+    if start is None:
+        raise Problem("Image.date: Image does not have a valid 'system:time_start' property.")
+    return date(start)
+
+
+def _footprints(collection: Collection) -> list[shapely.Geometry]:
+    return [image.geometry for image in collection.images if image.geometry is not None]
+
+
 _TESTS: dict[str, Callable[[Any, Any], bool]] = {
     "equals": lambda a, b: a == b,
     "notEquals": lambda a, b: a != b,
@@ -210,7 +230,7 @@ FUNCTIONS: dict[str, Function] = {
     "Collection.limit": in_order,
     "Collection.merge": merge,
     "ImageCollection.merge": merge,
-    "ImageCollection.fromImages": lambda images: Collection(tuple(images)),
+    "ImageCollection.fromImages": collection_of,
     "Collection.map": mapped,
     "Collection.iterate": iterate,
     "Collection.toList": _listed,
@@ -228,5 +248,11 @@ FUNCTIONS: dict[str, Function] = {
     "Element.propertyNames": lambda element: sorted(element.properties),
     "Element.toDictionary": to_dictionary,
     "Element.copyProperties": copy_properties,
+    "Image.copyProperties": copy_properties,
+    "Image.id": lambda image: image.properties.get("system:index"),
+    "Image.date": _dated,
+    "Collection.distinct": distinct,
+    "Collection.geometry": lambda collection, _: shapely.union_all(_footprints(collection)),
+    "Collection.bounds": lambda collection, *_: shapely.box(*shapely.total_bounds(_footprints(collection))),
     "Element.geometry": lambda element, *_: element.geometry,
 }

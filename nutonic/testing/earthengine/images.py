@@ -184,8 +184,13 @@ class EarthEngineImage:
         return self.properties.get("system:footprint")
 
     def with_bands(self, bands: tuple[Band, ...]) -> EarthEngineImage:
-        """Other bands, with what this one says of itself. Assumed: what was computed has no id."""
+        """Other bands, with what this image says of itself. Assumed: what was computed has no id."""
         return replace(self, bands=bands, id=None)
+
+    def computed(self, bands: tuple[Band, ...]) -> EarthEngineImage:
+        """What arithmetic makes of it. Assumed: of its properties, index and footprint stay; its time does not."""
+        kept = ("system:index", "system:footprint")
+        return EarthEngineImage(bands, {name: self.properties[name] for name in kept if name in self.properties})
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import operator
+from calendar import monthrange
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -14,15 +16,21 @@ from affine import Affine
 from nutonic.testing.earthengine.expressions import Function
 from nutonic.testing.earthengine.images import Points, Projection
 from nutonic.testing.earthengine.problems import Problem, missing
-from nutonic.testing.earthengine.values import Date, Feature, date, projection
+from nutonic.testing.earthengine.values import Date, Feature, date, integer, projection
 
 _DAYS = {"week": 7.0, "day": 1.0, "hour": 1 / 24, "minute": 1 / 1440, "second": 1 / 86400}
 _MS_A_DAY = 86_400_000.0
 
 
 def _advance(day: Date, delta: float, unit: str, _: str | None) -> Date:
-    """A later date. Months and years are not known here: they are of no one length."""
-    return Date(day.ms + delta * _length(unit))
+    """A later date. Months and years keep the day of the month, or take the last one (assumed)."""
+    months = {"month": 1, "year": 12}.get(unit.removesuffix("s"))
+    if months is None:
+        return Date(day.ms + delta * _length(unit))
+    years, month = divmod(day.moment.month - 1 + months * integer(delta), 12)
+    first = day.moment.replace(year=day.moment.year + years, month=month + 1, day=1)
+    later = first.replace(day=min(day.moment.day, monthrange(first.year, first.month)[1]))
+    return date(later.isoformat())
 
 
 def _length(unit: str) -> float:
@@ -137,7 +145,14 @@ _NUMBERS: dict[str, Callable[[Any, Any], Any]] = {
 #: By Earth Engine's names.
 FUNCTIONS: dict[str, Function] = {
     **{f"Number.{name}": compute for name, compute in _NUMBERS.items()},
-    **{f"Number.{name}": abs if name == "abs" else int for name in ("abs", "int", "toInt", "long", "toLong")},
+    **{f"Number.{name}": int for name in ("int", "toInt", "long", "toLong")},
+    **{f"Number.{name}": float for name in ("float", "toFloat", "double", "toDouble")},
+    "Number.abs": abs,
+    "Number.ceil": math.ceil,
+    "Number.floor": math.floor,
+    "Number.round": lambda value: math.floor(value + 0.5),
+    "Number.sqrt": math.sqrt,
+    "Number.format": lambda value, pattern: (pattern or "%s") % value,
     **{
         f"GeometryConstructors.{kind}": _constructor(kind)
         for kind in ("Point", "MultiPoint", "LineString", "Polygon", "MultiPolygon", "Rectangle")

@@ -29,6 +29,12 @@ WORDS = {
 }
 
 
+#: What is said if no credentials came.
+NO_CREDENTIALS = WORDS[401].replace(
+    "had invalid authentication credentials", "is missing required authentication credential"
+)
+
+
 class Problem(Exception):
     """What a request is answered with in place of a result."""
 

@@ -142,7 +142,7 @@ def reduce_bands(image: Image, reducer: Reducer) -> Image:
         raise Problem("Image.reduce: The input image must have at least one band.")
     made = _composite(_output(reducer), image.bands, _known(reducer))
     # It stays where its first band is.
-    return image.with_bands((replace(image.bands[0], id=made.id, type=made.type, read=made.read),))
+    return image.computed((replace(image.bands[0], id=made.id, type=made.type, read=made.read),))
 
 
 def _known(reducer: Reducer) -> str:

@@ -19,8 +19,8 @@ from typing import Any, Self
 
 from nutonic.testing.earthengine.faults import EarthEngineFault, Faults
 from nutonic.testing.earthengine.images import EarthEngineImage, Json
-from nutonic.testing.earthengine.problems import WORDS, Problem, forbidden, of_status
-from nutonic.testing.earthengine.service import COMPUTING, PUBLIC, Answer, Asked, Service
+from nutonic.testing.earthengine.problems import NO_CREDENTIALS, Problem, forbidden, of_status
+from nutonic.testing.earthengine.service import COMPUTING, PUBLIC, Answer, Asked, Service, granted
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,8 +31,8 @@ class EarthEngineRequest:
     path: str
     """Without its query."""
     kind: str
-    """``discovery``, ``deprecated``, ``algorithms``, ``compute``, ``pixels``, ``asset-pixels``, ``list``, ``assets``
-    or ``other``."""
+    """``token``, ``discovery``, ``deprecated``, ``algorithms``, ``compute``, ``pixels``, ``asset-pixels``, ``list``,
+    ``assets`` or ``other``."""
     status: int
     """Status of the answer; 0 if there was none."""
     bytes: int
@@ -112,6 +112,11 @@ class EarthEngineServer:
         return f"http://127.0.0.1:{self._server.server_port}"
 
     @property
+    def token_uri(self) -> str:
+        """Where the key of a service account, or a refresh token, is exchanged for the token; whoever asks gets it."""
+        return f"{self.url}/token"
+
+    @property
     def deprecated_url(self) -> str:
         """An empty catalogue of deprecated assets, which the client fetches from elsewhere if it is not told."""
         return f"{self.url}/earthengine-stac/catalog/catalog_deprecated.json"
@@ -156,6 +161,8 @@ class EarthEngineServer:
         """The answer to a request; errors are answers too."""
         try:
             self._check(asked, headers)
+            if asked.kind == "token" and (fault is None or fault.kind in ("401", "403")):
+                return granted(self.token, refused=fault is not None)
             if fault is not None and fault.kind.isdigit():
                 raise of_status(int(fault.kind))
             late = fault.after_s if fault is not None and fault.kind == "slow" else 0.0
@@ -173,7 +180,7 @@ class EarthEngineServer:
             return
         said = headers.get("Authorization")
         if self.token is not None and said != f"Bearer {self.token}":
-            raise Problem(WORDS[401] if said else WORDS[401].replace("had invalid", "is missing required"), 401)
+            raise of_status(401) if said else Problem(NO_CREDENTIALS, 401)
         project = asked.parts.get("project") or headers.get("X-Goog-User-Project")
         if self.projects is not None and project is not None and project not in self.projects:
             raise forbidden(project)

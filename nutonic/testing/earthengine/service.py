@@ -26,6 +26,7 @@ ROUTES = tuple(
     (kind, method, re.compile(pattern))
     for kind, method, pattern in (
         ("discovery", "GET", r"/\$discovery/rest"),
+        ("token", "POST", r"/token"),
         ("deprecated", "GET", r"/earthengine-stac/catalog/catalog_deprecated\.json"),
         ("algorithms", "GET", r"/v1/projects/(?P<project>[^/]+)/algorithms"),
         ("compute", "POST", r"/v1/projects/(?P<project>[^/]+)/value:compute"),
@@ -40,7 +41,7 @@ ROUTES = tuple(
 COMPUTING = {"compute", "pixels", "asset-pixels"}
 
 #: Kinds that need no credentials.
-PUBLIC = {"discovery", "deprecated"}
+PUBLIC = {"discovery", "deprecated", "token"}
 
 JSON, BYTES = "application/json; charset=UTF-8", "application/octet-stream"
 
@@ -120,6 +121,14 @@ class Service:
         if asked.kind == "assets":
             return _said(self.catalogue.told(asked.parts["asset"]))
         raise Problem(f"Method not found: {asked.method} {asked.path}", 404)
+
+
+def granted(token: str | None, *, refused: bool) -> Answer:
+    """What Google's OAuth 2.0 answers to a signed request for a token, or to one whose key it does not know."""
+    if refused:
+        said = {"error": "invalid_grant", "error_description": "Invalid JWT Signature."}
+        return Answer(400, json.dumps(said).encode())
+    return _said({"access_token": token or "any", "expires_in": 3599, "token_type": "Bearer"})
 
 
 def _discovery(shipped: bytes) -> bytes:
