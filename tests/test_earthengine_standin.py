@@ -634,7 +634,7 @@ def test_a_share_of_attempts_fails_the_same_whatever_the_order():
 
     first = failed(list(range(40)), 1, 0)
     assert 20 <= len(first) <= 52  # of 120 attempts
-    assert len({attempt for _, attempt in first}) == 3
+    assert set(Counter(number for number, _ in first).values()) >= {1, 2}  # an attempt says nothing of the next
     assert failed(list(range(40))[::-1], 4, 0) == first
     assert failed(list(range(40)), 4, 1) != first
 
