@@ -335,6 +335,9 @@ VALUES: dict[str, tuple[Callable[[], Any], Any]] = {
     "a filter": (lambda: ee.ImageCollection("T/U").filter(ee.Filter.lt("cloud", 20)).aggregate_array("cloud"), [5]),
     "both filters": (lambda: ee.ImageCollection("T/U").filter(ee.Filter.And(ee.Filter.gt("cloud", 1),
                      ee.Filter.eq("name", "first"))).size(), 1),
+    "inList": (lambda: ee.ImageCollection("T/U").filter(ee.Filter.inList("cloud", [5, 6])).aggregate_array("cloud"), [5]),
+    "not in the list": (lambda: ee.ImageCollection("T/U").filter(ee.Filter.inList("cloud", [5, 6]).Not())
+                        .aggregate_array("cloud"), [20]),
     "here": (lambda: ee.ImageCollection("T/U").filterBounds(ee.Geometry.Point(15.0002, 46.95346)).size(), 2),
     "elsewhere": (lambda: ee.ImageCollection("T/U").filterBounds(ee.Geometry.Point(15.2, 46.9)).size(), 0),
     "merge": (lambda: ee.ImageCollection("T/U").merge(ee.ImageCollection("T/U").limit(1))

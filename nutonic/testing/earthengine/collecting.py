@@ -207,8 +207,7 @@ _TESTS: dict[str, Callable[[Any, Any], bool]] = {
     "lessThanOrEquals": lambda a, b: a <= b,
     "greaterThan": lambda a, b: a > b,
     "greaterThanOrEquals": lambda a, b: a >= b,
-    "inList": lambda a, b: a in b,  # the client sends listContains for this
-    "listContains": lambda a, b: b in a,
+    "listContains": lambda a, b: b in a,  # what the client sends for inList
     "stringContains": lambda a, b: b in a,
     "stringStartsWith": lambda a, b: a.startswith(b),
     "stringEndsWith": lambda a, b: a.endswith(b),
