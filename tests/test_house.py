@@ -19,9 +19,9 @@ MODULES = sorted(HOUSE.rglob("*.py"))
 #: Each module or folder of nutonic and its floor; imports go down, or along one floor.
 FLOORS = {
     **dict.fromkeys(["errors", "grid", "model", "recipe", "classes", "splits", "places", "nearest", "recipe_file"], 0),
-    **dict.fromkeys(["fields", "moments", "presets", "choices", "failures"], 0),
+    **dict.fromkeys(["fields", "moments", "presets", "labelling", "choices", "failures"], 0),
     **dict.fromkeys(["sources", "store", "chips", "regions", "captions", "rows", "reduce"], 1),
-    **dict.fromkeys(["cube", "batch", "cost"], 2),
+    **dict.fromkeys(["cube", "reading", "batch", "cost"], 2),
     **dict.fromkeys(["choosing", "planning"], 3),
     **dict.fromkeys(["tree", "run", "jobs", "cluster", "connection", "crew", "workers", "performance", "summary"], 4),
     **dict.fromkeys(

@@ -18,9 +18,6 @@ from nutonic.sources import ee_credentials
 from nutonic.sources.ee_address import address_of
 from nutonic.sources.ee_transport import Transport
 
-#: Requests that a project may have in flight (developers.google.com/earth-engine/guides/usage, for most accounts).
-MOST_REQUESTS = 40
-
 
 @dataclass(frozen=True, slots=True)
 class Session:

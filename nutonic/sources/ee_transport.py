@@ -5,24 +5,37 @@ All attempts are made here; the clients above are told of an answer or of an err
 
 from __future__ import annotations
 
+import io
+import math
 import threading
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlsplit
 
+import numpy as np
 import orjson
 
 from nutonic.errors import ReadFailed, Refused, SourceError
 from nutonic.sources import http
 from nutonic.sources.access import Access, access_for
+from nutonic.sources.ee_pace import Pace
 
 #: The most bytes of an answer: the 48 MiB that Earth Engine gives at most, and room for a header.
 _MOST_BYTES = 49 * 2**20
+
+#: How often a request is made: quotas are per minute too, and the pauses before eight attempts come to that.
+_ATTEMPTS = 8
+
+#: Requests that a project may have in flight (developers.google.com/earth-engine/guides/usage, for most accounts).
+MOST_REQUESTS = 40
 
 #: Pixels are computed before their first byte is sent.
 _PATIENCE = 5.0
 
 #: What :func:`numpy.save` writes begins with this.
 _NPY = b"\x93NUMPY"
+_TIFF = (b"II*\0", b"MM\0*")
 
 #: Earth Engine's words for what went wrong, where its status says no more than 400.
 _REASONS = {
@@ -47,6 +60,7 @@ class Transport:
         self._access: Access = access_for(url, (), (), None)
         self._credentials = credentials
         self._lock = threading.Lock()
+        self._pace = Pace(MOST_REQUESTS)
 
     def __repr__(self) -> str:
         return "Transport()"  # what it signs with is nobody's to read
@@ -88,20 +102,23 @@ class Transport:
                 body=body,
                 most_bytes=_MOST_BYTES,
                 patience=_PATIENCE,
+                attempts=_ATTEMPTS,
+                met=self._pace.met,
                 any_status=True,
                 wrong=_no_pixels if ":computePixels" in uri or ":getPixels" in uri else _no_json,
             )
             answer = self._fetched(request)
             if answer.status in (200, 206):
                 return answer
-            if answer.status != 401 or again:
+            if answer.status != 401:
                 break
             http.fault("401")
         raise _error(answer)
 
     def _fetched(self, request: http.Request) -> http.Answer:
         try:
-            return http.fetch(request, self._access)
+            with self._pace.turn():
+                return http.fetch(request, self._access)
         except ReadFailed as error:
             kind = error.reason or ""
             reason = _FAULTS.get(kind, "server failed" if kind.isdigit() else "connection lost")
@@ -110,27 +127,57 @@ class Transport:
     def _signed(self, uri: str, method: str, headers: Mapping[str, str], *, renew: bool) -> dict[str, str]:
         """The headers with a token, which is fetched where there is none that is good, or if it is to be renewed."""
         from google.auth.exceptions import GoogleAuthError, InvalidOperation
-        from google.auth.transport.requests import Request
 
         signed = dict(headers)
         try:
             with self._lock:
                 if renew:
-                    self._credentials.refresh(Request())
-                self._credentials.before_request(Request(), method, uri, signed)
+                    self._credentials.refresh(_token)
+                self._credentials.before_request(_token, method, uri, signed)
+        except ReadFailed as error:
+            raise ReadFailed(f"no token for Earth Engine: {error}", reason="no token") from None
         except InvalidOperation:  # anonymous ones cannot be renewed
             raise _denied("it wants credentials, and an address on this machine is given none") from None
         except GoogleAuthError as error:
-            if error.retryable:
-                raise ReadFailed("Google gives no token for Earth Engine at the moment", reason="no token") from None
             raise _denied(
                 f"Google gives no token for them ({str(error.args[0])[:120] if error.args else ''})"
             ) from None
         return signed
 
 
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    """What Google's credentials want to see of an answer."""
+
+    status: int
+    headers: Mapping[str, str]
+    data: bytes
+
+
+def _token(
+    url: str, method: str = "GET", body: str | bytes | None = None, headers: Mapping[str, str] | None = None, **_: Any
+) -> _Answer:
+    """Ask for a token, as Google's credentials do: where their own file says, which may be in a private network."""
+    data = body.encode() if isinstance(body, str) else body
+    parts = urlsplit(url)
+    port = parts.port or (443 if parts.scheme == "https" else 80)
+    request = http.Request(url=url, method=method, headers=dict(headers or {}), body=data, any_status=True)
+    answer = http.fetch(request, Access(hosts=(f"{parts.hostname}:{port}",)))
+    return _Answer(answer.status, answer.headers, answer.body)
+
+
 def _no_pixels(answer: http.Answer) -> str | None:
-    return None if answer.body.startswith(_NPY) else "no pixels"
+    """What is wrong with an answer that should be pixels; of numpy's form also whether it is whole."""
+    if not answer.body.startswith(_NPY):
+        return None if answer.body.startswith(_TIFF) else "no pixels"
+    file = io.BytesIO(answer.body)
+    try:
+        version = np.lib.format.read_magic(file)
+        header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+        shape, _, dtype = header(file)
+    except ValueError:
+        return "no pixels"
+    return None if len(answer.body) == file.tell() + math.prod(shape) * dtype.itemsize else "cut short"
 
 
 def _no_json(answer: http.Answer) -> str | None:

@@ -58,6 +58,10 @@ class Request:
     """A longer answer is refused."""
     patience: float = 1.0
     """How many times the usual time-out to wait for the first byte: some answers are computed first."""
+    attempts: int = ATTEMPTS
+    """How often it is made in all."""
+    met: Callable[[str], None] | None = None
+    """Told of each fault, in a word."""
     any_status: bool = False
     """Whether an answer with a status that would be the same the next time is given back, instead of an error."""
     wrong: Callable[[Answer], str | None] | None = None
@@ -127,18 +131,20 @@ def fetch(request: Request, access: Access) -> Answer:
     """
     access.check(request.url)
     signed_again = False
-    for attempt in range(ATTEMPTS):
+    for attempt in range(request.attempts):
         try:
             return _attempt(request, access)
         except _Fault as met:
             fault(met.kind)
+            if request.met:
+                request.met(met.kind)
             last = met
         if last.kind == "403":
             if access.sign is None or signed_again:
                 break
             signed_again = True
             signing.forget(request.url, access.sign)
-        elif attempt + 1 < ATTEMPTS:
+        elif attempt + 1 < request.attempts:
             time.sleep(_pause(attempt) if last.pause_s is None else min(last.pause_s, _LONGEST_PAUSE_S))
     raise ReadFailed(f"{request.url}: {_advice(last.kind, access, attempt + 1)}", reason=_reason(last.kind, request))
 
