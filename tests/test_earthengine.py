@@ -404,8 +404,8 @@ def test_a_server_that_allows_four_is_asked_by_four_after_a_few_refusals(served)
 
 
 REFUSED = [
-    ("429", "over quota", ReadFailed, 8), ("503", "server failed", ReadFailed, 8),
-    ("drop", "connection lost", ReadFailed, 8), ("403", "no permission", Refused, 1),
+    ("429", "over quota", ReadFailed, 7), ("503", "server failed", ReadFailed, 7),
+    ("drop", "connection lost", ReadFailed, 7), ("403", "no permission", Refused, 1),
     ("404", "no such asset", ReadFailed, 1), ("401", "credentials refused", Refused, 1),
 ]  # fmt: skip
 
@@ -421,7 +421,7 @@ def test_what_does_not_pass_is_told_apart_and_what_cannot_is_not_tried_again(ser
 
 
 def test_what_failed_is_asked_again_the_next_time(served):
-    fault = EarthEngineFault(kind="503", on="pixels", times=8)
+    fault = EarthEngineFault(kind="503", on="pixels", times=7)
     with EarthEngineServer({DW: served[DW]}, faults=[fault]) as server:
         with pytest.raises(ReadFailed, match="Earth Engine does not answer"):
             pixels(dynamic_world(server.url))

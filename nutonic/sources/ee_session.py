@@ -72,6 +72,7 @@ class _State:
         """Start anew: a fork has its parent's memory, and none of its threads."""
         self.changed = threading.Condition()
         self.now: Session | None = None
+        self.transport: Transport | None = None
         self.users = 0
 
 
@@ -94,9 +95,9 @@ def signed_in(session: Session) -> Iterator[None]:
     wanted = session.found()
     with _state.changed:
         _state.changed.wait_for(lambda: not _state.users or _state.now == wanted)
-        if _state.now != wanted or not _is_initialized():
+        if _state.now != wanted or not _is_good(_state.transport):
             _state.now = None
-            _sign_in(wanted)
+            _state.transport = _sign_in(wanted)
             _state.now = wanted
         _state.users += 1
     try:
@@ -107,13 +108,14 @@ def signed_in(session: Session) -> Iterator[None]:
             _state.changed.notify_all()
 
 
-def _is_initialized() -> bool:
+def _is_good(transport: Transport | None) -> bool:
+    """Whether what was signed in to still holds: nobody has reset ``ee``, and the credentials are taken."""
     import ee
 
-    return bool(ee.data.is_initialized())
+    return bool(ee.data.is_initialized()) and transport is not None and not transport.denied
 
 
-def _sign_in(session: Session) -> None:
+def _sign_in(session: Session) -> Transport:
     import ee
     from google.auth.credentials import AnonymousCredentials
 
@@ -125,3 +127,4 @@ def _sign_in(session: Session) -> None:
         ee.deprecation.deprecated_assets = nothing
     # The transport signs, so that what it signs with is in one place.
     ee.Initialize(AnonymousCredentials(), url=url, project=session.project, http_transport=transport)
+    return transport

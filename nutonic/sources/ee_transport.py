@@ -24,8 +24,8 @@ from nutonic.sources.ee_pace import Pace
 #: The most bytes of an answer: the 48 MiB that Earth Engine gives at most, and room for a header.
 _MOST_BYTES = 49 * 2**20
 
-#: How often a request is made: quotas are per minute too, and the pauses before eight attempts come to that.
-_ATTEMPTS = 8
+#: How often a request is made: quotas are per minute too, and the pauses come to half of one.
+_ATTEMPTS = 7
 
 #: Requests that a project may have in flight (developers.google.com/earth-engine/guides/usage, for most accounts).
 MOST_REQUESTS = 40
@@ -49,6 +49,7 @@ _REASONS = {
 #: Faults of a last attempt, in the words to count them by.
 _FAULTS = {"429": "over quota", "timed out": "timed out", "too slow": "timed out"}
 
+_CREDENTIALS = "credentials refused"
 _SIGN_IN = "sign in again, or ask for a new key; then run the same command again"
 _PROJECT = "set labels.project to a Cloud project that is registered for Earth Engine and that you may use"
 
@@ -61,6 +62,8 @@ class Transport:
         self._credentials = credentials
         self._lock = threading.Lock()
         self._pace = Pace(MOST_REQUESTS)
+        self.denied = False
+        """Whether the credentials have been refused, so that others are to be looked for."""
 
     def __repr__(self) -> str:
         return "Transport()"  # what it signs with is nobody's to read
@@ -90,7 +93,11 @@ class Transport:
 
         data = body.encode() if isinstance(body, str) else body
         wanted = {name: value for name, value in (headers or {}).items() if name.lower() != "accept-encoding"}
-        answer = self._answer(uri, method, data, {**wanted, "Accept-Encoding": "gzip"})
+        try:
+            answer = self._answer(uri, method, data, {**wanted, "Accept-Encoding": "gzip"})
+        except Refused as error:
+            self.denied |= error.reason == _CREDENTIALS
+            raise
         return httplib2.Response({"status": str(answer.status)}), answer.body
 
     def _answer(self, uri: str, method: str, body: bytes | None, headers: Mapping[str, str]) -> http.Answer:
@@ -201,7 +208,7 @@ def _error(answer: http.Answer) -> SourceError:
 
 
 def _denied(why: str) -> Refused:
-    return Refused(f"Earth Engine does not take the credentials: {why}\n{_SIGN_IN}", reason="credentials refused")
+    return Refused(f"Earth Engine does not take the credentials: {why}\n{_SIGN_IN}", reason=_CREDENTIALS)
 
 
 def _message(answer: http.Answer) -> str:
