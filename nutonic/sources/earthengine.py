@@ -11,11 +11,11 @@ import numpy as np
 import xarray as xr
 from odc.geo.geobox import GeoBox
 
-from nutonic.classes import ClassTable
+from nutonic.classes import TABLES, ClassTable
 from nutonic.errors import BadPixels, InputError, NoScene, ReadFailed, Unreachable
 from nutonic.model import Band, Json, Scene
 from nutonic.moments import interval
-from nutonic.presets import Rule
+from nutonic.presets import COLLECTED, Collected, Rule
 from nutonic.sources import ee_credentials
 from nutonic.sources.ee_expressions import MASKED, MOST_DAYS, STRANGE, LabelImage
 from nutonic.sources.ee_pixels import packed, placed
@@ -46,13 +46,15 @@ class EarthEngineLabels:
     :func:`nutonic.cube.dated`.
     """
 
-    collection: str
+    classes: ClassTable | str = "dynamic-world"
+    """What the values mean: a class table, or the name of one; of ``"dynamic-world"`` and ``"esa-worldcover"`` the next
+    three are known."""
+    collection: str = ""
     """Id in Earth Engine's catalogue, or of an asset of your own."""
-    band: str
+    band: str = ""
     """Name of the band that holds the classes, whole numbers from 0 to 255."""
-    classes: ClassTable
-    """What they mean."""
-    rule: Rule = "mode"
+    rule: Rule | None = None
+    """One of the above; of a table that is not known ``mosaic``."""
     windows_days: tuple[int, ...] = WINDOWS_DAYS
     """Half-widths of the windows, ascending; `nearest` looks as far as the last."""
     year: int | None = None
@@ -63,6 +65,7 @@ class EarthEngineLabels:
     """Of the REST API; by default the high-volume endpoint."""
 
     def __post_init__(self) -> None:
+        self._complete()
         windows = self.windows_days
         if not windows or list(windows) != sorted(set(windows)) or not 1 <= windows[0] <= windows[-1] <= MOST_DAYS:
             raise InputError(
@@ -73,6 +76,20 @@ class EarthEngineLabels:
         ee_credentials.require()
         _ = self.session
 
+    def _complete(self) -> None:
+        """Fill in what is known of the table."""
+        if isinstance(self.classes, str) and self.classes not in TABLES:
+            raise InputError(f"no class table {self.classes!r}: use one of {', '.join(TABLES)} or a ClassTable")
+        table = TABLES[self.classes] if isinstance(self.classes, str) else self.classes
+        known = COLLECTED.get(table.name, Collected(collection="", band="", rule="mosaic"))
+        object.__setattr__(self, "classes", table)
+        for name in ("collection", "band", "rule"):
+            object.__setattr__(self, name, getattr(self, name) or getattr(known, name))
+        if not self.collection or not self.band:
+            raise InputError(
+                f"labels of {table.name} need a collection and a band: only those of {', '.join(COLLECTED)} are known"
+            )
+
     @property
     def session(self) -> Session:
         """Where to ask, and as whom."""
@@ -81,6 +98,7 @@ class EarthEngineLabels:
     @property
     def table(self) -> ClassTable:
         """What the values mean."""
+        assert isinstance(self.classes, ClassTable)
         return self.classes
 
     @property
@@ -91,7 +109,7 @@ class EarthEngineLabels:
     @property
     def bands(self) -> tuple[Band, ...]:
         """``label``: class ids as uint8, the table's unknown value where there is none; if dated also ``days``, uint8."""
-        return (self.classes.band, DAYS) if self.is_dated else (self.classes.band,)
+        return (self.table.band, DAYS) if self.is_dated else (self.table.band,)
 
     def search(
         self, lon: np.ndarray, lat: np.ndarray, extent_m: float, when: str | None = None
@@ -114,7 +132,7 @@ class EarthEngineLabels:
         self._check(self._first(when), when)
         scene = Scene(
             id=self.collection,
-            collection=self.classes.name,
+            collection=self.table.name,
             source="earthengine",
             datetime=None,
             cloud_cover=None,
@@ -165,10 +183,11 @@ class EarthEngineLabels:
                 f"{self.collection} holds {kind.get('precision')} numbers in {self.band}, which are no classes"
             )
         told = image.get("properties", {}).get(f"{self.band}_class_values")
-        strange = sorted(set(told or ()) - set(self.classes.labels) - {self.classes.unknown, *self.classes.masked})
+        table = self.table
+        strange = sorted(set(told or ()) - set(table.labels) - {table.unknown, *table.masked})
         if strange:
             raise InputError(
-                f"{self.collection} has classes {strange[:8]} in {self.band}, which {self.classes.name} does not list: "
+                f"{self.collection} has classes {strange[:8]} in {self.band}, which {table.name} does not list: "
                 "see labels.dataset"
             )
 
@@ -187,7 +206,7 @@ class EarthEngineLabels:
         placed(grid)
         image = self._image(scenes)
         arrays = {
-            band: _Unpacked(grid=grid, band=band, image=image, session=self.session, classes=self.classes).lazy()
+            band: _Unpacked(grid=grid, band=band, image=image, session=self.session, classes=self.table).lazy()
             for band in self.bands
         }
         ds = dataset(grid, dict(arrays))
@@ -207,7 +226,7 @@ class EarthEngineLabels:
         return LabelImage(
             collection=self.collection,
             band=self.band,
-            rule=self.rule,
+            rule=self.rule or "mosaic",
             windows_days=windows,
             when_ms=when,
             year=self.year,
