@@ -589,6 +589,11 @@ def test_a_key_that_is_not_there_is_told(monkeypatch):
         Session(None, "any").check()
 
 
+def test_an_address_on_this_machine_needs_no_credentials_good_or_bad(server, monkeypatch):
+    monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", "nowhere/key.json")
+    dynamic_world(server.url).search(*PLACE, PERIOD)
+
+
 def test_a_key_of_googles_is_not_shown_to_this_machine(guarded, tmp_path, monkeypatch):
     monkeypatch.setenv("EE_SERVICE_ACCOUNT_KEY", str(key_of(tmp_path, "https://oauth2.googleapis.com/token")))
     with pytest.raises(Refused, match="does not take the credentials"):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import warnings
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -55,19 +56,21 @@ def find(url: str) -> Any:
     Refused
         If there are none, or they cannot be used. The message holds nothing of them.
     """
-    found = _from_key()
     if is_loopback(url):
-        local = found is not None and is_loopback(str(getattr(found, "_token_uri", "")))
-        return found if local else _anonymous()
-    found = found or _stored() or _default()
+        return _for_loopback()
+    found = _from_key() or _stored() or _default()
     if found is None:
         raise Refused(f"no credentials for Earth Engine on this machine:\n{_HOW}", reason="no credentials")
     return found.with_quota_project(None) if getattr(found, "quota_project_id", None) else found
 
 
-def _anonymous() -> Any:
+def _for_loopback() -> Any:
     from google.auth.credentials import AnonymousCredentials
 
+    with suppress(Refused):  # what is meant for Google need not be good
+        found = _from_key()
+        if found is not None and is_loopback(str(getattr(found, "_token_uri", ""))):
+            return found
     return AnonymousCredentials()
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 import math
+import textwrap
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from urllib.parse import urlsplit
 import numpy as np
 import orjson
 
+from nutonic import __version__
 from nutonic.errors import ReadFailed, Refused, SourceError
 from nutonic.sources import http
 from nutonic.sources.access import Access, access_for
@@ -32,6 +34,9 @@ MOST_REQUESTS = 40
 
 #: Pixels are computed before their first byte is sent.
 _PATIENCE = 5.0
+
+#: Headers that are ours to set, whatever the clients above would send; Google compresses only for who names gzip in both.
+_OURS = {"Accept-Encoding": "gzip", "User-Agent": f"nutonic/{__version__} (gzip)"}
 
 #: What :func:`numpy.save` writes begins with this.
 _NPY = b"\x93NUMPY"
@@ -92,9 +97,9 @@ class Transport:
         import httplib2
 
         data = body.encode() if isinstance(body, str) else body
-        wanted = {name: value for name, value in (headers or {}).items() if name.lower() != "accept-encoding"}
+        wanted = {name: value for name, value in (headers or {}).items() if name.title() not in _OURS}
         try:
-            answer = self._answer(uri, method, data, {**wanted, "Accept-Encoding": "gzip"})
+            answer = self._answer(uri, method, data, wanted | _OURS)
         except Refused as error:
             self.denied |= error.reason == _CREDENTIALS
             raise
@@ -217,4 +222,4 @@ def _message(answer: http.Answer) -> str:
         said = str(orjson.loads(answer.body)["error"]["message"])
     except (orjson.JSONDecodeError, KeyError, TypeError):
         said = "it does not say why"
-    return " ".join(said.split())[:300]
+    return textwrap.shorten(said, 300, placeholder=" …")
