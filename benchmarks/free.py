@@ -24,4 +24,4 @@ def _pixels(place: PlannedPlace, recipe: Recipe) -> batch.Pixels:
     return batch.Pixels(grid=grid, rgb=noise[:3], label=(1 + noise[3] % 6).astype(np.uint8))
 
 
-batch._read_together = read_together
+batch.read_together = read_together

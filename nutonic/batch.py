@@ -7,27 +7,17 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import dask.base
-import dask.threaded
 import numpy as np
-from odc.geo.geobox import GeoBox
 
 from nutonic.chip import AS_IT_IS, Limits, Unfit, cut_chip, refuse_strange, stretch_limits, valid_pixels, view
-from nutonic.cube import imagery_source, labels_source, open_scene, place_grid, scene_grid
-from nutonic.errors import (
-    BadPixels,
-    Gone,
-    GridError,
-    NutonicError,
-    SourceError,
-    StoreError,
-)
+from nutonic.errors import BadPixels, Gone, GridError, SourceError, StoreError
 from nutonic.failures import failure_of
 from nutonic.model import Batch, BatchDone, Chip, Failure, PlannedPlace, Reject, Scene, Tile
+from nutonic.reading import Pixels, read, read_together
 from nutonic.recipe import Recipe
 from nutonic.regions import land_cover
 from nutonic.rows import Sample, Taken, dumps, rows_of, sidecar_of
-from nutonic.sources import rasters
+from nutonic.sources.earthengine import DAYS
 from nutonic.sources.http import take_counts
 from nutonic.store.commits import Origin, PlaceDone, commit
 from nutonic.store.files import Store, sha256
@@ -35,21 +25,7 @@ from nutonic.store.layout import Layout, layout_of, tile_id
 from nutonic.store.plans import digest_of
 from nutonic.store.png import encode
 
-#: Reads in flight per process; more than the cores, since reading is mostly waiting.
-READERS = 8
-
 _IMAGERY_REASONS = ("too little imagery", "flat imagery")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Pixels:
-    """A place's native pixels."""
-
-    grid: GeoBox
-    rgb: np.ndarray
-    """(3, height, width) uint16, 0 where nothing was observed."""
-    label: np.ndarray
-    """(height, width) uint8 class ids."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +71,7 @@ def run_batch(
     _refuse_replaced(store, origin)
     context = _Context(recipe, origin.recipe_digest, layout_of(recipe), store)
     wanted = [(i, place) for i, place in enumerate(batch.places) if only is None or i in only]
-    first = _read_together([place for _, place in wanted], recipe)
+    first = read_together([place for _, place in wanted], recipe)
     done: list[PlaceDone] = []
     failures: list[Failure] = []
     for i, place in wanted:
@@ -127,44 +103,6 @@ def _summary(index: int, done: Sequence[PlaceDone], failures: Sequence[Failure],
     )
 
 
-# Reading
-
-
-def _read_together(places: Sequence[PlannedPlace], recipe: Recipe) -> dict[str, Pixels]:
-    """Pixels of all places from their common best scene, each block once; nothing if any of it fails.
-
-    What failed, and whose failure it was, is found out by reading place by place.
-    """
-    try:
-        return dict(zip([p.poi.id for p in places], _read(places, places[0].imagery[0], recipe), strict=True))
-    except (NutonicError, OSError, RuntimeError, ValueError):
-        return {}
-
-
-def _read(places: Sequence[PlannedPlace], scene: Scene, recipe: Recipe) -> list[Pixels]:
-    """Pixels of places from one scene: one lazy cube, chunked as the file is blocked, sliced per place."""
-    grids = [place_grid(place.poi.lon, place.poi.lat, scene, recipe.grid) for place in places]
-    sources = (imagery_source(recipe), labels_source(recipe))
-    block = _chunk_side(rasters.header_of(scene.assets[0], sources[0].access).block)
-    whole = scene_grid(scene, grids, block)
-    # Labels stay lazily indexed until they are sliced: they are read pixel for pixel, not block by block.
-    cube = open_scene(whole, sources, scenes=((scene,), places[0].labels), chunks=(block, None))
-    windows = [whole.overlap_roi(grid) for grid in grids]
-    lazy = [cube.isel(y=rows, x=cols).chunk() for rows, cols in windows]
-    arrays = [[part[band.name].data for source in sources for band in source.bands] for part in lazy]
-    # The function, since dask would import distributed to find out what "threads" means.
-    loaded = dask.base.compute(arrays, scheduler=dask.threaded.get, num_workers=READERS)[0]
-    return [
-        Pixels(grid=grid, rgb=np.stack(bands[:3]), label=bands[3]) for grid, bands in zip(grids, loaded, strict=True)
-    ]
-
-
-def _chunk_side(block: tuple[int, int]) -> int:
-    """Side of square chunks for a file's blocks: the block's own where that is sensible, whole small blocks together."""
-    side = min(max(block), 1024)
-    return side * -(-256 // side)
-
-
 # One place
 
 
@@ -177,7 +115,7 @@ def _build(index: int, place: PlannedPlace, context: _Context, first: Pixels | N
     told: list[tuple[str, str]] = []
     for scene in place.imagery:
         try:
-            pixels = first or _read([place], scene, context.recipe)[0]
+            pixels = first or read([place], scene, context.recipe)[0]
             chips = _chips(pixels, scene, context)
         except Gone as error:
             told.append(("asset gone", f"{scene.id}: {error}"))
@@ -191,7 +129,9 @@ def _build(index: int, place: PlannedPlace, context: _Context, first: Pixels | N
             poor = _all_poor(chips)
             if poor is None:
                 why = "; ".join(text for _, text in told) or None
-                return _write(index, Taken(place=place, scene=scene, substituted=why, grid=pixels.grid), chips, context)
+                seen = {tile.index: days for tile in context.layout.tiles if (days := _days(pixels, tile)) is not None}
+                taken = Taken(place=place, scene=scene, substituted=why, grid=pixels.grid, seen=seen)
+                return _write(index, taken, chips, context)
             told.append((poor.reason, f"{scene.id}: {poor.detail}"))
         first = None
     return _rejected(index, place, told)
@@ -220,6 +160,15 @@ def _place_limits(rgb: np.ndarray, recipe: Recipe) -> Limits | None:
 def _window(pixels: Pixels, tile: Tile) -> tuple[np.ndarray, np.ndarray]:
     rows, cols = slice(tile.row, tile.row + tile.size), slice(tile.col, tile.col + tile.size)
     return pixels.rgb[:, rows, cols], pixels.label[rows, cols]
+
+
+def _days(pixels: Pixels, tile: Tile) -> dict[str, float] | None:
+    """Shares of a tile's labelled pixels by the days within which they were seen; None where labels have no dates."""
+    if pixels.days is None:
+        return None
+    within = pixels.days[tile.row : tile.row + tile.size, tile.col : tile.col + tile.size]
+    counts = np.bincount(within[within != DAYS.nodata])
+    return {str(days): int(counts[days]) / int(counts.sum()) for days in np.flatnonzero(counts).tolist()}
 
 
 def _all_poor(chips: Sequence[Cut]) -> Unfit | None:

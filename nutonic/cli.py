@@ -171,11 +171,18 @@ def verify(directory: Path, deep: bool, fix: bool, as_json: bool) -> None:
     "--out", type=click.Path(path_type=Path), default=Path("demo"), show_default=True, help="Folder of the demo."
 )
 @click.option("--workers", type=click.IntRange(min=0), help="Worker processes; 0 builds without dask.")
-def demo(out: Path, workers: int | None) -> None:
+@click.option(
+    "--labels",
+    type=click.Choice(["raster", "earthengine"]),
+    default="raster",
+    show_default=True,
+    help="Where the land cover comes from; earthengine: a stand-in that runs meanwhile.",
+)
+def demo(out: Path, workers: int | None, labels: str) -> None:
     """Do the main job, offline, on a real Sentinel-2 scene: plan, build, verify."""
     from nutonic.demo import run_demo
 
-    sys.exit(OK if run_demo(out, workers) else INCOMPLETE)
+    sys.exit(OK if run_demo(out, workers, labels) else INCOMPLETE)
 
 
 def _reject_json(reject: object) -> object:

@@ -10,10 +10,11 @@ from pathlib import Path
 import numpy as np
 import psutil
 
-from nutonic.batch import READERS
 from nutonic.errors import PlanTooLarge
 from nutonic.model import Scene
+from nutonic.reading import READERS
 from nutonic.recipe import Recipe
+from nutonic.sources.ee_pixels import KEPT_BYTES, MOST_BYTES, PIXEL_BYTES, requests_for
 
 #: Most places in a batch; fewer where their pixels would not fit, or where there are few places in all.
 MOST_PLACES = 32
@@ -27,6 +28,9 @@ _WORKER_BYTES = 300 * 2**20
 #: Block side that most Sentinel-2 COGs have; assumed, since a plan opens no file.
 BLOCK = 1024
 
+#: Python packages of Earth Engine's clients (25 MB were measured), and copies of pixels on their way through them.
+_CLIENT_BYTES, _COPIES = 40 * 2**20, 4
+
 #: Bytes of a compressed block per pixel, of a chip per pixel, of a sidecar and of a tile's rows: typical of Sentinel-2.
 _READ_PER_PIXEL, _CHIP_PER_PIXEL, _SIDECAR, _ROWS = 1.4, 1.5, 6_000, 9_000
 
@@ -39,7 +43,8 @@ class Cost:
     """Estimates; all but `peak_bytes` are rough, and say so where they are shown."""
 
     requests: int
-    """HTTP requests: each header once per batch and asset, each block once per batch; 0 for files on disk."""
+    """HTTP requests: each header once per batch and asset, each block once per batch; 0 for files on disk. Of Earth
+    Engine one for a place's labels, or more where they are too large for one."""
     bytes_read: int
     bytes_written: int
     peak_bytes: int
@@ -83,15 +88,25 @@ def estimate(recipe: Recipe, scene: Scene, corners: np.ndarray, starts: np.ndarr
     remote = any("://" in asset.href for asset in scene.assets)
     headers = len(sizes) * len(recipe.imagery.assets)
     largest = int(sizes.max(initial=0))
+    asked = len(corners) * requests_for(recipe.side) if recipe.labels.source == "earthengine" else 0
     views = 1 + len(recipe.rows.augment)
     chip = int(recipe.tiles.output_size**2 * _CHIP_PER_PIXEL)
     return Cost(
-        requests=blocks + headers if remote else 0,
-        bytes_read=int(blocks * BLOCK**2 * _READ_PER_PIXEL),
+        requests=asked + (blocks + headers if remote else 0),
+        bytes_read=int(blocks * BLOCK**2 * _READ_PER_PIXEL) + (asked and len(corners) * recipe.side**2 * PIXEL_BYTES),
         bytes_written=tiles * views * (chip + _SIDECAR + _ROWS),
-        peak_bytes=_WORKER_BYTES + largest * bytes_per_place(recipe) + READERS * BLOCK**2 * 2 * 2,
+        peak_bytes=_WORKER_BYTES
+        + largest * bytes_per_place(recipe)
+        + READERS * BLOCK**2 * 2 * 2
+        + (asked and _labels_bytes(recipe, largest)),
         cpu_seconds=tiles * views * _SECONDS_PER_TILE,
     )
+
+
+def _labels_bytes(recipe: Recipe, places: int) -> int:
+    """Memory for labels of Earth Engine: the clients, the windows that are kept, and those that arrive at the same time."""
+    arriving = min(READERS, places) * min(recipe.side**2 * PIXEL_BYTES, MOST_BYTES)
+    return _CLIENT_BYTES + KEPT_BYTES + places * recipe.side**2 + _COPIES * arriving
 
 
 def _touched_blocks(corners: np.ndarray, batch_of: np.ndarray, side: int) -> int:

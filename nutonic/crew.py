@@ -16,7 +16,9 @@ from nutonic import __version__
 from nutonic.errors import InputError
 from nutonic.jobs import Job
 from nutonic.model import BatchDone, Scene
+from nutonic.reading import session_of
 from nutonic.recipe import Recipe
+from nutonic.sources.ee_credentials import PROJECTS, project_of
 from nutonic.sources.gate import IN_FLIGHT
 from nutonic.store.files import Store
 from nutonic.store.layout import META
@@ -92,7 +94,7 @@ def crew(client: Client, recipe: Recipe, root: Path | None, max_requests: int | 
     from nutonic.workers import Proof
 
     requests = None if max_requests is None else (max_requests, _share(client, max_requests))
-    environment = {key: os.environ[key] for key in PASSED_ON if key in os.environ} if root is not None else {}
+    environment = _passed_on(recipe) if root is not None else {}
     how = {"environment": environment, "requests": requests, "deaf": root is None}
     if root is not None:
         _refuse_strangers(client)
@@ -103,6 +105,14 @@ def crew(client: Client, recipe: Recipe, root: Path | None, max_requests: int | 
             yield found
         finally:
             _dismiss(found)
+
+
+def _passed_on(recipe: Recipe) -> dict[str, str]:
+    """What workers elsewhere get of this process' environment. Of credentials for Earth Engine they need their own."""
+    found = {key: os.environ[key] for key in PASSED_ON if key in os.environ}
+    session = session_of(recipe)
+    project = session and project_of(session.project)
+    return {**found, PROJECTS[0]: project} if project else found
 
 
 def _share(client: Client, most: int) -> int:
@@ -163,12 +173,15 @@ def _token(root: Path, recipe: Recipe) -> Iterator[Proof]:
     """A file in the output folder, and what else every worker must have; it stays for those that join later."""
     from nutonic.workers import PACKAGES, Proof, versions
 
-    extras = [name for name in (recipe.imagery.engine, recipe.imagery.sign) if name in _EXTRAS]
+    extras: list[str] = [name for name in (recipe.imagery.engine, recipe.imagery.sign) if name in _EXTRAS]
+    session = session_of(recipe)
+    extras += ["earthengine-api", "xee"] if session else []
     path, content = f"{META}/token-{uuid.uuid4().hex}", os.urandom(32)
     made = [folder for folder in (root / META, root, *root.parents) if not folder.exists()]
     try:
         Store(root).put(path, content)
-        yield Proof(versions=versions([*PACKAGES, *extras]), token=root / path, content=content)
+        proof = Proof(versions=versions([*PACKAGES, *extras]), token=root / path, content=content, session=session)
+        yield proof
     finally:
         for left in root.glob(f"{path}*"):
             left.unlink(missing_ok=True)
@@ -180,7 +193,8 @@ def _token(root: Path, recipe: Recipe) -> Iterator[Proof]:
 def local_inputs(scenes: Iterable[Scene]) -> Mapping[str, int]:
     """Files that scenes lie in, where they are local and there, with their sizes: one of each scene, labels first."""
     found: dict[str, int] = {}
-    for scene in sorted(scenes, key=lambda scene: scene.source != "raster"):
+    of_files = [scene for scene in scenes if scene.assets]
+    for scene in sorted(of_files, key=lambda scene: scene.source != "raster"):
         path = scene.assets[0].href
         if "://" not in path and len(found) < _MOST_INPUTS:
             with suppress(OSError):  # the build will tell

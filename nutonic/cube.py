@@ -6,6 +6,7 @@ A build and a notebook open the same; a tile of it is just a smaller grid. Areas
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import rioxarray  # noqa: F401  registers the .rio accessor that cubes promise
@@ -16,9 +17,11 @@ from odc.geo.geobox import GeoBox
 from nutonic.errors import GridError, NoScene, OffLattice
 from nutonic.grid import around, check_aligned, offset_in, on_lattice
 from nutonic.model import Scene
+from nutonic.moments import interval
 from nutonic.presets import PRODUCTS
 from nutonic.recipe import Grid, Recipe
 from nutonic.sources.base import Source
+from nutonic.sources.earthengine import WINDOWS_DAYS, EarthEngineLabels
 from nutonic.sources.landcover import StacLabels
 from nutonic.sources.raster import RasterSource
 from nutonic.sources.stac import StacSource
@@ -73,6 +76,7 @@ def open_scene(
     elif scenes is None:
         lon, lat = area.extent.centroid.to_crs("EPSG:4326").coords[0]
         scenes = _search(lon, lat, max(area.extent.boundingbox.span_x, area.extent.boundingbox.span_y), sources, time)
+    scenes = dated(scenes, time)
     per_source = [chunks] * len(sources) if isinstance(chunks, int) else chunks
     parts = [
         source.open(area, found, chunks=size) for source, found, size in zip(sources, scenes, per_source, strict=True)
@@ -154,9 +158,36 @@ def imagery_source(recipe: Recipe) -> StacSource:
     )
 
 
-def labels_source(recipe: Recipe) -> RasterSource | StacLabels:
+def dated(scenes: Sequence[Sequence[Scene]], time: str | None = None) -> list[tuple[Scene, ...]]:
+    """Scenes of several sources, where those of Earth Engine without a date get that of the picture they go with.
+
+    That is the first scene with a date of another source, or the middle of `time` where there is none.
+    """
+    known = [scene.datetime for found in scenes for scene in found if scene.datetime is not None]
+    if not known and time is not None:
+        start, end = interval(time)
+        known = [(start + (end - start) / 2).isoformat()]
+    open_ = {scene for found in scenes for scene in found if scene.source == "earthengine" and scene.datetime is None}
+    return [
+        tuple(replace(scene, datetime=known[0]) if known and scene in open_ else scene for scene in found)
+        for found in scenes
+    ]
+
+
+def labels_source(recipe: Recipe) -> RasterSource | StacLabels | EarthEngineLabels:
     """The source of a recipe's land cover."""
     labels = recipe.labels
+    if labels.source == "earthengine":
+        return EarthEngineLabels(
+            classes=labels.table,
+            collection=labels.collection or "",
+            band=labels.band or "",
+            rule=labels.rule,
+            windows_days=labels.windows_days or WINDOWS_DAYS,
+            year=labels.year,
+            project=labels.project,
+            url=labels.url,
+        )
     if labels.source == "raster":
         return RasterSource(str(labels.path), labels.table)
     known = PRODUCTS.get(labels.table.name)

@@ -215,8 +215,8 @@ def _rows(timeline: Timeline, grid: GeoBox) -> Iterator[Json]:
                 "collection": scene.collection,
                 "datetime": scene.datetime,
                 "cloud_cover": scene.cloud_cover,
-                "crs": scene.assets[0].crs,
-                "warped": not fits(scene.assets[0], grid),
+                "crs": scene.assets[0].crs if scene.assets else None,  # what Earth Engine makes has none
+                "warped": bool(scene.assets) and not fits(scene.assets[0], grid),
                 "assets": {asset.name: asset.written for asset in scene.assets},
             }
 

@@ -67,6 +67,11 @@ class OffLattice(GridError):
 class SourceError(NutonicError, OSError):
     """The outside world did not deliver; without a subclass below it may deliver the next time."""
 
+    def __init__(self, message: str, *, reason: str | None = None) -> None:
+        super().__init__(message)
+        self.reason = reason
+        """What went wrong in a word or two, to count by, where the class does not tell."""
+
 
 class NoScene(SourceError, LookupError):
     """No item of the catalogue serves this place and time."""

@@ -21,7 +21,7 @@ def failure_of(place: PlannedPlace, scene: Scene, error: Exception) -> Failure:
     return Failure(
         poi_id=place.poi.id,
         asset=f"{scene.id}/{band}" if band else scene.id,
-        reason=_REASONS.get(type(error), type(error).__name__),
+        reason=getattr(error, "reason", None) or _REASONS.get(type(error), type(error).__name__),
         error=redact(str(error) or type(error).__name__),
     )
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
+from typing import Literal
 from urllib.parse import urlsplit
 
 
@@ -79,4 +80,25 @@ _PLANETARY_COMPUTER = "https://planetarycomputer.microsoft.com/api/stac/v1"
 PRODUCTS: Mapping[str, Product] = {
     "esa-worldcover": Product(url=_PLANETARY_COMPUTER, collection="esa-worldcover", asset="map"),
     "io-lulc": Product(url=_PLANETARY_COMPUTER, collection="io-lulc-annual-v02", asset="data"),
+}
+
+
+#: How one class is chosen from several images; as of :class:`nutonic.EarthEngineLabels`.
+Rule = Literal["mode", "nearest", "mosaic"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Collected:
+    """A land-cover product in Earth Engine's catalogue (developers.google.com/earth-engine/datasets)."""
+
+    collection: str
+    band: str
+    rule: Rule
+
+
+#: By the name of the class table. Dynamic World has an image for each of Sentinel-2, with holes where there are clouds;
+#: WorldCover's are tiles of one map.
+COLLECTED: Mapping[str, Collected] = {
+    "dynamic-world": Collected(collection="GOOGLE/DYNAMICWORLD/V1", band="label", rule="mode"),
+    "esa-worldcover": Collected(collection="ESA/WorldCover/v200", band="Map", rule="mosaic"),
 }

@@ -14,12 +14,11 @@ import orjson
 import yaml
 from pydantic import Field, field_validator, model_validator
 
-from nutonic.classes import TABLES, ClassTable
 from nutonic.errors import redact
 from nutonic.fields import Fraction01, Hosts, Name, Part, Percent, Positive, Sign
 from nutonic.grid import pixels
+from nutonic.labelling import Labels
 from nutonic.moments import interval
-from nutonic.presets import PRODUCTS
 from nutonic.recipe_cube import Cube
 
 
@@ -98,77 +97,6 @@ class Imagery(Part):
         if len(set(value)) != len(value):
             raise ValueError(f"names an asset twice: {list(value)}")
         return value
-
-
-class Classes(Part):
-    """A class table of your own."""
-
-    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
-    classes: Annotated[dict[Annotated[int, Field(ge=0, le=255)], str], Field(min_length=1)]
-    unknown: Annotated[int, Field(ge=0, le=255)]
-    colors: dict[int, Annotated[str, Field(pattern=r"^#[0-9a-fA-F]{6}$")]] = Field(default_factory=dict)
-
-    @field_validator("classes")
-    @classmethod
-    def _labels(cls, value: dict[int, str]) -> dict[int, str]:
-        labels = {key: " ".join(label.lower().split()) for key, label in value.items()}
-        if len(set(labels.values())) != len(labels) or not all(labels.values()):
-            raise ValueError("needs a label of its own for every class")
-        return labels
-
-    @model_validator(mode="after")
-    def _unknown_is_no_class(self) -> Classes:
-        if self.unknown in self.classes:
-            raise ValueError(f"uses {self.unknown} both as a class and as unknown")
-        return self
-
-
-class Labels(Part):
-    """Where the land cover comes from, and what its values mean."""
-
-    source: Literal["raster", "stac"]
-    path: str | None = None
-    """Of a raster: a GeoTIFF or COG in any CRS."""
-    dataset: str | Classes = "dynamic-world"
-    """A known class table (esa-worldcover, io-lulc, dynamic-world) or one of your own."""
-    url: str | None = None
-    """Of the STAC API, or path of the local catalogue, that has it; known for esa-worldcover and io-lulc."""
-    collection: str | None = None
-    asset: str | None = None
-    year: Annotated[int, Field(ge=1900, le=2200)] | None = None
-    """Of the land cover; by default the nearest to the imagery's time."""
-    sign: Sign = None
-    allow_hosts: Hosts = ()
-
-    @field_validator("dataset")
-    @classmethod
-    def _known(cls, value: str | Classes) -> str | Classes:
-        if isinstance(value, str) and value not in TABLES:
-            raise ValueError(f"is {value!r}, not one of {', '.join(sorted(TABLES))} or a class table")
-        return value
-
-    @model_validator(mode="after")
-    def _complete(self) -> Labels:
-        needed = ("path",) if self.source == "raster" else () if self.table.name in PRODUCTS else _OF_STAC[:3]
-        unused = _OF_STAC if self.source == "raster" else ("path",)
-        missing = [key for key in needed if getattr(self, key) is None]
-        if missing:
-            raise ValueError(f"needs {', '.join(missing)} where source is {self.source}")
-        strange = [key for key in unused if getattr(self, key)]
-        if strange:
-            raise ValueError(f"has {', '.join(strange)}, which a source {self.source} does not use")
-        return self
-
-    @property
-    def table(self) -> ClassTable:
-        """The class table that `dataset` names or holds."""
-        own = self.dataset
-        if isinstance(own, str):
-            return TABLES[own]
-        return ClassTable(name=own.name, labels=dict(own.classes), unknown=own.unknown, colors=dict(own.colors))
-
-
-_OF_STAC = ("url", "collection", "asset", "year", "sign", "allow_hosts")
 
 
 class Tiles(Part):
@@ -295,5 +223,5 @@ class Recipe(Part):
         return yaml.safe_dump(whole, sort_keys=False, allow_unicode=True)
 
 
-_WHERE_AND_HOW = ("path", "url", "engine", "sign", "allow_hosts")
+_WHERE_AND_HOW = ("path", "url", "engine", "sign", "allow_hosts", "project")
 _NOT_IN_DIGEST = dict.fromkeys(("pois", "imagery", "labels"), _WHERE_AND_HOW)

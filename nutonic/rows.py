@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 
 import orjson
 from odc.geo.geobox import GeoBox
@@ -35,6 +35,8 @@ class Taken:
     """Why this is not the best-ranked scene, or None."""
     grid: GeoBox
     """Of the whole square, in the scene's CRS."""
+    seen: Mapping[int, Mapping[str, float]] = field(default_factory=dict)
+    """By tile index: shares of its labelled pixels, by the days of the scene's date within which they were seen."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,7 +129,7 @@ def sidecar_of(sample: Sample, recipe: Recipe, digest: str) -> Json:
         "window": {"row": tile.row, "col": tile.col, "height": tile.size, "width": tile.size},
         "imagery": _imagery(sample),
         "stretch": _stretch(sample),
-        "land_cover_label_meta": _label_meta(sample),
+        "land_cover_label_meta": _label_meta(sample, recipe),
         "class_fractions": {str(c): cover.fraction(c) for c in cover.counts},
         "regions": [
             {"label": r.label, "class_id": r.class_id, "bbox": list(r.bbox), "area_px": r.area_px}
@@ -162,17 +164,27 @@ def _stretch(sample: Sample) -> Json:
     return {"low": dict(zip(names, low, strict=True)), "high": dict(zip(names, high, strict=True))}
 
 
-def _label_meta(sample: Sample) -> Json:
-    """Counts and shapes of the labels, no pixels; ``window`` (dates) is for sources that combine images over time."""
+def _label_meta(sample: Sample, recipe: Recipe) -> Json:
+    """Counts and shapes of the labels, no pixels; ``window`` is for sources that combine images over time.
+
+    Those choose images pixel by pixel: how many there were is not told.
+    """
     cover = sample.cover
+    composed = recipe.labels.source == "earthengine"
     return {
         "dataset": cover.table.name,
         "classes": {str(class_id): count for class_id, count in cover.counts.items()},
         "shape": list(cover.shape),
         "valid_fraction": cover.valid / (cover.shape[0] * cover.shape[1]),
-        "window": None,
-        "images": len(sample.taken.place.labels),
+        "window": _label_window(sample, recipe) if recipe.labels.is_dated else None,
+        "images": None if composed else len(sample.taken.place.labels),
     }
+
+
+def _label_window(sample: Sample, recipe: Recipe) -> Json:
+    """How classes were chosen, around which moment, and which shares of the native tile within how many days of it."""
+    shares = sample.taken.seen[sample.tile.index]
+    return {"rule": recipe.labels.the_rule, "centre": sample.taken.scene.datetime, "days": dict(shares)}
 
 
 def pixels_sha256(chip: Chip) -> str:

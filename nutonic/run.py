@@ -19,7 +19,9 @@ from nutonic.failures import once_more
 from nutonic.jobs import Job, left_to_do, progress_of, scope_of
 from nutonic.model import BatchDone, Failure, Json
 from nutonic.performance import refuse_impossible
+from nutonic.reading import most_requests, session_of
 from nutonic.recipe import Recipe
+from nutonic.sources.ee_session import signed_in
 from nutonic.sources.gate import IN_FLIGHT, gate
 from nutonic.sources.http import take_counts
 from nutonic.store.commits import committed
@@ -66,7 +68,7 @@ def build(
     replan
         Search again; what was built from another plan is built anew.
     max_requests
-        HTTP requests in flight at most, in all workers together; by default eight in each.
+        HTTP requests in flight at most, in all workers together; by default eight in each, forty where Earth Engine is.
     dashboard
         Whether workers on this machine get Dask's dashboard.
     performance_report
@@ -90,7 +92,8 @@ def build(
     Unreachable
         If the cluster is lost; the same call goes on with another.
     """
-    how: dict[str, Any] = {"workers": workers, "scheduler": scheduler, "max_requests": max_requests}
+    most = most_requests(recipe, max_requests)
+    how: dict[str, Any] = {"workers": workers, "scheduler": scheduler, "max_requests": most}
     cluster = Cluster(**how, dashboard=dashboard, report=performance_report, tell=tell or _ignore)
     return _build(recipe, Path(out), cluster, _Extent(limit=limit, replan=replan), watch or _ignore, stop or _never)
 
@@ -114,6 +117,10 @@ def _build(
         store, plan = _planned(recipe, out, extent.replan, cluster, crew)
         scope, done = scope_of(plan, extent.limit), committed(store)
         before = progress_of(plan, scope, done)
+        session = session_of(recipe) if before.left else None
+        if session is not None:  # who is not let in is told so once, and not at every place
+            with signed_in(session):
+                pass
         total = Tally(lambda result: watch(result, before.left))
         if crew is None and not cluster.is_none and before.left:
             crew = stack.enter_context(workers_for(recipe, out, cluster))

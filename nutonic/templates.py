@@ -31,16 +31,20 @@ imagery:
   # allow_hosts: []               # of files, besides the API's own and those of known catalogues: ["127.0.0.1:8000"]
 
 labels:
-  source: raster                  # or stac: all items of a collection and a year
+  source: raster                  # or stac: all items of a collection and a year; or earthengine: an image collection
   path: land_cover.tif            # raster: a GeoTIFF or COG in any CRS
   # dataset: dynamic-world        # or esa-worldcover, io-lulc, or a class table of your own:
   # dataset: {name: mine, unknown: 0, classes: {1: water, 2: forest}, colors: {1: "#0064c8", 2: "#006400"}}
-  # url: null                     # stac: an API or a local catalogue; like the next two known for esa-worldcover and io-lulc
-  # collection: null
+  # url: null                     # stac: an API or a local catalogue; earthengine: the high-volume endpoint
+  # collection: null              # stac: like url and asset known for esa-worldcover and io-lulc
   # asset: null
-  # year: null                    # stac: the nearest to the imagery's time
+  # year: null                    # stac: the nearest to the imagery's time; earthengine: of a mosaic's images
   # sign: null
   # allow_hosts: []
+  # band: null                    # earthengine: like collection known for dynamic-world and esa-worldcover
+  # rule: null                    # earthengine: mode (dynamic-world's), nearest (one image), or mosaic (of timeless ones)
+  # windows_days: null            # earthengine: [7, 14, 30, 60, 120] around the scene's date, the narrowest with a class
+  # project: null                 # earthengine: a Cloud project; else EE_PROJECT or GOOGLE_CLOUD_PROJECT
 
 # tiles: {size: 512, stride: 512, output_size: 224, min_valid_fraction: 0.35}
 # stretch: {low: 2, high: 98, scope: tile}     # scope: tile or poi

@@ -22,9 +22,10 @@ from typing import Any
 
 from distributed import Semaphore, Worker, WorkerPlugin, get_worker
 
-from nutonic.errors import StoreError
+from nutonic.errors import NutonicError, StoreError
 from nutonic.jobs import Job
 from nutonic.model import BatchDone
+from nutonic.sources.ee_session import Session
 from nutonic.sources.gate import IN_FLIGHT, gate
 
 #: Packages that have a say in the bytes of a dataset, and in what passes between driver and workers.
@@ -65,10 +66,12 @@ class Proof:
     """What that file holds."""
     inputs: Mapping[str, int] = field(default_factory=dict)
     """Local files to be read, and their sizes."""
+    session: Session | None = None
+    """Of Earth Engine, where it is asked: each process needs credentials of its own."""
 
     def objection(self, worker: str) -> str | None:
         """Why this process cannot work for the build, in a line; None if it can."""
-        found = self._versions() or self._output(worker) or self._inputs()
+        found = self._versions() or self._output(worker) or self._inputs() or self._credentials()
         return found and f"worker {worker} {found}"
 
     def _versions(self) -> str | None:
@@ -111,6 +114,14 @@ class Proof:
                 return f"sees another {path} ({found} bytes, the driver's has {size}): put one where all see it"
         return None
 
+    def _credentials(self) -> str | None:
+        try:
+            if self.session is not None:
+                self.session.check()
+        except NutonicError as error:
+            return f"cannot ask Earth Engine: {error}"
+        return None
+
 
 def _why(error: OSError) -> str:
     return (error.strerror or type(error).__name__).lower()
@@ -144,9 +155,9 @@ class Aide(WorkerPlugin):
 
     def setup(self, worker: Worker) -> None:
         """Check, set and limit what there is to."""
-        self.objection = self._proof.objection(worker.address)
         self._before = {name: os.environ.get(name) for name in self._environment}
         _set(self._environment)
+        self.objection = self._proof.objection(worker.address)
         if self._deaf and threading.current_thread() is threading.main_thread():
             signal.signal(signal.SIGINT, signal.SIG_IGN)
         if self._requests is not None:

@@ -24,7 +24,7 @@ from pyproj import Geod, Transformer
 from test_planet import covered
 from test_splits import brute_groups
 
-import nutonic.batch
+import nutonic.reading
 from nutonic import load_recipe
 from nutonic.run import build
 from nutonic.testing import BANDS, SyntheticPlanet
@@ -578,7 +578,7 @@ def test_a_second_driver_that_plans_late_leaves_the_first_ones_work_alone(built,
 
 
 def broken(change):
-    true = nutonic.batch.open_scene
+    true = nutonic.reading.open_scene
 
     def open_scene(*args, **kwargs):
         return change(true(*args, **kwargs))
@@ -595,7 +595,7 @@ CHANGES = {
 
 @pytest.mark.parametrize("name", CHANGES)
 def test_what_open_cube_gives_is_what_is_built(built, tmp_path, monkeypatch, name):
-    monkeypatch.setattr(nutonic.batch, "open_scene", broken(CHANGES[name]))
+    monkeypatch.setattr(nutonic.reading, "open_scene", broken(CHANGES[name]))
     build(built.recipe, tmp_path / "tree", workers=0, limit=4)
     found, right = tree(tmp_path / "tree"), tree(built.out)
     which = "metadata/" if name == "other labels" else "images/"
@@ -608,7 +608,7 @@ def test_without_open_cube_every_place_fails(built, tmp_path, monkeypatch):
     def no_cube(*args, **kwargs):
         raise OSError("the cube is broken")
 
-    monkeypatch.setattr(nutonic.batch, "open_scene", no_cube)
+    monkeypatch.setattr(nutonic.reading, "open_scene", no_cube)
     summary = build(built.recipe, tmp_path / "tree", workers=0)
     assert len(summary.failures) == summary.wanted == 13
     assert all("the cube is broken" in failure.error for failure in summary.failures)

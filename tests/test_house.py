@@ -19,10 +19,11 @@ MODULES = sorted(HOUSE.rglob("*.py"))
 #: Each module or folder of nutonic and its floor; imports go down, or along one floor.
 FLOORS = {
     **dict.fromkeys(["errors", "grid", "model", "recipe", "classes", "splits", "places", "nearest", "recipe_file"], 0),
-    **dict.fromkeys(["fields", "moments", "presets", "choices", "failures", "areas", "recipe_cube"], 0),
+    **dict.fromkeys(["fields", "moments", "presets", "labelling", "choices", "failures", "areas", "recipe_cube"], 0),
     **dict.fromkeys(["sources", "store", "chip", "regions", "captions", "rows", "kernels"], 1),
     **dict.fromkeys(
-        ["cube", "cubes", "saving", "composing", "cutting", "folding", "reduce", "tiling", "batch", "cost"], 2
+        ["cube", "cubes", "reading", "saving", "composing", "cutting", "folding", "reduce", "tiling", "batch", "cost"],
+        2,
     ),
     **dict.fromkeys(["choosing", "planning"], 3),
     **dict.fromkeys(["tree", "run", "jobs", "cluster", "connection", "crew", "workers", "performance", "summary"], 4),
@@ -49,6 +50,7 @@ GROUND_FLOOR = {"numpy", "scipy", "xarray", "affine", "odc", "pyproj", "shapely"
 RASTERIO = {
     "sources/rasters.py",
     "sources/handles.py",
+    "testing/earthengine/rasters.py",
     "testing/planet.py",
     "demo_data.py",
     "demo_series.py",

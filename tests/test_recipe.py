@@ -45,6 +45,10 @@ labels:
   year: null
   sign: null
   allow_hosts: []
+  band: null
+  rule: null
+  windows_days: null
+  project: null
 tiles: {size: 512, stride: 512, output_size: 224, min_valid_fraction: 0.35}
 stretch: {low: 2, high: 98, scope: tile}
 rows: {caption: true, grounding: true, per_class: true, per_class_grounding: true, min_class_fraction: 0.05,
@@ -135,6 +139,19 @@ def test_whatever_determines_pixels_or_rows_changes_the_digest():
     # One of the two class tables is the default, so exactly one entry is the plain recipe.
     assert digests.count(recipe().digest()) == 1
     assert all(len(d) == 64 and int(d, 16) for d in digests)
+
+
+def test_of_earth_engine_what_determines_pixels_changes_the_digest_and_who_asks_does_not():
+    def digest(**labels) -> str:
+        return parse_recipe({**REQUIRED, "labels": {"source": "earthengine", **labels}}).digest()
+
+    own = {"collection": "projects/me/assets/cover", "band": "classes", "dataset": OWN}
+    changes = [
+        *({}, {"collection": "projects/me/assets/cover"}, {"band": "classes"}, {"rule": "nearest"}),
+        *({"windows_days": [7, 30]}, {"dataset": "esa-worldcover"}, {"dataset": "esa-worldcover", "year": 2021}, own),
+    ]
+    assert len({digest(**change) for change in changes}) == len(changes)
+    assert digest(project="mine") == digest(url="http://127.0.0.1:8000") == digest()
 
 
 @pytest.mark.parametrize(
@@ -257,6 +274,17 @@ def test_a_mistake_is_told_with_its_key_and_value(part, content, expected):
         ({"source": "raster"}, "labels: needs path where source is raster"),
         ({"source": "raster", "path": "a.tif", "year": 2020}, "labels: has year, which a source raster does not use"),
         ({"source": "stac"}, "labels: needs url, collection, asset where source is stac"),
+        ({"source": "earthengine", "dataset": OWN}, "labels: needs collection, band where source is earthengine"),
+        ({"source": "earthengine", "asset": "a"}, "labels: has asset, which a source earthengine does not use"),
+        ({"source": "stac", "rule": "mode"}, "labels: needs url"),
+        ({"source": "earthengine", "year": 2020}, "labels: has year, which is for the rule mosaic"),
+        (
+            {"source": "earthengine", "rule": "mosaic", "windows_days": [7]},
+            "labels: has windows_days, which the rule mo",
+        ),
+        ({"source": "earthengine", "windows_days": [30, 7]}, "labels.windows_days: is [30, 7]: write days that ascend"),
+        ({"source": "earthengine", "windows_days": [300]}, "labels.windows_days.0: Input should be less than or equal"),
+        ({"source": "earthengine", "rule": "newest"}, "labels.rule: Input should be 'mode', 'nearest' or 'mosaic'"),
         (
             {"source": "stac", "dataset": "io-lulc", "path": "a.tif"},
             "labels: has path, which a source stac does not use",

@@ -56,13 +56,21 @@ class Request:
     body: bytes | None = None
     most_bytes: int = 64 * 2**20
     """A longer answer is refused."""
+    patience: float = 1.0
+    """How many times the usual time-out to wait for the first byte: some answers are computed first."""
+    attempts: int = ATTEMPTS
+    """How often it is made in all."""
+    met: Callable[[str], None] | None = None
+    """Told of each fault, in a word."""
+    any_status: bool = False
+    """Whether an answer with a status that would be the same the next time is given back, instead of an error."""
     wrong: Callable[[Answer], str | None] | None = None
     """What is wrong with an answer, in words, or None; a wrong answer is a fault like any other, and asked for again."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """A whole answer with status 200 or 206."""
+    """A whole answer with status 200 or 206, or with another one that was asked for."""
 
     status: int
     headers: Mapping[str, str]
@@ -123,25 +131,32 @@ def fetch(request: Request, access: Access) -> Answer:
     """
     access.check(request.url)
     signed_again = False
-    for attempt in range(ATTEMPTS):
+    for attempt in range(request.attempts):
         try:
             return _attempt(request, access)
         except _Fault as met:
             fault(met.kind)
+            if request.met:
+                request.met(met.kind)
             last = met
         if last.kind == "403":
             if access.sign is None or signed_again:
                 break
             signed_again = True
             signing.forget(request.url, access.sign)
-        elif attempt + 1 < ATTEMPTS:
+        elif attempt + 1 < request.attempts:
             time.sleep(_pause(attempt) if last.pause_s is None else min(last.pause_s, _LONGEST_PAUSE_S))
-    raise ReadFailed(f"{request.url}: {_advice(last.kind, access, attempt + 1)}")
+    raise ReadFailed(f"{request.url}: {_advice(last.kind, access, attempt + 1)}", reason=_reason(last.kind, request))
 
 
 def _pause(attempt: int) -> float:
     """Seconds to wait after an attempt, somewhat at random, so that many workers do not come back together."""
     return PAUSE_S * 2.0**attempt * (0.5 + random.random())
+
+
+def _reason(kind: str, request: Request) -> str | None:
+    """What to count a failure by; files and catalogues are counted together."""
+    return kind if request.any_status else None
 
 
 def _advice(kind: str, access: Access, attempts: int) -> str:
@@ -167,7 +182,7 @@ def _attempt(request: Request, access: Access) -> Answer:
 
 def _send(request: Request, url: str, access: Access) -> Answer:
     headers = {"User-Agent": f"nutonic/{__version__}", "Accept-Encoding": "identity", **request.headers}
-    timeout = urllib3.Timeout(connect=_CONNECT_S, read=timeout_s())
+    timeout = urllib3.Timeout(connect=_CONNECT_S, read=request.patience * timeout_s())
     options: dict[str, Any] = {"headers": headers, "body": request.body, "timeout": timeout}
     try:
         with gate:
@@ -188,13 +203,12 @@ def _send(request: Request, url: str, access: Access) -> Answer:
 
 def _body(response: urllib3.BaseHTTPResponse, request: Request) -> bytes:
     if response.status not in (200, 206):
-        response.read(_MOST_EXCUSES)
-        return b""
+        return response.read(_MOST_EXCUSES)
     if response.status == 200 and "Range" in request.headers:
         raise _Fault("range ignored")  # the whole of a large file, or a page that says sorry
     parts, left = [], request.most_bytes + 1
     # Each byte may take as long as the time-out; all together may not take for ever.
-    deadline = time.monotonic() + 5 * timeout_s() + request.most_bytes / _SLOWEST
+    deadline = time.monotonic() + 5 * request.patience * timeout_s() + request.most_bytes / _SLOWEST
     while left > 0 and (part := response.read1(min(left, 2**20))):
         parts.append(part)
         left -= len(part)
@@ -206,10 +220,12 @@ def _body(response: urllib3.BaseHTTPResponse, request: Request) -> bytes:
 
 
 def _checked(answer: Answer, request: Request, url: str) -> Answer:
-    if answer.status in (404, 410):
-        raise Gone(f"{url} is not there ({answer.status})")
     if answer.status in _TRANSIENT:
         raise _Fault(str(answer.status), _retry_after(answer.headers))
+    if request.any_status and answer.status not in (200, 206):
+        return answer
+    if answer.status in (404, 410):
+        raise Gone(f"{url} is not there ({answer.status})")
     if answer.status in (401, 403):
         raise _Fault(str(answer.status))
     if answer.status not in (200, 206):

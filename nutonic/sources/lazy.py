@@ -44,16 +44,11 @@ def dataset(
 
 
 @dataclass(frozen=True, kw_only=True)
-class NearestMosaic(BackendArray):
-    """Rasters seen through a grid, as an array that reads only the window it is asked for.
-
-    A pixel comes from the first raster, in the given order, that has data there.
-    """
+class Windowed(BackendArray):
+    """An array on a grid that reads only the window it is asked for: whatever the index, a contiguous one."""
 
     grid: GeoBox
-    assets: tuple[Asset, ...]
     band: Band
-    access: Access = LOCAL
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -75,6 +70,22 @@ class NearestMosaic(BackendArray):
         window, within = zip(*(_split(k, n) for k, n in zip(key, self.shape, strict=True)), strict=True)
         rows, cols = within
         return np.asarray(self.read(window)[:, cols][rows])
+
+    def read(self, window: tuple[slice, slice]) -> np.ndarray:
+        """The pixels of a window, (rows, columns) in the band's dtype."""
+        raise NotImplementedError
+
+    def lazy(self) -> indexing.LazilyIndexedArray:
+        """This array, waiting to be sliced, chunked or loaded."""
+        return indexing.LazilyIndexedArray(self)
+
+
+@dataclass(frozen=True, kw_only=True)
+class NearestMosaic(Windowed):
+    """Rasters seen through a grid: a pixel comes from the first, in the given order, that has data there."""
+
+    assets: tuple[Asset, ...]
+    access: Access = LOCAL
 
     def read(self, window: tuple[slice, slice]) -> np.ndarray:
         """The pixels of a window, (rows, columns) in the band's dtype."""
@@ -110,10 +121,6 @@ class NearestMosaic(BackendArray):
         pixels = rasters.read_of(asset, window, self.access)[rows[inside] - top, cols[inside] - left]
         out[inside] = decoded(pixels, asset, self.band, found.nodata)
         return out
-
-    def lazy(self) -> indexing.LazilyIndexedArray:
-        """This array, waiting to be sliced, chunked or loaded."""
-        return indexing.LazilyIndexedArray(self)
 
 
 def _split(key: int | slice | np.ndarray, length: int) -> tuple[slice, int | slice | np.ndarray]:

@@ -60,6 +60,12 @@ class Shared(Generic[K, V]):
             self._kept -= self._weight(value)
             return True
 
+    def clear(self) -> None:
+        """Forget all; who waits for a value still gets it."""
+        with self._lock:
+            self._values.clear()
+            self._kept = 0
+
     def _shrink(self, key: K, mine: Future[V]) -> None:
         with self._lock:
             if self._values.get(key) is not mine:

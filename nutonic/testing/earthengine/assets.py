@@ -1,0 +1,153 @@
+"""The catalogue: collections and images by id, told as the assets methods of the REST API tell them, and listed."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import shapely
+import shapely.geometry
+
+from nutonic.testing.earthengine.images import Band, Collection, EarthEngineImage, Json
+from nutonic.testing.earthengine.problems import Problem, missing
+from nutonic.testing.earthengine.values import date
+
+#: Images in a page of a listing.
+_PAGE = 1000
+
+_PREFIX = re.compile(r"^projects/earthengine-(public|legacy)/assets/")
+_CLAUSE = re.compile(r'(?P<field>[\w.:]+)\s*(?P<how>>=|<=|!=|>|<|=)\s*(?P<value>"[^"]*"|[^\s"]+)')
+_AREA = re.compile(r'intersects\("(?P<area>[^"]*)"\)')
+_TESTS: dict[str, Callable[[Any, Any], bool]] = {
+    ">=": lambda a, b: a >= b, "<=": lambda a, b: a <= b, ">": lambda a, b: a > b, "<": lambda a, b: a < b,
+    "=": lambda a, b: a == b, "!=": lambda a, b: a != b,
+}  # fmt: skip
+
+
+class Catalogue:
+    """Which collections there are, and which images each holds, in its order. Any image can be had by its own id."""
+
+    def __init__(self, collections: Mapping[str, Sequence[EarthEngineImage]]) -> None:
+        self.collections = {id: tuple(images) for id, images in collections.items()}
+        self.images = {image.id: image for images in self.collections.values() for image in images}
+
+    def load_collection(self, id: str, version: int | None = None) -> Collection:
+        """What ``ImageCollection.load`` gives."""
+        name = _PREFIX.sub("", id)
+        if name not in self.collections:
+            raise _not_found("ImageCollection", id)
+        return Collection(self.collections[name], {"system:id": name}, name)
+
+    def load_image(self, id: str, version: int | None = None) -> EarthEngineImage:
+        """What ``Image.load`` gives."""
+        found = self.images.get(_PREFIX.sub("", id))
+        if found is None:
+            raise _not_found("Image", id)
+        return found
+
+    def told(self, id: str) -> Json:
+        """An asset, as ``assets.get`` answers."""
+        name = _PREFIX.sub("", id)
+        if name in self.collections:
+            return {"type": "IMAGE_COLLECTION", "name": _full(name), "id": name, "properties": {}}
+        if name in self.images:
+            return _told(self.images[name])
+        # Assumed: the sentence. That it is a 404 is what the client expects.
+        raise Problem(f"Asset '{id}' not found.", 404)
+
+    def listed(self, id: str, query: Mapping[str, str]) -> Json:
+        """A page of a collection's images, as ``assets.listAssets`` answers, with a token for the next.
+
+        Assumed: in the collection's order, and 1000 a page if the request does not say.
+        """
+        name = _PREFIX.sub("", id)
+        if name not in self.collections:
+            raise Problem(f"Asset '{id}' not found.", 404)
+        passes = _passing(query.get("filter", ""))
+        found = [image for image in self.collections[name] if passes(image)]
+        first, size = int(query.get("pageToken") or 0), int(query.get("pageSize") or 0) or _PAGE
+        brief = query.get("view") == "BASIC"
+        page = [_told(image, brief=brief) for image in found[first : first + size]]
+        more = {"nextPageToken": str(first + size)} if first + size < len(found) else {}
+        return ({"assets": page} if page else {}) | more
+
+
+def _not_found(kind: str, id: str) -> Problem:
+    """In Earth Engine's words, with status 400, as it answers to expressions."""
+    return Problem(f"{kind}.load: {kind} asset '{id}' not found (does not exist or caller does not have access).", 400)
+
+
+def _full(id: str) -> str:
+    return id if id.startswith("projects/") else f"projects/earthengine-public/assets/{id}"
+
+
+def _told(image: EarthEngineImage, *, brief: bool = False) -> Json:
+    """An image asset; `brief` as the view BASIC: without bands, properties and geometry (assumed which)."""
+    assert image.id is not None
+    properties = image.properties
+    times = {
+        name: _timestamp(properties[f"system:time_{name.removesuffix('Time')}"])
+        for name in ("startTime", "endTime")
+        if f"system:time_{name.removesuffix('Time')}" in properties
+    }
+    told: Json = {"type": "IMAGE", "name": _full(image.id), "id": image.id, **times}
+    if brief:
+        return told
+    shape = {} if image.geometry is None else {"geometry": shapely.geometry.mapping(image.geometry)}
+    own = {name: value for name, value in properties.items() if not name.startswith("system:")}
+    return {**told, **shape, "properties": own, "bands": [_band(band) for band in image.bands]}
+
+
+def _band(band: Band) -> Json:
+    """A band with its grid. As in Google's JSON, numbers that are 0 are left out of a transform (assumed)."""
+    a, kind = band.projection.transform, band.type
+    numbers = {"scaleX": a.a, "shearX": a.b, "translateX": a.c, "shearY": a.d, "scaleY": a.e, "translateY": a.f}
+    size = {} if band.shape is None else {"dimensions": {"width": band.shape[1], "height": band.shape[0]}}
+    transform = {name: number for name, number in numbers.items() if number}
+    place = {"crsCode": band.projection.crs, **size, "affineTransform": transform}
+    bounds = {"range": {"min": kind.low, "max": kind.high}} if kind.precision == "int" else {}
+    return {"id": band.id, "dataType": {"precision": kind.precision.upper(), **bounds}, "grid": place}
+
+
+def _timestamp(ms: float) -> str:
+    moment = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=ms)
+    return f"{moment:%Y-%m-%dT%H:%M:%S}.{moment.microsecond // 1000:03d}Z"
+
+
+def _passing(text: str) -> Callable[[EarthEngineImage], bool]:
+    """The test that a filter stands for: comparisons and areas, joined by AND."""
+    clauses = [_clause(each.strip()) for each in re.split(r"\s+AND\s+", text)] if text.strip() else []
+    return lambda image: all(clause(image) for clause in clauses)
+
+
+def _clause(text: str) -> Callable[[EarthEngineImage], bool]:
+    if found := _AREA.fullmatch(text):
+        area = shapely.geometry.shape(json.loads(found["area"].replace("'", '"')))
+        return lambda image: image.geometry is None or bool(shapely.intersects(image.geometry, area))
+    found = _CLAUSE.fullmatch(text)
+    if found is None:
+        raise missing(f"listing with the filter {text!r}")
+    field, test, said = found["field"], _TESTS[found["how"]], found["value"].strip('"')
+    if field in ("startTime", "endTime"):
+        # Documented of listing: the time of an image is compared, its end with endTime, or its start if it has none.
+        names = (f"system:time_{field.removesuffix('Time')}", "system:time_start")
+        limit = date(said).ms
+        return lambda image: (ms := _first(image, names)) is not None and test(ms, limit)
+    name, value = field.removeprefix("properties."), _literal(found["value"])
+    return lambda image: name in image.properties and test(image.properties[name], value)
+
+
+def _first(image: EarthEngineImage, names: Sequence[str]) -> Any:
+    return next((image.properties[name] for name in names if name in image.properties), None)
+
+
+def _literal(text: str) -> Any:
+    if text.startswith('"'):
+        return text.strip('"')
+    try:
+        return float(text)
+    except ValueError:
+        return text

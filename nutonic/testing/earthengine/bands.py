@@ -1,0 +1,223 @@
+"""Functions that choose and arrange the bands of images, or change where their pixels lie."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+from itertools import count
+from typing import Any
+
+import numpy as np
+from affine import Affine
+
+from nutonic.testing.earthengine.expressions import Function
+from nutonic.testing.earthengine.images import Band, EarthEngineImage, Pixels, PixelType, Points, Projection, constant
+from nutonic.testing.earthengine.problems import Problem, missing
+from nutonic.testing.earthengine.values import image as as_image
+
+Image = EarthEngineImage
+
+#: Earth Engine's names of types that numpy has other names for.
+_DTYPES = {"byte": "u1", "short": "i2", "int": "i4", "long": "i8", "float": "f4", "double": "f8"}
+
+_NO_BANDS = "See https://developers.google.com/earth-engine/guides/debugging#no-bands"
+
+
+def chosen_bands(name: str, image: Image, selectors: Sequence[Any]) -> Iterator[Band]:
+    """The bands that names, regular expressions or indices stand for."""
+    available = ", ".join(band.id for band in image.bands)
+    for selector in selectors:
+        if isinstance(selector, int | float):
+            if not -len(image.bands) <= selector < len(image.bands):
+                raise Problem(f"{name}: Band index {int(selector)} out of range. Available bands: [{available}].")
+            yield image.bands[int(selector)]
+            continue
+        if not image.bands:
+            raise Problem(f"{name}: Band pattern '{selector}' was applied to an Image with no bands. {_NO_BANDS}")
+        found = [band for band in image.bands if band.id == selector or re.fullmatch(selector, band.id)]
+        if not found:
+            raise Problem(f"{name}: Band pattern '{selector}' did not match any bands. Available bands: [{available}]")
+        yield from found
+
+
+def select(image: Image, selectors: Any, names: Sequence[str] | None) -> Image:
+    """Some bands, perhaps by other names."""
+    found = tuple(chosen_bands("Image.select", image, selectors if isinstance(selectors, list) else [selectors]))
+    return replace(image, bands=found) if names is None else rename(replace(image, bands=found), names)
+
+
+def rename(image: Image, names: Sequence[str]) -> Image:
+    """The same bands by other names."""
+    if len(names) != len(image.bands):
+        raise Problem(
+            f"Image.rename: The number of names ({len(names)}) must match the number of bands ({len(image.bands)})."
+        )
+    bands = tuple(replace(band, id=name) for band, name in zip(image.bands, names, strict=True))
+    return replace(image, bands=bands)
+
+
+def unique(bands: Sequence[Band], names: set[str]) -> tuple[Band, ...]:
+    """Bands whose names are not taken: the second ``a`` becomes ``a_1``."""
+    made = []
+    for band in bands:
+        free = (f"{band.id}_{number}" for number in count(1))
+        name = band.id if band.id not in names else next(each for each in free if each not in names)
+        names.add(name)
+        made.append(replace(band, id=name))
+    return tuple(made)
+
+
+def add_bands(image: Image, other: Image, names: Sequence[Any] | None, overwrite: bool) -> Image:
+    """The bands of one image and then those of another, which may take the place of those of the same name."""
+    added = other.bands if names is None else tuple(chosen_bands("Image.addBands", other, names))
+    if not overwrite:
+        return image.with_bands(image.bands + unique(added, {band.id for band in image.bands}))
+    new = {band.id: band for band in added}
+    kept = tuple(new.pop(band.id, band) for band in image.bands)
+    return image.with_bands(kept + tuple(new.values()))
+
+
+def concatenate(images: Sequence[Image]) -> Image:
+    """The bands of all images, with what the first one says of itself."""
+    bands = unique([band for each in images for band in each.bands], set())
+    return images[0].with_bands(bands) if images else Image(())
+
+
+def remap(image: Image, old: Sequence[float], new: Sequence[float], default: Any, band: str | None) -> Image:
+    """Other values for some of one band's; what is not named is the default, or masked."""
+    if len(old) != len(new):
+        raise Problem("Image.remap: 'from' and 'to' must have the same length.")
+    (a,) = chosen_bands("Image.remap", image, [0 if band is None else band])
+    whole = all(isinstance(each, int) for each in [*new, *([] if default is None else [default])])
+    # Assumed: whole numbers become int32, others double.
+    kind = PixelType.of("i4") if whole else PixelType("double")
+
+    def read(points: Points) -> Pixels:
+        values, valid = a.at(points)
+        made, named = np.full(values.shape, 0 if default is None else default, kind.dtype), np.zeros(valid.shape, bool)
+        for before, after in zip(old, new, strict=True):
+            made[values == before], named = after, named | (values == before)
+        return Pixels(made, valid & named if default is None else valid)
+
+    return image.computed((replace(a, id="remapped", type=kind, read=read),))
+
+
+def _of(projection: Projection, transform: Sequence[float] | None, scale: float | None) -> Projection:
+    """A projection with another transform, or with pixels of `scale` metres."""
+    if transform is not None:
+        return replace(projection, transform=Affine(*transform))
+    if scale is None:
+        return projection
+    if projection.crs == "EPSG:4326":
+        raise missing("scale in degrees: give a crsTransform")
+    a = projection.transform
+    return replace(projection, transform=Affine(scale, 0, a.c, 0, math.copysign(scale, a.e), a.f))
+
+
+def set_default_projection(
+    image: Image, projection: Projection, transform: Sequence[float] | None, scale: float | None
+) -> Image:
+    """The same image, which says of itself that its pixels lie elsewhere."""
+    told = _of(projection, transform, scale)
+    return image.with_bands(tuple(replace(band, projection=told) for band in image.bands))
+
+
+def reproject(image: Image, projection: Projection, transform: Sequence[float] | None, scale: float | None) -> Image:
+    """Computed at the centres of other pixels, whatever pixels are asked for."""
+    told = _of(projection, transform, scale)
+
+    def snapped(points: Points) -> Points:
+        if told not in points.known:
+            points.known[told] = told.centres(*told.pixels(points))
+        found: Points = points.known[told]
+        return found
+
+    def band(a: Band) -> Band:
+        def within(points: Points) -> np.ndarray:
+            return a.footprint(snapped(points))
+
+        def read(points: Points) -> Pixels:
+            return a.at(snapped(points))
+
+        return replace(a, read=read, projection=told, shape=None, footprint=within)
+
+    return image.with_bands(tuple(map(band, image.bands)))
+
+
+def projection_of(image: Image) -> Projection:
+    """That of all bands."""
+    found = {band.projection for band in image.bands}
+    if len(found) != 1:
+        raise Problem("Image.projection: The bands of the specified image contains different projections. Use .select "
+                      "to pick exactly one band.")  # fmt: skip
+    return found.pop()
+
+
+def metadata(image: Image, name: str, band: str | None) -> Image:
+    """A property as a constant image of type double."""
+    value = image.properties.get(name)
+    if not isinstance(value, int | float):
+        raise Problem(f"Image.metadata: Property '{name}' is not a number: {value!r}.")
+    return Image((replace(constant(float(value)), id=band or name),))
+
+
+def normalized_difference(image: Image, names: Sequence[str] | None) -> Image:
+    """(a - b) / (a + b) of two bands, or the first two; documented: masked where either is negative or both are 0."""
+    a, b = chosen_bands("Image.normalizedDifference", image, [0, 1] if names is None else names)
+
+    def read(points: Points) -> Pixels:
+        (x, valid), (y, also) = a.at(points), b.at(points)
+        x, y = x.astype("f8"), y.astype("f8")
+        known = valid & also & (x >= 0) & (y >= 0) & (x + y != 0)
+        return Pixels(np.divide(x - y, x + y, out=np.zeros(x.shape), where=known).astype("f4"), known)
+
+    return image.computed((replace(a, id="nd", type=PixelType("float"), read=read),))
+
+
+def cast(image: Image, types: Mapping[str, Any], order: Sequence[str] | None) -> Image:
+    """Some bands as other types, by name; as Earth Engine names types, or as it tells them."""
+    if order is not None:
+        image = select(image, list(order), None)
+    return image.computed(tuple(_cast_to(types[band.id], band) if band.id in types else band for band in image.bands))
+
+
+def _cast_to(told: Any, band: Band) -> Band:
+    try:
+        kind = told if isinstance(told, PixelType) else PixelType.of(_DTYPES.get(told, told))
+    except TypeError:
+        raise missing(f"type of pixels {told!r}") from None
+    return band.computed(kind, lambda points: Pixels(kind.cast(band.at(points).values), band.at(points).valid))
+
+
+def pixel_lonlat() -> Image:
+    """Longitude and latitude of each pixel's centre."""
+
+    def read(axis: str, points: Points) -> Pixels:
+        return Pixels(getattr(points.to("EPSG:4326"), axis), np.ones(points.x.shape, bool))
+
+    names = {"longitude": "x", "latitude": "y"}
+    return Image(tuple(Band(name, PixelType("double"), partial(read, axis)) for name, axis in names.items()))
+
+
+#: By Earth Engine's names.
+FUNCTIONS: dict[str, Function] = {
+    "Image.constant": as_image,
+    "Image.select": select,
+    "Image.rename": rename,
+    "Image.addBands": add_bands,
+    "Image.cat": lambda images: concatenate([as_image(each) for each in images]),
+    "Image.bandNames": lambda image: [band.id for band in image.bands],
+    "Image.remap": remap,
+    "Image.reproject": reproject,
+    "Image.setDefaultProjection": set_default_projection,
+    "Image.projection": projection_of,
+    "Image.metadata": metadata,
+    "Image.cast": cast,
+    "Image.bandTypes": lambda image: {band.id: band.type for band in image.bands},
+    "Image.normalizedDifference": normalized_difference,
+    "Image.pixelLonLat": pixel_lonlat,
+    "Image.geometry": lambda image, *_: image.geometry,
+}

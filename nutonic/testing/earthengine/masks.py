@@ -1,0 +1,143 @@
+"""Functions on the masks of images, and on what shows through them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+import numpy as np
+import shapely
+
+from nutonic.testing.earthengine.arithmetic import pairs
+from nutonic.testing.earthengine.expressions import Function
+from nutonic.testing.earthengine.images import Band, EarthEngineImage, Pixels, PixelType, Points, constant
+from nutonic.testing.earthengine.problems import Problem
+from nutonic.testing.earthengine.values import covers, geometry
+
+Image = EarthEngineImage
+
+
+def _masked(name: str, image: Image, mask: Image, *, keep: bool) -> Image:
+    """An image with another mask, within its own if that is to be kept."""
+    if len(mask.bands) not in (1, len(image.bands)):
+        raise Problem(f"{name}: If one image has no bands, the other must also have no bands. "
+                      f"Got {len(image.bands)} and {len(mask.bands)}.")  # fmt: skip
+
+    def band(a: Band, m: Band) -> Band:
+        def read(points: Points) -> Pixels:
+            (values, valid), (chosen, also) = a.at(points), m.at(points)
+            shown = also & (chosen != 0)
+            return Pixels(values, valid & shown if keep else shown)
+
+        return a.computed(a.type, read)
+
+    masks = mask.bands * len(image.bands) if len(mask.bands) == 1 else mask.bands
+    return image.with_bands(tuple(map(band, image.bands, masks)))
+
+
+def update_mask(image: Image, mask: Image) -> Image:
+    """Mask where another image is 0 or masked."""
+    return _masked("Image.updateMask", image, mask, keep=True)
+
+
+def set_or_get_mask(image: Image, mask: Image | None) -> Image:
+    """Replace the mask; what was masked and is no more, is 0. Without another mask: the image's own, 0 or 1."""
+    if mask is not None:
+        return _masked("Image.mask", image, mask, keep=False)
+
+    def band(a: Band) -> Band:
+        # Documented as from 0 to 1, so it may be a fraction. Assumed: its type is float.
+        def read(points: Points) -> Pixels:
+            return Pixels(a.at(points).valid.astype("f4"), np.ones(points.x.shape, bool))
+
+        return a.computed(PixelType("float"), read)
+
+    return image.with_bands(tuple(map(band, image.bands)))
+
+
+def unmask(image: Image, value: Image | None, same_footprint: bool) -> Image:
+    """Values where an image is masked: 0, or another's where that is valid; within its footprint, or everywhere."""
+    other = value or Image((constant(0),))
+
+    def band(a: Band, b: Band, _: Band) -> Band:
+        kind = a.type.union(b.type)
+
+        def read(points: Points) -> Pixels:
+            (x, valid), (y, also) = a.at(points), b.at(points)
+            filled = also & a.footprint(points) if same_footprint else also
+            return Pixels(np.where(valid, x.astype(kind.dtype), y.astype(kind.dtype)), valid | filled)
+
+        made = a.computed(kind, read)
+        return made if same_footprint else replace(made, footprint=partial(_either, a, b))
+
+    return image.with_bands(tuple(band(*each) for each in pairs("Image.unmask", image, other)))
+
+
+def where(image: Image, test: Image, value: Image) -> Image:
+    """Another's values where a third is not 0 and both are valid. What is masked stays masked."""
+    tests = test.bands * len(image.bands) if len(test.bands) == 1 else test.bands
+    values = value.bands * len(image.bands) if len(value.bands) == 1 else value.bands
+
+    def band(a: Band, t: Band, v: Band) -> Band:
+        kind = a.type.union(v.type)
+
+        def read(points: Points) -> Pixels:
+            (x, valid), (chosen, shown), (y, also) = a.at(points), t.at(points), v.at(points)
+            take = (chosen != 0) & shown & also
+            return Pixels(np.where(take, y.astype(kind.dtype), x.astype(kind.dtype)), valid)
+
+        return a.computed(kind, read)
+
+    return image.with_bands(tuple(map(band, image.bands, tests, values)))
+
+
+def blend(bottom: Image, top: Image) -> Image:
+    """The top image where it is valid, else the bottom one."""
+
+    def band(a: Band, b: Band, named: Band) -> Band:
+        kind = a.type.union(b.type)
+
+        def read(points: Points) -> Pixels:
+            (x, valid), (y, over) = a.at(points), b.at(points)
+            return Pixels(np.where(over, y.astype(kind.dtype), x.astype(kind.dtype)), valid | over)
+
+        # Assumed: the result is where either is.
+        both = partial(_either, a, b)
+        return replace(a, id=named.id, type=kind, read=read, footprint=both)
+
+    return bottom.with_bands(tuple(band(*each) for each in pairs("Image.blend", bottom, top)))
+
+
+def _either(a: Band, b: Band, points: Points) -> np.ndarray:
+    return np.asarray(a.footprint(points) | b.footprint(points))
+
+
+def clip(image: Image, shape: Any) -> Image:
+    """Masked outside of a geometry. Assumed: a pixel is inside if its centre is."""
+    area = geometry(shape)
+    shapely.prepare(area)
+
+    def band(a: Band) -> Band:
+        def within(points: Points) -> np.ndarray:
+            return np.asarray(a.footprint(points) & covers(area, points))
+
+        def read(points: Points) -> Pixels:
+            values, valid = a.at(points)
+            return Pixels(values, valid & covers(area, points))
+
+        return replace(a, read=read, footprint=within)
+
+    return image.with_bands(tuple(map(band, image.bands)))
+
+
+#: By Earth Engine's names.
+FUNCTIONS: dict[str, Function] = {
+    "Image.updateMask": update_mask,
+    "Image.selfMask": lambda image: update_mask(image, image),
+    "Image.mask": set_or_get_mask,
+    "Image.unmask": unmask,
+    "Image.where": where,
+    "Image.blend": blend,
+    "Image.clip": clip,
+}

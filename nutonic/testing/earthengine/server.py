@@ -1,0 +1,285 @@
+"""A stand-in for Earth Engine's REST API: the real client and xee talk to it over HTTP on loopback."""
+
+from __future__ import annotations
+
+import os
+import socket
+import struct
+import sys
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from email.message import Message
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from socketserver import TCPServer
+from typing import Any, Self
+
+from nutonic.testing.earthengine.faults import EarthEngineFault, Faults
+from nutonic.testing.earthengine.images import EarthEngineImage, Json
+from nutonic.testing.earthengine.problems import NO_CREDENTIALS, Problem, forbidden, of_status
+from nutonic.testing.earthengine.service import COMPUTING, PUBLIC, Answer, Asked, Service, granted
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EarthEngineRequest:
+    """A request that the stand-in was asked, and how it was answered."""
+
+    method: str
+    path: str
+    """Without its query."""
+    kind: str
+    """``token``, ``discovery``, ``deprecated``, ``algorithms``, ``compute``, ``pixels``, ``asset-pixels``, ``list``,
+    ``assets`` or ``other``."""
+    status: int
+    """Status of the answer; 0 if there was none."""
+    bytes: int
+    """Length of the answer's body as it was sent."""
+    grid: Json | None
+    """The pixel grid that was asked for, as it was told."""
+    bands: tuple[str, ...]
+    """The bands that were sent."""
+    fault: str | None
+    """Kind of the fault it met."""
+
+
+class EarthEngineServer:
+    """Serves collections of images on a free port of 127.0.0.1 while its ``with`` block runs, from this process.
+
+    Needs earthengine-api, whose wheel holds the description of the API and the list of its functions.
+
+    Parameters
+    ----------
+    collections
+        Id to images, in the collection's order.
+    token
+        If given, all but the description of the API answers 401 without ``Authorization: Bearer`` and this.
+    projects
+        If given, other projects are answered 403.
+    max_concurrent
+        How many requests that compute are answered at once; others meanwhile get 429.
+    latency_s
+        Seconds that each of these takes at least.
+    faults
+        What goes wrong.
+
+    Attributes
+    ----------
+    requests : list of EarthEngineRequest
+        In the order of their answers.
+    faults_served : Counter of str
+        How many requests met each kind of fault.
+    peak : int
+        How many requests that compute were there at once, those that were refused too.
+    peak_answered : int
+        Without those.
+
+    Examples
+    --------
+    >>> with EarthEngineServer({"ESA/WorldCover/v200": [image]}) as server:  # doctest: +SKIP
+    ...     ee.Initialize(AnonymousCredentials(), url=server.url, project="any")
+    ...     ee.ImageCollection("ESA/WorldCover/v200").size().getInfo()
+    ...     server.count("compute")
+    1
+    1
+    """
+
+    def __init__(
+        self,
+        collections: Mapping[str, Sequence[EarthEngineImage]],
+        *,
+        token: str | None = None,
+        projects: Iterable[str] | None = None,
+        max_concurrent: int = 40,
+        latency_s: float = 0.0,
+        faults: Iterable[EarthEngineFault] = (),
+    ) -> None:
+        self.token, self.projects = token, None if projects is None else frozenset(projects)
+        self.max_concurrent, self.latency_s = max_concurrent, latency_s
+        self.service = Service(collections)
+        self.requests: list[EarthEngineRequest] = []
+        self.faults_served: Counter[str] = Counter()
+        self.peak = self.peak_answered = 0
+        self._faults = Faults(faults)
+        self._here = self._answering = 0
+        self._lock = threading.Lock()
+
+    @property
+    def url(self) -> str:
+        """Where it is served, without a slash at the end."""
+        return f"http://127.0.0.1:{self._server.server_port}"
+
+    @property
+    def token_uri(self) -> str:
+        """Where the key of a service account, or a refresh token, is exchanged for the token; whoever asks gets it."""
+        return f"{self.url}/token"
+
+    @property
+    def deprecated_url(self) -> str:
+        """An empty catalogue of deprecated assets, which the client fetches from elsewhere if it is not told."""
+        return f"{self.url}/earthengine-stac/catalog/catalog_deprecated.json"
+
+    def __enter__(self) -> Self:
+        self._server = _Server(self)
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._server.shutdown()
+        self._thread.join()
+        self._server.server_close()
+
+    def count(self, kind: str, status: int | None = None) -> int:
+        """How many requests of a kind there were, or how many of them were answered with a status."""
+        with self._lock:
+            return sum(each.kind == kind and status in (None, each.status) for each in self.requests)
+
+    def clear(self) -> None:
+        """Forget requests, peaks and counts of faults; the faults go on where they were."""
+        with self._lock:
+            self.requests.clear()
+            self.faults_served.clear()
+            self.peak = self.peak_answered = 0
+
+    def script(self, faults: Iterable[EarthEngineFault]) -> None:
+        """Replace the faults; attempts count from now on."""
+        with self._lock:
+            self._faults = Faults(faults)
+
+    def fault_of(self, asked: Asked, target: str) -> EarthEngineFault | None:
+        """What goes wrong with a request, if anything."""
+        with self._lock:
+            fault = self._faults.next(asked.kind, b"%s %s\n%b" % (asked.method.encode(), target.encode(), asked.body))
+            if fault is not None:
+                self.faults_served[fault.kind] += 1
+        return fault
+
+    def answer(self, asked: Asked, headers: Message, fault: EarthEngineFault | None) -> Answer:
+        """The answer to a request; errors are answers too."""
+        try:
+            self._check(asked, headers)
+            if asked.kind == "token" and (fault is None or fault.kind in ("401", "403")):
+                return granted(self.token, refused=fault is not None)
+            if fault is not None and fault.kind.isdigit():
+                raise of_status(int(fault.kind))
+            late = fault.after_s if fault is not None and fault.kind == "slow" else 0.0
+            return self._compute(asked, late) if asked.kind in COMPUTING else self.service.answer(asked)
+        except Problem as problem:
+            return Answer(problem.code, problem.body())
+        except Exception as error:
+            # A mistake of the stand-in, which must not look like one of Earth Engine's passing troubles.
+            sys.excepthook(type(error), error, error.__traceback__)
+            return Answer(501, Problem(f"the stand-in for Earth Engine failed: {error!r}", 501).body())
+
+    def _check(self, asked: Asked, headers: Message) -> None:
+        """Whether the caller may ask this."""
+        if asked.kind in PUBLIC:
+            return
+        said = headers.get("Authorization")
+        if self.token is not None and said != f"Bearer {self.token}":
+            raise of_status(401) if said else Problem(NO_CREDENTIALS, 401)
+        project = asked.parts.get("project") or headers.get("X-Goog-User-Project")
+        if self.projects is not None and project is not None and project not in self.projects:
+            raise forbidden(project)
+
+    def _compute(self, asked: Asked, late: float) -> Answer:
+        """Answer if there is room; the room is free again before the answer goes out."""
+        with self._lock:
+            self._here += 1
+            self.peak = max(self.peak, self._here)
+            if self._answering >= self.max_concurrent:
+                self._here -= 1
+                raise of_status(429)
+            self._answering += 1
+            self.peak_answered = max(self.peak_answered, self._answering)
+        try:
+            time.sleep(self.latency_s + late)
+            return self.service.answer(asked)
+        finally:
+            with self._lock:
+                self._here, self._answering = self._here - 1, self._answering - 1
+
+    def note(self, asked: Asked, answer: Answer | None, fault: EarthEngineFault | None) -> None:
+        """Log a request before its answer is sent: a client that has the answer finds it in the log."""
+        grid = None
+        with suppress(Problem):
+            grid = asked.json().get("grid")
+        said = EarthEngineRequest(
+            method=asked.method, path=asked.path, kind=asked.kind, status=answer.status if answer else 0,
+            bytes=len(answer.body) if answer else 0, grid=grid, bands=answer.bands if answer else (),
+            fault=fault.kind if fault else None,
+        )  # fmt: skip
+        with self._lock:
+            self.requests.append(said)
+
+
+class _Server(ThreadingHTTPServer):
+    """Connections, each with a thread that ends with the process."""
+
+    request_queue_size = 128  # of the default, 5, a client with many threads loses connections
+    daemon_threads = True
+    block_on_close = False  # clients keep connections open
+
+    def __init__(self, told: EarthEngineServer) -> None:
+        self.told = told
+        super().__init__(("127.0.0.1", 0), _Handler)
+
+    def server_bind(self) -> None:
+        """Bind without asking for the host's name, which may take long."""
+        TCPServer.server_bind(self)
+        self.server_name, self.server_port = self.server_address[:2]  # type: ignore[assignment]
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Be quiet about clients that leave."""
+        if not isinstance(sys.exc_info()[1], OSError):
+            super().handle_error(request, client_address)
+
+
+class _Handler(BaseHTTPRequestHandler):
+    """One connection."""
+
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True  # else the body waits 40 ms for the client to acknowledge the headers
+    server: _Server
+
+    def _serve(self) -> None:
+        told = self.server.told
+        asked = Asked.of(self.command, self.path, self.rfile.read(int(self.headers.get("Content-Length") or 0)))
+        fault = told.fault_of(asked, self.path)
+        if fault is not None and fault.kind == "drop":
+            told.note(asked, None, fault)
+            self._leave()
+            return
+        answer = told.answer(asked, self.headers, fault)
+        length = len(answer.body)
+        if fault is not None and fault.kind in ("truncate", "short"):
+            answer = replace(answer, body=answer.body[: length // 2])
+            length = length if fault.kind == "truncate" else len(answer.body)
+        told.note(asked, answer, fault)
+        self._send(answer, length)
+
+    do_GET = do_POST = do_PUT = do_DELETE = do_PATCH = _serve
+
+    def _send(self, answer: Answer, length: int) -> None:
+        """Send an answer that calls itself so long."""
+        self.send_response(answer.status)
+        self.send_header("Content-Type", answer.type)
+        self.send_header("Content-Length", str(length))
+        self.close_connection |= length != len(answer.body)
+        try:
+            self.end_headers()
+            self.wfile.write(answer.body)
+        except OSError:
+            self.close_connection = True
+
+    def _leave(self) -> None:
+        """End the connection by a reset, at once."""
+        self.close_connection = True
+        self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        os.close(self.connection.detach())  # here, since the server would say goodbye first
+
+    def log_message(self, format: str, *args: Any) -> None:
+        """Nothing: the log is for the tests."""

@@ -1,0 +1,180 @@
+"""What is neither image nor collection: dates, geometries, projections, filters, reducers; and what becomes what."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import numpy as np
+import shapely
+import shapely.geometry
+from affine import Affine
+from pyproj import CRS
+
+from nutonic.testing.earthengine.images import Collection, EarthEngineImage, Json, Points, Projection, constant
+from nutonic.testing.earthengine.problems import Problem, missing
+
+
+@dataclass(frozen=True, slots=True)
+class Date:
+    """A moment, in milliseconds since 1970."""
+
+    ms: float
+
+    def json(self) -> Json:
+        """As Earth Engine tells it."""
+        return {"type": "Date", "value": round(self.ms)}
+
+    @property
+    def moment(self) -> datetime:
+        """In UTC."""
+        return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=self.ms)
+
+
+@dataclass(frozen=True, slots=True)
+class DateRange:
+    """From `start` until before `end`, in milliseconds since 1970."""
+
+    start: float
+    end: float
+
+    def json(self) -> Json:
+        """As Earth Engine tells it."""
+        return {"type": "DateRange", "dates": [round(self.start), round(self.end)]}
+
+
+@dataclass(frozen=True, slots=True)
+class Feature:
+    """A geometry with properties."""
+
+    geometry: shapely.Geometry | None
+    properties: Mapping[str, Any] = field(default_factory=dict)
+
+    def json(self) -> Json:
+        """As Earth Engine tells it."""
+        shape = None if self.geometry is None else shapely.geometry.mapping(self.geometry)
+        return {"type": "Feature", "geometry": shape, "properties": dict(self.properties)}
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """Which elements of a collection pass."""
+
+    passes: Callable[[EarthEngineImage], bool]
+
+
+@dataclass(frozen=True, slots=True)
+class Reducer:
+    """What makes one value of many, by name; `count` copies of it side by side."""
+
+    name: str
+    count: int | None = None
+
+
+def date(value: Any) -> Date:
+    """Of a date, milliseconds, or an ISO string, which is in UTC."""
+    if isinstance(value, Date):
+        return value
+    if isinstance(value, Mapping) and value.get("type") == "Date":
+        return Date(value["value"])
+    if isinstance(value, int | float):
+        return Date(float(value))
+    try:
+        moment = datetime.fromisoformat(value)
+    except (TypeError, ValueError):
+        raise Problem(f"Invalid date: {value!r}") from None
+    return Date((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1000)
+
+
+def image(value: Any) -> EarthEngineImage:
+    """Of an image, or numbers, which are constants."""
+    if isinstance(value, EarthEngineImage):
+        return value
+    if isinstance(value, int | float):
+        return EarthEngineImage((constant(value),))
+    if isinstance(value, Sequence) and all(isinstance(each, int | float) for each in value):
+        return EarthEngineImage(tuple(constant(each, f"constant_{index}") for index, each in enumerate(value)))
+    raise TypeError
+
+
+def collection(value: Any) -> Collection:
+    """Of a collection, an image, or a list of images."""
+    if isinstance(value, Collection):
+        return value
+    if isinstance(value, EarthEngineImage):
+        return Collection((value,))
+    return Collection(tuple(image(each) for each in value))
+
+
+def geometry(value: Any) -> shapely.Geometry:
+    """Of a geometry, or what has one."""
+    if isinstance(value, EarthEngineImage | Feature):
+        value = value.geometry
+    if isinstance(value, Mapping):
+        return shapely.geometry.shape(value)
+    if not isinstance(value, shapely.Geometry):
+        raise TypeError
+    return value
+
+
+def projection(value: Any) -> Projection:
+    """Of a projection, or the code of a CRS, whose pixels are one unit wide."""
+    if isinstance(value, Projection):
+        return value
+    if isinstance(value, Mapping):
+        return Projection(value["crs"], Affine(*value.get("transform", Affine.identity())[:6]))
+    try:
+        return Projection(CRS.from_user_input(value).to_string())
+    except RuntimeError:  # pyproj's CRSError is one
+        raise Problem(f"Projection: The CRS of a projection could not be understood: {value!r}.") from None
+
+
+def integer(value: Any) -> int:
+    """Of a whole number."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or value != int(value):
+        raise TypeError
+    return int(value)
+
+
+#: What a value becomes where an argument is of a type, named as Earth Engine names it.
+CASTS: dict[str, Callable[[Any], Any]] = {
+    "Image": image,
+    "ImageCollection": collection,
+    "FeatureCollection": collection,
+    "Geometry": geometry,
+    "Projection": projection,
+    "Date": date,
+    "Integer": integer,
+    "Long": integer,
+    "Float": float,
+}
+
+
+def json_of(value: Any) -> Any:
+    """A value as ``value:compute`` answers it. Assumed: of collections, without bands and version."""
+    if isinstance(value, EarthEngineImage):
+        bands = [band.json() for band in value.bands]
+        told = {"type": "Image", "bands": bands, "properties": json_of(value.properties)}
+        return told | ({"id": value.id} if value.id else {})
+    if isinstance(value, Collection):
+        features = [json_of(each) for each in value.images]
+        told = {"type": "ImageCollection", "bands": [], "features": features, "properties": json_of(value.properties)}
+        return told | ({"id": value.id} if value.id else {})
+    if isinstance(value, shapely.Geometry):
+        return shapely.geometry.mapping(value)
+    if isinstance(value, Mapping):
+        return {name: json_of(each) for name, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [json_of(each) for each in value]
+    if isinstance(value, Filter | Reducer) or callable(value):
+        raise missing(f"way to show a {type(value).__name__}")
+    return value.json() if hasattr(value, "json") else value
+
+
+def covers(shape: shapely.Geometry, points: Points) -> np.ndarray:
+    """Which points lie in a geometry of longitude and latitude. Assumed: its edges are straight in degrees."""
+    here = points.to("EPSG:4326")
+    inside: np.ndarray = shapely.contains_xy(shape, here.x, here.y)
+    return inside
