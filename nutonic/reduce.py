@@ -57,16 +57,23 @@ class Estimate:
     bytes_per_task: int
     """That the largest task holds: its input, its result and what it needs meanwhile."""
 
+    def worker_bytes(self, threads: int = 1) -> int:
+        """What a worker holds at its peak: a task in each thread, and one more tile that is read ahead.
+
+        Beside that a process has its libraries, some 200 MB, and 128 MB of blocks that GDAL may keep.
+        """
+        return self.bytes_per_task * (threads + 1)
+
     def __str__(self) -> str:
         """In a line."""
-        return f"{self.tiles} tiles, {self.tasks_per_tile} tasks each, at most {self.bytes_per_task / 1e6:.0f} MB in a task"
+        return (
+            f"{self.tiles} tiles, {self.tasks_per_tile} tasks each, at most {self.bytes_per_task / 1e6:.0f} MB in a task "
+            f"and {self.worker_bytes() / 1e6:.0f} MB in a worker of one thread"
+        )
 
 
 def estimate(cube: xr.Dataset, how: How, *, by: str | None = "scl") -> Estimate:
-    """What a reduction of a cube takes, before it runs.
-
-    A worker's peak is this many bytes for each of its threads, and the steps of one more tile that are read ahead.
-    """
+    """What a reduction of a cube takes, before it runs."""
     names = variables(cube, "class" if how == "mode" else "reflectance")
     steps, pixels = cube.sizes["time"], _side(cube, "y") * _side(cube, "x")
     at_once, size = min(steps, FOLD), cube[names[0]].dtype.itemsize
