@@ -219,9 +219,9 @@ def main(args: Sequence[str] | None = None) -> None:
 
 def _code(error: NutonicError) -> int:
     """2 where nothing was done; 1 where a store failed or a cluster was lost half-way, and the same command resumes."""
-    from nutonic.errors import NotNutonic, RecipeChanged, StoreError, Unreachable
+    from nutonic.errors import CubeChanged, NotNutonic, RecipeChanged, StoreError, Unreachable
 
-    refused = isinstance(error, NotNutonic | RecipeChanged)
+    refused = isinstance(error, NotNutonic | RecipeChanged | CubeChanged)
     return INCOMPLETE if isinstance(error, StoreError | Unreachable) and not refused else MISTAKE
 
 

@@ -29,10 +29,13 @@ def save_recipe_cube(
     """Save a recipe's cube, saying what it is made of before anything is read; what was made, as JSON."""
     composed = compose(recipe, _area(area))
     _tell(composed)
+    had = out.exists() and not overwrite
     with _computed_by(workers, scheduler), console.tile_progress() as watch:
         path = save_cube(composed.cube, out, overwrite=overwrite, watch=watch)
         files = save_cogs(composed.cube, cogs) if cogs else []
-    console.tell(f"wrote {out}" + (f" and {len(files)} GeoTIFFs into {cogs}" if cogs else ""))
+    console.tell(f"{out} is there already, nothing to do" if had else f"wrote {out}")
+    if files:
+        console.tell(f"wrote {len(files)} GeoTIFFs into {cogs}")
     console.tell(f'open it with  xarray.open_zarr("{out}")')
     return _as_json(composed, path, files)
 

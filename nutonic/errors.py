@@ -7,7 +7,7 @@
     ├─ SourceError(OSError)       NoScene(LookupError) · ReadFailed (Gone) · BadPixels · Refused(PermissionError)
     │                             Unreachable(ConnectionError)
     ├─ PlanError(ValueError)      PlanTooLarge
-    ├─ StoreError(OSError)        RecipeChanged · NotNutonic · Corrupt
+    ├─ StoreError(OSError)        RecipeChanged · CubeChanged · NotNutonic · Corrupt
     └─ MissingExtra(ImportError)
 
 A message says what is wrong, with which value, and what to do. Each error is also the builtin that people catch, pickles
@@ -111,6 +111,10 @@ class StoreError(NutonicError, OSError):
 
 class RecipeChanged(StoreError):
     """The directory was built from another recipe or another places file."""
+
+
+class CubeChanged(StoreError):
+    """Another cube lies where this one is to go."""
 
 
 class NotNutonic(StoreError):

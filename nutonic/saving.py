@@ -19,7 +19,7 @@ from dask.base import tokenize
 from dask.highlevelgraph import HighLevelGraph
 from odc.geo.geobox import GeoBox
 
-from nutonic.errors import InputError, NotNutonic, StoreError
+from nutonic.errors import CubeChanged, InputError, NotNutonic, StoreError
 from nutonic.store.cog import BLOCK, write_cog
 from nutonic.store.zarr import Chunk, chunk_path, chunks_of, lazy_variables, prepared, write_chunk, write_frame
 
@@ -50,7 +50,7 @@ def save_cube(
     overwrite
         Whether to replace another cube, or one that is not whole.
     watch
-        Told the tiles that are done and all there are, from time to time.
+        Told the tiles that are done and all there are, from time to time; nothing, if the cube is whole already.
 
     Returns
     -------
@@ -63,8 +63,10 @@ def save_cube(
         If the chunks are of several sizes.
     NotNutonic
         If there is something at `path` that is no Zarr group.
+    CubeChanged
+        If another cube is there.
     StoreError
-        If another cube is there, another process writes it, or it cannot be written.
+        If another process writes it, or it cannot be written.
     """
     final, ready = Path(path).absolute(), prepared(cube)
     partial = final.with_name(f"{final.name}.partial")
@@ -116,8 +118,9 @@ def _refuse_other(frame: Path, there: Path) -> None:
         name = want.relative_to(frame)
         found = there / name
         if not found.is_file() or found.read_bytes() != want.read_bytes():
-            raise StoreError(
-                f"{there} is another cube, it differs in {name}: choose another path, or overwrite it (overwrite=True)"
+            raise CubeChanged(
+                f"{there} is another cube, it differs in {name}: choose another path, or overwrite it (overwrite=True, "
+                "--overwrite)"
             )
 
 

@@ -31,6 +31,7 @@ TREE = {
     "PlanTooLarge": {"PlanError"},
     "StoreError": {"OSError"},
     "RecipeChanged": {"StoreError"},
+    "CubeChanged": {"StoreError"},
     "NotNutonic": {"StoreError"},
     "Corrupt": {"StoreError"},
     "MissingExtra": {"ImportError"},
