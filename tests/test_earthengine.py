@@ -6,13 +6,18 @@ import datetime as dt
 import logging
 import pickle
 import threading
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 import xarray as xr
 from affine import Affine
+from clusters import cluster
+from distributed import Client, LocalCluster
 from earthengine_help import (
     AWAY,
     DW,
@@ -280,6 +285,32 @@ def test_it_pickles_without_anything_of_this_process(server, tmp_path, monkeypat
 def test_many_threads_get_the_same(server):
     found = dynamic_world(server.url).open(GRID, scene_at(), chunks=64).compute(scheduler="threads", num_workers=8)
     np.testing.assert_array_equal(found.label, LABEL)
+
+
+@contextmanager
+def elsewhere(kind: str, folder: Path) -> Iterator[str | Client]:
+    """Two processes that know nothing of this one's session."""
+    if kind == "LocalCluster":
+        with LocalCluster(n_workers=2, threads_per_worker=2, dashboard_address=None) as local, Client(local) as client:
+            yield client
+    else:
+        with cluster(folder, PYTHONPATH=Path(__file__).parents[1], **NOBODY) as dask, Client(dask.address) as client:
+            yield client
+
+
+@pytest.mark.parametrize("kind", ["LocalCluster", "dask worker"])
+def test_other_processes_get_the_same(server, served, tmp_path, kind):
+    behind = RasterSource(str(served["raster"]), "esa-worldcover")
+    right = behind.open(GRID, behind.search(*PLACE)[0], chunks=None).load()
+    world, labels = worldcover(server.url), dynamic_world(server.url)
+    lazy = [labels.open(GRID, scene_at(), chunks=150), world.open(GRID, scene_at(None, WC), chunks=150)]
+    with elsewhere(kind, tmp_path) as client:
+        found, cover = client.gather(client.compute(lazy))
+    np.testing.assert_array_equal(found.label, LABEL)
+    np.testing.assert_array_equal(found.days, DAYS)
+    np.testing.assert_array_equal(cover.label, right.label)
+    assert 8 <= server.count("pixels") <= 12  # class and days of a chunk may be taken by two processes
+    assert server.count("algorithms") <= 2  # once in each
 
 
 def test_a_grid_needs_a_code_and_north_up(server):
