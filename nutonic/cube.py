@@ -167,11 +167,12 @@ def dated(scenes: Sequence[Sequence[Scene]], time: str | None = None) -> list[tu
     if not known and time is not None:
         start, end = interval(time)
         known = [(start + (end - start) / 2).isoformat()]
-    open_ = {scene for found in scenes for scene in found if scene.source == "earthengine" and scene.datetime is None}
-    return [
-        tuple(replace(scene, datetime=known[0]) if known and scene in open_ else scene for scene in found)
-        for found in scenes
-    ]
+
+    def settled(scene: Scene) -> Scene:
+        takes = known and scene.source == "earthengine" and scene.datetime is None
+        return replace(scene, datetime=known[0]) if takes else scene
+
+    return [tuple(map(settled, found)) for found in scenes]
 
 
 def labels_source(recipe: Recipe) -> RasterSource | StacLabels | EarthEngineLabels:

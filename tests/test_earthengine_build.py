@@ -20,12 +20,15 @@ from test_cli import nutonic
 from trees import small_planet
 
 from nutonic import load_recipe
+from nutonic.cube import imagery_source, open_cube
 from nutonic.model import Batch
 from nutonic.planning import plan
 from nutonic.reading import most_requests, session_of
 from nutonic.recipe import Recipe
 from nutonic.run import build
 from nutonic.sources import ee_pixels, http
+from nutonic.sources.earthengine import EarthEngineLabels
+from nutonic.sources.raster import RasterSource
 from nutonic.store.files import Store
 from nutonic.store.plans import read_plan
 from nutonic.testing import SyntheticPlanet
@@ -185,6 +188,25 @@ def test_labels_are_those_around_the_scene_even_where_another_takes_its_place(sm
         assert window == {"rule": "mode", "centre": each["imagery"]["datetime"], "days": {"2": 1.0}}
         day = each["imagery"]["datetime"][:10]
         assert each["land_cover_label_meta"]["classes"] == right_classes(each, by_date[day])
+
+
+def test_a_cube_has_the_labels_around_its_picture(small, by_date):
+    recipe = load_recipe(small[0])
+    served = {COVER: [image_of_raster(path, f"{COVER}/{day}", start=day) for day, path in by_date.items()]}
+    lon, lat, _ = PLANET.places[0]
+    with EarthEngineServer(served) as server:
+        table = recipe.labels.table
+        how = {"rule": "mode", "windows_days": (2,), "project": "standin-project", "url": server.url}
+        asking = EarthEngineLabels(collection=COVER, band="label", classes=table, **how)
+        sources = [imagery_source(recipe), asking]
+        cube = open_cube((lon, lat), sources, time="2024-05-01/2024-09-30", grid=recipe.grid, chunks=32)
+        found = cube.compute()
+        assert server.count("pixels") == len(cube.chunks["x"]) * len(cube.chunks["y"]) == 9
+    (scene, *_) = imagery_source(recipe).search(np.array([lon]), np.array([lat]), 700, "2024-05-01/2024-09-30")[0]
+    behind = RasterSource(str(by_date[scene.datetime[:10]]), table)
+    right = behind.open(cube.odc.geobox, behind.search(np.array([lon]), np.array([lat]), 700)[0], chunks=None)
+    np.testing.assert_array_equal(found.label, right.label)
+    assert set(found) == {"red", "green", "blue", "label", "days"}
 
 
 # Clouds and water

@@ -73,16 +73,20 @@ def _mode(labels: Images, when_ms: int, windows: tuple[int, ...]) -> Image:
 
 
 def _nearest(labels: Images, when_ms: int, windows: tuple[int, ...]) -> Image:
-    """The image nearest in time that reaches there; its holes stay holes."""
+    """The image nearest in time that reaches there; its holes stay holes.
+
+    Chosen pixel by pixel, since sorting would look at all images of the world.
+    """
     import ee
 
     def dated(image: Image) -> Image:
-        away = ee.Number(image.get("system:time_start")).subtract(when_ms).abs()
-        days = ee.Image.constant(away).divide(_DAY_MS).ceil()
-        return _packed(image, days).unmask(MASKED).set("away", away)  # within its footprint, not beyond
+        away = ee.Image.constant(ee.Number(image.get("system:time_start")).subtract(when_ms).abs())
+        label = _packed(image, away.divide(_DAY_MS).ceil()).unmask(MASKED)  # within its footprint, not beyond
+        return label.addBands(label.multiply(0).toDouble().subtract(away).rename(["nearness"]))
 
-    near = _within(labels, when_ms, windows[-1]).map(dated).sort("away", False)
-    image = near.merge(ee.ImageCollection([_nothing().toUint16()])).mosaic()
+    nothing = _nothing().toUint16().addBands(_nothing().toDouble().rename(["nearness"]))
+    near = _within(labels, when_ms, windows[-1]).map(dated).merge(ee.ImageCollection([nothing]))
+    image = near.qualityMosaic("nearness").select(["label"])
     return image.updateMask(image.neq(MASKED))
 
 

@@ -15,7 +15,7 @@ _PATIENCE = 32
 
 
 class Pace:
-    """Lets fewer in after each refusal, and slowly more again; at first `most`. A pause before an attempt is inside."""
+    """Lets fewer in after each refusal, and slowly more again; at first `most`. Who was refused waits for a turn anew."""
 
     def __init__(self, most: int) -> None:
         self._most, self._width, self._inside, self._answers = most, most, 0, 0
@@ -41,11 +41,11 @@ class Pace:
                 self._changed.notify_all()
 
     def met(self, kind: str) -> None:
-        """Hear of a fault; that it is too many is one."""
+        """Hear of a fault after its turn. If it is that there are too many, those who are inside now are enough."""
         if kind == "429":
             with self._changed:
                 self._answers = 0
-                self._width = max(1, min(self._width, self._inside) - 1)
+                self._width = max(1, min(self._width - 1, self._inside))
 
     def _answered(self) -> None:
         with self._changed:

@@ -115,6 +115,7 @@ class Transport:
                 most_bytes=_MOST_BYTES,
                 patience=_PATIENCE,
                 attempts=_ATTEMPTS,
+                turn=self._pace.turn,
                 met=self._pace.met,
                 any_status=True,
                 wrong=_no_pixels if ":computePixels" in uri or ":getPixels" in uri else _no_json,
@@ -129,8 +130,7 @@ class Transport:
 
     def _fetched(self, request: http.Request) -> http.Answer:
         try:
-            with self._pace.turn():
-                return http.fetch(request, self._access)
+            return http.fetch(request, self._access)
         except ReadFailed as error:
             kind = error.reason or ""
             reason = _FAULTS.get(kind, "server failed" if kind.isdigit() else "connection lost")

@@ -11,6 +11,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import urljoin
@@ -60,8 +61,10 @@ class Request:
     """How many times the usual time-out to wait for the first byte: some answers are computed first."""
     attempts: int = ATTEMPTS
     """How often it is made in all."""
+    turn: Callable[[], AbstractContextManager[None]] = nullcontext
+    """What each attempt is made in, and waits for."""
     met: Callable[[str], None] | None = None
-    """Told of each fault, in a word."""
+    """Told of each fault, in a word, after the attempt's turn."""
     any_status: bool = False
     """Whether an answer with a status that would be the same the next time is given back, instead of an error."""
     wrong: Callable[[Answer], str | None] | None = None
@@ -133,7 +136,8 @@ def fetch(request: Request, access: Access) -> Answer:
     signed_again = False
     for attempt in range(request.attempts):
         try:
-            return _attempt(request, access)
+            with request.turn():
+                return _attempt(request, access)
         except _Fault as met:
             fault(met.kind)
             if request.met:
