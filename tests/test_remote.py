@@ -41,6 +41,7 @@ def _quick_and_from_scratch(monkeypatch):
 def forget() -> None:
     remote._heads.__init__(remote._KEPT_HEADS, lambda head: len(head.content))
     remote._ranges.__init__(remote._KEPT_RANGES, len)
+    remote._suspects.__init__()
     rasters._header.cache_clear()
     handles.handles.close()
     http.take_counts()

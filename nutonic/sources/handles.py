@@ -22,7 +22,6 @@ from rasterio.errors import RasterioError
 from rasterio.windows import Window
 
 from nutonic.errors import Gone, GridError, ReadFailed
-from nutonic.sources import http
 from nutonic.sources.access import Access
 from nutonic.sources.remote import RemoteFile
 
@@ -90,8 +89,8 @@ class Handle:
     def drop(self) -> None:
         """Have what was fetched fetched again: it cannot be decoded."""
         self.broken = True
-        if self.file is not None and self.file.damaged():
-            http.fault("damaged")
+        if self.file is not None:
+            self.file.damaged()
 
     def close(self) -> None:
         """Close the dataset."""
@@ -193,8 +192,7 @@ def _open_remote(href: str, access: Access, *, last: bool) -> Handle | None:
             raise file.error from None
         if last:
             raise ReadFailed(f"cannot open {href}: {error}") from None
-        if file.damaged():
-            http.fault("damaged")
+        file.damaged()
         return None
 
 

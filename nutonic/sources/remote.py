@@ -5,8 +5,10 @@ from __future__ import annotations
 import io
 import os
 import re
+import threading
 from dataclasses import dataclass, field
 from functools import partial
+from hashlib import sha256
 
 from nutonic.errors import GridError, NutonicError, ReadFailed
 from nutonic.sources import http
@@ -43,9 +45,41 @@ class _Head:
 
 
 _Span = tuple[int, int]
+_HEADER: _Span = (0, _HEAD)
 
 _heads: Shared[str, _Head] = Shared(_KEPT_HEADS, lambda head: len(head.content))
 _ranges: Shared[tuple[str, _Span], bytes] = Shared(_KEPT_RANGES, len)
+
+
+class _Suspects:
+    """What was dropped since something it was part of cannot be decoded: found damaged once it comes back otherwise.
+
+    A read may take several ranges, and which of them is to blame nobody can tell until they are here again.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._dropped: dict[tuple[str, _Span], tuple[int, str]] = {}
+
+    def add(self, key: tuple[str, _Span], content: bytes) -> None:
+        """Remember what was dropped, and how often in a row it was just this."""
+        digest = sha256(content).hexdigest()
+        with self._lock:
+            times, before = self._dropped.get(key, (0, digest))
+            self._dropped[key] = (times + 1 if before == digest else 1, digest)
+
+    def compare(self, key: tuple[str, _Span], content: bytes) -> None:
+        """Tell of a fault for each time that a range was damaged, now that it is another."""
+        with self._lock:
+            times, before = self._dropped.get(key, (0, ""))
+            if not times or sha256(content).hexdigest() == before:
+                return
+            del self._dropped[key]
+        for _ in range(times):
+            http.fault("damaged")
+
+
+_suspects = _Suspects()
 
 
 @dataclass(slots=True)
@@ -119,8 +153,13 @@ class RemoteFile(io.RawIOBase):
 
     def damaged(self) -> bool:
         """Drop what was read since `begin`, since it cannot be decoded; False if another thread has done so already."""
-        dropped = [_ranges.drop(key, value) for key, value in self._told.used.items()]
-        return any(dropped) or _heads.drop(self.url, self._head)
+        dropped = [(key, value) for key, value in self._told.used.items() if _ranges.drop(key, value)]
+        for key, value in dropped:
+            _suspects.add(key, value)
+        if dropped or not _heads.drop(self.url, self._head):
+            return bool(dropped)
+        _suspects.add((self.url, _HEADER), self._head.content)
+        return True
 
     def _bytes(self, span: _Span) -> bytes:
         first, end = span
@@ -143,6 +182,7 @@ class RemoteFile(io.RawIOBase):
 def _read_head(url: str, access: Access) -> _Head:
     request = http.Request(url=url, headers={"Range": f"bytes=0-{_HEAD - 1}"}, most_bytes=_HEAD, wrong=_no_raster)
     answer = http.fetch(request, access)
+    _suspects.compare((url, _HEADER), answer.body)
     return _Head(_total(answer) or len(answer.body), answer.headers.get("etag"), answer.body)
 
 
@@ -172,6 +212,7 @@ def _read_range(url: str, span: _Span, head: _Head, access: Access) -> bytes:
     if _total(answer) != head.size or answer.headers.get("etag") != head.etag:
         _heads.drop(url, head)
         raise ReadFailed(f"{url} changed while it was read")
+    _suspects.compare((url, span), answer.body)
     return answer.body
 
 
