@@ -20,7 +20,7 @@ from test_cli import nutonic
 from trees import small_planet
 
 from nutonic import load_recipe
-from nutonic.cube import imagery_source, open_cube
+from nutonic.cube import imagery_source, open_scene
 from nutonic.model import Batch
 from nutonic.planning import plan
 from nutonic.reading import most_requests, session_of
@@ -199,7 +199,7 @@ def test_a_cube_has_the_labels_around_its_picture(small, by_date):
         how = {"rule": "mode", "windows_days": (2,), "project": "standin-project", "url": server.url}
         asking = EarthEngineLabels(collection=COVER, band="label", classes=table, **how)
         sources = [imagery_source(recipe), asking]
-        cube = open_cube((lon, lat), sources, time="2024-05-01/2024-09-30", grid=recipe.grid, chunks=32)
+        cube = open_scene((lon, lat), sources, time="2024-05-01/2024-09-30", grid=recipe.grid, chunks=32)
         found = cube.compute()
         assert server.count("pixels") == len(cube.chunks["x"]) * len(cube.chunks["y"]) == 9
     (scene, *_) = imagery_source(recipe).search(np.array([lon]), np.array([lat]), 700, "2024-05-01/2024-09-30")[0]
