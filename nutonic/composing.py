@@ -49,15 +49,16 @@ def compose(recipe: Recipe, area: Area | None = None) -> Composed:
     sources = [replace(imagery_source(recipe), masks=masks), labels_source(recipe)]
     plan = search(area, sources, time=recipe.imagery.datetime, warp=wanted.warp)
     cube = open_cube(plan, sources, chunk=wanted.chunk)
+    if wanted.mask and wanted.reduce != "clearest":  # which looks at the classes itself
+        cube = reduce.mask(cube, by=wanted.mask)
     estimate = reduce.estimate(cube, wanted.reduce, by=wanted.mask) if wanted.reduce else None
     return Composed(cube=_reduced(cube, recipe), plan=plan, estimate=estimate)
 
 
 def _reduced(cube: xr.Dataset, recipe: Recipe) -> xr.Dataset:
     wanted = recipe.cube
+    if wanted.reduce is None:
+        return cube
     if wanted.reduce == "clearest":
         return reduce.clearest(cube, by=wanted.mask)
-    masked = reduce.mask(cube, by=wanted.mask) if wanted.mask else cube
-    if wanted.reduce is None:
-        return masked
-    return reduce.median(masked) if wanted.reduce == "median" else reduce.mean(masked)
+    return reduce.median(cube) if wanted.reduce == "median" else reduce.mean(cube)

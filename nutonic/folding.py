@@ -9,13 +9,53 @@ from typing import Any, cast
 import dask.array as da
 import numpy as np
 import xarray as xr
+from dask._task_spec import Alias, DataNode, GraphNode, List, Task, convert_legacy_graph
+from dask.array.optimization import optimize
 from dask.base import tokenize
-from dask.highlevelgraph import HighLevelGraph
+from dask.highlevelgraph import HighLevelGraph, MaterializedLayer
 
 from nutonic.errors import InputError
 
 #: Steps that are folded at a time: memory does not grow with more of them.
 FOLD = 16
+
+
+def leaves(array: da.Array) -> Mapping[Any, GraphNode] | None:
+    """What makes each chunk of an array, where none depends on anything, as in a cube that was just opened; else None."""
+    layer = array.dask.layers.get(array.name)
+    if not isinstance(layer, MaterializedLayer):
+        return None
+    nodes = dict(layer)
+    alone = all(isinstance(node, GraphNode) and not node.dependencies for node in nodes.values())
+    return nodes if alone else None
+
+
+def held(array: da.Array, work: Callable[..., np.ndarray]) -> da.Array:
+    """(y, x): one tile of an array (time, y, x) at all steps, made into one, in one task.
+
+    Where the tile's steps depend on nothing the task reads them itself: on a cluster nothing then passes between
+    workers, and the scheduler has a task instead of one for each step and one more.
+    """
+    nodes = leaves(array)
+    if nodes is None:
+        return cast(da.Array, da.blockwise(work, "yx", array, "tyx", concatenate=False, dtype=array.dtype))
+    token = f"held-{tokenize(work, array.name)}"
+    layer = {}
+    for i, j in np.ndindex(*array.numblocks[1:]):
+        steps = [nodes[array.name, t, i, j] for t in range(array.numblocks[0])]
+        layer[token, i, j] = Task((token, i, j), work, List(*steps))
+    graph = HighLevelGraph({token: MaterializedLayer(layer)}, {token: set()})
+    return da.Array(graph, token, array.chunks[1:], dtype=array.dtype)
+
+
+def tasks_of_a_tile(cube: xr.Dataset, reduced: xr.Dataset) -> int:
+    """How many tasks the first tile of a lazy picture of a cube takes, all variables that were reduced together."""
+    passed_on = cube.drop_dims("time").data_vars
+    arrays = [variable.data for name, variable in reduced.data_vars.items() if name not in passed_on]
+    arrays = [array for array in arrays if isinstance(array, da.Array)]
+    whole = HighLevelGraph.merge(*(array.dask for array in arrays))
+    found = convert_legacy_graph(dict(optimize(whole, [(array.name, 0, 0) for array in arrays])))
+    return sum(not isinstance(node, Alias | DataNode) for node in found.values())
 
 
 def folded(

@@ -23,9 +23,11 @@ from nutonic.folding import (
     asked,
     attributes,
     folded,
+    held,
     lazy,
     nodata_of,
     refuse_without,
+    tasks_of_a_tile,
     variables,
     with_record,
     without_time,
@@ -53,7 +55,7 @@ class Estimate:
 
     tiles: int
     tasks_per_tile: int
-    """Of the reduction and of the steps below it, one per step and variable."""
+    """Of the reduction and of what is below it."""
     bytes_per_task: int
     """That the largest task holds: its input, its result and what it needs meanwhile."""
 
@@ -73,23 +75,37 @@ class Estimate:
 
 
 def estimate(cube: xr.Dataset, how: How, *, by: str | None = "scl") -> Estimate:
-    """What a reduction of a cube takes, before it runs."""
+    """What a reduction of a cube takes, before it runs; its tasks are counted in the graph of one tile."""
+    reductions: dict[str, Callable[[], xr.Dataset]] = {
+        "median": lambda: median(cube, limit_bytes=_NO_LIMIT),
+        "quantile": lambda: quantile(cube, 0.5, limit_bytes=_NO_LIMIT),
+        "mode": lambda: mode(cube, limit_bytes=_NO_LIMIT),
+        "mean": lambda: mean(cube),
+        "count": lambda: count(cube),
+        "clearest": lambda: clearest(cube, by=by),
+    }
+    return Estimate(
+        tiles=len(cube.chunksizes.get("y", (1,))) * len(cube.chunksizes.get("x", (1,))),
+        tasks_per_tile=tasks_of_a_tile(cube, reductions[how]()),
+        bytes_per_task=_bytes_per_task(cube, how),
+    )
+
+
+_NO_LIMIT = 2**62
+
+
+def _bytes_per_task(cube: xr.Dataset, how: How) -> int:
     names = variables(cube, "class" if how == "mode" else "reflectance")
     steps, pixels = cube.sizes["time"], _side(cube, "y") * _side(cube, "x")
     at_once, size = min(steps, FOLD), cube[names[0]].dtype.itemsize
     if how == "clearest":
         taken = len(with_record(cube, names))
-        read, groups = taken + (by is not None), -(-steps // FOLD) + taken + 2
         per_pixel = at_once * (2 * taken + 1) + 2 * 2 * (taken + 2) + 8
     elif how in ("mean", "count"):
-        read, groups, per_pixel = len(names), (-(-steps // FOLD) + 1) * len(names), at_once * size + 2 * 2 * 4 + 8
+        per_pixel = at_once * size + 2 * 2 * 4 + 8
     else:
-        read, groups, per_pixel = len(names), len(names), (steps + 1) * size
-    return Estimate(
-        tiles=len(cube.chunksizes.get("y", (1,))) * len(cube.chunksizes.get("x", (1,))),
-        tasks_per_tile=steps * read + groups,
-        bytes_per_task=pixels * per_pixel + 12 * kernels.STRIP,
-    )
+        per_pixel = (steps + 1) * size
+    return pixels * per_pixel + 12 * kernels.STRIP
 
 
 def _side(cube: xr.Dataset, dim: str) -> int:
@@ -259,9 +275,7 @@ def _held(
     _refuse_large(cube, how, limit_bytes)
     done = {}
     for name in names:
-        band = cube[name]
-        work = partial(kernel, nodata=nodata_of(band))
-        done[name] = da.blockwise(work, "yx", lazy(band), "tyx", concatenate=False, dtype=band.dtype)
+        done[name] = held(lazy(cube[name]), partial(kernel, nodata=nodata_of(cube[name])))
     return without_time(cube, done, {name: attributes(cube[name], how, nodata_of(cube[name])) for name in names})
 
 
@@ -275,12 +289,12 @@ def _add(blocks: kernels.Blocks, *, state: np.ndarray | None, nodata: int, **_: 
 
 
 def _refuse_large(cube: xr.Dataset, how: How, limit_bytes: int) -> None:
-    found = estimate(cube, how, by=None)
-    if found.bytes_per_task > limit_bytes:
+    found = _bytes_per_task(cube, how)
+    if found > limit_bytes:
         side = max(_side(cube, "y"), _side(cube, "x"))
-        fits = int(side * (limit_bytes / found.bytes_per_task) ** 0.5) // 64 * 64
+        fits = int(side * (limit_bytes / found) ** 0.5) // 64 * 64
         advice = f"open the cube with chunk={fits}" if fits else "take fewer steps"
         raise PlanTooLarge(
-            f"{how} of {cube.sizes['time']} steps holds {found.bytes_per_task / 1e9:.1f} GB in a task, "
+            f"{how} of {cube.sizes['time']} steps holds {found / 1e9:.1f} GB in a task, "
             f"{limit_bytes / 1e9:.1f} GB are allowed: {advice}, or give a larger limit_bytes"
         )

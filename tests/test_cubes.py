@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import pickle
+import warnings
 from dataclasses import replace
 from pathlib import Path
 
@@ -247,10 +248,27 @@ class Alive(Callback):
 def test_a_tile_is_reduced_before_the_next_is_read(sources, plan, tiles):
     """However many tiles there are: what is held does not grow with the area."""
     part = plan.on(GRID[:64, : 64 * tiles])
-    lazy = nt.reduce.median(nt.open_cube(part, [replace(sources[0], masks=(), record=False), sources[1]], chunk=64))
+    cube = nt.open_cube(part, sources, chunk=64)
     with Alive() as alive:
-        lazy.drop_vars("label").compute(scheduler="threads", num_workers=2)
-    assert 6 <= alive.most <= 2 * 6 + 2 * 2  # two tiles of six steps, and what two threads have in hand
+        nt.reduce.median(nt.reduce.mask(cube))[["red"]].compute(scheduler="threads", num_workers=2)
+    assert 6 <= alive.most <= 2 * 12 + 2 * 4  # two tiles of six steps and their classes, and what threads have in hand
+
+
+def test_a_reduction_reads_its_tile_itself(sources, plan):
+    """Of what nothing else takes part in a tile and band is one task, and no block passes between tasks."""
+    cube = nt.open_cube(plan, sources, chunk=256)
+    stated = nt.reduce.estimate(cube, "median")
+    assert (stated.tiles, stated.tasks_per_tile) == (20, 3)
+    assert nt.reduce.estimate(nt.reduce.mask(cube), "median").tasks_per_tile == 6 * (3 + 1 + 3) + 3
+    with Alive() as alive:
+        found = nt.reduce.median(cube)[["red"]].compute(scheduler="threads", num_workers=2)
+    assert alive.most == 0
+    values = truth("red", cube.x.values, cube.y.values).astype(float)
+    values[values == 0] = np.nan
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        want = np.nan_to_num(np.rint(np.nanmedian(values, axis=0)))
+    np.testing.assert_array_equal(found["red"], want)
 
 
 def test_no_rechunk_in_the_graph(sources, plan):
