@@ -27,6 +27,7 @@ from odc.geo.geobox import GeoBox
 from pyproj import Transformer
 
 import nutonic as nt
+from nutonic.connection import MALLOC
 
 BANDS = ("red", "green", "blue")
 CRS, LEFT, TOP, CHUNK = "EPSG:32633", 399_960, 5_200_020, 1024
@@ -92,7 +93,11 @@ def nutonic_processes(items: Path, out: Path) -> None:
     """The same on two worker processes of one thread."""
     from distributed import Client, LocalCluster
 
-    with LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster, Client(cluster):
+    with (
+        dask.config.set(MALLOC),
+        LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster,
+        Client(cluster),
+    ):
         nutonic(items, out)
 
 

@@ -25,6 +25,7 @@ _HOME = {
     "save_cube": "nutonic.saving",
     "save_cogs": "nutonic.saving",
     "chips": "nutonic.cutting",
+    "EarthEngineImagery": "nutonic.sources.ee_imagery",
     "EarthEngineLabels": "nutonic.sources.earthengine",
     "plan": "nutonic.planning",
     "build": "nutonic.run",
@@ -47,6 +48,7 @@ if TYPE_CHECKING:
     from nutonic.run import build
     from nutonic.saving import save_cogs, save_cube
     from nutonic.sources.earthengine import EarthEngineLabels
+    from nutonic.sources.ee_imagery import EarthEngineImagery
     from nutonic.sources.raster import RasterSource
     from nutonic.sources.stac import StacSource
     from nutonic.verification import verify

@@ -14,6 +14,7 @@ from nutonic.errors import PlanTooLarge
 from nutonic.model import Scene
 from nutonic.reading import READERS
 from nutonic.recipe import Recipe
+from nutonic.sources.ee_blocks import BAND_BYTES
 from nutonic.sources.ee_pixels import KEPT_BYTES, MOST_BYTES, PIXEL_BYTES, requests_for
 
 #: Most places in a batch; fewer where their pixels would not fit, or where there are few places in all.
@@ -44,7 +45,7 @@ class Cost:
 
     requests: int
     """HTTP requests: each header once per batch and asset, each block once per batch; 0 for files on disk. Of Earth
-    Engine one for a place's labels, or more where they are too large for one."""
+    Engine one for a place's labels and one for its imagery, or more where they are too large for one."""
     bytes_read: int
     bytes_written: int
     peak_bytes: int
@@ -80,33 +81,50 @@ def estimate(recipe: Recipe, scene: Scene, corners: np.ndarray, starts: np.ndarr
     positions
         Tiles per place.
     """
-    tiles = positions * len(corners)
-    sizes = np.diff(starts)
-    blocks = _touched_blocks(corners, np.repeat(np.arange(len(sizes), dtype=np.int32), sizes), recipe.side) * len(
-        recipe.imagery.assets
-    )
-    remote = any("://" in asset.href for asset in scene.assets)
-    headers = len(sizes) * len(recipe.imagery.assets)
+    tiles, sizes = positions * len(corners), np.diff(starts)
     largest = int(sizes.max(initial=0))
-    asked = len(corners) * requests_for(recipe.side) if recipe.labels.source == "earthengine" else 0
+    requests, bytes_read, holding = _of_files(recipe, scene, corners, sizes)
+    asked = [_of_earth_engine(recipe, pixel, len(corners), largest) for pixel in _pixels_asked(recipe)]
     views = 1 + len(recipe.rows.augment)
     chip = int(recipe.tiles.output_size**2 * _CHIP_PER_PIXEL)
     return Cost(
-        requests=asked + (blocks + headers if remote else 0),
-        bytes_read=int(blocks * BLOCK**2 * _READ_PER_PIXEL) + (asked and len(corners) * recipe.side**2 * PIXEL_BYTES),
+        requests=requests + sum(each[0] for each in asked),
+        bytes_read=bytes_read + sum(each[1] for each in asked),
         bytes_written=tiles * views * (chip + _SIDECAR + _ROWS),
         peak_bytes=_WORKER_BYTES
         + largest * bytes_per_place(recipe)
-        + READERS * BLOCK**2 * 2 * 2
-        + (asked and _labels_bytes(recipe, largest)),
+        + holding
+        + (_CLIENT_BYTES if asked else 0)
+        + sum(each[2] for each in asked),
         cpu_seconds=tiles * views * _SECONDS_PER_TILE,
     )
 
 
-def _labels_bytes(recipe: Recipe, places: int) -> int:
-    """Memory for labels of Earth Engine: the clients, the windows that are kept, and those that arrive at the same time."""
-    arriving = min(READERS, places) * min(recipe.side**2 * PIXEL_BYTES, MOST_BYTES)
-    return _CLIENT_BYTES + KEPT_BYTES + places * recipe.side**2 + _COPIES * arriving
+def _of_files(recipe: Recipe, scene: Scene, corners: np.ndarray, sizes: np.ndarray) -> tuple[int, int, int]:
+    """Requests, bytes read and bytes held at once for imagery that lies in files; nothing where Earth Engine has it."""
+    if recipe.imagery.source == "earthengine":
+        return 0, 0, 0
+    bands = len(recipe.imagery.assets)
+    batch_of = np.repeat(np.arange(len(sizes), dtype=np.int32), sizes)
+    blocks = _touched_blocks(corners, batch_of, recipe.side) * bands
+    remote = any("://" in asset.href for asset in scene.assets)
+    requests = blocks + len(sizes) * bands if remote else 0
+    return requests, int(blocks * BLOCK**2 * _READ_PER_PIXEL), READERS * BLOCK**2 * 2 * 2
+
+
+def _pixels_asked(recipe: Recipe) -> list[int]:
+    """Bytes of a pixel of each part that Earth Engine is asked for."""
+    imagery = BAND_BYTES * len(recipe.imagery.assets)
+    parts = ((recipe.imagery.source, imagery), (recipe.labels.source, PIXEL_BYTES))
+    return [pixel for source, pixel in parts if source == "earthengine"]
+
+
+def _of_earth_engine(recipe: Recipe, pixel: int, places: int, batch: int) -> tuple[int, int, int]:
+    """Requests, bytes read, and bytes held at once: windows that are kept, and those that arrive at the same time."""
+    whole = recipe.side**2 * pixel
+    arriving = min(READERS, batch) * min(whole, MOST_BYTES)
+    held = KEPT_BYTES + batch * recipe.side**2 + _COPIES * arriving
+    return places * requests_for(recipe.side, pixel), places * whole, held
 
 
 def _touched_blocks(corners: np.ndarray, batch_of: np.ndarray, side: int) -> int:

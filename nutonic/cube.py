@@ -22,6 +22,7 @@ from nutonic.presets import PRODUCTS
 from nutonic.recipe import Grid, Recipe
 from nutonic.sources.base import Source
 from nutonic.sources.earthengine import WINDOWS_DAYS, EarthEngineLabels
+from nutonic.sources.ee_imagery import EarthEngineImagery
 from nutonic.sources.landcover import StacLabels
 from nutonic.sources.raster import RasterSource
 from nutonic.sources.stac import StacSource
@@ -144,10 +145,20 @@ def scene_grid(scene: Scene, grids: Sequence[GeoBox], block: int) -> GeoBox:
     return GeoBox((bottom - top, right - left), Affine(a, b, c + left * a, d, e, f + top * e), asset.crs)
 
 
-def imagery_source(recipe: Recipe) -> StacSource:
+def imagery_source(recipe: Recipe) -> StacSource | EarthEngineImagery:
     """The source of a recipe's pictures."""
+    if recipe.imagery.source == "earthengine":
+        url, project = recipe.earthengine or (None, None)
+        return EarthEngineImagery(
+            collection=recipe.imagery.collection,
+            assets=recipe.imagery.assets,
+            max_cloud_cover=recipe.imagery.max_cloud_cover,
+            min_valid_fraction=recipe.tiles.min_valid_fraction,
+            project=project,
+            url=url,
+        )
     return StacSource(
-        url=recipe.imagery.url,
+        url=recipe.imagery.url or "",
         collection=recipe.imagery.collection,
         assets=recipe.imagery.assets,
         max_cloud_cover=recipe.imagery.max_cloud_cover,
@@ -179,6 +190,7 @@ def labels_source(recipe: Recipe) -> RasterSource | StacLabels | EarthEngineLabe
     """The source of a recipe's land cover."""
     labels = recipe.labels
     if labels.source == "earthengine":
+        url, project = recipe.earthengine or (None, None)
         return EarthEngineLabels(
             classes=labels.table,
             collection=labels.collection or "",
@@ -186,8 +198,8 @@ def labels_source(recipe: Recipe) -> RasterSource | StacLabels | EarthEngineLabe
             rule=labels.rule,
             windows_days=labels.windows_days or WINDOWS_DAYS,
             year=labels.year,
-            project=labels.project,
-            url=labels.url,
+            project=project,
+            url=url,
         )
     if labels.source == "raster":
         return RasterSource(str(labels.path), labels.table)

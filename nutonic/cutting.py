@@ -8,7 +8,7 @@ from itertools import groupby
 import numpy as np
 import xarray as xr
 
-from nutonic.chip import Limits, Unfit, cut_chip, limits_of, refuse_strange, valid_pixels
+from nutonic.chip import AS_IT_IS, Limits, Unfit, cut_chip, limits_of, refuse_strange, valid_pixels
 from nutonic.errors import InputError
 from nutonic.grid import tiles
 from nutonic.model import Chip, Tile
@@ -54,7 +54,8 @@ def chips(cube: xr.Dataset, recipe: Recipe) -> Iterator[tuple[Tile, Chip | Unfit
 
 def _cut(cube: xr.Dataset, recipe: Recipe, positions: Sequence[Tile]) -> Iterator[tuple[Tile, Chip | Unfit]]:
     table, size = recipe.labels.table, recipe.tiles.size
-    limits = _whole_limits(cube, recipe) if recipe.stretch.scope == "poi" else None
+    rendered = all(cube[band].attrs.get("rendered") for band in recipe.imagery.assets)
+    limits = AS_IT_IS if rendered else _whole_limits(cube, recipe) if recipe.stretch.scope == "poi" else None
     for row, some in groupby(positions, key=lambda tile: tile.row):
         rgb, label = _loaded(cube.isel(y=slice(row, row + size)), recipe.imagery.assets)
         refuse_strange(label, table)

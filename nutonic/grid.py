@@ -168,6 +168,18 @@ def offset_in(lattice: Affine, grid: GeoBox) -> tuple[int, int]:
     return round(row), round(col)
 
 
+def window_in(whole: GeoBox, grid: GeoBox) -> dict[str, slice]:
+    """Where a grid lies in one that holds it, as ``isel`` takes it.
+
+    Raises
+    ------
+    OffLattice
+        If its pixels are not those of the whole.
+    """
+    row, col = offset_in(whole.affine, grid)
+    return {"y": slice(row, row + grid.shape.y), "x": slice(col, col + grid.shape.x)}
+
+
 def on_lattice(transform: Affine, resolution: float) -> bool:
     """Whether a north-up transform has this resolution and its corners on multiples of it."""
     if (transform.a, transform.e, transform.b, transform.d) != (resolution, -resolution, 0.0, 0.0):

@@ -102,3 +102,29 @@ COLLECTED: Mapping[str, Collected] = {
     "dynamic-world": Collected(collection="GOOGLE/DYNAMICWORLD/V1", band="label", rule="mode"),
     "esa-worldcover": Collected(collection="ESA/WorldCover/v200", band="Map", rule="mosaic"),
 }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Imaged:
+    """A collection of imagery in Earth Engine's catalogue (developers.google.com/earth-engine/datasets)."""
+
+    bands: Mapping[str, str]
+    """Name of a variable to the band's name there."""
+    clouds: str | None
+    """The property that holds the cloud cover in percent; None where images do not tell."""
+
+
+_S2_BANDS = {"blue": "B2", "green": "B3", "red": "B4", "nir": "B8"}
+
+#: By id. NAIP's are flown in clear weather, and do not tell of clouds.
+IMAGED: Mapping[str, Imaged] = {
+    "USDA/NAIP/DOQQ": Imaged(bands={"red": "R", "green": "G", "blue": "B", "nir": "N"}, clouds=None),
+    "COPERNICUS/S2_SR_HARMONIZED": Imaged(bands={**_S2_BANDS, "scl": "SCL"}, clouds="CLOUDY_PIXEL_PERCENTAGE"),
+    "COPERNICUS/S2_HARMONIZED": Imaged(bands=_S2_BANDS, clouds="CLOUDY_PIXEL_PERCENTAGE"),
+}
+
+#: Collections whose numbers jump by 1000 where the processing baseline reaches 04.00, and those where they do not.
+JUMPING: Mapping[str, str] = {
+    "COPERNICUS/S2_SR": "COPERNICUS/S2_SR_HARMONIZED",
+    "COPERNICUS/S2": "COPERNICUS/S2_HARMONIZED",
+}

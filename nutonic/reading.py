@@ -12,10 +12,9 @@ from odc.geo.geobox import GeoBox
 
 from nutonic.cube import imagery_source, labels_source, open_scene, place_grid, scene_grid
 from nutonic.errors import NutonicError
+from nutonic.grid import window_in
 from nutonic.model import PlannedPlace, Scene
 from nutonic.recipe import Recipe
-from nutonic.sources import rasters
-from nutonic.sources.earthengine import EarthEngineLabels
 from nutonic.sources.ee_session import Session
 from nutonic.sources.ee_transport import MOST_REQUESTS
 
@@ -38,8 +37,7 @@ class Pixels:
 
 def session_of(recipe: Recipe) -> Session | None:
     """Where a recipe asks Earth Engine, and as which project; None if it does not."""
-    source = labels_source(recipe)
-    return source.session if isinstance(source, EarthEngineLabels) else None
+    return None if recipe.earthengine is None else Session(*recipe.earthengine)
 
 
 def most_requests(recipe: Recipe, wanted: int | None) -> int | None:
@@ -59,15 +57,14 @@ def read_together(places: Sequence[PlannedPlace], recipe: Recipe) -> dict[str, P
 
 
 def read(places: Sequence[PlannedPlace], scene: Scene, recipe: Recipe) -> list[Pixels]:
-    """Pixels of places from one scene: one lazy cube, chunked as the file is blocked, sliced per place."""
+    """Pixels of places from one scene: one lazy cube, chunked as its files are blocked, sliced per place."""
     grids = [place_grid(place.poi.lon, place.poi.lat, scene, recipe.grid) for place in places]
     sources = (imagery_source(recipe), labels_source(recipe))
-    block = _chunk_side(rasters.header_of(scene.assets[0], sources[0].access).block)
-    whole = scene_grid(scene, grids, block)
-    # Labels stay lazily indexed until they are sliced: they are read pixel for pixel, not block by block.
+    block = sources[0].block(scene)
+    whole = scene_grid(scene, grids, block or 1)
+    # What has no blocks stays lazily indexed until it is sliced: it is read pixel for pixel, as labels are.
     cube = open_scene(whole, sources, scenes=((scene,), places[0].labels), chunks=(block, None))
-    windows = [whole.overlap_roi(grid) for grid in grids]
-    lazy = [cube.isel(y=rows, x=cols).chunk() for rows, cols in windows]
+    lazy = [cube.isel(window_in(whole, grid)).chunk() for grid in grids]
     arrays = [[part[band.name].data for source in sources for band in source.bands] for part in lazy]
     # The function, since dask would import distributed to find out what "threads" means.
     loaded = dask.base.compute(arrays, scheduler=dask.threaded.get, num_workers=READERS)[0]
@@ -75,9 +72,3 @@ def read(places: Sequence[PlannedPlace], scene: Scene, recipe: Recipe) -> list[P
         Pixels(grid=grid, rgb=np.stack(bands[:3]), label=bands[3], days=bands[4] if len(bands) > 4 else None)
         for grid, bands in zip(grids, loaded, strict=True)
     ]
-
-
-def _chunk_side(block: tuple[int, int]) -> int:
-    """Side of square chunks for a file's blocks: the block's own where that is sensible, whole small blocks together."""
-    side = min(max(block), 1024)
-    return side * -(-256 // side)

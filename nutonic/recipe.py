@@ -19,6 +19,7 @@ from nutonic.fields import Fraction01, Hosts, Name, Part, Percent, Positive, Sig
 from nutonic.grid import pixels
 from nutonic.labelling import Labels
 from nutonic.moments import interval
+from nutonic.presets import JUMPING
 from nutonic.recipe_cube import Cube
 
 
@@ -64,9 +65,10 @@ class Grid(Part):
 class Imagery(Part):
     """Which scenes to use."""
 
-    source: Literal["stac"] = "stac"
-    url: str
-    """Of a STAC API; or a local catalogue: a path to items (JSON, NDJSON, GeoParquet) or to a catalog.json."""
+    source: Literal["stac", "earthengine"] = "stac"
+    url: str | None = None
+    """Of a STAC API; or a local catalogue: a path to items (JSON, NDJSON, GeoParquet) or to a catalog.json. Of Earth
+    Engine's REST API; by default the high-volume endpoint."""
     collection: str
     datetime: str
     """``start/end``, dates or times, both included."""
@@ -79,6 +81,8 @@ class Imagery(Part):
     """How addresses of files are signed where they are read; of the Planetary Computer itself that is known."""
     allow_hosts: Hosts = ()
     """Hosts that files may be read from, besides the catalogue's own and those of known catalogues."""
+    project: str | None = None
+    """Earth Engine: the Cloud project that asks; by default as the environment says."""
 
     @field_validator("datetime", mode="before")
     @classmethod
@@ -97,6 +101,22 @@ class Imagery(Part):
         if len(set(value)) != len(value):
             raise ValueError(f"names an asset twice: {list(value)}")
         return value
+
+    @model_validator(mode="after")
+    def _complete(self) -> Imagery:
+        if self.source == "stac" and self.url is None:
+            raise ValueError("needs url where source is stac")
+        if self.source == "earthengine" and self.collection in JUMPING:
+            raise ValueError(
+                f"has the collection {self.collection}, whose numbers jump by 1000 in January 2022: use "
+                f"{JUMPING[self.collection]}"
+            )
+        used = {"sign": self.sign, "allow_hosts": self.allow_hosts, "engine odc-stac": self.engine != "stackstac"}
+        strange = [key for key, value in used.items() if value] if self.source == "earthengine" else []
+        strange += ["project"] if self.source == "stac" and self.project else []
+        if strange:
+            raise ValueError(f"has {', '.join(strange)}, which a source {self.source} does not use")
+        return self
 
 
 class Tiles(Part):
@@ -190,6 +210,21 @@ class Recipe(Part):
                 f"tiles.size ({self.tiles.size} px) is larger than the square of grid.extent_m ({self.side} px)"
             )
         return self
+
+    @model_validator(mode="after")
+    def _one_earth_engine(self) -> Recipe:
+        for key in ("project", "url"):
+            values = {getattr(part, key) for part in (self.imagery, self.labels) if part.source == "earthengine"}
+            if len(values - {None}) > 1:
+                raise ValueError(f"has two of Earth Engine's {key}: imagery.{key} and labels.{key} must be the same")
+        return self
+
+    @property
+    def earthengine(self) -> tuple[str | None, str | None] | None:
+        """Where Earth Engine is asked and as which project, by whichever part says it; None if no part asks it."""
+        parts = [part for part in (self.imagery, self.labels) if part.source == "earthengine"]
+        url, project = (next((v for part in parts if (v := getattr(part, key))), None) for key in ("url", "project"))
+        return (url, project) if parts else None
 
     @property
     def side(self) -> int:

@@ -20,15 +20,16 @@ pois:
 #   lattice: ten_metre            # or source: the lattice of the scene's own pixels
 
 imagery:
-  # source: stac
+  # source: stac                  # or earthengine: images of a collection, such as USDA/NAIP/DOQQ
   url: items.json                 # a STAC API, or a local catalogue: items (JSON, NDJSON, GeoParquet) or a catalog.json
-  collection: sentinel-2-l2a
+  collection: sentinel-2-l2a      # earthengine: COPERNICUS/S2_SR_HARMONIZED; url is then not needed
   datetime: 2024-04-01/2024-10-31 # both included
   # max_cloud_cover: 20
   # assets: [red, green, blue]
   # engine: stackstac             # or odc-stac: the same pixels
   # sign: null                    # or planetary-computer, of which it is known where url is its own
   # allow_hosts: []               # of files, besides the API's own and those of known catalogues: ["127.0.0.1:8000"]
+  # project: null                 # earthengine: a Cloud project; else EE_PROJECT or GOOGLE_CLOUD_PROJECT
 
 labels:
   source: raster                  # or stac: all items of a collection and a year; or earthengine: an image collection

@@ -547,7 +547,7 @@ def test_without_a_project_two_lines_say_what_to_do(server):
         dynamic_world(server.url, project=None).search(*PLACE, PERIOD)
     assert str(caught.value).splitlines() == [
         "Earth Engine needs a Cloud project:",
-        "set labels.project, or EE_PROJECT or GOOGLE_CLOUD_PROJECT in the environment",
+        "set labels.project or imagery.project, or EE_PROJECT or GOOGLE_CLOUD_PROJECT in the environment",
     ]
 
 

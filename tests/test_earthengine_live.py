@@ -14,11 +14,13 @@ from affine import Affine
 from odc.geo.geobox import GeoBox
 
 from nutonic.classes import DYNAMIC_WORLD, ESA_WORLDCOVER
-from nutonic.cube import dated
+from nutonic.cube import dated, place_grid
 from nutonic.errors import InputError, NoScene
 from nutonic.model import Scene
+from nutonic.recipe import Grid
 from nutonic.sources.earthengine import EarthEngineLabels
 from nutonic.sources.ee_credentials import GOOGLE_KEY, KEY, PROJECTS
+from nutonic.sources.ee_imagery import EarthEngineImagery
 from nutonic.sources.http import take_counts
 
 pytestmark = [
@@ -111,3 +113,29 @@ def test_what_cannot_work_is_told_by_a_search(how, error, said):
 def test_a_time_before_the_first_image_is_told():
     with pytest.raises(NoScene, match="has no image between"):
         SOURCES["mode"].search(*PLACE, "2010-06-01/2010-06-30")
+
+
+# Imagery
+
+
+@pytest.mark.parametrize(
+    ("collection", "place", "when", "extent_m"),
+    [
+        ("COPERNICUS/S2_SR_HARMONIZED", (12.6, 52.49), "2023-06-01/2023-08-31", 2560),
+        ("USDA/NAIP/DOQQ", (-84.28, 30.44), "2018-01-01/2023-12-31", 153.6),
+    ],
+)
+def test_a_place_is_one_request_of_the_scenes_own_pixels(collection, place, when, extent_m):
+    source = EarthEngineImagery(collection=collection, max_cloud_cover=30)
+    (scenes,) = source.search(*(np.array([value]) for value in place), extent_m, when)
+    assert scenes
+    resolution = scenes[0].assets[0].transform[0]
+    grid = place_grid(*place, scenes[0], Grid(extent_m=256 * resolution, resolution_m=resolution, lattice="source"))
+    take_counts()
+    whole = source.open(grid, scenes, chunks=None).load()
+    assert take_counts()["requests"] == 1
+    assert all((whole[name] > 0).mean() > 0.9 for name in source.assets)
+    part = source.open(grid[40:90, 11:200], scenes, chunks=None).load()
+    for name in source.assets:
+        np.testing.assert_array_equal(part[name], whole[name][40:90, 11:200])
+    assert scenes[0].rendered == (collection == "USDA/NAIP/DOQQ")

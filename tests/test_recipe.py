@@ -35,6 +35,7 @@ imagery:
   engine: stackstac
   sign: null
   allow_hosts: []
+  project: null
 labels:
   source: raster
   path: land_cover.tif
@@ -96,7 +97,7 @@ def test_the_defaults_are_product_mds():
     assert leaves(recipe().model_dump(mode="json")) == leaves(PRODUCT)
 
 
-@pytest.mark.parametrize("key", sorted(set(leaves(REQUIRED)) - {"labels.path"}))
+@pytest.mark.parametrize("key", sorted(set(leaves(REQUIRED)) - {"labels.path", "imagery.url"}))
 def test_what_is_required_has_no_default(key):
     part, _, name = key.partition(".")
     without = {k: dict(v) if isinstance(v, dict) else v for k, v in REQUIRED.items()}

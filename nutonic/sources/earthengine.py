@@ -18,6 +18,7 @@ from nutonic.moments import interval
 from nutonic.presets import COLLECTED, Collected, Rule
 from nutonic.sources import ee_credentials
 from nutonic.sources.ee_expressions import MASKED, MOST_DAYS, STRANGE, LabelImage
+from nutonic.sources.ee_items import OF_THE_RECIPE
 from nutonic.sources.ee_pixels import packed, placed
 from nutonic.sources.ee_session import Session, signed_in
 from nutonic.sources.lazy import Windowed, dataset
@@ -27,9 +28,6 @@ WINDOWS_DAYS = (7, 14, 30, 60, 120)
 
 #: Within how many days of its scene a pixel's class was seen; 255 where there is none.
 DAYS = Band(name="days", kind="class", dtype="uint8", nodata=255)
-
-#: Reasons of errors that a recipe is to blame for.
-_OF_THE_RECIPE = ("no such asset", "no such band", "bad request", "too large")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -159,7 +157,7 @@ class EarthEngineLabels:
                 images = images.filterDate(*period) if period else images
                 found = images.limit(1).getInfo()
         except ReadFailed as error:
-            if error.reason in _OF_THE_RECIPE:
+            if error.reason in OF_THE_RECIPE:
                 raise InputError(f"{error}\nlabels.collection is {self.collection}") from None
             raise Unreachable(str(error)) from None
         features: list[Any] = (found or {}).get("features") or []

@@ -13,6 +13,7 @@ from odc.geo.geobox import GeoBox
 from nutonic.errors import GridError, ReadFailed
 from nutonic.sources.ee_expressions import MASKED, LabelImage
 from nutonic.sources.ee_session import Session, signed_in
+from nutonic.sources.lazy import Window
 from nutonic.sources.shared import Shared
 
 if TYPE_CHECKING:
@@ -27,8 +28,6 @@ _REACH = 2**26
 
 #: Images kept open per process, and bytes of pixels: those of a window serve all its variables.
 _KEPT_OPEN, KEPT_BYTES = 256, 64 * 2**20
-
-Window = tuple[slice, slice]
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,18 +84,18 @@ def packed(image: LabelImage, session: Session, grid: GeoBox) -> np.ndarray:
     return _read.get(key, lambda: _whole(image, session.found(), lattice, window))
 
 
-def parts(window: Window) -> Iterator[Window]:
+def parts(window: Window, pixel_bytes: int = PIXEL_BYTES) -> Iterator[Window]:
     """A window in parts that a request may have: as many whole rows as fit."""
     cols = min(window_shape(window)[1], MOST_SIDE)
-    rows = min(MOST_BYTES // (cols * PIXEL_BYTES), MOST_SIDE)
+    rows = min(MOST_BYTES // (cols * pixel_bytes), MOST_SIDE)
     for top in range(window[0].start, window[0].stop, rows):
         for left in range(window[1].start, window[1].stop, cols):
             yield slice(top, min(top + rows, window[0].stop)), slice(left, min(left + cols, window[1].stop))
 
 
-def requests_for(side: int) -> int:
+def requests_for(side: int, pixel_bytes: int = PIXEL_BYTES) -> int:
     """Requests for a square of so many pixels a side."""
-    return sum(1 for _ in parts((slice(0, side), slice(0, side))))
+    return sum(1 for _ in parts((slice(0, side), slice(0, side)), pixel_bytes))
 
 
 def window_shape(window: Window) -> tuple[int, int]:

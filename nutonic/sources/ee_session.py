@@ -43,7 +43,7 @@ class Session:
         if project is None:
             raise Refused(
                 "Earth Engine needs a Cloud project:\n"
-                f"set labels.project, or {' or '.join(ee_credentials.PROJECTS)} in the environment",
+                f"set labels.project or imagery.project, or {' or '.join(ee_credentials.PROJECTS)} in the environment",
                 reason="no project",
             )
         return Session(address_of(self.url), project)

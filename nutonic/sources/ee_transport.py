@@ -56,7 +56,9 @@ _FAULTS = {"429": "over quota", "timed out": "timed out", "too slow": "timed out
 
 _CREDENTIALS = "credentials refused"
 _SIGN_IN = "sign in again, or ask for a new key; then run the same command again"
-_PROJECT = "set labels.project to a Cloud project that is registered for Earth Engine and that you may use"
+_PROJECT = (
+    "set labels.project or imagery.project to a Cloud project that is registered for Earth Engine and that you may use"
+)
 
 
 class Transport:

@@ -15,6 +15,7 @@ from pyproj.exceptions import CRSError
 
 from nutonic.errors import InputError, Refused, redact
 from nutonic.model import Asset, Json
+from nutonic.moments import interval
 from nutonic.sources import rasters
 from nutonic.sources.access import Access
 from nutonic.sources.catalogue import Item
@@ -30,6 +31,14 @@ def cloud_cover(item: Item) -> float:
 def moment(item: Item) -> dt.datetime:
     """When the scene was taken, UTC."""
     return _utc(item.moment, item)
+
+
+def taken_in(item: Item, when: str | None) -> bool:
+    """Whether the scene was taken in a time, ``start/end``, both included; None is all time."""
+    if when is None:
+        return True
+    start, end = interval(when)
+    return start <= moment(item) <= end
 
 
 def _utc(text: str, item: Item) -> dt.datetime:

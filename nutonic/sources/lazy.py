@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import dask.array as da
 import numpy as np
@@ -15,7 +16,7 @@ from xarray.backends import BackendArray
 from xarray.core import indexing
 
 from nutonic.errors import BadPixels, Gone, GridError, OffLattice, ReadFailed
-from nutonic.grid import check_aligned
+from nutonic.grid import check_aligned, coordinates
 from nutonic.model import Asset, Band
 from nutonic.nearest import source_pixels
 from nutonic.sources import rasters
@@ -24,23 +25,42 @@ from nutonic.sources.values import decoded
 
 
 def dataset(
-    grid: GeoBox, arrays: Mapping[Band, da.Array | indexing.LazilyIndexedArray], time: np.ndarray | None = None
+    grid: GeoBox,
+    arrays: Mapping[Band, da.Array | indexing.LazilyIndexedArray],
+    time: np.ndarray | None = None,
+    *,
+    rendered: bool = False,
 ) -> xr.Dataset:
     """Arrays (height, width) on a grid as a dataset with the grid's coordinates, CRS and nodata values.
 
-    With the times of their first axis, (steps,) datetime64, arrays are (steps, height, width).
+    With the times of their first axis, (steps,) datetime64, arrays are (steps, height, width). Imagery that is rendered
+    already says so, as an attribute.
     """
     dims = ("y", "x") if time is None else ("time", "y", "x")
-    variables = {
-        band.name: xr.Variable(
-            dims, array, {"_FillValue": band.nodata, "grid_mapping": "spatial_ref", "kind": band.kind}
-        )
-        for band, array in arrays.items()
-    }
+    variables = {band.name: xr.Variable(dims, array, _attributes(band, rendered)) for band, array in arrays.items()}
     coords = {} if time is None else {"time": ("time", time, {"standard_name": "time", "axis": "T"})}
-    ds = xr.Dataset(variables, coords={**coords, **xr_coords(grid, dims=("y", "x"))})
+    ds = xr.Dataset(variables, coords={**coords, **_centres(grid)})
     check_aligned(ds, grid)
     return ds
+
+
+def _attributes(band: Band, rendered: bool) -> dict[str, Any]:
+    told = {"rendered": 1} if rendered and band.kind == "reflectance" else {}
+    return {"_FillValue": band.nodata, "grid_mapping": "spatial_ref", "kind": band.kind, **told}
+
+
+def _centres(grid: GeoBox) -> dict[Hashable, xr.DataArray]:
+    """Coordinates as odc-geo writes them, of our own pixel centres.
+
+    Its own are rounded otherwise where a pixel's size is no binary fraction, as NAIP's 0.6 m.
+    """
+    found = dict(xr_coords(grid, dims=("y", "x")))
+    for name, values in zip(("x", "y"), coordinates(grid), strict=True):
+        found[name] = xr.DataArray(values, dims=(name,), attrs=found[name].attrs)
+    return found
+
+
+Window = tuple[slice, slice]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,7 +91,7 @@ class Windowed(BackendArray):
         rows, cols = within
         return np.asarray(self.read(window)[:, cols][rows])
 
-    def read(self, window: tuple[slice, slice]) -> np.ndarray:
+    def read(self, window: Window) -> np.ndarray:
         """The pixels of a window, (rows, columns) in the band's dtype."""
         raise NotImplementedError
 
@@ -87,7 +107,7 @@ class NearestMosaic(Windowed):
     assets: tuple[Asset, ...]
     access: Access = LOCAL
 
-    def read(self, window: tuple[slice, slice]) -> np.ndarray:
+    def read(self, window: Window) -> np.ndarray:
         """The pixels of a window, (rows, columns) in the band's dtype."""
         part = self.grid[window]
         out = np.full(part.shape, self.band.nodata, self.dtype)
@@ -109,18 +129,32 @@ class NearestMosaic(Windowed):
 
     def _nearest(self, asset: Asset, grid: GeoBox) -> np.ndarray:
         """One raster on a grid; outside the raster, and where it has no data, the band's nodata value."""
-        rows, cols = source_pixels(grid, asset.crs, Affine(*asset.transform))
-        height, width = asset.shape
-        inside = (rows >= 0) & (rows < height) & (cols >= 0) & (cols < width)
-        out = np.full(rows.shape, self.band.nodata, self.dtype)
-        if not inside.any():
-            return out
+
+        def pick(window: Window, rows: np.ndarray, cols: np.ndarray) -> np.ndarray:
+            found = checked_header(asset, self.access)
+            pixels = rasters.read_of(asset, window, self.access)[rows, cols]
+            return decoded(pixels, asset, self.band, found.nodata)
+
+        return sampled(grid, asset, self.band, pick)
+
+
+def sampled(
+    grid: GeoBox, asset: Asset, band: Band, pick: Callable[[Window, np.ndarray, np.ndarray], np.ndarray]
+) -> np.ndarray:
+    """A raster on a grid: the pixel that holds each centre, (height, width); the band's nodata value beyond its edge.
+
+    `pick` gives some pixels, in the band's dtype, of a window that lies inside the raster; their rows and columns count
+    from its corner.
+    """
+    rows, cols = source_pixels(grid, asset.crs, Affine(*asset.transform))
+    height, width = asset.shape
+    inside = (rows >= 0) & (rows < height) & (cols >= 0) & (cols < width)
+    out = np.full(rows.shape, band.nodata, band.dtype)
+    if inside.any():
         top, left = int(rows[inside].min()), int(cols[inside].min())
         window = (slice(top, int(rows[inside].max()) + 1), slice(left, int(cols[inside].max()) + 1))
-        found = checked_header(asset, self.access)
-        pixels = rasters.read_of(asset, window, self.access)[rows[inside] - top, cols[inside] - left]
-        out[inside] = decoded(pixels, asset, self.band, found.nodata)
-        return out
+        out[inside] = pick(window, rows[inside] - top, cols[inside] - left)
+    return out
 
 
 def _split(key: int | slice | np.ndarray, length: int) -> tuple[slice, int | slice | np.ndarray]:

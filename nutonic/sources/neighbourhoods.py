@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -50,12 +50,18 @@ def neighbourhoods(search: Search, lon: np.ndarray, lat: np.ndarray, extent_m: f
     if "://" not in search.url:
         yield Neighbourhood(np.arange(len(lon)), read_items(search.url))
         return
+    yield from searched(lambda boxes: _items(search, boxes), lon, lat, extent_m)
+
+
+def searched(
+    find: Callable[[list[Box]], list[Item]], lon: np.ndarray, lat: np.ndarray, extent_m: float
+) -> Iterator[Neighbourhood]:
+    """The neighbourhoods of places, each with what is found in its one or two boxes; several at a time."""
     groups = _cells(lon, lat)
     with ThreadPoolExecutor(_SEARCHES) as threads:
         for start in range(0, len(groups), _SEARCHES):
             some = groups[start : start + _SEARCHES]
-            boxes = [_boxes(lon[members], lat[members], extent_m) for members in some]
-            found = threads.map(lambda found: _items(search, found), boxes)
+            found = threads.map(find, [_boxes(lon[members], lat[members], extent_m) for members in some])
             yield from (Neighbourhood(members, items) for members, items in zip(some, found, strict=True))
 
 
@@ -63,9 +69,13 @@ def items_around(search: Search, bounds: Box) -> list[Item]:
     """The items near an area of west, south, east, north; west is greater than east where that lies across 180°."""
     if "://" not in search.url:
         return read_items(search.url)
+    return _items(search, boxes_of(bounds))
+
+
+def boxes_of(bounds: Box) -> list[Box]:
+    """An area as one box, or as two where it lies across 180°."""
     west, south, east, north = bounds
-    boxes = [bounds] if west <= east else [(west, south, 180.0, north), (-180.0, south, east, north)]
-    return _items(search, boxes)
+    return [bounds] if west <= east else [(west, south, 180.0, north), (-180.0, south, east, north)]
 
 
 def _cells(lon: np.ndarray, lat: np.ndarray) -> list[np.ndarray]:

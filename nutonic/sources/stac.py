@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Mapping, Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache, partial
+from functools import partial
 
 import dask.array as da
 import numpy as np
@@ -13,25 +13,17 @@ from odc.geo.geobox import GeoBox
 
 from nutonic.grid import lonlat_bounds
 from nutonic.model import Asset, Band, Scene, Timeline
-from nutonic.moments import interval
 from nutonic.presets import KNOWN_HOSTS, catalogue_at
-from nutonic.sources import signing
+from nutonic.sources import rasters, signing
 from nutonic.sources.access import Access, access_for
 from nutonic.sources.catalogue import Item
 from nutonic.sources.engines import Engine, opener
-from nutonic.sources.footprints import near, shares
-from nutonic.sources.items import asset_of, cloud_cover, crs_of, moment, pinned
+from nutonic.sources.items import asset_of, cloud_cover, crs_of, moment, pinned, taken_in
 from nutonic.sources.lazy import dataset
 from nutonic.sources.neighbourhoods import Search, items_around, neighbourhoods
 from nutonic.sources.overpasses import timeline, touches
-from nutonic.sources.stacking import First, Piece, Which, assembled, fits, nearest, piece
-
-#: How many scenes are ranked for a place.
-RANKED = 3
-
-#: A footprint is rounded, and drawn with straight edges: this much of a square may be missing and it still counts as
-#: covered; half a pixel along one side of 5 km.
-_COVERED = 1.0 - 1e-4
+from nutonic.sources.ranking import Ranking, ranked
+from nutonic.sources.stacking import Opener, fits, nearest, over_time
 
 #: The asset with the provider's own picture, which serves where a scene lacks a band.
 _VISUAL = "visual"
@@ -85,17 +77,14 @@ class StacSource:
     def search(
         self, lon: np.ndarray, lat: np.ndarray, extent_m: float, when: str | None = None
     ) -> list[tuple[Scene, ...]]:
-        """Up to three scenes for each square: those that cover it whole, else those that cover the largest share.
-
-        Among equals least cloud first, then newest, then by id: nothing but the place and the catalogue decides.
-        """
-        found: list[tuple[Scene, ...]] = [()] * len(lon)
-        for group in neighbourhoods(self._search(when), lon, lat, extent_m):
-            members = group.members
-            ranked = self._ranked(group.items, lon[members], lat[members], extent_m, when)
-            for i, scenes in zip(members.tolist(), ranked, strict=True):
-                found[i] = scenes
-        return found
+        """Up to three scenes for each square, the best first; see :func:`.ranking.ranked`."""
+        how = Ranking(
+            fits=partial(self._fits, when=when),
+            crs=lambda item: crs_of(item, self._keys(item)[0], self.access),
+            scene=self._scene,
+            least=self.min_valid_fraction,
+        )
+        return ranked(neighbourhoods(self._search(when), lon, lat, extent_m), lon, lat, extent_m, how)
 
     def _search(self, when: str | None) -> Search:
         return Search(
@@ -122,36 +111,10 @@ class StacSource:
             return f"has no asset {', '.join(missing)}"
         return None if len(self._keys(item)) == len(self.assets) else "has no bands but a rendered picture"
 
-    def _ranked(
-        self, items: Iterable[Item], lon: np.ndarray, lat: np.ndarray, extent_m: float, when: str | None
-    ) -> list[tuple[Scene, ...]]:
-        """The best scenes of each square among these items; equal ones are one tuple, not many."""
-        usable = sorted((item for item in items if self._fits(item, when)), key=_merit)
-        best = np.full((len(lon), RANKED), _NONE)
-        for k, item in enumerate(usable):
-            where = near(item.footprint, lon, lat, extent_m)
-            if not where.size:
-                continue
-            crs = crs_of(item, self._keys(item)[0], self.access)
-            for some in np.array_split(where, -(-where.size // _AT_ONCE)):
-                covered = shares(item.footprint, crs, lon[some], lat[some], extent_m)
-                rank = np.where(covered >= max(self.min_valid_fraction, 1e-12), _rank(covered) + k, _NONE)
-                best[some] = np.sort(np.column_stack([best[some], rank]), axis=1)[:, :RANKED]
-        # Scenes that cover the square in part only count where none covers it whole.
-        best[(best >= _PART) & (best[:, :1] < _PART)] = _NONE
-        best = np.where(best < _NONE, best % _ITEMS, -1).astype(np.int32)
-        unique, which = np.unique(best, axis=0, return_inverse=True)
-        scene = lru_cache(maxsize=None)(lambda k: self._scene(usable[k]))
-        found = [tuple(scene(k) for k in row[row >= 0].tolist()) for row in unique]
-        return [found[i] for i in which.ravel().tolist()]
-
     def _fits(self, item: Item, when: str | None) -> bool:
         if item.content.get("collection", self.collection) != self.collection:
             return False
-        if cloud_cover(item) > self.max_cloud_cover or not self._keys(item):
-            return False
-        start, end = interval(when) if when else (None, None)
-        return start is None or end is None or start <= moment(item) <= end
+        return cloud_cover(item) <= self.max_cloud_cover and bool(self._keys(item)) and taken_in(item, when)
 
     def _keys(self, item: Item) -> tuple[str, ...]:
         """Names of the assets to read of an item, one per band; the picture alone where a band is missing; or none."""
@@ -187,6 +150,11 @@ class StacSource:
             item=pinned(item, (*keys, *(self._key(name, there) for name in self.masks))),
         )
 
+    def block(self, scene: Scene) -> int | None:
+        """Side of the chunks in which a scene is read best: its file's block, or whole small ones together."""
+        side = min(max(rasters.header_of(scene.assets[0], self.access).block), 1024)
+        return side * -(-256 // side)
+
     def open(self, grid: GeoBox, scenes: Sequence[Scene], *, chunks: int | None = 1024) -> xr.Dataset:
         """One variable (y, x) per asset, uint16, lazily: the first scene's own pixels, nodata beyond its edge.
 
@@ -197,7 +165,8 @@ class StacSource:
         """
         first, side = scenes[0], chunks or 1024
         assets = {band: first.asset(band.name) for band in self.bands}
-        return dataset(grid, {band: self._strict(band, first.id, assets[band], grid, side) for band in self.bands})
+        arrays = {band: self._strict(band, first.id, assets[band], grid, side) for band in self.bands}
+        return dataset(grid, arrays, rendered=first.rendered)
 
     def cube(
         self, grid: GeoBox, time: np.ndarray, steps: Sequence[Sequence[Scene]], *, chunk: int = 1024
@@ -218,24 +187,10 @@ class StacSource:
         chunk
             Side of chunks in pixels.
         """
-        numbers = _numbered(steps)
-        pieces = {band: [self._pieces(band, grid, chunk, scenes, numbers) for scenes in steps] for band in self.bands}
-        arrays = {
-            band: assembled(band.name, found, grid.shape.yx, chunk, First(band)) for band, found in pieces.items()
-        }
-        if self.record:
-            first = self.bands[0]
-            arrays[_RECORD] = assembled(_RECORD.name, pieces[first], grid.shape.yx, chunk, Which(first))
-        return dataset(grid, arrays, time)
+        return over_time(self.bands, grid, time, steps, chunk, self._lazy, record=self.record)
 
-    def _pieces(
-        self, band: Band, grid: GeoBox, chunk: int, scenes: Sequence[Scene], numbers: Mapping[Scene, int]
-    ) -> list[Piece]:
-        found = [
-            piece(scene.asset(band.name), grid, chunk, partial(self._nearest, band, scene.id), numbers[scene])
-            for scene in scenes
-        ]
-        return [one for one in found if one is not None]
+    def _lazy(self, band: Band, scene: Scene) -> Opener:
+        return partial(self._nearest, band, scene.id)
 
     def _nearest(self, band: Band, scene: str, asset: Asset, grid: GeoBox, chunk: int) -> da.Array:
         """An asset of a cube: as it is where its pixels are the grid's, else by nearest neighbour."""
@@ -248,29 +203,3 @@ class StacSource:
         if band.kind == "reflectance":
             return opener(self.engine)(scene, asset, grid, chunk, self.access)
         return nearest(asset, grid, chunk, band, self.access)
-
-
-_RECORD = Band(name="scene", kind="index", dtype="uint16", nodata=0)
-
-
-def _numbered(steps: Iterable[Sequence[Scene]]) -> dict[Scene, int]:
-    """Each scene's number, from 1, in the order of steps."""
-    return {scene: k for k, scene in enumerate(dict.fromkeys(scene for step in steps for scene in step), 1)}
-
-
-#: A rank is one number: whether the square is covered in part, by how little, and the item's place by merit.
-_ITEMS, _PART, _NONE = 2**32, 2**60, 2**62
-
-#: Squares that are compared with a footprint at a time: each takes several hundred bytes meanwhile.
-_AT_ONCE = 10_000
-
-
-def _merit(item: Item) -> tuple[float, float, str]:
-    """What items are sorted by, whatever the place: least cloud, newest, id."""
-    return cloud_cover(item), -moment(item).timestamp(), item.id
-
-
-def _rank(covered: np.ndarray) -> np.ndarray:
-    """The part of a rank that depends on the place; shares are compared as far as footprints are exact."""
-    missing = 10_000 - np.rint(covered * 10_000).astype(np.int64)
-    return np.where(covered >= _COVERED, 0, _PART + missing * _ITEMS)

@@ -20,9 +20,9 @@ from odc.geo.geobox import GeoBox
 
 from nutonic.errors import OffLattice
 from nutonic.grid import offset_in, transformer
-from nutonic.model import Asset, Band
+from nutonic.model import Asset, Band, Scene
 from nutonic.sources.access import Access
-from nutonic.sources.lazy import NearestMosaic
+from nutonic.sources.lazy import NearestMosaic, dataset
 
 #: What makes a lazy array of an asset on a grid, in chunks of this side.
 Opener = Callable[[Asset, GeoBox, int], da.Array]
@@ -142,6 +142,46 @@ def assembled(name: str, steps: Sequence[Sequence[Piece]], shape: tuple[int, int
             layer[key] = Task(key, how, (height, width), [piece.number for piece in here], *pixels)
     graph = HighLevelGraph({token: MaterializedLayer(layer)}, {token: set()})
     return da.Array(graph, token, ((1,) * len(steps), *sizes), dtype=how.dtype)
+
+
+#: Which scene a pixel is from: its number, from 1; 0 for none.
+RECORD = Band(name="scene", kind="index", dtype="uint16", nodata=0)
+
+
+def over_time(
+    bands: Sequence[Band],
+    grid: GeoBox,
+    time: np.ndarray,
+    steps: Sequence[Sequence[Scene]],
+    chunk: int,
+    lazy: Callable[[Band, Scene], Opener],
+    *,
+    record: bool,
+) -> xr.Dataset:
+    """Scenes as a lazy dataset (time, y, x), a variable for each band: a pixel comes from the first scene that has one.
+
+    Parameters
+    ----------
+    bands
+        Variables, and names of assets.
+    grid, time, steps, chunk
+        As of :meth:`.TimedSource.cube`.
+    lazy
+        What opens a scene's asset of a band.
+    record
+        Whether a variable ``scene`` tells which scene the first band's pixel is from.
+    """
+    numbers = {scene: k for k, scene in enumerate(dict.fromkeys(scene for step in steps for scene in step), 1)}
+
+    def pieces(band: Band, scenes: Sequence[Scene]) -> list[Piece]:
+        found = (piece(scene.asset(band.name), grid, chunk, lazy(band, scene), numbers[scene]) for scene in scenes)
+        return [one for one in found if one is not None]
+
+    of_bands = {band: [pieces(band, scenes) for scenes in steps] for band in bands}
+    arrays = {band: assembled(band.name, found, grid.shape.yx, chunk, First(band)) for band, found in of_bands.items()}
+    if record:
+        arrays[RECORD] = assembled(RECORD.name, of_bands[bands[0]], grid.shape.yx, chunk, Which(bands[0]))
+    return dataset(grid, arrays, time, rendered=bool(numbers) and all(scene.rendered for scene in numbers))
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,171 @@
+"""Images of Earth Engine in their own pixels: windows of several bands, a request for each window."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Any
+
+import numpy as np
+
+from nutonic.errors import BadPixels, Gone, ReadFailed
+from nutonic.model import Asset, Band
+from nutonic.sources.ee_items import image_and_band
+from nutonic.sources.ee_pixels import KEPT_BYTES, parts, window_shape
+from nutonic.sources.ee_session import Session, signed_in
+from nutonic.sources.lazy import Window, Windowed, sampled
+from nutonic.sources.shared import Shared
+
+#: Bytes of a pixel and band as they count towards what a request may come to: two, and one of the mask.
+BAND_BYTES = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Together:
+    """Bands of one image that have the same pixels, and are asked for in one request."""
+
+    assets: tuple[Asset, ...]
+    band: Band
+    """What each of them becomes: its kind, dtype and nodata value."""
+    session: Session
+
+
+def together(pairs: Sequence[tuple[Band, Asset]], session: Session) -> dict[Band, tuple[Together, int]]:
+    """Bands that can be asked for in one request, and where in it each band is."""
+
+    def alike(pair: tuple[Band, Asset]) -> tuple[Any, ...]:
+        band, asset = pair
+        return image_and_band(asset)[0], asset.crs, asset.transform, asset.shape, band.kind, band.dtype, band.nodata
+
+    found: dict[Band, tuple[Together, int]] = {}
+    for _, group in groupby(sorted(pairs, key=alike), alike):
+        some = list(group)
+        whole = Together(tuple(asset for _, asset in some), some[0][0], session)
+        found.update((band, (whole, k)) for k, (band, _) in enumerate(some))
+    return found
+
+
+def read(what: Together, window: Window) -> np.ndarray:
+    """The pixels of a window of an image's own grid: (bands, rows, columns), nodata where masked and beyond its edge.
+
+    One request, or as many as its size takes; none where the window lies beyond the image, or was just read. A valid
+    pixel of reflectance is never below 1: 0 is nodata.
+
+    Raises
+    ------
+    Gone
+        If there is no such image any more.
+    ReadFailed, Refused
+        If Earth Engine does not give it.
+    BadPixels
+        If it gives what is not in the dtype's range.
+    """
+    shape = what.assets[0].shape
+    rows, cols = (slice(max(part.start, 0), min(part.stop, n)) for part, n in zip(window, shape, strict=True))
+    out = np.full((len(what.assets), *window_shape(window)), what.band.nodata, what.band.dtype)
+    if rows.start < rows.stop and cols.start < cols.stop:
+        key = (what, rows.start, rows.stop, cols.start, cols.stop)
+        found = _read.get(key, lambda: _fetched(what, (rows, cols)))
+        out[:, _shifted(rows, window[0]), _shifted(cols, window[1])] = found
+    return out
+
+
+def forget() -> None:
+    """Drop the pixels that this process keeps."""
+    _read.clear()
+
+
+_read: Shared[tuple[Together, int, int, int, int], np.ndarray] = Shared(KEPT_BYTES, lambda pixels: int(pixels.nbytes))
+
+
+def _fetched(what: Together, window: Window) -> np.ndarray:
+    out = np.empty((len(what.assets), *window_shape(window)), what.band.dtype)
+    for rows, cols in parts(window, BAND_BYTES * len(what.assets)):
+        out[:, _shifted(rows, window[0]), _shifted(cols, window[1])] = _asked(what, (rows, cols))
+    out.flags.writeable = False
+    return out
+
+
+def _asked(what: Together, window: Window) -> np.ndarray:
+    """One request."""
+    names = [image_and_band(asset)[1] for asset in what.assets]
+    try:
+        with signed_in(what.session):
+            import ee
+
+            asked = {"expression": _expression(what, names), "fileFormat": "NUMPY_NDARRAY", "grid": _grid(what, window)}
+            sent = ee.data.computePixels(asked)
+    except ReadFailed as error:
+        if error.reason == "no such asset":
+            raise Gone(str(error), reason=error.reason) from None
+        raise
+    pixels = np.stack([sent[name] for name in names])
+    if pixels.shape[1:] != window_shape(window):
+        raise ReadFailed(f"Earth Engine sent {pixels.shape[1:]} pixels, not {window_shape(window)}")
+    limits = np.iinfo(what.band.dtype)
+    if pixels.dtype.kind not in "ui" or (pixels.size and (pixels.min() < limits.min or pixels.max() > limits.max)):
+        raise BadPixels(f"{what.assets[0].written} holds {pixels.dtype} numbers that are no {what.band.dtype}")
+    return pixels.astype(what.band.dtype)
+
+
+def _expression(what: Together, names: list[str]) -> Any:
+    import ee
+
+    image = ee.Image(image_and_band(what.assets[0])[0]).select(names)
+    if what.band.kind == "reflectance":
+        image = image.max(1)  # 0 is nodata; what is valid and as dark stays valid
+    return image.unmask(what.band.nodata, False)
+
+
+def _grid(what: Together, window: Window) -> dict[str, Any]:
+    a, b, c, d, e, f = what.assets[0].transform
+    (top, left), (height, width) = (part.start for part in window), window_shape(window)
+    return {
+        "crsCode": what.assets[0].crs,
+        "dimensions": {"width": width, "height": height},
+        "affineTransform": {
+            "scaleX": a,
+            "shearX": b,
+            "translateX": c + left * a + top * b,
+            "shearY": d,
+            "scaleY": e,
+            "translateY": f + left * d + top * e,
+        },
+    }
+
+
+def _shifted(part: slice, whole: slice) -> slice:
+    return slice(part.start - whole.start, part.stop - whole.start)
+
+
+@dataclass(frozen=True, kw_only=True)
+class NativeBlock(Windowed):
+    """A band on a grid whose pixels are the image's."""
+
+    what: Together
+    index: int
+    """Of the band, among those that are asked for together."""
+    offset: tuple[int, int]
+    """Row and column of the grid's first pixel in the image."""
+
+    def read(self, window: Window) -> np.ndarray:
+        """The pixels of a window, (rows, columns) in the band's dtype."""
+        rows, cols = (slice(p.start + by, p.stop + by) for p, by in zip(window, self.offset, strict=True))
+        return np.asarray(read(self.what, (rows, cols))[self.index])
+
+
+@dataclass(frozen=True, kw_only=True)
+class NearestBlock(Windowed):
+    """A band seen through any grid: of each pixel the image's that holds its centre, whatever window asks."""
+
+    what: Together
+    index: int
+
+    def read(self, window: Window) -> np.ndarray:
+        """The pixels of a window, (rows, columns) in the band's dtype."""
+
+        def pick(where: Window, rows: np.ndarray, cols: np.ndarray) -> np.ndarray:
+            return np.asarray(read(self.what, where)[self.index][rows, cols])
+
+        return sampled(self.grid[window], self.what.assets[self.index], self.band, pick)
