@@ -215,9 +215,20 @@ def epsg(grid: GeoBox) -> int:
     return int(code)
 
 
+def crs_name(grid: GeoBox) -> str:
+    """``"EPSG:…"``, however the grid spells its CRS: one that was read back from a file does so in full; else its WKT."""
+    return _crs_name(grid.crs)
+
+
+@lru_cache(maxsize=256)
+def _crs_name(crs: Any) -> str:
+    code = None if crs is None else crs.epsg
+    return f"EPSG:{code}" if code else str(crs)
+
+
 def describe(grid: GeoBox) -> dict[str, Any]:
     """The grid as JSON: ``crs``, ``transform`` (a, b, c, d, e, f) and ``shape`` (height, width)."""
-    return {"crs": str(grid.crs), "transform": list(grid.affine)[:6], "shape": [grid.shape.y, grid.shape.x]}
+    return {"crs": crs_name(grid), "transform": list(grid.affine)[:6], "shape": [grid.shape.y, grid.shape.x]}
 
 
 def lonlat_bounds(grid: GeoBox) -> tuple[float, float, float, float]:

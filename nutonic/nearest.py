@@ -14,7 +14,7 @@ from affine import Affine
 from odc.geo.geobox import GeoBox
 from pyproj import Transformer
 
-from nutonic.grid import coordinates, transformer
+from nutonic.grid import coordinates, crs_name, transformer
 
 #: Distance between knots, in metres of the target CRS.
 SPACING = 640.0
@@ -41,11 +41,11 @@ def source_pixels(grid: GeoBox, crs: str, transform: Affine) -> tuple[np.ndarray
         right of it or below it.
     """
     x, y = coordinates(grid)
-    if str(grid.crs) == crs:
+    if crs_name(grid) == crs:
         cols, rows = np.floor((x - transform.c) / transform.a), np.floor((y - transform.f) / transform.e)
         shape = (y.size, x.size)
         return np.broadcast_to(rows.astype(np.int64)[:, None], shape), np.broadcast_to(cols.astype(np.int64), shape)
-    to_source = transformer(str(grid.crs), crs)
+    to_source = transformer(crs_name(grid), crs)
     u, v = interpolated(x, y, to_source)
     cols, rows = (u - transform.c) / transform.a, (v - transform.f) / transform.e
     _settle_edges(cols, rows, x, y, to_source, transform)

@@ -233,6 +233,14 @@ def test_sources_scenes_and_lazy_cubes_pickle(case):
         assert np.array_equal(case.pixels(ds), case.truth(*centres(grid)))
 
 
+def test_a_grid_that_was_read_back_is_the_grid(case):
+    """``.odc.geobox`` of what was opened spells its CRS out."""
+    first = case.source.open(case.native[10:80, 20:90], case.scenes, chunks=32)
+    assert str(first.odc.geobox.crs) != str(case.native.crs)
+    again = case.source.open(first.odc.geobox, case.scenes, chunks=32)
+    assert np.array_equal(case.pixels(again), case.pixels(first))
+
+
 #: Squares that overlap, and that share blocks of 64 pixels without overlapping.
 PLACES = [np.s_[5:75, 10:80], np.s_[50:120, 60:130], np.s_[76:126, 5:59], np.s_[5:75, 100:170]]
 

@@ -11,7 +11,7 @@ import numpy as np
 import shapely
 from odc.geo.geobox import GeoBox
 
-from nutonic.grid import centre, transformer
+from nutonic.grid import centre, crs_name, transformer
 from nutonic.model import Scene, Step, Timeline
 from nutonic.sources.catalogue import Item
 from nutonic.sources.items import moment
@@ -51,7 +51,7 @@ def timeline(items: Iterable[Item], grid: GeoBox, scene: Callable[[Item], Scene]
 
 
 def _step(items: list[Item], grid: GeoBox, scene: Callable[[Item], Scene]) -> Step:
-    scenes = sorted(map(scene, items), key=lambda found: (found.assets[0].crs != str(grid.crs), found.id))
+    scenes = sorted(map(scene, items), key=lambda found: (found.assets[0].crs != crs_name(grid), found.id))
     return Step(time=_text(min(map(moment, items))), scenes=tuple(scenes))
 
 

@@ -11,7 +11,7 @@ from affine import Affine
 from odc.geo.geobox import GeoBox
 
 from nutonic.errors import OffLattice
-from nutonic.grid import epsg, offset_in
+from nutonic.grid import crs_name, epsg, offset_in
 from nutonic.model import Asset
 from nutonic.sources import rasters
 from nutonic.sources.access import LOCAL, Access
@@ -61,7 +61,7 @@ def offset_of(asset: Asset, grid: GeoBox) -> tuple[int, int]:
     OffLattice
         If the grid is in another CRS, or its pixels are not the file's.
     """
-    if str(grid.crs) != asset.crs:
+    if crs_name(grid) != asset.crs:
         raise OffLattice(
             f"{asset.written} is in {asset.crs:.60}, the grid in {grid.crs}: use a grid in the scene's own zone"
         )

@@ -19,7 +19,7 @@ from dask.highlevelgraph import HighLevelGraph, MaterializedLayer
 from odc.geo.geobox import GeoBox
 
 from nutonic.errors import OffLattice
-from nutonic.grid import offset_in, transformer
+from nutonic.grid import crs_name, offset_in, transformer
 from nutonic.model import Asset, Band, Scene
 from nutonic.sources.access import Access
 from nutonic.sources.lazy import NearestMosaic, dataset
@@ -65,7 +65,7 @@ def fits(asset: Asset, grid: GeoBox) -> bool:
         offset_in(Affine(*asset.transform), grid)
     except OffLattice:
         return False
-    return str(grid.crs) == asset.crs
+    return crs_name(grid) == asset.crs
 
 
 def piece(asset: Asset, grid: GeoBox, chunk: int, lazy: Opener, number: int) -> Piece | None:
