@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import pickle
+import threading
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -30,6 +31,7 @@ from nutonic.sources.earthengine import EarthEngineLabels
 from nutonic.sources.ee_imagery import EarthEngineImagery
 from nutonic.sources.items import boa_offset
 from nutonic.sources.landcover import StacLabels
+from nutonic.sources.neighbourhoods import searched
 from nutonic.sources.raster import RasterSource
 from nutonic.sources.stac import StacSource
 from nutonic.sources.values import harmonised
@@ -337,6 +339,21 @@ def test_a_file_that_was_replaced_is_read_anew(fresh):
         with rasterio.open(path, "w", **profile) as raster:
             raster.write(np.where(band > 1, band - 1, band), 1)
     assert (fresh.pixels(fresh.source.open(grid, fresh.scenes)) != before).any()
+
+
+# Neighbourhoods
+
+
+def test_no_thread_waits_while_a_neighbourhood_is_looked_at():
+    """An abandoned generator may be collected anywhere, also where a thread is being started: it must not join any."""
+    asked = []
+    lon, lat = np.arange(30) + 0.5, np.full(30, 10.5)
+    groups = searched(lambda boxes: asked.append(boxes) or [], lon, lat, 640)
+    before = threading.active_count()
+    for group in groups:
+        assert threading.active_count() == before
+        assert group.items == []
+    assert len(asked) == 30
 
 
 # Imagery: what a file's numbers mean

@@ -56,13 +56,17 @@ def neighbourhoods(search: Search, lon: np.ndarray, lat: np.ndarray, extent_m: f
 def searched(
     find: Callable[[list[Box]], list[Item]], lon: np.ndarray, lat: np.ndarray, extent_m: float
 ) -> Iterator[Neighbourhood]:
-    """The neighbourhoods of places, each with what is found in its one or two boxes; several at a time."""
+    """The neighbourhoods of places, each with what is found in its one or two boxes; several at a time.
+
+    No thread outlives a step: what collects an abandoned generator may be the start of another thread, and to wait for
+    one there is to wait for ever.
+    """
     groups = _cells(lon, lat)
-    with ThreadPoolExecutor(_SEARCHES) as threads:
-        for start in range(0, len(groups), _SEARCHES):
-            some = groups[start : start + _SEARCHES]
-            found = threads.map(find, [_boxes(lon[members], lat[members], extent_m) for members in some])
-            yield from (Neighbourhood(members, items) for members, items in zip(some, found, strict=True))
+    for start in range(0, len(groups), _SEARCHES):
+        some = groups[start : start + _SEARCHES]
+        with ThreadPoolExecutor(_SEARCHES) as threads:
+            found = list(threads.map(find, [_boxes(lon[members], lat[members], extent_m) for members in some]))
+        yield from (Neighbourhood(members, items) for members, items in zip(some, found, strict=True))
 
 
 def items_around(search: Search, bounds: Box) -> list[Item]:
