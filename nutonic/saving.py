@@ -7,7 +7,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -75,30 +75,35 @@ def save_cube(
     with tempfile.TemporaryDirectory(prefix="nutonic-") as scratch:
         frame = Path(scratch) / "frame"
         write_frame(ready, frame)
-        if final.exists() and not overwrite:
-            _refuse_other(frame, final)
-            return final
-        if partial.exists() and overwrite:
-            shutil.rmtree(partial)
-        if not partial.exists():
-            _begin(frame, partial)
-        _refuse_other(frame, partial)
-    with _alone(partial):
-        _write_missing(ready, partial, watch)
-        _finish(partial, final)
+        if overwrite or not _is_there(frame, final):
+            with _alone(final):
+                if overwrite or not _is_there(frame, final):  # another process may have written it meanwhile
+                    _begin(frame, partial, anew=overwrite)
+                    _write_missing(ready, partial, watch)
+                    _finish(partial, final)
     return final
 
 
-def _begin(frame: Path, partial: Path) -> None:
-    """Put the frame in its place in one step."""
+def _is_there(frame: Path, final: Path) -> bool:
+    """Whether the cube is there already, and whole; refuses another one."""
+    if final.exists():
+        _refuse_other(frame, final)
+    return final.exists()
+
+
+def _begin(frame: Path, partial: Path, *, anew: bool) -> None:
+    """Put the frame in its place in one step, unless a run that was killed has."""
+    if partial.exists() and anew:
+        shutil.rmtree(partial)
     try:
-        partial.parent.mkdir(parents=True, exist_ok=True)
-        new = Path(tempfile.mkdtemp(prefix=f".{partial.name}-", dir=partial.parent))
-        shutil.copytree(frame, new, dirs_exist_ok=True)
-        new.chmod(0o777 & ~_umask())
-        new.rename(partial)
+        if not partial.exists():
+            new = Path(tempfile.mkdtemp(prefix=f".{partial.name}-", dir=partial.parent))
+            shutil.copytree(frame, new, dirs_exist_ok=True)
+            new.chmod(0o777 & ~_umask())
+            new.rename(partial)
     except OSError as error:
         raise StoreError(f"cannot write {partial}: {(error.strerror or str(error)).lower()}") from None
+    _refuse_other(frame, partial)
 
 
 def _umask() -> int:
@@ -125,16 +130,35 @@ def _refuse_other(frame: Path, there: Path) -> None:
 
 
 @contextmanager
-def _alone(partial: Path) -> Iterator[None]:
+def _alone(final: Path) -> Iterator[None]:
     """Keep other processes on this machine from writing the same cube meanwhile; a kill lets go."""
-    handle = os.open(partial, os.O_RDONLY)
+    lock = final.with_name(f".{final.name}.lock")
     try:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise StoreError(f"another process writes {partial}: wait for it") from None
+        final.parent.mkdir(parents=True, exist_ok=True)
+        handle = _locked(lock)
+    except BlockingIOError:
+        raise StoreError(f"another process writes {final}: wait for it") from None
+    except OSError as error:
+        raise StoreError(f"cannot write {final}: {(error.strerror or str(error)).lower()}") from None
+    try:
         yield
     finally:
+        lock.unlink(missing_ok=True)
+        os.close(handle)
+
+
+def _locked(lock: Path) -> int:
+    """A handle of the file that lies there now, locked; one that was removed meanwhile keeps nobody out."""
+    while True:
+        handle = os.open(lock, os.O_RDWR | os.O_CREAT, 0o666)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            with suppress(FileNotFoundError):
+                if os.fstat(handle).st_ino == lock.stat().st_ino:
+                    return handle
+        except OSError:
+            os.close(handle)
+            raise
         os.close(handle)
 
 

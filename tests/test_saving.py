@@ -217,12 +217,16 @@ def test_two_at_once_do_not_write_into_each_other(folder, tmp_path):
 
     out = tmp_path / "cube.zarr"
     assert driver(folder, out, 3, "after").returncode == -signal.SIGKILL
-    handle = os.open(tmp_path / "cube.zarr.partial", os.O_RDONLY)
+    half_done = sorted(path for path in (tmp_path / "cube.zarr.partial").rglob("*") if path.is_file())
+    handle = os.open(tmp_path / ".cube.zarr.lock", os.O_RDWR)  # which the killed one left
     fcntl.flock(handle, fcntl.LOCK_EX)
-    with pytest.raises(StoreError, match="another process writes"):
-        nt.save_cube(cube_of(folder), out)
+    for overwrite in (False, True):
+        with pytest.raises(StoreError, match="another process writes"):
+            nt.save_cube(cube_of(folder), out, overwrite=overwrite)
+    assert [path for path in half_done if not path.is_file()] == []
     os.close(handle)
     nt.save_cube(cube_of(folder), out)
+    assert [path.name for path in tmp_path.iterdir()] == ["cube.zarr"]
 
 
 # GeoTIFFs
