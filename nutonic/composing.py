@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import xarray as xr
 
 from nutonic import reduce
-from nutonic.areas import Area
+from nutonic.areas import Area, area_grid
 from nutonic.cube import imagery_source, labels_source
 from nutonic.cubes import CubePlan, open_cube, search
 from nutonic.errors import RecipeError
@@ -47,7 +47,8 @@ def compose(recipe: Recipe, area: Area | None = None) -> Composed:
         )
     masks = (wanted.mask,) if wanted.mask else ()
     sources = [replace(imagery_source(recipe), masks=masks), labels_source(recipe)]
-    plan = search(area, sources, time=recipe.imagery.datetime, warp=wanted.warp)
+    grid = area_grid(area, resolution=recipe.grid.resolution_m)
+    plan = search(grid, sources, time=recipe.imagery.datetime, warp=wanted.warp)
     cube = open_cube(plan, sources, chunk=wanted.chunk)
     if wanted.mask and wanted.reduce != "clearest":  # which looks at the classes itself
         cube = reduce.mask(cube, by=wanted.mask)

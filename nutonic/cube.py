@@ -154,6 +154,7 @@ def imagery_source(recipe: Recipe) -> StacSource | EarthEngineImagery:
             assets=recipe.imagery.assets,
             max_cloud_cover=recipe.imagery.max_cloud_cover,
             min_valid_fraction=recipe.tiles.min_valid_fraction,
+            resolution_m=recipe.grid.resolution_m,
             project=project,
             url=url,
         )

@@ -112,6 +112,8 @@ class Imaged:
     """Name of a variable to the band's name there."""
     clouds: str | None
     """The property that holds the cloud cover in percent; None where images do not tell."""
+    days: int = 2
+    """That an image may end after it begins; a flight of NAIP ends the day after."""
 
 
 _S2_BANDS = {"blue": "B2", "green": "B3", "red": "B4", "nir": "B8"}

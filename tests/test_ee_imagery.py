@@ -22,7 +22,7 @@ from test_cli import nutonic
 import nutonic as nt
 from nutonic import load_recipe
 from nutonic.cube import imagery_source, labels_source
-from nutonic.errors import Gone, InputError, OffLattice, Unreachable
+from nutonic.errors import Gone, GridError, InputError, OffLattice, Unreachable
 from nutonic.rows import pixels_sha256
 from nutonic.run import build
 from nutonic.sources import ee_blocks, http
@@ -60,10 +60,11 @@ def nobody(monkeypatch, tmp_path):
 
 
 def flown(band: int, row: np.ndarray, col: np.ndarray, shift: int = 0) -> tuple[np.ndarray, np.ndarray]:
-    """Values 0 to 255 that no flip, turn or swap of bands leaves as they are; and a corner that was not flown over."""
+    """Values 0 to 255 that no flip, turn or swap of bands leaves as they are, and a corner that was not flown over; a
+    second one is black in all bands, and not masked."""
     fields = (row // 37 * 53 + col // 29 * 31 + 67 * band) % 160
     values = (fields + (row * 7 + col * 3 + shift) % 90) % 256
-    return values.astype(np.uint8), (row > 60) | (col > 90)
+    return np.where((row < 25) & (col > 1000), 0, values).astype(np.uint8), (row > 60) | (col > 90)
 
 
 def quad(id: str, start: str, *, shift: int = 0, crs: str = "EPSG:26917", transform: Affine = TRANSFORM, **how):
@@ -88,7 +89,9 @@ def right(window=np.s_[:, :], shift: int = 0) -> np.ndarray:
     """(3, rows, columns) uint16: what is flown; darkest where it is 0, 0 where it was not."""
     row, col = np.mgrid[: SHAPE[0], : SHAPE[1]]
     bands = [flown(k, row, col, shift) for k in range(3)]
-    whole = np.stack([np.where(valid, np.maximum(values, 1), 0) for values, valid in bands]).astype(np.uint16)
+    seen = np.any([values > 0 for values, _ in bands], axis=0)
+    whole = np.stack([np.where(valid & seen, np.maximum(values, 1), 0) for values, valid in bands]).astype(np.uint16)
+    assert not whole[:, :25, 1001:].any()
     return whole[(slice(None), *window)]
 
 
@@ -143,9 +146,7 @@ def test_a_mistake_in_the_recipe_is_told_apart_from_nothing_there(server):
     far = (np.array([10.0]), np.array([50.0]))
     assert naip(server).search(*far, 120, None) == [()]
     assert naip(server, collection="T/EMPTY").search(*place(), 120, None) == [()]
-    with pytest.raises(
-        InputError, match=r"no image of USDA/NAIP/DOQQ has what imagery.assets names: m_bare has no band"
-    ):
+    with pytest.raises(InputError, match=r"no image of USDA/NAIP/DOQQ is of use: .*; m_bare, for one, has no band"):
         naip(server, assets=("red", "green", "ultra")).search(*place(), 120, None)
     with pytest.raises(InputError, match=r"imagery\.collection is T/NOT"):
         naip(server, collection="T/NOT").search(*place(), 120, None)
@@ -164,6 +165,57 @@ def test_numbers_that_are_no_reflectance_are_refused_before_anything_is_read():
         pytest.raises(InputError, match="holds float numbers up to 0 in R, not whole ones up to 65535"),
     ):
         naip(server, collection="T/ODD", assets=("R", "G", "B"), project="any").search(*place(), 120, None)
+
+
+def test_of_images_flown_at_several_sizes_of_pixel_those_of_the_grid_are_taken():
+    coarse = TRANSFORM * Affine.scale(1 / PIXEL)
+    some = [
+        quad(f"{NAIP}/m_metre", "2015-06-01", transform=coarse),
+        *(quad(f"{NAIP}/m_fine{k}", f"202{k}-06-01") for k in range(4)),
+    ]
+    with EarthEngineServer({NAIP: some}) as server:
+        (one,) = naip(server, resolution_m=1.0).search(*place(), 120, None)
+        (fine,) = naip(server, resolution_m=PIXEL).search(*place(), 120, None)
+        (any_,) = naip(server).search(*place(), 120, None)
+        with pytest.raises(InputError, match=r"m_fine0, for one, has pixels of 0\.6 m in R, not of 0\.3 m"):
+            naip(server, resolution_m=0.3).search(*place(), 120, None)
+    assert [scene.id for scene in one] == ["m_metre"]
+    assert [scene.id for scene in fine] == [scene.id for scene in any_] == ["m_fine3", "m_fine2", "m_fine1"]
+
+
+def test_a_square_is_covered_only_if_its_own_pixels_are():
+    """A square that hangs 4 m over a newer image's edge is not the newer image's, where an older one holds it whole."""
+    older = quad(f"{NAIP}/m_older", "2019-06-01", transform=TRANSFORM * Affine.translation(-500, 0))
+    newer = quad(f"{NAIP}/m_newer", "2021-06-01")
+    edge = GeoBox(
+        (1, 1), TRANSFORM * Affine.translation(100 - 7, 450), "EPSG:26917"
+    )  # its square starts 7 pixels before
+    with EarthEngineServer({NAIP: [older, newer]}) as server:
+        (best, *_), *_ = naip(server).search(*place(edge), 120.0, None)
+    assert best.id == "m_older"
+
+
+def test_an_odd_image_is_left_out_and_the_others_are_found(quads):
+    whole = quad(f"{NAIP}/m_everywhere", "2021-06-01")
+    odd = EarthEngineImage(whole.bands, {**whole.properties, "system:footprint": None}, whole.id)
+    late = EarthEngineImage(
+        whole.bands, {k: v for k, v in whole.properties.items() if "time" not in k}, f"{NAIP}/m_late"
+    )
+    with EarthEngineServer({NAIP: [odd, late, *quads]}) as server:
+        (found,) = naip(server).search(*place(), 120, None)
+        plan = nt.search(GRID, [naip(server)])
+    assert [scene.id for scene in found] == ["m_new", "m_old"]
+    left_out = dict(plan.left_out.values.tolist())
+    assert {name.rpartition("/")[2] for name in left_out} == {"m_everywhere", "m_late", "m_bare"}
+    assert all("has no" in why for why in left_out.values())
+
+
+def test_listings_are_read_page_by_page(quads):
+    many = [quad(f"{NAIP}/m_{k:04d}", "2020-06-01") for k in range(450)]
+    with EarthEngineServer({NAIP: many}) as server:
+        plan = nt.search(GRID, [naip(server)])
+        assert server.count("list") == 3
+    assert len(plan.scenes) == 450
 
 
 # Pixels
@@ -358,7 +410,7 @@ def test_on_worker_processes_it_is_the_same_cube_and_no_request_is_made_twice(da
 
 def test_a_scene_of_another_zone_is_the_nearest_pixel_whatever_window_asks(server):
     source = naip(server)
-    grid = nt.area_grid(tuple(GRID[200:500, 300:700].extent.to_crs("EPSG:4326").boundingbox))
+    grid = nt.area_grid(tuple(GRID[200:500, 300:700].extent.to_crs("EPSG:4326").boundingbox), resolution=1.5)
     assert grid.crs.epsg == 32617
     cube = nt.open_cube(grid, [source], time="2021-01-01/2021-12-31", chunk=16)
     whole = cube.compute()
@@ -372,6 +424,11 @@ def test_a_scene_of_another_zone_is_the_nearest_pixel_whatever_window_asks(serve
         nt.search(grid, [source], time="2021-01-01/2021-12-31").on(grid[3:11, 5:20]), [source], chunk=7
     ).compute()
     np.testing.assert_array_equal(part["green"], whole["green"][:, 3:11, 5:20])
+
+
+def test_a_cube_much_coarser_than_the_pictures_is_refused(server):
+    with pytest.raises(GridError, match=r"has pixels of 0\.6 m, the cube of 10 m.*resolution=0\.6"):
+        nt.open_cube(nt.around(*(float(v[0]) for v in place()), extent_m=640), [naip(server)])
 
 
 # Builds
@@ -479,7 +536,7 @@ def test_a_scene_that_vanishes_gives_way_to_the_next_and_the_sidecar_says_so(qua
         ({"project": "elsewhere"}, "set labels.project or imagery.project to a Cloud project"),
         ({"project": None}, "set labels.project or imagery.project, or EE_PROJECT"),
         ({"collection": "T/NOT"}, "imagery.collection is T/NOT"),
-        ({"assets": ["red", "green", "ultra"]}, "m_bare has no band R"),
+        ({"assets": ["red", "green", "ultra"]}, "m_bare, for one, has no band R"),
         ({"datetime": "2011-01-01/2011-12-31"}, "none of 7 places can be built (7 no scene)"),
     ],
 )

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import reduce
 from itertools import groupby
 from typing import Any
 
 import numpy as np
 
-from nutonic.errors import BadPixels, Gone, ReadFailed
+from nutonic.errors import BadPixels, Gone, GridError, ReadFailed
 from nutonic.model import Asset, Band
 from nutonic.sources.ee_items import image_and_band
 from nutonic.sources.ee_pixels import KEPT_BYTES, parts, window_shape
@@ -28,11 +29,18 @@ class Together:
     assets: tuple[Asset, ...]
     band: Band
     """What each of them becomes: its kind, dtype and nodata value."""
+    shown: tuple[str, ...]
+    """Bands of the image that are all 0 where it shows nothing, masked or not, as beside a strip that was flown."""
     session: Session
 
 
-def together(pairs: Sequence[tuple[Band, Asset]], session: Session) -> dict[Band, tuple[Together, int]]:
-    """Bands that can be asked for in one request, and where in it each band is."""
+def together(
+    pairs: Sequence[tuple[Band, Asset]], pictures: Sequence[Asset], session: Session
+) -> dict[Band, tuple[Together, int]]:
+    """Bands that can be asked for in one request, and where in it each band is.
+
+    `pictures` are all the scene's assets of reflectance, which tell where it shows anything.
+    """
 
     def alike(pair: tuple[Band, Asset]) -> tuple[Any, ...]:
         band, asset = pair
@@ -41,7 +49,11 @@ def together(pairs: Sequence[tuple[Band, Asset]], session: Session) -> dict[Band
     found: dict[Band, tuple[Together, int]] = {}
     for _, group in groupby(sorted(pairs, key=alike), alike):
         some = list(group)
-        whole = Together(tuple(asset for _, asset in some), some[0][0], session)
+        (band, first), *_ = some
+        place = (first.crs, first.transform, first.shape)
+        beside = [asset for asset in pictures if (asset.crs, asset.transform, asset.shape) == place]
+        shown = tuple(image_and_band(asset)[1] for asset in beside) if band.kind == "reflectance" else ()
+        whole = Together(tuple(asset for _, asset in some), band, shown, session)
         found.update((band, (whole, k)) for k, (band, _) in enumerate(some))
     return found
 
@@ -49,8 +61,8 @@ def together(pairs: Sequence[tuple[Band, Asset]], session: Session) -> dict[Band
 def read(what: Together, window: Window) -> np.ndarray:
     """The pixels of a window of an image's own grid: (bands, rows, columns), nodata where masked and beyond its edge.
 
-    One request, or as many as its size takes; none where the window lies beyond the image, or was just read. A valid
-    pixel of reflectance is never below 1: 0 is nodata.
+    One request, or as many as its size takes; none where the window lies beyond the image, or was just read. A pixel is
+    valid unless it is masked or 0 in all bands, and a valid one of reflectance never below 1: 0 is nodata.
 
     Raises
     ------
@@ -58,8 +70,8 @@ def read(what: Together, window: Window) -> np.ndarray:
         If there is no such image any more.
     ReadFailed, Refused
         If Earth Engine does not give it.
-    BadPixels
-        If it gives what is not in the dtype's range.
+    GridError, BadPixels
+        If it gives reflectance, or classes, that are not in the dtype's range.
     """
     shape = what.assets[0].shape
     rows, cols = (slice(max(part.start, 0), min(part.stop, n)) for part, n in zip(window, shape, strict=True))
@@ -105,16 +117,19 @@ def _asked(what: Together, window: Window) -> np.ndarray:
         raise ReadFailed(f"Earth Engine sent {pixels.shape[1:]} pixels, not {window_shape(window)}")
     limits = np.iinfo(what.band.dtype)
     if pixels.dtype.kind not in "ui" or (pixels.size and (pixels.min() < limits.min or pixels.max() > limits.max)):
-        raise BadPixels(f"{what.assets[0].written} holds {pixels.dtype} numbers that are no {what.band.dtype}")
+        wrong = GridError if what.band.kind == "reflectance" else BadPixels
+        raise wrong(f"{what.assets[0].written} holds {pixels.dtype} numbers that are no {what.band.dtype}")
     return pixels.astype(what.band.dtype)
 
 
 def _expression(what: Together, names: list[str]) -> Any:
     import ee
 
-    image = ee.Image(image_and_band(what.assets[0])[0]).select(names)
-    if what.band.kind == "reflectance":
-        image = image.max(1)  # 0 is nodata; what is valid and as dark stays valid
+    whole = ee.Image(image_and_band(what.assets[0])[0])
+    image = whole.select(names)
+    if what.shown:
+        seen = reduce(lambda one, two: one.max(two), (whole.select([name]).neq(0) for name in what.shown))
+        image = image.max(1).updateMask(seen)  # what is valid and 0 in one band stays valid
     return image.unmask(what.band.nodata, False)
 
 

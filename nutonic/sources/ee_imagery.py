@@ -11,14 +11,14 @@ import numpy as np
 import xarray as xr
 from odc.geo.geobox import GeoBox
 
-from nutonic.errors import InputError
+from nutonic.errors import GridError, InputError
 from nutonic.grid import lonlat_bounds
 from nutonic.model import Asset, Band, Scene, Timeline
 from nutonic.presets import IMAGED, JUMPING
 from nutonic.sources import ee_credentials
 from nutonic.sources.catalogue import Item
 from nutonic.sources.ee_blocks import NativeBlock, NearestBlock, together
-from nutonic.sources.ee_items import asset_of_band, lacks, listed
+from nutonic.sources.ee_items import Asked, Odd, asset_of_band, lacks, listed, pixels_of
 from nutonic.sources.ee_session import Session
 from nutonic.sources.items import cloud_cover, moment, taken_in
 from nutonic.sources.lazy import Windowed, dataset
@@ -45,6 +45,8 @@ class EarthEngineImagery:
     """Percent; images that do not state their cloud cover count as 100, but for NAIP's, which never do."""
     min_valid_fraction: float = 0.35
     """The share of a square that a scene must cover where none covers it all."""
+    resolution_m: float | None = None
+    """Side of a pixel: images of others are passed over, as NAIP has been flown at 1, 0.6 and 0.3 m; None takes all."""
     masks: tuple[str, ...] = ()
     """Bands of classes beside the others, such as ``scl``: uint8, 0 where there is none, by nearest neighbour."""
     record: bool = False
@@ -91,12 +93,12 @@ class EarthEngineImagery:
         seen = _Seen()
 
         def find(boxes: list[Box]) -> list[Item]:
-            items = self._listed(boxes, when)
-            return seen.without([(item, self._lacks(item)) for item in items])
+            items, odd = self._listed(boxes, when)
+            return seen.without([(item, self._lacks(item)) for item in items], odd)
 
         how = Ranking(
             fits=partial(self._fits, when=when),
-            crs=lambda item: str(item.content["assets"][self._key(self.assets[0])]["proj:code"]),
+            pixels=lambda item: pixels_of(item, self._key(self.assets[0])),
             scene=self._scene,
             least=self.min_valid_fraction,
         )
@@ -106,13 +108,16 @@ class EarthEngineImagery:
 
     def timeline(self, grid: GeoBox, when: str | None = None) -> Timeline:
         """Every scene that touches a grid, as overpasses in order of time; see :func:`.overpasses.timeline`."""
-        items = self._listed(boxes_of(lonlat_bounds(grid)), when)
+        items, odd = self._listed(boxes_of(lonlat_bounds(grid)), when)
         here = [(item, self._lacks(item)) for item in items if self._fits(item, when) and touches(item, grid)]
         found = timeline([item for item, why in here if not why], grid, self._scene)
-        return replace(found, left_out=(*found.left_out, *sorted((item.id, why) for item, why in here if why)))
+        lacking = [*odd, *((item.id, why) for item, why in here if why)]
+        return replace(found, left_out=(*found.left_out, *sorted(lacking)))
 
-    def _listed(self, boxes: list[Box], when: str | None) -> list[Item]:
-        return listed(self.session, self.collection, boxes, when, self.max_cloud_cover)
+    def _listed(self, boxes: list[Box], when: str | None) -> tuple[list[Item], list[Odd]]:
+        bands = frozenset(map(self._key, (*self.assets, *self.masks)))
+        asked = Asked(collection=self.collection, bands=bands, when=when, max_cloud_cover=self.max_cloud_cover)
+        return listed(self.session, asked, boxes)
 
     def _fits(self, item: Item, when: str | None) -> bool:
         known = IMAGED.get(self.collection)
@@ -121,8 +126,9 @@ class EarthEngineImagery:
 
     def _lacks(self, item: Item) -> str | None:
         """What an image has not that is needed, in words, or None."""
-        wanted = [(name, 65535) for name in self.assets] + [(name, 255) for name in self.masks]
-        return next((why for name, most in wanted if (why := lacks(item, self._key(name), most))), None)
+        pixels = [lacks(item, self._key(name), 65535, self.resolution_m) for name in self.assets]
+        classes = [lacks(item, self._key(name), 255) for name in self.masks]
+        return next(filter(None, (*pixels, *classes)), None)
 
     def _key(self, name: str) -> str:
         """What a band is called in this collection."""
@@ -157,7 +163,7 @@ class EarthEngineImagery:
         """
         pairs = [(band, scenes[0].asset(band.name)) for band in self.bands]
         arrays: dict[Band, Windowed] = {}
-        for band, (what, index) in together(pairs, self.session).items():
+        for band, (what, index) in together(pairs, self._pictures(scenes[0]), self.session).items():
             asset = what.assets[index]
             if band.kind == "reflectance":
                 offset = offset_of(asset, grid)
@@ -178,17 +184,35 @@ class EarthEngineImagery:
         """
         return over_time(self.bands, grid, time, steps, chunk, self._lazy, record=self.record)
 
-    def _lazy(self, band: Band, scene: Scene) -> Opener:
-        return partial(self._nearest, band)
+    def _pictures(self, scene: Scene) -> tuple[Asset, ...]:
+        """The assets of reflectance: where all of them are 0, a scene shows nothing."""
+        return tuple(scene.asset(name) for name in self.assets)
 
-    def _nearest(self, band: Band, asset: Asset, grid: GeoBox, chunk: int) -> da.Array:
+    def _lazy(self, band: Band, scene: Scene) -> Opener:
+        return partial(self._nearest, band, self._pictures(scene))
+
+    def _nearest(self, band: Band, pictures: Sequence[Asset], asset: Asset, grid: GeoBox, chunk: int) -> da.Array:
         """An asset of a cube: as it is where its pixels are the grid's, else by nearest neighbour."""
-        what, index = together([(band, asset)], self.session)[band]
+        _refuse_coarse(asset, grid)
+        what, index = together([(band, asset)], pictures, self.session)[band]
         seen: Windowed = NearestBlock(grid=grid, band=band, what=what, index=index)
         if fits(asset, grid):
             seen = NativeBlock(grid=grid, band=band, what=what, index=index, offset=offset_of(asset, grid))
         array: da.Array = xr.Variable(("y", "x"), seen.lazy()).chunk(chunk).data
         return array
+
+
+#: A cube's pixel may be so many of an image's a side: of more, most would be read to be left out.
+_COARSEST = 4
+
+
+def _refuse_coarse(asset: Asset, grid: GeoBox) -> None:
+    if grid.affine.a > _COARSEST * asset.transform[0]:
+        side = f"{asset.transform[0]:g}"
+        raise GridError(
+            f"{asset.written} has pixels of {side} m, the cube of {grid.affine.a:g} m, and they are not averaged: open "
+            f"it on nt.area_grid(area, resolution={side}), in a recipe by grid.resolution_m"
+        )
 
 
 class _Seen:
@@ -198,15 +222,18 @@ class _Seen:
         self.lacking: list[tuple[str, str]] = []
         self.useful = False
 
-    def without(self, pairs: Sequence[tuple[Item, str | None]]) -> list[Item]:
-        """The items that lack nothing."""
-        self.lacking += [(item.id, why) for item, why in pairs if why]
+    def without(self, pairs: Sequence[tuple[Item, str | None]], odd: Sequence[Odd]) -> list[Item]:
+        """The items that lack nothing; called by several threads."""
+        self.lacking += [*odd, *((item.id, why) for item, why in pairs if why)]
         found = [item for item, why in pairs if not why]
-        self.useful |= bool(found)
+        if found:
+            self.useful = True
         return found
 
     def check(self, collection: str) -> None:
         """Raise if there were images, and none that has all that is needed."""
         if self.lacking and not self.useful:
             name, why = min(self.lacking)
-            raise InputError(f"no image of {collection} has what imagery.assets names: {name} {why}")
+            raise InputError(
+                f"no image of {collection} is of use: see imagery.assets and grid.resolution_m; {name}, for one, {why}"
+            )

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import orjson
@@ -13,10 +14,10 @@ import shapely.geometry
 from nutonic.errors import InputError, ReadFailed, Unreachable
 from nutonic.model import Asset, Json
 from nutonic.moments import interval
-from nutonic.presets import IMAGED, Imaged
+from nutonic.presets import IMAGED
 from nutonic.sources.catalogue import Item
 from nutonic.sources.ee_session import Session, signed_in
-from nutonic.sources.footprints import footprint_of
+from nutonic.sources.footprints import Pixels, footprint_of
 from nutonic.sources.neighbourhoods import Box
 
 #: Before an image's id and its band in what a plan calls the address of an asset.
@@ -29,8 +30,8 @@ OF_THE_RECIPE = ("no such asset", "no such band", "bad request", "too large")
 #: to 0.002° beside the parallels of a box one degree wide.
 _BULGE = 0.01
 
-#: Days that an image may end after it begins: a flight of NAIP ends the day after. Listings ask when it ends.
-_LONGEST = 2
+#: Days that an image may end after it begins, where it is not known: one may stand for a year. Listings ask when it ends.
+_LONGEST = 400
 
 #: Where collections tell of clouds, in percent, unless it is known of them.
 _CLOUDS = ("CLOUDY_PIXEL_PERCENTAGE", "CLOUD_COVER")
@@ -47,50 +48,84 @@ _WORDS = {
 }
 
 
-def listed(
-    session: Session, collection: str, boxes: Iterable[Box], when: str | None, max_cloud_cover: float
-) -> list[Item]:
-    """The images of a collection in one or two boxes and a time, each once.
+#: Images in a page of a listing: each takes tens of kilobytes until it is an item.
+_PAGE = 200
+
+#: An image that cannot be used, by its id, and why.
+Odd = tuple[str, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """What to list."""
+
+    collection: str
+    bands: frozenset[str]
+    """Of each image no others are kept."""
+    when: str | None
+    """``start/end``, both included; None for all time."""
+    max_cloud_cover: float
+    """Percent."""
+
+
+def listed(session: Session, asked: Asked, boxes: Iterable[Box]) -> tuple[list[Item], list[Odd]]:
+    """The images of a collection in one or two boxes and a time, each once; and those that cannot be used.
 
     Others may be among them: time, cloud and footprint are still to be checked.
 
     Raises
     ------
     InputError
-        If there is no such collection, or an image is not told of as it should be.
+        If there is no such collection.
     Refused
         If there are no credentials or no project, or they are refused.
     Unreachable
         If Earth Engine does not answer.
     """
-    known = IMAGED.get(collection)
-    clouds = [f"properties.{known.clouds} <= {max_cloud_cover}"] if known and known.clouds else []
     found: dict[str, Item] = {}
+    odd: dict[str, str] = {}
     try:
+        for image in (image for box in boxes for image in _images(session, asked, box)):
+            item = item_of_image(image, asked)
+            if isinstance(item, str):
+                odd[str(image.get("id"))] = item
+            else:
+                found[image["id"]] = item
+    except ReadFailed as error:
+        if error.reason in OF_THE_RECIPE:
+            raise InputError(f"{error}\nimagery.collection is {asked.collection}") from None
+        raise Unreachable(str(error)) from None
+    return list(found.values()), list(odd.items())
+
+
+def _images(session: Session, asked: Asked, box: Box) -> Iterator[Json]:
+    """The images of a box, page by page."""
+    wanted = {"parent": asked.collection, "filter": " AND ".join(_filters(asked, box)), "pageSize": _PAGE}
+    while True:
         with signed_in(session):
             import ee
 
-            for box in boxes:
-                told = ee.data.listImages({"parent": collection, "filter": " AND ".join(_filters(box, when) + clouds)})
-                found.update((image["id"], item_of_image(image, known)) for image in told["images"] or ())
-    except ReadFailed as error:
-        if error.reason in OF_THE_RECIPE:
-            raise InputError(f"{error}\nimagery.collection is {collection}") from None
-        raise Unreachable(str(error)) from None
-    return list(found.values())
+            page = ee.data.listImages(wanted)
+        yield from page["images"] or ()
+        if not page.get("nextPageToken"):
+            return
+        wanted = {**wanted, "pageToken": page["nextPageToken"]}
 
 
-def _filters(box: Box, when: str | None) -> list[str]:
+def _filters(asked: Asked, box: Box) -> list[str]:
     """What a listing is asked for."""
+    known = IMAGED.get(asked.collection)
     west, south, east, north = box
     wide = shapely.box(
         max(west - _BULGE, -180.0), max(south - _BULGE, -90.0), min(east + _BULGE, 180.0), min(north + _BULGE, 90.0)
     )
     area = orjson.dumps(shapely.geometry.mapping(wide)).decode().replace('"', "'")
     parts = [f'intersects("{area}")']
-    if when is not None:
-        start, end = interval(when)
-        last = end + dt.timedelta(days=_LONGEST, milliseconds=1)
+    if known is not None and known.clouds:
+        parts.append(f"properties.{known.clouds}<={asked.max_cloud_cover}")
+    if asked.when is not None:
+        start, end = interval(asked.when)
+        last = end + dt.timedelta(days=_LONGEST if known is None else known.days, milliseconds=1)
         parts += [f'startTime >= "{_stamp(start)}"', f'endTime < "{_stamp(last)}"']
     return parts
 
@@ -99,15 +134,9 @@ def _stamp(moment: dt.datetime) -> str:
     return moment.astimezone(dt.UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def item_of_image(image: Json, known: Imaged | None) -> Item:
-    """An image as an item: its bands are assets.
-
-    Raises
-    ------
-    InputError
-        If it has no time, no footprint, or is not told of in full.
-    """
-    properties = dict(image.get("properties") or {})
+def item_of_image(image: Json, asked: Asked) -> Item | str:
+    """An image as an item, whose assets are the bands that are wanted; or why it is none."""
+    known, properties = IMAGED.get(asked.collection), dict(image.get("properties") or {})
     clouds = _CLOUDS if known is None else (known.clouds,) if known.clouds else ()
     called = {**_WORDS, **dict.fromkeys(clouds, "eo:cloud_cover")}
     words = {word: properties[name] for name, word in called.items() if name in properties}
@@ -116,14 +145,11 @@ def item_of_image(image: Json, known: Imaged | None) -> Item:
             "id": str(image["id"]).rpartition("/")[2],
             "image": str(image["id"]),
             "properties": {"datetime": image["startTime"], **words},
-            "assets": {band["id"]: _asset(band) for band in image["bands"]},
+            "assets": {band["id"]: _asset(band) for band in image["bands"] if band["id"] in asked.bands},
         }
         return Item(content=content, footprint=footprint_of(_polygon(image["geometry"])), base=SCHEME)
     except (LookupError, TypeError, ValueError, AttributeError, shapely.errors.ShapelyError) as error:
-        why = f"{type(error).__name__} {error}"
-        raise InputError(
-            f"image {image.get('id')!r} of Earth Engine cannot be used: it has no time, no footprint or no bands ({why})"
-        ) from None
+        return f"has no time, no footprint or no bands ({type(error).__name__} {error})"
 
 
 def _polygon(geometry: Json) -> Json:
@@ -148,8 +174,15 @@ def _asset(band: Mapping[str, Any]) -> Json:
     }
 
 
-def lacks(item: Item, band: str, most: int) -> str | None:
-    """What is wrong with a band that should hold whole numbers up to `most`, in words, or None."""
+def pixels_of(item: Item, band: str) -> Pixels:
+    """Where a band's pixels lie."""
+    told = item.content["assets"][band]
+    a, _, c, _, _, f = told["proj:transform"]
+    return Pixels(told["proj:code"], a, (c, f))
+
+
+def lacks(item: Item, band: str, most: int, resolution_m: float | None = None) -> str | None:
+    """What is wrong with a band that should hold whole numbers up to `most` in pixels of this size, in words, or None."""
     asset = item.content["assets"].get(band)
     if asset is None:
         return f"has no band {band}"
@@ -157,6 +190,9 @@ def lacks(item: Item, band: str, most: int) -> str | None:
         return f"holds {asset['precision']} numbers up to {asset['range'][1]:g} in {band}, not whole ones up to {most}"
     if not str(asset["proj:code"]).startswith("EPSG:") or not all(asset["proj:shape"]):
         return f"has no pixels in a CRS with an EPSG code in {band}"
+    side = asset["proj:transform"][0]
+    if resolution_m is not None and abs(side - resolution_m) > 1e-6 * resolution_m:
+        return f"has pixels of {side:g} m in {band}, not of {resolution_m:g} m"
     return None
 
 

@@ -207,6 +207,8 @@ def _error(answer: http.Answer) -> SourceError:
     said = _message(answer)
     if answer.status == 401:
         return _denied(said)
+    if answer.status == 403 and "may not exist" in said:  # who may not see an asset is not told whether it is there
+        return ReadFailed(f"Earth Engine cannot do it (403): {said}", reason="no such asset")
     if answer.status == 403:
         return Refused(f"Earth Engine denies access: {said}\n{_PROJECT}", reason="no permission")
     reason = next((word for part, word in _REASONS.items() if part in said), None)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,18 @@ import shapely
 from shapely.geometry import shape
 
 from nutonic.grid import corners, transformer
+
+
+@dataclass(frozen=True, slots=True)
+class Pixels:
+    """Where the pixels lie that squares are snapped to."""
+
+    crs: str
+    """A projected one, in metres."""
+    side: float = 10.0
+    """Metres."""
+    corner: tuple[float, float] = (0.0, 0.0)
+    """Of any pixel."""
 
 
 def footprint_of(geometry: Any) -> shapely.Geometry:
@@ -44,11 +57,13 @@ def near(footprint: shapely.Geometry, lon: np.ndarray, lat: np.ndarray, extent_m
     return np.flatnonzero(found)
 
 
-def shares(footprint: shapely.Geometry, crs: str, lon: np.ndarray, lat: np.ndarray, extent_m: float) -> np.ndarray:
-    """Share of each square, 0 to 1, that a footprint covers, drawn in a projected CRS."""
-    to_scene = transformer("EPSG:4326", crs)
+def shares(
+    footprint: shapely.Geometry, pixels: Pixels, lon: np.ndarray, lat: np.ndarray, extent_m: float
+) -> np.ndarray:
+    """Share of each square, 0 to 1, that a footprint covers; squares have their corners on the pixels'."""
+    to_scene = transformer("EPSG:4326", pixels.crs)
     outline = shapely.make_valid(shapely.transform(footprint, lambda p: np.stack(to_scene.transform(*p.T), -1)))
     x, y = to_scene.transform(lon, lat)
-    left, top = corners(np.asarray(x), np.asarray(y), extent_m, 10.0)
+    left, top = corners(np.asarray(x), np.asarray(y), extent_m, pixels.side, pixels.corner)
     squares = shapely.box(left, top - extent_m, left + extent_m, top)
     return np.asarray(shapely.area(shapely.intersection(squares, outline)) / extent_m**2)

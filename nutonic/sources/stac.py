@@ -18,6 +18,7 @@ from nutonic.sources import rasters, signing
 from nutonic.sources.access import Access, access_for
 from nutonic.sources.catalogue import Item
 from nutonic.sources.engines import Engine, opener
+from nutonic.sources.footprints import Pixels
 from nutonic.sources.items import asset_of, cloud_cover, crs_of, moment, pinned, taken_in
 from nutonic.sources.lazy import dataset
 from nutonic.sources.neighbourhoods import Search, items_around, neighbourhoods
@@ -80,7 +81,7 @@ class StacSource:
         """Up to three scenes for each square, the best first; see :func:`.ranking.ranked`."""
         how = Ranking(
             fits=partial(self._fits, when=when),
-            crs=lambda item: crs_of(item, self._keys(item)[0], self.access),
+            pixels=lambda item: Pixels(crs_of(item, self._keys(item)[0], self.access)),
             scene=self._scene,
             least=self.min_valid_fraction,
         )
