@@ -12,14 +12,13 @@ import numpy as np
 from nutonic.regions import LandCover
 
 
-def caption(cover: LandCover, side_m: float) -> str:
+def caption(cover: LandCover, side_m: float, picture: str = "satellite image") -> str:
     """What a tile shows: its size, its classes by share and where they lie, and how much is unlabelled.
 
     "Dominated by" is said only of a class that holds half of the labelled pixels or more.
     """
     first, *rest = cover.by_size()
-    side = f"{side_m / 1000:.1f}"
-    opening = f"A satellite image of {side} by {side} km"
+    opening = f"{'An' if picture[0] in 'aeiou' else 'A'} {picture} of {_size(side_m)}"
     if not rest:
         return f"{opening}, entirely {cover.table.labels[first]}{_as_far_as_labelled(cover)}."
     most = f"{cover.table.labels[first]} ({_share(cover, first)}), {where(cover, first)}"
@@ -28,6 +27,13 @@ def caption(cover: LandCover, side_m: float) -> str:
     else:
         sentences = [f"{opening} of mixed land cover. Most of all it shows {most}."]
     return " ".join([*sentences, *_the_rest(cover, rest), *_unlabelled(cover)])
+
+
+def _size(side_m: float) -> str:
+    """Of a square, in kilometres with one decimal, below one in metres."""
+    if side_m >= 1000:
+        return f"{side_m / 1000:.1f} by {side_m / 1000:.1f} km"
+    return f"{side_m:.0f} by {side_m:.0f} m"
 
 
 def _the_rest(cover: LandCover, classes: Sequence[int]) -> list[str]:

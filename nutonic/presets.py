@@ -130,3 +130,6 @@ JUMPING: Mapping[str, str] = {
     "COPERNICUS/S2_SR": "COPERNICUS/S2_SR_HARMONIZED",
     "COPERNICUS/S2": "COPERNICUS/S2_HARMONIZED",
 }
+
+#: Collections, in Earth Engine and in STAC APIs, that were taken from aeroplanes.
+AERIAL = frozenset({"USDA/NAIP/DOQQ", "naip"})

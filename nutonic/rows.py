@@ -12,6 +12,7 @@ from odc.geo.geobox import GeoBox
 from nutonic import __version__, captions
 from nutonic.grid import centre, describe, grid_of, lonlat_bounds
 from nutonic.model import Chip, Json, PlannedPlace, Region, Scene, Tile
+from nutonic.presets import AERIAL
 from nutonic.recipe import Recipe
 from nutonic.regions import LandCover
 
@@ -19,10 +20,10 @@ _BOXES = (
     "Provide result as a valid JSON list of objects with the keys label and bbox, where bbox is [x1, y1, x2, y2] normalized "
     "to 0-1 with the origin in the upper left corner, largest region first."
 )
-PROMPT_CAPTION = "Describe the land cover in this satellite image."
-PROMPT_GROUNDING = f"Locate all regions of land cover in this satellite image. {_BOXES}"
-PROMPT_CLASS_CAPTION = "What share of this satellite image is {label}, and where is it?"
-PROMPT_CLASS_GROUNDING = "Locate all regions of {label} in this satellite image. " + _BOXES
+PROMPT_CAPTION = "Describe the land cover in this {picture}."
+PROMPT_GROUNDING = "Locate all regions of land cover in this {picture}. " + _BOXES
+PROMPT_CLASS_CAPTION = "What share of this {picture} is {label}, and where is it?"
+PROMPT_CLASS_GROUNDING = "Locate all regions of {label} in this {picture}. " + _BOXES
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,14 +52,21 @@ class Sample:
     chip: Chip
     cover: LandCover
 
+    @property
+    def picture(self) -> str:
+        """What it is, in words."""
+        return "aerial photograph" if self.taken.scene.collection in AERIAL else "satellite image"
+
 
 def rows_of(sample: Sample, recipe: Recipe) -> Iterator[Json]:
     """The rows of one chip, in the order they are written: caption, grounding, then class by class."""
     cover, wanted, side_m = sample.cover, recipe.rows, sample.tile.size * recipe.grid.resolution_m
     if wanted.caption:
-        yield _row(sample, "caption", "caption", PROMPT_CAPTION, captions.caption(cover, side_m))
+        prompt = PROMPT_CAPTION.format(picture=sample.picture)
+        yield _row(sample, "caption", "caption", prompt, captions.caption(cover, side_m, sample.picture))
     if wanted.grounding and cover.regions:
-        yield _row(sample, "grounding", "grounding", PROMPT_GROUNDING, _boxes(cover.regions, cover.shape))
+        prompt = PROMPT_GROUNDING.format(picture=sample.picture)
+        yield _row(sample, "grounding", "grounding", prompt, _boxes(cover.regions, cover.shape))
     for class_id in _common(cover, recipe):
         yield from _class_rows(sample, class_id, recipe)
 
@@ -66,13 +74,13 @@ def rows_of(sample: Sample, recipe: Recipe) -> Iterator[Json]:
 def _class_rows(sample: Sample, class_id: int, recipe: Recipe) -> Iterator[Json]:
     cover, label = sample.cover, sample.cover.table.labels[class_id]
     if recipe.rows.per_class:
-        prompt = PROMPT_CLASS_CAPTION.format(label=label)
+        prompt = PROMPT_CLASS_CAPTION.format(label=label, picture=sample.picture)
         yield _row(
             sample, f"class_caption_{class_id}", "class_caption", prompt, captions.class_caption(cover, class_id)
         )
     regions = cover.of(class_id)
     if recipe.rows.per_class_grounding and regions:
-        prompt = PROMPT_CLASS_GROUNDING.format(label=label)
+        prompt = PROMPT_CLASS_GROUNDING.format(label=label, picture=sample.picture)
         yield _row(sample, f"class_grounding_{class_id}", "class_grounding", prompt, _boxes(regions, cover.shape))
 
 
@@ -135,7 +143,7 @@ def sidecar_of(sample: Sample, recipe: Recipe, digest: str) -> Json:
             {"label": r.label, "class_id": r.class_id, "bbox": list(r.bbox), "area_px": r.area_px}
             for r in cover.regions
         ],
-        "caption": captions.caption(cover, tile.size * recipe.grid.resolution_m),
+        "caption": captions.caption(cover, tile.size * recipe.grid.resolution_m, sample.picture),
         "valid_fraction": chip.valid_fraction,
         "pixels_sha256": pixels_sha256(chip),
         "recipe_digest": digest,

@@ -403,8 +403,9 @@ def test_captions(case):
     for name, text in captions.items():
         answer = answers[name]
         counts, total = answer.counts, sum(answer.counts.values())
-        side = f"{expected.rules.size / 100:.1f}"
-        assert f"of {side} by {side} km" in text
+        side = 10 * expected.rules.size
+        size = f"{side / 1000:.1f} by {side / 1000:.1f} km" if side >= 1000 else f"{side} by {side} m"
+        assert f"satellite image of {size}" in text
         labels = "|".join(classes.values())
         if len(counts) > 1:
             found = re.findall(rf"({labels}) \({SHARE}\)", text)

@@ -168,7 +168,7 @@ def test_half_is_of_the_labelled_pixels():
 def test_a_single_class_is_all_there_is():
     assert caption(cover(shares({2: 400})), 5120) == "A satellite image of 5.1 by 5.1 km, entirely water."
     part = caption(cover(shares({2: 100})), 640)
-    assert part == "A satellite image of 0.6 by 0.6 km, entirely water as far as it is labelled, 25% of the image."
+    assert part == "A satellite image of 640 by 640 m, entirely water as far as it is labelled, 25% of the image."
 
 
 def test_a_caption_tells_every_class_once_largest_first():

@@ -13,7 +13,7 @@ import numpy as np
 from nutonic.errors import BadPixels, Gone, GridError, ReadFailed
 from nutonic.model import Asset, Band
 from nutonic.sources.ee_items import image_and_band
-from nutonic.sources.ee_pixels import KEPT_BYTES, parts, window_shape
+from nutonic.sources.ee_pixels import KEPT_BYTES, parts, window_shape, within
 from nutonic.sources.ee_session import Session, signed_in
 from nutonic.sources.lazy import Window, Windowed, sampled
 from nutonic.sources.shared import Shared
@@ -79,7 +79,7 @@ def read(what: Together, window: Window) -> np.ndarray:
     if rows.start < rows.stop and cols.start < cols.stop:
         key = (what, rows.start, rows.stop, cols.start, cols.stop)
         found = _read.get(key, lambda: _fetched(what, (rows, cols)))
-        out[:, _shifted(rows, window[0]), _shifted(cols, window[1])] = found
+        out[:, within(rows, window[0]), within(cols, window[1])] = found
     return out
 
 
@@ -94,7 +94,7 @@ _read: Shared[tuple[Together, int, int, int, int], np.ndarray] = Shared(KEPT_BYT
 def _fetched(what: Together, window: Window) -> np.ndarray:
     out = np.empty((len(what.assets), *window_shape(window)), what.band.dtype)
     for rows, cols in parts(window, BAND_BYTES * len(what.assets)):
-        out[:, _shifted(rows, window[0]), _shifted(cols, window[1])] = _asked(what, (rows, cols))
+        out[:, within(rows, window[0]), within(cols, window[1])] = _asked(what, (rows, cols))
     out.flags.writeable = False
     return out
 
@@ -148,10 +148,6 @@ def _grid(what: Together, window: Window) -> dict[str, Any]:
             "translateY": f + left * d + top * e,
         },
     }
-
-
-def _shifted(part: slice, whole: slice) -> slice:
-    return slice(part.start - whole.start, part.stop - whole.start)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -18,7 +18,7 @@ from nutonic.presets import IMAGED, JUMPING
 from nutonic.sources import ee_credentials
 from nutonic.sources.catalogue import Item
 from nutonic.sources.ee_blocks import NativeBlock, NearestBlock, together
-from nutonic.sources.ee_items import Asked, Odd, asset_of_band, lacks, listed, pixels_of
+from nutonic.sources.ee_items import Asked, Odd, asset_of_band, lacks, listed, snapping_of
 from nutonic.sources.ee_session import Session
 from nutonic.sources.items import cloud_cover, moment, taken_in
 from nutonic.sources.lazy import Windowed, dataset
@@ -27,6 +27,7 @@ from nutonic.sources.overpasses import timeline, touches
 from nutonic.sources.ranking import Ranking, ranked
 from nutonic.sources.reflectance import offset_of
 from nutonic.sources.stacking import Opener, fits, over_time
+from nutonic.sources.values import imagery_bands
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,8 +74,7 @@ class EarthEngineImagery:
     @property
     def bands(self) -> tuple[Band, ...]:
         """One band per asset: uint16, nodata 0; then one per mask: uint8, nodata 0."""
-        pixels = [Band(name=name, kind="reflectance", dtype="uint16", nodata=0) for name in self.assets]
-        return (*pixels, *(Band(name=name, kind="class", dtype="uint8", nodata=0) for name in self.masks))
+        return imagery_bands(self.assets, self.masks)
 
     def search(
         self, lon: np.ndarray, lat: np.ndarray, extent_m: float, when: str | None = None
@@ -98,7 +98,7 @@ class EarthEngineImagery:
 
         how = Ranking(
             fits=partial(self._fits, when=when),
-            pixels=lambda item: pixels_of(item, self._key(self.assets[0])),
+            snapping=lambda item: snapping_of(item, self._key(self.assets[0])),
             scene=self._scene,
             least=self.min_valid_fraction,
         )

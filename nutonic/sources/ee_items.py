@@ -17,7 +17,7 @@ from nutonic.moments import interval
 from nutonic.presets import IMAGED
 from nutonic.sources.catalogue import Item
 from nutonic.sources.ee_session import Session, signed_in
-from nutonic.sources.footprints import Pixels, footprint_of
+from nutonic.sources.footprints import Snapping, footprint_of
 from nutonic.sources.neighbourhoods import Box
 
 #: Before an image's id and its band in what a plan calls the address of an asset.
@@ -174,11 +174,11 @@ def _asset(band: Mapping[str, Any]) -> Json:
     }
 
 
-def pixels_of(item: Item, band: str) -> Pixels:
-    """Where a band's pixels lie."""
+def snapping_of(item: Item, band: str) -> Snapping:
+    """By which squares are measured: a band's own pixels."""
     told = item.content["assets"][band]
     a, _, c, _, _, f = told["proj:transform"]
-    return Pixels(told["proj:code"], a, (c, f))
+    return Snapping(told["proj:code"], a, (c, f))
 
 
 def lacks(item: Item, band: str, most: int, resolution_m: float | None = None) -> str | None:

@@ -104,6 +104,11 @@ def window_shape(window: Window) -> tuple[int, int]:
     return rows.stop - rows.start, cols.stop - cols.start
 
 
+def within(part: slice, whole: slice) -> slice:
+    """A part of a span, counted from where the span begins."""
+    return slice(part.start - whole.start, part.stop - whole.start)
+
+
 _Key = tuple[LabelImage, Session, Lattice, int, int, int, int]
 
 _open: Shared[tuple[LabelImage, Session, Lattice], xr.Variable] = Shared(_KEPT_OPEN, lambda _: 1)
@@ -125,14 +130,10 @@ def _whole(image: LabelImage, session: Session, lattice: Lattice, window: Window
             pixels = np.asarray(variable[0, rows, cols].values)
             if pixels.shape != window_shape((rows, cols)):
                 raise ReadFailed(f"Earth Engine sent {pixels.shape} pixels, not {window_shape((rows, cols))}")
-            here = out[_shifted(rows, window[0]), _shifted(cols, window[1])]
+            here = out[within(rows, window[0]), within(cols, window[1])]
             here[...] = np.where(np.isnan(pixels), np.float32(MASKED), pixels)
     out.flags.writeable = False
     return out
-
-
-def _shifted(part: slice, whole: slice) -> slice:
-    return slice(part.start - whole.start, part.stop - whole.start)
 
 
 def _opened(image: LabelImage, lattice: Lattice) -> xr.Variable:

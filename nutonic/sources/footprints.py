@@ -14,7 +14,7 @@ from nutonic.grid import corners, transformer
 
 
 @dataclass(frozen=True, slots=True)
-class Pixels:
+class Snapping:
     """Where the pixels lie that squares are snapped to."""
 
     crs: str
@@ -58,12 +58,12 @@ def near(footprint: shapely.Geometry, lon: np.ndarray, lat: np.ndarray, extent_m
 
 
 def shares(
-    footprint: shapely.Geometry, pixels: Pixels, lon: np.ndarray, lat: np.ndarray, extent_m: float
+    footprint: shapely.Geometry, snapping: Snapping, lon: np.ndarray, lat: np.ndarray, extent_m: float
 ) -> np.ndarray:
     """Share of each square, 0 to 1, that a footprint covers; squares have their corners on the pixels'."""
-    to_scene = transformer("EPSG:4326", pixels.crs)
+    to_scene = transformer("EPSG:4326", snapping.crs)
     outline = shapely.make_valid(shapely.transform(footprint, lambda p: np.stack(to_scene.transform(*p.T), -1)))
     x, y = to_scene.transform(lon, lat)
-    left, top = corners(np.asarray(x), np.asarray(y), extent_m, pixels.side, pixels.corner)
+    left, top = corners(np.asarray(x), np.asarray(y), extent_m, snapping.side, snapping.corner)
     squares = shapely.box(left, top - extent_m, left + extent_m, top)
     return np.asarray(shapely.area(shapely.intersection(squares, outline)) / extent_m**2)

@@ -10,7 +10,7 @@ import numpy as np
 
 from nutonic.model import Scene
 from nutonic.sources.catalogue import Item
-from nutonic.sources.footprints import Pixels, near, shares
+from nutonic.sources.footprints import Snapping, near, shares
 from nutonic.sources.items import cloud_cover, moment
 from nutonic.sources.neighbourhoods import Neighbourhood
 
@@ -34,8 +34,8 @@ class Ranking:
 
     fits: Callable[[Item], bool]
     """Whether an item may be used at all."""
-    pixels: Callable[[Item], Pixels]
-    """On which its share of a square is measured."""
+    snapping: Callable[[Item], Snapping]
+    """By which its share of a square is measured."""
     scene: Callable[[Item], Scene]
     """The scene it is."""
     least: float
@@ -68,9 +68,9 @@ def _best(
         where = near(item.footprint, lon, lat, extent_m)
         if not where.size:
             continue
-        pixels = by.pixels(item)
+        snapping = by.snapping(item)
         for some in np.array_split(where, -(-where.size // _AT_ONCE)):
-            covered = shares(item.footprint, pixels, lon[some], lat[some], extent_m)
+            covered = shares(item.footprint, snapping, lon[some], lat[some], extent_m)
             rank = np.where(covered >= max(by.least, 1e-12), _rank(covered) + k, _NONE)
             best[some] = np.sort(np.column_stack([best[some], rank]), axis=1)[:, :RANKED]
     # Scenes that cover the square in part only count where none covers it whole.

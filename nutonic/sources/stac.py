@@ -18,13 +18,14 @@ from nutonic.sources import rasters, signing
 from nutonic.sources.access import Access, access_for
 from nutonic.sources.catalogue import Item
 from nutonic.sources.engines import Engine, opener
-from nutonic.sources.footprints import Pixels
+from nutonic.sources.footprints import Snapping
 from nutonic.sources.items import asset_of, cloud_cover, crs_of, moment, pinned, taken_in
 from nutonic.sources.lazy import dataset
 from nutonic.sources.neighbourhoods import Search, items_around, neighbourhoods
 from nutonic.sources.overpasses import timeline, touches
 from nutonic.sources.ranking import Ranking, ranked
 from nutonic.sources.stacking import Opener, fits, nearest, over_time
+from nutonic.sources.values import imagery_bands
 
 #: The asset with the provider's own picture, which serves where a scene lacks a band.
 _VISUAL = "visual"
@@ -34,7 +35,7 @@ _VISUAL = "visual"
 class StacSource:
     """Single-band assets of the items of one collection.
 
-    Pixels are digital numbers of reflectance (1e-4) as uint16, 0 where nothing was observed. The offset that Sentinel-2
+    Snapping are digital numbers of reflectance (1e-4) as uint16, 0 where nothing was observed. The offset that Sentinel-2
     baselines from 04.00 on carry is added once; a valid pixel is never below 1, so that dark water stays valid. Of an
     item that lacks one of the assets but has a `visual`, that picture's bands 1, 2 and 3 are taken as they are.
     """
@@ -72,8 +73,7 @@ class StacSource:
     @property
     def bands(self) -> tuple[Band, ...]:
         """One band per asset: uint16, nodata 0; then one per mask: uint8, nodata 0."""
-        pixels = [Band(name=name, kind="reflectance", dtype="uint16", nodata=0) for name in self.assets]
-        return (*pixels, *(Band(name=name, kind="class", dtype="uint8", nodata=0) for name in self.masks))
+        return imagery_bands(self.assets, self.masks)
 
     def search(
         self, lon: np.ndarray, lat: np.ndarray, extent_m: float, when: str | None = None
@@ -81,7 +81,7 @@ class StacSource:
         """Up to three scenes for each square, the best first; see :func:`.ranking.ranked`."""
         how = Ranking(
             fits=partial(self._fits, when=when),
-            pixels=lambda item: Pixels(crs_of(item, self._keys(item)[0], self.access)),
+            snapping=lambda item: Snapping(crs_of(item, self._keys(item)[0], self.access)),
             scene=self._scene,
             least=self.min_valid_fraction,
         )

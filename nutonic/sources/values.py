@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 
 from nutonic.errors import BadPixels
 from nutonic.model import Asset, Band
+
+
+def imagery_bands(assets: Sequence[str], masks: Sequence[str]) -> tuple[Band, ...]:
+    """What imagery becomes: digital numbers of reflectance as uint16, classes as uint8, 0 where there is none."""
+    pixels = [Band(name=name, kind="reflectance", dtype="uint16", nodata=0) for name in assets]
+    return (*pixels, *(Band(name=name, kind="class", dtype="uint8", nodata=0) for name in masks))
 
 
 def decoded(pixels: np.ndarray, asset: Asset, band: Band, nodata: float | None) -> np.ndarray:
