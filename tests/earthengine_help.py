@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
+import pytest
 import rasterio
 from affine import Affine
 from cryptography.hazmat.primitives import serialization
@@ -16,7 +17,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 
 from nutonic.classes import DYNAMIC_WORLD
 from nutonic.model import Scene
-from nutonic.sources import ee_pixels, http
+from nutonic.sources import ee_blocks, ee_pixels, http
 from nutonic.sources.earthengine import EarthEngineLabels
 from nutonic.testing.earthengine import image_of_raster
 
@@ -33,6 +34,18 @@ AWAY = (-119, 20, -6, 3, 45, -2.4, 12, 121)
 #: No project, no key, nothing stored, and no look around for a machine of Google's.
 NOBODY = {"NO_GCE_CHECK": "true", "CLOUDSDK_CONFIG": "/nonexistent"}
 NAMES = ("EE_SERVICE_ACCOUNT_KEY", "GOOGLE_APPLICATION_CREDENTIALS", "EE_PROJECT", "GOOGLE_CLOUD_PROJECT")
+
+
+def sign_out(monkeypatch: pytest.MonkeyPatch, home: Path) -> None:
+    """Make this a machine that nobody has signed in on, that keeps no pixels, and that does not wait long."""
+    for name in NAMES:
+        monkeypatch.delenv(name, raising=False)
+    for name, value in {**NOBODY, "HOME": str(home)}.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(http, "PAUSE_S", 0.01)
+    ee_pixels.forget()
+    ee_blocks.forget()
+    http.take_counts()
 
 
 def write(path: Path, pixels: np.ndarray, *, nodata: int | None, crs: str = "EPSG:32633", transform=TRANSFORM) -> Path:

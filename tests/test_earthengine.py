@@ -21,7 +21,6 @@ from distributed import Client, LocalCluster
 from earthengine_help import (
     AWAY,
     DW,
-    NAMES,
     NOBODY,
     SIDE,
     TRANSFORM,
@@ -34,6 +33,7 @@ from earthengine_help import (
     images,
     key_of,
     scene_at,
+    sign_out,
     write,
 )  # fmt: skip
 from hypothesis import given, settings
@@ -43,7 +43,7 @@ from odc.geo.geobox import GeoBox
 from nutonic.classes import DYNAMIC_WORLD, ESA_WORLDCOVER, ClassTable
 from nutonic.cube import dated, open_scene
 from nutonic.errors import BadPixels, GridError, InputError, MissingExtra, NoScene, ReadFailed, Refused, Unreachable
-from nutonic.sources import ee_pixels, http
+from nutonic.sources import ee_pixels
 from nutonic.sources.earthengine import EarthEngineLabels
 from nutonic.sources.ee_address import address_of
 from nutonic.sources.ee_session import Session, signed_in
@@ -61,13 +61,7 @@ LABEL, DAYS = composite(STACK)
 
 @pytest.fixture(autouse=True)
 def nobody(monkeypatch, tmp_path):
-    """A machine that nobody has signed in on."""
-    for name in NAMES:
-        monkeypatch.delenv(name, raising=False)
-    for name, value in {**NOBODY, "HOME": str(tmp_path)}.items():
-        monkeypatch.setenv(name, value)
-    monkeypatch.setattr(http, "PAUSE_S", 0.01)
-    http.take_counts()
+    sign_out(monkeypatch, tmp_path)
 
 
 @pytest.fixture(scope="module")

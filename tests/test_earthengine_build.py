@@ -13,7 +13,7 @@ import pytest
 import rasterio
 import yaml
 from clusters import cluster
-from earthengine_help import NAMES, NOBODY, key_of, write
+from earthengine_help import NOBODY, key_of, sign_out, write
 from rasterio.crs import CRS
 from test_build import tree
 from test_cli import nutonic
@@ -26,7 +26,7 @@ from nutonic.planning import plan
 from nutonic.reading import most_requests, session_of
 from nutonic.recipe import Recipe
 from nutonic.run import build
-from nutonic.sources import ee_pixels, http
+from nutonic.sources import http
 from nutonic.sources.earthengine import EarthEngineLabels
 from nutonic.sources.raster import RasterSource
 from nutonic.store.files import Store
@@ -43,14 +43,7 @@ PLANET = SyntheticPlanet(3)
 
 @pytest.fixture(autouse=True)
 def nobody(monkeypatch, tmp_path):
-    """A machine that nobody has signed in on."""
-    for name in NAMES:
-        monkeypatch.delenv(name, raising=False)
-    for name, value in {**NOBODY, "HOME": str(tmp_path)}.items():
-        monkeypatch.setenv(name, value)
-    monkeypatch.setattr(http, "PAUSE_S", 0.01)
-    ee_pixels.forget()
-    http.take_counts()
+    sign_out(monkeypatch, tmp_path)
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,7 @@ import yaml
 from affine import Affine
 from clusters import cluster
 from distributed import Client
-from earthengine_help import NAMES, NOBODY
+from earthengine_help import NOBODY, sign_out
 from odc.geo.geobox import GeoBox
 from test_build import tree
 from test_cli import nutonic
@@ -49,14 +49,7 @@ GRID = GeoBox(SHAPE, TRANSFORM, "EPSG:26917")
 
 @pytest.fixture(autouse=True)
 def nobody(monkeypatch, tmp_path):
-    """A machine that nobody has signed in on."""
-    for name in NAMES:
-        monkeypatch.delenv(name, raising=False)
-    for name, value in {**NOBODY, "HOME": str(tmp_path)}.items():
-        monkeypatch.setenv(name, value)
-    monkeypatch.setattr(http, "PAUSE_S", 0.01)
-    ee_blocks.forget()
-    http.take_counts()
+    sign_out(monkeypatch, tmp_path)
 
 
 def flown(band: int, row: np.ndarray, col: np.ndarray, shift: int = 0) -> tuple[np.ndarray, np.ndarray]:

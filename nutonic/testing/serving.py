@@ -17,14 +17,14 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass, field
 from hashlib import sha256
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
-from socketserver import TCPServer
 from typing import Any
 from urllib.parse import parse_qsl, unquote
 
 from nutonic.testing.answers import Answer, Tokens, denied, distort, plain, span_of
 from nutonic.testing.faults import Choice, Fault
+from nutonic.testing.loopback import LoopbackServer
 
 #: Where the parent asks for the log and gives orders; not logged, never at fault.
 CONTROL = "/_control/"
@@ -60,10 +60,8 @@ class Settings:
     """Status, headers and body to answer with at an exact path, whatever lies there."""
 
 
-class Server(ThreadingHTTPServer):
+class Server(LoopbackServer):
     """Serves a folder on a free port of 127.0.0.1, and remembers what it was asked."""
-
-    request_queue_size = 128  # of the default, 5, a client with many threads loses connections
 
     def __init__(self, settings: Settings) -> None:
         self.settings, self.folder = settings, Path(settings.folder)
@@ -72,17 +70,7 @@ class Server(ThreadingHTTPServer):
         self.tokens = Tokens(settings.seed, settings.token_lifetime_s)
         self.log: list[dict[str, Any]] = []
         self._etags: dict[tuple[Path, int, int], str] = {}
-        super().__init__(("127.0.0.1", 0), Handler)
-
-    def server_bind(self) -> None:
-        """Bind without asking for the host's name, which may take long."""
-        TCPServer.server_bind(self)
-        self.server_name, self.server_port = self.server_address[:2]  # type: ignore[assignment]
-
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        """Be quiet about clients that leave."""
-        if not isinstance(sys.exc_info()[1], OSError):
-            super().handle_error(request, client_address)
+        super().__init__(Handler)
 
     def control(self, order: str, body: bytes) -> Answer:
         """Do what the parent says; the answer is the log."""

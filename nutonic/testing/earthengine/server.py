@@ -13,14 +13,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from email.message import Message
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from socketserver import TCPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any, Self
 
 from nutonic.testing.earthengine.faults import EarthEngineFault, Faults
 from nutonic.testing.earthengine.images import EarthEngineImage, Json
 from nutonic.testing.earthengine.problems import NO_CREDENTIALS, Problem, forbidden, of_status
 from nutonic.testing.earthengine.service import COMPUTING, PUBLIC, Answer, Asked, Service, granted
+from nutonic.testing.loopback import LoopbackServer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -216,26 +216,15 @@ class EarthEngineServer:
             self.requests.append(said)
 
 
-class _Server(ThreadingHTTPServer):
+class _Server(LoopbackServer):
     """Connections, each with a thread that ends with the process."""
 
-    request_queue_size = 128  # of the default, 5, a client with many threads loses connections
     daemon_threads = True
     block_on_close = False  # clients keep connections open
 
     def __init__(self, told: EarthEngineServer) -> None:
         self.told = told
-        super().__init__(("127.0.0.1", 0), _Handler)
-
-    def server_bind(self) -> None:
-        """Bind without asking for the host's name, which may take long."""
-        TCPServer.server_bind(self)
-        self.server_name, self.server_port = self.server_address[:2]  # type: ignore[assignment]
-
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        """Be quiet about clients that leave."""
-        if not isinstance(sys.exc_info()[1], OSError):
-            super().handle_error(request, client_address)
+        super().__init__(_Handler)
 
 
 class _Handler(BaseHTTPRequestHandler):
