@@ -19,8 +19,9 @@ from nutonic.recipe import Recipe
 from nutonic.rows import boxes_json
 from nutonic.store.commits import Entry
 from nutonic.store.files import Store, sha256
-from nutonic.store.finish import data_files, rows_of
+from nutonic.store.finish import data_files, owned_by, rows_of
 from nutonic.store.ledger import Spans
+from nutonic.store.ownership import Ownership
 from nutonic.store.plans import PlanFile
 
 #: Fields of a URL's query, and of cloud SDKs' settings, that hold a secret.
@@ -62,6 +63,11 @@ class Tree:
     named: dict[str, tuple[int, str]] = field(default_factory=dict)
     """Every committed file with size and SHA-256."""
 
+    @property
+    def ownership(self) -> Ownership:
+        """Which files of it are nutonic's to remove."""
+        return owned_by(self.store, self.recipe, self.plan)
+
 
 def audit(tree: Tree) -> Iterator[Finding]:
     """Everything wrong with the content of a tree's files."""
@@ -96,6 +102,8 @@ def _secrets(tree: Tree) -> Iterator[Finding]:
     """Files of any kind that hold what looks like a secret, or is one of this environment's."""
     values = [value.encode() for name, value in os.environ.items() if _SECRET_NAME.search(name) and len(value) >= 8]
     for path, _ in sorted(tree.store.sizes()):
+        if not tree.store.is_file(path):  # a link's target is not in the tree, and a pipe has no end
+            continue
         data = tree.store.get(path)
         if not path.endswith(".png") and _SECRET.search(data):
             yield Finding(f"{path} holds what looks like a token or a signed URL")

@@ -22,6 +22,7 @@ from nutonic.sources.ee_credentials import PROJECTS, project_of
 from nutonic.sources.gate import IN_FLIGHT
 from nutonic.store.files import Store
 from nutonic.store.layout import META
+from nutonic.store.ownership import mark, unmark
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -178,13 +179,17 @@ def _token(root: Path, recipe: Recipe) -> Iterator[Proof]:
     extras += ["earthengine-api", "xee"] if session else []
     path, content = f"{META}/token-{uuid.uuid4().hex}", os.urandom(32)
     made = [folder for folder in (root / META, root, *root.parents) if not folder.exists()]
+    store, marked = Store(root), False
     try:
-        Store(root).put(path, content)
+        marked = mark(store)
+        store.put(path, content)
         proof = Proof(versions=versions([*PACKAGES, *extras]), token=root / path, content=content, session=session)
         yield proof
     finally:
         for left in root.glob(f"{path}*"):
             left.unlink(missing_ok=True)
+        if marked:
+            unmark(store)
         for folder in made:  # those that nothing was put into
             with suppress(OSError):
                 folder.rmdir()

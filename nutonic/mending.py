@@ -7,20 +7,18 @@ after a kill at any moment the tree is as wrong as it was, or lacks what the nex
 
 from __future__ import annotations
 
-import os
 import re
-import stat
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import PurePosixPath
 
 from nutonic.audit import Finding, Tree
-from nutonic.errors import StoreError
 from nutonic.model import Json, Reject
 from nutonic.store.commits import Entry, Origin, PlaceDone, commit, read_commits
 from nutonic.store.files import Store, sha256
 from nutonic.store.finish import data_files
-from nutonic.store.layout import COMMITS, PARTS, is_own
+from nutonic.store.layout import COMMITS, PARTS
 from nutonic.store.ledger import Spans
+from nutonic.store.ownership import Ownership
 
 #: The file of a tile, or of a view of it: everything before the last ``_t0003`` is the place's id.
 _OF_TILE = re.compile(r"(?P<poi>.+)_t\d{4,}(?:_.*)?")
@@ -29,19 +27,9 @@ _OF_TILE = re.compile(r"(?P<poi>.+)_t\d{4,}(?:_.*)?")
 Wrong = dict[str, dict[int, str]]
 
 
-def refuse_links(store: Store) -> None:
-    """Raise :class:`StoreError` if a folder of the tree lies elsewhere: what it holds cannot be told from what is gone."""
-    assert store.root is not None, "only trees on disk are mended"
-    for path, _ in store.sizes():
-        if is_own(path) and (store.root / path).is_symlink() and (store.root / path).is_dir():
-            raise StoreError(
-                f"{store.root / path} is a link to a folder: put the folder itself there; nothing was removed"
-            )
-
-
-def mend_commits(store: Store, findings: Iterable[Finding]) -> list[str]:
+def mend_commits(ownership: Ownership, findings: Iterable[Finding]) -> list[str]:
     """Remove commits that cannot be read; what they named is found to belong to nobody the next time."""
-    return [finding.text for finding in findings if finding.path is not None and _remove(store, finding.path)]
+    return [finding.text for finding in findings if finding.path is not None and ownership.remove(finding.path)]
 
 
 def mend(tree: Tree, findings: Sequence[Finding]) -> list[str]:
@@ -67,20 +55,11 @@ def mend(tree: Tree, findings: Sequence[Finding]) -> list[str]:
     # What belonged to no commit, such as a place's own beside that of its batch, may do so by now.
     named = {path for name, content in read_commits(tree.store) for path in (name, *content["files"])}
     named -= tree.commits.keys()
+    ownership = tree.ownership.with_committed(left_over)
     for path, text in (left_over | files).items():
-        if path not in named and _remove(tree.store, path) and text:
+        if path not in named and ownership.remove(path) and text:
             removed.append(text)
     return removed
-
-
-def _remove(store: Store, path: str) -> bool:
-    """Remove a file of nutonic's; whether it was there."""
-    assert store.root is not None
-    file = store.root / path
-    if not is_own(path) or ".." in path.split("/") or not os.path.lexists(file) or stat.S_ISDIR(file.lstat().st_mode):
-        return False
-    store.delete(path)
-    return True
 
 
 # Places
@@ -130,14 +109,14 @@ def _uncommit(tree: Tree, path: str, wrong: Mapping[int, str]) -> dict[int, str]
     The places' own commits beside that of their whole batch do not count; they go first, before they would.
     """
     content = tree.commits[path]
-    kept = _kept(tree.store, content, wrong)
+    kept, ownership = _kept(tree.store, content, wrong), tree.ownership.with_committed([path])
     if "-" not in content["commit"]:
         for other, _ in list(tree.store.sizes(COMMITS)):
             if other.startswith(f"{COMMITS}/{content['commit']}-"):
-                tree.store.delete(other)
+                ownership.remove(other)
         origin = Origin(recipe_digest=content["recipe_digest"], plan=content["plan"])
         commit(tree.store, int(content["commit"]), kept, origin, whole=False)
-    tree.store.delete(path)
+    ownership.remove(path)
     stay, part = {place.index for place in kept}, f"{PARTS}/{content['commit']}.jsonl is not what was written"
     return {
         place["index"]: f"{place['poi_id']}: {wrong.get(place['index'], part)}"

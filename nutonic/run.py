@@ -24,13 +24,15 @@ from nutonic.recipe import Recipe
 from nutonic.sources.ee_session import signed_in
 from nutonic.sources.gate import IN_FLIGHT, gate
 from nutonic.sources.http import take_counts
+from nutonic.store import card
 from nutonic.store.commits import committed
 from nutonic.store.files import Store, sealed, unsealed
 from nutonic.store.finish import finish, is_finished
 from nutonic.store.layout import COMMITS, PLAN, RECIPE, SUMMARY
+from nutonic.store.ownership import refuse_foreign
 from nutonic.store.plans import PlanFile
 from nutonic.summary import Summary, Tally
-from nutonic.tree import prepare, refuse_foreign
+from nutonic.tree import prepare, refuse_inputs_inside
 
 #: Told of each finished batch, and how many places there are to do in all.
 Watch = Callable[[BatchDone, int], None]
@@ -79,14 +81,16 @@ def build(
         Asked again and again, on a cluster by another thread too: once it says yes, what has begun is finished, and no
         other batch begun.
     tell
-        Called with lines for a person, such as where the dashboard is.
+        Called with lines for a person, such as where the dashboard is, or that a card which was changed is kept.
 
     Raises
     ------
     InputError
-        If a worker elsewhere has other versions, or does not see the output or the inputs; nothing is done then.
+        If an input lies in the output folder; if a worker elsewhere has other versions, or does not see the output or
+        the inputs; nothing is done then.
     NotNutonic, RecipeChanged
-        If the folder is somebody else's, or holds another recipe or another places file; nothing in it is touched.
+        If the folder is somebody else's, has a link where a file or folder of nutonic's goes, or holds another recipe or
+        another places file; nothing in it is touched.
     StoreError
         If nothing more can be written, as on a full disk; the same call goes on once it can.
     Unreachable
@@ -110,6 +114,7 @@ def _build(
     started = time.perf_counter()
     refuse_impossible(cluster.report, cluster=not cluster.is_none)
     refuse_foreign(out)
+    refuse_inputs_inside(recipe, out)
     with ExitStack() as stack:
         stack.enter_context(gate.resized(min(IN_FLIGHT, cluster.max_requests or IN_FLIGHT)))
         # Workers elsewhere are asked first whether they can do it.
@@ -135,6 +140,8 @@ def _build(
     failures = once_more(summary.failures, _failed_before(store))
     summary = replace(summary, failures=failures, seconds=seconds, limit=extent.limit)
     _finish(store, recipe, plan, summary)
+    if card.is_theirs(store):
+        cluster.tell(f"{out}/{card.KEPT}")
     return summary
 
 
@@ -175,10 +182,14 @@ def _finish(store: Store, recipe: Recipe, plan: PlanFile, summary: Summary) -> N
     """Bring ``data/`` and the card up to date; a tree whose summary speaks of these very commits is not touched."""
     commits = committed(store).digest()
     told = _told(store)
-    if not summary.failures and told.get("commits") == commits and is_finished(store, recipe, told["card_sha256"]):
+    if (
+        not summary.failures
+        and told.get("commits") == commits
+        and is_finished(store, recipe, plan, told["card_sha256"])
+    ):
         return
-    card = finish(store, recipe, plan, complete=summary.complete and summary.limit is None)
-    store.put(SUMMARY, sealed({**asdict(summary), "card_sha256": card, "commits": commits}))
+    written = finish(store, recipe, plan, complete=summary.complete and summary.limit is None)
+    store.put(SUMMARY, sealed({**asdict(summary), "card_sha256": written, "commits": commits}))
 
 
 def _failed_before(store: Store) -> dict[str, Failure]:

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterable
+from itertools import chain
 from pathlib import Path
 
 from nutonic import __version__, planning
 from nutonic.cost import default_workers, refuse_too_large
-from nutonic.errors import Corrupt, NotNutonic, RecipeChanged
+from nutonic.errors import Corrupt, InputError, RecipeChanged
+from nutonic.model import Scene
+from nutonic.planning import Plan
 from nutonic.recipe import Recipe
 from nutonic.sources.geoparquet import geoparquet_bytes
 from nutonic.sources.pois import file_sha256
 from nutonic.store.files import Store
-from nutonic.store.layout import COMMITS, OWN, PLAN, RECIPE, is_own
+from nutonic.store.finish import owned_by
+from nutonic.store.layout import CARD, COMMITS, MARKER, PLAN, RECIPE
+from nutonic.store.ownership import Ownership, mark, named_by_commits, refuse_foreign
 from nutonic.store.plans import PlanFile, items_path, plan_bytes, read_plan
 
 
@@ -22,19 +29,27 @@ def prepare(
 
     Of two drivers that plan at once one creates the plan, and the other goes on with it.
     """
-    refuse_foreign(Path(out))
+    out = Path(out)
+    refuse_foreign(out)
+    refuse_inputs_inside(recipe, out)
     store = Store(out)
-    there = (Path(out) / PLAN).is_file()
-    if there and not (replan and _is_corrupt(store)):
+    there = (out / PLAN).is_file()
+    broken = there and replan and _is_corrupt(store)
+    if there and not broken:
         _refuse_changed(read_plan(store), recipe)
     if not there or replan:
         made = planning.plan(recipe)
-        refuse_too_large(made.cost, Path(out), default_workers() if workers is None else workers)
-        items = geoparquet_bytes(made.items()) if made.items() else None
-        _put_plan(store, store.get(PLAN) if there else None, plan_bytes(made, recipe.text(), items), items)
+        refuse_too_large(made.cost, out, default_workers() if workers is None else workers)
+        refuse_inputs_inside(recipe, out, made.scenes())
+        owned = Ownership(store, recipe, made.batches)
+        owned.refuse_obstacles()
+        old = None if not there else owned if broken else owned_by(store, recipe, read_plan(store))
+        _put_plan(store, old, made, recipe)
     plan = read_plan(store)
     if not there:
         _refuse_changed(plan, recipe)
+    owned_by(store, recipe, plan).refuse_obstacles()
+    mark(store)  # once more: a driver that was refused took it back, if it was the first
     if not store.has(RECIPE) or store.get(RECIPE) != plan.recipe.encode():
         store.put(RECIPE, plan.recipe.encode())
     return store, plan
@@ -48,9 +63,15 @@ def _is_corrupt(store: Store) -> bool:
     return False
 
 
-def _put_plan(store: Store, before: bytes | None, after: bytes, items: bytes | None) -> None:
-    if before is not None and before != after:
-        _empty(store)
+def _put_plan(store: Store, old: Ownership | None, made: Plan, recipe: Recipe) -> None:
+    """Keep a plan; what was built from another one, which `old` tells, is removed first."""
+    items = geoparquet_bytes(made.items()) if made.items() else None
+    after = plan_bytes(made, recipe.text(), items)
+    mark(store)
+    before = store.get(PLAN) if old is not None else None
+    if old is not None and before != after:
+        old.refuse_obstacles()
+        _empty(store, old)
     if items is not None:
         store.put(items_path(items), items)
     if before is None:
@@ -59,29 +80,48 @@ def _put_plan(store: Store, before: bytes | None, after: bytes, items: bytes | N
         store.put(PLAN, after)
 
 
-def _empty(store: Store) -> None:
+def _empty(store: Store, old: Ownership) -> None:
     """Remove what was built from another plan, commits first: a kill in between leaves files that nothing names.
 
-    The plan itself stays until the new one takes its place, so that the folder is a tree at every moment.
+    The plan itself stays until the new one takes its place, so that the folder is a tree at every moment; and so does the
+    card, in which a person may have written.
     """
-    if store.root is not None and store.root.exists():
-        for path, _ in sorted(store.sizes(), key=lambda entry: not entry[0].startswith(f"{COMMITS}/")):
-            if is_own(path) and path != PLAN:
-                store.delete(path)
+    if store.root is None or not store.root.exists():
+        return
+    old = old.with_committed(named_by_commits(store))
+    for path, _ in sorted(store.sizes(), key=lambda entry: not entry[0].startswith(f"{COMMITS}/")):
+        if path not in (PLAN, MARKER, CARD):
+            old.remove(path)
 
 
-def refuse_foreign(out: Path) -> None:
-    """Raise :class:`NotNutonic` if the path is a file, or a folder with anything in it that is not a nutonic tree."""
-    try:
-        blocked = next((path for path in (out, *out.parents) if path.exists() and not path.is_dir()), None)
-        names = {path.name for path in out.iterdir()} if out.is_dir() else set()
-    except OSError as error:
-        raise NotNutonic(f"{str(out)[:200]} cannot be used: {(error.strerror or 'unreadable').lower()}") from None
-    if blocked is not None:
-        raise NotNutonic(f"{blocked} is a file: --out must name a folder")
-    # Killed before it had a plan, a build leaves its own folders and nothing else.
-    if not (out / PLAN).is_file() and names - set(OWN):
-        raise NotNutonic(f"{out} holds files that are not nutonic's: name a new or an empty folder")
+def refuse_inputs_inside(recipe: Recipe, out: Path, scenes: Iterable[Scene] = ()) -> None:
+    """Raise :class:`InputError` if a file that is read lies in the folder that is written, or is reached through it.
+
+    Folders are compared by what they are and not by their names: a link to one, another spelling of its case or of a path
+    that climbs make no difference.
+    """
+    named = [recipe.pois.path, recipe.imagery.url, recipe.labels.path, recipe.labels.url, recipe.cube.area]
+    of_scenes = (asset.href for scene in scenes for asset in scene.assets)
+    if not out.exists():
+        return
+    seen: dict[str, bool] = {}
+    for path in dict.fromkeys(chain((path for path in named if isinstance(path, str)), of_scenes)):
+        if "://" not in path and any(_is_inside(spelt, out, seen) for spelt in map(Path, _spellings(path))):
+            raise InputError(f"{path} lies in {out}, where the output goes: build into another folder")
+
+
+def _spellings(path: str) -> set[str]:
+    """A path as it is written, and where its links lead to."""
+    return {os.path.normpath(Path(path).absolute()), os.path.realpath(path)}
+
+
+def _is_inside(path: Path, out: Path, seen: dict[str, bool]) -> bool:
+    """Whether a path is the folder or below it; `seen` keeps what is known of folders, since many files share them."""
+    known = seen.get(str(path))
+    if known is None:
+        same = path.exists() and path.samefile(out)
+        known = seen[str(path)] = same or (path != path.parent and _is_inside(path.parent, out, seen))
+    return known
 
 
 def _refuse_changed(plan: PlanFile, recipe: Recipe) -> None:

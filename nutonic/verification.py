@@ -14,14 +14,16 @@ from pathlib import Path
 
 from nutonic.audit import Finding, Tree, audit
 from nutonic.errors import Corrupt, NotNutonic
-from nutonic.mending import mend, mend_commits, refuse_links
+from nutonic.mending import mend, mend_commits
 from nutonic.model import Json
 from nutonic.recipe_file import parse_recipe_text
+from nutonic.store import card
 from nutonic.store.commits import Entry, read_commits
-from nutonic.store.files import Store, sha256, unsealed
-from nutonic.store.finish import data_files, unnamed
-from nutonic.store.layout import CARD, COMMITS, META, PARTS, RECIPE, SUMMARY, is_own
+from nutonic.store.files import Store, unsealed
+from nutonic.store.finish import data_files, owned_by, unnamed
+from nutonic.store.layout import CARD, COMMITS, MARKER, PARTS, RECIPE, SUMMARY, is_own
 from nutonic.store.ledger import Spans
+from nutonic.store.ownership import Ownership, is_marked, refuse_obstacles
 from nutonic.store.plans import PlanFile, read_plan
 
 _COMMIT = re.compile(rf"{COMMITS}/(\d{{6,}}(?:-\d{{3}})?)\.json")
@@ -70,26 +72,27 @@ def verify(out: str | Path, *, deep: bool = False, fix: bool = False) -> Verdict
     deep
         Also read every file: hashes, pictures, sidecars, rows, boxes, splits, and that no secret is anywhere.
     fix
-        Remove places whose files are damaged or missing, commits that cannot be read, damaged files of ``data/``, card
-        and summary, and what no commit names in folders of nutonic's own; a file of yours is never touched. The
-        verdict is that of the tree afterwards. For a tree that nobody builds at the same time: what a build has
-        written and not committed yet belongs to no commit, and would have to be built once more.
+        Remove places whose files are damaged or missing, commits that cannot be read, damaged files of ``data/`` and
+        summary, and what the plan leads to and no commit names. A file of yours is never touched, in whatever folder,
+        nor a card that you changed. The verdict is that of the tree afterwards. For a tree that nobody builds at the
+        same time: what a build has written and not committed yet belongs to no commit, and would be built once more.
 
     Raises
     ------
     NotNutonic
-        If the folder is not a nutonic tree.
+        If the folder is not a nutonic tree, or a folder of it is a link; with `fix` also if any file of it is one.
     StoreError
-        If something cannot be removed, or the tree's folders are links.
+        If something cannot be removed.
     """
-    if not (Path(out) / META).is_dir():
-        raise NotNutonic(f"{out} is not a nutonic tree: it has no {META} folder")
+    if not is_marked(Path(out)):
+        raise NotNutonic(f"{out} is not a nutonic tree: it has no {MARKER} of nutonic's")
+    refuse_obstacles(Path(out))
     store = Store(out)
     seen, removed = _look(store, deep), []
-    if fix:
-        refuse_links(store)
+    if fix and seen.ownership:
+        seen.ownership.refuse_obstacles()
         for _ in range(_ROUNDS):
-            more = mend(seen.tree, seen.findings) if seen.tree else mend_commits(store, seen.findings)
+            more = _mended(seen)
             if not more:
                 break
             removed += more
@@ -106,6 +109,14 @@ class _Seen:
     limit: int | None = None
     missing: Sequence[str] = ()
     """Ids of the places within the limit that are not committed."""
+    ownership: Ownership | None = None
+    """Of its files, where the plan can be read."""
+
+
+def _mended(seen: _Seen) -> list[str]:
+    if seen.tree is not None:
+        return mend(seen.tree, seen.findings)
+    return mend_commits(seen.ownership, seen.findings) if seen.ownership is not None else []
 
 
 def _look(store: Store, deep: bool) -> _Seen:
@@ -113,9 +124,11 @@ def _look(store: Store, deep: bool) -> _Seen:
         plan = read_plan(store)
     except Corrupt as error:
         return _Seen(findings=[Finding(str(error))])
-    unreadable = list(_unreadable(store))
+    ownership = owned_by(store, parse_recipe_text(plan.recipe), plan)
+    obstacles = [Finding(text) for text in ownership.obstacles()]
+    unreadable = obstacles or list(_unreadable(store))
     if unreadable:
-        return _Seen(findings=unreadable)
+        return _Seen(findings=unreadable, ownership=ownership)
     tree, summary = _open(store, plan), _summary(store)
     strange = _strange(tree)
     if strange is not None:
@@ -124,7 +137,9 @@ def _look(store: Store, deep: bool) -> _Seen:
     planned = _planned(plan)
     missing = _missing(tree, planned, limit)
     checks = (_quick(tree, summary), _against_plan(tree, planned, missing), _files(tree), audit(tree) if deep else ())
-    return _Seen(findings=list(chain.from_iterable(checks)), tree=tree, limit=limit, missing=missing)
+    return _Seen(
+        findings=list(chain.from_iterable(checks)), tree=tree, limit=limit, missing=missing, ownership=ownership
+    )
 
 
 def _unreadable(store: Store) -> Iterator[Finding]:
@@ -226,8 +241,10 @@ def _quick(tree: Tree, summary: Json | Finding) -> Iterator[Finding]:
         yield summary
     elif not store.has(CARD):
         yield Finding(f"{CARD} is missing: build again", path=CARD)
-    elif sha256(store.get(CARD)) != summary["card_sha256"]:
-        yield Finding(f"{CARD} is not the card that the build wrote", path=CARD)
+    elif card.is_theirs(store):
+        yield Finding(f"{CARD} is not the card that the build wrote: it is kept, move it away to have a new one")
+    elif card.digest_of(store) != summary["card_sha256"]:
+        yield Finding(f"{CARD} is not the card that the build wrote: build again", to_build=True)
 
 
 #: Id and split of every place of the plan, by ordinal and variant.
@@ -283,6 +300,15 @@ def _files(tree: Tree) -> Iterator[Finding]:
             yield Finding(f"{path} is missing: build again", path=path)
         elif sizes[path] != spans.size:
             yield Finding(f"{path} has {sizes[path]} bytes, its places' rows {spans.size}", path=path)
-    for path in unnamed(tree.store, tree.plan, set(expected)):
-        theirs = "" if is_own(path) else ", and lies where nutonic writes nothing: move it out of the folder"
-        yield Finding(f"{path} belongs to no commit{theirs}", path=None if theirs else path)
+    yield from _extra(tree, set(expected))
+
+
+def _extra(tree: Tree, expected: set[str]) -> Iterator[Finding]:
+    """Files that no commit names: what killed builds left, and what is the user's."""
+    ownership = tree.ownership
+    for path in unnamed(tree.store, tree.plan, expected):
+        if ownership.has(path):
+            yield Finding(f"{path} belongs to no commit", path=path)
+        else:
+            where = "has a name that nutonic gives to no file" if is_own(path) else "lies where nutonic writes nothing"
+            yield Finding(f"{path} belongs to no commit, and {where}: move it out of the folder")

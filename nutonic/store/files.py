@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import hashlib
+import os
 import re
 import stat
 from collections.abc import Iterable, Iterator
@@ -15,7 +16,7 @@ import orjson
 from obstore.exceptions import AlreadyExistsError, BaseError
 from obstore.store import LocalStore, MemoryStore
 
-from nutonic.errors import Corrupt, StoreError
+from nutonic.errors import Corrupt, NotNutonic, StoreError
 from nutonic.model import Json
 
 #: What cannot be written because no more fits, and what to do; by the system's error code.
@@ -30,6 +31,8 @@ class Store:
     """Files by relative path, on a local disk or in memory; obstore does the writing.
 
     A reader never sees half a file: bytes go to a temporary name and are renamed (`put`) or linked (`create`) in place.
+    Nothing is written or deleted through a link below the root, nor where a device, a pipe or a socket lies: that raises
+    :class:`NotNutonic`. What is no file, whatever a link leads to, is read as if it were not there.
     """
 
     def __init__(self, root: str | Path | None) -> None:
@@ -53,6 +56,7 @@ class Store:
 
         FileNotFoundError where another driver, finishing, swept the temporary of pieces away: put them once more.
         """
+        self._refuse_obstacle(path)
         if not isinstance(data, bytes):
             self._put_pieces(path, data)
             return
@@ -77,6 +81,7 @@ class Store:
 
     def create(self, path: str, data: bytes) -> bool:
         """Write a file unless it exists; whether it was written. Of two writers exactly one gets True."""
+        self._refuse_obstacle(path)
         try:
             obstore.put(self._objects, path, data, mode="create")
         except AlreadyExistsError:
@@ -87,6 +92,7 @@ class Store:
 
     def get(self, path: str) -> bytes:
         """The bytes of a file; FileNotFoundError where there is none."""
+        self._refuse_endless(path)
         if self.root is not None and is_temporary(path):  # obstore reads none of its own
             return (self.root / path).read_bytes()
         try:
@@ -101,12 +107,14 @@ class Store:
         if not length:
             return b""
         try:
+            self._refuse_endless(path)
             return bytes(obstore.get_range(self._objects, path, start=start, length=length))
         except (BaseError, OSError) as error:
             raise self._failed("read", path, error) from None
 
     def tail(self, path: str, length: int) -> bytes:
         """The last bytes of a file, or all of a shorter one; FileNotFoundError where there is none."""
+        self._refuse_endless(path)
         size = int(obstore.head(self._objects, path)["size"])
         return self.get_range(path, max(0, size - length), min(size, length))
 
@@ -124,30 +132,66 @@ class Store:
     def has(self, path: str) -> bool:
         """Whether a file is there."""
         try:
+            self._refuse_endless(path)
             obstore.head(self._objects, path)
         except FileNotFoundError:
             return False
         return True
 
     def sizes(self, prefix: str = "") -> Iterator[tuple[str, int]]:
-        """Path and size of every file below a folder, in no order; temporaries of killed writers included."""
+        """Path and size of all that is no folder below one, in no order; temporaries of killed writers included."""
         if self.root is None:
             for page in obstore.list(self._objects, prefix or None):
                 yield from ((entry["path"], entry["size"]) for entry in page)
             return
+        yield from ((path, found.st_size) for path, found in self.found(prefix) if not stat.S_ISDIR(found.st_mode))
+
+    def found(self, prefix: str = "") -> Iterator[tuple[str, os.stat_result]]:
+        """Path and status of all that lies below a folder on disk, links as themselves and not followed."""
         # obstore hides its own temporaries (name#n); here they must be seen to be removed.
-        for file in (self.root / prefix).rglob("*"):
+        for entry in _entries(self._file(prefix)):
             with suppress(FileNotFoundError):  # another driver may sweep while this one looks
-                found = file.lstat()
-                if not stat.S_ISDIR(found.st_mode):
-                    yield file.relative_to(self.root).as_posix(), found.st_size
+                found = entry.stat(follow_symlinks=False)
+                path = f"{prefix}/{entry.name}" if prefix else entry.name
+                yield path, found
+                if stat.S_ISDIR(found.st_mode):
+                    yield from self.found(path)
 
     def delete(self, path: str) -> None:
         """Remove a file; none there is no error."""
         if self.root is not None:
-            (self.root / path).unlink(missing_ok=True)
+            self._refuse_obstacle(path)
+            self._file(path).unlink(missing_ok=True)
         elif self.has(path):
             obstore.delete(self._objects, path)
+
+    def is_file(self, path: str) -> bool:
+        """Whether a plain file is there: no link to one, no folder, nor what can be read without an end."""
+        if self.root is None:
+            return self.has(path)
+        try:
+            return stat.S_ISREG(self._file(path).lstat().st_mode)
+        except OSError:
+            return False
+
+    def _file(self, path: str) -> Path:
+        assert self.root is not None, "in memory there are no paths"
+        return self.root / path
+
+    def _refuse_obstacle(self, path: str) -> None:
+        if self.root is not None and (obstacle := obstacle_at(self.root, path)) is not None:
+            raise NotNutonic(f"cannot write {path}: {obstacle}")
+
+    def _refuse_endless(self, path: str) -> None:
+        """Opening a pipe waits for its other end, and a device may never end."""
+        if self.root is None:
+            return
+        try:
+            mode = self._file(path).stat().st_mode
+        except OSError:  # reading will tell
+            return
+        if not stat.S_ISREG(mode):
+            raise FileNotFoundError(errno.ENOENT, "no file", path)
 
     def _failed(self, verb: str, path: str, error: Exception) -> StoreError:
         full = _FULL.get(_code(error))
@@ -155,6 +199,51 @@ class Store:
             return StoreError(f"{full.format(root=self.root, path=path)} and run the same command again")
         reason = str(error).partition("\n")[0]
         return StoreError(f"cannot {verb} {path}: {reason}")
+
+
+def _entries(folder: Path) -> list[os.DirEntry[str]]:
+    """What lies in a folder; nothing in one that is not there, or that this user may not look into."""
+    try:
+        with os.scandir(folder) as found:
+            return list(found)
+    except (FileNotFoundError, NotADirectoryError, PermissionError):
+        return []
+
+
+def obstacle_at(root: Path, path: str, *, folder: bool = False) -> str | None:
+    """Why no file (or folder) may be made or removed at a path below a folder, in a line; None if it may.
+
+    The folder itself may be reached through a link: that is the user's choice of a place.
+    """
+    parts = path.split("/")
+    for depth in range(1, len(parts) + 1):
+        there = root.joinpath(*parts[:depth])
+        try:
+            mode = there.lstat().st_mode
+        except (FileNotFoundError, NotADirectoryError):  # the root may be a file, which writing tells
+            return None
+        wrong = _wrong(there, mode, folder=folder or depth < len(parts))
+        if wrong is not None:
+            return wrong
+    return None
+
+
+def _wrong(there: Path, mode: int, *, folder: bool) -> str | None:
+    """What is wrong with what lies where a file, or a folder, of nutonic's goes."""
+    if stat.S_ISLNK(mode):
+        kind = "folder" if there.is_dir() else "file"
+        return f"{there} is a link to a {kind}: put the {kind} itself there, or move the link away"
+    right = stat.S_ISDIR if folder else stat.S_ISREG
+    if right(mode):
+        return None
+    kinds = (
+        (stat.S_ISDIR, "a folder"),
+        (stat.S_ISREG, "a file"),
+        (stat.S_ISFIFO, "a pipe"),
+        (stat.S_ISSOCK, "a socket"),
+    )
+    kind = next((name for test, name in kinds if test(mode)), "a device")
+    return f"{there} is {kind}, where nutonic has a {'folder' if folder else 'file'}: move it away"
 
 
 def is_temporary(path: str) -> bool:

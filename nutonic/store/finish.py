@@ -13,42 +13,50 @@ from nutonic.recipe import Recipe
 from nutonic.store import card
 from nutonic.store.commits import entries, read_commits
 from nutonic.store.files import Store, is_temporary, sha256
-from nutonic.store.layout import CARD, PLAN, RECIPE, SUMMARY, is_own
+from nutonic.store.layout import CARD, MARKER, PLAN, RECIPE, SUMMARY
 from nutonic.store.ledger import Spans, Totals
+from nutonic.store.ownership import Ownership
 from nutonic.store.plans import PlanFile
 
 #: Rows are copied in pieces of about this many bytes.
 _PIECE = 8 * 2**20
 
 
+def owned_by(store: Store, recipe: Recipe, plan: PlanFile) -> Ownership:
+    """Which files of a tree its plan makes nutonic's."""
+    return Ownership(store, recipe, plan.batches)
+
+
 def finish(store: Store, recipe: Recipe, plan: PlanFile, *, complete: bool) -> str:
     """Write ``data/`` and the card from what is committed.
 
-    Then temporaries are removed, and of a complete tree all that no commit names. Returns the card's SHA-256.
+    Then temporaries are removed, and of a complete tree all of nutonic's that no commit names. Returns the SHA-256 of the
+    card as nutonic writes it; one that a person changed stays as it is.
     """
-    totals = Totals()
+    totals, owned = Totals(), owned_by(store, recipe, plan)
     expected = data_files(Spans.of(totals.counting(entries(store))), recipe)
     for path, spans in expected.items():
         _put_rows(store, path, spans)
     for path, _ in list(store.sizes("data")):
         if path not in expected:
-            store.delete(path)
+            owned.remove(path)
     text = card.text(recipe, plan, totals).encode()
-    store.put(CARD, text)
+    card.put(store, text)
     for path in unnamed(store, plan, set(expected)):
         # Of an incomplete tree payload may belong to another driver that has yet to commit it.
-        if is_own(path) and (complete or is_temporary(path)):
-            store.delete(path)
+        if complete or is_temporary(path):
+            owned.remove(path)
     return sha256(text)
 
 
-def is_finished(store: Store, recipe: Recipe, card_sha256: str) -> bool:
+def is_finished(store: Store, recipe: Recipe, plan: PlanFile, card_sha256: str) -> bool:
     """Whether the files that :func:`finish` makes are there, in their size, and nothing that a killed writer left."""
-    if any(is_temporary(path) for path, _ in store.sizes()):
+    owned = owned_by(store, recipe, plan)
+    if any(is_temporary(path) and owned.has(path) for path, _ in store.sizes()):
         return False
     expected = {path: spans.size for path, spans in data_files(Spans.of(entries(store)), recipe).items()}
-    there = dict(store.sizes("data")) == expected
-    return there and store.has(CARD) and sha256(store.get(CARD)) == card_sha256
+    there = {path: size for path, size in store.sizes("data") if path in expected or owned.has(path)}
+    return there == expected and store.has(CARD) and (card.is_theirs(store) or card.digest_of(store) == card_sha256)
 
 
 def _put_rows(store: Store, path: str, spans: Spans, attempts: int = 5) -> None:
@@ -94,7 +102,7 @@ def _joined(spans: Iterable[tuple[str, int, int]]) -> Iterator[tuple[str, int, i
 
 def unnamed(store: Store, plan: PlanFile, data: set[str]) -> list[str]:
     """Files that no commit names: payload of killed runs, temporaries. The tree's own fixed files are not among them."""
-    fixed = data | {CARD, PLAN, RECIPE, SUMMARY, "report.html", *plan.beside}
+    fixed = data | {CARD, MARKER, PLAN, RECIPE, SUMMARY, "report.html", *plan.beside}
     named = array("Q")
     for path, content in read_commits(store):
         named.extend(map(_short, (path, *content["files"])))

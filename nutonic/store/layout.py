@@ -17,7 +17,19 @@ COMMITS = f"{META}/commits"
 PARTS = f"{META}/parts"
 CARD = "README.md"
 
-#: The folders that nutonic makes; what lies elsewhere in an output folder is the user's, and never removed.
+#: What makes a folder a nutonic tree, and nothing else does: this file with just these bytes, the first that is created
+#: in it. It says neither when nor where. Its form is documented here only.
+MARKER = f"{META}/tree.json"
+MARKER_BYTES = b'{"nutonic":"tree","format":1}\n'
+
+#: The same of a saved cube, in its folder; and the ends of the names that a cube has until it is whole, that one has
+#: which is replaced, and that the lock of both has.
+CUBE_MARKER = "nutonic.json"
+CUBE_MARKER_BYTES = b'{"nutonic":"cube","format":1}\n'
+CUBE_PARTIAL, CUBE_REPLACED, CUBE_LOCK = ".nutonic-partial", ".nutonic-replaced", ".nutonic-lock"
+
+#: The folders that nutonic makes. What lies elsewhere in an output folder is the user's; of what lies in them,
+#: :mod:`nutonic.store.ownership` tells what is nutonic's.
 OWN = ("images", "overlays", "metadata", "mapbox_stills", "data", META)
 
 
