@@ -40,10 +40,11 @@ def init(template: str | None, path: str | None) -> None:
 
 
 def _write_new(path: Path, text: str) -> None:
-    if path.exists():
-        raise click.ClickException(f"{path} exists: name another file")
     try:
-        path.write_text(text, encoding="utf-8")
+        with path.open("x", encoding="utf-8") as file:  # not through a link either
+            file.write(text)
+    except FileExistsError:
+        raise click.ClickException(f"{path} exists: name another file") from None
     except OSError as error:
         raise click.ClickException(f"cannot write {path}: {(error.strerror or 'unwritable').lower()}") from None
     click.echo(f"wrote {path}: set pois.path, imagery and labels, then run  nutonic plan {path}")

@@ -13,7 +13,8 @@ from nutonic.composing import Composed, compose
 from nutonic.connection import Cluster, connected
 from nutonic.model import Json
 from nutonic.recipe import Recipe
-from nutonic.saving import save_cogs, save_cube
+from nutonic.saving import refuse_foreign_cogs, save_cogs, save_cube
+from nutonic.tree import refuse_inputs_inside
 
 
 def save_recipe_cube(
@@ -28,6 +29,10 @@ def save_recipe_cube(
 ) -> Json:
     """Save a recipe's cube, saying what it is made of before anything is read; what was made, as JSON."""
     composed = compose(recipe, _area(area))
+    scenes = (scene for timeline in composed.plan.timelines for step in timeline.steps for scene in step.scenes)
+    refuse_inputs_inside(recipe, out, scenes, area=_area(area))
+    if cogs is not None:
+        refuse_foreign_cogs(composed.cube, cogs)
     _tell(composed)
     had = out.exists() and not overwrite
     with _computed_by(workers, scheduler), console.tile_progress() as watch:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from collections.abc import Iterator
@@ -13,15 +14,18 @@ import numpy as np
 import orjson
 import yaml
 from PIL import Image, ImageDraw, ImageFont
+from PIL.PngImagePlugin import PngInfo
 
 from nutonic import console
 from nutonic.demo_data import prepare
-from nutonic.errors import NutonicError
+from nutonic.errors import NotNutonic, NutonicError
 from nutonic.model import Json
 from nutonic.recipe import Recipe
 from nutonic.recipe_file import load_recipe
 from nutonic.run import build
 from nutonic.sources.ee_credentials import require
+from nutonic.store.files import Store, obstacle_at
+from nutonic.store.ownership import refuse_foreign
 from nutonic.tree import prepare as plan_into
 from nutonic.verification import verify
 
@@ -30,6 +34,9 @@ LEAST_CHIPS, LEAST_SPLITS = 12, 2
 
 #: Layout of the contact sheet, in pixels.
 _CHIP, _GAP, _TEXT, _ACROSS, _LEGEND = 224, 12, 128, 4, 36
+
+#: What tells the demo's files that are written again from all others.
+_MADE_BY = "made by nutonic demo"
 
 #: Boxes drawn on a chip: more would hide it.
 _BOXES = 8
@@ -43,13 +50,42 @@ def run_demo(out: Path, workers: int | None = None, labels: str = "raster") -> b
     """Build the demo's dataset into ``out/dataset``, from inputs made in ``out/cache``; whether it came out right.
 
     With `labels` of ``"earthengine"`` the land cover is asked of a stand-in for Earth Engine, and the dataset is
-    ``out/dataset-earthengine``.
+    ``out/dataset-earthengine``. What lies in `out` under one of these names and is not the demo's raises
+    :class:`NotNutonic`, before anything is written.
     """
+    tree = out / ("dataset" if labels == "raster" else "dataset-earthengine")
+    _refuse_foreign(out, tree)
     recipe_path = prepare(out / "cache")
     if labels == "raster":
-        return _run(out, recipe_path, out / "dataset", workers)
+        return _run(out, recipe_path, tree, workers)
     with _earth_engine(recipe_path) as asking:
-        return _run(out, asking, out / "dataset-earthengine", workers)
+        return _run(out, asking, tree, workers)
+
+
+def _refuse_foreign(out: Path, tree: Path) -> None:
+    obstacle = obstacle_at(out, tree.name, folder=True)
+    if obstacle is not None:
+        raise NotNutonic(obstacle)
+    refuse_foreign(tree)
+    for path, is_ours in ((_sheet(out, tree), _is_our_sheet), (out / "cache" / _ASKING, _is_our_recipe)):
+        if os.path.lexists(path) and not (path.is_file() and not path.is_symlink() and is_ours(path)):
+            raise NotNutonic(f"{path} was not made by nutonic demo: move it away, or choose another folder")
+
+
+def _sheet(out: Path, tree: Path) -> Path:
+    return out / f"contact_sheet{tree.name.removeprefix('dataset')}.png"
+
+
+def _is_our_sheet(path: Path) -> bool:
+    try:
+        with Image.open(path) as picture:
+            return picture.info.get("Software") == _MADE_BY
+    except OSError:
+        return False
+
+
+def _is_our_recipe(path: Path) -> bool:
+    return path.read_bytes().startswith(f"# {_MADE_BY}".encode())
 
 
 @contextmanager
@@ -66,7 +102,8 @@ def _earth_engine(recipe_path: Path) -> Iterator[Path]:
         asked = {"collection": _COLLECTION, "band": "class", "rule": "mode", "project": "demo", "url": server.url}
         values["labels"] = {"source": "earthengine", "dataset": values["labels"]["dataset"], **asked}
         path = recipe_path.with_name(_ASKING)
-        path.write_text(yaml.safe_dump(values, sort_keys=False, allow_unicode=True), encoding="utf-8")
+        text = yaml.safe_dump(values, sort_keys=False, allow_unicode=True)
+        Store(path.parent).put(path.name, f"# {_MADE_BY}\n{text}".encode())
         console.console.print(
             f"labels: a stand-in for Earth Engine at {server.url}, while this runs; no account is needed"
         )
@@ -84,12 +121,18 @@ def _run(out: Path, recipe_path: Path, tree: Path, workers: int | None) -> bool:
     console.show_summary(summary, tree)
     verdict = verify(tree, deep=True)
     console.show_verdict(verdict, tree)
-    sheet = out / f"contact_sheet{tree.name.removeprefix('dataset')}.png"
-    chips = read_samples(tree)
-    contact_sheet(chips, recipe).save(sheet)
+    sheet, chips = _sheet(out, tree), read_samples(tree)
+    Store(out).put(sheet.name, _png(contact_sheet(chips, recipe)))
     right = verdict.whole and summary.complete and _yield_is_right(chips, plan.header["places"])
     _where_to_look(out, tree, recipe_path, sheet)
     return right
+
+
+def _png(sheet: Image.Image) -> bytes:
+    content, told = io.BytesIO(), PngInfo()
+    told.add_text("Software", _MADE_BY)
+    sheet.save(content, "png", pnginfo=told)
+    return content.getvalue()
 
 
 def _yield_is_right(chips: list[Sample], places: int) -> bool:

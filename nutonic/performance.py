@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from nutonic.errors import InputError, MissingExtra, redact
+from nutonic.errors import InputError, MissingExtra, NotNutonic, redact
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -24,6 +24,10 @@ _DATA = re.compile(r'(<script type="application/json"[^>]*>)(.*?)(</script>)', r
 #: Variables of the environment whose values are shown nowhere; shorter values than this are no secrets, but words.
 _SECRET = re.compile(r"KEY|TOKEN|SECRET|PASS|CREDENTIAL|SIGNATURE|PROXY|_SAS", re.IGNORECASE)
 _SHORTEST = 6
+
+
+#: The end of every report: what lies at its place and ends otherwise is not nutonic's to replace.
+_MARKER = "<!-- performance report of nutonic -->\n"
 
 
 def has_bokeh() -> bool:
@@ -41,6 +45,16 @@ def refuse_impossible(path: str | Path | None, *, cluster: bool) -> None:
         raise MissingExtra("a performance report needs bokeh: pip install 'nutonic[dashboard]'")
     if not Path(path).absolute().parent.is_dir() or Path(path).is_dir():
         raise InputError(f"{path} cannot be written: name a file in a folder that is there")
+    _refuse_foreign(Path(path))
+
+
+def _refuse_foreign(path: Path) -> None:
+    """Raise :class:`NotNutonic` if something is there that is no earlier report."""
+    if not os.path.lexists(path):
+        return
+    plain = path.is_file() and not path.is_symlink()
+    if not plain or not path.read_bytes().endswith(_MARKER.encode()):
+        raise NotNutonic(f"{path} is there already and no report of nutonic's: name another file")
 
 
 @contextmanager
@@ -68,7 +82,12 @@ def _keep(client: Client, report: Any, raw: Path, path: Path, tell: Callable[[st
     try:
         # Dask would show the source of the program that called, whatever it holds.
         client.sync(report.__aexit__, None, None, None, code="nutonic build")
-        path.write_text(without_secrets(raw.read_text(encoding="utf-8")), encoding="utf-8")
+        text = without_secrets(raw.read_text(encoding="utf-8"))
+        _refuse_foreign(path)
+        with tempfile.TemporaryDirectory(prefix=".nutonic-", dir=path.parent) as folder:
+            new = Path(folder) / "report.html"
+            new.write_text(f"{text}\n{_MARKER}", encoding="utf-8")
+            new.replace(path)
     except Exception as error:
         tell(f"no performance report: {type(error).__name__}: {redact(str(error)).partition(chr(10))[0][:200]}")
 

@@ -86,11 +86,9 @@ def build(
     Raises
     ------
     InputError
-        If an input lies in the output folder; if a worker elsewhere has other versions, or does not see the output or
-        the inputs; nothing is done then.
+        If an input lies in `out`, or a worker elsewhere has other versions or sees other files; nothing is done then.
     NotNutonic, RecipeChanged
-        If the folder is somebody else's, has a link where a file or folder of nutonic's goes, or holds another recipe or
-        another places file; nothing in it is touched.
+        If the folder is somebody else's, has a link in it, or holds another recipe or places file; nothing is touched.
     StoreError
         If nothing more can be written, as on a full disk; the same call goes on once it can.
     Unreachable

@@ -20,8 +20,21 @@ from dask.highlevelgraph import HighLevelGraph
 from odc.geo.geobox import GeoBox
 
 from nutonic.errors import CubeChanged, InputError, NotNutonic, StoreError
-from nutonic.store.cog import BLOCK, write_cog
-from nutonic.store.zarr import Chunk, chunk_path, chunks_of, lazy_variables, prepared, write_chunk, write_frame
+from nutonic.store.cog import BLOCK, is_nutonics, write_cog
+from nutonic.store.layout import CUBE_LOCK, CUBE_MARKER, CUBE_PARTIAL, CUBE_REPLACED
+from nutonic.store.zarr import (
+    Chunk,
+    chunk_path,
+    chunks_of,
+    is_marked,
+    lazy_variables,
+    prepared,
+    remove_cube,
+    remove_temporaries,
+    strangers,
+    write_chunk,
+    write_frame,
+)
 
 #: Tiles that are handed to the scheduler at a time: a graph of some tens of thousands of tasks, built in seconds.
 WINDOW = 2048
@@ -37,8 +50,9 @@ def save_cube(
     """Write a cube as Zarr (format 3), each tile by the task that computes it.
 
     It is computed by the scheduler that is in use: a distributed client where there is one, else threads. Until it is
-    whole it lies beside its place, as ``NAME.partial``; then it appears there in one step. The same call after a kill
-    computes only the tiles that are missing, and ends with the same bytes.
+    whole it lies beside its place, as ``NAME.nutonic-partial``; then it appears there in one step. The same call after a
+    kill computes only the tiles that are missing, and ends with the same bytes. What is replaced or removed carries a
+    marker of nutonic's (``nutonic.json``) and holds nothing but a cube.
 
     Parameters
     ----------
@@ -46,9 +60,9 @@ def save_cube(
         Of :func:`nutonic.open_cube` or a reduction of one. Its chunks are the tiles; those of more than 512 pixels become
         shards of smaller chunks.
     path
-        Where to put it, on a disk that all workers see.
+        Where to put it, on a disk that all workers see; where it is a link, the cube goes to where that leads.
     overwrite
-        Whether to replace another cube, or one that is not whole.
+        Whether to replace another cube of nutonic's, or one that is not whole.
     watch
         Told the tiles that are done and all there are, from time to time; nothing, if the cube is whole already.
 
@@ -62,16 +76,17 @@ def save_cube(
     InputError
         If the chunks are of several sizes.
     NotNutonic
-        If there is something at `path` that is no Zarr group.
+        If there is something at `path`, or beside it under the names used meanwhile, that nutonic did not write, or with
+        files in it that nutonic did not write; it is not touched.
     CubeChanged
         If another cube is there.
     StoreError
         If another process writes it, or it cannot be written.
     """
-    final, ready = Path(path).absolute(), prepared(cube)
-    partial = final.with_name(f"{final.name}.partial")
-    _refuse_foreign(final)
-    _refuse_foreign(partial)
+    shown, ready = Path(path).absolute(), prepared(cube)
+    final = shown.resolve() if shown.is_symlink() else shown
+    partial, *_ = _beside(final)
+    _refuse_foreign(final, overwrite=overwrite)
     with tempfile.TemporaryDirectory(prefix="nutonic-") as scratch:
         frame = Path(scratch) / "frame"
         write_frame(ready, frame)
@@ -81,7 +96,7 @@ def save_cube(
                     _begin(frame, partial, anew=overwrite)
                     _write_missing(ready, partial, watch)
                     _finish(partial, final)
-    return final
+    return shown
 
 
 def _is_there(frame: Path, final: Path) -> bool:
@@ -93,11 +108,12 @@ def _is_there(frame: Path, final: Path) -> bool:
 
 def _begin(frame: Path, partial: Path, *, anew: bool) -> None:
     """Put the frame in its place in one step, unless a run that was killed has."""
-    if partial.exists() and anew:
-        shutil.rmtree(partial)
     try:
+        if partial.exists() and (anew or not any(partial.iterdir())):
+            remove_cube(partial)
         if not partial.exists():
             new = Path(tempfile.mkdtemp(prefix=f".{partial.name}-", dir=partial.parent))
+            shutil.copyfile(frame / CUBE_MARKER, new / CUBE_MARKER)
             shutil.copytree(frame, new, dirs_exist_ok=True)
             new.chmod(0o777 & ~_umask())
             new.rename(partial)
@@ -112,9 +128,30 @@ def _umask() -> int:
     return mask
 
 
-def _refuse_foreign(path: Path) -> None:
-    if path.exists() and not (path / "zarr.json").is_file():
-        raise NotNutonic(f"{path} exists and is no Zarr cube: choose another path")
+def _refuse_foreign(final: Path, *, overwrite: bool) -> None:
+    """Refuse what lies at a cube's place, or under its other names, and is not a cube of nutonic's and only that."""
+    if os.path.lexists(final) and not is_marked(final):
+        raise NotNutonic(f"{final} exists and is no Zarr cube of nutonic's: choose another path")
+    partial, old, lock = _beside(final)
+    for folder in (partial, old):
+        empty = folder.is_dir() and not folder.is_symlink() and not any(folder.iterdir())
+        if os.path.lexists(folder) and not empty and not is_marked(folder):
+            raise NotNutonic(f"{folder} exists and is not nutonic's: move it away, or choose another path")
+    for folder in (partial, old, *([final] if overwrite else [])):
+        theirs = next(strangers(folder), None) if folder.exists() else None
+        if theirs is not None:
+            raise NotNutonic(f"{folder} holds {theirs}, which is not nutonic's: move it out, or choose another path")
+    if os.path.lexists(lock) and (lock.is_symlink() or not lock.is_file() or lock.stat().st_size):
+        raise NotNutonic(f"{lock} is not nutonic's: move it away, or choose another path")
+
+
+def _beside(final: Path) -> tuple[Path, Path, Path]:
+    """What a cube is called while it is not whole, what one that is replaced is, and what the lock of both."""
+    return (
+        final.with_name(f"{final.name}{CUBE_PARTIAL}"),
+        final.with_name(f".{final.name}{CUBE_REPLACED}"),
+        final.with_name(f".{final.name}{CUBE_LOCK}"),
+    )
 
 
 def _refuse_other(frame: Path, there: Path) -> None:
@@ -132,7 +169,7 @@ def _refuse_other(frame: Path, there: Path) -> None:
 @contextmanager
 def _alone(final: Path) -> Iterator[None]:
     """Keep other processes on this machine from writing the same cube meanwhile; a kill lets go."""
-    lock = final.with_name(f".{final.name}.lock")
+    *_, lock = _beside(final)
     try:
         final.parent.mkdir(parents=True, exist_ok=True)
         handle = _locked(lock)
@@ -150,7 +187,7 @@ def _alone(final: Path) -> Iterator[None]:
 def _locked(lock: Path) -> int:
     """A handle of the file that lies there now, locked; one that was removed meanwhile keeps nobody out."""
     while True:
-        handle = os.open(lock, os.O_RDWR | os.O_CREAT, 0o666)
+        handle = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK, 0o666)
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
             with suppress(FileNotFoundError):
@@ -189,13 +226,16 @@ def _receipts(cube: xr.Dataset, window: Sequence[Chunk], partial: Path) -> da.Ar
 
 def _finish(partial: Path, final: Path) -> None:
     """Remove what killed writers left, and let the cube appear."""
-    for left in partial.rglob("*.partial"):
-        left.unlink(missing_ok=True)
-    old = final.with_name(f".{final.name}.replaced")
+    remove_temporaries(partial)
+    _, old, _ = _beside(final)
+    if old.exists():  # a run was killed before it had removed it
+        remove_cube(old)
     if final.exists():
         final.rename(old)
     partial.rename(final)
-    shutil.rmtree(old, ignore_errors=True)
+    if old.exists():
+        with suppress(OSError):
+            remove_cube(old)
 
 
 def save_cogs(cube: xr.Dataset, folder: str | Path) -> list[Path]:
@@ -209,27 +249,43 @@ def save_cogs(cube: xr.Dataset, folder: str | Path) -> list[Path]:
     cube
         Of :func:`nutonic.open_cube` or a reduction of one.
     folder
-        Gets ``red.tif``, or ``red_20240502T095031.tif`` and so on; files of these names are replaced.
+        Gets ``red.tif``, or ``red_20240502T095031.tif`` and so on; files of these names are replaced if this function
+        wrote them, which their TIFFTAG_SOFTWARE says.
 
     Raises
     ------
     InputError
         If no variable lies on a grid.
+    NotNutonic
+        If one of these files is somebody else's, or a link; nothing is written then.
     StoreError
         If a file cannot be written.
     """
     grid, folder = _grid_of(cube), Path(folder)
+    refuse_foreign_cogs(cube, folder)
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise StoreError(f"cannot write {folder}: {(error.strerror or str(error)).lower()}") from None
     written = []
+    for stem, picture in _all_pictures(cube):
+        written.append(folder / f"{stem}.tif")
+        _write_picture(written[-1], picture, grid)
+    return written
+
+
+def refuse_foreign_cogs(cube: xr.Dataset, folder: Path) -> None:
+    """Raise :class:`NotNutonic` if a file that :func:`save_cogs` would replace is not of its making."""
+    for stem, _ in _all_pictures(cube):
+        path = folder / f"{stem}.tif"
+        if os.path.lexists(path) and not is_nutonics(path):
+            raise NotNutonic(f"{path} was not written by nutonic: move it away, or choose another folder")
+
+
+def _all_pictures(cube: xr.Dataset) -> Iterator[tuple[str, xr.DataArray]]:
     for name, variable in cube.data_vars.items():
         if set(variable.dims) - {"time"} == {"y", "x"}:
-            for stem, picture in _pictures(str(name), variable):
-                written.append(folder / f"{stem}.tif")
-                _write_picture(written[-1], picture, grid)
-    return written
+            yield from _pictures(str(name), variable)
 
 
 def _grid_of(cube: xr.Dataset) -> GeoBox:

@@ -94,13 +94,13 @@ def _empty(store: Store, old: Ownership) -> None:
             old.remove(path)
 
 
-def refuse_inputs_inside(recipe: Recipe, out: Path, scenes: Iterable[Scene] = ()) -> None:
+def refuse_inputs_inside(recipe: Recipe, out: Path, scenes: Iterable[Scene] = (), *, area: object = None) -> None:
     """Raise :class:`InputError` if a file that is read lies in the folder that is written, or is reached through it.
 
     Folders are compared by what they are and not by their names: a link to one, another spelling of its case or of a path
     that climbs make no difference.
     """
-    named = [recipe.pois.path, recipe.imagery.url, recipe.labels.path, recipe.labels.url, recipe.cube.area]
+    named = [recipe.pois.path, recipe.imagery.url, recipe.labels.path, recipe.labels.url, recipe.cube.area, area]
     of_scenes = (asset.href for scene in scenes for asset in scene.assets)
     if not out.exists():
         return

@@ -42,7 +42,7 @@ def main(folder: str, out: str, at: str, moment: str) -> None:
             mine, count = count, count + 1
         if mine == int(at) and moment != "after":
             if moment == "torn":
-                place = Path(path) / name / "c" / "0"
+                place = Path(path, name, "c", *["0"] * (len(start) - 1))
                 place.mkdir(parents=True, exist_ok=True)
                 (place / f"0.{'a' * 32}.partial").write_bytes(b"half")
             os.kill(os.getpid(), signal.SIGKILL)

@@ -106,7 +106,7 @@ def test_nothing_is_seen_before_it_is_whole(folder, tmp_path):
     seen = []
 
     def watch(done, total):
-        seen.append((done, total, (tmp_path / "a.zarr").exists(), (tmp_path / "a.zarr.partial").exists()))
+        seen.append((done, total, (tmp_path / "a.zarr").exists(), (tmp_path / "a.zarr.nutonic-partial").exists()))
 
     nt.save_cube(cube_of(folder), tmp_path / "a.zarr", watch=watch)
     assert seen == [(0, 30, False, True), (30, 30, False, True)]
@@ -127,14 +127,14 @@ def test_killed_at_a_write_it_goes_on_and_ends_with_equal_bytes(folder, whole, t
     tiles = [
         path
         for name in ("red", "green", "blue", "scl")
-        for path in (tmp_path / "cube.zarr.partial" / name).rglob("c/**/*")
+        for path in (tmp_path / "cube.zarr.nutonic-partial" / name).rglob("c/**/*")
     ]
     there = sum(path.is_file() and path.suffix != ".partial" for path in tiles)
     resumed = driver(folder, out, -1, "never")
     assert resumed.returncode == 0, resumed.stderr
     assert int(resumed.stdout) == 30 - there  # what was there is not computed again
     assert tree(out) == whole
-    assert not (tmp_path / "cube.zarr.partial").exists()
+    assert not (tmp_path / "cube.zarr.nutonic-partial").exists()
 
 
 def test_killed_again_and_again_it_ends_with_equal_bytes(folder, whole, tmp_path):
@@ -217,8 +217,8 @@ def test_two_at_once_do_not_write_into_each_other(folder, tmp_path):
 
     out = tmp_path / "cube.zarr"
     assert driver(folder, out, 3, "after").returncode == -signal.SIGKILL
-    half_done = sorted(path for path in (tmp_path / "cube.zarr.partial").rglob("*") if path.is_file())
-    handle = os.open(tmp_path / ".cube.zarr.lock", os.O_RDWR)  # which the killed one left
+    half_done = sorted(path for path in (tmp_path / "cube.zarr.nutonic-partial").rglob("*") if path.is_file())
+    handle = os.open(tmp_path / ".cube.zarr.nutonic-lock", os.O_RDWR)  # which the killed one left
     fcntl.flock(handle, fcntl.LOCK_EX)
     for overwrite in (False, True):
         with pytest.raises(StoreError, match="another process writes"):

@@ -20,6 +20,21 @@ from nutonic.errors import StoreError
 BLOCK = 512
 
 
+#: What tells the files that nutonic wrote from all others: their TIFFTAG_SOFTWARE.
+_SOFTWARE = "nutonic"
+
+
+def is_nutonics(path: Path) -> bool:
+    """Whether a file, and no link to one, was written by :func:`write_cog`."""
+    if path.is_symlink() or not path.is_file():
+        return False
+    try:
+        with rasterio.open(path) as raster:
+            return bool(raster.tags().get("TIFFTAG_SOFTWARE") == _SOFTWARE)
+    except (RasterioError, OSError):
+        return False
+
+
 def write_cog(
     path: Path,
     strips: Iterable[tuple[int, np.ndarray]],
@@ -58,6 +73,7 @@ def write_cog(
         with tempfile.TemporaryDirectory(prefix=f".{path.stem}-", dir=path.parent) as folder:
             plain, done = Path(folder) / "plain.tif", Path(folder) / path.name
             with rasterio.open(plain, "w", **profile, **lies, **how, compress="deflate", zlevel=1) as raster:
+                raster.update_tags(TIFFTAG_SOFTWARE=_SOFTWARE)
                 for row, pixels in strips:
                     raster.write(pixels, 1, window=Window(0, row, width, len(pixels)))
             averaged = {"overview_resampling": "nearest" if classes else "average"}

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import errno
+import re
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from itertools import product
 from pathlib import Path
+from stat import S_ISDIR, S_ISREG
 from typing import Any
 
 import numpy as np
+import orjson
 import xarray as xr
 
-from nutonic.errors import InputError, StoreError
+from nutonic.errors import InputError, NotNutonic, StoreError
 from nutonic.model import Json
+from nutonic.store.files import Store
+from nutonic.store.layout import CUBE_MARKER, CUBE_MARKER_BYTES
 
 #: Pixels along a side that are read at a time at most; tiles that are larger are shards of several such chunks.
 INNER = 512
@@ -35,6 +40,9 @@ _CONVENTIONS = [
 ]
 
 Chunk = tuple[str, tuple[int, ...]]
+
+#: What zarr's writers leave of a chunk when they are killed.
+_TEMPORARY = re.compile(r"(?P<name>.+)\.[0-9a-f]{32}\.partial")
 
 
 def prepared(cube: xr.Dataset) -> xr.Dataset:
@@ -75,12 +83,13 @@ def _georeference(cube: xr.Dataset) -> Json:
 
 
 def write_frame(cube: xr.Dataset, folder: Path) -> None:
-    """All of a cube but the tiles of its lazy variables: metadata, coordinates, what is loaded."""
+    """All of a cube but the tiles of its lazy variables: marker, metadata, coordinates, what is loaded."""
     encoding = {str(name): _layout(variable) for name, variable in lazy_variables(cube).items()}
     with _told(folder), warnings.catch_warnings():
         # Consolidated metadata is no part of the Zarr 3 specification yet; xarray opens faster with it, and warns without.
         warnings.filterwarnings("ignore", message="Consolidated metadata")
         cube.to_zarr(folder, mode="w", zarr_format=3, consolidated=True, compute=False, encoding=encoding)
+        (folder / CUBE_MARKER).write_bytes(CUBE_MARKER_BYTES)
 
 
 def lazy_variables(cube: xr.Dataset) -> dict[str, xr.DataArray]:
@@ -132,6 +141,90 @@ def write_chunk(pixels: np.ndarray, folder: str, name: str, start: tuple[int, ..
         array = zarr.open_array(f"{folder}/{name}", mode="r+", zarr_format=3, config={"write_empty_chunks": True})
         array[tuple(slice(at, at + size) for at, size in zip(start, pixels.shape, strict=True))] = pixels
     return np.array([pixels.nbytes])
+
+
+# What lies in a cube's folder
+
+
+def is_marked(folder: Path) -> bool:
+    """Whether there is a folder, no link to one, that carries the marker of a cube."""
+    marker = Store(folder)
+    plain = not folder.is_symlink() and marker.is_file(CUBE_MARKER)
+    return plain and marker.get(CUBE_MARKER) == CUBE_MARKER_BYTES
+
+
+def strangers(folder: Path) -> Iterator[str]:
+    """What lies in a marked folder and is not the cube's, nor a temporary of it (zarr's ``1.0f….partial``)."""
+    arrays = _arrays(folder)
+    for path, found in Store(folder).found():
+        is_ours = _is_folder_of(path, arrays) if S_ISDIR(found.st_mode) else _is_file_of(path, arrays)
+        if not is_ours or not (S_ISDIR(found.st_mode) or S_ISREG(found.st_mode)):
+            yield path
+
+
+def remove_cube(folder: Path) -> None:
+    """Remove a marked cube, the files that tell what is its own last; a folder that holds anything else stays."""
+    arrays, store = _arrays(folder), Store(folder)
+    found = [(path, S_ISDIR(status.st_mode)) for path, status in store.found()]
+    last = {"zarr.json": 1, CUBE_MARKER: 2}
+    for path, _ in sorted((entry for entry in found if not entry[1]), key=lambda entry: last.get(entry[0], 0)):
+        if _is_file_of(path, arrays) and store.is_file(path):
+            store.delete(path)
+    for path in sorted((path for path, is_folder in found if is_folder and _is_folder_of(path, arrays)), reverse=True):
+        with suppress(OSError):  # it holds something else
+            (folder / path).rmdir()
+    with suppress(OSError):
+        folder.rmdir()
+
+
+def remove_temporaries(folder: Path) -> None:
+    """Remove what killed writers left in a marked cube."""
+    arrays, store = _arrays(folder), Store(folder)
+    for path, _ in list(store.sizes()):
+        if _TEMPORARY.fullmatch(path) and _is_file_of(path, arrays) and store.is_file(path):
+            store.delete(path)
+
+
+def _arrays(folder: Path) -> dict[str, tuple[int, ...]]:
+    """The arrays of a cube, each with its numbers of chunks; none where only the marker is left."""
+    store = Store(folder)
+    try:
+        every = orjson.loads(store.get("zarr.json"))["consolidated_metadata"]["metadata"]
+        return {name: _chunk_counts(array) for name, array in every.items() if array["node_type"] == "array"}
+    except FileNotFoundError:
+        return {}
+    except (orjson.JSONDecodeError, KeyError, TypeError, AttributeError):
+        raise NotNutonic(
+            f"{folder}/zarr.json is damaged, so that it does not tell what is the cube's: move it away"
+        ) from None
+
+
+def _chunk_counts(array: Json) -> tuple[int, ...]:
+    sides = array["chunk_grid"]["configuration"]["chunk_shape"]
+    return tuple(-(-length // side) for length, side in zip(array["shape"], sides, strict=True))
+
+
+def _is_file_of(path: str, arrays: Mapping[str, tuple[int, ...]]) -> bool:
+    left = _TEMPORARY.fullmatch(path)
+    name, _, inner = (left["name"] if left else path).partition("/")
+    if path in ("zarr.json", CUBE_MARKER):
+        return True
+    counts, parts = arrays.get(name), inner.split("/")
+    if counts is None:
+        return False
+    return inner == "zarr.json" or (len(parts) == len(counts) + 1 and _is_index(parts, counts))
+
+
+def _is_folder_of(path: str, arrays: Mapping[str, tuple[int, ...]]) -> bool:
+    name, _, inner = path.partition("/")
+    counts, parts = arrays.get(name), inner.split("/")
+    return counts is not None and (not inner or (len(parts) <= len(counts) and _is_index(parts, counts)))
+
+
+def _is_index(parts: Sequence[str], counts: Sequence[int]) -> bool:
+    """Whether this is ``c/0/1`` or its beginning, within an array."""
+    numbers = zip(parts[1:], counts, strict=False)
+    return parts[0] == "c" and all(re.fullmatch(r"0|[1-9]\d*", part) and int(part) < count for part, count in numbers)
 
 
 @contextmanager
