@@ -48,6 +48,7 @@ def prepare(
     plan = read_plan(store)
     if not there:
         _refuse_changed(plan, recipe)
+    refuse_inputs_inside(recipe, out, plan.scenes)
     owned_by(store, recipe, plan).refuse_obstacles()
     mark(store)  # once more: a driver that was refused took it back, if it was the first
     if not store.has(RECIPE) or store.get(RECIPE) != plan.recipe.encode():

@@ -126,7 +126,9 @@ def test_what_was_committed_is_not_built_again(forks, clean, tmp_path):
 def left_of(out: Path, clean: Clean) -> list[Operation]:
     """What a resumed build still has to ask for, at least."""
     done = committed_batches(out)
-    own = {name for name in ("_nutonic/plan.jsonl", "_nutonic/recipe.yaml") if (out / name).exists()}
+    own = {
+        name for name in ("_nutonic/tree.json", "_nutonic/plan.jsonl", "_nutonic/recipe.yaml") if (out / name).exists()
+    }
     return [o for o in clean.operations if clean.batch_of(o.path) not in done and o.path not in own]
 
 
@@ -160,8 +162,8 @@ def littered(forks, clean, tmp_path_factory):
     out = tmp_path_factory.mktemp("littered") / "tree"
     assert forks.run(clean.recipe, out, limit=3).code == 0
     image = next(name for name in clean.files if name.endswith("t0000.png") and not (out / name).exists())
-    for name in (image, "images/s00000/stray_t0000.png", "data/train-00000-of-00001.jsonl", "data/test.jsonl#1",
-                 "_nutonic/parts/000077.jsonl", "_nutonic/commits/000002.json#2"):  # fmt: skip
+    for name in (image, f"{image}#1", "_nutonic/items-0123456789ab.parquet", "data/test.jsonl#1",
+                 "_nutonic/parts/000002.jsonl", "_nutonic/commits/000002.json#2"):  # fmt: skip
         (out / name).write_bytes(b"half a fi")
     return out
 

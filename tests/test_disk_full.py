@@ -100,7 +100,7 @@ def torn(out: Path, clean: Path) -> list[str]:
         elif name.endswith(".jsonl"):
             fits = all(json.loads(line) for line in content.splitlines()) and content[-1:] in (b"\n", b"")
         else:
-            fits = name in ("README.md", "_nutonic/recipe.yaml") and bool(content)
+            fits = name in ("README.md", "_nutonic/recipe.yaml", "_nutonic/tree.json") and bool(content)
         wrong += [] if fits else [name]
     return wrong
 
