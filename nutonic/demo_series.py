@@ -12,6 +12,8 @@ import rasterio
 from scipy.ndimage import gaussian_filter
 
 from nutonic.demo_data import prepare
+from nutonic.errors import NotNutonic
+from nutonic.store.files import Store, obstacle_at
 
 #: Days, and how bright the ground is on each.
 DATES = {
@@ -38,9 +40,9 @@ def prepare_series(folder: Path) -> Path:
     base = prepare(folder).parent
     (item,) = json.loads((base / "items.json").read_text("utf-8"))["features"]
     items = [_date(base, item, day, light, k) for k, (day, light) in enumerate(DATES.items())]
-    catalogue = base / "series.json"
-    catalogue.write_text(json.dumps({"type": "FeatureCollection", "features": items}, indent=1), "utf-8")
-    return catalogue
+    content = json.dumps({"type": "FeatureCollection", "features": items}, indent=1)
+    Store(base).put("series.json", content.encode())
+    return base / "series.json"
 
 
 def _date(base: Path, item: dict[str, Any], day: str, light: float, number: int) -> dict[str, Any]:
@@ -52,6 +54,9 @@ def _date(base: Path, item: dict[str, Any], day: str, light: float, number: int)
     made["properties"]["eo:cloud_cover"] = round(100 * float((cover > 0.5).mean()), 1)
     shadow = np.roll(cover, _THROWN, axis=(0, 1))
     folder = base / made["id"]
+    for name in ("red", "green", "blue", "scl"):
+        if (obstacle := obstacle_at(base, f"{folder.name}/{name}.tif")) is not None:
+            raise NotNutonic(obstacle)
     folder.mkdir(exist_ok=True)
     for name in ("red", "green", "blue"):
         asset = made["assets"][name]

@@ -126,7 +126,7 @@ def _look(store: Store, deep: bool) -> _Seen:
         return _Seen(findings=[Finding(str(error))])
     ownership = owned_by(store, parse_recipe_text(plan.recipe), plan)
     obstacles = [Finding(text) for text in ownership.obstacles()]
-    unreadable = obstacles or list(_unreadable(store))
+    unreadable = obstacles or [_told_by_owner(finding, ownership) for finding in _unreadable(store)]
     if unreadable:
         return _Seen(findings=unreadable, ownership=ownership)
     tree, summary = _open(store, plan), _summary(store)
@@ -142,11 +142,18 @@ def _look(store: Store, deep: bool) -> _Seen:
     )
 
 
+def _told_by_owner(finding: Finding, ownership: Ownership) -> Finding:
+    """The same of a file that is nutonic's; one that only has a commit's name is for its owner to move."""
+    if finding.path is None or ownership.has(finding.path):
+        return finding
+    return Finding(f"{finding.text}, and is not nutonic's: move it out of the folder")
+
+
 def _unreadable(store: Store) -> Iterator[Finding]:
     """Commits that are not what was written, lie under another's name, or were never nutonic's."""
     for path, _ in sorted(store.sizes(COMMITS)):
         name = _COMMIT.fullmatch(path)
-        if name is None:
+        if name is None or not store.is_file(path):
             continue
         try:
             problem = _unlike(unsealed(store.get(path), path), name[1])

@@ -25,6 +25,7 @@ from nutonic.performance import refuse_impossible
 from nutonic.run import build
 from nutonic.store import card
 from nutonic.store.layout import CUBE_MARKER, MARKER, MARKER_BYTES
+from nutonic.testing import SyntheticSeries
 from nutonic.verification import verify
 
 TILE = "images/s00000/poi_000000_t0000.png"
@@ -231,6 +232,29 @@ def test_inputs_in_the_output_folder_are_refused(clean, copy, tmp_path, capsys, 
         )
         assert "lies in" in said
         assert str(out) in said
+
+
+def test_inputs_of_a_cube_that_lie_in_it_are_refused(tmp_path, capsys):
+    path = SyntheticSeries().write(tmp_path / "series", imagery={"max_cloud_cover": 90})
+    values = yaml.safe_load(path.read_text())
+    values["cube"] = {"area": [17.93, 46.66, 17.99, 46.70], "chunk": 128}
+    out = nt.save_cube(cubes()[0], tmp_path / "w.zarr")
+    labels = Path(values["labels"]["path"])
+    shutil.copy(path.parent / labels, out / labels.name)
+    values["labels"]["path"] = str(out / labels.name)
+    path.write_text(yaml.safe_dump(values))
+    said = refused(capsys, tmp_path, "cube", path, "--out", out, "--overwrite")
+    assert f"{labels.name} lies in {out}" in said
+
+
+def test_a_file_with_a_commits_name_is_told_and_stays(clean, copy, tmp_path, capsys):
+    mine = copy / "_nutonic" / "commits" / "000777.json"
+    mine.write_text("mine")
+    verdict = verify(copy, deep=True, fix=True)
+    assert (len(verdict.problems), verdict.removed, mine.read_text()) == (1, (), "mine")
+    assert "move it out of the folder" in verdict.problems[0]
+    code, said = run(capsys, "build", clean.recipe, "--out", copy, "--workers", 0)
+    assert (code, "000777.json" in said, mine.read_text()) == (1, True, "mine")
 
 
 # The card

@@ -130,7 +130,7 @@ def flips(path: str, content: bytes) -> list[tuple[int, int]]:
 
 KINDS = (
     "images/", "metadata/", "data/", "README.md", "_nutonic/commits/", "_nutonic/parts/", "_nutonic/plan.jsonl",
-    "_nutonic/recipe.yaml", "_nutonic/summary.json",
+    "_nutonic/recipe.yaml", "_nutonic/summary.json", "_nutonic/tree.json",
 )  # fmt: skip
 
 

@@ -143,7 +143,7 @@ def read_commits(store: Store) -> Iterator[tuple[str, Json]]:
 
     A place's own commit does not count where its whole batch is committed: a slower driver may have lost its part.
     """
-    names = sorted(path for path, _ in store.sizes(COMMITS) if _NAME.fullmatch(path))
+    names = sorted(path for path, _ in store.sizes(COMMITS) if _NAME.fullmatch(path) and store.is_file(path))
     whole = {path.removesuffix(".json") for path in names if "-" not in path.rsplit("/", 1)[1]}
     for path in names:
         if re.sub(r"-\d{3}\.json$", "", path) in whole:
