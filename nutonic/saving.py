@@ -86,13 +86,14 @@ def save_cube(
     shown, ready = Path(path).absolute(), prepared(cube)
     final = shown.resolve() if shown.is_symlink() else shown
     partial, *_ = _beside(final)
-    _refuse_foreign(final, overwrite=overwrite)
+    _refuse_foreign(final)
     with tempfile.TemporaryDirectory(prefix="nutonic-") as scratch:
         frame = Path(scratch) / "frame"
         write_frame(ready, frame)
         if overwrite or not _is_there(frame, final):
             with _alone(final):
                 if overwrite or not _is_there(frame, final):  # another process may have written it meanwhile
+                    _refuse_strangers(final)
                     _begin(frame, partial, anew=overwrite)
                     _write_missing(ready, partial, watch)
                     _finish(partial, final)
@@ -128,21 +129,28 @@ def _umask() -> int:
     return mask
 
 
-def _refuse_foreign(final: Path, *, overwrite: bool) -> None:
-    """Refuse what lies at a cube's place, or under its other names, and is not a cube of nutonic's and only that."""
+def _refuse_foreign(final: Path) -> None:
+    """Refuse what lies at a cube's place, or at its lock's, and is not nutonic's."""
     if os.path.lexists(final) and not is_marked(final):
         raise NotNutonic(f"{final} exists and is no Zarr cube of nutonic's: choose another path")
-    partial, old, lock = _beside(final)
-    for folder in (partial, old):
-        empty = folder.is_dir() and not folder.is_symlink() and not any(folder.iterdir())
-        if os.path.lexists(folder) and not empty and not is_marked(folder):
-            raise NotNutonic(f"{folder} exists and is not nutonic's: move it away, or choose another path")
-    for folder in (partial, old, *([final] if overwrite else [])):
-        theirs = next(strangers(folder), None) if folder.exists() else None
-        if theirs is not None:
-            raise NotNutonic(f"{folder} holds {theirs}, which is not nutonic's: move it out, or choose another path")
+    *_, lock = _beside(final)
     if os.path.lexists(lock) and (lock.is_symlink() or not lock.is_file() or lock.stat().st_size):
         raise NotNutonic(f"{lock} is not nutonic's: move it away, or choose another path")
+
+
+def _refuse_strangers(final: Path) -> None:
+    """Refuse what nutonic did not write in the folders that are about to be written and removed; nobody else does now."""
+    _refuse_foreign(final)
+    partial, old, _ = _beside(final)
+    for folder in (partial, old, final):
+        empty = folder != final and folder.is_dir() and not folder.is_symlink() and not any(folder.iterdir())
+        if empty or not os.path.lexists(folder):
+            continue
+        if not is_marked(folder):
+            raise NotNutonic(f"{folder} exists and is not nutonic's: move it away, or choose another path")
+        theirs = next(strangers(folder), None)
+        if theirs is not None:
+            raise NotNutonic(f"{folder} holds {theirs}, which is not nutonic's: move it out, or choose another path")
 
 
 def _beside(final: Path) -> tuple[Path, Path, Path]:

@@ -24,6 +24,7 @@ from nutonic.errors import NotNutonic
 from nutonic.performance import refuse_impossible
 from nutonic.run import build
 from nutonic.store import card
+from nutonic.store.files import Store
 from nutonic.store.layout import CUBE_MARKER, MARKER, MARKER_BYTES
 from nutonic.testing import SyntheticSeries
 from nutonic.verification import verify
@@ -376,6 +377,37 @@ def test_a_cube_with_a_users_file_in_it_is_not_replaced(tmp_path, inside):
         nt.save_cube(other, path, overwrite=True)
     assert state(everything(tmp_path)) == before
     nt.save_cube(one, path)  # which is there
+
+
+def test_killed_while_it_replaces_a_cube_it_goes_on(tmp_path, monkeypatch):
+    """At any removal of a file; what is left is still known as nutonic's."""
+    one, other = cubes()
+    want = tree(nt.save_cube(other, tmp_path / "want.zarr"))
+    nt.save_cube(one, tmp_path / "start.zarr")
+    for at in range(0, 100, 9):
+        path, left, true = shutil.copytree(tmp_path / "start.zarr", tmp_path / f"{at}.zarr"), at, Store.delete
+
+        def delete(store, name, true=true):
+            nonlocal left
+            left -= 1
+            if left < 0:
+                raise KeyboardInterrupt
+            true(store, name)
+
+        monkeypatch.setattr(Store, "delete", delete)
+        try:
+            nt.save_cube(other, path, overwrite=True)
+            killed = False
+        except KeyboardInterrupt:
+            killed = True
+        monkeypatch.setattr(Store, "delete", true)
+        nt.save_cube(other, path)
+        nt.save_cube(other, path, overwrite=True)
+        assert tree(path) == want
+        assert [entry.name for entry in tmp_path.iterdir() if "nutonic" in entry.name] == []
+        if not killed:
+            return
+    pytest.fail("it was always killed")
 
 
 def test_a_cube_is_saved_to_where_a_link_leads(tmp_path):

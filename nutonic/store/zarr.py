@@ -41,6 +41,9 @@ _CONVENTIONS = [
 
 Chunk = tuple[str, tuple[int, ...]]
 
+#: What tells a cube's files: removed last, in this order.
+_LAST = ("zarr.json", CUBE_MARKER)
+
 #: What zarr's writers leave of a chunk when they are killed.
 _TEMPORARY = re.compile(r"(?P<name>.+)\.[0-9a-f]{32}\.partial")
 
@@ -163,17 +166,18 @@ def strangers(folder: Path) -> Iterator[str]:
 
 
 def remove_cube(folder: Path) -> None:
-    """Remove a marked cube, the files that tell what is its own last; a folder that holds anything else stays."""
+    """Remove a marked cube, what tells its own files from others last; a folder that holds anything else stays."""
     arrays, store = _arrays(folder), Store(folder)
     found = [(path, S_ISDIR(status.st_mode)) for path, status in store.found()]
-    last = {"zarr.json": 1, CUBE_MARKER: 2}
-    for path, _ in sorted((entry for entry in found if not entry[1]), key=lambda entry: last.get(entry[0], 0)):
+    for path in (path for path, is_folder in found if not is_folder and path not in _LAST):
         if _is_file_of(path, arrays) and store.is_file(path):
             store.delete(path)
     for path in sorted((path for path, is_folder in found if is_folder and _is_folder_of(path, arrays)), reverse=True):
         with suppress(OSError):  # it holds something else
             (folder / path).rmdir()
-    with suppress(OSError):
+    if {path for path, _ in store.found()} <= set(_LAST):
+        for path in _LAST:
+            store.delete(path)
         folder.rmdir()
 
 
@@ -207,7 +211,7 @@ def _chunk_counts(array: Json) -> tuple[int, ...]:
 def _is_file_of(path: str, arrays: Mapping[str, tuple[int, ...]]) -> bool:
     left = _TEMPORARY.fullmatch(path)
     name, _, inner = (left["name"] if left else path).partition("/")
-    if path in ("zarr.json", CUBE_MARKER):
+    if path in _LAST:
         return True
     counts, parts = arrays.get(name), inner.split("/")
     if counts is None:
