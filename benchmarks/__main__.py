@@ -8,7 +8,7 @@ import tempfile
 from pathlib import Path
 
 from benchmarks.workloads import floor, measure, whole_build
-from nutonic.recipe_file import load_recipe
+from nutonic.recipe.yaml import load_recipe
 from nutonic.testing import SyntheticPlanet
 
 

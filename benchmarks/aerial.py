@@ -17,9 +17,10 @@ from affine import Affine
 from odc.geo.geobox import GeoBox
 
 import nutonic as nt
-from nutonic.model import Scene
-from nutonic.sources import ee_blocks, http
-from nutonic.sources.ee_session import Session, signed_in
+from nutonic.core.model import Scene
+from nutonic.io import http
+from nutonic.sources.earthengine import blocks as ee_blocks
+from nutonic.sources.earthengine.session import Session, signed_in
 
 ID, CRS, SHAPE = "USDA/NAIP/DOQQ/m_one", "EPSG:26917", (4000, 4000)
 TRANSFORM = Affine(0.6, 0, 576_618.6, 0, -0.6, 3_361_233.0)

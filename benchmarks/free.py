@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from nutonic import batch
-from nutonic.cube import place_grid
-from nutonic.model import PlannedPlace
-from nutonic.recipe import Recipe
+from nutonic.core.model import PlannedPlace
+from nutonic.recipe.recipe import Recipe
+from nutonic.run import batch
+from nutonic.sources.grids import place_grid
 
 
 def read_together(places: list[PlannedPlace], recipe: Recipe) -> dict[str, batch.Pixels]:

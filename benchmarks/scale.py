@@ -100,7 +100,7 @@ def peak_rss() -> Iterator[dict[str, int]]:
 def measure(places: int, workers: int, traced: bool) -> dict[str, Any]:
     """Plan and build; with `traced` plan only, and tell the bytes that Python allocated at the peak."""
     import nutonic as nt
-    from nutonic.store.plans import plan_bytes
+    from nutonic.planning.plan_file import plan_bytes
 
     with tempfile.TemporaryDirectory() as name:
         recipe = nt.load_recipe(world(Path(name), places))

@@ -10,19 +10,19 @@ from pathlib import Path
 import numpy as np
 from affine import Affine
 
-from nutonic.chip import cut_chip
-from nutonic.cube import place_grid
-from nutonic.grid import offset_in
-from nutonic.model import Asset, Chip, PlannedPlace, Scene
-from nutonic.nearest import source_pixels
-from nutonic.planning import plan
-from nutonic.recipe import Recipe
-from nutonic.regions import land_cover
-from nutonic.run import build
-from nutonic.sources import rasters
-from nutonic.store.files import Store, sha256
-from nutonic.store.layout import layout_of
-from nutonic.store.png import encode
+from nutonic.chips.chip import cut_chip
+from nutonic.chips.png import encode
+from nutonic.chips.regions import land_cover
+from nutonic.core.grid import offset_in
+from nutonic.core.model import Asset, Chip, PlannedPlace, Scene
+from nutonic.core.nearest import source_pixels
+from nutonic.io import raster as rasters
+from nutonic.io.objects import Store, sha256
+from nutonic.planning.layout import layout_of
+from nutonic.planning.plan import plan
+from nutonic.recipe.recipe import Recipe
+from nutonic.run.run import build
+from nutonic.sources.grids import place_grid
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

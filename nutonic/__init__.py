@@ -3,60 +3,63 @@
 The public names are imported when they are first used, so ``import nutonic`` is fast and opens nothing.
 """
 
+from __future__ import annotations
+
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-__version__ = "0.1.0"
+from nutonic._version import __version__
+
+if TYPE_CHECKING:
+    from nutonic.chips.from_cube import cut_chips
+    from nutonic.core.areas import area_grid
+    from nutonic.core.classes import ClassTable
+    from nutonic.core.grid import check_aligned, grid_around, tile_grid, tiles
+    from nutonic.cube import reduce
+    from nutonic.cube.cog import save_cogs
+    from nutonic.cube.open import open_cube, open_scene
+    from nutonic.cube.save import save_cube
+    from nutonic.cube.search import search
+    from nutonic.dataset.verify import verify
+    from nutonic.planning.plan import plan
+    from nutonic.recipe.recipe import Recipe
+    from nutonic.recipe.yaml import load_recipe
+    from nutonic.run.run import build
+    from nutonic.sources.earthengine.imagery import EarthEngineImagery
+    from nutonic.sources.earthengine.labels import EarthEngineLabels
+    from nutonic.sources.raster import RasterSource
+    from nutonic.sources.stac.imagery import StacSource
 
 _HOME = {
-    "around": "nutonic.grid",
-    "check_aligned": "nutonic.grid",
-    "grid_of": "nutonic.grid",
-    "tiles": "nutonic.grid",
-    "ClassTable": "nutonic.classes",
-    "Recipe": "nutonic.recipe",
-    "load_recipe": "nutonic.recipe_file",
-    "StacSource": "nutonic.sources.stac",
+    "grid_around": "nutonic.core.grid",
+    "check_aligned": "nutonic.core.grid",
+    "tile_grid": "nutonic.core.grid",
+    "tiles": "nutonic.core.grid",
+    "ClassTable": "nutonic.core.classes",
+    "Recipe": "nutonic.recipe.recipe",
+    "load_recipe": "nutonic.recipe.yaml",
+    "StacSource": "nutonic.sources.stac.imagery",
     "RasterSource": "nutonic.sources.raster",
-    "area_grid": "nutonic.areas",
-    "search": "nutonic.cubes",
-    "open_cube": "nutonic.cubes",
-    "open_scene": "nutonic.cube",
-    "save_cube": "nutonic.saving",
-    "save_cogs": "nutonic.saving",
-    "chips": "nutonic.cutting",
-    "EarthEngineImagery": "nutonic.sources.ee_imagery",
-    "EarthEngineLabels": "nutonic.sources.earthengine",
-    "plan": "nutonic.planning",
-    "build": "nutonic.run",
-    "verify": "nutonic.verification",
+    "area_grid": "nutonic.core.areas",
+    "search": "nutonic.cube.search",
+    "open_cube": "nutonic.cube.open",
+    "open_scene": "nutonic.cube.open",
+    "save_cube": "nutonic.cube.save",
+    "save_cogs": "nutonic.cube.cog",
+    "cut_chips": "nutonic.chips.from_cube",
+    "EarthEngineImagery": "nutonic.sources.earthengine.imagery",
+    "EarthEngineLabels": "nutonic.sources.earthengine.labels",
+    "plan": "nutonic.planning.plan",
+    "build": "nutonic.run.run",
+    "verify": "nutonic.dataset.verify",
 }
 
 __all__ = ["__version__", "reduce", *_HOME]
 
-if TYPE_CHECKING:
-    from nutonic import reduce
-    from nutonic.areas import area_grid
-    from nutonic.classes import ClassTable
-    from nutonic.cube import open_scene
-    from nutonic.cubes import open_cube, search
-    from nutonic.cutting import chips
-    from nutonic.grid import around, check_aligned, grid_of, tiles
-    from nutonic.planning import plan
-    from nutonic.recipe import Recipe
-    from nutonic.recipe_file import load_recipe
-    from nutonic.run import build
-    from nutonic.saving import save_cogs, save_cube
-    from nutonic.sources.earthengine import EarthEngineLabels
-    from nutonic.sources.ee_imagery import EarthEngineImagery
-    from nutonic.sources.raster import RasterSource
-    from nutonic.sources.stac import StacSource
-    from nutonic.verification import verify
-
 
 def __getattr__(name: str) -> Any:
     if name == "reduce":
-        return import_module("nutonic.reduce")
+        return import_module("nutonic.cube.reduce")
     if name not in _HOME:
         raise AttributeError(f"module 'nutonic' has no attribute {name!r}")
     value = getattr(import_module(_HOME[name]), name)

@@ -1,5 +1,7 @@
 """``python -m nutonic``."""
 
-from nutonic.cli import main
+from __future__ import annotations
+
+from nutonic.cli.main import main
 
 main()

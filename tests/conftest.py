@@ -9,8 +9,8 @@ import pytest
 import yaml
 
 from nutonic import load_recipe
-from nutonic.recipe import Recipe
-from nutonic.run import Summary, build
+from nutonic.recipe.recipe import Recipe
+from nutonic.run.run import Summary, build
 from nutonic.testing import SyntheticPlanet
 
 

@@ -7,14 +7,13 @@ from pathlib import Path
 
 import numpy as np
 import xarray as xr
+from support.paths import ROOT
 
 from benchmarks import cubes
 from benchmarks.workloads import floor, measure, whole_build
-from nutonic.recipe_file import load_recipe
-from nutonic.templates import TEMPLATES
+from nutonic.recipe.template import TEMPLATES
+from nutonic.recipe.yaml import load_recipe
 from nutonic.testing import SyntheticPlanet
-
-ROOT = Path(__file__).parents[1]
 
 
 def test_the_floor_and_the_build_do_the_same_tiles(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The house rules of design, as tests: floors, a light front door, small modules, nothing of this machine."""
+"""The house rules of docs/design.md, as tests: one order of rooms, a light front door, modules that can be read."""
 
 import ast
 import inspect
@@ -9,55 +9,39 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from support.paths import ROOT
 
 import nutonic
 
-ROOT = Path(__file__).parents[1]
 HOUSE = ROOT / "nutonic"
 MODULES = sorted(HOUSE.rglob("*.py"))
 
-#: Each module or folder of nutonic and its floor; imports go down, or along one floor.
-FLOORS = {
-    **dict.fromkeys(["errors", "grid", "model", "recipe", "classes", "splits", "places", "nearest", "recipe_file"], 0),
-    **dict.fromkeys(["fields", "moments", "presets", "labelling", "choices", "failures", "areas", "recipe_cube"], 0),
-    **dict.fromkeys(["sources", "store", "chip", "regions", "captions", "rows", "kernels"], 1),
-    **dict.fromkeys(
-        ["cube", "cubes", "reading", "saving", "composing", "cutting", "folding", "reduce", "tiling", "batch", "cost"],
-        2,
-    ),
-    **dict.fromkeys(["choosing", "planning"], 3),
-    **dict.fromkeys(["tree", "run", "jobs", "cluster", "connection", "crew", "workers", "performance", "summary"], 4),
-    **dict.fromkeys(
-        [
-            "testing",
-            "verification",
-            "audit",
-            "mending",
-            "report",
-            "console",
-            "logs",
-            "interrupts",
-            "demo",
-            "demo_data",
-            "demo_series",
-            "cubing",
-        ],
-        4.5,
-    ),  # beside: may see all below 5, seen by 5 only
-    **dict.fromkeys(["cli", "templates", "__init__", "__main__"], 5),
+#: The rooms from left to right; those of one step do not see each other. A module imports its room and those to its left.
+ORDER = (
+    {"_version", "errors"},
+    {"core"},
+    {"recipe", "io"},
+    {"sources", "chips"},
+    {"cube", "planning"},
+    {"dataset"},
+    {"run", "testing"},
+    {"cli", "__init__"},
+    {"__main__"},
+)
+STEP = {room: step for step, rooms in enumerate(ORDER) for room in rooms}
+
+#: What tests stand on knows nothing of what it tests, but for the errors.
+SEES_UP_TO = STEP | {"testing": 1, "__init__": len(ORDER)}
+
+#: Libraries with a room of their own: nobody else need know them.
+KEPT_IN = {
+    "rasterio": ("io/raster.py", "io/gdal.py", "cube/cog.py", "cli/demo/", "testing/"),
+    "distributed": ("run/", "cli/"),
+    "ee": ("sources/earthengine/",),
+    "xee": ("sources/earthengine/",),
+    "urllib3": ("io/", "sources/"),
 }
-GROUND_FLOOR = {"numpy", "scipy", "xarray", "affine", "odc", "pyproj", "shapely", "pydantic", "yaml", "orjson"}
-RASTERIO = {
-    "sources/rasters.py",
-    "sources/handles.py",
-    "testing/earthengine/rasters.py",
-    "testing/planet.py",
-    "demo_data.py",
-    "demo_series.py",
-    "store/cog.py",
-}  # the last three write rasters
-DISTRIBUTED = {"cluster.py", "connection.py", "crew.py", "performance.py", "workers.py"}
-MAX_MODULE, MAX_FUNCTION = 500, 60
+MOST_ROOMS, MOST_MODULES, MAX_MODULE, MAX_FUNCTION = 12, 14, 500, 60
 
 
 def key(path: Path) -> str:
@@ -65,65 +49,74 @@ def key(path: Path) -> str:
 
 
 def room(path: Path) -> str:
-    """The entry of FLOORS that a file belongs to."""
     return path.relative_to(HOUSE).parts[0].removesuffix(".py")
 
 
-def imports(path: Path) -> Iterator[tuple[int, str]]:
+def imports(tree: ast.AST) -> Iterator[tuple[int, str]]:
     """Line and dotted name of each import, in functions and for type checkers too; ``from a import b`` is a.b."""
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             yield from ((node.lineno, alias.name) for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
-            assert not node.level, f"{key(path)}:{node.lineno}: write imports in full, floors are read off them"
+            assert not node.level, f"line {node.lineno}: write imports in full, rooms are read off them"
             yield from ((node.lineno, f"{node.module}.{alias.name}") for alias in node.names)
 
 
-def wrong(path: Path, line: int, name: str) -> str | None:
+def wrong(path: Path, name: str) -> str | None:
     """What an import breaks, in words."""
     top, _, rest = name.partition(".")
     if top == "nutonic":
-        if name == "nutonic.__version__":  # sidecars state it, and the façade is where it lives
-            return None
-        target = rest.split(".")[0] if rest.split(".")[0] in FLOORS else "__init__"
-        if FLOORS[target] > FLOORS[room(path)]:
-            return f"nutonic/{key(path)}:{line}: imports go down, {name} is on a floor above"
-        private = any(part.startswith("_") for part in rest.split(".")) and target not in ("__init__", room(path))
-        return f"nutonic/{key(path)}:{line}: {name} is private" if private else None
-    if FLOORS[room(path)] == 0 and top not in GROUND_FLOOR | sys.stdlib_module_names:
-        return f"nutonic/{key(path)}:{line}: floor 0 holds values and does not import {top}"
-    if top == "rasterio" and key(path) not in RASTERIO:
-        return f"nutonic/{key(path)}:{line}: rasterio is for {', '.join(sorted(RASTERIO))}"
-    if (top == "distributed" or name.startswith("dask.distributed")) and key(path) not in DISTRIBUTED:
-        return f"nutonic/{key(path)}:{line}: dask.distributed is for {', '.join(sorted(DISTRIBUTED))}"
-    return None
+        target, here = rest.partition(".")[0], room(path)
+        target = target if target in STEP else "__init__"
+        if target != here and STEP[target] >= SEES_UP_TO[here]:
+            return f"{name} is not to the left of {here}"
+        private = any(part.startswith("_") for part in rest.split(".")) and target not in ("_version", here)
+        return f"{name} is private" if private else None
+    name = name.replace("dask.distributed", "distributed")
+    homes = KEPT_IN.get(name.partition(".")[0], ("",))
+    return None if key(path).startswith(homes) else f"{name} is for {', '.join(homes)}"
 
 
 @pytest.mark.parametrize("path", MODULES, ids=key)
-def test_imports_go_down_only(path: Path):
-    assert room(path) in FLOORS, f"nutonic/{key(path)} has no floor: give it one in FLOORS, see design.md"
-    assert [problem for line, name in imports(path) if (problem := wrong(path, line, name))] == []
+def test_imports_go_one_way(path: Path):
+    assert room(path) in STEP, f"nutonic/{key(path)} is in no room: see docs/design.md for where it belongs"
+    found = [(line, problem) for line, name in imports(ast.parse(path.read_text())) if (problem := wrong(path, name))]
+    assert found == []
 
 
 @pytest.mark.parametrize(
     ("where", "line"),
     [
-        ("grid.py", "from nutonic.cube import open_scene"),
-        ("grid.py", "from nutonic import open_cube"),
-        ("grid.py", "import dask.array"),
-        ("batch.py", "import nutonic.planning"),
-        ("run.py", "from nutonic import verify"),
-        ("rows.py", "from nutonic.chip import _private"),
-        ("chip.py", "import rasterio.windows"),
-        ("planning.py", "from dask.distributed import Client"),
-        ("planning.py", "from dask import distributed"),
+        ("core/grid.py", "from nutonic.cube.open import open_scene"),
+        ("core/grid.py", "from nutonic import open_cube"),
+        ("io/http.py", "from nutonic.recipe.recipe import Recipe"),
+        ("chips/rows.py", "from nutonic.sources.source import Source"),
+        ("planning/plan.py", "import nutonic.cube"),
+        ("run/run.py", "from nutonic.cli.console import progress"),
+        ("cube/open.py", "from nutonic.testing import SyntheticPlanet"),
+        ("testing/planet.py", "from nutonic.core.grid import corners"),
+        ("chips/rows.py", "from nutonic.core.grid import _private"),
+        ("chips/chip.py", "import rasterio.windows"),
+        ("planning/plan.py", "from dask.distributed import Client"),
+        ("planning/plan.py", "from dask import distributed"),
+        ("planning/plan.py", "import ee"),
     ],
 )
-def test_the_floor_test_sees(where: str, line: str):
-    (statement,) = ast.parse(line).body
-    assert isinstance(statement, ast.Import | ast.ImportFrom)
-    base = f"{statement.module}." if isinstance(statement, ast.ImportFrom) else ""
-    assert wrong(HOUSE / where, 1, base + statement.names[0].name)
+def test_the_order_is_seen_to_be_broken(where: str, line: str):
+    ((_, name),) = imports(ast.parse(line))
+    assert wrong(HOUSE / where, name)
+
+
+def test_rooms_are_few_and_hold_what_a_reader_can_hold():
+    rooms = [path for path in HOUSE.rglob("*") if path.is_dir() and path.name != "__pycache__"]
+    assert len([path for path in rooms if path.parent == HOUSE]) <= MOST_ROOMS
+    modules = {key(path): [m for m in path.glob("*.py") if m.name != "__init__.py"] for path in rooms}
+    assert {name: len(found) for name, found in modules.items() if len(found) > MOST_MODULES} == {}
+
+
+def test_no_room_bears_the_name_of_a_public_function():
+    """Importing a submodule would put the package in the function's place."""
+    assert {path.name for path in HOUSE.iterdir()} & set(nutonic.__all__) == set()
 
 
 def test_importing_nutonic_is_quick_offline_and_light():

@@ -6,8 +6,9 @@ from pathlib import Path
 import nbformat
 import pytest
 from nbclient import NotebookClient
+from support.paths import ROOT
 
-NOTEBOOKS = sorted((Path(__file__).parents[1] / "notebooks").glob("*.ipynb"))
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 
 #: How many pictures each draws.
 PICTURES = {"01_cube": 2, "02_cube_over_time": 3, "03_earth_engine": 1}

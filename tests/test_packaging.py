@@ -4,15 +4,14 @@ import re
 import tomllib
 from importlib.metadata import PackageNotFoundError, distribution
 from itertools import chain
-from pathlib import Path
 
 import pytest
 import yaml
 from packaging.markers import default_environment
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
+from support.paths import ROOT
 
-ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 LOCK = (ROOT / "requirements.lock").read_text().splitlines()
 ENVIRONMENT = yaml.safe_load((ROOT / "environment.yml").read_text())

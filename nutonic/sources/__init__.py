@@ -1,1 +1,1 @@
-"""The outside world, in: places files, catalogues and rasters."""
+"""Where pixels come from: the protocol, what all sources share, and one room for each kind."""

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import lru_cache
+from functools import lru_cache, partial
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any, ClassVar, Literal
 
@@ -15,11 +15,11 @@ import numpy as np
 from affine import Affine
 from odc.geo.geobox import GeoBox
 
-from nutonic.errors import InputError, MissingExtra
-from nutonic.grid import epsg, offset_in
-from nutonic.model import Asset
-from nutonic.sources.access import LOCAL, Access
-from nutonic.sources.reflectance import offset_of, read_window, stacked
+from nutonic.core.grid import epsg, offset_in
+from nutonic.core.model import Asset
+from nutonic.errors import InputError, MissingExtra, OffLattice
+from nutonic.io.access import LOCAL, Access
+from nutonic.sources.pixels import offset_of, read_window
 
 Engine = Literal["stackstac", "odc-stac"]
 
@@ -135,3 +135,63 @@ class ReflectanceDriver:
         rows, cols = slice(row, row + height), slice(col, col + width)
         pixels = read_window(self.asset, self.offset, rows, cols, self.access)
         return (slice(0, height), slice(0, width)), pixels
+
+
+def stacked(scene_id: str, asset: Asset, grid: GeoBox, chunks: int, access: Access = LOCAL) -> da.Array:
+    """One asset as a lazy stackstac array on a grid, told everything, so that it has nothing to guess or to snap."""
+    import stackstac  # a second to import, and only needed here
+
+    offset = offset_of(asset, grid)
+    item = {
+        "id": scene_id,
+        "properties": {"datetime": "2000-01-01T00:00:00Z", "proj:epsg": epsg(grid)},
+        "assets": {asset.name: {"href": asset.href, "proj:transform": asset.transform, "proj:shape": asset.shape}},
+    }
+    stack = stackstac.stack(
+        [item],
+        assets=[asset.name],
+        epsg=epsg(grid),
+        bounds=tuple(grid.boundingbox),
+        resolution=(grid.affine.a, -grid.affine.e),
+        snap_bounds=False,
+        xy_coords=False,
+        properties=False,
+        band_coords=False,
+        chunksize=chunks,
+        dtype=np.dtype("uint16"),
+        fill_value=np.uint16(0),
+        rescale=False,
+        errors_as_nodata=(),
+        reader=partial(ReflectanceReader, asset=asset, offset=offset, access=access),
+    )
+    outside = not stack.sizes["time"]  # stackstac drops an item that does not touch the grid
+    array: da.Array = da.zeros(tuple(grid.shape), chunks=chunks, dtype=np.uint16) if outside else stack.data[0, 0]
+    if array.shape != tuple(grid.shape):
+        raise OffLattice(f"{asset.written} came out as {array.shape} pixels on a grid of {tuple(grid.shape)}")
+    return array
+
+
+class ReflectanceReader:
+    """What stackstac reads an asset with: the file's own pixels, its header checked against the catalogue.
+
+    stackstac's own reader would quietly warp a file that is not on the grid its item claims.
+    """
+
+    def __init__(
+        self, *, url: str, asset: Asset, offset: tuple[int, int], access: Access = LOCAL, **ignored: Any
+    ) -> None:
+        self._asset, self._offset, self._access = asset, offset, access
+
+    def read(self, window: Any, **ignored: Any) -> np.ndarray:
+        """Pixels of a window of the grid, (rows, columns) uint16, harmonised; nodata beyond the file's edge."""
+        rows, cols = window.toslices()
+        return read_window(self._asset, self._offset, rows, cols, self._access)
+
+    def close(self) -> None:
+        """Nothing to close: handles belong to the process."""
+
+    def __getstate__(self) -> tuple[Asset, tuple[int, int], Access]:
+        return self._asset, self._offset, self._access
+
+    def __setstate__(self, state: tuple[Asset, tuple[int, int], Access]) -> None:
+        self._asset, self._offset, self._access = state

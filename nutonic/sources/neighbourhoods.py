@@ -1,4 +1,4 @@
-"""One search of a catalogue per neighbourhood, not per place."""
+"""Places near each other, so that a catalogue is asked once for all of them."""
 
 from __future__ import annotations
 
@@ -9,28 +9,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from nutonic.sources.access import Access
-from nutonic.sources.api import Query, search_api
-from nutonic.sources.catalogue import Item, read_items
+from nutonic.sources.item import Item
 
 #: Searches in flight.
 _SEARCHES = 8
 
 Box = tuple[float, float, float, float]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Search:
-    """What to look for in a catalogue, wherever the places are."""
-
-    url: str
-    """Of a STAC API, or the path of a local catalogue."""
-    collection: str
-    when: str | None
-    """``start/end``, both included; None for all time."""
-    max_cloud_cover: float | None
-    """Percent; None where it does not matter."""
-    access: Access
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,17 +24,6 @@ class Neighbourhood:
     members: np.ndarray
     """Positions of the places, int64."""
     items: list[Item]
-
-
-def neighbourhoods(search: Search, lon: np.ndarray, lat: np.ndarray, extent_m: float) -> Iterator[Neighbourhood]:
-    """Every place in just one neighbourhood, with every item that may touch its square, and some that do not.
-
-    The catalogue may ignore what it was asked: time, cloud and footprint are still to be checked.
-    """
-    if "://" not in search.url:
-        yield Neighbourhood(np.arange(len(lon)), read_items(search.url))
-        return
-    yield from searched(lambda boxes: _items(search, boxes), lon, lat, extent_m)
 
 
 def searched(
@@ -67,13 +40,6 @@ def searched(
         with ThreadPoolExecutor(_SEARCHES) as threads:
             found = list(threads.map(find, [_boxes(lon[members], lat[members], extent_m) for members in some]))
         yield from (Neighbourhood(members, items) for members, items in zip(some, found, strict=True))
-
-
-def items_around(search: Search, bounds: Box) -> list[Item]:
-    """The items near an area of west, south, east, north; west is greater than east where that lies across 180°."""
-    if "://" not in search.url:
-        return read_items(search.url)
-    return _items(search, boxes_of(bounds))
 
 
 def boxes_of(bounds: Box) -> list[Box]:
@@ -100,12 +66,3 @@ def _boxes(lon: np.ndarray, lat: np.ndarray, extent_m: float) -> list[Box]:
     if east > 180.0:
         return [(west, south, 180.0, north), (-180.0, south, east - 360.0, north)]
     return [(west, south, east, north)]
-
-
-def _items(search: Search, boxes: list[Box]) -> list[Item]:
-    """The items of one or two boxes, each once."""
-    found: dict[str, Item] = {}
-    for box in boxes:
-        query = Query(collection=search.collection, box=box, when=search.when, max_cloud_cover=search.max_cloud_cover)
-        found.update((item.id, item) for item in search_api(search.url, query, search.access))
-    return list(found.values())

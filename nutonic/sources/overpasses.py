@@ -11,10 +11,9 @@ import numpy as np
 import shapely
 from odc.geo.geobox import GeoBox
 
-from nutonic.grid import centre, crs_name, transformer
-from nutonic.model import Scene, Step, Timeline
-from nutonic.sources.catalogue import Item
-from nutonic.sources.items import moment
+from nutonic.core.grid import centre, crs_name, transformer
+from nutonic.core.model import Scene, Step, Timeline
+from nutonic.sources.item import Item, moment
 
 #: In the names of Sentinel-2 products: ``_R078_``, ``_T35MNM_``, and ``_S20200219T113105_`` of a datastrip.
 _ORBIT, _TILE = re.compile(r"_R(\d{3})_"), re.compile(r"(?:^|_)T?(\d{2}[C-HJ-NP-X][A-Z]{2})(?:_|$)")

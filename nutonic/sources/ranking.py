@@ -8,10 +8,9 @@ from functools import lru_cache
 
 import numpy as np
 
-from nutonic.model import Scene
-from nutonic.sources.catalogue import Item
-from nutonic.sources.footprints import Snapping, near, shares
-from nutonic.sources.items import cloud_cover, moment
+from nutonic.core.footprints import Snapping, near, shares
+from nutonic.core.model import Scene
+from nutonic.sources.item import Item, cloud_cover, moment
 from nutonic.sources.neighbourhoods import Neighbourhood
 
 #: How many scenes are ranked for a place.

@@ -10,11 +10,11 @@ import numpy as np
 import xarray as xr
 from odc.geo.geobox import GeoBox
 
-from nutonic.classes import TABLES, ClassTable
+from nutonic.core.classes import TABLES, ClassTable
+from nutonic.core.model import Asset, Band, Scene, Step, Timeline
 from nutonic.errors import GridError, InputError, RecipeError
-from nutonic.model import Asset, Band, Scene, Step, Timeline
-from nutonic.sources import rasters
-from nutonic.sources.lazy import NearestMosaic, dataset
+from nutonic.io import raster as rasters
+from nutonic.sources.backend import NearestMosaic, dataset
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,8 +3,16 @@
 Names are imported when they are first used: the server's own process needs neither numpy nor rasterio.
 """
 
+from __future__ import annotations
+
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from nutonic.testing.faults import Fault
+    from nutonic.testing.planet import BANDS, COLLECTION, SyntheticGrid, SyntheticPlanet, SyntheticScene
+    from nutonic.testing.series import SyntheticSeries
+    from nutonic.testing.server import FileServer, Request, remote_catalogue
 
 _HOME = {
     "BANDS": "nutonic.testing.planet",
@@ -16,7 +24,7 @@ _HOME = {
     "Fault": "nutonic.testing.faults",
     "FileServer": "nutonic.testing.server",
     "Request": "nutonic.testing.server",
-    "remote_catalogue": "nutonic.testing.remote",
+    "remote_catalogue": "nutonic.testing.server",
 }
 
 __all__ = [
@@ -31,13 +39,6 @@ __all__ = [
     "SyntheticSeries",
     "remote_catalogue",
 ]
-
-if TYPE_CHECKING:
-    from nutonic.testing.faults import Fault
-    from nutonic.testing.planet import BANDS, COLLECTION, SyntheticGrid, SyntheticPlanet, SyntheticScene
-    from nutonic.testing.remote import remote_catalogue
-    from nutonic.testing.series import SyntheticSeries
-    from nutonic.testing.server import FileServer, Request
 
 
 def __getattr__(name: str) -> Any:

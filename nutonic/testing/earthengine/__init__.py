@@ -14,6 +14,8 @@ elsewhere unless it is told of the empty one here::
         ee.Initialize(AnonymousCredentials(), url=server.url, project="any")
 """
 
+from __future__ import annotations
+
 from nutonic.testing.earthengine.faults import EarthEngineFault
 from nutonic.testing.earthengine.images import EarthEngineImage
 from nutonic.testing.earthengine.rasters import image_of_function, image_of_raster

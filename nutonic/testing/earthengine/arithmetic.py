@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from nutonic.testing.earthengine.expressions import Function
+from nutonic.testing.earthengine.faults import Problem
 from nutonic.testing.earthengine.images import Band, EarthEngineImage, Pixels, PixelType, Points
-from nutonic.testing.earthengine.problems import Problem
 
 Image = EarthEngineImage
 Pairs = Iterator[tuple[Band, Band, Band]]

@@ -11,8 +11,8 @@ from typing import Any
 import shapely
 import shapely.geometry
 
+from nutonic.testing.earthengine.faults import Problem, missing
 from nutonic.testing.earthengine.images import Band, Collection, EarthEngineImage, Json
-from nutonic.testing.earthengine.problems import Problem, missing
 from nutonic.testing.earthengine.values import date
 
 #: Images in a page of a listing.

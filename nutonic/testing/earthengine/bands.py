@@ -14,8 +14,8 @@ import numpy as np
 from affine import Affine
 
 from nutonic.testing.earthengine.expressions import Function
+from nutonic.testing.earthengine.faults import Problem, missing
 from nutonic.testing.earthengine.images import Band, EarthEngineImage, Pixels, PixelType, Points, Projection, constant
-from nutonic.testing.earthengine.problems import Problem, missing
 from nutonic.testing.earthengine.values import image as as_image
 
 Image = EarthEngineImage

@@ -9,8 +9,8 @@ from typing import Any
 import shapely
 
 from nutonic.testing.earthengine.expressions import Function
+from nutonic.testing.earthengine.faults import Problem, missing
 from nutonic.testing.earthengine.images import Collection, EarthEngineImage
-from nutonic.testing.earthengine.problems import Problem, missing
 from nutonic.testing.earthengine.values import Date, DateRange, Feature, Filter, Reducer, date, geometry
 from nutonic.testing.earthengine.values import collection as collection_of
 

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, NamedTuple
 
+from nutonic.testing.earthengine.faults import Problem, missing
 from nutonic.testing.earthengine.images import Json
-from nutonic.testing.earthengine.problems import Problem, missing
 from nutonic.testing.earthengine.values import CASTS
 
 #: A function of the graph: takes its arguments in the documented order.

@@ -11,8 +11,8 @@ import shapely
 
 from nutonic.testing.earthengine.arithmetic import pairs
 from nutonic.testing.earthengine.expressions import Function
+from nutonic.testing.earthengine.faults import Problem
 from nutonic.testing.earthengine.images import Band, EarthEngineImage, Pixels, PixelType, Points, constant
-from nutonic.testing.earthengine.problems import Problem
 from nutonic.testing.earthengine.values import covers, geometry
 
 Image = EarthEngineImage

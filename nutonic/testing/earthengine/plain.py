@@ -14,8 +14,8 @@ import shapely.geometry
 from affine import Affine
 
 from nutonic.testing.earthengine.expressions import Function
+from nutonic.testing.earthengine.faults import Problem, missing
 from nutonic.testing.earthengine.images import Points, Projection
-from nutonic.testing.earthengine.problems import Problem, missing
 from nutonic.testing.earthengine.values import Date, Feature, date, integer, projection
 
 _DAYS = {"week": 7.0, "day": 1.0, "hour": 1 / 24, "minute": 1 / 1440, "second": 1 / 86400}

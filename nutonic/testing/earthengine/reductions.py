@@ -11,6 +11,7 @@ import numpy as np
 
 from nutonic.testing.earthengine.bands import unique
 from nutonic.testing.earthengine.expressions import Function
+from nutonic.testing.earthengine.faults import Problem, missing
 from nutonic.testing.earthengine.images import (
     Band,
     Collection,
@@ -21,7 +22,6 @@ from nutonic.testing.earthengine.images import (
     Projection,
     everywhere,
 )
-from nutonic.testing.earthengine.problems import Problem, missing
 from nutonic.testing.earthengine.values import Reducer
 
 Image = EarthEngineImage

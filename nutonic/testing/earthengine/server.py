@@ -16,11 +16,10 @@ from email.message import Message
 from http.server import BaseHTTPRequestHandler
 from typing import Any, Self
 
-from nutonic.testing.earthengine.faults import EarthEngineFault, Faults
+from nutonic.testing.earthengine.faults import NO_CREDENTIALS, EarthEngineFault, Faults, Problem, forbidden, of_status
 from nutonic.testing.earthengine.images import EarthEngineImage, Json
-from nutonic.testing.earthengine.problems import NO_CREDENTIALS, Problem, forbidden, of_status
 from nutonic.testing.earthengine.service import COMPUTING, PUBLIC, Answer, Asked, Service, granted
-from nutonic.testing.loopback import LoopbackServer
+from nutonic.testing.serving import LoopbackServer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

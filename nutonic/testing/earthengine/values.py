@@ -13,8 +13,8 @@ import shapely.geometry
 from affine import Affine
 from pyproj import CRS
 
+from nutonic.testing.earthengine.faults import Problem, missing
 from nutonic.testing.earthengine.images import Collection, EarthEngineImage, Json, Points, Projection, constant
-from nutonic.testing.earthengine.problems import Problem, missing
 
 
 @dataclass(frozen=True, slots=True)

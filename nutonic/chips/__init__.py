@@ -1,0 +1,1 @@
+"""Pixels to rows, pure: pictures, regions, captions, rows and sidecars."""

@@ -1,0 +1,93 @@
+"""Chips of a cube: what a build would cut from the same pixels."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import groupby
+
+import numpy as np
+import xarray as xr
+
+from nutonic.chips.chip import AS_IT_IS, Limits, TileReject, cut_chip, limits_of, refuse_strange, valid_pixels
+from nutonic.core.grid import tiles
+from nutonic.core.model import Chip, Tile
+from nutonic.errors import InputError
+from nutonic.recipe.recipe import Recipe
+
+
+def cut_chips(cube: xr.Dataset, recipe: Recipe) -> Iterator[tuple[Tile, Chip | TileReject]]:
+    """Cut a cube into chips: each full tile with its picture and mask, or with why it cannot be one.
+
+    The same functions as a build's cut them, so the same pixels give the same chips. One row of tiles is computed at a
+    time, by the scheduler that is in use.
+
+    Parameters
+    ----------
+    cube
+        Dims ``(y, x)``: the recipe's ``imagery.assets`` as uint16 with 0 for nodata, and ``label`` as uint8. Of a cube
+        over time take a step (``cube.isel(time=0)``) or reduce it (``nt.reduce.median(cube)``) first.
+    recipe
+        Of which ``tiles``, ``stretch`` and the class table of ``labels`` count. Where ``stretch.scope`` is ``poi``
+        the limits are those of the whole cube, for which it is computed once more.
+
+    Yields
+    ------
+    tile, chip
+        Tiles are numbered row-major by position, as in a build; ``nt.tile_grid(cube.nutonic.grid, tile)`` is where one
+        lies.
+
+    Raises
+    ------
+    InputError
+        If the cube lacks a band, still has a time axis, is no whole numbers, or is smaller than a tile.
+    BadPixels
+        If the labels hold a value that the class table does not list.
+    """
+    bands = recipe.imagery.assets
+    _refuse_unfit(cube, bands)
+    shape = (cube.sizes["y"], cube.sizes["x"])
+    positions = tiles(shape, recipe.tiles.size, recipe.tiles.stride)
+    if not positions:
+        raise InputError(f"the cube has {shape[0]} × {shape[1]} pixels, a tile {recipe.tiles.size}: nothing to cut")
+    return _cut(cube, recipe, positions)
+
+
+def _cut(cube: xr.Dataset, recipe: Recipe, positions: Sequence[Tile]) -> Iterator[tuple[Tile, Chip | TileReject]]:
+    table, size = recipe.labels.table, recipe.tiles.size
+    rendered = all(cube[band].attrs.get("rendered") for band in recipe.imagery.assets)
+    limits = AS_IT_IS if rendered else _whole_limits(cube, recipe) if recipe.stretch.scope == "poi" else None
+    for row, some in groupby(positions, key=lambda tile: tile.row):
+        rgb, label = _loaded(cube.isel(y=slice(row, row + size)), recipe.imagery.assets)
+        refuse_strange(label, table)
+        for tile in some:
+            cols = slice(tile.col, tile.col + size)
+            yield tile, cut_chip(rgb[..., cols], label[:, cols], table.unknown, recipe.tiles, recipe.stretch, limits)
+
+
+def _loaded(part: xr.Dataset, bands: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
+    pixels = part[[*bands, "label"]].compute()
+    return np.stack([pixels[band].values for band in bands]), pixels["label"].values
+
+
+def _whole_limits(cube: xr.Dataset, recipe: Recipe) -> Limits | None:
+    """The stretch of the whole cube, by counting its values strip by strip; None if nothing was observed."""
+    counts = np.zeros((len(recipe.imagery.assets), 65536), np.int64)
+    for row in range(0, cube.sizes["y"], recipe.tiles.size):
+        rgb, _ = _loaded(cube.isel(y=slice(row, row + recipe.tiles.size)), recipe.imagery.assets)
+        valid = valid_pixels(rgb)
+        counts += [np.bincount(band[valid], minlength=65536) for band in rgb]
+    return limits_of(counts, recipe.stretch) if counts.any() else None
+
+
+def _refuse_unfit(cube: xr.Dataset, bands: Sequence[str]) -> None:
+    wanted = {**dict.fromkeys(bands, "uint16"), "label": "uint8"}
+    missing = [name for name in wanted if name not in cube.data_vars]
+    if missing:
+        raise InputError(f"the cube has no {', '.join(missing)}, only {', '.join(map(str, cube.data_vars))}")
+    for name, dtype in wanted.items():
+        if set(cube[name].dims) != {"y", "x"}:
+            raise InputError(
+                f"{name} has the dims {cube[name].dims}: take a step (cube.isel(time=0)) or reduce the cube first"
+            )
+        if cube[name].dtype != dtype:
+            raise InputError(f"{name} is {cube[name].dtype}, chips are cut from {dtype}: do not decode nodata to NaN")

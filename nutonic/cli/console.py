@@ -1,0 +1,275 @@
+"""What a person sees: progress, plans, summaries and verdicts, on stderr, so that stdout stays free for JSON."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.table import Table
+
+from nutonic._version import __version__
+from nutonic.cli import logs
+from nutonic.core.model import Json, Reject
+from nutonic.planning.cost import size
+from nutonic.run.results import BatchDone, Failure
+
+if TYPE_CHECKING:
+    from nutonic.dataset.verify import Verdict
+    from nutonic.run.results import Summary
+    from nutonic.run.run import Watch
+
+
+class _Console(Console):
+    """Writes text, in notebooks too; where nobody reads any more it falls silent, and the work goes on."""
+
+    def on_broken_pipe(self) -> None:
+        """Say nothing more."""
+        self.quiet = True
+
+
+console = _Console(stderr=True, highlight=False, soft_wrap=True, force_jupyter=False)
+
+#: Seconds between two lines of progress.
+_LINES_APART_S = 1.0
+
+#: Rejects shown one by one; all of them are in the plan, the commits and ``--json``.
+_SHOWN = 5
+
+
+@contextmanager
+def progress() -> Iterator[Watch]:
+    """A bar of places with tiles, rows, rejects, rate and time left; where there is no terminal, lines.
+
+    Those come a second apart at least, however fast batches do, and the last batch has one; as JSON, each batch has one.
+    """
+    if logs.is_json():
+        yield _json_lines()
+    elif _can_move():
+        yield from _bar()
+    else:
+        yield from _plain_lines()
+
+
+def _can_move() -> bool:
+    """Whether lines can be drawn over again: notebooks, pipes and dumb terminals only take new ones."""
+    return console.is_terminal and not console.is_dumb_terminal and console.file.isatty()
+
+
+def _bar() -> Iterator[Watch]:
+    counts: Counter[str] = Counter()
+
+    def told() -> str:
+        return f"{counts['tiles']} tiles, {counts['rows']} rows, {counts['rejects']} rejected"
+
+    columns = (
+        TextColumn("places"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[told]}"),
+        TimeElapsedColumn(),
+        TextColumn("left"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=console) as bar:
+        task = bar.add_task("places", total=None, told=told())
+
+        def watch(done: BatchDone, to_do: int) -> None:
+            counts.update(tiles=done.tiles, rows=done.rows, rejects=sum(done.rejects.values()))
+            bar.update(task, total=to_do, advance=done.finished, told=told())
+
+        yield watch
+
+
+def _plain_lines() -> Iterator[Watch]:
+    finished, last_s, unsaid = 0, -math.inf, ""
+
+    def watch(done: BatchDone, to_do: int) -> None:
+        nonlocal finished, last_s, unsaid
+        finished += done.finished
+        made = f"{done.places} places, {done.tiles} tiles, {done.rows} rows"
+        unsaid = f"batch {done.index}: {made}; {finished} of {to_do} done"
+        if time.monotonic() - last_s >= _LINES_APART_S:
+            console.print(unsaid, markup=False)
+            last_s, unsaid = time.monotonic(), ""
+
+    try:
+        yield watch
+    finally:
+        if unsaid:
+            console.print(unsaid, markup=False)
+
+
+def _json_lines() -> Watch:
+    started, finished = time.monotonic(), 0
+
+    def watch(done: BatchDone, to_do: int) -> None:
+        nonlocal finished
+        finished += done.finished
+        logs.say(
+            "batch",
+            index=done.index,
+            done=finished,
+            to_do=to_do,
+            elapsed_s=round(time.monotonic() - started, 1),
+            failures=len(done.failures),
+            rejects=dict(done.rejects),
+            **{name: getattr(done, name) for name in ("places", "tiles", "rows", "bytes_written")},
+        )
+
+    return watch
+
+
+@contextmanager
+def tile_progress() -> Iterator[Callable[[int, int], None]]:
+    """A bar of tiles; where there is no terminal, lines a second apart."""
+    if logs.is_json() or not _can_move():
+        last_s = -math.inf
+
+        def watch(done: int, total: int) -> None:
+            nonlocal last_s
+            if done == total or time.monotonic() - last_s >= _LINES_APART_S:
+                tell(f"{done} of {total} tiles")
+                last_s = time.monotonic()
+
+        yield watch
+        return
+    with Progress(TextColumn("tiles"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), console=console) as bar:
+        task = bar.add_task("tiles", total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+def show_plan(header: Json, rejects: Sequence[Reject]) -> None:
+    """A plan as a table, and what will be left out."""
+    cost = header["cost"]
+    rows, cols = header["margin_px"]
+    table = Table(show_header=False, box=None, pad_edge=False)
+    for name, value in (
+        ("places", f"{header['places']} of {header['rows']} rows, in {header['batches']} batches"),
+        ("scenes", f"{header['scenes']}"),
+        (
+            "tiles",
+            f"{header['tiles']}"
+            + (f", {rows} rows and {cols} columns of each square left over" if rows or cols else ""),
+        ),
+        ("splits", ", ".join(f"{name} {share:.1%}" for name, share in header["shares"].items())),
+        ("requests", f"about {cost['requests']}" if cost["requests"] else "none, all files are here"),
+        ("to read", f"about {size(cost['bytes_read'])}"),
+        ("to write", f"about {size(cost['bytes_written'])}"),
+        ("memory", f"up to {size(cost['peak_bytes'])} a worker"),
+        ("time", f"very roughly {duration(cost['cpu_seconds'])} of one core"),
+    ):
+        table.add_row(f"{name}  ", value)
+    console.print(table)
+    for warning in header["warnings"]:
+        console.print(f"[yellow]note[/] {escape(warning)}")
+    _show_counts("left out", header["rejects"])
+    for reject in rejects[:_SHOWN]:
+        line = "" if reject.line is None else f" (line {reject.line})"
+        console.print(f"  {reject.poi_id}{line}: {reject.reason}: {reject.detail}", markup=False)
+    if len(rejects) > _SHOWN:
+        console.print(f"  … and {len(rejects) - _SHOWN} more; --json lists all")
+
+
+def show_start(recipe: Path, out: Path) -> None:
+    """That a build begins; people know."""
+    if logs.is_json():
+        logs.say("start", recipe=str(recipe), out=str(out), version=__version__)
+
+
+def show_summary(summary: Summary, out: Path) -> None:
+    """What a build did, what it left out and what it failed at."""
+    if logs.is_json():
+        logs.say("done", **{**summary_json(summary), "failures": len(summary.failures)})
+        return
+    if not (summary.finished or summary.failures):
+        console.print(f"nothing to do: all {summary.wanted} places are built in {out}")
+        return
+    rate = summary.tiles / summary.seconds if summary.seconds else 0.0
+    console.print(
+        f"built {summary.built} places, {summary.tiles} tiles, {summary.rows} rows ({size(summary.bytes_written)}) "
+        f"in {summary.seconds:.1f} s, {rate:.1f} tiles/s, into {out}"
+    )
+    if summary.requests:
+        met = ", ".join(f"{count} × {name}" for name, count in summary.faults.items())
+        console.print(
+            f"{summary.requests} requests, {size(summary.bytes_read)} read" + (f"; faults met: {met}" if met else "")
+        )
+    if summary.done_before:
+        console.print(f"{summary.done_before} places were built before")
+    _show_counts("left out", summary.rejects)
+    for failure in summary.failures[:_SHOWN]:
+        console.print(_failed(failure), markup=False)
+    if len(summary.failures) > _SHOWN:
+        console.print(f"… and {len(summary.failures) - _SHOWN} more; _nutonic/summary.json lists all")
+    if summary.failures:
+        console.print(f"{len(summary.failures)} places failed and stay open: run the same command again")
+
+
+def _failed(failure: Failure) -> str:
+    where = f" ({failure.asset})" if failure.asset else ""
+    tried = f", tried by {failure.attempts} builds" if failure.attempts > 1 else ""
+    return f"failed {failure.poi_id}: {failure.reason}{where}{tried}: {failure.error}"
+
+
+def tell(line: str) -> None:
+    """A line for a person; an event where lines are JSON."""
+    if logs.is_json():
+        logs.say("note", message=line)
+    else:
+        console.print(line, markup=False)
+
+
+def summary_json(summary: Summary) -> Json:
+    """A summary as JSON."""
+    return {**asdict(summary), "complete": summary.complete}
+
+
+def show_verdict(verdict: Verdict, directory: Path) -> None:
+    """Whether a tree is whole, or what is wrong with it."""
+    _show_lines("[yellow]removed[/]", verdict.removed)
+    _show_lines("[red]wrong[/]", verdict.problems)
+    state = "whole" if verdict.whole else "not whole"
+    how = "every byte read" if verdict.deep else "counts and sizes; --deep reads every byte"
+    console.print(
+        f"{directory} is {state}: {verdict.done} of {verdict.planned} places, {verdict.tiles} tiles, {verdict.rows} rows, "
+        f"{verdict.files} files ({how})",
+        markup=False,
+    )
+    if verdict.removed and not verdict.whole:
+        again = {0: "no place is", 1: "1 place is"}.get(verdict.open, f"{verdict.open} places are")
+        console.print(
+            f"run nutonic build with the same recipe and --out {directory}: {again} to be built again", markup=False
+        )
+
+
+def _show_lines(word: str, lines: Sequence[str]) -> None:
+    for line in lines[:20]:
+        console.print(f"{word} {escape(line)}")
+    if len(lines) > 20:
+        console.print(f"… and {len(lines) - 20} more; --json lists all")
+
+
+def duration(seconds: float) -> str:
+    """Seconds for people: ``40 s``, ``12 min``, ``3.5 h``."""
+    if seconds < 90:
+        return f"{max(1, round(seconds))} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+
+
+def _show_counts(title: str, counts: Mapping[str, int]) -> None:
+    if counts:
+        table = Table(title=title, title_justify="left", box=None, pad_edge=False)
+        table.add_column("reason")
+        table.add_column("count", justify="right")
+        for reason, count in sorted(counts.items(), key=lambda entry: (-entry[1], entry[0])):
+            table.add_row(reason, str(count))
+        console.print(table)

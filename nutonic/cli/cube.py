@@ -1,0 +1,85 @@
+"""``nutonic cube``: a recipe's area over time, told, computed and saved."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import orjson
+
+from nutonic.cli import console
+from nutonic.core.model import Json
+from nutonic.cube.cog import refuse_foreign_cogs, save_cogs
+from nutonic.cube.compose import Composed, compose
+from nutonic.cube.save import save_cube
+from nutonic.planning.prepare import refuse_inputs_inside
+from nutonic.recipe.recipe import Recipe
+from nutonic.run.cluster import Cluster, connected
+
+
+def save_recipe_cube(
+    recipe: Recipe,
+    out: Path,
+    *,
+    area: str | None = None,
+    cogs: Path | None = None,
+    workers: int | None = None,
+    scheduler: str | None = None,
+    overwrite: bool = False,
+) -> Json:
+    """Save a recipe's cube, saying what it is made of before anything is read; what was made, as JSON."""
+    composed = compose(recipe, _area(area))
+    scenes = (scene for timeline in composed.plan.timelines for step in timeline.steps for scene in step.scenes)
+    refuse_inputs_inside(recipe, out, scenes, area=_area(area))
+    if cogs is not None:
+        refuse_foreign_cogs(composed.cube, cogs)
+    _tell(composed)
+    had = out.exists() and not overwrite
+    with _computed_by(workers, scheduler), console.tile_progress() as watch:
+        path = save_cube(composed.cube, out, overwrite=overwrite, watch=watch)
+        files = save_cogs(composed.cube, cogs) if cogs else []
+    console.tell(f"{out} is there already, nothing to do" if had else f"wrote {out}")
+    if files:
+        console.tell(f"wrote {len(files)} GeoTIFFs into {cogs}")
+    console.tell(f'open it with  xarray.open_zarr("{out}")')
+    return _as_json(composed, path, files)
+
+
+def _area(text: str | None) -> tuple[float, ...] | str | None:
+    """Numbers where they are numbers, else the path of a file."""
+    try:
+        return None if text is None else tuple(float(part) for part in text.split(","))
+    except ValueError:
+        return text
+
+
+def _tell(composed: Composed) -> None:
+    for line in str(composed.plan).splitlines():
+        console.tell(line)
+    if composed.estimate is not None:
+        console.tell(str(composed.estimate))
+
+
+@contextmanager
+def _computed_by(workers: int | None, scheduler: str | None) -> Iterator[None]:
+    """A cluster where one is asked for; otherwise this process's threads."""
+    if not workers and scheduler is None:
+        yield
+        return
+    with connected(Cluster(workers=workers, scheduler=scheduler, tell=console.tell)):
+        yield
+
+
+def _as_json(composed: Composed, path: Path, files: list[Path]) -> Json:
+    grid, attrs = composed.plan.grid, composed.cube.attrs
+    return {
+        "path": str(path),
+        "cogs": [str(file) for file in files],
+        "crs": str(grid.crs),
+        "transform": list(grid.affine)[:6],
+        "shape": list(grid.shape.yx),
+        "variables": {str(name): list(map(str, found.dims)) for name, found in composed.cube.data_vars.items()},
+        "scenes": orjson.loads(attrs["nutonic_scenes"]),
+        "left_out": orjson.loads(attrs["nutonic_left_out"]),
+    }

@@ -1,0 +1,1 @@
+"""The main job, offline, on a real scene."""

@@ -1,0 +1,228 @@
+"""The main job on real pixels, offline: plan, build, verify, and a picture to look at."""
+
+from __future__ import annotations
+
+import io
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import orjson
+import yaml
+from PIL import Image, ImageDraw, ImageFont
+from PIL.PngImagePlugin import PngInfo
+
+from nutonic.cli import console
+from nutonic.cli.demo.data import prepare
+from nutonic.core.model import Json
+from nutonic.dataset.verify import verify
+from nutonic.errors import NotNutonic, NutonicError
+from nutonic.io.objects import Store, obstacle_at
+from nutonic.planning.ownership import refuse_foreign
+from nutonic.planning.prepare import prepare as plan_into
+from nutonic.recipe.recipe import Recipe
+from nutonic.recipe.yaml import load_recipe
+from nutonic.run.run import build
+from nutonic.sources.earthengine.credentials import require
+
+#: Chips the demo must yield; fewer means that something is wrong with it.
+LEAST_CHIPS, LEAST_SPLITS = 12, 2
+
+#: Layout of the contact sheet, in pixels.
+_CHIP, _GAP, _TEXT, _ACROSS, _LEGEND = 224, 12, 128, 4, 36
+
+#: What tells the demo's files that are written again from all others.
+_MADE_BY = "made by nutonic demo"
+
+#: Boxes drawn on a chip: more would hide it.
+_BOXES = 8
+
+
+#: Land cover of the demo as a stand-in for Earth Engine has it, and the recipe that asks for it.
+_COLLECTION, _ASKING = "projects/demo/assets/osm-landuse", "recipe-earthengine.yaml"
+
+
+def run_demo(out: Path, workers: int | None = None, labels: str = "raster") -> bool:
+    """Build the demo's dataset into ``out/dataset``, from inputs made in ``out/cache``; whether it came out right.
+
+    With `labels` of ``"earthengine"`` the land cover is asked of a stand-in for Earth Engine, and the dataset is
+    ``out/dataset-earthengine``. What lies in `out` under one of these names and is not the demo's raises
+    :class:`NotNutonic`, before anything is written.
+    """
+    tree = out / ("dataset" if labels == "raster" else "dataset-earthengine")
+    _refuse_foreign(out, tree)
+    recipe_path = prepare(out / "cache")
+    if labels == "raster":
+        return _run(out, recipe_path, tree, workers)
+    with _earth_engine(recipe_path) as asking:
+        return _run(out, asking, tree, workers)
+
+
+def _refuse_foreign(out: Path, tree: Path) -> None:
+    obstacle = obstacle_at(out, tree.name, folder=True)
+    if obstacle is not None:
+        raise NotNutonic(obstacle)
+    refuse_foreign(tree)
+    for path, is_ours in ((_sheet(out, tree), _is_our_sheet), (out / "cache" / _ASKING, _is_our_recipe)):
+        if os.path.lexists(path) and not (path.is_file() and not path.is_symlink() and is_ours(path)):
+            raise NotNutonic(f"{path} was not made by nutonic demo: move it away, or choose another folder")
+
+
+def _sheet(out: Path, tree: Path) -> Path:
+    return out / f"contact_sheet{tree.name.removeprefix('dataset')}.png"
+
+
+def _is_our_sheet(path: Path) -> bool:
+    try:
+        with Image.open(path) as picture:
+            return picture.info.get("Software") == _MADE_BY
+    except OSError:
+        return False
+
+
+def _is_our_recipe(path: Path) -> bool:
+    return path.read_bytes().startswith(f"# {_MADE_BY}".encode())
+
+
+@contextmanager
+def _earth_engine(recipe_path: Path) -> Iterator[Path]:
+    """A recipe that asks a stand-in for the same land cover, for as long as that runs."""
+    require()
+    from nutonic.testing.earthengine import EarthEngineServer, image_of_raster
+
+    values = yaml.safe_load(recipe_path.read_text(encoding="utf-8"))
+    image = image_of_raster(
+        recipe_path.parent / values["labels"]["path"], f"{_COLLECTION}/2017", bands=("class",), start="2017-02-16"
+    )
+    with EarthEngineServer({_COLLECTION: [image]}) as server:
+        asked = {"collection": _COLLECTION, "band": "class", "rule": "mode", "project": "demo", "url": server.url}
+        values["labels"] = {"source": "earthengine", "dataset": values["labels"]["dataset"], **asked}
+        path = recipe_path.with_name(_ASKING)
+        text = yaml.safe_dump(values, sort_keys=False, allow_unicode=True)
+        Store(path.parent).put(path.name, f"# {_MADE_BY}\n{text}".encode())
+        console.console.print(
+            f"labels: a stand-in for Earth Engine at {server.url}, while this runs; no account is needed"
+        )
+        yield path
+        pixels = server.count("pixels")
+        console.console.print(f"it answered {pixels} requests for pixels, {server.count('compute')} for values")
+
+
+def _run(out: Path, recipe_path: Path, tree: Path, workers: int | None) -> bool:
+    recipe = load_recipe(recipe_path)
+    _, plan = plan_into(recipe, tree, workers=workers)
+    console.show_plan(plan.header, plan.rejects)
+    with console.progress() as watch:
+        summary = build(recipe, tree, workers=workers, watch=watch)
+    console.show_summary(summary, tree)
+    verdict = verify(tree, deep=True)
+    console.show_verdict(verdict, tree)
+    sheet, chips = _sheet(out, tree), read_samples(tree)
+    Store(out).put(sheet.name, _png(contact_sheet(chips, recipe)))
+    right = verdict.whole and summary.complete and _yield_is_right(chips, plan.header["places"])
+    _where_to_look(out, tree, recipe_path, sheet)
+    return right
+
+
+def _png(sheet: Image.Image) -> bytes:
+    content, told = io.BytesIO(), PngInfo()
+    told.add_text("Software", _MADE_BY)
+    sheet.save(content, "png", pnginfo=told)
+    return content.getvalue()
+
+
+def _yield_is_right(chips: list[Sample], places: int) -> bool:
+    splits = sorted({chip.sidecar["split"] for chip in chips})
+    console.console.print(f"yield: {len(chips)} chips of {places} places, in {', '.join(splits)}")
+    if len(chips) < LEAST_CHIPS or len(splits) < LEAST_SPLITS:
+        console.console.print(f"expected at least {LEAST_CHIPS} chips in at least {LEAST_SPLITS} splits")
+        return False
+    return True
+
+
+def _where_to_look(out: Path, tree: Path, recipe: Path, sheet: Path) -> None:
+    for name, path in (
+        ("look at", sheet),
+        ("rows", tree / "data"),
+        ("chips", tree / "images"),
+        ("card", tree / "README.md"),
+        ("recipe", recipe),
+    ):
+        console.console.print(f"{name:>8}  {path}", markup=False)
+    if recipe.name == _ASKING:
+        hint = "labels: {source: earthengine, dataset: dynamic-world, project: YOUR-CLOUD-PROJECT}"
+        console.console.print(f" for real {hint}", markup=False)
+        return
+    program = os.path.relpath(Path(sys.executable).with_name("nutonic"))
+    console.console.print(f"   again  {program} build {recipe} --out {out / 'again'}", markup=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sample:
+    """A chip of a finished tree."""
+
+    rgb: Image.Image
+    sidecar: Json
+
+
+def read_samples(tree: Path) -> list[Sample]:
+    """All chips of a tree with their sidecars, by path."""
+    samples = []
+    for path in sorted(tree.glob("images/*/*.png")):
+        sidecar = tree / "metadata" / path.parent.name / f"{path.stem}.json"
+        with Image.open(path) as picture:
+            samples.append(Sample(rgb=picture.convert("RGB"), sidecar=orjson.loads(sidecar.read_bytes())))
+    if not samples:
+        raise NutonicError(f"{tree} holds no chips")
+    return samples
+
+
+def contact_sheet(samples: list[Sample], recipe: Recipe) -> Image.Image:
+    """Chips with the boxes of their largest regions in their classes' colours, and their captions below."""
+    rows = -(-len(samples) // _ACROSS)
+    size = (_ACROSS * (_CHIP + _GAP) + _GAP, _LEGEND + rows * (_CHIP + _TEXT + _GAP) + _GAP)
+    sheet = Image.new("RGB", size, "white")
+    _write_legend(sheet, recipe)
+    for k, sample in enumerate(samples):
+        left, top = _GAP + k % _ACROSS * (_CHIP + _GAP), _LEGEND + k // _ACROSS * (_CHIP + _TEXT + _GAP)
+        sheet.paste(_with_boxes(sample, recipe), (left, top))
+        _write_caption(sheet, sample, (left, top + _CHIP + 2))
+    return sheet
+
+
+def _with_boxes(sample: Sample, recipe: Recipe) -> Image.Image:
+    scale = _CHIP / sample.rgb.width
+    picture = sample.rgb.resize((_CHIP, _CHIP), Image.Resampling.NEAREST)
+    draw = ImageDraw.Draw(picture)
+    for region in sample.sidecar["regions"][:_BOXES]:
+        x1, y1, x2, y2 = (np.array(region["bbox"]) * scale).tolist()
+        color = recipe.labels.table.colors.get(region["class_id"], "#ffffff")
+        draw.rectangle((x1, y1, x2 - 1, y2 - 1), outline=color)
+    return picture
+
+
+def _write_legend(sheet: Image.Image, recipe: Recipe) -> None:
+    draw, font, left = ImageDraw.Draw(sheet), ImageFont.load_default(size=12), _GAP
+    for class_id, label in recipe.labels.table.labels.items():
+        color = recipe.labels.table.colors.get(class_id, "#ffffff")
+        draw.rectangle((left, 12, left + 12, 24), fill=color, outline="black")
+        draw.text((left + 17, 10), label, fill="black", font=font)
+        left += 34 + int(draw.textlength(label, font=font))
+
+
+def _write_caption(sheet: Image.Image, sample: Sample, at: tuple[int, int]) -> None:
+    font = ImageFont.load_default(size=11)
+    draw = ImageDraw.Draw(sheet)
+    words = f"{sample.sidecar['tile_id']} ({sample.sidecar['split']}): {sample.sidecar['caption']}".split()
+    lines: list[str] = []
+    line = ""
+    for word in words:
+        if draw.textlength(f"{line} {word}", font=font) > _CHIP:
+            lines, line = [*lines, line], word
+        else:
+            line = f"{line} {word}".strip()
+    draw.multiline_text(at, "\n".join([*lines, line][: _TEXT // 13]), fill="black", font=font, spacing=1)

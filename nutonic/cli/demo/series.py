@@ -1,0 +1,96 @@
+"""The demo's real scene on six made-up dates: brighter or darker, under planted clouds that a classification tells of."""
+
+from __future__ import annotations
+
+import copy
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import rasterio
+from scipy.ndimage import gaussian_filter
+
+from nutonic.cli.demo.data import prepare
+from nutonic.errors import NotNutonic
+from nutonic.io.objects import Store, obstacle_at
+
+#: Days, and how bright the ground is on each.
+DATES = {
+    "2017-02-16": 1.0,
+    "2017-03-08": 1.04,
+    "2017-03-28": 1.1,
+    "2017-04-17": 1.16,
+    "2017-05-07": 1.12,
+    "2017-05-27": 1.07,
+}
+
+#: Reflectance of a cloud's middle; classes of Sentinel-2's scene classification: cloud, its shadow, bare ground.
+_CLOUD, _CLOUDY, _SHADOW, _GROUND = 6500, 9, 3, 5
+
+#: Pixels that a shadow lies from its cloud, down and across, and pixels of the clouds' softness.
+_THROWN, _SOFT = (24, 36), 28.0
+
+
+def prepare_series(folder: Path) -> Path:
+    """Write six dates of the demo's scene beside its recipe, and return the path of their catalogue.
+
+    The ground is the real scene's, in other lights; the clouds are not. About a third of each date is covered.
+    """
+    base = prepare(folder).parent
+    (item,) = json.loads((base / "items.json").read_text("utf-8"))["features"]
+    items = [_date(base, item, day, light, k) for k, (day, light) in enumerate(DATES.items())]
+    content = json.dumps({"type": "FeatureCollection", "features": items}, indent=1)
+    Store(base).put("series.json", content.encode())
+    return base / "series.json"
+
+
+def _date(base: Path, item: dict[str, Any], day: str, light: float, number: int) -> dict[str, Any]:
+    made = copy.deepcopy(item)
+    made["id"] = f"{item['id']}-{number}"
+    made["properties"] |= {"datetime": f"{day}T10:21:01Z", "platform": "sentinel-2a"}
+    shape = tuple(item["properties"]["proj:shape"])
+    cover = _cover(shape, number)
+    made["properties"]["eo:cloud_cover"] = round(100 * float((cover > 0.5).mean()), 1)
+    shadow = np.roll(cover, _THROWN, axis=(0, 1))
+    folder = base / made["id"]
+    for name in ("red", "green", "blue", "scl"):
+        if (obstacle := obstacle_at(base, f"{folder.name}/{name}.tif")) is not None:
+            raise NotNutonic(obstacle)
+    folder.mkdir(exist_ok=True)
+    for name in ("red", "green", "blue"):
+        asset = made["assets"][name]
+        asset["href"] = _write(base / asset["href"], folder / f"{name}.tif", light, cover, shadow)
+    classes = np.select([cover > 0.0, shadow > 0.0], [_CLOUDY, _SHADOW], _GROUND).astype(np.uint8)
+    made["assets"]["scl"] = _classified(classes, base / item["assets"]["red"]["href"], folder / "scl.tif")
+    return made
+
+
+def _cover(shape: tuple[int, ...], number: int) -> np.ndarray:
+    """How much of a pixel is cloud, 0 to 1: smooth noise above its upper third."""
+    noise = gaussian_filter(np.random.default_rng([17, number]).standard_normal(shape), _SOFT, mode="wrap")
+    return np.asarray(np.clip((noise / noise.std() - 0.55) * 2.0, 0.0, 1.0))
+
+
+def _write(source: Path, path: Path, light: float, cover: np.ndarray, shadow: np.ndarray) -> str:
+    with rasterio.open(source) as raster:
+        profile, ground = raster.profile, raster.read(1)
+    lit = ground * light * (1 - 0.55 * shadow)
+    pixels = np.where(ground == 0, 0, np.clip(lit * (1 - cover) + _CLOUD * cover, 1, 65535)).astype(np.uint16)
+    with rasterio.open(path, "w", **profile) as out:
+        out.write(pixels, 1)
+    return f"{path.parent.name}/{path.name}"
+
+
+def _classified(classes: np.ndarray, like: Path, path: Path) -> dict[str, Any]:
+    """A classification on pixels of 20 m, and its asset."""
+    with rasterio.open(like) as raster:
+        transform = raster.transform @ raster.transform.scale(2)
+        profile = {**raster.profile, "dtype": "uint8", "nodata": 0, "transform": transform, "driver": "GTiff"}
+    coarse = classes[::2, ::2]
+    profile |= {"height": coarse.shape[0], "width": coarse.shape[1]}
+    profile.pop("predictor", None)
+    with rasterio.open(path, "w", **profile) as out:
+        out.write(coarse, 1)
+    lies = {"proj:transform": list(transform)[:6], "proj:shape": list(coarse.shape)}
+    return {"href": f"{path.parent.name}/{path.name}", "type": "image/tiff", "roles": ["data"], **lies}

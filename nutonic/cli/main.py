@@ -1,0 +1,236 @@
+"""The command line. A user's mistake is at most five lines on stderr and exit code 2, never a traceback."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, NoReturn
+
+import click
+import orjson
+
+from nutonic._version import __version__
+from nutonic.cli import logs
+from nutonic.errors import NutonicError
+
+OK, INCOMPLETE, MISTAKE, INTERRUPTED = 0, 1, 2, 130
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="nutonic")
+def cli() -> None:
+    """Turn places on Earth into image–text datasets for fine-tuning vision-language models."""
+
+
+@cli.command()
+@click.argument("template", required=False)
+@click.argument("path", required=False)
+def init(template: str | None, path: str | None) -> None:
+    """Write a commented recipe to start from.
+
+    TEMPLATE is nutonic, the default, and need not be named; PATH is recipe.yaml unless you say otherwise.
+    """
+    from nutonic.recipe.template import TEMPLATES
+
+    if template not in TEMPLATES and path is not None:
+        raise click.ClickException(f"{template!r} is not a template: use {', '.join(TEMPLATES)}")
+    name, where = (template, path) if template in TEMPLATES else ("nutonic", template)
+    _write_new(Path(where or "recipe.yaml"), TEMPLATES[name or "nutonic"])
+
+
+def _write_new(path: Path, text: str) -> None:
+    try:
+        with path.open("x", encoding="utf-8") as file:  # not through a link either
+            file.write(text)
+    except FileExistsError:
+        raise click.ClickException(f"{path} exists: name another file") from None
+    except OSError as error:
+        raise click.ClickException(f"cannot write {path}: {(error.strerror or 'unwritable').lower()}") from None
+    click.echo(f"wrote {path}: set pois.path, imagery and labels, then run  nutonic plan {path}")
+
+
+@cli.command()
+@click.argument("recipe", type=click.Path(path_type=Path))
+@click.option("--out", type=click.Path(path_type=Path), help="Keep the plan in this folder, ready to be built.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout.")
+def plan(recipe: Path, out: Path | None, as_json: bool) -> None:
+    """Search scenes and say what a build will take; reads no pixels."""
+    from nutonic.cli import console
+    from nutonic.planning import plan as planning
+    from nutonic.planning.cost import default_workers, refuse_too_large
+    from nutonic.planning.prepare import prepare
+    from nutonic.recipe.yaml import load_recipe
+
+    loaded = load_recipe(recipe)
+    if out is not None:
+        found = prepare(loaded, out)[1]
+        header, rejects = found.header, found.rejects
+    else:
+        made = planning.plan(loaded)
+        refuse_too_large(made.cost, Path.cwd(), default_workers())
+        header, rejects = made.header(), made.rejects
+    if as_json:
+        _print_json({**header, "rejected": [_reject_json(reject) for reject in rejects]})
+    else:
+        console.show_plan(header, rejects)
+
+
+@cli.command()
+@click.argument("recipe", type=click.Path(path_type=Path))
+@click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder of the dataset.")
+@click.option(
+    "--workers", type=click.IntRange(min=0), help="Worker processes; 0 builds without dask. Default: one per core."
+)
+@click.option("--scheduler", metavar="ADDRESS", help="Use a running Dask scheduler instead.")
+@click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Only the first N places.")
+@click.option("--replan", is_flag=True, help="Search again; what was built from another plan is built anew.")
+@click.option(
+    "--max-requests",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="HTTP requests in flight, all workers together. Default: 8 in each.",
+)
+@click.option("--dashboard", is_flag=True, help="Start Dask's dashboard, and say where it is.")
+@click.option(
+    "--performance-report",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Write Dask's performance report, an HTML page.",
+)
+@click.option("--json", "as_json", is_flag=True, help="The summary as one JSON object on stdout.")
+@click.option("--log-json", is_flag=True, expose_value=False, help="One JSON object a line on stderr instead of text.")
+def build(recipe: Path, out: Path, as_json: bool, **options: Any) -> None:
+    """Build a dataset. Run again, it resumes; finished, it does nothing.
+
+    Ctrl-C lets what is in flight be finished; pressed again, it stops at once.
+    """
+    from nutonic.cli import console
+    from nutonic.cli.interrupts import Interrupts
+    from nutonic.recipe.yaml import load_recipe
+    from nutonic.run.run import build as run_build
+
+    loaded = load_recipe(recipe)
+    console.show_start(recipe, out)
+    try:
+        with Interrupts() as interrupts:
+            with console.progress() as watch:
+                summary = run_build(loaded, out, watch=watch, stop=interrupts.asked, tell=console.tell, **options)
+            if as_json:
+                _print_json(console.summary_json(summary))
+            console.show_summary(summary, out)
+    except KeyboardInterrupt:
+        _end_interrupted()
+    if interrupts.heard and not summary.complete:
+        _end_interrupted()
+    sys.exit(OK if summary.complete else INCOMPLETE)
+
+
+def _end_interrupted() -> NoReturn:
+    _complain("interrupted: the same command goes on from here", "interrupted")
+    sys.exit(INTERRUPTED)
+
+
+@cli.command()
+@click.argument("recipe", type=click.Path(path_type=Path))
+@click.option("--out", type=click.Path(path_type=Path), required=True, help="The cube, such as cube.zarr.")
+@click.option("--area", metavar="W,S,E,N", help="In degrees, or a GeoJSON file; by default the recipe's cube.area.")
+@click.option("--cogs", type=click.Path(path_type=Path), metavar="DIR", help="Write a GeoTIFF per variable here too.")
+@click.option("--workers", type=click.IntRange(min=0), help="Worker processes. Default: threads of this one.")
+@click.option("--scheduler", metavar="ADDRESS", help="Use a running Dask scheduler instead.")
+@click.option("--overwrite", is_flag=True, help="Replace another cube.")
+@click.option("--json", "as_json", is_flag=True, help="What it is made of as one JSON object on stdout.")
+def cube(recipe: Path, as_json: bool, **options: Any) -> None:
+    """Save a recipe's imagery and labels over an area and time as Zarr. Run again, it resumes."""
+    from nutonic.cli.cube import save_recipe_cube
+    from nutonic.recipe.yaml import load_recipe
+
+    made = save_recipe_cube(load_recipe(recipe), **options)
+    if as_json:
+        _print_json(made)
+
+
+@cli.command()
+@click.argument("directory", metavar="DIR", type=click.Path(path_type=Path))
+@click.option("--deep", is_flag=True, help="Read every file: hashes, pictures, boxes, splits, secrets.")
+@click.option("--fix", is_flag=True, help="Remove what is damaged; the next build makes just that again.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout.")
+def verify(directory: Path, deep: bool, fix: bool, as_json: bool) -> None:
+    """Prove a dataset whole: exit code 0 whole, 1 not whole, 2 not a nutonic tree."""
+    from nutonic.cli import console
+    from nutonic.dataset.verify import verify as run_verify
+
+    verdict = run_verify(directory, deep=deep, fix=fix)
+    if as_json:
+        _print_json({"whole": verdict.whole, **asdict(verdict)})
+    else:
+        console.show_verdict(verdict, directory)
+    sys.exit(OK if verdict.whole else INCOMPLETE)
+
+
+@cli.command()
+@click.option(
+    "--out", type=click.Path(path_type=Path), default=Path("demo"), show_default=True, help="Folder of the demo."
+)
+@click.option("--workers", type=click.IntRange(min=0), help="Worker processes; 0 builds without dask.")
+@click.option(
+    "--labels",
+    type=click.Choice(["raster", "earthengine"]),
+    default="raster",
+    show_default=True,
+    help="Where the land cover comes from; earthengine: a stand-in that runs meanwhile.",
+)
+def demo(out: Path, workers: int | None, labels: str) -> None:
+    """Do the main job, offline, on a real Sentinel-2 scene: plan, build, verify."""
+    from nutonic.cli.demo.command import run_demo
+
+    sys.exit(OK if run_demo(out, workers, labels) else INCOMPLETE)
+
+
+def _reject_json(reject: object) -> object:
+    return orjson.loads(orjson.dumps(reject))
+
+
+def _print_json(value: object) -> None:
+    click.echo(orjson.dumps(value, option=orjson.OPT_INDENT_2).decode())
+
+
+def main(args: Sequence[str] | None = None) -> None:
+    """Run the command line and exit with its code."""
+    # Before it is known what else was asked: what is wrong with that is told in the same way.
+    logs.choose_json("--log-json" in (sys.argv[1:] if args is None else args))
+    try:
+        cli.main(args=args, prog_name="nutonic", standalone_mode=False)
+    except click.exceptions.Exit as exit_:
+        sys.exit(exit_.exit_code)
+    except (click.Abort, KeyboardInterrupt):
+        _end_interrupted()
+    except click.ClickException as error:
+        if logs.is_json():
+            _complain(error.format_message())
+        else:
+            error.show()
+        sys.exit(MISTAKE)
+    except NutonicError as error:
+        _complain(str(error))
+        sys.exit(_code(error))
+    except OSError as error:
+        _complain(f"{error.strerror or error}: {str(error.filename or '')[:200]}")
+        sys.exit(INCOMPLETE)
+
+
+def _code(error: NutonicError) -> int:
+    """2 where nothing was done; 1 where a store failed or a cluster was lost half-way, and the same command resumes."""
+    from nutonic.errors import CubeChanged, NotNutonic, RecipeChanged, StoreError, Unreachable
+
+    refused = isinstance(error, NotNutonic | RecipeChanged | CubeChanged)
+    return INCOMPLETE if isinstance(error, StoreError | Unreachable) and not refused else MISTAKE
+
+
+def _complain(message: str, event: str = "error") -> None:
+    lines = message.splitlines()[:5]
+    if logs.is_json():
+        logs.say(event, message="\n".join(lines))
+    else:
+        logs.write("\n".join(["nutonic: " + lines[0], *lines[1:], ""]))

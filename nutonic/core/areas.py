@@ -1,0 +1,128 @@
+"""Areas as grids: bounds, outlines and places on the lattice of one UTM zone."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import shapely
+from affine import Affine
+from odc.geo.geobox import GeoBox
+from shapely.geometry import shape
+
+from nutonic.core.grid import epsg, grid_around, transformer, utm_epsg
+from nutonic.errors import GridError, InputError
+
+#: What :func:`area_grid` takes: GeoBox, numbers, GeoJSON, or anything with ``__geo_interface__``.
+Area = Any
+
+#: An area may be this many degrees wide: further from its meridian a UTM zone distorts by more than a few pixels a tile.
+WIDEST = 12.0
+
+
+def area_grid(area: Area, *, crs: str | None = None, resolution: float = 10.0, extent_m: float = 5120.0) -> GeoBox:
+    """The grid of an area: north-up, its corners on multiples of the resolution, the whole area inside.
+
+    Parameters
+    ----------
+    area
+        A GeoBox, which is taken as it is; west, south, east, north in degrees (west greater than east across 180°);
+        GeoJSON, as a dict or the path of a file; anything with ``__geo_interface__`` in degrees; or longitude and
+        latitude of a place.
+    crs
+        ``"EPSG:…"`` of a projected CRS; by default the UTM zone that Sentinel-2 uses at the middle of the area.
+    resolution
+        Side of a pixel in metres.
+    extent_m
+        Side of the square around a place in metres.
+
+    Raises
+    ------
+    GridError
+        If the area is empty, too wide for one zone, or beyond 80° S or 84° N.
+    InputError
+        If it is none of the above.
+    """
+    if isinstance(area, GeoBox):  # one that was read back from a file spells its CRS out
+        return GeoBox(area.shape, area.affine, f"EPSG:{epsg(area)}")
+    numbers = _numbers(area)
+    if len(numbers) == 2:
+        return grid_around(*numbers, extent_m=extent_m, crs=crs, resolution=resolution)
+    outline = _box(*numbers) if len(numbers) == 4 else _outline(area)
+    west, south, east, north = outline.bounds
+    if outline.is_empty or west == east or south == north:
+        raise GridError(f"the area has no extent: west {west:g}, south {south:g}, east {east:g}, north {north:g}")
+    if east - west > WIDEST:
+        raise GridError(
+            f"the area is {east - west:.1f}° wide, one UTM zone serves {WIDEST:g}°: cut it and open the parts"
+        )
+    lon, lat = ((west + east) / 2 + 180.0) % 360.0 - 180.0, (south + north) / 2
+    return _hull(outline, crs or f"EPSG:{utm_epsg(lon, lat)}", resolution)
+
+
+def _numbers(area: Area) -> list[float]:
+    """The two or four numbers that an area is given by; none where it is given otherwise."""
+    if isinstance(area, str | Path | Mapping) or hasattr(area, "__geo_interface__"):
+        return []
+    try:
+        numbers = [float(value) for value in iter(area)]
+    except (TypeError, ValueError):
+        numbers = []
+    if len(numbers) not in (2, 4) or not all(map(math.isfinite, numbers)):
+        raise InputError(
+            f"{str(area)[:80]!r} is no area: give a GeoBox, (lon, lat), (west, south, east, north) or GeoJSON"
+        )
+    return numbers
+
+
+def _box(west: float, south: float, east: float, north: float) -> shapely.Geometry:
+    if not (-180 <= west <= 180 and -180 <= east <= 180 and -90 <= south <= north <= 90):
+        raise GridError(f"({west:g}, {south:g}, {east:g}, {north:g}) is not west, south, east, north in degrees")
+    return shapely.box(west, south, east + 360.0 if east < west else east, north)
+
+
+def _outline(area: Any) -> shapely.Geometry:
+    """All of a GeoJSON object's shapes in one; across 180° drawn on beyond it."""
+    try:
+        content = _content(area)
+        parts = [shape(part) for part in _geometries(content)]
+    except (KeyError, TypeError, ValueError, AttributeError, shapely.errors.ShapelyError) as error:
+        raise InputError(f"the area is no GeoJSON ({type(error).__name__}: {error})") from None
+    union = shapely.union_all(parts)
+    xs = shapely.get_coordinates(union)[:, 0]
+    if xs.size and xs.max() - xs.min() > 180.0:  # it jumps
+        union = shapely.transform(
+            union, lambda p: np.column_stack([np.where(p[:, 0] < 0, p[:, 0] + 360, p[:, 0]), p[:, 1]])
+        )
+    return union
+
+
+def _content(area: Any) -> Any:
+    if not isinstance(area, str | Path):
+        return getattr(area, "__geo_interface__", area)
+    try:
+        return json.loads(Path(area).read_text("utf-8"))
+    except OSError as error:
+        raise InputError(f"cannot read the area {area}: {(error.strerror or 'unreadable').lower()}") from None
+
+
+def _geometries(content: Mapping[str, Any]) -> list[Any]:
+    if content["type"] == "FeatureCollection":
+        return [feature["geometry"] for feature in content["features"]]
+    return [content["geometry"] if content["type"] == "Feature" else content]
+
+
+def _hull(outline: shapely.Geometry, crs: str, resolution: float) -> GeoBox:
+    to_grid = transformer("EPSG:4326", crs)
+    drawn = shapely.get_coordinates(shapely.segmentize(outline, 0.05))
+    points = np.stack(to_grid.transform(*drawn.T), -1)
+    if not np.isfinite(points).all():
+        raise GridError(f"the area cannot be drawn in {crs}: choose the zone it lies in")
+    left, bottom = np.floor(points.min(axis=0) / resolution).astype(int).tolist()
+    right, top = np.ceil(points.max(axis=0) / resolution).astype(int).tolist()
+    transform = Affine(resolution, 0.0, left * resolution, 0.0, -resolution, top * resolution)
+    return GeoBox((top - bottom, right - left), transform, crs)

@@ -1,0 +1,119 @@
+"""Land-cover class tables: what a pixel value of the labels means."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from nutonic.core.model import Band
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClassTable:
+    """The classes of a land-cover product."""
+
+    name: str
+    """Identifier of the product, such as ``"esa-worldcover"``."""
+    labels: Mapping[int, str]
+    """Class id (0–255) to label, lower case. `unknown` is not among them."""
+    unknown: int
+    """The pixel value that is no class: masked, cloudy, outside. Excluded from every count."""
+    colors: Mapping[int, str]
+    """Class id to ``"#rrggbb"``, for pictures only; ids may be missing."""
+    masked: tuple[int, ...] = ()
+    """Values that tell why there is no class, such as clouds; they are read as `unknown`."""
+
+    @property
+    def band(self) -> Band:
+        """The variable that land cover of this table is read into: ``label``, uint8, nodata as `unknown`."""
+        return Band(name="label", kind="class", dtype="uint8", nodata=self.unknown, masked=self.masked)
+
+
+ESA_WORLDCOVER = ClassTable(
+    # ESA WorldCover 10 m 2021 v200, Product User Manual v2.0, table 3.
+    name="esa-worldcover",
+    labels={
+        10: "tree cover",
+        20: "shrubland",
+        30: "grassland",
+        40: "cropland",
+        50: "built-up",
+        60: "bare or sparse vegetation",
+        70: "snow and ice",
+        80: "permanent water bodies",
+        90: "herbaceous wetland",
+        95: "mangroves",
+        100: "moss and lichen",
+    },
+    unknown=0,
+    colors={
+        10: "#006400",
+        20: "#ffbb22",
+        30: "#ffff4c",
+        40: "#f096ff",
+        50: "#fa0000",
+        60: "#b4b4b4",
+        70: "#f0f0f0",
+        80: "#0064c8",
+        90: "#0096a0",
+        95: "#00cf75",
+        100: "#fae6a0",
+    },
+)
+
+DYNAMIC_WORLD = ClassTable(
+    # GOOGLE/DYNAMICWORLD/V1 in the Earth Engine data catalogue. Class 0 is water, so the unknown value cannot be 0.
+    name="dynamic-world",
+    labels={
+        0: "water",
+        1: "trees",
+        2: "grass",
+        3: "flooded vegetation",
+        4: "crops",
+        5: "shrub and scrub",
+        6: "built",
+        7: "bare ground",
+        8: "snow and ice",
+    },
+    unknown=255,
+    colors={
+        0: "#419bdf",
+        1: "#397d49",
+        2: "#88b053",
+        3: "#7a87c6",
+        4: "#e49635",
+        5: "#dfc35a",
+        6: "#c4281b",
+        7: "#a59b8f",
+        8: "#b39fe1",
+    },
+)
+
+IO_LULC = ClassTable(
+    # Impact Observatory, Esri and Microsoft: 10 m annual land use land cover, 9 classes, v02; file:values of its items.
+    name="io-lulc",
+    labels={
+        1: "water",
+        2: "trees",
+        4: "flooded vegetation",
+        5: "crops",
+        7: "built area",
+        8: "bare ground",
+        9: "snow and ice",
+        11: "rangeland",
+    },
+    unknown=0,
+    colors={
+        1: "#419bdf",
+        2: "#397d49",
+        4: "#7a87c6",
+        5: "#e49635",
+        7: "#c4281b",
+        8: "#a59b8f",
+        9: "#a8ebff",
+        11: "#e3e2c3",
+    },
+    masked=(10,),  # clouds
+)
+
+TABLES: Mapping[str, ClassTable] = {table.name: table for table in (ESA_WORLDCOVER, DYNAMIC_WORLD, IO_LULC)}

@@ -1,0 +1,251 @@
+"""Pixel grids: functions on :class:`odc.geo.geobox.GeoBox`, the one value that says where pixels lie.
+
+A grid is a CRS, an affine transform and a shape. The *lattice* is the infinite grid of pixel corners a transform spans;
+Sentinel-2's 10 m bands lie on the multiples of 10 m of their UTM zone.
+"""
+
+from __future__ import annotations
+
+import math
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from affine import Affine
+from odc.geo.geobox import GeoBox
+from pyproj import Transformer
+
+from nutonic.core.model import Tile
+from nutonic.errors import GridError, NotAligned, OffLattice
+
+#: UTM is defined between these latitudes (NGA.SIG.0012_2.0.0_UTMUPS, section 7); beyond them lies UPS.
+UTM_SOUTH, UTM_NORTH = -80.0, 84.0
+
+#: Origins are kept as whole multiples of 2⁻²⁰ m (under a micrometre), so that adding pixels to them is exact in float64
+#: and a tile's coordinates equal the whole grid's bit for bit.
+_ORIGIN_STEP = 2.0**-20
+
+#: How far from the lattice (in pixels) a raster may lie and still be called on it: a tenth of a millimetre at 10 m.
+_ON_LATTICE = 1e-5
+
+
+@lru_cache(maxsize=512)
+def transformer(source: str, target: str) -> Transformer:
+    """The (cached, thread-safe) transformer between two CRSs, in x, y order: longitude comes first."""
+    return Transformer.from_crs(source, target, always_xy=True)
+
+
+def standard_zone(lon: np.ndarray, lat: np.ndarray) -> np.ndarray:
+    """EPSG code of the six-degree UTM zone of each place, without the exceptions around Norway."""
+    zone = np.floor((np.asarray(lon) + 180.0) / 6.0).astype(np.int64) % 60 + 1
+    return np.where(np.asarray(lat) >= 0, 32600, 32700) + zone
+
+
+def utm_epsg(lon: float, lat: float) -> int:
+    """EPSG code of the UTM zone that Sentinel-2 tiles use at a place.
+
+    That is the military grid's zone: 32V reaches west over Bergen, and 31X to 37X skip every other zone over Svalbard
+    (NGA.STND.0037_2.0.0_GRIDS, table 2).
+
+    Raises
+    ------
+    GridError
+        Beyond 80° S or 84° N, where UTM ends.
+    """
+    if not (UTM_SOUTH <= lat <= UTM_NORTH) or not (-180.0 <= lon <= 180.0):
+        raise GridError(f"no UTM zone at longitude {lon}, latitude {lat}: use -180 to 180 and -80 to 84")
+    zone = int(standard_zone(np.array(lon), np.array(lat))) % 100
+    if 56 <= lat < 64 and 3 <= lon < 12:
+        zone = 32
+    elif lat >= 72 and 0 <= lon < 42:
+        zone = 31 + 2 * int((lon + 3) // 12)
+    return (32600 if lat >= 0 else 32700) + zone
+
+
+def grid_around(
+    lon: float,
+    lat: float,
+    *,
+    extent_m: float = 5120,
+    crs: str | None = None,
+    resolution: float = 10.0,
+    origin: tuple[float, float] = (0.0, 0.0),
+) -> GeoBox:
+    """The square grid around a place, its corners on the lattice.
+
+    Parameters
+    ----------
+    lon, lat
+        Centre, in degrees (WGS 84).
+    extent_m
+        Side of the square in metres, a whole number of pixels.
+    crs
+        ``"EPSG:…"`` of a projected CRS in metres; by default the UTM zone that Sentinel-2 uses there.
+    resolution
+        Side of a pixel in metres.
+    origin
+        A corner of the lattice, in metres. The default is the lattice of Sentinel-2.
+
+    Returns
+    -------
+    GeoBox
+        North-up, ``extent_m / resolution`` pixels a side; its corner is the lattice point nearest to the place minus
+        half the extent, so its centre is at most half a pixel away from the place on either axis.
+    """
+    crs = crs or f"EPSG:{utm_epsg(lon, lat)}"
+    side = pixels(extent_m, resolution)
+    x, y = transformer("EPSG:4326", crs).transform(lon, lat)
+    if not (math.isfinite(x) and math.isfinite(y)):
+        raise GridError(f"longitude {lon}, latitude {lat} cannot be drawn in {crs}: choose the zone the place lies in")
+    left, top = corners(np.array([x]), np.array([y]), extent_m, resolution, origin)
+    return GeoBox((side, side), Affine(resolution, 0.0, float(left[0]), 0.0, -resolution, float(top[0])), crs)
+
+
+def corners(
+    x: np.ndarray, y: np.ndarray, extent_m: float, resolution: float, origin: tuple[float, float] = (0.0, 0.0)
+) -> tuple[np.ndarray, np.ndarray]:
+    """Left and top of the snapped squares around projected points, all in metres; see :func:`grid_around`."""
+    x0, y0 = (round(v / _ORIGIN_STEP) * _ORIGIN_STEP for v in origin)
+    left = x0 + resolution * np.floor((x - extent_m / 2 - x0) / resolution + 0.5)
+    top = y0 + resolution * np.floor((y + extent_m / 2 - y0) / resolution + 0.5)
+    return left, top
+
+
+def pixels(extent_m: float, resolution: float) -> int:
+    """How many pixels of `resolution` make `extent_m`; a GridError where that is not a whole number above zero."""
+    count = round(extent_m / resolution)
+    if count < 1 or abs(count * resolution - extent_m) > 1e-9 * extent_m:
+        raise GridError(f"an extent of {extent_m} m is not a whole number of {resolution} m pixels")
+    return count
+
+
+def tiles(shape: tuple[int, int], size: int, stride: int) -> tuple[Tile, ...]:
+    """All full tiles of a grid, numbered row-major by position.
+
+    Parameters
+    ----------
+    shape
+        ``(height, width)`` of the grid in pixels.
+    size, stride
+        Side of a tile, and the distance between two tiles' corners, in pixels.
+    """
+    across = range(0, shape[1] - size + 1, stride)
+    down = range(0, shape[0] - size + 1, stride)
+    return tuple(
+        Tile(index=i * len(across) + j, row=row, col=col, size=size)
+        for i, row in enumerate(down)
+        for j, col in enumerate(across)
+    )
+
+
+def tile_grid(grid: GeoBox, tile: Tile) -> GeoBox:
+    """The grid of one tile: the same pixels, a smaller window."""
+    return grid[tile.row : tile.row + tile.size, tile.col : tile.col + tile.size]
+
+
+def offset_in(lattice: Affine, grid: GeoBox) -> tuple[int, int]:
+    """Row and column of `grid`'s first pixel, counted from the origin of a transform with the same lattice and CRS.
+
+    Raises
+    ------
+    OffLattice
+        If the pixels differ in size, or the corners lie between the lattice's; the message says by how much.
+    """
+    have, want = lattice, grid.affine
+    size_differs = max(abs(have.a - want.a), abs(have.e - want.e)) > _ON_LATTICE * abs(want.a) / max(grid.shape)
+    if have.b or have.d:
+        raise OffLattice(f"the raster is rotated (b = {have.b:g}, d = {have.d:g}): warp it to a north-up grid first")
+    if size_differs:
+        raise OffLattice(f"the raster's pixels are {have.a:g} × {-have.e:g} m, the grid's {want.a:g} × {-want.e:g} m")
+    col, row = (want.c - have.c) / have.a, (want.f - have.f) / have.e
+    off = (col - round(col), row - round(row))
+    if max(map(abs, off)) > _ON_LATTICE:
+        raise OffLattice(
+            f"the raster lies {abs(off[0]) * have.a:.3f} m east-west and {abs(off[1]) * have.a:.3f} m north-south off "
+            f"the {want.a:g} m lattice: open it on its own with grid: {{lattice: source}}"
+        )
+    return round(row), round(col)
+
+
+def window_in(whole: GeoBox, grid: GeoBox) -> dict[str, slice]:
+    """Where a grid lies in one that holds it, as ``isel`` takes it.
+
+    Raises
+    ------
+    OffLattice
+        If its pixels are not those of the whole.
+    """
+    row, col = offset_in(whole.affine, grid)
+    return {"y": slice(row, row + grid.shape.y), "x": slice(col, col + grid.shape.x)}
+
+
+def on_lattice(transform: Affine, resolution: float) -> bool:
+    """Whether a north-up transform has this resolution and its corners on multiples of it."""
+    if (transform.a, transform.e, transform.b, transform.d) != (resolution, -resolution, 0.0, 0.0):
+        return False
+    parts = (transform.c / resolution, transform.f / resolution)
+    return all(abs(part - round(part)) <= _ON_LATTICE for part in parts)
+
+
+def coordinates(grid: GeoBox) -> tuple[np.ndarray, np.ndarray]:
+    """``x`` (width,) and ``y`` (height,) of the pixel centres, float64, in the grid's CRS."""
+    a = grid.affine
+    return a.c + a.a * (np.arange(grid.shape.x) + 0.5), a.f + a.e * (np.arange(grid.shape.y) + 0.5)
+
+
+def check_aligned(ds: xr.Dataset | xr.DataArray, grid: GeoBox) -> None:
+    """Raise :class:`NotAligned` unless `ds` has exactly the grid's shape, CRS and pixel centres, bit for bit."""
+    for name, want in zip(("x", "y"), coordinates(grid), strict=True):
+        have = np.asarray(ds[name])
+        if have.shape != want.shape:
+            raise NotAligned(f"{name} has {have.size} pixels, the grid {want.size}")
+        if not np.array_equal(have, want):
+            raise NotAligned(f"{name} is off by up to {np.abs(have - want).max():g} m; the grid starts at {want[0]!r}")
+    found = ds.odc.crs
+    if found is None or found.epsg != epsg(grid):
+        raise NotAligned(f"the array is in {f'EPSG:{found.epsg}' if found else found}, the grid in {grid.crs}")
+
+
+def epsg(grid: GeoBox) -> int:
+    """The EPSG code of a grid's CRS; a GridError where it has none."""
+    code = None if grid.crs is None else grid.crs.epsg
+    if code is None:
+        raise GridError(f"the grid's CRS ({grid.crs}) has no EPSG code: use a UTM zone")
+    return int(code)
+
+
+def crs_name(grid: GeoBox) -> str:
+    """``"EPSG:…"``, however the grid spells its CRS: one that was read back from a file does so in full; else its WKT."""
+    return _crs_name(grid.crs)
+
+
+@lru_cache(maxsize=256)
+def _crs_name(crs: Any) -> str:
+    code = None if crs is None else crs.epsg
+    return f"EPSG:{code}" if code else str(crs)
+
+
+def describe(grid: GeoBox) -> dict[str, Any]:
+    """The grid as JSON: ``crs``, ``transform`` (a, b, c, d, e, f) and ``shape`` (height, width)."""
+    return {"crs": crs_name(grid), "transform": list(grid.affine)[:6], "shape": [grid.shape.y, grid.shape.x]}
+
+
+def lonlat_bounds(grid: GeoBox) -> tuple[float, float, float, float]:
+    """West, south, east, north of a grid in degrees; west is greater than east across the antimeridian (RFC 7946, 5.2)."""
+    steps = np.linspace(0.0, 1.0, 11)
+    edge = np.concatenate([np.stack([steps, 0 * steps + k], -1) for k in (0, 1)])
+    edge = np.concatenate([edge, edge[:, ::-1]]) * (grid.shape.x, grid.shape.y)
+    x, y = grid.affine.c + grid.affine.a * edge[:, 0], grid.affine.f + grid.affine.e * edge[:, 1]
+    lon, lat = transformer(str(grid.crs), "EPSG:4326").transform(x, y)
+    middle = lon[0]
+    lon = middle + (lon - middle + 180.0) % 360.0 - 180.0
+    west, east = ((float(value) + 180.0) % 360.0 - 180.0 for value in (lon.min(), lon.max()))
+    return west, float(lat.min()), east, float(lat.max())
+
+
+def centre(grid: GeoBox) -> tuple[float, float]:
+    """Longitude and latitude of a grid's centre, in degrees."""
+    x, y = grid.affine.c + grid.affine.a * grid.shape.x / 2, grid.affine.f + grid.affine.e * grid.shape.y / 2
+    lon, lat = transformer(str(grid.crs), "EPSG:4326").transform(x, y)
+    return float(lon), float(lat)

@@ -1,0 +1,192 @@
+"""The values that flow through nutonic. All are frozen; functions elsewhere turn one into the next.
+
+``Poi`` → ``Scene`` → (cube) → ``Chip`` → ``Region`` → rows; ``Batch`` is the unit of work, retry, resume and commit.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+
+Json = dict[str, Any]
+
+Split = Literal["train", "validation", "test"]
+Scalar = str | int | float | bool | None
+SPLITS: tuple[Split, ...] = ("train", "validation", "test")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Poi:
+    """A place: a line of the input, or a jittered variant of one."""
+
+    id: str
+    """``poi_000012``, or the user's own id; variants end in ``_g001`` and so on."""
+    base_id: str
+    """Id of the input line it comes from; equal to `id` unless it is a variant."""
+    ordinal: int
+    """Data row of the input, from 0, bad rows counted."""
+    variant: int
+    """0 for the place itself, from 1 for its jittered variants."""
+    lon: float
+    """Degrees east, WGS 84, -180 to 180."""
+    lat: float
+    """Degrees north, WGS 84, -80 to 84."""
+    place: tuple[tuple[str, Scalar], ...] = ()
+    """Columns of the input that the recipe keeps, and their values, in the recipe's order."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Band:
+    """One variable of a cube; its kind decides how pixels are resampled and reduced."""
+
+    name: str
+    kind: Literal["reflectance", "class", "index"]
+    dtype: str
+    """Numpy name of the dtype, such as ``"uint16"``."""
+    nodata: int
+    """The value of a pixel that was not observed."""
+    masked: tuple[int, ...] = ()
+    """Values of a file that mean the same, and become it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asset:
+    """One single-band raster of a scene, described well enough to be read without looking at it first."""
+
+    name: str
+    href: str
+    """Where to read it: a URL or an absolute path."""
+    written: str
+    """The href as its catalogue wrote it, without query; of an absolute local path only the file name."""
+    crs: str
+    """``"EPSG:…"``, or WKT where there is no code."""
+    transform: tuple[float, float, float, float, float, float]
+    """a, b, c, d, e, f of the affine transform from (column, row) corners to the CRS."""
+    shape: tuple[int, int]
+    """Height and width in pixels."""
+    nodata: float | None
+    """The file's nodata value as its metadata declares it; None if it declares none."""
+    offset: int = 0
+    """Digital numbers to add to valid pixels, once: -1000 for Sentinel-2 baselines from 04.00 on."""
+    band: int = 1
+    """Which band of the file, from 1."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scene:
+    """One item of a catalogue, settled by a search: everything that opening it needs."""
+
+    id: str
+    collection: str
+    source: str
+    """What served it: ``"stac"``, ``"raster"``."""
+    datetime: str | None
+    """ISO 8601, UTC; None for rasters without a date."""
+    cloud_cover: float | None
+    """Percent, 0 to 100."""
+    assets: tuple[Asset, ...]
+    rendered: bool = False
+    """Whether its pixels are a picture already, 8 bits a band: not to be stretched again."""
+    item: Json | None = field(default=None, compare=False, repr=False)
+    """While planning: the catalogue's item, with no more than what was used of it. Not part of the scene's identity."""
+
+    def asset(self, name: str) -> Asset:
+        """The asset of this name; a KeyError names the ones there are."""
+        for asset in self.assets:
+            if asset.name == name:
+                return asset
+        raise KeyError(f"scene {self.id} has no asset {name!r}, only {[a.name for a in self.assets]}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """One moment of a cube: the scenes of one overpass, seen as one picture."""
+
+    time: str | None
+    """Of its earliest scene, ISO 8601, UTC; None where the source has no time axis."""
+    scenes: tuple[Scene, ...]
+    """In mosaic order: a pixel comes from the first that has one."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Timeline:
+    """What a source has over an area."""
+
+    steps: tuple[Step, ...]
+    """By time; one without a time, where the source has no time axis."""
+    left_out: tuple[tuple[str, str], ...] = ()
+    """Scenes that were found and are not used: id, and why."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tile:
+    """A square window of a place's grid, in native pixels, numbered by its position."""
+
+    index: int
+    row: int
+    col: int
+    size: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Region:
+    """An 8-connected patch of one class on a chip's mask."""
+
+    label: str
+    class_id: int
+    bbox: tuple[int, int, int, int]
+    """x1, y1, x2, y2 in mask pixels, half-open: x2 and y2 are the first column and row outside."""
+    area_px: int
+    """Mask pixels in the patch itself, not in its box."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Chip:
+    """One picture and its mask, in the size they are written in."""
+
+    rgb: np.ndarray
+    """(height, width, 3) uint8; 0 where nothing was observed."""
+    mask: np.ndarray
+    """(height, width) uint8 class ids, with the table's unknown value where there is no label."""
+    limits: tuple[tuple[int, int], ...]
+    """Low and high of the stretch, one pair of digital numbers per band."""
+    valid_fraction: float
+    """Share of the native tile's pixels whose imagery is valid, 0 to 1."""
+    augmentation: str | None = None
+    """``flip``, ``r90``, ``r180``, ``r270``, or None for the original."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reject:
+    """A place or a tile that will not be in the dataset, and why. Never retried."""
+
+    poi_id: str
+    reason: str
+    """A short phrase that rejects are counted by."""
+    detail: str
+    """What was found, with its values."""
+    tile_id: str | None = None
+    line: int | None = None
+    """Line of the places file, from 1, for places that never became one."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlannedPlace:
+    """A place with its split and the scenes chosen for it."""
+
+    poi: Poi
+    split: Split
+    imagery: tuple[Scene, ...]
+    """Up to three scenes, best first; the first is used unless it turns out unusable."""
+    labels: tuple[Scene, ...]
+    """All the label rasters under the square, in mosaic order."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Batch:
+    """Up to 32 places near each other whose best scene is the same: one unit of work, retry and commit."""
+
+    index: int
+    places: tuple[PlannedPlace, ...]

@@ -1,0 +1,1 @@
+"""Lazy datasets over an area and time: searched for, opened, reduced, saved."""

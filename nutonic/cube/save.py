@@ -1,0 +1,246 @@
+"""Cubes to disk: tile by tile, by whatever computes them; killed at any moment, it goes on where it was."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import dask.array as da
+import numpy as np
+import xarray as xr
+from dask.base import tokenize
+from dask.highlevelgraph import HighLevelGraph
+
+from nutonic.cube.zarr import (
+    CUBE_LOCK,
+    CUBE_MARKER,
+    CUBE_PARTIAL,
+    CUBE_REPLACED,
+    Chunk,
+    chunk_path,
+    chunks_of,
+    is_marked,
+    lazy_variables,
+    prepared,
+    remove_cube,
+    remove_temporaries,
+    strangers,
+    write_chunk,
+    write_frame,
+)
+from nutonic.errors import CubeChanged, NotNutonic, StoreError
+
+#: Tiles that are handed to the scheduler at a time: a graph of some tens of thousands of tasks, built in seconds.
+WINDOW = 2048
+
+
+def save_cube(
+    cube: xr.Dataset,
+    path: str | Path,
+    *,
+    overwrite: bool = False,
+    watch: Callable[[int, int], None] = lambda *_: None,
+) -> Path:
+    """Write a cube as Zarr (format 3), each tile by the task that computes it.
+
+    It is computed by the scheduler that is in use: a distributed client where there is one, else threads. Until it is
+    whole it lies beside its place, as ``NAME.nutonic-partial``; then it appears there in one step. The same call after a
+    kill computes only the tiles that are missing, and ends with the same bytes. What is replaced or removed carries a
+    marker of nutonic's (``nutonic.json``) and holds nothing but a cube.
+
+    Parameters
+    ----------
+    cube
+        Of :func:`nutonic.open_cube` or a reduction of one. Its chunks are the tiles; those of more than 512 pixels become
+        shards of smaller chunks.
+    path
+        Where to put it, on a disk that all workers see; where it is a link, the cube goes to where that leads.
+    overwrite
+        Whether to replace another cube of nutonic's, or one that is not whole.
+    watch
+        Told the tiles that are done and all there are, from time to time; nothing, if the cube is whole already.
+
+    Returns
+    -------
+    pathlib.Path
+        Of the cube. ``xarray.open_zarr`` opens it, with CRS, transform and nodata where rioxarray and odc-geo look.
+
+    Raises
+    ------
+    InputError
+        If the chunks are of several sizes.
+    NotNutonic
+        If there is something at `path`, or beside it under the names used meanwhile, that nutonic did not write, or with
+        files in it that nutonic did not write; it is not touched.
+    CubeChanged
+        If another cube is there.
+    StoreError
+        If another process writes it, or it cannot be written.
+    """
+    shown, ready = Path(path).absolute(), prepared(cube)
+    final = shown.resolve() if shown.is_symlink() else shown
+    partial, *_ = _beside(final)
+    _refuse_foreign(final)
+    with tempfile.TemporaryDirectory(prefix="nutonic-") as scratch:
+        frame = Path(scratch) / "frame"
+        write_frame(ready, frame)
+        if overwrite or not _is_there(frame, final):
+            with _alone(final):
+                if overwrite or not _is_there(frame, final):  # another process may have written it meanwhile
+                    _refuse_strangers(final)
+                    _begin(frame, partial, anew=overwrite)
+                    _write_missing(ready, partial, watch)
+                    _finish(partial, final)
+    return shown
+
+
+def _is_there(frame: Path, final: Path) -> bool:
+    """Whether the cube is there already, and whole; refuses another one."""
+    if final.exists():
+        _refuse_other(frame, final)
+    return final.exists()
+
+
+def _begin(frame: Path, partial: Path, *, anew: bool) -> None:
+    """Put the frame in its place in one step, unless a run that was killed has."""
+    try:
+        if partial.exists() and (anew or not any(partial.iterdir())):
+            remove_cube(partial)
+        if not partial.exists():
+            new = Path(tempfile.mkdtemp(prefix=f".{partial.name}-", dir=partial.parent))
+            shutil.copyfile(frame / CUBE_MARKER, new / CUBE_MARKER)
+            shutil.copytree(frame, new, dirs_exist_ok=True)
+            new.chmod(0o777 & ~_umask())
+            new.rename(partial)
+    except OSError as error:
+        raise StoreError(f"cannot write {partial}: {(error.strerror or str(error)).lower()}") from None
+    _refuse_other(frame, partial)
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def _refuse_foreign(final: Path) -> None:
+    """Refuse what lies at a cube's place, or at its lock's, and is not nutonic's."""
+    if os.path.lexists(final) and not is_marked(final):
+        raise NotNutonic(f"{final} exists and is no Zarr cube of nutonic's: choose another path")
+    *_, lock = _beside(final)
+    if os.path.lexists(lock) and (lock.is_symlink() or not lock.is_file() or lock.stat().st_size):
+        raise NotNutonic(f"{lock} is not nutonic's: move it away, or choose another path")
+
+
+def _refuse_strangers(final: Path) -> None:
+    """Refuse what nutonic did not write in the folders that are about to be written and removed; nobody else does now."""
+    _refuse_foreign(final)
+    partial, old, _ = _beside(final)
+    for folder in (partial, old, final):
+        empty = folder != final and folder.is_dir() and not folder.is_symlink() and not any(folder.iterdir())
+        if empty or not os.path.lexists(folder):
+            continue
+        if not is_marked(folder):
+            raise NotNutonic(f"{folder} exists and is not nutonic's: move it away, or choose another path")
+        theirs = next(strangers(folder), None)
+        if theirs is not None:
+            raise NotNutonic(f"{folder} holds {theirs}, which is not nutonic's: move it out, or choose another path")
+
+
+def _beside(final: Path) -> tuple[Path, Path, Path]:
+    """What a cube is called while it is not whole, what one that is replaced is, and what the lock of both."""
+    return (
+        final.with_name(f"{final.name}{CUBE_PARTIAL}"),
+        final.with_name(f".{final.name}{CUBE_REPLACED}"),
+        final.with_name(f".{final.name}{CUBE_LOCK}"),
+    )
+
+
+def _refuse_other(frame: Path, there: Path) -> None:
+    """Compare all that is not a tile: another cube differs in a coordinate, an attribute, or how it is laid out."""
+    for want in sorted(file for file in frame.rglob("*") if file.is_file()):
+        name = want.relative_to(frame)
+        found = there / name
+        if not found.is_file() or found.read_bytes() != want.read_bytes():
+            raise CubeChanged(
+                f"{there} is another cube, it differs in {name}: choose another path, or overwrite it (overwrite=True, "
+                "--overwrite)"
+            )
+
+
+@contextmanager
+def _alone(final: Path) -> Iterator[None]:
+    """Keep other processes on this machine from writing the same cube meanwhile; a kill lets go."""
+    *_, lock = _beside(final)
+    try:
+        final.parent.mkdir(parents=True, exist_ok=True)
+        handle = _locked(lock)
+    except BlockingIOError:
+        raise StoreError(f"another process writes {final}: wait for it") from None
+    except OSError as error:
+        raise StoreError(f"cannot write {final}: {(error.strerror or str(error)).lower()}") from None
+    try:
+        yield
+    finally:
+        lock.unlink(missing_ok=True)
+        os.close(handle)
+
+
+def _locked(lock: Path) -> int:
+    """A handle of the file that lies there now, locked; one that was removed meanwhile keeps nobody out."""
+    while True:
+        handle = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK, 0o666)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            with suppress(FileNotFoundError):
+                if os.fstat(handle).st_ino == lock.stat().st_ino:
+                    return handle
+        except OSError:
+            os.close(handle)
+            raise
+        os.close(handle)
+
+
+def _write_missing(cube: xr.Dataset, partial: Path, watch: Callable[[int, int], None]) -> None:
+    every = list(chunks_of(cube))
+    missing = [chunk for chunk in every if not (partial / chunk_path(chunk)).is_file()]
+    done = len(every) - len(missing)
+    watch(done, len(every))
+    for start in range(0, len(missing), WINDOW):
+        window = missing[start : start + WINDOW]
+        _receipts(cube, window, partial).compute()
+        done += len(window)
+        watch(done, len(every))
+
+
+def _receipts(cube: xr.Dataset, window: Sequence[Chunk], partial: Path) -> da.Array:
+    """One number per tile, each from the task that writes the tile where it was computed."""
+    arrays = {name: variable.data for name, variable in lazy_variables(cube).items()}
+    starts = {name: [np.cumsum([0, *sizes]).tolist() for sizes in array.chunks] for name, array in arrays.items()}
+    token = f"written-{tokenize([array.name for array in arrays.values()], window, str(partial))}"
+    tasks: dict[Any, Any] = {}
+    for k, (name, index) in enumerate(window):
+        start = tuple(at[i] for at, i in zip(starts[name], index, strict=True))
+        tasks[(token, k)] = (write_chunk, (arrays[name].name, *index), str(partial), name, start)
+    graph = HighLevelGraph.from_collections(token, tasks, list(arrays.values()))
+    return da.Array(graph, token, ((1,) * len(window),), dtype=np.int64)
+
+
+def _finish(partial: Path, final: Path) -> None:
+    """Remove what killed writers left, and let the cube appear."""
+    remove_temporaries(partial)
+    _, old, _ = _beside(final)
+    if old.exists():  # a run was killed before it had removed it
+        remove_cube(old)
+    if final.exists():
+        final.rename(old)
+    partial.rename(final)
+    if old.exists():
+        with suppress(OSError):
+            remove_cube(old)

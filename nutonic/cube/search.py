@@ -1,0 +1,152 @@
+"""What several sources have over an area and time, found from metadata alone."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pandas as pd
+from odc.geo.geobox import GeoBox
+
+from nutonic.core.areas import Area, area_grid
+from nutonic.core.grid import epsg, lonlat_bounds
+from nutonic.core.model import Json, Scene, Step, Timeline
+from nutonic.errors import NoScene
+from nutonic.sources.mosaic import fits
+from nutonic.sources.source import Source
+
+#: Where a cube tells of its scenes, as JSON, so that files keep it.
+SCENES, LEFT_OUT = "nutonic_scenes", "nutonic_left_out"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CubePlan:
+    """A cube before it is opened: its grid, and what every source has there."""
+
+    grid: GeoBox
+    timelines: tuple[Timeline, ...]
+    """Of each source."""
+
+    def on(self, grid: GeoBox) -> CubePlan:
+        """The same scenes on another grid, such as a tile's."""
+        return replace(self, grid=grid)
+
+    @property
+    def time(self) -> np.ndarray:
+        """(steps,) datetime64[ns], UTC: the times of all sources that have any, sorted."""
+        times = {step.time for timeline in self.timelines for step in timeline.steps if step.time is not None}
+        return np.array(sorted(map(_instant, times)), "datetime64[ns]")
+
+    @property
+    def scenes(self) -> pd.DataFrame:
+        """One row per scene, in order of source, time and mosaic; numbered from 1 in each source."""
+        return _table([row for timeline in self.timelines for row in _rows(timeline, self.grid)])
+
+    @property
+    def left_out(self) -> pd.DataFrame:
+        """Scenes that were found and are not used, and why."""
+        rows = [{"id": name, "why": why} for timeline in self.timelines for name, why in timeline.left_out]
+        return pd.DataFrame(rows, columns=["id", "why"])
+
+    def __str__(self) -> str:
+        """The plan in a few lines."""
+        return "\n".join(_described(self.grid, self.scenes, self.left_out))
+
+
+def search(area: Area, sources: Sequence[Source], *, time: str | None = None, warp: bool = True) -> CubePlan:
+    """Find what several sources have over an area; metadata only.
+
+    Parameters
+    ----------
+    area
+        As of :func:`nutonic.area_grid`: a grid, bounds, GeoJSON or a place.
+    sources
+        For instance a :class:`StacSource` and a :class:`RasterSource`.
+    time
+        ``start/end``, both included; all time by default.
+    warp
+        Whether scenes whose pixels are not the grid's, such as those of another UTM zone, are read by nearest neighbour;
+        otherwise they are left out, and `CubePlan.left_out` says so.
+
+    Raises
+    ------
+    NoScene
+        If a source has nothing there.
+    """
+    grid = area_grid(area)
+    found = [source.timeline(grid, time) for source in sources]
+    if not warp:
+        found = [_native(timeline, grid) for timeline in found]
+    for source, timeline in zip(sources, found, strict=True):
+        if not timeline.steps:
+            west, south, east, north = lonlat_bounds(grid)
+            where = f"longitude {west:.4f} to {east:.4f}, latitude {south:.4f} to {north:.4f}"
+            why = Counter(why for _, why in timeline.left_out).most_common(1)
+            raise NoScene(
+                f"no scene of {getattr(source, 'collection', source)} at {where} in {time or 'any time'}"
+                + (f"; {len(timeline.left_out)} left out: {why[0][0]}" if why else "")
+            )
+    return CubePlan(grid=grid, timelines=tuple(found))
+
+
+def _native(timeline: Timeline, grid: GeoBox) -> Timeline:
+    """A timeline without scenes whose first asset is not on the grid; those without a time axis are left as they are."""
+    steps, left_out = [], list(timeline.left_out)
+    for step in timeline.steps:
+        kept = tuple(scene for scene in step.scenes if step.time is None or fits(scene.assets[0], grid))
+        left_out += [(scene.id, f"is in {scene.assets[0].crs}") for scene in step.scenes if scene not in kept]
+        if kept:
+            steps.append(Step(time=step.time and _earliest(kept), scenes=kept))
+    return Timeline(steps=tuple(steps), left_out=tuple(left_out))
+
+
+def _earliest(scenes: Sequence[Scene]) -> str:
+    return min(scene.datetime or "" for scene in scenes)
+
+
+def _instant(text: str | None) -> np.datetime64:
+    """A time of a step as numpy has it: UTC, without saying so."""
+    return np.datetime64(str(text).removesuffix("Z"), "ns")
+
+
+# The plan of a cube, told
+
+
+def _rows(timeline: Timeline, grid: GeoBox) -> Iterator[Json]:
+    number = 0
+    for step in timeline.steps:
+        for scene in step.scenes:
+            number += 1
+            yield {
+                "number": None if step.time is None else number,
+                "step": step.time,
+                "id": scene.id,
+                "collection": scene.collection,
+                "datetime": scene.datetime,
+                "cloud_cover": scene.cloud_cover,
+                "crs": scene.assets[0].crs if scene.assets else None,  # what Earth Engine makes has none
+                "warped": bool(scene.assets) and not fits(scene.assets[0], grid),
+                "assets": {asset.name: asset.written for asset in scene.assets},
+            }
+
+
+def _table(rows: Sequence[Json]) -> pd.DataFrame:
+    columns = ["number", "step", "id", "collection", "datetime", "cloud_cover", "crs", "warped", "assets"]
+    table = pd.DataFrame(list(rows), columns=columns).astype({"number": "UInt16"})
+    for name in ("step", "datetime"):
+        table[name] = pd.to_datetime(table[name], utc=True, format="ISO8601").dt.tz_localize(None)
+    return table
+
+
+def _described(grid: GeoBox, scenes: pd.DataFrame, left_out: pd.DataFrame) -> Iterator[str]:
+    steps = scenes["step"].dropna()
+    yield f"{grid.shape.y} × {grid.shape.x} pixels of {grid.affine.a:g} m in EPSG:{epsg(grid)}"
+    if len(steps):
+        yield f"{steps.nunique()} steps from {steps.min():%Y-%m-%d} to {steps.max():%Y-%m-%d}, {len(steps)} scenes"
+    warped = Counter(scenes.loc[scenes["warped"], "crs"])
+    for crs, count in warped.items():
+        yield f"{count} of {crs} by nearest neighbour"
+    for why, count in Counter(left_out["why"]).most_common(3):
+        yield f"{count} left out, such as one that {why}"

@@ -1,0 +1,247 @@
+"""Cubes as Zarr: where a chunk lies, what its metadata says, and how a task writes it."""
+
+from __future__ import annotations
+
+import errno
+import re
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from itertools import product
+from pathlib import Path
+from stat import S_ISDIR, S_ISREG
+from typing import Any
+
+import numpy as np
+import orjson
+import xarray as xr
+
+from nutonic.core.model import Json
+from nutonic.errors import InputError, NotNutonic, StoreError
+from nutonic.io.objects import Store
+
+#: What makes a folder a saved cube of nutonic's, and nothing else does: this file with just these bytes. Then the ends of
+#: the names that a cube has until it is whole, that one has which is replaced, and that the lock of both has.
+CUBE_MARKER = "nutonic.json"
+CUBE_MARKER_BYTES = b'{"nutonic":"cube","format":1}\n'
+CUBE_PARTIAL, CUBE_REPLACED, CUBE_LOCK = ".nutonic-partial", ".nutonic-replaced", ".nutonic-lock"
+
+#: Pixels along a side that are read at a time at most; tiles that are larger are shards of several such chunks.
+INNER = 512
+
+#: GeoZarr conventions that a cube follows, as they register themselves: zarr-conventions/geo-proj and /spatial, v1.
+_CONVENTIONS = [
+    {
+        "uuid": uuid,
+        "name": f"{name}:",
+        "description": description,
+        "schema_url": f"https://raw.githubusercontent.com/zarr-conventions/{where}/refs/tags/v1/schema.json",
+        "spec_url": f"https://github.com/zarr-conventions/{where}/blob/v1/README.md",
+    }
+    for uuid, name, where, description in (
+        ("f17cb550-5864-4468-aeb7-f3180cfb622f", "proj", "geo-proj", "Coordinate reference system information"),
+        ("689b58e2-cf7b-45e0-9fff-9cfc0883d6b4", "spatial", "spatial", "Spatial coordinate information"),
+    )
+]
+
+Chunk = tuple[str, tuple[int, ...]]
+
+#: What tells a cube's files: removed last, in this order.
+_LAST = ("zarr.json", CUBE_MARKER)
+
+#: What zarr's writers leave of a chunk when they are killed.
+_TEMPORARY = re.compile(r"(?P<name>.+)\.[0-9a-f]{32}\.partial")
+
+
+def prepared(cube: xr.Dataset) -> xr.Dataset:
+    """A cube with what its file says of it: conventions, nodata, and time as whole microseconds (CF)."""
+    lazy = {name: coordinate.compute() for name, coordinate in cube.coords.items() if coordinate.chunks is not None}
+    out = cube.assign_coords(lazy).copy()
+    for name, variable in out.variables.items():
+        variable.encoding = {}
+        nodata = variable.attrs.pop("_FillValue", None)
+        if nodata is not None:
+            variable.encoding["_FillValue"] = variable.dtype.type(nodata)
+        elif name in out.coords:
+            variable.encoding["_FillValue"] = None
+        if np.issubdtype(variable.dtype, np.datetime64):
+            variable.encoding |= {
+                "units": "microseconds since 1970-01-01",
+                "dtype": "int64",
+                "calendar": "proleptic_gregorian",
+            }
+    return out.assign_attrs(_georeference(out))
+
+
+def _georeference(cube: xr.Dataset) -> Json:
+    """Where the pixels lie, in the GeoZarr conventions; nothing for what lies nowhere."""
+    grid = getattr(cube.odc, "geobox", None) if {"y", "x"} <= set(cube.dims) else None
+    if grid is None:
+        return {"Conventions": "CF-1.11"}
+    code = {"proj:code": f"EPSG:{grid.crs.epsg}"} if grid.crs.epsg else {"proj:wkt2": grid.crs.to_wkt()}
+    return {
+        "Conventions": "CF-1.11",
+        "zarr_conventions": _CONVENTIONS,
+        **code,
+        "spatial:dimensions": ["y", "x"],
+        "spatial:transform": list(grid.affine)[:6],
+        "spatial:shape": list(grid.shape.yx),
+        "spatial:bbox": list(grid.boundingbox.bbox),
+    }
+
+
+def write_frame(cube: xr.Dataset, folder: Path) -> None:
+    """All of a cube but the tiles of its lazy variables: marker, metadata, coordinates, what is loaded."""
+    encoding = {str(name): _layout(variable) for name, variable in lazy_variables(cube).items()}
+    with _told(folder), warnings.catch_warnings():
+        # Consolidated metadata is no part of the Zarr 3 specification yet; xarray opens faster with it, and warns without.
+        warnings.filterwarnings("ignore", message="Consolidated metadata")
+        cube.to_zarr(folder, mode="w", zarr_format=3, consolidated=True, compute=False, encoding=encoding)
+        (folder / CUBE_MARKER).write_bytes(CUBE_MARKER_BYTES)
+
+
+def lazy_variables(cube: xr.Dataset) -> dict[str, xr.DataArray]:
+    """The variables that are written tile by tile."""
+    return {str(name): variable for name, variable in cube.data_vars.items() if variable.chunks is not None}
+
+
+def _layout(variable: xr.DataArray) -> dict[str, Any]:
+    """A tile is written by one task: it is a chunk, or a shard of chunks where it is large."""
+    tile = tuple(sizes[0] for sizes in variable.chunks or ())
+    for dim, sizes in zip(variable.dims, variable.chunks or (), strict=True):
+        if len(set(sizes[:-1])) > 1 or sizes[-1] > sizes[0]:
+            raise InputError(
+                f"{variable.name} has chunks of {sorted(set(sizes))} along {dim}, Zarr needs equal ones: open the cube on "
+                "the part you want instead of slicing it, or chunk it anew"
+            )
+    inner = tuple(_divisor(size) for size in tile)
+    nodata = variable.encoding.get("_FillValue")  # what is given to xarray replaces what the variable has
+    filled = {} if nodata is None else {"_FillValue": nodata, "fill_value": nodata}
+    return {"chunks": inner, "shards": tile if inner != tile else None, **filled}
+
+
+def _divisor(size: int) -> int:
+    """The largest side of chunks that divides a tile evenly and is sensible to read; the tile's where there is none."""
+    return next((part for part in range(min(size, INNER), INNER // 4, -1) if size % part == 0), size)
+
+
+def chunks_of(cube: xr.Dataset) -> Iterator[Chunk]:
+    """Every tile that is to be written, tile by tile with all its variables and steps together."""
+    every = (
+        (index[-2:], name, index)
+        for name, variable in lazy_variables(cube).items()
+        for index in product(*(range(len(sizes)) for sizes in variable.chunks or ()))
+    )
+    yield from ((name, index) for _, name, index in sorted(every, key=lambda entry: entry[0]))
+
+
+def chunk_path(chunk: Chunk) -> str:
+    """Path of a tile's file below the cube's folder (Zarr 3, default chunk key encoding)."""
+    name, index = chunk
+    return "/".join([name, "c", *map(str, index)])
+
+
+def write_chunk(pixels: np.ndarray, folder: str, name: str, start: tuple[int, ...]) -> np.ndarray:
+    """Write one tile, whole or not at all; (1,) int64, its bytes before they were compressed."""
+    import zarr
+
+    with _told(Path(folder)):
+        array = zarr.open_array(f"{folder}/{name}", mode="r+", zarr_format=3, config={"write_empty_chunks": True})
+        array[tuple(slice(at, at + size) for at, size in zip(start, pixels.shape, strict=True))] = pixels
+    return np.array([pixels.nbytes])
+
+
+# What lies in a cube's folder
+
+
+def is_marked(folder: Path) -> bool:
+    """Whether there is a folder, no link to one, that carries the marker of a cube."""
+    marker = Store(folder)
+    plain = not folder.is_symlink() and marker.is_file(CUBE_MARKER)
+    return plain and marker.get(CUBE_MARKER) == CUBE_MARKER_BYTES
+
+
+def strangers(folder: Path) -> Iterator[str]:
+    """What lies in a marked folder and is not the cube's, nor a temporary of it (zarr's ``1.0f….partial``)."""
+    arrays = _arrays(folder)
+    for path, found in Store(folder).found():
+        is_ours = _is_folder_of(path, arrays) if S_ISDIR(found.st_mode) else _is_file_of(path, arrays)
+        if not is_ours or not (S_ISDIR(found.st_mode) or S_ISREG(found.st_mode)):
+            yield path
+
+
+def remove_cube(folder: Path) -> None:
+    """Remove a marked cube, what tells its own files from others last; a folder that holds anything else stays."""
+    arrays, store = _arrays(folder), Store(folder)
+    found = [(path, S_ISDIR(status.st_mode)) for path, status in store.found()]
+    for path in (path for path, is_folder in found if not is_folder and path not in _LAST):
+        if _is_file_of(path, arrays) and store.is_file(path):
+            store.delete(path)
+    for path in sorted((path for path, is_folder in found if is_folder and _is_folder_of(path, arrays)), reverse=True):
+        with suppress(OSError):  # it holds something else
+            (folder / path).rmdir()
+    if {path for path, _ in store.found()} <= set(_LAST):
+        for path in _LAST:
+            store.delete(path)
+        folder.rmdir()
+
+
+def remove_temporaries(folder: Path) -> None:
+    """Remove what killed writers left in a marked cube."""
+    arrays, store = _arrays(folder), Store(folder)
+    for path, _ in list(store.sizes()):
+        if _TEMPORARY.fullmatch(path) and _is_file_of(path, arrays) and store.is_file(path):
+            store.delete(path)
+
+
+def _arrays(folder: Path) -> dict[str, tuple[int, ...]]:
+    """The arrays of a cube, each with its numbers of chunks; none where only the marker is left."""
+    store = Store(folder)
+    try:
+        every = orjson.loads(store.get("zarr.json"))["consolidated_metadata"]["metadata"]
+        return {name: _chunk_counts(array) for name, array in every.items() if array["node_type"] == "array"}
+    except FileNotFoundError:
+        return {}
+    except (orjson.JSONDecodeError, KeyError, TypeError, AttributeError):
+        raise NotNutonic(
+            f"{folder}/zarr.json is damaged, so that it does not tell what is the cube's: move it away"
+        ) from None
+
+
+def _chunk_counts(array: Json) -> tuple[int, ...]:
+    sides = array["chunk_grid"]["configuration"]["chunk_shape"]
+    return tuple(-(-length // side) for length, side in zip(array["shape"], sides, strict=True))
+
+
+def _is_file_of(path: str, arrays: Mapping[str, tuple[int, ...]]) -> bool:
+    left = _TEMPORARY.fullmatch(path)
+    name, _, inner = (left["name"] if left else path).partition("/")
+    if path in _LAST:
+        return True
+    counts, parts = arrays.get(name), inner.split("/")
+    if counts is None:
+        return False
+    return inner == "zarr.json" or (len(parts) == len(counts) + 1 and _is_index(parts, counts))
+
+
+def _is_folder_of(path: str, arrays: Mapping[str, tuple[int, ...]]) -> bool:
+    name, _, inner = path.partition("/")
+    counts, parts = arrays.get(name), inner.split("/")
+    return counts is not None and (not inner or (len(parts) <= len(counts) and _is_index(parts, counts)))
+
+
+def _is_index(parts: Sequence[str], counts: Sequence[int]) -> bool:
+    """Whether this is ``c/0/1`` or its beginning, within an array."""
+    numbers = zip(parts[1:], counts, strict=False)
+    return parts[0] == "c" and all(re.fullmatch(r"0|[1-9]\d*", part) and int(part) < count for part, count in numbers)
+
+
+@contextmanager
+def _told(folder: Path) -> Iterator[None]:
+    """A store that cannot be written to, in a line."""
+    try:
+        yield
+    except OSError as error:
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+        why = "the disk is full: free some space" if full else f"{(error.strerror or str(error)).lower()}: see to it"
+        raise StoreError(f"cannot write {folder}: {why} and run the same command again") from None

@@ -1,0 +1,105 @@
+"""Counts of a cube per tile and per zone, each from one task a tile."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+
+import dask.array as da
+import numpy as np
+import xarray as xr
+
+from nutonic.cube import kernels
+from nutonic.cube.tasks import nodata_of, refuse_without
+from nutonic.errors import InputError
+
+
+def fractions(cube: xr.Dataset, classes: Sequence[int], *, band: str = "label") -> xr.DataArray:
+    """The share of each class among the valid pixels of each tile.
+
+    Parameters
+    ----------
+    cube
+        With a class variable (y, x) of uint8.
+    classes
+        Class ids, such as ``table.labels``.
+    band
+        The variable.
+
+    Returns
+    -------
+    xarray.DataArray
+        Dims ``(tile_y, tile_x, class)``, float64, NaN where a tile has no valid pixel.
+    """
+    refuse_without(cube, band)
+    work = partial(kernels.shares, classes=tuple(classes), nodata=nodata_of(cube[band]))
+    shares = _per_tile(cube[band], work, len(classes))
+    return xr.DataArray(shares, dims=("tile_y", "tile_x", "class"), coords={"class": list(classes)}, name="fraction")
+
+
+def valid_fraction(cube: xr.Dataset, *, band: str) -> xr.DataArray:
+    """The share of each tile's pixels that are valid in a band: dims ``(tile_y, tile_x)``, float64; over time if it is."""
+    variable = cube[band]
+    found = _per_tile(variable, partial(_share_valid, nodata=nodata_of(variable)), 1)[..., 0]
+    dims = ("time", "tile_y", "tile_x") if "time" in variable.dims else ("tile_y", "tile_x")
+    coords = {"time": variable["time"]} if "time" in variable.dims else {}
+    return xr.DataArray(found, dims=dims, coords=coords, name="valid_fraction")
+
+
+def _share_valid(block: np.ndarray, *, nodata: int) -> np.ndarray:
+    return np.array([np.mean(block != nodata)])
+
+
+def zonal_counts(
+    label: xr.DataArray, zones: xr.DataArray, *, classes: Sequence[int], zone_ids: Sequence[int]
+) -> xr.DataArray:
+    """How many pixels of each class lie in each zone: dims ``(zone, class)``, int64, exact.
+
+    Parameters
+    ----------
+    label
+        Class ids (y, x), uint8.
+    zones
+        Zone ids (y, x) of integers on the same grid; rasterised parcels, for instance.
+    classes, zone_ids
+        What to count, in this order; all else is left out.
+    """
+    if zones.shape != label.shape or not all(np.array_equal(zones[dim], label[dim]) for dim in ("y", "x")):
+        raise InputError(f"zones lie on another grid than {label.name}: warp them to it first")
+    chunked = da.asarray(zones.data).rechunk(da.asarray(label.data).chunks)
+    work = partial(_zonal, classes=np.array(classes), zone_ids=np.array(zone_ids))
+    each = da.map_blocks(
+        work,
+        da.asarray(label.data),
+        chunked,
+        dtype=np.int64,
+        new_axis=(2, 3),
+        chunks=_ones(label, len(zone_ids), len(classes)),
+    )
+    coords = {"zone": list(zone_ids), "class": list(classes)}
+    return xr.DataArray(each.sum(axis=(0, 1)), dims=("zone", "class"), coords=coords, name="pixels")
+
+
+def _zonal(label: np.ndarray, zones: np.ndarray, *, classes: np.ndarray, zone_ids: np.ndarray) -> np.ndarray:
+    """(1, 1, zones, classes) of one tile."""
+    order = np.argsort(zone_ids, kind="stable")
+    at = order[np.searchsorted(zone_ids[order], zones).clip(max=len(order) - 1)]
+    known = zone_ids[at] == zones
+    pairs = np.bincount(at[known] * 256 + label[known], minlength=256 * len(zone_ids))
+    return pairs.reshape(len(zone_ids), 256)[:, classes][None, None]
+
+
+def _per_tile(variable: xr.DataArray, work: Callable[[np.ndarray], np.ndarray], size: int) -> da.Array:
+    """(…, tiles down, tiles across, size): what `work` makes of each tile."""
+    array = da.asarray(variable.data)
+    one = partial(_as_one, work=work)
+    found: da.Array = da.map_blocks(one, array, dtype=float, new_axis=array.ndim, chunks=_ones(variable, size))
+    return found
+
+
+def _as_one(block: np.ndarray, *, work: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
+    return work(block).reshape(*(1,) * block.ndim, -1)
+
+
+def _ones(variable: xr.DataArray, *sizes: int) -> tuple[tuple[int, ...], ...]:
+    return (*((1,) * n for n in da.asarray(variable.data).numblocks), *((size,) for size in sizes))

@@ -1,0 +1,111 @@
+"""What all commits say together, in few bytes a place: where the rows lie, and the sums that the card tells."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from nutonic.core.model import SPLITS
+from nutonic.dataset.commits import CommittedPlace
+
+_PLACE = np.dtype(
+    [
+        ("ordinal", "i8"),
+        ("variant", "i4"),
+        ("split", "i1"),
+        ("part", "i4"),
+        ("start", "i8"),
+        ("length", "i8"),
+        ("rows", "i4"),
+    ]
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Spans:
+    """Where the rows of places lie, in the order of the dataset; 37 bytes a place."""
+
+    table: np.ndarray
+    """One record a place: ordinal, variant, split, part, start and length in bytes, rows."""
+    parts: tuple[str, ...]
+    """Paths of the files that the records' parts mean."""
+
+    @classmethod
+    def of(cls, entries: Iterable[CommittedPlace]) -> Spans:
+        """The spans of committed places."""
+        number: dict[str, int] = {}
+        table = np.fromiter((_record(entry, number) for entry in entries), _PLACE)
+        table.sort(order=["ordinal", "variant"])
+        return cls(table, tuple(number))
+
+    def __len__(self) -> int:
+        return len(self.table)
+
+    def __iter__(self) -> Iterator[tuple[str, int, int]]:
+        """Part, start and length of each place's rows."""
+        for record in self.table:
+            yield self.parts[record["part"]], int(record["start"]), int(record["length"])
+
+    def of_split(self, split: int) -> Spans:
+        """Places of a split that have rows."""
+        return Spans(self.table[(self.table["split"] == split) & (self.table["rows"] > 0)], self.parts)
+
+    def grouped(self, most: int | None) -> list[Spans]:
+        """In groups of at most `most` rows, at least one place each; at least one group."""
+        starts, held = [0], 0
+        for i, rows in enumerate(self.table["rows"].tolist() if most is not None else ()):
+            if most is not None and held and held + rows > most:
+                starts.append(i)
+                held = 0
+            held += rows
+        ends = [*starts[1:], len(self)]
+        return [Spans(self.table[first:end], self.parts) for first, end in zip(starts, ends, strict=True)]
+
+    @property
+    def size(self) -> int:
+        """Bytes of all rows."""
+        return int(self.table["length"].sum())
+
+
+def _record(entry: CommittedPlace, number: dict[str, int]) -> tuple[int, ...]:
+    part = number.setdefault(entry.part, len(number))
+    rows = entry["rows"]
+    return *entry.order, SPLITS.index(entry["split"]), part, rows["start"], rows["length"], entry.rows
+
+
+@dataclass(slots=True)
+class Totals:
+    """Sums over committed places."""
+
+    tiles: int = 0
+    places: Counter[str] = field(default_factory=Counter)
+    """Places with tiles, by split."""
+    rows: Counter[str] = field(default_factory=Counter)
+    """By split."""
+    tasks: Counter[str] = field(default_factory=Counter)
+    """Rows by task."""
+    classes: Counter[str] = field(default_factory=Counter)
+    """Pixels by class id."""
+    rejects: Counter[str] = field(default_factory=Counter)
+    """By reason."""
+    scenes: set[str] = field(default_factory=set)
+    """Ids of the scenes that are shown."""
+
+    def counting(self, entries: Iterable[CommittedPlace]) -> Iterator[CommittedPlace]:
+        """The same entries, each added as it passes."""
+        for entry in entries:
+            self._add(entry)
+            yield entry
+
+    def _add(self, entry: CommittedPlace) -> None:
+        self.tiles += entry["tiles"]
+        self.rows[entry["split"]] += entry.rows
+        self.tasks.update(entry["rows"]["tasks"])
+        self.classes.update(entry["classes"])
+        self.rejects.update(reject["reason"] for reject in entry["rejects"])
+        if entry["tiles"]:
+            self.places[entry["split"]] += 1
+            self.scenes.add(entry["item_id"])

@@ -1,0 +1,1 @@
+"""Bytes in and out: HTTP, GDAL, caches, limits and stores."""

@@ -1,0 +1,79 @@
+"""Values that threads of a process make once and share."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Hashable
+from concurrent.futures import Future
+from typing import Generic, TypeVar
+
+K = TypeVar("K", bound=Hashable)
+V = TypeVar("V")
+
+
+class SingleFlightCache(Generic[K, V]):
+    """A cache in which one thread makes a value and the others wait for it; failures are not kept.
+
+    Parameters
+    ----------
+    most
+        The sum of the weights kept; beyond it the longest unused go first.
+    weight
+        Of a value.
+    """
+
+    def __init__(self, most: int, weight: Callable[[V], int]) -> None:
+        self._most, self._weight, self._kept = most, weight, 0
+        self._lock = threading.Lock()
+        self._values: OrderedDict[K, Future[V]] = OrderedDict()
+
+    def get(self, key: K, make: Callable[[], V]) -> V:
+        """The value of a key, made now if nobody has; raises what `make` raises, to all who wait for it."""
+        with self._lock:
+            found = self._values.get(key)
+            if found is not None:
+                self._values.move_to_end(key)
+            else:
+                mine: Future[V] = Future()
+                self._values[key] = mine
+        if found is not None:
+            return found.result()
+        try:
+            mine.set_result(make())
+        except BaseException as error:
+            with self._lock:
+                if self._values.get(key) is mine:
+                    del self._values[key]
+            mine.set_exception(error)
+            raise
+        self._shrink(key, mine)
+        return mine.result()
+
+    def drop(self, key: K, value: V) -> bool:
+        """Forget a value; False if another thread already has."""
+        with self._lock:
+            found = self._values.get(key)
+            if found is None or not found.done() or found.result() is not value:
+                return False
+            del self._values[key]
+            self._kept -= self._weight(value)
+            return True
+
+    def clear(self) -> None:
+        """Forget all; who waits for a value still gets it."""
+        with self._lock:
+            self._values.clear()
+            self._kept = 0
+
+    def _shrink(self, key: K, mine: Future[V]) -> None:
+        with self._lock:
+            if self._values.get(key) is not mine:
+                return
+            self._kept += self._weight(mine.result())
+            for old, future in list(self._values.items()):
+                if self._kept <= self._most:
+                    break
+                if future.done() and future is not mine:
+                    self._kept -= self._weight(future.result())
+                    del self._values[old]

@@ -1,0 +1,215 @@
+"""Open datasets: kept per process, and lent to one thread at a time.
+
+GDAL reads local files itself; what lies behind a URL is fetched by :mod:`nutonic.io.ranged` and handed to it.
+"""
+
+from __future__ import annotations
+
+import atexit
+import contextvars
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+import rasterio
+from rasterio.errors import RasterioError
+from rasterio.windows import Window
+
+from nutonic.errors import Gone, GridError, ReadFailed
+from nutonic.io.access import Access
+from nutonic.io.ranged import RemoteFile
+
+GDAL_ENV: dict[str, str | int] = {
+    "GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR",  # no probing for .aux, .ovr, .msk beside every file
+    "GDAL_PAM_ENABLED": "NO",
+    # Decoded blocks that are kept for those who read next to them: bytes a process. GDAL's default, a twentieth of all
+    # memory, would fill up with blocks that nobody reads again.
+    "GDAL_CACHEMAX": 128 * 2**20,
+    "GDAL_NUM_THREADS": "1",  # the JPEG 2000 driver would open remote files again in threads that do not know them
+}
+
+#: The formats that are opened; GDAL knows many more, and some of them, like VRT, can name any other file or URL.
+_DRIVERS = ["GTiff", "JP2OpenJPEG"]
+
+#: Reads of what was fetched but cannot be decoded, in all.
+ATTEMPTS = 3
+
+#: Pixels along a side, and bytes of a decoded block: more is a mistake, or meant to fill the memory. The Earth at 10 m
+#: is 4 million pixels wide; a JPEG 2000 tile of a whole Sentinel-2 band takes 241 MB.
+MOST_SIDE, _MOST_BLOCK_BYTES = 2**23, 256 * 2**20
+
+#: What GDAL knows a remote file by; each is opened in a space of its own.
+_NAME = "remote"
+
+_KEPT_OPEN = 64
+_MISSING = ("no such file", "does not exist")
+
+
+T = TypeVar("T")
+
+
+@dataclass(slots=True)
+class OpenRaster:
+    """An open dataset, and the remote file behind it, if it is one.
+
+    rasterio keeps Python files that GDAL reads alive in context variables, which end with the thread that opened them;
+    so each dataset has a context of its own, in which all that touches it runs, whatever the thread.
+    """
+
+    raster: rasterio.DatasetReader
+    file: RemoteFile | None = None
+    context: contextvars.Context = field(default_factory=contextvars.Context)
+    broken: bool = False
+
+    def run(self, action: Callable[[], T]) -> T:
+        """Do something with the dataset."""
+        return self.context.run(action)
+
+    def read(self, band: int, window: tuple[slice, slice]) -> np.ndarray:
+        """A window's pixels; what the file knows of a failure goes before what GDAL does."""
+        where = Window.from_slices(*window)
+        if self.file is None:
+            return np.asarray(self.raster.read(band, window=where))
+        self.file.begin()
+        try:
+            pixels = np.asarray(self.run(lambda: self.raster.read(band, window=where)))
+        except RasterioError:
+            if self.file.error is None:
+                raise
+        if self.file.error is not None:  # some drivers make do with half a block
+            raise self.file.error
+        return pixels
+
+    def drop(self) -> None:
+        """Have what was fetched fetched again: it cannot be decoded."""
+        self.broken = True
+        if self.file is not None:
+            self.file.damaged()
+
+    def close(self) -> None:
+        """Close the dataset."""
+        self.run(self.raster.close)
+
+
+_Key = tuple[str, Access, int]
+
+
+class RasterPool:
+    """Open datasets by address, newest use last; a borrowed one belongs to its borrower."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._idle: OrderedDict[_Key, list[OpenRaster]] = OrderedDict()
+
+    def take(self, key: _Key) -> OpenRaster | None:
+        """One that lies idle."""
+        with self._lock:
+            idle = self._idle.get(key)
+            return idle.pop() if idle else None
+
+    def give_back(self, key: _Key, handle: OpenRaster) -> None:
+        """Keep one for the next; of too many addresses the longest unused is closed."""
+        with self._lock:
+            self._idle.setdefault(key, []).append(handle)
+            self._idle.move_to_end(key)
+            stale = self._idle.popitem(last=False)[1] if len(self._idle) > _KEPT_OPEN else []
+        for old in stale:
+            old.close()
+
+    def close(self) -> None:
+        """Close all that lie idle."""
+        with self._lock:
+            idle = [handle for kept in self._idle.values() for handle in kept]
+            self._idle.clear()
+        for handle in idle:
+            handle.close()
+
+
+raster_pool = RasterPool()
+atexit.register(raster_pool.close)  # while there still is a Python for GDAL to call back into
+
+
+@contextmanager
+def borrowed(href: str, access: Access) -> Iterator[OpenRaster]:
+    """An open dataset for one thread; returned to the shelf unless reading failed."""
+    key = (href, access, version(href))
+    with rasterio.Env(**GDAL_ENV):
+        handle = raster_pool.take(key) or _open(href, access)
+        try:
+            yield handle
+        except BaseException:
+            handle.close()
+            raise
+    if handle.broken:
+        handle.close()
+    else:
+        raster_pool.give_back(key, handle)
+
+
+def version(href: str) -> int:
+    """Changes when a local file is replaced, so that a kept handle never shows an old file."""
+    if "://" in href:
+        return 0
+    try:
+        return Path(href).stat().st_mtime_ns
+    except (FileNotFoundError, NotADirectoryError):
+        raise Gone(f"{href} does not exist") from None
+    except OSError as error:
+        raise ReadFailed(f"cannot look at {href}: {error.strerror}") from None
+
+
+def _open(href: str, access: Access) -> OpenRaster:
+    for attempt in range(ATTEMPTS):
+        handle = _open_remote(href, access, last=attempt + 1 == ATTEMPTS) if "://" in href else _open_local(href)
+        if handle is not None:
+            _refuse_absurd(href, handle)
+            return handle
+    raise AssertionError  # the last attempt returns or raises
+
+
+def _open_local(href: str) -> OpenRaster:
+    try:
+        return OpenRaster(rasterio.DatasetReader(href, driver=_DRIVERS, sharing=False))
+    except RasterioError as error:
+        gone = any(sign in str(error).lower() for sign in _MISSING)
+        raise (Gone if gone else ReadFailed)(f"cannot open {href}: {error}") from None
+
+
+def _open_remote(href: str, access: Access, *, last: bool) -> OpenRaster | None:
+    """An open dataset; None where what was fetched is no raster and may be another time."""
+    file, context = RemoteFile(href, access), contextvars.Context()
+    try:
+        opened = partial(rasterio.open, _NAME, driver=file.driver, sharing=False, opener=partial(_only, file))
+        return OpenRaster(context.run(opened), file, context)
+    except RasterioError as error:
+        if file.error is not None:
+            raise file.error from None
+        if last:
+            raise ReadFailed(f"cannot open {href}: {error}") from None
+        file.damaged()
+        return None
+
+
+def _only(file: RemoteFile, name: str, mode: str = "rb") -> RemoteFile:  # noqa: ARG001  rasterio names it
+    """The one file that GDAL may open: it looks for masks and metadata beside it too."""
+    if name != _NAME:
+        raise FileNotFoundError(name)
+    return file.again()
+
+
+def _refuse_absurd(href: str, handle: OpenRaster) -> None:
+    """Refuse sizes that no sensible raster has, before anything is read into them."""
+    raster = handle.raster
+    (height, width), item = raster.block_shapes[0], np.dtype(raster.dtypes[0]).itemsize
+    block = height * width * item * (raster.count if raster.interleaving is rasterio.enums.Interleaving.pixel else 1)
+    if max(raster.shape) > MOST_SIDE or block > _MOST_BLOCK_BYTES:
+        handle.close()
+        raise GridError(
+            f"{href} claims {raster.height} × {raster.width} pixels in blocks of {height} × {width}: too large to be read"
+        )

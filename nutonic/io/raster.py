@@ -1,0 +1,114 @@
+"""Raster files through GDAL: headers and windows, by path or URL."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+import rasterio
+from affine import Affine
+from rasterio.errors import RasterioError
+
+from nutonic.core.model import Asset
+from nutonic.errors import GridError, ReadFailed, redact
+from nutonic.io.access import LOCAL, Access
+from nutonic.io.gdal import ATTEMPTS, borrowed, version
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Header:
+    """What a raster says about itself."""
+
+    crs: str
+    """``"EPSG:…"``, or WKT where there is no code."""
+    transform: Affine
+    shape: tuple[int, int]
+    """Height and width in pixels."""
+    count: int
+    """Number of bands."""
+    dtype: str
+    nodata: float | None
+    block: tuple[int, int]
+    """Height and width of the blocks it is stored in."""
+
+
+def header(href: str, access: Access = LOCAL) -> Header:
+    """Read a raster's header, once per process.
+
+    Raises
+    ------
+    Gone
+        If there is no such file.
+    Refused
+        If the address may not be read.
+    GridError
+        If it is too large to be a sensible raster.
+    ReadFailed
+        If it cannot be opened, or has no CRS.
+    """
+    return _header(href, access, version(href))
+
+
+@lru_cache(maxsize=1024)
+def _header(href: str, access: Access, version: int) -> Header:  # noqa: ARG001  part of the cache key
+    with borrowed(href, access) as handle:
+        return handle.run(lambda: _header_in(handle.raster, href))
+
+
+def _header_in(raster: rasterio.DatasetReader, href: str) -> Header:
+    if raster.crs is None:
+        raise ReadFailed(f"{href} has no CRS: write one into the file first")
+    code = raster.crs.to_epsg()
+    return Header(
+        crs=f"EPSG:{code}" if code else raster.crs.to_wkt(),
+        transform=raster.transform,
+        shape=raster.shape,
+        count=raster.count,
+        dtype=raster.dtypes[0],
+        nodata=raster.nodata,
+        block=raster.block_shapes[0],
+    )
+
+
+def read(href: str, window: tuple[slice, slice], *, band: int = 1, access: Access = LOCAL) -> np.ndarray:
+    """Pixels of one band in a window that lies inside the raster: (rows, columns), in the file's dtype.
+
+    What was fetched over the network and cannot be decoded is fetched again.
+    """
+    where = f"rows {_span(window[0])}, columns {_span(window[1])} of {href}"
+    for attempt in range(ATTEMPTS):
+        with borrowed(href, access) as handle:
+            try:
+                return handle.read(band, window)
+            except RasterioError as error:
+                if handle.file is None or attempt + 1 == ATTEMPTS:
+                    raise ReadFailed(f"cannot read {where}: {error}") from None
+                handle.drop()
+    raise AssertionError  # the last attempt returns or raises
+
+
+def header_of(asset: Asset, access: Access = LOCAL) -> Header:
+    """The header of an asset's file; errors name it as its catalogue does, since they end up in datasets."""
+    with _named(asset):
+        return header(asset.href, access)
+
+
+def read_of(asset: Asset, window: tuple[slice, slice], access: Access = LOCAL) -> np.ndarray:
+    """Pixels of an asset's file, as :func:`read`; errors name it as its catalogue does."""
+    with _named(asset):
+        return read(asset.href, window, band=asset.band, access=access)
+
+
+@contextmanager
+def _named(asset: Asset) -> Iterator[None]:
+    try:
+        yield
+    except (ReadFailed, GridError) as error:
+        raise type(error)(f"{asset.name}: {str(error).replace(redact(asset.href), asset.written)}") from None
+
+
+def _span(part: slice) -> str:
+    return f"{part.start} to {part.stop - 1}"

@@ -1,0 +1,255 @@
+"""What in an output folder is nutonic's, and may be replaced or removed; all else is the user's, and stays as it is.
+
+A folder is a tree by its marker alone, which is the first file that is created in it. Within a tree, nutonic's are the
+files that its plan leads to, by their exact paths (every view of every tile position of every place, whether it was
+built or not, since a build that was killed tells nobody what it wrote), those that a commit names, the fixed files of
+``_nutonic/``, and temporaries of these files (obstore's ``NAME#1``). Whatever its folder, a file of another name is not.
+
+One limit: a file that somebody put at a path which the plan leads to, and which no commit names, cannot be told from one
+that a killed build left there. Within a tree it is replaced or removed as that would be.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Collection, Iterable, Iterator
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path, PurePosixPath
+from stat import S_ISDIR, S_ISREG
+
+from nutonic.core.model import SPLITS, Batch
+from nutonic.errors import Corrupt, NotNutonic
+from nutonic.io.objects import Store, obstacle_at, unsealed
+from nutonic.planning.layout import (
+    CARD,
+    COMMITS,
+    MARKER,
+    MARKER_BYTES,
+    META,
+    PARTS,
+    PLAN,
+    RECIPE,
+    SUMMARY,
+    Layout,
+    is_own,
+    layout_of,
+)
+from nutonic.planning.plan_file import PlanFile
+from nutonic.recipe.recipe import Recipe
+
+
+def owned_by(store: Store, recipe: Recipe, plan: PlanFile) -> Ownership:
+    """Which files of a tree its plan makes nutonic's."""
+    return Ownership(store, recipe, plan.batches)
+
+
+_FIXED = frozenset({MARKER, PLAN, RECIPE, SUMMARY, CARD})
+_FOLDERS = frozenset({META, COMMITS, PARTS, "images", "metadata", "data"})
+_TEMPORARY = re.compile(r"(?P<name>.+)#\d+")
+_TILE = re.compile(r"(?:images|metadata)/(?P<shard>s\d+)/(?P<poi>.+)_t(?P<tile>\d{4,})(?:_(?P<view>[a-z0-9]+))?\.\w+")
+_SHARD = re.compile(r"(?:images|metadata)/(?P<name>s\d+)")
+_BATCH = re.compile(rf"(?:{COMMITS}/(?P<name>[\d-]+)\.json|{PARTS}/(?P<part>[\d-]+)\.jsonl)")
+_NAME = re.compile(r"(?P<batch>\d{6,})(?:-(?P<place>\d{3}))?")
+
+#: Catalogue items beside a plan, and what proves to workers that they see the folder.
+_BESIDE = re.compile(rf"{META}/(?:items-[0-9a-f]{{12}}\.parquet|token-[0-9a-f]{{32}}(?:-[A-Za-z0-9-]+)?)")
+
+
+def is_marked(out: Path) -> bool:
+    """Whether a folder carries the marker of a tree, be it behind a link, which :func:`refuse_obstacles` refuses."""
+    file = out / MARKER
+    try:
+        found = file.stat()
+        fits = S_ISREG(found.st_mode) and found.st_size == len(MARKER_BYTES)
+        return fits and file.read_bytes() == MARKER_BYTES
+    except OSError:
+        return False
+
+
+def mark(store: Store) -> bool:
+    """Make a folder a tree, before anything else is written in it; whether it was none."""
+    if store.has(MARKER) and store.get(MARKER) == MARKER_BYTES:
+        return False
+    new = store.create(MARKER, MARKER_BYTES)
+    if store.get(MARKER) != MARKER_BYTES:
+        raise _foreign(store.root or Path())
+    return new
+
+
+def unmark(store: Store) -> None:
+    """Take the marker back from a folder in which nothing else was made."""
+    if {path for path, _ in store.sizes(META)} == {MARKER}:
+        store.delete(MARKER)
+
+
+def refuse_foreign(out: Path) -> None:
+    """Raise :class:`NotNutonic` where nothing may be built.
+
+    That is a file; a folder with anything in it that does not carry the marker, whatever its folders are called; and a
+    tree with a link, or what is neither file nor folder, where one of its folders or fixed files goes.
+    """
+    try:
+        blocked = next((path for path in (out, *out.parents) if path.exists() and not path.is_dir()), None)
+        names = [path.name for path in out.iterdir()] if out.is_dir() else []
+    except OSError as error:
+        raise NotNutonic(f"{str(out)[:200]} cannot be used: {(error.strerror or 'unreadable').lower()}") from None
+    if blocked is not None or (out.is_symlink() and not out.exists()):
+        what = f"{blocked} is a file" if blocked is not None else f"{out} is a link to nothing"
+        raise NotNutonic(f"{what}: --out must name a folder")
+    if names and not is_marked(out) and not (names == [META] and _only_begun(out / META)):
+        raise _foreign(out)
+    refuse_obstacles(out)
+
+
+def refuse_obstacles(out: Path) -> None:
+    """Raise :class:`NotNutonic` if a folder or a fixed file of a tree is a link, or something else."""
+    kinds = [(path, True) for path in sorted(_FOLDERS)] + [(path, False) for path in sorted(_FIXED)]
+    for path, folder in kinds:
+        if (obstacle := obstacle_at(out, path, folder=folder)) is not None:
+            raise NotNutonic(f"{obstacle}; nothing was changed")
+
+
+def _foreign(out: Path) -> NotNutonic:
+    return NotNutonic(
+        f"{out} holds files that are not nutonic's (it has no {MARKER} of nutonic's): name a new or an empty folder"
+    )
+
+
+def _only_begun(meta: Path) -> bool:
+    """Whether a folder holds nothing but what is left where the marker itself was being written."""
+    if meta.is_symlink() or not meta.is_dir():
+        return False
+    marker = re.escape(PurePosixPath(MARKER).name)
+    for file in meta.iterdir():
+        plain = S_ISREG(file.lstat().st_mode) and file.stat().st_size <= len(MARKER_BYTES)
+        if not plain or not re.fullmatch(rf"{marker}#\d+", file.name) or not MARKER_BYTES.startswith(file.read_bytes()):
+            return False
+    return True
+
+
+@dataclass(frozen=True)
+class Ownership:
+    """Which files of a tree are nutonic's, by its plan and commits; the plan is read once it matters."""
+
+    store: Store
+    recipe: Recipe
+    batches: Callable[[], Iterable[Batch]]
+    """The plan's batches, from the first on."""
+    committed: Collection[str] = field(default=frozenset())
+    """Files that commits name, where the plan may be another."""
+
+    def with_committed(self, paths: Iterable[str]) -> Ownership:
+        """The same, and files that commits of nutonic's name."""
+        safe = {path for path in paths if is_own(path) and ".." not in path.split("/")}
+        return replace(self, committed=frozenset(self.committed) | safe)
+
+    def has(self, path: str) -> bool:
+        """Whether a file at this path is nutonic's to replace and to remove."""
+        left = _TEMPORARY.fullmatch(path)
+        name = left["name"] if left else path
+        return name in _FIXED or name in self.committed or self._is_planned(name)
+
+    def has_folder(self, path: str) -> bool:
+        """Whether nutonic writes files into the folder at this path."""
+        shard = _SHARD.fullmatch(path)
+        return path in _FOLDERS or (shard is not None and shard["name"] in self._shards)
+
+    def remove(self, path: str) -> bool:
+        """Remove a file if it is nutonic's; whether it was. All that is ever removed from a tree goes through here."""
+        if not self.store.is_file(path) or not self.has(path):
+            return False
+        self.store.delete(path)
+        return True
+
+    def obstacles(self) -> Iterator[str]:
+        """A line for each link, and each thing of another kind, where a file or a folder of nutonic's goes."""
+        assert self.store.root is not None, "in memory there are no links"
+        for path, found in self.store.found():
+            is_folder, is_file = S_ISDIR(found.st_mode), S_ISREG(found.st_mode)
+            folder = not is_folder and self.has_folder(path)
+            if folder or (not is_file and self.has(path)):
+                obstacle = obstacle_at(self.store.root, path, folder=folder)
+                yield from [obstacle] if obstacle else []
+
+    def refuse_obstacles(self) -> None:
+        """Raise :class:`NotNutonic` at the first of them."""
+        for obstacle in self.obstacles():
+            raise NotNutonic(f"{obstacle}; nothing was changed")
+
+    def _is_planned(self, path: str) -> bool:
+        if _BESIDE.fullmatch(path):
+            return True
+        if path.startswith(("images/", "metadata/")):
+            return self._is_of_tile(path)
+        if path.startswith("data/"):
+            return self._is_rows(path)
+        return self._is_of_batch(path)
+
+    def _is_of_tile(self, path: str) -> bool:
+        found = _TILE.fullmatch(path)
+        if found is None or self._plan.shard_of.get(found["poi"]) != found["shard"]:
+            return False
+        name, layout = path.rsplit("/", 1)[1].rpartition(".")[0], self._layout
+        if int(found["tile"]) >= len(layout.tiles) or found["view"] not in (None, *layout.views):
+            return False
+        right = f"{found['poi']}_t{int(found['tile']):04d}" + (f"_{found['view']}" if found["view"] else "")
+        return name == right and path.endswith(".png" if path.startswith("images/") else ".json")
+
+    def _is_rows(self, path: str) -> bool:
+        split = "|".join(SPLITS)
+        many = "" if self.recipe.output.rows_per_file is None else r"-\d{5,}-of-\d{5,}"
+        return bool(re.fullmatch(rf"data/(?:{split}){many}\.jsonl", path))
+
+    def _is_of_batch(self, path: str) -> bool:
+        """A commit or its rows: of the plan; or a commit that carries the seal which only nutonic gives."""
+        found = _BATCH.fullmatch(path)
+        name = found and _NAME.fullmatch(found["name"] or found["part"])
+        if not found or not name:
+            return False
+        places = self._plan.places_in.get(int(name["batch"]), 0)
+        if places > int(name["place"] or 0) and f"{int(name['batch']):06d}" == name["batch"]:
+            return True
+        return found["name"] is not None and self._is_sealed(path)
+
+    def _is_sealed(self, path: str) -> bool:
+        try:
+            return self.store.is_file(path) and bool(unsealed(self.store.get(path), path))
+        except (Corrupt, FileNotFoundError):
+            return False
+
+    @cached_property
+    def _layout(self) -> Layout:
+        return layout_of(self.recipe)
+
+    @cached_property
+    def _plan(self) -> _Planned:
+        planned = _Planned({}, {})
+        for batch in self.batches():
+            planned.places_in[batch.index] = len(batch.places)
+            planned.shard_of.update((place.poi.id, self._layout.shard(place.poi)) for place in batch.places)
+        return planned
+
+    @cached_property
+    def _shards(self) -> frozenset[str]:
+        return frozenset(self._plan.shard_of.values())
+
+
+@dataclass(frozen=True, slots=True)
+class _Planned:
+    shard_of: dict[str, str]
+    """Of each place, by its id."""
+    places_in: dict[int, int]
+    """Places of each batch, by its index."""
+
+
+def named_by_commits(store: Store) -> set[str]:
+    """Files that the commits name which can be read, and those commits."""
+    found: set[str] = set()
+    for path, _ in list(store.sizes(COMMITS)):
+        try:
+            content = unsealed(store.get(path), path) if store.is_file(path) else {}
+        except (Corrupt, FileNotFoundError):
+            continue
+        found |= {path, *content["files"]} if "files" in content else set()
+    return found

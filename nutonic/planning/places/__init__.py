@@ -1,0 +1,1 @@
+"""Places files of every format, as places."""

@@ -1,0 +1,148 @@
+"""Places from a dataset on the Hugging Face Hub: only the needed columns of its Parquet files are fetched.
+
+The token comes from the environment (``HF_TOKEN``) alone, and is in no message: what a service says is never repeated.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+from nutonic.errors import MissingExtra, PoiError
+from nutonic.planning.places.parquet import parquet_values
+from nutonic.planning.places.rows import Row
+from nutonic.recipe.inputs import Pois
+
+_SCHEME = "hf://"
+_ADDRESS = re.compile(
+    r"hf://datasets/(?P<repo>[\w.-]+/[\w.-]+)"
+    r"(@(?P<revision>refs/(?:convert|pr)/[^/@\s]+|[^/@\s]+))?(/(?P<path>[^@?#]*))?",
+    re.ASCII,
+)
+_COMMIT = re.compile(r"[0-9a-f]{40}")
+_SECONDS = 20.0
+
+
+def is_address(path: str) -> bool:
+    """Whether a places path is on the Hub."""
+    return path.startswith(_SCHEME)
+
+
+@dataclass(frozen=True, slots=True)
+class Dataset:
+    """A dataset at one commit."""
+
+    repo: str
+    commit: str
+    path: str
+    """Folder or file within it; empty for all of it."""
+
+    def address(self) -> str:
+        """Where this commit is, as a recipe could say."""
+        return f"{_SCHEME}{self.root()}".rstrip("/")
+
+    def root(self) -> str:
+        """Where the Hub's file system has it."""
+        return f"datasets/{self.repo}@{self.commit}/{self.path}"
+
+    def sha256(self) -> str:
+        """Hex, over all that says which bytes these are: a commit names its files and their content."""
+        return hashlib.sha256(self.address().encode()).hexdigest()
+
+
+def resolve(address: str) -> Dataset:
+    """The dataset of an address ``hf://datasets/OWNER/NAME[@REVISION][/PATH]``, at the commit its revision is now.
+
+    One request; none where the revision is a commit.
+
+    Raises
+    ------
+    PoiError
+        If the address is none, or the dataset cannot be reached.
+    """
+    found = _ADDRESS.fullmatch(address)
+    path = (found["path"] or "").strip("/") if found else ".."
+    if found is None or ".." in path.split("/"):
+        raise PoiError(f"{address} is no dataset: write hf://datasets/OWNER/NAME, with @REVISION and /PATH as you need")
+    revision = unquote(found["revision"]) if found["revision"] else None
+    if revision is None or not _COMMIT.fullmatch(revision):
+        with _explained(address):
+            api = _hub().HfApi(**_access())
+            commit = str(api.repo_info(found["repo"], repo_type="dataset", revision=revision, timeout=_SECONDS).sha)
+    else:
+        commit = revision
+    return Dataset(found["repo"], commit, path)
+
+
+def rows(dataset: Dataset, wanted: Pois) -> Iterator[Row]:
+    """The rows of all its Parquet files, in the order of their names."""
+    number, address = 0, dataset.address()
+    with _explained(address):
+        # No instance is kept: it would hold listings, and the token.
+        files = _hub().HfFileSystem(**_access(), skip_instance_cache=True)
+        names = [name for name in sorted(files.find(dataset.root().rstrip("/"))) if name.endswith(".parquet")]
+        if not names:
+            raise PoiError(f"{address} has no .parquet file: name a dataset, folder or file that has, or a local file")
+        for name in names:
+            with files.open(name, "rb", cache_type="none") as file:  # what is asked for, and no byte more
+                for values in parquet_values(file, f"{_SCHEME}{name}", wanted):
+                    number += 1
+                    yield Row(number, *values)
+
+
+def _hub() -> Any:
+    try:
+        import huggingface_hub.errors
+    except ImportError:
+        raise MissingExtra("places on the Hugging Face Hub need a package: pip install 'nutonic[hub]'") from None
+    return huggingface_hub
+
+
+def _access() -> dict[str, Any]:
+    """Where the Hub is and as whom to ask it; False: as nobody, whatever token files there are."""
+    return {"endpoint": _endpoint(), "token": os.environ.get("HF_TOKEN") or False}
+
+
+def _endpoint() -> str:
+    return (os.environ.get("HF_ENDPOINT") or "https://huggingface.co").rstrip("/")
+
+
+@contextmanager
+def _explained(address: str) -> Iterator[None]:
+    """Whatever the Hub's library raises, as one line of ours."""
+    errors = _hub().errors
+    try:
+        yield
+    except (PoiError, MissingExtra):
+        raise
+    except errors.GatedRepoError:
+        raise PoiError(f"{address} is gated: accept its terms on its page, and set HF_TOKEN to your token") from None
+    except errors.RepositoryNotFoundError:
+        raise PoiError(f"{address}: no such dataset, or a private one: check the name, or set HF_TOKEN") from None
+    except errors.RevisionNotFoundError:
+        raise PoiError(f"{address}: the dataset has no such revision: check what follows the @") from None
+    except (FileNotFoundError, errors.EntryNotFoundError):
+        raise PoiError(
+            f"{address}: no such dataset, revision or file, or a private one: check it, or set HF_TOKEN"
+        ) from None
+    except (
+        *errors.HfHubHTTPError.__bases__,
+        OSError,
+        ValueError,
+    ) as error:  # the HTTP library's own are among the bases
+        raise PoiError(f"cannot read {address} from {urlsplit(_endpoint()).hostname}: {_said(error)}") from None
+
+
+def _said(error: Exception) -> str:
+    status = getattr(getattr(error, "response", None), "status_code", None)
+    if status in (401, 403):
+        return f"status {status}: set HF_TOKEN to a token that may read it"
+    if status is not None:
+        return f"status {status}: try again later"
+    return f"no answer ({type(error).__name__}): check the network, or download its Parquet files and name one in pois.path"

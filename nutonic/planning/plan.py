@@ -1,0 +1,245 @@
+"""Places to batches: what will be built, from which scenes, at what cost. Metadata only; no pixel is read."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
+
+import numpy as np
+
+from nutonic._version import __version__
+from nutonic.core.grid import transformer
+from nutonic.core.model import SPLITS, Batch, Json, PlannedPlace, Reject, Scene, Split
+from nutonic.errors import NoScene, PlanError
+from nutonic.planning import splits
+from nutonic.planning.cost import BLOCK, Cost, batch_size, estimate
+from nutonic.planning.layout import layout_of
+from nutonic.planning.places.columns import Places, with_spacing, with_variants, without_duplicates
+from nutonic.planning.places.read import read_pois
+from nutonic.planning.scenes import Candidates, SceneTable, with_scenes
+from nutonic.recipe.recipe import Recipe
+
+#: A group this large bends the split's shares: the plan warns.
+_LARGE_GROUP = 0.05
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """A plan in columns: one entry per place that will be built, in the order of its batches."""
+
+    name: str
+    recipe_digest: str
+    places_sha256: str
+    """Of the places file."""
+    places_origin: str | None
+    """Of places on the Hugging Face Hub: their address with the commit they were read at, which would pin them."""
+    nutonic_version: str
+    rows: int
+    """Data rows of the places file."""
+    places: Places
+    split: np.ndarray
+    """Of each place, as its position among SPLITS, int8."""
+    imagery: SceneTable
+    """Ranked scenes of each place."""
+    labels: SceneTable
+    """Label rasters under each place, in mosaic order."""
+    starts: np.ndarray
+    """First place of each batch, and the number of places at the end."""
+    rejects: tuple[Reject, ...]
+    tiles: int
+    """Tile positions of all places together."""
+    margin_px: tuple[int, int]
+    """Rows and columns of each square that no full tile reaches."""
+    largest_group: float
+    """Share of the places that the largest split group holds."""
+    cost: Cost
+
+    def __len__(self) -> int:
+        """Number of batches."""
+        return len(self.starts) - 1
+
+    def batches(self) -> Iterator[Batch]:
+        """The batches, one at a time."""
+        for index in range(len(self)):
+            first, end = self.starts[index : index + 2].tolist()
+            places = tuple(self._place(i) for i in range(first, end))
+            yield Batch(index=index, places=places)
+
+    def header(self) -> Json:
+        """Counts and digests, as a plan file starts with."""
+        return {
+            "format": 1,
+            "nutonic_version": self.nutonic_version,
+            "name": self.name,
+            "recipe_digest": self.recipe_digest,
+            "places_sha256": self.places_sha256,
+            "places_origin": self.places_origin,
+            "rows": self.rows,
+            "places": len(self.places),
+            "batches": len(self),
+            "scenes": len({ranked[0] for ranked in self.imagery.values}),
+            "tiles": self.tiles,
+            "margin_px": self.margin_px,
+            "shares": self.shares(),
+            "largest_group": self.largest_group,
+            "rejects": dict(Counter(reject.reason for reject in self.rejects)),
+            "cost": asdict(self.cost),
+            "warnings": self.warnings(),
+        }
+
+    def scenes(self) -> list[Scene]:
+        """Every scene that any place may use, once, by id."""
+        unique = {scene for some in (*self.imagery.values, *self.labels.values) for scene in some}
+        return sorted(unique, key=lambda scene: (scene.source, scene.collection, scene.id))
+
+    def items(self) -> list[Json]:
+        """The catalogue's items behind the scenes, where it is a remote one: a catalogue of their own."""
+        return [scene.item for scene in self.scenes() if scene.item is not None]
+
+    def _place(self, i: int) -> PlannedPlace:
+        split = SPLITS[int(self.split[i])]
+        return PlannedPlace(poi=self.places[i], split=split, imagery=self.imagery[i], labels=self.labels[i])
+
+    def shares(self) -> dict[Split, float]:
+        """Share of the places that each split gets."""
+        counts = np.bincount(self.split, minlength=len(SPLITS)).tolist()
+        return {name: count / max(1, len(self.split)) for name, count in zip(SPLITS, counts, strict=True)}
+
+    def warnings(self) -> list[str]:
+        """What a user should know before building."""
+        found = []
+        if self.largest_group > _LARGE_GROUP and len(self.places) > 1 / _LARGE_GROUP:
+            found.append(
+                f"the largest group of overlapping squares holds {self.largest_group:.0%} of all places and bends the "
+                "split: use splits.by: block, or pois.min_spacing_m"
+            )
+        empty = [name for name, share in self.shares().items() if not share]
+        return [*found, f"no place falls into {' and '.join(empty)}"] if empty else found
+
+
+def plan(recipe: Recipe) -> Plan:
+    """Plan a recipe.
+
+    Raises
+    ------
+    InputError
+        If the places file, the catalogue or the labels cannot be used.
+    NoScene
+        If no place has a scene.
+    PlanError
+        If no place is left, or one place has too many files for a folder.
+    PlanTooLarge
+        If a batch does not fit into memory, or the tree onto a disk; see :func:`nutonic.cost.refuse_too_large`.
+    """
+    layout = layout_of(recipe)
+    file = read_pois(recipe.pois)
+    places, rejects = _all_places(file.places, recipe)
+    file = replace(file, places=places)  # what was left out need not stay in memory
+    rejects = [*file.rejects, *rejects]
+    if not len(places):
+        raise PlanError(f"{recipe.pois.path} has no usable place in {file.rows} rows{_counted(rejects)}")
+    places, split, largest, more = _with_splits(places, recipe)
+    found, none = with_scenes(places, split, recipe)
+    rejects += [*more, *none]
+    if not len(found.places):
+        raise _nothing_left(none, more, rejects)
+    corners = _corners(found, recipe)
+    order, starts = _in_batches(found, _source_numbers(found), corners, batch_size(recipe, len(found.places)))
+    found, last = found.take(order), layout.tiles[-1]
+    return Plan(
+        name=recipe.name,
+        recipe_digest=recipe.digest(),
+        places_sha256=file.sha256,
+        places_origin=file.origin,
+        nutonic_version=__version__,
+        rows=file.rows,
+        places=found.places,
+        split=found.split,
+        imagery=found.imagery.compact(),
+        labels=found.labels.compact(),
+        starts=starts,
+        rejects=tuple(rejects),
+        tiles=len(layout.tiles) * len(found.places),
+        margin_px=(recipe.side - last.row - last.size, recipe.side - last.col - last.size),
+        largest_group=largest,
+        cost=estimate(recipe, found.imagery[0][0], corners[order], starts, len(layout.tiles)),
+    )
+
+
+def _nothing_left(none: Sequence[Reject], more: Sequence[Reject], rejects: Sequence[Reject]) -> PlanError | NoScene:
+    """Why no place can be built, by the reason most have."""
+    reason = Counter(reject.reason for reject in none or more).most_common(1)[0][0]
+    first = next(reject for reject in none or more if reject.reason == reason)
+    kind = NoScene if none else PlanError
+    return kind(f"none of {len(rejects)} places can be built{_counted(rejects)}; the first: {first.detail}")
+
+
+def _all_places(places: Places, recipe: Recipe) -> tuple[Places, list[Reject]]:
+    """Places without duplicates, spaced, with their variants."""
+    places, again = without_duplicates(places)
+    places, close = with_spacing(places, recipe.pois.min_spacing_m)
+    places, outside = with_variants(places, recipe.pois.jitter)
+    return places, [*again, *close, *outside]
+
+
+def _with_splits(places: Places, recipe: Recipe) -> tuple[Places, np.ndarray, float, list[Reject]]:
+    """The places that have a split; the splits, from the groups of all places before any search; the largest's share."""
+    keys: Iterable[str]
+    if recipe.splits.by == "block":
+        groups, keys, rejects = splits.group_by_block(places, recipe.grid.extent_m, recipe.splits.block_km)
+    else:
+        groups, rejects = splits.group_by_overlap(places, recipe.grid.extent_m), []
+        keys = splits.group_keys(places, groups)
+    of_group = np.fromiter((SPLITS.index(splits.split_of(key, recipe.splits)) for key in keys), np.int8)
+    keep = np.flatnonzero(groups >= 0)
+    return places.take(keep), of_group[groups[keep]], splits.largest_share(groups), rejects
+
+
+def _source_numbers(found: Candidates) -> np.ndarray:
+    """(places,) int64: a number for each combination of best scene and labels, in the order of scene ids.
+
+    Scenes count as equal only if all of them is: a catalogue may use an id twice.
+    """
+    pairs = found.imagery.numbers.astype(np.int64) * len(found.labels.values) + found.labels.numbers
+    unique, which = np.unique(pairs, return_inverse=True)
+    of_pair = [divmod(pair, len(found.labels.values)) for pair in unique.tolist()]
+    keys = [(found.imagery.values[i][0], found.labels.values[k]) for i, k in of_pair]
+    number = {key: k for k, key in enumerate(sorted(set(keys), key=lambda key: (key[0].id, repr(key))))}
+    return np.array([number[key] for key in keys], np.int64)[which.ravel()]
+
+
+def _in_batches(
+    found: Candidates, sources: np.ndarray, corners: np.ndarray, size: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """The order of places in which those of one scene and near each other follow each other, and where batches start.
+
+    Near means: squares whose corners lie in the same blocks of the scene's files, row by row of blocks.
+    """
+    rows, cols = (corners // BLOCK).T
+    order = np.lexsort((found.places.variant, found.places.ordinal, cols, rows, sources))
+    ordered = sources[order]
+    starts = [0]
+    for i in range(1, len(ordered)):
+        if ordered[i] != ordered[i - 1] or i - starts[-1] == size:
+            starts.append(i)
+    return order, np.array([*starts, len(ordered)])
+
+
+def _corners(found: Candidates, recipe: Recipe) -> np.ndarray:
+    """(places, 2) int32: row and column of each square's first pixel in its best scene, to within a pixel."""
+    out = np.zeros((len(found.places), 2), np.int32)
+    for number, ranked in enumerate(found.imagery.values):
+        here = np.flatnonzero(found.imagery.numbers == number)
+        if here.size:
+            asset = ranked[0].assets[0]
+            x, y = transformer("EPSG:4326", asset.crs).transform(found.places.lon[here], found.places.lat[here])
+            a, _, c, _, e, f = asset.transform
+            rows, cols = (np.asarray(y) - f) / e, (np.asarray(x) - c) / a
+            out[here] = np.floor(np.stack([rows, cols], 1) - recipe.side / 2 + 0.5)
+    return out
+
+
+def _counted(rejects: Sequence[Reject]) -> str:
+    counts = Counter(reject.reason for reject in rejects).most_common(4)
+    return " (" + ", ".join(f"{count} {reason}" for reason, count in counts) + ")" if counts else ""

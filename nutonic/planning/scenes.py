@@ -1,0 +1,126 @@
+"""Scenes for places: searched for, and of use on the recipe's grid."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from nutonic.core.model import Reject, Scene
+from nutonic.errors import GridError
+from nutonic.planning.places.columns import Places
+from nutonic.recipe.recipe import Recipe
+from nutonic.sources.grids import place_grid
+from nutonic.sources.registry import imagery_source, labels_source
+
+
+@dataclass(frozen=True, slots=True)
+class SceneTable:
+    """A tuple of scenes for each place; 4 bytes a place, and each combination once."""
+
+    numbers: np.ndarray
+    """(places,) int32: which of `values` is a place's."""
+    values: tuple[tuple[Scene, ...], ...]
+
+    @classmethod
+    def of(cls, each: Sequence[tuple[Scene, ...]]) -> SceneTable:
+        """From one tuple a place; those that are the same object are one value, equal ones need not be."""
+        number: dict[int, int] = {}
+        values: list[tuple[Scene, ...]] = []
+        numbers = np.empty(len(each), np.int32)
+        for i, scenes in enumerate(each):
+            if id(scenes) not in number:
+                number[id(scenes)] = len(values)
+                values.append(scenes)
+            numbers[i] = number[id(scenes)]
+        return cls(numbers, tuple(values))
+
+    def __getitem__(self, i: int) -> tuple[Scene, ...]:
+        return self.values[int(self.numbers[i])]
+
+    def take(self, index: np.ndarray) -> SceneTable:
+        """Those of the places at these positions."""
+        return SceneTable(self.numbers[index], self.values)
+
+    def compact(self) -> SceneTable:
+        """Without the values that no place has any more."""
+        used, numbers = np.unique(self.numbers, return_inverse=True)
+        return SceneTable(numbers.ravel().astype(np.int32), tuple(self.values[k] for k in used.tolist()))
+
+    def empty(self) -> np.ndarray:
+        """(places,) bool: where there is no scene at all."""
+        return np.asarray(np.array([not scenes for scenes in self.values], bool)[self.numbers])
+
+    def filtered(self, keep: Callable[[Scene, int], bool]) -> SceneTable:
+        """Only the scenes that `keep` says yes to, asked with the position of a place that they serve."""
+        used, first = np.unique(self.numbers, return_index=True)
+        values = list(self.values)
+        for number, place in zip(used.tolist(), first.tolist(), strict=True):
+            values[number] = tuple(scene for scene in values[number] if keep(scene, place))
+        return SceneTable(self.numbers, tuple(values))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Candidates:
+    """Places on their way into a plan, columns alike."""
+
+    places: Places
+    split: np.ndarray
+    """Index into SPLITS, int8."""
+    imagery: SceneTable
+    labels: SceneTable
+
+    def take(self, index: np.ndarray) -> Candidates:
+        """Those of the places at these positions."""
+        return Candidates(
+            places=self.places.take(index),
+            split=self.split[index],
+            imagery=self.imagery.take(index),
+            labels=self.labels.take(index),
+        )
+
+
+def with_scenes(places: Places, split: np.ndarray, recipe: Recipe) -> tuple[Candidates, list[Reject]]:
+    """The scenes of each place that can be opened on the recipe's grid; places without one become rejects."""
+    extent, when = recipe.grid.extent_m, recipe.imagery.datetime
+    labels = SceneTable.of(labels_source(recipe).search(places.lon, places.lat, extent, when))
+    imagery = SceneTable.of(imagery_source(recipe).search(places.lon, places.lat, extent, when))
+    problems = _Problems(recipe)
+    usable = imagery.filtered(lambda scene, i: problems.of(scene, places, i) is None)
+    found = Candidates(places=places, split=split, imagery=usable, labels=labels)
+    bare, unlabelled = usable.empty(), labels.empty()
+    rejects = [_no_scene(i, imagery[i], problems, recipe, places) for i in np.flatnonzero(bare).tolist()]
+    detail = f"no item of the {recipe.labels.table.name} catalogue touches the square"
+    for i in np.flatnonzero(unlabelled & ~bare).tolist():
+        rejects.append(Reject(poi_id=places[i].id, reason="no labels", detail=detail))
+    return found.take(np.flatnonzero(~bare & ~unlabelled)), rejects
+
+
+class _Problems:
+    """Whether scenes lie on the recipe's lattice, asked once per scene: it does not depend on the place."""
+
+    def __init__(self, recipe: Recipe) -> None:
+        self._recipe = recipe
+        self._known: dict[Scene, str | None] = {}
+
+    def of(self, scene: Scene, places: Places, i: int) -> str | None:
+        """What is wrong with a scene, or None; place `i` is one that it serves."""
+        if scene not in self._known:
+            try:
+                place_grid(float(places.lon[i]), float(places.lat[i]), scene, self._recipe.grid)
+                self._known[scene] = None
+            except GridError as error:
+                self._known[scene] = str(error)
+        return self._known[scene]
+
+
+def _no_scene(i: int, ranked: Sequence[Scene], problems: _Problems, recipe: Recipe, places: Places) -> Reject:
+    imagery = recipe.imagery
+    if ranked:
+        return Reject(poi_id=places[i].id, reason="off the lattice", detail=str(problems.of(ranked[0], places, i)))
+    detail = (
+        f"no item of {imagery.collection} with {', '.join(imagery.assets)} covers enough of the square "
+        f"in {imagery.datetime} with at most {imagery.max_cloud_cover:g} % cloud"
+    )
+    return Reject(poi_id=places[i].id, reason="no scene", detail=detail)

@@ -1,0 +1,219 @@
+"""The parts of a recipe that say what comes in: places, imagery, labels."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Container
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, field_validator, model_validator
+
+from nutonic.core.catalogs import COLLECTED, JUMPING, PRODUCTS, Rule
+from nutonic.core.classes import TABLES, ClassTable
+from nutonic.core.times import interval
+from nutonic.recipe.fields import Hosts, Name, Part, Percent, Positive, Sign
+
+
+class Classes(Part):
+    """A class table of your own."""
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
+    classes: Annotated[dict[Annotated[int, Field(ge=0, le=255)], str], Field(min_length=1)]
+    unknown: Annotated[int, Field(ge=0, le=255)]
+    colors: dict[int, Annotated[str, Field(pattern=r"^#[0-9a-fA-F]{6}$")]] = Field(default_factory=dict)
+
+    @field_validator("classes")
+    @classmethod
+    def _labels(cls, value: dict[int, str]) -> dict[int, str]:
+        labels = {key: " ".join(label.lower().split()) for key, label in value.items()}
+        if len(set(labels.values())) != len(labels) or not all(labels.values()):
+            raise ValueError("needs a label of its own for every class")
+        return labels
+
+    @model_validator(mode="after")
+    def _unknown_is_no_class(self) -> Classes:
+        if self.unknown in self.classes:
+            raise ValueError(f"uses {self.unknown} both as a class and as unknown")
+        return self
+
+
+class Labels(Part):
+    """Where the land cover comes from, and what its values mean."""
+
+    source: Literal["earthengine", "raster", "stac"]
+    path: str | None = None
+    """Of a raster: a GeoTIFF or COG in any CRS."""
+    dataset: str | Classes = "dynamic-world"
+    """A known class table (esa-worldcover, io-lulc, dynamic-world) or one of your own."""
+    url: str | None = None
+    """Of the STAC API, or path of the local catalogue, that has it; known for esa-worldcover and io-lulc. Of Earth
+    Engine's REST API; by default the high-volume endpoint."""
+    collection: str | None = None
+    """Known for esa-worldcover, in Earth Engine also for dynamic-world, in STAC also for io-lulc."""
+    asset: str | None = None
+    year: Annotated[int, Field(ge=1900, le=2200)] | None = None
+    """Of the land cover; by default the nearest to the imagery's time. In Earth Engine of a mosaic's images."""
+    band: str | None = None
+    """Earth Engine: the band that holds the classes."""
+    rule: Rule | None = None
+    """Earth Engine: the most frequent class around the scene's date, the image nearest to it, or the last image of all.
+    By default mode for dynamic-world, otherwise mosaic."""
+    windows_days: tuple[Annotated[int, Field(ge=1, le=254)], ...] | None = None
+    """Earth Engine: half-widths of the windows around the scene's date; by default 7, 14, 30, 60 and 120 days."""
+    project: str | None = None
+    """Earth Engine: the Cloud project that asks; by default as the environment says."""
+    sign: Sign = None
+    allow_hosts: Hosts = ()
+
+    @field_validator("dataset")
+    @classmethod
+    def _known(cls, value: str | Classes) -> str | Classes:
+        if isinstance(value, str) and value not in TABLES:
+            raise ValueError(f"is {value!r}, not one of {', '.join(sorted(TABLES))} or a class table")
+        return value
+
+    @field_validator("windows_days")
+    @classmethod
+    def _ascending(cls, value: tuple[int, ...] | None) -> tuple[int, ...] | None:
+        if value is not None and (not value or list(value) != sorted(set(value))):
+            raise ValueError(f"is {list(value)}: write days that ascend, such as [7, 14, 30]")
+        return value
+
+    @model_validator(mode="after")
+    def _complete(self) -> Labels:
+        known, needed = _NEEDED[self.source]
+        needed = () if self.table.name in known else needed
+        unused = sorted({key for keys in _USED.values() for key in keys} - set(_USED[self.source]))
+        missing = [key for key in needed if getattr(self, key) is None]
+        if missing:
+            raise ValueError(f"needs {', '.join(missing)} where source is {self.source}")
+        strange = [key for key in unused if getattr(self, key)]
+        if strange:
+            raise ValueError(f"has {', '.join(strange)}, which a source {self.source} does not use")
+        if self.source == "earthengine" and self.is_dated:
+            if self.year:
+                raise ValueError("has year, which is for the rule mosaic: the others look around the scene's date")
+        elif self.windows_days:
+            raise ValueError("has windows_days, which the rule mosaic does not use")
+        return self
+
+    @property
+    def the_rule(self) -> Rule:
+        """How a pixel's class is chosen: as the recipe says, or else as is known of the table."""
+        known = COLLECTED.get(self.table.name)
+        return self.rule or (known.rule if known else "mosaic")
+
+    @property
+    def is_dated(self) -> bool:
+        """Whether pixels depend on the scene's date, as they do by two of Earth Engine's rules."""
+        return self.source == "earthengine" and self.the_rule != "mosaic"
+
+    @property
+    def table(self) -> ClassTable:
+        """The class table that `dataset` names or holds."""
+        own = self.dataset
+        if isinstance(own, str):
+            return TABLES[own]
+        return ClassTable(name=own.name, labels=dict(own.classes), unknown=own.unknown, colors=dict(own.colors))
+
+
+#: By source, the keys that it uses, of those that not all do.
+_USED = {
+    "raster": ("path",),
+    "stac": ("url", "collection", "asset", "year", "sign", "allow_hosts"),
+    "earthengine": ("url", "collection", "band", "rule", "windows_days", "year", "project"),
+}
+
+#: By source, the tables that it knows the rest of, and the keys that it needs for others.
+_NEEDED: dict[str, tuple[Container[str], tuple[str, ...]]] = {
+    "raster": ((), ("path",)),
+    "stac": (PRODUCTS, ("url", "collection", "asset")),
+    "earthengine": (COLLECTED, ("collection", "band")),
+}
+
+
+class Jitter(Part):
+    """Extra places at random offsets around each place; the seed and the place's id fix where."""
+
+    variants: Annotated[int, Field(ge=0, le=999)] = 0
+    max_offset_m: Positive = 300.0
+    seed: Annotated[int, Field(ge=0)] = 0
+
+
+class Columns(Part):
+    """Names of a places file's columns; where None, a name that is known (``id``; ``lon``, ``longitude``; ``lat``, …)."""
+
+    id: Name | None = None
+    lon: Name | None = None
+    lat: Name | None = None
+
+
+class Pois(Part):
+    """Where the places come from."""
+
+    path: str
+    """CSV, JSONL, GeoJSON or Parquet by its suffix, or ``hf://datasets/OWNER/NAME``."""
+    columns: Columns = Columns()
+    keep: tuple[Name, ...] = ()
+    """Further columns whose values go into the plan and into every sidecar."""
+    limit: Annotated[int, Field(ge=1)] | None = None
+    """Only this many data rows of the file, from its start."""
+    min_spacing_m: Annotated[float, Field(ge=0.0)] = 0.0
+    jitter: Jitter = Jitter()
+
+
+class Imagery(Part):
+    """Which scenes to use."""
+
+    source: Literal["stac", "earthengine"] = "stac"
+    url: str | None = None
+    """Of a STAC API; or a local catalogue: a path to items (JSON, NDJSON, GeoParquet) or to a catalog.json. Of Earth
+    Engine's REST API; by default the high-volume endpoint."""
+    collection: str
+    datetime: str
+    """``start/end``, dates or times, both included."""
+    max_cloud_cover: Percent = 20.0
+    assets: Annotated[tuple[str, ...], Field(min_length=3, max_length=3)] = ("red", "green", "blue")
+    """Asset names for red, green and blue, in this order."""
+    engine: Literal["stackstac", "odc-stac"] = "stackstac"
+    """What builds the lazy arrays; the pixels are the same. ``odc-stac`` needs ``pip install 'nutonic[odc]'``."""
+    sign: Sign = None
+    """How addresses of files are signed where they are read; of the Planetary Computer itself that is known."""
+    allow_hosts: Hosts = ()
+    """Hosts that files may be read from, besides the catalogue's own and those of known catalogues."""
+    project: str | None = None
+    """Earth Engine: the Cloud project that asks; by default as the environment says."""
+
+    @field_validator("datetime", mode="before")
+    @classmethod
+    def _interval(cls, value: Any) -> Any:
+        return value.isoformat() if isinstance(value, dt.date) else value
+
+    @field_validator("datetime")
+    @classmethod
+    def _is_interval(cls, value: str) -> str:
+        interval(value)
+        return value
+
+    @field_validator("assets")
+    @classmethod
+    def _no_asset_twice(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if len(set(value)) != len(value):
+            raise ValueError(f"names an asset twice: {list(value)}")
+        return value
+
+    @model_validator(mode="after")
+    def _complete(self) -> Imagery:
+        if self.source == "stac" and self.url is None:
+            raise ValueError("needs url where source is stac")
+        if self.source == "earthengine" and self.collection in JUMPING:
+            raise ValueError(
+                f"has the collection {self.collection}, whose numbers jump by 1000 in January 2022: use "
+                f"{JUMPING[self.collection]}"
+            )
+        used = {"sign": self.sign, "allow_hosts": self.allow_hosts, "engine odc-stac": self.engine != "stackstac"}
+        strange = [key for key, value in used.items() if value] if self.source == "earthengine" else []
+        strange += ["project"] if self.source == "stac" and self.project else []
+        if strange:
+            raise ValueError(f"has {', '.join(strange)}, which a source {self.source} does not use")
+        return self

@@ -1,0 +1,94 @@
+"""The recipe: everything that determines a dataset, as one frozen, validated value.
+
+Reading one from YAML is :mod:`nutonic.recipe.yaml`. A recipe never holds a secret.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Annotated
+
+import orjson
+import yaml
+from pydantic import Field, model_validator
+
+from nutonic.core.grid import pixels
+from nutonic.errors import redact
+from nutonic.recipe.fields import Part
+from nutonic.recipe.inputs import Imagery, Labels, Pois
+from nutonic.recipe.outputs import Cube, Grid, Output, Rows, Splits, Stretch, Tiles
+
+
+class Recipe(Part):
+    """A whole recipe. Build one in Python, or read one with :func:`nutonic.load_recipe`."""
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,95}$")]
+    pois: Pois
+    grid: Grid = Grid()
+    imagery: Imagery
+    labels: Labels
+    tiles: Tiles = Tiles()
+    stretch: Stretch = Stretch()
+    rows: Rows = Rows()
+    splits: Splits = Splits()
+    output: Output = Output()
+    cube: Cube = Cube()
+
+    @model_validator(mode="after")
+    def _tiles_fit(self) -> Recipe:
+        if self.tiles.size > self.side:
+            raise ValueError(
+                f"tiles.size ({self.tiles.size} px) is larger than the square of grid.extent_m ({self.side} px)"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _one_earth_engine(self) -> Recipe:
+        for key in ("project", "url"):
+            values = {getattr(part, key) for part in (self.imagery, self.labels) if part.source == "earthengine"}
+            if len(values - {None}) > 1:
+                raise ValueError(f"has two of Earth Engine's {key}: imagery.{key} and labels.{key} must be the same")
+        return self
+
+    @property
+    def earthengine(self) -> tuple[str | None, str | None] | None:
+        """Where Earth Engine is asked and as which project, by whichever part says it; None if no part asks it."""
+        parts = [part for part in (self.imagery, self.labels) if part.source == "earthengine"]
+        url, project = (next((v for part in parts if (v := getattr(part, key))), None) for key in ("url", "project"))
+        return (url, project) if parts else None
+
+    @property
+    def side(self) -> int:
+        """Pixels along a side of a place's square."""
+        return pixels(self.grid.extent_m, self.grid.resolution_m)
+
+    def digest(self) -> str:
+        """SHA-256 (hex) over all that determines pixels and rows: not where things lie or how they are read.
+
+        What stands at its default does not count, so a recipe keeps its digest when nutonic learns a new key.
+        """
+        whole = self.model_dump(mode="json", exclude_defaults=True, exclude={"cube"})
+        for part, names in _NOT_IN_DIGEST.items():
+            for name in names:
+                whole[part].pop(name, None)
+        return hashlib.sha256(orjson.dumps(whole, option=orjson.OPT_SORT_KEYS | orjson.OPT_NON_STR_KEYS)).hexdigest()
+
+    def text(self) -> str:
+        """The recipe as YAML with every default spelled out; of local paths the file name only, no query of a URL."""
+        whole = self.model_dump(mode="json")
+        for part, key in (
+            ("pois", "path"),
+            ("imagery", "url"),
+            ("labels", "path"),
+            ("labels", "url"),
+            ("cube", "area"),
+        ):
+            where = whole[part][key]
+            if isinstance(where, str):
+                whole[part][key] = redact(where) if "://" in where else Path(where).name
+        return yaml.safe_dump(whole, sort_keys=False, allow_unicode=True)
+
+
+_WHERE_AND_HOW = ("path", "url", "engine", "sign", "allow_hosts", "project")
+_NOT_IN_DIGEST = dict.fromkeys(("pois", "imagery", "labels"), _WHERE_AND_HOW)

@@ -1,0 +1,1 @@
+"""Batches run here or on a cluster."""

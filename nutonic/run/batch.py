@@ -1,0 +1,252 @@
+"""One batch: cube → chips → rows → commit. A plain function with no cluster in it, so it runs anywhere and can run twice."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from nutonic.chips.chip import (
+    AS_IT_IS,
+    Limits,
+    TileReject,
+    cut_chip,
+    refuse_strange,
+    stretch_limits,
+    valid_pixels,
+    view,
+)
+from nutonic.chips.png import encode
+from nutonic.chips.regions import land_cover
+from nutonic.chips.rows import ChipContext, PlaceResult, dumps, rows_of
+from nutonic.chips.sidecar import sidecar_of
+from nutonic.core.model import Batch, Chip, PlannedPlace, Reject, Scene, Tile
+from nutonic.dataset.commits import Origin, PlaceDone, commit
+from nutonic.errors import BadPixels, Gone, GridError, SourceError, StoreError
+from nutonic.io.http import take_counts
+from nutonic.io.objects import Store, sha256
+from nutonic.planning.layout import Layout, layout_of, tile_id
+from nutonic.planning.plan_file import digest_of
+from nutonic.recipe.recipe import Recipe
+from nutonic.run.read import Pixels, read, read_together
+from nutonic.run.results import BatchDone, Failure, failure_of
+from nutonic.sources.earthengine.labels import DAYS
+
+_IMAGERY_REASONS = ("too little imagery", "flat imagery")
+
+
+@dataclass(frozen=True, slots=True)
+class _Context:
+    """What every step of a batch needs."""
+
+    recipe: Recipe
+    digest: str
+    layout: Layout
+    store: Store
+
+
+def run_batch(
+    batch: Batch, recipe: Recipe, store: Store, only: Collection[int] | None = None, *, plan: str | None = None
+) -> BatchDone:
+    """Build and commit a batch.
+
+    Parameters
+    ----------
+    batch
+        The places and their scenes.
+    recipe
+        What to make of them.
+    store
+        Where to put it.
+    only
+        Positions within the batch that are to be done; all by default.
+    plan
+        Digest of the plan that the batch is of; by default of the one in the store. If another plan has taken its
+        place meanwhile, nothing is committed.
+
+    Returns
+    -------
+    BatchDone
+        Counts, and the places that failed and may succeed the next time.
+
+    Raises
+    ------
+    StoreError
+        If the store's plan is another one, or it cannot be written to.
+    """
+    origin = Origin(recipe_digest=recipe.digest(), plan=plan or digest_of(store) or "")
+    _refuse_replaced(store, origin)
+    context = _Context(recipe, origin.recipe_digest, layout_of(recipe), store)
+    wanted = [(i, place) for i, place in enumerate(batch.places) if only is None or i in only]
+    first = read_together([place for _, place in wanted], recipe)
+    done: list[PlaceDone] = []
+    failures: list[Failure] = []
+    for i, place in wanted:
+        outcome = _build(i, place, context, first.pop(place.poi.id, None))
+        (done if isinstance(outcome, PlaceDone) else failures).append(outcome)  # type: ignore[arg-type]
+    whole = not failures and len(wanted) == len(batch.places)
+    _refuse_replaced(store, origin)
+    written = commit(store, batch.index, done, origin, whole=whole)
+    return _summary(batch.index, done, failures, written)
+
+
+def _refuse_replaced(store: Store, origin: Origin) -> None:
+    """A worker that is late must not add to what is built from a newer plan."""
+    if (digest_of(store) or "") != origin.plan:
+        raise StoreError(f"the plan in {store.root} was replaced while it was built: run the same command again")
+
+
+def _summary(index: int, done: Sequence[PlaceDone], failures: Sequence[Failure], written: int) -> BatchDone:
+    return BatchDone(
+        index=index,
+        finished=len(done),
+        places=sum(place.tiles > 0 for place in done),
+        tiles=sum(place.tiles for place in done),
+        rows=sum(sum(place.tasks.values()) for place in done),
+        bytes_written=written,
+        rejects=dict(Counter(reject.reason for place in done for reject in place.rejects)),
+        failures=tuple(failures),
+        network=take_counts(),
+    )
+
+
+# One place
+
+
+def _build(index: int, place: PlannedPlace, context: _Context, first: Pixels | None) -> PlaceDone | Failure:
+    """A place from the best of its scenes that turns out usable.
+
+    The next scene is tried only where a file is gone for good, is not what its item says, or its pixels are no good.
+    What may be different the next time never changes the scene: then the place fails, and stays open. Nor do labels.
+    """
+    told: list[tuple[str, str]] = []
+    for scene in place.imagery:
+        try:
+            pixels = first or read([place], scene, context.recipe)[0]
+            chips = _chips(pixels, scene, context)
+        except Gone as error:
+            told.append(("asset gone", f"{scene.id}: {error}"))
+        except GridError as error:
+            told.append(("unusable asset", f"{scene.id}: {error}"))
+        except BadPixels as error:
+            return _rejected(index, place, [("unusable labels", str(error))])
+        except (SourceError, OSError, RuntimeError, ValueError) as error:
+            return failure_of(place, scene, error)
+        else:
+            poor = _all_poor(chips)
+            if poor is None:
+                why = "; ".join(text for _, text in told) or None
+                seen = {tile.index: days for tile in context.layout.tiles if (days := _days(pixels, tile)) is not None}
+                taken = PlaceResult(place=place, scene=scene, substituted=why, grid=pixels.grid, seen=seen)
+                return _write(index, taken, chips, context)
+            told.append((poor.reason, f"{scene.id}: {poor.detail}"))
+        first = None
+    return _rejected(index, place, told)
+
+
+Cut = tuple[Tile, Chip | TileReject]
+
+
+def _chips(pixels: Pixels, scene: Scene, context: _Context) -> list[Cut]:
+    recipe, table = context.recipe, context.recipe.labels.table
+    refuse_strange(pixels.label, table)
+    limits = AS_IT_IS if scene.rendered else _place_limits(pixels.rgb, recipe)
+    return [
+        (tile, cut_chip(*_window(pixels, tile), table.unknown, recipe.tiles, recipe.stretch, limits))
+        for tile in context.layout.tiles
+    ]
+
+
+def _place_limits(rgb: np.ndarray, recipe: Recipe) -> Limits | None:
+    if recipe.stretch.scope == "tile":
+        return None
+    valid = valid_pixels(rgb)
+    return stretch_limits(rgb, valid, recipe.stretch) if valid.any() else None
+
+
+def _window(pixels: Pixels, tile: Tile) -> tuple[np.ndarray, np.ndarray]:
+    rows, cols = slice(tile.row, tile.row + tile.size), slice(tile.col, tile.col + tile.size)
+    return pixels.rgb[:, rows, cols], pixels.label[rows, cols]
+
+
+def _days(pixels: Pixels, tile: Tile) -> dict[str, float] | None:
+    """Shares of a tile's labelled pixels by the days within which they were seen; None where labels have no dates."""
+    if pixels.days is None:
+        return None
+    within = pixels.days[tile.row : tile.row + tile.size, tile.col : tile.col + tile.size]
+    counts = np.bincount(within[within != DAYS.nodata])
+    return {str(days): int(counts[days]) / int(counts.sum()) for days in np.flatnonzero(counts).tolist()}
+
+
+def _all_poor(chips: Sequence[Cut]) -> TileReject | None:
+    """Why no tile has good imagery, or None if one has; tiles without labels are not the scene's fault."""
+    poor = [cut for _, cut in chips if isinstance(cut, TileReject) and cut.reason in _IMAGERY_REASONS]
+    return poor[0] if len(poor) == len(chips) else None
+
+
+def _write(index: int, taken: PlaceResult, chips: Sequence[Cut], context: _Context) -> PlaceDone:
+    """Put a place's pictures and sidecars; its rows are put with the commit."""
+    samples = [
+        _sample(taken, tile, chip, context)
+        for tile, cut in chips
+        if isinstance(cut, Chip)
+        for chip in (cut, *(view(cut, name) for name in context.layout.views))
+    ]
+    files = {path: entry for sample in samples for path, entry in _put(sample, context).items()}
+    rows = [row for sample in samples for row in rows_of(sample, context.recipe)]
+    classes: Counter[int] = Counter()
+    for sample in samples:
+        classes.update(sample.cover.counts if sample.chip.augmentation is None else {})
+    return PlaceDone(
+        **_identity(index, taken.place),
+        item_id=taken.scene.id,
+        tiles=len(samples),
+        rows=b"".join(map(dumps, rows)),
+        files=files,
+        rejects=tuple(_tile_reject(taken.place, tile, cut) for tile, cut in chips if isinstance(cut, TileReject)),
+        tasks=Counter(row["task"] for row in rows),
+        classes=classes,
+    )
+
+
+def _rejected(index: int, place: PlannedPlace, told: Sequence[tuple[str, str]]) -> PlaceDone:
+    """A place none of whose scenes served: counted by what was wrong with the best."""
+    reject = Reject(poi_id=place.poi.id, reason=told[0][0], detail="; ".join(text for _, text in told))
+    return PlaceDone(**_identity(index, place), item_id=None, tiles=0, rows=b"", files={}, rejects=(reject,))
+
+
+def _identity(index: int, place: PlannedPlace) -> dict[str, Any]:
+    poi = place.poi
+    return {"index": index, "poi_id": poi.id, "ordinal": poi.ordinal, "variant": poi.variant, "split": place.split}
+
+
+def _sample(taken: PlaceResult, tile: Tile, chip: Chip, context: _Context) -> ChipContext:
+    name = tile_id(taken.place.poi.id, tile, chip.augmentation)
+    recipe = context.recipe
+    return ChipContext(
+        taken=taken,
+        tile=tile,
+        tile_id=name,
+        image=context.layout.image(taken.place.poi, name),
+        chip=chip,
+        cover=land_cover(chip.mask, recipe.labels.table, recipe.rows, recipe.tiles),
+    )
+
+
+def _put(sample: ChipContext, context: _Context) -> dict[str, tuple[int, str]]:
+    """Write a chip's picture and sidecar; their sizes and hashes."""
+    sidecar = dumps(sidecar_of(sample, context.recipe, context.digest))
+    files = {
+        sample.image: encode(sample.chip.rgb),
+        context.layout.sidecar(sample.taken.place.poi, sample.tile_id): sidecar,
+    }
+    for path, data in files.items():
+        context.store.put(path, data)
+    return {path: (len(data), sha256(data)) for path, data in files.items()}
+
+
+def _tile_reject(place: PlannedPlace, tile: Tile, cut: TileReject) -> Reject:
+    return Reject(poi_id=place.poi.id, tile_id=tile_id(place.poi.id, tile), reason=cut.reason, detail=cut.detail)

@@ -1,0 +1,139 @@
+"""Where workers are: on this machine, started for a build, or at a scheduler that runs already."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import threading
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import dask.config
+
+from nutonic.errors import Unreachable, redact
+from nutonic.planning.cost import default_workers
+from nutonic.run.dask_report import has_bokeh
+
+if TYPE_CHECKING:
+    from distributed import Client
+
+#: What the memory allocator (glibc's) of workers is told. By Dask's own setting each large array goes back to the kernel
+#: and the next is taken anew, page by page: reading and reducing a cube took workers 1.7 times as long.
+MALLOC = {
+    "distributed.nanny.pre-spawn-environ.MALLOC_TRIM_THRESHOLD_": 2**28,
+    "distributed.nanny.pre-spawn-environ.MALLOC_MMAP_THRESHOLD_": 2**25,
+}
+
+#: How long a scheduler may take to answer, and one that was lost to come back: what was in flight is lost with it.
+_ANSWER = "10s"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cluster:
+    """Where to find workers, and how to watch them."""
+
+    workers: int | None = None
+    """How many to start on this machine; None for one per core."""
+    scheduler: str | None = None
+    """Address of a running scheduler to use instead."""
+    max_requests: int | None = None
+    """HTTP requests in flight in all workers together; None for eight in each."""
+    dashboard: bool = False
+    """Whether workers on this machine get a dashboard; that of a running scheduler is told of anyway."""
+    report: str | Path | None = None
+    """File for a performance report."""
+    tell: Callable[[str], None] = lambda _: None
+    """Told in a line what a person may want to know."""
+
+    @property
+    def is_none(self) -> bool:
+        """Whether there are no workers, and the driver does all the work."""
+        return self.workers == 0 and self.scheduler is None
+
+
+@contextmanager
+def connected(cluster: Cluster) -> Iterator[Client]:
+    """A client of the cluster; workers that were started here are stopped again.
+
+    Raises
+    ------
+    Unreachable
+        If no scheduler answers.
+    """
+    from distributed import Client, LocalCluster
+
+    if cluster.scheduler is not None:
+        with _quietly():
+            try:
+                client = Client(cluster.scheduler, timeout=_ANSWER)
+            except (OSError, ValueError) as error:
+                raise Unreachable(f"no Dask scheduler answers at {cluster.scheduler}: {type(error).__name__}") from None
+            with client:
+                yield client
+        return
+    count = default_workers() if cluster.workers is None else cluster.workers
+    how: dict[str, Any] = {
+        "threads_per_worker": 1,
+        "dashboard_address": "127.0.0.1:0",  # the scheduler listens for HTTP anyway, and this port is free
+        "scheduler_kwargs": {"dashboard": cluster.dashboard and has_bokeh()},
+        "silence_logs": "CRITICAL",
+    }
+    # By default dask keeps its last thousand messages, whole jobs among them: tens of megabytes.
+    with _interrupts_held_back(), dask.config.set({"distributed.admin.low-level-log-length": 100, **MALLOC}):
+        local = LocalCluster(n_workers=count, **how)
+    with local, Client(local) as client:
+        yield client
+
+
+@contextmanager
+def _quietly() -> Iterator[None]:
+    """What dask has to say of versions and lost connections is said here, in a line."""
+    names = [name for name in logging.root.manager.loggerDict if name.partition(".")[0] in ("distributed", "tornado")]
+    before = {logger: logger.level for logger in map(logging.getLogger, names)}
+    for logger in before:
+        logger.setLevel(logging.CRITICAL)
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="(?s).*Mismatched versions")
+            yield
+    finally:
+        for logger, level in before.items():
+            logger.setLevel(level)
+
+
+@contextmanager
+def _interrupts_held_back() -> Iterator[None]:
+    """Processes started in here leave Ctrl-C, which a terminal sends to all of them, to this one, which hears it after."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    block: Callable[..., Any] = getattr(signal, "pthread_sigmask", lambda *_: set())
+    mask = block(signal.SIG_BLOCK, {signal.SIGINT})
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+        block(signal.SIG_SETMASK, mask)
+
+
+def tell_dashboard(client: Client, cluster: Cluster) -> None:
+    """Say where the dashboard is, if there is one; that there is none, if it was asked for."""
+    if cluster.scheduler is None and not cluster.dashboard:
+        return
+    if client.run_on_scheduler(_has_dashboard):
+        cluster.tell(f"dashboard: {redact(str(client.dashboard_link))}")
+    elif cluster.dashboard:
+        cluster.tell(
+            "no dashboard: the scheduler was started without one, or without bokeh"
+            if cluster.scheduler
+            else "no dashboard: it needs bokeh: pip install 'nutonic[dashboard]'"
+        )
+
+
+def _has_dashboard(dask_scheduler: Any) -> bool:
+    return bool(dask_scheduler.http_application.applications)

@@ -1,0 +1,89 @@
+"""What is left to do of a plan, as jobs in the plan's order."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from nutonic.core.model import Batch, PlannedPlace
+from nutonic.dataset.commits import Committed
+from nutonic.planning.plan_file import PlanFile
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """A batch and the positions in it that are still to be done."""
+
+    batch: Batch
+    only: frozenset[int]
+
+    @property
+    def name(self) -> str:
+        """As its commit is called: ``000012``, or ``000012-003`` of one place alone."""
+        alone = f"-{min(self.only):03d}" if len(self.only) == 1 else ""
+        return f"{self.batch.index:06d}{alone}"
+
+    @property
+    def places(self) -> list[PlannedPlace]:
+        """The places that are to be done."""
+        return [self.batch.places[i] for i in sorted(self.only)]
+
+    def alone(self) -> list[Job]:
+        """The same work, each place for itself."""
+        return [Job(batch=self.batch, only=frozenset({i})) for i in sorted(self.only)]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scope:
+    """Which places of a plan a build is about: all, or the first by ordinal."""
+
+    last: int | None = field(default=None)
+    """The last ordinal that belongs to it; None for all."""
+
+    def positions(self, batch: Batch) -> list[int]:
+        """Positions in a batch that belong to it."""
+        return [i for i, place in enumerate(batch.places) if self.last is None or place.poi.ordinal <= self.last]
+
+
+def scope_of(plan: PlanFile, limit: int | None) -> Scope:
+    """The first `limit` places by ordinal, their variants included; 8 bytes a place while it is found."""
+    if limit is None:
+        return Scope()
+    ordinals = np.fromiter((p.poi.ordinal for batch in plan.batches() for p in batch.places), np.int64)
+    first = np.unique(ordinals)[:limit]
+    return Scope(last=int(first[-1]) if len(first) else -1)
+
+
+def left_to_do(plan: PlanFile, scope: Scope, done: Committed) -> Iterator[Job]:
+    """Batches with what is left to do in them, one at a time."""
+    for batch in plan.batches():
+        left = frozenset(i for i in scope.positions(batch) if not done.has(batch.index, i))
+        if left:
+            yield Job(batch=batch, only=left)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
+    """How far a build is."""
+
+    wanted: int
+    """Places it is about."""
+    done: int
+    """Of them, those that are committed."""
+
+    @property
+    def left(self) -> int:
+        """Those that are not."""
+        return self.wanted - self.done
+
+
+def progress_of(plan: PlanFile, scope: Scope, done: Committed) -> Progress:
+    """Count places, one batch at a time."""
+    wanted = finished = 0
+    for batch in plan.batches():
+        positions = scope.positions(batch)
+        wanted += len(positions)
+        finished += sum(done.has(batch.index, i) for i in positions)
+    return Progress(wanted=wanted, done=finished)

@@ -1,0 +1,212 @@
+"""The driver's part of setting workers up: who passes what on, proves what, and takes all of it back."""
+
+from __future__ import annotations
+
+import os
+import pkgutil
+import uuid
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext, suppress
+from dataclasses import dataclass, field, replace
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from nutonic._version import __version__
+from nutonic.core.model import Scene
+from nutonic.errors import InputError
+from nutonic.io.limits import IN_FLIGHT
+from nutonic.io.objects import Store
+from nutonic.planning.layout import META
+from nutonic.planning.ownership import mark, unmark
+from nutonic.recipe.recipe import Recipe
+from nutonic.run.jobs import Job
+from nutonic.run.read import session_of
+from nutonic.run.results import BatchDone
+from nutonic.sources.earthengine.credentials import PROJECTS, project_of
+
+if TYPE_CHECKING:
+    from distributed import Client
+
+    from nutonic.run.worker import WorkerChecks
+
+_PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "ALL_PROXY")
+
+#: What workers started elsewhere are given of the driver's environment, where it is set.
+PASSED_ON = (
+    "NUTONIC_HTTP_TIMEOUT", "PC_SDK_SUBSCRIPTION_KEY", "PC_SDK_SAS_URL", *_PROXIES, *(p.lower() for p in _PROXIES),
+)  # fmt: skip
+
+#: Of local inputs so many are looked for by each worker.
+_MOST_INPUTS = 100
+
+#: Engines and signers that are packages of the same name.
+_EXTRAS = ("odc-stac", "planetary-computer")
+
+_ALIKE = "install the same requirements.lock on all"
+
+
+@dataclass(slots=True)
+class WorkerPool:
+    """Workers that are ready."""
+
+    client: Client
+    name: str
+    """Of this build, at the scheduler."""
+    proof: WorkerChecks = field(repr=False)
+    how: dict[str, Any] = field(repr=False)
+
+    def submitted(self, work: Callable[[Job], BatchDone]) -> Callable[[Job], BatchDone | None]:
+        """What to submit so that a worker does a job."""
+        from nutonic.run.worker import do
+
+        return partial(do, work=work, name=self.name)
+
+    def set_up(self) -> None:
+        """Set all workers up, those that join later too; :class:`InputError` if one is not fit."""
+        from nutonic.run.worker import BuildPlugin
+
+        with suppress(OSError):  # a worker that left meanwhile
+            self.client.register_plugin(BuildPlugin(self.name, proof=self.proof, **self.how), name=self.name)
+        _refuse_unfit(self.client, self.name)
+
+    def must_see(self, scenes: Iterable[Scene]) -> None:
+        """Check that all workers, those that join later too, see what is read."""
+        self.proof = replace(self.proof, inputs=local_inputs(scenes))
+        if self.proof.token is not None and not self.proof.token.exists():  # a new plan empties the folder
+            self.proof.token.write_bytes(self.proof.content)
+        self.set_up()
+
+    def cancel(self) -> None:
+        """Have no more jobs begun, those that wait at a worker included; they come back as None."""
+        from nutonic.run.worker import cancel
+
+        self.client.run(cancel, self.name, on_error="ignore")
+
+
+@contextmanager
+def worker_pool(
+    client: Client, recipe: Recipe, root: Path | None, max_requests: int | None = None
+) -> Iterator[WorkerPool]:
+    """All workers, set up; if a folder for the output is given, they are elsewhere, and checked.
+
+    Raises
+    ------
+    InputError
+        If a worker is not fit. Nothing has been built, and nothing is left behind.
+    """
+    from nutonic.run.worker import WorkerChecks
+
+    requests = None if max_requests is None else (max_requests, _share(client, max_requests))
+    environment = _passed_on(recipe) if root is not None else {}
+    how = {"environment": environment, "requests": requests, "ignore_sigint": root is None}
+    if root is not None:
+        _refuse_strangers(client)
+    with nullcontext(WorkerChecks()) if root is None else _token(root, recipe) as proof:
+        found = WorkerPool(client, f"nutonic-{uuid.uuid4().hex}", proof, how)
+        try:
+            found.set_up()
+            yield found
+        finally:
+            _dismiss(found)
+
+
+def _passed_on(recipe: Recipe) -> dict[str, str]:
+    """What workers elsewhere get of this process' environment. Of credentials for Earth Engine they need their own."""
+    found = {key: os.environ[key] for key in PASSED_ON if key in os.environ}
+    session = session_of(recipe)
+    project = session and project_of(session.project)
+    return {**found, PROJECTS[0]: project} if project else found
+
+
+def _share(client: Client, most: int) -> int:
+    """How many requests one job may have in flight, so that there are some for every thread."""
+    return max(1, min(IN_FLIGHT, -(-most // max(1, threads(client)))))
+
+
+def threads(client: Client) -> int:
+    """How many jobs the workers can do at the same time; ConnectionError if the scheduler is lost."""
+    if client.status == "running":
+        workers = client.scheduler_info(n_workers=-1).get("workers")
+        if workers is not None:
+            return sum(worker["nthreads"] for worker in workers.values())
+    raise ConnectionError("the scheduler is lost")
+
+
+def _dismiss(worker_pool: WorkerPool) -> None:
+    client = worker_pool.client
+    if client.status != "running":  # there is nobody to tell
+        return
+    with suppress(Exception):  # who is gone needs no more
+        client.unregister_worker_plugin(worker_pool.name)
+        if worker_pool.how["requests"] and client.scheduler is not None:
+            client.sync(client.scheduler.semaphore_close, name=worker_pool.name)
+
+
+def _refuse_strangers(client: Client) -> None:
+    """Who has no nutonic, or another one, would not even understand what it is asked."""
+    ask: Any = pkgutil.resolve_name, "nutonic:__version__"
+    try:
+        answers = {f"the scheduler {_address(client)}": client.run_on_scheduler(*ask)}
+    except ImportError as error:
+        answers = {f"the scheduler {_address(client)}": error}
+    answers |= {f"worker {worker}": said for worker, said in client.run(*ask, on_error="return").items()}
+    for who, said in sorted(answers.items()):
+        if isinstance(said, str) and said != __version__:
+            raise InputError(f"{who} has nutonic {said} where the driver has {__version__}: {_ALIKE}")
+        if isinstance(said, ImportError):
+            raise InputError(f"{who} has no nutonic: {_ALIKE}")
+
+
+def _address(client: Client) -> str:
+    return str(client.scheduler.address) if client.scheduler else ""
+
+
+def _refuse_unfit(client: Client, name: str) -> None:
+    from nutonic.run.worker import objection
+
+    for worker, said in sorted(client.run(objection, name, on_error="return").items()):
+        if isinstance(said, str):
+            raise InputError(said)
+        if isinstance(said, Exception) and not isinstance(said, OSError):  # that is one that left
+            raise InputError(f"worker {worker} cannot be asked ({type(said).__name__}): {_ALIKE}")
+
+
+@contextmanager
+def _token(root: Path, recipe: Recipe) -> Iterator[WorkerChecks]:
+    """A file in the output folder, and what else every worker must have; it stays for those that join later."""
+    from nutonic.run.worker import PACKAGES, WorkerChecks, versions
+
+    extras: list[str] = [name for name in (recipe.imagery.engine, recipe.imagery.sign) if name in _EXTRAS]
+    session = session_of(recipe)
+    extras += ["earthengine-api", "xee"] if session else []
+    path, content = f"{META}/token-{uuid.uuid4().hex}", os.urandom(32)
+    made = [folder for folder in (root / META, root, *root.parents) if not folder.exists()]
+    store, marked = Store(root), False
+    try:
+        marked = mark(store)
+        store.put(path, content)
+        proof = WorkerChecks(
+            versions=versions([*PACKAGES, *extras]), token=root / path, content=content, session=session
+        )
+        yield proof
+    finally:
+        for left in root.glob(f"{path}*"):
+            left.unlink(missing_ok=True)
+        if marked:
+            unmark(store)
+        for folder in made:  # those that nothing was put into
+            with suppress(OSError):
+                folder.rmdir()
+
+
+def local_inputs(scenes: Iterable[Scene]) -> Mapping[str, int]:
+    """Files that scenes lie in, where they are local and there, with their sizes: one of each scene, labels first."""
+    found: dict[str, int] = {}
+    of_files = [scene for scene in scenes if scene.assets]
+    for scene in sorted(of_files, key=lambda scene: scene.source != "raster"):
+        path = scene.assets[0].href
+        if "://" not in path and len(found) < _MOST_INPUTS:
+            with suppress(OSError):  # the build will tell
+                found[path] = Path(path).stat().st_size
+    return found

@@ -1,0 +1,163 @@
+"""What a build did, added up from what its batches tell."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+
+from nutonic.core.model import Json, PlannedPlace, Scene
+from nutonic.errors import ReadFailed, Refused, redact
+
+#: Errors in a word or two, to be counted by.
+_REASONS: dict[type, str] = {ReadFailed: "read failed", Refused: "refused", MemoryError: "out of memory"}
+
+#: Of a place that takes its worker with it, whichever that is.
+KILLED = "killed its worker"
+
+
+def failure_of(place: PlannedPlace, scene: Scene, error: Exception) -> Failure:
+    """An error met while a place was built from a scene; those of files begin with the name of their band."""
+    band = next((asset.name for asset in scene.assets if str(error).startswith(f"{asset.name}: ")), None)
+    return Failure(
+        poi_id=place.poi.id,
+        asset=f"{scene.id}/{band}" if band else scene.id,
+        reason=getattr(error, "reason", None) or _REASONS.get(type(error), type(error).__name__),
+        error=redact(str(error) or type(error).__name__),
+    )
+
+
+def lost(places: Iterable[PlannedPlace], error: BaseException | None) -> tuple[Failure, ...]:
+    """Places whose whole job was lost; no error where they killed every worker that tried."""
+    reason = KILLED if error is None else "job lost"
+    text = "every worker that tried it died" if error is None else redact(f"{type(error).__name__}: {error}")
+    return tuple(Failure(poi_id=place.poi.id, asset=None, reason=reason, error=text) for place in places)
+
+
+def once_more(now: Iterable[Failure], before: Mapping[str, Failure]) -> tuple[Failure, ...]:
+    """Failures with those of earlier builds in mind, by place: how often it was tried, and the first error."""
+    return tuple(
+        replace(
+            failure, attempts=failure.attempts + before[failure.poi_id].attempts, error=before[failure.poi_id].error
+        )
+        if failure.poi_id in before
+        else failure
+        for failure in now
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failure:
+    """A place that could not be done this time and will be tried by the next run."""
+
+    poi_id: str
+    asset: str | None
+    """Scene, and band where one is to blame: ``S2A_…/red``."""
+    reason: str
+    """A short phrase to count by."""
+    error: str
+    """The first error, redacted."""
+    attempts: int = 1
+    """Builds that have tried the place."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BatchDone:
+    """What a finished batch tells the driver: counts and names, never pixels or rows."""
+
+    index: int
+    finished: int = 0
+    """Places that are committed, rejected ones included."""
+    places: int = 0
+    """Places of which there are chips."""
+    tiles: int = 0
+    rows: int = 0
+    bytes_written: int = 0
+    rejects: Mapping[str, int] = field(default_factory=dict)
+    """Reason to number of rejected places and tiles."""
+    failures: tuple[Failure, ...] = ()
+    network: Mapping[str, int] = field(default_factory=dict)
+    """What the process that did it met since it last told: ``requests``, ``bytes``, and faults as ``fault: 503``."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Summary:
+    """What a build did."""
+
+    places: int
+    """Places in the plan."""
+    wanted: int = 0
+    """Places within the limit."""
+    done_before: int = 0
+    """Places that an earlier run had committed."""
+    finished: int = 0
+    """Places done now, rejected ones included."""
+    built: int = 0
+    """Places built now."""
+    tiles: int = 0
+    rows: int = 0
+    bytes_written: int = 0
+    rejects: dict[str, int] = field(default_factory=dict)
+    """Reason to count, of places and tiles rejected now; and of places rejected by the plan."""
+    failures: tuple[Failure, ...] = ()
+    requests: int = 0
+    """HTTP requests made now, for planning too."""
+    bytes_read: int = 0
+    """Bytes that came over HTTP."""
+    faults: dict[str, int] = field(default_factory=dict)
+    """What went wrong with requests and was tried again, by kind."""
+    seconds: float = 0.0
+    limit: int | None = None
+
+    still_open: int = 0
+    """Places within the limit that are not committed after the run."""
+
+    @property
+    def complete(self) -> bool:
+        """Whether nothing within the limit is left to do."""
+        return not self.still_open
+
+
+class Tally:
+    """Adds up what batches tell."""
+
+    def __init__(self, tell: Callable[[BatchDone], None]) -> None:
+        self._tell = tell
+        self._sums: Counter[str] = Counter()
+        self._rejects: Counter[str] = Counter()
+        self._failures: list[Failure] = []
+        self._network: Counter[str] = Counter()
+
+    def add(self, result: BatchDone) -> None:
+        """Add a batch's counts, and tell of it."""
+        self._sums.update(
+            {key: getattr(result, key) for key in ("finished", "places", "tiles", "rows", "bytes_written")}
+        )
+        self._rejects.update(result.rejects)
+        self._failures.extend(result.failures)
+        self.met(result.network)
+        self._tell(result)
+
+    def met(self, network: Mapping[str, int]) -> None:
+        """Add what a process met on the network."""
+        self._network.update(network)
+
+    def summary(self, header: Json) -> Summary:
+        """The sums; `header` is the plan's. What concerns the whole tree is still to be filled in."""
+        return Summary(
+            places=header["places"],
+            finished=self._sums["finished"],
+            built=self._sums["places"],
+            tiles=self._sums["tiles"],
+            rows=self._sums["rows"],
+            bytes_written=self._sums["bytes_written"],
+            rejects=dict(self._rejects + Counter(header["rejects"])),
+            failures=tuple(sorted(self._failures, key=lambda failure: failure.poi_id)),
+            requests=self._network["requests"],
+            bytes_read=self._network["bytes"],
+            faults={
+                name.removeprefix("fault: "): count
+                for name, count in sorted(self._network.items())
+                if name.startswith("fault: ")
+            },
+        )

@@ -1,0 +1,1 @@
+"""Google Earth Engine: labels through xee, imagery by computePixels."""

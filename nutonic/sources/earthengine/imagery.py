@@ -1,0 +1,237 @@
+"""Imagery from Google Earth Engine: scenes listed, and read in their own pixels."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+
+import dask.array as da
+import numpy as np
+import xarray as xr
+from odc.geo.geobox import GeoBox
+
+from nutonic.core.catalogs import IMAGED, JUMPING
+from nutonic.core.grid import lonlat_bounds
+from nutonic.core.model import Asset, Band, Scene, Timeline
+from nutonic.errors import GridError, InputError
+from nutonic.sources.backend import Windowed, dataset
+from nutonic.sources.earthengine import credentials as ee_credentials
+from nutonic.sources.earthengine.blocks import NativeBlock, NearestBlock, together
+from nutonic.sources.earthengine.items import Asked, Odd, asset_of_band, lacks, listed, snapping_of
+from nutonic.sources.earthengine.session import Session
+from nutonic.sources.item import Item, cloud_cover, moment, taken_in
+from nutonic.sources.mosaic import Opener, fits, over_time
+from nutonic.sources.neighbourhoods import Box, boxes_of, searched
+from nutonic.sources.overpasses import timeline, touches
+from nutonic.sources.pixels import imagery_bands, offset_of
+from nutonic.sources.ranking import Ranking, ranked
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EarthEngineImagery:
+    """Images of one collection, such as NAIP (``USDA/NAIP/DOQQ``) or Sentinel-2 (``COPERNICUS/S2_SR_HARMONIZED``).
+
+    Pixels are the image's own numbers as uint16, 0 where it is masked; a valid pixel is never below 1. Images of 8 bits,
+    as NAIP's, are pictures already and are not stretched again.
+    """
+
+    collection: str
+    """Id in Earth Engine's catalogue, or of an asset of your own."""
+    assets: tuple[str, ...] = ("red", "green", "blue")
+    """Names of the variables, and of the bands; where a known collection calls its bands otherwise, that is known."""
+    max_cloud_cover: float = 100.0
+    """Percent; images that do not state their cloud cover count as 100, but for NAIP's, which never do."""
+    min_valid_fraction: float = 0.35
+    """The share of a square that a scene must cover where none covers it all."""
+    resolution_m: float | None = None
+    """Side of a pixel: images of others are passed over, as NAIP has been flown at 1, 0.6 and 0.3 m; None takes all."""
+    masks: tuple[str, ...] = ()
+    """Bands of classes beside the others, such as ``scl``: uint8, 0 where there is none, by nearest neighbour."""
+    record: bool = False
+    """Whether a cube over time tells in a variable ``scene`` which scene a pixel comes from; as of
+    :class:`nutonic.StacSource`."""
+    project: str | None = None
+    """Cloud project that asks; by default as the environment says."""
+    url: str | None = None
+    """Of the REST API; by default the high-volume endpoint."""
+
+    def __post_init__(self) -> None:
+        if self.collection in JUMPING:
+            raise InputError(
+                f"the numbers of {self.collection} jump by 1000 in January 2022: use {JUMPING[self.collection]}"
+            )
+        ee_credentials.require()
+        _ = self.session
+
+    @property
+    def session(self) -> Session:
+        """Where to ask, and as whom."""
+        return Session(self.url, self.project)
+
+    @property
+    def bands(self) -> tuple[Band, ...]:
+        """One band per asset: uint16, nodata 0; then one per mask: uint8, nodata 0."""
+        return imagery_bands(self.assets, self.masks)
+
+    def search(
+        self, lon: np.ndarray, lat: np.ndarray, extent_m: float, when: str | None = None
+    ) -> list[tuple[Scene, ...]]:
+        """Up to three scenes for each square, the best first; see :func:`.ranking.ranked`. One listing a neighbourhood.
+
+        Raises
+        ------
+        InputError
+            If there is no such collection, or none of the images found has the bands.
+        Refused
+            If there are no credentials or no project, or they are refused.
+        Unreachable
+            If Earth Engine does not answer.
+        """
+        seen = _Seen()
+
+        def find(boxes: list[Box]) -> list[Item]:
+            items, odd = self._listed(boxes, when)
+            return seen.without([(item, self._lacks(item)) for item in items], odd)
+
+        how = Ranking(
+            fits=partial(self._fits, when=when),
+            snapping=lambda item: snapping_of(item, self._key(self.assets[0])),
+            scene=self._scene,
+            least=self.min_valid_fraction,
+        )
+        found = ranked(searched(find, lon, lat, extent_m), lon, lat, extent_m, how)
+        seen.check(self.collection)
+        return found
+
+    def timeline(self, grid: GeoBox, when: str | None = None) -> Timeline:
+        """Every scene that touches a grid, as overpasses in order of time; see :func:`.overpasses.timeline`."""
+        items, odd = self._listed(boxes_of(lonlat_bounds(grid)), when)
+        here = [(item, self._lacks(item)) for item in items if self._fits(item, when) and touches(item, grid)]
+        found = timeline([item for item, why in here if not why], grid, self._scene)
+        lacking = [*odd, *((item.id, why) for item, why in here if why)]
+        return replace(found, left_out=(*found.left_out, *sorted(lacking)))
+
+    def _listed(self, boxes: list[Box], when: str | None) -> tuple[list[Item], list[Odd]]:
+        bands = frozenset(map(self._key, (*self.assets, *self.masks)))
+        asked = Asked(collection=self.collection, bands=bands, when=when, max_cloud_cover=self.max_cloud_cover)
+        return listed(self.session, asked, boxes)
+
+    def _fits(self, item: Item, when: str | None) -> bool:
+        known = IMAGED.get(self.collection)
+        cloudless = known is not None and known.clouds is None
+        return (cloudless or cloud_cover(item) <= self.max_cloud_cover) and taken_in(item, when)
+
+    def _lacks(self, item: Item) -> str | None:
+        """What an image has not that is needed, in words, or None."""
+        pixels = [lacks(item, self._key(name), 65535, self.resolution_m) for name in self.assets]
+        classes = [lacks(item, self._key(name), 255) for name in self.masks]
+        return next(filter(None, (*pixels, *classes)), None)
+
+    def _key(self, name: str) -> str:
+        """What a band is called in this collection."""
+        known = IMAGED.get(self.collection)
+        return known.bands.get(name, name) if known else name
+
+    def _scene(self, item: Item) -> Scene:
+        there = item.content["assets"]
+        return Scene(
+            id=item.id,
+            collection=self.collection,
+            source="earthengine",
+            datetime=moment(item).isoformat().replace("+00:00", "Z"),
+            cloud_cover=item.properties.get("eo:cloud_cover"),
+            assets=tuple(asset_of_band(item, self._key(band.name), band.name) for band in self.bands),
+            rendered=all(there[self._key(name)]["range"][1] <= 255 for name in self.assets),
+        )
+
+    def block(self, scene: Scene) -> int | None:
+        """None: what is asked for is what is computed, so any window is as good as another."""
+        return None
+
+    def open(self, grid: GeoBox, scenes: Sequence[Scene], *, chunks: int | None = 1024) -> xr.Dataset:
+        """One variable (y, x) per asset, uint16, lazily: the first scene's own pixels, nodata beyond its edge.
+
+        A window of all bands that have the same pixels is one request.
+
+        Raises
+        ------
+        OffLattice
+            If the scene is in another CRS or its pixels do not lie on the grid's lattice: they are read, never resampled.
+        """
+        pairs = [(band, scenes[0].asset(band.name)) for band in self.bands]
+        arrays: dict[Band, Windowed] = {}
+        for band, (what, index) in together(pairs, self._pictures(scenes[0]), self.session).items():
+            asset = what.assets[index]
+            if band.kind == "reflectance":
+                offset = offset_of(asset, grid)
+                arrays[band] = NativeBlock(grid=grid, band=band, what=what, index=index, offset=offset)
+            else:
+                arrays[band] = NearestBlock(grid=grid, band=band, what=what, index=index)
+        ds = dataset(grid, {band: arrays[band].lazy() for band in self.bands}, rendered=scenes[0].rendered)
+        return ds if chunks is None else ds.chunk(chunks)
+
+    def cube(
+        self, grid: GeoBox, time: np.ndarray, steps: Sequence[Sequence[Scene]], *, chunk: int = 1024
+    ) -> xr.Dataset:
+        """One variable (time, y, x) per asset, lazily: in a step a pixel comes from the first scene that has one.
+
+        A chunk of a scene is one request, whichever worker asks for it: bands are not asked for together here. Scenes
+        whose pixels are not the grid's are read by nearest neighbour; parameters are those of
+        :meth:`nutonic.StacSource.cube`.
+        """
+        return over_time(self.bands, grid, time, steps, chunk, self._lazy, record=self.record)
+
+    def _pictures(self, scene: Scene) -> tuple[Asset, ...]:
+        """The assets of reflectance: where all of them are 0, a scene shows nothing."""
+        return tuple(scene.asset(name) for name in self.assets)
+
+    def _lazy(self, band: Band, scene: Scene) -> Opener:
+        return partial(self._nearest, band, self._pictures(scene))
+
+    def _nearest(self, band: Band, pictures: Sequence[Asset], asset: Asset, grid: GeoBox, chunk: int) -> da.Array:
+        """An asset of a cube: as it is where its pixels are the grid's, else by nearest neighbour."""
+        _refuse_coarse(asset, grid)
+        what, index = together([(band, asset)], pictures, self.session)[band]
+        seen: Windowed = NearestBlock(grid=grid, band=band, what=what, index=index)
+        if fits(asset, grid):
+            seen = NativeBlock(grid=grid, band=band, what=what, index=index, offset=offset_of(asset, grid))
+        array: da.Array = xr.Variable(("y", "x"), seen.lazy()).chunk(chunk).data
+        return array
+
+
+#: A cube's pixel may be so many of an image's a side: of more, most would be read to be left out.
+_COARSEST = 4
+
+
+def _refuse_coarse(asset: Asset, grid: GeoBox) -> None:
+    if grid.affine.a > _COARSEST * asset.transform[0]:
+        side = f"{asset.transform[0]:g}"
+        raise GridError(
+            f"{asset.written} has pixels of {side} m, the cube of {grid.affine.a:g} m, and they are not averaged: open "
+            f"it on nt.area_grid(area, resolution={side}), in a recipe by grid.resolution_m"
+        )
+
+
+class _Seen:
+    """What a search met: that no image has the bands is a mistake in a recipe, that some have not is none."""
+
+    def __init__(self) -> None:
+        self.lacking: list[tuple[str, str]] = []
+        self.useful = False
+
+    def without(self, pairs: Sequence[tuple[Item, str | None]], odd: Sequence[Odd]) -> list[Item]:
+        """The items that lack nothing; called by several threads."""
+        self.lacking += [*odd, *((item.id, why) for item, why in pairs if why)]
+        found = [item for item, why in pairs if not why]
+        if found:
+            self.useful = True
+        return found
+
+    def check(self, collection: str) -> None:
+        """Raise if there were images, and none that has all that is needed."""
+        if self.lacking and not self.useful:
+            name, why = min(self.lacking)
+            raise InputError(
+                f"no image of {collection} is of use: see imagery.assets and grid.resolution_m; {name}, for one, {why}"
+            )

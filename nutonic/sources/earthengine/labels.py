@@ -1,0 +1,261 @@
+"""Land cover from Google Earth Engine, computed there and read through xee."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from odc.geo.geobox import GeoBox
+
+from nutonic.core.catalogs import COLLECTED, Collected, Rule
+from nutonic.core.classes import TABLES, ClassTable
+from nutonic.core.model import Band, Json, Scene, Step, Timeline
+from nutonic.core.times import interval
+from nutonic.errors import BadPixels, InputError, NoScene, ReadFailed, Unreachable
+from nutonic.sources.backend import Windowed, dataset
+from nutonic.sources.earthengine import credentials as ee_credentials
+from nutonic.sources.earthengine.expressions import MASKED, MOST_DAYS, STRANGE, LabelImage
+from nutonic.sources.earthengine.items import OF_THE_RECIPE
+from nutonic.sources.earthengine.session import Session, signed_in
+from nutonic.sources.earthengine.windows import packed, placed
+
+#: Half-widths of the windows around a scene's date, in days: Dynamic World is sparse by day.
+WINDOWS_DAYS = (7, 14, 30, 60, 120)
+
+#: Within how many days of its scene a pixel's class was seen; 255 where there is none.
+DAYS = Band(name="days", kind="class", dtype="uint8", nodata=255)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EarthEngineLabels:
+    """Class ids of an image collection, on any grid in a CRS with an EPSG code, nearest neighbour.
+
+    By `rule` a pixel takes
+
+    - ``mode``: the most frequent class in the narrowest window around the scene's date that has one there;
+    - ``nearest``: the class of the image nearest to the scene's date that reaches there, whose holes stay holes;
+    - ``mosaic``: the class of the last image that has one there, whatever its date.
+
+    A scene that :meth:`search` finds has no date: that of the picture which the labels are for is put in, see
+    :func:`nutonic.cube.dated`.
+    """
+
+    classes: ClassTable | str = "dynamic-world"
+    """What the values mean: a class table, or the name of one; of ``"dynamic-world"`` and ``"esa-worldcover"`` the next
+    three are known."""
+    collection: str = ""
+    """Id in Earth Engine's catalogue, or of an asset of your own."""
+    band: str = ""
+    """Name of the band that holds the classes, whole numbers from 0 to 255."""
+    rule: Rule | None = None
+    """One of the above; of a table that is not known ``mosaic``."""
+    windows_days: tuple[int, ...] = WINDOWS_DAYS
+    """Half-widths of the windows, ascending; `nearest` looks as far as the last."""
+    year: int | None = None
+    """Of the images of a mosaic; by default all of them."""
+    project: str | None = None
+    """Cloud project that asks; by default as the environment says."""
+    url: str | None = None
+    """Of the REST API; by default the high-volume endpoint."""
+
+    def __post_init__(self) -> None:
+        self._complete()
+        windows = self.windows_days
+        if not windows or list(windows) != sorted(set(windows)) or not 1 <= windows[0] <= windows[-1] <= MOST_DAYS:
+            raise InputError(
+                f"windows_days is {list(windows)}, not whole days that ascend from 1 to {MOST_DAYS} at most"
+            )
+        if self.year is not None and self.is_dated:
+            raise InputError(f"year is for the rule mosaic: {self.rule} looks around the date of the scene")
+        ee_credentials.require()
+        _ = self.session
+
+    def _complete(self) -> None:
+        """Fill in what is known of the table."""
+        if isinstance(self.classes, str) and self.classes not in TABLES:
+            raise InputError(f"no class table {self.classes!r}: use one of {', '.join(TABLES)} or a ClassTable")
+        table = TABLES[self.classes] if isinstance(self.classes, str) else self.classes
+        known = COLLECTED.get(table.name, Collected(collection="", band="", rule="mosaic"))
+        object.__setattr__(self, "classes", table)
+        for name in ("collection", "band", "rule"):
+            object.__setattr__(self, name, getattr(self, name) or getattr(known, name))
+        if not self.collection or not self.band:
+            raise InputError(
+                f"labels of {table.name} need a collection and a band: only those of {', '.join(COLLECTED)} are known"
+            )
+
+    @property
+    def session(self) -> Session:
+        """Where to ask, and as whom."""
+        return Session(self.url, self.project)
+
+    @property
+    def table(self) -> ClassTable:
+        """What the values mean."""
+        assert isinstance(self.classes, ClassTable)
+        return self.classes
+
+    @property
+    def is_dated(self) -> bool:
+        """Whether pixels depend on the date of the scene."""
+        return self.rule != "mosaic"
+
+    @property
+    def bands(self) -> tuple[Band, ...]:
+        """``label``: class ids as uint8, the table's unknown value where there is none; if dated also ``days``, uint8."""
+        return (self.table.band, DAYS) if self.is_dated else (self.table.band,)
+
+    def search(
+        self, lon: np.ndarray, lat: np.ndarray, extent_m: float, when: str | None = None
+    ) -> list[tuple[Scene, ...]]:
+        """The collection, as one scene without a date for all places; one request makes sure that it can be used.
+
+        A place that no image reaches, or none without clouds, is told by its pixels.
+
+        Raises
+        ------
+        InputError
+            If there is no such collection or band, or its pixels cannot be the table's classes.
+        NoScene
+            If it has no image in the time that is searched.
+        Refused
+            If there are no credentials or no project, or they are refused.
+        Unreachable
+            If Earth Engine does not answer.
+        """
+        self._check(self._first(when), when)
+        scene = Scene(
+            id=self.collection,
+            collection=self.table.name,
+            source="earthengine",
+            datetime=None,
+            cloud_cover=None,
+            assets=(),
+        )
+        return [(scene,)] * len(lon)
+
+    def timeline(self, grid: GeoBox, when: str | None = None) -> Timeline:
+        """The collection as one step without a time; where pixels depend on a date, that is the middle of `when`."""
+        ((scene,),) = self.search(np.zeros(1), np.zeros(1), 0.0, when)
+        if self.is_dated and when is not None:
+            start, end = interval(when)
+            scene = replace(scene, datetime=(start + (end - start) / 2).isoformat())
+        return Timeline(steps=(Step(time=None, scenes=(scene,)),))
+
+    def _first(self, when: str | None) -> Json | None:
+        """What Earth Engine tells of an image of the collection in the time; None if there is none."""
+        try:
+            with signed_in(self.session):
+                import ee
+
+                images = ee.ImageCollection(self.collection)
+                period = self._period(when)
+                images = images.filterDate(*period) if period else images
+                found = images.limit(1).getInfo()
+        except ReadFailed as error:
+            if error.reason in OF_THE_RECIPE:
+                raise InputError(f"{error}\nlabels.collection is {self.collection}") from None
+            raise Unreachable(str(error)) from None
+        features: list[Any] = (found or {}).get("features") or []
+        return dict(features[0]) if features else None
+
+    def _period(self, when: str | None) -> tuple[str, str] | None:
+        """First day, and the day after the last, of the images that may be used."""
+        if self.year is not None:
+            return f"{self.year}-01-01", f"{self.year + 1}-01-01"
+        if when is None or not self.is_dated:
+            return None
+        reach = timedelta(days=self.windows_days[-1])
+        start, end = interval(when)
+        return f"{start - reach:%Y-%m-%d}", f"{end + reach + timedelta(days=1):%Y-%m-%d}"
+
+    def _check(self, image: Json | None, when: str | None) -> None:
+        if image is None:
+            period = self._period(when)
+            said = f"between {period[0]} and {period[1]}" if period else "at all"
+            raise NoScene(f"{self.collection} has no image {said}: see labels.collection and imagery.datetime")
+        bands = {band["id"]: band for band in image["bands"]}
+        if self.band not in bands:
+            raise InputError(
+                f"labels.band is {self.band!r}, which {self.collection} has not: use one of {', '.join(bands)[:200]}"
+            )
+        kind = bands[self.band]["data_type"]
+        if kind.get("precision") != "int":
+            raise InputError(
+                f"{self.collection} holds {kind.get('precision')} numbers in {self.band}, which are no classes"
+            )
+        told = image.get("properties", {}).get(f"{self.band}_class_values")
+        table = self.table
+        strange = sorted(set(told or ()) - set(table.labels) - {table.unknown, *table.masked})
+        if strange:
+            raise InputError(
+                f"{self.collection} has classes {strange[:8]} in {self.band}, which {table.name} does not list: "
+                "see labels.dataset"
+            )
+
+    def open(self, grid: GeoBox, scenes: Sequence[Scene], *, chunks: int | None = 1024) -> xr.Dataset:
+        """The variable ``label`` and, if dated, ``days``, (y, x) uint8, lazily, on exactly this grid.
+
+        A slice of them asks for only that slice, once for both.
+
+        Raises
+        ------
+        NoScene
+            If the scene has no date, and the rule needs one.
+        GridError
+            If the grid's CRS has no EPSG code.
+        """
+        placed(grid)
+        image = self._image(scenes)
+        arrays = {
+            band: _Unpacked(grid=grid, band=band, image=image, session=self.session, classes=self.table).lazy()
+            for band in self.bands
+        }
+        ds = dataset(grid, dict(arrays))
+        return ds if chunks is None else ds.chunk(chunks)
+
+    def _image(self, scenes: Sequence[Scene]) -> LabelImage:
+        (scene,) = scenes
+        when = None
+        if self.is_dated:
+            if scene.datetime is None:
+                raise NoScene(
+                    f"labels of {self.collection} are those around a date: open them with a picture that has one, or "
+                    "give a scene with a datetime"
+                )
+            when = round(interval(scene.datetime)[0].timestamp() * 1000)
+        windows = self.windows_days if self.is_dated else ()
+        return LabelImage(
+            collection=self.collection,
+            band=self.band,
+            rule=self.rule or "mosaic",
+            windows_days=windows,
+            when_ms=when,
+            year=self.year,
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Unpacked(Windowed):
+    """Classes, or their days, of an image on a grid."""
+
+    image: LabelImage
+    session: Session
+    classes: ClassTable
+
+    def read(self, window: tuple[slice, slice]) -> np.ndarray:
+        """The pixels of a window, (rows, columns) uint8."""
+        part = self.grid[window]
+        if not all(part.shape):
+            return np.empty(part.shape, np.uint8)
+        pixels = packed(self.image, self.session, part)
+        if (pixels == STRANGE).any():
+            raise BadPixels(f"{self.image.collection} holds numbers in {self.image.band} that are not from 0 to 255")
+        labels, nowhere = pixels & 255, [self.classes.unknown, *self.classes.masked]
+        found = labels if self.band.name == "label" else pixels >> 8
+        unseen = (pixels == MASKED) | np.isin(labels, nowhere)
+        return np.where(unseen, self.band.nodata, found).astype(np.uint8)

@@ -1,0 +1,61 @@
+"""Grids that scenes give: the square around a place on a scene's lattice, and the blocks that hold several."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from affine import Affine
+from odc.geo.geobox import GeoBox
+
+from nutonic.core.grid import grid_around, offset_in, on_lattice
+from nutonic.core.model import Scene
+from nutonic.errors import GridError, OffLattice
+from nutonic.recipe.outputs import Grid
+
+
+def place_grid(lon: float, lat: float, scene: Scene, settings: Grid) -> GeoBox:
+    """The square around a place on the lattice of a scene's pixels, in the scene's own CRS.
+
+    Raises
+    ------
+    OffLattice
+        If the scene's pixels do not lie on the ten-metre lattice and `settings.lattice` does not ask for the scene's own,
+        or have another size.
+    """
+    first = scene.assets[0]
+    transform, resolution = Affine(*first.transform), settings.resolution_m
+    origin = (transform.c, transform.f) if settings.lattice == "source" else (0.0, 0.0)
+    if settings.lattice == "ten_metre" and not on_lattice(transform, resolution):
+        raise OffLattice(
+            f"scene {scene.id} has pixels of {transform.a:g} m from ({transform.c:.10g}, {transform.f:.10g}), off the "
+            f"{resolution:g} m lattice: set grid.lattice to source, and grid.resolution_m to the scene's"
+        )
+    grid = grid_around(lon, lat, extent_m=settings.extent_m, crs=first.crs, resolution=resolution, origin=origin)
+    for asset in scene.assets:
+        offset_in(Affine(*asset.transform), grid)
+    return grid
+
+
+def scene_grid(scene: Scene, grids: Sequence[GeoBox], block: int) -> GeoBox:
+    """The part of a scene's own grid, in whole blocks, that holds all of `grids`: a cube on it is chunked as the file is.
+
+    It may reach beyond the scene.
+
+    Raises
+    ------
+    GridError
+        If a grid is not in the scene's CRS.
+    """
+    asset = scene.assets[0]
+    native = GeoBox(asset.shape, Affine(*asset.transform), asset.crs)
+    firsts, lasts = [], []
+    for grid in grids:
+        if grid.crs != native.crs:
+            raise GridError(f"scene {scene.id} is in {native.crs}, the grid in {grid.crs}")
+        row, col = offset_in(native.affine, grid)
+        firsts.append((row, col))
+        lasts.append((row + grid.shape.y, col + grid.shape.x))
+    top, left = (min(values) // block * block for values in zip(*firsts, strict=True))
+    bottom, right = (-(-max(values) // block) * block for values in zip(*lasts, strict=True))
+    a, b, c, d, e, f = asset.transform
+    return GeoBox((bottom - top, right - left), Affine(a, b, c + left * a, d, e, f + top * e), asset.crs)

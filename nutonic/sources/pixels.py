@@ -1,0 +1,149 @@
+"""What the numbers in a file mean: observed or not, and as which value of a band."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+from affine import Affine
+from odc.geo.geobox import GeoBox
+
+from nutonic.core.grid import crs_name, offset_in
+from nutonic.core.model import Asset, Band
+from nutonic.errors import BadPixels, OffLattice
+from nutonic.io import raster as rasters
+from nutonic.io.access import LOCAL, Access
+
+
+def checked_header(asset: Asset, access: Access) -> rasters.Header:
+    """The header of an asset's file.
+
+    Raises
+    ------
+    OffLattice
+        If it is not what the asset's catalogue says.
+    """
+    found = rasters.header_of(asset, access)
+    wrong = _difference(asset, found)
+    if wrong:
+        raise OffLattice(f"{asset.written} is not what its item says: {wrong}")
+    return found
+
+
+def _difference(asset: Asset, found: rasters.Header) -> str | None:
+    """What a file's header says that its catalogue does not, in words, or None."""
+    if found.count < asset.band:
+        return f"it has {found.count} bands, the catalogue means band {asset.band}"
+    if found.crs != asset.crs:
+        return f"its CRS is {found.crs:.60}, the catalogue says {asset.crs:.60}"
+    if found.shape != asset.shape or not found.transform.almost_equals(Affine(*asset.transform), precision=1e-6):
+        said = _grid_in_words(Affine(*asset.transform), asset.shape)
+        return f"it has {_grid_in_words(found.transform, found.shape)}, the catalogue says {said}"
+    return None
+
+
+def _grid_in_words(transform: Affine, shape: tuple[int, int]) -> str:
+    return f"{shape[0]} × {shape[1]} pixels of {transform.a:g} m from ({transform.c:.10g}, {transform.f:.10g})"
+
+
+def offset_of(asset: Asset, grid: GeoBox) -> tuple[int, int]:
+    """Row and column of a grid's first pixel in an asset's file.
+
+    Raises
+    ------
+    OffLattice
+        If the grid is in another CRS, or its pixels are not the file's.
+    """
+    if crs_name(grid) != asset.crs:
+        raise OffLattice(
+            f"{asset.written} is in {asset.crs:.60}, the grid in {grid.crs}: use a grid in the scene's own zone"
+        )
+    return offset_in(Affine(*asset.transform), grid)
+
+
+def read_window(asset: Asset, offset: tuple[int, int], rows: slice, cols: slice, access: Access = LOCAL) -> np.ndarray:
+    """Pixels of a window of a grid, (rows, columns) uint16, harmonised; nodata beyond the file's edge.
+
+    What every engine reads with: the file's own pixels, once its header is found to be what the catalogue says.
+
+    Parameters
+    ----------
+    asset
+        The file.
+    offset
+        Row and column of the grid's first pixel in the file, of :func:`offset_of`.
+    rows, cols
+        The window, in pixels of the grid.
+    access
+        What may be read.
+
+    Raises
+    ------
+    OffLattice
+        If the file's header is not what the catalogue says.
+    ReadFailed, Gone
+        If it cannot be read.
+    """
+    found = checked_header(asset, access)
+    down, across = _inside(rows, offset[0], asset.shape[0]), _inside(cols, offset[1], asset.shape[1])
+    out = np.zeros((rows.stop - rows.start, cols.stop - cols.start), np.uint16)
+    if down.stop > down.start and across.stop > across.start:
+        at = (_shifted(down, -offset[0] - rows.start), _shifted(across, -offset[1] - cols.start))
+        pixels = rasters.read_of(asset, (down, across), access)
+        out[at] = harmonised(pixels, asset.offset, (asset.nodata, found.nodata))
+    return out
+
+
+def _inside(part: slice, offset: int, limit: int) -> slice:
+    """Part of a grid's axis as pixels of the file, cut to those it has."""
+    return slice(max(part.start + offset, 0), min(part.stop + offset, limit))
+
+
+def _shifted(part: slice, by: int) -> slice:
+    return slice(part.start + by, part.stop + by)
+
+
+def imagery_bands(assets: Sequence[str], masks: Sequence[str]) -> tuple[Band, ...]:
+    """What imagery becomes: digital numbers of reflectance as uint16, classes as uint8, 0 where there is none."""
+    pixels = [Band(name=name, kind="reflectance", dtype="uint16", nodata=0) for name in assets]
+    return (*pixels, *(Band(name=name, kind="class", dtype="uint8", nodata=0) for name in masks))
+
+
+def decoded(pixels: np.ndarray, asset: Asset, band: Band, nodata: float | None) -> np.ndarray:
+    """Pixels of an asset's file in a band's dtype; `nodata` is the file's own, besides what its catalogue says.
+
+    Raises
+    ------
+    BadPixels
+        If a pixel of a class band is no value of its dtype.
+    """
+    if band.kind == "reflectance":
+        return harmonised(pixels, asset.offset, (asset.nodata, nodata))
+    return _classes(pixels, asset, (asset.nodata, nodata), band)
+
+
+def harmonised(pixels: np.ndarray, offset: int = 0, nodata: tuple[float | None, ...] = ()) -> np.ndarray:
+    """Digital numbers as uint16: 0 for nodata, otherwise pixel plus offset within 1 to 65535.
+
+    0 and the given nodata values mean nodata. Negative reflectance, which the offset and some processors give, becomes
+    the darkest valid value, so that water and shadow stay valid.
+    """
+    observed = (pixels != 0) & ~np.isnan(pixels)
+    for value in nodata:
+        if value is not None and not math.isnan(value):
+            observed &= pixels != value
+    if pixels.dtype == np.uint16 and not offset:
+        return np.where(observed, pixels, np.uint16(0))
+    values = np.clip(np.rint(np.where(observed, pixels, 0)).astype(np.int64) + offset, 1, 65535)
+    return np.where(observed, values, 0).astype(np.uint16)
+
+
+def _classes(pixels: np.ndarray, asset: Asset, nodata: tuple[float | None, ...], band: Band) -> np.ndarray:
+    """Pixels in the band's dtype; what means nodata, in the catalogue or the file, has the band's value for it."""
+    limits = np.iinfo(band.dtype)
+    observed = ~np.isin(pixels, [value for value in (*nodata, *band.masked) if value is not None])
+    unfit = observed & ((pixels < limits.min) | (pixels > limits.max) | (pixels != np.floor(pixels)))
+    if unfit.any():
+        raise BadPixels(f"{asset.written} holds {pixels[unfit].flat[0]!r}, which is no {band.dtype} value")
+    return np.where(observed, pixels, band.nodata).astype(band.dtype)

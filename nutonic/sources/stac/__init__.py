@@ -1,0 +1,1 @@
+"""STAC: catalogues on disk and behind APIs, and the files that their items name."""

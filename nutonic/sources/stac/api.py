@@ -1,0 +1,233 @@
+"""Items of a STAC API, by pystac-client's search and our own HTTP.
+
+Servers differ in what they can do and in what they say that they can do: what is found here is all that may fit, in no
+order; whoever asks filters and sorts it.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import difflib
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any
+from urllib.parse import quote
+
+from pystac_client import Client, ItemSearch
+from pystac_client.conformance import ConformanceClasses
+
+from nutonic.core.model import Json
+from nutonic.core.times import interval
+from nutonic.errors import Gone, InputError, SourceError, Unreachable
+from nutonic.io.access import Access
+from nutonic.sources.item import Item, item_of
+from nutonic.sources.stac.api_io import MOST_IDLE, ApiIo, links_of
+
+#: How many items are asked for at a time.
+PAGE = 100
+
+#: The most items that one search may give.
+MOST_ITEMS = 50_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Query:
+    """Which items to search for."""
+
+    collection: str
+    box: tuple[float, float, float, float]
+    """West, south, east and north in degrees, west <= east."""
+    when: str | None
+    """As in a recipe: ``start/end``, both included."""
+    max_cloud_cover: float | None
+    """Percent; the answer may hold cloudier items all the same."""
+
+
+def search_api(url: str, query: Query, access: Access) -> list[Item]:
+    """Each item that may answer a query, once, in the order in which the server gives them.
+
+    Raises
+    ------
+    InputError
+        If the address is no STAC API with item search, it has no such collection, what it answers is no page of items,
+        or its pages do not end.
+    Unreachable
+        If the server does not answer, however often it is asked.
+    Refused
+        If the API, or a page that it names, is at an address that may not be read, or too long.
+    """
+    server = _server(url, access)
+    narrow = {} if query.collection in server.misled else _cloud_limit(server.client, server.method, query)
+    if narrow and (found := _narrowed(server, query, narrow)):
+        return found
+    found = list(_items(server, query, {}))
+    if narrow and any(_is_clear(item, query) for item in found):
+        server.misled.add(query.collection)
+    if not found:
+        _check_collection(server, query.collection)
+    return found
+
+
+def _narrowed(server: _Server, query: Query, narrow: Json) -> list[Item]:
+    """What a search with a limit finds; nothing where the server cannot answer it."""
+    try:
+        return list(_items(server, query, narrow))
+    except Unreachable:
+        return []
+
+
+def _is_clear(item: Item, query: Query) -> bool:
+    cover = item.properties.get("eo:cloud_cover")
+    return isinstance(cover, int | float) and query.max_cloud_cover is not None and cover <= query.max_cloud_cover
+
+
+def _items(server: _Server, query: Query, narrow: Json) -> Iterator[Item]:
+    """Items page by page, each once."""
+    search = ItemSearch(
+        url=server.search,
+        method=server.method,
+        stac_io=server.io,
+        client=server.client,
+        limit=PAGE,
+        collections=[query.collection],
+        bbox=query.box,
+        datetime=None if query.when is None else _utc(query.when),
+        **narrow,
+    )
+    seen: set[tuple[Any, str]] = set()
+    idle = 0
+    for page in _pages(search, server, query):
+        before = len(seen)
+        for item in (item_of(content, _home(content, server.search), server.url) for content in page["features"]):
+            key = (str(item.content.get("collection")), item.id)
+            if key not in seen:
+                seen.add(key)
+                yield item
+        idle = idle + 1 if len(seen) == before else 0
+        if idle > MOST_IDLE:
+            raise InputError(f"{server.url} gives the same items page after page: its pages do not end")
+        if len(seen) > MOST_ITEMS:
+            raise InputError(
+                f"{server.url} gives more than {MOST_ITEMS} items of {query.collection} for one search: ask for a shorter "
+                "time or less cloud"
+            )
+
+
+def _pages(search: ItemSearch, server: _Server, query: Query) -> Iterator[Json]:
+    try:
+        yield from search.pages_as_dicts()
+    except Gone:
+        _check_collection(server, query.collection)
+        raise InputError(f"{server.url} has no search at {server.search} (404)") from None
+
+
+def _utc(when: str) -> str:
+    """An interval as RFC 3339 has it."""
+    return "/".join(f"{moment.astimezone(dt.UTC).replace(tzinfo=None).isoformat()}Z" for moment in interval(when))
+
+
+def _home(content: Any, search: str) -> str:
+    """What an item's hrefs are relative to: where it says it is, if that is an address, else where it was found."""
+    links = links_of(content, search) if isinstance(content, dict) else []
+    own = next((link["href"] for link in links if link["rel"] == "self"), search)
+    return own if own.startswith(("http://", "https://")) else search
+
+
+# Cloud cover
+
+
+def _cloud_limit(client: Client, method: str, query: Query) -> Json:
+    """What makes the server leave out cloudy items, if it says that it can and there are any to leave out."""
+    most = query.max_cloud_cover
+    if most is None or most >= 100:  # items that do not say count as 100, and no limit finds them
+        return {}
+    if client.conforms_to(ConformanceClasses.QUERY):
+        return {"query": {"eo:cloud_cover": {"lte": most}}}
+    if client.conforms_to(ConformanceClasses.FILTER) and method == "POST":
+        return {"filter_lang": "cql2-json", "filter": {"op": "<=", "args": [{"property": "eo:cloud_cover"}, most]}}
+    if client.conforms_to(ConformanceClasses.FILTER):
+        return {"filter_lang": "cql2-text", "filter": f'"eo:cloud_cover" <= {most!r}'}
+    return {}
+
+
+# The server
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Server:
+    """What a landing page says."""
+
+    url: str
+    client: Client
+    io: ApiIo
+    search: str
+    method: str
+    collections: str
+    misled: set[str] = field(default_factory=set)
+    """Collections for which a limit hid items that keep to it."""
+    known: set[str] = field(default_factory=set)
+    """Collections that are there."""
+
+
+@lru_cache(maxsize=64)
+def _server(url: str, access: Access) -> _Server:
+    """The server at an address; asked once."""
+    io = ApiIo(access)
+    try:
+        landing = io.read_json(url)
+    except Gone:
+        raise InputError(f"{url} is no STAC API: nothing is there (404)") from None
+    if "stac_version" not in landing or landing.get("type", "Catalog") != "Catalog":
+        raise InputError(f"{url} is no STAC API: it {_what(landing)}")
+    told = landing.get("conformsTo")
+    can = [uri for uri in told if isinstance(uri, str)] if isinstance(told, list) else []
+    if not any(uri.endswith("/item-search") for uri in can):
+        raise InputError(f"{url} is a STAC catalogue without search: give the address of a STAC API")
+    links, beside = landing["links"], url.split("?")[0].rstrip("/")
+    posts = [link["href"] for link in links if link["rel"] == "search" and link["method"] == "POST"]
+    searches = [*posts, *(link["href"] for link in links if link["rel"] == "search"), f"{beside}/search"]
+    collections = [*(link["href"] for link in links if link["rel"] == "data"), f"{beside}/collections"]
+    method = "POST" if posts else "GET"
+    return _Server(
+        url=url, client=_client(url, can), io=io, search=searches[0], method=method, collections=collections[0]
+    )
+
+
+def _client(url: str, can: list[str]) -> Client:
+    """A client for a server that can do this; it needs to know no more of the landing page."""
+    head = {"type": "Catalog", "stac_version": "1.0.0", "id": "api", "description": "", "links": []}
+    return Client.from_dict({**head, "conformsTo": can}, href=url)
+
+
+def _what(landing: Json) -> str:
+    """What a JSON object is that is no landing page."""
+    kind = landing.get("type")
+    return f"is a {kind[:40]}" if isinstance(kind, str) and kind != "Catalog" else "answers with JSON that is not STAC"
+
+
+def _check_collection(server: _Server, name: str) -> None:
+    """Raise InputError if the server tells that it has no such collection; some serve none, and tell nothing."""
+    if name in server.known:
+        return
+    try:
+        server.io.read_json(f"{server.collections.rstrip('/')}/{quote(name, safe='')}")
+        server.known.add(name)
+    except Gone:
+        names = _collections(server)
+        if names and name not in names:
+            near = difflib.get_close_matches(name, names, 3)
+            advice = f"did you mean {' or '.join(near)}?" if near else f"it has {', '.join(names[:5])}"
+            raise InputError(f"{server.url} has no collection {name!r}; {advice}") from None
+    except (SourceError, InputError):
+        pass
+
+
+def _collections(server: _Server) -> list[str]:
+    """Names of collections, as far as the server tells them at once."""
+    try:
+        told = server.io.read_json(server.collections).get("collections")
+    except (SourceError, InputError):
+        return []
+    listed = told if isinstance(told, list) else []
+    return [str(each["id"])[:100] for each in listed if isinstance(each, dict) and "id" in each]

@@ -1,0 +1,122 @@
+"""What pystac-client asks, asked by our own HTTP: same limits, same patience, and answers that are what they should be."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import quote, urlencode, urljoin, urlsplit
+
+import orjson
+from pystac.link import Link
+from pystac_client.stac_api_io import StacApiIO
+
+from nutonic.core.model import Json
+from nutonic.errors import Gone, InputError, ReadFailed, Unreachable
+from nutonic.io import http
+from nutonic.io.access import Access
+
+#: The most bytes that one answer may have.
+MOST_BYTES = 64 * 2**20
+
+#: How many pages in a row may hold nothing new before the server is taken to run in a circle.
+MOST_IDLE = 3
+
+
+class ApiIo(StacApiIO):
+    """Lets pystac-client ask by our own HTTP, and makes sure of what it takes for granted about answers."""
+
+    def __init__(self, access: Access) -> None:
+        super().__init__(max_retries=None)
+        self.access = access
+
+    def request(
+        self,
+        href: str,
+        method: str | None = None,
+        headers: dict[str, str] | None = None,
+        parameters: dict[str, Any] | None = None,
+    ) -> str:
+        """The text at an address; headers that a link asks for are not sent."""
+        plain = {"Accept": "application/geo+json, application/json", "Accept-Encoding": "gzip"}
+        if method == "POST":
+            body = json.dumps(parameters or {}).encode()
+            plain |= {"Content-Type": "application/json"}
+            asked = http.Request(url=href, method="POST", headers=plain, body=body, most_bytes=MOST_BYTES, wrong=_wrong)
+        else:
+            joint = "&" if urlsplit(href).query else "?"
+            url = f"{href}{joint}{urlencode(parameters)}" if parameters else href
+            asked = http.Request(url=url, headers=plain, most_bytes=MOST_BYTES, wrong=_wrong)
+        try:
+            return http.fetch(asked, self.access).body.decode()
+        except Gone:
+            raise
+        except ReadFailed as error:
+            raise Unreachable(str(error)) from None
+
+    def read_text(self, source: Any, *args: Any, **kwargs: Any) -> str:
+        """The text at an address or behind a link; never a local file."""
+        if isinstance(source, Link):
+            return super().read_text(source, *args, **kwargs)
+        return self.request(str(source), *args, **kwargs)
+
+    def read_json(self, source: Any, *args: Any, **kwargs: Any) -> Json:
+        """The object at an address or behind a link, with links that can be followed."""
+        url = str(source.target) if isinstance(source, Link) else str(source)
+        found = orjson.loads(self.read_text(source, *args, **kwargs))
+        if not isinstance(found, dict):
+            raise InputError(f"{url} is no STAC API: it answers with a JSON {type(found).__name__}, not an object")
+        return {**found, "links": links_of(found, url)}
+
+    def get_pages(self, url: str, method: str | None = None, parameters: Json | None = None) -> Iterator[Json]:
+        """All pages with items; those without, which may come between them, are passed over."""
+        page, idle = self.read_json(url, method=method, parameters=parameters), 0
+        while True:
+            features = page.get("features")
+            if not isinstance(features, list):
+                raise InputError(f"{url} answers with what is no page of items: it has no list of features")
+            if features:
+                yield page
+            idle = 0 if features else idle + 1
+            following = next((link for link in page["links"] if link["rel"] == "next"), None)
+            if following is None:
+                return
+            if idle > MOST_IDLE:
+                raise InputError(f"{url} gives one empty page after another: its pages do not end")
+            page = self.read_json(Link.from_dict(following), parameters=parameters or {})
+
+
+def links_of(content: Json, url: str) -> list[Json]:
+    """Links of a document that lead somewhere, in full and without headers of their own."""
+    links = content.get("links")
+    found = []
+    for link in links if isinstance(links, list) else []:
+        if not (isinstance(link, dict) and isinstance(link.get("rel"), str) and isinstance(link.get("href"), str)):
+            continue
+        method, body = str(link.get("method") or "GET").upper(), link.get("body") or {}
+        if method in ("GET", "POST") and isinstance(body, dict):
+            kept = {key: link[key] for key in ("rel", "type", "merge") if key in link}
+            found.append({**kept, "href": _joined(url, link["href"]), "method": method, "body": body})
+    return found
+
+
+def _joined(url: str, href: str) -> str:
+    try:
+        return urljoin(url, href)
+    except ValueError:  # refused if it is followed
+        return f"invalid:{quote(href[:100])}"
+
+
+def _wrong(answer: http.Answer) -> str | None:
+    """What is wrong with an answer if it is no JSON; some servers say sorry with a page and status 200."""
+    try:
+        found = orjson.loads(answer.body)
+    except orjson.JSONDecodeError as error:
+        if "limit" in str(error):
+            raise InputError("a STAC API answers with JSON that is nested too deep to be one") from None
+        return "no JSON"
+    try:
+        orjson.dumps(found)
+    except orjson.JSONEncodeError:
+        raise InputError("a STAC API answers with JSON that is nested too deep to be one") from None
+    return None

@@ -1,0 +1,207 @@
+"""Imagery from a STAC catalogue: scenes by search, pixels as a lazy cube on each scene's own grid."""
+
+from __future__ import annotations
+
+from collections.abc import Container, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+
+import dask.array as da
+import numpy as np
+import xarray as xr
+from odc.geo.geobox import GeoBox
+
+from nutonic.core.catalogs import KNOWN_HOSTS, catalogue_at
+from nutonic.core.footprints import Snapping
+from nutonic.core.grid import lonlat_bounds
+from nutonic.core.model import Asset, Band, Scene, Timeline
+from nutonic.io import raster as rasters
+from nutonic.io import signing
+from nutonic.io.access import Access, access_for
+from nutonic.sources.backend import dataset
+from nutonic.sources.engines import Engine, opener
+from nutonic.sources.item import Item, cloud_cover, moment, taken_in
+from nutonic.sources.mosaic import Opener, fits, nearest, over_time
+from nutonic.sources.overpasses import timeline, touches
+from nutonic.sources.pixels import imagery_bands
+from nutonic.sources.ranking import Ranking, ranked
+from nutonic.sources.stac.assets import asset_of, crs_of, pinned
+from nutonic.sources.stac.search import Search, items_around, neighbourhoods
+
+#: The asset with the provider's own picture, which serves where a scene lacks a band.
+_VISUAL = "visual"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StacSource:
+    """Single-band assets of the items of one collection.
+
+    Snapping are digital numbers of reflectance (1e-4) as uint16, 0 where nothing was observed. The offset that Sentinel-2
+    baselines from 04.00 on carry is added once; a valid pixel is never below 1, so that dark water stays valid. Of an
+    item that lacks one of the assets but has a `visual`, that picture's bands 1, 2 and 3 are taken as they are.
+    """
+
+    url: str
+    """Of a STAC API, or the path of a local catalogue."""
+    collection: str
+    assets: tuple[str, ...] = ("red", "green", "blue")
+    """Names of the variables, and of the assets; where a known catalogue calls its assets otherwise, that is known."""
+    max_cloud_cover: float = 100.0
+    """Percent; items that do not state their cloud cover count as 100."""
+    min_valid_fraction: float = 0.35
+    """The share of a square that a scene must cover where none covers it all."""
+    engine: Engine = "stackstac"
+    """What builds the lazy arrays; the pixels are the same. ``"odc-stac"`` needs the extra ``odc``."""
+    sign: str | None = None
+    """``"planetary-computer"``: sign addresses where they are read. Of the Planetary Computer itself that is known."""
+    allow_hosts: tuple[str, ...] = ()
+    """Hosts that files may be read from besides the catalogue's own; see :class:`nutonic.sources.access.Access`."""
+    masks: tuple[str, ...] = ()
+    """Assets of classes beside the bands, such as ``scl``: uint8, 0 where there is none, by nearest neighbour."""
+    record: bool = False
+    """Whether a cube over time tells in a variable ``scene`` (uint16) which scene the first asset's pixel comes from:
+    its row in ``cube.nutonic.scenes``, from 1; 0 for none."""
+
+    def __post_init__(self) -> None:
+        opener(self.engine)
+        signing.require(self.access.sign)
+
+    @property
+    def access(self) -> Access:
+        """What may be read, and how it is signed."""
+        return access_for(self.url, self.allow_hosts, KNOWN_HOSTS, self.sign or catalogue_at(self.url).sign)
+
+    @property
+    def bands(self) -> tuple[Band, ...]:
+        """One band per asset: uint16, nodata 0; then one per mask: uint8, nodata 0."""
+        return imagery_bands(self.assets, self.masks)
+
+    def search(
+        self, lon: np.ndarray, lat: np.ndarray, extent_m: float, when: str | None = None
+    ) -> list[tuple[Scene, ...]]:
+        """Up to three scenes for each square, the best first; see :func:`.ranking.ranked`."""
+        how = Ranking(
+            fits=partial(self._fits, when=when),
+            snapping=lambda item: Snapping(crs_of(item, self._keys(item)[0], self.access)),
+            scene=self._scene,
+            least=self.min_valid_fraction,
+        )
+        return ranked(neighbourhoods(self._search(when), lon, lat, extent_m), lon, lat, extent_m, how)
+
+    def _search(self, when: str | None) -> Search:
+        return Search(
+            url=self.url,
+            collection=self.collection,
+            when=when,
+            max_cloud_cover=self.max_cloud_cover,
+            access=self.access,
+        )
+
+    def timeline(self, grid: GeoBox, when: str | None = None) -> Timeline:
+        """Every scene that touches a grid, as overpasses in order of time; see :func:`.overpasses.timeline`."""
+        items = items_around(self._search(when), lonlat_bounds(grid))
+        here = [item for item in items if self._fits(item, when) and touches(item, grid)]
+        lacking = [(item.id, why) for item in here if (why := self._lacks(item))]
+        found = timeline([item for item in here if not self._lacks(item)], grid, self._scene)
+        return replace(found, left_out=(*found.left_out, *sorted(lacking)))
+
+    def _lacks(self, item: Item) -> str | None:
+        """What a cube over time needs and an item has not; a rendered picture does not go with reflectance."""
+        there = (*self._keys(item), *map(self._key, self.masks))
+        missing = [key for key in there if key not in item.content["assets"]]
+        if missing:
+            return f"has no asset {', '.join(missing)}"
+        return None if len(self._keys(item)) == len(self.assets) else "has no bands but a rendered picture"
+
+    def _fits(self, item: Item, when: str | None) -> bool:
+        if item.content.get("collection", self.collection) != self.collection:
+            return False
+        return cloud_cover(item) <= self.max_cloud_cover and bool(self._keys(item)) and taken_in(item, when)
+
+    def _keys(self, item: Item) -> tuple[str, ...]:
+        """Names of the assets to read of an item, one per band; the picture alone where a band is missing; or none."""
+        there = item.content["assets"]
+        keys = tuple(self._key(name, there) for name in self.assets)
+        if all(key in there for key in keys):
+            return keys
+        visual = self._key(_VISUAL)
+        return (visual,) if visual in there and len(self.assets) == 3 else ()
+
+    def _key(self, name: str, there: Container[str] = ()) -> str:
+        """What an asset is called in this catalogue."""
+        return name if name in there else catalogue_at(self.url).assets.get(name, name)
+
+    def _scene(self, item: Item) -> Scene:
+        keys = self._keys(item)
+        rendered, there = len(keys) < len(self.assets), item.content["assets"]
+        each = keys * len(self.assets) if rendered else keys
+        return Scene(
+            id=item.id,
+            collection=self.collection,
+            source="stac",
+            datetime=moment(item).isoformat().replace("+00:00", "Z"),
+            cloud_cover=item.properties.get("eo:cloud_cover"),
+            assets=(
+                *(
+                    asset_of(item, key, self.access, name=name, band=k if rendered else None)
+                    for k, (name, key) in enumerate(zip(self.assets, each, strict=True), 1)
+                ),
+                *(asset_of(item, self._key(name, there), self.access, name=name) for name in self.masks),
+            ),
+            rendered=rendered,
+            item=pinned(item, (*keys, *(self._key(name, there) for name in self.masks))),
+        )
+
+    def block(self, scene: Scene) -> int | None:
+        """Side of the chunks in which a scene is read best: its file's block, or whole small ones together."""
+        side = min(max(rasters.header_of(scene.assets[0], self.access).block), 1024)
+        return side * -(-256 // side)
+
+    def open(self, grid: GeoBox, scenes: Sequence[Scene], *, chunks: int | None = 1024) -> xr.Dataset:
+        """One variable (y, x) per asset, uint16, lazily: the first scene's own pixels, nodata beyond its edge.
+
+        Raises
+        ------
+        OffLattice
+            If the scene is in another CRS or its pixels do not lie on the grid's lattice: they are read, never resampled.
+        """
+        first, side = scenes[0], chunks or 1024
+        assets = {band: first.asset(band.name) for band in self.bands}
+        arrays = {band: self._strict(band, first.id, assets[band], grid, side) for band in self.bands}
+        return dataset(grid, arrays, rendered=first.rendered)
+
+    def cube(
+        self, grid: GeoBox, time: np.ndarray, steps: Sequence[Sequence[Scene]], *, chunk: int = 1024
+    ) -> xr.Dataset:
+        """One variable (time, y, x) per asset, lazily: in a step a pixel comes from the first scene that has one.
+
+        Scenes whose pixels are the grid's are read as they are; of others, such as those of another zone, the pixel that
+        contains the centre is taken, whatever window asks.
+
+        Parameters
+        ----------
+        grid
+            Of the cube.
+        time
+            (steps,) datetime64.
+        steps
+            The scenes of each, in mosaic order; none means nodata throughout.
+        chunk
+            Side of chunks in pixels.
+        """
+        return over_time(self.bands, grid, time, steps, chunk, self._lazy, record=self.record)
+
+    def _lazy(self, band: Band, scene: Scene) -> Opener:
+        return partial(self._nearest, band, scene.id)
+
+    def _nearest(self, band: Band, scene: str, asset: Asset, grid: GeoBox, chunk: int) -> da.Array:
+        """An asset of a cube: as it is where its pixels are the grid's, else by nearest neighbour."""
+        if band.kind == "reflectance" and fits(asset, grid):
+            return opener(self.engine)(scene, asset, grid, chunk, self.access)
+        return nearest(asset, grid, chunk, band, self.access)
+
+    def _strict(self, band: Band, scene: str, asset: Asset, grid: GeoBox, chunk: int) -> da.Array:
+        """An asset of one scene: reflectance is never resampled."""
+        if band.kind == "reflectance":
+            return opener(self.engine)(scene, asset, grid, chunk, self.access)
+        return nearest(asset, grid, chunk, band, self.access)

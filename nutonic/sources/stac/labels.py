@@ -1,0 +1,141 @@
+"""Land cover from a STAC catalogue: several items under one square, seen as one raster."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+import shapely
+import xarray as xr
+from odc.geo.geobox import GeoBox
+
+from nutonic.core.catalogs import KNOWN_HOSTS, catalogue_at
+from nutonic.core.classes import ClassTable
+from nutonic.core.footprints import near
+from nutonic.core.grid import lonlat_bounds
+from nutonic.core.model import Band, Scene, Step, Timeline
+from nutonic.core.times import interval
+from nutonic.io import signing
+from nutonic.io.access import Access, access_for
+from nutonic.sources.backend import NearestMosaic, dataset
+from nutonic.sources.item import Item, year_of
+from nutonic.sources.overpasses import touches
+from nutonic.sources.stac.assets import asset_of, pinned
+from nutonic.sources.stac.search import Search, items_around, neighbourhoods
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StacLabels:
+    """Class ids of the items of one collection and one year, read by window-independent nearest neighbour.
+
+    Where items overlap, a pixel comes from the first, by id, that has a class there.
+    """
+
+    url: str
+    """Of a STAC API, or the path of a local catalogue."""
+    collection: str
+    asset: str
+    """Name of the asset that holds the classes."""
+    classes: ClassTable
+    """What its values mean."""
+    year: int | None = None
+    """Of the land cover; by default the one nearest to the middle of the time that is searched for, the earlier of two,
+    or the newest where no time is given."""
+    sign: str | None = None
+    """As of :class:`nutonic.StacSource`."""
+    allow_hosts: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        signing.require(self.access.sign)
+
+    @property
+    def access(self) -> Access:
+        """What may be read, and how it is signed."""
+        return access_for(self.url, self.allow_hosts, KNOWN_HOSTS, self.sign or catalogue_at(self.url).sign)
+
+    @property
+    def table(self) -> ClassTable:
+        """What the values mean."""
+        return self.classes
+
+    @property
+    def bands(self) -> tuple[Band, ...]:
+        """One band, ``label``: class ids as uint8, the table's unknown value where there is none."""
+        return (self.classes.band,)
+
+    def search(
+        self, lon: np.ndarray, lat: np.ndarray, extent_m: float, when: str | None = None
+    ) -> list[tuple[Scene, ...]]:
+        """All the items of one year under each square, by id; none where no item touches it."""
+        search = Search(url=self.url, collection=self.collection, when=None, max_cloud_cover=None, access=self.access)
+        found: list[tuple[Scene, ...]] = [()] * len(lon)
+        for group in neighbourhoods(search, lon, lat, extent_m):
+            members = group.members
+            under = _under([item for item in group.items if self._fits(item)], lon[members], lat[members], extent_m)
+            scene = lru_cache(maxsize=None)(lambda k, items=group.items: self._scene(items[k]))
+            number = {id(item): k for k, item in enumerate(group.items)}
+            for i, items in zip(members.tolist(), under, strict=True):
+                chosen = sorted(_of_one_year(items, self.year, when), key=lambda item: item.id)
+                found[i] = tuple(scene(number[id(item)]) for item in chosen)
+        return found
+
+    def timeline(self, grid: GeoBox, when: str | None = None) -> Timeline:
+        """The items of one year under a grid, as one step without a time."""
+        search = Search(url=self.url, collection=self.collection, when=None, max_cloud_cover=None, access=self.access)
+        here = [item for item in items_around(search, lonlat_bounds(grid)) if self._fits(item) and touches(item, grid)]
+        chosen = sorted(_of_one_year(here, self.year, when), key=lambda item: item.id)
+        return Timeline(steps=(Step(time=None, scenes=tuple(map(self._scene, chosen))),) if chosen else ())
+
+    def _fits(self, item: Item) -> bool:
+        return (
+            item.content.get("collection", self.collection) == self.collection and self.asset in item.content["assets"]
+        )
+
+    def _scene(self, item: Item) -> Scene:
+        return Scene(
+            id=item.id,
+            collection=self.collection,
+            source="stac",
+            datetime=item.moment,
+            cloud_cover=None,
+            assets=(asset_of(item, self.asset, self.access, name="label"),),
+            item=pinned(item, [self.asset]),
+        )
+
+    def open(self, grid: GeoBox, scenes: Sequence[Scene], *, chunks: int | None = 1024) -> xr.Dataset:
+        """The variable ``label`` (y, x), uint8, lazily, on exactly this grid; a slice of it reads only that slice."""
+        (band,) = self.bands
+        assets = tuple(scene.asset("label") for scene in scenes)
+        ds = dataset(grid, {band: NearestMosaic(grid=grid, assets=assets, band=band, access=self.access).lazy()})
+        return ds if chunks is None else ds.chunk(chunks)
+
+
+def _under(items: Sequence[Item], lon: np.ndarray, lat: np.ndarray, extent_m: float) -> list[list[Item]]:
+    """The items whose footprints touch each square, or nearly do."""
+    reach = 0.55 * extent_m / 110_000.0
+    wide = reach / np.cos(np.radians(np.minimum(np.abs(lat) + reach, 89.0)))
+    squares = shapely.box(lon - wide, lat - reach, lon + wide, lat + reach)
+    under: list[list[Item]] = [[] for _ in range(len(lon))]
+    for item in items:
+        where = near(item.footprint, lon, lat, extent_m)
+        for turn in (-360.0, 0.0, 360.0):
+            shifted = shapely.transform(squares[where], lambda p, by=turn: p + (by, 0.0))
+            for i in where[shapely.intersects(shifted, item.footprint)].tolist():
+                if item not in under[i][-1:]:
+                    under[i].append(item)
+    return under
+
+
+def _of_one_year(items: Iterable[Item], year: int | None, when: str | None) -> list[Item]:
+    """The items of the year that was asked for, or else of the nearest there is."""
+    years = {item.id: year_of(item) for item in items}
+    if not years:
+        return []
+    if year is None:
+        start, end = interval(when) if when else (None, None)
+        middle = math.inf if start is None or end is None else (start + (end - start) / 2).timetuple().tm_year
+        year = max(years.values()) if middle == math.inf else min(years.values(), key=lambda y: (abs(y - middle), y))
+    return [item for item in items if years[item.id] == year]

@@ -1,0 +1,55 @@
+"""One search of a catalogue per neighbourhood, not per place."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from nutonic.io.access import Access
+from nutonic.sources.item import Item
+from nutonic.sources.neighbourhoods import Box, Neighbourhood, boxes_of, searched
+from nutonic.sources.stac.api import Query, search_api
+from nutonic.sources.stac.files import read_items
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Search:
+    """What to look for in a catalogue, wherever the places are."""
+
+    url: str
+    """Of a STAC API, or the path of a local catalogue."""
+    collection: str
+    when: str | None
+    """``start/end``, both included; None for all time."""
+    max_cloud_cover: float | None
+    """Percent; None where it does not matter."""
+    access: Access
+
+
+def neighbourhoods(search: Search, lon: np.ndarray, lat: np.ndarray, extent_m: float) -> Iterator[Neighbourhood]:
+    """Every place in just one neighbourhood, with every item that may touch its square, and some that do not.
+
+    The catalogue may ignore what it was asked: time, cloud and footprint are still to be checked.
+    """
+    if "://" not in search.url:
+        yield Neighbourhood(np.arange(len(lon)), read_items(search.url))
+        return
+    yield from searched(lambda boxes: _items(search, boxes), lon, lat, extent_m)
+
+
+def items_around(search: Search, bounds: Box) -> list[Item]:
+    """The items near an area of west, south, east, north; west is greater than east where that lies across 180°."""
+    if "://" not in search.url:
+        return read_items(search.url)
+    return _items(search, boxes_of(bounds))
+
+
+def _items(search: Search, boxes: list[Box]) -> list[Item]:
+    """The items of one or two boxes, each once."""
+    found: dict[str, Item] = {}
+    for box in boxes:
+        query = Query(collection=search.collection, box=box, when=search.when, max_cloud_cover=search.max_cloud_cover)
+        found.update((item.id, item) for item in search_api(search.url, query, search.access))
+    return list(found.values())

@@ -1,1 +1,0 @@
-"""The outside world, out: files, commits and the layout of a tree."""

@@ -1,0 +1,309 @@
+"""Cubes over area and time: the law of sources, the steps, what is left out, and how often anything is read."""
+
+from __future__ import annotations
+
+import json
+import pickle
+import warnings
+from dataclasses import replace
+from pathlib import Path
+
+import dask
+import numpy as np
+import orjson
+import pytest
+import xarray as xr
+from dask.callbacks import Callback
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from pyproj import Transformer
+from support.cubes import GRID, SERIES, seen, truth
+
+import nutonic as nt
+from nutonic.core.areas import area_grid
+from nutonic.core.classes import ClassTable
+from nutonic.cube.search import CubePlan
+from nutonic.errors import GridError, InputError, NoScene
+from nutonic.sources.source import TimedSource
+from nutonic.testing import BANDS, COLLECTION, FileServer, remote_catalogue
+
+HEIGHT, WIDTH = SERIES.shape
+CLASSES = ClassTable(name="synthetic", labels=SERIES.classes, unknown=SERIES.unknown, colors={})
+IMAGERY = nt.StacSource(url="", collection=COLLECTION, masks=("scl",), record=True)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory) -> Path:
+    return SERIES.write(tmp_path_factory.mktemp("series")).parent
+
+
+@pytest.fixture(scope="module")
+def sources(folder) -> list:
+    return [replace(IMAGERY, url=str(folder / "items.json")), nt.RasterSource(str(folder / "land_cover.tif"), CLASSES)]
+
+
+@pytest.fixture(scope="module")
+def plan(sources) -> CubePlan:
+    return nt.search(GRID, sources)
+
+
+# The law
+
+
+@pytest.mark.parametrize("engine", ["stackstac", "odc-stac"])
+def test_every_pixel_of_every_step_is_right(sources, engine):
+    cube = nt.open_cube(GRID, [replace(sources[0], engine=engine), sources[1]], chunk=256).compute(scheduler="threads")
+    assert cube["red"].dims == ("time", "y", "x")
+    for name in (*BANDS, "scl"):
+        np.testing.assert_array_equal(cube[name], truth(name, cube.x.values, cube.y.values), err_msg=name)
+    np.testing.assert_array_equal(cube["label"], SERIES.labels_at(cube.x.values, cube.y.values, str(GRID.crs)))
+
+
+def test_the_record_tells_whose_each_pixel_is(sources, plan):
+    cube = nt.open_cube(plan, sources, chunk=256).compute(scheduler="threads")
+    table = cube.nutonic.scenes.dropna(subset="number")
+    ids = np.array(["", *table.sort_values("number")["id"]])
+    assert len(ids) == 9
+    for t, step in enumerate(SERIES.steps):
+        numbers = cube["scene"].values[t]
+        layers = [seen(scene_id, "red", cube.x.values, cube.y.values) for scene_id in step]
+        want = np.select([layer != 0 for layer in layers], list(step), "")
+        assert (ids[numbers] == want).all()
+
+
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.data())
+def test_a_tile_of_a_cube_is_the_cube_of_the_tile(sources, plan, data):
+    top = data.draw(st.integers(0, HEIGHT - 2))
+    left = data.draw(st.integers(0, WIDTH - 2))
+    rows = slice(top, data.draw(st.integers(top + 1, min(top + 300, HEIGHT))))
+    cols = slice(left, data.draw(st.integers(left + 1, min(left + 300, WIDTH))))
+    chunks = [data.draw(st.sampled_from([64, 100, 256, 1024])) for _ in range(2)]
+    whole = nt.open_cube(plan, sources, chunk=chunks[0]).isel(y=rows, x=cols)
+    tile = nt.open_cube(plan.on(GRID[rows, cols]), sources, chunk=chunks[1])
+    with dask.config.set(scheduler="threads"):
+        found, want = (cube.drop_vars("spatial_ref").compute() for cube in (tile, whole))
+    xr.testing.assert_identical(found, want)
+    assert whole.x.values.tobytes() == tile.x.values.tobytes()
+
+
+def test_nothing_is_read_before_it_is_computed(folder, sources, plan, tmp_path):
+    for path in folder.rglob("*.tif"):
+        path.rename(path.with_suffix(".away"))
+    try:
+        lazy = nt.open_cube(plan, sources, chunk=256)
+        assert lazy["red"].chunks == ((1,) * 6, (256, 256, 256, 232), (256, 256, 256, 256, 176))
+        assert lazy.odc.geobox == GRID
+        assert lazy.rio.crs.to_epsg() == SERIES.zone_epsg
+        assert lazy["red"].rio.nodata == 0
+    finally:
+        for path in folder.rglob("*.away"):
+            path.rename(path.with_suffix(".tif"))
+
+
+def test_a_cube_and_its_plan_pickle(sources, plan):
+    again = pickle.loads(pickle.dumps((sources, plan)))
+    assert again[1] == plan
+    assert isinstance(again[0][0], TimedSource)
+    part = nt.open_cube(again[1].on(GRID[:50, :60]), again[0], chunk=64)
+    xr.testing.assert_identical(
+        pickle.loads(pickle.dumps(part)).compute(), nt.open_cube(plan.on(GRID[:50, :60]), sources, chunk=64).compute()
+    )
+
+
+# Steps
+
+
+def test_steps_are_overpasses_in_order_each_granule_once(plan):
+    timeline = plan.timelines[0]
+    assert tuple(tuple(scene.id for scene in step.scenes) for step in timeline.steps) == (
+        ("a-west", "b-east"), ("same-day",), ("next-zone",), ("new",), ("night-early", "night-late"), ("cloudy",),
+    )  # fmt: skip
+    assert timeline.steps[0].time == "2024-05-02T09:50:31.024000Z"
+    assert timeline.left_out == (("old", "processed again as new"),)
+    assert (np.diff(plan.time) > np.timedelta64(0)).all()
+
+
+def test_a_cube_tells_what_it_is_made_of(sources, plan):
+    cube = nt.open_cube(plan, sources)
+    table = cube.nutonic.scenes
+    assert table.loc[table["warped"] & table["step"].notna(), "id"].tolist() == ["next-zone"]
+    assert cube["cloud_cover"].values.tolist() == [7.0, 35.0, 1.0, 22.0, 13.0, 48.0]
+    assert cube.isel(time=[0, 3]).nutonic.scenes["id"].tolist() == ["a-west", "b-east", "new", "land_cover"]
+    assert cube.nutonic.left_out.values.tolist() == [["old", "processed again as new"]]
+    said = repr(cube.nutonic)
+    assert said == str(plan)
+    assert "1000 × 1200 pixels of 10 m in EPSG:32633" in said
+    assert "6 steps from 2024-05-02 to 2024-08-30, 8 scenes" in said
+    assert "1 of EPSG:32634 by nearest neighbour" in said
+    assert not any("/" in href and href.startswith("/") for row in table["assets"] for href in row.values())
+
+
+def test_other_zones_can_be_left_out(sources, plan):
+    found = nt.search(GRID, sources, warp=False)
+    assert len(found.time) == 5
+    assert ("next-zone", "is in EPSG:32634") in found.timelines[0].left_out
+    kept = nt.open_cube(found, sources).isel(time=2).compute()
+    xr.testing.assert_equal(kept["red"], nt.open_cube(plan, sources).isel(time=3).compute()["red"])
+
+
+def test_the_time_asked_for_and_the_area_decide(sources):
+    june = nt.search(GRID, sources, time="2024-06-01/2024-06-30")
+    assert [step.scenes[0].id for step in june.timelines[0].steps] == ["same-day", "next-zone", "new"]
+    west = nt.search(GRID[:300, :300], sources)  # which the south, the east and the next zone do not touch
+    assert [scene.id for step in west.timelines[0].steps for scene in step.scenes] == [
+        "a-west", "new", "night-late", "cloudy",
+    ]  # fmt: skip
+    with pytest.raises(NoScene, match=r"2019-01-01/2019-02-01"):
+        nt.search(GRID, sources, time="2019-01-01/2019-02-01")
+
+
+def test_scenes_without_what_is_asked_are_left_out_and_told(folder, sources):
+    items = json.loads((folder / "items.json").read_text())
+    for item in items["features"]:
+        if item["id"] == "same-day":
+            del item["assets"]["scl"]
+        if item["id"] == "cloudy":
+            item["assets"]["visual"] = item["assets"].pop("red")
+    (folder / "some.json").write_text(json.dumps(items))
+    found = nt.search(GRID, [replace(sources[0], url=str(folder / "some.json"))])
+    assert dict(found.timelines[0].left_out) == {
+        "old": "processed again as new",
+        "same-day": "has no asset scl",
+        "cloudy": "has no bands but a rendered picture",
+    }
+
+
+def test_sources_with_other_times_share_one_axis(sources):
+    nir = nt.StacSource(url=sources[0].url, collection=COLLECTION, assets=("blue",), max_cloud_cover=10)
+    red = nt.StacSource(url=sources[0].url, collection=COLLECTION, assets=("red",), max_cloud_cover=40)
+    cube = nt.open_cube(GRID, [nir, red], chunk=512).compute(scheduler="threads")
+    x, y = cube.x.values, cube.y.values
+    assert cube.sizes["time"] == 5
+    assert (cube["blue"].values[[1, 4]] == 0).all()  # more cloud than it takes
+    np.testing.assert_array_equal(cube["blue"].values[[0, 2]], truth("blue", x, y)[[0, 2]])
+    np.testing.assert_array_equal(cube["red"].values, truth("red", x, y)[:5])
+
+
+def test_two_bands_of_one_name_are_refused(sources):
+    with pytest.raises(InputError, match="two sources have a band 'red'"):
+        nt.open_cube(GRID, [sources[0], sources[0]])
+    with pytest.raises(InputError, match="no source is given"):
+        nt.open_cube(GRID, [])
+    with pytest.raises(InputError, match="chunk is 0"):
+        nt.open_cube(GRID, sources, chunk=0)
+
+
+# What is read, and how many tasks it takes
+
+
+def test_each_block_is_read_once_a_worker_and_tasks_are_tens_a_tile(folder, tmp_path):
+    with FileServer(folder) as server:
+        url = remote_catalogue(folder, server.url)
+        host = server.url.removeprefix("http://")
+        source = nt.StacSource(url=str(url), collection=COLLECTION, masks=("scl",), allow_hosts=(host,))
+        cube = nt.open_cube(GRID, [source], chunk=250)  # off the files' blocks of 256
+        (lazy,) = dask.optimize(cube)
+        assert len(lazy.__dask_graph__()) == 20 * 6 * 4  # one task for each of 20 tiles, six steps and four bands
+        cube.compute(scheduler="threads", num_workers=4)
+        ranges = [(r.path, r.span) for r in server.requests() if r.span]
+        assert len(ranges) == len(set(ranges))
+        assert {path.split("/")[1] for path, _ in ranges} == {scene.id for scene in SERIES.scenes} - {"old"}
+
+
+class Alive(Callback):
+    """The most blocks of a cube that were held at once."""
+
+    most = 0
+
+    def _posttask(self, key, result, dsk, state, worker_id):
+        held = sum(isinstance(value, np.ndarray) and value.ndim == 3 for value in state["cache"].values())
+        self.most = max(self.most, held)
+
+
+@pytest.mark.parametrize("tiles", [2, 12])
+def test_a_tile_is_reduced_before_the_next_is_read(sources, plan, tiles):
+    """However many tiles there are: what is held does not grow with the area."""
+    part = plan.on(GRID[:64, : 64 * tiles])
+    cube = nt.open_cube(part, sources, chunk=64)
+    with Alive() as alive:
+        nt.reduce.median(nt.reduce.mask(cube))[["red"]].compute(scheduler="threads", num_workers=2)
+    assert 6 <= alive.most <= 2 * 12 + 2 * 4  # two tiles of six steps and their classes, and what threads have in hand
+
+
+def test_a_reduction_reads_its_tile_itself(sources, plan):
+    """Of what nothing else takes part in a tile and band is one task, and no block passes between tasks."""
+    cube = nt.open_cube(plan, sources, chunk=256)
+    stated = nt.reduce.estimate(cube, "median")
+    assert (stated.tiles, stated.tasks_per_tile) == (20, 3)
+    assert nt.reduce.estimate(nt.reduce.mask(cube), "median").tasks_per_tile == 6 * (3 + 1 + 3) + 3
+    with Alive() as alive:
+        found = nt.reduce.median(cube)[["red"]].compute(scheduler="threads", num_workers=2)
+    assert alive.most == 0
+    values = truth("red", cube.x.values, cube.y.values).astype(float)
+    values[values == 0] = np.nan
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        want = np.nan_to_num(np.rint(np.nanmedian(values, axis=0)))
+    np.testing.assert_array_equal(found["red"], want)
+
+
+def test_no_rechunk_in_the_graph(sources, plan):
+    cube = nt.open_cube(plan, sources, chunk=256)
+    layers = [name for array in cube.data_vars.values() for name in array.data.dask.layers]
+    assert not [name for name in layers if "rechunk" in name or "concatenate" in name]
+
+
+# Areas
+
+
+def test_an_area_by_bounds_geojson_or_place():
+    bounds = (17.2, 46.6, 17.4, 46.7)
+    ring = [[17.2, 46.6], [17.4, 46.6], [17.4, 46.7], [17.2, 46.7], [17.2, 46.6]]
+    outline = {"type": "Polygon", "coordinates": [ring]}
+    feature = {"type": "Feature", "properties": {}, "geometry": outline}
+    grid = area_grid(bounds)
+    assert str(grid.crs) == "EPSG:32633"
+    same = [outline, feature, {"type": "FeatureCollection", "features": [feature]}, grid]
+    assert all(area_grid(area) == grid for area in same)
+    to_grid = Transformer.from_crs(4326, 32633, always_xy=True)
+    x, y = to_grid.transform(*np.meshgrid(np.linspace(17.2, 17.4, 50), np.linspace(46.6, 46.7, 50)))
+    left, bottom, right, top = grid.boundingbox
+    assert left <= x.min() < left + 10
+    assert top - 10 < y.max() <= top
+    assert right - 10 < x.max() <= right
+    assert bottom <= y.min() < bottom + 10
+    assert not any(value % 10 for value in grid.boundingbox)
+    assert area_grid((17.3, 46.65)).shape == (512, 512)
+
+
+def test_an_area_across_the_antimeridian_is_one_piece():
+    grid = area_grid((179.9, -17.0, -179.9, -16.9))
+    assert grid.shape.x < 2300
+    ring = [[179.9, -17.0], [-179.9, -17.0], [-179.9, -16.9], [179.9, -16.9], [179.9, -17.0]]
+    assert area_grid({"type": "Polygon", "coordinates": [ring]}) == grid
+
+
+@pytest.mark.parametrize(
+    ("area", "error", "said"),
+    [
+        ((0, 1, 20, 2), GridError, "20.0° wide, one UTM zone serves 12°"),
+        ((5, 5, 5, 6), GridError, "no extent"),
+        ((5, 85, 6, 86), GridError, "no UTM zone"),
+        ((5, 500, 6, 86), GridError, "not west, south, east, north"),
+        ((1, 2, 3), InputError, "is no area"),
+        (17, InputError, "is no area"),
+        ({"type": "Nonsense"}, InputError, "no GeoJSON"),
+        ("/nowhere/area.geojson", InputError, "cannot read the area"),
+    ],
+)
+def test_what_is_no_area_is_refused(area, error, said):
+    with pytest.raises(error, match=said):
+        area_grid(area)
+
+
+def test_scenes_survive_as_json(sources, plan):
+    cube = nt.open_cube(plan, sources)
+    rows = orjson.loads(cube.attrs["nutonic_scenes"])
+    assert rows[0]["id"] == "a-west"
+    assert rows[0]["assets"]["scl"] == "a-west/scl.tif"

@@ -1,0 +1,257 @@
+"""Cubes on disk: read back by plain xarray, rioxarray and odc-geo; killed and resumed to equal bytes; GeoTIFFs."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import dask
+import numpy as np
+import pytest
+import rasterio
+import xarray as xr
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from support import saving_driver
+from support.cubes import made, zarr_files
+from support.saving_driver import cube_of
+
+import nutonic as nt
+from nutonic.errors import InputError, NotNutonic, StoreError
+from nutonic.testing import SyntheticSeries
+
+DRIVER = Path(saving_driver.__file__)
+
+SERIES = SyntheticSeries()
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory) -> Path:
+    return SERIES.write(tmp_path_factory.mktemp("series")).parent
+
+
+@pytest.fixture(scope="module")
+def whole(folder, tmp_path_factory) -> dict[str, bytes]:
+    """The bytes of a cube that was saved without interruption."""
+    return zarr_files(nt.save_cube(cube_of(folder), tmp_path_factory.mktemp("whole") / "cube.zarr"))
+
+
+# Read back
+
+
+@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.integers(1, 5), st.integers(1, 70), st.integers(1, 90), st.sampled_from([16, 33, 64]))
+def test_what_is_read_back_is_what_was_saved(tmp_path_factory, steps, height, width, chunk):
+    cube = made(steps, height, width, chunk)
+    path = nt.save_cube(cube, tmp_path_factory.mktemp("cube") / "a.zarr")
+    found = xr.open_zarr(path, mask_and_scale=False)
+    for name in (*cube.data_vars, *cube.coords):
+        np.testing.assert_array_equal(found[name], cube[name], err_msg=name)
+        assert found[name].dtype == cube[name].dtype
+    assert found["x"].values.tobytes() == cube["x"].values.tobytes()
+    assert found.odc.geobox == cube.odc.geobox
+
+
+def test_plain_xarray_rioxarray_and_odc_geo_find_everything(tmp_path):
+    cube = made(2, 40, 30, 16)
+    cube = cube.assign(mean=nt.reduce.mean(cube)["red"], step=nt.reduce.clearest(cube)["step"])
+    path = nt.save_cube(cube, tmp_path / "a.zarr")
+    plain = xr.open_zarr(path)
+    grid = cube.odc.geobox
+    assert plain.odc.geobox == grid
+    assert plain["red"].rio.crs.to_epsg() == 32633
+    assert plain["red"].rio.transform() == grid.affine
+    assert plain["red"].dtype == np.float32  # nodata as NaN, as CF readers do
+    assert np.isnan(plain["red"].values[0, 0, 0])
+    assert plain["red"].rio.encoded_nodata == 0
+    raw = xr.open_zarr(path, mask_and_scale=False)
+    assert raw["red"].rio.nodata == 0
+    assert raw["label"].rio.nodata == 255
+    assert raw["step"].rio.nodata == -1
+    assert np.isnan(raw["mean"].rio.nodata)
+    assert raw["red"].attrs == {"_FillValue": 0, "kind": "reflectance", "grid_mapping": "spatial_ref"}
+    assert raw.attrs["proj:code"] == "EPSG:32633"
+    assert raw.attrs["spatial:transform"] == list(grid.affine)[:6]
+    assert raw.attrs["told"] == "kept"
+    np.testing.assert_array_equal(plain["time"].values, cube["time"].values)
+
+
+def test_large_tiles_are_shards_of_smaller_chunks(tmp_path):
+    import zarr
+
+    path = nt.save_cube(made(1, 1100, 1030, 1024)[["red", "label"]], tmp_path / "a.zarr")
+    array = zarr.open_array(path / "red", mode="r")
+    assert (array.shards, array.chunks) == ((1, 1024, 1024), (1, 512, 512))
+    assert len(list((path / "red" / "c").rglob("*"))) == 1 + 2 + 4  # a file a tile
+    odd = zarr.open_array(nt.save_cube(made(1, 50, 40, 33)[["red"]], tmp_path / "b.zarr") / "red", mode="r")
+    assert (odd.shards, odd.chunks) == (None, (1, 33, 33))
+
+
+def test_a_cube_of_sources_keeps_its_scenes(folder, tmp_path):
+    path = nt.save_cube(cube_of(folder), tmp_path / "a.zarr")
+    found = xr.open_zarr(path)
+    assert found.nutonic.scenes["id"].tolist() == ["a-west", "b-east", "cloudy"]  # of the two steps that it has
+
+
+# Resumed
+
+
+def test_nothing_is_seen_before_it_is_whole(folder, tmp_path):
+    seen = []
+
+    def watch(done, total):
+        seen.append((done, total, (tmp_path / "a.zarr").exists(), (tmp_path / "a.zarr.nutonic-partial").exists()))
+
+    nt.save_cube(cube_of(folder), tmp_path / "a.zarr", watch=watch)
+    assert seen == [(0, 30, False, True), (30, 30, False, True)]
+    assert [path.name for path in tmp_path.iterdir()] == ["a.zarr"]
+
+
+def driver(folder: Path, out: Path, at: int, moment: str) -> subprocess.CompletedProcess:
+    command = [sys.executable, str(DRIVER), str(folder), str(out), str(at), moment]
+    return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+
+
+@pytest.mark.parametrize(("at", "moment"), [(0, "before"), (7, "torn"), (16, "after"), (29, "after")])
+def test_killed_at_a_write_it_goes_on_and_ends_with_equal_bytes(folder, whole, tmp_path, at, moment):
+    out = tmp_path / "cube.zarr"
+    killed = driver(folder, out, at, moment)
+    assert killed.returncode == -signal.SIGKILL
+    assert not out.exists()
+    tiles = [
+        path
+        for name in ("red", "green", "blue", "scl")
+        for path in (tmp_path / "cube.zarr.nutonic-partial" / name).rglob("c/**/*")
+    ]
+    there = sum(path.is_file() and path.suffix != ".partial" for path in tiles)
+    resumed = driver(folder, out, -1, "never")
+    assert resumed.returncode == 0, resumed.stderr
+    assert int(resumed.stdout) == 30 - there  # what was there is not computed again
+    assert zarr_files(out) == whole
+    assert not (tmp_path / "cube.zarr.nutonic-partial").exists()
+
+
+def test_killed_again_and_again_it_ends_with_equal_bytes(folder, whole, tmp_path):
+    out, kills = tmp_path / "cube.zarr", 0
+    for at in (2, 0, 4):
+        kills += driver(folder, out, at, ("before", "torn", "after")[at % 3]).returncode == -signal.SIGKILL
+    assert kills == 3
+    assert driver(folder, out, -1, "never").returncode == 0
+    assert zarr_files(out) == whole
+
+
+def test_killed_at_any_time_it_ends_with_equal_bytes(folder, whole, tmp_path):
+    out = tmp_path / "cube.zarr"
+    command = [sys.executable, str(DRIVER), str(folder), str(out), "-1", "never"]
+    for wait in (0.6, 1.4, 1.9):
+        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        time.sleep(wait)
+        process.kill()
+        process.wait(30)
+    nt.save_cube(cube_of(folder), out)
+    assert zarr_files(out) == whole
+
+
+def test_a_finished_cube_is_left_alone(folder, whole, tmp_path):
+    path = nt.save_cube(cube_of(folder), tmp_path / "a.zarr")
+    before = {file: file.stat().st_mtime_ns for file in path.rglob("*")}
+    watched = []
+    nt.save_cube(cube_of(folder), path, watch=lambda *told: watched.append(told))
+    assert {file: file.stat().st_mtime_ns for file in path.rglob("*")} == before
+    assert not watched
+
+
+def test_a_scheduler_makes_no_difference(folder, whole, tmp_path):
+    for scheduler in ("synchronous", "processes"):
+        with dask.config.set(scheduler=scheduler, num_workers=2):
+            assert zarr_files(nt.save_cube(cube_of(folder), tmp_path / f"{scheduler}.zarr")) == whole
+
+
+# Refused
+
+
+def test_another_cube_is_not_mixed_in(folder, tmp_path):
+    cube = made(2, 40, 30, 16)
+    path = nt.save_cube(cube, tmp_path / "a.zarr")
+    for other, said in [
+        (cube.assign_attrs(told="other"), "zarr.json"),
+        (cube.isel(y=slice(0, 32)), "."),
+        (cube.drop_vars("scl"), "zarr.json"),
+        (nt.reduce.median(cube), "."),
+    ]:
+        with pytest.raises(StoreError, match=rf"is another cube, it differs in .*{said}.*overwrite=True"):
+            nt.save_cube(other, path)
+    nt.save_cube(nt.reduce.median(cube), path, overwrite=True)
+    assert "time" not in xr.open_zarr(path).coords
+    assert [entry.name for entry in tmp_path.iterdir()] == ["a.zarr"]
+
+
+def test_what_is_no_cube_is_never_touched(tmp_path):
+    cube = made(1, 20, 20, 16)
+    (tmp_path / "file").write_text("mine")
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder" / "mine.txt").write_text("mine")
+    for name in ("file", "folder"):
+        with pytest.raises(NotNutonic, match="exists and is no Zarr cube"):
+            nt.save_cube(cube, tmp_path / name, overwrite=True)
+    assert (tmp_path / "folder" / "mine.txt").read_text() == "mine"
+    with pytest.raises(StoreError, match="cannot write"):
+        nt.save_cube(cube, tmp_path / "file" / "a.zarr")
+
+
+def test_chunks_of_several_sizes_are_refused_with_what_to_do(tmp_path):
+    sliced = made(1, 40, 40, 16).isel(x=slice(5, None))
+    with pytest.raises(InputError, match=r"chunks of \[8, 11, 16\] along x.*open the cube on the part you want"):
+        nt.save_cube(sliced, tmp_path / "a.zarr")
+    assert not list(tmp_path.iterdir())
+
+
+def test_two_at_once_do_not_write_into_each_other(folder, tmp_path):
+    import fcntl
+
+    out = tmp_path / "cube.zarr"
+    assert driver(folder, out, 3, "after").returncode == -signal.SIGKILL
+    half_done = sorted(path for path in (tmp_path / "cube.zarr.nutonic-partial").rglob("*") if path.is_file())
+    handle = os.open(tmp_path / ".cube.zarr.nutonic-lock", os.O_RDWR)  # which the killed one left
+    fcntl.flock(handle, fcntl.LOCK_EX)
+    for overwrite in (False, True):
+        with pytest.raises(StoreError, match="another process writes"):
+            nt.save_cube(cube_of(folder), out, overwrite=overwrite)
+    assert [path for path in half_done if not path.is_file()] == []
+    os.close(handle)
+    nt.save_cube(cube_of(folder), out)
+    assert [path.name for path in tmp_path.iterdir()] == ["cube.zarr"]
+
+
+# GeoTIFFs
+
+
+def test_cogs_hold_the_pixels_and_lie_right(tmp_path):
+    cube = made(2, 1300, 700, 512)[["red", "label"]]
+    cube = cube.assign(mean=nt.reduce.mean(cube)["red"])
+    paths = nt.save_cogs(cube, tmp_path / "cogs")
+    assert [path.name for path in paths] == [
+        "red_20240101T000000.tif", "red_20240106T000000.tif", "label.tif", "mean.tif",
+    ]  # fmt: skip
+    assert sorted(path.name for path in (tmp_path / "cogs").iterdir()) == sorted(path.name for path in paths)
+    for path, want in zip(paths, [*cube["red"].values, cube["label"].values, cube["mean"].values], strict=True):
+        with rasterio.open(path) as raster:
+            np.testing.assert_array_equal(raster.read(1), want)
+            assert raster.tags(ns="IMAGE_STRUCTURE")["LAYOUT"] == "COG"
+            assert (raster.crs.to_epsg(), raster.transform) == (32633, cube.odc.geobox.affine)
+            assert raster.block_shapes == [(512, 512)]
+            assert raster.overviews(1) == [2, 4][: len(raster.overviews(1))] != []
+    with rasterio.open(paths[1], overview_level=0) as half:
+        assert half.nodata == 0
+    with rasterio.open(paths[2], overview_level=0) as half:
+        assert set(np.unique(half.read(1))) <= {0, 1, 2, 255}  # classes are never averaged
+        assert half.nodata == 255
+
+
+def test_what_lies_nowhere_is_no_geotiff(tmp_path):
+    with pytest.raises(InputError, match="lies nowhere"):
+        nt.save_cogs(xr.Dataset({"a": ("z", [1, 2])}), tmp_path)

@@ -1,0 +1,236 @@
+"""A disk that is full stops the run with one line; nothing is torn, and with room again the same command goes on."""
+
+from __future__ import annotations
+
+import json
+import re
+import resource
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from support.trees import tree
+
+from nutonic.cli.main import main
+from nutonic.dataset.verify import verify
+from nutonic.errors import NotNutonic, StoreError
+from nutonic.io.objects import Store, unsealed
+from nutonic.planning.prepare import prepare
+
+#: What the tree takes, and then some.
+ENOUGH = 4 * 2**20
+
+
+class Disk:
+    """A file system in memory that holds so many bytes and files."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._mount(ENOUGH, 10_000)
+
+    def holds(self, size: int, files: int = 10_000) -> None:
+        self._mount(size, files, "remount,")
+
+    def used(self) -> int:
+        return sum(path.lstat().st_blocks * 512 for path in self.folder.rglob("*") if path.is_file())
+
+    def _mount(self, size: int, files: int, how: str = "") -> None:
+        options = f"{how}size={size},nr_inodes={files}"
+        done = subprocess.run(
+            ["mount", "-t", "tmpfs", "-o", options, "nutonic-test", str(self.folder)], capture_output=True, text=True
+        )
+        if done.returncode:
+            raise OSError(done.stderr.strip())
+
+
+@pytest.fixture
+def disk(tmp_path):
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    try:
+        made = Disk(folder)
+    except OSError as error:
+        pytest.skip(f"a small file system cannot be mounted here: {error}")
+    try:
+        yield made
+    finally:
+        subprocess.run(["umount", "-l", str(folder)], check=True)
+
+
+@contextmanager
+def files_of_at_most(size: int) -> Iterator[None]:
+    """What is written to one file beyond this fails, as it does on a full disk (CPython ignores SIGXFSZ)."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def run(capsys, *args: object) -> tuple[int, str]:
+    """Exit code, and what was said on stderr but for progress."""
+    with pytest.raises(SystemExit) as ended:
+        main([str(arg) for arg in args])
+    return ended.value.code, without_progress(capsys.readouterr().err)
+
+
+def without_progress(text: str) -> str:
+    return "".join(line for line in text.splitlines(keepends=True) if not re.match(r"batch \d+: ", line))
+
+
+def one_line(said: str) -> bool:
+    return said.startswith("nutonic: no space left in ") and said.count("\n") == 1 and "run the same command" in said
+
+
+def torn(out: Path, clean: Path) -> list[str]:
+    """Files that are neither what they are to be nor what a killed writer leaves; while not all is built, data/ is less."""
+    files = [path for path in out.rglob("*") if path.is_file() and not re.search(r"#\d+$", path.name)]
+    wrong = []
+    for path in files:
+        name = path.relative_to(out).as_posix()
+        content = path.read_bytes()
+        if name.startswith(("images/", "metadata/")):
+            fits = content == (clean / name).read_bytes()
+        elif name.startswith("_nutonic/commits/") or name == "_nutonic/summary.json":
+            fits = bool(unsealed(content, name))
+        elif name.endswith(".jsonl"):
+            fits = all(json.loads(line) for line in content.splitlines()) and content[-1:] in (b"\n", b"")
+        else:
+            fits = name in ("README.md", "_nutonic/recipe.yaml", "_nutonic/tree.json") and bool(content)
+        wrong += [] if fits else [name]
+    return wrong
+
+
+def same(out: Path, clean: Path) -> bool:
+    return tree(out) == tree(clean) and verify(out, deep=True).problems == ()
+
+
+# A small file system
+
+
+def test_the_disk_is_full_again_and_again(built, disk, capsys):
+    """Every run finds room for a little more, so that the disk is full within every kind of file, and at the end."""
+    out, codes, last = disk.folder / "tree", [], ""
+    prepare(built.recipe, out, workers=0)
+    room = disk.used()
+    while 0 not in codes:
+        room += 49_152
+        disk.holds(room)
+        code, said = run(capsys, "build", built.recipe_path, "--out", out, "--workers", 0)
+        assert (code, one_line(said)) == (1, True) or code == 0, said
+        assert torn(out, built.out) == []
+        last = re.search(r"writing (\w+)/", said)[1] if code else last
+        codes.append(code)
+        assert len(codes) < 60
+    assert len(codes) > 8
+    assert last == "data"
+    assert same(out, built.out)
+
+
+def test_the_disk_is_full_in_the_workers_of_a_cluster(built, disk):
+    out = disk.folder / "tree"
+    prepare(built.recipe, out, workers=0)
+    command = [sys.executable, "-m", "nutonic", "build", built.recipe_path, "--out", out, "--workers", "2"]
+    disk.holds(disk.used() + 300_000)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert (done.returncode, one_line(without_progress(done.stderr))) == (1, True), done.stderr
+    assert torn(out, built.out) == []
+    disk.holds(ENOUGH)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    assert same(out, built.out)
+
+
+def test_no_more_files_fit_from_the_first_on(built, disk, capsys):
+    """With room for bytes but not for files the plan is made, and cannot be written."""
+    out, said = disk.folder / "tree", ""
+    for files in (1, 2, 3, 4, 5, 6, 40):
+        disk.holds(ENOUGH, files)
+        code, said = run(capsys, "build", built.recipe_path, "--out", out, "--workers", 0)
+        assert (code, one_line(said)) == (1, True), said
+        assert torn(out, built.out) == []
+        assert not whole(out)
+    disk.holds(ENOUGH)
+    assert run(capsys, "build", built.recipe_path, "--out", out, "--workers", 0)[0] == 0
+    assert same(out, built.out)
+
+
+def whole(out: Path) -> bool:
+    try:
+        return verify(out).whole
+    except NotNutonic:
+        return False
+
+
+def test_what_cannot_fit_is_refused_before_it_is_begun(built, disk, capsys):
+    disk.holds(8192)
+    code, said = run(capsys, "build", built.recipe_path, "--out", disk.folder / "tree", "--workers", 0)
+    assert (code, "free" in said, list(disk.folder.iterdir())) == (2, True, [])
+
+
+def test_a_finished_tree_on_a_full_disk_needs_no_room(built, disk, capsys):
+    out = disk.folder / "tree"
+    assert run(capsys, "build", built.recipe_path, "--out", out, "--workers", 0)[0] == 0
+    disk.holds(disk.used())
+    assert run(capsys, "build", built.recipe_path, "--out", out, "--workers", 0)[0] == 0
+    assert same(out, built.out)
+
+
+def test_fixing_on_a_full_disk_takes_out_no_place_that_is_right(built, disk, capsys):
+    """Others of its batch must be committed anew before; where that does not fit, the tree stays as it was."""
+    out = disk.folder / "tree"
+    assert run(capsys, "build", built.recipe_path, "--out", out, "--workers", 0)[0] == 0
+    picture = next((out / "images").rglob("poi_000001_*.png"))
+    picture.write_bytes(b"x" + picture.read_bytes()[1:])
+    disk.holds(disk.used())
+    code, said = run(capsys, "verify", out, "--deep", "--fix")
+    assert (code, one_line(said)) == (1, True), said
+    assert (out / "_nutonic" / "commits" / "000003.json").exists()
+    disk.holds(ENOUGH)
+    assert run(capsys, "verify", out, "--deep", "--fix")[0] == 1
+    assert run(capsys, "build", built.recipe_path, "--out", out, "--workers", 0)[0] == 0
+    assert same(out, built.out)
+
+
+# A limit on the size of files
+
+
+def test_files_may_not_be_large_enough(built, tmp_path, capsys):
+    """First for the plan, then for the rows of a batch, then for those of a split."""
+    out, met = tmp_path / "tree", []
+    for size in (3_000, 30_000, 130_000, 200_000):
+        with files_of_at_most(size):
+            code, said = run(capsys, "build", built.recipe_path, "--out", out, "--workers", 0)
+        assert (code, said.count("\n")) == (1, 1), said
+        met.append(re.fullmatch(r"nutonic: (\S+) is larger than a file may be in .*: raise .*again\n", said)[1])
+        assert torn(out, built.out) == []
+    assert met == ["_nutonic/plan.jsonl", "_nutonic/parts/000000.jsonl", "data/train.jsonl", "data/train.jsonl"]
+    assert run(capsys, "build", built.recipe_path, "--out", out, "--workers", 0)[0] == 0
+    assert same(out, built.out)
+
+
+@pytest.mark.parametrize("large", [False, True])
+def test_a_store_says_what_is_full_and_leaves_what_was_there(tmp_path, large):
+    store = Store(tmp_path / "store")
+    store.put("a/b", b"before")
+    pieces = [b"x" * 100_000] * (1 + 100 * large)
+    with files_of_at_most(50_000):
+        for write in (
+            lambda: store.put("a/b", pieces[0]),
+            lambda: store.put("a/b", iter(pieces)),
+            lambda: store.create("a/c", pieces[0]),
+        ):
+            with pytest.raises(StoreError, match=r"a/[bc] is larger than a file may be in .*store: raise that limit"):
+                write()
+    assert store.get("a/b") == b"before"
+    assert not store.has("a/c")
+
+
+def test_other_errors_are_told_as_they_are(tmp_path):
+    (tmp_path / "a").write_bytes(b"a file where a folder should be")
+    with pytest.raises(StoreError, match="cannot write a/b"):
+        Store(tmp_path).put("a/b", b"x")

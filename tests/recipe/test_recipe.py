@@ -1,0 +1,396 @@
+"""Recipes: product.md's defaults, one digest for one dataset, paths, intervals and class tables."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+import pytest
+import yaml
+from pydantic import ValidationError
+
+from nutonic.core.classes import TABLES
+from nutonic.core.times import interval
+from nutonic.errors import RecipeError
+from nutonic.recipe.recipe import Recipe
+from nutonic.recipe.yaml import load_recipe, parse_recipe, parse_recipe_text
+
+#: product.md's recipe, word for word; of it the keys that exist so far. What is required has the value given here.
+PRODUCT = yaml.safe_load("""
+name: my-dataset
+pois:
+  path: pois.csv
+  columns: {id: null, lon: null, lat: null}
+  keep: []
+  limit: null
+  min_spacing_m: 0
+  jitter: {variants: 0, max_offset_m: 300, seed: 0}
+grid: {resolution_m: 10, extent_m: 5120, lattice: ten_metre}
+imagery:
+  source: stac
+  url: https://earth-search.aws.element84.com/v1
+  collection: sentinel-2-l2a
+  datetime: 2024-04-01/2024-10-31
+  max_cloud_cover: 20
+  assets: [red, green, blue]
+  engine: stackstac
+  sign: null
+  allow_hosts: []
+  project: null
+labels:
+  source: raster
+  path: land_cover.tif
+  dataset: dynamic-world
+  url: null
+  collection: null
+  asset: null
+  year: null
+  sign: null
+  allow_hosts: []
+  band: null
+  rule: null
+  windows_days: null
+  project: null
+tiles: {size: 512, stride: 512, output_size: 224, min_valid_fraction: 0.35}
+stretch: {low: 2, high: 98, scope: tile}
+rows: {caption: true, grounding: true, per_class: true, per_class_grounding: true, min_class_fraction: 0.05,
+       max_classes: 9, min_region_px: 50, max_regions_per_class: 24, augment: []}
+splits: {train: 0.8, validation: 0.1, test: 0.1, by: place, block_km: 50}
+output: {files_per_dir: 8000, rows_per_file: null, format: files}
+cube: {area: null, chunk: 1024, mask: null, reduce: null, warp: true}
+""")
+REQUIRED = {
+    "name": "my-dataset",
+    "pois": {"path": "pois.csv"},
+    "imagery": {
+        "url": "https://earth-search.aws.element84.com/v1",
+        "collection": "sentinel-2-l2a",
+        "datetime": "2024-04-01/2024-10-31",
+    },
+    "labels": {"source": "raster", "path": "land_cover.tif"},
+}
+OWN = {"name": "mine", "classes": {1: "water", 2: "forest"}, "unknown": 0}
+
+
+def recipe(**parts) -> Recipe:
+    """The least recipe with values replaced, by part."""
+    merged = {k: {**REQUIRED.get(k, {}), **v} if isinstance(v, dict) else v for k, v in parts.items()}
+    return parse_recipe({**REQUIRED, **merged})
+
+
+def problem(content) -> str:
+    with pytest.raises(RecipeError) as caught:
+        parse_recipe(content)
+    return str(caught.value)
+
+
+# Defaults
+
+
+def leaves(value, path=""):
+    """Dotted key and value of everything in a mapping."""
+    if isinstance(value, dict):
+        return {k: v for name, part in value.items() for k, v in leaves(part, f"{path}.{name}".strip(".")).items()}
+    return {path: value}
+
+
+def test_the_defaults_are_product_mds():
+    assert leaves(recipe().model_dump(mode="json")) == leaves(PRODUCT)
+
+
+@pytest.mark.parametrize("key", sorted(set(leaves(REQUIRED)) - {"labels.path", "imagery.url"}))
+def test_what_is_required_has_no_default(key):
+    part, _, name = key.partition(".")
+    without = {k: dict(v) if isinstance(v, dict) else v for k, v in REQUIRED.items()}
+    if name:
+        del without[part][name]
+    else:
+        del without[part]
+    assert problem(without) == f"recipe: {key} is missing"
+
+
+# The digest
+
+PIXELS_AND_ROWS = [
+    ("pois", "limit", 5), ("pois", "min_spacing_m", 100), ("pois", "jitter", {"variants": 1}),
+    ("pois", "jitter", {"variants": 2}), ("pois", "jitter", {"variants": 2, "max_offset_m": 301}),
+    ("pois", "jitter", {"variants": 2, "seed": 1}),
+    ("grid", "resolution_m", 5), ("grid", "extent_m", 5130), ("grid", "lattice", "source"),
+    ("imagery", "collection", "sentinel-2-l1c"), ("imagery", "datetime", "2024-04-01/2024-10-30"),
+    ("imagery", "max_cloud_cover", 21), ("imagery", "assets", ["nir", "red", "green"]),
+    ("imagery", "assets", ["blue", "green", "red"]),
+    ("labels", "dataset", "esa-worldcover"), ("labels", "dataset", "dynamic-world"), ("labels", "dataset", OWN),
+    ("labels", "dataset", {**OWN, "unknown": 3}), ("labels", "dataset", {**OWN, "classes": {1: "forest", 2: "water"}}),
+    ("tiles", "size", 256), ("tiles", "stride", 256), ("tiles", "output_size", 256),
+    ("tiles", "min_valid_fraction", 0.36),
+    ("stretch", "low", 1), ("stretch", "high", 99), ("stretch", "scope", "poi"),
+    ("rows", "caption", False), ("rows", "grounding", False), ("rows", "per_class", False),
+    ("rows", "per_class_grounding", False), ("rows", "min_class_fraction", 0.06), ("rows", "max_classes", 8),
+    ("rows", "min_region_px", 51), ("rows", "max_regions_per_class", 23), ("rows", "augment", ["flip"]),
+    ("rows", "augment", ["r90"]),
+    ("splits", "by", "block"),
+]  # fmt: skip
+
+
+def test_whatever_determines_pixels_or_rows_changes_the_digest():
+    variants = [recipe(**{part: {name: value}}) for part, name, value in PIXELS_AND_ROWS]
+    shares = recipe(splits={"train": 0.7, "validation": 0.2, "test": 0.1})
+    digests = [r.digest() for r in (*variants, shares)]
+    repeated = [entry[:2] for i, entry in enumerate(PIXELS_AND_ROWS) if digests[i] in digests[:i]]
+    assert repeated == []
+    # One of the two class tables is the default, so exactly one entry is the plain recipe.
+    assert digests.count(recipe().digest()) == 1
+    assert all(len(d) == 64 and int(d, 16) for d in digests)
+
+
+def test_of_earth_engine_what_determines_pixels_changes_the_digest_and_who_asks_does_not():
+    def digest(**labels) -> str:
+        return parse_recipe({**REQUIRED, "labels": {"source": "earthengine", **labels}}).digest()
+
+    own = {"collection": "projects/me/assets/cover", "band": "classes", "dataset": OWN}
+    changes = [
+        *({}, {"collection": "projects/me/assets/cover"}, {"band": "classes"}, {"rule": "nearest"}),
+        *({"windows_days": [7, 30]}, {"dataset": "esa-worldcover"}, {"dataset": "esa-worldcover", "year": 2021}, own),
+    ]
+    assert len({digest(**change) for change in changes}) == len(changes)
+    assert digest(project="mine") == digest(url="http://127.0.0.1:8000") == digest()
+
+
+@pytest.mark.parametrize(
+    ("part", "name", "value"),
+    [
+        ("pois", "path", "/elsewhere/places.csv"),
+        ("imagery", "url", "/elsewhere/catalog.json"),
+        ("labels", "path", "/elsewhere/labels.tif"),
+    ],
+)
+def test_where_things_lie_does_not_change_the_digest(part, name, value):
+    assert recipe(**{part: {name: value}}).digest() == recipe().digest()
+
+
+def test_how_scenes_are_read_does_not_change_the_digest():
+    plain = recipe()
+    imagery = plain.imagery.model_copy(update={"engine": "odc-stac"})  # not to be had yet, but never in the digest
+    assert plain.model_copy(update={"imagery": imagery}).digest() == plain.digest()
+
+
+def test_a_default_spelled_out_is_the_same_recipe():
+    spelled = {**PRODUCT, "labels": {**PRODUCT["labels"], "dataset": recipe().labels.dataset}}
+    assert parse_recipe(spelled).digest() == recipe().digest()
+    assert recipe(grid={"extent_m": 5120.0}).digest() == recipe(grid={"extent_m": 5120}).digest() == recipe().digest()
+
+
+def test_the_order_of_keys_does_not_matter():
+    mirrored = dict(
+        reversed({k: dict(reversed(v.items())) if isinstance(v, dict) else v for k, v in REQUIRED.items()}.items())
+    )
+    assert list(mirrored) != list(REQUIRED)
+    assert parse_recipe(mirrored).digest() == recipe().digest()
+
+
+# Values
+
+
+@pytest.mark.parametrize(
+    "part", [None, "pois", "grid", "imagery", "labels", "tiles", "stretch", "rows", "splits", "output"]
+)
+def test_a_recipe_is_frozen(part):
+    value = recipe() if part is None else getattr(recipe(), part)
+    name = next(iter(type(value).model_fields))
+    with pytest.raises(ValidationError, match="frozen"):
+        setattr(value, name, getattr(value, name))
+
+
+@pytest.mark.parametrize("dataset", ["dynamic-world", {**OWN, "colors": {1: "#0064c8"}}], ids=["known", "own"])
+def test_the_text_is_the_recipe_without_this_machine(dataset, tmp_path):
+    file = tmp_path / "recipe.yaml"
+    parts = {**REQUIRED, "imagery": {**REQUIRED["imagery"], "url": "sub/items.json"}, "tiles": {"size": 64}}
+    file.write_text(yaml.safe_dump({**parts, "labels": {**REQUIRED["labels"], "dataset": dataset}}))
+    loaded = load_recipe(file)
+    assert loaded.pois.path == str(tmp_path / "pois.csv")
+    assert loaded.imagery.url == str(tmp_path / "sub" / "items.json")
+    assert loaded.labels.path == str(tmp_path / "land_cover.tif")
+    text = loaded.text()
+    assert str(tmp_path) not in text
+    assert not any(str(value).startswith("/") for value in leaves(yaml.safe_load(text)).values())
+    again = parse_recipe_text(text)
+    assert again.digest() == loaded.digest()
+    assert again.text() == text
+    assert (again.pois.path, again.imagery.url, again.labels.path) == ("pois.csv", "items.json", "land_cover.tif")
+
+
+def test_paths_are_relative_to_the_recipe_and_absolute_ones_stay(tmp_path, monkeypatch):
+    (tmp_path / "sub").mkdir()
+    content = {**REQUIRED, "pois": {"path": "../up.csv"}, "labels": {"source": "raster", "path": "/data/labels.tif"}}
+    (tmp_path / "sub" / "recipe.yaml").write_text(yaml.safe_dump(content))
+    monkeypatch.chdir(tmp_path)
+    loaded = load_recipe("sub/recipe.yaml")
+    assert loaded.pois.path == str(tmp_path / "sub" / ".." / "up.csv")
+    assert loaded.labels.path == "/data/labels.tif"
+    assert loaded.imagery.url == REQUIRED["imagery"]["url"]  # an address is no path
+
+
+def test_an_anchor_may_be_merged():
+    text = yaml.safe_dump(REQUIRED) + "tiles: {<<: {size: 64, stride: 64}, stride: 32}\n"
+    assert parse_recipe_text(text).digest() == recipe(tiles={"size": 64, "stride": 32}).digest()
+
+
+@pytest.mark.parametrize(
+    ("part", "content", "expected"),
+    [
+        ("tiles", {"size": -64}, "recipe: tiles.size: Input should be greater than or equal to 16, not -64"),
+        ("tiles", {"stride": 0}, "recipe: tiles.stride: Input should be greater than or equal to 1, not 0"),
+        ("tiles", {"strid": 64}, "recipe: tiles.strid is not a key of a recipe: did you mean stride?"),
+        ("stretch", {"low": 200}, "recipe: stretch.low: Input should be less than or equal to 100, not 200"),
+        ("stretch", {"low": 98}, "recipe: stretch: low (98) must be below high (98)"),
+        ("splits", {"train": 0.9}, "recipe: splits: train + validation + test is 1.1, not 1"),
+        ("rows", {"augment": ["flip", "flip"]}, "recipe: rows.augment: names a view twice: ['flip', 'flip']"),
+        (
+            "imagery",
+            {"assets": ["red", "red", "blue"]},
+            "recipe: imagery.assets: names an asset twice: ['red', 'red', 'blue']",
+        ),
+        (
+            "imagery",
+            {"datetime": "spring"},
+            "recipe: imagery.datetime: 'spring' is not a date: write 2024-04-01/2024-10-31",
+        ),
+        ("pois", {"jitter": {"seeed": 1}}, "recipe: pois.jitter.seeed is not a key of a recipe: did you mean seed?"),
+        ("pois", {"zzz": 1}, "recipe: pois.zzz is not a key of a recipe"),
+        ("grid", {"extent_m": 5125}, "recipe: an extent of 5125.0 m is not a whole number of 10.0 m pixels"),
+        (
+            "labels",
+            {"dataset": "worldcover"},
+            "recipe: labels.dataset: is 'worldcover', not one of dynamic-world, esa-worldcover, io-lulc or a class table",
+        ),
+    ],
+)
+def test_a_mistake_is_told_with_its_key_and_value(part, content, expected):
+    told = problem({**REQUIRED, part: {**REQUIRED.get(part, {}), **content}})
+    assert told.replace("recipe: recipe: ", "recipe: ") == expected
+
+
+@pytest.mark.parametrize(
+    ("labels", "expected"),
+    [
+        ({"source": "raster"}, "labels: needs path where source is raster"),
+        ({"source": "raster", "path": "a.tif", "year": 2020}, "labels: has year, which a source raster does not use"),
+        ({"source": "stac"}, "labels: needs url, collection, asset where source is stac"),
+        ({"source": "earthengine", "dataset": OWN}, "labels: needs collection, band where source is earthengine"),
+        ({"source": "earthengine", "asset": "a"}, "labels: has asset, which a source earthengine does not use"),
+        ({"source": "stac", "rule": "mode"}, "labels: needs url"),
+        ({"source": "earthengine", "year": 2020}, "labels: has year, which is for the rule mosaic"),
+        (
+            {"source": "earthengine", "rule": "mosaic", "windows_days": [7]},
+            "labels: has windows_days, which the rule mo",
+        ),
+        ({"source": "earthengine", "windows_days": [30, 7]}, "labels.windows_days: is [30, 7]: write days that ascend"),
+        ({"source": "earthengine", "windows_days": [300]}, "labels.windows_days.0: Input should be less than or equal"),
+        ({"source": "earthengine", "rule": "newest"}, "labels.rule: Input should be 'mode', 'nearest' or 'mosaic'"),
+        (
+            {"source": "stac", "dataset": "io-lulc", "path": "a.tif"},
+            "labels: has path, which a source stac does not use",
+        ),
+        (
+            {"source": "stac", "dataset": "io-lulc", "allow_hosts": ["http://x.org"]},
+            "labels.allow_hosts.0: is 'http://x.org', no host: write example.org",
+        ),
+    ],
+)
+def test_labels_need_what_their_source_needs(labels, expected):
+    assert problem({**REQUIRED, "labels": labels}).startswith(f"recipe: {expected}")
+
+
+@pytest.mark.parametrize("number", [float("nan"), float("inf"), -1, 0, "big", None])
+def test_an_extent_is_a_positive_finite_number(number):
+    assert "grid.extent_m" in problem({**REQUIRED, "grid": {"extent_m": number}})
+
+
+def test_yes_is_no_number():
+    # YAML reads `limit: yes` as true, and Python takes true for 1: a dataset of one place.
+    assert "pois.limit" in problem({**REQUIRED, "pois": {"path": "pois.csv", "limit": True}})
+
+
+def test_many_mistakes_fit_into_five_lines():
+    told = problem({**REQUIRED, "a": 1, "b": 2, "c": 3, "d": 4, "e": 5, "f": 6}).splitlines()
+    assert len(told) == 4
+    assert told[-1] == "… and 3 more"
+    four = problem({**REQUIRED, "a": 1, "b": 2, "c": 3, "d": 4}).splitlines()
+    assert [line.split(" is not a key")[0][-1] for line in four] == ["a", "b", "c", "d"]
+
+
+# Intervals
+
+
+def utc(*parts):
+    return dt.datetime(*parts, tzinfo=dt.UTC)
+
+
+@pytest.mark.parametrize(
+    ("text", "start", "end"),
+    [
+        ("2024-04-01/2024-10-31", utc(2024, 4, 1), utc(2024, 10, 31, 23, 59, 59, 999999)),
+        ("2024-04-01", utc(2024, 4, 1), utc(2024, 4, 1, 23, 59, 59, 999999)),
+        ("2024-04-01/2024-04-01", utc(2024, 4, 1), utc(2024, 4, 1, 23, 59, 59, 999999)),
+        ("2024-04-01T10:00:00Z/2024-04-01T11:30:00Z", utc(2024, 4, 1, 10), utc(2024, 4, 1, 11, 30)),
+        ("2024-04-01T10:00:00/2024-04-02", utc(2024, 4, 1, 10), utc(2024, 4, 2, 23, 59, 59, 999999)),
+        ("2024-04-01T00:30:00+02:00/2024-04-02", utc(2024, 3, 31, 22, 30), utc(2024, 4, 2, 23, 59, 59, 999999)),
+        ("2024-02-29 / 2024-03-01", utc(2024, 2, 29), utc(2024, 3, 1, 23, 59, 59, 999999)),
+    ],
+)
+def test_an_interval_holds_both_its_ends(text, start, end):
+    assert interval(text) == (start, end)
+
+
+@pytest.mark.parametrize("text", ["", "spring", "2023-02-29", "2024-04-01/soon", "2024-04-01/..", "2024-4-1/x"])
+def test_what_is_no_date_is_named(text):
+    with pytest.raises(ValueError, match=r"is not a date: write 2024-04-01/2024-10-31"):
+        interval(text)
+
+
+def test_an_interval_that_ends_before_it_starts_is_refused():
+    with pytest.raises(ValueError, match="'2024-10-31/2024-04-01' ends before it starts"):
+        interval("2024-10-31/2024-04-01")
+
+
+def test_a_date_that_yaml_reads_as_one_is_taken():
+    text = yaml.safe_dump(REQUIRED).replace("2024-04-01/2024-10-31", "2024-04-01")
+    assert isinstance(yaml.safe_load(text)["imagery"]["datetime"], dt.date)
+    assert parse_recipe_text(text).imagery.datetime == "2024-04-01"
+
+
+# Class tables
+
+
+def test_an_own_class_table_is_used_as_written():
+    dataset = {"name": "mine", "classes": {0: "Open  Water", 7: "Tree Cover"}, "unknown": 255, "colors": {7: "#00FF00"}}
+    table = recipe(labels={"dataset": dataset}).labels.table
+    assert (table.name, dict(table.labels), table.unknown) == ("mine", {0: "open water", 7: "tree cover"}, 255)
+    assert dict(table.colors) == {7: "#00FF00"}
+
+
+@pytest.mark.parametrize("name", ["esa-worldcover", "dynamic-world"])
+def test_a_known_class_table_is_taken_by_name(name):
+    assert recipe(labels={"dataset": name}).labels.table is TABLES[name]
+    assert TABLES[name].unknown not in TABLES[name].labels
+    assert all(label == label.lower() for label in TABLES[name].labels.values())
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        ({"unknown": 1}, "uses 1 both as a class and as unknown"),
+        ({"classes": {1: "Water", 2: " water"}}, "needs a label of its own for every class"),
+        ({"classes": {1: " "}}, "needs a label of its own for every class"),
+        ({"classes": {}}, "at least 1 item"),
+        ({"classes": {256: "far"}}, "less than or equal to 255"),
+        ({"classes": {-1: "far"}}, "greater than or equal to 0"),
+        ({"unknown": 300}, "less than or equal to 255"),
+        ({"colors": {1: "green"}}, "labels.dataset.colors.1"),
+        ({"colour": {}}, "labels.dataset.colour is not a key of a recipe: did you mean colors?"),
+        ({"name": "../mine"}, "labels.dataset.name"),
+    ],
+)
+def test_a_class_table_that_cannot_be_is_refused(change, expected):
+    told = problem({**REQUIRED, "labels": {**REQUIRED["labels"], "dataset": {**OWN, **change}}})
+    assert expected in told
+    assert "labels.dataset" in told

@@ -1,0 +1,319 @@
+"""Builds from a planet behind HTTP: the same tree as from disk, through every fault, with every request counted."""
+
+from __future__ import annotations
+
+import json
+import os
+import pickle
+import re
+import shutil
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+from support.remote import forget, served
+
+import nutonic as nt
+from nutonic.io import gdal as raster_pool
+from nutonic.io import http
+from nutonic.io import ranged as remote
+from nutonic.io import raster as rasters
+from nutonic.io.access import Access
+from nutonic.io.objects import Store
+from nutonic.planning.plan_file import read_plan
+from nutonic.run.run import build
+from nutonic.testing import Fault, FileServer, remote_catalogue
+
+_PORT = re.compile(rb"127\.0\.0\.1:\d+")
+
+
+@pytest.fixture(autouse=True)
+def _quick_and_from_scratch(monkeypatch):
+    """Short pauses, and nothing remembered of the servers of other tests, whose ports may come again."""
+    monkeypatch.setattr(http, "PAUSE_S", 0.01)
+    monkeypatch.setenv("NUTONIC_HTTP_TIMEOUT", "1")
+    forget()
+    yield
+    forget()
+
+
+def tree(folder: Path) -> dict[str, bytes]:
+    """Bytes of a tree's files, `_nutonic` aside, without the server's port."""
+    files = (path for path in sorted(folder.rglob("*")) if path.is_file())
+    return {
+        name: _PORT.sub(b"HOST", path.read_bytes())
+        for path in files
+        if not (name := path.relative_to(folder).as_posix()).startswith("_nutonic/")
+    }
+
+
+@pytest.fixture(scope="module")
+def folder(planet, tmp_path_factory):
+    """A folder of its own: catalogues are written beside the files."""
+    folder = tmp_path_factory.mktemp("served")
+    planet.write(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def clean(folder, tmp_path_factory):
+    """The tree of an untroubled build over HTTP."""
+    out = tmp_path_factory.mktemp("clean") / "tree"
+    with served(folder) as (_, recipe):
+        assert build(recipe, out, workers=0).complete
+    return tree(out)
+
+
+def test_the_tree_is_that_of_the_files_themselves(built, clean):
+    local = tree(built.out)
+    assert local.keys() == clean.keys()
+    for name, content in local.items():
+        if name.startswith("metadata/"):
+            found, right = json.loads(clean[name]), json.loads(content)
+            hrefs, paths = found["imagery"].pop("assets"), right["imagery"].pop("assets")
+            assert hrefs == {band: f"http://HOST/{path}" for band, path in paths.items()}
+            assert found == right
+        else:
+            assert clean[name] == content, name
+
+
+def test_each_header_and_block_is_asked_for_once_and_nothing_else(folder, tmp_path):
+    with served(folder) as (server, recipe):
+        summary = build(recipe, tmp_path / "tree", workers=0)
+        requests = server.requests()
+    asked = Counter((request.path, request.span) for request in requests)
+    assert set(asked.values()) == {1}
+    assert {request.method for request in requests} == {"GET"}
+    assert {request.status for request in requests} == {206}
+    assert all(re.fullmatch(r"/[\w-]+/(red|green|blue)\.tif", request.path) for request in requests)
+    heads = [request for request in requests if request.span and request.span[0] == 0]
+    assert len(heads) == len({request.path for request in requests})
+    assert (summary.requests, summary.bytes_read) == (len(requests), sum(request.sent for request in requests))
+    assert summary.faults == {}
+
+
+def test_a_worker_process_asks_for_a_header_once_and_a_batch_for_each_block(folder, clean, tmp_path):
+    with served(folder) as (server, recipe):
+        summary = build(recipe, tmp_path / "tree", workers=2)
+        requests = server.requests()
+        batches = read_plan(Store(tmp_path / "tree")).header["batches"]
+    assert tree(tmp_path / "tree") == clean
+    assert summary.requests == len(requests)
+    asked = Counter((request.path, request.span) for request in requests)
+    assert max(count for (_, span), count in asked.items() if span[0] == 0) <= 2
+    assert max(asked.values()) <= batches
+
+
+@pytest.mark.parametrize(("seed", "workers"), [(1, 0), (2, 0), (3, 2)])
+def test_with_a_tenth_of_all_requests_failing_the_tree_is_the_same_and_every_fault_is_counted(
+    folder, clean, tmp_path, seed, workers
+):
+    with served(folder, share=0.1, seed=seed) as (server, recipe):
+        summary = build(recipe, tmp_path / "tree", workers=workers)
+        met, requests = server.faults_met(), server.requests()
+    assert summary.complete
+    assert summary.failures == ()
+    assert sum(summary.faults.values()) == sum(met.values()) > 0
+    assert summary.requests == len(requests)
+    assert tree(tmp_path / "tree") == clean
+
+
+@pytest.mark.parametrize("engine", ["stackstac", "odc-stac"])
+def test_both_engines_come_through_faults(folder, clean, tmp_path, engine):
+    with served(folder, share=0.2, seed=5) as (server, recipe):
+        imagery = recipe.imagery.model_copy(update={"engine": engine})
+        summary = build(recipe.model_copy(update={"imagery": imagery}), tmp_path / "tree", workers=0)
+        assert sum(summary.faults.values()) == sum(server.faults_met().values()) > 0
+    assert tree(tmp_path / "tree") == clean
+
+
+TRANSIENT = {
+    "408": "408", "429": "429", "500": "500", "503": "503", "drop": "dropped", "stall": "timed out",
+    "truncate": "cut short", "short": "cut short", "html": "range ignored",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", TRANSIENT)
+def test_every_kind_of_fault_is_met_once_by_every_request_and_told(folder, clean, tmp_path, kind):
+    # One scene's files only, or stalls would take minutes.
+    fault = Fault(kind, path="/west/*.tif", after_s=1.5 if kind == "stall" else 0.0)
+    with served(folder, faults=[fault]) as (server, recipe):
+        summary = build(recipe, tmp_path / "tree", workers=0)
+        assert sum(server.faults_met().values()) > 5
+        assert summary.faults == {TRANSIENT[kind]: sum(server.faults_met().values())}
+    assert tree(tmp_path / "tree") == clean
+
+
+def test_bytes_that_cannot_be_decoded_are_fetched_again(folder, clean, tmp_path):
+    with served(folder, faults=[Fault("zeros", path="/west/*.tif")]) as (server, recipe):
+        summary = build(recipe, tmp_path / "tree", workers=0)
+        assert sum(summary.faults.values()) == server.faults_met()["zeros"] > 5
+        assert set(summary.faults) == {"damaged", "not a raster"}
+    assert tree(tmp_path / "tree") == clean
+
+
+def test_retry_after_is_obeyed(folder, tmp_path):
+    with FileServer(folder, faults=[Fault("429", after_s=1.0)]) as server:
+        access = Access(hosts=(server.address,))
+        rasters.header(f"{server.url}/full/red.tif", access)
+        assert http.take_counts()["fault: 429"] == 1
+        assert [request.status for request in server.requests()] == [429, 206]
+
+
+@pytest.mark.parametrize("kind", ["503", "drop", "html", "zeros", "403"])
+def test_what_may_pass_never_changes_the_scene(folder, clean, tmp_path, kind):
+    with served(folder, faults=[Fault(kind, path="/west/green.tif", times=None)]) as (server, recipe):
+        summary = build(recipe, tmp_path / "tree", workers=0)
+        assert not summary.complete
+        assert {(failure.asset, failure.reason) for failure in summary.failures} == {("west/green", "read failed")}
+        assert all("green" in failure.error and "?" not in failure.error for failure in summary.failures)
+        done = {json.loads(row)["poi_id"] for row in (tmp_path / "tree/data/train.jsonl").read_text().splitlines()}
+        assert not done & {failure.poi_id for failure in summary.failures}
+        twice = build(recipe, tmp_path / "tree", workers=0).failures
+        assert [failure.poi_id for failure in twice] == [failure.poi_id for failure in summary.failures]
+        assert {failure.attempts for failure in summary.failures} == {1}
+        assert {failure.attempts for failure in twice} == {2}
+        server.script([])
+        server.reset()
+        forget()
+        again = build(recipe, tmp_path / "tree", workers=0)
+        assert again.complete
+        assert again.finished == len(summary.failures)
+        assert not any("east" in request.path for request in server.requests())  # only what was left
+    assert tree(tmp_path / "tree") == clean
+
+
+@pytest.mark.parametrize("kind", ["404", "410"])
+def test_a_stale_asset_takes_the_next_scene_and_says_so(folder, tmp_path, kind):
+    with served(folder, faults=[Fault(kind, path="/west/green.tif", times=None)]) as (_, recipe):
+        summary = build(recipe, tmp_path / "tree", workers=0)
+    assert summary.complete
+    assert (summary.failures, summary.faults) == ((), {})  # nothing to be tried again
+    sidecars = [json.loads(path.read_text()) for path in (tmp_path / "tree/metadata").rglob("*.json")]
+    replaced = [sidecar["imagery"] for sidecar in sidecars if sidecar["imagery"]["substituted"]]
+    assert {imagery["item_id"] for imagery in replaced} == {"full"}
+    for imagery in replaced:
+        assert re.fullmatch(rf"west: green: http://127\.0\.0\.1:\d+/west/green\.tif is not there \({kind}\)",
+                            imagery["substituted"])  # fmt: skip
+    assert not any(sidecar["imagery"]["item_id"] == "west" for sidecar in sidecars)
+
+
+def test_with_no_scene_left_a_place_is_rejected_with_asset_and_reason(folder, tmp_path):
+    with served(folder, faults=[Fault("404", path="/*/blue.tif", times=None)]) as (_, recipe):
+        summary = build(recipe, tmp_path / "tree", workers=0)
+    assert summary.complete
+    assert summary.tiles == 0
+    assert summary.rejects["asset gone"] > 10
+    commits = [json.loads(path.read_text()) for path in (tmp_path / "tree/_nutonic/commits").glob("*.json")]
+    details = [reject["detail"] for commit in commits for place in commit["places"] for reject in place["rejects"]]
+    assert all("blue: http://" in detail and "is not there (404)" in detail for detail in details)
+
+
+def test_no_picture_is_black_whatever_fails(folder, tmp_path):
+    with served(folder, share=0.3, seed=11) as (_, recipe):
+        build(recipe, tmp_path / "tree", workers=0)
+    from PIL import Image
+
+    chips = [np.asarray(Image.open(path)) for path in (tmp_path / "tree/images").rglob("*.png")]
+    assert len(chips) > 20
+    assert all(chip.max() > 200 and (chip > 0).mean() > 0.3 for chip in chips)
+
+
+def test_a_file_that_changes_while_it_is_read_is_no_mixture(folder, tmp_path):
+    shutil.copytree(folder / "west", tmp_path / "west")
+    with FileServer(tmp_path) as server:
+        access, url = Access(hosts=(server.address,)), f"{server.url}/west/red.tif"
+        before = rasters.read(url, np.s_[0:200, 0:200], access=access)
+        shutil.copy(folder / "full/red.tif", tmp_path / "west/red.tif")
+        with pytest.raises(nt.errors.ReadFailed, match="changed while it was read"):
+            rasters.read(url, np.s_[600:800, 400:600], access=access)
+        raster_pool.raster_pool.close()
+        remote._ranges.__init__(remote._KEPT_RANGES, len)
+        after = rasters.read(url, np.s_[0:200, 0:200], access=access)
+    assert before.any()
+    assert not np.array_equal(before, after)
+
+
+# Signed addresses
+
+CANARY = "c4n4ry-7f3a"
+
+
+@pytest.fixture
+def signed(folder, tmp_path):
+    """The planet in a store that wants signatures, laid out as the storage emulator does, and its environment."""
+    container = tmp_path / "store/account/container"
+    container.parent.mkdir(parents=True)
+    container.symlink_to(folder, target_is_directory=True)
+    with FileServer(tmp_path / "store", signed=True) as server:
+        catalogue = remote_catalogue(folder, server.url, prefix="account/container/")
+        environment = {"PC_SDK_SAS_URL": f"{server.url}/api/sas/v1/token", "PC_SDK_SUBSCRIPTION_KEY": CANARY}
+        yield server, catalogue.with_name("recipe-http.yaml"), os.environ | environment | {"HF_TOKEN": CANARY}
+
+
+def nutonic(*arguments, env) -> subprocess.CompletedProcess:
+    command = [sys.executable, "-m", "nutonic", *map(str, arguments)]
+    return subprocess.run(command, env=env, capture_output=True, text=True, timeout=120, check=False)
+
+
+def sign(recipe: Path) -> Path:
+    path = recipe.with_name("recipe-signed.yaml")
+    path.write_text(recipe.read_text().replace("imagery:\n", "imagery:\n  sign: planetary-computer\n"))
+    return path
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_signatures_are_made_in_the_worker_and_end_up_nowhere(signed, clean, tmp_path, workers):
+    server, recipe, env = signed
+    said = nutonic("build", sign(recipe), "--out", tmp_path / "tree", "--workers", workers, "--json", env=env)
+    assert said.returncode == 0, said.stderr
+    keys = {key for request in server.requests() for key in request.query_keys}
+    assert "sig" in keys
+    written = b"".join(path.read_bytes() for path in (tmp_path / "tree").rglob("*") if path.is_file())
+    for secret in (CANARY, "sig=", "se=20", "sp=rl"):
+        assert secret not in said.stdout + said.stderr
+        assert secret.encode() not in written
+    found = {
+        name: content.replace(b"HOST/account/container", b"HOST") for name, content in tree(tmp_path / "tree").items()
+    }
+    assert found == clean
+
+
+def test_a_signature_that_is_no_longer_taken_is_renewed_once(signed, clean, tmp_path, monkeypatch):
+    from planetary_computer import sas
+    from planetary_computer.settings import Settings
+
+    server, recipe, _ = signed
+    monkeypatch.setenv("PC_SDK_SAS_URL", f"{server.url}/api/sas/v1/token")
+    Settings.get.cache_clear()
+    sas.TOKEN_CACHE.clear()
+    try:
+        whole = nt.load_recipe(sign(recipe))
+        revoked: list[int] = []
+
+        def revoke(*_):
+            if not revoked:
+                revoked.append(1)
+                server.revoke()
+
+        summary = build(whole, tmp_path / "tree", workers=0, watch=revoke)
+        denied = [request for request in server.requests() if request.status == 403]
+        assert summary.complete
+        assert summary.faults == {"403": len(denied)}
+        assert denied
+        pickled = pickle.dumps((whole, list(read_plan(Store(tmp_path / "tree")).batches())))
+        assert b"sig=" not in pickled
+    finally:
+        Settings.get.cache_clear()
+        sas.TOKEN_CACHE.clear()
+
+
+def test_without_signing_the_advice_is_to_sign(signed, tmp_path):
+    _, recipe, env = signed
+    said = nutonic("build", recipe, "--out", tmp_path / "tree", "--workers", 0, env=env)
+    assert said.returncode == 1
+    assert "the server denies access (403); if its addresses need a signature, set sign" in said.stderr
+    assert "Traceback" not in said.stderr

@@ -1,0 +1,280 @@
+"""Watching a build, and stopping it: progress, JSON lines, dashboard, performance report, Ctrl-C once and twice."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import orjson
+import psutil
+import pytest
+from support.cli import nutonic
+from support.clusters import Process, cluster, started, until
+from support.trees import clean_tree, committed_batches, same_as, small_planet
+
+from nutonic import load_recipe
+from nutonic.cli import console
+from nutonic.cli.interrupts import Interrupts
+from nutonic.errors import MissingExtra
+from nutonic.run import cluster as connection
+from nutonic.run import dask_report as performance
+from nutonic.run.results import BatchDone
+from nutonic.run.run import build
+
+#: So many pictures that a batch takes most of a second.
+SLOW = {"rows": {"augment": ["flip", "r90", "r180", "r270"]}, "tiles": {"output_size": 720}}
+
+
+@pytest.fixture(scope="module")
+def clean(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("small")
+    return clean_tree(small_planet(folder / "planet"), folder / "tree")
+
+
+@pytest.fixture(scope="module")
+def slow(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("slow")
+    return clean_tree(small_planet(folder / "planet", **SLOW), folder / "tree")
+
+
+# Ctrl-C
+
+
+def begun(out: Path, process: Process) -> bool:
+    """Whether there are pictures; fails if the build is over already."""
+    assert process.poll() is None, process.told()
+    return any(out.glob("images/*/*"))
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_ctrl_c_lets_what_is_in_flight_be_finished(slow, tmp_path, workers):
+    out = tmp_path / "out"
+    process = started(tmp_path, "build", slow.recipe, "--out", out, "--workers", workers, "--json")
+    until(lambda: begun(out, process), "a picture")
+    os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to all processes
+    code, told = process.ended(60), process.told()
+    assert "Traceback" not in told
+    assert "nutonic: finishing what is in flight (Ctrl-C again stops at once)\n" in told
+    done = committed_batches(out)
+    assert done
+    # Every file there belongs to a commit, and the rows of the commits are in data.
+    files = {path.relative_to(out).as_posix() for path in out.glob("images/*/*")}
+    assert files == {n for b, names in slow.batches.items() if b in done for n in names if n.startswith("images/")}
+    summary = json.loads(told[told.index("{\n") : told.rindex("}\n") + 1])
+    assert json.loads((out / "_nutonic/summary.json").read_bytes())["finished"] == summary["finished"] > 0
+    if done != set(slow.batches):
+        assert (code, told.splitlines()[-1]) == (130, "nutonic: interrupted: the same command goes on from here")
+    else:  # with as many workers as there are batches there may be nothing left
+        assert (code, workers) == (0, 2)
+    assert build(load_recipe(slow.recipe), out, workers=0).complete
+    same_as(out, slow)
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_ctrl_c_twice_stops_at_once(slow, tmp_path, workers):
+    out = tmp_path / "out"
+    process = started(tmp_path, "build", slow.recipe, "--out", out, "--workers", workers)
+    until(lambda: begun(out, process), "a picture")
+    family = process.children()
+    assert len(family) >= workers
+    os.killpg(process.pid, signal.SIGINT)
+    until(lambda: "finishing" in process.told(), "the message")
+    os.killpg(process.pid, signal.SIGINT)
+    began = time.monotonic()
+    assert process.ended(30) == 130, process.told()
+    assert time.monotonic() - began < 6
+    assert psutil.wait_procs(family, timeout=5)[1] == []
+    assert "Traceback" not in process.told()
+    assert committed_batches(out) < set(slow.batches)
+    assert build(load_recipe(slow.recipe), out, workers=0).complete
+    same_as(out, slow)
+
+
+def test_ctrl_c_on_a_cluster_begins_nothing_more_and_leaves_the_cluster_alone(slow, tmp_path):
+    out = tmp_path / "out"
+    with cluster(tmp_path / "cluster", workers=1) as dask:
+        process = started(tmp_path, "build", slow.recipe, "--out", out, "--scheduler", dask.address)
+        until(lambda: begun(out, process), "a picture")
+        process.send_signal(signal.SIGTERM)
+        assert process.ended(60) == 130, process.told()
+        # Three were in flight, one of them had begun.
+        assert len(committed_batches(out)) in (1, 2)
+        assert list(out.rglob("token*")) == []
+        assert build(load_recipe(slow.recipe), out, scheduler=dask.address).complete
+    same_as(out, slow)
+
+
+def test_ctrl_c_when_all_is_done_already_is_no_interruption(clean, tmp_path, monkeypatch):
+    @contextlib.contextmanager
+    def progress():
+        yield lambda done, to_do: os.kill(os.getpid(), signal.SIGINT) if done.index == max(clean.batches) else None
+
+    monkeypatch.setattr(console, "progress", progress)
+    before = signal.getsignal(signal.SIGINT)
+    assert nutonic("build", clean.recipe, "--out", tmp_path / "out", "--workers", 0).code == 0
+    assert signal.getsignal(signal.SIGINT) is before
+    same_as(tmp_path / "out", clean)
+
+
+def test_before_anything_is_in_flight_the_first_ctrl_c_stops(clean, tmp_path, monkeypatch):
+    def planning(*_, **__):
+        os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(10)
+
+    # The deadline that it sets must not end this process.
+    monkeypatch.setattr(Interrupts, "_end", lambda self: None)
+    monkeypatch.setattr("nutonic.run.run.prepare", planning)
+    said = nutonic("build", clean.recipe, "--out", tmp_path / "out", "--workers", 0)
+    assert (said.code, said.err) == (130, "nutonic: interrupted: the same command goes on from here\n")
+    assert not (tmp_path / "out").exists()
+
+
+# JSON lines
+
+
+def events(err: str) -> list[dict]:
+    found = [json.loads(line) for line in err.splitlines()]
+    assert [list(event) for event in found] == [sorted(event) for event in found]
+    return found
+
+
+def test_logs_as_json_are_one_object_a_line(clean, tmp_path):
+    args = ("build", clean.recipe, "--out", tmp_path / "out", "--log-json")
+    said = nutonic(*args, "--workers", 0)
+    assert (said.code, said.out) == (0, "")
+    start, *batches, done = events(said.err)
+    assert (start["event"], start["out"]) == ("start", str(tmp_path / "out"))
+    assert {event["event"] for event in batches} == {"batch"}
+    assert sorted(event["index"] for event in batches) == sorted(clean.batches)
+    assert batches[-1]["done"] == batches[-1]["to_do"] == done["finished"] == done["wanted"] == 9
+    assert sum(event["tiles"] for event in batches) == done["tiles"]
+    assert (done["event"], done["complete"], done["failures"]) == ("done", True, 0)
+    said = nutonic(*args, "--workers", 0, "--json")
+    assert orjson.loads(said.out)["finished"] == 0
+    assert [event["event"] for event in events(said.err)] == ["start", "done"]
+
+
+def test_errors_as_json_are_one_object_too(clean, tmp_path):
+    for args, word in (
+        (("--out", tmp_path / "out", "--wrkers", 1), "--wrkers"),
+        (("--workers", 0), "--out"),
+        (("--out", clean.recipe, "--workers", 0), "is a file"),
+    ):
+        said = nutonic("build", "--log-json", clean.recipe, *args)
+        *_, error = events(said.err)
+        assert (said.code, error["event"]) == (2, "error")
+        assert word in error["message"]
+    assert "{" not in nutonic("build", clean.recipe, "--workers", 0).err  # chosen anew each time
+
+
+def test_a_whole_cluster_adds_no_line_that_is_not_json(clean, tmp_path):
+    process = started(
+        tmp_path, "build", clean.recipe, "--out", tmp_path / "out", "--workers", 1, "--log-json", "--dashboard"
+    )
+    assert process.ended() == 0
+    found = events(process.told())
+    assert [event["event"] for event in found] == ["start", "note", *["batch"] * len(clean.batches), "done"]
+    assert found[1]["message"].startswith("dashboard: http://127.0.0.1:")
+
+
+# Dashboard and report
+
+
+def test_without_bokeh_there_is_no_dashboard_and_a_line_says_so(clean, tmp_path, monkeypatch):
+    monkeypatch.setattr(connection, "has_bokeh", lambda: False)
+    monkeypatch.setattr(performance, "has_bokeh", lambda: False)
+    said = nutonic("build", clean.recipe, "--out", tmp_path / "out", "--workers", 1, "--dashboard")
+    assert said.code == 0
+    assert "no dashboard: it needs bokeh: pip install 'nutonic[dashboard]'\n" in said.err
+    with pytest.raises(MissingExtra, match=r"nutonic\[dashboard\]"):
+        build(load_recipe(clean.recipe), tmp_path / "other", performance_report=tmp_path / "r.html")
+    assert not (tmp_path / "other").exists()
+
+
+def test_a_performance_report_holds_no_secret(clean, tmp_path, monkeypatch):
+    monkeypatch.setenv("PC_SDK_SUBSCRIPTION_KEY", "canary-of-the-environment")
+    page, raw = tmp_path / "report.html", []
+    whole = performance.without_secrets
+
+    def planted(text: str) -> str:
+        """A report as it would be, had secrets come to the scheduler's ears."""
+        assert "nutonic-0000" in text
+        assert "CANARY = " not in text  # the source of this program
+        where = text.index('"Bokeh Application"')
+        leak = '"canary-of-the-environment https://h/a.tif?sig=canary-of-a-query &lt;b&gt; \\"x\\"'
+        raw.append(text[:where] + leak + text[where + len('"Bokeh Application') :])
+        return whole(raw[0])
+
+    CANARY = "canary-of-the-source"
+    monkeypatch.setattr(performance, "without_secrets", planted)
+    out = tmp_path / "out"
+    said = nutonic("build", clean.recipe, "--out", out, "--workers", 1, "--performance-report", page)
+    assert said.code == 0, said.err
+    text = page.read_text(encoding="utf-8")
+    assert raw[0].count("canary") >= 2
+    assert "canary" not in text
+    assert CANARY not in text
+    assert '"*** https://h/a.tif &lt;b&gt; \\"x\\"' in text
+    # All else is as it was: what is embedded is still JSON.
+    data = performance._DATA.search(text)
+    assert data is not None
+    assert "nutonic-0000" in data[2]
+    assert text[: data.start()] == raw[0][: performance._DATA.search(raw[0]).start()]
+    same_as(out, clean)
+
+
+def test_a_report_that_cannot_be_written_is_told_before_any_work(clean, tmp_path):
+    for path in (tmp_path / "no" / "r.html", tmp_path):
+        said = nutonic("build", clean.recipe, "--out", tmp_path / "out", "--performance-report", path)
+        assert (said.code, len(said.err.splitlines())) == (2, 1)
+        assert str(path) in said.err
+    assert list(tmp_path.iterdir()) == []
+
+
+# Progress
+
+
+def lines_of(batches: int, seconds: float) -> list[str]:
+    err = io.StringIO()
+    with contextlib.redirect_stderr(err), console.progress() as watch:
+        for i in range(batches):
+            watch(BatchDone(index=i, finished=2, places=2, tiles=8, rows=9), 2 * batches)
+            time.sleep(seconds)
+    return err.getvalue().splitlines()
+
+
+def test_lines_of_progress_are_a_second_apart_and_the_last_is_there(monkeypatch):
+    assert lines_of(1000, 0) == [
+        "batch 0: 2 places, 8 tiles, 9 rows; 2 of 2000 done",
+        "batch 999: 2 places, 8 tiles, 9 rows; 2000 of 2000 done",
+    ]
+    monkeypatch.setattr(console, "_LINES_APART_S", 0.01)
+    assert len(lines_of(3, 0.02)) == 3
+    assert lines_of(0, 0) == []
+
+
+@pytest.mark.parametrize("setting", [{"TERM": "dumb"}, {"FORCE_COLOR": "1"}, {"JPY_PARENT_PID": "1"}])
+def test_where_nothing_can_be_drawn_over_there_are_lines(clean, tmp_path, setting):
+    process = started(tmp_path, "build", clean.recipe, "--out", tmp_path / "out", "--workers", 0, **setting)
+    assert process.ended() == 0
+    told = process.told()
+    assert "batch 0: " in told
+    assert "9 of 9 done" in told
+    assert "\r" not in told
+    assert "\x1b[?25l" not in told
+
+
+def test_a_build_goes_on_where_nobody_reads_any_more(clean, tmp_path):
+    command = [sys.executable, "-m", "nutonic", "build", clean.recipe, "--out", tmp_path / "out", "--workers", "0"]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        process.stderr.close()
+        process.stdout.close()
+        assert process.wait(60) == 0
+    same_as(tmp_path / "out", clean)

@@ -1,0 +1,405 @@
+"""Workers that were started elsewhere: what they are given, what they must prove, and how much they ask at once."""
+
+from __future__ import annotations
+
+import logging
+import os
+import pickle
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+
+import pytest
+from support.cli import listing, nutonic
+from support.clusters import Cluster as Processes
+from support.clusters import cluster, started, until
+from support.paths import ROOT
+from support.remote import forget
+from support.trees import clean_tree, committed_batches, same_as, small_planet, tree
+
+from nutonic import load_recipe
+from nutonic.core.model import Batch
+from nutonic.errors import InputError, StoreError, Unreachable
+from nutonic.io.limits import Limiter
+from nutonic.run import executor as cluster_module
+from nutonic.run import worker as workers
+from nutonic.run.cluster import Cluster
+from nutonic.run.executor import done_by, workers_for
+from nutonic.run.jobs import Job
+from nutonic.run.preflight import WorkerPool
+from nutonic.run.results import BatchDone
+from nutonic.run.run import build
+from nutonic.testing import remote_catalogue, serving
+
+BLIND = ROOT / "tests" / "support" / "blind.py"
+
+
+@pytest.fixture(scope="module")
+def clean(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("small")
+    return clean_tree(small_planet(folder / "planet"), folder / "tree")
+
+
+@pytest.fixture(scope="module")
+def dask(tmp_path_factory):
+    """Two workers that nobody harms."""
+    with cluster(tmp_path_factory.mktemp("cluster"), PYTHONPATH=ROOT / "tests") as found:
+        yield found
+
+
+@contextmanager
+def joined_by_blind(dask: Processes, **blindness: object) -> Iterator[str]:
+    """One more worker, that does not see all; its address."""
+    before = dask.environment
+    dask.environment = before | blindness | {"DASK_DISTRIBUTED__WORKER__PRELOAD": str(BLIND)}
+    worker = dask.start_worker()
+    dask.environment = before
+    try:
+        until(lambda: "Registered to" in worker.told(), "a worker")
+        (line,) = (line for line in worker.told().splitlines() if "Start worker at" in line)
+        yield line.split()[-1]
+    finally:
+        worker.terminate()
+        worker.wait(30)
+        dask.workers.remove(worker)
+
+
+def address_of(dask: Processes) -> Cluster:
+    return Cluster(scheduler=dask.address)
+
+
+# What they are given
+
+
+def test_variables_are_passed_on_to_all_and_taken_back(clean, dask, tmp_path, monkeypatch):
+    monkeypatch.setenv("PC_SDK_SUBSCRIPTION_KEY", "a-canary-of-a-key")
+    monkeypatch.setenv("NUTONIC_HTTP_TIMEOUT", "17")
+    monkeypatch.setenv("SOME_OTHER_SECRET", "stays")
+    names = ("PC_SDK_SUBSCRIPTION_KEY", "NUTONIC_HTTP_TIMEOUT", "SOME_OTHER_SECRET")
+
+    def held(ready: WorkerPool) -> list[tuple]:
+        return sorted(set(zip(*(ready.client.run(os.getenv, name).values() for name in names), strict=True)))
+
+    with workers_for(load_recipe(clean.recipe), tmp_path / "out", address_of(dask)) as ready:
+        assert held(ready) == [("a-canary-of-a-key", "17", None)]
+        for name in names:  # whoever is started now does not inherit them
+            monkeypatch.delenv(name)
+        with joined_by_blind(dask):
+            assert held(ready) == [("a-canary-of-a-key", "17", None)]
+            assert len(ready.client.run(os.getpid)) == 3
+        assert b"canary" not in pickle.dumps(ready.submitted(print))
+        assert "canary" not in repr(ready)
+        client, name = ready.client, ready.name
+        assert name in client.run_on_scheduler(lambda dask_scheduler: list(dask_scheduler.worker_plugins))
+    with workers_for(load_recipe(clean.recipe), tmp_path / "out", Cluster(workers=1)) as local:
+        assert local.how["environment"] == {}  # they inherit it
+    from distributed import Client
+
+    with Client(dask.address) as client:
+        assert set(client.run(os.getenv, names[0]).values()) == {None}
+        left = client.run_on_scheduler(lambda dask_scheduler: list(dask_scheduler.worker_plugins))
+        assert [name for name in left if name.startswith("nutonic")] == []
+    assert not (tmp_path / "out").exists()
+    assert "canary" not in repr(workers.BuildPlugin("n", proof=workers.WorkerChecks(), environment={"A": "a-canary"}))
+    assert "canary" not in "".join(process.told() for process in dask.processes)
+
+
+# What they must prove
+
+
+def test_other_versions_are_told_before_any_work(clean, dask, tmp_path, monkeypatch):
+    here = workers.versions()
+    monkeypatch.setattr(workers, "versions", lambda *_: here | {"pillow": "1.0"})
+    said = nutonic("build", clean.recipe, "--out", tmp_path / "a" / "out", "--scheduler", dask.address)
+    assert said.code == 2
+    (line,) = said.err.splitlines()
+    assert line.startswith("nutonic: worker tcp://127.0.0.1:")
+    assert f"pillow {here['pillow']} where the driver has 1.0: install the same requirements.lock on all" in line
+    assert listing(tmp_path) == {}
+
+
+def test_what_decides_about_bytes_is_among_the_versions():
+    found = workers.versions(["numpy", "no-such-package"])
+    assert found["no-such-package"] == "missing"
+    assert {"Python", "nutonic", "numpy", "GDAL", "PROJ", "GEOS"} < set(found)
+    assert all(version[0].isdigit() for name, version in found.items() if name != "no-such-package")
+
+
+@pytest.mark.parametrize(
+    ("kind", "where", "words"),
+    [
+        ("UNSEEN", "out", ["does not see the output folder", "no such file", "build into a folder that all share"]),
+        ("UNWRITABLE", "out", ["cannot write into", "permission denied"]),
+        ("UNSEEN", "land_cover.tif", ["does not see", "no such file", "put it where all see it"]),
+        ("UNSEEN", "west", ["does not see", "west", "put it where all see it"]),
+    ],
+)
+def test_an_output_or_input_that_a_worker_cannot_see_is_one_line(clean, dask, tmp_path, kind, where, words):
+    out = tmp_path / "new" / "out"
+    path = tmp_path if where == "out" else clean.recipe.with_name(where)
+    with joined_by_blind(dask, **{f"NUTONIC_TEST_{kind}": path}) as blind:
+        said = nutonic("build", clean.recipe, "--out", out, "--scheduler", dask.address)
+    assert said.code == 2, said.err
+    (line,) = said.err.splitlines()
+    assert line.startswith(f"nutonic: worker {blind} ")
+    assert [word for word in [*words, str(out if where == "out" else path)] if word not in line] == []
+    assert listing(tmp_path) == {}
+
+
+def test_another_file_of_the_same_name_is_no_proof(tmp_path):
+    token = tmp_path / "_nutonic" / "token"
+    token.parent.mkdir()
+    token.write_bytes(b"theirs")
+    assert "sees another" in workers.WorkerChecks(token=token, content=b"ours").objection("w")
+    assert workers.WorkerChecks(token=token, content=b"theirs", inputs={str(token): 6}).objection("w") is None
+    assert "6 bytes, the driver's has 7" in workers.WorkerChecks(inputs={str(token): 7}).objection("w")
+    assert [path.name for path in token.parent.iterdir()] == ["token"]
+
+
+def test_a_tree_that_is_there_stays_when_a_worker_is_refused(clean, dask, tmp_path):
+    out = tmp_path / "out"
+    assert build(load_recipe(clean.recipe), out, workers=0, limit=2).complete
+    before = listing(out)
+    with joined_by_blind(dask, NUTONIC_TEST_UNSEEN=clean.recipe.with_name("land_cover.tif")):
+        assert nutonic("build", clean.recipe, "--out", out, "--scheduler", dask.address).code == 2
+    assert listing(out) == before
+    said = nutonic("build", clean.recipe, "--out", out, "--scheduler", dask.address, "--replan")
+    assert said.code == 0, said.err
+    same_as(out, clean)
+    assert list(out.rglob("token*")) == []
+
+
+def pause(job: Job, seconds: float) -> BatchDone:
+    time.sleep(seconds)
+    return BatchDone(index=job.batch.index)
+
+
+def jobs(count: int) -> list[Job]:
+    return [Job(batch=Batch(index=i, places=()), only=frozenset({0, 1})) for i in range(count)]
+
+
+def never() -> bool:
+    return False
+
+
+def test_a_worker_that_joins_later_and_is_not_fit_does_nothing_but_say_so(clean, dask, tmp_path):
+    out, recipe = tmp_path / "out", load_recipe(clean.recipe)
+    with workers_for(recipe, out, address_of(dask)) as ready:
+        assert len(list(done_by(ready, partial(pause, seconds=0), never, jobs(4)))) == 4
+        with (
+            joined_by_blind(dask, NUTONIC_TEST_UNSEEN=out),
+            pytest.raises(StoreError, match=r"^worker tcp://\S+ does not see the output folder"),
+        ):
+            list(done_by(ready, partial(pause, seconds=0.1), never, jobs(30)))
+
+
+def test_a_scheduler_that_is_not_there_is_one_line(clean, tmp_path, monkeypatch):
+    import distributed
+
+    monkeypatch.setattr(distributed, "Client", partial(quick_client, distributed.Client))
+    said = nutonic("build", clean.recipe, "--out", tmp_path / "out", "--scheduler", "tcp://127.0.0.1:9")
+    assert (said.code, len(said.err.splitlines())) == (1, 1)
+    assert "no Dask scheduler answers at tcp://127.0.0.1:9" in said.err
+    assert listing(tmp_path) == {}
+
+
+def quick_client(kind, address, timeout):
+    return kind(address, timeout="1s")
+
+
+# Coming and going
+
+
+def test_jobs_are_one_small_task_each_and_bring_back_little(clean, dask, tmp_path):
+    sizes, recipe = [], load_recipe(clean.recipe)
+    before = keys_seen(dask)
+    with workers_for(recipe, tmp_path / "out", address_of(dask)) as ready:
+        client = ready.client
+        summaries = []
+
+        def watch(done: BatchDone, to_do: int) -> None:
+            summaries.append(done)
+
+        assert build(recipe, tmp_path / "out", scheduler=dask.address, watch=watch).complete
+        sizes = client.run_on_scheduler(sizes_seen)
+    keys = keys_seen(dask) - before
+    assert len(keys) == len(summaries) == len(clean.batches)
+    assert all(key.startswith("nutonic-") for key in keys)
+    assert max(len(pickle.dumps(done)) for done in summaries) < 4000
+    assert max(sizes) < 4000
+    same_as(tmp_path / "out", clean)
+
+
+def keys_seen(dask: Processes) -> set[str]:
+    from distributed import Client
+
+    with Client(dask.address) as client:
+        return set(client.run_on_scheduler(lambda dask_scheduler: {str(t[0]) for t in dask_scheduler.transition_log}))
+
+
+def sizes_seen(dask_scheduler) -> list[int]:
+    """Bytes of a task's results, by kind of task."""
+    return [round(prefix.nbytes_total) for prefix in dask_scheduler.task_prefixes.values()]
+
+
+def test_workers_leave_early_and_others_join_late(clean, tmp_path):
+    from distributed import Client
+
+    out, calls = tmp_path / "out", []
+    with cluster(tmp_path / "cluster", workers=1) as dask:
+
+        def watch(done: BatchDone, to_do: int) -> None:
+            calls.append(done.index)
+            if len(calls) == 1:
+                dask.start_worker()
+                until(lambda: "Registered to" in dask.workers[1].told(), "a worker")
+                client.retire_workers([first])  # as an adaptive cluster does
+
+        with Client(dask.address) as client:
+            (first,) = client.scheduler_info()["workers"]
+            assert build(load_recipe(clean.recipe), out, scheduler=dask.address, watch=watch).complete
+            assert first not in client.scheduler_info()["workers"]
+    same_as(out, clean)
+
+
+def test_without_any_worker_a_build_gives_up_in_a_line(clean, tmp_path, monkeypatch):
+    monkeypatch.setattr(cluster_module, "NO_WORKER_S", 1.0)
+    with cluster(tmp_path / "cluster", workers=0) as dask:
+        said = nutonic("build", clean.recipe, "--out", tmp_path / "out", "--scheduler", dask.address)
+    assert said.code == 1
+    assert said.err == f"nutonic: no worker at {dask.address} for 1 s: start some and run the same command again\n"
+    assert build(load_recipe(clean.recipe), tmp_path / "out", workers=0).complete
+    same_as(tmp_path / "out", clean)
+
+
+def test_the_scheduler_is_killed(clean, tmp_path):
+    out = tmp_path / "out"
+    with cluster(tmp_path / "cluster", workers=1) as dask:
+        process = started(tmp_path, "build", clean.recipe, "--out", out, "--scheduler", dask.address)
+        until(lambda: committed_batches(out) or process.poll() is not None, "a batch")
+        dask.scheduler.kill()
+        code = process.ended(60)
+    told = [line for line in process.told().splitlines() if not line.startswith("batch ")]
+    assert code == 1, told
+    assert told == [f"nutonic: the Dask scheduler at {dask.address} is gone: start it and run the same command again"]
+    assert build(load_recipe(clean.recipe), out, workers=0).complete
+    same_as(out, clean)
+    assert list(out.rglob("token*")) == []
+
+
+def test_losses_are_told_at_the_library_too(clean, tmp_path, monkeypatch):
+    with cluster(tmp_path / "cluster", workers=1) as dask:
+
+        def watch(done: BatchDone, to_do: int) -> None:
+            dask.scheduler.kill()
+            dask.scheduler.wait(10)
+
+        with pytest.raises(Unreachable, match="is gone: start it"):
+            build(load_recipe(clean.recipe), tmp_path / "out", scheduler=dask.address, watch=watch)
+    assert logging.getLogger("distributed").level != logging.CRITICAL
+
+
+# How much they ask at once
+
+
+class Counting(serving.Handler):
+    """Counts the requests that wait for their answers."""
+
+    def _serve(self) -> None:
+        self._change(1)
+        super()._serve()
+
+    do_GET = do_HEAD = do_POST = _serve
+
+    def _send(self, answer, entry) -> None:
+        self._change(-1)  # before the client has it, and asks for more
+        super()._send(answer, entry)
+
+    def _change(self, by: int) -> None:
+        with self.server.lock:
+            self.server.now += by
+            self.server.most = max(self.server.most, self.server.now)
+
+
+class CountingServer(serving.Server):
+    now = most = 0
+
+    def finish_request(self, request, client_address) -> None:
+        Counting(request, client_address, self)
+
+
+@pytest.fixture
+def counting(tmp_path):
+    """A server that knows how many asked at once, and a recipe for it."""
+    small_planet(tmp_path / "planet")
+    server = CountingServer(serving.Settings(tmp_path / "planet", latency_s=0.03))
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    forget()
+    catalogue = remote_catalogue(tmp_path / "planet", f"http://127.0.0.1:{server.server_port}")
+    yield server, catalogue.with_name("recipe-http.yaml")
+    server.shutdown()
+    server.server_close()
+    forget()
+
+
+@pytest.mark.parametrize(("most", "least"), [(None, 5), (2, 2)])
+def test_one_process_has_so_many_requests_in_flight(counting, tmp_path, most, least):
+    server, recipe = counting
+    assert build(load_recipe(recipe), tmp_path / "out", workers=0, max_requests=most).complete
+    assert least <= server.most <= (most or 8)
+
+
+@pytest.mark.parametrize("most", [4, 1])
+def test_a_whole_cluster_has_so_many_requests_in_flight(counting, dask, tmp_path, most):
+    server, recipe = counting
+    said = nutonic("build", recipe, "--out", tmp_path / "out", "--scheduler", dask.address, "--max-requests", most)
+    assert said.code == 0, said.err
+    assert most - 1 <= server.most <= most
+    forget()
+    assert build(load_recipe(recipe), tmp_path / "other", workers=0).complete
+    assert tree(tmp_path / "out") == tree(tmp_path / "other")
+
+
+def test_a_gate_lets_in_as_many_as_it_should():
+    limiter, inside, most = Limiter(0), [], []
+
+    def enter() -> None:
+        with limiter:
+            inside.append(1)
+            most.append(len(inside))
+            time.sleep(0.02)
+            inside.pop()
+
+    threads = [threading.Thread(target=enter) for _ in range(12)]
+    for thread in threads:
+        thread.start()
+    time.sleep(0.05)
+    assert not most
+    with limiter.lent(3):
+        time.sleep(0.1)
+    left = len(most)
+    assert not inside  # what was let in has left
+    time.sleep(0.05)
+    assert len(most) == left
+    with limiter.resized(12), limiter.lent(2):
+        for thread in threads:
+            thread.join(10)
+    assert len(most) == 12
+    assert max(most[:left]) == 3
+    assert limiter.width == 0
+
+
+def test_nothing_is_asked_of_workers_where_there_is_nothing_to_do(clean, tmp_path, monkeypatch):
+    out = tmp_path / "out"
+    assert build(load_recipe(clean.recipe), out, workers=0).complete
+    monkeypatch.setattr("nutonic.run.run.workers_for", None)
+    assert build(load_recipe(clean.recipe), out, workers=2).finished == 0
+
+
+def test_a_report_without_a_cluster_is_refused(clean, tmp_path):
+    with pytest.raises(InputError, match="--workers 0 has none"):
+        build(load_recipe(clean.recipe), tmp_path / "out", workers=0, performance_report=tmp_path / "r.html")
+    assert listing(tmp_path) == {}

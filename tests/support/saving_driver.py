@@ -1,0 +1,61 @@
+"""A driver that saves a cube and kills itself at a chosen write: run as ``python saving_driver.py FOLDER OUT AT MOMENT``.
+
+AT counts the tiles that were written by this process; -1 for never. MOMENT is before, torn (half of a temporary is on the
+disk) or after. Prints how many tiles it wrote.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+from pathlib import Path
+
+import dask
+from odc.geo.geobox import GeoBox
+
+import nutonic as nt
+import nutonic.cube.save
+from nutonic.testing import COLLECTION
+
+
+def cube_of(folder: Path):
+    source = nt.StacSource(url=str(folder / "items.json"), collection=COLLECTION, masks=("scl",))
+    whole = nt.search(nt.area_grid(GeoBox((1000, 1200), _transform(), "EPSG:32633")), [source])
+    cube = nt.open_cube(whole.on(whole.grid[200:700, 300:900]), [source], chunk=256)
+    return nt.reduce.median(nt.reduce.mask(cube)).assign(scl=cube["scl"].isel(time=[0, 5]))
+
+
+def _transform():
+    from affine import Affine
+
+    return Affine(10, 0, 722_340, 0, -10, 5_176_780)
+
+
+def main(folder: str, out: str, at: str, moment: str) -> None:
+    true, lock, count = nutonic.cube.save.write_chunk, threading.Lock(), 0
+
+    def write_chunk(pixels, path, name, start):
+        nonlocal count
+        with lock:
+            mine, count = count, count + 1
+        if mine == int(at) and moment != "after":
+            if moment == "torn":
+                place = Path(path, name, "c", *["0"] * (len(start) - 1))
+                place.mkdir(parents=True, exist_ok=True)
+                (place / f"0.{'a' * 32}.partial").write_bytes(b"half")
+            os.kill(os.getpid(), signal.SIGKILL)
+        written = true(pixels, path, name, start)
+        if mine == int(at):
+            os.kill(os.getpid(), signal.SIGKILL)
+        return written
+
+    nutonic.cube.save.write_chunk = write_chunk
+    with dask.config.set(scheduler="threads", num_workers=2):
+        nt.save_cube(cube_of(Path(folder)), out)
+    print(count)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
