@@ -41,6 +41,8 @@ KEPT_IN = {
     "xee": ("sources/earthengine/",),
     "urllib3": ("io/", "sources/"),
 }
+#: Helpers of dask's own that lie where no underscore says so: they move with its graphs' inner shape.
+DASK_INTERNALS = {"convert_legacy_graph", "execute_graph", "convert_legacy_task"}
 MOST_ROOMS, MOST_MODULES, MAX_MODULE, MAX_FUNCTION = 12, 14, 500, 60
 
 
@@ -143,6 +145,46 @@ def test_public_names_exist_and_are_described(name: str):
     # A dataclass without a docstring gets its signature as one.
     assert described
     assert not described.startswith(f"{name}(")
+
+
+def private_dask(tree: ast.AST) -> list[str]:
+    """What is used of dask and distributed that they do not promise: private modules and names, however imported."""
+    libraries = ("dask", "distributed")
+    names = [name for _, name in imports(tree) if name.partition(".")[0] in libraries]
+    local = {
+        alias.asname or alias.name.partition(".")[0]
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Import | ast.ImportFrom)
+        for alias in node.names
+        if (getattr(node, "module", None) or alias.name).partition(".")[0] in libraries
+    }
+    dotted = [ast.unparse(node) for node in ast.walk(tree) if isinstance(node, ast.Attribute)]
+    names += [name for name in dotted if name.partition(".")[0] in local]
+    private = [name for name in names if any(part.startswith("_") and part[:2] != "__" for part in name.split("."))]
+    inner = [name for name in (*names, *dotted) if DASK_INTERNALS & set(name.split("."))]
+    return sorted({*private, *inner})
+
+
+@pytest.mark.parametrize("path", MODULES, ids=key)
+def test_only_what_dask_promises_is_used(path: Path):
+    assert private_dask(ast.parse(path.read_text())) == []
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "from dask._task_spec import Task",
+        "from dask import _task_spec",
+        "import dask._task_spec",
+        "import dask\ndask._expr.Expr",
+        "import dask.array as da\nda._array_expr",
+        "from dask.core import convert_legacy_graph",
+        "import dask.core as core\ncore.convert_legacy_graph({})",
+        "from distributed.worker import _global_workers",
+    ],
+)
+def test_what_dask_does_not_promise_is_seen(line: str):
+    assert private_dask(ast.parse(line))
 
 
 @pytest.mark.parametrize("path", MODULES, ids=key)

@@ -23,19 +23,19 @@ Blocks = Sequence[np.ndarray]
 @lru_cache(maxsize=64)
 def comparators(n: int) -> tuple[tuple[int, int], ...]:
     """Pairs to compare and exchange, in order, to sort `n` values: Batcher's merge exchange (Knuth, TAOCP 3, 5.2.2 M)."""
-    found = []
+    pairs = []
     top = 1 << max(0, (n - 1).bit_length() - 1)
     p = top if n > 1 else 0
     while p:
         q, r, d = top, 0, p
         while d:
-            found += [(i, i + d) for i in range(n - d) if i & p == r]
+            pairs += [(i, i + d) for i in range(n - d) if i & p == r]
             d, q, r = q - p, q >> 1, p
         p >>= 1
-    return tuple(found)
+    return tuple(pairs)
 
 
-def ordered(series: np.ndarray) -> np.ndarray:
+def sort_series(series: np.ndarray) -> np.ndarray:
     """A series (steps, pixels) of unsigned integers sorted along its steps, in place."""
     if len(series) > NETWORK:
         series.sort(axis=0)
@@ -57,8 +57,8 @@ def _strips(blocks: Blocks) -> Iterator[tuple[slice, np.ndarray]]:
         yield part, np.concatenate([block[:, part] for block in blocks]).reshape(len(blocks), -1)
 
 
-def ranked(
-    blocks: Blocks, *, nodata: int, ranks: np.ndarray, meet: Callable[[np.ndarray, np.ndarray], np.ndarray]
+def select_ranks(
+    blocks: Blocks, *, nodata: int, ranks: np.ndarray, combine: Callable[[np.ndarray, np.ndarray], np.ndarray]
 ) -> np.ndarray:
     """The values of two ranks among the valid ones of each pixel, made into one.
 
@@ -70,7 +70,7 @@ def ranked(
         The value that is not valid.
     ranks
         (2, steps + 1) uint8 or uint16: for each number of valid values the two ranks, from 0.
-    meet
+    combine
         What makes one value of the two, in the blocks' dtype.
 
     Returns
@@ -82,10 +82,10 @@ def ranked(
     for rows, series in _strips(blocks):
         valid = len(series) - (series == nodata).sum(axis=0, dtype=ranks.dtype)
         shift = _nodata_last(series, nodata)
-        ordered(series)
-        found = meet(*(_at(series, each.take(valid)) + series.dtype.type(shift) for each in ranks))
-        found[valid == 0] = nodata
-        out[rows] = found.reshape(out[rows].shape)
+        sort_series(series)
+        values = combine(*(_at(series, each.take(valid)) + series.dtype.type(shift) for each in ranks))
+        values[valid == 0] = nodata
+        out[rows] = values.reshape(out[rows].shape)
     return out
 
 
@@ -109,7 +109,7 @@ def median(blocks: Blocks, *, nodata: int) -> np.ndarray:
     """The median of the valid values; the mean of the two middle ones rounded half to even."""
     count = np.arange(len(blocks) + 1)
     ranks = _ranks([np.maximum(count - 1, 0) // 2, np.minimum(count // 2, len(blocks) - 1)])
-    return ranked(blocks, nodata=nodata, ranks=ranks, meet=_middle)
+    return select_ranks(blocks, nodata=nodata, ranks=ranks, combine=_middle)
 
 
 def _middle(low: np.ndarray, high: np.ndarray) -> np.ndarray:
@@ -121,7 +121,7 @@ def quantile(blocks: Blocks, *, nodata: int, q: float) -> np.ndarray:
     """The max(1, ⌈q·n⌉)-th smallest of the n valid values."""
     share = Fraction(str(q))
     ranks = [max(1, ceil(share * n)) - 1 for n in range(len(blocks) + 1)]
-    return ranked(blocks, nodata=nodata, ranks=_ranks([ranks, ranks]), meet=lambda low, _: low)
+    return select_ranks(blocks, nodata=nodata, ranks=_ranks([ranks, ranks]), combine=lambda low, _: low)
 
 
 def _ranks(ranks: Sequence[Sequence[int] | np.ndarray]) -> np.ndarray:
@@ -147,7 +147,7 @@ def mode(blocks: Blocks, *, nodata: int) -> np.ndarray:
 # What is folded: a tile's state and the blocks of some more steps in, the state out
 
 
-def add(blocks: Blocks, state: np.ndarray | None, *, nodata: int) -> np.ndarray:
+def accumulate(blocks: Blocks, state: np.ndarray | None, *, nodata: int) -> np.ndarray:
     """(2, height, width) uint32: the sum of the valid values so far, and how many they were."""
     out = np.zeros((2, *blocks[0].shape[1:]), np.uint32) if state is None else state.copy()
     for block in blocks:
@@ -158,7 +158,7 @@ def add(blocks: Blocks, state: np.ndarray | None, *, nodata: int) -> np.ndarray:
 
 
 def mean(state: np.ndarray) -> np.ndarray:
-    """(height, width) float32 of what :func:`add` gives: NaN where nothing was valid."""
+    """(height, width) float32 of what :func:`accumulate` gives: NaN where nothing was valid."""
     total, count = state
     with np.errstate(invalid="ignore"):
         return np.asarray(total / count, np.float32)
@@ -185,20 +185,20 @@ class Clearest:
         variables
             The blocks of each band, then of what is taken along, then of the classification.
         state
-            What was found in earlier steps.
+            What earlier steps gave.
         """
-        taken = len(self.bands) + self.extra
+        copied = len(self.bands) + self.extra
         if state is None:
-            state = np.zeros((taken + 2, *variables[0][0].shape[1:]), np.uint16)
-            state[taken] = np.iinfo(np.uint16).max
+            state = np.zeros((copied + 2, *variables[0][0].shape[1:]), np.uint16)
+            state[copied] = np.iinfo(np.uint16).max
             for k, nodata in enumerate(self.bands):
                 state[k] = nodata
         out = state.copy()
         for t, (rank, number) in enumerate(merit.tolist()):
-            better = self._clear([blocks[t][0] for blocks in variables]) & (rank < out[taken])
-            for k in range(taken):
+            better = self._clear([blocks[t][0] for blocks in variables]) & (rank < out[copied])
+            for k in range(copied):
                 np.copyto(out[k], variables[k][t][0], where=better)
-            out[taken][better], out[taken + 1][better] = rank, number
+            out[copied][better], out[copied + 1][better] = rank, number
         return out
 
     def _clear(self, step: Sequence[np.ndarray]) -> np.ndarray:
@@ -210,8 +210,8 @@ class Clearest:
         return np.asarray(clear)
 
 
-def shares(block: np.ndarray, *, classes: tuple[int, ...], nodata: int) -> np.ndarray:
+def class_shares(block: np.ndarray, *, classes: tuple[int, ...], nodata: int) -> np.ndarray:
     """(classes,) float64: the share of each class among the valid pixels of a tile of uint8; NaN where none is valid."""
-    found = np.bincount(block.ravel(), minlength=256)
-    valid = block.size - found[nodata]
-    return found[list(classes)] / valid if valid else np.full(len(classes), np.nan)
+    counts = np.bincount(block.ravel(), minlength=256)
+    valid = block.size - counts[nodata]
+    return counts[list(classes)] / valid if valid else np.full(len(classes), np.nan)

@@ -19,14 +19,14 @@ import xarray as xr
 from nutonic.cube import kernels
 from nutonic.cube.tasks import (
     FOLD,
-    asked,
     attributes,
-    folded,
-    held,
-    lazy,
+    fold_tiles,
     nodata_of,
+    reduce_tiles,
     refuse_without,
+    selected_variables,
     tasks_of_a_tile,
+    time_chunks,
     variables,
     with_record,
     without_time,
@@ -99,8 +99,8 @@ def _bytes_per_task(cube: xr.Dataset, how: How) -> int:
     steps, pixels = cube.sizes["time"], _side(cube, "y") * _side(cube, "x")
     at_once, size = min(steps, FOLD), cube[names[0]].dtype.itemsize
     if how == "clearest":
-        taken = len(with_record(cube, names))
-        per_pixel = at_once * (2 * taken + 1) + 2 * 2 * (taken + 2) + 8
+        copied = len(with_record(cube, names))
+        per_pixel = at_once * (2 * copied + 1) + 2 * 2 * (copied + 2) + 8
     elif how in ("mean", "count"):
         per_pixel = at_once * size + 2 * 2 * 4 + 8
     else:
@@ -171,14 +171,14 @@ def median(cube: xr.Dataset, *, bands: Sequence[str] | None = None, limit_bytes:
     PlanTooLarge
         If a task would hold more than `limit_bytes`; the message says which chunk would fit.
     """
-    return _held(cube, "median", kernels.median, bands, limit_bytes)
+    return _reduce_at_once(cube, "median", kernels.median, bands, limit_bytes)
 
 
 def quantile(cube: xr.Dataset, q: float, *, bands: Sequence[str] | None = None, limit_bytes: int = LIMIT) -> xr.Dataset:
     """The max(1, ⌈q·n⌉)-th smallest of each pixel's n valid values, as numpy's ``inverted_cdf``; see :func:`median`."""
     if not 0.0 <= q <= 1.0:
         raise InputError(f"q is {q}: give a share from 0 to 1")
-    return _held(cube, "quantile", partial(kernels.quantile, q=q), bands, limit_bytes)
+    return _reduce_at_once(cube, "quantile", partial(kernels.quantile, q=q), bands, limit_bytes)
 
 
 def mode(cube: xr.Dataset, *, bands: Sequence[str] | None = None, limit_bytes: int = LIMIT) -> xr.Dataset:
@@ -186,7 +186,7 @@ def mode(cube: xr.Dataset, *, bands: Sequence[str] | None = None, limit_bytes: i
 
     `bands` are class variables, all of those over time by default. Dtype and tiles stay; see :func:`median`.
     """
-    return _held(cube, "mode", kernels.mode, bands, limit_bytes)
+    return _reduce_at_once(cube, "mode", kernels.mode, bands, limit_bytes)
 
 
 def mean(cube: xr.Dataset, *, bands: Sequence[str] | None = None) -> xr.Dataset:
@@ -194,15 +194,17 @@ def mean(cube: xr.Dataset, *, bands: Sequence[str] | None = None) -> xr.Dataset:
 
     Folded over sixteen steps at a time, so memory does not grow with the time axis.
     """
-    names = asked(cube, bands, "reflectance")
-    done = {name: da.map_blocks(kernels.mean, _summed(cube[name]), drop_axis=0, dtype=np.float32) for name in names}
+    names = selected_variables(cube, bands, "reflectance")
+    done = {
+        name: da.map_blocks(kernels.mean, _sum_and_count(cube[name]), drop_axis=0, dtype=np.float32) for name in names
+    }
     return without_time(cube, done, {name: attributes(cube[name], "mean", np.nan) for name in names})
 
 
 def count(cube: xr.Dataset, *, bands: Sequence[str] | None = None) -> xr.Dataset:
     """How many values of each pixel are valid, uint16; folded as :func:`mean` is."""
-    names = asked(cube, bands, "reflectance")
-    done = {name: _summed(cube[name])[1].astype(np.uint16) for name in names}
+    names = selected_variables(cube, bands, "reflectance")
+    done = {name: _sum_and_count(cube[name])[1].astype(np.uint16) for name in names}
     attrs = {name: {"grid_mapping": "spatial_ref", "cell_methods": "time: count", "kind": "index"} for name in names}
     return without_time(cube, done, attrs)
 
@@ -232,17 +234,17 @@ def clearest(cube: xr.Dataset, *, by: str | None = "scl", keep: Sequence[int] = 
     names = variables(cube, "reflectance")
     if by is not None:
         refuse_without(cube, by)
-    taken = with_record(cube, names)
-    used = [*taken, *([by] if by is not None else [])]
+    copied = with_record(cube, names)
+    used = [*copied, *([by] if by is not None else [])]
     kernel = kernels.Clearest(
         bands=tuple(nodata_of(cube[name]) for name in names),
-        extra=len(taken) - len(names),
+        extra=len(copied) - len(names),
         keep=None if by is None else tuple(keep),
     )
-    packed = folded([cube[name] for name in used], partial(_clearest, kernel=kernel), len(taken) + 2, _merit(cube))
-    done = {name: packed[k].astype(cube[name].dtype) for k, name in enumerate(taken)}
-    attrs = {name: attributes(cube[name], "point", nodata_of(cube[name])) for name in taken}
-    done["step"] = packed[len(taken) + 1].astype(np.int16) - np.int16(1)
+    packed = fold_tiles([cube[name] for name in used], partial(_clearest, kernel=kernel), len(copied) + 2, _merit(cube))
+    done = {name: packed[k].astype(cube[name].dtype) for k, name in enumerate(copied)}
+    attrs = {name: attributes(cube[name], "point", nodata_of(cube[name])) for name in copied}
+    done["step"] = packed[len(copied) + 1].astype(np.int16) - np.int16(1)
     attrs["step"] = {"_FillValue": -1, "grid_mapping": "spatial_ref", "kind": "index", "times": _times(cube)}
     return without_time(cube, done, attrs)
 
@@ -267,34 +269,34 @@ def _clearest(
     return kernel(some, variables, state)
 
 
-def _held(
+def _reduce_at_once(
     cube: xr.Dataset, how: How, kernel: Callable[..., np.ndarray], bands: Sequence[str] | None, limit_bytes: int
 ) -> xr.Dataset:
     """A reduction whose task has one tile of one variable at all steps."""
-    names = asked(cube, bands, "class" if how == "mode" else "reflectance")
+    names = selected_variables(cube, bands, "class" if how == "mode" else "reflectance")
     _refuse_large(cube, how, limit_bytes)
     done = {}
     for name in names:
-        done[name] = held(lazy(cube[name]), partial(kernel, nodata=nodata_of(cube[name])))
+        done[name] = reduce_tiles(time_chunks(cube[name]), partial(kernel, nodata=nodata_of(cube[name])))
     return without_time(cube, done, {name: attributes(cube[name], how, nodata_of(cube[name])) for name in names})
 
 
-def _summed(band: xr.DataArray) -> da.Array:
+def _sum_and_count(band: xr.DataArray) -> da.Array:
     """(2, y, x) uint32: the sum of the valid values, and their number."""
-    return folded([band], partial(_add, nodata=nodata_of(band)), 2, None)
+    return fold_tiles([band], partial(_add, nodata=nodata_of(band)), 2, None)
 
 
 def _add(blocks: kernels.Blocks, *, state: np.ndarray | None, nodata: int, **_: None) -> np.ndarray:
-    return kernels.add(blocks, state, nodata=nodata)
+    return kernels.accumulate(blocks, state, nodata=nodata)
 
 
 def _refuse_large(cube: xr.Dataset, how: How, limit_bytes: int) -> None:
-    found = _bytes_per_task(cube, how)
-    if found > limit_bytes:
+    needed = _bytes_per_task(cube, how)
+    if needed > limit_bytes:
         side = max(_side(cube, "y"), _side(cube, "x"))
-        fits = int(side * (limit_bytes / found) ** 0.5) // 64 * 64
+        fits = int(side * (limit_bytes / needed) ** 0.5) // 64 * 64
         advice = f"open the cube with chunk={fits}" if fits else "take fewer steps"
         raise PlanTooLarge(
-            f"{how} of {cube.sizes['time']} steps holds {found / 1e9:.1f} GB in a task, "
+            f"{how} of {cube.sizes['time']} steps holds {needed / 1e9:.1f} GB in a task, "
             f"{limit_bytes / 1e9:.1f} GB are allowed: {advice}, or give a larger limit_bytes"
         )

@@ -14,7 +14,7 @@ from nutonic.core.areas import Area, area_grid
 from nutonic.core.grid import epsg, lonlat_bounds
 from nutonic.core.model import Json, Scene, Step, Timeline
 from nutonic.errors import NoScene
-from nutonic.sources.mosaic import fits
+from nutonic.sources.mosaic import is_native
 from nutonic.sources.source import Source
 
 #: Where a cube tells of its scenes, as JSON, so that files keep it.
@@ -95,7 +95,7 @@ def _native(timeline: Timeline, grid: GeoBox) -> Timeline:
     """A timeline without scenes whose first asset is not on the grid; those without a time axis are left as they are."""
     steps, left_out = [], list(timeline.left_out)
     for step in timeline.steps:
-        kept = tuple(scene for scene in step.scenes if step.time is None or fits(scene.assets[0], grid))
+        kept = tuple(scene for scene in step.scenes if step.time is None or is_native(scene.assets[0], grid))
         left_out += [(scene.id, f"is in {scene.assets[0].crs}") for scene in step.scenes if scene not in kept]
         if kept:
             steps.append(Step(time=step.time and _earliest(kept), scenes=kept))
@@ -127,7 +127,7 @@ def _rows(timeline: Timeline, grid: GeoBox) -> Iterator[Json]:
                 "datetime": scene.datetime,
                 "cloud_cover": scene.cloud_cover,
                 "crs": scene.assets[0].crs if scene.assets else None,  # what Earth Engine makes has none
-                "warped": bool(scene.assets) and not fits(scene.assets[0], grid),
+                "warped": bool(scene.assets) and not is_native(scene.assets[0], grid),
                 "assets": {asset.name: asset.written for asset in scene.assets},
             }
 

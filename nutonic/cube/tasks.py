@@ -3,69 +3,87 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, cast
 
 import dask.array as da
 import numpy as np
 import xarray as xr
-from dask._task_spec import Alias, DataNode, GraphNode, List, Task, convert_legacy_graph
 from dask.array.optimization import optimize
 from dask.base import tokenize
-from dask.highlevelgraph import HighLevelGraph, MaterializedLayer
+from dask.core import get_dependencies, istask
+from dask.highlevelgraph import HighLevelGraph
 
 from nutonic.errors import InputError
+from nutonic.sources.mosaic import Subgraph
 
 #: Steps that are folded at a time: memory does not grow with more of them.
 FOLD = 16
 
 
-def leaves(array: da.Array) -> Mapping[Any, GraphNode] | None:
-    """What makes each chunk of an array, where none depends on anything, as in a cube that was just opened; else None."""
-    layer = array.dask.layers.get(array.name)
-    if not isinstance(layer, MaterializedLayer):
+def _independent(array: da.Array) -> dict[Any, Any] | None:
+    """The tasks that make an array's chunks where each depends on nothing, as in a cube that was just opened; or None."""
+    layer = array.dask.layers[array.name]
+    if array.dask.dependencies[array.name] or not layer.is_materialized():
         return None
-    nodes = dict(layer)
-    alone = all(isinstance(node, GraphNode) and not node.dependencies for node in nodes.values())
-    return nodes if alone else None
+    tasks = dict(layer)
+    independent = all(istask(task) and not get_dependencies(tasks, key) for key, task in tasks.items())
+    return tasks if independent else None
 
 
-def held(array: da.Array, work: Callable[..., np.ndarray]) -> da.Array:
+def reduce_tiles(array: da.Array, kernel: Callable[..., np.ndarray]) -> da.Array:
     """(y, x): one tile of an array (time, y, x) at all steps, made into one, in one task.
 
     Where the tile's steps depend on nothing the task reads them itself: on a cluster nothing then passes between
     workers, and the scheduler has a task instead of one for each step and one more.
     """
-    nodes = leaves(array)
-    if nodes is None:
-        return cast(da.Array, da.blockwise(work, "yx", array, "tyx", concatenate=False, dtype=array.dtype))
-    token = f"held-{tokenize(work, array.name)}"
-    layer = {}
+    tasks = _independent(array)
+    if tasks is None:
+        return cast(da.Array, da.blockwise(kernel, "yx", array, "tyx", concatenate=False, dtype=array.dtype))
+    token = f"reduced-{tokenize(kernel, array.name)}"
+    layer: dict[Any, Any] = {}
     for i, j in np.ndindex(*array.numblocks[1:]):
-        steps = [nodes[array.name, t, i, j] for t in range(array.numblocks[0])]
-        layer[token, i, j] = Task((token, i, j), work, List(*steps))
-    graph = HighLevelGraph({token: MaterializedLayer(layer)}, {token: set()})
-    return da.Array(graph, token, array.chunks[1:], dtype=array.dtype)
+        keys = [(array.name, t, i, j) for t in range(array.numblocks[0])]
+        layer[token, i, j] = (TileReduction(kernel, Subgraph({key: tasks[key] for key in keys}, keys)),)
+    return da.Array(HighLevelGraph.from_collections(token, layer), token, array.chunks[1:], dtype=array.dtype)
+
+
+@dataclass(frozen=True, slots=True)
+class TileReduction:
+    """What one task of a reduction does: read a tile at all steps, and make one of them."""
+
+    kernel: Callable[..., np.ndarray]
+    steps: Subgraph
+
+    def __call__(self) -> np.ndarray:
+        """The tile, (height, width)."""
+        return self.kernel(list(self.steps()))
 
 
 def tasks_of_a_tile(cube: xr.Dataset, reduced: xr.Dataset) -> int:
     """How many tasks the first tile of a lazy picture of a cube takes, all variables that were reduced together."""
-    passed_on = cube.drop_dims("time").data_vars
-    arrays = [variable.data for name, variable in reduced.data_vars.items() if name not in passed_on]
+    unreduced = cube.drop_dims("time").data_vars
+    arrays = [variable.data for name, variable in reduced.data_vars.items() if name not in unreduced]
     arrays = [array for array in arrays if isinstance(array, da.Array)]
-    whole = HighLevelGraph.merge(*(array.dask for array in arrays))
-    found = convert_legacy_graph(dict(optimize(whole, [(array.name, 0, 0) for array in arrays])))
-    return sum(not isinstance(node, Alias | DataNode) for node in found.values())
+    graph = HighLevelGraph.merge(*(array.dask for array in arrays))
+    nodes = dict(optimize(graph, [(array.name, 0, 0) for array in arrays])).values()
+    return sum(_runs(node) for node in nodes)
 
 
-def folded(
+def _runs(node: Any) -> bool:
+    """Whether a node of an optimised graph calls a function: it may be data, or a second name of a task that was fused."""
+    return callable(getattr(node, "func", None)) or (isinstance(node, tuple) and istask(node))
+
+
+def fold_tiles(
     over: Sequence[xr.DataArray], kernel: Callable[..., np.ndarray], layers: int, along: np.ndarray | None
 ) -> da.Array:
     """(layers, y, x): a tile's state, given sixteen steps of all variables at a time, and of what lies along time.
 
     One task per tile and sixteen steps; written out, since slices of the arrays along time would be tasks too.
     """
-    arrays = [lazy(variable) for variable in over]
+    arrays = [time_chunks(variable) for variable in over]
     groups = [slice(start, start + FOLD) for start in range(0, arrays[0].shape[0], FOLD)]
     steps = range(arrays[0].shape[0])
     token = f"folded-{tokenize(kernel, along, [array.name for array in arrays])}"
@@ -92,7 +110,7 @@ def _step(
     return kernel(*blocks, state=state, some=some)
 
 
-def lazy(variable: xr.DataArray) -> da.Array:
+def time_chunks(variable: xr.DataArray) -> da.Array:
     """The variable's array (time, y, x), one step a chunk."""
     array: Any = variable.transpose("time", "y", "x").data
     if not isinstance(array, da.Array):
@@ -102,8 +120,8 @@ def lazy(variable: xr.DataArray) -> da.Array:
 
 def without_time(cube: xr.Dataset, done: Mapping[str, da.Array], attrs: Mapping[str, Mapping[str, Any]]) -> xr.Dataset:
     """A cube's pictures, and its variables that have no time; loaded, if the cube was."""
-    kept = cube.drop_dims("time").drop_vars("time", errors="ignore")
-    reduced = kept.assign({name: (("y", "x"), array, dict(attrs[name])) for name, array in done.items()})
+    unreduced = cube.drop_dims("time").drop_vars("time", errors="ignore")
+    reduced = unreduced.assign({name: (("y", "x"), array, dict(attrs[name])) for name, array in done.items()})
     order = [name for name in (*cube.data_vars, *done) if name in reduced.data_vars]
     out = reduced[list(dict.fromkeys(order))].assign_attrs(cube.attrs)
     return out if cube.chunks else out.compute(scheduler="synchronous")
@@ -115,16 +133,16 @@ def variables(cube: xr.Dataset, kind: str) -> list[str]:
         raise InputError("the cube has no time axis: there is nothing to reduce")
     names = []
     for name, variable in cube.data_vars.items():
-        told = variable.attrs.get("kind", "class" if variable.dtype == np.uint8 else "reflectance")
-        if told == kind and "time" in variable.dims:
+        declared = variable.attrs.get("kind", "class" if variable.dtype == np.uint8 else "reflectance")
+        if declared == kind and "time" in variable.dims:
             names.append(str(name))
     if not names:
         raise InputError(f"the cube has no {kind} over time, only {', '.join(map(str, cube.data_vars)) or 'nothing'}")
     return names
 
 
-def asked(cube: xr.Dataset, bands: Iterable[str] | None, kind: str) -> list[str]:
-    """The variables asked for by name, or all of a kind; refuses what has no time."""
+def selected_variables(cube: xr.Dataset, bands: Iterable[str] | None, kind: str) -> list[str]:
+    """The variables of these names, or all of a kind; refuses what has no time."""
     names = variables(cube, kind) if bands is None else list(bands)
     missing = [name for name in names if name not in cube.data_vars or "time" not in cube[name].dims]
     if missing:
@@ -147,13 +165,13 @@ def refuse_without(cube: xr.Dataset, by: str) -> None:
 
 def nodata_of(variable: xr.DataArray) -> int:
     """The value of a variable that means nodata, as it says itself."""
-    found = variable.attrs.get("_FillValue", variable.encoding.get("_FillValue"))
-    if found is None or not np.issubdtype(variable.dtype, np.unsignedinteger):
+    nodata = variable.attrs.get("_FillValue", variable.encoding.get("_FillValue"))
+    if nodata is None or not np.issubdtype(variable.dtype, np.unsignedinteger):
         raise InputError(
-            f"{variable.name} is {variable.dtype} with nodata {found}: reductions take unsigned integers that say their "
+            f"{variable.name} is {variable.dtype} with nodata {nodata}: reductions take unsigned integers that say their "
             "nodata; open files with mask_and_scale=False"
         )
-    return int(found)
+    return int(nodata)
 
 
 def attributes(variable: xr.DataArray, method: str, nodata: float) -> dict[str, Any]:

@@ -32,7 +32,7 @@ def fractions(cube: xr.Dataset, classes: Sequence[int], *, band: str = "label") 
         Dims ``(tile_y, tile_x, class)``, float64, NaN where a tile has no valid pixel.
     """
     refuse_without(cube, band)
-    work = partial(kernels.shares, classes=tuple(classes), nodata=nodata_of(cube[band]))
+    work = partial(kernels.class_shares, classes=tuple(classes), nodata=nodata_of(cube[band]))
     shares = _per_tile(cube[band], work, len(classes))
     return xr.DataArray(shares, dims=("tile_y", "tile_x", "class"), coords={"class": list(classes)}, name="fraction")
 
@@ -40,10 +40,10 @@ def fractions(cube: xr.Dataset, classes: Sequence[int], *, band: str = "label") 
 def valid_fraction(cube: xr.Dataset, *, band: str) -> xr.DataArray:
     """The share of each tile's pixels that are valid in a band: dims ``(tile_y, tile_x)``, float64; over time if it is."""
     variable = cube[band]
-    found = _per_tile(variable, partial(_share_valid, nodata=nodata_of(variable)), 1)[..., 0]
+    shares = _per_tile(variable, partial(_share_valid, nodata=nodata_of(variable)), 1)[..., 0]
     dims = ("time", "tile_y", "tile_x") if "time" in variable.dims else ("tile_y", "tile_x")
     coords = {"time": variable["time"]} if "time" in variable.dims else {}
-    return xr.DataArray(found, dims=dims, coords=coords, name="valid_fraction")
+    return xr.DataArray(shares, dims=dims, coords=coords, name="valid_fraction")
 
 
 def _share_valid(block: np.ndarray, *, nodata: int) -> np.ndarray:
@@ -68,7 +68,7 @@ def zonal_counts(
         raise InputError(f"zones lie on another grid than {label.name}: warp them to it first")
     chunked = da.asarray(zones.data).rechunk(da.asarray(label.data).chunks)
     work = partial(_zonal, classes=np.array(classes), zone_ids=np.array(zone_ids))
-    each = da.map_blocks(
+    counts = da.map_blocks(
         work,
         da.asarray(label.data),
         chunked,
@@ -77,7 +77,7 @@ def zonal_counts(
         chunks=_ones(label, len(zone_ids), len(classes)),
     )
     coords = {"zone": list(zone_ids), "class": list(classes)}
-    return xr.DataArray(each.sum(axis=(0, 1)), dims=("zone", "class"), coords=coords, name="pixels")
+    return xr.DataArray(counts.sum(axis=(0, 1)), dims=("zone", "class"), coords=coords, name="pixels")
 
 
 def _zonal(label: np.ndarray, zones: np.ndarray, *, classes: np.ndarray, zone_ids: np.ndarray) -> np.ndarray:
@@ -92,12 +92,12 @@ def _zonal(label: np.ndarray, zones: np.ndarray, *, classes: np.ndarray, zone_id
 def _per_tile(variable: xr.DataArray, work: Callable[[np.ndarray], np.ndarray], size: int) -> da.Array:
     """(…, tiles down, tiles across, size): what `work` makes of each tile."""
     array = da.asarray(variable.data)
-    one = partial(_as_one, work=work)
-    found: da.Array = da.map_blocks(one, array, dtype=float, new_axis=array.ndim, chunks=_ones(variable, size))
-    return found
+    of_tile = partial(_as_tile, work=work)
+    tiles: da.Array = da.map_blocks(of_tile, array, dtype=float, new_axis=array.ndim, chunks=_ones(variable, size))
+    return tiles
 
 
-def _as_one(block: np.ndarray, *, work: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
+def _as_tile(block: np.ndarray, *, work: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
     return work(block).reshape(*(1,) * block.ndim, -1)
 
 

@@ -39,25 +39,25 @@ def dataset(
     dims = ("y", "x") if time is None else ("time", "y", "x")
     variables = {band.name: xr.Variable(dims, array, _attributes(band, rendered)) for band, array in arrays.items()}
     coords = {} if time is None else {"time": ("time", time, {"standard_name": "time", "axis": "T"})}
-    ds = xr.Dataset(variables, coords={**coords, **_centres(grid)})
+    ds = xr.Dataset(variables, coords={**coords, **_pixel_centres(grid)})
     check_aligned(ds, grid)
     return ds
 
 
 def _attributes(band: Band, rendered: bool) -> dict[str, Any]:
-    told = {"rendered": 1} if rendered and band.kind == "reflectance" else {}
-    return {"_FillValue": band.nodata, "grid_mapping": "spatial_ref", "kind": band.kind, **told}
+    rendering = {"rendered": 1} if rendered and band.kind == "reflectance" else {}
+    return {"_FillValue": band.nodata, "grid_mapping": "spatial_ref", "kind": band.kind, **rendering}
 
 
-def _centres(grid: GeoBox) -> dict[Hashable, xr.DataArray]:
+def _pixel_centres(grid: GeoBox) -> dict[Hashable, xr.DataArray]:
     """Coordinates as odc-geo writes them, of our own pixel centres.
 
     Its own are rounded otherwise where a pixel's size is no binary fraction, as NAIP's 0.6 m.
     """
-    found = dict(xr_coords(grid, dims=("y", "x")))
+    coords = dict(xr_coords(grid, dims=("y", "x")))
     for name, values in zip(("x", "y"), coordinates(grid), strict=True):
-        found[name] = xr.DataArray(values, dims=(name,), attrs=found[name].attrs)
-    return found
+        coords[name] = xr.DataArray(values, dims=(name,), attrs=coords[name].attrs)
+    return coords
 
 
 Window = tuple[slice, slice]
@@ -131,14 +131,14 @@ class NearestMosaic(Windowed):
         """One raster on a grid; outside the raster, and where it has no data, the band's nodata value."""
 
         def pick(window: Window, rows: np.ndarray, cols: np.ndarray) -> np.ndarray:
-            found = checked_header(asset, self.access)
+            header = checked_header(asset, self.access)
             pixels = rasters.read_of(asset, window, self.access)[rows, cols]
-            return decoded(pixels, asset, self.band, found.nodata)
+            return decoded(pixels, asset, self.band, header.nodata)
 
-        return sampled(grid, asset, self.band, pick)
+        return nearest_pixels(grid, asset, self.band, pick)
 
 
-def sampled(
+def nearest_pixels(
     grid: GeoBox, asset: Asset, band: Band, pick: Callable[[Window, np.ndarray, np.ndarray], np.ndarray]
 ) -> np.ndarray:
     """A raster on a grid: the pixel that holds each centre, (height, width); the band's nodata value beyond its edge.

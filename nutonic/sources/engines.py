@@ -39,14 +39,15 @@ def opener(engine: str) -> Callable[[str, Asset, GeoBox, int, Access], da.Array]
         If there is no such engine.
     """
     if engine == "stackstac":
-        return stacked
+        return stackstac_array
     if engine != "odc-stac":
         raise InputError(f"no engine {engine!r}: use stackstac or odc-stac")
-    found = _odc_loader()
-    if found is None or found < _OLDEST_LOADER:
-        what = "not installed" if found is None else f"too old: its odc-loader is {'.'.join(map(str, found))}"
+    installed = _odc_loader()
+    if installed is None or installed < _OLDEST_LOADER:
+        old = ".".join(map(str, installed or ()))
+        what = "not installed" if installed is None else f"too old: its odc-loader is {old}"
         raise MissingExtra(f"the engine odc-stac is {what}: pip install 'nutonic[odc]', or use the engine stackstac")
-    return loaded
+    return odc_array
 
 
 @lru_cache(maxsize=1)
@@ -63,7 +64,7 @@ def _odc_loader() -> tuple[int, ...] | None:
 _BAND = "reflectance"
 
 
-def loaded(scene_id: str, asset: Asset, grid: GeoBox, chunks: int, access: Access = LOCAL) -> da.Array:
+def odc_array(scene_id: str, asset: Asset, grid: GeoBox, chunks: int, access: Access = LOCAL) -> da.Array:
     """One asset as a lazy odc-stac array on a grid, told everything, so that no file is opened for it."""
     import odc.stac  # an optional dependency
 
@@ -89,8 +90,8 @@ def _item(scene_id: str, asset: Asset, code: int) -> Any:
     from pystac.extensions.projection import ProjectionExtension
 
     item = pystac.Item(scene_id, geometry=None, bbox=None, datetime=datetime(2000, 1, 1, tzinfo=UTC), properties={})
-    lies = {"proj:transform": list(asset.transform), "proj:shape": list(asset.shape)}
-    item.add_asset(_BAND, pystac.Asset(asset.href, roles=["data"], extra_fields=lies))
+    fields = {"proj:transform": list(asset.transform), "proj:shape": list(asset.shape)}
+    item.add_asset(_BAND, pystac.Asset(asset.href, roles=["data"], extra_fields=fields))
     ProjectionExtension.ext(item, add_if_missing=True).apply(epsg=code)  # as proj:epsg or proj:code, as pystac has it
     return item
 
@@ -137,7 +138,7 @@ class ReflectanceDriver:
         return (slice(0, height), slice(0, width)), pixels
 
 
-def stacked(scene_id: str, asset: Asset, grid: GeoBox, chunks: int, access: Access = LOCAL) -> da.Array:
+def stackstac_array(scene_id: str, asset: Asset, grid: GeoBox, chunks: int, access: Access = LOCAL) -> da.Array:
     """One asset as a lazy stackstac array on a grid, told everything, so that it has nothing to guess or to snap."""
     import stackstac  # a second to import, and only needed here
 

@@ -12,10 +12,10 @@ import numpy as np
 import shapely
 import xarray as xr
 from affine import Affine
-from dask._task_spec import Alias, GraphNode, Task, convert_legacy_graph
 from dask.base import optimize, tokenize
-from dask.core import flatten
-from dask.highlevelgraph import HighLevelGraph, MaterializedLayer
+from dask.core import flatten, get
+from dask.highlevelgraph import HighLevelGraph
+from dask.optimization import cull
 from odc.geo.geobox import GeoBox
 
 from nutonic.core.grid import crs_name, offset_in, transformer
@@ -27,6 +27,23 @@ from nutonic.sources.backend import NearestMosaic, dataset
 #: What makes a lazy array of an asset on a grid, in chunks of this side.
 Opener = Callable[[Asset, GeoBox, int], da.Array]
 
+#: A chunk by its row and column in a cube.
+ChunkIndex = tuple[int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Subgraph:
+    """A few tasks of dask that need nothing else, run one after another where they are called: to a graph, one task."""
+
+    tasks: Mapping[Any, Any]
+    """By key."""
+    keys: list[Any]
+    """Of the results."""
+
+    def __call__(self) -> tuple[Any, ...]:
+        """The result of each key."""
+        return tuple(get(self.tasks, self.keys))
+
 
 @dataclass(frozen=True, slots=True)
 class SceneChunks:
@@ -34,32 +51,26 @@ class SceneChunks:
 
     name: str
     """Of its array: what is in it."""
-    chunks: Mapping[tuple[int, int], GraphNode]
-    """By row and column in the cube's chunks, what makes the pixels of each, and depends on nothing."""
-    number: int = 0
+    chunks: Mapping[ChunkIndex, Subgraph]
+    """What makes the pixels of each, (rows, columns)."""
+    number: int
     """Of its scene, from 1."""
 
 
-def _whole(array: da.Array, row: int, col: int) -> dict[tuple[int, int], GraphNode]:
-    """What makes each chunk of an array, all it takes included, by its place in the cube.
+def _chunk_graphs(array: da.Array, row: int, col: int) -> dict[ChunkIndex, Subgraph]:
+    """An array's graph cut into one for each chunk, which holds all it takes, by the chunk's place in the cube.
 
     As long as the chunks of a scene hang on tasks they share, dask's threads read all of one scene before the next, and
     a reduction over scenes ends up holding nearly all that there is to read. What is shared here is small: the readers
     that an engine made, which open nothing.
     """
     (optimised,) = optimize(array)
-    graph = convert_legacy_graph(dict(optimised.__dask_graph__()))
-
-    def alone(key: Any) -> GraphNode:
-        node: GraphNode = graph[key]
-        while isinstance(node, Alias):
-            node = graph[node.target]
-        return node.substitute({below: alone(below) for below in node.dependencies})
-
-    return {(row + key[1], col + key[2]): alone(key) for key in flatten(optimised.__dask_keys__())}
+    graph = dict(optimised.__dask_graph__())
+    keys = flatten(optimised.__dask_keys__())
+    return {(row + key[1], col + key[2]): Subgraph(cull(graph, [key])[0], [key]) for key in keys}
 
 
-def fits(asset: Asset, grid: GeoBox) -> bool:
+def is_native(asset: Asset, grid: GeoBox) -> bool:
     """Whether an asset's pixels are a grid's: to be read, not resampled."""
     try:
         offset_in(Affine(*asset.transform), grid)
@@ -68,23 +79,22 @@ def fits(asset: Asset, grid: GeoBox) -> bool:
     return crs_name(grid) == asset.crs
 
 
-def piece(asset: Asset, grid: GeoBox, chunk: int, lazy: Opener, number: int) -> SceneChunks | None:
+def scene_chunks(asset: Asset, grid: GeoBox, chunk: int, open_asset: Opener, number: int) -> SceneChunks | None:
     """An asset's part of a cube of `grid`, in chunks of this side; None if it has none."""
-    native = fits(asset, grid)
-    rows, cols = _native_window(asset, grid) if native else _warped_window(asset, grid)
+    rows, cols = _native_window(asset, grid) if is_native(asset, grid) else _warped_window(asset, grid)
     if rows.start >= rows.stop or cols.start >= cols.stop:
         return None
     i, j = rows.start // chunk, cols.start // chunk
     bottom, right = -(-rows.stop // chunk) * chunk, -(-cols.stop // chunk) * chunk
-    part = grid[i * chunk : min(bottom, grid.shape.y), j * chunk : min(right, grid.shape.x)]
-    array = lazy(asset, part, chunk)
-    return SceneChunks(array.name, _whole(array, i, j), number)
+    window = grid[i * chunk : min(bottom, grid.shape.y), j * chunk : min(right, grid.shape.x)]
+    array = open_asset(asset, window, chunk)
+    return SceneChunks(array.name, _chunk_graphs(array, i, j), number)
 
 
-def nearest(asset: Asset, grid: GeoBox, chunk: int, band: Band, access: Access) -> da.Array:
+def nearest_array(asset: Asset, grid: GeoBox, chunk: int, band: Band, access: Access) -> da.Array:
     """An asset on a grid by window-independent nearest neighbour, lazily."""
-    lazy = NearestMosaic(grid=grid, assets=(asset,), band=band, access=access).lazy()
-    array: da.Array = xr.Variable(("y", "x"), lazy).chunk(chunk).data
+    raster = NearestMosaic(grid=grid, assets=(asset,), band=band, access=access).lazy()
+    array: da.Array = xr.Variable(("y", "x"), raster).chunk(chunk).data
     return array
 
 
@@ -98,8 +108,8 @@ def _warped_window(asset: Asset, grid: GeoBox) -> tuple[slice, slice]:
     (height, width), transform = asset.shape, Affine(*asset.transform)
     ring = shapely.segmentize(shapely.box(0, 0, width, height), max(height, width) / 64)
     to_grid = transformer(asset.crs, str(grid.crs))
-    drawn = shapely.get_coordinates(ring) * (transform.a, transform.e) + (transform.c, transform.f)
-    points = np.stack(to_grid.transform(*drawn.T), -1)
+    outline = shapely.get_coordinates(ring) * (transform.a, transform.e) + (transform.c, transform.f)
+    points = np.stack(to_grid.transform(*outline.T), -1)
     points = points[np.isfinite(points).all(axis=1)]
     if not len(points):
         return slice(0, 0), slice(0, 0)
@@ -114,83 +124,9 @@ def _within(start: int, stop: int, limit: int) -> slice:
     return slice(max(start, 0), min(stop, limit))
 
 
-def assembled(
-    name: str, steps: Sequence[Sequence[SceneChunks]], shape: tuple[int, int], chunk: int, how: Any
-) -> da.Array:
-    """One array (time, height, width), a chunk of which is made of the pieces that reach it.
-
-    Parameters
-    ----------
-    name
-        Of the band, for the names of tasks.
-    steps
-        The pieces of each step, in mosaic order.
-    shape
-        Height and width.
-    chunk
-        Side of a chunk; along time chunks have one step.
-    how
-        :class:`MosaicFirst` or :class:`MosaicSource`: what makes a chunk of its shape, scenes' numbers and their pixels.
-    """
-    sizes = da.core.normalize_chunks((chunk, chunk), shape)
-    parts = [[(piece.name, sorted(piece.chunks), piece.number) for piece in step] for step in steps]
-    token = f"{name}-{tokenize(name, shape, chunk, how, parts)}"
-    layer = {}
-    for t, step in enumerate(steps):
-        for (i, height), (j, width) in product(enumerate(sizes[0]), enumerate(sizes[1])):
-            here = [piece for piece in step if (i, j) in piece.chunks]
-            pixels = [piece.chunks[i, j] for piece in here]
-            key = (token, t, i, j)
-            layer[key] = Task(key, how, (height, width), [piece.number for piece in here], *pixels)
-    graph = HighLevelGraph({token: MaterializedLayer(layer)}, {token: set()})
-    return da.Array(graph, token, ((1,) * len(steps), *sizes), dtype=how.dtype)
-
-
-#: Which scene a pixel is from: its number, from 1; 0 for none.
-RECORD = Band(name="scene", kind="index", dtype="uint16", nodata=0)
-
-
-def over_time(
-    bands: Sequence[Band],
-    grid: GeoBox,
-    time: np.ndarray,
-    steps: Sequence[Sequence[Scene]],
-    chunk: int,
-    lazy: Callable[[Band, Scene], Opener],
-    *,
-    record: bool,
-) -> xr.Dataset:
-    """Scenes as a lazy dataset (time, y, x), a variable for each band: a pixel comes from the first scene that has one.
-
-    Parameters
-    ----------
-    bands
-        Variables, and names of assets.
-    grid, time, steps, chunk
-        As of :meth:`.TimedSource.cube`.
-    lazy
-        What opens a scene's asset of a band.
-    record
-        Whether a variable ``scene`` tells which scene the first band's pixel is from.
-    """
-    numbers = {scene: k for k, scene in enumerate(dict.fromkeys(scene for step in steps for scene in step), 1)}
-
-    def pieces(band: Band, scenes: Sequence[Scene]) -> list[SceneChunks]:
-        found = (piece(scene.asset(band.name), grid, chunk, lazy(band, scene), numbers[scene]) for scene in scenes)
-        return [one for one in found if one is not None]
-
-    of_bands = {band: [pieces(band, scenes) for scenes in steps] for band in bands}
-    arrays = {
-        band: assembled(band.name, found, grid.shape.yx, chunk, MosaicFirst(band)) for band, found in of_bands.items()
-    }
-    if record:
-        arrays[RECORD] = assembled(RECORD.name, of_bands[bands[0]], grid.shape.yx, chunk, MosaicSource(bands[0]))
-    return dataset(grid, arrays, time, rendered=bool(numbers) and all(scene.rendered for scene in numbers))
-
-
 @dataclass(frozen=True, slots=True)
 class MosaicFirst:
-    """A pixel comes from the first piece that has one."""
+    """A pixel comes from the first scene that has one."""
 
     band: Band
 
@@ -199,14 +135,12 @@ class MosaicFirst:
         """The band's."""
         return np.dtype(self.band.dtype)
 
-    def __call__(self, shape: tuple[int, int], _: Sequence[int], *pieces: np.ndarray) -> np.ndarray:
-        """A chunk (1, height, width)."""
-        if not pieces:
-            return np.full((1, *shape), self.band.nodata, self.dtype)
-        out = pieces[0]
-        for pixels in pieces[1:]:
-            out = np.where(out == self.band.nodata, pixels, out)
-        return out[None]
+    def __call__(self, shape: tuple[int, int], scenes: Mapping[int, np.ndarray]) -> np.ndarray:
+        """A chunk (1, height, width) of its shape and the pixels of each scene, by number, in mosaic order."""
+        first, *others = scenes.values() if scenes else (np.full(shape, self.band.nodata, self.dtype),)
+        for pixels in others:
+            first = np.where(first == self.band.nodata, pixels, first)
+        return first[None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,9 +154,100 @@ class MosaicSource:
         """Of numbers."""
         return np.dtype("uint16")
 
-    def __call__(self, shape: tuple[int, int], numbers: Sequence[int], *pieces: np.ndarray) -> np.ndarray:
-        """A chunk (1, height, width)."""
+    def __call__(self, shape: tuple[int, int], scenes: Mapping[int, np.ndarray]) -> np.ndarray:
+        """A chunk (1, height, width) of its shape and the pixels of each scene, by number, in mosaic order."""
         out = np.zeros(shape, self.dtype)
-        for number, pixels in zip(numbers, pieces, strict=True):
+        for number, pixels in scenes.items():
             out[(out == 0) & (pixels != self.band.nodata)] = number
         return out[None]
+
+
+Mosaic = MosaicFirst | MosaicSource
+
+
+@dataclass(frozen=True, slots=True)
+class MosaicChunk:
+    """What one task of a cube does: read a chunk of each scene, and make one of them."""
+
+    mosaic: Mosaic
+    shape: tuple[int, int]
+    """Height and width."""
+    scenes: Mapping[int, Subgraph]
+    """What reads the chunk of each scene, by its number, in mosaic order."""
+
+    def __call__(self) -> np.ndarray:
+        """The chunk, (1, height, width)."""
+        return self.mosaic(self.shape, {number: read()[0] for number, read in self.scenes.items()})
+
+
+def mosaic_array(
+    name: str, steps: Sequence[Sequence[SceneChunks]], shape: tuple[int, int], chunk: int, mosaic: Mosaic
+) -> da.Array:
+    """One array (time, height, width); each chunk is one task, which depends on nothing.
+
+    Parameters
+    ----------
+    name
+        Of the band, for the names of tasks.
+    steps
+        The scenes of each step, in mosaic order.
+    shape
+        Height and width.
+    chunk
+        Side of a chunk; along time chunks have one step.
+    mosaic
+        What makes a chunk of the pixels of its scenes.
+    """
+    sizes = da.core.normalize_chunks((chunk, chunk), shape)
+    contents = [[(scene.name, sorted(scene.chunks), scene.number) for scene in step] for step in steps]
+    token = f"{name}-{tokenize(name, shape, chunk, mosaic, contents)}"
+    layer: dict[Any, Any] = {}
+    for t, step in enumerate(steps):
+        for (i, height), (j, width) in product(enumerate(sizes[0]), enumerate(sizes[1])):
+            scenes = {scene.number: scene.chunks[i, j] for scene in step if (i, j) in scene.chunks}
+            layer[token, t, i, j] = (MosaicChunk(mosaic, (height, width), scenes),)
+    graph = HighLevelGraph.from_collections(token, layer)
+    return da.Array(graph, token, ((1,) * len(steps), *sizes), dtype=mosaic.dtype)
+
+
+#: Which scene a pixel is from: its number, from 1; 0 for none.
+RECORD = Band(name="scene", kind="index", dtype="uint16", nodata=0)
+
+
+def over_time(
+    bands: Sequence[Band],
+    grid: GeoBox,
+    time: np.ndarray,
+    steps: Sequence[Sequence[Scene]],
+    chunk: int,
+    opener: Callable[[Band, Scene], Opener],
+    *,
+    record: bool,
+) -> xr.Dataset:
+    """Scenes as a lazy dataset (time, y, x), a variable for each band: a pixel comes from the first scene that has one.
+
+    Parameters
+    ----------
+    bands
+        Variables, and names of assets.
+    grid, time, steps, chunk
+        As of :meth:`.TimedSource.cube`.
+    opener
+        What opens a scene's asset of a band.
+    record
+        Whether a variable ``scene`` tells which scene the first band's pixel is from.
+    """
+    numbers = {scene: k for k, scene in enumerate(dict.fromkeys(scene for step in steps for scene in step), 1)}
+
+    def steps_of(band: Band) -> list[list[SceneChunks]]:
+        def chunks(scene: Scene) -> SceneChunks | None:
+            return scene_chunks(scene.asset(band.name), grid, chunk, opener(band, scene), numbers[scene])
+
+        return [[each for each in map(chunks, scenes) if each is not None] for scenes in steps]
+
+    scenes = {band: steps_of(band) for band in bands}
+    shape = grid.shape.yx
+    arrays = {band: mosaic_array(band.name, scenes[band], shape, chunk, MosaicFirst(band)) for band in bands}
+    if record:
+        arrays[RECORD] = mosaic_array(RECORD.name, scenes[bands[0]], shape, chunk, MosaicSource(bands[0]))
+    return dataset(grid, arrays, time, rendered=bool(numbers) and all(scene.rendered for scene in numbers))

@@ -248,7 +248,7 @@ def test_the_network_sorts(n):
     bits = rng.integers(0, 2, (n, 2000)).astype(np.uint16)  # what sorts all of 0 and 1 sorts all (Knuth, 5.3.4 Z)
     if n <= 11:
         bits = (np.arange(2**n)[None] >> np.arange(n)[:, None] & 1).astype(np.uint16)
-    np.testing.assert_array_equal(kernels.ordered(bits.copy()), np.sort(bits, axis=0))
+    np.testing.assert_array_equal(kernels.sort_series(bits.copy()), np.sort(bits, axis=0))
 
 
 @pytest.mark.parametrize("steps", [kernels.NETWORK, kernels.NETWORK + 1, 300])

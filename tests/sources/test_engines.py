@@ -172,7 +172,7 @@ def test_pixels_on_a_lattice_of_their_own(tmp_path):
             one, other = (engines.opener(name)("s", asset, grid, chunks, LOCAL) for name in ("stackstac", "odc-stac"))
             assert other.chunks == one.chunks
             assert np.array_equal(other.compute(), one.compute())
-    assert np.array_equal(engines.loaded("s", asset, native, 100).compute(), values)
+    assert np.array_equal(engines.odc_array("s", asset, native, 100).compute(), values)
 
 
 # The graph
@@ -406,7 +406,7 @@ def test_a_build_with_either_engine_gives_the_same_bytes(built, tmp_path, monkey
     def never(*args):
         raise AssertionError("stackstac was asked")
 
-    monkeypatch.setattr(engines, "stacked", never)
+    monkeypatch.setattr(engines, "stackstac_array", never)
     build(recipe, tmp_path / "tree", workers=0)
     assert tree(tmp_path / "tree") == tree(built.out)
     assert len(tree(built.out)) > 20
@@ -433,5 +433,5 @@ def test_real_scenes(path):
         )
         assert np.array_equal(one, other)
         assert other.any()
-    whole = engines.loaded("s", asset, native, 1024).compute()
+    whole = engines.odc_array("s", asset, native, 1024).compute()
     assert np.array_equal(whole, np.where(right == nodata, 0, right))

@@ -13,7 +13,7 @@ import numpy as np
 from nutonic.core.model import Asset, Band
 from nutonic.errors import BadPixels, Gone, GridError, ReadFailed
 from nutonic.io.cache import SingleFlightCache
-from nutonic.sources.backend import Window, Windowed, sampled
+from nutonic.sources.backend import Window, Windowed, nearest_pixels
 from nutonic.sources.earthengine.items import image_and_band
 from nutonic.sources.earthengine.session import Session, signed_in
 from nutonic.sources.earthengine.windows import KEPT_BYTES, parts, window_shape, within
@@ -181,4 +181,4 @@ class NearestBlock(Windowed):
         def pick(where: Window, rows: np.ndarray, cols: np.ndarray) -> np.ndarray:
             return np.asarray(read(self.what, where)[self.index][rows, cols])
 
-        return sampled(self.grid[window], self.what.assets[self.index], self.band, pick)
+        return nearest_pixels(self.grid[window], self.what.assets[self.index], self.band, pick)

@@ -21,7 +21,7 @@ from nutonic.sources.earthengine.blocks import NativeBlock, NearestBlock, togeth
 from nutonic.sources.earthengine.items import Asked, Odd, asset_of_band, lacks, listed, snapping_of
 from nutonic.sources.earthengine.session import Session
 from nutonic.sources.item import Item, cloud_cover, moment, taken_in
-from nutonic.sources.mosaic import Opener, fits, over_time
+from nutonic.sources.mosaic import Opener, is_native, over_time
 from nutonic.sources.neighbourhoods import Box, boxes_of, searched
 from nutonic.sources.overpasses import timeline, touches
 from nutonic.sources.pixels import imagery_bands, offset_of
@@ -194,7 +194,7 @@ class EarthEngineImagery:
         _refuse_coarse(asset, grid)
         what, index = together([(band, asset)], pictures, self.session)[band]
         seen: Windowed = NearestBlock(grid=grid, band=band, what=what, index=index)
-        if fits(asset, grid):
+        if is_native(asset, grid):
             seen = NativeBlock(grid=grid, band=band, what=what, index=index, offset=offset_of(asset, grid))
         array: da.Array = xr.Variable(("y", "x"), seen.lazy()).chunk(chunk).data
         return array

@@ -21,7 +21,7 @@ from nutonic.io.access import Access, access_for
 from nutonic.sources.backend import dataset
 from nutonic.sources.engines import Engine, opener
 from nutonic.sources.item import Item, cloud_cover, moment, taken_in
-from nutonic.sources.mosaic import Opener, fits, nearest, over_time
+from nutonic.sources.mosaic import Opener, is_native, nearest_array, over_time
 from nutonic.sources.overpasses import timeline, touches
 from nutonic.sources.pixels import imagery_bands
 from nutonic.sources.ranking import Ranking, ranked
@@ -196,12 +196,12 @@ class StacSource:
 
     def _nearest(self, band: Band, scene: str, asset: Asset, grid: GeoBox, chunk: int) -> da.Array:
         """An asset of a cube: as it is where its pixels are the grid's, else by nearest neighbour."""
-        if band.kind == "reflectance" and fits(asset, grid):
+        if band.kind == "reflectance" and is_native(asset, grid):
             return opener(self.engine)(scene, asset, grid, chunk, self.access)
-        return nearest(asset, grid, chunk, band, self.access)
+        return nearest_array(asset, grid, chunk, band, self.access)
 
     def _strict(self, band: Band, scene: str, asset: Asset, grid: GeoBox, chunk: int) -> da.Array:
         """An asset of one scene: reflectance is never resampled."""
         if band.kind == "reflectance":
             return opener(self.engine)(scene, asset, grid, chunk, self.access)
-        return nearest(asset, grid, chunk, band, self.access)
+        return nearest_array(asset, grid, chunk, band, self.access)
