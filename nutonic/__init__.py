@@ -5,6 +5,7 @@ The public names are imported when they are first used, so ``import nutonic`` is
 
 from __future__ import annotations
 
+import logging
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,7 @@ from nutonic._version import __version__
 if TYPE_CHECKING:
     from nutonic.chips.from_cube import cut_chips
     from nutonic.core.areas import area_grid
+    from nutonic.core.callbacks import TilesSaved
     from nutonic.core.classes import ClassTable
     from nutonic.core.grid import check_aligned, grid_around, tile_grid, tiles
     from nutonic.cube import reduce
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
     from nutonic.planning.plan import plan
     from nutonic.recipe.recipe import Recipe
     from nutonic.recipe.yaml import load_recipe
+    from nutonic.run.callbacks import BatchFinished, BuildEnded, BuildStarted, Callback, Note
+    from nutonic.run.cluster import Cluster
     from nutonic.run.run import build
     from nutonic.sources.earthengine.imagery import EarthEngineImagery
     from nutonic.sources.earthengine.labels import EarthEngineLabels
@@ -51,8 +55,18 @@ _HOME = {
     "EarthEngineLabels": "nutonic.sources.earthengine.labels",
     "plan": "nutonic.planning.plan",
     "build": "nutonic.run.run",
+    "Cluster": "nutonic.run.cluster",
+    "Callback": "nutonic.run.callbacks",
+    "BuildStarted": "nutonic.run.callbacks",
+    "BatchFinished": "nutonic.run.callbacks",
+    "BuildEnded": "nutonic.run.callbacks",
+    "Note": "nutonic.run.callbacks",
+    "TilesSaved": "nutonic.core.callbacks",
     "verify": "nutonic.dataset.verify",
 }
+
+# The library says what it does to those who listen, and to nobody else.
+logging.getLogger(__name__).addHandler(logging.NullHandler())
 
 __all__ = ["__version__", "reduce", *_HOME]
 

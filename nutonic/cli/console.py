@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -13,19 +13,28 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    ProgressColumn,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+from rich.progress import Progress as Bar
 from rich.table import Table
 
 from nutonic._version import __version__
 from nutonic.cli import logs
+from nutonic.core.callbacks import TilesSaved
 from nutonic.core.model import Json, Reject
 from nutonic.planning.cost import size
-from nutonic.run.results import BatchDone, Failure
+from nutonic.run.callbacks import BatchFinished, Callback, Note
+from nutonic.run.results import Failure
 
 if TYPE_CHECKING:
     from nutonic.dataset.verify import Verdict
     from nutonic.run.results import Summary
-    from nutonic.run.run import Watch
 
 
 class _Console(Console):
@@ -45,18 +54,31 @@ _LINES_APART_S = 1.0
 _SHOWN = 5
 
 
+class Progress(Callback):
+    """Shows a build's notes as they come; the kinds of progress add its batches."""
+
+    def on_note(self, event: Note, /) -> None:
+        """A line."""
+        note(event.text)
+
+
 @contextmanager
-def progress() -> Iterator[Watch]:
+def progress() -> Iterator[Callback]:
     """A bar of places with tiles, rows, rejects, rate and time left; where there is no terminal, lines.
 
     Those come a second apart at least, however fast batches do, and the last batch has one; as JSON, each batch has one.
     """
     if logs.is_json():
-        yield _json_lines()
+        yield JsonProgress()
     elif _can_move():
-        yield from _bar()
+        with Bar(*_columns(), console=console) as bar:
+            yield BarProgress(bar)
     else:
-        yield from _plain_lines()
+        lines = LineProgress()
+        try:
+            yield lines
+        finally:
+            lines.flush()
 
 
 def _can_move() -> bool:
@@ -64,87 +86,113 @@ def _can_move() -> bool:
     return console.is_terminal and not console.is_dumb_terminal and console.file.isatty()
 
 
-def _bar() -> Iterator[Watch]:
-    counts: Counter[str] = Counter()
-
-    def told() -> str:
-        return f"{counts['tiles']} tiles, {counts['rows']} rows, {counts['rejects']} rejected"
-
-    columns = (
+def _columns() -> tuple[ProgressColumn, ...]:
+    return (
         TextColumn("places"),
         BarColumn(),
         MofNCompleteColumn(),
-        TextColumn("{task.fields[told]}"),
+        TextColumn("{task.fields[counts]}"),
         TimeElapsedColumn(),
         TextColumn("left"),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=console) as bar:
-        task = bar.add_task("places", total=None, told=told())
-
-        def watch(done: BatchDone, to_do: int) -> None:
-            counts.update(tiles=done.tiles, rows=done.rows, rejects=sum(done.rejects.values()))
-            bar.update(task, total=to_do, advance=done.finished, told=told())
-
-        yield watch
 
 
-def _plain_lines() -> Iterator[Watch]:
-    finished, last_s, unsaid = 0, -math.inf, ""
+class BarProgress(Progress):
+    """A bar of places, with what was made of them so far."""
 
-    def watch(done: BatchDone, to_do: int) -> None:
-        nonlocal finished, last_s, unsaid
-        finished += done.finished
+    def __init__(self, bar: Bar) -> None:
+        self._bar = bar
+        self._counts: Counter[str] = Counter()
+        self._task = bar.add_task("places", total=None, counts=self._text())
+
+    def on_batch(self, event: BatchFinished, /) -> None:
+        """Move on."""
+        done = event.result
+        self._counts.update(tiles=done.tiles, rows=done.rows, rejects=sum(done.rejects.values()))
+        self._bar.update(self._task, total=event.to_do, advance=done.finished, counts=self._text())
+
+    def _text(self) -> str:
+        counts = self._counts
+        return f"{counts['tiles']} tiles, {counts['rows']} rows, {counts['rejects']} rejected"
+
+
+class LineProgress(Progress):
+    """A line for a batch, unless the last line is less than a second old."""
+
+    def __init__(self) -> None:
+        self._finished, self._printed_s, self._pending = 0, -math.inf, ""
+
+    def on_batch(self, event: BatchFinished, /) -> None:
+        """Print a line, or keep it for the end."""
+        done = event.result
+        self._finished += done.finished
         made = f"{done.places} places, {done.tiles} tiles, {done.rows} rows"
-        unsaid = f"batch {done.index}: {made}; {finished} of {to_do} done"
-        if time.monotonic() - last_s >= _LINES_APART_S:
-            console.print(unsaid, markup=False)
-            last_s, unsaid = time.monotonic(), ""
+        self._pending = f"batch {done.index}: {made}; {self._finished} of {event.to_do} done"
+        if time.monotonic() - self._printed_s >= _LINES_APART_S:
+            self.flush()
 
-    try:
-        yield watch
-    finally:
-        if unsaid:
-            console.print(unsaid, markup=False)
+    def flush(self) -> None:
+        """Print the last batch's line, if it was not."""
+        if self._pending:
+            console.print(self._pending, markup=False)
+            self._printed_s, self._pending = time.monotonic(), ""
 
 
-def _json_lines() -> Watch:
-    started, finished = time.monotonic(), 0
+class JsonProgress(Progress):
+    """An event for each batch."""
 
-    def watch(done: BatchDone, to_do: int) -> None:
-        nonlocal finished
-        finished += done.finished
-        logs.say(
+    def __init__(self) -> None:
+        self._started_s, self._finished = time.monotonic(), 0
+
+    def on_batch(self, event: BatchFinished, /) -> None:
+        """Write it."""
+        done = event.result
+        self._finished += done.finished
+        logs.emit(
             "batch",
             index=done.index,
-            done=finished,
-            to_do=to_do,
-            elapsed_s=round(time.monotonic() - started, 1),
+            done=self._finished,
+            to_do=event.to_do,
+            elapsed_s=round(time.monotonic() - self._started_s, 1),
             failures=len(done.failures),
             rejects=dict(done.rejects),
             **{name: getattr(done, name) for name in ("places", "tiles", "rows", "bytes_written")},
         )
 
-    return watch
-
 
 @contextmanager
-def tile_progress() -> Iterator[Callable[[int, int], None]]:
+def tile_progress() -> Iterator[Callback]:
     """A bar of tiles; where there is no terminal, lines a second apart."""
     if logs.is_json() or not _can_move():
-        last_s = -math.inf
-
-        def watch(done: int, total: int) -> None:
-            nonlocal last_s
-            if done == total or time.monotonic() - last_s >= _LINES_APART_S:
-                tell(f"{done} of {total} tiles")
-                last_s = time.monotonic()
-
-        yield watch
+        yield TileLines()
         return
-    with Progress(TextColumn("tiles"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), console=console) as bar:
-        task = bar.add_task("tiles", total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)
+    with Bar(TextColumn("tiles"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), console=console) as bar:
+        yield TileBar(bar)
+
+
+class TileLines(Callback):
+    """A line of how many tiles are saved, a second apart, and one at the end."""
+
+    def __init__(self) -> None:
+        self._printed_s = -math.inf
+
+    def on_tiles(self, event: TilesSaved, /) -> None:
+        """Print a line, if it is time."""
+        if event.done == event.total or time.monotonic() - self._printed_s >= _LINES_APART_S:
+            note(f"{event.done} of {event.total} tiles")
+            self._printed_s = time.monotonic()
+
+
+class TileBar(Callback):
+    """A bar of tiles."""
+
+    def __init__(self, bar: Bar) -> None:
+        self._bar, self._task = bar, bar.add_task("tiles", total=None)
+
+    def on_tiles(self, event: TilesSaved, /) -> None:
+        """Move on."""
+        self._bar.update(self._task, completed=event.done, total=event.total)
 
 
 def show_plan(header: Json, rejects: Sequence[Reject]) -> None:
@@ -182,13 +230,13 @@ def show_plan(header: Json, rejects: Sequence[Reject]) -> None:
 def show_start(recipe: Path, out: Path) -> None:
     """That a build begins; people know."""
     if logs.is_json():
-        logs.say("start", recipe=str(recipe), out=str(out), version=__version__)
+        logs.emit("start", recipe=str(recipe), out=str(out), version=__version__)
 
 
 def show_summary(summary: Summary, out: Path) -> None:
     """What a build did, what it left out and what it failed at."""
     if logs.is_json():
-        logs.say("done", **{**summary_json(summary), "failures": len(summary.failures)})
+        logs.emit("done", **{**summary_json(summary), "failures": len(summary.failures)})
         return
     if not (summary.finished or summary.failures):
         console.print(f"nothing to do: all {summary.wanted} places are built in {out}")
@@ -199,31 +247,32 @@ def show_summary(summary: Summary, out: Path) -> None:
         f"in {summary.seconds:.1f} s, {rate:.1f} tiles/s, into {out}"
     )
     if summary.requests:
-        met = ", ".join(f"{count} × {name}" for name, count in summary.faults.items())
+        faults = ", ".join(f"{count} × {name}" for name, count in summary.faults.items())
         console.print(
-            f"{summary.requests} requests, {size(summary.bytes_read)} read" + (f"; faults met: {met}" if met else "")
+            f"{summary.requests} requests, {size(summary.bytes_read)} read"
+            + (f"; faults met: {faults}" if faults else "")
         )
     if summary.done_before:
         console.print(f"{summary.done_before} places were built before")
     _show_counts("left out", summary.rejects)
     for failure in summary.failures[:_SHOWN]:
-        console.print(_failed(failure), markup=False)
+        console.print(_failure_line(failure), markup=False)
     if len(summary.failures) > _SHOWN:
         console.print(f"… and {len(summary.failures) - _SHOWN} more; _nutonic/summary.json lists all")
     if summary.failures:
         console.print(f"{len(summary.failures)} places failed and stay open: run the same command again")
 
 
-def _failed(failure: Failure) -> str:
+def _failure_line(failure: Failure) -> str:
     where = f" ({failure.asset})" if failure.asset else ""
     tried = f", tried by {failure.attempts} builds" if failure.attempts > 1 else ""
     return f"failed {failure.poi_id}: {failure.reason}{where}{tried}: {failure.error}"
 
 
-def tell(line: str) -> None:
+def note(line: str) -> None:
     """A line for a person; an event where lines are JSON."""
     if logs.is_json():
-        logs.say("note", message=line)
+        logs.emit("note", message=line)
     else:
         console.print(line, markup=False)
 

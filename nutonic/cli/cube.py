@@ -1,4 +1,4 @@
-"""``nutonic cube``: a recipe's area over time, told, computed and saved."""
+"""``nutonic cube``: a recipe's area over time, shown, computed and saved."""
 
 from __future__ import annotations
 
@@ -34,15 +34,15 @@ def save_recipe_cube(
     refuse_inputs_inside(recipe, out, scenes, area=_area(area))
     if cogs is not None:
         refuse_foreign_cogs(composed.cube, cogs)
-    _tell(composed)
-    had = out.exists() and not overwrite
-    with _computed_by(workers, scheduler), console.tile_progress() as watch:
-        path = save_cube(composed.cube, out, overwrite=overwrite, watch=watch)
+    _show_parts(composed)
+    existed = out.exists() and not overwrite
+    with _computed_by(workers, scheduler), console.tile_progress() as progress:
+        path = save_cube(composed.cube, out, overwrite=overwrite, callbacks=[progress])
         files = save_cogs(composed.cube, cogs) if cogs else []
-    console.tell(f"{out} is there already, nothing to do" if had else f"wrote {out}")
+    console.note(f"{out} is there already, nothing to do" if existed else f"wrote {out}")
     if files:
-        console.tell(f"wrote {len(files)} GeoTIFFs into {cogs}")
-    console.tell(f'open it with  xarray.open_zarr("{out}")')
+        console.note(f"wrote {len(files)} GeoTIFFs into {cogs}")
+    console.note(f'open it with  xarray.open_zarr("{out}")')
     return _as_json(composed, path, files)
 
 
@@ -54,11 +54,11 @@ def _area(text: str | None) -> tuple[float, ...] | str | None:
         return text
 
 
-def _tell(composed: Composed) -> None:
+def _show_parts(composed: Composed) -> None:
     for line in str(composed.plan).splitlines():
-        console.tell(line)
+        console.note(line)
     if composed.estimate is not None:
-        console.tell(str(composed.estimate))
+        console.note(str(composed.estimate))
 
 
 @contextmanager
@@ -67,7 +67,7 @@ def _computed_by(workers: int | None, scheduler: str | None) -> Iterator[None]:
     if not workers and scheduler is None:
         yield
         return
-    with connected(Cluster(workers=workers, scheduler=scheduler, tell=console.tell)):
+    with connected(Cluster(workers=workers, scheduler=scheduler)):
         yield
 
 
@@ -79,7 +79,7 @@ def _as_json(composed: Composed, path: Path, files: list[Path]) -> Json:
         "crs": str(grid.crs),
         "transform": list(grid.affine)[:6],
         "shape": list(grid.shape.yx),
-        "variables": {str(name): list(map(str, found.dims)) for name, found in composed.cube.data_vars.items()},
+        "variables": {str(name): list(map(str, variable.dims)) for name, variable in composed.cube.data_vars.items()},
         "scenes": orjson.loads(attrs["nutonic_scenes"]),
         "left_out": orjson.loads(attrs["nutonic_left_out"]),
     }

@@ -14,6 +14,7 @@ from typing import Any, Self
 import psutil
 
 from nutonic.cli import logs
+from nutonic.run.callbacks import BuildStarted, Callback
 
 #: Seconds for an orderly end after the second Ctrl-C; commits hold whatever comes of it.
 _ORDERLY_S = 2.0
@@ -23,48 +24,47 @@ _CODE = 130
 _FINISHING = "finishing what is in flight (Ctrl-C again stops at once)"
 
 
-class Interrupts:
-    """While it lasts, SIGINT and SIGTERM are heard, not obeyed.
+class Interrupts(Callback):
+    """While it lasts, SIGINT and SIGTERM do not end the process, but the build that it follows.
 
     An exception raised by a signal may be lost, where Python runs a destructor or a library's callback, or wait for a
     library; so the second one has a deadline.
     """
 
     def __init__(self) -> None:
-        self._asked = 0
-        self._begun = False
+        self._signals = 0
+        self._in_flight = False
         self._ending = threading.Event()
-        self._before: dict[int, Any] = {}
+        self._handlers: dict[int, Any] = {}
 
     def __enter__(self) -> Self:
         if threading.current_thread() is threading.main_thread():
-            self._before = {number: signal.signal(number, self._hear) for number in (signal.SIGINT, signal.SIGTERM)}
-            threading.Thread(target=self._end, daemon=True).start()
+            numbers = (signal.SIGINT, signal.SIGTERM)
+            self._handlers = {number: signal.signal(number, self._handle) for number in numbers}
+            threading.Thread(target=self._kill_after_deadline, daemon=True).start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        for number, handler in self._before.items():
+        for number, handler in self._handlers.items():
             signal.signal(number, handler)
 
-    def asked(self) -> bool:
-        """Whether the build is to stop. Work begins when this is first asked; until then there is nothing to finish."""
-        self._begun = True
-        return self._asked > 0
+    def on_start(self, event: BuildStarted, /) -> None:
+        """Batches begin; until then, there is nothing in flight that could be finished."""
+        self._in_flight = event.to_do > 0
 
-    @property
-    def heard(self) -> bool:
+    def stop_requested(self) -> bool:
         """Whether there was a signal."""
-        return self._asked > 0
+        return self._signals > 0
 
-    def _hear(self, number: int, frame: FrameType | None) -> None:
-        self._asked += 1
-        if self._asked == 1 and self._begun:
-            _tell(_FINISHING)
+    def _handle(self, number: int, frame: FrameType | None) -> None:
+        self._signals += 1
+        if self._signals == 1 and self._in_flight:
+            _report(_FINISHING)
         elif not self._ending.is_set():
             self._ending.set()
             raise KeyboardInterrupt
 
-    def _end(self) -> None:
+    def _kill_after_deadline(self) -> None:
         """End the process, and those that it started, if it has not ended by itself."""
         self._ending.wait()
         time.sleep(_ORDERLY_S)
@@ -77,9 +77,9 @@ class Interrupts:
         os._exit(_CODE)
 
 
-def _tell(text: str) -> None:
-    """Say something from a signal's handler: past Python's files, which the handler may have interrupted."""
+def _report(text: str) -> None:
+    """Write a line from a signal's handler: past Python's files, which the handler may have interrupted."""
     start = "\n" if sys.stderr.isatty() else ""
-    said = logs.line("stopping", message=text) if logs.is_json() else f"{start}nutonic: {text}\n".encode()
+    line = logs.line("stopping", message=text) if logs.is_json() else f"{start}nutonic: {text}\n".encode()
     with suppress(OSError):
-        os.write(2, said)
+        os.write(2, line)

@@ -8,18 +8,18 @@ from typing import Any
 import click
 import orjson
 
-_chosen = False
+_json = False
 
 
-def choose_json(yes: bool) -> None:
-    """Whether what is said from now on is said as JSON."""
-    global _chosen
-    _chosen = yes
+def set_json(json: bool) -> None:
+    """Whether events are written as JSON from now on."""
+    global _json
+    _json = json
 
 
 def is_json() -> bool:
-    """Whether it is."""
-    return _chosen
+    """Whether they are."""
+    return _json
 
 
 def line(event: str, **fields: Any) -> bytes:
@@ -27,8 +27,8 @@ def line(event: str, **fields: Any) -> bytes:
     return orjson.dumps({"event": event, **fields}, option=orjson.OPT_SORT_KEYS | orjson.OPT_APPEND_NEWLINE)
 
 
-def say(event: str, **fields: Any) -> None:
-    """Write an event to stderr; where nobody reads any more, nothing is said."""
+def emit(event: str, **fields: Any) -> None:
+    """Write an event to stderr; where nobody reads any more, nothing is written."""
     write(line(event, **fields).decode())
 
 

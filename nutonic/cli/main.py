@@ -65,12 +65,12 @@ def plan(recipe: Path, out: Path | None, as_json: bool) -> None:
 
     loaded = load_recipe(recipe)
     if out is not None:
-        found = prepare(loaded, out)[1]
-        header, rejects = found.header, found.rejects
+        plan_file = prepare(loaded, out)[1]
+        header, rejects = plan_file.header, plan_file.rejects
     else:
-        made = planning.plan(loaded)
-        refuse_too_large(made.cost, Path.cwd(), default_workers())
-        header, rejects = made.header(), made.rejects
+        planned = planning.plan(loaded)
+        refuse_too_large(planned.cost, Path.cwd(), default_workers())
+        header, rejects = planned.header(), planned.rejects
     if as_json:
         _print_json({**header, "rejected": [_reject_json(reject) for reject in rejects]})
     else:
@@ -101,7 +101,7 @@ def plan(recipe: Path, out: Path | None, as_json: bool) -> None:
 )
 @click.option("--json", "as_json", is_flag=True, help="The summary as one JSON object on stdout.")
 @click.option("--log-json", is_flag=True, expose_value=False, help="One JSON object a line on stderr instead of text.")
-def build(recipe: Path, out: Path, as_json: bool, **options: Any) -> None:
+def build(recipe: Path, out: Path, limit: int | None, replan: bool, as_json: bool, **options: Any) -> None:
     """Build a dataset. Run again, it resumes; finished, it does nothing.
 
     Ctrl-C lets what is in flight be finished; pressed again, it stops at once.
@@ -109,26 +109,28 @@ def build(recipe: Path, out: Path, as_json: bool, **options: Any) -> None:
     from nutonic.cli import console
     from nutonic.cli.interrupts import Interrupts
     from nutonic.recipe.yaml import load_recipe
+    from nutonic.run.cluster import Cluster
     from nutonic.run.run import build as run_build
 
-    loaded = load_recipe(recipe)
+    loaded, cluster = load_recipe(recipe), Cluster(**options)
     console.show_start(recipe, out)
     try:
         with Interrupts() as interrupts:
-            with console.progress() as watch:
-                summary = run_build(loaded, out, watch=watch, stop=interrupts.asked, tell=console.tell, **options)
+            with console.progress() as progress:
+                callbacks = [interrupts, progress]
+                summary = run_build(loaded, out, workers=cluster, limit=limit, replan=replan, callbacks=callbacks)
             if as_json:
                 _print_json(console.summary_json(summary))
             console.show_summary(summary, out)
     except KeyboardInterrupt:
         _end_interrupted()
-    if interrupts.heard and not summary.complete:
+    if interrupts.stop_requested() and not summary.complete:
         _end_interrupted()
     sys.exit(OK if summary.complete else INCOMPLETE)
 
 
 def _end_interrupted() -> NoReturn:
-    _complain("interrupted: the same command goes on from here", "interrupted")
+    _print_error("interrupted: the same command goes on from here", "interrupted")
     sys.exit(INTERRUPTED)
 
 
@@ -146,9 +148,9 @@ def cube(recipe: Path, as_json: bool, **options: Any) -> None:
     from nutonic.cli.cube import save_recipe_cube
     from nutonic.recipe.yaml import load_recipe
 
-    made = save_recipe_cube(load_recipe(recipe), **options)
+    saved = save_recipe_cube(load_recipe(recipe), **options)
     if as_json:
-        _print_json(made)
+        _print_json(saved)
 
 
 @cli.command()
@@ -199,7 +201,7 @@ def _print_json(value: object) -> None:
 def main(args: Sequence[str] | None = None) -> None:
     """Run the command line and exit with its code."""
     # Before it is known what else was asked: what is wrong with that is told in the same way.
-    logs.choose_json("--log-json" in (sys.argv[1:] if args is None else args))
+    logs.set_json("--log-json" in (sys.argv[1:] if args is None else args))
     try:
         cli.main(args=args, prog_name="nutonic", standalone_mode=False)
     except click.exceptions.Exit as exit_:
@@ -208,15 +210,15 @@ def main(args: Sequence[str] | None = None) -> None:
         _end_interrupted()
     except click.ClickException as error:
         if logs.is_json():
-            _complain(error.format_message())
+            _print_error(error.format_message())
         else:
             error.show()
         sys.exit(MISTAKE)
     except NutonicError as error:
-        _complain(str(error))
+        _print_error(str(error))
         sys.exit(_code(error))
     except OSError as error:
-        _complain(f"{error.strerror or error}: {str(error.filename or '')[:200]}")
+        _print_error(f"{error.strerror or error}: {str(error.filename or '')[:200]}")
         sys.exit(INCOMPLETE)
 
 
@@ -228,9 +230,9 @@ def _code(error: NutonicError) -> int:
     return INCOMPLETE if isinstance(error, StoreError | Unreachable) and not refused else MISTAKE
 
 
-def _complain(message: str, event: str = "error") -> None:
+def _print_error(message: str, event: str = "error") -> None:
     lines = message.splitlines()[:5]
     if logs.is_json():
-        logs.say(event, message="\n".join(lines))
+        logs.emit(event, message="\n".join(lines))
     else:
         logs.write("\n".join(["nutonic: " + lines[0], *lines[1:], ""]))

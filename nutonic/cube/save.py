@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import fcntl
+import logging
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ import xarray as xr
 from dask.base import tokenize
 from dask.highlevelgraph import HighLevelGraph
 
+from nutonic.core.callbacks import TileCallback, TilesSaved
 from nutonic.cube.zarr import (
     CUBE_LOCK,
     CUBE_MARKER,
@@ -36,6 +38,8 @@ from nutonic.cube.zarr import (
 )
 from nutonic.errors import CubeChanged, NotNutonic, StoreError
 
+_log = logging.getLogger(__name__)
+
 #: Tiles that are handed to the scheduler at a time: a graph of some tens of thousands of tasks, built in seconds.
 WINDOW = 2048
 
@@ -45,7 +49,7 @@ def save_cube(
     path: str | Path,
     *,
     overwrite: bool = False,
-    watch: Callable[[int, int], None] = lambda *_: None,
+    callbacks: Sequence[TileCallback] = (),
 ) -> Path:
     """Write a cube as Zarr (format 3), each tile by the task that computes it.
 
@@ -63,8 +67,9 @@ def save_cube(
         Where to put it, on a disk that all workers see; where it is a link, the cube goes to where that leads.
     overwrite
         Whether to replace another cube of nutonic's, or one that is not whole.
-    watch
-        Told the tiles that are done and all there are, from time to time; nothing, if the cube is whole already.
+    callbacks
+        What follows it, such as a :class:`nutonic.Callback`: ``on_tiles`` is called before the first tiles and as they are
+        saved; never, if the cube is whole already.
 
     Returns
     -------
@@ -95,7 +100,7 @@ def save_cube(
                 if overwrite or not _is_there(frame, final):  # another process may have written it meanwhile
                     _refuse_strangers(final)
                     _begin(frame, partial, anew=overwrite)
-                    _write_missing(ready, partial, watch)
+                    _write_missing(ready, partial, callbacks)
                     _finish(partial, final)
     return shown
 
@@ -207,16 +212,22 @@ def _locked(lock: Path) -> int:
         os.close(handle)
 
 
-def _write_missing(cube: xr.Dataset, partial: Path, watch: Callable[[int, int], None]) -> None:
+def _write_missing(cube: xr.Dataset, partial: Path, callbacks: Sequence[TileCallback]) -> None:
     every = list(chunks_of(cube))
     missing = [chunk for chunk in every if not (partial / chunk_path(chunk)).is_file()]
     done = len(every) - len(missing)
-    watch(done, len(every))
+    _report(callbacks, done, len(every))
     for start in range(0, len(missing), WINDOW):
         window = missing[start : start + WINDOW]
         _receipts(cube, window, partial).compute()
         done += len(window)
-        watch(done, len(every))
+        _report(callbacks, done, len(every))
+
+
+def _report(callbacks: Sequence[TileCallback], done: int, total: int) -> None:
+    _log.debug("%d of %d tiles saved", done, total)
+    for callback in callbacks:
+        callback.on_tiles(TilesSaved(done=done, total=total))
 
 
 def _receipts(cube: xr.Dataset, window: Sequence[Chunk], partial: Path) -> da.Array:

@@ -6,6 +6,7 @@ for the life of the process, takes a page of HTML for a file, and does not tell 
 
 from __future__ import annotations
 
+import logging
 import random
 import threading
 import time
@@ -14,7 +15,7 @@ from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from typing import Any
-from urllib.parse import urljoin
+from urllib.parse import urljoin, urlsplit
 
 import urllib3
 
@@ -24,6 +25,8 @@ from nutonic.io import signing
 from nutonic.io.access import Access
 from nutonic.io.connections import pool, timeout_s
 from nutonic.io.limits import limiter
+
+_log = logging.getLogger(__name__)
 
 #: How often a request is made in all, and the pause after the first failure in seconds; it doubles each time.
 ATTEMPTS, PAUSE_S = 6, 0.5
@@ -140,6 +143,7 @@ def fetch(request: Request, access: Access) -> Answer:
                 return _attempt(request, access)
         except _Fault as met:
             fault(met.kind)
+            _log.debug("%s from %s, attempt %d of %d", met.kind, _host(request.url), attempt + 1, request.attempts)
             if request.met:
                 request.met(met.kind)
             last = met
@@ -151,6 +155,11 @@ def fetch(request: Request, access: Access) -> Answer:
         elif attempt + 1 < request.attempts:
             time.sleep(_pause(attempt) if last.pause_s is None else min(last.pause_s, _LONGEST_PAUSE_S))
     raise ReadFailed(f"{request.url}: {_advice(last.kind, access, attempt + 1)}", reason=_reason(last.kind, request))
+
+
+def _host(url: str) -> str:
+    """All that is logged of an address."""
+    return urlsplit(url).hostname or ""
 
 
 def _pause(attempt: int) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -19,6 +20,8 @@ from nutonic.planning.places.columns import Places, with_spacing, with_variants,
 from nutonic.planning.places.read import read_pois
 from nutonic.planning.scenes import Candidates, SceneTable, with_scenes
 from nutonic.recipe.recipe import Recipe
+
+_log = logging.getLogger(__name__)
 
 #: A group this large bends the split's shares: the plan warns.
 _LARGE_GROUP = 0.05
@@ -147,6 +150,7 @@ def plan(recipe: Recipe) -> Plan:
     corners = _corners(found, recipe)
     order, starts = _in_batches(found, _source_numbers(found), corners, batch_size(recipe, len(found.places)))
     found, last = found.take(order), layout.tiles[-1]
+    _log.info("planned %d places in %d batches, %d rejected", len(found.places), len(starts) - 1, len(rejects))
     return Plan(
         name=recipe.name,
         recipe_digest=recipe.digest(),

@@ -16,6 +16,7 @@ import dask.config
 
 from nutonic.errors import Unreachable, redact
 from nutonic.planning.cost import default_workers
+from nutonic.run.callbacks import Note
 from nutonic.run.dask_report import has_bokeh
 
 if TYPE_CHECKING:
@@ -34,23 +35,21 @@ _ANSWER = "10s"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cluster:
-    """Where to find workers, and how to watch them."""
+    """Where a build finds its workers, how much they may ask at once, and what is seen of them."""
 
     workers: int | None = None
-    """How many to start on this machine; None for one per core."""
+    """Processes to start on this machine: None for one per core, 0 to do all the work in this one, without dask."""
     scheduler: str | None = None
     """Address of a running scheduler to use instead."""
     max_requests: int | None = None
-    """HTTP requests in flight in all workers together; None for eight in each."""
+    """HTTP requests in flight at most, in all workers together; None for eight in each, forty where Earth Engine is."""
     dashboard: bool = False
-    """Whether workers on this machine get a dashboard; that of a running scheduler is told of anyway."""
-    report: str | Path | None = None
-    """File for a performance report."""
-    tell: Callable[[str], None] = lambda _: None
-    """Told in a line what a person may want to know."""
+    """Whether workers on this machine get Dask's dashboard; a running scheduler's is noted anyway."""
+    performance_report: str | Path | None = None
+    """File for Dask's performance report, an HTML page."""
 
     @property
-    def is_none(self) -> bool:
+    def in_process(self) -> bool:
         """Whether there are no workers, and the driver does all the work."""
         return self.workers == 0 and self.scheduler is None
 
@@ -76,7 +75,7 @@ def connected(cluster: Cluster) -> Iterator[Client]:
                 yield client
         return
     count = default_workers() if cluster.workers is None else cluster.workers
-    how: dict[str, Any] = {
+    settings: dict[str, Any] = {
         "threads_per_worker": 1,
         "dashboard_address": "127.0.0.1:0",  # the scheduler listens for HTTP anyway, and this port is free
         "scheduler_kwargs": {"dashboard": cluster.dashboard and has_bokeh()},
@@ -84,7 +83,7 @@ def connected(cluster: Cluster) -> Iterator[Client]:
     }
     # By default dask keeps its last thousand messages, whole jobs among them: tens of megabytes.
     with _interrupts_held_back(), dask.config.set({"distributed.admin.low-level-log-length": 100, **MALLOC}):
-        local = LocalCluster(n_workers=count, **how)
+        local = LocalCluster(n_workers=count, **settings)
     with local, Client(local) as client:
         yield client
 
@@ -121,18 +120,17 @@ def _interrupts_held_back() -> Iterator[None]:
         block(signal.SIG_SETMASK, mask)
 
 
-def tell_dashboard(client: Client, cluster: Cluster) -> None:
-    """Say where the dashboard is, if there is one; that there is none, if it was asked for."""
+def dashboard_note(client: Client, cluster: Cluster) -> Note | None:
+    """Where the dashboard is, if there is one; that there is none, if it was asked for."""
     if cluster.scheduler is None and not cluster.dashboard:
-        return
+        return None
     if client.run_on_scheduler(_has_dashboard):
-        cluster.tell(f"dashboard: {redact(str(client.dashboard_link))}")
-    elif cluster.dashboard:
-        cluster.tell(
-            "no dashboard: the scheduler was started without one, or without bokeh"
-            if cluster.scheduler
-            else "no dashboard: it needs bokeh: pip install 'nutonic[dashboard]'"
-        )
+        return Note(text=f"dashboard: {redact(str(client.dashboard_link))}")
+    if not cluster.dashboard:
+        return None
+    if cluster.scheduler is not None:
+        return Note(text="no dashboard: the scheduler was started without one, or without bokeh")
+    return Note(text="no dashboard: it needs bokeh: pip install 'nutonic[dashboard]'")
 
 
 def _has_dashboard(dask_scheduler: Any) -> bool:

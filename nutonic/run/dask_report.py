@@ -7,7 +7,7 @@ import importlib.util
 import os
 import re
 import tempfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from nutonic.errors import InputError, MissingExtra, NotNutonic, redact
+from nutonic.run.callbacks import Callback, Note
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -58,7 +59,7 @@ def _refuse_foreign(path: Path) -> None:
 
 
 @contextmanager
-def reported(client: Client, path: str | Path | None, tell: Callable[[str], None]) -> Iterator[None]:
+def reported(client: Client, path: str | Path | None, callback: Callback) -> Iterator[None]:
     """Write a report of what the cluster does meanwhile, if a path is given; that it fails stops nothing."""
     if path is None:
         yield
@@ -75,10 +76,10 @@ def reported(client: Client, path: str | Path | None, tell: Callable[[str], None
             yield
         finally:
             if client.status == "running":
-                _keep(client, report, raw, Path(path), tell)
+                _keep(client, report, raw, Path(path), callback)
 
 
-def _keep(client: Client, report: Any, raw: Path, path: Path, tell: Callable[[str], None]) -> None:
+def _keep(client: Client, report: Any, raw: Path, path: Path, callback: Callback) -> None:
     try:
         # Dask would show the source of the program that called, whatever it holds.
         client.sync(report.__aexit__, None, None, None, code="nutonic build")
@@ -89,7 +90,8 @@ def _keep(client: Client, report: Any, raw: Path, path: Path, tell: Callable[[st
             new.write_text(f"{text}\n{_MARKER}", encoding="utf-8")
             new.replace(path)
     except Exception as error:
-        tell(f"no performance report: {type(error).__name__}: {redact(str(error)).partition(chr(10))[0][:200]}")
+        reason = redact(str(error)).partition("\n")[0][:200]
+        callback.on_note(Note(text=f"no performance report: {type(error).__name__}: {reason}"))
 
 
 def without_secrets(text: str) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
+import logging
 import threading
 import time
 import uuid
@@ -18,14 +19,17 @@ from typing import TYPE_CHECKING, Any
 
 from nutonic.errors import NutonicError, StoreError, Unreachable
 from nutonic.recipe.recipe import Recipe
-from nutonic.run.cluster import Cluster, connected, tell_dashboard
+from nutonic.run.callbacks import Callback
+from nutonic.run.cluster import Cluster, connected, dashboard_note
 from nutonic.run.dask_report import reported
 from nutonic.run.jobs import Job
 from nutonic.run.preflight import WorkerPool, threads, worker_pool
-from nutonic.run.results import BatchDone, lost
+from nutonic.run.results import BatchDone, failures_of_lost
 
 if TYPE_CHECKING:
     from distributed import Client
+
+_log = logging.getLogger(__name__)
 
 #: Jobs in flight per thread of a worker: enough to keep it busy, few enough for driver and scheduler to stay flat.
 _IN_FLIGHT = 3
@@ -33,21 +37,18 @@ _IN_FLIGHT = 3
 #: Seconds without any worker after which a build gives up; a cluster that scales or restarts takes less.
 NO_WORKER_S = 120.0
 
-#: Seconds between looks at whether the build is to stop, and whether there are workers.
+#: Seconds between looks at whether a stop is requested, and whether there are workers.
 _LOOK_S = 0.5
 
 #: Seconds between looks for results, which take seconds to come.
 _POLL_S = 0.02
-
-#: Whether the build is to stop.
-Stop = Callable[[], bool]
 
 #: Does a job.
 Work = Callable[[Job], BatchDone]
 
 
 @contextmanager
-def workers_for(recipe: Recipe, out: Path, cluster: Cluster) -> Iterator[WorkerPool]:
+def workers_for(recipe: Recipe, out: Path, cluster: Cluster, callback: Callback) -> Iterator[WorkerPool]:
     """Workers that are checked and set up.
 
     Raises
@@ -60,16 +61,17 @@ def workers_for(recipe: Recipe, out: Path, cluster: Cluster) -> Iterator[WorkerP
     elsewhere = cluster.scheduler is not None
     with (
         connected(cluster) as client,
-        _losses(client),
-        worker_pool(client, recipe, out.absolute() if elsewhere else None, cluster.max_requests) as ready,
-        reported(client, cluster.report, cluster.tell),
+        _lost_scheduler_raised(client),
+        worker_pool(client, recipe, out.absolute() if elsewhere else None, cluster.max_requests) as pool,
+        reported(client, cluster.performance_report, callback),
     ):
-        tell_dashboard(client, cluster)
-        yield ready
+        if (note := dashboard_note(client, cluster)) is not None:
+            callback.on_note(note)
+        yield pool
 
 
-def done_by(ready: WorkerPool, work: Work, stop: Stop, jobs: Iterable[Job]) -> Iterator[BatchDone]:
-    """Results as they come; once `stop` says yes, those of the jobs that have begun.
+def run_jobs(pool: WorkerPool, work: Work, callback: Callback, jobs: Iterable[Job]) -> Iterator[BatchDone]:
+    """Results as they come; once a stop is requested, those of the jobs that have begun.
 
     Raises
     ------
@@ -79,52 +81,53 @@ def done_by(ready: WorkerPool, work: Work, stop: Stop, jobs: Iterable[Job]) -> I
         If the scheduler is lost, or there has been no worker for two minutes.
     """
     suspects: list[Job] = []
-    for job, result in _results(ready, work, stop, jobs):
-        if _killed(result):
-            suspects += job.alone()
+    for job, result in _results(pool, work, callback, jobs):
+        if _is_killed(result):
+            _log.info("batch %s killed its workers: its places are tried one by one", job.name)
+            suspects += job.split()
         elif result is not None:
-            yield _counts(job, result)
+            yield _batch_done(job, result)
     for suspect in suspects:  # one at a time: a worker's death is blamed on all that it had
-        for job, result in _results(ready, work, stop, [] if stop() else [suspect]):
+        for job, result in _results(pool, work, callback, [] if callback.stop_requested() else [suspect]):
             if result is not None:
-                yield _counts(job, result)
+                yield _batch_done(job, result)
 
 
-def _results(ready: WorkerPool, work: Work, stop: Stop, jobs: Iterable[Job]) -> Iterator[tuple[Job, Any]]:
+def _results(pool: WorkerPool, work: Work, callback: Callback, jobs: Iterable[Job]) -> Iterator[tuple[Job, Any]]:
     """Jobs with what became of them, in the order of that, None if they were not begun; a window of them at a time."""
     from distributed import as_completed
 
-    client, task = ready.client, ready.submitted(work)
-    run = uuid.uuid4().hex  # several builds may share a scheduler, and a suspect is submitted again
-    arriving = as_completed(with_results=True, raise_errors=False)
-    waiting: dict[str, Job] = {}
+    client, task = pool.client, pool.submitted(work)
+    run_id = uuid.uuid4().hex  # several builds may share a scheduler, and a suspect is submitted again
+    completed = as_completed(with_results=True, raise_errors=False)
+    pending: dict[str, Job] = {}
     queue = iter(jobs)
 
-    def send() -> None:
+    def submit() -> None:
         window = _IN_FLIGHT * max(1, threads(client))
-        while len(waiting) < window and (job := next(queue, None)) is not None:
-            key = f"nutonic-{job.name}-{run}"
-            waiting[key] = job
-            arriving.add(client.submit(task, job, key=key, pure=False))
+        while len(pending) < window and (job := next(queue, None)) is not None:
+            key = f"nutonic-{job.name}-{run_id}"
+            pending[key] = job
+            completed.add(client.submit(task, job, key=key, pure=False))
 
-    with _watched(ready, stop) as lost:
-        send()
-        while waiting:
+    with _monitored(pool, callback) as lost:
+        submit()
+        while pending:
             # Not `batches()`: of a future whose scheduler is lost while its result is fetched, dask never tells.
-            group = arriving.next_batch(block=False)
+            group = completed.next_batch(block=False)
             for future, result in group:
                 if _is_cancelled(result):
                     raise _scheduler_gone(client)
-                yield waiting.pop(future.key), result
+                yield pending.pop(future.key), result
                 future.release()
             if group:
-                send()
+                submit()
             elif lost.wait(_POLL_S):
                 raise _no_worker(client) if client.status == "running" else _scheduler_gone(client)
 
 
 @contextmanager
-def _losses(client: Client) -> Iterator[None]:
+def _lost_scheduler_raised(client: Client) -> Iterator[None]:
     """What dask raises where a scheduler that is gone is asked something."""
     try:
         yield
@@ -138,27 +141,27 @@ def _losses(client: Client) -> Iterator[None]:
 
 
 @contextmanager
-def _watched(ready: WorkerPool, stop: Stop) -> Iterator[threading.Event]:
+def _monitored(pool: WorkerPool, callback: Callback) -> Iterator[threading.Event]:
     """An event that is set once the scheduler is lost, or there has been no worker for too long.
 
-    Once the build is to stop, the workers are told.
+    Once a stop is requested, the workers are told.
     """
     lost, over = threading.Event(), threading.Event()
 
-    def watch() -> None:
-        seen, stopping = time.monotonic(), False
+    def monitor() -> None:
+        last_seen, stopping = time.monotonic(), False
         while not over.wait(_LOOK_S):
             with suppress(Exception):  # the driver's own thread finds out what there is to raise
-                if not stopping and stop():
+                if not stopping and callback.stop_requested():
                     stopping = True
-                    ready.cancel()
-            if _has_workers(ready.client):
-                seen = time.monotonic()
-            if ready.client.status != "running" or time.monotonic() - seen >= NO_WORKER_S:
+                    pool.cancel()
+            if _has_workers(pool.client):
+                last_seen = time.monotonic()
+            if pool.client.status != "running" or time.monotonic() - last_seen >= NO_WORKER_S:
                 lost.set()
                 return
 
-    thread = threading.Thread(target=watch, daemon=True)
+    thread = threading.Thread(target=monitor, daemon=True)
     thread.start()
     try:
         yield lost
@@ -189,11 +192,11 @@ def _address(client: Client) -> str:
 
 
 def _error(result: Any) -> BaseException | None:
-    found = result[1] if isinstance(result, tuple) else result
-    return found if isinstance(found, BaseException) else None
+    error = result[1] if isinstance(result, tuple) else result
+    return error if isinstance(error, BaseException) else None
 
 
-def _killed(result: Any) -> bool:
+def _is_killed(result: Any) -> bool:
     from distributed.scheduler import KilledWorker
 
     return isinstance(_error(result), KilledWorker)
@@ -203,12 +206,12 @@ def _is_cancelled(result: Any) -> bool:
     return isinstance(_error(result), asyncio.CancelledError | concurrent.futures.CancelledError)
 
 
-def _counts(job: Job, result: Any) -> BatchDone:
+def _batch_done(job: Job, result: Any) -> BatchDone:
     """A job's counts; if the job itself was lost, all its places stay open. A store that fails stops the run."""
     if isinstance(result, BatchDone):
         return result
     error = _error(result)
     if isinstance(error, StoreError):
         raise error
-    failures = lost(job.places, None if _killed(result) else error)
+    failures = failures_of_lost(job.places, None if _is_killed(result) else error)
     return BatchDone(index=job.batch.index, failures=failures)

@@ -14,25 +14,26 @@ from nutonic.planning.plan_file import PlanFile
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
-    """A batch and the positions in it that are still to be done."""
+    """A batch, and which of its places are to be built."""
 
     batch: Batch
-    only: frozenset[int]
+    positions: frozenset[int]
+    """Of those places in the batch, from 0."""
 
     @property
     def name(self) -> str:
         """As its commit is called: ``000012``, or ``000012-003`` of one place alone."""
-        alone = f"-{min(self.only):03d}" if len(self.only) == 1 else ""
-        return f"{self.batch.index:06d}{alone}"
+        place = f"-{min(self.positions):03d}" if len(self.positions) == 1 else ""
+        return f"{self.batch.index:06d}{place}"
 
     @property
     def places(self) -> list[PlannedPlace]:
         """The places that are to be done."""
-        return [self.batch.places[i] for i in sorted(self.only)]
+        return [self.batch.places[i] for i in sorted(self.positions)]
 
-    def alone(self) -> list[Job]:
+    def split(self) -> list[Job]:
         """The same work, each place for itself."""
-        return [Job(batch=self.batch, only=frozenset({i})) for i in sorted(self.only)]
+        return [Job(batch=self.batch, positions=frozenset({i})) for i in sorted(self.positions)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,12 +57,12 @@ def scope_of(plan: PlanFile, limit: int | None) -> Scope:
     return Scope(last=int(first[-1]) if len(first) else -1)
 
 
-def left_to_do(plan: PlanFile, scope: Scope, done: Committed) -> Iterator[Job]:
+def remaining_jobs(plan: PlanFile, scope: Scope, done: Committed) -> Iterator[Job]:
     """Batches with what is left to do in them, one at a time."""
     for batch in plan.batches():
-        left = frozenset(i for i in scope.positions(batch) if not done.has(batch.index, i))
-        if left:
-            yield Job(batch=batch, only=left)
+        remaining = frozenset(i for i in scope.positions(batch) if not done.has(batch.index, i))
+        if remaining:
+            yield Job(batch=batch, positions=remaining)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,7 +75,7 @@ class Progress:
     """Of them, those that are committed."""
 
     @property
-    def left(self) -> int:
+    def remaining(self) -> int:
         """Those that are not."""
         return self.wanted - self.done
 

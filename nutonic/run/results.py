@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from nutonic.core.model import Json, PlannedPlace, Scene
@@ -27,14 +27,14 @@ def failure_of(place: PlannedPlace, scene: Scene, error: Exception) -> Failure:
     )
 
 
-def lost(places: Iterable[PlannedPlace], error: BaseException | None) -> tuple[Failure, ...]:
+def failures_of_lost(places: Iterable[PlannedPlace], error: BaseException | None) -> tuple[Failure, ...]:
     """Places whose whole job was lost; no error where they killed every worker that tried."""
     reason = KILLED if error is None else "job lost"
     text = "every worker that tried it died" if error is None else redact(f"{type(error).__name__}: {error}")
     return tuple(Failure(poi_id=place.poi.id, asset=None, reason=reason, error=text) for place in places)
 
 
-def once_more(now: Iterable[Failure], before: Mapping[str, Failure]) -> tuple[Failure, ...]:
+def with_attempts(now: Iterable[Failure], before: Mapping[str, Failure]) -> tuple[Failure, ...]:
     """Failures with those of earlier builds in mind, by place: how often it was tried, and the first error."""
     return tuple(
         replace(
@@ -119,27 +119,25 @@ class Summary:
 
 
 class Tally:
-    """Adds up what batches tell."""
+    """Adds up batches' counts."""
 
-    def __init__(self, tell: Callable[[BatchDone], None]) -> None:
-        self._tell = tell
+    def __init__(self) -> None:
         self._sums: Counter[str] = Counter()
         self._rejects: Counter[str] = Counter()
         self._failures: list[Failure] = []
         self._network: Counter[str] = Counter()
 
     def add(self, result: BatchDone) -> None:
-        """Add a batch's counts, and tell of it."""
+        """Add a batch's counts."""
         self._sums.update(
             {key: getattr(result, key) for key in ("finished", "places", "tiles", "rows", "bytes_written")}
         )
         self._rejects.update(result.rejects)
         self._failures.extend(result.failures)
-        self.met(result.network)
-        self._tell(result)
+        self.add_network(result.network)
 
-    def met(self, network: Mapping[str, int]) -> None:
-        """Add what a process met on the network."""
+    def add_network(self, network: Mapping[str, int]) -> None:
+        """Add a process's requests, bytes and faults."""
         self._network.update(network)
 
     def summary(self, header: Json) -> Summary:

@@ -8,6 +8,7 @@ from collections import Counter
 import pytest
 import xarray as xr
 from distributed import Client, as_completed
+from support.callbacks import OnTiles
 from support.clusters import cluster, until
 from support.cubes import GRID, SERIES, zarr_files
 from support.saving_driver import cube_of
@@ -59,7 +60,7 @@ def test_a_worker_that_is_killed_changes_nothing(folder, tmp_path):
                 found.workers[1].kill()
             seen.append((done, total))
 
-        assert zarr_files(nt.save_cube(lazy, tmp_path / "there.zarr", watch=watch)) == saved
+        assert zarr_files(nt.save_cube(lazy, tmp_path / "there.zarr", callbacks=[OnTiles(watch)])) == saved
         assert seen[-1] == (30, 30)
 
 

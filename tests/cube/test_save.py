@@ -17,6 +17,7 @@ import xarray as xr
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from support import saving_driver
+from support.callbacks import OnTiles
 from support.cubes import made, zarr_files
 from support.saving_driver import cube_of
 
@@ -106,7 +107,7 @@ def test_nothing_is_seen_before_it_is_whole(folder, tmp_path):
     def watch(done, total):
         seen.append((done, total, (tmp_path / "a.zarr").exists(), (tmp_path / "a.zarr.nutonic-partial").exists()))
 
-    nt.save_cube(cube_of(folder), tmp_path / "a.zarr", watch=watch)
+    nt.save_cube(cube_of(folder), tmp_path / "a.zarr", callbacks=[OnTiles(watch)])
     assert seen == [(0, 30, False, True), (30, 30, False, True)]
     assert [path.name for path in tmp_path.iterdir()] == ["a.zarr"]
 
@@ -160,7 +161,7 @@ def test_a_finished_cube_is_left_alone(folder, whole, tmp_path):
     path = nt.save_cube(cube_of(folder), tmp_path / "a.zarr")
     before = {file: file.stat().st_mtime_ns for file in path.rglob("*")}
     watched = []
-    nt.save_cube(cube_of(folder), path, watch=lambda *told: watched.append(told))
+    nt.save_cube(cube_of(folder), path, callbacks=[OnTiles(lambda *tiles: watched.append(tiles))])
     assert {file: file.stat().st_mtime_ns for file in path.rglob("*")} == before
     assert not watched
 

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from support.callbacks import OnBatch
 from support.remote import forget, served
 
 import nutonic as nt
@@ -299,7 +300,7 @@ def test_a_signature_that_is_no_longer_taken_is_renewed_once(signed, clean, tmp_
                 revoked.append(1)
                 server.revoke()
 
-        summary = build(whole, tmp_path / "tree", workers=0, watch=revoke)
+        summary = build(whole, tmp_path / "tree", workers=0, callbacks=[OnBatch(revoke)])
         denied = [request for request in server.requests() if request.status == 403]
         assert summary.complete
         assert summary.faults == {"403": len(denied)}

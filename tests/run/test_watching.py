@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import json
+import logging
 import os
 import signal
 import subprocess
@@ -15,6 +16,7 @@ from pathlib import Path
 import orjson
 import psutil
 import pytest
+from support.callbacks import OnBatch, Recorder
 from support.cli import nutonic
 from support.clusters import Process, cluster, started, until
 from support.trees import clean_tree, committed_batches, same_as, small_planet
@@ -22,9 +24,11 @@ from support.trees import clean_tree, committed_batches, same_as, small_planet
 from nutonic import load_recipe
 from nutonic.cli import console
 from nutonic.cli.interrupts import Interrupts
-from nutonic.errors import MissingExtra
+from nutonic.errors import InputError, MissingExtra
 from nutonic.run import cluster as connection
 from nutonic.run import dask_report as performance
+from nutonic.run.callbacks import BatchFinished, BuildEnded, BuildStarted, Callback
+from nutonic.run.cluster import Cluster
 from nutonic.run.results import BatchDone
 from nutonic.run.run import build
 
@@ -107,14 +111,18 @@ def test_ctrl_c_on_a_cluster_begins_nothing_more_and_leaves_the_cluster_alone(sl
         # Three were in flight, one of them had begun.
         assert len(committed_batches(out)) in (1, 2)
         assert list(out.rglob("token*")) == []
-        assert build(load_recipe(slow.recipe), out, scheduler=dask.address).complete
+        assert build(load_recipe(slow.recipe), out, workers=Cluster(scheduler=dask.address)).complete
     same_as(out, slow)
 
 
 def test_ctrl_c_when_all_is_done_already_is_no_interruption(clean, tmp_path, monkeypatch):
+    def interrupted_at_the_last(event: BatchFinished) -> None:
+        if event.result.index == max(clean.batches):
+            os.kill(os.getpid(), signal.SIGINT)
+
     @contextlib.contextmanager
     def progress():
-        yield lambda done, to_do: os.kill(os.getpid(), signal.SIGINT) if done.index == max(clean.batches) else None
+        yield OnBatch(interrupted_at_the_last)
 
     monkeypatch.setattr(console, "progress", progress)
     before = signal.getsignal(signal.SIGINT)
@@ -129,7 +137,7 @@ def test_before_anything_is_in_flight_the_first_ctrl_c_stops(clean, tmp_path, mo
         time.sleep(10)
 
     # The deadline that it sets must not end this process.
-    monkeypatch.setattr(Interrupts, "_end", lambda self: None)
+    monkeypatch.setattr(Interrupts, "_kill_after_deadline", lambda self: None)
     monkeypatch.setattr("nutonic.run.run.prepare", planning)
     said = nutonic("build", clean.recipe, "--out", tmp_path / "out", "--workers", 0)
     assert (said.code, said.err) == (130, "nutonic: interrupted: the same command goes on from here\n")
@@ -184,6 +192,73 @@ def test_a_whole_cluster_adds_no_line_that_is_not_json(clean, tmp_path):
     assert found[1]["message"].startswith("dashboard: http://127.0.0.1:")
 
 
+# Callbacks
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_events_come_in_their_order_with_what_happened(clean, tmp_path, workers):
+    recorder, out = Recorder(), tmp_path / "out"
+    summary = build(load_recipe(clean.recipe), out, workers=workers, callbacks=[recorder])
+    start, *batches, end = recorder.events
+    assert start == BuildStarted(wanted=9, done_before=0)
+    assert end == BuildEnded(summary=summary)
+    assert {event.to_do for event in batches} == {9}
+    assert sorted(event.result.index for event in batches) == sorted(clean.batches)
+    assert sum(event.result.finished for event in batches) == 9
+    assert json.loads((out / "_nutonic/summary.json").read_bytes())["finished"] == 9
+    again = Recorder()
+    build(load_recipe(clean.recipe), out, workers=workers, callbacks=[again])
+    assert [type(event) for event in again.events] == [BuildStarted, BuildEnded]
+    assert again.events[0] == BuildStarted(wanted=9, done_before=9)
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_one_of_several_callbacks_stops_a_build_and_all_hear_of_its_end(slow, tmp_path, workers):
+    out, stopping, other = tmp_path / "out", Recorder(most=2), Recorder()  # the start, and a batch
+    summary = build(load_recipe(slow.recipe), out, workers=workers, callbacks=[other, stopping])
+    assert other.events == stopping.events
+    assert isinstance(other.events[-1], BuildEnded)
+    assert 0 < summary.still_open == summary.wanted - summary.finished
+    done = {event.result.index for event in other.events if isinstance(event, BatchFinished)}
+    assert done == committed_batches(out)
+    assert build(load_recipe(slow.recipe), out, workers=0).complete
+    same_as(out, slow)
+
+
+def test_a_callback_that_raises_ends_the_build_and_the_same_call_goes_on(clean, tmp_path):
+    class Full(Callback):
+        def on_batch(self, event: BatchFinished, /) -> None:
+            raise ZeroDivisionError("mine")
+
+    recorder = Recorder()
+    with pytest.raises(ZeroDivisionError, match="mine"):
+        build(load_recipe(clean.recipe), tmp_path / "out", workers=0, callbacks=[Full(), recorder])
+    assert [type(event) for event in recorder.events] == [BuildStarted]
+    assert build(load_recipe(clean.recipe), tmp_path / "out", workers=0).done_before > 0
+    same_as(tmp_path / "out", clean)
+
+
+@pytest.mark.parametrize("workers", ["tcp://127.0.0.1:8786", -1, 1.5])
+def test_workers_that_are_no_number_are_refused_with_what_to_give(clean, tmp_path, workers):
+    with pytest.raises(InputError, match=r"give a number from 0, or nutonic\.Cluster\(scheduler="):
+        build(load_recipe(clean.recipe), tmp_path / "out", workers=workers)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_library_logs_to_those_who_listen_and_to_nobody_else(clean, tmp_path, caplog, capfd):
+    build(load_recipe(clean.recipe), tmp_path / "out", workers=0)
+    assert capfd.readouterr() == ("", "")
+    with caplog.at_level(logging.DEBUG, "nutonic"):
+        summary = build(load_recipe(clean.recipe), tmp_path / "other", workers=0)
+    lines = [(record.levelname, record.getMessage()) for record in caplog.records if record.name[:7] == "nutonic"]
+    assert ("INFO", "9 of 9 places to do") in lines
+    assert ("INFO", f"planned 9 places in {len(clean.batches)} batches, 1 rejected") in lines
+    assert [text for level, text in lines if level == "DEBUG" and text.startswith("batch 0: ")]
+    assert lines[-1][1].startswith(f"built {summary.built} places, {summary.tiles} tiles, ")
+    assert lines[-1][1].endswith("; 0 left")
+    same_as(tmp_path / "other", clean)
+
+
 # Dashboard and report
 
 
@@ -194,7 +269,7 @@ def test_without_bokeh_there_is_no_dashboard_and_a_line_says_so(clean, tmp_path,
     assert said.code == 0
     assert "no dashboard: it needs bokeh: pip install 'nutonic[dashboard]'\n" in said.err
     with pytest.raises(MissingExtra, match=r"nutonic\[dashboard\]"):
-        build(load_recipe(clean.recipe), tmp_path / "other", performance_report=tmp_path / "r.html")
+        build(load_recipe(clean.recipe), tmp_path / "other", workers=Cluster(performance_report=tmp_path / "r.html"))
     assert not (tmp_path / "other").exists()
 
 
@@ -243,9 +318,10 @@ def test_a_report_that_cannot_be_written_is_told_before_any_work(clean, tmp_path
 
 def lines_of(batches: int, seconds: float) -> list[str]:
     err = io.StringIO()
-    with contextlib.redirect_stderr(err), console.progress() as watch:
+    with contextlib.redirect_stderr(err), console.progress() as progress:
         for i in range(batches):
-            watch(BatchDone(index=i, finished=2, places=2, tiles=8, rows=9), 2 * batches)
+            done = BatchDone(index=i, finished=2, places=2, tiles=8, rows=9)
+            progress.on_batch(BatchFinished(result=done, to_do=2 * batches))
             time.sleep(seconds)
     return err.getvalue().splitlines()
 

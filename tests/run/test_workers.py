@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from functools import partial
 
 import pytest
+from support.callbacks import OnBatch
 from support.cli import listing, nutonic
 from support.clusters import Cluster as Processes
 from support.clusters import cluster, started, until
@@ -25,8 +26,9 @@ from nutonic.errors import InputError, StoreError, Unreachable
 from nutonic.io.limits import Limiter
 from nutonic.run import executor as cluster_module
 from nutonic.run import worker as workers
+from nutonic.run.callbacks import BatchFinished, Callback
 from nutonic.run.cluster import Cluster
-from nutonic.run.executor import done_by, workers_for
+from nutonic.run.executor import run_jobs, workers_for
 from nutonic.run.jobs import Job
 from nutonic.run.preflight import WorkerPool
 from nutonic.run.results import BatchDone
@@ -82,7 +84,7 @@ def test_variables_are_passed_on_to_all_and_taken_back(clean, dask, tmp_path, mo
     def held(ready: WorkerPool) -> list[tuple]:
         return sorted(set(zip(*(ready.client.run(os.getenv, name).values() for name in names), strict=True)))
 
-    with workers_for(load_recipe(clean.recipe), tmp_path / "out", address_of(dask)) as ready:
+    with workers_for(load_recipe(clean.recipe), tmp_path / "out", address_of(dask), Callback()) as ready:
         assert held(ready) == [("a-canary-of-a-key", "17", None)]
         for name in names:  # whoever is started now does not inherit them
             monkeypatch.delenv(name)
@@ -93,7 +95,7 @@ def test_variables_are_passed_on_to_all_and_taken_back(clean, dask, tmp_path, mo
         assert "canary" not in repr(ready)
         client, name = ready.client, ready.name
         assert name in client.run_on_scheduler(lambda dask_scheduler: list(dask_scheduler.worker_plugins))
-    with workers_for(load_recipe(clean.recipe), tmp_path / "out", Cluster(workers=1)) as local:
+    with workers_for(load_recipe(clean.recipe), tmp_path / "out", Cluster(workers=1), Callback()) as local:
         assert local.how["environment"] == {}  # they inherit it
     from distributed import Client
 
@@ -177,22 +179,18 @@ def pause(job: Job, seconds: float) -> BatchDone:
 
 
 def jobs(count: int) -> list[Job]:
-    return [Job(batch=Batch(index=i, places=()), only=frozenset({0, 1})) for i in range(count)]
-
-
-def never() -> bool:
-    return False
+    return [Job(batch=Batch(index=i, places=()), positions=frozenset({0, 1})) for i in range(count)]
 
 
 def test_a_worker_that_joins_later_and_is_not_fit_does_nothing_but_say_so(clean, dask, tmp_path):
     out, recipe = tmp_path / "out", load_recipe(clean.recipe)
-    with workers_for(recipe, out, address_of(dask)) as ready:
-        assert len(list(done_by(ready, partial(pause, seconds=0), never, jobs(4)))) == 4
+    with workers_for(recipe, out, address_of(dask), Callback()) as ready:
+        assert len(list(run_jobs(ready, partial(pause, seconds=0), Callback(), jobs(4)))) == 4
         with (
             joined_by_blind(dask, NUTONIC_TEST_UNSEEN=out),
             pytest.raises(StoreError, match=r"^worker tcp://\S+ does not see the output folder"),
         ):
-            list(done_by(ready, partial(pause, seconds=0.1), never, jobs(30)))
+            list(run_jobs(ready, partial(pause, seconds=0.1), Callback(), jobs(30)))
 
 
 def test_a_scheduler_that_is_not_there_is_one_line(clean, tmp_path, monkeypatch):
@@ -215,14 +213,14 @@ def quick_client(kind, address, timeout):
 def test_jobs_are_one_small_task_each_and_bring_back_little(clean, dask, tmp_path):
     sizes, recipe = [], load_recipe(clean.recipe)
     before = keys_seen(dask)
-    with workers_for(recipe, tmp_path / "out", address_of(dask)) as ready:
+    with workers_for(recipe, tmp_path / "out", address_of(dask), Callback()) as ready:
         client = ready.client
         summaries = []
 
-        def watch(done: BatchDone, to_do: int) -> None:
-            summaries.append(done)
+        def watch(event: BatchFinished) -> None:
+            summaries.append(event.result)
 
-        assert build(recipe, tmp_path / "out", scheduler=dask.address, watch=watch).complete
+        assert build(recipe, tmp_path / "out", workers=address_of(dask), callbacks=[OnBatch(watch)]).complete
         sizes = client.run_on_scheduler(sizes_seen)
     keys = keys_seen(dask) - before
     assert len(keys) == len(summaries) == len(clean.batches)
@@ -250,8 +248,8 @@ def test_workers_leave_early_and_others_join_late(clean, tmp_path):
     out, calls = tmp_path / "out", []
     with cluster(tmp_path / "cluster", workers=1) as dask:
 
-        def watch(done: BatchDone, to_do: int) -> None:
-            calls.append(done.index)
+        def watch(event: BatchFinished) -> None:
+            calls.append(event.result.index)
             if len(calls) == 1:
                 dask.start_worker()
                 until(lambda: "Registered to" in dask.workers[1].told(), "a worker")
@@ -259,7 +257,7 @@ def test_workers_leave_early_and_others_join_late(clean, tmp_path):
 
         with Client(dask.address) as client:
             (first,) = client.scheduler_info()["workers"]
-            assert build(load_recipe(clean.recipe), out, scheduler=dask.address, watch=watch).complete
+            assert build(load_recipe(clean.recipe), out, workers=address_of(dask), callbacks=[OnBatch(watch)]).complete
             assert first not in client.scheduler_info()["workers"]
     same_as(out, clean)
 
@@ -292,12 +290,12 @@ def test_the_scheduler_is_killed(clean, tmp_path):
 def test_losses_are_told_at_the_library_too(clean, tmp_path, monkeypatch):
     with cluster(tmp_path / "cluster", workers=1) as dask:
 
-        def watch(done: BatchDone, to_do: int) -> None:
+        def watch(event: BatchFinished) -> None:
             dask.scheduler.kill()
             dask.scheduler.wait(10)
 
         with pytest.raises(Unreachable, match="is gone: start it"):
-            build(load_recipe(clean.recipe), tmp_path / "out", scheduler=dask.address, watch=watch)
+            build(load_recipe(clean.recipe), tmp_path / "out", workers=address_of(dask), callbacks=[OnBatch(watch)])
     assert logging.getLogger("distributed").level != logging.CRITICAL
 
 
@@ -348,7 +346,7 @@ def counting(tmp_path):
 @pytest.mark.parametrize(("most", "least"), [(None, 5), (2, 2)])
 def test_one_process_has_so_many_requests_in_flight(counting, tmp_path, most, least):
     server, recipe = counting
-    assert build(load_recipe(recipe), tmp_path / "out", workers=0, max_requests=most).complete
+    assert build(load_recipe(recipe), tmp_path / "out", workers=Cluster(workers=0, max_requests=most)).complete
     assert least <= server.most <= (most or 8)
 
 
@@ -401,5 +399,9 @@ def test_nothing_is_asked_of_workers_where_there_is_nothing_to_do(clean, tmp_pat
 
 def test_a_report_without_a_cluster_is_refused(clean, tmp_path):
     with pytest.raises(InputError, match="--workers 0 has none"):
-        build(load_recipe(clean.recipe), tmp_path / "out", workers=0, performance_report=tmp_path / "r.html")
+        build(
+            load_recipe(clean.recipe),
+            tmp_path / "out",
+            workers=Cluster(workers=0, performance_report=tmp_path / "r.html"),
+        )
     assert listing(tmp_path) == {}

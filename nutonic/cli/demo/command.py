@@ -116,8 +116,8 @@ def _run(out: Path, recipe_path: Path, tree: Path, workers: int | None) -> bool:
     recipe = load_recipe(recipe_path)
     _, plan = plan_into(recipe, tree, workers=workers)
     console.show_plan(plan.header, plan.rejects)
-    with console.progress() as watch:
-        summary = build(recipe, tree, workers=workers, watch=watch)
+    with console.progress() as progress:
+        summary = build(recipe, tree, workers=workers, callbacks=[progress])
     console.show_summary(summary, tree)
     verdict = verify(tree, deep=True)
     console.show_verdict(verdict, tree)

@@ -13,12 +13,14 @@ import pytest
 import rasterio
 import yaml
 from rasterio.crs import CRS
+from support.callbacks import OnBatch
 from support.cli import nutonic
 from support.clusters import cluster
 from support.earthengine import NOBODY, key_of, sign_out, write
 from support.paths import ROOT
 from support.trees import small_planet, tree
 
+import nutonic as nt
 from nutonic import load_recipe
 from nutonic.core.model import Batch
 from nutonic.cube.open import open_scene
@@ -118,7 +120,7 @@ def test_on_worker_processes_it_is_the_same_tree(small, cover, tmp_path):
         assert summary.requests == len(server.requests)
         assert server.count("algorithms") <= 2  # the driver has signed in before
         with cluster(tmp_path / "dask", PYTHONPATH=ROOT, **NOBODY) as dask:
-            assert build(recipe, tmp_path / "elsewhere", scheduler=dask.address).complete
+            assert build(recipe, tmp_path / "elsewhere", workers=nt.Cluster(scheduler=dask.address)).complete
             assert tree(tmp_path / "elsewhere") == tree(tmp_path / "here")
             told = "".join(process.told() for process in dask.processes)
         assert "Traceback" not in told
@@ -281,7 +283,7 @@ def test_with_a_tenth_of_all_requests_refused_it_is_the_same_tree_and_all_is_tol
 def test_a_server_that_allows_four_is_met_with_four_or_in_peace(small, cover, tmp_path, most):
     with EarthEngineServer(cover, max_concurrent=4, latency_s=0.02) as server:
         recipe = load_recipe(asked(small[0], server.url, rule="mode"))
-        summary = build(recipe, tmp_path / "tree", workers=2, max_requests=most)
+        summary = build(recipe, tmp_path / "tree", workers=nt.Cluster(workers=2, max_requests=most))
         assert summary.complete
         if most is not None:
             assert server.peak <= 4
@@ -324,7 +326,7 @@ def test_credentials_that_are_revoked_half_way_leave_the_rest_open(small, cover,
             server.token = "canary-of-a-token-2"
             server.script([EarthEngineFault(kind="401", on="token")])
 
-        first = build(load_recipe(recipe_path), out, workers=0, watch=revoke)
+        first = build(load_recipe(recipe_path), out, workers=0, callbacks=[OnBatch(revoke)])
         assert 0 < first.finished < first.wanted
         assert {failure.reason for failure in first.failures} == {"credentials refused"}
         before = tree(out)

@@ -466,7 +466,7 @@ def test_a_build_of_naip_has_its_very_pixels_one_request_a_place_and_on_workers_
     assert summary.complete
     assert server.count("pixels") == 7
     with cluster(tmp_path / "dask", PYTHONPATH=ROOT, **NOBODY) as dask:
-        assert build(recipe, again, scheduler=dask.address).complete
+        assert build(recipe, again, workers=nt.Cluster(scheduler=dask.address)).complete
     assert tree(out) == tree(again)
     assert verify(out, deep=True).problems == ()
     for path in (told := sidecars(out)):

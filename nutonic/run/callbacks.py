@@ -1,0 +1,157 @@
+"""Following a build, and stopping it: events as values, and what receives them."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from nutonic.core.callbacks import TilesSaved
+from nutonic.run.results import BatchDone, Summary
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BuildStarted:
+    """The plan is there, workers are ready, and batches are about to begin."""
+
+    wanted: int
+    """Places within the limit."""
+    done_before: int
+    """Of them, those that an earlier build has committed."""
+
+    @property
+    def to_do(self) -> int:
+        """Places that are to be done now."""
+        return self.wanted - self.done_before
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BatchFinished:
+    """A batch, or what was left of one, is committed, or has failed."""
+
+    result: BatchDone
+    """Its counts, its rejects and its failures."""
+    to_do: int
+    """Places that the whole build has to do: the sum of all batches' ``result.finished``, if none fails."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BuildEnded:
+    """All is done, or the build was stopped; ``data/`` and the card are up to date."""
+
+    summary: Summary
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Note:
+    """A line for a person, such as where the dashboard is."""
+
+    text: str
+
+
+class Callback:
+    """What follows a build, and may stop it. Its methods do nothing: override those that you need.
+
+    The methods ``on_…`` are called by the thread that called :func:`nutonic.build`, in the order of the events: notes at
+    any time; :class:`BuildStarted` once, where nothing is left to do too; :class:`BatchFinished` as batches finish, in
+    whatever order that is; :class:`BuildEnded` at last, unless the build raises. What they raise ends the build, and the
+    same call goes on with it.
+
+    Examples
+    --------
+    >>> class Patience(Callback):
+    ...     "Stops after so many tiles."
+    ...
+    ...     def __init__(self, most: int) -> None:
+    ...         self.left = most
+    ...
+    ...     def on_batch(self, event: BatchFinished) -> None:
+    ...         self.left -= event.result.tiles
+    ...
+    ...     def stop_requested(self) -> bool:
+    ...         return self.left <= 0
+    """
+
+    def on_start(self, event: BuildStarted, /) -> None:
+        """Batches are about to begin."""
+
+    def on_batch(self, event: BatchFinished, /) -> None:
+        """A batch has finished."""
+
+    def on_note(self, event: Note, /) -> None:
+        """There is something that a person may want to know."""
+
+    def on_end(self, event: BuildEnded, /) -> None:
+        """The build has ended, and not by an error."""
+
+    def on_tiles(self, event: TilesSaved, /) -> None:
+        """Tiles of a cube were saved, by :func:`nutonic.save_cube`."""
+
+    def stop_requested(self) -> bool:
+        """Whether to begin no other batch, and to end once those that have begun are finished.
+
+        Called often, before each batch, and on a cluster by another thread too.
+        """
+        return False
+
+
+class CallbackGroup(Callback):
+    """Several as one, called in their order; it is stopped once one of them asks for it."""
+
+    def __init__(self, callbacks: Iterable[Callback]) -> None:
+        self._callbacks = tuple(callbacks)
+
+    def on_start(self, event: BuildStarted, /) -> None:
+        """Batches are about to begin."""
+        for callback in self._callbacks:
+            callback.on_start(event)
+
+    def on_batch(self, event: BatchFinished, /) -> None:
+        """A batch has finished."""
+        for callback in self._callbacks:
+            callback.on_batch(event)
+
+    def on_note(self, event: Note, /) -> None:
+        """There is something that a person may want to know."""
+        for callback in self._callbacks:
+            callback.on_note(event)
+
+    def on_end(self, event: BuildEnded, /) -> None:
+        """The build has ended, and not by an error."""
+        for callback in self._callbacks:
+            callback.on_end(event)
+
+    def on_tiles(self, event: TilesSaved, /) -> None:
+        """Tiles of a cube were saved."""
+        for callback in self._callbacks:
+            callback.on_tiles(event)
+
+    def stop_requested(self) -> bool:
+        """Whether one of them asks to stop."""
+        return any(callback.stop_requested() for callback in self._callbacks)
+
+
+class LogCallback(Callback):
+    """Writes events to the library's log: a build's start, end and notes at INFO, batches at DEBUG."""
+
+    def on_start(self, event: BuildStarted, /) -> None:
+        """How much there is to do."""
+        _log.info("%d of %d places to do", event.to_do, event.wanted)
+
+    def on_batch(self, event: BatchFinished, /) -> None:
+        """What a batch made, and the places that failed."""
+        done = event.result
+        _log.debug("batch %d: %d places, %d tiles, %d rows", done.index, done.places, done.tiles, done.rows)
+        for failure in done.failures:
+            _log.info("place %s failed: %s", failure.poi_id, failure.reason)
+
+    def on_note(self, event: Note, /) -> None:
+        """The note."""
+        _log.info("%s", event.text)
+
+    def on_end(self, event: BuildEnded, /) -> None:
+        """What was done, and what is left."""
+        made = event.summary
+        _log.info("built %d places, %d tiles, %d rows; %d left", made.built, made.tiles, made.rows, made.still_open)
