@@ -98,11 +98,11 @@ def without_secrets(text: str) -> str:
     """A page with addresses cut at their queries, in the data that it embeds too, and without the environment's secrets."""
     parts, end = [], 0
     secrets = _secrets(os.environ.items())
-    for found in _DATA.finditer(text):
-        value = _cleaned(orjson.loads(html.unescape(found[2])), secrets)
+    for match in _DATA.finditer(text):
+        value = _cleaned(orjson.loads(html.unescape(match[2])), secrets)
         data = html.escape(orjson.dumps(value).decode(), quote=False)
-        parts += [_clean(text[end : found.start()], secrets), found[1], data, found[3]]
-        end = found.end()
+        parts += [_clean(text[end : match.start()], secrets), match[1], data, match[3]]
+        end = match.end()
     return "".join([*parts, _clean(text[end:], secrets)])
 
 

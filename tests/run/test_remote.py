@@ -283,7 +283,7 @@ def test_signatures_are_made_in_the_worker_and_end_up_nowhere(signed, clean, tmp
     assert found == clean
 
 
-def test_a_signature_that_is_no_longer_taken_is_renewed_once(signed, clean, tmp_path, monkeypatch):
+def test_a_signature_that_is_no_longer_taken_is_renewed_once(signed, clean, tmp_path, monkeypatch, caplog):
     from planetary_computer import sas
     from planetary_computer.settings import Settings
 
@@ -300,7 +300,10 @@ def test_a_signature_that_is_no_longer_taken_is_renewed_once(signed, clean, tmp_
                 revoked.append(1)
                 server.revoke()
 
-        summary = build(whole, tmp_path / "tree", workers=0, callbacks=[OnBatch(revoke)])
+        with caplog.at_level("DEBUG", "nutonic"):
+            summary = build(whole, tmp_path / "tree", workers=0, callbacks=[OnBatch(revoke)])
+        assert "403 from 127.0.0.1, attempt 1 of " in caplog.text
+        assert "sig=" not in caplog.text
         denied = [request for request in server.requests() if request.status == 403]
         assert summary.complete
         assert summary.faults == {"403": len(denied)}

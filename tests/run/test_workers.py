@@ -47,7 +47,9 @@ def clean(tmp_path_factory):
 @pytest.fixture(scope="module")
 def dask(tmp_path_factory):
     """Two workers that nobody harms."""
-    with cluster(tmp_path_factory.mktemp("cluster"), PYTHONPATH=ROOT / "tests") as found:
+    # This module's own jobs are found by its name, what it imports beside it.
+    path = os.pathsep.join(map(str, (ROOT, ROOT / "tests")))
+    with cluster(tmp_path_factory.mktemp("cluster"), PYTHONPATH=path) as found:
         yield found
 
 

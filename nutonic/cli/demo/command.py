@@ -43,7 +43,7 @@ _BOXES = 8
 
 
 #: Land cover of the demo as a stand-in for Earth Engine has it, and the recipe that asks for it.
-_COLLECTION, _ASKING = "projects/demo/assets/osm-landuse", "recipe-earthengine.yaml"
+_COLLECTION, _EE_RECIPE = "projects/demo/assets/osm-landuse", "recipe-earthengine.yaml"
 
 
 def run_demo(out: Path, workers: int | None = None, labels: str = "raster") -> bool:
@@ -58,8 +58,8 @@ def run_demo(out: Path, workers: int | None = None, labels: str = "raster") -> b
     recipe_path = prepare(out / "cache")
     if labels == "raster":
         return _run(out, recipe_path, tree, workers)
-    with _earth_engine(recipe_path) as asking:
-        return _run(out, asking, tree, workers)
+    with _earth_engine(recipe_path) as ee_recipe_path:
+        return _run(out, ee_recipe_path, tree, workers)
 
 
 def _refuse_foreign(out: Path, tree: Path) -> None:
@@ -67,7 +67,7 @@ def _refuse_foreign(out: Path, tree: Path) -> None:
     if obstacle is not None:
         raise NotNutonic(obstacle)
     refuse_foreign(tree)
-    for path, is_ours in ((_sheet(out, tree), _is_our_sheet), (out / "cache" / _ASKING, _is_our_recipe)):
+    for path, is_ours in ((_sheet(out, tree), _is_our_sheet), (out / "cache" / _EE_RECIPE, _is_our_recipe)):
         if os.path.lexists(path) and not (path.is_file() and not path.is_symlink() and is_ours(path)):
             raise NotNutonic(f"{path} was not made by nutonic demo: move it away, or choose another folder")
 
@@ -99,9 +99,9 @@ def _earth_engine(recipe_path: Path) -> Iterator[Path]:
         recipe_path.parent / values["labels"]["path"], f"{_COLLECTION}/2017", bands=("class",), start="2017-02-16"
     )
     with EarthEngineServer({_COLLECTION: [image]}) as server:
-        asked = {"collection": _COLLECTION, "band": "class", "rule": "mode", "project": "demo", "url": server.url}
-        values["labels"] = {"source": "earthengine", "dataset": values["labels"]["dataset"], **asked}
-        path = recipe_path.with_name(_ASKING)
+        labels = {"collection": _COLLECTION, "band": "class", "rule": "mode", "project": "demo", "url": server.url}
+        values["labels"] = {"source": "earthengine", "dataset": values["labels"]["dataset"], **labels}
+        path = recipe_path.with_name(_EE_RECIPE)
         text = yaml.safe_dump(values, sort_keys=False, allow_unicode=True)
         Store(path.parent).put(path.name, f"# {_MADE_BY}\n{text}".encode())
         console.console.print(
@@ -153,7 +153,7 @@ def _where_to_look(out: Path, tree: Path, recipe: Path, sheet: Path) -> None:
         ("recipe", recipe),
     ):
         console.console.print(f"{name:>8}  {path}", markup=False)
-    if recipe.name == _ASKING:
+    if recipe.name == _EE_RECIPE:
         hint = "labels: {source: earthengine, dataset: dynamic-world, project: YOUR-CLOUD-PROJECT}"
         console.console.print(f" for real {hint}", markup=False)
         return
