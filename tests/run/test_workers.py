@@ -16,6 +16,7 @@ from support.callbacks import OnBatch
 from support.cli import listing, nutonic
 from support.clusters import Cluster as Processes
 from support.clusters import cluster, started, until
+from support.jobs import pause, sizes_seen
 from support.paths import ROOT
 from support.remote import forget
 from support.trees import clean_tree, committed_batches, same_as, small_planet, tree
@@ -31,7 +32,6 @@ from nutonic.run.cluster import Cluster
 from nutonic.run.executor import run_jobs, workers_for
 from nutonic.run.jobs import Job
 from nutonic.run.preflight import WorkerPool
-from nutonic.run.results import BatchDone
 from nutonic.run.run import build
 from nutonic.testing import remote_catalogue, serving
 
@@ -47,9 +47,7 @@ def clean(tmp_path_factory):
 @pytest.fixture(scope="module")
 def dask(tmp_path_factory):
     """Two workers that nobody harms."""
-    # This module's own jobs are found by its name, what it imports beside it.
-    path = os.pathsep.join(map(str, (ROOT, ROOT / "tests")))
-    with cluster(tmp_path_factory.mktemp("cluster"), PYTHONPATH=path) as found:
+    with cluster(tmp_path_factory.mktemp("cluster"), PYTHONPATH=ROOT / "tests") as found:
         yield found
 
 
@@ -175,11 +173,6 @@ def test_a_tree_that_is_there_stays_when_a_worker_is_refused(clean, dask, tmp_pa
     assert list(out.rglob("token*")) == []
 
 
-def pause(job: Job, seconds: float) -> BatchDone:
-    time.sleep(seconds)
-    return BatchDone(index=job.batch.index)
-
-
 def jobs(count: int) -> list[Job]:
     return [Job(batch=Batch(index=i, places=()), positions=frozenset({0, 1})) for i in range(count)]
 
@@ -237,11 +230,6 @@ def keys_seen(dask: Processes) -> set[str]:
 
     with Client(dask.address) as client:
         return set(client.run_on_scheduler(lambda dask_scheduler: {str(t[0]) for t in dask_scheduler.transition_log}))
-
-
-def sizes_seen(dask_scheduler) -> list[int]:
-    """Bytes of a task's results, by kind of task."""
-    return [round(prefix.nbytes_total) for prefix in dask_scheduler.task_prefixes.values()]
 
 
 def test_workers_leave_early_and_others_join_late(clean, tmp_path):
