@@ -95,7 +95,7 @@ class Cluster:
             "scheduler", "--host", "127.0.0.1", "--port", 0, "--no-dashboard", "--dashboard-address", "127.0.0.1:0",
             "--scheduler-file", self._file,
         )  # fmt: skip
-        until(self._file.exists, "a scheduler")
+        until(lambda: self._file.exists() and self._file.stat().st_size, "a scheduler")  # it is made, then filled
         self.address = json.loads(self._file.read_text(encoding="utf-8"))["address"]
 
     def start_worker(self, *, nanny: bool = False) -> Process:
