@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from nutonic.core.areas import area_grid
     from nutonic.core.callbacks import TilesSaved
     from nutonic.core.classes import ClassTable
-    from nutonic.core.grid import check_aligned, grid_around, tile_grid, tiles
+    from nutonic.core.grid import check_aligned, grid_around, tile_grid
+    from nutonic.core.tiling import tiles
     from nutonic.cube import reduce
     from nutonic.cube.cog import save_cogs
     from nutonic.cube.open import open_cube, open_scene
@@ -38,7 +39,7 @@ _HOME = {
     "grid_around": "nutonic.core.grid",
     "check_aligned": "nutonic.core.grid",
     "tile_grid": "nutonic.core.grid",
-    "tiles": "nutonic.core.grid",
+    "tiles": "nutonic.core.tiling",
     "ClassTable": "nutonic.core.classes",
     "Recipe": "nutonic.recipe.recipe",
     "load_recipe": "nutonic.recipe.yaml",

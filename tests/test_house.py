@@ -138,6 +138,27 @@ print(json.dumps({"seconds": seconds, "third_party": sorted(new)}))
     assert min(each["seconds"] for each in found) < 0.5
 
 
+#: What takes its time to import.
+HEAVY = {"xarray", "pandas", "pyarrow", "pyproj", "rasterio", "scipy", "dask", "distributed", "shapely", "odc", "PIL"}
+
+
+@pytest.mark.parametrize(
+    ("doing", "refused"),
+    [
+        ("import nutonic as nt; nt.load_recipe('recipes/nutonic.yaml').digest()", HEAVY | {"numpy", "rich"}),
+        ("import nutonic as nt; nt.Recipe, nt.ClassTable, nt.tiles", HEAVY | {"numpy", "rich"}),
+        ("import nutonic as nt; nt.verify", HEAVY | {"rich"}),
+        ("import nutonic.cli.main", HEAVY | {"numpy", "rich", "pydantic", "yaml"}),
+        ("import nutonic.cli.console", HEAVY | {"numpy", "pydantic"}),
+    ],
+)
+def test_what_needs_no_pixels_imports_nothing_that_reads_them(doing: str, refused: set[str]):
+    script = f"{doing}\nimport json, sys; print(json.dumps([name.partition('.')[0] for name in sys.modules]))"
+    loaded = set(json.loads(subprocess.check_output([sys.executable, "-c", script], cwd=ROOT)))
+    assert "nutonic" in loaded
+    assert sorted(loaded & refused) == []
+
+
 @pytest.mark.parametrize("name", nutonic.__all__)
 def test_public_names_exist_and_are_described(name: str):
     value = getattr(nutonic, name)

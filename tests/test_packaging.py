@@ -1,8 +1,9 @@
 """pyproject.toml, requirements.lock and environment.yml say the same."""
 
+import inspect
 import re
 import tomllib
-from importlib.metadata import PackageNotFoundError, distribution
+from importlib.metadata import EntryPoint, PackageNotFoundError, distribution
 from itertools import chain
 
 import pytest
@@ -106,3 +107,9 @@ def test_dependencies_have_lower_bounds_only():
     # An upper bound in a library is a conflict in somebody's environment; the lock is where versions are held.
     operators = {name: {bound.operator for bound in requirement.specifier} for name, requirement in declared().items()}
     assert {name: found for name, found in operators.items() if found != {">="}} == {}
+
+
+def test_every_command_is_a_function_that_is_there():
+    for name, where in PROJECT["scripts"].items():
+        found = EntryPoint(name=name, value=where, group="console_scripts").load()
+        assert inspect.isfunction(found), f"{name} = {where}"

@@ -28,7 +28,7 @@ from nutonic._version import __version__
 from nutonic.cli import logs
 from nutonic.core.callbacks import TilesSaved
 from nutonic.core.model import Json, Reject
-from nutonic.planning.cost import size
+from nutonic.core.units import size
 from nutonic.run.callbacks import BatchFinished, Callback, Note
 from nutonic.run.results import Failure
 

@@ -6,7 +6,6 @@ import io
 import os
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
 
 import numpy as np
 import orjson
@@ -18,11 +17,9 @@ from nutonic.core.grid import transformer
 from nutonic.core.model import Json
 from nutonic.dataset.commits import CommittedPlace
 from nutonic.dataset.finalize import data_files, rows_of
+from nutonic.dataset.findings import Finding, Tree
 from nutonic.dataset.index import Spans
-from nutonic.io.objects import Store, sha256
-from nutonic.planning.ownership import Ownership, owned_by
-from nutonic.planning.plan_file import PlanFile
-from nutonic.recipe.recipe import Recipe
+from nutonic.io.objects import sha256
 
 #: Fields of a URL's query, and of cloud SDKs' settings, that hold a secret.
 _SECRET = re.compile(
@@ -30,43 +27,6 @@ _SECRET = re.compile(
     rb"|AKIA[0-9A-Z]{16}|-----BEGIN [A-Z ]*PRIVATE KEY"
 )
 _SECRET_NAME = re.compile(r"(TOKEN|SECRET|PASSWORD|PASSWD|API_?KEY|CREDENTIAL)", re.IGNORECASE)
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """Something that is wrong, and what there is to be done about it."""
-
-    text: str
-    path: str | None = None
-    """The file that is wrong, missing or too much; the next build makes it right once it is gone."""
-    place: CommittedPlace | None = None
-    """The place that is wrong as it is committed; the next build makes it again once it is not."""
-    to_build: bool = False
-    """Whether nothing is wrong, only not there yet."""
-
-    def told(self, fixing: bool) -> str:
-        """The text; where one has tried to fix it, also that removing files is no help against it."""
-        curable = self.path is not None or self.place is not None or self.to_build
-        return self.text if curable or not fixing else f"{self.text} (nothing to remove would fix it)"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Tree:
-    """A tree as its commits tell it."""
-
-    store: Store
-    plan: PlanFile
-    recipe: Recipe
-    done: list[CommittedPlace]
-    commits: dict[str, Json] = field(default_factory=dict)
-    """Path and content of every commit that counts."""
-    named: dict[str, tuple[int, str]] = field(default_factory=dict)
-    """Every committed file with size and SHA-256."""
-
-    @property
-    def ownership(self) -> Ownership:
-        """Which files of it are nutonic's to remove."""
-        return owned_by(self.store, self.recipe, self.plan)
 
 
 def audit(tree: Tree) -> Iterator[Finding]:

@@ -12,9 +12,9 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import PurePosixPath
 
 from nutonic.core.model import Json, Reject
-from nutonic.dataset.audit import Finding, Tree
 from nutonic.dataset.commits import CommittedPlace, Origin, PlaceDone, commit, read_commits
 from nutonic.dataset.finalize import data_files
+from nutonic.dataset.findings import Finding, Tree
 from nutonic.dataset.index import Spans
 from nutonic.io.objects import Store, sha256
 from nutonic.planning.layout import COMMITS, PARTS

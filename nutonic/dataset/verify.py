@@ -14,9 +14,9 @@ from pathlib import Path
 
 from nutonic.core.model import Json
 from nutonic.dataset import card
-from nutonic.dataset.audit import Finding, Tree, audit
 from nutonic.dataset.commits import CommittedPlace, read_commits
 from nutonic.dataset.finalize import data_files, unnamed
+from nutonic.dataset.findings import Finding, Tree
 from nutonic.dataset.index import Spans
 from nutonic.dataset.repair import repair, repair_commits
 from nutonic.errors import Corrupt, NotNutonic
@@ -136,7 +136,7 @@ def _look(store: Store, deep: bool) -> _Seen:
     limit = None if isinstance(summary, Finding) else summary.get("limit")
     planned = _planned(plan)
     missing = _missing(tree, planned, limit)
-    checks = (_quick(tree, summary), _against_plan(tree, planned, missing), _files(tree), audit(tree) if deep else ())
+    checks = (_quick(tree, summary), _against_plan(tree, planned, missing), _files(tree), _deep(tree) if deep else ())
     return _Seen(
         findings=list(chain.from_iterable(checks)), tree=tree, limit=limit, missing=missing, ownership=ownership
     )
@@ -147,6 +147,13 @@ def _told_by_owner(finding: Finding, ownership: Ownership) -> Finding:
     if finding.path is None or ownership.has(finding.path):
         return finding
     return Finding(f"{finding.text}, and is not nutonic's: move it out of the folder")
+
+
+def _deep(tree: Tree) -> Iterator[Finding]:
+    """What reading every file shows; only this needs the libraries that read pictures and outlines."""
+    from nutonic.dataset.audit import audit
+
+    return audit(tree)
 
 
 def _unreadable(store: Store) -> Iterator[Finding]:

@@ -11,6 +11,7 @@ import numpy as np
 import psutil
 
 from nutonic.core.model import Scene
+from nutonic.core.units import size
 from nutonic.errors import PlanTooLarge
 from nutonic.recipe.recipe import Recipe
 from nutonic.sources.earthengine.blocks import BAND_BYTES
@@ -163,15 +164,6 @@ def refuse_too_large(cost: Cost, out: Path, workers: int) -> None:
 def default_workers() -> int:
     """One worker process per core this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def size(count: float) -> str:
-    """Bytes for people: ``1.4 GB``."""
-    for unit in ("B", "kB", "MB", "GB"):
-        if count < 1000:
-            return f"{count:.0f} {unit}" if unit == "B" or count >= 100 else f"{count:.1f} {unit}"
-        count /= 1000
-    return f"{count:.1f} TB"
 
 
 #: Reads in flight per process; more than the cores, since reading is mostly waiting.

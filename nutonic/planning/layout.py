@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from nutonic.core.grid import tiles
 from nutonic.core.model import Poi, Tile
+from nutonic.core.tiling import tiles
 from nutonic.errors import PlanError
 from nutonic.recipe.recipe import Recipe
 
@@ -55,6 +55,16 @@ class Layout:
     def sidecar(self, poi: Poi, tile_id: str) -> str:
         """Path of a chip's metadata."""
         return f"metadata/{self.shard(poi)}/{tile_id}.json"
+
+
+def default_id(ordinal: int) -> str:
+    """The id of a place whose row has none."""
+    return f"poi_{ordinal:06d}"
+
+
+def variant_id(base_id: str, variant: int) -> str:
+    """The id of a jittered variant; variant 0 is the place itself."""
+    return f"{base_id}_g{variant:03d}" if variant else base_id
 
 
 def tile_id(poi_id: str, tile: Tile, view: str | None = None) -> str:

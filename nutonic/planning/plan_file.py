@@ -16,8 +16,7 @@ import orjson
 from nutonic.core.model import SPLITS, Asset, Batch, Json, PlannedPlace, Poi, Reject, Scene
 from nutonic.errors import Corrupt, NotNutonic
 from nutonic.io.objects import Store, sha256
-from nutonic.planning.layout import META, PLAN
-from nutonic.planning.places.columns import default_id, variant_id
+from nutonic.planning.layout import META, PLAN, default_id, variant_id
 
 
 class Writable(Protocol):

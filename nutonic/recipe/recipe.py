@@ -13,7 +13,7 @@ import orjson
 import yaml
 from pydantic import Field, model_validator
 
-from nutonic.core.grid import pixels
+from nutonic.core.tiling import pixels
 from nutonic.errors import redact
 from nutonic.recipe.fields import Part
 from nutonic.recipe.inputs import Imagery, Labels, Pois

@@ -21,10 +21,10 @@ from nutonic.core.grid import (
     offset_in,
     on_lattice,
     tile_grid,
-    tiles,
     utm_epsg,
 )
 from nutonic.core.model import Tile
+from nutonic.core.tiling import tiles
 from nutonic.errors import GridError, NotAligned, OffLattice
 
 LON, LAT = st.floats(-180, 180), st.floats(-80, 84)

@@ -15,6 +15,7 @@ from pyproj import Geod
 
 from nutonic.core.grid import UTM_NORTH, UTM_SOUTH, transformer
 from nutonic.core.model import Poi, Reject, Scalar
+from nutonic.planning.layout import default_id, variant_id
 from nutonic.recipe.inputs import Jitter
 
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
@@ -78,16 +79,6 @@ class Places:
             keep=self.keep,
             kept=tuple(self.kept[int(i)] for i in where) if self.keep else (),
         )
-
-
-def default_id(ordinal: int) -> str:
-    """The id of a place whose row has none."""
-    return f"poi_{ordinal:06d}"
-
-
-def variant_id(base_id: str, variant: int) -> str:
-    """The id of a jittered variant; variant 0 is the place itself."""
-    return f"{base_id}_g{variant:03d}" if variant else base_id
 
 
 def problem_with_id(text: str) -> str | None:

@@ -17,7 +17,8 @@ import numpy as np
 
 from nutonic.core.model import Reject, Scalar
 from nutonic.errors import PoiError
-from nutonic.planning.places.columns import Places, default_id, problem_with_coordinates, problem_with_id
+from nutonic.planning.layout import default_id
+from nutonic.planning.places.columns import Places, problem_with_coordinates, problem_with_id
 from nutonic.recipe.inputs import Pois
 
 _DEFAULT_ID = re.compile(r"poi_([0-9]{6,18})")
