@@ -11,7 +11,6 @@ from support.paths import ROOT
 
 from benchmarks import cubes
 from benchmarks.workloads import floor, measure, whole_build
-from nutonic.recipe.template import TEMPLATES
 from nutonic.recipe.yaml import load_recipe
 from nutonic.testing import SyntheticPlanet
 
@@ -23,11 +22,6 @@ def test_the_floor_and_the_build_do_the_same_tiles(tmp_path: Path) -> None:
     pictures = [len(list((tmp_path / name).rglob("*.png"))) for name in ("floor", "build")]
     # The build leaves a poor scene for the next; the floor always takes the first, so it may lack those tiles.
     assert 0 < pictures[0] == bare.tiles <= pictures[1] == built.tiles
-
-
-def test_recipes_beside_the_library_are_the_ones_init_writes() -> None:
-    for path in (ROOT / "recipes").glob("*.yaml"):
-        assert path.read_text() == TEMPLATES[path.stem]
 
 
 def scale(*arguments: str) -> dict:

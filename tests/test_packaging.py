@@ -13,6 +13,8 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from support.paths import ROOT
 
+from nutonic.recipe.template import NAMES
+
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 LOCK = (ROOT / "requirements.lock").read_text().splitlines()
 ENVIRONMENT = yaml.safe_load((ROOT / "environment.yml").read_text())
@@ -113,3 +115,10 @@ def test_every_command_is_a_function_that_is_there():
     for name, where in PROJECT["scripts"].items():
         found = EntryPoint(name=name, value=where, group="console_scripts").load()
         assert inspect.isfunction(found), f"{name} = {where}"
+
+
+def test_recipes_beside_the_library_are_the_librarys_own():
+    # One text: what stands in recipes/ is what the wheel carries and init writes, not a copy that may differ.
+    assert {path.stem: path.resolve() for path in (ROOT / "recipes").iterdir()} == {
+        name: (ROOT / "nutonic/recipe/template.yaml").resolve() for name in NAMES
+    }

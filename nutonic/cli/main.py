@@ -32,12 +32,13 @@ def init(template: str | None, path: str | None) -> None:
 
     TEMPLATE is nutonic, the default, and need not be named; PATH is recipe.yaml unless you say otherwise.
     """
-    from nutonic.recipe.template import TEMPLATES
+    from nutonic.recipe.template import NAMES
+    from nutonic.recipe.template import template as recipe_template
 
-    if template not in TEMPLATES and path is not None:
-        raise click.ClickException(f"{template!r} is not a template: use {', '.join(TEMPLATES)}")
-    name, where = (template, path) if template in TEMPLATES else ("nutonic", template)
-    _write_new(Path(where or "recipe.yaml"), TEMPLATES[name or "nutonic"])
+    if template not in NAMES and path is not None:
+        raise click.ClickException(f"{template!r} is not a template: use {', '.join(NAMES)}")
+    name, where = (template, path) if template in NAMES else ("nutonic", template)
+    _write_new(Path(where or "recipe.yaml"), recipe_template(name or "nutonic"))
 
 
 def _write_new(path: Path, text: str) -> None:
