@@ -16,21 +16,7 @@ A message says what is wrong, with which value, and what to do. Each error is al
 
 from __future__ import annotations
 
-import re
-
-_URL = re.compile(r"(?P<scheme>[a-zA-Z][a-zA-Z0-9+.-]*://)(?:[^\s/'\"]*@)?(?P<rest>[^\s?#'\"<>]*)[?#]?[^\s'\"<>]*")
-
-#: The query of an address whose scheme and host stand elsewhere, as in "Max retries exceeded with url: /a.tif?sig=…".
-_QUERY = re.compile(r"(?<=[^\s?])\?[^\s?=&'\"<>]+=[^\s'\"<>]*")
-
-
-def redact(text: str) -> str:
-    """Remove user names, passwords, queries and fragments from every URL in `text`.
-
-    >>> redact("cannot read https://me:pw@host/a.tif?sig=SECRET today")
-    'cannot read https://host/a.tif today'
-    """
-    return _QUERY.sub("", _URL.sub(lambda found: found["scheme"] + found["rest"], text))
+from nutonic.secrets import redact
 
 
 class NutonicError(Exception):

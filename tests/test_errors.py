@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nutonic import errors
-from nutonic.errors import NutonicError, redact
+from nutonic.errors import NutonicError
+from nutonic.secrets import redact
 
 #: The tree as errors.py draws it: each error and what it is, NutonicError above all.
 TREE = {

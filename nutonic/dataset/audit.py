@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import io
-import os
-import re
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -20,13 +18,7 @@ from nutonic.dataset.finalize import data_files, rows_of
 from nutonic.dataset.findings import Finding, Tree
 from nutonic.dataset.index import Spans
 from nutonic.io.objects import sha256
-
-#: Fields of a URL's query, and of cloud SDKs' settings, that hold a secret.
-_SECRET = re.compile(
-    rb"(?i)[?&;](?:sig|signature|token|access_token|key|x-amz-[a-z-]+|x-goog-[a-z-]+)=[^\s\"'&]+"
-    rb"|AKIA[0-9A-Z]{16}|-----BEGIN [A-Z ]*PRIVATE KEY"
-)
-_SECRET_NAME = re.compile(r"(TOKEN|SECRET|PASSWORD|PASSWD|API_?KEY|CREDENTIAL)", re.IGNORECASE)
+from nutonic.secrets import environment_secrets, holds_secret
 
 
 def audit(tree: Tree) -> Iterator[Finding]:
@@ -60,12 +52,12 @@ def _damage(tree: Tree) -> Iterator[tuple[str, str]]:
 
 def _secrets(tree: Tree) -> Iterator[Finding]:
     """Files of any kind that hold what looks like a secret, or is one of this environment's."""
-    values = [value.encode() for name, value in os.environ.items() if _SECRET_NAME.search(name) and len(value) >= 8]
+    values = [value.encode() for value in environment_secrets()]
     for path, _ in sorted(tree.store.sizes()):
         if not tree.store.is_file(path):  # a link's target is not in the tree, and a pipe has no end
             continue
         data = tree.store.get(path)
-        if not path.endswith(".png") and _SECRET.search(data):
+        if not path.endswith(".png") and holds_secret(data):
             yield Finding(f"{path} holds what looks like a token or a signed URL")
         if any(value in data for value in values):
             yield Finding(f"{path} holds the value of a secret from the environment")

@@ -13,9 +13,10 @@ from affine import Affine
 from rasterio.errors import RasterioError
 
 from nutonic.core.model import Asset
-from nutonic.errors import GridError, ReadFailed, redact
+from nutonic.errors import GridError, ReadFailed
 from nutonic.io.access import LOCAL, Access
 from nutonic.io.gdal import ATTEMPTS, borrowed, version
+from nutonic.secrets import redact
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import threading
 from urllib.parse import urlsplit
 
-from nutonic.errors import MissingExtra, ReadFailed, redact
+from nutonic.errors import MissingExtra, ReadFailed
+from nutonic.secrets import redact
 
 _lock = threading.Lock()
 

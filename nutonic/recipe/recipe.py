@@ -14,10 +14,10 @@ import yaml
 from pydantic import Field, model_validator
 
 from nutonic.core.tiling import pixels
-from nutonic.errors import redact
 from nutonic.recipe.fields import Part
 from nutonic.recipe.inputs import Imagery, Labels, Pois
 from nutonic.recipe.outputs import Cube, Grid, Output, Rows, Splits, Stretch, Tiles
+from nutonic.secrets import redact
 
 
 class Recipe(Part):

@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING, Any
 
 import dask.config
 
-from nutonic.errors import Unreachable, redact
+from nutonic.errors import Unreachable
 from nutonic.planning.cost import default_workers
 from nutonic.run.callbacks import Note
 from nutonic.run.dask_report import has_bokeh
+from nutonic.secrets import redact
 
 if TYPE_CHECKING:
     from distributed import Client

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import html
 import importlib.util
-import os
 import re
 import tempfile
 from collections.abc import Iterable, Iterator
@@ -14,17 +13,14 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from nutonic.errors import InputError, MissingExtra, NotNutonic, redact
+from nutonic.errors import InputError, MissingExtra, NotNutonic
 from nutonic.run.callbacks import Callback, Note
+from nutonic.secrets import environment_secrets, redact
 
 if TYPE_CHECKING:
     from distributed import Client
 
 _DATA = re.compile(r'(<script type="application/json"[^>]*>)(.*?)(</script>)', re.DOTALL)
-
-#: Variables of the environment whose values are shown nowhere; shorter values than this are no secrets, but words.
-_SECRET = re.compile(r"KEY|TOKEN|SECRET|PASS|CREDENTIAL|SIGNATURE|PROXY|_SAS", re.IGNORECASE)
-_SHORTEST = 6
 
 
 #: The end of every report: what lies at its place and ends otherwise is not nutonic's to replace.
@@ -97,7 +93,7 @@ def _keep(client: Client, report: Any, raw: Path, path: Path, callback: Callback
 def without_secrets(text: str) -> str:
     """A page with addresses cut at their queries, in the data that it embeds too, and without the environment's secrets."""
     parts, end = [], 0
-    secrets = _secrets(os.environ.items())
+    secrets = _spellings(environment_secrets())
     for match in _DATA.finditer(text):
         value = _cleaned(orjson.loads(html.unescape(match[2])), secrets)
         data = html.escape(orjson.dumps(value).decode(), quote=False)
@@ -106,9 +102,10 @@ def without_secrets(text: str) -> str:
     return "".join([*parts, _clean(text[end:], secrets)])
 
 
-def _secrets(environment: Iterable[tuple[str, str]]) -> list[str]:
-    values = {value for name, value in environment if _SECRET.search(name) and len(value) >= _SHORTEST}
-    return sorted(values | {html.escape(value) for value in values}, key=len, reverse=True)
+def _spellings(values: Iterable[str]) -> list[str]:
+    """Values as they are and as HTML writes them, the longest first."""
+    plain = set(values)
+    return sorted(plain | {html.escape(value) for value in plain}, key=len, reverse=True)
 
 
 def _cleaned(value: Any, secrets: list[str]) -> Any:

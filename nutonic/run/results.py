@@ -7,7 +7,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from nutonic.core.model import Json, PlannedPlace, Scene
-from nutonic.errors import ReadFailed, Refused, redact
+from nutonic.errors import ReadFailed, Refused
+from nutonic.secrets import redact
 
 #: Errors in a word or two, to be counted by.
 _REASONS: dict[type, str] = {ReadFailed: "read failed", Refused: "refused", MemoryError: "out of memory"}

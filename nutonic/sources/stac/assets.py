@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from functools import lru_cache
 from pathlib import Path
@@ -13,10 +12,11 @@ from pyproj import CRS
 from pyproj.exceptions import CRSError
 
 from nutonic.core.model import Asset, Json
-from nutonic.errors import InputError, Refused, redact
+from nutonic.errors import InputError, Refused
 from nutonic.io import raster as rasters
 from nutonic.io.access import Access
 from nutonic.io.gdal import MOST_SIDE
+from nutonic.secrets import holds_secret, redact
 from nutonic.sources.item import Item
 
 
@@ -112,7 +112,7 @@ def _href(item: Item, key: str, access: Access) -> tuple[str, str]:
     href = _readable(content)
     if not href:
         raise InputError(f"asset {key!r} of item {item.id} has no href")
-    if href.startswith(("file:", "/vsi")) or _SIGNED.search(href):
+    if href.startswith(("file:", "/vsi")) or holds_secret(href):
         raise Refused(
             f"asset {key!r} of item {item.id} has the href {redact(href)[:120]}: name local files by "
             "their path, and give URLs without a user, a signature or a token"
@@ -136,10 +136,6 @@ def _check(item: Item, key: str, url: str, access: Access) -> None:
         access.check(url)
     except Refused as error:
         raise Refused(f"asset {key!r} of item {item.id}: {error}") from None
-
-
-#: A user before the host, or a signature among a URL's parameters: neither may end up in a plan.
-_SIGNED = re.compile(r"://[^/\s]*@|(?i:[?&](?:sig|signature|token|access_token|x-amz-signature|x-goog-signature)=)")
 
 
 def _band(asset: Json) -> Json:
