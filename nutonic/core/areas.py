@@ -14,6 +14,7 @@ from affine import Affine
 from odc.geo.geobox import GeoBox
 from shapely.geometry import shape
 
+from nutonic.core.globe import drawn_on, east_of, outline_of
 from nutonic.core.grid import epsg, grid_around, transformer, utm_epsg
 from nutonic.errors import GridError, InputError
 
@@ -60,7 +61,7 @@ def area_grid(area: Area, *, crs: str | None = None, resolution: float = 10.0, e
         raise GridError(
             f"the area is {east - west:.1f}° wide, one UTM zone serves {WIDEST:g}°: cut it and open the parts"
         )
-    lon, lat = ((west + east) / 2 + 180.0) % 360.0 - 180.0, (south + north) / 2
+    lon, lat = east_of((west + east) / 2), (south + north) / 2
     return _hull(outline, crs or f"EPSG:{utm_epsg(lon, lat)}", resolution)
 
 
@@ -82,7 +83,7 @@ def _numbers(area: Area) -> list[float]:
 def _box(west: float, south: float, east: float, north: float) -> shapely.Geometry:
     if not (-180 <= west <= 180 and -180 <= east <= 180 and -90 <= south <= north <= 90):
         raise GridError(f"({west:g}, {south:g}, {east:g}, {north:g}) is not west, south, east, north in degrees")
-    return shapely.box(west, south, east + 360.0 if east < west else east, north)
+    return outline_of((west, south, east, north))
 
 
 def _outline(area: Any) -> shapely.Geometry:
@@ -95,9 +96,7 @@ def _outline(area: Any) -> shapely.Geometry:
     union = shapely.union_all(parts)
     xs = shapely.get_coordinates(union)[:, 0]
     if xs.size and xs.max() - xs.min() > 180.0:  # it jumps
-        union = shapely.transform(
-            union, lambda p: np.column_stack([np.where(p[:, 0] < 0, p[:, 0] + 360, p[:, 0]), p[:, 1]])
-        )
+        union = drawn_on(union)
     return union
 
 

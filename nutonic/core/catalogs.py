@@ -6,11 +6,13 @@ planetarycomputer.microsoft.com/api/stac/v1, and Copernicus' stac.dataspace.cope
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Literal
 from urllib.parse import urlsplit
+
+from nutonic.errors import InputError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,6 +88,23 @@ PRODUCTS: Mapping[str, Product] = {
 #: How one class is chosen from several images; as of :class:`nutonic.EarthEngineLabels`.
 Rule = Literal["mode", "nearest", "mosaic"]
 
+#: The most days that a window may reach from its scene: a pixel's days are told in a byte, where 255 is none.
+MOST_DAYS = 254
+
+
+def refuse_windows(days: Sequence[int]) -> None:
+    """Raise :class:`InputError` unless half-widths of windows are whole days that ascend."""
+    if not days or list(days) != sorted(set(days)) or not 1 <= days[0] <= days[-1] <= MOST_DAYS:
+        raise InputError(
+            f"{list(days)} are no windows: write whole days from 1 to {MOST_DAYS} that ascend, such as [7, 14, 30]"
+        )
+
+
+def refuse_year(year: int | None, rule: Rule) -> None:
+    """Raise :class:`InputError` if there is a year, and a rule that does not go by years."""
+    if year is not None and rule != "mosaic":
+        raise InputError(f"has year, which is for the rule mosaic: {rule} looks around the scene's date")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Collected:
@@ -130,6 +149,15 @@ JUMPING: Mapping[str, str] = {
     "COPERNICUS/S2_SR": "COPERNICUS/S2_SR_HARMONIZED",
     "COPERNICUS/S2": "COPERNICUS/S2_HARMONIZED",
 }
+
+
+def refuse_jumping(collection: str) -> None:
+    """Raise :class:`InputError` if the numbers of a collection are not of one scale."""
+    if collection in JUMPING:
+        raise InputError(
+            f"{collection} is a collection whose numbers jump by 1000 in January 2022: use {JUMPING[collection]}"
+        )
+
 
 #: Collections, in Earth Engine and in STAC APIs, that were taken from aeroplanes.
 AERIAL = frozenset({"USDA/NAIP/DOQQ", "naip"})

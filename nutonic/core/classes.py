@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from nutonic.core.model import Band
+from nutonic.errors import InputError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,3 +118,18 @@ IO_LULC = ClassTable(
 )
 
 TABLES: Mapping[str, ClassTable] = {table.name: table for table in (ESA_WORLDCOVER, DYNAMIC_WORLD, IO_LULC)}
+
+
+def table_of(table: ClassTable | str) -> ClassTable:
+    """A class table, or the one of this name.
+
+    Raises
+    ------
+    InputError
+        If there is none of this name.
+    """
+    if isinstance(table, ClassTable):
+        return table
+    if table not in TABLES:
+        raise InputError(f"no class table {table!r}: use one of {', '.join(sorted(TABLES))} or one of your own")
+    return TABLES[table]

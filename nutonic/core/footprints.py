@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +9,7 @@ import numpy as np
 import shapely
 from shapely.geometry import shape
 
+from nutonic.core.globe import between, drawn_on, reach
 from nutonic.core.grid import corners, transformer
 
 
@@ -39,21 +39,18 @@ def _unwrapped(part: shapely.Geometry) -> shapely.Geometry:
     jumps = (np.abs(np.diff(shapely.get_coordinates(part)[:, 0])) > 180.0).any()
     if not jumps:
         return part
-    shifted = shapely.transform(
-        part, lambda p: np.column_stack([np.where(p[:, 0] < 0, p[:, 0] + 360.0, p[:, 0]), p[:, 1]])
-    )
+    shifted = drawn_on(part)
     return shapely.make_valid(shifted) if shifted.area > 0 else part
 
 
 def near(footprint: shapely.Geometry, lon: np.ndarray, lat: np.ndarray, extent_m: float) -> np.ndarray:
     """Positions of the squares whose centres lie near a footprint, counting round the antimeridian."""
-    reach = extent_m / 110_000.0
-    reach_lon = reach / math.cos(math.radians(min(float(np.abs(lat).max(initial=0.0)) + reach, 89.0)))
+    high, wide = reach(extent_m, float(np.abs(lat).max(initial=0.0)))
     found = np.zeros(len(lon), bool)
     for part in shapely.get_parts(footprint):
         west, south, east, north = part.bounds
-        within = (lon - west + reach_lon) % 360.0 <= east - west + 2 * reach_lon
-        found |= within & (lat >= south - reach) & (lat <= north + reach)
+        within = between(lon, west, east, float(wide))
+        found |= within & (lat >= south - high) & (lat <= north + high)
     return np.flatnonzero(found)
 
 

@@ -16,6 +16,7 @@ from affine import Affine
 from odc.geo.geobox import GeoBox
 from pyproj import Transformer
 
+from nutonic.core.globe import around, east_of
 from nutonic.core.model import Tile
 from nutonic.core.tiling import pixels
 from nutonic.errors import GridError, NotAligned, OffLattice
@@ -212,9 +213,8 @@ def lonlat_bounds(grid: GeoBox) -> tuple[float, float, float, float]:
     edge = np.concatenate([edge, edge[:, ::-1]]) * (grid.shape.x, grid.shape.y)
     x, y = grid.affine.c + grid.affine.a * edge[:, 0], grid.affine.f + grid.affine.e * edge[:, 1]
     lon, lat = transformer(str(grid.crs), "EPSG:4326").transform(x, y)
-    middle = lon[0]
-    lon = middle + (lon - middle + 180.0) % 360.0 - 180.0
-    west, east = ((float(value) + 180.0) % 360.0 - 180.0 for value in (lon.min(), lon.max()))
+    lon = around(lon, lon[0])
+    west, east = (east_of(float(value)) for value in (lon.min(), lon.max()))
     return west, float(lat.min()), east, float(lat.max())
 
 

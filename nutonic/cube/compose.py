@@ -49,7 +49,7 @@ def compose(recipe: Recipe, area: Area | None = None) -> Composed:
     masks = (wanted.mask,) if wanted.mask else ()
     sources = [replace(imagery_source(recipe), masks=masks), labels_source(recipe)]
     grid = area_grid(area, resolution=recipe.grid.resolution_m)
-    plan = search(grid, sources, time=recipe.imagery.datetime, warp=wanted.warp)
+    plan = search(grid, sources, time=recipe.imagery.time, warp=wanted.warp)
     cube = open_cube(plan, sources, chunk=wanted.chunk)
     if wanted.mask and wanted.reduce != "clearest":  # which looks at the classes itself
         cube = reduce.mask(cube, by=wanted.mask)

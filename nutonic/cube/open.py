@@ -19,6 +19,7 @@ import nutonic.cube.accessor  # noqa: F401  registers cube.nutonic
 from nutonic.core.areas import Area
 from nutonic.core.grid import check_aligned
 from nutonic.core.model import Scene, Timeline
+from nutonic.core.times import Interval, as_interval
 from nutonic.cube.search import LEFT_OUT, SCENES, CubePlan, _instant, _rows, search
 from nutonic.errors import InputError, NoScene
 from nutonic.recipe.outputs import Grid
@@ -31,7 +32,7 @@ def open_scene(
     area: GeoBox | tuple[float, float],
     sources: Sequence[Source],
     *,
-    time: str | None = None,
+    time: Interval | str | None = None,
     grid: Grid | None = None,
     scenes: Sequence[Sequence[Scene]] | None = None,
     chunks: int | Sequence[int | None] = 512,
@@ -68,15 +69,16 @@ def open_scene(
     NotAligned, OffLattice
         If a source cannot be opened on the grid without resampling what must not be resampled.
     """
+    period = as_interval(time)
     if not isinstance(area, GeoBox):
         lon, lat = area
         settings = grid or Grid()
-        scenes = scenes or _search(lon, lat, settings.extent_m, sources, time)
+        scenes = scenes or _search(lon, lat, settings.extent_m, sources, period)
         area = place_grid(lon, lat, scenes[0][0], settings)
     elif scenes is None:
         lon, lat = area.extent.centroid.to_crs("EPSG:4326").coords[0]
-        scenes = _search(lon, lat, max(area.extent.boundingbox.span_x, area.extent.boundingbox.span_y), sources, time)
-    scenes = dated(scenes, time)
+        scenes = _search(lon, lat, max(area.extent.boundingbox.span_x, area.extent.boundingbox.span_y), sources, period)
+    scenes = dated(scenes, period)
     per_source = [chunks] * len(sources) if isinstance(chunks, int) else chunks
     parts = [
         source.open(area, found, chunks=size) for source, found, size in zip(sources, scenes, per_source, strict=True)
@@ -87,7 +89,7 @@ def open_scene(
 
 
 def _search(
-    lon: float, lat: float, extent_m: float, sources: Sequence[Source], time: str | None
+    lon: float, lat: float, extent_m: float, sources: Sequence[Source], time: Interval | None
 ) -> list[tuple[Scene, ...]]:
     found = [source.search(np.array([lon]), np.array([lat]), extent_m, time)[0] for source in sources]
     for source, scenes in zip(sources, found, strict=True):
@@ -100,7 +102,7 @@ def open_cube(
     area: Area | CubePlan,
     sources: Sequence[Source],
     *,
-    time: str | None = None,
+    time: Interval | str | None = None,
     chunk: int = 1024,
     warp: bool = True,
 ) -> xr.Dataset:

@@ -13,6 +13,7 @@ from odc.geo.geobox import GeoBox
 from nutonic.core.areas import Area, area_grid
 from nutonic.core.grid import epsg, lonlat_bounds
 from nutonic.core.model import Json, Scene, Step, Timeline
+from nutonic.core.times import Interval, as_interval
 from nutonic.errors import NoScene
 from nutonic.sources.mosaic import is_native
 from nutonic.sources.source import Source
@@ -55,7 +56,7 @@ class CubePlan:
         return "\n".join(_described(self.grid, self.scenes, self.left_out))
 
 
-def search(area: Area, sources: Sequence[Source], *, time: str | None = None, warp: bool = True) -> CubePlan:
+def search(area: Area, sources: Sequence[Source], *, time: Interval | str | None = None, warp: bool = True) -> CubePlan:
     """Find what several sources have over an area; metadata only.
 
     Parameters
@@ -65,7 +66,7 @@ def search(area: Area, sources: Sequence[Source], *, time: str | None = None, wa
     sources
         For instance a :class:`StacSource` and a :class:`RasterSource`.
     time
-        ``start/end``, both included; all time by default.
+        An interval, or its text ``start/end``, both included; all time by default.
     warp
         Whether scenes whose pixels are not the grid's, such as those of another UTM zone, are read by nearest neighbour;
         otherwise they are left out, and `CubePlan.left_out` says so.
@@ -75,8 +76,8 @@ def search(area: Area, sources: Sequence[Source], *, time: str | None = None, wa
     NoScene
         If a source has nothing there.
     """
-    grid = area_grid(area)
-    found = [source.timeline(grid, time) for source in sources]
+    grid, period = area_grid(area), as_interval(time)
+    found = [source.timeline(grid, period) for source in sources]
     if not warp:
         found = [_native(timeline, grid) for timeline in found]
     for source, timeline in zip(sources, found, strict=True):
@@ -85,7 +86,7 @@ def search(area: Area, sources: Sequence[Source], *, time: str | None = None, wa
             where = f"longitude {west:.4f} to {east:.4f}, latitude {south:.4f} to {north:.4f}"
             why = Counter(why for _, why in timeline.left_out).most_common(1)
             raise NoScene(
-                f"no scene of {getattr(source, 'collection', source)} at {where} in {time or 'any time'}"
+                f"no scene of {getattr(source, 'collection', source)} at {where} in {period or 'any time'}"
                 + (f"; {len(timeline.left_out)} left out: {why[0][0]}" if why else "")
             )
     return CubePlan(grid=grid, timelines=tuple(found))

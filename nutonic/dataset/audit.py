@@ -11,6 +11,7 @@ import shapely
 from PIL import Image
 
 from nutonic.chips.rows import boxes_json
+from nutonic.core.globe import TURNS, around, turned
 from nutonic.core.grid import transformer
 from nutonic.core.model import Json
 from nutonic.dataset.commits import CommittedPlace
@@ -153,8 +154,7 @@ def _ground(sidecars: Sequence[Json]) -> Iterator[Finding]:
         return
     polygons = np.array([_square(places[name]["grid"]) for name in names])
     index = shapely.STRtree(polygons)
-    for shift in (0.0, 360.0):
-        moved = shapely.transform(polygons, lambda p, by=shift: p + (by, 0.0))
+    for moved in turned(polygons, TURNS[1:]):
         for i, j in index.query(moved, predicate="intersects").T.tolist():
             one, other = places[names[i]], places[names[j]]
             if one["split"] != other["split"] and shapely.intersection(moved[i], polygons[j]).area > 0:
@@ -167,5 +167,4 @@ def _square(grid: Json) -> shapely.Polygon:
     height, width = grid["shape"]
     x, y = np.array([0, width, width, 0]) * a + c, np.array([0, 0, height, height]) * e + f
     lon, lat = transformer(grid["crs"], "EPSG:4326").transform(x, y)
-    lon = lon[0] + (lon - lon[0] + 180.0) % 360.0 - 180.0
-    return shapely.Polygon(np.stack([lon, lat], 1))
+    return shapely.Polygon(np.stack([around(lon, lon[0]), lat], 1))

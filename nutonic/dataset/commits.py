@@ -17,7 +17,38 @@ from nutonic.errors import Corrupt
 from nutonic.io.objects import Store, sealed, sha256, unsealed
 from nutonic.planning.layout import COMMITS, PARTS
 
-_NAME = re.compile(rf"{COMMITS}/(\d{{6,}})(?:-(\d{{3}}))?\.json")
+_PATH = re.compile(rf"{COMMITS}/(?P<text>(?P<batch>[0-9]{{6,}})(?:-(?P<place>[0-9]{{3}}))?)\.json")
+
+
+@dataclass(frozen=True, slots=True)
+class CommitName:
+    """What a commit's name tells."""
+
+    text: str
+    """``000012`` or ``000012-003``."""
+    batch: int
+    place: int | None
+    """Position within its batch; None where the whole batch is committed."""
+
+    @property
+    def whole(self) -> str:
+        """The name of its whole batch's commit."""
+        return self.text.partition("-")[0]
+
+
+def commit_name(path: str) -> CommitName | None:
+    """The name of the commit that lies at a path of a tree; None where no commit lies."""
+    parts = _PATH.fullmatch(path)
+    if parts is None:
+        return None
+    place = parts["place"]
+    return CommitName(parts["text"], int(parts["batch"]), None if place is None else int(place))
+
+
+def _names(store: Store) -> dict[str, CommitName]:
+    """Path and name of every commit, in order."""
+    paths = sorted(path for path, _ in store.sizes(COMMITS))
+    return {path: name for path in paths if (name := commit_name(path)) is not None}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,12 +93,10 @@ class Committed:
 
 def committed(store: Store) -> Committed:
     """What a store's commits say is done; reads names only."""
-    names: list[tuple[int, str | None]] = [
-        (int(m[1]), m[2]) for path, _ in store.sizes(COMMITS) if (m := _NAME.fullmatch(path))
-    ]
+    names = _names(store).values()
     return Committed(
-        whole=frozenset(batch for batch, place in names if place is None),
-        single=frozenset((batch, int(place)) for batch, place in names if place is not None),
+        whole=frozenset(name.batch for name in names if name.place is None),
+        single=frozenset((name.batch, name.place) for name in names if name.place is not None),
     )
 
 
@@ -143,13 +172,13 @@ def read_commits(store: Store) -> Iterator[tuple[str, Json]]:
 
     A place's own commit does not count where its whole batch is committed: a slower driver may have lost its part.
     """
-    names = sorted(path for path, _ in store.sizes(COMMITS) if _NAME.fullmatch(path) and store.is_file(path))
-    whole = {path.removesuffix(".json") for path in names if "-" not in path.rsplit("/", 1)[1]}
-    for path in names:
-        if re.sub(r"-\d{3}\.json$", "", path) in whole:
+    names = {path: name for path, name in _names(store).items() if store.is_file(path)}
+    whole = {name.text for name in names.values() if name.place is None}
+    for path, name in names.items():
+        if name.place is not None and name.whole in whole:
             continue
         content = unsealed(store.get(path), path)
-        if f"{COMMITS}/{content.get('commit')}.json" != path or not {"files", "places"} <= content.keys():
+        if content.get("commit") != name.text or not {"files", "places"} <= content.keys():
             raise Corrupt(f"{path} holds commit {content.get('commit')}: it was copied or renamed")
         yield path, content
 

@@ -6,7 +6,6 @@ files of ``data/`` are made again from the parts that commits name, and compared
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
@@ -14,7 +13,7 @@ from pathlib import Path
 
 from nutonic.core.model import Json
 from nutonic.dataset import card
-from nutonic.dataset.commits import CommittedPlace, read_commits
+from nutonic.dataset.commits import CommittedPlace, commit_name, read_commits
 from nutonic.dataset.finalize import data_files, unnamed
 from nutonic.dataset.findings import Finding, Tree
 from nutonic.dataset.index import Spans
@@ -25,8 +24,6 @@ from nutonic.planning.layout import CARD, COMMITS, MARKER, PARTS, RECIPE, SUMMAR
 from nutonic.planning.ownership import Ownership, is_marked, owned_by, refuse_obstacles
 from nutonic.planning.plan_file import PlanFile, read_plan
 from nutonic.recipe.yaml import parse_recipe_text
-
-_COMMIT = re.compile(rf"{COMMITS}/(\d{{6,}}(?:-\d{{3}})?)\.json")
 
 #: What is to be done about a plan that is no good.
 _REPLAN = "build again with --replan"
@@ -159,11 +156,11 @@ def _deep(tree: Tree) -> Iterator[Finding]:
 def _unreadable(store: Store) -> Iterator[Finding]:
     """Commits that are not what was written, lie under another's name, or were never nutonic's."""
     for path, _ in sorted(store.sizes(COMMITS)):
-        name = _COMMIT.fullmatch(path)
+        name = commit_name(path)
         if name is None or not store.is_file(path):
             continue
         try:
-            problem = _unlike(unsealed(store.get(path), path), name[1])
+            problem = _unlike(unsealed(store.get(path), path), name.text)
         except Corrupt as error:
             yield Finding(str(error), path=path)
         else:

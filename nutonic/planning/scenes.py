@@ -83,9 +83,9 @@ class Candidates:
 
 def with_scenes(places: Places, split: np.ndarray, recipe: Recipe) -> tuple[Candidates, list[Reject]]:
     """The scenes of each place that can be opened on the recipe's grid; places without one become rejects."""
-    extent, when = recipe.grid.extent_m, recipe.imagery.datetime
-    labels = SceneTable.of(labels_source(recipe).search(places.lon, places.lat, extent, when))
-    imagery = SceneTable.of(imagery_source(recipe).search(places.lon, places.lat, extent, when))
+    extent, time = recipe.grid.extent_m, recipe.imagery.time
+    labels = SceneTable.of(labels_source(recipe).search(places.lon, places.lat, extent, time))
+    imagery = SceneTable.of(imagery_source(recipe).search(places.lon, places.lat, extent, time))
     problems = _Problems(recipe)
     usable = imagery.filtered(lambda scene, i: problems.of(scene, places, i) is None)
     found = Candidates(places=places, split=split, imagery=usable, labels=labels)

@@ -14,6 +14,7 @@ import shapely
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
+from nutonic.core.globe import east_of
 from nutonic.core.grid import standard_zone, transformer
 from nutonic.core.model import SPLITS, Reject, Split
 from nutonic.planning.places.columns import Places
@@ -201,7 +202,7 @@ def _across_zones(places: Places, x: np.ndarray, y: np.ndarray, zone: np.ndarray
     reach = np.degrees(side / 6_350_000.0 / np.cos(np.radians(np.minimum(np.abs(places.lat) + 0.5, 89.0))))
     for west in range(1, 61):
         border = -180.0 + 6.0 * west
-        lon = (places.lon - border + 180.0) % 360.0 - 180.0
+        lon = east_of(places.lon, border)
         near = np.abs(lon) < reach
         left, right = (np.flatnonzero(near & (zone == z)) for z in (west, west % 60 + 1))
         if left.size and right.size:
@@ -219,7 +220,7 @@ def _polygons(
     rings = np.empty((len(which), 4, 2))
     for k, (dx, dy) in enumerate(_CORNERS):
         lon, lat = _unproject(x[which] + dx * side / 2, y[which] + dy * side / 2, zone[which])
-        rings[:, k] = np.stack([(lon - border + 180.0) % 360.0 - 180.0, lat], -1)
+        rings[:, k] = np.stack([east_of(lon, border), lat], -1)
     return np.asarray(shapely.polygons(rings))
 
 

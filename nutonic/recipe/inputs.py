@@ -8,9 +8,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from nutonic.core.catalogs import COLLECTED, JUMPING, PRODUCTS, Rule
-from nutonic.core.classes import TABLES, ClassTable
-from nutonic.core.times import interval
+from nutonic.core.catalogs import COLLECTED, PRODUCTS, Rule, refuse_jumping, refuse_windows, refuse_year
+from nutonic.core.classes import ClassTable, table_of
+from nutonic.core.times import Interval
 from nutonic.recipe.fields import Hosts, Name, Part, Percent, Positive, Sign
 
 
@@ -58,7 +58,7 @@ class Labels(Part):
     rule: Rule | None = None
     """Earth Engine: the most frequent class around the scene's date, the image nearest to it, or the last image of all.
     By default mode for dynamic-world, otherwise mosaic."""
-    windows_days: tuple[Annotated[int, Field(ge=1, le=254)], ...] | None = None
+    windows_days: tuple[int, ...] | None = None
     """Earth Engine: half-widths of the windows around the scene's date; by default 7, 14, 30, 60 and 120 days."""
     project: str | None = None
     """Earth Engine: the Cloud project that asks; by default as the environment says."""
@@ -68,15 +68,15 @@ class Labels(Part):
     @field_validator("dataset")
     @classmethod
     def _known(cls, value: str | Classes) -> str | Classes:
-        if isinstance(value, str) and value not in TABLES:
-            raise ValueError(f"is {value!r}, not one of {', '.join(sorted(TABLES))} or a class table")
+        if isinstance(value, str):
+            table_of(value)
         return value
 
     @field_validator("windows_days")
     @classmethod
     def _ascending(cls, value: tuple[int, ...] | None) -> tuple[int, ...] | None:
-        if value is not None and (not value or list(value) != sorted(set(value))):
-            raise ValueError(f"is {list(value)}: write days that ascend, such as [7, 14, 30]")
+        if value is not None:
+            refuse_windows(value)
         return value
 
     @model_validator(mode="after")
@@ -91,8 +91,7 @@ class Labels(Part):
         if strange:
             raise ValueError(f"has {', '.join(strange)}, which a source {self.source} does not use")
         if self.source == "earthengine" and self.is_dated:
-            if self.year:
-                raise ValueError("has year, which is for the rule mosaic: the others look around the scene's date")
+            refuse_year(self.year, self.the_rule)
         elif self.windows_days:
             raise ValueError("has windows_days, which the rule mosaic does not use")
         return self
@@ -113,7 +112,7 @@ class Labels(Part):
         """The class table that `dataset` names or holds."""
         own = self.dataset
         if isinstance(own, str):
-            return TABLES[own]
+            return table_of(own)
         return ClassTable(name=own.name, labels=dict(own.classes), unknown=own.unknown, colors=dict(own.colors))
 
 
@@ -192,8 +191,13 @@ class Imagery(Part):
     @field_validator("datetime")
     @classmethod
     def _is_interval(cls, value: str) -> str:
-        interval(value)
+        Interval.parse(value)
         return value
+
+    @property
+    def time(self) -> Interval:
+        """What `datetime` says."""
+        return Interval.parse(self.datetime)
 
     @field_validator("assets")
     @classmethod
@@ -206,11 +210,8 @@ class Imagery(Part):
     def _complete(self) -> Imagery:
         if self.source == "stac" and self.url is None:
             raise ValueError("needs url where source is stac")
-        if self.source == "earthengine" and self.collection in JUMPING:
-            raise ValueError(
-                f"has the collection {self.collection}, whose numbers jump by 1000 in January 2022: use "
-                f"{JUMPING[self.collection]}"
-            )
+        if self.source == "earthengine":
+            refuse_jumping(self.collection)
         used = {"sign": self.sign, "allow_hosts": self.allow_hosts, "engine odc-stac": self.engine != "stackstac"}
         strange = [key for key, value in used.items() if value] if self.source == "earthengine" else []
         strange += ["project"] if self.source == "stac" and self.project else []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import importlib.util
+import os
 import re
 import tempfile
 from collections.abc import Iterable, Iterator

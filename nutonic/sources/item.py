@@ -10,7 +10,7 @@ import shapely
 
 from nutonic.core.footprints import footprint_of
 from nutonic.core.model import Json
-from nutonic.core.times import interval
+from nutonic.core.times import Interval, parse_moment
 from nutonic.errors import InputError
 
 
@@ -69,20 +69,16 @@ def moment(item: Item) -> dt.datetime:
     return _utc(item.moment, item)
 
 
-def taken_in(item: Item, when: str | None) -> bool:
-    """Whether the scene was taken in a time, ``start/end``, both included; None is all time."""
-    if when is None:
-        return True
-    start, end = interval(when)
-    return start <= moment(item) <= end
+def taken_in(item: Item, time: Interval | None) -> bool:
+    """Whether the scene was taken in a time, both ends included; None is all time."""
+    return time is None or time.contains(moment(item))
 
 
 def _utc(text: str, item: Item) -> dt.datetime:
     try:
-        taken = dt.datetime.fromisoformat(text)
+        return parse_moment(text)
     except ValueError:
         raise InputError(f"item {item.id} has the datetime {text!r}, which is no ISO 8601 time") from None
-    return taken.astimezone(dt.UTC) if taken.tzinfo else taken.replace(tzinfo=dt.UTC)
 
 
 def year_of(item: Item) -> int:
@@ -90,4 +86,4 @@ def year_of(item: Item) -> int:
     taken, end = moment(item), item.properties.get("end_datetime")
     if item.properties.get("datetime") or end is None:
         return taken.year
-    return (taken + (_utc(str(end), item) - taken) / 2).year
+    return Interval(taken, _utc(str(end), item)).middle.year

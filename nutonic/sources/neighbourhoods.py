@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
 
+from nutonic.core.globe import Box, boxes_around
 from nutonic.sources.item import Item
 
 #: Searches in flight.
 _SEARCHES = 8
-
-Box = tuple[float, float, float, float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,14 +36,8 @@ def searched(
     for start in range(0, len(groups), _SEARCHES):
         some = groups[start : start + _SEARCHES]
         with ThreadPoolExecutor(_SEARCHES) as threads:
-            found = list(threads.map(find, [_boxes(lon[members], lat[members], extent_m) for members in some]))
+            found = list(threads.map(find, [boxes_around(lon[members], lat[members], extent_m) for members in some]))
         yield from (Neighbourhood(members, items) for members, items in zip(some, found, strict=True))
-
-
-def boxes_of(bounds: Box) -> list[Box]:
-    """An area as one box, or as two where it lies across 180°."""
-    west, south, east, north = bounds
-    return [bounds] if west <= east else [(west, south, 180.0, north), (-180.0, south, east, north)]
 
 
 def _cells(lon: np.ndarray, lat: np.ndarray) -> list[np.ndarray]:
@@ -53,16 +45,3 @@ def _cells(lon: np.ndarray, lat: np.ndarray) -> list[np.ndarray]:
     cells = (np.floor(lat).astype(np.int64) + 90) * 361 + np.floor(lon).astype(np.int64) + 180
     order = np.argsort(cells, kind="stable")
     return np.split(order, np.flatnonzero(np.diff(cells[order])) + 1) if len(order) else []
-
-
-def _boxes(lon: np.ndarray, lat: np.ndarray, extent_m: float) -> list[Box]:
-    """West, south, east, north around the squares of places in one cell; two where they reach across 180°."""
-    reach = extent_m / 110_000.0
-    south, north = max(float(lat.min()) - reach, -90.0), min(float(lat.max()) + reach, 90.0)
-    wide = reach / math.cos(math.radians(min(max(abs(south), abs(north)), 89.0)))
-    west, east = float(lon.min()) - wide, float(lon.max()) + wide
-    if west < -180.0:
-        return [(west + 360.0, south, 180.0, north), (-180.0, south, east, north)]
-    if east > 180.0:
-        return [(west, south, 180.0, north), (-180.0, south, east - 360.0, north)]
-    return [(west, south, east, north)]

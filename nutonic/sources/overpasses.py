@@ -11,8 +11,10 @@ import numpy as np
 import shapely
 from odc.geo.geobox import GeoBox
 
+from nutonic.core.globe import turned
 from nutonic.core.grid import centre, crs_name, transformer
 from nutonic.core.model import Scene, Step, Timeline
+from nutonic.core.times import utc_text
 from nutonic.sources.item import Item, moment
 
 #: In the names of Sentinel-2 products: ``_R078_``, ``_T35MNM_``, and ``_S20200219T113105_`` of a datastrip.
@@ -51,11 +53,7 @@ def timeline(items: Iterable[Item], grid: GeoBox, scene: Callable[[Item], Scene]
 
 def _step(items: list[Item], grid: GeoBox, scene: Callable[[Item], Scene]) -> Step:
     scenes = sorted(map(scene, items), key=lambda found: (found.assets[0].crs != crs_name(grid), found.id))
-    return Step(time=_text(min(map(moment, items))), scenes=tuple(scenes))
-
-
-def _text(when: dt.datetime) -> str:
-    return when.isoformat().replace("+00:00", "Z")
+    return Step(time=utc_text(min(map(moment, items))), scenes=tuple(scenes))
 
 
 def _overpass(item: Item, lon: float) -> tuple[str, str, str]:
@@ -87,7 +85,7 @@ def _granule(item: Item) -> tuple[str, ...]:
     tile = str(properties.get("grid:code") or properties.get("s2:mgrs_tile") or "").removeprefix("MGRS-")
     named = _TILE.search(item.id)
     sensed = _SENSED.search(str(properties.get("s2:datastrip_id", "")))
-    when = sensed.group(1) if sensed else _text(moment(item).replace(microsecond=0))
+    when = sensed.group(1) if sensed else utc_text(moment(item).replace(microsecond=0))
     known = tile or (named.group(1) if named else "")
     return (known, str(properties.get("platform", "")).lower(), when) if known else (item.id,)
 
@@ -104,9 +102,9 @@ def touches(item: Item, grid: GeoBox) -> bool:
     box = shapely.box(*grid.boundingbox)
     lon, lat = centre(grid)
     to_grid = transformer("EPSG:4326", str(grid.crs))
-    for turn in (-360.0, 0.0, 360.0):
+    for footprint in turned(item.footprint):
         here = shapely.intersection(
-            shapely.transform(item.footprint, lambda p, by=turn: p + (by, 0.0)),
+            footprint,
             shapely.box(lon - _REACH, max(lat - _REACH, -90.0), lon + _REACH, min(lat + _REACH, 90.0)),
         )
         outline = shapely.transform(shapely.segmentize(here, 0.25), lambda p: np.stack(to_grid.transform(*p.T), -1))

@@ -10,9 +10,10 @@ import numpy as np
 import xarray as xr
 from odc.geo.geobox import GeoBox
 
-from nutonic.core.classes import TABLES, ClassTable
+from nutonic.core.classes import ClassTable, table_of
 from nutonic.core.model import Asset, Band, Scene, Step, Timeline
-from nutonic.errors import GridError, InputError, RecipeError
+from nutonic.core.times import Interval
+from nutonic.errors import GridError, InputError
 from nutonic.io import raster as rasters
 from nutonic.sources.backend import NearestMosaic, dataset
 
@@ -33,10 +34,7 @@ class RasterSource:
     classes: ClassTable | str = "esa-worldcover"
 
     def __post_init__(self) -> None:
-        if isinstance(self.classes, str):
-            if self.classes not in TABLES:
-                raise RecipeError(f"no class table {self.classes!r}: use one of {', '.join(TABLES)} or a ClassTable")
-            object.__setattr__(self, "classes", TABLES[self.classes])
+        object.__setattr__(self, "classes", table_of(self.classes))
 
     @property
     def table(self) -> ClassTable:
@@ -73,13 +71,13 @@ class RasterSource:
         )
 
     def search(
-        self, lon: np.ndarray, lat: np.ndarray, extent_m: float, when: str | None = None
+        self, lon: np.ndarray, lat: np.ndarray, extent_m: float, time: Interval | str | None = None
     ) -> list[tuple[Scene, ...]]:
         """The raster itself, for every place; a place beyond it is told by its pixels."""
         scene = self.describe()
         return [(scene,)] * len(lon)
 
-    def timeline(self, grid: GeoBox, when: str | None = None) -> Timeline:
+    def timeline(self, grid: GeoBox, time: Interval | str | None = None) -> Timeline:
         """The raster itself, as one step without a time."""
         return Timeline(steps=(Step(time=None, scenes=(self.describe(),)),))
 

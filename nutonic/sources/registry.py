@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from nutonic.core.catalogs import PRODUCTS
 from nutonic.core.model import Scene
-from nutonic.core.times import interval
+from nutonic.core.times import Interval
 from nutonic.recipe.recipe import Recipe
 from nutonic.sources.earthengine.imagery import EarthEngineImagery
 from nutonic.sources.earthengine.labels import WINDOWS_DAYS, EarthEngineLabels
@@ -41,15 +41,14 @@ def imagery_source(recipe: Recipe) -> StacSource | EarthEngineImagery:
     )
 
 
-def dated(scenes: Sequence[Sequence[Scene]], time: str | None = None) -> list[tuple[Scene, ...]]:
+def dated(scenes: Sequence[Sequence[Scene]], time: Interval | None = None) -> list[tuple[Scene, ...]]:
     """Scenes of several sources, where those of Earth Engine without a date get that of the picture they go with.
 
     That is the first scene with a date of another source, or the middle of `time` where there is none.
     """
     known = [scene.datetime for found in scenes for scene in found if scene.datetime is not None]
     if not known and time is not None:
-        start, end = interval(time)
-        known = [(start + (end - start) / 2).isoformat()]
+        known = [time.middle.isoformat()]
 
     def settled(scene: Scene) -> Scene:
         takes = known and scene.source == "earthengine" and scene.datetime is None

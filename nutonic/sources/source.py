@@ -10,6 +10,7 @@ import xarray as xr
 from odc.geo.geobox import GeoBox
 
 from nutonic.core.model import Band, Scene, Timeline
+from nutonic.core.times import Interval
 
 
 @runtime_checkable
@@ -30,14 +31,16 @@ class Source(Protocol):
         """The variables that `open` returns, in order."""
         ...
 
-    def search(self, lon: np.ndarray, lat: np.ndarray, extent_m: float, when: str | None) -> list[tuple[Scene, ...]]:
+    def search(
+        self, lon: np.ndarray, lat: np.ndarray, extent_m: float, time: Interval | None
+    ) -> list[tuple[Scene, ...]]:
         """The scenes for a square of `extent_m` around each place, best first; metadata only, one search for all.
 
         An empty tuple means that nothing serves the place.
         """
         ...
 
-    def timeline(self, grid: GeoBox, when: str | None) -> Timeline:
+    def timeline(self, grid: GeoBox, time: Interval | None) -> Timeline:
         """Everything over a grid in this time: steps in order, or one without a time; metadata only."""
         ...
 

@@ -9,8 +9,8 @@ import yaml
 from pydantic import ValidationError
 
 from nutonic.core.classes import TABLES
-from nutonic.core.times import interval
-from nutonic.errors import RecipeError
+from nutonic.core.times import Interval, as_interval, parse_moment, utc_text
+from nutonic.errors import InputError, RecipeError
 from nutonic.recipe.recipe import Recipe
 from nutonic.recipe.yaml import load_recipe, parse_recipe, parse_recipe_text
 
@@ -260,7 +260,8 @@ def test_an_anchor_may_be_merged():
         (
             "labels",
             {"dataset": "worldcover"},
-            "recipe: labels.dataset: is 'worldcover', not one of dynamic-world, esa-worldcover, io-lulc or a class table",
+            "recipe: labels.dataset: no class table 'worldcover': use one of dynamic-world, esa-worldcover, io-lulc or one "
+            "of your own",
         ),
     ],
 )
@@ -278,13 +279,19 @@ def test_a_mistake_is_told_with_its_key_and_value(part, content, expected):
         ({"source": "earthengine", "dataset": OWN}, "labels: needs collection, band where source is earthengine"),
         ({"source": "earthengine", "asset": "a"}, "labels: has asset, which a source earthengine does not use"),
         ({"source": "stac", "rule": "mode"}, "labels: needs url"),
-        ({"source": "earthengine", "year": 2020}, "labels: has year, which is for the rule mosaic"),
+        ({"source": "earthengine", "year": 2020}, "labels: has year, which is for the rule mosaic: mode looks"),
         (
             {"source": "earthengine", "rule": "mosaic", "windows_days": [7]},
             "labels: has windows_days, which the rule mo",
         ),
-        ({"source": "earthengine", "windows_days": [30, 7]}, "labels.windows_days: is [30, 7]: write days that ascend"),
-        ({"source": "earthengine", "windows_days": [300]}, "labels.windows_days.0: Input should be less than or equal"),
+        (
+            {"source": "earthengine", "windows_days": [30, 7]},
+            "labels.windows_days: [30, 7] are no windows: write whole days",
+        ),
+        (
+            {"source": "earthengine", "windows_days": [300]},
+            "labels.windows_days: [300] are no windows: write",
+        ),
         ({"source": "earthengine", "rule": "newest"}, "labels.rule: Input should be 'mode', 'nearest' or 'mosaic'"),
         (
             {"source": "stac", "dataset": "io-lulc", "path": "a.tif"},
@@ -338,18 +345,63 @@ def utc(*parts):
     ],
 )
 def test_an_interval_holds_both_its_ends(text, start, end):
-    assert interval(text) == (start, end)
+    period = Interval.parse(text)
+    assert (period.start, period.end) == (start, end)
+    assert {period.start.utcoffset(), period.end.utcoffset()} == {dt.timedelta(0)}
+    assert Interval.parse(period.isoformat()) == Interval.parse(str(period)) == period
+    assert period.contains(start)
+    assert period.contains(end)
+    assert period.contains(period.middle)
+    assert not period.contains(end + dt.timedelta(microseconds=1))
+    assert not period.contains(start - dt.timedelta(microseconds=1))
+
+
+def test_an_interval_is_told_as_people_and_as_stac_write_it():
+    days, day, hours = map(
+        Interval.parse, ("2024-04-01/2024-10-31", "2024-04-01", "2024-04-01T10:00:00+02:00/2024-04-02")
+    )
+    assert [str(days), str(day), str(hours)] == [
+        "2024-04-01/2024-10-31",
+        "2024-04-01",
+        "2024-04-01T08:00:00Z/2024-04-02T23:59:59.999999Z",
+    ]
+    assert days.isoformat() == "2024-04-01T00:00:00Z/2024-10-31T23:59:59.999999Z"
+    assert Interval.parse("2024-05-01/2024-05-02").middle == utc(2024, 5, 2)
+
+
+def test_what_public_functions_take_as_a_time():
+    period = Interval.parse("2024-04-01")
+    assert as_interval(None) is None
+    assert as_interval(period) is period
+    assert as_interval("2024-04-01") == period
+    for text in ("soon", "0001-01-01T00:00:00+05:00"):
+        with pytest.raises(InputError, match="is not a date: write 2024-04-01/2024-10-31"):
+            as_interval(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("2024-05-01T10:21:01Z", "2024-05-01T10:21:01Z"),
+        ("2024-05-01T10:21:01.024000Z", "2024-05-01T10:21:01.024000Z"),
+        ("2024-05-01T12:21:01+02:00", "2024-05-01T10:21:01Z"),
+        ("2024-05-01T10:21:01", "2024-05-01T10:21:01Z"),
+    ],
+)
+def test_a_moment_is_told_in_utc(text, told):
+    assert utc_text(parse_moment(text)) == told
+    assert utc_text(dt.datetime.fromisoformat(text)) == told
 
 
 @pytest.mark.parametrize("text", ["", "spring", "2023-02-29", "2024-04-01/soon", "2024-04-01/..", "2024-4-1/x"])
 def test_what_is_no_date_is_named(text):
     with pytest.raises(ValueError, match=r"is not a date: write 2024-04-01/2024-10-31"):
-        interval(text)
+        Interval.parse(text)
 
 
 def test_an_interval_that_ends_before_it_starts_is_refused():
     with pytest.raises(ValueError, match="'2024-10-31/2024-04-01' ends before it starts"):
-        interval("2024-10-31/2024-04-01")
+        Interval.parse("2024-10-31/2024-04-01")
 
 
 def test_a_date_that_yaml_reads_as_one_is_taken():

@@ -24,7 +24,7 @@ from support.mosaics import in_parts
 
 from nutonic.core.classes import ClassTable
 from nutonic.core.model import Scene
-from nutonic.errors import BadPixels, Gone, GridError, InputError, OffLattice, ReadFailed, RecipeError
+from nutonic.errors import BadPixels, Gone, GridError, InputError, OffLattice, ReadFailed
 from nutonic.io import raster as rasters
 from nutonic.sources.earthengine.imagery import EarthEngineImagery
 from nutonic.sources.earthengine.labels import EarthEngineLabels
@@ -801,7 +801,7 @@ def test_rasters_that_cannot_be_labels_are_refused(tmp_path):
     (tmp_path / "text.tif").write_text("no raster")
     with pytest.raises(ReadFailed, match=r"cannot open .*text\.tif"):
         RasterSource(str(tmp_path / "text.tif")).describe()
-    with pytest.raises(RecipeError, match="no class table 'worldcover': use one of"):
+    with pytest.raises(InputError, match="no class table 'worldcover': use one of"):
         RasterSource("x.tif", "worldcover")
 
 

@@ -18,9 +18,6 @@ Images: TypeAlias = Any
 #: What is sent where nothing was seen, and where something was that is no number from 0 to 255.
 MASKED, STRANGE = 65535, 65534
 
-#: The most days that fit, short of the two above.
-MOST_DAYS = 254
-
 _DAY_MS = 86_400_000
 
 

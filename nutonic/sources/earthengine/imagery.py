@@ -11,9 +11,11 @@ import numpy as np
 import xarray as xr
 from odc.geo.geobox import GeoBox
 
-from nutonic.core.catalogs import IMAGED, JUMPING
+from nutonic.core.catalogs import IMAGED, refuse_jumping
+from nutonic.core.globe import Box, boxes_of
 from nutonic.core.grid import lonlat_bounds
 from nutonic.core.model import Asset, Band, Scene, Timeline
+from nutonic.core.times import Interval, as_interval, utc_text
 from nutonic.errors import GridError, InputError
 from nutonic.sources.backend import Windowed, dataset
 from nutonic.sources.earthengine import credentials as ee_credentials
@@ -22,7 +24,7 @@ from nutonic.sources.earthengine.items import Asked, Odd, asset_of_band, lacks, 
 from nutonic.sources.earthengine.session import Session
 from nutonic.sources.item import Item, cloud_cover, moment, taken_in
 from nutonic.sources.mosaic import Opener, is_native, over_time
-from nutonic.sources.neighbourhoods import Box, boxes_of, searched
+from nutonic.sources.neighbourhoods import searched
 from nutonic.sources.overpasses import timeline, touches
 from nutonic.sources.pixels import imagery_bands, offset_of
 from nutonic.sources.ranking import Ranking, ranked
@@ -57,10 +59,7 @@ class EarthEngineImagery:
     """Of the REST API; by default the high-volume endpoint."""
 
     def __post_init__(self) -> None:
-        if self.collection in JUMPING:
-            raise InputError(
-                f"the numbers of {self.collection} jump by 1000 in January 2022: use {JUMPING[self.collection]}"
-            )
+        refuse_jumping(self.collection)
         ee_credentials.require()
         _ = self.session
 
@@ -75,7 +74,7 @@ class EarthEngineImagery:
         return imagery_bands(self.assets, self.masks)
 
     def search(
-        self, lon: np.ndarray, lat: np.ndarray, extent_m: float, when: str | None = None
+        self, lon: np.ndarray, lat: np.ndarray, extent_m: float, time: Interval | str | None = None
     ) -> list[tuple[Scene, ...]]:
         """Up to three scenes for each square, the best first; see :func:`.ranking.ranked`. One listing a neighbourhood.
 
@@ -88,14 +87,14 @@ class EarthEngineImagery:
         Unreachable
             If Earth Engine does not answer.
         """
-        seen = _Seen()
+        seen, period = _Seen(), as_interval(time)
 
         def find(boxes: list[Box]) -> list[Item]:
-            items, odd = self._listed(boxes, when)
+            items, odd = self._listed(boxes, period)
             return seen.without([(item, self._lacks(item)) for item in items], odd)
 
         how = Ranking(
-            fits=partial(self._fits, when=when),
+            fits=partial(self._fits, time=period),
             snapping=lambda item: snapping_of(item, self._key(self.assets[0])),
             scene=self._scene,
             least=self.min_valid_fraction,
@@ -104,23 +103,24 @@ class EarthEngineImagery:
         seen.check(self.collection)
         return found
 
-    def timeline(self, grid: GeoBox, when: str | None = None) -> Timeline:
+    def timeline(self, grid: GeoBox, time: Interval | str | None = None) -> Timeline:
         """Every scene that touches a grid, as overpasses in order of time; see :func:`.overpasses.timeline`."""
-        items, odd = self._listed(boxes_of(lonlat_bounds(grid)), when)
-        here = [(item, self._lacks(item)) for item in items if self._fits(item, when) and touches(item, grid)]
+        period = as_interval(time)
+        items, odd = self._listed(boxes_of(lonlat_bounds(grid)), period)
+        here = [(item, self._lacks(item)) for item in items if self._fits(item, period) and touches(item, grid)]
         found = timeline([item for item, why in here if not why], grid, self._scene)
         lacking = [*odd, *((item.id, why) for item, why in here if why)]
         return replace(found, left_out=(*found.left_out, *sorted(lacking)))
 
-    def _listed(self, boxes: list[Box], when: str | None) -> tuple[list[Item], list[Odd]]:
+    def _listed(self, boxes: list[Box], time: Interval | None) -> tuple[list[Item], list[Odd]]:
         bands = frozenset(map(self._key, (*self.assets, *self.masks)))
-        asked = Asked(collection=self.collection, bands=bands, when=when, max_cloud_cover=self.max_cloud_cover)
+        asked = Asked(collection=self.collection, bands=bands, time=time, max_cloud_cover=self.max_cloud_cover)
         return listed(self.session, asked, boxes)
 
-    def _fits(self, item: Item, when: str | None) -> bool:
+    def _fits(self, item: Item, time: Interval | None) -> bool:
         known = IMAGED.get(self.collection)
         cloudless = known is not None and known.clouds is None
-        return (cloudless or cloud_cover(item) <= self.max_cloud_cover) and taken_in(item, when)
+        return (cloudless or cloud_cover(item) <= self.max_cloud_cover) and taken_in(item, time)
 
     def _lacks(self, item: Item) -> str | None:
         """What an image has not that is needed, in words, or None."""
@@ -139,7 +139,7 @@ class EarthEngineImagery:
             id=item.id,
             collection=self.collection,
             source="earthengine",
-            datetime=moment(item).isoformat().replace("+00:00", "Z"),
+            datetime=utc_text(moment(item)),
             cloud_cover=item.properties.get("eo:cloud_cover"),
             assets=tuple(asset_of_band(item, self._key(band.name), band.name) for band in self.bands),
             rendered=all(there[self._key(name)]["range"][1] <= 255 for name in self.assets),

@@ -13,12 +13,12 @@ import shapely.geometry
 
 from nutonic.core.catalogs import IMAGED
 from nutonic.core.footprints import Snapping, footprint_of
+from nutonic.core.globe import Box
 from nutonic.core.model import Asset, Json
-from nutonic.core.times import interval
+from nutonic.core.times import Interval, utc_text
 from nutonic.errors import InputError, ReadFailed, Unreachable
 from nutonic.sources.earthengine.session import Session, signed_in
 from nutonic.sources.item import Item
-from nutonic.sources.neighbourhoods import Box
 
 #: Before an image's id and its band in what a plan calls the address of an asset.
 SCHEME = "ee://"
@@ -62,8 +62,8 @@ class Asked:
     collection: str
     bands: frozenset[str]
     """Of each image no others are kept."""
-    when: str | None
-    """``start/end``, both included; None for all time."""
+    time: Interval | None
+    """Both ends included; None for all time."""
     max_cloud_cover: float
     """Percent."""
 
@@ -123,15 +123,14 @@ def _filters(asked: Asked, box: Box) -> list[str]:
     parts = [f'intersects("{area}")']
     if known is not None and known.clouds:
         parts.append(f"properties.{known.clouds}<={asked.max_cloud_cover}")
-    if asked.when is not None:
-        start, end = interval(asked.when)
-        last = end + dt.timedelta(days=_LONGEST if known is None else known.days, milliseconds=1)
-        parts += [f'startTime >= "{_stamp(start)}"', f'endTime < "{_stamp(last)}"']
+    if asked.time is not None:
+        last = asked.time.end + dt.timedelta(days=_LONGEST if known is None else known.days, milliseconds=1)
+        parts += [f'startTime >= "{_stamp(asked.time.start)}"', f'endTime < "{_stamp(last)}"']
     return parts
 
 
 def _stamp(moment: dt.datetime) -> str:
-    return moment.astimezone(dt.UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return utc_text(moment, "milliseconds")
 
 
 def item_of_image(image: Json, asked: Asked) -> Item | str:

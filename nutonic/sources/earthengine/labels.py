@@ -11,14 +11,14 @@ import numpy as np
 import xarray as xr
 from odc.geo.geobox import GeoBox
 
-from nutonic.core.catalogs import COLLECTED, Collected, Rule
-from nutonic.core.classes import TABLES, ClassTable
+from nutonic.core.catalogs import COLLECTED, Collected, Rule, refuse_windows, refuse_year
+from nutonic.core.classes import ClassTable, table_of
 from nutonic.core.model import Band, Json, Scene, Step, Timeline
-from nutonic.core.times import interval
+from nutonic.core.times import Interval, as_interval
 from nutonic.errors import BadPixels, InputError, NoScene, ReadFailed, Unreachable
 from nutonic.sources.backend import Windowed, dataset
 from nutonic.sources.earthengine import credentials as ee_credentials
-from nutonic.sources.earthengine.expressions import MASKED, MOST_DAYS, STRANGE, LabelImage
+from nutonic.sources.earthengine.expressions import MASKED, STRANGE, LabelImage
 from nutonic.sources.earthengine.items import OF_THE_RECIPE
 from nutonic.sources.earthengine.session import Session, signed_in
 from nutonic.sources.earthengine.windows import packed, placed
@@ -64,21 +64,14 @@ class EarthEngineLabels:
 
     def __post_init__(self) -> None:
         self._complete()
-        windows = self.windows_days
-        if not windows or list(windows) != sorted(set(windows)) or not 1 <= windows[0] <= windows[-1] <= MOST_DAYS:
-            raise InputError(
-                f"windows_days is {list(windows)}, not whole days that ascend from 1 to {MOST_DAYS} at most"
-            )
-        if self.year is not None and self.is_dated:
-            raise InputError(f"year is for the rule mosaic: {self.rule} looks around the date of the scene")
+        refuse_windows(self.windows_days)
+        refuse_year(self.year, self.rule or "mosaic")
         ee_credentials.require()
         _ = self.session
 
     def _complete(self) -> None:
         """Fill in what is known of the table."""
-        if isinstance(self.classes, str) and self.classes not in TABLES:
-            raise InputError(f"no class table {self.classes!r}: use one of {', '.join(TABLES)} or a ClassTable")
-        table = TABLES[self.classes] if isinstance(self.classes, str) else self.classes
+        table = table_of(self.classes)
         known = COLLECTED.get(table.name, Collected(collection="", band="", rule="mosaic"))
         object.__setattr__(self, "classes", table)
         for name in ("collection", "band", "rule"):
@@ -110,7 +103,7 @@ class EarthEngineLabels:
         return (self.table.band, DAYS) if self.is_dated else (self.table.band,)
 
     def search(
-        self, lon: np.ndarray, lat: np.ndarray, extent_m: float, when: str | None = None
+        self, lon: np.ndarray, lat: np.ndarray, extent_m: float, time: Interval | str | None = None
     ) -> list[tuple[Scene, ...]]:
         """The collection, as one scene without a date for all places; one request makes sure that it can be used.
 
@@ -127,7 +120,8 @@ class EarthEngineLabels:
         Unreachable
             If Earth Engine does not answer.
         """
-        self._check(self._first(when), when)
+        period = as_interval(time)
+        self._check(self._first(period), period)
         scene = Scene(
             id=self.collection,
             collection=self.table.name,
@@ -138,22 +132,22 @@ class EarthEngineLabels:
         )
         return [(scene,)] * len(lon)
 
-    def timeline(self, grid: GeoBox, when: str | None = None) -> Timeline:
-        """The collection as one step without a time; where pixels depend on a date, that is the middle of `when`."""
-        ((scene,),) = self.search(np.zeros(1), np.zeros(1), 0.0, when)
-        if self.is_dated and when is not None:
-            start, end = interval(when)
-            scene = replace(scene, datetime=(start + (end - start) / 2).isoformat())
+    def timeline(self, grid: GeoBox, time: Interval | str | None = None) -> Timeline:
+        """The collection as one step without a time; where pixels depend on a date, that is the middle of `time`."""
+        period = as_interval(time)
+        ((scene,),) = self.search(np.zeros(1), np.zeros(1), 0.0, period)
+        if self.is_dated and period is not None:
+            scene = replace(scene, datetime=period.middle.isoformat())
         return Timeline(steps=(Step(time=None, scenes=(scene,)),))
 
-    def _first(self, when: str | None) -> Json | None:
+    def _first(self, time: Interval | None) -> Json | None:
         """What Earth Engine tells of an image of the collection in the time; None if there is none."""
         try:
             with signed_in(self.session):
                 import ee
 
                 images = ee.ImageCollection(self.collection)
-                period = self._period(when)
+                period = self._period(time)
                 images = images.filterDate(*period) if period else images
                 found = images.limit(1).getInfo()
         except ReadFailed as error:
@@ -163,19 +157,18 @@ class EarthEngineLabels:
         features: list[Any] = (found or {}).get("features") or []
         return dict(features[0]) if features else None
 
-    def _period(self, when: str | None) -> tuple[str, str] | None:
+    def _period(self, time: Interval | None) -> tuple[str, str] | None:
         """First day, and the day after the last, of the images that may be used."""
         if self.year is not None:
             return f"{self.year}-01-01", f"{self.year + 1}-01-01"
-        if when is None or not self.is_dated:
+        if time is None or not self.is_dated:
             return None
         reach = timedelta(days=self.windows_days[-1])
-        start, end = interval(when)
-        return f"{start - reach:%Y-%m-%d}", f"{end + reach + timedelta(days=1):%Y-%m-%d}"
+        return f"{time.start - reach:%Y-%m-%d}", f"{time.end + reach + timedelta(days=1):%Y-%m-%d}"
 
-    def _check(self, image: Json | None, when: str | None) -> None:
+    def _check(self, image: Json | None, time: Interval | None) -> None:
         if image is None:
-            period = self._period(when)
+            period = self._period(time)
             said = f"between {period[0]} and {period[1]}" if period else "at all"
             raise NoScene(f"{self.collection} has no image {said}: see labels.collection and imagery.datetime")
         bands = {band["id"]: band for band in image["bands"]}
@@ -227,7 +220,7 @@ class EarthEngineLabels:
                     f"labels of {self.collection} are those around a date: open them with a picture that has one, or "
                     "give a scene with a datetime"
                 )
-            when = round(interval(scene.datetime)[0].timestamp() * 1000)
+            when = round(Interval.parse(scene.datetime).start.timestamp() * 1000)
         windows = self.windows_days if self.is_dated else ()
         return LabelImage(
             collection=self.collection,

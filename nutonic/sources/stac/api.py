@@ -6,7 +6,6 @@ order; whoever asks filters and sorts it.
 
 from __future__ import annotations
 
-import datetime as dt
 import difflib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -18,7 +17,7 @@ from pystac_client import Client, ItemSearch
 from pystac_client.conformance import ConformanceClasses
 
 from nutonic.core.model import Json
-from nutonic.core.times import interval
+from nutonic.core.times import Interval
 from nutonic.errors import Gone, InputError, SourceError, Unreachable
 from nutonic.io.access import Access
 from nutonic.sources.item import Item, item_of
@@ -38,8 +37,8 @@ class Query:
     collection: str
     box: tuple[float, float, float, float]
     """West, south, east and north in degrees, west <= east."""
-    when: str | None
-    """As in a recipe: ``start/end``, both included."""
+    time: Interval | None
+    """Both ends included; None for all time."""
     max_cloud_cover: float | None
     """Percent; the answer may hold cloudier items all the same."""
 
@@ -92,7 +91,7 @@ def _items(server: _Server, query: Query, narrow: Json) -> Iterator[Item]:
         limit=PAGE,
         collections=[query.collection],
         bbox=query.box,
-        datetime=None if query.when is None else _utc(query.when),
+        datetime=None if query.time is None else query.time.isoformat(),
         **narrow,
     )
     seen: set[tuple[Any, str]] = set()
@@ -120,11 +119,6 @@ def _pages(search: ItemSearch, server: _Server, query: Query) -> Iterator[Json]:
     except Gone:
         _check_collection(server, query.collection)
         raise InputError(f"{server.url} has no search at {server.search} (404)") from None
-
-
-def _utc(when: str) -> str:
-    """An interval as RFC 3339 has it."""
-    return "/".join(f"{moment.astimezone(dt.UTC).replace(tzinfo=None).isoformat()}Z" for moment in interval(when))
 
 
 def _home(content: Any, search: str) -> str:

@@ -18,6 +18,7 @@ import shapely
 from shapely.geometry import mapping, shape
 
 from nutonic.core.model import Json
+from nutonic.core.times import parse_moment, utc_text
 from nutonic.errors import InputError
 
 #: The column that holds whole items as JSON.
@@ -162,10 +163,9 @@ def _kind(values: Iterable[Any]) -> type:
 
 def _time(text: Any) -> dt.datetime | None:
     try:
-        moment = dt.datetime.fromisoformat(text)
+        return parse_moment(text)
     except (TypeError, ValueError):
         return None
-    return moment.astimezone(dt.UTC) if moment.tzinfo else moment.replace(tzinfo=dt.UTC)
 
 
 # Reading
@@ -222,7 +222,7 @@ def _said(value: Any) -> Any:
     if isinstance(value, list):
         return [_said(part) for part in value]
     if isinstance(value, dt.datetime):
-        return value.isoformat().replace("+00:00", "Z")
+        return utc_text(value) if value.utcoffset() == dt.timedelta(0) else value.isoformat()
     if isinstance(value, dt.date):
         return value.isoformat()
     return orjson.loads(orjson.dumps(mapping(shapely.from_wkb(value)))) if isinstance(value, bytes) else value

@@ -15,6 +15,7 @@ from nutonic.core.catalogs import KNOWN_HOSTS, catalogue_at
 from nutonic.core.footprints import Snapping
 from nutonic.core.grid import lonlat_bounds
 from nutonic.core.model import Asset, Band, Scene, Timeline
+from nutonic.core.times import Interval, as_interval, utc_text
 from nutonic.io import raster as rasters
 from nutonic.io import signing
 from nutonic.io.access import Access, access_for
@@ -77,30 +78,32 @@ class StacSource:
         return imagery_bands(self.assets, self.masks)
 
     def search(
-        self, lon: np.ndarray, lat: np.ndarray, extent_m: float, when: str | None = None
+        self, lon: np.ndarray, lat: np.ndarray, extent_m: float, time: Interval | str | None = None
     ) -> list[tuple[Scene, ...]]:
         """Up to three scenes for each square, the best first; see :func:`.ranking.ranked`."""
+        period = as_interval(time)
         how = Ranking(
-            fits=partial(self._fits, when=when),
+            fits=partial(self._fits, time=period),
             snapping=lambda item: Snapping(crs_of(item, self._keys(item)[0], self.access)),
             scene=self._scene,
             least=self.min_valid_fraction,
         )
-        return ranked(neighbourhoods(self._search(when), lon, lat, extent_m), lon, lat, extent_m, how)
+        return ranked(neighbourhoods(self._search(period), lon, lat, extent_m), lon, lat, extent_m, how)
 
-    def _search(self, when: str | None) -> Search:
+    def _search(self, time: Interval | None) -> Search:
         return Search(
             url=self.url,
             collection=self.collection,
-            when=when,
+            time=time,
             max_cloud_cover=self.max_cloud_cover,
             access=self.access,
         )
 
-    def timeline(self, grid: GeoBox, when: str | None = None) -> Timeline:
+    def timeline(self, grid: GeoBox, time: Interval | str | None = None) -> Timeline:
         """Every scene that touches a grid, as overpasses in order of time; see :func:`.overpasses.timeline`."""
-        items = items_around(self._search(when), lonlat_bounds(grid))
-        here = [item for item in items if self._fits(item, when) and touches(item, grid)]
+        period = as_interval(time)
+        items = items_around(self._search(period), lonlat_bounds(grid))
+        here = [item for item in items if self._fits(item, period) and touches(item, grid)]
         lacking = [(item.id, why) for item in here if (why := self._lacks(item))]
         found = timeline([item for item in here if not self._lacks(item)], grid, self._scene)
         return replace(found, left_out=(*found.left_out, *sorted(lacking)))
@@ -113,10 +116,10 @@ class StacSource:
             return f"has no asset {', '.join(missing)}"
         return None if len(self._keys(item)) == len(self.assets) else "has no bands but a rendered picture"
 
-    def _fits(self, item: Item, when: str | None) -> bool:
+    def _fits(self, item: Item, time: Interval | None) -> bool:
         if item.content.get("collection", self.collection) != self.collection:
             return False
-        return cloud_cover(item) <= self.max_cloud_cover and bool(self._keys(item)) and taken_in(item, when)
+        return cloud_cover(item) <= self.max_cloud_cover and bool(self._keys(item)) and taken_in(item, time)
 
     def _keys(self, item: Item) -> tuple[str, ...]:
         """Names of the assets to read of an item, one per band; the picture alone where a band is missing; or none."""
@@ -139,7 +142,7 @@ class StacSource:
             id=item.id,
             collection=self.collection,
             source="stac",
-            datetime=moment(item).isoformat().replace("+00:00", "Z"),
+            datetime=utc_text(moment(item)),
             cloud_cover=item.properties.get("eo:cloud_cover"),
             assets=(
                 *(

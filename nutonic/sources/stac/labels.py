@@ -15,9 +15,10 @@ from odc.geo.geobox import GeoBox
 from nutonic.core.catalogs import KNOWN_HOSTS, catalogue_at
 from nutonic.core.classes import ClassTable
 from nutonic.core.footprints import near
+from nutonic.core.globe import reach, turned
 from nutonic.core.grid import lonlat_bounds
 from nutonic.core.model import Band, Scene, Step, Timeline
-from nutonic.core.times import interval
+from nutonic.core.times import Interval, as_interval
 from nutonic.io import signing
 from nutonic.io.access import Access, access_for
 from nutonic.sources.backend import NearestMosaic, dataset
@@ -67,10 +68,10 @@ class StacLabels:
         return (self.classes.band,)
 
     def search(
-        self, lon: np.ndarray, lat: np.ndarray, extent_m: float, when: str | None = None
+        self, lon: np.ndarray, lat: np.ndarray, extent_m: float, time: Interval | str | None = None
     ) -> list[tuple[Scene, ...]]:
         """All the items of one year under each square, by id; none where no item touches it."""
-        search = Search(url=self.url, collection=self.collection, when=None, max_cloud_cover=None, access=self.access)
+        search = Search(url=self.url, collection=self.collection, time=None, max_cloud_cover=None, access=self.access)
         found: list[tuple[Scene, ...]] = [()] * len(lon)
         for group in neighbourhoods(search, lon, lat, extent_m):
             members = group.members
@@ -78,15 +79,15 @@ class StacLabels:
             scene = lru_cache(maxsize=None)(lambda k, items=group.items: self._scene(items[k]))
             number = {id(item): k for k, item in enumerate(group.items)}
             for i, items in zip(members.tolist(), under, strict=True):
-                chosen = sorted(_of_one_year(items, self.year, when), key=lambda item: item.id)
+                chosen = sorted(_of_one_year(items, self.year, as_interval(time)), key=lambda item: item.id)
                 found[i] = tuple(scene(number[id(item)]) for item in chosen)
         return found
 
-    def timeline(self, grid: GeoBox, when: str | None = None) -> Timeline:
+    def timeline(self, grid: GeoBox, time: Interval | str | None = None) -> Timeline:
         """The items of one year under a grid, as one step without a time."""
-        search = Search(url=self.url, collection=self.collection, when=None, max_cloud_cover=None, access=self.access)
+        search = Search(url=self.url, collection=self.collection, time=None, max_cloud_cover=None, access=self.access)
         here = [item for item in items_around(search, lonlat_bounds(grid)) if self._fits(item) and touches(item, grid)]
-        chosen = sorted(_of_one_year(here, self.year, when), key=lambda item: item.id)
+        chosen = sorted(_of_one_year(here, self.year, as_interval(time)), key=lambda item: item.id)
         return Timeline(steps=(Step(time=None, scenes=tuple(map(self._scene, chosen))),) if chosen else ())
 
     def _fits(self, item: Item) -> bool:
@@ -115,27 +116,24 @@ class StacLabels:
 
 def _under(items: Sequence[Item], lon: np.ndarray, lat: np.ndarray, extent_m: float) -> list[list[Item]]:
     """The items whose footprints touch each square, or nearly do."""
-    reach = 0.55 * extent_m / 110_000.0
-    wide = reach / np.cos(np.radians(np.minimum(np.abs(lat) + reach, 89.0)))
-    squares = shapely.box(lon - wide, lat - reach, lon + wide, lat + reach)
+    high, wide = reach(0.55 * extent_m, lat)
+    squares = shapely.box(lon - wide, lat - high, lon + wide, lat + high)
     under: list[list[Item]] = [[] for _ in range(len(lon))]
     for item in items:
         where = near(item.footprint, lon, lat, extent_m)
-        for turn in (-360.0, 0.0, 360.0):
-            shifted = shapely.transform(squares[where], lambda p, by=turn: p + (by, 0.0))
+        for shifted in turned(squares[where]):
             for i in where[shapely.intersects(shifted, item.footprint)].tolist():
                 if item not in under[i][-1:]:
                     under[i].append(item)
     return under
 
 
-def _of_one_year(items: Iterable[Item], year: int | None, when: str | None) -> list[Item]:
+def _of_one_year(items: Iterable[Item], year: int | None, time: Interval | None) -> list[Item]:
     """The items of the year that was asked for, or else of the nearest there is."""
     years = {item.id: year_of(item) for item in items}
     if not years:
         return []
     if year is None:
-        start, end = interval(when) if when else (None, None)
-        middle = math.inf if start is None or end is None else (start + (end - start) / 2).timetuple().tm_year
+        middle = math.inf if time is None else time.middle.year
         year = max(years.values()) if middle == math.inf else min(years.values(), key=lambda y: (abs(y - middle), y))
     return [item for item in items if years[item.id] == year]

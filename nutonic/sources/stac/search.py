@@ -7,9 +7,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from nutonic.core.globe import Box, boxes_of
+from nutonic.core.times import Interval
 from nutonic.io.access import Access
 from nutonic.sources.item import Item
-from nutonic.sources.neighbourhoods import Box, Neighbourhood, boxes_of, searched
+from nutonic.sources.neighbourhoods import Neighbourhood, searched
 from nutonic.sources.stac.api import Query, search_api
 from nutonic.sources.stac.files import read_items
 
@@ -21,8 +23,8 @@ class Search:
     url: str
     """Of a STAC API, or the path of a local catalogue."""
     collection: str
-    when: str | None
-    """``start/end``, both included; None for all time."""
+    time: Interval | None
+    """Both ends included; None for all time."""
     max_cloud_cover: float | None
     """Percent; None where it does not matter."""
     access: Access
@@ -50,6 +52,6 @@ def _items(search: Search, boxes: list[Box]) -> list[Item]:
     """The items of one or two boxes, each once."""
     found: dict[str, Item] = {}
     for box in boxes:
-        query = Query(collection=search.collection, box=box, when=search.when, max_cloud_cover=search.max_cloud_cover)
+        query = Query(collection=search.collection, box=box, time=search.time, max_cloud_cover=search.max_cloud_cover)
         found.update((item.id, item) for item in search_api(search.url, query, search.access))
     return list(found.values())

@@ -521,7 +521,7 @@ def test_of_known_tables_the_rest_is_known():
 
 @pytest.mark.parametrize("windows", [(), (0, 7), (14, 7), (7, 7), (7, 255)])
 def test_windows_ascend_and_fit(windows):
-    with pytest.raises(InputError, match=r"windows_days is \[.*\], not whole days that ascend from 1 to 254 at most"):
+    with pytest.raises(InputError, match=r"\[.*\] are no windows: write whole days from 1 to 254 that ascend"):
         dynamic_world("http://127.0.0.1:9", windows_days=windows)
 
 

@@ -12,6 +12,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
+from nutonic.core.times import as_interval
 from nutonic.errors import InputError, Refused, SourceError, Unreachable
 from nutonic.io import http
 from nutonic.io.access import Access, access_for
@@ -31,7 +32,8 @@ FAR = [
 
 
 def ask(**parts) -> Query:
-    return Query(**{"collection": COLLECTION, "box": WORLD, "when": None, "max_cloud_cover": None} | parts)
+    query = {"collection": COLLECTION, "box": WORLD, "time": None, "max_cloud_cover": None} | parts
+    return Query(**query | {"time": as_interval(query["time"])})
 
 
 def search(url, **parts):
@@ -137,10 +139,10 @@ def test_pages_are_followed(server, local, asked, monkeypatch):
 
 
 def test_both_ends_of_an_interval_are_in_it(server):
-    assert ids(search(server, collection="edges", when=MONTH)) == ["first", "last"]
-    assert ids(search(server, collection="edges", when="2024-04-30/2024-06-01")) == ["after", "before", "first", "last"]
+    assert ids(search(server, collection="edges", time=MONTH)) == ["first", "last"]
+    assert ids(search(server, collection="edges", time="2024-04-30/2024-06-01")) == ["after", "before", "first", "last"]
     to_the_second = "2024-05-01T02:00:00+02:00/2024-05-31T23:59:59Z"
-    assert ids(search(server, collection="edges", when=to_the_second)) == ["first", "last"]
+    assert ids(search(server, collection="edges", time=to_the_second)) == ["first", "last"]
 
 
 def test_footprints_of_several_parts_and_round_the_globe(server):
@@ -150,7 +152,7 @@ def test_footprints_of_several_parts_and_round_the_globe(server):
     }
     assert found["year"].moment == "2024-01-01T00:00:00Z"
     assert {"multi", "globe"} <= set(ids(search(server, collection="odd", box=(171.0, 61.0, 172.0, 62.0))))
-    between = search(server, collection="odd", box=(0.0, 61.0, 1.0, 62.0), when=MONTH)
+    between = search(server, collection="odd", box=(0.0, 61.0, 1.0, 62.0), time=MONTH)
     assert set(ids(between)) <= {"multi", "globe"}  # by their boxes
 
 
@@ -175,8 +177,8 @@ def test_every_way_to_ask_a_server_that_can(servers, local, monkeypatch, asked, 
     monkeypatch.setattr(api, "_server", lambda url, access: found)
     monkeypatch.setattr(api, "PAGE", 1)
     asked.clear()
-    when, clear = "2024-05-11/2024-07-10", {"east-applied", "full", "west", "east-raw"}
-    assert set(ids(search(url, when=when, max_cloud_cover=20.0, box=(17.9, 46.6, 18.1, 46.8)))) == clear
+    time, clear = "2024-05-11/2024-07-10", {"east-applied", "full", "west", "east-raw"}
+    assert set(ids(search(url, time=time, max_cloud_cover=20.0, box=(17.9, 46.6, 18.1, 46.8)))) == clear
     assert {request.method for request in asked} == {method}
     assert len(asked) >= len(clear)
 
@@ -297,7 +299,7 @@ def test_the_landing_page_is_read_once(rogue):
 def test_it_is_asked_as_the_landing_page_offers(rogue, methods, method):
     rogue.landing = landing(rogue.url, "item-search#filter", methods=methods)
     rogue.pages = lambda parameters: page(item("a"))
-    search(rogue.url, box=(1.0, 2.0, 3.0, 4.0), when=MONTH, max_cloud_cover=20.0)
+    search(rogue.url, box=(1.0, 2.0, 3.0, 4.0), time=MONTH, max_cloud_cover=20.0)
     ((found, _, parameters),) = [request for request in rogue.asked if request[1] == "/search"]
     interval = "2024-05-01T00:00:00Z/2024-05-31T23:59:59.999999Z"
     assert (found, parameters["datetime"]) == (method, interval)
