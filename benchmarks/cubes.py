@@ -85,7 +85,7 @@ def _item(name: str, side: int, date: int) -> dict[str, Any]:
 
 def nutonic(items: Path, out: Path) -> None:
     """Read, reduce and write a tile at a time, on threads."""
-    cube = nt.open_cube(_grid(items), [nt.StacSource(url=str(items), collection="c")], chunk=CHUNK)
+    cube = nt.open_cube(_grid(items), [nt.StacSource(url=str(items), collection="c")], chunks=CHUNK)
     nt.save_cube(nt.reduce.median(cube), out)
 
 
@@ -103,7 +103,7 @@ def nutonic_processes(items: Path, out: Path) -> None:
 
 def nutonic_reading(items: Path, _: Path) -> None:
     """Only what reads: where the rest of the time goes is the difference."""
-    cube = nt.open_cube(_grid(items), [nt.StacSource(url=str(items), collection="c")], chunk=CHUNK)
+    cube = nt.open_cube(_grid(items), [nt.StacSource(url=str(items), collection="c")], chunks=CHUNK)
     dask.compute([cube[band].data.map_blocks(_nothing, dtype=np.uint8, chunks=(1, 1, 1)) for band in BANDS])
 
 

@@ -6,34 +6,40 @@ The public names are imported when they are first used, so ``import nutonic`` is
 from __future__ import annotations
 
 import logging
+import sys
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from nutonic._version import __version__
 
 if TYPE_CHECKING:
+    from nutonic import errors
     from nutonic.chips.from_cube import cut_chips
-    from nutonic.core.areas import area_grid
+    from nutonic.core.areas import Area, area_grid
     from nutonic.core.callbacks import TilesSaved
     from nutonic.core.classes import ClassTable
     from nutonic.core.grid import check_aligned, grid_around, tile_grid
     from nutonic.core.tiling import tiles
     from nutonic.cube import reduce
+    from nutonic.cube.accessor import open_zarr
     from nutonic.cube.cog import save_cogs
     from nutonic.cube.open import open_cube, open_scene
+    from nutonic.cube.reduce import mask
     from nutonic.cube.save import save_cube
-    from nutonic.cube.search import search
-    from nutonic.dataset.verify import verify
-    from nutonic.planning.plan import plan
+    from nutonic.cube.search import CubePlan, search
+    from nutonic.dataset.verify import Verdict, verify
+    from nutonic.planning.plan import Plan, plan
     from nutonic.recipe.recipe import Recipe
     from nutonic.recipe.yaml import load_recipe
     from nutonic.run.callbacks import BatchFinished, BuildEnded, BuildStarted, Callback, Note
     from nutonic.run.cluster import Cluster
+    from nutonic.run.results import Summary
     from nutonic.run.run import build
     from nutonic.sources.earthengine.imagery import EarthEngineImagery
     from nutonic.sources.earthengine.labels import EarthEngineLabels
     from nutonic.sources.raster import RasterSource
     from nutonic.sources.stac.imagery import StacSource
+    from nutonic.sources.stac.labels import StacLabels
 
 _HOME = {
     "grid_around": "nutonic.core.grid",
@@ -49,11 +55,19 @@ _HOME = {
     "search": "nutonic.cube.search",
     "open_cube": "nutonic.cube.open",
     "open_scene": "nutonic.cube.open",
+    "open_zarr": "nutonic.cube.accessor",
     "save_cube": "nutonic.cube.save",
     "save_cogs": "nutonic.cube.cog",
     "cut_chips": "nutonic.chips.from_cube",
     "EarthEngineImagery": "nutonic.sources.earthengine.imagery",
     "EarthEngineLabels": "nutonic.sources.earthengine.labels",
+    "StacLabels": "nutonic.sources.stac.labels",
+    "Area": "nutonic.core.areas",
+    "CubePlan": "nutonic.cube.search",
+    "Plan": "nutonic.planning.plan",
+    "Summary": "nutonic.run.results",
+    "Verdict": "nutonic.dataset.verify",
+    "mask": "nutonic.cube.reduce",
     "plan": "nutonic.planning.plan",
     "build": "nutonic.run.run",
     "Cluster": "nutonic.run.cluster",
@@ -69,18 +83,28 @@ _HOME = {
 # The library says what it does to those who listen, and to nobody else.
 logging.getLogger(__name__).addHandler(logging.NullHandler())
 
-__all__ = ["__version__", "reduce", *_HOME]
+__all__ = ["__version__", "errors", "reduce", *_HOME]
+
+
+def _register() -> None:
+    """Give the datasets of an xarray that is imported their ``cube.nutonic``; xarray is not imported for that."""
+    if "xarray" in sys.modules:
+        import_module("nutonic.cube.accessor")
 
 
 def __getattr__(name: str) -> Any:
-    if name == "reduce":
-        return import_module("nutonic.cube.reduce")
+    if name in ("reduce", "errors"):
+        return import_module({"reduce": "nutonic.cube.reduce", "errors": "nutonic.errors"}[name])
     if name not in _HOME:
         raise AttributeError(f"module 'nutonic' has no attribute {name!r}")
     value = getattr(import_module(_HOME[name]), name)
     globals()[name] = value
+    _register()
     return value
 
 
 def __dir__() -> list[str]:
     return sorted(__all__)
+
+
+_register()

@@ -11,6 +11,7 @@ import xarray as xr
 from nutonic.chips.chip import AS_IT_IS, Limits, TileReject, cut_chip, limits_of, refuse_strange, valid_pixels
 from nutonic.core.model import Chip, Tile
 from nutonic.core.tiling import tiles
+from nutonic.cube.encoding import digital_numbers
 from nutonic.errors import InputError
 from nutonic.recipe.recipe import Recipe
 
@@ -33,7 +34,7 @@ def cut_chips(cube: xr.Dataset, recipe: Recipe) -> Iterator[tuple[Tile, Chip | T
     Yields
     ------
     tile, chip
-        Tiles are numbered row-major by position, as in a build; ``nt.tile_grid(cube.nutonic.grid, tile)`` is where one
+        Tiles are numbered row-major by position, as in a build; ``nt.tile_grid(cube.nutonic.geobox, tile)`` is where one
         lies.
 
     Raises
@@ -43,7 +44,7 @@ def cut_chips(cube: xr.Dataset, recipe: Recipe) -> Iterator[tuple[Tile, Chip | T
     BadPixels
         If the labels hold a value that the class table does not list.
     """
-    bands = recipe.imagery.assets
+    cube, bands = digital_numbers(cube), recipe.imagery.assets
     _refuse_unfit(cube, bands)
     shape = (cube.sizes["y"], cube.sizes["x"])
     positions = tiles(shape, recipe.tiles.size, recipe.tiles.stride)

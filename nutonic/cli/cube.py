@@ -72,7 +72,7 @@ def _computed_by(workers: int | None, scheduler: str | None) -> Iterator[None]:
 
 
 def _as_json(composed: Composed, path: Path, files: list[Path]) -> Json:
-    grid, attrs = composed.plan.grid, composed.cube.attrs
+    grid, attrs = composed.plan.geobox, composed.cube.attrs
     return {
         "path": str(path),
         "cogs": [str(file) for file in files],

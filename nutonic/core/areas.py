@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, cast
 
 import numpy as np
 import shapely
@@ -18,8 +18,19 @@ from nutonic.core.globe import drawn_on, east_of, outline_of
 from nutonic.core.grid import epsg, grid_around, transformer, utm_epsg
 from nutonic.errors import GridError, InputError
 
-#: What :func:`area_grid` takes: GeoBox, numbers, GeoJSON, or anything with ``__geo_interface__``.
-Area = Any
+
+class GeoInterface(Protocol):
+    """What shapely, geopandas and odc-geo geometries offer: GeoJSON of themselves."""
+
+    @property
+    def __geo_interface__(self) -> Mapping[str, Any]:
+        """GeoJSON, in degrees."""
+        ...
+
+
+#: What :func:`area_grid` takes: a GeoBox; (lon, lat) or (west, south, east, north) in degrees; GeoJSON, as a dict or the
+#: path of a file; anything with ``__geo_interface__``.
+Area = GeoBox | Sequence[float] | Mapping[str, Any] | str | Path | GeoInterface
 
 #: An area may be this many degrees wide: further from its meridian a UTM zone distorts by more than a few pixels a tile.
 WIDEST = 12.0
@@ -70,7 +81,7 @@ def _numbers(area: Area) -> list[float]:
     if isinstance(area, str | Path | Mapping) or hasattr(area, "__geo_interface__"):
         return []
     try:
-        numbers = [float(value) for value in iter(area)]
+        numbers = [float(value) for value in cast(Sequence[float], area)]
     except (TypeError, ValueError):
         numbers = []
     if len(numbers) not in (2, 4) or not all(map(math.isfinite, numbers)):

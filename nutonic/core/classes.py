@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from nutonic.core.model import Band
+from nutonic.core.model import Band, Json
+from nutonic.core.showing import Shown
 from nutonic.errors import InputError
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ClassTable:
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class ClassTable(Shown):
     """The classes of a land-cover product."""
 
     name: str
@@ -23,6 +24,9 @@ class ClassTable:
     """Class id to ``"#rrggbb"``, for pictures only; ids may be missing."""
     masked: tuple[int, ...] = ()
     """Values that tell why there is no class, such as clouds; they are read as `unknown`."""
+
+    def _facts(self) -> Json:
+        return {"name": self.name, "labels": ", ".join(self.labels.values()), "unknown": self.unknown}
 
     @property
     def band(self) -> Band:

@@ -17,6 +17,7 @@ from odc.geo.geobox import GeoBox
 from rasterio.errors import RasterioError
 from rasterio.windows import Window
 
+from nutonic.cube.encoding import digital_numbers
 from nutonic.errors import InputError, NotNutonic, StoreError
 
 
@@ -43,7 +44,7 @@ def save_cogs(cube: xr.Dataset, folder: str | Path) -> list[Path]:
     StoreError
         If a file cannot be written.
     """
-    grid, folder = _grid_of(cube), Path(folder)
+    cube, grid, folder = digital_numbers(cube), _grid_of(cube), Path(folder)
     refuse_foreign_cogs(cube, folder)
     try:
         folder.mkdir(parents=True, exist_ok=True)

@@ -50,7 +50,7 @@ def compose(recipe: Recipe, area: Area | None = None) -> Composed:
     sources = [replace(imagery_source(recipe), masks=masks), labels_source(recipe)]
     grid = area_grid(area, resolution=recipe.grid.resolution_m)
     plan = search(grid, sources, time=recipe.imagery.time, warp=wanted.warp)
-    cube = open_cube(plan, sources, chunk=wanted.chunk)
+    cube = open_cube(plan, sources, chunks=wanted.chunk)
     if wanted.mask and wanted.reduce != "clearest":  # which looks at the classes itself
         cube = reduce.mask(cube, by=wanted.mask)
     estimate = reduce.estimate(cube, wanted.reduce, by=wanted.mask) if wanted.reduce else None

@@ -18,7 +18,7 @@ from odc.geo.geobox import GeoBox
 import nutonic.cube.accessor  # noqa: F401  registers cube.nutonic
 from nutonic.core.areas import Area
 from nutonic.core.grid import check_aligned
-from nutonic.core.model import Scene, Timeline
+from nutonic.core.model import Scene, Step, Timeline
 from nutonic.core.times import Interval, as_interval
 from nutonic.cube.search import LEFT_OUT, SCENES, CubePlan, _instant, _rows, search
 from nutonic.errors import InputError, NoScene
@@ -60,7 +60,9 @@ def open_scene(
     -------
     xarray.Dataset
         Dims ``(y, x)``, one variable per band of each source, coordinates of pixel centres that are bitwise equal for
-        all of them, ``.rio`` and ``.odc`` accessors working; nothing read yet.
+        all of them, ``.rio`` and ``.odc`` accessors working; nothing read yet. It knows what it is made of as a step of
+        :func:`open_cube` does: ``time`` and ``cloud_cover`` (percent) are its scene's, ``cube.nutonic.scenes`` is the
+        table of all that is read, ``cube.nutonic.left_out`` of the scenes that rank after it.
 
     Raises
     ------
@@ -85,7 +87,22 @@ def open_scene(
     ]
     for part in parts:
         check_aligned(part, area)
-    return xr.merge(parts, join="exact", compat="override", combine_attrs="drop_conflicts")
+    cube = xr.merge(parts, join="exact", compat="override", combine_attrs="drop_conflicts")
+    plan = CubePlan(geobox=area, timelines=_of_one_step(sources, scenes))
+    steps = _over_time(cube, plan)
+    return steps.isel(time=0) if "time" in steps.coords else steps
+
+
+def _of_one_step(sources: Sequence[Source], scenes: Sequence[Sequence[Scene]]) -> tuple[Timeline, ...]:
+    """What is read of each source: the best scene of one with a time axis, all of another; one time for all of them."""
+    timed = [isinstance(source, TimedSource) for source in sources]
+    when = next((found[0].datetime for found, is_timed in zip(scenes, timed, strict=True) if is_timed), None)
+    timelines = []
+    for found, is_timed in zip(scenes, timed, strict=True):
+        used = tuple(found[:1] if is_timed else found)
+        left_out = tuple((scene.id, f"ranks after {used[0].id}") for scene in found[len(used) :])
+        timelines.append(Timeline(steps=(Step(time=when if is_timed else None, scenes=used),), left_out=left_out))
+    return tuple(timelines)
 
 
 def _search(
@@ -103,7 +120,7 @@ def open_cube(
     sources: Sequence[Source],
     *,
     time: Interval | str | None = None,
-    chunk: int = 1024,
+    chunks: int = 1024,
     warp: bool = True,
 ) -> xr.Dataset:
     """Open several sources over an area and time as one lazy cube.
@@ -116,7 +133,7 @@ def open_cube(
         For instance a :class:`StacSource` for imagery and a :class:`RasterSource` for land cover.
     time
         ``start/end``, both included; all time by default.
-    chunk
+    chunks
         Side of the square chunks in pixels: the tiles that are computed one by one. A multiple of the files' blocks
         (1024 in Earth Search, 512 in the Planetary Computer) reads each block just once.
     warp
@@ -137,17 +154,23 @@ def open_cube(
         If two sources have a band of the same name, or none is given.
     """
     _refuse_clash(sources)
-    if chunk < 1:
-        raise InputError(f"chunk is {chunk}: give the side of tiles in pixels, such as 1024")
+    if chunks < 1:
+        raise InputError(f"chunks is {chunks}: give the side of tiles in pixels, such as 1024")
     plan = area if isinstance(area, CubePlan) else search(area, sources, time=time, warp=warp)
     times = plan.time
-    parts = [_opened(*pair, plan.grid, times, chunk) for pair in zip(sources, plan.timelines, strict=True)]
+    parts = [_opened(*pair, plan.geobox, times, chunks) for pair in zip(sources, plan.timelines, strict=True)]
     for part in parts:
-        check_aligned(part, plan.grid)
-    cube = xr.merge(parts, join="exact", compat="override", combine_attrs="drop_conflicts")
+        check_aligned(part, plan.geobox)
+    return _over_time(xr.merge(parts, join="exact", compat="override", combine_attrs="drop_conflicts"), plan)
+
+
+def _over_time(cube: xr.Dataset, plan: CubePlan) -> xr.Dataset:
+    """A cube that knows what it is made of: time and clouds as coordinates, its scenes in its attributes."""
+    times = plan.time
     if times.size:
+        cube = cube if "time" in cube.dims else cube.assign_coords(time=times)
         cube = cube.assign_coords(cloud_cover=("time", _cloud_cover(plan, times), {"units": "percent"}))
-    rows = [row for timeline in plan.timelines for row in _rows(timeline, plan.grid)]
+    rows = [row for timeline in plan.timelines for row in _rows(timeline, plan.geobox)]
     left_out = [list(pair) for timeline in plan.timelines for pair in timeline.left_out]
     return cube.assign_attrs({SCENES: _json(rows), LEFT_OUT: _json(left_out)})
 

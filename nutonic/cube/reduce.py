@@ -17,6 +17,7 @@ import numpy as np
 import xarray as xr
 
 from nutonic.cube import kernels
+from nutonic.cube.encoding import digital_numbers
 from nutonic.cube.tasks import (
     FOLD,
     attributes,
@@ -76,6 +77,7 @@ class Estimate:
 
 def estimate(cube: xr.Dataset, how: How, *, by: str | None = "scl") -> Estimate:
     """What a reduction of a cube takes, before it runs; its tasks are counted in the graph of one tile."""
+    cube = digital_numbers(cube)
     reductions: dict[str, Callable[[], xr.Dataset]] = {
         "median": lambda: median(cube, limit_bytes=_NO_LIMIT),
         "quantile": lambda: quantile(cube, 0.5, limit_bytes=_NO_LIMIT),
@@ -85,7 +87,7 @@ def estimate(cube: xr.Dataset, how: How, *, by: str | None = "scl") -> Estimate:
         "clearest": lambda: clearest(cube, by=by),
     }
     return Estimate(
-        tiles=len(cube.chunksizes.get("y", (1,))) * len(cube.chunksizes.get("x", (1,))),
+        tiles=_tiles(cube, how),
         tasks_per_tile=tasks_of_a_tile(cube, reductions[how]()),
         bytes_per_task=_bytes_per_task(cube, how),
     )
@@ -95,8 +97,8 @@ _NO_LIMIT = 2**62
 
 
 def _bytes_per_task(cube: xr.Dataset, how: How) -> int:
-    names = variables(cube, "class" if how == "mode" else "reflectance")
-    steps, pixels = cube.sizes["time"], _side(cube, "y") * _side(cube, "x")
+    names = variables(cube, _kind(how))
+    steps, pixels = cube.sizes["time"], _side(cube[names[0]], "y") * _side(cube[names[0]], "x")
     at_once, size = min(steps, FOLD), cube[names[0]].dtype.itemsize
     if how == "clearest":
         copied = len(with_record(cube, names))
@@ -108,8 +110,19 @@ def _bytes_per_task(cube: xr.Dataset, how: How) -> int:
     return pixels * per_pixel + 12 * kernels.STRIP
 
 
-def _side(cube: xr.Dataset, dim: str) -> int:
-    return int(max(cube.chunksizes.get(dim, (cube.sizes[dim],))))
+def _tiles(cube: xr.Dataset, how: How) -> int:
+    sizes = cube[variables(cube, _kind(how))[0]].variable.chunksizes  # a coordinate's are no matter of its tiles
+    return len(sizes.get("y", (1,))) * len(sizes.get("x", (1,)))
+
+
+def _kind(how: How) -> str:
+    """Of the variables that a reduction takes by default."""
+    return "class" if how == "mode" else "reflectance"
+
+
+def _side(variable: xr.DataArray, dim: str) -> int:
+    """Of its largest tile; those of other variables and coordinates are no matter of this one's."""
+    return int(max(variable.variable.chunksizes.get(dim, (variable.sizes[dim],))))
 
 
 # Reductions over time
@@ -132,6 +145,7 @@ def mask(cube: xr.Dataset, *, by: str = "scl", keep: Sequence[int] = CLEAR) -> x
     xarray.Dataset
         The cube, its imagery masked, in the same dtypes and chunks; other variables are as they were.
     """
+    cube = digital_numbers(cube)
     refuse_without(cube, by)
     table = np.zeros(256, bool)
     table[list(keep)] = True
@@ -194,6 +208,7 @@ def mean(cube: xr.Dataset, *, bands: Sequence[str] | None = None) -> xr.Dataset:
 
     Folded over sixteen steps at a time, so memory does not grow with the time axis.
     """
+    cube = digital_numbers(cube)
     names = selected_variables(cube, bands, "reflectance")
     done = {
         name: da.map_blocks(kernels.mean, _sum_and_count(cube[name]), drop_axis=0, dtype=np.float32) for name in names
@@ -203,6 +218,7 @@ def mean(cube: xr.Dataset, *, bands: Sequence[str] | None = None) -> xr.Dataset:
 
 def count(cube: xr.Dataset, *, bands: Sequence[str] | None = None) -> xr.Dataset:
     """How many values of each pixel are valid, uint16; folded as :func:`mean` is."""
+    cube = digital_numbers(cube)
     names = selected_variables(cube, bands, "reflectance")
     done = {name: _sum_and_count(cube[name])[1].astype(np.uint16) for name in names}
     attrs = {name: {"grid_mapping": "spatial_ref", "cell_methods": "time: count", "kind": "index"} for name in names}
@@ -231,6 +247,7 @@ def clearest(cube: xr.Dataset, *, by: str | None = "scl", keep: Sequence[int] = 
         along time that the pixel is from, -1 where none. Of a cube with a ``scene`` that is taken from the same step.
         Folded over sixteen steps at a time, so memory does not grow with the time axis.
     """
+    cube = digital_numbers(cube)
     names = variables(cube, "reflectance")
     if by is not None:
         refuse_without(cube, by)
@@ -273,7 +290,8 @@ def _reduce_at_once(
     cube: xr.Dataset, how: How, kernel: Callable[..., np.ndarray], bands: Sequence[str] | None, limit_bytes: int
 ) -> xr.Dataset:
     """A reduction whose task has one tile of one variable at all steps."""
-    names = selected_variables(cube, bands, "class" if how == "mode" else "reflectance")
+    cube = digital_numbers(cube)
+    names = selected_variables(cube, bands, _kind(how))
     _refuse_large(cube, how, limit_bytes)
     done = {}
     for name in names:
@@ -293,9 +311,10 @@ def _add(blocks: kernels.Blocks, *, state: np.ndarray | None, nodata: int, **_: 
 def _refuse_large(cube: xr.Dataset, how: How, limit_bytes: int) -> None:
     needed = _bytes_per_task(cube, how)
     if needed > limit_bytes:
-        side = max(_side(cube, "y"), _side(cube, "x"))
+        band = cube[variables(cube, _kind(how))[0]]
+        side = max(_side(band, "y"), _side(band, "x"))
         fits = int(side * (limit_bytes / needed) ** 0.5) // 64 * 64
-        advice = f"open the cube with chunk={fits}" if fits else "take fewer steps"
+        advice = f"open the cube with chunks={fits}" if fits else "take fewer steps"
         raise PlanTooLarge(
             f"{how} of {cube.sizes['time']} steps holds {needed / 1e9:.1f} GB in a task, "
             f"{limit_bytes / 1e9:.1f} GB are allowed: {advice}, or give a larger limit_bytes"

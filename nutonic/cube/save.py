@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import fcntl
 import logging
 import os
 import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +36,7 @@ from nutonic.cube.zarr import (
     write_frame,
 )
 from nutonic.errors import CubeChanged, NotNutonic, StoreError
+from nutonic.io.lock import exclusive
 
 _log = logging.getLogger(__name__)
 
@@ -183,33 +183,15 @@ def _refuse_other(frame: Path, there: Path) -> None:
 def _alone(final: Path) -> Iterator[None]:
     """Keep other processes on this machine from writing the same cube meanwhile; a kill lets go."""
     *_, lock = _beside(final)
-    try:
-        final.parent.mkdir(parents=True, exist_ok=True)
-        handle = _locked(lock)
-    except BlockingIOError:
-        raise StoreError(f"another process writes {final}: wait for it") from None
-    except OSError as error:
-        raise StoreError(f"cannot write {final}: {(error.strerror or str(error)).lower()}") from None
-    try:
-        yield
-    finally:
-        lock.unlink(missing_ok=True)
-        os.close(handle)
-
-
-def _locked(lock: Path) -> int:
-    """A handle of the file that lies there now, locked; one that was removed meanwhile keeps nobody out."""
-    while True:
-        handle = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK, 0o666)
+    with ExitStack() as stack:
         try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            with suppress(FileNotFoundError):
-                if os.fstat(handle).st_ino == lock.stat().st_ino:
-                    return handle
-        except OSError:
-            os.close(handle)
-            raise
-        os.close(handle)
+            final.parent.mkdir(parents=True, exist_ok=True)
+            stack.enter_context(exclusive(lock))
+        except BlockingIOError:
+            raise StoreError(f"another process writes {final}: wait for it") from None
+        except OSError as error:
+            raise StoreError(f"cannot write {final}: {(error.strerror or str(error)).lower()}") from None
+        yield
 
 
 def _write_missing(cube: xr.Dataset, partial: Path, callbacks: Sequence[TileCallback]) -> None:

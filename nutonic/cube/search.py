@@ -13,6 +13,7 @@ from odc.geo.geobox import GeoBox
 from nutonic.core.areas import Area, area_grid
 from nutonic.core.grid import epsg, lonlat_bounds
 from nutonic.core.model import Json, Scene, Step, Timeline
+from nutonic.core.showing import Shown
 from nutonic.core.times import Interval, as_interval
 from nutonic.errors import NoScene
 from nutonic.sources.mosaic import is_native
@@ -22,17 +23,17 @@ from nutonic.sources.source import Source
 SCENES, LEFT_OUT = "nutonic_scenes", "nutonic_left_out"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CubePlan:
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class CubePlan(Shown):
     """A cube before it is opened: its grid, and what every source has there."""
 
-    grid: GeoBox
+    geobox: GeoBox
     timelines: tuple[Timeline, ...]
     """Of each source."""
 
-    def on(self, grid: GeoBox) -> CubePlan:
+    def on(self, geobox: GeoBox) -> CubePlan:
         """The same scenes on another grid, such as a tile's."""
-        return replace(self, grid=grid)
+        return replace(self, geobox=geobox)
 
     @property
     def time(self) -> np.ndarray:
@@ -43,7 +44,7 @@ class CubePlan:
     @property
     def scenes(self) -> pd.DataFrame:
         """One row per scene, in order of source, time and mosaic; numbered from 1 in each source."""
-        return _table([row for timeline in self.timelines for row in _rows(timeline, self.grid)])
+        return _table([row for timeline in self.timelines for row in _rows(timeline, self.geobox)])
 
     @property
     def left_out(self) -> pd.DataFrame:
@@ -51,9 +52,17 @@ class CubePlan:
         rows = [{"id": name, "why": why} for timeline in self.timelines for name, why in timeline.left_out]
         return pd.DataFrame(rows, columns=["id", "why"])
 
+    def _facts(self) -> Json:
+        time, (height, width) = self.time, self.geobox.shape
+        days = " to ".join(np.datetime_as_string(time[[0, -1]], unit="D").tolist()) if time.size else "none"
+        scenes = sum(len(step.scenes) for timeline in self.timelines for step in timeline.steps)
+        left_out = sum(len(timeline.left_out) for timeline in self.timelines)
+        grid = f"{height} × {width} of {self.geobox.affine.a:g} m in EPSG:{epsg(self.geobox)}"
+        return {"geobox": grid, "steps": len(time), "time": days, "scenes": scenes, "left_out": left_out}
+
     def __str__(self) -> str:
         """The plan in a few lines."""
-        return "\n".join(_described(self.grid, self.scenes, self.left_out))
+        return "\n".join(_described(self.geobox, self.scenes, self.left_out))
 
 
 def search(area: Area, sources: Sequence[Source], *, time: Interval | str | None = None, warp: bool = True) -> CubePlan:
@@ -89,7 +98,7 @@ def search(area: Area, sources: Sequence[Source], *, time: Interval | str | None
                 f"no scene of {getattr(source, 'collection', source)} at {where} in {period or 'any time'}"
                 + (f"; {len(timeline.left_out)} left out: {why[0][0]}" if why else "")
             )
-    return CubePlan(grid=grid, timelines=tuple(found))
+    return CubePlan(geobox=grid, timelines=tuple(found))
 
 
 def _native(timeline: Timeline, grid: GeoBox) -> Timeline:

@@ -83,7 +83,7 @@ def fold_tiles(
 
     One task per tile and sixteen steps; written out, since slices of the arrays along time would be tasks too.
     """
-    arrays = [time_chunks(variable) for variable in over]
+    arrays = _alike([time_chunks(variable) for variable in over])
     groups = [slice(start, start + FOLD) for start in range(0, arrays[0].shape[0], FOLD)]
     steps = range(arrays[0].shape[0])
     token = f"folded-{tokenize(kernel, along, [array.name for array in arrays])}"
@@ -97,6 +97,12 @@ def fold_tiles(
     dtype = np.dtype("uint32") if along is None else np.dtype("uint16")
     graph = HighLevelGraph.from_collections(last, tasks, below)
     return da.Array(graph, last, ((layers,), *arrays[0].chunks[1:]), dtype=dtype)
+
+
+def _alike(arrays: Sequence[da.Array]) -> list[da.Array]:
+    """Arrays (time, y, x) in the same tiles, as they are where they are so already."""
+    pairs = [part for array in arrays for part in (array, "tyx")]
+    return list(da.core.unify_chunks(*pairs)[1])
 
 
 def _step(
@@ -124,7 +130,8 @@ def without_time(cube: xr.Dataset, done: Mapping[str, da.Array], attrs: Mapping[
     reduced = unreduced.assign({name: (("y", "x"), array, dict(attrs[name])) for name, array in done.items()})
     order = [name for name in (*cube.data_vars, *done) if name in reduced.data_vars]
     out = reduced[list(dict.fromkeys(order))].assign_attrs(cube.attrs)
-    return out if cube.chunks else out.compute(scheduler="synchronous")
+    is_lazy = any(variable.chunks for variable in cube.variables.values())  # chunks of several sizes are no mistake
+    return out if is_lazy else out.compute(scheduler="synchronous")
 
 
 def variables(cube: xr.Dataset, kind: str) -> list[str]:

@@ -17,6 +17,7 @@ import orjson
 import xarray as xr
 
 from nutonic.core.model import Json
+from nutonic.cube.encoding import digital_numbers
 from nutonic.errors import InputError, NotNutonic, StoreError
 from nutonic.io.objects import Store
 
@@ -55,6 +56,7 @@ _TEMPORARY = re.compile(r"(?P<name>.+)\.[0-9a-f]{32}\.partial")
 
 def prepared(cube: xr.Dataset) -> xr.Dataset:
     """A cube with what its file says of it: conventions, nodata, and time as whole microseconds (CF)."""
+    cube = digital_numbers(cube)
     lazy = {name: coordinate.compute() for name, coordinate in cube.coords.items() if coordinate.chunks is not None}
     out = cube.assign_coords(lazy).copy()
     for name, variable in out.variables.items():

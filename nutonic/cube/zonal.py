@@ -10,6 +10,7 @@ import numpy as np
 import xarray as xr
 
 from nutonic.cube import kernels
+from nutonic.cube.encoding import digital_numbers, stored
 from nutonic.cube.tasks import nodata_of, refuse_without
 from nutonic.errors import InputError
 
@@ -31,6 +32,7 @@ def fractions(cube: xr.Dataset, classes: Sequence[int], *, band: str = "label") 
     xarray.DataArray
         Dims ``(tile_y, tile_x, class)``, float64, NaN where a tile has no valid pixel.
     """
+    cube = digital_numbers(cube)
     refuse_without(cube, band)
     work = partial(kernels.class_shares, classes=tuple(classes), nodata=nodata_of(cube[band]))
     shares = _per_tile(cube[band], work, len(classes))
@@ -39,7 +41,9 @@ def fractions(cube: xr.Dataset, classes: Sequence[int], *, band: str = "label") 
 
 def valid_fraction(cube: xr.Dataset, *, band: str) -> xr.DataArray:
     """The share of each tile's pixels that are valid in a band: dims ``(tile_y, tile_x)``, float64; over time if it is."""
-    variable = cube[band]
+    variable = stored(cube[band])
+    if "time" in variable.dims:
+        variable = variable.chunk({"time": 1})  # each step has its share, however a file was opened
     shares = _per_tile(variable, partial(_share_valid, nodata=nodata_of(variable)), 1)[..., 0]
     dims = ("time", "tile_y", "tile_x") if "time" in variable.dims else ("tile_y", "tile_x")
     coords = {"time": variable["time"]} if "time" in variable.dims else {}
@@ -66,6 +70,7 @@ def zonal_counts(
     """
     if zones.shape != label.shape or not all(np.array_equal(zones[dim], label[dim]) for dim in ("y", "x")):
         raise InputError(f"zones lie on another grid than {label.name}: warp them to it first")
+    label, zones = stored(label), stored(zones)
     chunked = da.asarray(zones.data).rechunk(da.asarray(label.data).chunks)
     work = partial(_zonal, classes=np.array(classes), zone_ids=np.array(zone_ids))
     counts = da.map_blocks(

@@ -12,6 +12,7 @@ from itertools import chain
 from pathlib import Path
 
 from nutonic.core.model import Json
+from nutonic.core.showing import Shown
 from nutonic.dataset import card
 from nutonic.dataset.commits import CommittedPlace, commit_name, read_commits
 from nutonic.dataset.finalize import data_files, unnamed
@@ -32,8 +33,8 @@ _REPLAN = "build again with --replan"
 _ROUNDS = 6
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Verdict:
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class Verdict(Shown):
     """What a verification found."""
 
     problems: tuple[str, ...]
@@ -52,6 +53,11 @@ class Verdict:
     """Places within the limit that are still to be built, or again."""
     removed: tuple[str, ...] = ()
     """One line for each place and file that was removed to be made again."""
+
+    def _facts(self) -> Json:
+        counts = {name: getattr(self, name) for name in ("done", "planned", "limit", "tiles", "rows", "files", "open")}
+        first = {"first": self.problems[0]} if self.problems else {}
+        return {"whole": self.whole, "problems": len(self.problems), **first, **counts, "removed": len(self.removed)}
 
     @property
     def whole(self) -> bool:

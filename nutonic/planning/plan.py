@@ -12,6 +12,7 @@ import numpy as np
 from nutonic._version import __version__
 from nutonic.core.grid import transformer
 from nutonic.core.model import SPLITS, Batch, Json, PlannedPlace, Reject, Scene, Split
+from nutonic.core.showing import Shown
 from nutonic.errors import NoScene, PlanError
 from nutonic.planning import splits
 from nutonic.planning.cost import BLOCK, Cost, batch_size, estimate
@@ -27,8 +28,8 @@ _log = logging.getLogger(__name__)
 _LARGE_GROUP = 0.05
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class Plan(Shown):
     """A plan in columns: one entry per place that will be built, in the order of its batches."""
 
     name: str
@@ -57,6 +58,11 @@ class Plan:
     largest_group: float
     """Share of the places that the largest split group holds."""
     cost: Cost
+
+    def _facts(self) -> Json:
+        shares = ", ".join(f"{name} {share:.0%}" for name, share in self.shares().items())
+        counts = {"places": len(self.places), "batches": len(self), "scenes": len(self.scenes()), "tiles": self.tiles}
+        return {"name": self.name, **counts, "rejects": len(self.rejects), "shares": shares}
 
     def __len__(self) -> int:
         """Number of batches."""

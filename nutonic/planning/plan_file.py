@@ -14,6 +14,7 @@ from typing import Any, Protocol
 import orjson
 
 from nutonic.core.model import SPLITS, Asset, Batch, Json, PlannedPlace, Poi, Reject, Scene
+from nutonic.core.showing import Shown
 from nutonic.errors import Corrupt, NotNutonic
 from nutonic.io.objects import Store, sha256
 from nutonic.planning.layout import META, PLAN, default_id, variant_id
@@ -115,8 +116,8 @@ def _batch_json(batch: Batch, numbers: _Numbers) -> Json:
     return columns
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PlanFile:
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class PlanFile(Shown):
     """A plan read from a store: header and scenes in memory, batches as they are asked for."""
 
     store: Store
@@ -127,6 +128,10 @@ class PlanFile:
     """The recipe's text, YAML."""
     scenes: tuple[Scene, ...]
     rejects: tuple[Reject, ...]
+
+    def _facts(self) -> Json:
+        counts = {name: self.header.get(name) for name in ("places", "batches", "tiles")}
+        return {"name": self.header.get("name"), **counts, "scenes": len(self.scenes), "rejects": len(self.rejects)}
 
     @property
     def beside(self) -> dict[str, str]:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from nutonic.core.model import Json, PlannedPlace, Scene
+from nutonic.core.showing import Shown
 from nutonic.errors import ReadFailed, Refused
 from nutonic.secrets import redact
 
@@ -81,8 +82,8 @@ class BatchDone:
     """What the process that did it met since it last told: ``requests``, ``bytes``, and faults as ``fault: 503``."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Summary:
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class Summary(Shown):
     """What a build did."""
 
     places: int
@@ -112,6 +113,21 @@ class Summary:
 
     still_open: int = 0
     """Places within the limit that are not committed after the run."""
+
+    def _facts(self) -> Json:
+        names = (
+            "places",
+            "done_before",
+            "built",
+            "tiles",
+            "rows",
+            "bytes_written",
+            "requests",
+            "bytes_read",
+            "still_open",
+        )
+        counts = {name: getattr(self, name) for name in names}
+        return {**counts, "rejects": sum(self.rejects.values()), "failures": len(self.failures)}
 
     @property
     def complete(self) -> bool:

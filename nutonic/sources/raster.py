@@ -11,15 +11,16 @@ import xarray as xr
 from odc.geo.geobox import GeoBox
 
 from nutonic.core.classes import ClassTable, table_of
-from nutonic.core.model import Asset, Band, Scene, Step, Timeline
+from nutonic.core.model import Asset, Band, Json, Scene, Step, Timeline
+from nutonic.core.showing import Shown, place
 from nutonic.core.times import Interval
 from nutonic.errors import GridError, InputError
 from nutonic.io import raster as rasters
 from nutonic.sources.backend import NearestMosaic, dataset
 
 
-@dataclass(frozen=True, slots=True)
-class RasterSource:
+@dataclass(frozen=True, slots=True, repr=False)
+class RasterSource(Shown):
     """A GeoTIFF or COG of class ids, read by window-independent nearest neighbour.
 
     Parameters
@@ -32,6 +33,9 @@ class RasterSource:
 
     path: str
     classes: ClassTable | str = "esa-worldcover"
+
+    def _facts(self) -> Json:
+        return {"path": place(self.path), "classes": self.table.name}
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "classes", table_of(self.classes))

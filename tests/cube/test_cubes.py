@@ -52,7 +52,7 @@ def plan(sources) -> CubePlan:
 
 @pytest.mark.parametrize("engine", ["stackstac", "odc-stac"])
 def test_every_pixel_of_every_step_is_right(sources, engine):
-    cube = nt.open_cube(GRID, [replace(sources[0], engine=engine), sources[1]], chunk=256).compute(scheduler="threads")
+    cube = nt.open_cube(GRID, [replace(sources[0], engine=engine), sources[1]], chunks=256).compute(scheduler="threads")
     assert cube["red"].dims == ("time", "y", "x")
     for name in (*BANDS, "scl"):
         np.testing.assert_array_equal(cube[name], truth(name, cube.x.values, cube.y.values), err_msg=name)
@@ -60,7 +60,7 @@ def test_every_pixel_of_every_step_is_right(sources, engine):
 
 
 def test_the_record_tells_whose_each_pixel_is(sources, plan):
-    cube = nt.open_cube(plan, sources, chunk=256).compute(scheduler="threads")
+    cube = nt.open_cube(plan, sources, chunks=256).compute(scheduler="threads")
     table = cube.nutonic.scenes.dropna(subset="number")
     ids = np.array(["", *table.sort_values("number")["id"]])
     assert len(ids) == 9
@@ -79,8 +79,8 @@ def test_a_tile_of_a_cube_is_the_cube_of_the_tile(sources, plan, data):
     rows = slice(top, data.draw(st.integers(top + 1, min(top + 300, HEIGHT))))
     cols = slice(left, data.draw(st.integers(left + 1, min(left + 300, WIDTH))))
     chunks = [data.draw(st.sampled_from([64, 100, 256, 1024])) for _ in range(2)]
-    whole = nt.open_cube(plan, sources, chunk=chunks[0]).isel(y=rows, x=cols)
-    tile = nt.open_cube(plan.on(GRID[rows, cols]), sources, chunk=chunks[1])
+    whole = nt.open_cube(plan, sources, chunks=chunks[0]).isel(y=rows, x=cols)
+    tile = nt.open_cube(plan.on(GRID[rows, cols]), sources, chunks=chunks[1])
     with dask.config.set(scheduler="threads"):
         found, want = (cube.drop_vars("spatial_ref").compute() for cube in (tile, whole))
     xr.testing.assert_identical(found, want)
@@ -91,7 +91,7 @@ def test_nothing_is_read_before_it_is_computed(folder, sources, plan, tmp_path):
     for path in folder.rglob("*.tif"):
         path.rename(path.with_suffix(".away"))
     try:
-        lazy = nt.open_cube(plan, sources, chunk=256)
+        lazy = nt.open_cube(plan, sources, chunks=256)
         assert lazy["red"].chunks == ((1,) * 6, (256, 256, 256, 232), (256, 256, 256, 256, 176))
         assert lazy.odc.geobox == GRID
         assert lazy.rio.crs.to_epsg() == SERIES.zone_epsg
@@ -105,9 +105,9 @@ def test_a_cube_and_its_plan_pickle(sources, plan):
     again = pickle.loads(pickle.dumps((sources, plan)))
     assert again[1] == plan
     assert isinstance(again[0][0], TimedSource)
-    part = nt.open_cube(again[1].on(GRID[:50, :60]), again[0], chunk=64)
+    part = nt.open_cube(again[1].on(GRID[:50, :60]), again[0], chunks=64)
     xr.testing.assert_identical(
-        pickle.loads(pickle.dumps(part)).compute(), nt.open_cube(plan.on(GRID[:50, :60]), sources, chunk=64).compute()
+        pickle.loads(pickle.dumps(part)).compute(), nt.open_cube(plan.on(GRID[:50, :60]), sources, chunks=64).compute()
     )
 
 
@@ -177,7 +177,7 @@ def test_scenes_without_what_is_asked_are_left_out_and_told(folder, sources):
 def test_sources_with_other_times_share_one_axis(sources):
     nir = nt.StacSource(url=sources[0].url, collection=COLLECTION, assets=("blue",), max_cloud_cover=10)
     red = nt.StacSource(url=sources[0].url, collection=COLLECTION, assets=("red",), max_cloud_cover=40)
-    cube = nt.open_cube(GRID, [nir, red], chunk=512).compute(scheduler="threads")
+    cube = nt.open_cube(GRID, [nir, red], chunks=512).compute(scheduler="threads")
     x, y = cube.x.values, cube.y.values
     assert cube.sizes["time"] == 5
     assert (cube["blue"].values[[1, 4]] == 0).all()  # more cloud than it takes
@@ -190,8 +190,8 @@ def test_two_bands_of_one_name_are_refused(sources):
         nt.open_cube(GRID, [sources[0], sources[0]])
     with pytest.raises(InputError, match="no source is given"):
         nt.open_cube(GRID, [])
-    with pytest.raises(InputError, match="chunk is 0"):
-        nt.open_cube(GRID, sources, chunk=0)
+    with pytest.raises(InputError, match="chunks is 0"):
+        nt.open_cube(GRID, sources, chunks=0)
 
 
 # What is read, and how many tasks it takes
@@ -202,7 +202,7 @@ def test_each_block_is_read_once_a_worker_and_tasks_are_tens_a_tile(folder, tmp_
         url = remote_catalogue(folder, server.url)
         host = server.url.removeprefix("http://")
         source = nt.StacSource(url=str(url), collection=COLLECTION, masks=("scl",), allow_hosts=(host,))
-        cube = nt.open_cube(GRID, [source], chunk=250)  # off the files' blocks of 256
+        cube = nt.open_cube(GRID, [source], chunks=250)  # off the files' blocks of 256
         (lazy,) = dask.optimize(cube)
         assert len(lazy.__dask_graph__()) == 20 * 6 * 4  # one task for each of 20 tiles, six steps and four bands
         cube.compute(scheduler="threads", num_workers=4)
@@ -225,7 +225,7 @@ class Alive(Callback):
 def test_a_tile_is_reduced_before_the_next_is_read(sources, plan, tiles):
     """However many tiles there are: what is held does not grow with the area."""
     part = plan.on(GRID[:64, : 64 * tiles])
-    cube = nt.open_cube(part, sources, chunk=64)
+    cube = nt.open_cube(part, sources, chunks=64)
     with Alive() as alive:
         nt.reduce.median(nt.reduce.mask(cube))[["red"]].compute(scheduler="threads", num_workers=2)
     assert 6 <= alive.most <= 2 * 12 + 2 * 4  # two tiles of six steps and their classes, and what threads have in hand
@@ -233,7 +233,7 @@ def test_a_tile_is_reduced_before_the_next_is_read(sources, plan, tiles):
 
 def test_a_reduction_reads_its_tile_itself(sources, plan):
     """Of what nothing else takes part in a tile and band is one task, and no block passes between tasks."""
-    cube = nt.open_cube(plan, sources, chunk=256)
+    cube = nt.open_cube(plan, sources, chunks=256)
     stated = nt.reduce.estimate(cube, "median")
     assert (stated.tiles, stated.tasks_per_tile) == (20, 3)
     assert nt.reduce.estimate(nt.reduce.mask(cube), "median").tasks_per_tile == 6 * (3 + 1 + 3) + 3
@@ -273,7 +273,7 @@ def test_a_task_carries_what_it_reads_and_no_more(sources, plan):
 
 
 def test_no_rechunk_in_the_graph(sources, plan):
-    cube = nt.open_cube(plan, sources, chunk=256)
+    cube = nt.open_cube(plan, sources, chunks=256)
     layers = [name for array in cube.data_vars.values() for name in array.data.dask.layers]
     assert not [name for name in layers if "rechunk" in name or "concatenate" in name]
 

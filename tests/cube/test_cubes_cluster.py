@@ -66,7 +66,7 @@ def test_a_worker_that_is_killed_changes_nothing(folder, tmp_path):
 
 @pytest.mark.parametrize("tiles", [4, 16])
 def test_a_worker_holds_what_was_stated_however_large_the_area(folder, tmp_path, tiles):
-    lazy = nt.open_cube(GRID[:256, :1024] if tiles == 4 else GRID[:1000, :1024], [source_of(folder)], chunk=256)
+    lazy = nt.open_cube(GRID[:256, :1024] if tiles == 4 else GRID[:1000, :1024], [source_of(folder)], chunks=256)
     stated = nt.reduce.estimate(lazy, "median")
     assert stated.tiles == tiles
     with cluster(tmp_path / "dask", workers=1) as found, Client(found.address) as client:
@@ -82,8 +82,8 @@ def test_workers_fetch_each_header_and_block_once(folder, tmp_path):
     with FileServer(folder) as server, cluster(tmp_path / "dask") as found, Client(found.address) as client:
         remote_catalogue(folder, server.url)
         imagery = source_of(folder, "items-http.json", allow_hosts=(server.url.removeprefix("http://"),))
-        lazy = nt.open_cube(GRID, [imagery], chunk=256)
-        want = nt.open_cube(GRID, [source_of(folder)], chunk=256).compute(scheduler="threads")
+        lazy = nt.open_cube(GRID, [imagery], chunks=256)
+        want = nt.open_cube(GRID, [source_of(folder)], chunks=256).compute(scheduler="threads")
         xr.testing.assert_equal(lazy.compute().drop_vars("cloud_cover"), want.drop_vars("cloud_cover"))
         asked = Counter((request.path, request.span) for request in server.requests() if request.span)
         assert len(client.scheduler_info()["workers"]) == 2

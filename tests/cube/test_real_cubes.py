@@ -37,7 +37,7 @@ def test_a_scene_with_its_classification_is_masked_by_it(tmp_path):
     (tmp_path / "item.json").write_text(json.dumps(item))
     source = nt.StacSource(url=str(tmp_path / "item.json"), collection=item["collection"], masks=("scl",))
     area = red[200:700, 300:900]
-    cube = nt.open_cube(area, [source], chunk=256)
+    cube = nt.open_cube(area, [source], chunks=256)
     assert cube.nutonic.scenes["id"].tolist() == [item["id"]]
     found = nt.reduce.clearest(cube).compute()
     with rasterio.open(folder / "SCL.tif") as raster:  # pixels of twice the size
@@ -55,7 +55,7 @@ def test_mol_goes_through_zarr_and_geotiff_and_back(tmp_path):
     (tmp_path / "item.json").write_text(json.dumps(item))
     source = nt.StacSource(url=str(tmp_path / "item.json"), collection="real")
     grid = grid_of_file(DATA / "s2_mol" / "B04.tif")
-    path = nt.save_cube(nt.open_cube(grid, [source], chunk=512), tmp_path / "mol.zarr")
+    path = nt.save_cube(nt.open_cube(grid, [source], chunks=512), tmp_path / "mol.zarr")
     back = xr.open_zarr(path, mask_and_scale=False)
     assert back.odc.geobox == grid
     with rasterio.open(DATA / "s2_mol" / "B04.tif") as raster:
@@ -74,7 +74,7 @@ def test_an_area_across_two_zones_is_filled_from_both(tmp_path):
     (tmp_path / "item.json").write_text(json.dumps(item))
     source = nt.StacSource(url=str(tmp_path / "item.json"), collection="real", assets=("red",))
     grid = nt.area_grid((5.25, 51.24, 5.28, 51.27), crs="EPSG:32632")
-    cube = nt.open_cube(grid, [source], chunk=100).compute()
+    cube = nt.open_cube(grid, [source], chunks=100).compute()
     assert cube.nutonic.scenes["warped"].tolist() == [True]
     u, v = Transformer.from_crs(32632, 32631, always_xy=True).transform(*np.meshgrid(cube.x, cube.y))
     with rasterio.open(path) as raster:

@@ -234,7 +234,7 @@ def lazily(steps: int, height: int, width: int) -> xr.Dataset:
 
 def test_a_task_that_would_not_fit_is_refused_with_what_would():
     cube = lazily(300, 256, 256)
-    with pytest.raises(PlanTooLarge, match=r"median of 300 steps holds 0.0 GB in a task.*open the cube with chunk=64"):
+    with pytest.raises(PlanTooLarge, match=r"median of 300 steps holds 0.0 GB in a task.*open the cube with chunks=64"):
         nt.reduce.median(cube, limit_bytes=9_000_000)
     nt.reduce.median(cube)
 

@@ -23,7 +23,7 @@ from nutonic.testing import COLLECTION
 def cube_of(folder: Path):
     source = nt.StacSource(url=str(folder / "items.json"), collection=COLLECTION, masks=("scl",))
     whole = nt.search(nt.area_grid(GeoBox((1000, 1200), _transform(), "EPSG:32633")), [source])
-    cube = nt.open_cube(whole.on(whole.grid[200:700, 300:900]), [source], chunk=256)
+    cube = nt.open_cube(whole.on(whole.geobox[200:700, 300:900]), [source], chunks=256)
     return nt.reduce.median(nt.reduce.mask(cube)).assign(scl=cube["scl"].isel(time=[0, 5]))
 
 

@@ -14,7 +14,8 @@ from odc.geo.geobox import GeoBox
 from nutonic.core.catalogs import IMAGED, refuse_jumping
 from nutonic.core.globe import Box, boxes_of
 from nutonic.core.grid import lonlat_bounds
-from nutonic.core.model import Asset, Band, Scene, Timeline
+from nutonic.core.model import Asset, Band, Json, Scene, Timeline
+from nutonic.core.showing import Shown
 from nutonic.core.times import Interval, as_interval, utc_text
 from nutonic.errors import GridError, InputError
 from nutonic.sources.backend import Windowed, dataset
@@ -30,8 +31,8 @@ from nutonic.sources.pixels import imagery_bands, offset_of
 from nutonic.sources.ranking import Ranking, ranked
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EarthEngineImagery:
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class EarthEngineImagery(Shown):
     """Images of one collection, such as NAIP (``USDA/NAIP/DOQQ``) or Sentinel-2 (``COPERNICUS/S2_SR_HARMONIZED``).
 
     Pixels are the image's own numbers as uint16, 0 where it is masked; a valid pixel is never below 1. Images of 8 bits,
@@ -57,6 +58,9 @@ class EarthEngineImagery:
     """Cloud project that asks; by default as the environment says."""
     url: str | None = None
     """Of the REST API; by default the high-volume endpoint."""
+
+    def _facts(self) -> Json:
+        return {"collection": self.collection, "assets": self.assets, "masks": self.masks}
 
     def __post_init__(self) -> None:
         refuse_jumping(self.collection)

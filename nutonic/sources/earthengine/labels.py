@@ -14,6 +14,7 @@ from odc.geo.geobox import GeoBox
 from nutonic.core.catalogs import COLLECTED, Collected, Rule, refuse_windows, refuse_year
 from nutonic.core.classes import ClassTable, table_of
 from nutonic.core.model import Band, Json, Scene, Step, Timeline
+from nutonic.core.showing import Shown
 from nutonic.core.times import Interval, as_interval
 from nutonic.errors import BadPixels, InputError, NoScene, ReadFailed, Unreachable
 from nutonic.sources.backend import Windowed, dataset
@@ -30,8 +31,8 @@ WINDOWS_DAYS = (7, 14, 30, 60, 120)
 DAYS = Band(name="days", kind="class", dtype="uint8", nodata=255)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EarthEngineLabels:
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class EarthEngineLabels(Shown):
     """Class ids of an image collection, on any grid in a CRS with an EPSG code, nearest neighbour.
 
     By `rule` a pixel takes
@@ -61,6 +62,10 @@ class EarthEngineLabels:
     """Cloud project that asks; by default as the environment says."""
     url: str | None = None
     """Of the REST API; by default the high-volume endpoint."""
+
+    def _facts(self) -> Json:
+        classes = self.classes if isinstance(self.classes, str) else self.classes.name
+        return {"collection": self.collection, "classes": classes, "rule": self.rule, "year": self.year}
 
     def __post_init__(self) -> None:
         self._complete()

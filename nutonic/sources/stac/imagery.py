@@ -14,7 +14,8 @@ from odc.geo.geobox import GeoBox
 from nutonic.core.catalogs import KNOWN_HOSTS, catalogue_at
 from nutonic.core.footprints import Snapping
 from nutonic.core.grid import lonlat_bounds
-from nutonic.core.model import Asset, Band, Scene, Timeline
+from nutonic.core.model import Asset, Band, Json, Scene, Timeline
+from nutonic.core.showing import Shown, place
 from nutonic.core.times import Interval, as_interval, utc_text
 from nutonic.io import raster as rasters
 from nutonic.io import signing
@@ -33,8 +34,8 @@ from nutonic.sources.stac.search import Search, items_around, neighbourhoods
 _VISUAL = "visual"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StacSource:
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class StacSource(Shown):
     """Single-band assets of the items of one collection.
 
     Snapping are digital numbers of reflectance (1e-4) as uint16, 0 where nothing was observed. The offset that Sentinel-2
@@ -62,6 +63,9 @@ class StacSource:
     record: bool = False
     """Whether a cube over time tells in a variable ``scene`` (uint16) which scene the first asset's pixel comes from:
     its row in ``cube.nutonic.scenes``, from 1; 0 for none."""
+
+    def _facts(self) -> Json:
+        return {"url": place(self.url), "collection": self.collection, "assets": self.assets, "masks": self.masks}
 
     def __post_init__(self) -> None:
         opener(self.engine)

@@ -17,7 +17,8 @@ from nutonic.core.classes import ClassTable
 from nutonic.core.footprints import near
 from nutonic.core.globe import reach, turned
 from nutonic.core.grid import lonlat_bounds
-from nutonic.core.model import Band, Scene, Step, Timeline
+from nutonic.core.model import Band, Json, Scene, Step, Timeline
+from nutonic.core.showing import Shown, place
 from nutonic.core.times import Interval, as_interval
 from nutonic.io import signing
 from nutonic.io.access import Access, access_for
@@ -28,8 +29,8 @@ from nutonic.sources.stac.assets import asset_of, pinned
 from nutonic.sources.stac.search import Search, items_around, neighbourhoods
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StacLabels:
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class StacLabels(Shown):
     """Class ids of the items of one collection and one year, read by window-independent nearest neighbour.
 
     Where items overlap, a pixel comes from the first, by id, that has a class there.
@@ -48,6 +49,9 @@ class StacLabels:
     sign: str | None = None
     """As of :class:`nutonic.StacSource`."""
     allow_hosts: tuple[str, ...] = ()
+
+    def _facts(self) -> Json:
+        return {"url": place(self.url), "collection": self.collection, "classes": self.classes.name, "year": self.year}
 
     def __post_init__(self) -> None:
         signing.require(self.access.sign)

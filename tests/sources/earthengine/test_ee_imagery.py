@@ -369,7 +369,7 @@ def test_a_cube_of_sentinel_2_is_masked_and_reduced_as_one_of_files(days):
         assert list(plan.scenes["id"]) == [f"day{k}_T33UVP" for k in range(5)]
         assert plan.left_out.values.tolist() == [["day2_old_T33UVP", "processed again as day2_T33UVP"]]
         assert server.count("pixels") == 0
-        cube = nt.open_cube(plan, [source], chunk=120)
+        cube = nt.open_cube(plan, [source], chunks=120)
         server.clear()
         found = cube.compute(scheduler="threads")
         # Four bands and the record of scenes, five days and four tiles: the record is of pixels that are there.
@@ -396,7 +396,7 @@ def test_on_worker_processes_it_is_the_same_cube_and_no_request_is_made_twice(da
         Client(dask.address) as client,
     ):
         source = EarthEngineImagery(collection=S2, url=server.url, project="any")
-        cube = nt.open_cube(S2_GRID, [source], time="2024-06-01/2024-06-30", chunk=60)
+        cube = nt.open_cube(S2_GRID, [source], time="2024-06-01/2024-06-30", chunks=60)
         server.clear()
         found = client.compute(cube, sync=True)
         assert server.count("pixels") == 3 * 5 * 16
@@ -407,7 +407,7 @@ def test_a_scene_of_another_zone_is_the_nearest_pixel_whatever_window_asks(serve
     source = naip(server)
     grid = nt.area_grid(tuple(GRID[200:500, 300:700].extent.to_crs("EPSG:4326").boundingbox), resolution=1.5)
     assert grid.crs.epsg == 32617
-    cube = nt.open_cube(grid, [source], time="2021-01-01/2021-12-31", chunk=16)
+    cube = nt.open_cube(grid, [source], time="2021-01-01/2021-12-31", chunks=16)
     whole = cube.compute()
     from nutonic.core.nearest import source_pixels
 
@@ -416,7 +416,7 @@ def test_a_scene_of_another_zone_is_the_nearest_pixel_whatever_window_asks(serve
         np.stack([whole[n].values[0] for n in ("red", "green", "blue")]), right()[:, rows, cols]
     )
     part = nt.open_cube(
-        nt.search(grid, [source], time="2021-01-01/2021-12-31").on(grid[3:11, 5:20]), [source], chunk=7
+        nt.search(grid, [source], time="2021-01-01/2021-12-31").on(grid[3:11, 5:20]), [source], chunks=7
     ).compute()
     np.testing.assert_array_equal(part["green"], whole["green"][:, 3:11, 5:20])
 
