@@ -9,9 +9,9 @@ import numpy as np
 import xarray as xr
 
 from nutonic.chips.chip import AS_IT_IS, Limits, TileReject, cut_chip, limits_of, refuse_strange, valid_pixels
+from nutonic.core.encoding import digital_numbers
 from nutonic.core.model import Chip, Tile
 from nutonic.core.tiling import tiles
-from nutonic.cube.encoding import digital_numbers
 from nutonic.errors import InputError
 from nutonic.recipe.recipe import Recipe
 

@@ -17,7 +17,7 @@ from odc.geo.geobox import GeoBox
 from rasterio.errors import RasterioError
 from rasterio.windows import Window
 
-from nutonic.cube.encoding import digital_numbers
+from nutonic.core.encoding import digital_numbers
 from nutonic.errors import InputError, NotNutonic, StoreError
 
 

@@ -85,12 +85,15 @@ def open_scene(
     parts = [
         source.open(area, found, chunks=size) for source, found, size in zip(sources, scenes, per_source, strict=True)
     ]
+    cube, plan = _merged(parts, area), CubePlan(geobox=area, timelines=_of_one_step(sources, scenes))
+    return _over_time(cube, plan).squeeze("time") if plan.time.size else _over_time(cube, plan)
+
+
+def _merged(parts: Sequence[xr.Dataset], geobox: GeoBox) -> xr.Dataset:
+    """The parts of all sources in one, each of them on exactly this grid."""
     for part in parts:
-        check_aligned(part, area)
-    cube = xr.merge(parts, join="exact", compat="override", combine_attrs="drop_conflicts")
-    plan = CubePlan(geobox=area, timelines=_of_one_step(sources, scenes))
-    steps = _over_time(cube, plan)
-    return steps.isel(time=0) if "time" in steps.coords else steps
+        check_aligned(part, geobox)
+    return xr.merge(parts, join="exact", compat="override", combine_attrs="drop_conflicts")
 
 
 def _of_one_step(sources: Sequence[Source], scenes: Sequence[Sequence[Scene]]) -> tuple[Timeline, ...]:

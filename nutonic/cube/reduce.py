@@ -16,8 +16,8 @@ import dask.array as da
 import numpy as np
 import xarray as xr
 
+from nutonic.core.encoding import digital_numbers
 from nutonic.cube import kernels
-from nutonic.cube.encoding import digital_numbers
 from nutonic.cube.tasks import (
     FOLD,
     attributes,

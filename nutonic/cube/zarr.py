@@ -16,8 +16,8 @@ import numpy as np
 import orjson
 import xarray as xr
 
+from nutonic.core.encoding import digital_numbers
 from nutonic.core.model import Json
-from nutonic.cube.encoding import digital_numbers
 from nutonic.errors import InputError, NotNutonic, StoreError
 from nutonic.io.objects import Store
 

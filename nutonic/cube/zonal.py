@@ -9,8 +9,8 @@ import dask.array as da
 import numpy as np
 import xarray as xr
 
+from nutonic.core.encoding import digital_numbers, stored
 from nutonic.cube import kernels
-from nutonic.cube.encoding import digital_numbers, stored
 from nutonic.cube.tasks import nodata_of, refuse_without
 from nutonic.errors import InputError
 
