@@ -18,8 +18,7 @@ from odc.geo.geobox import GeoBox
 
 import nutonic as nt
 from nutonic.core.model import Scene
-from nutonic.io import http
-from nutonic.sources.earthengine import blocks as ee_blocks
+from nutonic.io.session import current
 from nutonic.sources.earthengine.session import Session, signed_in
 
 ID, CRS, SHAPE = "USDA/NAIP/DOQQ/m_one", "EPSG:26917", (4000, 4000)
@@ -50,7 +49,7 @@ def blocks(url: str) -> Read:
     scenes: tuple[Scene, ...] = source.search(np.array([lon]), np.array([lat]), 600.0)[0]
 
     def read(grid: GeoBox) -> np.ndarray:
-        ee_blocks.forget()
+        current().clear()
         found = source.open(grid, scenes, chunks=None).load()
         return np.stack([found[name].values for name in BANDS])
 
@@ -100,10 +99,10 @@ def compare(url: str, runs: int, side: int) -> None:
         window = GeoBox(SHAPE, TRANSFORM, CRS)[100 * i : 100 * i + side, 70 * i : 70 * i + side]
         pixels = {}
         for name, read in ways.items():
-            http.take_counts()
+            current().take_counts()
             began = time.perf_counter()
             pixels[name] = read(window)
-            counts = http.take_counts()
+            counts = current().take_counts()
             seen[name].append((time.perf_counter() - began, counts["requests"], counts["bytes"]))
         np.testing.assert_array_equal(pixels["computePixels"], np.maximum(pixels["xee"], 1))
     for name, figures in seen.items():

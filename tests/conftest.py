@@ -9,6 +9,8 @@ import pytest
 import yaml
 
 from nutonic import load_recipe
+from nutonic.io.http import Policy
+from nutonic.io.session import Session, using
 from nutonic.recipe.recipe import Recipe
 from nutonic.run.run import Summary, build
 from nutonic.testing import SyntheticPlanet
@@ -22,6 +24,13 @@ class Built(NamedTuple):
     recipe: Recipe
     out: Path
     summary: Summary
+
+
+@pytest.fixture
+def session():
+    """A session that knows of no other test's servers, whose ports may come again, and that does not pause for long."""
+    with Session(Policy(pause_s=0.001)) as fresh, using(fresh):
+        yield fresh
 
 
 @pytest.fixture(scope="session")

@@ -1,11 +1,10 @@
-"""Open datasets: kept per process, and lent to one thread at a time.
+"""Open datasets: kept in a pool, and lent to one thread at a time.
 
 GDAL reads local files itself; what lies behind a URL is fetched by :mod:`nutonic.io.ranged` and handed to it.
 """
 
 from __future__ import annotations
 
-import atexit
 import contextvars
 import threading
 from collections import OrderedDict
@@ -23,7 +22,7 @@ from rasterio.windows import Window
 
 from nutonic.errors import Gone, GridError, ReadFailed
 from nutonic.io.access import Access
-from nutonic.io.ranged import RemoteFile
+from nutonic.io.ranged import RangeCache, RemoteFile
 
 GDAL_ENV: dict[str, str | int] = {
     "GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR",  # no probing for .aux, .ovr, .msk beside every file
@@ -101,55 +100,67 @@ _Key = tuple[str, Access, int]
 
 
 class RasterPool:
-    """Open datasets by address, newest use last; a borrowed one belongs to its borrower."""
+    """Open datasets by address, newest use last; a borrowed one belongs to its borrower.
 
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
+    Parameters
+    ----------
+    ranges
+        Where what lies behind a URL comes from.
+    """
+
+    def __init__(self, ranges: RangeCache) -> None:
+        self._ranges, self._lock, self._closed = ranges, threading.Lock(), False
         self._idle: OrderedDict[_Key, list[OpenRaster]] = OrderedDict()
 
-    def take(self, key: _Key) -> OpenRaster | None:
+    @contextmanager
+    def borrow(self, href: str, access: Access) -> Iterator[OpenRaster]:
+        """An open dataset for one thread; returned to the pool unless reading failed."""
+        key = (href, access, version(href))
+        with rasterio.Env(**GDAL_ENV):
+            raster = self._take(key) or _open(href, access, self._ranges)
+            try:
+                yield raster
+            except BaseException:
+                raster.close()
+                raise
+        if raster.broken:
+            raster.close()
+        else:
+            self._give_back(key, raster)
+
+    def clear(self) -> None:
+        """Close all that lie idle."""
+        with self._lock:
+            idle = [raster for rasters in self._idle.values() for raster in rasters]
+            self._idle.clear()
+        for raster in idle:
+            raster.close()
+
+    def close(self) -> None:
+        """Close all that lie idle, and those that are borrowed as soon as they are given back."""
+        with self._lock:
+            self._closed = True
+        self.clear()
+
+    def _take(self, key: _Key) -> OpenRaster | None:
         """One that lies idle."""
         with self._lock:
             idle = self._idle.get(key)
             return idle.pop() if idle else None
 
-    def give_back(self, key: _Key, handle: OpenRaster) -> None:
+    def _give_back(self, key: _Key, raster: OpenRaster) -> None:
         """Keep one for the next; of too many addresses the longest unused is closed."""
+        stale: list[OpenRaster] = []
         with self._lock:
-            self._idle.setdefault(key, []).append(handle)
-            self._idle.move_to_end(key)
-            stale = self._idle.popitem(last=False)[1] if len(self._idle) > _KEPT_OPEN else []
+            if self._closed:
+                stale = [raster]
+            else:
+                self._idle.setdefault(key, []).append(raster)
+                self._idle.move_to_end(key)
+                if len(self._idle) > _KEPT_OPEN:
+                    stale = self._idle.popitem(last=False)[1]
         for old in stale:
             old.close()
-
-    def close(self) -> None:
-        """Close all that lie idle."""
-        with self._lock:
-            idle = [handle for kept in self._idle.values() for handle in kept]
-            self._idle.clear()
-        for handle in idle:
-            handle.close()
-
-
-raster_pool = RasterPool()
-atexit.register(raster_pool.close)  # while there still is a Python for GDAL to call back into
-
-
-@contextmanager
-def borrowed(href: str, access: Access) -> Iterator[OpenRaster]:
-    """An open dataset for one thread; returned to the shelf unless reading failed."""
-    key = (href, access, version(href))
-    with rasterio.Env(**GDAL_ENV):
-        handle = raster_pool.take(key) or _open(href, access)
-        try:
-            yield handle
-        except BaseException:
-            handle.close()
-            raise
-    if handle.broken:
-        handle.close()
-    else:
-        raster_pool.give_back(key, handle)
 
 
 def version(href: str) -> int:
@@ -164,12 +175,13 @@ def version(href: str) -> int:
         raise ReadFailed(f"cannot look at {href}: {error.strerror}") from None
 
 
-def _open(href: str, access: Access) -> OpenRaster:
+def _open(href: str, access: Access, ranges: RangeCache) -> OpenRaster:
     for attempt in range(ATTEMPTS):
-        handle = _open_remote(href, access, last=attempt + 1 == ATTEMPTS) if "://" in href else _open_local(href)
-        if handle is not None:
-            _refuse_absurd(href, handle)
-            return handle
+        last = attempt + 1 == ATTEMPTS
+        opened = _open_remote(href, ranges.open(href, access), last=last) if "://" in href else _open_local(href)
+        if opened is not None:
+            _refuse_absurd(href, opened)
+            return opened
     raise AssertionError  # the last attempt returns or raises
 
 
@@ -181,9 +193,9 @@ def _open_local(href: str) -> OpenRaster:
         raise (Gone if gone else ReadFailed)(f"cannot open {href}: {error}") from None
 
 
-def _open_remote(href: str, access: Access, *, last: bool) -> OpenRaster | None:
+def _open_remote(href: str, file: RemoteFile, *, last: bool) -> OpenRaster | None:
     """An open dataset; None where what was fetched is no raster and may be another time."""
-    file, context = RemoteFile(href, access), contextvars.Context()
+    context = contextvars.Context()
     try:
         opened = partial(rasterio.open, _NAME, driver=file.driver, sharing=False, opener=partial(_only, file))
         return OpenRaster(context.run(opened), file, context)
@@ -203,13 +215,13 @@ def _only(file: RemoteFile, name: str, mode: str = "rb") -> RemoteFile:  # noqa:
     return file.again()
 
 
-def _refuse_absurd(href: str, handle: OpenRaster) -> None:
+def _refuse_absurd(href: str, opened: OpenRaster) -> None:
     """Refuse sizes that no sensible raster has, before anything is read into them."""
-    raster = handle.raster
+    raster = opened.raster
     (height, width), item = raster.block_shapes[0], np.dtype(raster.dtypes[0]).itemsize
     block = height * width * item * (raster.count if raster.interleaving is rasterio.enums.Interleaving.pixel else 1)
     if max(raster.shape) > MOST_SIDE or block > _MOST_BLOCK_BYTES:
-        handle.close()
+        opened.close()
         raise GridError(
             f"{href} claims {raster.height} × {raster.width} pixels in blocks of {height} × {width}: too large to be read"
         )

@@ -12,33 +12,20 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
-from typing import Any
 from urllib.parse import urljoin, urlsplit
 
 import urllib3
 
 from nutonic._version import __version__
 from nutonic.errors import Gone, ReadFailed, Refused
-from nutonic.io import signing
 from nutonic.io.access import Access
-from nutonic.io.connections import pool, timeout_s
-from nutonic.io.limits import limiter
+from nutonic.io.connections import Message, PooledTransport, Transport, timeout_s
+from nutonic.io.limits import IN_FLIGHT, Limiter
+from nutonic.io.signing import Signer
 
 _log = logging.getLogger(__name__)
-
-#: How often a request is made in all, and the pause after the first failure in seconds; it doubles each time.
-ATTEMPTS, PAUSE_S = 6, 0.5
-
-#: The longest that a server's Retry-After is obeyed, in seconds.
-_LONGEST_PAUSE_S = 60.0
-
-#: Seconds until a server must have taken a connection.
-_CONNECT_S = 10.0
-
-#: Bytes a second below which an answer is given up.
-_SLOWEST = 100_000
 
 #: Statuses that may be different the next time.
 _TRANSIENT = frozenset({408, 425, 429, 500, 502, 503, 504})
@@ -47,7 +34,28 @@ _TRANSIENT = frozenset({408, 425, 429, 500, 502, 503, 504})
 _MOST_EXCUSES = 64 * 2**10
 
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
-_MOST_REDIRECTS = 5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Policy:
+    """How patient a client is, and how much it asks at once. What may be read is each source's own :class:`Access`."""
+
+    max_requests: int = IN_FLIGHT
+    """Requests in flight, of all threads together."""
+    attempts: int = 6
+    """How often a request is made in all."""
+    pause_s: float = 0.5
+    """Seconds of pause after the first failure; they double each time."""
+    longest_pause_s: float = 60.0
+    """The most seconds that a server's Retry-After is obeyed."""
+    connect_s: float = 10.0
+    """Seconds until a server must have taken a connection."""
+    read_s: float | None = None
+    """Seconds without a byte after which an answer is given up; None for what ``NUTONIC_HTTP_TIMEOUT`` says, else 30."""
+    slowest: int = 100_000
+    """Bytes a second below which an answer is given up."""
+    redirects: int = 5
+    """How many redirects of one request are followed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,12 +70,10 @@ class Request:
     """A longer answer is refused."""
     patience: float = 1.0
     """How many times the usual time-out to wait for the first byte: some answers are computed first."""
-    attempts: int = ATTEMPTS
-    """How often it is made in all."""
-    turn: Callable[[], AbstractContextManager[None]] = nullcontext
-    """What each attempt is made in, and waits for."""
-    met: Callable[[str], None] | None = None
-    """Told of each fault, in a word, after the attempt's turn."""
+    attempts: int | None = None
+    """How often it is made in all; as the policy says if None."""
+    limiter: Limiter | None = None
+    """A limit of its server, which each attempt waits for besides the client's own, and which hears of its faults."""
     any_status: bool = False
     """Whether an answer with a status that would be the same the next time is given back, instead of an error."""
     wrong: Callable[[Answer], str | None] | None = None
@@ -84,14 +90,15 @@ class Answer:
     body: bytes
 
 
-class _Counts:
-    """Of this process since last taken: requests, bytes, faults by kind."""
+class Counts:
+    """Requests, bytes, and faults by kind, since they were last taken."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._counts: Counter[str] = Counter()
 
     def add(self, name: str, count: int = 1) -> None:
+        """Add to a count."""
         with self._lock:
             self._counts[name] += count
 
@@ -102,19 +109,6 @@ class _Counts:
         return dict(counts)
 
 
-_counts = _Counts()
-
-
-def take_counts() -> dict[str, int]:
-    """``requests``, ``bytes`` and ``fault: …`` of this process since this was last called."""
-    return _counts.take()
-
-
-def fault(kind: str) -> None:
-    """Count a fault that was met."""
-    _counts.add(f"fault: {kind}")
-
-
 class _Fault(Exception):
     """One attempt failed and may be made again, after `pause_s` seconds if the server said so."""
 
@@ -123,48 +117,122 @@ class _Fault(Exception):
         self.kind, self.pause_s = kind, pause_s
 
 
-def fetch(request: Request, access: Access) -> Answer:
-    """The answer to a request, tried again where that may help.
+class Client:
+    """Asks for things: with a policy, a limit and counts of its own, over one transport.
 
-    Raises
-    ------
-    Refused
-        If the address, or one it redirects to, may not be read, or the answer is longer than allowed.
-    Gone
-        If there is no such thing: 404 or 410.
-    ReadFailed
-        If the last attempt failed too, or the server denies access.
+    Parameters
+    ----------
+    policy
+        How patient it is, and how much it asks at once.
+    transport
+        What carries its messages, and stays open when the client is closed; connections of its own if None.
     """
-    access.check(request.url)
-    signed_again = False
-    for attempt in range(request.attempts):
+
+    def __init__(self, policy: Policy | None = None, transport: Transport | None = None) -> None:
+        self.policy = policy or Policy()
+        self.limiter = Limiter(self.policy.max_requests)
+        self.transport: Transport = transport or PooledTransport()
+        self._owned = transport is None
+        self._signer, self._counts = Signer(), Counts()
+
+    def close(self) -> None:
+        """Close connections, if they are its own, and forget signatures."""
+        self._signer.clear()
+        if self._owned:
+            self.transport.close()
+
+    def take_counts(self) -> dict[str, int]:
+        """``requests``, ``bytes`` and ``fault: …`` since this was last called."""
+        return self._counts.take()
+
+    def count_fault(self, kind: str) -> None:
+        """Count a fault that was met above HTTP."""
+        self._counts.add(f"fault: {kind}")
+
+    def fetch(self, request: Request, access: Access) -> Answer:
+        """The answer to a request, tried again where that may help.
+
+        Raises
+        ------
+        Refused
+            If the address, or one it redirects to, may not be read, or the answer is longer than allowed.
+        Gone
+            If there is no such thing: 404 or 410.
+        ReadFailed
+            If the last attempt failed too, or the server denies access.
+        """
+        access.check(request.url)
+        attempts, signed_again = request.attempts or self.policy.attempts, False
+        for attempt in range(attempts):
+            try:
+                with request.limiter.acquire() if request.limiter else nullcontext():
+                    return self._attempt(request, access)
+            except _Fault as fault:
+                last = fault
+            self.count_fault(last.kind)
+            _log.debug("%s from %s, attempt %d of %d", last.kind, _host(request.url), attempt + 1, attempts)
+            if request.limiter:
+                request.limiter.fault(last.kind)
+            if last.kind == "403":
+                if access.sign is None or signed_again:
+                    break
+                signed_again = True
+                self._signer.forget(request.url)
+            elif attempt + 1 < attempts:
+                time.sleep(self._pause(attempt, last))
+        raise ReadFailed(
+            f"{request.url}: {_advice(last.kind, access, attempt + 1)}", reason=_reason(last.kind, request)
+        )
+
+    def _pause(self, attempt: int, fault: _Fault) -> float:
+        """Seconds to wait after an attempt: as the server says; else at random, so that workers do not return together."""
+        if fault.pause_s is not None:
+            return min(fault.pause_s, self.policy.longest_pause_s)
+        return self.policy.pause_s * 2.0**attempt * (0.5 + random.random())
+
+    def _attempt(self, request: Request, access: Access) -> Answer:
+        """One attempt, redirects followed as far as they are allowed."""
+        url = request.url
+        for _ in range(1 + self.policy.redirects):
+            answer = self._send(request, url, access)
+            if answer.status not in _REDIRECTS:
+                return _checked(answer, request, url)
+            url = urljoin(url, answer.headers.get("location", ""))
+            access.check(url)
+            if answer.status == 303:  # "see other": what was posted has been taken
+                request = replace(request, method="GET", body=None)
+        raise Refused(f"{request.url} redirects more than {self.policy.redirects} times")
+
+    def _send(self, request: Request, url: str, access: Access) -> Answer:
+        read_s = request.patience * (timeout_s() if self.policy.read_s is None else self.policy.read_s)
+        message = Message(
+            method=request.method,
+            url=self._signer.sign(url, access.sign),
+            headers={"User-Agent": f"nutonic/{__version__}", "Accept-Encoding": "identity", **request.headers},
+            body=request.body,
+            timeout=urllib3.Timeout(connect=self.policy.connect_s, read=read_s),
+            private=access.may_be_private(url),
+        )
+        # Each byte may take as long as the time-out; all together may not take for ever.
+        longest_s = 5 * read_s + request.most_bytes / self.policy.slowest
         try:
-            with request.turn():
-                return _attempt(request, access)
-        except _Fault as met:
-            fault(met.kind)
-            _log.debug("%s from %s, attempt %d of %d", met.kind, _host(request.url), attempt + 1, request.attempts)
-            if request.met:
-                request.met(met.kind)
-            last = met
-        if last.kind == "403":
-            if access.sign is None or signed_again:
-                break
-            signed_again = True
-            signing.forget(request.url, access.sign)
-        elif attempt + 1 < request.attempts:
-            time.sleep(_pause(attempt) if last.pause_s is None else min(last.pause_s, _LONGEST_PAUSE_S))
-    raise ReadFailed(f"{request.url}: {_advice(last.kind, access, attempt + 1)}", reason=_reason(last.kind, request))
+            with self.limiter.acquire():
+                self._counts.add("requests")
+                response = self.transport.send(message)
+                try:
+                    body = _body(response, request, longest_s)
+                finally:
+                    response.close()  # one that was read to its end has given its connection back already
+        except urllib3.exceptions.HTTPError as error:
+            refused = next((cause for cause in error.args if isinstance(cause, Refused)), None)
+            raise refused or _Fault(_kind(error)) from None
+        self._counts.add("bytes", len(body))
+        return Answer(status=response.status, headers=response.headers, body=body)
 
 
 def _host(url: str) -> str:
     """All that is logged of an address."""
     return urlsplit(url).hostname or ""
-
-
-def _pause(attempt: int) -> float:
-    """Seconds to wait after an attempt, somewhat at random, so that many workers do not come back together."""
-    return PAUSE_S * 2.0**attempt * (0.5 + random.random())
 
 
 def _reason(kind: str, request: Request) -> str | None:
@@ -179,49 +247,13 @@ def _advice(kind: str, access: Access, attempts: int) -> str:
     return f"{kind}, {attempts} times"
 
 
-def _attempt(request: Request, access: Access) -> Answer:
-    """One attempt, redirects followed as far as they are allowed."""
-    url = request.url
-    for _ in range(1 + _MOST_REDIRECTS):
-        answer = _send(request, signing.sign(url, access.sign), access)
-        if answer.status not in _REDIRECTS:
-            return _checked(answer, request, url)
-        url = urljoin(url, answer.headers.get("location", ""))
-        access.check(url)
-        if answer.status == 303:  # "see other": what was posted has been taken
-            request = replace(request, method="GET", body=None)
-    raise Refused(f"{request.url} redirects more than {_MOST_REDIRECTS} times")
-
-
-def _send(request: Request, url: str, access: Access) -> Answer:
-    headers = {"User-Agent": f"nutonic/{__version__}", "Accept-Encoding": "identity", **request.headers}
-    timeout = urllib3.Timeout(connect=_CONNECT_S, read=request.patience * timeout_s())
-    options: dict[str, Any] = {"headers": headers, "body": request.body, "timeout": timeout}
-    try:
-        with limiter:
-            _counts.add("requests")
-            response = pool(url, access).urlopen(
-                request.method, url, redirect=False, retries=False, preload_content=False, **options
-            )
-            try:
-                body = _body(response, request)
-            finally:
-                response.close()  # one that was read to its end has given its connection back already
-    except urllib3.exceptions.HTTPError as error:
-        refused = next((cause for cause in error.args if isinstance(cause, Refused)), None)
-        raise refused or _Fault(_kind(error)) from None
-    _counts.add("bytes", len(body))
-    return Answer(status=response.status, headers=response.headers, body=body)
-
-
-def _body(response: urllib3.BaseHTTPResponse, request: Request) -> bytes:
+def _body(response: urllib3.BaseHTTPResponse, request: Request, longest_s: float) -> bytes:
     if response.status not in (200, 206):
         return response.read(_MOST_EXCUSES)
     if response.status == 200 and "Range" in request.headers:
         raise _Fault("range ignored")  # the whole of a large file, or a page that says sorry
     parts, left = [], request.most_bytes + 1
-    # Each byte may take as long as the time-out; all together may not take for ever.
-    deadline = time.monotonic() + 5 * request.patience * timeout_s() + request.most_bytes / _SLOWEST
+    deadline = time.monotonic() + longest_s
     while left > 0 and (part := response.read1(min(left, 2**20))):
         parts.append(part)
         left -= len(part)

@@ -6,19 +6,20 @@ import io
 import os
 import re
 import threading
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from hashlib import sha256
 
 from nutonic.errors import GridError, NutonicError, ReadFailed
-from nutonic.io import http
 from nutonic.io.access import Access
 from nutonic.io.cache import SingleFlightCache
+from nutonic.io.http import Answer, Client, Request
 
 #: Bytes fetched with the first request: the whole header of nearly every COG.
 _HEAD = 32 * 2**10
 
-#: Headers and ranges kept per process, in bytes.
+#: Headers and ranges that a cache keeps, in bytes.
 _KEPT_HEADS, _KEPT_RANGES = 16 * 2**20, 64 * 2**20
 
 #: The longest range that is fetched: far more than any sensible block.
@@ -47,9 +48,6 @@ class _Head:
 _Span = tuple[int, int]
 _HEADER: _Span = (0, _HEAD)
 
-_heads: SingleFlightCache[str, _Head] = SingleFlightCache(_KEPT_HEADS, lambda head: len(head.content))
-_ranges: SingleFlightCache[tuple[str, _Span], bytes] = SingleFlightCache(_KEPT_RANGES, len)
-
 
 class _Suspects:
     """What was dropped since something it was part of cannot be decoded: found damaged once it comes back otherwise.
@@ -57,8 +55,8 @@ class _Suspects:
     A read may take several ranges, and which of them is to blame nobody can tell until they are here again.
     """
 
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
+    def __init__(self, client: Client) -> None:
+        self._client, self._lock = client, threading.Lock()
         self._dropped: dict[tuple[str, _Span], tuple[int, str]] = {}
 
     def add(self, key: tuple[str, _Span], content: bytes) -> None:
@@ -76,37 +74,102 @@ class _Suspects:
                 return
             del self._dropped[key]
         for _ in range(times):
-            http.fault("damaged")
+            self._client.count_fault("damaged")
 
 
-_suspects = _Suspects()
+class RangeCache:
+    """Headers and ranges of remote files, each fetched once by all threads together."""
+
+    def __init__(self, client: Client) -> None:
+        self._client, self._suspects = client, _Suspects(client)
+        self._heads: SingleFlightCache[str, _Head] = SingleFlightCache(_KEPT_HEADS, lambda head: len(head.content))
+        self._ranges: SingleFlightCache[tuple[str, _Span], bytes] = SingleFlightCache(_KEPT_RANGES, len)
+
+    def open(self, url: str, access: Access) -> RemoteFile:
+        """A file for GDAL.
+
+        Raises
+        ------
+        Refused
+            If the address may not be read.
+        Gone, ReadFailed
+            If it cannot be.
+        """
+        access.check(url)
+        return RemoteFile(url, access, self)
+
+    def clear(self) -> None:
+        """Forget all."""
+        self._heads.clear()
+        self._ranges.clear()
+        self._suspects = _Suspects(self._client)
+
+    def head(self, url: str, access: Access) -> _Head:
+        """A file's first bytes, and what its server says of it."""
+        return self._heads.get(url, partial(self._read_head, url, access))
+
+    def range(self, url: str, span: _Span, head: _Head, access: Access) -> bytes:
+        """A file's bytes from one position up to another."""
+        return self._ranges.get((url, span), partial(self._read_range, url, span, head, access))
+
+    def drop(self, url: str, head: _Head, used: Mapping[_Span, bytes]) -> bool:
+        """Forget ranges that cannot be decoded, or the head if no range was used; False if another thread has done so."""
+        dropped = [(url, span) for span, content in used.items() if self._ranges.drop((url, span), content)]
+        for key in dropped:
+            self._suspects.add(key, used[key[1]])
+        if dropped or not self._heads.drop(url, head):
+            return bool(dropped)
+        self._suspects.add((url, _HEADER), head.content)
+        return True
+
+    def _read_head(self, url: str, access: Access) -> _Head:
+        request = Request(url=url, headers={"Range": f"bytes=0-{_HEAD - 1}"}, most_bytes=_HEAD, wrong=_no_raster)
+        answer = self._client.fetch(request, access)
+        self._suspects.compare((url, _HEADER), answer.body)
+        return _Head(_total(answer) or len(answer.body), answer.headers.get("etag"), answer.body)
+
+    def _read_range(self, url: str, span: _Span, head: _Head, access: Access) -> bytes:
+        first, end = span
+        if end - first > _MOST:
+            raise GridError(f"{url} has a block of {end - first} bytes: no sensible raster has")
+        request = Request(
+            url=url,
+            headers={"Range": f"bytes={first}-{end - 1}"},
+            most_bytes=end - first,
+            wrong=partial(_no_range, length=end - first, head=head),
+        )
+        answer = self._client.fetch(request, access)
+        if _total(answer) != head.size or answer.headers.get("etag") != head.etag:
+            self._heads.drop(url, head)
+            raise ReadFailed(f"{url} changed while it was read")
+        self._suspects.compare((url, span), answer.body)
+        return answer.body
 
 
 @dataclass(slots=True)
-class _Told:
+class _ReadLog:
     """What reads through any of a file's views came to, since they were last looked at."""
 
     error: NutonicError | None = None
-    used: dict[tuple[str, _Span], bytes] = field(default_factory=dict)
+    used: dict[_Span, bytes] = field(default_factory=dict)
 
 
 class RemoteFile(io.RawIOBase):
     """A file for GDAL. GDAL only learns that a read failed; why is kept in `error`, for who called GDAL."""
 
-    def __init__(self, url: str, access: Access, told: _Told | None = None) -> None:
-        access.check(url)
+    def __init__(self, url: str, access: Access, cache: RangeCache, log: _ReadLog | None = None) -> None:
         self.url = url
-        self._access, self._at, self._told = access, 0, told or _Told()
-        self._head = _heads.get(url, partial(_read_head, url, access))
+        self._access, self._cache, self._at, self._log = access, cache, 0, log or _ReadLog()
+        self._head = cache.head(url, access)
 
     def again(self) -> RemoteFile:
         """The same file with a position of its own: some drivers open theirs once per thread."""
-        return RemoteFile(self.url, self._access, self._told)
+        return RemoteFile(self.url, self._access, self._cache, self._log)
 
     @property
     def error(self) -> NutonicError | None:
         """What went wrong first since `begin`."""
-        return self._told.error
+        return self._log.error
 
     @property
     def driver(self) -> str:
@@ -139,27 +202,21 @@ class RemoteFile(io.RawIOBase):
         """Bytes from here on; none where it fails, which sets `error`."""
         end = self.size if size < 0 else min(self._at + size, self.size)
         try:
-            found = self._bytes((self._at, end)) if end > self._at else b""
+            content = self._bytes((self._at, end)) if end > self._at else b""
         except NutonicError as error:
-            self._told.error = self._told.error or error
+            self._log.error = self._log.error or error
             return b""
-        self._at += len(found)
-        return found
+        self._at += len(content)
+        return content
 
     def begin(self) -> None:
         """Forget the error and the ranges of the read before."""
-        self._told.error = None
-        self._told.used.clear()
+        self._log.error = None
+        self._log.used.clear()
 
     def damaged(self) -> bool:
         """Drop what was read since `begin`, since it cannot be decoded; False if another thread has done so already."""
-        dropped = [(key, value) for key, value in self._told.used.items() if _ranges.drop(key, value)]
-        for key, value in dropped:
-            _suspects.add(key, value)
-        if dropped or not _heads.drop(self.url, self._head):
-            return bool(dropped)
-        _suspects.add((self.url, _HEADER), self._head.content)
-        return True
+        return self._cache.drop(self.url, self._head, self._log.used)
 
     def _bytes(self, span: _Span) -> bytes:
         first, end = span
@@ -173,50 +230,24 @@ class RemoteFile(io.RawIOBase):
         return content[first - start : end - start]
 
     def _range(self, span: _Span) -> bytes:
-        key = (self.url, span)
-        found = _ranges.get(key, partial(_read_range, self.url, span, self._head, self._access))
-        self._told.used[key] = found
-        return found
+        content = self._cache.range(self.url, span, self._head, self._access)
+        self._log.used[span] = content
+        return content
 
 
-def _read_head(url: str, access: Access) -> _Head:
-    request = http.Request(url=url, headers={"Range": f"bytes=0-{_HEAD - 1}"}, most_bytes=_HEAD, wrong=_no_raster)
-    answer = http.fetch(request, access)
-    _suspects.compare((url, _HEADER), answer.body)
-    return _Head(_total(answer) or len(answer.body), answer.headers.get("etag"), answer.body)
-
-
-def _no_raster(answer: http.Answer) -> str | None:
+def _no_raster(answer: Answer) -> str | None:
     if not answer.body.startswith(_TIFF + _JP2):
         return "not a raster"
     total = _total(answer)
     return "cut short" if total is None or len(answer.body) != min(_HEAD, total) else None
 
 
-def _total(answer: http.Answer) -> int | None:
-    found = re.fullmatch(r"bytes \d+-\d+/(\d+)", answer.headers.get("content-range", ""))
-    return int(found[1]) if found else None
+def _total(answer: Answer) -> int | None:
+    match = re.fullmatch(r"bytes \d+-\d+/(\d+)", answer.headers.get("content-range", ""))
+    return int(match[1]) if match else None
 
 
-def _read_range(url: str, span: _Span, head: _Head, access: Access) -> bytes:
-    first, end = span
-    if end - first > _MOST:
-        raise GridError(f"{url} has a block of {end - first} bytes: no sensible raster has")
-    request = http.Request(
-        url=url,
-        headers={"Range": f"bytes={first}-{end - 1}"},
-        most_bytes=end - first,
-        wrong=partial(_no_range, length=end - first, head=head),
-    )
-    answer = http.fetch(request, access)
-    if _total(answer) != head.size or answer.headers.get("etag") != head.etag:
-        _heads.drop(url, head)
-        raise ReadFailed(f"{url} changed while it was read")
-    _suspects.compare((url, span), answer.body)
-    return answer.body
-
-
-def _no_range(answer: http.Answer, *, length: int, head: _Head) -> str | None:
+def _no_range(answer: Answer, *, length: int, head: _Head) -> str | None:
     """Whether a range is short; of a file that has another size now it may be."""
     total = _total(answer)
     return "cut short" if total is None or (total == head.size and len(answer.body) != length) else None

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import lru_cache
 
 import numpy as np
 import rasterio
@@ -15,8 +14,13 @@ from rasterio.errors import RasterioError
 from nutonic.core.model import Asset
 from nutonic.errors import GridError, ReadFailed
 from nutonic.io.access import LOCAL, Access
-from nutonic.io.gdal import ATTEMPTS, borrowed, version
+from nutonic.io.cache import SingleFlightCache
+from nutonic.io.gdal import ATTEMPTS, version
+from nutonic.io.session import current
 from nutonic.secrets import redact
+
+#: Headers that a session keeps.
+_KEPT_HEADERS = 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,7 +41,7 @@ class Header:
 
 
 def header(href: str, access: Access = LOCAL) -> Header:
-    """Read a raster's header, once per process.
+    """Read a raster's header, once per session.
 
     Raises
     ------
@@ -50,13 +54,20 @@ def header(href: str, access: Access = LOCAL) -> Header:
     ReadFailed
         If it cannot be opened, or has no CRS.
     """
-    return _header(href, access, version(href))
+    session = current()
+
+    def read_header() -> Header:
+        with session.rasters.borrow(href, access) as opened:
+            return opened.run(lambda: _header_in(opened.raster, href))
+
+    return session.resource(_Headers).get((href, access, version(href)), read_header)
 
 
-@lru_cache(maxsize=1024)
-def _header(href: str, access: Access, version: int) -> Header:  # noqa: ARG001  part of the cache key
-    with borrowed(href, access) as handle:
-        return handle.run(lambda: _header_in(handle.raster, href))
+class _Headers(SingleFlightCache[tuple[str, Access, int], Header]):
+    """The headers that a session keeps, by address and version of the file."""
+
+    def __init__(self) -> None:
+        super().__init__(_KEPT_HEADERS, lambda _: 1)
 
 
 def _header_in(raster: rasterio.DatasetReader, href: str) -> Header:
@@ -80,14 +91,15 @@ def read(href: str, window: tuple[slice, slice], *, band: int = 1, access: Acces
     What was fetched over the network and cannot be decoded is fetched again.
     """
     where = f"rows {_span(window[0])}, columns {_span(window[1])} of {href}"
+    session = current()
     for attempt in range(ATTEMPTS):
-        with borrowed(href, access) as handle:
+        with session.rasters.borrow(href, access) as opened:
             try:
-                return handle.read(band, window)
+                return opened.read(band, window)
             except RasterioError as error:
-                if handle.file is None or attempt + 1 == ATTEMPTS:
+                if opened.file is None or attempt + 1 == ATTEMPTS:
                     raise ReadFailed(f"cannot read {where}: {error}") from None
-                handle.drop()
+                opened.drop()
     raise AssertionError  # the last attempt returns or raises
 
 

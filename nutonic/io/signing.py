@@ -3,30 +3,52 @@
 from __future__ import annotations
 
 import threading
+from typing import Any
 from urllib.parse import urlsplit
 
 from nutonic.errors import MissingExtra, ReadFailed
 from nutonic.secrets import redact
 
-_lock = threading.Lock()
+#: Seconds before it expires that a token is no longer used.
+_LEAST_S = 60
 
 
-def sign(url: str, how: str | None) -> str:
-    """A URL with its signature, if it is one that needs it; renewed by the signer before it expires."""
-    container = _container(url) if how else None
-    return f"{url}?{_token(*container)}" if container else url
+class Signer:
+    """Signs addresses, with tokens that it keeps until shortly before they expire."""
 
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._tokens: dict[tuple[str, str], Any] = {}
 
-def forget(url: str, how: str) -> None:  # noqa: ARG001  there is one way
-    """Drop the signature that a URL would get, which its server no longer takes."""
-    from planetary_computer import sas
+    def sign(self, url: str, how: str | None) -> str:
+        """A URL with its signature, if it is one that needs it.
 
-    container = _container(url)
-    if container:
-        account, name = container
-        with _lock:
-            for key in [key for key in sas.TOKEN_CACHE if key.endswith(f"/{account}/{name}")]:
-                del sas.TOKEN_CACHE[key]
+        Raises
+        ------
+        ReadFailed
+            If there is no signature to be had.
+        """
+        container = _container(url) if how else None
+        return f"{url}?{self._token(*container)}" if container else url
+
+    def forget(self, url: str) -> None:
+        """Drop the signature that a URL would get, which its server no longer takes."""
+        container = _container(url)
+        if container:
+            with self._lock:
+                self._tokens.pop(container, None)
+
+    def clear(self) -> None:
+        """Drop all signatures."""
+        with self._lock:
+            self._tokens.clear()
+
+    def _token(self, account: str, container: str) -> str:
+        with self._lock:
+            token = self._tokens.get((account, container))
+            if token is None or token.ttl() < _LEAST_S:
+                token = self._tokens[account, container] = _new_token(account, container)
+        return str(token.token)
 
 
 def require(how: str | None) -> None:
@@ -40,16 +62,18 @@ def require(how: str | None) -> None:
             ) from None
 
 
-def _token(account: str, container: str) -> str:
+def _new_token(account: str, container: str) -> Any:
+    """A token that was made just now: the package keeps what it gets for as long as a process lives."""
     from planetary_computer import sas
 
-    with _lock:
-        try:
-            return str(sas.get_token(account, container, retry_total=5, retry_backoff_factor=0.5).token)
-        except Exception as error:
-            raise ReadFailed(
-                f"no signature for {account}/{container}: {type(error).__name__} {redact(str(error))[:200]}"
-            ) from None
+    for key in [key for key in sas.TOKEN_CACHE if key.endswith(f"/{account}/{container}")]:
+        del sas.TOKEN_CACHE[key]
+    try:
+        return sas.get_token(account, container, retry_total=5, retry_backoff_factor=0.5)
+    except Exception as error:
+        raise ReadFailed(
+            f"no signature for {account}/{container}: {type(error).__name__} {redact(str(error))[:200]}"
+        ) from None
 
 
 def _container(url: str) -> tuple[str, str] | None:

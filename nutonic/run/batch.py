@@ -26,8 +26,8 @@ from nutonic.chips.sidecar import sidecar_of
 from nutonic.core.model import Batch, Chip, PlannedPlace, Reject, Scene, Tile
 from nutonic.dataset.commits import Origin, PlaceDone, commit
 from nutonic.errors import BadPixels, Gone, GridError, SourceError, StoreError
-from nutonic.io.http import take_counts
 from nutonic.io.objects import Store, sha256
+from nutonic.io.session import current
 from nutonic.planning.layout import Layout, layout_of, tile_id
 from nutonic.planning.plan_file import digest_of
 from nutonic.recipe.recipe import Recipe
@@ -109,7 +109,7 @@ def _summary(index: int, done: Sequence[PlaceDone], failures: Sequence[Failure],
         bytes_written=written,
         rejects=dict(Counter(reject.reason for place in done for reject in place.rejects)),
         failures=tuple(failures),
-        network=take_counts(),
+        network=current().take_counts(),
     )
 
 

@@ -97,18 +97,21 @@ def _results(pool: WorkerPool, work: Work, callback: Callback, jobs: Iterable[Jo
     """Jobs with what became of them, in the order of that, None if they were not begun; a window of them at a time."""
     from distributed import as_completed
 
+    from nutonic.run.worker import NoShare
+
     client, task = pool.client, pool.submitted(work)
-    run_id = uuid.uuid4().hex  # several builds may share a scheduler, and a suspect is submitted again
     completed = as_completed(with_results=True, raise_errors=False)
     pending: dict[str, Job] = {}
+    handed_back: list[Job] = []
     queue = iter(jobs)
 
     def submit() -> None:
         window = _IN_FLIGHT * max(1, threads(client))
-        while len(pending) < window and (job := next(queue, None)) is not None:
-            key = f"nutonic-{job.name}-{run_id}"
+        while len(pending) < window and (job := handed_back.pop() if handed_back else next(queue, None)) is not None:
+            # Several builds may share a scheduler, and a job is submitted again where it was not done.
+            key = f"nutonic-{job.name}-{uuid.uuid4().hex}"
             pending[key] = job
-            completed.add(client.submit(task, job, key=key, pure=False))
+            completed.add(client.submit(task, job, key=key, pure=False, **pool.placed()))
 
     with _monitored(pool, callback) as lost:
         submit()
@@ -118,8 +121,13 @@ def _results(pool: WorkerPool, work: Work, callback: Callback, jobs: Iterable[Jo
             for future, result in group:
                 if _is_cancelled(result):
                     raise _scheduler_gone(client)
-                yield pending.pop(future.key), result
+                job = pending.pop(future.key)
                 future.release()
+                if isinstance(result, NoShare):
+                    pool.without.add(result.worker)
+                    handed_back.append(job)
+                else:
+                    yield job, result
             if group:
                 submit()
             elif lost.wait(_POLL_S):
@@ -144,7 +152,7 @@ def _lost_scheduler_raised(client: Client) -> Iterator[None]:
 def _monitored(pool: WorkerPool, callback: Callback) -> Iterator[threading.Event]:
     """An event that is set once the scheduler is lost, or there has been no worker for too long.
 
-    Once a stop is requested, the workers are told.
+    Once a stop is requested, the workers are told; and the requests are shared out among those that there are.
     """
     lost, over = threading.Event(), threading.Event()
 
@@ -155,6 +163,8 @@ def _monitored(pool: WorkerPool, callback: Callback) -> Iterator[threading.Event
                 if not stopping and callback.stop_requested():
                     stopping = True
                     pool.cancel()
+            with suppress(Exception):
+                pool.share_requests()
             if _has_workers(pool.client):
                 last_seen = time.monotonic()
             if pool.client.status != "running" or time.monotonic() - last_seen >= NO_WORKER_S:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pkgutil
+import threading
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext, suppress
@@ -28,7 +29,7 @@ from nutonic.sources.earthengine.credentials import PROJECTS, project_of
 if TYPE_CHECKING:
     from distributed import Client
 
-    from nutonic.run.worker import WorkerChecks
+    from nutonic.run.worker import NoShare, WorkerChecks
 
 _PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "ALL_PROXY")
 
@@ -53,10 +54,17 @@ class WorkerPool:
     client: Client
     name: str
     """Of this build, at the scheduler."""
-    proof: WorkerChecks = field(repr=False)
+    checks: WorkerChecks = field(repr=False)
     how: dict[str, Any] = field(repr=False)
+    max_requests: int | None = None
+    """In flight in all workers together; None for eight in each."""
+    shares: dict[str, int] = field(default_factory=dict)
+    """How many of them each worker was told that it may have, by address; those that are not here have none."""
+    without: set[str] = field(default_factory=set)
+    """Workers that handed jobs back since they have no share."""
+    _sharing: Any = field(default_factory=threading.Lock, repr=False)
 
-    def submitted(self, work: Callable[[Job], BatchDone]) -> Callable[[Job], BatchDone | None]:
+    def submitted(self, work: Callable[[Job], BatchDone]) -> Callable[[Job], BatchDone | NoShare | None]:
         """What to submit so that a worker does a job."""
         from nutonic.run.worker import do
 
@@ -67,14 +75,54 @@ class WorkerPool:
         from nutonic.run.worker import BuildPlugin
 
         with suppress(OSError):  # a worker that left meanwhile
-            self.client.register_plugin(BuildPlugin(self.name, proof=self.proof, **self.how), name=self.name)
+            plugin = BuildPlugin(self.name, checks=self.checks, shared=self.max_requests is not None, **self.how)
+            self.client.register_plugin(plugin, name=self.name)
         _refuse_unfit(self.client, self.name)
+        self.shares = {}
+        self.share_requests()
+
+    def share_requests(self) -> None:
+        """Divide the requests among the workers that there are, as often as it takes: workers come and go.
+
+        First all are told to have no more than before, and some fewer; once none has more in flight than that, which is
+        looked at again with the next call, the others get more. So there are never more in flight than there may be.
+        """
+        if self.max_requests is None or not self._sharing.acquire(blocking=False):
+            return
+        try:
+            while self.without:  # it may be a new worker at the address of one that had some
+                self.shares = self.shares | {self.without.pop(): 0}
+            wanted = shares_of(self.max_requests, self.client.nthreads(), self.shares)
+            if wanted == self.shares:
+                return
+            least = {worker: min(share, self.shares.get(worker, 0)) for worker, share in wanted.items()}
+            in_flight = self._tell(least)
+            if all(in_flight.get(worker, share + 1) <= share for worker, share in least.items()):
+                self._tell(wanted)
+            self.shares = {worker: share for worker, share in self.shares.items() if worker in wanted}
+        finally:
+            self._sharing.release()
+
+    def _tell(self, shares: Mapping[str, int]) -> dict[str, int]:
+        """Tell workers their shares; how many requests each has in flight, of those that heard it."""
+        from nutonic.run.worker import limit
+
+        in_flight = self.client.run(limit, self.name, dict(shares), workers=list(shares), on_error="ignore")
+        self.shares = self.shares | {worker: shares[worker] for worker in in_flight}
+        return dict(in_flight)
+
+    def placed(self) -> dict[str, Any]:
+        """How to submit jobs so that they go to workers that have a share of the requests, if not all have."""
+        shares = self.shares
+        having = [worker for worker, share in shares.items() if share]
+        some = bool(having) and len(having) < len(shares)
+        return {"workers": having, "allow_other_workers": True} if some else {}
 
     def must_see(self, scenes: Iterable[Scene]) -> None:
         """Check that all workers, those that join later too, see what is read."""
-        self.proof = replace(self.proof, inputs=local_inputs(scenes))
-        if self.proof.token is not None and not self.proof.token.exists():  # a new plan empties the folder
-            self.proof.token.write_bytes(self.proof.content)
+        self.checks = replace(self.checks, inputs=local_inputs(scenes))
+        if self.checks.token is not None and not self.checks.token.exists():  # a new plan empties the folder
+            self.checks.token.write_bytes(self.checks.content)
         self.set_up()
 
     def cancel(self) -> None:
@@ -97,18 +145,17 @@ def worker_pool(
     """
     from nutonic.run.worker import WorkerChecks
 
-    requests = None if max_requests is None else (max_requests, _share(client, max_requests))
     environment = _passed_on(recipe) if root is not None else {}
-    how = {"environment": environment, "requests": requests, "ignore_sigint": root is None}
+    how = {"environment": environment, "ignore_sigint": root is None}
     if root is not None:
         _refuse_strangers(client)
-    with nullcontext(WorkerChecks()) if root is None else _token(root, recipe) as proof:
-        found = WorkerPool(client, f"nutonic-{uuid.uuid4().hex}", proof, how)
+    with nullcontext(WorkerChecks()) if root is None else _token(root, recipe) as checks:
+        ready = WorkerPool(client, f"nutonic-{uuid.uuid4().hex}", checks, how, max_requests)
         try:
-            found.set_up()
-            yield found
+            ready.set_up()
+            yield ready
         finally:
-            _dismiss(found)
+            _dismiss(ready)
 
 
 def _passed_on(recipe: Recipe) -> dict[str, str]:
@@ -119,9 +166,24 @@ def _passed_on(recipe: Recipe) -> dict[str, str]:
     return {**found, PROJECTS[0]: project} if project else found
 
 
-def _share(client: Client, most: int) -> int:
-    """How many requests one job may have in flight, so that there are some for every thread."""
-    return max(1, min(IN_FLIGHT, -(-most // max(1, threads(client)))))
+def shares_of(max_requests: int, threads: Mapping[str, int], before: Mapping[str, int]) -> dict[str, int]:
+    """How many requests each worker may have in flight, so that all together have no more than `max_requests`.
+
+    Equal shares, but for one; eight a thread are enough. With fewer requests than workers so many workers have one,
+    those first who had some before.
+
+    Parameters
+    ----------
+    max_requests
+        In flight at most.
+    threads
+        Of each worker, by address.
+    before
+        What each has had.
+    """
+    order = sorted(threads, key=lambda worker: (before.get(worker, 0) == 0, worker))
+    each, left = divmod(max_requests, max(1, len(order)))
+    return {worker: min(IN_FLIGHT * threads[worker], each + (i < left)) for i, worker in enumerate(order)}
 
 
 def threads(client: Client) -> int:
@@ -139,8 +201,6 @@ def _dismiss(worker_pool: WorkerPool) -> None:
         return
     with suppress(Exception):  # who is gone needs no more
         client.unregister_worker_plugin(worker_pool.name)
-        if worker_pool.how["requests"] and client.scheduler is not None:
-            client.sync(client.scheduler.semaphore_close, name=worker_pool.name)
 
 
 def _refuse_strangers(client: Client) -> None:
@@ -186,10 +246,7 @@ def _token(root: Path, recipe: Recipe) -> Iterator[WorkerChecks]:
     try:
         marked = mark(store)
         store.put(path, content)
-        proof = WorkerChecks(
-            versions=versions([*PACKAGES, *extras]), token=root / path, content=content, session=session
-        )
-        yield proof
+        yield WorkerChecks(versions=versions([*PACKAGES, *extras]), token=root / path, content=content, session=session)
     finally:
         for left in root.glob(f"{path}*"):
             left.unlink(missing_ok=True)

@@ -14,6 +14,7 @@ from nutonic.core.grid import window_in
 from nutonic.core.model import PlannedPlace, Scene
 from nutonic.cube.open import open_scene
 from nutonic.errors import NutonicError
+from nutonic.io.session import SessionThreads
 from nutonic.planning.cost import READERS
 from nutonic.recipe.recipe import Recipe
 from nutonic.sources.earthengine.session import Session
@@ -67,7 +68,8 @@ def read(places: Sequence[PlannedPlace], scene: Scene, recipe: Recipe) -> list[P
     lazy = [cube.isel(window_in(whole, grid)).chunk() for grid in grids]
     arrays = [[part[band.name].data for source in sources for band in source.bands] for part in lazy]
     # The function, since dask would import distributed to find out what "threads" means.
-    loaded = dask.base.compute(arrays, scheduler=dask.threaded.get, num_workers=READERS)[0]
+    with SessionThreads(READERS) as threads:
+        loaded = dask.base.compute(arrays, scheduler=dask.threaded.get, pool=threads)[0]
     return [
         Pixels(grid=grid, rgb=np.stack(bands[:3]), label=bands[3], days=bands[4] if len(bands) > 4 else None)
         for grid, bands in zip(grids, loaded, strict=True)

@@ -15,9 +15,9 @@ from nutonic.dataset import card
 from nutonic.dataset.commits import committed
 from nutonic.dataset.finalize import finalize, is_finalized
 from nutonic.errors import Corrupt, InputError
-from nutonic.io.http import take_counts
-from nutonic.io.limits import IN_FLIGHT, limiter
+from nutonic.io.limits import IN_FLIGHT
 from nutonic.io.objects import Store, sealed, unsealed
+from nutonic.io.session import limited
 from nutonic.planning.layout import COMMITS, PLAN, RECIPE, SUMMARY
 from nutonic.planning.ownership import refuse_foreign
 from nutonic.planning.plan_file import PlanFile
@@ -118,7 +118,7 @@ def _build(recipe: Recipe, out: Path, cluster: Cluster, extent: _Extent, callbac
     refuse_foreign(out)
     refuse_inputs_inside(recipe, out)
     with ExitStack() as stack:
-        stack.enter_context(limiter.resized(min(IN_FLIGHT, cluster.max_requests or IN_FLIGHT)))
+        session = stack.enter_context(limited(min(IN_FLIGHT, cluster.max_requests or IN_FLIGHT)))
 
         def workers() -> WorkerPool:
             return stack.enter_context(workers_for(recipe, out, cluster, callback))
@@ -128,9 +128,9 @@ def _build(recipe: Recipe, out: Path, cluster: Cluster, extent: _Extent, callbac
         store, plan = _planned(recipe, out, extent.replan, cluster, pool)
         scope, done = scope_of(plan, extent.limit), committed(store)
         before = progress_of(plan, scope, done)
-        session = session_of(recipe) if before.remaining else None
-        if session is not None:  # who is not let in is told so once, and not at every place
-            with signed_in(session):
+        earth_engine = session_of(recipe) if before.remaining else None
+        if earth_engine is not None:  # who is not let in is told so once, and not at every place
+            with signed_in(earth_engine):
                 pass
         if pool is None and not cluster.in_process and before.remaining:
             pool = workers()
@@ -141,7 +141,7 @@ def _build(recipe: Recipe, out: Path, cluster: Cluster, extent: _Extent, callbac
         for result in _results(pool, work, callback, jobs):
             tally.add(result)
             callback.on_batch(BatchFinished(result=result, to_do=before.remaining))
-    tally.add_network(take_counts())
+        tally.add_network(session.take_counts())
     after = progress_of(plan, scope, committed(store))
     seconds = round(time.perf_counter() - started, 3)
     summary = replace(

@@ -14,16 +14,16 @@ import re
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
-from distributed import Semaphore, Worker, WorkerPlugin, get_worker
+from distributed import Worker, WorkerPlugin, get_worker
 
 from nutonic.errors import NutonicError, StoreError
-from nutonic.io.limits import IN_FLIGHT, limiter
+from nutonic.io.limits import IN_FLIGHT
+from nutonic.io.session import current, using
 from nutonic.run.jobs import Job
 from nutonic.run.results import BatchDone
 from nutonic.sources.earthengine.session import Session
@@ -36,6 +36,9 @@ PACKAGES = (
 
 #: Libraries below them, which a package does not always bring along itself.
 _LIBRARIES = {"GDAL": "rasterio:__gdal_version__", "PROJ": "pyproj:proj_version_str", "GEOS": "shapely:geos_version"}
+
+#: Seconds that a job waits for its worker to get a share of the requests, before others are to do it.
+_SHARE_S = 0.5
 
 
 def versions(packages: Sequence[str] = PACKAGES) -> dict[str, str]:
@@ -127,79 +130,76 @@ def _why(error: OSError) -> str:
     return (error.strerror or type(error).__name__).lower()
 
 
+@dataclass(frozen=True, slots=True)
+class NoShare:
+    """What a worker without a share of the requests gives back instead of a job's counts: others are to do it."""
+
+    worker: str
+    """Its address."""
+
+
 class BuildPlugin(WorkerPlugin):
-    """Sets a worker up for one build, and takes that back when the build is over."""
+    """Sets a worker up for one build, and takes that back when the build is over.
+
+    A build reads in a session of its own, whose limit is this worker's share of the build's requests; whoever else uses
+    the process is not limited by it. Where requests are shared, a worker has none until the driver gives it some: so
+    one that joins later asks for nothing before the others have been told to ask for less.
+    """
 
     def __init__(
         self,
         name: str,
         *,
-        proof: WorkerChecks,
+        checks: WorkerChecks,
         environment: Mapping[str, str],
-        requests: tuple[int, int] | None = None,
+        shared: bool = False,
         ignore_sigint: bool = False,
     ) -> None:
-        """`requests`: how many may be in flight in all workers together, and at most how many of them in one job.
+        """`shared`: whether requests are limited in all workers together; else each may make as many as it would.
 
         `ignore_sigint`: leave Ctrl-C, which a terminal sends to all its processes, to the driver.
         """
-        self.name, self._proof, self._environment = name, proof, dict(environment)
-        self._requests, self._deaf = requests, ignore_sigint
+        self.name, self._checks, self._environment = name, checks, dict(environment)
+        self._shared, self._ignore_sigint = shared, ignore_sigint
         self._before: dict[str, str | None] = {}
-        self._leases: Semaphore | None = None
         self.objection: str | None = None
-        self.standing_down = False
+        self.cancelled = False
 
     def __repr__(self) -> str:
-        return f"Aide({self.name!r})"  # what it passes on is nobody's to read
+        return f"BuildPlugin({self.name!r})"  # what it passes on is nobody's to read
 
     def setup(self, worker: Worker) -> None:
         """Check, set and limit what there is to."""
         self._before = {name: os.environ.get(name) for name in self._environment}
         _set(self._environment)
-        self.objection = self._proof.objection(worker.address)
-        if self._deaf and threading.current_thread() is threading.main_thread():
+        self.objection = self._checks.objection(worker.address)
+        if self._ignore_sigint and threading.current_thread() is threading.main_thread():
             signal.signal(signal.SIGINT, signal.SIG_IGN)
-        if self._requests is not None:
-            how: dict[str, Any] = {"scheduler_rpc": worker.scheduler, "loop": worker.loop}
-            self._leases = Semaphore(max_leases=self._requests[0], name=self.name, **how)
-            limiter.resize(0)
+        self._worker, self._given = worker.address, threading.Event()
+        self._session = current().limited(0 if self._shared else IN_FLIGHT)
 
     def teardown(self, worker: Worker) -> None:
         """Leave the process as it was."""
         _set(self._before)
-        if self._leases is not None:
-            self._leases.refresh_callback.stop()
-            limiter.resize(IN_FLIGHT)
+        self._session.close()
 
-    def do(self, job: Job, work: Callable[[Job], BatchDone]) -> BatchDone | None:
-        """Do a job; nothing, if the build is to end."""
+    def limit(self, requests: int) -> int:
+        """Have no more than so many requests in flight from now on; how many there are now."""
+        limiter = self._session.client.limiter
+        limiter.resize(requests)
+        (self._given.set if requests else self._given.clear)()
+        return limiter.inside
+
+    def do(self, job: Job, work: Callable[[Job], BatchDone]) -> BatchDone | NoShare | None:
+        """Do a job; nothing, if the build is to end, or this worker may ask for nothing."""
         if self.objection is not None:
             raise StoreError(self.objection)
-        if self.standing_down:
+        if self._shared and not self.cancelled and not self._given.wait(_SHARE_S):
+            return NoShare(self._worker)
+        if self.cancelled:
             return None
-        with self._allowed():
-            return None if self.standing_down else work(job)
-
-    @contextmanager
-    def _allowed(self) -> Iterator[None]:
-        """Requests that this process may have in flight meanwhile: one is waited for, more are taken if they are there."""
-        if self._leases is None or self._requests is None:
-            # A gate that is shut is so for another build that this worker works for.
-            with limiter.lent(0 if limiter.width else IN_FLIGHT):
-                yield
-            return
-        held = 0
-        try:
-            self._leases.acquire()
-            held = 1
-            while held < self._requests[1] and self._leases.acquire(timeout=0):
-                held += 1
-            with limiter.lent(held):
-                yield
-        finally:
-            for _ in range(held):
-                self._leases.release()
+        with using(self._session):
+            return work(job)
 
 
 def _set(environment: Mapping[str, str | None]) -> None:
@@ -213,29 +213,35 @@ def _set(environment: Mapping[str, str | None]) -> None:
         settings.Settings.get.cache_clear()
 
 
-def do(job: Job, *, work: Callable[[Job], BatchDone], name: str) -> BatchDone | None:
+def do(job: Job, *, work: Callable[[Job], BatchDone], name: str) -> BatchDone | NoShare | None:
     """Do a job in a worker that was set up for it; None if the build was to end before the job began."""
     worker = get_worker()
-    aide = worker.plugins.get(name)
-    if not isinstance(aide, BuildPlugin):
+    plugin = worker.plugins.get(name)
+    if not isinstance(plugin, BuildPlugin):
         raise StoreError(
             f"worker {worker.address} was not set up for this build: restart it, then run the same command"
         )
-    return aide.do(job, work)
+    return plugin.do(job, work)
 
 
 def objection(name: str, dask_worker: Worker) -> str | None:
     """What a worker has against working for a build."""
-    aide = dask_worker.plugins.get(name)
+    plugin = dask_worker.plugins.get(name)
     return (
-        aide.objection
-        if isinstance(aide, BuildPlugin)
+        plugin.objection
+        if isinstance(plugin, BuildPlugin)
         else f"worker {dask_worker.address} could not be set up: see its log"
     )
 
 
+def limit(name: str, shares: Mapping[str, int], dask_worker: Worker) -> int:
+    """Give a worker its share of a build's requests; how many it has in flight now."""
+    plugin = dask_worker.plugins.get(name)
+    return plugin.limit(shares[dask_worker.address]) if isinstance(plugin, BuildPlugin) else 0
+
+
 def cancel(name: str, dask_worker: Worker) -> None:
     """Have a worker begin no more jobs of a build."""
-    aide = dask_worker.plugins.get(name)
-    if isinstance(aide, BuildPlugin):
-        aide.standing_down = True
+    plugin = dask_worker.plugins.get(name)
+    if isinstance(plugin, BuildPlugin):
+        plugin.cancelled = True

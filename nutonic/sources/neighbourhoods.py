@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
 
 from nutonic.core.globe import Box, boxes_around
+from nutonic.io.session import SessionThreads
 from nutonic.sources.item import Item
 
 #: Searches in flight.
@@ -35,7 +35,7 @@ def searched(
     groups = _cells(lon, lat)
     for start in range(0, len(groups), _SEARCHES):
         some = groups[start : start + _SEARCHES]
-        with ThreadPoolExecutor(_SEARCHES) as threads:
+        with SessionThreads(_SEARCHES) as threads:
             found = list(threads.map(find, [boxes_around(lon[members], lat[members], extent_m) for members in some]))
         yield from (Neighbourhood(members, items) for members, items in zip(some, found, strict=True))
 

@@ -68,8 +68,7 @@ def test_a_window_fetches_its_blocks_only(tmp_path):
         assert sum(request.sent for request in (head, *blocks)) < size / 10
 
 
-def test_a_server_without_ranges_is_told_of(tmp_path, monkeypatch):
-    monkeypatch.setattr("nutonic.io.http.PAUSE_S", 0.001)
+def test_a_server_without_ranges_is_told_of(tmp_path, session):
     write(tmp_path / "a.tif", **LAYOUTS["tiled"])
     with FileServer(tmp_path, ranges=False) as server:
         with pytest.raises(rasters.ReadFailed, match=r"a\.tif: range ignored, 6 times"):

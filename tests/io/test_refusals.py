@@ -16,18 +16,15 @@ import rasterio
 
 import nutonic as nt
 from nutonic.errors import GridError, InputError, ReadFailed, Refused
-from nutonic.io import http
 from nutonic.io import raster as rasters
 from nutonic.io.access import Access, access_for, is_private
+from nutonic.io.http import Request
 from nutonic.run.run import build
 from nutonic.sources.item import item_of
 from nutonic.sources.stac.assets import asset_of
 from nutonic.testing import COLLECTION, Fault, FileServer, SyntheticPlanet
 
-
-@pytest.fixture(autouse=True)
-def _quick(monkeypatch):
-    monkeypatch.setattr(http, "PAUSE_S", 0.001)
+pytestmark = pytest.mark.usefixtures("session")
 
 
 @pytest.fixture
@@ -98,7 +95,7 @@ def test_private_addresses(address):
     assert not is_private("8.8.8.8")
 
 
-def test_a_name_that_points_into_a_private_network_gets_no_request(victim, monkeypatch):
+def test_a_name_that_points_into_a_private_network_gets_no_request(victim, session, monkeypatch):
     # The name is allowed, and its server was public when it was looked at; now it is not.
     port = int(victim.address.rsplit(":", 1)[1])
     genuine = socket.getaddrinfo
@@ -106,7 +103,7 @@ def test_a_name_that_points_into_a_private_network_gets_no_request(victim, monke
     with pytest.raises(
         Refused, match=r"rebound\.example is at the private address 127\.0\.0\.1: list rebound\.example:80"
     ):
-        http.fetch(http.Request(url="http://rebound.example/secret.tif"), Access(hosts=("rebound.example",)))
+        session.client.fetch(Request(url="http://rebound.example/secret.tif"), Access(hosts=("rebound.example",)))
 
 
 @pytest.mark.parametrize(
@@ -120,14 +117,14 @@ def test_redirects_are_followed_only_where_they_may(victim, tmp_path, target):
         assert len(server.requests()) == 1
 
 
-def test_redirects_within_what_is_allowed_are_followed_and_not_for_ever(tmp_path):
+def test_redirects_within_what_is_allowed_are_followed_and_not_for_ever(tmp_path, session):
     SyntheticPlanet().write(tmp_path, only=["west"])
     with FileServer(tmp_path, faults=[Fault("redirect", path="/a.tif", times=None, to="/west/red.tif")]) as server:
         access = Access(hosts=(server.address,))
         assert rasters.header(f"{server.url}/a.tif", access).count == 1
         server.script([Fault("redirect", path="/*", times=None, to="/b.tif")])
         with pytest.raises(Refused, match=r"a\.tif redirects more than 5 times"):
-            http.fetch(http.Request(url=f"{server.url}/a.tif"), access)
+            session.client.fetch(Request(url=f"{server.url}/a.tif"), access)
 
 
 # Items

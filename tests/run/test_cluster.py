@@ -9,12 +9,11 @@ from pathlib import Path
 import pytest
 import rasterio
 from support.clusters import cluster, deaths, dying_workers, started, until
-from support.remote import forget, served
+from support.remote import served
 from support.trees import clean_tree, commits, same_as, small_planet, tree
 
 from nutonic import load_recipe
 from nutonic.dataset.verify import verify
-from nutonic.io import http
 from nutonic.run.run import build
 
 
@@ -67,17 +66,13 @@ def test_workers_die_in_the_middle_of_batches_and_others_join(clean, tmp_path):
 
 
 @pytest.fixture
-def far(tmp_path, monkeypatch):
+def far(tmp_path, session):
     """A small planet of one's own behind a server, and its tree over HTTP."""
-    monkeypatch.setattr(http, "PAUSE_S", 0.01)
-    forget()
     small_planet(tmp_path / "planet")
     with served(tmp_path / "planet") as (server, recipe):
         assert build(recipe, tmp_path / "clean", workers=0).complete
-        forget()
         server.reset()
         yield server, recipe, tmp_path / "planet", tree(tmp_path / "clean")
-    forget()
 
 
 def damage(path: Path, column: int, row: int) -> bytes:
@@ -99,7 +94,6 @@ def test_where_one_place_fails_its_neighbours_commit_and_the_next_run_fetches_it
     done = {path.stem for path in (out / "_nutonic" / "commits").iterdir()}
     assert {name for name in done if "-" in name} == {"000003-000", "000003-001"}
     (folder / "west" / "blue.tif").write_bytes(content)
-    forget()
     server.reset()
     again = build(recipe, out, workers=0)
     assert (again.complete, again.done_before, again.finished) == (True, 8, 1)

@@ -15,12 +15,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from support.callbacks import OnBatch
-from support.remote import forget, served
+from support.remote import served
 
 import nutonic as nt
-from nutonic.io import gdal as raster_pool
-from nutonic.io import http
-from nutonic.io import ranged as remote
 from nutonic.io import raster as rasters
 from nutonic.io.access import Access
 from nutonic.io.objects import Store
@@ -32,13 +29,9 @@ _PORT = re.compile(rb"127\.0\.0\.1:\d+")
 
 
 @pytest.fixture(autouse=True)
-def _quick_and_from_scratch(monkeypatch):
-    """Short pauses, and nothing remembered of the servers of other tests, whose ports may come again."""
-    monkeypatch.setattr(http, "PAUSE_S", 0.01)
+def _quick(monkeypatch, session):
+    """Short pauses, in workers too."""
     monkeypatch.setenv("NUTONIC_HTTP_TIMEOUT", "1")
-    forget()
-    yield
-    forget()
 
 
 def tree(folder: Path) -> dict[str, bytes]:
@@ -156,11 +149,11 @@ def test_bytes_that_cannot_be_decoded_are_fetched_again(folder, clean, tmp_path)
     assert tree(tmp_path / "tree") == clean
 
 
-def test_retry_after_is_obeyed(folder, tmp_path):
+def test_retry_after_is_obeyed(folder, session):
     with FileServer(folder, faults=[Fault("429", after_s=1.0)]) as server:
         access = Access(hosts=(server.address,))
         rasters.header(f"{server.url}/full/red.tif", access)
-        assert http.take_counts()["fault: 429"] == 1
+        assert session.take_counts()["fault: 429"] == 1
         assert [request.status for request in server.requests()] == [429, 206]
 
 
@@ -179,7 +172,6 @@ def test_what_may_pass_never_changes_the_scene(folder, clean, tmp_path, kind):
         assert {failure.attempts for failure in twice} == {2}
         server.script([])
         server.reset()
-        forget()
         again = build(recipe, tmp_path / "tree", workers=0)
         assert again.complete
         assert again.finished == len(summary.failures)
@@ -223,7 +215,7 @@ def test_no_picture_is_black_whatever_fails(folder, tmp_path):
     assert all(chip.max() > 200 and (chip > 0).mean() > 0.3 for chip in chips)
 
 
-def test_a_file_that_changes_while_it_is_read_is_no_mixture(folder, tmp_path):
+def test_a_file_that_changes_while_it_is_read_is_no_mixture(folder, session, tmp_path):
     shutil.copytree(folder / "west", tmp_path / "west")
     with FileServer(tmp_path) as server:
         access, url = Access(hosts=(server.address,)), f"{server.url}/west/red.tif"
@@ -231,8 +223,7 @@ def test_a_file_that_changes_while_it_is_read_is_no_mixture(folder, tmp_path):
         shutil.copy(folder / "full/red.tif", tmp_path / "west/red.tif")
         with pytest.raises(nt.errors.ReadFailed, match="changed while it was read"):
             rasters.read(url, np.s_[600:800, 400:600], access=access)
-        raster_pool.raster_pool.close()
-        remote._ranges.__init__(remote._KEPT_RANGES, len)
+        session.clear()
         after = rasters.read(url, np.s_[0:200, 0:200], access=access)
     assert before.any()
     assert not np.array_equal(before, after)

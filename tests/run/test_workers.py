@@ -6,9 +6,9 @@ import logging
 import os
 import pickle
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 
 import pytest
@@ -16,22 +16,19 @@ from support.callbacks import OnBatch
 from support.cli import listing, nutonic
 from support.clusters import Cluster as Processes
 from support.clusters import cluster, started, until
-from support.jobs import pause, sizes_seen
+from support.jobs import ask, asking, jobs, pause, sizes_seen
 from support.paths import ROOT
-from support.remote import forget
 from support.trees import clean_tree, committed_batches, same_as, small_planet, tree
 
 from nutonic import load_recipe
-from nutonic.core.model import Batch
 from nutonic.errors import InputError, StoreError, Unreachable
-from nutonic.io.limits import Limiter
 from nutonic.run import executor as cluster_module
 from nutonic.run import worker as workers
 from nutonic.run.callbacks import BatchFinished, Callback
 from nutonic.run.cluster import Cluster
 from nutonic.run.executor import run_jobs, workers_for
-from nutonic.run.jobs import Job
-from nutonic.run.preflight import WorkerPool
+from nutonic.run.preflight import WorkerPool, shares_of
+from nutonic.run.results import BatchDone
 from nutonic.run.run import build
 from nutonic.testing import remote_catalogue, serving
 
@@ -104,7 +101,7 @@ def test_variables_are_passed_on_to_all_and_taken_back(clean, dask, tmp_path, mo
         left = client.run_on_scheduler(lambda dask_scheduler: list(dask_scheduler.worker_plugins))
         assert [name for name in left if name.startswith("nutonic")] == []
     assert not (tmp_path / "out").exists()
-    assert "canary" not in repr(workers.BuildPlugin("n", proof=workers.WorkerChecks(), environment={"A": "a-canary"}))
+    assert "canary" not in repr(workers.BuildPlugin("n", checks=workers.WorkerChecks(), environment={"A": "a-canary"}))
     assert "canary" not in "".join(process.told() for process in dask.processes)
 
 
@@ -171,10 +168,6 @@ def test_a_tree_that_is_there_stays_when_a_worker_is_refused(clean, dask, tmp_pa
     assert said.code == 0, said.err
     same_as(out, clean)
     assert list(out.rglob("token*")) == []
-
-
-def jobs(count: int) -> list[Job]:
-    return [Job(batch=Batch(index=i, places=()), positions=frozenset({0, 1})) for i in range(count)]
 
 
 def test_a_worker_that_joins_later_and_is_not_fit_does_nothing_but_say_so(clean, dask, tmp_path):
@@ -311,6 +304,9 @@ class Counting(serving.Handler):
             self.server.most = max(self.server.most, self.server.now)
 
 
+LATENCY_S = 0.03
+
+
 class CountingServer(serving.Server):
     now = most = 0
 
@@ -319,18 +315,16 @@ class CountingServer(serving.Server):
 
 
 @pytest.fixture
-def counting(tmp_path):
+def counting(tmp_path, session):
     """A server that knows how many asked at once, and a recipe for it."""
     small_planet(tmp_path / "planet")
-    server = CountingServer(serving.Settings(tmp_path / "planet", latency_s=0.03))
+    server = CountingServer(serving.Settings(tmp_path / "planet", latency_s=LATENCY_S))
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
-    forget()
     catalogue = remote_catalogue(tmp_path / "planet", f"http://127.0.0.1:{server.server_port}")
     yield server, catalogue.with_name("recipe-http.yaml")
     server.shutdown()
     server.server_close()
-    forget()
 
 
 @pytest.mark.parametrize(("most", "least"), [(None, 5), (2, 2)])
@@ -346,38 +340,99 @@ def test_a_whole_cluster_has_so_many_requests_in_flight(counting, dask, tmp_path
     said = nutonic("build", recipe, "--out", tmp_path / "out", "--scheduler", dask.address, "--max-requests", most)
     assert said.code == 0, said.err
     assert most - 1 <= server.most <= most
-    forget()
     assert build(load_recipe(recipe), tmp_path / "other", workers=0).complete
     assert tree(tmp_path / "out") == tree(tmp_path / "other")
 
 
-def test_a_gate_lets_in_as_many_as_it_should():
-    limiter, inside, most = Limiter(0), [], []
+def by(results: list[BatchDone]) -> set[str]:
+    return {worker for done in results for worker in done.rejects}
 
-    def enter() -> None:
-        with limiter:
-            inside.append(1)
-            most.append(len(inside))
-            time.sleep(0.02)
-            inside.pop()
 
-    threads = [threading.Thread(target=enter) for _ in range(12)]
-    for thread in threads:
-        thread.start()
-    time.sleep(0.05)
-    assert not most
-    with limiter.lent(3):
-        time.sleep(0.1)
-    left = len(most)
-    assert not inside  # what was let in has left
-    time.sleep(0.05)
-    assert len(most) == left
-    with limiter.resized(12), limiter.lent(2):
-        for thread in threads:
-            thread.join(10)
-    assert len(most) == 12
-    assert max(most[:left]) == 3
-    assert limiter.width == 0
+@pytest.mark.parametrize("most", [4, 3, 1])
+def test_workers_that_come_and_go_share_the_requests_that_there_are(counting, tmp_path, most):
+    server, recipe = counting
+    url, results = f"http://127.0.0.1:{server.server_port}/items.json", []
+    with cluster(tmp_path / "cluster", workers=1, PYTHONPATH=ROOT / "tests") as dask:
+        where = Cluster(scheduler=dask.address, max_requests=most)
+        with workers_for(load_recipe(recipe), tmp_path / "out", where, Callback()) as ready:
+            for done in run_jobs(ready, partial(asking, url=url), Callback(), jobs(60)):
+                results.append(done)
+                if len(results) == 1:
+                    assert server.most == most  # one worker has them all
+                    for _ in range(2):
+                        dask.start_worker()
+                    dask.wait_for_workers()
+                    until(lambda: len(ready.client.nthreads()) == 3, "two more workers")
+                    ready.share_requests()
+                if len(results) == 20:
+                    (first,) = by(results[:1])
+                    ready.client.retire_workers([first])
+            assert sum(ready.shares.values()) == most
+            assert first not in ready.shares
+    assert sorted(done.index for done in results) == list(range(60))
+    assert server.most == most
+    assert sum(done.network["requests"] for done in results) == 60 * 16
+    assert len(by(results)) == min(most, 3) if most > 1 else len(by(results)) == 2
+
+
+def test_where_there_are_fewer_requests_than_workers_the_others_hand_their_jobs_back(counting, dask, tmp_path):
+    server, recipe = counting
+    url = f"http://127.0.0.1:{server.server_port}/items.json"
+    where = Cluster(scheduler=dask.address, max_requests=1)
+    with workers_for(load_recipe(recipe), tmp_path / "out", where, Callback()) as ready:
+        assert sorted(ready.shares.values()) == [0, 1]
+        results = list(run_jobs(ready, partial(asking, url=url, count=4), Callback(), jobs(12)))
+        assert by(results) == {worker for worker, share in ready.shares.items() if share}
+    assert sorted(done.index for done in results) == list(range(12))
+    assert server.most == 1
+
+
+def test_who_reads_on_workers_that_build_is_neither_held_up_nor_counted(counting, dask, tmp_path):
+    from distributed import Client
+
+    server, recipe = counting
+    url = f"http://127.0.0.1:{server.server_port}/items.json"
+    where = Cluster(scheduler=dask.address, max_requests=1)
+    with (
+        workers_for(load_recipe(recipe), tmp_path / "out", where, Callback()) as ready,
+        Client(dask.address) as notebook,
+    ):
+        for worker in ready.shares:
+            notebook.submit(ask, url, 3, workers=[worker], pure=False).result(timeout=20)
+        assert server.most > 1
+        results = list(run_jobs(ready, partial(asking, url=url, count=4), Callback(), jobs(3)))
+    assert [done.network["requests"] for done in results] == [4, 4, 4]
+
+
+@pytest.mark.parametrize(
+    ("most", "threads", "before", "shares"),
+    [
+        (9, {"a": 1, "b": 1}, {}, {"a": 5, "b": 4}),
+        (9, {"a": 1, "b": 1}, {"b": 8}, {"a": 4, "b": 5}),
+        (2, {"a": 1, "b": 1, "c": 1}, {"c": 1}, {"a": 1, "b": 0, "c": 1}),
+        (40, {"a": 1, "b": 2}, {}, {"a": 8, "b": 16}),
+        (1, {}, {"a": 1}, {}),
+    ],
+)
+def test_shares_come_to_no_more_than_there_is(most, threads, before, shares):
+    assert shares_of(most, threads, before) == shares
+
+
+def test_nobody_gets_more_before_the_others_have_less(counting, dask, tmp_path):
+    server, recipe = counting
+    url = f"http://127.0.0.1:{server.server_port}/items.json"
+    with workers_for(load_recipe(recipe), tmp_path / "out", Cluster(scheduler=dask.address, max_requests=4)) as ready:
+        one, other = sorted(ready.shares)
+        ready.shares = {one: 4}  # as if the other were new
+        ready.client.run(workers.limit, ready.name, {one: 4, other: 0})
+        server.settings = replace(server.settings, latency_s=1.5)
+        busy = ready.client.submit(ready.submitted(partial(asking, url=url, count=4)), jobs(1)[0], workers=[one])
+        until(lambda: server.now == 4, "four requests in flight")
+        ready.share_requests()
+        assert ready.shares == {one: 2, other: 0}
+        busy.result(timeout=30)
+        ready.share_requests()
+        assert ready.shares == {one: 2, other: 2}
 
 
 def test_nothing_is_asked_of_workers_where_there_is_nothing_to_do(clean, tmp_path, monkeypatch):

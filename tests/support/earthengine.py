@@ -17,9 +17,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 
 from nutonic.core.classes import DYNAMIC_WORLD
 from nutonic.core.model import Scene
-from nutonic.io import http
-from nutonic.sources.earthengine import blocks as ee_blocks
-from nutonic.sources.earthengine import windows as ee_pixels
+from nutonic.io.session import current
 from nutonic.sources.earthengine.labels import EarthEngineLabels
 from nutonic.testing.earthengine import image_of_raster
 
@@ -39,15 +37,11 @@ NAMES = ("EE_SERVICE_ACCOUNT_KEY", "GOOGLE_APPLICATION_CREDENTIALS", "EE_PROJECT
 
 
 def sign_out(monkeypatch: pytest.MonkeyPatch, home: Path) -> None:
-    """Make this a machine that nobody has signed in on, that keeps no pixels, and that does not wait long."""
+    """Make this a machine that nobody has signed in on."""
     for name in NAMES:
         monkeypatch.delenv(name, raising=False)
     for name, value in {**NOBODY, "HOME": str(home)}.items():
         monkeypatch.setenv(name, value)
-    monkeypatch.setattr(http, "PAUSE_S", 0.01)
-    ee_pixels.forget()
-    ee_blocks.forget()
-    http.take_counts()
 
 
 def write(path: Path, pixels: np.ndarray, *, nodata: int | None, crs: str = "EPSG:32633", transform=TRANSFORM) -> Path:
@@ -105,11 +99,11 @@ def scene_at(moment: dt.datetime | None = WHEN, collection: str = DW) -> tuple[S
 @contextmanager
 def counted() -> Iterator[dict[str, int]]:
     """What is told of the network meanwhile."""
-    ee_pixels.forget()
-    http.take_counts()
+    current().clear()
+    current().take_counts()
     told: dict[str, int] = {}
     yield told
-    told.update(http.take_counts())
+    told.update(current().take_counts())
 
 
 def key_of(folder: Path, token_uri: str, canary: str = "canary-of-a-key") -> Path:

@@ -1,4 +1,4 @@
-"""A planet behind a file server, and processes that remember nothing of it."""
+"""A planet behind a file server."""
 
 from __future__ import annotations
 
@@ -7,20 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import nutonic as nt
-from nutonic.io import gdal as raster_pool
-from nutonic.io import http
-from nutonic.io import ranged as remote
-from nutonic.io import raster as rasters
 from nutonic.testing import FileServer, remote_catalogue
-
-
-def forget() -> None:
-    remote._heads.__init__(remote._KEPT_HEADS, lambda head: len(head.content))
-    remote._ranges.__init__(remote._KEPT_RANGES, len)
-    remote._suspects.__init__()
-    rasters._header.cache_clear()
-    raster_pool.raster_pool.close()
-    http.take_counts()
 
 
 @contextmanager

@@ -13,6 +13,7 @@ import numpy as np
 from nutonic.core.model import Asset, Band
 from nutonic.errors import BadPixels, Gone, GridError, ReadFailed
 from nutonic.io.cache import SingleFlightCache
+from nutonic.io.session import current
 from nutonic.sources.backend import Window, Windowed, nearest_pixels
 from nutonic.sources.earthengine.items import image_and_band
 from nutonic.sources.earthengine.session import Session, signed_in
@@ -78,19 +79,16 @@ def read(what: BandGroup, window: Window) -> np.ndarray:
     out = np.full((len(what.assets), *window_shape(window)), what.band.nodata, what.band.dtype)
     if rows.start < rows.stop and cols.start < cols.stop:
         key = (what, rows.start, rows.stop, cols.start, cols.stop)
-        found = _read.get(key, lambda: _fetched(what, (rows, cols)))
+        found = current().resource(_Blocks).get(key, lambda: _fetched(what, (rows, cols)))
         out[:, within(rows, window[0]), within(cols, window[1])] = found
     return out
 
 
-def forget() -> None:
-    """Drop the pixels that this process keeps."""
-    _read.clear()
+class _Blocks(SingleFlightCache[tuple[BandGroup, int, int, int, int], np.ndarray]):
+    """The pixels that a session keeps."""
 
-
-_read: SingleFlightCache[tuple[BandGroup, int, int, int, int], np.ndarray] = SingleFlightCache(
-    KEPT_BYTES, lambda pixels: int(pixels.nbytes)
-)
+    def __init__(self) -> None:
+        super().__init__(KEPT_BYTES, lambda pixels: int(pixels.nbytes))
 
 
 def _fetched(what: BandGroup, window: Window) -> np.ndarray:

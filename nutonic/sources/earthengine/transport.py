@@ -19,9 +19,10 @@ import orjson
 
 from nutonic._version import __version__
 from nutonic.errors import ReadFailed, Refused, SourceError
-from nutonic.io import http
 from nutonic.io.access import Access, access_for
+from nutonic.io.http import Answer, Request
 from nutonic.io.limits import AdaptiveLimiter
+from nutonic.io.session import current
 
 #: The most bytes of an answer: the 48 MiB that Earth Engine gives at most, and room for a header.
 _MOST_BYTES = 49 * 2**20
@@ -68,7 +69,7 @@ class Transport:
         self._access: Access = access_for(url, (), (), None)
         self._credentials = credentials
         self._lock = threading.Lock()
-        self._pace = AdaptiveLimiter(MOST_REQUESTS)
+        self._limiter = AdaptiveLimiter(MOST_REQUESTS)
         self.denied = False
         """Whether the credentials have been refused, so that others are to be looked for."""
 
@@ -76,7 +77,7 @@ class Transport:
         return "Transport()"  # what it signs with is nobody's to read
 
     def close(self) -> None:
-        """Nothing to close: connections are the process'."""
+        """Nothing to close: connections are the session's."""
 
     def request(
         self,
@@ -107,9 +108,9 @@ class Transport:
             raise
         return httplib2.Response({"status": str(answer.status)}), answer.body
 
-    def _answer(self, uri: str, method: str, body: bytes | None, headers: Mapping[str, str]) -> http.Answer:
+    def _answer(self, uri: str, method: str, body: bytes | None, headers: Mapping[str, str]) -> Answer:
         for again in (False, True):
-            request = http.Request(
+            request = Request(
                 url=uri,
                 method=method,
                 headers=self._signed(uri, method, headers, renew=again),
@@ -117,8 +118,7 @@ class Transport:
                 most_bytes=_MOST_BYTES,
                 patience=_PATIENCE,
                 attempts=_ATTEMPTS,
-                turn=self._pace.turn,
-                met=self._pace.met,
+                limiter=self._limiter,
                 any_status=True,
                 wrong=_no_pixels if ":computePixels" in uri or ":getPixels" in uri else _no_json,
             )
@@ -127,12 +127,12 @@ class Transport:
                 return answer
             if answer.status != 401:
                 break
-            http.fault("401")
+            current().client.count_fault("401")
         raise _error(answer)
 
-    def _fetched(self, request: http.Request) -> http.Answer:
+    def _fetched(self, request: Request) -> Answer:
         try:
-            return http.fetch(request, self._access)
+            return current().client.fetch(request, self._access)
         except ReadFailed as error:
             kind = error.reason or ""
             reason = _FAULTS.get(kind, "server failed" if kind.isdigit() else "connection lost")
@@ -175,12 +175,12 @@ def _token(
     data = body.encode() if isinstance(body, str) else body
     parts = urlsplit(url)
     port = parts.port or (443 if parts.scheme == "https" else 80)
-    request = http.Request(url=url, method=method, headers=dict(headers or {}), body=data, any_status=True)
-    answer = http.fetch(request, Access(hosts=(f"{parts.hostname}:{port}",)))
+    request = Request(url=url, method=method, headers=dict(headers or {}), body=data, any_status=True)
+    answer = current().client.fetch(request, Access(hosts=(f"{parts.hostname}:{port}",)))
     return _Answer(answer.status, answer.headers, answer.body)
 
 
-def _no_pixels(answer: http.Answer) -> str | None:
+def _no_pixels(answer: Answer) -> str | None:
     """What is wrong with an answer that should be pixels; of numpy's form also whether it is whole."""
     if not answer.body.startswith(_NPY):
         return None if answer.body.startswith(_TIFF) else "no pixels"
@@ -194,7 +194,7 @@ def _no_pixels(answer: http.Answer) -> str | None:
     return None if len(answer.body) == file.tell() + math.prod(shape) * dtype.itemsize else "cut short"
 
 
-def _no_json(answer: http.Answer) -> str | None:
+def _no_json(answer: Answer) -> str | None:
     try:
         orjson.loads(answer.body)
     except orjson.JSONDecodeError:
@@ -202,7 +202,7 @@ def _no_json(answer: http.Answer) -> str | None:
     return None
 
 
-def _error(answer: http.Answer) -> SourceError:
+def _error(answer: Answer) -> SourceError:
     """An answer that will be the same the next time, as an error that says what to do."""
     said = _message(answer)
     if answer.status == 401:
@@ -220,7 +220,7 @@ def _denied(why: str) -> Refused:
     return Refused(f"Earth Engine does not take the credentials: {why}\n{_SIGN_IN}", reason=_CREDENTIALS)
 
 
-def _message(answer: http.Answer) -> str:
+def _message(answer: Answer) -> str:
     """What Google's JSON of an error says, in one line."""
     try:
         said = str(orjson.loads(answer.body)["error"]["message"])

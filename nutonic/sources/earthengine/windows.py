@@ -12,6 +12,7 @@ from odc.geo.geobox import GeoBox
 
 from nutonic.errors import GridError, ReadFailed
 from nutonic.io.cache import SingleFlightCache
+from nutonic.io.session import current
 from nutonic.sources.backend import Window
 from nutonic.sources.earthengine.expressions import MASKED, LabelImage
 from nutonic.sources.earthengine.session import Session, signed_in
@@ -26,7 +27,7 @@ MOST_BYTES, MOST_SIDE, PIXEL_BYTES = 48 * 2**20, 32768, 3
 #: A lattice reaches so many pixels from its origin each way: at 10 m sixteen times around the Earth.
 _REACH = 2**26
 
-#: Images kept open per process, and bytes of pixels: those of a window serve all its variables.
+#: Images kept open per session, and bytes of pixels: those of a window serve all its variables.
 _KEPT_OPEN, KEPT_BYTES = 256, 64 * 2**20
 
 
@@ -81,7 +82,7 @@ def packed(image: LabelImage, session: Session, grid: GeoBox) -> np.ndarray:
     lattice, row, col = placed(grid)
     window = (slice(row, row + grid.shape.y), slice(col, col + grid.shape.x))
     key = (image, session.found(), lattice, row, col, *window_shape(window))
-    return _read.get(key, lambda: _whole(image, session.found(), lattice, window))
+    return current().resource(_Windows).get(key, lambda: _whole(image, session.found(), lattice, window))
 
 
 def parts(window: Window, pixel_bytes: int = PIXEL_BYTES) -> Iterator[Window]:
@@ -111,20 +112,25 @@ def within(part: slice, whole: slice) -> slice:
 
 _Key = tuple[LabelImage, Session, Lattice, int, int, int, int]
 
-_open: SingleFlightCache[tuple[LabelImage, Session, Lattice], xr.Variable] = SingleFlightCache(_KEPT_OPEN, lambda _: 1)
-_read: SingleFlightCache[_Key, np.ndarray] = SingleFlightCache(KEPT_BYTES, lambda pixels: int(pixels.nbytes))
+
+class _Images(SingleFlightCache[tuple[LabelImage, Session, Lattice], xr.Variable]):
+    """The images that a session has open."""
+
+    def __init__(self) -> None:
+        super().__init__(_KEPT_OPEN, lambda _: 1)
 
 
-def forget() -> None:
-    """Drop what this process keeps of Earth Engine: images that are open, and pixels that were read."""
-    _open.clear()
-    _read.clear()
+class _Windows(SingleFlightCache[_Key, np.ndarray]):
+    """The pixels that a session keeps."""
+
+    def __init__(self) -> None:
+        super().__init__(KEPT_BYTES, lambda pixels: int(pixels.nbytes))
 
 
 def _whole(image: LabelImage, session: Session, lattice: Lattice, window: Window) -> np.ndarray:
     out = np.empty(window_shape(window), np.uint16)
     with signed_in(session):
-        variable = _open.get((image, session, lattice), lambda: _opened(image, lattice))
+        variable = current().resource(_Images).get((image, session, lattice), lambda: _opened(image, lattice))
         for rows, cols in parts(window):
             # xee's pixels are float32, NaN where masked, and of a strided slice they would be the wrong ones.
             pixels = np.asarray(variable[0, rows, cols].values)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import partial
 from typing import Any
 from urllib.parse import quote
 
@@ -20,6 +20,8 @@ from nutonic.core.model import Json
 from nutonic.core.times import Interval
 from nutonic.errors import Gone, InputError, SourceError, Unreachable
 from nutonic.io.access import Access
+from nutonic.io.cache import SingleFlightCache
+from nutonic.io.session import current
 from nutonic.sources.item import Item, item_of
 from nutonic.sources.stac.api_io import MOST_IDLE, ApiIo, links_of
 
@@ -28,6 +30,9 @@ PAGE = 100
 
 #: The most items that one search may give.
 MOST_ITEMS = 50_000
+
+#: Landing pages that a session keeps.
+_KEPT_SERVERS = 64
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -164,9 +169,19 @@ class _Server:
     """Collections that are there."""
 
 
-@lru_cache(maxsize=64)
+class _Servers(SingleFlightCache[tuple[str, Access], _Server]):
+    """The servers that a session knows."""
+
+    def __init__(self) -> None:
+        super().__init__(_KEPT_SERVERS, lambda _: 1)
+
+
 def _server(url: str, access: Access) -> _Server:
     """The server at an address; asked once."""
+    return current().resource(_Servers).get((url, access), partial(_read_server, url, access))
+
+
+def _read_server(url: str, access: Access) -> _Server:
     io = ApiIo(access)
     try:
         landing = io.read_json(url)

@@ -13,8 +13,9 @@ from pystac_client.stac_api_io import StacApiIO
 
 from nutonic.core.model import Json
 from nutonic.errors import Gone, InputError, ReadFailed, Unreachable
-from nutonic.io import http
 from nutonic.io.access import Access
+from nutonic.io.http import Answer, Request
+from nutonic.io.session import current
 
 #: The most bytes that one answer may have.
 MOST_BYTES = 64 * 2**20
@@ -42,13 +43,13 @@ class ApiIo(StacApiIO):
         if method == "POST":
             body = json.dumps(parameters or {}).encode()
             plain |= {"Content-Type": "application/json"}
-            asked = http.Request(url=href, method="POST", headers=plain, body=body, most_bytes=MOST_BYTES, wrong=_wrong)
+            asking = Request(url=href, method="POST", headers=plain, body=body, most_bytes=MOST_BYTES, wrong=_wrong)
         else:
             joint = "&" if urlsplit(href).query else "?"
             url = f"{href}{joint}{urlencode(parameters)}" if parameters else href
-            asked = http.Request(url=url, headers=plain, most_bytes=MOST_BYTES, wrong=_wrong)
+            asking = Request(url=url, headers=plain, most_bytes=MOST_BYTES, wrong=_wrong)
         try:
-            return http.fetch(asked, self.access).body.decode()
+            return current().client.fetch(asking, self.access).body.decode()
         except Gone:
             raise
         except ReadFailed as error:
@@ -107,7 +108,7 @@ def _joined(url: str, href: str) -> str:
         return f"invalid:{quote(href[:100])}"
 
 
-def _wrong(answer: http.Answer) -> str | None:
+def _wrong(answer: Answer) -> str | None:
     """What is wrong with an answer if it is no JSON; some servers say sorry with a page and status 200."""
     try:
         found = orjson.loads(answer.body)

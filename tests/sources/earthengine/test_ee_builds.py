@@ -25,7 +25,6 @@ from nutonic import load_recipe
 from nutonic.core.model import Batch
 from nutonic.cube.open import open_scene
 from nutonic.dataset.verify import verify
-from nutonic.io import http
 from nutonic.io.objects import Store
 from nutonic.planning.plan import plan
 from nutonic.planning.plan_file import read_plan
@@ -45,7 +44,7 @@ PLANET = SyntheticPlanet(3)
 
 
 @pytest.fixture(autouse=True)
-def nobody(monkeypatch, tmp_path):
+def nobody(monkeypatch, tmp_path, session):
     sign_out(monkeypatch, tmp_path)
 
 
@@ -302,8 +301,7 @@ def test_where_earth_engine_is_asked_there_are_forty_requests_at_most(small):
     ("kind", "reason"),
     [("503", "server failed"), ("429", "over quota"), ("403", "no permission"), ("404", "no such asset")],
 )
-def test_what_fails_half_way_is_told_apart_and_done_the_next_time(small, cover, tmp_path, monkeypatch, kind, reason):
-    monkeypatch.setattr(http, "PAUSE_S", 0.001)
+def test_what_fails_half_way_is_told_apart_and_done_the_next_time(small, cover, tmp_path, kind, reason):
     with EarthEngineServer(cover, faults=[EarthEngineFault(kind=kind, on="pixels")]) as server:
         recipe = load_recipe(asked(small[0], server.url, rule="mode"))
         first = build(recipe, tmp_path / "tree", workers=0)

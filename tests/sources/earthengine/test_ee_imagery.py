@@ -25,9 +25,8 @@ from nutonic import load_recipe
 from nutonic.chips.sidecar import pixels_sha256
 from nutonic.dataset.verify import verify
 from nutonic.errors import Gone, GridError, InputError, OffLattice, Unreachable
-from nutonic.io import http
+from nutonic.io.session import current
 from nutonic.run.run import build
-from nutonic.sources.earthengine import blocks as ee_blocks
 from nutonic.sources.earthengine.imagery import EarthEngineImagery
 from nutonic.sources.registry import imagery_source, labels_source
 from nutonic.testing.earthengine import (
@@ -50,7 +49,7 @@ GRID = GeoBox(SHAPE, TRANSFORM, "EPSG:26917")
 
 
 @pytest.fixture(autouse=True)
-def nobody(monkeypatch, tmp_path):
+def nobody(monkeypatch, tmp_path, session):
     sign_out(monkeypatch, tmp_path)
 
 
@@ -299,10 +298,10 @@ def test_with_a_tenth_of_all_requests_refused_pixels_are_the_same_and_all_is_tol
     faults = [EarthEngineFault(kind=kind, share=0.15, seed=7) for kind in ("429", "503")]
     server.script(faults)
     server.clear()
-    http.take_counts()
+    current().take_counts()
     found = source.open(GRID, scenes, chunks=150).compute(scheduler="threads", num_workers=8)
     np.testing.assert_array_equal(pixels(found), right())
-    told = http.take_counts()
+    told = current().take_counts()
     assert server.faults_served.total() > 5
     assert sum(count for kind, count in told.items() if kind.startswith("fault")) == server.faults_served.total()
 
@@ -505,7 +504,7 @@ def test_labels_from_there_too_are_those_of_the_raster_on_pixels_of_six_tenths(q
         assert build(load_recipe(changed(recipe, imagery={"url": server.url})), tmp_path / "raster", workers=0).complete
         labels = {"source": "earthengine", "path": None, "collection": "T/COVER", "band": "label"}
         server.clear()
-        ee_blocks.forget()
+        current().clear()
         assert build(load_recipe(changed(recipe, labels=labels)), tmp_path / "there", workers=0).complete
         assert server.count("pixels") == 7 + 7
     for ours, theirs in zip(sidecars(tmp_path / "there"), sidecars(tmp_path / "raster"), strict=True):

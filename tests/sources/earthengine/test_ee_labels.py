@@ -44,7 +44,7 @@ from support.paths import ROOT
 from nutonic.core.classes import DYNAMIC_WORLD, ESA_WORLDCOVER, ClassTable
 from nutonic.cube.open import open_scene
 from nutonic.errors import BadPixels, GridError, InputError, MissingExtra, NoScene, ReadFailed, Refused, Unreachable
-from nutonic.io.limits import limiter
+from nutonic.io.session import limited
 from nutonic.sources.earthengine import windows as ee_pixels
 from nutonic.sources.earthengine.credentials import address_of
 from nutonic.sources.earthengine.labels import EarthEngineLabels
@@ -62,7 +62,7 @@ LABEL, DAYS = composite(STACK)
 
 
 @pytest.fixture(autouse=True)
-def nobody(monkeypatch, tmp_path):
+def nobody(monkeypatch, tmp_path, session):
     sign_out(monkeypatch, tmp_path)
 
 
@@ -408,9 +408,9 @@ def test_faults_told_are_faults_served_and_pixels_are_right(served):
         assert told["requests"] == len(server.requests)
 
 
-def test_never_more_at_once_than_the_gate_lets_in(served):
+def test_never_more_at_once_than_the_limit(served):
     with EarthEngineServer({DW: served[DW]}, max_concurrent=4, latency_s=0.02) as server:
-        with limiter.resized(4), counted() as told:
+        with limited(4), counted() as told:
             dynamic_world(server.url).open(GRID, scene_at(), chunks=60).compute(scheduler="threads", num_workers=16)
         assert server.peak == 4
         assert not [name for name in told if name.startswith("fault")]

@@ -16,7 +16,7 @@ from odc.geo.geobox import GeoBox
 from nutonic.core.classes import DYNAMIC_WORLD, ESA_WORLDCOVER
 from nutonic.core.model import Scene
 from nutonic.errors import InputError, NoScene
-from nutonic.io.http import take_counts
+from nutonic.io.session import current
 from nutonic.recipe.outputs import Grid
 from nutonic.sources.earthengine.credentials import GOOGLE_KEY, KEY, PROJECTS
 from nutonic.sources.earthengine.imagery import EarthEngineImagery
@@ -93,9 +93,9 @@ def test_a_window_is_a_window_of_the_whole(source):
 
 def test_a_place_is_one_request(source):
     opened(source, GRID[:10, :10]).load()
-    take_counts()
+    current().take_counts()
     opened(source, GRID[10:90, 10:90]).load()
-    assert take_counts()["requests"] == 2  # the search, and the pixels of both variables
+    assert current().take_counts()["requests"] == 2  # the search, and the pixels of both variables
 
 
 @pytest.mark.parametrize(
@@ -132,9 +132,9 @@ def test_a_place_is_one_request_of_the_scenes_own_pixels(collection, place, when
     assert scenes
     resolution = scenes[0].assets[0].transform[0]
     grid = place_grid(*place, scenes[0], Grid(extent_m=256 * resolution, resolution_m=resolution, lattice="source"))
-    take_counts()
+    current().take_counts()
     whole = source.open(grid, scenes, chunks=None).load()
-    assert take_counts()["requests"] == 1
+    assert current().take_counts()["requests"] == 1
     assert all((whole[name] > 0).mean() > 0.9 for name in source.assets)
     part = source.open(grid[40:90, 11:200], scenes, chunks=None).load()
     for name in source.assets:

@@ -11,11 +11,12 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+from support.transport import RecordingTransport
 
 from nutonic.core.times import as_interval
 from nutonic.errors import InputError, Refused, SourceError, Unreachable
-from nutonic.io import http
 from nutonic.io.access import Access, access_for
+from nutonic.io.session import Session, current, using
 from nutonic.sources.stac import api, api_io
 from nutonic.sources.stac.api import Query, search_api
 from nutonic.sources.stac.files import read_items
@@ -38,6 +39,13 @@ def ask(**parts) -> Query:
 
 def search(url, **parts):
     return search_api(url, ask(**parts), access_for(url, [], [], None))
+
+
+def known(url, **parts):
+    """A server as this session knows it from now on, whatever its landing page says."""
+    access = access_for(url, [], [], None)
+    found = replace(api._read_server(url, access), **parts)
+    return current().resource(api._Servers).get((url, access), lambda: found)
 
 
 def ids(items):
@@ -110,11 +118,11 @@ def server(request, servers):
 
 
 @pytest.fixture
-def asked(monkeypatch):
-    """All requests that are made."""
-    made, fetch = [], http.fetch
-    monkeypatch.setattr(http, "fetch", lambda request, access: (made.append(request), fetch(request, access))[1])
-    return made
+def asked():
+    """All messages that are sent."""
+    recorded = RecordingTransport()
+    with Session(transport=recorded) as session, using(session):
+        yield recorded.messages
 
 
 def said(content):
@@ -171,10 +179,9 @@ def test_a_server_that_can_leaves_out_cloudy_items(servers, local):
 @pytest.mark.parametrize("method", ["GET", "POST"])
 @pytest.mark.parametrize("extension", ["QUERY", "FILTER"])
 def test_every_way_to_ask_a_server_that_can(servers, local, monkeypatch, asked, method, extension):
-    url, read = servers("pgstac"), api._server
-    found = replace(read.__wrapped__(url, access_for(url, [], [], None)), method=method)
+    url = servers("pgstac")
+    found = known(url, method=method)
     found.client.remove_conforms_to("FILTER" if extension == "QUERY" else "QUERY")
-    monkeypatch.setattr(api, "_server", lambda url, access: found)
     monkeypatch.setattr(api, "PAGE", 1)
     asked.clear()
     time, clear = "2024-05-11/2024-07-10", {"east-applied", "full", "west", "east-raw"}
@@ -183,10 +190,9 @@ def test_every_way_to_ask_a_server_that_can(servers, local, monkeypatch, asked, 
     assert len(asked) >= len(clear)
 
 
-def test_paging_by_get(servers, local, monkeypatch):
+def test_paging_by_get(servers, local, session, monkeypatch):
     server = servers("pgstac")  # rustac fails on any GET that names collections
-    found = replace(api._server.__wrapped__(server, access_for(server, [], [], None)), method="GET")
-    monkeypatch.setattr(api, "_server", lambda url, access: found)
+    known(server, method="GET")
     monkeypatch.setattr(api, "PAGE", 2)
     assert ids(search(server)) == sorted(content["id"] for content in local)
 
@@ -275,8 +281,7 @@ def page(*items, **following):
 
 
 @pytest.fixture
-def rogue(monkeypatch):
-    monkeypatch.setattr(http, "PAUSE_S", 0.001)
+def rogue(session):
     with Rogue() as server:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
         thread.start()
@@ -396,10 +401,10 @@ HTML = (200, {"Content-Type": "text/html"}, b"<html>sorry</html>")
     ids=["html", "503 and 429", "cut short", "500"],
 )
 def test_what_passes_is_asked_again(rogue, first):
-    http.take_counts()
+    current().take_counts()
     rogue.answers["/search"] = [*first, said_as(page(item("a")))]
     assert ids(search(rogue.url)) == ["a"]
-    counts = http.take_counts()
+    counts = current().take_counts()
     assert sum(count for name, count in counts.items() if name.startswith("fault: ")) == len(first)
 
 
@@ -413,8 +418,7 @@ def test_a_server_that_never_answers_is_unreachable(rogue):
         search(f"{rogue.url}/?token=SECRET")
 
 
-def test_nobody_there(monkeypatch):
-    monkeypatch.setattr(http, "PAUSE_S", 0.001)
+def test_nobody_there(session):
     with Rogue() as server:
         url = server.url
     with pytest.raises(Unreachable, match="6 times"):

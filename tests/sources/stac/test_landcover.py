@@ -244,8 +244,7 @@ def test_known_products_need_no_address():
 
 
 @pytest.mark.parametrize("share", [0.0, 0.15])
-def test_items_behind_a_server_give_the_same_rows_and_each_range_is_asked_for_once(tmp_path, monkeypatch, share):
-    monkeypatch.setattr("nutonic.io.http.PAUSE_S", 0.01)
+def test_items_behind_a_server_give_the_same_rows_and_each_range_is_asked_for_once(tmp_path, session, share):
     planet = SyntheticPlanet()
     planet.write(tmp_path / "planet")
     in_parts(tmp_path / "planet/land_cover.tif")

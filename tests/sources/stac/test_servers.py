@@ -5,13 +5,15 @@ from __future__ import annotations
 import json
 from collections import Counter
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
+from support.transport import RecordingTransport
 
 import nutonic as nt
+from nutonic.io.session import Session, using
 from nutonic.recipe.recipe import Recipe
 from nutonic.run.run import build
-from nutonic.sources import neighbourhoods
 from nutonic.testing import COLLECTION, FileServer, SyntheticPlanet, remote_catalogue
 
 pytest_plugins = ["support.stac_servers"]
@@ -76,22 +78,24 @@ def test_the_tree_is_the_same_and_its_items_are_a_catalogue_of_their_own(local, 
     assert tree(tmp_path / "again") == tree(tmp_path / "here")
 
 
-def test_a_plan_that_is_there_is_not_searched_for_again(remote, tmp_path, monkeypatch):
+@pytest.fixture
+def searches():
+    """The messages that ask the API for items, from now on."""
+    sent = RecordingTransport()
+    with Session(transport=sent) as session, using(session):
+        yield lambda: [message for message in sent.messages if urlsplit(message.url).path.endswith("/search")]
+
+
+def test_a_plan_that_is_there_is_not_searched_for_again(remote, tmp_path, searches):
     build(remote, tmp_path / "tree", workers=0, limit=3)
-    monkeypatch.setattr(neighbourhoods, "search_api", None)
+    before = len(searches())
     assert build(remote, tmp_path / "tree", workers=0).complete
+    assert len(searches()) == before > 0
 
 
-def test_one_search_serves_a_neighbourhood(remote, monkeypatch):
-    asked: list[tuple[float, ...]] = []
-    genuine = neighbourhoods.search_api
-
-    def search(url, query, access):
-        asked.append(query.box)
-        return genuine(url, query, access)
-
-    monkeypatch.setattr(neighbourhoods, "search_api", search)
+def test_one_search_serves_a_neighbourhood(remote, searches):
     plan = nt.plan(remote)
+    asked = [message.url if message.body is None else message.body for message in searches()]
     cells = {(int(lon // 1), int(lat // 1)) for lon, lat in zip(plan.places.lon, plan.places.lat, strict=True)}
     # A place that has no scene is searched for too; it lies in a cell of its own or not.
     assert len(cells) <= len(asked) <= len(cells) + 1
