@@ -132,11 +132,13 @@ class Client:
         self.policy = policy or Policy()
         self.limiter = Limiter(self.policy.max_requests)
         self.transport: Transport = transport or PooledTransport()
-        self._owned = transport is None
+        self._owned, self._closed = transport is None, False
         self._signer, self._counts = Signer(), Counts()
 
     def close(self) -> None:
-        """Close connections, if they are its own, and forget signatures."""
+        """Ask for nothing more; close connections, if they are its own, and forget signatures."""
+        self._closed = True
+        self.limiter.resize(max(1, self.limiter.limit))  # nobody is to wait for ever
         self._signer.clear()
         if self._owned:
             self.transport.close()
@@ -217,6 +219,8 @@ class Client:
         longest_s = 5 * read_s + request.most_bytes / self.policy.slowest
         try:
             with self.limiter.acquire():
+                if self._closed:
+                    raise ReadFailed(f"{request.url}: not asked for, since its session was closed")
                 self._counts.add("requests")
                 response = self.transport.send(message)
                 try:

@@ -43,7 +43,8 @@ class Cluster:
     scheduler: str | None = None
     """Address of a running scheduler to use instead."""
     max_requests: int | None = None
-    """HTTP requests in flight at most, in all workers together; None for eight in each, forty where Earth Engine is."""
+    """HTTP requests in flight in all workers together, in equal shares; None for eight in each, forty where Earth Engine
+    is. With fewer than there are workers only so many work."""
     dashboard: bool = False
     """Whether workers on this machine get Dask's dashboard; a running scheduler's is noted anyway."""
     performance_report: str | Path | None = None

@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import pkgutil
 import threading
+import time
 import uuid
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -41,6 +42,9 @@ PASSED_ON = (
 #: Of local inputs so many are looked for by each worker.
 _MOST_INPUTS = 100
 
+#: Seconds for which the share of a worker that left is nobody's: it asks for nothing more, and ends what it asked for.
+_FINISHING_S = 5.0
+
 #: Engines and signers that are packages of the same name.
 _EXTRAS = ("odc-stac", "planetary-computer")
 
@@ -62,6 +66,8 @@ class WorkerPool:
     """How many of them each worker was told that it may have, by address; those that are not here have none."""
     without: set[str] = field(default_factory=set)
     """Workers that handed jobs back since they have no share."""
+    left: dict[str, tuple[float, int]] = field(default_factory=dict)
+    """Workers that have just left: when that was seen, in seconds of a clock, and what they had."""
     _sharing: Any = field(default_factory=threading.Lock, repr=False)
 
     def submitted(self, work: Callable[[Job], BatchDone]) -> Callable[[Job], BatchDone | NoShare | None]:
@@ -85,23 +91,33 @@ class WorkerPool:
         """Divide the requests among the workers that there are, as often as it takes: workers come and go.
 
         First all are told to have no more than before, and some fewer; once none has more in flight than that, which is
-        looked at again with the next call, the others get more. So there are never more in flight than there may be.
+        looked at again with the next call, the others get more. So there are never more in flight than there may be, as far
+        as a worker that leaves ends within five seconds what it asked for.
         """
         if self.max_requests is None or not self._sharing.acquire(blocking=False):
             return
         try:
             while self.without:  # it may be a new worker at the address of one that had some
                 self.shares = self.shares | {self.without.pop(): 0}
-            wanted = shares_of(self.max_requests, self.client.nthreads(), self.shares)
+            present = self.client.nthreads()
+            budget = self.max_requests - self._held_back(present)
+            wanted = shares_of(budget, present, self.shares)
             if wanted == self.shares:
                 return
             least = {worker: min(share, self.shares.get(worker, 0)) for worker, share in wanted.items()}
             in_flight = self._tell(least)
             if all(in_flight.get(worker, share + 1) <= share for worker, share in least.items()):
                 self._tell(wanted)
-            self.shares = {worker: share for worker, share in self.shares.items() if worker in wanted}
         finally:
             self._sharing.release()
+
+    def _held_back(self, present: Container[str]) -> int:
+        """The shares of workers that have just left, and may have requests in flight still."""
+        now = time.monotonic()
+        self.left |= {worker: (now, share) for worker, share in self.shares.items() if worker not in present}
+        self.shares = {worker: share for worker, share in self.shares.items() if worker in present}
+        self.left = {worker: (at, share) for worker, (at, share) in self.left.items() if now - at < _FINISHING_S}
+        return sum(share for _, share in self.left.values())
 
     def _tell(self, shares: Mapping[str, int]) -> dict[str, int]:
         """Tell workers their shares; how many requests each has in flight, of those that heard it."""
