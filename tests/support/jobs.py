@@ -41,3 +41,8 @@ def asking(job: Job, url: str, count: int = 16) -> BatchDone:
 
     ask(url, count)
     return BatchDone(index=job.batch.index, rejects={get_worker().address: 1}, network=current().take_counts())
+
+
+def sizes_seen(dask_scheduler) -> list[int]:
+    """Bytes of a task's results, by kind of task."""
+    return [round(prefix.nbytes_total) for prefix in dask_scheduler.task_prefixes.values()]
