@@ -23,11 +23,6 @@ def pause(job: Job, seconds: float) -> BatchDone:
     return BatchDone(index=job.batch.index)
 
 
-def sizes_seen(dask_scheduler: Any) -> list[int]:
-    """Bytes of a task's results, by kind of task."""
-    return [round(prefix.nbytes_total) for prefix in dask_scheduler.task_prefixes.values()]
-
-
 def ask(url: str, count: int) -> None:
     """Ask for the same file by eight threads."""
     client, access = current().client, Access(hosts=(url.split("/")[2],))
