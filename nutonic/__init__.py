@@ -6,11 +6,11 @@ The public names are imported when they are first used, so ``import nutonic`` is
 from __future__ import annotations
 
 import logging
-import sys
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from nutonic._version import __version__
+from nutonic.cube.registration import register_accessor
 
 if TYPE_CHECKING:
     from nutonic import errors
@@ -86,12 +86,6 @@ logging.getLogger(__name__).addHandler(logging.NullHandler())
 __all__ = ["__version__", "errors", "reduce", *_HOME]
 
 
-def _register() -> None:
-    """Give the datasets of an xarray that is imported their ``cube.nutonic``; xarray is not imported for that."""
-    if "xarray" in sys.modules:
-        import_module("nutonic.cube.accessor")
-
-
 def __getattr__(name: str) -> Any:
     if name in ("reduce", "errors"):
         return import_module({"reduce": "nutonic.cube.reduce", "errors": "nutonic.errors"}[name])
@@ -99,7 +93,6 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module 'nutonic' has no attribute {name!r}")
     value = getattr(import_module(_HOME[name]), name)
     globals()[name] = value
-    _register()
     return value
 
 
@@ -107,4 +100,4 @@ def __dir__() -> list[str]:
     return sorted(__all__)
 
 
-_register()
+register_accessor()

@@ -1,7 +1,7 @@
 """What xarray learns of nutonic: ``cube.nutonic`` and ``engine="nutonic"``.
 
-Importing nutonic beside an xarray that is imported registers the accessor, and so does every use of nutonic; xarray itself
-imports this module, by the entry point in pyproject.toml, when it looks for an engine. So it imports little.
+Whoever imports nutonic and xarray has the accessor (:mod:`nutonic.cube.registration`); xarray itself imports this module, by
+the entry point in pyproject.toml, when it looks for an engine. So it imports little.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ class CubeAccessor:
         self._cube = cube
 
     @property
-    def geobox(self) -> GeoBox:
-        """Where its pixels lie."""
+    def geobox(self) -> GeoBox | None:
+        """Where its pixels lie; None of a dataset without y and x."""
         import odc.geo.xr  # noqa: F401  registers cube.odc
 
-        geobox: GeoBox = self._cube.odc.geobox
+        geobox: GeoBox | None = self._cube.odc.geobox
         return geobox
 
     @property
@@ -68,6 +68,8 @@ class CubeAccessor:
     def __repr__(self) -> str:
         from nutonic.cube.search import _described
 
+        if self.geobox is None:
+            return "no pixels on a grid"
         return "\n".join(_described(self.geobox, self.scenes, self.left_out))
 
 

@@ -135,10 +135,13 @@ def _umask() -> int:
 
 
 def _refuse_foreign(final: Path) -> None:
-    """Refuse what lies at a cube's place, or at its lock's, and is not nutonic's."""
+    """Refuse what lies at a cube's place and is not nutonic's."""
     if os.path.lexists(final) and not is_marked(final):
         raise NotNutonic(f"{final} exists and is no Zarr cube of nutonic's: choose another path")
-    *_, lock = _beside(final)
+
+
+def _refuse_foreign_lock(lock: Path) -> None:
+    """Refuse what lies at the place of a cube's lock and is none: nutonic's are empty."""
     if os.path.lexists(lock) and (lock.is_symlink() or not lock.is_file() or lock.stat().st_size):
         raise NotNutonic(f"{lock} is not nutonic's: move it away, or choose another path")
 
@@ -183,6 +186,7 @@ def _refuse_other(frame: Path, there: Path) -> None:
 def _alone(final: Path) -> Iterator[None]:
     """Keep other processes on this machine from writing the same cube meanwhile; a kill lets go."""
     *_, lock = _beside(final)
+    _refuse_foreign_lock(lock)
     with ExitStack() as stack:
         try:
             final.parent.mkdir(parents=True, exist_ok=True)

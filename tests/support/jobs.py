@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from typing import Any
 
 from nutonic.core.model import Batch
 from nutonic.io.access import Access
