@@ -8,20 +8,22 @@ from __future__ import annotations
 import numpy as np
 
 from nutonic.core.model import PlannedPlace
-from nutonic.recipe.recipe import Recipe
+from nutonic.recipe.outputs import Grid
 from nutonic.run import batch
 from nutonic.sources.grids import place_grid
+from nutonic.sources.registry import Sources
 
 
-def read_together(places: list[PlannedPlace], recipe: Recipe) -> dict[str, batch.Pixels]:
+def read_together(places: list[PlannedPlace], sources: Sources, grid: Grid) -> dict[str, batch.Pixels]:
     """Noise for each place, its own and always the same."""
-    return {place.poi.id: _pixels(place, recipe) for place in places}
+    return {place.poi.id: _pixels(place, sources, grid) for place in places}
 
 
-def _pixels(place: PlannedPlace, recipe: Recipe) -> batch.Pixels:
-    noise = np.random.default_rng(place.poi.ordinal).integers(1, 4000, (4, recipe.side, recipe.side), dtype=np.uint16)
-    grid = place_grid(place.poi.lon, place.poi.lat, place.imagery[0], recipe.grid)
-    return batch.Pixels(grid=grid, rgb=noise[:3], label=(1 + noise[3] % 6).astype(np.uint8))
+def _pixels(place: PlannedPlace, sources: Sources, grid: Grid) -> batch.Pixels:
+    square = place_grid(place.poi.lon, place.poi.lat, place.imagery[0], grid)
+    noise = np.random.default_rng(place.poi.ordinal).integers(1, 4000, (4, *square.shape), dtype=np.uint16)
+    bands = {band.name: pixels for band, pixels in zip(sources.imagery.bands, noise[:3], strict=True)}
+    return batch.Pixels(grid=square, bands={**bands, "label": (1 + noise[3] % 6).astype(np.uint8)})
 
 
 batch.read_together = read_together

@@ -13,12 +13,11 @@ from affine import Affine
 from nutonic.chips.chip import cut_chip
 from nutonic.chips.png import encode
 from nutonic.chips.regions import land_cover
-from nutonic.core.grid import offset_in
+from nutonic.core.grid import offset_in, tiles
 from nutonic.core.model import Asset, Chip, PlannedPlace, Scene
 from nutonic.core.nearest import source_pixels
 from nutonic.io import raster as rasters
 from nutonic.io.objects import Store, sha256
-from nutonic.planning.layout import layout_of
 from nutonic.planning.plan import plan
 from nutonic.recipe.recipe import Recipe
 from nutonic.run.run import build
@@ -53,18 +52,18 @@ def whole_build(recipe: Recipe, out: Path) -> int:
 
 def floor(recipe: Recipe, out: Path) -> int:
     """The same pixels with the same kernels in a bare loop: read, label, stretch, resize, regions, PNG, hash, write."""
-    store, tiles = Store(out), 0
+    store, count = Store(out), 0
     for batch in plan(recipe).batches():
         for place in batch.places:
-            tiles += _floor_of_place(place, recipe, store)
-    return tiles
+            count += _floor_of_place(place, recipe, store)
+    return count
 
 
 def _floor_of_place(place: PlannedPlace, recipe: Recipe, store: Store) -> int:
     scene, table = place.imagery[0], recipe.labels.table
     rgb, label = _native(place, scene, recipe)
     count = 0
-    for tile in layout_of(recipe).tiles:
+    for tile in tiles((recipe.side, recipe.side), recipe.tiles.size, recipe.tiles.stride):
         window = (slice(tile.row, tile.row + tile.size), slice(tile.col, tile.col + tile.size))
         chip = cut_chip(rgb[:, *window], label[window], table.unknown, recipe.tiles, recipe.stretch)
         if isinstance(chip, Chip):

@@ -44,6 +44,21 @@ KEPT_IN = {
 }
 #: Helpers of dask's own that lie where no underscore says so: they move with its graphs' inner shape.
 DASK_INTERNALS = {"convert_legacy_graph", "execute_graph", "convert_legacy_task"}
+#: Where Earth Engine is known by its name: its own room, the recipe's schema with the registry, what stands in for it,
+#: the command line's demo, and the public names.
+KNOW_EARTH_ENGINE = ("sources/earthengine/", "recipe/", "testing/", "cli/", "__init__.py")
+
+#: Who takes a whole recipe: the public doors, the command behind one of them, and what resolves it for all others.
+DOORS = {
+    "chips/from_cube.py": {"cut_chips"},
+    "cli/cube.py": {"save_recipe_cube"},
+    "cube/compose.py": {"compose"},
+    "planning/layout.py": {"layout_of"},
+    "planning/plan.py": {"plan"},
+    "planning/spec.py": {"resolve"},
+    "run/run.py": {"build"},
+    "sources/registry.py": {"sources_of"},
+}
 MOST_ROOMS, MOST_MODULES, MAX_MODULE, MAX_FUNCTION = 12, 14, 500, 60
 
 
@@ -108,6 +123,50 @@ def test_imports_go_one_way(path: Path):
 def test_the_order_is_seen_to_be_broken(where: str, line: str):
     ((_, name),) = imports(ast.parse(line))
     assert wrong(HOUSE / where, name)
+
+
+def names_earth_engine(tree: ast.AST) -> Iterator[str]:
+    yield from (name for _, name in imports(tree) if name.startswith("nutonic.sources.earthengine"))
+    texts = (node.value for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str))
+    yield from (text for text in texts if text == "earthengine" or text.startswith("nutonic.sources.earthengine"))
+
+
+@pytest.mark.parametrize("path", MODULES, ids=key)
+def test_earth_engine_stays_in_its_walls(path: Path):
+    known = list(names_earth_engine(ast.parse(path.read_text())))
+    assert known == [] or key(path).startswith(KNOW_EARTH_ENGINE)
+
+
+def test_earth_engine_is_seen_outside_its_walls():
+    lines = ('if recipe.labels.source == "earthengine": pass', "from nutonic.sources.earthengine.windows import parts")
+    assert all(list(names_earth_engine(ast.parse(line))) for line in lines)
+
+
+def takes_a_recipe(tree: ast.AST) -> set[str]:
+    """Functions with a parameter, and classes with a field, that is a whole recipe."""
+    holders = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            arguments = (*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs)
+            annotations = [argument.annotation for argument in arguments]
+        elif isinstance(node, ast.ClassDef):
+            annotations = [field.annotation for field in node.body if isinstance(field, ast.AnnAssign)]
+        else:
+            continue
+        words = (word for each in annotations if each is not None for word in ast.walk(each))
+        if any(isinstance(word, ast.Name) and word.id == "Recipe" for word in words):
+            holders.add(node.name)
+    return holders
+
+
+def test_a_recipe_is_resolved_at_the_doors():
+    outside = (path for path in MODULES if room(path) != "recipe")
+    holders = {key(path): takes_a_recipe(ast.parse(path.read_text())) for path in outside}
+    assert {name: found for name, found in holders.items() if found} == DOORS
+    assert takes_a_recipe(ast.parse("def f(a: int, *, r: Recipe | None = None): ...\nclass C:\n    r: Recipe")) == {
+        "f",
+        "C",
+    }
 
 
 def test_rooms_are_few_and_hold_what_a_reader_can_hold():

@@ -8,7 +8,8 @@ from itertools import groupby
 import numpy as np
 import xarray as xr
 
-from nutonic.chips.chip import AS_IT_IS, Limits, TileReject, cut_chip, limits_of, refuse_strange, valid_pixels
+from nutonic.chips.chip import TileReject
+from nutonic.chips.cut import ChipRules, Cut, Strip, cut, picture_limits
 from nutonic.core.encoding import digital_numbers
 from nutonic.core.model import Chip, Tile
 from nutonic.core.tiling import tiles
@@ -45,39 +46,34 @@ def cut_chips(cube: xr.Dataset, recipe: Recipe) -> Iterator[tuple[Tile, Chip | T
         If the labels hold a value that the class table does not list.
     """
     cube, bands = digital_numbers(cube), recipe.imagery.assets
+    rules = ChipRules(table=recipe.labels.table, tiles=recipe.tiles, stretch=recipe.stretch)
     _refuse_unfit(cube, bands)
     shape = (cube.sizes["y"], cube.sizes["x"])
-    positions = tiles(shape, recipe.tiles.size, recipe.tiles.stride)
+    positions = tiles(shape, rules.tiles.size, rules.tiles.stride)
     if not positions:
-        raise InputError(f"the cube has {shape[0]} × {shape[1]} pixels, a tile {recipe.tiles.size}: nothing to cut")
-    return _cut(cube, recipe, positions)
+        raise InputError(f"the cube has {shape[0]} × {shape[1]} pixels, a tile {rules.tiles.size}: nothing to cut")
+    return _cut(cube, bands, rules, positions)
 
 
-def _cut(cube: xr.Dataset, recipe: Recipe, positions: Sequence[Tile]) -> Iterator[tuple[Tile, Chip | TileReject]]:
-    table, size = recipe.labels.table, recipe.tiles.size
-    rendered = all(cube[band].attrs.get("rendered") for band in recipe.imagery.assets)
-    limits = AS_IT_IS if rendered else _whole_limits(cube, recipe) if recipe.stretch.scope == "poi" else None
+def _cut(cube: xr.Dataset, bands: Sequence[str], rules: ChipRules, positions: Sequence[Tile]) -> Iterator[Cut]:
+    size, rendered = rules.tiles.size, all(cube[band].attrs.get("rendered") for band in bands)
+    whole = (_rgb(cube, bands, slice(row, row + size)) for row in range(0, cube.sizes["y"], size))
+    yield from cut(
+        _strips(cube, bands, size, positions), rules, picture_limits(whole, rules.stretch, rendered=rendered)
+    )
+
+
+def _strips(cube: xr.Dataset, bands: Sequence[str], size: int, positions: Sequence[Tile]) -> Iterator[Strip]:
+    """The rows of each row of tiles, computed when they are needed."""
     for row, some in groupby(positions, key=lambda tile: tile.row):
-        rgb, label = _loaded(cube.isel(y=slice(row, row + size)), recipe.imagery.assets)
-        refuse_strange(label, table)
-        for tile in some:
-            cols = slice(tile.col, tile.col + size)
-            yield tile, cut_chip(rgb[..., cols], label[:, cols], table.unknown, recipe.tiles, recipe.stretch, limits)
+        pixels = cube[[*bands, "label"]].isel(y=slice(row, row + size)).compute()
+        rgb = np.stack([pixels[band].values for band in bands])
+        yield Strip(rgb=rgb, label=pixels["label"].values, tiles=list(some), row=row)
 
 
-def _loaded(part: xr.Dataset, bands: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
-    pixels = part[[*bands, "label"]].compute()
-    return np.stack([pixels[band].values for band in bands]), pixels["label"].values
-
-
-def _whole_limits(cube: xr.Dataset, recipe: Recipe) -> Limits | None:
-    """The stretch of the whole cube, by counting its values strip by strip; None if nothing was observed."""
-    counts = np.zeros((len(recipe.imagery.assets), 65536), np.int64)
-    for row in range(0, cube.sizes["y"], recipe.tiles.size):
-        rgb, _ = _loaded(cube.isel(y=slice(row, row + recipe.tiles.size)), recipe.imagery.assets)
-        valid = valid_pixels(rgb)
-        counts += [np.bincount(band[valid], minlength=65536) for band in rgb]
-    return limits_of(counts, recipe.stretch) if counts.any() else None
+def _rgb(cube: xr.Dataset, bands: Sequence[str], rows: slice) -> np.ndarray:
+    pixels = cube[list(bands)].isel(y=rows).compute()
+    return np.stack([pixels[band].values for band in bands])
 
 
 def _refuse_unfit(cube: xr.Dataset, bands: Sequence[str]) -> None:

@@ -12,7 +12,7 @@ from nutonic.chips import captions
 from nutonic.chips.regions import LandCover
 from nutonic.core.catalogs import AERIAL
 from nutonic.core.model import Chip, Json, PlannedPlace, Region, Scene, Tile
-from nutonic.recipe.recipe import Recipe
+from nutonic.recipe.outputs import Rows
 
 _BOXES = (
     "Provide result as a valid JSON list of objects with the keys label and bbox, where bbox is [x1, y1, x2, y2] normalized "
@@ -32,10 +32,13 @@ class PlaceResult:
     scene: Scene
     substituted: str | None
     """Why this is not the best-ranked scene, or None."""
+    bands: tuple[str, ...]
+    """Names of the bands that became red, green and blue."""
     grid: GeoBox
     """Of the whole square, in the scene's CRS."""
     seen: Mapping[int, Mapping[str, float]] = field(default_factory=dict)
-    """By tile index: shares of its labelled pixels, by the days of the scene's date within which they were seen."""
+    """By tile index: shares of its labelled pixels, by the days of the scene's date within which they were seen; of
+    tiles whose labels are around a date."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,43 +52,69 @@ class ChipContext:
     """Path of the picture in the tree."""
     chip: Chip
     cover: LandCover
+    picture: str
+    """What it is, in words."""
+    caption: str
+    """What it shows, in words: the same wherever it is told."""
 
-    @property
-    def picture(self) -> str:
-        """What it is, in words."""
-        return "aerial photograph" if self.taken.scene.collection in AERIAL else "satellite image"
+
+def chip_context(
+    taken: PlaceResult, tile: Tile, names: tuple[str, str], chip: Chip, cover: LandCover, side_m: float
+) -> ChipContext:
+    """A finished chip, put into words.
+
+    Parameters
+    ----------
+    taken, tile, chip, cover
+        The place, the tile of it, the picture of that, and what that shows.
+    names
+        The id of the tile, and the path of the picture in the tree.
+    side_m
+        Of the tile on the ground, in metres.
+    """
+    picture = "aerial photograph" if taken.scene.collection in AERIAL else "satellite image"
+    return ChipContext(
+        taken=taken,
+        tile=tile,
+        tile_id=names[0],
+        image=names[1],
+        chip=chip,
+        cover=cover,
+        picture=picture,
+        caption=captions.caption(cover, side_m, picture),
+    )
 
 
-def rows_of(sample: ChipContext, recipe: Recipe) -> Iterator[Json]:
+def rows_of(sample: ChipContext, wanted: Rows) -> Iterator[Json]:
     """The rows of one chip, in the order they are written: caption, grounding, then class by class."""
-    cover, wanted, side_m = sample.cover, recipe.rows, sample.tile.size * recipe.grid.resolution_m
+    cover = sample.cover
     if wanted.caption:
         prompt = PROMPT_CAPTION.format(picture=sample.picture)
-        yield _row(sample, "caption", "caption", prompt, captions.caption(cover, side_m, sample.picture))
+        yield _row(sample, "caption", "caption", prompt, sample.caption)
     if wanted.grounding and cover.regions:
         prompt = PROMPT_GROUNDING.format(picture=sample.picture)
         yield _row(sample, "grounding", "grounding", prompt, _boxes(cover.regions, cover.shape))
-    for class_id in _common(cover, recipe):
-        yield from _class_rows(sample, class_id, recipe)
+    for class_id in _common(cover, wanted):
+        yield from _class_rows(sample, class_id, wanted)
 
 
-def _class_rows(sample: ChipContext, class_id: int, recipe: Recipe) -> Iterator[Json]:
+def _class_rows(sample: ChipContext, class_id: int, wanted: Rows) -> Iterator[Json]:
     cover, label = sample.cover, sample.cover.table.labels[class_id]
-    if recipe.rows.per_class:
+    if wanted.per_class:
         prompt = PROMPT_CLASS_CAPTION.format(label=label, picture=sample.picture)
         yield _row(
             sample, f"class_caption_{class_id}", "class_caption", prompt, captions.class_caption(cover, class_id)
         )
     regions = cover.of(class_id)
-    if recipe.rows.per_class_grounding and regions:
+    if wanted.per_class_grounding and regions:
         prompt = PROMPT_CLASS_GROUNDING.format(label=label, picture=sample.picture)
         yield _row(sample, f"class_grounding_{class_id}", "class_grounding", prompt, _boxes(regions, cover.shape))
 
 
-def _common(cover: LandCover, recipe: Recipe) -> list[int]:
+def _common(cover: LandCover, wanted: Rows) -> list[int]:
     """The classes that get rows of their own, most common first."""
-    enough = [c for c in cover.by_size() if cover.fraction(c) >= recipe.rows.min_class_fraction]
-    return enough[: recipe.rows.max_classes]
+    enough = [c for c in cover.by_size() if cover.fraction(c) >= wanted.min_class_fraction]
+    return enough[: wanted.max_classes]
 
 
 def _row(sample: ChipContext, suffix: str, task: str, prompt: str, answer: str) -> Json:

@@ -5,15 +5,23 @@ from __future__ import annotations
 import hashlib
 
 from nutonic._version import __version__
-from nutonic.chips import captions
 from nutonic.chips.rows import ChipContext
 from nutonic.core.grid import centre, describe, lonlat_bounds, tile_grid
 from nutonic.core.model import Chip, Json
-from nutonic.recipe.recipe import Recipe
 
 
-def sidecar_of(sample: ChipContext, recipe: Recipe, digest: str) -> Json:
-    """The metadata of one chip."""
+def sidecar_of(sample: ChipContext, digest: str, rule: str | None) -> Json:
+    """The metadata of one chip.
+
+    Parameters
+    ----------
+    sample
+        The chip with all that is told of it.
+    digest
+        Of the recipe.
+    rule
+        How labels were chosen from images that are not told one by one; None where they are.
+    """
     poi, chip, tile, cover = sample.taken.place.poi, sample.chip, sample.tile, sample.cover
     geobox = tile_grid(sample.taken.grid, tile)
     lon, lat = centre(geobox)
@@ -31,13 +39,13 @@ def sidecar_of(sample: ChipContext, recipe: Recipe, digest: str) -> Json:
         "window": {"row": tile.row, "col": tile.col, "height": tile.size, "width": tile.size},
         "imagery": _imagery(sample),
         "stretch": _stretch(sample),
-        "land_cover_label_meta": _label_meta(sample, recipe),
+        "land_cover_label_meta": _label_meta(sample, rule),
         "class_fractions": {str(c): cover.fraction(c) for c in cover.counts},
         "regions": [
             {"label": r.label, "class_id": r.class_id, "bbox": list(r.bbox), "area_px": r.area_px}
             for r in cover.regions
         ],
-        "caption": captions.caption(cover, tile.size * recipe.grid.resolution_m, sample.picture),
+        "caption": sample.caption,
         "valid_fraction": chip.valid_fraction,
         "pixels_sha256": pixels_sha256(chip),
         "recipe_digest": digest,
@@ -61,32 +69,29 @@ def _imagery(sample: ChipContext) -> Json:
 
 def _stretch(sample: ChipContext) -> Json:
     """The digital numbers that became black and white, by asset."""
-    names = [asset.name for asset in sample.taken.scene.assets]
+    names = sample.taken.bands
     low, high = zip(*sample.chip.limits, strict=True)
     return {"low": dict(zip(names, low, strict=True)), "high": dict(zip(names, high, strict=True))}
 
 
-def _label_meta(sample: ChipContext, recipe: Recipe) -> Json:
-    """Counts and shapes of the labels, no pixels; ``window`` is for sources that combine images over time.
+def _label_meta(sample: ChipContext, rule: str | None) -> Json:
+    """Counts and shapes of the labels, no pixels.
+
+    ``window`` is for sources that combine images around a date: how classes were chosen, around which moment, and which
+    shares of the native tile were seen within how many days of it.
 
     Those choose images pixel by pixel: how many there were is not told.
     """
-    cover = sample.cover
-    composed = recipe.labels.source == "earthengine"
+    cover, days = sample.cover, sample.taken.seen.get(sample.tile.index)
+    window = None if days is None else {"rule": rule, "centre": sample.taken.scene.datetime, "days": dict(days)}
     return {
         "dataset": cover.table.name,
         "classes": {str(class_id): count for class_id, count in cover.counts.items()},
         "shape": list(cover.shape),
         "valid_fraction": cover.valid / (cover.shape[0] * cover.shape[1]),
-        "window": _label_window(sample, recipe) if recipe.labels.is_dated else None,
-        "images": None if composed else len(sample.taken.place.labels),
+        "window": window,
+        "images": len(sample.taken.place.labels) if rule is None else None,
     }
-
-
-def _label_window(sample: ChipContext, recipe: Recipe) -> Json:
-    """How classes were chosen, around which moment, and which shares of the native tile within how many days of it."""
-    shares = sample.taken.seen[sample.tile.index]
-    return {"rule": recipe.labels.the_rule, "centre": sample.taken.scene.datetime, "days": dict(shares)}
 
 
 def pixels_sha256(chip: Chip) -> str:

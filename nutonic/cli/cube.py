@@ -31,7 +31,9 @@ def save_recipe_cube(
     """Save a recipe's cube, saying what it is made of before anything is read; what was made, as JSON."""
     composed = compose(recipe, _area(area))
     scenes = (scene for timeline in composed.plan.timelines for step in timeline.steps for scene in step.scenes)
-    refuse_inputs_inside(recipe, out, scenes, area=_area(area))
+    named = _area(area)
+    inputs = (*recipe.inputs, named) if isinstance(named, str) else recipe.inputs
+    refuse_inputs_inside(inputs, out, scenes)
     if cogs is not None:
         refuse_foreign_cogs(composed.cube, cogs)
     _show_parts(composed)

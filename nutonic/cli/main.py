@@ -59,17 +59,18 @@ def _write_new(path: Path, text: str) -> None:
 def plan(recipe: Path, out: Path | None, as_json: bool) -> None:
     """Search scenes and say what a build will take; reads no pixels."""
     from nutonic.cli import console
-    from nutonic.planning import plan as planning
     from nutonic.planning.cost import default_workers, refuse_too_large
+    from nutonic.planning.plan import plan_of
     from nutonic.planning.prepare import prepare
+    from nutonic.planning.spec import resolve
     from nutonic.recipe.yaml import load_recipe
 
-    loaded = load_recipe(recipe)
+    spec = resolve(load_recipe(recipe))
     if out is not None:
-        plan_file = prepare(loaded, out)[1]
+        plan_file = prepare(spec, out)[1]
         header, rejects = plan_file.header, plan_file.rejects
     else:
-        planned = planning.plan(loaded)
+        planned = plan_of(spec)
         refuse_too_large(planned.cost, Path.cwd(), default_workers())
         header, rejects = planned.header(), planned.rejects
     if as_json:

@@ -34,6 +34,10 @@ class ClassTable(Shown):
         return Band(name="label", kind="class", dtype="uint8", nodata=self.unknown, masked=self.masked)
 
 
+#: Beside `label` where classes are those around a date: within how many days of it a pixel's class was seen.
+DAYS = Band(name="days", kind="class", dtype="uint8", nodata=255)
+
+
 ESA_WORLDCOVER = ClassTable(
     # ESA WorldCover 10 m 2021 v200, Product User Manual v2.0, table 3.
     name="esa-worldcover",

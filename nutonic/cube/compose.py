@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import xarray as xr
 
@@ -12,8 +12,9 @@ from nutonic.cube.open import open_cube
 from nutonic.cube.reduce import Estimate
 from nutonic.cube.search import CubePlan, search
 from nutonic.errors import RecipeError
+from nutonic.recipe.outputs import Cube
 from nutonic.recipe.recipe import Recipe
-from nutonic.sources.registry import imagery_source, labels_source
+from nutonic.sources.registry import sources_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,18 +48,18 @@ def compose(recipe: Recipe, area: Area | None = None) -> Composed:
             "cube.area is missing: give west, south, east, north in degrees, or a GeoJSON file, or --area"
         )
     masks = (wanted.mask,) if wanted.mask else ()
-    sources = [replace(imagery_source(recipe), masks=masks), labels_source(recipe)]
+    imagery, labels = sources_of(recipe)
+    sources = [imagery.with_masks(masks), labels]
     grid = area_grid(area, resolution=recipe.grid.resolution_m)
     plan = search(grid, sources, time=recipe.imagery.time, warp=wanted.warp)
     cube = open_cube(plan, sources, chunks=wanted.chunk)
     if wanted.mask and wanted.reduce != "clearest":  # which looks at the classes itself
         cube = reduce.mask(cube, by=wanted.mask)
     estimate = reduce.estimate(cube, wanted.reduce, by=wanted.mask) if wanted.reduce else None
-    return Composed(cube=_reduced(cube, recipe), plan=plan, estimate=estimate)
+    return Composed(cube=_reduced(cube, wanted), plan=plan, estimate=estimate)
 
 
-def _reduced(cube: xr.Dataset, recipe: Recipe) -> xr.Dataset:
-    wanted = recipe.cube
+def _reduced(cube: xr.Dataset, wanted: Cube) -> xr.Dataset:
     if wanted.reduce is None:
         return cube
     if wanted.reduce == "clearest":

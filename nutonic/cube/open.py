@@ -24,8 +24,7 @@ from nutonic.cube.search import LEFT_OUT, SCENES, CubePlan, _instant, _rows, sea
 from nutonic.errors import InputError, NoScene
 from nutonic.recipe.outputs import Grid
 from nutonic.sources.grids import place_grid
-from nutonic.sources.registry import dated
-from nutonic.sources.source import Source, TimedSource
+from nutonic.sources.source import Source, TimedSource, with_dates
 
 
 def open_scene(
@@ -80,7 +79,7 @@ def open_scene(
     elif scenes is None:
         lon, lat = area.extent.centroid.to_crs("EPSG:4326").coords[0]
         scenes = _search(lon, lat, max(area.extent.boundingbox.span_x, area.extent.boundingbox.span_y), sources, period)
-    scenes = dated(scenes, period)
+    scenes = with_dates(sources, scenes, period)
     per_source = [chunks] * len(sources) if isinstance(chunks, int) else chunks
     parts = [
         source.open(area, found, chunks=size) for source, found, size in zip(sources, scenes, per_source, strict=True)

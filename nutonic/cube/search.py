@@ -136,7 +136,7 @@ def _rows(timeline: Timeline, grid: GeoBox) -> Iterator[Json]:
                 "collection": scene.collection,
                 "datetime": scene.datetime,
                 "cloud_cover": scene.cloud_cover,
-                "crs": scene.assets[0].crs if scene.assets else None,  # what Earth Engine makes has none
+                "crs": scene.assets[0].crs if scene.assets else None,  # what a service computes has none
                 "warped": bool(scene.assets) and not is_native(scene.assets[0], grid),
                 "assets": {asset.name: asset.written for asset in scene.assets},
             }

@@ -28,7 +28,7 @@ def audit(tree: Tree) -> Iterator[Finding]:
     for path, problem in _damage(tree):
         damaged.add(path)
         yield Finding(problem, path=path if path in tree.named else None)
-    for path, spans in data_files(Spans.of(tree.done), tree.recipe).items():
+    for path, spans in data_files(Spans.of(tree.done), tree.output).items():
         parts = {part for part, _, _ in spans}
         intact = tree.store.has(path) and not parts & damaged
         if intact and tree.store.get(path) != b"".join(rows_of(tree.store, spans)):
@@ -85,7 +85,7 @@ def image_of(sidecar: str) -> str:
 
 def _picture(tree: Tree, image: str, sidecar: Json) -> Iterator[str]:
     """What is wrong with a picture."""
-    side = tree.recipe.tiles.output_size
+    side = tree.chip_side
     try:
         with Image.open(io.BytesIO(tree.store.get(image))) as picture:
             rgb = np.asarray(picture)

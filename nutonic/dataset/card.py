@@ -16,7 +16,7 @@ from nutonic.dataset.index import Totals
 from nutonic.io.objects import Store, sha256
 from nutonic.planning.layout import CARD
 from nutonic.planning.plan_file import PlanFile
-from nutonic.recipe.recipe import Recipe
+from nutonic.planning.spec import BuildSpec
 
 #: What a person writes after the one and before the other is theirs.
 NOTE_BEGINS = b"<!-- Yours: what you write below this line is kept. -->\n"
@@ -34,14 +34,14 @@ _SIZES = (
 )
 
 
-def text(recipe: Recipe, plan: PlanFile, done: Totals) -> str:
+def text(spec: BuildSpec, plan: PlanFile, done: Totals) -> str:
     """The card as Markdown with YAML front matter, sealed, with nothing of a person's in it yet."""
     parts = [
-        _front_matter(recipe, done.rows),
-        _opening(recipe, done),
+        _front_matter(spec, done.rows),
+        _opening(spec, done),
         (NOTE_BEGINS + NOTE_ENDS).decode(),
-        _tables(recipe, plan, done),
-        _usage(recipe),
+        _tables(spec, plan, done),
+        _usage(spec),
     ]
     body = "\n".join(parts)
     return body + _seal(body.encode()).decode()
@@ -84,11 +84,11 @@ def put(store: Store, new: bytes) -> None:
         store.put(CARD, card)
 
 
-def _front_matter(recipe: Recipe, rows: Mapping[str, int]) -> str:
+def _front_matter(spec: BuildSpec, rows: Mapping[str, int]) -> str:
     total = sum(rows.values())
-    files = "-*" if recipe.output.rows_per_file is not None else ""
+    files = "-*" if spec.output.rows_per_file is not None else ""
     content = {
-        "pretty_name": recipe.name,
+        "pretty_name": spec.name,
         "license": "other",
         "task_categories": ["image-text-to-text", "object-detection"],
         "language": ["en"],
@@ -104,38 +104,38 @@ def _front_matter(recipe: Recipe, rows: Mapping[str, int]) -> str:
     return f"---\n{yaml.safe_dump(content, sort_keys=False)}---\n"
 
 
-def _opening(recipe: Recipe, done: Totals) -> str:
-    side = recipe.tiles.size * recipe.grid.resolution_m / 1000
-    stretch, chip = recipe.stretch, recipe.tiles.output_size
+def _opening(spec: BuildSpec, done: Totals) -> str:
+    side = spec.tiles.size * spec.grid.resolution_m / 1000
+    stretch, chip = spec.stretch, spec.tiles.output_size
     places, rows = done.places.total(), done.rows.total()
-    return f"""# {recipe.name}
+    return f"""# {spec.name}
 
 {done.tiles} satellite chips of {places} places with {rows} image–text rows, for fine-tuning vision-language models.
 
-Each chip shows {side:g} × {side:g} km: {", ".join(recipe.imagery.assets)} of `{recipe.imagery.collection}`, stretched
+Each chip shows {side:g} × {side:g} km: {", ".join(spec.imagery.assets)} of `{spec.imagery.collection}`, stretched
 from percentile {stretch.low:g} to {stretch.high:g} per {stretch.scope} and averaged to {chip} × {chip} pixels.
-Land cover is `{recipe.labels.table.name}` on the same {recipe.grid.resolution_m:g} m grid, nearest neighbour.
+Land cover is `{spec.table.name}` on the same {spec.grid.resolution_m:g} m grid, nearest neighbour.
 Captions, shares and boxes are computed from those labels: they are as right as the labels are.
 """
 
 
-def _provenance(recipe: Recipe, plan: PlanFile, done: Totals) -> str:
+def _provenance(spec: BuildSpec, plan: PlanFile, done: Totals) -> str:
     used = done.scenes
     dates = sorted(scene.datetime[:10] for scene in plan.scenes if scene.id in used and scene.datetime)
     when = f", from {dates[0]} to {dates[-1]}" if dates else ""
-    labels = sorted(scene.id for scene in plan.scenes if scene.collection == recipe.labels.table.name)
+    labels = sorted(scene.id for scene in plan.scenes if scene.collection == spec.table.name)
     return f"""## Provenance
 
-- Imagery: {len(used)} scenes of `{recipe.imagery.collection}`{when}; every sidecar names its own
+- Imagery: {len(used)} scenes of `{spec.imagery.collection}`{when}; every sidecar names its own
 - Land cover: {", ".join(f"`{name}`" for name in labels)}
 - Places: {plan.header["rows"]} rows, SHA-256 `{plan.header["places_sha256"][:16]}`
 - Recipe: `{plan.header["recipe_digest"][:16]}`, nutonic {plan.header["nutonic_version"]}
 """
 
 
-def _tables(recipe: Recipe, plan: PlanFile, done: Totals) -> str:
+def _tables(spec: BuildSpec, plan: PlanFile, done: Totals) -> str:
     pixels = done.classes.total() or 1
-    table = recipe.labels.table
+    table = spec.table
     rejects = done.rejects + Counter(plan.header["rejects"])
     share = [
         (table.labels[int(c)], f"{count / pixels:.2%}")
@@ -157,8 +157,8 @@ def _table(title: str, head: tuple[str, ...], rows: Sequence[tuple[object, ...]]
     return "\n".join([*lines, *(body or [f"| none |{' |' * (len(head) - 1)}"]), ""])
 
 
-def _usage(recipe: Recipe) -> str:
-    many = "-*" if recipe.output.rows_per_file is not None else ""
+def _usage(spec: BuildSpec) -> str:
+    many = "-*" if spec.output.rows_per_file is not None else ""
     return f"""## Layout
 
 - `data/*.jsonl`: rows; images are named by their path in this folder

@@ -16,26 +16,27 @@ from nutonic.io.objects import Store, is_temporary, sha256
 from nutonic.planning.layout import CARD, MARKER, PLAN, RECIPE, SUMMARY
 from nutonic.planning.ownership import owned_by
 from nutonic.planning.plan_file import PlanFile
-from nutonic.recipe.recipe import Recipe
+from nutonic.planning.spec import BuildSpec
+from nutonic.recipe.outputs import Output
 
 #: Rows are copied in pieces of about this many bytes.
 _PIECE = 8 * 2**20
 
 
-def finalize(store: Store, recipe: Recipe, plan: PlanFile, *, complete: bool) -> str:
+def finalize(store: Store, spec: BuildSpec, plan: PlanFile, *, complete: bool) -> str:
     """Write ``data/`` and the card from what is committed.
 
     Then temporaries are removed, and of a complete tree all of nutonic's that no commit names. Returns the SHA-256 of the
     card as nutonic writes it; one that a person changed stays as it is.
     """
-    totals, owned = Totals(), owned_by(store, recipe, plan)
-    expected = data_files(Spans.of(totals.counting(entries(store))), recipe)
+    totals, owned = Totals(), owned_by(store, spec.layout, spec.output, plan)
+    expected = data_files(Spans.of(totals.counting(entries(store))), spec.output)
     for path, spans in expected.items():
         _put_rows(store, path, spans)
     for path, _ in list(store.sizes("data")):
         if path not in expected:
             owned.remove(path)
-    text = card.text(recipe, plan, totals).encode()
+    text = card.text(spec, plan, totals).encode()
     card.put(store, text)
     for path in unnamed(store, plan, set(expected)):
         # Of an incomplete tree payload may belong to another driver that has yet to commit it.
@@ -44,12 +45,12 @@ def finalize(store: Store, recipe: Recipe, plan: PlanFile, *, complete: bool) ->
     return sha256(text)
 
 
-def is_finalized(store: Store, recipe: Recipe, plan: PlanFile, card_sha256: str) -> bool:
+def is_finalized(store: Store, spec: BuildSpec, plan: PlanFile, card_sha256: str) -> bool:
     """Whether the files that :func:`finalize` makes are there, in their size, and nothing that a killed writer left."""
-    owned = owned_by(store, recipe, plan)
+    owned = owned_by(store, spec.layout, spec.output, plan)
     if any(is_temporary(path) and owned.has(path) for path, _ in store.sizes()):
         return False
-    expected = {path: spans.size for path, spans in data_files(Spans.of(entries(store)), recipe).items()}
+    expected = {path: spans.size for path, spans in data_files(Spans.of(entries(store)), spec.output).items()}
     there = {path: size for path, size in store.sizes("data") if path in expected or owned.has(path)}
     return there == expected and store.has(CARD) and (card.is_theirs(store) or card.digest_of(store) == card_sha256)
 
@@ -64,13 +65,13 @@ def _put_rows(store: Store, path: str, spans: Spans, attempts: int = 5) -> None:
         _put_rows(store, path, spans, attempts - 1)
 
 
-def data_files(done: Spans, recipe: Recipe) -> dict[str, Spans]:
+def data_files(done: Spans, output: Output) -> dict[str, Spans]:
     """Which places' rows each file of ``data/`` holds, in order; places are never cut in two."""
     files: dict[str, Spans] = {}
     for number, split in enumerate(SPLITS):
-        groups = done.of_split(number).grouped(recipe.output.rows_per_file)
+        groups = done.of_split(number).grouped(output.rows_per_file)
         for i, group in enumerate(groups):
-            many = "" if recipe.output.rows_per_file is None else f"-{i:05d}-of-{len(groups):05d}"
+            many = "" if output.rows_per_file is None else f"-{i:05d}-of-{len(groups):05d}"
             files[f"data/{split}{many}.jsonl"] = group
     return files
 

@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 from nutonic.core.model import Json
 from nutonic.dataset.commits import CommittedPlace
 from nutonic.io.objects import Store
+from nutonic.planning.layout import Layout
 from nutonic.planning.ownership import Ownership, owned_by
 from nutonic.planning.plan_file import PlanFile
-from nutonic.recipe.recipe import Recipe
+from nutonic.recipe.outputs import Output
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +37,12 @@ class Tree:
 
     store: Store
     plan: PlanFile
-    recipe: Recipe
+    recipe_digest: str
+    """Of the recipe that the plan tells."""
+    chip_side: int
+    """Pixels along a side of its chips."""
+    output: Output
+    layout: Layout
     done: list[CommittedPlace]
     commits: dict[str, Json] = field(default_factory=dict)
     """Path and content of every commit that counts."""
@@ -46,4 +52,4 @@ class Tree:
     @property
     def ownership(self) -> Ownership:
         """Which files of it are nutonic's to remove."""
-        return owned_by(self.store, self.recipe, self.plan)
+        return owned_by(self.store, self.layout, self.output, self.plan)

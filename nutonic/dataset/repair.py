@@ -168,7 +168,7 @@ def _place(place: Json, rows: bytes, files: dict[str, tuple[int, str]]) -> Place
 
 def _outdated(tree: Tree, gone: Wrong) -> list[str]:
     """Files of ``data/`` that are another's, or nobody's, once places are taken out."""
-    before = data_files(Spans.of(tree.done), tree.recipe)
+    before = data_files(Spans.of(tree.done), tree.output)
     now = [entry for entry in tree.done if entry["index"] not in gone.get(_commit_of(entry), ())]
-    after = data_files(Spans.of(now), tree.recipe)
+    after = data_files(Spans.of(now), tree.output)
     return [path for path, spans in before.items() if path not in after or list(after[path]) != list(spans)]

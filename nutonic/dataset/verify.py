@@ -21,7 +21,7 @@ from nutonic.dataset.index import Spans
 from nutonic.dataset.repair import repair, repair_commits
 from nutonic.errors import Corrupt, NotNutonic
 from nutonic.io.objects import Store, unsealed
-from nutonic.planning.layout import CARD, COMMITS, MARKER, PARTS, RECIPE, SUMMARY, is_own
+from nutonic.planning.layout import CARD, COMMITS, MARKER, PARTS, RECIPE, SUMMARY, is_own, layout_of
 from nutonic.planning.ownership import Ownership, is_marked, owned_by, refuse_obstacles
 from nutonic.planning.plan_file import PlanFile, read_plan
 from nutonic.recipe.yaml import parse_recipe_text
@@ -127,7 +127,8 @@ def _look(store: Store, deep: bool) -> _Seen:
         plan = read_plan(store)
     except Corrupt as error:
         return _Seen(findings=[Finding(str(error))])
-    ownership = owned_by(store, parse_recipe_text(plan.recipe), plan)
+    recipe = parse_recipe_text(plan.recipe)
+    ownership = owned_by(store, layout_of(recipe), recipe.output, plan)
     obstacles = [Finding(text) for text in ownership.obstacles()]
     unreadable = obstacles or [_told_by_owner(finding, ownership) for finding in _unreadable(store)]
     if unreadable:
@@ -192,10 +193,14 @@ def _open(store: Store, plan: PlanFile) -> Tree:
         for content in commits.values()
         for place in content["places"]
     ]
+    recipe = parse_recipe_text(plan.recipe)
     return Tree(
         store=store,
         plan=plan,
-        recipe=parse_recipe_text(plan.recipe),
+        recipe_digest=recipe.digest(),
+        chip_side=recipe.tiles.output_size,
+        output=recipe.output,
+        layout=layout_of(recipe),
         done=sorted(done, key=lambda entry: entry.order),
         commits=commits,
         named={path: (size, digest) for c in commits.values() for path, (size, digest) in c["files"].items()},
@@ -204,7 +209,7 @@ def _open(store: Store, plan: PlanFile) -> Tree:
 
 def _strange(tree: Tree) -> Finding | None:
     """A plan that is not the one that the tree was built from: nothing can be held against it."""
-    said, have = tree.plan.header["recipe_digest"], tree.recipe.digest()
+    said, have = tree.plan.header["recipe_digest"], tree.recipe_digest
     if have != said:
         return Finding(f"the plan's recipe has the digest {have[:12]}, its header says {said[:12]}: {_REPLAN}")
     built = {content["recipe_digest"] for content in tree.commits.values()}
@@ -311,7 +316,7 @@ def _files(tree: Tree) -> Iterator[Finding]:
             yield Finding(f"{path} is missing", path=path)
         elif sizes[path] != size:
             yield Finding(f"{path} has {sizes[path]} bytes, its commit says {size}", path=path)
-    expected = data_files(Spans.of(tree.done), tree.recipe)
+    expected = data_files(Spans.of(tree.done), tree.output)
     for path, spans in expected.items():
         if path not in sizes:
             yield Finding(f"{path} is missing: build again", path=path)

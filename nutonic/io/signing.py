@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from typing import Any
 from urllib.parse import urlsplit
@@ -60,6 +61,18 @@ def require(how: str | None) -> None:
             raise MissingExtra(
                 "sign: planetary-computer needs the package: pip install 'nutonic[planetary-computer]'"
             ) from None
+
+
+def needs(how: str | None) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Distributions that signing takes, and names of the environment variables that it looks at."""
+    return ((how,), ("PC_SDK_SUBSCRIPTION_KEY", "PC_SDK_SAS_URL")) if how else ((), ())
+
+
+def reread_environment() -> None:
+    """Have the signer look at its environment variables again: it reads them once."""
+    settings = sys.modules.get("planetary_computer.settings")
+    if settings is not None:
+        settings.Settings.get.cache_clear()
 
 
 def _new_token(account: str, container: str) -> Any:

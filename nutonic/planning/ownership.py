@@ -33,15 +33,14 @@ from nutonic.planning.layout import (
     SUMMARY,
     Layout,
     is_own,
-    layout_of,
 )
 from nutonic.planning.plan_file import PlanFile
-from nutonic.recipe.recipe import Recipe
+from nutonic.recipe.outputs import Output
 
 
-def owned_by(store: Store, recipe: Recipe, plan: PlanFile) -> Ownership:
+def owned_by(store: Store, layout: Layout, output: Output, plan: PlanFile) -> Ownership:
     """Which files of a tree its plan makes nutonic's."""
-    return Ownership(store, recipe, plan.batches)
+    return Ownership(store, layout, output, plan.batches)
 
 
 _FIXED = frozenset({MARKER, PLAN, RECIPE, SUMMARY, CARD})
@@ -133,7 +132,8 @@ class Ownership:
     """Which files of a tree are nutonic's, by its plan and commits; the plan is read once it matters."""
 
     store: Store
-    recipe: Recipe
+    layout: Layout
+    output: Output
     batches: Callable[[], Iterable[Batch]]
     """The plan's batches, from the first on."""
     committed: Collection[str] = field(default=frozenset())
@@ -190,7 +190,7 @@ class Ownership:
         found = _TILE.fullmatch(path)
         if found is None or self._plan.shard_of.get(found["poi"]) != found["shard"]:
             return False
-        name, layout = path.rsplit("/", 1)[1].rpartition(".")[0], self._layout
+        name, layout = path.rsplit("/", 1)[1].rpartition(".")[0], self.layout
         if int(found["tile"]) >= len(layout.tiles) or found["view"] not in (None, *layout.views):
             return False
         right = f"{found['poi']}_t{int(found['tile']):04d}" + (f"_{found['view']}" if found["view"] else "")
@@ -198,7 +198,7 @@ class Ownership:
 
     def _is_rows(self, path: str) -> bool:
         split = "|".join(SPLITS)
-        many = "" if self.recipe.output.rows_per_file is None else r"-\d{5,}-of-\d{5,}"
+        many = "" if self.output.rows_per_file is None else r"-\d{5,}-of-\d{5,}"
         return bool(re.fullmatch(rf"data/(?:{split}){many}\.jsonl", path))
 
     def _is_of_batch(self, path: str) -> bool:
@@ -219,15 +219,11 @@ class Ownership:
             return False
 
     @cached_property
-    def _layout(self) -> Layout:
-        return layout_of(self.recipe)
-
-    @cached_property
     def _plan(self) -> _Planned:
         planned = _Planned({}, {})
         for batch in self.batches():
             planned.places_in[batch.index] = len(batch.places)
-            planned.shard_of.update((place.poi.id, self._layout.shard(place.poi)) for place in batch.places)
+            planned.shard_of.update((place.poi.id, self.layout.shard(place.poi)) for place in batch.places)
         return planned
 
     @cached_property

@@ -15,12 +15,15 @@ from nutonic.core.model import SPLITS, Batch, Json, PlannedPlace, Reject, Scene,
 from nutonic.core.showing import Shown
 from nutonic.errors import NoScene, PlanError
 from nutonic.planning import splits
-from nutonic.planning.cost import BLOCK, Cost, batch_size, estimate
-from nutonic.planning.layout import layout_of
+from nutonic.planning.cost import Cost, batch_size, estimate
 from nutonic.planning.places.columns import Places, with_spacing, with_variants, without_duplicates
 from nutonic.planning.places.read import read_pois
 from nutonic.planning.scenes import Candidates, SceneTable, with_scenes
+from nutonic.planning.spec import BuildSpec, resolve
+from nutonic.recipe.inputs import Pois
+from nutonic.recipe.outputs import Splits
 from nutonic.recipe.recipe import Recipe
+from nutonic.sources.cost import BLOCK
 
 _log = logging.getLogger(__name__)
 
@@ -139,27 +142,31 @@ def plan(recipe: Recipe) -> Plan:
     PlanError
         If no place is left, or one place has too many files for a folder.
     PlanTooLarge
-        If a batch does not fit into memory, or the tree onto a disk; see :func:`nutonic.cost.refuse_too_large`.
+        If a batch does not fit into memory, or the tree onto a disk; see :func:`.cost.refuse_too_large`.
     """
-    layout = layout_of(recipe)
-    file = read_pois(recipe.pois)
-    places, rejects = _all_places(file.places, recipe)
+    return plan_of(resolve(recipe))
+
+
+def plan_of(spec: BuildSpec) -> Plan:
+    """The plan of a recipe that is resolved; as of :func:`plan`."""
+    file = read_pois(spec.pois)
+    places, rejects = _all_places(file.places, spec.pois)
     file = replace(file, places=places)  # what was left out need not stay in memory
     rejects = [*file.rejects, *rejects]
     if not len(places):
-        raise PlanError(f"{recipe.pois.path} has no usable place in {file.rows} rows{_counted(rejects)}")
-    places, split, largest, more = _with_splits(places, recipe)
-    found, none = with_scenes(places, split, recipe)
+        raise PlanError(f"{spec.pois.path} has no usable place in {file.rows} rows{_counted(rejects)}")
+    places, split, largest, more = _with_splits(places, spec.splits, spec.grid.extent_m)
+    found, none = with_scenes(places, split, spec)
     rejects += [*more, *none]
     if not len(found.places):
         raise _nothing_left(none, more, rejects)
-    corners = _corners(found, recipe)
-    order, starts = _in_batches(found, _source_numbers(found), corners, batch_size(recipe, len(found.places)))
-    found, last = found.take(order), layout.tiles[-1]
+    corners = _corners(found, spec.side)
+    order, starts = _in_batches(found, _source_numbers(found), corners, batch_size(spec.side, len(found.places)))
+    found, last = found.take(order), spec.layout.tiles[-1]
     _log.info("planned %d places in %d batches, %d rejected", len(found.places), len(starts) - 1, len(rejects))
     return Plan(
-        name=recipe.name,
-        recipe_digest=recipe.digest(),
+        name=spec.name,
+        recipe_digest=spec.digest,
         places_sha256=file.sha256,
         places_origin=file.origin,
         nutonic_version=__version__,
@@ -170,10 +177,10 @@ def plan(recipe: Recipe) -> Plan:
         labels=found.labels.compact(),
         starts=starts,
         rejects=tuple(rejects),
-        tiles=len(layout.tiles) * len(found.places),
-        margin_px=(recipe.side - last.row - last.size, recipe.side - last.col - last.size),
+        tiles=len(spec.layout.tiles) * len(found.places),
+        margin_px=(spec.side - last.row - last.size, spec.side - last.col - last.size),
         largest_group=largest,
-        cost=estimate(recipe, found.imagery[0][0], corners[order], starts, len(layout.tiles)),
+        cost=estimate(spec, found.imagery[0][0], corners[order], starts),
     )
 
 
@@ -185,23 +192,23 @@ def _nothing_left(none: Sequence[Reject], more: Sequence[Reject], rejects: Seque
     return kind(f"none of {len(rejects)} places can be built{_counted(rejects)}; the first: {first.detail}")
 
 
-def _all_places(places: Places, recipe: Recipe) -> tuple[Places, list[Reject]]:
+def _all_places(places: Places, pois: Pois) -> tuple[Places, list[Reject]]:
     """Places without duplicates, spaced, with their variants."""
     places, again = without_duplicates(places)
-    places, close = with_spacing(places, recipe.pois.min_spacing_m)
-    places, outside = with_variants(places, recipe.pois.jitter)
+    places, close = with_spacing(places, pois.min_spacing_m)
+    places, outside = with_variants(places, pois.jitter)
     return places, [*again, *close, *outside]
 
 
-def _with_splits(places: Places, recipe: Recipe) -> tuple[Places, np.ndarray, float, list[Reject]]:
+def _with_splits(places: Places, wanted: Splits, extent_m: float) -> tuple[Places, np.ndarray, float, list[Reject]]:
     """The places that have a split; the splits, from the groups of all places before any search; the largest's share."""
     keys: Iterable[str]
-    if recipe.splits.by == "block":
-        groups, keys, rejects = splits.group_by_block(places, recipe.grid.extent_m, recipe.splits.block_km)
+    if wanted.by == "block":
+        groups, keys, rejects = splits.group_by_block(places, extent_m, wanted.block_km)
     else:
-        groups, rejects = splits.group_by_overlap(places, recipe.grid.extent_m), []
+        groups, rejects = splits.group_by_overlap(places, extent_m), []
         keys = splits.group_keys(places, groups)
-    of_group = np.fromiter((SPLITS.index(splits.split_of(key, recipe.splits)) for key in keys), np.int8)
+    of_group = np.fromiter((SPLITS.index(splits.split_of(key, wanted)) for key in keys), np.int8)
     keep = np.flatnonzero(groups >= 0)
     return places.take(keep), of_group[groups[keep]], splits.largest_share(groups), rejects
 
@@ -236,7 +243,7 @@ def _in_batches(
     return order, np.array([*starts, len(ordered)])
 
 
-def _corners(found: Candidates, recipe: Recipe) -> np.ndarray:
+def _corners(found: Candidates, side: int) -> np.ndarray:
     """(places, 2) int32: row and column of each square's first pixel in its best scene, to within a pixel."""
     out = np.zeros((len(found.places), 2), np.int32)
     for number, ranked in enumerate(found.imagery.values):
@@ -246,7 +253,7 @@ def _corners(found: Candidates, recipe: Recipe) -> np.ndarray:
             x, y = transformer("EPSG:4326", asset.crs).transform(found.places.lon[here], found.places.lat[here])
             a, _, c, _, e, f = asset.transform
             rows, cols = (np.asarray(y) - f) / e, (np.asarray(x) - c) / a
-            out[here] = np.floor(np.stack([rows, cols], 1) - recipe.side / 2 + 0.5)
+            out[here] = np.floor(np.stack([rows, cols], 1) - side / 2 + 0.5)
     return out
 
 

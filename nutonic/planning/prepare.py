@@ -11,19 +11,18 @@ from nutonic._version import __version__
 from nutonic.core.model import Scene
 from nutonic.errors import Corrupt, InputError, RecipeChanged
 from nutonic.io.objects import Store
-from nutonic.planning import plan as planning
 from nutonic.planning.cost import default_workers, refuse_too_large
 from nutonic.planning.layout import CARD, COMMITS, MARKER, PLAN, RECIPE
 from nutonic.planning.ownership import Ownership, mark, named_by_commits, owned_by, refuse_foreign
 from nutonic.planning.places.read import file_sha256
-from nutonic.planning.plan import Plan
+from nutonic.planning.plan import Plan, plan_of
 from nutonic.planning.plan_file import PlanFile, items_path, plan_bytes, read_plan
-from nutonic.recipe.recipe import Recipe
+from nutonic.planning.spec import BuildSpec
 from nutonic.sources.stac.geoparquet import geoparquet_bytes
 
 
 def prepare(
-    recipe: Recipe, out: str | Path, *, workers: int | None = None, replan: bool = False
+    spec: BuildSpec, out: str | Path, *, workers: int | None = None, replan: bool = False
 ) -> tuple[Store, PlanFile]:
     """The tree's store with a plan in it: the one that is there, or a new one.
 
@@ -31,25 +30,25 @@ def prepare(
     """
     out = Path(out)
     refuse_foreign(out)
-    refuse_inputs_inside(recipe, out)
+    refuse_inputs_inside(spec.inputs, out)
     store = Store(out)
     there = (out / PLAN).is_file()
     broken = there and replan and _is_corrupt(store)
     if there and not broken:
-        _refuse_changed(read_plan(store), recipe)
+        _refuse_changed(read_plan(store), spec)
     if not there or replan:
-        made = planning.plan(recipe)
+        made = plan_of(spec)
         refuse_too_large(made.cost, out, default_workers() if workers is None else workers)
-        refuse_inputs_inside(recipe, out, made.scenes())
-        owned = Ownership(store, recipe, made.batches)
+        refuse_inputs_inside(spec.inputs, out, made.scenes())
+        owned = Ownership(store, spec.layout, spec.output, made.batches)
         owned.refuse_obstacles()
-        old = None if not there else owned if broken else owned_by(store, recipe, read_plan(store))
-        _put_plan(store, old, made, recipe)
+        old = None if not there else owned if broken else owned_by(store, spec.layout, spec.output, read_plan(store))
+        _put_plan(store, old, made, spec.text)
     plan = read_plan(store)
     if not there:
-        _refuse_changed(plan, recipe)
-    refuse_inputs_inside(recipe, out, plan.scenes)
-    owned_by(store, recipe, plan).refuse_obstacles()
+        _refuse_changed(plan, spec)
+    refuse_inputs_inside(spec.inputs, out, plan.scenes)
+    owned_by(store, spec.layout, spec.output, plan).refuse_obstacles()
     mark(store)  # once more: a driver that was refused took it back, if it was the first
     if not store.has(RECIPE) or store.get(RECIPE) != plan.recipe.encode():
         store.put(RECIPE, plan.recipe.encode())
@@ -64,10 +63,10 @@ def _is_corrupt(store: Store) -> bool:
     return False
 
 
-def _put_plan(store: Store, old: Ownership | None, made: Plan, recipe: Recipe) -> None:
+def _put_plan(store: Store, old: Ownership | None, made: Plan, recipe: str) -> None:
     """Keep a plan; what was built from another one, which `old` tells, is removed first."""
     items = geoparquet_bytes(made.items()) if made.items() else None
-    after = plan_bytes(made, recipe.text(), items)
+    after = plan_bytes(made, recipe, items)
     mark(store)
     before = store.get(PLAN) if old is not None else None
     if old is not None and before != after:
@@ -95,18 +94,17 @@ def _empty(store: Store, old: Ownership) -> None:
             old.remove(path)
 
 
-def refuse_inputs_inside(recipe: Recipe, out: Path, scenes: Iterable[Scene] = (), *, area: object = None) -> None:
+def refuse_inputs_inside(inputs: Iterable[str], out: Path, scenes: Iterable[Scene] = ()) -> None:
     """Raise :class:`InputError` if a file that is read lies in the folder that is written, or is reached through it.
 
     Folders are compared by what they are and not by their names: a link to one, another spelling of its case or of a path
     that climbs make no difference.
     """
-    named = [recipe.pois.path, recipe.imagery.url, recipe.labels.path, recipe.labels.url, recipe.cube.area, area]
     of_scenes = (asset.href for scene in scenes for asset in scene.assets)
     if not out.exists():
         return
     seen: dict[str, bool] = {}
-    for path in dict.fromkeys(chain((path for path in named if isinstance(path, str)), of_scenes)):
+    for path in dict.fromkeys(chain(inputs, of_scenes)):
         if "://" not in path and any(_is_inside(spelt, out, seen) for spelt in map(Path, _spellings(path))):
             raise InputError(f"{path} lies in {out}, where the output goes: build into another folder")
 
@@ -125,20 +123,20 @@ def _is_inside(path: Path, out: Path, seen: dict[str, bool]) -> bool:
     return known
 
 
-def _refuse_changed(plan: PlanFile, recipe: Recipe) -> None:
-    if plan.header["recipe_digest"] != recipe.digest():
+def _refuse_changed(plan: PlanFile, spec: BuildSpec) -> None:
+    if plan.header["recipe_digest"] != spec.digest:
         raise RecipeChanged(
             f"{plan.store.root} was built from another recipe ({plan.header['recipe_digest'][:12]}, this one is "
-            f"{recipe.digest()[:12]}): build into another folder, or restore the recipe"
+            f"{spec.digest[:12]}): build into another folder, or restore the recipe"
         )
     if plan.header["nutonic_version"] != __version__:
         raise RecipeChanged(
             f"{plan.store.root} was begun with nutonic {plan.header['nutonic_version']}, this is {__version__}: "
             "finish it with that version, or build into another folder"
         )
-    now = file_sha256(recipe.pois.path)
+    now = file_sha256(spec.pois.path)
     if plan.header["places_sha256"] != now:
         raise RecipeChanged(
-            f"{recipe.pois.path} is not the places file {plan.store.root} was built from ({now[:12]}, it was "
+            f"{spec.pois.path} is not the places file {plan.store.root} was built from ({now[:12]}, it was "
             f"{plan.header['places_sha256'][:12]}): build into another folder, or restore the file"
         )

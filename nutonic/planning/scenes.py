@@ -10,9 +10,10 @@ import numpy as np
 from nutonic.core.model import Reject, Scene
 from nutonic.errors import GridError
 from nutonic.planning.places.columns import Places
-from nutonic.recipe.recipe import Recipe
+from nutonic.planning.spec import BuildSpec
+from nutonic.recipe.inputs import Imagery
+from nutonic.recipe.outputs import Grid
 from nutonic.sources.grids import place_grid
-from nutonic.sources.registry import imagery_source, labels_source
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,17 +82,17 @@ class Candidates:
         )
 
 
-def with_scenes(places: Places, split: np.ndarray, recipe: Recipe) -> tuple[Candidates, list[Reject]]:
+def with_scenes(places: Places, split: np.ndarray, spec: BuildSpec) -> tuple[Candidates, list[Reject]]:
     """The scenes of each place that can be opened on the recipe's grid; places without one become rejects."""
-    extent, time = recipe.grid.extent_m, recipe.imagery.time
-    labels = SceneTable.of(labels_source(recipe).search(places.lon, places.lat, extent, time))
-    imagery = SceneTable.of(imagery_source(recipe).search(places.lon, places.lat, extent, time))
-    problems = _Problems(recipe)
+    extent, time = spec.grid.extent_m, spec.imagery.time
+    labels = SceneTable.of(spec.sources.labels.search(places.lon, places.lat, extent, time))
+    imagery = SceneTable.of(spec.sources.imagery.search(places.lon, places.lat, extent, time))
+    problems = _Problems(spec.grid)
     usable = imagery.filtered(lambda scene, i: problems.of(scene, places, i) is None)
     found = Candidates(places=places, split=split, imagery=usable, labels=labels)
     bare, unlabelled = usable.empty(), labels.empty()
-    rejects = [_no_scene(i, imagery[i], problems, recipe, places) for i in np.flatnonzero(bare).tolist()]
-    detail = f"no item of the {recipe.labels.table.name} catalogue touches the square"
+    rejects = [_no_scene(i, imagery[i], problems, spec.imagery, places) for i in np.flatnonzero(bare).tolist()]
+    detail = f"no item of the {spec.table.name} catalogue touches the square"
     for i in np.flatnonzero(unlabelled & ~bare).tolist():
         rejects.append(Reject(poi_id=places[i].id, reason="no labels", detail=detail))
     return found.take(np.flatnonzero(~bare & ~unlabelled)), rejects
@@ -100,23 +101,22 @@ def with_scenes(places: Places, split: np.ndarray, recipe: Recipe) -> tuple[Cand
 class _Problems:
     """Whether scenes lie on the recipe's lattice, asked once per scene: it does not depend on the place."""
 
-    def __init__(self, recipe: Recipe) -> None:
-        self._recipe = recipe
+    def __init__(self, grid: Grid) -> None:
+        self._grid = grid
         self._known: dict[Scene, str | None] = {}
 
     def of(self, scene: Scene, places: Places, i: int) -> str | None:
         """What is wrong with a scene, or None; place `i` is one that it serves."""
         if scene not in self._known:
             try:
-                place_grid(float(places.lon[i]), float(places.lat[i]), scene, self._recipe.grid)
+                place_grid(float(places.lon[i]), float(places.lat[i]), scene, self._grid)
                 self._known[scene] = None
             except GridError as error:
                 self._known[scene] = str(error)
         return self._known[scene]
 
 
-def _no_scene(i: int, ranked: Sequence[Scene], problems: _Problems, recipe: Recipe, places: Places) -> Reject:
-    imagery = recipe.imagery
+def _no_scene(i: int, ranked: Sequence[Scene], problems: _Problems, imagery: Imagery, places: Places) -> Reject:
     if ranked:
         return Reject(poi_id=places[i].id, reason="off the lattice", detail=str(problems.of(ranked[0], places, i)))
     detail = (

@@ -12,6 +12,7 @@ from nutonic.core.catalogs import COLLECTED, PRODUCTS, Rule, refuse_jumping, ref
 from nutonic.core.classes import ClassTable, table_of
 from nutonic.core.times import Interval
 from nutonic.recipe.fields import Hosts, Name, Part, Percent, Positive, Sign
+from nutonic.recipe.kinds import known_kind
 
 
 class Classes(Part):
@@ -40,7 +41,8 @@ class Classes(Part):
 class Labels(Part):
     """Where the land cover comes from, and what its values mean."""
 
-    source: Literal["earthengine", "raster", "stac"]
+    source: str
+    """Of :data:`nutonic.recipe.kinds.SOURCES`: raster, stac or earthengine."""
     path: str | None = None
     """Of a raster: a GeoTIFF or COG in any CRS."""
     dataset: str | Classes = "dynamic-world"
@@ -65,6 +67,11 @@ class Labels(Part):
     sign: Sign = None
     allow_hosts: Hosts = ()
 
+    @field_validator("source")
+    @classmethod
+    def _known_source(cls, value: str) -> str:
+        return known_kind("labels", value)
+
     @field_validator("dataset")
     @classmethod
     def _known(cls, value: str | Classes) -> str | Classes:
@@ -81,9 +88,10 @@ class Labels(Part):
 
     @model_validator(mode="after")
     def _complete(self) -> Labels:
-        known, needed = _NEEDED[self.source]
+        known, needed = _NEEDED.get(self.source, ((), ()))
         needed = () if self.table.name in known else needed
-        unused = sorted({key for keys in _USED.values() for key in keys} - set(_USED[self.source]))
+        every = {key for keys in _USED.values() for key in keys}
+        unused = sorted(every - set(_USED.get(self.source, every)))
         missing = [key for key in needed if getattr(self, key) is None]
         if missing:
             raise ValueError(f"needs {', '.join(missing)} where source is {self.source}")
@@ -116,7 +124,7 @@ class Labels(Part):
         return ClassTable(name=own.name, labels=dict(own.classes), unknown=own.unknown, colors=dict(own.colors))
 
 
-#: By source, the keys that it uses, of those that not all do.
+#: By source, the keys that it uses, of those that not all do; a source without a line may use any.
 _USED = {
     "raster": ("path",),
     "stac": ("url", "collection", "asset", "year", "sign", "allow_hosts"),
@@ -164,7 +172,8 @@ class Pois(Part):
 class Imagery(Part):
     """Which scenes to use."""
 
-    source: Literal["stac", "earthengine"] = "stac"
+    source: str = "stac"
+    """Of :data:`nutonic.recipe.kinds.SOURCES`: stac or earthengine."""
     url: str | None = None
     """Of a STAC API; or a local catalogue: a path to items (JSON, NDJSON, GeoParquet) or to a catalog.json. Of Earth
     Engine's REST API; by default the high-volume endpoint."""
@@ -182,6 +191,11 @@ class Imagery(Part):
     """Hosts that files may be read from, besides the catalogue's own and those of known catalogues."""
     project: str | None = None
     """Earth Engine: the Cloud project that asks; by default as the environment says."""
+
+    @field_validator("source")
+    @classmethod
+    def _known_source(cls, value: str) -> str:
+        return known_kind("imagery", value)
 
     @field_validator("datetime", mode="before")
     @classmethod

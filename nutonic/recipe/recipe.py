@@ -59,6 +59,26 @@ class Recipe(Part):
         return (url, project) if parts else None
 
     @property
+    def full_imagery(self) -> Imagery:
+        """`imagery` with what `labels` says of the service that both ask."""
+        return self.imagery.model_copy(update=self._of_service(self.imagery))
+
+    @property
+    def full_labels(self) -> Labels:
+        """`labels` with what `imagery` says of the service that both ask."""
+        return self.labels.model_copy(update=self._of_service(self.labels))
+
+    def _of_service(self, part: Imagery | Labels) -> dict[str, str | None]:
+        url, project = self.earthengine or (None, None)
+        return {"url": url, "project": project} if part.source == "earthengine" else {}
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """Paths and addresses that it names to be read."""
+        named = (self.pois.path, self.imagery.url, self.labels.path, self.labels.url, self.cube.area)
+        return tuple(path for path in named if isinstance(path, str))
+
+    @property
     def side(self) -> int:
         """Pixels along a side of a place's square."""
         return pixels(self.grid.extent_m, self.grid.resolution_m)

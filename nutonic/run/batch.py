@@ -9,31 +9,23 @@ from typing import Any
 
 import numpy as np
 
-from nutonic.chips.chip import (
-    AS_IT_IS,
-    Limits,
-    TileReject,
-    cut_chip,
-    refuse_strange,
-    stretch_limits,
-    valid_pixels,
-    view,
-)
+from nutonic.chips.chip import TileReject, view
+from nutonic.chips.cut import ChipRules, Cut, Strip, cut, picture_limits
 from nutonic.chips.png import encode
 from nutonic.chips.regions import land_cover
-from nutonic.chips.rows import ChipContext, PlaceResult, dumps, rows_of
+from nutonic.chips.rows import ChipContext, PlaceResult, chip_context, dumps, rows_of
 from nutonic.chips.sidecar import sidecar_of
+from nutonic.core.classes import DAYS
 from nutonic.core.model import Batch, Chip, PlannedPlace, Reject, Scene, Tile
 from nutonic.dataset.commits import Origin, PlaceDone, commit
 from nutonic.errors import BadPixels, Gone, GridError, SourceError, StoreError
 from nutonic.io.objects import Store, sha256
 from nutonic.io.session import current
-from nutonic.planning.layout import Layout, layout_of, tile_id
+from nutonic.planning.layout import tile_id
 from nutonic.planning.plan_file import digest_of
-from nutonic.recipe.recipe import Recipe
+from nutonic.planning.spec import BuildSpec
 from nutonic.run.read import Pixels, read, read_together
 from nutonic.run.results import BatchDone, Failure, failure_of
-from nutonic.sources.earthengine.labels import DAYS
 
 _IMAGERY_REASONS = ("too little imagery", "flat imagery")
 
@@ -42,14 +34,17 @@ _IMAGERY_REASONS = ("too little imagery", "flat imagery")
 class _Context:
     """What every step of a batch needs."""
 
-    recipe: Recipe
-    digest: str
-    layout: Layout
+    spec: BuildSpec
     store: Store
+
+    @property
+    def rules(self) -> ChipRules:
+        """How chips are cut."""
+        return ChipRules(table=self.spec.table, tiles=self.spec.tiles, stretch=self.spec.stretch)
 
 
 def run_batch(
-    batch: Batch, recipe: Recipe, store: Store, only: Collection[int] | None = None, *, plan: str | None = None
+    batch: Batch, spec: BuildSpec, store: Store, only: Collection[int] | None = None, *, plan: str | None = None
 ) -> BatchDone:
     """Build and commit a batch.
 
@@ -57,7 +52,7 @@ def run_batch(
     ----------
     batch
         The places and their scenes.
-    recipe
+    spec
         What to make of them.
     store
         Where to put it.
@@ -77,11 +72,11 @@ def run_batch(
     StoreError
         If the store's plan is another one, or it cannot be written to.
     """
-    origin = Origin(recipe_digest=recipe.digest(), plan=plan or digest_of(store) or "")
+    origin = Origin(recipe_digest=spec.digest, plan=plan or digest_of(store) or "")
     _refuse_replaced(store, origin)
-    context = _Context(recipe, origin.recipe_digest, layout_of(recipe), store)
+    context = _Context(spec, store)
     wanted = [(i, place) for i, place in enumerate(batch.places) if only is None or i in only]
-    first = read_together([place for _, place in wanted], recipe)
+    first = read_together([place for _, place in wanted], spec.sources, spec.grid)
     done: list[PlaceDone] = []
     failures: list[Failure] = []
     for i, place in wanted:
@@ -122,10 +117,11 @@ def _build(index: int, place: PlannedPlace, context: _Context, first: Pixels | N
     The next scene is tried only where a file is gone for good, is not what its item says, or its pixels are no good.
     What may be different the next time never changes the scene: then the place fails, and stays open. Nor do labels.
     """
+    spec = context.spec
     told: list[tuple[str, str]] = []
     for scene in place.imagery:
         try:
-            pixels = first or read([place], scene, context.recipe)[0]
+            pixels = first or read([place], scene, spec.sources, spec.grid)[0]
             chips = _chips(pixels, scene, context)
         except Gone as error:
             told.append(("asset gone", f"{scene.id}: {error}"))
@@ -139,44 +135,28 @@ def _build(index: int, place: PlannedPlace, context: _Context, first: Pixels | N
             poor = _all_poor(chips)
             if poor is None:
                 why = "; ".join(text for _, text in told) or None
-                seen = {tile.index: days for tile in context.layout.tiles if (days := _days(pixels, tile)) is not None}
-                taken = PlaceResult(place=place, scene=scene, substituted=why, grid=pixels.grid, seen=seen)
+                seen = {tile.index: days for tile in spec.layout.tiles if (days := _days(pixels, tile)) is not None}
+                taken = PlaceResult(
+                    place=place, scene=scene, substituted=why, bands=spec.imagery.assets, grid=pixels.grid, seen=seen
+                )
                 return _write(index, taken, chips, context)
             told.append((poor.reason, f"{scene.id}: {poor.detail}"))
         first = None
     return _rejected(index, place, told)
 
 
-Cut = tuple[Tile, Chip | TileReject]
-
-
 def _chips(pixels: Pixels, scene: Scene, context: _Context) -> list[Cut]:
-    recipe, table = context.recipe, context.recipe.labels.table
-    refuse_strange(pixels.label, table)
-    limits = AS_IT_IS if scene.rendered else _place_limits(pixels.rgb, recipe)
-    return [
-        (tile, cut_chip(*_window(pixels, tile), table.unknown, recipe.tiles, recipe.stretch, limits))
-        for tile in context.layout.tiles
-    ]
-
-
-def _place_limits(rgb: np.ndarray, recipe: Recipe) -> Limits | None:
-    if recipe.stretch.scope == "tile":
-        return None
-    valid = valid_pixels(rgb)
-    return stretch_limits(rgb, valid, recipe.stretch) if valid.any() else None
-
-
-def _window(pixels: Pixels, tile: Tile) -> tuple[np.ndarray, np.ndarray]:
-    rows, cols = slice(tile.row, tile.row + tile.size), slice(tile.col, tile.col + tile.size)
-    return pixels.rgb[:, rows, cols], pixels.label[rows, cols]
+    spec = context.spec
+    rgb, label = pixels.stacked(spec.imagery.assets), pixels.bands[spec.table.band.name]
+    limits = picture_limits([rgb], spec.stretch, rendered=scene.rendered)
+    return list(cut([Strip(rgb=rgb, label=label, tiles=spec.layout.tiles)], context.rules, limits))
 
 
 def _days(pixels: Pixels, tile: Tile) -> dict[str, float] | None:
     """Shares of a tile's labelled pixels by the days within which they were seen; None where labels have no dates."""
-    if pixels.days is None:
+    if DAYS.name not in pixels.bands:
         return None
-    within = pixels.days[tile.row : tile.row + tile.size, tile.col : tile.col + tile.size]
+    within = pixels.bands[DAYS.name][tile.row : tile.row + tile.size, tile.col : tile.col + tile.size]
     counts = np.bincount(within[within != DAYS.nodata])
     return {str(days): int(counts[days]) / int(counts.sum()) for days in np.flatnonzero(counts).tolist()}
 
@@ -193,10 +173,10 @@ def _write(index: int, taken: PlaceResult, chips: Sequence[Cut], context: _Conte
         _sample(taken, tile, chip, context)
         for tile, cut in chips
         if isinstance(cut, Chip)
-        for chip in (cut, *(view(cut, name) for name in context.layout.views))
+        for chip in (cut, *(view(cut, name) for name in context.spec.layout.views))
     ]
     files = {path: entry for sample in samples for path, entry in _put(sample, context).items()}
-    rows = [row for sample in samples for row in rows_of(sample, context.recipe)]
+    rows = [row for sample in samples for row in rows_of(sample, context.spec.rows)]
     classes: Counter[int] = Counter()
     for sample in samples:
         classes.update(sample.cover.counts if sample.chip.augmentation is None else {})
@@ -224,24 +204,18 @@ def _identity(index: int, place: PlannedPlace) -> dict[str, Any]:
 
 
 def _sample(taken: PlaceResult, tile: Tile, chip: Chip, context: _Context) -> ChipContext:
-    name = tile_id(taken.place.poi.id, tile, chip.augmentation)
-    recipe = context.recipe
-    return ChipContext(
-        taken=taken,
-        tile=tile,
-        tile_id=name,
-        image=context.layout.image(taken.place.poi, name),
-        chip=chip,
-        cover=land_cover(chip.mask, recipe.labels.table, recipe.rows, recipe.tiles),
-    )
+    name, spec = tile_id(taken.place.poi.id, tile, chip.augmentation), context.spec
+    cover = land_cover(chip.mask, spec.table, spec.rows, spec.tiles)
+    names = (name, spec.layout.image(taken.place.poi, name))
+    return chip_context(taken, tile, names, chip, cover, tile.size * spec.grid.resolution_m)
 
 
 def _put(sample: ChipContext, context: _Context) -> dict[str, tuple[int, str]]:
     """Write a chip's picture and sidecar; their sizes and hashes."""
-    sidecar = dumps(sidecar_of(sample, context.recipe, context.digest))
+    sidecar = dumps(sidecar_of(sample, context.spec.digest, context.spec.sources.labels.rule))
     files = {
         sample.image: encode(sample.chip.rgb),
-        context.layout.sidecar(sample.taken.place.poi, sample.tile_id): sidecar,
+        context.spec.layout.sidecar(sample.taken.place.poi, sample.tile_id): sidecar,
     }
     for path, data in files.items():
         context.store.put(path, data)

@@ -18,13 +18,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nutonic.errors import NutonicError, StoreError, Unreachable
-from nutonic.recipe.recipe import Recipe
 from nutonic.run.callbacks import Callback
 from nutonic.run.cluster import Cluster, connected, dashboard_note
 from nutonic.run.dask_report import reported
 from nutonic.run.jobs import Job
 from nutonic.run.preflight import WorkerPool, threads, worker_pool
 from nutonic.run.results import BatchDone, failures_of_lost
+from nutonic.sources.registry import Sources
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -48,7 +48,7 @@ Work = Callable[[Job], BatchDone]
 
 
 @contextmanager
-def workers_for(recipe: Recipe, out: Path, cluster: Cluster, callback: Callback) -> Iterator[WorkerPool]:
+def workers_for(sources: Sources, out: Path, cluster: Cluster, callback: Callback) -> Iterator[WorkerPool]:
     """Workers that are checked and set up.
 
     Raises
@@ -62,7 +62,7 @@ def workers_for(recipe: Recipe, out: Path, cluster: Cluster, callback: Callback)
     with (
         connected(cluster) as client,
         _lost_scheduler_raised(client),
-        worker_pool(client, recipe, out.absolute() if elsewhere else None, cluster.max_requests) as pool,
+        worker_pool(client, sources, out.absolute() if elsewhere else None, cluster.max_requests) as pool,
         reported(client, cluster.performance_report, callback),
     ):
         if (note := dashboard_note(client, cluster)) is not None:

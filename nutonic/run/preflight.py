@@ -7,7 +7,7 @@ import pkgutil
 import threading
 import time
 import uuid
-from collections.abc import Callable, Container, Iterable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -21,11 +21,9 @@ from nutonic.io.limits import IN_FLIGHT
 from nutonic.io.objects import Store
 from nutonic.planning.layout import META
 from nutonic.planning.ownership import mark, unmark
-from nutonic.recipe.recipe import Recipe
 from nutonic.run.jobs import Job
-from nutonic.run.read import session_of
 from nutonic.run.results import BatchDone
-from nutonic.sources.earthengine.credentials import PROJECTS, project_of
+from nutonic.sources.registry import Sources
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -34,19 +32,14 @@ if TYPE_CHECKING:
 
 _PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "ALL_PROXY")
 
-#: What workers started elsewhere are given of the driver's environment, where it is set.
-PASSED_ON = (
-    "NUTONIC_HTTP_TIMEOUT", "PC_SDK_SUBSCRIPTION_KEY", "PC_SDK_SAS_URL", *_PROXIES, *(p.lower() for p in _PROXIES),
-)  # fmt: skip
+#: What workers started elsewhere are given of the driver's environment, where it is set, beside what sources need.
+PASSED_ON = ("NUTONIC_HTTP_TIMEOUT", *_PROXIES, *(name.lower() for name in _PROXIES))
 
 #: Of local inputs so many are looked for by each worker.
 _MOST_INPUTS = 100
 
 #: Seconds for which the share of a worker that left is nobody's: it asks for nothing more, and ends what it asked for.
 _FINISHING_S = 5.0
-
-#: Engines and signers that are packages of the same name.
-_EXTRAS = ("odc-stac", "planetary-computer")
 
 _ALIKE = "install the same requirements.lock on all"
 
@@ -58,6 +51,8 @@ class WorkerPool:
     client: Client
     name: str
     """Of this build, at the scheduler."""
+    sources: Sources
+    """What they are to read from."""
     checks: WorkerChecks = field(repr=False)
     how: dict[str, Any] = field(repr=False)
     max_requests: int | None = None
@@ -134,9 +129,9 @@ class WorkerPool:
         some = bool(having) and len(having) < len(shares)
         return {"workers": having, "allow_other_workers": True} if some else {}
 
-    def must_see(self, scenes: Iterable[Scene]) -> None:
+    def must_see(self, scenes: Sequence[Scene]) -> None:
         """Check that all workers, those that join later too, see what is read."""
-        self.checks = replace(self.checks, inputs=local_inputs(scenes))
+        self.checks = replace(self.checks, inputs=local_inputs(self.sources, scenes))
         if self.checks.token is not None and not self.checks.token.exists():  # a new plan empties the folder
             self.checks.token.write_bytes(self.checks.content)
         self.set_up()
@@ -150,7 +145,7 @@ class WorkerPool:
 
 @contextmanager
 def worker_pool(
-    client: Client, recipe: Recipe, root: Path | None, max_requests: int | None = None
+    client: Client, sources: Sources, root: Path | None, max_requests: int | None = None
 ) -> Iterator[WorkerPool]:
     """All workers, set up; if a folder for the output is given, they are elsewhere, and checked.
 
@@ -161,12 +156,12 @@ def worker_pool(
     """
     from nutonic.run.worker import WorkerChecks
 
-    environment = _passed_on(recipe) if root is not None else {}
+    environment = _passed_on(sources) if root is not None else {}
     how = {"environment": environment, "ignore_sigint": root is None}
     if root is not None:
         _refuse_strangers(client)
-    with nullcontext(WorkerChecks()) if root is None else _token(root, recipe) as checks:
-        ready = WorkerPool(client, f"nutonic-{uuid.uuid4().hex}", checks, how, max_requests)
+    with nullcontext(WorkerChecks()) if root is None else _token(root, sources) as checks:
+        ready = WorkerPool(client, f"nutonic-{uuid.uuid4().hex}", sources, checks, how, max_requests)
         try:
             ready.set_up()
             yield ready
@@ -174,12 +169,13 @@ def worker_pool(
             _dismiss(ready)
 
 
-def _passed_on(recipe: Recipe) -> dict[str, str]:
-    """What workers elsewhere get of this process' environment. Of credentials for Earth Engine they need their own."""
-    found = {key: os.environ[key] for key in PASSED_ON if key in os.environ}
-    session = session_of(recipe)
-    project = session and project_of(session.project)
-    return {**found, PROJECTS[0]: project} if project else found
+def _passed_on(sources: Sources) -> dict[str, str]:
+    """What workers elsewhere get of this process' environment. Of credentials for a service they need their own."""
+    names = (*PASSED_ON, *(name for source in sources for name in source.needs().variables))
+    environment = {name: os.environ[name] for name in names if name in os.environ}
+    for session in sources.sessions:
+        environment |= session.environment()
+    return environment
 
 
 def shares_of(max_requests: int, threads: Mapping[str, int], before: Mapping[str, int]) -> dict[str, int]:
@@ -249,20 +245,20 @@ def _refuse_unfit(client: Client, name: str) -> None:
 
 
 @contextmanager
-def _token(root: Path, recipe: Recipe) -> Iterator[WorkerChecks]:
+def _token(root: Path, sources: Sources) -> Iterator[WorkerChecks]:
     """A file in the output folder, and what else every worker must have; it stays for those that join later."""
     from nutonic.run.worker import PACKAGES, WorkerChecks, versions
 
-    extras: list[str] = [name for name in (recipe.imagery.engine, recipe.imagery.sign) if name in _EXTRAS]
-    session = session_of(recipe)
-    extras += ["earthengine-api", "xee"] if session else []
+    extras = [name for source in sources for name in source.needs().packages]
     path, content = f"{META}/token-{uuid.uuid4().hex}", os.urandom(32)
     made = [folder for folder in (root / META, root, *root.parents) if not folder.exists()]
     store, marked = Store(root), False
     try:
         marked = mark(store)
         store.put(path, content)
-        yield WorkerChecks(versions=versions([*PACKAGES, *extras]), token=root / path, content=content, session=session)
+        yield WorkerChecks(
+            versions=versions([*PACKAGES, *extras]), token=root / path, content=content, sessions=sources.sessions
+        )
     finally:
         for left in root.glob(f"{path}*"):
             left.unlink(missing_ok=True)
@@ -273,13 +269,11 @@ def _token(root: Path, recipe: Recipe) -> Iterator[WorkerChecks]:
                 folder.rmdir()
 
 
-def local_inputs(scenes: Iterable[Scene]) -> Mapping[str, int]:
-    """Files that scenes lie in, where they are local and there, with their sizes: one of each scene, labels first."""
-    found: dict[str, int] = {}
-    of_files = [scene for scene in scenes if scene.assets]
-    for scene in sorted(of_files, key=lambda scene: scene.source != "raster"):
-        path = scene.assets[0].href
-        if "://" not in path and len(found) < _MOST_INPUTS:
+def local_inputs(sources: Sources, scenes: Sequence[Scene]) -> Mapping[str, int]:
+    """Files that are read, where they are local and there, with their sizes: one of each scene, labels first."""
+    sizes: dict[str, int] = {}
+    for path in (path for source in (sources.labels, sources.imagery) for path in source.needs(scenes).files):
+        if len(sizes) < _MOST_INPUTS:
             with suppress(OSError):  # the build will tell
-                found[path] = Path(path).stat().st_size
-    return found
+                sizes[path] = Path(path).stat().st_size
+    return sizes

@@ -22,6 +22,7 @@ from nutonic.planning.layout import COMMITS, PLAN, RECIPE, SUMMARY
 from nutonic.planning.ownership import refuse_foreign
 from nutonic.planning.plan_file import PlanFile
 from nutonic.planning.prepare import prepare, refuse_inputs_inside
+from nutonic.planning.spec import BuildSpec, resolve
 from nutonic.recipe.recipe import Recipe
 from nutonic.run.batch import run_batch
 from nutonic.run.callbacks import (
@@ -38,9 +39,7 @@ from nutonic.run.dask_report import refuse_impossible
 from nutonic.run.executor import Work, run_jobs, workers_for
 from nutonic.run.jobs import Job, progress_of, remaining_jobs, scope_of
 from nutonic.run.preflight import WorkerPool
-from nutonic.run.read import most_requests, session_of
 from nutonic.run.results import BatchDone, Failure, Summary, Tally, with_attempts
-from nutonic.sources.earthengine.session import signed_in
 
 _log = logging.getLogger(__name__)
 
@@ -90,10 +89,11 @@ def build(
         If the cluster is lost; the same call goes on with another.
     """
     cluster = _cluster_of(workers)
-    cluster = replace(cluster, max_requests=most_requests(recipe, cluster.max_requests))
+    spec = resolve(recipe)
+    cluster = replace(cluster, max_requests=spec.sources.most_requests(cluster.max_requests))
     group = CallbackGroup([LogCallback(), *callbacks])
-    _log.info("building %s into %s", recipe.name, out)
-    summary = _build(recipe, Path(out), cluster, _Extent(limit=limit, replan=replan), group)
+    _log.info("building %s into %s", spec.name, out)
+    summary = _build(spec, Path(out), cluster, _Extent(limit=limit, replan=replan), group)
     group.on_end(BuildEnded(summary=summary))
     return summary
 
@@ -112,31 +112,29 @@ class _Extent:
     replan: bool
 
 
-def _build(recipe: Recipe, out: Path, cluster: Cluster, extent: _Extent, callback: Callback) -> Summary:
+def _build(spec: BuildSpec, out: Path, cluster: Cluster, extent: _Extent, callback: Callback) -> Summary:
     started = time.perf_counter()
     refuse_impossible(cluster.performance_report, cluster=not cluster.in_process)
     refuse_foreign(out)
-    refuse_inputs_inside(recipe, out)
+    refuse_inputs_inside(spec.inputs, out)
     with ExitStack() as stack:
         session = stack.enter_context(limited(min(IN_FLIGHT, cluster.max_requests or IN_FLIGHT)))
 
         def workers() -> WorkerPool:
-            return stack.enter_context(workers_for(recipe, out, cluster, callback))
+            return stack.enter_context(workers_for(spec.sources, out, cluster, callback))
 
         # Workers elsewhere are asked first whether they can do it.
         pool = workers() if cluster.scheduler is not None else None
-        store, plan = _planned(recipe, out, extent.replan, cluster, pool)
+        store, plan = _planned(spec, out, extent.replan, cluster, pool)
         scope, done = scope_of(plan, extent.limit), committed(store)
         before = progress_of(plan, scope, done)
-        earth_engine = session_of(recipe) if before.remaining else None
-        if earth_engine is not None:  # who is not let in is told so once, and not at every place
-            with signed_in(earth_engine):
-                pass
+        for service in spec.sources.sessions if before.remaining else ():
+            service.sign_in()  # who is not let in is told so once, and not at every place
         if pool is None and not cluster.in_process and before.remaining:
             pool = workers()
         callback.on_start(BuildStarted(wanted=before.wanted, done_before=before.done))
         jobs = remaining_jobs(plan, scope, done)
-        work = partial(_run_job, recipe=recipe, store=store, plan=plan.digest)
+        work = partial(_run_job, spec=spec, store=store, plan=plan.digest)
         tally = Tally()
         for result in _results(pool, work, callback, jobs):
             tally.add(result)
@@ -149,7 +147,7 @@ def _build(recipe: Recipe, out: Path, cluster: Cluster, extent: _Extent, callbac
     )
     failures = with_attempts(summary.failures, _earlier_failures(store))
     summary = replace(summary, failures=failures, seconds=seconds, limit=extent.limit)
-    _finish(store, recipe, plan, summary)
+    _finish(store, spec, plan, summary)
     if card.is_theirs(store):
         callback.on_note(Note(text=f"{out}/{card.KEPT}"))
     return summary
@@ -169,11 +167,11 @@ def _until_stopped(callback: Callback, jobs: Iterable[Job]) -> Iterator[Job]:
 
 
 def _planned(
-    recipe: Recipe, out: Path, replan: bool, cluster: Cluster, pool: WorkerPool | None
+    spec: BuildSpec, out: Path, replan: bool, cluster: Cluster, pool: WorkerPool | None
 ) -> tuple[Store, PlanFile]:
     """The tree's plan; made now and refused by workers that do not see what it reads, it is not kept."""
     new = not (out / PLAN).is_file()
-    store, plan = prepare(recipe, out, workers=cluster.workers if pool is None else 0, replan=replan)
+    store, plan = prepare(spec, out, workers=cluster.workers if pool is None else 0, replan=replan)
     try:
         if pool is not None:
             pool.must_see(plan.scenes)
@@ -184,21 +182,17 @@ def _planned(
     return store, plan
 
 
-def _run_job(job: Job, recipe: Recipe, store: Store, plan: str) -> BatchDone:
-    return run_batch(job.batch, recipe, store, job.positions, plan=plan)
+def _run_job(job: Job, spec: BuildSpec, store: Store, plan: str) -> BatchDone:
+    return run_batch(job.batch, spec, store, job.positions, plan=plan)
 
 
-def _finish(store: Store, recipe: Recipe, plan: PlanFile, summary: Summary) -> None:
+def _finish(store: Store, spec: BuildSpec, plan: PlanFile, summary: Summary) -> None:
     """Bring ``data/`` and the card up to date; a tree whose summary speaks of these very commits is not touched."""
     commits = committed(store).digest()
     last = _last_summary(store)
-    if (
-        not summary.failures
-        and last.get("commits") == commits
-        and is_finalized(store, recipe, plan, last["card_sha256"])
-    ):
+    if not summary.failures and last.get("commits") == commits and is_finalized(store, spec, plan, last["card_sha256"]):
         return
-    written = finalize(store, recipe, plan, complete=summary.complete and summary.limit is None)
+    written = finalize(store, spec, plan, complete=summary.complete and summary.limit is None)
     store.put(SUMMARY, sealed({**asdict(summary), "card_sha256": written, "commits": commits}))
 
 

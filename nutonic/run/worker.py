@@ -12,7 +12,6 @@ import pkgutil
 import platform
 import re
 import signal
-import sys
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -22,11 +21,12 @@ from pathlib import Path
 from distributed import Worker, WorkerPlugin, get_worker
 
 from nutonic.errors import NutonicError, StoreError
+from nutonic.io import signing
 from nutonic.io.limits import IN_FLIGHT
 from nutonic.io.session import current, using
 from nutonic.run.jobs import Job
 from nutonic.run.results import BatchDone
-from nutonic.sources.earthengine.session import Session
+from nutonic.sources.source import Session
 
 #: Packages that have a say in the bytes of a dataset, and in what passes between driver and workers.
 PACKAGES = (
@@ -69,8 +69,8 @@ class WorkerChecks:
     """What that file holds."""
     inputs: Mapping[str, int] = field(default_factory=dict)
     """Local files to be read, and their sizes."""
-    session: Session | None = None
-    """Of Earth Engine, where it is asked: each process needs credentials of its own."""
+    sessions: tuple[Session, ...] = ()
+    """Of the services that are asked: each process needs credentials of its own."""
 
     def objection(self, worker: str) -> str | None:
         """Why this process cannot work for the build, in a line; None if it can."""
@@ -118,11 +118,11 @@ class WorkerChecks:
         return None
 
     def _credentials(self) -> str | None:
-        try:
-            if self.session is not None:
-                self.session.check()
-        except NutonicError as error:
-            return f"cannot ask Earth Engine: {error}"
+        for session in self.sessions:
+            try:
+                session.check()
+            except NutonicError as error:
+                return f"cannot ask {session.service}: {error}"
         return None
 
 
@@ -208,9 +208,7 @@ def _set(environment: Mapping[str, str | None]) -> None:
             os.environ.pop(name, None)
         else:
             os.environ[name] = value
-    settings = sys.modules.get("planetary_computer.settings")
-    if settings is not None:  # which reads its variables once
-        settings.Settings.get.cache_clear()
+    signing.reread_environment()
 
 
 def do(job: Job, *, work: Callable[[Job], BatchDone], name: str) -> BatchDone | NoShare | None:

@@ -50,6 +50,11 @@ def opener(engine: str) -> Callable[[str, Asset, GeoBox, int, Access], da.Array]
     return odc_array
 
 
+def packages_of(engine: str) -> tuple[str, ...]:
+    """The distributions that an engine adds to what nutonic always needs."""
+    return () if engine == "stackstac" else (engine,)
+
+
 @lru_cache(maxsize=1)
 def _odc_loader() -> tuple[int, ...] | None:
     """The version of what odc-stac loads with, or None where odc-stac is not installed."""

@@ -16,11 +16,13 @@ from nutonic.core.showing import Shown, place
 from nutonic.core.times import Interval
 from nutonic.errors import GridError, InputError
 from nutonic.io import raster as rasters
+from nutonic.recipe.inputs import Labels
 from nutonic.sources.backend import NearestMosaic, dataset
+from nutonic.sources.source import Needs, Settings, SourceDefaults, local_files
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class RasterSource(Shown):
+class RasterSource(Shown, SourceDefaults):
     """A GeoTIFF or COG of class ids, read by window-independent nearest neighbour.
 
     Parameters
@@ -39,6 +41,12 @@ class RasterSource(Shown):
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "classes", table_of(self.classes))
+
+    @classmethod
+    def from_recipe(cls, settings: Settings[Labels]) -> RasterSource:
+        """The raster that a recipe's labels are of."""
+        labels = settings.part
+        return cls(str(labels.path), labels.table)
 
     @property
     def table(self) -> ClassTable:
@@ -91,3 +99,7 @@ class RasterSource(Shown):
         assets = tuple(scene.asset("label") for scene in scenes)
         ds = dataset(grid, {band: NearestMosaic(grid=grid, assets=assets, band=band).lazy()})
         return ds if chunks is None else ds.chunk(chunks)
+
+    def needs(self, scenes: Sequence[Scene] = ()) -> Needs:
+        """The raster itself, where scenes say that it is read."""
+        return Needs(files=local_files(scenes, self.table.name))

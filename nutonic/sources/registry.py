@@ -1,86 +1,49 @@
-"""The sources that a recipe names."""
+"""The sources that a recipe names, made."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
+import pkgutil
+from typing import Any, NamedTuple
 
-from nutonic.core.catalogs import PRODUCTS
-from nutonic.core.model import Scene
-from nutonic.core.times import Interval
+from nutonic.recipe.kinds import SOURCES
 from nutonic.recipe.recipe import Recipe
-from nutonic.sources.earthengine.imagery import EarthEngineImagery
-from nutonic.sources.earthengine.labels import WINDOWS_DAYS, EarthEngineLabels
-from nutonic.sources.raster import RasterSource
-from nutonic.sources.stac.imagery import StacSource
-from nutonic.sources.stac.labels import StacLabels
+from nutonic.sources.source import Session, Settings, Source, TimedSource
 
 
-def imagery_source(recipe: Recipe) -> StacSource | EarthEngineImagery:
-    """The source of a recipe's pictures."""
-    if recipe.imagery.source == "earthengine":
-        url, project = recipe.earthengine or (None, None)
-        return EarthEngineImagery(
-            collection=recipe.imagery.collection,
-            assets=recipe.imagery.assets,
-            max_cloud_cover=recipe.imagery.max_cloud_cover,
-            min_valid_fraction=recipe.tiles.min_valid_fraction,
-            resolution_m=recipe.grid.resolution_m,
-            project=project,
-            url=url,
-        )
-    return StacSource(
-        url=recipe.imagery.url or "",
-        collection=recipe.imagery.collection,
-        assets=recipe.imagery.assets,
-        max_cloud_cover=recipe.imagery.max_cloud_cover,
-        min_valid_fraction=recipe.tiles.min_valid_fraction,
-        engine=recipe.imagery.engine,
-        sign=recipe.imagery.sign,
-        allow_hosts=recipe.imagery.allow_hosts,
-    )
+class Sources(NamedTuple):
+    """What a recipe's places are read from, in the order in which they are opened."""
+
+    imagery: TimedSource
+    labels: Source
+
+    @property
+    def sessions(self) -> tuple[Session, ...]:
+        """The services that are asked, each once."""
+        return tuple(dict.fromkeys(source.session for source in self if source.session is not None))
+
+    def most_requests(self, wanted: int | None) -> int | None:
+        """Requests in flight at most, all workers together: as wanted, but no more than any service takes."""
+        limits = [wanted, *(session.most_requests for session in self.sessions)]
+        return min((limit for limit in limits if limit is not None), default=None)
 
 
-def dated(scenes: Sequence[Sequence[Scene]], time: Interval | None = None) -> list[tuple[Scene, ...]]:
-    """Scenes of several sources, where those of Earth Engine without a date get that of the picture they go with.
+def sources_of(recipe: Recipe) -> Sources:
+    """The sources of a recipe's pictures and of its land cover.
 
-    That is the first scene with a date of another source, or the middle of `time` where there is none.
+    Raises
+    ------
+    MissingExtra
+        If what one needs is not installed.
+    InputError
+        If one cannot be as the recipe has it.
     """
-    known = [scene.datetime for found in scenes for scene in found if scene.datetime is not None]
-    if not known and time is not None:
-        known = [time.middle.isoformat()]
-
-    def settled(scene: Scene) -> Scene:
-        takes = known and scene.source == "earthengine" and scene.datetime is None
-        return replace(scene, datetime=known[0]) if takes else scene
-
-    return [tuple(map(settled, found)) for found in scenes]
-
-
-def labels_source(recipe: Recipe) -> RasterSource | StacLabels | EarthEngineLabels:
-    """The source of a recipe's land cover."""
-    labels = recipe.labels
-    if labels.source == "earthengine":
-        url, project = recipe.earthengine or (None, None)
-        return EarthEngineLabels(
-            classes=labels.table,
-            collection=labels.collection or "",
-            band=labels.band or "",
-            rule=labels.rule,
-            windows_days=labels.windows_days or WINDOWS_DAYS,
-            year=labels.year,
-            project=project,
-            url=url,
-        )
-    if labels.source == "raster":
-        return RasterSource(str(labels.path), labels.table)
-    known = PRODUCTS.get(labels.table.name)
-    return StacLabels(
-        url=labels.url or (known.url if known else ""),
-        collection=labels.collection or (known.collection if known else ""),
-        asset=labels.asset or (known.asset if known else ""),
-        classes=labels.table,
-        year=labels.year,
-        sign=labels.sign,
-        allow_hosts=labels.allow_hosts,
+    grid, tiles = recipe.grid, recipe.tiles
+    imagery, labels = (
+        _made(name, Settings(part=part, resolution_m=grid.resolution_m, min_valid_fraction=tiles.min_valid_fraction))
+        for name, part in (("imagery", recipe.full_imagery), ("labels", recipe.full_labels))
     )
+    return Sources(imagery, labels)
+
+
+def _made(part: str, settings: Settings[Any]) -> Any:
+    return pkgutil.resolve_name(SOURCES[part, settings.part.source]).from_recipe(settings)

@@ -1,9 +1,10 @@
-"""What a source of pixels is."""
+"""What a source of pixels is: what opens it, and what a build needs to know of it."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Protocol, runtime_checkable
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Generic, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 import xarray as xr
@@ -11,6 +12,62 @@ from odc.geo.geobox import GeoBox
 
 from nutonic.core.model import Band, Scene, Timeline
 from nutonic.core.times import Interval
+from nutonic.sources.cost import SourceCost, Workload
+
+
+class Session(Protocol):
+    """Who we are to a service that is asked for pixels. A frozen value that travels; it holds no secret."""
+
+    @property
+    def service(self) -> str:
+        """What the service is called."""
+        ...
+
+    @property
+    def most_requests(self) -> int:
+        """Requests that it takes at the same time, from all processes together."""
+        ...
+
+    def environment(self) -> Mapping[str, str]:
+        """Variables that a worker elsewhere needs from this process' environment; never a credential."""
+        ...
+
+    def check(self) -> None:
+        """Raise if this process lacks what it takes, such as credentials; asks nobody."""
+        ...
+
+    def sign_in(self) -> None:
+        """Raise unless the service lets this process in."""
+        ...
+
+
+Part = TypeVar("Part")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings(Generic[Part]):
+    """What a recipe says of a source."""
+
+    part: Part
+    """Its imagery, or its labels."""
+    resolution_m: float
+    """Side of the grid's pixels."""
+    min_valid_fraction: float
+    """The least share of a tile that is of use."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Needs:
+    """What every process that reads from a source must have."""
+
+    packages: tuple[str, ...] = ()
+    """Distributions, besides those that nutonic always needs."""
+    variables: tuple[str, ...] = ()
+    """Names of environment variables that reading looks at."""
+    files: tuple[str, ...] = ()
+    """Absolute paths of local files that are read."""
+    resident_bytes: int = 0
+    """Memory of what is imported for it; sources that need the same share it."""
 
 
 @runtime_checkable
@@ -24,6 +81,9 @@ class Source(Protocol):
     - dims are ``(y, x)``, one variable per band in the band's dtype, chunked as asked;
     - nothing is read before ``compute``, and constructors do no I/O at all;
     - a source pickles, and so does what `search` returns.
+
+    A recipe names a source by its kind: see :data:`nutonic.recipe.kinds.SOURCES`. Of what a build asks beside pixels
+    :class:`SourceDefaults` has the usual answers.
     """
 
     @property
@@ -52,6 +112,33 @@ class Source(Protocol):
         """
         ...
 
+    @property
+    def is_dated(self) -> bool:
+        """Whether pixels depend on the date of the picture they go with, which `open` then looks for in the scene."""
+        ...
+
+    @property
+    def rule(self) -> str | None:
+        """How a pixel is chosen from images that scenes do not name one by one; None where they name all."""
+        ...
+
+    @property
+    def session(self) -> Session | None:
+        """The service that is asked; None for files."""
+        ...
+
+    def chunk_hint(self, scene: Scene) -> int | None:
+        """Side of the chunks in which a scene is read best; None where any window is as good as another."""
+        ...
+
+    def cost(self, work: Workload) -> SourceCost:
+        """What reading takes; an estimate that opens no file."""
+        ...
+
+    def needs(self, scenes: Sequence[Scene] = ()) -> Needs:
+        """What processes must have that read these scenes; of scenes that are another source's nothing is said."""
+        ...
+
 
 @runtime_checkable
 class TimedSource(Source, Protocol):
@@ -62,3 +149,64 @@ class TimedSource(Source, Protocol):
     ) -> xr.Dataset:
         """A lazy dataset with dims ``(time, y, x)`` on exactly this grid, one step a chunk; no scenes mean nodata."""
         ...
+
+    def with_masks(self, names: Sequence[str]) -> TimedSource:
+        """The same with bands of classes, such as ``scl``, beside the others."""
+        ...
+
+
+class SourceDefaults:
+    """The usual answers to what a build asks: undated files that need nothing, and cost nothing worth counting."""
+
+    __slots__ = ()
+
+    @property
+    def is_dated(self) -> bool:
+        """Pixels are the scene's, whatever picture they go with."""
+        return False
+
+    @property
+    def rule(self) -> str | None:
+        """Scenes name all that pixels come from."""
+        return None
+
+    @property
+    def session(self) -> Session | None:
+        """Nobody is asked."""
+        return None
+
+    def chunk_hint(self, scene: Scene) -> int | None:
+        """Any window is as good as another."""
+        return None
+
+    def cost(self, work: Workload) -> SourceCost:
+        """Nothing worth counting."""
+        return SourceCost()
+
+    def needs(self, scenes: Sequence[Scene] = ()) -> Needs:
+        """Nothing."""
+        return Needs()
+
+
+def local_files(scenes: Iterable[Scene], collection: str) -> tuple[str, ...]:
+    """Of each scene of a collection one file, where it lies in local ones."""
+    hrefs = (scene.assets[0].href for scene in scenes if scene.assets and scene.collection == collection)
+    return tuple(href for href in hrefs if "://" not in href)
+
+
+def with_dates(
+    sources: Sequence[Source], scenes: Sequence[Sequence[Scene]], time: Interval | None = None
+) -> list[tuple[Scene, ...]]:
+    """Scenes of several sources, where those without a date get one if their source's pixels depend on it.
+
+    That is the date of the first scene that has one, or the middle of `time` where none has.
+    """
+    known = [scene.datetime for each in scenes for scene in each if scene.datetime is not None]
+    if not known and time is not None:
+        known = [time.middle.isoformat()]
+
+    def settled(source: Source, scene: Scene) -> Scene:
+        takes = known and source.is_dated and scene.datetime is None
+        return replace(scene, datetime=known[0]) if takes else scene
+
+    return [tuple(settled(source, scene) for scene in each) for source, each in zip(sources, scenes, strict=True)]

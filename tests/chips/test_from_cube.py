@@ -14,7 +14,7 @@ import nutonic as nt
 from nutonic.chips.chip import TileReject
 from nutonic.errors import BadPixels, InputError
 from nutonic.sources.grids import place_grid
-from nutonic.sources.registry import imagery_source, labels_source
+from nutonic.sources.registry import sources_of
 from nutonic.testing import SyntheticPlanet
 
 PLANET = SyntheticPlanet()
@@ -31,7 +31,7 @@ def built(tmp_path_factory):
 
 def scene_of(recipe, place) -> xr.Dataset:
     grid = place_grid(place.poi.lon, place.poi.lat, place.imagery[0], recipe.grid)
-    sources = [imagery_source(recipe), labels_source(recipe)]
+    sources = sources_of(recipe)
     return nt.open_scene(grid, sources, scenes=(place.imagery[:1], place.labels), chunks=50)
 
 

@@ -18,7 +18,7 @@ from support import oracle
 
 from nutonic.chips.captions import caption, class_caption, percent, where
 from nutonic.chips.regions import LandCover, land_cover, min_region_pixels
-from nutonic.chips.rows import ChipContext, PlaceResult, rows_of
+from nutonic.chips.rows import ChipContext, PlaceResult, chip_context, rows_of
 from nutonic.chips.sidecar import sidecar_of
 from nutonic.core.classes import ClassTable
 from nutonic.core.model import Asset, Chip, PlannedPlace, Poi, Scene, Tile
@@ -296,13 +296,14 @@ def sample_of(mask: np.ndarray, min_region_px: int = 1) -> ChipContext:
     chip = Chip(
         rgb=np.zeros((*mask.shape, 3), np.uint8), mask=mask, limits=((1, 2), (3, 4), (5, 6)), valid_fraction=1.0
     )
-    return ChipContext(
-        taken=PlaceResult(place=place, scene=scene, substituted=None, grid=grid),
-        tile=Tile(index=3, row=0, col=0, size=64),
-        tile_id="poi_000012_t0003",
-        image="images/s00000/poi_000012_t0003.png",
-        chip=chip,
-        cover=cover(mask, min_region_px=min_region_px),
+    taken = PlaceResult(place=place, scene=scene, substituted=None, bands=("red", "green", "blue"), grid=grid)
+    return chip_context(
+        taken,
+        Tile(index=3, row=0, col=0, size=64),
+        ("poi_000012_t0003", "images/s00000/poi_000012_t0003.png"),
+        chip,
+        cover(mask, min_region_px=min_region_px),
+        640.0,
     )
 
 
@@ -323,7 +324,8 @@ def recipe(**rows):
 
 def tasks(mask, min_region_px=1, **rows) -> list[str]:
     return [
-        row["id"].removeprefix("poi_000012_t0003__") for row in rows_of(sample_of(mask, min_region_px), recipe(**rows))
+        row["id"].removeprefix("poi_000012_t0003__")
+        for row in rows_of(sample_of(mask, min_region_px), recipe(**rows).rows)
     ]
 
 
@@ -350,10 +352,12 @@ def test_limits_hold_for_the_rows_per_class_alone(limits, expected):
     assert tasks(FIVE, grounding=False, caption=False, per_class_grounding=False, **limits) == [
         f"class_caption_{c}" for c in expected
     ]
-    grounding = next(row for row in rows_of(sample_of(FIVE), recipe(**limits)) if row["task"] == "grounding")
+    grounding = next(row for row in rows_of(sample_of(FIVE), recipe(**limits).rows) if row["task"] == "grounding")
     boxes = orjson.loads(grounding["messages"][1]["content"][0]["text"])
     assert [box["label"] for box in boxes] == ["bare", "water", "tree cover", "built-up", "crops"]
-    assert "crops (4%)" in next(iter(rows_of(sample_of(FIVE), recipe(**limits))))["messages"][1]["content"][0]["text"]
+    assert (
+        "crops (4%)" in next(iter(rows_of(sample_of(FIVE), recipe(**limits).rows)))["messages"][1]["content"][0]["text"]
+    )
 
 
 def test_no_region_no_grounding_row():
@@ -382,7 +386,7 @@ def test_each_kind_of_row_can_be_left_out():
 
 def test_rows_and_sidecar_tell_the_same():
     sample, made = sample_of(FIVE), recipe()
-    rows, sidecar = list(rows_of(sample, made)), sidecar_of(sample, made, made.digest())
+    rows, sidecar = list(rows_of(sample, made.rows)), sidecar_of(sample, made.digest(), None)
     assert sidecar["class_fractions"] == {"1": 0.2, "2": 0.3, "3": 0.06, "5": 0.4, "7": 0.04}
     assert sidecar["caption"] == rows[0]["messages"][1]["content"][0]["text"]
     assert [r["area_px"] for r in sidecar["regions"]] == [160, 120, 80, 24, 16]
@@ -393,9 +397,9 @@ def test_rows_and_sidecar_tell_the_same():
 def test_boxes_are_half_open_shares_of_width_and_height():
     mask = np.zeros((20, 20), np.uint8)
     mask[2:5, 7:20] = 2
-    (row,) = rows_of(sample_of(mask), recipe(caption=False, per_class=False, per_class_grounding=False))
+    (row,) = rows_of(sample_of(mask), recipe(caption=False, per_class=False, per_class_grounding=False).rows)
     assert row["messages"][1]["content"][0]["text"] == '[{"label":"water","bbox":[0.35,0.1,1.0,0.25]}]'
     (whole,) = rows_of(
-        sample_of(np.full((20, 20), 1)), recipe(caption=False, per_class=False, per_class_grounding=False)
+        sample_of(np.full((20, 20), 1)), recipe(caption=False, per_class=False, per_class_grounding=False).rows
     )
     assert whole["messages"][1]["content"][0]["text"] == '[{"label":"tree cover","bbox":[0.0,0.0,1.0,1.0]}]'

@@ -16,6 +16,7 @@ from nutonic.errors import NotNutonic, Refused
 from nutonic.io.objects import Store
 from nutonic.planning.layout import COMMITS, PARTS
 from nutonic.planning.prepare import prepare
+from nutonic.planning.spec import resolve
 from nutonic.run.run import build
 from nutonic.testing import SyntheticPlanet
 
@@ -96,7 +97,7 @@ def test_rows_that_were_lost_are_made_again(recipe, tmp_path):
 
 def test_a_plan_that_was_damaged_is_made_again_when_asked(recipe, tmp_path, capsys):
     out = tmp_path / "tree"
-    prepare(recipe, out, workers=0)
+    prepare(resolve(recipe), out, workers=0)
     plan = out / "_nutonic" / "plan.jsonl"
     plan.write_bytes(plan.read_bytes().replace(b'"rows"', b'"rowz"'))
     with pytest.raises(SystemExit) as stopped:
@@ -117,7 +118,7 @@ def test_hrefs_that_hold_a_secret_or_leave_the_catalogue_are_refused(recipe, tmp
         item["assets"]["red"]["href"] = href
     items.write_text(json.dumps(catalogue))
     with pytest.raises(Refused, match="red") as refused:
-        prepare(recipe, tmp_path / "tree", workers=0)
+        prepare(resolve(recipe), tmp_path / "tree", workers=0)
     assert "S3CR3T" not in str(refused.value)
     assert "pw" not in str(refused.value)
     assert not (tmp_path / "tree").exists()

@@ -26,6 +26,7 @@ from nutonic.dataset.verify import verify
 from nutonic.errors import NotNutonic
 from nutonic.io.objects import Store
 from nutonic.planning.plan_file import read_plan
+from nutonic.planning.spec import resolve
 from nutonic.run.run import build
 
 
@@ -224,7 +225,7 @@ def refinish(out: Path) -> None:
     """data/ and the card made again from the commits; the summary seals the card."""
     store, summary = Store(out), out / "_nutonic" / "summary.json"
     plan = read_plan(store)
-    finalize(store, recipe_of(plan.recipe), plan, complete=True)
+    finalize(store, resolve(recipe_of(plan.recipe)), plan, complete=True)
     said = json.loads(summary.read_bytes())
     summary.write_bytes(sealed({**said, "card_sha256": hashlib.sha256((out / "README.md").read_bytes()).hexdigest()}))
 

@@ -19,6 +19,7 @@ from nutonic.dataset.verify import verify
 from nutonic.errors import NotNutonic, StoreError
 from nutonic.io.objects import Store, unsealed
 from nutonic.planning.prepare import prepare
+from nutonic.planning.spec import resolve
 
 #: What the tree takes, and then some.
 ENOUGH = 4 * 2**20
@@ -115,7 +116,7 @@ def same(out: Path, clean: Path) -> bool:
 def test_the_disk_is_full_again_and_again(built, disk, capsys):
     """Every run finds room for a little more, so that the disk is full within every kind of file, and at the end."""
     out, codes, last = disk.folder / "tree", [], ""
-    prepare(built.recipe, out, workers=0)
+    prepare(resolve(built.recipe), out, workers=0)
     room = disk.used()
     while 0 not in codes:
         room += 49_152
@@ -133,7 +134,7 @@ def test_the_disk_is_full_again_and_again(built, disk, capsys):
 
 def test_the_disk_is_full_in_the_workers_of_a_cluster(built, disk):
     out = disk.folder / "tree"
-    prepare(built.recipe, out, workers=0)
+    prepare(resolve(built.recipe), out, workers=0)
     command = [sys.executable, "-m", "nutonic", "build", built.recipe_path, "--out", out, "--workers", "2"]
     disk.holds(disk.used() + 300_000)
     done = subprocess.run(command, capture_output=True, text=True, timeout=120)

@@ -29,6 +29,7 @@ import nutonic.run.read
 from nutonic import load_recipe
 from nutonic.dataset.verify import verify
 from nutonic.planning.prepare import prepare
+from nutonic.planning.spec import resolve
 from nutonic.run.run import build
 from nutonic.testing import BANDS, SyntheticPlanet
 
@@ -780,7 +781,7 @@ def test_pictures_are_plain_png(built):
 def test_labels_that_are_gone_stay_open_and_change_no_scene(built, tmp_path):
     out, labels = tmp_path / "tree", Path(built.recipe.labels.path)
     away = labels.with_suffix(".away")
-    prepare(built.recipe, out, workers=0)
+    prepare(resolve(built.recipe), out, workers=0)
     labels.rename(away)
     try:
         summary = build(built.recipe, out, workers=0)

@@ -30,6 +30,7 @@ from nutonic.run.executor import run_jobs, workers_for
 from nutonic.run.preflight import WorkerPool, shares_of
 from nutonic.run.results import BatchDone
 from nutonic.run.run import build
+from nutonic.sources.registry import sources_of
 from nutonic.testing import remote_catalogue, serving
 
 BLIND = ROOT / "tests" / "support" / "blind.py"
@@ -81,7 +82,11 @@ def test_variables_are_passed_on_to_all_and_taken_back(clean, dask, tmp_path, mo
     def held(ready: WorkerPool) -> list[tuple]:
         return sorted(set(zip(*(ready.client.run(os.getenv, name).values() for name in names), strict=True)))
 
-    with workers_for(load_recipe(clean.recipe), tmp_path / "out", address_of(dask), Callback()) as ready:
+    recipe = load_recipe(clean.recipe)
+    signed = recipe.model_copy(update={"imagery": recipe.imagery.model_copy(update={"sign": "planetary-computer"})})
+    with workers_for(sources_of(recipe), tmp_path / "out", address_of(dask), Callback()) as ready:
+        assert held(ready) == [(None, "17", None)]  # a key goes to who needs it
+    with workers_for(sources_of(signed), tmp_path / "out", address_of(dask), Callback()) as ready:
         assert held(ready) == [("a-canary-of-a-key", "17", None)]
         for name in names:  # whoever is started now does not inherit them
             monkeypatch.delenv(name)
@@ -92,7 +97,7 @@ def test_variables_are_passed_on_to_all_and_taken_back(clean, dask, tmp_path, mo
         assert "canary" not in repr(ready)
         client, name = ready.client, ready.name
         assert name in client.run_on_scheduler(lambda dask_scheduler: list(dask_scheduler.worker_plugins))
-    with workers_for(load_recipe(clean.recipe), tmp_path / "out", Cluster(workers=1), Callback()) as local:
+    with workers_for(sources_of(signed), tmp_path / "out", Cluster(workers=1), Callback()) as local:
         assert local.how["environment"] == {}  # they inherit it
     from distributed import Client
 
@@ -172,7 +177,7 @@ def test_a_tree_that_is_there_stays_when_a_worker_is_refused(clean, dask, tmp_pa
 
 def test_a_worker_that_joins_later_and_is_not_fit_does_nothing_but_say_so(clean, dask, tmp_path):
     out, recipe = tmp_path / "out", load_recipe(clean.recipe)
-    with workers_for(recipe, out, address_of(dask), Callback()) as ready:
+    with workers_for(sources_of(recipe), out, address_of(dask), Callback()) as ready:
         assert len(list(run_jobs(ready, partial(pause, seconds=0), Callback(), jobs(4)))) == 4
         with (
             joined_by_blind(dask, NUTONIC_TEST_UNSEEN=out),
@@ -201,7 +206,7 @@ def quick_client(kind, address, timeout):
 def test_jobs_are_one_small_task_each_and_bring_back_little(clean, dask, tmp_path):
     sizes, recipe = [], load_recipe(clean.recipe)
     before = keys_seen(dask)
-    with workers_for(recipe, tmp_path / "out", address_of(dask), Callback()) as ready:
+    with workers_for(sources_of(recipe), tmp_path / "out", address_of(dask), Callback()) as ready:
         client = ready.client
         summaries = []
 

@@ -34,7 +34,7 @@ from nutonic.io.access import LOCAL, Access
 from nutonic.recipe.inputs import Imagery
 from nutonic.run.run import build
 from nutonic.sources import engines
-from nutonic.sources.registry import imagery_source
+from nutonic.sources.registry import sources_of
 from nutonic.sources.stac.imagery import StacSource
 from nutonic.testing import BANDS, COLLECTION, SyntheticPlanet
 
@@ -401,7 +401,7 @@ def tree(folder: Path) -> dict[str, bytes]:
 @needs_odc
 def test_a_build_with_either_engine_gives_the_same_bytes(built, tmp_path, monkeypatch):
     recipe = with_engine(built.recipe, "odc-stac")
-    assert imagery_source(recipe).engine == "odc-stac"
+    assert sources_of(recipe).imagery.engine == "odc-stac"
 
     def never(*args):
         raise AssertionError("stackstac was asked")

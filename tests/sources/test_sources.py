@@ -6,7 +6,8 @@ import json
 import pickle
 import threading
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -20,6 +21,7 @@ from affine import Affine
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from odc.geo.geobox import GeoBox
+from support import toys
 from support.mosaics import in_parts
 
 from nutonic.core.classes import ClassTable
@@ -63,7 +65,7 @@ class Case:
 
 
 def make(kind: str, folder: Path) -> Case:
-    """A small planet in a folder, and a source on it. One line of KINDS more is all that a new source needs."""
+    """A small planet in a folder, and a source on it."""
     imagery, labels_in = kind in ENGINES, kind if kind in ("zone", "shifted") else "degrees"
     planet = SyntheticPlanet(3, shape=(300, 380), block=64, labels_in=labels_in)
     planet.write(folder, only=["east-raw"] if imagery else [])
@@ -106,26 +108,51 @@ def pictured(behind: Case) -> EarthEngineImage:
     return image_of_function("T/PICTURES/one", bands=bands, start="2024-06-01T10:00:00", **where)
 
 
-@pytest.fixture(scope="module", params=(*KINDS, "earthengine", "earthengine-imagery"))
-def case(request, tmp_path_factory):
-    folder = tmp_path_factory.mktemp(request.param)
-    if not request.param.startswith("earthengine"):
-        yield make(request.param, folder)
-        return
-    if request.param == "earthengine-imagery":
-        behind = make("stac", folder)
-        lon, lat = behind.native.extent.centroid.to_crs("EPSG:4326").coords[0]
-        with EarthEngineServer({"T/PICTURES": [pictured(behind)]}) as server:
-            how = {"collection": "T/PICTURES", "assets": ("R", "G", "B"), "url": server.url, "project": "any"}
-            (scenes,) = (source := EarthEngineImagery(**how)).search(np.array([lon]), np.array([lat]), 640, None)
-            yield replace(behind, source=source, scenes=scenes, files=())
-        return
+@contextmanager
+def pictures_of_earth_engine(folder: Path) -> Iterator[Case]:
+    behind = make("stac", folder)
+    lon, lat = behind.native.extent.centroid.to_crs("EPSG:4326").coords[0]
+    with EarthEngineServer({"T/PICTURES": [pictured(behind)]}) as server:
+        how = {"collection": "T/PICTURES", "assets": ("R", "G", "B"), "url": server.url, "project": "any"}
+        (scenes,) = (source := EarthEngineImagery(**how)).search(np.array([lon]), np.array([lat]), 640, None)
+        yield replace(behind, source=source, scenes=scenes, files=())
+
+
+@contextmanager
+def cover_of_earth_engine(folder: Path) -> Iterator[Case]:
     behind = make("degrees", folder)
     with EarthEngineServer({"T/COVER": [image_of_raster(behind.files[0], "T/COVER/one")]}) as server:
         how = {"collection": "T/COVER", "band": "label", "url": server.url, "project": "any"}
         source = EarthEngineLabels(classes=behind.source.table, **how)
         (scenes,) = source.search(np.array([18.0]), np.array([46.7]), 640, None)
         yield replace(behind, source=source, scenes=scenes)
+
+
+def invented_case(folder: Path) -> Case:
+    source, native = toys.InventedSource(), GeoBox(toys.SHAPE, toys.TRANSFORM, toys.CRS)
+    return Case(
+        source,
+        (source.scene(),),
+        (),
+        native,
+        lambda x, y: np.stack([toys.invented(k, x, y) for k in range(3)]),
+        "uint16",
+    )
+
+
+#: What opens a case in a folder. A line more is all that a new source needs.
+CASES: dict[str, Callable[[Path], AbstractContextManager[Case]]] = {
+    **{kind: lambda folder, kind=kind: nullcontext(make(kind, folder)) for kind in KINDS},
+    "earthengine": cover_of_earth_engine,
+    "earthengine-imagery": pictures_of_earth_engine,
+    "invented": lambda folder: nullcontext(invented_case(folder)),
+}
+
+
+@pytest.fixture(scope="module", params=CASES)
+def case(request, tmp_path_factory):
+    with CASES[request.param](tmp_path_factory.mktemp(request.param)) as opened:
+        yield opened
 
 
 @pytest.fixture(params=KINDS)

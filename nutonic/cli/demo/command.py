@@ -18,13 +18,14 @@ from PIL.PngImagePlugin import PngInfo
 
 from nutonic.cli import console
 from nutonic.cli.demo.data import prepare
+from nutonic.core.classes import ClassTable
 from nutonic.core.model import Json
 from nutonic.dataset.verify import verify
 from nutonic.errors import NotNutonic, NutonicError
 from nutonic.io.objects import Store, obstacle_at
 from nutonic.planning.ownership import refuse_foreign
 from nutonic.planning.prepare import prepare as plan_into
-from nutonic.recipe.recipe import Recipe
+from nutonic.planning.spec import resolve
 from nutonic.recipe.yaml import load_recipe
 from nutonic.run.run import build
 from nutonic.sources.earthengine.credentials import require
@@ -114,7 +115,8 @@ def _earth_engine(recipe_path: Path) -> Iterator[Path]:
 
 def _run(out: Path, recipe_path: Path, tree: Path, workers: int | None) -> bool:
     recipe = load_recipe(recipe_path)
-    _, plan = plan_into(recipe, tree, workers=workers)
+    spec = resolve(recipe)
+    _, plan = plan_into(spec, tree, workers=workers)
     console.show_plan(plan.header, plan.rejects)
     with console.progress() as progress:
         summary = build(recipe, tree, workers=workers, callbacks=[progress])
@@ -122,7 +124,7 @@ def _run(out: Path, recipe_path: Path, tree: Path, workers: int | None) -> bool:
     verdict = verify(tree, deep=True)
     console.show_verdict(verdict, tree)
     sheet, chips = _sheet(out, tree), read_samples(tree)
-    Store(out).put(sheet.name, _png(contact_sheet(chips, recipe)))
+    Store(out).put(sheet.name, _png(contact_sheet(chips, spec.table)))
     right = verdict.whole and summary.complete and _yield_is_right(chips, plan.header["places"])
     _where_to_look(out, tree, recipe_path, sheet)
     return right
@@ -181,34 +183,34 @@ def read_samples(tree: Path) -> list[Sample]:
     return samples
 
 
-def contact_sheet(samples: list[Sample], recipe: Recipe) -> Image.Image:
+def contact_sheet(samples: list[Sample], table: ClassTable) -> Image.Image:
     """Chips with the boxes of their largest regions in their classes' colours, and their captions below."""
     rows = -(-len(samples) // _ACROSS)
     size = (_ACROSS * (_CHIP + _GAP) + _GAP, _LEGEND + rows * (_CHIP + _TEXT + _GAP) + _GAP)
     sheet = Image.new("RGB", size, "white")
-    _write_legend(sheet, recipe)
+    _write_legend(sheet, table)
     for k, sample in enumerate(samples):
         left, top = _GAP + k % _ACROSS * (_CHIP + _GAP), _LEGEND + k // _ACROSS * (_CHIP + _TEXT + _GAP)
-        sheet.paste(_with_boxes(sample, recipe), (left, top))
+        sheet.paste(_with_boxes(sample, table), (left, top))
         _write_caption(sheet, sample, (left, top + _CHIP + 2))
     return sheet
 
 
-def _with_boxes(sample: Sample, recipe: Recipe) -> Image.Image:
+def _with_boxes(sample: Sample, table: ClassTable) -> Image.Image:
     scale = _CHIP / sample.rgb.width
     picture = sample.rgb.resize((_CHIP, _CHIP), Image.Resampling.NEAREST)
     draw = ImageDraw.Draw(picture)
     for region in sample.sidecar["regions"][:_BOXES]:
         x1, y1, x2, y2 = (np.array(region["bbox"]) * scale).tolist()
-        color = recipe.labels.table.colors.get(region["class_id"], "#ffffff")
+        color = table.colors.get(region["class_id"], "#ffffff")
         draw.rectangle((x1, y1, x2 - 1, y2 - 1), outline=color)
     return picture
 
 
-def _write_legend(sheet: Image.Image, recipe: Recipe) -> None:
+def _write_legend(sheet: Image.Image, table: ClassTable) -> None:
     draw, font, left = ImageDraw.Draw(sheet), ImageFont.load_default(size=12), _GAP
-    for class_id, label in recipe.labels.table.labels.items():
-        color = recipe.labels.table.colors.get(class_id, "#ffffff")
+    for class_id, label in table.labels.items():
+        color = table.colors.get(class_id, "#ffffff")
         draw.rectangle((left, 12, left + 12, 24), fill=color, outline="black")
         draw.text((left + 17, 10), label, fill="black", font=font)
         left += 34 + int(draw.textlength(label, font=font))

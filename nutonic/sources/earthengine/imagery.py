@@ -18,21 +18,25 @@ from nutonic.core.model import Asset, Band, Json, Scene, Timeline
 from nutonic.core.showing import Shown
 from nutonic.core.times import Interval, as_interval, utc_text
 from nutonic.errors import GridError, InputError
+from nutonic.recipe.inputs import Imagery
 from nutonic.sources.backend import Windowed, dataset
+from nutonic.sources.cost import SourceCost, Workload
 from nutonic.sources.earthengine import credentials as ee_credentials
-from nutonic.sources.earthengine.blocks import NativeBlock, NearestBlock, together
+from nutonic.sources.earthengine.blocks import BAND_BYTES, NativeBlock, NearestBlock, together
 from nutonic.sources.earthengine.items import Asked, Odd, asset_of_band, lacks, listed, snapping_of
-from nutonic.sources.earthengine.session import Session
+from nutonic.sources.earthengine.session import NEEDS, Session
+from nutonic.sources.earthengine.windows import cost_of
 from nutonic.sources.item import Item, cloud_cover, moment, taken_in
 from nutonic.sources.mosaic import Opener, is_native, over_time
 from nutonic.sources.neighbourhoods import searched
 from nutonic.sources.overpasses import timeline, touches
 from nutonic.sources.pixels import imagery_bands, offset_of
 from nutonic.sources.ranking import Ranking, ranked
+from nutonic.sources.source import Needs, Settings, SourceDefaults
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
-class EarthEngineImagery(Shown):
+class EarthEngineImagery(Shown, SourceDefaults):
     """Images of one collection, such as NAIP (``USDA/NAIP/DOQQ``) or Sentinel-2 (``COPERNICUS/S2_SR_HARMONIZED``).
 
     Pixels are the image's own numbers as uint16, 0 where it is masked; a valid pixel is never below 1. Images of 8 bits,
@@ -66,6 +70,24 @@ class EarthEngineImagery(Shown):
         refuse_jumping(self.collection)
         ee_credentials.require()
         _ = self.session
+
+    @classmethod
+    def from_recipe(cls, settings: Settings[Imagery]) -> EarthEngineImagery:
+        """The collection that a recipe's imagery is of, its images in the grid's pixel size."""
+        imagery = settings.part
+        return cls(
+            collection=imagery.collection,
+            assets=imagery.assets,
+            max_cloud_cover=imagery.max_cloud_cover,
+            min_valid_fraction=settings.min_valid_fraction,
+            resolution_m=settings.resolution_m,
+            project=imagery.project,
+            url=imagery.url,
+        )
+
+    def with_masks(self, names: Sequence[str]) -> EarthEngineImagery:
+        """The same with these bands of classes beside the others."""
+        return replace(self, masks=tuple(names))
 
     @property
     def session(self) -> Session:
@@ -149,9 +171,13 @@ class EarthEngineImagery(Shown):
             rendered=all(there[self._key(name)]["range"][1] <= 255 for name in self.assets),
         )
 
-    def block(self, scene: Scene) -> int | None:
-        """None: what is asked for is what is computed, so any window is as good as another."""
-        return None
+    def cost(self, work: Workload) -> SourceCost:
+        """A request for all bands of a square."""
+        return cost_of(work, BAND_BYTES * len(self.assets))
+
+    def needs(self, scenes: Sequence[Scene] = ()) -> Needs:
+        """Earth Engine's clients."""
+        return NEEDS
 
     def open(self, grid: GeoBox, scenes: Sequence[Scene], *, chunks: int | None = 1024) -> xr.Dataset:
         """One variable (y, x) per asset, uint16, lazily: the first scene's own pixels, nodata beyond its edge.

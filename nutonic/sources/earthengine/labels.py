@@ -12,27 +12,27 @@ import xarray as xr
 from odc.geo.geobox import GeoBox
 
 from nutonic.core.catalogs import COLLECTED, Collected, Rule, refuse_windows, refuse_year
-from nutonic.core.classes import ClassTable, table_of
+from nutonic.core.classes import DAYS, ClassTable, table_of
 from nutonic.core.model import Band, Json, Scene, Step, Timeline
 from nutonic.core.showing import Shown
 from nutonic.core.times import Interval, as_interval
 from nutonic.errors import BadPixels, InputError, NoScene, ReadFailed, Unreachable
+from nutonic.recipe.inputs import Labels
 from nutonic.sources.backend import Windowed, dataset
+from nutonic.sources.cost import SourceCost, Workload
 from nutonic.sources.earthengine import credentials as ee_credentials
 from nutonic.sources.earthengine.expressions import MASKED, STRANGE, LabelImage
 from nutonic.sources.earthengine.items import OF_THE_RECIPE
-from nutonic.sources.earthengine.session import Session, signed_in
-from nutonic.sources.earthengine.windows import packed, placed
+from nutonic.sources.earthengine.session import NEEDS, Session, signed_in
+from nutonic.sources.earthengine.windows import PIXEL_BYTES, cost_of, packed, placed
+from nutonic.sources.source import Needs, Settings, SourceDefaults
 
 #: Half-widths of the windows around a scene's date, in days: Dynamic World is sparse by day.
 WINDOWS_DAYS = (7, 14, 30, 60, 120)
 
-#: Within how many days of its scene a pixel's class was seen; 255 where there is none.
-DAYS = Band(name="days", kind="class", dtype="uint8", nodata=255)
-
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
-class EarthEngineLabels(Shown):
+class EarthEngineLabels(Shown, SourceDefaults):
     """Class ids of an image collection, on any grid in a CRS with an EPSG code, nearest neighbour.
 
     By `rule` a pixel takes
@@ -42,7 +42,7 @@ class EarthEngineLabels(Shown):
     - ``mosaic``: the class of the last image that has one there, whatever its date.
 
     A scene that :meth:`search` finds has no date: that of the picture which the labels are for is put in, see
-    :func:`nutonic.cube.dated`.
+    :func:`.source.with_dates`.
     """
 
     classes: ClassTable | str = "dynamic-world"
@@ -73,6 +73,21 @@ class EarthEngineLabels(Shown):
         refuse_year(self.year, self.rule or "mosaic")
         ee_credentials.require()
         _ = self.session
+
+    @classmethod
+    def from_recipe(cls, settings: Settings[Labels]) -> EarthEngineLabels:
+        """The collection that a recipe's labels are of."""
+        labels = settings.part
+        return cls(
+            classes=labels.table,
+            collection=labels.collection or "",
+            band=labels.band or "",
+            rule=labels.rule,
+            windows_days=labels.windows_days or WINDOWS_DAYS,
+            year=labels.year,
+            project=labels.project,
+            url=labels.url,
+        )
 
     def _complete(self) -> None:
         """Fill in what is known of the table."""
@@ -215,6 +230,14 @@ class EarthEngineLabels(Shown):
         }
         ds = dataset(grid, dict(arrays))
         return ds if chunks is None else ds.chunk(chunks)
+
+    def cost(self, work: Workload) -> SourceCost:
+        """A request for a square's classes, and their days with them."""
+        return cost_of(work, PIXEL_BYTES)
+
+    def needs(self, scenes: Sequence[Scene] = ()) -> Needs:
+        """Earth Engine's clients."""
+        return NEEDS
 
     def _image(self, scenes: Sequence[Scene]) -> LabelImage:
         (scene,) = scenes

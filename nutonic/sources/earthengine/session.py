@@ -16,7 +16,8 @@ from typing import Any
 from nutonic.errors import Refused
 from nutonic.sources.earthengine import credentials as ee_credentials
 from nutonic.sources.earthengine.credentials import address_of
-from nutonic.sources.earthengine.transport import Transport
+from nutonic.sources.earthengine.transport import MOST_REQUESTS, Transport
+from nutonic.sources.source import Needs
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +49,32 @@ class Session:
             )
         return Session(address_of(self.url), project)
 
+    @property
+    def service(self) -> str:
+        """What it is called."""
+        return "Earth Engine"
+
+    @property
+    def most_requests(self) -> int:
+        """What a project may have in flight."""
+        return MOST_REQUESTS
+
+    def environment(self) -> dict[str, str]:
+        """The project that this process would ask as; of credentials each process needs its own."""
+        project = ee_credentials.project_of(self.project)
+        return {ee_credentials.PROJECTS[0]: project} if project else {}
+
+    def sign_in(self) -> None:
+        """Raise unless Earth Engine lets this process in.
+
+        Raises
+        ------
+        MissingExtra, Refused, ReadFailed
+            If it does not.
+        """
+        with signed_in(self):
+            pass
+
     def check(self) -> None:
         """Raise if this process has not what it takes: the packages, a project, credentials. Asks nobody at Earth Engine.
 
@@ -60,6 +87,10 @@ class Session:
         """
         ee_credentials.require()
         ee_credentials.find(str(self.found().url))
+
+
+#: What reading from Earth Engine takes: its clients, of whose Python packages 25 MB were measured.
+NEEDS = Needs(packages=("earthengine-api", "xee"), resident_bytes=40 * 2**20)
 
 
 class _State:

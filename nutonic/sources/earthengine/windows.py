@@ -14,6 +14,7 @@ from nutonic.errors import GridError, ReadFailed
 from nutonic.io.cache import SingleFlightCache
 from nutonic.io.session import current
 from nutonic.sources.backend import Window
+from nutonic.sources.cost import SourceCost, Workload
 from nutonic.sources.earthengine.expressions import MASKED, LabelImage
 from nutonic.sources.earthengine.session import Session, signed_in
 
@@ -29,6 +30,9 @@ _REACH = 2**26
 
 #: Images kept open per session, and bytes of pixels: those of a window serve all its variables.
 _KEPT_OPEN, KEPT_BYTES = 256, 64 * 2**20
+
+#: Copies of pixels on their way through Earth Engine's clients.
+_COPIES = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +101,17 @@ def parts(window: Window, pixel_bytes: int = PIXEL_BYTES) -> Iterator[Window]:
 def requests_for(side: int, pixel_bytes: int = PIXEL_BYTES) -> int:
     """Requests for a square of so many pixels a side."""
     return sum(1 for _ in parts((slice(0, side), slice(0, side)), pixel_bytes))
+
+
+def cost_of(work: Workload, pixel_bytes: int) -> SourceCost:
+    """A request for each square, or more where it is too large for one; windows are kept, others arrive meanwhile."""
+    square = work.side**2 * pixel_bytes
+    arriving = min(work.readers, work.largest) * min(square, MOST_BYTES)
+    return SourceCost(
+        requests=work.places * requests_for(work.side, pixel_bytes),
+        bytes_read=work.places * square,
+        held_bytes=KEPT_BYTES + work.largest * work.side**2 + _COPIES * arriving,
+    )
 
 
 def window_shape(window: Window) -> tuple[int, int]:

@@ -20,13 +20,16 @@ from nutonic.core.times import Interval, as_interval, utc_text
 from nutonic.io import raster as rasters
 from nutonic.io import signing
 from nutonic.io.access import Access, access_for
+from nutonic.recipe.inputs import Imagery
 from nutonic.sources.backend import dataset
-from nutonic.sources.engines import Engine, opener
+from nutonic.sources.cost import SourceCost, Workload, files_cost
+from nutonic.sources.engines import Engine, opener, packages_of
 from nutonic.sources.item import Item, cloud_cover, moment, taken_in
 from nutonic.sources.mosaic import Opener, is_native, nearest_array, over_time
 from nutonic.sources.overpasses import timeline, touches
 from nutonic.sources.pixels import imagery_bands
 from nutonic.sources.ranking import Ranking, ranked
+from nutonic.sources.source import Needs, Settings, SourceDefaults, local_files
 from nutonic.sources.stac.assets import asset_of, crs_of, pinned
 from nutonic.sources.stac.search import Search, items_around, neighbourhoods
 
@@ -35,10 +38,10 @@ _VISUAL = "visual"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
-class StacSource(Shown):
+class StacSource(Shown, SourceDefaults):
     """Single-band assets of the items of one collection.
 
-    Snapping are digital numbers of reflectance (1e-4) as uint16, 0 where nothing was observed. The offset that Sentinel-2
+    Pixels are digital numbers of reflectance (1e-4) as uint16, 0 where nothing was observed. The offset that Sentinel-2
     baselines from 04.00 on carry is added once; a valid pixel is never below 1, so that dark water stays valid. Of an
     item that lacks one of the assets but has a `visual`, that picture's bands 1, 2 and 3 are taken as they are.
     """
@@ -70,6 +73,25 @@ class StacSource(Shown):
     def __post_init__(self) -> None:
         opener(self.engine)
         signing.require(self.access.sign)
+
+    @classmethod
+    def from_recipe(cls, settings: Settings[Imagery]) -> StacSource:
+        """The items that a recipe's imagery is of."""
+        imagery = settings.part
+        return cls(
+            url=imagery.url or "",
+            collection=imagery.collection,
+            assets=imagery.assets,
+            max_cloud_cover=imagery.max_cloud_cover,
+            min_valid_fraction=settings.min_valid_fraction,
+            engine=imagery.engine,
+            sign=imagery.sign,
+            allow_hosts=imagery.allow_hosts,
+        )
+
+    def with_masks(self, names: Sequence[str]) -> StacSource:
+        """The same with these assets of classes beside the bands."""
+        return replace(self, masks=tuple(names))
 
     @property
     def access(self) -> Access:
@@ -159,10 +181,20 @@ class StacSource(Shown):
             item=pinned(item, (*keys, *(self._key(name, there) for name in self.masks))),
         )
 
-    def block(self, scene: Scene) -> int | None:
-        """Side of the chunks in which a scene is read best: its file's block, or whole small ones together."""
+    def chunk_hint(self, scene: Scene) -> int | None:
+        """The side of its file's blocks, or of whole small ones together."""
         side = min(max(rasters.header_of(scene.assets[0], self.access).block), 1024)
         return side * -(-256 // side)
+
+    def cost(self, work: Workload) -> SourceCost:
+        """Of files in blocks, a file for each asset."""
+        return files_cost(work, len(self.assets))
+
+    def needs(self, scenes: Sequence[Scene] = ()) -> Needs:
+        """The engine and the signer, where they are packages of their own, and the files that scenes lie in."""
+        packages, variables = signing.needs(self.access.sign)
+        packages = (*packages_of(self.engine), *packages)
+        return Needs(packages=packages, variables=variables, files=local_files(scenes, self.collection))
 
     def open(self, grid: GeoBox, scenes: Sequence[Scene], *, chunks: int | None = 1024) -> xr.Dataset:
         """One variable (y, x) per asset, uint16, lazily: the first scene's own pixels, nodata beyond its edge.

@@ -12,7 +12,7 @@ import shapely
 import xarray as xr
 from odc.geo.geobox import GeoBox
 
-from nutonic.core.catalogs import KNOWN_HOSTS, catalogue_at
+from nutonic.core.catalogs import KNOWN_HOSTS, PRODUCTS, catalogue_at
 from nutonic.core.classes import ClassTable
 from nutonic.core.footprints import near
 from nutonic.core.globe import reach, turned
@@ -22,15 +22,17 @@ from nutonic.core.showing import Shown, place
 from nutonic.core.times import Interval, as_interval
 from nutonic.io import signing
 from nutonic.io.access import Access, access_for
+from nutonic.recipe.inputs import Labels
 from nutonic.sources.backend import NearestMosaic, dataset
 from nutonic.sources.item import Item, year_of
 from nutonic.sources.overpasses import touches
+from nutonic.sources.source import Needs, Settings, SourceDefaults, local_files
 from nutonic.sources.stac.assets import asset_of, pinned
 from nutonic.sources.stac.search import Search, items_around, neighbourhoods
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
-class StacLabels(Shown):
+class StacLabels(Shown, SourceDefaults):
     """Class ids of the items of one collection and one year, read by window-independent nearest neighbour.
 
     Where items overlap, a pixel comes from the first, by id, that has a class there.
@@ -55,6 +57,21 @@ class StacLabels(Shown):
 
     def __post_init__(self) -> None:
         signing.require(self.access.sign)
+
+    @classmethod
+    def from_recipe(cls, settings: Settings[Labels]) -> StacLabels:
+        """The items that a recipe's labels are of; of known tables it is known where they lie."""
+        labels = settings.part
+        known = PRODUCTS.get(labels.table.name)
+        return cls(
+            url=labels.url or (known.url if known else ""),
+            collection=labels.collection or (known.collection if known else ""),
+            asset=labels.asset or (known.asset if known else ""),
+            classes=labels.table,
+            year=labels.year,
+            sign=labels.sign,
+            allow_hosts=labels.allow_hosts,
+        )
 
     @property
     def access(self) -> Access:
@@ -116,6 +133,11 @@ class StacLabels(Shown):
         assets = tuple(scene.asset("label") for scene in scenes)
         ds = dataset(grid, {band: NearestMosaic(grid=grid, assets=assets, band=band, access=self.access).lazy()})
         return ds if chunks is None else ds.chunk(chunks)
+
+    def needs(self, scenes: Sequence[Scene] = ()) -> Needs:
+        """The signer of addresses, if there is one, and the files that scenes lie in."""
+        packages, variables = signing.needs(self.access.sign)
+        return Needs(packages=packages, variables=variables, files=local_files(scenes, self.collection))
 
 
 def _under(items: Sequence[Item], lon: np.ndarray, lat: np.ndarray, extent_m: float) -> list[list[Item]]:

@@ -28,12 +28,12 @@ from nutonic.dataset.verify import verify
 from nutonic.io.objects import Store
 from nutonic.planning.plan import plan
 from nutonic.planning.plan_file import read_plan
+from nutonic.planning.spec import resolve
 from nutonic.recipe.recipe import Recipe
-from nutonic.run.read import most_requests, session_of
 from nutonic.run.run import build
 from nutonic.sources.earthengine.labels import EarthEngineLabels
 from nutonic.sources.raster import RasterSource
-from nutonic.sources.registry import imagery_source
+from nutonic.sources.registry import sources_of
 from nutonic.testing import SyntheticPlanet
 from nutonic.testing.earthengine import EarthEngineFault, EarthEngineServer, image_of_raster
 
@@ -193,11 +193,11 @@ def test_a_cube_has_the_labels_around_its_picture(small, by_date):
         table = recipe.labels.table
         how = {"rule": "mode", "windows_days": (2,), "project": "standin-project", "url": server.url}
         asking = EarthEngineLabels(collection=COVER, band="label", classes=table, **how)
-        sources = [imagery_source(recipe), asking]
+        sources = [sources_of(recipe).imagery, asking]
         cube = open_scene((lon, lat), sources, time="2024-05-01/2024-09-30", grid=recipe.grid, chunks=32)
         found = cube.compute()
         assert server.count("pixels") == len(cube.chunks["x"]) * len(cube.chunks["y"]) == 9
-    (scene, *_) = imagery_source(recipe).search(np.array([lon]), np.array([lat]), 700, "2024-05-01/2024-09-30")[0]
+    (scene, *_) = sources_of(recipe).imagery.search(np.array([lon]), np.array([lat]), 700, "2024-05-01/2024-09-30")[0]
     behind = RasterSource(str(by_date[scene.datetime[:10]]), table)
     right = behind.open(cube.odc.geobox, behind.search(np.array([lon]), np.array([lat]), 700)[0], chunks=None)
     np.testing.assert_array_equal(found.label, right.label)
@@ -293,8 +293,8 @@ def test_a_server_that_allows_four_is_met_with_four_or_in_peace(small, cover, tm
 
 def test_where_earth_engine_is_asked_there_are_forty_requests_at_most(small):
     files, asking = load_recipe(small[0]), load_recipe(asked(small[0], "http://127.0.0.1:9"))
-    assert [most_requests(files, most) for most in (None, 4, 90)] == [None, 4, 90]
-    assert [most_requests(asking, most) for most in (None, 4, 90)] == [40, 4, 40]
+    assert [sources_of(files).most_requests(most) for most in (None, 4, 90)] == [None, 4, 90]
+    assert [sources_of(asking).most_requests(most) for most in (None, 4, 90)] == [40, 4, 40]
 
 
 @pytest.mark.parametrize(
@@ -419,10 +419,10 @@ def test_what_travels_to_workers_holds_nothing_secret(small, cover, tmp_path, mo
         monkeypatch.setenv("EE_SERVICE_ACCOUNT_KEY", key_of(tmp_path, server.token_uri).read_text())
         recipe = load_recipe(asked(small[0], server.url))
         batches: list[Batch] = list(plan(recipe).batches())
-        session = session_of(recipe)
-        assert session is not None
-        session.check()
-        data = pickle.dumps((recipe, batches, session))
+        spec = resolve(recipe)
+        for session in spec.sources.sessions:
+            session.check()
+        data = pickle.dumps((spec, batches, spec.sources.sessions))
     assert b"canary" not in data
     assert b"PRIVATE" not in data
     assert isinstance(recipe, Recipe)

@@ -28,7 +28,7 @@ from nutonic.errors import Gone, GridError, InputError, OffLattice, Unreachable
 from nutonic.io.session import current
 from nutonic.run.run import build
 from nutonic.sources.earthengine.imagery import EarthEngineImagery
-from nutonic.sources.registry import imagery_source, labels_source
+from nutonic.sources.registry import sources_of
 from nutonic.testing.earthengine import (
     EarthEngineFault,
     EarthEngineImage,
@@ -552,7 +552,7 @@ def test_chips_of_a_cube_are_those_of_the_build(server, tmp_path):
     assert build(recipe, tmp_path / "out", workers=0).complete
     some = json.loads(sidecars(tmp_path / "out")[0].read_text())
     grid = GeoBox((256, 256), Affine(*some["grid"]["transform"]), "EPSG:26917")
-    sources = [imagery_source(recipe), labels_source(recipe)]
+    sources = sources_of(recipe)
     ((_, chip),) = nt.cut_chips(nt.open_scene(grid, sources, time="2020-01-01/2022-12-31"), recipe)
     assert pixels_sha256(chip) == some["pixels_sha256"]
 

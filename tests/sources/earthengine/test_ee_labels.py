@@ -50,7 +50,7 @@ from nutonic.sources.earthengine.credentials import address_of
 from nutonic.sources.earthengine.labels import EarthEngineLabels
 from nutonic.sources.earthengine.session import Session, signed_in
 from nutonic.sources.raster import RasterSource
-from nutonic.sources.registry import dated
+from nutonic.sources.source import with_dates
 from nutonic.testing.earthengine import EarthEngineFault, EarthEngineServer, image_of_raster
 
 pytestmark = pytest.mark.timeout(120)
@@ -321,13 +321,14 @@ def test_a_grid_needs_a_code_and_north_up(server):
 
 
 def test_labels_without_a_date_take_the_pictures():
-    picture = replace(scene_at()[0], source="stac")
-    (_, labels) = dated(((picture,), scene_at(None)))
+    picture, source = replace(scene_at()[0], source="stac"), dynamic_world("http://127.0.0.1:9")
+    timeless = dynamic_world("http://127.0.0.1:9", rule="mosaic")
+    (_, labels) = with_dates((timeless, source), ((picture,), scene_at(None)))
     assert labels == scene_at()
-    assert dated((scene_at(None),), "2024-07-01/2024-07-03")[0][0].datetime.startswith("2024-07-02T12:00")
-    assert dated((scene_at(None),)) == [scene_at(None)]
-    other = replace(scene_at(None)[0], source="raster")
-    assert dated(((picture,), (other,))) == [(picture,), (other,)]
+    (alone,) = with_dates((source,), (scene_at(None),), "2024-07-01/2024-07-03")
+    assert alone[0].datetime.startswith("2024-07-02T12:00")
+    assert with_dates((source,), (scene_at(None),)) == [scene_at(None)]
+    assert with_dates((source, timeless), ((picture,), scene_at(None))) == [(picture,), scene_at(None)]
 
 
 def test_without_any_date_it_is_told(server):

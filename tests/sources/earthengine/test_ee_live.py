@@ -22,7 +22,7 @@ from nutonic.sources.earthengine.credentials import GOOGLE_KEY, KEY, PROJECTS
 from nutonic.sources.earthengine.imagery import EarthEngineImagery
 from nutonic.sources.earthengine.labels import EarthEngineLabels
 from nutonic.sources.grids import place_grid
-from nutonic.sources.registry import dated
+from nutonic.sources.source import with_dates
 
 pytestmark = [
     pytest.mark.live,
@@ -55,7 +55,7 @@ def source(request) -> EarthEngineLabels:
 
 
 def opened(source: EarthEngineLabels, grid: GeoBox = GRID, chunks: int | None = None) -> xr.Dataset:
-    _, scenes = dated(((PICTURE,), source.search(*PLACE, SUMMER)[0]))
+    _, scenes = with_dates((source, source), ((PICTURE,), source.search(*PLACE, SUMMER)[0]))
     return source.open(grid, scenes, chunks=chunks)
 
 

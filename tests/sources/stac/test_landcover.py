@@ -226,14 +226,14 @@ def test_a_place_that_no_item_touches_is_a_reject(tmp_path):
 
 def test_known_products_need_no_address():
     from nutonic.recipe.yaml import parse_recipe
-    from nutonic.sources.registry import labels_source
+    from nutonic.sources.registry import sources_of
 
     base = SyntheticPlanet().recipe()
     for name, collection, asset in (
         ("esa-worldcover", "esa-worldcover", "map"),
         ("io-lulc", "io-lulc-annual-v02", "data"),
     ):
-        found = labels_source(parse_recipe({**base, "labels": {"source": "stac", "dataset": name}}))
+        found = sources_of(parse_recipe({**base, "labels": {"source": "stac", "dataset": name}})).labels
         assert isinstance(found, StacLabels)
         assert (found.collection, found.asset, found.table.name) == (collection, asset, name)
         assert found.url == "https://planetarycomputer.microsoft.com/api/stac/v1"

@@ -1,0 +1,73 @@
+"""A recipe, resolved once: what it says, and what follows from it, as one value that is handed down in parts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from nutonic.core.classes import ClassTable
+from nutonic.planning.layout import Layout, layout_of
+from nutonic.recipe.inputs import Imagery, Pois
+from nutonic.recipe.outputs import Grid, Output, Rows, Splits, Stretch, Tiles
+from nutonic.recipe.recipe import Recipe
+from nutonic.sources.registry import Sources, sources_of
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BuildSpec:
+    """What is to be built. It travels to workers, and holds no secret."""
+
+    name: str
+    digest: str
+    """Of the recipe; see :meth:`nutonic.Recipe.digest`."""
+    text: str
+    """The recipe as YAML, every default spelled out."""
+    inputs: tuple[str, ...]
+    """Paths and addresses that it names to be read."""
+    pois: Pois
+    grid: Grid
+    side: int
+    """Pixels along a side of a place's square."""
+    imagery: Imagery
+    table: ClassTable
+    """What the labels' values mean."""
+    tiles: Tiles
+    stretch: Stretch
+    rows: Rows
+    splits: Splits
+    output: Output
+    sources: Sources
+    """What places are read from; made once."""
+    layout: Layout
+    """Where everything lies in the tree."""
+
+
+def resolve(recipe: Recipe) -> BuildSpec:
+    """What a recipe comes down to; reads nothing.
+
+    Raises
+    ------
+    MissingExtra
+        If what a source needs is not installed.
+    InputError
+        If a source cannot be as the recipe has it.
+    PlanError
+        If one place alone has more files than a folder may hold.
+    """
+    return BuildSpec(
+        name=recipe.name,
+        digest=recipe.digest(),
+        text=recipe.text(),
+        inputs=recipe.inputs,
+        pois=recipe.pois,
+        grid=recipe.grid,
+        side=recipe.side,
+        imagery=recipe.imagery,
+        table=recipe.labels.table,
+        tiles=recipe.tiles,
+        stretch=recipe.stretch,
+        rows=recipe.rows,
+        splits=recipe.splits,
+        output=recipe.output,
+        sources=sources_of(recipe),
+        layout=layout_of(recipe),
+    )
