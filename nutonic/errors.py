@@ -22,8 +22,10 @@ from nutonic.secrets import redact
 class NutonicError(Exception):
     """Base of all errors raised on purpose."""
 
-    def __init__(self, message: str) -> None:
+    def __init__(self, message: str, *, band: str | None = None) -> None:
         super().__init__(redact(message))
+        self.band = band
+        """Name of the band that it is about, where it is about one; the message tells it too."""
 
 
 class InputError(NutonicError, ValueError):
@@ -53,8 +55,8 @@ class OffLattice(GridError):
 class SourceError(NutonicError, OSError):
     """The outside world did not deliver; without a subclass below it may deliver the next time."""
 
-    def __init__(self, message: str, *, reason: str | None = None) -> None:
-        super().__init__(message)
+    def __init__(self, message: str, *, band: str | None = None, reason: str | None = None) -> None:
+        super().__init__(message, band=band)
         self.reason = reason
         """What went wrong in a word or two, to count by, where the class does not tell."""
 

@@ -52,10 +52,10 @@ def test_the_tree_is_as_drawn():
 
 @pytest.mark.parametrize("kind", ALL, ids=lambda kind: kind.__name__)
 def test_an_error_crosses_process_borders_with_its_message(kind):
-    error = kind("cannot read https://me:pw@host/a.tif?sig=1\nbecause of 'x'")
+    error = kind("cannot read https://me:pw@host/a.tif?sig=1\nbecause of 'x'", band="red")
     for protocol in range(pickle.HIGHEST_PROTOCOL + 1):
         again = pickle.loads(pickle.dumps(error, protocol))
-        assert type(again) is kind
+        assert (type(again), again.band) == (kind, "red")
         assert str(again) == str(error) == "cannot read https://host/a.tif\nbecause of 'x'"
 
 

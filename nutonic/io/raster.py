@@ -120,7 +120,8 @@ def _named(asset: Asset) -> Iterator[None]:
     try:
         yield
     except (ReadFailed, GridError) as error:
-        raise type(error)(f"{asset.name}: {str(error).replace(redact(asset.href), asset.written)}") from None
+        text = str(error).replace(redact(asset.href), asset.written)
+        raise type(error)(f"{asset.name}: {text}", band=asset.name) from None
 
 
 def _span(part: slice) -> str:

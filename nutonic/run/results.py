@@ -19,11 +19,11 @@ KILLED = "killed its worker"
 
 
 def failure_of(place: PlannedPlace, scene: Scene, error: Exception) -> Failure:
-    """An error met while a place was built from a scene; those of files begin with the name of their band."""
-    band = next((asset.name for asset in scene.assets if str(error).startswith(f"{asset.name}: ")), None)
+    """An error met while a place was built from a scene; where it is about a band of the scene, that is told."""
+    band = getattr(error, "band", None)
     return Failure(
         poi_id=place.poi.id,
-        asset=f"{scene.id}/{band}" if band else scene.id,
+        asset=f"{scene.id}/{band}" if band in {asset.name for asset in scene.assets} else scene.id,
         reason=getattr(error, "reason", None) or _REASONS.get(type(error), type(error).__name__),
         error=redact(str(error) or type(error).__name__),
     )

@@ -123,9 +123,9 @@ class NearestMosaic(Windowed):
         try:
             return self._nearest(asset, grid)
         except Gone as error:
-            raise ReadFailed(str(error)) from None
+            raise ReadFailed(str(error), band=error.band) from None
         except GridError as error:
-            raise BadPixels(str(error)) from None
+            raise BadPixels(str(error), band=error.band) from None
 
     def _nearest(self, asset: Asset, grid: GeoBox) -> np.ndarray:
         """One raster on a grid; outside the raster, and where it has no data, the band's nodata value."""

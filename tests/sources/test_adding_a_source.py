@@ -16,7 +16,7 @@ from support import toys
 
 import nutonic as nt
 from nutonic.core.model import Scene
-from nutonic.errors import RecipeError
+from nutonic.errors import ReadFailed, RecipeError
 from nutonic.io.objects import Store
 from nutonic.planning.plan_file import read_plan
 from nutonic.planning.prepare import prepare
@@ -115,3 +115,16 @@ def test_workers_must_see_the_files_of_each_source(recipe):
     assert dict(local_inputs(spec.sources, plan.scenes())) == {path: Path(path).stat().st_size}
     others = Scene(**{**{name: getattr(plan.scenes()[0], name) for name in Scene.__slots__}, "collection": "of nobody"})
     assert local_inputs(spec.sources, [others]) == {}
+
+
+def test_a_failure_names_the_band_that_its_error_is_about(recipe, tmp_path):
+    """By the error's field: a text may begin as it likes."""
+    spec = resolve(recipe)
+    store, plan = prepare(spec, tmp_path / "out", workers=0)
+    for band, blamed in (("green", "one/green"), ("label", "one"), (None, "one")):
+        broken = replace(spec.sources.imagery, error=ReadFailed("red: nothing comes to mind", band=band))
+        done = [
+            run_batch(batch, replace(spec, sources=spec.sources._replace(imagery=broken)), store)
+            for batch in plan.batches()
+        ]
+        assert {failure.asset for each in done for failure in each.failures} == {blamed}

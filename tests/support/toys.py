@@ -19,7 +19,7 @@ from nutonic.recipe.inputs import Imagery
 from nutonic.sources.backend import Windowed, dataset
 from nutonic.sources.mosaic import over_time
 from nutonic.sources.pixels import imagery_bands
-from nutonic.sources.source import Needs, Settings, SourceDefaults
+from nutonic.sources.source import Settings, SourceDefaults
 
 #: Where its one scene lies, and when it was made up.
 CRS, TRANSFORM, SHAPE = "EPSG:32633", Affine(10, 0, 725_000, 0, -10, 5_173_000), (300, 380)
@@ -52,7 +52,8 @@ class InventedSource(SourceDefaults):
 
     assets: tuple[str, ...] = ("red", "green", "blue")
     masks: tuple[str, ...] = ()
-    broken: bool = False
+    error: ReadFailed | None = None
+    """What `open` raises, if anything."""
 
     @classmethod
     def from_recipe(cls, settings: Settings[Imagery]) -> InventedSource:
@@ -84,8 +85,8 @@ class InventedSource(SourceDefaults):
         return Timeline(steps=(Step(time=WHEN, scenes=(self.scene(),)),))
 
     def open(self, grid: GeoBox, scenes: Sequence[Scene], *, chunks: int | None = 1024) -> xr.Dataset:
-        if self.broken:
-            raise ReadFailed("nothing comes to mind", band="green")
+        if self.error is not None:
+            raise self.error
         names = (*self.assets, *self.masks)
         arrays = {b: InventedBand(grid=grid, band=b, number=names.index(b.name)).lazy() for b in self.bands}
         ds = dataset(grid, arrays)
@@ -101,6 +102,3 @@ class InventedSource(SourceDefaults):
 
     def with_masks(self, names: Sequence[str]) -> InventedSource:
         return replace(self, masks=tuple(names))
-
-    def needs(self, scenes: Sequence[Scene] = ()) -> Needs:
-        return Needs(packages=("tomli-that-nobody-has",) if self.broken else ())

@@ -95,12 +95,12 @@ def problem_with_id(text: str) -> str | None:
     return None
 
 
-def problem_with_coordinates(lon: float, lat: float) -> str | None:
-    """Why no square can be drawn around a point, or None."""
+def problem_with_coordinates(lon: float, lat: float) -> tuple[str, str] | None:
+    """Why no square can be drawn around a point, as reason and detail of its reject; or None."""
     if not (-180.0 <= lon <= 180.0 and -90.0 <= lat <= 90.0):
-        return f"longitude {lon}, latitude {lat} is not on Earth: expected -180 to 180 and -90 to 90"
+        return "bad coordinates", f"longitude {lon}, latitude {lat} is not on Earth: expected -180 to 180 and -90 to 90"
     if not (UTM_SOUTH <= lat <= UTM_NORTH):
-        return f"latitude {lat} lies outside UTM (-80 to 84)"
+        return "outside UTM", f"latitude {lat} lies outside UTM (-80 to 84)"
     return None
 
 
@@ -168,10 +168,9 @@ def with_variants(places: Places, jitter: Jitter) -> tuple[Places, list[Reject]]
     moved = replace(every, variant=variant, lon=lon, lat=lat)
     inside = (lat >= UTM_SOUTH) & (lat <= UTM_NORTH)
     rejects = [
-        Reject(
-            poi_id=moved[i].id, reason="outside UTM", detail=str(problem_with_coordinates(moved[i].lon, moved[i].lat))
-        )
-        for i in np.flatnonzero(~inside).tolist()
+        Reject(poi_id=poi.id, reason=problem[0], detail=problem[1])
+        for poi in (moved[i] for i in np.flatnonzero(~inside).tolist())
+        if (problem := problem_with_coordinates(poi.lon, poi.lat)) is not None
     ]
     return moved.take(inside), rejects
 

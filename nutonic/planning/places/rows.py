@@ -245,10 +245,8 @@ def _point(row: Row) -> tuple[tuple[float, float] | None, tuple[str, str] | None
         lon, lat = _number(row.lon), _number(row.lat)
     except (ValueError, TypeError, OverflowError):
         return None, ("bad coordinates", f"lon {_shown(row.lon)}, lat {_shown(row.lat)} are not two numbers")
-    wrong = problem_with_coordinates(lon, lat)
-    if wrong is None:
-        return (lon, lat), None
-    return None, ("outside UTM" if "UTM" in wrong else "bad coordinates", wrong)
+    problem = problem_with_coordinates(lon, lat)
+    return ((lon, lat), None) if problem is None else (None, problem)
 
 
 def _number(value: Any) -> float:
