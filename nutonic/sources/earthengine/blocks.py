@@ -35,7 +35,7 @@ class BandGroup:
     session: Session
 
 
-def together(
+def band_groups(
     pairs: Sequence[tuple[Band, Asset]], pictures: Sequence[Asset], session: Session
 ) -> dict[Band, tuple[BandGroup, int]]:
     """Bands that can be asked for in one request, and where in it each band is.
@@ -47,19 +47,19 @@ def together(
         band, asset = pair
         return image_and_band(asset)[0], asset.crs, asset.transform, asset.shape, band.kind, band.dtype, band.nodata
 
-    found: dict[Band, tuple[BandGroup, int]] = {}
-    for _, group in groupby(sorted(pairs, key=alike), alike):
-        some = list(group)
+    groups: dict[Band, tuple[BandGroup, int]] = {}
+    for _, alike_pairs in groupby(sorted(pairs, key=alike), alike):
+        some = list(alike_pairs)
         (band, first), *_ = some
         place = (first.crs, first.transform, first.shape)
         beside = [asset for asset in pictures if (asset.crs, asset.transform, asset.shape) == place]
         shown = tuple(image_and_band(asset)[1] for asset in beside) if band.kind == "reflectance" else ()
         whole = BandGroup(tuple(asset for _, asset in some), band, shown, session)
-        found.update((band, (whole, k)) for k, (band, _) in enumerate(some))
-    return found
+        groups.update((band, (whole, k)) for k, (band, _) in enumerate(some))
+    return groups
 
 
-def read(what: BandGroup, window: Window) -> np.ndarray:
+def read(group: BandGroup, window: Window) -> np.ndarray:
     """The pixels of a window of an image's own grid: (bands, rows, columns), nodata where masked and beyond its edge.
 
     One request, or as many as its size takes; none where the window lies beyond the image, or was just read. A pixel is
@@ -74,13 +74,13 @@ def read(what: BandGroup, window: Window) -> np.ndarray:
     GridError, BadPixels
         If it gives reflectance, or classes, that are not in the dtype's range.
     """
-    shape = what.assets[0].shape
+    shape = group.assets[0].shape
     rows, cols = (slice(max(part.start, 0), min(part.stop, n)) for part, n in zip(window, shape, strict=True))
-    out = np.full((len(what.assets), *window_shape(window)), what.band.nodata, what.band.dtype)
+    out = np.full((len(group.assets), *window_shape(window)), group.band.nodata, group.band.dtype)
     if rows.start < rows.stop and cols.start < cols.stop:
-        key = (what, rows.start, rows.stop, cols.start, cols.stop)
-        found = current().resource(_Blocks).get(key, lambda: _fetched(what, (rows, cols)))
-        out[:, within(rows, window[0]), within(cols, window[1])] = found
+        key = (group, rows.start, rows.stop, cols.start, cols.stop)
+        pixels = current().resource(_Blocks).get(key, lambda: _read_parts(group, (rows, cols)))
+        out[:, within(rows, window[0]), within(cols, window[1])] = pixels
     return out
 
 
@@ -91,53 +91,57 @@ class _Blocks(SingleFlightCache[tuple[BandGroup, int, int, int, int], np.ndarray
         super().__init__(KEPT_BYTES, lambda pixels: int(pixels.nbytes))
 
 
-def _fetched(what: BandGroup, window: Window) -> np.ndarray:
-    out = np.empty((len(what.assets), *window_shape(window)), what.band.dtype)
-    for rows, cols in parts(window, BAND_BYTES * len(what.assets)):
-        out[:, within(rows, window[0]), within(cols, window[1])] = _asked(what, (rows, cols))
+def _read_parts(group: BandGroup, window: Window) -> np.ndarray:
+    out = np.empty((len(group.assets), *window_shape(window)), group.band.dtype)
+    for rows, cols in parts(window, BAND_BYTES * len(group.assets)):
+        out[:, within(rows, window[0]), within(cols, window[1])] = _requested(group, (rows, cols))
     out.flags.writeable = False
     return out
 
 
-def _asked(what: BandGroup, window: Window) -> np.ndarray:
+def _requested(group: BandGroup, window: Window) -> np.ndarray:
     """One request."""
-    names = [image_and_band(asset)[1] for asset in what.assets]
+    names = [image_and_band(asset)[1] for asset in group.assets]
     try:
-        with signed_in(what.session):
+        with signed_in(group.session):
             import ee
 
-            asked = {"expression": _expression(what, names), "fileFormat": "NUMPY_NDARRAY", "grid": _grid(what, window)}
-            sent = ee.data.computePixels(asked)
+            request = {
+                "expression": _expression(group, names),
+                "fileFormat": "NUMPY_NDARRAY",
+                "grid": _grid(group, window),
+            }
+            answer = ee.data.computePixels(request)
     except ReadFailed as error:
         if error.reason == "no such asset":
             raise Gone(str(error), reason=error.reason) from None
         raise
-    pixels = np.stack([sent[name] for name in names])
+    pixels = np.stack([answer[name] for name in names])
     if pixels.shape[1:] != window_shape(window):
         raise ReadFailed(f"Earth Engine sent {pixels.shape[1:]} pixels, not {window_shape(window)}")
-    limits = np.iinfo(what.band.dtype)
+    limits = np.iinfo(group.band.dtype)
     if pixels.dtype.kind not in "ui" or (pixels.size and (pixels.min() < limits.min or pixels.max() > limits.max)):
-        wrong = GridError if what.band.kind == "reflectance" else BadPixels
-        raise wrong(f"{what.assets[0].written} holds {pixels.dtype} numbers that are no {what.band.dtype}")
-    return pixels.astype(what.band.dtype)
+        wrong = GridError if group.band.kind == "reflectance" else BadPixels
+        raise wrong(f"{group.assets[0].written} holds {pixels.dtype} numbers that are no {group.band.dtype}")
+    return pixels.astype(group.band.dtype)
 
 
-def _expression(what: BandGroup, names: list[str]) -> Any:
+def _expression(group: BandGroup, names: list[str]) -> Any:
     import ee
 
-    whole = ee.Image(image_and_band(what.assets[0])[0])
+    whole = ee.Image(image_and_band(group.assets[0])[0])
     image = whole.select(names)
-    if what.shown:
-        seen = reduce(lambda one, two: one.max(two), (whole.select([name]).neq(0) for name in what.shown))
+    if group.shown:
+        seen = reduce(lambda one, two: one.max(two), (whole.select([name]).neq(0) for name in group.shown))
         image = image.max(1).updateMask(seen)  # what is valid and 0 in one band stays valid
-    return image.unmask(what.band.nodata, False)
+    return image.unmask(group.band.nodata, False)
 
 
-def _grid(what: BandGroup, window: Window) -> dict[str, Any]:
-    a, b, c, d, e, f = what.assets[0].transform
+def _grid(group: BandGroup, window: Window) -> dict[str, Any]:
+    a, b, c, d, e, f = group.assets[0].transform
     (top, left), (height, width) = (part.start for part in window), window_shape(window)
     return {
-        "crsCode": what.assets[0].crs,
+        "crsCode": group.assets[0].crs,
         "dimensions": {"width": width, "height": height},
         "affineTransform": {
             "scaleX": a,
@@ -154,7 +158,7 @@ def _grid(what: BandGroup, window: Window) -> dict[str, Any]:
 class NativeBlock(Windowed):
     """A band on a grid whose pixels are the image's."""
 
-    what: BandGroup
+    group: BandGroup
     index: int
     """Of the band, among those that are asked for together."""
     offset: tuple[int, int]
@@ -163,20 +167,20 @@ class NativeBlock(Windowed):
     def read(self, window: Window) -> np.ndarray:
         """The pixels of a window, (rows, columns) in the band's dtype."""
         rows, cols = (slice(p.start + by, p.stop + by) for p, by in zip(window, self.offset, strict=True))
-        return np.asarray(read(self.what, (rows, cols))[self.index])
+        return np.asarray(read(self.group, (rows, cols))[self.index])
 
 
 @dataclass(frozen=True, kw_only=True)
 class NearestBlock(Windowed):
     """A band seen through any grid: of each pixel the image's that holds its centre, whatever window asks."""
 
-    what: BandGroup
+    group: BandGroup
     index: int
 
     def read(self, window: Window) -> np.ndarray:
         """The pixels of a window, (rows, columns) in the band's dtype."""
 
         def pick(where: Window, rows: np.ndarray, cols: np.ndarray) -> np.ndarray:
-            return np.asarray(read(self.what, where)[self.index][rows, cols])
+            return np.asarray(read(self.group, where)[self.index][rows, cols])
 
-        return nearest_pixels(self.grid[window], self.what.assets[self.index], self.band, pick)
+        return nearest_pixels(self.grid[window], self.group.assets[self.index], self.band, pick)

@@ -22,8 +22,8 @@ from nutonic.recipe.inputs import Imagery
 from nutonic.sources.backend import Windowed, dataset
 from nutonic.sources.cost import SourceCost, Workload
 from nutonic.sources.earthengine import credentials as ee_credentials
-from nutonic.sources.earthengine.blocks import BAND_BYTES, NativeBlock, NearestBlock, together
-from nutonic.sources.earthengine.items import Asked, Odd, asset_of_band, lacks, listed, snapping_of
+from nutonic.sources.earthengine.blocks import BAND_BYTES, NativeBlock, NearestBlock, band_groups
+from nutonic.sources.earthengine.items import ImageQuery, UnusableImage, asset_of_band, lacks, listed, snapping_of
 from nutonic.sources.earthengine.session import NEEDS, Session
 from nutonic.sources.earthengine.windows import cost_of
 from nutonic.sources.item import Item, cloud_cover, moment, taken_in
@@ -113,11 +113,11 @@ class EarthEngineImagery(Shown, SourceDefaults):
         Unreachable
             If Earth Engine does not answer.
         """
-        seen, period = _Seen(), as_interval(time)
+        tally, period = _ImageTally(), as_interval(time)
 
         def find(boxes: list[Box]) -> list[Item]:
-            items, odd = self._listed(boxes, period)
-            return seen.without([(item, self._lacks(item)) for item in items], odd)
+            items, unusable = self._listed(boxes, period)
+            return tally.without([(item, self._lacks(item)) for item in items], unusable)
 
         how = Ranking(
             fits=partial(self._fits, time=period),
@@ -126,22 +126,22 @@ class EarthEngineImagery(Shown, SourceDefaults):
             least=self.min_valid_fraction,
         )
         found = ranked(searched(find, lon, lat, extent_m), lon, lat, extent_m, how)
-        seen.check(self.collection)
+        tally.check(self.collection)
         return found
 
     def timeline(self, grid: GeoBox, time: Interval | str | None = None) -> Timeline:
         """Every scene that touches a grid, as overpasses in order of time; see :func:`.overpasses.timeline`."""
         period = as_interval(time)
-        items, odd = self._listed(boxes_of(lonlat_bounds(grid)), period)
+        items, unusable = self._listed(boxes_of(lonlat_bounds(grid)), period)
         here = [(item, self._lacks(item)) for item in items if self._fits(item, period) and touches(item, grid)]
         found = timeline([item for item, why in here if not why], grid, self._scene)
-        lacking = [*odd, *((item.id, why) for item, why in here if why)]
+        lacking = [*unusable, *((item.id, why) for item, why in here if why)]
         return replace(found, left_out=(*found.left_out, *sorted(lacking)))
 
-    def _listed(self, boxes: list[Box], time: Interval | None) -> tuple[list[Item], list[Odd]]:
+    def _listed(self, boxes: list[Box], time: Interval | None) -> tuple[list[Item], list[UnusableImage]]:
         bands = frozenset(map(self._key, (*self.assets, *self.masks)))
-        asked = Asked(collection=self.collection, bands=bands, time=time, max_cloud_cover=self.max_cloud_cover)
-        return listed(self.session, asked, boxes)
+        query = ImageQuery(collection=self.collection, bands=bands, time=time, max_cloud_cover=self.max_cloud_cover)
+        return listed(self.session, query, boxes)
 
     def _fits(self, item: Item, time: Interval | None) -> bool:
         known = IMAGED.get(self.collection)
@@ -191,13 +191,13 @@ class EarthEngineImagery(Shown, SourceDefaults):
         """
         pairs = [(band, scenes[0].asset(band.name)) for band in self.bands]
         arrays: dict[Band, Windowed] = {}
-        for band, (what, index) in together(pairs, self._pictures(scenes[0]), self.session).items():
-            asset = what.assets[index]
+        for band, (group, index) in band_groups(pairs, self._pictures(scenes[0]), self.session).items():
+            asset = group.assets[index]
             if band.kind == "reflectance":
                 offset = offset_of(asset, grid)
-                arrays[band] = NativeBlock(grid=grid, band=band, what=what, index=index, offset=offset)
+                arrays[band] = NativeBlock(grid=grid, band=band, group=group, index=index, offset=offset)
             else:
-                arrays[band] = NearestBlock(grid=grid, band=band, what=what, index=index)
+                arrays[band] = NearestBlock(grid=grid, band=band, group=group, index=index)
         ds = dataset(grid, {band: arrays[band].lazy() for band in self.bands}, rendered=scenes[0].rendered)
         return ds if chunks is None else ds.chunk(chunks)
 
@@ -222,11 +222,11 @@ class EarthEngineImagery(Shown, SourceDefaults):
     def _nearest(self, band: Band, pictures: Sequence[Asset], asset: Asset, grid: GeoBox, chunk: int) -> da.Array:
         """An asset of a cube: as it is where its pixels are the grid's, else by nearest neighbour."""
         _refuse_coarse(asset, grid)
-        what, index = together([(band, asset)], pictures, self.session)[band]
-        seen: Windowed = NearestBlock(grid=grid, band=band, what=what, index=index)
+        group, index = band_groups([(band, asset)], pictures, self.session)[band]
+        block: Windowed = NearestBlock(grid=grid, band=band, group=group, index=index)
         if is_native(asset, grid):
-            seen = NativeBlock(grid=grid, band=band, what=what, index=index, offset=offset_of(asset, grid))
-        array: da.Array = xr.Variable(("y", "x"), seen.lazy()).chunk(chunk).data
+            block = NativeBlock(grid=grid, band=band, group=group, index=index, offset=offset_of(asset, grid))
+        array: da.Array = xr.Variable(("y", "x"), block.lazy()).chunk(chunk).data
         return array
 
 
@@ -243,20 +243,20 @@ def _refuse_coarse(asset: Asset, grid: GeoBox) -> None:
         )
 
 
-class _Seen:
+class _ImageTally:
     """What a search met: that no image has the bands is a mistake in a recipe, that some have not is none."""
 
     def __init__(self) -> None:
         self.lacking: list[tuple[str, str]] = []
         self.useful = False
 
-    def without(self, pairs: Sequence[tuple[Item, str | None]], odd: Sequence[Odd]) -> list[Item]:
+    def without(self, pairs: Sequence[tuple[Item, str | None]], unusable: Sequence[UnusableImage]) -> list[Item]:
         """The items that lack nothing; called by several threads."""
-        self.lacking += [*odd, *((item.id, why) for item, why in pairs if why)]
-        found = [item for item, why in pairs if not why]
-        if found:
+        self.lacking += [*unusable, *((item.id, why) for item, why in pairs if why)]
+        items = [item for item, why in pairs if not why]
+        if items:
             self.useful = True
-        return found
+        return items
 
     def check(self, collection: str) -> None:
         """Raise if there were images, and none that has all that is needed."""

@@ -52,11 +52,11 @@ _WORDS = {
 _PAGE = 200
 
 #: An image that cannot be used, by its id, and why.
-Odd = tuple[str, str]
+UnusableImage = tuple[str, str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
+class ImageQuery:
     """What to list."""
 
     collection: str
@@ -68,7 +68,7 @@ class Asked:
     """Percent."""
 
 
-def listed(session: Session, asked: Asked, boxes: Iterable[Box]) -> tuple[list[Item], list[Odd]]:
+def listed(session: Session, query: ImageQuery, boxes: Iterable[Box]) -> tuple[list[Item], list[UnusableImage]]:
     """The images of a collection in one or two boxes and a time, each once; and those that cannot be used.
 
     Others may be among them: time, cloud and footprint are still to be checked.
@@ -82,39 +82,39 @@ def listed(session: Session, asked: Asked, boxes: Iterable[Box]) -> tuple[list[I
     Unreachable
         If Earth Engine does not answer.
     """
-    found: dict[str, Item] = {}
-    odd: dict[str, str] = {}
+    items: dict[str, Item] = {}
+    unusable: dict[str, str] = {}
     try:
-        for image in (image for box in boxes for image in _images(session, asked, box)):
-            item = item_of_image(image, asked)
+        for image in (image for box in boxes for image in _images(session, query, box)):
+            item = item_of_image(image, query)
             if isinstance(item, str):
-                odd[str(image.get("id"))] = item
+                unusable[str(image.get("id"))] = item
             else:
-                found[image["id"]] = item
+                items[image["id"]] = item
     except ReadFailed as error:
         if error.reason in OF_THE_RECIPE:
-            raise InputError(f"{error}\nimagery.collection is {asked.collection}") from None
+            raise InputError(f"{error}\nimagery.collection is {query.collection}") from None
         raise Unreachable(str(error)) from None
-    return list(found.values()), list(odd.items())
+    return list(items.values()), list(unusable.items())
 
 
-def _images(session: Session, asked: Asked, box: Box) -> Iterator[Json]:
+def _images(session: Session, query: ImageQuery, box: Box) -> Iterator[Json]:
     """The images of a box, page by page."""
-    wanted = {"parent": asked.collection, "filter": " AND ".join(_filters(asked, box)), "pageSize": _PAGE}
+    request = {"parent": query.collection, "filter": " AND ".join(_filters(query, box)), "pageSize": _PAGE}
     while True:
         with signed_in(session):
             import ee
 
-            page = ee.data.listImages(wanted)
+            page = ee.data.listImages(request)
         yield from page["images"] or ()
         if not page.get("nextPageToken"):
             return
-        wanted = {**wanted, "pageToken": page["nextPageToken"]}
+        request = {**request, "pageToken": page["nextPageToken"]}
 
 
-def _filters(asked: Asked, box: Box) -> list[str]:
+def _filters(query: ImageQuery, box: Box) -> list[str]:
     """What a listing is asked for."""
-    known = IMAGED.get(asked.collection)
+    known = IMAGED.get(query.collection)
     west, south, east, north = box
     wide = shapely.box(
         max(west - _BULGE, -180.0), max(south - _BULGE, -90.0), min(east + _BULGE, 180.0), min(north + _BULGE, 90.0)
@@ -122,10 +122,10 @@ def _filters(asked: Asked, box: Box) -> list[str]:
     area = orjson.dumps(shapely.geometry.mapping(wide)).decode().replace('"', "'")
     parts = [f'intersects("{area}")']
     if known is not None and known.clouds:
-        parts.append(f"properties.{known.clouds}<={asked.max_cloud_cover}")
-    if asked.time is not None:
-        last = asked.time.end + dt.timedelta(days=_LONGEST if known is None else known.days, milliseconds=1)
-        parts += [f'startTime >= "{_stamp(asked.time.start)}"', f'endTime < "{_stamp(last)}"']
+        parts.append(f"properties.{known.clouds}<={query.max_cloud_cover}")
+    if query.time is not None:
+        last = query.time.end + dt.timedelta(days=_LONGEST if known is None else known.days, milliseconds=1)
+        parts += [f'startTime >= "{_stamp(query.time.start)}"', f'endTime < "{_stamp(last)}"']
     return parts
 
 
@@ -133,9 +133,9 @@ def _stamp(moment: dt.datetime) -> str:
     return utc_text(moment, "milliseconds")
 
 
-def item_of_image(image: Json, asked: Asked) -> Item | str:
+def item_of_image(image: Json, query: ImageQuery) -> Item | str:
     """An image as an item, whose assets are the bands that are wanted; or why it is none."""
-    known, properties = IMAGED.get(asked.collection), dict(image.get("properties") or {})
+    known, properties = IMAGED.get(query.collection), dict(image.get("properties") or {})
     clouds = _CLOUDS if known is None else (known.clouds,) if known.clouds else ()
     called = {**_WORDS, **dict.fromkeys(clouds, "eo:cloud_cover")}
     words = {word: properties[name] for name, word in called.items() if name in properties}
@@ -144,7 +144,7 @@ def item_of_image(image: Json, asked: Asked) -> Item | str:
             "id": str(image["id"]).rpartition("/")[2],
             "image": str(image["id"]),
             "properties": {"datetime": image["startTime"], **words},
-            "assets": {band["id"]: _asset(band) for band in image["bands"] if band["id"] in asked.bands},
+            "assets": {band["id"]: _asset(band) for band in image["bands"] if band["id"] in query.bands},
         }
         return Item(content=content, footprint=footprint_of(_polygon(image["geometry"])), base=SCHEME)
     except (LookupError, TypeError, ValueError, AttributeError, shapely.errors.ShapelyError) as error:
@@ -175,9 +175,9 @@ def _asset(band: Mapping[str, Any]) -> Json:
 
 def snapping_of(item: Item, band: str) -> Snapping:
     """By which squares are measured: a band's own pixels."""
-    told = item.content["assets"][band]
-    a, _, c, _, _, f = told["proj:transform"]
-    return Snapping(told["proj:code"], a, (c, f))
+    grid = item.content["assets"][band]
+    a, _, c, _, _, f = grid["proj:transform"]
+    return Snapping(grid["proj:code"], a, (c, f))
 
 
 def lacks(item: Item, band: str, most: int, resolution_m: float | None = None) -> str | None:
@@ -197,14 +197,14 @@ def lacks(item: Item, band: str, most: int, resolution_m: float | None = None) -
 
 def asset_of_band(item: Item, band: str, name: str) -> Asset:
     """A band of an image as an asset with a name of its own."""
-    told, href = item.content["assets"][band], f"{SCHEME}{item.content['image']}/{band}"
+    grid, href = item.content["assets"][band], f"{SCHEME}{item.content['image']}/{band}"
     return Asset(
         name=name,
         href=href,
         written=href,
-        crs=told["proj:code"],
-        transform=tuple(told["proj:transform"]),
-        shape=tuple(told["proj:shape"]),
+        crs=grid["proj:code"],
+        transform=tuple(grid["proj:transform"]),
+        shape=tuple(grid["proj:shape"]),
         nodata=None,
     )
 

@@ -169,12 +169,12 @@ class EarthEngineLabels(Shown, SourceDefaults):
                 images = ee.ImageCollection(self.collection)
                 period = self._period(time)
                 images = images.filterDate(*period) if period else images
-                found = images.limit(1).getInfo()
+                collection = images.limit(1).getInfo()
         except ReadFailed as error:
             if error.reason in OF_THE_RECIPE:
                 raise InputError(f"{error}\nlabels.collection is {self.collection}") from None
             raise Unreachable(str(error)) from None
-        features: list[Any] = (found or {}).get("features") or []
+        features: list[Any] = (collection or {}).get("features") or []
         return dict(features[0]) if features else None
 
     def _period(self, time: Interval | None) -> tuple[str, str] | None:
@@ -201,9 +201,9 @@ class EarthEngineLabels(Shown, SourceDefaults):
             raise InputError(
                 f"{self.collection} holds {kind.get('precision')} numbers in {self.band}, which are no classes"
             )
-        told = image.get("properties", {}).get(f"{self.band}_class_values")
+        listed = image.get("properties", {}).get(f"{self.band}_class_values")
         table = self.table
-        strange = sorted(set(told or ()) - set(table.labels) - {table.unknown, *table.masked})
+        strange = sorted(set(listed or ()) - set(table.labels) - {table.unknown, *table.masked})
         if strange:
             raise InputError(
                 f"{self.collection} has classes {strange[:8]} in {self.band}, which {table.name} does not list: "

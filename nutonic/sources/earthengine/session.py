@@ -32,7 +32,7 @@ class Session:
     def __post_init__(self) -> None:
         address_of(self.url)
 
-    def found(self) -> Session:
+    def resolved(self) -> Session:
         """The same with what this process' environment adds.
 
         Raises
@@ -86,7 +86,7 @@ class Session:
             If there is no project, or there are no credentials.
         """
         ee_credentials.require()
-        ee_credentials.find(str(self.found().url))
+        ee_credentials.find(str(self.resolved().url))
 
 
 #: What reading from Earth Engine takes: its clients, of whose Python packages 25 MB were measured.
@@ -123,7 +123,7 @@ def signed_in(session: Session) -> Iterator[None]:
         If that cannot be.
     """
     ee_credentials.require()
-    wanted = session.found()
+    wanted = session.resolved()
     with _state.changed:
         _state.changed.wait_for(lambda: not _state.users or _state.now == wanted)
         if _state.now != wanted or not _is_good(_state.transport):

@@ -85,8 +85,8 @@ def packed(image: LabelImage, session: Session, grid: GeoBox) -> np.ndarray:
     """
     lattice, row, col = placed(grid)
     window = (slice(row, row + grid.shape.y), slice(col, col + grid.shape.x))
-    key = (image, session.found(), lattice, row, col, *window_shape(window))
-    return current().resource(_Windows).get(key, lambda: _whole(image, session.found(), lattice, window))
+    key = (image, session.resolved(), lattice, row, col, *window_shape(window))
+    return current().resource(_Windows).get(key, lambda: _read_parts(image, session.resolved(), lattice, window))
 
 
 def parts(window: Window, pixel_bytes: int = PIXEL_BYTES) -> Iterator[Window]:
@@ -142,7 +142,7 @@ class _Windows(SingleFlightCache[_Key, np.ndarray]):
         super().__init__(KEPT_BYTES, lambda pixels: int(pixels.nbytes))
 
 
-def _whole(image: LabelImage, session: Session, lattice: Lattice, window: Window) -> np.ndarray:
+def _read_parts(image: LabelImage, session: Session, lattice: Lattice, window: Window) -> np.ndarray:
     out = np.empty(window_shape(window), np.uint16)
     with signed_in(session):
         variable = current().resource(_Images).get((image, session, lattice), lambda: _opened(image, lattice))
