@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import yaml
 
@@ -16,7 +17,9 @@ from nutonic.dataset.index import Totals
 from nutonic.io.objects import Store, sha256
 from nutonic.planning.layout import CARD
 from nutonic.planning.plan_file import PlanFile
-from nutonic.planning.spec import BuildSpec
+
+if TYPE_CHECKING:
+    from nutonic.planning.spec import BuildSpec
 
 #: What a person writes after the one and before the other is theirs.
 NOTE_BEGINS = b"<!-- Yours: what you write below this line is kept. -->\n"

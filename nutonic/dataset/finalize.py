@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from array import array
 from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -16,8 +17,10 @@ from nutonic.io.objects import Store, is_temporary, sha256
 from nutonic.planning.layout import CARD, MARKER, PLAN, RECIPE, SUMMARY
 from nutonic.planning.ownership import owned_by
 from nutonic.planning.plan_file import PlanFile
-from nutonic.planning.spec import BuildSpec
 from nutonic.recipe.outputs import Output
+
+if TYPE_CHECKING:
+    from nutonic.planning.spec import BuildSpec
 
 #: Rows are copied in pieces of about this many bytes.
 _PIECE = 8 * 2**20
