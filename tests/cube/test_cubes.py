@@ -251,7 +251,7 @@ def test_a_reduction_reads_its_tile_itself(sources, plan):
 @pytest.mark.parametrize("change", [lambda cube: pickle.loads(pickle.dumps(cube)), lambda cube: dask.optimize(cube)[0]])
 def test_a_cube_that_was_sent_or_optimised_is_reduced_in_as_few_tasks(sources, plan, change):
     part = plan.on(GRID[:128, :192])
-    cube = nt.open_cube(part, sources, chunk=64)
+    cube = nt.open_cube(part, sources, chunks=64)
     changed = change(cube)
     assert nt.reduce.estimate(changed, "median").tasks_per_tile == 3
     assert nt.reduce.median(changed).compute().identical(nt.reduce.median(cube).compute())
@@ -261,13 +261,13 @@ def test_a_task_carries_what_it_reads_and_no_more(sources, plan):
     """What is sent for a tile does not grow with the area, and cubes opened twice share names."""
     size = {}
     for tiles in (2, 12):
-        cube = nt.open_cube(plan.on(GRID[:64, : 64 * tiles]), sources, chunk=64)
+        cube = nt.open_cube(plan.on(GRID[:64, : 64 * tiles]), sources, chunks=64)
         (picture,) = dask.optimize(nt.reduce.median(cube)[["red"]])
         tasks = dict(picture.__dask_graph__())
         assert len(tasks) == tiles
         size[tiles] = len(pickle.dumps(tasks[picture.red.data.name, 0, 0]))
     assert size[12] <= size[2] + 100
-    again = nt.open_cube(plan.on(GRID[:64, : 64 * tiles]), sources, chunk=64)
+    again = nt.open_cube(plan.on(GRID[:64, : 64 * tiles]), sources, chunks=64)
     assert [again[name].data.name for name in again] == [cube[name].data.name for name in cube]
     assert nt.reduce.median(again).red.data.name == nt.reduce.median(cube).red.data.name
 

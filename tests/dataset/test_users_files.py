@@ -25,6 +25,7 @@ from nutonic.dataset.verify import verify
 from nutonic.errors import NotNutonic
 from nutonic.io.objects import Store
 from nutonic.planning.layout import MARKER, MARKER_BYTES
+from nutonic.run.cluster import Cluster
 from nutonic.run.dask_report import refuse_impossible
 from nutonic.run.run import build
 from nutonic.testing import SyntheticSeries
@@ -451,7 +452,7 @@ def test_a_report_replaces_no_file_of_the_users(clean, tmp_path, kind):
     make = {"file": lambda: path.write_text("<html>mine"), "pipe": lambda: os.mkfifo(path)}
     make.get(kind, lambda: path.symlink_to(clean.recipe if kind == "link" else tmp_path / "no"))()
     with pytest.raises(NotNutonic, match=r"report.html is there already"):
-        build(load_recipe(clean.recipe), tmp_path / "out", workers=1, performance_report=path)
+        build(load_recipe(clean.recipe), tmp_path / "out", workers=Cluster(workers=1, performance_report=path))
     assert [entry.name for entry in tmp_path.iterdir()] == ["report.html"]
 
 

@@ -88,7 +88,7 @@ def test_bands_go_by_their_names(recipe, tmp_path):
 
 def test_a_cube_over_time_of_it():
     grid = GeoBox((50, 60), toys.TRANSFORM, toys.CRS)
-    cube = nt.open_cube(grid, [toys.InventedSource()], chunk=32)
+    cube = nt.open_cube(grid, [toys.InventedSource()], chunks=32)
     assert dict(cube.sizes) == {"time": 1, "y": 50, "x": 60}
     x, y = cube.x.values, cube.y.values
     for k, name in enumerate(("red", "green", "blue")):
