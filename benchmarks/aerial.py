@@ -17,6 +17,7 @@ from affine import Affine
 from odc.geo.geobox import GeoBox
 
 import nutonic as nt
+from nutonic.core.grid import centre
 from nutonic.core.model import Scene
 from nutonic.io.session import current
 from nutonic.sources.earthengine.session import Session, signed_in
@@ -45,7 +46,7 @@ def serve() -> None:
 def blocks(url: str) -> Read:
     """As nutonic reads it."""
     source = nt.EarthEngineImagery(collection="USDA/NAIP/DOQQ", url=url, project="any")
-    lon, lat = GeoBox(SHAPE, TRANSFORM, CRS).extent.centroid.to_crs("EPSG:4326").coords[0]
+    lon, lat = centre(GeoBox(SHAPE, TRANSFORM, CRS))
     scenes: tuple[Scene, ...] = source.search(np.array([lon]), np.array([lat]), 600.0)[0]
 
     def read(grid: GeoBox) -> np.ndarray:

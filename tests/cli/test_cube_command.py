@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -12,8 +11,10 @@ import pytest
 import rasterio
 import xarray as xr
 import yaml
+from support import warm
 from support.clusters import cluster
 from support.cubes import GRID, truth, zarr_files
+from support.worlds import written
 
 import nutonic as nt
 from nutonic.testing import SyntheticSeries
@@ -23,16 +24,14 @@ AREA = (17.93, 46.66, 17.99, 46.70)
 
 @pytest.fixture(scope="module")
 def recipe(tmp_path_factory) -> Path:
-    path = SyntheticSeries().write(tmp_path_factory.mktemp("series"), imagery={"max_cloud_cover": 90})
+    path = written(SyntheticSeries(), tmp_path_factory.mktemp("series"), imagery={"max_cloud_cover": 90})
     content = yaml.safe_load(path.read_text())
     content["cube"] = {"area": list(AREA), "chunk": 128, "mask": "scl", "reduce": "median"}
     path.write_text(yaml.safe_dump(content))
     return path
 
 
-def nutonic(*arguments: object) -> subprocess.CompletedProcess:
-    command = [sys.executable, "-m", "nutonic", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+nutonic = partial(warm.run, "nutonic")
 
 
 def test_a_recipes_cube_is_told_and_saved(recipe, tmp_path):
@@ -49,9 +48,8 @@ def test_a_recipes_cube_is_told_and_saved(recipe, tmp_path):
     x, y = found.x.values, found.y.values
     assert set(x) <= set(GRID.affine.c + 10 * (np.arange(GRID.shape.x) + 0.5))
     scl = truth("scl", x, y)
-    red = np.where(np.isin(scl, nt.reduce.CLEAR), truth("red", x, y), 0).astype(float)
-    red[red == 0] = np.nan
-    np.testing.assert_array_equal(found["red"], np.nan_to_num(np.rint(np.nanmedian(red, axis=0))))
+    red = np.ma.masked_equal(np.where(np.isin(scl, nt.reduce.CLEAR), truth("red", x, y), 0), 0)
+    np.testing.assert_array_equal(found["red"], np.rint(np.ma.median(red, axis=0).filled(0)))
     with rasterio.open(tmp_path / "cogs" / "red.tif") as raster:
         np.testing.assert_array_equal(raster.read(1), found["red"])
     again = nutonic("cube", recipe, "--out", out)
@@ -62,6 +60,7 @@ def test_a_recipes_cube_is_told_and_saved(recipe, tmp_path):
     assert "is another cube, it differs in blue/zarr.json" in other.stderr
 
 
+@pytest.mark.cluster
 def test_workers_here_and_elsewhere_give_the_same_bytes(recipe, tmp_path):
     west, south, east, north = AREA
     area = {

@@ -14,10 +14,11 @@ import orjson
 import pytest
 import xarray as xr
 from dask.callbacks import Callback
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, seed, settings
 from hypothesis import strategies as st
 from pyproj import Transformer
 from support.cubes import GRID, SERIES, seen, truth
+from support.worlds import written
 
 import nutonic as nt
 from nutonic.core.areas import area_grid
@@ -34,7 +35,7 @@ IMAGERY = nt.StacSource(url="", collection=COLLECTION, masks=("scl",), record=Tr
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory) -> Path:
-    return SERIES.write(tmp_path_factory.mktemp("series")).parent
+    return written(SERIES, tmp_path_factory.mktemp("series")).parent
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +51,7 @@ def plan(sources) -> CubePlan:
 # The law
 
 
-@pytest.mark.parametrize("engine", ["stackstac", "odc-stac"])
+@pytest.mark.parametrize("engine", ["stackstac", pytest.param("odc-stac", marks=pytest.mark.exhaustive)])
 def test_every_pixel_of_every_step_is_right(sources, engine):
     cube = nt.open_cube(GRID, [replace(sources[0], engine=engine), sources[1]], chunks=256).compute(scheduler="threads")
     assert cube["red"].dims == ("time", "y", "x")
@@ -71,9 +72,17 @@ def test_the_record_tells_whose_each_pixel_is(sources, plan):
         assert (ids[numbers] == want).all()
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(st.data())
-def test_a_tile_of_a_cube_is_the_cube_of_the_tile(sources, plan, data):
+def test_a_tile_of_a_cube_is_the_cube_of_the_tile(sources, plan, sample):
+    @seed(sample.seed)
+    @settings(max_examples=sample.times(4, every=30), deadline=None, database=None)
+    @given(st.data())
+    def holds(data):
+        is_the_cube_of_the_tile(sources, plan, data)
+
+    holds()
+
+
+def is_the_cube_of_the_tile(sources, plan, data):
     top = data.draw(st.integers(0, HEIGHT - 2))
     left = data.draw(st.integers(0, WIDTH - 2))
     rows = slice(top, data.draw(st.integers(top + 1, min(top + 300, HEIGHT))))

@@ -12,6 +12,7 @@ from support.callbacks import OnTiles
 from support.clusters import cluster, until
 from support.cubes import GRID, SERIES, zarr_files
 from support.saving_driver import cube_of
+from support.worlds import written
 
 import nutonic as nt
 from nutonic.testing import COLLECTION, FileServer, remote_catalogue
@@ -19,13 +20,14 @@ from nutonic.testing import COLLECTION, FileServer, remote_catalogue
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    return SERIES.write(tmp_path_factory.mktemp("series")).parent
+    return written(SERIES, tmp_path_factory.mktemp("series")).parent
 
 
 def source_of(folder, catalogue: str = "items.json", **settings) -> nt.StacSource:
     return nt.StacSource(url=str(folder / catalogue), collection=COLLECTION, **settings)
 
 
+@pytest.mark.cluster
 def test_two_workers_compute_and_save_what_one_process_does(folder, tmp_path):
     lazy = cube_of(folder)
     want = lazy.compute(scheduler="synchronous")
@@ -41,6 +43,7 @@ def test_two_workers_compute_and_save_what_one_process_does(folder, tmp_path):
         assert sum(received.values()) < 200 * tile  # tiles are made where their parts are read
 
 
+@pytest.mark.cluster
 def test_a_worker_that_is_killed_changes_nothing(folder, tmp_path):
     lazy = cube_of(folder)
     want = lazy.compute(scheduler="synchronous")
@@ -64,7 +67,8 @@ def test_a_worker_that_is_killed_changes_nothing(folder, tmp_path):
         assert seen[-1] == (30, 30)
 
 
-@pytest.mark.parametrize("tiles", [4, 16])
+@pytest.mark.parametrize("tiles", [4, pytest.param(16, marks=pytest.mark.exhaustive)])
+@pytest.mark.cluster
 def test_a_worker_holds_what_was_stated_however_large_the_area(folder, tmp_path, tiles):
     lazy = nt.open_cube(GRID[:256, :1024] if tiles == 4 else GRID[:1000, :1024], [source_of(folder)], chunks=256)
     stated = nt.reduce.estimate(lazy, "median")
@@ -78,6 +82,7 @@ def test_a_worker_holds_what_was_stated_however_large_the_area(folder, tmp_path,
     assert peak - min(before.values()) <= 1.5 * stated.worker_bytes()
 
 
+@pytest.mark.cluster
 def test_workers_fetch_each_header_and_block_once(folder, tmp_path):
     with FileServer(folder) as server, cluster(tmp_path / "dask") as found, Client(found.address) as client:
         remote_catalogue(folder, server.url)

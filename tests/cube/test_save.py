@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
+import random
 import signal
-import subprocess
-import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import dask
@@ -16,23 +16,23 @@ import rasterio
 import xarray as xr
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from support import saving_driver
+from support import warm
 from support.callbacks import OnTiles
+from support.clusters import until
 from support.cubes import made, zarr_files
 from support.saving_driver import cube_of
+from support.worlds import written
 
 import nutonic as nt
 from nutonic.errors import InputError, NotNutonic, StoreError
 from nutonic.testing import SyntheticSeries
-
-DRIVER = Path(saving_driver.__file__)
 
 SERIES = SyntheticSeries()
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory) -> Path:
-    return SERIES.write(tmp_path_factory.mktemp("series")).parent
+    return written(SERIES, tmp_path_factory.mktemp("series")).parent
 
 
 @pytest.fixture(scope="module")
@@ -112,9 +112,7 @@ def test_nothing_is_seen_before_it_is_whole(folder, tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["a.zarr"]
 
 
-def driver(folder: Path, out: Path, at: int, moment: str) -> subprocess.CompletedProcess:
-    command = [sys.executable, str(DRIVER), str(folder), str(out), str(at), moment]
-    return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+driver = partial(warm.run, "support.saving_driver")
 
 
 @pytest.mark.parametrize(("at", "moment"), [(0, "before"), (7, "torn"), (16, "after"), (29, "after")])
@@ -136,6 +134,11 @@ def test_killed_at_a_write_it_goes_on_and_ends_with_equal_bytes(folder, whole, t
     assert not (tmp_path / "cube.zarr.nutonic-partial").exists()
 
 
+def has_written(process: warm.Process, folder: Path, least: int) -> bool:
+    """Whether there are more than `least` files, or never will be."""
+    return process.poll() is not None or sum(path.is_file() for path in folder.rglob("*")) > least
+
+
 def test_killed_again_and_again_it_ends_with_equal_bytes(folder, whole, tmp_path):
     out, kills = tmp_path / "cube.zarr", 0
     for at in (2, 0, 4):
@@ -146,13 +149,14 @@ def test_killed_again_and_again_it_ends_with_equal_bytes(folder, whole, tmp_path
 
 
 def test_killed_at_any_time_it_ends_with_equal_bytes(folder, whole, tmp_path):
-    out = tmp_path / "cube.zarr"
-    command = [sys.executable, str(DRIVER), str(folder), str(out), "-1", "never"]
-    for wait in (0.6, 1.4, 1.9):
-        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        time.sleep(wait)
+    out, chance = tmp_path / "cube.zarr", random.Random(0)
+    for least in (0, 40, 50):
+        process = warm.Process(tmp_path / "log", "support.saving_driver", folder, out, -1, "never")
+        until(partial(has_written, process, tmp_path, least), "some files")
+        time.sleep(chance.random() / 50)
         process.kill()
         process.wait(30)
+    (tmp_path / "log").unlink()
     nt.save_cube(cube_of(folder), out)
     assert zarr_files(out) == whole
 

@@ -7,6 +7,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+from support.worlds import written
 
 from nutonic import load_recipe
 from nutonic.cli.main import main
@@ -23,7 +24,7 @@ from nutonic.testing import SyntheticPlanet
 
 @pytest.fixture
 def recipe(tmp_path):
-    return load_recipe(SyntheticPlanet().write(tmp_path / "planet"))
+    return load_recipe(written(SyntheticPlanet(), tmp_path / "planet"))
 
 
 def test_the_users_own_files_survive_every_kind_of_build(recipe, tmp_path):
@@ -65,7 +66,7 @@ def test_two_items_with_one_id_are_two_scenes(recipe, tmp_path):
         for path in (tmp_path / "tree" / "metadata").rglob("*.json")
     }
     assert len(named) > 1
-    original = build(load_recipe(SyntheticPlanet().write(tmp_path / "again")), tmp_path / "clean", workers=0)
+    original = build(load_recipe(written(SyntheticPlanet(), tmp_path / "again")), tmp_path / "clean", workers=0)
     assert original.complete
     for path in sorted((tmp_path / "clean" / "images").rglob("*.png")):
         assert path.read_bytes() == (tmp_path / "tree" / path.relative_to(tmp_path / "clean")).read_bytes()

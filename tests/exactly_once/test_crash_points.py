@@ -20,7 +20,6 @@ from support.trees import (
     half_done,
     names_beside,
     same_as,
-    small_planet,
     tree,
     with_catalogue,
 )
@@ -28,18 +27,6 @@ from support.trees import (
 from nutonic import load_recipe
 from nutonic.dataset.verify import verify
 from nutonic.run.run import Summary, build
-
-
-@pytest.fixture(scope="module")
-def forks(tmp_path_factory):
-    with Forks(tmp_path_factory.mktemp("logs")) as forks:
-        yield forks
-
-
-@pytest.fixture(scope="module")
-def clean(forks, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("small")
-    return clean_tree(small_planet(folder / "planet"), folder / "tree", forks)
 
 
 def resume(out: Path, clean: Clean, **options: object) -> Summary:
@@ -67,10 +54,18 @@ def in_its_middle(out: Path, clean: Clean, ended: Ended, point: Point) -> bool:
     return True
 
 
-def test_killed_at_every_moment_of_every_operation_of_a_build(forks, clean, tmp_path):
+def kind_of(clean: Clean, point: Point) -> tuple[str, str, bool]:
+    """What sort of a death it is: of each the default run has some."""
+    operation = clean.operations[point.at]
+    return operation.verb, point.moment, clean.batch_of(operation.path) is None
+
+
+def test_killed_at_every_moment_of_every_operation_of_a_build(forks, clean, tmp_path, sample):
     every, within = points(clean.operations), Counter()
     assert len(every) > 90
-    for point, out, ended in forks.each(clean.recipe, tmp_path, every):
+    # Among them the last, after which a tree is whole.
+    chosen = sorted({*sample(every, kind=lambda point: kind_of(clean, point), one_in=16), every[-1]}, key=every.index)
+    for point, out, ended in forks.each(clean.recipe, tmp_path, chosen):
         assert ended.killed, ended.told
         assert ended.operations == clean.operations[: point.at + 1]
         within[in_its_middle(out, clean, ended, point)] += 1
@@ -82,8 +77,8 @@ def test_killed_at_every_moment_of_every_operation_of_a_build(forks, clean, tmp_
         # As in a tree that was never killed, down to the last name.
         assert names_beside(out) == clean.beside
         shutil.rmtree(out)
-    assert within.total() == len(every)
-    assert within[True] > len(every) / 2
+    assert within.total() == len(chosen)
+    assert within[True] > len(chosen) / 4
 
 
 def test_verify_tells_of_what_a_killed_writer_left(forks, clean, tmp_path):
@@ -109,18 +104,18 @@ def test_what_a_slower_driver_leaves_in_a_finished_tree_is_swept_by_the_next_bui
     resume(out, clean)
 
 
-def test_what_was_committed_is_not_built_again(forks, clean, tmp_path):
+def test_what_was_committed_is_not_built_again(forks, clean, tmp_path, sample):
     creates = [operation for operation in clean.operations if "/commits/" in operation.path]
     assert len(creates) == len(clean.batches)
-    for moment, more in (("torn", 0), ("after", 1)):
-        for i, operation in enumerate(creates):
-            out = tmp_path / f"{moment}-{i}"
-            assert forks.run(clean.recipe, out, Point(operation.number, moment)).killed
-            ended = forks.run(clean.recipe, out)
-            assert ended.code == 0, ended.told
-            again = {clean.batch_of(operation.path) for operation in ended.operations if operation.verb == "create"}
-            assert len(again - {None}) == len(creates) - i - more
-            same_as(out, clean)
+    cases = [(i, *moment) for i in range(len(creates)) for moment in (("torn", 0), ("after", 1))]
+    for i, moment, more in sample(cases, kind=lambda case: case[1]):
+        out = tmp_path / f"{moment}-{i}"
+        assert forks.run(clean.recipe, out, Point(creates[i].number, moment)).killed
+        ended = forks.run(clean.recipe, out)
+        assert ended.code == 0, ended.told
+        again = {clean.batch_of(operation.path) for operation in ended.operations if operation.verb == "create"}
+        assert len(again - {None}) == len(creates) - i - more
+        same_as(out, clean)
 
 
 def left_of(out: Path, clean: Clean) -> list[Operation]:
@@ -150,9 +145,9 @@ def crash_twice(forks: Forks, clean: Clean, out: Path, chance: random.Random) ->
     resume(out, clean)
 
 
-def test_killed_while_it_goes_on_after_a_kill(forks, clean, tmp_path):
-    chance = random.Random(0)
-    for i in range(12):
+def test_killed_while_it_goes_on_after_a_kill(forks, clean, tmp_path, sample):
+    chance = sample.random()
+    for i in range(sample.times(2, every=12)):
         crash_twice(forks, clean, tmp_path / str(i), chance)
 
 
@@ -168,14 +163,16 @@ def littered(forks, clean, tmp_path_factory):
     return out
 
 
-def test_killed_at_every_operation_of_a_build_that_goes_on_and_sweeps(forks, clean, littered, tmp_path):
+def test_killed_at_every_operation_of_a_build_that_goes_on_and_sweeps(forks, clean, littered, tmp_path, sample):
     ended = forks.run(clean.recipe, shutil.copytree(littered, tmp_path / "tree"))
     assert Counter(operation.verb for operation in ended.operations)["delete"] == 5
     same_as(tmp_path / "tree", clean)
     before = tree(littered)
     # Every moment of what a build does is in the test above; here each operation has its last, and some another.
     every = [p for p in points(ended.operations) if p.moment == "after" or (p.moment == "torn" and p.at % 3 == 0)]
-    for _, out, ended in forks.each(clean.recipe, tmp_path, every, start=littered):
+    verbs = [operation.verb for operation in ended.operations]
+    chosen = sample(every, kind=lambda point: (verbs[point.at], point.moment), one_in=12)
+    for _, out, ended in forks.each(clean.recipe, tmp_path, chosen, start=littered):
         assert ended.killed, ended.told
         seen = {name: data for name, data in tree(out).items() if "#" not in name}
         assert [n for n, data in seen.items() if data not in (clean.files.get(n), before.get(n))] == []
@@ -191,7 +188,7 @@ def later(forks, clean, tmp_path_factory):
 
 
 @pytest.mark.parametrize("search", [True, False], ids=["searched-again", "not-searched-again"])
-def test_killed_at_every_operation_of_a_new_plan(forks, clean, later, tmp_path, search):
+def test_killed_at_every_operation_of_a_new_plan(forks, clean, later, tmp_path, search, sample):
     """All that the old plan led to is removed first; whichever plan a kill leaves there is one that builds whole."""
     assert later.files != clean.files
     ended = forks.run(later.recipe, shutil.copytree(clean.out, tmp_path / "tree"), replan=True)
@@ -202,7 +199,8 @@ def test_killed_at_every_operation_of_a_new_plan(forks, clean, later, tmp_path, 
     every = [Point(o.number, moment) for o in ended.operations[: planned + 3] for moment in MOMENTS[o.verb][1:]]
     # What a search would mend is the same for all files of a kind.
     every = every if search else every[::2] + every[-4:]
-    for _, out, ended in forks.each(later.recipe, tmp_path, every, start=clean.out, replan=True):
+    chosen = sample(every, kind=lambda point: (point.at >= planned, point.moment), one_in=16)
+    for _, out, ended in forks.each(later.recipe, tmp_path, chosen, start=clean.out, replan=True):
         assert ended.killed, ended.told
         assert not called_whole(out) or tree(out) == clean.files
         # Without a search of its own it goes on with the old plan while that is there, else with a new one.

@@ -6,12 +6,12 @@ import json
 import re
 import resource
 import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from support import warm
 from support.trees import tree
 
 from nutonic.cli.main import main
@@ -132,16 +132,17 @@ def test_the_disk_is_full_again_and_again(built, disk, capsys):
     assert same(out, built.out)
 
 
+@pytest.mark.cluster
 def test_the_disk_is_full_in_the_workers_of_a_cluster(built, disk):
     out = disk.folder / "tree"
     prepare(resolve(built.recipe), out, workers=0)
-    command = [sys.executable, "-m", "nutonic", "build", built.recipe_path, "--out", out, "--workers", "2"]
+    command = ("nutonic", "build", built.recipe_path, "--out", out, "--workers", 2)
     disk.holds(disk.used() + 300_000)
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    done = warm.run(*command)
     assert (done.returncode, one_line(without_progress(done.stderr))) == (1, True), done.stderr
     assert torn(out, built.out) == []
     disk.holds(ENOUGH)
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    done = warm.run(*command[:-1], 0)
     assert done.returncode == 0, done.stderr
     assert same(out, built.out)
 

@@ -107,6 +107,7 @@ def kill_driver(clean: Clean, folder: Path, out: Path, workers: int, least: int 
     return found
 
 
+@pytest.mark.cluster
 def test_the_driver_of_a_cluster_is_killed(clean, tmp_path):
     out = tmp_path / "tree"
     assert kill_driver(clean, tmp_path, out, workers=2)
@@ -127,6 +128,7 @@ def kill_worker(process: Process, out: Path, clean: Clean, least: int) -> dict[i
     return kill_within_a_batch(worker, process, out, clean, least) if worker else {}
 
 
+@pytest.mark.cluster
 def test_the_worker_of_a_driver_is_killed_and_the_build_goes_on(clean, tmp_path):
     out = tmp_path / "tree"
     process = started(tmp_path, "build", clean.recipe, "--out", out, "--workers", 1)
@@ -135,6 +137,7 @@ def test_the_worker_of_a_driver_is_killed_and_the_build_goes_on(clean, tmp_path)
     same_as(out, clean)
 
 
+@pytest.mark.cluster
 def test_workers_of_a_driver_die_where_it_hurts_most_and_the_build_goes_on(clean, tmp_path):
     """Just before a commit, and just after it, when the driver has not heard of it."""
     first, second = sorted(clean.batches, key=lambda batch: len(clean.batches[batch]))[-2:]
@@ -158,6 +161,8 @@ def kill_scheduler(clean: Clean, dask: Cluster, folder: Path, out: Path, least: 
     return process, kill_within_a_batch(dask.scheduler, process, out, clean, least, beside=dask.workers)
 
 
+@pytest.mark.exhaustive  # test_workers.py has a kill of the scheduler that is not timed within a batch
+@pytest.mark.cluster
 def test_the_scheduler_is_killed_and_the_same_command_goes_on_with_another(clean, tmp_path):
     out = tmp_path / "tree"
     with cluster(tmp_path / "first", workers=1) as dask:
@@ -182,12 +187,6 @@ def test_two_drivers_at_once_agree(clean, tmp_path):
 
 
 # Soak
-
-
-@pytest.fixture
-def by_hand(request):
-    if "soak" not in request.config.option.markexpr:
-        pytest.skip("takes minutes: -m soak")
 
 
 def soak_driver(clean: Clean, folder: Path, out: Path, chance: random.Random) -> int:
@@ -218,7 +217,7 @@ def soak_scheduler(clean: Clean, folder: Path, out: Path, chance: random.Random)
 @pytest.mark.parametrize(
     ("strike", "kills"), [(soak_driver, 64), (soak_driver_of_a_cluster, 20), (soak_worker, 20), (soak_scheduler, 6)]
 )
-def test_killed_at_random_moments(by_hand, clean, tmp_path, strike, kills):
+def test_killed_at_random_moments(clean, tmp_path, strike, kills):
     chance, hit, end = random.Random(kills), 0, time.monotonic() + 540
     for number in itertools.count():
         out = tmp_path / str(number)

@@ -8,12 +8,11 @@ import shutil
 import tempfile
 from pathlib import Path
 
-import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, seed, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 from support.crashing import MOMENTS, Forks, Point
-from support.trees import called_whole, clean_tree, same_as, small_planet, tree
+from support.trees import called_whole, same_as, tree
 
 from nutonic import load_recipe
 from nutonic.dataset.card import is_theirs
@@ -42,18 +41,6 @@ def hurt(path: Path, how: str, chance: random.Random) -> None:
     elif content:
         at = chance.randrange(len(content))
         path.write_bytes(content[:at] + bytes([content[at] ^ 1 << chance.randrange(8)]) + content[at + 1 :])
-
-
-@pytest.fixture(scope="module")
-def forks(tmp_path_factory):
-    with Forks(tmp_path_factory.mktemp("logs")) as forks:
-        yield forks
-
-
-@pytest.fixture(scope="module")
-def clean(forks, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("small")
-    return clean_tree(small_planet(folder / "planet"), folder / "tree", forks)
 
 
 class Life(RuleBasedStateMachine):
@@ -152,11 +139,16 @@ class Life(RuleBasedStateMachine):
             assert [line for line in lines if line not in right[name].splitlines()] == []
 
 
-def test_whatever_happens_to_a_tree(forks, clean):
+def test_whatever_happens_to_a_tree(forks, clean, sample):
     Life.forks, Life.clean = forks, clean
+    seed(sample.seed)(Life)
     run_state_machine_as_test(
         Life,
         settings=settings(
-            max_examples=14, stateful_step_count=10, deadline=None, suppress_health_check=list(HealthCheck)
+            max_examples=sample.times(2, every=20),
+            stateful_step_count=sample.times(8, every=10),
+            deadline=None,
+            database=None,
+            suppress_health_check=list(HealthCheck),
         ),
     )

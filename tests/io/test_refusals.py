@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 import rasterio
+from support.worlds import written
 
 import nutonic as nt
 from nutonic.errors import GridError, InputError, ReadFailed, Refused
@@ -118,7 +119,7 @@ def test_redirects_are_followed_only_where_they_may(victim, tmp_path, target):
 
 
 def test_redirects_within_what_is_allowed_are_followed_and_not_for_ever(tmp_path, session):
-    SyntheticPlanet().write(tmp_path, only=["west"])
+    written(SyntheticPlanet(), tmp_path, only=["west"])
     with FileServer(tmp_path, faults=[Fault("redirect", path="/a.tif", times=None, to="/west/red.tif")]) as server:
         access = Access(hosts=(server.address,))
         assert rasters.header(f"{server.url}/a.tif", access).count == 1
@@ -270,7 +271,7 @@ def test_a_vrt_is_no_raster_whatever_it_is_called(victim, tmp_path, remote):
 
 def test_beside_a_raster_nothing_is_looked_for(victim, tmp_path):
     # Masks, metadata and overviews beside a file could name other files.
-    SyntheticPlanet().write(tmp_path, only=["west"])
+    written(SyntheticPlanet(), tmp_path, only=["west"])
     (tmp_path / "west/red.tif.aux.xml").write_text("<PAMDataset/>")
     (tmp_path / "west/red.tif.ovr").write_text(VRT.format(victim=victim.url))
     with FileServer(tmp_path) as server:
@@ -297,7 +298,7 @@ def test_deep_json(tmp_path, text):
 
 def test_ids_that_climb_name_no_file(tmp_path):
     planet = SyntheticPlanet()
-    recipe = planet.write(tmp_path / "planet")
+    recipe = written(planet, tmp_path / "planet")
     path = tmp_path / "planet/items.json"
     catalogue = json.loads(path.read_text())
     for i, feature in enumerate(catalogue["features"]):

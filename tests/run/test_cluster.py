@@ -10,17 +10,11 @@ import pytest
 import rasterio
 from support.clusters import cluster, deaths, dying_workers, started, until
 from support.remote import served
-from support.trees import clean_tree, commits, same_as, small_planet, tree
+from support.trees import commits, same_as, small_planet, tree
 
 from nutonic import load_recipe
 from nutonic.dataset.verify import verify
 from nutonic.run.run import build
-
-
-@pytest.fixture(scope="module")
-def clean(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("small")
-    return clean_tree(small_planet(folder / "planet"), folder / "tree")
 
 
 def summary_of(said: str) -> dict:
@@ -28,6 +22,7 @@ def summary_of(said: str) -> dict:
     return json.loads(said[said.index("{") : said.rindex("}") + 1])
 
 
+@pytest.mark.cluster
 def test_two_builds_on_one_cluster_at_once(clean, tmp_path):
     outs = [tmp_path / "one", tmp_path / "two"]
     with cluster(tmp_path / "cluster") as dask:
@@ -43,6 +38,7 @@ def test_two_builds_on_one_cluster_at_once(clean, tmp_path):
         assert all(worker.poll() is None for worker in (dask.scheduler, *dask.workers))
 
 
+@pytest.mark.cluster
 def test_workers_die_in_the_middle_of_batches_and_others_join(clean, tmp_path):
     first, second = (files for files in clean.batches.values() if len(files) > 4)
     part, image = next(n for n in first if "/parts/" in n), max(n for n in second if n.endswith(".png"))
@@ -104,12 +100,13 @@ def test_where_one_place_fails_its_neighbours_commit_and_the_next_run_fetches_it
     assert verify(out, deep=True).problems == ()
 
 
+@pytest.mark.cluster
 def test_a_place_that_kills_its_worker_every_time_is_told_and_its_neighbours_are_all_there(clean, tmp_path):
     files = max(clean.batches.values(), key=len)
     image = sorted(name for name in files if name.endswith(".png"))[1]
     killer = Path(image).name[: len("poi_000000")]
     environment = dying_workers(tmp_path, {"path": killer, "moment": "before", "times": None})
-    environment["DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES"] = "1"
+    environment["DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES"] = "0"
     out = tmp_path / "tree"
     with cluster(tmp_path / "cluster", nanny=True, **environment) as dask:
         process = started(tmp_path, "build", clean.recipe, "--out", out, "--scheduler", dask.address, "--json")

@@ -11,11 +11,13 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import orjson
 import psutil
 import pytest
+from support import slow as slow_pictures
 from support.callbacks import OnBatch, Recorder
 from support.cli import nutonic
 from support.clusters import Process, cluster, started, until
@@ -32,14 +34,8 @@ from nutonic.run.cluster import Cluster
 from nutonic.run.results import BatchDone
 from nutonic.run.run import build
 
-#: So many pictures that a batch takes most of a second.
-SLOW = {"rows": {"augment": ["flip", "r90", "r180", "r270"]}, "tiles": {"output_size": 720}}
-
-
-@pytest.fixture(scope="module")
-def clean(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("small")
-    return clean_tree(small_planet(folder / "planet"), folder / "tree")
+#: So many pictures that a batch takes most of a second, where a picture takes a while.
+SLOW = {"rows": {"augment": ["flip", "r90", "r180", "r270"]}}
 
 
 @pytest.fixture(scope="module")
@@ -51,16 +47,19 @@ def slow(tmp_path_factory):
 # Ctrl-C
 
 
+slowly = partial(started, module="support.slow", **slow_pictures.WORKERS)
+
+
 def begun(out: Path, process: Process) -> bool:
     """Whether there are pictures; fails if the build is over already."""
     assert process.poll() is None, process.told()
     return any(out.glob("images/*/*"))
 
 
-@pytest.mark.parametrize("workers", [0, 2])
+@pytest.mark.parametrize("workers", [0, pytest.param(2, marks=pytest.mark.cluster)])
 def test_ctrl_c_lets_what_is_in_flight_be_finished(slow, tmp_path, workers):
     out = tmp_path / "out"
-    process = started(tmp_path, "build", slow.recipe, "--out", out, "--workers", workers, "--json")
+    process = slowly(tmp_path, "build", slow.recipe, "--out", out, "--workers", workers, "--json")
     until(lambda: begun(out, process), "a picture")
     os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to all processes
     code, told = process.ended(60), process.told()
@@ -81,10 +80,10 @@ def test_ctrl_c_lets_what_is_in_flight_be_finished(slow, tmp_path, workers):
     same_as(out, slow)
 
 
-@pytest.mark.parametrize("workers", [0, 2])
+@pytest.mark.parametrize("workers", [0, pytest.param(2, marks=pytest.mark.cluster)])
 def test_ctrl_c_twice_stops_at_once(slow, tmp_path, workers):
     out = tmp_path / "out"
-    process = started(tmp_path, "build", slow.recipe, "--out", out, "--workers", workers)
+    process = slowly(tmp_path, "build", slow.recipe, "--out", out, "--workers", workers)
     until(lambda: begun(out, process), "a picture")
     family = process.children()
     assert len(family) >= workers
@@ -101,9 +100,10 @@ def test_ctrl_c_twice_stops_at_once(slow, tmp_path, workers):
     same_as(out, slow)
 
 
+@pytest.mark.cluster
 def test_ctrl_c_on_a_cluster_begins_nothing_more_and_leaves_the_cluster_alone(slow, tmp_path):
     out = tmp_path / "out"
-    with cluster(tmp_path / "cluster", workers=1) as dask:
+    with cluster(tmp_path / "cluster", workers=1, **slow_pictures.WORKERS) as dask:
         process = started(tmp_path, "build", slow.recipe, "--out", out, "--scheduler", dask.address)
         until(lambda: begun(out, process), "a picture")
         process.send_signal(signal.SIGTERM)
@@ -182,6 +182,7 @@ def test_errors_as_json_are_one_object_too(clean, tmp_path):
     assert "{" not in nutonic("build", clean.recipe, "--workers", 0).err  # chosen anew each time
 
 
+@pytest.mark.cluster
 def test_a_whole_cluster_adds_no_line_that_is_not_json(clean, tmp_path):
     process = started(
         tmp_path, "build", clean.recipe, "--out", tmp_path / "out", "--workers", 1, "--log-json", "--dashboard"
@@ -262,6 +263,7 @@ def test_the_library_logs_to_those_who_listen_and_to_nobody_else(clean, tmp_path
 # Dashboard and report
 
 
+@pytest.mark.cluster
 def test_without_bokeh_there_is_no_dashboard_and_a_line_says_so(clean, tmp_path, monkeypatch):
     monkeypatch.setattr(connection, "has_bokeh", lambda: False)
     monkeypatch.setattr(performance, "has_bokeh", lambda: False)
@@ -273,6 +275,7 @@ def test_without_bokeh_there_is_no_dashboard_and_a_line_says_so(clean, tmp_path,
     assert not (tmp_path / "other").exists()
 
 
+@pytest.mark.cluster
 def test_a_performance_report_holds_no_secret(clean, tmp_path, monkeypatch):
     monkeypatch.setenv("PC_SDK_SUBSCRIPTION_KEY", "canary-of-the-environment")
     page, raw = tmp_path / "report.html", []

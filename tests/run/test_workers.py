@@ -18,7 +18,7 @@ from support.clusters import Cluster as Processes
 from support.clusters import cluster, started, until
 from support.jobs import ask, asking, jobs, pause, sizes_seen
 from support.paths import ROOT
-from support.trees import clean_tree, committed_batches, same_as, small_planet, tree
+from support.trees import committed_batches, same_as, small_planet, tree
 
 from nutonic import load_recipe
 from nutonic.errors import InputError, StoreError, Unreachable
@@ -34,12 +34,6 @@ from nutonic.sources.registry import sources_of
 from nutonic.testing import remote_catalogue, serving
 
 BLIND = ROOT / "tests" / "support" / "blind.py"
-
-
-@pytest.fixture(scope="module")
-def clean(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("small")
-    return clean_tree(small_planet(folder / "planet"), folder / "tree")
 
 
 @pytest.fixture(scope="module")
@@ -73,6 +67,7 @@ def address_of(dask: Processes) -> Cluster:
 # What they are given
 
 
+@pytest.mark.cluster
 def test_variables_are_passed_on_to_all_and_taken_back(clean, dask, tmp_path, monkeypatch):
     monkeypatch.setenv("PC_SDK_SUBSCRIPTION_KEY", "a-canary-of-a-key")
     monkeypatch.setenv("NUTONIC_HTTP_TIMEOUT", "17")
@@ -113,6 +108,7 @@ def test_variables_are_passed_on_to_all_and_taken_back(clean, dask, tmp_path, mo
 # What they must prove
 
 
+@pytest.mark.cluster
 def test_other_versions_are_told_before_any_work(clean, dask, tmp_path, monkeypatch):
     here = workers.versions()
     monkeypatch.setattr(workers, "versions", lambda *_: here | {"pillow": "1.0"})
@@ -140,6 +136,7 @@ def test_what_decides_about_bytes_is_among_the_versions():
         ("UNSEEN", "west", ["does not see", "west", "put it where all see it"]),
     ],
 )
+@pytest.mark.cluster
 def test_an_output_or_input_that_a_worker_cannot_see_is_one_line(clean, dask, tmp_path, kind, where, words):
     out = tmp_path / "new" / "out"
     path = tmp_path if where == "out" else clean.recipe.with_name(where)
@@ -162,6 +159,7 @@ def test_another_file_of_the_same_name_is_no_proof(tmp_path):
     assert [path.name for path in token.parent.iterdir()] == ["token"]
 
 
+@pytest.mark.cluster
 def test_a_tree_that_is_there_stays_when_a_worker_is_refused(clean, dask, tmp_path):
     out = tmp_path / "out"
     assert build(load_recipe(clean.recipe), out, workers=0, limit=2).complete
@@ -175,6 +173,7 @@ def test_a_tree_that_is_there_stays_when_a_worker_is_refused(clean, dask, tmp_pa
     assert list(out.rglob("token*")) == []
 
 
+@pytest.mark.cluster
 def test_a_worker_that_joins_later_and_is_not_fit_does_nothing_but_say_so(clean, dask, tmp_path):
     out, recipe = tmp_path / "out", load_recipe(clean.recipe)
     with workers_for(sources_of(recipe), out, address_of(dask), Callback()) as ready:
@@ -203,6 +202,7 @@ def quick_client(kind, address, timeout):
 # Coming and going
 
 
+@pytest.mark.cluster
 def test_jobs_are_one_small_task_each_and_bring_back_little(clean, dask, tmp_path):
     sizes, recipe = [], load_recipe(clean.recipe)
     before = keys_seen(dask)
@@ -230,6 +230,7 @@ def keys_seen(dask: Processes) -> set[str]:
         return set(client.run_on_scheduler(lambda dask_scheduler: {str(t[0]) for t in dask_scheduler.transition_log}))
 
 
+@pytest.mark.cluster
 def test_workers_leave_early_and_others_join_late(clean, tmp_path):
     from distributed import Client
 
@@ -250,6 +251,7 @@ def test_workers_leave_early_and_others_join_late(clean, tmp_path):
     same_as(out, clean)
 
 
+@pytest.mark.cluster
 def test_without_any_worker_a_build_gives_up_in_a_line(clean, tmp_path, monkeypatch):
     monkeypatch.setattr(cluster_module, "NO_WORKER_S", 1.0)
     with cluster(tmp_path / "cluster", workers=0) as dask:
@@ -260,6 +262,7 @@ def test_without_any_worker_a_build_gives_up_in_a_line(clean, tmp_path, monkeypa
     same_as(tmp_path / "out", clean)
 
 
+@pytest.mark.cluster
 def test_the_scheduler_is_killed(clean, tmp_path):
     out = tmp_path / "out"
     with cluster(tmp_path / "cluster", workers=1) as dask:
@@ -275,6 +278,7 @@ def test_the_scheduler_is_killed(clean, tmp_path):
     assert list(out.rglob("token*")) == []
 
 
+@pytest.mark.cluster
 def test_losses_are_told_at_the_library_too(clean, tmp_path, monkeypatch):
     with cluster(tmp_path / "cluster", workers=1) as dask:
 
@@ -340,6 +344,7 @@ def test_one_process_has_so_many_requests_in_flight(counting, tmp_path, most, le
 
 
 @pytest.mark.parametrize("most", [4, 1])
+@pytest.mark.cluster
 def test_a_whole_cluster_has_so_many_requests_in_flight(counting, dask, tmp_path, most):
     server, recipe = counting
     said = nutonic("build", recipe, "--out", tmp_path / "out", "--scheduler", dask.address, "--max-requests", most)

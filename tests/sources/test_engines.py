@@ -25,8 +25,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from odc.geo.geobox import GeoBox
 from support.paths import ROOT
+from support.worlds import written
 
 from nutonic import load_recipe
+from nutonic.core.grid import centre
 from nutonic.core.model import Asset, Scene
 from nutonic.errors import Gone, GridError, InputError, MissingExtra, NutonicError, OffLattice, ReadFailed
 from nutonic.io import raster as rasters
@@ -63,7 +65,7 @@ class World:
         return StacSource(url=str(path), collection=COLLECTION, engine=engine, max_cloud_cover=100)
 
     def scene(self, scene: str, change: Callable[[dict], None] = lambda item: None) -> Scene:
-        lon, lat = (np.array([value]) for value in self.native(scene).extent.centroid.to_crs("EPSG:4326").coords[0])
+        lon, lat = (np.array([value]) for value in centre(self.native(scene)))
         ((found,),) = self.source("stackstac", change, scene).search(lon, lat, 640, None)
         return found
 
@@ -76,14 +78,14 @@ class World:
 @pytest.fixture(scope="module")
 def world(tmp_path_factory):
     planet = SyntheticPlanet(7, shape=(260, 300), block=64)
-    return World(planet, planet.write(tmp_path_factory.mktemp("world")).parent)
+    return World(planet, written(planet, tmp_path_factory.mktemp("world")).parent)
 
 
 @pytest.fixture
 def fresh(tmp_path):
     """A world whose files may be moved and spoilt."""
     planet = SyntheticPlanet(8, shape=(200, 240), block=64)
-    return World(planet, planet.write(tmp_path, only=["full"]).parent)
+    return World(planet, written(planet, tmp_path, only=["full"]).parent)
 
 
 def pixels(ds) -> np.ndarray:
@@ -287,6 +289,7 @@ def test_cubes_pickle_and_are_computed_in_another_process(world, tmp_path):
 
 
 @needs_odc
+@pytest.mark.cluster
 def test_workers_of_a_cluster_compute_it(world):
     distributed = pytest.importorskip("distributed")
     grid, scene = world.native("east-raw").pad(20), world.scene("east-raw")

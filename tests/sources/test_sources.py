@@ -23,8 +23,10 @@ from hypothesis import strategies as st
 from odc.geo.geobox import GeoBox
 from support import toys
 from support.mosaics import in_parts
+from support.worlds import written
 
 from nutonic.core.classes import ClassTable
+from nutonic.core.grid import centre
 from nutonic.core.model import Scene
 from nutonic.errors import BadPixels, Gone, GridError, InputError, OffLattice, ReadFailed
 from nutonic.io import raster as rasters
@@ -68,10 +70,10 @@ def make(kind: str, folder: Path) -> Case:
     """A small planet in a folder, and a source on it."""
     imagery, labels_in = kind in ENGINES, kind if kind in ("zone", "shifted") else "degrees"
     planet = SyntheticPlanet(3, shape=(300, 380), block=64, labels_in=labels_in)
-    planet.write(folder, only=["east-raw"] if imagery else [])
+    written(planet, folder, only=["east-raw"] if imagery else [])
     grid = planet.scene("east-raw").grid
     native = GeoBox(grid.shape, grid.transform, grid.crs)
-    lon, lat = (np.array([value]) for value in native.extent.centroid.to_crs("EPSG:4326").coords[0])
+    lon, lat = (np.array([value]) for value in centre(native))
     table = ClassTable(name="synthetic", labels=planet.classes, unknown=0, colors={})
     if imagery:
         source: Any = StacSource(url=str(folder / "items.json"), collection=COLLECTION, engine=ENGINES[kind])
@@ -111,7 +113,7 @@ def pictured(behind: Case) -> EarthEngineImage:
 @contextmanager
 def pictures_of_earth_engine(folder: Path) -> Iterator[Case]:
     behind = make("stac", folder)
-    lon, lat = behind.native.extent.centroid.to_crs("EPSG:4326").coords[0]
+    lon, lat = centre(behind.native)
     with EarthEngineServer({"T/PICTURES": [pictured(behind)]}) as server:
         how = {"collection": "T/PICTURES", "assets": ("R", "G", "B"), "url": server.url, "project": "any"}
         (scenes,) = (source := EarthEngineImagery(**how)).search(np.array([lon]), np.array([lat]), 640, None)
@@ -389,7 +391,7 @@ def test_no_thread_waits_while_a_neighbourhood_is_looked_at():
 @pytest.fixture(scope="module")
 def world(tmp_path_factory):
     planet = SyntheticPlanet(4, shape=(260, 300), block=64)
-    return planet, planet.write(tmp_path_factory.mktemp("world")).parent
+    return planet, written(planet, tmp_path_factory.mktemp("world")).parent
 
 
 def items(folder: Path) -> list[dict]:
@@ -402,7 +404,7 @@ def source_of(found: list[dict], folder: Path, name: str = "some.json", **settin
 
 
 def at(grid: GeoBox) -> tuple[np.ndarray, np.ndarray]:
-    lon, lat = grid.extent.centroid.to_crs("EPSG:4326").coords[0]
+    lon, lat = centre(grid)
     return np.array([lon]), np.array([lat])
 
 

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -15,12 +12,9 @@ from pathlib import Path
 import psutil
 
 from support import dying
+from support.warm import Process
 
 _HERE = Path(__file__).parent
-
-# Where compiled modules are not kept, starting a process takes three times as long.
-_COMPILED = tempfile.TemporaryDirectory(prefix="nutonic-tests-")
-_QUICK = {"PYTHONDONTWRITEBYTECODE": "", "PYTHONPYCACHEPREFIX": _COMPILED.name} if sys.dont_write_bytecode else {}
 
 
 def until(true: Callable[[], object], what: str, seconds: float = 60) -> None:
@@ -31,42 +25,10 @@ def until(true: Callable[[], object], what: str, seconds: float = 60) -> None:
         time.sleep(0.02)
 
 
-class Process(subprocess.Popen):
-    """A process whose output goes to a file."""
-
-    def __init__(self, log: Path, *command: object, **environment: object) -> None:
-        self.log, self.began = log, time.time()
-        with log.open("wb") as file:
-            super().__init__(
-                [sys.executable, "-m", *map(str, command)],
-                stdout=file,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-                env=os.environ | _QUICK | {name: str(value) for name, value in environment.items()},
-            )
-
-    def told(self) -> str:
-        return self.log.read_text(encoding="utf-8", errors="replace")
-
-    def children(self) -> list[psutil.Process]:
-        """All processes that it started, and those that they did."""
-        try:
-            return psutil.Process(self.pid).children(recursive=True)
-        except psutil.NoSuchProcess:
-            return []
-
-    def ended(self, seconds: float = 120) -> int:
-        """Wait for its end; its exit code."""
-        try:
-            return self.wait(seconds)
-        except subprocess.TimeoutExpired:
-            raise AssertionError(f"still running after {seconds:.0f} s: {self.told()[-3000:]}") from None
-
-
-def started(folder: Path, *arguments: object, **environment: object) -> Process:
+def started(folder: Path, *arguments: object, module: str = "nutonic", **environment: object) -> Process:
     """A nutonic command that was started."""
     log = folder / f"nutonic-{len(list(folder.glob('nutonic-*.log')))}.log"
-    return Process(log, "nutonic", *arguments, **environment)
+    return Process(log, module, *arguments, environment=os.environ | environment)
 
 
 def dying_workers(folder: Path, *deaths: dict) -> dict[str, str]:
@@ -95,8 +57,15 @@ class Cluster:
             "scheduler", "--host", "127.0.0.1", "--port", 0, "--no-dashboard", "--dashboard-address", "127.0.0.1:0",
             "--scheduler-file", self._file,
         )  # fmt: skip
-        until(lambda: self._file.exists() and self._file.stat().st_size, "a scheduler")  # it is made, then filled
-        self.address = json.loads(self._file.read_text(encoding="utf-8"))["address"]
+        until(self._told_address, "a scheduler")
+
+    def _told_address(self) -> bool:
+        """Whether the scheduler has written its file to the end."""
+        try:
+            self.address = json.loads(self._file.read_text(encoding="utf-8"))["address"]
+        except (FileNotFoundError, json.JSONDecodeError):
+            return False
+        return True
 
     def start_worker(self, *, nanny: bool = False) -> Process:
         """Start a worker, which nobody starts again unless it has a nanny."""
@@ -113,7 +82,7 @@ class Cluster:
 
     def _start(self, kind: str, *arguments: object) -> Process:
         log = self.folder / f"{kind}-{len(self.processes)}.log"
-        process = Process(log, "dask", kind, *arguments, **self.environment)
+        process = Process(log, "dask", kind, *arguments, environment=os.environ | self.environment)
         self.processes.append(process)
         return process
 

@@ -1,9 +1,4 @@
-"""Builds that kill themselves at a chosen operation of their store.
-
-A server process imports everything once and forks a process for each build, so that a build costs a tenth of a second
-more than it takes, and hundreds of them can be killed. It never touches a store itself: obstore's threads would not
-survive the fork.
-"""
+"""Builds that kill themselves at a chosen operation of their store; each is a fork that costs a tenth of a second."""
 
 from __future__ import annotations
 
@@ -12,7 +7,6 @@ import json
 import os
 import shutil
 import signal
-import subprocess
 import sys
 import threading
 import traceback
@@ -21,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from support.paths import ROOT
+from support.warm import Process
 
 #: When a process may die: before an operation, with half of a temporary on the disk, and after it. Of a create there is
 #: one moment more: the file is there, and its temporary still is too.
@@ -74,49 +68,28 @@ class Ended:
 class Running:
     """A build that was started."""
 
-    def __init__(self, forks: Forks, pid: int, log: Path) -> None:
-        self._forks, self.pid, self._log = forks, pid, log
+    def __init__(self, process: Process) -> None:
+        self._process, self.pid = process, process.pid
 
     def wait(self) -> Ended:
         """Wait for its end."""
-        code = self._forks.ask({"wait": self.pid})
-        lines = self._log.read_text(encoding="utf-8").splitlines()
-        told = self._log.with_suffix(".said").read_text(encoding="utf-8", errors="replace")
+        code, told = self._process.ended(2 * PATIENCE_S), self._process.told()
+        lines = self._process.log.with_suffix(".log").read_text(encoding="utf-8").splitlines()
         return Ended(code, tuple(Operation(i, *line.split(" ", 1)) for i, line in enumerate(lines)), told)
 
 
 class Forks:
-    """The server, as seen from the test."""
+    """Starts builds in processes of their own."""
 
     def __init__(self, folder: Path) -> None:
         """`folder`: where logs go."""
-        self._folder, self._numbers, self._lock = folder, itertools.count(), threading.Lock()
-
-    def __enter__(self) -> Forks:
-        command = [sys.executable, "-m", "support.crashing"]
-        self._server = subprocess.Popen(command, cwd=ROOT / "tests", stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._server.stdin.close()
-        try:
-            self._server.wait(10)
-        except subprocess.TimeoutExpired:
-            self._server.kill()
-            self._server.wait()
-        self._server.stdout.close()
-
-    def ask(self, question: dict) -> int:
-        with self._lock:
-            self._server.stdin.write(json.dumps(question).encode() + b"\n")
-            self._server.stdin.flush()
-            return int(self._server.stdout.readline())
+        self._folder, self._numbers = folder, itertools.count()
 
     def start(self, recipe: Path, out: Path, point: Point | None = None, **options: object) -> Running:
         """Start a build with options of `nutonic.build`; it dies at `point`."""
         log = self._folder / f"{next(self._numbers)}.log"
-        pid = self.ask({"recipe": str(recipe), "out": str(out), "point": point, "log": str(log), "options": options})
-        return Running(self, pid, log)
+        question = {"recipe": str(recipe), "out": str(out), "point": point, "log": str(log), "options": options}
+        return Running(Process(log.with_suffix(".said"), "support.crashing", json.dumps(question)))
 
     def run(self, recipe: Path, out: Path, point: Point | None = None, **options: object) -> Ended:
         """Start a build and wait for its end."""
@@ -140,42 +113,12 @@ class Forks:
         return point, out, running.wait()
 
 
-# In the server
-
-
-def _serve() -> None:
-    _warm()
-    answers = os.fdopen(os.dup(1), "w")
-    os.dup2(2, 1)
-    for line in sys.stdin:
-        question = json.loads(line)
-        if "wait" in question:
-            answer = os.waitstatus_to_exitcode(os.waitpid(question["wait"], 0)[1])
-        elif (answer := os.fork()) == 0:
-            _build(**question)
-        print(answer, file=answers, flush=True)
-
-
-def _warm() -> None:
-    """Import what a build imports on its way."""
-
-    for name in _LATE:
-        __import__(name)
-
-
-_LATE = (
-    "dask.array", "dask.threaded", "distributed", "nutonic.planning.plan", "nutonic.run.batch", "nutonic.cube.open",
-    "nutonic.recipe.yaml", "nutonic.dataset.finalize", "pyproj", "rasterio", "scipy.ndimage", "xarray",
-    "PIL.ImageFile", "stackstac",
-)  # fmt: skip
+# In the fork
 
 
 def _build(recipe: str, out: str, point: list | None, log: str, options: dict) -> None:
-    """In the fork: build and leave, one way or another."""
+    """Build and leave, one way or another."""
     signal.alarm(PATIENCE_S)
-    said = os.open(Path(log).with_suffix(".said"), os.O_CREAT | os.O_WRONLY | os.O_TRUNC)
-    os.dup2(said, 1)
-    os.dup2(said, 2)
     code = 3
     try:
         from nutonic import load_recipe
@@ -243,4 +186,4 @@ class _Watched:
 
 
 if __name__ == "__main__":
-    _serve()
+    _build(**json.loads(sys.argv[1]))

@@ -14,6 +14,7 @@ from nutonic.errors import StoreError
 from nutonic.run.run import build
 from nutonic.testing import SyntheticPlanet
 from support.crashing import Forks, Operation
+from support.worlds import written
 
 
 def tree(out: Path) -> dict[str, bytes]:
@@ -36,7 +37,7 @@ SMALL = {"grid": {"extent_m": 700}}
 
 def small_planet(folder: Path, few: tuple[int, ...] = FEW, **parts: dict) -> Path:
     """Write a planet with few places; its recipe."""
-    recipe = SyntheticPlanet(3).write(folder, only=("full", "east-raw", "west"), **SMALL, **parts)
+    recipe = written(SyntheticPlanet(3), folder, only=("full", "east-raw", "west"), **SMALL, **parts)
     header, *lines = (folder / "pois.csv").read_text(encoding="utf-8").splitlines()
     (folder / "pois.csv").write_text("\n".join([header, *(lines[i] for i in few), ""]), encoding="utf-8")
     return recipe
@@ -97,11 +98,11 @@ def committed_batches(out: Path) -> set[int]:
 def half_done(out: Path, batches: dict[int, set[str]], since: float = 0.0) -> dict[int, int]:
     """Batches without a commit of any kind of which there are files, written after a time; and how many of them."""
     begun = committed_batches(out)
-    there = {batch: sum(written(out / name) > since for name in files) for batch, files in batches.items()}
+    there = {batch: sum(written_at(out / name) > since for name in files) for batch, files in batches.items()}
     return {batch: count for batch, count in there.items() if count and batch not in begun}
 
 
-def written(path: Path) -> float:
+def written_at(path: Path) -> float:
     """When a file was written, seconds; 0 where there is none."""
     try:
         return path.stat().st_mtime

@@ -12,6 +12,7 @@ import rasterio
 from pyproj import Transformer
 from support import oracle
 from support.planets import covered
+from support.worlds import written
 
 from nutonic import load_recipe
 from nutonic.testing import BANDS, SyntheticPlanet
@@ -28,7 +29,7 @@ def planet():
 
 @pytest.fixture(scope="module")
 def folder(planet, tmp_path_factory):
-    return planet.write(tmp_path_factory.mktemp("planet")).parent
+    return written(planet, tmp_path_factory.mktemp("planet")).parent
 
 
 def windows(planet, side=140):

@@ -20,6 +20,7 @@ import psutil
 import pytest
 import rasterio
 import yaml
+from support.worlds import written
 
 from nutonic.testing import Fault, FileServer, Request, SyntheticPlanet, remote_catalogue
 from nutonic.testing.answers import Answer, distort, span_of
@@ -524,7 +525,7 @@ def test_it_says_so_if_it_cannot_start(capfd):
 def test_a_planets_catalogue_from_afar(tmp_path):
     folder = tmp_path / "account" / "planet"
     planet = SyntheticPlanet(shape=(300, 400))
-    planet.write(folder, only=["full"])
+    written(planet, folder, only=["full"])
     with FileServer(tmp_path) as server:
         path = remote_catalogue(folder, server.url, "account/planet")
         assert path == folder / "items-http.json"

@@ -109,6 +109,7 @@ def test_chips_and_rows_are_those_of_the_raster_behind_it(small, cover, tmp_path
     assert verify(tmp_path / "tree", deep=True).problems == ()
 
 
+@pytest.mark.cluster
 def test_on_worker_processes_it_is_the_same_tree(small, cover, tmp_path):
     with EarthEngineServer(cover) as server:
         recipe = load_recipe(asked(small[0], server.url, rule="mode"))
@@ -264,7 +265,7 @@ def test_places_without_labels_are_rejects_with_a_reason(small, tmp_path):
 # Faults
 
 
-@pytest.mark.parametrize("workers", [0, 2])
+@pytest.mark.parametrize("workers", [0, pytest.param(2, marks=[pytest.mark.cluster, pytest.mark.exhaustive])])
 def test_with_a_tenth_of_all_requests_refused_it_is_the_same_tree_and_all_is_told(small, cover, tmp_path, workers):
     faults = [EarthEngineFault(kind=kind, share=0.05, seed=seed) for kind, seed in (("429", 1), ("503", 2))]
     faults.append(EarthEngineFault(kind="503", on="pixels", times=1, share=0.5))
@@ -278,7 +279,8 @@ def test_with_a_tenth_of_all_requests_refused_it_is_the_same_tree_and_all_is_tol
     assert comparable(tree(tmp_path / "tree")) == comparable(small[1])
 
 
-@pytest.mark.parametrize("most", [4, None])
+@pytest.mark.parametrize("most", [pytest.param(4, marks=pytest.mark.exhaustive), None])
+@pytest.mark.cluster
 def test_a_server_that_allows_four_is_met_with_four_or_in_peace(small, cover, tmp_path, most):
     with EarthEngineServer(cover, max_concurrent=4, latency_s=0.02) as server:
         recipe = load_recipe(asked(small[0], server.url, rule="mode"))
@@ -394,6 +396,7 @@ def test_a_plan_tells_of_a_request_for_each_place(small, cover):
     assert found.cost.bytes_read > files.cost.bytes_read
 
 
+@pytest.mark.cluster
 def test_a_worker_elsewhere_without_credentials_says_so_before_any_work(small, cover, tmp_path, monkeypatch):
     out = tmp_path / "tree"
     with EarthEngineServer(cover) as server:

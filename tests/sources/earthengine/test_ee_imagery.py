@@ -23,6 +23,7 @@ from support.trees import tree
 import nutonic as nt
 from nutonic import load_recipe
 from nutonic.chips.sidecar import pixels_sha256
+from nutonic.core.grid import centre, lonlat_bounds
 from nutonic.dataset.verify import verify
 from nutonic.errors import Gone, GridError, InputError, OffLattice, Unreachable
 from nutonic.io.session import current
@@ -109,7 +110,7 @@ def naip(server: EarthEngineServer, **how) -> EarthEngineImagery:
 
 
 def place(grid: GeoBox = GRID) -> tuple[np.ndarray, np.ndarray]:
-    lon, lat = grid.extent.centroid.to_crs("EPSG:4326").coords[0]
+    lon, lat = centre(grid)
     return np.array([lon]), np.array([lat])
 
 
@@ -162,7 +163,7 @@ def test_numbers_that_are_no_reflectance_are_refused_before_anything_is_read():
 
 
 def test_of_images_flown_at_several_sizes_of_pixel_those_of_the_grid_are_taken():
-    coarse = TRANSFORM * Affine.scale(1 / PIXEL)
+    coarse = TRANSFORM @ Affine.scale(1 / PIXEL)
     some = [
         quad(f"{NAIP}/m_metre", "2015-06-01", transform=coarse),
         *(quad(f"{NAIP}/m_fine{k}", f"202{k}-06-01") for k in range(4)),
@@ -179,10 +180,10 @@ def test_of_images_flown_at_several_sizes_of_pixel_those_of_the_grid_are_taken()
 
 def test_a_square_is_covered_only_if_its_own_pixels_are():
     """A square that hangs 4 m over a newer image's edge is not the newer image's, where an older one holds it whole."""
-    older = quad(f"{NAIP}/m_older", "2019-06-01", transform=TRANSFORM * Affine.translation(-500, 0))
+    older = quad(f"{NAIP}/m_older", "2019-06-01", transform=TRANSFORM @ Affine.translation(-500, 0))
     newer = quad(f"{NAIP}/m_newer", "2021-06-01")
     edge = GeoBox(
-        (1, 1), TRANSFORM * Affine.translation(100 - 7, 450), "EPSG:26917"
+        (1, 1), TRANSFORM @ Affine.translation(100 - 7, 450), "EPSG:26917"
     )  # its square starts 7 pixels before
     with EarthEngineServer({NAIP: [older, newer]}) as server:
         (best, *_), *_ = naip(server).search(*place(edge), 120.0, None)
@@ -345,7 +346,7 @@ def granule(id: str, start: str, values: np.ndarray, classes: np.ndarray, proper
     where = {"crs": "EPSG:32633", "start": start, "properties": properties}
     bands = {name: ("uint16", told(values[k], 10)) for k, name in enumerate(("B4", "B3", "B2"))}
     ten = image_of_function(id, bands=bands, transform=S2_TRANSFORM, shape=values.shape[1:], **where)
-    coarse = S2_TRANSFORM * Affine.scale(2)
+    coarse = S2_TRANSFORM @ Affine.scale(2)
     twenty = image_of_function(
         id, bands={"SCL": ("uint8", told(classes, 20))}, transform=coarse, shape=classes.shape, **where
     )
@@ -386,6 +387,7 @@ def test_a_cube_of_sentinel_2_is_masked_and_reduced_as_one_of_files(days):
     assert cube.cloud_cover.values.tolist() == [0.0, 10.0, 20.0, 30.0, 40.0]
 
 
+@pytest.mark.cluster
 def test_on_worker_processes_it_is_the_same_cube_and_no_request_is_made_twice(days, tmp_path):
     images, values, _ = days
     here = ROOT
@@ -404,7 +406,7 @@ def test_on_worker_processes_it_is_the_same_cube_and_no_request_is_made_twice(da
 
 def test_a_scene_of_another_zone_is_the_nearest_pixel_whatever_window_asks(server):
     source = naip(server)
-    grid = nt.area_grid(tuple(GRID[200:500, 300:700].extent.to_crs("EPSG:4326").boundingbox), resolution=1.5)
+    grid = nt.area_grid(lonlat_bounds(GRID[200:500, 300:700]), resolution=1.5)
     assert grid.crs.epsg == 32617
     cube = nt.open_cube(grid, [source], time="2021-01-01/2021-12-31", chunks=16)
     whole = cube.compute()
@@ -438,9 +440,9 @@ def aerial_recipe(folder: Path, url: str, **imagery) -> Path:
         raster.write(labels, 1)
     spots = [(0.2, 0.3), (0.5, 0.5), (0.8, 0.7), (0.45, 0.2), (0.7, 0.25), (0.3, 0.75), (0.52, 0.52)]
     where = [
-        GeoBox((1, 1), TRANSFORM * Affine.translation(x * SHAPE[1], y * SHAPE[0]), "EPSG:26917")
-        .extent.centroid.to_crs("EPSG:4326").coords[0] for x, y in spots
-    ]  # fmt: skip
+        centre(GeoBox((1, 1), TRANSFORM @ Affine.translation(x * SHAPE[1], y * SHAPE[0]), "EPSG:26917"))
+        for x, y in spots
+    ]
     (folder / "pois.csv").write_text("lon,lat\n" + "".join(f"{lon},{lat}\n" for lon, lat in where))
     recipe = {
         "name": "aerial",
@@ -457,6 +459,7 @@ def aerial_recipe(folder: Path, url: str, **imagery) -> Path:
     return path
 
 
+@pytest.mark.cluster
 def test_a_build_of_naip_has_its_very_pixels_one_request_a_place_and_on_workers_the_same_tree(server, tmp_path):
     recipe = load_recipe(aerial_recipe(tmp_path, server.url))
     out, again = tmp_path / "out", tmp_path / "again"

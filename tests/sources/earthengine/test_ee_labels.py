@@ -20,6 +20,7 @@ from distributed import Client, LocalCluster
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from odc.geo.geobox import GeoBox
+from rasterio.warp import transform_bounds
 from support.clusters import cluster
 from support.earthengine import (
     AWAY,
@@ -174,7 +175,9 @@ def test_beyond_the_nearest_image_the_next_one_is_taken(tmp_path):
 
 @pytest.mark.parametrize("zone", [32633, 32632, 3035])
 def test_a_map_in_degrees_is_the_raster_behind_it(server, served, zone):
-    grid = GeoBox.from_bbox(GRID.extent.to_crs(f"EPSG:{zone}").boundingbox, resolution=10, crs=f"EPSG:{zone}")
+    grid = GeoBox.from_bbox(
+        transform_bounds(str(GRID.crs), f"EPSG:{zone}", *GRID.boundingbox), resolution=10, crs=f"EPSG:{zone}"
+    )
     here = RasterSource(str(served["raster"]), "esa-worldcover")
     right = here.open(grid, here.search(*PLACE)[0], chunks=None).load()
     found = pixels(worldcover(server.url), grid, scene_at(None, WC))
@@ -294,7 +297,8 @@ def elsewhere(kind: str, folder: Path) -> Iterator[str | Client]:
             yield client
 
 
-@pytest.mark.parametrize("kind", ["LocalCluster", "dask worker"])
+@pytest.mark.parametrize("kind", [pytest.param("LocalCluster", marks=pytest.mark.exhaustive), "dask worker"])
+@pytest.mark.cluster
 def test_other_processes_get_the_same(server, served, tmp_path, kind):
     behind = RasterSource(str(served["raster"]), "esa-worldcover")
     right = behind.open(GRID, behind.search(*PLACE)[0], chunks=None).load()

@@ -16,6 +16,7 @@ from affine import Affine
 from pyproj import Transformer
 from support.mosaics import in_parts
 from support.paths import ROOT
+from support.worlds import written
 
 import nutonic as nt
 from nutonic.core.classes import ESA_WORLDCOVER, IO_LULC, ClassTable
@@ -197,7 +198,7 @@ def recipe(planet: SyntheticPlanet, folder: Path, labels: dict[str, Any]) -> nt.
 
 def test_a_build_with_items_is_that_with_the_raster_they_were_cut_from(tmp_path):
     planet = SyntheticPlanet()
-    planet.write(tmp_path / "planet")
+    written(planet, tmp_path / "planet")
     in_parts(tmp_path / "planet/land_cover.tif")
     raster = {"source": "raster", "path": str(tmp_path / "planet/land_cover.tif")}
     items = {"source": "stac", "url": str(tmp_path / "planet/labels.json"), "collection": "lc", "asset": "map"}
@@ -216,7 +217,7 @@ def test_a_build_with_items_is_that_with_the_raster_they_were_cut_from(tmp_path)
 
 def test_a_place_that_no_item_touches_is_a_reject(tmp_path):
     planet = SyntheticPlanet()
-    planet.write(tmp_path / "planet")
+    written(planet, tmp_path / "planet")
     item = write(tmp_path / "planet", "far", *in_zone(1, 32))
     source(tmp_path / "planet", item)
     labels = {"source": "stac", "url": str(tmp_path / "planet/labels.json"), "collection": "lc", "asset": "map"}
@@ -246,7 +247,7 @@ def test_known_products_need_no_address():
 @pytest.mark.parametrize("share", [0.0, 0.15])
 def test_items_behind_a_server_give_the_same_rows_and_each_range_is_asked_for_once(tmp_path, session, share):
     planet = SyntheticPlanet()
-    planet.write(tmp_path / "planet")
+    written(planet, tmp_path / "planet")
     in_parts(tmp_path / "planet/land_cover.tif")
     catalogue = json.loads((tmp_path / "planet/labels.json").read_text())
     labels = {"source": "stac", "url": str(tmp_path / "planet/labels.json"), "collection": "lc", "asset": "map"}

@@ -13,6 +13,7 @@ import rasterio
 from affine import Affine
 from pyproj import Transformer
 from support.paths import ROOT
+from support.worlds import written
 
 import nutonic as nt
 from nutonic.core.grid import grid_around
@@ -166,7 +167,7 @@ def test_visual_serves_where_a_band_is_missing_and_is_not_stretched_again(tmp_pa
     from nutonic.testing import SyntheticPlanet
 
     planet = SyntheticPlanet()
-    recipe_path = planet.write(tmp_path / "planet", imagery={"engine": engine})
+    recipe_path = written(planet, tmp_path / "planet", imagery={"engine": engine})
     catalogue = json.loads((tmp_path / "planet/items.json").read_text())
     item = next(item for item in catalogue["features"] if item["id"] == "west")
     with rasterio.open(tmp_path / "planet/west/red.tif") as red:

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 import pytest
 from support.transport import RecordingTransport
+from support.worlds import written
 
 import nutonic as nt
 from nutonic.io.session import Session, using
@@ -23,7 +24,7 @@ pytest_plugins = ["support.stac_servers"]
 def files(tmp_path_factory):
     """A planet with scenes in two zones, behind a file server."""
     folder = tmp_path_factory.mktemp("planet")
-    SyntheticPlanet(neighbour=True).write(folder)
+    written(SyntheticPlanet(neighbour=True), folder)
     with FileServer(folder) as server:
         remote_catalogue(folder, server.url)
         yield folder, server

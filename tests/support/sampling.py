@@ -1,0 +1,43 @@
+"""Some of many cases, chosen by the session's seed; all of them in the exhaustive tier."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Hashable, Iterable
+from dataclasses import dataclass
+from typing import TypeVar
+
+T = TypeVar("T")
+
+#: Of so many cases one is in the default run, and at least one of each kind.
+ONE_IN = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """Chooses among the cases of a test."""
+
+    seed: int
+    every: bool = False
+    """Whether this is the exhaustive tier."""
+
+    def __call__(
+        self, cases: Iterable[T], kind: Callable[[T], Hashable] = lambda case: None, one_in: int = ONE_IN
+    ) -> list[T]:
+        """All cases, or of each kind every so manieth (at least one), in their order."""
+        cases = list(cases)
+        if self.every:
+            return cases
+        chance, kinds = self.random(), {}
+        for i, case in enumerate(cases):
+            kinds.setdefault(kind(case), []).append(i)
+        chosen = [i for of_kind in kinds.values() for i in chance.sample(of_kind, -(-len(of_kind) // one_in))]
+        return [cases[i] for i in sorted(chosen)]
+
+    def times(self, some: int, every: int) -> int:
+        """How often to try at random."""
+        return every if self.every else some
+
+    def random(self) -> random.Random:
+        """Chance that is the same in every run with this seed."""
+        return random.Random(self.seed)
