@@ -106,7 +106,11 @@ def test_a_worker_process_asks_for_a_header_once_and_a_batch_for_each_block(fold
 
 @pytest.mark.parametrize(
     ("seed", "workers"),
-    [(1, 0), pytest.param(2, 0, marks=pytest.mark.exhaustive), pytest.param(3, 2, marks=pytest.mark.cluster)],
+    [
+        (1, 0),
+        pytest.param(2, 0, marks=pytest.mark.exhaustive),
+        pytest.param(3, 2, marks=[pytest.mark.cluster, pytest.mark.exhaustive]),
+    ],
 )
 def test_with_a_tenth_of_all_requests_failing_the_tree_is_the_same_and_every_fault_is_counted(
     folder, clean, tmp_path, seed, workers
