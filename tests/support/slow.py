@@ -11,7 +11,7 @@ from pathlib import Path
 #: For the commands' own workers, and for those of a cluster.
 WORKERS = {"DASK_DISTRIBUTED__WORKER__PRELOAD": str(Path(__file__))}
 
-_SECONDS_A_PICTURE = 0.03
+_SECONDS_A_PICTURE = 0.1
 
 
 def dask_setup(worker: object) -> None:
