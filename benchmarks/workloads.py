@@ -13,9 +13,10 @@ from affine import Affine
 from nutonic.chips.chip import cut_chip
 from nutonic.chips.png import encode
 from nutonic.chips.regions import land_cover
-from nutonic.core.grid import offset_in, tiles
+from nutonic.core.grid import offset_in
 from nutonic.core.model import Asset, Chip, PlannedPlace, Scene
 from nutonic.core.nearest import source_pixels
+from nutonic.core.tiling import tiles
 from nutonic.io import raster as rasters
 from nutonic.io.objects import Store, sha256
 from nutonic.planning.plan import plan
