@@ -18,7 +18,7 @@ from nutonic.dataset.commits import CommittedPlace
 from nutonic.dataset.finalize import data_files, rows_of
 from nutonic.dataset.findings import Finding, Tree
 from nutonic.dataset.index import Spans
-from nutonic.io.objects import sha256
+from nutonic.io.objects import sealed, sha256
 from nutonic.secrets import environment_secrets, holds_secret
 
 
@@ -54,10 +54,11 @@ def _damage(tree: Tree) -> Iterator[tuple[str, str]]:
 def _secrets(tree: Tree) -> Iterator[Finding]:
     """Files of any kind that hold what looks like a secret, or is one of this environment's."""
     values = [value.encode() for value in environment_secrets()]
+    commits = {name.path: content for name, content in tree.commits.items()}
     for path, _ in sorted(tree.store.sizes()):
         if not tree.store.is_file(path):  # a link's target is not in the tree, and a pipe has no end
             continue
-        data = tree.store.get(path)
+        data = sealed(commits[path]) if path in commits else tree.store.get(path)
         if not path.endswith(".png") and holds_secret(data):
             yield Finding(f"{path} holds what looks like a token or a signed URL")
         if any(value in data for value in values):
@@ -74,7 +75,7 @@ def _content(tree: Tree, damaged: set[str]) -> Iterator[Finding]:
             image = image_of(path)
             if image not in damaged:
                 yield from (Finding(f"{image} {problem}", path=path) for problem in _picture(tree, image, sidecar))
-    yield from _rows([entry for entry in tree.done if entry.part not in damaged], sidecars, tree)
+    yield from _rows([entry for entry in tree.done if entry.name.part not in damaged], sidecars, tree)
     yield from _ground(list(sidecars.values()))
 
 

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
-from array import array
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
-
-import numpy as np
 
 from nutonic.core.model import SPLITS
 from nutonic.dataset import card
-from nutonic.dataset.commits import entries, read_commits
-from nutonic.dataset.index import Spans, Totals
+from nutonic.dataset.commits import Committed, entries_of, read_commits, unpacked
+from nutonic.dataset.index import NamedFiles, Spans, Totals
 from nutonic.io.objects import Store, is_temporary, sha256
 from nutonic.planning.layout import CARD, MARKER, PLAN, RECIPE, SUMMARY
 from nutonic.planning.ownership import owned_by
@@ -22,40 +19,55 @@ from nutonic.recipe.outputs import Output
 if TYPE_CHECKING:
     from nutonic.planning.spec import BuildSpec
 
-#: Rows are copied in pieces of about this many bytes.
-_PIECE = 8 * 2**20
+#: Rows are read in pieces of about this many bytes, packed.
+_PIECE = 2**20
 
 
-def finalize(store: Store, spec: BuildSpec, plan: PlanFile, *, complete: bool) -> str:
-    """Write ``data/`` and the card from what is committed.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finalized:
+    """What was written, as the summary keeps it."""
 
-    Then temporaries are removed, and of a complete tree all of nutonic's that no commit names. Returns the SHA-256 of the
-    card as nutonic writes it; one that a person changed stays as it is.
+    card_sha256: str
+    """Of the card as nutonic writes it, whatever a person made of it."""
+    data: dict[str, int]
+    """Path and size of every file of ``data/``."""
+
+
+def finalize(store: Store, spec: BuildSpec, plan: PlanFile, done: Committed, *, complete: bool) -> Finalized:
+    """Write ``data/`` and the card from what is committed, reading each commit once.
+
+    Then temporaries are removed, and of a complete tree all of nutonic's that no commit names. A card that a person changed
+    stays as it is.
     """
-    totals, owned = Totals(), owned_by(store, spec.layout, spec.output, plan)
-    expected = data_files(Spans.of(totals.counting(entries(store))), spec.output)
-    for path, spans in expected.items():
-        _put_rows(store, path, spans)
+    totals, named, owned = Totals(), NamedFiles(), owned_by(store, spec.layout, spec.output, plan)
+    commits = named.noting(read_commits(store, done))
+    spans = Spans.of(totals.counting(entry for name, content in commits for entry in entries_of(name, content)))
+    expected = data_files(spans, spec.output)
+    for path, rows in expected.items():
+        _put_rows(store, path, rows)
     for path, _ in list(store.sizes("data")):
         if path not in expected:
             owned.remove(path)
     text = card.text(spec, plan, totals).encode()
     card.put(store, text)
-    for path in unnamed(store, plan, set(expected)):
+    for path in unnamed((path for path, _ in store.sizes()), plan, set(expected), named):
         # Of an incomplete tree payload may belong to another driver that has yet to commit it.
         if complete or is_temporary(path):
             owned.remove(path)
-    return sha256(text)
+    return Finalized(card_sha256=sha256(text), data={path: rows.size for path, rows in expected.items()})
 
 
-def is_finalized(store: Store, spec: BuildSpec, plan: PlanFile, card_sha256: str) -> bool:
-    """Whether the files that :func:`finalize` makes are there, in their size, and nothing that a killed writer left."""
-    owned = owned_by(store, spec.layout, spec.output, plan)
-    if any(is_temporary(path) and owned.has(path) for path, _ in store.sizes()):
+def is_finalized(store: Store, spec: BuildSpec, plan: PlanFile, last: Finalized) -> bool:
+    """Whether the files that :func:`finalize` made are there, in their size, and nothing that a killed writer left."""
+    owned, data = owned_by(store, spec.layout, spec.output, plan), dict[str, int]()
+    for path, size in store.sizes():
+        if is_temporary(path) and owned.has(path):
+            return False
+        if path.startswith("data/") and (path in last.data or owned.has(path)):
+            data[path] = size
+    if data != last.data or not store.has(CARD):
         return False
-    expected = {path: spans.size for path, spans in data_files(Spans.of(entries(store)), spec.output).items()}
-    there = {path: size for path, size in store.sizes("data") if path in expected or owned.has(path)}
-    return there == expected and store.has(CARD) and (card.is_theirs(store) or card.digest_of(store) == card_sha256)
+    return card.is_theirs(store) or card.digest_of(store) == last.card_sha256
 
 
 def _put_rows(store: Store, path: str, spans: Spans, attempts: int = 5) -> None:
@@ -80,40 +92,35 @@ def data_files(done: Spans, output: Output) -> dict[str, Spans]:
 
 
 def rows_of(store: Store, spans: Iterable[tuple[str, int, int]]) -> Iterator[bytes]:
-    """The rows of places, in pieces; neighbours in a part are read together."""
-    for part, start, length in _joined(spans):
-        for at in range(start, start + length, _PIECE):
-            yield store.get_range(part, at, min(_PIECE, start + length - at))
+    """The rows of places, one place at a time; neighbours in a part are read together.
+
+    Raises
+    ------
+    Corrupt
+        If a part is not what was written.
+    """
+    for part, start, lengths in _joined(spans):
+        piece, at = store.get_range(part, start, sum(lengths)), 0
+        for length in lengths:
+            yield unpacked(piece[at : at + length], part)
+            at += length
 
 
-def _joined(spans: Iterable[tuple[str, int, int]]) -> Iterator[tuple[str, int, int]]:
-    held, start, length = "", 0, 0
-    for part, first, size in spans:
-        if part == held and first == start + length:
-            length += size
-            continue
-        if length:
-            yield held, start, length
-        held, start, length = part, first, size
-    if length:
-        yield held, start, length
+def _joined(spans: Iterable[tuple[str, int, int]]) -> Iterator[tuple[str, int, list[int]]]:
+    """Part, start and lengths of members that follow each other."""
+    held, start, stop, lengths = "", 0, 0, list[int]()
+    for part, first, length in spans:
+        if part != held or first != stop or stop + length - start > _PIECE:
+            if lengths:
+                yield held, start, lengths
+            held, start, lengths = part, first, []
+        stop = first + length
+        lengths.append(length)
+    if lengths:
+        yield held, start, lengths
 
 
-def unnamed(store: Store, plan: PlanFile, data: set[str]) -> list[str]:
+def unnamed(paths: Iterable[str], plan: PlanFile, data: set[str], named: Container[str]) -> list[str]:
     """Files that no commit names: payload of killed runs, temporaries. The tree's own fixed files are not among them."""
     fixed = data | {CARD, MARKER, PLAN, RECIPE, SUMMARY, "report.html", *plan.beside}
-    named = array("Q")
-    for path, content in read_commits(store):
-        named.extend(map(_short, (path, *content["files"])))
-    sought = np.unique(np.frombuffer(named, np.uint64)) if named else np.empty(0, np.uint64)
-    return [path for path, _ in store.sizes() if path not in fixed and not _among(_short(path), sought)]
-
-
-def _short(path: str) -> int:
-    """A path as 64 bits, since millions of them are compared; if two should ever agree, a file too many is kept."""
-    return int.from_bytes(hashlib.blake2b(path.encode(), digest_size=8).digest())
-
-
-def _among(value: int, sought: np.ndarray) -> bool:
-    at = int(np.searchsorted(sought, np.uint64(value)))
-    return at < len(sought) and int(sought[at]) == value
+    return [path for path in paths if path not in fixed and path not in named]

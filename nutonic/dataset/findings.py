@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from nutonic.core.model import Json
 from nutonic.dataset.commits import CommittedPlace
 from nutonic.io.objects import Store
-from nutonic.planning.layout import Layout
-from nutonic.planning.ownership import Ownership, owned_by
+from nutonic.planning.layout import CommitName
+from nutonic.planning.ownership import Ownership
 from nutonic.planning.plan_file import PlanFile
 from nutonic.recipe.outputs import Output
 
@@ -42,14 +42,10 @@ class Tree:
     chip_side: int
     """Pixels along a side of its chips."""
     output: Output
-    layout: Layout
+    ownership: Ownership
+    """Which files of it are nutonic's to remove."""
     done: list[CommittedPlace]
-    commits: dict[str, Json] = field(default_factory=dict)
-    """Path and content of every commit that counts."""
+    commits: dict[CommitName, Json] = field(default_factory=dict)
+    """Name and content of every commit that counts."""
     named: dict[str, tuple[int, str]] = field(default_factory=dict)
     """Every committed file with size and SHA-256."""
-
-    @property
-    def ownership(self) -> Ownership:
-        """Which files of it are nutonic's to remove."""
-        return owned_by(self.store, self.layout, self.output, self.plan)

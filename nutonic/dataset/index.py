@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import hashlib
+from array import array
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
 
-from nutonic.core.model import SPLITS
+from nutonic.core.model import SPLITS, Json
 from nutonic.dataset.commits import CommittedPlace
+from nutonic.planning.layout import CommitName
+from nutonic.planning.ownership import files_of
 
 _PLACE = np.dtype(
     [
@@ -19,6 +23,7 @@ _PLACE = np.dtype(
         ("part", "i4"),
         ("start", "i8"),
         ("length", "i8"),
+        ("size", "i8"),
         ("rows", "i4"),
     ]
 )
@@ -26,10 +31,10 @@ _PLACE = np.dtype(
 
 @dataclass(frozen=True, slots=True)
 class Spans:
-    """Where the rows of places lie, in the order of the dataset; 37 bytes a place."""
+    """Where the rows of places lie, in the order of the dataset; 45 bytes a place."""
 
     table: np.ndarray
-    """One record a place: ordinal, variant, split, part, start and length in bytes, rows."""
+    """One record a place: ordinal, variant, split, part, start and length of its member, size and number of its rows."""
     parts: tuple[str, ...]
     """Paths of the files that the records' parts mean."""
 
@@ -45,7 +50,7 @@ class Spans:
         return len(self.table)
 
     def __iter__(self) -> Iterator[tuple[str, int, int]]:
-        """Part, start and length of each place's rows."""
+        """Part, start and length of each place's member."""
         for record in self.table:
             yield self.parts[record["part"]], int(record["start"]), int(record["length"])
 
@@ -67,13 +72,13 @@ class Spans:
     @property
     def size(self) -> int:
         """Bytes of all rows."""
-        return int(self.table["length"].sum())
+        return int(self.table["size"].sum())
 
 
 def _record(entry: CommittedPlace, number: dict[str, int]) -> tuple[int, ...]:
-    part = number.setdefault(entry.part, len(number))
+    part = number.setdefault(entry.name.part, len(number))
     rows = entry["rows"]
-    return *entry.order, SPLITS.index(entry["split"]), part, rows["start"], rows["length"], entry.rows
+    return *entry.order, SPLITS.index(entry["split"]), part, rows["start"], rows["length"], rows["size"], entry.rows
 
 
 @dataclass(slots=True)
@@ -109,3 +114,30 @@ class Totals:
         if entry["tiles"]:
             self.places[entry["split"]] += 1
             self.scenes.add(entry["item_id"])
+
+
+class NamedFiles:
+    """Which files commits name; 8 bytes each, since there are millions. If two paths should agree, one too many is kept."""
+
+    def __init__(self) -> None:
+        self._hashes = array("Q")
+        self._sorted: np.ndarray | None = None
+
+    def noting(self, commits: Iterable[tuple[CommitName, Json]]) -> Iterator[tuple[CommitName, Json]]:
+        """The same commits, the files of each noted as it passes, and its own."""
+        for name, content in commits:
+            self._hashes.extend(map(_short, (name.path, *files_of(content))))
+            self._sorted = None
+            yield name, content
+
+    def __contains__(self, path: object) -> bool:
+        if self._sorted is None:
+            self._sorted = np.unique(np.array(self._hashes, np.uint64))
+        value = np.uint64(_short(str(path)))
+        at = int(np.searchsorted(self._sorted, value))
+        return at < len(self._sorted) and self._sorted[at] == value
+
+
+def _short(path: str) -> int:
+    """A path as 64 bits."""
+    return int.from_bytes(hashlib.blake2b(path.encode(), digest_size=8).digest())

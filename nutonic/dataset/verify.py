@@ -6,7 +6,7 @@ files of ``data/`` are made again from the parts that commits name, and compared
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -14,16 +14,17 @@ from pathlib import Path
 from nutonic.core.model import Json
 from nutonic.core.showing import Shown
 from nutonic.dataset import card
-from nutonic.dataset.commits import CommittedPlace, commit_name, read_commits
+from nutonic.dataset.commits import committed, entries_of
 from nutonic.dataset.finalize import data_files, unnamed
 from nutonic.dataset.findings import Finding, Tree
 from nutonic.dataset.index import Spans
 from nutonic.dataset.repair import repair, repair_commits
 from nutonic.errors import Corrupt, NotNutonic
 from nutonic.io.objects import Store, unsealed
-from nutonic.planning.layout import CARD, COMMITS, MARKER, PARTS, RECIPE, SUMMARY, is_own, layout_of
-from nutonic.planning.ownership import Ownership, is_marked, owned_by, refuse_obstacles
+from nutonic.planning.layout import CARD, MARKER, RECIPE, SUMMARY, CommitName, is_own, layout_of
+from nutonic.planning.ownership import Ownership, files_of, is_marked, owned_by, refuse_obstacles
 from nutonic.planning.plan_file import PlanFile, read_plan
+from nutonic.planning.planned import PlaceKey
 from nutonic.recipe.yaml import parse_recipe_text
 
 #: What is to be done about a plan that is no good.
@@ -125,20 +126,22 @@ def _mended(seen: _Seen) -> list[str]:
 def _look(store: Store, deep: bool) -> _Seen:
     try:
         plan = read_plan(store)
+        planned = plan.planned.by_id  # reads the batches, once
     except Corrupt as error:
         return _Seen(findings=[Finding(str(error))])
     recipe = parse_recipe_text(plan.recipe)
     ownership = owned_by(store, layout_of(recipe), recipe.output, plan)
     obstacles = [Finding(text) for text in ownership.obstacles()]
-    unreadable = obstacles or [_told_by_owner(finding, ownership) for finding in _unreadable(store)]
+    if obstacles:
+        return _Seen(findings=obstacles, ownership=ownership)
+    commits, unreadable = _commits(store)
     if unreadable:
-        return _Seen(findings=unreadable, ownership=ownership)
-    tree, summary = _open(store, plan), _summary(store)
+        return _Seen(findings=[_told_by_owner(finding, ownership) for finding in unreadable], ownership=ownership)
+    tree, summary = _open(plan, ownership, commits), _summary(store)
     strange = _strange(tree)
     if strange is not None:
         return _Seen(findings=[strange])
     limit = None if isinstance(summary, Finding) else summary.get("limit")
-    planned = _planned(plan)
     missing = _missing(tree, planned, limit)
     checks = (_quick(tree, summary), _against_plan(tree, planned, missing), _files(tree), _deep(tree) if deep else ())
     return _Seen(
@@ -160,50 +163,51 @@ def _deep(tree: Tree) -> Iterator[Finding]:
     return audit(tree)
 
 
-def _unreadable(store: Store) -> Iterator[Finding]:
-    """Commits that are not what was written, lie under another's name, or were never nutonic's."""
-    for path, _ in sorted(store.sizes(COMMITS)):
-        name = commit_name(path)
-        if name is None or not store.is_file(path):
+def _commits(store: Store) -> tuple[dict[CommitName, Json], list[Finding]]:
+    """Name and content of every commit that counts; and those that are not what was written, or were never nutonic's."""
+    done, commits, unreadable = committed(store), dict[CommitName, Json](), list[Finding]()
+    for name in done.all_names():
+        if not store.is_file(name.path):
             continue
         try:
-            problem = _unlike(unsealed(store.get(path), path), name.text)
+            content = unsealed(store.get(name.path), name.path)
         except Corrupt as error:
-            yield Finding(str(error), path=path)
-        else:
-            if problem is not None:
-                yield Finding(f"{path} {problem}", path=path)
+            unreadable.append(Finding(str(error), path=name.path))
+            continue
+        problem = _unlike(content, name)
+        if problem is not None:
+            unreadable.append(Finding(f"{name.path} {problem}", path=name.path))
+        elif done.counts(name):
+            commits[name] = content
+    return commits, unreadable
 
 
-def _unlike(content: Json, name: str) -> str | None:
+def _unlike(content: Json, name: CommitName) -> str | None:
     """What no commit of nutonic's says."""
-    if content.get("commit") != name:
+    if content.get("commit") != name.text:
         return f"holds commit {content.get('commit')}: it was copied or renamed"
-    strange = next((path for path in content["files"] if not is_own(path) or ".." in path.split("/")), None)
+    if not {"part", "places"} <= content.keys():
+        return "is no commit"
+    strange = next((path for path in files_of(content) if not is_own(path) or ".." in path.split("/")), None)
     if strange is not None:
         return f"names {strange}, where nutonic writes nothing"
-    with_rows = any(place["rows"]["length"] for place in content["places"])
-    return "names no rows of its own" if with_rows and f"{PARTS}/{name}.jsonl" not in content["files"] else None
+    rows = [name.part] if any(place["rows"]["length"] for place in content["places"]) else []
+    return None if list(content["part"]) == rows else "names no rows of its own"
 
 
-def _open(store: Store, plan: PlanFile) -> Tree:
-    commits = dict(read_commits(store))
-    done = [
-        CommittedPlace(content=place, part=f"{PARTS}/{content['commit']}.jsonl")
-        for content in commits.values()
-        for place in content["places"]
-    ]
+def _open(plan: PlanFile, ownership: Ownership, commits: dict[CommitName, Json]) -> Tree:
     recipe = parse_recipe_text(plan.recipe)
+    done = [entry for name, content in commits.items() for entry in entries_of(name, content)]
     return Tree(
-        store=store,
+        store=plan.store,
         plan=plan,
         recipe_digest=recipe.digest(),
         chip_side=recipe.tiles.output_size,
         output=recipe.output,
-        layout=layout_of(recipe),
+        ownership=ownership,
         done=sorted(done, key=lambda entry: entry.order),
         commits=commits,
-        named={path: (size, digest) for c in commits.values() for path, (size, digest) in c["files"].items()},
+        named={path: entry for content in commits.values() for path, entry in files_of(content).items()},
     )
 
 
@@ -254,7 +258,7 @@ def _quick(tree: Tree, summary: Json | Finding) -> Iterator[Finding]:
         yield Finding(f"{RECIPE} is missing: build again", path=RECIPE)
     elif store.get(RECIPE) != tree.plan.recipe.encode():
         yield Finding(f"{RECIPE} is not the recipe of the plan", path=RECIPE)
-    for path, content in tree.commits.items():
+    for path, content in ((name.path, content) for name, content in tree.commits.items()):
         if content["recipe_digest"] != tree.plan.header["recipe_digest"]:
             yield Finding(f"{path} was written for another recipe, {content['recipe_digest'][:12]}", path=path)
         elif content.get("plan") != tree.plan.digest:
@@ -269,40 +273,32 @@ def _quick(tree: Tree, summary: Json | Finding) -> Iterator[Finding]:
         yield Finding(f"{CARD} is not the card that the build wrote: build again", to_build=True)
 
 
-#: Id and split of every place of the plan, by ordinal and variant.
-Planned = dict[tuple[int, int], tuple[str, str]]
-
-
-def _planned(plan: PlanFile) -> Planned:
-    return {
-        (place.poi.ordinal, place.poi.variant): (place.poi.id, place.split)
-        for batch in plan.batches()
-        for place in batch.places
-    }
-
-
-def _missing(tree: Tree, planned: Planned, limit: int | None) -> list[str]:
+def _missing(tree: Tree, planned: dict[str, PlaceKey], limit: int | None) -> list[str]:
     done = {entry.order for entry in tree.done}
-    ordinals = sorted({ordinal for ordinal, _ in planned})
+    ordinals = sorted({place.ordinal for place in planned.values()})
     wanted = set(ordinals if limit is None else ordinals[:limit])
-    return [name for order, (name, _) in planned.items() if order[0] in wanted and order not in done]
+    return [name for name, p in planned.items() if p.ordinal in wanted and (p.ordinal, p.variant) not in done]
 
 
-def _against_plan(tree: Tree, planned: Planned, missing: Sequence[str]) -> Iterator[Finding]:
+def _against_plan(tree: Tree, planned: dict[str, PlaceKey], missing: Sequence[str]) -> Iterator[Finding]:
     """Commits against plan: every place once, as it was planned."""
     if missing:
         text = f"{len(missing)} of {len(planned)} places are not built, such as {missing[0]}: build again"
         yield Finding(text, to_build=True)
     seen: set[tuple[int, int]] = set()
     for entry in tree.done:
-        found = (entry["poi_id"], entry["split"])
-        if planned.get(entry.order) != found:
+        name, place = entry["poi_id"], PlaceKey(*entry.order, entry["split"])
+        if planned.get(name) != place:
             yield Finding(
-                f"the commits hold {found[0]} in {found[1]}, the plan {planned.get(entry.order)}", place=entry
+                f"the commits hold {name} as {_told(place)}, the plan {_told(planned.get(name))}", place=entry
             )
         elif entry.order in seen:
-            yield Finding(f"{found[0]} is committed twice", place=entry)
+            yield Finding(f"{name} is committed twice", place=entry)
         seen.add(entry.order)
+
+
+def _told(place: PlaceKey | None) -> str:
+    return "no place" if place is None else f"row {place.ordinal}, variant {place.variant}, in {place.split}"
 
 
 def _files(tree: Tree) -> Iterator[Finding]:
@@ -322,13 +318,14 @@ def _files(tree: Tree) -> Iterator[Finding]:
             yield Finding(f"{path} is missing: build again", path=path)
         elif sizes[path] != spans.size:
             yield Finding(f"{path} has {sizes[path]} bytes, its places' rows {spans.size}", path=path)
-    yield from _extra(tree, set(expected))
+    yield from _extra(tree, sizes, set(expected))
 
 
-def _extra(tree: Tree, expected: set[str]) -> Iterator[Finding]:
+def _extra(tree: Tree, paths: Iterable[str], expected: set[str]) -> Iterator[Finding]:
     """Files that no commit names: what killed builds left, and what is the user's."""
     ownership = tree.ownership
-    for path in unnamed(tree.store, tree.plan, expected):
+    named = tree.named.keys() | {name.path for name in tree.commits}
+    for path in unnamed(paths, tree.plan, expected, named):
         if ownership.has(path):
             yield Finding(f"{path} belongs to no commit", path=path)
         else:

@@ -115,19 +115,12 @@ class Store:
     def tail(self, path: str, length: int) -> bytes:
         """The last bytes of a file, or all of a shorter one; FileNotFoundError where there is none."""
         self._refuse_endless(path)
-        size = int(obstore.head(self._objects, path)["size"])
-        return self.get_range(path, max(0, size - length), min(size, length))
-
-    def pieces(self, path: str, size: int = 4 * 2**20) -> Iterator[bytes]:
-        """A file from its start to its end, `size` bytes at a time; FileNotFoundError where there is none."""
         try:
-            length = obstore.head(self._objects, path)["size"]
+            return bytes(obstore.get(self._objects, path, options={"range": {"suffix": length}}).bytes())
         except FileNotFoundError:
             raise
         except (BaseError, OSError) as error:
             raise self._failed("read", path, error) from None
-        for at in range(0, length, size):
-            yield self.get_range(path, at, min(size, length - at))
 
     def has(self, path: str) -> bool:
         """Whether a file is there."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from nutonic.core.model import Poi, Tile
@@ -32,6 +33,59 @@ def is_own(path: str) -> bool:
     return path.split("/", 1)[0] in OWN or path.split("#")[0] in (CARD, "report.html")
 
 
+@dataclass(frozen=True, slots=True)
+class CommitName:
+    """What a commit's name tells."""
+
+    text: str
+    """``000012`` or ``000012-003``."""
+    batch: int
+    place: int | None
+    """Position within its batch; None where the whole batch is committed."""
+
+    @property
+    def whole(self) -> str:
+        """The name of its whole batch's commit."""
+        return self.text.partition("-")[0]
+
+    @property
+    def path(self) -> str:
+        """Where the commit lies."""
+        return f"{COMMITS}/{self.text}.json"
+
+    @property
+    def part(self) -> str:
+        """Where the rows of its places lie."""
+        return f"{PARTS}/{self.text}.jsonl.gz"
+
+
+_COMMIT = re.compile(r"(?P<batch>[0-9]{6,})(?:-(?P<place>[0-9]{3}))?")
+
+
+def named(batch: int, place: int | None = None) -> CommitName:
+    """The name of a batch's commit, or of a place's own."""
+    return CommitName(f"{batch:06d}" if place is None else f"{batch:06d}-{place:03d}", batch, place)
+
+
+def commit_name(path: str) -> CommitName | None:
+    """The name of the commit that lies at a path of a tree; None where no commit lies."""
+    return _name_at(path, f"{COMMITS}/", ".json")
+
+
+def part_name(path: str) -> CommitName | None:
+    """The name of the commit whose rows lie at a path of a tree; None where no rows lie."""
+    return _name_at(path, f"{PARTS}/", ".jsonl.gz")
+
+
+def _name_at(path: str, folder: str, suffix: str) -> CommitName | None:
+    text = path.removeprefix(folder).removesuffix(suffix)
+    parts = _COMMIT.fullmatch(text)
+    if parts is None or path != f"{folder}{text}{suffix}":
+        return None
+    name = named(int(parts["batch"]), None if parts["place"] is None else int(parts["place"]))
+    return name if name.text == text else None  # a number is written in one way
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Layout:
     """Names of files and ids of tiles."""
@@ -46,7 +100,11 @@ class Layout:
 
     def shard(self, poi: Poi) -> str:
         """``s00000``: the folder of a place's files, the same name below images, overlays and metadata."""
-        return f"s{(poi.ordinal * (1 + self.variants) + poi.variant) // self.per_shard:05d}"
+        return self.shard_at(poi.ordinal, poi.variant)
+
+    def shard_at(self, ordinal: int, variant: int) -> str:
+        """The same, of a place by its position in the places file."""
+        return f"s{(ordinal * (1 + self.variants) + variant) // self.per_shard:05d}"
 
     def image(self, poi: Poi, tile_id: str) -> str:
         """Path of a chip."""

@@ -12,13 +12,13 @@ that a killed build left there. Within a tree it is replaced or removed as that 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 from stat import S_ISDIR, S_ISREG
 
-from nutonic.core.model import SPLITS, Batch
+from nutonic.core.model import SPLITS, Json
 from nutonic.errors import Corrupt, NotNutonic
 from nutonic.io.objects import Store, obstacle_at, unsealed
 from nutonic.planning.layout import (
@@ -32,15 +32,18 @@ from nutonic.planning.layout import (
     RECIPE,
     SUMMARY,
     Layout,
+    commit_name,
     is_own,
+    part_name,
 )
 from nutonic.planning.plan_file import PlanFile
+from nutonic.planning.planned import PlannedPlaces
 from nutonic.recipe.outputs import Output
 
 
 def owned_by(store: Store, layout: Layout, output: Output, plan: PlanFile) -> Ownership:
     """Which files of a tree its plan makes nutonic's."""
-    return Ownership(store, layout, output, plan.batches)
+    return Ownership(store, layout, output, plan.planned)
 
 
 _FIXED = frozenset({MARKER, PLAN, RECIPE, SUMMARY, CARD})
@@ -48,9 +51,6 @@ _FOLDERS = frozenset({META, COMMITS, PARTS, "images", "metadata", "data"})
 _TEMPORARY = re.compile(r"(?P<name>.+)#\d+")
 _TILE = re.compile(r"(?:images|metadata)/(?P<shard>s\d+)/(?P<poi>.+)_t(?P<tile>\d{4,})(?:_(?P<view>[a-z0-9]+))?\.\w+")
 _SHARD = re.compile(r"(?:images|metadata)/(?P<name>s\d+)")
-_BATCH = re.compile(rf"(?:{COMMITS}/(?P<name>[\d-]+)\.json|{PARTS}/(?P<part>[\d-]+)\.jsonl)")
-_NAME = re.compile(r"(?P<batch>\d{6,})(?:-(?P<place>\d{3}))?")
-
 #: Catalogue items beside a plan, and what proves to workers that they see the folder.
 _BESIDE = re.compile(rf"{META}/(?:items-[0-9a-f]{{12}}\.parquet|token-[0-9a-f]{{32}}(?:-[A-Za-z0-9-]+)?)")
 
@@ -134,8 +134,7 @@ class Ownership:
     store: Store
     layout: Layout
     output: Output
-    batches: Callable[[], Iterable[Batch]]
-    """The plan's batches, from the first on."""
+    planned: PlannedPlaces
     committed: Collection[str] = field(default=frozenset())
     """Files that commits name, where the plan may be another."""
 
@@ -188,7 +187,8 @@ class Ownership:
 
     def _is_of_tile(self, path: str) -> bool:
         found = _TILE.fullmatch(path)
-        if found is None or self._plan.shard_of.get(found["poi"]) != found["shard"]:
+        place = found and self.planned.by_id.get(found["poi"])
+        if not found or not place or self.layout.shard_at(place.ordinal, place.variant) != found["shard"]:
             return False
         name, layout = path.rsplit("/", 1)[1].rpartition(".")[0], self.layout
         if int(found["tile"]) >= len(layout.tiles) or found["view"] not in (None, *layout.views):
@@ -203,14 +203,13 @@ class Ownership:
 
     def _is_of_batch(self, path: str) -> bool:
         """A commit or its rows: of the plan; or a commit that carries the seal which only nutonic gives."""
-        found = _BATCH.fullmatch(path)
-        name = found and _NAME.fullmatch(found["name"] or found["part"])
-        if not found or not name:
+        commit, part = commit_name(path), part_name(path)
+        name = commit or part
+        if name is None:
             return False
-        places = self._plan.places_in.get(int(name["batch"]), 0)
-        if places > int(name["place"] or 0) and f"{int(name['batch']):06d}" == name["batch"]:
+        if self.planned.counts.get(name.batch, 0) > (name.place or 0):
             return True
-        return found["name"] is not None and self._is_sealed(path)
+        return commit is not None and self._is_sealed(path)
 
     def _is_sealed(self, path: str) -> bool:
         try:
@@ -219,24 +218,8 @@ class Ownership:
             return False
 
     @cached_property
-    def _plan(self) -> _Planned:
-        planned = _Planned({}, {})
-        for batch in self.batches():
-            planned.places_in[batch.index] = len(batch.places)
-            planned.shard_of.update((place.poi.id, self.layout.shard(place.poi)) for place in batch.places)
-        return planned
-
-    @cached_property
     def _shards(self) -> frozenset[str]:
-        return frozenset(self._plan.shard_of.values())
-
-
-@dataclass(frozen=True, slots=True)
-class _Planned:
-    shard_of: dict[str, str]
-    """Of each place, by its id."""
-    places_in: dict[int, int]
-    """Places of each batch, by its index."""
+        return frozenset(self.layout.shard_at(p.ordinal, p.variant) for p in self.planned.by_id.values())
 
 
 def named_by_commits(store: Store) -> set[str]:
@@ -247,5 +230,11 @@ def named_by_commits(store: Store) -> set[str]:
             content = unsealed(store.get(path), path) if store.is_file(path) else {}
         except (Corrupt, FileNotFoundError):
             continue
-        found |= {path, *content["files"]} if "files" in content else set()
+        found |= {path, *files_of(content)} if {"part", "places"} <= content.keys() else set()
     return found
+
+
+def files_of(content: Json) -> dict[str, tuple[int, str]]:
+    """Path to size and SHA-256 of every file that a commit names: those of its places, and the part with their rows."""
+    files = {path: tuple(entry) for place in content["places"] for path, entry in place["files"].items()}
+    return {**files, **{path: tuple(entry) for path, entry in content["part"].items()}}

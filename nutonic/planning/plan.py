@@ -81,7 +81,7 @@ class Plan(Shown):
     def header(self) -> Json:
         """Counts and digests, as a plan file starts with."""
         return {
-            "format": 1,
+            "format": 2,
             "nutonic_version": self.nutonic_version,
             "name": self.name,
             "recipe_digest": self.recipe_digest,

@@ -17,6 +17,7 @@ from nutonic.planning.ownership import Ownership, mark, named_by_commits, owned_
 from nutonic.planning.places.read import file_sha256
 from nutonic.planning.plan import Plan, plan_of
 from nutonic.planning.plan_file import PlanFile, items_path, plan_bytes, read_plan
+from nutonic.planning.planned import PlannedPlaces
 from nutonic.planning.spec import BuildSpec
 from nutonic.sources.stac.geoparquet import geoparquet_bytes
 
@@ -33,20 +34,20 @@ def prepare(
     refuse_inputs_inside(spec.inputs, out)
     store = Store(out)
     there = (out / PLAN).is_file()
-    broken = there and replan and _is_corrupt(store)
-    if there and not broken:
-        _refuse_changed(read_plan(store), spec)
-    if not there or replan:
+    plan = _opened(store, replan=replan) if there else None
+    if plan is not None:
+        _refuse_changed(plan, spec)
+    if plan is None or replan:
         made = plan_of(spec)
         refuse_too_large(made.cost, out, default_workers() if workers is None else workers)
         refuse_inputs_inside(spec.inputs, out, made.scenes())
-        owned = Ownership(store, spec.layout, spec.output, made.batches)
+        owned = Ownership(store, spec.layout, spec.output, PlannedPlaces(made.batches))
         owned.refuse_obstacles()
-        old = None if not there else owned if broken else owned_by(store, spec.layout, spec.output, read_plan(store))
-        _put_plan(store, old, made, spec.text)
-    plan = read_plan(store)
-    if not there:
-        _refuse_changed(plan, spec)
+        old = owned if plan is None else _owned_before(store, spec, plan) or owned
+        _put_plan(store, old if there else None, made, spec.text)
+        plan = read_plan(store)
+        if not there:
+            _refuse_changed(plan, spec)
     refuse_inputs_inside(spec.inputs, out, plan.scenes)
     owned_by(store, spec.layout, spec.output, plan).refuse_obstacles()
     mark(store)  # once more: a driver that was refused took it back, if it was the first
@@ -55,12 +56,24 @@ def prepare(
     return store, plan
 
 
-def _is_corrupt(store: Store) -> bool:
+def _opened(store: Store, *, replan: bool) -> PlanFile | None:
+    """The plan that is there; None if it is not what was written and another one is to take its place."""
     try:
-        read_plan(store)
+        return read_plan(store)
     except Corrupt:
-        return True
-    return False
+        if not replan:
+            raise
+        return None
+
+
+def _owned_before(store: Store, spec: BuildSpec, plan: PlanFile) -> Ownership | None:
+    """What an older plan makes nutonic's; None if a batch of it is not what was written."""
+    owned = owned_by(store, spec.layout, spec.output, plan)
+    try:
+        owned.planned.by_id  # noqa: B018  reads the batches, once
+    except Corrupt:
+        return None
+    return owned
 
 
 def _put_plan(store: Store, old: Ownership | None, made: Plan, recipe: str) -> None:

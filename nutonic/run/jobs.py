@@ -43,26 +43,40 @@ class Scope:
     last: int | None = field(default=None)
     """The last ordinal that belongs to it; None for all."""
 
-    def positions(self, batch: Batch) -> list[int]:
-        """Positions in a batch that belong to it."""
-        return [i for i, place in enumerate(batch.places) if self.last is None or place.poi.ordinal <= self.last]
+    def holds(self, plan: PlanFile) -> np.ndarray:
+        """Which places of a plan belong to it, in the order of the batches; bool."""
+        ordinals = plan.index.ordinals
+        return np.ones(len(ordinals), bool) if self.last is None else ordinals <= self.last
 
 
 def scope_of(plan: PlanFile, limit: int | None) -> Scope:
-    """The first `limit` places by ordinal, their variants included; 8 bytes a place while it is found."""
+    """The first `limit` places by ordinal, their variants included; no batch is read for it."""
     if limit is None:
         return Scope()
-    ordinals = np.fromiter((p.poi.ordinal for batch in plan.batches() for p in batch.places), np.int64)
-    first = np.unique(ordinals)[:limit]
+    first = np.unique(plan.index.ordinals)[:limit]
     return Scope(last=int(first[-1]) if len(first) else -1)
 
 
 def remaining_jobs(plan: PlanFile, scope: Scope, done: Committed) -> Iterator[Job]:
-    """Batches with what is left to do in them, one at a time."""
-    for batch in plan.batches():
-        remaining = frozenset(i for i in scope.positions(batch) if not done.has(batch.index, i))
-        if remaining:
-            yield Job(batch=batch, positions=remaining)
+    """Batches with what is left to do in them, one at a time; others are not read."""
+    starts, remaining = plan.index.starts, scope.holds(plan) & ~_committed_places(plan, done)
+    places = np.add.reduceat(remaining, starts[:-1], dtype=np.int64) if len(remaining) else np.empty(0, np.int64)
+    for batch in plan.batches(np.flatnonzero(places).tolist()):
+        positions = np.flatnonzero(remaining[starts[batch.index] : starts[batch.index + 1]])
+        yield Job(batch=batch, positions=frozenset(positions.tolist()))
+
+
+def _committed_places(plan: PlanFile, done: Committed) -> np.ndarray:
+    """Which places of a plan are committed, in the order of the batches; bool. Commits of no batch of it do not count."""
+    starts = plan.index.starts.tolist()
+    places = np.zeros(starts[-1], bool)
+    for batch in done.whole:
+        if batch < len(plan.index):
+            places[starts[batch] : starts[batch + 1]] = True
+    for batch, place in done.single:
+        if batch < len(plan.index) and starts[batch] + place < starts[batch + 1]:
+            places[starts[batch] + place] = True
+    return places
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,10 +95,6 @@ class Progress:
 
 
 def progress_of(plan: PlanFile, scope: Scope, done: Committed) -> Progress:
-    """Count places, one batch at a time."""
-    wanted = finished = 0
-    for batch in plan.batches():
-        positions = scope.positions(batch)
-        wanted += len(positions)
-        finished += sum(done.has(batch.index, i) for i in positions)
-    return Progress(wanted=wanted, done=finished)
+    """Count places; no batch is read for it."""
+    wanted = scope.holds(plan)
+    return Progress(wanted=int(wanted.sum()), done=int((wanted & _committed_places(plan, done)).sum()))

@@ -139,6 +139,7 @@ class Tally:
     """Adds up batches' counts."""
 
     def __init__(self) -> None:
+        self.batches = 0  # added so far
         self._sums: Counter[str] = Counter()
         self._rejects: Counter[str] = Counter()
         self._failures: list[Failure] = []
@@ -146,6 +147,7 @@ class Tally:
 
     def add(self, result: BatchDone) -> None:
         """Add a batch's counts."""
+        self.batches += 1
         self._sums.update(
             {key: getattr(result, key) for key in ("finished", "places", "tiles", "rows", "bytes_written")}
         )

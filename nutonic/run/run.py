@@ -12,8 +12,8 @@ from pathlib import Path
 
 from nutonic.core.model import Json
 from nutonic.dataset import card
-from nutonic.dataset.commits import committed
-from nutonic.dataset.finalize import finalize, is_finalized
+from nutonic.dataset.commits import Committed, committed
+from nutonic.dataset.finalize import Finalized, finalize, is_finalized
 from nutonic.errors import Corrupt, InputError
 from nutonic.io.limits import IN_FLIGHT
 from nutonic.io.objects import Store, sealed, unsealed
@@ -140,14 +140,17 @@ def _build(spec: BuildSpec, out: Path, cluster: Cluster, extent: _Extent, callba
             tally.add(result)
             callback.on_batch(BatchFinished(result=result, to_do=before.remaining))
         tally.add_network(session.take_counts())
-    after = progress_of(plan, scope, committed(store))
+    if tally.batches:
+        done = committed(store)
+    after, last = progress_of(plan, scope, done), _last_summary(store)
     seconds = round(time.perf_counter() - started, 3)
     summary = replace(
         tally.summary(plan.header), wanted=after.wanted, done_before=before.done, still_open=after.remaining
     )
-    failures = with_attempts(summary.failures, _earlier_failures(store))
+    failures = with_attempts(summary.failures, _earlier_failures(last))
     summary = replace(summary, failures=failures, seconds=seconds, limit=extent.limit)
-    _finish(store, spec, plan, summary)
+    if not _is_up_to_date(store, spec, plan, done, summary, last):
+        _finish(store, spec, plan, done, summary)
     if card.is_theirs(store):
         callback.on_note(Note(text=f"{out}/{card.KEPT}"))
     return summary
@@ -186,19 +189,24 @@ def _run_job(job: Job, spec: BuildSpec, store: Store, plan: str) -> BatchDone:
     return run_batch(job.batch, spec, store, job.positions, plan=plan)
 
 
-def _finish(store: Store, spec: BuildSpec, plan: PlanFile, summary: Summary) -> None:
-    """Bring ``data/`` and the card up to date; a tree whose summary speaks of these very commits is not touched."""
-    commits = committed(store).digest()
-    last = _last_summary(store)
-    if not summary.failures and last.get("commits") == commits and is_finalized(store, spec, plan, last["card_sha256"]):
-        return
-    written = finalize(store, spec, plan, complete=summary.complete and summary.limit is None)
-    store.put(SUMMARY, sealed({**asdict(summary), "card_sha256": written, "commits": commits}))
+def _is_up_to_date(
+    store: Store, spec: BuildSpec, plan: PlanFile, done: Committed, summary: Summary, last: Json
+) -> bool:
+    """Whether the last summary speaks of these very commits, and the files that were made of them are there."""
+    if summary.failures or last.get("commits") != done.digest():
+        return False
+    return is_finalized(store, spec, plan, Finalized(card_sha256=last["card_sha256"], data=last["data"]))
 
 
-def _earlier_failures(store: Store) -> dict[str, Failure]:
+def _finish(store: Store, spec: BuildSpec, plan: PlanFile, done: Committed, summary: Summary) -> None:
+    """Bring ``data/`` and the card up to date."""
+    finalized = finalize(store, spec, plan, done, complete=summary.complete and summary.limit is None)
+    store.put(SUMMARY, sealed({**asdict(summary), **asdict(finalized), "commits": done.digest()}))
+
+
+def _earlier_failures(last: Json) -> dict[str, Failure]:
     """Places that earlier builds failed at, by id, as the last summary has them."""
-    return {failure["poi_id"]: Failure(**failure) for failure in _last_summary(store).get("failures", [])}
+    return {failure["poi_id"]: Failure(**failure) for failure in last.get("failures", [])}
 
 
 def _last_summary(store: Store) -> Json:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
 import random
@@ -55,15 +56,14 @@ def told(out: Path) -> list[dict]:
 
 def payload(out: Path) -> dict[str, list]:
     commits = [json.loads(path.read_bytes()) for path in (out / COMMITS).glob("*.json")]
-    files = {name: entry for commit in commits for name, entry in commit["files"].items()}
-    return {name: entry for name, entry in files.items() if not name.startswith(PARTS)}
+    return {name: entry for commit in commits for place in commit["places"] for name, entry in place["files"].items()}
 
 
 def lost_with(out: Path, name: str) -> set[str]:
     """The places that are lost with a file: one with a picture or a sidecar, those of a batch with its commit or rows."""
     if name.startswith(("images/", "metadata/")):
         return {Path(name).stem.rsplit("_t", 1)[0]}
-    return places_of(out)[Path(name).stem] if name.startswith((COMMITS, PARTS)) else set()
+    return places_of(out)[Path(name).name.partition(".")[0]] if name.startswith((COMMITS, PARTS)) else set()
 
 
 def made_whole(built, out: Path, places: int, *, deep: bool = True) -> None:
@@ -162,7 +162,7 @@ def test_damage_in_many_places_at_once(built, copy):
     lost = {Path(path).stem.rsplit("_t", 1)[0] for path in pictures[:5]}
     for path in pictures[:5]:
         flip(path)
-    truncate(copy / PARTS / "000001.jsonl")
+    truncate(copy / PARTS / "000001.jsonl.gz")
     flip(copy / COMMITS / "000002.json")
     flip(copy / "README.md")
     (copy / "data" / "train.jsonl").unlink()
@@ -200,7 +200,7 @@ def test_rejected_places_stay_and_rows_in_several_files_are_regrouped(planets, t
     assert rejected
     batch = next(name for name, places in places_of(clean).items() if places & rejected and places - rejected)
     shutil.copytree(clean, out)
-    flip(out / PARTS / f"{batch}.jsonl")
+    flip(out / PARTS / f"{batch}.jsonl.gz")
     lost = places_of(clean)[batch] - rejected
     assert verify(out, deep=True, fix=True).open == len(lost)
     assert done(clean) - done(out) == lost
@@ -229,11 +229,37 @@ def test_what_fits_its_hashes_and_is_wrong_all_the_same(built, copy):
 def test_rows_that_nobody_looked_at_get_no_new_hash(built, copy):
     """A picture is gone, which a quick look sees; a byte of the batch's rows is wrong, which it does not."""
     next((copy / "images").rglob("poi_000000_*.png")).unlink()
-    flip(copy / PARTS / "000003.jsonl")
+    flip(copy / PARTS / "000003.jsonl.gz")
     fixed = verify(copy, fix=True)
     assert done(built.out) - done(copy) == places_of(built.out)["000003"]
-    assert any("poi_000001" in line and "000003.jsonl" in line for line in fixed.removed)
+    assert any("poi_000001" in line and "000003.jsonl.gz" in line for line in fixed.removed)
     made_whole(built, copy, 4)
+
+
+def test_rows_that_cannot_be_unpacked_stop_a_build_that_needs_them_with_what_to_do(built, copy, capsys):
+    (copy / "data" / "train.jsonl").unlink()
+    truncate(copy / PARTS / "000003.jsonl.gz")
+    code, _, said = run(capsys, "build", built.recipe_path, "--out", copy, "--workers", 0)
+    assert (code, "000003.jsonl.gz is not what was written: run nutonic verify with --fix" in said) == (1, True), said
+    assert verify(copy, deep=True, fix=True).open == len(places_of(built.out)["000003"])
+    made_whole(built, copy, 4)
+
+
+def test_a_part_is_plain_gzip_and_each_place_a_member(built):
+    rows = b""
+    for path in sorted((built.out / COMMITS).iterdir()):
+        commit = json.loads(path.read_bytes())
+        part = (built.out / PARTS / f"{path.stem}.jsonl.gz").read_bytes()
+        members = [part[told["start"] :][: told["length"]] for told in (place["rows"] for place in commit["places"])]
+        assert b"".join(members) == part
+        assert [len(gzip.decompress(m)) for m in members if m] == [
+            place["rows"]["size"] for place in commit["places"] if place["rows"]["length"]
+        ]
+        assert all(member[4:10] == bytes(4) + member[8:10] for member in members if member)  # no time
+        rows += gzip.decompress(part)
+    data = b"".join(path.read_bytes() for path in (built.out / "data").iterdir())
+    assert sorted(rows.splitlines()) == sorted(data.splitlines())
+    assert sum(path.stat().st_size for path in (built.out / PARTS).iterdir()) < len(data) / 10
 
 
 @pytest.mark.parametrize(
@@ -247,10 +273,10 @@ def test_commits_that_do_not_belong(built, copy, what):
         path.write_bytes(sealed({**commit, "recipe_digest": "0" * 64}))
         lost = 4
     elif what == "places twice":
-        part, again = f"{PARTS}/000003.jsonl", f"{PARTS}/000007.jsonl"
+        part, again = f"{PARTS}/000003.jsonl.gz", f"{PARTS}/000007.jsonl.gz"
         shutil.copy(copy / part, copy / again)
-        files = {again if name == part else name: entry for name, entry in commit["files"].items()}
-        (copy / COMMITS / "000007.json").write_bytes(sealed({**commit, "commit": "000007", "files": files}))
+        twice = {**commit, "commit": "000007", "part": {again: commit["part"][part]}}
+        (copy / COMMITS / "000007.json").write_bytes(sealed(twice))
     elif what == "no rows":
         (copy / COMMITS / "000007.json").write_bytes(sealed({**commit, "commit": "000007"}))
     elif what == "a summary":
@@ -311,7 +337,7 @@ def test_a_commit_that_names_files_elsewhere_removes_none(copy, tmp_path):
     (tmp_path / "mine.txt").write_text("mine")
     path = copy / COMMITS / "000004.json"
     commit = json.loads(path.read_bytes())
-    commit["files"]["images/../../mine.txt"] = [5, "0" * 64]
+    commit["places"][0]["files"]["images/../../mine.txt"] = [5, "0" * 64]
     path.write_bytes(sealed(commit))
     verify(copy, deep=True, fix=True)
     assert (tmp_path / "mine.txt").read_text() == "mine"
@@ -359,8 +385,8 @@ def test_killed_at_any_moment_it_is_fixed_by_fixing_again_or_building(built, tmp
     start, out = shutil.copytree(built.out, tmp_path / "start"), tmp_path / "tree"
     next((start / "images").rglob("poi_000001_*.png")).unlink()
     commit = json.loads((start / COMMITS / "000003.json").read_bytes())
-    old = {**commit, "commit": "000003-002", "places": commit["places"][2:3], "files": {}}
-    old["files"][f"{PARTS}/000003-002.jsonl"] = [5, "0" * 64]
+    old = {**commit, "commit": "000003-002", "places": commit["places"][2:3]}
+    old["part"] = {f"{PARTS}/000003-002.jsonl.gz": [5, "0" * 64]}
     (start / COMMITS / "000003-002.json").write_bytes(sealed(old))
     left = 0
 

@@ -14,7 +14,7 @@ from nutonic.cli.main import main
 from nutonic.dataset.commits import committed
 from nutonic.dataset.verify import verify
 from nutonic.errors import NotNutonic, Refused
-from nutonic.io.objects import Store
+from nutonic.io.objects import Store, sha256
 from nutonic.planning.layout import COMMITS, PARTS
 from nutonic.planning.prepare import prepare
 from nutonic.planning.spec import resolve
@@ -96,16 +96,34 @@ def test_rows_that_were_lost_are_made_again(recipe, tmp_path):
     assert verify(out, deep=True).whole
 
 
-def test_a_plan_that_was_damaged_is_made_again_when_asked(recipe, tmp_path, capsys):
+@pytest.mark.parametrize("word", [b'"rows"', b'"ordinal"', b'"ordinals"'])  # of its header, a batch, its index
+def test_a_plan_that_was_damaged_is_made_again_when_asked(recipe, tmp_path, capsys, word):
     out = tmp_path / "tree"
     prepare(resolve(recipe), out, workers=0)
     plan = out / "_nutonic" / "plan.jsonl"
-    plan.write_bytes(plan.read_bytes().replace(b'"rows"', b'"rowz"'))
+    assert word in plan.read_bytes()
+    plan.write_bytes(plan.read_bytes().replace(word, word.replace(b"o", b"0")))
     with pytest.raises(SystemExit) as stopped:
         main(["build", str(tmp_path / "planet" / "recipe.yaml"), "--out", str(out), "--workers", "0"])
     assert stopped.value.code == 1
     assert "--replan" in capsys.readouterr().err
     assert build(recipe, out, workers=0, replan=True).complete
+    assert verify(out, deep=True).whole
+
+
+def test_a_tree_of_another_version_of_the_plan_says_what_to_do(recipe, tmp_path, capsys):
+    """A plan without an index, as earlier ones were."""
+    out = tmp_path / "tree"
+    prepare(resolve(recipe), out, workers=0)
+    plan = out / "_nutonic" / "plan.jsonl"
+    body = b"".join(plan.read_bytes().splitlines(keepends=True)[:-2])
+    plan.write_bytes(body + json.dumps({"kind": "end", "sha256": sha256(body)}).encode() + b"\n")
+    with pytest.raises(SystemExit) as stopped:
+        main(["build", str(tmp_path / "planet" / "recipe.yaml"), "--out", str(out), "--workers", "0"])
+    assert stopped.value.code == 1
+    assert "plan.jsonl is not what was written: build again with --replan" in " ".join(capsys.readouterr().err.split())
+    assert build(recipe, out, workers=0, replan=True).complete
+    assert verify(out, deep=True).whole
 
 
 @pytest.mark.parametrize(

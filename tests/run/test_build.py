@@ -532,7 +532,7 @@ def test_temporary_files_of_a_killed_writer_are_removed(built, tmp_path, limit):
         for name in (
             "images/s00000/poi_000001_t0001.png", "metadata/s00000/poi_000006_t0001.json", "data/train.jsonl",
             "README.md", "_nutonic/plan.jsonl", "_nutonic/summary.json", "_nutonic/commits/000001.json",
-            "_nutonic/parts/000001.jsonl",
+            "_nutonic/parts/000001.jsonl.gz",
         )
     ]  # fmt: skip
     for path in left:

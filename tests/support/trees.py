@@ -14,6 +14,7 @@ from nutonic.errors import StoreError
 from nutonic.run.run import build
 from nutonic.testing import SyntheticPlanet
 from support.crashing import Forks, Operation
+from support.seals import files_of
 from support.worlds import written
 
 
@@ -82,7 +83,7 @@ def files_of_batches(out: Path) -> dict[int, set[str]]:
     """Files that the commits of a tree name, by batch."""
     found: dict[int, set[str]] = {}
     for path in (out / "_nutonic" / "commits").iterdir():
-        found.setdefault(int(path.stem[:6]), set()).update(json.loads(path.read_bytes())["files"])
+        found.setdefault(int(path.stem[:6]), set()).update(files_of(json.loads(path.read_bytes())))
     return found
 
 
