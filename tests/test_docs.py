@@ -18,6 +18,9 @@ from test_house import HOUSE, ORDER, STEP
 import nutonic
 from nutonic.core.times import Interval
 from nutonic.errors import InputError, OffLattice
+from nutonic.recipe.kinds import SOURCES
+from nutonic.recipe.yaml import parse_recipe
+from nutonic.sources.registry import sources_of
 from nutonic.sources.source import Source, TimedSource
 from nutonic.sources.stac.imagery import StacSource
 from nutonic.testing import COLLECTION, SyntheticPlanet
@@ -66,6 +69,18 @@ def test_a_file_that_is_not_there_is_seen():
     assert [path for path in files("`core/grids.py`, `tests/nowhere/` and `core/grid.py`") if is_there(path)] == [
         "core/grid.py"
     ]
+
+
+def test_identifiers_stand_in_a_file_that_the_page_names():
+    """A function or constant that is renamed is renamed here too."""
+    prose = DESIGN
+    for block in re.findall(r"^ *```.*?^ *```$", DESIGN, re.DOTALL | re.MULTILINE):
+        prose = prose.replace(block, "")
+    paths = [root / path for path in files(prose) for root in (ROOT, HOUSE) if (root / path).is_file()]
+    known = set(re.findall(r"\w+", "\n".join(path.read_text(encoding="utf-8") for path in paths)))
+    named = set(re.findall(r"`(\w+)(?:\.\w+)*`", re.sub(r"`nutonic(\.\w+)*`", "", prose)))
+    assert len(named) > 50
+    assert named - known - set(re.findall(r"\w+", code(section("### A new source"), "python")[0])) == set()
 
 
 @pytest.mark.parametrize("page", PAGES)
@@ -224,6 +239,20 @@ def test_the_example_is_a_source(landsat, tmp_path):
         source.open(GeoBox(grid.shape, grid.affine, "EPSG:32634"), step.scenes)
     with pytest.raises(InputError, match="qa_pixel"):
         source.with_masks(["qa_pixel"])
+
+
+def test_a_recipe_names_the_example(landsat, tmp_path, monkeypatch):
+    (line,) = re.findall(r"Add a line to `SOURCES` .*?: `(.*?)`", DESIGN)
+    ((part, value),) = ast.literal_eval(f"{{{line}}}").items()
+    monkeypatch.setitem(SOURCES, part, value)
+    planet = SyntheticPlanet(3, shape=(300, 380), block=64)
+    written(planet, tmp_path)
+    whole = planet.recipe(imagery={"source": part[1]})
+    for name, key in (("pois", "path"), ("imagery", "url"), ("labels", "path")):
+        whole[name][key] = str(tmp_path / whole[name][key])
+    plan = nutonic.plan(recipe := parse_recipe(whole))
+    assert isinstance(sources_of(recipe).imagery, landsat.LandsatSource)
+    assert len(plan.places) > 0
 
 
 def test_the_command_shows_the_rooms():
