@@ -13,6 +13,9 @@ from support.cubes import made, zarr_files
 
 import nutonic as nt
 
+# Chunks other than the file's are what some of these cubes are about.
+pytestmark = pytest.mark.filterwarnings("ignore:The specified chunks separate the stored chunks")
+
 STEPS = 18  # more than are folded at a time
 
 OPENED: dict[str, Callable[[Path], xr.Dataset]] = {
