@@ -43,7 +43,10 @@ class Store:
     @property
     def _objects(self) -> LocalStore | MemoryStore:
         if self._opened is None:
-            self._opened = LocalStore(str(self.root), mkdir=True)
+            try:
+                self._opened = LocalStore(str(self.root), mkdir=True)
+            except (BaseError, OSError) as error:
+                raise self._failed("make", "the folder", error) from None
         return self._opened
 
     def __reduce__(self) -> tuple[type[Store], tuple[Path | None]]:
