@@ -206,7 +206,7 @@ def test_fixing_on_a_full_disk_takes_out_no_place_that_is_right(built, disk, cap
 def test_files_may_not_be_large_enough(built, tmp_path, capsys):
     """First for the plan, then for the rows of a batch, then for those of a split."""
     out, met = tmp_path / "tree", []
-    for size in (3_000, 7_500, 130_000, 200_000):
+    for size in (3_000, 7_600, 130_000, 200_000):
         with files_of_at_most(size):
             code, said = run(capsys, "build", built.recipe_path, "--out", out, "--workers", 0)
         assert (code, said.count("\n")) == (1, 1), said
