@@ -1,5 +1,7 @@
 """Every notebook runs from top to bottom, offline."""
 
+import ast
+import importlib
 import importlib.util
 from pathlib import Path
 
@@ -16,6 +18,17 @@ PICTURES = {"01_cube": 2, "02_cube_over_time": 3, "03_earth_engine": 1}
 #: A hundred square kilometres over time take as long as all tests of cubes.
 LONG = {"02_cube_over_time"}
 PATHS = [pytest.param(path, marks=[pytest.mark.exhaustive] * (path.stem in LONG)) for path in NOTEBOOKS]
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_what_is_imported_of_nutonic_is_there(path: Path) -> None:
+    cells = [cell.source for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "code"]
+    nodes = [node for source in cells for node in ast.walk(ast.parse(source)) if isinstance(node, ast.ImportFrom)]
+    ours = [node for node in nodes if (node.module or "").partition(".")[0] == "nutonic"]
+    assert ours
+    for node in ours:
+        module = importlib.import_module(node.module)
+        assert [alias.name for alias in node.names if not hasattr(module, alias.name)] == []
 
 
 @pytest.mark.skipif(
