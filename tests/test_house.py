@@ -208,6 +208,8 @@ HEAVY = {"xarray", "pandas", "pyarrow", "pyproj", "rasterio", "scipy", "dask", "
         ("import nutonic as nt; nt.load_recipe('recipes/nutonic.yaml').digest()", HEAVY | {"numpy", "rich"}),
         ("import nutonic as nt; nt.Recipe, nt.ClassTable, nt.tiles", HEAVY | {"numpy", "rich"}),
         ("import nutonic as nt; nt.verify", HEAVY | {"rich"}),
+        ("import nutonic as nt; nt.build, nt.Summary", HEAVY | {"rich", "psutil", "urllib3"}),
+        ("import nutonic as nt; nt.Cluster, nt.Callback", HEAVY | {"rich", "psutil", "numpy", "obstore", "pydantic"}),
         ("import nutonic.cli.main", HEAVY | {"numpy", "rich", "pydantic", "yaml"}),
         ("import nutonic.cli.console", HEAVY | {"numpy", "pydantic"}),
     ],

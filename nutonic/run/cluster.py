@@ -6,16 +6,13 @@ import logging
 import signal
 import threading
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import dask.config
-
 from nutonic.errors import Unreachable
-from nutonic.planning.cost import default_workers
 from nutonic.run.callbacks import Note
 from nutonic.run.dask_report import has_bokeh
 from nutonic.secrets import redact
@@ -65,7 +62,10 @@ def connected(cluster: Cluster) -> Iterator[Client]:
     Unreachable
         If no scheduler answers.
     """
+    import dask.config
     from distributed import Client, LocalCluster
+
+    from nutonic.planning.cost import default_workers
 
     if cluster.scheduler is not None:
         with _quietly():
@@ -112,14 +112,25 @@ def _interrupts_held_back() -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    block: Callable[..., Any] = getattr(signal, "pthread_sigmask", lambda *_: set())
-    mask = block(signal.SIG_BLOCK, {signal.SIGINT})
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    with _blocked(signal.SIGINT):
+        before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+        try:
+            yield
+        finally:
+            signal.signal(signal.SIGINT, before)
+
+
+@contextmanager
+def _blocked(number: signal.Signals) -> Iterator[None]:
+    """A signal that comes meanwhile comes after; Windows has no masks of signals."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {number})
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, before)
-        block(signal.SIG_SETMASK, mask)
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
 
 
 def dashboard_note(client: Client, cluster: Cluster) -> Note | None:

@@ -9,6 +9,7 @@ from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from nutonic.core.model import Json
 from nutonic.dataset import card
@@ -17,14 +18,9 @@ from nutonic.dataset.finalize import Finalized, finalize, is_finalized
 from nutonic.errors import Corrupt, InputError
 from nutonic.io.limits import IN_FLIGHT
 from nutonic.io.objects import Store, sealed, unsealed
-from nutonic.io.session import limited
 from nutonic.planning.layout import COMMITS, PLAN, RECIPE, SUMMARY
 from nutonic.planning.ownership import refuse_foreign
 from nutonic.planning.plan_file import PlanFile
-from nutonic.planning.prepare import prepare, refuse_inputs_inside
-from nutonic.planning.spec import BuildSpec, resolve
-from nutonic.recipe.recipe import Recipe
-from nutonic.run.batch import run_batch
 from nutonic.run.callbacks import (
     BatchFinished,
     BuildEnded,
@@ -36,10 +32,16 @@ from nutonic.run.callbacks import (
 )
 from nutonic.run.cluster import Cluster
 from nutonic.run.dask_report import refuse_impossible
-from nutonic.run.executor import Work, run_jobs, workers_for
 from nutonic.run.jobs import Job, progress_of, remaining_jobs, scope_of
-from nutonic.run.preflight import WorkerPool
 from nutonic.run.results import BatchDone, Failure, Summary, Tally, with_attempts
+
+if TYPE_CHECKING:
+    from nutonic.planning.spec import BuildSpec
+    from nutonic.recipe.recipe import Recipe
+    from nutonic.run.executor import Work
+    from nutonic.run.preflight import WorkerPool
+
+# What reads pixels is imported by the build that does: `nt.build` is there at once.
 
 _log = logging.getLogger(__name__)
 
@@ -88,6 +90,8 @@ def build(
     Unreachable
         If the cluster is lost; the same call goes on with another.
     """
+    from nutonic.planning.spec import resolve
+
     cluster = _cluster_of(workers)
     spec = resolve(recipe)
     cluster = replace(cluster, max_requests=spec.sources.most_requests(cluster.max_requests))
@@ -113,6 +117,10 @@ class _Extent:
 
 
 def _build(spec: BuildSpec, out: Path, cluster: Cluster, extent: _Extent, callback: Callback) -> Summary:
+    from nutonic.io.session import limited
+    from nutonic.planning.prepare import refuse_inputs_inside
+    from nutonic.run.executor import workers_for
+
     started = time.perf_counter()
     refuse_impossible(cluster.performance_report, cluster=not cluster.in_process)
     refuse_foreign(out)
@@ -158,6 +166,8 @@ def _build(spec: BuildSpec, out: Path, cluster: Cluster, extent: _Extent, callba
 
 def _results(pool: WorkerPool | None, work: Work, callback: Callback, jobs: Iterable[Job]) -> Iterator[BatchDone]:
     """Results as they come, here or from workers, until all is done or a stop is requested."""
+    from nutonic.run.executor import run_jobs
+
     unstopped = _until_stopped(callback, jobs)
     return map(work, unstopped) if pool is None else run_jobs(pool, work, callback, unstopped)
 
@@ -173,6 +183,8 @@ def _planned(
     spec: BuildSpec, out: Path, replan: bool, cluster: Cluster, pool: WorkerPool | None
 ) -> tuple[Store, PlanFile]:
     """The tree's plan; made now and refused by workers that do not see what it reads, it is not kept."""
+    from nutonic.planning.prepare import prepare
+
     new = not (out / PLAN).is_file()
     store, plan = prepare(spec, out, workers=cluster.workers if pool is None else 0, replan=replan)
     try:
@@ -186,6 +198,8 @@ def _planned(
 
 
 def _run_job(job: Job, spec: BuildSpec, store: Store, plan: str) -> BatchDone:
+    from nutonic.run.batch import run_batch
+
     return run_batch(job.batch, spec, store, job.positions, plan=plan)
 
 

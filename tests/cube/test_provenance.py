@@ -119,15 +119,10 @@ def test_a_scene_that_was_found_and_saved_still_knows_itself(source, tmp_path):
 # Elsewhere than on POSIX
 
 _ABSENT = """
-import sys
-import distributed, psutil  # which choose by the system, not by what there is
-for name in ("fcntl", "resource", "pwd", "grp", "termios"):
-    sys.modules[name] = None
-import os, signal
-for name in ("getuid", "fork", "sched_getaffinity", "fchmod"):
-    if hasattr(os, name):
-        delattr(os, name)
+import os, sys
 sys.path[:0] = [sys.argv[2]]
+import support.absent
+del os.getuid
 import nutonic as nt
 for name in dir(nt):
     getattr(nt, name)

@@ -138,7 +138,7 @@ def test_before_anything_is_in_flight_the_first_ctrl_c_stops(clean, tmp_path, mo
 
     # The deadline that it sets must not end this process.
     monkeypatch.setattr(Interrupts, "_kill_after_deadline", lambda self: None)
-    monkeypatch.setattr("nutonic.run.run.prepare", planning)
+    monkeypatch.setattr("nutonic.planning.prepare.prepare", planning)
     said = nutonic("build", clean.recipe, "--out", tmp_path / "out", "--workers", 0)
     assert (said.code, said.err) == (130, "nutonic: interrupted: the same command goes on from here\n")
     assert not (tmp_path / "out").exists()

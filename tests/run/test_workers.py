@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 import os
 import pickle
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -448,8 +450,25 @@ def test_nobody_gets_more_before_the_others_have_less(counting, dask, tmp_path):
 def test_nothing_is_asked_of_workers_where_there_is_nothing_to_do(clean, tmp_path, monkeypatch):
     out = tmp_path / "out"
     assert build(load_recipe(clean.recipe), out, workers=0).complete
-    monkeypatch.setattr("nutonic.run.run.workers_for", None)
+    monkeypatch.setattr("nutonic.run.executor.workers_for", None)
     assert build(load_recipe(clean.recipe), out, workers=2).finished == 0
+
+
+_WITHOUT_POSIX = """
+import sys
+sys.path[:0] = [sys.argv[1]]
+import support.absent
+import nutonic as nt
+print(nt.build(nt.load_recipe(sys.argv[2]), sys.argv[3], workers=1).finished)
+"""
+
+
+@pytest.mark.cluster
+def test_workers_are_started_without_posix(clean, tmp_path):
+    command = [sys.executable, "-c", _WITHOUT_POSIX, ROOT / "tests", clean.recipe, tmp_path / "out"]
+    done = subprocess.run([str(word) for word in command], capture_output=True, text=True, timeout=120, check=False)
+    assert done.stdout == "9\n", done.stderr
+    same_as(tmp_path / "out", clean)
 
 
 def test_a_report_without_a_cluster_is_refused(clean, tmp_path):

@@ -33,8 +33,8 @@ _MODULES = (
     "distributed.cli.dask_scheduler", "distributed.cli.dask_worker", "ee", "fsspec", "googleapiclient.discovery",
     "nutonic.chips.chip", "nutonic.cli.console", "nutonic.cli.cube", "nutonic.cli.main", "nutonic.cube.open",
     "nutonic.cube.save", "nutonic.dataset.finalize", "nutonic.dataset.verify", "nutonic.planning.plan",
-    "nutonic.recipe.yaml", "nutonic.run.batch", "nutonic.run.run", "nutonic.testing", "odc.stac", "pyproj", "rasterio",
-    "rioxarray", "scipy.ndimage", "stackstac", "xarray", "xee", "zarr",
+    "nutonic.recipe.yaml", "nutonic.run.batch", "nutonic.run.executor", "nutonic.run.run", "nutonic.testing",
+    "odc.stac", "pyproj", "rasterio", "rioxarray", "scipy.ndimage", "stackstac", "xarray", "xee", "zarr",
 )  # fmt: skip
 
 
