@@ -78,7 +78,8 @@ def test_killed_at_every_moment_of_every_operation_of_a_build(forks, clean, tmp_
         assert names_beside(out) == clean.beside
         shutil.rmtree(out)
     assert within.total() == len(chosen)
-    assert within[True] > len(chosen) / 4
+    # A sample has as much of the rare kinds, which are outside of batches.
+    assert within[True] > len(chosen) / (2 if sample.every else 4)
 
 
 def test_verify_tells_of_what_a_killed_writer_left(forks, clean, tmp_path):
