@@ -221,6 +221,11 @@ def test_what_needs_no_pixels_imports_nothing_that_reads_them(doing: str, refuse
     assert sorted(loaded & refused) == []
 
 
+def test_what_a_full_disk_is_stands_in_one_place():
+    codes = ("ENOSPC", "EDQUOT", "EFBIG")
+    assert [key(path) for path in MODULES if any(code in path.read_text() for code in codes)] == ["io/atomic.py"]
+
+
 @pytest.mark.parametrize("name", nutonic.__all__)
 def test_public_names_exist_and_are_described(name: str):
     value = getattr(nutonic, name)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Iterable, Iterator
 from itertools import pairwise
 from pathlib import Path
@@ -18,7 +17,9 @@ from rasterio.errors import RasterioError
 from rasterio.windows import Window
 
 from nutonic.core.encoding import digital_numbers
-from nutonic.errors import InputError, NotNutonic, StoreError
+from nutonic.errors import InputError, NotNutonic
+from nutonic.io.atomic import disk_errors, new_file
+from nutonic.io.gdal import gdal_disk_errors
 
 
 def save_cogs(cube: xr.Dataset, folder: str | Path) -> list[Path]:
@@ -46,10 +47,8 @@ def save_cogs(cube: xr.Dataset, folder: str | Path) -> list[Path]:
     """
     cube, grid, folder = digital_numbers(cube), _grid_of(cube), Path(folder)
     refuse_foreign_cogs(cube, folder)
-    try:
+    with disk_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise StoreError(f"cannot write {folder}: {(error.strerror or str(error)).lower()}") from None
     written = []
     for stem, picture in _all_pictures(cube):
         written.append(folder / f"{stem}.tif")
@@ -148,18 +147,13 @@ def write_cog(
     lies = {"crs": str(grid.crs), "transform": grid.affine, "nodata": nodata}
     how = {"tiled": True, "blockxsize": BLOCK, "blockysize": BLOCK, "bigtiff": "if_safer"}
     predictor = {"compress": "deflate", "predictor": "floating_point" if dtype.startswith("float") else "standard"}
-    try:
-        with tempfile.TemporaryDirectory(prefix=f".{path.stem}-", dir=path.parent) as folder:
-            plain, done = Path(folder) / "plain.tif", Path(folder) / path.name
-            with rasterio.open(plain, "w", **profile, **lies, **how, compress="deflate", zlevel=1) as raster:
-                raster.update_tags(TIFFTAG_SOFTWARE=_SOFTWARE)
-                for row, pixels in strips:
-                    raster.write(pixels, 1, window=Window(0, row, width, len(pixels)))
-            averaged = {"overview_resampling": "nearest" if classes else "average"}
-            rasterio.shutil.copy(
-                plain, done, driver="COG", blocksize=BLOCK, bigtiff="if_safer", **predictor, **averaged
-            )
-            done.replace(path)
-    except (RasterioError, OSError) as error:
-        reason = getattr(error, "strerror", None) or str(error).partition("\n")[0]
-        raise StoreError(f"cannot write {path}: {reason}") from None
+    averaged = {"overview_resampling": "nearest" if classes else "average"}
+    with disk_errors(path), new_file(path, prefix=f".{path.stem}-") as new:
+        plain = new.with_name(f"{new.name}.strips")
+        fast = {"compress": "deflate", "zlevel": 1}
+        with gdal_disk_errors(plain, path), rasterio.open(plain, "w", **profile, **lies, **how, **fast) as raster:
+            raster.update_tags(TIFFTAG_SOFTWARE=_SOFTWARE)
+            for row, pixels in strips:
+                raster.write(pixels, 1, window=Window(0, row, width, len(pixels)))
+        with gdal_disk_errors(new, path):
+            rasterio.shutil.copy(plain, new, driver="COG", blocksize=BLOCK, bigtiff="if_safer", **predictor, **averaged)

@@ -36,6 +36,7 @@ from nutonic.cube.zarr import (
     write_frame,
 )
 from nutonic.errors import CubeChanged, NotNutonic, StoreError
+from nutonic.io.atomic import disk_errors, new_folder
 from nutonic.io.lock import exclusive
 
 _log = logging.getLogger(__name__)
@@ -114,24 +115,14 @@ def _is_there(frame: Path, final: Path) -> bool:
 
 def _begin(frame: Path, partial: Path, *, anew: bool) -> None:
     """Put the frame in its place in one step, unless a run that was killed has."""
-    try:
+    with disk_errors(partial):
         if partial.exists() and (anew or not any(partial.iterdir())):
             remove_cube(partial)
         if not partial.exists():
-            new = Path(tempfile.mkdtemp(prefix=f".{partial.name}-", dir=partial.parent))
-            shutil.copyfile(frame / CUBE_MARKER, new / CUBE_MARKER)
-            shutil.copytree(frame, new, dirs_exist_ok=True)
-            new.chmod(0o777 & ~_umask())
-            new.rename(partial)
-    except OSError as error:
-        raise StoreError(f"cannot write {partial}: {(error.strerror or str(error)).lower()}") from None
+            with new_folder(partial, prefix=f".{partial.name}-") as new:
+                shutil.copyfile(frame / CUBE_MARKER, new / CUBE_MARKER)
+                shutil.copytree(frame, new, dirs_exist_ok=True)
     _refuse_other(frame, partial)
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
 
 
 def _refuse_foreign(final: Path) -> None:
@@ -188,13 +179,12 @@ def _alone(final: Path) -> Iterator[None]:
     *_, lock = _beside(final)
     _refuse_foreign_lock(lock)
     with ExitStack() as stack:
-        try:
+        with disk_errors(final):
             final.parent.mkdir(parents=True, exist_ok=True)
-            stack.enter_context(exclusive(lock))
-        except BlockingIOError:
-            raise StoreError(f"another process writes {final}: wait for it") from None
-        except OSError as error:
-            raise StoreError(f"cannot write {final}: {(error.strerror or str(error)).lower()}") from None
+            try:
+                stack.enter_context(exclusive(lock))
+            except BlockingIOError:
+                raise StoreError(f"another process writes {final}: wait for it") from None
         yield
 
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import errno
 import re
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from itertools import product
 from pathlib import Path
 from stat import S_ISDIR, S_ISREG
@@ -18,7 +17,8 @@ import xarray as xr
 
 from nutonic.core.encoding import digital_numbers
 from nutonic.core.model import Json
-from nutonic.errors import InputError, NotNutonic, StoreError
+from nutonic.errors import InputError, NotNutonic
+from nutonic.io.atomic import disk_errors
 from nutonic.io.objects import Store
 
 #: What makes a folder a saved cube of nutonic's, and nothing else does: this file with just these bytes. Then the ends of
@@ -95,7 +95,7 @@ def _georeference(cube: xr.Dataset) -> Json:
 def write_frame(cube: xr.Dataset, folder: Path) -> None:
     """All of a cube but the tiles of its lazy variables: marker, metadata, coordinates, what is loaded."""
     encoding = {str(name): _layout(variable) for name, variable in lazy_variables(cube).items()}
-    with _told(folder), warnings.catch_warnings():
+    with disk_errors(folder), warnings.catch_warnings():
         # Consolidated metadata is no part of the Zarr 3 specification yet; xarray opens faster with it, and warns without.
         warnings.filterwarnings("ignore", message="Consolidated metadata")
         cube.to_zarr(folder, mode="w", zarr_format=3, consolidated=True, compute=False, encoding=encoding)
@@ -147,7 +147,7 @@ def write_chunk(pixels: np.ndarray, folder: str, name: str, start: tuple[int, ..
     """Write one tile, whole or not at all; (1,) int64, its bytes before they were compressed."""
     import zarr
 
-    with _told(Path(folder)):
+    with disk_errors(Path(folder, name)):
         array = zarr.open_array(f"{folder}/{name}", mode="r+", zarr_format=3, config={"write_empty_chunks": True})
         array[tuple(slice(at, at + size) for at, size in zip(start, pixels.shape, strict=True))] = pixels
     return np.array([pixels.nbytes])
@@ -236,14 +236,3 @@ def _is_index(parts: Sequence[str], counts: Sequence[int]) -> bool:
     """Whether this is ``c/0/1`` or its beginning, within an array."""
     numbers = zip(parts[1:], counts, strict=False)
     return parts[0] == "c" and all(re.fullmatch(r"0|[1-9]\d*", part) and int(part) < count for part, count in numbers)
-
-
-@contextmanager
-def _told(folder: Path) -> Iterator[None]:
-    """A store that cannot be written to, in a line."""
-    try:
-        yield
-    except OSError as error:
-        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
-        why = "the disk is full: free some space" if full else f"{(error.strerror or str(error)).lower()}: see to it"
-        raise StoreError(f"cannot write {folder}: {why} and run the same command again") from None

@@ -20,8 +20,9 @@ import rasterio
 from rasterio.errors import RasterioError
 from rasterio.windows import Window
 
-from nutonic.errors import Gone, GridError, ReadFailed
+from nutonic.errors import Gone, GridError, NutonicError, ReadFailed
 from nutonic.io.access import Access
+from nutonic.io.atomic import disk_error, refusal_at
 from nutonic.io.ranged import RangeCache, RemoteFile
 
 GDAL_ENV: dict[str, str | int] = {
@@ -225,3 +226,20 @@ def _refuse_absurd(href: str, opened: OpenRaster) -> None:
         raise GridError(
             f"{href} claims {raster.height} × {raster.width} pixels in blocks of {height} × {width}: too large to be read"
         )
+
+
+@contextmanager
+def gdal_disk_errors(file: Path, path: Path) -> Iterator[None]:
+    """What GDAL cannot write, on the way to `path`, as :class:`nutonic.errors.StoreError`.
+
+    It tells no reason, so the system is asked whether `file`, a temporary beside what was written or that itself, can grow.
+    """
+    try:
+        yield
+    except NutonicError:
+        raise
+    except Exception as error:
+        refusal = refusal_at(file)
+        if refusal is None and not isinstance(error, OSError | RasterioError):
+            raise
+        raise disk_error(refusal or error, path, path.parent) from None

@@ -18,13 +18,7 @@ from obstore.store import LocalStore, MemoryStore
 
 from nutonic.core.model import Json
 from nutonic.errors import Corrupt, NotNutonic, StoreError
-
-#: What cannot be written because no more fits, and what to do; by the system's error code.
-_FULL = {
-    errno.ENOSPC: "no space left in {root}, writing {path}: make room",
-    errno.EDQUOT: "the disk quota is used up in {root}, writing {path}: make room",
-    errno.EFBIG: "{path} is larger than a file may be in {root}: raise that limit (ulimit -f)",
-}
+from nutonic.io.atomic import disk_error
 
 
 class Store:
@@ -190,11 +184,7 @@ class Store:
             raise FileNotFoundError(errno.ENOENT, "no file", path)
 
     def _failed(self, verb: str, path: str, error: Exception) -> StoreError:
-        full = _FULL.get(_code(error))
-        if full is not None:
-            return StoreError(f"{full.format(root=self.root, path=path)} and run the same command again")
-        reason = str(error).partition("\n")[0]
-        return StoreError(f"cannot {verb} {path}: {reason}")
+        return disk_error(error, path, self.root, verb)
 
 
 def _entries(folder: Path) -> list[os.DirEntry[str]]:
@@ -245,12 +235,6 @@ def _wrong(there: Path, mode: int, *, folder: bool) -> str | None:
 def is_temporary(path: str) -> bool:
     """Whether this is what a killed writer leaves behind: obstore's ``name#1``."""
     return bool(re.search(r"#\d+$", path))
-
-
-def _code(error: Exception) -> int:
-    """The system's code behind an error, 0 if there is none; obstore tells it only in its text."""
-    told = re.search(r"\(os error (\d+)\)$", str(error).partition("\n")[0])
-    return int(told[1]) if told else getattr(error, "errno", None) or 0
 
 
 def sha256(data: bytes) -> str:

