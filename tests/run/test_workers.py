@@ -406,7 +406,7 @@ def test_who_reads_on_workers_that_build_is_neither_held_up_nor_counted(counting
     url = f"http://127.0.0.1:{server.server_port}/items.json"
     where = Cluster(scheduler=dask.address, max_requests=1)
     with (
-        workers_for(load_recipe(recipe), tmp_path / "out", where, Callback()) as ready,
+        workers_for(sources_of(load_recipe(recipe)), tmp_path / "out", where, Callback()) as ready,
         Client(dask.address) as notebook,
     ):
         for worker in ready.shares:
