@@ -67,7 +67,12 @@ def disk_errors(path: Path) -> Iterator[None]:
 
 
 def disk_error(error: Exception, path: Path | str, root: Path | None, verb: str = "write") -> StoreError:
-    """Why `path`, below `root`, could not be written, in a sentence: of a full disk what to do, and that it then goes on."""
+    """Why `path`, below `root`, could not be written, in a sentence: of a full disk what to do, and that it then goes on.
+
+    An error that says so already stays as it is.
+    """
+    if isinstance(error, StoreError):
+        return error
     if isinstance(error, shutil.Error) and isinstance(error.args[0], list):  # of all that was copied; one will do
         error = OSError(error.args[0][0][-1])
     full = _FULL.get(_code(error))
