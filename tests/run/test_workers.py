@@ -366,7 +366,7 @@ def test_workers_that_come_and_go_share_the_requests_that_there_are(counting, tm
     url, results = f"http://127.0.0.1:{server.server_port}/items.json", []
     with cluster(tmp_path / "cluster", workers=1, PYTHONPATH=ROOT / "tests") as dask:
         where = Cluster(scheduler=dask.address, max_requests=most)
-        with workers_for(load_recipe(recipe), tmp_path / "out", where, Callback()) as ready:
+        with workers_for(sources_of(load_recipe(recipe)), tmp_path / "out", where, Callback()) as ready:
             for done in run_jobs(ready, partial(asking, url=url), Callback(), jobs(30)):
                 results.append(done)
                 if len(results) == 1:
@@ -391,7 +391,7 @@ def test_where_there_are_fewer_requests_than_workers_the_others_hand_their_jobs_
     server, recipe = counting
     url = f"http://127.0.0.1:{server.server_port}/items.json"
     where = Cluster(scheduler=dask.address, max_requests=1)
-    with workers_for(load_recipe(recipe), tmp_path / "out", where, Callback()) as ready:
+    with workers_for(sources_of(load_recipe(recipe)), tmp_path / "out", where, Callback()) as ready:
         assert sorted(ready.shares.values()) == [0, 1]
         results = list(run_jobs(ready, partial(asking, url=url, count=4), Callback(), jobs(12)))
         assert by(results) == {worker for worker, share in ready.shares.items() if share}
@@ -433,7 +433,8 @@ def test_shares_come_to_no_more_than_there_is(most, threads, before, shares):
 def test_nobody_gets_more_before_the_others_have_less(counting, dask, tmp_path):
     server, recipe = counting
     url = f"http://127.0.0.1:{server.server_port}/items.json"
-    with workers_for(load_recipe(recipe), tmp_path / "out", Cluster(scheduler=dask.address, max_requests=4)) as ready:
+    where = Cluster(scheduler=dask.address, max_requests=4)
+    with workers_for(sources_of(load_recipe(recipe)), tmp_path / "out", where, Callback()) as ready:
         one, other = sorted(ready.shares)
         ready.shares = {one: 4}  # as if the other were new
         ready.client.run(workers.limit, ready.name, {one: 4, other: 0})
