@@ -1,1 +1,1 @@
-"""Pixels to rows, pure: pictures, regions, captions, rows and sidecars."""
+"""From pixels to rows, in pure functions: pictures, regions, captions, rows and sidecars."""

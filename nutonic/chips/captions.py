@@ -1,6 +1,7 @@
-"""Land cover in words. Every number is the same count that sidecars and boxes are made of.
+"""Land cover in words. Every number comes from the counts that sidecars and boxes are made of.
 
-Sentences are built so that a class name fits whatever its number: "24% of the image is trees", not "trees cover 24%".
+Sentences are built so that a class name fits in the singular and in the plural: "24% of the image is trees", not "trees
+cover 24%".
 """
 
 from __future__ import annotations
@@ -13,35 +14,47 @@ from nutonic.chips.regions import LandCover
 
 
 def caption(cover: LandCover, side_m: float, picture: str = "satellite image") -> str:
-    """What a tile shows: its size, its classes by share and where they lie, and how much is unlabelled.
+    """What a tile shows, in words: its size, its classes by share and where they lie, and how much of it is labelled.
 
-    "Dominated by" is said only of a class that holds half of the labelled pixels or more.
+    Parameters
+    ----------
+    cover
+        The land cover of the tile's mask.
+    side_m
+        Side of the tile on the ground, in metres.
+    picture
+        What the picture is, such as ``"aerial photograph"``.
+
+    Returns
+    -------
+    str
+        A few sentences. Only a class that holds at least half of the labelled pixels is said to dominate.
     """
-    first, *rest = cover.by_size()
+    first, *smaller = cover.by_size()
     opening = f"{'An' if picture[0] in 'aeiou' else 'A'} {picture} of {_size(side_m)}"
-    if not rest:
-        return f"{opening}, entirely {cover.table.labels[first]}{_as_far_as_labelled(cover)}."
-    most = f"{cover.table.labels[first]} ({_share(cover, first)}), {where(cover, first)}"
+    if not smaller:
+        return f"{opening}, entirely {cover.table.labels[first]}{_labelled_extent(cover)}."
+    largest = f"{cover.table.labels[first]} ({_share(cover, first)}), {position(cover, first)}"
     if 2 * cover.counts[first] >= cover.valid:
-        sentences = [f"{opening}, dominated by {most}."]
+        sentences = [f"{opening}, dominated by {largest}."]
     else:
-        sentences = [f"{opening} of mixed land cover. Most of all it shows {most}."]
-    return " ".join([*sentences, *_the_rest(cover, rest), *_unlabelled(cover)])
+        sentences = [f"{opening} of mixed land cover. Most of all it shows {largest}."]
+    return " ".join([*sentences, *_other_classes(cover, smaller), *_unlabelled(cover)])
 
 
 def _size(side_m: float) -> str:
-    """Of a square, in kilometres with one decimal, below one in metres."""
+    """The size of a square: in kilometres with one decimal, or in metres if it is less than a kilometre."""
     if side_m >= 1000:
         return f"{side_m / 1000:.1f} by {side_m / 1000:.1f} km"
     return f"{side_m:.0f} by {side_m:.0f} m"
 
 
-def _the_rest(cover: LandCover, classes: Sequence[int]) -> list[str]:
-    """The next two classes with their places, the others by share alone."""
-    told = [f"{cover.table.labels[c]} ({_share(cover, c)}), {where(cover, c)}" for c in classes[:2]]
-    more = [f"{cover.table.labels[c]} ({_share(cover, c)})" for c in classes[2:]]
-    sentences = [f"Further classes: {'; '.join(told)}."]
-    return [*sentences, f"Smaller parts: {', '.join(more)}."] if more else sentences
+def _other_classes(cover: LandCover, classes: Sequence[int]) -> list[str]:
+    """The next two classes with their positions, the others by their shares alone."""
+    with_positions = [f"{cover.table.labels[c]} ({_share(cover, c)}), {position(cover, c)}" for c in classes[:2]]
+    shares = [f"{cover.table.labels[c]} ({_share(cover, c)})" for c in classes[2:]]
+    sentences = [f"Further classes: {'; '.join(with_positions)}."]
+    return [*sentences, f"Smaller parts: {', '.join(shares)}."] if shares else sentences
 
 
 def _unlabelled(cover: LandCover) -> list[str]:
@@ -51,17 +64,17 @@ def _unlabelled(cover: LandCover) -> list[str]:
     return [f"Shares are of the labelled part, {percent(cover.valid, total)} of the image."]
 
 
-def _as_far_as_labelled(cover: LandCover) -> str:
+def _labelled_extent(cover: LandCover) -> str:
     total = cover.shape[0] * cover.shape[1]
     return "" if cover.valid == total else f" as far as it is labelled, {percent(cover.valid, total)} of the image"
 
 
 def class_caption(cover: LandCover, class_id: int) -> str:
-    """What a tile shows of one class: its share, where it lies, in how many patches, and the largest of them."""
-    whole = "the image" if cover.valid == cover.shape[0] * cover.shape[1] else "the labelled part of the image"
+    """What a tile shows of one class: its share, its position, how many patches it has, and how large the largest is."""
+    extent = "the image" if cover.valid == cover.shape[0] * cover.shape[1] else "the labelled part of the image"
     share, name = _share(cover, class_id), cover.table.labels[class_id]
-    text = f"{share[0].upper()}{share[1:]} of {whole} is {name}, {where(cover, class_id)}"
-    patches, count = cover.of(class_id), cover.patches[class_id]
+    text = f"{share[0].upper()}{share[1:]} of {extent} is {name}, {position(cover, class_id)}"
+    patches, count = cover.regions_of(class_id), cover.patches[class_id]
     if not patches:
         return f"{text}, in scattered pixels too small to outline."
     if count == 1 and patches[0].area_px == cover.counts[class_id]:
@@ -72,11 +85,12 @@ def class_caption(cover: LandCover, class_id: int) -> str:
     return f"{text}, in {count} patches; the largest holds {largest} of it."
 
 
-def where(cover: LandCover, class_id: int) -> str:
-    """Where in the image most of a class lies.
+def position(cover: LandCover, class_id: int) -> str:
+    """Where in the image most of a class lies, such as "along the top".
 
-    The first of :data:`_PLACES` that holds nine tenths of its pixels, else the first that holds two thirds ("mostly");
-    none holds what is "spread across the image", or lies "in several parts of the image" but not in all.
+    It is the first of :data:`_PLACES` that holds nine tenths of the class's pixels, else the first that holds two thirds
+    of them ("mostly"). If no place does, the class is "spread across the image" where at least seven of the image's nine
+    parts hold a twentieth of its pixels each, and otherwise "in several parts of the image".
     """
     cells = np.array(cover.cells[class_id]).reshape(6, 6)
     total = int(cells.sum())
@@ -121,9 +135,9 @@ _PLACES = (
 
 
 def percent(part: int, whole: int) -> str:
-    """A share in whole per cent, halves up.
+    """A share in whole per cent, halves rounded up.
 
-    Never 0% of something, nor 100% of less than all, nor 50% of less than half.
+    Something is never 0%, less than all is never 100%, and less than half is never 50%.
     """
     rounded = (200 * part + whole) // (2 * whole)
     if rounded == 0 and part:

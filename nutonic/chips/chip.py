@@ -1,4 +1,7 @@
-"""Native pixels to chips: percentiles, stretch, downsampling, mask; in integers, so no platform rounds differently."""
+"""From native pixels to chips: percentiles, stretch, downsampling and mask.
+
+All of it is done in integers, so that no platform rounds differently.
+"""
 
 from __future__ import annotations
 
@@ -16,41 +19,47 @@ from nutonic.recipe.outputs import Stretch, Tiles
 
 Limits = tuple[tuple[int, int], ...]
 
-#: Limits that change nothing, for pictures that are stretched already.
-AS_IT_IS: Limits = ((0, 255),) * 3
+#: The limits of a stretch that changes nothing, for pictures that are stretched already.
+IDENTITY_LIMITS: Limits = ((0, 255),) * 3
 
 
 @dataclass(frozen=True, slots=True)
 class TileReject:
-    """Why a tile is not a chip: a phrase to count by, and what was measured."""
+    """Why a tile is not a chip."""
 
     reason: str
+    """A phrase to count rejects by, such as ``"too little imagery"``."""
     detail: str
+    """What was measured."""
 
 
 def valid_pixels(rgb: np.ndarray) -> np.ndarray:
-    """Where every band was observed: (height, width) bool from (3, height, width) uint16 with 0 for nodata."""
+    """Where every band has a value: (height, width) bool, of (3, height, width) uint16 in which 0 is nodata."""
     return np.asarray((rgb != 0).all(axis=0))
 
 
 def percentile(counts: np.ndarray, p: float) -> int:
-    """The max(1, ⌈p·n/100⌉)-th smallest of n values, given how often each value occurs; n must be above 0."""
+    """The max(1, ⌈p·n/100⌉)-th smallest of n values; `counts` says how often each value occurs, and n is above 0."""
     rank = max(1, -(-Fraction(str(p)) * int(counts.sum()) // 100))
     return int(np.searchsorted(np.cumsum(counts), int(rank)))
 
 
 def stretch_limits(rgb: np.ndarray, valid: np.ndarray, stretch: Stretch) -> Limits:
-    """Low and high of each band over the valid pixels; see :func:`percentile`."""
-    return limits_of([np.bincount(band[valid], minlength=1) for band in rgb], stretch)
+    """The low and the high percentile of each band's valid pixels; see :func:`percentile`."""
+    return limits_from_counts([np.bincount(band[valid], minlength=1) for band in rgb], stretch)
 
 
-def limits_of(counts: Iterable[np.ndarray], stretch: Stretch) -> Limits:
-    """Low and high of each band, given how often each value occurs in it."""
+def limits_from_counts(counts: Iterable[np.ndarray], stretch: Stretch) -> Limits:
+    """The low and the high percentile of each band, given how often each value occurs in it."""
     return tuple((percentile(count, stretch.low), percentile(count, stretch.high)) for count in counts)
 
 
-def stretched(rgb: np.ndarray, valid: np.ndarray, limits: Limits) -> np.ndarray:
-    """(height, width, 3) uint8: ``low`` becomes 0 and ``high`` 255, rounded half up; pixels not observed become 0."""
+def apply_stretch(rgb: np.ndarray, valid: np.ndarray, limits: Limits) -> np.ndarray:
+    """The stretched picture, (height, width, 3) uint8.
+
+    The low limit becomes 0 and the high limit 255, and values between them are rounded half up. Pixels that are not valid
+    become 0.
+    """
     picture = np.empty((*valid.shape, len(limits)), np.uint8)
     for k, (low, high) in enumerate(limits):
         picture[..., k] = _ramp(low, high)[rgb[k]]
@@ -59,20 +68,20 @@ def stretched(rgb: np.ndarray, valid: np.ndarray, limits: Limits) -> np.ndarray:
 
 
 def _ramp(low: int, high: int) -> np.ndarray:
-    """Look-up table (65536,) uint8 of the stretch."""
+    """The look-up table of a stretch, (65536,) uint8."""
     value = np.clip(np.arange(65536, dtype=np.int64), low, high) - low
     return ((value * 255 + (high - low) // 2) // (high - low)).astype(np.uint8)
 
 
-def downsampled(picture: np.ndarray, size: int) -> np.ndarray:
-    """A picture (height, width, 3) uint8 as (size, size, 3), averaged by area (Pillow BOX)."""
+def downsample(picture: np.ndarray, size: int) -> np.ndarray:
+    """A picture (height, width, 3) uint8 as one of (size, size, 3), averaged by area (Pillow's BOX)."""
     if picture.shape[:2] == (size, size):
         return picture
     return np.asarray(Image.fromarray(picture).resize((size, size), Image.Resampling.BOX))
 
 
-def mask_of(label: np.ndarray, size: int) -> np.ndarray:
-    """A native label tile (n, n) sampled at floor((i + ½) · n / size), rows and columns: (size, size) uint8."""
+def sample_mask(label: np.ndarray, size: int) -> np.ndarray:
+    """The mask (size, size) uint8 of a native label tile (n, n): its rows and columns floor((i + ½) · n / size)."""
     at = (2 * np.arange(size) + 1) * label.shape[0] // (2 * size)
     return np.ascontiguousarray(label[np.ix_(at, at)])
 
@@ -80,7 +89,7 @@ def mask_of(label: np.ndarray, size: int) -> np.ndarray:
 def cut_chip(
     rgb: np.ndarray, label: np.ndarray, unknown: int, tiles: Tiles, stretch: Stretch, place_limits: Limits | None = None
 ) -> Chip | TileReject:
-    """One native tile as a chip, or why it cannot be one.
+    """Make a chip of one native tile, or say why it cannot be one.
 
     Parameters
     ----------
@@ -91,48 +100,50 @@ def cut_chip(
     unknown
         The label value that is no class.
     place_limits
-        Stretch limits of the whole place, where the recipe's scope is ``poi``, or `AS_IT_IS`; else the tile's own are used.
+        Stretch limits of the whole place, if the recipe's scope is ``poi``, or `IDENTITY_LIMITS`. By default the tile's
+        own limits are used.
     """
     valid = valid_pixels(rgb)
-    problem = _too_little(valid, "imagery", tiles) or _too_little(label != unknown, "labels", tiles)
+    problem = _coverage_reject(valid, "imagery", tiles) or _coverage_reject(label != unknown, "labels", tiles)
     if problem:
         return problem
     limits = place_limits or stretch_limits(rgb, valid, stretch)
-    told = stretch_limits(rgb, valid, stretch) if limits == AS_IT_IS else limits
-    flat = next((k for k, (low, high) in enumerate(told) if low == high), None)
-    if flat is not None:
-        return TileReject("flat imagery", f"band {flat + 1} is {told[flat][0]} from the low to the high percentile")
-    mask = mask_of(label, tiles.output_size)
+    measured = stretch_limits(rgb, valid, stretch) if limits == IDENTITY_LIMITS else limits
+    flat_band = next((k for k, (low, high) in enumerate(measured) if low == high), None)
+    if flat_band is not None:
+        value = measured[flat_band][0]
+        return TileReject("flat imagery", f"band {flat_band + 1} is {value} from the low to the high percentile")
+    mask = sample_mask(label, tiles.output_size)
     if (mask == unknown).all():
         return TileReject("too little labels", "no pixel of the mask has a class")
     return Chip(
-        rgb=downsampled(stretched(rgb, valid, limits), tiles.output_size),
+        rgb=downsample(apply_stretch(rgb, valid, limits), tiles.output_size),
         mask=mask,
         limits=limits,
         valid_fraction=float(valid.mean()),
     )
 
 
-def refuse_strange(label: np.ndarray, table: ClassTable) -> None:
-    """Raise :class:`BadPixels` where labels hold what their class table does not list."""
-    strange = set(np.flatnonzero(np.bincount(label.ravel())).tolist()) - set(table.labels) - {table.unknown}
-    if strange:
-        raise BadPixels(f"the labels hold {sorted(strange)[:5]}, which {table.name} does not list")
+def refuse_unlisted_classes(label: np.ndarray, table: ClassTable) -> None:
+    """Raise :class:`BadPixels` if labels hold a value that their class table does not list."""
+    unlisted = set(np.flatnonzero(np.bincount(label.ravel())).tolist()) - set(table.labels) - {table.unknown}
+    if unlisted:
+        raise BadPixels(f"the labels hold {sorted(unlisted)[:5]}, which {table.name} does not list")
 
 
-def _too_little(valid: np.ndarray, what: str, tiles: Tiles) -> TileReject | None:
+def _coverage_reject(valid: np.ndarray, layer: str, tiles: Tiles) -> TileReject | None:
     share = float(valid.mean())
     if share >= tiles.min_valid_fraction and share > 0:
         return None
     return TileReject(
-        f"too little {what}", f"{share:.1%} of the tile's {what} is valid, {tiles.min_valid_fraction:.1%} needed"
+        f"too little {layer}", f"{share:.1%} of the tile's {layer} is valid, {tiles.min_valid_fraction:.1%} needed"
     )
 
 
 def view(chip: Chip, name: str) -> Chip:
     """A chip flipped left to right (``flip``) or turned counter-clockwise (``r90``, ``r180``, ``r270``)."""
-    return replace(chip, rgb=_turned(chip.rgb, name), mask=_turned(chip.mask, name), augmentation=name)
+    return replace(chip, rgb=_augmented(chip.rgb, name), mask=_augmented(chip.mask, name), augmentation=name)
 
 
-def _turned(array: np.ndarray, name: str) -> np.ndarray:
+def _augmented(array: np.ndarray, name: str) -> np.ndarray:
     return np.ascontiguousarray(np.fliplr(array) if name == "flip" else np.rot90(array, k=int(name[1:]) // 90))

@@ -1,4 +1,4 @@
-"""Pictures and their labels to chips: the one cutter, for places of a build and for cubes."""
+"""The one cutter of chips, for the places of a build and for cubes."""
 
 from __future__ import annotations
 
@@ -7,13 +7,21 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from nutonic.chips.chip import AS_IT_IS, Limits, TileReject, cut_chip, limits_of, refuse_strange, valid_pixels
+from nutonic.chips.chip import (
+    IDENTITY_LIMITS,
+    Limits,
+    TileReject,
+    cut_chip,
+    limits_from_counts,
+    refuse_unlisted_classes,
+    valid_pixels,
+)
 from nutonic.core.classes import ClassTable
 from nutonic.core.model import Chip, Tile
 from nutonic.recipe.outputs import Stretch, Tiles
 
-#: A tile with its chip, or with why there is none.
-Cut = tuple[Tile, Chip | TileReject]
+#: A tile with its chip, or with the reason why there is none.
+CutTile = tuple[Tile, Chip | TileReject]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,48 +43,64 @@ class Strip:
     label: np.ndarray
     """(height, width) uint8 class ids."""
     tiles: Sequence[Tile]
-    """By their rows and columns in the whole picture."""
+    """Their rows and columns are those of the whole picture."""
     row: int = 0
-    """The first row of the picture that is here."""
+    """The row of the whole picture that is the strip's first."""
 
     def window(self, tile: Tile) -> tuple[np.ndarray, np.ndarray]:
-        """The pixels of a tile, and their labels."""
+        """The pixels of a tile, (3, size, size) uint16, and their labels, (size, size) uint8."""
         first = tile.row - self.row
         rows, cols = slice(first, first + tile.size), slice(tile.col, tile.col + tile.size)
         return self.rgb[:, rows, cols], self.label[rows, cols]
 
 
-def cut(strips: Iterable[Strip], rules: ChipRules, limits: Limits | None) -> Iterator[Cut]:
-    """Each tile as a chip, or why it cannot be one; a strip at a time.
+def cut(strips: Iterable[Strip], rules: ChipRules, limits: Limits | None) -> Iterator[CutTile]:
+    """Cut a picture into chips, a strip at a time: each tile as a chip, or why it cannot be one.
 
     Parameters
     ----------
+    strips
+        The picture, from top to bottom.
+    rules
+        How chips are made.
     limits
-        Of the stretch, of the whole picture; see :func:`picture_limits`. None takes each tile's own.
+        Stretch limits of the whole picture; see :func:`picture_limits`. With None each tile has its own.
 
     Raises
     ------
     BadPixels
-        If the labels of a strip hold a value that the class table does not list, in a tile or not.
+        If the labels of a strip hold a value that the class table does not list, in a tile or outside of all tiles.
     """
     for strip in strips:
-        refuse_strange(strip.label, rules.table)
+        refuse_unlisted_classes(strip.label, rules.table)
         for tile in strip.tiles:
             yield tile, cut_chip(*strip.window(tile), rules.table.unknown, rules.tiles, rules.stretch, limits)
 
 
 def picture_limits(strips: Iterable[np.ndarray], stretch: Stretch, *, rendered: bool) -> Limits | None:
-    """The stretch of a whole picture, by counting the values of its strips (3, rows, width) uint16.
+    """The stretch limits of a whole picture, from counts of the values in its strips.
 
-    `AS_IT_IS` of a rendered one. None where each tile has its own, and where nothing was observed; strips are looked at
-    only if it takes that.
+    Parameters
+    ----------
+    strips
+        The picture's rows from top to bottom, each (3, rows, width) uint16 with 0 for nodata. They are read only if the
+        limits depend on them.
+    stretch
+        Percentiles and scope.
+    rendered
+        Whether the picture is stretched already.
+
+    Returns
+    -------
+    Limits or None
+        `IDENTITY_LIMITS` of a rendered picture; None if each tile has its own limits, or if no pixel is valid.
     """
     if rendered:
-        return AS_IT_IS
+        return IDENTITY_LIMITS
     if stretch.scope == "tile":
         return None
     counts = np.zeros((3, 65536), np.int64)
     for rgb in strips:
         valid = valid_pixels(rgb)
         counts += [np.bincount(band[valid], minlength=65536) for band in rgb]
-    return limits_of(counts, stretch) if counts.any() else None
+    return limits_from_counts(counts, stretch) if counts.any() else None

@@ -1,7 +1,7 @@
-"""PNG, losslessly and fast: one filter for all rows, libdeflate's fastest level, no text, no time.
+"""PNG, lossless and fast: one filter for all rows, libdeflate's fastest level, no text, no time.
 
-Against Pillow at level 3 the files are as small and written six times faster. libdeflate's output depends on its version
-and nothing else of the machine; the version is pinned in the lock.
+The files are as small as Pillow's at level 3 and are written six times faster. libdeflate's output depends on its version
+and on nothing else of the machine; the lock file pins the version.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What a trainer reads of one chip: the rows' schema, in one place."""
+"""The rows that a model is trained on: their schema, in one place."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ PROMPT_CLASS_GROUNDING = "Locate all regions of {label} in this {picture}. " + _
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlaceResult:
-    """A place as it was taken: the scene that served it, and its grid."""
+    """A place that became chips: the scene that served it, and its GeoBox."""
 
     place: PlannedPlace
     scene: Scene
@@ -34,18 +34,18 @@ class PlaceResult:
     """Why this is not the best-ranked scene, or None."""
     bands: tuple[str, ...]
     """Names of the bands that became red, green and blue."""
-    grid: GeoBox
-    """Of the whole square, in the scene's CRS."""
-    seen: Mapping[int, Mapping[str, float]] = field(default_factory=dict)
-    """By tile index: shares of its labelled pixels, by the days of the scene's date within which they were seen; of
-    tiles whose labels are around a date."""
+    geobox: GeoBox
+    """The whole square's, in the scene's CRS."""
+    label_days: Mapping[int, Mapping[str, float]] = field(default_factory=dict)
+    """Tile index to the ages of its labels: a number of days, and the share (0 to 1) of its labelled pixels that were
+    observed within so many days of the scene. Only for labels that are chosen around a date."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChipContext:
-    """A finished chip with all that its rows and its sidecar tell."""
+    """A finished chip, with all that its rows and its sidecar say."""
 
-    taken: PlaceResult
+    place_result: PlaceResult
     tile: Tile
     tile_id: str
     image: str
@@ -53,28 +53,28 @@ class ChipContext:
     chip: Chip
     cover: LandCover
     picture: str
-    """What it is, in words."""
+    """What the picture is, in words, such as ``"satellite image"``."""
     caption: str
-    """What it shows, in words: the same wherever it is told."""
+    """What the picture shows, in words: the same text in rows and sidecar."""
 
 
 def chip_context(
-    taken: PlaceResult, tile: Tile, names: tuple[str, str], chip: Chip, cover: LandCover, side_m: float
+    place_result: PlaceResult, tile: Tile, names: tuple[str, str], chip: Chip, cover: LandCover, side_m: float
 ) -> ChipContext:
-    """A finished chip, put into words.
+    """Put a finished chip into words.
 
     Parameters
     ----------
-    taken, tile, chip, cover
-        The place, the tile of it, the picture of that, and what that shows.
+    place_result, tile, chip, cover
+        The place, one of its tiles, the tile's chip, and the land cover of the chip's mask.
     names
         The id of the tile, and the path of the picture in the tree.
     side_m
-        Of the tile on the ground, in metres.
+        Side of the tile on the ground, in metres.
     """
-    picture = "aerial photograph" if taken.scene.collection in AERIAL else "satellite image"
+    picture = "aerial photograph" if place_result.scene.collection in AERIAL else "satellite image"
     return ChipContext(
-        taken=taken,
+        place_result=place_result,
         tile=tile,
         tile_id=names[0],
         image=names[1],
@@ -85,53 +85,61 @@ def chip_context(
     )
 
 
-def rows_of(sample: ChipContext, wanted: Rows) -> Iterator[Json]:
-    """The rows of one chip, in the order they are written: caption, grounding, then class by class."""
-    cover = sample.cover
-    if wanted.caption:
-        prompt = PROMPT_CAPTION.format(picture=sample.picture)
-        yield _row(sample, "caption", "caption", prompt, sample.caption)
-    if wanted.grounding and cover.regions:
-        prompt = PROMPT_GROUNDING.format(picture=sample.picture)
-        yield _row(sample, "grounding", "grounding", prompt, _boxes(cover.regions, cover.shape))
-    for class_id in _common(cover, wanted):
-        yield from _class_rows(sample, class_id, wanted)
+def rows_of(context: ChipContext, settings: Rows) -> Iterator[Json]:
+    """The rows of one chip, in the order in which they are written: caption, grounding, then class by class."""
+    cover = context.cover
+    if settings.caption:
+        prompt = PROMPT_CAPTION.format(picture=context.picture)
+        yield _row(context, "caption", "caption", prompt, context.caption)
+    if settings.grounding and cover.regions:
+        prompt = PROMPT_GROUNDING.format(picture=context.picture)
+        yield _row(context, "grounding", "grounding", prompt, _boxes(cover.regions, cover.shape))
+    for class_id in _common(cover, settings):
+        yield from _class_rows(context, class_id, settings)
 
 
-def _class_rows(sample: ChipContext, class_id: int, wanted: Rows) -> Iterator[Json]:
-    cover, label = sample.cover, sample.cover.table.labels[class_id]
-    if wanted.per_class:
-        prompt = PROMPT_CLASS_CAPTION.format(label=label, picture=sample.picture)
+def _class_rows(context: ChipContext, class_id: int, settings: Rows) -> Iterator[Json]:
+    cover, label = context.cover, context.cover.table.labels[class_id]
+    if settings.per_class:
+        prompt = PROMPT_CLASS_CAPTION.format(label=label, picture=context.picture)
         yield _row(
-            sample, f"class_caption_{class_id}", "class_caption", prompt, captions.class_caption(cover, class_id)
+            context, f"class_caption_{class_id}", "class_caption", prompt, captions.class_caption(cover, class_id)
         )
-    regions = cover.of(class_id)
-    if wanted.per_class_grounding and regions:
-        prompt = PROMPT_CLASS_GROUNDING.format(label=label, picture=sample.picture)
-        yield _row(sample, f"class_grounding_{class_id}", "class_grounding", prompt, _boxes(regions, cover.shape))
+    regions = cover.regions_of(class_id)
+    if settings.per_class_grounding and regions:
+        prompt = PROMPT_CLASS_GROUNDING.format(label=label, picture=context.picture)
+        yield _row(context, f"class_grounding_{class_id}", "class_grounding", prompt, _boxes(regions, cover.shape))
 
 
-def _common(cover: LandCover, wanted: Rows) -> list[int]:
-    """The classes that get rows of their own, most common first."""
-    enough = [c for c in cover.by_size() if cover.fraction(c) >= wanted.min_class_fraction]
-    return enough[: wanted.max_classes]
+def _common(cover: LandCover, settings: Rows) -> list[int]:
+    """The classes that get rows of their own, the most common first."""
+    classes = [c for c in cover.by_size() if cover.fraction(c) >= settings.min_class_fraction]
+    return classes[: settings.max_classes]
 
 
-def _row(sample: ChipContext, suffix: str, task: str, prompt: str, answer: str) -> Json:
+def _row(context: ChipContext, suffix: str, task: str, prompt: str, answer: str) -> Json:
     return {
-        "id": f"{sample.tile_id}__{suffix}",
+        "id": f"{context.tile_id}__{suffix}",
         "task": task,
-        "poi_id": sample.taken.place.poi.id,
-        "tile_id": sample.tile_id,
+        "poi_id": context.place_result.place.poi.id,
+        "tile_id": context.tile_id,
         "messages": [
-            {"role": "user", "content": [{"type": "image", "image": sample.image}, {"type": "text", "text": prompt}]},
+            {"role": "user", "content": [{"type": "image", "image": context.image}, {"type": "text", "text": prompt}]},
             {"role": "assistant", "content": [{"type": "text", "text": answer}]},
         ],
     }
 
 
 def boxes_json(regions: Iterable[tuple[str, Sequence[int]]], shape: tuple[int, int]) -> str:
-    """Labels and half-open pixel boxes as the JSON text of an answer: divided by the chip's width and height, 4 decimals."""
+    """The JSON text of an answer: labels, and half-open pixel boxes divided by the chip's size, with 4 decimals.
+
+    Parameters
+    ----------
+    regions
+        Labels and boxes ``(x1, y1, x2, y2)`` in pixels.
+    shape
+        Height and width of the chip, in pixels.
+    """
     height, width = shape
     scale = (width, height, width, height)
     boxes = [
@@ -146,5 +154,5 @@ def _boxes(regions: Iterable[Region], shape: tuple[int, int]) -> str:
 
 
 def dumps(value: Json) -> bytes:
-    """One line of JSON, keys in the order given."""
+    """One line of JSON, with keys in the order of the value."""
     return orjson.dumps(value, option=orjson.OPT_APPEND_NEWLINE)

@@ -11,7 +11,7 @@ import orjson
 from nutonic.cli import console
 from nutonic.core.model import Json
 from nutonic.cube.cog import refuse_foreign_cogs, save_cogs
-from nutonic.cube.compose import Composed, compose
+from nutonic.cube.compose import ComposedCube, compose
 from nutonic.cube.save import save_cube
 from nutonic.planning.prepare import refuse_inputs_inside
 from nutonic.recipe.recipe import Recipe
@@ -31,8 +31,8 @@ def save_recipe_cube(
     """Save a recipe's cube, saying what it is made of before anything is read; what was made, as JSON."""
     composed = compose(recipe, _area(area))
     scenes = (scene for timeline in composed.plan.timelines for step in timeline.steps for scene in step.scenes)
-    named = _area(area)
-    inputs = (*recipe.inputs, named) if isinstance(named, str) else recipe.inputs
+    area_input = _area(area)
+    inputs = (*recipe.inputs, area_input) if isinstance(area_input, str) else recipe.inputs
     refuse_inputs_inside(inputs, out, scenes)
     if cogs is not None:
         refuse_foreign_cogs(composed.cube, cogs)
@@ -56,7 +56,7 @@ def _area(text: str | None) -> tuple[float, ...] | str | None:
         return text
 
 
-def _show_parts(composed: Composed) -> None:
+def _show_parts(composed: ComposedCube) -> None:
     for line in str(composed.plan).splitlines():
         console.note(line)
     if composed.estimate is not None:
@@ -73,14 +73,14 @@ def _computed_by(workers: int | None, scheduler: str | None) -> Iterator[None]:
         yield
 
 
-def _as_json(composed: Composed, path: Path, files: list[Path]) -> Json:
-    grid, attrs = composed.plan.geobox, composed.cube.attrs
+def _as_json(composed: ComposedCube, path: Path, files: list[Path]) -> Json:
+    geobox, attrs = composed.plan.geobox, composed.cube.attrs
     return {
         "path": str(path),
         "cogs": [str(file) for file in files],
-        "crs": str(grid.crs),
-        "transform": list(grid.affine)[:6],
-        "shape": list(grid.shape.yx),
+        "crs": str(geobox.crs),
+        "transform": list(geobox.affine)[:6],
+        "shape": list(geobox.shape.yx),
         "variables": {str(name): list(map(str, variable.dims)) for name, variable in composed.cube.data_vars.items()},
         "scenes": orjson.loads(attrs["nutonic_scenes"]),
         "left_out": orjson.loads(attrs["nutonic_left_out"]),

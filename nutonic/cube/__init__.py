@@ -1,1 +1,1 @@
-"""Lazy datasets over an area and time: searched for, opened, reduced, saved."""
+"""Lazy datasets over an area and time: to search for, open, reduce and save."""

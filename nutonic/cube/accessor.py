@@ -1,7 +1,7 @@
-"""What xarray learns of nutonic: ``cube.nutonic`` and ``engine="nutonic"``.
+"""What nutonic adds to xarray: the accessor ``cube.nutonic`` and the engine ``"nutonic"``.
 
-Whoever imports nutonic and xarray has the accessor (:mod:`nutonic.cube.registration`); xarray itself imports this module, by
-the entry point in pyproject.toml, when it looks for an engine. So it imports little.
+A process that imports nutonic and xarray has the accessor (:mod:`nutonic.cube.registration`). xarray imports this module
+when it looks for engines, by the entry point in pyproject.toml, so this module imports little itself.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ if TYPE_CHECKING:
 
 @xr.register_dataset_accessor("nutonic")  # type: ignore[no-untyped-call]
 class CubeAccessor:
-    """What a cube knows of itself: ``cube.nutonic``."""
+    """Where a cube lies and what it is made of: ``cube.nutonic``."""
 
     def __init__(self, cube: xr.Dataset) -> None:
         self._cube = cube
 
     @property
     def geobox(self) -> GeoBox | None:
-        """Where its pixels lie; None of a dataset without y and x."""
+        """The grid of the cube's pixels; None for a dataset without y and x."""
         import odc.geo.xr  # noqa: F401  registers cube.odc
 
         geobox: GeoBox | None = self._cube.odc.geobox
@@ -36,15 +36,15 @@ class CubeAccessor:
 
     @property
     def scenes(self) -> pd.DataFrame:
-        """One row per scene of the steps that the cube still has, and of sources without a time axis.
+        """One row per scene, of the steps that the cube still has and of sources without a time axis.
 
-        Columns: ``number`` (what the variable ``scene`` holds; none without a time axis), ``step``, ``id``,
-        ``collection``, ``datetime``, ``cloud_cover`` (percent), ``crs``, ``warped`` (read by nearest neighbour),
-        ``assets`` (name to href without query).
+        Columns: ``number`` (the value of the variable ``scene``; none without a time axis), ``step`` (UTC), ``id``,
+        ``collection``, ``datetime`` (UTC), ``cloud_cover`` (percent), ``crs``, ``warped`` (whether it is read by nearest
+        neighbour), ``assets`` (name to href without query).
         """
-        from nutonic.cube.search import SCENES, _table
+        from nutonic.cube.search import SCENES, scene_table
 
-        table = _table(self._told(SCENES))
+        table = scene_table(self._records(SCENES))
         if "time" not in self._cube.coords:
             return table
         times = np.atleast_1d(self._cube["time"].values)
@@ -52,60 +52,60 @@ class CubeAccessor:
 
     @property
     def left_out(self) -> pd.DataFrame:
-        """Scenes that were found and are not used, and why."""
+        """Scenes that the search gave and the cube does not use: their ``id``, and ``why``."""
         import pandas as pd
 
         from nutonic.cube.search import LEFT_OUT
 
-        return pd.DataFrame(self._told(LEFT_OUT), columns=["id", "why"])
+        return pd.DataFrame(self._records(LEFT_OUT), columns=["id", "why"])
 
-    def _told(self, name: str) -> list[Any]:
+    def _records(self, name: str) -> list[Any]:
         import orjson
 
         rows: list[Any] = orjson.loads(self._cube.attrs.get(name, "[]"))
         return rows
 
     def __repr__(self) -> str:
-        from nutonic.cube.search import _described
+        from nutonic.cube.search import description_lines
 
         if self.geobox is None:
             return "no pixels on a grid"
-        return "\n".join(_described(self.geobox, self.scenes, self.left_out))
+        return "\n".join(description_lines(self.geobox, self.scenes, self.left_out))
 
 
 class NutonicBackend(BackendEntrypoint):
-    """Saved cubes for xarray, as they were saved: ``xr.open_dataset(path, engine="nutonic", chunks={})``."""
+    """Opens saved cubes as they were saved: ``xr.open_dataset(path, engine="nutonic", chunks={})``."""
 
     description = "Cubes that nutonic saved: whole numbers with their nodata, and cube.nutonic"
     open_dataset_parameters = ("filename_or_obj", "drop_variables")
 
     def open_dataset(self, filename_or_obj: Any, *, drop_variables: str | Iterable[str] | None = None) -> xr.Dataset:
-        """A cube lazily, not decoded to floats; xarray chunks it."""
+        """Open a cube lazily, without decoding it to floats; xarray chunks it."""
         return xr.open_dataset(
             filename_or_obj, engine="zarr", chunks=None, mask_and_scale=False, drop_variables=drop_variables
         )
 
     def guess_can_open(self, filename_or_obj: Any) -> bool:
-        """Never: Zarr without an engine is opened as xarray does."""
+        """Whether to open a path for which no engine is named: never, so xarray opens it in its own way."""
         return False
 
 
 def open_zarr(path: str | Path, *, chunks: Any = "auto") -> xr.Dataset:
-    """Open a saved cube lazily, as it was saved: whole numbers that say their nodata in ``attrs``.
+    """Open a saved cube lazily, as it was saved: whole numbers, with their nodata value in ``attrs``.
 
-    ``xarray.open_zarr`` opens the same file with NaN for nodata; whatever takes a cube takes either.
+    ``xarray.open_zarr`` opens the same file with NaN for nodata. Functions that take a cube take either.
 
     Parameters
     ----------
     path
-        Of :func:`nutonic.save_cube`.
+        What :func:`nutonic.save_cube` wrote.
     chunks
-        As of ``xarray.open_dataset``; by default the file's own tiles, None for none.
+        As in ``xarray.open_dataset``. By default the file's own tiles; None for a cube without chunks.
 
     Raises
     ------
     InputError
-        If there is no Zarr group.
+        If there is no Zarr group at `path`.
     """
     from nutonic.errors import InputError
 

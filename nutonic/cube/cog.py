@@ -1,4 +1,4 @@
-"""Cloud-optimised GeoTIFFs, written strip by strip in bounded memory."""
+"""Cloud-optimised GeoTIFFs (COGs), written strip by strip in bounded memory."""
 
 from __future__ import annotations
 
@@ -23,44 +23,49 @@ from nutonic.io.gdal import gdal_disk_errors
 
 
 def save_cogs(cube: xr.Dataset, folder: str | Path) -> list[Path]:
-    """Write each variable, and of a cube over time each step, as a cloud-optimised GeoTIFF.
+    """Write each variable as a cloud-optimised GeoTIFF; for a cube over time, one for each variable and step.
 
-    A row of tiles is computed at a time, by the scheduler that is in use. Overviews are averages of valid pixels, and of
-    classes the nearest pixel.
+    One row of tiles is computed at a time, by the scheduler that is in use. Overviews average the valid pixels; those of
+    classes take the nearest pixel.
 
     Parameters
     ----------
     cube
-        Of :func:`nutonic.open_cube` or a reduction of one.
+        What :func:`nutonic.open_cube` or a reduction gave.
     folder
-        Gets ``red.tif``, or ``red_20240502T095031.tif`` and so on; files of these names are replaced if this function
-        wrote them, which their TIFFTAG_SOFTWARE says.
+        Where to write ``red.tif``, or ``red_20240502T095031.tif`` and so on. Files of these names are replaced if their
+        TIFFTAG_SOFTWARE says that this function wrote them.
+
+    Returns
+    -------
+    list of pathlib.Path
+        The files, in the order of variables and steps.
 
     Raises
     ------
     InputError
         If no variable lies on a grid.
     NotNutonic
-        If one of these files is somebody else's, or a link; nothing is written then.
+        If one of these files exists and is not nutonic's, or is a link. Nothing is written then.
     StoreError
         If a file cannot be written.
     """
-    cube, grid, folder = digital_numbers(cube), _grid_of(cube), Path(folder)
+    cube, geobox, folder = digital_numbers(cube), _geobox_of(cube), Path(folder)
     refuse_foreign_cogs(cube, folder)
     with disk_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
-    written = []
+    paths = []
     for stem, picture in _all_pictures(cube):
-        written.append(folder / f"{stem}.tif")
-        _write_picture(written[-1], picture, grid)
-    return written
+        paths.append(folder / f"{stem}.tif")
+        _write_picture(paths[-1], picture, geobox)
+    return paths
 
 
 def refuse_foreign_cogs(cube: xr.Dataset, folder: Path) -> None:
-    """Raise :class:`NotNutonic` if a file that :func:`save_cogs` would replace is not of its making."""
+    """Raise :class:`NotNutonic` if :func:`save_cogs` would replace a file that it did not write."""
     for stem, _ in _all_pictures(cube):
         path = folder / f"{stem}.tif"
-        if os.path.lexists(path) and not is_nutonics(path):
+        if os.path.lexists(path) and not is_own_cog(path):
             raise NotNutonic(f"{path} was not written by nutonic: move it away, or choose another folder")
 
 
@@ -70,40 +75,39 @@ def _all_pictures(cube: xr.Dataset) -> Iterator[tuple[str, xr.DataArray]]:
             yield from _pictures(str(name), variable)
 
 
-def _grid_of(cube: xr.Dataset) -> GeoBox:
-    grid = cube.odc.geobox if {"y", "x"} <= set(cube.dims) else None
-    if grid is None or grid.crs is None:
+def _geobox_of(cube: xr.Dataset) -> GeoBox:
+    geobox = cube.odc.geobox if {"y", "x"} <= set(cube.dims) else None
+    if geobox is None or geobox.crs is None:
         raise InputError(f"the cube lies nowhere: its dims are {tuple(map(str, cube.dims))}, y, x and a CRS are needed")
-    return GeoBox(grid.shape, grid.affine, f"EPSG:{grid.crs.epsg}" if grid.crs.epsg else grid.crs)
+    return GeoBox(geobox.shape, geobox.affine, f"EPSG:{geobox.crs.epsg}" if geobox.crs.epsg else geobox.crs)
 
 
 def _pictures(name: str, variable: xr.DataArray) -> Iterator[tuple[str, xr.DataArray]]:
     if "time" not in variable.dims:
         yield name, variable.transpose("y", "x")
         return
-    for t, when in enumerate(np.datetime_as_string(variable["time"].values, unit="s").tolist()):
-        yield f"{name}_{when.replace('-', '').replace(':', '')}", variable.isel(time=t).transpose("y", "x")
+    for t, time in enumerate(np.datetime_as_string(variable["time"].values, unit="s").tolist()):
+        yield f"{name}_{time.replace('-', '').replace(':', '')}", variable.isel(time=t).transpose("y", "x")
 
 
-def _write_picture(path: Path, picture: xr.DataArray, grid: GeoBox) -> None:
-    heights = (picture.chunks or ((BLOCK,) * -(-grid.shape.y // BLOCK),))[0]
+def _write_picture(path: Path, picture: xr.DataArray, geobox: GeoBox) -> None:
+    heights = (picture.chunks or ((BLOCK,) * -(-geobox.shape.y // BLOCK),))[0]
     rows = [0, *np.cumsum(heights).tolist()]
     strips = ((top, picture.isel(y=slice(top, bottom)).values) for top, bottom in pairwise(rows))
     nodata = picture.attrs.get("_FillValue", picture.encoding.get("_FillValue"))
     classes = picture.attrs.get("kind", "class" if picture.dtype == np.uint8 else "reflectance") != "reflectance"
-    write_cog(path, strips, grid, dtype=str(picture.dtype), nodata=nodata, classes=classes)
+    write_cog(path, strips, geobox, dtype=str(picture.dtype), nodata=nodata, classes=classes)
 
 
-#: Side of the blocks, in pixels: what GDAL's COG driver takes by default.
+#: Side of a file's blocks, in pixels: the default of GDAL's COG driver.
 BLOCK = 512
 
-
-#: What tells the files that nutonic wrote from all others: their TIFFTAG_SOFTWARE.
+#: The TIFFTAG_SOFTWARE of the files that nutonic writes, by which it knows them again.
 _SOFTWARE = "nutonic"
 
 
-def is_nutonics(path: Path) -> bool:
-    """Whether a file, and no link to one, was written by :func:`write_cog`."""
+def is_own_cog(path: Path) -> bool:
+    """Whether a path is a file that :func:`write_cog` wrote, and not a link to one."""
     if path.is_symlink() or not path.is_file():
         return False
     try:
@@ -116,44 +120,47 @@ def is_nutonics(path: Path) -> bool:
 def write_cog(
     path: Path,
     strips: Iterable[tuple[int, np.ndarray]],
-    grid: GeoBox,
+    geobox: GeoBox,
     *,
     dtype: str,
     nodata: float | None,
     classes: bool,
 ) -> None:
-    """Write one band, whole or not at all.
+    """Write one band, wholly or not at all.
 
     Parameters
     ----------
     path
-        The file; one that is there is replaced.
+        The file; an existing one is replaced.
     strips
-        First row, and pixels (rows, width), of parts that make the whole.
-    grid
+        The first row and the pixels (rows, width) of each strip; together they make the whole picture.
+    geobox
         Where the pixels lie.
     dtype, nodata
-        Of the file; nodata None for none.
+        The file's; None for a file without nodata.
     classes
-        Whether values are classes: overviews then take the nearest pixel, otherwise the average of the valid ones.
+        Whether values are classes. Overviews then take the nearest pixel, otherwise the average of the valid pixels.
 
     Raises
     ------
     StoreError
-        If it cannot be written.
+        If the file cannot be written.
     """
-    height, width = grid.shape
+    height, width = geobox.shape
     profile: dict[str, Any] = {"driver": "GTiff", "dtype": dtype, "count": 1, "height": height, "width": width}
-    lies = {"crs": str(grid.crs), "transform": grid.affine, "nodata": nodata}
-    how = {"tiled": True, "blockxsize": BLOCK, "blockysize": BLOCK, "bigtiff": "if_safer"}
+    georeference = {"crs": str(geobox.crs), "transform": geobox.affine, "nodata": nodata}
+    layout = {"tiled": True, "blockxsize": BLOCK, "blockysize": BLOCK, "bigtiff": "if_safer"}
     predictor = {"compress": "deflate", "predictor": "floating_point" if dtype.startswith("float") else "standard"}
-    averaged = {"overview_resampling": "nearest" if classes else "average"}
+    overviews = {"overview_resampling": "nearest" if classes else "average"}
     with disk_errors(path), new_file(path, prefix=f".{path.stem}-") as new:
         plain = new.with_name(f"{new.name}.strips")
         fast = {"compress": "deflate", "zlevel": 1}
-        with gdal_disk_errors(plain, path), rasterio.open(plain, "w", **profile, **lies, **how, **fast) as raster:
+        with (
+            gdal_disk_errors(plain, path),
+            rasterio.open(plain, "w", **profile, **georeference, **layout, **fast) as raster,
+        ):
             raster.update_tags(TIFFTAG_SOFTWARE=_SOFTWARE)
             for row, pixels in strips:
                 raster.write(pixels, 1, window=Window(0, row, width, len(pixels)))
         with gdal_disk_errors(new, path):
-            rasterio.shutil.copy(plain, new, driver="COG", blocksize=BLOCK, bigtiff="if_safer", **predictor, **averaged)
+            rasterio.shutil.copy(plain, new, driver="COG", blocksize=BLOCK, bigtiff="if_safer", **predictor, **overviews)

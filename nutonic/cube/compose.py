@@ -1,4 +1,4 @@
-"""A recipe's area over time, as a lazy cube: what ``nutonic cube`` saves."""
+"""From a recipe to a lazy cube of its area over time, which ``nutonic cube`` saves."""
 
 from __future__ import annotations
 
@@ -18,50 +18,50 @@ from nutonic.sources.registry import sources_of
 
 
 @dataclass(frozen=True, kw_only=True)
-class Composed:
-    """A cube, what it is made of, and what it takes."""
+class ComposedCube:
+    """A cube, the scenes that it is made of, and what computing it takes."""
 
     cube: xr.Dataset
     plan: CubePlan
     estimate: Estimate | None
-    """Of its reduction, if it is reduced."""
+    """What the reduction takes; None for a cube that is not reduced."""
 
 
-def compose(recipe: Recipe, area: Area | None = None) -> Composed:
-    """Open a recipe's imagery and labels over an area and time, masked and reduced as its `cube` says.
+def compose(recipe: Recipe, area: Area | None = None) -> ComposedCube:
+    """Open a recipe's imagery and labels over an area and time, masked and reduced as its part ``cube`` says.
 
     Parameters
     ----------
     recipe
-        Of which ``imagery``, ``labels`` and ``cube`` count.
+        Its ``imagery``, ``labels``, ``cube`` and ``grid.resolution_m`` matter.
     area
         By default the recipe's ``cube.area``.
 
     Raises
     ------
     RecipeError
-        If neither names an area.
+        If neither `area` nor the recipe names an area.
     """
-    wanted, area = recipe.cube, area if area is not None else recipe.cube.area
+    settings, area = recipe.cube, area if area is not None else recipe.cube.area
     if area is None:
         raise RecipeError(
             "cube.area is missing: give west, south, east, north in degrees, or a GeoJSON file, or --area"
         )
-    masks = (wanted.mask,) if wanted.mask else ()
+    masks = (settings.mask,) if settings.mask else ()
     imagery, labels = sources_of(recipe)
     sources = [imagery.with_masks(masks), labels]
-    grid = area_grid(area, resolution=recipe.grid.resolution_m)
-    plan = search(grid, sources, time=recipe.imagery.time, warp=wanted.warp)
-    cube = open_cube(plan, sources, chunks=wanted.chunk)
-    if wanted.mask and wanted.reduce != "clearest":  # which looks at the classes itself
-        cube = reduce.mask(cube, by=wanted.mask)
-    estimate = reduce.estimate(cube, wanted.reduce, by=wanted.mask) if wanted.reduce else None
-    return Composed(cube=_reduced(cube, wanted), plan=plan, estimate=estimate)
+    geobox = area_grid(area, resolution=recipe.grid.resolution_m)
+    plan = search(geobox, sources, time=recipe.imagery.time, warp=settings.warp)
+    cube = open_cube(plan, sources, chunks=settings.chunk)
+    if settings.mask and settings.reduce != "clearest":  # clearest looks at the classes itself
+        cube = reduce.mask(cube, by=settings.mask)
+    estimate = reduce.estimate(cube, settings.reduce, by=settings.mask) if settings.reduce else None
+    return ComposedCube(cube=_reduced(cube, settings), plan=plan, estimate=estimate)
 
 
-def _reduced(cube: xr.Dataset, wanted: Cube) -> xr.Dataset:
-    if wanted.reduce is None:
+def _reduced(cube: xr.Dataset, settings: Cube) -> xr.Dataset:
+    if settings.reduce is None:
         return cube
-    if wanted.reduce == "clearest":
-        return reduce.clearest(cube, by=wanted.mask)
-    return reduce.median(cube) if wanted.reduce == "median" else reduce.mean(cube)
+    if settings.reduce == "clearest":
+        return reduce.clearest(cube, by=settings.mask)
+    return reduce.median(cube) if settings.reduce == "median" else reduce.mean(cube)

@@ -1,4 +1,4 @@
-"""Reductions over time of one tile: a list of blocks in, one array out. Numpy alone, in integers where that is exact."""
+"""Reductions over time of one tile: a list of blocks in, one array out. Numpy alone, and integers where they are exact."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from math import ceil
 
 import numpy as np
 
-#: Bytes of a strip of rows with all its steps: what is sorted at a time stays in a core's cache.
+#: Bytes of a strip of rows with all its steps. A strip is sorted at once, and stays in a core's cache.
 STRIP = 1 << 19
 
-#: Steps up to which a sorting network is faster than a sort of each pixel's series.
+#: The largest number of steps for which a sorting network is faster than sorting each pixel's series.
 NETWORK = 64
 
 #: A tile's steps, each (1, height, width).
@@ -22,7 +22,10 @@ Blocks = Sequence[np.ndarray]
 
 @lru_cache(maxsize=64)
 def comparators(n: int) -> tuple[tuple[int, int], ...]:
-    """Pairs to compare and exchange, in order, to sort `n` values: Batcher's merge exchange (Knuth, TAOCP 3, 5.2.2 M)."""
+    """The pairs to compare and exchange, in order, that sort `n` values.
+
+    Batcher's merge exchange: Knuth, TAOCP 3, algorithm 5.2.2 M.
+    """
     pairs = []
     top = 1 << max(0, (n - 1).bit_length() - 1)
     p = top if n > 1 else 0
@@ -36,7 +39,7 @@ def comparators(n: int) -> tuple[tuple[int, int], ...]:
 
 
 def sort_series(series: np.ndarray) -> np.ndarray:
-    """A series (steps, pixels) of unsigned integers sorted along its steps, in place."""
+    """Sort a series (steps, pixels) of unsigned integers along its steps, in place, and return it."""
     if len(series) > NETWORK:
         series.sort(axis=0)
         return series
@@ -49,7 +52,7 @@ def sort_series(series: np.ndarray) -> np.ndarray:
 
 
 def _strips(blocks: Blocks) -> Iterator[tuple[slice, np.ndarray]]:
-    """Rows of a tile, and their series (steps, rows × width): a copy."""
+    """Rows of a tile, and a copy of their series (steps, rows × width)."""
     _, height, width = blocks[0].shape
     rows = max(1, STRIP // (len(blocks) * width * blocks[0].itemsize))
     for top in range(0, height, rows):
@@ -60,53 +63,53 @@ def _strips(blocks: Blocks) -> Iterator[tuple[slice, np.ndarray]]:
 def select_ranks(
     blocks: Blocks, *, nodata: int, ranks: np.ndarray, combine: Callable[[np.ndarray, np.ndarray], np.ndarray]
 ) -> np.ndarray:
-    """The values of two ranks among the valid ones of each pixel, made into one.
+    """Take two values of each pixel by their ranks among its valid values, and combine them.
 
     Parameters
     ----------
     blocks
-        Of unsigned integers.
+        A tile's steps, unsigned integers.
     nodata
         The value that is not valid.
     ranks
-        (2, steps + 1) uint8 or uint16: for each number of valid values the two ranks, from 0.
+        (2, steps + 1) uint8 or uint16: the two ranks, counted from 0, for each number of valid values.
     combine
-        What makes one value of the two, in the blocks' dtype.
+        Makes one value of two, in the blocks' dtype.
 
     Returns
     -------
     numpy.ndarray
         (height, width) in the blocks' dtype; nodata where no value is valid.
     """
-    out = np.full(blocks[0].shape[1:], nodata, blocks[0].dtype)
+    result = np.full(blocks[0].shape[1:], nodata, blocks[0].dtype)
     for rows, series in _strips(blocks):
         valid = len(series) - (series == nodata).sum(axis=0, dtype=ranks.dtype)
         shift = _nodata_last(series, nodata)
         sort_series(series)
-        values = combine(*(_at(series, each.take(valid)) + series.dtype.type(shift) for each in ranks))
+        values = combine(*(_at(series, rank.take(valid)) + series.dtype.type(shift) for rank in ranks))
         values[valid == 0] = nodata
-        out[rows] = values.reshape(out[rows].shape)
-    return out
+        result[rows] = values.reshape(result[rows].shape)
+    return result
 
 
 def _nodata_last(series: np.ndarray, nodata: int) -> int:
-    """Have nodata sort behind all that is valid, in place; what to add to values after it, modulo their range."""
+    """Change a series in place so that nodata sorts last; the number to add to its values afterwards, modulo their range."""
     last = int(np.iinfo(series.dtype).max)
-    if nodata == 0:  # 0 - 1 is the largest value, and the order of all others stays
+    if nodata == 0:  # 0 - 1 wraps to the largest value, and the order of all others stays
         series -= series.dtype.type(1)
         return 1
     if nodata != last:
-        series[series == nodata] = last  # a valid one of this value is no other
+        series[series == nodata] = last  # a valid value may equal it, and is no different then
     return 0
 
 
 def _at(series: np.ndarray, rank: np.ndarray) -> np.ndarray:
-    """The value of each pixel's rank."""
+    """The value at each pixel's rank."""
     return np.asarray(series.ravel().take(rank * np.intp(series.shape[1]) + np.arange(series.shape[1])))
 
 
 def median(blocks: Blocks, *, nodata: int) -> np.ndarray:
-    """The median of the valid values; the mean of the two middle ones rounded half to even."""
+    """The median of the valid values; for an even number, the mean of the two middle ones, rounded half to even."""
     count = np.arange(len(blocks) + 1)
     ranks = _ranks([np.maximum(count - 1, 0) // 2, np.minimum(count // 2, len(blocks) - 1)])
     return select_ranks(blocks, nodata=nodata, ranks=ranks, combine=_middle)
@@ -125,40 +128,40 @@ def quantile(blocks: Blocks, *, nodata: int, q: float) -> np.ndarray:
 
 
 def _ranks(ranks: Sequence[Sequence[int] | np.ndarray]) -> np.ndarray:
-    """Ranks in as few bits as hold them: they are looked up for every pixel."""
+    """Ranks in the smallest dtype that holds them, because they are looked up for every pixel."""
     return np.array(ranks, np.uint8 if len(ranks[0]) <= 256 else np.uint16)
 
 
 def mode(blocks: Blocks, *, nodata: int) -> np.ndarray:
-    """The most frequent valid value, the smallest of several; nodata where there is none."""
-    out = np.full(blocks[0].shape[1:], nodata, blocks[0].dtype)
+    """The most frequent valid value; of several the smallest; nodata where no value is valid."""
+    result = np.full(blocks[0].shape[1:], nodata, blocks[0].dtype)
     for rows, series in _strips(blocks):
         best = np.full(series.shape[1], nodata, series.dtype)
-        most = np.zeros(series.shape[1], np.uint16)
+        highest = np.zeros(series.shape[1], np.uint16)
         for value in np.unique(series):
             if value != nodata:
                 count = (series == value).sum(axis=0, dtype=np.uint16)
-                best[count > most] = value
-                np.maximum(most, count, out=most)
-        out[rows] = best.reshape(out[rows].shape)
-    return out
+                best[count > highest] = value
+                np.maximum(highest, count, out=highest)
+        result[rows] = best.reshape(result[rows].shape)
+    return result
 
 
-# What is folded: a tile's state and the blocks of some more steps in, the state out
+# Folds: from a tile's state and the blocks of a few more steps to its next state
 
 
 def accumulate(blocks: Blocks, state: np.ndarray | None, *, nodata: int) -> np.ndarray:
-    """(2, height, width) uint32: the sum of the valid values so far, and how many they were."""
-    out = np.zeros((2, *blocks[0].shape[1:]), np.uint32) if state is None else state.copy()
+    """(2, height, width) uint32: the sum of the valid values so far, and their number."""
+    sums = np.zeros((2, *blocks[0].shape[1:]), np.uint32) if state is None else state.copy()
     for block in blocks:
         valid = block[0] != nodata
-        out[0] += np.where(valid, block[0], 0)
-        out[1] += valid
-    return out
+        sums[0] += np.where(valid, block[0], 0)
+        sums[1] += valid
+    return sums
 
 
 def mean(state: np.ndarray) -> np.ndarray:
-    """(height, width) float32 of what :func:`accumulate` gives: NaN where nothing was valid."""
+    """The mean (height, width) float32 of a state of :func:`accumulate`; NaN where no value was valid."""
     total, count = state
     with np.errstate(invalid="ignore"):
         return np.asarray(total / count, np.float32)
@@ -169,37 +172,43 @@ class Clearest:
     """Each pixel from the best step in which it is clear."""
 
     bands: tuple[int, ...]
-    """The nodata value of each band: a pixel is clear only where all are valid."""
+    """The nodata value of each band. A pixel is clear only where all bands are valid."""
     extra: int
-    """How many variables are taken along, whatever they hold."""
+    """How many further variables are copied with the bands, whatever they hold."""
     keep: tuple[int, ...] | None
     """Classes that are clear; None where no classification is given."""
 
     def __call__(self, merit: np.ndarray, variables: Sequence[Blocks], state: np.ndarray | None) -> np.ndarray:
-        """(variables + 2, height, width) uint16: the pixels, then the merit they were taken by, and the step from 1.
+        """Update a tile's state with a few more steps.
 
         Parameters
         ----------
         merit
-            (steps, 2) uint16: of each step in `variables` its merit, 1 the best, and its number from 1.
+            (steps, 2) uint16: the merit of each step in `variables`, 1 for the best, and its number, counted from 1.
         variables
-            The blocks of each band, then of what is taken along, then of the classification.
+            The blocks of each band, then of each further variable, then of the classification.
         state
-            What earlier steps gave.
+            What earlier steps gave; None for the first steps.
+
+        Returns
+        -------
+        numpy.ndarray
+            (variables + 2, height, width) uint16: each pixel's values, then the merit of the step that they are from, and
+            the number of that step, 0 for none.
         """
-        copied = len(self.bands) + self.extra
+        n_variables = len(self.bands) + self.extra
         if state is None:
-            state = np.zeros((copied + 2, *variables[0][0].shape[1:]), np.uint16)
-            state[copied] = np.iinfo(np.uint16).max
+            state = np.zeros((n_variables + 2, *variables[0][0].shape[1:]), np.uint16)
+            state[n_variables] = np.iinfo(np.uint16).max
             for k, nodata in enumerate(self.bands):
                 state[k] = nodata
-        out = state.copy()
+        result = state.copy()
         for t, (rank, number) in enumerate(merit.tolist()):
-            better = self._clear([blocks[t][0] for blocks in variables]) & (rank < out[copied])
-            for k in range(copied):
-                np.copyto(out[k], variables[k][t][0], where=better)
-            out[copied][better], out[copied + 1][better] = rank, number
-        return out
+            better = self._clear([blocks[t][0] for blocks in variables]) & (rank < result[n_variables])
+            for k in range(n_variables):
+                np.copyto(result[k], variables[k][t][0], where=better)
+            result[n_variables][better], result[n_variables + 1][better] = rank, number
+        return result
 
     def _clear(self, step: Sequence[np.ndarray]) -> np.ndarray:
         clear = np.logical_and.reduce([band != nodata for band, nodata in zip(step, self.bands, strict=False)])
@@ -211,7 +220,7 @@ class Clearest:
 
 
 def class_shares(block: np.ndarray, *, classes: tuple[int, ...], nodata: int) -> np.ndarray:
-    """(classes,) float64: the share of each class among the valid pixels of a tile of uint8; NaN where none is valid."""
+    """The share of each class among a tile's valid pixels: (classes,) float64, NaN if no pixel is valid."""
     counts = np.bincount(block.ravel(), minlength=256)
     valid = block.size - counts[nodata]
     return counts[list(classes)] / valid if valid else np.full(len(classes), np.nan)

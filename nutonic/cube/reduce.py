@@ -24,13 +24,13 @@ from nutonic.cube.tasks import (
     fold_tiles,
     nodata_of,
     reduce_tiles,
+    reduced_cube,
     refuse_without,
     selected_variables,
     tasks_of_a_tile,
     time_chunks,
     variables,
-    with_record,
-    without_time,
+    with_scenes,
 )
 from nutonic.cube.zonal import fractions, valid_fraction, zonal_counts
 from nutonic.errors import InputError, PlanTooLarge
@@ -45,9 +45,9 @@ __all__ = [
 CLEAR = (2, 4, 5, 6, 7, 11)
 
 #: What one task may hold unless told otherwise.
-LIMIT = 2 * 2**30
+TASK_LIMIT_BYTES = 2 * 2**30
 
-How = Literal["median", "quantile", "mode", "mean", "count", "clearest"]
+Method = Literal["median", "quantile", "mode", "mean", "count", "clearest"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,7 +75,7 @@ class Estimate:
         )
 
 
-def estimate(cube: xr.Dataset, how: How, *, by: str | None = "scl") -> Estimate:
+def estimate(cube: xr.Dataset, method: Method, *, by: str | None = "scl") -> Estimate:
     """What a reduction of a cube takes, before it runs; its tasks are counted in the graph of one tile."""
     cube = digital_numbers(cube)
     reductions: dict[str, Callable[[], xr.Dataset]] = {
@@ -87,37 +87,37 @@ def estimate(cube: xr.Dataset, how: How, *, by: str | None = "scl") -> Estimate:
         "clearest": lambda: clearest(cube, by=by),
     }
     return Estimate(
-        tiles=_tiles(cube, how),
-        tasks_per_tile=tasks_of_a_tile(cube, reductions[how]()),
-        bytes_per_task=_bytes_per_task(cube, how),
+        tiles=_tiles(cube, method),
+        tasks_per_tile=tasks_of_a_tile(cube, reductions[method]()),
+        bytes_per_task=_task_bytes(cube, method),
     )
 
 
 _NO_LIMIT = 2**62
 
 
-def _bytes_per_task(cube: xr.Dataset, how: How) -> int:
-    names = variables(cube, _kind(how))
+def _task_bytes(cube: xr.Dataset, method: Method) -> int:
+    names = variables(cube, _kind(method))
     steps, pixels = cube.sizes["time"], _side(cube[names[0]], "y") * _side(cube[names[0]], "x")
     at_once, size = min(steps, FOLD), cube[names[0]].dtype.itemsize
-    if how == "clearest":
-        copied = len(with_record(cube, names))
-        per_pixel = at_once * (2 * copied + 1) + 2 * 2 * (copied + 2) + 8
-    elif how in ("mean", "count"):
+    if method == "clearest":
+        n_outputs = len(with_scenes(cube, names))
+        per_pixel = at_once * (2 * n_outputs + 1) + 2 * 2 * (n_outputs + 2) + 8
+    elif method in ("mean", "count"):
         per_pixel = at_once * size + 2 * 2 * 4 + 8
     else:
         per_pixel = (steps + 1) * size
     return pixels * per_pixel + 12 * kernels.STRIP
 
 
-def _tiles(cube: xr.Dataset, how: How) -> int:
-    sizes = cube[variables(cube, _kind(how))[0]].variable.chunksizes  # a coordinate's are no matter of its tiles
+def _tiles(cube: xr.Dataset, method: Method) -> int:
+    sizes = cube[variables(cube, _kind(method))[0]].variable.chunksizes  # a coordinate's are no matter of its tiles
     return len(sizes.get("y", (1,))) * len(sizes.get("x", (1,)))
 
 
-def _kind(how: How) -> str:
+def _kind(method: Method) -> str:
     """Of the variables that a reduction takes by default."""
-    return "class" if how == "mode" else "reflectance"
+    return "class" if method == "mode" else "reflectance"
 
 
 def _side(variable: xr.DataArray, dim: str) -> int:
@@ -152,8 +152,8 @@ def mask(cube: xr.Dataset, *, by: str = "scl", keep: Sequence[int] = CLEAR) -> x
     masked = {}
     for name in variables(cube, "reflectance"):
         band = cube[name]
-        how = partial(_masked, table=table, nodata=nodata_of(band))
-        data = xr.apply_ufunc(how, band, cube[by], dask="parallelized", output_dtypes=[band.dtype])
+        mask_block = partial(_masked, table=table, nodata=nodata_of(band))
+        data = xr.apply_ufunc(mask_block, band, cube[by], dask="parallelized", output_dtypes=[band.dtype])
         masked[name] = data.transpose(*band.dims).assign_attrs(band.attrs)
     return cube.assign(masked)
 
@@ -162,7 +162,7 @@ def _masked(pixels: np.ndarray, classes: np.ndarray, *, table: np.ndarray, nodat
     return np.where(table[classes], pixels, pixels.dtype.type(nodata))
 
 
-def median(cube: xr.Dataset, *, bands: Sequence[str] | None = None, limit_bytes: int = LIMIT) -> xr.Dataset:
+def median(cube: xr.Dataset, *, bands: Sequence[str] | None = None, limit_bytes: int = TASK_LIMIT_BYTES) -> xr.Dataset:
     """The median of each pixel's valid values: of an even number the mean of the two middle ones, rounded half to even.
 
     Parameters
@@ -188,14 +188,16 @@ def median(cube: xr.Dataset, *, bands: Sequence[str] | None = None, limit_bytes:
     return _reduce_at_once(cube, "median", kernels.median, bands, limit_bytes)
 
 
-def quantile(cube: xr.Dataset, q: float, *, bands: Sequence[str] | None = None, limit_bytes: int = LIMIT) -> xr.Dataset:
+def quantile(
+    cube: xr.Dataset, q: float, *, bands: Sequence[str] | None = None, limit_bytes: int = TASK_LIMIT_BYTES
+) -> xr.Dataset:
     """The max(1, ⌈q·n⌉)-th smallest of each pixel's n valid values, as numpy's ``inverted_cdf``; see :func:`median`."""
     if not 0.0 <= q <= 1.0:
         raise InputError(f"q is {q}: give a share from 0 to 1")
     return _reduce_at_once(cube, "quantile", partial(kernels.quantile, q=q), bands, limit_bytes)
 
 
-def mode(cube: xr.Dataset, *, bands: Sequence[str] | None = None, limit_bytes: int = LIMIT) -> xr.Dataset:
+def mode(cube: xr.Dataset, *, bands: Sequence[str] | None = None, limit_bytes: int = TASK_LIMIT_BYTES) -> xr.Dataset:
     """The class that each pixel has most often, the smallest of several; nodata where it never has one.
 
     `bands` are class variables, all of those over time by default. Dtype and tiles stay; see :func:`median`.
@@ -210,19 +212,19 @@ def mean(cube: xr.Dataset, *, bands: Sequence[str] | None = None) -> xr.Dataset:
     """
     cube = digital_numbers(cube)
     names = selected_variables(cube, bands, "reflectance")
-    done = {
+    means = {
         name: da.map_blocks(kernels.mean, _sum_and_count(cube[name]), drop_axis=0, dtype=np.float32) for name in names
     }
-    return without_time(cube, done, {name: attributes(cube[name], "mean", np.nan) for name in names})
+    return reduced_cube(cube, means, {name: attributes(cube[name], "mean", np.nan) for name in names})
 
 
 def count(cube: xr.Dataset, *, bands: Sequence[str] | None = None) -> xr.Dataset:
     """How many values of each pixel are valid, uint16; folded as :func:`mean` is."""
     cube = digital_numbers(cube)
     names = selected_variables(cube, bands, "reflectance")
-    done = {name: _sum_and_count(cube[name])[1].astype(np.uint16) for name in names}
+    counts = {name: _sum_and_count(cube[name])[1].astype(np.uint16) for name in names}
     attrs = {name: {"grid_mapping": "spatial_ref", "cell_methods": "time: count", "kind": "index"} for name in names}
-    return without_time(cube, done, attrs)
+    return reduced_cube(cube, counts, attrs)
 
 
 def clearest(cube: xr.Dataset, *, by: str | None = "scl", keep: Sequence[int] = CLEAR) -> xr.Dataset:
@@ -251,19 +253,21 @@ def clearest(cube: xr.Dataset, *, by: str | None = "scl", keep: Sequence[int] = 
     names = variables(cube, "reflectance")
     if by is not None:
         refuse_without(cube, by)
-    copied = with_record(cube, names)
-    used = [*copied, *([by] if by is not None else [])]
+    outputs = with_scenes(cube, names)
+    inputs = [*outputs, *([by] if by is not None else [])]
     kernel = kernels.Clearest(
         bands=tuple(nodata_of(cube[name]) for name in names),
-        extra=len(copied) - len(names),
+        extra=len(outputs) - len(names),
         keep=None if by is None else tuple(keep),
     )
-    packed = fold_tiles([cube[name] for name in used], partial(_clearest, kernel=kernel), len(copied) + 2, _merit(cube))
-    done = {name: packed[k].astype(cube[name].dtype) for k, name in enumerate(copied)}
-    attrs = {name: attributes(cube[name], "point", nodata_of(cube[name])) for name in copied}
-    done["step"] = packed[len(copied) + 1].astype(np.int16) - np.int16(1)
+    packed = fold_tiles(
+        [cube[name] for name in inputs], partial(_clearest, kernel=kernel), len(outputs) + 2, _merit(cube)
+    )
+    pictures = {name: packed[k].astype(cube[name].dtype) for k, name in enumerate(outputs)}
+    attrs = {name: attributes(cube[name], "point", nodata_of(cube[name])) for name in outputs}
+    pictures["step"] = packed[len(outputs) + 1].astype(np.int16) - np.int16(1)
     attrs["step"] = {"_FillValue": -1, "grid_mapping": "spatial_ref", "kind": "index", "times": _times(cube)}
-    return without_time(cube, done, attrs)
+    return reduced_cube(cube, pictures, attrs)
 
 
 def _times(cube: xr.Dataset) -> str:
@@ -281,22 +285,22 @@ def _merit(cube: xr.Dataset) -> np.ndarray:
 
 
 def _clearest(
-    *variables: kernels.Blocks, state: np.ndarray | None, some: np.ndarray, kernel: kernels.Clearest
+    *variables: kernels.Blocks, state: np.ndarray | None, merit: np.ndarray, kernel: kernels.Clearest
 ) -> np.ndarray:
-    return kernel(some, variables, state)
+    return kernel(merit, variables, state)
 
 
 def _reduce_at_once(
-    cube: xr.Dataset, how: How, kernel: Callable[..., np.ndarray], bands: Sequence[str] | None, limit_bytes: int
+    cube: xr.Dataset, method: Method, kernel: Callable[..., np.ndarray], bands: Sequence[str] | None, limit_bytes: int
 ) -> xr.Dataset:
     """A reduction whose task has one tile of one variable at all steps."""
     cube = digital_numbers(cube)
-    names = selected_variables(cube, bands, _kind(how))
-    _refuse_large(cube, how, limit_bytes)
-    done = {}
+    names = selected_variables(cube, bands, _kind(method))
+    _refuse_large(cube, method, limit_bytes)
+    reduced = {}
     for name in names:
-        done[name] = reduce_tiles(time_chunks(cube[name]), partial(kernel, nodata=nodata_of(cube[name])))
-    return without_time(cube, done, {name: attributes(cube[name], how, nodata_of(cube[name])) for name in names})
+        reduced[name] = reduce_tiles(time_chunks(cube[name]), partial(kernel, nodata=nodata_of(cube[name])))
+    return reduced_cube(cube, reduced, {name: attributes(cube[name], method, nodata_of(cube[name])) for name in names})
 
 
 def _sum_and_count(band: xr.DataArray) -> da.Array:
@@ -308,14 +312,14 @@ def _add(blocks: kernels.Blocks, *, state: np.ndarray | None, nodata: int, **_: 
     return kernels.accumulate(blocks, state, nodata=nodata)
 
 
-def _refuse_large(cube: xr.Dataset, how: How, limit_bytes: int) -> None:
-    needed = _bytes_per_task(cube, how)
-    if needed > limit_bytes:
-        band = cube[variables(cube, _kind(how))[0]]
+def _refuse_large(cube: xr.Dataset, method: Method, limit_bytes: int) -> None:
+    required = _task_bytes(cube, method)
+    if required > limit_bytes:
+        band = cube[variables(cube, _kind(method))[0]]
         side = max(_side(band, "y"), _side(band, "x"))
-        fits = int(side * (limit_bytes / needed) ** 0.5) // 64 * 64
+        fits = int(side * (limit_bytes / required) ** 0.5) // 64 * 64
         advice = f"open the cube with chunks={fits}" if fits else "take fewer steps"
         raise PlanTooLarge(
-            f"{how} of {cube.sizes['time']} steps holds {needed / 1e9:.1f} GB in a task, "
+            f"{method} of {cube.sizes['time']} steps holds {required / 1e9:.1f} GB in a task, "
             f"{limit_bytes / 1e9:.1f} GB are allowed: {advice}, or give a larger limit_bytes"
         )

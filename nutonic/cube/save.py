@@ -26,12 +26,12 @@ from nutonic.cube.zarr import (
     Chunk,
     chunk_path,
     chunks_of,
+    foreign_content,
     is_marked,
     lazy_variables,
-    prepared,
+    prepare_cube,
     remove_cube,
     remove_temporaries,
-    strangers,
     write_chunk,
     write_frame,
 )
@@ -89,31 +89,31 @@ def save_cube(
     StoreError
         If another process writes it, or it cannot be written.
     """
-    shown, ready = Path(path).absolute(), prepared(cube)
-    final = shown.resolve() if shown.is_symlink() else shown
-    partial, *_ = _beside(final)
+    given, prepared = Path(path).absolute(), prepare_cube(cube)
+    final = given.resolve() if given.is_symlink() else given
+    partial, *_ = _side_paths(final)
     _refuse_foreign(final)
     with tempfile.TemporaryDirectory(prefix="nutonic-") as scratch:
         frame = Path(scratch) / "frame"
-        write_frame(ready, frame)
-        if overwrite or not _is_there(frame, final):
-            with _alone(final):
-                if overwrite or not _is_there(frame, final):  # another process may have written it meanwhile
-                    _refuse_strangers(final)
-                    _begin(frame, partial, anew=overwrite)
-                    _write_missing(ready, partial, callbacks)
+        write_frame(prepared, frame)
+        if overwrite or not _is_complete(frame, final):
+            with _exclusive_writer(final):
+                if overwrite or not _is_complete(frame, final):  # another process may have written it meanwhile
+                    _refuse_foreign_content(final)
+                    _place_frame(frame, partial, anew=overwrite)
+                    _write_missing(prepared, partial, callbacks)
                     _finish(partial, final)
-    return shown
+    return given
 
 
-def _is_there(frame: Path, final: Path) -> bool:
+def _is_complete(frame: Path, final: Path) -> bool:
     """Whether the cube is there already, and whole; refuses another one."""
     if final.exists():
         _refuse_other(frame, final)
     return final.exists()
 
 
-def _begin(frame: Path, partial: Path, *, anew: bool) -> None:
+def _place_frame(frame: Path, partial: Path, *, anew: bool) -> None:
     """Put the frame in its place in one step, unless a run that was killed has."""
     with disk_errors(partial):
         if partial.exists() and (anew or not any(partial.iterdir())):
@@ -137,22 +137,22 @@ def _refuse_foreign_lock(lock: Path) -> None:
         raise NotNutonic(f"{lock} is not nutonic's: move it away, or choose another path")
 
 
-def _refuse_strangers(final: Path) -> None:
+def _refuse_foreign_content(final: Path) -> None:
     """Refuse what nutonic did not write in the folders that are about to be written and removed; nobody else does now."""
     _refuse_foreign(final)
-    partial, old, _ = _beside(final)
+    partial, old, _ = _side_paths(final)
     for folder in (partial, old, final):
         empty = folder != final and folder.is_dir() and not folder.is_symlink() and not any(folder.iterdir())
         if empty or not os.path.lexists(folder):
             continue
         if not is_marked(folder):
             raise NotNutonic(f"{folder} exists and is not nutonic's: move it away, or choose another path")
-        theirs = next(strangers(folder), None)
-        if theirs is not None:
-            raise NotNutonic(f"{folder} holds {theirs}, which is not nutonic's: move it out, or choose another path")
+        foreign = next(foreign_content(folder), None)
+        if foreign is not None:
+            raise NotNutonic(f"{folder} holds {foreign}, which is not nutonic's: move it out, or choose another path")
 
 
-def _beside(final: Path) -> tuple[Path, Path, Path]:
+def _side_paths(final: Path) -> tuple[Path, Path, Path]:
     """What a cube is called while it is not whole, what one that is replaced is, and what the lock of both."""
     return (
         final.with_name(f"{final.name}{CUBE_PARTIAL}"),
@@ -161,22 +161,22 @@ def _beside(final: Path) -> tuple[Path, Path, Path]:
     )
 
 
-def _refuse_other(frame: Path, there: Path) -> None:
+def _refuse_other(frame: Path, existing: Path) -> None:
     """Compare all that is not a tile: another cube differs in a coordinate, an attribute, or how it is laid out."""
-    for want in sorted(file for file in frame.rglob("*") if file.is_file()):
-        name = want.relative_to(frame)
-        found = there / name
-        if not found.is_file() or found.read_bytes() != want.read_bytes():
+    for expected in sorted(entry for entry in frame.rglob("*") if entry.is_file()):
+        name = expected.relative_to(frame)
+        file = existing / name
+        if not file.is_file() or file.read_bytes() != expected.read_bytes():
             raise CubeChanged(
-                f"{there} is another cube, it differs in {name}: choose another path, or overwrite it (overwrite=True, "
+                f"{existing} is another cube, it differs in {name}: choose another path, or overwrite it (overwrite=True, "
                 "--overwrite)"
             )
 
 
 @contextmanager
-def _alone(final: Path) -> Iterator[None]:
+def _exclusive_writer(final: Path) -> Iterator[None]:
     """Keep other processes on this machine from writing the same cube meanwhile; a kill lets go."""
-    *_, lock = _beside(final)
+    *_, lock = _side_paths(final)
     _refuse_foreign_lock(lock)
     with ExitStack() as stack:
         with disk_errors(final):
@@ -189,21 +189,21 @@ def _alone(final: Path) -> Iterator[None]:
 
 
 def _write_missing(cube: xr.Dataset, partial: Path, callbacks: Sequence[TileCallback]) -> None:
-    every = list(chunks_of(cube))
-    missing = [chunk for chunk in every if not (partial / chunk_path(chunk)).is_file()]
-    done = len(every) - len(missing)
-    _report(callbacks, done, len(every))
-    for start in range(0, len(missing), WINDOW):
-        window = missing[start : start + WINDOW]
+    chunks = list(chunks_of(cube))
+    remaining = [chunk for chunk in chunks if not (partial / chunk_path(chunk)).is_file()]
+    saved = len(chunks) - len(remaining)
+    _report(callbacks, saved, len(chunks))
+    for start in range(0, len(remaining), WINDOW):
+        window = remaining[start : start + WINDOW]
         _receipts(cube, window, partial).compute()
-        done += len(window)
-        _report(callbacks, done, len(every))
+        saved += len(window)
+        _report(callbacks, saved, len(chunks))
 
 
-def _report(callbacks: Sequence[TileCallback], done: int, total: int) -> None:
-    _log.debug("%d of %d tiles saved", done, total)
+def _report(callbacks: Sequence[TileCallback], saved: int, total: int) -> None:
+    _log.debug("%d of %d tiles saved", saved, total)
     for callback in callbacks:
-        callback.on_tiles(TilesSaved(done=done, total=total))
+        callback.on_tiles(TilesSaved(done=saved, total=total))
 
 
 def _receipts(cube: xr.Dataset, window: Sequence[Chunk], partial: Path) -> da.Array:
@@ -222,7 +222,7 @@ def _receipts(cube: xr.Dataset, window: Sequence[Chunk], partial: Path) -> da.Ar
 def _finish(partial: Path, final: Path) -> None:
     """Remove what killed writers left, and let the cube appear."""
     remove_temporaries(partial)
-    _, old, _ = _beside(final)
+    _, old, _ = _side_paths(final)
     if old.exists():  # a run was killed before it had removed it
         remove_cube(old)
     if final.exists():

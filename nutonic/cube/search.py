@@ -39,12 +39,12 @@ class CubePlan(Shown):
     def time(self) -> np.ndarray:
         """(steps,) datetime64[ns], UTC: the times of all sources that have any, sorted."""
         times = {step.time for timeline in self.timelines for step in timeline.steps if step.time is not None}
-        return np.array(sorted(map(_instant, times)), "datetime64[ns]")
+        return np.array(sorted(map(instant, times)), "datetime64[ns]")
 
     @property
     def scenes(self) -> pd.DataFrame:
         """One row per scene, in order of source, time and mosaic; numbered from 1 in each source."""
-        return _table([row for timeline in self.timelines for row in _rows(timeline, self.geobox)])
+        return scene_table([row for timeline in self.timelines for row in scene_rows(timeline, self.geobox)])
 
     @property
     def left_out(self) -> pd.DataFrame:
@@ -62,7 +62,7 @@ class CubePlan(Shown):
 
     def __str__(self) -> str:
         """The plan in a few lines."""
-        return "\n".join(_described(self.geobox, self.scenes, self.left_out))
+        return "\n".join(description_lines(self.geobox, self.scenes, self.left_out))
 
 
 def search(area: Area, sources: Sequence[Source], *, time: Interval | str | None = None, warp: bool = True) -> CubePlan:
@@ -85,30 +85,30 @@ def search(area: Area, sources: Sequence[Source], *, time: Interval | str | None
     NoScene
         If a source has nothing there.
     """
-    grid, period = area_grid(area), as_interval(time)
-    found = [source.timeline(grid, period) for source in sources]
+    geobox, period = area_grid(area), as_interval(time)
+    timelines = [source.timeline(geobox, period) for source in sources]
     if not warp:
-        found = [_native(timeline, grid) for timeline in found]
-    for source, timeline in zip(sources, found, strict=True):
+        timelines = [_native_only(timeline, geobox) for timeline in timelines]
+    for source, timeline in zip(sources, timelines, strict=True):
         if not timeline.steps:
-            west, south, east, north = lonlat_bounds(grid)
-            where = f"longitude {west:.4f} to {east:.4f}, latitude {south:.4f} to {north:.4f}"
+            west, south, east, north = lonlat_bounds(geobox)
+            position = f"longitude {west:.4f} to {east:.4f}, latitude {south:.4f} to {north:.4f}"
             why = Counter(why for _, why in timeline.left_out).most_common(1)
             raise NoScene(
-                f"no scene of {getattr(source, 'collection', source)} at {where} in {period or 'any time'}"
+                f"no scene of {getattr(source, 'collection', source)} at {position} in {period or 'any time'}"
                 + (f"; {len(timeline.left_out)} left out: {why[0][0]}" if why else "")
             )
-    return CubePlan(geobox=grid, timelines=tuple(found))
+    return CubePlan(geobox=geobox, timelines=tuple(timelines))
 
 
-def _native(timeline: Timeline, grid: GeoBox) -> Timeline:
+def _native_only(timeline: Timeline, geobox: GeoBox) -> Timeline:
     """A timeline without scenes whose first asset is not on the grid; those without a time axis are left as they are."""
     steps, left_out = [], list(timeline.left_out)
     for step in timeline.steps:
-        kept = tuple(scene for scene in step.scenes if step.time is None or is_native(scene.assets[0], grid))
-        left_out += [(scene.id, f"is in {scene.assets[0].crs}") for scene in step.scenes if scene not in kept]
-        if kept:
-            steps.append(Step(time=step.time and _earliest(kept), scenes=kept))
+        native = tuple(scene for scene in step.scenes if step.time is None or is_native(scene.assets[0], geobox))
+        left_out += [(scene.id, f"is in {scene.assets[0].crs}") for scene in step.scenes if scene not in native]
+        if native:
+            steps.append(Step(time=step.time and _earliest(native), scenes=native))
     return Timeline(steps=tuple(steps), left_out=tuple(left_out))
 
 
@@ -116,7 +116,7 @@ def _earliest(scenes: Sequence[Scene]) -> str:
     return min(scene.datetime or "" for scene in scenes)
 
 
-def _instant(text: str | None) -> np.datetime64:
+def instant(text: str | None) -> np.datetime64:
     """A time of a step as numpy has it: UTC, without saying so."""
     return np.datetime64(str(text).removesuffix("Z"), "ns")
 
@@ -124,7 +124,7 @@ def _instant(text: str | None) -> np.datetime64:
 # The plan of a cube, told
 
 
-def _rows(timeline: Timeline, grid: GeoBox) -> Iterator[Json]:
+def scene_rows(timeline: Timeline, geobox: GeoBox) -> Iterator[Json]:
     number = 0
     for step in timeline.steps:
         for scene in step.scenes:
@@ -137,12 +137,12 @@ def _rows(timeline: Timeline, grid: GeoBox) -> Iterator[Json]:
                 "datetime": scene.datetime,
                 "cloud_cover": scene.cloud_cover,
                 "crs": scene.assets[0].crs if scene.assets else None,  # what a service computes has none
-                "warped": bool(scene.assets) and not is_native(scene.assets[0], grid),
+                "warped": bool(scene.assets) and not is_native(scene.assets[0], geobox),
                 "assets": {asset.name: asset.written for asset in scene.assets},
             }
 
 
-def _table(rows: Sequence[Json]) -> pd.DataFrame:
+def scene_table(rows: Sequence[Json]) -> pd.DataFrame:
     columns = ["number", "step", "id", "collection", "datetime", "cloud_cover", "crs", "warped", "assets"]
     table = pd.DataFrame(list(rows), columns=columns).astype({"number": "UInt16"})
     for name in ("step", "datetime"):
@@ -150,9 +150,9 @@ def _table(rows: Sequence[Json]) -> pd.DataFrame:
     return table
 
 
-def _described(grid: GeoBox, scenes: pd.DataFrame, left_out: pd.DataFrame) -> Iterator[str]:
+def description_lines(geobox: GeoBox, scenes: pd.DataFrame, left_out: pd.DataFrame) -> Iterator[str]:
     steps = scenes["step"].dropna()
-    yield f"{grid.shape.y} × {grid.shape.x} pixels of {grid.affine.a:g} m in EPSG:{epsg(grid)}"
+    yield f"{geobox.shape.y} × {geobox.shape.x} pixels of {geobox.affine.a:g} m in EPSG:{epsg(geobox)}"
     if len(steps):
         yield f"{steps.nunique()} steps from {steps.min():%Y-%m-%d} to {steps.max():%Y-%m-%d}, {len(steps)} scenes"
     warped = Counter(scenes.loc[scenes["warped"], "crs"])

@@ -77,25 +77,25 @@ def _runs(node: Any) -> bool:
 
 
 def fold_tiles(
-    over: Sequence[xr.DataArray], kernel: Callable[..., np.ndarray], layers: int, along: np.ndarray | None
+    inputs: Sequence[xr.DataArray], kernel: Callable[..., np.ndarray], layers: int, along: np.ndarray | None
 ) -> da.Array:
     """(layers, y, x): a tile's state, given sixteen steps of all variables at a time, and of what lies along time.
 
     One task per tile and sixteen steps; written out, since slices of the arrays along time would be tasks too.
     """
-    arrays = _alike([time_chunks(variable) for variable in over])
+    arrays = _alike([time_chunks(variable) for variable in inputs])
     groups = [slice(start, start + FOLD) for start in range(0, arrays[0].shape[0], FOLD)]
     steps = range(arrays[0].shape[0])
     token = f"folded-{tokenize(kernel, along, [array.name for array in arrays])}"
     tasks: dict[Any, Any] = {}
-    for g, some in enumerate(groups):
-        work = partial(_step, kernel=kernel, some=None if along is None else along[some])
+    for g, group in enumerate(groups):
+        work = partial(_step, kernel=kernel, along=None if along is None else along[group])
         for i, j in np.ndindex(*arrays[0].numblocks[1:]):
-            blocks = [[(array.name, t, i, j) for t in steps[some]] for array in arrays]
+            blocks = [[(array.name, t, i, j) for t in steps[group]] for array in arrays]
             tasks[(f"{token}-{g}", 0, i, j)] = (work, blocks, (f"{token}-{g - 1}", 0, i, j) if g else None)
-    last, below = f"{token}-{len(groups) - 1}", cast(Any, arrays)
+    last, dependencies = f"{token}-{len(groups) - 1}", cast(Any, arrays)
     dtype = np.dtype("uint32") if along is None else np.dtype("uint16")
-    graph = HighLevelGraph.from_collections(last, tasks, below)
+    graph = HighLevelGraph.from_collections(last, tasks, dependencies)
     return da.Array(graph, last, ((layers,), *arrays[0].chunks[1:]), dtype=dtype)
 
 
@@ -110,10 +110,10 @@ def _step(
     state: np.ndarray | None,
     *,
     kernel: Callable[..., np.ndarray],
-    some: np.ndarray | None,
+    along: np.ndarray | None,
 ) -> np.ndarray:
     """One task of a fold; the first has no state to go on from."""
-    return kernel(*blocks, state=state, some=some)
+    return kernel(*blocks, state=state, along=along)
 
 
 def time_chunks(variable: xr.DataArray) -> da.Array:
@@ -124,14 +124,16 @@ def time_chunks(variable: xr.DataArray) -> da.Array:
     return array if set(array.chunks[0]) == {1} else array.rechunk({0: 1})
 
 
-def without_time(cube: xr.Dataset, done: Mapping[str, da.Array], attrs: Mapping[str, Mapping[str, Any]]) -> xr.Dataset:
+def reduced_cube(
+    cube: xr.Dataset, pictures: Mapping[str, da.Array], attrs: Mapping[str, Mapping[str, Any]]
+) -> xr.Dataset:
     """A cube's pictures, and its variables that have no time; loaded, if the cube was."""
     unreduced = cube.drop_dims("time").drop_vars("time", errors="ignore")
-    reduced = unreduced.assign({name: (("y", "x"), array, dict(attrs[name])) for name, array in done.items()})
-    order = [name for name in (*cube.data_vars, *done) if name in reduced.data_vars]
-    out = reduced[list(dict.fromkeys(order))].assign_attrs(cube.attrs)
+    reduced = unreduced.assign({name: (("y", "x"), array, dict(attrs[name])) for name, array in pictures.items()})
+    order = [name for name in (*cube.data_vars, *pictures) if name in reduced.data_vars]
+    ordered = reduced[list(dict.fromkeys(order))].assign_attrs(cube.attrs)
     is_lazy = any(variable.chunks for variable in cube.variables.values())  # chunks of several sizes are no mistake
-    return out if is_lazy else out.compute(scheduler="synchronous")
+    return ordered if is_lazy else ordered.compute(scheduler="synchronous")
 
 
 def variables(cube: xr.Dataset, kind: str) -> list[str]:
@@ -157,7 +159,7 @@ def selected_variables(cube: xr.Dataset, bands: Iterable[str] | None, kind: str)
     return names
 
 
-def with_record(cube: xr.Dataset, names: Sequence[str]) -> list[str]:
+def with_scenes(cube: xr.Dataset, names: Sequence[str]) -> list[str]:
     """The variables, and the record of scenes where the cube has one."""
     return [*names, *(["scene"] if "scene" in cube.data_vars else [])]
 

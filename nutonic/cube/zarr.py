@@ -54,17 +54,17 @@ _LAST = ("zarr.json", CUBE_MARKER)
 _TEMPORARY = re.compile(r"(?P<name>.+)\.[0-9a-f]{32}\.partial")
 
 
-def prepared(cube: xr.Dataset) -> xr.Dataset:
+def prepare_cube(cube: xr.Dataset) -> xr.Dataset:
     """A cube with what its file says of it: conventions, nodata, and time as whole microseconds (CF)."""
     cube = digital_numbers(cube)
     lazy = {name: coordinate.compute() for name, coordinate in cube.coords.items() if coordinate.chunks is not None}
-    out = cube.assign_coords(lazy).copy()
-    for name, variable in out.variables.items():
+    prepared = cube.assign_coords(lazy).copy()
+    for name, variable in prepared.variables.items():
         variable.encoding = {}
         nodata = variable.attrs.pop("_FillValue", None)
         if nodata is not None:
             variable.encoding["_FillValue"] = variable.dtype.type(nodata)
-        elif name in out.coords:
+        elif name in prepared.coords:
             variable.encoding["_FillValue"] = None
         if np.issubdtype(variable.dtype, np.datetime64):
             variable.encoding |= {
@@ -72,23 +72,23 @@ def prepared(cube: xr.Dataset) -> xr.Dataset:
                 "dtype": "int64",
                 "calendar": "proleptic_gregorian",
             }
-    return out.assign_attrs(_georeference(out))
+    return prepared.assign_attrs(_georeference(prepared))
 
 
 def _georeference(cube: xr.Dataset) -> Json:
     """Where the pixels lie, in the GeoZarr conventions; nothing for what lies nowhere."""
-    grid = getattr(cube.odc, "geobox", None) if {"y", "x"} <= set(cube.dims) else None
-    if grid is None:
+    geobox = getattr(cube.odc, "geobox", None) if {"y", "x"} <= set(cube.dims) else None
+    if geobox is None:
         return {"Conventions": "CF-1.11"}
-    code = {"proj:code": f"EPSG:{grid.crs.epsg}"} if grid.crs.epsg else {"proj:wkt2": grid.crs.to_wkt()}
+    code = {"proj:code": f"EPSG:{geobox.crs.epsg}"} if geobox.crs.epsg else {"proj:wkt2": geobox.crs.to_wkt()}
     return {
         "Conventions": "CF-1.11",
         "zarr_conventions": _CONVENTIONS,
         **code,
         "spatial:dimensions": ["y", "x"],
-        "spatial:transform": list(grid.affine)[:6],
-        "spatial:shape": list(grid.shape.yx),
-        "spatial:bbox": list(grid.boundingbox.bbox),
+        "spatial:transform": list(geobox.affine)[:6],
+        "spatial:shape": list(geobox.shape.yx),
+        "spatial:bbox": list(geobox.boundingbox.bbox),
     }
 
 
@@ -118,8 +118,8 @@ def _layout(variable: xr.DataArray) -> dict[str, Any]:
             )
     inner = tuple(_divisor(size) for size in tile)
     nodata = variable.encoding.get("_FillValue")  # what is given to xarray replaces what the variable has
-    filled = {} if nodata is None else {"_FillValue": nodata, "fill_value": nodata}
-    return {"chunks": inner, "shards": tile if inner != tile else None, **filled}
+    fill = {} if nodata is None else {"_FillValue": nodata, "fill_value": nodata}
+    return {"chunks": inner, "shards": tile if inner != tile else None, **fill}
 
 
 def _divisor(size: int) -> int:
@@ -129,12 +129,12 @@ def _divisor(size: int) -> int:
 
 def chunks_of(cube: xr.Dataset) -> Iterator[Chunk]:
     """Every tile that is to be written, tile by tile with all its variables and steps together."""
-    every = (
+    chunks = (
         (index[-2:], name, index)
         for name, variable in lazy_variables(cube).items()
         for index in product(*(range(len(sizes)) for sizes in variable.chunks or ()))
     )
-    yield from ((name, index) for _, name, index in sorted(every, key=lambda entry: entry[0]))
+    yield from ((name, index) for _, name, index in sorted(chunks, key=lambda entry: entry[0]))
 
 
 def chunk_path(chunk: Chunk) -> str:
@@ -159,27 +159,29 @@ def write_chunk(pixels: np.ndarray, folder: str, name: str, start: tuple[int, ..
 def is_marked(folder: Path) -> bool:
     """Whether there is a folder, no link to one, that carries the marker of a cube."""
     marker = Store(folder)
-    plain = not folder.is_symlink() and marker.is_file(CUBE_MARKER)
-    return plain and marker.get(CUBE_MARKER) == CUBE_MARKER_BYTES
+    is_real = not folder.is_symlink() and marker.is_file(CUBE_MARKER)
+    return is_real and marker.get(CUBE_MARKER) == CUBE_MARKER_BYTES
 
 
-def strangers(folder: Path) -> Iterator[str]:
+def foreign_content(folder: Path) -> Iterator[str]:
     """What lies in a marked folder and is not the cube's, nor a temporary of it (zarr's ``1.0f….partial``)."""
     arrays = _arrays(folder)
-    for path, found in Store(folder).found():
-        is_ours = _is_folder_of(path, arrays) if S_ISDIR(found.st_mode) else _is_file_of(path, arrays)
-        if not is_ours or not (S_ISDIR(found.st_mode) or S_ISREG(found.st_mode)):
+    for path, status in Store(folder).found():
+        is_ours = _is_folder_of(path, arrays) if S_ISDIR(status.st_mode) else _is_file_of(path, arrays)
+        if not is_ours or not (S_ISDIR(status.st_mode) or S_ISREG(status.st_mode)):
             yield path
 
 
 def remove_cube(folder: Path) -> None:
     """Remove a marked cube, what tells its own files from others last; a folder that holds anything else stays."""
     arrays, store = _arrays(folder), Store(folder)
-    found = [(path, S_ISDIR(status.st_mode)) for path, status in store.found()]
-    for path in (path for path, is_folder in found if not is_folder and path not in _LAST):
+    entries = [(path, S_ISDIR(status.st_mode)) for path, status in store.found()]
+    for path in (path for path, is_folder in entries if not is_folder and path not in _LAST):
         if _is_file_of(path, arrays) and store.is_file(path):
             store.delete(path)
-    for path in sorted((path for path, is_folder in found if is_folder and _is_folder_of(path, arrays)), reverse=True):
+    for path in sorted(
+        (path for path, is_folder in entries if is_folder and _is_folder_of(path, arrays)), reverse=True
+    ):
         with suppress(OSError):  # it holds something else
             (folder / path).rmdir()
     if {path for path, _ in store.found()} <= set(_LAST):
@@ -200,8 +202,8 @@ def _arrays(folder: Path) -> dict[str, tuple[int, ...]]:
     """The arrays of a cube, each with its numbers of chunks; none where only the marker is left."""
     store = Store(folder)
     try:
-        every = orjson.loads(store.get("zarr.json"))["consolidated_metadata"]["metadata"]
-        return {name: _chunk_counts(array) for name, array in every.items() if array["node_type"] == "array"}
+        nodes = orjson.loads(store.get("zarr.json"))["consolidated_metadata"]["metadata"]
+        return {name: _chunk_counts(array) for name, array in nodes.items() if array["node_type"] == "array"}
     except FileNotFoundError:
         return {}
     except (orjson.JSONDecodeError, KeyError, TypeError, AttributeError):
@@ -216,8 +218,8 @@ def _chunk_counts(array: Json) -> tuple[int, ...]:
 
 
 def _is_file_of(path: str, arrays: Mapping[str, tuple[int, ...]]) -> bool:
-    left = _TEMPORARY.fullmatch(path)
-    name, _, inner = (left["name"] if left else path).partition("/")
+    temporary = _TEMPORARY.fullmatch(path)
+    name, _, inner = (temporary["name"] if temporary else path).partition("/")
     if path in _LAST:
         return True
     counts, parts = arrays.get(name), inner.split("/")

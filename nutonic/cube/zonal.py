@@ -89,8 +89,8 @@ def _zonal(label: np.ndarray, zones: np.ndarray, *, classes: np.ndarray, zone_id
     """(1, 1, zones, classes) of one tile."""
     order = np.argsort(zone_ids, kind="stable")
     at = order[np.searchsorted(zone_ids[order], zones).clip(max=len(order) - 1)]
-    known = zone_ids[at] == zones
-    pairs = np.bincount(at[known] * 256 + label[known], minlength=256 * len(zone_ids))
+    is_zone = zone_ids[at] == zones
+    pairs = np.bincount(at[is_zone] * 256 + label[is_zone], minlength=256 * len(zone_ids))
     return pairs.reshape(len(zone_ids), 256)[:, classes][None, None]
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from nutonic.chips.chip import TileReject, view
-from nutonic.chips.cut import ChipRules, Cut, Strip, cut, picture_limits
+from nutonic.chips.cut import ChipRules, CutTile, Strip, cut, picture_limits
 from nutonic.chips.png import encode
 from nutonic.chips.regions import land_cover
 from nutonic.chips.rows import ChipContext, PlaceResult, chip_context, dumps, rows_of
@@ -136,7 +136,12 @@ def _build(index: int, place: PlannedPlace, context: _Context, first: Pixels | N
                 why = "; ".join(text for _, text in told) or None
                 seen = {tile.index: days for tile in spec.layout.tiles if (days := _days(pixels, tile)) is not None}
                 taken = PlaceResult(
-                    place=place, scene=scene, substituted=why, bands=spec.imagery.assets, grid=pixels.grid, seen=seen
+                    place=place,
+                    scene=scene,
+                    substituted=why,
+                    bands=spec.imagery.assets,
+                    geobox=pixels.grid,
+                    label_days=seen,
                 )
                 return _write(index, taken, chips, context)
             told.append((poor.reason, f"{scene.id}: {poor.detail}"))
@@ -144,7 +149,7 @@ def _build(index: int, place: PlannedPlace, context: _Context, first: Pixels | N
     return _rejected(index, place, told)
 
 
-def _chips(pixels: Pixels, scene: Scene, context: _Context) -> list[Cut]:
+def _chips(pixels: Pixels, scene: Scene, context: _Context) -> list[CutTile]:
     spec = context.spec
     rgb, label = pixels.stacked(spec.imagery.assets), pixels.bands[spec.table.band.name]
     limits = picture_limits([rgb], spec.stretch, rendered=scene.rendered)
@@ -160,13 +165,13 @@ def _days(pixels: Pixels, tile: Tile) -> dict[str, float] | None:
     return {str(days): int(counts[days]) / int(counts.sum()) for days in np.flatnonzero(counts).tolist()}
 
 
-def _all_poor(chips: Sequence[Cut]) -> TileReject | None:
+def _all_poor(chips: Sequence[CutTile]) -> TileReject | None:
     """Why no tile has good imagery, or None if one has; tiles without labels are not the scene's fault."""
     poor = [cut for _, cut in chips if isinstance(cut, TileReject) and cut.reason in _IMAGERY_REASONS]
     return poor[0] if len(poor) == len(chips) else None
 
 
-def _write(index: int, taken: PlaceResult, chips: Sequence[Cut], context: _Context) -> PlaceDone:
+def _write(index: int, taken: PlaceResult, chips: Sequence[CutTile], context: _Context) -> PlaceDone:
     """Put a place's pictures and sidecars; its rows are put with the commit."""
     samples = [
         _sample(taken, tile, chip, context)
@@ -214,7 +219,7 @@ def _put(sample: ChipContext, context: _Context) -> dict[str, tuple[int, str]]:
     sidecar = dumps(sidecar_of(sample, context.spec.digest, context.spec.sources.labels.rule))
     files = {
         sample.image: encode(sample.chip.rgb),
-        context.spec.layout.sidecar(sample.taken.place.poi, sample.tile_id): sidecar,
+        context.spec.layout.sidecar(sample.place_result.place.poi, sample.tile_id): sidecar,
     }
     for path, data in files.items():
         context.store.put(path, data)

@@ -16,7 +16,7 @@ from hypothesis.extra.numpy import array_shapes, arrays
 from odc.geo.geobox import GeoBox
 from support import oracle
 
-from nutonic.chips.captions import caption, class_caption, percent, where
+from nutonic.chips.captions import caption, class_caption, percent, position
 from nutonic.chips.regions import LandCover, land_cover, min_region_pixels
 from nutonic.chips.rows import ChipContext, PlaceResult, chip_context, rows_of
 from nutonic.chips.sidecar import sidecar_of
@@ -212,7 +212,7 @@ def test_a_class_in_a_ninth_is_told_by_its_name(k, shape):
     mask, (height, width) = np.full(shape, 2, np.uint8), shape
     y, x = (k // 3 * 2 + 1) * height // 6, (k % 3 * 2 + 1) * width // 6
     mask[y, x] = 1
-    assert where(cover(mask), 1) == CELLS[k]
+    assert position(cover(mask), 1) == CELLS[k]
 
 
 @pytest.mark.parametrize(
@@ -240,13 +240,13 @@ def test_the_smallest_part_that_holds_a_class_is_named(cells, expected):
     mask = np.full((60, 72), 2, np.uint8)
     for i, j in np.ndindex(6, 6):
         mask[10 * i : 10 * i + numbers[i][j], 12 * j] = 1
-    assert where(cover(mask), 1) == expected
+    assert position(cover(mask), 1) == expected
 
 
 def test_no_word_survives_a_flip_or_a_turn():
     mask = np.full((30, 30), 2, np.uint8)
     mask[1:6, 21:29] = 1
-    said = [where(cover(m), 1) for m in (mask, mask[::-1], mask[:, ::-1], mask[::-1, ::-1])]
+    said = [position(cover(m), 1) for m in (mask, mask[::-1], mask[:, ::-1], mask[::-1, ::-1])]
     assert said == [f"in the {name} corner" for name in ("upper right", "lower right", "upper left", "lower left")]
 
 
@@ -269,7 +269,7 @@ def test_patches_are_counted_beyond_those_that_are_outlined():
     for k in range(9):
         mask[4 * k : 4 * k + 2, 4 * k : 4 * k + 2] = 1
     seen = cover(mask, min_region_px=4, most=3)
-    assert len(seen.of(1)) == 3
+    assert len(seen.regions_of(1)) == 3
     assert "in 9 patches; " in class_caption(seen, 1)
 
 
@@ -296,7 +296,7 @@ def sample_of(mask: np.ndarray, min_region_px: int = 1) -> ChipContext:
     chip = Chip(
         rgb=np.zeros((*mask.shape, 3), np.uint8), mask=mask, limits=((1, 2), (3, 4), (5, 6)), valid_fraction=1.0
     )
-    taken = PlaceResult(place=place, scene=scene, substituted=None, bands=("red", "green", "blue"), grid=grid)
+    taken = PlaceResult(place=place, scene=scene, substituted=None, bands=("red", "green", "blue"), geobox=grid)
     return chip_context(
         taken,
         Tile(index=3, row=0, col=0, size=64),

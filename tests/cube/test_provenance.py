@@ -107,7 +107,7 @@ def test_a_scene_knows_what_a_step_of_a_cube_knows(source):
 
 def test_a_scene_that_was_found_and_saved_still_knows_itself(source, tmp_path):
     lon, lat = GRID.extent.centroid.to_crs("EPSG:4326").coords[0]
-    scene = nt.open_scene((lon, lat), [source], grid=None)
+    scene = nt.open_scene((lon, lat), [source], grid_settings=None)
     ranked = source.search(np.array([lon]), np.array([lat]), Grid().extent_m)[0]
     assert scene.nutonic.scenes["id"].tolist() == [ranked[0].id]
     assert scene.nutonic.left_out["id"].tolist() == [other.id for other in ranked[1:]]

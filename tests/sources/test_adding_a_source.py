@@ -62,7 +62,7 @@ def test_from_a_recipe_to_chips(recipe, tmp_path):
     assert plan.header["cost"]["requests"] == 0
     for batch in plan.batches():
         for place in batch.places:
-            scene = nt.open_scene((place.poi.lon, place.poi.lat), spec.sources, grid=spec.grid)
+            scene = nt.open_scene((place.poi.lon, place.poi.lat), spec.sources, grid_settings=spec.grid)
             for tile, chip in nt.cut_chips(scene, recipe):
                 name = f"{place.poi.id}_t{tile.index:04d}.png"
                 if name in chips:

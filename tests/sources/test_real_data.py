@@ -93,7 +93,7 @@ def test_nodata_of_mol_becomes_0(tmp_path):
         with rasterio.open(files[band], "w", **profile) as raster:
             raster.write(pixels, 1)
     source = source_of(item_of("mol", files, "2019-04-11T10:50:00Z"), tmp_path)
-    cube = open_scene(lonlat("EPSG:32631", 657_920, 5_682_000), [source], grid=Grid(extent_m=5000))
+    cube = open_scene(lonlat("EPSG:32631", 657_920, 5_682_000), [source], grid_settings=Grid(extent_m=5000))
     raw = file_pixels(files["red"], cube.odc.geobox)
     assert (raw == 65535).sum() >= 2400
     assert np.array_equal(cube.red.values, np.where(raw == 65535, 0, raw))
@@ -163,7 +163,7 @@ def test_off_the_lattice_is_refused_with_the_distance(chile):
     with pytest.raises(
         OffLattice, match=r"717729\.8352, 5700093\.331\), off the 10 m lattice: set grid.lattice to source"
     ):
-        open_scene(lonlat("EPSG:32718", *CHILE), [chile[1]], grid=Grid(extent_m=1280))
+        open_scene(lonlat("EPSG:32718", *CHILE), [chile[1]], grid_settings=Grid(extent_m=1280))
     # On a grid of the caller's own it says how far: never resampled.
     grid = grid_around(*lonlat("EPSG:32718", *CHILE), extent_m=1280)
     with pytest.raises(OffLattice, match=r"lies 0\.165 m east-west and 3\.331 m north-south off the 10 m lattice"):
@@ -173,7 +173,7 @@ def test_off_the_lattice_is_refused_with_the_distance(chile):
 def test_on_its_own_lattice_it_is_read_pixel_for_pixel(chile, tmp_path):
     bands, source = chile
     labels = RasterSource(str(DATA / "terramesh_433d/LULC.tif"), "dynamic-world")
-    cube = open_scene(lonlat("EPSG:32718", *CHILE), [source, labels], grid=Grid(extent_m=2240, lattice="source"))
+    cube = open_scene(lonlat("EPSG:32718", *CHILE), [source, labels], grid_settings=Grid(extent_m=2240, lattice="source"))
     for name, pixels in bands.items():
         assert np.array_equal(cube[name].values, pixels.astype(np.uint16))
         assert (pixels > 0).all()
@@ -242,7 +242,7 @@ PLACE = (-11.4, 24.8)
 def test_an_item_that_lies_gives_an_error_and_no_pixels(tmp_path):
     item = item_29rkh(tmp_path)
     source = source_of(item, tmp_path)
-    cube = open_scene(PLACE, [source], grid=Grid(extent_m=2560))  # the item says 10 m, so it opens
+    cube = open_scene(PLACE, [source], grid_settings=Grid(extent_m=2560))  # the item says 10 m, so it opens
     told = r"B04\.tif is not what its item says: it has 1098 × 1098 pixels of 100 m .*says 10980 × 10980 pixels of 10 m"
     with pytest.raises(OffLattice, match=told):
         cube.red.compute()
@@ -251,7 +251,7 @@ def test_an_item_that_lies_gives_an_error_and_no_pixels(tmp_path):
 def test_an_item_put_right_gives_the_files_pixels(tmp_path):
     item = item_29rkh(tmp_path, **{"proj:transform": [100, 0, 199980, 0, -100, 2800020], "proj:shape": [1098, 1098]})
     source = source_of(item, tmp_path)
-    cube = open_scene(PLACE, [source], grid=Grid(extent_m=25_600, resolution_m=100, lattice="source"))
+    cube = open_scene(PLACE, [source], grid_settings=Grid(extent_m=25_600, resolution_m=100, lattice="source"))
     for band, name in RGB.items():
         assert [asset.offset for asset in source.search(*np.array([PLACE]).T, 25_600)[0][0].assets] == [0] * 3
         assert np.array_equal(cube[band].values, file_pixels(DATA / "s2_29rkh" / f"{name}.tif", cube.odc.geobox))
@@ -263,7 +263,7 @@ def test_without_its_metadata_the_files_themselves_are_asked(tmp_path):
     for band in RGB:
         del item["assets"][band]["proj:transform"], item["assets"][band]["proj:shape"]
     with pytest.raises(OffLattice, match="pixels of 100 m"):
-        open_scene(PLACE, [source_of(item, tmp_path)], grid=Grid(extent_m=2560))
+        open_scene(PLACE, [source_of(item, tmp_path)], grid_settings=Grid(extent_m=2560))
 
 
 # Metadata alone

@@ -195,7 +195,7 @@ def test_a_cube_has_the_labels_around_its_picture(small, by_date):
         how = {"rule": "mode", "windows_days": (2,), "project": "standin-project", "url": server.url}
         asking = EarthEngineLabels(collection=COVER, band="label", classes=table, **how)
         sources = [sources_of(recipe).imagery, asking]
-        cube = open_scene((lon, lat), sources, time="2024-05-01/2024-09-30", grid=recipe.grid, chunks=32)
+        cube = open_scene((lon, lat), sources, time="2024-05-01/2024-09-30", grid_settings=recipe.grid, chunks=32)
         found = cube.compute()
         assert server.count("pixels") == len(cube.chunks["x"]) * len(cube.chunks["y"]) == 9
     (scene, *_) = sources_of(recipe).imagery.search(np.array([lon]), np.array([lat]), 700, "2024-05-01/2024-09-30")[0]
