@@ -108,9 +108,9 @@ class BarProgress(Progress):
 
     def on_batch(self, event: BatchFinished, /) -> None:
         """Move on."""
-        done = event.result
-        self._counts.update(tiles=done.tiles, rows=done.rows, rejects=sum(done.rejects.values()))
-        self._bar.update(self._task, total=event.to_do, advance=done.finished, counts=self._text())
+        result = event.result
+        self._counts.update(tiles=result.tiles, rows=result.rows, rejects=sum(result.rejects.values()))
+        self._bar.update(self._task, total=event.to_do, advance=result.finished, counts=self._text())
 
     def _text(self) -> str:
         counts = self._counts
@@ -125,10 +125,10 @@ class LineProgress(Progress):
 
     def on_batch(self, event: BatchFinished, /) -> None:
         """Print a line, or keep it for the end."""
-        done = event.result
-        self._finished += done.finished
-        made = f"{done.places} places, {done.tiles} tiles, {done.rows} rows"
-        self._pending = f"batch {done.index}: {made}; {self._finished} of {event.to_do} done"
+        result = event.result
+        self._finished += result.finished
+        counts = f"{result.places} places, {result.tiles} tiles, {result.rows} rows"
+        self._pending = f"batch {result.index}: {counts}; {self._finished} of {event.to_do} done"
         if time.monotonic() - self._printed_s >= _LINES_APART_S:
             self.flush()
 
@@ -147,17 +147,17 @@ class JsonProgress(Progress):
 
     def on_batch(self, event: BatchFinished, /) -> None:
         """Write it."""
-        done = event.result
-        self._finished += done.finished
+        result = event.result
+        self._finished += result.finished
         logs.emit(
             "batch",
-            index=done.index,
+            index=result.index,
             done=self._finished,
             to_do=event.to_do,
             elapsed_s=round(time.monotonic() - self._started_s, 1),
-            failures=len(done.failures),
-            rejects=dict(done.rejects),
-            **{name: getattr(done, name) for name in ("places", "tiles", "rows", "bytes_written")},
+            failures=len(result.failures),
+            rejects=dict(result.rejects),
+            **{name: getattr(result, name) for name in ("places", "tiles", "rows", "bytes_written")},
         )
 
 
@@ -264,9 +264,9 @@ def show_summary(summary: Summary, out: Path) -> None:
 
 
 def _failure_line(failure: Failure) -> str:
-    where = f" ({failure.asset})" if failure.asset else ""
-    tried = f", tried by {failure.attempts} builds" if failure.attempts > 1 else ""
-    return f"failed {failure.poi_id}: {failure.reason}{where}{tried}: {failure.error}"
+    asset = f" ({failure.asset})" if failure.asset else ""
+    attempts = f", tried by {failure.attempts} builds" if failure.attempts > 1 else ""
+    return f"failed {failure.poi_id}: {failure.reason}{asset}{attempts}: {failure.error}"
 
 
 def note(line: str) -> None:
@@ -287,16 +287,17 @@ def show_verdict(verdict: Verdict, directory: Path) -> None:
     _show_lines("[yellow]removed[/]", verdict.removed)
     _show_lines("[red]wrong[/]", verdict.problems)
     state = "whole" if verdict.whole else "not whole"
-    how = "every byte read" if verdict.deep else "counts and sizes; --deep reads every byte"
+    depth = "every byte read" if verdict.deep else "counts and sizes; --deep reads every byte"
     console.print(
         f"{directory} is {state}: {verdict.done} of {verdict.planned} places, {verdict.tiles} tiles, {verdict.rows} rows, "
-        f"{verdict.files} files ({how})",
+        f"{verdict.files} files ({depth})",
         markup=False,
     )
     if verdict.removed and not verdict.whole:
-        again = {0: "no place is", 1: "1 place is"}.get(verdict.open, f"{verdict.open} places are")
+        open_places = {0: "no place is", 1: "1 place is"}.get(verdict.open, f"{verdict.open} places are")
         console.print(
-            f"run nutonic build with the same recipe and --out {directory}: {again} to be built again", markup=False
+            f"run nutonic build with the same recipe and --out {directory}: {open_places} to be built again",
+            markup=False,
         )
 
 

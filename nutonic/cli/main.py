@@ -37,8 +37,8 @@ def init(template: str | None, path: str | None) -> None:
 
     if template not in NAMES and path is not None:
         raise click.ClickException(f"{template!r} is not a template: use {', '.join(NAMES)}")
-    name, where = (template, path) if template in NAMES else ("nutonic", template)
-    _write_new(Path(where or "recipe.yaml"), recipe_template(name or "nutonic"))
+    name, target = (template, path) if template in NAMES else ("nutonic", template)
+    _write_new(Path(target or "recipe.yaml"), recipe_template(name or "nutonic"))
 
 
 def _write_new(path: Path, text: str) -> None:
@@ -228,8 +228,8 @@ def _code(error: NutonicError) -> int:
     """2 where nothing was done; 1 where a store failed or a cluster was lost half-way, and the same command resumes."""
     from nutonic.errors import CubeChanged, NotNutonic, RecipeChanged, StoreError, Unreachable
 
-    refused = isinstance(error, NotNutonic | RecipeChanged | CubeChanged)
-    return INCOMPLETE if isinstance(error, StoreError | Unreachable) and not refused else MISTAKE
+    is_refusal = isinstance(error, NotNutonic | RecipeChanged | CubeChanged)
+    return INCOMPLETE if isinstance(error, StoreError | Unreachable) and not is_refusal else MISTAKE
 
 
 def _print_error(message: str, event: str = "error") -> None:

@@ -1,8 +1,8 @@
-"""Cubes over time to one picture, tile by tile: ``nt.reduce``.
+"""From a cube over time to one picture, tile by tile: ``nt.reduce``.
 
-A reduction is one task per tile and band (per sixteen steps, where it can be folded) on top of what reads the tile; tiles
-stay as they are, nothing is rechunked, and nothing is computed before it is asked for. What a task will hold is known
-before it runs: :func:`estimate`.
+A reduction adds one task per tile and band to those that read the tile, or one per sixteen steps where it can be folded.
+Tiles stay as they are, nothing is rechunked, and nothing is computed before you ask for it. :func:`estimate` says what a
+task will hold before it runs.
 """
 
 from __future__ import annotations
@@ -40,11 +40,11 @@ __all__ = [
     "valid_fraction", "zonal_counts",
 ]  # fmt: skip
 
-#: Sentinel-2 scene classes that show the ground: dark areas, vegetation, bare, water, unclassified, snow. Left out are
-#: nodata (0), defective (1), cloud shadow (3), clouds (8, 9) and cirrus (10): Sentinel-2 Products Specification 14.9.
+#: Sentinel-2 scene classes that show the ground: dark areas, vegetation, bare, water, unclassified, snow. The others are
+#: nodata (0), defective (1), cloud shadow (3), clouds (8, 9) and cirrus (10). (Sentinel-2 Products Specification 14.9)
 CLEAR = (2, 4, 5, 6, 7, 11)
 
-#: What one task may hold unless told otherwise.
+#: Bytes that one task may hold by default.
 TASK_LIMIT_BYTES = 2 * 2**30
 
 Method = Literal["median", "quantile", "mode", "mean", "count", "clearest"]
@@ -52,18 +52,18 @@ Method = Literal["median", "quantile", "mode", "mean", "count", "clearest"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Estimate:
-    """What a reduction takes, before it runs."""
+    """What a reduction will take."""
 
     tiles: int
     tasks_per_tile: int
-    """Of the reduction and of what is below it."""
+    """Tasks of the reduction, and of all that it is computed from."""
     bytes_per_task: int
-    """That the largest task holds: its input, its result and what it needs meanwhile."""
+    """Bytes that the largest task holds: its input, its result and its working memory."""
 
     def worker_bytes(self, threads: int = 1) -> int:
-        """What a worker holds at its peak: a task in each thread, and one more tile that is read ahead.
+        """Bytes that a worker holds at its peak: one task in each thread, and one more tile that is read ahead.
 
-        Beside that a process has its libraries, some 200 MB, and 128 MB of blocks that GDAL may keep.
+        A process needs some 200 MB more for its libraries, and up to 128 MB for GDAL's cache of blocks.
         """
         return self.bytes_per_task * (threads + 1)
 
@@ -76,7 +76,22 @@ class Estimate:
 
 
 def estimate(cube: xr.Dataset, method: Method, *, by: str | None = "scl") -> Estimate:
-    """What a reduction of a cube takes, before it runs; its tasks are counted in the graph of one tile."""
+    """Estimate what a reduction of a cube takes, before it runs.
+
+    Parameters
+    ----------
+    cube
+        Dims ``(time, y, x)``.
+    method
+        Name of the reduction.
+    by
+        The classification that ``clearest`` looks at; see :func:`clearest`.
+
+    Returns
+    -------
+    Estimate
+        Its tasks are counted in the graph of the first tile.
+    """
     cube = digital_numbers(cube)
     reductions: dict[str, Callable[[], xr.Dataset]] = {
         "median": lambda: median(cube, limit_bytes=_NO_LIMIT),
@@ -111,17 +126,17 @@ def _task_bytes(cube: xr.Dataset, method: Method) -> int:
 
 
 def _tiles(cube: xr.Dataset, method: Method) -> int:
-    sizes = cube[variables(cube, _kind(method))[0]].variable.chunksizes  # a coordinate's are no matter of its tiles
+    sizes = cube[variables(cube, _kind(method))[0]].variable.chunksizes  # not those of coordinates
     return len(sizes.get("y", (1,))) * len(sizes.get("x", (1,)))
 
 
 def _kind(method: Method) -> str:
-    """Of the variables that a reduction takes by default."""
+    """The kind of variables that a reduction takes by default."""
     return "class" if method == "mode" else "reflectance"
 
 
 def _side(variable: xr.DataArray, dim: str) -> int:
-    """Of its largest tile; those of other variables and coordinates are no matter of this one's."""
+    """The length of a variable's largest tile along a dimension, in pixels."""
     return int(max(variable.variable.chunksizes.get(dim, (variable.sizes[dim],))))
 
 
@@ -129,21 +144,26 @@ def _side(variable: xr.DataArray, dim: str) -> int:
 
 
 def mask(cube: xr.Dataset, *, by: str = "scl", keep: Sequence[int] = CLEAR) -> xr.Dataset:
-    """Imagery becomes nodata wherever a classification is not among the classes to keep.
+    """Set imagery to nodata wherever a classification is not among the classes to keep.
 
     Parameters
     ----------
     cube
-        With a class variable `by` over time; of Sentinel-2 open ``StacSource(..., masks=("scl",))``.
+        Has a class variable `by` (time, y, x) of uint8; for Sentinel-2 open ``StacSource(..., masks=("scl",))``.
     by
-        Its name. Where it has no class, nothing is kept.
+        Name of the classification.
     keep
         Classes, 0 to 255; by default those of Sentinel-2 that show the ground.
 
     Returns
     -------
     xarray.Dataset
-        The cube, its imagery masked, in the same dtypes and chunks; other variables are as they were.
+        The cube with its imagery masked, in the same dtypes and chunks. Other variables are unchanged.
+
+    Raises
+    ------
+    InputError
+        If the cube has no such classification, or no imagery over time.
     """
     cube = digital_numbers(cube)
     refuse_without(cube, by)
@@ -163,27 +183,29 @@ def _masked(pixels: np.ndarray, classes: np.ndarray, *, table: np.ndarray, nodat
 
 
 def median(cube: xr.Dataset, *, bands: Sequence[str] | None = None, limit_bytes: int = TASK_LIMIT_BYTES) -> xr.Dataset:
-    """The median of each pixel's valid values: of an even number the mean of the two middle ones, rounded half to even.
+    """The median of each pixel's valid values; for an even number, the mean of the two middle ones, rounded half to even.
 
     Parameters
     ----------
     cube
-        With dims ``(time, y, x)``; variables without time are passed on.
+        Dims ``(time, y, x)``; variables without time are passed on.
     bands
         Imagery to reduce; all by default.
     limit_bytes
-        What one task may hold.
+        Bytes that one task may hold.
 
     Returns
     -------
     xarray.Dataset
-        Dims ``(y, x)``, the cube's dtype (uint16) and tiles; nodata where no value is valid. A task holds one tile and
-        band at all steps, twice over for a moment.
+        Dims ``(y, x)``, with the cube's dtype (uint16) and tiles; nodata where no value is valid. A task holds one tile of
+        one band at all steps, for a moment twice.
 
     Raises
     ------
+    InputError
+        If the cube has no time axis, or not these bands over time.
     PlanTooLarge
-        If a task would hold more than `limit_bytes`; the message says which chunk would fit.
+        If a task would hold more than `limit_bytes`; the message says which side of chunks would fit.
     """
     return _reduce_at_once(cube, "median", kernels.median, bands, limit_bytes)
 
@@ -191,16 +213,19 @@ def median(cube: xr.Dataset, *, bands: Sequence[str] | None = None, limit_bytes:
 def quantile(
     cube: xr.Dataset, q: float, *, bands: Sequence[str] | None = None, limit_bytes: int = TASK_LIMIT_BYTES
 ) -> xr.Dataset:
-    """The max(1, ⌈q·n⌉)-th smallest of each pixel's n valid values, as numpy's ``inverted_cdf``; see :func:`median`."""
+    """The max(1, ⌈q·n⌉)-th smallest of each pixel's n valid values, as in numpy's method ``inverted_cdf``.
+
+    `q` is a share from 0 to 1. For all else see :func:`median`.
+    """
     if not 0.0 <= q <= 1.0:
         raise InputError(f"q is {q}: give a share from 0 to 1")
     return _reduce_at_once(cube, "quantile", partial(kernels.quantile, q=q), bands, limit_bytes)
 
 
 def mode(cube: xr.Dataset, *, bands: Sequence[str] | None = None, limit_bytes: int = TASK_LIMIT_BYTES) -> xr.Dataset:
-    """The class that each pixel has most often, the smallest of several; nodata where it never has one.
+    """The class that each pixel has most often; of several the smallest; nodata where a pixel never has a class.
 
-    `bands` are class variables, all of those over time by default. Dtype and tiles stay; see :func:`median`.
+    `bands` are class variables over time; by default all of them. For all else see :func:`median`.
     """
     return _reduce_at_once(cube, "mode", kernels.mode, bands, limit_bytes)
 
@@ -208,7 +233,7 @@ def mode(cube: xr.Dataset, *, bands: Sequence[str] | None = None, limit_bytes: i
 def mean(cube: xr.Dataset, *, bands: Sequence[str] | None = None) -> xr.Dataset:
     """The mean of each pixel's valid values, float32, NaN where none is valid; the sum is exact.
 
-    Folded over sixteen steps at a time, so memory does not grow with the time axis.
+    Sixteen steps are added at a time, so memory does not grow with the time axis.
     """
     cube = digital_numbers(cube)
     names = selected_variables(cube, bands, "reflectance")
@@ -219,7 +244,7 @@ def mean(cube: xr.Dataset, *, bands: Sequence[str] | None = None) -> xr.Dataset:
 
 
 def count(cube: xr.Dataset, *, bands: Sequence[str] | None = None) -> xr.Dataset:
-    """How many values of each pixel are valid, uint16; folded as :func:`mean` is."""
+    """How many values of each pixel are valid, uint16; sixteen steps are counted at a time."""
     cube = digital_numbers(cube)
     names = selected_variables(cube, bands, "reflectance")
     counts = {name: _sum_and_count(cube[name])[1].astype(np.uint16) for name in names}
@@ -228,26 +253,31 @@ def count(cube: xr.Dataset, *, bands: Sequence[str] | None = None) -> xr.Dataset
 
 
 def clearest(cube: xr.Dataset, *, by: str | None = "scl", keep: Sequence[int] = CLEAR) -> xr.Dataset:
-    """Each pixel, in all bands, from the clear step with the least cloud, then the newest.
+    """Each pixel, in all bands, from the best step in which it is clear: the one with the least cloud, then the newest.
 
-    A pixel is clear in a step where all bands are valid and its class is among `keep`. Cloud is the step's
-    ``cloud_cover``; steps that do not say come last.
+    A pixel is clear in a step if all bands are valid and its class is among `keep`. A step's cloud is its
+    ``cloud_cover``; steps without one come last.
 
     Parameters
     ----------
     cube
-        With dims ``(time, y, x)``.
+        Dims ``(time, y, x)``.
     by
-        Its classification; None where valid is clear enough.
+        Name of the classification; with None every valid pixel is clear.
     keep
-        Classes that are clear.
+        Classes that are clear, 0 to 255.
 
     Returns
     -------
     xarray.Dataset
-        Dims ``(y, x)``, dtypes and tiles as they were, nodata where no step is clear; and ``step`` (int16): the position
-        along time that the pixel is from, -1 where none. Of a cube with a ``scene`` that is taken from the same step.
-        Folded over sixteen steps at a time, so memory does not grow with the time axis.
+        Dims ``(y, x)``, with the cube's dtypes and tiles, and nodata where no step is clear. ``step`` (int16) is the
+        position along time that a pixel is from, -1 for none. A cube's ``scene`` is from the same step. Sixteen steps are
+        compared at a time, so memory does not grow with the time axis.
+
+    Raises
+    ------
+    InputError
+        If the cube has no time axis, no imagery over time or no such classification.
     """
     cube = digital_numbers(cube)
     names = variables(cube, "reflectance")
@@ -275,7 +305,7 @@ def _times(cube: xr.Dataset) -> str:
 
 
 def _merit(cube: xr.Dataset) -> np.ndarray:
-    """(steps, 2) uint16: each step's merit, 1 the best, and its number from 1."""
+    """(steps, 2) uint16: each step's merit, 1 for the best, and its number, counted from 1."""
     steps = cube.sizes["time"]
     cloud = cube["cloud_cover"].values if "cloud_cover" in cube.coords else np.full(steps, np.nan)
     order = sorted(range(steps), key=lambda t: (np.isnan(cloud[t]), np.nan_to_num(cloud[t]), -t))
@@ -293,7 +323,7 @@ def _clearest(
 def _reduce_at_once(
     cube: xr.Dataset, method: Method, kernel: Callable[..., np.ndarray], bands: Sequence[str] | None, limit_bytes: int
 ) -> xr.Dataset:
-    """A reduction whose task has one tile of one variable at all steps."""
+    """Reduce a cube by tasks that each hold one tile of one variable at all steps."""
     cube = digital_numbers(cube)
     names = selected_variables(cube, bands, _kind(method))
     _refuse_large(cube, method, limit_bytes)

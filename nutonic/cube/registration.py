@@ -1,7 +1,7 @@
-"""``cube.nutonic`` in every process that imports nutonic and xarray, in whichever order, without importing xarray.
+"""Registers ``cube.nutonic`` in every process that imports nutonic and xarray, in either order, without importing xarray.
 
-xarray has no way to be told of an accessor before it is imported, and loads no entry points to open Zarr. So where it is
-not imported yet, its import is followed, once, by that of the accessor.
+An accessor can be registered only after xarray is imported, and xarray loads no entry points to open Zarr. So if xarray is
+not imported yet, its import is followed, once, by the import of the accessor.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ def register_accessor() -> None:
 
 
 class _XarrayFinder(MetaPathFinder):
-    """Finds xarray as others do, and has it loaded by a loader that registers the accessor then; good for once."""
+    """Finds xarray as other finders do, once, and gives it a loader that registers the accessor afterwards."""
 
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
@@ -38,7 +38,7 @@ class _XarrayFinder(MetaPathFinder):
 
 
 class _XarrayLoader(Loader):
-    """Loads a module as its own loader does, and then the accessor."""
+    """Loads a module with the module's own loader, and then the accessor."""
 
     def __init__(self, loader: Loader) -> None:
         self._loader = loader

@@ -1,4 +1,4 @@
-"""Cubes to disk: tile by tile, by whatever computes them; killed at any moment, it goes on where it was."""
+"""Saves cubes tile by tile, with whichever scheduler is in use. A killed run is resumed by the next one."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ from nutonic.io.lock import exclusive
 
 _log = logging.getLogger(__name__)
 
-#: Tiles that are handed to the scheduler at a time: a graph of some tens of thousands of tasks, built in seconds.
+#: Tiles that are given to the scheduler at a time: a graph of some tens of thousands of tasks, built in seconds.
 WINDOW = 2048
 
 
@@ -52,42 +52,42 @@ def save_cube(
     overwrite: bool = False,
     callbacks: Sequence[TileCallback] = (),
 ) -> Path:
-    """Write a cube as Zarr (format 3), each tile by the task that computes it.
+    """Write a cube as Zarr (format 3); the task that computes a tile also writes it.
 
-    It is computed by the scheduler that is in use: a distributed client where there is one, else threads. Until it is
-    whole it lies beside its place, as ``NAME.nutonic-partial``; then it appears there in one step. The same call after a
-    kill computes only the tiles that are missing, and ends with the same bytes. What is replaced or removed carries a
-    marker of nutonic's (``nutonic.json``) and holds nothing but a cube.
+    The scheduler that is in use computes the cube: a distributed client if there is one, otherwise threads. An unfinished
+    cube is called ``NAME.nutonic-partial``; the finished one appears at `path` in one step. After a kill, the same call
+    computes only the tiles that are missing, and ends with the same bytes. A folder is replaced or removed only if it has
+    nutonic's marker (``nutonic.json``) and holds nothing but a cube.
 
     Parameters
     ----------
     cube
-        Of :func:`nutonic.open_cube` or a reduction of one. Its chunks are the tiles; those of more than 512 pixels become
-        shards of smaller chunks.
+        What :func:`nutonic.open_cube` or a reduction gave. Its chunks are the tiles; tiles of more than 512 pixels a side
+        become shards of smaller chunks.
     path
-        Where to put it, on a disk that all workers see; where it is a link, the cube goes to where that leads.
+        Where to put the cube, on a disk that all workers see. If it is a link, the cube goes to the link's target.
     overwrite
-        Whether to replace another cube of nutonic's, or one that is not whole.
+        Whether to replace another cube of nutonic's, or an unfinished one.
     callbacks
-        What follows it, such as a :class:`nutonic.Callback`: ``on_tiles`` is called before the first tiles and as they are
-        saved; never, if the cube is whole already.
+        Observers, such as a :class:`nutonic.Callback`. ``on_tiles`` is called before the first tiles and whenever some are
+        saved; it is not called if the cube is complete already.
 
     Returns
     -------
     pathlib.Path
-        Of the cube. ``xarray.open_zarr`` opens it, with CRS, transform and nodata where rioxarray and odc-geo look.
+        The cube. ``xarray.open_zarr`` opens it, with CRS, transform and nodata where rioxarray and odc-geo look for them.
 
     Raises
     ------
     InputError
-        If the chunks are of several sizes.
+        If the chunks along a dimension have several sizes.
     NotNutonic
-        If there is something at `path`, or beside it under the names used meanwhile, that nutonic did not write, or with
-        files in it that nutonic did not write; it is not touched.
+        If `path`, or one of the names beside it that are used meanwhile, exists and is not nutonic's, or holds foreign
+        files. It is not touched.
     CubeChanged
         If another cube is there.
     StoreError
-        If another process writes it, or it cannot be written.
+        If another process is writing the cube, or if it cannot be written.
     """
     given, prepared = Path(path).absolute(), prepare_cube(cube)
     final = given.resolve() if given.is_symlink() else given
@@ -107,14 +107,14 @@ def save_cube(
 
 
 def _is_complete(frame: Path, final: Path) -> bool:
-    """Whether the cube is there already, and whole; refuses another one."""
+    """Whether the finished cube exists already; raises :class:`CubeChanged` if another cube is there."""
     if final.exists():
         _refuse_other(frame, final)
     return final.exists()
 
 
 def _place_frame(frame: Path, partial: Path, *, anew: bool) -> None:
-    """Put the frame in its place in one step, unless a run that was killed has."""
+    """Put the frame in its place in one step, unless a killed run has done so."""
     with disk_errors(partial):
         if partial.exists() and (anew or not any(partial.iterdir())):
             remove_cube(partial)
@@ -126,19 +126,22 @@ def _place_frame(frame: Path, partial: Path, *, anew: bool) -> None:
 
 
 def _refuse_foreign(final: Path) -> None:
-    """Refuse what lies at a cube's place and is not nutonic's."""
+    """Raise :class:`NotNutonic` if something other than a cube of nutonic's lies at a cube's path."""
     if os.path.lexists(final) and not is_marked(final):
         raise NotNutonic(f"{final} exists and is no Zarr cube of nutonic's: choose another path")
 
 
 def _refuse_foreign_lock(lock: Path) -> None:
-    """Refuse what lies at the place of a cube's lock and is none: nutonic's are empty."""
+    """Raise :class:`NotNutonic` if something other than nutonic's lock, an empty file, lies at the lock's path."""
     if os.path.lexists(lock) and (lock.is_symlink() or not lock.is_file() or lock.stat().st_size):
         raise NotNutonic(f"{lock} is not nutonic's: move it away, or choose another path")
 
 
 def _refuse_foreign_content(final: Path) -> None:
-    """Refuse what nutonic did not write in the folders that are about to be written and removed; nobody else does now."""
+    """Raise :class:`NotNutonic` if a folder that is about to be written or removed holds foreign files.
+
+    The lock is held, so no other process changes these folders now.
+    """
     _refuse_foreign(final)
     partial, old, _ = _side_paths(final)
     for folder in (partial, old, final):
@@ -153,7 +156,7 @@ def _refuse_foreign_content(final: Path) -> None:
 
 
 def _side_paths(final: Path) -> tuple[Path, Path, Path]:
-    """What a cube is called while it is not whole, what one that is replaced is, and what the lock of both."""
+    """The paths beside a cube: of the unfinished one, of the one that is being replaced, and of their lock."""
     return (
         final.with_name(f"{final.name}{CUBE_PARTIAL}"),
         final.with_name(f".{final.name}{CUBE_REPLACED}"),
@@ -162,7 +165,10 @@ def _side_paths(final: Path) -> tuple[Path, Path, Path]:
 
 
 def _refuse_other(frame: Path, existing: Path) -> None:
-    """Compare all that is not a tile: another cube differs in a coordinate, an attribute, or how it is laid out."""
+    """Raise :class:`CubeChanged` if a saved cube differs in a coordinate, an attribute or its layout.
+
+    All files of the frame are compared, that is, all that are not tiles.
+    """
     for expected in sorted(entry for entry in frame.rglob("*") if entry.is_file()):
         name = expected.relative_to(frame)
         file = existing / name
@@ -175,7 +181,7 @@ def _refuse_other(frame: Path, existing: Path) -> None:
 
 @contextmanager
 def _exclusive_writer(final: Path) -> Iterator[None]:
-    """Keep other processes on this machine from writing the same cube meanwhile; a kill lets go."""
+    """Keep other processes on this machine from writing the same cube; the lock ends with the process."""
     *_, lock = _side_paths(final)
     _refuse_foreign_lock(lock)
     with ExitStack() as stack:
@@ -207,7 +213,7 @@ def _report(callbacks: Sequence[TileCallback], saved: int, total: int) -> None:
 
 
 def _receipts(cube: xr.Dataset, window: Sequence[Chunk], partial: Path) -> da.Array:
-    """One number per tile, each from the task that writes the tile where it was computed."""
+    """One number per tile, from the task that writes the tile on the worker that computed it."""
     arrays = {name: variable.data for name, variable in lazy_variables(cube).items()}
     starts = {name: [np.cumsum([0, *sizes]).tolist() for sizes in array.chunks] for name, array in arrays.items()}
     token = f"written-{tokenize([array.name for array in arrays.values()], window, str(partial))}"
@@ -220,10 +226,10 @@ def _receipts(cube: xr.Dataset, window: Sequence[Chunk], partial: Path) -> da.Ar
 
 
 def _finish(partial: Path, final: Path) -> None:
-    """Remove what killed writers left, and let the cube appear."""
+    """Remove the temporaries of killed writers, and let the cube appear."""
     remove_temporaries(partial)
     _, old, _ = _side_paths(final)
-    if old.exists():  # a run was killed before it had removed it
+    if old.exists():  # a run was killed before it removed the old cube
         remove_cube(old)
     if final.exists():
         final.rename(old)

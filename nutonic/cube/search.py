@@ -1,4 +1,4 @@
-"""What several sources have over an area and time, found from metadata alone."""
+"""Searches what several sources have over an area and time, in metadata alone."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from nutonic.errors import NoScene
 from nutonic.sources.mosaic import is_native
 from nutonic.sources.source import Source
 
-#: Where a cube tells of its scenes, as JSON, so that files keep it.
+#: Attributes of a cube that list its scenes as JSON, so that saved files have them too.
 SCENES, LEFT_OUT = "nutonic_scenes", "nutonic_left_out"
 
 
@@ -29,7 +29,7 @@ class CubePlan(Shown):
 
     geobox: GeoBox
     timelines: tuple[Timeline, ...]
-    """Of each source."""
+    """One per source."""
 
     def on(self, geobox: GeoBox) -> CubePlan:
         """The same scenes on another grid, such as a tile's."""
@@ -37,18 +37,18 @@ class CubePlan(Shown):
 
     @property
     def time(self) -> np.ndarray:
-        """(steps,) datetime64[ns], UTC: the times of all sources that have any, sorted."""
+        """The times of all sources that have a time axis, sorted: (steps,) datetime64[ns], UTC."""
         times = {step.time for timeline in self.timelines for step in timeline.steps if step.time is not None}
         return np.array(sorted(map(instant, times)), "datetime64[ns]")
 
     @property
     def scenes(self) -> pd.DataFrame:
-        """One row per scene, in order of source, time and mosaic; numbered from 1 in each source."""
+        """One row per scene, ordered by source, time and place in the mosaic; numbered from 1 in each source."""
         return scene_table([row for timeline in self.timelines for row in scene_rows(timeline, self.geobox)])
 
     @property
     def left_out(self) -> pd.DataFrame:
-        """Scenes that were found and are not used, and why."""
+        """Scenes that the search gave and the cube does not use: their ``id``, and ``why``."""
         rows = [{"id": name, "why": why} for timeline in self.timelines for name, why in timeline.left_out]
         return pd.DataFrame(rows, columns=["id", "why"])
 
@@ -66,24 +66,24 @@ class CubePlan(Shown):
 
 
 def search(area: Area, sources: Sequence[Source], *, time: Interval | str | None = None, warp: bool = True) -> CubePlan:
-    """Find what several sources have over an area; metadata only.
+    """Search what several sources have over an area; reads metadata only.
 
     Parameters
     ----------
     area
-        As of :func:`nutonic.area_grid`: a grid, bounds, GeoJSON or a place.
+        As in :func:`nutonic.area_grid`: a GeoBox, bounds, GeoJSON or a place.
     sources
         For instance a :class:`StacSource` and a :class:`RasterSource`.
     time
         An interval, or its text ``start/end``, both included; all time by default.
     warp
-        Whether scenes whose pixels are not the grid's, such as those of another UTM zone, are read by nearest neighbour;
-        otherwise they are left out, and `CubePlan.left_out` says so.
+        Whether scenes that do not lie on the grid's pixels, such as those of another UTM zone, are read by nearest
+        neighbour; otherwise they are left out and listed in `CubePlan.left_out`.
 
     Raises
     ------
     NoScene
-        If a source has nothing there.
+        If a source has no scene there.
     """
     geobox, period = area_grid(area), as_interval(time)
     timelines = [source.timeline(geobox, period) for source in sources]
@@ -93,16 +93,19 @@ def search(area: Area, sources: Sequence[Source], *, time: Interval | str | None
         if not timeline.steps:
             west, south, east, north = lonlat_bounds(geobox)
             position = f"longitude {west:.4f} to {east:.4f}, latitude {south:.4f} to {north:.4f}"
-            why = Counter(why for _, why in timeline.left_out).most_common(1)
+            reasons = Counter(reason for _, reason in timeline.left_out).most_common(1)
             raise NoScene(
                 f"no scene of {getattr(source, 'collection', source)} at {position} in {period or 'any time'}"
-                + (f"; {len(timeline.left_out)} left out: {why[0][0]}" if why else "")
+                + (f"; {len(timeline.left_out)} left out: {reasons[0][0]}" if reasons else "")
             )
     return CubePlan(geobox=geobox, timelines=tuple(timelines))
 
 
 def _native_only(timeline: Timeline, geobox: GeoBox) -> Timeline:
-    """A timeline without scenes whose first asset is not on the grid; those without a time axis are left as they are."""
+    """A timeline without the scenes whose first asset does not lie on the grid.
+
+    Scenes of a source without a time axis all stay.
+    """
     steps, left_out = [], list(timeline.left_out)
     for step in timeline.steps:
         native = tuple(scene for scene in step.scenes if step.time is None or is_native(scene.assets[0], geobox))
@@ -117,14 +120,15 @@ def _earliest(scenes: Sequence[Scene]) -> str:
 
 
 def instant(text: str | None) -> np.datetime64:
-    """A time of a step as numpy has it: UTC, without saying so."""
+    """The time of a step as numpy holds it: in UTC, without an offset."""
     return np.datetime64(str(text).removesuffix("Z"), "ns")
 
 
-# The plan of a cube, told
+# A plan as rows, as a table and as text
 
 
 def scene_rows(timeline: Timeline, geobox: GeoBox) -> Iterator[Json]:
+    """One row for each scene of a timeline, as JSON, with the columns of :func:`scene_table`."""
     number = 0
     for step in timeline.steps:
         for scene in step.scenes:
@@ -136,13 +140,14 @@ def scene_rows(timeline: Timeline, geobox: GeoBox) -> Iterator[Json]:
                 "collection": scene.collection,
                 "datetime": scene.datetime,
                 "cloud_cover": scene.cloud_cover,
-                "crs": scene.assets[0].crs if scene.assets else None,  # what a service computes has none
+                "crs": scene.assets[0].crs if scene.assets else None,  # scenes of a service may have no assets
                 "warped": bool(scene.assets) and not is_native(scene.assets[0], geobox),
                 "assets": {asset.name: asset.written for asset in scene.assets},
             }
 
 
 def scene_table(rows: Sequence[Json]) -> pd.DataFrame:
+    """Rows of :func:`scene_rows` as a table; ``step`` and ``datetime`` are in UTC, without an offset."""
     columns = ["number", "step", "id", "collection", "datetime", "cloud_cover", "crs", "warped", "assets"]
     table = pd.DataFrame(list(rows), columns=columns).astype({"number": "UInt16"})
     for name in ("step", "datetime"):
@@ -151,6 +156,7 @@ def scene_table(rows: Sequence[Json]) -> pd.DataFrame:
 
 
 def description_lines(geobox: GeoBox, scenes: pd.DataFrame, left_out: pd.DataFrame) -> Iterator[str]:
+    """A cube in a few lines of text: its pixels, its steps, its warped scenes, and why scenes are left out."""
     steps = scenes["step"].dropna()
     yield f"{geobox.shape.y} × {geobox.shape.x} pixels of {geobox.affine.a:g} m in EPSG:{epsg(geobox)}"
     if len(steps):

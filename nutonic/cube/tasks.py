@@ -1,4 +1,4 @@
-"""How a reduction over time becomes tasks: one per tile, on the tile's steps; which variables it takes and leaves."""
+"""The tasks of a reduction over time, one per tile on all of its steps, and the variables that it takes."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from dask.highlevelgraph import HighLevelGraph
 from nutonic.errors import InputError
 from nutonic.sources.mosaic import Subgraph
 
-#: Steps that are folded at a time: memory does not grow with more of them.
+#: Steps that one task of a fold takes. Memory does not grow with the number of steps.
 FOLD = 16
 
 
 def _independent(array: da.Array) -> dict[Any, Any] | None:
-    """The tasks that make an array's chunks where each depends on nothing, as in a cube that was just opened; or None."""
+    """The tasks of an array's chunks, if none of them depends on another, as in a cube that was just opened; else None."""
     layer = array.dask.layers[array.name]
     if array.dask.dependencies[array.name] or not layer.is_materialized():
         return None
@@ -33,10 +33,10 @@ def _independent(array: da.Array) -> dict[Any, Any] | None:
 
 
 def reduce_tiles(array: da.Array, kernel: Callable[..., np.ndarray]) -> da.Array:
-    """(y, x): one tile of an array (time, y, x) at all steps, made into one, in one task.
+    """Reduce an array (time, y, x) to (y, x), with one task per tile that takes the tile at all steps.
 
-    Where the tile's steps depend on nothing the task reads them itself: on a cluster nothing then passes between
-    workers, and the scheduler has a task instead of one for each step and one more.
+    If the tile's steps depend on nothing, the task reads them itself. On a cluster nothing then passes between workers,
+    and the scheduler has one task per tile instead of one for each step and one more.
     """
     tasks = _independent(array)
     if tasks is None:
@@ -51,7 +51,7 @@ def reduce_tiles(array: da.Array, kernel: Callable[..., np.ndarray]) -> da.Array
 
 @dataclass(frozen=True, slots=True)
 class TileReduction:
-    """What one task of a reduction does: read a tile at all steps, and make one of them."""
+    """One task of a reduction: reads a tile at all steps, and reduces them to one."""
 
     kernel: Callable[..., np.ndarray]
     steps: Subgraph
@@ -62,7 +62,7 @@ class TileReduction:
 
 
 def tasks_of_a_tile(cube: xr.Dataset, reduced: xr.Dataset) -> int:
-    """How many tasks the first tile of a lazy picture of a cube takes, all variables that were reduced together."""
+    """How many tasks the first tile of a lazy reduction takes, for all reduced variables together."""
     unreduced = cube.drop_dims("time").data_vars
     arrays = [variable.data for name, variable in reduced.data_vars.items() if name not in unreduced]
     arrays = [array for array in arrays if isinstance(array, da.Array)]
@@ -72,16 +72,30 @@ def tasks_of_a_tile(cube: xr.Dataset, reduced: xr.Dataset) -> int:
 
 
 def _runs(node: Any) -> bool:
-    """Whether a node of an optimised graph calls a function: it may be data, or a second name of a task that was fused."""
+    """Whether a node of an optimised graph calls a function; other nodes are data, or second names of fused tasks."""
     return callable(getattr(node, "func", None)) or (isinstance(node, tuple) and istask(node))
 
 
 def fold_tiles(
     inputs: Sequence[xr.DataArray], kernel: Callable[..., np.ndarray], layers: int, along: np.ndarray | None
 ) -> da.Array:
-    """(layers, y, x): a tile's state, given sixteen steps of all variables at a time, and of what lies along time.
+    """Fold variables over time into a state (layers, y, x), with one task per tile and sixteen steps.
 
-    One task per tile and sixteen steps; written out, since slices of the arrays along time would be tasks too.
+    Parameters
+    ----------
+    inputs
+        Variables (time, y, x).
+    kernel
+        Takes the blocks of each variable, the state so far or None, and the values of `along` for these steps; returns
+        the next state (layers, height, width).
+    layers
+        Length of the state's first dimension.
+    along
+        Values along time that the kernel needs, (steps, …); None for none.
+
+    Notes
+    -----
+    The graph is written out, because slices of the arrays along time would be tasks too.
     """
     arrays = _alike([time_chunks(variable) for variable in inputs])
     groups = [slice(start, start + FOLD) for start in range(0, arrays[0].shape[0], FOLD)]
@@ -100,7 +114,7 @@ def fold_tiles(
 
 
 def _alike(arrays: Sequence[da.Array]) -> list[da.Array]:
-    """Arrays (time, y, x) in the same tiles, as they are where they are so already."""
+    """Arrays (time, y, x) with the same tiles; an array that has them already is not changed."""
     pairs = [part for array in arrays for part in (array, "tyx")]
     return list(da.core.unify_chunks(*pairs)[1])
 
@@ -112,12 +126,12 @@ def _step(
     kernel: Callable[..., np.ndarray],
     along: np.ndarray | None,
 ) -> np.ndarray:
-    """One task of a fold; the first has no state to go on from."""
+    """One task of a fold; the first one has no state."""
     return kernel(*blocks, state=state, along=along)
 
 
 def time_chunks(variable: xr.DataArray) -> da.Array:
-    """The variable's array (time, y, x), one step a chunk."""
+    """The variable's array (time, y, x), with one step per chunk."""
     array: Any = variable.transpose("time", "y", "x").data
     if not isinstance(array, da.Array):
         return cast(da.Array, da.from_array(array, chunks=(1, *array.shape[1:])))
@@ -127,7 +141,7 @@ def time_chunks(variable: xr.DataArray) -> da.Array:
 def reduced_cube(
     cube: xr.Dataset, pictures: Mapping[str, da.Array], attrs: Mapping[str, Mapping[str, Any]]
 ) -> xr.Dataset:
-    """A cube's pictures, and its variables that have no time; loaded, if the cube was."""
+    """The reduced variables with those that have no time axis; loaded if the cube is loaded."""
     unreduced = cube.drop_dims("time").drop_vars("time", errors="ignore")
     reduced = unreduced.assign({name: (("y", "x"), array, dict(attrs[name])) for name, array in pictures.items()})
     order = [name for name in (*cube.data_vars, *pictures) if name in reduced.data_vars]
@@ -137,7 +151,7 @@ def reduced_cube(
 
 
 def variables(cube: xr.Dataset, kind: str) -> list[str]:
-    """Variables over time of a kind; told by their dtype where they do not say it."""
+    """The variables over time of a kind, ``"reflectance"`` or ``"class"``; their dtype decides if their attrs do not."""
     if "time" not in cube.dims:
         raise InputError("the cube has no time axis: there is nothing to reduce")
     names = []
@@ -151,7 +165,7 @@ def variables(cube: xr.Dataset, kind: str) -> list[str]:
 
 
 def selected_variables(cube: xr.Dataset, bands: Iterable[str] | None, kind: str) -> list[str]:
-    """The variables of these names, or all of a kind; refuses what has no time."""
+    """The variables of these names, or all of a kind; raises :class:`InputError` for a name without a time axis."""
     names = variables(cube, kind) if bands is None else list(bands)
     missing = [name for name in names if name not in cube.data_vars or "time" not in cube[name].dims]
     if missing:
@@ -160,12 +174,12 @@ def selected_variables(cube: xr.Dataset, bands: Iterable[str] | None, kind: str)
 
 
 def with_scenes(cube: xr.Dataset, names: Sequence[str]) -> list[str]:
-    """The variables, and the record of scenes where the cube has one."""
+    """The names, followed by ``scene`` if the cube has that variable."""
     return [*names, *(["scene"] if "scene" in cube.data_vars else [])]
 
 
 def refuse_without(cube: xr.Dataset, by: str) -> None:
-    """Refuse a cube without this variable of classes."""
+    """Raise :class:`InputError` if a cube does not have this classification."""
     if by not in cube.data_vars or cube[by].dtype != np.uint8:
         raise InputError(
             f"the cube has no classification {by!r}: open the imagery with masks=({by!r},), or name another variable"
@@ -173,7 +187,7 @@ def refuse_without(cube: xr.Dataset, by: str) -> None:
 
 
 def nodata_of(variable: xr.DataArray) -> int:
-    """The value of a variable that means nodata, as it says itself."""
+    """A variable's nodata value, from its attrs or its encoding; raises :class:`InputError` if it has none."""
     nodata = variable.attrs.get("_FillValue", variable.encoding.get("_FillValue"))
     if nodata is None or not np.issubdtype(variable.dtype, np.unsignedinteger):
         raise InputError(
@@ -184,5 +198,5 @@ def nodata_of(variable: xr.DataArray) -> int:
 
 
 def attributes(variable: xr.DataArray, method: str, nodata: float) -> dict[str, Any]:
-    """What a reduced variable says of itself (CF cell methods)."""
+    """The attributes of a reduced variable, with CF's cell methods."""
     return {**variable.attrs, "_FillValue": nodata, "cell_methods": f"time: {method}"}

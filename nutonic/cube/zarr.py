@@ -1,4 +1,4 @@
-"""Cubes as Zarr: where a chunk lies, what its metadata says, and how a task writes it."""
+"""Cubes as Zarr: their metadata, where a chunk's file lies, how a task writes it, and which files are a cube's."""
 
 from __future__ import annotations
 
@@ -21,16 +21,17 @@ from nutonic.errors import InputError, NotNutonic
 from nutonic.io.atomic import disk_errors
 from nutonic.io.objects import Store
 
-#: What makes a folder a saved cube of nutonic's, and nothing else does: this file with just these bytes. Then the ends of
-#: the names that a cube has until it is whole, that one has which is replaced, and that the lock of both has.
+#: A folder is a cube of nutonic's if, and only if, it holds this file with just these bytes.
 CUBE_MARKER = "nutonic.json"
 CUBE_MARKER_BYTES = b'{"nutonic":"cube","format":1}\n'
+
+#: How the names end of an unfinished cube, of a cube that is being replaced, and of the lock of both.
 CUBE_PARTIAL, CUBE_REPLACED, CUBE_LOCK = ".nutonic-partial", ".nutonic-replaced", ".nutonic-lock"
 
-#: Pixels along a side that are read at a time at most; tiles that are larger are shards of several such chunks.
+#: The largest side of a chunk, in pixels. Larger tiles are shards of several chunks.
 INNER = 512
 
-#: GeoZarr conventions that a cube follows, as they register themselves: zarr-conventions/geo-proj and /spatial, v1.
+#: The GeoZarr conventions that a cube follows, in their own words: zarr-conventions/geo-proj and /spatial, v1.
 _CONVENTIONS = [
     {
         "uuid": uuid,
@@ -47,15 +48,15 @@ _CONVENTIONS = [
 
 Chunk = tuple[str, tuple[int, ...]]
 
-#: What tells a cube's files: removed last, in this order.
+#: The files by which a cube's other files are known. They are removed last, in this order.
 _LAST = ("zarr.json", CUBE_MARKER)
 
-#: What zarr's writers leave of a chunk when they are killed.
+#: The name of a chunk's file that a killed writer of zarr's left behind.
 _TEMPORARY = re.compile(r"(?P<name>.+)\.[0-9a-f]{32}\.partial")
 
 
 def prepare_cube(cube: xr.Dataset) -> xr.Dataset:
-    """A cube with what its file says of it: conventions, nodata, and time as whole microseconds (CF)."""
+    """A cube ready to be written: conventions in its attributes, nodata and time (whole microseconds) in its encoding."""
     cube = digital_numbers(cube)
     lazy = {name: coordinate.compute() for name, coordinate in cube.coords.items() if coordinate.chunks is not None}
     prepared = cube.assign_coords(lazy).copy()
@@ -76,7 +77,7 @@ def prepare_cube(cube: xr.Dataset) -> xr.Dataset:
 
 
 def _georeference(cube: xr.Dataset) -> Json:
-    """Where the pixels lie, in the GeoZarr conventions; nothing for what lies nowhere."""
+    """Where the pixels lie, as GeoZarr's attributes; none of them for a cube that is not on a grid."""
     geobox = getattr(cube.odc, "geobox", None) if {"y", "x"} <= set(cube.dims) else None
     if geobox is None:
         return {"Conventions": "CF-1.11"}
@@ -93,10 +94,10 @@ def _georeference(cube: xr.Dataset) -> Json:
 
 
 def write_frame(cube: xr.Dataset, folder: Path) -> None:
-    """All of a cube but the tiles of its lazy variables: marker, metadata, coordinates, what is loaded."""
+    """Write all of a cube but the tiles of its lazy variables: marker, metadata, coordinates and loaded variables."""
     encoding = {str(name): _layout(variable) for name, variable in lazy_variables(cube).items()}
     with disk_errors(folder), warnings.catch_warnings():
-        # Consolidated metadata is no part of the Zarr 3 specification yet; xarray opens faster with it, and warns without.
+        # Consolidated metadata is not part of Zarr 3's specification yet; xarray opens faster with it, and warns without.
         warnings.filterwarnings("ignore", message="Consolidated metadata")
         cube.to_zarr(folder, mode="w", zarr_format=3, consolidated=True, compute=False, encoding=encoding)
         (folder / CUBE_MARKER).write_bytes(CUBE_MARKER_BYTES)
@@ -108,7 +109,7 @@ def lazy_variables(cube: xr.Dataset) -> dict[str, xr.DataArray]:
 
 
 def _layout(variable: xr.DataArray) -> dict[str, Any]:
-    """A tile is written by one task: it is a chunk, or a shard of chunks where it is large."""
+    """The encoding of a variable: one task writes a tile, so each tile is a chunk, or a shard of chunks if it is large."""
     tile = tuple(sizes[0] for sizes in variable.chunks or ())
     for dim, sizes in zip(variable.dims, variable.chunks or (), strict=True):
         if len(set(sizes[:-1])) > 1 or sizes[-1] > sizes[0]:
@@ -117,18 +118,18 @@ def _layout(variable: xr.DataArray) -> dict[str, Any]:
                 "the part you want instead of slicing it, or chunk it anew"
             )
     inner = tuple(_divisor(size) for size in tile)
-    nodata = variable.encoding.get("_FillValue")  # what is given to xarray replaces what the variable has
+    nodata = variable.encoding.get("_FillValue")  # xarray ignores a variable's own encoding if one is given
     fill = {} if nodata is None else {"_FillValue": nodata, "fill_value": nodata}
     return {"chunks": inner, "shards": tile if inner != tile else None, **fill}
 
 
 def _divisor(size: int) -> int:
-    """The largest side of chunks that divides a tile evenly and is sensible to read; the tile's where there is none."""
+    """The largest side of chunks, up to INNER pixels, that divides a tile evenly; the tile's side if there is none."""
     return next((part for part in range(min(size, INNER), INNER // 4, -1) if size % part == 0), size)
 
 
 def chunks_of(cube: xr.Dataset) -> Iterator[Chunk]:
-    """Every tile that is to be written, tile by tile with all its variables and steps together."""
+    """All chunks of the lazy variables, ordered by their place in the picture, so that variables and steps are together."""
     chunks = (
         (index[-2:], name, index)
         for name, variable in lazy_variables(cube).items()
@@ -138,13 +139,13 @@ def chunks_of(cube: xr.Dataset) -> Iterator[Chunk]:
 
 
 def chunk_path(chunk: Chunk) -> str:
-    """Path of a tile's file below the cube's folder (Zarr 3, default chunk key encoding)."""
+    """The path of a tile's file below the cube's folder (Zarr 3's default encoding of chunk keys)."""
     name, index = chunk
     return "/".join([name, "c", *map(str, index)])
 
 
 def write_chunk(pixels: np.ndarray, folder: str, name: str, start: tuple[int, ...]) -> np.ndarray:
-    """Write one tile, whole or not at all; (1,) int64, its bytes before they were compressed."""
+    """Write one tile, wholly or not at all, and return its number of bytes before compression, (1,) int64."""
     import zarr
 
     with disk_errors(Path(folder, name)):
@@ -153,18 +154,18 @@ def write_chunk(pixels: np.ndarray, folder: str, name: str, start: tuple[int, ..
     return np.array([pixels.nbytes])
 
 
-# What lies in a cube's folder
+# The files in a cube's folder
 
 
 def is_marked(folder: Path) -> bool:
-    """Whether there is a folder, no link to one, that carries the marker of a cube."""
+    """Whether a path is a folder with the marker of a cube, and not a link to one."""
     marker = Store(folder)
     is_real = not folder.is_symlink() and marker.is_file(CUBE_MARKER)
     return is_real and marker.get(CUBE_MARKER) == CUBE_MARKER_BYTES
 
 
 def foreign_content(folder: Path) -> Iterator[str]:
-    """What lies in a marked folder and is not the cube's, nor a temporary of it (zarr's ``1.0f….partial``)."""
+    """Paths in a marked folder that are neither the cube's nor temporaries of it (zarr's ``1.0f….partial``)."""
     arrays = _arrays(folder)
     for path, status in Store(folder).found():
         is_ours = _is_folder_of(path, arrays) if S_ISDIR(status.st_mode) else _is_file_of(path, arrays)
@@ -173,7 +174,7 @@ def foreign_content(folder: Path) -> Iterator[str]:
 
 
 def remove_cube(folder: Path) -> None:
-    """Remove a marked cube, what tells its own files from others last; a folder that holds anything else stays."""
+    """Remove the files of a marked cube, metadata and marker last; a folder that holds anything else stays."""
     arrays, store = _arrays(folder), Store(folder)
     entries = [(path, S_ISDIR(status.st_mode)) for path, status in store.found()]
     for path in (path for path, is_folder in entries if not is_folder and path not in _LAST):
@@ -182,7 +183,7 @@ def remove_cube(folder: Path) -> None:
     for path in sorted(
         (path for path, is_folder in entries if is_folder and _is_folder_of(path, arrays)), reverse=True
     ):
-        with suppress(OSError):  # it holds something else
+        with suppress(OSError):  # the folder holds something else
             (folder / path).rmdir()
     if {path for path, _ in store.found()} <= set(_LAST):
         for path in _LAST:
@@ -191,7 +192,7 @@ def remove_cube(folder: Path) -> None:
 
 
 def remove_temporaries(folder: Path) -> None:
-    """Remove what killed writers left in a marked cube."""
+    """Remove the files that killed writers left in a marked cube."""
     arrays, store = _arrays(folder), Store(folder)
     for path, _ in list(store.sizes()):
         if _TEMPORARY.fullmatch(path) and _is_file_of(path, arrays) and store.is_file(path):
@@ -199,7 +200,7 @@ def remove_temporaries(folder: Path) -> None:
 
 
 def _arrays(folder: Path) -> dict[str, tuple[int, ...]]:
-    """The arrays of a cube, each with its numbers of chunks; none where only the marker is left."""
+    """The arrays of a cube, each with its numbers of chunks; none if there is no metadata."""
     store = Store(folder)
     try:
         nodes = orjson.loads(store.get("zarr.json"))["consolidated_metadata"]["metadata"]
@@ -208,7 +209,7 @@ def _arrays(folder: Path) -> dict[str, tuple[int, ...]]:
         return {}
     except (orjson.JSONDecodeError, KeyError, TypeError, AttributeError):
         raise NotNutonic(
-            f"{folder}/zarr.json is damaged, so that it does not tell what is the cube's: move it away"
+            f"{folder}/zarr.json is damaged, so that it does not tell what is the cube's: move the folder away"
         ) from None
 
 
@@ -235,6 +236,6 @@ def _is_folder_of(path: str, arrays: Mapping[str, tuple[int, ...]]) -> bool:
 
 
 def _is_index(parts: Sequence[str], counts: Sequence[int]) -> bool:
-    """Whether this is ``c/0/1`` or its beginning, within an array."""
+    """Whether the parts of a path are those of a chunk, such as ``c/0/1``, or the first of them."""
     numbers = zip(parts[1:], counts, strict=False)
     return parts[0] == "c" and all(re.fullmatch(r"0|[1-9]\d*", part) and int(part) < count for part, count in numbers)

@@ -1,4 +1,4 @@
-"""Counts of a cube per tile and per zone, each from one task a tile."""
+"""Counts of a cube's pixels per tile and per zone, with one task per tile."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ def fractions(cube: xr.Dataset, classes: Sequence[int], *, band: str = "label") 
     Parameters
     ----------
     cube
-        With a class variable (y, x) of uint8.
+        Has a class variable (y, x) of uint8.
     classes
-        Class ids, such as ``table.labels``.
+        Class ids, 0 to 255, such as ``table.labels``.
     band
-        The variable.
+        Name of the class variable.
 
     Returns
     -------
@@ -40,10 +40,23 @@ def fractions(cube: xr.Dataset, classes: Sequence[int], *, band: str = "label") 
 
 
 def valid_fraction(cube: xr.Dataset, *, band: str) -> xr.DataArray:
-    """The share of each tile's pixels that are valid in a band: dims ``(tile_y, tile_x)``, float64; over time if it is."""
+    """The share of each tile's pixels that are valid in a band.
+
+    Parameters
+    ----------
+    cube
+        Has the variable `band`, (y, x) or (time, y, x).
+    band
+        Name of the variable.
+
+    Returns
+    -------
+    xarray.DataArray
+        Dims ``(tile_y, tile_x)``, or ``(time, tile_y, tile_x)`` for a band over time; float64, 0 to 1.
+    """
     variable = stored(cube[band])
     if "time" in variable.dims:
-        variable = variable.chunk({"time": 1})  # each step has its share, however a file was opened
+        variable = variable.chunk({"time": 1})  # one share per step, however the cube is chunked
     shares = _per_tile(variable, partial(_share_valid, nodata=nodata_of(variable)), 1)[..., 0]
     dims = ("time", "tile_y", "tile_x") if "time" in variable.dims else ("tile_y", "tile_x")
     coords = {"time": variable["time"]} if "time" in variable.dims else {}
@@ -57,16 +70,26 @@ def _share_valid(block: np.ndarray, *, nodata: int) -> np.ndarray:
 def zonal_counts(
     label: xr.DataArray, zones: xr.DataArray, *, classes: Sequence[int], zone_ids: Sequence[int]
 ) -> xr.DataArray:
-    """How many pixels of each class lie in each zone: dims ``(zone, class)``, int64, exact.
+    """How many pixels of each class lie in each zone.
 
     Parameters
     ----------
     label
         Class ids (y, x), uint8.
     zones
-        Zone ids (y, x) of integers on the same grid; rasterised parcels, for instance.
+        Zone ids (y, x), integers, on the same grid; rasterised parcels, for instance.
     classes, zone_ids
-        What to count, in this order; all else is left out.
+        The ids to count, in the order of the result. Other pixels are not counted.
+
+    Returns
+    -------
+    xarray.DataArray
+        Dims ``(zone, class)``, int64.
+
+    Raises
+    ------
+    InputError
+        If zones and labels lie on different grids.
     """
     if zones.shape != label.shape or not all(np.array_equal(zones[dim], label[dim]) for dim in ("y", "x")):
         raise InputError(f"zones lie on another grid than {label.name}: warp them to it first")
@@ -86,7 +109,7 @@ def zonal_counts(
 
 
 def _zonal(label: np.ndarray, zones: np.ndarray, *, classes: np.ndarray, zone_ids: np.ndarray) -> np.ndarray:
-    """(1, 1, zones, classes) of one tile."""
+    """The counts of one tile, (1, 1, zones, classes) int64."""
     order = np.argsort(zone_ids, kind="stable")
     at = order[np.searchsorted(zone_ids[order], zones).clip(max=len(order) - 1)]
     is_zone = zone_ids[at] == zones
@@ -95,7 +118,7 @@ def _zonal(label: np.ndarray, zones: np.ndarray, *, classes: np.ndarray, zone_id
 
 
 def _per_tile(variable: xr.DataArray, work: Callable[[np.ndarray], np.ndarray], size: int) -> da.Array:
-    """(…, tiles down, tiles across, size): what `work` makes of each tile."""
+    """The results of `work` on each tile: (…, tiles down, tiles across, size)."""
     array = da.asarray(variable.data)
     of_tile = partial(_as_tile, work=work)
     tiles: da.Array = da.map_blocks(of_tile, array, dtype=float, new_axis=array.ndim, chunks=_ones(variable, size))

@@ -29,24 +29,24 @@ class Answer:
     """Whether the connection ends with it."""
 
 
-def plain(status: int, headers: Mapping[str, str] | None = None) -> Answer:
+def text_answer(status: int, headers: Mapping[str, str] | None = None) -> Answer:
     """A status and its name."""
     return Answer(status, HTTPStatus(status).phrase.encode(), {"Content-Type": "text/plain", **(headers or {})})
 
 
-def denied() -> Answer:
+def denial() -> Answer:
     """403 in the words of Azure's blob storage."""
     words = "<Code>AuthenticationFailed</Code><Message>Signature not valid in the specified time frame</Message>"
     body = f'<?xml version="1.0" encoding="utf-8"?><Error>{words}</Error>'
     return Answer(403, body.encode(), {"Content-Type": "application/xml"})
 
 
-def span_of(asked: str, size: int) -> tuple[int, int] | None:
+def span_of(range_header: str, size: int) -> tuple[int, int] | None:
     """First and last byte of a Range within `size` bytes, last before first if there are none; None: send all."""
-    found = re.fullmatch(r"bytes=(\d*)-(\d*)", asked.strip())
-    if found is None or found.groups() == ("", ""):
+    match = re.fullmatch(r"bytes=(\d*)-(\d*)", range_header.strip())
+    if match is None or match.groups() == ("", ""):
         return None
-    first, last = (int(number) if number else None for number in found.groups())
+    first, last = (int(number) if number else None for number in match.groups())
     if first is None:
         return max(0, size - (last or 0)), size - 1
     if last is not None and last < first:
@@ -66,12 +66,12 @@ def distort(answer: Answer, fault: Fault) -> tuple[str | None, Answer | None]:
     if kind in ("drop", "stall"):
         return kind, None
     if kind == "truncate":
-        whole = {"Content-Length": str(len(answer.body))}
-        return kind, replace(answer, body=answer.body[:half], headers={**answer.headers, **whole}, close=True)
+        headers = {"Content-Length": str(len(answer.body))}
+        return kind, replace(answer, body=answer.body[:half], headers={**answer.headers, **headers}, close=True)
     if kind == "short" and answer.span:
         first, size = answer.span[0], answer.headers["Content-Range"].partition("/")[2]
-        said = {"Content-Range": f"bytes {first}-{first + half - 1}/{size}"}
-        return kind, replace(answer, body=answer.body[:half], headers={**answer.headers, **said})
+        headers = {"Content-Range": f"bytes {first}-{first + half - 1}/{size}"}
+        return kind, replace(answer, body=answer.body[:half], headers={**answer.headers, **headers})
     return kind, replace(_instead(fault), span=answer.span)
 
 
@@ -80,24 +80,24 @@ def _instead(fault: Fault) -> Answer:
     if fault.kind == "html":
         return Answer(200, b"<!doctype html><html><body>Please sign in.</body></html>", {"Content-Type": "text/html"})
     if fault.kind == "redirect":
-        return plain(302, {"Location": fault.to})
+        return text_answer(302, {"Location": fault.to})
     if fault.kind == "403":
-        return denied()
-    return plain(int(fault.kind), {"Retry-After": f"{fault.after_s:.0f}"} if fault.kind == "429" else None)
+        return denial()
+    return text_answer(int(fault.kind), {"Retry-After": f"{fault.after_s:.0f}"} if fault.kind == "429" else None)
 
 
 class Tokens:
     """Tokens given so far, each for one container and a while."""
 
     def __init__(self, seed: int, lifetime_s: float) -> None:
-        self.seed, self.lifetime_s, self.given = seed, lifetime_s, 0
+        self.seed, self.lifetime_s, self.issued = seed, lifetime_s, 0
         self._valid: dict[str, tuple[str, float]] = {}
 
     def give(self, container: str) -> Answer:
         """A new token for ACCOUNT/CONTAINER, as the Planetary Computer words it."""
-        self.given += 1
+        self.issued += 1
         # As a real signature does, it holds characters that must be quoted in a query.
-        sig = b64encode(sha256(f"{self.seed}\n{container}\n{self.given}".encode()).digest()).decode()
+        sig = b64encode(sha256(f"{self.seed}\n{container}\n{self.issued}".encode()).digest()).decode()
         start = time.time()
         st, se = (f"{datetime.fromtimestamp(at, UTC):%Y-%m-%dT%H:%M:%SZ}" for at in (start, start + self.lifetime_s))
         self._valid[sig] = f"/{container}/", start + self.lifetime_s

@@ -116,17 +116,17 @@ class SyntheticPlanet:
     def scenes(self) -> tuple[SyntheticScene, ...]:
         """All scenes, in the order of the catalogue, which is that of no property."""
         h, w = self.shape
-        whole, west = self.part(0, 0, h, w), self.part(h // 11, 0, h, w * 29 // 50)
-        east, across = self.part(0, w * 13 // 25, h, w), self.part(h * 3 // 8, w * 2 // 3, h * 4 // 5, w, east=True)
-        found = (
-            SyntheticScene("cloudy", whole, 4, 62.0, "2024-08-19", "04.00", None),
-            SyntheticScene("full", whole, 1, 11.5, "2024-06-02", "03.01", None, west_wedge=w // 9),
+        full, west = self.part(0, 0, h, w), self.part(h // 11, 0, h, w * 29 // 50)
+        east, next_zone = self.part(0, w * 13 // 25, h, w), self.part(h * 3 // 8, w * 2 // 3, h * 4 // 5, w, east=True)
+        scenes = (
+            SyntheticScene("cloudy", full, 4, 62.0, "2024-08-19", "04.00", None),
+            SyntheticScene("full", full, 1, 11.5, "2024-06-02", "03.01", None, west_wedge=w // 9),
             SyntheticScene("east-applied", east, 3, 4.0, "2024-05-11", "05.10", True),
             SyntheticScene("west", west, 2, 0.5, "2024-05-30", "05.10", True, south_wedge=h // 5),
             SyntheticScene("east-raw", east, 3, 4.0, "2024-07-10", "05.10", False),
-            SyntheticScene("neighbour", across, 5, 2.5, "2024-09-01", "05.10", True),
+            SyntheticScene("neighbour", next_zone, 5, 2.5, "2024-09-01", "05.10", True),
         )
-        return found[: 6 if self.neighbour else 5]
+        return scenes[: 6 if self.neighbour else 5]
 
     def part(self, top: int, left: int, bottom: int, right: int, *, east: bool = False) -> SyntheticGrid:
         """The grid of some rows and columns of the planet, in its own zone or, from the same corner, in the next."""
@@ -143,8 +143,8 @@ class SyntheticPlanet:
     def label_grid(self) -> SyntheticGrid:
         """The land cover's grid; its last rows end before the scenes do."""
         degrees, shift = self.labels_in == "degrees", (3.7, 2.9) if self.labels_in == "shifted" else (0.0, 0.0)
-        crs, step, per = ("EPSG:4326", 1 / 12000, 12000) if degrees else (f"EPSG:{self.zone_epsg}", 10.0, 0.1)
-        u, v = (_project(self.scene("cloudy").footprint(), self.zone_epsg, crs) * per).T
+        crs, step, per_unit = ("EPSG:4326", 1 / 12000, 12000) if degrees else (f"EPSG:{self.zone_epsg}", 10.0, 0.1)
+        u, v = (_project(self.scene("cloudy").footprint(), self.zone_epsg, crs) * per_unit).T
         west, north = int(u.min()) - 8, int(v.max()) + 8
         shape = (int((north - v.min()) * 0.92), int(u.max()) + 8 - west)
         return SyntheticGrid(crs, Affine(step, 0, west * step + shift[0], 0, -step, north * step + shift[1]), shape)
@@ -167,8 +167,8 @@ class SyntheticPlanet:
         value = 700 + cell % 2400 + (3 * col + 5 * row) % 512 + 900 * mark + noise % 64
         value = np.where((cell % 7 == 0) & (mark == 0), 1 + noise % 3, value)  # dark water
         col, row = col - self.origin[0] // 10, row + self.origin[1] // 10
-        flat = (col >= 700) & (col < 800) & (row >= 660) & (row < 752) & (band == "blue")
-        return np.where(scene.observed(x, y), np.where(flat, 1234, value), 0).astype(np.uint16)
+        is_flat = (col >= 700) & (col < 800) & (row >= 660) & (row < 752) & (band == "blue")
+        return np.where(scene.observed(x, y), np.where(is_flat, 1234, value), 0).astype(np.uint16)
 
     def rgb(self, x: np.ndarray, y: np.ndarray, scene_id: str) -> np.ndarray:
         """Right pixels of a window, (3, height, width) uint16, for the columns' ``x`` and the rows' ``y``."""
@@ -185,12 +185,13 @@ class SyntheticPlanet:
     def land_cover(self, x: ArrayLike, y: ArrayLike) -> np.ndarray:
         """Class ids (uint8) at points in the land cover's own CRS, longitude or easting first; they broadcast."""
         (col, row), (height, width) = self.label_grid.pixels(x, y), self.label_grid.shape
-        known = (col >= 0) & (col < width) & (row >= 0) & (row < height)
-        known &= 50 * (width - col) * height + 65 * row * width > 19 * height * width  # none in the north-east corner
+        is_labelled = (col >= 0) & (col < width) & (row >= 0) & (row < height)
+        # There are no labels in the north-east corner.
+        is_labelled &= 50 * (width - col) * height + 65 * row * width > 19 * height * width
         cell, mark, noise = _ground(self._key(0), *self.label_grid.pixels(x, y, lattice=True))
         ids = np.array([*self.classes, self.unknown])
         ground = ids[np.where(noise % 89 == 0, noise // 89, cell) % ids.size]
-        return np.where(known, np.choose(mark, (ground, ids[1], ids[0], ids[-2])), self.unknown).astype(np.uint8)
+        return np.where(is_labelled, np.choose(mark, (ground, ids[1], ids[0], ids[-2])), self.unknown).astype(np.uint8)
 
     def labels_at(self, x: np.ndarray, y: np.ndarray, crs: str | int) -> np.ndarray:
         """Class ids of a window, (height, width) uint8: of the pixel that holds each centre, by pyproj on every one."""
@@ -226,7 +227,7 @@ class SyntheticPlanet:
     def recipe(self, **parts: Mapping[str, Any]) -> dict[str, Any]:
         """A recipe for the written files: places of 140 px with four tiles each; `parts` replace values in it."""
         table = {"name": "synthetic", "classes": dict(self.classes), "unknown": self.unknown}
-        whole: dict[str, Any] = {
+        values: dict[str, Any] = {
             "name": "synthetic-planet",
             "pois": {"path": "pois.csv"},
             "grid": {"extent_m": 1400},
@@ -236,7 +237,7 @@ class SyntheticPlanet:
             "rows": {"min_region_px": 12},
             "splits": {"train": 0.6, "validation": 0.2, "test": 0.2},
         }
-        return whole | {name: {**whole.get(name, {}), **part} for name, part in parts.items()}
+        return values | {name: {**values.get(name, {}), **part} for name, part in parts.items()}
 
 
 def _project(points: np.ndarray, source: str | int, target: str | int) -> np.ndarray:
@@ -272,10 +273,10 @@ def write_band(path: Path, grid: SyntheticGrid, pixels: Callable[..., np.ndarray
     """One band as a tiled, deflated GeoTIFF; `pixels` tells its pixels from the coordinates of their centres."""
     (x, y), (height, width) = grid.centres(), grid.shape
     band = pixels(x=x[None, :], y=y[:, None])
-    where = {"crs": grid.crs, "transform": grid.transform, "height": height, "width": width, "nodata": nodata}
-    how = {"tiled": True, "blockxsize": block, "blockysize": block, "compress": "deflate", "zlevel": 1}
+    georeference = {"crs": grid.crs, "transform": grid.transform, "height": height, "width": width, "nodata": nodata}
+    layout = {"tiled": True, "blockxsize": block, "blockysize": block, "compress": "deflate", "zlevel": 1}
     path.parent.mkdir(parents=True, exist_ok=True)
-    with rasterio.open(path, "w", driver="GTiff", count=1, dtype=band.dtype, **where, **how) as raster:
+    with rasterio.open(path, "w", driver="GTiff", count=1, dtype=band.dtype, **georeference, **layout) as raster:
         raster.write(band, 1)
 
 
@@ -283,14 +284,16 @@ def _item(scene: SyntheticScene) -> dict[str, Any]:
     """The STAC item of a scene; hrefs are relative to the catalogue."""
     ring = _project(scene.footprint(), scene.grid.crs, "EPSG:4326").round(9)
     head = {"type": "Feature", "stac_version": "1.0.0", "id": scene.id, "collection": COLLECTION, "links": []}
-    said = {} if scene.applied is None else {"earthsearch:boa_offset_applied": scene.applied}
-    properties = {"datetime": f"{scene.day}T09:50:31Z", "eo:cloud_cover": scene.cloud_cover, **said}
+    offset_flag = {} if scene.applied is None else {"earthsearch:boa_offset_applied": scene.applied}
+    properties = {"datetime": f"{scene.day}T09:50:31Z", "eo:cloud_cover": scene.cloud_cover, **offset_flag}
     asset = {
         "type": "image/tiff; application=geotiff",
         "roles": ["data", "reflectance"],
         "proj:transform": [*scene.grid.transform[:6]],
         "proj:shape": [*scene.grid.shape],
-        "raster:bands": [{"nodata": 0, "data_type": "uint16", **({"scale": 0.0001, "offset": -0.1} if said else {})}],
+        "raster:bands": [
+            {"nodata": 0, "data_type": "uint16", **({"scale": 0.0001, "offset": -0.1} if offset_flag else {})}
+        ],
     }
     return head | {
         "geometry": {"type": "Polygon", "coordinates": [ring.tolist()]},

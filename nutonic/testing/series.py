@@ -26,7 +26,7 @@ class SyntheticPass(NamedTuple):
     platform: str
     orbit: int
     tile: str
-    made: str
+    processed_at: str
     """When it was processed."""
 
 
@@ -41,25 +41,27 @@ class SyntheticSeries(SyntheticPlanet):
 
     def _granules(self) -> Iterable[tuple[SyntheticScene, SyntheticPass]]:
         h, w = self.shape
-        whole, west, east = self.part(0, 0, h, w), self.part(0, 0, h, w * 3 // 5), self.part(0, w * 2 // 5, h, w)
-        south, across = self.part(h // 3, 0, h, w), self.part(h * 3 // 8, w * 2 // 3, h * 4 // 5, w, east=True)
+        full, west, east = self.part(0, 0, h, w), self.part(0, 0, h, w * 3 // 5), self.part(0, w * 2 // 5, h, w)
+        south, next_zone = self.part(h // 3, 0, h, w), self.part(h * 3 // 8, w * 2 // 3, h * 4 // 5, w, east=True)
 
         def granule(
-            name: str, part: SyntheticGrid, texture: int, cloud: float, when: str, orbit: int, tile: str, baseline: str
+            name: str, part: SyntheticGrid, texture: int, cloud: float, time: str, orbit: int, tile: str, baseline: str
         ) -> tuple[SyntheticScene, SyntheticPass]:
-            scene = SyntheticScene(name, part, texture, cloud, when[:10], baseline, True)
-            made = f"{when[:10]}T{baseline.replace('.', ':')}:00Z"
-            return scene, SyntheticPass(when, "sentinel-2b" if orbit > 100 else "sentinel-2a", orbit, tile, made)
+            scene = SyntheticScene(name, part, texture, cloud, time[:10], baseline, True)
+            processed_at = f"{time[:10]}T{baseline.replace('.', ':')}:00Z"
+            return scene, SyntheticPass(
+                time, "sentinel-2b" if orbit > 100 else "sentinel-2a", orbit, tile, processed_at
+            )
 
-        yield granule("new", whole, 15, 22.0, "2024-06-21T09:50:31.024Z", 79, "33TXM", "05.10")
+        yield granule("new", full, 15, 22.0, "2024-06-21T09:50:31.024Z", 79, "33TXM", "05.10")
         yield granule("b-east", east, 12, 9.0, "2024-05-02T09:50:45.024Z", 79, "33TYM", "05.10")
         yield granule("a-west", west, 11, 5.0, "2024-05-02T09:50:31.024Z", 79, "33TXM", "05.10")
-        yield granule("next-zone", across, 13, 1.0, "2024-06-11T09:40:31.024Z", 122, "34TBS", "05.10")
+        yield granule("next-zone", next_zone, 13, 1.0, "2024-06-11T09:40:31.024Z", 122, "34TBS", "05.10")
         yield granule("same-day", south, 14, 35.0, "2024-06-11T09:20:31.024Z", 36, "33TXM", "05.10")
-        yield granule("old", whole, 16, 2.0, "2024-06-21T09:50:31.024Z", 79, "33TXM", "03.01")
+        yield granule("old", full, 16, 2.0, "2024-06-21T09:50:31.024Z", 79, "33TXM", "03.01")
         yield granule("night-late", west, 17, 12.0, "2024-07-01T23:10:31.024Z", 79, "33TXM", "05.10")
         yield granule("night-early", east, 18, 14.0, "2024-07-02T00:10:31.024Z", 79, "33TYM", "05.10")
-        yield granule("cloudy", whole, 19, 48.0, "2024-08-30T09:50:31.024Z", 79, "33TXM", "05.10")
+        yield granule("cloudy", full, 19, 48.0, "2024-08-30T09:50:31.024Z", 79, "33TXM", "05.10")
 
     @cached_property
     def scenes(self) -> tuple[SyntheticScene, ...]:
@@ -69,7 +71,7 @@ class SyntheticSeries(SyntheticPlanet):
     @cached_property
     def passes(self) -> Mapping[str, SyntheticPass]:
         """What the items say of their overpasses, by id."""
-        return {scene.id: told for scene, told in self._granules()}
+        return {scene.id: overpass for scene, overpass in self._granules()}
 
     #: Ids of the granules that make each step of a cube, in mosaic order, where all of the planet is asked for.
     steps = (
@@ -81,9 +83,9 @@ class SyntheticSeries(SyntheticPlanet):
         scene = self.scene(scene_id)
         col, row = self.classified(scene).pixels(x, y, lattice=True)
         blob = mixed(self._key(scene.texture, 9), (col + row // 2) // 9, (row + col // 3) // 7)
-        return np.where(self._seen(scene, col, row), _CLASSES[blob % _CLASSES.size], 0).astype(np.uint8)
+        return np.where(self._observed(scene, col, row), _CLASSES[blob % _CLASSES.size], 0).astype(np.uint8)
 
-    def _seen(self, scene: SyntheticScene, col: np.ndarray, row: np.ndarray) -> np.ndarray:
+    def _observed(self, scene: SyntheticScene, col: np.ndarray, row: np.ndarray) -> np.ndarray:
         """Whether a 20 m pixel's centre lies on the scene."""
         return scene.observed(20.0 * col + 10.0, -20.0 * row - 10.0)
 
@@ -102,7 +104,7 @@ class SyntheticSeries(SyntheticPlanet):
         items = json.loads(catalogue.read_text("utf-8"))
         for item in items["features"]:
             scene = self.scene(item["id"])
-            item["properties"] |= _said(self.passes[scene.id])
+            item["properties"] |= _pass_properties(self.passes[scene.id])
             item["assets"]["scl"] = self._write_classes(path.parent, scene)
         catalogue.write_text(json.dumps(items, indent=1), encoding="utf-8")
         return path
@@ -111,15 +113,20 @@ class SyntheticSeries(SyntheticPlanet):
         grid = self.classified(scene)
         pixels = partial(self.classification, scene_id=scene.id)
         write_band(folder / scene.id / "scl.tif", grid, pixels, nodata=0, block=self.block)
-        lies = {"proj:transform": [*grid.transform[:6]], "proj:shape": [*grid.shape]}
-        return {"href": f"{scene.id}/scl.tif", "type": "image/tiff; application=geotiff", "roles": ["data"], **lies}
+        georeference = {"proj:transform": [*grid.transform[:6]], "proj:shape": [*grid.shape]}
+        return {
+            "href": f"{scene.id}/scl.tif",
+            "type": "image/tiff; application=geotiff",
+            "roles": ["data"],
+            **georeference,
+        }
 
 
-def _said(told: SyntheticPass) -> dict[str, Any]:
+def _pass_properties(overpass: SyntheticPass) -> dict[str, Any]:
     return {
-        "datetime": told.datetime,
-        "platform": told.platform,
-        "sat:relative_orbit": told.orbit,
-        "grid:code": f"MGRS-{told.tile}",
-        "s2:generation_time": told.made,
+        "datetime": overpass.datetime,
+        "platform": overpass.platform,
+        "sat:relative_orbit": overpass.orbit,
+        "grid:code": f"MGRS-{overpass.tile}",
+        "s2:generation_time": overpass.processed_at,
     }

@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 import yaml
 
 from nutonic.testing.faults import Fault
-from nutonic.testing.serving import CONTROL, Settings, main
+from nutonic.testing.server_process import CONTROL, Settings, main
 
 
 def remote_catalogue(folder: str | Path, url: str, prefix: str = "") -> Path:
@@ -35,10 +35,10 @@ def remote_catalogue(folder: str | Path, url: str, prefix: str = "") -> Path:
     prefix
         Path of the folder below `url`.
     """
-    folder, base = Path(folder), "/".join(part.strip("/") for part in (url, prefix) if part)
+    folder, base_url = Path(folder), "/".join(part.strip("/") for part in (url, prefix) if part)
     catalogue = json.loads((folder / "items.json").read_text(encoding="utf-8"))
     for asset in (asset for item in catalogue["features"] for asset in item["assets"].values()):
-        asset["href"] = f"{base}/{asset['href']}"
+        asset["href"] = f"{base_url}/{asset['href']}"
     recipe = yaml.safe_load((folder / "recipe.yaml").read_text(encoding="utf-8"))
     recipe["imagery"] |= {"url": "items-http.json", "allow_hosts": [urlsplit(url).netloc]}
     (folder / "items-http.json").write_text(json.dumps(catalogue, indent=1), encoding="utf-8")
@@ -80,7 +80,7 @@ class FileServer(Settings):
     --------
     >>> with FileServer("planet", faults=[Fault("503", "*/red.tif", times=2)]) as server:  # doctest: +SKIP
     ...     read(f"{server.url}/west/red.tif")
-    ...     server.faults_met()
+    ...     server.fault_counts()
     Counter({'503': 2})
     """
 
@@ -106,12 +106,12 @@ class FileServer(Settings):
 
     def _start(self) -> int:
         """Hand over the settings and return the port."""
-        told, said = self._process.stdin, self._process.stdout
-        assert told is not None
-        assert said is not None
-        pickle.dump(Settings(**{each.name: getattr(self, each.name) for each in fields(Settings)}), told)
-        told.flush()
-        if not (port := said.readline()):
+        stdin, stdout = self._process.stdin, self._process.stdout
+        assert stdin is not None
+        assert stdout is not None
+        pickle.dump(Settings(**{field.name: getattr(self, field.name) for field in fields(Settings)}), stdin)
+        stdin.flush()
+        if not (port := stdout.readline()):
             raise ChildProcessError("the file server did not start; what it wrote to stderr says why")
         return int(port)
 
@@ -130,28 +130,28 @@ class FileServer(Settings):
             Request(
                 **{**entry, "query_keys": tuple(entry["query_keys"]), "span": entry["span"] and tuple(entry["span"])}
             )
-            for entry in self._tell("log")
+            for entry in self._order("log")
         ]
 
-    def faults_met(self) -> Counter[str]:
+    def fault_counts(self) -> Counter[str]:
         """How many requests met each kind of fault."""
         return Counter(request.fault for request in self.requests() if request.fault)
 
     def reset(self) -> None:
         """Forget all requests and what the faults have counted, so that the script begins again; tokens hold."""
-        self._tell("reset")
+        self._order("reset")
 
     def script(self, faults: Iterable[Fault]) -> None:
         """Replace the script; it counts from now on."""
-        self._tell("script", [asdict(fault) for fault in faults])
+        self._order("script", [asdict(fault) for fault in faults])
 
     def revoke(self) -> None:
         """End all tokens given so far."""
-        self._tell("revoke")
+        self._order("revoke")
 
-    def _tell(self, order: str, what: Any = None) -> Any:
+    def _order(self, order: str, content: Any = None) -> Any:
         with closing(HTTPConnection(self.address, timeout=_PATIENCE_S)) as connection:
-            connection.request("POST", f"{CONTROL}{order}", json.dumps(what))
+            connection.request("POST", f"{CONTROL}{order}", json.dumps(content))
             return json.loads(connection.getresponse().read())
 
 

@@ -33,7 +33,7 @@ from nutonic.run.preflight import WorkerPool, shares_of
 from nutonic.run.results import BatchDone
 from nutonic.run.run import build
 from nutonic.sources.registry import sources_of
-from nutonic.testing import remote_catalogue, serving
+from nutonic.testing import remote_catalogue, server_process
 
 BLIND = ROOT / "tests" / "support" / "blind.py"
 
@@ -296,7 +296,7 @@ def test_losses_are_told_at_the_library_too(clean, tmp_path, monkeypatch):
 # How much they ask at once
 
 
-class Counting(serving.Handler):
+class Counting(server_process.Handler):
     """Counts the requests that wait for their answers."""
 
     def _serve(self) -> None:
@@ -318,7 +318,7 @@ class Counting(serving.Handler):
 LATENCY_S = 0.03
 
 
-class CountingServer(serving.Server):
+class CountingServer(server_process.Server):
     now = most = 0
 
     def finish_request(self, request, client_address) -> None:
@@ -329,7 +329,7 @@ class CountingServer(serving.Server):
 def counting(tmp_path, session):
     """A server that knows how many asked at once, and a recipe for it."""
     small_planet(tmp_path / "planet")
-    server = CountingServer(serving.Settings(tmp_path / "planet", latency_s=LATENCY_S))
+    server = CountingServer(server_process.Settings(tmp_path / "planet", latency_s=LATENCY_S))
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
     catalogue = remote_catalogue(tmp_path / "planet", f"http://127.0.0.1:{server.server_port}")

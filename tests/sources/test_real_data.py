@@ -71,7 +71,7 @@ def mol(tmp_path_factory):
 def test_mol_is_read_pixel_for_pixel(mol):
     folder, source = mol
     cube = open_scene(lonlat("EPSG:32631", 657_920, 5_682_000), [source, RasterSource(str(folder / "labels.tif"))],
-                     grid=Grid(extent_m=5000))  # fmt: skip
+                     grid_settings=Grid(extent_m=5000))  # fmt: skip
     grid = cube.odc.geobox
     assert (cube.odc.crs.epsg, grid.affine.c % 10, grid.affine.f % 10, tuple(grid.shape)) == (32631, 0, 0, (500, 500))
     for band, name in RGB.items():

@@ -213,7 +213,7 @@ def test_statuses(server, kind):
     server.script([Fault(kind)])
     assert ask(server).status == int(kind)
     assert ask(server)[::2] == (200, CONTENT)
-    assert server.faults_met() == {kind: 1}
+    assert server.fault_counts() == {kind: 1}
 
 
 def test_too_many_requests(server):
@@ -270,7 +270,7 @@ def test_stall(server):
     with pytest.raises(TimeoutError):
         ask(server, timeout=0.1)
     assert ask(server).status == 200  # others are served meanwhile
-    assert server.faults_met() == {"stall": 2}
+    assert server.fault_counts() == {"stall": 2}
 
 
 def test_html(server):
@@ -325,7 +325,7 @@ def test_numbers_are_counted_for_each_path_and_range(server):
     assert [ask(server, headers=spans[0]).status for _ in range(4)] == [206, 503, 503, 206]
     assert [ask(server, headers=spans[1]).status for _ in range(4)] == [206, 503, 503, 206]
     assert [ask(server, "/b.json").status for _ in range(4)] == [404] * 4
-    assert server.faults_met() == {"503": 4, "404": 4}
+    assert server.fault_counts() == {"503": 4, "404": 4}
     server.reset()
     assert server.requests() == []
     assert [ask(server, headers=spans[0]).status for _ in range(2)] == [206, 503]
@@ -355,7 +355,7 @@ def test_a_share_fails_the_same_way_on_another_server(folder):
         first = outcomes(one)
         assert first == outcomes(two)
         assert one.requests() == two.requests()
-        assert one.faults_met().keys() == set(TRANSIENT)
+        assert one.fault_counts().keys() == set(TRANSIENT)
         one.reset()
         assert outcomes(one) == first
     with FileServer(folder, share=0.4, seed=8) as other:

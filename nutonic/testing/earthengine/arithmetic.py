@@ -42,7 +42,7 @@ def _binary(
     """A function of two images. What is masked in either is masked."""
 
     def function(one: Image, two: Image) -> Image:
-        def band(a: Band, b: Band, named: Band) -> Band:
+        def band(a: Band, b: Band, name_source: Band) -> Band:
             kind = type_of(a.type, b.type)
 
             def read(points: Points) -> Pixels:
@@ -50,9 +50,9 @@ def _binary(
                 with np.errstate(all="ignore"):
                     return Pixels(kind.cast(compute(x.astype("f8"), y.astype("f8"))), valid & also)
 
-            return replace(a, id=named.id, type=kind, read=read)
+            return replace(a, id=name_source.id, type=kind, read=read)
 
-        return one.computed(tuple(band(*each) for each in pairs(f"Image.{name}", one, two)))
+        return one.computed(tuple(band(*trio) for trio in pairs(f"Image.{name}", one, two)))
 
     return function
 
@@ -100,8 +100,8 @@ def _modulo(x: np.ndarray, y: np.ndarray) -> np.ndarray:
 
 def _clamp(image: Image, low: float, high: float) -> Image:
     """No lower, and no higher. The type stays (assumed)."""
-    made: Image = _unary(lambda values: np.clip(values.astype("f8"), low, high), _same)(image)
-    return made
+    clamped: Image = _unary(lambda values: np.clip(values.astype("f8"), low, high), _same)(image)
+    return clamped
 
 
 def _quotient(a: PixelType, b: PixelType) -> PixelType:
@@ -163,7 +163,7 @@ def _unaries() -> Iterator[tuple[str, Function]]:
     sizes = {"uint8": "u1", "int8": "i1", "uint16": "u2", "int16": "i2", "uint32": "u4", "int32": "i4", "int64": "i8"}
     words = {"byte": "u1", "short": "i2", "int": "i4", "long": "i8", "float": "f4", "double": "f8"}
     for name, dtype in {**sizes, **words}.items():
-        yield from ((each, _cast(PixelType.of(dtype))) for each in (name, f"to{name.capitalize()}"))
+        yield from ((alias, _cast(PixelType.of(dtype))) for alias in (name, f"to{name.capitalize()}"))
 
 
 #: By Earth Engine's names.

@@ -11,7 +11,7 @@ from typing import Any
 import shapely
 import shapely.geometry
 
-from nutonic.testing.earthengine.faults import Problem, missing
+from nutonic.testing.earthengine.faults import Problem, unsupported
 from nutonic.testing.earthengine.images import Band, Collection, EarthEngineImage, Json
 from nutonic.testing.earthengine.values import date
 
@@ -43,22 +43,22 @@ class Catalogue:
 
     def load_image(self, id: str, version: int | None = None) -> EarthEngineImage:
         """What ``Image.load`` gives."""
-        found = self.images.get(_PREFIX.sub("", id))
-        if found is None:
+        image = self.images.get(_PREFIX.sub("", id))
+        if image is None:
             raise _not_found("Image", id)
-        return found
+        return image
 
-    def told(self, id: str) -> Json:
+    def asset(self, id: str) -> Json:
         """An asset, as ``assets.get`` answers."""
         name = _PREFIX.sub("", id)
         if name in self.collections:
             return {"type": "IMAGE_COLLECTION", "name": _full(name), "id": name, "properties": {}}
         if name in self.images:
-            return _told(self.images[name])
+            return _asset_json(self.images[name])
         # Assumed: the sentence. That it is a 404 is what the client expects.
         raise Problem(f"Asset '{id}' not found.", 404)
 
-    def listed(self, id: str, query: Mapping[str, str]) -> Json:
+    def page(self, id: str, query: Mapping[str, str]) -> Json:
         """A page of a collection's images, as ``assets.listAssets`` answers, with a token for the next.
 
         Assumed: in the collection's order, and 1000 a page if the request does not say.
@@ -66,13 +66,13 @@ class Catalogue:
         name = _PREFIX.sub("", id)
         if name not in self.collections:
             raise Problem(f"Asset '{id}' not found.", 404)
-        passes = _passing(query.get("filter", ""))
-        found = [image for image in self.collections[name] if passes(image)]
+        passes = _filter_test(query.get("filter", ""))
+        images = [image for image in self.collections[name] if passes(image)]
         first, size = int(query.get("pageToken") or 0), int(query.get("pageSize") or 0) or _PAGE
         brief = query.get("view") == "BASIC"
-        page = [_told(image, brief=brief) for image in found[first : first + size]]
-        more = {"nextPageToken": str(first + size)} if first + size < len(found) else {}
-        return ({"assets": page} if page else {}) | more
+        page = [_asset_json(image, brief=brief) for image in images[first : first + size]]
+        next_page = {"nextPageToken": str(first + size)} if first + size < len(images) else {}
+        return ({"assets": page} if page else {}) | next_page
 
 
 def _not_found(kind: str, id: str) -> Problem:
@@ -84,7 +84,7 @@ def _full(id: str) -> str:
     return id if id.startswith("projects/") else f"projects/earthengine-public/assets/{id}"
 
 
-def _told(image: EarthEngineImage, *, brief: bool = False) -> Json:
+def _asset_json(image: EarthEngineImage, *, brief: bool = False) -> Json:
     """An image asset; `brief` as the view BASIC: without bands, properties and geometry (assumed which)."""
     assert image.id is not None
     properties = image.properties
@@ -93,12 +93,12 @@ def _told(image: EarthEngineImage, *, brief: bool = False) -> Json:
         for name in ("startTime", "endTime")
         if f"system:time_{name.removesuffix('Time')}" in properties
     }
-    told: Json = {"type": "IMAGE", "name": _full(image.id), "id": image.id, **times}
+    asset: Json = {"type": "IMAGE", "name": _full(image.id), "id": image.id, **times}
     if brief:
-        return told
+        return asset
     shape = {} if image.geometry is None else {"geometry": shapely.geometry.mapping(image.geometry)}
-    own = {name: value for name, value in properties.items() if not name.startswith("system:")}
-    return {**told, **shape, "properties": own, "bands": [_band(band) for band in image.bands]}
+    own_properties = {name: value for name, value in properties.items() if not name.startswith("system:")}
+    return {**asset, **shape, "properties": own_properties, "bands": [_band(band) for band in image.bands]}
 
 
 def _band(band: Band) -> Json:
@@ -117,26 +117,26 @@ def _timestamp(ms: float) -> str:
     return f"{moment:%Y-%m-%dT%H:%M:%S}.{moment.microsecond // 1000:03d}Z"
 
 
-def _passing(text: str) -> Callable[[EarthEngineImage], bool]:
+def _filter_test(text: str) -> Callable[[EarthEngineImage], bool]:
     """The test that a filter stands for: comparisons and areas, joined by AND."""
-    clauses = [_clause(each.strip()) for each in re.split(r"\s+AND\s+", text)] if text.strip() else []
+    clauses = [_clause(part.strip()) for part in re.split(r"\s+AND\s+", text)] if text.strip() else []
     return lambda image: all(clause(image) for clause in clauses)
 
 
 def _clause(text: str) -> Callable[[EarthEngineImage], bool]:
-    if found := _AREA.fullmatch(text):
-        area = shapely.geometry.shape(json.loads(found["area"].replace("'", '"')))
+    if match := _AREA.fullmatch(text):
+        area = shapely.geometry.shape(json.loads(match["area"].replace("'", '"')))
         return lambda image: image.geometry is None or bool(shapely.intersects(image.geometry, area))
-    found = _CLAUSE.fullmatch(text)
-    if found is None:
-        raise missing(f"listing with the filter {text!r}")
-    field, test, said = found["field"], _TESTS[found["how"]], found["value"].strip('"')
+    match = _CLAUSE.fullmatch(text)
+    if match is None:
+        raise unsupported(f"listing with the filter {text!r}")
+    field, test, text_value = match["field"], _TESTS[match["how"]], match["value"].strip('"')
     if field in ("startTime", "endTime"):
         # Documented of listing: the time of an image is compared, its end with endTime, or its start if it has none.
         names = (f"system:time_{field.removesuffix('Time')}", "system:time_start")
-        limit = date(said).ms
+        limit = date(text_value).ms
         return lambda image: (ms := _first(image, names)) is not None and test(ms, limit)
-    name, value = field.removeprefix("properties."), _literal(found["value"])
+    name, value = field.removeprefix("properties."), _literal(match["value"])
     return lambda image: name in image.properties and test(image.properties[name], value)
 
 

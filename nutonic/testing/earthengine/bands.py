@@ -14,7 +14,7 @@ import numpy as np
 from affine import Affine
 
 from nutonic.testing.earthengine.expressions import Function
-from nutonic.testing.earthengine.faults import Problem, missing
+from nutonic.testing.earthengine.faults import Problem, unsupported
 from nutonic.testing.earthengine.images import Band, EarthEngineImage, Pixels, PixelType, Points, Projection, constant
 from nutonic.testing.earthengine.values import image as as_image
 
@@ -26,7 +26,7 @@ _DTYPES = {"byte": "u1", "short": "i2", "int": "i4", "long": "i8", "float": "f4"
 _NO_BANDS = "See https://developers.google.com/earth-engine/guides/debugging#no-bands"
 
 
-def chosen_bands(name: str, image: Image, selectors: Sequence[Any]) -> Iterator[Band]:
+def select_bands(name: str, image: Image, selectors: Sequence[Any]) -> Iterator[Band]:
     """The bands that names, regular expressions or indices stand for."""
     available = ", ".join(band.id for band in image.bands)
     for selector in selectors:
@@ -37,16 +37,16 @@ def chosen_bands(name: str, image: Image, selectors: Sequence[Any]) -> Iterator[
             continue
         if not image.bands:
             raise Problem(f"{name}: Band pattern '{selector}' was applied to an Image with no bands. {_NO_BANDS}")
-        found = [band for band in image.bands if band.id == selector or re.fullmatch(selector, band.id)]
-        if not found:
+        matches = [band for band in image.bands if band.id == selector or re.fullmatch(selector, band.id)]
+        if not matches:
             raise Problem(f"{name}: Band pattern '{selector}' did not match any bands. Available bands: [{available}]")
-        yield from found
+        yield from matches
 
 
 def select(image: Image, selectors: Any, names: Sequence[str] | None) -> Image:
     """Some bands, perhaps by other names."""
-    found = tuple(chosen_bands("Image.select", image, selectors if isinstance(selectors, list) else [selectors]))
-    return replace(image, bands=found) if names is None else rename(replace(image, bands=found), names)
+    selected = tuple(select_bands("Image.select", image, selectors if isinstance(selectors, list) else [selectors]))
+    return replace(image, bands=selected) if names is None else rename(replace(image, bands=selected), names)
 
 
 def rename(image: Image, names: Sequence[str]) -> Image:
@@ -61,28 +61,28 @@ def rename(image: Image, names: Sequence[str]) -> Image:
 
 def unique(bands: Sequence[Band], names: set[str]) -> tuple[Band, ...]:
     """Bands whose names are not taken: the second ``a`` becomes ``a_1``."""
-    made = []
+    renamed = []
     for band in bands:
         free = (f"{band.id}_{number}" for number in count(1))
-        name = band.id if band.id not in names else next(each for each in free if each not in names)
+        name = band.id if band.id not in names else next(candidate for candidate in free if candidate not in names)
         names.add(name)
-        made.append(replace(band, id=name))
-    return tuple(made)
+        renamed.append(replace(band, id=name))
+    return tuple(renamed)
 
 
 def add_bands(image: Image, other: Image, names: Sequence[Any] | None, overwrite: bool) -> Image:
     """The bands of one image and then those of another, which may take the place of those of the same name."""
-    added = other.bands if names is None else tuple(chosen_bands("Image.addBands", other, names))
+    added = other.bands if names is None else tuple(select_bands("Image.addBands", other, names))
     if not overwrite:
         return image.with_bands(image.bands + unique(added, {band.id for band in image.bands}))
     new = {band.id: band for band in added}
-    kept = tuple(new.pop(band.id, band) for band in image.bands)
-    return image.with_bands(kept + tuple(new.values()))
+    bands = tuple(new.pop(band.id, band) for band in image.bands)
+    return image.with_bands(bands + tuple(new.values()))
 
 
 def concatenate(images: Sequence[Image]) -> Image:
     """The bands of all images, with what the first one says of itself."""
-    bands = unique([band for each in images for band in each.bands], set())
+    bands = unique([band for member in images for band in member.bands], set())
     return images[0].with_bands(bands) if images else Image(())
 
 
@@ -90,17 +90,20 @@ def remap(image: Image, old: Sequence[float], new: Sequence[float], default: Any
     """Other values for some of one band's; what is not named is the default, or masked."""
     if len(old) != len(new):
         raise Problem("Image.remap: 'from' and 'to' must have the same length.")
-    (a,) = chosen_bands("Image.remap", image, [0 if band is None else band])
-    whole = all(isinstance(each, int) for each in [*new, *([] if default is None else [default])])
+    (a,) = select_bands("Image.remap", image, [0 if band is None else band])
+    is_integer = all(isinstance(number, int) for number in [*new, *([] if default is None else [default])])
     # Assumed: whole numbers become int32, others double.
-    kind = PixelType.of("i4") if whole else PixelType("double")
+    kind = PixelType.of("i4") if is_integer else PixelType("double")
 
     def read(points: Points) -> Pixels:
         values, valid = a.at(points)
-        made, named = np.full(values.shape, 0 if default is None else default, kind.dtype), np.zeros(valid.shape, bool)
-        for before, after in zip(old, new, strict=True):
-            made[values == before], named = after, named | (values == before)
-        return Pixels(made, valid & named if default is None else valid)
+        remapped, is_mapped = (
+            np.full(values.shape, 0 if default is None else default, kind.dtype),
+            np.zeros(valid.shape, bool),
+        )
+        for old_value, new_value in zip(old, new, strict=True):
+            remapped[values == old_value], is_mapped = new_value, is_mapped | (values == old_value)
+        return Pixels(remapped, valid & is_mapped if default is None else valid)
 
     return image.computed((replace(a, id="remapped", type=kind, read=read),))
 
@@ -112,7 +115,7 @@ def _of(projection: Projection, transform: Sequence[float] | None, scale: float 
     if scale is None:
         return projection
     if projection.crs == "EPSG:4326":
-        raise missing("scale in degrees: give a crsTransform")
+        raise unsupported("scale in degrees: give a crsTransform")
     a = projection.transform
     return replace(projection, transform=Affine(scale, 0, a.c, 0, math.copysign(scale, a.e), a.f))
 
@@ -121,19 +124,19 @@ def set_default_projection(
     image: Image, projection: Projection, transform: Sequence[float] | None, scale: float | None
 ) -> Image:
     """The same image, which says of itself that its pixels lie elsewhere."""
-    told = _of(projection, transform, scale)
-    return image.with_bands(tuple(replace(band, projection=told) for band in image.bands))
+    target = _of(projection, transform, scale)
+    return image.with_bands(tuple(replace(band, projection=target) for band in image.bands))
 
 
 def reproject(image: Image, projection: Projection, transform: Sequence[float] | None, scale: float | None) -> Image:
     """Computed at the centres of other pixels, whatever pixels are asked for."""
-    told = _of(projection, transform, scale)
+    target = _of(projection, transform, scale)
 
     def snapped(points: Points) -> Points:
-        if told not in points.known:
-            points.known[told] = told.centres(*told.pixels(points))
-        found: Points = points.known[told]
-        return found
+        if target not in points.cache:
+            points.cache[target] = target.centres(*target.pixels(points))
+        snapped_points: Points = points.cache[target]
+        return snapped_points
 
     def band(a: Band) -> Band:
         def within(points: Points) -> np.ndarray:
@@ -142,18 +145,18 @@ def reproject(image: Image, projection: Projection, transform: Sequence[float] |
         def read(points: Points) -> Pixels:
             return a.at(snapped(points))
 
-        return replace(a, read=read, projection=told, shape=None, footprint=within)
+        return replace(a, read=read, projection=target, shape=None, footprint=within)
 
     return image.with_bands(tuple(map(band, image.bands)))
 
 
 def projection_of(image: Image) -> Projection:
     """That of all bands."""
-    found = {band.projection for band in image.bands}
-    if len(found) != 1:
+    projections = {band.projection for band in image.bands}
+    if len(projections) != 1:
         raise Problem("Image.projection: The bands of the specified image contains different projections. Use .select "
                       "to pick exactly one band.")  # fmt: skip
-    return found.pop()
+    return projections.pop()
 
 
 def metadata(image: Image, name: str, band: str | None) -> Image:
@@ -166,13 +169,13 @@ def metadata(image: Image, name: str, band: str | None) -> Image:
 
 def normalized_difference(image: Image, names: Sequence[str] | None) -> Image:
     """(a - b) / (a + b) of two bands, or the first two; documented: masked where either is negative or both are 0."""
-    a, b = chosen_bands("Image.normalizedDifference", image, [0, 1] if names is None else names)
+    a, b = select_bands("Image.normalizedDifference", image, [0, 1] if names is None else names)
 
     def read(points: Points) -> Pixels:
         (x, valid), (y, also) = a.at(points), b.at(points)
         x, y = x.astype("f8"), y.astype("f8")
-        known = valid & also & (x >= 0) & (y >= 0) & (x + y != 0)
-        return Pixels(np.divide(x - y, x + y, out=np.zeros(x.shape), where=known).astype("f4"), known)
+        is_defined = valid & also & (x >= 0) & (y >= 0) & (x + y != 0)
+        return Pixels(np.divide(x - y, x + y, out=np.zeros(x.shape), where=is_defined).astype("f4"), is_defined)
 
     return image.computed((replace(a, id="nd", type=PixelType("float"), read=read),))
 
@@ -184,11 +187,11 @@ def cast(image: Image, types: Mapping[str, Any], order: Sequence[str] | None) ->
     return image.computed(tuple(_cast_to(types[band.id], band) if band.id in types else band for band in image.bands))
 
 
-def _cast_to(told: Any, band: Band) -> Band:
+def _cast_to(type_name: Any, band: Band) -> Band:
     try:
-        kind = told if isinstance(told, PixelType) else PixelType.of(_DTYPES.get(told, told))
+        kind = type_name if isinstance(type_name, PixelType) else PixelType.of(_DTYPES.get(type_name, type_name))
     except TypeError:
-        raise missing(f"type of pixels {told!r}") from None
+        raise unsupported(f"type of pixels {type_name!r}") from None
     return band.computed(kind, lambda points: Pixels(kind.cast(band.at(points).values), band.at(points).valid))
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, NamedTuple
 
-from nutonic.testing.earthengine.faults import Problem, missing
+from nutonic.testing.earthengine.faults import Problem, unsupported
 from nutonic.testing.earthengine.images import Json
 from nutonic.testing.earthengine.values import CASTS
 
@@ -34,26 +34,30 @@ class Language:
 
     def __init__(self, algorithms: Sequence[Json], functions: Mapping[str, Function]) -> None:
         self.functions = functions
-        self.arguments = {each["name"].removeprefix("algorithms/"): tuple(_arguments(each)) for each in algorithms}
+        self.arguments = {
+            algorithm["name"].removeprefix("algorithms/"): tuple(_arguments(algorithm)) for algorithm in algorithms
+        }
 
-    def call(self, name: str, given: Mapping[str, Any]) -> Any:
+    def call(self, name: str, arguments: Mapping[str, Any]) -> Any:
         """The value of a function."""
         if name not in self.functions:
-            raise missing(f"function {name}")
-        wanted = self.arguments[name]
-        if unknown := sorted(set(given) - {each.name for each in wanted}):
+            raise unsupported(f"function {name}")
+        parameters = self.arguments[name]
+        if unknown := sorted(set(arguments) - {parameter.name for parameter in parameters}):
             raise Problem(f"{name}: Unrecognized arguments {unknown}.")
-        return self.functions[name](*(_value(name, each, given) for each in wanted))
+        return self.functions[name](*(_value(name, parameter, arguments) for parameter in parameters))
 
 
 def _arguments(algorithm: Json) -> Iterator[Argument]:
-    for each in algorithm.get("arguments", ()):
-        yield Argument(each["argumentName"], each["type"], each.get("optional", False), each.get("defaultValue"))
+    for argument in algorithm.get("arguments", ()):
+        yield Argument(
+            argument["argumentName"], argument["type"], argument.get("optional", False), argument.get("defaultValue")
+        )
 
 
-def _value(function: str, argument: Argument, given: Mapping[str, Any]) -> Any:
+def _value(function: str, argument: Argument, arguments: Mapping[str, Any]) -> Any:
     """What an argument is: as given, or its default; of its type."""
-    value = given.get(argument.name)
+    value = arguments.get(argument.name)
     if value is None:
         if not argument.optional:
             raise Problem(f"{function}: Parameter '{argument.name}' is required and may not be null.")
@@ -96,9 +100,9 @@ class Evaluation:
         if kind == "integerValue":
             return int(content)
         if kind == "arrayValue":
-            return [self._node(each, bound) for each in content.get("values", ())]
+            return [self._node(child, bound) for child in content.get("values", ())]
         if kind == "dictionaryValue":
-            return {name: self._node(each, bound) for name, each in content.get("values", {}).items()}
+            return {name: self._node(child, bound) for name, child in content.get("values", {}).items()}
         if kind == "valueReference":
             return self.of(content, bound)
         if kind == "argumentReference":
@@ -107,18 +111,18 @@ class Evaluation:
             return partial(self._apply, content, bound)
         if kind == "functionInvocationValue":
             return self._call(content, bound)
-        raise missing(f"node of kind {kind}")
+        raise unsupported(f"node of kind {kind}")
 
     def _call(self, call: Json, bound: Mapping[str, Any]) -> Any:
-        given = {name: self._node(each, bound) for name, each in call.get("arguments", {}).items()}
+        arguments = {name: self._node(child, bound) for name, child in call.get("arguments", {}).items()}
         if "functionReference" in call:
-            return self.of(call["functionReference"], bound)(*given.values())
-        return self.language.call(call["functionName"], given)
+            return self.of(call["functionReference"], bound)(*arguments.values())
+        return self.language.call(call["functionName"], arguments)
 
-    def _apply(self, definition: Json, bound: Mapping[str, Any], *given: Any) -> Any:
+    def _apply(self, definition: Json, bound: Mapping[str, Any], *arguments: Any) -> Any:
         """The value of a function that was defined in the expression."""
         names = definition.get("argumentNames", ())
-        return self.of(definition["body"], {**bound, **dict(zip(names, given, strict=False))})
+        return self.of(definition["body"], {**bound, **dict(zip(names, arguments, strict=False))})
 
     def _free_of(self, key: str) -> frozenset[str]:
         """The arguments that a node hangs on."""
@@ -128,8 +132,8 @@ class Evaluation:
 
     def _names(self, node: Any) -> Iterator[str]:
         if isinstance(node, list):
-            for each in node:
-                yield from self._names(each)
+            for child in node:
+                yield from self._names(child)
             return
         if not isinstance(node, dict):
             return
@@ -144,8 +148,8 @@ class Evaluation:
             yield from self._free_of(node["functionReference"])
             yield from self._names(node.get("arguments", {}))
         elif "constantValue" not in node:
-            for each in node.values():
-                yield from self._names(each)
+            for child in node.values():
+                yield from self._names(child)
 
 
 def evaluate(language: Language, expression: Json) -> Any:

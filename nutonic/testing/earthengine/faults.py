@@ -119,9 +119,9 @@ def of_status(code: int) -> Problem:
     return Problem(WORDS.get(code, HTTPStatus(code).phrase), code)
 
 
-def missing(what: str) -> Problem:
+def unsupported(feature: str) -> Problem:
     """501: Earth Engine can, the stand-in cannot."""
-    return Problem(f"the stand-in for Earth Engine has no {what}", 501)
+    return Problem(f"the stand-in for Earth Engine has no {feature}", 501)
 
 
 def forbidden(project: str) -> Problem:

@@ -39,24 +39,24 @@ class Points:
     crs: str
     x: np.ndarray
     y: np.ndarray
-    known: dict[Any, Any] = field(default_factory=dict, repr=False)
+    cache: dict[Any, Any] = field(default_factory=dict, repr=False)
 
     def to(self, crs: str) -> Points:
         """The same points in another CRS, each by pyproj itself."""
         if crs == self.crs:
             return self
-        if crs not in self.known:
-            self.known[crs] = Points(crs, *_transformer(self.crs, crs).transform(self.x, self.y))
-        found: Points = self.known[crs]
-        return found
+        if crs not in self.cache:
+            self.cache[crs] = Points(crs, *_transformer(self.crs, crs).transform(self.x, self.y))
+        transformed: Points = self.cache[crs]
+        return transformed
 
 
 def _transformer(source: str, target: str) -> Transformer:
     """One of each kind for each thread: pyproj's are not to be shared."""
-    made: dict[tuple[str, str], Transformer] = _OF_THREAD.__dict__.setdefault("transformers", {})
-    if (source, target) not in made:
-        made[source, target] = Transformer.from_crs(source, target, always_xy=True)
-    return made[source, target]
+    transformers: dict[tuple[str, str], Transformer] = _OF_THREAD.__dict__.setdefault("transformers", {})
+    if (source, target) not in transformers:
+        transformers[source, target] = Transformer.from_crs(source, target, always_xy=True)
+    return transformers[source, target]
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,15 +68,15 @@ class Projection:
 
     def pixels(self, points: Points) -> tuple[np.ndarray, np.ndarray]:
         """Column and row (int64) of the pixel that contains each point."""
-        here, a = points.to(self.crs), self.transform
+        own, a = points.to(self.crs), self.transform
         if a.b == a.d == 0.0:
-            col, row = (here.x - a.c) / a.a, (here.y - a.f) / a.e
+            col, row = (own.x - a.c) / a.a, (own.y - a.f) / a.e
         else:
             inverse = ~a
-            col = inverse.a * here.x + inverse.b * here.y + inverse.c
-            row = inverse.d * here.x + inverse.e * here.y + inverse.f
+            col = inverse.a * own.x + inverse.b * own.y + inverse.c
+            row = inverse.d * own.x + inverse.e * own.y + inverse.f
         finite = np.isfinite(col) & np.isfinite(row)  # where pyproj knows no coordinates there is no pixel
-        return tuple(np.where(finite, np.floor(each), -1).astype(np.int64) for each in (col, row))  # type: ignore[return-value]
+        return tuple(np.where(finite, np.floor(index), -1).astype(np.int64) for index in (col, row))  # type: ignore[return-value]
 
     def centres(self, col: np.ndarray, row: np.ndarray) -> Points:
         """The centres of pixels."""
@@ -109,7 +109,7 @@ class PixelType:
         """What pixels are sent as. Assumed of integers: in the smallest dtype that holds their range."""
         if self.precision != "int":
             return np.dtype("f8" if self.precision == "double" else "f4")
-        fitting = (each for each in _INTEGERS if np.iinfo(each).min <= self.low and self.high <= np.iinfo(each).max)
+        fitting = (dtype for dtype in _INTEGERS if np.iinfo(dtype).min <= self.low and self.high <= np.iinfo(dtype).max)
         return next(fitting, np.dtype("i8"))
 
     def union(self, other: PixelType) -> PixelType:
@@ -123,8 +123,8 @@ class PixelType:
     def cast(self, values: np.ndarray) -> np.ndarray:
         """Values as this type: integers lose their fraction, and what is out of range becomes the range's end."""
         if self.precision == "int" and values.dtype != self.dtype:
-            whole = np.trunc(values) if values.dtype.kind == "f" else values
-            values = np.clip(np.nan_to_num(whole), self.low, self.high)
+            truncated = np.trunc(values) if values.dtype.kind == "f" else values
+            values = np.clip(np.nan_to_num(truncated), self.low, self.high)
         return values.astype(self.dtype, copy=False)
 
     def json(self) -> Json:
@@ -153,10 +153,10 @@ class Band:
 
     def at(self, points: Points) -> Pixels:
         """Values and mask at points, worked out once; what is masked holds 0."""
-        if self.read not in points.known:
+        if self.read not in points.cache:
             values, valid = self.read(points)
-            points.known[self.read] = Pixels(np.where(valid, values, np.zeros((), values.dtype)), valid)
-        pixels: Pixels = points.known[self.read]
+            points.cache[self.read] = Pixels(np.where(valid, values, np.zeros((), values.dtype)), valid)
+        pixels: Pixels = points.cache[self.read]
         return pixels
 
     def computed(self, type: PixelType, read: Callable[[Points], Pixels]) -> Band:
@@ -189,8 +189,8 @@ class EarthEngineImage:
 
     def computed(self, bands: tuple[Band, ...]) -> EarthEngineImage:
         """What arithmetic makes of it. Assumed: of its properties, index and footprint stay; its time does not."""
-        kept = ("system:index", "system:footprint")
-        return EarthEngineImage(bands, {name: self.properties[name] for name in kept if name in self.properties})
+        names = ("system:index", "system:footprint")
+        return EarthEngineImage(bands, {name: self.properties[name] for name in names if name in self.properties})
 
 
 @dataclass(frozen=True)

@@ -26,9 +26,9 @@ def _masked(name: str, image: Image, mask: Image, *, keep: bool) -> Image:
 
     def band(a: Band, m: Band) -> Band:
         def read(points: Points) -> Pixels:
-            (values, valid), (chosen, also) = a.at(points), m.at(points)
-            shown = also & (chosen != 0)
-            return Pixels(values, valid & shown if keep else shown)
+            (values, valid), (mask_values, also) = a.at(points), m.at(points)
+            is_open = also & (mask_values != 0)
+            return Pixels(values, valid & is_open if keep else is_open)
 
         return a.computed(a.type, read)
 
@@ -65,13 +65,13 @@ def unmask(image: Image, value: Image | None, same_footprint: bool) -> Image:
 
         def read(points: Points) -> Pixels:
             (x, valid), (y, also) = a.at(points), b.at(points)
-            filled = also & a.footprint(points) if same_footprint else also
-            return Pixels(np.where(valid, x.astype(kind.dtype), y.astype(kind.dtype)), valid | filled)
+            is_filled = also & a.footprint(points) if same_footprint else also
+            return Pixels(np.where(valid, x.astype(kind.dtype), y.astype(kind.dtype)), valid | is_filled)
 
-        made = a.computed(kind, read)
-        return made if same_footprint else replace(made, footprint=partial(_either, a, b))
+        unmasked = a.computed(kind, read)
+        return unmasked if same_footprint else replace(unmasked, footprint=partial(_either, a, b))
 
-    return image.with_bands(tuple(band(*each) for each in pairs("Image.unmask", image, other)))
+    return image.with_bands(tuple(band(*trio) for trio in pairs("Image.unmask", image, other)))
 
 
 def where(image: Image, test: Image, value: Image) -> Image:
@@ -83,8 +83,8 @@ def where(image: Image, test: Image, value: Image) -> Image:
         kind = a.type.union(v.type)
 
         def read(points: Points) -> Pixels:
-            (x, valid), (chosen, shown), (y, also) = a.at(points), t.at(points), v.at(points)
-            take = (chosen != 0) & shown & also
+            (x, valid), (test_values, test_valid), (y, value_valid) = a.at(points), t.at(points), v.at(points)
+            take = (test_values != 0) & test_valid & value_valid
             return Pixels(np.where(take, y.astype(kind.dtype), x.astype(kind.dtype)), valid)
 
         return a.computed(kind, read)
@@ -95,18 +95,18 @@ def where(image: Image, test: Image, value: Image) -> Image:
 def blend(bottom: Image, top: Image) -> Image:
     """The top image where it is valid, else the bottom one."""
 
-    def band(a: Band, b: Band, named: Band) -> Band:
+    def band(a: Band, b: Band, name_source: Band) -> Band:
         kind = a.type.union(b.type)
 
         def read(points: Points) -> Pixels:
-            (x, valid), (y, over) = a.at(points), b.at(points)
-            return Pixels(np.where(over, y.astype(kind.dtype), x.astype(kind.dtype)), valid | over)
+            (x, valid), (y, top_valid) = a.at(points), b.at(points)
+            return Pixels(np.where(top_valid, y.astype(kind.dtype), x.astype(kind.dtype)), valid | top_valid)
 
         # Assumed: the result is where either is.
         both = partial(_either, a, b)
-        return replace(a, id=named.id, type=kind, read=read, footprint=both)
+        return replace(a, id=name_source.id, type=kind, read=read, footprint=both)
 
-    return bottom.with_bands(tuple(band(*each) for each in pairs("Image.blend", bottom, top)))
+    return bottom.with_bands(tuple(band(*trio) for trio in pairs("Image.blend", bottom, top)))
 
 
 def _either(a: Band, b: Band, points: Points) -> np.ndarray:

@@ -18,12 +18,12 @@ from rasterio.windows import Window
 from nutonic.testing.earthengine.images import Band, EarthEngineImage, Pixels, PixelType, Points, Projection
 
 #: Values and mask (True where valid) at coordinates ``x`` and ``y`` in the image's own CRS, arrays of one shape.
-Told = Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]
+PixelFunction = Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]
 
 
-def milliseconds(when: str) -> int:
+def milliseconds(time: str) -> int:
     """Since 1970, of an ISO date or time; without an offset it is UTC."""
-    moment = datetime.fromisoformat(when)
+    moment = datetime.fromisoformat(time)
     return round((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1000)
 
 
@@ -54,17 +54,17 @@ def image_of_raster(
     with rasterio.open(path) as raster:
         projection, shape = Projection(raster.crs.to_string(), raster.transform), (raster.height, raster.width)
         dtypes = raster.dtypes[: len(bands)]
-    made = tuple(
+    raster_bands = tuple(
         _band(name, PixelType.of(dtype), projection, shape, _of_file(path, index))
         for index, (name, dtype) in enumerate(zip(bands, dtypes, strict=True), 1)
     )
-    return _image(made, id, (start, end), properties)
+    return _image(raster_bands, id, (start, end), properties)
 
 
 def image_of_function(
     id: str,
     *,
-    bands: Mapping[str, tuple[DTypeLike, Told]],
+    bands: Mapping[str, tuple[DTypeLike, PixelFunction]],
     crs: str,
     transform: Affine,
     shape: tuple[int, int],
@@ -87,11 +87,11 @@ def image_of_function(
         As for :func:`image_of_raster`.
     """
     projection = Projection(crs, transform)
-    made = tuple(
-        _band(name, PixelType.of(dtype), projection, shape, _of_function(told, projection, np.dtype(dtype)))
-        for name, (dtype, told) in bands.items()
+    function_bands = tuple(
+        _band(name, PixelType.of(dtype), projection, shape, _of_function(function, projection, np.dtype(dtype)))
+        for name, (dtype, function) in bands.items()
     )
-    return _image(made, id, (start, end), properties)
+    return _image(function_bands, id, (start, end), properties)
 
 
 #: Values and mask of pixels by column and row, all of them within the image.
@@ -111,12 +111,12 @@ def _of_file(path: str | Path, index: int) -> _Pixels:
     return pixels
 
 
-def _of_function(told: Told, projection: Projection, dtype: np.dtype[Any]) -> _Pixels:
+def _of_function(function: PixelFunction, projection: Projection, dtype: np.dtype[Any]) -> _Pixels:
     """From what a function says of their centres."""
 
     def pixels(col: np.ndarray, row: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         centres = projection.centres(col, row)
-        values, valid = told(centres.x, centres.y)
+        values, valid = function(centres.x, centres.y)
         return np.asarray(values).astype(dtype), np.asarray(valid, bool)
 
     return pixels
@@ -145,9 +145,9 @@ def _image(
 ) -> EarthEngineImage:
     """An asset: Earth Engine tells these properties of each."""
     names = ("system:time_start", "system:time_end")
-    times = {name: milliseconds(when) for name, when in zip(names, span, strict=True) if when is not None}
-    own = {"system:index": id.rpartition("/")[2], "system:footprint": _footprint(bands[0])}
-    return EarthEngineImage(bands, {**own, **times, **(properties or {})}, id)
+    times = {name: milliseconds(time) for name, time in zip(names, span, strict=True) if time is not None}
+    system = {"system:index": id.rpartition("/")[2], "system:footprint": _footprint(bands[0])}
+    return EarthEngineImage(bands, {**system, **times, **(properties or {})}, id)
 
 
 def _footprint(band: Band) -> shapely.Geometry:

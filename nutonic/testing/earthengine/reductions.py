@@ -11,7 +11,7 @@ import numpy as np
 
 from nutonic.testing.earthengine.bands import unique
 from nutonic.testing.earthengine.expressions import Function
-from nutonic.testing.earthengine.faults import Problem, missing
+from nutonic.testing.earthengine.faults import Problem, unsupported
 from nutonic.testing.earthengine.images import (
     Band,
     Collection,
@@ -30,13 +30,13 @@ Read = Callable[[Sequence[Band], PixelType, Points], Pixels]
 
 def _mode(bands: Sequence[Band], kind: PixelType, points: Points) -> Pixels:
     """The most frequent of the valid values, of several the smallest; masked where none is valid."""
-    best, most = np.zeros(points.x.shape, kind.dtype), np.zeros(points.x.shape, np.int64)
-    seen = [band.at(points) for band in bands]
-    present = [np.unique(values[valid]) for values, valid in seen]
+    best, highest = np.zeros(points.x.shape, kind.dtype), np.zeros(points.x.shape, np.int64)
+    reads = [band.at(points) for band in bands]
+    present = [np.unique(values[valid]) for values, valid in reads]
     for value in np.unique(np.concatenate(present)) if present else ():
-        times = np.sum([valid & (values == value) for values, valid in seen], axis=0)
-        best, most = np.where(times > most, value, best).astype(kind.dtype), np.maximum(times, most)
-    return Pixels(best, most > 0)
+        times = np.sum([valid & (values == value) for values, valid in reads], axis=0)
+        best, highest = np.where(times > highest, value, best).astype(kind.dtype), np.maximum(times, highest)
+    return Pixels(best, highest > 0)
 
 
 def _topmost(bands: Sequence[Band], kind: PixelType, points: Points) -> Pixels:
@@ -45,8 +45,8 @@ def _topmost(bands: Sequence[Band], kind: PixelType, points: Points) -> Pixels:
     for band in bands:
         if valid.all():
             break
-        here, shown = band.at(points)
-        values, valid = np.where(shown & ~valid, here.astype(kind.dtype), values), valid | shown
+        band_values, band_valid = band.at(points)
+        values, valid = np.where(band_valid & ~valid, band_values.astype(kind.dtype), values), valid | band_valid
     return Pixels(values, valid)
 
 
@@ -65,15 +65,15 @@ def _count(bands: Sequence[Band], kind: PixelType, points: Points) -> Pixels:
     return Pixels(np.sum([band.at(points).valid for band in bands], axis=0).astype(kind.dtype), everywhere(points))
 
 
-def _statistic(how: Callable[..., np.ndarray], bands: Sequence[Band], kind: PixelType, points: Points) -> Pixels:
+def _statistic(statistic: Callable[..., np.ndarray], bands: Sequence[Band], kind: PixelType, points: Points) -> Pixels:
     """A statistic of the valid values; masked where none is."""
-    seen = [band.at(points) for band in bands]
-    valid = np.stack([shown for _, shown in seen])
-    values = np.where(valid, np.stack([here.astype("f8") for here, _ in seen]), np.nan)
+    reads = [band.at(points) for band in bands]
+    valid = np.stack([band_valid for _, band_valid in reads])
+    values = np.where(valid, np.stack([band_values.astype("f8") for band_values, _ in reads]), np.nan)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)  # where nothing is valid
-        found = np.nan_to_num(how(values, axis=0))
-    return Pixels(kind.cast(found), np.asarray(valid.any(axis=0)))
+        result = np.nan_to_num(statistic(values, axis=0))
+    return Pixels(kind.cast(result), np.asarray(valid.any(axis=0)))
 
 
 def _same(kind: PixelType, _: int) -> PixelType:
@@ -96,7 +96,7 @@ def _number(_: PixelType, number: int) -> PixelType:
 
 
 #: How each reduces, and the type of its result from that of all inputs and their number. Assumed: these types.
-HOW: dict[str, tuple[Read, Callable[[PixelType, int], PixelType]]] = {
+REDUCTIONS: dict[str, tuple[Read, Callable[[PixelType, int], PixelType]]] = {
     "mode": (_mode, _same),
     "first": (_first_of_all, _same),
     "firstNonNull": (_topmost, _same),
@@ -110,44 +110,46 @@ HOW: dict[str, tuple[Read, Callable[[PixelType, int], PixelType]]] = {
 }
 
 
-def _composite(name: str, bands: Sequence[Band], how: str, suffix: str = "") -> Band:
+def _composite(name: str, bands: Sequence[Band], reduction: str, suffix: str = "") -> Band:
     """One band of many. It has no bounds, and says that its pixels are a degree wide, as Earth Engine's do."""
-    read, type_of = HOW[how]
+    read, type_of = REDUCTIONS[reduction]
     kind = type_of(reduce(PixelType.union, (band.type for band in bands)), len(bands))
     return Band(f"{name}{suffix}", kind, partial(read, tuple(bands), kind), Projection())
 
 
 def _matching(images: Sequence[Image]) -> dict[str, list[Band]]:
     """Bands by name. Assumed: in the order in which they are first met."""
-    found: dict[str, list[Band]] = {}
+    by_name: dict[str, list[Band]] = {}
     for image in images:
         for band in image.bands:
-            found.setdefault(band.id, []).append(band)
-    return found
+            by_name.setdefault(band.id, []).append(band)
+    return by_name
 
 
-def composite(how: str, suffix: str, collection: Collection) -> Image:
+def composite(reduction: str, suffix: str, collection: Collection) -> Image:
     """All images of a collection as one, band by band of the same name. It has no time and no other properties."""
-    return Image(tuple(_composite(name, bands, how, suffix) for name, bands in _matching(collection.images).items()))
+    return Image(
+        tuple(_composite(name, bands, reduction, suffix) for name, bands in _matching(collection.images).items())
+    )
 
 
 def reduce_collection(collection: Collection, reducer: Reducer, _: float) -> Image:
     """As a reducer says, whose name is added to the names of bands."""
-    return composite(_known(reducer), f"_{_output(reducer)}", collection)
+    return composite(_supported_name(reducer), f"_{_output(reducer)}", collection)
 
 
 def reduce_bands(image: Image, reducer: Reducer) -> Image:
     """All bands of an image as one."""
     if not image.bands:
         raise Problem("Image.reduce: The input image must have at least one band.")
-    made = _composite(_output(reducer), image.bands, _known(reducer))
+    reduced = _composite(_output(reducer), image.bands, _supported_name(reducer))
     # It stays where its first band is.
-    return image.computed((replace(image.bands[0], id=made.id, type=made.type, read=made.read),))
+    return image.computed((replace(image.bands[0], id=reduced.id, type=reduced.type, read=reduced.read),))
 
 
-def _known(reducer: Reducer) -> str:
-    if reducer.name not in HOW or reducer.count is not None:
-        raise missing(f"reduction of pixels by Reducer.{reducer.name}")
+def _supported_name(reducer: Reducer) -> str:
+    if reducer.name not in REDUCTIONS or reducer.count is not None:
+        raise unsupported(f"reduction of pixels by Reducer.{reducer.name}")
     return reducer.name
 
 
@@ -168,23 +170,22 @@ def to_bands(collection: Collection) -> Image:
 
 def quality_mosaic(collection: Collection, quality: str) -> Image:
     """At each pixel, all bands of the image whose quality band is highest there; of several the first (assumed)."""
-    named = _matching(collection.images)
-    if quality not in named or any(len(bands) != len(collection.images) for bands in named.values()):
+    by_name = _matching(collection.images)
+    if quality not in by_name or any(len(bands) != len(collection.images) for bands in by_name.values()):
         raise Problem(f"ImageCollection.qualityMosaic: each image needs the same bands and '{quality}'.")
 
     def read(bands: Sequence[Band], kind: PixelType, points: Points) -> Pixels:
         ranks = [
-            np.where(p.valid, p.values.astype("f8"), -np.inf) for p in (band.at(points) for band in named[quality])
+            np.where(p.valid, p.values.astype("f8"), -np.inf) for p in (band.at(points) for band in by_name[quality])
         ]
         best = np.argmax(np.stack(ranks), axis=0)[None]
-        seen = [band.at(points) for band in bands]
-        values = np.take_along_axis(np.stack([each.values.astype(kind.dtype) for each in seen]), best, 0)[0]
-        shown = np.take_along_axis(np.stack([each.valid for each in seen]), best, 0)[0]
-        return Pixels(values, shown & np.isfinite(np.max(np.stack(ranks), axis=0)))
+        reads = [band.at(points) for band in bands]
+        values = np.take_along_axis(np.stack([pixels.values.astype(kind.dtype) for pixels in reads]), best, 0)[0]
+        valid = np.take_along_axis(np.stack([pixels.valid for pixels in reads]), best, 0)[0]
+        return Pixels(values, valid & np.isfinite(np.max(np.stack(ranks), axis=0)))
 
-    made = (replace(_composite(name, bands, "first"), read=partial(read, bands, _composite(name, bands, "first").type))
-            for name, bands in named.items())  # fmt: skip
-    return Image(tuple(made))
+    composites = [_composite(name, bands, "first") for name, bands in by_name.items()]
+    return Image(tuple(replace(band, read=partial(read, by_name[band.id], band.type)) for band in composites))
 
 
 #: By Earth Engine's names. Pixels of a mosaic are those of the last image that is valid there.
@@ -192,7 +193,7 @@ FUNCTIONS: dict[str, Function] = {
     **{
         f"reduce.{how}": partial(composite, how, "") for how in ("mode", "min", "max", "sum", "mean", "median", "count")
     },
-    **{f"Reducer.{how}": lambda *_, how=how: Reducer(how) for how in (*HOW, "toList")},
+    **{f"Reducer.{how}": lambda *_, how=how: Reducer(how) for how in (*REDUCTIONS, "toList")},
     "Reducer.repeat": lambda reducer, count: replace(reducer, count=count),
     "ImageCollection.mosaic": partial(composite, "lastNonNull", ""),
     "ImageCollection.reduce": reduce_collection,

@@ -18,8 +18,8 @@ from typing import Any, Self
 
 from nutonic.testing.earthengine.faults import NO_CREDENTIALS, EarthEngineFault, Faults, Problem, forbidden, of_status
 from nutonic.testing.earthengine.images import EarthEngineImage, Json
-from nutonic.testing.earthengine.service import COMPUTING, PUBLIC, Answer, Asked, Service, granted
-from nutonic.testing.serving import LoopbackServer
+from nutonic.testing.earthengine.service import COMPUTING, PUBLIC, Answer, ApiRequest, Service, token_answer
+from nutonic.testing.server_process import LoopbackServer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,7 +102,7 @@ class EarthEngineServer:
         self.faults_served: Counter[str] = Counter()
         self.peak = self.peak_answered = 0
         self._faults = Faults(faults)
-        self._here = self._answering = 0
+        self._present = self._answering = 0
         self._lock = threading.Lock()
 
     @property
@@ -134,7 +134,7 @@ class EarthEngineServer:
     def count(self, kind: str, status: int | None = None) -> int:
         """How many requests of a kind there were, or how many of them were answered with a status."""
         with self._lock:
-            return sum(each.kind == kind and status in (None, each.status) for each in self.requests)
+            return sum(request.kind == kind and status in (None, request.status) for request in self.requests)
 
     def clear(self) -> None:
         """Forget requests, peaks and counts of faults; the faults go on where they were."""
@@ -148,24 +148,26 @@ class EarthEngineServer:
         with self._lock:
             self._faults = Faults(faults)
 
-    def fault_of(self, asked: Asked, target: str) -> EarthEngineFault | None:
+    def fault_of(self, request: ApiRequest, target: str) -> EarthEngineFault | None:
         """What goes wrong with a request, if anything."""
         with self._lock:
-            fault = self._faults.next(asked.kind, b"%s %s\n%b" % (asked.method.encode(), target.encode(), asked.body))
+            fault = self._faults.next(
+                request.kind, b"%s %s\n%b" % (request.method.encode(), target.encode(), request.body)
+            )
             if fault is not None:
                 self.faults_served[fault.kind] += 1
         return fault
 
-    def answer(self, asked: Asked, headers: Message, fault: EarthEngineFault | None) -> Answer:
+    def answer(self, request: ApiRequest, headers: Message, fault: EarthEngineFault | None) -> Answer:
         """The answer to a request; errors are answers too."""
         try:
-            self._check(asked, headers)
-            if asked.kind == "token" and (fault is None or fault.kind in ("401", "403")):
-                return granted(self.token, refused=fault is not None)
+            self._check(request, headers)
+            if request.kind == "token" and (fault is None or fault.kind in ("401", "403")):
+                return token_answer(self.token, refused=fault is not None)
             if fault is not None and fault.kind.isdigit():
                 raise of_status(int(fault.kind))
-            late = fault.after_s if fault is not None and fault.kind == "slow" else 0.0
-            return self._compute(asked, late) if asked.kind in COMPUTING else self.service.answer(asked)
+            delay_s = fault.after_s if fault is not None and fault.kind == "slow" else 0.0
+            return self._compute(request, delay_s) if request.kind in COMPUTING else self.service.answer(request)
         except Problem as problem:
             return Answer(problem.code, problem.body())
         except Exception as error:
@@ -173,46 +175,46 @@ class EarthEngineServer:
             sys.excepthook(type(error), error, error.__traceback__)
             return Answer(501, Problem(f"the stand-in for Earth Engine failed: {error!r}", 501).body())
 
-    def _check(self, asked: Asked, headers: Message) -> None:
+    def _check(self, request: ApiRequest, headers: Message) -> None:
         """Whether the caller may ask this."""
-        if asked.kind in PUBLIC:
+        if request.kind in PUBLIC:
             return
-        said = headers.get("Authorization")
-        if self.token is not None and said != f"Bearer {self.token}":
-            raise of_status(401) if said else Problem(NO_CREDENTIALS, 401)
-        project = asked.parts.get("project") or headers.get("X-Goog-User-Project")
+        authorization = headers.get("Authorization")
+        if self.token is not None and authorization != f"Bearer {self.token}":
+            raise of_status(401) if authorization else Problem(NO_CREDENTIALS, 401)
+        project = request.parts.get("project") or headers.get("X-Goog-User-Project")
         if self.projects is not None and project is not None and project not in self.projects:
             raise forbidden(project)
 
-    def _compute(self, asked: Asked, late: float) -> Answer:
+    def _compute(self, request: ApiRequest, delay_s: float) -> Answer:
         """Answer if there is room; the room is free again before the answer goes out."""
         with self._lock:
-            self._here += 1
-            self.peak = max(self.peak, self._here)
+            self._present += 1
+            self.peak = max(self.peak, self._present)
             if self._answering >= self.max_concurrent:
-                self._here -= 1
+                self._present -= 1
                 raise of_status(429)
             self._answering += 1
             self.peak_answered = max(self.peak_answered, self._answering)
         try:
-            time.sleep(self.latency_s + late)
-            return self.service.answer(asked)
+            time.sleep(self.latency_s + delay_s)
+            return self.service.answer(request)
         finally:
             with self._lock:
-                self._here, self._answering = self._here - 1, self._answering - 1
+                self._present, self._answering = self._present - 1, self._answering - 1
 
-    def note(self, asked: Asked, answer: Answer | None, fault: EarthEngineFault | None) -> None:
+    def note(self, request: ApiRequest, answer: Answer | None, fault: EarthEngineFault | None) -> None:
         """Log a request before its answer is sent: a client that has the answer finds it in the log."""
         grid = None
         with suppress(Problem):
-            grid = asked.json().get("grid")
-        said = EarthEngineRequest(
-            method=asked.method, path=asked.path, kind=asked.kind, status=answer.status if answer else 0,
+            grid = request.json().get("grid")
+        entry = EarthEngineRequest(
+            method=request.method, path=request.path, kind=request.kind, status=answer.status if answer else 0,
             bytes=len(answer.body) if answer else 0, grid=grid, bands=answer.bands if answer else (),
             fault=fault.kind if fault else None,
         )  # fmt: skip
         with self._lock:
-            self.requests.append(said)
+            self.requests.append(entry)
 
 
 class _Server(LoopbackServer):
@@ -221,8 +223,8 @@ class _Server(LoopbackServer):
     daemon_threads = True
     block_on_close = False  # clients keep connections open
 
-    def __init__(self, told: EarthEngineServer) -> None:
-        self.told = told
+    def __init__(self, stand_in: EarthEngineServer) -> None:
+        self.stand_in = stand_in
         super().__init__(_Handler)
 
 
@@ -234,19 +236,19 @@ class _Handler(BaseHTTPRequestHandler):
     server: _Server
 
     def _serve(self) -> None:
-        told = self.server.told
-        asked = Asked.of(self.command, self.path, self.rfile.read(int(self.headers.get("Content-Length") or 0)))
-        fault = told.fault_of(asked, self.path)
+        stand_in = self.server.stand_in
+        request = ApiRequest.of(self.command, self.path, self.rfile.read(int(self.headers.get("Content-Length") or 0)))
+        fault = stand_in.fault_of(request, self.path)
         if fault is not None and fault.kind == "drop":
-            told.note(asked, None, fault)
+            stand_in.note(request, None, fault)
             self._leave()
             return
-        answer = told.answer(asked, self.headers, fault)
+        answer = stand_in.answer(request, self.headers, fault)
         length = len(answer.body)
         if fault is not None and fault.kind in ("truncate", "short"):
             answer = replace(answer, body=answer.body[: length // 2])
             length = length if fault.kind == "truncate" else len(answer.body)
-        told.note(asked, answer, fault)
+        stand_in.note(request, answer, fault)
         self._send(answer, length)
 
     do_GET = do_POST = do_PUT = do_DELETE = do_PATCH = _serve

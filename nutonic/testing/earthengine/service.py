@@ -17,11 +17,11 @@ from affine import Affine
 from pyproj import CRS
 
 from nutonic.errors import MissingExtra
-from nutonic.testing.earthengine import arithmetic, bands, collecting, masks, plain, reductions
+from nutonic.testing.earthengine import arithmetic, bands, collections, masks, primitives, reductions
 from nutonic.testing.earthengine.assets import Catalogue
-from nutonic.testing.earthengine.bands import chosen_bands
+from nutonic.testing.earthengine.bands import select_bands
 from nutonic.testing.earthengine.expressions import Function, Language, evaluate
-from nutonic.testing.earthengine.faults import Problem, missing
+from nutonic.testing.earthengine.faults import Problem, unsupported
 from nutonic.testing.earthengine.images import Band, EarthEngineImage, Json, Projection
 from nutonic.testing.earthengine.rasters import geotiff
 from nutonic.testing.earthengine.values import image as as_image
@@ -33,28 +33,28 @@ MAX_BYTES, MAX_SIDE, MAX_BANDS = 48 * 2**20, 32768, 1024
 _FIELDS = ("scaleX", "shearX", "translateX", "shearY", "scaleY", "translateY")
 
 
-def grid_of(told: Json, bands: Sequence[Band]) -> tuple[Projection, tuple[int, int]]:
+def grid_of(grid: Json, bands: Sequence[Band]) -> tuple[Projection, tuple[int, int]]:
     """The pixels that are asked for, and their height and width; what is not told is as in the first band."""
     projection, shape = bands[0].projection, bands[0].shape
-    if "crsCode" in told or "crsWkt" in told:
-        projection = Projection(_crs(told.get("crsCode") or told["crsWkt"]), projection.transform)
-    if transform := told.get("affineTransform"):
+    if "crsCode" in grid or "crsWkt" in grid:
+        projection = Projection(_crs(grid.get("crsCode") or grid["crsWkt"]), projection.transform)
+    if transform := grid.get("affineTransform"):
         numbers = (float(transform.get(name, 0.0)) for name in _FIELDS)
         projection = Projection(projection.crs, Affine(*numbers))
-    if size := told.get("dimensions"):
+    if size := grid.get("dimensions"):
         shape = int(size["height"]), int(size["width"])
     if shape is None:
         raise Problem("Grid dimensions must be specified for an image without bounds.")
     if projection.transform.is_degenerate or min(shape) < 1:
-        raise Problem(f"Invalid pixel grid: {told}")
+        raise Problem(f"Invalid pixel grid: {grid}")
     return projection, shape
 
 
-def _crs(told: str) -> str:
+def _crs(text: str) -> str:
     try:
-        return CRS.from_user_input(told).to_string()
+        return CRS.from_user_input(text).to_string()
     except RuntimeError:  # pyproj's CRSError is one
-        raise Problem(f"The CRS of a map projection could not be understood: {told}") from None
+        raise Problem(f"The CRS of a map projection could not be understood: {text}") from None
 
 
 def check_limits(bands: Sequence[Band], shape: tuple[int, int]) -> None:
@@ -73,21 +73,21 @@ def check_limits(bands: Sequence[Band], shape: tuple[int, int]) -> None:
         raise Problem(f"Total request size ({total} bytes) must be less than or equal to {MAX_BYTES} bytes.")
 
 
-def rendered(image: EarthEngineImage, asked: Mapping[str, Any]) -> tuple[bytes, tuple[str, ...]]:
+def render(image: EarthEngineImage, request: Mapping[str, Any]) -> tuple[bytes, tuple[str, ...]]:
     """The file that a request asks for, and the names of its bands. What is masked is 0 in it (assumed)."""
     for name in ("visualizationOptions", "region"):
-        if asked.get(name):
-            raise missing(name)
+        if request.get(name):
+            raise unsupported(name)
     bands = list(image.bands)
-    if asked.get("bandIds"):
-        bands = list(chosen_bands("Image.select", image, asked["bandIds"]))
+    if request.get("bandIds"):
+        bands = list(select_bands("Image.select", image, request["bandIds"]))
     if not bands:
         raise Problem("Image has no bands.")
-    projection, shape = grid_of(asked.get("grid") or {}, bands)
+    projection, shape = grid_of(request.get("grid") or {}, bands)
     check_limits(bands, shape)
     points = projection.centres(*np.meshgrid(np.arange(shape[1]), np.arange(shape[0])))
     values = {band.id: band.at(points).values for band in bands}
-    return _file(asked.get("fileFormat", "AUTO_JPEG_PNG"), values, projection), tuple(values)
+    return _file(request.get("fileFormat", "AUTO_JPEG_PNG"), values, projection), tuple(values)
 
 
 def _file(kind: str, values: Mapping[str, np.ndarray], projection: Projection) -> bytes:
@@ -95,17 +95,17 @@ def _file(kind: str, values: Mapping[str, np.ndarray], projection: Projection) -
         return _npy(values)
     if kind in ("GEO_TIFF", "CLOUD_OPTIMIZED_GEOTIFF"):
         return geotiff(values, projection.crs, projection.transform)
-    raise missing(f"file format {kind}")
+    raise unsupported(f"file format {kind}")
 
 
 def _npy(values: Mapping[str, np.ndarray]) -> bytes:
     """A structured array (height, width) with a field for each band."""
     first = next(iter(values.values()))
-    made = np.empty(first.shape, [(name, each.dtype) for name, each in values.items()])
-    for name, each in values.items():
-        made[name] = each
+    array = np.empty(first.shape, [(name, band_values.dtype) for name, band_values in values.items()])
+    for name, band_values in values.items():
+        array[name] = band_values
     buffer = io.BytesIO()
-    np.save(buffer, made)
+    np.save(buffer, array)
     return buffer.getvalue()
 
 
@@ -114,8 +114,8 @@ FUNCTIONS: dict[str, Function] = {
     **bands.FUNCTIONS,
     **masks.FUNCTIONS,
     **reductions.FUNCTIONS,
-    **collecting.FUNCTIONS,
-    **plain.FUNCTIONS,
+    **collections.FUNCTIONS,
+    **primitives.FUNCTIONS,
 }
 
 #: Kind of request, method, and pattern of its path; the first that fits. An asset's name holds slashes.
@@ -144,7 +144,7 @@ JSON, BYTES = "application/json; charset=UTF-8", "application/octet-stream"
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class ApiRequest:
     """A request."""
 
     method: str
@@ -157,24 +157,24 @@ class Asked:
     """Project, or the asset's name."""
 
     @classmethod
-    def of(cls, method: str, target: str, body: bytes) -> Asked:
+    def of(cls, method: str, target: str, body: bytes) -> ApiRequest:
         """A request by its method, target (path and query) and body."""
         name, _, query = target.partition("?")
         path, pairs = unquote(name), dict(parse_qsl(query))
-        for kind, its, pattern in ROUTES:
-            if its == method and (found := pattern.fullmatch(path)):
-                return cls(method, path, pairs, body, kind, found.groupdict())
+        for kind, route_method, pattern in ROUTES:
+            if route_method == method and (match := pattern.fullmatch(path)):
+                return cls(method, path, pairs, body, kind, match.groupdict())
         return cls(method, path, pairs, body, "other", {})
 
     def json(self) -> Json:
         """What its body says."""
         try:
-            said = json.loads(self.body or b"{}")
+            content = json.loads(self.body or b"{}")
         except ValueError:
             raise Problem("Invalid JSON payload received.") from None
-        if not isinstance(said, dict):
+        if not isinstance(content, dict):
             raise Problem("Invalid JSON payload received.")
-        return said
+        return content
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,67 +191,67 @@ class Service:
     """Answers requests from a catalogue."""
 
     def __init__(self, collections: Mapping[str, Sequence[EarthEngineImage]]) -> None:
-        shipped = _shipped()
+        files = _client_files()
         self.catalogue = Catalogue(collections)
         loading = {"ImageCollection.load": self.catalogue.load_collection, "Image.load": self.catalogue.load_image}
-        self._algorithms = shipped["algorithms"]
+        self._algorithms = files["algorithms"]
         self._language = Language(json.loads(self._algorithms)["algorithms"], {**FUNCTIONS, **loading})
-        self._discovery = _discovery(shipped["cloud_api_discovery_document"])
+        self._discovery = _discovery(files["cloud_api_discovery_document"])
 
-    def answer(self, asked: Asked) -> Answer:
+    def answer(self, request: ApiRequest) -> Answer:
         """The answer to a request."""
-        if asked.kind == "discovery":
+        if request.kind == "discovery":
             return Answer(200, self._discovery)
-        if asked.kind == "deprecated":
+        if request.kind == "deprecated":
             return Answer(200, b'{"links": []}')
-        if asked.kind == "algorithms":
+        if request.kind == "algorithms":
             return Answer(200, self._algorithms)
-        if asked.kind == "compute":
-            return _said({"result": json_of(evaluate(self._language, asked.json()["expression"]))})
-        if asked.kind == "pixels":
-            said = asked.json()
-            return _pixels(as_image(evaluate(self._language, said["expression"])), said)
-        if asked.kind == "asset-pixels":
-            return _pixels(self.catalogue.load_image(asked.parts["asset"]), asked.json())
-        if asked.kind == "list":
-            return _said(self.catalogue.listed(asked.parts["asset"], asked.query))
-        if asked.kind == "assets":
-            return _said(self.catalogue.told(asked.parts["asset"]))
-        raise Problem(f"Method not found: {asked.method} {asked.path}", 404)
+        if request.kind == "compute":
+            return _json_answer({"result": json_of(evaluate(self._language, request.json()["expression"]))})
+        if request.kind == "pixels":
+            content = request.json()
+            return _pixels(as_image(evaluate(self._language, content["expression"])), content)
+        if request.kind == "asset-pixels":
+            return _pixels(self.catalogue.load_image(request.parts["asset"]), request.json())
+        if request.kind == "list":
+            return _json_answer(self.catalogue.page(request.parts["asset"], request.query))
+        if request.kind == "assets":
+            return _json_answer(self.catalogue.asset(request.parts["asset"]))
+        raise Problem(f"Method not found: {request.method} {request.path}", 404)
 
 
-def granted(token: str | None, *, refused: bool) -> Answer:
+def token_answer(token: str | None, *, refused: bool) -> Answer:
     """What Google's OAuth 2.0 answers to a signed request for a token, or to one whose key it does not know."""
     if refused:
-        said = {"error": "invalid_grant", "error_description": "Invalid JWT Signature."}
-        return Answer(400, json.dumps(said).encode())
-    return _said({"access_token": token or "any", "expires_in": 3599, "token_type": "Bearer"})
+        content = {"error": "invalid_grant", "error_description": "Invalid JWT Signature."}
+        return Answer(400, json.dumps(content).encode())
+    return _json_answer({"access_token": token or "any", "expires_in": 3599, "token_type": "Bearer"})
 
 
-def _discovery(shipped: bytes) -> bytes:
+def _discovery(document: bytes) -> bytes:
     """The description of v1: the one that the client ships is of v1alpha, from before listings could be filtered."""
-    told = json.loads(shipped.replace(b"v1alpha", b"v1"))
-    listing = told["resources"]["projects"]["resources"]["assets"]["methods"]["listAssets"]["parameters"]
+    description = json.loads(document.replace(b"v1alpha", b"v1"))
+    listing = description["resources"]["projects"]["resources"]["assets"]["methods"]["listAssets"]["parameters"]
     for name in ("filter", "view"):  # documented of projects.assets.listAssets
         listing[name] = {"location": "query", "type": "string"}
-    return json.dumps(told).encode()
+    return json.dumps(description).encode()
 
 
-def _said(value: Any) -> Answer:
+def _json_answer(value: Any) -> Answer:
     return Answer(200, json.dumps(value, allow_nan=False).encode())
 
 
-def _pixels(image: EarthEngineImage, said: Json) -> Answer:
-    body, bands = rendered(image, said)
-    return Answer(200, body, "image/tiff" if "TIFF" in said.get("fileFormat", "") else BYTES, bands)
+def _pixels(image: EarthEngineImage, content: Json) -> Answer:
+    body, bands = render(image, content)
+    return Answer(200, body, "image/tiff" if "TIFF" in content.get("fileFormat", "") else BYTES, bands)
 
 
-def _shipped() -> dict[str, bytes]:
+def _client_files() -> dict[str, bytes]:
     """What the client brings for its own tests: the list of algorithms and the description of the API."""
-    found = importlib.util.find_spec("ee")  # which finds it, and does not import it
-    if found is None or not found.submodule_search_locations:
+    spec = importlib.util.find_spec("ee")  # which finds it, and does not import it
+    if spec is None or not spec.submodule_search_locations:
         raise MissingExtra("the stand-in for Earth Engine needs its client: pip install 'nutonic[earthengine]'")
-    folder = Path(found.submodule_search_locations[0]) / "tests"
+    folder = Path(spec.submodule_search_locations[0]) / "tests"
     try:
         names = ("algorithms", "cloud_api_discovery_document")
         return {name: (folder / f"{name}.json").read_bytes() for name in names}

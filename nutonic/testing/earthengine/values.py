@@ -13,7 +13,7 @@ import shapely.geometry
 from affine import Affine
 from pyproj import CRS
 
-from nutonic.testing.earthengine.faults import Problem, missing
+from nutonic.testing.earthengine.faults import Problem, unsupported
 from nutonic.testing.earthengine.images import Collection, EarthEngineImage, Json, Points, Projection, constant
 
 
@@ -94,8 +94,8 @@ def image(value: Any) -> EarthEngineImage:
         return value
     if isinstance(value, int | float):
         return EarthEngineImage((constant(value),))
-    if isinstance(value, Sequence) and all(isinstance(each, int | float) for each in value):
-        return EarthEngineImage(tuple(constant(each, f"constant_{index}") for index, each in enumerate(value)))
+    if isinstance(value, Sequence) and all(isinstance(number, int | float) for number in value):
+        return EarthEngineImage(tuple(constant(number, f"constant_{index}") for index, number in enumerate(value)))
     raise TypeError
 
 
@@ -105,7 +105,7 @@ def collection(value: Any) -> Collection:
         return value
     if isinstance(value, EarthEngineImage):
         return Collection((value,))
-    return Collection(tuple(image(each) for each in value))
+    return Collection(tuple(image(member) for member in value))
 
 
 def geometry(value: Any) -> shapely.Geometry:
@@ -156,25 +156,30 @@ def json_of(value: Any) -> Any:
     """A value as ``value:compute`` answers it. Assumed: of collections, without bands and version."""
     if isinstance(value, EarthEngineImage):
         bands = [band.json() for band in value.bands]
-        told = {"type": "Image", "bands": bands, "properties": json_of(value.properties)}
-        return told | ({"id": value.id} if value.id else {})
+        content = {"type": "Image", "bands": bands, "properties": json_of(value.properties)}
+        return content | ({"id": value.id} if value.id else {})
     if isinstance(value, Collection):
-        features = [json_of(each) for each in value.images]
-        told = {"type": "ImageCollection", "bands": [], "features": features, "properties": json_of(value.properties)}
-        return told | ({"id": value.id} if value.id else {})
+        features = [json_of(item) for item in value.images]
+        content = {
+            "type": "ImageCollection",
+            "bands": [],
+            "features": features,
+            "properties": json_of(value.properties),
+        }
+        return content | ({"id": value.id} if value.id else {})
     if isinstance(value, shapely.Geometry):
         return shapely.geometry.mapping(value)
     if isinstance(value, Mapping):
-        return {name: json_of(each) for name, each in value.items()}
+        return {name: json_of(item) for name, item in value.items()}
     if isinstance(value, list | tuple):
-        return [json_of(each) for each in value]
+        return [json_of(item) for item in value]
     if isinstance(value, Filter | Reducer) or callable(value):
-        raise missing(f"way to show a {type(value).__name__}")
+        raise unsupported(f"way to show a {type(value).__name__}")
     return value.json() if hasattr(value, "json") else value
 
 
 def covers(shape: shapely.Geometry, points: Points) -> np.ndarray:
     """Which points lie in a geometry of longitude and latitude. Assumed: its edges are straight in degrees."""
-    here = points.to("EPSG:4326")
-    inside: np.ndarray = shapely.contains_xy(shape, here.x, here.y)
+    lonlat = points.to("EPSG:4326")
+    inside: np.ndarray = shapely.contains_xy(shape, lonlat.x, lonlat.y)
     return inside

@@ -14,7 +14,7 @@ import shapely.geometry
 from affine import Affine
 
 from nutonic.testing.earthengine.expressions import Function
-from nutonic.testing.earthengine.faults import Problem, missing
+from nutonic.testing.earthengine.faults import Problem, unsupported
 from nutonic.testing.earthengine.images import Points, Projection
 from nutonic.testing.earthengine.values import Date, Feature, date, integer, projection
 
@@ -37,7 +37,7 @@ def _length(unit: str) -> float:
     """Milliseconds of a unit."""
     name = unit.removesuffix("s")
     if name not in _DAYS:
-        raise missing(f"unit of time {unit!r}: {', '.join(_DAYS)} are known")
+        raise unsupported(f"unit of time {unit!r}: {', '.join(_DAYS)} are known")
     return _DAYS[name] * _MS_A_DAY
 
 
@@ -47,11 +47,11 @@ def _difference(day: Date, start: Date, unit: str) -> float:
 
 def _format(day: Date, pattern: str | None, _: str | None) -> str:
     """In the words of Joda-Time, of which a few are known."""
-    known = {"YYYY": "%Y", "yyyy": "%Y", "MM": "%m", "dd": "%d", "HH": "%H", "mm": "%M", "ss": "%S"}
+    directives = {"YYYY": "%Y", "yyyy": "%Y", "MM": "%m", "dd": "%d", "HH": "%H", "mm": "%M", "ss": "%S"}
     if pattern is None:
         return f"{day.moment:%Y-%m-%dT%H:%M:%S}"
-    for theirs, ours in known.items():
-        pattern = pattern.replace(theirs, ours)
+    for joda, python in directives.items():
+        pattern = pattern.replace(joda, python)
     return day.moment.strftime(pattern)
 
 
@@ -59,18 +59,18 @@ def _constructor(kind: str) -> Function:
     """A geometry of coordinates in degrees, or, if a CRS is given, in that."""
 
     def function(coordinates: Any, crs: Projection | None = None, *_: Any) -> shapely.Geometry:
-        made = _shape(kind, coordinates)
+        shape = _shape(kind, coordinates)
         if crs is None or crs.crs == "EPSG:4326":
-            return made
-        return shapely.transform(shapely.segmentize(made, made.length / 64 or 1), _to_degrees(crs.crs))
+            return shape
+        return shapely.transform(shapely.segmentize(shape, shape.length / 64 or 1), _to_degrees(crs.crs))
 
     return function
 
 
 def _to_degrees(crs: str) -> Callable[[np.ndarray], np.ndarray]:
     def function(xy: np.ndarray) -> np.ndarray:
-        here = Points(crs, xy[:, 0], xy[:, 1]).to("EPSG:4326")
-        return np.stack([here.x, here.y], -1)
+        lonlat = Points(crs, xy[:, 0], xy[:, 1]).to("EPSG:4326")
+        return np.stack([lonlat.x, lonlat.y], -1)
 
     return function
 
@@ -84,15 +84,15 @@ def _shape(kind: str, coordinates: Any) -> shapely.Geometry:
 
 def _bounds(shape: shapely.Geometry, _: Any, target: Projection | None) -> shapely.Geometry:
     if target is not None and target.crs != "EPSG:4326":
-        raise missing(f"Geometry.bounds in {target.crs}")
+        raise unsupported(f"Geometry.bounds in {target.crs}")
     return shapely.box(*shape.bounds)
 
 
 def _projection(crs: Any, transform: Sequence[float] | None, wkt: str | None) -> Projection:
     if wkt is not None:
-        raise missing("projection with a transformWkt")
-    found = projection(crs)
-    return found if transform is None else Projection(found.crs, Affine(*transform))
+        raise unsupported("projection with a transformWkt")
+    base = projection(crs)
+    return base if transform is None else Projection(base.crs, Affine(*transform))
 
 
 def _get(values: Mapping[str, Any], key: str, default: Any) -> Any:
@@ -116,9 +116,9 @@ def _sequence(start: float, end: float | None, step: float, number: int | None) 
     return [start + step * k for k in range(int((end - start) // step) + 1)]
 
 
-def _mapped(values: Sequence[Any], function: Function, drop: bool) -> list[Any]:
-    made = [function(each) for each in values]
-    return [each for each in made if each is not None] if drop else made
+def _map_list(values: Sequence[Any], function: Function, drop: bool) -> list[Any]:
+    results = [function(value) for value in values]
+    return [value for value in results if value is not None] if drop else results
 
 
 def _string(value: Any) -> str:
@@ -130,8 +130,8 @@ def _if(condition: Any, true: Any, false: Any) -> Any:
 
 
 def _iterate(values: Sequence[Any], function: Function, state: Any) -> Any:
-    for each in values:
-        state = function(each, state)
+    for value in values:
+        state = function(value, state)
     return state
 
 
@@ -178,7 +178,7 @@ FUNCTIONS: dict[str, Function] = {
     "List.slice": lambda values, start, end, step: values[slice(start, end, step)],
     "List.size": len,
     "List.length": len,
-    "List.map": _mapped,
+    "List.map": _map_list,
     "List.iterate": _iterate,
     "List.sequence": _sequence,
     "List.reverse": lambda values: values[::-1],

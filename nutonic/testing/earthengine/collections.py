@@ -9,7 +9,7 @@ from typing import Any
 import shapely
 
 from nutonic.testing.earthengine.expressions import Function
-from nutonic.testing.earthengine.faults import Problem, missing
+from nutonic.testing.earthengine.faults import Problem, unsupported
 from nutonic.testing.earthengine.images import Collection, EarthEngineImage
 from nutonic.testing.earthengine.values import Date, DateRange, Feature, Filter, Reducer, date, geometry
 from nutonic.testing.earthengine.values import collection as collection_of
@@ -29,8 +29,8 @@ def value_of(element: Any, name: str) -> Any:
 
 def _set(element: Any, properties: Mapping[str, Any]) -> Any:
     """Other properties. Assumed: the id stays."""
-    kept = {name: value for name, value in {**element.properties, **properties}.items() if value is not None}
-    return replace(element, properties=kept)
+    present = {name: value for name, value in {**element.properties, **properties}.items() if value is not None}
+    return replace(element, properties=present)
 
 
 def _ordinary(properties: Mapping[str, Any]) -> dict[str, Any]:
@@ -58,29 +58,29 @@ def copy_properties(
     )
 
 
-def in_order(collection: Collection, limit: int | None, key: str | None, ascending: bool) -> Collection:
+def sort_and_limit(collection: Collection, limit: int | None, key: str | None, ascending: bool) -> Collection:
     """Sorted by a property, and no more than `limit`. Assumed: what lacks the property comes last; ties stay."""
     images = list(collection.images)
     if key is not None:
-        known = [each for each in images if value_of(each, key) is not None]
-        lacking = [each for each in images if value_of(each, key) is None]
-        images = sorted(known, key=lambda each: value_of(each, key), reverse=not ascending) + lacking
+        with_key = [image for image in images if value_of(image, key) is not None]
+        without_key = [image for image in images if value_of(image, key) is None]
+        images = sorted(with_key, key=lambda image: value_of(image, key), reverse=not ascending) + without_key
     return replace(collection, images=tuple(images[:limit]))
 
 
-def mapped(collection: Collection, function: Function, drop: bool) -> Collection:
+def map_images(collection: Collection, function: Function, drop: bool) -> Collection:
     """A function's results on each image."""
-    made = []
+    results = []
     for image in collection.images:
         try:
-            made.append(function(image))
+            results.append(function(image))
         except Problem as problem:
             raise Problem(
                 f"Error in map(ID={image.properties.get('system:index')}):\n{problem}", problem.code
             ) from None
-    if not drop and None in made:
+    if not drop and None in results:
         raise Problem("Collection.map: A mapped algorithm returned null.")
-    return replace(collection, images=tuple(each for each in made if each is not None), id=None)
+    return replace(collection, images=tuple(result for result in results if result is not None), id=None)
 
 
 def iterate(collection: Collection, function: Function, state: Any) -> Any:
@@ -94,8 +94,8 @@ def merge(one: Collection, two: Collection) -> Collection:
     """The images of both; documented: their indices begin with 1_ and 2_."""
     images = [
         _set(image, {"system:index": f"{number}_{image.properties.get('system:index', index)}"})
-        for number, each in enumerate((one, two), 1)
-        for index, image in enumerate(each.images)
+        for number, member in enumerate((one, two), 1)
+        for index, image in enumerate(member.images)
     ]
     return Collection(tuple(images), one.properties)
 
@@ -105,7 +105,7 @@ def reduce_columns(
 ) -> dict[str, Any]:
     """Lists of what images say of themselves. Assumed: each column leaves out what lacks its property."""
     if reducer.name != "toList":
-        raise missing(f"Collection.reduceColumns with Reducer.{reducer.name}")
+        raise unsupported(f"Collection.reduceColumns with Reducer.{reducer.name}")
     if len(selectors) != (reducer.count or 1):
         raise Problem(
             f"Collection.reduceColumns: Need {reducer.count or 1} input selectors for Reducer, got {len(selectors)}."
@@ -118,7 +118,7 @@ def _column(collection: Collection, name: str) -> list[Any]:
     return [value for image in collection.images if (value := value_of(image, name)) is not None]
 
 
-def _listed(collection: Collection, number: int, offset: int | None) -> list[Image]:
+def _to_list(collection: Collection, number: int, offset: int | None) -> list[Image]:
     start = int(offset or 0)
     return list(collection.images[start : start + number])
 
@@ -131,7 +131,7 @@ def _test(name: str, holds: Callable[[Any, Any], bool]) -> Function:
             return Filter(lambda image: _holds(holds, value_of(image, left_field), right_value))
         if right_field is not None and left_field is None:
             return Filter(lambda image: _holds(holds, left_value, value_of(image, right_field)))
-        raise missing(f"{name} of two properties")
+        raise unsupported(f"{name} of two properties")
 
     return function
 
@@ -153,31 +153,31 @@ def _plain(value: Any) -> Any:
 def _intersects(left_field: Any, right_value: Any, right_field: Any, left_value: Any, *_: Any) -> Filter:
     """Footprints that meet a geometry. Assumed: one without footprint is everywhere."""
     if left_field not in (None, ".all", "system:footprint") or right_field not in (None, ".all", "system:footprint"):
-        raise missing(f"Filter.intersects of the property {left_field or right_field}")
+        raise unsupported(f"Filter.intersects of the property {left_field or right_field}")
     area = geometry(left_value if right_value is None else right_value)
     return Filter(lambda image: image.geometry is None or bool(shapely.intersects(image.geometry, area)))
 
 
-def _ranged(start: Any, end: Any, zone: Any) -> DateRange:
+def _date_range(start: Any, end: Any, zone: Any) -> DateRange:
     if zone not in (None, "UTC"):
-        raise missing(f"time zone {zone}")
+        raise unsupported(f"time zone {zone}")
     first = date(start).ms
     return DateRange(first, first + 1 if end is None else date(end).ms)
 
 
-def filtered(collection: Collection, wanted: Any) -> Collection:
+def filter_images(collection: Collection, test: Any) -> Collection:
     """The images that pass."""
-    if not isinstance(wanted, Filter):
-        raise missing(f"filter of kind {type(wanted).__name__}")
-    return replace(collection, images=tuple(image for image in collection.images if wanted.passes(image)))
+    if not isinstance(test, Filter):
+        raise unsupported(f"filter of kind {type(test).__name__}")
+    return replace(collection, images=tuple(image for image in collection.images if test.passes(image)))
 
 
 def _all_of(filters: Sequence[Filter]) -> Filter:
-    return Filter(lambda image: all(each.passes(image) for each in filters))
+    return Filter(lambda image: all(test.passes(image) for test in filters))
 
 
 def _any_of(filters: Sequence[Filter]) -> Filter:
-    return Filter(lambda image: any(each.passes(image) for each in filters))
+    return Filter(lambda image: any(test.passes(image) for test in filters))
 
 
 def distinct(collection: Collection, names: str | Sequence[str]) -> Collection:
@@ -189,7 +189,7 @@ def distinct(collection: Collection, names: str | Sequence[str]) -> Collection:
     return replace(collection, images=tuple(first.values()))
 
 
-def _dated(image: Image) -> Date:
+def _date_of(image: Image) -> Date:
     start = image.properties.get("system:time_start")
     if start is None:
         raise Problem("Image.date: Image does not have a valid 'system:time_start' property.")
@@ -222,17 +222,17 @@ FUNCTIONS: dict[str, Function] = {
     "Filter.or": _any_of,
     "Filter.not": lambda wanted: Filter(lambda image: not wanted.passes(image)),
     "Filter.notNull": lambda names: Filter(lambda image: all(value_of(image, name) is not None for name in names)),
-    "DateRange": _ranged,
-    "Collection.filter": filtered,
+    "DateRange": _date_range,
+    "Collection.filter": filter_images,
     "Collection.size": lambda collection: len(collection.images),
     "Collection.first": lambda collection: collection.images[0] if collection.images else None,
-    "Collection.limit": in_order,
+    "Collection.limit": sort_and_limit,
     "Collection.merge": merge,
     "ImageCollection.merge": merge,
     "ImageCollection.fromImages": collection_of,
-    "Collection.map": mapped,
+    "Collection.map": map_images,
     "Collection.iterate": iterate,
-    "Collection.toList": _listed,
+    "Collection.toList": _to_list,
     "Collection.reduceColumns": reduce_columns,
     "AggregateFeatureCollection.array": _column,
     "AggregateFeatureCollection.first": lambda collection, name: next(iter(_column(collection, name)), None),
@@ -249,7 +249,7 @@ FUNCTIONS: dict[str, Function] = {
     "Element.copyProperties": copy_properties,
     "Image.copyProperties": copy_properties,
     "Image.id": lambda image: image.properties.get("system:index"),
-    "Image.date": _dated,
+    "Image.date": _date_of,
     "Collection.distinct": distinct,
     "Collection.geometry": lambda collection, _: shapely.union_all(_footprints(collection)),
     "Collection.bounds": lambda collection, *_: shapely.box(*shapely.total_bounds(_footprints(collection))),

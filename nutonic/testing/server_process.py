@@ -23,7 +23,7 @@ from socketserver import TCPServer
 from typing import Any
 from urllib.parse import parse_qsl, unquote
 
-from nutonic.testing.answers import Answer, Tokens, denied, distort, plain, span_of
+from nutonic.testing.answers import Answer, Tokens, denial, distort, span_of, text_answer
 from nutonic.testing.faults import Choice, Fault
 
 
@@ -52,7 +52,7 @@ CONTROL = "/_control/"
 #: Where tokens are given, as at the Planetary Computer: followed by ACCOUNT/CONTAINER.
 TOKENS = "/api/sas/v1/token/"
 
-_PIECE = 1 << 16
+_PART_BYTES = 1 << 16
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,7 +95,7 @@ class Server(LoopbackServer):
     def control(self, order: str, body: bytes) -> Answer:
         """Do what the parent says; the answer is the log."""
         with self.lock:
-            said = json.dumps(self.log).encode()
+            log = json.dumps(self.log).encode()
             if order == "reset":
                 self.log.clear()
                 self.choice.begin(self.choice.script)
@@ -103,31 +103,31 @@ class Server(LoopbackServer):
                 self.choice.begin(Fault(**fault) for fault in json.loads(body))
             elif order == "revoke":
                 self.tokens.revoke()
-        return Answer(200, said, {"Content-Type": "application/json"})
+        return Answer(200, log, {"Content-Type": "application/json"})
 
-    def answer(self, method: str, path: str, query: str, asked: str) -> Answer:
+    def answer(self, method: str, path: str, query: str, range_header: str) -> Answer:
         """The answer to a request if all goes well."""
         if path in self.settings.answers:
             status, headers, body = self.settings.answers[path]
             return Answer(status, body, headers)
         if method not in ("GET", "HEAD", "POST"):
-            return plain(405, {"Allow": "GET, HEAD, POST"})
+            return text_answer(405, {"Allow": "GET, HEAD, POST"})
         parts = [part for part in path.split("/") if part]
         if ".." in parts:
-            return plain(404)
+            return text_answer(404)
         if self.settings.signed and path.startswith(TOKENS) and len(parts) == 6:
             with self.lock:
                 return self.tokens.give("/".join(parts[4:]))
         with self.lock:
             # What lies in no container is public, as a catalogue is.
             if self.settings.signed and len(parts) > 2 and not self.tokens.allow("/" + "/".join(parts), query):
-                return denied()
+                return denial()
         try:
-            return self._file(self.folder.joinpath(*parts), method, asked)
+            return self._file(self.folder.joinpath(*parts), method, range_header)
         except (OSError, ValueError):  # no such file, or no such name
-            return plain(404)
+            return text_answer(404)
 
-    def _file(self, path: Path, method: str, asked: str) -> Answer:
+    def _file(self, path: Path, method: str, range_header: str) -> Answer:
         """All of a file, or its range."""
         with path.open("rb") as file:
             size = os.fstat(file.fileno()).st_size
@@ -138,14 +138,14 @@ class Server(LoopbackServer):
             }
             if method == "HEAD":
                 return Answer(200, b"", {**headers, "Content-Length": str(size)})
-            span = span_of(asked, size) if self.settings.ranges and method == "GET" else None
+            span = span_of(range_header, size) if self.settings.ranges and method == "GET" else None
             if span is None:
                 return Answer(200, file.read(), headers)
             if span[1] < span[0]:
-                return plain(416, {"Content-Range": f"bytes */{size}"})
+                return text_answer(416, {"Content-Range": f"bytes */{size}"})
             file.seek(span[0])
-            said = {"Content-Range": f"bytes {span[0]}-{span[1]}/{size}"}
-            return Answer(206, file.read(span[1] - span[0] + 1), {**headers, **said}, span)
+            content_range = {"Content-Range": f"bytes {span[0]}-{span[1]}/{size}"}
+            return Answer(206, file.read(span[1] - span[0] + 1), {**headers, **content_range}, span)
 
     def _etag(self, path: Path) -> str:
         """Of a file's content, which is read once."""
@@ -166,20 +166,20 @@ class Handler(BaseHTTPRequestHandler):
     def _serve(self) -> None:
         received = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         name, _, query = self.path.partition("?")
-        path, asked = unquote(name), self.headers.get("Range", "")
+        path, range_header = unquote(name), self.headers.get("Range", "")
         if path.startswith(CONTROL):
             self._send(self.server.control(path.removeprefix(CONTROL), received), {})
             return
         with self.server.lock:
-            fault = self.server.choice.next(path, asked)
+            fault = self.server.choice.next(path, range_header)
         time.sleep(self.server.settings.latency_s)
-        answer = self.server.answer(self.command, path, query, asked)
-        kind, spoilt = distort(answer, fault) if fault else (None, answer)
+        answer = self.server.answer(self.command, path, query, range_header)
+        kind, sent_answer = distort(answer, fault) if fault else (None, answer)
         keys = [key for key, _ in parse_qsl(query, keep_blank_values=True)]
-        what = {"method": self.command, "path": path, "query_keys": keys, "span": answer.span}
-        entry = self._note(spoilt, what | {"fault": kind})
-        if spoilt:
-            self._send(spoilt, entry)
+        request = {"method": self.command, "path": path, "query_keys": keys, "span": answer.span}
+        entry = self._note(sent_answer, request | {"fault": kind})
+        if sent_answer:
+            self._send(sent_answer, entry)
         else:
             self._leave(fault.after_s if fault and kind == "stall" else None)
 
@@ -207,8 +207,8 @@ class Handler(BaseHTTPRequestHandler):
         try:
             self.end_headers()
             while sent < len(body):
-                self.wfile.write(body[sent : sent + _PIECE])
-                sent = min(sent + _PIECE, len(body))
+                self.wfile.write(body[sent : sent + _PART_BYTES])
+                sent = min(sent + _PART_BYTES, len(body))
         except OSError:
             entry["sent"], self.close_connection = sent, True
 
