@@ -1,6 +1,6 @@
 """nutonic turns places on Earth into image–text datasets for fine-tuning vision-language models.
 
-The public names are imported when they are first used, so ``import nutonic`` is fast and opens nothing.
+Public names are imported when they are first used, so ``import nutonic`` is fast and opens nothing.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ _HOME = {
     "verify": "nutonic.dataset.verify",
 }
 
-# The library says what it does to those who listen, and to nobody else.
+# The library logs only for those who configure logging.
 logging.getLogger(__name__).addHandler(logging.NullHandler())
 
 __all__ = ["__version__", "errors", "reduce", *_HOME]

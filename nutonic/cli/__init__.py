@@ -1,1 +1,1 @@
-"""The command line: the only room that speaks to a person."""
+"""The command line: the only package that writes to a terminal."""

@@ -1,4 +1,4 @@
-"""What a person sees: progress, plans, summaries and verdicts, on stderr, so that stdout stays free for JSON."""
+"""Text for people: progress, plans, summaries and verdicts. It goes to stderr, so that stdout is free for JSON."""
 
 from __future__ import annotations
 
@@ -38,35 +38,35 @@ if TYPE_CHECKING:
 
 
 class _Console(Console):
-    """Writes text, in notebooks too; where nobody reads any more it falls silent, and the work goes on."""
+    """Writes text, in notebooks too. Once nobody reads it any more it stays silent, and the work goes on."""
 
     def on_broken_pipe(self) -> None:
-        """Say nothing more."""
+        """Stay silent from now on."""
         self.quiet = True
 
 
 console = _Console(stderr=True, highlight=False, soft_wrap=True, force_jupyter=False)
 
-#: Seconds between two lines of progress.
+#: The least number of seconds between two lines of progress.
 _LINES_APART_S = 1.0
 
-#: Rejects shown one by one; all of them are in the plan, the commits and ``--json``.
+#: How many rejects are shown one by one. All of them are in the plan, the commits and ``--json``.
 _SHOWN = 5
 
 
 class Progress(Callback):
-    """Shows a build's notes as they come; the kinds of progress add its batches."""
+    """Shows a build's notes; its subclasses show its batches too."""
 
     def on_note(self, event: Note, /) -> None:
-        """A line."""
+        """Print the note."""
         note(event.text)
 
 
 @contextmanager
 def progress() -> Iterator[Callback]:
-    """A bar of places with tiles, rows, rejects, rate and time left; where there is no terminal, lines.
+    """Show a bar of places, with tiles, rows, rejects and the time left; where there is no terminal, print lines.
 
-    Those come a second apart at least, however fast batches do, and the last batch has one; as JSON, each batch has one.
+    Lines are at least a second apart, and the last batch always has one. As JSON, each batch has one.
     """
     if logs.is_json():
         yield JsonProgress()
@@ -82,7 +82,7 @@ def progress() -> Iterator[Callback]:
 
 
 def _can_move() -> bool:
-    """Whether lines can be drawn over again: notebooks, pipes and dumb terminals only take new ones."""
+    """Whether a line can be redrawn; notebooks, pipes and dumb terminals take new lines only."""
     return console.is_terminal and not console.is_dumb_terminal and console.file.isatty()
 
 
@@ -99,7 +99,7 @@ def _columns() -> tuple[ProgressColumn, ...]:
 
 
 class BarProgress(Progress):
-    """A bar of places, with what was made of them so far."""
+    """A bar of places, with the tiles, rows and rejects so far."""
 
     def __init__(self, bar: Bar) -> None:
         self._bar = bar
@@ -107,7 +107,7 @@ class BarProgress(Progress):
         self._task = bar.add_task("places", total=None, counts=self._text())
 
     def on_batch(self, event: BatchFinished, /) -> None:
-        """Move on."""
+        """Advance the bar."""
         result = event.result
         self._counts.update(tiles=result.tiles, rows=result.rows, rejects=sum(result.rejects.values()))
         self._bar.update(self._task, total=event.to_do, advance=result.finished, counts=self._text())
@@ -118,7 +118,7 @@ class BarProgress(Progress):
 
 
 class LineProgress(Progress):
-    """A line for a batch, unless the last line is less than a second old."""
+    """A line for each batch, unless the last line is less than a second old."""
 
     def __init__(self) -> None:
         self._finished, self._printed_s, self._pending = 0, -math.inf, ""
@@ -133,20 +133,20 @@ class LineProgress(Progress):
             self.flush()
 
     def flush(self) -> None:
-        """Print the last batch's line, if it was not."""
+        """Print the last batch's line, unless it has been printed."""
         if self._pending:
             console.print(self._pending, markup=False)
             self._printed_s, self._pending = time.monotonic(), ""
 
 
 class JsonProgress(Progress):
-    """An event for each batch."""
+    """An event of JSON for each batch."""
 
     def __init__(self) -> None:
         self._started_s, self._finished = time.monotonic(), 0
 
     def on_batch(self, event: BatchFinished, /) -> None:
-        """Write it."""
+        """Write the event."""
         result = event.result
         self._finished += result.finished
         logs.emit(
@@ -163,7 +163,7 @@ class JsonProgress(Progress):
 
 @contextmanager
 def tile_progress() -> Iterator[Callback]:
-    """A bar of tiles; where there is no terminal, lines a second apart."""
+    """Show a bar of tiles; where there is no terminal, print lines that are at least a second apart."""
     if logs.is_json() or not _can_move():
         yield TileLines()
         return
@@ -172,13 +172,13 @@ def tile_progress() -> Iterator[Callback]:
 
 
 class TileLines(Callback):
-    """A line of how many tiles are saved, a second apart, and one at the end."""
+    """A line with the number of saved tiles, at most every second, and one at the end."""
 
     def __init__(self) -> None:
         self._printed_s = -math.inf
 
     def on_tiles(self, event: TilesSaved, /) -> None:
-        """Print a line, if it is time."""
+        """Print a line if the last one is old enough, or if all tiles are saved."""
         if event.done == event.total or time.monotonic() - self._printed_s >= _LINES_APART_S:
             note(f"{event.done} of {event.total} tiles")
             self._printed_s = time.monotonic()
@@ -191,12 +191,12 @@ class TileBar(Callback):
         self._bar, self._task = bar, bar.add_task("tiles", total=None)
 
     def on_tiles(self, event: TilesSaved, /) -> None:
-        """Move on."""
+        """Advance the bar."""
         self._bar.update(self._task, completed=event.done, total=event.total)
 
 
 def show_plan(header: Json, rejects: Sequence[Reject]) -> None:
-    """A plan as a table, and what will be left out."""
+    """Print a plan as a table, with its warnings and the places that are left out."""
     cost = header["cost"]
     rows, cols = header["margin_px"]
     table = Table(show_header=False, box=None, pad_edge=False)
@@ -228,13 +228,13 @@ def show_plan(header: Json, rejects: Sequence[Reject]) -> None:
 
 
 def show_start(recipe: Path, out: Path) -> None:
-    """That a build begins; people know."""
+    """Write that a build begins; only as JSON, for programs."""
     if logs.is_json():
         logs.emit("start", recipe=str(recipe), out=str(out), version=__version__)
 
 
 def show_summary(summary: Summary, out: Path) -> None:
-    """What a build did, what it left out and what it failed at."""
+    """Print what a build made, what it left out, and what failed."""
     if logs.is_json():
         logs.emit("done", **{**summary_json(summary), "failures": len(summary.failures)})
         return
@@ -270,7 +270,7 @@ def _failure_line(failure: Failure) -> str:
 
 
 def note(line: str) -> None:
-    """A line for a person; an event where lines are JSON."""
+    """Print a line; with JSON, write an event."""
     if logs.is_json():
         logs.emit("note", message=line)
     else:
@@ -278,12 +278,12 @@ def note(line: str) -> None:
 
 
 def summary_json(summary: Summary) -> Json:
-    """A summary as JSON."""
+    """A summary as values for JSON."""
     return {**asdict(summary), "complete": summary.complete}
 
 
 def show_verdict(verdict: Verdict, directory: Path) -> None:
-    """Whether a tree is whole, or what is wrong with it."""
+    """Print whether a tree is whole, and what is wrong with it."""
     _show_lines("[yellow]removed[/]", verdict.removed)
     _show_lines("[red]wrong[/]", verdict.problems)
     state = "whole" if verdict.whole else "not whole"
@@ -309,7 +309,7 @@ def _show_lines(word: str, lines: Sequence[str]) -> None:
 
 
 def duration(seconds: float) -> str:
-    """Seconds for people: ``40 s``, ``12 min``, ``3.5 h``."""
+    """A number of seconds in words: ``40 s``, ``12 min``, ``3.5 h``."""
     if seconds < 90:
         return f"{max(1, round(seconds))} s"
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

@@ -1,4 +1,4 @@
-"""``nutonic cube``: a recipe's area over time, shown, computed and saved."""
+"""``nutonic cube``: shows, computes and saves a recipe's area over time."""
 
 from __future__ import annotations
 
@@ -28,7 +28,28 @@ def save_recipe_cube(
     scheduler: str | None = None,
     overwrite: bool = False,
 ) -> Json:
-    """Save a recipe's cube, saying what it is made of before anything is read; what was made, as JSON."""
+    """Save a recipe's cube, and print what it is made of before any pixel is read.
+
+    Parameters
+    ----------
+    recipe
+        See :func:`nutonic.cube.compose.compose`.
+    out
+        The cube's path.
+    area
+        ``west,south,east,north`` in degrees, or the path of a GeoJSON file; by default the recipe's ``cube.area``.
+    cogs
+        Folder for a GeoTIFF of each variable; None for none.
+    workers, scheduler
+        The cluster to compute with; by default this process's threads.
+    overwrite
+        Whether to replace another cube.
+
+    Returns
+    -------
+    dict
+        Path, grid, variables and scenes of the cube, for JSON.
+    """
     composed = compose(recipe, _area(area))
     scenes = (scene for timeline in composed.plan.timelines for step in timeline.steps for scene in step.scenes)
     area_input = _area(area)
@@ -49,7 +70,7 @@ def save_recipe_cube(
 
 
 def _area(text: str | None) -> tuple[float, ...] | str | None:
-    """Numbers where they are numbers, else the path of a file."""
+    """Four numbers if the text is numbers, else the path of a file."""
     try:
         return None if text is None else tuple(float(part) for part in text.split(","))
     except ValueError:
@@ -65,7 +86,7 @@ def _show_parts(composed: ComposedCube) -> None:
 
 @contextmanager
 def _computed_by(workers: int | None, scheduler: str | None) -> Iterator[None]:
-    """A cluster where one is asked for; otherwise this process's threads."""
+    """Compute with a cluster if one is requested, otherwise with this process's threads."""
     if not workers and scheduler is None:
         yield
         return

@@ -1,4 +1,4 @@
-"""Ctrl-C during a build: pressed once it lets what has begun be finished; pressed again it ends the build at once."""
+"""Ctrl-C during a build: the first one lets the batches in flight finish, the second one ends the build at once."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ import psutil
 from nutonic.cli import logs
 from nutonic.run.callbacks import BuildStarted, Callback
 
-#: Seconds for an orderly end after the second Ctrl-C; commits hold whatever comes of it.
+#: Seconds for an orderly end after the second Ctrl-C. Commits stay whole even if the process is killed then.
 _ORDERLY_S = 2.0
 
 _CODE = 130
@@ -25,10 +25,10 @@ _FINISHING = "finishing what is in flight (Ctrl-C again stops at once)"
 
 
 class Interrupts(Callback):
-    """While it lasts, SIGINT and SIGTERM do not end the process, but the build that it follows.
+    """While it is active, SIGINT and SIGTERM end the build that it observes, not the process.
 
-    An exception raised by a signal may be lost, where Python runs a destructor or a library's callback, or wait for a
-    library; so the second one has a deadline.
+    The exception of a signal may be lost in a destructor or in a library's callback, or may have to wait for a library. So
+    after the second signal there is a deadline.
     """
 
     def __init__(self) -> None:
@@ -49,7 +49,7 @@ class Interrupts(Callback):
             signal.signal(number, handler)
 
     def on_start(self, event: BuildStarted, /) -> None:
-        """Batches begin; until then, there is nothing in flight that could be finished."""
+        """Note that batches begin. Before that, nothing is in flight, and the first signal ends the build."""
         self._in_flight = event.to_do > 0
 
     def stop_requested(self) -> bool:
@@ -78,7 +78,7 @@ class Interrupts(Callback):
 
 
 def _report(text: str) -> None:
-    """Write a line from a signal's handler: past Python's files, which the handler may have interrupted."""
+    """Write a line from a signal's handler, without Python's files, which the signal may have interrupted."""
     start = "\n" if sys.stderr.isatty() else ""
     line = logs.line("stopping", message=text) if logs.is_json() else f"{start}nutonic: {text}\n".encode()
     with suppress(OSError):

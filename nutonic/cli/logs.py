@@ -1,4 +1,4 @@
-"""Lines for programs: one JSON object each, on stderr."""
+"""Lines for programs: one JSON object per line, on stderr."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ _json = False
 
 
 def set_json(json: bool) -> None:
-    """Whether events are written as JSON from now on."""
+    """Set whether events are written as JSON from now on."""
     global _json
     _json = json
 
 
 def is_json() -> bool:
-    """Whether they are."""
+    """Whether events are written as JSON."""
     return _json
 
 
@@ -28,7 +28,7 @@ def line(event: str, **fields: Any) -> bytes:
 
 
 def emit(event: str, **fields: Any) -> None:
-    """Write an event to stderr; where nobody reads any more, nothing is written."""
+    """Write an event to stderr, if somebody reads it."""
     write(line(event, **fields).decode())
 
 

@@ -1,4 +1,4 @@
-"""The command line. A user's mistake is at most five lines on stderr and exit code 2, never a traceback."""
+"""The command line. A user's mistake gives at most five lines on stderr and exit code 2, never a traceback."""
 
 from __future__ import annotations
 
@@ -202,7 +202,7 @@ def _print_json(value: object) -> None:
 
 def main(args: Sequence[str] | None = None) -> None:
     """Run the command line and exit with its code."""
-    # Before it is known what else was asked: what is wrong with that is told in the same way.
+    # Set before the arguments are parsed, so that mistakes in them are written as JSON too.
     logs.set_json("--log-json" in (sys.argv[1:] if args is None else args))
     try:
         cli.main(args=args, prog_name="nutonic", standalone_mode=False)
@@ -225,7 +225,10 @@ def main(args: Sequence[str] | None = None) -> None:
 
 
 def _code(error: NutonicError) -> int:
-    """2 where nothing was done; 1 where a store failed or a cluster was lost half-way, and the same command resumes."""
+    """The exit code of an error.
+
+    1 if a store failed or a cluster was lost half-way, so that the same command resumes; 2 if nothing was done.
+    """
     from nutonic.errors import CubeChanged, NotNutonic, RecipeChanged, StoreError, Unreachable
 
     is_refusal = isinstance(error, NotNutonic | RecipeChanged | CubeChanged)

@@ -1,6 +1,6 @@
-"""What tests stand on: a synthetic planet whose right answers are known, and a file server that fails on purpose.
+"""Tools for tests: a synthetic planet whose right answers are known, and a file server that fails on purpose.
 
-Names are imported when they are first used: the server's own process needs neither numpy nor rasterio.
+Names are imported when they are first used, because the server's own process needs neither numpy nor rasterio.
 """
 
 from __future__ import annotations

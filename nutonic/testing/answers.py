@@ -1,4 +1,4 @@
-"""What a file server answers, what faults make of it, and the tokens it gives: values, nothing is sent here."""
+"""The answers of a file server, what faults do to them, and the tokens that it issues. Nothing is sent here."""
 
 from __future__ import annotations
 
@@ -18,31 +18,34 @@ from nutonic.testing.faults import Fault
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What is sent. Unless the headers have it, Content-Length is the body's length."""
+    """An answer to a request. Unless the headers have a Content-Length, it is the body's length."""
 
     status: int
     body: bytes = b""
     headers: Mapping[str, str] = field(default_factory=dict)
     span: tuple[int, int] | None = None
-    """First and last byte of the range that was asked for, within the file."""
+    """First and last byte of the requested range, within the file."""
     close: bool = False
-    """Whether the connection ends with it."""
+    """Whether the connection ends after the answer."""
 
 
 def text_answer(status: int, headers: Mapping[str, str] | None = None) -> Answer:
-    """A status and its name."""
+    """An answer with the name of its status as text."""
     return Answer(status, HTTPStatus(status).phrase.encode(), {"Content-Type": "text/plain", **(headers or {})})
 
 
 def denial() -> Answer:
-    """403 in the words of Azure's blob storage."""
+    """A 403 in the words of Azure's blob storage."""
     words = "<Code>AuthenticationFailed</Code><Message>Signature not valid in the specified time frame</Message>"
     body = f'<?xml version="1.0" encoding="utf-8"?><Error>{words}</Error>'
     return Answer(403, body.encode(), {"Content-Type": "application/xml"})
 
 
 def span_of(range_header: str, size: int) -> tuple[int, int] | None:
-    """First and last byte of a Range within `size` bytes, last before first if there are none; None: send all."""
+    """The first and the last byte that a Range header requests of a file of `size` bytes.
+
+    The last is before the first if the file has none of these bytes. None means that the whole file is to be sent.
+    """
     match = re.fullmatch(r"bytes=(\d*)-(\d*)", range_header.strip())
     if match is None or match.groups() == ("", ""):
         return None
@@ -55,7 +58,13 @@ def span_of(range_header: str, size: int) -> tuple[int, int] | None:
 
 
 def distort(answer: Answer, fault: Fault) -> tuple[str | None, Answer | None]:
-    """What a fault makes of an answer: the kind that was possible, if any, and what is sent, if anything."""
+    """Apply a fault to an answer.
+
+    Returns
+    -------
+    tuple
+        The kind of fault that was possible, or None; and the answer that is sent, or None if nothing is sent.
+    """
     kind, half = fault.kind, len(answer.body) // 2
     if kind == "short" and not (answer.status == 206 and half and answer.span):
         kind = "truncate"
@@ -76,7 +85,7 @@ def distort(answer: Answer, fault: Fault) -> tuple[str | None, Answer | None]:
 
 
 def _instead(fault: Fault) -> Answer:
-    """What is sent in place of the answer."""
+    """The answer that a fault sends in place of the right one."""
     if fault.kind == "html":
         return Answer(200, b"<!doctype html><html><body>Please sign in.</body></html>", {"Content-Type": "text/html"})
     if fault.kind == "redirect":
@@ -87,16 +96,16 @@ def _instead(fault: Fault) -> Answer:
 
 
 class Tokens:
-    """Tokens given so far, each for one container and a while."""
+    """Issues tokens, each for one container and a limited time, and checks them."""
 
     def __init__(self, seed: int, lifetime_s: float) -> None:
         self.seed, self.lifetime_s, self.issued = seed, lifetime_s, 0
         self._valid: dict[str, tuple[str, float]] = {}
 
     def give(self, container: str) -> Answer:
-        """A new token for ACCOUNT/CONTAINER, as the Planetary Computer words it."""
+        """Issue a token for ACCOUNT/CONTAINER, in the Planetary Computer's words."""
         self.issued += 1
-        # As a real signature does, it holds characters that must be quoted in a query.
+        # Like a real signature, it holds characters that must be quoted in a query.
         sig = b64encode(sha256(f"{self.seed}\n{container}\n{self.issued}".encode()).digest()).decode()
         start = time.time()
         st, se = (f"{datetime.fromtimestamp(at, UTC):%Y-%m-%dT%H:%M:%SZ}" for at in (start, start + self.lifetime_s))
@@ -107,10 +116,10 @@ class Tokens:
         )
 
     def allow(self, path: str, query: str) -> bool:
-        """Whether the query holds a token that is good for the path."""
+        """Whether the query holds a token that is valid for the path."""
         container, until = self._valid.get(dict(parse_qsl(query)).get("sig", ""), ("", 0.0))
         return bool(container) and path.startswith(container) and time.time() < until
 
     def revoke(self) -> None:
-        """End every token."""
+        """Make all tokens invalid."""
         self._valid.clear()

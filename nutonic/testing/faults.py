@@ -1,4 +1,4 @@
-"""What a file server does wrong on purpose: by script, and to a share of all requests, the same every time."""
+"""The faults of a file server: by script, or for a share of all requests, and always for the same ones."""
 
 from __future__ import annotations
 
@@ -20,32 +20,32 @@ KINDS = {
     "redirect",  # 302 to another address
 }
 
-#: What `share` chooses from: kinds that the next request may be spared.
+#: The kinds that `share` chooses from: a retry may succeed after them.
 TRANSIENT = ("503", "429", "drop", "truncate", "short", "html")
 
-#: How often in a row `share` spoils the same thing, so that a client with a few retries gets through.
+#: How often in a row `share` spoils the same request, so that a client with a few retries succeeds.
 MOST_IN_A_ROW = 2
 
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """What happens to some requests.
+    """A fault, and the requests that it happens to.
 
-    Where a kind is not possible the next one is: half of a range that was not asked for is truncated, half of an empty
-    body (or of the answer to a HEAD) is dropped, and zeros in its place are nothing.
+    Where a kind is not possible, another one happens: ``short`` becomes ``truncate`` if no range was requested, and
+    ``truncate`` becomes ``drop`` if the body is empty, as in the answer to a HEAD. ``zeros`` does nothing to an empty body.
     """
 
     kind: str
     """One of KINDS."""
     path: str = "*"
-    """Pattern of the paths (fnmatch) that it happens to; a path begins with a slash, and ``*`` goes across slashes."""
+    """Pattern of the paths (fnmatch) that it happens to. A path begins with a slash, and ``*`` matches slashes too."""
     first: int = 0
-    """The first request that it happens to. They are counted for each path and Range, from when the script began."""
+    """Number of the first request that it happens to, counted for each path and Range since the script began."""
     times: int | None = 1
-    """How many requests in a row it happens to; None means from the first on, always."""
+    """How many requests in a row it happens to; None for all from the first on."""
     _: KW_ONLY
     after_s: float = 0.0
-    """Seconds: of a stall, or what Retry-After says, which is a whole number."""
+    """Seconds that a stall lasts, or that Retry-After gives (rounded to a whole number)."""
     to: str = ""
     """Where a redirect leads."""
 
@@ -60,7 +60,7 @@ class Fault:
 
 
 class Choice:
-    """Chooses the fault of each request: of those in the script that are due the first, else one for `share`."""
+    """Chooses the fault of each request: the first one of the script that is due, else perhaps a random one."""
 
     def __init__(self, script: Iterable[Fault], share: float, seed: int) -> None:
         self.share, self.seed = share, seed
@@ -73,7 +73,7 @@ class Choice:
         self._in_a_row: Counter[tuple[str, str]] = Counter()
 
     def next(self, path: str, span: str) -> Fault | None:
-        """The fault of the next request for a path and Range, None if it meets none."""
+        """The fault of the next request for a path and Range; None for no fault."""
         key = (path, span)
         number, self._numbers[key] = self._numbers[key], self._numbers[key] + 1
         fault = next((fault for fault in self.script if fault.due(path, number)), None)
@@ -83,7 +83,7 @@ class Choice:
         return fault
 
     def _by_chance(self, key: str) -> Fault | None:
-        """For a share of all keys one of the transient faults, and for the same key the same."""
+        """One of the transient faults for a share of all keys, always the same for the same key."""
         digest = sha256(key.encode()).digest()
         if int.from_bytes(digest[:8], "big") >= self.share * 2**64:
             return None

@@ -1,7 +1,7 @@
-"""A synthetic planet for tests: scenes, land cover and places whose pixels are known before anything is read.
+"""A synthetic planet for tests: scenes, land cover and places whose right pixels are known before anything is read.
 
-Every pixel is a function of the seed and of absolute ground coordinates, in numpy alone: any window can be asked for.
-Nothing is symmetric: a flip, a transposition or a shift by one pixel changes pixels and boxes.
+Every pixel is a function of the seed and of absolute ground coordinates, computed in numpy alone, so the right pixels of
+any window are known. Nothing is symmetric: a flip, a transposition or a shift by one pixel changes pixels and boxes.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ from pyproj import Transformer
 BANDS = ("red", "green", "blue")
 COLLECTION = "synthetic-l2a"
 
-#: Centres of the places as shares of the planet, from its west and north edge, and the scene that is right there.
+#: The places' centres as shares of the planet, from its west and north edge, and the scene that is the right one there.
 _PLACES: tuple[tuple[float, float, str | None], ...] = (
     (0.17, 0.24, "west"), (0.36, 0.31, "west"), (0.20, 0.30, "west"),  # the third overlaps the first: one split group
     (0.31, 0.57, "west"), (0.71, 0.21, "east-raw"), (0.89, 0.33, "east-raw"), (0.86, 0.50, "east-raw"),
     (0.55, 0.42, "full"), (0.12, 0.05, "full"),  # between west and east; over the planet's edge, so covered in part
     (0.88, 0.10, "east-raw"), (0.79, 0.92, "east-raw"),  # mostly unlabelled; where the labels end
     (0.66, 0.75, "east-raw"),  # its first tile is flat in blue
-    (0.42, 0.90, "west"),  # with nodata that the footprint does not tell of
+    (0.42, 0.90, "west"),  # with nodata inside the footprint
     (1.20, 0.50, None),  # out of reach
 )  # fmt: skip
 
@@ -48,7 +48,10 @@ class SyntheticGrid(NamedTuple):
         return a.c + a.a * (np.arange(width) + 0.5), a.f + a.e * (np.arange(height) + 0.5)
 
     def pixels(self, x: ArrayLike, y: ArrayLike, lattice: bool = False) -> tuple[np.ndarray, np.ndarray]:
-        """Column and row (int64) of the pixels that hold points; or counted from the origin of the CRS, southwards."""
+        """Column and row (int64) of the pixels that contain points.
+
+        With `lattice` they are counted from the origin of the CRS, eastwards and southwards.
+        """
         a = self.transform
         first = (round(a.c / a.a), round(a.f / a.e)) if lattice else (0, 0)
         col, row = np.floor((np.asarray(x) - a.c) / a.a), np.floor((np.asarray(y) - a.f) / a.e)
@@ -57,7 +60,7 @@ class SyntheticGrid(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class SyntheticScene:
-    """One scene of the planet: where it lies, and what its item says of it."""
+    """One scene of the planet: where it lies, and what its item says about it."""
 
     id: str
     grid: SyntheticGrid
@@ -67,11 +70,11 @@ class SyntheticScene:
     day: str
     baseline: str
     applied: bool | None
-    """What the item says of the offset of baselines from 04.00 on: if not True, its files hold 1000 too much."""
+    """Whether, by its item, the offset of baselines since 04.00 is applied; unless True, its files hold 1000 too much."""
     west_wedge: int = 0
-    """How many columns without data at the south end of the western edge; the footprint leaves them out."""
+    """How many columns lack data at the south end of the western edge; the footprint excludes them."""
     south_wedge: int = 0
-    """How many rows without data at the east end of the southern edge; the footprint claims them."""
+    """How many rows lack data at the east end of the southern edge; the footprint includes them."""
 
     def footprint(self) -> np.ndarray:
         """What the item claims to cover: a closed, counter-clockwise ring (33, 2) in metres."""
@@ -90,7 +93,7 @@ class SyntheticScene:
 
 @dataclass(frozen=True)
 class SyntheticPlanet:
-    """A small piece of ground, seen by several scenes and one land-cover raster."""
+    """A small piece of ground, covered by several scenes and one land-cover raster."""
 
     seed: int = 0
     _: KW_ONLY
@@ -102,7 +105,7 @@ class SyntheticPlanet:
     block: int = 256
     """Side of the files' blocks, a multiple of 16."""
     labels_in: Literal["degrees", "zone", "shifted"] = "degrees"
-    """Land cover in EPSG:4326 with pixels of 1/12000 degree; in the zone, on its lattice; or 3.7 m, 2.9 m off."""
+    """Land cover in EPSG:4326, with pixels of 1/12000 degree; in the zone, on its lattice; or 3.7 m and 2.9 m off it."""
     neighbour: bool = False
     """Whether one more scene, clearer than those in the east, lies in the next UTM zone."""
     classes: Mapping[int, str] = field(
@@ -114,7 +117,7 @@ class SyntheticPlanet:
 
     @cached_property
     def scenes(self) -> tuple[SyntheticScene, ...]:
-        """All scenes, in the order of the catalogue, which is that of no property."""
+        """All scenes, in the order of the catalogue, in which no property is sorted."""
         h, w = self.shape
         full, west = self.part(0, 0, h, w), self.part(h // 11, 0, h, w * 29 // 50)
         east, next_zone = self.part(0, w * 13 // 25, h, w), self.part(h * 3 // 8, w * 2 // 3, h * 4 // 5, w, east=True)
@@ -160,7 +163,7 @@ class SyntheticPlanet:
         return tuple((lon, lat, scene) for (lon, lat), scene in zip(lonlat, scenes, strict=True))
 
     def reflectance(self, band: str, x: ArrayLike, y: ArrayLike, scene_id: str) -> np.ndarray:
-        """The right pixels (uint16, 0 = nodata) of a scene at points in its CRS, which broadcast; offset dealt with."""
+        """The right pixels (uint16, 0 for nodata, without the offset) of a scene at points in its CRS, which broadcast."""
         scene = self.scene(scene_id)
         col, row = scene.grid.pixels(x, y, lattice=True)
         cell, mark, noise = _ground(self._key(scene.texture, BANDS.index(band)), col, row)
@@ -175,7 +178,7 @@ class SyntheticPlanet:
         return np.stack([self.reflectance(band, x[None, :], y[:, None], scene_id) for band in BANDS])
 
     def stored(self, band: str, x: ArrayLike, y: ArrayLike, scene_id: str) -> np.ndarray:
-        """What the file holds there: where the offset was not applied 1000 more, or less for the darkest pixels."""
+        """The pixels in the file: with the offset, they hold 1000 more, or up to 1001 for the darkest ones."""
         scene, right = self.scene(scene_id), self.reflectance(band, x, y, scene_id)
         if scene.applied or scene.baseline < "04.00":
             return right
@@ -194,7 +197,10 @@ class SyntheticPlanet:
         return np.where(is_labelled, np.choose(mark, (ground, ids[1], ids[0], ids[-2])), self.unknown).astype(np.uint8)
 
     def labels_at(self, x: np.ndarray, y: np.ndarray, crs: str | int) -> np.ndarray:
-        """Class ids of a window, (height, width) uint8: of the pixel that holds each centre, by pyproj on every one."""
+        """Class ids of a window, (height, width) uint8: those of the label pixels that contain its pixels' centres.
+
+        pyproj transforms every centre.
+        """
         return self.land_cover(*np.moveaxis(_project(np.stack(np.meshgrid(x, y), -1), crs, self.label_grid.crs), -1, 0))
 
     def _key(self, *names: int) -> int:
@@ -225,7 +231,7 @@ class SyntheticPlanet:
         return folder / "recipe.yaml"
 
     def recipe(self, **parts: Mapping[str, Any]) -> dict[str, Any]:
-        """A recipe for the written files: places of 140 px with four tiles each; `parts` replace values in it."""
+        """A recipe for the written files, with places of 140 px and four tiles each; `parts` replace values in it."""
         table = {"name": "synthetic", "classes": dict(self.classes), "unknown": self.unknown}
         values: dict[str, Any] = {
             "name": "synthetic-planet",
@@ -255,10 +261,10 @@ def mixed(key: int, col: np.ndarray, row: np.ndarray) -> np.ndarray:
 
 
 def _ground(key: int, col: np.ndarray, row: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """What lies at pixels of the lattice: number of the sheared cell, planted mark (0 to 3), and noise.
+    """The ground at pixels of the lattice: the number of the sheared cell, a mark (0 to 3), and noise.
 
-    Mark 2 is two rectangles that touch at a corner only and a pixel further off, on a ground of 1; 3 is two rivers, one
-    pixel wide, the first of which is connected by corners only.
+    Mark 2 is two rectangles that touch only at a corner, and one pixel farther away, on a ground of mark 1. Mark 3 is two
+    rivers, one pixel wide; the pixels of the first are connected only at their corners.
     """
     col, row = np.broadcast_arrays(col, row)
     cell = mixed(key + 1, (col + row // 3) // 37, (row + col // 5) // 23)
@@ -270,7 +276,7 @@ def _ground(key: int, col: np.ndarray, row: np.ndarray) -> tuple[np.ndarray, np.
 
 
 def write_band(path: Path, grid: SyntheticGrid, pixels: Callable[..., np.ndarray], *, nodata: int, block: int) -> None:
-    """One band as a tiled, deflated GeoTIFF; `pixels` tells its pixels from the coordinates of their centres."""
+    """Write a band as a tiled, deflated GeoTIFF; `pixels` gives its pixels at the coordinates of their centres."""
     (x, y), (height, width) = grid.centres(), grid.shape
     band = pixels(x=x[None, :], y=y[:, None])
     georeference = {"crs": grid.crs, "transform": grid.transform, "height": height, "width": width, "nodata": nodata}

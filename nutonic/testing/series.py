@@ -1,4 +1,4 @@
-"""A synthetic planet over time: overpasses of several granules, clouds told by a scene classification, reprocessing."""
+"""A synthetic planet over time: overpasses of several granules, with a scene classification and reprocessing."""
 
 from __future__ import annotations
 
@@ -15,28 +15,28 @@ from numpy.typing import ArrayLike
 
 from nutonic.testing.planet import SyntheticGrid, SyntheticPlanet, SyntheticScene, mixed, write_band
 
-#: Classes of the scene classification, with how often each occurs: vegetation, bare, water, cloud shadow, clouds, cirrus.
+#: Classes of the scene classification, each as often as it is likely: vegetation, bare, water, shadow, clouds, cirrus.
 _CLASSES = np.array((4, 4, 4, 5, 5, 6, 3, 8, 9, 10), np.uint8)
 
 
 class SyntheticPass(NamedTuple):
-    """What the item of a granule says of its overpass."""
+    """What the item of a granule says about its overpass."""
 
     datetime: str
     platform: str
     orbit: int
     tile: str
     processed_at: str
-    """When it was processed."""
+    """When the granule was processed."""
 
 
 @dataclass(frozen=True)
 class SyntheticSeries(SyntheticPlanet):
-    """Six overpasses of the planet in eight granules and one more that was processed again.
+    """Six overpasses of the planet in eight granules, and one granule of an older processing.
 
-    Two granules of the first pass overlap; those of ``night`` lie on both sides of midnight UTC in one solar day; two
-    passes of different orbits fall on 11 June; ``next-zone`` lies in the next UTM zone; ``old`` is ``new`` with an
-    older baseline and other pixels.
+    The two granules of the first pass overlap. Those of ``night`` are on both sides of midnight UTC, within one solar day.
+    Two passes of different orbits are on 11 June. ``next-zone`` lies in the next UTM zone. ``old`` is ``new`` with an older
+    baseline and other pixels.
     """
 
     def _granules(self) -> Iterable[tuple[SyntheticScene, SyntheticPass]]:
@@ -65,21 +65,21 @@ class SyntheticSeries(SyntheticPlanet):
 
     @cached_property
     def scenes(self) -> tuple[SyntheticScene, ...]:
-        """All granules, in the order of the catalogue, which is that of no property."""
+        """All granules, in the order of the catalogue, in which no property is sorted."""
         return tuple(scene for scene, _ in self._granules())
 
     @cached_property
     def passes(self) -> Mapping[str, SyntheticPass]:
-        """What the items say of their overpasses, by id."""
+        """What the items say about their overpasses, by id."""
         return {scene.id: overpass for scene, overpass in self._granules()}
 
-    #: Ids of the granules that make each step of a cube, in mosaic order, where all of the planet is asked for.
+    #: Ids of the granules of each step of a cube over the whole planet, in the order of the mosaic.
     steps = (
         ("a-west", "b-east"), ("same-day",), ("next-zone",), ("new",), ("night-early", "night-late"), ("cloudy",),
     )  # fmt: skip
 
     def classification(self, x: ArrayLike, y: ArrayLike, scene_id: str) -> np.ndarray:
-        """The right classes (uint8, 0 = none) of a scene at points in its CRS, told on pixels of 20 m; they broadcast."""
+        """The right classes (uint8, 0 for none, on pixels of 20 m) of a scene at points in its CRS, which broadcast."""
         scene = self.scene(scene_id)
         col, row = self.classified(scene).pixels(x, y, lattice=True)
         blob = mixed(self._key(scene.texture, 9), (col + row // 2) // 9, (row + col // 3) // 7)
@@ -98,7 +98,7 @@ class SyntheticSeries(SyntheticPlanet):
         return SyntheticGrid(scene.grid.crs, Affine(20, 0, float(left), 0, -20, float(top)), shape)
 
     def write(self, folder: str | Path, only: Iterable[str] | None = None, **recipe: Mapping[str, Any]) -> Path:
-        """As of the planet; scenes have an ``scl.tif`` besides, and items tell of the overpass."""
+        """Write the planet; scenes have an ``scl.tif`` too, and items describe their overpass."""
         path = super().write(folder, only, **recipe)
         catalogue = path.parent / "items.json"
         items = json.loads(catalogue.read_text("utf-8"))

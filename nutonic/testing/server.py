@@ -1,4 +1,4 @@
-"""A file server in a process of its own that counts what it is asked, and fails by script."""
+"""A file server in a process of its own, which logs its requests and fails by script."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ def remote_catalogue(folder: str | Path, url: str, prefix: str = "") -> Path:
     Parameters
     ----------
     folder
-        Where ``SyntheticPlanet.write`` wrote.
+        The folder that ``SyntheticPlanet.write`` wrote.
     url
-        Where it is served.
+        The address that serves it.
     prefix
         Path of the folder below `url`.
     """
@@ -46,35 +46,36 @@ def remote_catalogue(folder: str | Path, url: str, prefix: str = "") -> Path:
     return folder / "items-http.json"
 
 
-#: Seconds within which the server ends when told to, and answers about its log.
+#: Seconds within which the server must end, or answer about its log.
 _PATIENCE_S = 10
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """A request that a FileServer was asked."""
+    """A request to a FileServer, and how it was answered."""
 
     method: str
     path: str
     """Without its query, and unquoted."""
     query_keys: tuple[str, ...]
-    """The query's keys; values may be secret and are not kept."""
+    """The query's keys; its values may be secret and are not logged."""
     span: tuple[int, int] | None
-    """First and last byte of the Range, within the file; None if all of it was asked for, or what is not there."""
+    """First and last byte of the Range, within the file; None for a whole file, or for bytes that it does not have."""
     status: int
     """Status of the answer; 0 if there was none."""
     fault: str | None
-    """Kind of the fault it met."""
+    """Kind of the fault that happened, or None."""
     sent: int
-    """Bytes of the answer's body that went out."""
+    """How many bytes of the answer's body were sent."""
 
 
 class FileServer(Settings):
     """Serves a folder over HTTP on loopback, in a process that ends with the ``with`` block or with its parent.
 
-    Files are read when they are asked for. ``GET`` (with one range), ``HEAD`` and ``POST``, which is like ``GET``, are
-    answered; paths that climb are not found. With `signed`, a file at ``/ACCOUNT/CONTAINER/…`` takes a token, and
-    ``/api/sas/v1/token/ACCOUNT/CONTAINER`` gives one, as the Planetary Computer does; what lies higher is public.
+    Files are read when they are requested. The server answers ``GET`` (with one range), ``HEAD`` and ``POST``, which it
+    treats like ``GET``; paths with ``..`` are not found. With `signed`, a file at ``/ACCOUNT/CONTAINER/…`` needs a token,
+    and ``/api/sas/v1/token/ACCOUNT/CONTAINER`` issues one, as at the Planetary Computer. Files outside of containers are
+    public.
 
     Examples
     --------
@@ -85,17 +86,17 @@ class FileServer(Settings):
     """
 
     address: str
-    """Host and port, once it runs."""
+    """Host and port, once the server runs."""
     _process: subprocess.Popen[bytes]
 
     @property
     def url(self) -> str:
-        """Where the folder is served, without a slash at the end."""
+        """The folder's address, without a slash at the end."""
         return f"http://{self.address}"
 
     def __enter__(self) -> Self:
         command, pipe = [sys.executable, "-m", "nutonic.testing.server"], subprocess.PIPE
-        # In a session of its own it does not hear Ctrl-C; it ends when stdin does, however its parent came to its end.
+        # In its own session, Ctrl-C does not reach the server. It ends when stdin ends, however its parent ends.
         self._process = subprocess.Popen(command, stdin=pipe, stdout=pipe, start_new_session=True)
         try:
             self.address = f"127.0.0.1:{self._start()}"
@@ -134,19 +135,19 @@ class FileServer(Settings):
         ]
 
     def fault_counts(self) -> Counter[str]:
-        """How many requests met each kind of fault."""
+        """The number of requests that each kind of fault happened to."""
         return Counter(request.fault for request in self.requests() if request.fault)
 
     def reset(self) -> None:
-        """Forget all requests and what the faults have counted, so that the script begins again; tokens hold."""
+        """Clear the log and begin the script again. Tokens stay valid."""
         self._order("reset")
 
     def script(self, faults: Iterable[Fault]) -> None:
-        """Replace the script; it counts from now on."""
+        """Replace the script; it counts requests from now on."""
         self._order("script", [asdict(fault) for fault in faults])
 
     def revoke(self) -> None:
-        """End all tokens given so far."""
+        """Make all tokens issued so far invalid."""
         self._order("revoke")
 
     def _order(self, order: str, content: Any = None) -> Any:

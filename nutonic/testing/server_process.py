@@ -1,6 +1,6 @@
-"""The process behind a FileServer: answers, what faults make of them, and a log of every request.
+"""The process behind a FileServer: it answers requests, applies faults, and logs every request.
 
-It needs the standard library only, so that it starts at once.
+It needs only the standard library, so that it starts at once.
 """
 
 from __future__ import annotations
@@ -28,28 +28,28 @@ from nutonic.testing.faults import Choice, Fault
 
 
 class LoopbackServer(ThreadingHTTPServer):
-    """Serves on a free port of 127.0.0.1, and bears with clients that leave."""
+    """Serves on a free port of 127.0.0.1, and tolerates clients that disconnect."""
 
-    request_queue_size = 128  # of the default, 5, a client with many threads loses connections
+    request_queue_size = 128  # with the default of 5, a client with many threads loses connections
 
     def __init__(self, handler: type[BaseHTTPRequestHandler]) -> None:
         super().__init__(("127.0.0.1", 0), handler)
 
     def server_bind(self) -> None:
-        """Bind without asking for the host's name, which may take long."""
+        """Bind without looking up the host's name, which may take long."""
         TCPServer.server_bind(self)
         self.server_name, self.server_port = self.server_address[:2]  # type: ignore[assignment]
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Be quiet about clients that leave."""
+        """Report errors, but not clients that disconnect."""
         if not isinstance(sys.exc_info()[1], OSError):
             super().handle_error(request, client_address)
 
 
-#: Where the parent asks for the log and gives orders; not logged, never at fault.
+#: The path for the parent's orders. They are not logged, and no fault happens to them.
 CONTROL = "/_control/"
 
-#: Where tokens are given, as at the Planetary Computer: followed by ACCOUNT/CONTAINER.
+#: The path that issues tokens, as at the Planetary Computer; ACCOUNT/CONTAINER follows.
 TOKENS = "/api/sas/v1/token/"
 
 _PART_BYTES = 1 << 16
@@ -67,21 +67,21 @@ class Settings:
     faults: Sequence[Fault] = ()
     """The script; the first fault that is due happens."""
     share: float = 0.0
-    """How many of all other requests fail, from 0 to 1, less those that would be the third in a row."""
+    """The share of all other requests that fail, 0 to 1. The same request never fails three times in a row."""
     seed: int = 0
-    """Which requests these are."""
+    """Decides which requests these are."""
     ranges: bool = True
-    """Whether a Range is answered; if not, with the whole file."""
+    """Whether a Range is answered with its bytes; otherwise the whole file is sent."""
     signed: bool = False
-    """Whether files at ACCOUNT/CONTAINER/… need a token, and tokens are given."""
+    """Whether files at ACCOUNT/CONTAINER/… need a token, and tokens are issued."""
     token_lifetime_s: float = 3600.0
-    """Seconds for which a token holds."""
+    """Seconds for which a token is valid."""
     answers: Mapping[str, tuple[int, Mapping[str, str], bytes]] = field(default_factory=dict, repr=False)
-    """Status, headers and body to answer with at an exact path, whatever lies there."""
+    """Exact path to the status, headers and body of its answer, whatever file lies there."""
 
 
 class Server(LoopbackServer):
-    """Serves a folder on a free port of 127.0.0.1, and remembers what it was asked."""
+    """Serves a folder on a free port of 127.0.0.1, and logs its requests."""
 
     def __init__(self, settings: Settings) -> None:
         self.settings, self.folder = settings, Path(settings.folder)
@@ -93,7 +93,7 @@ class Server(LoopbackServer):
         super().__init__(Handler)
 
     def control(self, order: str, body: bytes) -> Answer:
-        """Do what the parent says; the answer is the log."""
+        """Follow an order of the parent; the answer is the log."""
         with self.lock:
             log = json.dumps(self.log).encode()
             if order == "reset":
@@ -106,7 +106,7 @@ class Server(LoopbackServer):
         return Answer(200, log, {"Content-Type": "application/json"})
 
     def answer(self, method: str, path: str, query: str, range_header: str) -> Answer:
-        """The answer to a request if all goes well."""
+        """The answer to a request without a fault."""
         if path in self.settings.answers:
             status, headers, body = self.settings.answers[path]
             return Answer(status, body, headers)
@@ -119,7 +119,7 @@ class Server(LoopbackServer):
             with self.lock:
                 return self.tokens.give("/".join(parts[4:]))
         with self.lock:
-            # What lies in no container is public, as a catalogue is.
+            # Files outside of containers, such as a catalogue, are public.
             if self.settings.signed and len(parts) > 2 and not self.tokens.allow("/" + "/".join(parts), query):
                 return denial()
         try:
@@ -148,7 +148,7 @@ class Server(LoopbackServer):
             return Answer(206, file.read(span[1] - span[0] + 1), {**headers, **content_range}, span)
 
     def _etag(self, path: Path) -> str:
-        """Of a file's content, which is read once."""
+        """The ETag of a file's content, which is read once."""
         stat = path.stat()
         key = (path, stat.st_mtime_ns, stat.st_size)
         if key not in self._etags:
@@ -160,7 +160,7 @@ class Handler(BaseHTTPRequestHandler):
     """One connection."""
 
     protocol_version = "HTTP/1.1"
-    disable_nagle_algorithm = True  # else the body waits 40 ms for the client to acknowledge the headers
+    disable_nagle_algorithm = True  # otherwise the body waits 40 ms until the client acknowledges the headers
     server: Server
 
     def _serve(self) -> None:
@@ -186,7 +186,7 @@ class Handler(BaseHTTPRequestHandler):
     do_GET = do_HEAD = do_POST = do_PUT = do_DELETE = do_PATCH = do_OPTIONS = _serve
 
     def _note(self, answer: Answer | None, entry: dict[str, Any]) -> dict[str, Any]:
-        """Log a request before its answer is sent: a client that has the answer finds it in the log."""
+        """Log a request before its answer is sent, so that a client that has the answer finds it in the log."""
         entry |= {"status": answer.status if answer else 0, "sent": len(self._body(answer)) if answer else 0}
         with self.server.lock:
             self.server.log.append(entry)
@@ -196,7 +196,7 @@ class Handler(BaseHTTPRequestHandler):
         return b"" if self.command == "HEAD" else answer.body
 
     def _send(self, answer: Answer, entry: dict[str, Any]) -> None:
-        """Send an answer; if the client leaves, note how much of the body went out."""
+        """Send an answer; if the client disconnects, log how much of the body was sent."""
         self.send_response(answer.status)
         if {"content-length", "transfer-encoding"}.isdisjoint(name.lower() for name in answer.headers):
             self.send_header("Content-Length", str(len(answer.body)))
@@ -213,20 +213,20 @@ class Handler(BaseHTTPRequestHandler):
             entry["sent"], self.close_connection = sent, True
 
     def _leave(self, after_s: float | None) -> None:
-        """End the connection without an answer: after a while, or by a reset at once."""
+        """End the connection without an answer: after some seconds, or at once by a reset."""
         self.close_connection = True
         if after_s is not None:
             time.sleep(after_s)
             return
         self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        os.close(self.connection.detach())  # here, since the server would say goodbye first
+        os.close(self.connection.detach())  # not by the server, which would shut the connection down properly
 
     def log_message(self, format: str, *args: Any) -> None:
-        """Nothing: the log is for the parent."""
+        """Write nothing; the log is for the parent."""
 
 
 def main() -> None:
-    """Serve with the settings read from stdin, say the port on stdout, and end when stdin does."""
+    """Read the settings from stdin, write the port to stdout, and serve until stdin ends."""
     server = Server(pickle.load(sys.stdin.buffer))
     threading.Thread(target=server.serve_forever, daemon=True).start()
     print(server.server_port, flush=True)

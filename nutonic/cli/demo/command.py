@@ -1,4 +1,4 @@
-"""The main job on real pixels, offline: plan, build, verify, and a picture to look at."""
+"""The demo: plan, build and verify a dataset of real pixels, offline, and draw a contact sheet of it."""
 
 from __future__ import annotations
 
@@ -30,29 +30,44 @@ from nutonic.recipe.yaml import load_recipe
 from nutonic.run.run import build
 from nutonic.sources.earthengine.credentials import require
 
-#: Chips the demo must yield; fewer means that something is wrong with it.
+#: The least numbers of chips and of splits that a sound demo yields.
 LEAST_CHIPS, LEAST_SPLITS = 12, 2
 
 #: Layout of the contact sheet, in pixels.
 _CHIP, _GAP, _TEXT, _ACROSS, _LEGEND = 224, 12, 128, 4, 36
 
-#: What tells the demo's files that are written again from all others.
+#: Written into the demo's own files, so that only these are written over.
 _MADE_BY = "made by nutonic demo"
 
-#: Boxes drawn on a chip: more would hide it.
+#: How many boxes are drawn on a chip; more would hide it.
 _BOXES = 8
 
-
-#: Land cover of the demo as a stand-in for Earth Engine has it, and the recipe that asks for it.
+#: The demo's land cover as a collection in a stand-in for Earth Engine, and the recipe that reads it from there.
 _COLLECTION, _EE_RECIPE = "projects/demo/assets/osm-landuse", "recipe-earthengine.yaml"
 
 
 def run_demo(out: Path, workers: int | None = None, labels: str = "raster") -> bool:
-    """Build the demo's dataset into ``out/dataset``, from inputs made in ``out/cache``; whether it came out right.
+    """Build the demo's dataset in ``out/dataset``, from inputs that it makes in ``out/cache``.
 
-    With `labels` of ``"earthengine"`` the land cover is asked of a stand-in for Earth Engine, and the dataset is
-    ``out/dataset-earthengine``. What lies in `out` under one of these names and is not the demo's raises
-    :class:`NotNutonic`, before anything is written.
+    Parameters
+    ----------
+    out
+        Folder of the demo.
+    workers
+        Worker processes; 0 builds without dask, None takes one per core.
+    labels
+        ``"raster"``; or ``"earthengine"``, which reads the land cover from a stand-in for Earth Engine and builds
+        ``out/dataset-earthengine``.
+
+    Returns
+    -------
+    bool
+        Whether the dataset is whole and has as many chips and splits as it should.
+
+    Raises
+    ------
+    NotNutonic
+        If `out` holds something under one of these names that is not the demo's. Nothing is written then.
     """
     tree = out / ("dataset" if labels == "raster" else "dataset-earthengine")
     _refuse_foreign(out, tree)
@@ -91,7 +106,7 @@ def _is_our_recipe(path: Path) -> bool:
 
 @contextmanager
 def _earth_engine(recipe_path: Path) -> Iterator[Path]:
-    """A recipe that asks a stand-in for the same land cover, for as long as that runs."""
+    """The path of a recipe that reads the same land cover from a stand-in for Earth Engine, which runs meanwhile."""
     require()
     from nutonic.testing.earthengine import EarthEngineServer, image_of_raster
 
@@ -172,7 +187,7 @@ class Sample:
 
 
 def read_samples(tree: Path) -> list[Sample]:
-    """All chips of a tree with their sidecars, by path."""
+    """All chips of a tree with their sidecars, in the order of their paths."""
     samples = []
     for path in sorted(tree.glob("images/*/*.png")):
         sidecar = tree / "metadata" / path.parent.name / f"{path.stem}.json"
@@ -184,7 +199,7 @@ def read_samples(tree: Path) -> list[Sample]:
 
 
 def contact_sheet(samples: list[Sample], table: ClassTable) -> Image.Image:
-    """Chips with the boxes of their largest regions in their classes' colours, and their captions below."""
+    """A picture of chips, with the boxes of their largest regions in the classes' colours, and captions below."""
     rows = -(-len(samples) // _ACROSS)
     size = (_ACROSS * (_CHIP + _GAP) + _GAP, _LEGEND + rows * (_CHIP + _TEXT + _GAP) + _GAP)
     sheet = Image.new("RGB", size, "white")

