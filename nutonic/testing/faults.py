@@ -14,7 +14,7 @@ KINDS = {
     "drop",  # the connection is reset before any byte
     "stall",  # no byte for a while, then the connection is closed
     "truncate",  # all headers, half of the body, then the connection is closed
-    "short",  # a sound 206 of half of what was asked for
+    "short",  # a correct 206 with half of the requested range
     "html",  # a page with status 200
     "zeros",  # the right length, but every byte is 0
     "redirect",  # 302 to another address

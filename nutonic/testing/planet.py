@@ -178,7 +178,7 @@ class SyntheticPlanet:
         return np.stack([self.reflectance(band, x[None, :], y[:, None], scene_id) for band in BANDS])
 
     def stored(self, band: str, x: ArrayLike, y: ArrayLike, scene_id: str) -> np.ndarray:
-        """The pixels in the file: with the offset, they hold 1000 more, or up to 1001 for the darkest ones."""
+        """The pixels in the file: where the offset is not applied, 1000 more, and 602 to 1001 for the darkest ones."""
         scene, right = self.scene(scene_id), self.reflectance(band, x, y, scene_id)
         if scene.applied or scene.baseline < "04.00":
             return right

@@ -1,12 +1,12 @@
 """A stand-in for Earth Engine's REST API, which the real earthengine-api and xee talk to over HTTP on loopback.
 
-It reads images by nearest neighbour (pyproj for every pixel, so it can judge other ways) and interprets the expression
-graph: what `nutonic.testing.earthengine.functions` lists; other functions answer 501 with their name. It is written from
-Earth Engine's documentation; where that is silent, a docstring says "Assumed". Not stood in for: resampling and pyramids,
-masks that are fractions, exports, tables, maps and thumbnails.
+It reads images by nearest neighbour, with pyproj for every pixel, so that other ways can be compared with it. It
+interprets the expression graph; functions that `nutonic.testing.earthengine.service` does not list are answered 501, with
+their name. It is written from Earth Engine's documentation; where the documentation is silent, a docstring says "Assumed".
+It does not have resampling and pyramids, masks that are fractions, exports, tables, maps and thumbnails.
 
-The client goes wherever ``ee.Initialize(url=…)`` says, but for its list of deprecated assets, which it fetches from
-elsewhere unless it is told of the empty one here::
+The client sends its requests to the address of ``ee.Initialize(url=…)``, except for its list of deprecated assets. Give it
+the address of the empty list here::
 
     image = image_of_raster("map.tif", "ESA/WorldCover/v200/2021", bands=("Map",), start="2021-01-01")
     with EarthEngineServer({"ESA/WorldCover/v200": [image]}) as server:

@@ -19,7 +19,10 @@ BOOLEAN = PixelType("int", 0, 1)
 
 
 def pairs(name: str, one: Image, two: Image) -> Pairs:
-    """Bands of two images, and which of the two the result is named after: one band goes with all of the other."""
+    """Pairs of bands of two images, each with the band that the result is named after.
+
+    If an image has a single band, it is paired with every band of the other image.
+    """
     if len(two.bands) == 1:
         yield from ((band, two.bands[0], band) for band in one.bands)
     elif len(one.bands) == 1:
@@ -39,7 +42,7 @@ def pairs(name: str, one: Image, two: Image) -> Pairs:
 def _binary(
     name: str, compute: Callable[..., np.ndarray], type_of: Callable[[PixelType, PixelType], PixelType]
 ) -> Function:
-    """A function of two images. What is masked in either is masked."""
+    """A function of two images. A pixel that is masked in either is masked in the result."""
 
     def function(one: Image, two: Image) -> Image:
         def band(a: Band, b: Band, name_source: Band) -> Band:
@@ -58,7 +61,7 @@ def _binary(
 
 
 def _unary(compute: Callable[[np.ndarray], np.ndarray], type_of: Callable[[PixelType], PixelType]) -> Function:
-    """A function of one image. What is masked stays masked."""
+    """A function of one image. Masked pixels stay masked."""
 
     def band(a: Band) -> Band:
         kind = type_of(a.type)
@@ -76,8 +79,8 @@ def _unary(compute: Callable[[np.ndarray], np.ndarray], type_of: Callable[[Pixel
 def _span(compute: Callable[..., Any]) -> Callable[[PixelType, PixelType], PixelType]:
     """The type of arithmetic.
 
-    Assumed: integers stay integers and their range is that of all results, so nothing is cut off. (Documented is "the
-    union of the input types".)
+    Assumed: integers stay integers, and their range is that of all possible results, so that nothing is cut off. (The
+    documentation says "the union of the input types".)
     """
 
     def type_of(a: PixelType, b: PixelType) -> PixelType:
@@ -99,13 +102,13 @@ def _modulo(x: np.ndarray, y: np.ndarray) -> np.ndarray:
 
 
 def _clamp(image: Image, low: float, high: float) -> Image:
-    """No lower, and no higher. The type stays (assumed)."""
+    """An image with values from `low` to `high`. Its type stays (assumed)."""
     clamped: Image = _unary(lambda values: np.clip(values.astype("f8"), low, high), _same)(image)
     return clamped
 
 
 def _quotient(a: PixelType, b: PixelType) -> PixelType:
-    """Assumed: of two integers a float."""
+    """The type of a quotient. Assumed: of two integers it is a float."""
     both = a.union(b)
     return PixelType("float") if both.precision == "int" else both
 
@@ -115,7 +118,7 @@ def _on_integers(compute: Callable[..., np.ndarray]) -> Callable[..., np.ndarray
 
 
 def _bits(a: PixelType, b: PixelType) -> PixelType:
-    """Assumed: whatever a 32-bit integer can hold, or, if that is too little, one of 64."""
+    """The type of bitwise operations. Assumed: an integer of 32 bits, or of 64 if 32 are too few."""
     return PixelType.of("i8") if max(a.high, b.high) > 2**31 - 1 else PixelType.of("i4")
 
 
@@ -132,7 +135,7 @@ def _double(*_: PixelType) -> PixelType:
 
 
 def _real(compute: Callable[..., np.ndarray]) -> Callable[[np.ndarray], np.ndarray]:
-    """Of small integers numpy would make small floats."""
+    """A function that computes in double precision; of small integers numpy would make small floats."""
     return lambda values: compute(values.astype("f8"))
 
 

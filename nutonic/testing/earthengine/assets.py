@@ -1,4 +1,4 @@
-"""The catalogue: collections and images by id, told as the assets methods of the REST API tell them, and listed."""
+"""The catalogue: collections and images by id, as the REST API's methods for assets describe and list them."""
 
 from __future__ import annotations
 
@@ -28,40 +28,40 @@ _TESTS: dict[str, Callable[[Any, Any], bool]] = {
 
 
 class Catalogue:
-    """Which collections there are, and which images each holds, in its order. Any image can be had by its own id."""
+    """The collections with their images, in order. An image can also be loaded by its own id."""
 
     def __init__(self, collections: Mapping[str, Sequence[EarthEngineImage]]) -> None:
         self.collections = {id: tuple(images) for id, images in collections.items()}
         self.images = {image.id: image for images in self.collections.values() for image in images}
 
     def load_collection(self, id: str, version: int | None = None) -> Collection:
-        """What ``ImageCollection.load`` gives."""
+        """The result of ``ImageCollection.load``."""
         name = _PREFIX.sub("", id)
         if name not in self.collections:
             raise _not_found("ImageCollection", id)
         return Collection(self.collections[name], {"system:id": name}, name)
 
     def load_image(self, id: str, version: int | None = None) -> EarthEngineImage:
-        """What ``Image.load`` gives."""
+        """The result of ``Image.load``."""
         image = self.images.get(_PREFIX.sub("", id))
         if image is None:
             raise _not_found("Image", id)
         return image
 
     def asset(self, id: str) -> Json:
-        """An asset, as ``assets.get`` answers."""
+        """An asset, as ``assets.get`` describes it."""
         name = _PREFIX.sub("", id)
         if name in self.collections:
             return {"type": "IMAGE_COLLECTION", "name": _full(name), "id": name, "properties": {}}
         if name in self.images:
             return _asset_json(self.images[name])
-        # Assumed: the sentence. That it is a 404 is what the client expects.
+        # Assumed: the sentence. The client expects a 404.
         raise Problem(f"Asset '{id}' not found.", 404)
 
     def page(self, id: str, query: Mapping[str, str]) -> Json:
-        """A page of a collection's images, as ``assets.listAssets`` answers, with a token for the next.
+        """A page of a collection's images, as ``assets.listAssets`` lists them, with a token for the next page.
 
-        Assumed: in the collection's order, and 1000 a page if the request does not say.
+        Assumed: the images are in the collection's order, 1000 on a page if the request does not give a number.
         """
         name = _PREFIX.sub("", id)
         if name not in self.collections:
@@ -76,7 +76,7 @@ class Catalogue:
 
 
 def _not_found(kind: str, id: str) -> Problem:
-    """In Earth Engine's words, with status 400, as it answers to expressions."""
+    """The error for an expression with an unknown asset, in Earth Engine's words, with status 400."""
     return Problem(f"{kind}.load: {kind} asset '{id}' not found (does not exist or caller does not have access).", 400)
 
 
@@ -85,7 +85,7 @@ def _full(id: str) -> str:
 
 
 def _asset_json(image: EarthEngineImage, *, brief: bool = False) -> Json:
-    """An image asset; `brief` as the view BASIC: without bands, properties and geometry (assumed which)."""
+    """An image asset. If `brief`, as in the view BASIC: without bands, properties and geometry (assumed)."""
     assert image.id is not None
     properties = image.properties
     times = {
@@ -102,7 +102,7 @@ def _asset_json(image: EarthEngineImage, *, brief: bool = False) -> Json:
 
 
 def _band(band: Band) -> Json:
-    """A band with its grid. As in Google's JSON, numbers that are 0 are left out of a transform (assumed)."""
+    """A band with its grid. As in Google's JSON, a transform leaves out numbers that are 0 (assumed)."""
     a, kind = band.projection.transform, band.type
     numbers = {"scaleX": a.a, "shearX": a.b, "translateX": a.c, "shearY": a.d, "scaleY": a.e, "translateY": a.f}
     size = {} if band.shape is None else {"dimensions": {"width": band.shape[1], "height": band.shape[0]}}
@@ -118,7 +118,7 @@ def _timestamp(ms: float) -> str:
 
 
 def _filter_test(text: str) -> Callable[[EarthEngineImage], bool]:
-    """The test that a filter stands for: comparisons and areas, joined by AND."""
+    """The test of a filter's text: comparisons and areas, joined by AND."""
     clauses = [_clause(part.strip()) for part in re.split(r"\s+AND\s+", text)] if text.strip() else []
     return lambda image: all(clause(image) for clause in clauses)
 
@@ -132,7 +132,7 @@ def _clause(text: str) -> Callable[[EarthEngineImage], bool]:
         raise unsupported(f"listing with the filter {text!r}")
     field, test, text_value = match["field"], _TESTS[match["how"]], match["value"].strip('"')
     if field in ("startTime", "endTime"):
-        # Documented of listing: the time of an image is compared, its end with endTime, or its start if it has none.
+        # By the documentation of listing, endTime is compared with an image's end, or with its start if it has no end.
         names = (f"system:time_{field.removesuffix('Time')}", "system:time_start")
         limit = date(text_value).ms
         return lambda image: (ms := _first(image, names)) is not None and test(ms, limit)

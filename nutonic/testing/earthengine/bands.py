@@ -1,4 +1,4 @@
-"""Functions that choose and arrange the bands of images, or change where their pixels lie."""
+"""Functions that select and arrange the bands of images, or change where their pixels lie."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _NO_BANDS = "See https://developers.google.com/earth-engine/guides/debugging#no-
 
 
 def select_bands(name: str, image: Image, selectors: Sequence[Any]) -> Iterator[Band]:
-    """The bands that names, regular expressions or indices stand for."""
+    """The bands that match names, regular expressions or indices."""
     available = ", ".join(band.id for band in image.bands)
     for selector in selectors:
         if isinstance(selector, int | float):
@@ -44,13 +44,13 @@ def select_bands(name: str, image: Image, selectors: Sequence[Any]) -> Iterator[
 
 
 def select(image: Image, selectors: Any, names: Sequence[str] | None) -> Image:
-    """Some bands, perhaps by other names."""
+    """Some bands, with new names if any are given."""
     selected = tuple(select_bands("Image.select", image, selectors if isinstance(selectors, list) else [selectors]))
     return replace(image, bands=selected) if names is None else rename(replace(image, bands=selected), names)
 
 
 def rename(image: Image, names: Sequence[str]) -> Image:
-    """The same bands by other names."""
+    """The same bands with other names."""
     if len(names) != len(image.bands):
         raise Problem(
             f"Image.rename: The number of names ({len(names)}) must match the number of bands ({len(image.bands)})."
@@ -60,7 +60,7 @@ def rename(image: Image, names: Sequence[str]) -> Image:
 
 
 def unique(bands: Sequence[Band], names: set[str]) -> tuple[Band, ...]:
-    """Bands whose names are not taken: the second ``a`` becomes ``a_1``."""
+    """Bands with unique names, which are added to `names`: the second ``a`` becomes ``a_1``."""
     renamed = []
     for band in bands:
         free = (f"{band.id}_{number}" for number in count(1))
@@ -71,7 +71,7 @@ def unique(bands: Sequence[Band], names: set[str]) -> tuple[Band, ...]:
 
 
 def add_bands(image: Image, other: Image, names: Sequence[Any] | None, overwrite: bool) -> Image:
-    """The bands of one image and then those of another, which may take the place of those of the same name."""
+    """The bands of one image, then those of another; with `overwrite` these replace bands of the same name."""
     added = other.bands if names is None else tuple(select_bands("Image.addBands", other, names))
     if not overwrite:
         return image.with_bands(image.bands + unique(added, {band.id for band in image.bands}))
@@ -81,13 +81,13 @@ def add_bands(image: Image, other: Image, names: Sequence[Any] | None, overwrite
 
 
 def concatenate(images: Sequence[Image]) -> Image:
-    """The bands of all images, with what the first one says of itself."""
+    """The bands of all images, with the properties of the first image."""
     bands = unique([band for member in images for band in member.bands], set())
     return images[0].with_bands(bands) if images else Image(())
 
 
 def remap(image: Image, old: Sequence[float], new: Sequence[float], default: Any, band: str | None) -> Image:
-    """Other values for some of one band's; what is not named is the default, or masked."""
+    """New values for some values of a band; all others become the default, or are masked."""
     if len(old) != len(new):
         raise Problem("Image.remap: 'from' and 'to' must have the same length.")
     (a,) = select_bands("Image.remap", image, [0 if band is None else band])
@@ -123,13 +123,13 @@ def _of(projection: Projection, transform: Sequence[float] | None, scale: float 
 def set_default_projection(
     image: Image, projection: Projection, transform: Sequence[float] | None, scale: float | None
 ) -> Image:
-    """The same image, which says of itself that its pixels lie elsewhere."""
+    """The same image, with another projection in its metadata."""
     target = _of(projection, transform, scale)
     return image.with_bands(tuple(replace(band, projection=target) for band in image.bands))
 
 
 def reproject(image: Image, projection: Projection, transform: Sequence[float] | None, scale: float | None) -> Image:
-    """Computed at the centres of other pixels, whatever pixels are asked for."""
+    """An image that is computed at the centres of the given pixels, whatever pixels are requested."""
     target = _of(projection, transform, scale)
 
     def snapped(points: Points) -> Points:
@@ -151,7 +151,7 @@ def reproject(image: Image, projection: Projection, transform: Sequence[float] |
 
 
 def projection_of(image: Image) -> Projection:
-    """That of all bands."""
+    """The projection that all bands share."""
     projections = {band.projection for band in image.bands}
     if len(projections) != 1:
         raise Problem("Image.projection: The bands of the specified image contains different projections. Use .select "
@@ -168,7 +168,10 @@ def metadata(image: Image, name: str, band: str | None) -> Image:
 
 
 def normalized_difference(image: Image, names: Sequence[str] | None) -> Image:
-    """(a - b) / (a + b) of two bands, or the first two; documented: masked where either is negative or both are 0."""
+    """(a - b) / (a + b) of two bands, by default the first two.
+
+    By the documentation it is masked where a band is negative or both are 0.
+    """
     a, b = select_bands("Image.normalizedDifference", image, [0, 1] if names is None else names)
 
     def read(points: Points) -> Pixels:
@@ -181,7 +184,7 @@ def normalized_difference(image: Image, names: Sequence[str] | None) -> Image:
 
 
 def cast(image: Image, types: Mapping[str, Any], order: Sequence[str] | None) -> Image:
-    """Some bands as other types, by name; as Earth Engine names types, or as it tells them."""
+    """Some bands, by name, as other types; a type is one of Earth Engine's names, or a PixelType."""
     if order is not None:
         image = select(image, list(order), None)
     return image.computed(tuple(_cast_to(types[band.id], band) if band.id in types else band for band in image.bands))

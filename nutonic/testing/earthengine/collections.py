@@ -1,4 +1,4 @@
-"""Functions on collections, on what elements say of themselves, and filters."""
+"""Functions on collections, on the properties of elements, and filters."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Element = EarthEngineImage | Collection | Feature
 
 
 def value_of(element: Any, name: str) -> Any:
-    """A property, which may be the id; None if there is none."""
+    """A property of an element, or its id; None if it has none."""
     if not isinstance(element, Element):
         raise Problem(f"Element.get: {type(element).__name__} has no properties.")
     if name == "system:id" and not isinstance(element, Feature):
@@ -28,18 +28,18 @@ def value_of(element: Any, name: str) -> Any:
 
 
 def _set(element: Any, properties: Mapping[str, Any]) -> Any:
-    """Other properties. Assumed: the id stays."""
+    """An element with other properties. Assumed: its id stays."""
     present = {name: value for name, value in {**element.properties, **properties}.items() if value is not None}
     return replace(element, properties=present)
 
 
 def _ordinary(properties: Mapping[str, Any]) -> dict[str, Any]:
-    """Properties that are not of the system."""
+    """The properties that are not the system's."""
     return {name: value for name, value in properties.items() if not name.startswith("system:")}
 
 
 def to_dictionary(element: Element, names: Sequence[str] | None) -> dict[str, Any]:
-    """Some properties, or all that are not of the system."""
+    """Some properties, or all that are not the system's."""
     if names is None:
         return _ordinary(element.properties)
     return {name: value_of(element, name) for name in names}
@@ -48,7 +48,7 @@ def to_dictionary(element: Element, names: Sequence[str] | None) -> dict[str, An
 def copy_properties(
     element: Element, source: Element | None, names: Sequence[str] | None, excluded: Sequence[str] | None
 ) -> Any:
-    """The properties of another element on top of its own."""
+    """An element with the properties of another one, which replace its own."""
     if source is None:
         return element
     if names is not None:
@@ -59,7 +59,10 @@ def copy_properties(
 
 
 def sort_and_limit(collection: Collection, limit: int | None, key: str | None, ascending: bool) -> Collection:
-    """Sorted by a property, and no more than `limit`. Assumed: what lacks the property comes last; ties stay."""
+    """A collection sorted by a property, with at most `limit` images.
+
+    Assumed: images without the property come last, and ties keep their order.
+    """
     images = list(collection.images)
     if key is not None:
         with_key = [image for image in images if value_of(image, key) is not None]
@@ -69,7 +72,7 @@ def sort_and_limit(collection: Collection, limit: int | None, key: str | None, a
 
 
 def map_images(collection: Collection, function: Function, drop: bool) -> Collection:
-    """A function's results on each image."""
+    """The collection of a function's results, one for each image; with `drop`, without nulls."""
     results = []
     for image in collection.images:
         try:
@@ -84,14 +87,14 @@ def map_images(collection: Collection, function: Function, drop: bool) -> Collec
 
 
 def iterate(collection: Collection, function: Function, state: Any) -> Any:
-    """The last result of a function that takes an image and its result for the one before."""
+    """The last result of a function that takes an image and the result for the image before."""
     for image in collection.images:
         state = function(image, state)
     return state
 
 
 def merge(one: Collection, two: Collection) -> Collection:
-    """The images of both; documented: their indices begin with 1_ and 2_."""
+    """The images of both collections; by the documentation, their indices begin with 1_ and 2_."""
     images = [
         _set(image, {"system:index": f"{number}_{image.properties.get('system:index', index)}"})
         for number, member in enumerate((one, two), 1)
@@ -103,7 +106,7 @@ def merge(one: Collection, two: Collection) -> Collection:
 def reduce_columns(
     collection: Collection, reducer: Reducer, selectors: Sequence[str], _: Sequence[str] | None
 ) -> dict[str, Any]:
-    """Lists of what images say of themselves. Assumed: each column leaves out what lacks its property."""
+    """Lists of the images' properties. Assumed: a list leaves out the images without its property."""
     if reducer.name != "toList":
         raise unsupported(f"Collection.reduceColumns with Reducer.{reducer.name}")
     if len(selectors) != (reducer.count or 1):
@@ -124,7 +127,7 @@ def _to_list(collection: Collection, number: int, offset: int | None) -> list[Im
 
 
 def _test(name: str, holds: Callable[[Any, Any], bool]) -> Function:
-    """A filter that compares a property with a value. Assumed: what lacks the property does not pass."""
+    """A filter that compares a property with a value. Assumed: an image without the property does not pass."""
 
     def function(left_field: Any, right_value: Any, right_field: Any, left_value: Any, *_: Any) -> Filter:
         if left_field is not None and right_field is None:
@@ -141,17 +144,17 @@ def _holds(test: Callable[[Any, Any], bool], left: Any, right: Any) -> bool:
         return False
     try:
         return bool(test(_plain(left), _plain(right)))
-    except TypeError:  # a number and a string, say; assumed: this does not pass
+    except TypeError:  # such as a number and a string; assumed: this does not pass
         return False
 
 
 def _plain(value: Any) -> Any:
-    """Dates as milliseconds, which is what properties hold."""
+    """A value that can be compared with properties: dates as milliseconds, all else as it is."""
     return value.ms if isinstance(value, Date) else value
 
 
 def _intersects(left_field: Any, right_value: Any, right_field: Any, left_value: Any, *_: Any) -> Filter:
-    """Footprints that meet a geometry. Assumed: one without footprint is everywhere."""
+    """A filter for footprints that intersect a geometry. Assumed: an image without a footprint is everywhere."""
     if left_field not in (None, ".all", "system:footprint") or right_field not in (None, ".all", "system:footprint"):
         raise unsupported(f"Filter.intersects of the property {left_field or right_field}")
     area = geometry(left_value if right_value is None else right_value)

@@ -1,8 +1,8 @@
 """The interpreter of Earth Engine's expression graph: a table of nodes that refer to each other, and functions by name.
 
-Names, order, types and defaults of arguments are those of the list of algorithms that the client itself is given, so a
-call that Earth Engine would not take is not taken here. Values become what an argument's type says, as in Earth Engine:
-a number that stands for an image is a constant image, a list of images that stands for a collection is a collection.
+The names, order, types and defaults of arguments come from the list of algorithms that the client itself uses, so a call
+that Earth Engine would refuse is refused here. As in Earth Engine, values are cast to the type of their argument: a number
+becomes a constant image where an image is expected, and a list of images becomes a collection.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from nutonic.testing.earthengine.faults import Problem, unsupported
 from nutonic.testing.earthengine.images import Json
 from nutonic.testing.earthengine.values import CASTS
 
-#: A function of the graph: takes its arguments in the documented order.
+#: A function of the graph. It takes its arguments in the documented order.
 Function = Callable[..., Any]
 
 
@@ -30,7 +30,7 @@ class Argument(NamedTuple):
 
 
 class Language:
-    """Which functions there are: what they are called with, and what they do."""
+    """The functions of expressions, and their arguments."""
 
     def __init__(self, algorithms: Sequence[Json], functions: Mapping[str, Function]) -> None:
         self.functions = functions
@@ -39,7 +39,7 @@ class Language:
         }
 
     def call(self, name: str, arguments: Mapping[str, Any]) -> Any:
-        """The value of a function."""
+        """The value of a function for arguments by name."""
         if name not in self.functions:
             raise unsupported(f"function {name}")
         parameters = self.arguments[name]
@@ -56,7 +56,7 @@ def _arguments(algorithm: Json) -> Iterator[Argument]:
 
 
 def _value(function: str, argument: Argument, arguments: Mapping[str, Any]) -> Any:
-    """What an argument is: as given, or its default; of its type."""
+    """The value of an argument, or its default, cast to its type."""
     value = arguments.get(argument.name)
     if value is None:
         if not argument.optional:
@@ -76,7 +76,10 @@ def _value(function: str, argument: Argument, arguments: Mapping[str, Any]) -> A
 
 @dataclass(frozen=True)
 class Evaluation:
-    """One expression: its nodes by key, and the values of those that hang on no argument, each worked out once."""
+    """One expression: its nodes by key, and the values of the nodes that depend on no argument, computed once.
+
+    `free` holds the names of the arguments that each node depends on.
+    """
 
     language: Language
     nodes: Mapping[str, Json]
@@ -84,7 +87,7 @@ class Evaluation:
     free: dict[str, frozenset[str]]
 
     def of(self, key: str, bound: Mapping[str, Any]) -> Any:
-        """The value of a node, with these values of arguments."""
+        """The value of a node, given the values of arguments."""
         if key not in self.nodes:
             raise Problem(f"Invalid expression: no value '{key}'.")
         if self._free_of(key):
@@ -120,12 +123,12 @@ class Evaluation:
         return self.language.call(call["functionName"], arguments)
 
     def _apply(self, definition: Json, bound: Mapping[str, Any], *arguments: Any) -> Any:
-        """The value of a function that was defined in the expression."""
+        """The value of a function that the expression defines."""
         names = definition.get("argumentNames", ())
         return self.of(definition["body"], {**bound, **dict(zip(names, arguments, strict=False))})
 
     def _free_of(self, key: str) -> frozenset[str]:
-        """The arguments that a node hangs on."""
+        """The names of the arguments that a node depends on."""
         if key not in self.free:
             self.free[key] = frozenset(self._names(self.nodes[key]))
         return self.free[key]

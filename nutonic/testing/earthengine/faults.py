@@ -1,4 +1,4 @@
-"""What the stand-in does wrong on purpose, and to which requests; the same ones every time."""
+"""The faults of the stand-in, and its error messages. Faults always happen to the same requests."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ from fnmatch import fnmatchcase
 from hashlib import sha256
 from http import HTTPStatus
 
-#: Statuses, and what else can happen to an answer.
+#: Every kind of fault. A number is the status of the answer.
 KINDS = {
     *("401", "403", "404", "429", "500", "503"),
     "drop",  # the connection is reset before any byte
-    "slow",  # what is computed takes `after_s` seconds longer
+    "slow",  # the answer to a request that computes takes `after_s` seconds longer
     "truncate",  # all headers, half of the body, then the connection is closed
-    "short",  # half of the body, with headers that call it whole
+    "short",  # half of the body, with headers as if it were whole
 }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EarthEngineFault:
-    """What happens to some requests.
+    """A fault, and the requests that it happens to.
 
-    Requests with the same method, path, query and body are one request and its attempts: chance is a hash of it and the
-    attempt's number, so it depends on no clock, no order, and on nothing that other requests do.
+    Requests with the same method, path, query and body are attempts of one request. Chance is a hash of the request and
+    of the attempt's number, so it depends on no clock, on no order and on no other request.
     """
 
     kind: str
@@ -33,15 +33,15 @@ class EarthEngineFault:
     on: str = "*"
     """Pattern (fnmatch) of the kinds of requests that it happens to, such as ``pixels``."""
     share: float = 1.0
-    """How many attempts it happens to, from 0 to 1."""
+    """The share of attempts that it happens to, 0 to 1."""
     first: int = 0
     """The first attempt that it may happen to."""
     times: int | None = None
-    """How many attempts from the first on it may happen to; None: all."""
+    """How many attempts from the first on it may happen to; None for all."""
     after_s: float = 0.0
-    """How much longer a slow answer takes, in seconds."""
+    """How many seconds longer a slow answer takes."""
     seed: int = 0
-    """Which attempts are chosen."""
+    """Decides which attempts are chosen."""
 
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
@@ -58,14 +58,14 @@ class EarthEngineFault:
 
 
 class Faults:
-    """The faults, of which the first that is due happens; it counts attempts."""
+    """Counts attempts, and gives each the first fault that is due."""
 
     def __init__(self, faults: Iterable[EarthEngineFault]) -> None:
         self.faults = tuple(faults)
         self._attempts: Counter[bytes] = Counter()
 
     def next(self, kind: str, request: bytes) -> EarthEngineFault | None:
-        """What happens to the next attempt of a request, if anything."""
+        """The fault of the next attempt of a request; None for no fault."""
         key = sha256(request).digest()
         attempt, self._attempts[key] = self._attempts[key], self._attempts[key] + 1
         return next((fault for fault in self.faults if fault.due(kind, request, attempt)), None)
@@ -83,7 +83,7 @@ NAMES = {
     503: "UNAVAILABLE",
 }
 
-#: What is said with a status if there is nothing else to say. The one of 429 is assumed, the others are Google's.
+#: The message of a status where there is no more specific one. That of 429 is assumed, the others are Google's.
 WORDS = {
     401: "Request had invalid authentication credentials. Expected OAuth 2 access token, login cookie or other valid "
     "authentication credential. See https://developers.google.com/identity/sign-in/web/devconsole-project.",
@@ -94,38 +94,37 @@ WORDS = {
     503: "The service is currently unavailable.",
 }
 
-
-#: What is said if no credentials came.
+#: The message if a request has no credentials.
 NO_CREDENTIALS = WORDS[401].replace(
     "had invalid authentication credentials", "is missing required authentication credential"
 )
 
 
 class Problem(Exception):
-    """What a request is answered with in place of a result."""
+    """An error that a request is answered with in place of a result."""
 
     def __init__(self, message: str, code: int = 400) -> None:
         super().__init__(message)
         self.code = code
 
     def body(self) -> bytes:
-        """Google's JSON of an error."""
+        """The error as Google's JSON."""
         status = NAMES.get(self.code, HTTPStatus(self.code).name)
         return json.dumps({"error": {"code": self.code, "message": str(self), "status": status}}).encode()
 
 
 def of_status(code: int) -> Problem:
-    """A problem with nothing to say but its status."""
+    """The problem of a status, with the status's own message."""
     return Problem(WORDS.get(code, HTTPStatus(code).phrase), code)
 
 
 def unsupported(feature: str) -> Problem:
-    """501: Earth Engine can, the stand-in cannot."""
+    """A 501 for something that Earth Engine can do and the stand-in cannot."""
     return Problem(f"the stand-in for Earth Engine has no {feature}", 501)
 
 
 def forbidden(project: str) -> Problem:
-    """403 for a project that the caller may not use."""
+    """A 403 for a project that the caller may not use."""
     return Problem(
         f"Caller does not have required permission to use project {project}. Grant the caller the "
         "roles/serviceusage.serviceUsageConsumer role, or a custom role with the serviceusage.services.use permission, "

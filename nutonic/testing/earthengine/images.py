@@ -1,8 +1,8 @@
-"""Images as Earth Engine has them: bands that know their values and masks at points, and properties.
+"""Images as Earth Engine has them: bands, which give values and masks at points, and properties.
 
-Nothing is resampled but by nearest neighbour, Earth Engine's default: a point has the value of the pixel that contains
-it. Assumed: a point on the edge of two pixels belongs to the one right of it or below it. Masks are true or false here;
-Earth Engine's, which may be fractions, are so too where nothing was averaged.
+Images are resampled only by nearest neighbour, Earth Engine's default: a point has the value of the pixel that contains
+it. Assumed: a point on the edge of two pixels belongs to the right or the lower one. Masks are true or false here. Earth
+Engine's may be fractions, but they are 0 or 1 too as long as nothing is averaged.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class Pixels(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Points:
-    """Where pixels are asked for: coordinates in a CRS. What was worked out for them is kept."""
+    """The points at which pixels are requested: coordinates in a CRS. `cache` holds what was computed for them."""
 
     crs: str
     x: np.ndarray
@@ -42,7 +42,7 @@ class Points:
     cache: dict[Any, Any] = field(default_factory=dict, repr=False)
 
     def to(self, crs: str) -> Points:
-        """The same points in another CRS, each by pyproj itself."""
+        """The same points in another CRS; pyproj transforms each of them."""
         if crs == self.crs:
             return self
         if crs not in self.cache:
@@ -52,7 +52,7 @@ class Points:
 
 
 def _transformer(source: str, target: str) -> Transformer:
-    """One of each kind for each thread: pyproj's are not to be shared."""
+    """A transformer of this thread, since pyproj's must not be shared between threads."""
     transformers: dict[tuple[str, str], Transformer] = _OF_THREAD.__dict__.setdefault("transformers", {})
     if (source, target) not in transformers:
         transformers[source, target] = Transformer.from_crs(source, target, always_xy=True)
@@ -75,7 +75,7 @@ class Projection:
             inverse = ~a
             col = inverse.a * own.x + inverse.b * own.y + inverse.c
             row = inverse.d * own.x + inverse.e * own.y + inverse.f
-        finite = np.isfinite(col) & np.isfinite(row)  # where pyproj knows no coordinates there is no pixel
+        finite = np.isfinite(col) & np.isfinite(row)  # where pyproj gives no coordinates, there is no pixel
         return tuple(np.where(finite, np.floor(index), -1).astype(np.int64) for index in (col, row))  # type: ignore[return-value]
 
     def centres(self, col: np.ndarray, row: np.ndarray) -> Points:
@@ -84,13 +84,13 @@ class Projection:
         return Points(self.crs, a.c + a.a * u + a.b * v, a.f + a.d * u + a.e * v)
 
     def json(self) -> Json:
-        """As Earth Engine tells it."""
+        """The value as Earth Engine's JSON."""
         return {"type": "Projection", "crs": self.crs, "transform": list(self.transform)[:6]}
 
 
 @dataclass(frozen=True, slots=True)
 class PixelType:
-    """What a band may hold: floating point numbers, or integers from `low` to `high`."""
+    """The type of a band's values: floating point numbers, or integers from `low` to `high`."""
 
     precision: Literal["int", "float", "double"]
     low: float = -np.inf
@@ -98,7 +98,7 @@ class PixelType:
 
     @classmethod
     def of(cls, dtype: DTypeLike) -> PixelType:
-        """Of all that a dtype can hold."""
+        """The type of all values that a dtype can hold."""
         kind = np.dtype(dtype)
         if kind.kind == "f":
             return cls("double" if kind.itemsize == 8 else "float")
@@ -106,7 +106,7 @@ class PixelType:
 
     @property
     def dtype(self) -> np.dtype[Any]:
-        """What pixels are sent as. Assumed of integers: in the smallest dtype that holds their range."""
+        """The dtype in which pixels are sent. Assumed: integers use the smallest dtype that holds their range."""
         if self.precision != "int":
             return np.dtype("f8" if self.precision == "double" else "f4")
         fitting = (dtype for dtype in _INTEGERS if np.iinfo(dtype).min <= self.low and self.high <= np.iinfo(dtype).max)
@@ -121,20 +121,20 @@ class PixelType:
         return PixelType(precision)
 
     def cast(self, values: np.ndarray) -> np.ndarray:
-        """Values as this type: integers lose their fraction, and what is out of range becomes the range's end."""
+        """Values as this type. Integers lose their fraction, and values out of range become the range's end."""
         if self.precision == "int" and values.dtype != self.dtype:
             truncated = np.trunc(values) if values.dtype.kind == "f" else values
             values = np.clip(np.nan_to_num(truncated), self.low, self.high)
         return values.astype(self.dtype, copy=False)
 
     def json(self) -> Json:
-        """As Earth Engine tells it."""
+        """The value as Earth Engine's JSON."""
         bounds = {"min": self.low, "max": self.high} if self.precision == "int" else {}
         return {"type": "PixelType", "precision": self.precision, **bounds}
 
 
 def everywhere(points: Points) -> np.ndarray:
-    """The footprint of what has no bounds."""
+    """The footprint of an image without bounds."""
     return np.ones(points.x.shape, bool)
 
 
@@ -152,7 +152,7 @@ class Band:
     """Where the image is, valid or not."""
 
     def at(self, points: Points) -> Pixels:
-        """Values and mask at points, worked out once; what is masked holds 0."""
+        """Values and mask at points, computed once; masked pixels hold 0."""
         if self.read not in points.cache:
             values, valid = self.read(points)
             points.cache[self.read] = Pixels(np.where(valid, values, np.zeros((), values.dtype)), valid)
@@ -160,11 +160,11 @@ class Band:
         return pixels
 
     def computed(self, type: PixelType, read: Callable[[Points], Pixels]) -> Band:
-        """A band of this name, place and footprint that holds something else."""
+        """A band with this name, projection and footprint, and with other values."""
         return replace(self, type=type, read=read)
 
     def json(self) -> Json:
-        """As ``Image.getInfo`` tells it."""
+        """The band as in the answer to ``Image.getInfo``."""
         size = {"dimensions": list(self.shape[::-1])} if self.shape else {}
         place = {"crs": self.projection.crs, "crs_transform": list(self.projection.transform)[:6]}
         return {"id": self.id, "data_type": self.type.json(), **size, **place}
@@ -184,18 +184,18 @@ class EarthEngineImage:
         return self.properties.get("system:footprint")
 
     def with_bands(self, bands: tuple[Band, ...]) -> EarthEngineImage:
-        """Other bands, with what this image says of itself. Assumed: what was computed has no id."""
+        """An image with other bands and this image's properties. Assumed: a computed image has no id."""
         return replace(self, bands=bands, id=None)
 
     def computed(self, bands: tuple[Band, ...]) -> EarthEngineImage:
-        """What arithmetic makes of it. Assumed: of its properties, index and footprint stay; its time does not."""
+        """The result of arithmetic on this image. Assumed: it keeps the index and the footprint, but not the time."""
         names = ("system:index", "system:footprint")
         return EarthEngineImage(bands, {name: self.properties[name] for name in names if name in self.properties})
 
 
 @dataclass(frozen=True)
 class Collection:
-    """Images in an order, and properties of their own."""
+    """A sequence of images, with properties."""
 
     images: tuple[EarthEngineImage, ...]
     properties: Mapping[str, Any] = field(default_factory=dict)

@@ -1,4 +1,4 @@
-"""Functions on the masks of images, and on what shows through them."""
+"""Functions on the masks of images, and functions that combine images by their masks."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Image = EarthEngineImage
 
 
 def _masked(name: str, image: Image, mask: Image, *, keep: bool) -> Image:
-    """An image with another mask, within its own if that is to be kept."""
+    """An image with another mask; with `keep`, its own mask holds too."""
     if len(mask.bands) not in (1, len(image.bands)):
         raise Problem(f"{name}: If one image has no bands, the other must also have no bands. "
                       f"Got {len(image.bands)} and {len(mask.bands)}.")  # fmt: skip
@@ -42,12 +42,12 @@ def update_mask(image: Image, mask: Image) -> Image:
 
 
 def set_or_get_mask(image: Image, mask: Image | None) -> Image:
-    """Replace the mask; what was masked and is no more, is 0. Without another mask: the image's own, 0 or 1."""
+    """Replace the mask; pixels that were masked before hold 0. Without another mask: the image's own mask, 0 or 1."""
     if mask is not None:
         return _masked("Image.mask", image, mask, keep=False)
 
     def band(a: Band) -> Band:
-        # Documented as from 0 to 1, so it may be a fraction. Assumed: its type is float.
+        # By the documentation it is from 0 to 1, so it may be a fraction. Assumed: its type is float.
         def read(points: Points) -> Pixels:
             return Pixels(a.at(points).valid.astype("f4"), np.ones(points.x.shape, bool))
 
@@ -57,7 +57,10 @@ def set_or_get_mask(image: Image, mask: Image | None) -> Image:
 
 
 def unmask(image: Image, value: Image | None, same_footprint: bool) -> Image:
-    """Values where an image is masked: 0, or another's where that is valid; within its footprint, or everywhere."""
+    """An image with values where it is masked: 0, or those of another image where it is valid.
+
+    With `same_footprint` only within the image's footprint, otherwise everywhere.
+    """
     other = value or Image((constant(0),))
 
     def band(a: Band, b: Band, _: Band) -> Band:
@@ -75,7 +78,7 @@ def unmask(image: Image, value: Image | None, same_footprint: bool) -> Image:
 
 
 def where(image: Image, test: Image, value: Image) -> Image:
-    """Another's values where a third is not 0 and both are valid. What is masked stays masked."""
+    """An image with the values of `value` where `test` is not 0 and both are valid. Masked pixels stay masked."""
     tests = test.bands * len(image.bands) if len(test.bands) == 1 else test.bands
     values = value.bands * len(image.bands) if len(value.bands) == 1 else value.bands
 
@@ -102,7 +105,7 @@ def blend(bottom: Image, top: Image) -> Image:
             (x, valid), (y, top_valid) = a.at(points), b.at(points)
             return Pixels(np.where(top_valid, y.astype(kind.dtype), x.astype(kind.dtype)), valid | top_valid)
 
-        # Assumed: the result is where either is.
+        # Assumed: the footprint is the union of both.
         both = partial(_either, a, b)
         return replace(a, id=name_source.id, type=kind, read=read, footprint=both)
 
@@ -114,7 +117,7 @@ def _either(a: Band, b: Band, points: Points) -> np.ndarray:
 
 
 def clip(image: Image, shape: Any) -> Image:
-    """Masked outside of a geometry. Assumed: a pixel is inside if its centre is."""
+    """Mask an image outside of a geometry. Assumed: a pixel is inside if its centre is."""
     area = geometry(shape)
     shapely.prepare(area)
 

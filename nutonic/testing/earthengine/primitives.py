@@ -23,7 +23,7 @@ _MS_A_DAY = 86_400_000.0
 
 
 def _advance(day: Date, delta: float, unit: str, _: str | None) -> Date:
-    """A later date. Months and years keep the day of the month, or take the last one (assumed)."""
+    """A later date. Months and years keep the day of the month, or take the month's last day (assumed)."""
     months = {"month": 1, "year": 12}.get(unit.removesuffix("s"))
     if months is None:
         return Date(day.ms + delta * _length(unit))
@@ -46,7 +46,7 @@ def _difference(day: Date, start: Date, unit: str) -> float:
 
 
 def _format(day: Date, pattern: str | None, _: str | None) -> str:
-    """In the words of Joda-Time, of which a few are known."""
+    """A date as text, by a pattern of Joda-Time, of which only some parts are supported."""
     directives = {"YYYY": "%Y", "yyyy": "%Y", "MM": "%m", "dd": "%d", "HH": "%H", "mm": "%M", "ss": "%S"}
     if pattern is None:
         return f"{day.moment:%Y-%m-%dT%H:%M:%S}"
@@ -56,7 +56,7 @@ def _format(day: Date, pattern: str | None, _: str | None) -> str:
 
 
 def _constructor(kind: str) -> Function:
-    """A geometry of coordinates in degrees, or, if a CRS is given, in that."""
+    """A function that makes a geometry of coordinates, in degrees or in a given CRS."""
 
     def function(coordinates: Any, crs: Projection | None = None, *_: Any) -> shapely.Geometry:
         shape = _shape(kind, coordinates)

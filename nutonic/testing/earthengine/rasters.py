@@ -1,4 +1,4 @@
-"""Images whose pixels are known: those of a raster, or a function of coordinates."""
+"""Images whose pixels are known: from a raster, or from a function of coordinates."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from rasterio.windows import Window
 
 from nutonic.testing.earthengine.images import Band, EarthEngineImage, Pixels, PixelType, Points, Projection
 
-#: Values and mask (True where valid) at coordinates ``x`` and ``y`` in the image's own CRS, arrays of one shape.
+#: From coordinates ``x`` and ``y`` in the image's own CRS to values and mask (True where valid), all of one shape.
 PixelFunction = Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]
 
 
 def milliseconds(time: str) -> int:
-    """Since 1970, of an ISO date or time; without an offset it is UTC."""
+    """Milliseconds since 1970 of an ISO date or time, which is in UTC if it has no offset."""
     moment = datetime.fromisoformat(time)
     return round((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1000)
 
@@ -36,7 +36,7 @@ def image_of_raster(
     end: str | None = None,
     properties: Mapping[str, Any] | None = None,
 ) -> EarthEngineImage:
-    """An image of a raster's first bands, read when they are asked for; its nodata value is masked.
+    """An image of a raster's first bands, read when they are requested; its nodata value is masked.
 
     Parameters
     ----------
@@ -45,9 +45,9 @@ def image_of_raster(
     id
         Full id of the asset, such as ``ESA/WorldCover/v200/2021``.
     bands
-        Names of the bands, from the raster's first on.
+        Names of the raster's first bands, in order.
     start, end
-        ISO dates or times, of ``system:time_start`` and ``system:time_end``.
+        ISO dates or times for ``system:time_start`` and ``system:time_end``.
     properties
         Other properties.
     """
@@ -72,19 +72,19 @@ def image_of_function(
     end: str | None = None,
     properties: Mapping[str, Any] | None = None,
 ) -> EarthEngineImage:
-    """An image that is told by functions of the coordinates of its pixels' centres.
+    """An image whose pixels are functions of the coordinates of their centres.
 
     Parameters
     ----------
     id
         Full id of the asset.
     bands
-        Name to dtype and function: it takes ``x`` and ``y`` (n,) of pixel centres in the image's CRS, and returns
-        values and mask (True where valid), each (n,).
+        Name to dtype and function. The function takes ``x`` and ``y`` (n,) of pixel centres in the image's CRS, and
+        returns values and mask (True where valid), each (n,).
     crs, transform, shape
-        The image's own pixels; `shape` is height and width.
+        The image's own grid; `shape` is height and width.
     start, end, properties
-        As for :func:`image_of_raster`.
+        As in :func:`image_of_raster`.
     """
     projection = Projection(crs, transform)
     function_bands = tuple(
@@ -94,12 +94,12 @@ def image_of_function(
     return _image(function_bands, id, (start, end), properties)
 
 
-#: Values and mask of pixels by column and row, all of them within the image.
+#: From columns and rows within the image to values and mask of these pixels.
 _Pixels = Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]
 
 
 def _of_file(path: str | Path, index: int) -> _Pixels:
-    """From the window of a file that holds the pixels."""
+    """Read pixels from the window of a file that contains them."""
 
     def pixels(col: np.ndarray, row: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         left, top = int(col.min()), int(row.min())
@@ -112,7 +112,7 @@ def _of_file(path: str | Path, index: int) -> _Pixels:
 
 
 def _of_function(function: PixelFunction, projection: Projection, dtype: np.dtype[Any]) -> _Pixels:
-    """From what a function says of their centres."""
+    """Compute pixels by a function of their centres."""
 
     def pixels(col: np.ndarray, row: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         centres = projection.centres(col, row)
@@ -143,7 +143,7 @@ def _band(name: str, kind: PixelType, projection: Projection, shape: tuple[int, 
 def _image(
     bands: tuple[Band, ...], id: str, span: tuple[str | None, str | None], properties: Mapping[str, Any] | None
 ) -> EarthEngineImage:
-    """An asset: Earth Engine tells these properties of each."""
+    """An asset, with the properties that each of Earth Engine's has."""
     names = ("system:time_start", "system:time_end")
     times = {name: milliseconds(time) for name, time in zip(names, span, strict=True) if time is not None}
     system = {"system:index": id.rpartition("/")[2], "system:footprint": _footprint(bands[0])}
@@ -161,7 +161,7 @@ def _footprint(band: Band) -> shapely.Geometry:
 
 
 def geotiff(bands: Mapping[str, np.ndarray], crs: str, transform: Affine) -> bytes:
-    """A GeoTIFF of arrays (height, width). As in Earth Engine's, all bands are of a type that holds each of them."""
+    """A GeoTIFF of arrays (height, width). As in Earth Engine's, all bands have one dtype, which holds each of them."""
     arrays = list(bands.values())
     dtype, (height, width) = np.result_type(*arrays), arrays[0].shape
     with MemoryFile() as memory:

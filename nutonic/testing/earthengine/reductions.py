@@ -1,4 +1,4 @@
-"""One image of many: what is the most frequent, the first, on top."""
+"""Functions that make one image of many: reductions and mosaics."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ Read = Callable[[Sequence[Band], PixelType, Points], Pixels]
 
 
 def _mode(bands: Sequence[Band], kind: PixelType, points: Points) -> Pixels:
-    """The most frequent of the valid values, of several the smallest; masked where none is valid."""
+    """The most frequent valid value; of several the smallest; masked where none is valid."""
     best, highest = np.zeros(points.x.shape, kind.dtype), np.zeros(points.x.shape, np.int64)
     reads = [band.at(points) for band in bands]
     present = [np.unique(values[valid]) for values, valid in reads]
@@ -55,13 +55,13 @@ def _last(bands: Sequence[Band], kind: PixelType, points: Points) -> Pixels:
 
 
 def _first_of_all(bands: Sequence[Band], kind: PixelType, points: Points) -> Pixels:
-    """The first band, masked where it is."""
+    """The values and the mask of the first band."""
     values, valid = bands[0].at(points)
     return Pixels(values.astype(kind.dtype), valid)
 
 
 def _count(bands: Sequence[Band], kind: PixelType, points: Points) -> Pixels:
-    """How many are valid. Assumed: masked nowhere, 0 where none is."""
+    """How many values are valid. Assumed: no pixel is masked, and the count may be 0."""
     return Pixels(np.sum([band.at(points).valid for band in bands], axis=0).astype(kind.dtype), everywhere(points))
 
 
@@ -85,7 +85,7 @@ def _double(*_: object) -> PixelType:
 
 
 def _total(kind: PixelType, number: int) -> PixelType:
-    """Assumed: integers stay integers, in whatever range their sum may have."""
+    """The type of a sum. Assumed: integers stay integers, in the range that their sum may have."""
     if kind.precision != "int":
         return kind
     return PixelType("int", min(kind.low, number * kind.low), max(kind.high, number * kind.high))
@@ -95,7 +95,7 @@ def _number(_: PixelType, number: int) -> PixelType:
     return PixelType("int", 0, number)
 
 
-#: How each reduces, and the type of its result from that of all inputs and their number. Assumed: these types.
+#: Each reduction's function, and the type of its result by the inputs' type and number. These types are assumed.
 REDUCTIONS: dict[str, tuple[Read, Callable[[PixelType, int], PixelType]]] = {
     "mode": (_mode, _same),
     "first": (_first_of_all, _same),
@@ -111,14 +111,14 @@ REDUCTIONS: dict[str, tuple[Read, Callable[[PixelType, int], PixelType]]] = {
 
 
 def _composite(name: str, bands: Sequence[Band], reduction: str, suffix: str = "") -> Band:
-    """One band of many. It has no bounds, and says that its pixels are a degree wide, as Earth Engine's do."""
+    """One band of many. As Earth Engine's, it has no bounds and a projection with pixels of one degree."""
     read, type_of = REDUCTIONS[reduction]
     kind = type_of(reduce(PixelType.union, (band.type for band in bands)), len(bands))
     return Band(f"{name}{suffix}", kind, partial(read, tuple(bands), kind), Projection())
 
 
 def _matching(images: Sequence[Image]) -> dict[str, list[Band]]:
-    """Bands by name. Assumed: in the order in which they are first met."""
+    """The bands of all images by name. Assumed: names are in the order of their first band."""
     by_name: dict[str, list[Band]] = {}
     for image in images:
         for band in image.bands:
@@ -127,19 +127,19 @@ def _matching(images: Sequence[Image]) -> dict[str, list[Band]]:
 
 
 def composite(reduction: str, suffix: str, collection: Collection) -> Image:
-    """All images of a collection as one, band by band of the same name. It has no time and no other properties."""
+    """All images of a collection as one, by the names of bands. It has no properties, and so no time."""
     return Image(
         tuple(_composite(name, bands, reduction, suffix) for name, bands in _matching(collection.images).items())
     )
 
 
 def reduce_collection(collection: Collection, reducer: Reducer, _: float) -> Image:
-    """As a reducer says, whose name is added to the names of bands."""
+    """A collection reduced by a reducer, whose name is appended to the names of bands."""
     return composite(_supported_name(reducer), f"_{_output(reducer)}", collection)
 
 
 def reduce_bands(image: Image, reducer: Reducer) -> Image:
-    """All bands of an image as one."""
+    """All bands of an image reduced to one."""
     if not image.bands:
         raise Problem("Image.reduce: The input image must have at least one band.")
     reduced = _composite(_output(reducer), image.bands, _supported_name(reducer))
@@ -159,7 +159,7 @@ def _output(reducer: Reducer) -> str:
 
 
 def to_bands(collection: Collection) -> Image:
-    """The bands of all images, named after their images' indices."""
+    """The bands of all images, with their images' indices in their names."""
     bands = [
         replace(band, id=f"{image.properties.get('system:index', number)}_{band.id}")
         for number, image in enumerate(collection.images)
@@ -169,7 +169,7 @@ def to_bands(collection: Collection) -> Image:
 
 
 def quality_mosaic(collection: Collection, quality: str) -> Image:
-    """At each pixel, all bands of the image whose quality band is highest there; of several the first (assumed)."""
+    """All bands, at each pixel from the image whose quality band is highest there; of several the first (assumed)."""
     by_name = _matching(collection.images)
     if quality not in by_name or any(len(bands) != len(collection.images) for bands in by_name.values()):
         raise Problem(f"ImageCollection.qualityMosaic: each image needs the same bands and '{quality}'.")
@@ -188,7 +188,7 @@ def quality_mosaic(collection: Collection, quality: str) -> Image:
     return Image(tuple(replace(band, read=partial(read, by_name[band.id], band.type)) for band in composites))
 
 
-#: By Earth Engine's names. Pixels of a mosaic are those of the last image that is valid there.
+#: By Earth Engine's names. A mosaic has the pixels of the last image that is valid there.
 FUNCTIONS: dict[str, Function] = {
     **{
         f"reduce.{how}": partial(composite, how, "") for how in ("mode", "min", "max", "sum", "mean", "median", "count")

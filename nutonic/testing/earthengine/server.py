@@ -24,7 +24,7 @@ from nutonic.testing.server_process import LoopbackServer
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EarthEngineRequest:
-    """A request that the stand-in was asked, and how it was answered."""
+    """A request to the stand-in, and how it was answered."""
 
     method: str
     path: str
@@ -37,43 +37,44 @@ class EarthEngineRequest:
     bytes: int
     """Length of the answer's body as it was sent."""
     grid: Json | None
-    """The pixel grid that was asked for, as it was told."""
+    """The requested pixel grid, as in the request."""
     bands: tuple[str, ...]
     """The bands that were sent."""
     fault: str | None
-    """Kind of the fault it met."""
+    """Kind of the fault that happened, or None."""
 
 
 class EarthEngineServer:
     """Serves collections of images on a free port of 127.0.0.1 while its ``with`` block runs, from this process.
 
-    Needs earthengine-api, whose wheel holds the description of the API and the list of its functions.
+    It needs earthengine-api, whose wheel holds the description of the API and the list of its functions.
 
     Parameters
     ----------
     collections
         Id to images, in the collection's order.
     token
-        If given, all but the description of the API answers 401 without ``Authorization: Bearer`` and this.
+        If given, all requests but those for the description of the API need it as ``Authorization: Bearer``; others are
+        answered 401.
     projects
-        If given, other projects are answered 403.
+        If given, requests of other projects are answered 403.
     max_concurrent
-        How many requests that compute are answered at once; others meanwhile get 429.
+        How many requests that compute are answered at once; further ones are answered 429.
     latency_s
-        Seconds that each of these takes at least.
+        Seconds that each request that computes takes at least.
     faults
-        What goes wrong.
+        The faults; the first one that is due happens.
 
     Attributes
     ----------
     requests : list of EarthEngineRequest
         In the order of their answers.
     faults_served : Counter of str
-        How many requests met each kind of fault.
+        The number of requests that each kind of fault happened to.
     peak : int
-        How many requests that compute were there at once, those that were refused too.
+        The highest number of requests that compute at one time, with those that were refused.
     peak_answered : int
-        Without those.
+        The same number without those that were refused.
 
     Examples
     --------
@@ -107,17 +108,17 @@ class EarthEngineServer:
 
     @property
     def url(self) -> str:
-        """Where it is served, without a slash at the end."""
+        """The server's address, without a slash at the end."""
         return f"http://127.0.0.1:{self._server.server_port}"
 
     @property
     def token_uri(self) -> str:
-        """Where the key of a service account, or a refresh token, is exchanged for the token; whoever asks gets it."""
+        """The address that exchanges a service account's key, or a refresh token, for the token. Every key is accepted."""
         return f"{self.url}/token"
 
     @property
     def deprecated_url(self) -> str:
-        """An empty catalogue of deprecated assets, which the client fetches from elsewhere if it is not told."""
+        """The address of an empty catalogue of deprecated assets; without it the client fetches its own from elsewhere."""
         return f"{self.url}/earthengine-stac/catalog/catalog_deprecated.json"
 
     def __enter__(self) -> Self:
@@ -132,12 +133,12 @@ class EarthEngineServer:
         self._server.server_close()
 
     def count(self, kind: str, status: int | None = None) -> int:
-        """How many requests of a kind there were, or how many of them were answered with a status."""
+        """How many requests of a kind there were; with `status`, how many were answered with that status."""
         with self._lock:
             return sum(request.kind == kind and status in (None, request.status) for request in self.requests)
 
     def clear(self) -> None:
-        """Forget requests, peaks and counts of faults; the faults go on where they were."""
+        """Clear requests, peaks and counts of faults. The faults go on counting attempts."""
         with self._lock:
             self.requests.clear()
             self.faults_served.clear()
@@ -149,7 +150,7 @@ class EarthEngineServer:
             self._faults = Faults(faults)
 
     def fault_of(self, request: ApiRequest, target: str) -> EarthEngineFault | None:
-        """What goes wrong with a request, if anything."""
+        """The fault of a request; None for no fault."""
         with self._lock:
             fault = self._faults.next(
                 request.kind, b"%s %s\n%b" % (request.method.encode(), target.encode(), request.body)
@@ -171,12 +172,12 @@ class EarthEngineServer:
         except Problem as problem:
             return Answer(problem.code, problem.body())
         except Exception as error:
-            # A mistake of the stand-in, which must not look like one of Earth Engine's passing troubles.
+            # A mistake of the stand-in must not look like a passing fault of Earth Engine's.
             sys.excepthook(type(error), error, error.__traceback__)
             return Answer(501, Problem(f"the stand-in for Earth Engine failed: {error!r}", 501).body())
 
     def _check(self, request: ApiRequest, headers: Message) -> None:
-        """Whether the caller may ask this."""
+        """Raise :class:`Problem` if the caller may not make this request."""
         if request.kind in PUBLIC:
             return
         authorization = headers.get("Authorization")
@@ -187,7 +188,7 @@ class EarthEngineServer:
             raise forbidden(project)
 
     def _compute(self, request: ApiRequest, delay_s: float) -> Answer:
-        """Answer if there is room; the room is free again before the answer goes out."""
+        """Answer a request that computes, unless too many are being answered; it counts until its answer is ready."""
         with self._lock:
             self._present += 1
             self.peak = max(self.peak, self._present)
@@ -204,7 +205,7 @@ class EarthEngineServer:
                 self._present, self._answering = self._present - 1, self._answering - 1
 
     def note(self, request: ApiRequest, answer: Answer | None, fault: EarthEngineFault | None) -> None:
-        """Log a request before its answer is sent: a client that has the answer finds it in the log."""
+        """Log a request before its answer is sent, so that a client that has the answer finds it in the log."""
         grid = None
         with suppress(Problem):
             grid = request.json().get("grid")
@@ -232,7 +233,7 @@ class _Handler(BaseHTTPRequestHandler):
     """One connection."""
 
     protocol_version = "HTTP/1.1"
-    disable_nagle_algorithm = True  # else the body waits 40 ms for the client to acknowledge the headers
+    disable_nagle_algorithm = True  # otherwise the body waits 40 ms until the client acknowledges the headers
     server: _Server
 
     def _serve(self) -> None:
@@ -254,7 +255,7 @@ class _Handler(BaseHTTPRequestHandler):
     do_GET = do_POST = do_PUT = do_DELETE = do_PATCH = _serve
 
     def _send(self, answer: Answer, length: int) -> None:
-        """Send an answer that calls itself so long."""
+        """Send an answer whose headers give this length of the body."""
         self.send_response(answer.status)
         self.send_header("Content-Type", answer.type)
         self.send_header("Content-Length", str(length))
@@ -269,7 +270,7 @@ class _Handler(BaseHTTPRequestHandler):
         """End the connection by a reset, at once."""
         self.close_connection = True
         self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        os.close(self.connection.detach())  # here, since the server would say goodbye first
+        os.close(self.connection.detach())  # not by the server, which would shut the connection down properly
 
     def log_message(self, format: str, *args: Any) -> None:
-        """Nothing: the log is for the tests."""
+        """Write nothing; the log is for the tests."""

@@ -1,4 +1,4 @@
-"""The methods of the REST API that are answered, by kind: what a request asks, and the answer if all goes well."""
+"""The methods of the REST API, by kind: how a request is read, and the answer to it without a fault."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _FIELDS = ("scaleX", "shearX", "translateX", "shearY", "scaleY", "translateY")
 
 
 def grid_of(grid: Json, bands: Sequence[Band]) -> tuple[Projection, tuple[int, int]]:
-    """The pixels that are asked for, and their height and width; what is not told is as in the first band."""
+    """The requested pixels, with their height and width; what the request leaves out is taken from the first band."""
     projection, shape = bands[0].projection, bands[0].shape
     if "crsCode" in grid or "crsWkt" in grid:
         projection = Projection(_crs(grid.get("crsCode") or grid["crsWkt"]), projection.transform)
@@ -58,10 +58,10 @@ def _crs(text: str) -> str:
 
 
 def check_limits(bands: Sequence[Band], shape: tuple[int, int]) -> None:
-    """Refuse what is too large.
+    """Raise :class:`Problem` if a request is too large.
 
-    Assumed: each pixel of each band counts its own bytes and one of the mask, which is how clients of Earth Engine
-    reckon. The sentences are Earth Engine's, that about bands is assumed.
+    Assumed: each pixel of each band counts its own bytes and one byte of the mask, as clients of Earth Engine count them.
+    The sentences are Earth Engine's; the one about bands is assumed.
     """
     height, width = shape
     if max(shape) > MAX_SIDE:
@@ -74,7 +74,7 @@ def check_limits(bands: Sequence[Band], shape: tuple[int, int]) -> None:
 
 
 def render(image: EarthEngineImage, request: Mapping[str, Any]) -> tuple[bytes, tuple[str, ...]]:
-    """The file that a request asks for, and the names of its bands. What is masked is 0 in it (assumed)."""
+    """The requested file, and the names of its bands. Masked pixels are 0 in it (assumed)."""
     for name in ("visualizationOptions", "region"):
         if request.get(name):
             raise unsupported(name)
@@ -118,7 +118,7 @@ FUNCTIONS: dict[str, Function] = {
     **primitives.FUNCTIONS,
 }
 
-#: Kind of request, method, and pattern of its path; the first that fits. An asset's name holds slashes.
+#: Kinds of requests, each with its method and the pattern of its path; the first match counts. Asset names hold slashes.
 ROUTES = tuple(
     (kind, method, re.compile(pattern))
     for kind, method, pattern in (
@@ -134,7 +134,7 @@ ROUTES = tuple(
     )
 )
 
-#: Kinds that compute, and count against the limit of requests at once (assumed: only these).
+#: Kinds that compute, and so count towards the limit of concurrent requests (assumed: only these).
 COMPUTING = {"compute", "pixels", "asset-pixels"}
 
 #: Kinds that need no credentials.
@@ -145,20 +145,20 @@ JSON, BYTES = "application/json; charset=UTF-8", "application/octet-stream"
 
 @dataclass(frozen=True, slots=True)
 class ApiRequest:
-    """A request."""
+    """A request to the REST API."""
 
     method: str
     path: str
     query: Mapping[str, str]
     body: bytes
     kind: str
-    """Of ROUTES, or ``other``."""
+    """One of ROUTES, or ``other``."""
     parts: Mapping[str, str]
-    """Project, or the asset's name."""
+    """The project, or the asset's name."""
 
     @classmethod
     def of(cls, method: str, target: str, body: bytes) -> ApiRequest:
-        """A request by its method, target (path and query) and body."""
+        """Parse a request's method, target (path and query) and body."""
         name, _, query = target.partition("?")
         path, pairs = unquote(name), dict(parse_qsl(query))
         for kind, route_method, pattern in ROUTES:
@@ -167,7 +167,7 @@ class ApiRequest:
         return cls(method, path, pairs, body, "other", {})
 
     def json(self) -> Json:
-        """What its body says."""
+        """The JSON object in its body."""
         try:
             content = json.loads(self.body or b"{}")
         except ValueError:
@@ -179,7 +179,7 @@ class ApiRequest:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What is sent."""
+    """An answer to a request."""
 
     status: int
     body: bytes
@@ -221,7 +221,7 @@ class Service:
 
 
 def token_answer(token: str | None, *, refused: bool) -> Answer:
-    """What Google's OAuth 2.0 answers to a signed request for a token, or to one whose key it does not know."""
+    """The answer of Google's OAuth 2.0 to a signed request for a token, or, if `refused`, to one with an unknown key."""
     if refused:
         content = {"error": "invalid_grant", "error_description": "Invalid JWT Signature."}
         return Answer(400, json.dumps(content).encode())
@@ -229,10 +229,10 @@ def token_answer(token: str | None, *, refused: bool) -> Answer:
 
 
 def _discovery(document: bytes) -> bytes:
-    """The description of v1: the one that the client ships is of v1alpha, from before listings could be filtered."""
+    """The description of API v1, made of the client's, which is of v1alpha and does not know filters of listings."""
     description = json.loads(document.replace(b"v1alpha", b"v1"))
     listing = description["resources"]["projects"]["resources"]["assets"]["methods"]["listAssets"]["parameters"]
-    for name in ("filter", "view"):  # documented of projects.assets.listAssets
+    for name in ("filter", "view"):  # by the documentation of projects.assets.listAssets
         listing[name] = {"location": "query", "type": "string"}
     return json.dumps(description).encode()
 
@@ -247,8 +247,8 @@ def _pixels(image: EarthEngineImage, content: Json) -> Answer:
 
 
 def _client_files() -> dict[str, bytes]:
-    """What the client brings for its own tests: the list of algorithms and the description of the API."""
-    spec = importlib.util.find_spec("ee")  # which finds it, and does not import it
+    """The files of the client's own tests: the list of algorithms, and the description of the API."""
+    spec = importlib.util.find_spec("ee")  # does not import it
     if spec is None or not spec.submodule_search_locations:
         raise MissingExtra("the stand-in for Earth Engine needs its client: pip install 'nutonic[earthengine]'")
     folder = Path(spec.submodule_search_locations[0]) / "tests"

@@ -1,4 +1,4 @@
-"""What is neither image nor collection: dates, geometries, projections, filters, reducers; and what becomes what."""
+"""Values other than images and collections, such as dates and filters, and the casts from one type to another."""
 
 from __future__ import annotations
 
@@ -19,29 +19,29 @@ from nutonic.testing.earthengine.images import Collection, EarthEngineImage, Jso
 
 @dataclass(frozen=True, slots=True)
 class Date:
-    """A moment, in milliseconds since 1970."""
+    """A time, in milliseconds since 1970."""
 
     ms: float
 
     def json(self) -> Json:
-        """As Earth Engine tells it."""
+        """The value as Earth Engine's JSON."""
         return {"type": "Date", "value": round(self.ms)}
 
     @property
     def moment(self) -> datetime:
-        """In UTC."""
+        """The time in UTC."""
         return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=self.ms)
 
 
 @dataclass(frozen=True, slots=True)
 class DateRange:
-    """From `start` until before `end`, in milliseconds since 1970."""
+    """An interval from `start`, included, to `end`, excluded, in milliseconds since 1970."""
 
     start: float
     end: float
 
     def json(self) -> Json:
-        """As Earth Engine tells it."""
+        """The value as Earth Engine's JSON."""
         return {"type": "DateRange", "dates": [round(self.start), round(self.end)]}
 
 
@@ -53,28 +53,28 @@ class Feature:
     properties: Mapping[str, Any] = field(default_factory=dict)
 
     def json(self) -> Json:
-        """As Earth Engine tells it."""
+        """The value as Earth Engine's JSON."""
         shape = None if self.geometry is None else shapely.geometry.mapping(self.geometry)
         return {"type": "Feature", "geometry": shape, "properties": dict(self.properties)}
 
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """Which elements of a collection pass."""
+    """A test of the images of a collection."""
 
     passes: Callable[[EarthEngineImage], bool]
 
 
 @dataclass(frozen=True, slots=True)
 class Reducer:
-    """What makes one value of many, by name; `count` copies of it side by side."""
+    """A reduction of many values to one, by name; with `count`, so many copies of it side by side."""
 
     name: str
     count: int | None = None
 
 
 def date(value: Any) -> Date:
-    """Of a date, milliseconds, or an ISO string, which is in UTC."""
+    """A date, milliseconds, or an ISO string (in UTC unless it has an offset), as a date."""
     if isinstance(value, Date):
         return value
     if isinstance(value, Mapping) and value.get("type") == "Date":
@@ -89,7 +89,7 @@ def date(value: Any) -> Date:
 
 
 def image(value: Any) -> EarthEngineImage:
-    """Of an image, or numbers, which are constants."""
+    """An image, or numbers, which become constant bands, as an image."""
     if isinstance(value, EarthEngineImage):
         return value
     if isinstance(value, int | float):
@@ -100,7 +100,7 @@ def image(value: Any) -> EarthEngineImage:
 
 
 def collection(value: Any) -> Collection:
-    """Of a collection, an image, or a list of images."""
+    """A collection, an image, or a list of images, as a collection."""
     if isinstance(value, Collection):
         return value
     if isinstance(value, EarthEngineImage):
@@ -109,7 +109,7 @@ def collection(value: Any) -> Collection:
 
 
 def geometry(value: Any) -> shapely.Geometry:
-    """Of a geometry, or what has one."""
+    """A geometry, or the geometry of an image or a feature."""
     if isinstance(value, EarthEngineImage | Feature):
         value = value.geometry
     if isinstance(value, Mapping):
@@ -120,7 +120,7 @@ def geometry(value: Any) -> shapely.Geometry:
 
 
 def projection(value: Any) -> Projection:
-    """Of a projection, or the code of a CRS, whose pixels are one unit wide."""
+    """A projection, or the code of a CRS, whose pixels are then one unit wide, as a projection."""
     if isinstance(value, Projection):
         return value
     if isinstance(value, Mapping):
@@ -132,13 +132,13 @@ def projection(value: Any) -> Projection:
 
 
 def integer(value: Any) -> int:
-    """Of a whole number."""
+    """A whole number as an int; raises TypeError for any other value."""
     if isinstance(value, bool) or not isinstance(value, int | float) or value != int(value):
         raise TypeError
     return int(value)
 
 
-#: What a value becomes where an argument is of a type, named as Earth Engine names it.
+#: The casts of arguments, by Earth Engine's names of types.
 CASTS: dict[str, Callable[[Any], Any]] = {
     "Image": image,
     "ImageCollection": collection,
@@ -153,7 +153,7 @@ CASTS: dict[str, Callable[[Any], Any]] = {
 
 
 def json_of(value: Any) -> Any:
-    """A value as ``value:compute`` answers it. Assumed: of collections, without bands and version."""
+    """A value as in an answer of ``value:compute``. Assumed: collections are without bands and version."""
     if isinstance(value, EarthEngineImage):
         bands = [band.json() for band in value.bands]
         content = {"type": "Image", "bands": bands, "properties": json_of(value.properties)}
