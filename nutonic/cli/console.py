@@ -249,8 +249,7 @@ def show_summary(summary: Summary, out: Path) -> None:
     if summary.requests:
         faults = ", ".join(f"{count} × {name}" for name, count in summary.faults.items())
         console.print(
-            f"{summary.requests} requests, {size(summary.bytes_read)} read"
-            + (f"; faults: {faults}" if faults else "")
+            f"{summary.requests} requests, {size(summary.bytes_read)} read" + (f"; faults: {faults}" if faults else "")
         )
     if summary.done_before:
         console.print(f"{summary.done_before} places were built before")

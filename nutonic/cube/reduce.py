@@ -153,7 +153,7 @@ def mask(cube: xr.Dataset, *, by: str = "scl", keep: Sequence[int] = CLEAR) -> x
     by
         Name of the classification.
     keep
-        Classes, 0 to 255; by default those of Sentinel-2 that show the ground.
+        Classes, 0 to 255; by default those of Sentinel-2 that show the ground. A pixel without a class is not kept.
 
     Returns
     -------

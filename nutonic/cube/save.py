@@ -89,8 +89,8 @@ def save_cube(
     StoreError
         If another process is writing the cube, or if it cannot be written.
     """
-    given, prepared = Path(path).absolute(), prepare_cube(cube)
-    final = given.resolve() if given.is_symlink() else given
+    location, prepared = Path(path).absolute(), prepare_cube(cube)
+    final = location.resolve() if location.is_symlink() else location
     partial, *_ = _side_paths(final)
     _refuse_foreign(final)
     with tempfile.TemporaryDirectory(prefix="nutonic-") as scratch:
@@ -103,7 +103,7 @@ def save_cube(
                     _place_frame(frame, partial, anew=overwrite)
                     _write_missing(prepared, partial, callbacks)
                     _finish(partial, final)
-    return given
+    return location
 
 
 def _is_complete(frame: Path, final: Path) -> bool:

@@ -214,7 +214,7 @@ FUNCTIONS: dict[str, Function] = {
     "Image.select": select,
     "Image.rename": rename,
     "Image.addBands": add_bands,
-    "Image.cat": lambda images: concatenate([as_image(each) for each in images]),
+    "Image.cat": lambda images: concatenate([as_image(image) for image in images]),
     "Image.bandNames": lambda image: [band.id for band in image.bands],
     "Image.remap": remap,
     "Image.reproject": reproject,

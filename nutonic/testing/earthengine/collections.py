@@ -223,7 +223,7 @@ FUNCTIONS: dict[str, Function] = {
     "Filter.intersects": _intersects,
     "Filter.and": _all_of,
     "Filter.or": _any_of,
-    "Filter.not": lambda wanted: Filter(lambda image: not wanted.passes(image)),
+    "Filter.not": lambda test: Filter(lambda image: not test.passes(image)),
     "Filter.notNull": lambda names: Filter(lambda image: all(value_of(image, name) is not None for name in names)),
     "DateRange": _date_range,
     "Collection.filter": filter_images,

@@ -191,9 +191,10 @@ def quality_mosaic(collection: Collection, quality: str) -> Image:
 #: By Earth Engine's names. A mosaic has the pixels of the last image that is valid there.
 FUNCTIONS: dict[str, Function] = {
     **{
-        f"reduce.{how}": partial(composite, how, "") for how in ("mode", "min", "max", "sum", "mean", "median", "count")
+        f"reduce.{name}": partial(composite, name, "")
+        for name in ("mode", "min", "max", "sum", "mean", "median", "count")
     },
-    **{f"Reducer.{how}": lambda *_, how=how: Reducer(how) for how in (*REDUCTIONS, "toList")},
+    **{f"Reducer.{name}": lambda *_, name=name: Reducer(name) for name in (*REDUCTIONS, "toList")},
     "Reducer.repeat": lambda reducer, count: replace(reducer, count=count),
     "ImageCollection.mosaic": partial(composite, "lastNonNull", ""),
     "ImageCollection.reduce": reduce_collection,
