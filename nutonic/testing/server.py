@@ -15,8 +15,6 @@ from pathlib import Path
 from typing import Any, Self
 from urllib.parse import urlsplit
 
-import yaml
-
 from nutonic.testing.faults import Fault
 from nutonic.testing.server_process import CONTROL, Settings, main
 
@@ -35,6 +33,8 @@ def remote_catalogue(folder: str | Path, url: str, prefix: str = "") -> Path:
     prefix
         Path of the folder below `url`.
     """
+    import yaml  # not at the top: the server's process does not need it
+
     folder, base_url = Path(folder), "/".join(part.strip("/") for part in (url, prefix) if part)
     catalogue = json.loads((folder / "items.json").read_text(encoding="utf-8"))
     for asset in (asset for item in catalogue["features"] for asset in item["assets"].values()):
