@@ -315,9 +315,9 @@ def _merit(cube: xr.Dataset) -> np.ndarray:
 
 
 def _clearest(
-    *variables: kernels.Blocks, state: np.ndarray | None, merit: np.ndarray, kernel: kernels.Clearest
+    *variables: kernels.Blocks, state: np.ndarray | None, along: np.ndarray, kernel: kernels.Clearest
 ) -> np.ndarray:
-    return kernel(merit, variables, state)
+    return kernel(along, variables, state)
 
 
 def _reduce_at_once(
