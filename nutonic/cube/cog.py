@@ -163,4 +163,6 @@ def write_cog(
             for row, pixels in strips:
                 raster.write(pixels, 1, window=Window(0, row, width, len(pixels)))
         with gdal_disk_errors(new, path):
-            rasterio.shutil.copy(plain, new, driver="COG", blocksize=BLOCK, bigtiff="if_safer", **predictor, **overviews)
+            rasterio.shutil.copy(
+                plain, new, driver="COG", blocksize=BLOCK, bigtiff="if_safer", **predictor, **overviews
+            )

@@ -173,7 +173,9 @@ def test_off_the_lattice_is_refused_with_the_distance(chile):
 def test_on_its_own_lattice_it_is_read_pixel_for_pixel(chile, tmp_path):
     bands, source = chile
     labels = RasterSource(str(DATA / "terramesh_433d/LULC.tif"), "dynamic-world")
-    cube = open_scene(lonlat("EPSG:32718", *CHILE), [source, labels], grid_settings=Grid(extent_m=2240, lattice="source"))
+    cube = open_scene(
+        lonlat("EPSG:32718", *CHILE), [source, labels], grid_settings=Grid(extent_m=2240, lattice="source")
+    )
     for name, pixels in bands.items():
         assert np.array_equal(cube[name].values, pixels.astype(np.uint16))
         assert (pixels > 0).all()
