@@ -64,9 +64,9 @@ def access_for(url: str, allow: Iterable[str], known: Iterable[str], sign: str |
 
 def is_private(address: str) -> bool:
     """Whether an IP address is anything but a public one: loopback, private, link-local, reserved, unspecified."""
-    found = ipaddress.ip_address(address.partition("%")[0])
-    mapped = getattr(found, "ipv4_mapped", None)
-    return not (mapped or found).is_global
+    parsed = ipaddress.ip_address(address.partition("%")[0])
+    mapped = getattr(parsed, "ipv4_mapped", None)
+    return not (mapped or parsed).is_global
 
 
 def _is_private_literal(host: str) -> bool:

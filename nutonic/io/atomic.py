@@ -84,8 +84,8 @@ def disk_error(error: Exception, path: Path | str, root: Path | None, verb: str 
 
 def _code(error: Exception) -> int:
     """The system's code behind an error, 0 if there is none; obstore and shutil tell it only in their texts."""
-    told = re.search(r"\(os error (\d+)\)$|^\[Errno (\d+)\]", str(error).partition("\n")[0])
-    return int(told[1] or told[2]) if told else getattr(error, "errno", None) or 0
+    match = re.search(r"\(os error (\d+)\)$|^\[Errno (\d+)\]", str(error).partition("\n")[0])
+    return int(match[1] or match[2]) if match else getattr(error, "errno", None) or 0
 
 
 def refusal_at(path: Path) -> OSError | None:

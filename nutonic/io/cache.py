@@ -24,21 +24,21 @@ class SingleFlightCache(Generic[K, V]):
     """
 
     def __init__(self, most: int, weight: Callable[[V], int]) -> None:
-        self._most, self._weight, self._kept = most, weight, 0
+        self._most, self._weight, self._total = most, weight, 0
         self._lock = threading.Lock()
         self._values: OrderedDict[K, Future[V]] = OrderedDict()
 
     def get(self, key: K, make: Callable[[], V]) -> V:
         """The value of a key, made now if nobody has; raises what `make` raises, to all who wait for it."""
         with self._lock:
-            found = self._values.get(key)
-            if found is not None:
+            future = self._values.get(key)
+            if future is not None:
                 self._values.move_to_end(key)
             else:
                 mine: Future[V] = Future()
                 self._values[key] = mine
-        if found is not None:
-            return found.result()
+        if future is not None:
+            return future.result()
         try:
             mine.set_result(make())
         except BaseException as error:
@@ -53,27 +53,27 @@ class SingleFlightCache(Generic[K, V]):
     def drop(self, key: K, value: V) -> bool:
         """Forget a value; False if another thread already has."""
         with self._lock:
-            found = self._values.get(key)
-            if found is None or not found.done() or found.result() is not value:
+            future = self._values.get(key)
+            if future is None or not future.done() or future.result() is not value:
                 return False
             del self._values[key]
-            self._kept -= self._weight(value)
+            self._total -= self._weight(value)
             return True
 
     def clear(self) -> None:
         """Forget all; who waits for a value still gets it."""
         with self._lock:
             self._values.clear()
-            self._kept = 0
+            self._total = 0
 
     def _shrink(self, key: K, mine: Future[V]) -> None:
         with self._lock:
             if self._values.get(key) is not mine:
                 return
-            self._kept += self._weight(mine.result())
+            self._total += self._weight(mine.result())
             for old, future in list(self._values.items()):
-                if self._kept <= self._most:
+                if self._total <= self._most:
                     break
                 if future.done() and future is not mine:
-                    self._kept -= self._weight(future.result())
+                    self._total -= self._weight(future.result())
                     del self._values[old]

@@ -256,14 +256,14 @@ def _body(response: urllib3.BaseHTTPResponse, request: Request, longest_s: float
         return response.read(_MOST_EXCUSES)
     if response.status == 200 and "Range" in request.headers:
         raise _Fault("range ignored")  # the whole of a large file, or a page that says sorry
-    parts, left = [], request.most_bytes + 1
+    parts, budget = [], request.most_bytes + 1
     deadline = time.monotonic() + longest_s
-    while left > 0 and (part := response.read1(min(left, 2**20))):
+    while budget > 0 and (part := response.read1(min(budget, 2**20))):
         parts.append(part)
-        left -= len(part)
+        budget -= len(part)
         if time.monotonic() > deadline:
             raise _Fault("too slow")
-    if left <= 0:
+    if budget <= 0:
         raise Refused(f"{request.url} answers with more than {request.most_bytes} bytes")
     return b"".join(parts)
 

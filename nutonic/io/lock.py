@@ -20,9 +20,9 @@ def exclusive(lock: Path) -> Iterator[None]:
     """
     from filelock import FileLock, Timeout
 
-    held = FileLock(lock, blocking=False)
+    file_lock = FileLock(lock, blocking=False)
     try:
-        held.acquire()
+        file_lock.acquire()
     except Timeout:
         raise BlockingIOError(f"another process holds {lock.name}") from None
     try:
@@ -30,4 +30,4 @@ def exclusive(lock: Path) -> Iterator[None]:
     finally:
         with suppress(OSError):  # Windows removes it as it lets go
             lock.unlink()
-        held.release()
+        file_lock.release()

@@ -134,17 +134,17 @@ class Store:
             for page in obstore.list(self._objects, prefix or None):
                 yield from ((entry["path"], entry["size"]) for entry in page)
             return
-        yield from ((path, found.st_size) for path, found in self.found(prefix) if not stat.S_ISDIR(found.st_mode))
+        yield from ((path, status.st_size) for path, status in self.found(prefix) if not stat.S_ISDIR(status.st_mode))
 
     def found(self, prefix: str = "") -> Iterator[tuple[str, os.stat_result]]:
         """Path and status of all that lies below a folder on disk, links as themselves and not followed."""
         # obstore hides its own temporaries (name#n); here they must be seen to be removed.
         for entry in _entries(self._file(prefix)):
             with suppress(FileNotFoundError):  # another driver may sweep while this one looks
-                found = entry.stat(follow_symlinks=False)
+                status = entry.stat(follow_symlinks=False)
                 path = f"{prefix}/{entry.name}" if prefix else entry.name
-                yield path, found
-                if stat.S_ISDIR(found.st_mode):
+                yield path, status
+                if stat.S_ISDIR(status.st_mode):
                     yield from self.found(path)
 
     def delete(self, path: str) -> None:
@@ -190,8 +190,8 @@ class Store:
 def _entries(folder: Path) -> list[os.DirEntry[str]]:
     """What lies in a folder; nothing in one that is not there, or that this user may not look into."""
     try:
-        with os.scandir(folder) as found:
-            return list(found)
+        with os.scandir(folder) as entries:
+            return list(entries)
     except (FileNotFoundError, NotADirectoryError, PermissionError):
         return []
 

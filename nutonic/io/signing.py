@@ -21,7 +21,7 @@ class Signer:
         self._lock = threading.Lock()
         self._tokens: dict[tuple[str, str], Any] = {}
 
-    def sign(self, url: str, how: str | None) -> str:
+    def sign(self, url: str, signer: str | None) -> str:
         """A URL with its signature, if it is one that needs it.
 
         Raises
@@ -29,7 +29,7 @@ class Signer:
         ReadFailed
             If there is no signature to be had.
         """
-        container = _container(url) if how else None
+        container = _container(url) if signer else None
         return f"{url}?{self._token(*container)}" if container else url
 
     def forget(self, url: str) -> None:
@@ -52,9 +52,9 @@ class Signer:
         return str(token.token)
 
 
-def require(how: str | None) -> None:
+def require(signer: str | None) -> None:
     """Raise :class:`MissingExtra` if what signing needs is not installed."""
-    if how:
+    if signer:
         try:
             import planetary_computer  # noqa: F401
         except ImportError:
@@ -63,9 +63,9 @@ def require(how: str | None) -> None:
             ) from None
 
 
-def needs(how: str | None) -> tuple[tuple[str, ...], tuple[str, ...]]:
+def needs(signer: str | None) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Distributions that signing takes, and names of the environment variables that it looks at."""
-    return ((how,), ("PC_SDK_SUBSCRIPTION_KEY", "PC_SDK_SAS_URL")) if how else ((), ())
+    return ((signer,), ("PC_SDK_SUBSCRIPTION_KEY", "PC_SDK_SAS_URL")) if signer else ((), ())
 
 
 def reread_environment() -> None:
