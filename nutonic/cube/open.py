@@ -190,7 +190,7 @@ def _open_part(source: Source, timeline: Timeline, geobox: GeoBox, times: np.nda
     for step in timeline.steps:
         time = instant(step.time)
         by_time[time] = (*by_time.get(time, ()), *step.scenes)
-    return source.cube(geobox, times, [by_time.get(time, ()) for time in times], chunk=chunks)
+    return source.cube(geobox, times, [by_time.get(time, ()) for time in times], chunks=chunks)
 
 
 def _refuse_clash(sources: Sequence[Source]) -> None:

@@ -145,7 +145,7 @@ class TimedSource(Source, Protocol):
     """A source with a time axis. The laws hold for its cubes as for what it opens."""
 
     def cube(
-        self, grid: GeoBox, time: np.ndarray, steps: Sequence[Sequence[Scene]], *, chunk: int = 1024
+        self, grid: GeoBox, time: np.ndarray, steps: Sequence[Sequence[Scene]], *, chunks: int = 1024
     ) -> xr.Dataset:
         """A lazy dataset with dims ``(time, y, x)`` on exactly this grid, one step a chunk; no scenes mean nodata."""
         ...

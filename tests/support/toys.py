@@ -93,9 +93,9 @@ class InventedSource(SourceDefaults):
         return ds if chunks is None else ds.chunk(chunks)
 
     def cube(
-        self, grid: GeoBox, time: np.ndarray, steps: Sequence[Sequence[Scene]], *, chunk: int = 1024
+        self, grid: GeoBox, time: np.ndarray, steps: Sequence[Sequence[Scene]], *, chunks: int = 1024
     ) -> xr.Dataset:
-        return over_time(self.bands, grid, time, steps, chunk, lambda band, _: partial(self._lazy, band), record=False)
+        return over_time(self.bands, grid, time, steps, chunks, lambda band, _: partial(self._lazy, band), record=False)
 
     def _lazy(self, band: Band, asset: Asset, grid: GeoBox, chunk: int) -> Any:
         return self.open(grid, (), chunks=chunk)[band.name].data

@@ -119,24 +119,24 @@ class EarthEngineImagery(Shown, SourceDefaults):
             items, unusable = self._listed(boxes, period)
             return tally.without([(item, self._lacks(item)) for item in items], unusable)
 
-        how = Ranking(
+        ranking = Ranking(
             fits=partial(self._fits, time=period),
             snapping=lambda item: snapping_of(item, self._key(self.assets[0])),
             scene=self._scene,
             least=self.min_valid_fraction,
         )
-        found = ranked(searched(find, lon, lat, extent_m), lon, lat, extent_m, how)
+        scenes = ranked(searched(find, lon, lat, extent_m), lon, lat, extent_m, ranking)
         tally.check(self.collection)
-        return found
+        return scenes
 
     def timeline(self, grid: GeoBox, time: Interval | str | None = None) -> Timeline:
         """Every scene that touches a grid, as overpasses in order of time; see :func:`.overpasses.timeline`."""
         period = as_interval(time)
         items, unusable = self._listed(boxes_of(lonlat_bounds(grid)), period)
         here = [(item, self._lacks(item)) for item in items if self._fits(item, period) and touches(item, grid)]
-        found = timeline([item for item, why in here if not why], grid, self._scene)
+        overpasses = timeline([item for item, why in here if not why], grid, self._scene)
         lacking = [*unusable, *((item.id, why) for item, why in here if why)]
-        return replace(found, left_out=(*found.left_out, *sorted(lacking)))
+        return replace(overpasses, left_out=(*overpasses.left_out, *sorted(lacking)))
 
     def _listed(self, boxes: list[Box], time: Interval | None) -> tuple[list[Item], list[UnusableImage]]:
         bands = frozenset(map(self._key, (*self.assets, *self.masks)))
@@ -202,7 +202,7 @@ class EarthEngineImagery(Shown, SourceDefaults):
         return ds if chunks is None else ds.chunk(chunks)
 
     def cube(
-        self, grid: GeoBox, time: np.ndarray, steps: Sequence[Sequence[Scene]], *, chunk: int = 1024
+        self, grid: GeoBox, time: np.ndarray, steps: Sequence[Sequence[Scene]], *, chunks: int = 1024
     ) -> xr.Dataset:
         """One variable (time, y, x) per asset, lazily: in a step a pixel comes from the first scene that has one.
 
@@ -210,7 +210,7 @@ class EarthEngineImagery(Shown, SourceDefaults):
         whose pixels are not the grid's are read by nearest neighbour; parameters are those of
         :meth:`nutonic.StacSource.cube`.
         """
-        return over_time(self.bands, grid, time, steps, chunk, self._lazy, record=self.record)
+        return over_time(self.bands, grid, time, steps, chunks, self._lazy, record=self.record)
 
     def _pictures(self, scene: Scene) -> tuple[Asset, ...]:
         """The assets of reflectance: where all of them are 0, a scene shows nothing."""

@@ -108,13 +108,13 @@ class StacSource(Shown, SourceDefaults):
     ) -> list[tuple[Scene, ...]]:
         """Up to three scenes for each square, the best first; see :func:`.ranking.ranked`."""
         period = as_interval(time)
-        how = Ranking(
+        ranking = Ranking(
             fits=partial(self._fits, time=period),
             snapping=lambda item: Snapping(crs_of(item, self._keys(item)[0], self.access)),
             scene=self._scene,
             least=self.min_valid_fraction,
         )
-        return ranked(neighbourhoods(self._search(period), lon, lat, extent_m), lon, lat, extent_m, how)
+        return ranked(neighbourhoods(self._search(period), lon, lat, extent_m), lon, lat, extent_m, ranking)
 
     def _search(self, time: Interval | None) -> Search:
         return Search(
@@ -131,8 +131,8 @@ class StacSource(Shown, SourceDefaults):
         items = items_around(self._search(period), lonlat_bounds(grid))
         here = [item for item in items if self._fits(item, period) and touches(item, grid)]
         lacking = [(item.id, why) for item in here if (why := self._lacks(item))]
-        found = timeline([item for item in here if not self._lacks(item)], grid, self._scene)
-        return replace(found, left_out=(*found.left_out, *sorted(lacking)))
+        overpasses = timeline([item for item in here if not self._lacks(item)], grid, self._scene)
+        return replace(overpasses, left_out=(*overpasses.left_out, *sorted(lacking)))
 
     def _lacks(self, item: Item) -> str | None:
         """What a cube over time needs and an item has not; a rendered picture does not go with reflectance."""
@@ -210,7 +210,7 @@ class StacSource(Shown, SourceDefaults):
         return dataset(grid, arrays, rendered=first.rendered)
 
     def cube(
-        self, grid: GeoBox, time: np.ndarray, steps: Sequence[Sequence[Scene]], *, chunk: int = 1024
+        self, grid: GeoBox, time: np.ndarray, steps: Sequence[Sequence[Scene]], *, chunks: int = 1024
     ) -> xr.Dataset:
         """One variable (time, y, x) per asset, lazily: in a step a pixel comes from the first scene that has one.
 
@@ -225,10 +225,10 @@ class StacSource(Shown, SourceDefaults):
             (steps,) datetime64.
         steps
             The scenes of each, in mosaic order; none means nodata throughout.
-        chunk
+        chunks
             Side of chunks in pixels.
         """
-        return over_time(self.bands, grid, time, steps, chunk, self._lazy, record=self.record)
+        return over_time(self.bands, grid, time, steps, chunks, self._lazy, record=self.record)
 
     def _lazy(self, band: Band, scene: Scene) -> Opener:
         return partial(self._nearest, band, scene.id)
