@@ -159,11 +159,11 @@ def nearest_pixels(
 
 def _split(key: int | slice | np.ndarray, length: int) -> tuple[slice, int | slice | np.ndarray]:
     """An index along an axis as the contiguous span that holds it, and the index within that span."""
-    wanted = np.atleast_1d(np.arange(length)[key])
-    start = int(wanted.min(initial=length))
-    within: int | slice | np.ndarray = wanted - start
+    positions = np.atleast_1d(np.arange(length)[key])
+    start = int(positions.min(initial=length))
+    within: int | slice | np.ndarray = positions - start
     if isinstance(key, int | np.integer):
-        within = int(wanted[0]) - start
+        within = int(positions[0]) - start
     if isinstance(key, slice) and key.step in (None, 1):
         within = slice(None)
-    return slice(start, int(wanted.max(initial=start - 1)) + 1), within
+    return slice(start, int(positions.max(initial=start - 1)) + 1), within

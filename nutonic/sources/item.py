@@ -83,7 +83,7 @@ def _utc(text: str, item: Item) -> dt.datetime:
 
 def year_of(item: Item) -> int:
     """The year an item stands for: of its ``datetime``, or of the middle between its start and its end."""
-    taken, end = moment(item), item.properties.get("end_datetime")
+    start, end = moment(item), item.properties.get("end_datetime")
     if item.properties.get("datetime") or end is None:
-        return taken.year
-    return Interval(taken, _utc(str(end), item)).middle.year
+        return start.year
+    return Interval(start, _utc(str(end), item)).middle.year

@@ -36,8 +36,8 @@ def searched(
     for start in range(0, len(groups), _SEARCHES):
         some = groups[start : start + _SEARCHES]
         with SessionThreads(_SEARCHES) as threads:
-            found = list(threads.map(find, [boxes_around(lon[members], lat[members], extent_m) for members in some]))
-        yield from (Neighbourhood(members, items) for members, items in zip(some, found, strict=True))
+            results = list(threads.map(find, [boxes_around(lon[members], lat[members], extent_m) for members in some]))
+        yield from (Neighbourhood(members, items) for members, items in zip(some, results, strict=True))
 
 
 def _cells(lon: np.ndarray, lat: np.ndarray) -> list[np.ndarray]:

@@ -42,17 +42,17 @@ def timeline(items: Iterable[Item], grid: GeoBox, scene: Callable[[Item], Scene]
     scene
         What makes a scene of an item.
     """
-    kept, left_out = _newest(items)
+    latest, left_out = _newest(items)
     lon = centre(grid)[0]
     groups: dict[tuple[str, str, str], list[Item]] = defaultdict(list)
-    for item in kept:
+    for item in latest:
         groups[_overpass(item, lon)].append(item)
     steps = [_step(group, grid, scene) for group in groups.values()]
     return Timeline(steps=tuple(sorted(steps, key=lambda step: (step.time, step.scenes[0].id))), left_out=left_out)
 
 
 def _step(items: list[Item], grid: GeoBox, scene: Callable[[Item], Scene]) -> Step:
-    scenes = sorted(map(scene, items), key=lambda found: (found.assets[0].crs != crs_name(grid), found.id))
+    scenes = sorted(map(scene, items), key=lambda each: (each.assets[0].crs != crs_name(grid), each.id))
     return Step(time=utc_text(min(map(moment, items))), scenes=tuple(scenes))
 
 
@@ -71,12 +71,12 @@ def _newest(items: Iterable[Item]) -> tuple[list[Item], tuple[tuple[str, str], .
     groups: dict[tuple[str, ...], list[Item]] = defaultdict(list)
     for item in items:
         groups[_granule(item)].append(item)
-    kept, left_out = [], []
+    latest, left_out = [], []
     for group in groups.values():
         *older, newest = sorted(group, key=_processed)
-        kept.append(newest)
+        latest.append(newest)
         left_out += [(item.id, f"processed again as {newest.id}") for item in older]
-    return kept, tuple(sorted(left_out))
+    return latest, tuple(sorted(left_out))
 
 
 def _granule(item: Item) -> tuple[str, ...]:
@@ -93,8 +93,8 @@ def _granule(item: Item) -> tuple[str, ...]:
 def _processed(item: Item) -> tuple[str, str, str]:
     properties = item.properties
     baseline = str(properties.get("s2:processing_baseline", properties.get("processing:version", "")))
-    made = properties.get("s2:generation_time") or properties.get("created") or ""
-    return baseline, str(made), item.id
+    created = properties.get("s2:generation_time") or properties.get("created") or ""
+    return baseline, str(created), item.id
 
 
 def touches(item: Item, grid: GeoBox) -> bool:

@@ -24,22 +24,22 @@ def checked_header(asset: Asset, access: Access) -> rasters.Header:
     OffLattice
         If it is not what the asset's catalogue says.
     """
-    found = rasters.header_of(asset, access)
-    wrong = _difference(asset, found)
+    header = rasters.header_of(asset, access)
+    wrong = _difference(asset, header)
     if wrong:
         raise OffLattice(f"{asset.written} is not what its item says: {wrong}")
-    return found
+    return header
 
 
-def _difference(asset: Asset, found: rasters.Header) -> str | None:
+def _difference(asset: Asset, header: rasters.Header) -> str | None:
     """What a file's header says that its catalogue does not, in words, or None."""
-    if found.count < asset.band:
-        return f"it has {found.count} bands, the catalogue means band {asset.band}"
-    if found.crs != asset.crs:
-        return f"its CRS is {found.crs:.60}, the catalogue says {asset.crs:.60}"
-    if found.shape != asset.shape or not found.transform.almost_equals(Affine(*asset.transform), precision=1e-6):
-        said = _grid_in_words(Affine(*asset.transform), asset.shape)
-        return f"it has {_grid_in_words(found.transform, found.shape)}, the catalogue says {said}"
+    if header.count < asset.band:
+        return f"it has {header.count} bands, the catalogue means band {asset.band}"
+    if header.crs != asset.crs:
+        return f"its CRS is {header.crs:.60}, the catalogue says {asset.crs:.60}"
+    if header.shape != asset.shape or not header.transform.almost_equals(Affine(*asset.transform), precision=1e-6):
+        expected = _grid_in_words(Affine(*asset.transform), asset.shape)
+        return f"it has {_grid_in_words(header.transform, header.shape)}, the catalogue says {expected}"
     return None
 
 
@@ -85,13 +85,13 @@ def read_window(asset: Asset, offset: tuple[int, int], rows: slice, cols: slice,
     ReadFailed, Gone
         If it cannot be read.
     """
-    found = checked_header(asset, access)
+    header = checked_header(asset, access)
     down, across = _inside(rows, offset[0], asset.shape[0]), _inside(cols, offset[1], asset.shape[1])
     out = np.zeros((rows.stop - rows.start, cols.stop - cols.start), np.uint16)
     if down.stop > down.start and across.stop > across.start:
         at = (_shifted(down, -offset[0] - rows.start), _shifted(across, -offset[1] - cols.start))
         pixels = rasters.read_of(asset, (down, across), access)
-        out[at] = harmonised(pixels, asset.offset, (asset.nodata, found.nodata))
+        out[at] = harmonised(pixels, asset.offset, (asset.nodata, header.nodata))
     return out
 
 

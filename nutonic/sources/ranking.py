@@ -49,13 +49,13 @@ def ranked(
     Among equals least cloud first, then newest, then by id: nothing but the place and the catalogue decides. Equal
     answers are one tuple, not many.
     """
-    found: list[tuple[Scene, ...]] = [()] * len(lon)
+    ranking: list[tuple[Scene, ...]] = [()] * len(lon)
     for group in groups:
         members = group.members
         best = _best(group.items, lon[members], lat[members], extent_m, by)
         for i, scenes in zip(members.tolist(), best, strict=True):
-            found[i] = scenes
-    return found
+            ranking[i] = scenes
+    return ranking
 
 
 def _best(
@@ -77,8 +77,8 @@ def _best(
     best = np.where(best < _NONE, best % _ITEMS, -1).astype(np.int32)
     unique, which = np.unique(best, axis=0, return_inverse=True)
     scene = lru_cache(maxsize=None)(lambda k: by.scene(usable[k]))
-    found = [tuple(scene(k) for k in row[row >= 0].tolist()) for row in unique]
-    return [found[i] for i in which.ravel().tolist()]
+    choices = [tuple(scene(k) for k in row[row >= 0].tolist()) for row in unique]
+    return [choices[i] for i in which.ravel().tolist()]
 
 
 def _merit(item: Item) -> tuple[float, float, str]:

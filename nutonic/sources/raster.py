@@ -64,19 +64,19 @@ class RasterSource(Shown, SourceDefaults):
         path = Path(self.path).absolute()
         if not path.exists():
             raise InputError(f"{path} does not exist; see labels.path")
-        found = rasters.header(str(path))
-        if found.count != 1:
-            raise InputError(f"{self.path} has {found.count} bands; labels need one band of class ids")
-        if found.transform.b or found.transform.d:
+        header = rasters.header(str(path))
+        if header.count != 1:
+            raise InputError(f"{self.path} has {header.count} bands; labels need one band of class ids")
+        if header.transform.b or header.transform.d:
             raise GridError(f"{self.path} is rotated: warp it to a north-up grid first")
         asset = Asset(
             name="label",
             href=str(path),
             written=path.name,
-            crs=found.crs,
-            transform=(*found.transform[:3], *found.transform[3:6]),
-            shape=found.shape,
-            nodata=found.nodata,
+            crs=header.crs,
+            transform=(*header.transform[:3], *header.transform[3:6]),
+            shape=header.shape,
+            nodata=header.nodata,
         )
         return Scene(
             id=path.stem, collection=self.table.name, source="raster", datetime=None, cloud_cover=None, assets=(asset,)

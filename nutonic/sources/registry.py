@@ -21,10 +21,10 @@ class Sources(NamedTuple):
         """The services that are asked, each once."""
         return tuple(dict.fromkeys(source.session for source in self if source.session is not None))
 
-    def most_requests(self, wanted: int | None) -> int | None:
+    def most_requests(self, limit: int | None) -> int | None:
         """Requests in flight at most, all workers together: as wanted, but no more than any service takes."""
-        limits = [wanted, *(session.most_requests for session in self.sessions)]
-        return min((limit for limit in limits if limit is not None), default=None)
+        limits = [limit, *(session.most_requests for session in self.sessions)]
+        return min((each for each in limits if each is not None), default=None)
 
 
 def sources_of(recipe: Recipe) -> Sources:

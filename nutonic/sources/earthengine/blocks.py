@@ -132,8 +132,8 @@ def _expression(group: BandGroup, names: list[str]) -> Any:
     whole = ee.Image(image_and_band(group.assets[0])[0])
     image = whole.select(names)
     if group.shown:
-        seen = reduce(lambda one, two: one.max(two), (whole.select([name]).neq(0) for name in group.shown))
-        image = image.max(1).updateMask(seen)  # what is valid and 0 in one band stays valid
+        valid = reduce(lambda one, two: one.max(two), (whole.select([name]).neq(0) for name in group.shown))
+        image = image.max(1).updateMask(valid)  # what is valid and 0 in one band stays valid
     return image.unmask(group.band.nodata, False)
 
 

@@ -95,19 +95,19 @@ def find(url: str) -> Any:
     """
     if is_loopback(url):
         return _for_loopback()
-    found = _from_key() or _stored() or _default()
-    if found is None:
+    credentials = _from_key() or _stored() or _default()
+    if credentials is None:
         raise Refused(f"no credentials for Earth Engine on this machine:\n{_HOW}", reason="no credentials")
-    return found.with_quota_project(None) if getattr(found, "quota_project_id", None) else found
+    return credentials.with_quota_project(None) if getattr(credentials, "quota_project_id", None) else credentials
 
 
 def _for_loopback() -> Any:
     from google.auth.credentials import AnonymousCredentials
 
     with suppress(Refused):  # what is meant for Google need not be good
-        found = _from_key()
-        if found is not None and is_loopback(str(getattr(found, "_token_uri", ""))):
-            return found
+        credentials = _from_key()
+        if credentials is not None and is_loopback(str(getattr(credentials, "_token_uri", ""))):
+            return credentials
     return AnonymousCredentials()
 
 
@@ -118,9 +118,9 @@ def _from_key() -> Any:
         return None
     from google.auth import exceptions, load_credentials_from_dict
 
-    said = os.environ[name]
+    value = os.environ[name]
     try:
-        content = said if name == KEY and said.lstrip().startswith("{") else Path(said).read_text(encoding="utf-8")
+        content = value if name == KEY and value.lstrip().startswith("{") else Path(value).read_text(encoding="utf-8")
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # it would have service accounts of its own choice
             return load_credentials_from_dict(json.loads(content), scopes=_SCOPES)[0]

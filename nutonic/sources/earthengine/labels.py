@@ -189,8 +189,8 @@ class EarthEngineLabels(Shown, SourceDefaults):
     def _check(self, image: Json | None, time: Interval | None) -> None:
         if image is None:
             period = self._period(time)
-            said = f"between {period[0]} and {period[1]}" if period else "at all"
-            raise NoScene(f"{self.collection} has no image {said}: see labels.collection and imagery.datetime")
+            span = f"between {period[0]} and {period[1]}" if period else "at all"
+            raise NoScene(f"{self.collection} has no image {span}: see labels.collection and imagery.datetime")
         bands = {band["id"]: band for band in image["bands"]}
         if self.band not in bands:
             raise InputError(
@@ -277,6 +277,6 @@ class _Unpacked(Windowed):
         if (pixels == STRANGE).any():
             raise BadPixels(f"{self.image.collection} holds numbers in {self.image.band} that are not from 0 to 255")
         labels, nowhere = pixels & 255, [self.classes.unknown, *self.classes.masked]
-        found = labels if self.band.name == "label" else pixels >> 8
+        values = labels if self.band.name == "label" else pixels >> 8
         unseen = (pixels == MASKED) | np.isin(labels, nowhere)
-        return np.where(unseen, self.band.nodata, found).astype(np.uint8)
+        return np.where(unseen, self.band.nodata, values).astype(np.uint8)

@@ -123,13 +123,13 @@ def signed_in(session: Session) -> Iterator[None]:
         If that cannot be.
     """
     ee_credentials.require()
-    wanted = session.resolved()
+    target = session.resolved()
     with _state.changed:
-        _state.changed.wait_for(lambda: not _state.users or _state.now == wanted)
-        if _state.now != wanted or not _is_good(_state.transport):
+        _state.changed.wait_for(lambda: not _state.users or _state.now == target)
+        if _state.now != target or not _is_good(_state.transport):
             _state.now = None
-            _state.transport = _sign_in(wanted)
-            _state.now = wanted
+            _state.transport = _sign_in(target)
+            _state.now = target
         _state.users += 1
     try:
         yield

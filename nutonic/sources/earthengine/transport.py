@@ -100,9 +100,9 @@ class Transport:
         import httplib2
 
         data = body.encode() if isinstance(body, str) else body
-        wanted = {name: value for name, value in (headers or {}).items() if name.title() not in _OURS}
+        allowed = {name: value for name, value in (headers or {}).items() if name.title() not in _OURS}
         try:
-            answer = self._answer(uri, method, data, wanted | _OURS)
+            answer = self._answer(uri, method, data, allowed | _OURS)
         except Refused as error:
             self.denied |= error.reason == _CREDENTIALS
             raise
@@ -204,16 +204,16 @@ def _no_json(answer: Answer) -> str | None:
 
 def _error(answer: Answer) -> SourceError:
     """An answer that will be the same the next time, as an error that says what to do."""
-    said = _message(answer)
+    message = _message(answer)
     if answer.status == 401:
-        return _denied(said)
-    if answer.status == 403 and "may not exist" in said:  # who may not see an asset is not told whether it is there
-        return ReadFailed(f"Earth Engine cannot do it (403): {said}", reason="no such asset")
+        return _denied(message)
+    if answer.status == 403 and "may not exist" in message:  # who may not see an asset is not told whether it is there
+        return ReadFailed(f"Earth Engine cannot do it (403): {message}", reason="no such asset")
     if answer.status == 403:
-        return Refused(f"Earth Engine denies access: {said}\n{_PROJECT}", reason="no permission")
-    reason = next((word for part, word in _REASONS.items() if part in said), None)
+        return Refused(f"Earth Engine denies access: {message}\n{_PROJECT}", reason="no permission")
+    reason = next((word for part, word in _REASONS.items() if part in message), None)
     reason = reason or ("no such asset" if answer.status == 404 else "bad request")
-    return ReadFailed(f"Earth Engine cannot do it ({answer.status}): {said}", reason=reason)
+    return ReadFailed(f"Earth Engine cannot do it ({answer.status}): {message}", reason=reason)
 
 
 def _denied(why: str) -> Refused:
@@ -223,7 +223,7 @@ def _denied(why: str) -> Refused:
 def _message(answer: Answer) -> str:
     """What Google's JSON of an error says, in one line."""
     try:
-        said = str(orjson.loads(answer.body)["error"]["message"])
+        message = str(orjson.loads(answer.body)["error"]["message"])
     except (orjson.JSONDecodeError, KeyError, TypeError):
-        said = "it does not say why"
-    return textwrap.shorten(said, 300, placeholder=" …")
+        message = "it does not say why"
+    return textwrap.shorten(message, 300, placeholder=" …")

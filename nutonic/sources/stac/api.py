@@ -63,14 +63,14 @@ def search_api(url: str, query: Query, access: Access) -> list[Item]:
     """
     server = _server(url, access)
     narrow = {} if query.collection in server.misled else _cloud_limit(server.client, server.method, query)
-    if narrow and (found := _narrowed(server, query, narrow)):
-        return found
-    found = list(_items(server, query, {}))
-    if narrow and any(_is_clear(item, query) for item in found):
+    if narrow and (items := _narrowed(server, query, narrow)):
+        return items
+    items = list(_items(server, query, {}))
+    if narrow and any(_is_clear(item, query) for item in items):
         server.misled.add(query.collection)
-    if not found:
+    if not items:
         _check_collection(server, query.collection)
-    return found
+    return items
 
 
 def _narrowed(server: _Server, query: Query, narrow: Json) -> list[Item]:
@@ -99,19 +99,19 @@ def _items(server: _Server, query: Query, narrow: Json) -> Iterator[Item]:
         datetime=None if query.time is None else query.time.isoformat(),
         **narrow,
     )
-    seen: set[tuple[Any, str]] = set()
+    keys: set[tuple[Any, str]] = set()
     idle = 0
     for page in _pages(search, server, query):
-        before = len(seen)
+        before = len(keys)
         for item in (item_of(content, _home(content, server.search), server.url) for content in page["features"]):
             key = (str(item.content.get("collection")), item.id)
-            if key not in seen:
-                seen.add(key)
+            if key not in keys:
+                keys.add(key)
                 yield item
-        idle = idle + 1 if len(seen) == before else 0
+        idle = idle + 1 if len(keys) == before else 0
         if idle > MOST_IDLE:
             raise InputError(f"{server.url} gives the same items page after page: its pages do not end")
-        if len(seen) > MOST_ITEMS:
+        if len(keys) > MOST_ITEMS:
             raise InputError(
                 f"{server.url} gives more than {MOST_ITEMS} items of {query.collection} for one search: ask for a shorter "
                 "time or less cloud"
@@ -189,8 +189,8 @@ def _read_server(url: str, access: Access) -> _Server:
         raise InputError(f"{url} is no STAC API: nothing is there (404)") from None
     if "stac_version" not in landing or landing.get("type", "Catalog") != "Catalog":
         raise InputError(f"{url} is no STAC API: it {_what(landing)}")
-    told = landing.get("conformsTo")
-    can = [uri for uri in told if isinstance(uri, str)] if isinstance(told, list) else []
+    classes = landing.get("conformsTo")
+    can = [uri for uri in classes if isinstance(uri, str)] if isinstance(classes, list) else []
     if not any(uri.endswith("/item-search") for uri in can):
         raise InputError(f"{url} is a STAC catalogue without search: give the address of a STAC API")
     links, beside = landing["links"], url.split("?")[0].rstrip("/")
@@ -235,8 +235,8 @@ def _check_collection(server: _Server, name: str) -> None:
 def _collections(server: _Server) -> list[str]:
     """Names of collections, as far as the server tells them at once."""
     try:
-        told = server.io.read_json(server.collections).get("collections")
+        collections = server.io.read_json(server.collections).get("collections")
     except (SourceError, InputError):
         return []
-    listed = told if isinstance(told, list) else []
+    listed = collections if isinstance(collections, list) else []
     return [str(each["id"])[:100] for each in listed if isinstance(each, dict) and "id" in each]

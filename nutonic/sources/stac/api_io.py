@@ -64,10 +64,10 @@ class ApiIo(StacApiIO):
     def read_json(self, source: Any, *args: Any, **kwargs: Any) -> Json:
         """The object at an address or behind a link, with links that can be followed."""
         url = str(source.target) if isinstance(source, Link) else str(source)
-        found = orjson.loads(self.read_text(source, *args, **kwargs))
-        if not isinstance(found, dict):
-            raise InputError(f"{url} is no STAC API: it answers with a JSON {type(found).__name__}, not an object")
-        return {**found, "links": links_of(found, url)}
+        content = orjson.loads(self.read_text(source, *args, **kwargs))
+        if not isinstance(content, dict):
+            raise InputError(f"{url} is no STAC API: it answers with a JSON {type(content).__name__}, not an object")
+        return {**content, "links": links_of(content, url)}
 
     def get_pages(self, url: str, method: str | None = None, parameters: Json | None = None) -> Iterator[Json]:
         """All pages with items; those without, which may come between them, are passed over."""
@@ -90,15 +90,15 @@ class ApiIo(StacApiIO):
 def links_of(content: Json, url: str) -> list[Json]:
     """Links of a document that lead somewhere, in full and without headers of their own."""
     links = content.get("links")
-    found = []
+    usable = []
     for link in links if isinstance(links, list) else []:
         if not (isinstance(link, dict) and isinstance(link.get("rel"), str) and isinstance(link.get("href"), str)):
             continue
         method, body = str(link.get("method") or "GET").upper(), link.get("body") or {}
         if method in ("GET", "POST") and isinstance(body, dict):
-            kept = {key: link[key] for key in ("rel", "type", "merge") if key in link}
-            found.append({**kept, "href": _joined(url, link["href"]), "method": method, "body": body})
-    return found
+            fields = {key: link[key] for key in ("rel", "type", "merge") if key in link}
+            usable.append({**fields, "href": _joined(url, link["href"]), "method": method, "body": body})
+    return usable
 
 
 def _joined(url: str, href: str) -> str:
@@ -111,13 +111,13 @@ def _joined(url: str, href: str) -> str:
 def _wrong(answer: Answer) -> str | None:
     """What is wrong with an answer if it is no JSON; some servers say sorry with a page and status 200."""
     try:
-        found = orjson.loads(answer.body)
+        content = orjson.loads(answer.body)
     except orjson.JSONDecodeError as error:
         if "limit" in str(error):
             raise InputError("a STAC API answers with JSON that is nested too deep to be one") from None
         return "no JSON"
     try:
-        orjson.dumps(found)
+        orjson.dumps(content)
     except orjson.JSONEncodeError:
         raise InputError("a STAC API answers with JSON that is nested too deep to be one") from None
     return None

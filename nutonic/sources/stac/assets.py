@@ -35,11 +35,11 @@ def crs_of(item: Item, key: str, access: Access) -> str:
 def _normal(code: str) -> str:
     """``EPSG:32633`` however it is spelled; WKT where there is no code."""
     try:
-        found = CRS.from_user_input(code)
+        crs = CRS.from_user_input(code)
     except CRSError:
         raise InputError(f"proj:code {code!r} is no CRS") from None
-    number = found.to_epsg()
-    return f"EPSG:{number}" if number else found.to_wkt()
+    number = crs.to_epsg()
+    return f"EPSG:{number}" if number else crs.to_wkt()
 
 
 def asset_of(item: Item, key: str, access: Access, *, name: str, band: int | None = None) -> Asset:
@@ -64,9 +64,9 @@ def asset_of(item: Item, key: str, access: Access, *, name: str, band: int | Non
     transform, shape = (content.get(k, item.properties.get(k)) for k in ("proj:transform", "proj:shape"))
     nodata = _band(content).get("nodata", content.get("nodata"))
     if transform is None or shape is None:
-        found = rasters.header(href, access)
-        crs, transform, shape = found.crs, found.transform[:6], found.shape
-        nodata = found.nodata if nodata is None else nodata
+        header = rasters.header(href, access)
+        crs, transform, shape = header.crs, header.transform[:6], header.shape
+        nodata = header.nodata if nodata is None else nodata
     return Asset(
         name=name,
         href=href,

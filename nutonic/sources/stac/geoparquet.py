@@ -78,9 +78,11 @@ def geoparquet_bytes(items: Sequence[Json]) -> bytes:
         "primary_column": "geometry",
         "columns": {"geometry": {"encoding": "WKB", "geometry_types": sorted({i["geometry"]["type"] for i in items})}},
     }
-    said = {b"geo": orjson.dumps(geo), b"stac-geoparquet": orjson.dumps({"version": "1.0.0"})}
+    metadata = {b"geo": orjson.dumps(geo), b"stac-geoparquet": orjson.dumps({"version": "1.0.0"})}
     sink = io.BytesIO()
-    pq.write_table(pa.table(columns).replace_schema_metadata(said), sink, compression="zstd", write_page_checksum=True)
+    pq.write_table(
+        pa.table(columns).replace_schema_metadata(metadata), sink, compression="zstd", write_page_checksum=True
+    )
     return sink.getvalue()
 
 
@@ -190,11 +192,11 @@ def _items(rows: Iterable[Json], path: str | Path) -> Iterator[Json]:
 def _whole(row: Json, path: str | Path) -> Json:
     """The item as it was written, if its columns still say the same."""
     item: Json = orjson.loads(row[WHOLE])
-    said, hrefs = _of_columns(row), {name: _some(asset, ("href",)) for name, asset in item.get("assets", {}).items()}
-    same_place = shape(said["geometry"]).equals(shapely.force_2d(shape(item["geometry"])))
-    if said["id"] != str(item["id"]) or hrefs != _hrefs(said) or not same_place:
+    columns, hrefs = _of_columns(row), {name: _some(asset, ("href",)) for name, asset in item.get("assets", {}).items()}
+    same_place = shape(columns["geometry"]).equals(shapely.force_2d(shape(item["geometry"])))
+    if columns["id"] != str(item["id"]) or hrefs != _hrefs(columns) or not same_place:
         raise InputError(
-            f"item {said['id']!r} of {path} was changed since it was written: drop the column {WHOLE}, which still "
+            f"item {columns['id']!r} of {path} was changed since it was written: drop the column {WHOLE}, which still "
             "holds what it was"
         )
     return item
@@ -206,21 +208,21 @@ def _hrefs(item: Json) -> dict[str, Json]:
 
 def _of_columns(row: Json) -> Json:
     """A row as an item."""
-    said = {key: _said(value) for key, value in row.items() if value is not None and key != WHOLE}
-    head = {"type": "Feature", **{key: said.pop(key) for key in _HEAD if key in said}}
+    fields = {key: _as_json(value) for key, value in row.items() if value is not None and key != WHOLE}
+    head = {"type": "Feature", **{key: fields.pop(key) for key in _HEAD if key in fields}}
     if isinstance(row["geometry"], bytes):
         head["geometry"] = orjson.loads(orjson.dumps(mapping(shapely.from_wkb(row["geometry"]))))
     if isinstance(head.get("bbox"), dict):
         head["bbox"] = [head["bbox"][side] for side in _SIDES[len(head["bbox"])]]
-    return {"links": [], "assets": {}, **head, "properties": {"datetime": None, **said}}
+    return {"links": [], "assets": {}, **head, "properties": {"datetime": None, **fields}}
 
 
-def _said(value: Any) -> Any:
+def _as_json(value: Any) -> Any:
     """A value of a column as JSON has it, without what is null in structures."""
     if isinstance(value, dict):
-        return {key: _said(part) for key, part in value.items() if part is not None}
+        return {key: _as_json(part) for key, part in value.items() if part is not None}
     if isinstance(value, list):
-        return [_said(part) for part in value]
+        return [_as_json(part) for part in value]
     if isinstance(value, dt.datetime):
         return utc_text(value) if value.utcoffset() == dt.timedelta(0) else value.isoformat()
     if isinstance(value, dt.date):

@@ -93,7 +93,7 @@ class StacLabels(Shown, SourceDefaults):
     ) -> list[tuple[Scene, ...]]:
         """All the items of one year under each square, by id; none where no item touches it."""
         search = Search(url=self.url, collection=self.collection, time=None, max_cloud_cover=None, access=self.access)
-        found: list[tuple[Scene, ...]] = [()] * len(lon)
+        scenes: list[tuple[Scene, ...]] = [()] * len(lon)
         for group in neighbourhoods(search, lon, lat, extent_m):
             members = group.members
             under = _under([item for item in group.items if self._fits(item)], lon[members], lat[members], extent_m)
@@ -101,8 +101,8 @@ class StacLabels(Shown, SourceDefaults):
             number = {id(item): k for k, item in enumerate(group.items)}
             for i, items in zip(members.tolist(), under, strict=True):
                 chosen = sorted(_of_one_year(items, self.year, as_interval(time)), key=lambda item: item.id)
-                found[i] = tuple(scene(number[id(item)]) for item in chosen)
-        return found
+                scenes[i] = tuple(scene(number[id(item)]) for item in chosen)
+        return scenes
 
     def timeline(self, grid: GeoBox, time: Interval | str | None = None) -> Timeline:
         """The items of one year under a grid, as one step without a time."""

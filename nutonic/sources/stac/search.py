@@ -50,8 +50,8 @@ def items_around(search: Search, bounds: Box) -> list[Item]:
 
 def _items(search: Search, boxes: list[Box]) -> list[Item]:
     """The items of one or two boxes, each once."""
-    found: dict[str, Item] = {}
+    items: dict[str, Item] = {}
     for box in boxes:
         query = Query(collection=search.collection, box=box, time=search.time, max_cloud_cover=search.max_cloud_cover)
-        found.update((item.id, item) for item in search_api(search.url, query, search.access))
-    return list(found.values())
+        items.update((item.id, item) for item in search_api(search.url, query, search.access))
+    return list(items.values())
