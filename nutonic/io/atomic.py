@@ -83,13 +83,13 @@ def disk_error(error: Exception, path: Path | str, root: Path | None, verb: str 
 
 
 def _code(error: Exception) -> int:
-    """The system's code behind an error, 0 if there is none; obstore and shutil tell it only in their texts."""
+    """The operating system's error number, 0 if there is none; obstore and shutil give it only in the message."""
     match = re.search(r"\(os error (\d+)\)$|^\[Errno (\d+)\]", str(error).partition("\n")[0])
     return int(match[1] or match[2]) if match else getattr(error, "errno", None) or 0
 
 
 def refusal_at(path: Path) -> OSError | None:
-    """Why a file cannot grow, None if it can; it grows by a megabyte, so it is one that is thrown away after."""
+    """The error when a megabyte is appended to a temporary file, None if that works; the file is left longer."""
     try:
         with path.open("ab") as file:
             file.write(bytes(2**20))

@@ -18,9 +18,9 @@ class SingleFlightCache(Generic[K, V]):
     Parameters
     ----------
     most
-        The sum of the weights kept; beyond it the longest unused go first.
+        Largest total weight of the values; beyond it the least recently used are dropped first.
     weight
-        Of a value.
+        Gives the weight of a value.
     """
 
     def __init__(self, most: int, weight: Callable[[V], int]) -> None:
@@ -29,7 +29,7 @@ class SingleFlightCache(Generic[K, V]):
         self._values: OrderedDict[K, Future[V]] = OrderedDict()
 
     def get(self, key: K, make: Callable[[], V]) -> V:
-        """The value of a key, made now if nobody has; raises what `make` raises, to all who wait for it."""
+        """The value of a key, from `make` if there is none yet; an error of `make` reaches every waiting thread."""
         with self._lock:
             future = self._values.get(key)
             if future is not None:
@@ -51,7 +51,7 @@ class SingleFlightCache(Generic[K, V]):
         return mine.result()
 
     def drop(self, key: K, value: V) -> bool:
-        """Forget a value; False if another thread already has."""
+        """Remove a value; False if the key no longer has this value."""
         with self._lock:
             future = self._values.get(key)
             if future is None or not future.done() or future.result() is not value:
@@ -61,7 +61,7 @@ class SingleFlightCache(Generic[K, V]):
             return True
 
     def clear(self) -> None:
-        """Forget all; who waits for a value still gets it."""
+        """Remove all values; threads that wait for one still get it."""
         with self._lock:
             self._values.clear()
             self._total = 0

@@ -188,7 +188,7 @@ class Store:
 
 
 def _entries(folder: Path) -> list[os.DirEntry[str]]:
-    """What lies in a folder; nothing in one that is not there, or that this user may not look into."""
+    """The entries of a folder; none if it does not exist or this user may not read it."""
     try:
         with os.scandir(folder) as entries:
             return list(entries)

@@ -33,7 +33,7 @@ class Signer:
         return f"{url}?{self._token(*container)}" if container else url
 
     def forget(self, url: str) -> None:
-        """Drop the signature that a URL would get, which its server no longer takes."""
+        """Drop the cached signature of a URL, for use when its server rejects it."""
         container = _container(url)
         if container:
             with self._lock:
@@ -64,12 +64,12 @@ def require(signer: str | None) -> None:
 
 
 def needs(signer: str | None) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Distributions that signing takes, and names of the environment variables that it looks at."""
+    """The distributions that signing needs, and the names of the environment variables that it reads."""
     return ((signer,), ("PC_SDK_SUBSCRIPTION_KEY", "PC_SDK_SAS_URL")) if signer else ((), ())
 
 
 def reread_environment() -> None:
-    """Have the signer look at its environment variables again: it reads them once."""
+    """Make the signer read its environment variables again; by itself it reads them once."""
     settings = sys.modules.get("planetary_computer.settings")
     if settings is not None:
         settings.Settings.get.cache_clear()

@@ -82,7 +82,7 @@ def _utc(text: str, item: Item) -> dt.datetime:
 
 
 def year_of(item: Item) -> int:
-    """The year an item stands for: of its ``datetime``, or of the middle between its start and its end."""
+    """The year of an item: of its ``datetime``, or else of the middle between its start and its end."""
     start, end = moment(item), item.properties.get("end_datetime")
     if item.properties.get("datetime") or end is None:
         return start.year

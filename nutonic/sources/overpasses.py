@@ -67,7 +67,7 @@ def _overpass(item: Item, lon: float) -> tuple[str, str, str]:
 
 
 def _newest(items: Iterable[Item]) -> tuple[list[Item], tuple[tuple[str, str], ...]]:
-    """Each granule as it was processed last, and the ids of the others."""
+    """The last processing of each granule, and the others as pairs of id and reason."""
     groups: dict[tuple[str, ...], list[Item]] = defaultdict(list)
     for item in items:
         groups[_granule(item)].append(item)
@@ -80,7 +80,7 @@ def _newest(items: Iterable[Item]) -> tuple[list[Item], tuple[tuple[str, str], .
 
 
 def _granule(item: Item) -> tuple[str, ...]:
-    """What a granule is, however it was processed: its tile, its satellite and when it was sensed."""
+    """What identifies a granule across processings: its tile, its satellite and its sensing time."""
     properties = item.properties
     tile = str(properties.get("grid:code") or properties.get("s2:mgrs_tile") or "").removeprefix("MGRS-")
     named = _TILE.search(item.id)

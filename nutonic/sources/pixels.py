@@ -32,7 +32,7 @@ def checked_header(asset: Asset, access: Access) -> rasters.Header:
 
 
 def _difference(asset: Asset, header: rasters.Header) -> str | None:
-    """What a file's header says that its catalogue does not, in words, or None."""
+    """The first difference between a file's header and its catalogue, in words; None if they agree."""
     if header.count < asset.band:
         return f"it has {header.count} bands, the catalogue means band {asset.band}"
     if header.crs != asset.crs:

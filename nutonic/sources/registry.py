@@ -22,7 +22,7 @@ class Sources(NamedTuple):
         return tuple(dict.fromkeys(source.session for source in self if source.session is not None))
 
     def most_requests(self, limit: int | None) -> int | None:
-        """Requests in flight at most, all workers together: as wanted, but no more than any service takes."""
+        """Most requests in flight over all workers: the smallest of `limit` and the services' limits, None if none."""
         limits = [limit, *(session.most_requests for session in self.sessions)]
         return min((each for each in limits if each is not None), default=None)
 

@@ -149,13 +149,13 @@ class EarthEngineImagery(Shown, SourceDefaults):
         return (cloudless or cloud_cover(item) <= self.max_cloud_cover) and taken_in(item, time)
 
     def _lacks(self, item: Item) -> str | None:
-        """What an image has not that is needed, in words, or None."""
+        """What an image lacks, in words, or None."""
         pixels = [lacks(item, self._key(name), 65535, self.resolution_m) for name in self.assets]
         classes = [lacks(item, self._key(name), 255) for name in self.masks]
         return next(filter(None, (*pixels, *classes)), None)
 
     def _key(self, name: str) -> str:
-        """What a band is called in this collection."""
+        """The name of a band in this collection."""
         known = IMAGED.get(self.collection)
         return known.bands.get(name, name) if known else name
 

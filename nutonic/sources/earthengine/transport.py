@@ -203,7 +203,7 @@ def _no_json(answer: Answer) -> str | None:
 
 
 def _error(answer: Answer) -> SourceError:
-    """An answer that will be the same the next time, as an error that says what to do."""
+    """The error for an answer that a retry would not change; its message says what to do."""
     message = _message(answer)
     if answer.status == 401:
         return _denied(message)
@@ -221,7 +221,7 @@ def _denied(why: str) -> Refused:
 
 
 def _message(answer: Answer) -> str:
-    """What Google's JSON of an error says, in one line."""
+    """The message in Google's JSON of an error, in one line of at most 300 characters."""
     try:
         message = str(orjson.loads(answer.body)["error"]["message"])
     except (orjson.JSONDecodeError, KeyError, TypeError):

@@ -74,7 +74,7 @@ def search_api(url: str, query: Query, access: Access) -> list[Item]:
 
 
 def _narrowed(server: _Server, query: Query, narrow: Json) -> list[Item]:
-    """What a search with a limit finds; nothing where the server cannot answer it."""
+    """The items of a search with a cloud limit; none if the server cannot answer it."""
     try:
         return list(_items(server, query, narrow))
     except Unreachable:
@@ -164,9 +164,9 @@ class _Server:
     method: str
     collections: str
     misled: set[str] = field(default_factory=set)
-    """Collections for which a limit hid items that keep to it."""
+    """Collections for which a cloud limit in the search hid items within the limit."""
     known: set[str] = field(default_factory=set)
-    """Collections that are there."""
+    """Collections that the server has."""
 
 
 class _Servers(SingleFlightCache[tuple[str, Access], _Server]):
@@ -177,7 +177,7 @@ class _Servers(SingleFlightCache[tuple[str, Access], _Server]):
 
 
 def _server(url: str, access: Access) -> _Server:
-    """The server at an address; asked once."""
+    """The server at an address; the session caches it."""
     return current().resource(_Servers).get((url, access), partial(_read_server, url, access))
 
 
@@ -204,19 +204,19 @@ def _read_server(url: str, access: Access) -> _Server:
 
 
 def _client(url: str, can: list[str]) -> Client:
-    """A client for a server that can do this; it needs to know no more of the landing page."""
+    """A client for a server with these conformance classes; it needs nothing else of the landing page."""
     head = {"type": "Catalog", "stac_version": "1.0.0", "id": "api", "description": "", "links": []}
     return Client.from_dict({**head, "conformsTo": can}, href=url)
 
 
 def _what(landing: Json) -> str:
-    """What a JSON object is that is no landing page."""
+    """What a JSON object is instead of a landing page, in words."""
     kind = landing.get("type")
     return f"is a {kind[:40]}" if isinstance(kind, str) and kind != "Catalog" else "answers with JSON that is not STAC"
 
 
 def _check_collection(server: _Server, name: str) -> None:
-    """Raise InputError if the server tells that it has no such collection; some serve none, and tell nothing."""
+    """Raise InputError if the server answers that it has no such collection; other failures are ignored."""
     if name in server.known:
         return
     try:
@@ -233,7 +233,7 @@ def _check_collection(server: _Server, name: str) -> None:
 
 
 def _collections(server: _Server) -> list[str]:
-    """Names of collections, as far as the server tells them at once."""
+    """Names of the collections on the first page of the server's list; none if it cannot be read."""
     try:
         collections = server.io.read_json(server.collections).get("collections")
     except (SourceError, InputError):

@@ -70,7 +70,7 @@ class ApiIo(StacApiIO):
         return {**content, "links": links_of(content, url)}
 
     def get_pages(self, url: str, method: str | None = None, parameters: Json | None = None) -> Iterator[Json]:
-        """All pages with items; those without, which may come between them, are passed over."""
+        """All pages with items; empty pages between them are skipped."""
         page, idle = self.read_json(url, method=method, parameters=parameters), 0
         while True:
             features = page.get("features")
@@ -88,7 +88,7 @@ class ApiIo(StacApiIO):
 
 
 def links_of(content: Json, url: str) -> list[Json]:
-    """Links of a document that lead somewhere, in full and without headers of their own."""
+    """Valid links of a document, with absolute addresses and without their headers."""
     links = content.get("links")
     usable = []
     for link in links if isinstance(links, list) else []:
@@ -109,7 +109,7 @@ def _joined(url: str, href: str) -> str:
 
 
 def _wrong(answer: Answer) -> str | None:
-    """What is wrong with an answer if it is no JSON; some servers say sorry with a page and status 200."""
+    """What is wrong with an answer that is not JSON, else None; some servers send an error page with status 200."""
     try:
         content = orjson.loads(answer.body)
     except orjson.JSONDecodeError as error:

@@ -190,7 +190,7 @@ def _items(rows: Iterable[Json], path: str | Path) -> Iterator[Json]:
 
 
 def _whole(row: Json, path: str | Path) -> Json:
-    """The item as it was written, if its columns still say the same."""
+    """The item as it was written; InputError if its columns were changed since."""
     item: Json = orjson.loads(row[WHOLE])
     columns, hrefs = _of_columns(row), {name: _some(asset, ("href",)) for name, asset in item.get("assets", {}).items()}
     same_place = shape(columns["geometry"]).equals(shapely.force_2d(shape(item["geometry"])))
@@ -218,7 +218,7 @@ def _of_columns(row: Json) -> Json:
 
 
 def _as_json(value: Any) -> Any:
-    """A value of a column as JSON has it, without what is null in structures."""
+    """A value of a column as JSON, without the null fields of structures."""
     if isinstance(value, dict):
         return {key: _as_json(part) for key, part in value.items() if part is not None}
     if isinstance(value, list):

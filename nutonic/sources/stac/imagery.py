@@ -135,7 +135,7 @@ class StacSource(Shown, SourceDefaults):
         return replace(overpasses, left_out=(*overpasses.left_out, *sorted(lacking)))
 
     def _lacks(self, item: Item) -> str | None:
-        """What a cube over time needs and an item has not; a rendered picture does not go with reflectance."""
+        """What an item lacks for a cube over time, in words, or None; a cube does not take rendered pictures."""
         there = (*self._keys(item), *map(self._key, self.masks))
         missing = [key for key in there if key not in item.content["assets"]]
         if missing:
