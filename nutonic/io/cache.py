@@ -35,20 +35,20 @@ class SingleFlightCache(Generic[K, V]):
             if future is not None:
                 self._values.move_to_end(key)
             else:
-                mine: Future[V] = Future()
-                self._values[key] = mine
+                promise: Future[V] = Future()
+                self._values[key] = promise
         if future is not None:
             return future.result()
         try:
-            mine.set_result(make())
+            promise.set_result(make())
         except BaseException as error:
             with self._lock:
-                if self._values.get(key) is mine:
+                if self._values.get(key) is promise:
                     del self._values[key]
-            mine.set_exception(error)
+            promise.set_exception(error)
             raise
-        self._shrink(key, mine)
-        return mine.result()
+        self._shrink(key, promise)
+        return promise.result()
 
     def drop(self, key: K, value: V) -> bool:
         """Remove a value; False if the key no longer has this value."""
@@ -66,14 +66,14 @@ class SingleFlightCache(Generic[K, V]):
             self._values.clear()
             self._total = 0
 
-    def _shrink(self, key: K, mine: Future[V]) -> None:
+    def _shrink(self, key: K, promise: Future[V]) -> None:
         with self._lock:
-            if self._values.get(key) is not mine:
+            if self._values.get(key) is not promise:
                 return
-            self._total += self._weight(mine.result())
+            self._total += self._weight(promise.result())
             for old, future in list(self._values.items()):
                 if self._total <= self._most:
                     break
-                if future.done() and future is not mine:
+                if future.done() and future is not promise:
                     self._total -= self._weight(future.result())
                     del self._values[old]

@@ -203,22 +203,22 @@ def obstacle_at(root: Path, path: str, *, folder: bool = False) -> str | None:
     """
     parts = path.split("/")
     for depth in range(1, len(parts) + 1):
-        there = root.joinpath(*parts[:depth])
+        place = root.joinpath(*parts[:depth])
         try:
-            mode = there.lstat().st_mode
+            mode = place.lstat().st_mode
         except (FileNotFoundError, NotADirectoryError):  # the root may be a file, which writing tells
             return None
-        wrong = _wrong(there, mode, folder=folder or depth < len(parts))
+        wrong = _wrong(place, mode, folder=folder or depth < len(parts))
         if wrong is not None:
             return wrong
     return None
 
 
-def _wrong(there: Path, mode: int, *, folder: bool) -> str | None:
+def _wrong(place: Path, mode: int, *, folder: bool) -> str | None:
     """What is wrong with what lies where a file, or a folder, of nutonic's goes."""
     if stat.S_ISLNK(mode):
-        kind = "folder" if there.is_dir() else "file"
-        return f"{there} is a link to a {kind}: put the {kind} itself there, or move the link away"
+        kind = "folder" if place.is_dir() else "file"
+        return f"{place} is a link to a {kind}: put the {kind} itself there, or move the link away"
     right = stat.S_ISDIR if folder else stat.S_ISREG
     if right(mode):
         return None
@@ -229,7 +229,7 @@ def _wrong(there: Path, mode: int, *, folder: bool) -> str | None:
         (stat.S_ISSOCK, "a socket"),
     )
     kind = next((name for test, name in kinds if test(mode)), "a device")
-    return f"{there} is {kind}, where nutonic has a {'folder' if folder else 'file'}: move it away"
+    return f"{place} is {kind}, where nutonic has a {'folder' if folder else 'file'}: move it away"
 
 
 def is_temporary(path: str) -> bool:

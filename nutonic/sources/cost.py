@@ -71,8 +71,10 @@ def _touched_blocks(corners: np.ndarray, batch_of: np.ndarray, side: int) -> int
     reach = int((last - first).max(initial=0)) + 1
     for i, j in np.ndindex(reach, reach):
         rows, cols = (first + np.array([i, j], np.int32)).T
-        there = (rows <= last[:, 0]) & (cols <= last[:, 1])
-        codes = (batch_of[there].astype(np.int64) << 32) + ((rows[there].astype(np.int64) + _HALF) << 16) + cols[there]
+        inside = (rows <= last[:, 0]) & (cols <= last[:, 1])
+        codes = (
+            (batch_of[inside].astype(np.int64) << 32) + ((rows[inside].astype(np.int64) + _HALF) << 16) + cols[inside]
+        )
         touched = np.union1d(touched, codes + _HALF)
     return len(touched)
 

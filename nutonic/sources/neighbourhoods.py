@@ -34,10 +34,10 @@ def searched(
     """
     groups = _cells(lon, lat)
     for start in range(0, len(groups), _SEARCHES):
-        some = groups[start : start + _SEARCHES]
+        batch = groups[start : start + _SEARCHES]
         with SessionThreads(_SEARCHES) as threads:
-            results = list(threads.map(find, [boxes_around(lon[members], lat[members], extent_m) for members in some]))
-        yield from (Neighbourhood(members, items) for members, items in zip(some, results, strict=True))
+            results = list(threads.map(find, [boxes_around(lon[members], lat[members], extent_m) for members in batch]))
+        yield from (Neighbourhood(members, items) for members, items in zip(batch, results, strict=True))
 
 
 def _cells(lon: np.ndarray, lat: np.ndarray) -> list[np.ndarray]:

@@ -103,11 +103,11 @@ def touches(item: Item, grid: GeoBox) -> bool:
     lon, lat = centre(grid)
     to_grid = transformer("EPSG:4326", str(grid.crs))
     for footprint in turned(item.footprint):
-        here = shapely.intersection(
+        overlap = shapely.intersection(
             footprint,
             shapely.box(lon - _REACH, max(lat - _REACH, -90.0), lon + _REACH, min(lat + _REACH, 90.0)),
         )
-        outline = shapely.transform(shapely.segmentize(here, 0.25), lambda p: np.stack(to_grid.transform(*p.T), -1))
-        if not here.is_empty and shapely.intersection(shapely.make_valid(outline), box).area > 0.0:
+        outline = shapely.transform(shapely.segmentize(overlap, 0.25), lambda p: np.stack(to_grid.transform(*p.T), -1))
+        if not overlap.is_empty and shapely.intersection(shapely.make_valid(outline), box).area > 0.0:
             return True
     return False

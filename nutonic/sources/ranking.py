@@ -68,10 +68,10 @@ def _best(
         if not where.size:
             continue
         snapping = by.snapping(item)
-        for some in np.array_split(where, -(-where.size // _AT_ONCE)):
-            covered = shares(item.footprint, snapping, lon[some], lat[some], extent_m)
+        for batch in np.array_split(where, -(-where.size // _AT_ONCE)):
+            covered = shares(item.footprint, snapping, lon[batch], lat[batch], extent_m)
             rank = np.where(covered >= max(by.least, 1e-12), _rank(covered) + k, _NONE)
-            best[some] = np.sort(np.column_stack([best[some], rank]), axis=1)[:, :RANKED]
+            best[batch] = np.sort(np.column_stack([best[batch], rank]), axis=1)[:, :RANKED]
     # Scenes that cover the square in part only count where none covers it whole.
     best[(best >= _PART) & (best[:, :1] < _PART)] = _NONE
     best = np.where(best < _NONE, best % _ITEMS, -1).astype(np.int32)

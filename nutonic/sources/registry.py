@@ -39,11 +39,11 @@ def sources_of(recipe: Recipe) -> Sources:
     """
     grid, tiles = recipe.grid, recipe.tiles
     imagery, labels = (
-        _made(name, Settings(part=part, resolution_m=grid.resolution_m, min_valid_fraction=tiles.min_valid_fraction))
+        _source(name, Settings(part=part, resolution_m=grid.resolution_m, min_valid_fraction=tiles.min_valid_fraction))
         for name, part in (("imagery", recipe.full_imagery), ("labels", recipe.full_labels))
     )
     return Sources(imagery, labels)
 
 
-def _made(part: str, settings: Settings[Any]) -> Any:
+def _source(part: str, settings: Settings[Any]) -> Any:
     return pkgutil.resolve_name(SOURCES[part, settings.part.source]).from_recipe(settings)

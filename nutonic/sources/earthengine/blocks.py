@@ -49,13 +49,13 @@ def band_groups(
 
     groups: dict[Band, tuple[BandGroup, int]] = {}
     for _, alike_pairs in groupby(sorted(pairs, key=alike), alike):
-        some = list(alike_pairs)
-        (band, first), *_ = some
+        members = list(alike_pairs)
+        (band, first), *_ = members
         place = (first.crs, first.transform, first.shape)
-        beside = [asset for asset in pictures if (asset.crs, asset.transform, asset.shape) == place]
-        shown = tuple(image_and_band(asset)[1] for asset in beside) if band.kind == "reflectance" else ()
-        whole = BandGroup(tuple(asset for _, asset in some), band, shown, session)
-        groups.update((band, (whole, k)) for k, (band, _) in enumerate(some))
+        siblings = [asset for asset in pictures if (asset.crs, asset.transform, asset.shape) == place]
+        shown = tuple(image_and_band(asset)[1] for asset in siblings) if band.kind == "reflectance" else ()
+        whole = BandGroup(tuple(asset for _, asset in members), band, shown, session)
+        groups.update((band, (whole, k)) for k, (band, _) in enumerate(members))
     return groups
 
 

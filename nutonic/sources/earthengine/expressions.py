@@ -77,9 +77,9 @@ def _nearest(labels: Images, when_ms: int, windows: tuple[int, ...]) -> Image:
     import ee
 
     def dated(image: Image) -> Image:
-        away = ee.Image.constant(ee.Number(image.get("system:time_start")).subtract(when_ms).abs())
-        label = _packed(image, away.divide(_DAY_MS).ceil()).unmask(MASKED)  # within its footprint, not beyond
-        return label.addBands(label.multiply(0).toDouble().subtract(away).rename(["nearness"]))
+        distance_ms = ee.Image.constant(ee.Number(image.get("system:time_start")).subtract(when_ms).abs())
+        label = _packed(image, distance_ms.divide(_DAY_MS).ceil()).unmask(MASKED)  # within its footprint, not beyond
+        return label.addBands(label.multiply(0).toDouble().subtract(distance_ms).rename(["nearness"]))
 
     nothing = _nothing().toUint16().addBands(_nothing().toDouble().rename(["nearness"]))
     near = _within(labels, when_ms, windows[-1]).map(dated).merge(ee.ImageCollection([nothing]))

@@ -133,9 +133,9 @@ class EarthEngineImagery(Shown, SourceDefaults):
         """Every scene that touches a grid, as overpasses in order of time; see :func:`.overpasses.timeline`."""
         period = as_interval(time)
         items, unusable = self._listed(boxes_of(lonlat_bounds(grid)), period)
-        here = [(item, self._lacks(item)) for item in items if self._fits(item, period) and touches(item, grid)]
-        overpasses = timeline([item for item, why in here if not why], grid, self._scene)
-        lacking = [*unusable, *((item.id, why) for item, why in here if why)]
+        matches = [(item, self._lacks(item)) for item in items if self._fits(item, period) and touches(item, grid)]
+        overpasses = timeline([item for item, why in matches if not why], grid, self._scene)
+        lacking = [*unusable, *((item.id, why) for item, why in matches if why)]
         return replace(overpasses, left_out=(*overpasses.left_out, *sorted(lacking)))
 
     def _listed(self, boxes: list[Box], time: Interval | None) -> tuple[list[Item], list[UnusableImage]]:
@@ -160,7 +160,7 @@ class EarthEngineImagery(Shown, SourceDefaults):
         return known.bands.get(name, name) if known else name
 
     def _scene(self, item: Item) -> Scene:
-        there = item.content["assets"]
+        assets = item.content["assets"]
         return Scene(
             id=item.id,
             collection=self.collection,
@@ -168,7 +168,7 @@ class EarthEngineImagery(Shown, SourceDefaults):
             datetime=utc_text(moment(item)),
             cloud_cover=item.properties.get("eo:cloud_cover"),
             assets=tuple(asset_of_band(item, self._key(band.name), band.name) for band in self.bands),
-            rendered=all(there[self._key(name)]["range"][1] <= 255 for name in self.assets),
+            rendered=all(assets[self._key(name)]["range"][1] <= 255 for name in self.assets),
         )
 
     def cost(self, work: Workload) -> SourceCost:

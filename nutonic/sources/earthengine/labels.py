@@ -276,7 +276,7 @@ class _Unpacked(Windowed):
         pixels = packed(self.image, self.session, part)
         if (pixels == STRANGE).any():
             raise BadPixels(f"{self.image.collection} holds numbers in {self.image.band} that are not from 0 to 255")
-        labels, nowhere = pixels & 255, [self.classes.unknown, *self.classes.masked]
+        labels, no_label = pixels & 255, [self.classes.unknown, *self.classes.masked]
         values = labels if self.band.name == "label" else pixels >> 8
-        unseen = (pixels == MASKED) | np.isin(labels, nowhere)
+        unseen = (pixels == MASKED) | np.isin(labels, no_label)
         return np.where(unseen, self.band.nodata, values).astype(np.uint8)

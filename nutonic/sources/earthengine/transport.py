@@ -109,11 +109,11 @@ class Transport:
         return httplib2.Response({"status": str(answer.status)}), answer.body
 
     def _answer(self, uri: str, method: str, body: bytes | None, headers: Mapping[str, str]) -> Answer:
-        for again in (False, True):
+        for renew in (False, True):
             request = Request(
                 url=uri,
                 method=method,
-                headers=self._signed(uri, method, headers, renew=again),
+                headers=self._signed(uri, method, headers, renew=renew),
                 body=body,
                 most_bytes=_MOST_BYTES,
                 patience=_PATIENCE,

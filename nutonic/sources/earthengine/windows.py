@@ -106,11 +106,11 @@ def requests_for(side: int, pixel_bytes: int = PIXEL_BYTES) -> int:
 def cost_of(work: Workload, pixel_bytes: int) -> SourceCost:
     """A request for each square, or more where it is too large for one; windows are kept, others arrive meanwhile."""
     square = work.side**2 * pixel_bytes
-    arriving = min(work.readers, work.largest) * min(square, MOST_BYTES)
+    transfer_bytes = min(work.readers, work.largest) * min(square, MOST_BYTES)
     return SourceCost(
         requests=work.places * requests_for(work.side, pixel_bytes),
         bytes_read=work.places * square,
-        held_bytes=KEPT_BYTES + work.largest * work.side**2 + _COPIES * arriving,
+        held_bytes=KEPT_BYTES + work.largest * work.side**2 + _COPIES * transfer_bytes,
     )
 
 
@@ -151,8 +151,8 @@ def _read_parts(image: LabelImage, session: Session, lattice: Lattice, window: W
             pixels = np.asarray(variable[0, rows, cols].values)
             if pixels.shape != window_shape((rows, cols)):
                 raise ReadFailed(f"Earth Engine sent {pixels.shape} pixels, not {window_shape((rows, cols))}")
-            here = out[within(rows, window[0]), within(cols, window[1])]
-            here[...] = np.where(np.isnan(pixels), np.float32(MASKED), pixels)
+            target = out[within(rows, window[0]), within(cols, window[1])]
+            target[...] = np.where(np.isnan(pixels), np.float32(MASKED), pixels)
     out.flags.writeable = False
     return out
 

@@ -189,24 +189,24 @@ def _read_server(url: str, access: Access) -> _Server:
         raise InputError(f"{url} is no STAC API: nothing is there (404)") from None
     if "stac_version" not in landing or landing.get("type", "Catalog") != "Catalog":
         raise InputError(f"{url} is no STAC API: it {_what(landing)}")
-    classes = landing.get("conformsTo")
-    can = [uri for uri in classes if isinstance(uri, str)] if isinstance(classes, list) else []
-    if not any(uri.endswith("/item-search") for uri in can):
+    content = landing.get("conformsTo")
+    conformance = [uri for uri in content if isinstance(uri, str)] if isinstance(content, list) else []
+    if not any(uri.endswith("/item-search") for uri in conformance):
         raise InputError(f"{url} is a STAC catalogue without search: give the address of a STAC API")
-    links, beside = landing["links"], url.split("?")[0].rstrip("/")
+    links, base = landing["links"], url.split("?")[0].rstrip("/")
     posts = [link["href"] for link in links if link["rel"] == "search" and link["method"] == "POST"]
-    searches = [*posts, *(link["href"] for link in links if link["rel"] == "search"), f"{beside}/search"]
-    collections = [*(link["href"] for link in links if link["rel"] == "data"), f"{beside}/collections"]
+    searches = [*posts, *(link["href"] for link in links if link["rel"] == "search"), f"{base}/search"]
+    collections = [*(link["href"] for link in links if link["rel"] == "data"), f"{base}/collections"]
     method = "POST" if posts else "GET"
     return _Server(
-        url=url, client=_client(url, can), io=io, search=searches[0], method=method, collections=collections[0]
+        url=url, client=_client(url, conformance), io=io, search=searches[0], method=method, collections=collections[0]
     )
 
 
-def _client(url: str, can: list[str]) -> Client:
+def _client(url: str, conformance: list[str]) -> Client:
     """A client for a server with these conformance classes; it needs nothing else of the landing page."""
     head = {"type": "Catalog", "stac_version": "1.0.0", "id": "api", "description": "", "links": []}
-    return Client.from_dict({**head, "conformsTo": can}, href=url)
+    return Client.from_dict({**head, "conformsTo": conformance}, href=url)
 
 
 def _what(landing: Json) -> str:
@@ -225,8 +225,8 @@ def _check_collection(server: _Server, name: str) -> None:
     except Gone:
         names = _collections(server)
         if names and name not in names:
-            near = difflib.get_close_matches(name, names, 3)
-            advice = f"did you mean {' or '.join(near)}?" if near else f"it has {', '.join(names[:5])}"
+            guesses = difflib.get_close_matches(name, names, 3)
+            advice = f"did you mean {' or '.join(guesses)}?" if guesses else f"it has {', '.join(names[:5])}"
             raise InputError(f"{server.url} has no collection {name!r}; {advice}") from None
     except (SourceError, InputError):
         pass
@@ -238,5 +238,5 @@ def _collections(server: _Server) -> list[str]:
         collections = server.io.read_json(server.collections).get("collections")
     except (SourceError, InputError):
         return []
-    listed = collections if isinstance(collections, list) else []
-    return [str(each["id"])[:100] for each in listed if isinstance(each, dict) and "id" in each]
+    entries = collections if isinstance(collections, list) else []
+    return [str(each["id"])[:100] for each in entries if isinstance(each, dict) and "id" in each]

@@ -43,13 +43,13 @@ class ApiIo(StacApiIO):
         if method == "POST":
             body = json.dumps(parameters or {}).encode()
             plain |= {"Content-Type": "application/json"}
-            asking = Request(url=href, method="POST", headers=plain, body=body, most_bytes=MOST_BYTES, wrong=_wrong)
+            request = Request(url=href, method="POST", headers=plain, body=body, most_bytes=MOST_BYTES, wrong=_wrong)
         else:
             joint = "&" if urlsplit(href).query else "?"
             url = f"{href}{joint}{urlencode(parameters)}" if parameters else href
-            asking = Request(url=url, headers=plain, most_bytes=MOST_BYTES, wrong=_wrong)
+            request = Request(url=url, headers=plain, most_bytes=MOST_BYTES, wrong=_wrong)
         try:
-            return current().client.fetch(asking, self.access).body.decode()
+            return current().client.fetch(request, self.access).body.decode()
         except Gone:
             raise
         except ReadFailed as error:

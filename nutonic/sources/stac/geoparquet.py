@@ -123,17 +123,17 @@ def _head(items: Sequence[Json]) -> dict[str, Any]:
             pa.struct([(side, pa.float64()) for side in _SIDES[4]]),
         ),
         "links": pa.array(
-            [[_some(link, _LINK) for link in item.get("links") or []] for item in items], pa.list_(record(_LINK))
+            [[_subset(link, _LINK) for link in item.get("links") or []] for item in items], pa.list_(record(_LINK))
         ),
         "assets": pa.array(assets, pa.struct([(name, asset) for name in names])) if names else text("assets"),
     }
 
 
 def _asset(content: Json) -> Json:
-    return {**_some(content, _ASSET), "roles": _texts(content.get("roles"))}
+    return {**_subset(content, _ASSET), "roles": _texts(content.get("roles"))}
 
 
-def _some(content: Json, keys: Iterable[str]) -> Json:
+def _subset(content: Json, keys: Iterable[str]) -> Json:
     return {key: content[key] for key in keys if isinstance(content.get(key), str)}
 
 
@@ -192,7 +192,10 @@ def _items(rows: Iterable[Json], path: str | Path) -> Iterator[Json]:
 def _whole(row: Json, path: str | Path) -> Json:
     """The item as it was written; InputError if its columns were changed since."""
     item: Json = orjson.loads(row[WHOLE])
-    columns, hrefs = _of_columns(row), {name: _some(asset, ("href",)) for name, asset in item.get("assets", {}).items()}
+    columns, hrefs = (
+        _of_columns(row),
+        {name: _subset(asset, ("href",)) for name, asset in item.get("assets", {}).items()},
+    )
     same_place = shape(columns["geometry"]).equals(shapely.force_2d(shape(item["geometry"])))
     if columns["id"] != str(item["id"]) or hrefs != _hrefs(columns) or not same_place:
         raise InputError(
@@ -203,7 +206,7 @@ def _whole(row: Json, path: str | Path) -> Json:
 
 
 def _hrefs(item: Json) -> dict[str, Json]:
-    return {name: _some(asset, ("href",)) for name, asset in item["assets"].items()}
+    return {name: _subset(asset, ("href",)) for name, asset in item["assets"].items()}
 
 
 def _of_columns(row: Json) -> Json:

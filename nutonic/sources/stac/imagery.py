@@ -129,15 +129,15 @@ class StacSource(Shown, SourceDefaults):
         """Every scene that touches a grid, as overpasses in order of time; see :func:`.overpasses.timeline`."""
         period = as_interval(time)
         items = items_around(self._search(period), lonlat_bounds(grid))
-        here = [item for item in items if self._fits(item, period) and touches(item, grid)]
-        lacking = [(item.id, why) for item in here if (why := self._lacks(item))]
-        overpasses = timeline([item for item in here if not self._lacks(item)], grid, self._scene)
+        matches = [item for item in items if self._fits(item, period) and touches(item, grid)]
+        lacking = [(item.id, why) for item in matches if (why := self._lacks(item))]
+        overpasses = timeline([item for item in matches if not self._lacks(item)], grid, self._scene)
         return replace(overpasses, left_out=(*overpasses.left_out, *sorted(lacking)))
 
     def _lacks(self, item: Item) -> str | None:
         """What an item lacks for a cube over time, in words, or None; a cube does not take rendered pictures."""
-        there = (*self._keys(item), *map(self._key, self.masks))
-        missing = [key for key in there if key not in item.content["assets"]]
+        required = (*self._keys(item), *map(self._key, self.masks))
+        missing = [key for key in required if key not in item.content["assets"]]
         if missing:
             return f"has no asset {', '.join(missing)}"
         return None if len(self._keys(item)) == len(self.assets) else "has no bands but a rendered picture"
@@ -149,20 +149,20 @@ class StacSource(Shown, SourceDefaults):
 
     def _keys(self, item: Item) -> tuple[str, ...]:
         """Names of the assets to read of an item, one per band; the picture alone where a band is missing; or none."""
-        there = item.content["assets"]
-        keys = tuple(self._key(name, there) for name in self.assets)
-        if all(key in there for key in keys):
+        assets = item.content["assets"]
+        keys = tuple(self._key(name, assets) for name in self.assets)
+        if all(key in assets for key in keys):
             return keys
         visual = self._key(_VISUAL)
-        return (visual,) if visual in there and len(self.assets) == 3 else ()
+        return (visual,) if visual in assets and len(self.assets) == 3 else ()
 
-    def _key(self, name: str, there: Container[str] = ()) -> str:
+    def _key(self, name: str, assets: Container[str] = ()) -> str:
         """What an asset is called in this catalogue."""
-        return name if name in there else catalogue_at(self.url).assets.get(name, name)
+        return name if name in assets else catalogue_at(self.url).assets.get(name, name)
 
     def _scene(self, item: Item) -> Scene:
         keys = self._keys(item)
-        rendered, there = len(keys) < len(self.assets), item.content["assets"]
+        rendered, assets = len(keys) < len(self.assets), item.content["assets"]
         each = keys * len(self.assets) if rendered else keys
         return Scene(
             id=item.id,
@@ -175,10 +175,10 @@ class StacSource(Shown, SourceDefaults):
                     asset_of(item, key, self.access, name=name, band=k if rendered else None)
                     for k, (name, key) in enumerate(zip(self.assets, each, strict=True), 1)
                 ),
-                *(asset_of(item, self._key(name, there), self.access, name=name) for name in self.masks),
+                *(asset_of(item, self._key(name, assets), self.access, name=name) for name in self.masks),
             ),
             rendered=rendered,
-            item=pinned(item, (*keys, *(self._key(name, there) for name in self.masks))),
+            item=pinned(item, (*keys, *(self._key(name, assets) for name in self.masks))),
         )
 
     def chunk_hint(self, scene: Scene) -> int | None:

@@ -107,8 +107,10 @@ class StacLabels(Shown, SourceDefaults):
     def timeline(self, grid: GeoBox, time: Interval | str | None = None) -> Timeline:
         """The items of one year under a grid, as one step without a time."""
         search = Search(url=self.url, collection=self.collection, time=None, max_cloud_cover=None, access=self.access)
-        here = [item for item in items_around(search, lonlat_bounds(grid)) if self._fits(item) and touches(item, grid)]
-        chosen = sorted(_of_one_year(here, self.year, as_interval(time)), key=lambda item: item.id)
+        matches = [
+            item for item in items_around(search, lonlat_bounds(grid)) if self._fits(item) and touches(item, grid)
+        ]
+        chosen = sorted(_of_one_year(matches, self.year, as_interval(time)), key=lambda item: item.id)
         return Timeline(steps=(Step(time=None, scenes=tuple(map(self._scene, chosen))),) if chosen else ())
 
     def _fits(self, item: Item) -> bool:
