@@ -43,6 +43,7 @@ from support.earthengine import (
 from support.paths import ROOT
 
 from nutonic.core.classes import DYNAMIC_WORLD, ESA_WORLDCOVER, ClassTable
+from nutonic.core.times import as_interval
 from nutonic.cube.open import open_scene
 from nutonic.errors import BadPixels, GridError, InputError, MissingExtra, NoScene, ReadFailed, Refused, Unreachable
 from nutonic.io.session import limited
@@ -329,7 +330,7 @@ def test_labels_without_a_date_take_the_pictures():
     timeless = dynamic_world("http://127.0.0.1:9", rule="mosaic")
     (_, labels) = with_dates((timeless, source), ((picture,), scene_at(None)))
     assert labels == scene_at()
-    (alone,) = with_dates((source,), (scene_at(None),), "2024-07-01/2024-07-03")
+    (alone,) = with_dates((source,), (scene_at(None),), as_interval("2024-07-01/2024-07-03"))
     assert alone[0].datetime.startswith("2024-07-02T12:00")
     assert with_dates((source,), (scene_at(None),)) == [scene_at(None)]
     assert with_dates((source, timeless), ((picture,), scene_at(None))) == [(picture,), scene_at(None)]
