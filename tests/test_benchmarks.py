@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pytest
 import xarray as xr
 from support.paths import ROOT
 from support.worlds import written
@@ -43,6 +44,7 @@ def test_places_that_cost_nothing_are_all_built():
     assert told["built"] == told["places"] == 200
 
 
+@pytest.mark.exhaustive
 def test_all_ways_to_a_median_give_the_same_picture(tmp_path: Path) -> None:
     items = cubes.world(tmp_path / "tile", 300, 5)
     for name in ("nutonic", "nutonic, two processes", "stackstac", "odc-stac"):

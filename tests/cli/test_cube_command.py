@@ -61,6 +61,7 @@ def test_a_recipes_cube_is_told_and_saved(recipe, tmp_path):
 
 
 @pytest.mark.cluster
+@pytest.mark.exhaustive
 def test_workers_here_and_elsewhere_give_the_same_bytes(recipe, tmp_path):
     west, south, east, north = AREA
     area = {

@@ -44,6 +44,7 @@ def test_two_workers_compute_and_save_what_one_process_does(folder, tmp_path):
 
 
 @pytest.mark.cluster
+@pytest.mark.exhaustive
 def test_a_worker_that_is_killed_changes_nothing(folder, tmp_path):
     lazy = cube_of(folder)
     want = lazy.compute(scheduler="synchronous")

@@ -49,7 +49,10 @@ OPENING = {
 }
 
 
-@pytest.mark.parametrize("opening", OPENING)
+@pytest.mark.parametrize(
+    "opening",
+    [name if name == "nutonic first" else pytest.param(name, marks=pytest.mark.exhaustive) for name in OPENING],
+)
 def test_a_fresh_process_finds_the_accessor(path, opening):
     shown = "print(tuple(cube.nutonic.geobox.shape), len(cube.nutonic.scenes))"
     code = f"import sys; path = sys.argv[1]; {OPENING[opening]}; {shown}"

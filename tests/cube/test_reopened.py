@@ -81,7 +81,10 @@ def test_a_reopened_cube_is_selected_by_label_and_estimated(cube, path, opened):
     assert told.bytes_per_task > 0
 
 
-@pytest.mark.parametrize("opened", ["open_zarr", "digital numbers", "decode all"])
+@pytest.mark.parametrize(
+    "opened",
+    ["open_zarr", *(pytest.param(name, marks=pytest.mark.exhaustive) for name in ("digital numbers", "decode all"))],
+)
 def test_a_reopened_cube_is_saved_to_the_same_bytes(path, tmp_path, opened):
     again = nt.save_cube(OPENED[opened](path), tmp_path / "again.zarr")
     assert zarr_files(again) == zarr_files(path)

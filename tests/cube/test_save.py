@@ -170,6 +170,7 @@ def test_a_finished_cube_is_left_alone(folder, whole, tmp_path):
     assert not watched
 
 
+@pytest.mark.exhaustive
 def test_a_scheduler_makes_no_difference(folder, whole, tmp_path):
     for scheduler in ("synchronous", "processes"):
         with dask.config.set(scheduler=scheduler, num_workers=2):

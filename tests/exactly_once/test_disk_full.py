@@ -140,6 +140,7 @@ def test_the_disk_is_full_again_and_again(built, disk, capsys):
 
 
 @pytest.mark.cluster
+@pytest.mark.exhaustive
 def test_the_disk_is_full_in_the_workers_of_a_cluster(built, disk):
     out = disk.folder / "tree"
     prepare(resolve(built.recipe), out, workers=0)

@@ -108,6 +108,7 @@ def kill_driver(clean: Clean, folder: Path, out: Path, workers: int, least: int 
 
 
 @pytest.mark.cluster
+@pytest.mark.exhaustive
 def test_the_driver_of_a_cluster_is_killed(clean, tmp_path):
     out = tmp_path / "tree"
     assert kill_driver(clean, tmp_path, out, workers=2)
@@ -129,6 +130,7 @@ def kill_worker(process: Process, out: Path, clean: Clean, least: int) -> dict[i
 
 
 @pytest.mark.cluster
+@pytest.mark.exhaustive
 def test_the_worker_of_a_driver_is_killed_and_the_build_goes_on(clean, tmp_path):
     out = tmp_path / "tree"
     process = started(tmp_path, "build", clean.recipe, "--out", out, "--workers", 1)
@@ -138,6 +140,7 @@ def test_the_worker_of_a_driver_is_killed_and_the_build_goes_on(clean, tmp_path)
 
 
 @pytest.mark.cluster
+@pytest.mark.exhaustive
 def test_workers_of_a_driver_die_where_it_hurts_most_and_the_build_goes_on(clean, tmp_path):
     """Just before a commit, and just after it, when the driver has not heard of it."""
     first, second = sorted(clean.batches, key=lambda batch: len(clean.batches[batch]))[-2:]

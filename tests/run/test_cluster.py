@@ -101,6 +101,7 @@ def test_where_one_place_fails_its_neighbours_commit_and_the_next_run_fetches_it
 
 
 @pytest.mark.cluster
+@pytest.mark.exhaustive
 def test_a_place_that_kills_its_worker_every_time_is_told_and_its_neighbours_are_all_there(clean, tmp_path):
     files = max(clean.batches.values(), key=len)
     image = sorted(name for name in files if name.endswith(".png"))[1]

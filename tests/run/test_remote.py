@@ -262,7 +262,7 @@ def sign(recipe: Path) -> Path:
     return path
 
 
-@pytest.mark.parametrize("workers", [0, pytest.param(2, marks=pytest.mark.cluster)])
+@pytest.mark.parametrize("workers", [0, pytest.param(2, marks=[pytest.mark.cluster, pytest.mark.exhaustive])])
 def test_signatures_are_made_in_the_worker_and_end_up_nowhere(signed, clean, tmp_path, workers):
     server, recipe, env = signed
     said = warm.run(

@@ -80,7 +80,7 @@ def test_ctrl_c_lets_what_is_in_flight_be_finished(slow, tmp_path, workers):
     same_as(out, slow)
 
 
-@pytest.mark.parametrize("workers", [0, pytest.param(2, marks=pytest.mark.cluster)])
+@pytest.mark.parametrize("workers", [0, pytest.param(2, marks=[pytest.mark.cluster, pytest.mark.exhaustive])])
 def test_ctrl_c_twice_stops_at_once(slow, tmp_path, workers):
     out = tmp_path / "out"
     process = slowly(tmp_path, "build", slow.recipe, "--out", out, "--workers", workers)
@@ -101,6 +101,7 @@ def test_ctrl_c_twice_stops_at_once(slow, tmp_path, workers):
 
 
 @pytest.mark.cluster
+@pytest.mark.exhaustive
 def test_ctrl_c_on_a_cluster_begins_nothing_more_and_leaves_the_cluster_alone(slow, tmp_path):
     out = tmp_path / "out"
     with cluster(tmp_path / "cluster", workers=1, **slow_pictures.WORKERS) as dask:

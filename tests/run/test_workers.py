@@ -360,7 +360,7 @@ def by(results: list[BatchDone]) -> set[str]:
     return {worker for done in results for worker in done.rejects}
 
 
-@pytest.mark.parametrize("most", [4, 1])
+@pytest.mark.parametrize("most", [4, pytest.param(1, marks=pytest.mark.exhaustive)])
 def test_workers_that_come_and_go_share_the_requests_that_there_are(counting, tmp_path, most):
     server, recipe = counting
     url, results = f"http://127.0.0.1:{server.server_port}/items.json", []

@@ -110,6 +110,7 @@ def test_chips_and_rows_are_those_of_the_raster_behind_it(small, cover, tmp_path
 
 
 @pytest.mark.cluster
+@pytest.mark.exhaustive
 def test_on_worker_processes_it_is_the_same_tree(small, cover, tmp_path):
     with EarthEngineServer(cover) as server:
         recipe = load_recipe(asked(small[0], server.url, rule="mode"))
