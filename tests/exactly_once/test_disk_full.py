@@ -20,7 +20,7 @@ from support.trees import tree
 import nutonic as nt
 from nutonic.cli.demo.data import prepare as prepare_demo
 from nutonic.cli.main import main
-from nutonic.cube.cog import is_nutonics
+from nutonic.cube.cog import is_own_cog
 from nutonic.dataset.verify import verify
 from nutonic.errors import NotNutonic, StoreError
 from nutonic.io.objects import Store, unsealed
@@ -239,7 +239,7 @@ def test_geotiffs_are_written_when_there_is_room_again(disk, tmp_path, room):
     cube, out = made(1, 400, 400, 100).isel(time=0, drop=True), disk.folder / "cogs"
     disk.holds(*room)
     refused(lambda: nt.save_cogs(cube, out))
-    assert all(path.suffix == ".tif" and is_nutonics(path) for path in out.glob("*"))
+    assert all(path.suffix == ".tif" and is_own_cog(path) for path in out.glob("*"))
     disk.holds(ENOUGH)
     clean = nt.save_cogs(cube, tmp_path / "clean")
     assert [path.read_bytes() for path in nt.save_cogs(cube, out)] == [path.read_bytes() for path in clean]
