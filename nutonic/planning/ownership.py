@@ -1,12 +1,15 @@
-"""What in an output folder is nutonic's, and may be replaced or removed; all else is the user's, and stays as it is.
+"""Which files of an output folder are nutonic's. Only these are replaced or removed; all others are the user's.
 
-A folder is a tree by its marker alone, which is the first file that is created in it. Within a tree, nutonic's are the
-files that its plan leads to, by their exact paths (every view of every tile position of every place, whether it was
-built or not, since a build that was killed tells nobody what it wrote), those that a commit names, the fixed files of
-``_nutonic/``, and temporaries of these files (obstore's ``NAME#1``). Whatever its folder, a file of another name is not.
+A folder is a tree if it has the marker file, which is created first. Within a tree, nutonic owns:
 
-One limit: a file that somebody put at a path which the plan leads to, and which no commit names, cannot be told from one
-that a killed build left there. Within a tree it is replaced or removed as that would be.
+- the files that the plan leads to, by exact path: every view of every tile position of every place. They count whether
+  or not they were built, since a killed build leaves no record of what it wrote;
+- the files that a commit names;
+- the fixed files of ``_nutonic/``;
+- temporaries of these files (obstore's ``NAME#1``).
+
+One limit: a user's file at a path that the plan leads to, and that no commit names, looks like one that a killed build
+left there. It is replaced or removed in the same way.
 """
 
 from __future__ import annotations
@@ -51,23 +54,23 @@ _FOLDERS = frozenset({META, COMMITS, PARTS, "images", "metadata", "data"})
 _TEMPORARY = re.compile(r"(?P<name>.+)#\d+")
 _TILE = re.compile(r"(?:images|metadata)/(?P<shard>s\d+)/(?P<poi>.+)_t(?P<tile>\d{4,})(?:_(?P<view>[a-z0-9]+))?\.\w+")
 _SHARD = re.compile(r"(?:images|metadata)/(?P<name>s\d+)")
-#: Catalogue items beside a plan, and what proves to workers that they see the folder.
+#: Files beside a plan: the catalogue's items, and the tokens by which workers prove that they see the folder.
 _BESIDE = re.compile(rf"{META}/(?:items-[0-9a-f]{{12}}\.parquet|token-[0-9a-f]{{32}}(?:-[A-Za-z0-9-]+)?)")
 
 
 def is_marked(out: Path) -> bool:
-    """Whether a folder carries the marker of a tree, be it behind a link, which :func:`refuse_obstacles` refuses."""
+    """Whether a folder has the marker of a tree. Links are followed; :func:`refuse_obstacles` refuses them."""
     file = out / MARKER
     try:
-        found = file.stat()
-        fits = S_ISREG(found.st_mode) and found.st_size == len(MARKER_BYTES)
+        status = file.stat()
+        fits = S_ISREG(status.st_mode) and status.st_size == len(MARKER_BYTES)
         return fits and file.read_bytes() == MARKER_BYTES
     except OSError:
         return False
 
 
 def mark(store: Store) -> bool:
-    """Make a folder a tree, before anything else is written in it; whether it was none."""
+    """Make a folder a tree, before anything else is written in it; True if it was not one before."""
     if store.has(MARKER) and store.get(MARKER) == MARKER_BYTES:
         return False
     new = store.create(MARKER, MARKER_BYTES)
@@ -77,7 +80,7 @@ def mark(store: Store) -> bool:
 
 
 def unmark(store: Store) -> None:
-    """Take the marker back from a folder in which nothing else was made."""
+    """Remove the marker from a folder whose ``_nutonic/`` holds nothing else."""
     if {path for path, _ in store.sizes(META)} == {MARKER}:
         store.delete(MARKER)
 
@@ -85,8 +88,8 @@ def unmark(store: Store) -> None:
 def refuse_foreign(out: Path) -> None:
     """Raise :class:`NotNutonic` where nothing may be built.
 
-    That is a file; a folder with anything in it that does not carry the marker, whatever its folders are called; and a
-    tree with a link, or what is neither file nor folder, where one of its folders or fixed files goes.
+    That is a file; a folder that is not empty and has no marker; and a tree in which something else, such as a link, is
+    in the place of one of its folders or fixed files.
     """
     try:
         blocked = next((path for path in (out, *out.parents) if path.exists() and not path.is_dir()), None)
@@ -102,7 +105,7 @@ def refuse_foreign(out: Path) -> None:
 
 
 def refuse_obstacles(out: Path) -> None:
-    """Raise :class:`NotNutonic` if a folder or a fixed file of a tree is a link, or something else."""
+    """Raise :class:`NotNutonic` if a link, or a thing of another kind, is in the place of a folder or a fixed file."""
     kinds = [(path, True) for path in sorted(_FOLDERS)] + [(path, False) for path in sorted(_FIXED)]
     for path, folder in kinds:
         if (obstacle := obstacle_at(out, path, folder=folder)) is not None:
@@ -116,7 +119,7 @@ def _foreign(out: Path) -> NotNutonic:
 
 
 def _only_begun(meta: Path) -> bool:
-    """Whether a folder holds nothing but what is left where the marker itself was being written."""
+    """Whether a folder holds only temporaries of the marker, as a driver killed while writing it leaves them."""
     if meta.is_symlink() or not meta.is_dir():
         return False
     marker = re.escape(PurePosixPath(MARKER).name)
@@ -136,17 +139,17 @@ class Ownership:
     output: Output
     planned: PlannedPlaces
     committed: Collection[str] = field(default=frozenset())
-    """Files that commits name, where the plan may be another."""
+    """Files that commits name, also commits of another plan."""
 
     def with_committed(self, paths: Iterable[str]) -> Ownership:
-        """The same, and files that commits of nutonic's name."""
+        """A copy that also owns these files, which commits of nutonic name; unsafe paths are left out."""
         safe = {path for path in paths if is_own(path) and ".." not in path.split("/")}
         return replace(self, committed=frozenset(self.committed) | safe)
 
     def has(self, path: str) -> bool:
         """Whether a file at this path is nutonic's to replace and to remove."""
-        left = _TEMPORARY.fullmatch(path)
-        name = left["name"] if left else path
+        temporary = _TEMPORARY.fullmatch(path)
+        name = temporary["name"] if temporary else path
         return name in _FIXED or name in self.committed or self._is_planned(name)
 
     def has_folder(self, path: str) -> bool:
@@ -155,24 +158,24 @@ class Ownership:
         return path in _FOLDERS or (shard is not None and shard["name"] in self._shards)
 
     def remove(self, path: str) -> bool:
-        """Remove a file if it is nutonic's; whether it was. All that is ever removed from a tree goes through here."""
+        """Remove a file if it is nutonic's; True if it was. Every removal from a tree goes through here."""
         if not self.store.is_file(path) or not self.has(path):
             return False
         self.store.delete(path)
         return True
 
     def obstacles(self) -> Iterator[str]:
-        """A line for each link, and each thing of another kind, where a file or a folder of nutonic's goes."""
+        """A line for each link, or thing of another kind, in the place of a file or a folder of nutonic's."""
         assert self.store.root is not None, "in memory there are no links"
-        for path, found in self.store.found():
-            is_folder, is_file = S_ISDIR(found.st_mode), S_ISREG(found.st_mode)
+        for path, status in self.store.found():
+            is_folder, is_file = S_ISDIR(status.st_mode), S_ISREG(status.st_mode)
             folder = not is_folder and self.has_folder(path)
             if folder or (not is_file and self.has(path)):
                 obstacle = obstacle_at(self.store.root, path, folder=folder)
                 yield from [obstacle] if obstacle else []
 
     def refuse_obstacles(self) -> None:
-        """Raise :class:`NotNutonic` at the first of them."""
+        """Raise :class:`NotNutonic` at the first obstacle."""
         for obstacle in self.obstacles():
             raise NotNutonic(f"{obstacle}; nothing was changed")
 
@@ -186,14 +189,14 @@ class Ownership:
         return self._is_of_batch(path)
 
     def _is_of_tile(self, path: str) -> bool:
-        found = _TILE.fullmatch(path)
-        place = found and self.planned.by_id.get(found["poi"])
-        if not found or not place or self.layout.shard_at(place.ordinal, place.variant) != found["shard"]:
+        match = _TILE.fullmatch(path)
+        place = match and self.planned.by_id.get(match["poi"])
+        if not match or not place or self.layout.shard_at(place.ordinal, place.variant) != match["shard"]:
             return False
         name, layout = path.rsplit("/", 1)[1].rpartition(".")[0], self.layout
-        if int(found["tile"]) >= len(layout.tiles) or found["view"] not in (None, *layout.views):
+        if int(match["tile"]) >= len(layout.tiles) or match["view"] not in (None, *layout.views):
             return False
-        right = f"{found['poi']}_t{int(found['tile']):04d}" + (f"_{found['view']}" if found["view"] else "")
+        right = f"{match['poi']}_t{int(match['tile']):04d}" + (f"_{match['view']}" if match["view"] else "")
         return name == right and path.endswith(".png" if path.startswith("images/") else ".json")
 
     def _is_rows(self, path: str) -> bool:
@@ -202,7 +205,7 @@ class Ownership:
         return bool(re.fullmatch(rf"data/(?:{split}){many}\.jsonl", path))
 
     def _is_of_batch(self, path: str) -> bool:
-        """A commit or its rows: of the plan; or a commit that carries the seal which only nutonic gives."""
+        """Whether a path is a commit or its rows: those of a batch of the plan, or any commit with nutonic's seal."""
         commit, part = commit_name(path), part_name(path)
         name = commit or part
         if name is None:
@@ -223,18 +226,18 @@ class Ownership:
 
 
 def named_by_commits(store: Store) -> set[str]:
-    """Files that the commits name which can be read, and those commits."""
-    found: set[str] = set()
+    """Paths of the readable commits, and of the files that they name."""
+    paths: set[str] = set()
     for path, _ in list(store.sizes(COMMITS)):
         try:
             content = unsealed(store.get(path), path) if store.is_file(path) else {}
         except (Corrupt, FileNotFoundError):
             continue
-        found |= {path, *files_of(content)} if {"part", "places"} <= content.keys() else set()
-    return found
+        paths |= {path, *files_of(content)} if {"part", "places"} <= content.keys() else set()
+    return paths
 
 
 def files_of(content: Json) -> dict[str, tuple[int, str]]:
-    """Path to size and SHA-256 of every file that a commit names: those of its places, and the part with their rows."""
+    """Size in bytes and SHA-256 of every file that a commit names, by path: its places' files, and the part of rows."""
     files = {path: tuple(entry) for place in content["places"] for path, entry in place["files"].items()}
     return {**files, **{path: tuple(entry) for path, entry in content["part"].items()}}

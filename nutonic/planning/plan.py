@@ -119,15 +119,15 @@ class Plan(Shown):
         return {name: count / max(1, len(self.split)) for name, count in zip(SPLITS, counts, strict=True)}
 
     def warnings(self) -> list[str]:
-        """What a user should know before building."""
-        found = []
+        """Messages for the user to read before building."""
+        messages = []
         if self.largest_group > _LARGE_GROUP and len(self.places) > 1 / _LARGE_GROUP:
-            found.append(
+            messages.append(
                 f"the largest group of overlapping squares holds {self.largest_group:.0%} of all places and bends the "
                 "split: use splits.by: block, or pois.min_spacing_m"
             )
         empty = [name for name, share in self.shares().items() if not share]
-        return [*found, f"no place falls into {' and '.join(empty)}"] if empty else found
+        return [*messages, f"no place falls into {' and '.join(empty)}"] if empty else messages
 
 
 def plan(recipe: Recipe) -> Plan:
@@ -148,22 +148,24 @@ def plan(recipe: Recipe) -> Plan:
 
 
 def plan_of(spec: BuildSpec) -> Plan:
-    """The plan of a recipe that is resolved; as of :func:`plan`."""
+    """The plan of a resolved recipe; raises what :func:`plan` does."""
     file = read_pois(spec.pois)
     places, rejects = _all_places(file.places, spec.pois)
-    file = replace(file, places=places)  # what was left out need not stay in memory
+    file = replace(file, places=places)  # frees the places that were dropped
     rejects = [*file.rejects, *rejects]
     if not len(places):
         raise PlanError(f"{spec.pois.path} has no usable place in {file.rows} rows{_counted(rejects)}")
-    places, split, largest, more = _with_splits(places, spec.splits, spec.grid.extent_m)
-    found, none = with_scenes(places, split, spec)
-    rejects += [*more, *none]
-    if not len(found.places):
-        raise _nothing_left(none, more, rejects)
-    corners = _corners(found, spec.side)
-    order, starts = _in_batches(found, _source_numbers(found), corners, batch_size(spec.side, len(found.places)))
-    found, last = found.take(order), spec.layout.tiles[-1]
-    _log.info("planned %d places in %d batches, %d rejected", len(found.places), len(starts) - 1, len(rejects))
+    places, split, largest, splitless = _with_splits(places, spec.splits, spec.grid.extent_m)
+    candidates, sceneless = with_scenes(places, split, spec)
+    rejects += [*splitless, *sceneless]
+    if not len(candidates.places):
+        raise _nothing_left(sceneless, splitless, rejects)
+    corners = _corners(candidates, spec.side)
+    order, starts = _in_batches(
+        candidates, _source_numbers(candidates), corners, batch_size(spec.side, len(candidates.places))
+    )
+    candidates, last = candidates.take(order), spec.layout.tiles[-1]
+    _log.info("planned %d places in %d batches, %d rejected", len(candidates.places), len(starts) - 1, len(rejects))
     return Plan(
         name=spec.name,
         recipe_digest=spec.digest,
@@ -171,24 +173,26 @@ def plan_of(spec: BuildSpec) -> Plan:
         places_origin=file.origin,
         nutonic_version=__version__,
         rows=file.rows,
-        places=found.places,
-        split=found.split,
-        imagery=found.imagery.compact(),
-        labels=found.labels.compact(),
+        places=candidates.places,
+        split=candidates.split,
+        imagery=candidates.imagery.compact(),
+        labels=candidates.labels.compact(),
         starts=starts,
         rejects=tuple(rejects),
-        tiles=len(spec.layout.tiles) * len(found.places),
+        tiles=len(spec.layout.tiles) * len(candidates.places),
         margin_px=(spec.side - last.row - last.size, spec.side - last.col - last.size),
         largest_group=largest,
-        cost=estimate(spec, found.imagery[0][0], corners[order], starts),
+        cost=estimate(spec, candidates.imagery[0][0], corners[order], starts),
     )
 
 
-def _nothing_left(none: Sequence[Reject], more: Sequence[Reject], rejects: Sequence[Reject]) -> PlanError | NoScene:
-    """Why no place can be built, by the reason most have."""
-    reason = Counter(reject.reason for reject in none or more).most_common(1)[0][0]
-    first = next(reject for reject in none or more if reject.reason == reason)
-    kind = NoScene if none else PlanError
+def _nothing_left(
+    sceneless: Sequence[Reject], splitless: Sequence[Reject], rejects: Sequence[Reject]
+) -> PlanError | NoScene:
+    """The error for a plan without places, by the most common reason of its rejects."""
+    reason = Counter(reject.reason for reject in sceneless or splitless).most_common(1)[0][0]
+    first = next(reject for reject in sceneless or splitless if reject.reason == reason)
+    kind = NoScene if sceneless else PlanError
     return kind(f"none of {len(rejects)} places can be built{_counted(rejects)}; the first: {first.detail}")
 
 
@@ -200,41 +204,41 @@ def _all_places(places: Places, pois: Pois) -> tuple[Places, list[Reject]]:
     return places, [*again, *close, *outside]
 
 
-def _with_splits(places: Places, wanted: Splits, extent_m: float) -> tuple[Places, np.ndarray, float, list[Reject]]:
-    """The places that have a split; the splits, from the groups of all places before any search; the largest's share."""
+def _with_splits(places: Places, options: Splits, extent_m: float) -> tuple[Places, np.ndarray, float, list[Reject]]:
+    """Places with a split, their splits, the share of the largest group, and the rejects without a split."""
     keys: Iterable[str]
-    if wanted.by == "block":
-        groups, keys, rejects = splits.group_by_block(places, extent_m, wanted.block_km)
+    if options.by == "block":
+        groups, keys, rejects = splits.group_by_block(places, extent_m, options.block_km)
     else:
         groups, rejects = splits.group_by_overlap(places, extent_m), []
         keys = splits.group_keys(places, groups)
-    of_group = np.fromiter((SPLITS.index(splits.split_of(key, wanted)) for key in keys), np.int8)
+    of_group = np.fromiter((SPLITS.index(splits.split_of(key, options)) for key in keys), np.int8)
     keep = np.flatnonzero(groups >= 0)
     return places.take(keep), of_group[groups[keep]], splits.largest_share(groups), rejects
 
 
-def _source_numbers(found: Candidates) -> np.ndarray:
+def _source_numbers(candidates: Candidates) -> np.ndarray:
     """(places,) int64: a number for each combination of best scene and labels, in the order of scene ids.
 
-    Scenes count as equal only if all of them is: a catalogue may use an id twice.
+    Scenes are compared in all their fields, since a catalogue may use an id twice.
     """
-    pairs = found.imagery.numbers.astype(np.int64) * len(found.labels.values) + found.labels.numbers
+    pairs = candidates.imagery.numbers.astype(np.int64) * len(candidates.labels.values) + candidates.labels.numbers
     unique, which = np.unique(pairs, return_inverse=True)
-    of_pair = [divmod(pair, len(found.labels.values)) for pair in unique.tolist()]
-    keys = [(found.imagery.values[i][0], found.labels.values[k]) for i, k in of_pair]
+    of_pair = [divmod(pair, len(candidates.labels.values)) for pair in unique.tolist()]
+    keys = [(candidates.imagery.values[i][0], candidates.labels.values[k]) for i, k in of_pair]
     number = {key: k for k, key in enumerate(sorted(set(keys), key=lambda key: (key[0].id, repr(key))))}
     return np.array([number[key] for key in keys], np.int64)[which.ravel()]
 
 
 def _in_batches(
-    found: Candidates, sources: np.ndarray, corners: np.ndarray, size: int
+    candidates: Candidates, sources: np.ndarray, corners: np.ndarray, size: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The order of places in which those of one scene and near each other follow each other, and where batches start.
+    """The order of places, sorted by scene and then by block, and the first position of each batch.
 
-    Near means: squares whose corners lie in the same blocks of the scene's files, row by row of blocks.
+    Blocks are those of the scene's files, row by row, that hold the corner of a place's square.
     """
     rows, cols = (corners // BLOCK).T
-    order = np.lexsort((found.places.variant, found.places.ordinal, cols, rows, sources))
+    order = np.lexsort((candidates.places.variant, candidates.places.ordinal, cols, rows, sources))
     ordered = sources[order]
     starts = [0]
     for i in range(1, len(ordered)):
@@ -243,14 +247,16 @@ def _in_batches(
     return order, np.array([*starts, len(ordered)])
 
 
-def _corners(found: Candidates, side: int) -> np.ndarray:
+def _corners(candidates: Candidates, side: int) -> np.ndarray:
     """(places, 2) int32: row and column of each square's first pixel in its best scene, to within a pixel."""
-    out = np.zeros((len(found.places), 2), np.int32)
-    for number, ranked in enumerate(found.imagery.values):
-        here = np.flatnonzero(found.imagery.numbers == number)
+    out = np.zeros((len(candidates.places), 2), np.int32)
+    for number, ranked in enumerate(candidates.imagery.values):
+        here = np.flatnonzero(candidates.imagery.numbers == number)
         if here.size:
             asset = ranked[0].assets[0]
-            x, y = transformer("EPSG:4326", asset.crs).transform(found.places.lon[here], found.places.lat[here])
+            x, y = transformer("EPSG:4326", asset.crs).transform(
+                candidates.places.lon[here], candidates.places.lat[here]
+            )
             a, _, c, _, e, f = asset.transform
             rows, cols = (np.asarray(y) - f) / e, (np.asarray(x) - c) / a
             out[here] = np.floor(np.stack([rows, cols], 1) - side / 2 + 0.5)

@@ -140,17 +140,17 @@ def _as_json(value: Any) -> Json:
 
 
 class _Numbers:
-    """Positions of scenes in the plan; looked up once for each tuple of them, since many places share one."""
+    """Positions of scenes in the plan; looked up once for each tuple of scenes, since many places share one."""
 
     def __init__(self, scenes: list[Scene]) -> None:
         self._number = {scene: i for i, scene in enumerate(scenes)}
-        self._known: dict[int, tuple[tuple[Scene, ...], list[int]]] = {}
+        self._entries: dict[int, tuple[tuple[Scene, ...], list[int]]] = {}
 
     def of(self, scenes: tuple[Scene, ...]) -> list[int]:
-        known = self._known.get(id(scenes))
-        if known is None:  # kept with the tuple itself, so that its id stays its own
-            known = self._known[id(scenes)] = (scenes, [self._number[scene] for scene in scenes])
-        return known[1]
+        entry = self._entries.get(id(scenes))
+        if entry is None:  # the entry holds the tuple, so that no other object can get its id
+            entry = self._entries[id(scenes)] = (scenes, [self._number[scene] for scene in scenes])
+        return entry[1]
 
 
 def _batch_json(batch: Batch, numbers: _Numbers) -> Json:
@@ -245,9 +245,9 @@ class PlanFile(Shown):
         StoreError
             If another plan has taken this one's place.
         """
-        known: dict[tuple[int, ...], tuple[Scene, ...]] = {}
+        scenes_by_key: dict[tuple[int, ...], tuple[Scene, ...]] = {}
         for line in self._batch_lines(range(len(self.index)) if only is None else only):
-            yield self._batch(_loads(line), known)
+            yield self._batch(_loads(line), scenes_by_key)
 
     def _batch_lines(self, numbers: Iterable[int]) -> Iterator[bytes]:
         offsets = self.index.offsets.tolist()
@@ -273,10 +273,10 @@ class PlanFile(Shown):
             return _corrupt()
         return StoreError(f"the plan in {self.store.root} was replaced while it was built: run the same command again")
 
-    def _batch(self, value: Json, known: dict[tuple[int, ...], tuple[Scene, ...]]) -> Batch:
+    def _batch(self, value: Json, scenes_by_key: dict[tuple[int, ...], tuple[Scene, ...]]) -> Batch:
         def scenes(numbers: list[int]) -> tuple[Scene, ...]:
             key = tuple(numbers)
-            return known.setdefault(key, tuple(self.scenes[i] for i in key))
+            return scenes_by_key.setdefault(key, tuple(self.scenes[i] for i in key))
 
         places = tuple(
             PlannedPlace(
@@ -293,8 +293,8 @@ class PlanFile(Shown):
 def _pois(value: Json) -> Iterator[Poi]:
     count = len(value["ordinal"])
     bases = value.get("base_id") or [default_id(ordinal) for ordinal in value["ordinal"]]
-    variants, kept = value.get("variant") or [0] * count, value.get("place") or [{}] * count
-    columns = zip(bases, value["ordinal"], variants, value["lon"], value["lat"], kept, strict=True)
+    variants, keep_values = value.get("variant") or [0] * count, value.get("place") or [{}] * count
+    columns = zip(bases, value["ordinal"], variants, value["lon"], value["lat"], keep_values, strict=True)
     for base, ordinal, variant, lon, lat, place in columns:
         yield Poi(
             id=variant_id(base, variant),
@@ -348,12 +348,12 @@ def _tail(store: Store) -> tuple[str, bytes]:
     except FileNotFoundError:
         raise NotNutonic(f"{store.root} holds no {PLAN}: it was not made by nutonic") from None
     digest, length = _ended(tail)
-    wanted = len(_end(digest, length)) + length
-    if wanted > len(tail):
-        tail = store.tail(PLAN, wanted)
-    if len(tail) < wanted:
+    length_with_end = len(_end(digest, length)) + length
+    if length_with_end > len(tail):
+        tail = store.tail(PLAN, length_with_end)
+    if len(tail) < length_with_end:
         raise _corrupt()
-    return digest, tail[-wanted:][:length]
+    return digest, tail[-length_with_end:][:length]
 
 
 def _ended(tail: bytes) -> tuple[str, int]:

@@ -1,4 +1,4 @@
-"""An output folder before anything is built in it: is it ours, is it this recipe's, does it have a plan."""
+"""Checks of an output folder before a build: that it is nutonic's, is of this recipe and has a plan."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ from nutonic.sources.stac.geoparquet import geoparquet_bytes
 def prepare(
     spec: BuildSpec, out: str | Path, *, workers: int | None = None, replan: bool = False
 ) -> tuple[Store, PlanFile]:
-    """The tree's store with a plan in it: the one that is there, or a new one.
+    """The tree's store, and its plan: the existing one, or a new one.
 
-    Of two drivers that plan at once one creates the plan, and the other goes on with it.
+    If two drivers plan at once, one of them creates the plan and the other uses it.
     """
     out = Path(out)
     refuse_foreign(out)
@@ -38,26 +38,26 @@ def prepare(
     if plan is not None:
         _refuse_changed(plan, spec)
     if plan is None or replan:
-        made = plan_of(spec)
-        refuse_too_large(made.cost, out, default_workers() if workers is None else workers)
-        refuse_inputs_inside(spec.inputs, out, made.scenes())
-        owned = Ownership(store, spec.layout, spec.output, PlannedPlaces(made.batches))
+        new_plan = plan_of(spec)
+        refuse_too_large(new_plan.cost, out, default_workers() if workers is None else workers)
+        refuse_inputs_inside(spec.inputs, out, new_plan.scenes())
+        owned = Ownership(store, spec.layout, spec.output, PlannedPlaces(new_plan.batches))
         owned.refuse_obstacles()
         old = owned if plan is None else _owned_before(store, spec, plan) or owned
-        _put_plan(store, old if there else None, made, spec.text)
+        _put_plan(store, old if there else None, new_plan, spec.text)
         plan = read_plan(store)
         if not there:
             _refuse_changed(plan, spec)
     refuse_inputs_inside(spec.inputs, out, plan.scenes)
     owned_by(store, spec.layout, spec.output, plan).refuse_obstacles()
-    mark(store)  # once more: a driver that was refused took it back, if it was the first
+    mark(store)  # again, since another driver that was refused may have removed the marker
     if not store.has(RECIPE) or store.get(RECIPE) != plan.recipe.encode():
         store.put(RECIPE, plan.recipe.encode())
     return store, plan
 
 
 def _opened(store: Store, *, replan: bool) -> PlanFile | None:
-    """The plan that is there; None if it is not what was written and another one is to take its place."""
+    """The existing plan; None if it is corrupt and `replan` is set, so that a new one replaces it."""
     try:
         return read_plan(store)
     except Corrupt:
@@ -67,7 +67,7 @@ def _opened(store: Store, *, replan: bool) -> PlanFile | None:
 
 
 def _owned_before(store: Store, spec: BuildSpec, plan: PlanFile) -> Ownership | None:
-    """What an older plan makes nutonic's; None if a batch of it is not what was written."""
+    """The files that an older plan makes nutonic's; None if one of its batches is corrupt."""
     owned = owned_by(store, spec.layout, spec.output, plan)
     try:
         owned.planned.by_id  # noqa: B018  reads the batches, once
@@ -76,10 +76,10 @@ def _owned_before(store: Store, spec: BuildSpec, plan: PlanFile) -> Ownership | 
     return owned
 
 
-def _put_plan(store: Store, old: Ownership | None, made: Plan, recipe: str) -> None:
-    """Keep a plan; what was built from another one, which `old` tells, is removed first."""
-    items = geoparquet_bytes(made.items()) if made.items() else None
-    after = plan_bytes(made, recipe, items)
+def _put_plan(store: Store, old: Ownership | None, plan: Plan, recipe: str) -> None:
+    """Write a plan; files built from another plan, those that `old` owns, are removed first."""
+    items = geoparquet_bytes(plan.items()) if plan.items() else None
+    after = plan_bytes(plan, recipe, items)
     mark(store)
     before = store.get(PLAN) if old is not None else None
     if old is not None and before != after:
@@ -94,10 +94,10 @@ def _put_plan(store: Store, old: Ownership | None, made: Plan, recipe: str) -> N
 
 
 def _empty(store: Store, old: Ownership) -> None:
-    """Remove what was built from another plan, commits first: a kill in between leaves files that nothing names.
+    """Remove what was built from another plan, commits first, so that a kill in between leaves only unnamed files.
 
-    The plan itself stays until the new one takes its place, so that the folder is a tree at every moment; and so does the
-    card, in which a person may have written.
+    The plan stays until the new one replaces it, so that the folder is a tree at every moment. The card stays too, since
+    a person may have edited it.
     """
     if store.root is None or not store.root.exists():
         return
@@ -108,32 +108,31 @@ def _empty(store: Store, old: Ownership) -> None:
 
 
 def refuse_inputs_inside(inputs: Iterable[str], out: Path, scenes: Iterable[Scene] = ()) -> None:
-    """Raise :class:`InputError` if a file that is read lies in the folder that is written, or is reached through it.
+    """Raise :class:`InputError` if an input file lies in the output folder, or its path leads through it.
 
-    Folders are compared by what they are and not by their names: a link to one, another spelling of its case or of a path
-    that climbs make no difference.
+    Folders are compared by identity, not by name, so that links, other letter case and ``..`` make no difference.
     """
     of_scenes = (asset.href for scene in scenes for asset in scene.assets)
     if not out.exists():
         return
-    seen: dict[str, bool] = {}
+    inside: dict[str, bool] = {}
     for path in dict.fromkeys(chain(inputs, of_scenes)):
-        if "://" not in path and any(_is_inside(spelt, out, seen) for spelt in map(Path, _spellings(path))):
+        if "://" not in path and any(_is_inside(spelt, out, inside) for spelt in map(Path, _spellings(path))):
             raise InputError(f"{path} lies in {out}, where the output goes: build into another folder")
 
 
 def _spellings(path: str) -> set[str]:
-    """A path as it is written, and where its links lead to."""
+    """A path as an absolute one, and with its links resolved."""
     return {os.path.normpath(Path(path).absolute()), os.path.realpath(path)}
 
 
-def _is_inside(path: Path, out: Path, seen: dict[str, bool]) -> bool:
-    """Whether a path is the folder or below it; `seen` keeps what is known of folders, since many files share them."""
-    known = seen.get(str(path))
-    if known is None:
+def _is_inside(path: Path, out: Path, inside: dict[str, bool]) -> bool:
+    """Whether a path is the folder or below it; `inside` caches the answers by path, since many files share folders."""
+    answer = inside.get(str(path))
+    if answer is None:
         same = path.exists() and path.samefile(out)
-        known = seen[str(path)] = same or (path != path.parent and _is_inside(path.parent, out, seen))
-    return known
+        answer = inside[str(path)] = same or (path != path.parent and _is_inside(path.parent, out, inside))
+    return answer
 
 
 def _refuse_changed(plan: PlanFile, spec: BuildSpec) -> None:

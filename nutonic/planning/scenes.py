@@ -54,7 +54,7 @@ class SceneTable:
         return np.asarray(np.array([not scenes for scenes in self.values], bool)[self.numbers])
 
     def filtered(self, keep: Callable[[Scene, int], bool]) -> SceneTable:
-        """Only the scenes that `keep` says yes to, asked with the position of a place that they serve."""
+        """Only the scenes for which `keep(scene, i)` is true, with `i` the position of a place that has the scene."""
         used, first = np.unique(self.numbers, return_index=True)
         values = list(self.values)
         for number, place in zip(used.tolist(), first.tolist(), strict=True):
@@ -64,7 +64,7 @@ class SceneTable:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Candidates:
-    """Places on their way into a plan, columns alike."""
+    """Places with their splits and scenes, before they become a plan; all columns have the same length."""
 
     places: Places
     split: np.ndarray
@@ -89,13 +89,13 @@ def with_scenes(places: Places, split: np.ndarray, spec: BuildSpec) -> tuple[Can
     imagery = SceneTable.of(spec.sources.imagery.search(places.lon, places.lat, extent, time))
     problems = _Problems(spec.grid)
     usable = imagery.filtered(lambda scene, i: problems.of(scene, places, i) is None)
-    found = Candidates(places=places, split=split, imagery=usable, labels=labels)
+    candidates = Candidates(places=places, split=split, imagery=usable, labels=labels)
     bare, unlabelled = usable.empty(), labels.empty()
     rejects = [_no_scene(i, imagery[i], problems, spec.imagery, places) for i in np.flatnonzero(bare).tolist()]
     detail = f"no item of the {spec.table.name} catalogue touches the square"
     for i in np.flatnonzero(unlabelled & ~bare).tolist():
         rejects.append(Reject(poi_id=places[i].id, reason="no labels", detail=detail))
-    return found.take(np.flatnonzero(~bare & ~unlabelled)), rejects
+    return candidates.take(np.flatnonzero(~bare & ~unlabelled)), rejects
 
 
 class _Problems:

@@ -59,8 +59,8 @@ def group_keys(places: Places, groups: np.ndarray) -> Iterator[str]:
     """The key of each group: the smallest base id in it."""
     smallest = np.full(int(groups.max(initial=-1)) + 1, -1)
     for i, group in enumerate(groups.tolist()):
-        held = int(smallest[group])
-        if held < 0 or places.base_id(i) < places.base_id(held):
+        first = int(smallest[group])
+        if first < 0 or places.base_id(i) < places.base_id(first):
             smallest[group] = i
     return (places.base_id(i) for i in smallest.tolist() if i >= 0)
 
@@ -190,9 +190,9 @@ _HALF = 1 << 27
 
 def _neighbours(cells: np.ndarray, dx: int, dy: int) -> tuple[np.ndarray, np.ndarray]:
     """Positions (a, b) of all pairs of cells with b = a + (dx, dy) in the same zone; `cells` are sorted unique codes."""
-    wanted = cells + (dx << 28) + dy
-    b = np.minimum(np.searchsorted(cells, wanted), len(cells) - 1)
-    there = cells[b] == wanted
+    neighbours = cells + (dx << 28) + dy
+    b = np.minimum(np.searchsorted(cells, neighbours), len(cells) - 1)
+    there = cells[b] == neighbours
     return np.flatnonzero(there), b[there]
 
 
@@ -204,12 +204,12 @@ def _across_zones(places: Places, x: np.ndarray, y: np.ndarray, zone: np.ndarray
         border = -180.0 + 6.0 * west
         lon = east_of(places.lon, border)
         near = np.abs(lon) < reach
-        left, right = (np.flatnonzero(near & (zone == z)) for z in (west, west % 60 + 1))
-        if left.size and right.size:
-            a, b = shapely.STRtree(_polygons(x, y, zone, right, side, border)).query(
-                _polygons(x, y, zone, left, side, border), predicate="intersects"
+        western, eastern = (np.flatnonzero(near & (zone == z)) for z in (west, west % 60 + 1))
+        if western.size and eastern.size:
+            a, b = shapely.STRtree(_polygons(x, y, zone, eastern, side, border)).query(
+                _polygons(x, y, zone, western, side, border), predicate="intersects"
             )
-            edges.append(np.stack([left[a], right[b]], 1))
+            edges.append(np.stack([western[a], eastern[b]], 1))
     return edges
 
 

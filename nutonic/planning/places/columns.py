@@ -27,7 +27,7 @@ _WGS84 = Geod(ellps="WGS84")
 class Places:
     """Places in the order of (ordinal, variant); all columns have the same length.
 
-    About 30 bytes a place, plus the ids where the user gave some and what the recipe keeps.
+    About 30 bytes a place, plus the user's ids and the values of the columns that the recipe keeps.
     """
 
     ordinal: np.ndarray
@@ -42,8 +42,8 @@ class Places:
     """Base ids given by the user; None where they follow from the ordinal."""
     keep: tuple[str, ...] = ()
     """Names of the columns that travel with the places."""
-    kept: tuple[tuple[Scalar, ...], ...] = ()
-    """Their values, one tuple a place; empty where nothing is kept."""
+    keep_values: tuple[tuple[Scalar, ...], ...] = ()
+    """Values of these columns, one tuple a place; empty if there are no such columns."""
 
     def __len__(self) -> int:
         return len(self.ordinal)
@@ -60,7 +60,7 @@ class Places:
             variant=variant,
             lon=float(self.lon[i]),
             lat=float(self.lat[i]),
-            place=tuple(zip(self.keep, self.kept[i], strict=True)) if self.keep else (),
+            place=tuple(zip(self.keep, self.keep_values[i], strict=True)) if self.keep else (),
         )
 
     def base_id(self, i: int) -> str:
@@ -77,7 +77,7 @@ class Places:
             lat=self.lat[where],
             ids=None if self.ids is None else tuple(self.ids[int(i)] for i in where),
             keep=self.keep,
-            kept=tuple(self.kept[int(i)] for i in where) if self.keep else (),
+            keep_values=tuple(self.keep_values[int(i)] for i in where) if self.keep else (),
         )
 
 
@@ -131,14 +131,14 @@ def with_spacing(places: Places, min_spacing_m: float) -> tuple[Places, list[Rej
     to_space = transformer("EPSG:4326", "EPSG:4978")
     points = np.stack(to_space.transform(places.lon, places.lat, np.zeros(len(places))), axis=1)
     cells = np.floor(points / min_spacing_m).astype(np.int64).tolist()
-    kept: dict[tuple[int, int, int], list[int]] = {}
+    by_cell: dict[tuple[int, int, int], list[int]] = {}
     keep, rejects = np.zeros(len(places), bool), []
     for i, (a, b, c) in enumerate(cells):
-        near = [j for at in _around(a, b, c) for j in kept.get(at, ())]
+        near = [j for at in _around(a, b, c) for j in by_cell.get(at, ())]
         close = next((j for j in near if np.linalg.norm(points[i] - points[j]) < min_spacing_m), None)
         if close is None:
             keep[i] = True
-            kept.setdefault((a, b, c), []).append(i)
+            by_cell.setdefault((a, b, c), []).append(i)
         else:
             detail = f"closer than {min_spacing_m:g} m to {places.base_id(close)}"
             rejects.append(Reject(poi_id=places.base_id(i), reason="too close", detail=detail))

@@ -17,10 +17,10 @@ MAX_DOCUMENT = 512 << 20
 _WGS84 = re.compile(r"(OGC\b.*\bCRS84|EPSG:+([0-9.]+:)?4326|WGS ?84)", re.IGNORECASE)
 
 
-def geojson_rows(file: BinaryIO, path: str, wanted: Pois) -> Iterator[Row]:
+def geojson_rows(file: BinaryIO, path: str, pois: Pois) -> Iterator[Row]:
     """The features of a collection, in their order; a feature that is not a point is a bad row."""
-    refuse_named_coordinates(wanted, path, "GeoJSON")
-    features = _Features(wanted, path)
+    refuse_named_coordinates(pois, path, "GeoJSON")
+    features = _Features(pois, path)
     document = _document(file, path, features)
     if not (isinstance(document, dict) and document.get("type") == "FeatureCollection"):
         kind = "a Feature" if isinstance(document, _Feature) else "no FeatureCollection"
@@ -38,10 +38,10 @@ def geojson_rows(file: BinaryIO, path: str, wanted: Pois) -> Iterator[Row]:
             yield Row(number, wrong=("bad row", f"{repr(feature)[:40]} is no GeoJSON Feature"))
 
 
-def refuse_named_coordinates(wanted: Pois, path: str, kind: str) -> None:
+def refuse_named_coordinates(pois: Pois, path: str, kind: str) -> None:
     """Raise :class:`PoiError` if the recipe names columns of coordinates where geometries hold them."""
     for key in ("lon", "lat"):
-        if getattr(wanted.columns, key) is not None:
+        if getattr(pois.columns, key) is not None:
             raise PoiError(f"{path} is {kind}, whose points say where they are: leave pois.columns.{key} out")
 
 
@@ -59,36 +59,36 @@ def refuse_other_crs(crs: Any, path: str) -> None:
 
 
 class _Feature(NamedTuple):
-    """What is left of a feature: a row without its number."""
+    """The values of a feature that make a row, without the row's number."""
 
     id: object
     lon: object
     lat: object
-    kept: tuple[object, ...]
+    keep_values: tuple[object, ...]
     wrong: tuple[str, str] | None
 
 
 class _Features:
     """Turns features into rows while the text is read, so that there is never a tree of all of them."""
 
-    def __init__(self, wanted: Pois, path: str) -> None:
-        columns = columns_of(wanted, ("id",))
-        self._named_id = wanted.columns.id is not None
+    def __init__(self, pois: Pois, path: str) -> None:
+        columns = columns_of(pois, ("id",))
+        self._named_id = pois.columns.id is not None
         self.shapes = Shapes(columns, path)
 
     def __call__(self, obj: dict[str, Any]) -> Any:
         if obj.get("type") != "Feature" or "geometry" not in obj:
             return obj
         properties = obj.get("properties")
-        own_id, *kept = self.shapes.values(properties if isinstance(properties, dict) else {})
+        own_id, *keep_values = self.shapes.values(properties if isinstance(properties, dict) else {})
         if not self._named_id and obj.get("id") is not None:
             own_id = obj["id"]
         lon, lat, wrong = _point(obj["geometry"])
-        return _Feature(own_id, lon, lat, tuple(kept), wrong)
+        return _Feature(own_id, lon, lat, tuple(keep_values), wrong)
 
 
 def _point(geometry: Any) -> tuple[object, object, tuple[str, str] | None]:
-    """Longitude and latitude as they are written, or what there is instead of a point."""
+    """Longitude and latitude as they are written, and None; or two None, and reason and detail of the reject."""
     if not isinstance(geometry, dict):
         return None, None, ("no point", "the feature has no geometry")
     kind, coordinates = geometry.get("type"), geometry.get("coordinates")

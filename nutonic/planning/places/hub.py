@@ -44,54 +44,54 @@ class Dataset:
     """Folder or file within it; empty for all of it."""
 
     def address(self) -> str:
-        """Where this commit is, as a recipe could say."""
+        """Address of this commit, as a recipe can name it."""
         return f"{_SCHEME}{self.root()}".rstrip("/")
 
     def root(self) -> str:
-        """Where the Hub's file system has it."""
+        """Path in the Hub's file system."""
         return f"datasets/{self.repo}@{self.commit}/{self.path}"
 
     def sha256(self) -> str:
-        """Hex, over all that says which bytes these are: a commit names its files and their content."""
+        """SHA-256 (hex) of the address: the commit in it fixes the files and their content."""
         return hashlib.sha256(self.address().encode()).hexdigest()
 
 
 def resolve(address: str) -> Dataset:
     """The dataset of an address ``hf://datasets/OWNER/NAME[@REVISION][/PATH]``, at the commit its revision is now.
 
-    One request; none where the revision is a commit.
+    This takes one request, or none if the revision is a commit.
 
     Raises
     ------
     PoiError
-        If the address is none, or the dataset cannot be reached.
+        If the address is malformed, or the dataset cannot be reached.
     """
-    found = _ADDRESS.fullmatch(address)
-    path = (found["path"] or "").strip("/") if found else ".."
-    if found is None or ".." in path.split("/"):
+    match = _ADDRESS.fullmatch(address)
+    path = (match["path"] or "").strip("/") if match else ".."
+    if match is None or ".." in path.split("/"):
         raise PoiError(f"{address} is no dataset: write hf://datasets/OWNER/NAME, with @REVISION and /PATH as you need")
-    revision = unquote(found["revision"]) if found["revision"] else None
+    revision = unquote(match["revision"]) if match["revision"] else None
     if revision is None or not _COMMIT.fullmatch(revision):
         with _explained(address):
             api = _hub().HfApi(**_access())
-            commit = str(api.repo_info(found["repo"], repo_type="dataset", revision=revision, timeout=_SECONDS).sha)
+            commit = str(api.repo_info(match["repo"], repo_type="dataset", revision=revision, timeout=_SECONDS).sha)
     else:
         commit = revision
-    return Dataset(found["repo"], commit, path)
+    return Dataset(match["repo"], commit, path)
 
 
-def rows(dataset: Dataset, wanted: Pois) -> Iterator[Row]:
+def rows(dataset: Dataset, pois: Pois) -> Iterator[Row]:
     """The rows of all its Parquet files, in the order of their names."""
     number, address = 0, dataset.address()
     with _explained(address):
-        # No instance is kept: it would hold listings, and the token.
+        # The instance must not be cached: it holds listings and the token.
         files = _hub().HfFileSystem(**_access(), skip_instance_cache=True)
         names = [name for name in sorted(files.find(dataset.root().rstrip("/"))) if name.endswith(".parquet")]
         if not names:
             raise PoiError(f"{address} has no .parquet file: name a dataset, folder or file that has, or a local file")
         for name in names:
-            with files.open(name, "rb", cache_type="none") as file:  # what is asked for, and no byte more
-                for values in parquet_values(file, f"{_SCHEME}{name}", wanted):
+            with files.open(name, "rb", cache_type="none") as file:  # no read-ahead
+                for values in parquet_values(file, f"{_SCHEME}{name}", pois):
                     number += 1
                     yield Row(number, *values)
 
@@ -105,7 +105,7 @@ def _hub() -> Any:
 
 
 def _access() -> dict[str, Any]:
-    """Where the Hub is and as whom to ask it; False: as nobody, whatever token files there are."""
+    """Endpoint and token of the Hub; a token of False means anonymous, even if there is a token file."""
     return {"endpoint": _endpoint(), "token": os.environ.get("HF_TOKEN") or False}
 
 
@@ -115,7 +115,7 @@ def _endpoint() -> str:
 
 @contextmanager
 def _explained(address: str) -> Iterator[None]:
-    """Whatever the Hub's library raises, as one line of ours."""
+    """Turn the errors of the Hub's library into a :class:`PoiError` of one line."""
     errors = _hub().errors
     try:
         yield
@@ -136,10 +136,10 @@ def _explained(address: str) -> Iterator[None]:
         OSError,
         ValueError,
     ) as error:  # the HTTP library's own are among the bases
-        raise PoiError(f"cannot read {address} from {urlsplit(_endpoint()).hostname}: {_said(error)}") from None
+        raise PoiError(f"cannot read {address} from {urlsplit(_endpoint()).hostname}: {_cause(error)}") from None
 
 
-def _said(error: Exception) -> str:
+def _cause(error: Exception) -> str:
     status = getattr(getattr(error, "response", None), "status_code", None)
     if status in (401, 403):
         return f"status {status}: set HF_TOKEN to a token that may read it"

@@ -17,36 +17,36 @@ from nutonic.recipe.inputs import Pois
 _BATCH = 1 << 16
 
 
-def parquet_rows(file: BinaryIO, path: str, wanted: Pois) -> Iterator[Row]:
+def parquet_rows(file: BinaryIO, path: str, pois: Pois) -> Iterator[Row]:
     """The rows of a Parquet file with columns of coordinates, or of a GeoParquet with points."""
-    yield from (Row(number, *values) for number, values in enumerate(parquet_values(file, path, wanted), 1))
+    yield from (Row(number, *values) for number, values in enumerate(parquet_values(file, path, pois), 1))
 
 
-def parquet_values(file: BinaryIO, path: str, wanted: Pois) -> Iterator[tuple[Any, ...]]:
-    """The rows as tuples without their number: id, lon, lat, kept, wrong."""
+def parquet_values(file: BinaryIO, path: str, pois: Pois) -> Iterator[tuple[Any, ...]]:
+    """The rows as tuples without their number: id, lon, lat, keep_values, wrong."""
     arrow, parquet = _pyarrow()
     try:
         table = parquet.ParquetFile(file, pre_buffer=True)  # the needed columns of a row group in one read
         schema = table.schema_arrow
-        geometry = _geometry(schema, path, wanted)
-        columns = columns_of(wanted, ("id",) if geometry else ("lon", "lat", "id"))
-        found = find_columns(columns, path, schema.names, "its columns are")
-        _refuse_nested(columns, found, schema, path)
-        needed = [schema.names[at] for at in found if at is not None] + ([geometry] if geometry else [])
+        geometry = _geometry(schema, path, pois)
+        columns = columns_of(pois, ("id",) if geometry else ("lon", "lat", "id"))
+        positions = find_columns(columns, path, schema.names, "its columns are")
+        _refuse_nested(columns, positions, schema, path)
+        needed = [schema.names[at] for at in positions if at is not None] + ([geometry] if geometry else [])
         for group in range(table.num_row_groups):
             for batch in table.iter_batches(_BATCH, row_groups=[group], columns=list(dict.fromkeys(needed))):
-                values = [repeat(None) if at is None else _values(batch, schema.names[at]) for at in found]
+                values = [repeat(None) if at is None else _values(batch, schema.names[at]) for at in positions]
                 yield from _with_points(values, batch, geometry) if geometry else _with_columns(values)
     except arrow.ArrowException as error:
         raise PoiError(f"{path} is no Parquet file that can be read: {_one_line(error)}") from None
-    except OSError as error:  # what Arrow itself raises has no number; a disk's or a network's error goes on
+    except OSError as error:  # Arrow's own errors have no errno; those of a disk or a network are raised as they are
         if type(error) is not OSError or error.errno is not None:
             raise
         raise PoiError(f"{path} is no Parquet file that can be read: {_one_line(error)}") from None
 
 
 def _pyarrow() -> tuple[Any, Any]:
-    """Imported where it is needed: it takes a while."""
+    """The modules pyarrow and pyarrow.parquet, imported late since that takes a while."""
     import pyarrow
     import pyarrow.parquet
 
@@ -82,9 +82,9 @@ def _no_point(shape: Any) -> tuple[str, str]:
     )
 
 
-def _geometry(schema: Any, path: str, wanted: Pois) -> str | None:
+def _geometry(schema: Any, path: str, pois: Pois) -> str | None:
     """The column of points of a GeoParquet that has no columns of coordinates, or None."""
-    lon, lat, *_ = columns_of(wanted)
+    lon, lat, *_ = columns_of(pois)
     if lon.index(schema.names) is not None and lat.index(schema.names) is not None:
         return None
     try:
@@ -98,7 +98,7 @@ def _geometry(schema: Any, path: str, wanted: Pois) -> str | None:
         ) from None
     if name not in schema.names:
         return None
-    refuse_named_coordinates(wanted, path, "GeoParquet")
+    refuse_named_coordinates(pois, path, "GeoParquet")
     if encoding != "WKB" or _kind(schema.field(name).type) != "binary":
         raise PoiError(
             f"{path} holds its geometry as {encoding}, not as WKB: write it as WKB, or give it lon and lat columns"
@@ -108,11 +108,11 @@ def _geometry(schema: Any, path: str, wanted: Pois) -> str | None:
 
 
 def _refuse_other_crs(crs: Any, path: str) -> None:
-    """GeoParquet states its CRS as PROJJSON; none at all is longitude and latitude."""
+    """Raise :class:`PoiError` unless the CRS, as PROJJSON, is WGS 84; None means longitude and latitude."""
     if crs is None:
         return
-    known = crs.get("id") if isinstance(crs, dict) else None
-    code = f"{known.get('authority')}:{known.get('code')}" if isinstance(known, dict) else None
+    identifier = crs.get("id") if isinstance(crs, dict) else None
+    code = f"{identifier.get('authority')}:{identifier.get('code')}" if isinstance(identifier, dict) else None
     name = crs.get("name") if isinstance(crs, dict) else crs
     if code not in ("EPSG:4326", "OGC:CRS84") and not (code is None and str(name).startswith("WGS 84")):
         raise PoiError(
@@ -121,9 +121,9 @@ def _refuse_other_crs(crs: Any, path: str) -> None:
         )
 
 
-def _refuse_nested(columns: Sequence[Column], found: Sequence[int | None], schema: Any, path: str) -> None:
-    """What cannot be a coordinate, an id or kept is told from its type, before a byte of it is read."""
-    for column, at in zip(columns, found, strict=True):
+def _refuse_nested(columns: Sequence[Column], positions: Sequence[int | None], schema: Any, path: str) -> None:
+    """Raise :class:`PoiError` if a column's type rules out its role; this needs the schema only, no data."""
+    for column, at in zip(columns, positions, strict=True):
         kind = "text" if at is None else _kind(schema.field(at).type)
         if kind in ("nested", "binary") or (column.role == "keep" and kind == "other"):
             field = schema.field(at)
@@ -134,7 +134,7 @@ def _refuse_nested(columns: Sequence[Column], found: Sequence[int | None], schem
 
 
 def _kind(dtype: Any) -> str:
-    """Of a column's type: number (plain integers and floats), text, other (such as dates), binary or nested."""
+    """Kind of a column's type: number (plain integers and floats), text, other (such as dates), binary or nested."""
     types = _pyarrow()[0].types
     dtype = getattr(dtype, "storage_type", dtype)
     if types.is_dictionary(dtype):

@@ -38,19 +38,19 @@ _READERS: dict[str, _Reader] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PoiFile:
-    """The places of a file, and what was wrong with the rest of it."""
+    """The places of a file, and the rejects of its bad rows."""
 
     places: Places
     rejects: list[Reject]
     sha256: str
-    """Of the file's bytes, hex; of a dataset on the Hub, of what names its bytes: see :func:`file_sha256`."""
+    """SHA-256 (hex) of the file's bytes; for a dataset on the Hub, that of its address: see :func:`file_sha256`."""
     rows: int
-    """Data rows seen, bad ones included."""
+    """Number of data rows, bad ones included."""
     origin: str | None = None
-    """Of a dataset on the Hub, its address with the commit it was read at."""
+    """Address of a dataset on the Hub, with the commit that was read; None for a local file."""
 
 
-def read_pois(wanted: Pois) -> PoiFile:
+def read_pois(pois: Pois) -> PoiFile:
     """Read the places that a recipe names.
 
     Coordinates are columns ``lon`` or ``longitude`` and ``lat`` or ``latitude``, ids a column ``id`` if there is one, or
@@ -64,24 +64,24 @@ def read_pois(wanted: Pois) -> PoiFile:
     MissingExtra
         If reading it needs a package that is not installed.
     """
-    if pois_hub.is_address(wanted.path):
-        dataset = pois_hub.resolve(wanted.path)
-        found = _collect(pois_hub.rows(dataset, wanted), wanted, "row")
-        return _file(found, dataset.sha256(), dataset.address())
-    with _opened(wanted.path) as file:
-        suffix, reader = _reader(wanted.path)
+    if pois_hub.is_address(pois.path):
+        dataset = pois_hub.resolve(pois.path)
+        collector = _collect(pois_hub.rows(dataset, pois), pois, "row")
+        return _file(collector, dataset.sha256(), dataset.address())
+    with _opened(pois.path) as file:
+        suffix, reader = _reader(pois.path)
         sha256 = hashlib.file_digest(file, "sha256").hexdigest()
         file.seek(0)
         content = cast(BinaryIO, gzip.GzipFile(fileobj=file)) if suffix.endswith(".gz") else file
         lined = suffix.removesuffix(".gz") in _LINES
-        return _file(_collect(reader(content, wanted.path, wanted), wanted, "line" if lined else "row"), sha256)
+        return _file(_collect(reader(content, pois.path, pois), pois, "line" if lined else "row"), sha256)
 
 
 def file_sha256(path: str) -> str:
     """SHA-256 (hex) that changes with a places file.
 
-    Of a dataset on the Hub it covers repository, commit and path, as a commit names its files and their content: that is
-    one small request, and none at all where the address names the commit itself.
+    For a dataset on the Hub it covers repository, commit and path, since a commit fixes its files and their content. That
+    takes one small request, or none if the address names a commit.
     """
     if pois_hub.is_address(path):
         return pois_hub.resolve(path).sha256()
@@ -89,20 +89,22 @@ def file_sha256(path: str) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _collect(rows: Iterator[Row], wanted: Pois, line_is: str) -> Collector:
-    collector = Collector(wanted.path, kept_columns(wanted), line_is)
-    for row in islice(rows, wanted.limit):
+def _collect(rows: Iterator[Row], pois: Pois, line_is: str) -> Collector:
+    collector = Collector(pois.path, kept_columns(pois), line_is)
+    for row in islice(rows, pois.limit):
         collector.add(row)
     return collector
 
 
-def _file(found: Collector, sha256: str, origin: str | None = None) -> PoiFile:
-    return PoiFile(places=found.places(), rejects=found.rejects, sha256=sha256, rows=found.rows, origin=origin)
+def _file(collector: Collector, sha256: str, origin: str | None = None) -> PoiFile:
+    return PoiFile(
+        places=collector.places(), rejects=collector.rejects, sha256=sha256, rows=collector.rows, origin=origin
+    )
 
 
 @contextmanager
 def _opened(path: str) -> Iterator[BufferedReader]:
-    """The file; what goes wrong while it is read says where it is named."""
+    """The open file; errors while it is read become a :class:`PoiError` that names it."""
     if "://" in path:
         raise PoiError(f"pois.path is {path}, and can only be a local file or hf://datasets/OWNER/NAME")
     try:

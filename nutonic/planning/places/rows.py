@@ -1,4 +1,4 @@
-"""What every places file comes down to: rows as they were read, and from them places and rejects."""
+"""Rows of a places file in any format, and the places and rejects that they become."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _LONGEST_KEPT = 2000
 _SHAPES = 1000
 
 Role = Literal["lon", "lat", "id", "keep"]
-#: Names that are taken for a role where the recipe gives none, in lower case.
+#: Column names of each role, in lower case, for recipes that name none.
 _KNOWN: dict[Role, tuple[str, ...]] = {
     "lon": ("lon", "longitude"),
     "lat": ("lat", "latitude"),
@@ -43,25 +43,25 @@ class Row(NamedTuple):
     id: object = None
     lon: object = None
     lat: object = None
-    kept: Sequence[object] = ()
+    keep_values: Sequence[object] = ()
     wrong: tuple[str, str] | None = None
-    """Reason and detail where the row is none to begin with."""
+    """Reason and detail of the reject, if the row could not be read."""
 
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column that is looked for."""
+    """A column to look for in a file."""
 
     role: Role
     named: str | None = None
-    """Its name in the recipe; without one, any name that is known for its role."""
+    """Its name in the recipe; None for any of the usual names of its role."""
 
     def index(self, names: Sequence[str]) -> int | None:
-        """Where it stands among these names, or None."""
+        """Its position among these names, or None."""
         if self.named is not None:
             return next((i for i, name in enumerate(names) if self.named in (name, name.strip())), None)
         plain = [name.strip().lower() for name in names]
-        return next((plain.index(known) for known in _KNOWN[self.role] if known in plain), None)
+        return next((plain.index(alias) for alias in _KNOWN[self.role] if alias in plain), None)
 
     @property
     def required(self) -> bool:
@@ -69,47 +69,47 @@ class Column:
         return self.named is not None or self.role != "id"
 
     def missing(self, path: str, names: Sequence[str], names_are: str) -> PoiError:
-        """The error that says which columns there are instead."""
-        shown = ", ".join(name.strip() for name in names[:8]) or "nothing"
-        wanted = " or ".join(_KNOWN[self.role])
+        """The error for a file without this column; its message lists the columns that there are."""
+        columns = ", ".join(name.strip() for name in names[:8]) or "nothing"
+        expected = " or ".join(_KNOWN[self.role])
         if self.named is not None:
             close = difflib.get_close_matches(
                 self.named.lower(), plain := [name.strip().lower() for name in names], n=1, cutoff=0.5
             )
-            shown += f": did you mean {names[plain.index(close[0])].strip()}?" if close else ""
+            columns += f": did you mean {names[plain.index(close[0])].strip()}?" if close else ""
             key = "pois.keep" if self.role == "keep" else f"pois.columns.{self.role}"
-            wanted = f"{self.named} ({key})"
-        return PoiError(f"{path} has no column {wanted}; {names_are} {shown}")
+            expected = f"{self.named} ({key})"
+        return PoiError(f"{path} has no column {expected}; {names_are} {columns}")
 
 
-def columns_of(wanted: Pois, roles: Sequence[Role] = ("lon", "lat", "id")) -> tuple[Column, ...]:
+def columns_of(pois: Pois, roles: Sequence[Role] = ("lon", "lat", "id")) -> tuple[Column, ...]:
     """The columns that a recipe asks for, in the order of `roles`, then those it keeps."""
-    named = [Column(role, getattr(wanted.columns, role)) for role in roles if role != "keep"]
-    return (*named, *(Column("keep", name) for name in kept_columns(wanted)))
+    named = [Column(role, getattr(pois.columns, role)) for role in roles if role != "keep"]
+    return (*named, *(Column("keep", name) for name in kept_columns(pois)))
 
 
-def kept_columns(wanted: Pois) -> tuple[str, ...]:
+def kept_columns(pois: Pois) -> tuple[str, ...]:
     """The columns that travel with the places, each once."""
-    return tuple(dict.fromkeys(wanted.keep))
+    return tuple(dict.fromkeys(pois.keep))
 
 
 def find_columns(columns: Sequence[Column], path: str, names: Sequence[str], names_are: str) -> list[int | None]:
-    """Where each column stands; only an id may be missing."""
-    found = [column.index(names) for column in columns]
-    for column, at in zip(columns, found, strict=True):
+    """The position of each column among `names`; None for an id that is missing, :class:`PoiError` for others."""
+    positions = [column.index(names) for column in columns]
+    for column, at in zip(columns, positions, strict=True):
         if at is None and column.required:
             raise column.missing(path, names, names_are)
-    return found
+    return positions
 
 
 class Shapes:
-    """The columns among the keys of objects that need not all have the same: worked out once for each set of keys."""
+    """Finds the columns among the keys of JSON objects; looked up once for each distinct tuple of keys."""
 
     def __init__(self, columns: Sequence[Column], path: str) -> None:
         self._columns, self._path = columns, path
         self._keys: dict[tuple[str, ...], list[str | None]] = {}
-        self._seen: dict[str, None] = {}
-        self._found: set[Column] = set()
+        self._names: dict[str, None] = {}
+        self._present: set[Column] = set()
 
     def values(self, obj: dict[str, Any]) -> list[Any]:
         """The value of each column; None where the object has none."""
@@ -122,23 +122,23 @@ class Shapes:
     def _learn(self, names: tuple[str, ...]) -> list[str | None]:
         if len(self._keys) >= _SHAPES:
             self._keys.clear()
-        found = [column.index(names) for column in self._columns]
-        self._found.update(column for column, at in zip(self._columns, found, strict=True) if at is not None)
-        if len(self._seen) < _SHAPES:
-            self._seen.update(dict.fromkeys(names))
-        keys = self._keys[names] = [None if at is None else names[at] for at in found]
+        positions = [column.index(names) for column in self._columns]
+        self._present.update(column for column, at in zip(self._columns, positions, strict=True) if at is not None)
+        if len(self._names) < _SHAPES:
+            self._names.update(dict.fromkeys(names))
+        keys = self._keys[names] = [None if at is None else names[at] for at in positions]
         return keys
 
     def refuse_missing(self) -> None:
         """Raise :class:`PoiError` if there were objects and none of them had a column."""
         if self._keys:
             for column in self._columns:
-                if column.required and column not in self._found:
-                    raise column.missing(self._path, list(self._seen), "its objects have")
+                if column.required and column not in self._present:
+                    raise column.missing(self._path, list(self._names), "its objects have")
 
 
 class Collector:
-    """Columns of the good rows, rejects of the others; about 32 bytes a place where none has an id of its own."""
+    """Collects good rows as columns and bad rows as rejects; about 32 bytes a place without ids of the user's."""
 
     def __init__(self, path: str, keep: tuple[str, ...] = (), line_is: str = "line") -> None:
         self.rows = 0
@@ -147,10 +147,10 @@ class Collector:
         self._ordinal, self._line = array("q"), array("q")
         self._lon, self._lat = array("d"), array("d")
         self._own: list[str | None] | None = None
-        """Own ids, once there is one."""
+        """Ids from the file, None for rows without one; None as a whole until a row has an id."""
         self._line_of: dict[str, int] = {}
         """Line of each own id, in lower case."""
-        self._kept: list[tuple[Scalar, ...]] = []
+        self._keep_values: list[tuple[Scalar, ...]] = []
 
     def add(self, row: Row) -> None:
         """Take one data row; its ordinal is the number of rows before it."""
@@ -166,7 +166,7 @@ class Collector:
             self._reject(row, ordinal, name, *(bad or ("bad row", "")))
             return
         if self._keep:
-            self._kept.append(self._kept_of(row))
+            self._keep_values.append(self._scalars_of(row))
         self._ordinal.append(ordinal)
         self._line.append(row.line)
         self._lon.append(point[0])
@@ -183,8 +183,8 @@ class Collector:
             self._own.append(name or None)
 
     def _reject(self, row: Row, ordinal: int, name: str, reason: str, detail: str) -> None:
-        shown = name if name and reason not in ("bad id", "duplicate id") else default_id(ordinal)
-        self.rejects.append(Reject(poi_id=shown, reason=reason, detail=detail, line=row.line))
+        poi_id = name if name and reason not in ("bad id", "duplicate id") else default_id(ordinal)
+        self.rejects.append(Reject(poi_id=poi_id, reason=reason, detail=detail, line=row.line))
 
     def _problem_with_id(self, name: str, row: Row, ordinal: int) -> tuple[str, str] | None:
         if name:
@@ -194,11 +194,11 @@ class Collector:
             if bad is not None:
                 return "bad id", bad
         line = self._line_with(name or default_id(ordinal))
-        shown = name or default_id(ordinal)
-        return None if line is None else ("duplicate id", f"id {shown!r} is on {self._line_is} {line} already")
+        poi_id = name or default_id(ordinal)
+        return None if line is None else ("duplicate id", f"id {poi_id!r} is on {self._line_is} {line} already")
 
     def _line_with(self, name: str) -> int | None:
-        """Where a place with this id was, or None; places without one of their own have ids too."""
+        """Line of the place with this id, or None; default ids of places without one are searched too."""
         folded = name.casefold()
         default = _DEFAULT_ID.fullmatch(folded)
         if folded in self._line_of or not default or default_id(int(default[1])) != folded:
@@ -207,9 +207,9 @@ class Collector:
         same = at < len(self._ordinal) and self._ordinal[at] == int(default[1])
         return self._line[at] if same and not (self._own and self._own[at]) else None
 
-    def _kept_of(self, row: Row) -> tuple[Scalar, ...]:
+    def _scalars_of(self, row: Row) -> tuple[Scalar, ...]:
         values = []
-        for column, value in zip(self._keep, row.kept, strict=True):
+        for column, value in zip(self._keep, row.keep_values, strict=True):
             try:
                 values.append(scalar(value))
             except ValueError as error:
@@ -228,23 +228,23 @@ class Collector:
             lat=np.array(self._lat, np.float64),
             ids=None if own is None else tuple(name or default_id(at) for name, at in zip(own, ordinal, strict=True)),
             keep=self._keep,
-            kept=tuple(self._kept),
+            keep_values=tuple(self._keep_values),
         )
 
 
 def _own_id(value: object) -> str:
-    """The text of an id, empty where there is none: a float that is NaN is how tables say so."""
+    """The text of an id; empty if there is none, which tables write as NaN."""
     if isinstance(value, str):
         return value.strip()
     return "" if value is None or (isinstance(value, float) and math.isnan(value)) else repr(value)[:100]
 
 
 def _point(row: Row) -> tuple[tuple[float, float] | None, tuple[str, str] | None]:
-    """Longitude and latitude, or what is wrong with them."""
+    """Longitude and latitude in degrees, and None; or None, and reason and detail of the reject."""
     try:
         lon, lat = _number(row.lon), _number(row.lat)
     except (ValueError, TypeError, OverflowError):
-        return None, ("bad coordinates", f"lon {_shown(row.lon)}, lat {_shown(row.lat)} are not two numbers")
+        return None, ("bad coordinates", f"lon {_quoted(row.lon)}, lat {_quoted(row.lat)} are not two numbers")
     problem = problem_with_coordinates(lon, lat)
     return ((lon, lat), None) if problem is None else (None, problem)
 
@@ -258,12 +258,12 @@ def _number(value: Any) -> float:
     return float(value)
 
 
-def _shown(value: object) -> str:
+def _quoted(value: object) -> str:
     return repr(value.strip()[:40]) if isinstance(value, str) else "''" if value is None else repr(value)[:40]
 
 
 def scalar(value: object) -> Scalar:
-    """A value as JSON has it; a ValueError says what it is instead. What is not finite is null, as JSON has no other."""
+    """A value that JSON can hold; NaN and infinities become None. ValueError, with the reason, for anything else."""
     if value is None or isinstance(value, bool):
         return value
     if isinstance(value, str):
@@ -271,7 +271,7 @@ def scalar(value: object) -> Scalar:
             raise ValueError(f"has {len(value)} characters, at most {_LONGEST_KEPT} can be kept")
         if not value.isascii() and any("\ud800" <= letter <= "\udfff" for letter in value):
             raise ValueError("holds half a character (a lone surrogate)")
-        return sys.intern(value)  # a country's code is there once, not once a place
+        return sys.intern(value)  # equal values, such as country codes, share one object
     if isinstance(value, int):
         if not -(2**63) <= value < 2**64:
             raise ValueError("is an integer of more than 64 bits")

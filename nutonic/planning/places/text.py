@@ -16,29 +16,29 @@ from nutonic.errors import PoiError
 from nutonic.planning.places.rows import Row, Shapes, columns_of, find_columns
 from nutonic.recipe.inputs import Pois
 
-#: What a line may hold, and a file once it is unpacked: a few kilobytes of gzip can become any amount of either.
+#: Most bytes of a line, and of an unpacked file: a few kilobytes of gzip can unpack to any amount.
 MAX_LINE, MAX_UNPACKED = 16 << 20, 4 << 30
 
 
-def csv_rows(file: BinaryIO, path: str, wanted: Pois) -> Iterator[Row]:
+def csv_rows(file: BinaryIO, path: str, pois: Pois) -> Iterator[Row]:
     """The data rows of a CSV with a header; commas, semicolons or tabs between cells."""
     text = io.TextIOWrapper(file, encoding="utf-8-sig", newline="")
     try:
         lines = bounded_lines(text, path)
         first = next(lines, "")
         delimiter = max(",;\t", key=first.count)
-        yield from _cells(csv.reader(itertools.chain([first], lines), delimiter=delimiter), path, wanted)
+        yield from _cells(csv.reader(itertools.chain([first], lines), delimiter=delimiter), path, pois)
     except UnicodeDecodeError:
         raise PoiError(f"{path} is not UTF-8 text (byte {first_bad_byte(file)}): save it as UTF-8 CSV") from None
     finally:
         text.close()
 
 
-def _cells(reader: Any, path: str, wanted: Pois) -> Iterator[Row]:
+def _cells(reader: Any, path: str, pois: Pois) -> Iterator[Row]:
     rows = 0
     try:
         header: list[str] = next(reader, [])
-        lon, lat, own_id, *keep = find_columns(columns_of(wanted), path, header, "its first line names")
+        lon, lat, own_id, *keep = find_columns(columns_of(pois), path, header, "its first line names")
         width = max(lon or 0, lat or 0, own_id or 0, *(at or 0 for at in keep)) + 1
         start = reader.line_num + 1
         for cells in reader:
@@ -46,21 +46,23 @@ def _cells(reader: Any, path: str, wanted: Pois) -> Iterator[Row]:
             if cells:
                 if len(cells) < width:
                     cells += [""] * (width - len(cells))
-                kept = [cells[at or 0].strip() or None for at in keep] if keep else ()
-                yield Row(line, None if own_id is None else cells[own_id], cells[lon or 0], cells[lat or 0], kept)
+                keep_values = [cells[at or 0].strip() or None for at in keep] if keep else ()
+                yield Row(
+                    line, None if own_id is None else cells[own_id], cells[lon or 0], cells[lat or 0], keep_values
+                )
                 rows += 1
     except csv.Error as error:
         raise PoiError(f"{path} is no CSV after data row {rows}: {error}: is a quote left open?") from None
 
 
-def jsonl_rows(file: BinaryIO, path: str, wanted: Pois) -> Iterator[Row]:
-    """The data rows of a file with one JSON object a line; a line that holds none is a bad row."""
-    shapes, rows = Shapes(columns_of(wanted), path), 0
+def jsonl_rows(file: BinaryIO, path: str, pois: Pois) -> Iterator[Row]:
+    """The data rows of a file with one JSON object a line; a line with anything else is a bad row."""
+    shapes, rows = Shapes(columns_of(pois), path), 0
     for number, line in enumerate(bounded_lines(file, path), 1):
         text = line.removeprefix(codecs.BOM_UTF8).strip() if number == 1 else line.strip()
         if text:
             row, rows = _object_row(number, text, shapes), rows + 1
-            if rows == wanted.limit:  # nobody asks for more
+            if rows == pois.limit:  # the caller stops here, so check before the last row
                 shapes.refuse_missing()
             yield row
     shapes.refuse_missing()
@@ -70,8 +72,8 @@ def _object_row(number: int, text: bytes, shapes: Shapes) -> Row:
     value = _parsed(text)
     if not isinstance(value, dict):
         return Row(number, wrong=("bad row", f"{text[:40].decode('utf-8', 'replace')!r} is no JSON object"))
-    lon, lat, own_id, *kept = shapes.values(value)
-    return Row(number, own_id, lon, lat, kept)
+    lon, lat, own_id, *keep_values = shapes.values(value)
+    return Row(number, own_id, lon, lat, keep_values)
 
 
 def _parsed(text: bytes) -> Any:
