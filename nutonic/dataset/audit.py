@@ -1,4 +1,4 @@
-"""The deep half of verifying: every file read, and held against what the commits and the other files say."""
+"""Deep verification: every file is read and compared with the commits and with the other files."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from nutonic.secrets import environment_secrets, holds_secret
 
 
 def audit(tree: Tree) -> Iterator[Finding]:
-    """Everything wrong with the content of a tree's files."""
+    """A finding for everything that is wrong with the content of a tree's files."""
     damaged = set()
     for path, problem in _damage(tree):
         damaged.add(path)
@@ -38,7 +38,7 @@ def audit(tree: Tree) -> Iterator[Finding]:
 
 
 def _damage(tree: Tree) -> Iterator[tuple[str, str]]:
-    """Committed files that are gone, or are not the bytes that were committed; and what belongs to the plan."""
+    """Path and problem of each committed file, and each file beside the plan, that is missing or has other bytes."""
     for path, digest in tree.plan.beside.items():
         if tree.store.has(path) and sha256(tree.store.get(path)) != digest:
             yield path, f"{path} is not what was written: its SHA-256 differs"
@@ -52,7 +52,7 @@ def _damage(tree: Tree) -> Iterator[tuple[str, str]]:
 
 
 def _secrets(tree: Tree) -> Iterator[Finding]:
-    """Files of any kind that hold what looks like a secret, or is one of this environment's."""
+    """Files of any kind that hold something like a secret, or the value of one in this environment."""
     values = [value.encode() for value in environment_secrets()]
     commits = {name.path: content for name, content in tree.commits.items()}
     for path, _ in sorted(tree.store.sizes()):
@@ -66,7 +66,7 @@ def _secrets(tree: Tree) -> Iterator[Finding]:
 
 
 def _content(tree: Tree, damaged: set[str]) -> Iterator[Finding]:
-    """Pictures, sidecars, rows and ground against each other, as far as they are what was written."""
+    """Compare pictures, sidecars, rows and ground with each other; damaged files are left out."""
     sidecars: dict[str, Json] = {}
     for path in sorted(path for path in tree.named if path.startswith("metadata/")):
         if path not in damaged:
@@ -85,7 +85,7 @@ def image_of(sidecar: str) -> str:
 
 
 def _picture(tree: Tree, image: str, sidecar: Json) -> Iterator[str]:
-    """What is wrong with a picture."""
+    """Problems of a picture: at most one, as text."""
     side = tree.chip_side
     try:
         with Image.open(io.BytesIO(tree.store.get(image))) as picture:
@@ -102,17 +102,17 @@ def _picture(tree: Tree, image: str, sidecar: Json) -> Iterator[str]:
 
 
 def _rows(done: Sequence[CommittedPlace], sidecars: dict[str, Json], tree: Tree) -> Iterator[Finding]:
-    """Each row against its sidecar: picture, split, caption and boxes."""
-    seen: set[str] = set()
+    """Compare each row with its sidecar: picture, split, caption and boxes."""
+    row_ids: set[str] = set()
     for entry in done:
         lines = b"".join(rows_of(tree.store, Spans.of([entry]))).splitlines()
         if len(lines) != entry.rows:
             yield Finding(f"{entry['poi_id']} has {len(lines)} rows, its commit says {entry.rows}", place=entry)
         for line in lines:
             row = orjson.loads(line)
-            if row["id"] in seen:
+            if row["id"] in row_ids:
                 yield Finding(f"row {row['id']} is there twice", place=entry)
-            seen.add(row["id"])
+            row_ids.add(row["id"])
             sidecar = sidecars.get(row["tile_id"])
             problem = "its sidecar is missing" if sidecar is None else _row_problem(row, entry, sidecar, tree)
             if problem:
@@ -137,8 +137,8 @@ def _box_problem(row: Json, answer: str, sidecar: Json) -> str | None:
     """Boxes must be the sidecar's regions, all of them or those of one class."""
     regions = sidecar["regions"]
     if row["task"] == "class_grounding":
-        wanted = int(row["id"].rsplit("_", 1)[1])
-        regions = [region for region in regions if region["class_id"] == wanted]
+        class_id = int(row["id"].rsplit("_", 1)[1])
+        regions = [region for region in regions if region["class_id"] == class_id]
     boxes = ((region["label"], region["bbox"]) for region in regions)
     if answer != boxes_json(boxes, tuple(sidecar["land_cover_label_meta"]["shape"])):
         return "its boxes are not its sidecar's regions"
@@ -148,7 +148,7 @@ def _box_problem(row: Json, answer: str, sidecar: Json) -> str | None:
 
 
 def _ground(sidecars: Sequence[Json]) -> Iterator[Finding]:
-    """No pixel on the ground in two splits: the places' squares, drawn from their own grids."""
+    """Pairs of places in different splits whose squares, drawn from their own grids, overlap on the ground."""
     places = {s["poi_id"]: s for s in sidecars}
     names = sorted(places)
     if not names:
@@ -163,7 +163,7 @@ def _ground(sidecars: Sequence[Json]) -> Iterator[Finding]:
 
 
 def _square(grid: Json) -> shapely.Polygon:
-    """A place's square in degrees; longitudes run on past 180 where it lies across the antimeridian."""
+    """A place's square in degrees; across the antimeridian its longitudes go beyond 180."""
     a, _, c, _, e, f = grid["transform"]
     height, width = grid["shape"]
     x, y = np.array([0, width, width, 0]) * a + c, np.array([0, 0, height, height]) * e + f

@@ -1,12 +1,13 @@
-"""Commits: what is done is what a commit file names, and nothing else exists.
+"""Commits: a place is done if, and only if, a commit file names it.
 
-Payload files are put first, then one commit is created; of two writers one wins, and both wrote the same bytes. A whole
-batch commits as ``000012.json``; where some of its places failed or were left for later, each finished place commits alone
-as ``000012-003.json``. Readers take the union by place; beside a whole batch's commit, those of its places do not count.
+A place's files are written first, then its commit is created. If two drivers write the same commit, one of them wins;
+both wrote the same bytes. A whole batch has one commit, ``000012.json``. If some of its places failed or were left for
+later, each finished place has its own, ``000012-003.json``. Readers take the union of both; where a whole batch is
+committed, the commits of its single places do not count.
 
-The rows of a commit's places lie beside it in a part, one gzip member a place. They are needed by place, whenever ``data/``
-is sorted anew: as builds go on, as a limit is raised, as places are repaired. Packed they take 2 % of the demo's dataset,
-unpacked it was 11 %; and 4 % of the test planet's, of tiny chips, where it was 37 %.
+The rows of a commit's places are in a file beside it, the part, with one gzip member for each place. They are read by
+place whenever ``data/`` is sorted again: as a build goes on, a limit is raised, or places are repaired. Packed, they take
+2 % of the demo's dataset, where they took 11 % unpacked; with the tiny chips of the test planet 4 % instead of 37 %.
 """
 
 from __future__ import annotations
@@ -26,13 +27,13 @@ from nutonic.io.objects import Store, sealed, sha256, unsealed
 from nutonic.planning.layout import COMMITS, CommitName, commit_name, named
 from nutonic.planning.ownership import files_of
 
-#: libdeflate's: beyond it, rows get hardly smaller and take longer.
+#: Compression level of libdeflate; higher ones take longer, and rows get hardly smaller.
 _LEVEL = 6
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlaceDone:
-    """A finished place: what was written for it, and what was rejected."""
+    """A finished place: its rows, the files that were written for it, and its rejects."""
 
     index: int
     """Position within its batch."""
@@ -44,19 +45,19 @@ class PlaceDone:
     """The scene that was used; None for a rejected place."""
     tiles: int
     rows: bytes
-    """Its lines of JSONL."""
+    """Its lines of JSONL, not packed."""
     files: Mapping[str, tuple[int, str]]
-    """Path to size and SHA-256."""
+    """Size in bytes and SHA-256 (hex) of each file, by path."""
     rejects: tuple[Reject, ...]
     tasks: Mapping[str, int] = field(default_factory=dict)
-    """Task to number of rows."""
+    """Number of rows, by task."""
     classes: Mapping[int, int] = field(default_factory=dict)
-    """Class id to pixels of the original views' masks."""
+    """Number of pixels in the masks of the original views, by class id."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Committed:
-    """Which places of which batches are committed; from the listing alone."""
+    """The batches and single places that are committed, by the names of the commits."""
 
     whole: frozenset[int]
     single: frozenset[tuple[int, int]]
@@ -66,7 +67,7 @@ class Committed:
         return batch in self.whole or (batch, place) in self.single
 
     def digest(self) -> str:
-        """SHA-256 (hex) of what is committed; a summary that holds another one is out of date."""
+        """SHA-256 (hex) of the commits' names; a summary with another digest is out of date."""
         return sha256(repr((sorted(self.whole), sorted(self.single))).encode())
 
     def all_names(self) -> Iterator[CommitName]:
@@ -75,15 +76,15 @@ class Committed:
         yield from (named(batch, place) for batch, place in sorted(self.single))
 
     def counts(self, name: CommitName) -> bool:
-        """Whether a commit counts: a place's own does not where its whole batch is committed.
+        """Whether a commit counts: that of a single place does not if its whole batch is committed.
 
-        A slower driver, which committed it, may have lost its part.
+        The part of such a commit may be missing, if a slower driver made it.
         """
         return name.place is None or name.batch not in self.whole
 
 
 def committed(store: Store) -> Committed:
-    """What a store's commits say is done; reads names only."""
+    """The commits of a store; only their names are read."""
     names = [name for path, _ in store.sizes(COMMITS) if (name := commit_name(path)) is not None]
     return Committed(
         whole=frozenset(name.batch for name in names if name.place is None),
@@ -93,7 +94,7 @@ def committed(store: Store) -> Committed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Origin:
-    """What a commit was made from; stands in it."""
+    """The recipe and the plan that a commit was made from, as it records them."""
 
     recipe_digest: str
     plan: str

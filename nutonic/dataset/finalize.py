@@ -1,4 +1,4 @@
-"""From commits to the finished tree: rows sorted into ``data/``, the card, and nothing left lying about."""
+"""From commits to the finished tree: rows sorted into ``data/``, the card, and the removal of unnamed files."""
 
 from __future__ import annotations
 
@@ -25,19 +25,19 @@ _PIECE = 2**20
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finalized:
-    """What was written, as the summary keeps it."""
+    """The card and the files of ``data/`` that were written, as the summary stores them."""
 
     card_sha256: str
-    """Of the card as nutonic writes it, whatever a person made of it."""
+    """SHA-256 (hex) of the card as nutonic writes it, before any edit by a person."""
     data: dict[str, int]
-    """Path and size of every file of ``data/``."""
+    """Size in bytes of every file of ``data/``, by path."""
 
 
 def finalize(store: Store, spec: BuildSpec, plan: PlanFile, done: Committed, *, complete: bool) -> Finalized:
-    """Write ``data/`` and the card from what is committed, reading each commit once.
+    """Write ``data/`` and the card from the commits; each commit is read once.
 
-    Then temporaries are removed, and of a complete tree all of nutonic's that no commit names. A card that a person changed
-    stays as it is.
+    Then temporaries are removed; in a complete tree, so are all of nutonic's files that no commit names. A card that a
+    person changed stays as it is.
     """
     totals, named, owned = Totals(), NamedFiles(), owned_by(store, spec.layout, spec.output, plan)
     commits = named.noting(read_commits(store, done))
@@ -51,14 +51,14 @@ def finalize(store: Store, spec: BuildSpec, plan: PlanFile, done: Committed, *, 
     text = card.text(spec, plan, totals).encode()
     card.put(store, text)
     for path in unnamed((path for path, _ in store.sizes()), plan, set(expected), named):
-        # Of an incomplete tree payload may belong to another driver that has yet to commit it.
+        # In an incomplete tree, files may be another driver's that has not committed them yet.
         if complete or is_temporary(path):
             owned.remove(path)
     return Finalized(card_sha256=sha256(text), data={path: rows.size for path, rows in expected.items()})
 
 
 def is_finalized(store: Store, spec: BuildSpec, plan: PlanFile, last: Finalized) -> bool:
-    """Whether the files that :func:`finalize` made are there, in their size, and nothing that a killed writer left."""
+    """Whether the files of :func:`finalize` are there with their sizes, and no temporaries of a killed writer."""
     owned, data = owned_by(store, spec.layout, spec.output, plan), dict[str, int]()
     for path, size in store.sizes():
         if is_temporary(path) and owned.has(path):
@@ -71,7 +71,7 @@ def is_finalized(store: Store, spec: BuildSpec, plan: PlanFile, last: Finalized)
 
 
 def _put_rows(store: Store, path: str, spans: Spans, attempts: int = 5) -> None:
-    """Write a file of ``data/``; again, if another driver that finishes at the same moment sweeps its temporary away."""
+    """Write a file of ``data/``; retried if another driver, finishing at the same time, removes its temporary."""
     try:
         store.put(path, rows_of(store, spans))
     except FileNotFoundError:
@@ -81,7 +81,7 @@ def _put_rows(store: Store, path: str, spans: Spans, attempts: int = 5) -> None:
 
 
 def data_files(done: Spans, output: Output) -> dict[str, Spans]:
-    """Which places' rows each file of ``data/`` holds, in order; places are never cut in two."""
+    """The spans of places whose rows each file of ``data/`` holds, in order; a place is never divided between files."""
     files: dict[str, Spans] = {}
     for number, split in enumerate(SPLITS):
         groups = done.of_split(number).grouped(output.rows_per_file)
@@ -107,20 +107,20 @@ def rows_of(store: Store, spans: Iterable[tuple[str, int, int]]) -> Iterator[byt
 
 
 def _joined(spans: Iterable[tuple[str, int, int]]) -> Iterator[tuple[str, int, list[int]]]:
-    """Part, start and lengths of members that follow each other."""
-    held, start, stop, lengths = "", 0, 0, list[int]()
+    """Part, start and lengths of runs of adjacent spans, in bytes, of at most about `_PIECE` each."""
+    current, start, stop, lengths = "", 0, 0, list[int]()
     for part, first, length in spans:
-        if part != held or first != stop or stop + length - start > _PIECE:
+        if part != current or first != stop or stop + length - start > _PIECE:
             if lengths:
-                yield held, start, lengths
-            held, start, lengths = part, first, []
+                yield current, start, lengths
+            current, start, lengths = part, first, []
         stop = first + length
         lengths.append(length)
     if lengths:
-        yield held, start, lengths
+        yield current, start, lengths
 
 
 def unnamed(paths: Iterable[str], plan: PlanFile, data: set[str], named: Container[str]) -> list[str]:
-    """Files that no commit names: payload of killed runs, temporaries. The tree's own fixed files are not among them."""
+    """Files that no commit names, such as those of killed runs; the tree's fixed files are left out."""
     fixed = data | {CARD, MARKER, PLAN, RECIPE, SUMMARY, "report.html", *plan.beside}
     return [path for path in paths if path not in fixed and path not in named]

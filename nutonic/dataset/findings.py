@@ -1,4 +1,4 @@
-"""What a check looks at, and what it says."""
+"""The tree that checks read, and the findings that they give."""
 
 from __future__ import annotations
 
@@ -15,35 +15,35 @@ from nutonic.recipe.outputs import Output
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """Something that is wrong, and what there is to be done about it."""
+    """A problem of a tree, and what would fix it."""
 
     text: str
     path: str | None = None
-    """The file that is wrong, missing or too much; the next build makes it right once it is gone."""
+    """The file that is wrong, missing or superfluous; once it is removed, the next build fixes it."""
     place: CommittedPlace | None = None
-    """The place that is wrong as it is committed; the next build makes it again once it is not."""
+    """The place whose commit is wrong; once it is out of the commit, the next build makes it again."""
     to_build: bool = False
-    """Whether nothing is wrong, only not there yet."""
+    """Whether something is only not built yet."""
 
     def told(self, fixing: bool) -> str:
-        """The text; where one has tried to fix it, also that removing files is no help against it."""
+        """The text; with `fixing`, also a note if removing files cannot fix the problem."""
         curable = self.path is not None or self.place is not None or self.to_build
         return self.text if curable or not fixing else f"{self.text} (nothing to remove would fix it)"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tree:
-    """A tree as its commits tell it."""
+    """A tree, as its plan and commits describe it."""
 
     store: Store
     plan: PlanFile
     recipe_digest: str
-    """Of the recipe that the plan tells."""
+    """Digest of the recipe in the plan."""
     chip_side: int
-    """Pixels along a side of its chips."""
+    """Pixels along a side of a chip."""
     output: Output
     ownership: Ownership
-    """Which files of it are nutonic's to remove."""
+    """Which of its files are nutonic's to remove."""
     done: list[CommittedPlace]
     commits: dict[CommitName, Json] = field(default_factory=dict)
     """Name and content of every commit that counts."""

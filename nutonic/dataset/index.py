@@ -59,19 +59,19 @@ class Spans:
         return Spans(self.table[(self.table["split"] == split) & (self.table["rows"] > 0)], self.parts)
 
     def grouped(self, most: int | None) -> list[Spans]:
-        """In groups of at most `most` rows, at least one place each; at least one group."""
-        starts, held = [0], 0
+        """Groups of places with at most `most` rows each, unless one place alone has more; at least one group."""
+        starts, rows_in_group = [0], 0
         for i, rows in enumerate(self.table["rows"].tolist() if most is not None else ()):
-            if most is not None and held and held + rows > most:
+            if most is not None and rows_in_group and rows_in_group + rows > most:
                 starts.append(i)
-                held = 0
-            held += rows
+                rows_in_group = 0
+            rows_in_group += rows
         ends = [*starts[1:], len(self)]
         return [Spans(self.table[first:end], self.parts) for first, end in zip(starts, ends, strict=True)]
 
     @property
     def size(self) -> int:
-        """Bytes of all rows."""
+        """Size of all rows, in bytes."""
         return int(self.table["size"].sum())
 
 

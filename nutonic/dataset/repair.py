@@ -1,8 +1,8 @@
-"""Taking out of a tree what is wrong with it, so that the next build makes just that again.
+"""Removal of what is wrong with a tree, so that the next build makes just that again.
 
-Nothing is ever put right in place. A place whose files are damaged is taken out of its commit, and what it wrote is
-removed; of a batch that was committed whole, the other places are committed each alone before the whole commit goes. So
-after a kill at any moment the tree is as wrong as it was, or lacks what the next build makes.
+Nothing is repaired in place. A place whose files are damaged is taken out of its commit, and its files are removed. If
+its batch was committed whole, the other places are first committed each alone; then the commit of the batch is removed.
+So a kill at any moment leaves the tree as it was, or without what the next build makes.
 """
 
 from __future__ import annotations
@@ -18,36 +18,36 @@ from nutonic.io.objects import Store, sha256
 from nutonic.planning.layout import CommitName, named
 from nutonic.planning.ownership import Ownership, files_of
 
-#: Commit to the positions of places in it that are wrong, each with the reason.
+#: By commit, the positions of its wrong places, each with the reason.
 Wrong = dict[CommitName, dict[int, str]]
 
 
 def repair_commits(ownership: Ownership, findings: Iterable[Finding]) -> list[str]:
-    """Remove commits that cannot be read; what they named is found to belong to nobody the next time."""
+    """Remove commits that cannot be read, and give a line for each; the next check finds the files that they named."""
     return [finding.text for finding in findings if finding.path is not None and ownership.remove(finding.path)]
 
 
 def repair(tree: Tree, findings: Sequence[Finding]) -> list[str]:
-    """Remove what was found to be wrong, as far as that helps.
+    """Remove the files and places of findings.
 
     Parameters
     ----------
     tree
-        The tree as it was when it was looked at.
+        The tree as it was when it was checked.
     findings
-        What was found.
+        Those of the check.
 
     Returns
     -------
     list of str
         One line for every place and file that was removed.
     """
-    gone = {name: _uncommit(tree, name, wrong) for name, wrong in _wrong_places(tree, findings).items()}
-    removed = [f"place {reason}" for reasons in gone.values() for reason in reasons.values()]
+    removals = {name: _uncommit(tree, name, wrong) for name, wrong in _wrong_places(tree, findings).items()}
+    removed = [f"place {reason}" for reasons in removals.values() for reason in reasons.values()]
     files = {f.path: f.text for f in findings if f.path is not None and f.path not in tree.named}
-    files |= {path: f"{path} holds rows of places that were removed" for path in _outdated(tree, gone)}
-    left_over = {path: "" for name, reasons in gone.items() for path in _files_of(tree.commits[name], reasons)}
-    named = _named_now(tree.store) if gone else set()
+    files |= {path: f"{path} holds rows of places that were removed" for path in _outdated(tree, removals)}
+    left_over = {path: "" for name, reasons in removals.items() for path in _files_of(tree.commits[name], reasons)}
+    named = _named_now(tree.store) if removals else set()
     named -= {name.path for name in tree.commits}
     ownership = tree.ownership.with_committed(left_over)
     for path, text in (left_over | files).items():
@@ -57,7 +57,7 @@ def repair(tree: Tree, findings: Sequence[Finding]) -> list[str]:
 
 
 def _named_now(store: Store) -> set[str]:
-    """What belonged to no commit, such as a place's own beside that of its batch, may do so once places are committed."""
+    """Paths of all commits that count by now, and of the files that they name; single commits may have come to count."""
     commits = read_commits(store, committed(store))
     return {path for name, content in commits for path in (name.path, *files_of(content))}
 
@@ -80,26 +80,27 @@ def _wrong_places(tree: Tree, findings: Sequence[Finding]) -> Wrong:
 
 
 def _files_of(content: Json, indices: Collection[int]) -> list[str]:
-    """The files of a commit that nothing but the given places of it needs; the part it had, too."""
-    gone = [path for place in content["places"] if place["index"] in indices for path in place["files"]]
+    """The files of a commit that only its places at these positions need, and its part."""
+    candidates = [path for place in content["places"] if place["index"] in indices for path in place["files"]]
     needed = {path for place in content["places"] if place["index"] not in indices for path in place["files"]}
-    return [*content["part"], *(path for path in gone if path not in needed)]
+    return [*content["part"], *(path for path in candidates if path not in needed)]
 
 
 def _uncommit(tree: Tree, name: CommitName, wrong: Mapping[int, str]) -> dict[int, str]:
-    """Take places out of their commit; ids and reasons of those that went, by position.
+    """Take places out of their commit; gives ids and reasons of those that were taken out, by position.
 
-    The places' own commits beside that of their whole batch do not count; they go first, before they would.
+    Single commits beside that of their whole batch do not count. They are removed first, since they would count without
+    the commit of the batch.
     """
     content = tree.commits[name]
-    kept, ownership = _kept(tree.store, name, content, wrong), tree.ownership.with_committed([name.path])
+    intact, ownership = _intact_places(tree.store, name, content, wrong), tree.ownership.with_committed([name.path])
     if name.place is None:
         for place in sorted(place for batch, place in committed(tree.store).single if batch == name.batch):
             ownership.remove(named(name.batch, place).path)
         origin = Origin(recipe_digest=content["recipe_digest"], plan=content["plan"])
-        commit(tree.store, name.batch, kept, origin, whole=False)
+        commit(tree.store, name.batch, intact, origin, whole=False)
     ownership.remove(name.path)
-    stay, part = {place.index for place in kept}, f"{name.part} is not what was written"
+    stay, part = {place.index for place in intact}, f"{name.part} is not what was written"
     return {
         place["index"]: f"{place['poi_id']}: {wrong.get(place['index'], part)}"
         for place in content["places"]
@@ -107,8 +108,8 @@ def _uncommit(tree: Tree, name: CommitName, wrong: Mapping[int, str]) -> dict[in
     }
 
 
-def _kept(store: Store, name: CommitName, content: Json, wrong: Collection[int]) -> list[PlaceDone]:
-    """The places of a commit that can be committed alone: those that are right, if their rows are."""
+def _intact_places(store: Store, name: CommitName, content: Json, wrong: Collection[int]) -> list[PlaceDone]:
+    """The places of a commit that can be committed alone: those that are not wrong and whose rows are intact."""
     rows = _rows(store, name, content)
     return [
         _place(place, unpacked(rows[place["rows"]["start"] :][: place["rows"]["length"]], name.part) if rows else b"")
@@ -118,7 +119,7 @@ def _kept(store: Store, name: CommitName, content: Json, wrong: Collection[int])
 
 
 def _rows(store: Store, name: CommitName, content: Json) -> bytes | None:
-    """The packed rows of a commit; None if they are not what was committed."""
+    """The packed rows of a commit; None if they are missing or damaged."""
     if name.part not in content["part"] or not store.has(name.part):
         return None
     rows = store.get(name.part)
@@ -126,7 +127,7 @@ def _rows(store: Store, name: CommitName, content: Json) -> bytes | None:
 
 
 def _place(place: Json, rows: bytes) -> PlaceDone:
-    """A committed place as it was when it was committed."""
+    """A place as it was passed to :func:`commit`, from its entry and its rows."""
     identity = ("index", "poi_id", "ordinal", "variant", "split", "item_id", "tiles")
     return PlaceDone(
         **{name: place[name] for name in identity},
@@ -141,9 +142,9 @@ def _place(place: Json, rows: bytes) -> PlaceDone:
 # Files of data/
 
 
-def _outdated(tree: Tree, gone: Wrong) -> list[str]:
-    """Files of ``data/`` that are another's, or nobody's, once places are taken out."""
+def _outdated(tree: Tree, removals: Wrong) -> list[str]:
+    """Files of ``data/`` that change, or are no longer needed, once these places are taken out."""
     before = data_files(Spans.of(tree.done), tree.output)
-    now = [entry for entry in tree.done if entry["index"] not in gone.get(entry.name, ())]
+    now = [entry for entry in tree.done if entry["index"] not in removals.get(entry.name, ())]
     after = data_files(Spans.of(now), tree.output)
     return [path for path, spans in before.items() if path not in after or list(after[path]) != list(spans)]

@@ -1,7 +1,7 @@
-"""Proof that a tree is whole. Nothing it checks is taken on trust from the file it checks.
+"""Verification that a tree is whole. No file is trusted about itself.
 
-The chain starts at the plan, which carries its own hash; commits carry theirs, and the hashes of every payload file; the
-files of ``data/`` are made again from the parts that commits name, and compared. Deep checks read every file.
+The plan holds its own hash. Commits hold theirs, and those of all files of their places. The files of ``data/`` are
+compared with the parts that commits name. Deep checks read every file.
 """
 
 from __future__ import annotations
@@ -27,19 +27,19 @@ from nutonic.planning.plan_file import PlanFile, read_plan
 from nutonic.planning.planned import PlaceKey
 from nutonic.recipe.yaml import parse_recipe_text
 
-#: What is to be done about a plan that is no good.
+#: Advice for a plan that cannot be used.
 _REPLAN = "build again with --replan"
 
-#: How often a tree is mended and looked at again at most; what was removed may bring something else to light.
+#: Most rounds of repairing and inspecting a tree; a removal may reveal another problem.
 _ROUNDS = 6
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class Verdict(Shown):
-    """What a verification found."""
+    """The result of a verification."""
 
     problems: tuple[str, ...]
-    """One line each; none if the tree is whole."""
+    """One line for each problem; empty if the tree is whole."""
     done: int
     """Places committed."""
     planned: int
@@ -51,7 +51,7 @@ class Verdict(Shown):
     files: int
     deep: bool
     open: int = 0
-    """Places within the limit that are still to be built, or again."""
+    """Number of places within the limit that the next build is to make."""
     removed: tuple[str, ...] = ()
     """One line for each place and file that was removed to be made again."""
 
@@ -92,21 +92,21 @@ def verify(out: str | Path, *, deep: bool = False, fix: bool = False) -> Verdict
         raise NotNutonic(f"{out} is not a nutonic tree: it has no {MARKER} of nutonic's")
     refuse_obstacles(Path(out))
     store = Store(out)
-    seen, removed = _look(store, deep), []
-    if fix and seen.ownership:
-        seen.ownership.refuse_obstacles()
+    inspection, removed = _look(store, deep), []
+    if fix and inspection.ownership:
+        inspection.ownership.refuse_obstacles()
         for _ in range(_ROUNDS):
-            more = _mended(seen)
-            if not more:
+            fixes = _repair_round(inspection)
+            if not fixes:
                 break
-            removed += more
-            seen = _look(store, deep)
-    return _verdict(seen, deep, tuple(finding.told(fix) for finding in seen.findings), tuple(removed))
+            removed += fixes
+            inspection = _look(store, deep)
+    return _verdict(inspection, deep, tuple(finding.told(fix) for finding in inspection.findings), tuple(removed))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Seen:
-    """What one look at a tree showed; no tree where its plan or its commits cannot be read."""
+class _Inspection:
+    """The result of inspecting a tree once; `tree` is None if its plan or its commits cannot be used."""
 
     findings: Sequence[Finding]
     tree: Tree | None = None
@@ -114,57 +114,59 @@ class _Seen:
     missing: Sequence[str] = ()
     """Ids of the places within the limit that are not committed."""
     ownership: Ownership | None = None
-    """Of its files, where the plan can be read."""
+    """Which of its files are nutonic's; None if the plan cannot be read."""
 
 
-def _mended(seen: _Seen) -> list[str]:
-    if seen.tree is not None:
-        return repair(seen.tree, seen.findings)
-    return repair_commits(seen.ownership, seen.findings) if seen.ownership is not None else []
+def _repair_round(inspection: _Inspection) -> list[str]:
+    if inspection.tree is not None:
+        return repair(inspection.tree, inspection.findings)
+    return repair_commits(inspection.ownership, inspection.findings) if inspection.ownership is not None else []
 
 
-def _look(store: Store, deep: bool) -> _Seen:
+def _look(store: Store, deep: bool) -> _Inspection:
     try:
         plan = read_plan(store)
         planned = plan.planned.by_id  # reads the batches, once
     except Corrupt as error:
-        return _Seen(findings=[Finding(str(error))])
+        return _Inspection(findings=[Finding(str(error))])
     recipe = parse_recipe_text(plan.recipe)
     ownership = owned_by(store, layout_of(recipe), recipe.output, plan)
     obstacles = [Finding(text) for text in ownership.obstacles()]
     if obstacles:
-        return _Seen(findings=obstacles, ownership=ownership)
+        return _Inspection(findings=obstacles, ownership=ownership)
     commits, unreadable = _commits(store)
     if unreadable:
-        return _Seen(findings=[_told_by_owner(finding, ownership) for finding in unreadable], ownership=ownership)
+        return _Inspection(
+            findings=[_without_foreign_path(finding, ownership) for finding in unreadable], ownership=ownership
+        )
     tree, summary = _open(plan, ownership, commits), _summary(store)
     strange = _strange(tree)
     if strange is not None:
-        return _Seen(findings=[strange])
+        return _Inspection(findings=[strange])
     limit = None if isinstance(summary, Finding) else summary.get("limit")
     missing = _missing(tree, planned, limit)
     checks = (_quick(tree, summary), _against_plan(tree, planned, missing), _files(tree), _deep(tree) if deep else ())
-    return _Seen(
+    return _Inspection(
         findings=list(chain.from_iterable(checks)), tree=tree, limit=limit, missing=missing, ownership=ownership
     )
 
 
-def _told_by_owner(finding: Finding, ownership: Ownership) -> Finding:
-    """The same of a file that is nutonic's; one that only has a commit's name is for its owner to move."""
+def _without_foreign_path(finding: Finding, ownership: Ownership) -> Finding:
+    """The finding, if its file is nutonic's; otherwise one without a path that asks the user to move the file."""
     if finding.path is None or ownership.has(finding.path):
         return finding
     return Finding(f"{finding.text}, and is not nutonic's: move it out of the folder")
 
 
 def _deep(tree: Tree) -> Iterator[Finding]:
-    """What reading every file shows; only this needs the libraries that read pictures and outlines."""
+    """Findings of the deep checks; imported late, as only these need the libraries for pictures and outlines."""
     from nutonic.dataset.audit import audit
 
     return audit(tree)
 
 
 def _commits(store: Store) -> tuple[dict[CommitName, Json], list[Finding]]:
-    """Name and content of every commit that counts; and those that are not what was written, or were never nutonic's."""
+    """Name and content of every commit that counts, and findings for those that are damaged or not nutonic's."""
     done, commits, unreadable = committed(store), dict[CommitName, Json](), list[Finding]()
     for name in done.all_names():
         if not store.is_file(name.path):
@@ -183,7 +185,7 @@ def _commits(store: Store) -> tuple[dict[CommitName, Json], list[Finding]]:
 
 
 def _unlike(content: Json, name: CommitName) -> str | None:
-    """What no commit of nutonic's says."""
+    """Why content cannot be that of a commit of this name, or None."""
     if content.get("commit") != name.text:
         return f"holds commit {content.get('commit')}: it was copied or renamed"
     if not {"part", "places"} <= content.keys():
@@ -212,44 +214,44 @@ def _open(plan: PlanFile, ownership: Ownership, commits: dict[CommitName, Json])
 
 
 def _strange(tree: Tree) -> Finding | None:
-    """A plan that is not the one that the tree was built from: nothing can be held against it."""
-    said, have = tree.plan.header["recipe_digest"], tree.recipe_digest
-    if have != said:
-        return Finding(f"the plan's recipe has the digest {have[:12]}, its header says {said[:12]}: {_REPLAN}")
+    """A finding if the tree was built from another plan, so that its files cannot be compared with this one; or None."""
+    expected, have = tree.plan.header["recipe_digest"], tree.recipe_digest
+    if have != expected:
+        return Finding(f"the plan's recipe has the digest {have[:12]}, its header says {expected[:12]}: {_REPLAN}")
     built = {content["recipe_digest"] for content in tree.commits.values()}
-    if built and said not in built:
-        return Finding(f"the plan is of recipe {said[:12]}, what is built of {min(built)[:12]}: {_REPLAN}")
+    if built and expected not in built:
+        return Finding(f"the plan is of recipe {expected[:12]}, what is built of {min(built)[:12]}: {_REPLAN}")
     return None
 
 
 def _summary(store: Store) -> Json | Finding:
-    """What the last build that came to its end said of itself; or why it cannot be told."""
+    """The summary of the last build that finished, or a finding if there is none that can be read."""
     if not store.has(SUMMARY):
         return Finding(f"{SUMMARY} is missing: the build has not finished, run it again", path=SUMMARY)
     try:
-        said = unsealed(store.get(SUMMARY), SUMMARY)
+        summary = unsealed(store.get(SUMMARY), SUMMARY)
     except Corrupt as error:
         return Finding(str(error), path=SUMMARY)
-    return said if "card_sha256" in said else Finding(f"{SUMMARY} is not a build's summary", path=SUMMARY)
+    return summary if "card_sha256" in summary else Finding(f"{SUMMARY} is not a build's summary", path=SUMMARY)
 
 
-def _verdict(seen: _Seen, deep: bool, problems: tuple[str, ...], removed: tuple[str, ...]) -> Verdict:
-    done = seen.tree.done if seen.tree else []
+def _verdict(inspection: _Inspection, deep: bool, problems: tuple[str, ...], removed: tuple[str, ...]) -> Verdict:
+    done = inspection.tree.done if inspection.tree else []
     return Verdict(
         problems=problems,
         done=len(done),
-        planned=int(seen.tree.plan.header["places"]) if seen.tree else 0,
-        limit=seen.limit,
+        planned=int(inspection.tree.plan.header["places"]) if inspection.tree else 0,
+        limit=inspection.limit,
         tiles=sum(entry["tiles"] for entry in done),
         rows=sum(entry.rows for entry in done),
-        files=len(seen.tree.named) if seen.tree else 0,
+        files=len(inspection.tree.named) if inspection.tree else 0,
         deep=deep,
-        open=len(seen.missing),
+        open=len(inspection.missing),
         removed=removed,
     )
 
 
-# Quick: listings and small files
+# Quick checks: listings and small files
 
 
 def _quick(tree: Tree, summary: Json | Finding) -> Iterator[Finding]:
@@ -276,33 +278,34 @@ def _quick(tree: Tree, summary: Json | Finding) -> Iterator[Finding]:
 def _missing(tree: Tree, planned: dict[str, PlaceKey], limit: int | None) -> list[str]:
     done = {entry.order for entry in tree.done}
     ordinals = sorted({place.ordinal for place in planned.values()})
-    wanted = set(ordinals if limit is None else ordinals[:limit])
-    return [name for name, p in planned.items() if p.ordinal in wanted and (p.ordinal, p.variant) not in done]
+    in_scope = set(ordinals if limit is None else ordinals[:limit])
+    return [name for name, p in planned.items() if p.ordinal in in_scope and (p.ordinal, p.variant) not in done]
 
 
 def _against_plan(tree: Tree, planned: dict[str, PlaceKey], missing: Sequence[str]) -> Iterator[Finding]:
-    """Commits against plan: every place once, as it was planned."""
+    """Compare commits with the plan: every place once, as it was planned."""
     if missing:
         text = f"{len(missing)} of {len(planned)} places are not built, such as {missing[0]}: build again"
         yield Finding(text, to_build=True)
-    seen: set[tuple[int, int]] = set()
+    orders: set[tuple[int, int]] = set()
     for entry in tree.done:
         name, place = entry["poi_id"], PlaceKey(*entry.order, entry["split"])
         if planned.get(name) != place:
             yield Finding(
-                f"the commits hold {name} as {_told(place)}, the plan {_told(planned.get(name))}", place=entry
+                f"the commits hold {name} as {_place_text(place)}, the plan {_place_text(planned.get(name))}",
+                place=entry,
             )
-        elif entry.order in seen:
+        elif entry.order in orders:
             yield Finding(f"{name} is committed twice", place=entry)
-        seen.add(entry.order)
+        orders.add(entry.order)
 
 
-def _told(place: PlaceKey | None) -> str:
+def _place_text(place: PlaceKey | None) -> str:
     return "no place" if place is None else f"row {place.ordinal}, variant {place.variant}, in {place.split}"
 
 
 def _files(tree: Tree) -> Iterator[Finding]:
-    """Files against commits: all there, in their size, and no others."""
+    """Compare files with the commits: all are there with their sizes, and no others."""
     sizes = dict(tree.store.sizes())
     for path in tree.plan.beside:
         if path not in sizes:
@@ -322,7 +325,7 @@ def _files(tree: Tree) -> Iterator[Finding]:
 
 
 def _extra(tree: Tree, paths: Iterable[str], expected: set[str]) -> Iterator[Finding]:
-    """Files that no commit names: what killed builds left, and what is the user's."""
+    """Findings for files that no commit names: those of killed builds, and the user's."""
     ownership = tree.ownership
     named = tree.named.keys() | {name.path for name in tree.commits}
     for path in unnamed(paths, tree.plan, expected, named):
