@@ -32,14 +32,14 @@ _IMAGERY_REASONS = ("too little imagery", "flat imagery")
 
 @dataclass(frozen=True, slots=True)
 class _Context:
-    """What every step of a batch needs."""
+    """The recipe and the store that every step of a batch uses."""
 
     spec: BuildSpec
     store: Store
 
     @property
     def rules(self) -> ChipRules:
-        """How chips are cut."""
+        """The rules for cutting chips."""
         return ChipRules(table=self.spec.table, tiles=self.spec.tiles, stretch=self.spec.stretch)
 
 
@@ -53,14 +53,14 @@ def run_batch(
     batch
         The places and their scenes.
     spec
-        What to make of them.
+        The resolved recipe.
     store
-        Where to put it.
+        The tree to write to.
     only
-        Positions within the batch that are to be done; all by default.
+        Positions within the batch of the places to build; all by default.
     plan
-        Digest of the plan that the batch is of; by default of the one in the store. If another plan has taken its
-        place meanwhile, nothing is committed.
+        Digest of the batch's plan; that of the plan in the store by default. If another plan has replaced it
+        meanwhile, nothing is committed.
 
     Returns
     -------
@@ -74,33 +74,33 @@ def run_batch(
     """
     origin = Origin(recipe_digest=spec.digest, plan=plan or digest_of(store) or "")
     context = _Context(spec, store)
-    wanted = [(i, place) for i, place in enumerate(batch.places) if only is None or i in only]
-    first = read_together([place for _, place in wanted], spec.sources, spec.grid)
+    places = [(i, place) for i, place in enumerate(batch.places) if only is None or i in only]
+    first = read_together([place for _, place in places], spec.sources, spec.grid)
     done: list[PlaceDone] = []
     failures: list[Failure] = []
-    for i, place in wanted:
+    for i, place in places:
         outcome = _build(i, place, context, first.pop(place.poi.id, None))
         (done if isinstance(outcome, PlaceDone) else failures).append(outcome)  # type: ignore[arg-type]
-    whole = not failures and len(wanted) == len(batch.places)
+    whole = not failures and len(places) == len(batch.places)
     _refuse_replaced(store, origin)
-    written = commit(store, batch.index, done, origin, whole=whole)
-    return _summary(batch.index, done, failures, written)
+    bytes_written = commit(store, batch.index, done, origin, whole=whole)
+    return _summary(batch.index, done, failures, bytes_written)
 
 
 def _refuse_replaced(store: Store, origin: Origin) -> None:
-    """A worker that is late must not add to what is built from a newer plan."""
+    """Raise :class:`StoreError` if the plan was replaced: a late worker must not add to a newer plan's tree."""
     if (digest_of(store) or "") != origin.plan:
         raise StoreError(f"the plan in {store.root} was replaced while it was built: run the same command again")
 
 
-def _summary(index: int, done: Sequence[PlaceDone], failures: Sequence[Failure], written: int) -> BatchDone:
+def _summary(index: int, done: Sequence[PlaceDone], failures: Sequence[Failure], bytes_written: int) -> BatchDone:
     return BatchDone(
         index=index,
         finished=len(done),
         places=sum(place.tiles > 0 for place in done),
         tiles=sum(place.tiles for place in done),
         rows=sum(sum(place.tasks.values()) for place in done),
-        bytes_written=written,
+        bytes_written=bytes_written,
         rejects=dict(Counter(reject.reason for place in done for reject in place.rejects)),
         failures=tuple(failures),
         network=current().take_counts(),
@@ -111,21 +111,21 @@ def _summary(index: int, done: Sequence[PlaceDone], failures: Sequence[Failure],
 
 
 def _build(index: int, place: PlannedPlace, context: _Context, first: Pixels | None) -> PlaceDone | Failure:
-    """A place from the best of its scenes that turns out usable.
+    """Build a place from its best scene that is usable.
 
-    The next scene is tried only where a file is gone for good, is not what its item says, or its pixels are no good.
-    What may be different the next time never changes the scene: then the place fails, and stays open. Nor do labels.
+    The next scene is tried only if a file is gone for good, does not match its item, or has poor pixels. An error that
+    may be temporary never changes the scene: the place fails, and stays open. Unusable labels reject the place.
     """
     spec = context.spec
-    told: list[tuple[str, str]] = []
+    problems: list[tuple[str, str]] = []
     for scene in place.imagery:
         try:
             pixels = first or read([place], scene, spec.sources, spec.grid)[0]
             chips = _chips(pixels, scene, context)
         except Gone as error:
-            told.append(("asset gone", f"{scene.id}: {error}"))
+            problems.append(("asset gone", f"{scene.id}: {error}"))
         except GridError as error:
-            told.append(("unusable asset", f"{scene.id}: {error}"))
+            problems.append(("unusable asset", f"{scene.id}: {error}"))
         except BadPixels as error:
             return _rejected(index, place, [("unusable labels", str(error))])
         except (SourceError, OSError, RuntimeError, ValueError) as error:
@@ -133,20 +133,22 @@ def _build(index: int, place: PlannedPlace, context: _Context, first: Pixels | N
         else:
             poor = _all_poor(chips)
             if poor is None:
-                why = "; ".join(text for _, text in told) or None
-                seen = {tile.index: days for tile in spec.layout.tiles if (days := _days(pixels, tile)) is not None}
-                taken = PlaceResult(
+                why = "; ".join(text for _, text in problems) or None
+                label_days = {
+                    tile.index: days for tile in spec.layout.tiles if (days := _days(pixels, tile)) is not None
+                }
+                result = PlaceResult(
                     place=place,
                     scene=scene,
                     substituted=why,
                     bands=spec.imagery.assets,
                     geobox=pixels.grid,
-                    label_days=seen,
+                    label_days=label_days,
                 )
-                return _write(index, taken, chips, context)
-            told.append((poor.reason, f"{scene.id}: {poor.detail}"))
+                return _write(index, result, chips, context)
+            problems.append((poor.reason, f"{scene.id}: {poor.detail}"))
         first = None
-    return _rejected(index, place, told)
+    return _rejected(index, place, problems)
 
 
 def _chips(pixels: Pixels, scene: Scene, context: _Context) -> list[CutTile]:
@@ -157,7 +159,7 @@ def _chips(pixels: Pixels, scene: Scene, context: _Context) -> list[CutTile]:
 
 
 def _days(pixels: Pixels, tile: Tile) -> dict[str, float] | None:
-    """Shares of a tile's labelled pixels by the days within which they were seen; None where labels have no dates."""
+    """Shares of a tile's labelled pixels, by the days within which they were observed; None if labels have no dates."""
     if DAYS.name not in pixels.bands:
         return None
     within = pixels.bands[DAYS.name][tile.row : tile.row + tile.size, tile.col : tile.col + tile.size]
@@ -166,15 +168,15 @@ def _days(pixels: Pixels, tile: Tile) -> dict[str, float] | None:
 
 
 def _all_poor(chips: Sequence[CutTile]) -> TileReject | None:
-    """Why no tile has good imagery, or None if one has; tiles without labels are not the scene's fault."""
+    """The first reject if all tiles have poor imagery, or None; tiles rejected for their labels do not count as poor."""
     poor = [cut for _, cut in chips if isinstance(cut, TileReject) and cut.reason in _IMAGERY_REASONS]
     return poor[0] if len(poor) == len(chips) else None
 
 
-def _write(index: int, taken: PlaceResult, chips: Sequence[CutTile], context: _Context) -> PlaceDone:
-    """Put a place's pictures and sidecars; its rows are put with the commit."""
+def _write(index: int, result: PlaceResult, chips: Sequence[CutTile], context: _Context) -> PlaceDone:
+    """Write a place's pictures and sidecars; its rows are written with the commit."""
     samples = [
-        _sample(taken, tile, chip, context)
+        _sample(result, tile, chip, context)
         for tile, cut in chips
         if isinstance(cut, Chip)
         for chip in (cut, *(view(cut, name) for name in context.spec.layout.views))
@@ -185,20 +187,20 @@ def _write(index: int, taken: PlaceResult, chips: Sequence[CutTile], context: _C
     for sample in samples:
         classes.update(sample.cover.counts if sample.chip.augmentation is None else {})
     return PlaceDone(
-        **_identity(index, taken.place),
-        item_id=taken.scene.id,
+        **_identity(index, result.place),
+        item_id=result.scene.id,
         tiles=len(samples),
         rows=b"".join(map(dumps, rows)),
         files=files,
-        rejects=tuple(_tile_reject(taken.place, tile, cut) for tile, cut in chips if isinstance(cut, TileReject)),
+        rejects=tuple(_tile_reject(result.place, tile, cut) for tile, cut in chips if isinstance(cut, TileReject)),
         tasks=Counter(row["task"] for row in rows),
         classes=classes,
     )
 
 
-def _rejected(index: int, place: PlannedPlace, told: Sequence[tuple[str, str]]) -> PlaceDone:
-    """A place none of whose scenes served: counted by what was wrong with the best."""
-    reject = Reject(poi_id=place.poi.id, reason=told[0][0], detail="; ".join(text for _, text in told))
+def _rejected(index: int, place: PlannedPlace, problems: Sequence[tuple[str, str]]) -> PlaceDone:
+    """A place without a usable scene; its reason is the problem of the best scene."""
+    reject = Reject(poi_id=place.poi.id, reason=problems[0][0], detail="; ".join(text for _, text in problems))
     return PlaceDone(**_identity(index, place), item_id=None, tiles=0, rows=b"", files={}, rejects=(reject,))
 
 
@@ -207,15 +209,15 @@ def _identity(index: int, place: PlannedPlace) -> dict[str, Any]:
     return {"index": index, "poi_id": poi.id, "ordinal": poi.ordinal, "variant": poi.variant, "split": place.split}
 
 
-def _sample(taken: PlaceResult, tile: Tile, chip: Chip, context: _Context) -> ChipContext:
-    name, spec = tile_id(taken.place.poi.id, tile, chip.augmentation), context.spec
+def _sample(result: PlaceResult, tile: Tile, chip: Chip, context: _Context) -> ChipContext:
+    name, spec = tile_id(result.place.poi.id, tile, chip.augmentation), context.spec
     cover = land_cover(chip.mask, spec.table, spec.rows, spec.tiles)
-    names = (name, spec.layout.image(taken.place.poi, name))
-    return chip_context(taken, tile, names, chip, cover, tile.size * spec.grid.resolution_m)
+    names = (name, spec.layout.image(result.place.poi, name))
+    return chip_context(result, tile, names, chip, cover, tile.size * spec.grid.resolution_m)
 
 
 def _put(sample: ChipContext, context: _Context) -> dict[str, tuple[int, str]]:
-    """Write a chip's picture and sidecar; their sizes and hashes."""
+    """Write a chip's picture and sidecar; gives their sizes in bytes and SHA-256 by path."""
     sidecar = dumps(sidecar_of(sample, context.spec.digest, context.spec.sources.labels.rule))
     files = {
         sample.image: encode(sample.chip.rgb),

@@ -137,14 +137,14 @@ class LogCallback(Callback):
     """Writes events to the library's log: a build's start, end and notes at INFO, batches at DEBUG."""
 
     def on_start(self, event: BuildStarted, /) -> None:
-        """How much there is to do."""
+        """Log how many places are to be built."""
         _log.info("%d of %d places to do", event.to_do, event.wanted)
 
     def on_batch(self, event: BatchFinished, /) -> None:
-        """What a batch made, and the places that failed."""
-        done = event.result
-        _log.debug("batch %d: %d places, %d tiles, %d rows", done.index, done.places, done.tiles, done.rows)
-        for failure in done.failures:
+        """Log a batch's counts, and the places that failed."""
+        result = event.result
+        _log.debug("batch %d: %d places, %d tiles, %d rows", result.index, result.places, result.tiles, result.rows)
+        for failure in result.failures:
             _log.info("place %s failed: %s", failure.poi_id, failure.reason)
 
     def on_note(self, event: Note, /) -> None:
@@ -152,6 +152,12 @@ class LogCallback(Callback):
         _log.info("%s", event.text)
 
     def on_end(self, event: BuildEnded, /) -> None:
-        """What was done, and what is left."""
-        made = event.summary
-        _log.info("built %d places, %d tiles, %d rows; %d left", made.built, made.tiles, made.rows, made.still_open)
+        """Log the counts of the build, and how many places are left."""
+        summary = event.summary
+        _log.info(
+            "built %d places, %d tiles, %d rows; %d left",
+            summary.built,
+            summary.tiles,
+            summary.rows,
+            summary.still_open,
+        )

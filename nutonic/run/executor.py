@@ -124,7 +124,7 @@ def _results(pool: WorkerPool, work: Work, callback: Callback, jobs: Iterable[Jo
                 job = pending.pop(future.key)
                 future.release()
                 if isinstance(result, NoShare):
-                    pool.without.add(result.worker)
+                    pool.shareless.add(result.worker)
                     handed_back.append(job)
                 else:
                     yield job, result

@@ -18,11 +18,11 @@ class Job:
 
     batch: Batch
     positions: frozenset[int]
-    """Of those places in the batch, from 0."""
+    """Positions of these places in the batch, from 0."""
 
     @property
     def name(self) -> str:
-        """As its commit is called: ``000012``, or ``000012-003`` of one place alone."""
+        """The name of its commit: ``000012``, or ``000012-003`` for one place alone."""
         place = f"-{min(self.positions):03d}" if len(self.positions) == 1 else ""
         return f"{self.batch.index:06d}{place}"
 
@@ -32,19 +32,19 @@ class Job:
         return [self.batch.places[i] for i in sorted(self.positions)]
 
     def split(self) -> list[Job]:
-        """The same work, each place for itself."""
+        """Jobs of one place each, for the same places."""
         return [Job(batch=self.batch, positions=frozenset({i})) for i in sorted(self.positions)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scope:
-    """Which places of a plan a build is about: all, or the first by ordinal."""
+    """The places of a plan that a build covers: all, or the first by ordinal."""
 
     last: int | None = field(default=None)
     """The last ordinal that belongs to it; None for all."""
 
     def holds(self, plan: PlanFile) -> np.ndarray:
-        """Which places of a plan belong to it, in the order of the batches; bool."""
+        """Whether each place of a plan belongs to it, in the order of the batches (bool)."""
         ordinals = plan.index.ordinals
         return np.ones(len(ordinals), bool) if self.last is None else ordinals <= self.last
 
@@ -58,7 +58,7 @@ def scope_of(plan: PlanFile, limit: int | None) -> Scope:
 
 
 def remaining_jobs(plan: PlanFile, scope: Scope, done: Committed) -> Iterator[Job]:
-    """Batches with what is left to do in them, one at a time; others are not read."""
+    """A job for each batch with places left to do, one at a time; other batches are not read."""
     starts, remaining = plan.index.starts, scope.holds(plan) & ~_committed_places(plan, done)
     places = np.add.reduceat(remaining, starts[:-1], dtype=np.int64) if len(remaining) else np.empty(0, np.int64)
     for batch in plan.batches(np.flatnonzero(places).tolist()):
@@ -67,7 +67,7 @@ def remaining_jobs(plan: PlanFile, scope: Scope, done: Committed) -> Iterator[Jo
 
 
 def _committed_places(plan: PlanFile, done: Committed) -> np.ndarray:
-    """Which places of a plan are committed, in the order of the batches; bool. Commits of no batch of it do not count."""
+    """Whether each place of a plan is committed, in the order of the batches (bool); other commits are ignored."""
     starts = plan.index.starts.tolist()
     places = np.zeros(starts[-1], bool)
     for batch in done.whole:
@@ -81,20 +81,20 @@ def _committed_places(plan: PlanFile, done: Committed) -> np.ndarray:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Progress:
-    """How far a build is."""
+    """Counts of the places within a build's limit."""
 
     wanted: int
-    """Places it is about."""
+    """Places within the limit."""
     done: int
     """Of them, those that are committed."""
 
     @property
     def remaining(self) -> int:
-        """Those that are not."""
+        """Those that are not committed."""
         return self.wanted - self.done
 
 
 def progress_of(plan: PlanFile, scope: Scope, done: Committed) -> Progress:
-    """Count places; no batch is read for it."""
-    wanted = scope.holds(plan)
-    return Progress(wanted=int(wanted.sum()), done=int((wanted & _committed_places(plan, done)).sum()))
+    """Count the places within the scope, and the committed ones; no batch is read for it."""
+    in_scope = scope.holds(plan)
+    return Progress(wanted=int(in_scope.sum()), done=int((in_scope & _committed_places(plan, done)).sum()))

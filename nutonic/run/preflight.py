@@ -1,4 +1,4 @@
-"""The driver's part of setting workers up: who passes what on, proves what, and takes all of it back."""
+"""The driver's part of setting workers up: settings, checks, shares of the requests, and cleaning up afterwards."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ if TYPE_CHECKING:
 
 _PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "ALL_PROXY")
 
-#: What workers started elsewhere are given of the driver's environment, where it is set, beside what sources need.
+#: Variables of the driver's environment that workers elsewhere get, beside those that sources need.
 PASSED_ON = ("NUTONIC_HTTP_TIMEOUT", *_PROXIES, *(name.lower() for name in _PROXIES))
 
-#: Of local inputs so many are looked for by each worker.
+#: Most local inputs that each worker checks.
 _MOST_INPUTS = 100
 
-#: Seconds for which the share of a worker that left is nobody's: it asks for nothing more, and ends what it asked for.
+#: Seconds for which the share of a worker that left is held back, while its last requests end.
 _FINISHING_S = 5.0
 
 _ALIKE = "install the same requirements.lock on all"
@@ -46,76 +46,80 @@ _ALIKE = "install the same requirements.lock on all"
 
 @dataclass(slots=True)
 class WorkerPool:
-    """Workers that are ready."""
+    """Workers that are set up for a build."""
 
     client: Client
     name: str
-    """Of this build, at the scheduler."""
+    """Name of this build's plugin at the scheduler."""
     sources: Sources
-    """What they are to read from."""
+    """The sources that they read from."""
     checks: WorkerChecks = field(repr=False)
-    how: dict[str, Any] = field(repr=False)
+    plugin_options: dict[str, Any] = field(repr=False)
     max_requests: int | None = None
     """In flight in all workers together; None for eight in each."""
     shares: dict[str, int] = field(default_factory=dict)
-    """How many of them each worker was told that it may have, by address; those that are not here have none."""
-    without: set[str] = field(default_factory=set)
-    """Workers that handed jobs back since they have no share."""
-    left: dict[str, tuple[float, int]] = field(default_factory=dict)
-    """Workers that have just left: when that was seen, in seconds of a clock, and what they had."""
+    """Requests that each worker may have in flight, by address; workers that are not listed have none."""
+    shareless: set[str] = field(default_factory=set)
+    """Workers that handed jobs back because they have no share."""
+    departures: dict[str, tuple[float, int]] = field(default_factory=dict)
+    """Workers that have just left: the time of a monotonic clock, in seconds, and their share."""
     _sharing: Any = field(default_factory=threading.Lock, repr=False)
 
     def submitted(self, work: Callable[[Job], BatchDone]) -> Callable[[Job], BatchDone | NoShare | None]:
-        """What to submit so that a worker does a job."""
+        """The function to submit to a worker for a job."""
         from nutonic.run.worker import do
 
         return partial(do, work=work, name=self.name)
 
     def set_up(self) -> None:
-        """Set all workers up, those that join later too; :class:`InputError` if one is not fit."""
+        """Set all workers up, also those that join later; raises :class:`InputError` if one fails its checks."""
         from nutonic.run.worker import BuildPlugin
 
         with suppress(OSError):  # a worker that left meanwhile
-            plugin = BuildPlugin(self.name, checks=self.checks, shared=self.max_requests is not None, **self.how)
+            plugin = BuildPlugin(
+                self.name, checks=self.checks, shared=self.max_requests is not None, **self.plugin_options
+            )
             self.client.register_plugin(plugin, name=self.name)
         _refuse_unfit(self.client, self.name)
         self.shares = {}
         self.share_requests()
 
     def share_requests(self) -> None:
-        """Divide the requests among the workers that there are, as often as it takes: workers come and go.
+        """Divide the requests among the present workers; called repeatedly, since workers come and go.
 
-        First all are told to have no more than before, and some fewer; once none has more in flight than that, which is
-        looked at again with the next call, the others get more. So there are never more in flight than there may be, as far
-        as a worker that leaves ends within five seconds what it asked for.
+        Shares are lowered first. Others are raised only once no worker has more requests in flight than its lowered share;
+        until then, the next call checks again. So the limit is never exceeded, provided that the requests of a worker that
+        leaves end within five seconds.
         """
         if self.max_requests is None or not self._sharing.acquire(blocking=False):
             return
         try:
-            while self.without:  # it may be a new worker at the address of one that had some
-                self.shares = self.shares | {self.without.pop(): 0}
+            while self.shareless:  # such a worker may be new at the address of one that had a share
+                self.shares = self.shares | {self.shareless.pop(): 0}
             present = self.client.nthreads()
             budget = self.max_requests - self._held_back(present)
-            wanted = shares_of(budget, present, self.shares)
-            if wanted == self.shares:
+            target = shares_of(budget, present, self.shares)
+            if target == self.shares:
                 return
-            least = {worker: min(share, self.shares.get(worker, 0)) for worker, share in wanted.items()}
+            least = {worker: min(share, self.shares.get(worker, 0)) for worker, share in target.items()}
             in_flight = self._tell(least)
             if all(in_flight.get(worker, share + 1) <= share for worker, share in least.items()):
-                self._tell(wanted)
+                self._tell(target)
         finally:
             self._sharing.release()
 
     def _held_back(self, present: Container[str]) -> int:
-        """The shares of workers that have just left, and may have requests in flight still."""
+        """Sum of the shares of workers that have just left, and may still have requests in flight."""
         now = time.monotonic()
-        self.left |= {worker: (now, share) for worker, share in self.shares.items() if worker not in present}
+        self.departures |= {worker: (now, share) for worker, share in self.shares.items() if worker not in present}
         self.shares = {worker: share for worker, share in self.shares.items() if worker in present}
-        self.left = {worker: (at, share) for worker, (at, share) in self.left.items() if now - at < _FINISHING_S}
-        return sum(share for _, share in self.left.values())
+        self.departures = {
+            worker: (at, share) for worker, (at, share) in self.departures.items() if now - at < _FINISHING_S
+        }
+        return sum(share for _, share in self.departures.values())
 
     def _tell(self, shares: Mapping[str, int]) -> dict[str, int]:
-        """Tell workers their shares; how many requests each has in flight, of those that heard it."""
+        """Send workers their shares; gives the requests in flight of each worker that answered."""
         from nutonic.run.worker import limit
 
         in_flight = self.client.run(limit, self.name, dict(shares), workers=list(shares), on_error="ignore")
@@ -123,21 +127,21 @@ class WorkerPool:
         return dict(in_flight)
 
     def placed(self) -> dict[str, Any]:
-        """How to submit jobs so that they go to workers that have a share of the requests, if not all have."""
+        """Options of `submit` that prefer workers with a share of the requests; empty if all have one."""
         shares = self.shares
         having = [worker for worker, share in shares.items() if share]
         some = bool(having) and len(having) < len(shares)
         return {"workers": having, "allow_other_workers": True} if some else {}
 
     def must_see(self, scenes: Sequence[Scene]) -> None:
-        """Check that all workers, those that join later too, see what is read."""
+        """Check that all workers, also those that join later, see the input files."""
         self.checks = replace(self.checks, inputs=local_inputs(self.sources, scenes))
         if self.checks.token is not None and not self.checks.token.exists():  # a new plan empties the folder
             self.checks.token.write_bytes(self.checks.content)
         self.set_up()
 
     def cancel(self) -> None:
-        """Have no more jobs begun, those that wait at a worker included; they come back as None."""
+        """Start no more jobs, those that wait at a worker included; these return None."""
         from nutonic.run.worker import cancel
 
         self.client.run(cancel, self.name, on_error="ignore")
@@ -147,21 +151,21 @@ class WorkerPool:
 def worker_pool(
     client: Client, sources: Sources, root: Path | None, max_requests: int | None = None
 ) -> Iterator[WorkerPool]:
-    """All workers, set up; if a folder for the output is given, they are elsewhere, and checked.
+    """All workers, set up; with an output folder, `root`, they are elsewhere and are checked.
 
     Raises
     ------
     InputError
-        If a worker is not fit. Nothing has been built, and nothing is left behind.
+        If a worker fails its checks. Nothing has been built then, and nothing is left behind.
     """
     from nutonic.run.worker import WorkerChecks
 
     environment = _passed_on(sources) if root is not None else {}
-    how = {"environment": environment, "ignore_sigint": root is None}
+    plugin_options = {"environment": environment, "ignore_sigint": root is None}
     if root is not None:
         _refuse_strangers(client)
     with nullcontext(WorkerChecks()) if root is None else _token(root, sources) as checks:
-        ready = WorkerPool(client, f"nutonic-{uuid.uuid4().hex}", sources, checks, how, max_requests)
+        ready = WorkerPool(client, f"nutonic-{uuid.uuid4().hex}", sources, checks, plugin_options, max_requests)
         try:
             ready.set_up()
             yield ready
@@ -170,7 +174,7 @@ def worker_pool(
 
 
 def _passed_on(sources: Sources) -> dict[str, str]:
-    """What workers elsewhere get of this process' environment. Of credentials for a service they need their own."""
+    """Variables of this process' environment for workers elsewhere, which need their own credentials for services."""
     names = (*PASSED_ON, *(name for source in sources for name in source.needs().variables))
     environment = {name: os.environ[name] for name in names if name in os.environ}
     for session in sources.sessions:
@@ -179,27 +183,27 @@ def _passed_on(sources: Sources) -> dict[str, str]:
 
 
 def shares_of(max_requests: int, threads: Mapping[str, int], before: Mapping[str, int]) -> dict[str, int]:
-    """How many requests each worker may have in flight, so that all together have no more than `max_requests`.
+    """Requests that each worker may have in flight, by address, so that their sum is at most `max_requests`.
 
-    Equal shares, but for one; eight a thread are enough. With fewer requests than workers so many workers have one,
-    those first who had some before.
+    Shares differ by one at most, unless the cap of eight a thread lowers them. If there are fewer requests than
+    workers, some workers have none; those that had a share before come first.
 
     Parameters
     ----------
     max_requests
-        In flight at most.
+        Most requests in flight.
     threads
-        Of each worker, by address.
+        Number of threads of each worker, by address.
     before
-        What each has had.
+        Share of each worker until now, by address.
     """
     order = sorted(threads, key=lambda worker: (before.get(worker, 0) == 0, worker))
-    each, left = divmod(max_requests, max(1, len(order)))
-    return {worker: min(IN_FLIGHT * threads[worker], each + (i < left)) for i, worker in enumerate(order)}
+    each, remainder = divmod(max_requests, max(1, len(order)))
+    return {worker: min(IN_FLIGHT * threads[worker], each + (i < remainder)) for i, worker in enumerate(order)}
 
 
 def threads(client: Client) -> int:
-    """How many jobs the workers can do at the same time; ConnectionError if the scheduler is lost."""
+    """Number of jobs that the workers can do at the same time; ConnectionError if the scheduler is lost."""
     if client.status == "running":
         workers = client.scheduler_info(n_workers=-1).get("workers")
         if workers is not None:
@@ -211,22 +215,22 @@ def _dismiss(worker_pool: WorkerPool) -> None:
     client = worker_pool.client
     if client.status != "running":  # there is nobody to tell
         return
-    with suppress(Exception):  # who is gone needs no more
+    with suppress(Exception):  # workers may be gone
         client.unregister_worker_plugin(worker_pool.name)
 
 
 def _refuse_strangers(client: Client) -> None:
-    """Who has no nutonic, or another one, would not even understand what it is asked."""
+    """Raise :class:`InputError` if the scheduler or a worker has no nutonic, or another version of it."""
     ask: Any = pkgutil.resolve_name, "nutonic:__version__"
     try:
         answers = {f"the scheduler {_address(client)}": client.run_on_scheduler(*ask)}
     except ImportError as error:
         answers = {f"the scheduler {_address(client)}": error}
-    answers |= {f"worker {worker}": said for worker, said in client.run(*ask, on_error="return").items()}
-    for who, said in sorted(answers.items()):
-        if isinstance(said, str) and said != __version__:
-            raise InputError(f"{who} has nutonic {said} where the driver has {__version__}: {_ALIKE}")
-        if isinstance(said, ImportError):
+    answers |= {f"worker {worker}": answer for worker, answer in client.run(*ask, on_error="return").items()}
+    for who, answer in sorted(answers.items()):
+        if isinstance(answer, str) and answer != __version__:
+            raise InputError(f"{who} has nutonic {answer} where the driver has {__version__}: {_ALIKE}")
+        if isinstance(answer, ImportError):
             raise InputError(f"{who} has no nutonic: {_ALIKE}")
 
 
@@ -237,21 +241,21 @@ def _address(client: Client) -> str:
 def _refuse_unfit(client: Client, name: str) -> None:
     from nutonic.run.worker import objection
 
-    for worker, said in sorted(client.run(objection, name, on_error="return").items()):
-        if isinstance(said, str):
-            raise InputError(said)
-        if isinstance(said, Exception) and not isinstance(said, OSError):  # that is one that left
-            raise InputError(f"worker {worker} cannot be asked ({type(said).__name__}): {_ALIKE}")
+    for worker, answer in sorted(client.run(objection, name, on_error="return").items()):
+        if isinstance(answer, str):
+            raise InputError(answer)
+        if isinstance(answer, Exception) and not isinstance(answer, OSError):  # that is one that left
+            raise InputError(f"worker {worker} cannot be asked ({type(answer).__name__}): {_ALIKE}")
 
 
 @contextmanager
 def _token(root: Path, sources: Sources) -> Iterator[WorkerChecks]:
-    """A file in the output folder, and what else every worker must have; it stays for those that join later."""
+    """The checks of workers, with a token file in the output folder that stays there for workers that join later."""
     from nutonic.run.worker import PACKAGES, WorkerChecks, versions
 
     extras = [name for source in sources for name in source.needs().packages]
     path, content = f"{META}/token-{uuid.uuid4().hex}", os.urandom(32)
-    made = [folder for folder in (root / META, root, *root.parents) if not folder.exists()]
+    new_folders = [folder for folder in (root / META, root, *root.parents) if not folder.exists()]
     store, marked = Store(root), False
     try:
         marked = mark(store)
@@ -260,17 +264,17 @@ def _token(root: Path, sources: Sources) -> Iterator[WorkerChecks]:
             versions=versions([*PACKAGES, *extras]), token=root / path, content=content, sessions=sources.sessions
         )
     finally:
-        for left in root.glob(f"{path}*"):
-            left.unlink(missing_ok=True)
+        for file in root.glob(f"{path}*"):
+            file.unlink(missing_ok=True)
         if marked:
             unmark(store)
-        for folder in made:  # those that nothing was put into
+        for folder in new_folders:  # removed only if empty
             with suppress(OSError):
                 folder.rmdir()
 
 
 def local_inputs(sources: Sources, scenes: Sequence[Scene]) -> Mapping[str, int]:
-    """Files that are read, where they are local and there, with their sizes: one of each scene, labels first."""
+    """Sizes in bytes of existing local input files, by path: one of each scene, labels first."""
     sizes: dict[str, int] = {}
     for path in (path for source in (sources.labels, sources.imagery) for path in source.needs(scenes).files):
         if len(sizes) < _MOST_INPUTS:

@@ -35,9 +35,9 @@ class Pixels:
 
 
 def read_together(places: Sequence[PlannedPlace], sources: Sources, grid: Grid) -> dict[str, Pixels]:
-    """Pixels of all places from their common best scene, each block once; nothing if any of it fails.
+    """Pixels of all places from their common best scene, by place id; each block is read once. Empty if any read fails.
 
-    What failed, and whose failure it was, is found out by reading place by place.
+    The caller then reads place by place, which shows the place that fails.
     """
     try:
         return dict(zip([p.poi.id for p in places], read(places, places[0].imagery[0], sources, grid), strict=True))
@@ -50,12 +50,12 @@ def read(places: Sequence[PlannedPlace], scene: Scene, sources: Sources, grid: G
     squares = [place_grid(place.poi.lon, place.poi.lat, scene, grid) for place in places]
     chunk = sources.imagery.chunk_hint(scene)
     whole = scene_grid(scene, squares, chunk or 1)
-    # What has no blocks stays lazily indexed until it is sliced: it is read pixel for pixel, as labels are.
+    # Without blocks, as with labels, arrays stay lazily indexed until they are sliced, and only these pixels are read.
     cube = open_scene(whole, sources, scenes=((scene,), places[0].labels), chunks=(chunk, None))
     names = [band.name for source in sources for band in source.bands]
     lazy = [cube.isel(window_in(whole, square)).chunk() for square in squares]
     arrays = [{name: part[name].data for name in names} for part in lazy]
-    # The function, since dask would import distributed to find out what "threads" means.
+    # The scheduler is given as a function, since dask imports distributed to resolve the name "threads".
     with SessionThreads(READERS) as threads:
         loaded = dask.base.compute(arrays, scheduler=dask.threaded.get, pool=threads)[0]
     return [Pixels(grid=square, bands=bands) for square, bands in zip(squares, loaded, strict=True)]

@@ -37,7 +37,7 @@ def failures_of_lost(places: Iterable[PlannedPlace], error: BaseException | None
 
 
 def with_attempts(now: Iterable[Failure], before: Mapping[str, Failure]) -> tuple[Failure, ...]:
-    """Failures with those of earlier builds in mind, by place: how often it was tried, and the first error."""
+    """Failures with the attempts of earlier builds added, and with the first error of each place."""
     return tuple(
         replace(
             failure, attempts=failure.attempts + before[failure.poi_id].attempts, error=before[failure.poi_id].error
@@ -65,13 +65,13 @@ class Failure:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BatchDone:
-    """What a finished batch tells the driver: counts and names, never pixels or rows."""
+    """The result of a batch, as the driver gets it: counts and names, never pixels or rows."""
 
     index: int
     finished: int = 0
     """Places that are committed, rejected ones included."""
     places: int = 0
-    """Places of which there are chips."""
+    """Places with chips."""
     tiles: int = 0
     rows: int = 0
     bytes_written: int = 0
@@ -79,12 +79,12 @@ class BatchDone:
     """Reason to number of rejected places and tiles."""
     failures: tuple[Failure, ...] = ()
     network: Mapping[str, int] = field(default_factory=dict)
-    """What the process that did it met since it last told: ``requests``, ``bytes``, and faults as ``fault: 503``."""
+    """Counts of the process since its last batch: ``requests``, ``bytes``, and faults such as ``fault: 503``."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class Summary(Shown):
-    """What a build did."""
+    """The counts of a build."""
 
     places: int
     """Places in the plan."""
@@ -107,7 +107,7 @@ class Summary(Shown):
     bytes_read: int = 0
     """Bytes that came over HTTP."""
     faults: dict[str, int] = field(default_factory=dict)
-    """What went wrong with requests and was tried again, by kind."""
+    """Number of requests that failed and were tried again, by kind of fault."""
     seconds: float = 0.0
     limit: int | None = None
 
@@ -160,7 +160,7 @@ class Tally:
         self._network.update(network)
 
     def summary(self, header: Json) -> Summary:
-        """The sums; `header` is the plan's. What concerns the whole tree is still to be filled in."""
+        """The sums; `header` is the plan's. The caller fills in the counts of the whole tree."""
         return Summary(
             places=header["places"],
             finished=self._sums["finished"],

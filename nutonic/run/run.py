@@ -131,13 +131,13 @@ def _build(spec: BuildSpec, out: Path, cluster: Cluster, extent: _Extent, callba
         def workers() -> WorkerPool:
             return stack.enter_context(workers_for(spec.sources, out, cluster, callback))
 
-        # Workers elsewhere are asked first whether they can do it.
+        # Workers elsewhere are checked before anything is planned.
         pool = workers() if cluster.scheduler is not None else None
         store, plan = _planned(spec, out, extent.replan, cluster, pool)
         scope, done = scope_of(plan, extent.limit), committed(store)
         before = progress_of(plan, scope, done)
         for service in spec.sources.sessions if before.remaining else ():
-            service.sign_in()  # who is not let in is told so once, and not at every place
+            service.sign_in()  # a refusal then ends the build once, instead of failing every place
         if pool is None and not cluster.in_process and before.remaining:
             pool = workers()
         callback.on_start(BuildStarted(wanted=before.wanted, done_before=before.done))
@@ -182,7 +182,7 @@ def _until_stopped(callback: Callback, jobs: Iterable[Job]) -> Iterator[Job]:
 def _planned(
     spec: BuildSpec, out: Path, replan: bool, cluster: Cluster, pool: WorkerPool | None
 ) -> tuple[Store, PlanFile]:
-    """The tree's plan; made now and refused by workers that do not see what it reads, it is not kept."""
+    """The tree's store and plan; a new plan is removed again if workers do not see its input files."""
     from nutonic.planning.prepare import prepare
 
     new = not (out / PLAN).is_file()
@@ -206,7 +206,7 @@ def _run_job(job: Job, spec: BuildSpec, store: Store, plan: str) -> BatchDone:
 def _is_up_to_date(
     store: Store, spec: BuildSpec, plan: PlanFile, done: Committed, summary: Summary, last: Json
 ) -> bool:
-    """Whether the last summary speaks of these very commits, and the files that were made of them are there."""
+    """Whether the last summary is of these commits, and the files that were made from them are there."""
     if summary.failures or last.get("commits") != done.digest():
         return False
     return is_finalized(store, spec, plan, Finalized(card_sha256=last["card_sha256"], data=last["data"]))
@@ -219,12 +219,12 @@ def _finish(store: Store, spec: BuildSpec, plan: PlanFile, done: Committed, summ
 
 
 def _earlier_failures(last: Json) -> dict[str, Failure]:
-    """Places that earlier builds failed at, by id, as the last summary has them."""
+    """Failures of earlier builds in the last summary, by place id."""
     return {failure["poi_id"]: Failure(**failure) for failure in last.get("failures", [])}
 
 
 def _last_summary(store: Store) -> Json:
-    """What the last build wrote; nothing if there is no whole one."""
+    """The summary of the last build; empty if there is none, or it is damaged."""
     try:
         return unsealed(store.get(SUMMARY), SUMMARY)
     except (FileNotFoundError, Corrupt):

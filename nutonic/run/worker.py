@@ -28,54 +28,54 @@ from nutonic.run.jobs import Job
 from nutonic.run.results import BatchDone
 from nutonic.sources.source import Session
 
-#: Packages that have a say in the bytes of a dataset, and in what passes between driver and workers.
+#: Packages that affect the bytes of a dataset, or the messages between driver and workers.
 PACKAGES = (
     "numpy", "scipy", "xarray", "dask", "distributed", "rasterio", "pyproj", "shapely", "odc-geo", "stackstac",
     "pillow", "deflate", "orjson", "pydantic",
 )  # fmt: skip
 
-#: Libraries below them, which a package does not always bring along itself.
+#: Libraries below them, which packages do not always bundle.
 _LIBRARIES = {"GDAL": "rasterio:__gdal_version__", "PROJ": "pyproj:proj_version_str", "GEOS": "shapely:geos_version"}
 
-#: Seconds that a job waits for its worker to get a share of the requests, before others are to do it.
+#: Seconds that a job waits for its worker to get a share of the requests, before it goes to another worker.
 _SHARE_S = 0.5
 
 
 def versions(packages: Sequence[str] = PACKAGES) -> dict[str, str]:
-    """What is installed in this process, by name."""
-    found = {"Python": ".".join(platform.python_version_tuple()[:2]), "nutonic": _told("nutonic:__version__")}
+    """Versions of Python, nutonic, packages and libraries in this process, by name."""
+    by_name = {"Python": ".".join(platform.python_version_tuple()[:2]), "nutonic": _version_text("nutonic:__version__")}
     for name in packages:
         try:
-            found[name] = importlib.metadata.version(name)
+            by_name[name] = importlib.metadata.version(name)
         except importlib.metadata.PackageNotFoundError:
-            found[name] = "missing"
-    return found | {name: _told(where) for name, where in _LIBRARIES.items()}
+            by_name[name] = "missing"
+    return by_name | {name: _version_text(where) for name, where in _LIBRARIES.items()}
 
 
-def _told(where: str) -> str:
+def _version_text(where: str) -> str:
     value = pkgutil.resolve_name(where)
     return ".".join(map(str, value)) if isinstance(value, tuple) else str(value)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkerChecks:
-    """What must be so in every process that works for a build."""
+    """The checks of every process that works for a build."""
 
     versions: Mapping[str, str] = field(default_factory=dict)
-    """As the driver has them."""
+    """Versions in the driver, by name."""
     token: Path | None = None
     """A file in the output folder."""
     content: bytes = b""
-    """What that file holds."""
+    """The content of that file."""
     inputs: Mapping[str, int] = field(default_factory=dict)
-    """Local files to be read, and their sizes."""
+    """Sizes in bytes of local input files, by path."""
     sessions: tuple[Session, ...] = ()
-    """Of the services that are asked: each process needs credentials of its own."""
+    """Sessions of the services that are used; each process needs its own credentials."""
 
     def objection(self, worker: str) -> str | None:
         """Why this process cannot work for the build, in a line; None if it can."""
-        found = self._versions() or self._output(worker) or self._inputs() or self._credentials()
-        return found and f"worker {worker} {found}"
+        problem = self._versions() or self._output(worker) or self._inputs() or self._credentials()
+        return problem and f"worker {worker} {problem}"
 
     def _versions(self) -> str | None:
         if not self.versions:
@@ -84,8 +84,8 @@ class WorkerChecks:
         wrong = [name for name, version in self.versions.items() if here[name] != version]
         if not wrong:
             return None
-        said = ", ".join(f"{name} {here[name]} where the driver has {self.versions[name]}" for name in wrong[:3])
-        return f"has {said}: install the same requirements.lock on all"
+        differences = ", ".join(f"{name} {here[name]} where the driver has {self.versions[name]}" for name in wrong[:3])
+        return f"has {differences}: install the same requirements.lock on all"
 
     def _output(self, worker: str) -> str | None:
         if self.token is None:
@@ -110,11 +110,11 @@ class WorkerChecks:
         for path, size in self.inputs.items():
             try:
                 with Path(path).open("rb") as file:
-                    found = file.seek(0, os.SEEK_END)
+                    local_size = file.seek(0, os.SEEK_END)
             except OSError as error:
                 return f"does not see {path} ({_why(error)}): put it where all see it, under the same path"
-            if found != size:
-                return f"sees another {path} ({found} bytes, the driver's has {size}): put one where all see it"
+            if local_size != size:
+                return f"sees another {path} ({local_size} bytes, the driver's has {size}): put one where all see it"
         return None
 
     def _credentials(self) -> str | None:
@@ -132,7 +132,7 @@ def _why(error: OSError) -> str:
 
 @dataclass(frozen=True, slots=True)
 class NoShare:
-    """What a worker without a share of the requests gives back instead of a job's counts: others are to do it."""
+    """The result of a job at a worker without a share of the requests; the job goes to another worker."""
 
     worker: str
     """Its address."""
@@ -166,10 +166,10 @@ class BuildPlugin(WorkerPlugin):
         self.cancelled = False
 
     def __repr__(self) -> str:
-        return f"BuildPlugin({self.name!r})"  # what it passes on is nobody's to read
+        return f"BuildPlugin({self.name!r})"  # without the environment, which may hold secrets
 
     def setup(self, worker: Worker) -> None:
-        """Check, set and limit what there is to."""
+        """Set the environment, check the worker and open a limited session."""
         self._before = {name: os.environ.get(name) for name in self._environment}
         _set(self._environment)
         self.objection = self._checks.objection(worker.address)
@@ -184,14 +184,14 @@ class BuildPlugin(WorkerPlugin):
         self._session.close()
 
     def limit(self, requests: int) -> int:
-        """Have no more than so many requests in flight from now on; how many there are now."""
+        """Limit the requests in flight from now on; gives the number in flight now."""
         limiter = self._session.client.limiter
         limiter.resize(requests)
         (self._given.set if requests else self._given.clear)()
         return limiter.inside
 
     def do(self, job: Job, work: Callable[[Job], BatchDone]) -> BatchDone | NoShare | None:
-        """Do a job; nothing, if the build is to end, or this worker may ask for nothing."""
+        """Do a job; NoShare if this worker may make no requests, None if the build was cancelled."""
         if self.objection is not None:
             raise StoreError(self.objection)
         if self._shared and not self.cancelled and not self._given.wait(_SHARE_S):
@@ -223,7 +223,7 @@ def do(job: Job, *, work: Callable[[Job], BatchDone], name: str) -> BatchDone | 
 
 
 def objection(name: str, dask_worker: Worker) -> str | None:
-    """What a worker has against working for a build."""
+    """Why a worker cannot work for a build, in a line; None if it can."""
     plugin = dask_worker.plugins.get(name)
     return (
         plugin.objection
@@ -233,13 +233,13 @@ def objection(name: str, dask_worker: Worker) -> str | None:
 
 
 def limit(name: str, shares: Mapping[str, int], dask_worker: Worker) -> int:
-    """Give a worker its share of a build's requests; how many it has in flight now."""
+    """Give a worker its share of a build's requests; returns the number that it has in flight now."""
     plugin = dask_worker.plugins.get(name)
     return plugin.limit(shares[dask_worker.address]) if isinstance(plugin, BuildPlugin) else 0
 
 
 def cancel(name: str, dask_worker: Worker) -> None:
-    """Have a worker begin no more jobs of a build."""
+    """Let a worker start no more jobs of a build."""
     plugin = dask_worker.plugins.get(name)
     if isinstance(plugin, BuildPlugin):
         plugin.cancelled = True

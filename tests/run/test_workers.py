@@ -95,7 +95,7 @@ def test_variables_are_passed_on_to_all_and_taken_back(clean, dask, tmp_path, mo
         client, name = ready.client, ready.name
         assert name in client.run_on_scheduler(lambda dask_scheduler: list(dask_scheduler.worker_plugins))
     with workers_for(sources_of(signed), tmp_path / "out", Cluster(workers=1), Callback()) as local:
-        assert local.how["environment"] == {}  # they inherit it
+        assert local.plugin_options["environment"] == {}  # they inherit it
     from distributed import Client
 
     with Client(dask.address) as client:
