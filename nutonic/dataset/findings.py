@@ -25,7 +25,7 @@ class Finding:
     to_build: bool = False
     """Whether something is only not built yet."""
 
-    def told(self, fixing: bool) -> str:
+    def message(self, fixing: bool) -> str:
         """The text; with `fixing`, also a note if removing files cannot fix the problem."""
         curable = self.path is not None or self.place is not None or self.to_build
         return self.text if curable or not fixing else f"{self.text} (nothing to remove would fix it)"

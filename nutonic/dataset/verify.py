@@ -101,7 +101,7 @@ def verify(out: str | Path, *, deep: bool = False, fix: bool = False) -> Verdict
                 break
             removed += fixes
             inspection = _look(store, deep)
-    return _verdict(inspection, deep, tuple(finding.told(fix) for finding in inspection.findings), tuple(removed))
+    return _verdict(inspection, deep, tuple(finding.message(fix) for finding in inspection.findings), tuple(removed))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

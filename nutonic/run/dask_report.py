@@ -1,4 +1,4 @@
-"""Dask's performance report of a build, without anything in it that is nobody's business."""
+"""Dask's performance report of a build, without secrets: no query of a URL, no value of an environment variable."""
 
 from __future__ import annotations
 

@@ -94,7 +94,7 @@ def run_jobs(pool: WorkerPool, work: Work, callback: Callback, jobs: Iterable[Jo
 
 
 def _results(pool: WorkerPool, work: Work, callback: Callback, jobs: Iterable[Job]) -> Iterator[tuple[Job, Any]]:
-    """Jobs with what became of them, in the order of that, None if they were not begun; a window of them at a time."""
+    """Each job with its result, in order of completion; None for a job that was not begun. A window of them is pending."""
     from distributed import as_completed
 
     from nutonic.run.worker import NoShare

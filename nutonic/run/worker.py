@@ -139,7 +139,7 @@ class NoShare:
 
 
 class BuildPlugin(WorkerPlugin):
-    """Sets a worker up for one build, and takes that back when the build is over.
+    """Sets a worker up for one build, and undoes the set-up when the build is over.
 
     A build reads in a session of its own, whose limit is this worker's share of the build's requests; whoever else uses
     the process is not limited by it. Where requests are shared, a worker has none until the driver gives it some: so

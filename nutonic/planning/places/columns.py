@@ -108,16 +108,16 @@ def without_duplicates(places: Places) -> tuple[Places, list[Reject]]:
     """Drop places whose coordinates equal an earlier one's."""
     _, first, inverse = np.unique(np.stack([places.lon, places.lat]), axis=1, return_index=True, return_inverse=True)
     earlier = first[inverse]
-    again = earlier != np.arange(len(places))
+    is_duplicate = earlier != np.arange(len(places))
     rejects = [
         Reject(
             poi_id=places.base_id(i),
             reason="duplicate coordinates",
             detail=f"longitude {places.lon[i]}, latitude {places.lat[i]} is where {places.base_id(earlier[i])} lies",
         )
-        for i in np.flatnonzero(again).tolist()
+        for i in np.flatnonzero(is_duplicate).tolist()
     ]
-    return places.take(~again), rejects
+    return places.take(~is_duplicate), rejects
 
 
 def with_spacing(places: Places, min_spacing_m: float) -> tuple[Places, list[Reject]]:
