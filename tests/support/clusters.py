@@ -18,9 +18,12 @@ _HERE = Path(__file__).parent
 
 
 def until(true: Callable[[], object], what: str, seconds: float = 60) -> None:
-    """Wait for something to come true."""
+    """Wait for something to come true; a file that is moved while it is looked at is looked at again."""
     end = time.monotonic() + seconds
-    while not true():
+    while True:
+        with suppress(FileNotFoundError):
+            if true():
+                return
         assert time.monotonic() < end, f"waited {seconds:.0f} s in vain for {what}"
         time.sleep(0.02)
 

@@ -42,11 +42,12 @@ def dask_setup(worker) -> None:
 
 
 def _first(script: Path, number: int, times: int | None, put: list[str]) -> bool:
-    """Leave a note, unless there are as many as there should be."""
+    """Leave a note, unless there are as many as there should be; it is there whole or not at all."""
+    draft = script.with_name(f"{script.stem}-{os.getpid()}.draft")
+    draft.write_text(json.dumps(put), encoding="utf-8")
     for i in itertools.count() if times is None else range(times):
         try:
-            with script.with_name(f"{script.stem}-{number}-{i}.note").open("x", encoding="utf-8") as note:
-                json.dump(put, note)
+            os.link(draft, script.with_name(f"{script.stem}-{number}-{i}.note"))
         except FileExistsError:
             continue
         return True
