@@ -20,7 +20,7 @@ import nutonic as nt
 from nutonic.core.grid import centre
 from nutonic.core.model import Scene
 from nutonic.io.session import current
-from nutonic.sources.earthengine.session import Session, signed_in
+from nutonic.sources.earthengine.account import Account, signed_in
 
 ID, CRS, SHAPE = "USDA/NAIP/DOQQ/m_one", "EPSG:26917", (4000, 4000)
 TRANSFORM = Affine(0.6, 0, 576_618.6, 0, -0.6, 3_361_233.0)
@@ -49,9 +49,9 @@ def blocks(url: str) -> Read:
     lon, lat = centre(GeoBox(SHAPE, TRANSFORM, CRS))
     scenes: tuple[Scene, ...] = source.search(np.array([lon]), np.array([lat]), 600.0)[0]
 
-    def read(grid: GeoBox) -> np.ndarray:
+    def read(geobox: GeoBox) -> np.ndarray:
         current().clear()
-        found = source.open(grid, scenes, chunks=None).load()
+        found = source.open(geobox, scenes, chunks=None).load()
         return np.stack([found[name].values for name in BANDS])
 
     return read
@@ -62,12 +62,12 @@ def through_xee(url: str) -> Read:
     import ee
     import xarray as xr
 
-    def read(grid: GeoBox) -> np.ndarray:
-        with signed_in(Session(url, "any")):
-            height, width = grid.shape.yx
+    def read(geobox: GeoBox) -> np.ndarray:
+        with signed_in(Account(url, "any")):
+            height, width = geobox.shape.yx
             found = xr.open_dataset(
                 ee.ImageCollection([ee.Image(ID).select(list(BANDS.values())).set("system:time_start", 0)]),
-                engine="ee", crs=CRS, crs_transform=tuple(grid.affine)[:6], shape_2d=(width, height),
+                engine="ee", crs=CRS, crs_transform=tuple(geobox.affine)[:6], shape_2d=(width, height),
                 chunks={"time": 1, "y": height, "x": width}, io_chunks={"time": 1, "y": height, "x": width},
             ).isel(time=0)  # fmt: skip
             return np.stack([found[band].fillna(0).values.astype(np.uint16) for band in BANDS.values()])

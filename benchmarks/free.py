@@ -23,7 +23,7 @@ def _pixels(place: PlannedPlace, sources: Sources, grid: Grid) -> batch.Pixels:
     square = place_grid(place.poi.lon, place.poi.lat, place.imagery[0], grid)
     noise = np.random.default_rng(place.poi.ordinal).integers(1, 4000, (4, *square.shape), dtype=np.uint16)
     bands = {band.name: pixels for band, pixels in zip(sources.imagery.bands, noise[:3], strict=True)}
-    return batch.Pixels(grid=square, bands={**bands, "label": (1 + noise[3] % 6).astype(np.uint8)})
+    return batch.Pixels(geobox=square, bands={**bands, "label": (1 + noise[3] % 6).astype(np.uint8)})
 
 
 batch.read_together = read_together

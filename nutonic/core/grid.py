@@ -114,21 +114,21 @@ def corners(
     return left, top
 
 
-def tile_grid(grid: GeoBox, tile: Tile) -> GeoBox:
+def tile_grid(geobox: GeoBox, tile: Tile) -> GeoBox:
     """The grid of one tile: the same pixels, a smaller window."""
-    return grid[tile.row : tile.row + tile.size, tile.col : tile.col + tile.size]
+    return geobox[tile.row : tile.row + tile.size, tile.col : tile.col + tile.size]
 
 
-def offset_in(lattice: Affine, grid: GeoBox) -> tuple[int, int]:
-    """Row and column of `grid`'s first pixel, counted from the origin of a transform with the same lattice and CRS.
+def offset_in(lattice: Affine, geobox: GeoBox) -> tuple[int, int]:
+    """Row and column of `geobox`'s first pixel, counted from the origin of a transform with the same lattice and CRS.
 
     Raises
     ------
     OffLattice
         If the pixels differ in size, or the corners lie between the lattice's; the message says by how much.
     """
-    have, want = lattice, grid.affine
-    size_differs = max(abs(have.a - want.a), abs(have.e - want.e)) > _ON_LATTICE * abs(want.a) / max(grid.shape)
+    have, want = lattice, geobox.affine
+    size_differs = max(abs(have.a - want.a), abs(have.e - want.e)) > _ON_LATTICE * abs(want.a) / max(geobox.shape)
     if have.b or have.d:
         raise OffLattice(f"the raster is rotated (b = {have.b:g}, d = {have.d:g}): warp it to a north-up grid first")
     if size_differs:
@@ -143,7 +143,7 @@ def offset_in(lattice: Affine, grid: GeoBox) -> tuple[int, int]:
     return round(row), round(col)
 
 
-def window_in(whole: GeoBox, grid: GeoBox) -> dict[str, slice]:
+def window_in(whole: GeoBox, geobox: GeoBox) -> dict[str, slice]:
     """Where a grid lies in one that holds it, as ``isel`` takes it.
 
     Raises
@@ -151,8 +151,8 @@ def window_in(whole: GeoBox, grid: GeoBox) -> dict[str, slice]:
     OffLattice
         If its pixels are not those of the whole.
     """
-    row, col = offset_in(whole.affine, grid)
-    return {"y": slice(row, row + grid.shape.y), "x": slice(col, col + grid.shape.x)}
+    row, col = offset_in(whole.affine, geobox)
+    return {"y": slice(row, row + geobox.shape.y), "x": slice(col, col + geobox.shape.x)}
 
 
 def on_lattice(transform: Affine, resolution: float) -> bool:
@@ -163,36 +163,36 @@ def on_lattice(transform: Affine, resolution: float) -> bool:
     return all(abs(part - round(part)) <= _ON_LATTICE for part in parts)
 
 
-def coordinates(grid: GeoBox) -> tuple[np.ndarray, np.ndarray]:
+def coordinates(geobox: GeoBox) -> tuple[np.ndarray, np.ndarray]:
     """``x`` (width,) and ``y`` (height,) of the pixel centres, float64, in the grid's CRS."""
-    a = grid.affine
-    return a.c + a.a * (np.arange(grid.shape.x) + 0.5), a.f + a.e * (np.arange(grid.shape.y) + 0.5)
+    a = geobox.affine
+    return a.c + a.a * (np.arange(geobox.shape.x) + 0.5), a.f + a.e * (np.arange(geobox.shape.y) + 0.5)
 
 
-def check_aligned(ds: xr.Dataset | xr.DataArray, grid: GeoBox) -> None:
+def check_aligned(ds: xr.Dataset | xr.DataArray, geobox: GeoBox) -> None:
     """Raise :class:`NotAligned` unless `ds` has exactly the grid's shape, CRS and pixel centres, bit for bit."""
-    for name, want in zip(("x", "y"), coordinates(grid), strict=True):
+    for name, want in zip(("x", "y"), coordinates(geobox), strict=True):
         have = np.asarray(ds[name])
         if have.shape != want.shape:
             raise NotAligned(f"{name} has {have.size} pixels, the grid {want.size}")
         if not np.array_equal(have, want):
             raise NotAligned(f"{name} is off by up to {np.abs(have - want).max():g} m; the grid starts at {want[0]!r}")
     found = ds.odc.crs
-    if found is None or found.epsg != epsg(grid):
-        raise NotAligned(f"the array is in {f'EPSG:{found.epsg}' if found else found}, the grid in {grid.crs}")
+    if found is None or found.epsg != epsg(geobox):
+        raise NotAligned(f"the array is in {f'EPSG:{found.epsg}' if found else found}, the grid in {geobox.crs}")
 
 
-def epsg(grid: GeoBox) -> int:
+def epsg(geobox: GeoBox) -> int:
     """The EPSG code of a grid's CRS; a GridError where it has none."""
-    code = None if grid.crs is None else grid.crs.epsg
+    code = None if geobox.crs is None else geobox.crs.epsg
     if code is None:
-        raise GridError(f"the grid's CRS ({grid.crs}) has no EPSG code: use a UTM zone")
+        raise GridError(f"the grid's CRS ({geobox.crs}) has no EPSG code: use a UTM zone")
     return int(code)
 
 
-def crs_name(grid: GeoBox) -> str:
+def crs_name(geobox: GeoBox) -> str:
     """``"EPSG:…"``, however the grid spells its CRS: one that was read back from a file does so in full; else its WKT."""
-    return _crs_name(grid.crs)
+    return _crs_name(geobox.crs)
 
 
 @lru_cache(maxsize=256)
@@ -201,25 +201,28 @@ def _crs_name(crs: Any) -> str:
     return f"EPSG:{code}" if code else str(crs)
 
 
-def describe(grid: GeoBox) -> dict[str, Any]:
+def describe(geobox: GeoBox) -> dict[str, Any]:
     """The grid as JSON: ``crs``, ``transform`` (a, b, c, d, e, f) and ``shape`` (height, width)."""
-    return {"crs": crs_name(grid), "transform": list(grid.affine)[:6], "shape": [grid.shape.y, grid.shape.x]}
+    return {"crs": crs_name(geobox), "transform": list(geobox.affine)[:6], "shape": [geobox.shape.y, geobox.shape.x]}
 
 
-def lonlat_bounds(grid: GeoBox) -> tuple[float, float, float, float]:
+def lonlat_bounds(geobox: GeoBox) -> tuple[float, float, float, float]:
     """West, south, east, north of a grid in degrees; west is greater than east across the antimeridian (RFC 7946, 5.2)."""
     steps = np.linspace(0.0, 1.0, 11)
     edge = np.concatenate([np.stack([steps, 0 * steps + k], -1) for k in (0, 1)])
-    edge = np.concatenate([edge, edge[:, ::-1]]) * (grid.shape.x, grid.shape.y)
-    x, y = grid.affine.c + grid.affine.a * edge[:, 0], grid.affine.f + grid.affine.e * edge[:, 1]
-    lon, lat = transformer(str(grid.crs), "EPSG:4326").transform(x, y)
+    edge = np.concatenate([edge, edge[:, ::-1]]) * (geobox.shape.x, geobox.shape.y)
+    x, y = geobox.affine.c + geobox.affine.a * edge[:, 0], geobox.affine.f + geobox.affine.e * edge[:, 1]
+    lon, lat = transformer(str(geobox.crs), "EPSG:4326").transform(x, y)
     lon = around(lon, lon[0])
     west, east = (east_of(float(value)) for value in (lon.min(), lon.max()))
     return west, float(lat.min()), east, float(lat.max())
 
 
-def centre(grid: GeoBox) -> tuple[float, float]:
+def centre(geobox: GeoBox) -> tuple[float, float]:
     """Longitude and latitude of a grid's centre, in degrees."""
-    x, y = grid.affine.c + grid.affine.a * grid.shape.x / 2, grid.affine.f + grid.affine.e * grid.shape.y / 2
-    lon, lat = transformer(str(grid.crs), "EPSG:4326").transform(x, y)
+    x, y = (
+        geobox.affine.c + geobox.affine.a * geobox.shape.x / 2,
+        geobox.affine.f + geobox.affine.e * geobox.shape.y / 2,
+    )
+    lon, lat = transformer(str(geobox.crs), "EPSG:4326").transform(x, y)
     return float(lon), float(lat)

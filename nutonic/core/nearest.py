@@ -24,12 +24,12 @@ SPACING = 640.0
 ERROR_BOUND = 2e-4
 
 
-def source_pixels(grid: GeoBox, crs: str, transform: Affine) -> tuple[np.ndarray, np.ndarray]:
+def source_pixels(geobox: GeoBox, crs: str, transform: Affine) -> tuple[np.ndarray, np.ndarray]:
     """Row and column, in a raster with `crs` and `transform`, of the pixel that contains each of the grid's centres.
 
     Parameters
     ----------
-    grid
+    geobox
         Target grid, in a projected CRS in metres.
     crs, transform
         CRS and (north-up) affine transform of the source raster.
@@ -40,12 +40,12 @@ def source_pixels(grid: GeoBox, crs: str, transform: Affine) -> tuple[np.ndarray
         Each (height, width) int64. They may lie outside the raster. A centre exactly on an edge belongs to the pixel
         right of it or below it.
     """
-    x, y = coordinates(grid)
-    if crs_name(grid) == crs:
+    x, y = coordinates(geobox)
+    if crs_name(geobox) == crs:
         cols, rows = np.floor((x - transform.c) / transform.a), np.floor((y - transform.f) / transform.e)
         shape = (y.size, x.size)
         return np.broadcast_to(rows.astype(np.int64)[:, None], shape), np.broadcast_to(cols.astype(np.int64), shape)
-    to_source = transformer(crs_name(grid), crs)
+    to_source = transformer(crs_name(geobox), crs)
     u, v = interpolated(x, y, to_source)
     cols, rows = (u - transform.c) / transform.a, (v - transform.f) / transform.e
     _settle_edges(cols, rows, x, y, to_source, transform)

@@ -142,7 +142,7 @@ def _build(index: int, place: PlannedPlace, context: _Context, first: Pixels | N
                     scene=scene,
                     substituted=why,
                     bands=spec.imagery.assets,
-                    geobox=pixels.grid,
+                    geobox=pixels.geobox,
                     label_days=label_days,
                 )
                 return _write(index, result, chips, context)

@@ -177,8 +177,8 @@ def _passed_on(sources: Sources) -> dict[str, str]:
     """Variables of this process' environment for workers elsewhere, which need their own credentials for services."""
     names = (*PASSED_ON, *(name for source in sources for name in source.needs().variables))
     environment = {name: os.environ[name] for name in names if name in os.environ}
-    for session in sources.sessions:
-        environment |= session.environment()
+    for account in sources.accounts:
+        environment |= account.environment()
     return environment
 
 
@@ -261,7 +261,7 @@ def _token(root: Path, sources: Sources) -> Iterator[WorkerChecks]:
         marked = mark(store)
         store.put(path, content)
         yield WorkerChecks(
-            versions=versions([*PACKAGES, *extras]), token=root / path, content=content, sessions=sources.sessions
+            versions=versions([*PACKAGES, *extras]), token=root / path, content=content, accounts=sources.accounts
         )
     finally:
         for file in root.glob(f"{path}*"):

@@ -25,7 +25,7 @@ from nutonic.sources.registry import Sources
 class Pixels:
     """A place's native pixels."""
 
-    grid: GeoBox
+    geobox: GeoBox
     bands: Mapping[str, np.ndarray]
     """By name, (height, width) in the band's dtype, its nodata value where nothing was observed."""
 
@@ -58,4 +58,4 @@ def read(places: Sequence[PlannedPlace], scene: Scene, sources: Sources, grid: G
     # The scheduler is given as a function, since dask imports distributed to resolve the name "threads".
     with SessionThreads(READERS) as threads:
         loaded = dask.base.compute(arrays, scheduler=dask.threaded.get, pool=threads)[0]
-    return [Pixels(grid=square, bands=bands) for square, bands in zip(squares, loaded, strict=True)]
+    return [Pixels(geobox=square, bands=bands) for square, bands in zip(squares, loaded, strict=True)]

@@ -136,7 +136,7 @@ def _build(spec: BuildSpec, out: Path, cluster: Cluster, extent: _Extent, callba
         store, plan = _planned(spec, out, extent.replan, cluster, pool)
         scope, done = scope_of(plan, extent.limit), committed(store)
         before = progress_of(plan, scope, done)
-        for service in spec.sources.sessions if before.remaining else ():
+        for service in spec.sources.accounts if before.remaining else ():
             service.sign_in()  # a refusal then ends the build once, instead of failing every place
         if pool is None and not cluster.in_process and before.remaining:
             pool = workers()

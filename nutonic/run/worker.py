@@ -26,7 +26,7 @@ from nutonic.io.limits import IN_FLIGHT
 from nutonic.io.session import current, using
 from nutonic.run.jobs import Job
 from nutonic.run.results import BatchDone
-from nutonic.sources.source import Session
+from nutonic.sources.source import Account
 
 #: Packages that affect the bytes of a dataset, or the messages between driver and workers.
 PACKAGES = (
@@ -69,8 +69,8 @@ class WorkerChecks:
     """The content of that file."""
     inputs: Mapping[str, int] = field(default_factory=dict)
     """Sizes in bytes of local input files, by path."""
-    sessions: tuple[Session, ...] = ()
-    """Sessions of the services that are used; each process needs its own credentials."""
+    accounts: tuple[Account, ...] = ()
+    """Accounts of the services that are used; each process needs its own credentials."""
 
     def objection(self, worker: str) -> str | None:
         """Why this process cannot work for the build, in a line; None if it can."""
@@ -118,11 +118,11 @@ class WorkerChecks:
         return None
 
     def _credentials(self) -> str | None:
-        for session in self.sessions:
+        for account in self.accounts:
             try:
-                session.check()
+                account.check()
             except NutonicError as error:
-                return f"cannot ask {session.service}: {error}"
+                return f"cannot ask {account.service}: {error}"
         return None
 
 

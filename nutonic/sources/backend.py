@@ -25,7 +25,7 @@ from nutonic.sources.pixels import checked_header, decoded
 
 
 def dataset(
-    grid: GeoBox,
+    geobox: GeoBox,
     arrays: Mapping[Band, da.Array | indexing.LazilyIndexedArray],
     time: np.ndarray | None = None,
     *,
@@ -39,8 +39,8 @@ def dataset(
     dims = ("y", "x") if time is None else ("time", "y", "x")
     variables = {band.name: xr.Variable(dims, array, _attributes(band, rendered)) for band, array in arrays.items()}
     coords = {} if time is None else {"time": ("time", time, {"standard_name": "time", "axis": "T"})}
-    ds = xr.Dataset(variables, coords={**coords, **_pixel_centres(grid)})
-    check_aligned(ds, grid)
+    ds = xr.Dataset(variables, coords={**coords, **_pixel_centres(geobox)})
+    check_aligned(ds, geobox)
     return ds
 
 
@@ -49,13 +49,13 @@ def _attributes(band: Band, rendered: bool) -> dict[str, Any]:
     return {"_FillValue": band.nodata, "grid_mapping": "spatial_ref", "kind": band.kind, **rendering}
 
 
-def _pixel_centres(grid: GeoBox) -> dict[Hashable, xr.DataArray]:
+def _pixel_centres(geobox: GeoBox) -> dict[Hashable, xr.DataArray]:
     """Coordinates as odc-geo writes them, of our own pixel centres.
 
     Its own are rounded otherwise where a pixel's size is no binary fraction, as NAIP's 0.6 m.
     """
-    coords = dict(xr_coords(grid, dims=("y", "x")))
-    for name, values in zip(("x", "y"), coordinates(grid), strict=True):
+    coords = dict(xr_coords(geobox, dims=("y", "x")))
+    for name, values in zip(("x", "y"), coordinates(geobox), strict=True):
         coords[name] = xr.DataArray(values, dims=(name,), attrs=coords[name].attrs)
     return coords
 
@@ -67,13 +67,13 @@ Window = tuple[slice, slice]
 class Windowed(BackendArray):
     """An array on a grid that reads only the window it is asked for: whatever the index, a contiguous one."""
 
-    grid: GeoBox
+    geobox: GeoBox
     band: Band
 
     @property
     def shape(self) -> tuple[int, int]:
         """Height and width of the grid."""
-        return self.grid.shape.y, self.grid.shape.x
+        return self.geobox.shape.y, self.geobox.shape.x
 
     @property
     def dtype(self) -> np.dtype:
@@ -109,7 +109,7 @@ class NearestMosaic(Windowed):
 
     def read(self, window: Window) -> np.ndarray:
         """The pixels of a window, (rows, columns) in the band's dtype."""
-        part = self.grid[window]
+        part = self.geobox[window]
         out = np.full(part.shape, self.band.nodata, self.dtype)
         for asset in self.assets:
             empty = out == self.band.nodata
@@ -118,16 +118,16 @@ class NearestMosaic(Windowed):
             np.copyto(out, self._from(asset, part), where=empty)
         return out
 
-    def _from(self, asset: Asset, grid: GeoBox) -> np.ndarray:
+    def _from(self, asset: Asset, geobox: GeoBox) -> np.ndarray:
         """One raster's part. That it is gone is no property of a scene: it may be back the next time."""
         try:
-            return self._nearest(asset, grid)
+            return self._nearest(asset, geobox)
         except Gone as error:
             raise ReadFailed(str(error), band=error.band) from None
         except GridError as error:
             raise BadPixels(str(error), band=error.band) from None
 
-    def _nearest(self, asset: Asset, grid: GeoBox) -> np.ndarray:
+    def _nearest(self, asset: Asset, geobox: GeoBox) -> np.ndarray:
         """One raster on a grid; outside the raster, and where it has no data, the band's nodata value."""
 
         def pick(window: Window, rows: np.ndarray, cols: np.ndarray) -> np.ndarray:
@@ -135,18 +135,18 @@ class NearestMosaic(Windowed):
             pixels = rasters.read_of(asset, window, self.access)[rows, cols]
             return decoded(pixels, asset, self.band, header.nodata)
 
-        return nearest_pixels(grid, asset, self.band, pick)
+        return nearest_pixels(geobox, asset, self.band, pick)
 
 
 def nearest_pixels(
-    grid: GeoBox, asset: Asset, band: Band, pick: Callable[[Window, np.ndarray, np.ndarray], np.ndarray]
+    geobox: GeoBox, asset: Asset, band: Band, pick: Callable[[Window, np.ndarray, np.ndarray], np.ndarray]
 ) -> np.ndarray:
     """A raster on a grid: the pixel that holds each centre, (height, width); the band's nodata value beyond its edge.
 
     `pick` gives some pixels, in the band's dtype, of a window that lies inside the raster; their rows and columns count
     from its corner.
     """
-    rows, cols = source_pixels(grid, asset.crs, Affine(*asset.transform))
+    rows, cols = source_pixels(geobox, asset.crs, Affine(*asset.transform))
     height, width = asset.shape
     inside = (rows >= 0) & (rows < height) & (cols >= 0) & (cols < width)
     out = np.full(rows.shape, band.nodata, band.dtype)

@@ -69,15 +69,15 @@ def _odc_loader() -> tuple[int, ...] | None:
 _BAND = "reflectance"
 
 
-def odc_array(scene_id: str, asset: Asset, grid: GeoBox, chunks: int, access: Access = LOCAL) -> da.Array:
+def odc_array(scene_id: str, asset: Asset, geobox: GeoBox, chunks: int, access: Access = LOCAL) -> da.Array:
     """One asset as a lazy odc-stac array on a grid, told everything, so that no file is opened for it."""
     import odc.stac  # an optional dependency
 
-    driver = ReflectanceDriver(asset, offset_of(asset, grid), grid.affine, access)
+    driver = ReflectanceDriver(asset, offset_of(asset, geobox), geobox.affine, access)
     cube = odc.stac.load(
-        [_item(scene_id, asset, epsg(grid))],
+        [_item(scene_id, asset, epsg(geobox))],
         bands=[_BAND],
-        geobox=grid,
+        geobox=geobox,
         chunks={"y": chunks, "x": chunks},
         dtype="uint16",
         nodata=0,
@@ -143,22 +143,22 @@ class ReflectanceDriver:
         return (slice(0, height), slice(0, width)), pixels
 
 
-def stackstac_array(scene_id: str, asset: Asset, grid: GeoBox, chunks: int, access: Access = LOCAL) -> da.Array:
+def stackstac_array(scene_id: str, asset: Asset, geobox: GeoBox, chunks: int, access: Access = LOCAL) -> da.Array:
     """One asset as a lazy stackstac array on a grid, told everything, so that it has nothing to guess or to snap."""
     import stackstac  # a second to import, and only needed here
 
-    offset = offset_of(asset, grid)
+    offset = offset_of(asset, geobox)
     item = {
         "id": scene_id,
-        "properties": {"datetime": "2000-01-01T00:00:00Z", "proj:epsg": epsg(grid)},
+        "properties": {"datetime": "2000-01-01T00:00:00Z", "proj:epsg": epsg(geobox)},
         "assets": {asset.name: {"href": asset.href, "proj:transform": asset.transform, "proj:shape": asset.shape}},
     }
     stack = stackstac.stack(
         [item],
         assets=[asset.name],
-        epsg=epsg(grid),
-        bounds=tuple(grid.boundingbox),
-        resolution=(grid.affine.a, -grid.affine.e),
+        epsg=epsg(geobox),
+        bounds=tuple(geobox.boundingbox),
+        resolution=(geobox.affine.a, -geobox.affine.e),
         snap_bounds=False,
         xy_coords=False,
         properties=False,
@@ -171,9 +171,9 @@ def stackstac_array(scene_id: str, asset: Asset, grid: GeoBox, chunks: int, acce
         reader=partial(ReflectanceReader, asset=asset, offset=offset, access=access),
     )
     outside = not stack.sizes["time"]  # stackstac drops an item that does not touch the grid
-    array: da.Array = da.zeros(tuple(grid.shape), chunks=chunks, dtype=np.uint16) if outside else stack.data[0, 0]
-    if array.shape != tuple(grid.shape):
-        raise OffLattice(f"{asset.written} came out as {array.shape} pixels on a grid of {tuple(grid.shape)}")
+    array: da.Array = da.zeros(tuple(geobox.shape), chunks=chunks, dtype=np.uint16) if outside else stack.data[0, 0]
+    if array.shape != tuple(geobox.shape):
+        raise OffLattice(f"{asset.written} came out as {array.shape} pixels on a grid of {tuple(geobox.shape)}")
     return array
 
 

@@ -70,53 +70,53 @@ def _chunk_graphs(array: da.Array, row: int, col: int) -> dict[ChunkIndex, Subgr
     return {(row + key[1], col + key[2]): Subgraph(cull(graph, [key])[0], [key]) for key in keys}
 
 
-def is_native(asset: Asset, grid: GeoBox) -> bool:
+def is_native(asset: Asset, geobox: GeoBox) -> bool:
     """Whether an asset's pixels are a grid's: to be read, not resampled."""
     try:
-        offset_in(Affine(*asset.transform), grid)
+        offset_in(Affine(*asset.transform), geobox)
     except OffLattice:
         return False
-    return crs_name(grid) == asset.crs
+    return crs_name(geobox) == asset.crs
 
 
-def scene_chunks(asset: Asset, grid: GeoBox, chunk: int, open_asset: Opener, number: int) -> SceneChunks | None:
-    """An asset's part of a cube of `grid`, in chunks of this side; None if it has none."""
-    rows, cols = _native_window(asset, grid) if is_native(asset, grid) else _warped_window(asset, grid)
+def scene_chunks(asset: Asset, geobox: GeoBox, chunk: int, open_asset: Opener, number: int) -> SceneChunks | None:
+    """An asset's part of a cube of `geobox`, in chunks of this side; None if it has none."""
+    rows, cols = _native_window(asset, geobox) if is_native(asset, geobox) else _warped_window(asset, geobox)
     if rows.start >= rows.stop or cols.start >= cols.stop:
         return None
     i, j = rows.start // chunk, cols.start // chunk
     bottom, right = -(-rows.stop // chunk) * chunk, -(-cols.stop // chunk) * chunk
-    window = grid[i * chunk : min(bottom, grid.shape.y), j * chunk : min(right, grid.shape.x)]
+    window = geobox[i * chunk : min(bottom, geobox.shape.y), j * chunk : min(right, geobox.shape.x)]
     array = open_asset(asset, window, chunk)
     return SceneChunks(array.name, _chunk_graphs(array, i, j), number)
 
 
-def nearest_array(asset: Asset, grid: GeoBox, chunk: int, band: Band, access: Access) -> da.Array:
+def nearest_array(asset: Asset, geobox: GeoBox, chunk: int, band: Band, access: Access) -> da.Array:
     """An asset on a grid by window-independent nearest neighbour, lazily."""
-    raster = NearestMosaic(grid=grid, assets=(asset,), band=band, access=access).lazy()
+    raster = NearestMosaic(geobox=geobox, assets=(asset,), band=band, access=access).lazy()
     array: da.Array = xr.Variable(("y", "x"), raster).chunk(chunk).data
     return array
 
 
-def _native_window(asset: Asset, grid: GeoBox) -> tuple[slice, slice]:
-    row, col = offset_in(Affine(*asset.transform), grid)
-    return _within(-row, asset.shape[0] - row, grid.shape.y), _within(-col, asset.shape[1] - col, grid.shape.x)
+def _native_window(asset: Asset, geobox: GeoBox) -> tuple[slice, slice]:
+    row, col = offset_in(Affine(*asset.transform), geobox)
+    return _within(-row, asset.shape[0] - row, geobox.shape.y), _within(-col, asset.shape[1] - col, geobox.shape.x)
 
 
-def _warped_window(asset: Asset, grid: GeoBox) -> tuple[slice, slice]:
+def _warped_window(asset: Asset, geobox: GeoBox) -> tuple[slice, slice]:
     """The pixels of a grid that an asset may reach: its outline drawn in the grid's CRS, and a pixel more."""
     (height, width), transform = asset.shape, Affine(*asset.transform)
     ring = shapely.segmentize(shapely.box(0, 0, width, height), max(height, width) / 64)
-    to_grid = transformer(asset.crs, str(grid.crs))
+    to_grid = transformer(asset.crs, str(geobox.crs))
     outline = shapely.get_coordinates(ring) * (transform.a, transform.e) + (transform.c, transform.f)
     points = np.stack(to_grid.transform(*outline.T), -1)
     points = points[np.isfinite(points).all(axis=1)]
     if not len(points):
         return slice(0, 0), slice(0, 0)
-    cols, rows = ((points - (grid.affine.c, grid.affine.f)) / (grid.affine.a, grid.affine.e)).T
+    cols, rows = ((points - (geobox.affine.c, geobox.affine.f)) / (geobox.affine.a, geobox.affine.e)).T
     return (
-        _within(int(np.floor(rows.min())) - 1, int(np.ceil(rows.max())) + 1, grid.shape.y),
-        _within(int(np.floor(cols.min())) - 1, int(np.ceil(cols.max())) + 1, grid.shape.x),
+        _within(int(np.floor(rows.min())) - 1, int(np.ceil(rows.max())) + 1, geobox.shape.y),
+        _within(int(np.floor(cols.min())) - 1, int(np.ceil(cols.max())) + 1, geobox.shape.x),
     )
 
 
@@ -216,7 +216,7 @@ RECORD = Band(name="scene", kind="index", dtype="uint16", nodata=0)
 
 def over_time(
     bands: Sequence[Band],
-    grid: GeoBox,
+    geobox: GeoBox,
     time: np.ndarray,
     steps: Sequence[Sequence[Scene]],
     chunk: int,
@@ -241,13 +241,13 @@ def over_time(
 
     def steps_of(band: Band) -> list[list[SceneChunks]]:
         def chunks(scene: Scene) -> SceneChunks | None:
-            return scene_chunks(scene.asset(band.name), grid, chunk, opener(band, scene), numbers[scene])
+            return scene_chunks(scene.asset(band.name), geobox, chunk, opener(band, scene), numbers[scene])
 
         return [[each for each in map(chunks, scenes) if each is not None] for scenes in steps]
 
     scenes = {band: steps_of(band) for band in bands}
-    shape = grid.shape.yx
+    shape = geobox.shape.yx
     arrays = {band: mosaic_array(band.name, scenes[band], shape, chunk, MosaicFirst(band)) for band in bands}
     if record:
         arrays[RECORD] = mosaic_array(RECORD.name, scenes[bands[0]], shape, chunk, MosaicSource(bands[0]))
-    return dataset(grid, arrays, time, rendered=bool(numbers) and all(scene.rendered for scene in numbers))
+    return dataset(geobox, arrays, time, rendered=bool(numbers) and all(scene.rendered for scene in numbers))

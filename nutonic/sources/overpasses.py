@@ -25,7 +25,7 @@ _SENSED = re.compile(r"_S(\d{8}T\d{6})_")
 _REACH = 15.0
 
 
-def timeline(items: Iterable[Item], grid: GeoBox, scene: Callable[[Item], Scene]) -> Timeline:
+def timeline(items: Iterable[Item], geobox: GeoBox, scene: Callable[[Item], Scene]) -> Timeline:
     """Items as the steps of a cube.
 
     One step is what one satellite took on one orbit in one solar day: granules of an overpass lie side by side and
@@ -43,16 +43,16 @@ def timeline(items: Iterable[Item], grid: GeoBox, scene: Callable[[Item], Scene]
         What makes a scene of an item.
     """
     latest, left_out = _newest(items)
-    lon = centre(grid)[0]
+    lon = centre(geobox)[0]
     groups: dict[tuple[str, str, str], list[Item]] = defaultdict(list)
     for item in latest:
         groups[_overpass(item, lon)].append(item)
-    steps = [_step(group, grid, scene) for group in groups.values()]
+    steps = [_step(group, geobox, scene) for group in groups.values()]
     return Timeline(steps=tuple(sorted(steps, key=lambda step: (step.time, step.scenes[0].id))), left_out=left_out)
 
 
-def _step(items: list[Item], grid: GeoBox, scene: Callable[[Item], Scene]) -> Step:
-    scenes = sorted(map(scene, items), key=lambda each: (each.assets[0].crs != crs_name(grid), each.id))
+def _step(items: list[Item], geobox: GeoBox, scene: Callable[[Item], Scene]) -> Step:
+    scenes = sorted(map(scene, items), key=lambda each: (each.assets[0].crs != crs_name(geobox), each.id))
     return Step(time=utc_text(min(map(moment, items))), scenes=tuple(scenes))
 
 
@@ -97,11 +97,11 @@ def _processed(item: Item) -> tuple[str, str, str]:
     return baseline, str(created), item.id
 
 
-def touches(item: Item, grid: GeoBox) -> bool:
+def touches(item: Item, geobox: GeoBox) -> bool:
     """Whether an item's footprint shares ground with a grid."""
-    box = shapely.box(*grid.boundingbox)
-    lon, lat = centre(grid)
-    to_grid = transformer("EPSG:4326", str(grid.crs))
+    box = shapely.box(*geobox.boundingbox)
+    lon, lat = centre(geobox)
+    to_grid = transformer("EPSG:4326", str(geobox.crs))
     for footprint in turned(item.footprint):
         overlap = shapely.intersection(
             footprint,

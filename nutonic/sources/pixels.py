@@ -47,7 +47,7 @@ def _grid_in_words(transform: Affine, shape: tuple[int, int]) -> str:
     return f"{shape[0]} × {shape[1]} pixels of {transform.a:g} m from ({transform.c:.10g}, {transform.f:.10g})"
 
 
-def offset_of(asset: Asset, grid: GeoBox) -> tuple[int, int]:
+def offset_of(asset: Asset, geobox: GeoBox) -> tuple[int, int]:
     """Row and column of a grid's first pixel in an asset's file.
 
     Raises
@@ -55,11 +55,11 @@ def offset_of(asset: Asset, grid: GeoBox) -> tuple[int, int]:
     OffLattice
         If the grid is in another CRS, or its pixels are not the file's.
     """
-    if crs_name(grid) != asset.crs:
+    if crs_name(geobox) != asset.crs:
         raise OffLattice(
-            f"{asset.written} is in {asset.crs:.60}, the grid in {grid.crs}: use a grid in the scene's own zone"
+            f"{asset.written} is in {asset.crs:.60}, the grid in {geobox.crs}: use a grid in the scene's own zone"
         )
-    return offset_in(Affine(*asset.transform), grid)
+    return offset_in(Affine(*asset.transform), geobox)
 
 
 def read_window(asset: Asset, offset: tuple[int, int], rows: slice, cols: slice, access: Access = LOCAL) -> np.ndarray:

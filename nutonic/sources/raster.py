@@ -89,15 +89,15 @@ class RasterSource(Shown, SourceDefaults):
         scene = self.describe()
         return [(scene,)] * len(lon)
 
-    def timeline(self, grid: GeoBox, time: Interval | str | None = None) -> Timeline:
+    def timeline(self, geobox: GeoBox, time: Interval | str | None = None) -> Timeline:
         """The raster itself, as one step without a time."""
         return Timeline(steps=(Step(time=None, scenes=(self.describe(),)),))
 
-    def open(self, grid: GeoBox, scenes: Sequence[Scene], *, chunks: int | None = 1024) -> xr.Dataset:
+    def open(self, geobox: GeoBox, scenes: Sequence[Scene], *, chunks: int | None = 1024) -> xr.Dataset:
         """The variable ``label`` (y, x), uint8, lazily, on exactly this grid; a slice of it reads only that slice."""
         (band,) = self.bands
         assets = tuple(scene.asset("label") for scene in scenes)
-        ds = dataset(grid, {band: NearestMosaic(grid=grid, assets=assets, band=band).lazy()})
+        ds = dataset(geobox, {band: NearestMosaic(geobox=geobox, assets=assets, band=band).lazy()})
         return ds if chunks is None else ds.chunk(chunks)
 
     def needs(self, scenes: Sequence[Scene] = ()) -> Needs:

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from nutonic.recipe.kinds import SOURCES
 from nutonic.recipe.recipe import Recipe
-from nutonic.sources.source import Session, Settings, Source, TimedSource
+from nutonic.sources.source import Account, Settings, Source, TimedSource
 
 
 class Sources(NamedTuple):
@@ -17,13 +17,13 @@ class Sources(NamedTuple):
     labels: Source
 
     @property
-    def sessions(self) -> tuple[Session, ...]:
+    def accounts(self) -> tuple[Account, ...]:
         """The services that are asked, each once."""
-        return tuple(dict.fromkeys(source.session for source in self if source.session is not None))
+        return tuple(dict.fromkeys(source.account for source in self if source.account is not None))
 
     def most_requests(self, limit: int | None) -> int | None:
         """Most requests in flight over all workers: the smallest of `limit` and the services' limits, None if none."""
-        limits = [limit, *(session.most_requests for session in self.sessions)]
+        limits = [limit, *(account.most_requests for account in self.accounts)]
         return min((each for each in limits if each is not None), default=None)
 
 

@@ -15,7 +15,7 @@ from nutonic.core.times import Interval
 from nutonic.sources.cost import SourceCost, Workload
 
 
-class Session(Protocol):
+class Account(Protocol):
     """Who we are to a service that is asked for pixels. A frozen value that travels; it holds no secret."""
 
     @property
@@ -77,7 +77,7 @@ class Source(Protocol):
     Laws, proved by one contract test over all sources:
 
     - coordinates of what `open` returns equal the grid's pixel centres, bit for bit;
-    - ``open(grid, scenes).isel(window) ≡ open(grid[window], scenes)``, coordinates and pixels, bit for bit;
+    - ``open(geobox, scenes).isel(window) ≡ open(geobox[window], scenes)``, coordinates and pixels, bit for bit;
     - dims are ``(y, x)``, one variable per band in the band's dtype, chunked as asked;
     - nothing is read before ``compute``, and constructors do no I/O at all;
     - a source pickles, and so does what `search` returns.
@@ -100,11 +100,11 @@ class Source(Protocol):
         """
         ...
 
-    def timeline(self, grid: GeoBox, time: Interval | None) -> Timeline:
+    def timeline(self, geobox: GeoBox, time: Interval | None) -> Timeline:
         """Everything over a grid in this time: steps in order, or one without a time; metadata only."""
         ...
 
-    def open(self, grid: GeoBox, scenes: Sequence[Scene], *, chunks: int | None = 1024) -> xr.Dataset:
+    def open(self, geobox: GeoBox, scenes: Sequence[Scene], *, chunks: int | None = 1024) -> xr.Dataset:
         """A lazy dataset on exactly this grid, in square chunks of this side.
 
         With ``chunks=None`` variables are lazily indexed where the source can: slice them first, then chunk them, and
@@ -123,7 +123,7 @@ class Source(Protocol):
         ...
 
     @property
-    def session(self) -> Session | None:
+    def account(self) -> Account | None:
         """The service that is asked; None for files."""
         ...
 
@@ -145,7 +145,7 @@ class TimedSource(Source, Protocol):
     """A source with a time axis. The laws hold for its cubes as for what it opens."""
 
     def cube(
-        self, grid: GeoBox, time: np.ndarray, steps: Sequence[Sequence[Scene]], *, chunks: int = 1024
+        self, geobox: GeoBox, time: np.ndarray, steps: Sequence[Sequence[Scene]], *, chunks: int = 1024
     ) -> xr.Dataset:
         """A lazy dataset with dims ``(time, y, x)`` on exactly this grid, one step a chunk; no scenes mean nodata."""
         ...
@@ -171,7 +171,7 @@ class SourceDefaults:
         return None
 
     @property
-    def session(self) -> Session | None:
+    def account(self) -> Account | None:
         """Nobody is asked."""
         return None
 

@@ -232,8 +232,8 @@ def test_on_the_ten_metre_lattice(transform, answer):
 # Alignment
 
 
-def on(grid: GeoBox) -> xr.DataArray:
-    return xr.DataArray(np.zeros(grid.shape), dims=("y", "x"), coords=xr_coords(grid, dims=("y", "x")))
+def on(geobox: GeoBox) -> xr.DataArray:
+    return xr.DataArray(np.zeros(geobox.shape), dims=("y", "x"), coords=xr_coords(geobox, dims=("y", "x")))
 
 
 def test_aligned_arrays_pass():

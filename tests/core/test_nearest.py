@@ -47,11 +47,11 @@ def square(epsg: int, lon: float, lat: float, side: int) -> GeoBox:
     return GeoBox((side, side), Affine(10, 0, left, 0, -10, top), f"EPSG:{epsg}")
 
 
-def exact(grid: GeoBox, crs: str) -> tuple[np.ndarray, np.ndarray]:
+def exact(geobox: GeoBox, crs: str) -> tuple[np.ndarray, np.ndarray]:
     """Source coordinates of every pixel's centre, by pyproj."""
-    x = grid.affine.c + 10 * (np.arange(grid.shape.x) + 0.5)
-    y = grid.affine.f - 10 * (np.arange(grid.shape.y) + 0.5)
-    return Transformer.from_crs(str(grid.crs), crs, always_xy=True).transform(*np.meshgrid(x, y))
+    x = geobox.affine.c + 10 * (np.arange(geobox.shape.x) + 0.5)
+    y = geobox.affine.f - 10 * (np.arange(geobox.shape.y) + 0.5)
+    return Transformer.from_crs(str(geobox.crs), crs, always_xy=True).transform(*np.meshgrid(x, y))
 
 
 def pixels_at(u: np.ndarray, v: np.ndarray, transform: Affine) -> tuple[np.ndarray, np.ndarray]:
@@ -59,17 +59,17 @@ def pixels_at(u: np.ndarray, v: np.ndarray, transform: Affine) -> tuple[np.ndarr
     return np.floor((v - transform.f) / transform.e), np.floor((u - transform.c) / transform.a)
 
 
-def error(grid: GeoBox, crs: str = "EPSG:4326", pixel: float = 1 / 12000) -> float:
+def error(geobox: GeoBox, crs: str = "EPSG:4326", pixel: float = 1 / 12000) -> float:
     """The interpolation's largest error in source pixels."""
-    x = grid.affine.c + 10 * (np.arange(grid.shape.x) + 0.5)
-    y = grid.affine.f - 10 * (np.arange(grid.shape.y) + 0.5)
-    found = interpolated(x, y, Transformer.from_crs(str(grid.crs), crs, always_xy=True))
-    return max(float(np.abs(a - b).max()) for a, b in zip(found, exact(grid, crs), strict=True)) / pixel
+    x = geobox.affine.c + 10 * (np.arange(geobox.shape.x) + 0.5)
+    y = geobox.affine.f - 10 * (np.arange(geobox.shape.y) + 0.5)
+    found = interpolated(x, y, Transformer.from_crs(str(geobox.crs), crs, always_xy=True))
+    return max(float(np.abs(a - b).max()) for a, b in zip(found, exact(geobox, crs), strict=True)) / pixel
 
 
-def assert_exact(grid: GeoBox, crs: str, transform: Affine) -> None:
-    rows, cols = source_pixels(grid, crs, transform)
-    want_rows, want_cols = pixels_at(*exact(grid, crs), transform)
+def assert_exact(geobox: GeoBox, crs: str, transform: Affine) -> None:
+    rows, cols = source_pixels(geobox, crs, transform)
+    want_rows, want_cols = pixels_at(*exact(geobox, crs), transform)
     assert rows.dtype == cols.dtype == np.int64
     assert (int((rows != want_rows).sum()), int((cols != want_cols).sum())) == (0, 0)
 
@@ -142,9 +142,9 @@ def test_a_window_has_the_pixels_and_the_coordinates_of_the_whole(area, data):
 _KEPT: dict[str, tuple[np.ndarray, np.ndarray]] = {}
 
 
-def _whole(grid: GeoBox) -> tuple[np.ndarray, np.ndarray]:
+def _whole(geobox: GeoBox) -> tuple[np.ndarray, np.ndarray]:
     """The whole's pixels, found once."""
-    return _KEPT.setdefault(str(grid), source_pixels(grid, "EPSG:4326", WORLD))
+    return _KEPT.setdefault(str(geobox), source_pixels(geobox, "EPSG:4326", WORLD))
 
 
 # The error, and what it is for

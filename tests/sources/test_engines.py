@@ -69,9 +69,9 @@ class World:
         ((found,),) = self.source("stackstac", change, scene).search(lon, lat, 640, None)
         return found
 
-    def truth(self, scene: str, grid: GeoBox) -> np.ndarray:
-        a = grid.affine
-        x, y = a.c + 10 * (np.arange(grid.shape.x) + 0.5), a.f - 10 * (np.arange(grid.shape.y) + 0.5)
+    def truth(self, scene: str, geobox: GeoBox) -> np.ndarray:
+        a = geobox.affine
+        x, y = a.c + 10 * (np.arange(geobox.shape.x) + 0.5), a.f - 10 * (np.arange(geobox.shape.y) + 0.5)
         return self.planet.rgb(x, y, scene)
 
 
@@ -92,8 +92,8 @@ def pixels(ds) -> np.ndarray:
     return np.stack([ds[band].values for band in BANDS])
 
 
-def both(world: World, grid: GeoBox, scene: Scene, chunks: int) -> list[Any]:
-    return [world.source(engine).open(grid, [scene], chunks=chunks) for engine in ("stackstac", "odc-stac")]
+def both(world: World, geobox: GeoBox, scene: Scene, chunks: int) -> list[Any]:
+    return [world.source(engine).open(geobox, [scene], chunks=chunks) for engine in ("stackstac", "odc-stac")]
 
 
 #: Without an offset, with one to add, and with one that was added before.
@@ -305,12 +305,12 @@ def test_workers_of_a_cluster_compute_it(world):
 # The same errors
 
 
-def told(world: World, grid: GeoBox, scene: Scene) -> list[tuple[type, str]]:
+def told(world: World, geobox: GeoBox, scene: Scene) -> list[tuple[type, str]]:
     """Type and message of what each engine raises, opening or reading."""
     found = []
     for engine in ("stackstac", "odc-stac"):
         with pytest.raises(NutonicError) as caught:
-            world.source(engine).open(grid, [scene], chunks=64).red.compute(scheduler="synchronous")
+            world.source(engine).open(geobox, [scene], chunks=64).red.compute(scheduler="synchronous")
         found.append((type(caught.value), str(caught.value)))
     return found
 

@@ -38,11 +38,11 @@ def lonlat(crs: str, x: float, y: float) -> tuple[float, float]:
     return Transformer.from_crs(crs, "EPSG:4326", always_xy=True).transform(x, y)
 
 
-def exact_labels(path: Path, grid: GeoBox) -> np.ndarray:
+def exact_labels(path: Path, geobox: GeoBox) -> np.ndarray:
     """The label of the pixel that holds each centre, by pyproj on every one; from a whole file in EPSG:4326."""
-    a = grid.affine
-    x, y = a.c + a.a * (np.arange(grid.shape.x) + 0.5), a.f + a.e * (np.arange(grid.shape.y) + 0.5)
-    lon, lat = Transformer.from_crs(str(grid.crs), "EPSG:4326", always_xy=True).transform(*np.meshgrid(x, y))
+    a = geobox.affine
+    x, y = a.c + a.a * (np.arange(geobox.shape.x) + 0.5), a.f + a.e * (np.arange(geobox.shape.y) + 0.5)
+    lon, lat = Transformer.from_crs(str(geobox.crs), "EPSG:4326", always_xy=True).transform(*np.meshgrid(x, y))
     with rasterio.open(path) as raster:
         t = raster.transform
         rows, cols = (np.floor(v).astype(int) for v in ((lat - t.f) / t.e, (lon - t.c) / t.a))

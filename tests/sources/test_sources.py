@@ -163,9 +163,9 @@ def fresh(request, tmp_path):
     return make(request.param, tmp_path)
 
 
-def centres(grid: GeoBox) -> tuple[np.ndarray, np.ndarray]:
-    a = grid.affine
-    return a.c + 10 * (np.arange(grid.shape.x) + 0.5), a.f - 10 * (np.arange(grid.shape.y) + 0.5)
+def centres(geobox: GeoBox) -> tuple[np.ndarray, np.ndarray]:
+    a = geobox.affine
+    return a.c + 10 * (np.arange(geobox.shape.x) + 0.5), a.f - 10 * (np.arange(geobox.shape.y) + 0.5)
 
 
 def test_variables_coordinates_and_chunks_are_as_asked(case):
@@ -403,8 +403,8 @@ def source_of(found: list[dict], folder: Path, name: str = "some.json", **settin
     return StacSource(url=str(folder / name), collection=COLLECTION, **settings_)
 
 
-def at(grid: GeoBox) -> tuple[np.ndarray, np.ndarray]:
-    lon, lat = centre(grid)
+def at(geobox: GeoBox) -> tuple[np.ndarray, np.ndarray]:
+    lon, lat = centre(geobox)
     return np.array([lon]), np.array([lat])
 
 

@@ -40,15 +40,15 @@ def item_of(name: str, files: dict[str, Path], when: str) -> dict[str, Any]:
     }
 
 
-def file_pixels(path: Path, grid: GeoBox, band: int = 1) -> np.ndarray:
+def file_pixels(path: Path, geobox: GeoBox, band: int = 1) -> np.ndarray:
     """The file's own pixels under a grid on its lattice and within it."""
     with rasterio.open(path) as raster:
         a = raster.transform
-        col, row = round((grid.affine.c - a.c) / a.a), round((grid.affine.f - a.f) / a.e)
+        col, row = round((geobox.affine.c - a.c) / a.a), round((geobox.affine.f - a.f) / a.e)
         assert row >= 0
         assert col >= 0
-        found = raster.read(band)[row : row + grid.shape.y, col : col + grid.shape.x]
-    assert found.shape == tuple(grid.shape)
+        found = raster.read(band)[row : row + geobox.shape.y, col : col + geobox.shape.x]
+    assert found.shape == tuple(geobox.shape)
     return found
 
 

@@ -40,7 +40,7 @@ class InventedBand(Windowed):
     number: int
 
     def read(self, window: tuple[slice, slice]) -> np.ndarray:
-        a, (rows, cols) = self.grid.affine, window
+        a, (rows, cols) = self.geobox.affine, window
         x = a.c + a.a * (np.arange(cols.start, cols.stop) + 0.5)
         y = a.f + a.e * (np.arange(rows.start, rows.stop) + 0.5)
         return invented(self.number, x, y).astype(self.band.dtype)
@@ -81,24 +81,26 @@ class InventedSource(SourceDefaults):
         )
         return [(self.scene(),) if each else () for each in inside]
 
-    def timeline(self, grid: GeoBox, when: str | None = None) -> Timeline:
+    def timeline(self, geobox: GeoBox, when: str | None = None) -> Timeline:
         return Timeline(steps=(Step(time=WHEN, scenes=(self.scene(),)),))
 
-    def open(self, grid: GeoBox, scenes: Sequence[Scene], *, chunks: int | None = 1024) -> xr.Dataset:
+    def open(self, geobox: GeoBox, scenes: Sequence[Scene], *, chunks: int | None = 1024) -> xr.Dataset:
         if self.error is not None:
             raise self.error
         names = (*self.assets, *self.masks)
-        arrays = {b: InventedBand(grid=grid, band=b, number=names.index(b.name)).lazy() for b in self.bands}
-        ds = dataset(grid, arrays)
+        arrays = {b: InventedBand(geobox=geobox, band=b, number=names.index(b.name)).lazy() for b in self.bands}
+        ds = dataset(geobox, arrays)
         return ds if chunks is None else ds.chunk(chunks)
 
     def cube(
-        self, grid: GeoBox, time: np.ndarray, steps: Sequence[Sequence[Scene]], *, chunks: int = 1024
+        self, geobox: GeoBox, time: np.ndarray, steps: Sequence[Sequence[Scene]], *, chunks: int = 1024
     ) -> xr.Dataset:
-        return over_time(self.bands, grid, time, steps, chunks, lambda band, _: partial(self._lazy, band), record=False)
+        return over_time(
+            self.bands, geobox, time, steps, chunks, lambda band, _: partial(self._lazy, band), record=False
+        )
 
-    def _lazy(self, band: Band, asset: Asset, grid: GeoBox, chunk: int) -> Any:
-        return self.open(grid, (), chunks=chunk)[band.name].data
+    def _lazy(self, band: Band, asset: Asset, geobox: GeoBox, chunk: int) -> Any:
+        return self.open(geobox, (), chunks=chunk)[band.name].data
 
     def with_masks(self, names: Sequence[str]) -> InventedSource:
         return replace(self, masks=tuple(names))

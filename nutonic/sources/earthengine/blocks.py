@@ -15,8 +15,8 @@ from nutonic.errors import BadPixels, Gone, GridError, ReadFailed
 from nutonic.io.cache import SingleFlightCache
 from nutonic.io.session import current
 from nutonic.sources.backend import Window, Windowed, nearest_pixels
+from nutonic.sources.earthengine.account import Account, signed_in
 from nutonic.sources.earthengine.items import image_and_band
-from nutonic.sources.earthengine.session import Session, signed_in
 from nutonic.sources.earthengine.windows import KEPT_BYTES, parts, window_shape, within
 
 #: Bytes of a pixel and band as they count towards what a request may come to: two, and one of the mask.
@@ -32,11 +32,11 @@ class BandGroup:
     """What each of them becomes: its kind, dtype and nodata value."""
     shown: tuple[str, ...]
     """Bands of the image that are all 0 where it shows nothing, masked or not, as beside a strip that was flown."""
-    session: Session
+    account: Account
 
 
 def band_groups(
-    pairs: Sequence[tuple[Band, Asset]], pictures: Sequence[Asset], session: Session
+    pairs: Sequence[tuple[Band, Asset]], pictures: Sequence[Asset], account: Account
 ) -> dict[Band, tuple[BandGroup, int]]:
     """Bands that can be asked for in one request, and where in it each band is.
 
@@ -54,7 +54,7 @@ def band_groups(
         place = (first.crs, first.transform, first.shape)
         siblings = [asset for asset in pictures if (asset.crs, asset.transform, asset.shape) == place]
         shown = tuple(image_and_band(asset)[1] for asset in siblings) if band.kind == "reflectance" else ()
-        whole = BandGroup(tuple(asset for _, asset in members), band, shown, session)
+        whole = BandGroup(tuple(asset for _, asset in members), band, shown, account)
         groups.update((band, (whole, k)) for k, (band, _) in enumerate(members))
     return groups
 
@@ -103,7 +103,7 @@ def _requested(group: BandGroup, window: Window) -> np.ndarray:
     """One request."""
     names = [image_and_band(asset)[1] for asset in group.assets]
     try:
-        with signed_in(group.session):
+        with signed_in(group.account):
             import ee
 
             request = {
@@ -183,4 +183,4 @@ class NearestBlock(Windowed):
         def pick(where: Window, rows: np.ndarray, cols: np.ndarray) -> np.ndarray:
             return np.asarray(read(self.group, where)[self.index][rows, cols])
 
-        return nearest_pixels(self.grid[window], self.group.assets[self.index], self.band, pick)
+        return nearest_pixels(self.geobox[window], self.group.assets[self.index], self.band, pick)

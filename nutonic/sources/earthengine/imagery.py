@@ -22,9 +22,9 @@ from nutonic.recipe.inputs import Imagery
 from nutonic.sources.backend import Windowed, dataset
 from nutonic.sources.cost import SourceCost, Workload
 from nutonic.sources.earthengine import credentials as ee_credentials
+from nutonic.sources.earthengine.account import NEEDS, Account
 from nutonic.sources.earthengine.blocks import BAND_BYTES, NativeBlock, NearestBlock, band_groups
 from nutonic.sources.earthengine.items import ImageQuery, UnusableImage, asset_of_band, lacks, listed, snapping_of
-from nutonic.sources.earthengine.session import NEEDS, Session
 from nutonic.sources.earthengine.windows import cost_of
 from nutonic.sources.item import Item, cloud_cover, moment, taken_in
 from nutonic.sources.mosaic import Opener, is_native, over_time
@@ -69,7 +69,7 @@ class EarthEngineImagery(Shown, SourceDefaults):
     def __post_init__(self) -> None:
         refuse_jumping(self.collection)
         ee_credentials.require()
-        _ = self.session
+        _ = self.account
 
     @classmethod
     def from_recipe(cls, settings: Settings[Imagery]) -> EarthEngineImagery:
@@ -90,9 +90,9 @@ class EarthEngineImagery(Shown, SourceDefaults):
         return replace(self, masks=tuple(names))
 
     @property
-    def session(self) -> Session:
+    def account(self) -> Account:
         """Where to ask, and as whom."""
-        return Session(self.url, self.project)
+        return Account(self.url, self.project)
 
     @property
     def bands(self) -> tuple[Band, ...]:
@@ -129,19 +129,19 @@ class EarthEngineImagery(Shown, SourceDefaults):
         tally.check(self.collection)
         return scenes
 
-    def timeline(self, grid: GeoBox, time: Interval | str | None = None) -> Timeline:
+    def timeline(self, geobox: GeoBox, time: Interval | str | None = None) -> Timeline:
         """Every scene that touches a grid, as overpasses in order of time; see :func:`.overpasses.timeline`."""
         period = as_interval(time)
-        items, unusable = self._listed(boxes_of(lonlat_bounds(grid)), period)
-        matches = [(item, self._lacks(item)) for item in items if self._fits(item, period) and touches(item, grid)]
-        overpasses = timeline([item for item, why in matches if not why], grid, self._scene)
+        items, unusable = self._listed(boxes_of(lonlat_bounds(geobox)), period)
+        matches = [(item, self._lacks(item)) for item in items if self._fits(item, period) and touches(item, geobox)]
+        overpasses = timeline([item for item, why in matches if not why], geobox, self._scene)
         lacking = [*unusable, *((item.id, why) for item, why in matches if why)]
         return replace(overpasses, left_out=(*overpasses.left_out, *sorted(lacking)))
 
     def _listed(self, boxes: list[Box], time: Interval | None) -> tuple[list[Item], list[UnusableImage]]:
         bands = frozenset(map(self._key, (*self.assets, *self.masks)))
         query = ImageQuery(collection=self.collection, bands=bands, time=time, max_cloud_cover=self.max_cloud_cover)
-        return listed(self.session, query, boxes)
+        return listed(self.account, query, boxes)
 
     def _fits(self, item: Item, time: Interval | None) -> bool:
         known = IMAGED.get(self.collection)
@@ -179,7 +179,7 @@ class EarthEngineImagery(Shown, SourceDefaults):
         """Earth Engine's clients."""
         return NEEDS
 
-    def open(self, grid: GeoBox, scenes: Sequence[Scene], *, chunks: int | None = 1024) -> xr.Dataset:
+    def open(self, geobox: GeoBox, scenes: Sequence[Scene], *, chunks: int | None = 1024) -> xr.Dataset:
         """One variable (y, x) per asset, uint16, lazily: the first scene's own pixels, nodata beyond its edge.
 
         A window of all bands that have the same pixels is one request.
@@ -191,18 +191,18 @@ class EarthEngineImagery(Shown, SourceDefaults):
         """
         pairs = [(band, scenes[0].asset(band.name)) for band in self.bands]
         arrays: dict[Band, Windowed] = {}
-        for band, (group, index) in band_groups(pairs, self._pictures(scenes[0]), self.session).items():
+        for band, (group, index) in band_groups(pairs, self._pictures(scenes[0]), self.account).items():
             asset = group.assets[index]
             if band.kind == "reflectance":
-                offset = offset_of(asset, grid)
-                arrays[band] = NativeBlock(grid=grid, band=band, group=group, index=index, offset=offset)
+                offset = offset_of(asset, geobox)
+                arrays[band] = NativeBlock(geobox=geobox, band=band, group=group, index=index, offset=offset)
             else:
-                arrays[band] = NearestBlock(grid=grid, band=band, group=group, index=index)
-        ds = dataset(grid, {band: arrays[band].lazy() for band in self.bands}, rendered=scenes[0].rendered)
+                arrays[band] = NearestBlock(geobox=geobox, band=band, group=group, index=index)
+        ds = dataset(geobox, {band: arrays[band].lazy() for band in self.bands}, rendered=scenes[0].rendered)
         return ds if chunks is None else ds.chunk(chunks)
 
     def cube(
-        self, grid: GeoBox, time: np.ndarray, steps: Sequence[Sequence[Scene]], *, chunks: int = 1024
+        self, geobox: GeoBox, time: np.ndarray, steps: Sequence[Sequence[Scene]], *, chunks: int = 1024
     ) -> xr.Dataset:
         """One variable (time, y, x) per asset, lazily: in a step a pixel comes from the first scene that has one.
 
@@ -210,7 +210,7 @@ class EarthEngineImagery(Shown, SourceDefaults):
         whose pixels are not the grid's are read by nearest neighbour; parameters are those of
         :meth:`nutonic.StacSource.cube`.
         """
-        return over_time(self.bands, grid, time, steps, chunks, self._lazy, record=self.record)
+        return over_time(self.bands, geobox, time, steps, chunks, self._lazy, record=self.record)
 
     def _pictures(self, scene: Scene) -> tuple[Asset, ...]:
         """The assets of reflectance: where all of them are 0, a scene shows nothing."""
@@ -219,13 +219,13 @@ class EarthEngineImagery(Shown, SourceDefaults):
     def _lazy(self, band: Band, scene: Scene) -> Opener:
         return partial(self._nearest, band, self._pictures(scene))
 
-    def _nearest(self, band: Band, pictures: Sequence[Asset], asset: Asset, grid: GeoBox, chunk: int) -> da.Array:
+    def _nearest(self, band: Band, pictures: Sequence[Asset], asset: Asset, geobox: GeoBox, chunk: int) -> da.Array:
         """An asset of a cube: as it is where its pixels are the grid's, else by nearest neighbour."""
-        _refuse_coarse(asset, grid)
-        group, index = band_groups([(band, asset)], pictures, self.session)[band]
-        block: Windowed = NearestBlock(grid=grid, band=band, group=group, index=index)
-        if is_native(asset, grid):
-            block = NativeBlock(grid=grid, band=band, group=group, index=index, offset=offset_of(asset, grid))
+        _refuse_coarse(asset, geobox)
+        group, index = band_groups([(band, asset)], pictures, self.account)[band]
+        block: Windowed = NearestBlock(geobox=geobox, band=band, group=group, index=index)
+        if is_native(asset, geobox):
+            block = NativeBlock(geobox=geobox, band=band, group=group, index=index, offset=offset_of(asset, geobox))
         array: da.Array = xr.Variable(("y", "x"), block.lazy()).chunk(chunk).data
         return array
 
@@ -234,11 +234,11 @@ class EarthEngineImagery(Shown, SourceDefaults):
 _COARSEST = 4
 
 
-def _refuse_coarse(asset: Asset, grid: GeoBox) -> None:
-    if grid.affine.a > _COARSEST * asset.transform[0]:
+def _refuse_coarse(asset: Asset, geobox: GeoBox) -> None:
+    if geobox.affine.a > _COARSEST * asset.transform[0]:
         side = f"{asset.transform[0]:g}"
         raise GridError(
-            f"{asset.written} has pixels of {side} m, the cube of {grid.affine.a:g} m, and they are not averaged: open "
+            f"{asset.written} has pixels of {side} m, the cube of {geobox.affine.a:g} m, and they are not averaged: open "
             f"it on nt.area_grid(area, resolution={side}), in a recipe by grid.resolution_m"
         )
 

@@ -17,7 +17,7 @@ from nutonic.core.globe import Box
 from nutonic.core.model import Asset, Json
 from nutonic.core.times import Interval, utc_text
 from nutonic.errors import InputError, ReadFailed, Unreachable
-from nutonic.sources.earthengine.session import Session, signed_in
+from nutonic.sources.earthengine.account import Account, signed_in
 from nutonic.sources.item import Item
 
 #: Before an image's id and its band in what a plan calls the address of an asset.
@@ -68,7 +68,7 @@ class ImageQuery:
     """Percent."""
 
 
-def listed(session: Session, query: ImageQuery, boxes: Iterable[Box]) -> tuple[list[Item], list[UnusableImage]]:
+def listed(account: Account, query: ImageQuery, boxes: Iterable[Box]) -> tuple[list[Item], list[UnusableImage]]:
     """The images of a collection in one or two boxes and a time, each once; and those that cannot be used.
 
     Others may be among them: time, cloud and footprint are still to be checked.
@@ -85,7 +85,7 @@ def listed(session: Session, query: ImageQuery, boxes: Iterable[Box]) -> tuple[l
     items: dict[str, Item] = {}
     unusable: dict[str, str] = {}
     try:
-        for image in (image for box in boxes for image in _images(session, query, box)):
+        for image in (image for box in boxes for image in _images(account, query, box)):
             item = item_of_image(image, query)
             if isinstance(item, str):
                 unusable[str(image.get("id"))] = item
@@ -98,11 +98,11 @@ def listed(session: Session, query: ImageQuery, boxes: Iterable[Box]) -> tuple[l
     return list(items.values()), list(unusable.items())
 
 
-def _images(session: Session, query: ImageQuery, box: Box) -> Iterator[Json]:
+def _images(account: Account, query: ImageQuery, box: Box) -> Iterator[Json]:
     """The images of a box, page by page."""
     request = {"parent": query.collection, "filter": " AND ".join(_filters(query, box)), "pageSize": _PAGE}
     while True:
-        with signed_in(session):
+        with signed_in(account):
             import ee
 
             page = ee.data.listImages(request)

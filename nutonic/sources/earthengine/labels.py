@@ -21,9 +21,9 @@ from nutonic.recipe.inputs import Labels
 from nutonic.sources.backend import Windowed, dataset
 from nutonic.sources.cost import SourceCost, Workload
 from nutonic.sources.earthengine import credentials as ee_credentials
+from nutonic.sources.earthengine.account import NEEDS, Account, signed_in
 from nutonic.sources.earthengine.expressions import MASKED, STRANGE, LabelImage
 from nutonic.sources.earthengine.items import OF_THE_RECIPE
-from nutonic.sources.earthengine.session import NEEDS, Session, signed_in
 from nutonic.sources.earthengine.windows import PIXEL_BYTES, cost_of, packed, placed
 from nutonic.sources.source import Needs, Settings, SourceDefaults
 
@@ -72,7 +72,7 @@ class EarthEngineLabels(Shown, SourceDefaults):
         refuse_windows(self.windows_days)
         refuse_year(self.year, self.rule or "mosaic")
         ee_credentials.require()
-        _ = self.session
+        _ = self.account
 
     @classmethod
     def from_recipe(cls, settings: Settings[Labels]) -> EarthEngineLabels:
@@ -102,9 +102,9 @@ class EarthEngineLabels(Shown, SourceDefaults):
             )
 
     @property
-    def session(self) -> Session:
+    def account(self) -> Account:
         """Where to ask, and as whom."""
-        return Session(self.url, self.project)
+        return Account(self.url, self.project)
 
     @property
     def table(self) -> ClassTable:
@@ -152,7 +152,7 @@ class EarthEngineLabels(Shown, SourceDefaults):
         )
         return [(scene,)] * len(lon)
 
-    def timeline(self, grid: GeoBox, time: Interval | str | None = None) -> Timeline:
+    def timeline(self, geobox: GeoBox, time: Interval | str | None = None) -> Timeline:
         """The collection as one step without a time; where pixels depend on a date, that is the middle of `time`."""
         period = as_interval(time)
         ((scene,),) = self.search(np.zeros(1), np.zeros(1), 0.0, period)
@@ -163,7 +163,7 @@ class EarthEngineLabels(Shown, SourceDefaults):
     def _first(self, time: Interval | None) -> Json | None:
         """What Earth Engine tells of an image of the collection in the time; None if there is none."""
         try:
-            with signed_in(self.session):
+            with signed_in(self.account):
                 import ee
 
                 images = ee.ImageCollection(self.collection)
@@ -210,7 +210,7 @@ class EarthEngineLabels(Shown, SourceDefaults):
                 "see labels.dataset"
             )
 
-    def open(self, grid: GeoBox, scenes: Sequence[Scene], *, chunks: int | None = 1024) -> xr.Dataset:
+    def open(self, geobox: GeoBox, scenes: Sequence[Scene], *, chunks: int | None = 1024) -> xr.Dataset:
         """The variable ``label`` and, if dated, ``days``, (y, x) uint8, lazily, on exactly this grid.
 
         A slice of them asks for only that slice, once for both.
@@ -222,13 +222,13 @@ class EarthEngineLabels(Shown, SourceDefaults):
         GridError
             If the grid's CRS has no EPSG code.
         """
-        placed(grid)
+        placed(geobox)
         image = self._image(scenes)
         arrays = {
-            band: _Unpacked(grid=grid, band=band, image=image, session=self.session, classes=self.table).lazy()
+            band: _Unpacked(geobox=geobox, band=band, image=image, account=self.account, classes=self.table).lazy()
             for band in self.bands
         }
-        ds = dataset(grid, dict(arrays))
+        ds = dataset(geobox, dict(arrays))
         return ds if chunks is None else ds.chunk(chunks)
 
     def cost(self, work: Workload) -> SourceCost:
@@ -265,15 +265,15 @@ class _Unpacked(Windowed):
     """Classes, or their days, of an image on a grid."""
 
     image: LabelImage
-    session: Session
+    account: Account
     classes: ClassTable
 
     def read(self, window: tuple[slice, slice]) -> np.ndarray:
         """The pixels of a window, (rows, columns) uint8."""
-        part = self.grid[window]
+        part = self.geobox[window]
         if not all(part.shape):
             return np.empty(part.shape, np.uint8)
-        pixels = packed(self.image, self.session, part)
+        pixels = packed(self.image, self.account, part)
         if (pixels == STRANGE).any():
             raise BadPixels(f"{self.image.collection} holds numbers in {self.image.band} that are not from 0 to 255")
         labels, no_label = pixels & 255, [self.classes.unknown, *self.classes.masked]

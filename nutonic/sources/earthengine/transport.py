@@ -77,7 +77,7 @@ class Transport:
         return "Transport()"  # what it signs with is nobody's to read
 
     def close(self) -> None:
-        """Nothing to close: connections are the session's."""
+        """Nothing to close: connections are the account's."""
 
     def request(
         self,

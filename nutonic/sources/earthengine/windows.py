@@ -15,8 +15,8 @@ from nutonic.io.cache import SingleFlightCache
 from nutonic.io.session import current
 from nutonic.sources.backend import Window
 from nutonic.sources.cost import SourceCost, Workload
+from nutonic.sources.earthengine.account import Account, signed_in
 from nutonic.sources.earthengine.expressions import MASKED, LabelImage
-from nutonic.sources.earthengine.session import Session, signed_in
 
 if TYPE_CHECKING:
     from affine import Affine
@@ -53,7 +53,7 @@ class Lattice:
         return (a, 0.0, (x - _REACH) * a, 0.0, e, (y - _REACH) * e)
 
 
-def placed(grid: GeoBox) -> tuple[Lattice, int, int]:
+def placed(geobox: GeoBox) -> tuple[Lattice, int, int]:
     """A grid's lattice, and the row and column of its first pixel there.
 
     Raises
@@ -61,10 +61,10 @@ def placed(grid: GeoBox) -> tuple[Lattice, int, int]:
     GridError
         If the CRS has no EPSG code, or the grid is not north up.
     """
-    transform: Affine = grid.affine
-    code = grid.crs.epsg if grid.crs else None
+    transform: Affine = geobox.affine
+    code = geobox.crs.epsg if geobox.crs else None
     if code is None:
-        raise GridError(f"Earth Engine needs a grid in a CRS with an EPSG code, not {str(grid.crs)[:60]}")
+        raise GridError(f"Earth Engine needs a grid in a CRS with an EPSG code, not {str(geobox.crs)[:60]}")
     if transform.b or transform.d:
         raise GridError("Earth Engine needs a grid with north up: this one is rotated or sheared")
     (x, col), (y, row) = _split(transform.c / transform.a), _split(transform.f / transform.e)
@@ -78,15 +78,15 @@ def _split(position: float) -> tuple[float, int]:
     return phase, round(position - phase)
 
 
-def packed(image: LabelImage, session: Session, grid: GeoBox) -> np.ndarray:
+def packed(image: LabelImage, account: Account, geobox: GeoBox) -> np.ndarray:
     """The pixels of an image on a grid, as they come packed: (rows, columns) uint16, :data:`MASKED` where there is none.
 
     One request, or as many as the size of the grid takes; none if the same window was just read.
     """
-    lattice, row, col = placed(grid)
-    window = (slice(row, row + grid.shape.y), slice(col, col + grid.shape.x))
-    key = (image, session.resolved(), lattice, row, col, *window_shape(window))
-    return current().resource(_Windows).get(key, lambda: _read_parts(image, session.resolved(), lattice, window))
+    lattice, row, col = placed(geobox)
+    window = (slice(row, row + geobox.shape.y), slice(col, col + geobox.shape.x))
+    key = (image, account.resolved(), lattice, row, col, *window_shape(window))
+    return current().resource(_Windows).get(key, lambda: _read_parts(image, account.resolved(), lattice, window))
 
 
 def parts(window: Window, pixel_bytes: int = PIXEL_BYTES) -> Iterator[Window]:
@@ -125,10 +125,10 @@ def within(part: slice, whole: slice) -> slice:
     return slice(part.start - whole.start, part.stop - whole.start)
 
 
-_Key = tuple[LabelImage, Session, Lattice, int, int, int, int]
+_Key = tuple[LabelImage, Account, Lattice, int, int, int, int]
 
 
-class _Images(SingleFlightCache[tuple[LabelImage, Session, Lattice], xr.Variable]):
+class _Images(SingleFlightCache[tuple[LabelImage, Account, Lattice], xr.Variable]):
     """The images that a session has open."""
 
     def __init__(self) -> None:
@@ -142,10 +142,10 @@ class _Windows(SingleFlightCache[_Key, np.ndarray]):
         super().__init__(KEPT_BYTES, lambda pixels: int(pixels.nbytes))
 
 
-def _read_parts(image: LabelImage, session: Session, lattice: Lattice, window: Window) -> np.ndarray:
+def _read_parts(image: LabelImage, account: Account, lattice: Lattice, window: Window) -> np.ndarray:
     out = np.empty(window_shape(window), np.uint16)
-    with signed_in(session):
-        variable = current().resource(_Images).get((image, session, lattice), lambda: _opened(image, lattice))
+    with signed_in(account):
+        variable = current().resource(_Images).get((image, account, lattice), lambda: _opened(image, lattice))
         for rows, cols in parts(window):
             # xee's pixels are float32, NaN where masked, and of a strided slice they would be the wrong ones.
             pixels = np.asarray(variable[0, rows, cols].values)

@@ -125,13 +125,13 @@ class StacSource(Shown, SourceDefaults):
             access=self.access,
         )
 
-    def timeline(self, grid: GeoBox, time: Interval | str | None = None) -> Timeline:
+    def timeline(self, geobox: GeoBox, time: Interval | str | None = None) -> Timeline:
         """Every scene that touches a grid, as overpasses in order of time; see :func:`.overpasses.timeline`."""
         period = as_interval(time)
-        items = items_around(self._search(period), lonlat_bounds(grid))
-        matches = [item for item in items if self._fits(item, period) and touches(item, grid)]
+        items = items_around(self._search(period), lonlat_bounds(geobox))
+        matches = [item for item in items if self._fits(item, period) and touches(item, geobox)]
         lacking = [(item.id, why) for item in matches if (why := self._lacks(item))]
-        overpasses = timeline([item for item in matches if not self._lacks(item)], grid, self._scene)
+        overpasses = timeline([item for item in matches if not self._lacks(item)], geobox, self._scene)
         return replace(overpasses, left_out=(*overpasses.left_out, *sorted(lacking)))
 
     def _lacks(self, item: Item) -> str | None:
@@ -196,7 +196,7 @@ class StacSource(Shown, SourceDefaults):
         packages = (*packages_of(self.engine), *packages)
         return Needs(packages=packages, variables=variables, files=local_files(scenes, self.collection))
 
-    def open(self, grid: GeoBox, scenes: Sequence[Scene], *, chunks: int | None = 1024) -> xr.Dataset:
+    def open(self, geobox: GeoBox, scenes: Sequence[Scene], *, chunks: int | None = 1024) -> xr.Dataset:
         """One variable (y, x) per asset, uint16, lazily: the first scene's own pixels, nodata beyond its edge.
 
         Raises
@@ -206,11 +206,11 @@ class StacSource(Shown, SourceDefaults):
         """
         first, side = scenes[0], chunks or 1024
         assets = {band: first.asset(band.name) for band in self.bands}
-        arrays = {band: self._strict(band, first.id, assets[band], grid, side) for band in self.bands}
-        return dataset(grid, arrays, rendered=first.rendered)
+        arrays = {band: self._strict(band, first.id, assets[band], geobox, side) for band in self.bands}
+        return dataset(geobox, arrays, rendered=first.rendered)
 
     def cube(
-        self, grid: GeoBox, time: np.ndarray, steps: Sequence[Sequence[Scene]], *, chunks: int = 1024
+        self, geobox: GeoBox, time: np.ndarray, steps: Sequence[Sequence[Scene]], *, chunks: int = 1024
     ) -> xr.Dataset:
         """One variable (time, y, x) per asset, lazily: in a step a pixel comes from the first scene that has one.
 
@@ -228,19 +228,19 @@ class StacSource(Shown, SourceDefaults):
         chunks
             Side of chunks in pixels.
         """
-        return over_time(self.bands, grid, time, steps, chunks, self._lazy, record=self.record)
+        return over_time(self.bands, geobox, time, steps, chunks, self._lazy, record=self.record)
 
     def _lazy(self, band: Band, scene: Scene) -> Opener:
         return partial(self._nearest, band, scene.id)
 
-    def _nearest(self, band: Band, scene: str, asset: Asset, grid: GeoBox, chunk: int) -> da.Array:
+    def _nearest(self, band: Band, scene: str, asset: Asset, geobox: GeoBox, chunk: int) -> da.Array:
         """An asset of a cube: as it is where its pixels are the grid's, else by nearest neighbour."""
-        if band.kind == "reflectance" and is_native(asset, grid):
-            return opener(self.engine)(scene, asset, grid, chunk, self.access)
-        return nearest_array(asset, grid, chunk, band, self.access)
+        if band.kind == "reflectance" and is_native(asset, geobox):
+            return opener(self.engine)(scene, asset, geobox, chunk, self.access)
+        return nearest_array(asset, geobox, chunk, band, self.access)
 
-    def _strict(self, band: Band, scene: str, asset: Asset, grid: GeoBox, chunk: int) -> da.Array:
+    def _strict(self, band: Band, scene: str, asset: Asset, geobox: GeoBox, chunk: int) -> da.Array:
         """An asset of one scene: reflectance is never resampled."""
         if band.kind == "reflectance":
-            return opener(self.engine)(scene, asset, grid, chunk, self.access)
-        return nearest_array(asset, grid, chunk, band, self.access)
+            return opener(self.engine)(scene, asset, geobox, chunk, self.access)
+        return nearest_array(asset, geobox, chunk, band, self.access)

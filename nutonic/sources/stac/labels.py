@@ -104,11 +104,11 @@ class StacLabels(Shown, SourceDefaults):
                 scenes[i] = tuple(scene(number[id(item)]) for item in chosen)
         return scenes
 
-    def timeline(self, grid: GeoBox, time: Interval | str | None = None) -> Timeline:
+    def timeline(self, geobox: GeoBox, time: Interval | str | None = None) -> Timeline:
         """The items of one year under a grid, as one step without a time."""
         search = Search(url=self.url, collection=self.collection, time=None, max_cloud_cover=None, access=self.access)
         matches = [
-            item for item in items_around(search, lonlat_bounds(grid)) if self._fits(item) and touches(item, grid)
+            item for item in items_around(search, lonlat_bounds(geobox)) if self._fits(item) and touches(item, geobox)
         ]
         chosen = sorted(_of_one_year(matches, self.year, as_interval(time)), key=lambda item: item.id)
         return Timeline(steps=(Step(time=None, scenes=tuple(map(self._scene, chosen))),) if chosen else ())
@@ -129,11 +129,11 @@ class StacLabels(Shown, SourceDefaults):
             item=pinned(item, [self.asset]),
         )
 
-    def open(self, grid: GeoBox, scenes: Sequence[Scene], *, chunks: int | None = 1024) -> xr.Dataset:
+    def open(self, geobox: GeoBox, scenes: Sequence[Scene], *, chunks: int | None = 1024) -> xr.Dataset:
         """The variable ``label`` (y, x), uint8, lazily, on exactly this grid; a slice of it reads only that slice."""
         (band,) = self.bands
         assets = tuple(scene.asset("label") for scene in scenes)
-        ds = dataset(grid, {band: NearestMosaic(grid=grid, assets=assets, band=band, access=self.access).lazy()})
+        ds = dataset(geobox, {band: NearestMosaic(geobox=geobox, assets=assets, band=band, access=self.access).lazy()})
         return ds if chunks is None else ds.chunk(chunks)
 
     def needs(self, scenes: Sequence[Scene] = ()) -> Needs:

@@ -424,9 +424,9 @@ def test_what_travels_to_workers_holds_nothing_secret(small, cover, tmp_path, mo
         recipe = load_recipe(asked(small[0], server.url))
         batches: list[Batch] = list(plan(recipe).batches())
         spec = resolve(recipe)
-        for session in spec.sources.sessions:
-            session.check()
-        data = pickle.dumps((spec, batches, spec.sources.sessions))
+        for account in spec.sources.accounts:
+            account.check()
+        data = pickle.dumps((spec, batches, spec.sources.accounts))
     assert b"canary" not in data
     assert b"PRIVATE" not in data
     assert isinstance(recipe, Recipe)

@@ -109,8 +109,8 @@ def naip(server: EarthEngineServer, **how) -> EarthEngineImagery:
     return EarthEngineImagery(**{"collection": NAIP, "url": server.url, "project": "standin-project", **how})
 
 
-def place(grid: GeoBox = GRID) -> tuple[np.ndarray, np.ndarray]:
-    lon, lat = centre(grid)
+def place(geobox: GeoBox = GRID) -> tuple[np.ndarray, np.ndarray]:
+    lon, lat = centre(geobox)
     return np.array([lon]), np.array([lat])
 
 

@@ -48,9 +48,9 @@ from nutonic.cube.open import open_scene
 from nutonic.errors import BadPixels, GridError, InputError, MissingExtra, NoScene, ReadFailed, Refused, Unreachable
 from nutonic.io.session import limited
 from nutonic.sources.earthengine import windows as ee_pixels
+from nutonic.sources.earthengine.account import Account, signed_in
 from nutonic.sources.earthengine.credentials import address_of
 from nutonic.sources.earthengine.labels import EarthEngineLabels
-from nutonic.sources.earthengine.session import Session, signed_in
 from nutonic.sources.raster import RasterSource
 from nutonic.sources.source import with_dates
 from nutonic.testing.earthengine import EarthEngineFault, EarthEngineServer, image_of_raster
@@ -112,8 +112,8 @@ def worldcover(url: str, **how) -> EarthEngineLabels:
     return EarthEngineLabels(**whole | how)
 
 
-def pixels(source: EarthEngineLabels, grid: GeoBox = GRID, scenes=None) -> xr.Dataset:
-    return source.open(grid, scenes or scene_at(), chunks=None).load()
+def pixels(source: EarthEngineLabels, geobox: GeoBox = GRID, scenes=None) -> xr.Dataset:
+    return source.open(geobox, scenes or scene_at(), chunks=None).load()
 
 
 # Pixels
@@ -611,7 +611,7 @@ def test_a_key_that_is_none_is_told_without_its_content(tmp_path, monkeypatch, c
     for name, said in (("EE_SERVICE_ACCOUNT_KEY", content), ("GOOGLE_APPLICATION_CREDENTIALS", str(path))):
         monkeypatch.setenv(name, said)
         with pytest.raises(Refused, match=f"the credentials that {name} names cannot be used") as caught:
-            Session(None, "any").check()
+            Account(None, "any").check()
         assert "canary" not in str(caught.value)
         monkeypatch.delenv(name)
 
@@ -619,7 +619,7 @@ def test_a_key_that_is_none_is_told_without_its_content(tmp_path, monkeypatch, c
 def test_a_key_that_is_not_there_is_told(monkeypatch):
     monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", "nowhere/key.json")
     with pytest.raises(Refused, match="cannot be used: no such file or directory"):
-        Session(None, "any").check()
+        Account(None, "any").check()
 
 
 def test_an_address_on_this_machine_needs_no_credentials_good_or_bad(server, monkeypatch):
@@ -686,7 +686,7 @@ def test_it_signs_in_once_and_asks_nobody_else(server):
 
         def enter(_: int) -> None:
             barrier.wait()
-            with signed_in(dynamic_world(server.url).session):
+            with signed_in(dynamic_world(server.url).account):
                 pass
 
         with ThreadPoolExecutor(6) as pool:

@@ -54,9 +54,9 @@ def source(request) -> EarthEngineLabels:
     return SOURCES[request.param]
 
 
-def opened(source: EarthEngineLabels, grid: GeoBox = GRID, chunks: int | None = None) -> xr.Dataset:
+def opened(source: EarthEngineLabels, geobox: GeoBox = GRID, chunks: int | None = None) -> xr.Dataset:
     _, scenes = with_dates((source, source), ((PICTURE,), source.search(*PLACE, SUMMER)[0]))
-    return source.open(grid, scenes, chunks=chunks)
+    return source.open(geobox, scenes, chunks=chunks)
 
 
 def test_pixels_are_classes_on_exactly_this_grid(source):

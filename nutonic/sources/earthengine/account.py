@@ -21,7 +21,7 @@ from nutonic.sources.source import Needs
 
 
 @dataclass(frozen=True, slots=True)
-class Session:
+class Account:
     """Where to ask, and as which project; all that travels. Holds no secret."""
 
     url: str | None = None
@@ -32,7 +32,7 @@ class Session:
     def __post_init__(self) -> None:
         address_of(self.url)
 
-    def resolved(self) -> Session:
+    def resolved(self) -> Account:
         """The same with what this process' environment adds.
 
         Raises
@@ -47,7 +47,7 @@ class Session:
                 f"set labels.project or imagery.project, or {' or '.join(ee_credentials.PROJECTS)} in the environment",
                 reason="no project",
             )
-        return Session(address_of(self.url), project)
+        return Account(address_of(self.url), project)
 
     @property
     def service(self) -> str:
@@ -102,7 +102,7 @@ class _State:
     def begin(self) -> None:
         """Start anew: a fork has its parent's memory, and none of its threads."""
         self.changed = threading.Condition()
-        self.now: Session | None = None
+        self.now: Account | None = None
         self.transport: Transport | None = None
         self.users = 0
 
@@ -114,7 +114,7 @@ if hasattr(os, "register_at_fork"):
 
 
 @contextmanager
-def signed_in(session: Session) -> Iterator[None]:
+def signed_in(account: Account) -> Iterator[None]:
     """Have ``ee`` in this session for a while; whoever needs another one waits until nobody is in this.
 
     Raises
@@ -123,7 +123,7 @@ def signed_in(session: Session) -> Iterator[None]:
         If that cannot be.
     """
     ee_credentials.require()
-    target = session.resolved()
+    target = account.resolved()
     with _state.changed:
         _state.changed.wait_for(lambda: not _state.users or _state.now == target)
         if _state.now != target or not _is_good(_state.transport):
@@ -146,16 +146,16 @@ def _is_good(transport: Transport | None) -> bool:
     return bool(ee.data.is_initialized()) and transport is not None and not transport.denied
 
 
-def _sign_in(session: Session) -> Transport:
+def _sign_in(account: Account) -> Transport:
     import ee
     from google.auth.credentials import AnonymousCredentials
 
-    url = str(session.url)
+    url = str(account.url)
     transport = Transport(url, ee_credentials.find(url))
     ee.data.setMaxRetries(0)  # all attempts are the transport's
     if not ee.deprecation.deprecated_assets:  # else it fetches a list of them from elsewhere, and waits for ever
         nothing: Any = {"": None}
         ee.deprecation.deprecated_assets = nothing
     # The transport signs, so that what it signs with is in one place.
-    ee.Initialize(AnonymousCredentials(), url=url, project=session.project, http_transport=transport)
+    ee.Initialize(AnonymousCredentials(), url=url, project=account.project, http_transport=transport)
     return transport
