@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import yaml
 
-from nutonic.core.model import SPLITS
+from nutonic.core.model import SPLITS, Scene
 from nutonic.dataset.index import Totals
 from nutonic.io.objects import Store, sha256
 from nutonic.planning.layout import CARD
@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 #: What a person writes after the one and before the other is theirs.
 NOTE_BEGINS = b"<!-- Yours: what you write below this line is kept. -->\n"
 NOTE_ENDS = b"<!-- Yours: what you write above this line is kept. -->\n"
+
+#: Items of the land cover that the card names; of more it tells the number.
+_NAMED = 12
 
 #: What is told of a card that is not written over.
 KEPT = f"{CARD} was changed outside its two marks: it is kept as it is; move it away to have a new one"
@@ -43,6 +46,7 @@ def text(spec: BuildSpec, plan: PlanFile, done: Totals) -> str:
         _front_matter(spec, done.rows),
         _opening(spec, done),
         (NOTE_BEGINS + NOTE_ENDS).decode(),
+        _provenance(spec, plan, done),
         _tables(spec, plan, done),
         _usage(spec),
     ]
@@ -123,17 +127,29 @@ Captions, shares and boxes are computed from those labels: they are as right as 
 
 
 def _provenance(spec: BuildSpec, plan: PlanFile, done: Totals) -> str:
-    used = done.scenes
-    dates = sorted(scene.datetime[:10] for scene in plan.scenes if scene.id in used and scene.datetime)
-    when = f", from {dates[0]} to {dates[-1]}" if dates else ""
-    labels = sorted(scene.id for scene in plan.scenes if scene.collection == spec.table.name)
+    pictures = [scene for scene in plan.scenes if scene.id in done.scenes and not _is_land_cover(spec, scene)]
+    dates = sorted(scene.datetime[:10] for scene in pictures if scene.datetime)
+    when = (
+        f", from {dates[0]} to {dates[-1]}" if dates and dates[0] != dates[-1] else f", of {dates[0]}" if dates else ""
+    )
+    labels = sorted({scene.id for scene in plan.scenes if _is_land_cover(spec, scene)})
+    more = f" and {len(labels) - _NAMED} more" if len(labels) > _NAMED else ""
     return f"""## Provenance
 
-- Imagery: {len(used)} scenes of `{spec.imagery.collection}`{when}; every sidecar names its own
-- Land cover: {", ".join(f"`{name}`" for name in labels)}
-- Places: {plan.header["rows"]} rows, SHA-256 `{plan.header["places_sha256"][:16]}`
-- Recipe: `{plan.header["recipe_digest"][:16]}`, nutonic {plan.header["nutonic_version"]}
+- Imagery: {_counted(len(pictures), "scene")} of `{spec.imagery.collection}`{when}; every sidecar names its own
+- Land cover: `{spec.table.name}`, from {", ".join(f"`{name}`" for name in labels[:_NAMED])}{more}
+- Places: {_counted(plan.header["rows"], "row")}, SHA-256 `{plan.header["places_sha256"]}`
+- Recipe: `{plan.header["recipe_digest"]}`, built with nutonic {plan.header["nutonic_version"]}
 """
+
+
+def _is_land_cover(spec: BuildSpec, scene: Scene) -> bool:
+    """Whether a scene is one of the labels': it has nothing but classes, or no files at all."""
+    return all(asset.name == spec.table.band.name for asset in scene.assets)
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def _tables(spec: BuildSpec, plan: PlanFile, done: Totals) -> str:
