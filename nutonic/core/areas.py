@@ -32,7 +32,7 @@ class GeoInterface(Protocol):
 #: path of a file; anything with ``__geo_interface__``.
 Area = GeoBox | Sequence[float] | Mapping[str, Any] | str | Path | GeoInterface
 
-#: An area may be this many degrees wide: further from its meridian a UTM zone distorts by more than a few pixels a tile.
+#: Widest area, in degrees: further from its central meridian a UTM zone distorts a tile by more than a few pixels.
 WIDEST = 12.0
 
 
@@ -77,7 +77,7 @@ def area_grid(area: Area, *, crs: str | None = None, resolution: float = 10.0, e
 
 
 def _numbers(area: Area) -> list[float]:
-    """The two or four numbers that an area is given by; none where it is given otherwise."""
+    """The two or four numbers of an area that is given as numbers; an empty list for any other form."""
     if isinstance(area, str | Path | Mapping) or hasattr(area, "__geo_interface__"):
         return []
     try:
@@ -98,7 +98,7 @@ def _box(west: float, south: float, east: float, north: float) -> shapely.Geomet
 
 
 def _outline(area: Any) -> shapely.Geometry:
-    """All of a GeoJSON object's shapes in one; across 180° drawn on beyond it."""
+    """The union of a GeoJSON object's shapes; one that crosses 180° goes on beyond it."""
     try:
         content = _content(area)
         parts = [shape(part) for part in _geometries(content)]

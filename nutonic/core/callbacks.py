@@ -1,4 +1,4 @@
-"""How a cube that is saved tells how far it is."""
+"""Progress while a cube is saved."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from typing import Protocol
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TilesSaved:
-    """So many of a cube's tiles are on disk, those of earlier calls included."""
+    """How many of a cube's tiles are on disk, those of earlier calls included."""
 
     done: int
     total: int
 
 
 class TileCallback(Protocol):
-    """What follows a cube that is saved; a :class:`nutonic.Callback` is one."""
+    """Follows how a cube is saved; a :class:`nutonic.Callback` is one."""
 
     def on_tiles(self, event: TilesSaved, /) -> None:
-        """Tiles were saved; called before the first too."""
+        """Called whenever tiles were saved, and once before the first."""

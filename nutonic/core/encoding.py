@@ -1,7 +1,7 @@
-"""Cubes that were read back from files, as they were before they were written.
+"""Undo xarray's decoding of cubes that were read back from files.
 
-xarray decodes by default: whole numbers become floats with NaN for nodata, and what the file says of nodata moves from
-``attrs`` to ``encoding``. Nothing is lost by that, so what takes a cube turns it back first.
+xarray decodes by default: whole numbers become floats with NaN for nodata, and the file's nodata value moves from
+``attrs`` to ``encoding``. Nothing is lost by that, so functions that take a cube undo it first.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def digital_numbers(cube: xr.Dataset) -> xr.Dataset:
 
 
 def stored(variable: xr.DataArray) -> xr.DataArray:
-    """A variable as its file holds it; as it is if it was not decoded."""
+    """A variable with its file's values and dtype; unchanged if it was not decoded."""
     if not _is_decoded(variable):
         return variable
     nodata, dtype = variable.encoding["_FillValue"], _stored_dtype(variable)
@@ -47,13 +47,13 @@ def stored(variable: xr.DataArray) -> xr.DataArray:
 
 
 def _is_decoded(variable: xr.DataArray) -> bool:
-    """Whether xarray took nodata out of it; what was scaled as well is no cube of ours."""
+    """Whether xarray replaced nodata by NaN; a variable that was scaled as well is not from nutonic."""
     scaled = {"scale_factor", "add_offset"} & set(variable.encoding)
     return "_FillValue" in variable.encoding and "_FillValue" not in variable.attrs and not scaled
 
 
 def _stored_dtype(variable: xr.DataArray) -> np.dtype[Any]:
-    """Of a float that was read from whole numbers: theirs."""
+    """The file's integer dtype if whole numbers were decoded to floats, else the variable's own."""
     dtype = np.dtype(variable.encoding.get("dtype", variable.dtype))
     return dtype if variable.dtype.kind == "f" and dtype.kind in "iu" else variable.dtype
 

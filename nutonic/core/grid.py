@@ -28,7 +28,7 @@ UTM_SOUTH, UTM_NORTH = -80.0, 84.0
 #: and a tile's coordinates equal the whole grid's bit for bit.
 _ORIGIN_STEP = 2.0**-20
 
-#: How far from the lattice (in pixels) a raster may lie and still be called on it: a tenth of a millimetre at 10 m.
+#: Largest distance from the lattice, in pixels, that counts as on it: a tenth of a millimetre at 10 m.
 _ON_LATTICE = 1e-5
 
 
@@ -144,12 +144,12 @@ def offset_in(lattice: Affine, geobox: GeoBox) -> tuple[int, int]:
 
 
 def window_in(whole: GeoBox, geobox: GeoBox) -> dict[str, slice]:
-    """Where a grid lies in one that holds it, as ``isel`` takes it.
+    """The slices of `whole` that select `geobox`, for ``isel``.
 
     Raises
     ------
     OffLattice
-        If its pixels are not those of the whole.
+        If the pixels of `geobox` are not pixels of `whole`.
     """
     row, col = offset_in(whole.affine, geobox)
     return {"y": slice(row, row + geobox.shape.y), "x": slice(col, col + geobox.shape.x)}
@@ -191,7 +191,7 @@ def epsg(geobox: GeoBox) -> int:
 
 
 def crs_name(geobox: GeoBox) -> str:
-    """``"EPSG:…"``, however the grid spells its CRS: one that was read back from a file does so in full; else its WKT."""
+    """``"EPSG:…"`` of a grid's CRS, also where a file spells it out in full; its WKT if it has no code."""
     return _crs_name(geobox.crs)
 
 

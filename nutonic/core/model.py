@@ -27,7 +27,7 @@ class Poi:
     base_id: str
     """Id of the input line it comes from; equal to `id` unless it is a variant."""
     ordinal: int
-    """Data row of the input, from 0, bad rows counted."""
+    """Index of the data row in the input, from 0; bad rows count."""
     variant: int
     """0 for the place itself, from 1 for its jittered variants."""
     lon: float
@@ -49,7 +49,7 @@ class Band:
     nodata: int
     """The value of a pixel that was not observed."""
     masked: tuple[int, ...] = ()
-    """Values of a file that mean the same, and become it."""
+    """Values in the file that also mean nodata, and are read as it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,7 +77,7 @@ class Asset:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scene:
-    """One item of a catalogue, settled by a search: everything that opening it needs."""
+    """One item of a catalogue, resolved by a search: everything that opening it needs."""
 
     id: str
     collection: str
@@ -91,7 +91,7 @@ class Scene:
     rendered: bool = False
     """Whether its pixels are a picture already, 8 bits a band: not to be stretched again."""
     item: Json | None = field(default=None, compare=False, repr=False)
-    """While planning: the catalogue's item, with no more than what was used of it. Not part of the scene's identity."""
+    """The catalogue's item, reduced to what was used; only while planning. Not part of the scene's identity."""
 
     def asset(self, name: str) -> Asset:
         """The asset of this name; a KeyError names the ones there are."""
@@ -116,7 +116,7 @@ class Timeline:
     """What a source has over an area."""
 
     steps: tuple[Step, ...]
-    """By time; one without a time, where the source has no time axis."""
+    """In order of time; one step without a time if the source has no time axis."""
     left_out: tuple[tuple[str, str], ...] = ()
     """Scenes that were found and are not used: id, and why."""
 
@@ -170,7 +170,7 @@ class Reject:
     """What was found, with its values."""
     tile_id: str | None = None
     line: int | None = None
-    """Line of the places file, from 1, for places that never became one."""
+    """Line of the places file, from 1, for rows that did not become a place."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

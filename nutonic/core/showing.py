@@ -1,4 +1,4 @@
-"""How values show themselves: a line for a prompt, a small table for a notebook. No secrets, no folders."""
+"""Short representations of values: a line for a prompt, a small table for a notebook. No secrets, no folders."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from html import escape
 from pathlib import PurePath
 from typing import Any
 
-#: Characters of one fact that are shown.
+#: Most characters that are shown of one fact.
 LONGEST = 60
 
 
@@ -21,7 +21,7 @@ def place(where: str) -> str:
 
 
 def line(name: str, facts: Mapping[str, Any]) -> str:
-    """``Name(fact=…, …)``, each fact cut to what can be read."""
+    """``Name(fact=…, …)``, each fact cut to `LONGEST` characters."""
     return f"{name}({', '.join(f'{key}={_short(value)}' for key, value in facts.items())})"
 
 

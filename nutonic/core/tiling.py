@@ -1,4 +1,4 @@
-"""Squares of whole pixels, and how they are cut into tiles: counting alone, so that a recipe is checked in a moment."""
+"""Squares of whole pixels, and how they are cut into tiles: integer arithmetic alone, so that checking a recipe is fast."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Time: moments in UTC, and intervals between two of them, read from text once, where it comes in."""
+"""Time: moments in UTC, and intervals between two of them, parsed from text once, at the border."""
 
 from __future__ import annotations
 

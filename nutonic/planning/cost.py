@@ -19,10 +19,10 @@ from nutonic.sources.cost import Workload
 #: Most places in a batch; fewer where their pixels would not fit, or where there are few places in all.
 MOST_PLACES = 32
 
-#: Pixels of a batch's places, at most.
+#: Most bytes of native pixels in a batch.
 _BATCH_BYTES = 512 * 2**20
 
-#: A worker before it reads anything: 210 MB resident with Python, GDAL, numpy, xarray and dask imported; with room.
+#: Memory of an idle worker: 210 MB with Python, GDAL, numpy, xarray and dask imported, and a margin.
 _WORKER_BYTES = 300 * 2**20
 
 #: Bytes of a chip per pixel, of a sidecar and of a tile's rows: typical of Sentinel-2.
@@ -34,11 +34,11 @@ _SECONDS_PER_TILE = 0.05
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cost:
-    """Estimates; all but `peak_bytes` are rough, and say so where they are shown."""
+    """Estimates; all but `peak_bytes` are rough, and are shown as such."""
 
     requests: int
-    """HTTP requests, as the sources tell: of files each header once per batch and asset, each block once per batch, none
-    on a disk; of a service that computes one for a place, or more where it is too large for one."""
+    """HTTP requests, as the sources estimate. Remote files: each header and block once per batch; local files: none. A
+    service that computes: one per place, more for a large one."""
     bytes_read: int
     bytes_written: int
     peak_bytes: int
@@ -66,7 +66,7 @@ def estimate(spec: BuildSpec, scene: Scene, corners: np.ndarray, starts: np.ndar
     spec
         What is to be built.
     scene
-        One of the scenes: whether it lies on a disk or not, the others do too.
+        Any one of the scenes: all are taken to be local or remote as it is.
     corners
         (places, 2) int32: row and column of each square's first pixel in its scene.
     starts

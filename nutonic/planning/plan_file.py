@@ -1,10 +1,10 @@
 """Plans on disk: one file of JSON lines, an index at its end, and a last line that proves head and index.
 
 First come a header, the recipe, scenes and rejects, one object a line; then the batches, one a line; then the index (bytes
-and hash of each batch line, ordinals of its places); then the end, with the SHA-256 of all that is no batch: the plan's
-digest, which by the index covers each batch too. A plan is one file, so it is there whole or not at all, and is cut up
+and hash of each batch line, ordinals of its places); then the end, with the SHA-256 of all but the batch lines: the plan's
+digest, which by the index covers each batch too. A plan is one file, so it is there whole or not at all, and can be cut up
 with any tool. Opening it reads its tail and its head; counting places needs the index alone; batches are read once, in
-order, about a megabyte at a time, each held against its hash.
+order, about a megabyte at a time, each checked against its hash.
 
 Parquet with a row group for each batch would be no lighter to open: the footer of 31,250 row groups of 32 places, which
 every reader reads whole before the first of them, takes 27 MB, against 9 MB of index here.
@@ -32,7 +32,7 @@ from nutonic.planning.planned import PlannedPlaces
 #: Batches are read in pieces of about this many bytes.
 _PIECE = 2**20
 
-#: What is read of the end at first: the index of some two thousand places, or of more it is read again.
+#: Bytes that are read from the end at first: enough for an index of some two thousand places; more takes a second read.
 _TAIL = 32 * 2**10
 
 #: The last line alone is no longer than this.
@@ -75,7 +75,7 @@ def plan_bytes(plan: Writable, recipe: str, items: bytes | None = None) -> bytes
 
 
 def items_path(items: bytes) -> str:
-    """Where a plan's items lie: under a name of their own, since two drivers may find different ones."""
+    """Path of a plan's items, named by their hash, since two drivers may find different ones."""
     return f"{META}/items-{sha256(items)[:12]}.parquet"
 
 
@@ -154,7 +154,7 @@ class _Numbers:
 
 
 def _batch_json(batch: Batch, numbers: _Numbers) -> Json:
-    """Places as columns, those that say nothing left out: about 60 bytes a place."""
+    """Places as columns, those of nothing but defaults left out: about 60 bytes a place."""
     pois = [place.poi for place in batch.places]
     columns: Json = {
         "index": batch.index,
@@ -179,7 +179,7 @@ class PlanIndex:
     """Where the batches of a plan lie, and whose places they hold; some nine bytes a place."""
 
     offsets: np.ndarray
-    """First byte of each batch's line in the file, and of what follows the last; int64."""
+    """First byte of each batch's line in the file, then the end of the last; int64."""
     digests: tuple[str, ...]
     """First 16 hexadecimal digits of each line's SHA-256."""
     starts: np.ndarray
@@ -193,7 +193,7 @@ class PlanIndex:
 
     @classmethod
     def of(cls, value: Json) -> PlanIndex:
-        """The index as its line tells it."""
+        """The index, parsed from its line."""
         return cls(
             offsets=value["head"] + _sums(value["bytes"]),
             digests=tuple(value["sha256"]),
@@ -212,7 +212,7 @@ class PlanFile(Shown):
 
     store: Store
     digest: str
-    """SHA-256 (hex) of head and index, which the last line holds: what commits say they belong to."""
+    """SHA-256 (hex) of head and index, which the last line holds; commits name their plan by it."""
     header: Json
     recipe: str
     """The recipe's text, YAML."""
@@ -232,11 +232,11 @@ class PlanFile(Shown):
 
     @cached_property
     def planned(self) -> PlannedPlaces:
-        """Its places by id, for which all batches are read, once they are asked for."""
+        """The places by id; their first use reads all batches."""
         return PlannedPlaces(self.batches)
 
     def batches(self, only: Iterable[int] | None = None) -> Iterator[Batch]:
-        """The batches in order, one at a time; of these numbers, which ascend, or all.
+        """The batches in order, one at a time: all, or those whose numbers are in `only`, ascending.
 
         Raises
         ------
@@ -328,7 +328,7 @@ def read_plan(store: Store) -> PlanFile:
     NotNutonic
         If there is none.
     Corrupt
-        If it is not what was written, so far; batches are looked at when they are read.
+        If head or index is damaged; batches are checked when they are read.
     """
     digest, index = _tail(store)
     try:

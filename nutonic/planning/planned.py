@@ -1,4 +1,4 @@
-"""The places of a plan by id: what tells whose a file is, and whether a place is committed as it was planned."""
+"""The places of a plan by id: which place a file belongs to, and whether a place is committed as it was planned."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from nutonic.core.model import Batch, Split
 
 
 class PlaceKey(NamedTuple):
-    """What tells a place of a plan from others, and where its files go."""
+    """What identifies a place of a plan, and where its files go."""
 
     ordinal: int
     variant: int
@@ -21,7 +21,7 @@ class PlannedPlaces:
     """The places of a plan; its batches are read once, when they are first asked for."""
 
     def __init__(self, batches: Callable[[], Iterable[Batch]]) -> None:
-        """`batches` gives the plan's batches, from the first on."""
+        """`batches` returns the plan's batches, in order."""
         self._batches = batches
 
     @property

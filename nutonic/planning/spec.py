@@ -1,4 +1,4 @@
-"""A recipe, resolved once: what it says, and what follows from it, as one value that is handed down in parts."""
+"""A recipe, resolved once into one value; functions below get the parts they need."""
 
 from __future__ import annotations
 
@@ -42,14 +42,14 @@ class BuildSpec:
 
 
 def resolve(recipe: Recipe) -> BuildSpec:
-    """What a recipe comes down to; reads nothing.
+    """Resolve a recipe; nothing is read.
 
     Raises
     ------
     MissingExtra
         If what a source needs is not installed.
     InputError
-        If a source cannot be as the recipe has it.
+        If a source cannot be made with the recipe's settings.
     PlanError
         If one place alone has more files than a folder may hold.
     """

@@ -1,7 +1,7 @@
 """Splits that cannot leak: places whose squares overlap, directly or through others, share a split.
 
-Squares are drawn in each place's standard UTM zone, 12 % larger than they are: so they still hold whichever neighbouring
-zone the scene has, where the square is turned by up to 6° and scaled by up to 1.3 %.
+Squares are drawn 12 % larger, in each place's standard UTM zone. They still cover the real square if its scene is in a
+neighbouring zone, where it is turned by up to 6° and scaled by up to 1.3 %.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from nutonic.core.model import SPLITS, Reject, Split
 from nutonic.planning.places.columns import Places
 from nutonic.recipe.outputs import Splits
 
-#: How much larger than the square itself it is drawn.
+#: Factor by which squares are drawn larger.
 _MARGIN = 1.12
 
 #: Cylindrical equal area on the whole Earth (EASE-Grid 2.0 Global), in metres.
@@ -66,7 +66,7 @@ def group_keys(places: Places, groups: np.ndarray) -> Iterator[str]:
 
 
 def group_by_block(places: Places, extent_m: float, block_km: float) -> tuple[np.ndarray, list[str], list[Reject]]:
-    """Cells of an equal-area lattice instead of overlaps.
+    """Group places by cells of an equal-area lattice, not by overlap.
 
     Returns
     -------
@@ -128,11 +128,11 @@ def _same_place(places: Places) -> np.ndarray:
 
 
 def _same_zone(x: np.ndarray, y: np.ndarray, zone: np.ndarray, side: float) -> list[np.ndarray]:
-    """Edges between overlapping squares of one zone, enough of them to connect what is connected.
+    """Edges between overlapping squares of one zone, enough to give the right components.
 
     Points are binned to cells of half a side. Points of one cell, or of cells that touch, always overlap: a chain through
-    each cell and one edge between the cells connect them. Two cells apart on one axis, the outermost points decide; two
-    apart on both, pairs are compared, but only where the cells are not connected yet.
+    each cell and one edge between the cells connect them. Of cells two apart on
+    one axis the outermost points decide; of cells two apart on both, pairs are compared, unless they are connected already.
     """
     unique, cell_of = np.unique(_cell_codes(x, y, zone, side / 2), return_inverse=True)
     order = np.argsort(cell_of, kind="stable")
@@ -184,7 +184,7 @@ def _cell_codes(x: np.ndarray, y: np.ndarray, zone: np.ndarray, size: float) -> 
     return np.asarray((zone.astype(np.int64) << 56) + (col << 28) + row)
 
 
-#: Columns and rows are counted from here, so that they are above zero: cells may be as small as 10 cm.
+#: Added to columns and rows so that they are positive: cells may be as small as 10 cm.
 _HALF = 1 << 27
 
 

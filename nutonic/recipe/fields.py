@@ -1,4 +1,4 @@
-"""What the parts of a recipe are made of."""
+"""Base class and field types of a recipe's parts."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ def _host(value: str) -> str:
     return value
 
 
-#: ``example.org``, ``*.example.org``, or with a port, and then it may be a private one: ``127.0.0.1:8000``.
+#: Hosts: ``example.org``, ``*.example.org``; with a port also a private one: ``127.0.0.1:8000``.
 Hosts = tuple[Annotated[str, AfterValidator(_host)], ...]
 Sign = Literal["planetary-computer"] | None
 
 
 class Part(BaseModel):
-    """Frozen, strict about keys; finite numbers only."""
+    """Base of a recipe's parts: frozen, no unknown keys, finite numbers."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 

@@ -63,7 +63,7 @@ class Rows(Part):
 
 
 class Splits(Part):
-    """Shares of the splits, and what is kept together in one."""
+    """Shares of the splits, and which places must share one."""
 
     train: Fraction01 = 0.8
     validation: Fraction01 = 0.1
@@ -88,14 +88,14 @@ class Output(Part):
 
 
 class Cube(Part):
-    """An area over time; a dataset does not depend on it."""
+    """An area over time; it does not affect the dataset."""
 
     area: tuple[float, float, float, float] | str | None = None
     """West, south, east, north in degrees, or the path of a GeoJSON file."""
     chunk: Annotated[int, Field(ge=16, le=8192)] = 1024
     """Side of tiles in pixels; a multiple of the files' blocks reads each block just once."""
     mask: str | None = None
-    """Asset of a scene classification, such as ``scl``, by which clouds and shadows are left out."""
+    """Asset with a scene classification, such as ``scl``, that masks clouds and shadows."""
     reduce: Literal["median", "mean", "clearest"] | None = None
     """One picture of all times; by default each time is kept."""
     warp: bool = True

@@ -53,19 +53,19 @@ class Recipe(Part):
 
     @property
     def earthengine(self) -> tuple[str | None, str | None] | None:
-        """Where Earth Engine is asked and as which project, by whichever part says it; None if no part asks it."""
+        """Earth Engine's URL and Cloud project, from whichever part gives them; None if no part uses it."""
         parts = [part for part in (self.imagery, self.labels) if part.source == "earthengine"]
         url, project = (next((v for part in parts if (v := getattr(part, key))), None) for key in ("url", "project"))
         return (url, project) if parts else None
 
     @property
     def full_imagery(self) -> Imagery:
-        """`imagery` with what `labels` says of the service that both ask."""
+        """`imagery`, completed with the Earth Engine URL and project that `labels` gives."""
         return self.imagery.model_copy(update=self._of_service(self.imagery))
 
     @property
     def full_labels(self) -> Labels:
-        """`labels` with what `imagery` says of the service that both ask."""
+        """`labels`, completed with the Earth Engine URL and project that `imagery` gives."""
         return self.labels.model_copy(update=self._of_service(self.labels))
 
     def _of_service(self, part: Imagery | Labels) -> dict[str, str | None]:
@@ -74,7 +74,7 @@ class Recipe(Part):
 
     @property
     def inputs(self) -> tuple[str, ...]:
-        """Paths and addresses that it names to be read."""
+        """Paths and URLs that the recipe reads from."""
         named = (self.pois.path, self.imagery.url, self.labels.path, self.labels.url, self.cube.area)
         return tuple(path for path in named if isinstance(path, str))
 
@@ -84,9 +84,9 @@ class Recipe(Part):
         return pixels(self.grid.extent_m, self.grid.resolution_m)
 
     def digest(self) -> str:
-        """SHA-256 (hex) over all that determines pixels and rows: not where things lie or how they are read.
+        """SHA-256 (hex) over all that determines pixels and rows; locations and ways of reading are left out.
 
-        What stands at its default does not count, so a recipe keeps its digest when nutonic learns a new key.
+        Keys at their default do not count, so a recipe keeps its digest when nutonic learns a new key.
         """
         whole = self.model_dump(mode="json", exclude_defaults=True, exclude={"cube"})
         for part, names in _NOT_IN_DIGEST.items():

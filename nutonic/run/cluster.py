@@ -20,20 +20,20 @@ from nutonic.secrets import redact
 if TYPE_CHECKING:
     from distributed import Client
 
-#: What the memory allocator (glibc's) of workers is told. By Dask's own setting each large array goes back to the kernel
+#: Settings of the workers' memory allocator (glibc's). By Dask's own setting each large array goes back to the kernel
 #: and the next is taken anew, page by page: reading and reducing a cube took workers 1.7 times as long.
 MALLOC = {
     "distributed.nanny.pre-spawn-environ.MALLOC_TRIM_THRESHOLD_": 2**28,
     "distributed.nanny.pre-spawn-environ.MALLOC_MMAP_THRESHOLD_": 2**25,
 }
 
-#: How long a scheduler may take to answer, and one that was lost to come back: what was in flight is lost with it.
+#: How long to wait for a scheduler, and for one that was lost to come back: what was in flight is lost with it.
 _ANSWER = "10s"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cluster:
-    """Where a build finds its workers, how much they may ask at once, and what is seen of them."""
+    """Where a build finds its workers, how many requests they may make at once, and how they are observed."""
 
     workers: int | None = None
     """Processes to start on this machine: None for one per core, 0 to do all the work in this one, without dask."""
@@ -43,7 +43,7 @@ class Cluster:
     """HTTP requests in flight in all workers together, in equal shares; None for eight in each, forty where Earth Engine
     is. With fewer than there are workers only so many work."""
     dashboard: bool = False
-    """Whether workers on this machine get Dask's dashboard; a running scheduler's is noted anyway."""
+    """Whether workers on this machine get Dask's dashboard; a running scheduler's is reported anyway."""
     performance_report: str | Path | None = None
     """File for Dask's performance report, an HTML page."""
 
@@ -92,7 +92,7 @@ def connected(cluster: Cluster) -> Iterator[Client]:
 
 @contextmanager
 def _quietly() -> Iterator[None]:
-    """What dask has to say of versions and lost connections is said here, in a line."""
+    """Silence dask's messages on versions and lost connections; nutonic reports them in a line."""
     names = [name for name in logging.root.manager.loggerDict if name.partition(".")[0] in ("distributed", "tornado")]
     before = {logger: logger.level for logger in map(logging.getLogger, names)}
     for logger in before:
@@ -108,7 +108,7 @@ def _quietly() -> Iterator[None]:
 
 @contextmanager
 def _interrupts_held_back() -> Iterator[None]:
-    """Processes started in here leave Ctrl-C, which a terminal sends to all of them, to this one, which hears it after."""
+    """Processes that are started inside ignore Ctrl-C, which a terminal sends to all; this one gets it afterwards."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -122,7 +122,7 @@ def _interrupts_held_back() -> Iterator[None]:
 
 @contextmanager
 def _blocked(number: signal.Signals) -> Iterator[None]:
-    """A signal that comes meanwhile comes after; Windows has no masks of signals."""
+    """Delay a signal until the end of the block; Windows has no masks of signals."""
     if not hasattr(signal, "pthread_sigmask"):
         yield
         return
@@ -134,7 +134,7 @@ def _blocked(number: signal.Signals) -> Iterator[None]:
 
 
 def dashboard_note(client: Client, cluster: Cluster) -> Note | None:
-    """Where the dashboard is, if there is one; that there is none, if it was asked for."""
+    """A note with the dashboard's address; or that there is none, if one was asked for."""
     if cluster.scheduler is None and not cluster.dashboard:
         return None
     if client.run_on_scheduler(_has_dashboard):

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 _DATA = re.compile(r'(<script type="application/json"[^>]*>)(.*?)(</script>)', re.DOTALL)
 
 
-#: The end of every report: what lies at its place and ends otherwise is not nutonic's to replace.
+#: Last line of every report: a file that ends otherwise is not replaced.
 _MARKER = "<!-- performance report of nutonic -->\n"
 
 
@@ -58,7 +58,7 @@ def _refuse_foreign(path: Path) -> None:
 
 @contextmanager
 def reported(client: Client, path: str | Path | None, callback: Callback) -> Iterator[None]:
-    """Write a report of what the cluster does meanwhile, if a path is given; that it fails stops nothing."""
+    """Write a report of the cluster's work in the block, if a path is given; a report that fails stops nothing."""
     if path is None:
         yield
         return
@@ -109,7 +109,7 @@ def _spellings(values: Iterable[str]) -> list[str]:
 
 
 def _cleaned(value: Any, secrets: list[str]) -> Any:
-    """The same in every text of a JSON value."""
+    """:func:`_clean` applied to every text of a JSON value."""
     if isinstance(value, str):
         return _clean(value, secrets)
     if isinstance(value, list):

@@ -1,7 +1,7 @@
 """Jobs on a Dask cluster.
 
 A window of jobs is in flight; each brings back counts. A job whose worker dies is done again by another one; a job that
-dask gives up, since every worker that had it died, is looked into place by place, alone on the cluster.
+dask gives up, since every worker that ran it died, is split into its places, which run one at a time.
 """
 
 from __future__ import annotations
@@ -34,16 +34,16 @@ _log = logging.getLogger(__name__)
 #: Jobs in flight per thread of a worker: enough to keep it busy, few enough for driver and scheduler to stay flat.
 _IN_FLIGHT = 3
 
-#: Seconds without any worker after which a build gives up; a cluster that scales or restarts takes less.
+#: Seconds without any worker after which a build gives up; to scale or restart a cluster takes less.
 NO_WORKER_S = 120.0
 
-#: Seconds between looks at whether a stop is requested, and whether there are workers.
+#: Seconds between checks for a stop request and for workers.
 _LOOK_S = 0.5
 
-#: Seconds between looks for results, which take seconds to come.
+#: Seconds between polls for results, which take seconds to come.
 _POLL_S = 0.02
 
-#: Does a job.
+#: A function that does a job.
 Work = Callable[[Job], BatchDone]
 
 
@@ -94,7 +94,7 @@ def run_jobs(pool: WorkerPool, work: Work, callback: Callback, jobs: Iterable[Jo
 
 
 def _results(pool: WorkerPool, work: Work, callback: Callback, jobs: Iterable[Job]) -> Iterator[tuple[Job, Any]]:
-    """Each job with its result, in order of completion; None for a job that was not begun. A window of them is pending."""
+    """Each job with its result, in order of completion; None for a job that was not begun. A limited number is in flight."""
     from distributed import as_completed
 
     from nutonic.run.worker import NoShare
@@ -136,7 +136,7 @@ def _results(pool: WorkerPool, work: Work, callback: Callback, jobs: Iterable[Jo
 
 @contextmanager
 def _lost_scheduler_raised(client: Client) -> Iterator[None]:
-    """What dask raises where a scheduler that is gone is asked something."""
+    """Raise :class:`Unreachable` for what dask raises when its scheduler is gone."""
     try:
         yield
     except NutonicError:
@@ -152,7 +152,7 @@ def _lost_scheduler_raised(client: Client) -> Iterator[None]:
 def _monitored(pool: WorkerPool, callback: Callback) -> Iterator[threading.Event]:
     """An event that is set once the scheduler is lost, or there has been no worker for too long.
 
-    Once a stop is requested, the workers are told; and the requests are shared out among those that there are.
+    Meanwhile a stop request is passed on to the workers, and requests are shared out among those present.
     """
     lost, over = threading.Event(), threading.Event()
 
