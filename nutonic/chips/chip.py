@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from typing import Literal
 
 import numpy as np
 from PIL import Image
@@ -31,6 +32,8 @@ class TileReject:
     """A phrase to count rejects by, such as ``"too little imagery"``."""
     detail: str
     """What was measured."""
+    about: Literal["imagery", "labels"]
+    """Whose pixels it is about: of imagery the next scene may have better ones."""
 
 
 def valid_pixels(rgb: np.ndarray) -> np.ndarray:
@@ -112,10 +115,11 @@ def cut_chip(
     flat_band = next((k for k, (low, high) in enumerate(measured) if low == high), None)
     if flat_band is not None:
         value = measured[flat_band][0]
-        return TileReject("flat imagery", f"band {flat_band + 1} is {value} from the low to the high percentile")
+        detail = f"band {flat_band + 1} is {value} from the low to the high percentile"
+        return TileReject("flat imagery", detail, "imagery")
     mask = sample_mask(label, tiles.output_size)
     if (mask == unknown).all():
-        return TileReject("too little labels", "no pixel of the mask has a class")
+        return TileReject("too little labels", "no pixel of the mask has a class", "labels")
     return Chip(
         rgb=downsample(apply_stretch(rgb, valid, limits), tiles.output_size),
         mask=mask,
@@ -131,13 +135,12 @@ def refuse_unlisted_classes(label: np.ndarray, table: ClassTable) -> None:
         raise BadPixels(f"the labels hold {sorted(unlisted)[:5]}, which {table.name} does not list")
 
 
-def _coverage_reject(valid: np.ndarray, layer: str, tiles: Tiles) -> TileReject | None:
+def _coverage_reject(valid: np.ndarray, layer: Literal["imagery", "labels"], tiles: Tiles) -> TileReject | None:
     share = float(valid.mean())
     if share >= tiles.min_valid_fraction and share > 0:
         return None
-    return TileReject(
-        f"too little {layer}", f"{share:.1%} of the tile's {layer} is valid, {tiles.min_valid_fraction:.1%} needed"
-    )
+    detail = f"{share:.1%} of the tile's {layer} is valid, {tiles.min_valid_fraction:.1%} needed"
+    return TileReject(f"too little {layer}", detail, layer)
 
 
 def view(chip: Chip, name: str) -> Chip:

@@ -27,8 +27,6 @@ from nutonic.planning.spec import BuildSpec
 from nutonic.run.read import Pixels, read, read_together
 from nutonic.run.results import BatchDone, Failure, failure_of
 
-_IMAGERY_REASONS = ("too little imagery", "flat imagery")
-
 
 @dataclass(frozen=True, slots=True)
 class _Context:
@@ -169,7 +167,7 @@ def _days(pixels: Pixels, tile: Tile) -> dict[str, float] | None:
 
 def _all_poor(chips: Sequence[CutTile]) -> TileReject | None:
     """The first reject if all tiles have poor imagery, or None; tiles rejected for their labels do not count as poor."""
-    poor = [cut for _, cut in chips if isinstance(cut, TileReject) and cut.reason in _IMAGERY_REASONS]
+    poor = [cut for _, cut in chips if isinstance(cut, TileReject) and cut.about == "imagery"]
     return poor[0] if len(poor) == len(chips) else None
 
 
