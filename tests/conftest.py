@@ -7,6 +7,7 @@ import os
 import random
 import sys
 import tempfile
+from collections import defaultdict
 from pathlib import Path
 from typing import NamedTuple
 
@@ -14,7 +15,7 @@ import pytest
 import yaml
 from support import warm
 from support.crashing import Forks
-from support.sampling import Sample
+from support.sampling import Sample, leftover
 from support.trees import Clean, clean_tree, small_planet
 from support.worlds import written
 
@@ -51,6 +52,18 @@ def pytest_configure(config):
 
 def pytest_report_header(config):
     return f"sampled by seed {config.stash[_SEED]} (--seed, NUTONIC_TEST_SEED)"
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(config, items):
+    """Leave to the exhaustive tier what the seed does not choose of a sampled test's cases."""
+    tests = defaultdict(list)
+    for item in items:
+        if mark := item.get_closest_marker("sampled"):
+            tests[item.parent, item.originalname, mark.kwargs["one_in"]].append(item)
+    for (_, _, one_in), cases in tests.items():
+        for case in leftover(cases, lambda item: item.callspec.id, one_in, config.stash[_SEED]):
+            case.add_marker(pytest.mark.exhaustive)
 
 
 @pytest.hookimpl(wrapper=True)

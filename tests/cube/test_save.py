@@ -115,6 +115,7 @@ def test_nothing_is_seen_before_it_is_whole(folder, tmp_path):
 driver = partial(warm.run, "support.saving_driver")
 
 
+@pytest.mark.sampled(one_in=2)
 @pytest.mark.parametrize(("at", "moment"), [(0, "before"), (7, "torn"), (16, "after"), (29, "after")])
 def test_killed_at_a_write_it_goes_on_and_ends_with_equal_bytes(folder, whole, tmp_path, at, moment):
     out = tmp_path / "cube.zarr"

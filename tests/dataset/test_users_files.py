@@ -67,6 +67,7 @@ def every_command(clean, out: Path) -> list[tuple]:
 # What makes a folder nutonic's
 
 
+@pytest.mark.sampled(one_in=2)
 @pytest.mark.parametrize("names", [("images", "data", "metadata"), ("_nutonic",), ("images",), ("_nutonic/commits",)])
 def test_a_folder_is_nobodys_by_the_names_in_it(clean, tmp_path, capsys, names):
     out = tmp_path / "out"
@@ -257,6 +258,7 @@ def edited(out: Path, note: bytes = b"", change=lambda text: text) -> bytes:
     return text
 
 
+@pytest.mark.sampled(one_in=2)
 @pytest.mark.parametrize("note", [b"Mine.\n", b"no end", "Größe\r\n".encode(), b"\xff\x00", card.NOTE_ENDS + b"x"])
 def test_what_is_written_between_the_marks_of_a_card_survives(clean, tmp_path, note):
     out, recipe = tmp_path / "out", load_recipe(clean.recipe)
@@ -273,6 +275,7 @@ def test_what_is_written_between_the_marks_of_a_card_survives(clean, tmp_path, n
     assert verify(out, deep=True).whole
 
 
+@pytest.mark.sampled(one_in=2)
 @pytest.mark.parametrize(
     "change",
     [
@@ -515,6 +518,7 @@ def commands(chance: random.Random, forks: Forks, clean, out: Path) -> None:
         assert ended.killed or ended.code == 0, ended.told
 
 
+@pytest.mark.sampled(one_in=3)
 @pytest.mark.parametrize("seed", range(6))
 def test_whatever_lies_in_a_tree_is_there_afterwards(forks, clean, tmp_path, seed):
     chance, out = random.Random(seed), tmp_path / "out"

@@ -432,6 +432,7 @@ def test_a_reader_sees_old_or_new_and_nothing_between(store):
     until = time.monotonic() + 20
     for i in range(10_000):
         store.put("x", new)
+        time.sleep(0)  # lets the reader in
         store.put("x", iter([old[:1_000_000], old[1_000_000:]]))
         if (i > 20 and len(seen) > 1) or time.monotonic() > until:
             break

@@ -178,7 +178,11 @@ RECIPES = {
 }
 
 
-@pytest.fixture(scope="module", params=RECIPES, ids=lambda name: name.replace(" ", "-").replace(",", ""))
+@pytest.fixture(
+    scope="module",
+    params=[pytest.param(name, marks=pytest.mark.sampled(one_in=3)) for name in RECIPES],
+    ids=lambda name: name.replace(" ", "-").replace(",", ""),
+)
 def case(request, planets, tmp_path_factory):
     """A built tree, and what it should hold."""
     which, parts = RECIPES[request.param]

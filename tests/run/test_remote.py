@@ -140,6 +140,7 @@ TRANSIENT = {
 }  # fmt: skip
 
 
+@pytest.mark.sampled(one_in=3)
 @pytest.mark.parametrize("kind", TRANSIENT)
 def test_every_kind_of_fault_is_met_once_by_every_request_and_told(folder, clean, tmp_path, kind):
     # One scene's files only, or stalls would take minutes.
@@ -167,6 +168,7 @@ def test_retry_after_is_obeyed(folder, session):
         assert [request.status for request in server.requests()] == [429, 206]
 
 
+@pytest.mark.sampled(one_in=3)
 @pytest.mark.parametrize("kind", ["503", "drop", "html", "zeros", "403"])
 def test_what_may_pass_never_changes_the_scene(folder, clean, tmp_path, kind):
     with served(folder, faults=[Fault(kind, path="/west/green.tif", times=None)]) as (server, recipe):

@@ -197,6 +197,7 @@ def test_a_whole_cluster_adds_no_line_that_is_not_json(clean, tmp_path):
 # Callbacks
 
 
+@pytest.mark.sampled(one_in=2)
 @pytest.mark.parametrize("workers", [0, 1])
 def test_events_come_in_their_order_with_what_happened(clean, tmp_path, workers):
     recorder, out = Recorder(), tmp_path / "out"
@@ -214,6 +215,7 @@ def test_events_come_in_their_order_with_what_happened(clean, tmp_path, workers)
     assert again.events[0] == BuildStarted(wanted=9, done_before=9)
 
 
+@pytest.mark.sampled(one_in=2)
 @pytest.mark.parametrize("workers", [0, 1])
 def test_one_of_several_callbacks_stops_a_build_and_all_hear_of_its_end(slow, tmp_path, workers):
     out, stopping, other = tmp_path / "out", Recorder(most=2), Recorder()  # the start, and a batch
@@ -340,6 +342,7 @@ def test_lines_of_progress_are_a_second_apart_and_the_last_is_there(monkeypatch)
     assert lines_of(0, 0) == []
 
 
+@pytest.mark.sampled(one_in=3)
 @pytest.mark.parametrize("setting", [{"TERM": "dumb"}, {"FORCE_COLOR": "1"}, {"JPY_PARENT_PID": "1"}])
 def test_where_nothing_can_be_drawn_over_there_are_lines(clean, tmp_path, setting):
     process = started(tmp_path, "build", clean.recipe, "--out", tmp_path / "out", "--workers", 0, **setting)

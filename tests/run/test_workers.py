@@ -129,6 +129,7 @@ def test_what_decides_about_bytes_is_among_the_versions():
     assert all(version[0].isdigit() for name, version in found.items() if name != "no-such-package")
 
 
+@pytest.mark.sampled(one_in=2)
 @pytest.mark.parametrize(
     ("kind", "where", "words"),
     [

@@ -155,6 +155,7 @@ def right_scene(items, lon, lat, extent_m):
     return min(best)[-1] if best else None
 
 
+@pytest.mark.sampled(one_in=2)
 @pytest.mark.parametrize("neighbour", [False, True])
 def test_each_place_has_the_scene_it_says(neighbour, tmp_path):
     SyntheticPlanet(neighbour=neighbour).write(tmp_path)
@@ -262,6 +263,7 @@ def labelled_windows(planet):
             yield x, y, name, crs
 
 
+@pytest.mark.sampled(one_in=3)
 @pytest.mark.parametrize("labels_in", LABELS_IN)
 def test_every_turn_changes_pixels_and_boxes(labels_in):
     planet = SyntheticPlanet(7, labels_in=labels_in)
@@ -274,6 +276,7 @@ def test_every_turn_changes_pixels_and_boxes(labels_in):
             assert (turned != rgb).any(axis=0).mean() > 0.9
 
 
+@pytest.mark.sampled(one_in=3)
 @pytest.mark.parametrize("labels_in", LABELS_IN)
 def test_every_shift_by_a_pixel_changes_pixels_and_boxes(labels_in):
     planet = SyntheticPlanet(7, labels_in=labels_in)

@@ -300,6 +300,7 @@ def test_where_earth_engine_is_asked_there_are_forty_requests_at_most(small):
     assert [sources_of(asking).most_requests(most) for most in (None, 4, 90)] == [40, 4, 40]
 
 
+@pytest.mark.sampled(one_in=2)
 @pytest.mark.parametrize(
     ("kind", "reason"),
     [("503", "server failed"), ("429", "over quota"), ("403", "no permission"), ("404", "no such asset")],
