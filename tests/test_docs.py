@@ -117,7 +117,7 @@ def test_links_lead_somewhere(page: str):
 
 
 def test_the_picture_is_the_order_of_the_rooms():
-    floors = re.findall(r"^floor (\d)   ((?:\w+  )*\w+)", code(section("## The rooms"), "text")[0], re.MULTILINE)
+    floors = re.findall(r"^floor (\d+) +((?:\w+  )*\w+)", code(section("## The rooms"), "text")[0], re.MULTILINE)
     assert {int(number): set(rooms.split()) for number, rooms in floors} == dict(enumerate(ORDER))
 
 

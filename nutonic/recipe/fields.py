@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
@@ -24,6 +26,13 @@ Hosts = tuple[Annotated[str, AfterValidator(_host)], ...]
 Sign = Literal["planetary-computer"] | None
 
 
+#: Of a whole number, and of a text.
+_MOST_BITS, _MOST_LETTERS = 63, 10_000
+
+#: Control characters but line ends and tabs, marks that turn the direction of text, and halves of characters.
+_UNSEEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+
+
 class Part(BaseModel):
     """Base of a recipe's parts: frozen, no unknown keys, finite numbers."""
 
@@ -31,7 +40,38 @@ class Part(BaseModel):
 
     @field_validator("*", mode="before")
     @classmethod
-    def _yes_is_no_number(cls, value: Any, info: ValidationInfo) -> Any:
+    def _plain(cls, value: Any, info: ValidationInfo) -> Any:
         if isinstance(value, bool) and cls.model_fields[str(info.field_name)].annotation is not bool:
             raise ValueError(f"is {str(value).lower()}, a yes or no: quote it if it is text")
+        if isinstance(value, int) and value.bit_length() > _MOST_BITS:
+            raise ValueError(f"is a number of more than {_MOST_BITS} bits")
+        if isinstance(value, bytes):
+            raise ValueError("is bytes, no text")
+        for text in _texts(value):
+            _refuse_text(text)
         return value
+
+
+def _refuse_text(text: str) -> None:
+    if len(text) > _MOST_LETTERS:
+        raise ValueError(f"is a text of {len(text):,} letters, more than {_MOST_LETTERS:,}: {text[:40]!a}…")
+    if _UNSEEN.search(text):
+        raise ValueError(f"holds a character that is not seen or turns text around: {text!a:.60}")
+    if "://" in text:
+        try:
+            _ = urlsplit(text).port
+        except ValueError as error:
+            raise ValueError(f"is {text!a:.60}, no URL: {error}") from None
+
+
+def _texts(value: Any) -> Iterator[str]:
+    """The texts in a value as YAML gives it."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping):
+        for key, each in value.items():
+            yield from _texts(key)
+            yield from _texts(each)
+    elif isinstance(value, list | tuple):
+        for each in value:
+            yield from _texts(each)

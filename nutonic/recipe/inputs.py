@@ -11,7 +11,7 @@ from pydantic import Field, field_validator, model_validator
 from nutonic.core.catalogs import COLLECTED, PRODUCTS, Rule, refuse_jumping, refuse_windows, refuse_year
 from nutonic.core.classes import ClassTable, table_of
 from nutonic.core.times import Interval
-from nutonic.recipe.fields import Hosts, Name, Part, Percent, Positive, Sign
+from nutonic.recipe.fields import Hosts, Name, Part, Percent, Sign
 from nutonic.recipe.kinds import known_kind
 
 
@@ -143,7 +143,7 @@ class Jitter(Part):
     """Extra places at random offsets around each place; the seed and the place's id fix where."""
 
     variants: Annotated[int, Field(ge=0, le=999)] = 0
-    max_offset_m: Positive = 300.0
+    max_offset_m: Annotated[float, Field(gt=0.0, le=100_000.0)] = 300.0
     seed: Annotated[int, Field(ge=0)] = 0
 
 

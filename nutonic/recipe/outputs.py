@@ -8,12 +8,15 @@ from pydantic import Field, field_validator, model_validator
 
 from nutonic.recipe.fields import Fraction01, Part, Percent, Positive
 
+#: Side of a square, in metres: a UTM zone has no place for larger ones.
+MOST_EXTENT_M = 200_000.0
+
 
 class Grid(Part):
     """The square around each place."""
 
-    resolution_m: Positive = 10.0
-    extent_m: Positive = 5120.0
+    resolution_m: Annotated[float, Field(ge=0.01, le=10_000.0)] = 10.0
+    extent_m: Annotated[float, Field(gt=0.0, le=MOST_EXTENT_M)] = 5120.0
     lattice: Literal["ten_metre", "source"] = "ten_metre"
     """``source``: the lattice of the scene's own pixels, where they do not lie on multiples of the resolution."""
 

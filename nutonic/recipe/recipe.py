@@ -19,6 +19,9 @@ from nutonic.recipe.inputs import Imagery, Labels, Pois
 from nutonic.recipe.outputs import Cube, Grid, Output, Rows, Splits, Stretch, Tiles
 from nutonic.secrets import redact
 
+#: Of a place's square: its side in pixels, and positions of tiles in it.
+MOST_SIDE_PX, MOST_TILES = 100_000, 1_000_000
+
 
 class Recipe(Part):
     """A whole recipe. Build one in Python, or read one with :func:`nutonic.load_recipe`."""
@@ -40,6 +43,12 @@ class Recipe(Part):
         if self.tiles.size > self.side:
             raise ValueError(
                 f"tiles.size ({self.tiles.size} px) is larger than the square of grid.extent_m ({self.side} px)"
+            )
+        along = (self.side - self.tiles.size) // self.tiles.stride + 1
+        if self.side > MOST_SIDE_PX or along**2 > MOST_TILES:
+            raise ValueError(
+                f"a square of {self.side:,} pixels a side with {along**2:,} tiles is more than {MOST_SIDE_PX:,} or "
+                f"{MOST_TILES:,}: see grid.extent_m, grid.resolution_m and tiles.stride"
             )
         return self
 

@@ -1,0 +1,36 @@
+"""Local files that somebody names: read only if they are files, and no further than they may be long."""
+
+from __future__ import annotations
+
+import errno
+import stat
+from pathlib import Path
+from typing import BinaryIO
+
+
+def open_regular(path: str | Path) -> BinaryIO:
+    """Open a file for reading, unless it is a pipe, a device or a folder, which may never end or never begin.
+
+    Raises
+    ------
+    OSError
+        If there is none, it cannot be read, or it is no regular file.
+    """
+    if not stat.S_ISREG(Path(path).stat().st_mode):
+        raise OSError(errno.EINVAL, "it is no regular file")
+    return Path(path).open("rb")
+
+
+def read_regular(path: str | Path, most: int) -> bytes:
+    """All of a regular file of at most so many bytes.
+
+    Raises
+    ------
+    OSError
+        As by :func:`open_regular`, or if the file is longer.
+    """
+    with open_regular(path) as file:
+        content = file.read(most + 1)
+    if len(content) > most:
+        raise OSError(errno.EINVAL, f"it is larger than {most:,} bytes")
+    return content
