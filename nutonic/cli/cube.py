@@ -24,8 +24,7 @@ def save_recipe_cube(
     *,
     area: str | None = None,
     cogs: Path | None = None,
-    workers: int | None = None,
-    scheduler: str | None = None,
+    cluster: Cluster,
     overwrite: bool = False,
 ) -> Json:
     """Save a recipe's cube, and print what it is made of before any pixel is read.
@@ -40,8 +39,8 @@ def save_recipe_cube(
         ``west,south,east,north`` in degrees, or the path of a GeoJSON file; by default the recipe's ``cube.area``.
     cogs
         Folder for a GeoTIFF of each variable; None for none.
-    workers, scheduler
-        The cluster to compute with; by default this process's threads.
+    cluster
+        What to compute with; without workers and scheduler this process's threads.
     overwrite
         Whether to replace another cube.
 
@@ -59,7 +58,7 @@ def save_recipe_cube(
         refuse_foreign_cogs(composed.cube, cogs)
     _show_parts(composed)
     existed = out.exists() and not overwrite
-    with _computed_by(workers, scheduler), console.tile_progress() as progress:
+    with _computed_by(cluster), console.tile_progress() as progress:
         path = save_cube(composed.cube, out, overwrite=overwrite, callbacks=[progress])
         files = save_cogs(composed.cube, cogs) if cogs else []
     console.note(f"{out} is there already, nothing to do" if existed else f"wrote {out}")
@@ -85,12 +84,12 @@ def _show_parts(composed: ComposedCube) -> None:
 
 
 @contextmanager
-def _computed_by(workers: int | None, scheduler: str | None) -> Iterator[None]:
+def _computed_by(cluster: Cluster) -> Iterator[None]:
     """Compute with a cluster if one is requested, otherwise with this process's threads."""
-    if not workers and scheduler is None:
+    if not cluster.workers and cluster.scheduler is None:
         yield
         return
-    with connected(Cluster(workers=workers, scheduler=scheduler)):
+    with connected(cluster):
         yield
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NoReturn
@@ -22,6 +22,19 @@ OK, INCOMPLETE, MISTAKE, INTERRUPTED = 0, 1, 2, 130
 @click.version_option(__version__, prog_name="nutonic")
 def cli() -> None:
     """Turn places on Earth into image–text datasets for fine-tuning vision-language models."""
+
+
+def _at_a_scheduler(command: Callable[..., None]) -> Callable[..., None]:
+    """The options of a command that may use a running scheduler; the files are called as in Dask's own commands."""
+    file = click.Path(path_type=Path)
+    for option in (
+        click.option("--tls-key", type=file, metavar="FILE", help="This client's key, for a scheduler at tls://."),
+        click.option("--tls-cert", type=file, metavar="FILE", help="This client's certificate."),
+        click.option("--tls-ca", type=file, metavar="FILE", help="The certificate of the authority that signed both."),
+        click.option("--scheduler", metavar="ADDRESS", help="Use a running Dask scheduler instead."),
+    ):
+        command = option(command)
+    return command
 
 
 @cli.command()
@@ -85,7 +98,7 @@ def plan(recipe: Path, out: Path | None, as_json: bool) -> None:
 @click.option(
     "--workers", type=click.IntRange(min=0), help="Worker processes; 0 builds without dask. Default: one per core."
 )
-@click.option("--scheduler", metavar="ADDRESS", help="Use a running Dask scheduler instead.")
+@_at_a_scheduler
 @click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Only the first N places.")
 @click.option("--replan", is_flag=True, help="Search again; what was built from another plan is built anew.")
 @click.option(
@@ -142,15 +155,19 @@ def _end_interrupted() -> NoReturn:
 @click.option("--area", metavar="W,S,E,N", help="In degrees, or a GeoJSON file; by default the recipe's cube.area.")
 @click.option("--cogs", type=click.Path(path_type=Path), metavar="DIR", help="Write a GeoTIFF per variable here too.")
 @click.option("--workers", type=click.IntRange(min=0), help="Worker processes. Default: threads of this one.")
-@click.option("--scheduler", metavar="ADDRESS", help="Use a running Dask scheduler instead.")
+@_at_a_scheduler
 @click.option("--overwrite", is_flag=True, help="Replace another cube.")
 @click.option("--json", "as_json", is_flag=True, help="What it is made of as one JSON object on stdout.")
-def cube(recipe: Path, as_json: bool, **options: Any) -> None:
+def cube(
+    recipe: Path, out: Path, area: str | None, cogs: Path | None, overwrite: bool, as_json: bool, **options: Any
+) -> None:
     """Save a recipe's imagery and labels over an area and time as Zarr. Run again, it resumes."""
     from nutonic.cli.cube import save_recipe_cube
     from nutonic.recipe.yaml import load_recipe
+    from nutonic.run.cluster import Cluster
 
-    saved = save_recipe_cube(load_recipe(recipe), **options)
+    cluster = Cluster(**options)
+    saved = save_recipe_cube(load_recipe(recipe), out, area=area, cogs=cogs, cluster=cluster, overwrite=overwrite)
     if as_json:
         _print_json(saved)
 

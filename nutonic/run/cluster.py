@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+import re
 import signal
+import tempfile
 import threading
 import warnings
 from collections.abc import Iterator
@@ -12,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nutonic.errors import Unreachable
+from nutonic.errors import InputError, Unreachable
 from nutonic.run.callbacks import Note
 from nutonic.run.dask_report import has_bokeh
 from nutonic.secrets import redact
@@ -30,6 +32,8 @@ MALLOC = {
 #: How long to wait for a scheduler, and for one that was lost to come back: what was in flight is lost with it.
 _ANSWER = "10s"
 
+_TLS = "tls:// needs --tls-ca, --tls-cert and --tls-key, or Dask's own configuration of TLS"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cluster:
@@ -39,6 +43,12 @@ class Cluster:
     """Processes to start on this machine: None for one per core, 0 to do all the work in this one, without dask."""
     scheduler: str | None = None
     """Address of a running scheduler to use instead."""
+    tls_ca: str | Path | None = None
+    """For a scheduler at ``tls://``: file with the authority's certificate; by default what Dask's configuration says."""
+    tls_cert: str | Path | None = None
+    """File with this client's certificate."""
+    tls_key: str | Path | None = None
+    """File with this client's key; it may be that of the certificate."""
     max_requests: int | None = None
     """HTTP requests in flight in all workers together, in equal shares; None for eight in each, forty where Earth Engine
     is. With fewer than there are workers only so many work."""
@@ -59,22 +69,19 @@ def connected(cluster: Cluster) -> Iterator[Client]:
 
     Raises
     ------
+    InputError
+        If the scheduler's address is none, or a file of certificates is missing.
     Unreachable
         If no scheduler answers.
     """
     import dask.config
-    from distributed import Client, LocalCluster
+    from distributed import Client, LocalCluster, Security
 
     from nutonic.planning.cost import default_workers
 
     if cluster.scheduler is not None:
-        with _quietly():
-            try:
-                client = Client(cluster.scheduler, timeout=_ANSWER)
-            except (OSError, ValueError) as error:
-                raise Unreachable(f"no Dask scheduler answers at {cluster.scheduler}: {type(error).__name__}") from None
-            with client:
-                yield client
+        with _quietly(), _client_of(cluster) as client:
+            yield client
         return
     count = default_workers() if cluster.workers is None else cluster.workers
     settings: dict[str, Any] = {
@@ -84,10 +91,38 @@ def connected(cluster: Cluster) -> Iterator[Client]:
         "silence_logs": "CRITICAL",
     }
     # By default dask keeps its last thousand messages, whole jobs among them: tens of megabytes.
-    with _interrupts_held_back(), dask.config.set({"distributed.admin.low-level-log-length": 100, **MALLOC}):
-        local = LocalCluster(n_workers=count, **settings)
-    with local, Client(local) as client:
-        yield client
+    config: dict[str, Any] = {"distributed.admin.low-level-log-length": 100, **MALLOC}
+    if not cluster.dashboard:
+        config |= {"distributed.scheduler.http.routes": [], "distributed.worker.http.routes": []}
+    with tempfile.TemporaryDirectory(prefix="nutonic-workers-", ignore_cleanup_errors=True) as scratch:
+        with _interrupts_held_back(), dask.config.set(config):
+            # Whoever reaches a scheduler runs code as its owner, and loopback is everybody's on this machine.
+            local = LocalCluster(n_workers=count, security=Security.temporary(), local_directory=scratch, **settings)
+        with local, Client(local) as client:
+            yield client
+
+
+def _client_of(cluster: Cluster) -> Client:
+    """A client of a running scheduler."""
+    from distributed import Client, Security
+
+    files = {"tls_ca_file": cluster.tls_ca, "tls_client_cert": cluster.tls_cert, "tls_client_key": cluster.tls_key}
+    given = {name: str(path) for name, path in files.items() if path is not None}
+    missing = [path for path in given.values() if not Path(path).is_file()]
+    if missing:
+        raise InputError(f"there is no file {missing[0]}: see tls_ca, tls_cert and tls_key")
+    address = redact(str(cluster.scheduler))
+    if not re.fullmatch(r"(\w+://.+|[^/]+:\d+)", str(cluster.scheduler)):
+        raise InputError(f"{address!r} is no address of a Dask scheduler: write tcp://HOST:PORT or tls://HOST:PORT")
+    hint = "" if given or not address.startswith("tls:") else f"; {_TLS}"
+    security = Security(**given, require_encryption=True) if given else None
+    try:
+        return Client(cluster.scheduler, timeout=_ANSWER, security=security)
+    except OSError as error:
+        raise Unreachable(f"no Dask scheduler answers at {address}: {type(error).__name__}{hint}") from None
+    except (ValueError, TypeError, RuntimeError, ImportError) as error:
+        why = f"{type(error).__name__}: {redact(str(error)):.100}{hint}"
+        raise InputError(f"cannot use a Dask scheduler at {address}: {why}") from None
 
 
 @contextmanager
