@@ -27,6 +27,7 @@ from nutonic.core.showing import Shown
 from nutonic.errors import Corrupt, NotNutonic, StoreError
 from nutonic.io.objects import Store, sha256
 from nutonic.planning.layout import META, PLAN, default_id, variant_id
+from nutonic.planning.pins import pins_of
 from nutonic.planning.planned import PlannedPlaces
 
 #: Batches are read in pieces of about this many bytes.
@@ -81,8 +82,9 @@ def items_path(items: bytes) -> str:
 
 def _lines(plan: Writable, recipe: str, items: bytes | None) -> Iterator[bytes]:
     proof, head, index = hashlib.sha256(), 0, _IndexWriter()
-    beside = {"items": None if items is None else {"path": items_path(items), "sha256": sha256(items)}}
+    beside: Json = {"items": None if items is None else {"path": items_path(items), "sha256": sha256(items)}}
     scenes = plan.scenes()
+    beside["inputs"] = pins_of(scenes)
     for kind, value in _head(plan, scenes, {**plan.header(), **beside}, recipe):
         line = _line(kind, value)
         proof.update(line)

@@ -14,6 +14,7 @@ from nutonic.io.objects import Store
 from nutonic.planning.cost import default_workers, refuse_too_large
 from nutonic.planning.layout import CARD, COMMITS, MARKER, PLAN, RECIPE
 from nutonic.planning.ownership import Ownership, mark, named_by_commits, owned_by, refuse_foreign
+from nutonic.planning.pins import changed
 from nutonic.planning.places.read import file_sha256
 from nutonic.planning.plan import Plan, plan_of
 from nutonic.planning.plan_file import PlanFile, items_path, plan_bytes, read_plan
@@ -49,6 +50,7 @@ def prepare(
         if not there:
             _refuse_changed(plan, spec)
     refuse_inputs_inside(spec.inputs, out, plan.scenes)
+    _refuse_changed_inputs(plan)
     owned_by(store, spec.layout, spec.output, plan).refuse_obstacles()
     mark(store)  # again, since another driver that was refused may have removed the marker
     if not store.has(RECIPE) or store.get(RECIPE) != plan.recipe.encode():
@@ -133,6 +135,21 @@ def _is_inside(path: Path, out: Path, inside: dict[str, bool]) -> bool:
         same = path.exists() and path.samefile(out)
         answer = inside[str(path)] = same or (path != path.parent and _is_inside(path.parent, out, inside))
     return answer
+
+
+def _refuse_changed_inputs(plan: PlanFile) -> None:
+    """Raise :class:`RecipeChanged` if a local file is not what it was when the plan was made.
+
+    What was built from it and what would be built now would not go together. A file that is missing is told when it is
+    read: it may come back.
+    """
+    others = changed(plan.header.get("inputs", {}))
+    if others:
+        more = f" and {len(others) - 1} more" if len(others) > 1 else ""
+        raise RecipeChanged(
+            f"{others[0]}{more} changed since {plan.store.root} was planned: put back what was there, or take what is there "
+            "now with --replan, which builds anew"
+        )
 
 
 def _refuse_changed(plan: PlanFile, spec: BuildSpec) -> None:
