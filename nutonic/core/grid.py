@@ -16,7 +16,7 @@ from affine import Affine
 from odc.geo.geobox import GeoBox
 from pyproj import Transformer
 
-from nutonic.core.globe import around, east_of
+from nutonic.core.globe import WHOLE, around, east_of
 from nutonic.core.model import Tile
 from nutonic.core.tiling import pixels
 from nutonic.errors import GridError, NotAligned, OffLattice
@@ -30,6 +30,9 @@ _ORIGIN_STEP = 2.0**-20
 
 #: Largest distance from the lattice, in pixels, that counts as on it: a tenth of a millimetre at 10 m.
 _ON_LATTICE = 1e-5
+
+#: Degrees of longitude that a grid spans before it is looked at more closely.
+_WIDE = 90.0
 
 
 @lru_cache(maxsize=512)
@@ -213,9 +216,28 @@ def lonlat_bounds(geobox: GeoBox) -> tuple[float, float, float, float]:
     edge = np.concatenate([edge, edge[:, ::-1]]) * (geobox.shape.x, geobox.shape.y)
     x, y = geobox.affine.c + geobox.affine.a * edge[:, 0], geobox.affine.f + geobox.affine.e * edge[:, 1]
     lon, lat = transformer(str(geobox.crs), "EPSG:4326").transform(x, y)
+    if not np.isfinite((lon, lat)).all():  # it reaches over the edge of its map
+        return WHOLE
+    pole = _pole_in(geobox)
+    if pole:
+        return WHOLE[0], min(pole, float(lat.min())), WHOLE[2], max(pole, float(lat.max()))
     lon = around(lon, lon[0])
+    if np.ptp(lon) > _WIDE:
+        lon = around(lon, centre(geobox)[0])
+    if np.ptp(lon) > 3 * _WIDE:
+        return WHOLE[0], float(lat.min()), WHOLE[2], float(lat.max())
     west, east = (east_of(float(value)) for value in (lon.min(), lon.max()))
     return west, float(lat.min()), east, float(lat.max())
+
+
+def _pole_in(geobox: GeoBox) -> float:
+    """The latitude of the pole that lies within a grid; 0 if none does."""
+    west, south, east, north = geobox.boundingbox
+    for lat in (WHOLE[1], WHOLE[3]):
+        x, y = transformer("EPSG:4326", str(geobox.crs)).transform(0.0, lat)
+        if west < x < east and south < y < north:
+            return lat
+    return 0.0
 
 
 def centre(geobox: GeoBox) -> tuple[float, float]:

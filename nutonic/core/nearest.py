@@ -1,101 +1,185 @@
 """Nearest neighbour that does not depend on the window: the source pixel that contains the target pixel's centre.
 
 A warp that approximates coordinates over whatever window it is given answers differently for a tile and for the square
-around it. Here coordinates in the source CRS are exact (pyproj) at knots on absolute multiples of 640 m in the target
-CRS, and quadratic Lagrange polynomials between them (Abramowitz & Stegun, 25.2.11), so a pixel has one coordinate
-whatever window asks. Where that coordinate is closer to a source pixel's edge than the interpolation could be wrong,
-pyproj is asked for that pixel itself. The answer is therefore pyproj's, everywhere.
+around it. Here coordinates in the source CRS are exact (pyproj) at knots on absolute multiples of 64 pixels in the
+target CRS, and quadratic Lagrange polynomials between them (Abramowitz & Stegun, 25.2.11), so a pixel has one coordinate
+whatever window asks.
+
+How wrong a polynomial can be, its knots tell themselves: its error is a sixteenth of a third difference, wherever
+coordinates run smoothly. Where they jump (at 180°, at the interruptions of a map), bend (at a pole) or end, the third
+differences are large. Where a coordinate is closer to a source pixel's edge than several times that error, pyproj is
+asked for that pixel itself. The answer is therefore pyproj's, everywhere, for any projection and any size of pixel.
 """
 
 from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import reduce
 
 import numpy as np
 from affine import Affine
 from odc.geo.geobox import GeoBox
 from pyproj import Transformer
 
+from nutonic.core.globe import Turn, turn_of
 from nutonic.core.grid import coordinates, crs_name, transformer
 
-#: Distance between knots, in metres of the target CRS.
-SPACING = 640.0
+#: Distance between knots, in pixels of the target grid: 640 m at 10 m.
+KNOT_PIXELS = 64
 
-#: Bound on the interpolation's error in source pixels of 10 m, tested against pyproj over all latitudes of UTM. Where a
-#: coordinate comes this near a pixel's edge it is recomputed.
-ERROR_BOUND = 2e-4
+#: What a third difference of the knots is multiplied by to bound the error. A smooth coordinate is wrong by a sixteenth of
+#: it at most, one with a kink or a jump between the knots by less than this.
+_SAFETY = 0.5
+
+#: Relative error of a coordinate that PROJ computes, with much to spare: micrometres, where it is a globe's radius.
+_ROUNDING, _RADIUS = 2.0**-40, 2.0**23
+
+#: Row and column of a point that cannot be transformed.
+_NOWHERE = -1
+
+#: Pixels further than this from a raster's corner are not counted.
+_FAR = 2.0**52
 
 
-def source_pixels(geobox: GeoBox, crs: str, transform: Affine) -> tuple[np.ndarray, np.ndarray]:
+def source_pixels(
+    geobox: GeoBox, crs: str, transform: Affine, shape: tuple[int, int] | None = None
+) -> tuple[np.ndarray, np.ndarray]:
     """Row and column, in a raster with `crs` and `transform`, of the pixel that contains each of the grid's centres.
 
     Parameters
     ----------
     geobox
-        Target grid, in a projected CRS in metres.
+        Target grid, in any CRS.
     crs, transform
         CRS and (north-up) affine transform of the source raster.
+    shape
+        Height and width of the raster. With them a raster that counts longitudes otherwise (0 to 360, or on beyond 180°)
+        is known wherever it lies; without them columns are those of the coordinates as PROJ gives them.
 
     Returns
     -------
     rows, cols
-        Each (height, width) int64. They may lie outside the raster. A centre exactly on an edge belongs to the pixel
-        right of it or below it.
+        Each (height, width) int64. They may lie outside the raster, as those of points do that PROJ cannot transform. A
+        centre exactly on an edge belongs to the pixel right of it or below it.
     """
+    raster = _Raster(transform, None if shape is None else shape[1], turn_of(crs))
     x, y = coordinates(geobox)
     if crs_name(geobox) == crs:
-        cols, rows = np.floor((x - transform.c) / transform.a), np.floor((y - transform.f) / transform.e)
-        shape = (y.size, x.size)
-        return np.broadcast_to(rows.astype(np.int64)[:, None], shape), np.broadcast_to(cols.astype(np.int64), shape)
+        rows, cols = _whole(raster.rows(y)[:, None]), _whole(raster.columns(x)[None, :])
+        return np.broadcast_to(rows, (y.size, x.size)), np.broadcast_to(cols, (y.size, x.size))
     to_source = transformer(crs_name(geobox), crs)
-    u, v = interpolated(x, y, to_source)
-    cols, rows = (u - transform.c) / transform.a, (v - transform.f) / transform.e
-    _settle_edges(cols, rows, x, y, to_source, transform)
-    return np.floor(rows).astype(np.int64), np.floor(cols).astype(np.int64)
-
-
-def interpolated(x: np.ndarray, y: np.ndarray, to_source: Transformer) -> tuple[np.ndarray, np.ndarray]:
-    """Source coordinates of the points ``(x[j], y[i])``, each (height, width) float64."""
-    knots_x, knots_y = _knots(x), _knots(y)
-    at_knots = to_source.transform(*np.meshgrid(knots_x * SPACING, knots_y * SPACING))
-    degrees = to_source.target_crs is not None and to_source.target_crs.is_geographic
-    if degrees:  # longitudes jump at the antimeridian: interpolate between unwrapped ones
-        turns = np.rint((at_knots[0] - at_knots[0][0, 0]) / 360.0)
-        at_knots = (at_knots[0] - 360.0 * turns, at_knots[1])
-    first_x, weights_x = _weights(x, knots_x[0])
-    first_y, weights_y = _weights(y, knots_y[0])
-
-    def between(values: np.ndarray) -> np.ndarray:
-        rows = sum(weights_y[k][:, None] * values[first_y + k] for k in range(3))
-        return np.asarray(sum(weights_x[k] * rows[:, first_x + k] for k in range(3)))
-
-    u, v = between(np.asarray(at_knots[0])), between(np.asarray(at_knots[1]))
-    if degrees:
-        u = u - 360.0 * (u >= 180.0) + 360.0 * (u < -180.0)
-    return u, v
-
-
-def _knots(p: np.ndarray) -> np.ndarray:
-    """Indices of the knots that cover `p`, one to spare on either side: the three-point stencils need it."""
-    low, high = min(p[0], p[-1]), max(p[0], p[-1])
-    return np.arange(np.floor(low / SPACING) - 1, np.ceil(high / SPACING) + 2)
-
-
-def _weights(p: np.ndarray, first: float) -> tuple[np.ndarray, np.ndarray]:
-    """Start of each point's stencil, counted from knot `first`, and its three Lagrange weights.
-
-    Both depend on the point alone: its nearest knot is the middle of the stencil.
-    """
-    u = p / SPACING
-    middle = np.floor(u + 0.5)
-    t = u - middle
-    return (middle - first - 1).astype(np.intp), np.stack([t * (t - 1) / 2, 1 - t * t, t * (t + 1) / 2])
-
-
-def _settle_edges(
-    cols: np.ndarray, rows: np.ndarray, x: np.ndarray, y: np.ndarray, to_source: Transformer, transform: Affine
-) -> None:
-    """Replace, in place, coordinates that lie within the error bound of a source pixel's edge by exact ones."""
-    near = (np.abs(cols - np.rint(cols)) < ERROR_BOUND) | (np.abs(rows - np.rint(rows)) < ERROR_BOUND)
-    i, j = np.nonzero(near)
-    if i.size:
+    spacing = KNOT_PIXELS * abs(geobox.affine.a), KNOT_PIXELS * abs(geobox.affine.e)
+    with np.errstate(invalid="ignore", over="ignore"):  # infinite where PROJ has no answer
+        rows, cols, uncertain = _interpolated(_Axis.of(x, spacing[0]), _Axis.of(y, spacing[1]), to_source, raster)
+        i, j = np.nonzero(uncertain)
         u, v = to_source.transform(x[j], y[i])
-        cols[i, j], rows[i, j] = (u - transform.c) / transform.a, (v - transform.f) / transform.e
+        rows[i, j], cols[i, j] = raster.rows(v), raster.columns(u)
+        return _whole(rows), _whole(cols)
+
+
+def _whole(positions: np.ndarray) -> np.ndarray:
+    """Positions as whole rows or columns; what is nowhere, or absurdly far, is outside every raster."""
+    here = np.abs(positions) < _FAR
+    return np.floor(positions if here.all() else np.where(here, positions, _NOWHERE)).astype(np.int64)
+
+
+@dataclass(frozen=True, slots=True)
+class _Raster:
+    """Where a raster's pixels lie in its CRS. Rows and columns have fractions here."""
+
+    transform: Affine
+    width: int | None
+    turn: Turn | None
+    """Of its CRS, where longitudes come round again."""
+
+    def rows(self, v: np.ndarray) -> np.ndarray:
+        """Rows of coordinates."""
+        return np.asarray((v - self.transform.f) / self.transform.e)
+
+    def columns(self, u: np.ndarray) -> np.ndarray:
+        """Columns of coordinates; on another turn of the globe where the raster lies there."""
+        here, *there = self.on_turns(u)
+        return np.where(self.has(there[0]) & ~self.has(here), there[0], here) if there else here
+
+    def on_turns(self, u: np.ndarray) -> list[np.ndarray]:
+        """Columns on PROJ's turn of the globe and, if some lie outside the raster, on the one that the raster begins on."""
+        here = np.asarray((u - self.transform.c) / self.transform.a)
+        if self.turn is None or self.width is None or self.has(here).all():
+            return [here]
+        west = min(self.transform.c, self.transform.c + self.width * self.transform.a)
+        return [here, (self.turn.at_or_after(u, west) - self.transform.c) / self.transform.a]
+
+    def rounding(self, coordinates: np.ndarray) -> np.ndarray:
+        """How far coordinates may be off since numbers have so many digits."""
+        scale = _RADIUS if self.turn is None else self.turn.length
+        return _ROUNDING * np.maximum(np.abs(coordinates), max(scale, abs(self.transform.c), abs(self.transform.f)))
+
+    def has(self, cols: np.ndarray) -> np.ndarray:
+        """Which columns are the raster's; all where its width is not known."""
+        return np.asarray((cols >= 0) & (cols < (np.inf if self.width is None else self.width)))
+
+
+def _interpolated(
+    across: _Axis, down: _Axis, to_source: Transformer, raster: _Raster
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Rows and columns by polynomials between the knots, and where an edge is as near as they may be wrong.
+
+    Each is (height, width), float64 and bool.
+    """
+    u, v = (np.asarray(values) for values in to_source.transform(*np.meshgrid(across.knots, down.knots)))
+    unjumping = u if raster.turn is None else raster.turn.unwrapped(u)
+    error_u, error_v = (_error(values) + raster.rounding(values[2:-2, 2:-2]) for values in (unjumping, v))
+    wrong_by = np.maximum(error_u / abs(raster.transform.a), error_v / abs(raster.transform.e))
+    rows = _between(raster.rows(v), across, down)
+    candidates = [cols := _between((unjumping - raster.transform.c) / raster.transform.a, across, down)]
+    if raster.turn is not None and not (np.array_equal(u, unjumping) and raster.has(cols).all()):
+        at_points = raster.turn.wrapped(_between(unjumping, across, down))
+        cols, candidates = raster.columns(at_points), raster.on_turns(at_points)
+    distance = reduce(np.minimum, (np.abs(each - np.rint(each)) for each in (rows, *candidates)))
+    return rows, cols, ~(distance > wrong_by[down.cell][:, across.cell])
+
+
+@dataclass(frozen=True, slots=True)
+class _Axis:
+    """The knots along an axis, two to spare on either side of the points, and where the points lie between them.
+
+    All of it depends on a point alone: its nearest knot is the middle of its stencil.
+    """
+
+    knots: np.ndarray
+    """Coordinates."""
+    cell: np.ndarray
+    """Of each point: its nearest knot, counted from the first that has two before it."""
+    weights: np.ndarray
+    """Three Lagrange weights of each point, (3, points)."""
+
+    @classmethod
+    def of(cls, p: np.ndarray, spacing: float) -> _Axis:
+        """The axis of points that rise or fall."""
+        s = p / spacing
+        middle = np.floor(s + 0.5)
+        t = s - middle
+        first, last = min(middle[0], middle[-1]), max(middle[0], middle[-1])
+        weights = np.stack([t * (t - 1) / 2, 1 - t * t, t * (t + 1) / 2])
+        return cls(np.arange(first - 2, last + 3) * spacing, (middle - first).astype(np.intp), weights)
+
+
+def _between(values: np.ndarray, across: _Axis, down: _Axis) -> np.ndarray:
+    """Values at the knots as values at the points, (height, width)."""
+    rows = sum(down.weights[k][:, None] * values[down.cell + 1 + k] for k in range(3))
+    return np.asarray(sum(across.weights[k] * rows[:, across.cell + 1 + k] for k in range(3)))
+
+
+def _error(values: np.ndarray) -> np.ndarray:
+    """How wrong the polynomials around each knot may be, from the third differences that reach over its stencil."""
+    height, width = (n - 4 for n in values.shape)
+    across, down = _third(values), _third(values.T).T
+    along_x = np.maximum.reduce([across[k : k + height] for k in (1, 2, 3)])
+    along_y = np.maximum.reduce([down[:, k : k + width] for k in (1, 2, 3)])
+    return np.asarray(_SAFETY * (along_x + along_y))
+
+
+def _third(values: np.ndarray) -> np.ndarray:
+    """The larger of the third differences left and right of each knot that has two on either side."""
+    differences = np.abs(np.diff(values, 3, axis=1))
+    return np.maximum(differences[:, :-1], differences[:, 1:])

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from math import prod
 from typing import Any
 
 import dask.array as da
@@ -61,6 +62,9 @@ def _pixel_centres(geobox: GeoBox) -> dict[Hashable, xr.DataArray]:
 
 
 Window = tuple[slice, slice]
+
+#: Pixels that are read at a time, unless a block has more.
+MOST_PIXELS = 2**26
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -130,31 +134,103 @@ class NearestMosaic(Windowed):
     def _nearest(self, asset: Asset, geobox: GeoBox) -> np.ndarray:
         """One raster on a grid; outside the raster, and where it has no data, the band's nodata value."""
 
-        def pick(window: Window, rows: np.ndarray, cols: np.ndarray) -> np.ndarray:
+        def pick(rows: np.ndarray, cols: np.ndarray) -> np.ndarray:
             header = checked_header(asset, self.access)
-            pixels = rasters.read_of(asset, window, self.access)[rows, cols]
+            pixels = gathered(rows, cols, header.block, lambda window: rasters.read_of(asset, window, self.access))
             return decoded(pixels, asset, self.band, header.nodata)
 
         return nearest_pixels(geobox, asset, self.band, pick)
 
 
 def nearest_pixels(
-    geobox: GeoBox, asset: Asset, band: Band, pick: Callable[[Window, np.ndarray, np.ndarray], np.ndarray]
+    geobox: GeoBox, asset: Asset, band: Band, pick: Callable[[np.ndarray, np.ndarray], np.ndarray]
 ) -> np.ndarray:
     """A raster on a grid: the pixel that holds each centre, (height, width); the band's nodata value beyond its edge.
 
-    `pick` gives some pixels, in the band's dtype, of a window that lies inside the raster; their rows and columns count
-    from its corner.
+    `pick` gives some of the raster's pixels, in the band's dtype, by their rows and columns.
     """
-    rows, cols = source_pixels(geobox, asset.crs, Affine(*asset.transform))
+    rows, cols = source_pixels(geobox, asset.crs, Affine(*asset.transform), asset.shape)
     height, width = asset.shape
     inside = (rows >= 0) & (rows < height) & (cols >= 0) & (cols < width)
     out = np.full(rows.shape, band.nodata, band.dtype)
     if inside.any():
-        top, left = int(rows[inside].min()), int(cols[inside].min())
-        window = (slice(top, int(rows[inside].max()) + 1), slice(left, int(cols[inside].max()) + 1))
-        out[inside] = pick(window, rows[inside] - top, cols[inside] - left)
+        out[inside] = pick(rows[inside], cols[inside])
     return out
+
+
+def gathered(
+    rows: np.ndarray, cols: np.ndarray, block: tuple[int, int], read: Callable[[Window], np.ndarray]
+) -> np.ndarray:
+    """Pixels of a raster, (n,), at rows and columns inside it.
+
+    They are read in a window that holds them all; where it would be large, or hold hardly any, as on either side of 180°
+    or around a pole, in several. Windows are cut between the blocks that a raster is stored in, so none is read twice.
+
+    Parameters
+    ----------
+    rows, cols
+        Of each pixel, (n,) int64, at least one.
+    block
+        Height and width of a block.
+    read
+        Gives the pixels of a window, (rows, columns).
+    """
+    parts = [
+        (where, read(window)[rows[where] - window[0].start, cols[where] - window[1].start])
+        for window, where in _windows((rows, cols), slice(None), block)
+    ]
+    if len(parts) == 1:
+        return parts[0][1]
+    out = np.empty(len(rows), parts[0][1].dtype)
+    for where, pixels in parts:
+        out[where] = pixels
+    return out
+
+
+def _windows(
+    at: tuple[np.ndarray, np.ndarray], where: slice | np.ndarray, block: tuple[int, int]
+) -> Iterator[tuple[Window, slice | np.ndarray]]:
+    """The windows that hold pixels, and which pixels each of them holds."""
+    positions = [axis[where] for axis in at]
+    spans = [(int(axis.min()), int(axis.max()) + 1) for axis in positions]
+    cut = _cut(positions, spans, block)
+    if cut is None:
+        yield (slice(*spans[0]), slice(*spans[1])), where
+        return
+    axis, border = cut
+    before = positions[axis] < border
+    for side in (before, ~before):
+        yield from _windows(at, np.flatnonzero(side) if isinstance(where, slice) else where[side], block)
+
+
+def _cut(
+    positions: Sequence[np.ndarray], spans: Sequence[tuple[int, int]], block: tuple[int, int]
+) -> tuple[int, int] | None:
+    """Axis and border by which a window is better read in two; None where it is fine as it is."""
+    for axis in (0, 1):
+        border = _after_gap(positions[axis], spans[axis], block[axis])
+        if border is not None:
+            return axis, border
+    blocks = [-(-stop // side) - start // side for (start, stop), side in zip(spans, block, strict=True)]
+    if max(blocks) == 1 or prod(stop - start for start, stop in spans) <= MOST_PIXELS:
+        return None
+    axis = int(blocks[1] > blocks[0])
+    return axis, (spans[axis][0] // block[axis] + blocks[axis] // 2) * block[axis]
+
+
+def _after_gap(positions: np.ndarray, span: tuple[int, int], side: int) -> int | None:
+    """Where the first block lies after a gap of whole blocks that is most of a span; None if there is no such gap."""
+    start, stop = span
+    if stop - start <= 2 * side:
+        return None
+    for some in (positions[:: 1 + len(positions) // 4096], positions):  # a gap of all is one of a few
+        found = np.unique(some)
+        widest = int(np.diff(found, prepend=start, append=stop).argmax())
+        before, after = (int(each) for each in np.r_[start, found, stop][widest : widest + 2])
+        border = after // side * side
+        if 2 * (after - before) <= stop - start or border - before <= side:
+            return None
+    return border
 
 
 def _split(key: int | slice | np.ndarray, length: int) -> tuple[slice, int | slice | np.ndarray]:

@@ -18,6 +18,7 @@ from dask.highlevelgraph import HighLevelGraph
 from dask.optimization import cull
 from odc.geo.geobox import GeoBox
 
+from nutonic.core.globe import Turn, turn_of
 from nutonic.core.grid import crs_name, offset_in, transformer
 from nutonic.core.model import Asset, Band, Scene
 from nutonic.errors import OffLattice
@@ -104,20 +105,34 @@ def _native_window(asset: Asset, geobox: GeoBox) -> tuple[slice, slice]:
 
 
 def _warped_window(asset: Asset, geobox: GeoBox) -> tuple[slice, slice]:
-    """The pixels of a grid that an asset may reach: its outline drawn in the grid's CRS, and a pixel more."""
+    """The pixels of a grid that an asset may reach: its outline drawn in the grid's CRS, and a pixel more.
+
+    All of them where the outline says nothing of what it holds: it does not come back as it was, or goes round the globe.
+    """
     (height, width), transform = asset.shape, Affine(*asset.transform)
     ring = shapely.segmentize(shapely.box(0, 0, width, height), max(height, width) / 64)
-    to_grid = transformer(asset.crs, str(geobox.crs))
     outline = shapely.get_coordinates(ring) * (transform.a, transform.e) + (transform.c, transform.f)
-    points = np.stack(to_grid.transform(*outline.T), -1)
-    points = points[np.isfinite(points).all(axis=1)]
-    if not len(points):
-        return slice(0, 0), slice(0, 0)
+    points = np.stack(transformer(asset.crs, crs_name(geobox)).transform(*outline.T), -1)
+    here, there = turn_of(crs_name(geobox)), turn_of(asset.crs)
+    back = np.stack(transformer(crs_name(geobox), asset.crs).transform(*points.T), -1)
+    with np.errstate(invalid="ignore"):
+        if there is not None:
+            back[:, 0] = there.beside(back[:, 0], outline[:, 0])
+        if here is not None:
+            points[:, 0] = here.beside(points[:, 0], geobox.affine.c + geobox.affine.a * geobox.shape.x / 2)
+        same = np.abs(back - outline) <= (abs(transform.a), abs(transform.e))  # False where a number is missing
+    if not same.all() or _goes_round(outline[:, 0], there) or _goes_round(points[:, 0], here):
+        return slice(0, geobox.shape.y), slice(0, geobox.shape.x)
     cols, rows = ((points - (geobox.affine.c, geobox.affine.f)) / (geobox.affine.a, geobox.affine.e)).T
     return (
         _within(int(np.floor(rows.min())) - 1, int(np.ceil(rows.max())) + 1, geobox.shape.y),
         _within(int(np.floor(cols.min())) - 1, int(np.ceil(cols.max())) + 1, geobox.shape.x),
     )
+
+
+def _goes_round(x: np.ndarray, turn: Turn | None) -> bool:
+    """Whether coordinates span so much of the globe that what lies between them is not plain."""
+    return turn is not None and bool(np.ptp(x) > turn.length / 2)
 
 
 def _within(start: int, stop: int, limit: int) -> slice:

@@ -7,12 +7,12 @@ import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 
-import numpy as np
 import shapely
 from odc.geo.geobox import GeoBox
 
+from nutonic.core.footprints import ground_of
 from nutonic.core.globe import turned
-from nutonic.core.grid import centre, crs_name, transformer
+from nutonic.core.grid import centre, crs_name
 from nutonic.core.model import Scene, Step, Timeline
 from nutonic.core.times import utc_text
 from nutonic.sources.item import Item, moment
@@ -20,9 +20,6 @@ from nutonic.sources.item import Item, moment
 #: In the names of Sentinel-2 products: ``_R078_``, ``_T35MNM_``, and ``_S20200219T113105_`` of a datastrip.
 _ORBIT, _TILE = re.compile(r"_R(\d{3})_"), re.compile(r"(?:^|_)T?(\d{2}[C-HJ-NP-X][A-Z]{2})(?:_|$)")
 _SENSED = re.compile(r"_S(\d{8}T\d{6})_")
-
-#: Degrees from a grid's centre within which footprints are looked at: further off a UTM zone draws nonsense.
-_REACH = 15.0
 
 
 def timeline(items: Iterable[Item], geobox: GeoBox, scene: Callable[[Item], Scene]) -> Timeline:
@@ -99,15 +96,5 @@ def _processed(item: Item) -> tuple[str, str, str]:
 
 def touches(item: Item, geobox: GeoBox) -> bool:
     """Whether an item's footprint shares ground with a grid."""
-    box = shapely.box(*geobox.boundingbox)
-    lon, lat = centre(geobox)
-    to_grid = transformer("EPSG:4326", str(geobox.crs))
-    for footprint in turned(item.footprint):
-        overlap = shapely.intersection(
-            footprint,
-            shapely.box(lon - _REACH, max(lat - _REACH, -90.0), lon + _REACH, min(lat + _REACH, 90.0)),
-        )
-        outline = shapely.transform(shapely.segmentize(overlap, 0.25), lambda p: np.stack(to_grid.transform(*p.T), -1))
-        if not overlap.is_empty and shapely.intersection(shapely.make_valid(outline), box).area > 0.0:
-            return True
-    return False
+    ground = ground_of(geobox)
+    return any(shapely.area(shapely.intersection(footprint, ground)) > 0.0 for footprint in turned(item.footprint))

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from odc.geo.geobox import GeoBox
 from pyproj import Transformer
 
-from nutonic.core.nearest import ERROR_BOUND, interpolated, source_pixels
+from nutonic.core import nearest
+from nutonic.core.nearest import source_pixels
 
 #: A world like ESA WorldCover's: pixels of 1/12000 degree.
 WORLD = Affine(1 / 12000, 0, -180, 0, -1 / 12000, 90)
@@ -57,14 +58,6 @@ def exact(geobox: GeoBox, crs: str) -> tuple[np.ndarray, np.ndarray]:
 def pixels_at(u: np.ndarray, v: np.ndarray, transform: Affine) -> tuple[np.ndarray, np.ndarray]:
     """Row and column that hold the points."""
     return np.floor((v - transform.f) / transform.e), np.floor((u - transform.c) / transform.a)
-
-
-def error(geobox: GeoBox, crs: str = "EPSG:4326", pixel: float = 1 / 12000) -> float:
-    """The interpolation's largest error in source pixels."""
-    x = geobox.affine.c + 10 * (np.arange(geobox.shape.x) + 0.5)
-    y = geobox.affine.f - 10 * (np.arange(geobox.shape.y) + 0.5)
-    found = interpolated(x, y, Transformer.from_crs(str(geobox.crs), crs, always_xy=True))
-    return max(float(np.abs(a - b).max()) for a, b in zip(found, exact(geobox, crs), strict=True)) / pixel
 
 
 def assert_exact(geobox: GeoBox, crs: str, transform: Affine) -> None:
@@ -130,13 +123,6 @@ def test_a_window_has_the_pixels_and_the_coordinates_of_the_whole(area, data):
     window = (slice(row, row + height), slice(col, col + width))
     for whole, part in zip(_whole(grid), source_pixels(grid[window], "EPSG:4326", WORLD), strict=True):
         assert np.array_equal(whole[window], part)
-    # Before any edge is settled too, or exactness would hide that the coordinates depend on the window.
-    transformer = Transformer.from_crs(str(grid.crs), "EPSG:4326", always_xy=True)
-    x = grid.affine.c + 10 * (np.arange(700) + 0.5)
-    y = grid.affine.f - 10 * (np.arange(700) + 0.5)
-    found = interpolated(x[window[1]], y[window[0]], transformer)
-    for whole, part in zip(interpolated(x, y, transformer), found, strict=True):
-        assert whole[window].tobytes() == part.tobytes()
 
 
 _KEPT: dict[str, tuple[np.ndarray, np.ndarray]] = {}
@@ -147,41 +133,59 @@ def _whole(geobox: GeoBox) -> tuple[np.ndarray, np.ndarray]:
     return _KEPT.setdefault(str(geobox), source_pixels(geobox, "EPSG:4326", WORLD))
 
 
-# The error, and what it is for
+# Edges as near as numbers allow
 
 
-@pytest.mark.parametrize("lat", [-76, -60, -38, -10, 0, 25, 51, 66, 76])
-def test_the_interpolation_is_as_good_as_claimed_at_mid_latitudes(lat):
-    for from_meridian in (-3.2, -1, 0, 2, 3.2):
-        assert error(square(32631, 3 + from_meridian, lat, 200)) < 1e-5
-
-
-@pytest.mark.parametrize("lat", [80, 82, 83.5, 84])
-def test_the_interpolation_is_within_its_bound_up_to_the_end_of_utm(lat):
-    # 31X to 37X reach 6° from their meridian, and a scene some way over their edges.
-    for from_meridian in (-7, -6, -3, 0, 3, 6, 7):
-        assert error(square(32633, 15 + from_meridian, lat, 200)) < ERROR_BOUND
-
-
-def test_the_interpolation_is_within_its_bound_in_other_projections():
-    for crs in ("EPSG:32632", "EPSG:3035", "EPSG:3857"):
-        assert error(square(32631, 5.9, 51.4, 300), crs, pixel=1.0) < ERROR_BOUND
-
-
+@pytest.mark.parametrize("pixel", [1 / 12000, 1e-7], ids=["10 m", "a centimetre"])
 @pytest.mark.parametrize("axis", [0, 1], ids=["columns", "rows"])
 @pytest.mark.parametrize("area", [(32632, -2.2, 78.0, 64), (32633, 9.0, 83.9, 64)], ids=["Svalbard", "end of UTM"])
-def test_a_centre_nearer_to_an_edge_than_the_error_is_looked_up(area, axis):
-    # An edge is planted between where a centre is and where the interpolation puts it: only a look-up finds the side.
+def test_edges_planted_beside_centres_are_seen(area, axis, pixel):
     grid = square(*area)
-    x = grid.affine.c + 10 * (np.arange(64) + 0.5)
-    y = grid.affine.f - 10 * (np.arange(64) + 0.5)
-    found = interpolated(x, y, Transformer.from_crs(str(grid.crs), "EPSG:4326", always_xy=True))
     right = exact(grid, "EPSG:4326")
-    worst = np.unravel_index(np.abs(found[axis] - right[axis]).argmax(), (64, 64))
-    edge = (found[axis][worst] + right[axis][worst]) / 2
-    pixel = 1 / 12000
-    west, north = (edge - 1000 * pixel, 90.0) if axis == 0 else (-180.0, edge + 1000 * pixel)
-    transform = Affine(pixel, 0, west, 0, -pixel, north)
-    guess, answer = pixels_at(*found, transform), pixels_at(*right, transform)
-    assert guess[1 - axis][worst] != answer[1 - axis][worst]  # it is planted
-    assert_exact(grid, "EPSG:4326", transform)
+    for k, beside in enumerate((1e-14, -1e-13, 1e-11, -1e-10, 1e-9, -1e-8)):
+        edge = right[axis][7 + 9 * k, 60 - 8 * k] + beside
+        west, north = (edge - 1000 * pixel, 90.0) if axis == 0 else (-180.0, edge + 1000 * pixel)
+        assert_exact(grid, "EPSG:4326", Affine(pixel, 0, west, 0, -pixel, north))
+
+
+# What it costs
+
+
+class Counting:
+    """A transformer of pyproj's that counts the points it is given."""
+
+    def __init__(self, inner: Transformer) -> None:
+        self.inner, self.points = inner, 0
+
+    def transform(self, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        self.points += np.size(x)
+        return self.inner.transform(x, y)
+
+
+def points_asked(monkeypatch: pytest.MonkeyPatch, geobox: GeoBox, crs: str, transform: Affine) -> int:
+    """Points that pyproj is asked for, for one square."""
+    counting = Counting(Transformer.from_crs(str(geobox.crs), crs, always_xy=True))
+    monkeypatch.setattr(nearest, "transformer", lambda source, target: counting)
+    source_pixels(geobox, crs, transform, (2**22, 2**22))
+    return counting.points
+
+
+@pytest.mark.parametrize(
+    ("area", "crs", "transform", "share"),
+    [
+        ((32631, 4.5, 51.4, 512), "EPSG:4326", WORLD, 0.002),
+        ((32631, 5.9, 51.4, 512), "EPSG:32632", Affine(10, 0, 3.7, 0, -10, 9_000_002.9), 0.002),
+        ((32660, 180.0, -16.5, 512), "EPSG:4326", WORLD, 0.002),  # longitudes jump, and are smooth
+        ((32660, 180.0, -16.5, 512), "EPSG:3857", Affine(10, 0, -20037508.342789244, 0, -10, 2e7), 0.002),
+        ((32633, 9.0, 83.9, 512), "EPSG:4326", WORLD, 0.02),
+        ((32631, 4.5, 51.4, 512), "EPSG:32631", Affine(3, 0, 0, 0, -3, 9e6), 0.0),
+    ],
+)
+def test_of_a_square_pyproj_is_asked_a_few_points(monkeypatch, area, crs, transform, share):
+    assert points_asked(monkeypatch, square(*area), crs, transform) <= share * 512**2
+
+
+def test_where_a_map_is_cut_only_the_pixels_around_the_cut_are_asked_for(monkeypatch):
+    # Mollweide ends at 180°: of 512 columns at most four knots' worth, 256, see both sides.
+    asked = points_asked(monkeypatch, square(32660, 180.0, -16.5, 512), "ESRI:54009", Affine(10, 0, -2e7, 0, -10, 9e6))
+    assert 0 < asked <= 0.7 * 512**2

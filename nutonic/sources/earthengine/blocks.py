@@ -14,10 +14,13 @@ from nutonic.core.model import Asset, Band
 from nutonic.errors import BadPixels, Gone, GridError, ReadFailed
 from nutonic.io.cache import SingleFlightCache
 from nutonic.io.session import current
-from nutonic.sources.backend import Window, Windowed, nearest_pixels
+from nutonic.sources.backend import Window, Windowed, gathered, nearest_pixels
 from nutonic.sources.earthengine.account import Account, signed_in
 from nutonic.sources.earthengine.items import image_and_band
 from nutonic.sources.earthengine.windows import KEPT_BYTES, parts, window_shape, within
+
+#: Height and width of the tiles that Earth Engine stores images in.
+TILE = (256, 256)
 
 #: Bytes of a pixel and band as they count towards what a request may come to: two, and one of the mask.
 BAND_BYTES = 3
@@ -180,7 +183,7 @@ class NearestBlock(Windowed):
     def read(self, window: Window) -> np.ndarray:
         """The pixels of a window, (rows, columns) in the band's dtype."""
 
-        def pick(where: Window, rows: np.ndarray, cols: np.ndarray) -> np.ndarray:
-            return np.asarray(read(self.group, where)[self.index][rows, cols])
+        def pick(rows: np.ndarray, cols: np.ndarray) -> np.ndarray:
+            return gathered(rows, cols, TILE, lambda part: np.asarray(read(self.group, part)[self.index]))
 
         return nearest_pixels(self.geobox[window], self.group.assets[self.index], self.band, pick)
