@@ -121,4 +121,4 @@ def _outlines_near(
             drawn[:, 0] = turn.beside(drawn[:, 0], np.asarray(to_crs.transform(lon, lat)[0])[of])
     nowhere = np.isin(np.arange(len(parts)), of[~np.isfinite(drawn).all(axis=1)])
     outlines = shapely.set_coordinates(parts, np.nan_to_num(drawn, posinf=0.0, neginf=0.0))
-    return np.where(nowhere, shapely.Polygon(), shapely.make_valid(np.where(nowhere, shapely.Polygon(), outlines)))
+    return np.asarray(shapely.make_valid(np.where(nowhere, shapely.Polygon(), outlines)))

@@ -59,7 +59,7 @@ class Turn:
 
     def wrapped(self, u: np.ndarray) -> np.ndarray:
         """Coordinates less than a turn beyond PROJ's own, as PROJ counts them."""
-        return u - self.length * (u >= self.west + self.length) + self.length * (u < self.west)
+        return np.asarray(u - self.length * (u >= self.west + self.length) + self.length * (u < self.west))
 
     def at_or_after(self, u: np.ndarray, west: float) -> np.ndarray:
         """Coordinates on the turn of the globe that begins at a meridian."""

@@ -80,7 +80,8 @@ def source_pixels(
 def _whole(positions: np.ndarray) -> np.ndarray:
     """Positions as whole rows or columns; what is nowhere, or absurdly far, is outside every raster."""
     here = np.abs(positions) < _FAR
-    return np.floor(positions if here.all() else np.where(here, positions, _NOWHERE)).astype(np.int64)
+    whole: np.ndarray = np.floor(positions if here.all() else np.where(here, positions, _NOWHERE)).astype(np.int64)
+    return whole
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +113,9 @@ class _Raster:
     def rounding(self, coordinates: np.ndarray) -> np.ndarray:
         """How far coordinates may be off since numbers have so many digits."""
         scale = _RADIUS if self.turn is None else self.turn.length
-        return _ROUNDING * np.maximum(np.abs(coordinates), max(scale, abs(self.transform.c), abs(self.transform.f)))
+        return np.asarray(
+            _ROUNDING * np.maximum(np.abs(coordinates), max(scale, abs(self.transform.c), abs(self.transform.f)))
+        )
 
     def has(self, cols: np.ndarray) -> np.ndarray:
         """Which columns are the raster's; all where its width is not known."""

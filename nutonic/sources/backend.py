@@ -180,7 +180,7 @@ def gathered(
         for window, where in _windows((rows, cols), slice(None), block)
     ]
     if len(parts) == 1:
-        return parts[0][1]
+        return np.asarray(parts[0][1])
     out = np.empty(len(rows), parts[0][1].dtype)
     for where, pixels in parts:
         out[where] = pixels
