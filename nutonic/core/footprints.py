@@ -11,7 +11,7 @@ import shapely
 from odc.geo.geobox import GeoBox
 from shapely.geometry import shape
 
-from nutonic.core.globe import WHOLE, between, reach, turn_of, turned, whole_ring
+from nutonic.core.globe import WHOLE, between, east_of, over_a_pole, reach, turn_of, turned, whole_ring
 from nutonic.core.grid import corners, crs_name, transformer
 
 #: A footprint that is larger than this, in degrees, is drawn in a scene's CRS square by square: far from its middle a map
@@ -89,7 +89,7 @@ def shares(
     squares = shapely.box(left, top - extent_m, left + extent_m, top)
     outlines = _outline(footprint, snapping.crs)
     if outlines is None:
-        outlines = _outlines_near(footprint, snapping.crs, lon, lat, extent_m)
+        outlines = _outlines_near(footprint, snapping.crs, lon, lat, _reach(squares, snapping.crs, lon, lat, extent_m))
     return np.asarray(np.where(drawn, shapely.area(shapely.intersection(squares, outlines)) / extent_m**2, 0.0))
 
 
@@ -105,11 +105,27 @@ def _outline(footprint: shapely.Geometry, crs: str) -> shapely.Geometry | None:
     return shapely.make_valid(shapely.transform(footprint, lambda _: points))
 
 
+def _reach(
+    squares: np.ndarray, crs: str, lon: np.ndarray, lat: np.ndarray, extent_m: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Degrees of latitude and longitude from their places that hold squares, each (n,): a map may shrink ground."""
+    ring = shapely.get_coordinates(shapely.segmentize(squares, extent_m / 4)).reshape(len(squares), -1, 2)
+    lons, lats = (np.asarray(v) for v in transformer(crs, "EPSG:4326").transform(ring[..., 0], ring[..., 1]))
+    high, wide = reach(extent_m, lat)
+    with np.errstate(invalid="ignore"):  # infinite where the map has no such place
+        north, east = np.abs(lats - lat[:, None]), np.abs(east_of(lons - lon[:, None]))
+    high, wide = (
+        np.fmax(least, 1.1 * np.where(np.isfinite(far), far, 0.0).max(axis=1))
+        for least, far in ((high, north), (wide, east))
+    )
+    return high, np.where(over_a_pole(lat, high), 180.0, np.minimum(wide, 180.0))
+
+
 def _outlines_near(
-    footprint: shapely.Geometry, crs: str, lon: np.ndarray, lat: np.ndarray, extent_m: float
+    footprint: shapely.Geometry, crs: str, lon: np.ndarray, lat: np.ndarray, reach: tuple[np.ndarray, np.ndarray]
 ) -> np.ndarray:
     """Of each square the part of a footprint that lies around it, in a CRS; nothing where that has no place for it."""
-    high, wide = reach(extent_m, lat)
+    high, wide = reach
     around = shapely.box(lon - wide, np.maximum(lat - high, -90.0), lon + wide, np.minimum(lat + high, 90.0))
     parts = shapely.intersection(shapely.union_all(list(turned(footprint))), around)
     parts = shapely.segmentize(parts, np.minimum(wide, 32.0) / 32)

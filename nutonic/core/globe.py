@@ -125,9 +125,14 @@ def between(lon: np.ndarray, west: float, east: float, margin: float) -> np.ndar
 def reach(metres: float, lat: Degrees) -> tuple[float, Degrees]:
     """Degrees of latitude and of longitude that hold so many metres at a latitude and up to so far from it."""
     degrees = metres / METRES_PER_DEGREE
-    furthest = np.abs(lat) + degrees
-    wide = degrees / np.cos(np.radians(np.minimum(furthest, _POLAR)))
-    return degrees, np.where(furthest > _POLAR, np.maximum(wide, 180.0), wide)[()]
+    wide = degrees / np.cos(np.radians(np.minimum(np.abs(lat) + degrees, _POLAR)))
+    wide = np.where(over_a_pole(lat, degrees), np.maximum(wide, 180.0), wide)
+    return degrees, wide[()]
+
+
+def over_a_pole(lat: float | np.ndarray, degrees: float | np.ndarray) -> np.ndarray:
+    """Whether what reaches so far from a latitude may lie at any longitude."""
+    return np.asarray(np.abs(lat) + degrees > _POLAR)
 
 
 def boxes_of(bounds: Box) -> list[Box]:
