@@ -82,7 +82,7 @@ def _cylinder(crs: CRS) -> Turn | None:
     if whole is None:
         return None
     to_map = Transformer.from_crs(crs.geodetic_crs, crs, always_xy=True)
-    lon, lat = np.meshgrid(np.linspace(-0.5, 0.5, 361) * whole.length, np.array([-0.1, 0.0, 0.1]) * whole.length)
+    lon, lat = np.meshgrid(np.linspace(-0.5, 0.5, 361) * whole.length, np.array([-0.2, 0.0, 0.2]) * whole.length)
     x = np.asarray(to_map.transform(lon, lat)[0])
     if not np.isfinite(x).all():
         return None
