@@ -233,11 +233,15 @@ def lonlat_bounds(geobox: GeoBox) -> tuple[float, float, float, float]:
 def _pole_in(geobox: GeoBox) -> float:
     """The latitude of the pole that lies within a grid; 0 if none does."""
     west, south, east, north = geobox.boundingbox
-    for lat in (WHOLE[1], WHOLE[3]):
-        x, y = transformer("EPSG:4326", str(geobox.crs)).transform(0.0, lat)
-        if west < x < east and south < y < north:
-            return lat
-    return 0.0
+    within = (lat for lat, x, y in poles(crs_name(geobox)) if west < x < east and south < y < north)
+    return next(within, 0.0)
+
+
+@lru_cache(maxsize=256)
+def poles(crs: str) -> tuple[tuple[float, float, float], ...]:
+    """Latitude, x and y of the poles that a CRS has a place for."""
+    places = ((lat, *transformer("EPSG:4326", crs).transform(0.0, lat)) for lat in (WHOLE[1], WHOLE[3]))
+    return tuple(place for place in places if all(map(math.isfinite, place)))
 
 
 def centre(geobox: GeoBox) -> tuple[float, float]:

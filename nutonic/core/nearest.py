@@ -22,7 +22,7 @@ from odc.geo.geobox import GeoBox
 from pyproj import Transformer
 
 from nutonic.core.globe import Turn, turn_of
-from nutonic.core.grid import coordinates, crs_name, transformer
+from nutonic.core.grid import coordinates, crs_name, poles, transformer
 
 #: Distance between knots, in pixels of the target grid: 640 m at 10 m.
 KNOT_PIXELS = 64
@@ -33,6 +33,10 @@ _SAFETY = 0.5
 
 #: Relative error of a coordinate that PROJ computes, with much to spare: micrometres, where it is a globe's radius.
 _ROUNDING, _RADIUS = 2.0**-40, 2.0**23
+
+#: Distance from a pole, in metres of the target CRS, within which PROJ's own rounding is larger than that: of the sine of
+#: a latitude there, half the digits are ones.
+_POLAR = 2000.0
 
 #: Row and column of a point that cannot be transformed.
 _NOWHERE = -1
@@ -71,10 +75,20 @@ def source_pixels(
     spacing = KNOT_PIXELS * abs(geobox.affine.a), KNOT_PIXELS * abs(geobox.affine.e)
     with np.errstate(invalid="ignore", over="ignore"):  # infinite where PROJ has no answer
         rows, cols, uncertain = _interpolated(_Axis.of(x, spacing[0]), _Axis.of(y, spacing[1]), to_source, raster)
-        i, j = np.nonzero(uncertain)
+        i, j = np.nonzero(uncertain | _near_poles(x, y, crs_name(geobox)))
         u, v = to_source.transform(x[j], y[i])
         rows[i, j], cols[i, j] = raster.rows(v), raster.columns(u)
         return _whole(rows), _whole(cols)
+
+
+def _near_poles(x: np.ndarray, y: np.ndarray, crs: str) -> np.ndarray | bool:
+    """Which points are so near a pole that PROJ's rounding is not known, (height, width) bool; False if none is."""
+    near: np.ndarray | bool = False
+    for _, pole_x, pole_y in poles(crs):
+        across, down = np.abs(x - pole_x) < _POLAR, np.abs(y - pole_y) < _POLAR
+        if across.any() and down.any():
+            near = near | (down[:, None] & across[None, :])
+    return near
 
 
 def _whole(positions: np.ndarray) -> np.ndarray:

@@ -110,6 +110,15 @@ def test_a_centre_on_an_edge_belongs_to_the_pixel_right_or_below():
     assert cols.tolist() == [[1, 3, 5, 7]] * 3
 
 
+def test_beside_a_pole_edges_are_where_pyproj_rounds_them():
+    # Of an authalic latitude there half the digits are lost: centres a step from an edge, on a grid that ends at the pole.
+    grid = GeoBox((40, 40), Affine(10, 0, 0, 0, -10, 0), "EPSG:3413")
+    u, v = exact(grid, "EPSG:3035")
+    for k in range(12):
+        transform = Affine(0.5, 0, u[k, k] - 64, 0, -0.5, v[k, 2 * k] + 32)
+        assert_exact(grid, "EPSG:3035", transform)
+
+
 # Windows
 
 
