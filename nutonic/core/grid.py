@@ -14,12 +14,13 @@ import numpy as np
 import xarray as xr
 from affine import Affine
 from odc.geo.geobox import GeoBox
-from pyproj import Transformer
+from pyproj import CRS, Transformer, proj_version_str
+from pyproj.exceptions import ProjError
 
 from nutonic.core.globe import WHOLE, around, east_of
 from nutonic.core.model import Tile
 from nutonic.core.tiling import pixels
-from nutonic.errors import GridError, NotAligned, OffLattice
+from nutonic.errors import GridError, NotAligned, OffLattice, SourceError
 
 #: UTM is defined between these latitudes (NGA.SIG.0012_2.0.0_UTMUPS, section 7); beyond them lies UPS.
 UTM_SOUTH, UTM_NORTH = -80.0, 84.0
@@ -35,10 +36,85 @@ _ON_LATTICE = 1e-5
 _WIDE = 90.0
 
 
+@lru_cache(maxsize=256)
+def crs_of(text: str) -> CRS:
+    """A CRS of its code or its WKT.
+
+    Raises
+    ------
+    GridError
+        If PROJ does not know it.
+    SourceError
+        If PROJ knows nothing at all: it has no database, which is no fault of the CRS.
+    """
+    try:
+        return CRS.from_user_input(text)
+    except ProjError:
+        _require_database()
+        raise GridError(f"{' '.join(text.split()):.60} is no CRS that PROJ {proj_version_str} knows") from None
+
+
+def _require_database() -> None:
+    try:
+        CRS.from_epsg(4326)
+    except ProjError as error:
+        raise SourceError(
+            f"PROJ does not know EPSG:4326, so its database cannot be used: {_first_line(error)}; see PROJ_DATA"
+        ) from None
+
+
+def _first_line(error: ProjError) -> str:
+    return str(error).partition("\n")[0][:200]
+
+
+@lru_cache(maxsize=256)
+def same_crs(one: str, other: str) -> bool:
+    """Whether two codes or WKTs mean one CRS of two dimensions, whatever its names, versions and order of axes."""
+    return one == other or _flat(crs_of(one)).equals(_flat(crs_of(other)), ignore_axis_order=True)
+
+
+def _flat(crs: CRS) -> CRS:
+    """A CRS without its heights."""
+    return _flat(crs.sub_crs_list[0]) if crs.is_compound else crs.to_2d() if len(crs.axis_info) == 3 else crs
+
+
+@lru_cache(maxsize=256)
+def is_metric(crs: str) -> bool:
+    """Whether coordinates are metres on a map."""
+    flat = _flat(crs_of(crs))
+    return flat.is_projected and all(axis.unit_conversion_factor == 1.0 for axis in flat.axis_info)
+
+
 @lru_cache(maxsize=512)
 def transformer(source: str, target: str) -> Transformer:
-    """The (cached, thread-safe) transformer between two CRSs, in x, y order: longitude comes first."""
-    return Transformer.from_crs(source, target, always_xy=True)
+    """The (cached, thread-safe) transformer between two CRSs, in x, y order: longitude comes first.
+
+    Raises
+    ------
+    GridError
+        If there is no way from one to the other, as between two planets, or PROJ does not know one of them.
+    SourceError
+        If PROJ has no database.
+    """
+    try:
+        return Transformer.from_crs(crs_of(source), crs_of(target), always_xy=True)
+    except ProjError as error:
+        _require_database()
+        ends = f"from {' '.join(source.split()):.60} to {' '.join(target.split()):.60}"
+        raise GridError(f"PROJ cannot transform {ends}: {_first_line(error)}") from None
+
+
+def unlike_a_map(transform: Affine) -> str | None:
+    """What keeps a raster's pixels from being squares with north up, in words; None if they are."""
+    a, b, _, d, e, _ = transform[:6]
+    if b or d:
+        return f"is rotated (b = {b:g}, d = {d:g}): warp it to a north-up grid first"
+    if e > 0 or a < 0:
+        wrong = "south up" if e > 0 else "west to the right"
+        return f"has {wrong} (its pixels are {a:g} wide and {-e:g} high): warp it to a north-up grid first"
+    if abs(a + e) > _ON_LATTICE * abs(a):
+        return f"has pixels of {a:.10g} × {-e:.10g}, which are not square: warp it to square ones first"
+    return None
 
 
 def standard_zone(lon: np.ndarray, lat: np.ndarray) -> np.ndarray:
@@ -99,6 +175,10 @@ def grid_around(
         half the extent, so its centre is at most half a pixel away from the place on either axis.
     """
     crs = crs or f"EPSG:{utm_epsg(lon, lat)}"
+    if not is_metric(crs):
+        raise GridError(
+            f"no square of metres can be drawn in {crs:.60}, whose unit is another: warp what is in it to UTM"
+        )
     side = pixels(extent_m, resolution)
     x, y = transformer("EPSG:4326", crs).transform(lon, lat)
     if not (math.isfinite(x) and math.isfinite(y)):
@@ -132,8 +212,8 @@ def offset_in(lattice: Affine, geobox: GeoBox) -> tuple[int, int]:
     """
     have, want = lattice, geobox.affine
     size_differs = max(abs(have.a - want.a), abs(have.e - want.e)) > _ON_LATTICE * abs(want.a) / max(geobox.shape)
-    if have.b or have.d:
-        raise OffLattice(f"the raster is rotated (b = {have.b:g}, d = {have.d:g}): warp it to a north-up grid first")
+    if (have.b or have.d or size_differs) and (problem := unlike_a_map(have)):
+        raise OffLattice(f"the raster {problem}")
     if size_differs:
         raise OffLattice(f"the raster's pixels are {have.a:g} × {-have.e:g} m, the grid's {want.a:g} × {-want.e:g} m")
     col, row = (want.c - have.c) / have.a, (want.f - have.f) / have.e
@@ -189,7 +269,8 @@ def epsg(geobox: GeoBox) -> int:
     """The EPSG code of a grid's CRS; a GridError where it has none."""
     code = None if geobox.crs is None else geobox.crs.epsg
     if code is None:
-        raise GridError(f"the grid's CRS ({geobox.crs}) has no EPSG code: use a UTM zone")
+        name = " ".join(str(geobox.crs).split())[:60]
+        raise GridError(f"the grid's CRS ({name}) has no EPSG code: use a UTM zone")
     return int(code)
 
 

@@ -16,6 +16,8 @@ from nutonic.core.model import Json, Scene, Step, Timeline
 from nutonic.core.showing import Shown
 from nutonic.core.times import Interval, as_interval
 from nutonic.errors import NoScene
+from nutonic.io.session import current
+from nutonic.sources.item import Unusable
 from nutonic.sources.mosaic import is_native
 from nutonic.sources.source import Source
 
@@ -86,7 +88,7 @@ def search(area: Area, sources: Sequence[Source], *, time: Interval | str | None
         If a source has no scene there.
     """
     geobox, period = area_grid(area), as_interval(time)
-    timelines = [source.timeline(geobox, period) for source in sources]
+    timelines = [_with_unusable(source, geobox, period) for source in sources]
     if not warp:
         timelines = [_native_only(timeline, geobox) for timeline in timelines]
     for source, timeline in zip(sources, timelines, strict=True):
@@ -99,6 +101,14 @@ def search(area: Area, sources: Sequence[Source], *, time: Interval | str | None
                 + (f"; {len(timeline.left_out)} left out: {reasons[0][0]}" if reasons else "")
             )
     return CubePlan(geobox=geobox, timelines=tuple(timelines))
+
+
+def _with_unusable(source: Source, geobox: GeoBox, time: Interval | None) -> Timeline:
+    """A source's timeline, which also tells of what its search met that is no item."""
+    unusable = current().resource(Unusable)
+    unusable.take()  # what is left of other searches
+    timeline = source.timeline(geobox, time)
+    return replace(timeline, left_out=(*timeline.left_out, *unusable.take()))
 
 
 def _native_only(timeline: Timeline, geobox: GeoBox) -> Timeline:

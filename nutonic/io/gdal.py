@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextvars
 import threading
+import warnings
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -17,7 +18,7 @@ from typing import TypeVar
 
 import numpy as np
 import rasterio
-from rasterio.errors import RasterioError
+from rasterio.errors import NotGeoreferencedWarning, RasterioError
 from rasterio.windows import Window
 
 from nutonic.errors import Gone, GridError, NutonicError, ReadFailed
@@ -46,6 +47,12 @@ MOST_SIDE, _MOST_BLOCK_BYTES = 2**23, 256 * 2**20
 
 #: What GDAL knows a remote file by; each is opened in a space of its own.
 _NAME = "remote"
+
+#: What is wrong with a raster that no transform places, in words.
+NOWHERE = "has no geotransform, which would say where its pixels lie: write one into the file first"
+
+# Such a raster is refused, in words of our own; by Python's file of the frame this is about no warning but ours.
+warnings.filterwarnings("ignore", category=NotGeoreferencedWarning, module=r"nutonic\.io\.gdal")
 
 _KEPT_OPEN = 64
 _MISSING = ("no such file", "does not exist")
@@ -189,6 +196,8 @@ def _open(href: str, access: Access, ranges: RangeCache) -> OpenRaster:
 def _open_local(href: str) -> OpenRaster:
     try:
         return OpenRaster(rasterio.DatasetReader(href, driver=_DRIVERS, sharing=False))
+    except NotGeoreferencedWarning:  # where warnings are errors
+        raise GridError(f"{href} {NOWHERE}") from None
     except RasterioError as error:
         gone = any(sign in str(error).lower() for sign in _MISSING)
         raise (Gone if gone else ReadFailed)(f"cannot open {href}: {error}") from None
@@ -200,6 +209,8 @@ def _open_remote(href: str, file: RemoteFile, *, last: bool) -> OpenRaster | Non
     try:
         opened = partial(rasterio.open, _NAME, driver=file.driver, sharing=False, opener=partial(_only, file))
         return OpenRaster(context.run(opened), file, context)
+    except NotGeoreferencedWarning:  # where warnings are errors
+        raise GridError(f"{href} {NOWHERE}") from None
     except RasterioError as error:
         if file.error is not None:
             raise file.error from None

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,11 +12,12 @@ import rasterio
 from affine import Affine
 from rasterio.errors import RasterioError
 
+from nutonic.core.grid import crs_of
 from nutonic.core.model import Asset
 from nutonic.errors import GridError, ReadFailed
 from nutonic.io.access import LOCAL, Access
 from nutonic.io.cache import SingleFlightCache
-from nutonic.io.gdal import ATTEMPTS, version
+from nutonic.io.gdal import ATTEMPTS, NOWHERE, version
 from nutonic.io.session import current
 from nutonic.secrets import redact
 
@@ -50,9 +52,9 @@ def header(href: str, access: Access = LOCAL) -> Header:
     Refused
         If the address may not be read.
     GridError
-        If it is too large to be a sensible raster.
+        If it does not say where its pixels lie, by a CRS and a geotransform, or is too large to be a sensible raster.
     ReadFailed
-        If it cannot be opened, or has no CRS.
+        If it cannot be opened.
     """
     session = current()
 
@@ -71,11 +73,11 @@ class _Headers(SingleFlightCache[tuple[str, Access, int], Header]):
 
 
 def _header_in(raster: rasterio.DatasetReader, href: str) -> Header:
-    if raster.crs is None:
-        raise ReadFailed(f"{href} has no CRS: write one into the file first")
-    code = raster.crs.to_epsg()
+    problem = _unplaced(raster)
+    if problem:
+        raise GridError(f"{href} {problem}")
     return Header(
-        crs=f"EPSG:{code}" if code else raster.crs.to_wkt(),
+        crs=_crs_in(raster),
         transform=raster.transform,
         shape=raster.shape,
         count=raster.count,
@@ -83,6 +85,29 @@ def _header_in(raster: rasterio.DatasetReader, href: str) -> Header:
         nodata=raster.nodata,
         block=raster.block_shapes[0],
     )
+
+
+def _crs_in(raster: rasterio.DatasetReader) -> str:
+    """The CRS of a raster, by a code where there is one that is known here: GDAL may come with a newer PROJ."""
+    code = raster.crs.to_epsg()
+    if code:
+        with suppress(GridError):
+            crs_of(f"EPSG:{code}")
+            return f"EPSG:{code}"
+    return str(raster.crs.to_wkt())
+
+
+def _unplaced(raster: rasterio.DatasetReader) -> str | None:
+    """What a raster lacks to say where its pixels lie, in words; None if it lacks nothing."""
+    a, b, _, d, e, _ = raster.transform[:6]
+    if raster.transform == Affine.identity() or not all(map(math.isfinite, raster.transform)):
+        points = "ground control points" if raster.gcps[0] else "RPCs" if raster.rpcs else None
+        return f"has {points} in place of a geotransform: warp it to a north-up grid first" if points else NOWHERE
+    if not raster.crs:
+        return "has no CRS: write one into the file first"
+    if b or d:
+        return f"is rotated (b = {b:g}, d = {d:g}): warp it to a north-up grid first"
+    return None if a and e else NOWHERE
 
 
 def read(href: str, window: tuple[slice, slice], *, band: int = 1, access: Access = LOCAL) -> np.ndarray:

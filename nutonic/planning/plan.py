@@ -14,6 +14,7 @@ from nutonic.core.grid import transformer
 from nutonic.core.model import SPLITS, Batch, Json, PlannedPlace, Reject, Scene, Split
 from nutonic.core.showing import Shown
 from nutonic.errors import NoScene, PlanError
+from nutonic.io.session import current
 from nutonic.planning import splits
 from nutonic.planning.cost import Cost, batch_size, estimate
 from nutonic.planning.places.columns import Places, with_spacing, with_variants, without_duplicates
@@ -24,6 +25,7 @@ from nutonic.recipe.inputs import Pois
 from nutonic.recipe.outputs import Splits
 from nutonic.recipe.recipe import Recipe
 from nutonic.sources.cost import BLOCK
+from nutonic.sources.item import Unusable, UnusableItem
 
 _log = logging.getLogger(__name__)
 
@@ -61,6 +63,8 @@ class Plan(Shown):
     largest_group: float
     """Share of the places that the largest split group holds."""
     cost: Cost
+    unusable: tuple[UnusableItem, ...] = ()
+    """Items of the catalogues that are none, and were left out: id, and why."""
 
     def _facts(self) -> Json:
         shares = ", ".join(f"{name} {share:.0%}" for name, share in self.shares().items())
@@ -121,6 +125,9 @@ class Plan(Shown):
     def warnings(self) -> list[str]:
         """Messages for the user to read before building."""
         messages = []
+        if self.unusable:
+            few = "1 item is" if len(self.unusable) == 1 else f"{len(self.unusable)} items are"
+            messages.append(f"{few} left out of the search; the first: {self.unusable[0][1]}")
         if self.largest_group > _LARGE_GROUP and len(self.places) > 1 / _LARGE_GROUP:
             messages.append(
                 f"the largest group of overlapping squares holds {self.largest_group:.0%} of all places and bends the "
@@ -156,6 +163,8 @@ def plan_of(spec: BuildSpec) -> Plan:
     if not len(places):
         raise PlanError(f"{spec.pois.path} has no usable place in {file.rows} rows{_counted(rejects)}")
     places, split, largest, splitless = _with_splits(places, spec.splits, spec.grid.extent_m)
+    unusable = current().resource(Unusable)
+    unusable.take()  # what is left of other searches
     candidates, sceneless = with_scenes(places, split, spec)
     rejects += [*splitless, *sceneless]
     if not len(candidates.places):
@@ -183,6 +192,7 @@ def plan_of(spec: BuildSpec) -> Plan:
         margin_px=(spec.side - last.row - last.size, spec.side - last.col - last.size),
         largest_group=largest,
         cost=estimate(spec, candidates.imagery[0][0], corners[order], starts),
+        unusable=unusable.take(),
     )
 
 

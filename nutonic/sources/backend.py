@@ -22,7 +22,7 @@ from nutonic.core.nearest import source_pixels
 from nutonic.errors import BadPixels, Gone, GridError, ReadFailed
 from nutonic.io import raster as rasters
 from nutonic.io.access import LOCAL, Access
-from nutonic.sources.pixels import checked_header, decoded
+from nutonic.sources.pixels import as_in_file, checked_header, decoded
 
 
 def dataset(
@@ -132,10 +132,14 @@ class NearestMosaic(Windowed):
             raise BadPixels(str(error), band=error.band) from None
 
     def _nearest(self, asset: Asset, geobox: GeoBox) -> np.ndarray:
-        """One raster on a grid; outside the raster, and where it has no data, the band's nodata value."""
+        """One raster on a grid; outside the raster, and where it has no data, the band's nodata value.
+
+        Its header is looked at first: whether the grid lies outside the raster, the file alone says.
+        """
+        header = checked_header(asset, self.access)
+        asset = as_in_file(asset, header)
 
         def pick(rows: np.ndarray, cols: np.ndarray) -> np.ndarray:
-            header = checked_header(asset, self.access)
             pixels = gathered(rows, cols, header.block, lambda window: rasters.read_of(asset, window, self.access))
             return decoded(pixels, asset, self.band, header.nodata)
 

@@ -13,6 +13,7 @@ from typing import Any, ClassVar, Literal
 import dask.array as da
 import numpy as np
 from affine import Affine
+from dask.base import tokenize
 from odc.geo.geobox import GeoBox
 
 from nutonic.core.grid import epsg, offset_in
@@ -73,7 +74,10 @@ def odc_array(scene_id: str, asset: Asset, geobox: GeoBox, chunks: int, access: 
     """One asset as a lazy odc-stac array on a grid, told everything, so that no file is opened for it."""
     import odc.stac  # an optional dependency
 
-    driver = ReflectanceDriver(asset, offset_of(asset, geobox), geobox.affine, access)
+    offset = offset_of(asset, geobox)
+    if _is_beside(asset, offset, geobox):
+        return _beside(asset, offset, geobox, chunks, access)
+    driver = ReflectanceDriver(asset, offset, geobox.affine, access)
     cube = odc.stac.load(
         [_item(scene_id, asset, epsg(geobox))],
         bands=[_BAND],
@@ -148,6 +152,8 @@ def stackstac_array(scene_id: str, asset: Asset, geobox: GeoBox, chunks: int, ac
     import stackstac  # a second to import, and only needed here
 
     offset = offset_of(asset, geobox)
+    if _is_beside(asset, offset, geobox):
+        return _beside(asset, offset, geobox, chunks, access)
     item = {
         "id": scene_id,
         "properties": {"datetime": "2000-01-01T00:00:00Z", "proj:epsg": epsg(geobox)},
@@ -170,10 +176,28 @@ def stackstac_array(scene_id: str, asset: Asset, geobox: GeoBox, chunks: int, ac
         errors_as_nodata=(),
         reader=partial(ReflectanceReader, asset=asset, offset=offset, access=access),
     )
-    outside = not stack.sizes["time"]  # stackstac drops an item that does not touch the grid
-    array: da.Array = da.zeros(tuple(geobox.shape), chunks=chunks, dtype=np.uint16) if outside else stack.data[0, 0]
+    array: da.Array = stack.data[0, 0]
     if array.shape != tuple(geobox.shape):
         raise OffLattice(f"{asset.written} came out as {array.shape} pixels on a grid of {tuple(geobox.shape)}")
+    return array
+
+
+def _is_beside(asset: Asset, offset: tuple[int, int], geobox: GeoBox) -> bool:
+    """Whether no pixel of a grid is an asset's, by its item's word."""
+    pairs = zip(offset, geobox.shape, asset.shape, strict=True)
+    return any(first >= there or first + wanted <= 0 for first, wanted, there in pairs)
+
+
+def _beside(asset: Asset, offset: tuple[int, int], geobox: GeoBox, chunks: int, access: Access) -> da.Array:
+    """Such an asset as a lazy array that looks at the file's header all the same, which engines would not."""
+
+    def read(block_info: Any) -> np.ndarray:
+        rows, cols = (slice(*span) for span in block_info[None]["array-location"])
+        return read_window(asset, offset, rows, cols, access)
+
+    sizes = da.core.normalize_chunks((chunks, chunks), tuple(geobox.shape))
+    name = f"beside-{tokenize(asset, offset, geobox, chunks, access)}"
+    array: da.Array = da.map_blocks(read, chunks=sizes, dtype=np.uint16, meta=np.empty((0, 0), np.uint16), name=name)
     return array
 
 

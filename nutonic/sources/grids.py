@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from affine import Affine
 from odc.geo.geobox import GeoBox
 
-from nutonic.core.grid import grid_around, offset_in, on_lattice
+from nutonic.core.grid import grid_around, offset_in, on_lattice, unlike_a_map
 from nutonic.core.model import Scene
 from nutonic.errors import GridError, OffLattice
 from nutonic.recipe.outputs import Grid
@@ -20,10 +20,14 @@ def place_grid(lon: float, lat: float, scene: Scene, settings: Grid) -> GeoBox:
     ------
     OffLattice
         If the scene's pixels do not lie on the ten-metre lattice and `settings.lattice` does not ask for the scene's own,
-        or have another size.
+        or have another size; or if they are no squares with north up.
+    GridError
+        If the scene's CRS is not in metres.
     """
     first = scene.assets[0]
     transform, resolution = Affine(*first.transform), settings.resolution_m
+    if problem := unlike_a_map(transform):
+        raise OffLattice(f"scene {scene.id} {problem}")
     origin = (transform.c, transform.f) if settings.lattice == "source" else (0.0, 0.0)
     if settings.lattice == "ten_metre" and not on_lattice(transform, resolution):
         raise OffLattice(

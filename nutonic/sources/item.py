@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import datetime as dt
+import logging
+import threading
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +15,12 @@ from nutonic.core.footprints import footprint_of
 from nutonic.core.model import Json
 from nutonic.core.times import Interval, parse_moment
 from nutonic.errors import InputError
+from nutonic.io.session import current
+
+_log = logging.getLogger(__name__)
+
+#: Where an item says its time; one is enough.
+_TIMES = ("datetime", "start_datetime", "end_datetime")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,13 +58,91 @@ def item_of(content: Any, base: str, where: str) -> Item:
     """A document as an item; raises :class:`InputError`, naming it, if it is none."""
     name = content.get("id") if isinstance(content, dict) else None
     try:
-        item = Item(content=content, footprint=footprint_of(content["geometry"]), base=base)
-        if not (item.id and item.moment and not item.footprint.is_empty):
-            raise ValueError("it is empty")
-        dict(content["assets"])
+        wrong = _lack(content)
+        if wrong is None:
+            item = Item(content=content, footprint=footprint_of(content["geometry"]), base=base)
+            wrong = "its geometry is empty" if item.footprint.is_empty else None
     except (LookupError, TypeError, ValueError, AttributeError, shapely.errors.ShapelyError) as error:
-        raise InputError(f"item {name!r} of {where} is no STAC item: {type(error).__name__} {error}") from None
+        wrong = f"{type(error).__name__} {error}"
+    if wrong is not None:
+        raise InputError(f"item {name!r} of {where} is no STAC item: {wrong}") from None
     return item
+
+
+def _lack(content: Any) -> str | None:
+    """What a document lacks to be an item, in words; None if it lacks nothing."""
+    if not isinstance(content, dict):
+        return f"it is {content!r:.60}, not an object"
+    name, properties = content.get("id"), content.get("properties")
+    if isinstance(name, bool) or not isinstance(name, str | int | float) or name == "":
+        return "it has no id"
+    if not isinstance(content.get("geometry"), dict):
+        return "it has no geometry"
+    if not isinstance(properties, dict) or not any(properties.get(key) for key in _TIMES):
+        return "it has no datetime"
+    return None if isinstance(content.get("assets"), dict) else "it has no assets"
+
+
+#: An item that cannot be used: its id, and why.
+UnusableItem = tuple[str, str]
+
+
+class Unusable:
+    """Items that were left out since they cannot be used; a session keeps them until they are told."""
+
+    def __init__(self) -> None:
+        self._lock, self._items = threading.Lock(), dict[UnusableItem, None]()
+
+    def add(self, items: Iterable[UnusableItem]) -> None:
+        """Keep some, each once."""
+        with self._lock:
+            self._items.update(dict.fromkeys(items))
+
+    def take(self) -> tuple[UnusableItem, ...]:
+        """All that were kept since this was last called, in order."""
+        with self._lock:
+            items, self._items = tuple(sorted(self._items)), {}
+        return items
+
+
+class Sieve:
+    """Lets through the items among the documents of one search, in several threads.
+
+    One odd item does not end a search: it is left out, logged, and kept in :class:`Unusable` for who plans to tell.
+    """
+
+    def __init__(self, where: str) -> None:
+        self._where, self._lock, self._any_usable = where, threading.Lock(), False
+        self._odd: dict[UnusableItem, InputError] = {}
+
+    def items(self, contents: Iterable[tuple[Any, str]]) -> Iterator[Item]:
+        """The items among documents, each of which comes with what its hrefs are relative to."""
+        for content, base in contents:
+            try:
+                item = item_of(content, base, self._where)
+            except InputError as error:
+                name = content.get("id") if isinstance(content, dict) else content
+                with self._lock:
+                    self._odd.setdefault((f"{name!s:.80}", str(error)), error)
+            else:
+                self._any_usable = True
+                yield item
+
+    def close(self) -> None:
+        """Tell what was left out, at the end of the search.
+
+        Raises
+        ------
+        InputError
+            If there were documents, and none of them is an item: the reason of the first.
+        """
+        if not self._odd:
+            return
+        first = next(iter(self._odd.values()))
+        if not self._any_usable:
+            raise first
+        _log.warning("%d items of %s are left out; the first: %s", len(self._odd), self._where, first)
+        current().resource(Unusable).add(self._odd)
 
 
 def cloud_cover(item: Item) -> float:

@@ -80,11 +80,15 @@ def is_native(asset: Asset, geobox: GeoBox) -> bool:
     return crs_name(geobox) == asset.crs
 
 
-def scene_chunks(asset: Asset, geobox: GeoBox, chunk: int, open_asset: Opener, number: int) -> SceneChunks | None:
-    """An asset's part of a cube of `geobox`, in chunks of this side; None if it has none."""
+def scene_chunks(asset: Asset, geobox: GeoBox, chunk: int, open_asset: Opener, number: int) -> SceneChunks:
+    """An asset's part of a cube of `geobox`, in chunks of this side.
+
+    Its scene's footprint touches the grid. Where the asset does not by its item's word, every chunk is its part: that it
+    holds nothing is for its header to say.
+    """
     rows, cols = _native_window(asset, geobox) if is_native(asset, geobox) else _warped_window(asset, geobox)
     if rows.start >= rows.stop or cols.start >= cols.stop:
-        return None
+        rows, cols = (slice(0, side) for side in geobox.shape.yx)
     i, j = rows.start // chunk, cols.start // chunk
     bottom, right = -(-rows.stop // chunk) * chunk, -(-cols.stop // chunk) * chunk
     window = geobox[i * chunk : min(bottom, geobox.shape.y), j * chunk : min(right, geobox.shape.x)]
@@ -255,10 +259,10 @@ def over_time(
     numbers = {scene: k for k, scene in enumerate(dict.fromkeys(scene for step in steps for scene in step), 1)}
 
     def steps_of(band: Band) -> list[list[SceneChunks]]:
-        def chunks(scene: Scene) -> SceneChunks | None:
+        def chunks(scene: Scene) -> SceneChunks:
             return scene_chunks(scene.asset(band.name), geobox, chunk, opener(band, scene), numbers[scene])
 
-        return [[each for each in map(chunks, scenes) if each is not None] for scenes in steps]
+        return [list(map(chunks, scenes)) for scenes in steps]
 
     scenes = {band: steps_of(band) for band in bands}
     shape = geobox.shape.yx

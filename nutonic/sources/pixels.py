@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
+from itertools import product
 
 import numpy as np
 from affine import Affine
 from odc.geo.geobox import GeoBox
 
-from nutonic.core.grid import crs_name, offset_in
+from nutonic.core.grid import crs_name, is_metric, offset_in, same_crs
 from nutonic.core.model import Asset, Band
 from nutonic.errors import BadPixels, OffLattice
 from nutonic.io import raster as rasters
 from nutonic.io.access import LOCAL, Access
+
+#: By how much of a pixel a file may lie elsewhere than its catalogue says, anywhere in it: what rounded numbers come to.
+_NEAR_ENOUGH = 0.01
 
 
 def checked_header(asset: Asset, access: Access) -> rasters.Header:
@@ -22,7 +27,7 @@ def checked_header(asset: Asset, access: Access) -> rasters.Header:
     Raises
     ------
     OffLattice
-        If it is not what the asset's catalogue says.
+        If it is not what the asset's catalogue says: another CRS, another size, or pixels that lie elsewhere.
     """
     header = rasters.header_of(asset, access)
     wrong = _difference(asset, header)
@@ -31,20 +36,49 @@ def checked_header(asset: Asset, access: Access) -> rasters.Header:
     return header
 
 
+def as_in_file(asset: Asset, header: rasters.Header) -> Asset:
+    """An asset whose pixels lie where its file has them, to the last digit; of a header that was checked."""
+    if asset.crs == header.crs and asset.transform == header.transform[:6]:
+        return asset
+    return replace(asset, crs=header.crs, transform=header.transform[:6])
+
+
 def _difference(asset: Asset, header: rasters.Header) -> str | None:
     """The first difference between a file's header and its catalogue, in words; None if they agree."""
+    said = Affine(*asset.transform)
     if header.count < asset.band:
         return f"it has {header.count} bands, the catalogue means band {asset.band}"
-    if header.crs != asset.crs:
-        return f"its CRS is {header.crs:.60}, the catalogue says {asset.crs:.60}"
-    if header.shape != asset.shape or not header.transform.almost_equals(Affine(*asset.transform), precision=1e-6):
-        expected = _grid_in_words(Affine(*asset.transform), asset.shape)
-        return f"it has {_grid_in_words(header.transform, header.shape)}, the catalogue says {expected}"
-    return None
+    if not same_crs(header.crs, asset.crs):
+        return f"its CRS is {_crs_in_words(header.crs)}, the catalogue says {_crs_in_words(asset.crs)}"
+    apart = _pixels_apart(header.transform, said, header.shape)
+    if header.shape == asset.shape and apart <= _NEAR_ENOUGH:
+        return None
+    unit = "m" if is_metric(header.crs) else "units"
+    file, item = (
+        _grid_in_words(transform, shape, unit)
+        for transform, shape in ((header.transform, header.shape), (said, asset.shape))
+    )
+    return f"it has {file}, the catalogue says {item}" + (f": {apart:.4g} pixels apart" if apart else "")
 
 
-def _grid_in_words(transform: Affine, shape: tuple[int, int]) -> str:
-    return f"{shape[0]} × {shape[1]} pixels of {transform.a:g} m from ({transform.c:.10g}, {transform.f:.10g})"
+def _pixels_apart(one: Affine, other: Affine, shape: tuple[int, int]) -> float:
+    """The most that a pixel of a raster lies elsewhere by another transform, in pixels: at one of its corners."""
+    if one == other:
+        return 0.0
+    a, b, c, d, e, f = (there - here for there, here in zip(other[:6], one[:6], strict=True))
+    corners = product((0, shape[1]), (0, shape[0]))
+    return max(math.hypot((a * x + b * y + c) / one.a, (d * x + e * y + f) / one.e) for x, y in corners)
+
+
+def _crs_in_words(crs: str) -> str:
+    """A CRS by its code, else by the start of its WKT, where its name is."""
+    return " ".join(crs.split())[:60]
+
+
+def _grid_in_words(transform: Affine, shape: tuple[int, int], unit: str) -> str:
+    """A grid with all its digits: two may differ in the last."""
+    side = f"{transform.a:.15g}" if transform.a == -transform.e else f"{transform.a:.15g} × {-transform.e:.15g}"
+    return f"{shape[0]} × {shape[1]} pixels of {side} {unit} from ({transform.c:.15g}, {transform.f:.15g})"
 
 
 def offset_of(asset: Asset, geobox: GeoBox) -> tuple[int, int]:

@@ -22,7 +22,7 @@ from nutonic.errors import Gone, InputError, SourceError, Unreachable
 from nutonic.io.access import Access
 from nutonic.io.cache import SingleFlightCache
 from nutonic.io.session import current
-from nutonic.sources.item import Item, item_of
+from nutonic.sources.item import Item, Sieve
 from nutonic.sources.stac.api_io import MOST_IDLE, ApiIo, links_of
 
 #: How many items are asked for at a time.
@@ -48,8 +48,10 @@ class Query:
     """Percent; the answer may hold cloudier items all the same."""
 
 
-def search_api(url: str, query: Query, access: Access) -> list[Item]:
+def search_api(url: str, query: Query, access: Access, sieve: Sieve | None = None) -> list[Item]:
     """Each item that may answer a query, once, in the order in which the server gives them.
+
+    What is no item is left out by the sieve of the search that this is a part of, or else by one of its own.
 
     Raises
     ------
@@ -61,11 +63,18 @@ def search_api(url: str, query: Query, access: Access) -> list[Item]:
     Refused
         If the API, or a page that it names, is at an address that may not be read, or too long.
     """
-    server = _server(url, access)
+    server, part = _server(url, access), sieve or Sieve(url)
+    items = _answers(server, query, part)
+    if sieve is None:
+        part.close()
+    return items
+
+
+def _answers(server: _Server, query: Query, sieve: Sieve) -> list[Item]:
     narrow = {} if query.collection in server.misled else _cloud_limit(server.client, server.method, query)
-    if narrow and (items := _narrowed(server, query, narrow)):
+    if narrow and (items := _narrowed(server, query, narrow, sieve)):
         return items
-    items = list(_items(server, query, {}))
+    items = list(_items(server, query, {}, sieve))
     if narrow and any(_is_clear(item, query) for item in items):
         server.misled.add(query.collection)
     if not items:
@@ -73,10 +82,10 @@ def search_api(url: str, query: Query, access: Access) -> list[Item]:
     return items
 
 
-def _narrowed(server: _Server, query: Query, narrow: Json) -> list[Item]:
+def _narrowed(server: _Server, query: Query, narrow: Json, sieve: Sieve) -> list[Item]:
     """The items of a search with a cloud limit; none if the server cannot answer it."""
     try:
-        return list(_items(server, query, narrow))
+        return list(_items(server, query, narrow, sieve))
     except Unreachable:
         return []
 
@@ -86,7 +95,7 @@ def _is_clear(item: Item, query: Query) -> bool:
     return isinstance(cover, int | float) and query.max_cloud_cover is not None and cover <= query.max_cloud_cover
 
 
-def _items(server: _Server, query: Query, narrow: Json) -> Iterator[Item]:
+def _items(server: _Server, query: Query, narrow: Json, sieve: Sieve) -> Iterator[Item]:
     """Items page by page, each once."""
     search = ItemSearch(
         url=server.search,
@@ -103,7 +112,7 @@ def _items(server: _Server, query: Query, narrow: Json) -> Iterator[Item]:
     idle = 0
     for page in _pages(search, server, query):
         before = len(keys)
-        for item in (item_of(content, _home(content, server.search), server.url) for content in page["features"]):
+        for item in sieve.items((content, _home(content, server.search)) for content in page["features"]):
             key = (str(item.content.get("collection")), item.id)
             if key not in keys:
                 keys.add(key)

@@ -16,6 +16,7 @@ from nutonic.errors import Gone, InputError, ReadFailed, Unreachable
 from nutonic.io.access import Access
 from nutonic.io.http import Answer, Request
 from nutonic.io.session import current
+from nutonic.sources.stac.documents import JSONError, loads
 
 #: The most bytes that one answer may have.
 MOST_BYTES = 64 * 2**20
@@ -64,7 +65,7 @@ class ApiIo(StacApiIO):
     def read_json(self, source: Any, *args: Any, **kwargs: Any) -> Json:
         """The object at an address or behind a link, with links that can be followed."""
         url = str(source.target) if isinstance(source, Link) else str(source)
-        content = orjson.loads(self.read_text(source, *args, **kwargs))
+        content = loads(self.read_text(source, *args, **kwargs))
         if not isinstance(content, dict):
             raise InputError(f"{url} is no STAC API: it answers with a JSON {type(content).__name__}, not an object")
         return {**content, "links": links_of(content, url)}
@@ -111,8 +112,8 @@ def _joined(url: str, href: str) -> str:
 def _wrong(answer: Answer) -> str | None:
     """What is wrong with an answer that is not JSON, else None; some servers send an error page with status 200."""
     try:
-        content = orjson.loads(answer.body)
-    except orjson.JSONDecodeError as error:
+        content = loads(answer.body)
+    except JSONError as error:
         if "limit" in str(error):
             raise InputError("a STAC API answers with JSON that is nested too deep to be one") from None
         return "no JSON"

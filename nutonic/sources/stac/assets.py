@@ -1,45 +1,42 @@
-"""What a STAC item says of itself: time, cloud, and each asset's grid, nodata and offset."""
+"""What a STAC item says of its assets: where they lie and may be read, their nodata and offset."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from functools import lru_cache
+import math
+import re
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import urljoin
 
-from pyproj import CRS
-from pyproj.exceptions import CRSError
-
+from nutonic.core.grid import is_metric
 from nutonic.core.model import Asset, Json
-from nutonic.errors import InputError, Refused
+from nutonic.errors import GridError, InputError, ReadFailed, Refused
 from nutonic.io import raster as rasters
 from nutonic.io.access import Access
-from nutonic.io.gdal import MOST_SIDE
 from nutonic.secrets import holds_secret, redact
 from nutonic.sources.item import Item
+from nutonic.sources.stac.projection import Projection, declared_crs, declared_projection
 
 
 def crs_of(item: Item, key: str, access: Access) -> str:
-    """CRS of an asset, by either version of the projection extension, on it or its item; else from its file."""
-    asset = item.content["assets"][key]
-    for holder in (asset, item.properties):
-        if holder.get("proj:code"):
-            return _normal(str(holder["proj:code"]))
-        if holder.get("proj:epsg"):
-            return f"EPSG:{holder['proj:epsg']}"
-    return rasters.header(_href(item, key, access)[0], access).crs
+    """CRS in which squares are laid on an asset: what its item says, if that can be; else what its file says.
 
-
-@lru_cache(maxsize=256)
-def _normal(code: str) -> str:
-    """``EPSG:32633`` however it is spelled; WKT where there is no code."""
-    try:
-        crs = CRS.from_user_input(code)
-    except CRSError:
-        raise InputError(f"proj:code {code!r} is no CRS") from None
-    number = crs.to_epsg()
-    return f"EPSG:{number}" if number else crs.to_wkt()
+    Raises
+    ------
+    InputError
+        If the item says it in a way that is not read, or the file does not say it.
+    Gone, ReadFailed
+        If the file is asked and cannot be read.
+    """
+    content = _asset(item, key)
+    with _told(item, key):
+        projection = declared_projection(content, item.properties, item.footprint)
+        crs = projection.crs if projection else declared_crs(content, item.properties, item.footprint)
+    if crs is None or (projection is None and not is_metric(crs)):
+        return _header(item, key, access).crs
+    return crs
 
 
 def asset_of(item: Item, key: str, access: Access, *, name: str, band: int | None = None) -> Asset:
@@ -58,34 +55,54 @@ def asset_of(item: Item, key: str, access: Access, *, name: str, band: int | Non
     band
         Which band of a picture that is rendered already; None for a file with one band of digital numbers.
     """
-    content = item.content["assets"][key]
+    content = _asset(item, key)
     href, written = _href(item, key, access)
-    crs = crs_of(item, key, access)
-    transform, shape = (content.get(k, item.properties.get(k)) for k in ("proj:transform", "proj:shape"))
-    nodata = _band(content).get("nodata", content.get("nodata"))
-    if transform is None or shape is None:
-        header = rasters.header(href, access)
-        crs, transform, shape = header.crs, header.transform[:6], header.shape
+    with _told(item, key):
+        projection = declared_projection(content, item.properties, item.footprint)
+        nodata = _band(content).get("nodata", content.get("nodata"))
+        offset = 0 if band else boa_offset(item.properties, content, item)
+    if projection is None:
+        header = _header(item, key, access)
+        projection = Projection(header.crs, header.transform[:6], header.shape)
         nodata = header.nodata if nodata is None else nodata
     return Asset(
         name=name,
         href=href,
         written=written,
-        crs=crs,
-        transform=tuple(float(v) for v in transform[:6]),  # type: ignore[arg-type]
-        shape=_sensible(item, key, shape),
+        crs=projection.crs,
+        transform=projection.transform,
+        shape=projection.shape,
         nodata=_nodata(nodata),
-        offset=0 if band else boa_offset(item.properties, content),
+        offset=offset,
         band=band or 1,
     )
 
 
-def _sensible(item: Item, key: str, shape: Any) -> tuple[int, int]:
-    """A declared shape, unless it is one that no raster has."""
-    height, width = (int(side) for side in shape)
-    if not (0 < height <= MOST_SIDE and 0 < width <= MOST_SIDE):
-        raise InputError(f"asset {key!r} of item {item.id} claims {height} × {width} pixels: no such raster is read")
-    return height, width
+def _asset(item: Item, key: str) -> Json:
+    """An asset as written."""
+    content = item.content["assets"][key]
+    if not isinstance(content, dict):
+        raise InputError(f"asset {key!r} of item {item.id} is {_short(content)}, not an object with an href")
+    return content
+
+
+@contextmanager
+def _told(item: Item, key: str) -> Iterator[None]:
+    """What is wrong with an asset, with its name."""
+    try:
+        yield
+    except InputError as error:
+        raise InputError(f"asset {key!r} of item {item.id} {error}") from None
+
+
+def _header(item: Item, key: str, access: Access) -> rasters.Header:
+    """What the file of an asset says, where its item does not; errors name it as the item does."""
+    href, written = _href(item, key, access)
+    try:
+        return rasters.header(href, access)
+    except (ReadFailed, GridError) as error:
+        told = str(error).replace(redact(href), written)
+        raise type(error)(f"asset {key!r} of item {item.id}, which does not say where its pixels lie: {told}") from None
 
 
 def _nodata(value: Any) -> float | None:
@@ -108,8 +125,7 @@ def pinned(item: Item, keys: Iterable[str]) -> Json | None:
 
 def _href(item: Item, key: str, access: Access) -> tuple[str, str]:
     """Where to read an asset, and the href as a sidecar may show it."""
-    content = item.content["assets"][key]
-    href = _readable(content)
+    href = _readable(_asset(item, key))
     if not href:
         raise InputError(f"asset {key!r} of item {item.id} has no href")
     if href.startswith(("file:", "/vsi")) or holds_secret(href):
@@ -126,8 +142,10 @@ def _href(item: Item, key: str, access: Access) -> tuple[str, str]:
 
 def _readable(content: Json) -> str:
     """An asset's href; where that is of a scheme that is not read, such as s3, an alternate one over HTTP."""
-    hrefs = [content.get("href"), *(other.get("href") for other in dict(content.get("alternate") or {}).values())]
-    known = [str(href) for href in hrefs if href]
+    alternate = content.get("alternate")
+    others = list(alternate.values()) if isinstance(alternate, dict) else []
+    hrefs = [each.get("href") for each in (content, *others) if isinstance(each, dict)]
+    known = [href for href in hrefs if isinstance(href, str) and href]
     return next((href for href in known if href.startswith(("http://", "https://"))), known[0] if known else "")
 
 
@@ -141,36 +159,109 @@ def _check(item: Item, key: str, url: str, access: Access) -> None:
 def _band(asset: Json) -> Json:
     """What an asset says of its one band: ``raster:bands`` (STAC 1.0) or ``bands`` (1.1)."""
     bands = asset.get("raster:bands") or asset.get("bands") or [{}]
+    if not (isinstance(bands, list) and isinstance(bands[0], dict)):
+        raise InputError(f"has the bands {_short(bands)}, which is no list of what bands are")
     return dict(bands[0])
 
 
-def boa_offset(properties: Json, asset: Json) -> int:
+def _short(value: Any) -> str:
+    return repr(value)[:60]
+
+
+# The offset of Sentinel-2
+
+#: Who tells of Sentinel-2's processing, in the order in which they are believed: Planetary Computer and Earth Search v1,
+#: Earth Search v0 and Digital Earth Africa, EOPF, Earth Search.
+_VENDORS = ("s2", "sentinel", "eopf", "earthsearch")
+
+#: ``05.11``, ``N05.11``, ``N0511``, ``4.0``.
+_BASELINE = re.compile(r"[Nn]?(?:(\d{1,2})(?:\.(\d{1,2}))?|(\d\d)(\d\d))")
+
+#: What constellations, platforms, instruments and collections are called, in small letters and digits alone.
+_SENTINEL2 = re.compile(r"sentinels?2|^s2(?!\d)|^msi$")
+
+#: What ESA calls a product, and what others make of it: ``S2C_MSIL2A_20250330T100051_N0511_R122_T33UWP_…``.
+_PRODUCT = re.compile(r"S2[A-Z]_MSIL\d\w_\d{8}T\d{6}_N(?P<baseline>\d{4})_R\d{3}_T")
+
+
+def _is_sentinel2(properties: Json, item: Item | None) -> bool:
+    """Whether an item says that Sentinel-2 took it; of one that is not known, whether it names no other sensor."""
+    if any(name.startswith("s2:") for name in properties) or (item and _PRODUCT.match(item.id)):
+        return True
+    instruments = properties.get("instruments")
+    named = [name for name in (properties.get("constellation"), properties.get("platform")) if name]
+    named = named or (instruments if isinstance(instruments, list) else [])
+    if not named and item is None:
+        return True
+    return any(_SENTINEL2.search(re.sub(r"[^a-z0-9]", "", str(name).lower())) for name in named or [_collection(item)])
+
+
+def _collection(item: Item | None) -> str:
+    return str(item.content.get("collection")) if item else ""
+
+
+def boa_offset(properties: Json, asset: Json, item: Item | None = None) -> int:
     """Digital numbers to add to an asset's valid pixels: -1000 or 0 for Sentinel-2.
 
-    Three fields are read together, since any of them alone misleads: where ``earthsearch:boa_offset_applied`` is true
-    the offset is in the pixels already, whatever ``raster:bands`` declares; where it is false, the processing baseline
-    decides; without it, a declared offset counts, and without that the baseline again. From baseline 04.00 on
-    (25 January 2022) products carry 1000 too much: Sentinel-2 Products Specification 14.9, section 4.
+    Three fields are read together, since any of them alone misleads: where ``boa_offset_applied`` is true the offset is in
+    the pixels already, whatever ``raster:bands`` declares; where it is false, the processing baseline decides; without
+    it, a declared offset counts, and without that the baseline again. From baseline 04.00 on (25 January 2022) products
+    carry 1000 too much: Sentinel-2 Products Specification 14.9, section 4.
+
+    Parameters
+    ----------
+    properties, asset
+        Of the item.
+    item
+        The whole of it. Fields that every sensor has, such as ``processing:version``, count where it is Sentinel-2's, and
+        the name of ESA's product, where it is the item's id, is the last to be asked.
+
+    Raises
+    ------
+    InputError
+        If an offset or a scale is declared that is no number.
     """
-    applied = properties.get("earthsearch:boa_offset_applied")
+    applied = _applied(properties)
     band = _band(asset)
     declared = band.get("offset", asset.get("raster:offset", band.get("raster:offset")))
     if applied is True:
         return 0
-    baseline = properties.get("s2:processing_baseline", properties.get("processing:version"))
+    baseline = _baseline(properties, item)
     if declared is not None and (applied is None or baseline is None):
         scale = band.get("scale", asset.get("raster:scale", band.get("raster:scale"))) or 1.0
-        return round(float(declared) / float(scale))
-    return -1000 if _number(str(baseline)) >= 4.0 and _is_reflectance(asset) else 0
+        return round(_real(declared) / _real(scale))
+    return -1000 if (baseline or 0.0) >= 4.0 and _is_reflectance(asset) else 0
+
+
+def _applied(properties: Json) -> bool | None:
+    """Whether the offset is in the pixels already, whoever says it; None if nobody does."""
+    said = (properties.get(f"{vendor}:boa_offset_applied") for vendor in reversed(_VENDORS))
+    words = {"true": True, "false": False}
+    return next((words[text] for value in said if (text := str(value).lower()) in words), None)
+
+
+def _baseline(properties: Json, item: Item | None) -> float | None:
+    """The processing baseline of Sentinel-2, whoever says it; None if nobody does."""
+    said = [properties.get(f"{vendor}:processing_baseline") for vendor in _VENDORS]
+    if "processing:version" in properties and _is_sentinel2(properties, item):
+        said.append(properties["processing:version"])
+    names = [properties.get("s2:product_uri"), properties.get("sentinel:product_id"), item.id if item else None]
+    said += [match["baseline"] for name in names if (match := _PRODUCT.match(str(name)))]
+    found = (_BASELINE.fullmatch(str(value).strip()) for value in said if value is not None)
+    return next((float(f"{m[1] or m[3]}.{m[2] or m[4] or 0}") for m in found if m), None)
 
 
 def _is_reflectance(asset: Json) -> bool:
     """Class and quality assets (SCL, visual) carry no offset."""
-    return not {"visual", "overview", "thumbnail"} & set(asset.get("roles") or ())
+    roles = asset.get("roles")
+    return not {"visual", "overview", "thumbnail"} & set(roles if isinstance(roles, list) else ())
 
 
-def _number(text: str) -> float:
+def _real(value: Any) -> float:
     try:
-        return float(text)
-    except ValueError:
-        return 0.0
+        number = float(value)
+    except (TypeError, ValueError):
+        number = math.nan
+    if not math.isfinite(number):
+        raise InputError(f"declares the offset or scale {_short(value)}, which is no number")
+    return number

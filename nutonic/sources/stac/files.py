@@ -6,23 +6,27 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import orjson
-
 from nutonic.core.model import Json
 from nutonic.errors import InputError
-from nutonic.sources.item import Item, item_of
+from nutonic.sources.item import Item, Sieve
+from nutonic.sources.stac.documents import JSONError, loads
 from nutonic.sources.stac.geoparquet import read_geoparquet
 
 
 def read_items(path: str) -> list[Item]:
     """All items of a local catalogue: an ItemCollection, NDJSON, one item, or a catalog.json with links.
 
+    Items without an id, a time, a footprint or assets are left out; see :class:`nutonic.sources.item.Sieve`.
+
     Raises
     ------
     InputError
-        If the file is missing or not a catalogue, or an item has no id, time or footprint; the message names it.
+        If the file is missing or not a catalogue, or none of what it holds is an item; the message names one.
     """
-    return [item_of(content, str(folder), path) for content, folder in _documents(Path(path), depth=0)]
+    sieve = Sieve(path)
+    items = list(sieve.items((content, str(folder)) for content, folder in _documents(Path(path), depth=0)))
+    sieve.close()
+    return items
 
 
 def _documents(path: Path, depth: int) -> Iterator[tuple[Json, Path]]:
@@ -57,19 +61,20 @@ def _json(path: Path) -> list[Any]:
             f"cannot read the catalogue {path}: {(error.strerror or 'unreadable').lower()}; see imagery.url"
         ) from None
     try:
-        return [orjson.loads(content)]
-    except orjson.JSONDecodeError as whole:
+        return [loads(content)]
+    except JSONError as whole:
         try:
-            return [orjson.loads(line) for line in content.splitlines() if line.strip()]
-        except orjson.JSONDecodeError:
+            return [loads(line) for line in content.splitlines() if line.strip()]
+        except JSONError:
             raise InputError(f"{path} is neither JSON nor NDJSON: {whole}") from None
 
 
 def _linked(document: Json, path: Path, depth: int) -> Iterator[tuple[Json, Path]]:
     if depth > 8:
         raise InputError(f"{path} is more than 8 catalogues deep: do its links run in a circle?")
-    for link in document.get("links", []):
-        if link.get("rel") in ("item", "child"):
+    links = document.get("links")
+    for link in links if isinstance(links, list) else []:
+        if isinstance(link, dict) and link.get("rel") in ("item", "child"):
             href = str(link.get("href", ""))
             if "://" in href:
                 raise InputError(f"{path} links to {href}: a local catalogue can only link to files beside it")

@@ -10,7 +10,7 @@ import numpy as np
 from nutonic.core.globe import Box, boxes_of
 from nutonic.core.times import Interval
 from nutonic.io.access import Access
-from nutonic.sources.item import Item
+from nutonic.sources.item import Item, Sieve
 from nutonic.sources.neighbourhoods import Neighbourhood, searched
 from nutonic.sources.stac.api import Query, search_api
 from nutonic.sources.stac.files import read_items
@@ -38,20 +38,25 @@ def neighbourhoods(search: Search, lon: np.ndarray, lat: np.ndarray, extent_m: f
     if "://" not in search.url:
         yield Neighbourhood(np.arange(len(lon)), read_items(search.url))
         return
-    yield from searched(lambda boxes: _items(search, boxes), lon, lat, extent_m)
+    sieve = Sieve(search.url)
+    yield from searched(lambda boxes: _items(search, boxes, sieve), lon, lat, extent_m)
+    sieve.close()
 
 
 def items_around(search: Search, bounds: Box) -> list[Item]:
     """The items near an area of west, south, east, north; west is greater than east where that lies across 180°."""
     if "://" not in search.url:
         return read_items(search.url)
-    return _items(search, boxes_of(bounds))
+    sieve = Sieve(search.url)
+    items = _items(search, boxes_of(bounds), sieve)
+    sieve.close()
+    return items
 
 
-def _items(search: Search, boxes: list[Box]) -> list[Item]:
+def _items(search: Search, boxes: list[Box], sieve: Sieve) -> list[Item]:
     """The items of one or two boxes, each once."""
     items: dict[str, Item] = {}
     for box in boxes:
         query = Query(collection=search.collection, box=box, time=search.time, max_cloud_cover=search.max_cloud_cover)
-        items.update((item.id, item) for item in search_api(search.url, query, search.access))
+        items.update((item.id, item) for item in search_api(search.url, query, search.access, sieve))
     return list(items.values())

@@ -167,7 +167,8 @@ def test_an_item_that_lies_about_its_file_is_unusable(tmp_path):
     grid = grid_around(LON, LAT, extent_m=1280, crs="EPSG:32632")
     found = source(tmp_path, item)
     (scene,) = scenes_of(found)
-    assert not found.open(grid, [scene])["label"].values.any()  # it says that it lies elsewhere
+    with pytest.raises(BadPixels, match=r"from \(721780, 5322660\), the catalogue says .* from \(0, 0\)"):
+        found.open(grid, [scene])["label"].values  # noqa: B018  its word that it lies elsewhere is not enough
     height, width = 400, 400
     left, top = grid_around(LON, LAT, extent_m=3990, crs="EPSG:32632").affine[2::3][:2]
     item["assets"]["map"].update({"proj:transform": [10, 0, left, 0, -10, top], "proj:shape": [height, width]})
