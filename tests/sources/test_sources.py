@@ -32,6 +32,7 @@ from nutonic.errors import BadPixels, Gone, GridError, InputError, OffLattice, R
 from nutonic.io import raster as rasters
 from nutonic.sources.earthengine.imagery import EarthEngineImagery
 from nutonic.sources.earthengine.labels import EarthEngineLabels
+from nutonic.sources.item import item_of
 from nutonic.sources.neighbourhoods import searched
 from nutonic.sources.pixels import harmonised
 from nutonic.sources.raster import RasterSource
@@ -464,6 +465,77 @@ def test_the_offset_an_item_means(applied, declared, baseline, offset):
 def test_an_offset_said_not_to_be_applied_counts_where_no_baseline_is_told():
     asset = {"raster:bands": [{"scale": 0.0001, "offset": -0.1}]}
     assert boa_offset({"earthsearch:boa_offset_applied": False}, asset) == -1000
+
+
+S2 = {"constellation": "sentinel-2", "platform": "sentinel-2a", "instruments": ["msi"]}
+#: Properties, the item's id and its collection → what is to be added, by whoever says it.
+SAID = [
+    ({"sentinel:processing_baseline": "04.00"}, RAW),
+    ({"sentinel:processing_baseline": "04.00", "sentinel:boa_offset_applied": False}, RAW),
+    ({"sentinel:processing_baseline": "05.09", "sentinel:boa_offset_applied": True}, DONE),
+    ({"sentinel:boa_offset_applied": True, "s2:processing_baseline": "04.00"}, DONE),
+    ({"s2:boa_offset_applied": True, "s2:processing_baseline": "05.11"}, DONE),
+    ({"eopf:boa_offset_applied": "true", "eopf:processing_baseline": "05.11"}, DONE),
+    ({"eopf:boa_offset_applied": "False", "eopf:processing_baseline": "05.11"}, RAW),
+    ({"eopf:processing_baseline": "05.11"}, RAW),
+    ({"earthsearch:processing_baseline": "04.00"}, RAW),
+    ({"earthsearch:boa_offset_applied": None, "sentinel:boa_offset_applied": True, "s2:processing_baseline": "05.00"}, DONE),
+    ({"earthsearch:boa_offset_applied": False, "s2:boa_offset_applied": True, "s2:processing_baseline": "05.00"}, RAW),
+    *(({"s2:processing_baseline": text}, RAW)
+      for text in ("N0509", "n0400", "05.09", "N05.11", "4.0", " 04.00 ", 5.11, 4.0, 4, "4", "0511", "5.1", "99.99")),
+    *(({"s2:processing_baseline": text}, DONE)
+      for text in ("N0301", "03.01", "N02.14", "2.14", 3.01, "00.01", "", "none", None, True, [5.11], "061",
+                   "05.09.01", "nan")),
+    # What every sensor may have counts where the item is Sentinel-2's.
+    *(({"processing:version": "05.11", **sensor}, RAW)
+      for sensor in (S2, {"constellation": "Sentinel 2"}, {"platform": "Sentinel-2B"}, {"platform": "S2A"},
+                     {"instruments": ["MSI"]}, {"s2:mgrs_tile": "33UXU"})),
+    *(({"processing:version": version, **sensor}, DONE)
+      for version in ("2.0", "03.00", "4.1", "05.00", "5.0", "061", "N0511")
+      for sensor in ({"constellation": "landsat", "platform": "landsat-8"}, {"platform": "terra", "instruments": ["modis"]},
+                     {"platform": "PlanetScope"}, {"constellation": "rapideye", "instruments": ["msi"]},
+                     {"constellation": "sentinel-3", "instruments": ["olci"]}, {"constellation": "sentinel-1"})),
+    ({"processing:version": "03.01", **S2}, DONE),
+    ({"processing:version": "05.11", **S2, "s2:processing_baseline": "02.14"}, DONE),
+    ({"landsat:processing_baseline": "05.11"}, DONE), ({"processing_baseline": "05.11"}, DONE),
+    ({"landsat:boa_offset_applied": True, "s2:processing_baseline": "05.11"}, RAW),
+    # ESA's name of the product.
+    ({"s2:product_uri": "S2B_MSIL2A_20220126T021000_N0400_R003_T52SFA_20220126T040000.SAFE"}, RAW),
+    ({"sentinel:product_id": "S2B_MSIL2A_20210126T021000_N0214_R003_T52SFA_20210126T040000"}, DONE),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("properties", "offset"), SAID, ids=range(len(SAID)))
+def test_whoever_names_the_baseline_and_the_offset(properties, offset):
+    whole = item("mosaic_2024", collection="mosaics", properties={"datetime": "2024-06-01T00:00:00Z", **properties})
+    asset = {"roles": ["data", "reflectance"]}
+    assert boa_offset(whole["properties"], asset, item_of(whole, "/", "here")) == offset
+
+
+@pytest.mark.parametrize(
+    ("name", "collection", "version", "offset"),
+    [
+        ("S2C_MSIL2A_20250330T100051_N0511_R122_T33UWP_20250330T145914", "mosaics", None, RAW),
+        ("S2C_MSIL2A_20210330T100051_N0300_R122_T33UWP_20210330T145914", "mosaics", None, DONE),
+        (
+            "S2A_MSIL2A_20200731T080611_R078_T35MNM_20200818T062751",
+            "mosaics",
+            None,
+            DONE,
+        ),  # no baseline in it
+        ("LC08_N0511_R122", "mosaics", None, DONE),
+        ("x_S2C_MSIL2A_20250330T100051_N0511_R122_T33UWP", "mosaics", None, DONE),
+        ("x", "sentinel-2-l2a", "05.11", RAW),
+        ("x", "sentinel-s2-l2a-cogs", "05.11", RAW),
+        ("x", "s2_l2a", "05.11", RAW),
+        ("x", "landsat-c2-l2", "05.11", DONE),
+        ("x", "mosaics", "05.11", DONE),
+    ],
+)
+def test_ids_and_collections_tell_of_sentinel_2_where_nothing_else_does(name, collection, version, offset):
+    said = {"datetime": "2024-06-01T00:00:00Z"} | ({} if version is None else {"processing:version": version})
+    whole = item(name, collection=collection, properties=said)
+    assert boa_offset(whole["properties"], {"roles": ["data"]}, item_of(whole, "/", "here")) == offset
 
 
 def test_pictures_carry_no_offset():

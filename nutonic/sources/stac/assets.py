@@ -109,7 +109,7 @@ def _nodata(value: Any) -> float | None:
     """A declared nodata value: a number, or ``"nan"`` and the like as the raster extension writes them."""
     try:
         return None if value is None else float(value)
-    except ValueError:
+    except (TypeError, ValueError, OverflowError):
         return None
 
 

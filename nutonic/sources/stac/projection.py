@@ -18,7 +18,7 @@ import shapely
 from pyproj import CRS
 from pyproj.exceptions import ProjError
 
-from nutonic.core.globe import TURNS
+from nutonic.core.globe import outline_of, turned
 from nutonic.core.grid import crs_of
 from nutonic.core.model import Json
 from nutonic.errors import GridError, InputError
@@ -132,11 +132,11 @@ def _refuse_files(said: str) -> None:
 def _is_used(crs: str, bounds: tuple[float, float, float, float]) -> bool:
     """Whether a footprint's longitudes meet those for which a CRS is made."""
     area = crs_of(crs).area_of_use
-    west, _, east, _ = bounds
-    if area is None or not all(map(math.isfinite, bounds)):
+    if area is None:
         return True
-    end = area.east + 360.0 * (area.east < area.west)
-    return any(west + turn <= end + _BESIDE and east + turn >= area.west - _BESIDE for turn in (-720.0, *TURNS))
+    west, _, east, _ = bounds
+    near = shapely.box(west - _BESIDE, -90.0, east + _BESIDE, 90.0)
+    return any(shapely.intersects(near, part) for part in turned(outline_of(area.bounds)))
 
 
 # Transform and shape
