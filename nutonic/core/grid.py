@@ -79,6 +79,13 @@ def _flat(crs: CRS) -> CRS:
 
 
 @lru_cache(maxsize=256)
+def is_map(crs: str) -> bool:
+    """Whether coordinates are degrees, or places on a projection; not of a building site, nor from the Earth's centre."""
+    flat = _flat(crs_of(crs))
+    return bool((flat.is_geographic or flat.is_projected) and not flat.is_geocentric)
+
+
+@lru_cache(maxsize=256)
 def is_metric(crs: str) -> bool:
     """Whether coordinates are metres on a map."""
     flat = _flat(crs_of(crs))

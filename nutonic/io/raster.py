@@ -12,7 +12,7 @@ import rasterio
 from affine import Affine
 from rasterio.errors import RasterioError
 
-from nutonic.core.grid import crs_of
+from nutonic.core.grid import crs_of, is_map
 from nutonic.core.model import Asset
 from nutonic.errors import GridError, ReadFailed
 from nutonic.io.access import LOCAL, Access
@@ -76,8 +76,11 @@ def _header_in(raster: rasterio.DatasetReader, href: str) -> Header:
     problem = _unplaced(raster)
     if problem:
         raise GridError(f"{href} {problem}")
+    crs = _crs_in(raster)
+    if not is_map(crs):
+        raise GridError(f"{href} is in {' '.join(crs.split()):.60}, in which no map is drawn: warp it to a CRS of maps")
     return Header(
-        crs=_crs_in(raster),
+        crs=crs,
         transform=raster.transform,
         shape=raster.shape,
         count=raster.count,

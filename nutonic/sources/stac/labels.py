@@ -20,11 +20,13 @@ from nutonic.core.grid import lonlat_bounds
 from nutonic.core.model import Band, Json, Scene, Step, Timeline
 from nutonic.core.showing import Shown, place
 from nutonic.core.times import Interval, as_interval
+from nutonic.errors import Gone, InputError
 from nutonic.io import signing
 from nutonic.io.access import Access, access_for
+from nutonic.io.session import current
 from nutonic.recipe.inputs import Labels
 from nutonic.sources.backend import NearestMosaic, dataset
-from nutonic.sources.item import Item, year_of
+from nutonic.sources.item import Item, Unusable, year_of
 from nutonic.sources.overpasses import touches
 from nutonic.sources.source import Needs, Settings, SourceDefaults, local_files
 from nutonic.sources.stac.assets import asset_of, pinned
@@ -94,14 +96,17 @@ class StacLabels(Shown, SourceDefaults):
         """All the items of one year under each square, by id; none where no item touches it."""
         search = Search(url=self.url, collection=self.collection, time=None, max_cloud_cover=None, access=self.access)
         scenes: list[tuple[Scene, ...]] = [()] * len(lon)
+        problems: list[InputError | Gone] = []
         for group in neighbourhoods(search, lon, lat, extent_m):
             members = group.members
             under = _under([item for item in group.items if self._fits(item)], lon[members], lat[members], extent_m)
-            scene = lru_cache(maxsize=None)(lambda k, items=group.items: self._scene(items[k]))
+            scene = lru_cache(maxsize=None)(lambda k, items=group.items: self._usable(items[k], problems))
             number = {id(item): k for k, item in enumerate(group.items)}
             for i, items in zip(members.tolist(), under, strict=True):
                 chosen = sorted(_of_one_year(items, self.year, as_interval(time)), key=lambda item: item.id)
-                scenes[i] = tuple(scene(number[id(item)]) for item in chosen)
+                scenes[i] = tuple(filter(None, (scene(number[id(item)]) for item in chosen)))
+        if problems and not any(scenes):
+            raise problems[0]
         return scenes
 
     def timeline(self, geobox: GeoBox, time: Interval | str | None = None) -> Timeline:
@@ -111,7 +116,20 @@ class StacLabels(Shown, SourceDefaults):
             item for item in items_around(search, lonlat_bounds(geobox)) if self._fits(item) and touches(item, geobox)
         ]
         chosen = sorted(_of_one_year(matches, self.year, as_interval(time)), key=lambda item: item.id)
-        return Timeline(steps=(Step(time=None, scenes=tuple(map(self._scene, chosen))),) if chosen else ())
+        problems: list[InputError | Gone] = []
+        scenes = tuple(filter(None, (self._usable(item, problems) for item in chosen)))
+        if problems and not scenes:
+            raise problems[0]
+        return Timeline(steps=(Step(time=None, scenes=scenes),) if scenes else ())
+
+    def _usable(self, item: Item, problems: list[InputError | Gone]) -> Scene | None:
+        """The scene of an item; None where it cannot be one, such as where its file is gone, which is kept and told."""
+        try:
+            return self._scene(item)
+        except (InputError, Gone) as error:
+            problems.append(error)
+            current().resource(Unusable).add([(item.id, str(error))])
+            return None
 
     def _fits(self, item: Item) -> bool:
         return (

@@ -19,7 +19,7 @@ from pyproj import CRS
 from pyproj.exceptions import ProjError
 
 from nutonic.core.globe import outline_of, turned
-from nutonic.core.grid import crs_of
+from nutonic.core.grid import crs_of, is_map
 from nutonic.core.model import Json
 from nutonic.errors import GridError, InputError
 from nutonic.io.gdal import MOST_SIDE
@@ -85,7 +85,7 @@ def declared_crs(asset: Json, properties: Json, footprint: shapely.Geometry) -> 
     """
     said = next(_said(asset, properties), None)
     crs = None if said is None else _normal(said)
-    return crs if crs is not None and _is_used(crs, footprint.bounds) else None
+    return crs if crs is not None and is_map(crs) and _is_used(crs, footprint.bounds) else None
 
 
 def _said(*holders: Json) -> Iterator[str]:

@@ -19,7 +19,7 @@ from rasterio.rpc import RPC
 import nutonic as nt
 from nutonic.core.classes import ClassTable
 from nutonic.core.grid import grid_around, same_crs, transformer
-from nutonic.errors import BadPixels, GridError, InputError, OffLattice, SourceError
+from nutonic.errors import BadPixels, Gone, GridError, InputError, OffLattice, SourceError
 from nutonic.io.raster import header
 from nutonic.recipe.outputs import Grid
 from nutonic.sources.raster import RasterSource
@@ -333,6 +333,8 @@ UNPLACED = {
     "no CRS": (None, placed(*UTM), "has no CRS: write one into the file"),
     "no geotransform": ("EPSG:32633", None, "has no geotransform"),
     "neither": (None, None, "has no geotransform"),
+    "a building site": ('LOCAL_CS["x",UNIT["metre",1]]', placed(*UTM), "is in LOCAL_CS.*, in which no map is drawn"),
+    "from the Earth's centre": ("EPSG:4978", placed(*UTM), "is in EPSG:4978, in which no map is drawn"),
     "ground control points": (corners(), None, "has ground control points in place of a geotransform: warp it"),
     "RPCs": ("rpcs", None, "has RPCs in place of a geotransform: warp it"),
     "rotated": ("EPSG:32633", placed(*UTM) @ Affine.rotation(5), "is rotated .*: warp it"),
@@ -370,6 +372,28 @@ def test_a_file_with_rpcs_beside_its_geotransform_is_one_that_says_where_it_is(t
     with rasterio.open(path, "r+") as file:
         file.rpcs = RPC(0, 1, 0, 1, [1.0] * 20, [1.0] * 20, 0, 1, 0, 1, [1.0] * 20, [1.0] * 20, 0, 1, 0, 1)
     assert header(str(path)).transform == placed(*UTM)
+
+
+@pytest.mark.parametrize(
+    "odd", [{"href": "gone.tif"}, {"href": "bare.tif"}, {"raster:bands": [5]}, {"proj:shape": [0, 1]}]
+)
+def test_an_item_whose_labels_cannot_be_used_leaves_the_others(tmp_path, odd):
+    source = labels(tmp_path, UTM, {})
+    raster(tmp_path / "bare.tif", noise(1), None, placed(*UTM))
+    content = json.loads(Path(source.url).read_text())
+    first = json.loads(json.dumps(content["features"][0])) | {"id": "a"}
+    first["assets"]["map"] |= odd
+    content["features"].insert(0, first)
+    Path(source.url).write_text(json.dumps(content))
+    found, geobox = opened(source, UTM[1])
+    assert np.array_equal(found, truth(tmp_path / "m.tif", geobox))
+    cube = nt.open_cube(geobox, [source])
+    assert np.array_equal(cube["label"].values, found)
+    assert list(cube.nutonic.left_out["id"]) == ["a"]
+    content["features"] = content["features"][:1]
+    Path(source.url).write_text(json.dumps(content))
+    with pytest.raises((InputError, Gone), match="asset 'map' of item a"):
+        opened(source, UTM[1])
 
 
 # Texts that PROJ would open files for
