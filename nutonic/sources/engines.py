@@ -190,15 +190,16 @@ def _is_beside(asset: Asset, offset: tuple[int, int], geobox: GeoBox) -> bool:
 
 def _beside(asset: Asset, offset: tuple[int, int], geobox: GeoBox, chunks: int, access: Access) -> da.Array:
     """Such an asset as a lazy array that looks at the file's header all the same, which engines would not."""
-
-    def read(block_info: Any) -> np.ndarray:
-        rows, cols = (slice(*span) for span in block_info[None]["array-location"])
-        return read_window(asset, offset, rows, cols, access)
-
     sizes = da.core.normalize_chunks((chunks, chunks), tuple(geobox.shape))
+    read = partial(_read_beside, asset=asset, offset=offset, access=access)
     name = f"beside-{tokenize(asset, offset, geobox, chunks, access)}"
     array: da.Array = da.map_blocks(read, chunks=sizes, dtype=np.uint16, meta=np.empty((0, 0), np.uint16), name=name)
     return array
+
+
+def _read_beside(block_info: Any, asset: Asset, offset: tuple[int, int], access: Access) -> np.ndarray:
+    rows, cols = (slice(*span) for span in block_info[None]["array-location"])
+    return read_window(asset, offset, rows, cols, access)
 
 
 class ReflectanceReader:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import pickle
 from pathlib import Path
 from typing import Any
 
@@ -246,7 +247,9 @@ def test_a_square_beside_an_asset_is_empty_where_its_file_agrees(tmp_path):
     lon, lat = Transformer.from_crs(UTM[0], "EPSG:4326", always_xy=True).transform(where.c - 5000, where.f - 1500)
     geobox = grid_around(lon, lat, extent_m=1280)
     (scenes,) = source.search(np.array([lon]), np.array([lat]), 1280)
-    assert not source.open(geobox, scenes, chunks=50)["red"].values.any()
+    lazy = pickle.loads(pickle.dumps(source.open(geobox, scenes, chunks=50)))  # it travels to workers
+    assert lazy["red"].chunks == ((50, 50, 28), (50, 50, 28))
+    assert not lazy["red"].values.any()
     cube = nt.open_cube(geobox, [source], chunks=50)
     assert cube["red"].sizes == {"time": 1, "y": 128, "x": 128}
     assert not cube["red"].values.any()
