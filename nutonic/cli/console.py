@@ -239,7 +239,8 @@ def show_summary(summary: Summary, out: Path) -> None:
         logs.emit("done", **{**summary_json(summary), "failures": len(summary.failures)})
         return
     if not (summary.finished or summary.failures):
-        console.print(f"nothing to do: all {summary.wanted} places are built in {out}")
+        state = "built" if summary.succeeded else "looked at, and none has a chip,"
+        console.print(f"nothing to do: all {summary.wanted} places are {state} in {out}")
         return
     rate = summary.tiles / summary.seconds if summary.seconds else 0.0
     console.print(
@@ -254,6 +255,10 @@ def show_summary(summary: Summary, out: Path) -> None:
     if summary.done_before:
         console.print(f"{summary.done_before} places were built before")
     _show_counts("left out", summary.rejects)
+    if summary.complete and not summary.succeeded:
+        console.print(f"no chip was made of {summary.wanted} places: see what was left out, and change the recipe")
+        if summary.example:
+            console.print(f"such as {summary.example}", markup=False)
     for failure in summary.failures[:_SHOWN]:
         console.print(_failure_line(failure), markup=False)
     if len(summary.failures) > _SHOWN:
@@ -278,7 +283,7 @@ def note(line: str) -> None:
 
 def summary_json(summary: Summary) -> Json:
     """A summary as values for JSON."""
-    return {**asdict(summary), "complete": summary.complete}
+    return {**asdict(summary), "complete": summary.complete, "succeeded": summary.succeeded}
 
 
 def show_verdict(verdict: Verdict, directory: Path) -> None:

@@ -141,7 +141,7 @@ def build(recipe: Path, out: Path, limit: int | None, replan: bool, as_json: boo
         _end_interrupted()
     if interrupts.stop_requested() and not summary.complete:
         _end_interrupted()
-    sys.exit(OK if summary.complete else INCOMPLETE)
+    sys.exit(OK if summary.succeeded else INCOMPLETE)
 
 
 def _end_interrupted() -> NoReturn:

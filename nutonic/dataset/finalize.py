@@ -31,6 +31,8 @@ class Finalized:
     """SHA-256 (hex) of the card as nutonic writes it, before any edit by a person."""
     data: dict[str, int]
     """Size in bytes of every file of ``data/``, by path."""
+    chips: int
+    """Number of chips that commits name."""
 
 
 def finalize(store: Store, spec: BuildSpec, plan: PlanFile, done: Committed, *, complete: bool) -> Finalized:
@@ -54,7 +56,8 @@ def finalize(store: Store, spec: BuildSpec, plan: PlanFile, done: Committed, *, 
         # In an incomplete tree, files may be another driver's that has not committed them yet.
         if complete or is_temporary(path):
             owned.remove(path)
-    return Finalized(card_sha256=sha256(text), data={path: rows.size for path, rows in expected.items()})
+    data = {path: rows.size for path, rows in expected.items()}
+    return Finalized(card_sha256=sha256(text), data=data, chips=totals.tiles)
 
 
 def is_finalized(store: Store, spec: BuildSpec, plan: PlanFile, last: Finalized) -> bool:

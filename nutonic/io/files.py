@@ -16,7 +16,10 @@ def open_regular(path: str | Path) -> BinaryIO:
     OSError
         If there is none, it cannot be read, or it is no regular file.
     """
-    if not stat.S_ISREG(Path(path).stat().st_mode):
+    mode = Path(path).stat().st_mode
+    if stat.S_ISDIR(mode):
+        raise IsADirectoryError(errno.EISDIR, "it is a directory")
+    if not stat.S_ISREG(mode):
         raise OSError(errno.EINVAL, "it is no regular file")
     return Path(path).open("rb")
 

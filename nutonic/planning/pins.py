@@ -2,14 +2,15 @@
 
 A file's pin is its size and a digest of samples: its first block, where a raster's header lies, its last, and some between.
 So it is checked in a moment whatever its size. A file that is written anew has another header or other pixels somewhere;
-that no sample meets any of them is possible only where a few bytes were changed by hand.
+that no sample meets any of them is possible only where a few bytes were changed by hand. A file that goes on where it ended,
+as one whose copy was cut off and is finished now, is the same.
 """
 
 from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 
@@ -25,35 +26,44 @@ _THREADS = 16
 Pin = tuple[int, str]
 
 
-def pin_of(path: str) -> Pin:
-    """Size in bytes, and the first digits of the SHA-256 of the file's samples; raises OSError."""
+def pin_of(path: str, most: int | None = None) -> Pin:
+    """Size in bytes, and the first digits of the SHA-256 of samples; of no more than the first `most` bytes, if given.
+
+    Raises
+    ------
+    OSError
+        If there is no regular file, or it cannot be read.
+    """
     with open_regular(path) as file:
         size = os.fstat(file.fileno()).st_size
+        size = size if most is None else min(size, most)
         last = max(0, size - _SAMPLE)
         digest = hashlib.sha256()
         for k in range(_BETWEEN + 2):
-            file.seek(last * k // (_BETWEEN + 1))
-            digest.update(file.read(_SAMPLE))
+            start = last * k // (_BETWEEN + 1)
+            file.seek(start)
+            digest.update(file.read(min(_SAMPLE, size - start)))
     return size, digest.hexdigest()[:_DIGITS]
 
 
 def pins_of(scenes: Iterable[Scene]) -> dict[str, Pin]:
     """The pins of scenes' local files, by path; what is not there has none."""
-    return _pinned(asset.href for scene in scenes for asset in scene.assets if "://" not in asset.href)
+    hrefs = (asset.href for scene in scenes for asset in scene.assets if "://" not in asset.href)
+    return _looked_at(hrefs, pin_of)
 
 
 def changed(pins: Mapping[str, Pin]) -> list[str]:
-    """Paths of files that are there and are not what they were, sorted."""
-    now = _pinned(pins)
-    return sorted(path for path, pin in now.items() if pin != tuple(pins[path]))
+    """Paths of files that are there and are not what they were, sorted; what only goes on was not all there yet."""
+    now = _looked_at(pins, lambda path: pin_of(path, pins[path][0]))
+    return [path for path, pin in now.items() if pin != tuple(pins[path])]
 
 
-def _pinned(paths: Iterable[str]) -> dict[str, Pin]:
+def _looked_at(paths: Iterable[str], pin: Callable[[str], Pin]) -> dict[str, Pin]:
     found: dict[str, Pin] = {}
 
     def look(path: str) -> None:
         with suppress(OSError):
-            found[path] = pin_of(path)
+            found[path] = pin(path)
 
     unique = sorted(set(paths))
     if unique:

@@ -26,6 +26,7 @@ from nutonic.planning.plan_file import digest_of
 from nutonic.planning.spec import BuildSpec
 from nutonic.run.read import Pixels, read, read_together
 from nutonic.run.results import BatchDone, Failure, failure_of
+from nutonic.secrets import redact
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,9 +101,14 @@ def _summary(index: int, done: Sequence[PlaceDone], failures: Sequence[Failure],
         rows=sum(sum(place.tasks.values()) for place in done),
         bytes_written=bytes_written,
         rejects=dict(Counter(reject.reason for place in done for reject in place.rejects)),
+        example=next((_in_words(reject) for place in done for reject in place.rejects), None),
         failures=tuple(failures),
         network=current().take_counts(),
     )
+
+
+def _in_words(reject: Reject) -> str:
+    return redact(f"{reject.tile_id or reject.poi_id}: {reject.reason}: {reject.detail}")
 
 
 # One place

@@ -77,6 +77,8 @@ class BatchDone:
     bytes_written: int = 0
     rejects: Mapping[str, int] = field(default_factory=dict)
     """Reason to number of rejected places and tiles."""
+    example: str | None = None
+    """The first of the rejects, in words."""
     failures: tuple[Failure, ...] = ()
     network: Mapping[str, int] = field(default_factory=dict)
     """Counts of the process since its last batch: ``requests``, ``bytes``, and faults such as ``fault: 503``."""
@@ -108,6 +110,10 @@ class Summary(Shown):
     """Bytes that came over HTTP."""
     faults: dict[str, int] = field(default_factory=dict)
     """Number of requests that failed and were tried again, by kind of fault."""
+    example: str | None = None
+    """One of the places or tiles that were rejected now, in words: the first, whatever was done first."""
+    chips: int = 0
+    """Chips in the tree after the run."""
     seconds: float = 0.0
     limit: int | None = None
 
@@ -134,6 +140,11 @@ class Summary(Shown):
         """Whether nothing within the limit is left to do."""
         return not self.still_open
 
+    @property
+    def succeeded(self) -> bool:
+        """Whether nothing is left to do and the tree has a chip, unless nothing was asked for."""
+        return self.complete and bool(self.chips or not self.wanted)
+
 
 class Tally:
     """Adds up batches' counts."""
@@ -142,6 +153,7 @@ class Tally:
         self.batches = 0  # added so far
         self._sums: Counter[str] = Counter()
         self._rejects: Counter[str] = Counter()
+        self._examples: dict[int, str] = {}
         self._failures: list[Failure] = []
         self._network: Counter[str] = Counter()
 
@@ -152,6 +164,7 @@ class Tally:
             {key: getattr(result, key) for key in ("finished", "places", "tiles", "rows", "bytes_written")}
         )
         self._rejects.update(result.rejects)
+        self._examples |= {result.index: result.example} if result.example else {}
         self._failures.extend(result.failures)
         self.add_network(result.network)
 
@@ -169,6 +182,7 @@ class Tally:
             rows=self._sums["rows"],
             bytes_written=self._sums["bytes_written"],
             rejects=dict(self._rejects + Counter(header["rejects"])),
+            example=self._examples[min(self._examples)] if self._examples else None,
             failures=tuple(sorted(self._failures, key=lambda failure: failure.poi_id)),
             requests=self._network["requests"],
             bytes_read=self._network["bytes"],

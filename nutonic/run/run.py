@@ -157,8 +157,10 @@ def _build(spec: BuildSpec, out: Path, cluster: Cluster, extent: _Extent, callba
     )
     failures = with_attempts(summary.failures, _earlier_failures(last))
     summary = replace(summary, failures=failures, seconds=seconds, limit=extent.limit)
-    if not _is_up_to_date(store, spec, plan, done, summary, last):
-        _finish(store, spec, plan, done, summary)
+    if _is_up_to_date(store, spec, plan, done, summary, last):
+        summary = replace(summary, chips=last["chips"])
+    else:
+        summary = _finish(store, spec, plan, done, summary)
     if card.is_theirs(store):
         callback.on_note(Note(text=f"{out}/{card.KEPT}"))
     return summary
@@ -209,13 +211,15 @@ def _is_up_to_date(
     """Whether the last summary is of these commits, and the files that were made from them are there."""
     if summary.failures or last.get("commits") != done.digest():
         return False
-    return is_finalized(store, spec, plan, Finalized(card_sha256=last["card_sha256"], data=last["data"]))
+    expected = Finalized(**{name: last[name] for name in ("card_sha256", "data", "chips")})
+    return is_finalized(store, spec, plan, expected)
 
 
-def _finish(store: Store, spec: BuildSpec, plan: PlanFile, done: Committed, summary: Summary) -> None:
-    """Bring ``data/`` and the card up to date."""
+def _finish(store: Store, spec: BuildSpec, plan: PlanFile, done: Committed, summary: Summary) -> Summary:
+    """Bring ``data/`` and the card up to date; the summary then knows how many chips there are."""
     finalized = finalize(store, spec, plan, done, complete=summary.complete and summary.limit is None)
     store.put(SUMMARY, sealed({**asdict(summary), **asdict(finalized), "commits": done.digest()}))
+    return replace(summary, chips=finalized.chips)
 
 
 def _earlier_failures(last: Json) -> dict[str, Failure]:

@@ -328,6 +328,18 @@ def copied(world, built):
     return world
 
 
+def test_a_build_that_makes_no_chip_is_no_success_and_says_why(world):
+    world.write(labels={"dataset": {"name": "other", "unknown": 0, "classes": {250: "x"}}})
+    said = world.build("--json")
+    assert said.code == 1
+    summary = json.loads(said.out)
+    assert (summary["complete"], summary["succeeded"], summary["chips"], summary["tiles"]) == (True, False, 0, 0)
+    assert f"no chip was made of {summary['wanted']} places" in said.err
+    assert "such as poi_000004: unusable labels: the labels hold [1, 2, 3, 4, 5]" in said.err
+    again = world.build()
+    assert (again.code, "none has a chip" in again.err) == (1, True)
+
+
 def test_built_again_a_finished_tree_is_not_touched(copied):
     before = listing(copied.out)
     stamps = {path: path.stat().st_mtime_ns for path in copied.out.rglob("*")}
