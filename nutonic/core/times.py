@@ -2,23 +2,30 @@
 
 from __future__ import annotations
 
+import calendar
 import datetime as dt
 import re
 from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
 
 from nutonic.errors import InputError
+
+#: The ends of an interval that is open: before and after everything.
+FIRST, LAST = dt.datetime.min.replace(tzinfo=dt.UTC), dt.datetime.max.replace(tzinfo=dt.UTC)
 
 
 @dataclass(frozen=True, slots=True)
 class Interval:
-    """The time between two moments in UTC, both included."""
+    """The time between two moments in UTC, both included; of one that is open :data:`FIRST` or :data:`LAST` is an end."""
 
     start: dt.datetime
     end: dt.datetime
 
     @classmethod
     def parse(cls, text: str) -> Interval:
-        """The interval of ``start/end``; a date stands for its whole day, one date or time for itself.
+        """The interval of ``start/end``; a date, month or year stands for all of it, one of them or a time for itself.
 
         Raises
         ------
@@ -28,14 +35,20 @@ class Interval:
         first, slash, last = text.partition("/")
         if slash and not (first and last):
             raise ValueError(f"{text!r} has only one end: write 2024-04-01/2024-10-31")
-        start, end = _bound(first, dt.time.min), _bound(last or first, dt.time.max)
+        return cls.between(_bounds(first)[0], _bounds(last or first)[1], text)
+
+    @classmethod
+    def between(cls, start: dt.datetime, end: dt.datetime, written: Any) -> Interval:
+        """The interval of two moments; a ValueError names what was written if it ends before it starts."""
         if start > end:
-            raise ValueError(f"{text!r} ends before it starts")
+            raise ValueError(f"{written!r} ends before it starts")
         return cls(start, end)
 
     @property
     def middle(self) -> dt.datetime:
-        """The moment half-way."""
+        """The moment half-way; the end that there is, where the other is open."""
+        if FIRST == self.start or LAST == self.end:
+            return self.end if LAST != self.end else self.start
         return self.start + (self.end - self.start) / 2
 
     def contains(self, moment: dt.datetime) -> bool:
@@ -43,30 +56,85 @@ class Interval:
         return self.start <= moment <= self.end
 
     def isoformat(self) -> str:
-        """``start/end`` as STAC and RFC 3339 have it, in UTC with a ``Z``."""
-        return f"{utc_text(self.start)}/{utc_text(self.end)}"
+        """``start/end`` as STAC and RFC 3339 have it, in UTC with a ``Z``; ``..`` where it is open."""
+        return "/".join(".." if end in (FIRST, LAST) else utc_text(end) for end in (self.start, self.end))
 
     def __str__(self) -> str:
         """As a person writes it: whole days as dates."""
         whole = self.start.time() == dt.time.min and self.end.time() == dt.time.max
         if not whole:
             return self.isoformat()
-        first, last = self.start.date().isoformat(), self.end.date().isoformat()
+        first, last = (
+            ".." if end in (FIRST, LAST) else end.date().isoformat() for end in (self.start, self.end)
+        )
         return first if first == last else f"{first}/{last}"
 
 
-def as_interval(time: Interval | str | None) -> Interval | None:
-    """A time as it may be given to public functions: an interval, its text, or None for all time.
+#: A time as public functions take it: see :func:`as_interval`.
+Time = Interval | str | int | dt.date | np.datetime64 | tuple[Any, Any] | list[Any] | slice | None
+
+#: What stands for an end that is open.
+_OPEN = ("", "..")
+
+
+def as_interval(time: Time) -> Interval | None:
+    """A time as it may be given to public functions.
+
+    Parameters
+    ----------
+    time
+        An interval; its text ``start/end``, where ``..`` is an open end; a date, month (``2024-06``), year or moment as
+        text, ``datetime``, ``date`` or ``numpy.datetime64``; two of these as a tuple, a list or a slice, both included,
+        where None is an open end; or None for all time. What has no time zone is in UTC.
 
     Raises
     ------
     InputError
-        If the text is no interval, or ends before it starts.
+        If it is none of these, or ends before it starts.
     """
+    if time is None or isinstance(time, Interval):
+        return time
     try:
-        return Interval.parse(time) if isinstance(time, str) else time
-    except ValueError as error:
+        first, last = _ends(time)
+        interval = Interval.between(_end(first, 0), _end(last, 1), time)
+    except (ValueError, OverflowError) as error:
         raise InputError(str(error)) from None
+    return None if (interval.start, interval.end) == (FIRST, LAST) else interval
+
+
+def _ends(time: Any) -> tuple[Any, Any]:
+    """What is written as the start of a time, and what as its end."""
+    if isinstance(time, slice) and time.step is None:
+        return time.start, time.stop
+    if isinstance(time, tuple | list) and len(time) == 2:
+        return time[0], time[1]
+    if isinstance(time, str) and "/" in time:
+        first, _, last = time.partition("/")
+        if not (first.strip() and last.strip()):
+            raise ValueError(f"{time!r} has only one end: write 2024-04-01/2024-10-31, or .. for an open end")
+        return first, last
+    return time, time
+
+
+def _end(value: Any, end: int) -> dt.datetime:
+    """The start (0) or the end (1) of what is written."""
+    if value is None or (isinstance(value, str) and value.strip() in _OPEN):
+        return (FIRST, LAST)[end]
+    if isinstance(value, dt.datetime) and value == value:  # NaT of pandas is a datetime too
+        return _utc(dt.datetime.combine(value.date(), value.time(), value.tzinfo))
+    if isinstance(value, str | dt.date | int | np.datetime64) and not isinstance(value, bool):
+        return _bounds(str(value))[end]
+    raise ValueError(
+        f"{value!r:.60} is no time: write 2024-04-01/2024-10-31, or give two dates as a tuple, or None for all time"
+    )
+
+
+def shifted(moment: dt.datetime, by: dt.timedelta) -> dt.datetime:
+    """A moment so much later, within the years that there are."""
+    try:
+        return moment + by
+    except OverflowError:
+        return FIRST if by < dt.timedelta(0) else LAST
 
 
 def parse_moment(text: str) -> dt.datetime:
@@ -86,11 +154,20 @@ def _utc(moment: dt.datetime) -> dt.datetime:
     return moment.astimezone(dt.UTC) if moment.tzinfo else moment.replace(tzinfo=dt.UTC)
 
 
-def _bound(text: str, time_of_day: dt.time) -> dt.datetime:
-    """One end of an interval; a date at a time of day."""
+#: A year, a month or a day of ISO 8601.
+_DATE = re.compile(r"(\d{4})(?:-(\d{2}))?(?:-(\d{2}))?")
+
+
+def _bounds(text: str) -> tuple[dt.datetime, dt.datetime]:
+    """The first and the last moment of a year, a month, a day or a moment."""
     try:
-        if re.fullmatch(r"\d{4}-\d{2}-\d{2}", text.strip()):
-            return dt.datetime.combine(dt.date.fromisoformat(text.strip()), time_of_day, dt.UTC)
-        return parse_moment(text.strip())
+        date = _DATE.fullmatch(text.strip())
+        if date is None:
+            return (moment := parse_moment(text.strip())), moment
+        year, month, day = (int(part) if part else None for part in date.groups())
+        first = dt.date(int(year or 0), month or 1, day or 1)
+        last_month = month or 12
+        last = dt.date(first.year, last_month, day or calendar.monthrange(first.year, last_month)[1])
     except ValueError:
         raise ValueError(f"{text!r} is not a date: write 2024-04-01/2024-10-31") from None
+    return dt.datetime.combine(first, dt.time.min, dt.UTC), dt.datetime.combine(last, dt.time.max, dt.UTC)

@@ -19,7 +19,7 @@ import nutonic.cube.accessor  # noqa: F401  registers cube.nutonic
 from nutonic.core.areas import Area
 from nutonic.core.grid import centre, check_aligned
 from nutonic.core.model import Scene, Step, Timeline
-from nutonic.core.times import Interval, as_interval
+from nutonic.core.times import Interval, Time, as_interval
 from nutonic.cube.search import LEFT_OUT, SCENES, CubePlan, instant, scene_rows, search
 from nutonic.errors import InputError, NoScene
 from nutonic.recipe.outputs import Grid
@@ -31,7 +31,7 @@ def open_scene(
     area: GeoBox | tuple[float, float],
     sources: Sequence[Source],
     *,
-    time: Interval | str | None = None,
+    time: Time = None,
     grid_settings: Grid | None = None,
     scenes: Sequence[Sequence[Scene]] | None = None,
     chunks: int | Sequence[int | None] = 512,
@@ -46,7 +46,8 @@ def open_scene(
     sources
         For instance a :class:`StacSource` and a :class:`RasterSource`.
     time
-        An interval to search in, or its text ``start/end``, both included; all time by default.
+        When: as of :func:`nutonic.core.times.as_interval`, such as ``"2024-06"``, ``"2024-04-01/.."`` or two dates; all time
+        by default.
     grid_settings
         Extent, resolution and lattice of the square around a place, such as ``recipe.grid``. A GeoBox needs none.
     scenes
@@ -125,7 +126,7 @@ def open_cube(
     area: Area | CubePlan,
     sources: Sequence[Source],
     *,
-    time: Interval | str | None = None,
+    time: Time = None,
     chunks: int = 1024,
     warp: bool = True,
 ) -> xr.Dataset:
@@ -138,7 +139,7 @@ def open_cube(
     sources
         For instance a :class:`StacSource` for imagery and a :class:`RasterSource` for land cover.
     time
-        An interval, or its text ``start/end``, both included; all time by default.
+        As of :func:`nutonic.core.times.as_interval`: ``"2024-06"``, ``"2024-04-01/.."``, two dates, …; all time by default.
     chunks
         Side of the square chunks, in pixels. These are the tiles that are computed one by one. If it is a multiple of the
         side of the files' blocks (1024 in Earth Search, 512 in the Planetary Computer), each block is read just once.

@@ -14,7 +14,7 @@ from nutonic.core.areas import Area, area_grid
 from nutonic.core.grid import epsg, lonlat_bounds
 from nutonic.core.model import Json, Scene, Step, Timeline
 from nutonic.core.showing import Shown
-from nutonic.core.times import Interval, as_interval
+from nutonic.core.times import Time, as_interval
 from nutonic.errors import NoScene
 from nutonic.io.session import current
 from nutonic.sources.item import Unusable
@@ -67,7 +67,7 @@ class CubePlan(Shown):
         return "\n".join(description_lines(self.geobox, self.scenes, self.left_out))
 
 
-def search(area: Area, sources: Sequence[Source], *, time: Interval | str | None = None, warp: bool = True) -> CubePlan:
+def search(area: Area, sources: Sequence[Source], *, time: Time = None, warp: bool = True) -> CubePlan:
     """Search what several sources have over an area; reads metadata only.
 
     Parameters
@@ -77,7 +77,7 @@ def search(area: Area, sources: Sequence[Source], *, time: Interval | str | None
     sources
         For instance a :class:`StacSource` and a :class:`RasterSource`.
     time
-        An interval, or its text ``start/end``, both included; all time by default.
+        As of :func:`nutonic.core.times.as_interval`: ``"2024-06"``, ``"2024-04-01/.."``, two dates, …; all time by default.
     warp
         Whether scenes that do not lie on the grid's pixels, such as those of another UTM zone, are read by nearest
         neighbour; otherwise they are left out and listed in `CubePlan.left_out`.

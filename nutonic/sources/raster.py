@@ -13,7 +13,7 @@ from odc.geo.geobox import GeoBox
 from nutonic.core.classes import ClassTable, table_of
 from nutonic.core.model import Asset, Band, Json, Scene, Step, Timeline
 from nutonic.core.showing import Shown, place
-from nutonic.core.times import Interval
+from nutonic.core.times import Time
 from nutonic.errors import GridError, InputError
 from nutonic.io import raster as rasters
 from nutonic.recipe.inputs import Labels
@@ -83,13 +83,13 @@ class RasterSource(Shown, SourceDefaults):
         )
 
     def search(
-        self, lon: np.ndarray, lat: np.ndarray, extent_m: float, time: Interval | str | None = None
+        self, lon: np.ndarray, lat: np.ndarray, extent_m: float, time: Time = None
     ) -> list[tuple[Scene, ...]]:
         """The raster itself, for every place; a place beyond it is told by its pixels."""
         scene = self.describe()
         return [(scene,)] * len(lon)
 
-    def timeline(self, geobox: GeoBox, time: Interval | str | None = None) -> Timeline:
+    def timeline(self, geobox: GeoBox, time: Time = None) -> Timeline:
         """The raster itself, as one step without a time."""
         return Timeline(steps=(Step(time=None, scenes=(self.describe(),)),))
 

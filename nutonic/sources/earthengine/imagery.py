@@ -16,7 +16,7 @@ from nutonic.core.globe import Box, boxes_of
 from nutonic.core.grid import lonlat_bounds
 from nutonic.core.model import Asset, Band, Json, Scene, Timeline
 from nutonic.core.showing import Shown
-from nutonic.core.times import Interval, as_interval, utc_text
+from nutonic.core.times import Interval, Time, as_interval, utc_text
 from nutonic.errors import GridError, InputError
 from nutonic.recipe.inputs import Imagery
 from nutonic.sources.backend import Windowed, dataset
@@ -100,7 +100,7 @@ class EarthEngineImagery(Shown, SourceDefaults):
         return imagery_bands(self.assets, self.masks)
 
     def search(
-        self, lon: np.ndarray, lat: np.ndarray, extent_m: float, time: Interval | str | None = None
+        self, lon: np.ndarray, lat: np.ndarray, extent_m: float, time: Time = None
     ) -> list[tuple[Scene, ...]]:
         """Up to three scenes for each square, the best first; see :func:`.ranking.ranked`. One listing a neighbourhood.
 
@@ -129,7 +129,7 @@ class EarthEngineImagery(Shown, SourceDefaults):
         tally.check(self.collection)
         return scenes
 
-    def timeline(self, geobox: GeoBox, time: Interval | str | None = None) -> Timeline:
+    def timeline(self, geobox: GeoBox, time: Time = None) -> Timeline:
         """Every scene that touches a grid, as overpasses in order of time; see :func:`.overpasses.timeline`."""
         period = as_interval(time)
         items, unusable = self._listed(boxes_of(lonlat_bounds(geobox)), period)

@@ -15,7 +15,7 @@ from nutonic.core.catalogs import IMAGED
 from nutonic.core.footprints import Snapping, footprint_of
 from nutonic.core.globe import Box
 from nutonic.core.model import Asset, Json
-from nutonic.core.times import Interval, utc_text
+from nutonic.core.times import Interval, shifted, utc_text
 from nutonic.errors import InputError, ReadFailed, Unreachable
 from nutonic.sources.earthengine.account import Account, signed_in
 from nutonic.sources.item import Item
@@ -124,7 +124,8 @@ def _filters(query: ImageQuery, box: Box) -> list[str]:
     if known is not None and known.clouds:
         parts.append(f"properties.{known.clouds}<={query.max_cloud_cover}")
     if query.time is not None:
-        last = query.time.end + dt.timedelta(days=_LONGEST if known is None else known.days, milliseconds=1)
+        days = _LONGEST if known is None else known.days
+        last = shifted(query.time.end, dt.timedelta(days=days, milliseconds=1))
         parts += [f'startTime >= "{_stamp(query.time.start)}"', f'endTime < "{_stamp(last)}"']
     return parts
 

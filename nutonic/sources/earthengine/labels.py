@@ -15,7 +15,7 @@ from nutonic.core.catalogs import COLLECTED, Collected, Rule, refuse_windows, re
 from nutonic.core.classes import DAYS, ClassTable, table_of
 from nutonic.core.model import Band, Json, Scene, Step, Timeline
 from nutonic.core.showing import Shown
-from nutonic.core.times import Interval, as_interval
+from nutonic.core.times import Interval, Time, as_interval, shifted
 from nutonic.errors import BadPixels, InputError, NoScene, ReadFailed, Unreachable
 from nutonic.recipe.inputs import Labels
 from nutonic.sources.backend import Windowed, dataset
@@ -123,7 +123,7 @@ class EarthEngineLabels(Shown, SourceDefaults):
         return (self.table.band, DAYS) if self.is_dated else (self.table.band,)
 
     def search(
-        self, lon: np.ndarray, lat: np.ndarray, extent_m: float, time: Interval | str | None = None
+        self, lon: np.ndarray, lat: np.ndarray, extent_m: float, time: Time = None
     ) -> list[tuple[Scene, ...]]:
         """The collection, as one scene without a date for all places; one request makes sure that it can be used.
 
@@ -152,7 +152,7 @@ class EarthEngineLabels(Shown, SourceDefaults):
         )
         return [(scene,)] * len(lon)
 
-    def timeline(self, geobox: GeoBox, time: Interval | str | None = None) -> Timeline:
+    def timeline(self, geobox: GeoBox, time: Time = None) -> Timeline:
         """The collection as one step without a time; where pixels depend on a date, that is the middle of `time`."""
         period = as_interval(time)
         ((scene,),) = self.search(np.zeros(1), np.zeros(1), 0.0, period)
@@ -184,7 +184,8 @@ class EarthEngineLabels(Shown, SourceDefaults):
         if time is None or not self.is_dated:
             return None
         reach = timedelta(days=self.windows_days[-1])
-        return f"{time.start - reach:%Y-%m-%d}", f"{time.end + reach + timedelta(days=1):%Y-%m-%d}"
+        first, last = shifted(time.start, -reach), shifted(time.end, reach + timedelta(days=1))
+        return first.date().isoformat(), last.date().isoformat()
 
     def _check(self, image: Json | None, time: Interval | None) -> None:
         if image is None:

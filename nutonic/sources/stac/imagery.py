@@ -16,7 +16,7 @@ from nutonic.core.footprints import Snapping
 from nutonic.core.grid import lonlat_bounds
 from nutonic.core.model import Asset, Band, Json, Scene, Timeline
 from nutonic.core.showing import Shown, place
-from nutonic.core.times import Interval, as_interval, utc_text
+from nutonic.core.times import Interval, Time, as_interval, utc_text
 from nutonic.io import raster as rasters
 from nutonic.io import signing
 from nutonic.io.access import Access, access_for
@@ -104,7 +104,7 @@ class StacSource(Shown, SourceDefaults):
         return imagery_bands(self.assets, self.masks)
 
     def search(
-        self, lon: np.ndarray, lat: np.ndarray, extent_m: float, time: Interval | str | None = None
+        self, lon: np.ndarray, lat: np.ndarray, extent_m: float, time: Time = None
     ) -> list[tuple[Scene, ...]]:
         """Up to three scenes for each square, the best first; see :func:`.ranking.ranked`."""
         period = as_interval(time)
@@ -125,7 +125,7 @@ class StacSource(Shown, SourceDefaults):
             access=self.access,
         )
 
-    def timeline(self, geobox: GeoBox, time: Interval | str | None = None) -> Timeline:
+    def timeline(self, geobox: GeoBox, time: Time = None) -> Timeline:
         """Every scene that touches a grid, as overpasses in order of time; see :func:`.overpasses.timeline`."""
         period = as_interval(time)
         items = items_around(self._search(period), lonlat_bounds(geobox))

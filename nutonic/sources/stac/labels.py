@@ -19,7 +19,7 @@ from nutonic.core.globe import reach, turned
 from nutonic.core.grid import lonlat_bounds
 from nutonic.core.model import Band, Json, Scene, Step, Timeline
 from nutonic.core.showing import Shown, place
-from nutonic.core.times import Interval, as_interval
+from nutonic.core.times import Interval, Time, as_interval
 from nutonic.errors import Gone, InputError
 from nutonic.io import signing
 from nutonic.io.access import Access, access_for
@@ -91,7 +91,7 @@ class StacLabels(Shown, SourceDefaults):
         return (self.classes.band,)
 
     def search(
-        self, lon: np.ndarray, lat: np.ndarray, extent_m: float, time: Interval | str | None = None
+        self, lon: np.ndarray, lat: np.ndarray, extent_m: float, time: Time = None
     ) -> list[tuple[Scene, ...]]:
         """All the items of one year under each square, by id; none where no item touches it."""
         search = Search(url=self.url, collection=self.collection, time=None, max_cloud_cover=None, access=self.access)
@@ -109,7 +109,7 @@ class StacLabels(Shown, SourceDefaults):
             raise problems[0]
         return scenes
 
-    def timeline(self, geobox: GeoBox, time: Interval | str | None = None) -> Timeline:
+    def timeline(self, geobox: GeoBox, time: Time = None) -> Timeline:
         """The items of one year under a grid, as one step without a time."""
         search = Search(url=self.url, collection=self.collection, time=None, max_cloud_cover=None, access=self.access)
         matches = [
