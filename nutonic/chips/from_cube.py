@@ -45,7 +45,7 @@ def cut_chips(cube: xr.Dataset, recipe: Recipe) -> Iterator[tuple[Tile, Chip | T
     BadPixels
         If the labels hold a value that the class table does not list.
     """
-    cube, bands = digital_numbers(cube), recipe.imagery.assets
+    cube, bands = digital_numbers(cube), recipe.imagery.bands
     rules = ChipRules(table=recipe.labels.table, tiles=recipe.tiles, stretch=recipe.stretch)
     _refuse_unsuitable(cube, bands)
     shape = (cube.sizes["y"], cube.sizes["x"])

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import hashlib
 
+from affine import Affine
+
 from nutonic._version import __version__
 from nutonic.chips.rows import ChipContext
-from nutonic.core.grid import centre, describe, lonlat_bounds, tile_grid
+from nutonic.core.grid import centre, describe, lonlat_bounds, repeats, tile_grid
 from nutonic.core.model import Chip, Json
 
 
@@ -55,6 +57,7 @@ def sidecar_of(context: ChipContext, digest: str, rule: str | None) -> Json:
 
 def _imagery(context: ChipContext) -> Json:
     scene = context.place_result.scene
+    times = repeats(((asset.name, Affine(*asset.transform)) for asset in scene.assets), context.place_result.geobox)
     return {
         "source": scene.source,
         "collection": scene.collection,
@@ -64,6 +67,7 @@ def _imagery(context: ChipContext) -> Json:
         "assets": {asset.name: asset.written for asset in scene.assets},
         "offset_applied": {asset.name: asset.offset for asset in scene.assets},
         "substituted": context.place_result.substituted,
+        **({"repeated": times} if times else {}),
     }
 
 

@@ -30,6 +30,34 @@ class Catalogue:
 _SENTINEL_BANDS = {"blue": "B02", "green": "B03", "red": "B04", "nir": "B08"}
 _SENTINEL_CLASSES = "SCL"
 
+#: What bands show by their names: the common names of STAC's extension ``eo``, and Sentinel-2's numbers.
+COLOURS: Mapping[str, str] = {
+    **{
+        name: name
+        for name in (
+            *("coastal", "blue", "green", "red", "yellow", "pan", "rededge", "rededge1", "rededge2", "rededge3"),
+            *("rededge071", "rededge075", "rededge078", "nir", "nir08", "nir09", "cirrus", "swir16", "swir22"),
+            *("lwir", "lwir11", "lwir12", "scl", "aot", "wvp"),
+        )
+    },
+    **{
+        f"{band}{suffix}": name
+        for suffix in ("", "_10m", "_20m", "_60m")
+        for band, name in {
+            **{band: name for name, band in _SENTINEL_BANDS.items()},
+            **{
+                "B01": "coastal",
+                "B05": "rededge1",
+                "B06": "rededge2",
+                "B07": "rededge3",
+                "B8A": "nir08",
+                "B09": "nir09",
+            },
+            **{"B11": "swir16", "B12": "swir22"},
+        }.items()
+    },
+}
+
 #: By host.
 CATALOGUES: Mapping[str, Catalogue] = {
     "earth-search.aws.element84.com": Catalogue(

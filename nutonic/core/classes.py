@@ -128,16 +128,38 @@ IO_LULC = ClassTable(
 TABLES: Mapping[str, ClassTable] = {table.name: table for table in (ESA_WORLDCOVER, DYNAMIC_WORLD, IO_LULC)}
 
 
-def table_of(table: ClassTable | str) -> ClassTable:
-    """A class table, or the one of this name.
+#: What stands for a class table: itself, its name where it is known, or labels by class id.
+AnyTable = ClassTable | str | Mapping[int, str]
+
+
+def table_of(table: AnyTable) -> ClassTable:
+    """A class table, the one of this name, or one of labels by class id.
+
+    Of a table that is given by its labels alone ``unknown`` is 0, or else 255, or else the first id that is free.
 
     Raises
     ------
     InputError
-        If there is none of this name.
+        If there is none of this name, or an id is not from 0 to 255, or two classes have one label.
     """
     if isinstance(table, ClassTable):
         return table
+    if isinstance(table, Mapping):
+        return _table_of_labels(table)
     if table not in TABLES:
         raise InputError(f"no class table {table!r}: use one of {', '.join(sorted(TABLES))} or one of your own")
     return TABLES[table]
+
+
+def _table_of_labels(labels: Mapping[int, str]) -> ClassTable:
+    strange = [key for key in labels if isinstance(key, bool) or key not in range(256)]
+    if strange or not labels:
+        what = f"{strange[0]!r} for a class id" if strange else "no class"
+        raise InputError(f"classes has {what}: write labels by whole numbers from 0 to 255, such as {{10: 'trees'}}")
+    clean = {int(key): " ".join(str(label).lower().split()) for key, label in labels.items()}
+    if len(set(clean.values())) != len(clean) or not all(clean.values()):
+        raise InputError("classes needs a label of its own for every class id")
+    unknown = next((value for value in (0, 255, *range(1, 255)) if value not in clean), None)
+    if unknown is None:
+        raise InputError("classes uses all ids from 0 to 255: one must be left for what is unknown")
+    return ClassTable(name="classes", labels=clean, unknown=unknown, colors={})

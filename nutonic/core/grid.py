@@ -7,6 +7,7 @@ Sentinel-2's 10 m bands lie on the multiples of 10 m of their UTM zone.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from functools import lru_cache
 from typing import Any
 
@@ -231,6 +232,29 @@ def offset_in(lattice: Affine, geobox: GeoBox) -> tuple[int, int]:
             f"the {want.a:g} m lattice: open it on its own with grid: {{lattice: source}}"
         )
     return round(row), round(col)
+
+
+#: How far from a whole number of the grid's pixels the side of a coarser one may be, and still be read as that.
+_WHOLE = 1e-6
+
+
+def repeated(raster: Affine, geobox: GeoBox) -> tuple[Affine, int]:
+    """A raster's lattice in pixels of a grid's size, and how often each of its own pixels is repeated along a side.
+
+    A raster whose pixels are 2 or 3 or more times as large on both axes has finer ones in place of each; whether they lie
+    on the grid is for :func:`offset_in` to say. Any other is as it is, and repeated once.
+    """
+    ratios = raster.a / geobox.affine.a, raster.e / geobox.affine.e
+    times = round(ratios[0])
+    if times < 2 or max(abs(ratio - times) for ratio in ratios) > _WHOLE or raster.b or raster.d:
+        return raster, 1
+    return Affine(raster.a / times, 0.0, raster.c, 0.0, raster.e / times, raster.f), times
+
+
+def repeats(rasters: Iterable[tuple[str, Affine]], geobox: GeoBox) -> dict[str, int]:
+    """How often the pixels of rasters are repeated along a side, by name; of those whose pixels are the grid's nothing."""
+    times = {name: repeated(raster, geobox)[1] for name, raster in rasters}
+    return {name: count for name, count in times.items() if count > 1}
 
 
 def window_in(whole: GeoBox, geobox: GeoBox) -> dict[str, slice]:

@@ -93,6 +93,11 @@ class Scene:
     item: Json | None = field(default=None, compare=False, repr=False)
     """The catalogue's item, reduced to what was used; only while planning. Not part of the scene's identity."""
 
+    @property
+    def lead(self) -> Asset:
+        """The asset with the smallest pixels, the first of such: its pixels are those of the scene's grids."""
+        return min(self.assets, key=lambda asset: abs(asset.transform[0]))
+
     def asset(self, name: str) -> Asset:
         """The asset of this name; a KeyError names the ones there are."""
         for asset in self.assets:

@@ -6,11 +6,12 @@ import calendar
 import datetime as dt
 import re
 from dataclasses import dataclass
-from typing import Any
-
-import numpy as np
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from nutonic.errors import InputError
+
+if TYPE_CHECKING:
+    import numpy as np
 
 #: The ends of an interval that is open: before and after everything.
 FIRST, LAST = dt.datetime.min.replace(tzinfo=dt.UTC), dt.datetime.max.replace(tzinfo=dt.UTC)
@@ -47,8 +48,8 @@ class Interval:
     @property
     def middle(self) -> dt.datetime:
         """The moment half-way; the end that there is, where the other is open."""
-        if FIRST == self.start or LAST == self.end:
-            return self.end if LAST != self.end else self.start
+        if self.start == FIRST or self.end == LAST:
+            return self.end if self.end != LAST else self.start
         return self.start + (self.end - self.start) / 2
 
     def contains(self, moment: dt.datetime) -> bool:
@@ -64,14 +65,12 @@ class Interval:
         whole = self.start.time() == dt.time.min and self.end.time() == dt.time.max
         if not whole:
             return self.isoformat()
-        first, last = (
-            ".." if end in (FIRST, LAST) else end.date().isoformat() for end in (self.start, self.end)
-        )
+        first, last = (".." if end in (FIRST, LAST) else end.date().isoformat() for end in (self.start, self.end))
         return first if first == last else f"{first}/{last}"
 
 
 #: A time as public functions take it: see :func:`as_interval`.
-Time = Interval | str | int | dt.date | np.datetime64 | tuple[Any, Any] | list[Any] | slice | None
+Time: TypeAlias = "Interval | str | int | dt.date | np.datetime64 | tuple[Any, Any] | list[Any] | slice | None"
 
 #: What stands for an end that is open.
 _OPEN = ("", "..")
@@ -122,7 +121,8 @@ def _end(value: Any, end: int) -> dt.datetime:
         return (FIRST, LAST)[end]
     if isinstance(value, dt.datetime) and value == value:  # NaT of pandas is a datetime too
         return _utc(dt.datetime.combine(value.date(), value.time(), value.tzinfo))
-    if isinstance(value, str | dt.date | int | np.datetime64) and not isinstance(value, bool):
+    of_numpy = getattr(getattr(value, "dtype", None), "kind", "") == "M"
+    if (isinstance(value, str | dt.date | int) and not isinstance(value, bool)) or of_numpy:
         return _bounds(str(value))[end]
     raise ValueError(
         f"{value!r:.60} is no time: write 2024-04-01/2024-10-31, or give two dates as a tuple, or None for all time"

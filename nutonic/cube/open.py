@@ -46,8 +46,7 @@ def open_scene(
     sources
         For instance a :class:`StacSource` and a :class:`RasterSource`.
     time
-        When: as of :func:`nutonic.core.times.as_interval`, such as ``"2024-06"``, ``"2024-04-01/.."`` or two dates; all time
-        by default.
+        As of :func:`nutonic.core.times.as_interval`: ``"2024-06"``, ``"2024-04-01/.."``, two dates, …; all time by default.
     grid_settings
         Extent, resolution and lattice of the square around a place, such as ``recipe.grid``. A GeoBox needs none.
     scenes

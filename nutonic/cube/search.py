@@ -14,11 +14,11 @@ from nutonic.core.areas import Area, area_grid
 from nutonic.core.grid import epsg, lonlat_bounds
 from nutonic.core.model import Json, Scene, Step, Timeline
 from nutonic.core.showing import Shown
-from nutonic.core.times import Time, as_interval
+from nutonic.core.times import Interval, Time, as_interval
 from nutonic.errors import NoScene
 from nutonic.io.session import current
 from nutonic.sources.item import Unusable
-from nutonic.sources.mosaic import is_native
+from nutonic.sources.mosaic import is_native, is_whole
 from nutonic.sources.source import Source
 
 #: Attributes of a cube that list its scenes as JSON, so that saved files have them too.
@@ -118,11 +118,17 @@ def _native_only(timeline: Timeline, geobox: GeoBox) -> Timeline:
     """
     steps, left_out = [], list(timeline.left_out)
     for step in timeline.steps:
-        native = tuple(scene for scene in step.scenes if step.time is None or is_native(scene.assets[0], geobox))
+        native = tuple(scene for scene in step.scenes if step.time is None or _is_read(scene, geobox))
         left_out += [(scene.id, f"is in {scene.assets[0].crs}") for scene in step.scenes if scene not in native]
         if native:
             steps.append(Step(time=step.time and _earliest(native), scenes=native))
     return Timeline(steps=tuple(steps), left_out=tuple(left_out))
+
+
+def _is_read(scene: Scene, geobox: GeoBox) -> bool:
+    """Whether a scene's pixels are a grid's, or each a whole number of them where its source repeats them."""
+    first = scene.assets[0]
+    return is_whole(first, geobox) if scene.source == "stac" else is_native(first, geobox)
 
 
 def _earliest(scenes: Sequence[Scene]) -> str:
@@ -151,7 +157,7 @@ def scene_rows(timeline: Timeline, geobox: GeoBox) -> Iterator[Json]:
                 "datetime": scene.datetime,
                 "cloud_cover": scene.cloud_cover,
                 "crs": scene.assets[0].crs if scene.assets else None,  # scenes of a service may have no assets
-                "warped": bool(scene.assets) and not is_native(scene.assets[0], geobox),
+                "warped": bool(scene.assets) and not _is_read(scene, geobox),
                 "assets": {asset.name: asset.written for asset in scene.assets},
             }
 

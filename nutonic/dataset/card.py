@@ -119,7 +119,7 @@ def _opening(spec: BuildSpec, done: Totals) -> str:
 
 {done.tiles} satellite chips of {places} places with {rows} image–text rows, for fine-tuning vision-language models.
 
-Each chip shows {side:g} × {side:g} km: {", ".join(spec.imagery.assets)} of `{spec.imagery.collection}`, stretched
+Each chip shows {side:g} × {side:g} km: {", ".join(spec.imagery.bands)} of `{spec.imagery.collection}`, stretched
 from percentile {stretch.low:g} to {stretch.high:g} per {stretch.scope} and averaged to {chip} × {chip} pixels.
 Land cover is `{spec.table.name}` on the same {spec.grid.resolution_m:g} m grid, nearest neighbour.
 Captions, shares and boxes are computed from those labels: they are as right as the labels are.

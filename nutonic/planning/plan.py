@@ -263,7 +263,7 @@ def _corners(candidates: Candidates, side: int) -> np.ndarray:
     for number, ranked in enumerate(candidates.imagery.values):
         here = np.flatnonzero(candidates.imagery.numbers == number)
         if here.size:
-            asset = ranked[0].assets[0]
+            asset = ranked[0].lead
             x, y = transformer("EPSG:4326", asset.crs).transform(
                 candidates.places.lon[here], candidates.places.lat[here]
             )

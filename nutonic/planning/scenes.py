@@ -120,7 +120,7 @@ def _no_scene(i: int, ranked: Sequence[Scene], problems: _Problems, imagery: Ima
     if ranked:
         return Reject(poi_id=places[i].id, reason="off the lattice", detail=str(problems.of(ranked[0], places, i)))
     detail = (
-        f"no item of {imagery.collection} with {', '.join(imagery.assets)} covers enough of the square "
+        f"no item of {imagery.collection} with {', '.join(imagery.bands)} covers enough of the square "
         f"in {imagery.datetime} with at most {imagery.max_cloud_cover:g} % cloud"
     )
     return Reject(poi_id=places[i].id, reason="no scene", detail=detail)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Container
+from collections.abc import Container, Mapping, Sequence
+from os import PathLike
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Discriminator, Field, Tag, field_validator, model_validator
 
 from nutonic.core.catalogs import COLLECTED, PRODUCTS, Rule, refuse_jumping, refuse_windows, refuse_year
 from nutonic.core.classes import ClassTable, table_of
@@ -38,13 +39,55 @@ class Classes(Part):
         return self
 
 
+class AssetBand(Part):
+    """A band of a file with several, or an asset under another name."""
+
+    asset: Name
+    """Name of the asset."""
+    band: Annotated[int, Field(ge=1, le=65535)] = 1
+    """Which band of its file, from 1."""
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]*$")] | None = None
+    """What to call it: the variable of a cube, the key in sidecars. By default the asset's name and the band's number,
+    ``image_1``."""
+
+    @property
+    def called(self) -> str:
+        """The name it goes by."""
+        return self.name or f"{self.asset}_{self.band}"
+
+
+#: An asset by its name or by what its band is commonly called; or a band of it, ``{asset: image, band: 1}``.
+AnyAsset = Annotated[
+    Annotated[str, Tag("a name")] | Annotated[AssetBand, Tag("a band")],
+    Discriminator(lambda value: "a band" if isinstance(value, AssetBand | Mapping) else "a name"),
+]
+
+
+def refuse_twice(assets: Sequence[str | AssetBand]) -> None:
+    """Raise a ValueError if two assets go by one name."""
+    names = list(map(called, assets))
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is None:
+        return
+    if twice in assets:
+        of_one_file = f"; the bands of one file are [{{asset: {twice}, band: 1}}, {{asset: {twice}, band: 2}}, …]"
+        raise ValueError(f"names an asset twice: {names}" + (of_one_file if len(set(names)) == 1 else ""))
+    raise ValueError(f"calls two bands {twice}: give one of them a name of its own")
+
+
+def called(asset: str | AssetBand) -> str:
+    """The name that an asset or a band goes by."""
+    return asset if isinstance(asset, str) else asset.called
+
+
 class Labels(Part):
     """Where the land cover comes from, and what its values mean."""
 
     source: str
     """Of :data:`nutonic.recipe.kinds.SOURCES`: raster, stac or earthengine."""
-    path: str | None = None
-    """Of a raster: a GeoTIFF or COG in any CRS."""
+    path: str | tuple[str, ...] | None = None
+    """Of a raster in any CRS: a GeoTIFF or COG, JPEG 2000 or Erdas Imagine (.img) file, a folder or a glob of such, a VRT
+    that only lays files side by side, or an http(s) address; or a list of these, the first with a class wins."""
     dataset: str | Classes = "dynamic-world"
     """A known class table (esa-worldcover, io-lulc, dynamic-world) or one of your own."""
     url: str | None = None
@@ -71,6 +114,15 @@ class Labels(Part):
     @classmethod
     def _known_source(cls, value: str) -> str:
         return known_kind("labels", value)
+
+    @field_validator("path", mode="before")
+    @classmethod
+    def _paths(cls, value: Any) -> Any:
+        paths = value if isinstance(value, list | tuple) else [value]
+        if not paths or not all(isinstance(path, str | PathLike) and str(path) for path in paths if value is not None):
+            raise ValueError(f"is {value!r:.60}: write a path, or a list of paths")
+        texts = tuple(None if path is None else str(path) for path in paths)
+        return texts[0] if len(texts) == 1 else texts
 
     @field_validator("dataset")
     @classmethod
@@ -126,7 +178,7 @@ class Labels(Part):
 
 #: By source, the keys that it uses, of those that not all do; a source without a line may use any.
 _USED = {
-    "raster": ("path",),
+    "raster": ("path", "sign", "allow_hosts"),
     "stac": ("url", "collection", "asset", "year", "sign", "allow_hosts"),
     "earthengine": ("url", "collection", "band", "rule", "windows_days", "year", "project"),
 }
@@ -179,10 +231,11 @@ class Imagery(Part):
     Engine's REST API; by default the high-volume endpoint."""
     collection: str
     datetime: str
-    """``start/end``, dates or times, both included."""
+    """``start/end``, dates or times, both included; or a year or a month, ``2024-06``."""
     max_cloud_cover: Percent = 20.0
-    assets: Annotated[tuple[str, ...], Field(min_length=3, max_length=3)] = ("red", "green", "blue")
-    """Asset names for red, green and blue, in this order."""
+    assets: Annotated[tuple[AnyAsset, ...], Field(min_length=3, max_length=3)] = ("red", "green", "blue")
+    """What to show as red, green and blue, in this order: names of assets, or what their bands are commonly called; or
+    bands of a file, ``{asset: image, band: 1}``, with a ``name`` of your own if you like."""
     engine: Literal["stackstac", "odc-stac"] = "stackstac"
     """What builds the lazy arrays; the pixels are the same. ``odc-stac`` needs ``pip install 'nutonic[odc]'``."""
     sign: Sign = None
@@ -200,6 +253,8 @@ class Imagery(Part):
     @field_validator("datetime", mode="before")
     @classmethod
     def _interval(cls, value: Any) -> Any:
+        if isinstance(value, int) and not isinstance(value, bool):
+            return str(value)  # a year, as YAML reads it
         return value.isoformat() if isinstance(value, dt.date) else value
 
     @field_validator("datetime")
@@ -215,10 +270,14 @@ class Imagery(Part):
 
     @field_validator("assets")
     @classmethod
-    def _no_asset_twice(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        if len(set(value)) != len(value):
-            raise ValueError(f"names an asset twice: {list(value)}")
+    def _no_asset_twice(cls, value: tuple[str | AssetBand, ...]) -> tuple[str | AssetBand, ...]:
+        refuse_twice(value)
         return value
+
+    @property
+    def bands(self) -> tuple[str, ...]:
+        """Names of the three variables."""
+        return tuple(map(called, self.assets))
 
     @model_validator(mode="after")
     def _complete(self) -> Imagery:
@@ -229,6 +288,7 @@ class Imagery(Part):
         used = {"sign": self.sign, "allow_hosts": self.allow_hosts, "engine odc-stac": self.engine != "stackstac"}
         strange = [key for key, value in used.items() if value] if self.source == "earthengine" else []
         strange += ["project"] if self.source == "stac" and self.project else []
+        strange += ["a band of a file in assets"] if self.source == "earthengine" and self.bands != self.assets else []
         if strange:
             raise ValueError(f"has {', '.join(strange)}, which a source {self.source} does not use")
         return self

@@ -84,7 +84,8 @@ class Recipe(Part):
     @property
     def inputs(self) -> tuple[str, ...]:
         """Paths and URLs that the recipe reads from."""
-        named = (self.pois.path, self.imagery.url, self.labels.path, self.labels.url, self.cube.area)
+        labels = self.labels.path if isinstance(self.labels.path, tuple) else (self.labels.path,)
+        named = (self.pois.path, self.imagery.url, *labels, self.labels.url, self.cube.area)
         return tuple(path for path in named if isinstance(path, str))
 
     @property
@@ -115,8 +116,15 @@ class Recipe(Part):
         ):
             where = whole[part][key]
             if isinstance(where, str):
-                whole[part][key] = redact(where) if "://" in where else Path(where).name
+                whole[part][key] = _named(where)
+            elif key == "path" and where is not None:
+                whole[part][key] = list(map(_named, where))
         return yaml.safe_dump(whole, sort_keys=False, allow_unicode=True)
+
+
+def _named(where: str) -> str:
+    """A URL without its query, of a path the last name alone."""
+    return redact(where) if "://" in where else Path(where).name
 
 
 _WHERE_AND_HOW = ("path", "url", "engine", "sign", "allow_hosts", "project")

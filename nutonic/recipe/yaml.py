@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Hashable, Iterator, Mapping
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from pathlib import Path
-from types import UnionType
-from typing import Any, Union, get_args, get_origin
+from typing import Any, get_args
 
 import yaml
 from pydantic import BaseModel, ValidationError
@@ -48,10 +47,19 @@ def parse_recipe(content: Mapping[str, Any], where: str = "recipe") -> Recipe:
     try:
         return Recipe.model_validate(content)
     except ValidationError as error:
-        problems = error.errors()
+        found = error.errors()
+        problems = [problem for problem in found if not _is_echo(problem, found)]
         more = [f"… and {len(problems) - 3} more"] if len(problems) > 4 else []
         shown = [_explain(problem)[:_LONGEST] for problem in problems[: 3 if more else 4]]
         raise RecipeError("\n".join([f"{where}: {shown[0]}", *shown[1:], *more])) from None
+
+
+def _is_echo(problem: Mapping[str, Any], problems: Sequence[Mapping[str, Any]]) -> bool:
+    """Whether pydantic finds a list too short only since something in it is wrong, which is told already."""
+    loc = problem["loc"]
+    return problem["type"] == "too_short" and any(
+        other is not problem and other["loc"][: len(loc)] == loc for other in problems
+    )
 
 
 def parse_recipe_text(text: str, where: str = "recipe") -> Recipe:
@@ -127,12 +135,17 @@ def _anchored(recipe: Recipe, folder: Path) -> Recipe:
         except RuntimeError as error:  # ~nobody
             raise RecipeError(f"the path {path!r:.60} names a home that is not there: {_one_line(error)}") from None
 
+    labels = recipe.labels.path
+
     return recipe.model_copy(
         update={
             "pois": recipe.pois.model_copy(update={"path": absolute(recipe.pois.path)}),
             "imagery": recipe.imagery.model_copy(update={"url": absolute(recipe.imagery.url)}),
             "labels": recipe.labels.model_copy(
-                update={"path": absolute(recipe.labels.path), "url": absolute(recipe.labels.url)}
+                update={
+                    "path": tuple(map(absolute, labels)) if isinstance(labels, tuple) else absolute(labels),
+                    "url": absolute(recipe.labels.url),
+                }
             ),
             "cube": recipe.cube.model_copy(
                 update={"area": absolute(recipe.cube.area) if isinstance(recipe.cube.area, str) else recipe.cube.area}
@@ -141,9 +154,13 @@ def _anchored(recipe: Recipe, folder: Path) -> Recipe:
     )
 
 
+#: What pydantic puts between keys: which of several forms a value was taken for.
+_TAGS = ("str", "a name", "a band")
+
+
 def _explain(problem: Mapping[str, Any]) -> str:
     """One line for one problem that pydantic found."""
-    loc = tuple(part for part in problem["loc"] if part != "str" and not str(part).endswith("Classes]"))
+    loc = tuple(part for part in problem["loc"] if part not in _TAGS and not str(part).endswith("Classes]"))
     key = ".".join(map(str, loc)) or "recipe"
     if problem["type"] == "extra_forbidden":
         close = difflib.get_close_matches(str(loc[-1])[:40], list(_siblings(loc)), n=1)
@@ -166,7 +183,7 @@ def _shown(value: Any) -> str:
 def _siblings(loc: tuple[Any, ...]) -> Iterator[str]:
     """The keys that could have stood where `loc` points."""
     model: type[BaseModel] | None = Recipe
-    for part in loc[:-1]:
+    for part in (part for part in loc[:-1] if not isinstance(part, int)):
         found = model.model_fields.get(part) if model is not None else None
         if found is None:
             return
@@ -176,8 +193,9 @@ def _siblings(loc: tuple[Any, ...]) -> Iterator[str]:
 
 
 def _model_in(annotation: Any) -> type[BaseModel] | None:
-    options = get_args(annotation) if get_origin(annotation) in (Union, UnionType) else (annotation,)
-    return next((o for o in options if isinstance(o, type) and issubclass(o, BaseModel)), None)
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    return next((model for part in get_args(annotation) if (model := _model_in(part)) is not None), None)
 
 
 def _reason(error: Exception) -> str:

@@ -145,7 +145,7 @@ def _build(index: int, place: PlannedPlace, context: _Context, first: Pixels | N
                     place=place,
                     scene=scene,
                     substituted=why,
-                    bands=spec.imagery.assets,
+                    bands=spec.imagery.bands,
                     geobox=pixels.geobox,
                     label_days=label_days,
                 )
@@ -157,7 +157,7 @@ def _build(index: int, place: PlannedPlace, context: _Context, first: Pixels | N
 
 def _chips(pixels: Pixels, scene: Scene, context: _Context) -> list[CutTile]:
     spec = context.spec
-    rgb, label = pixels.stacked(spec.imagery.assets), pixels.bands[spec.table.band.name]
+    rgb, label = pixels.stacked(spec.imagery.bands), pixels.bands[spec.table.band.name]
     limits = picture_limits([rgb], spec.stretch, rendered=scene.rendered)
     return list(cut([Strip(rgb=rgb, label=label, tiles=spec.layout.tiles)], context.rules, limits))
 

@@ -20,7 +20,7 @@ from nutonic.core.grid import epsg, offset_in
 from nutonic.core.model import Asset
 from nutonic.errors import InputError, MissingExtra, OffLattice
 from nutonic.io.access import LOCAL, Access
-from nutonic.sources.pixels import offset_of, read_window
+from nutonic.sources.pixels import Offset, placed, read_window
 
 Engine = Literal["stackstac", "odc-stac"]
 
@@ -74,7 +74,7 @@ def odc_array(scene_id: str, asset: Asset, geobox: GeoBox, chunks: int, access: 
     """One asset as a lazy odc-stac array on a grid, told everything, so that no file is opened for it."""
     import odc.stac  # an optional dependency
 
-    offset = offset_of(asset, geobox)
+    offset = placed(asset, geobox)
     if _is_beside(asset, offset, geobox):
         return _beside(asset, offset, geobox, chunks, access)
     driver = ReflectanceDriver(asset, offset, geobox.affine, access)
@@ -110,8 +110,8 @@ class ReflectanceDriver:
     """What odc-stac reads an asset with, in place of a warp: see `odc.loader.types.ReaderDriver`."""
 
     asset: Asset
-    offset: tuple[int, int]
-    """Row and column of the grid's first pixel in the file."""
+    offset: Offset
+    """Where the grid's first pixel lies in the file."""
     lattice: Affine
     """The grid's transform."""
     access: Access
@@ -151,7 +151,7 @@ def stackstac_array(scene_id: str, asset: Asset, geobox: GeoBox, chunks: int, ac
     """One asset as a lazy stackstac array on a grid, told everything, so that it has nothing to guess or to snap."""
     import stackstac  # a second to import, and only needed here
 
-    offset = offset_of(asset, geobox)
+    offset = placed(asset, geobox)
     if _is_beside(asset, offset, geobox):
         return _beside(asset, offset, geobox, chunks, access)
     item = {
@@ -182,13 +182,13 @@ def stackstac_array(scene_id: str, asset: Asset, geobox: GeoBox, chunks: int, ac
     return array
 
 
-def _is_beside(asset: Asset, offset: tuple[int, int], geobox: GeoBox) -> bool:
+def _is_beside(asset: Asset, offset: Offset, geobox: GeoBox) -> bool:
     """Whether no pixel of a grid is an asset's, by its item's word."""
-    pairs = zip(offset, geobox.shape, asset.shape, strict=True)
+    pairs = zip(offset[:2], geobox.shape, (side * offset.times for side in asset.shape), strict=True)
     return any(first >= there or first + wanted <= 0 for first, wanted, there in pairs)
 
 
-def _beside(asset: Asset, offset: tuple[int, int], geobox: GeoBox, chunks: int, access: Access) -> da.Array:
+def _beside(asset: Asset, offset: Offset, geobox: GeoBox, chunks: int, access: Access) -> da.Array:
     """Such an asset as a lazy array that looks at the file's header all the same, which engines would not."""
     sizes = da.core.normalize_chunks((chunks, chunks), tuple(geobox.shape))
     read = partial(_read_beside, asset=asset, offset=offset, access=access)
@@ -197,7 +197,7 @@ def _beside(asset: Asset, offset: tuple[int, int], geobox: GeoBox, chunks: int, 
     return array
 
 
-def _read_beside(block_info: Any, asset: Asset, offset: tuple[int, int], access: Access) -> np.ndarray:
+def _read_beside(block_info: Any, asset: Asset, offset: Offset, access: Access) -> np.ndarray:
     rows, cols = (slice(*span) for span in block_info[None]["array-location"])
     return read_window(asset, offset, rows, cols, access)
 
@@ -208,9 +208,7 @@ class ReflectanceReader:
     stackstac's own reader would quietly warp a file that is not on the grid its item claims.
     """
 
-    def __init__(
-        self, *, url: str, asset: Asset, offset: tuple[int, int], access: Access = LOCAL, **ignored: Any
-    ) -> None:
+    def __init__(self, *, url: str, asset: Asset, offset: Offset, access: Access = LOCAL, **ignored: Any) -> None:
         self._asset, self._offset, self._access = asset, offset, access
 
     def read(self, window: Any, **ignored: Any) -> np.ndarray:
@@ -221,8 +219,8 @@ class ReflectanceReader:
     def close(self) -> None:
         """Nothing to close: handles belong to the process."""
 
-    def __getstate__(self) -> tuple[Asset, tuple[int, int], Access]:
+    def __getstate__(self) -> tuple[Asset, Offset, Access]:
         return self._asset, self._offset, self._access
 
-    def __setstate__(self, state: tuple[Asset, tuple[int, int], Access]) -> None:
+    def __setstate__(self, state: tuple[Asset, Offset, Access]) -> None:
         self._asset, self._offset, self._access = state

@@ -7,14 +7,16 @@ from collections.abc import Sequence
 from affine import Affine
 from odc.geo.geobox import GeoBox
 
-from nutonic.core.grid import grid_around, offset_in, on_lattice, unlike_a_map
+from nutonic.core.grid import grid_around, offset_in, on_lattice, repeated, unlike_a_map
 from nutonic.core.model import Scene
 from nutonic.errors import GridError, OffLattice
 from nutonic.recipe.outputs import Grid
 
 
 def place_grid(lon: float, lat: float, scene: Scene, settings: Grid) -> GeoBox:
-    """The square around a place on the lattice of a scene's pixels, in the scene's own CRS.
+    """The square around a place on the lattice of a scene's smallest pixels, in the scene's own CRS.
+
+    Assets with larger pixels are read on it too, each pixel repeated, where a whole number of the grid's makes one.
 
     Raises
     ------
@@ -24,7 +26,7 @@ def place_grid(lon: float, lat: float, scene: Scene, settings: Grid) -> GeoBox:
     GridError
         If the scene's CRS is not in metres.
     """
-    first = scene.assets[0]
+    first = scene.lead
     transform, resolution = Affine(*first.transform), settings.resolution_m
     if problem := unlike_a_map(transform):
         raise OffLattice(f"scene {scene.id} {problem}")
@@ -36,7 +38,7 @@ def place_grid(lon: float, lat: float, scene: Scene, settings: Grid) -> GeoBox:
         )
     grid = grid_around(lon, lat, extent_m=settings.extent_m, crs=first.crs, resolution=resolution, origin=origin)
     for asset in scene.assets:
-        offset_in(Affine(*asset.transform), grid)
+        offset_in(repeated(Affine(*asset.transform), grid)[0], grid)
     return grid
 
 
@@ -50,7 +52,7 @@ def scene_grid(scene: Scene, grids: Sequence[GeoBox], block: int) -> GeoBox:
     GridError
         If a grid is not in the scene's CRS.
     """
-    asset = scene.assets[0]
+    asset = scene.lead
     native = GeoBox(asset.shape, Affine(*asset.transform), asset.crs)
     firsts, lasts = [], []
     for grid in grids:

@@ -19,7 +19,7 @@ from dask.optimization import cull
 from odc.geo.geobox import GeoBox
 
 from nutonic.core.globe import Turn, turn_of
-from nutonic.core.grid import crs_name, offset_in, transformer
+from nutonic.core.grid import crs_name, offset_in, repeated, transformer
 from nutonic.core.model import Asset, Band, Scene
 from nutonic.errors import OffLattice
 from nutonic.io.access import Access
@@ -73,11 +73,20 @@ def _chunk_graphs(array: da.Array, row: int, col: int) -> dict[ChunkIndex, Subgr
 
 def is_native(asset: Asset, geobox: GeoBox) -> bool:
     """Whether an asset's pixels are a grid's: to be read, not resampled."""
+    return _lies_on(Affine(*asset.transform), asset.crs, geobox)
+
+
+def is_whole(asset: Asset, geobox: GeoBox) -> bool:
+    """Whether each of an asset's pixels is one or a whole number of a grid's: to be read, and repeated, not resampled."""
+    return _lies_on(repeated(Affine(*asset.transform), geobox)[0], asset.crs, geobox)
+
+
+def _lies_on(lattice: Affine, crs: str, geobox: GeoBox) -> bool:
     try:
-        offset_in(Affine(*asset.transform), geobox)
+        offset_in(lattice, geobox)
     except OffLattice:
         return False
-    return crs_name(geobox) == asset.crs
+    return crs_name(geobox) == crs
 
 
 def scene_chunks(asset: Asset, geobox: GeoBox, chunk: int, open_asset: Opener, number: int) -> SceneChunks:
@@ -86,7 +95,7 @@ def scene_chunks(asset: Asset, geobox: GeoBox, chunk: int, open_asset: Opener, n
     Its scene's footprint touches the grid. Where the asset does not by its item's word, every chunk is its part: that it
     holds nothing is for its header to say.
     """
-    rows, cols = _native_window(asset, geobox) if is_native(asset, geobox) else _warped_window(asset, geobox)
+    rows, cols = _native_window(asset, geobox) if is_whole(asset, geobox) else _warped_window(asset, geobox)
     if rows.start >= rows.stop or cols.start >= cols.stop:
         rows, cols = (slice(0, side) for side in geobox.shape.yx)
     i, j = rows.start // chunk, cols.start // chunk
@@ -104,8 +113,10 @@ def nearest_array(asset: Asset, geobox: GeoBox, chunk: int, band: Band, access: 
 
 
 def _native_window(asset: Asset, geobox: GeoBox) -> tuple[slice, slice]:
-    row, col = offset_in(Affine(*asset.transform), geobox)
-    return _within(-row, asset.shape[0] - row, geobox.shape.y), _within(-col, asset.shape[1] - col, geobox.shape.x)
+    lattice, times = repeated(Affine(*asset.transform), geobox)
+    row, col = offset_in(lattice, geobox)
+    height, width = asset.shape[0] * times, asset.shape[1] * times
+    return _within(-row, height - row, geobox.shape.y), _within(-col, width - col, geobox.shape.x)
 
 
 def _warped_window(asset: Asset, geobox: GeoBox) -> tuple[slice, slice]:

@@ -6,12 +6,13 @@ import math
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import product
+from typing import NamedTuple
 
 import numpy as np
 from affine import Affine
 from odc.geo.geobox import GeoBox
 
-from nutonic.core.grid import crs_name, is_metric, offset_in, same_crs
+from nutonic.core.grid import crs_name, is_metric, offset_in, repeated, same_crs
 from nutonic.core.model import Asset, Band
 from nutonic.errors import BadPixels, OffLattice
 from nutonic.io import raster as rasters
@@ -81,6 +82,15 @@ def _grid_in_words(transform: Affine, shape: tuple[int, int], unit: str) -> str:
     return f"{shape[0]} × {shape[1]} pixels of {side} {unit} from ({transform.c:.15g}, {transform.f:.15g})"
 
 
+class Offset(NamedTuple):
+    """Where a grid's first pixel lies in a file, in pixels of the grid."""
+
+    row: int
+    col: int
+    times: int = 1
+    """How many of the grid's pixels each of the file's is, along a side: it is repeated."""
+
+
 def offset_of(asset: Asset, geobox: GeoBox) -> tuple[int, int]:
     """Row and column of a grid's first pixel in an asset's file.
 
@@ -89,14 +99,31 @@ def offset_of(asset: Asset, geobox: GeoBox) -> tuple[int, int]:
     OffLattice
         If the grid is in another CRS, or its pixels are not the file's.
     """
+    _refuse_other_crs(asset, geobox)
+    return offset_in(Affine(*asset.transform), geobox)
+
+
+def placed(asset: Asset, geobox: GeoBox) -> Offset:
+    """Where a grid's first pixel lies in an asset's file, whose pixels may be larger: each is then repeated.
+
+    Raises
+    ------
+    OffLattice
+        If the grid is in another CRS, or its pixels are not the file's, nor parts of them on one lattice.
+    """
+    _refuse_other_crs(asset, geobox)
+    lattice, times = repeated(Affine(*asset.transform), geobox)
+    return Offset(*offset_in(lattice, geobox), times)
+
+
+def _refuse_other_crs(asset: Asset, geobox: GeoBox) -> None:
     if crs_name(geobox) != asset.crs:
         raise OffLattice(
             f"{asset.written} is in {asset.crs:.60}, the grid in {geobox.crs}: use a grid in the scene's own zone"
         )
-    return offset_in(Affine(*asset.transform), geobox)
 
 
-def read_window(asset: Asset, offset: tuple[int, int], rows: slice, cols: slice, access: Access = LOCAL) -> np.ndarray:
+def read_window(asset: Asset, offset: Offset, rows: slice, cols: slice, access: Access = LOCAL) -> np.ndarray:
     """Pixels of a window of a grid, (rows, columns) uint16, harmonised; nodata beyond the file's edge.
 
     What every engine reads with: the file's own pixels, once its header is found to be what the catalogue says.
@@ -106,7 +133,7 @@ def read_window(asset: Asset, offset: tuple[int, int], rows: slice, cols: slice,
     asset
         The file.
     offset
-        Row and column of the grid's first pixel in the file, of :func:`offset_of`.
+        Where the grid's first pixel lies in the file, of :func:`placed`.
     rows, cols
         The window, in pixels of the grid.
     access
@@ -120,13 +147,26 @@ def read_window(asset: Asset, offset: tuple[int, int], rows: slice, cols: slice,
         If it cannot be read.
     """
     header = checked_header(asset, access)
-    down, across = _inside(rows, offset[0], asset.shape[0]), _inside(cols, offset[1], asset.shape[1])
+    height, width = (side * offset.times for side in asset.shape)
+    down, across = _inside(rows, offset.row, height), _inside(cols, offset.col, width)
     out = np.zeros((rows.stop - rows.start, cols.stop - cols.start), np.uint16)
     if down.stop > down.start and across.stop > across.start:
-        at = (_shifted(down, -offset[0] - rows.start), _shifted(across, -offset[1] - cols.start))
-        pixels = rasters.read_of(asset, (down, across), access)
-        out[at] = harmonised(pixels, asset.offset, (asset.nodata, header.nodata))
+        at = (_shifted(down, -offset.row - rows.start), _shifted(across, -offset.col - cols.start))
+        pixels = rasters.read_of(asset, (_coarse(down, offset.times), _coarse(across, offset.times)), access)
+        pixels = harmonised(pixels, asset.offset, (asset.nodata, header.nodata))
+        out[at] = pixels if offset.times == 1 else _repeated(pixels, down, across, offset.times)
     return out
+
+
+def _coarse(part: slice, times: int) -> slice:
+    """The pixels that hold some of their parts."""
+    return slice(part.start // times, -(-part.stop // times))
+
+
+def _repeated(pixels: np.ndarray, down: slice, across: slice, times: int) -> np.ndarray:
+    """Parts of pixels: each is what the pixel is that holds it."""
+    rows, cols = (np.arange(part.start, part.stop) // times - part.start // times for part in (down, across))
+    return np.asarray(pixels[np.ix_(rows, cols)])
 
 
 def _inside(part: slice, offset: int, limit: int) -> slice:

@@ -82,9 +82,7 @@ class RasterSource(Shown, SourceDefaults):
             id=path.stem, collection=self.table.name, source="raster", datetime=None, cloud_cover=None, assets=(asset,)
         )
 
-    def search(
-        self, lon: np.ndarray, lat: np.ndarray, extent_m: float, time: Time = None
-    ) -> list[tuple[Scene, ...]]:
+    def search(self, lon: np.ndarray, lat: np.ndarray, extent_m: float, time: Time = None) -> list[tuple[Scene, ...]]:
         """The raster itself, for every place; a place beyond it is told by its pixels."""
         scene = self.describe()
         return [(scene,)] * len(lon)

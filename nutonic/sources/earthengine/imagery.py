@@ -77,7 +77,7 @@ class EarthEngineImagery(Shown, SourceDefaults):
         imagery = settings.part
         return cls(
             collection=imagery.collection,
-            assets=imagery.assets,
+            assets=imagery.bands,
             max_cloud_cover=imagery.max_cloud_cover,
             min_valid_fraction=settings.min_valid_fraction,
             resolution_m=settings.resolution_m,
@@ -99,9 +99,7 @@ class EarthEngineImagery(Shown, SourceDefaults):
         """One band per asset: uint16, nodata 0; then one per mask: uint8, nodata 0."""
         return imagery_bands(self.assets, self.masks)
 
-    def search(
-        self, lon: np.ndarray, lat: np.ndarray, extent_m: float, time: Time = None
-    ) -> list[tuple[Scene, ...]]:
+    def search(self, lon: np.ndarray, lat: np.ndarray, extent_m: float, time: Time = None) -> list[tuple[Scene, ...]]:
         """Up to three scenes for each square, the best first; see :func:`.ranking.ranked`. One listing a neighbourhood.
 
         Raises

@@ -122,9 +122,7 @@ class EarthEngineLabels(Shown, SourceDefaults):
         """``label``: class ids as uint8, the table's unknown value where there is none; if dated also ``days``, uint8."""
         return (self.table.band, DAYS) if self.is_dated else (self.table.band,)
 
-    def search(
-        self, lon: np.ndarray, lat: np.ndarray, extent_m: float, time: Time = None
-    ) -> list[tuple[Scene, ...]]:
+    def search(self, lon: np.ndarray, lat: np.ndarray, extent_m: float, time: Time = None) -> list[tuple[Scene, ...]]:
         """The collection, as one scene without a date for all places; one request makes sure that it can be used.
 
         A place that no image reaches, or none without clouds, is told by its pixels.

@@ -39,7 +39,7 @@ def crs_of(item: Item, key: str, access: Access) -> str:
     return crs
 
 
-def asset_of(item: Item, key: str, access: Access, *, name: str, band: int | None = None) -> Asset:
+def asset_of(item: Item, key: str, access: Access, *, name: str, band: int = 1, rendered: bool = False) -> Asset:
     """An asset with its grid: from the item where it says it, else from the file.
 
     Parameters
@@ -53,14 +53,16 @@ def asset_of(item: Item, key: str, access: Access, *, name: str, band: int | Non
     name
         What to call it.
     band
-        Which band of a picture that is rendered already; None for a file with one band of digital numbers.
+        Which band of its file, from 1.
+    rendered
+        Whether that is a picture already, not digital numbers.
     """
     content = _asset(item, key)
     href, written = _href(item, key, access)
     with _told(item, key):
         projection = declared_projection(content, item.properties, item.footprint)
-        nodata = _band(content).get("nodata", content.get("nodata"))
-        offset = 0 if band else boa_offset(item.properties, content, item)
+        nodata = _band(content, band).get("nodata", content.get("nodata"))
+        offset = 0 if rendered else boa_offset(item.properties, content, item, band)
     if projection is None:
         header = _header(item, key, access)
         projection = Projection(header.crs, header.transform[:6], header.shape)
@@ -74,7 +76,7 @@ def asset_of(item: Item, key: str, access: Access, *, name: str, band: int | Non
         shape=projection.shape,
         nodata=_nodata(nodata),
         offset=offset,
-        band=band or 1,
+        band=band,
     )
 
 
@@ -156,12 +158,12 @@ def _check(item: Item, key: str, url: str, access: Access) -> None:
         raise Refused(f"asset {key!r} of item {item.id}: {error}") from None
 
 
-def _band(asset: Json) -> Json:
-    """What an asset says of its one band: ``raster:bands`` (STAC 1.0) or ``bands`` (1.1)."""
+def _band(asset: Json, number: int) -> Json:
+    """What an asset says of a band: ``raster:bands`` (STAC 1.0) or ``bands`` (1.1); nothing of one that is not told."""
     bands = asset.get("raster:bands") or asset.get("bands") or [{}]
-    if not (isinstance(bands, list) and isinstance(bands[0], dict)):
+    if not (isinstance(bands, list) and all(isinstance(band, dict) for band in bands)):
         raise InputError(f"has the bands {_short(bands)}, which is no list of what bands are")
-    return dict(bands[0])
+    return dict(bands[number - 1]) if number <= len(bands) else {}
 
 
 def _short(value: Any) -> str:
@@ -200,7 +202,7 @@ def _collection(item: Item | None) -> str:
     return str(item.content.get("collection")) if item else ""
 
 
-def boa_offset(properties: Json, asset: Json, item: Item | None = None) -> int:
+def boa_offset(properties: Json, asset: Json, item: Item | None = None, number: int = 1) -> int:
     """Digital numbers to add to an asset's valid pixels: -1000 or 0 for Sentinel-2.
 
     Three fields are read together, since any of them alone misleads: where ``boa_offset_applied`` is true the offset is in
@@ -222,7 +224,7 @@ def boa_offset(properties: Json, asset: Json, item: Item | None = None) -> int:
         If an offset or a scale is declared that is no number.
     """
     applied = _applied(properties)
-    band = _band(asset)
+    band = _band(asset, number)
     declared = band.get("offset", asset.get("raster:offset", band.get("raster:offset")))
     if applied is True:
         return 0

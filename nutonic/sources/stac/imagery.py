@@ -2,39 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import Any
 
 import dask.array as da
 import numpy as np
 import xarray as xr
+from affine import Affine
 from odc.geo.geobox import GeoBox
 
-from nutonic.core.catalogs import KNOWN_HOSTS, catalogue_at
+from nutonic.core.catalogs import KNOWN_HOSTS, Catalogue, catalogue_at
 from nutonic.core.footprints import Snapping
-from nutonic.core.grid import lonlat_bounds
+from nutonic.core.grid import lonlat_bounds, repeats
 from nutonic.core.model import Asset, Band, Json, Scene, Timeline
 from nutonic.core.showing import Shown, place
 from nutonic.core.times import Interval, Time, as_interval, utc_text
 from nutonic.io import raster as rasters
 from nutonic.io import signing
 from nutonic.io.access import Access, access_for
-from nutonic.recipe.inputs import Imagery
+from nutonic.recipe.inputs import AssetBand, Imagery
 from nutonic.sources.backend import dataset
 from nutonic.sources.cost import SourceCost, Workload, files_cost
 from nutonic.sources.engines import Engine, opener, packages_of
 from nutonic.sources.item import Item, cloud_cover, moment, taken_in
-from nutonic.sources.mosaic import Opener, is_native, nearest_array, over_time
+from nutonic.sources.mosaic import Opener, is_whole, nearest_array, over_time
 from nutonic.sources.overpasses import timeline, touches
 from nutonic.sources.pixels import imagery_bands
 from nutonic.sources.ranking import Ranking, ranked
 from nutonic.sources.source import Needs, Settings, SourceDefaults, local_files
 from nutonic.sources.stac.assets import asset_of, crs_of, pinned
+from nutonic.sources.stac.bands import VISUAL, Located, located, names_of, shown_by_visual, wanted_bands
+from nutonic.sources.stac.given import listed, settled
 from nutonic.sources.stac.search import Search, items_around, neighbourhoods
-
-#: The asset with the provider's own picture, which serves where a scene lacks a band.
-_VISUAL = "visual"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
@@ -46,11 +47,16 @@ class StacSource(Shown, SourceDefaults):
     item that lacks one of the assets but has a `visual`, that picture's bands 1, 2 and 3 are taken as they are.
     """
 
-    url: str
+    url: str = ""
     """Of a STAC API, or the path of a local catalogue."""
-    collection: str
-    assets: tuple[str, ...] = ("red", "green", "blue")
-    """Names of the variables, and of the assets; where a known catalogue calls its assets otherwise, that is known."""
+    collection: str = ""
+    """Which of its collections; of items that are given it is known, if they are all of one."""
+    items: Any = None
+    """Items themselves instead of a catalogue; see :func:`nutonic.sources.stac.given.given`."""
+    assets: Sequence[str | AssetBand | Mapping[str, Any]] = ("red", "green", "blue")
+    """Names of the variables, and of the assets, or what their bands are commonly called; see :func:`.bands.located`.
+    A band of a file that holds several is ``{"asset": "image", "band": 1}``, and called ``image_1`` unless it has a
+    ``name`` as well."""
     max_cloud_cover: float = 100.0
     """Percent; items that do not state their cloud cover count as 100."""
     min_valid_fraction: float = 0.35
@@ -68,9 +74,16 @@ class StacSource(Shown, SourceDefaults):
     its row in ``cube.nutonic.scenes``, from 1; 0 for none."""
 
     def _facts(self) -> Json:
-        return {"url": place(self.url), "collection": self.collection, "assets": self.assets, "masks": self.masks}
+        where = {"url": place(self.url)} if self.items is None else {"items": len(self.items.items())}
+        return {**where, "collection": self.collection, "assets": names_of(self.assets), "masks": self.masks}
 
     def __post_init__(self) -> None:
+        url, collection, items = settled(self.url, self.collection, self.items)
+        object.__setattr__(self, "url", url)
+        object.__setattr__(self, "collection", collection)
+        object.__setattr__(self, "items", items)
+        object.__setattr__(self, "assets", wanted_bands(self.assets))
+        object.__setattr__(self, "masks", listed(self.masks, "masks"))
         opener(self.engine)
         signing.require(self.access.sign)
 
@@ -96,20 +109,23 @@ class StacSource(Shown, SourceDefaults):
     @property
     def access(self) -> Access:
         """What may be read, and how it is signed."""
-        return access_for(self.url, self.allow_hosts, KNOWN_HOSTS, self.sign or catalogue_at(self.url).sign)
+        return access_for(self.url, self.allow_hosts, KNOWN_HOSTS, self.sign or self._catalogue.sign)
+
+    @property
+    def _catalogue(self) -> Catalogue:
+        """What is known of the catalogue, or of the one that the items come from."""
+        return catalogue_at(self.url if self.items is None else self.items.home)
 
     @property
     def bands(self) -> tuple[Band, ...]:
         """One band per asset: uint16, nodata 0; then one per mask: uint8, nodata 0."""
-        return imagery_bands(self.assets, self.masks)
+        return imagery_bands(names_of(self.assets), self.masks)
 
-    def search(
-        self, lon: np.ndarray, lat: np.ndarray, extent_m: float, time: Time = None
-    ) -> list[tuple[Scene, ...]]:
+    def search(self, lon: np.ndarray, lat: np.ndarray, extent_m: float, time: Time = None) -> list[tuple[Scene, ...]]:
         """Up to three scenes for each square, the best first; see :func:`.ranking.ranked`."""
         period = as_interval(time)
         ranking = Ranking(
-            fits=partial(self._fits, time=period),
+            fits=lambda item: self._fits(item, period) and all(self._at(item, name) for name in self.masks),
             snapping=lambda item: Snapping(crs_of(item, self._keys(item)[0], self.access)),
             scene=self._scene,
             least=self.min_valid_fraction,
@@ -123,6 +139,7 @@ class StacSource(Shown, SourceDefaults):
             time=time,
             max_cloud_cover=self.max_cloud_cover,
             access=self.access,
+            given=self.items,
         )
 
     def timeline(self, geobox: GeoBox, time: Time = None) -> Timeline:
@@ -136,34 +153,37 @@ class StacSource(Shown, SourceDefaults):
 
     def _lacks(self, item: Item) -> str | None:
         """What an item lacks for a cube over time, in words, or None; a cube does not take rendered pictures."""
-        required = (*self._keys(item), *map(self._key, self.masks))
-        missing = [key for key in required if key not in item.content["assets"]]
+        missing = [name for name in self.masks if self._at(item, name) is None]
         if missing:
             return f"has no asset {', '.join(missing)}"
-        return None if len(self._keys(item)) == len(self.assets) else "has no bands but a rendered picture"
+        return None if all(self._at(item, each) for each in self.assets) else "has no bands but a rendered picture"
 
     def _fits(self, item: Item, time: Interval | None) -> bool:
         if item.content.get("collection", self.collection) != self.collection:
             return False
         return cloud_cover(item) <= self.max_cloud_cover and bool(self._keys(item)) and taken_in(item, time)
 
-    def _keys(self, item: Item) -> tuple[str, ...]:
-        """Names of the assets to read of an item, one per band; the picture alone where a band is missing; or none."""
-        assets = item.content["assets"]
-        keys = tuple(self._key(name, assets) for name in self.assets)
-        if all(key in assets for key in keys):
-            return keys
-        visual = self._key(_VISUAL)
-        return (visual,) if visual in assets and len(self.assets) == 3 else ()
+    def _at(self, item: Item, wanted: Any) -> Located | None:
+        """Where a band is in an item; None if it is not there."""
+        return located(item, wanted, self._catalogue.assets)
 
-    def _key(self, name: str, assets: Container[str] = ()) -> str:
-        """What an asset is called in this catalogue."""
-        return name if name in assets else catalogue_at(self.url).assets.get(name, name)
+    def _places(self, item: Item) -> list[Located]:
+        """Where the bands of an item are; in the provider's picture where one is missing; nowhere, if there is none."""
+        places = [self._at(item, each) for each in self.assets]
+        if None not in places:
+            return [place for place in places if place is not None]
+        visual = self._catalogue.assets.get(VISUAL, VISUAL)
+        usable = visual in item.content["assets"] and shown_by_visual(self.assets)
+        return [Located(visual, number) for number in (1, 2, 3)] if usable else []
+
+    def _keys(self, item: Item) -> tuple[str, ...]:
+        """Names of the assets to read of an item, one per band; or none."""
+        return tuple(place.key for place in self._places(item))
 
     def _scene(self, item: Item) -> Scene:
-        keys = self._keys(item)
-        rendered, assets = len(keys) < len(self.assets), item.content["assets"]
-        each = keys * len(self.assets) if rendered else keys
+        places = self._places(item)
+        rendered = not all(self._at(item, each) for each in self.assets)
+        masks = [place for place in (self._at(item, name) for name in self.masks) if place is not None]
         return Scene(
             id=item.id,
             collection=self.collection,
@@ -172,18 +192,21 @@ class StacSource(Shown, SourceDefaults):
             cloud_cover=item.properties.get("eo:cloud_cover"),
             assets=(
                 *(
-                    asset_of(item, key, self.access, name=name, band=k if rendered else None)
-                    for k, (name, key) in enumerate(zip(self.assets, each, strict=True), 1)
+                    asset_of(item, at.key, self.access, name=name, band=at.band, rendered=rendered)
+                    for name, at in zip(names_of(self.assets), places, strict=True)
                 ),
-                *(asset_of(item, self._key(name, assets), self.access, name=name) for name in self.masks),
+                *(
+                    asset_of(item, at.key, self.access, name=name, band=at.band)
+                    for name, at in zip(self.masks, masks, strict=True)
+                ),
             ),
             rendered=rendered,
-            item=pinned(item, (*keys, *(self._key(name, assets) for name in self.masks))),
+            item=pinned(item, (at.key for at in (*places, *masks))),
         )
 
     def chunk_hint(self, scene: Scene) -> int | None:
         """The side of its file's blocks, or of whole small ones together."""
-        side = min(max(rasters.header_of(scene.assets[0], self.access).block), 1024)
+        side = min(max(rasters.header_of(scene.lead, self.access).block), 1024)
         return side * -(-256 // side)
 
     def cost(self, work: Workload) -> SourceCost:
@@ -207,7 +230,7 @@ class StacSource(Shown, SourceDefaults):
         first, side = scenes[0], chunks or 1024
         assets = {band: first.asset(band.name) for band in self.bands}
         arrays = {band: self._strict(band, first.id, assets[band], geobox, side) for band in self.bands}
-        return dataset(geobox, arrays, rendered=first.rendered)
+        return _told(dataset(geobox, arrays, rendered=first.rendered), geobox, [first])
 
     def cube(
         self, geobox: GeoBox, time: np.ndarray, steps: Sequence[Sequence[Scene]], *, chunks: int = 1024
@@ -228,14 +251,15 @@ class StacSource(Shown, SourceDefaults):
         chunks
             Side of chunks in pixels.
         """
-        return over_time(self.bands, geobox, time, steps, chunks, self._lazy, record=self.record)
+        cube = over_time(self.bands, geobox, time, steps, chunks, self._lazy, record=self.record)
+        return _told(cube, geobox, [scene for step in steps for scene in step])
 
     def _lazy(self, band: Band, scene: Scene) -> Opener:
         return partial(self._nearest, band, scene.id)
 
     def _nearest(self, band: Band, scene: str, asset: Asset, geobox: GeoBox, chunk: int) -> da.Array:
-        """An asset of a cube: as it is where its pixels are the grid's, else by nearest neighbour."""
-        if band.kind == "reflectance" and is_native(asset, geobox):
+        """An asset of a cube: as it is where each pixel is a whole number of the grid's, else by nearest neighbour."""
+        if band.kind == "reflectance" and is_whole(asset, geobox):
             return opener(self.engine)(scene, asset, geobox, chunk, self.access)
         return nearest_array(asset, geobox, chunk, band, self.access)
 
@@ -244,3 +268,13 @@ class StacSource(Shown, SourceDefaults):
         if band.kind == "reflectance":
             return opener(self.engine)(scene, asset, geobox, chunk, self.access)
         return nearest_array(asset, geobox, chunk, band, self.access)
+
+
+def _told(ds: xr.Dataset, geobox: GeoBox, scenes: Iterable[Scene]) -> xr.Dataset:
+    """A dataset whose reflectance says, as an attribute, how often its file's pixels are repeated along a side."""
+    assets = [asset for scene in scenes for asset in scene.assets if is_whole(asset, geobox)]
+    times = repeats(((asset.name, Affine(*asset.transform)) for asset in assets), geobox)
+    for name, count in times.items():
+        if ds[name].attrs["kind"] == "reflectance":
+            ds[name].attrs["repeated"] = count
+    return ds

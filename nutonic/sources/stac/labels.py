@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 import shapely
@@ -13,7 +14,7 @@ import xarray as xr
 from odc.geo.geobox import GeoBox
 
 from nutonic.core.catalogs import KNOWN_HOSTS, PRODUCTS, catalogue_at
-from nutonic.core.classes import ClassTable
+from nutonic.core.classes import AnyTable, ClassTable, table_of
 from nutonic.core.footprints import near
 from nutonic.core.globe import reach, turned
 from nutonic.core.grid import lonlat_bounds
@@ -30,6 +31,7 @@ from nutonic.sources.item import Item, Unusable, year_of
 from nutonic.sources.overpasses import touches
 from nutonic.sources.source import Needs, Settings, SourceDefaults, local_files
 from nutonic.sources.stac.assets import asset_of, pinned
+from nutonic.sources.stac.given import settled
 from nutonic.sources.stac.search import Search, items_around, neighbourhoods
 
 
@@ -40,13 +42,16 @@ class StacLabels(Shown, SourceDefaults):
     Where items overlap, a pixel comes from the first, by id, that has a class there.
     """
 
-    url: str
+    url: str = ""
     """Of a STAC API, or the path of a local catalogue."""
-    collection: str
+    collection: str = ""
+    """As of :class:`nutonic.StacSource`."""
+    items: Any = None
+    """Items themselves instead of a catalogue, as of :class:`nutonic.StacSource`."""
     asset: str
     """Name of the asset that holds the classes."""
-    classes: ClassTable
-    """What its values mean."""
+    classes: AnyTable
+    """What its values mean; as of :class:`nutonic.RasterSource`."""
     year: int | None = None
     """Of the land cover; by default the one nearest to the middle of the time that is searched for, the earlier of two,
     or the newest where no time is given."""
@@ -55,9 +60,15 @@ class StacLabels(Shown, SourceDefaults):
     allow_hosts: tuple[str, ...] = ()
 
     def _facts(self) -> Json:
-        return {"url": place(self.url), "collection": self.collection, "classes": self.classes.name, "year": self.year}
+        where = {"url": place(self.url)} if self.items is None else {"items": len(self.items.items())}
+        return {**where, "collection": self.collection, "classes": self.table.name, "year": self.year}
 
     def __post_init__(self) -> None:
+        url, collection, items = settled(self.url, self.collection, self.items)
+        object.__setattr__(self, "url", url)
+        object.__setattr__(self, "collection", collection)
+        object.__setattr__(self, "items", items)
+        object.__setattr__(self, "classes", table_of(self.classes))
         signing.require(self.access.sign)
 
     @classmethod
@@ -78,23 +89,23 @@ class StacLabels(Shown, SourceDefaults):
     @property
     def access(self) -> Access:
         """What may be read, and how it is signed."""
-        return access_for(self.url, self.allow_hosts, KNOWN_HOSTS, self.sign or catalogue_at(self.url).sign)
+        home = self.url if self.items is None else self.items.home
+        return access_for(self.url, self.allow_hosts, KNOWN_HOSTS, self.sign or catalogue_at(home).sign)
 
     @property
     def table(self) -> ClassTable:
         """What the values mean."""
+        assert isinstance(self.classes, ClassTable)
         return self.classes
 
     @property
     def bands(self) -> tuple[Band, ...]:
         """One band, ``label``: class ids as uint8, the table's unknown value where there is none."""
-        return (self.classes.band,)
+        return (self.table.band,)
 
-    def search(
-        self, lon: np.ndarray, lat: np.ndarray, extent_m: float, time: Time = None
-    ) -> list[tuple[Scene, ...]]:
+    def search(self, lon: np.ndarray, lat: np.ndarray, extent_m: float, time: Time = None) -> list[tuple[Scene, ...]]:
         """All the items of one year under each square, by id; none where no item touches it."""
-        search = Search(url=self.url, collection=self.collection, time=None, max_cloud_cover=None, access=self.access)
+        search = self._search()
         scenes: list[tuple[Scene, ...]] = [()] * len(lon)
         problems: list[InputError | Gone] = []
         for group in neighbourhoods(search, lon, lat, extent_m):
@@ -111,7 +122,7 @@ class StacLabels(Shown, SourceDefaults):
 
     def timeline(self, geobox: GeoBox, time: Time = None) -> Timeline:
         """The items of one year under a grid, as one step without a time."""
-        search = Search(url=self.url, collection=self.collection, time=None, max_cloud_cover=None, access=self.access)
+        search = self._search()
         matches = [
             item for item in items_around(search, lonlat_bounds(geobox)) if self._fits(item) and touches(item, geobox)
         ]
@@ -130,6 +141,13 @@ class StacLabels(Shown, SourceDefaults):
             problems.append(error)
             current().resource(Unusable).add([(item.id, str(error))])
             return None
+
+    def _search(self) -> Search:
+        """Of all times and clouds."""
+        everything = Search(
+            url=self.url, collection=self.collection, time=None, max_cloud_cover=None, access=self.access
+        )
+        return replace(everything, given=self.items)
 
     def _fits(self, item: Item) -> bool:
         return (

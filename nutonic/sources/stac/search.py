@@ -9,11 +9,13 @@ import numpy as np
 
 from nutonic.core.globe import Box, boxes_of
 from nutonic.core.times import Interval
+from nutonic.errors import InputError
 from nutonic.io.access import Access
 from nutonic.sources.item import Item, Sieve
 from nutonic.sources.neighbourhoods import Neighbourhood, searched
 from nutonic.sources.stac.api import Query, search_api
 from nutonic.sources.stac.files import read_items
+from nutonic.sources.stac.given import Given
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,6 +30,8 @@ class Search:
     max_cloud_cover: float | None
     """Percent; None where it does not matter."""
     access: Access
+    given: Given | None = None
+    """Items that are looked through instead of a catalogue."""
 
 
 def neighbourhoods(search: Search, lon: np.ndarray, lat: np.ndarray, extent_m: float) -> Iterator[Neighbourhood]:
@@ -35,8 +39,8 @@ def neighbourhoods(search: Search, lon: np.ndarray, lat: np.ndarray, extent_m: f
 
     The catalogue may ignore what it was asked: time, cloud and footprint are still to be checked.
     """
-    if "://" not in search.url:
-        yield Neighbourhood(np.arange(len(lon)), read_items(search.url))
+    if (items := _at_hand(search)) is not None:
+        yield Neighbourhood(np.arange(len(lon)), items)
         return
     sieve = Sieve(search.url)
     yield from searched(lambda boxes: _items(search, boxes, sieve), lon, lat, extent_m)
@@ -45,12 +49,21 @@ def neighbourhoods(search: Search, lon: np.ndarray, lat: np.ndarray, extent_m: f
 
 def items_around(search: Search, bounds: Box) -> list[Item]:
     """The items near an area of west, south, east, north; west is greater than east where that lies across 180°."""
-    if "://" not in search.url:
-        return read_items(search.url)
-    sieve = Sieve(search.url)
-    items = _items(search, boxes_of(bounds), sieve)
-    sieve.close()
+    items = _at_hand(search)
+    if items is None:
+        sieve = Sieve(search.url)
+        items = _items(search, boxes_of(bounds), sieve)
+        sieve.close()
     return items
+
+
+def _at_hand(search: Search) -> list[Item] | None:
+    """All items that were given, or that a local catalogue has; None where an API is to be asked."""
+    if search.given is not None:
+        return search.given.items()
+    if not search.url:
+        raise InputError("no catalogue is given: give its address or its path as url=, or items=")
+    return None if "://" in search.url else read_items(search.url)
 
 
 def _items(search: Search, boxes: list[Box], sieve: Sieve) -> list[Item]:
