@@ -38,6 +38,9 @@ GDAL_ENV: dict[str, str | int] = {
 #: The formats that are opened; GDAL knows many more, and some of them, like VRT, can name any other file or URL.
 _DRIVERS = ["GTiff", "JP2OpenJPEG"]
 
+#: What a local file is opened as besides, by its suffix: Erdas Imagine.
+_BY_SUFFIX = {".img": ["HFA"]}
+
 #: Reads of what was fetched but cannot be decoded, in all.
 ATTEMPTS = 3
 
@@ -195,7 +198,8 @@ def _open(href: str, access: Access, ranges: RangeCache) -> OpenRaster:
 
 def _open_local(href: str) -> OpenRaster:
     try:
-        return OpenRaster(rasterio.DatasetReader(href, driver=_DRIVERS, sharing=False))
+        drivers = [*_DRIVERS, *_BY_SUFFIX.get(Path(href).suffix.lower(), ())]
+        return OpenRaster(rasterio.DatasetReader(href, driver=drivers, sharing=False))
     except NotGeoreferencedWarning:  # where warnings are errors
         raise GridError(f"{href} {NOWHERE}") from None
     except RasterioError as error:

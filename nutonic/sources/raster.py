@@ -1,52 +1,81 @@
-"""Land cover from one raster file, in any CRS."""
+"""Land cover from raster files, in any CRS."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from os import PathLike, fspath
+from typing import Any
 
 import numpy as np
 import xarray as xr
 from odc.geo.geobox import GeoBox
 
-from nutonic.core.classes import ClassTable, table_of
-from nutonic.core.model import Asset, Band, Json, Scene, Step, Timeline
+from nutonic.core.classes import AnyTable, ClassTable, table_of
+from nutonic.core.model import Band, Json, Scene, Step, Timeline
 from nutonic.core.showing import Shown, place
 from nutonic.core.times import Time
-from nutonic.errors import GridError, InputError
-from nutonic.io import raster as rasters
+from nutonic.errors import InputError
+from nutonic.io import signing
+from nutonic.io.access import Access, access_for
 from nutonic.recipe.inputs import Labels
 from nutonic.sources.backend import NearestMosaic, dataset
+from nutonic.sources.rasters.index import Index, index_of
+from nutonic.sources.rasters.paths import pieces_of
 from nutonic.sources.source import Needs, Settings, SourceDefaults, local_files
 
 
 @dataclass(frozen=True, slots=True, repr=False)
 class RasterSource(Shown, SourceDefaults):
-    """A GeoTIFF or COG of class ids, read by window-independent nearest neighbour.
+    """Files of class ids, read by window-independent nearest neighbour.
+
+    One file serves every place. Of several a place gets those that may reach it, and a pixel comes from the first that
+    has a class there: as they are listed, those of a folder or a glob by name, of a VRT the one on top.
 
     Parameters
     ----------
     path
-        Path of the raster.
+        A GeoTIFF or COG, a JPEG 2000 or an Erdas Imagine file (.img); a folder or a glob of such; a VRT that lays files of
+        its own folder side by side; an http(s) address; or a list of these.
     classes
-        What its values mean: a class table, or the name of one (``"esa-worldcover"``, ``"dynamic-world"``).
+        What the values mean: a class table, the name of one (``"esa-worldcover"``, ``"dynamic-world"``), or labels by
+        class id, ``{10: "trees"}``.
+    allow_hosts
+        Hosts that addresses may lead to besides those that are written.
+    sign
+        As of :class:`nutonic.StacSource`.
     """
 
-    path: str
-    classes: ClassTable | str = "esa-worldcover"
+    path: str | PathLike[str] | Sequence[str | PathLike[str]]
+    classes: AnyTable = "esa-worldcover"
+    allow_hosts: tuple[str, ...] = ()
+    sign: str | None = None
 
     def _facts(self) -> Json:
-        return {"path": place(self.path), "classes": self.table.name}
+        return {"path": ", ".join(map(place, self.paths)), "classes": self.table.name}
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "path", _texts(self.path))
         object.__setattr__(self, "classes", table_of(self.classes))
+        signing.require(self.sign)
 
     @classmethod
     def from_recipe(cls, settings: Settings[Labels]) -> RasterSource:
-        """The raster that a recipe's labels are of."""
+        """The files that a recipe's labels are of."""
         labels = settings.part
-        return cls(str(labels.path), labels.table)
+        return cls(labels.path or "", labels.table, labels.allow_hosts, labels.sign)
+
+    @property
+    def paths(self) -> tuple[str, ...]:
+        """What is named: files, folders, globs and addresses."""
+        texts = _texts(self.path)
+        return (texts,) if isinstance(texts, str) else texts
+
+    @property
+    def access(self) -> Access:
+        """What may be read, and how it is signed."""
+        hosts = (access_for(path, self.allow_hosts, (), None).hosts for path in self.paths if "://" in path)
+        return Access(hosts=tuple(dict.fromkeys(host for each in hosts for host in each)), sign=self.sign)
 
     @property
     def table(self) -> ClassTable:
@@ -59,45 +88,54 @@ class RasterSource(Shown, SourceDefaults):
         """One band, ``label``: class ids as uint8, the table's unknown value where there is none."""
         return (self.table.band,)
 
+    def index(self) -> Index:
+        """All files as scenes; reads the header of each, once in a session."""
+        return index_of(pieces_of(self.paths), self.table.name, self.access)
+
     def describe(self) -> Scene:
-        """The raster as a scene with one asset; reads its header."""
-        path = Path(self.path).absolute()
-        if not path.exists():
-            raise InputError(f"{path} does not exist; see labels.path")
-        header = rasters.header(str(path))
-        if header.count != 1:
-            raise InputError(f"{self.path} has {header.count} bands; labels need one band of class ids")
-        if header.transform.b or header.transform.d:
-            raise GridError(f"{self.path} is rotated: warp it to a north-up grid first")
-        asset = Asset(
-            name="label",
-            href=str(path),
-            written=path.name,
-            crs=header.crs,
-            transform=(*header.transform[:3], *header.transform[3:6]),
-            shape=header.shape,
-            nodata=header.nodata,
-        )
-        return Scene(
-            id=path.stem, collection=self.table.name, source="raster", datetime=None, cloud_cover=None, assets=(asset,)
-        )
+        """The one file as a scene with one asset; reads its header.
+
+        Raises
+        ------
+        InputError
+            If it is missing, or cannot be labels, or there are several.
+        """
+        scenes = self.index().scenes
+        if len(scenes) > 1:
+            raise InputError(f"{self} has {len(scenes)} files: `search` says which of them serve a place")
+        return scenes[0]
 
     def search(self, lon: np.ndarray, lat: np.ndarray, extent_m: float, time: Time = None) -> list[tuple[Scene, ...]]:
-        """The raster itself, for every place; a place beyond it is told by its pixels."""
-        scene = self.describe()
-        return [(scene,)] * len(lon)
+        """The one file itself, for every place: one beyond it is told by its pixels; of several those that may reach it."""
+        index = self.index()
+        if len(index.scenes) == 1:
+            return [index.scenes] * len(lon)
+        return index.under_squares(lon, lat, extent_m)
 
     def timeline(self, geobox: GeoBox, time: Time = None) -> Timeline:
-        """The raster itself, as one step without a time."""
-        return Timeline(steps=(Step(time=None, scenes=(self.describe(),)),))
+        """The files as one step without a time; of several those that may reach the grid."""
+        index = self.index()
+        scenes = index.scenes if len(index.scenes) == 1 else index.under_grid(geobox)
+        return Timeline(steps=(Step(time=None, scenes=scenes),) if scenes else ())
 
     def open(self, geobox: GeoBox, scenes: Sequence[Scene], *, chunks: int | None = 1024) -> xr.Dataset:
         """The variable ``label`` (y, x), uint8, lazily, on exactly this grid; a slice of it reads only that slice."""
         (band,) = self.bands
         assets = tuple(scene.asset("label") for scene in scenes)
-        ds = dataset(geobox, {band: NearestMosaic(geobox=geobox, assets=assets, band=band).lazy()})
+        raster = NearestMosaic(geobox=geobox, assets=assets, band=band, access=self.access)
+        ds = dataset(geobox, {band: raster.lazy()})
         return ds if chunks is None else ds.chunk(chunks)
 
     def needs(self, scenes: Sequence[Scene] = ()) -> Needs:
-        """The raster itself, where scenes say that it is read."""
-        return Needs(files=local_files(scenes, self.table.name))
+        """The files that scenes are read from, where they are local, and the signer of addresses, if there is one."""
+        packages, variables = signing.needs(self.sign)
+        return Needs(packages=packages, variables=variables, files=local_files(scenes, self.table.name))
+
+
+def _texts(path: Any) -> str | tuple[str, ...]:
+    """A path, or several, as text."""
+    if isinstance(path, str | PathLike):
+        return str(fspath(path))
+    if not isinstance(path, Sequence) or not path or not all(isinstance(each, str | PathLike) for each in path):
+        raise InputError(f"{path!r:.60} is no path: give one, or a list of paths")
+    return tuple(str(fspath(each)) for each in path)
