@@ -1,4 +1,4 @@
-"""Bands by the name of an asset, by what they are commonly called, or as bands of one file; and coarse ones on fine grids."""
+"""Bands by the name of an asset, by what they are commonly called, or of one file; and coarse ones on fine grids."""
 
 from __future__ import annotations
 
@@ -313,13 +313,13 @@ def test_false_colour_is_built_and_says_what_is_repeated(sentinel):
 
 def test_a_coarse_band_off_the_lattice_is_refused(sentinel):
     source = nt.StacSource(url=str(sentinel / "items.json"), collection="c", assets=("red", "off"))
-    with pytest.raises(OffLattice, match="5.000 m east-west and 0.000 m north-south off the 10 m lattice"):
+    with pytest.raises(OffLattice, match=r"5\.000 m east-west and 0.000 m north-south off the 10 m lattice"):
         nt.open_scene(middle(sentinel / "red.tif"), [source], grid_settings=Grid(extent_m=1280))
 
 
 def test_a_scene_without_any_band_of_the_grid_is_refused(sentinel):
     source = nt.StacSource(url=str(sentinel / "items.json"), collection="c", assets=("swir16",))
-    with pytest.raises(OffLattice, match="has pixels of 20 m .*off the 10 m lattice: set grid.lattice to source"):
+    with pytest.raises(OffLattice, match=r"has pixels of 20 m .*off the 10 m lattice: set grid.lattice to source"):
         nt.open_scene(middle(sentinel / "red.tif"), [source], grid_settings=Grid(extent_m=1280))
 
 
