@@ -123,7 +123,9 @@ def _refuse_other_crs(asset: Asset, geobox: GeoBox) -> None:
         )
 
 
-def read_window(asset: Asset, offset: Offset, rows: slice, cols: slice, access: Access = LOCAL) -> np.ndarray:
+def read_window(
+    asset: Asset, offset: tuple[int, int] | Offset, rows: slice, cols: slice, access: Access = LOCAL
+) -> np.ndarray:
     """Pixels of a window of a grid, (rows, columns) uint16, harmonised; nodata beyond the file's edge.
 
     What every engine reads with: the file's own pixels, once its header is found to be what the catalogue says.
@@ -133,7 +135,7 @@ def read_window(asset: Asset, offset: Offset, rows: slice, cols: slice, access: 
     asset
         The file.
     offset
-        Where the grid's first pixel lies in the file, of :func:`placed`.
+        Where the grid's first pixel lies in the file, of :func:`offset_of` or :func:`placed`.
     rows, cols
         The window, in pixels of the grid.
     access
@@ -147,6 +149,7 @@ def read_window(asset: Asset, offset: Offset, rows: slice, cols: slice, access: 
         If it cannot be read.
     """
     header = checked_header(asset, access)
+    offset = Offset(*offset)
     height, width = (side * offset.times for side in asset.shape)
     down, across = _inside(rows, offset.row, height), _inside(cols, offset.col, width)
     out = np.zeros((rows.stop - rows.start, cols.stop - cols.start), np.uint16)
