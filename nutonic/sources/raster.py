@@ -20,9 +20,12 @@ from nutonic.io import signing
 from nutonic.io.access import Access, access_for
 from nutonic.recipe.inputs import Labels
 from nutonic.sources.backend import NearestMosaic, dataset
-from nutonic.sources.rasters.index import Index, index_of
+from nutonic.sources.rasters.index import Index, Tiles, index_of
 from nutonic.sources.rasters.paths import pieces_of
 from nutonic.sources.source import Needs, Settings, SourceDefaults, local_files
+
+#: So many files are looked at without asking first which of them a window reaches.
+_FEW = 2
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -122,8 +125,8 @@ class RasterSource(Shown, SourceDefaults):
         """The variable ``label`` (y, x), uint8, lazily, on exactly this grid; a slice of it reads only that slice."""
         (band,) = self.bands
         assets = tuple(scene.asset("label") for scene in scenes)
-        raster = NearestMosaic(geobox=geobox, assets=assets, band=band, access=self.access)
-        ds = dataset(geobox, {band: raster.lazy()})
+        kind = NearestMosaic if len(assets) <= _FEW else Tiles
+        ds = dataset(geobox, {band: kind(geobox=geobox, assets=assets, band=band, access=self.access).lazy()})
         return ds if chunks is None else ds.chunk(chunks)
 
     def needs(self, scenes: Sequence[Scene] = ()) -> Needs:

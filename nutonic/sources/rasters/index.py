@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +23,7 @@ from nutonic.io.access import Access
 from nutonic.io.cache import SingleFlightCache
 from nutonic.io.gdal import version
 from nutonic.io.session import SessionThreads, current
+from nutonic.sources.backend import NearestMosaic, Window
 from nutonic.sources.rasters.paths import SUFFIXES, Piece
 from nutonic.sources.rasters.vrt import Placement
 
@@ -45,18 +46,9 @@ class Index:
 
     scenes: tuple[Scene, ...]
 
-    @cached_property
-    def _trees(self) -> list[tuple[str, np.ndarray, shapely.STRtree]]:
-        """The files of each CRS: which they are, and a tree of their outlines."""
-        by_crs: dict[str, list[int]] = defaultdict(list)
-        for k, scene in enumerate(self.scenes):
-            by_crs[scene.assets[0].crs].append(k)
-        return [(crs, np.array(ks), shapely.STRtree([self._outline(k) for k in ks])) for crs, ks in by_crs.items()]
-
-    def _outline(self, k: int) -> shapely.Geometry:
-        asset = self.scenes[k].assets[0]
-        a, _, c, _, e, f = asset.transform
-        return shapely.box(c, f + e * asset.shape[0], c + a * asset.shape[1], f)
+    @property
+    def _assets(self) -> tuple[Asset, ...]:
+        return tuple(scene.assets[0] for scene in self.scenes)
 
     def under_squares(self, lon: np.ndarray, lat: np.ndarray, extent_m: float) -> list[tuple[Scene, ...]]:
         """The files that may reach each square; equal answers are one tuple."""
@@ -69,29 +61,58 @@ class Index:
             high, wide = reach(0.55 * extent_m, lat[part])
             x = lon[part, None] + np.reshape(wide, (-1, 1)) * dx
             y = np.clip(lat[part, None] + high * dy, -90.0, 90.0)
-            for numbers in self._touching(x, y):
+            for numbers in _touching(self._assets, x, y):
                 key = tuple(numbers)
                 found.append(known.setdefault(key, tuple(self.scenes[k] for k in key)))
         return found
 
     def under_grid(self, geobox: GeoBox) -> tuple[Scene, ...]:
         """The files that may reach a grid."""
-        down, across = (np.linspace(0.0, side, _ALONG_GRID) for side in geobox.shape)
-        cols, rows = (side.ravel() for side in np.meshgrid(across, down))
-        x, y = geobox.affine.c + geobox.affine.a * cols, geobox.affine.f + geobox.affine.e * rows
-        lon, lat = (np.asarray(v) for v in transformer(str(geobox.crs), "EPSG:4326").transform(x, y))
-        (numbers,) = self._touching(around(lon, float(lon[0]))[None], lat[None], margin=1 / (_ALONG_GRID - 1))
-        return tuple(self.scenes[k] for k in numbers)
+        return tuple(self.scenes[k] for k in reaching(self._assets, geobox))
 
-    def _touching(self, lon: np.ndarray, lat: np.ndarray, margin: float = 0.05) -> list[list[int]]:
-        """Positions of the files that may reach areas of (areas, points): rather too many than too few."""
-        found: list[set[int]] = [set() for _ in lon]
-        for crs, numbers, tree in self._trees:
-            for boxes in _boxes(lon, lat, crs, margin):
-                where, which = tree.query(boxes, predicate="intersects")
-                for i, k in zip(where.tolist(), numbers[which].tolist(), strict=True):
-                    found[i].add(k)
-        return [sorted(each) for each in found]
+
+@dataclass(frozen=True, kw_only=True)
+class Tiles(NearestMosaic):
+    """Many rasters seen through a grid: of each window only those are looked at that may reach it."""
+
+    def read(self, window: Window) -> np.ndarray:
+        """The pixels of a window, (rows, columns) in the band's dtype."""
+        near = tuple(self.assets[k] for k in reaching(self.assets, self.geobox[window]))
+        return NearestMosaic(geobox=self.geobox, assets=near, band=self.band, access=self.access).read(window)
+
+
+def reaching(assets: tuple[Asset, ...], geobox: GeoBox) -> list[int]:
+    """Positions of the rasters that may reach a grid."""
+    down, across = (np.linspace(0.0, side, _ALONG_GRID) for side in geobox.shape)
+    cols, rows = (side.ravel() for side in np.meshgrid(across, down))
+    x, y = geobox.affine.c + geobox.affine.a * cols, geobox.affine.f + geobox.affine.e * rows
+    lon, lat = (np.asarray(v) for v in transformer(str(geobox.crs), "EPSG:4326").transform(x, y))
+    return _touching(assets, around(lon, float(lon[0]))[None], lat[None], margin=1 / (_ALONG_GRID - 1))[0]
+
+
+@lru_cache(maxsize=16)
+def _trees(assets: tuple[Asset, ...]) -> list[tuple[str, np.ndarray, shapely.STRtree]]:
+    """The rasters of each CRS: which they are, and a tree of their outlines."""
+    by_crs: dict[str, list[int]] = defaultdict(list)
+    for k, asset in enumerate(assets):
+        by_crs[asset.crs].append(k)
+    return [(crs, np.array(ks), shapely.STRtree([_outline(assets[k]) for k in ks])) for crs, ks in by_crs.items()]
+
+
+def _outline(asset: Asset) -> shapely.Geometry:
+    a, _, c, _, e, f = asset.transform
+    return shapely.box(c, f + e * asset.shape[0], c + a * asset.shape[1], f)
+
+
+def _touching(assets: tuple[Asset, ...], lon: np.ndarray, lat: np.ndarray, margin: float = 0.05) -> list[list[int]]:
+    """Positions of the rasters that may reach areas of (areas, points): rather too many than too few."""
+    found: list[set[int]] = [set() for _ in lon]
+    for crs, numbers, tree in _trees(assets):
+        for boxes in _boxes(lon, lat, crs, margin):
+            where, which = tree.query(boxes, predicate="intersects")
+            for i, k in zip(where.tolist(), numbers[which].tolist(), strict=True):
+                found[i].add(k)
+    return [sorted(each) for each in found]
 
 
 def _boxes(lon: np.ndarray, lat: np.ndarray, crs: str, margin: float) -> list[np.ndarray]:
