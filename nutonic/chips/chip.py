@@ -132,7 +132,10 @@ def refuse_unlisted_classes(label: np.ndarray, table: ClassTable) -> None:
     """Raise :class:`BadPixels` if labels hold a value that their class table does not list."""
     unlisted = set(np.flatnonzero(np.bincount(label.ravel())).tolist()) - set(table.labels) - {table.unknown}
     if unlisted:
-        raise BadPixels(f"the labels hold {sorted(unlisted)[:5]}, which {table.name} does not list")
+        raise BadPixels(
+            f"the labels hold {sorted(unlisted)[:5]}, which {table.name} does not list: use a class table that does, or "
+            "say by labels.remap which class each is"
+        )
 
 
 def _coverage_reject(valid: np.ndarray, layer: Literal["imagery", "labels"], tiles: Tiles) -> TileReject | None:

@@ -65,7 +65,7 @@ def _imagery(context: ChipContext) -> Json:
         "datetime": scene.datetime,
         "cloud_cover": scene.cloud_cover,
         "assets": {asset.name: asset.written for asset in scene.assets},
-        "offset_applied": {asset.name: asset.offset for asset in scene.assets},
+        "offset_applied": {asset.name: asset.offset or 0 for asset in scene.assets},
         "substituted": context.place_result.substituted,
         **({"repeated": times} if times else {}),
     }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from nutonic.core.model import Band, Json
 from nutonic.core.showing import Shown
@@ -32,6 +32,30 @@ class ClassTable(Shown):
     def band(self) -> Band:
         """The variable that land cover of this table is read into: ``label``, uint8, nodata as `unknown`."""
         return Band(name="label", kind="class", dtype="uint8", nodata=self.unknown, masked=self.masked)
+
+    def band_of(self, remap: Mapping[int, int]) -> Band:
+        """The same of files with codes of their own: `remap` says which class each code is.
+
+        A class of the table that is not among the codes stays what it is.
+
+        Raises
+        ------
+        InputError
+            If a code becomes what is neither a class of the table nor its unknown value.
+        """
+        refuse_unknown_classes(remap, self)
+        every = {**{value: value for value in (*self.labels, self.unknown)}, **remap}
+        return replace(self.band, remap=tuple(sorted(every.items())) if remap else ())
+
+
+def refuse_unknown_classes(remap: Mapping[int, int], table: ClassTable) -> None:
+    """Raise :class:`InputError` if codes become values that a class table does not have."""
+    wrong = next((code for code, to in remap.items() if to not in table.labels and to != table.unknown), None)
+    if wrong is not None:
+        raise InputError(
+            f"remap makes {wrong} a {remap[wrong]}, which {table.name} does not list: use one of its classes "
+            f"({', '.join(map(str, table.labels))}), or {table.unknown} for unknown"
+        )
 
 
 #: Beside `label` where classes are those around a date: within how many days of it a pixel's class was seen.

@@ -50,11 +50,13 @@ class Band:
     """The value of a pixel that was not observed."""
     masked: tuple[int, ...] = ()
     """Values in the file that also mean nodata, and are read as it."""
+    remap: tuple[tuple[int, int], ...] = ()
+    """Every value that a file may hold, in ascending order, and what it becomes; if empty, values are as they are."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asset:
-    """One single-band raster of a scene, described well enough to be read without looking at it first."""
+    """One band of a raster of a scene, described well enough to be read without looking at it first."""
 
     name: str
     href: str
@@ -69,10 +71,17 @@ class Asset:
     """Height and width in pixels."""
     nodata: float | None
     """The file's nodata value as its metadata declares it; None if it declares none."""
-    offset: int = 0
-    """Digital numbers to add to valid pixels, once: -1000 for Sentinel-2 baselines from 04.00 on."""
+    offset: float | None = 0
+    """Digital numbers (1e-4) to add to valid pixels once they are scaled: -1000 for Sentinel-2 baselines from 04.00 on,
+    -2000 for Landsat's surface reflectance. None where only the file may tell."""
     band: int = 1
     """Which band of the file, from 1."""
+    scale: float | None = None
+    """Reflectance of a number 1, such as 1e-4, as the item or the recipe declares it; None where only the file may tell."""
+    rendered: bool = False
+    """Whether it is of a picture that is stretched already, 8 bits a band."""
+    named_bands: int = 0
+    """So many bands of the file are named as bands of a sensor, whichever of them the file takes for an alpha band."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

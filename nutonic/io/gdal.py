@@ -10,7 +10,7 @@ import threading
 import warnings
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -48,6 +48,9 @@ ATTEMPTS = 3
 #: is 4 million pixels wide; a JPEG 2000 tile of a whole Sentinel-2 band takes 241 MB.
 MOST_SIDE, _MOST_BLOCK_BYTES = 2**23, 256 * 2**20
 
+#: What rasterio calls a dtype that numpy does not have, and what its pixels are read as.
+_NUMPY_NAMES = {"complex_int16": "complex64", "complex_int32": "complex128"}
+
 #: What GDAL knows a remote file by; each is opened in a space of its own.
 _NAME = "remote"
 
@@ -82,13 +85,20 @@ class OpenRaster:
         return self.context.run(action)
 
     def read(self, band: int, window: tuple[slice, slice]) -> np.ndarray:
-        """A window's pixels; what the file knows of a failure goes before what GDAL does."""
-        where = Window.from_slices(*window)
+        """A window's pixels of a band."""
+        return self._fetched(lambda: self.raster.read(band, window=Window.from_slices(*window)))
+
+    def read_mask(self, band: int, window: tuple[slice, slice]) -> np.ndarray:
+        """A window of the mask that goes with a band: uint8, 0 where there is no data."""
+        return self._fetched(lambda: self.raster.read_masks(band, window=Window.from_slices(*window)))
+
+    def _fetched(self, action: Callable[[], np.ndarray]) -> np.ndarray:
+        """What reading gives; what the file knows of a failure goes before what GDAL does."""
         if self.file is None:
-            return np.asarray(self.raster.read(band, window=where))
+            return np.asarray(action())
         self.file.begin()
         try:
-            pixels = np.asarray(self.run(lambda: self.raster.read(band, window=where)))
+            pixels = np.asarray(self.run(action))
         except RasterioError:
             if self.file.error is None:
                 raise
@@ -199,12 +209,18 @@ def _open(href: str, access: Access, ranges: RangeCache) -> OpenRaster:
 def _open_local(href: str) -> OpenRaster:
     try:
         drivers = [*_DRIVERS, *_BY_SUFFIX.get(Path(href).suffix.lower(), ())]
-        return OpenRaster(rasterio.DatasetReader(href, driver=drivers, sharing=False))
+        with _beside(href):
+            return OpenRaster(rasterio.DatasetReader(href, driver=drivers, sharing=False))
     except NotGeoreferencedWarning:  # where warnings are errors
         raise GridError(f"{href} {NOWHERE}") from None
     except RasterioError as error:
         gone = any(sign in str(error).lower() for sign in _MISSING)
         raise (Gone if gone else ReadFailed)(f"cannot open {href}: {error}") from None
+
+
+def _beside(href: str) -> AbstractContextManager[object]:
+    """Have GDAL look for a mask in a file of its own, where there is one: ``scene.tif.msk``."""
+    return rasterio.Env(GDAL_DISABLE_READDIR_ON_OPEN="TRUE") if Path(f"{href}.msk").exists() else nullcontext()
 
 
 def _open_remote(href: str, file: RemoteFile, *, last: bool) -> OpenRaster | None:
@@ -234,7 +250,10 @@ def _only(file: RemoteFile, name: str, mode: str = "rb") -> RemoteFile:  # noqa:
 def _refuse_absurd(href: str, opened: OpenRaster) -> None:
     """Refuse sizes that no sensible raster has, before anything is read into them."""
     raster = opened.raster
-    (height, width), item = raster.block_shapes[0], np.dtype(raster.dtypes[0]).itemsize
+    (height, width), item = (
+        raster.block_shapes[0],
+        np.dtype(_NUMPY_NAMES.get(raster.dtypes[0], raster.dtypes[0])).itemsize,
+    )
     block = height * width * item * (raster.count if raster.interleaving is rasterio.enums.Interleaving.pixel else 1)
     if max(raster.shape) > MOST_SIDE or block > _MOST_BLOCK_BYTES:
         opened.close()

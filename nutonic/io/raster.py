@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 import numpy as np
 import rasterio
 from affine import Affine
+from rasterio.enums import ColorInterp, MaskFlags
 from rasterio.errors import RasterioError
 
 from nutonic.core.grid import crs_of, is_map
@@ -17,7 +18,7 @@ from nutonic.core.model import Asset
 from nutonic.errors import GridError, ReadFailed
 from nutonic.io.access import LOCAL, Access
 from nutonic.io.cache import SingleFlightCache
-from nutonic.io.gdal import ATTEMPTS, NOWHERE, version
+from nutonic.io.gdal import ATTEMPTS, NOWHERE, OpenRaster, version
 from nutonic.io.session import current
 from nutonic.secrets import redact
 
@@ -40,6 +41,14 @@ class Header:
     nodata: float | None
     block: tuple[int, int]
     """Height and width of the blocks it is stored in."""
+    scales: tuple[float, ...] = ()
+    """Of each band what its numbers are to be multiplied with, as the file says; 1 where it says nothing."""
+    offsets: tuple[float, ...] = ()
+    """Of each band what is to be added then; 0 where it says nothing."""
+    masked: bool = False
+    """Whether it has a mask besides its bands, inside or in a file ``.msk`` beside it."""
+    alpha: int = 0
+    """Number of the band that says where there is data, from 1; 0 where no band does."""
 
 
 def header(href: str, access: Access = LOCAL) -> Header:
@@ -87,6 +96,10 @@ def _header_in(raster: rasterio.DatasetReader, href: str) -> Header:
         dtype=raster.dtypes[0],
         nodata=raster.nodata,
         block=raster.block_shapes[0],
+        scales=raster.scales,
+        offsets=raster.offsets,
+        masked=_has_mask(raster),
+        alpha=_alpha_band(raster),
     )
 
 
@@ -113,17 +126,35 @@ def _unplaced(raster: rasterio.DatasetReader) -> str | None:
     return None if a and e else NOWHERE
 
 
-def read(href: str, window: tuple[slice, slice], *, band: int = 1, access: Access = LOCAL) -> np.ndarray:
-    """Pixels of one band in a window that lies inside the raster: (rows, columns), in the file's dtype.
+def _has_mask(raster: rasterio.DatasetReader) -> bool:
+    """Whether a mask, or a rule over all bands, says where there is data; neither an alpha band nor a nodata value."""
+    flags = raster.mask_flag_enums[0]
+    return MaskFlags.per_dataset in flags and MaskFlags.alpha not in flags
 
-    What was fetched over the network and cannot be decoded is fetched again.
-    """
+
+def _alpha_band(raster: rasterio.DatasetReader) -> int:
+    """Number of the alpha band, 0 if there is none. GDAL's mask flags tell of none where a nodata value is declared."""
+    try:
+        return 1 + raster.colorinterp.index(ColorInterp.alpha) if raster.count > 1 else 0
+    except ValueError:
+        return 0
+
+
+def read(href: str, window: tuple[slice, slice], *, band: int = 1, access: Access = LOCAL) -> np.ndarray:
+    """Pixels of one band in a window that lies inside the raster: (rows, columns), in the file's dtype."""
+    return _read(href, window, access, lambda opened: opened.read(band, window))
+
+
+def _read(
+    href: str, window: tuple[slice, slice], access: Access, pixels: Callable[[OpenRaster], np.ndarray]
+) -> np.ndarray:
+    """Something of a window. What was fetched over the network and cannot be decoded is fetched again."""
     where = f"rows {_span(window[0])}, columns {_span(window[1])} of {href}"
     session = current()
     for attempt in range(ATTEMPTS):
         with session.rasters.borrow(href, access) as opened:
             try:
-                return opened.read(band, window)
+                return pixels(opened)
             except RasterioError as error:
                 if opened.file is None or attempt + 1 == ATTEMPTS:
                     raise ReadFailed(f"cannot read {where}: {error}") from None
@@ -141,6 +172,36 @@ def read_of(asset: Asset, window: tuple[slice, slice], access: Access = LOCAL) -
     """Pixels of an asset's file, as :func:`read`; errors name it as its catalogue does."""
     with _named(asset):
         return read(asset.href, window, band=asset.band, access=access)
+
+
+def observed_of(asset: Asset, header: Header, window: tuple[slice, slice], access: Access = LOCAL) -> np.ndarray | None:
+    """Where an asset's file has data, as :func:`mask_of`; None, and nothing is read, where it has no mask."""
+    return mask_of(asset, header, window, access) if is_masked(asset, header) else None
+
+
+def is_masked(asset: Asset, header: Header) -> bool:
+    """Whether a file says by a mask or by an alpha band where an asset has data."""
+    return header.masked or _alpha_of(asset, header) > 0
+
+
+def mask_of(asset: Asset, header: Header, window: tuple[slice, slice], access: Access = LOCAL) -> np.ndarray:
+    """Where an asset's file has data by its mask and its alpha band: (rows, columns) bool; everywhere without either.
+
+    What is nodata by its value is not told here.
+    """
+    alpha = _alpha_of(asset, header)
+    seen = np.ones(tuple(part.stop - part.start for part in window), bool)
+    with _named(asset):
+        if header.masked:
+            seen &= _read(asset.href, window, access, lambda opened: opened.read_mask(asset.band, window)) != 0
+        if alpha:
+            seen &= read(asset.href, window, band=alpha, access=access) != 0
+    return seen
+
+
+def _alpha_of(asset: Asset, header: Header) -> int:
+    """The band that tells of an asset where there is data, from 1; 0 if none does, or if it is a sensor's own."""
+    return 0 if header.alpha == asset.band or header.alpha <= asset.named_bands else header.alpha
 
 
 @contextmanager

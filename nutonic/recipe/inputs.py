@@ -10,9 +10,9 @@ from typing import Annotated, Any, Literal
 from pydantic import Discriminator, Field, Tag, field_validator, model_validator
 
 from nutonic.core.catalogs import COLLECTED, PRODUCTS, Rule, refuse_jumping, refuse_windows, refuse_year
-from nutonic.core.classes import ClassTable, table_of
+from nutonic.core.classes import ClassTable, refuse_unknown_classes, table_of
 from nutonic.core.times import Interval
-from nutonic.recipe.fields import Hosts, Name, Part, Percent, Sign
+from nutonic.recipe.fields import Hosts, Name, Part, Percent, Positive, Sign
 from nutonic.recipe.kinds import known_kind
 
 
@@ -96,6 +96,9 @@ class Labels(Part):
     collection: str | None = None
     """Known for esa-worldcover, in Earth Engine also for dynamic-world, in STAC also for io-lulc."""
     asset: str | None = None
+    remap: dict[int, Annotated[int, Field(ge=0, le=255)]] = Field(default_factory=dict)
+    """Codes of the files that are no ids of the class table, above 255 too, and the class that each is, or the table's
+    unknown value: ``{311: 10, 523: 0}``. Several may be one class; the table's own ids stay what they are."""
     year: Annotated[int, Field(ge=1900, le=2200)] | None = None
     """Of the land cover; by default the nearest to the imagery's time. In Earth Engine of a mosaic's images."""
     band: str | None = None
@@ -150,6 +153,7 @@ class Labels(Part):
         strange = [key for key in unused if getattr(self, key)]
         if strange:
             raise ValueError(f"has {', '.join(strange)}, which a source {self.source} does not use")
+        refuse_unknown_classes(self.remap, self.table)
         if self.source == "earthengine" and self.is_dated:
             refuse_year(self.year, self.the_rule)
         elif self.windows_days:
@@ -178,8 +182,8 @@ class Labels(Part):
 
 #: By source, the keys that it uses, of those that not all do; a source without a line may use any.
 _USED = {
-    "raster": ("path", "sign", "allow_hosts"),
-    "stac": ("url", "collection", "asset", "year", "sign", "allow_hosts"),
+    "raster": ("path", "remap", "sign", "allow_hosts"),
+    "stac": ("url", "collection", "asset", "remap", "year", "sign", "allow_hosts"),
     "earthengine": ("url", "collection", "band", "rule", "windows_days", "year", "project"),
 }
 
@@ -189,6 +193,10 @@ _NEEDED: dict[str, tuple[Container[str], tuple[str, ...]]] = {
     "stac": (PRODUCTS, ("url", "collection", "asset")),
     "earthengine": (COLLECTED, ("collection", "band")),
 }
+
+
+#: Keys of imagery that say what the numbers in files mean; Earth Engine's are digital numbers already.
+_UNITS = ("scale", "offset", "nodata")
 
 
 class Jitter(Part):
@@ -244,6 +252,13 @@ class Imagery(Part):
     """Hosts that files may be read from, besides the catalogue's own and those of known catalogues."""
     project: str | None = None
     """Earth Engine: the Cloud project that asks; by default as the environment says."""
+    scale: Positive | None = None
+    """Reflectance of a number 1 in the files: 0.0001, or 1 where they hold reflectance; by default as the items or the
+    files declare. What comes out are digital numbers of 1e-4."""
+    offset: float | None = None
+    """Reflectance of a number 0 in the files, such as -0.2 for Landsat; by default as declared, or none."""
+    nodata: float | None = None
+    """The number that means nodata in the files, where the items do not tell it, such as -9999."""
 
     @field_validator("source")
     @classmethod
@@ -287,6 +302,7 @@ class Imagery(Part):
             refuse_jumping(self.collection)
         used = {"sign": self.sign, "allow_hosts": self.allow_hosts, "engine odc-stac": self.engine != "stackstac"}
         strange = [key for key, value in used.items() if value] if self.source == "earthengine" else []
+        strange += [key for key in _UNITS if self.source == "earthengine" and getattr(self, key) is not None]
         strange += ["project"] if self.source == "stac" and self.project else []
         strange += ["a band of a file in assets"] if self.source == "earthengine" and self.bands != self.assets else []
         if strange:

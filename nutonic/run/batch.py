@@ -117,7 +117,8 @@ def _in_words(reject: Reject) -> str:
 def _build(index: int, place: PlannedPlace, context: _Context, first: Pixels | None) -> PlaceDone | Failure:
     """Build a place from its best scene that is usable.
 
-    The next scene is tried only if a file is gone for good, does not match its item, or has poor pixels. An error that
+    The next scene is tried only if a file is gone for good, does not match its item, holds no reflectance, or has poor
+    pixels. An error that
     may be temporary never changes the scene: the place fails, and stays open. Unusable labels reject the place.
     """
     spec = context.spec
@@ -131,7 +132,9 @@ def _build(index: int, place: PlannedPlace, context: _Context, first: Pixels | N
         except GridError as error:
             problems.append(("unusable asset", f"{scene.id}: {error}"))
         except BadPixels as error:
-            return _rejected(index, place, [("unusable labels", str(error))])
+            if error.band not in {band.name for band in spec.sources.imagery.bands}:
+                return _rejected(index, place, [("unusable labels", str(error))])
+            problems.append(("unusable asset", f"{scene.id}: {error}"))
         except (SourceError, OSError, RuntimeError, ValueError) as error:
             return failure_of(place, scene, error)
         else:

@@ -141,9 +141,15 @@ class NearestMosaic(Windowed):
 
         def pick(rows: np.ndarray, cols: np.ndarray) -> np.ndarray:
             pixels = gathered(rows, cols, header.block, lambda window: rasters.read_of(asset, window, self.access))
-            return decoded(pixels, asset, self.band, header.nodata)
+            return decoded(pixels, asset, self.band, header, self._observed(asset, header, rows, cols))
 
         return nearest_pixels(geobox, asset, self.band, pick)
+
+    def _observed(self, asset: Asset, header: rasters.Header, rows: np.ndarray, cols: np.ndarray) -> np.ndarray | None:
+        """Where some pixels have data by the file's mask; None if it has none."""
+        if not rasters.is_masked(asset, header):
+            return None
+        return gathered(rows, cols, header.block, lambda window: rasters.mask_of(asset, header, window, self.access))
 
 
 def nearest_pixels(

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import product
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from affine import Affine
@@ -14,12 +14,14 @@ from odc.geo.geobox import GeoBox
 
 from nutonic.core.grid import crs_name, is_metric, offset_in, repeated, same_crs
 from nutonic.core.model import Asset, Band
-from nutonic.errors import BadPixels, OffLattice
+from nutonic.errors import BadPixels, InputError, OffLattice
 from nutonic.io import raster as rasters
 from nutonic.io.access import LOCAL, Access
 
 #: By how much of a pixel a file may lie elsewhere than its catalogue says, anywhere in it: what rounded numbers come to.
 _NEAR_ENOUGH = 0.01
+#: What reflectance is read as, under any name.
+_REFLECTANCE = Band(name="reflectance", kind="reflectance", dtype="uint16", nodata=0)
 
 
 def checked_header(asset: Asset, access: Access) -> rasters.Header:
@@ -145,18 +147,22 @@ def read_window(
     ------
     OffLattice
         If the file's header is not what the catalogue says.
+    BadPixels
+        If its numbers are no reflectance, or nobody says in which unit they are.
     ReadFailed, Gone
         If it cannot be read.
     """
     header = checked_header(asset, access)
+    units_of(asset, header)  # refuses them, whichever window is read
     offset = Offset(*offset)
     height, width = (side * offset.times for side in asset.shape)
     down, across = _inside(rows, offset.row, height), _inside(cols, offset.col, width)
     out = np.zeros((rows.stop - rows.start, cols.stop - cols.start), np.uint16)
     if down.stop > down.start and across.stop > across.start:
         at = (_shifted(down, -offset.row - rows.start), _shifted(across, -offset.col - cols.start))
-        pixels = rasters.read_of(asset, (_coarse(down, offset.times), _coarse(across, offset.times)), access)
-        pixels = harmonised(pixels, asset.offset, (asset.nodata, header.nodata))
+        window = (_coarse(down, offset.times), _coarse(across, offset.times))
+        observed = rasters.observed_of(asset, header, window, access)
+        pixels = decoded(rasters.read_of(asset, window, access), asset, _REFLECTANCE, header, observed)
         out[at] = pixels if offset.times == 1 else _repeated(pixels, down, across, offset.times)
     return out
 
@@ -187,40 +193,219 @@ def imagery_bands(assets: Sequence[str], masks: Sequence[str]) -> tuple[Band, ..
     return (*pixels, *(Band(name=name, kind="class", dtype="uint8", nodata=0) for name in masks))
 
 
-def decoded(pixels: np.ndarray, asset: Asset, band: Band, nodata: float | None) -> np.ndarray:
-    """Pixels of an asset's file in a band's dtype; `nodata` is the file's own, besides what its catalogue says.
+@dataclass(frozen=True, slots=True)
+class Units:
+    """What makes a file's numbers digital numbers of reflectance (1e-4): times `factor`, plus `offset`."""
+
+    factor: float = 1.0
+    offset: float = 0
+
+    @property
+    def are_ours(self) -> bool:
+        """Whether the numbers stay as they are."""
+        return self.factor == 1 and not self.offset
+
+
+#: Digital numbers of ours for a reflectance of 1.
+PER_REFLECTANCE = 10_000
+
+#: No surface reflects less, in digital numbers, whatever a correction of the atmosphere makes of it.
+_LEAST = -5000
+
+
+def units_of(asset: Asset, header: rasters.Header) -> Units:
+    """What an asset's numbers mean: as its item or the recipe declares, else as its file does.
+
+    Whole numbers that nobody declares a scale of, or a scale of 1, are digital numbers already.
 
     Raises
     ------
     BadPixels
-        If a pixel of a class band is no value of its dtype.
+        If they cannot be reflectance, or nobody says in which unit.
     """
-    if band.kind == "reflectance":
-        return harmonised(pixels, asset.offset, (asset.nodata, nodata))
-    return _classes(pixels, asset, (asset.nodata, nodata), band)
+    kind = _kind(header)
+    if kind == "c":
+        raise _unusable(asset, f"holds complex numbers ({header.dtype}), which are no reflectance")
+    if asset.rendered:
+        return _picture_units(asset, header)
+    scale, offset = _declared(asset, header, whole=kind != "f")
+    if scale is None and kind == "f":
+        raise _unusable(
+            asset,
+            f"is {header.dtype}, and neither its item nor its file says in which unit: set imagery.scale "
+            "(StacSource(scale=…)), 1 if it holds reflectance from 0 to 1, 0.0001 if digital numbers",
+        )
+    factor = 1.0 if scale is None else float(scale) * PER_REFLECTANCE
+    return Units(1.0 if math.isclose(factor, 1, rel_tol=1e-6) else factor, offset)
 
 
-def harmonised(pixels: np.ndarray, offset: int = 0, nodata: tuple[float | None, ...] = ()) -> np.ndarray:
-    """Digital numbers as uint16: 0 for nodata, otherwise pixel plus offset within 1 to 65535.
+def _declared(asset: Asset, header: rasters.Header, *, whole: bool) -> tuple[float | None, float]:
+    """Scale and offset of an asset; None for a scale that nobody declares."""
+    k = asset.band - 1
+    in_file = (header.scales[k], header.offsets[k]) if k < len(header.scales) else (1.0, 0.0)
+    scales = [asset.scale, in_file[0] if in_file != (1, 0) else None]
+    scale = next((each for each in scales if each is not None and not (whole and each == 1)), None)
+    if asset.offset is not None:
+        return scale, asset.offset
+    return scale, in_file[1] if scale is None else in_digital_numbers(in_file[1])
 
-    0 and the given nodata values mean nodata. Negative reflectance, which the offset and some processors give, becomes
-    the darkest valid value, so that water and shadow stay valid.
+
+def in_digital_numbers(offset: float) -> float:
+    """An offset of reflectance as one of digital numbers; whole where it is one."""
+    number = round(offset * PER_REFLECTANCE, 6)
+    return int(number) if number.is_integer() else number
+
+
+def refuse_scale(scale: float | None) -> None:
+    """Raise :class:`InputError` if a scale is one that makes no reflectance."""
+    if scale is not None and not 0 < scale < math.inf:
+        raise InputError(f"scale is {scale}: give the reflectance of a number 1 in the files, such as 0.0001")
+
+
+def _picture_units(asset: Asset, header: rasters.Header) -> Units:
+    if header.dtype != "uint8":
+        raise _unusable(
+            asset,
+            f"is {header.dtype}, and a rendered picture has 8 bits a band: name assets with digital numbers in "
+            "imagery.assets, or write it as uint8",
+        )
+    return Units()
+
+
+def _kind(header: rasters.Header) -> str:
+    """Of a dtype, as numpy has it; rasterio knows complex ones that numpy does not."""
+    return "c" if header.dtype.startswith("complex") else np.dtype(header.dtype).kind
+
+
+def _unusable(asset: Asset, why: str) -> BadPixels:
+    return BadPixels(f"{asset.name}: {asset.written} {why}", band=asset.name)
+
+
+def decoded(
+    pixels: np.ndarray, asset: Asset, band: Band, header: rasters.Header, observed: np.ndarray | None = None
+) -> np.ndarray:
+    """Pixels of an asset's file in a band's dtype.
+
+    Parameters
+    ----------
+    pixels
+        As the file has them, of any shape.
+    asset, band, header
+        Where they come from, and what they are to be.
+    observed
+        Of the same shape, bool: where there is data by the file's mask, of :func:`nutonic.io.raster.observed_of`. None
+        if there is no mask.
+
+    Raises
+    ------
+    BadPixels
+        If they are no reflectance, or, in a class band, no value of its dtype.
     """
-    observed = (pixels != 0) & ~np.isnan(pixels)
-    for value in nodata:
-        if value is not None and not math.isnan(value):
-            observed &= pixels != value
-    if pixels.dtype == np.uint16 and not offset:
-        return np.where(observed, pixels, np.uint16(0))
-    values = np.clip(np.rint(np.where(observed, pixels, 0)).astype(np.int64) + offset, 1, 65535)
-    return np.where(observed, values, 0).astype(np.uint16)
+    nodata = (asset.nodata, header.nodata)
+    if band.kind != "reflectance":
+        return _classes(pixels, asset, nodata, band, observed)
+    units = units_of(asset, header)
+    if pixels.dtype.kind != "u" and not asset.rendered:
+        _refuse_impossible(pixels, asset, units, _observed(pixels, nodata, observed))
+    return harmonised(pixels, units.offset, nodata, factor=units.factor, observed=observed)
 
 
-def _classes(pixels: np.ndarray, asset: Asset, nodata: tuple[float | None, ...], band: Band) -> np.ndarray:
+def _refuse_impossible(pixels: np.ndarray, asset: Asset, units: Units, observed: np.ndarray) -> None:
+    """Raise :class:`BadPixels` for a value that means nodata though nobody says so, such as -9999."""
+    least = float(pixels.min(initial=0, where=observed))
+    if least * units.factor + units.offset <= _LEAST:
+        raise _unusable(
+            asset,
+            f"holds {least:.10g}, which is no reflectance: if it means nodata, set imagery.nodata "
+            "(StacSource(nodata=…)); if it is of another unit, imagery.scale and imagery.offset",
+        )
+
+
+def harmonised(
+    pixels: np.ndarray,
+    offset: float = 0,
+    nodata: tuple[float | None, ...] = (),
+    *,
+    factor: float = 1.0,
+    observed: np.ndarray | None = None,
+) -> np.ndarray:
+    """Digital numbers as uint16: 0 for nodata, otherwise pixel times factor plus offset, rounded, within 1 to 65535.
+
+    What the mask leaves out, the given nodata values, NaN and infinity mean nodata. So does 0, unless what was observed
+    is told otherwise: by a mask, or in signed and floating numbers by another nodata value. Negative reflectance, which
+    the offset and some processors give, becomes the darkest valid value, so that water and shadow stay valid.
+    """
+    seen = _observed(pixels, nodata, observed)
+    if pixels.dtype in (np.uint8, np.uint16) and Units(factor, offset).are_ours:
+        numbers = pixels if observed is None else np.maximum(pixels, 1)
+        return np.where(seen, numbers, 0).astype(np.uint16, copy=False)
+    values = np.where(seen, pixels, 0).astype(np.float64)
+    values *= factor
+    values += offset
+    np.clip(np.rint(values, out=values), 1, 65535, out=values)
+    return np.where(seen, values, 0).astype(np.uint16)
+
+
+def _observed(pixels: np.ndarray, nodata: tuple[float | None, ...], observed: np.ndarray | None) -> np.ndarray:
+    """Where pixels are data, by a mask and by their values: bool, of their shape."""
+    values = [value for value in nodata if value is not None and _can_hold(pixels.dtype, value)]
+    told = observed is not None or (pixels.dtype.kind in "if" and any(value != 0 for value in values))
+    seen = np.isfinite(pixels) if pixels.dtype.kind == "f" else np.ones(pixels.shape, bool)
+    for value in values if told else [0, *values]:
+        seen &= pixels != value
+    return seen if observed is None else seen & observed
+
+
+def _can_hold(dtype: np.dtype[Any], value: float) -> bool:
+    """Whether a pixel of a dtype can be this value; one that it cannot be says nothing of any pixel."""
+    if dtype.kind == "f":
+        return not math.isfinite(value) or abs(value) <= float(np.finfo(dtype).max) * (1 + 2e-8)  # as text rounds it
+    limits = np.iinfo(dtype)
+    return math.isfinite(value) and value == int(value) and limits.min <= value <= limits.max
+
+
+def _classes(
+    pixels: np.ndarray, asset: Asset, nodata: tuple[float | None, ...], band: Band, observed: np.ndarray | None
+) -> np.ndarray:
     """Pixels in the band's dtype; what means nodata, in the catalogue or the file, has the band's value for it."""
+    if pixels.dtype.kind == "c":
+        raise BadPixels(f"{asset.written} holds complex numbers, which are no classes")
+    none = [value for value in nodata if value is not None and _can_hold(pixels.dtype, value)]
+    seen = ~np.isin(pixels, [*none, *_masked(band)])
+    if pixels.dtype.kind == "f":
+        seen &= ~np.isnan(pixels)
+    if observed is not None:
+        seen &= observed
+    values = _remapped(pixels, asset, band, seen) if band.remap else _fitting(pixels, asset, band, seen)
+    return np.where(seen, values, band.nodata).astype(band.dtype)
+
+
+def _masked(band: Band) -> list[int]:
+    """Values that tell why there is no class, unless they are remapped."""
+    remapped = {value for value, _ in band.remap}
+    return [value for value in band.masked if value not in remapped]
+
+
+def _fitting(pixels: np.ndarray, asset: Asset, band: Band, seen: np.ndarray) -> np.ndarray:
+    """The pixels, each of which is a value of the band's dtype where one was seen."""
     limits = np.iinfo(band.dtype)
-    observed = ~np.isin(pixels, [value for value in (*nodata, *band.masked) if value is not None])
-    unfit = observed & ((pixels < limits.min) | (pixels > limits.max) | (pixels != np.floor(pixels)))
+    unfit = seen & ((pixels < limits.min) | (pixels > limits.max) | (pixels != np.floor(pixels)))
     if unfit.any():
-        raise BadPixels(f"{asset.written} holds {pixels[unfit].flat[0]!r}, which is no {band.dtype} value")
-    return np.where(observed, pixels, band.nodata).astype(band.dtype)
+        value = pixels[unfit].flat[0].item()
+        can_be_code = band.name == "label" and math.isfinite(value) and value == int(value)
+        hint = f": say by labels.remap which class it is, such as {{{int(value)}: 1}}" if can_be_code else ""
+        raise BadPixels(f"{asset.written} holds {value!r}, which is no {band.dtype} value{hint}")
+    return pixels
+
+
+def _remapped(pixels: np.ndarray, asset: Asset, band: Band, seen: np.ndarray) -> np.ndarray:
+    """What each pixel's code becomes."""
+    codes, classes = np.array(band.remap, np.int64).T
+    at = np.minimum(np.searchsorted(codes, pixels), len(codes) - 1)
+    unlisted = seen & (codes[at] != pixels)
+    if unlisted.any():
+        raise BadPixels(
+            f"{asset.written} holds {pixels[unlisted].flat[0].item()!r}, which neither the class table nor labels.remap "
+            "lists"
+        )
+    return np.asarray(classes[at])

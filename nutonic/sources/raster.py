@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from os import PathLike, fspath
 from typing import Any
 
@@ -11,7 +11,7 @@ import numpy as np
 import xarray as xr
 from odc.geo.geobox import GeoBox
 
-from nutonic.core.classes import AnyTable, ClassTable, table_of
+from nutonic.core.classes import AnyTable, ClassTable, refuse_unknown_classes, table_of
 from nutonic.core.model import Band, Json, Scene, Step, Timeline
 from nutonic.core.showing import Shown, place
 from nutonic.core.times import Time
@@ -47,12 +47,16 @@ class RasterSource(Shown, SourceDefaults):
         Hosts that addresses may lead to besides those that are written.
     sign
         As of :class:`nutonic.StacSource`.
+    remap
+        Codes of the raster that are no ids of the class table, such as CORINE's ``{311: 10}``, and what each is: a class,
+        or the unknown value. Several may be one class; the table's own ids stay what they are.
     """
 
     path: str | PathLike[str] | Sequence[str | PathLike[str]]
     classes: AnyTable = "esa-worldcover"
     allow_hosts: tuple[str, ...] = ()
     sign: str | None = None
+    remap: Mapping[int, int] = field(default_factory=dict)
 
     def _facts(self) -> Json:
         return {"path": ", ".join(map(place, self.paths)), "classes": self.table.name}
@@ -61,12 +65,13 @@ class RasterSource(Shown, SourceDefaults):
         object.__setattr__(self, "path", _texts(self.path))
         object.__setattr__(self, "classes", table_of(self.classes))
         signing.require(self.sign)
+        refuse_unknown_classes(self.remap, self.table)
 
     @classmethod
     def from_recipe(cls, settings: Settings[Labels]) -> RasterSource:
         """The files that a recipe's labels are of."""
         labels = settings.part
-        return cls(labels.path or "", labels.table, labels.allow_hosts, labels.sign)
+        return cls(labels.path or "", labels.table, labels.allow_hosts, labels.sign, labels.remap)
 
     @property
     def paths(self) -> tuple[str, ...]:
@@ -89,7 +94,7 @@ class RasterSource(Shown, SourceDefaults):
     @property
     def bands(self) -> tuple[Band, ...]:
         """One band, ``label``: class ids as uint8, the table's unknown value where there is none."""
-        return (self.table.band,)
+        return (self.table.band_of(self.remap),)
 
     def index(self) -> Index:
         """All files as scenes; reads the header of each, once in a session."""

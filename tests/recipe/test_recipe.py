@@ -36,10 +36,14 @@ imagery:
   sign: null
   allow_hosts: []
   project: null
+  scale: null
+  offset: null
+  nodata: null
 labels:
   source: raster
   path: land_cover.tif
   dataset: dynamic-world
+  remap: {}
   url: null
   collection: null
   asset: null

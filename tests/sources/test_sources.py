@@ -882,7 +882,7 @@ def test_the_files_nodata_becomes_the_tables_unknown(tmp_path):
     assert np.array_equal(found.values, np.pad(np.where(pixels == 3, 255, pixels), 2, constant_values=255))
 
 
-@pytest.mark.parametrize("value", [3.5, 300.0, -1.0, float("nan")])
+@pytest.mark.parametrize("value", [3.5, 300.0, -1.0, float("inf")])
 def test_labels_that_are_no_class_id_are_an_error(value, tmp_path):
     pixels = np.full((8, 8), 10, np.float32)
     pixels[5, 6] = value

@@ -172,8 +172,10 @@ def _by(placement: Placement | None) -> str:
 def scene_of(piece: Piece, table: str, access: Access) -> Scene:
     """A file as a scene with one asset; reads its header."""
     header = _header(piece, access)
-    if header.count != 1 and piece.placement is None:
+    if header.count - bool(header.alpha) != 1 and piece.placement is None:
         raise InputError(f"{piece.href} has {header.count} bands; labels need one band of class ids")
+    if header.dtype.startswith("complex"):
+        raise InputError(f"{piece.href} holds complex numbers ({header.dtype}); labels need one band of class ids")
     if header.transform.b or header.transform.d:
         raise GridError(f"{piece.href} is rotated: warp it to a north-up grid first")
     if piece.placement is not None:
@@ -186,7 +188,7 @@ def scene_of(piece: Piece, table: str, access: Access) -> Scene:
         transform=(*header.transform[:3], *header.transform[3:6]),
         shape=header.shape,
         nodata=header.nodata if piece.placement is None else piece.placement.nodata,
-        band=1 if piece.placement is None else piece.placement.band,
+        band=(2 if header.alpha == 1 else 1) if piece.placement is None else piece.placement.band,
     )
     name = piece.name[: -len(suffix)] if (suffix := Path(piece.name).suffix) else piece.name
     return Scene(id=name, collection=table, source="raster", datetime=None, cloud_cover=None, assets=(asset,))

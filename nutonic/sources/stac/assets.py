@@ -18,6 +18,7 @@ from nutonic.io.access import Access
 from nutonic.secrets import holds_secret, redact
 from nutonic.sources.item import Item
 from nutonic.sources.stac.projection import Projection, declared_crs, declared_projection
+from nutonic.sources.stac.values import band_of, counts_in_numbers, declared_offset, named_bands, nodata_of, scale_of
 
 
 def crs_of(item: Item, key: str, access: Access) -> str:
@@ -61,8 +62,9 @@ def asset_of(item: Item, key: str, access: Access, *, name: str, band: int = 1, 
     href, written = _href(item, key, access)
     with _told(item, key):
         projection = declared_projection(content, item.properties, item.footprint)
-        nodata = _band(content, band).get("nodata", content.get("nodata"))
-        offset = 0 if rendered else boa_offset(item.properties, content, item, band)
+        nodata = nodata_of(content, band)
+        offset = 0 if rendered else _offset(item, content, band)
+        scale = None if rendered else scale_of(content, band)
     if projection is None:
         header = _header(item, key, access)
         projection = Projection(header.crs, header.transform[:6], header.shape)
@@ -74,9 +76,11 @@ def asset_of(item: Item, key: str, access: Access, *, name: str, band: int = 1, 
         crs=projection.crs,
         transform=projection.transform,
         shape=projection.shape,
-        nodata=_nodata(nodata),
+        nodata=nodata,
         offset=offset,
         band=band,
+        scale=scale,
+        named_bands=named_bands(content),
     )
 
 
@@ -107,12 +111,13 @@ def _header(item: Item, key: str, access: Access) -> rasters.Header:
         raise type(error)(f"asset {key!r} of item {item.id}, which does not say where its pixels lie: {told}") from None
 
 
-def _nodata(value: Any) -> float | None:
-    """A declared nodata value: a number, or ``"nan"`` and the like as the raster extension writes them."""
-    try:
-        return None if value is None else float(value)
-    except (TypeError, ValueError, OverflowError):
-        return None
+def _offset(item: Item, asset: Json, band: int) -> float | None:
+    """Digital numbers to add; None if only the file may tell. Sentinel-2's are told by several fields together."""
+    if not _is_sentinel2(item.properties, item):
+        return declared_offset(asset, band)
+    if counts_in_numbers(asset, band):
+        return boa_offset(item.properties, asset, item, band)
+    return declared_offset(asset, band) or 0
 
 
 def pinned(item: Item, keys: Iterable[str]) -> Json | None:
@@ -156,14 +161,6 @@ def _check(item: Item, key: str, url: str, access: Access) -> None:
         access.check(url)
     except Refused as error:
         raise Refused(f"asset {key!r} of item {item.id}: {error}") from None
-
-
-def _band(asset: Json, number: int) -> Json:
-    """What an asset says of a band: ``raster:bands`` (STAC 1.0) or ``bands`` (1.1); nothing of one that is not told."""
-    bands = asset.get("raster:bands") or asset.get("bands") or [{}]
-    if not (isinstance(bands, list) and all(isinstance(band, dict) for band in bands)):
-        raise InputError(f"has the bands {_short(bands)}, which is no list of what bands are")
-    return dict(bands[number - 1]) if number <= len(bands) else {}
 
 
 def _short(value: Any) -> str:
@@ -224,7 +221,7 @@ def boa_offset(properties: Json, asset: Json, item: Item | None = None, number: 
         If an offset or a scale is declared that is no number.
     """
     applied = _applied(properties)
-    band = _band(asset, number)
+    band = band_of(asset, number)
     declared = band.get("offset", asset.get("raster:offset", band.get("raster:offset")))
     if applied is True:
         return 0

@@ -29,7 +29,7 @@ from nutonic.sources.engines import Engine, opener, packages_of
 from nutonic.sources.item import Item, cloud_cover, moment, taken_in
 from nutonic.sources.mosaic import Opener, is_whole, nearest_array, over_time
 from nutonic.sources.overpasses import timeline, touches
-from nutonic.sources.pixels import imagery_bands
+from nutonic.sources.pixels import imagery_bands, in_digital_numbers, refuse_scale
 from nutonic.sources.ranking import Ranking, ranked
 from nutonic.sources.source import Needs, Settings, SourceDefaults, local_files
 from nutonic.sources.stac.assets import asset_of, crs_of, pinned
@@ -42,9 +42,12 @@ from nutonic.sources.stac.search import Search, items_around, neighbourhoods
 class StacSource(Shown, SourceDefaults):
     """Single-band assets of the items of one collection.
 
-    Pixels are digital numbers of reflectance (1e-4) as uint16, 0 where nothing was observed. The offset that Sentinel-2
-    baselines from 04.00 on carry is added once; a valid pixel is never below 1, so that dark water stays valid. Of an
-    item that lacks one of the assets but has a `visual`, that picture's bands 1, 2 and 3 are taken as they are.
+    Pixels are digital numbers of reflectance (1e-4) as uint16, 0 where nothing was observed: by nodata values, masks and
+    alpha bands. They are made of the numbers in the files with the scale and offset that the item declares, or else the
+    file. Whole numbers of which neither says anything are digital numbers; of fractions the unit must be told. The offset
+    that Sentinel-2 baselines from 04.00 on carry is added once; a valid pixel is never below 1, so that dark water stays
+    valid. Of an item that lacks one of the assets but has a `visual`, that picture's bands 1, 2 and 3 are taken as they
+    are.
     """
 
     url: str = ""
@@ -69,6 +72,12 @@ class StacSource(Shown, SourceDefaults):
     """Hosts that files may be read from besides the catalogue's own; see :class:`nutonic.sources.access.Access`."""
     masks: tuple[str, ...] = ()
     """Assets of classes beside the bands, such as ``scl``: uint8, 0 where there is none, by nearest neighbour."""
+    scale: float | None = None
+    """Reflectance of a number 1 in the files, such as 0.0001, or 1 where they hold reflectance; by default as declared."""
+    offset: float | None = None
+    """Reflectance of a number 0 in the files, such as -0.2 for Landsat; by default as declared, or none."""
+    nodata: float | None = None
+    """The number that means nodata in the files, where items do not tell it, such as -9999."""
     record: bool = False
     """Whether a cube over time tells in a variable ``scene`` (uint16) which scene the first asset's pixel comes from:
     its row in ``cube.nutonic.scenes``, from 1; 0 for none."""
@@ -86,6 +95,7 @@ class StacSource(Shown, SourceDefaults):
         object.__setattr__(self, "masks", listed(self.masks, "masks"))
         opener(self.engine)
         signing.require(self.access.sign)
+        refuse_scale(self.scale)
 
     @classmethod
     def from_recipe(cls, settings: Settings[Imagery]) -> StacSource:
@@ -97,6 +107,9 @@ class StacSource(Shown, SourceDefaults):
             assets=imagery.assets,
             max_cloud_cover=imagery.max_cloud_cover,
             min_valid_fraction=settings.min_valid_fraction,
+            scale=imagery.scale,
+            offset=imagery.offset,
+            nodata=imagery.nodata,
             engine=imagery.engine,
             sign=imagery.sign,
             allow_hosts=imagery.allow_hosts,
@@ -192,7 +205,7 @@ class StacSource(Shown, SourceDefaults):
             cloud_cover=item.properties.get("eo:cloud_cover"),
             assets=(
                 *(
-                    asset_of(item, at.key, self.access, name=name, band=at.band, rendered=rendered)
+                    self._in_units(asset_of(item, at.key, self.access, name=name, band=at.band, rendered=rendered), rendered)
                     for name, at in zip(names_of(self.assets), places, strict=True)
                 ),
                 *(
@@ -202,6 +215,17 @@ class StacSource(Shown, SourceDefaults):
             ),
             rendered=rendered,
             item=pinned(item, (at.key for at in (*places, *masks))),
+        )
+
+    def _in_units(self, asset: Asset, rendered: bool) -> Asset:
+        """An asset of imagery whose numbers mean what was said here, or else what its item says."""
+        if rendered:
+            return replace(asset, rendered=True, scale=None, offset=0)
+        return replace(
+            asset,
+            scale=asset.scale if self.scale is None else self.scale,
+            offset=asset.offset if self.offset is None else in_digital_numbers(self.offset),
+            nodata=asset.nodata if self.nodata is None else self.nodata,
         )
 
     def chunk_hint(self, scene: Scene) -> int | None:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any
 
@@ -14,7 +14,7 @@ import xarray as xr
 from odc.geo.geobox import GeoBox
 
 from nutonic.core.catalogs import KNOWN_HOSTS, PRODUCTS, catalogue_at
-from nutonic.core.classes import AnyTable, ClassTable, table_of
+from nutonic.core.classes import AnyTable, ClassTable, refuse_unknown_classes, table_of
 from nutonic.core.footprints import near
 from nutonic.core.globe import reach, turned
 from nutonic.core.grid import lonlat_bounds
@@ -55,6 +55,8 @@ class StacLabels(Shown, SourceDefaults):
     year: int | None = None
     """Of the land cover; by default the one nearest to the middle of the time that is searched for, the earlier of two,
     or the newest where no time is given."""
+    remap: Mapping[int, int] = field(default_factory=dict)
+    """Codes of the files that are no ids of the class table, and what each is: a class, or the unknown value."""
     sign: str | None = None
     """As of :class:`nutonic.StacSource`."""
     allow_hosts: tuple[str, ...] = ()
@@ -70,6 +72,7 @@ class StacLabels(Shown, SourceDefaults):
         object.__setattr__(self, "items", items)
         object.__setattr__(self, "classes", table_of(self.classes))
         signing.require(self.access.sign)
+        refuse_unknown_classes(self.remap, self.table)
 
     @classmethod
     def from_recipe(cls, settings: Settings[Labels]) -> StacLabels:
@@ -82,6 +85,7 @@ class StacLabels(Shown, SourceDefaults):
             asset=labels.asset or (known.asset if known else ""),
             classes=labels.table,
             year=labels.year,
+            remap=labels.remap,
             sign=labels.sign,
             allow_hosts=labels.allow_hosts,
         )
@@ -101,7 +105,7 @@ class StacLabels(Shown, SourceDefaults):
     @property
     def bands(self) -> tuple[Band, ...]:
         """One band, ``label``: class ids as uint8, the table's unknown value where there is none."""
-        return (self.table.band,)
+        return (self.table.band_of(self.remap),)
 
     def search(self, lon: np.ndarray, lat: np.ndarray, extent_m: float, time: Time = None) -> list[tuple[Scene, ...]]:
         """All the items of one year under each square, by id; none where no item touches it."""

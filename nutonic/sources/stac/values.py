@@ -1,0 +1,87 @@
+"""What a STAC item says of the numbers in an asset's file: nodata, scale, offset, and which bands are a sensor's."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from nutonic.core.model import Json
+from nutonic.errors import InputError
+from nutonic.sources.pixels import PER_REFLECTANCE, in_digital_numbers
+
+
+def band_of(asset: Json, number: int = 1) -> Json:
+    """What an asset says of one band, from 1: ``raster:bands`` (STAC 1.0) or ``bands`` (1.1).
+
+    One saying is of all bands; of a band beyond several nothing is said.
+
+    Raises
+    ------
+    InputError
+        If there is no list of what bands are.
+    """
+    bands = asset.get("raster:bands") or asset.get("bands") or [{}]
+    if not (isinstance(bands, list) and all(isinstance(band, Mapping) for band in bands)):
+        raise InputError(f"has the bands {bands!r:.60}, which is no list of what bands are")
+    if len(bands) == 1:
+        return dict(bands[0])
+    return dict(bands[number - 1]) if number <= len(bands) else {}
+
+
+def nodata_of(asset: Json, number: int = 1) -> float | None:
+    """The nodata value that an asset declares of a band: a number, or as text, ``"nan"`` and the like."""
+    return number_of(_said(asset, band_of(asset, number), "nodata"))
+
+
+def number_of(value: Any) -> float | None:
+    """What is meant as a number, or None."""
+    try:
+        return None if value is None or isinstance(value, bool) else float(value)
+    except (TypeError, ValueError):
+        return None
+
+
+def scale_of(asset: Json, number: int = 1) -> float | None:
+    """The reflectance of a number 1, as an asset declares it of a band; None if it declares none, or no finite one."""
+    band = band_of(asset, number)
+    scale = number_of(_said(asset, band, "scale"))
+    if scale is None and str(_said(asset, band, "unit")).strip().lower() == "reflectance":
+        return 1.0
+    return scale if scale and math.isfinite(scale) else None
+
+
+def declared_offset(asset: Json, number: int = 1) -> float | None:
+    """The reflectance of a number 0, as an asset declares it of a band, in digital numbers (1e-4); None if it does not.
+
+    What is 1 or more beside no scale can be no reflectance: it is in digital numbers already.
+    """
+    offset = number_of(_said(asset, band_of(asset, number), "offset"))
+    if offset is None or not math.isfinite(offset):
+        return None
+    already = abs(offset) >= 1 and scale_of(asset, number) in (None, 1)
+    return in_digital_numbers(offset / PER_REFLECTANCE if already else offset)
+
+
+def counts_in_numbers(asset: Json, number: int = 1) -> bool:
+    """Whether an asset holds digital numbers of 1e-4, by all that it declares of a band."""
+    floats = str(_said(asset, band_of(asset, number), "data_type")).startswith("float")
+    scale = scale_of(asset, number)
+    return scale is None or math.isclose(scale, 1 / PER_REFLECTANCE) or (scale == 1 and not floats)
+
+
+def named_bands(asset: Json) -> int:
+    """The number of the last band of a file that an asset calls by a common name of a sensor's bands; 0 if none."""
+    bands = asset.get("eo:bands") or asset.get("bands") or []
+    names = [_common_name(band) for band in bands]
+    return max((k for k, name in enumerate(names, 1) if name), default=0)
+
+
+def _common_name(band: Any) -> Any:
+    return (band.get("common_name") or band.get("eo:common_name")) if isinstance(band, Mapping) else None
+
+
+def _said(asset: Json, band: Json, key: str) -> Any:
+    """What the band says under a key, with the prefix of the raster extension or without, or else the asset."""
+    sayings = (holder.get(name) for holder in (band, asset) for name in (key, f"raster:{key}"))
+    return next((value for value in sayings if value is not None), None)
