@@ -80,6 +80,7 @@ def asset_of(item: Item, key: str, access: Access, *, name: str, band: int = 1, 
         offset=offset,
         band=band,
         scale=scale,
+        rendered=rendered,
         named_bands=named_bands(content),
     )
 

@@ -205,7 +205,7 @@ class StacSource(Shown, SourceDefaults):
             cloud_cover=item.properties.get("eo:cloud_cover"),
             assets=(
                 *(
-                    self._in_units(asset_of(item, at.key, self.access, name=name, band=at.band, rendered=rendered), rendered)
+                    self._in_units(asset_of(item, at.key, self.access, name=name, band=at.band, rendered=rendered))
                     for name, at in zip(names_of(self.assets), places, strict=True)
                 ),
                 *(
@@ -217,10 +217,10 @@ class StacSource(Shown, SourceDefaults):
             item=pinned(item, (at.key for at in (*places, *masks))),
         )
 
-    def _in_units(self, asset: Asset, rendered: bool) -> Asset:
-        """An asset of imagery whose numbers mean what was said here, or else what its item says."""
-        if rendered:
-            return replace(asset, rendered=True, scale=None, offset=0)
+    def _in_units(self, asset: Asset) -> Asset:
+        """An asset of imagery whose numbers mean what was said here, or else what its item says; a picture's mean none."""
+        if asset.rendered:
+            return asset
         return replace(
             asset,
             scale=asset.scale if self.scale is None else self.scale,

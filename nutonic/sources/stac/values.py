@@ -12,7 +12,7 @@ from nutonic.sources.pixels import PER_REFLECTANCE, in_digital_numbers
 
 
 def band_of(asset: Json, number: int = 1) -> Json:
-    """What an asset says of one band, from 1: ``raster:bands`` (STAC 1.0) or ``bands`` (1.1).
+    """What an asset says of one band, from 1, in ``raster:bands`` (STAC 1.0) and ``bands`` (1.1).
 
     One saying is of all bands; of a band beyond several nothing is said.
 
@@ -21,12 +21,13 @@ def band_of(asset: Json, number: int = 1) -> Json:
     InputError
         If there is no list of what bands are.
     """
-    bands = asset.get("raster:bands") or asset.get("bands") or [{}]
-    if not (isinstance(bands, list) and all(isinstance(band, Mapping) for band in bands)):
-        raise InputError(f"has the bands {bands!r:.60}, which is no list of what bands are")
-    if len(bands) == 1:
-        return dict(bands[0])
-    return dict(bands[number - 1]) if number <= len(bands) else {}
+    band: Json = {}
+    for bands in (asset.get(key) or [{}] for key in ("bands", "raster:bands")):
+        if not (isinstance(bands, list) and all(isinstance(each, Mapping) for each in bands)):
+            raise InputError(f"has the bands {bands!r:.60}, which is no list of what bands are")
+        at = 0 if len(bands) == 1 else number - 1
+        band |= dict(bands[at]) if at < len(bands) else {}
+    return band
 
 
 def nodata_of(asset: Json, number: int = 1) -> float | None:
