@@ -209,8 +209,8 @@ class Units:
 #: Digital numbers of ours for a reflectance of 1.
 PER_REFLECTANCE = 10_000
 
-#: No surface reflects less, in digital numbers, whatever a correction of the atmosphere makes of it.
-_LEAST = -5000
+#: No surface reflects less or more, in digital numbers, whatever corrections of atmosphere and terrain make of it.
+_LEAST, _MOST = -5000, 1_000_000
 
 
 def units_of(asset: Asset, header: rasters.Header) -> Units:
@@ -305,18 +305,19 @@ def decoded(
     if band.kind != "reflectance":
         return _classes(pixels, asset, nodata, band, observed)
     units = units_of(asset, header)
-    if pixels.dtype.kind != "u" and not asset.rendered:
+    if pixels.dtype.kind != "u" or units.factor != 1:
         _refuse_impossible(pixels, asset, units, _observed(pixels, nodata, observed))
     return harmonised(pixels, units.offset, nodata, factor=units.factor, observed=observed)
 
 
 def _refuse_impossible(pixels: np.ndarray, asset: Asset, units: Units, observed: np.ndarray) -> None:
-    """Raise :class:`BadPixels` for a value that means nodata though nobody says so, such as -9999."""
-    least = float(pixels.min(initial=0, where=observed))
-    if least * units.factor + units.offset <= _LEAST:
+    """Raise :class:`BadPixels` for a value that no reflectance is: one that means nodata, or is of another unit."""
+    extremes = float(pixels.min(initial=0, where=observed)), float(pixels.max(initial=0, where=observed))
+    impossible = [value for value in extremes if not _LEAST < value * units.factor + units.offset < _MOST]
+    if impossible:
         raise _unusable(
             asset,
-            f"holds {least:.10g}, which is no reflectance: if it means nodata, set imagery.nodata "
+            f"holds {impossible[0]:.10g}, which is no reflectance: if it means nodata, set imagery.nodata "
             "(StacSource(nodata=…)); if it is of another unit, imagery.scale and imagery.offset",
         )
 

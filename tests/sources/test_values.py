@@ -275,6 +275,13 @@ REFUSED = {
         {},
         r"red: a\.tif holds -9999, which is no reflectance.*imagery\.nodata",
     ),
+    "float digital numbers": (FLOAT * 10_000, said(scale=1), r"red: a\.tif holds \d+.*, which is no.*imagery\.scale"),
+    "unknown nodata": (
+        with_holes(FLOAT, 1e20),
+        said(scale=1),
+        r"red: a\.tif holds 1\S*e\+20, which is no.*imagery\.nodata",
+    ),
+    "numbers as percents": (U16, said(scale=0.02), r"red: a\.tif holds \d+, which is no reflectance"),
     "float with -9999": (with_holes(FLOAT, -9999), said(scale=1), r"red: a\.tif holds -9999, which is no reflectance"),
 }
 
