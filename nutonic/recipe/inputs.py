@@ -252,7 +252,7 @@ class Imagery(Part):
     """Hosts that files may be read from, besides the catalogue's own and those of known catalogues."""
     project: str | None = None
     """Earth Engine: the Cloud project that asks; by default as the environment says."""
-    scale: Positive | None = None
+    scale: Annotated[float, Field(gt=0.0)] | None = None
     """Reflectance of a number 1 in the files: 0.0001, or 1 where they hold reflectance; by default as the items or the
     files declare. What comes out are digital numbers of 1e-4."""
     offset: float | None = None
