@@ -12,7 +12,7 @@ from pydantic import Discriminator, Field, Tag, field_validator, model_validator
 from nutonic.core.catalogs import COLLECTED, PRODUCTS, Rule, refuse_jumping, refuse_windows, refuse_year
 from nutonic.core.classes import ClassTable, refuse_unknown_classes, table_of
 from nutonic.core.times import Interval
-from nutonic.recipe.fields import Hosts, Name, Part, Percent, Positive, Sign
+from nutonic.recipe.fields import Hosts, Name, Part, Percent, Sign
 from nutonic.recipe.kinds import known_kind
 
 
