@@ -43,13 +43,21 @@ def number_of(value: Any) -> float | None:
         return None
 
 
+def _strict_number(value: Any) -> float | None:
+    """A scale or an offset: what is there must be a number."""
+    number = number_of(value)
+    if value is not None and (number is None or not math.isfinite(number)):
+        raise InputError(f"declares the offset or scale {value!r:.60}, which is no number")
+    return number
+
+
 def scale_of(asset: Json, number: int = 1) -> float | None:
-    """The reflectance of a number 1, as an asset declares it of a band; None if it declares none, or no finite one."""
+    """The reflectance of a number 1, as an asset declares it of a band; None if it declares none."""
     band = band_of(asset, number)
-    scale = number_of(_said(asset, band, "scale"))
+    scale = _strict_number(_said(asset, band, "scale"))
     if scale is None and str(_said(asset, band, "unit")).strip().lower() == "reflectance":
         return 1.0
-    return scale if scale and math.isfinite(scale) else None
+    return scale or None
 
 
 def declared_offset(asset: Json, number: int = 1) -> float | None:
@@ -57,8 +65,8 @@ def declared_offset(asset: Json, number: int = 1) -> float | None:
 
     What is 1 or more beside no scale can be no reflectance: it is in digital numbers already.
     """
-    offset = number_of(_said(asset, band_of(asset, number), "offset"))
-    if offset is None or not math.isfinite(offset):
+    offset = _strict_number(_said(asset, band_of(asset, number), "offset"))
+    if offset is None:
         return None
     already = abs(offset) >= 1 and scale_of(asset, number) in (None, 1)
     return in_digital_numbers(offset / PER_REFLECTANCE if already else offset)

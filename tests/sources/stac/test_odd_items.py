@@ -191,7 +191,7 @@ def test_what_is_odd_and_does_not_matter_does_not_matter(said):
     content["assets"]["red"] |= said
     found = asset_of(item_of(content, "/", "here"), "red", Access(), name="red")
     assert (found.href, found.crs, found.shape, found.nodata, found.offset) == (
-        "/x.tif", "EPSG:32633", (1098, 1098), None, 0,
+        "/x.tif", "EPSG:32633", (1098, 1098), None, None,
     )  # fmt: skip
 
 
