@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import socket
 from collections.abc import Iterable
 from dataclasses import dataclass
 from urllib.parse import SplitResult, urlsplit
@@ -10,6 +11,12 @@ from urllib.parse import SplitResult, urlsplit
 from nutonic.errors import Refused
 
 _PORTS = {"http": 80, "https": 443}
+
+#: What the Internet routes; the rest of IPv6 is somebody's own, or nobody's.
+_GLOBAL_UNICAST = ipaddress.IPv6Network("2000::/3")
+
+#: IPv6 that ends in an IPv4 address: compatible, mapped, NAT64.
+_ENDING_IN_IPV4 = tuple(map(ipaddress.IPv6Network, ("::/96", "::ffff:0:0/96", "64:ff9b::/96")))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,17 +70,49 @@ def access_for(url: str, allow: Iterable[str], known: Iterable[str], sign: str |
 
 
 def is_private(address: str) -> bool:
-    """Whether an IP address is anything but a public one: loopback, private, link-local, reserved, unspecified."""
+    """Whether an IP address is anything but a public one: loopback, private, link-local, shared, multicast, reserved.
+
+    An IPv6 address that leads to an IPv4 one (mapped, compatible, NAT64, 6to4, Teredo) is what that one is.
+    """
     parsed = ipaddress.ip_address(address.partition("%")[0])
-    mapped = getattr(parsed, "ipv4_mapped", None)
-    return not (mapped or parsed).is_global
+    if isinstance(parsed, ipaddress.IPv4Address):
+        return not parsed.is_global or parsed.is_multicast
+    if inner := _embedded(parsed):
+        return any(not each.is_global or each.is_multicast for each in inner)
+    return parsed not in _GLOBAL_UNICAST or not parsed.is_global
+
+
+def _embedded(address: ipaddress.IPv6Address) -> tuple[ipaddress.IPv4Address, ...]:
+    """The IPv4 addresses that packets to an IPv6 address end up at; none for most."""
+    if address.sixtofour:
+        return (address.sixtofour,)
+    if address.teredo:
+        return address.teredo
+    if any(address in network for network in _ENDING_IN_IPV4):
+        return (ipaddress.IPv4Address(int(address) & 0xFFFFFFFF),)
+    return ()
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host's name or address is this machine, so that nothing that is sent to it is on any line."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")
 
 
 def _is_private_literal(host: str) -> bool:
+    host = host.rstrip(".")
     try:
         return is_private(host)
     except ValueError:
-        return host == "localhost" or host.endswith(".localhost")
+        pass
+    try:
+        return is_private(
+            socket.inet_ntoa(socket.inet_aton(host))
+        )  # as resolvers read 127.1, 0x7f000001 and 2130706433
+    except OSError:
+        return is_loopback(host)
 
 
 def _split(url: str) -> SplitResult:

@@ -1,12 +1,20 @@
-"""How a request reaches its server: over connections that are kept open, or however a test would have it."""
+"""How a request reaches its server: over connections that are kept open, or however a test would have it.
+
+A time-out of a socket is one of silence: who sends a byte now and then is waited for for ever, and Python's HTTP has no
+end of its own for what comes before and after a body. So each answer is read within bounds of bytes and time.
+"""
 
 from __future__ import annotations
 
+import contextvars
+import http.client
+import io
 import os
 import socket
 import threading
 import urllib.request
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Protocol
 from urllib.parse import urlsplit
@@ -17,33 +25,202 @@ from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
 from nutonic.errors import InputError, Refused
 from nutonic.io.access import is_private
+from nutonic.io.limits import Deadline
+
+#: The most bytes before a body: status, headers, and all 100 Continue that come first.
+_MOST_HEAD = 256 * 2**10
+
+#: Bytes that the framing of a body may take besides as many as the body itself.
+_FRAMING = 2**20
 
 
-class _PublicOnly:
-    """A connection that is closed before anything is sent if its peer turns out to be in a private network.
+class TooSlow(urllib3.exceptions.HTTPError):
+    """The deadline of an attempt came before the end of its answer."""
 
-    Checked on the peer itself: a name can be made to point elsewhere between a look-up and a connection.
-    """
+
+class Endless(urllib3.exceptions.HTTPError):
+    """More came around a body than belongs to any: headers, trailers, chunks of next to nothing."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bounds:
+    """Where what comes from a server ends, whatever it sends."""
+
+    deadline: Deadline
+    most_bytes: int
+    """Of a body; as much again, and a little more, may come around it."""
+
+
+#: The bounds of what this thread asks for: urllib3 makes connections and answers by itself, and cannot be told.
+_bounds: contextvars.ContextVar[Bounds] = contextvars.ContextVar("bounds")
+
+
+class _Wire(io.RawIOBase):
+    """What comes over a connection, up to its bounds. A time-out of sockets is one of silence: it begins anew each byte."""
+
+    def __init__(self, sock: socket.socket, raw: io.RawIOBase, bounds: Bounds) -> None:
+        self._sock, self._raw, self._bounds = sock, raw, bounds
+        self._silence = sock.gettimeout() or float("inf")
+        self._came, self._most, self._ended = 0, _MOST_HEAD, False
+
+    def readable(self) -> bool:
+        """Always."""
+        return True
+
+    def readinto(self, buffer: Any) -> int | None:
+        """The next bytes; nothing once it has ended."""
+        if self._ended:
+            return None
+        left = self._bounds.deadline.left()
+        if left <= 0:
+            raise TooSlow("the answer is too slow")
+        if left < self._silence:
+            self._sock.settimeout(left)
+        try:
+            count = self._raw.readinto(buffer) or 0
+        except TimeoutError:
+            if self._bounds.deadline.left() <= 0:
+                raise TooSlow("the answer is too slow") from None
+            raise
+        self._bounds.deadline.came(count)
+        self._came += count
+        if self._came > self._most:
+            raise Endless("the answer does not end")
+        return count
+
+    def body(self) -> None:
+        """Let a body come."""
+        self._most = self._came + 2 * self._bounds.most_bytes + _FRAMING
+
+    def end(self) -> None:
+        """Let nothing more come."""
+        self._ended = True
+
+    def spoil(self) -> None:
+        """Make the connection one that nobody uses again."""
+        with suppress(OSError):
+            self._sock.shutdown(socket.SHUT_RDWR)
+
+    def close(self) -> None:
+        """Leave the connection as it was."""
+        if not self.closed:
+            with suppress(OSError):
+                self._sock.settimeout(None if self._silence == float("inf") else self._silence)
+            self._raw.close()
+        super().close()
+
+
+class _Reader(io.BufferedReader):
+    """Reads an answer. What came after its end could be taken for the answer to the next request."""
+
+    def close(self) -> None:
+        """Close, and give up a connection over which there is more."""
+        wire = None if self.closed else self.raw
+        if isinstance(wire, _Wire):
+            wire.end()
+            if self.peek(1):
+                wire.spoil()
+        super().close()
+
+
+class _Response(http.client.HTTPResponse):
+    """An answer within bounds."""
+
+    def __init__(self, sock: socket.socket, *args: Any, **kwargs: Any) -> None:
+        super().__init__(sock, *args, **kwargs)
+        # Nothing has been read yet, so nothing is lost in the buffer that is replaced.
+        self._wire = _Wire(sock, self.fp.detach(), _bounds.get())
+        self.fp = _Reader(self._wire)
+
+    def begin(self) -> None:
+        """Read the head of the answer that is meant: what comes before it, such as 103 Early Hints, is none."""
+        super().begin()
+        while self.status in (102, 103):
+            self.headers = None  # type: ignore[assignment]  # as before it began
+            super().begin()
+        self._wire.body()
+        # urllib3 would warn of these on the terminal, with the whole address, and go on as it does without them.
+        self.msg.defects.clear()
+        self.msg.set_payload("")
+        if self.chunked:
+            del self.msg["Content-Length"]
+
+
+class _Bounded:
+    """A connection that is made and read within bounds."""
+
+    response_class: Any = _Response
+    public_only = False
 
     def _new_conn(self) -> socket.socket:
-        sock: socket.socket = super()._new_conn()  # type: ignore[misc]
-        peer = sock.getpeername()[0]
-        if is_private(peer):
-            sock.close()
-            host = getattr(self, "host", "the host")
+        """A connection to the first of the host's addresses that answers."""
+        connection: Any = self
+        try:
+            family, kind = urllib3.util.connection.allowed_gai_family(), socket.SOCK_STREAM
+            found = socket.getaddrinfo(connection._dns_host.strip("[]"), connection.port, family, kind)
+        except socket.gaierror as error:
+            raise urllib3.exceptions.NameResolutionError(connection.host, connection, error) from None
+        last: OSError | None = None
+        for family, address in dict.fromkeys((entry[0], entry[4]) for entry in found):
+            self._refuse_private(str(address[0]))
+            try:
+                return _connected(connection, family, address)
+            except OSError as error:
+                last = error
+        if isinstance(last, TimeoutError):
+            raise urllib3.exceptions.ConnectTimeoutError(connection, f"{connection.host} does not answer")
+        raise urllib3.exceptions.NewConnectionError(connection, f"no connection to {connection.host}: {last}")
+
+    def _refuse_private(self, address: str) -> None:
+        """Refuse an address that a name leads to: it can be made to lead elsewhere after it was looked at."""
+        if self.public_only and is_private(address):
+            host, port = getattr(self, "host", "the host"), getattr(self, "port", "")
             raise Refused(
-                f"{host} is at the private address {peer}: list {host}:{getattr(self, 'port', '')} in allow_hosts "
-                "if it is meant"
+                f"{host} is at the private address {address}: list {host}:{port} in allow_hosts if it is meant"
             )
-        return sock
 
 
-class _PublicHTTP(_PublicOnly, HTTPConnection):
+def _connected(connection: Any, family: int, address: Any) -> socket.socket:
+    """A socket to an address, which is used as it is: nothing is looked up again."""
+    left = _bounds.get().deadline.left()
+    if left <= 0:
+        raise TimeoutError
+    sock = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        for option in connection.socket_options or ():
+            sock.setsockopt(*option)
+        sock.settimeout(min(connection.timeout or left, left))
+        if connection.source_address:
+            sock.bind(connection.source_address)
+        sock.connect(address)
+    except BaseException:
+        sock.close()
+        raise
+    return sock
+
+
+class _HTTP(_Bounded, HTTPConnection):
     pass
 
 
-class _PublicHTTPS(_PublicOnly, HTTPSConnection):
+class _HTTPS(_Bounded, HTTPSConnection):
     pass
+
+
+class _PublicHTTP(_HTTP):
+    public_only = True
+
+
+class _PublicHTTPS(_HTTPS):
+    public_only = True
+
+
+class _HTTPPool(HTTPConnectionPool):
+    ConnectionCls = _HTTP
+
+
+class _HTTPSPool(HTTPSConnectionPool):
+    ConnectionCls = _HTTPS
 
 
 class _PublicHTTPPool(HTTPConnectionPool):
@@ -64,6 +241,7 @@ class Message:
     headers: Mapping[str, str]
     body: bytes | None
     timeout: urllib3.Timeout
+    bounds: Bounds
     private: bool
     """Whether the address may lie in a private network."""
 
@@ -89,7 +267,8 @@ class PooledTransport:
         self._managers: dict[tuple[int, bool, str | None], urllib3.PoolManager] = {}
 
     def send(self, message: Message) -> urllib3.BaseHTTPResponse:
-        """The response of the server, or of a proxy where the environment names one."""
+        """The response of the server, or of a proxy where the environment names one; read it in the same context."""
+        _bounds.set(message.bounds)
         options: dict[str, Any] = {"headers": message.headers, "body": message.body, "timeout": message.timeout}
         return self._manager(message).urlopen(
             message.method, message.url, redirect=False, retries=False, preload_content=False, **options
@@ -119,11 +298,9 @@ class PooledTransport:
 
 def _new_manager(*, private: bool, proxy: str | None) -> urllib3.PoolManager:
     options: dict[str, Any] = {"maxsize": 16, "num_pools": 64}
-    if proxy:
-        return urllib3.ProxyManager(proxy, **options)
-    manager = urllib3.PoolManager(**options)
-    if not private:
-        manager.pool_classes_by_scheme = {"http": _PublicHTTPPool, "https": _PublicHTTPSPool}
+    manager = urllib3.ProxyManager(proxy, **options) if proxy else urllib3.PoolManager(**options)
+    pools = (_HTTPPool, _HTTPSPool) if private else (_PublicHTTPPool, _PublicHTTPSPool)
+    manager.pool_classes_by_scheme = dict(zip(("http", "https"), pools, strict=True))
     return manager
 
 

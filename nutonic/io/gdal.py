@@ -24,7 +24,7 @@ from rasterio.windows import Window
 from nutonic.errors import Gone, GridError, NutonicError, ReadFailed
 from nutonic.io.access import Access
 from nutonic.io.atomic import disk_error, refusal_at
-from nutonic.io.ranged import RangeCache, RemoteFile
+from nutonic.io.ranged import Changed, RangeCache, RemoteFile
 
 GDAL_ENV: dict[str, str | int] = {
     "GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR",  # no probing for .aux, .ovr, .msk beside every file
@@ -60,7 +60,7 @@ NOWHERE = "has no geotransform, which would say where its pixels lie: write one 
 # Such a raster is refused, in words of our own; by Python's file of the frame this is about no warning but ours.
 warnings.filterwarnings("ignore", category=NotGeoreferencedWarning, module=r"nutonic\.io\.gdal")
 
-_KEPT_OPEN = 64
+_KEPT_OPEN, _KEPT_LAYOUTS = 64, 4096
 _MISSING = ("no such file", "does not exist")
 
 
@@ -106,8 +106,13 @@ class OpenRaster:
             raise self.file.error
         return pixels
 
+    @property
+    def stale(self) -> bool:
+        """Whether the file behind a URL is another by now."""
+        return self.file is not None and self.file.stale
+
     def drop(self) -> None:
-        """Have what was fetched fetched again: it cannot be decoded."""
+        """Have what was fetched fetched again: it cannot be decoded, or goes with nothing that comes now."""
         self.broken = True
         if self.file is not None:
             self.file.damaged()
@@ -132,13 +137,14 @@ class RasterPool:
     def __init__(self, ranges: RangeCache) -> None:
         self._ranges, self._lock, self._closed = ranges, threading.Lock(), False
         self._idle: OrderedDict[_Key, list[OpenRaster]] = OrderedDict()
+        self._layouts: OrderedDict[_Key, tuple[object, ...]] = OrderedDict()
 
     @contextmanager
     def borrow(self, href: str, access: Access) -> Iterator[OpenRaster]:
         """An open dataset for one thread; returned to the pool unless reading failed."""
         key = (href, access, version(href))
         with rasterio.Env(**GDAL_ENV):
-            raster = self._take(key) or _open(href, access, self._ranges)
+            raster = self._take(key) or self._opened(key)
             try:
                 yield raster
             except BaseException:
@@ -154,6 +160,7 @@ class RasterPool:
         with self._lock:
             idle = [raster for rasters in self._idle.values() for raster in rasters]
             self._idle.clear()
+            self._layouts.clear()
         for raster in idle:
             raster.close()
 
@@ -163,11 +170,37 @@ class RasterPool:
             self._closed = True
         self.clear()
 
-    def _take(self, key: _Key) -> OpenRaster | None:
-        """One that lies idle."""
+    def _opened(self, key: _Key) -> OpenRaster:
+        """One that is opened now.
+
+        What replaced a file is taken for it only where its pixels lie as those did: who asks for a window has looked at
+        the header before.
+        """
+        opened = _open(key[0], key[1], self._ranges)
+        if opened.file is None:
+            return opened
+        raster = opened.raster
+        layout = (raster.shape, raster.transform, raster.crs, raster.dtypes, repr(raster.nodatavals))
         with self._lock:
-            idle = self._idle.get(key)
-            return idle.pop() if idle else None
+            same = self._layouts.setdefault(key, layout) == layout
+            self._layouts.move_to_end(key)
+            if len(self._layouts) > _KEPT_LAYOUTS:
+                self._layouts.popitem(last=False)
+        if not same:
+            opened.close()
+            raise ReadFailed(f"{key[0]} changed while it was read: there is a raster with another grid now")
+        return opened
+
+    def _take(self, key: _Key) -> OpenRaster | None:
+        """One that lies idle, of a file that is still what it was."""
+        with self._lock:
+            idle = self._idle.get(key, [])
+            stale = [raster for raster in idle if raster.stale]
+            idle[:] = [raster for raster in idle if not raster.stale]
+            found = idle.pop() if idle else None
+        for old in stale:
+            old.close()
+        return found
 
     def _give_back(self, key: _Key, raster: OpenRaster) -> None:
         """Keep one for the next; of too many addresses the longest unused is closed."""
@@ -232,8 +265,10 @@ def _open_remote(href: str, file: RemoteFile, *, last: bool) -> OpenRaster | Non
     except NotGeoreferencedWarning:  # where warnings are errors
         raise GridError(f"{href} {NOWHERE}") from None
     except RasterioError as error:
+        if isinstance(file.error, Changed) and not last:
+            return None
         if file.error is not None:
-            raise file.error from None
+            raise (ReadFailed(str(file.error)) if isinstance(file.error, Changed) else file.error) from None
         if last:
             raise ReadFailed(f"cannot open {href}: {error}") from None
         file.damaged()

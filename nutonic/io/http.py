@@ -12,7 +12,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass, field, replace
 from urllib.parse import urljoin, urlsplit
 
@@ -20,10 +20,11 @@ import urllib3
 
 from nutonic._version import __version__
 from nutonic.errors import Gone, ReadFailed, Refused
-from nutonic.io.access import Access
-from nutonic.io.connections import Message, PooledTransport, Transport, timeout_s
-from nutonic.io.limits import IN_FLIGHT, Limiter
+from nutonic.io.access import Access, is_loopback
+from nutonic.io.connections import Bounds, Endless, Message, PooledTransport, TooSlow, Transport, timeout_s
+from nutonic.io.limits import IN_FLIGHT, Deadline, Limiter
 from nutonic.io.signing import Signer
+from nutonic.secrets import holds_secret
 
 _log = logging.getLogger(__name__)
 
@@ -33,7 +34,18 @@ _TRANSIENT = frozenset({408, 425, 429, 500, 502, 503, 504})
 #: Of what a server says when it has nothing to give, this much is read, to keep the connection.
 _MOST_EXCUSES = 64 * 2**10
 
+#: And so many seconds are waited for it.
+_EXCUSES_S = 5.0
+
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
+
+#: Faults of servers that take too long, and how many time-outs all attempts that end so may take together.
+_LATE, _GIVE_UP = frozenset({"timed out", "too slow"}), 6
+
+#: Headers that say who asks, in small letters.
+_SECRET_HEADERS = frozenset(
+    {"authorization", "proxy-authorization", "cookie", "ocp-apim-subscription-key", "x-goog-api-key"}
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,17 +55,22 @@ class Policy:
     max_requests: int = IN_FLIGHT
     """Requests in flight, of all threads together."""
     attempts: int = 6
-    """How often a request is made in all."""
+    """How often a request is made in all. Attempts that are given up since nothing, or too little, came in time may take
+    six times `read_s` together; after that there is no other."""
     pause_s: float = 0.5
-    """Seconds of pause after the first failure; they double each time."""
+    """Seconds of pause after the first failure; they double each time. Each pause is this, times a random number of 0.5
+    to 1.5, so that workers do not return together."""
     longest_pause_s: float = 60.0
     """The most seconds that a server's Retry-After is obeyed."""
     connect_s: float = 10.0
     """Seconds until a server must have taken a connection."""
     read_s: float | None = None
     """Seconds without a byte after which an answer is given up; None for what ``NUTONIC_HTTP_TIMEOUT`` says, else 30."""
-    slowest: int = 100_000
-    """Bytes a second below which an answer is given up."""
+    attempt_s: float | None = None
+    """Seconds after which an attempt is given up, whatever still comes: connection, headers, redirects and body
+    together, but for `slowest`; None for twice `read_s`."""
+    slowest: int = 10_000
+    """An attempt may take another second for so many bytes that came over the wire: what is slower is given up."""
     redirects: int = 5
     """How many redirects of one request are followed."""
 
@@ -69,13 +86,15 @@ class Request:
     most_bytes: int = 64 * 2**20
     """A longer answer is refused."""
     patience: float = 1.0
-    """How many times the usual time-out to wait for the first byte: some answers are computed first."""
+    """How many times the usual time-out to wait for a byte, and how much longer in all: some answers are computed first."""
     attempts: int | None = None
     """How often it is made in all; as the policy says if None."""
     limiter: Limiter | None = None
     """A limit of its server, which each attempt waits for besides the client's own, and which hears of its faults."""
     any_status: bool = False
     """Whether an answer with a status that would be the same the next time is given back, instead of an error."""
+    out_of_range: bool = False
+    """Whether an answer that says that there is no such range (416) is given back; else it is a fault."""
     wrong: Callable[[Answer], str | None] | None = None
     """What is wrong with an answer, in words, or None; a wrong answer is a fault like any other, and asked for again."""
 
@@ -133,7 +152,7 @@ class Client:
         self.limiter = Limiter(self.policy.max_requests)
         self.transport: Transport = transport or PooledTransport()
         self._owned, self._closed = transport is None, False
-        self._signer, self._counts = Signer(), Counts()
+        self._signer, self._counts = Signer(self._token), Counts()
 
     def close(self) -> None:
         """Ask for nothing more; close connections, if they are its own, and forget signatures."""
@@ -165,12 +184,15 @@ class Client:
         """
         access.check(request.url)
         attempts, signed_again = request.attempts or self.policy.attempts, False
+        patience_s = _GIVE_UP * self._read_s(request)
         for attempt in range(attempts):
+            deadline = self._deadline(request)
             try:
                 with request.limiter.acquire() if request.limiter else nullcontext():
-                    return self._attempt(request, access)
+                    return self._attempt(request, access, deadline)
             except _Fault as fault:
                 last = fault
+            patience_s -= deadline.spent_s if last.kind in _LATE else 0.0
             self.count_fault(last.kind)
             _log.debug("%s from %s, attempt %d of %d", last.kind, _host(request.url), attempt + 1, attempts)
             if request.limiter:
@@ -180,6 +202,8 @@ class Client:
                     break
                 signed_again = True
                 self._signer.forget(request.url)
+            elif patience_s <= 0:
+                break
             elif attempt + 1 < attempts:
                 time.sleep(self._pause(attempt, last))
         raise ReadFailed(
@@ -192,39 +216,47 @@ class Client:
             return min(fault.pause_s, self.policy.longest_pause_s)
         return self.policy.pause_s * 2.0**attempt * (0.5 + random.random())
 
-    def _attempt(self, request: Request, access: Access) -> Answer:
+    def _read_s(self, request: Request) -> float:
+        """Seconds of silence that are too long for an answer."""
+        return request.patience * (timeout_s() if self.policy.read_s is None else self.policy.read_s)
+
+    def _deadline(self, request: Request) -> Deadline:
+        """Until when an attempt must be over; what is waited for a computation comes on top."""
+        usual_s = self._read_s(request) / request.patience
+        longest_s = 2 * usual_s if self.policy.attempt_s is None else self.policy.attempt_s
+        return Deadline(longest_s + (request.patience - 1) * usual_s, self.policy.slowest)
+
+    def _attempt(self, request: Request, access: Access, deadline: Deadline) -> Answer:
         """One attempt, redirects followed as far as they are allowed."""
         url = request.url
         for _ in range(1 + self.policy.redirects):
-            answer = self._send(request, url, access)
+            answer = self._send(request, url, access, deadline)
             if answer.status not in _REDIRECTS:
                 return _checked(answer, request, url)
-            url = urljoin(url, answer.headers.get("location", ""))
+            before, url = url, urljoin(url, answer.headers.get("location", ""))
             access.check(url)
-            if answer.status == 303:  # "see other": what was posted has been taken
-                request = replace(request, method="GET", body=None)
+            request = _redirected(request, answer.status, before, url)
         raise Refused(f"{request.url} redirects more than {self.policy.redirects} times")
 
-    def _send(self, request: Request, url: str, access: Access) -> Answer:
-        read_s = request.patience * (timeout_s() if self.policy.read_s is None else self.policy.read_s)
+    def _send(self, request: Request, url: str, access: Access, deadline: Deadline) -> Answer:
         message = Message(
             method=request.method,
             url=self._signer.sign(url, access.sign),
             headers={"User-Agent": f"nutonic/{__version__}", "Accept-Encoding": "identity", **request.headers},
             body=request.body,
-            timeout=urllib3.Timeout(connect=self.policy.connect_s, read=read_s),
+            timeout=urllib3.Timeout(connect=self.policy.connect_s, read=self._read_s(request)),
+            bounds=Bounds(deadline=deadline, most_bytes=request.most_bytes),
             private=access.may_be_private(url),
         )
-        # Each byte may take as long as the time-out; all together may not take for ever.
-        longest_s = 5 * read_s + request.most_bytes / self.policy.slowest
+        _refuse_in_the_open(message)
         try:
-            with self.limiter.acquire():
+            with self.limiter.acquire(), deadline.running():
                 if self._closed:
                     raise ReadFailed(f"{request.url}: not asked for, since its session was closed")
                 self._counts.add("requests")
                 response = self.transport.send(message)
                 try:
-                    body = _body(response, request, longest_s)
+                    body = _body(response, request, deadline)
                 finally:
                     response.close()  # one that was read to its end has given its connection back already
         except urllib3.exceptions.HTTPError as error:
@@ -232,6 +264,34 @@ class Client:
             raise refused or _Fault(_kind(error)) from None
         self._counts.add("bytes", len(body))
         return Answer(status=response.status, headers=response.headers, body=body)
+
+    def _token(self, url: str, headers: Mapping[str, str]) -> Answer:
+        """What a service of signatures answers, which may be in a private network: the environment names it."""
+        parts = urlsplit(url)
+        port = parts.port or (443 if parts.scheme == "https" else 80)
+        request = Request(url=url, headers=headers, most_bytes=_MOST_EXCUSES, any_status=True)
+        return self.fetch(request, Access(hosts=(f"{parts.hostname}:{port}",)))
+
+
+def _redirected(request: Request, status: int, before: str, after: str) -> Request:
+    """What is asked for where a redirect leads: who may read there is told by nobody's secrets but its own."""
+    if urlsplit(before)[:2] != urlsplit(after)[:2]:
+        kept = {name: value for name, value in request.headers.items() if name.lower() not in _SECRET_HEADERS}
+        request = replace(request, headers=kept)
+    if status == 303:  # "see other": what was posted has been taken
+        request = replace(request, method="GET", body=None)
+    return request
+
+
+def _refuse_in_the_open(message: Message) -> None:
+    """Refuse to send a secret over a line that anybody may read."""
+    parts = urlsplit(message.url)
+    if parts.scheme == "https" or is_loopback(parts.hostname or ""):
+        return
+    if holds_secret(message.url) or _SECRET_HEADERS & {name.lower() for name in message.headers}:
+        raise Refused(
+            f"{message.url} is plain http, and would show a signature or a token to all on the way: use https"
+        )
 
 
 def _host(url: str) -> str:
@@ -251,33 +311,50 @@ def _advice(kind: str, access: Access, attempts: int) -> str:
     return f"{kind}, {attempts} times"
 
 
-def _body(response: urllib3.BaseHTTPResponse, request: Request, longest_s: float) -> bytes:
+def _body(response: urllib3.BaseHTTPResponse, request: Request, deadline: Deadline) -> bytes:
     if response.status not in (200, 206):
-        return response.read(_MOST_EXCUSES)
+        return _excuse(response, deadline)
     if response.status == 200 and "Range" in request.headers:
         raise _Fault("range ignored")  # the whole of a large file, or a page that says sorry
     parts, budget = [], request.most_bytes + 1
-    deadline = time.monotonic() + longest_s
     while budget > 0 and (part := response.read1(min(budget, 2**20))):
         parts.append(part)
         budget -= len(part)
-        if time.monotonic() > deadline:
+        if deadline.left() <= 0:
             raise _Fault("too slow")
+    if budget <= 0 and "Range" in request.headers:
+        raise _Fault("too long")
     if budget <= 0:
         raise Refused(f"{request.url} answers with more than {request.most_bytes} bytes")
+    return b"".join(parts)
+
+
+def _excuse(response: urllib3.BaseHTTPResponse, deadline: Deadline) -> bytes:
+    """What a server says that has nothing to give, as much of it as comes soon: its status says the rest."""
+    parts, budget = [], _MOST_EXCUSES
+    deadline.at_most(_EXCUSES_S)
+    with suppress(urllib3.exceptions.HTTPError):
+        while budget > 0 and (part := response.read1(budget)):
+            parts.append(part)
+            budget -= len(part)
     return b"".join(parts)
 
 
 def _checked(answer: Answer, request: Request, url: str) -> Answer:
     if answer.status in _TRANSIENT:
         raise _Fault(str(answer.status), _retry_after(answer.headers))
+    ranged = "Range" in request.headers
+    if answer.status == 416 and ranged and not request.out_of_range:
+        raise _Fault("416")
+    if answer.status == 206 and not ranged:
+        raise _Fault("cut short")  # a part of something, and nobody asked for a part
     if request.any_status and answer.status not in (200, 206):
         return answer
     if answer.status in (404, 410):
         raise Gone(f"{url} is not there ({answer.status})")
     if answer.status in (401, 403):
         raise _Fault(str(answer.status))
-    if answer.status not in (200, 206):
+    if answer.status not in (200, 206, 416 if ranged else 200):
         raise ReadFailed(f"{url} answers with status {answer.status}")
     wrong = request.wrong(answer) if request.wrong else None
     if wrong:
@@ -295,6 +372,8 @@ def _retry_after(headers: Mapping[str, str]) -> float | None:
 def _kind(error: Exception) -> str:
     """A failed attempt in a word or two."""
     names = {  # the special before the general
+        TooSlow: "too slow",
+        Endless: "endless",
         urllib3.exceptions.NameResolutionError: "unknown host",
         urllib3.exceptions.NewConnectionError: "no connection",
         urllib3.exceptions.ConnectTimeoutError: "timed out",

@@ -1,8 +1,9 @@
-"""How many requests are in flight at most."""
+"""How many requests are in flight at most, and how long one of them may take."""
 
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -80,3 +81,39 @@ class AdaptiveLimiter(Limiter):
             if self._answers == _ANSWERS_TO_GROW:
                 self._answers = 0
                 self._limit = min(self._most, self._limit + 1)
+
+
+class Deadline:
+    """Until when an attempt is over: some seconds after it began, and a second more for each `slowest` bytes that came.
+
+    So nobody waits for ever for one who sends a byte now and then, and a long answer on a slow line has its time. It
+    runs in :meth:`running` blocks alone, of redirects all together: not while a turn, or a signature, is waited for.
+    """
+
+    def __init__(self, seconds: float, slowest: int) -> None:
+        self._left, self._until, self._slowest = seconds, float("inf"), slowest
+        self.spent_s = 0.0
+        """Seconds for which it has run."""
+
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        """Let it run for the block."""
+        began = time.monotonic()
+        self._until = began + self._left
+        try:
+            yield
+        finally:
+            self._left, self._until = self.left(), float("inf")
+            self.spent_s += time.monotonic() - began
+
+    def left(self) -> float:
+        """Seconds that are left; not positive where none are."""
+        return self._until - time.monotonic()
+
+    def came(self, count: int) -> None:
+        """Put it off for so many bytes that came over the wire."""
+        self._until += count / self._slowest
+
+    def at_most(self, seconds: float) -> None:
+        """Let no more than so many seconds be left."""
+        self._until = min(self._until, time.monotonic() + seconds)

@@ -25,15 +25,53 @@ _KEPT_HEADS, _KEPT_RANGES = 16 * 2**20, 64 * 2**20
 #: The longest range that is fetched: far more than any sensible block.
 _MOST = 128 * 2**20
 
+#: The largest file, in bytes: 64 TiB.
+_MOST_SIZE = 2**46
+
 _TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _JP2 = (b"\0\0\0\x0cjP  \r\n\x87\n", b"\xff\x4f\xff\x51")
 
 
-@dataclass(frozen=True, slots=True)
-class _Head:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Validators:
+    """What a server says by which one version of a file is told from another."""
+
     size: int
     etag: str | None
+    modified: str | None
+
+    def same(self, other: _Validators) -> bool:
+        """Whether two answers can be of one version, by what both of them tell.
+
+        Servers behind one name may each have an ETag of their own for one file; its time and size are the same then. Or
+        each has its own time for it, and the ETag is made of the content. What only one of them tells proves nothing.
+        """
+        if self.size != other.size:
+            return False
+        if self.modified and other.modified and self.modified == other.modified:
+            return True
+        if self.etag and other.etag:
+            times = bool(self.modified and other.modified)
+            weak = self.etag.startswith("W/") or other.etag.startswith("W/")
+            return self.etag.removeprefix("W/") == other.etag.removeprefix("W/") and not (times and weak)
+        return not (self.etag or other.etag or self.modified or other.modified)
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class _Head:
+    validators: _Validators
     content: bytes
+    stale: bool = False
+    """Whether the file was found to be another since."""
+
+    @property
+    def size(self) -> int:
+        return self.validators.size
+
+    @property
+    def version(self) -> tuple[object, ...]:
+        """What is the same for all heads of one version of a file, as far as anybody can tell."""
+        return self.size, self.validators.modified or self.validators.etag, self.content
 
     @property
     def driver(self) -> str:
@@ -46,7 +84,12 @@ class _Head:
 
 
 _Span = tuple[int, int]
+_Key = tuple[str, _Span, tuple[object, ...]]
 _HEADER: _Span = (0, _HEAD)
+
+
+class Changed(ReadFailed):
+    """The file is another one now; what was read of it goes with nothing that will be."""
 
 
 class _Suspects:
@@ -83,7 +126,7 @@ class RangeCache:
     def __init__(self, client: Client) -> None:
         self._client, self._suspects = client, _Suspects(client)
         self._heads: SingleFlightCache[str, _Head] = SingleFlightCache(_KEPT_HEADS, lambda head: len(head.content))
-        self._ranges: SingleFlightCache[tuple[str, _Span], bytes] = SingleFlightCache(_KEPT_RANGES, len)
+        self._ranges: SingleFlightCache[_Key, bytes] = SingleFlightCache(_KEPT_RANGES, len)
 
     def open(self, url: str, access: Access) -> RemoteFile:
         """A file for GDAL.
@@ -109,14 +152,21 @@ class RangeCache:
         return self._heads.get(url, partial(self._read_head, url, access))
 
     def range(self, url: str, span: _Span, head: _Head, access: Access) -> bytes:
-        """A file's bytes from one position up to another."""
-        return self._ranges.get((url, span), partial(self._read_range, url, span, head, access))
+        """A file's bytes from one position up to another, of the version that the head is of.
+
+        Raises
+        ------
+        Changed
+            If there is another version now.
+        """
+        return self._ranges.get((url, span, head.version), partial(self._read_range, url, span, head, access))
 
     def drop(self, url: str, head: _Head, used: Mapping[_Span, bytes]) -> bool:
         """Forget ranges that cannot be decoded, or the head if no range was used; False if another thread has done so."""
-        dropped = [(url, span) for span, content in used.items() if self._ranges.drop((url, span), content)]
-        for key in dropped:
-            self._suspects.add(key, used[key[1]])
+        version = head.version
+        dropped = [span for span, content in used.items() if self._ranges.drop((url, span, version), content)]
+        for span in dropped:
+            self._suspects.add((url, span), used[span])
         if dropped or not self._heads.drop(url, head):
             return bool(dropped)
         self._suspects.add((url, _HEADER), head.content)
@@ -126,7 +176,7 @@ class RangeCache:
         request = Request(url=url, headers={"Range": f"bytes=0-{_HEAD - 1}"}, most_bytes=_HEAD, wrong=_no_raster)
         answer = self._client.fetch(request, access)
         self._suspects.compare((url, _HEADER), answer.body)
-        return _Head(_total(answer) or len(answer.body), answer.headers.get("etag"), answer.body)
+        return _Head(validators=_validators(answer), content=answer.body)
 
     def _read_range(self, url: str, span: _Span, head: _Head, access: Access) -> bytes:
         first, end = span
@@ -136,12 +186,15 @@ class RangeCache:
             url=url,
             headers={"Range": f"bytes={first}-{end - 1}"},
             most_bytes=end - first,
-            wrong=partial(_no_range, length=end - first, head=head),
+            wrong=partial(_no_range, span=span, head=head),
+            out_of_range=True,
         )
         answer = self._client.fetch(request, access)
-        if _total(answer) != head.size or answer.headers.get("etag") != head.etag:
+        if not _validators(answer).same(head.validators):
+            head.stale = True
             self._heads.drop(url, head)
-            raise ReadFailed(f"{url} changed while it was read")
+            self._client.count_fault("changed")
+            raise Changed(f"{url} changed while it was read")
         self._suspects.compare((url, span), answer.body)
         return answer.body
 
@@ -157,19 +210,24 @@ class _ReadLog:
 class RemoteFile(io.RawIOBase):
     """A file for GDAL. GDAL only learns that a read failed; why is kept in `error`, for who called GDAL."""
 
-    def __init__(self, url: str, access: Access, cache: RangeCache, log: _ReadLog | None = None) -> None:
-        self.url = url
-        self._access, self._cache, self._at, self._log = access, cache, 0, log or _ReadLog()
-        self._head = cache.head(url, access)
+    def __init__(self, url: str, access: Access, cache: RangeCache, same: RemoteFile | None = None) -> None:
+        self.url, self._access, self._cache, self._at = url, access, cache, 0
+        self._head: _Head = same._head if same else cache.head(url, access)
+        self._log: _ReadLog = same._log if same else _ReadLog()
 
     def again(self) -> RemoteFile:
-        """The same file with a position of its own: some drivers open theirs once per thread."""
-        return RemoteFile(self.url, self._access, self._cache, self._log)
+        """The same file, in the same version, with a position of its own: some drivers open theirs once per thread."""
+        return RemoteFile(self.url, self._access, self._cache, self)
 
     @property
     def error(self) -> NutonicError | None:
         """What went wrong first since `begin`."""
         return self._log.error
+
+    @property
+    def stale(self) -> bool:
+        """Whether the file behind the URL is known to be another by now."""
+        return self._head.stale
 
     @property
     def driver(self) -> str:
@@ -215,8 +273,11 @@ class RemoteFile(io.RawIOBase):
         self._log.used.clear()
 
     def damaged(self) -> bool:
-        """Drop what was read since `begin`, since it cannot be decoded; False if another thread has done so already."""
-        return self._cache.drop(self.url, self._head, self._log.used)
+        """Drop what was read since `begin`, since it cannot be decoded; False if another thread has done so already.
+
+        Of a file that has changed nothing is dropped: nobody will ask for it.
+        """
+        return not self.stale and self._cache.drop(self.url, self._head, self._log.used)
 
     def _bytes(self, span: _Span) -> bytes:
         first, end = span
@@ -236,18 +297,49 @@ class RemoteFile(io.RawIOBase):
 
 
 def _no_raster(answer: Answer) -> str | None:
+    """What is wrong with an answer that should be the first bytes of a raster."""
     if not answer.body.startswith(_TIFF + _JP2):
         return "not a raster"
-    total = _total(answer)
-    return "cut short" if total is None or len(answer.body) != min(_HEAD, total) else None
+    return _wrong_range(answer, _HEADER)
 
 
-def _total(answer: Answer) -> int | None:
-    match = re.fullmatch(r"bytes \d+-\d+/(\d+)", answer.headers.get("content-range", ""))
+def _no_range(answer: Answer, *, span: _Span, head: _Head) -> str | None:
+    """What is wrong with an answer that should be a range; of a file that has another size now none need be there."""
+    if answer.status == 416:
+        return "416" if _size(answer) in (None, head.size) else None
+    return _wrong_range(answer, span)
+
+
+def _wrong_range(answer: Answer, span: _Span) -> str | None:
+    """What is wrong with a part of a file, by what the server tells of it: it may be any other part."""
+    told = _told(answer)
+    if told is None:
+        return "range not told"
+    first, last, size = told
+    if not first <= last < size <= _MOST_SIZE:
+        return "range impossible"
+    if first != span[0] or last >= span[1]:
+        return "another range"
+    return None if last == min(span[1], size) - 1 and len(answer.body) == last - first + 1 else "cut short"
+
+
+def _told(answer: Answer) -> tuple[int, int, int] | None:
+    """First and last byte of a part, and the bytes of the whole; None if that is not told, or in two ways."""
+    values = {value.strip().lower() for value in answer.headers.get("content-range", "").split(",")}
+    match = (
+        re.fullmatch(r"bytes\s+(\d{1,20})-(\d{1,20})/(\d{1,20})", values.pop(), re.ASCII) if len(values) == 1 else None
+    )
+    return (int(match[1]), int(match[2]), int(match[3])) if match else None
+
+
+def _size(answer: Answer) -> int | None:
+    """Bytes of the whole file, as an answer tells them."""
+    match = re.fullmatch(
+        r"bytes\s+[\d-]*\*?/(\d{1,20})", answer.headers.get("content-range", ""), re.ASCII | re.IGNORECASE
+    )
     return int(match[1]) if match else None
 
 
-def _no_range(answer: Answer, *, length: int, head: _Head) -> str | None:
-    """Whether a range is short; of a file that has another size now it may be."""
-    total = _total(answer)
-    return "cut short" if total is None or (total == head.size and len(answer.body) != length) else None
+def _validators(answer: Answer) -> _Validators:
+    etag, modified = answer.headers.get("etag"), answer.headers.get("last-modified")
+    return _Validators(size=_size(answer) or 0, etag=etag, modified=modified)

@@ -19,6 +19,7 @@ from nutonic.errors import GridError, ReadFailed
 from nutonic.io.access import LOCAL, Access
 from nutonic.io.cache import SingleFlightCache
 from nutonic.io.gdal import ATTEMPTS, NOWHERE, OpenRaster, version
+from nutonic.io.ranged import Changed
 from nutonic.io.session import current
 from nutonic.secrets import redact
 
@@ -155,7 +156,7 @@ def _read(
         with session.rasters.borrow(href, access) as opened:
             try:
                 return pixels(opened)
-            except RasterioError as error:
+            except (RasterioError, Changed) as error:
                 if opened.file is None or attempt + 1 == ATTEMPTS:
                     raise ReadFailed(f"cannot read {where}: {error}") from None
                 opened.drop()

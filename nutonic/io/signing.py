@@ -4,21 +4,45 @@ from __future__ import annotations
 
 import sys
 import threading
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
 from urllib.parse import urlsplit
 
-from nutonic.errors import MissingExtra, ReadFailed
-from nutonic.secrets import redact
+import orjson
+
+from nutonic.errors import MissingExtra, ReadFailed, Refused, SourceError
+from nutonic.io.access import is_loopback
 
 #: Seconds before it expires that a token is no longer used.
 _LEAST_S = 60
 
 
-class Signer:
-    """Signs addresses, with tokens that it keeps until shortly before they expire."""
+class Said(Protocol):
+    """An answer."""
 
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
+    @property
+    def status(self) -> int:
+        """Of HTTP."""
+
+    @property
+    def body(self) -> bytes:
+        """All of it."""
+
+
+Ask = Callable[[str, Mapping[str, str]], Said]
+
+
+class Signer:
+    """Signs addresses, with tokens that it keeps until shortly before they expire.
+
+    Parameters
+    ----------
+    ask
+        Gives the answer at an address, asked for with some headers, whatever its status.
+    """
+
+    def __init__(self, ask: Ask) -> None:
+        self._ask, self._lock = ask, threading.Lock()
         self._tokens: dict[tuple[str, str], Any] = {}
 
     def sign(self, url: str, signer: str | None) -> str:
@@ -26,10 +50,14 @@ class Signer:
 
         Raises
         ------
+        Refused
+            If it would be shown to all on the way.
         ReadFailed
             If there is no signature to be had.
         """
         container = _container(url) if signer else None
+        if container and urlsplit(url).scheme != "https" and not is_loopback(urlsplit(url).hostname or ""):
+            raise Refused(f"{url} is plain http, and would show its signature to all on the way: use https")
         return f"{url}?{self._token(*container)}" if container else url
 
     def forget(self, url: str) -> None:
@@ -48,7 +76,7 @@ class Signer:
         with self._lock:
             token = self._tokens.get((account, container))
             if token is None or token.ttl() < _LEAST_S:
-                token = self._tokens[account, container] = _new_token(account, container)
+                token = self._tokens[account, container] = _new_token(self._ask, account, container)
         return str(token.token)
 
 
@@ -75,18 +103,24 @@ def reread_environment() -> None:
         settings.Settings.get.cache_clear()
 
 
-def _new_token(account: str, container: str) -> Any:
-    """A token that was made just now: the package keeps what it gets for as long as a process lives."""
-    from planetary_computer import sas
+def _new_token(ask: Ask, account: str, container: str) -> Any:
+    """A token that was made just now, asked for by our own HTTP: the package's knows no time-out and keeps what it gets."""
+    from planetary_computer.sas import SASToken
+    from planetary_computer.settings import Settings
 
-    for key in [key for key in sas.TOKEN_CACHE if key.endswith(f"/{account}/{container}")]:
-        del sas.TOKEN_CACHE[key]
+    settings = Settings.get()
+    headers = {"Ocp-Apim-Subscription-Key": settings.subscription_key} if settings.subscription_key else {}
+    name = f"no signature for {account}/{container}"
     try:
-        return sas.get_token(account, container, retry_total=5, retry_backoff_factor=0.5)
-    except Exception as error:
-        raise ReadFailed(
-            f"no signature for {account}/{container}: {type(error).__name__} {redact(str(error))[:200]}"
-        ) from None
+        answer = ask(f"{settings.sas_url}/{account}/{container}", headers)
+    except SourceError as error:
+        raise type(error)(f"{name}: {error}") from None
+    if answer.status != 200:
+        raise ReadFailed(f"{name}: {urlsplit(settings.sas_url).hostname} answers with status {answer.status}")
+    try:
+        return SASToken(**orjson.loads(answer.body))
+    except (ValueError, TypeError) as error:
+        raise ReadFailed(f"{name}: the answer is no token ({type(error).__name__})") from None
 
 
 def _container(url: str) -> tuple[str, str] | None:

@@ -23,7 +23,7 @@ from nutonic.io.access import Access
 from nutonic.io.cache import SingleFlightCache
 from nutonic.io.session import current
 from nutonic.sources.item import Item, Sieve
-from nutonic.sources.stac.api_io import MOST_IDLE, ApiIo, links_of
+from nutonic.sources.stac.api_io import MOST_IDLE, NARROWER, ApiIo, links_of
 
 #: How many items are asked for at a time.
 PAGE = 100
@@ -122,8 +122,7 @@ def _items(server: _Server, query: Query, narrow: Json, sieve: Sieve) -> Iterato
             raise InputError(f"{server.url} gives the same items page after page: its pages do not end")
         if len(keys) > MOST_ITEMS:
             raise InputError(
-                f"{server.url} gives more than {MOST_ITEMS} items of {query.collection} for one search: ask for a shorter "
-                "time or less cloud"
+                f"{server.url} gives more than {MOST_ITEMS} items of {query.collection} for one search: {NARROWER}"
             )
 
 

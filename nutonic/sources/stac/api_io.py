@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from itertools import count
 from typing import Any
 from urllib.parse import quote, urlencode, urljoin, urlsplit
 
@@ -20,6 +21,19 @@ from nutonic.sources.stac.documents import JSONError, loads
 
 #: The most bytes that one answer may have.
 MOST_BYTES = 64 * 2**20
+
+#: The most values that one answer may have: 100 items have some hundred thousand.
+MOST_VALUES = 6_000_000
+
+#: The most pages that one search may have, empty ones too: some servers give fewer items at a time than they are asked for.
+MOST_PAGES = 1000
+
+#: The most memory that the pages of one search may take, in bytes; each value takes 64 at least.
+MOST_MEMORY = 2**30
+_VALUE = 64
+
+#: What to do about a search that finds too much.
+NARROWER = "ask for a shorter time, a smaller area or less cloud"
 
 #: How many pages in a row may hold nothing new before the server is taken to run in a circle.
 MOST_IDLE = 3
@@ -64,16 +78,21 @@ class ApiIo(StacApiIO):
 
     def read_json(self, source: Any, *args: Any, **kwargs: Any) -> Json:
         """The object at an address or behind a link, with links that can be followed."""
+        return self._read(source, *args, **kwargs)[0]
+
+    def _read(self, source: Any, *args: Any, **kwargs: Any) -> tuple[Json, int]:
+        """The object, and the bytes of memory that it takes."""
         url = str(source.target) if isinstance(source, Link) else str(source)
-        content = loads(self.read_text(source, *args, **kwargs))
+        text = self.read_text(source, *args, **kwargs)
+        content = loads(text)
         if not isinstance(content, dict):
             raise InputError(f"{url} is no STAC API: it answers with a JSON {type(content).__name__}, not an object")
-        return {**content, "links": links_of(content, url)}
+        return {**content, "links": links_of(content, url)}, max(len(text), _VALUE * _values(text.encode()))
 
     def get_pages(self, url: str, method: str | None = None, parameters: Json | None = None) -> Iterator[Json]:
         """All pages with items; empty pages between them are skipped."""
-        page, idle = self.read_json(url, method=method, parameters=parameters), 0
-        while True:
+        (page, memory), idle = self._read(url, method=method, parameters=parameters), 0
+        for number in count(1):
             features = page.get("features")
             if not isinstance(features, list):
                 raise InputError(f"{url} answers with what is no page of items: it has no list of features")
@@ -85,7 +104,12 @@ class ApiIo(StacApiIO):
                 return
             if idle > MOST_IDLE:
                 raise InputError(f"{url} gives one empty page after another: its pages do not end")
-            page = self.read_json(Link.from_dict(following), parameters=parameters or {})
+            if number == MOST_PAGES:
+                raise InputError(f"{url} gives more than {MOST_PAGES} pages for one search: {NARROWER}")
+            page, more = self._read(Link.from_dict(following), parameters=parameters or {})
+            memory += more
+            if memory > MOST_MEMORY:
+                raise InputError(f"{url} gives items of more than {MOST_MEMORY >> 20} MiB for one search: {NARROWER}")
 
 
 def links_of(content: Json, url: str) -> list[Json]:
@@ -102,6 +126,17 @@ def links_of(content: Json, url: str) -> list[Json]:
     return usable
 
 
+def _values(body: bytes) -> int:
+    """About how many values a JSON document has, before anything is made of it."""
+    return sum(body.count(mark) for mark in (b",", b"[", b"{"))
+
+
+def _refuse_crowded(body: bytes) -> None:
+    """Refuse JSON of so many values that they would fill the memory, many times what the document itself takes."""
+    if _values(body) > MOST_VALUES:
+        raise InputError(f"a STAC API answers with JSON of more than {MOST_VALUES} values: {NARROWER}")
+
+
 def _joined(url: str, href: str) -> str:
     try:
         return urljoin(url, href)
@@ -111,6 +146,7 @@ def _joined(url: str, href: str) -> str:
 
 def _wrong(answer: Answer) -> str | None:
     """What is wrong with an answer that is not JSON, else None; some servers send an error page with status 200."""
+    _refuse_crowded(answer.body)
     try:
         content = loads(answer.body)
     except JSONError as error:
