@@ -11,6 +11,7 @@ import http.client
 import io
 import os
 import socket
+import ssl
 import threading
 import urllib.request
 from collections.abc import Mapping
@@ -27,11 +28,9 @@ from nutonic.errors import InputError, Refused
 from nutonic.io.access import is_private
 from nutonic.io.limits import Deadline
 
-#: The most bytes before a body: status, headers, and all 100 Continue that come first.
-_MOST_HEAD = 256 * 2**10
-
-#: Bytes that the framing of a body may take besides as many as the body itself.
-_FRAMING = 2**20
+#: The most bytes before a body (status, headers, and all 100 Continue that come first), and the most after it; the
+#: framing of a body may take as many, besides as many as the body itself.
+_MOST_AROUND = 256 * 2**10
 
 
 class TooSlow(urllib3.exceptions.HTTPError):
@@ -61,7 +60,7 @@ class _Wire(io.RawIOBase):
     def __init__(self, sock: socket.socket, raw: io.RawIOBase, bounds: Bounds) -> None:
         self._sock, self._raw, self._bounds = sock, raw, bounds
         self._silence = sock.gettimeout() or float("inf")
-        self._came, self._most, self._ended = 0, _MOST_HEAD, False
+        self._came, self._most, self._ended = 0, _MOST_AROUND, False
 
     def readable(self) -> bool:
         """Always."""
@@ -88,13 +87,14 @@ class _Wire(io.RawIOBase):
             raise Endless("the answer does not end")
         return count
 
-    def body(self) -> None:
-        """Let a body come."""
-        self._most = self._came + 2 * self._bounds.most_bytes + _FRAMING
+    def expect(self, body: int) -> None:
+        """Let a body of so many bytes come at most."""
+        self._most = self._came + 2 * body + _MOST_AROUND
 
-    def end(self) -> None:
-        """Let nothing more come."""
+    def end(self) -> bool:
+        """Let nothing more come; whether TLS has unpacked more than was read."""
         self._ended = True
+        return isinstance(self._sock, ssl.SSLSocket) and bool(self._sock.pending())
 
     def spoil(self) -> None:
         """Make the connection one that nobody uses again."""
@@ -117,8 +117,7 @@ class _Reader(io.BufferedReader):
         """Close, and give up a connection over which there is more."""
         wire = None if self.closed else self.raw
         if isinstance(wire, _Wire):
-            wire.end()
-            if self.peek(1):
+            if wire.end() or self.peek(1):
                 wire.spoil()
         super().close()
 
@@ -138,12 +137,17 @@ class _Response(http.client.HTTPResponse):
         while self.status in (102, 103):
             self.headers = None  # type: ignore[assignment]  # as before it began
             super().begin()
-        self._wire.body()
+        self._wire.expect(_bounds.get().most_bytes)
         # urllib3 would warn of these on the terminal, with the whole address, and go on as it does without them.
         self.msg.defects.clear()
         self.msg.set_payload("")
         if self.chunked:
             del self.msg["Content-Length"]
+
+    def _read_and_discard_trailer(self) -> None:
+        """Read what comes after a body in chunks, up to its end."""
+        self._wire.expect(0)
+        super()._read_and_discard_trailer()  # type: ignore[misc]  # Python's own, and without a name in public
 
 
 class _Bounded:

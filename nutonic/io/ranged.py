@@ -316,10 +316,10 @@ def _wrong_range(answer: Answer, span: _Span) -> str | None:
     if told is None:
         return "range not told"
     first, last, size = told
-    if not first <= last < size <= _MOST_SIZE:
-        return "range impossible"
     if first != span[0] or last >= span[1]:
         return "another range"
+    if not first <= last < size <= _MOST_SIZE:
+        return "range impossible"
     return None if last == min(span[1], size) - 1 and len(answer.body) == last - first + 1 else "cut short"
 
 

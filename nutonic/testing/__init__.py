@@ -9,7 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from nutonic.testing.faults import Fault
+    from nutonic.testing.faults import ENDLESS, LIES, Fault
     from nutonic.testing.planet import BANDS, COLLECTION, SyntheticGrid, SyntheticPlanet, SyntheticScene
     from nutonic.testing.series import SyntheticSeries
     from nutonic.testing.server import FileServer, Request, remote_catalogue
@@ -21,7 +21,9 @@ _HOME = {
     "SyntheticPlanet": "nutonic.testing.planet",
     "SyntheticScene": "nutonic.testing.planet",
     "SyntheticSeries": "nutonic.testing.series",
+    "ENDLESS": "nutonic.testing.faults",
     "Fault": "nutonic.testing.faults",
+    "LIES": "nutonic.testing.faults",
     "FileServer": "nutonic.testing.server",
     "Request": "nutonic.testing.server",
     "remote_catalogue": "nutonic.testing.server",
@@ -30,6 +32,8 @@ _HOME = {
 __all__ = [
     "BANDS",
     "COLLECTION",
+    "ENDLESS",
+    "LIES",
     "Fault",
     "FileServer",
     "Request",

@@ -1,4 +1,4 @@
-"""The answers of a file server, what faults do to them, and the tokens that it issues. Nothing is sent here."""
+"""The answers of a file server, and the tokens that it issues. Nothing is sent here."""
 
 from __future__ import annotations
 
@@ -7,13 +7,11 @@ import re
 import time
 from base64 import b64encode
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from hashlib import sha256
 from http import HTTPStatus
 from urllib.parse import parse_qsl, quote
-
-from nutonic.testing.faults import Fault
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,44 +53,6 @@ def span_of(range_header: str, size: int) -> tuple[int, int] | None:
     if last is not None and last < first:
         return None
     return first, size - 1 if last is None else min(last, size - 1)
-
-
-def distort(answer: Answer, fault: Fault) -> tuple[str | None, Answer | None]:
-    """Apply a fault to an answer.
-
-    Returns
-    -------
-    tuple
-        The kind of fault that was possible, or None; and the answer that is sent, or None if nothing is sent.
-    """
-    kind, half = fault.kind, len(answer.body) // 2
-    if kind == "short" and not (answer.status == 206 and half and answer.span):
-        kind = "truncate"
-    if kind == "truncate" and not answer.body:
-        kind = "drop"
-    if kind == "zeros":
-        return (kind, replace(answer, body=bytes(len(answer.body)))) if answer.body else (None, answer)
-    if kind in ("drop", "stall"):
-        return kind, None
-    if kind == "truncate":
-        headers = {"Content-Length": str(len(answer.body))}
-        return kind, replace(answer, body=answer.body[:half], headers={**answer.headers, **headers}, close=True)
-    if kind == "short" and answer.span:
-        first, size = answer.span[0], answer.headers["Content-Range"].partition("/")[2]
-        headers = {"Content-Range": f"bytes {first}-{first + half - 1}/{size}"}
-        return kind, replace(answer, body=answer.body[:half], headers={**answer.headers, **headers})
-    return kind, replace(_instead(fault), span=answer.span)
-
-
-def _instead(fault: Fault) -> Answer:
-    """The answer that a fault sends in place of the right one."""
-    if fault.kind == "html":
-        return Answer(200, b"<!doctype html><html><body>Please sign in.</body></html>", {"Content-Type": "text/html"})
-    if fault.kind == "redirect":
-        return text_answer(302, {"Location": fault.to})
-    if fault.kind == "403":
-        return denial()
-    return text_answer(int(fault.kind), {"Retry-After": f"{fault.after_s:.0f}"} if fault.kind == "429" else None)
 
 
 class Tokens:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import KW_ONLY, dataclass
 from fnmatch import fnmatchcase
 from hashlib import sha256
@@ -18,10 +18,45 @@ KINDS = {
     "html",  # a page with status 200
     "zeros",  # the right length, but every byte is 0
     "redirect",  # 302 to another address
+    # Parts of a file that are not what was asked for, or not what they say; see LIES.
+    "elsewhere",  # 206 with another range, and it says so
+    "untold",  # 206 that does not say which range it is
+    "twofold",  # 206 that says two ranges
+    "absurd",  # 206 with negative and huge numbers
+    "resized",  # 206 with another size of the file
+    "multipart",  # 206 with the range as one of several parts
+    "whole",  # 200 with as many bytes as the whole file has
+    "surplus",  # more bytes than the range has
+    "few",  # fewer bytes than the range has that it says it is
+    "416",  # no such range
+    "gzip",  # the right bytes, compressed
+    "no-gzip",  # the right bytes, not compressed, though it says so
+    "http10",  # half the bytes, with HTTP/1.0 and no length, then the connection is closed
+    "etag",  # the right bytes, of another ETag
+    "forged",  # the right answer, and behind it another that nobody has asked for
+    # What has no end, or a late one: a piece every `after_s` seconds, or as fast as it can be.
+    "drip-head",  # a header that never ends
+    "continue",  # 100 Continue, again and again
+    "trailers",  # the body, and then trailers for ever
+    "chunks",  # a body of one byte after another, for ever
+    "drip",  # the right body, byte by byte
+    "drip-error",  # 503, and a body that comes byte by byte
+    # What fills the memory.
+    "headers",  # 100 MB of headers
+    "bomb",  # a body that unpacks to 1 GiB
 }
 
-#: The kinds that `share` chooses from: a retry may succeed after them.
+#: The kinds that `share` chooses from unless it is told others: a retry may succeed after them.
 TRANSIENT = ("503", "429", "drop", "truncate", "short", "html")
+
+#: Kinds of a server that lies once in a while; a client that compares the answer with the question may ask again.
+LIES = (
+    *("elsewhere", "untold", "twofold", "absurd", "resized", "multipart", "whole", "surplus", "few", "416"),
+    *("gzip", "no-gzip", "http10", "forged"),
+)
+
+#: Kinds of a server that keeps a client waiting.
+ENDLESS = ("drip-head", "continue", "trailers", "chunks", "drip", "drip-error")
 
 #: How often in a row `share` spoils the same request, so that a client with a few retries succeeds.
 MOST_IN_A_ROW = 2
@@ -31,8 +66,9 @@ MOST_IN_A_ROW = 2
 class Fault:
     """A fault, and the requests that it happens to.
 
-    Where a kind is not possible, another one happens: ``short`` becomes ``truncate`` if no range was requested, and
-    ``truncate`` becomes ``drop`` if the body is empty, as in the answer to a HEAD. ``zeros`` does nothing to an empty body.
+    Where a kind is not possible, another one happens: ``short``, and each of LIES, becomes ``truncate`` if no range was
+    requested, and ``truncate`` becomes ``drop`` if the body is empty, as in the answer to a HEAD. ``zeros`` does nothing to
+    an empty body.
     """
 
     kind: str
@@ -45,7 +81,8 @@ class Fault:
     """How many requests in a row it happens to; None for all from the first on."""
     _: KW_ONLY
     after_s: float = 0.0
-    """Seconds that a stall lasts, or that Retry-After gives (rounded to a whole number)."""
+    """Seconds that a stall lasts, that Retry-After gives (rounded to a whole number), or between two pieces of an answer
+    that does not end."""
     to: str = ""
     """Where a redirect leads."""
 
@@ -62,8 +99,8 @@ class Fault:
 class Choice:
     """Chooses the fault of each request: the first one of the script that is due, else perhaps a random one."""
 
-    def __init__(self, script: Iterable[Fault], share: float, seed: int) -> None:
-        self.share, self.seed = share, seed
+    def __init__(self, script: Iterable[Fault], share: float, seed: int, kinds: Sequence[str] = TRANSIENT) -> None:
+        self.share, self.seed, self.kinds = share, seed, tuple(kinds)
         self.begin(script)
 
     def begin(self, script: Iterable[Fault]) -> None:
@@ -83,8 +120,8 @@ class Choice:
         return fault
 
     def _by_chance(self, key: str) -> Fault | None:
-        """One of the transient faults for a share of all keys, always the same for the same key."""
+        """One of some kinds of faults for a share of all keys, always the same for the same key."""
         digest = sha256(key.encode()).digest()
         if int.from_bytes(digest[:8], "big") >= self.share * 2**64:
             return None
-        return Fault(TRANSIENT[digest[8] % len(TRANSIENT)])
+        return Fault(self.kinds[digest[8] % len(self.kinds)])

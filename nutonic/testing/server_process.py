@@ -16,6 +16,7 @@ import threading
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass, field
+from email.utils import formatdate
 from hashlib import sha256
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -23,8 +24,10 @@ from socketserver import TCPServer
 from typing import Any
 from urllib.parse import parse_qsl, unquote
 
-from nutonic.testing.answers import Answer, Tokens, denial, distort, span_of, text_answer
-from nutonic.testing.faults import Choice, Fault
+from nutonic.testing.answers import Answer, Tokens, denial, span_of, text_answer
+from nutonic.testing.distort import distort
+from nutonic.testing.faults import TRANSIENT, Choice, Fault
+from nutonic.testing.lies import Raw
 
 
 class LoopbackServer(ThreadingHTTPServer):
@@ -70,6 +73,10 @@ class Settings:
     """The share of all other requests that fail, 0 to 1. The same request never fails three times in a row."""
     seed: int = 0
     """Decides which requests these are."""
+    kinds: Sequence[str] = TRANSIENT
+    """The kinds that happen to them, such as ``nutonic.testing.LIES``."""
+    validators: Sequence[str] = ("ETag",)
+    """Which of ETag and Last-Modified are told of a file."""
     ranges: bool = True
     """Whether a Range is answered with its bytes; otherwise the whole file is sent."""
     signed: bool = False
@@ -86,7 +93,7 @@ class Server(LoopbackServer):
     def __init__(self, settings: Settings) -> None:
         self.settings, self.folder = settings, Path(settings.folder)
         self.lock = threading.Lock()
-        self.choice = Choice(settings.faults, settings.share, settings.seed)
+        self.choice = Choice(settings.faults, settings.share, settings.seed, settings.kinds)
         self.tokens = Tokens(settings.seed, settings.token_lifetime_s)
         self.log: list[dict[str, Any]] = []
         self._etags: dict[tuple[Path, int, int], str] = {}
@@ -134,7 +141,7 @@ class Server(LoopbackServer):
             headers = {
                 "Content-Type": mimetypes.guess_type(path.name)[0] or "application/octet-stream",
                 "Accept-Ranges": "bytes" if self.settings.ranges else "none",
-                "ETag": self._etag(path),
+                **self._validators(path),
             }
             if method == "HEAD":
                 return Answer(200, b"", {**headers, "Content-Length": str(size)})
@@ -146,6 +153,11 @@ class Server(LoopbackServer):
             file.seek(span[0])
             content_range = {"Content-Range": f"bytes {span[0]}-{span[1]}/{size}"}
             return Answer(206, file.read(span[1] - span[0] + 1), {**headers, **content_range}, span)
+
+    def _validators(self, path: Path) -> dict[str, str]:
+        """The headers by which a file's version is known."""
+        told = {"ETag": self._etag(path), "Last-Modified": formatdate(path.stat().st_mtime, usegmt=True)}
+        return {name: told[name] for name in self.settings.validators}
 
     def _etag(self, path: Path) -> str:
         """The ETag of a file's content, which is read once."""
@@ -178,21 +190,23 @@ class Handler(BaseHTTPRequestHandler):
         keys = [key for key, _ in parse_qsl(query, keep_blank_values=True)]
         request = {"method": self.command, "path": path, "query_keys": keys, "span": answer.span}
         entry = self._note(sent_answer, request | {"fault": kind})
-        if sent_answer:
+        if isinstance(sent_answer, Raw):
+            self._send_raw(sent_answer, entry)
+        elif sent_answer:
             self._send(sent_answer, entry)
         else:
             self._leave(fault.after_s if fault and kind == "stall" else None)
 
     do_GET = do_HEAD = do_POST = do_PUT = do_DELETE = do_PATCH = do_OPTIONS = _serve
 
-    def _note(self, answer: Answer | None, entry: dict[str, Any]) -> dict[str, Any]:
+    def _note(self, answer: Answer | Raw | None, entry: dict[str, Any]) -> dict[str, Any]:
         """Log a request before its answer is sent, so that a client that has the answer finds it in the log."""
         entry |= {"status": answer.status if answer else 0, "sent": len(self._body(answer)) if answer else 0}
         with self.server.lock:
             self.server.log.append(entry)
         return entry
 
-    def _body(self, answer: Answer) -> bytes:
+    def _body(self, answer: Answer | Raw) -> bytes:
         return b"" if self.command == "HEAD" else answer.body
 
     def _send(self, answer: Answer, entry: dict[str, Any]) -> None:
@@ -211,6 +225,18 @@ class Handler(BaseHTTPRequestHandler):
                 sent = min(sent + _PART_BYTES, len(body))
         except OSError:
             entry["sent"], self.close_connection = sent, True
+
+    def _send_raw(self, answer: Raw, entry: dict[str, Any]) -> None:
+        """Send an answer as it is, for as long as the client listens."""
+        self.close_connection |= answer.close
+        try:
+            for piece in answer.pieces():
+                self.wfile.write(piece)
+                if answer.pause_s:
+                    self.wfile.flush()
+                    time.sleep(answer.pause_s)
+        except OSError:
+            entry["sent"], self.close_connection = 0, True
 
     def _leave(self, after_s: float | None) -> None:
         """End the connection without an answer: after some seconds, or at once by a reset."""

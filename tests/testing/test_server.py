@@ -23,7 +23,8 @@ import yaml
 from support.worlds import written
 
 from nutonic.testing import Fault, FileServer, Request, SyntheticPlanet, remote_catalogue
-from nutonic.testing.answers import Answer, distort, span_of
+from nutonic.testing.answers import Answer, span_of
+from nutonic.testing.distort import distort
 from nutonic.testing.faults import KINDS, MOST_IN_A_ROW, TRANSIENT, Choice
 
 pytestmark = pytest.mark.timeout(60)
