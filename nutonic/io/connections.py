@@ -116,9 +116,8 @@ class _Reader(io.BufferedReader):
     def close(self) -> None:
         """Close, and give up a connection over which there is more."""
         wire = None if self.closed else self.raw
-        if isinstance(wire, _Wire):
-            if wire.end() or self.peek(1):
-                wire.spoil()
+        if isinstance(wire, _Wire) and (wire.end() or self.peek(1)):
+            wire.spoil()
         super().close()
 
 

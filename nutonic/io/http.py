@@ -70,7 +70,8 @@ class Policy:
     """Seconds after which an attempt is given up, whatever still comes: connection, headers, redirects and body
     together, but for `slowest`; None for twice `read_s`."""
     slowest: int = 10_000
-    """An attempt may take another second for so many bytes that came over the wire: what is slower is given up."""
+    """An attempt may take another second for so many bytes that came over the wire: what is slower is given up. What came
+    fast is no credit for later."""
     redirects: int = 5
     """How many redirects of one request are followed."""
 

@@ -86,12 +86,13 @@ class AdaptiveLimiter(Limiter):
 class Deadline:
     """Until when an attempt is over: some seconds after it began, and a second more for each `slowest` bytes that came.
 
-    So nobody waits for ever for one who sends a byte now and then, and a long answer on a slow line has its time. It
-    runs in :meth:`running` blocks alone, of redirects all together: not while a turn, or a signature, is waited for.
+    So nobody waits for ever for one who sends a byte now and then, and a long answer on a slow line has its time. What
+    came fast is no credit for what comes later: more seconds than at first are never left. It runs in :meth:`running`
+    blocks alone, of redirects all together: not while a turn, or a signature, is waited for.
     """
 
     def __init__(self, seconds: float, slowest: int) -> None:
-        self._left, self._until, self._slowest = seconds, float("inf"), slowest
+        self._most, self._left, self._until, self._slowest = seconds, seconds, float("inf"), slowest
         self.spent_s = 0.0
         """Seconds for which it has run."""
 
@@ -112,8 +113,9 @@ class Deadline:
 
     def came(self, count: int) -> None:
         """Put it off for so many bytes that came over the wire."""
-        self._until += count / self._slowest
+        self._until = min(self._until + count / self._slowest, time.monotonic() + self._most)
 
     def at_most(self, seconds: float) -> None:
-        """Let no more than so many seconds be left."""
-        self._until = min(self._until, time.monotonic() + seconds)
+        """Let no more than so many seconds be left from now on."""
+        self._most = min(self._most, seconds)
+        self.came(0)

@@ -83,7 +83,7 @@ def raw(answer: Answer, kind: str, pause_s: float) -> Raw | None:
         "drip-error": lambda: chain([_error(10**6)], repeat(b"x")),
         "headers": lambda: chain([head[:-2]], repeat(b"X-Bomb: %s\r\n" % (b"a" * 60_000), _HEADERS // 60_000)),
         "bomb": lambda: [_bomb(answer)],
-        "twofold": lambda: [_head(answer, again={"Content-Range": f"bytes 0-{len(body) - 1}/{len(body)}"}), body],
+        "twofold": lambda: [_head(answer, again={"Content-Range": f"bytes 1-{len(body)}/{len(body) + 1}"}), body],
         "http10": lambda: [_head(answer, {"Content-Length": None}, version=b"HTTP/1.0"), body[: len(body) // 2]],
         "forged": lambda: [head, body + _forged(answer)],
     }

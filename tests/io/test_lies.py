@@ -31,7 +31,7 @@ from nutonic.testing import ENDLESS, LIES, Fault, FileServer
 WINDOW = np.s_[600:800, 400:600]
 
 #: Silence of 0.1 s is too long, and so is an attempt of 0.2 s.
-HASTY = Policy(pause_s=0.001, read_s=0.1, slowest=10_000_000)
+HASTY = Policy(pause_s=0.001, read_s=0.1)
 
 
 #: A document that is fetched as a whole.

@@ -89,11 +89,48 @@ def test_what_a_catalogue_allows():
     assert access_for("/local/items.json", [], [], None).hosts == ()
 
 
-@pytest.mark.parametrize("address", ["127.0.0.1", "10.1.2.3", "172.16.0.1", "192.168.1.1", "169.254.1.1", "0.0.0.0",
-                                     "::1", "fe80::1%eth0", "fc00::1", "::ffff:127.0.0.1", "100.64.0.1"])  # fmt: skip
+PRIVATE = [
+    *("127.0.0.1", "127.8.9.10", "10.1.2.3", "172.16.0.1", "192.168.1.1", "169.254.1.1", "0.0.0.0", "0.1.2.3"),
+    *("100.64.0.1", "100.127.255.254", "192.0.2.1", "198.18.0.1", "240.0.0.1", "255.255.255.255"),
+    *("224.0.0.1", "239.1.2.3"),  # multicast
+    *("::", "::1", "fe80::1", "fe80::1%eth0", "febf::1", "fc00::1", "fd12:3456::1", "fec0::1", "feff::1", "ff02::1"),
+    *("2001:db8::1", "100::1", "4000::1", "e000::1"),  # for documents, to be discarded, nobody's
+    *("::127.0.0.1", "::10.0.0.1", "::a9fe:a9fe"),  # compatible
+    *("::ffff:127.0.0.1", "::ffff:10.0.0.1", "::ffff:0.0.0.0", "::ffff:e000:1"),  # mapped
+    *(
+        "64:ff9b::127.0.0.1",
+        "64:ff9b::a00:1",
+        "64:ff9b::169.254.169.254",
+        "64:ff9b:1::808:808",
+    ),  # NAT64; somebody's own
+    *("2002:7f00:1::", "2002:a00:1::1", "2002:c0a8:101::", "2002:a9fe:a9fe::"),  # 6to4
+    *("2001:0:808:808::f5ff:fffe", "2001:0:a00:1::f7f7:f7f7"),  # Teredo: client 10.0.0.1; server 10.0.0.1
+]
+
+PUBLIC = ["8.8.8.8", "2606:4700:4700::1111", "2a00:1450::1", "::8.8.8.8", "::ffff:8.8.8.8", "64:ff9b::808:808",
+          "2002:808:808::1"]  # fmt: skip
+
+
+@pytest.mark.parametrize("address", PRIVATE)
 def test_private_addresses(address):
     assert is_private(address)
-    assert not is_private("8.8.8.8")
+
+
+@pytest.mark.parametrize("address", PUBLIC)
+def test_public_addresses(address):
+    assert not is_private(address)
+
+
+@pytest.mark.parametrize(
+    "host",
+    ["127.1", "0x7f000001", "2130706433", "0177.0.0.1", "127.0.0.1.", "localhost.", "a.localhost", "0", "[64:ff9b::7f00:1]",
+     "[2002:7f00:1::]", "[::127.0.0.1]", "[fec0::1]"],
+)  # fmt: skip
+def test_other_ways_to_write_a_private_address(host):
+    access = Access(hosts=(host.strip("[]"), host))
+    with pytest.raises(Refused, match=r"is a private address: list .* in allow_hosts if it is meant"):
+        access.check(f"http://{host}/a.tif")
+    Access(hosts=(f"{host}:80",)).check(f"http://{host}/a.tif")
 
 
 def test_a_name_that_points_into_a_private_network_gets_no_request(victim, session, monkeypatch):
@@ -105,6 +142,15 @@ def test_a_name_that_points_into_a_private_network_gets_no_request(victim, sessi
         Refused, match=r"rebound\.example is at the private address 127\.0\.0\.1: list rebound\.example:80"
     ):
         session.client.fetch(Request(url="http://rebound.example/secret.tif"), Access(hosts=("rebound.example",)))
+
+
+@pytest.mark.parametrize("address", ["::1", "::ffff:127.0.0.1", "64:ff9b::7f00:1", "fec0::1"])
+def test_nothing_is_sent_to_where_a_name_leads_in_private(session, monkeypatch, address):
+    # Nothing, not even a request for a connection: these lead nowhere here, which would be another error.
+    answer = [(socket.AF_INET6, socket.SOCK_STREAM, 6, "", (address, 80, 0, 0))]
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: answer)
+    with pytest.raises(Refused, match=f"rebound.example is at the private address {address}"):
+        session.client.fetch(Request(url="http://rebound.example/"), Access(hosts=("rebound.example",)))
 
 
 @pytest.mark.parametrize(

@@ -52,6 +52,9 @@ def asked(reply, request: Request | None = None, policy: Policy = QUICK, access:
     ("fault", "kind"),
     [
         ((503, {}, b""), "503"),
+        ((425, {}, b""), "425"),
+        ((408, {}, b""), "408"),
+        ((206, {}, b"{}"), "cut short"),  # a part, and nobody asked for one
         ((429, {"Retry-After": "0.001"}, b""), "429"),
         (urllib3.exceptions.ReadTimeoutError(None, URL, "slow"), "timed out"),
         (urllib3.exceptions.ProtocolError("gone", ConnectionResetError()), "dropped"),
@@ -61,7 +64,7 @@ def asked(reply, request: Request | None = None, policy: Policy = QUICK, access:
 def test_what_may_pass_is_tried_again_and_counted(fault, kind):
     answer, sent, counts = asked([fault, fault, OK])
     assert (answer.status, answer.body, len(sent)) == (200, b"{}", 3)
-    assert counts == {"requests": 3, "bytes": 2, f"fault: {kind}": 2}
+    assert (counts["requests"], counts[f"fault: {kind}"]) == (3, 2)
     error, sent, counts = asked(fault)
     assert str(error) == f"{URL}: {kind}, 6 times"
     assert (len(sent), counts[f"fault: {kind}"]) == (6, 6)
@@ -106,6 +109,97 @@ def test_an_address_that_may_not_be_read_is_not_asked():
     error, sent, counts = asked(OK, Request(url="https://elsewhere.example/"))
     assert isinstance(error, Refused)
     assert (sent, counts) == ([], {})
+
+
+@pytest.mark.parametrize(
+    ("url", "headers", "refused"),
+    [
+        ("http://files.example/a?sig=abc", {}, True),
+        ("http://files.example/a?X-Amz-Signature=abc", {}, True),
+        ("http://files.example/a?token=abc", {}, True),
+        ("http://files.example/a", {"Authorization": "Bearer abc"}, True),
+        ("http://files.example/a", {"authorization": "Bearer abc"}, True),
+        ("http://files.example/a", {"Ocp-Apim-Subscription-Key": "abc"}, True),
+        ("http://files.example/a?page=2", {}, False),
+        ("http://files.example/a", {"Accept": "x"}, False),
+        ("https://files.example/a?sig=abc", {"Authorization": "Bearer abc"}, False),
+        ("http://127.0.0.1:8000/a?sig=abc", {"Authorization": "Bearer abc"}, False),
+        ("http://localhost:8000/a?sig=abc", {}, False),
+        ("http://10.0.0.1:8000/a?sig=abc", {}, True),  # its own network has others in it
+    ],
+)
+def test_no_secret_goes_over_plain_http_to_another_machine(url, headers, refused):
+    access = Access(hosts=("files.example", "127.0.0.1:8000", "localhost:8000", "10.0.0.1:8000"))
+    found, sent, _ = asked(OK, Request(url=url, headers=headers), access=access)
+    assert len(sent) == (0 if refused else 1)
+    if refused:
+        assert str(found).endswith("is plain http, and would show a signature or a token to all on the way: use https")
+        assert "abc" not in str(found)
+
+
+def test_a_redirect_shows_no_secret_to_another_host_or_on_an_open_line():
+    access = Access(hosts=("files.example", "other.example"))
+    request = Request(url=URL, headers={"Authorization": "Bearer abc", "Accept": "x"})
+    _, sent, _ = asked([(302, {"Location": "/b"}, b""), OK], request, access=access)
+    assert [message.headers.get("Authorization") for message in sent] == ["Bearer abc"] * 2
+    _, sent, _ = asked([(302, {"Location": "https://other.example/b"}, b""), OK], request, access=access)
+    assert [message.headers.get("Authorization") for message in sent] == ["Bearer abc", None]
+    assert sent[1].headers["Accept"] == "x"
+    found, sent, _ = asked([(302, {"Location": "http://files.example/b"}, b""), OK], request, access=access)
+    assert [message.headers.get("Authorization") for message in sent] == ["Bearer abc", None]
+    found, sent, _ = asked([(302, {"Location": "http://other.example/b?sig=abc"}, b""), OK], request, access=access)
+    assert isinstance(found, Refused)
+    assert len(sent) == 1
+
+
+@pytest.mark.parametrize(
+    ("url", "sas", "said"),
+    [
+        (
+            "http://acc.blob.core.windows.net/box/a.tif",
+            "https://tokens.example/v1",
+            "is plain http, and would show its",
+        ),
+        (
+            "https://acc.blob.core.windows.net/box/a.tif",
+            "http://tokens.example/v1",
+            "no signature for acc/box: http://tok",
+        ),
+    ],
+)
+def test_no_signature_is_asked_for_or_sent_on_an_open_line(monkeypatch, url, sas, said):
+    from planetary_computer.settings import Settings
+
+    monkeypatch.setattr(Settings.get(), "sas_url", sas)
+    monkeypatch.setattr(Settings.get(), "subscription_key", "c4n4ry")
+    access = Access(hosts=("acc.blob.core.windows.net",), sign="planetary-computer")
+    found, sent, _ = asked(OK, Request(url=url), access=access)
+    assert isinstance(found, Refused)
+    assert said in str(found)
+    assert "c4n4ry" not in str(found)
+    assert sent == []
+
+
+@pytest.mark.parametrize(
+    ("reply", "said"),
+    [
+        ((401, {}, b""), "no signature for acc/box: tokens.example answers with status 401"),
+        ((503, {}, b""), "no signature for acc/box: https://tokens.example/v1/acc/box: 503, 6 times"),
+        ((200, {}, b"<html>"), "no signature for acc/box: the answer is no token (JSONDecodeError)"),
+        ((200, {}, b"[1]"), "no signature for acc/box: the answer is no token (TypeError)"),
+        ((200, {}, b'{"token": 1}'), "no signature for acc/box: the answer is no token (ValidationError)"),
+        (urllib3.exceptions.ReadTimeoutError(None, URL, "slow"), "timed out, 6 times"),
+    ],
+)
+def test_without_a_signature_it_is_said_why(monkeypatch, reply, said):
+    from planetary_computer.settings import Settings
+
+    monkeypatch.setattr(Settings.get(), "sas_url", "https://tokens.example/v1")
+    access = Access(hosts=("acc.blob.core.windows.net",), sign="planetary-computer")
+    found, sent, _ = asked(reply, Request(url="https://acc.blob.core.windows.net/box/a.tif"), access=access)
+    assert type(found) is ReadFailed
+    assert said in str(found)
+    assert {message.url for message in sent} == {"https://tokens.example/v1/acc/box"}
 
 
 # Limits

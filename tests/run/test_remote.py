@@ -7,6 +7,7 @@ import os
 import pickle
 import re
 import shutil
+import time
 from collections import Counter
 from pathlib import Path
 
@@ -24,7 +25,7 @@ from nutonic.io.access import Access
 from nutonic.io.objects import Store
 from nutonic.planning.plan_file import read_plan
 from nutonic.run.run import build
-from nutonic.testing import Fault, FileServer, remote_catalogue
+from nutonic.testing import ENDLESS, LIES, Fault, FileServer, remote_catalogue
 
 _PORT = re.compile(rb"127\.0\.0\.1:\d+")
 
@@ -152,6 +153,94 @@ def test_every_kind_of_fault_is_met_once_by_every_request_and_told(folder, clean
     assert tree(tmp_path / "tree") == clean
 
 
+# Lies
+
+
+@pytest.fixture(scope="module")
+def few(planet, tmp_path_factory):
+    """Three places of one scene, in a folder of their own."""
+    few = tmp_path_factory.mktemp("few")
+    written(planet, few, **SMALL)
+    lines = (few / "pois.csv").read_text(encoding="utf-8").splitlines(keepends=True)
+    (few / "pois.csv").write_text("".join(lines[:4]), encoding="utf-8")
+    return few
+
+
+@pytest.fixture(scope="module")
+def clean_few(few, tmp_path_factory):
+    out = tmp_path_factory.mktemp("clean-few") / "tree"
+    with served(few) as (server, recipe):
+        assert build(recipe, out, workers=0).complete
+        assert {request.path.split("/")[1] for request in server.requests()} == {"west"}
+    return tree(out)
+
+
+def some(kinds, *by_default):
+    """All kinds, most of them in the exhaustive tier only: tests/io/test_lies.py has each of them for single reads."""
+    return [kind if kind in by_default else pytest.param(kind, marks=pytest.mark.exhaustive) for kind in kinds]
+
+
+#: Lies that do no harm: the bytes are right, and a size that is always the same wrong one hides none of them.
+HARMLESS = {"gzip", "forged", "resized"}
+
+
+@pytest.mark.parametrize("kind", some(LIES, "elsewhere", "untold", "whole", "http10", "forged"))
+def test_a_server_that_tells_a_lie_once_about_everything_changes_nothing(few, clean_few, tmp_path, kind):
+    with served(few, faults=[Fault(kind)]) as (server, recipe):
+        summary = build(recipe, tmp_path / "tree", workers=0)
+        met, told = server.fault_counts()[kind], sum(summary.faults.values())
+    assert summary.complete
+    assert met > 5
+    assert told == (0 if kind in HARMLESS else met)
+    assert tree(tmp_path / "tree") == clean_few
+
+
+@pytest.mark.parametrize("kind", some([*LIES, "headers", "bomb", "etag"], "elsewhere", "etag"))
+def test_a_server_that_lies_for_ever_is_told_and_nothing_of_it_is_in_the_tree(few, clean_few, tmp_path, kind):
+    with served(few, faults=[Fault(kind, path="/west/green.tif", times=None)]) as (_, recipe):
+        summary = build(recipe, tmp_path / "tree", workers=0)
+    if kind in HARMLESS:
+        assert tree(tmp_path / "tree") == clean_few
+        return
+    assert {(failure.asset, failure.reason) for failure in summary.failures} == {("west/green", "read failed")}
+    assert all("\n" not in failure.error for failure in summary.failures)
+    assert not list((tmp_path / "tree").rglob("*.png"))
+
+
+@pytest.mark.parametrize("kind", some(ENDLESS, "continue"))
+def test_a_server_that_does_not_end_keeps_nobody_waiting(few, clean_few, tmp_path, monkeypatch, kind):
+    monkeypatch.setenv("NUTONIC_HTTP_TIMEOUT", "0.2")
+    with served(few, faults=[Fault(kind, path="/west/red.tif", after_s=0.05, times=1)]) as (server, recipe):
+        began = time.monotonic()
+        summary = build(recipe, tmp_path / "tree", workers=0)
+        took_s, met = time.monotonic() - began, server.fault_counts()[kind]
+    assert summary.complete
+    assert sum(summary.faults.values()) == met > 0
+    assert took_s < 2 + met
+    assert tree(tmp_path / "tree") == clean_few
+
+
+@pytest.mark.parametrize(
+    "seed", [1, pytest.param(2, marks=pytest.mark.exhaustive), pytest.param(3, marks=pytest.mark.exhaustive)]
+)
+def test_with_a_tenth_of_all_answers_lies_the_tree_is_the_same(folder, clean, tmp_path, seed):
+    with served(folder, share=0.1, seed=seed, kinds=LIES) as (server, recipe):
+        summary = build(recipe, tmp_path / "tree", workers=0)
+        met = server.fault_counts()
+    assert summary.complete
+    assert len(met) > 5
+    assert 0 < sum(summary.faults.values()) <= sum(met.values())
+    assert tree(tmp_path / "tree") == clean
+
+
+def test_servers_behind_one_name_that_know_a_file_differently_are_no_fault(few, clean_few, tmp_path):
+    with served(few, faults=[Fault("etag", times=None)], validators=("ETag", "Last-Modified")) as (_, recipe):
+        summary = build(recipe, tmp_path / "tree", workers=0)
+    assert summary.complete
+    assert summary.faults == {}
+    assert tree(tmp_path / "tree") == clean_few
+
+
 def test_bytes_that_cannot_be_decoded_are_fetched_again(folder, clean, tmp_path):
     with served(folder, faults=[Fault("zeros", path="/west/*.tif")]) as (server, recipe):
         summary = build(recipe, tmp_path / "tree", workers=0)
@@ -163,7 +252,7 @@ def test_bytes_that_cannot_be_decoded_are_fetched_again(folder, clean, tmp_path)
 def test_retry_after_is_obeyed(folder, session):
     with FileServer(folder, faults=[Fault("429", after_s=1.0)]) as server:
         access = Access(hosts=(server.address,))
-        rasters.header(f"{server.url}/full/red.tif", access)
+        rasters.header(f"{server.url}/west/red.tif", access)
         assert session.take_counts()["fault: 429"] == 1
         assert [request.status for request in server.requests()] == [429, 206]
 

@@ -4,6 +4,7 @@ import contextlib
 import gzip
 import json
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from functools import cache
@@ -16,11 +17,12 @@ from support.transport import RecordingTransport
 from nutonic.core.times import as_interval
 from nutonic.errors import InputError, Refused, SourceError, Unreachable
 from nutonic.io.access import Access, access_for
+from nutonic.io.http import Policy
 from nutonic.io.session import Session, current, using
 from nutonic.sources.stac import api, api_io
 from nutonic.sources.stac.api import Query, search_api
 from nutonic.sources.stac.files import read_items
-from nutonic.testing import COLLECTION
+from nutonic.testing import COLLECTION, ENDLESS, Fault, FileServer
 
 pytest_plugins = ["support.stac_servers"]
 
@@ -360,6 +362,71 @@ def test_pages_that_always_hold_more_end(rogue, monkeypatch):
     with pytest.raises(InputError, match="more than 30 items"):
         search(rogue.url)
     assert len(searches(rogue)) == 4
+
+
+@pytest.mark.parametrize("empty", [0, 3], ids=["one item a page", "three empty pages before each item"])
+def test_pages_that_never_end_are_told_with_their_number(rogue, monkeypatch, empty):
+    monkeypatch.setattr(api_io, "MOST_PAGES", 20)
+
+    def pages(parameters):
+        number = int(parameters.get("token", 0))
+        items = () if number % (1 + empty) else (item(f"new-{number}"),)
+        return page(*items, href=f"{rogue.url}/search?token={number + 1}")
+
+    rogue.pages = pages
+    with pytest.raises(InputError, match="gives more than 20 pages for one search: ask for a shorter time, a smaller"):
+        search(rogue.url)
+    assert len(searches(rogue)) == 20
+
+
+def test_as_many_pages_as_there_may_be_are_read(rogue, monkeypatch):
+    monkeypatch.setattr(api_io, "MOST_PAGES", 5)
+
+    def pages(parameters):
+        number = int(parameters.get("token", 0))
+        return page(item(f"{number}"), **({} if number == 4 else {"href": f"{rogue.url}/search?token={number + 1}"}))
+
+    rogue.pages = pages
+    assert ids(search(rogue.url)) == ["0", "1", "2", "3", "4"]
+
+
+@pytest.mark.parametrize("fat", ["x" * 300_000, [[]] * 30_000], ids=["text", "values"])
+def test_items_that_would_fill_the_memory_are_told(rogue, monkeypatch, fat):
+    monkeypatch.setattr(api_io, "MOST_MEMORY", 8 * 2**20)
+
+    def pages(parameters):
+        number = int(parameters.get("token", 0))
+        return page(item(f"{number}", extra=fat), href=f"{rogue.url}/search?token={number + 1}")
+
+    rogue.pages = pages
+    with pytest.raises(InputError, match="gives items of more than 8 MiB for one search: ask for"):
+        search(rogue.url)
+    assert len(searches(rogue)) < 40
+
+
+@pytest.mark.parametrize("where", ["/", "/search"])
+def test_an_answer_of_too_many_values_is_refused_before_it_is_read(rogue, monkeypatch, where):
+    monkeypatch.setattr(api_io, "MOST_VALUES", 10_000)
+    rogue.answers[where] = [(200, {}, b'{"features": [' + b"{}," * 10_000 + b"{}]}")]
+    with pytest.raises(InputError, match="JSON of more than 10000 values: ask for"):
+        search(rogue.url)
+
+
+@pytest.mark.parametrize("kind", ENDLESS)
+def test_a_server_whose_answers_do_not_end_is_unreachable(tmp_path, kind):
+    head = {"Content-Type": "application/json"}
+    answers = {"/": (200, head, json.dumps(landing("")).encode())}
+    with FileServer(tmp_path, answers=answers, faults=[Fault(kind, times=None, after_s=0.03)]) as server:
+        began = time.monotonic()
+        with (
+            Session(Policy(pause_s=0.001, read_s=0.1, attempts=2)) as hasty,
+            using(hasty),
+            pytest.raises(Unreachable, match=r"(too slow|503), 2 times$") as error,
+        ):
+            search(f"{server.url}/?page=1")
+        assert time.monotonic() - began < 3
+        assert "\n" not in str(error.value)
+        assert len(server.requests()) == 2
 
 
 def test_a_page_at_another_host_is_not_asked_for(rogue):
