@@ -228,7 +228,7 @@ def test_with_a_tenth_of_all_answers_lies_the_tree_is_the_same(folder, clean, tm
         summary = build(recipe, tmp_path / "tree", workers=0)
         met = server.fault_counts()
     assert summary.complete
-    assert len(met) > 5
+    assert len(met) > 2
     assert 0 < sum(summary.faults.values()) <= sum(met.values())
     assert tree(tmp_path / "tree") == clean
 
