@@ -7,6 +7,7 @@ import io
 import json
 import math
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ from hypothesis import strategies as st
 from support.hub import SIGNATURE, serve
 
 from nutonic.errors import MissingExtra, PoiError
+from nutonic.planning.places import hub as hub_places
 from nutonic.planning.places import text as pois_text
 from nutonic.planning.places.columns import with_variants, without_duplicates
 from nutonic.planning.places.read import PoiFile, file_sha256, read_pois
@@ -593,6 +595,28 @@ def test_a_hub_that_is_not_there_or_fails_is_told_in_one_line(hub, monkeypatch):
     for ask in (file_sha256, lambda path: read_pois(Pois(path=path))):
         with pytest.raises(PoiError, match=r"cannot read .* from 127.0.0.1: no answer \(\w+\): check the network"):
             ask(HUB_NAME)
+
+
+@pytest.mark.parametrize(
+    "where", ["/api/datasets/someone/places/revision", "/api/datasets/someone/places/tree", "/blob"]
+)
+def test_a_hub_that_sends_a_byte_now_and_then_keeps_nobody_waiting(hub, monkeypatch, where):
+    hub.put("someone/places", seed_like()[0])
+    hub.slow = where
+    monkeypatch.setattr(hub_places, "_LONGEST_S", 0.4)
+    monkeypatch.setattr(hub_places, "_SLOWEST", 10**9)
+    began = time.monotonic()
+    with pytest.raises(PoiError, match=r"cannot read .* from 127.0.0.1: no answer \(TimeoutError\): check the network"):
+        read_pois(Pois(path=HUB_NAME))
+    assert time.monotonic() - began < 5
+
+
+def test_the_token_does_not_go_over_plain_http_to_another_machine(hub, monkeypatch):
+    monkeypatch.setenv("HF_ENDPOINT", "http://hub.example")
+    monkeypatch.setenv("HF_TOKEN", "hf_c4n4ry")
+    with pytest.raises(PoiError, match=r"HF_ENDPOINT is http://hub.example, plain http, .* use https") as caught:
+        read_pois(Pois(path=HUB_NAME))
+    assert "c4n4ry" not in str(caught.value)
 
 
 def test_a_build_asks_the_hub_no_more_than_whether_it_changed(hub, planets, tmp_path):

@@ -6,8 +6,9 @@ import hashlib
 import json
 import re
 import threading
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import unquote, urlsplit
@@ -42,6 +43,8 @@ class Hub:
     store_tokens: set[str | None] = field(default_factory=set)
     broken: int | None = None
     """Status of every answer with a file's bytes."""
+    slow: str | None = None
+    """Where answers come byte by byte: paths that begin so."""
 
     def put(self, name: str, files: dict[str, bytes], **options) -> str:
         """Add a commit to a dataset, main from now on; its sha."""
@@ -162,5 +165,14 @@ class _Handler(BaseHTTPRequestHandler):
         for name, value in {"Content-Type": kind, "Content-Length": str(len(body)), **(headers or {})}.items():
             self.send_header(name, value)
         self.end_headers()
+        if self.command != "HEAD" and self.hub.slow and self.path.startswith(self.hub.slow):
+            return self.drip(body)
         if self.command != "HEAD":
             self.wfile.write(body)
+        return None
+
+    def drip(self, body: bytes) -> None:
+        with suppress(OSError):
+            for byte in body:
+                self.wfile.write(bytes([byte]))
+                time.sleep(0.05)

@@ -6,18 +6,25 @@ The token comes from the environment (``HF_TOKEN``) alone, and is in no message:
 from __future__ import annotations
 
 import hashlib
+import io
 import os
 import re
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
+from typing import Any, BinaryIO, TypeVar, cast
 from urllib.parse import unquote, urlsplit
 
 from nutonic.errors import MissingExtra, PoiError
+from nutonic.io.access import is_loopback
 from nutonic.planning.places.parquet import parquet_values
 from nutonic.planning.places.rows import Row
 from nutonic.recipe.inputs import Pois
+
+T = TypeVar("T")
 
 _SCHEME = "hf://"
 _ADDRESS = re.compile(
@@ -27,6 +34,10 @@ _ADDRESS = re.compile(
 )
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 _SECONDS = 20.0
+
+#: Seconds that what the Hub's library does at a time may take, its own attempts included; and how many bytes of a file
+#: are worth another second.
+_LONGEST_S, _SLOWEST = 300.0, 10_000
 
 
 def is_address(path: str) -> bool:
@@ -73,8 +84,9 @@ def resolve(address: str) -> Dataset:
     revision = unquote(match["revision"]) if match["revision"] else None
     if revision is None or not _COMMIT.fullmatch(revision):
         with _explained(address):
-            api = _hub().HfApi(**_access())
-            commit = str(api.repo_info(match["repo"], repo_type="dataset", revision=revision, timeout=_SECONDS).sha)
+            api, name = _hub().HfApi(**_access()), match["repo"]
+            found = _within(lambda: api.repo_info(name, repo_type="dataset", revision=revision, timeout=_SECONDS))
+            commit = str(found.sha)
     else:
         commit = revision
     return Dataset(match["repo"], commit, path)
@@ -86,14 +98,55 @@ def rows(dataset: Dataset, pois: Pois) -> Iterator[Row]:
     with _explained(address):
         # The instance must not be cached: it holds listings and the token.
         files = _hub().HfFileSystem(**_access(), skip_instance_cache=True)
-        names = [name for name in sorted(files.find(dataset.root().rstrip("/"))) if name.endswith(".parquet")]
+        found = _within(lambda: files.find(dataset.root().rstrip("/")))
+        names = [name for name in sorted(found) if name.endswith(".parquet")]
         if not names:
             raise PoiError(f"{address} has no .parquet file: name a dataset, folder or file that has, or a local file")
         for name in names:
-            with files.open(name, "rb", cache_type="none") as file:  # no read-ahead
-                for values in parquet_values(file, f"{_SCHEME}{name}", pois):
+            opened = _within(partial(files.open, name, "rb", cache_type="none"))  # no read-ahead
+            with opened, _File(opened) as file:
+                for values in parquet_values(cast("BinaryIO", file), f"{_SCHEME}{name}", pois):
                     number += 1
                     yield Row(number, *values)
+
+
+def _within(call: Callable[[], T], size: int = 0) -> T:
+    """What a call gives, made in a thread of its own, which is left where it is once it has taken too long.
+
+    The Hub's library gives up where nothing comes for a while, but not where little comes for ever.
+    """
+    done: Future[T] = Future()
+
+    def run() -> None:
+        try:
+            done.set_result(call())
+        except BaseException as error:
+            done.set_exception(error)
+
+    threading.Thread(target=run, daemon=True, name="nutonic-hub").start()
+    return done.result(_LONGEST_S + size / _SLOWEST)
+
+
+class _File(io.RawIOBase):
+    """A file of the Hub's library, each read of which has an end."""
+
+    def __init__(self, file: Any) -> None:
+        self._file = file
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        return int(self._file.seek(offset, whence))
+
+    def tell(self) -> int:
+        return int(self._file.tell())
+
+    def read(self, size: int = -1) -> bytes:
+        return bytes(_within(partial(self._file.read, size), max(size, 0)))
 
 
 def _hub() -> Any:
@@ -106,7 +159,13 @@ def _hub() -> Any:
 
 def _access() -> dict[str, Any]:
     """Endpoint and token of the Hub; a token of False means anonymous, even if there is a token file."""
-    return {"endpoint": _endpoint(), "token": os.environ.get("HF_TOKEN") or False}
+    token, endpoint = os.environ.get("HF_TOKEN") or False, urlsplit(_endpoint())
+    if token and endpoint.scheme != "https" and not is_loopback(endpoint.hostname or ""):
+        raise PoiError(
+            f"HF_ENDPOINT is {_endpoint()}, plain http, and would show HF_TOKEN to all on the way: use https, "
+            "or unset HF_TOKEN"
+        )
+    return {"endpoint": _endpoint(), "token": token}
 
 
 def _endpoint() -> str:
