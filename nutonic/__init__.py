@@ -27,12 +27,13 @@ if TYPE_CHECKING:
     from nutonic.cube.reduce import mask
     from nutonic.cube.save import save_cube
     from nutonic.cube.search import CubePlan, search
-    from nutonic.dataset.verify import Verdict, verify
+    from nutonic.dataset.verify import Verdict
     from nutonic.planning.plan import Plan, plan
     from nutonic.recipe.recipe import Recipe
     from nutonic.recipe.yaml import load_recipe
     from nutonic.run.callbacks import BatchFinished, BuildEnded, BuildStarted, Callback, Note
     from nutonic.run.cluster import Cluster
+    from nutonic.run.rebuild import verify
     from nutonic.run.results import Summary
     from nutonic.run.run import build
     from nutonic.sources.earthengine.imagery import EarthEngineImagery
@@ -77,7 +78,7 @@ _HOME = {
     "BuildEnded": "nutonic.run.callbacks",
     "Note": "nutonic.run.callbacks",
     "TilesSaved": "nutonic.core.callbacks",
-    "verify": "nutonic.dataset.verify",
+    "verify": "nutonic.run.rebuild",
 }
 
 # The library logs only for those who configure logging.

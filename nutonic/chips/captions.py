@@ -7,6 +7,7 @@ cover 24%".
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 import numpy as np
 
@@ -88,14 +89,19 @@ def class_caption(cover: LandCover, class_id: int) -> str:
 def position(cover: LandCover, class_id: int) -> str:
     """Where in the image most of a class lies, such as "along the top".
 
-    It is the first of :data:`_PLACES` that holds nine tenths of the class's pixels, else the first that holds two thirds
+    It is the first of :data:`PLACES` that holds nine tenths of the class's pixels, else the first that holds two thirds
     of them ("mostly"). If no place does, the class is "spread across the image" where at least seven of the image's nine
     parts hold a twentieth of its pixels each, and otherwise "in several parts of the image".
     """
-    cells = np.array(cover.cells[class_id]).reshape(6, 6)
+    return _position(cover.cells[class_id])
+
+
+@lru_cache(maxsize=256)  # a class is spoken of in several texts
+def _position(of_class: tuple[int, ...]) -> str:
+    cells = np.array(of_class).reshape(6, 6)
     total = int(cells.sum())
     for word, tenths in (("", 27), ("mostly ", 20)):
-        for name, rows, cols in _PLACES:
+        for name, rows, cols in PLACES:
             if 30 * int(cells[rows, cols].sum()) >= tenths * total:
                 return f"{word}{name}"
     ninths = cells.reshape(3, 2, 3, 2).sum(axis=(1, 3))
@@ -106,7 +112,7 @@ _FIRST, _MIDDLE, _LAST, _ALL = slice(0, 2), slice(2, 4), slice(4, 6), slice(0, 6
 _LOW, _HIGH, _INNER = slice(0, 3), slice(3, 6), slice(1, 5)
 
 #: Parts of the image as rows and columns of the 6 × 6 grid, the smaller before the larger.
-_PLACES = (
+PLACES = (
     ("in the upper left corner", _FIRST, _FIRST),
     ("at the top", _FIRST, _MIDDLE),
     ("in the upper right corner", _FIRST, _LAST),

@@ -290,8 +290,10 @@ def show_verdict(verdict: Verdict, directory: Path) -> None:
     """Print whether a tree is whole, and what is wrong with it."""
     _show_lines("[yellow]removed[/]", verdict.removed)
     _show_lines("[red]wrong[/]", verdict.problems)
+    _show_lines("[dim]note[/]", verdict.notes)
     state = "whole" if verdict.whole else "not whole"
     depth = "every byte read" if verdict.deep else "counts and sizes; --deep reads every byte"
+    depth += f"; {verdict.rebuilt} places made again from their sources" if verdict.rebuilt else ""
     console.print(
         f"{directory} is {state}: {verdict.done} of {verdict.planned} places, {verdict.tiles} tiles, {verdict.rows} rows, "
         f"{verdict.files} files ({depth})",

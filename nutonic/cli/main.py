@@ -174,15 +174,22 @@ def cube(
 
 @cli.command()
 @click.argument("directory", metavar="DIR", type=click.Path(path_type=Path))
-@click.option("--deep", is_flag=True, help="Read every file: hashes, pictures, boxes, splits, secrets.")
+@click.option("--deep", is_flag=True, help="Read every file, and make again what follows from something else.")
 @click.option("--fix", is_flag=True, help="Remove what is damaged; the next build makes just that again.")
+@click.option(
+    "--rebuild",
+    type=click.IntRange(min=0),
+    default=0,
+    metavar="N",
+    help="Make N places again from their sources, and compare bytes.",
+)
 @click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout.")
-def verify(directory: Path, deep: bool, fix: bool, as_json: bool) -> None:
+def verify(directory: Path, deep: bool, fix: bool, rebuild: int, as_json: bool) -> None:
     """Prove a dataset whole: exit code 0 whole, 1 not whole, 2 not a nutonic tree."""
     from nutonic.cli import console
-    from nutonic.dataset.verify import verify as run_verify
+    from nutonic.run.rebuild import verify as run_verify
 
-    verdict = run_verify(directory, deep=deep, fix=fix)
+    verdict = run_verify(directory, deep=deep, fix=fix, rebuild=rebuild)
     if as_json:
         _print_json({"whole": verdict.whole, **asdict(verdict)})
     else:

@@ -1,171 +1,245 @@
-"""Deep verification: every file is read and compared with the commits and with the other files."""
+"""Deep verification: every file is read, and whatever follows from something else in the tree is made again and compared."""
 
 from __future__ import annotations
 
-import io
-from collections.abc import Iterator, Sequence
+import os
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
+from itertools import groupby
+from stat import S_ISDIR, S_ISREG
 
 import numpy as np
-import orjson
 import shapely
-from PIL import Image
+from odc.geo.geobox import GeoBox
 
-from nutonic.chips.rows import boxes_json
 from nutonic.core.globe import TURNS, around, turned
 from nutonic.core.grid import transformer
-from nutonic.core.model import Json
-from nutonic.dataset.commits import CommittedPlace
+from nutonic.core.model import Batch, Json
+from nutonic.dataset import card
 from nutonic.dataset.finalize import data_files, rows_of
-from nutonic.dataset.findings import Finding, Tree
-from nutonic.dataset.index import Spans
-from nutonic.io.objects import sealed, sha256
-from nutonic.secrets import environment_secrets, holds_secret
+from nutonic.dataset.findings import ODD, Finding, Tree
+from nutonic.dataset.index import Spans, Totals
+from nutonic.dataset.place_audit import Look, Looked, audit_batch, secret_findings
+from nutonic.dataset.plan_audit import plan_findings
+from nutonic.dataset.shapes import wrong_summary
+from nutonic.errors import Corrupt, NutonicError, StoreError
+from nutonic.io.objects import Store, is_temporary, sealed, sha256
+from nutonic.planning.layout import CARD, PLAN, SUMMARY, CommitName
+from nutonic.planning.plan_file import PlanFile
+from nutonic.planning.spec import BuildSpec
+from nutonic.secrets import environment_secrets
+
+#: Files that may be of any size are read in pieces of so many bytes, which overlap by so many.
+_PIECE, _OVERLAP = 2**22, 2**13
+
+#: Batches that are looked at at once; pictures are unpacked and hashed beside Python.
+_THREADS = 4
 
 
-def audit(tree: Tree) -> Iterator[Finding]:
-    """A finding for everything that is wrong with the content of a tree's files."""
-    damaged = set()
-    for path, problem in _damage(tree):
-        damaged.add(path)
-        yield Finding(problem, path=path if path in tree.named else None)
-    for path, spans in data_files(Spans.of(tree.done), tree.output).items():
-        parts = {part for part, _, _ in spans}
-        intact = tree.store.has(path) and not parts & damaged
-        if intact and tree.store.get(path) != b"".join(rows_of(tree.store, spans)):
-            yield Finding(f"{path} is not the rows of its places", path=path)
-    yield from _secrets(tree)
-    yield from _content(tree, damaged)
+def audit(tree: Tree, spec: BuildSpec | None, summary: Json | None, *, ours: bool) -> Iterator[Finding]:
+    """A finding for everything that is wrong with the content of a tree's files.
+
+    Parameters
+    ----------
+    tree
+        The tree.
+    spec
+        What the plan's recipe comes down to; None if that cannot be told here, and then nothing is made again.
+    summary
+        That of the last build; None if there is none that can be read.
+    ours
+        Whether the tree was made by this version of nutonic, whose words and counts can be made again.
+    """
+    store = tree.store
+    secrets = tuple(value.encode() for value in environment_secrets())
+    look = Look(tree=tree, spec=spec, ours=ours, sizes=dict(store.sizes()), secrets=secrets)
+    held = _held(tree.plan)
+    yield from secret_findings(look, PLAN, held.store.get(PLAN))
+    yield from _beside(look)
+    if spec is not None:
+        yield from _guarded(plan_findings(held, spec, ours=ours), "the plan")
+    damaged, squares = set[str](), list[tuple[str, str, GeoBox]]()
+    for looked in _looked(look, held):
+        yield from looked.findings
+        damaged |= looked.damaged
+        squares += looked.squares
+    yield from _ground(squares)
+    yield from _data(look, damaged)
+    yield from _others(look)
+    if spec is not None and summary is not None and ours:
+        yield from _guarded(_told(tree, spec, summary), SUMMARY)
+    yield from _kinds(tree)
 
 
-def _damage(tree: Tree) -> Iterator[tuple[str, str]]:
-    """Path and problem of each committed file, and each file beside the plan, that is missing or has other bytes."""
-    for path, digest in tree.plan.beside.items():
-        if tree.store.has(path) and sha256(tree.store.get(path)) != digest:
-            yield path, f"{path} is not what was written: its SHA-256 differs"
-    for path, (size, digest) in sorted(tree.named.items()):
-        if not tree.store.has(path):
-            yield path, f"{path} cannot be read: it is missing"
-        else:
-            data = tree.store.get(path)
-            if len(data) != size or sha256(data) != digest:
-                yield path, f"{path} is not what was written: its SHA-256 differs"
+def _held(plan: PlanFile) -> PlanFile:
+    """The plan with its file in memory: it is read once, for secrets and for places."""
+    memory = Store(None)
+    memory.put(PLAN, plan.store.get(PLAN))
+    return replace(plan, store=memory)
 
 
-def _secrets(tree: Tree) -> Iterator[Finding]:
-    """Files of any kind that hold something like a secret, or the value of one in this environment."""
-    values = [value.encode() for value in environment_secrets()]
-    commits = {name.path: content for name, content in tree.commits.items()}
-    for path, _ in sorted(tree.store.sizes()):
-        if not tree.store.is_file(path):  # a link's target is not in the tree, and a pipe has no end
-            continue
-        data = sealed(commits[path]) if path in commits else tree.store.get(path)
-        if not path.endswith(".png") and holds_secret(data):
-            yield Finding(f"{path} holds what looks like a token or a signed URL")
-        if any(value in data for value in values):
-            yield Finding(f"{path} holds the value of a secret from the environment")
-
-
-def _content(tree: Tree, damaged: set[str]) -> Iterator[Finding]:
-    """Compare pictures, sidecars, rows and ground with each other; damaged files are left out."""
-    sidecars: dict[str, Json] = {}
-    for path in sorted(path for path in tree.named if path.startswith("metadata/")):
-        if path not in damaged:
-            sidecar = orjson.loads(tree.store.get(path))
-            sidecars[sidecar["tile_id"]] = sidecar
-            image = image_of(path)
-            if image not in damaged:
-                yield from (Finding(f"{image} {problem}", path=path) for problem in _picture(tree, image, sidecar))
-    yield from _rows([entry for entry in tree.done if entry.name.part not in damaged], sidecars, tree)
-    yield from _ground(list(sidecars.values()))
-
-
-def image_of(sidecar: str) -> str:
-    """Path of the picture that a sidecar belongs to."""
-    return sidecar.replace("metadata/", "images/", 1).removesuffix(".json") + ".png"
-
-
-def _picture(tree: Tree, image: str, sidecar: Json) -> Iterator[str]:
-    """Problems of a picture: at most one, as text."""
-    side = tree.chip_side
+def _guarded(findings: Iterator[Finding], what: str) -> Iterator[Finding]:
+    """Findings; one more where a value is of a type that nobody expected."""
     try:
-        with Image.open(io.BytesIO(tree.store.get(image))) as picture:
-            rgb = np.asarray(picture)
-    except (OSError, SyntaxError, ValueError) as error:
-        yield f"cannot be decoded: {type(error).__name__}"
+        yield from findings
+    except (NutonicError, *ODD) as error:
+        text = str(error).splitlines()[0] if isinstance(error, NutonicError) else type(error).__name__
+        yield Finding(f"{what} holds what cannot be: {text[:200]}")
+
+
+# Places
+
+
+def _looked(look: Look, plan: PlanFile) -> Iterator[Looked]:
+    """What a look at each batch brought, in order; a few are looked at at once, and no more are kept."""
+    with ThreadPoolExecutor(min(_THREADS, os.cpu_count() or 1)) as threads:
+        ahead: deque[Future[Looked]] = deque()
+        for batch, commits in _by_batch(look.tree, plan):
+            ahead.append(threads.submit(_safely, look, batch, commits))
+            if len(ahead) > 2 * _THREADS:
+                yield ahead.popleft().result()
+        while ahead:
+            yield ahead.popleft().result()
+
+
+def _safely(look: Look, batch: Batch | None, commits: Sequence[tuple[CommitName, Json]]) -> Looked:
+    try:
+        return audit_batch(look, batch, commits)
+    except (NutonicError, OSError, *ODD) as error:
+        texts = (f"{name.path} or what it names cannot be judged: {type(error).__name__}" for name, _ in commits)
+        return Looked(findings=[Finding(text) for text in texts])
+
+
+def _by_batch(tree: Tree, plan: PlanFile) -> Iterator[tuple[Batch | None, list[tuple[CommitName, Json]]]]:
+    """Each batch that has commits, with these; None where the plan has no such batch."""
+    commits = sorted(tree.commits.items(), key=lambda entry: (entry[0].batch, entry[0].place or 0))
+    groups = [(number, list(group)) for number, group in groupby(commits, key=lambda entry: entry[0].batch)]
+    batches = plan.batches([number for number, _ in groups if number < len(plan.index)])
+    for number, group in groups:
+        yield (next(batches) if number < len(plan.index) else None), group
+
+
+def _ground(squares: Sequence[tuple[str, str, GeoBox]]) -> Iterator[Finding]:
+    """Pairs of places in different splits whose squares overlap on the ground."""
+    squares = sorted(squares, key=lambda square: square[0])
+    if not squares:
         return
-    if rgb.shape != (side, side, 3) or rgb.dtype != np.uint8:
-        yield f"is {rgb.shape} {rgb.dtype}, not {(side, side, 3)} uint8"
-    elif sha256(rgb.tobytes()) != sidecar["pixels_sha256"]:
-        yield "does not show the pixels of its sidecar"
-    elif not rgb.any() or (rgb == rgb[0, 0]).all():
-        yield "is one colour"
-
-
-def _rows(done: Sequence[CommittedPlace], sidecars: dict[str, Json], tree: Tree) -> Iterator[Finding]:
-    """Compare each row with its sidecar: picture, split, caption and boxes."""
-    row_ids: set[str] = set()
-    for entry in done:
-        lines = b"".join(rows_of(tree.store, Spans.of([entry]))).splitlines()
-        if len(lines) != entry.rows:
-            yield Finding(f"{entry['poi_id']} has {len(lines)} rows, its commit says {entry.rows}", place=entry)
-        for line in lines:
-            row = orjson.loads(line)
-            if row["id"] in row_ids:
-                yield Finding(f"row {row['id']} is there twice", place=entry)
-            row_ids.add(row["id"])
-            sidecar = sidecars.get(row["tile_id"])
-            problem = "its sidecar is missing" if sidecar is None else _row_problem(row, entry, sidecar, tree)
-            if problem:
-                yield Finding(f"row {row['id']}: {problem}", place=entry)
-
-
-def _row_problem(row: Json, entry: CommittedPlace, sidecar: Json, tree: Tree) -> str | None:
-    user, assistant = (message["content"] for message in row["messages"])
-    answer = assistant[0]["text"]
-    if user[0]["image"] not in tree.named:
-        return f"its picture {user[0]['image']} is missing"
-    if sidecar["split"] != entry["split"] or row["poi_id"] != sidecar["poi_id"]:
-        return "its sidecar is of another place or split"
-    if row["task"] == "caption" and answer != sidecar["caption"]:
-        return "its caption is not its sidecar's"
-    if row["task"] in ("grounding", "class_grounding"):
-        return _box_problem(row, answer, sidecar)
-    return None
-
-
-def _box_problem(row: Json, answer: str, sidecar: Json) -> str | None:
-    """Boxes must be the sidecar's regions, all of them or those of one class."""
-    regions = sidecar["regions"]
-    if row["task"] == "class_grounding":
-        class_id = int(row["id"].rsplit("_", 1)[1])
-        regions = [region for region in regions if region["class_id"] == class_id]
-    boxes = ((region["label"], region["bbox"]) for region in regions)
-    if answer != boxes_json(boxes, tuple(sidecar["land_cover_label_meta"]["shape"])):
-        return "its boxes are not its sidecar's regions"
-    if any(not (0 <= b[0] < b[2] <= 1 and 0 <= b[1] < b[3] <= 1) for b in (r["bbox"] for r in orjson.loads(answer))):
-        return "a box is empty or leaves the picture"
-    return None
-
-
-def _ground(sidecars: Sequence[Json]) -> Iterator[Finding]:
-    """Pairs of places in different splits whose squares, drawn from their own grids, overlap on the ground."""
-    places = {s["poi_id"]: s for s in sidecars}
-    names = sorted(places)
-    if not names:
-        return
-    polygons = np.array([_square(places[name]["grid"]) for name in names])
+    polygons = np.array([_polygon(geobox) for _, _, geobox in squares])
     index = shapely.STRtree(polygons)
     for moved in turned(polygons, TURNS[1:]):
         for i, j in index.query(moved, predicate="intersects").T.tolist():
-            one, other = places[names[i]], places[names[j]]
-            if one["split"] != other["split"] and shapely.intersection(moved[i], polygons[j]).area > 0:
-                yield Finding(f"{names[i]} ({one['split']}) and {names[j]} ({other['split']}) share ground")
+            (one, split, _), (other, other_split, _) = squares[i], squares[j]
+            if split != other_split and shapely.intersection(moved[i], polygons[j]).area > 0:
+                yield Finding(f"{one} ({split}) and {other} ({other_split}) share ground")
 
 
-def _square(grid: Json) -> shapely.Polygon:
+def _polygon(geobox: GeoBox) -> shapely.Polygon:
     """A place's square in degrees; across the antimeridian its longitudes go beyond 180."""
-    a, _, c, _, e, f = grid["transform"]
-    height, width = grid["shape"]
-    x, y = np.array([0, width, width, 0]) * a + c, np.array([0, 0, height, height]) * e + f
-    lon, lat = transformer(grid["crs"], "EPSG:4326").transform(x, y)
+    a, (height, width) = geobox.affine, geobox.shape
+    x, y = np.array([0, width, width, 0]) * a.a + a.c, np.array([0, 0, height, height]) * a.e + a.f
+    lon, lat = transformer(str(geobox.crs), "EPSG:4326").transform(x, y)
     return shapely.Polygon(np.stack([around(lon, lon[0]), lat], 1))
+
+
+# All other files
+
+
+def _beside(look: Look) -> Iterator[Finding]:
+    """Files beside the plan are those that it was made with."""
+    for path, digest in look.tree.plan.beside.items():
+        if look.tree.store.has(path) and sha256(look.tree.store.get(path)) != digest:
+            yield Finding(f"{path} is not what was written: its SHA-256 differs")
+
+
+def _data(look: Look, damaged: set[str]) -> Iterator[Finding]:
+    """The files of ``data/`` hold the rows of their places, in order."""
+    tree = look.tree
+    for path, spans in data_files(Spans.of(tree.done), tree.output).items():
+        intact = look.sizes.get(path) == spans.size and not {part for part, *_ in spans} & damaged
+        if intact and tree.store.has(path) and not _same(look, path, rows_of(tree.store, spans)):
+            yield Finding(f"{path} is not the rows of its places", path=path)
+
+
+def _same(look: Look, path: str, rows: Iterable[bytes]) -> bool:
+    """Whether a file is these pieces, one behind the other; of both no more than a few are in memory."""
+    file, rest = _pieces(look.tree.store, path, look.sizes[path], overlap=0), b""
+    try:
+        for piece in rows:
+            while len(rest) < len(piece):
+                more = next(file, b"")
+                if not more:
+                    return False
+                rest += more
+            if rest[: len(piece)] != piece:
+                return False
+            rest = rest[len(piece) :]
+    except (Corrupt, StoreError):  # told of the part
+        return True
+    return not rest and not next(file, b"")
+
+
+def _pieces(store: Store, path: str, size: int, overlap: int = _OVERLAP) -> Iterator[bytes]:
+    """A file of any size, in pieces."""
+    if size <= _PIECE or is_temporary(path):
+        yield store.get(path)
+        return
+    for start in range(0, size, _PIECE):
+        yield store.get_range(path, start, min(_PIECE + overlap, size - start))
+
+
+def _others(look: Look) -> Iterator[Finding]:
+    """Files that belong to no place may hold secrets too."""
+    tree, commits = look.tree, {name.path: content for name, content in look.tree.commits.items()}
+    for path, size in sorted(look.sizes.items()):
+        if path in tree.named or path == PLAN or not tree.store.is_file(path):  # a link's target is not in the tree
+            continue
+        try:
+            pieces = [sealed(commits[path])] if path in commits else _pieces(tree.store, path, size)
+            found = [finding for piece in pieces for finding in secret_findings(look, path, piece)]
+        except (OSError, UnicodeError):
+            yield Finding(f"{path} cannot be read")
+            continue
+        yield from dict.fromkeys(found)
+
+
+def _told(tree: Tree, spec: BuildSpec, summary: Json) -> Iterator[Finding]:
+    """Card and summary say what is in the tree."""
+    problem = wrong_summary(tree.store.get(SUMMARY))
+    if problem is not None:
+        yield Finding(f"{SUMMARY} is not a build's summary: {problem}", path=SUMMARY)
+        return
+    totals = Totals()
+    data = data_files(Spans.of(totals.counting(tree.done)), tree.output)
+    if tree.committed is not None and summary["commits"] != tree.committed.digest():
+        yield Finding(f"{SUMMARY} is of other commits: build again", path=SUMMARY)
+        return
+    if summary["data"] != {path: spans.size for path, spans in data.items()}:
+        yield Finding(f"{SUMMARY} says other sizes of data/ than the commits do", path=SUMMARY)
+    elif summary["places"] != tree.plan.header["places"]:
+        yield Finding(f"{SUMMARY} counts other places than the plan", path=SUMMARY)
+    elif summary["tiles"] > totals.tiles or summary["rows"] > totals.rows.total():
+        yield Finding(f"{SUMMARY} counts more than there is", path=SUMMARY)
+    if summary["card_sha256"] != sha256(card.text(spec, tree.plan, totals).encode()):
+        yield Finding(f"{CARD} does not tell what is in the tree, or {SUMMARY} is of another one", path=SUMMARY)
+
+
+def _kinds(tree: Tree) -> Iterator[Finding]:
+    """Empty folders, and files that are more than files: links to the same bytes from elsewhere, programs.
+
+    What holds for the tree's marker too was done to the whole tree, as by a copy of links, or by a file system on which
+    all files are programs.
+    """
+    found = dict(tree.store.found())
+    marker = next(status for path, status in found.items() if path.endswith("/tree.json"))
+    inner = {path[:at] for path in found for at, sign in enumerate(path) if sign == "/"}
+    for path, status in sorted(found.items()):
+        if S_ISDIR(status.st_mode):
+            if path not in inner and not tree.ownership.may_be_empty(path):
+                yield Finding(f"{path} is an empty folder, which nutonic does not make: remove it")
+        elif S_ISREG(status.st_mode):
+            if status.st_nlink > 1 >= marker.st_nlink:
+                yield Finding(f"{path} is a hard link: what changes the file elsewhere changes it here", path=path)
+            if status.st_mode & ~marker.st_mode & 0o7111:
+                yield Finding(f"{path} may be run as a program, which nothing of nutonic's is: take the mode away")

@@ -12,7 +12,6 @@ place whenever ``data/`` is sorted again: as a build goes on, a limit is raised,
 
 from __future__ import annotations
 
-import gzip
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
@@ -20,6 +19,7 @@ from itertools import accumulate
 from typing import Any
 
 import deflate
+import orjson
 
 from nutonic.core.model import Json, Reject
 from nutonic.errors import Corrupt
@@ -126,12 +126,16 @@ def packed(rows: bytes) -> bytes:
     return bytes(deflate.gzip_compress(rows, _LEVEL)) if rows else b""
 
 
-def unpacked(member: bytes, part: str) -> bytes:
-    """The rows of a member of a part; :class:`Corrupt` if they are not what was written."""
+def unpacked(member: bytes, part: str, size: int) -> bytes:
+    """The rows of a member of a part; :class:`Corrupt` if they are not of `size` bytes, and then no more are unpacked."""
+    stream = zlib.decompressobj(wbits=31)  # gzip
     try:
-        return gzip.decompress(member)
-    except (OSError, EOFError, zlib.error):
-        raise Corrupt(f"{part} is not what was written: run nutonic verify with --fix, and build again") from None
+        rows = stream.decompress(member, size + 1)
+    except zlib.error:
+        rows = b""
+    if len(rows) != size or not stream.eof or stream.unused_data:
+        raise Corrupt(f"{part} is not what was written: run nutonic verify with --fix, and build again")
+    return rows
 
 
 def _entry(place: PlaceDone, start: int, length: int) -> Json:
@@ -190,6 +194,26 @@ def read_commit(store: Store, name: CommitName) -> Json:
     if content.get("commit") != name.text or not {"part", "places"} <= content.keys():
         raise Corrupt(f"{name.path} holds commit {content.get('commit')}: it was copied or renamed")
     return content
+
+
+def place_done(place: Json, rows: bytes) -> PlaceDone:
+    """A place as it was passed to :func:`commit`, from its entry and its rows."""
+    identity = ("index", "poi_id", "ordinal", "variant", "split", "item_id", "tiles")
+    return PlaceDone(
+        **{name: place[name] for name in identity},
+        rows=rows,
+        files={path: (size, digest) for path, (size, digest) in place["files"].items()},
+        rejects=tuple(Reject(poi_id=place["poi_id"], **reject) for reject in place["rejects"]),
+        tasks=place["rows"]["tasks"],
+        classes={int(class_id): count for class_id, count in place["classes"].items()},
+    )
+
+
+def is_canonical(entry: CommittedPlace, rows: bytes) -> bool:
+    """Whether an entry is, key by key, what :func:`commit` writes of a place with these rows."""
+    told = entry.content
+    written = _entry(place_done(told, rows), told["rows"]["start"], told["rows"]["length"])
+    return orjson.dumps(written) == orjson.dumps(told)
 
 
 def entries_of(name: CommitName, content: Json) -> list[CommittedPlace]:

@@ -94,7 +94,7 @@ def data_files(done: Spans, output: Output) -> dict[str, Spans]:
     return files
 
 
-def rows_of(store: Store, spans: Iterable[tuple[str, int, int]]) -> Iterator[bytes]:
+def rows_of(store: Store, spans: Iterable[tuple[str, int, int, int]]) -> Iterator[bytes]:
     """The rows of places, one place at a time; neighbours in a part are read together.
 
     Raises
@@ -102,25 +102,25 @@ def rows_of(store: Store, spans: Iterable[tuple[str, int, int]]) -> Iterator[byt
     Corrupt
         If a part is not what was written.
     """
-    for part, start, lengths in _joined(spans):
-        piece, at = store.get_range(part, start, sum(lengths)), 0
-        for length in lengths:
-            yield unpacked(piece[at : at + length], part)
+    for part, start, members in _joined(spans):
+        piece, at = store.get_range(part, start, sum(length for length, _ in members)), 0
+        for length, size in members:
+            yield unpacked(piece[at : at + length], part, size)
             at += length
 
 
-def _joined(spans: Iterable[tuple[str, int, int]]) -> Iterator[tuple[str, int, list[int]]]:
-    """Part, start and lengths of runs of adjacent spans, in bytes, of at most about `_PIECE` each."""
-    current, start, stop, lengths = "", 0, 0, list[int]()
-    for part, first, length in spans:
+def _joined(spans: Iterable[tuple[str, int, int, int]]) -> Iterator[tuple[str, int, list[tuple[int, int]]]]:
+    """Part and start of runs of adjacent spans of at most about `_PIECE` bytes; of each its length, and its rows' size."""
+    current, start, stop, members = "", 0, 0, list[tuple[int, int]]()
+    for part, first, length, size in spans:
         if part != current or first != stop or stop + length - start > _PIECE:
-            if lengths:
-                yield current, start, lengths
-            current, start, lengths = part, first, []
+            if members:
+                yield current, start, members
+            current, start, members = part, first, []
         stop = first + length
-        lengths.append(length)
-    if lengths:
-        yield current, start, lengths
+        members.append((length, size))
+    if members:
+        yield current, start, members
 
 
 def unnamed(paths: Iterable[str], plan: PlanFile, data: set[str], named: Container[str]) -> list[str]:

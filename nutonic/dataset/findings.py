@@ -5,12 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from nutonic.core.model import Json
-from nutonic.dataset.commits import CommittedPlace
+from nutonic.dataset.commits import Committed, CommittedPlace
 from nutonic.io.objects import Store
 from nutonic.planning.layout import CommitName
 from nutonic.planning.ownership import Ownership
 from nutonic.planning.plan_file import PlanFile
 from nutonic.recipe.outputs import Output
+
+#: What goes wrong where a value that was read is not of the type that it should be.
+ODD = (KeyError, IndexError, TypeError, ValueError, AttributeError, OverflowError, AssertionError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,11 +27,19 @@ class Finding:
     """The place whose commit is wrong; once it is out of the commit, the next build makes it again."""
     to_build: bool = False
     """Whether something is only not built yet."""
+    note: bool = False
+    """Whether nothing is wrong: something was seen, and is not judged."""
 
     def message(self, fixing: bool) -> str:
         """The text; with `fixing`, also a note if removing files cannot fix the problem."""
-        curable = self.path is not None or self.place is not None or self.to_build
-        return self.text if curable or not fixing else f"{self.text} (nothing to remove would fix it)"
+        curable = self.path is not None or self.place is not None or self.to_build or self.note
+        text = inert(self.text)
+        return text if curable or not fixing else f"{text} (nothing to remove would fix it)"
+
+
+def inert(text: str) -> str:
+    """A text without what moves a cursor, turns the direction of writing or is no character: that is written as codes."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,3 +60,5 @@ class Tree:
     """Name and content of every commit that counts."""
     named: dict[str, tuple[int, str]] = field(default_factory=dict)
     """Every committed file with size and SHA-256."""
+    committed: Committed | None = None
+    """The names of all commits."""

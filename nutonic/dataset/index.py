@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from array import array
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -49,10 +50,10 @@ class Spans:
     def __len__(self) -> int:
         return len(self.table)
 
-    def __iter__(self) -> Iterator[tuple[str, int, int]]:
-        """Part, start and length of each place's member."""
+    def __iter__(self) -> Iterator[tuple[str, int, int, int]]:
+        """Part, start and length of each place's member, and the size of its rows."""
         for record in self.table:
-            yield self.parts[record["part"]], int(record["start"]), int(record["length"])
+            yield self.parts[record["part"]], int(record["start"]), int(record["length"]), int(record["size"])
 
     def of_split(self, split: int) -> Spans:
         """Places of a split that have rows."""
@@ -140,4 +141,4 @@ class NamedFiles:
 
 def _short(path: str) -> int:
     """A path as 64 bits."""
-    return int.from_bytes(hashlib.blake2b(path.encode(), digest_size=8).digest())
+    return int.from_bytes(hashlib.blake2b(os.fsencode(path), digest_size=8).digest())

@@ -8,12 +8,14 @@ So a kill at any moment leaves the tree as it was, or without what the next buil
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from contextlib import suppress
 
-from nutonic.core.model import Json, Reject
-from nutonic.dataset.commits import Origin, PlaceDone, commit, committed, read_commits, unpacked
+from nutonic.core.model import Json
+from nutonic.dataset.commits import Origin, PlaceDone, commit, committed, place_done, read_commits, unpacked
 from nutonic.dataset.finalize import data_files
 from nutonic.dataset.findings import Finding, Tree
 from nutonic.dataset.index import Spans
+from nutonic.errors import Corrupt
 from nutonic.io.objects import Store, sha256
 from nutonic.planning.layout import CommitName, named
 from nutonic.planning.ownership import Ownership, files_of
@@ -110,12 +112,12 @@ def _uncommit(tree: Tree, name: CommitName, wrong: Mapping[int, str]) -> dict[in
 
 def _intact_places(store: Store, name: CommitName, content: Json, wrong: Collection[int]) -> list[PlaceDone]:
     """The places of a commit that can be committed alone: those that are not wrong and whose rows are intact."""
-    rows = _rows(store, name, content)
-    return [
-        _place(place, unpacked(rows[place["rows"]["start"] :][: place["rows"]["length"]], name.part) if rows else b"")
-        for place in content["places"]
-        if place["index"] not in wrong and (rows is not None or not place["rows"]["length"])
-    ]
+    packed, intact = _rows(store, name, content), list[PlaceDone]()
+    for place in content["places"]:
+        if place["index"] not in wrong and (packed is not None or not place["rows"]["length"]):
+            with suppress(Corrupt):  # the place says that its rows lie elsewhere in the part
+                intact.append(place_done(place, _rows_of(place["rows"], packed, name)))
+    return intact
 
 
 def _rows(store: Store, name: CommitName, content: Json) -> bytes | None:
@@ -126,16 +128,10 @@ def _rows(store: Store, name: CommitName, content: Json) -> bytes | None:
     return rows if [len(rows), sha256(rows)] == list(content["part"][name.part]) else None
 
 
-def _place(place: Json, rows: bytes) -> PlaceDone:
-    """A place as it was passed to :func:`commit`, from its entry and its rows."""
-    identity = ("index", "poi_id", "ordinal", "variant", "split", "item_id", "tiles")
-    return PlaceDone(
-        **{name: place[name] for name in identity},
-        rows=rows,
-        files={path: (size, digest) for path, (size, digest) in place["files"].items()},
-        rejects=tuple(Reject(poi_id=place["poi_id"], **reject) for reject in place["rejects"]),
-        tasks=place["rows"]["tasks"],
-        classes={int(class_id): count for class_id, count in place["classes"].items()},
+def _rows_of(told: Json, rows: bytes | None, name: CommitName) -> bytes:
+    """The rows of a place, from the packed ones of its commit."""
+    return (
+        unpacked(rows[told["start"] :][: told["length"]], name.part, told["size"]) if rows and told["length"] else b""
     )
 
 

@@ -11,20 +11,32 @@ from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 
+from nutonic._version import __version__
 from nutonic.core.model import Json
 from nutonic.core.showing import Shown
 from nutonic.dataset import card
-from nutonic.dataset.commits import committed, entries_of
+from nutonic.dataset.commits import Committed, committed, entries_of
 from nutonic.dataset.finalize import data_files, unnamed
-from nutonic.dataset.findings import Finding, Tree
+from nutonic.dataset.findings import ODD, Finding, Tree, inert
 from nutonic.dataset.index import Spans
 from nutonic.dataset.repair import repair, repair_commits
-from nutonic.errors import Corrupt, NotNutonic
+from nutonic.dataset.shapes import wrong_commit
+from nutonic.errors import Corrupt, InputError, MissingExtra, NotNutonic, PlanError
 from nutonic.io.objects import Store, unsealed
-from nutonic.planning.layout import CARD, MARKER, RECIPE, SUMMARY, CommitName, is_own, layout_of
-from nutonic.planning.ownership import Ownership, files_of, is_marked, owned_by, refuse_obstacles
+from nutonic.planning.layout import CARD, MARKER, PLAN, RECIPE, SUMMARY, CommitName, is_own, layout_of
+from nutonic.planning.ownership import (
+    Ownership,
+    files_of,
+    is_beside,
+    is_litter,
+    is_marked,
+    may_be_committed,
+    owned_by,
+    refuse_obstacles,
+)
 from nutonic.planning.plan_file import PlanFile, read_plan
 from nutonic.planning.planned import PlaceKey
+from nutonic.recipe.recipe import Recipe
 from nutonic.recipe.yaml import parse_recipe_text
 
 #: Advice for a plan that cannot be used.
@@ -52,6 +64,10 @@ class Verdict(Shown):
     deep: bool
     open: int = 0
     """Number of places within the limit that the next build is to make."""
+    notes: tuple[str, ...] = ()
+    """One line for each thing that was seen, is no fault, and is not judged."""
+    rebuilt: int = 0
+    """Places that were made again from their sources and compared."""
     removed: tuple[str, ...] = ()
     """One line for each place and file that was removed to be made again."""
 
@@ -74,7 +90,9 @@ def verify(out: str | Path, *, deep: bool = False, fix: bool = False) -> Verdict
     out
         Its folder.
     deep
-        Also read every file: hashes, pictures, sidecars, rows, boxes, splits, and that no secret is anywhere.
+        Also read every file, and make again whatever follows from something else in the tree: sidecars and rows from
+        the facts, the plan and the recipe; splits, counts and batches of the plan from its places; the card from the
+        commits. What a lie must change so that it is not found, and what `rebuild` is for, is in ``docs/verify.md``.
     fix
         Remove places whose files are damaged or missing, commits that cannot be read, damaged files of ``data/`` and
         summary, and what the plan leads to and no commit names. A file of yours is never touched, in whatever folder,
@@ -101,7 +119,7 @@ def verify(out: str | Path, *, deep: bool = False, fix: bool = False) -> Verdict
                 break
             removed += fixes
             inspection = _look(store, deep)
-    return _verdict(inspection, deep, tuple(finding.message(fix) for finding in inspection.findings), tuple(removed))
+    return _verdict(inspection, deep, fix, tuple(map(inert, removed)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,25 +145,35 @@ def _look(store: Store, deep: bool) -> _Inspection:
     try:
         plan = read_plan(store)
         planned = plan.planned.by_id  # reads the batches, once
-    except Corrupt as error:
-        return _Inspection(findings=[Finding(str(error))])
-    recipe = parse_recipe_text(plan.recipe)
-    ownership = owned_by(store, layout_of(recipe), recipe.output, plan)
+        recipe = parse_recipe_text(plan.recipe)
+        ownership = owned_by(store, layout_of(recipe), recipe.output, plan)
+        problem = _unlike_plan(plan)
+    except (Corrupt, InputError, PlanError) as error:
+        return _Inspection(findings=[Finding(str(error).splitlines()[0])])
+    except ODD as error:
+        problem = f"it holds what no plan does ({type(error).__name__})"
+    if problem is not None:
+        return _Inspection(findings=[Finding(f"{PLAN} is sealed, but {problem}: {_REPLAN}")])
     obstacles = [Finding(text) for text in ownership.obstacles()]
     if obstacles:
         return _Inspection(findings=obstacles, ownership=ownership)
-    commits, unreadable = _commits(store)
+    commits, done, unreadable = _commits(store)
     if unreadable:
         return _Inspection(
             findings=[_without_foreign_path(finding, ownership) for finding in unreadable], ownership=ownership
         )
-    tree, summary = _open(plan, ownership, commits), _summary(store)
+    tree, summary = _open(plan, ownership, commits, done), _summary(store)
     strange = _strange(tree)
     if strange is not None:
         return _Inspection(findings=[strange])
     limit = None if isinstance(summary, Finding) else summary.get("limit")
     missing = _missing(tree, planned, limit)
-    checks = (_quick(tree, summary), _against_plan(tree, planned, missing), _files(tree), _deep(tree) if deep else ())
+    checks = (
+        _quick(tree, summary),
+        _against_plan(tree, planned, missing),
+        _files(tree),
+        _deep(tree, recipe, None if isinstance(summary, Finding) else summary) if deep else (),
+    )
     return _Inspection(
         findings=list(chain.from_iterable(checks)), tree=tree, limit=limit, missing=missing, ownership=ownership
     )
@@ -158,46 +186,77 @@ def _without_foreign_path(finding: Finding, ownership: Ownership) -> Finding:
     return Finding(f"{finding.text}, and is not nutonic's: move it out of the folder")
 
 
-def _deep(tree: Tree) -> Iterator[Finding]:
+def _unlike_plan(plan: PlanFile) -> str | None:
+    """What is wrong with the types of what a plan says of itself, in words; None if nothing is."""
+    header, texts = plan.header, ("recipe_digest", "nutonic_version", "name", "places_sha256")
+    numbers = ("places", "batches", "rows", "tiles")
+    if not all(isinstance(header.get(key), str) for key in texts):
+        return f"one of {', '.join(texts)} is no text"
+    if not all(isinstance(header.get(key), int) and 0 <= header[key] < 2**53 for key in numbers):
+        return f"one of {', '.join(numbers)} is no number of such things"
+    if header["places"] != len(plan.index.ordinals) or header["batches"] != len(plan.index):
+        return f"it says {header['places']} places in {header['batches']} batches, and has others"
+    if len(plan.planned.by_id) != header["places"]:
+        return "two of its places have one id"
+    rejects = header.get("rejects")
+    if not isinstance(rejects, dict) or any(not isinstance(count, int) for count in rejects.values()):
+        return "its rejects are not counted"
+    return None if all(is_beside(path) for path in plan.beside) else "names files beside it that are no plan's"
+
+
+def _deep(tree: Tree, recipe: Recipe, summary: Json | None) -> Iterator[Finding]:
     """Findings of the deep checks; imported late, as only these need the libraries for pictures and outlines."""
     from nutonic.dataset.audit import audit
+    from nutonic.planning.spec import resolve
 
-    return audit(tree)
+    made_by, spec = tree.plan.header["nutonic_version"], None
+    try:
+        spec = resolve(recipe)
+    except (MissingExtra, InputError) as error:
+        yield Finding(f"nothing is made again and compared: {str(error).splitlines()[0]}", note=True)
+    if made_by != __version__:
+        text = (
+            f"the tree was made by nutonic {made_by[:20]}, this is {__version__}: words and counts are not made again"
+        )
+        yield Finding(text, note=True)
+    yield from audit(tree, spec, summary, ours=made_by == __version__)
 
 
-def _commits(store: Store) -> tuple[dict[CommitName, Json], list[Finding]]:
-    """Name and content of every commit that counts, and findings for those that are damaged or not nutonic's."""
+def _commits(store: Store) -> tuple[dict[CommitName, Json], Committed, list[Finding]]:
+    """Name and content of every commit that counts, all names, and findings for those that are damaged or no commits."""
     done, commits, unreadable = committed(store), dict[CommitName, Json](), list[Finding]()
     for name in done.all_names():
         if not store.is_file(name.path):
             continue
         try:
-            content = unsealed(store.get(name.path), name.path)
+            data = store.get(name.path)
+            content = unsealed(data, name.path)
         except Corrupt as error:
             unreadable.append(Finding(str(error), path=name.path))
             continue
-        problem = _unlike(content, name)
+        problem = _unlike(content, name, data)
         if problem is not None:
             unreadable.append(Finding(f"{name.path} {problem}", path=name.path))
         elif done.counts(name):
             commits[name] = content
-    return commits, unreadable
+    return commits, done, unreadable
 
 
-def _unlike(content: Json, name: CommitName) -> str | None:
+def _unlike(content: Json, name: CommitName, data: bytes) -> str | None:
     """Why content cannot be that of a commit of this name, or None."""
     if content.get("commit") != name.text:
-        return f"holds commit {content.get('commit')}: it was copied or renamed"
-    if not {"part", "places"} <= content.keys():
-        return "is no commit"
-    strange = next((path for path in files_of(content) if not is_own(path) or ".." in path.split("/")), None)
+        return f"holds commit {str(content.get('commit'))[:40]}: it was copied or renamed"
+    problem = wrong_commit(data)
+    if problem is not None:
+        return f"is no commit: {problem}"
+    strange = next((path for path in files_of(content) if not may_be_committed(path)), None)
     if strange is not None:
-        return f"names {strange}, where nutonic writes nothing"
+        return f"names {strange[:200]}, where nutonic writes nothing of a place"
     rows = [name.part] if any(place["rows"]["length"] for place in content["places"]) else []
     return None if list(content["part"]) == rows else "names no rows of its own"
 
 
-def _open(plan: PlanFile, ownership: Ownership, commits: dict[CommitName, Json]) -> Tree:
+def _open(plan: PlanFile, ownership: Ownership, commits: dict[CommitName, Json], names: Committed) -> Tree:
     recipe = parse_recipe_text(plan.recipe)
     done = [entry for name, content in commits.items() for entry in entries_of(name, content)]
     return Tree(
@@ -210,6 +269,7 @@ def _open(plan: PlanFile, ownership: Ownership, commits: dict[CommitName, Json])
         done=sorted(done, key=lambda entry: entry.order),
         commits=commits,
         named={path: entry for content in commits.values() for path, entry in files_of(content).items()},
+        committed=names,
     )
 
 
@@ -232,13 +292,22 @@ def _summary(store: Store) -> Json | Finding:
         summary = unsealed(store.get(SUMMARY), SUMMARY)
     except Corrupt as error:
         return Finding(str(error), path=SUMMARY)
-    return summary if "card_sha256" in summary else Finding(f"{SUMMARY} is not a build's summary", path=SUMMARY)
+    limit = summary.get("limit")
+    counts = limit is None or (isinstance(limit, int) and 1 <= limit < 2**53)
+    if isinstance(summary.get("card_sha256"), str) and counts:
+        return summary
+    return Finding(f"{SUMMARY} is not a build's summary", path=SUMMARY)
 
 
-def _verdict(inspection: _Inspection, deep: bool, problems: tuple[str, ...], removed: tuple[str, ...]) -> Verdict:
+def _verdict(inspection: _Inspection, deep: bool, fix: bool, removed: tuple[str, ...]) -> Verdict:
     done = inspection.tree.done if inspection.tree else []
+    problems, notes = (
+        tuple(dict.fromkeys(finding.message(fix) for finding in inspection.findings if finding.note is note))
+        for note in (False, True)
+    )
     return Verdict(
         problems=problems,
+        notes=notes,
         done=len(done),
         planned=int(inspection.tree.plan.header["places"]) if inspection.tree else 0,
         limit=inspection.limit,
@@ -328,9 +397,17 @@ def _extra(tree: Tree, paths: Iterable[str], expected: set[str]) -> Iterator[Fin
     """Findings for files that no commit names: those of killed builds, and the user's."""
     ownership = tree.ownership
     named = tree.named.keys() | {name.path for name in tree.commits}
+    litter = []
     for path in unnamed(paths, tree.plan, expected, named):
-        if ownership.has(path):
+        if is_litter(path) and tree.store.is_file(path):
+            litter.append(path)
+        elif ownership.has(path):
             yield Finding(f"{path} belongs to no commit", path=path)
         else:
             where = "has a name that nutonic gives to no file" if is_own(path) else "lies where nutonic writes nothing"
             yield Finding(f"{path} belongs to no commit, and {where}: move it out of the folder")
+    if litter:
+        more = f" and {len(litter) - 1} more" if len(litter) > 1 else ""
+        yield Finding(f"{litter[0]}{more} of the operating system's: not judged", note=True)
+    if tree.store.is_file("report.html"):
+        yield Finding("report.html is not judged", note=True)

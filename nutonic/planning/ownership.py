@@ -36,7 +36,6 @@ from nutonic.planning.layout import (
     SUMMARY,
     Layout,
     commit_name,
-    is_own,
     part_name,
 )
 from nutonic.planning.plan_file import PlanFile
@@ -56,6 +55,8 @@ _TILE = re.compile(r"(?:images|metadata)/(?P<shard>s\d+)/(?P<poi>.+)_t(?P<tile>\
 _SHARD = re.compile(r"(?:images|metadata)/(?P<name>s\d+)")
 #: Files beside a plan: the catalogue's items, and the tokens by which workers prove that they see the folder.
 _BESIDE = re.compile(rf"{META}/(?:items-[0-9a-f]{{12}}\.parquet|token-[0-9a-f]{{32}}(?:-[A-Za-z0-9-]+)?)")
+
+_LITTER = frozenset({".DS_Store", "Thumbs.db", "ehthumbs.db", "desktop.ini", ".directory"})
 
 
 def is_marked(out: Path) -> bool:
@@ -142,8 +143,8 @@ class Ownership:
     """Files that commits name, also commits of another plan."""
 
     def with_committed(self, paths: Iterable[str]) -> Ownership:
-        """A copy that also owns these files, which commits of nutonic name; unsafe paths are left out."""
-        safe = {path for path in paths if is_own(path) and ".." not in path.split("/")}
+        """A copy that also owns these files, which commits of nutonic name; such as no commit can name are left out."""
+        safe = {path for path in paths if may_be_committed(path) or commit_name(path) is not None}
         return replace(self, committed=frozenset(self.committed) | safe)
 
     def has(self, path: str) -> bool:
@@ -156,6 +157,10 @@ class Ownership:
         """Whether nutonic writes files into the folder at this path."""
         shard = _SHARD.fullmatch(path)
         return path in _FOLDERS or (shard is not None and shard["name"] in self._shards)
+
+    def may_be_empty(self, path: str) -> bool:
+        """Whether a folder is one that nutonic makes, for this plan or for one before it, whose files may be gone."""
+        return path in _FOLDERS or _SHARD.fullmatch(path) is not None
 
     def remove(self, path: str) -> bool:
         """Remove a file if it is nutonic's; True if it was. Every removal from a tree goes through here."""
@@ -223,6 +228,25 @@ class Ownership:
     @cached_property
     def _shards(self) -> frozenset[str]:
         return frozenset(self.layout.shard_at(p.ordinal, p.variant) for p in self.planned.by_id.values())
+
+
+def is_beside(path: str) -> bool:
+    """Whether a plan may name a file at this path as one that lies beside it."""
+    return _BESIDE.fullmatch(path) is not None
+
+
+def is_litter(path: str) -> bool:
+    """Whether an operating system puts such files into folders that are looked at; nutonic leaves them alone."""
+    name = path.rsplit("/", 1)[-1]
+    return name in _LITTER or name.startswith("._")
+
+
+def may_be_committed(path: str) -> bool:
+    """Whether a commit, of whatever plan, may name a file at this path: a chip, a sidecar, or its rows."""
+    tile = _TILE.fullmatch(path)
+    if tile is not None:
+        return "/" not in tile["poi"] and path.endswith(".png" if path.startswith("images/") else ".json")
+    return part_name(path) is not None
 
 
 def named_by_commits(store: Store) -> set[str]:

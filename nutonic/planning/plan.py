@@ -162,18 +162,15 @@ def plan_of(spec: BuildSpec) -> Plan:
     rejects = [*file.rejects, *rejects]
     if not len(places):
         raise PlanError(f"{spec.pois.path} has no usable place in {file.rows} rows{_counted(rejects)}")
-    places, split, largest, splitless = _with_splits(places, spec.splits, spec.grid.extent_m)
+    places, split, largest, splitless = with_splits(places, spec.splits, spec.grid.extent_m)
     unusable = current().resource(Unusable)
     unusable.take()  # what is left of other searches
     candidates, sceneless = with_scenes(places, split, spec)
     rejects += [*splitless, *sceneless]
     if not len(candidates.places):
         raise _nothing_left(sceneless, splitless, rejects)
-    corners = _corners(candidates, spec.side)
-    order, starts = _in_batches(
-        candidates, _source_numbers(candidates), corners, batch_size(spec.side, len(candidates.places))
-    )
-    candidates, last = candidates.take(order), spec.layout.tiles[-1]
+    candidates, starts, cost = arranged(candidates, spec)
+    last = spec.layout.tiles[-1]
     _log.info("planned %d places in %d batches, %d rejected", len(candidates.places), len(starts) - 1, len(rejects))
     return Plan(
         name=spec.name,
@@ -191,9 +188,22 @@ def plan_of(spec: BuildSpec) -> Plan:
         tiles=len(spec.layout.tiles) * len(candidates.places),
         margin_px=(spec.side - last.row - last.size, spec.side - last.col - last.size),
         largest_group=largest,
-        cost=estimate(spec, candidates.imagery[0][0], corners[order], starts),
+        cost=cost,
         unusable=unusable.take(),
     )
+
+
+def arranged(candidates: Candidates, spec: BuildSpec) -> tuple[Candidates, np.ndarray, Cost]:
+    """Places in the order of their batches, the first position of each batch with the end, and what they cost.
+
+    It does not depend on the order in which the places are given.
+    """
+    corners = _corners(candidates, spec.side)
+    order, starts = _in_batches(
+        candidates, _source_numbers(candidates), corners, batch_size(spec.side, len(candidates.places))
+    )
+    candidates = candidates.take(order)
+    return candidates, starts, estimate(spec, candidates.imagery[0][0], corners[order], starts)
 
 
 def _nothing_left(
@@ -214,7 +224,7 @@ def _all_places(places: Places, pois: Pois) -> tuple[Places, list[Reject]]:
     return places, [*again, *close, *outside]
 
 
-def _with_splits(places: Places, options: Splits, extent_m: float) -> tuple[Places, np.ndarray, float, list[Reject]]:
+def with_splits(places: Places, options: Splits, extent_m: float) -> tuple[Places, np.ndarray, float, list[Reject]]:
     """Places with a split, their splits, the share of the largest group, and the rejects without a split."""
     keys: Iterable[str]
     if options.by == "block":

@@ -94,7 +94,7 @@ def _sheet(out: Path, tree: Path) -> Path:
 
 def _is_our_sheet(path: Path) -> bool:
     try:
-        with Image.open(path) as picture:
+        with Image.open(path, formats=["PNG"]) as picture:
             return picture.info.get("Software") == _MADE_BY
     except OSError:
         return False
@@ -191,7 +191,7 @@ def read_samples(tree: Path) -> list[Sample]:
     samples = []
     for path in sorted(tree.glob("images/*/*.png")):
         sidecar = tree / "metadata" / path.parent.name / f"{path.stem}.json"
-        with Image.open(path) as picture:
+        with Image.open(path, formats=["PNG"]) as picture:
             samples.append(Sample(rgb=picture.convert("RGB"), sidecar=orjson.loads(sidecar.read_bytes())))
     if not samples:
         raise NutonicError(f"{tree} holds no chips")

@@ -1,0 +1,351 @@
+"""The content of one batch's places: every file is read once, and held against its commit, the plan and the recipe."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import orjson
+from odc.geo.geobox import GeoBox
+
+from nutonic.chips.chip import view as view_of
+from nutonic.chips.png import decode
+from nutonic.chips.rows import ChipContext, dumps
+from nutonic.core.model import Batch, Chip, Json, PlannedPlace, Tile
+from nutonic.dataset.commits import CommittedPlace, is_canonical, unpacked
+from nutonic.dataset.derive import ChipFacts, turned_box
+from nutonic.dataset.findings import Finding, Tree
+from nutonic.dataset.row_audit import Row, against_sidecar, class_texts, compared, count_findings, rows_in
+from nutonic.dataset.shapes import Patch, facts_of
+from nutonic.errors import Corrupt, GridError
+from nutonic.io.objects import sha256
+from nutonic.planning.layout import CommitName, tile_id
+from nutonic.planning.spec import BuildSpec
+from nutonic.secrets import holds_secret
+
+#: No sidecar is larger: it holds at most so many regions of so many classes.
+_LARGEST_SIDECAR = 2**24
+
+
+@dataclass(frozen=True, kw_only=True)
+class Look:
+    """What a deep look at places stands on."""
+
+    tree: Tree
+    spec: BuildSpec | None
+    """What the plan's recipe comes down to; None if it cannot be told here, so that nothing is derived."""
+    ours: bool
+    """Whether the tree was made by this version, so that its words and encodings are known."""
+    sizes: dict[str, int]
+    secrets: tuple[bytes, ...]
+
+
+@dataclass(slots=True)
+class Looked:
+    """What came of it."""
+
+    findings: list[Finding] = field(default_factory=list)
+    squares: list[tuple[str, str, GeoBox]] = field(default_factory=list)
+    """Id, split and square of each place with chips."""
+    damaged: set[str] = field(default_factory=set)
+    """Files that are not what their commits say."""
+
+
+def audit_batch(look: Look, batch: Batch | None, commits: Sequence[tuple[CommitName, Json]]) -> Looked:
+    """Look at the places of a batch's commits; `batch` is None if the plan has none of this number."""
+    looked = Looked()
+    for name, content in commits:
+        part = _part(look, looked, name, content)
+        if look.ours and (problem := _disjoint(content, part)) is not None:
+            looked.findings.append(Finding(f"{name.path} {problem}", path=name.path))
+        for place in content["places"]:
+            planned = batch.places[place["index"]] if batch and place["index"] < len(batch.places) else None
+            if planned is not None and planned.poi.id != place["poi_id"]:
+                planned = None
+            looker = _Place(look, looked, CommittedPlace(content=place, name=name), planned)
+            looker.audit(part)
+    return looked
+
+
+def _disjoint(content: Json, part: bytes | None) -> str | None:
+    """What is wrong with a commit as a whole, in words: keys of its own, or rows that belong to no place."""
+    if list(content) != ["commit", "recipe_digest", "plan", "part", "places"]:
+        return "has other keys than a commit"
+    at = 0
+    for place in content["places"]:
+        if place["rows"]["start"] != at:
+            return "has rows that do not follow each other"
+        at += place["rows"]["length"]
+    return "names a part in which there is more than its rows" if part is not None and len(part) != at else None
+
+
+def _part(look: Look, looked: Looked, name: CommitName, content: Json) -> bytes | None:
+    """The packed rows of a commit; None if they are not what it says."""
+    if name.part not in content["part"]:
+        return b""
+    return read_file(look, looked, name.part, tuple(content["part"][name.part]))
+
+
+def read_file(look: Look, looked: Looked, path: str, entry: tuple[int, str]) -> bytes | None:
+    """The bytes of a committed file; None, and a finding, if they are not what was committed."""
+    store, (size, digest) = look.tree.store, entry
+    if path not in look.sizes or not store.has(path):
+        problem = "cannot be read: it is missing"
+    elif look.sizes[path] != size:  # it is not read: it may be of any size
+        problem = "is not what was written: its size differs"
+    elif path.startswith(("images/", "metadata/")) and size > _most_bytes(look, path):
+        problem = "is larger than such a file can be"
+    else:
+        data = store.get(path)
+        if sha256(data) == digest:
+            looked.findings += secret_findings(look, path, data)
+            return data
+        problem = "is not what was written: its SHA-256 differs"
+    looked.damaged.add(path)
+    looked.findings.append(Finding(f"{path} {problem}", path=path))
+    return None
+
+
+def _most_bytes(look: Look, path: str) -> int:
+    side = look.tree.chip_side
+    return _LARGEST_SIDECAR if path.endswith(".json") else side * (3 * side + 1) * 2 + 2**16
+
+
+def secret_findings(look: Look, path: str, data: bytes) -> Iterator[Finding]:
+    """Whether a file's bytes hold something like a secret, or the value of one in this environment."""
+    if not path.endswith(".png") and holds_secret(data):
+        yield Finding(f"{path} holds what looks like a token or a signed URL")
+    if any(value in data for value in look.secrets):
+        yield Finding(f"{path} holds the value of a secret from the environment")
+
+
+@dataclass
+class _Place:
+    """One committed place, while it is looked at."""
+
+    look: Look
+    looked: Looked
+    entry: CommittedPlace
+    planned: PlannedPlace | None
+    chips: dict[str, ChipFacts] = field(default_factory=dict)
+    """By tile id, those whose facts can be."""
+    sidecars: dict[str, Json] = field(default_factory=dict)
+    """By tile id, all that are JSON objects."""
+    raw: dict[str, bytes] = field(default_factory=dict)
+    """Their bytes."""
+    square: GeoBox | None = None
+
+    def wrong(self, text: str) -> None:
+        """Note a finding about the place."""
+        self.looked.findings.append(Finding(f"{self.entry['poi_id']}: {text}", place=self.entry))
+
+    def audit(self, part: bytes | None) -> None:
+        """Look at all files of the place, its rows, and what its commit says of both."""
+        spec, place = self.look.spec, self.planned
+        if spec is None or place is None or not self._files_fit(spec, place):
+            for path, entry in self.entry["files"].items():
+                read_file(self.look, self.looked, path, tuple(entry))
+            return
+        for tile in self._kept(spec, place):
+            original: ChipFacts | None = None
+            for view in (None, *spec.layout.views):
+                chip = self._chip(spec, place, tile, view)
+                if chip is not None and view is None:
+                    original = chip
+                elif chip is not None and original is not None:
+                    self._compare_views(original, chip)
+        if part is not None:
+            self._rows(part)
+        self._sums()
+
+    # Files
+
+    def _kept(self, spec: BuildSpec, place: PlannedPlace) -> list[Tile]:
+        """The tiles that became chips, by the commit."""
+        files = self.entry["files"]
+        return [t for t in spec.layout.tiles if spec.layout.image(place.poi, tile_id(place.poi.id, t)) in files]
+
+    def _files_fit(self, spec: BuildSpec, place: PlannedPlace) -> bool:
+        """Whether the commit names just the files of some tiles, and says of each other tile why it is not there."""
+        kept, entry, layout = self._kept(spec, place), self.entry, spec.layout
+        names = [tile_id(place.poi.id, tile, view) for tile in kept for view in (None, *layout.views)]
+        files = [path for n in names for path in (layout.image(place.poi, n), layout.sidecar(place.poi, n))]
+        left_out = [tile_id(place.poi.id, tile) for tile in layout.tiles if tile not in kept]
+        rejected = [reject["tile_id"] for reject in entry["rejects"]]
+        fits = list(entry["files"]) == files and entry["tiles"] == len(names)
+        whole = not kept and entry["item_id"] is None and rejected == [None] and not entry["rows"]["size"]
+        if not fits:
+            self.wrong("the files that its commit names are not those of its tiles")
+        elif not whole and (rejected != left_out or entry["item_id"] is None):
+            self.wrong("its commit does not say of each tile why it is left out, or which scene the others show")
+        return fits
+
+    def _chip(self, spec: BuildSpec, place: PlannedPlace, tile: Tile, view: str | None) -> ChipFacts | None:
+        """A chip with its facts, its picture and sidecar looked at; None if either cannot be used."""
+        name = tile_id(place.poi.id, tile, view)
+        image, path = spec.layout.image(place.poi, name), spec.layout.sidecar(place.poi, name)
+        picture = read_file(self.look, self.looked, image, tuple(self.entry["files"][image]))
+        data = read_file(self.look, self.looked, path, tuple(self.entry["files"][path]))
+        if data is None:
+            return None
+        try:
+            facts, sidecar = facts_of(data), orjson.loads(data)
+        except ValueError as error:
+            text = "it is no JSON" if isinstance(error, orjson.JSONDecodeError) else str(error)
+            self.looked.findings.append(Finding(f"{path} is no sidecar: {text}", path=path))
+            return None
+        self.sidecars[name], self.raw[name] = sidecar, data
+        rgb = self._picture(image, picture, facts.pixels_sha256, path)
+        blank = np.empty((0, 0, 3), np.uint8)
+        chip = ChipFacts(spec=spec, place=place, tile=tile, view=view, facts=facts, rgb=blank if rgb is None else rgb)
+        problems = list(dict.fromkeys(chip.problems()))
+        self.looked.findings += [Finding(f"{path}: {problem}", path=path) for problem in problems]
+        if not problems:
+            self.chips[name] = chip
+        return chip if not problems and rgb is not None else None
+
+    def _picture(self, image: str, data: bytes | None, digest: str, sidecar: str) -> np.ndarray | None:
+        """The pixels of a picture; None, and a finding, if they are not those of the sidecar."""
+        if data is None:
+            return None
+        try:
+            rgb = decode(data, self.look.tree.chip_side)
+            if sha256(rgb.tobytes()) != digest:
+                raise ValueError("does not show the pixels of its sidecar")
+            if (rgb == rgb[0, 0]).all():
+                raise ValueError("is one colour")
+        except ValueError as problem:
+            self.looked.findings.append(Finding(f"{image} {problem}", path=sidecar))
+            return None
+        return rgb
+
+    def _compare_views(self, original: ChipFacts, chip: ChipFacts) -> None:
+        """A view shows the original, turned, and has its classes and regions."""
+        assert chip.view is not None
+        spec, side = chip.spec, chip.spec.tiles.output_size
+        plain = Chip(rgb=original.rgb, mask=original.rgb[..., 0], limits=(), valid_fraction=1.0)
+        path = spec.layout.sidecar(chip.place.poi, chip.tile_id)
+        problem = None
+        if not np.array_equal(view_of(plain, chip.view).rgb, chip.rgb):
+            problem = "its picture is not the original's, turned"
+        elif _unturned(original) != _unturned(chip):
+            problem = "it does not say of its classes, scene and limits what the original says"
+        elif not _same_regions(original, chip, side):
+            problem = "its regions are not the original's, turned"
+        if problem is not None:
+            self.looked.findings.append(Finding(f"{path}: {problem}", path=path))
+
+    # Rows, sidecars and sums
+
+    def _rows(self, part: bytes) -> None:
+        """Compare rows and sidecars with those that follow from the sidecars' facts."""
+        rows = self._unpacked(part)
+        if rows is None:
+            return
+        self.looked.findings += count_findings(rows, self.entry)
+        if self.look.ours and not is_canonical(self.entry, b"".join(row.line for row in rows)):
+            self.wrong("its commit is not written as nutonic writes it")
+        expected: dict[str, Sequence[bytes]] = {}
+        for name, chip in self.chips.items():
+            texts = class_texts(rows, name)
+            try:
+                context = chip.context(texts)
+            except GridError as error:
+                self.sidecar_wrong(chip, str(error))
+                continue
+            self._sidecar(chip, context, rows)
+            expected[name] = chip.rows(context)
+            if chip.view is None:
+                self.square = context.place_result.geobox
+        if self.look.ours:
+            self.looked.findings += compared(rows, expected, self.sidecars, self.entry)
+        else:
+            self._told_alike(rows)
+        if self.square is not None and self.planned is not None:
+            self.looked.squares.append((self.planned.poi.id, self.planned.split, self.square))
+
+    def _unpacked(self, part: bytes) -> list[Row] | None:
+        """The rows of the place; None, and a finding, if they are not what the commit says."""
+        told, path = self.entry["rows"], self.entry.name.part
+        try:
+            member = part[told["start"] :][: told["length"]]
+            data = unpacked(member, path, told["size"]) if told["length"] else b""
+            if len(data) != told["size"]:
+                raise Corrupt(f"{path} is not what was written")
+            self.looked.findings += secret_findings(self.look, path, data)
+            return rows_in(data)
+        except Corrupt:
+            self.wrong(f"its rows in {path} are not what was written")
+        except ValueError as error:
+            self.wrong(str(error))
+        return None
+
+    def _told_alike(self, rows: Sequence[Row]) -> None:
+        """Of a tree of another version: that rows say what sidecars say, in whatever words."""
+        for row in rows:
+            sidecar = self.sidecars.get(row.tile_id)
+            problem = "its sidecar is missing" if sidecar is None else against_sidecar(row, sidecar)
+            if problem is not None and (sidecar is not None or row.tile_id not in self.named):
+                self.looked.findings.append(Finding(f"row {row.id[:200]}: {problem}", place=self.entry))
+
+    @property
+    def named(self) -> set[str]:
+        """Ids of the tiles and views of which the commit names files."""
+        return {path.rsplit("/", 1)[1].rpartition(".")[0] for path in self.entry["files"]}
+
+    def sidecar_wrong(self, chip: ChipFacts, text: str) -> None:
+        """Note a finding about a sidecar."""
+        path = chip.spec.layout.sidecar(chip.place.poi, chip.tile_id)
+        self.looked.findings.append(Finding(f"{path}: {text}", path=path))
+
+    def _sidecar(self, chip: ChipFacts, context: ChipContext, rows: Sequence[Row]) -> None:
+        """Compare a sidecar with the one that follows from its facts."""
+        told, expected = self.sidecars[chip.tile_id], chip.sidecar(context)
+        if not chip.rgb.size:  # of a picture that is damaged nothing follows
+            expected["pixels_sha256"] = told["pixels_sha256"]
+        if not self.look.ours:
+            expected |= {"caption": told["caption"], "nutonic_version": self.look.tree.plan.header["nutonic_version"]}
+        wrong = [key for key in {**expected, **told} if orjson.dumps(expected.get(key)) != orjson.dumps(told.get(key))]
+        if wrong:
+            names = ", ".join(str(key)[:40] for key in wrong[:6])
+            self.sidecar_wrong(chip, f"{names} is not what follows from the plan, the recipe and the rest of it")
+            self._told_alike([row for row in rows if row.tile_id == chip.tile_id])
+        elif dumps(expected) != self.raw[chip.tile_id]:
+            self.sidecar_wrong(chip, "it is not written as nutonic writes it")
+        if self.look.ours and (problem := chip.misplaced(context, class_texts(rows, chip.tile_id))):
+            self.sidecar_wrong(chip, problem)
+
+    def _sums(self) -> None:
+        """Compare what the commit counts with the sidecars."""
+        if len(self.chips) != self.entry["tiles"]:
+            return  # told already
+        classes: Counter[str] = Counter()
+        for chip in self.chips.values():
+            classes.update({str(c): n for c, n in chip.counts.items()} if chip.view is None else {})
+        if dict(classes) != self.entry["classes"]:
+            self.wrong("its commit counts other classes than its sidecars")
+        if {chip.facts.imagery.item_id for chip in self.chips.values()} - {self.entry["item_id"]}:
+            self.wrong("its commit names another scene than its sidecars")
+
+
+def _unturned(chip: ChipFacts) -> Json:
+    """What is the same in all views of a tile."""
+    facts = chip.facts
+    return {"imagery": facts.imagery, "stretch": facts.stretch, "classes": facts.land_cover_label_meta} | {
+        "valid": facts.valid_fraction
+    }
+
+
+def _same_regions(original: ChipFacts, chip: ChipFacts, side: int) -> bool:
+    """Whether regions agree; of a full list only areas do, since of equal ones others may be listed."""
+    most = chip.spec.rows.max_regions_per_class
+    full = {c for c, n in Counter(p.class_id for p in chip.facts.regions).items() if n >= most}
+
+    def known(patches: Sequence[Patch], view: str | None) -> Counter[tuple[object, ...]]:
+        return Counter(
+            (p.class_id, p.area_px, None if p.class_id in full else turned_box(p.box, view, side)) for p in patches
+        )
+
+    return known(original.facts.regions, chip.view) == known(chip.facts.regions, None)

@@ -1,0 +1,203 @@
+"""A plan, held against itself: its counts, its splits and its batches follow from its places, its scenes and the recipe."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import orjson
+
+from nutonic.core.model import SPLITS, Batch, Json, Poi, Reject, Scene
+from nutonic.dataset.findings import Finding
+from nutonic.dataset.shapes import wrong_values
+from nutonic.planning import splits
+from nutonic.planning.places.columns import Places, with_variants
+from nutonic.planning.plan import Plan, arranged, with_splits
+from nutonic.planning.plan_file import PlanFile
+from nutonic.planning.scenes import Candidates, SceneTable
+from nutonic.planning.spec import BuildSpec
+
+#: Reasons of rejects that were told before places were grouped: these places are in no group.
+_BEFORE_GROUPS = ("duplicate coordinates", "too close", "outside UTM", "bad coordinates")
+
+#: Of so many places without a scene it is still asked which others they may connect.
+_FEW = 8
+
+#: Degrees by which a variant may lie elsewhere on another machine: a tenth of a millimetre.
+_SAME_PLACE = 1e-9
+
+
+@dataclass(frozen=True, slots=True)
+class _Columns:
+    """A plan's places with their splits and scenes, in the plan's order."""
+
+    candidates: Candidates
+    rejects: tuple[Reject, ...]
+
+    @property
+    def places(self) -> Places:
+        """The places."""
+        return self.candidates.places
+
+
+def plan_findings(plan: PlanFile, spec: BuildSpec, *, ours: bool) -> Iterator[Finding]:
+    """What of a plan does not follow from the rest of it; `ours`: it was made by this version of nutonic."""
+    batches = list(_checked(plan))
+    problem = next((batch for batch in batches if isinstance(batch, str)), None)
+    problem = problem or wrong_values(Scene, list(plan.scenes)) or wrong_values(Reject, list(plan.rejects))
+    if problem is not None:
+        yield Finding(f"the plan holds what no plan does: {problem}")
+        return
+    columns = _columns([batch for batch in batches if isinstance(batch, Batch)], plan.rejects)
+    if not len(columns.places):
+        yield Finding("the plan has no place")
+        return
+    leaks, largest = _split_findings(columns, spec)
+    yield from leaks
+    yield from _variant_findings(columns.places, spec)
+    if ours:
+        yield from _header_findings(plan, columns, spec, largest, skip=("shares", "warnings") if leaks else ())
+
+
+def _checked(plan: PlanFile) -> Iterator[Batch | str]:
+    """The batches, or what is wrong with one."""
+    for number, batch in enumerate(plan.batches()):
+        pois = [place.poi for place in batch.places]
+        problem = wrong_values(Poi, pois) or next((wrong for poi in pois if (wrong := _nowhere(poi))), None)
+        bare = any(not place.imagery for place in batch.places)
+        if batch.index != number or problem or bare:
+            yield problem or f"batch {number} has another number, or a place without a scene"
+            return
+        yield batch
+
+
+def _nowhere(poi: Poi) -> str | None:
+    fits = -180 <= poi.lon <= 180 and -80 <= poi.lat <= 84 and 0 <= poi.ordinal < 2**31 and 0 <= poi.variant < 2**15
+    return None if fits else f"{poi.id[:64]} lies nowhere"
+
+
+def _columns(batches: Sequence[Batch], rejects: tuple[Reject, ...]) -> _Columns:
+    planned = [place for batch in batches for place in batch.places]
+    pois = [place.poi for place in planned]
+    places = Places(
+        ordinal=np.array([poi.ordinal for poi in pois], np.int64),
+        variant=np.array([poi.variant for poi in pois], np.int16),
+        lon=np.array([poi.lon for poi in pois]),
+        lat=np.array([poi.lat for poi in pois]),
+        ids=tuple(poi.base_id for poi in pois),
+    )
+    candidates = Candidates(
+        places=places,
+        split=np.array([SPLITS.index(place.split) for place in planned], np.int8),
+        imagery=SceneTable.of([place.imagery for place in planned]),
+        labels=SceneTable.of([place.labels for place in planned]),
+    )
+    return _Columns(candidates, rejects)
+
+
+# Splits
+
+
+def _split_findings(columns: _Columns, spec: BuildSpec) -> tuple[list[Finding], float | None]:
+    """Findings for places whose split is not their group's, and the share of the largest group, None if it cannot be told.
+
+    A place without a scene belonged to a group too, and the plan does not say where it lay. So a group may have been
+    larger, and have had another key: one of such a place, or of a group so near that such places may lie between.
+    """
+    in_order = np.lexsort((columns.places.variant, columns.places.ordinal))
+    places, told = columns.places.take(in_order), columns.candidates.split[in_order]
+    absent = [r.poi_id for r in columns.rejects if r.line is None and r.reason not in _BEFORE_GROUPS]
+    if spec.splits.by != "place" or not absent:
+        kept, right, largest, _ = with_splits(places, spec.splits, spec.grid.extent_m)
+        if len(kept) != len(places):
+            return [Finding("the plan has places whose squares cross the border of a block")], None
+        allowed = [{SPLITS[k]} for k in right.tolist()]
+        # Of blocks, places that cross a border are in no group, but are counted.
+        largest_told = largest if not absent and not columns.rejects else None
+    else:
+        allowed, largest_told = _allowed(places, spec, absent), None
+    return [
+        Finding(
+            f"{places[i].id} is in {SPLITS[told[i]]}: the places that share ground with it are in {' or '.join(sorted(of))}"
+        )
+        for i, of in enumerate(allowed)
+        if SPLITS[told[i]] not in of
+    ], largest_told
+
+
+def _allowed(places: Places, spec: BuildSpec, absent: Sequence[str]) -> list[set[str]]:
+    """The splits that each place may be in, where places are absent of which only the ids are known."""
+    extent = spec.grid.extent_m
+    groups = splits.group_by_overlap(places, extent)
+    keys = list(splits.group_keys(places, groups))
+    near = np.zeros(len(places), np.int64)
+    if len(absent) <= _FEW:
+        near = splits.group_by_overlap(places, extent * (1 + len(absent)) + 20.0 * len(absent))
+    of_group = {int(g): int(n) for g, n in zip(groups, near, strict=True)}
+    bases = {name.rpartition("_g")[0] or name for name in absent}
+    neighbours: dict[int, set[str]] = {}
+    for group, number in of_group.items():
+        neighbours.setdefault(number, set()).add(keys[group])
+    allowed: dict[int, set[str]] = {}
+    for group, number in of_group.items():
+        smaller = {key for key in neighbours[number] | bases if key < keys[group]}
+        allowed[group] = {str(splits.split_of(key, spec.splits)) for key in smaller | {keys[group]}}
+    return [allowed[int(group)] for group in groups]
+
+
+def _variant_findings(places: Places, spec: BuildSpec) -> Iterator[Finding]:
+    """Findings for variants that do not lie where the recipe's seed puts them."""
+    originals = places.take(places.variant == 0)
+    moved, _ = with_variants(originals, spec.pois.jitter)
+    right = {poi.id: (poi.lon, poi.lat) for poi in moved}
+    for poi in places:
+        lon, lat = right.get(poi.id, (poi.lon, poi.lat))
+        if poi.variant and (max(abs(poi.lon - lon), abs(poi.lat - lat)) > _SAME_PLACE):
+            yield Finding(f"{poi.id} does not lie where the recipe's seed puts it")
+        if poi.variant > spec.pois.jitter.variants:
+            yield Finding(f"{poi.id} is a variant that the recipe does not ask for")
+
+
+# Counts and batches
+
+
+def _header_findings(
+    plan: PlanFile, columns: _Columns, spec: BuildSpec, largest: float | None, skip: Sequence[str]
+) -> Iterator[Finding]:
+    candidates, starts, cost = arranged(columns.candidates, spec)
+    told, last = plan.header, spec.layout.tiles[-1]
+    same = [np.array_equal(getattr(candidates.places, n), getattr(columns.places, n)) for n in ("ordinal", "variant")]
+    if not all(same) or not np.array_equal(starts, plan.index.starts):
+        yield Finding("the plan's batches are not those that its places and scenes lead to")
+    right = Plan(
+        name=spec.name,
+        recipe_digest=spec.digest,
+        places_sha256=told["places_sha256"],
+        places_origin=told["places_origin"],
+        nutonic_version=told["nutonic_version"],
+        rows=told["rows"],
+        places=candidates.places,
+        split=candidates.split,
+        imagery=candidates.imagery.compact(),
+        labels=candidates.labels.compact(),
+        starts=starts,
+        rejects=columns.rejects,
+        tiles=len(spec.layout.tiles) * len(candidates.places),
+        margin_px=(spec.side - last.row - last.size, spec.side - last.col - last.size),
+        largest_group=told["largest_group"] if largest is None else largest,
+        cost=cost,
+    )
+    header = _plain({**right.header(), "items": told.get("items")})
+    wrong = [key for key in {**header, **told} if header.get(key) != told.get(key) and key not in skip]
+    if wrong:
+        yield Finding(f"the plan says {', '.join(key[:40] for key in wrong[:6])} other than its places and scenes do")
+    if int(columns.places.ordinal.max()) >= told["rows"]:
+        yield Finding("the plan has places of more rows than it says the places file has")
+    known = {scene for some in (*candidates.imagery.values, *candidates.labels.values) for scene in some}
+    if known != set(plan.scenes):
+        yield Finding("the plan lists scenes that no place of it may use")
+
+
+def _plain(header: Json) -> Json:
+    return dict(orjson.loads(orjson.dumps(header, option=orjson.OPT_SERIALIZE_NUMPY)))

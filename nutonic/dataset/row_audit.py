@@ -1,0 +1,142 @@
+"""The rows of one place, held against those that its sidecars, the plan and the recipe lead to."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import orjson
+
+from nutonic.chips.rows import boxes_json
+from nutonic.core.model import Json
+from nutonic.dataset.commits import CommittedPlace
+from nutonic.dataset.findings import ODD, Finding
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """One line of JSONL, as it stands there."""
+
+    line: bytes
+    id: str
+    task: str
+    tile_id: str
+    image: str
+    answer: str
+    value: Json
+
+    @classmethod
+    def of(cls, line: bytes) -> Row:
+        """A row of its line; ValueError if it is none."""
+        try:
+            value = orjson.loads(line)
+            user, assistant = (message["content"] for message in value["messages"])
+            texts = (value["id"], value["task"], value["tile_id"], user[0]["image"], assistant[0]["text"])
+        except ODD:
+            raise ValueError("a line of its rows is no row") from None
+        if not all(isinstance(text, str) for text in texts):
+            raise ValueError("a line of its rows has something else where rows have text")
+        return cls(
+            line=line, id=texts[0], task=texts[1], tile_id=texts[2], image=texts[3], answer=texts[4], value=value
+        )
+
+
+def rows_in(data: bytes) -> list[Row]:
+    """The rows of a place; ValueError if a line is none."""
+    return [Row.of(line) for line in data.splitlines(keepends=True)]
+
+
+def class_texts(rows: Sequence[Row], tile_id: str) -> dict[int, str]:
+    """What the rows of a tile say of each class in words, by class id."""
+    prefix = f"{tile_id}__class_caption_"
+    ours = (row for row in rows if row.task == "class_caption" and row.id.startswith(prefix))
+    return {int(end): row.answer for row in ours if len(end := row.id[len(prefix) :]) < 4 and end.isdecimal()}
+
+
+def count_findings(rows: Sequence[Row], entry: CommittedPlace) -> Iterator[Finding]:
+    """Whether the commit counts its rows as they are, and none is there twice."""
+    if len(rows) != entry.rows:
+        yield Finding(f"{entry['poi_id']} has {len(rows)} rows, its commit says {entry.rows}", place=entry)
+    elif dict(Counter(row.task for row in rows)) != entry["rows"]["tasks"]:
+        yield Finding(f"{entry['poi_id']}: its commit counts other tasks than its rows", place=entry)
+    for name, count in Counter(row.id for row in rows).items():
+        if count > 1:
+            yield Finding(f"row {name[:200]} is there twice", place=entry)
+
+
+def compared(
+    rows: Sequence[Row], expected: Mapping[str, Sequence[bytes]], sidecars: Mapping[str, Json], entry: CommittedPlace
+) -> Iterator[Finding]:
+    """Findings for rows that differ from those that should be there.
+
+    Parameters
+    ----------
+    rows
+        Those of a place.
+    expected
+        By tile id, in order, the lines that its sidecar leads to; tiles that are damaged themselves are left out.
+    sidecars
+        By tile id, all that can be read.
+    entry
+        The place.
+    """
+    told = [
+        row for row in {row.id: row for row in rows}.values() if row.tile_id in expected or row.tile_id not in sidecars
+    ]
+    if [row.line for row in told] == [line for lines in expected.values() for line in lines]:
+        return
+    right = {orjson.loads(line)["id"]: line for lines in expected.values() for line in lines}
+    found = False
+    for row in told:
+        if right.get(row.id) != row.line:
+            found = True
+            problem = _difference(row, right.get(row.id), sidecars.get(row.tile_id))
+            yield Finding(f"row {row.id[:200]}: {problem}", place=entry)
+    for name in right.keys() - {row.id for row in told}:
+        found = True
+        yield Finding(f"row {name} is missing", place=entry)
+    if not found:
+        yield Finding(f"{entry['poi_id']}: its rows are not in order", place=entry)
+
+
+def _difference(row: Row, right: bytes | None, sidecar: Json | None) -> str:
+    """In what way a row is not the one that should be there."""
+    if sidecar is None:
+        return "its sidecar is missing"
+    problem = against_sidecar(row, sidecar)
+    if problem is not None:
+        return problem
+    if right is None:
+        return "it does not follow from its sidecar and the recipe"
+    expected = Row.of(right)
+    if row.image != expected.image:
+        return "its picture is another one's"
+    return "its answer does not follow from its sidecar" if row.answer != expected.answer else "it asks something else"
+
+
+def against_sidecar(row: Row, sidecar: Json) -> str | None:
+    """What a row says that its sidecar does not, in words; None if nothing."""
+    try:
+        if row.value["poi_id"] != sidecar["poi_id"]:
+            return "its sidecar is of another place or split"
+        if row.task == "caption" and row.answer != sidecar["caption"]:
+            return "its caption is not its sidecar's"
+        if row.task in ("grounding", "class_grounding"):
+            return _boxes_differ(row, sidecar)
+    except ODD:
+        return "its sidecar cannot be compared with it"
+    return None
+
+
+def _boxes_differ(row: Row, sidecar: Json) -> str | None:
+    """Boxes must be the sidecar's regions, all of them or those of one class."""
+    regions = sidecar["regions"]
+    if row.task == "class_grounding":
+        class_id = int(row.id.rsplit("_", 1)[1])
+        regions = [region for region in regions if region["class_id"] == class_id]
+    boxes = ((region["label"], region["bbox"]) for region in regions)
+    height, width = sidecar["land_cover_label_meta"]["shape"]
+    if row.answer != boxes_json(boxes, (height, width)):
+        return "its boxes are not its sidecar's regions"
+    return None
