@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from nutonic.core.model import Json
-from nutonic.dataset.commits import Committed, CommittedPlace
+from nutonic.dataset.commits import CommittedPlace
 from nutonic.io.objects import Store
 from nutonic.planning.layout import CommitName
 from nutonic.planning.ownership import Ownership
@@ -60,5 +60,3 @@ class Tree:
     """Name and content of every commit that counts."""
     named: dict[str, tuple[int, str]] = field(default_factory=dict)
     """Every committed file with size and SHA-256."""
-    committed: Committed | None = None
-    """The names of all commits."""

@@ -1,4 +1,4 @@
-"""What commits, sidecars and summaries must look like before anything in them is believed: types, bounds, and no other keys.
+"""What commits, sidecars and summaries must look like before anything in them is believed: types and bounds.
 
 Whatever passes here can be counted, sorted and compared without a look at its type again.
 """
@@ -21,9 +21,9 @@ Files = dict[str, tuple[Count, Digest]]
 
 
 class _Shape(BaseModel):
-    """Strict: no value is turned into another type, and an unknown key is a fault."""
+    """Strict: no value is turned into another type."""
 
-    model_config = ConfigDict(strict=True, extra="forbid")
+    model_config = ConfigDict(strict=True)
 
 
 class _Rows(_Shape):
@@ -131,6 +131,7 @@ class _Failure(_Shape):
 
 
 class _Summary(_Shape):
+    model_config = ConfigDict(strict=True, extra="forbid")
     places: Count
     wanted: Count
     done_before: Count

@@ -15,7 +15,7 @@ from nutonic._version import __version__
 from nutonic.core.model import Json
 from nutonic.core.showing import Shown
 from nutonic.dataset import card
-from nutonic.dataset.commits import Committed, committed, entries_of
+from nutonic.dataset.commits import committed, entries_of
 from nutonic.dataset.finalize import data_files, unnamed
 from nutonic.dataset.findings import ODD, Finding, Tree, inert
 from nutonic.dataset.index import Spans
@@ -36,7 +36,6 @@ from nutonic.planning.ownership import (
 )
 from nutonic.planning.plan_file import PlanFile, read_plan
 from nutonic.planning.planned import PlaceKey
-from nutonic.recipe.recipe import Recipe
 from nutonic.recipe.yaml import parse_recipe_text
 
 #: Advice for a plan that cannot be used.
@@ -157,12 +156,12 @@ def _look(store: Store, deep: bool) -> _Inspection:
     obstacles = [Finding(text) for text in ownership.obstacles()]
     if obstacles:
         return _Inspection(findings=obstacles, ownership=ownership)
-    commits, done, unreadable = _commits(store)
+    commits, unreadable = _commits(store)
     if unreadable:
         return _Inspection(
             findings=[_without_foreign_path(finding, ownership) for finding in unreadable], ownership=ownership
         )
-    tree, summary = _open(plan, ownership, commits, done), _summary(store)
+    tree, summary = _open(plan, ownership, commits), _summary(store)
     strange = _strange(tree)
     if strange is not None:
         return _Inspection(findings=[strange])
@@ -172,7 +171,7 @@ def _look(store: Store, deep: bool) -> _Inspection:
         _quick(tree, summary),
         _against_plan(tree, planned, missing),
         _files(tree),
-        _deep(tree, recipe, None if isinstance(summary, Finding) else summary) if deep else (),
+        _deep(tree, None if isinstance(summary, Finding) or missing else summary) if deep else (),
     )
     return _Inspection(
         findings=list(chain.from_iterable(checks)), tree=tree, limit=limit, missing=missing, ownership=ownership
@@ -204,14 +203,14 @@ def _unlike_plan(plan: PlanFile) -> str | None:
     return None if all(is_beside(path) for path in plan.beside) else "names files beside it that are no plan's"
 
 
-def _deep(tree: Tree, recipe: Recipe, summary: Json | None) -> Iterator[Finding]:
+def _deep(tree: Tree, summary: Json | None) -> Iterator[Finding]:
     """Findings of the deep checks; imported late, as only these need the libraries for pictures and outlines."""
     from nutonic.dataset.audit import audit
     from nutonic.planning.spec import resolve
 
     made_by, spec = tree.plan.header["nutonic_version"], None
     try:
-        spec = resolve(recipe)
+        spec = resolve(parse_recipe_text(tree.plan.recipe))
     except (MissingExtra, InputError) as error:
         yield Finding(f"nothing is made again and compared: {str(error).splitlines()[0]}", note=True)
     if made_by != __version__:
@@ -222,8 +221,8 @@ def _deep(tree: Tree, recipe: Recipe, summary: Json | None) -> Iterator[Finding]
     yield from audit(tree, spec, summary, ours=made_by == __version__)
 
 
-def _commits(store: Store) -> tuple[dict[CommitName, Json], Committed, list[Finding]]:
-    """Name and content of every commit that counts, all names, and findings for those that are damaged or no commits."""
+def _commits(store: Store) -> tuple[dict[CommitName, Json], list[Finding]]:
+    """Name and content of every commit that counts, and findings for those that are damaged or no commits."""
     done, commits, unreadable = committed(store), dict[CommitName, Json](), list[Finding]()
     for name in done.all_names():
         if not store.is_file(name.path):
@@ -239,7 +238,7 @@ def _commits(store: Store) -> tuple[dict[CommitName, Json], Committed, list[Find
             unreadable.append(Finding(f"{name.path} {problem}", path=name.path))
         elif done.counts(name):
             commits[name] = content
-    return commits, done, unreadable
+    return commits, unreadable
 
 
 def _unlike(content: Json, name: CommitName, data: bytes) -> str | None:
@@ -256,7 +255,7 @@ def _unlike(content: Json, name: CommitName, data: bytes) -> str | None:
     return None if list(content["part"]) == rows else "names no rows of its own"
 
 
-def _open(plan: PlanFile, ownership: Ownership, commits: dict[CommitName, Json], names: Committed) -> Tree:
+def _open(plan: PlanFile, ownership: Ownership, commits: dict[CommitName, Json]) -> Tree:
     recipe = parse_recipe_text(plan.recipe)
     done = [entry for name, content in commits.items() for entry in entries_of(name, content)]
     return Tree(
@@ -269,7 +268,6 @@ def _open(plan: PlanFile, ownership: Ownership, commits: dict[CommitName, Json],
         done=sorted(done, key=lambda entry: entry.order),
         commits=commits,
         named={path: entry for content in commits.values() for path, entry in files_of(content).items()},
-        committed=names,
     )
 
 

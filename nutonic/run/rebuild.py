@@ -80,10 +80,9 @@ def _rebuilt(store: Store, count: int) -> tuple[list[str], int]:
     from nutonic.planning.spec import resolve
 
     plan = read_plan(store)
-    if plan.header["nutonic_version"] != __version__:
-        return [
-            f"no place can be made again: the tree was made by nutonic {plan.header['nutonic_version']}, this is {__version__}"
-        ], 0
+    made_by = plan.header["nutonic_version"]
+    if made_by != __version__:
+        return [f"no place can be made again: the tree was made by nutonic {made_by}, this is {__version__}"], 0
     spec = resolve(parse_recipe_text(plan.recipe))
     chosen = _chosen(store, plan, count)
     problems, compared = list[str](), 0
