@@ -111,7 +111,7 @@ def is_own_cog(path: Path) -> bool:
     if path.is_symlink() or not path.is_file():
         return False
     try:
-        with rasterio.open(path) as raster:
+        with rasterio.open(path, driver="GTiff") as raster:
             return bool(raster.tags().get("TIFFTAG_SOFTWARE") == _SOFTWARE)
     except (RasterioError, OSError):
         return False

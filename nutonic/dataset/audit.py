@@ -198,7 +198,7 @@ def _others(look: Look) -> Iterator[Finding]:
         try:
             pieces = [sealed(commits[path])] if path in commits else _pieces(tree.store, path, size)
             found = [finding for piece in pieces for finding in secret_findings(look, path, piece)]
-        except (OSError, UnicodeError):
+        except (OSError, ValueError):  # ValueError: the store has no such names, as with control characters
             yield Finding(f"{path} cannot be read")
             continue
         yield from dict.fromkeys(found)

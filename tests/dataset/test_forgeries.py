@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-import io
 import json
 import os
 import re
 import shutil
-import struct
-import zlib
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
-from support.forging import PLACE, TILE, Forger
+from support.forging import PLACE, TILE, Forger, bomb, chunk, noise, saved
 from support.seals import reseal_plan
 
 import nutonic as nt
@@ -24,30 +20,6 @@ from nutonic.dataset.card import _seal, parted
 
 ROOT = Path(__file__).parents[2]
 Lie = Callable[[Forger], object]
-
-
-def saved(kind: str, mode: str = "RGB", **options: object) -> bytes:
-    """A picture of noise, as Pillow writes it."""
-    file = io.BytesIO()
-    picture = Image.fromarray(noise())
-    (picture if mode == "RGB" else picture.convert(mode)).save(file, kind, **options)
-    return file.getvalue()
-
-
-def noise(side: int = 40) -> np.ndarray:
-    return np.random.default_rng(7).integers(0, 256, (side, side, 3), np.uint8)
-
-
-def chunk(kind: bytes, data: bytes) -> bytes:
-    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-
-
-def bomb(side: int = 12_000) -> bytes:
-    """A PNG of 144 megapixels in a few hundred kilobytes."""
-    packer = zlib.compressobj(9)
-    packed = b"".join(packer.compress(bytes(3 * side + 1)) for _ in range(side)) + packer.flush()
-    header = struct.pack(">IIBBBBB", side, side, 8, 2, 0, 0, 0)
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", packed) + chunk(b"IEND", b"")
 
 
 def text_of(row: dict, who: int) -> dict:
