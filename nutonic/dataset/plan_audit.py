@@ -188,15 +188,24 @@ def _header_findings(
         largest_group=told["largest_group"] if largest is None else largest,
         cost=cost,
     )
-    header = _plain({**right.header(), "items": told.get("items")})
+    header = _plain(right.header()) | {key: told[key] for key in ("items", "inputs") if key in told}
+    header["warnings"] = [*_of_search(told["warnings"]), *header["warnings"]]
     wrong = [key for key in {**header, **told} if header.get(key) != told.get(key) and key not in skip]
     if wrong:
         yield Finding(f"the plan says {', '.join(key[:40] for key in wrong[:6])} other than its places and scenes do")
+    local = {asset.href for scene in plan.scenes for asset in scene.assets if "://" not in asset.href}
+    if not set(told.get("inputs") or ()) <= local:
+        yield Finding("the plan knows inputs again that no scene of it reads")
     if int(columns.places.ordinal.max()) >= told["rows"]:
         yield Finding("the plan has places of more rows than it says the places file has")
     known = {scene for some in (*candidates.imagery.values, *candidates.labels.values) for scene in some}
     if known != set(plan.scenes):
         yield Finding("the plan lists scenes that no place of it may use")
+
+
+def _of_search(warnings: Sequence[str]) -> Sequence[str]:
+    """The warning of items that the search left out, which the plan does not hold otherwise."""
+    return [text for text in warnings[:1] if " left out of the search; the first: " in text]
 
 
 def _plain(header: Json) -> Json:

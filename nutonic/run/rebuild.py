@@ -20,6 +20,7 @@ from nutonic.dataset.verify import Verdict
 from nutonic.dataset.verify import verify as verify_tree
 from nutonic.errors import InputError, NutonicError
 from nutonic.io.objects import Store
+from nutonic.planning.pins import changed
 from nutonic.planning.plan_file import PlanFile, read_plan
 from nutonic.recipe.yaml import parse_recipe_text
 from nutonic.secrets import redact
@@ -84,6 +85,9 @@ def _rebuilt(store: Store, count: int) -> tuple[list[str], int]:
     if made_by != __version__:
         return [f"no place can be made again: the tree was made by nutonic {made_by}, this is {__version__}"], 0
     spec = resolve(parse_recipe_text(plan.recipe))
+    replaced = changed(plan.header.get("inputs") or {})
+    if replaced:
+        return [f"no place can be made again: {replaced[0]} is not the file that was there when the plan was made"], 0
     chosen = _chosen(store, plan, count)
     problems, compared = list[str](), 0
     with limited(min(IN_FLIGHT, spec.sources.most_requests(None) or IN_FLIGHT)):
