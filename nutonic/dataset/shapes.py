@@ -131,7 +131,8 @@ class _Failure(_Shape):
 
 
 class _Summary(_Shape):
-    model_config = ConfigDict(strict=True, extra="forbid")
+    model_config = ConfigDict(strict=True, extra="allow")
+    __pydantic_extra__: dict[str, Count] = Field(init=False)  # a further key is a number
     places: Count
     wanted: Count
     done_before: Count
