@@ -60,7 +60,7 @@ class ChipFacts:
             yield "its scene is none of the plan's for the place"
         elif not self._substitution_fits(self.scene):
             yield "its imagery.substituted is not what the order of the plan's scenes says"
-        names = set(self.spec.imagery.assets)
+        names = set(self.spec.imagery.bands)
         if set(self.facts.stretch.low) != names or set(self.facts.stretch.high) != names:
             yield "its stretch is not of the recipe's assets"
         elif self.scene is not None and not self._limits_fit(self.scene.rendered):
@@ -98,7 +98,7 @@ class ChipFacts:
     @property
     def _limits(self) -> tuple[tuple[int, int], ...]:
         low, high = self.facts.stretch.low, self.facts.stretch.high
-        return tuple((low[name], high[name]) for name in self.spec.imagery.assets)
+        return tuple((low[name], high[name]) for name in self.spec.imagery.bands)
 
     # Regions
 
@@ -150,7 +150,7 @@ class ChipFacts:
             place=place,
             scene=self.scene,
             substituted=self.facts.imagery.substituted,
-            bands=self.spec.imagery.assets,
+            bands=self.spec.imagery.bands,
             geobox=place_grid(place.poi.lon, place.poi.lat, self.scene, self.spec.grid),
             label_days={self.tile.index: days.days} if days is not None else {},
         )

@@ -464,6 +464,7 @@ def test_a_build_has_the_same_bytes_however_its_files_are_named(form, tiles, tmp
     for name, path in {"one": "one.tif", "form": form}.items():
         read = load_recipe(recipe(tmp_path, middle_of(tiles), {"path": path}))
         assert nt.build(read, tmp_path / name, workers=0).tiles == 4
+        assert nt.verify(tmp_path / name, deep=True).problems == ()
         built[name] = {
             str(file.relative_to(tmp_path / name)): file.read_bytes()
             for file in sorted((tmp_path / name).rglob("*"))

@@ -447,6 +447,7 @@ def test_a_build_counts_what_the_masks_leave(tmp_path):
     three_bands(tmp_path, "uint16", 300, 4000, mask=MASK)
     write(tmp_path / "lc.tif", CLASSES.astype("uint8"), mask=MASK)
     done = nt.build(recipe(tmp_path), tmp_path / "out", workers=0)
+    assert nt.verify(tmp_path / "out", deep=True).problems == ()
     assert (done.tiles, done.rejects) == (1, {})
     found, window = sidecar(tmp_path / "out"), CLASSES[16:48, 16:48][:, 16:]
     assert (found["valid_fraction"], found["land_cover_label_meta"]["valid_fraction"]) == (0.5, 0.5)
@@ -459,6 +460,7 @@ def test_a_build_takes_units_and_codes_from_its_recipe(tmp_path):
     write(tmp_path / "lc.tif", CODES.astype("uint16"))
     told = recipe(tmp_path, imagery={"scale": 1, "offset": 0.1}, labels={"remap": CORINE})
     done = nt.build(told, tmp_path / "out", workers=0)
+    assert nt.verify(tmp_path / "out", deep=True).problems == ()
     assert (done.tiles, done.rejects) == (1, {})
     found = sidecar(tmp_path / "out")
     assert found["imagery"]["offset_applied"] == dict.fromkeys(("red", "green", "blue"), 1000)
@@ -482,6 +484,7 @@ def test_a_build_says_which_asset_it_cannot_use(dtype, asset, reason, tmp_path):
         catalogue(tmp_path, {"visual": {"href": "v.tif"}})
     write(tmp_path / "lc.tif", CLASSES.astype("uint8"))
     done = nt.build(recipe(tmp_path), tmp_path / "out", workers=0)
+    assert nt.verify(tmp_path / "out", deep=True).problems == ()
     assert (done.tiles, done.rejects, done.failures) == (0, {"unusable asset": 1}, ())
     (text,) = (path.read_text() for path in (tmp_path / "out/_nutonic/commits").glob("*.json"))
     assert reason in text

@@ -205,6 +205,7 @@ def built(folder: Path) -> tuple[Path, dict[str, Any]]:
     """A tree, and the sidecar of its first tile."""
     out = folder / "tree"
     assert nt.build(load_recipe(folder / "recipe.yaml"), out, workers=0).tiles == 4
+    assert nt.verify(out, deep=True).problems == ()
     assert nt.verify(out, deep=True).whole
     return out, json.loads((out / "metadata/s00000/a_t0000.json").read_text())
 
