@@ -93,7 +93,7 @@ class Scene:
     source: str
     """What served it: ``"stac"``, ``"raster"``."""
     datetime: str | None
-    """ISO 8601, UTC; None for rasters without a date."""
+    """ISO 8601, UTC; of a composite when it starts; None for rasters without a date."""
     cloud_cover: float | None
     """Percent, 0 to 100."""
     assets: tuple[Asset, ...]
@@ -133,6 +133,8 @@ class Timeline:
     """In order of time; one step without a time if the source has no time axis."""
     left_out: tuple[tuple[str, str], ...] = ()
     """Scenes that were found and are not used: id, and why."""
+    why: str = ""
+    """Where there is no step, what there is instead, in words."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

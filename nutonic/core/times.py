@@ -56,6 +56,10 @@ class Interval:
         """Whether a moment lies in it."""
         return self.start <= moment <= self.end
 
+    def overlaps(self, other: Interval) -> bool:
+        """Whether a moment lies in both; one is enough."""
+        return self.start <= other.end and other.start <= self.end
+
     def isoformat(self) -> str:
         """``start/end`` as STAC and RFC 3339 have it, in UTC with a ``Z``; ``..`` where it is open."""
         return "/".join(".." if end in (FIRST, LAST) else utc_text(end) for end in (self.start, self.end))
@@ -138,11 +142,32 @@ def shifted(moment: dt.datetime, by: dt.timedelta) -> dt.datetime:
 
 
 def parse_moment(text: str) -> dt.datetime:
-    """A moment of ISO 8601, in UTC; one without an offset is in UTC already. ValueError where it is none."""
+    """A moment of ISO 8601, in UTC; one without an offset is in UTC already. ValueError where it is none.
+
+    Digits beyond microseconds are cut off; letters may be small, as RFC 3339 allows.
+    """
+    if not isinstance(text, str):  # as catalogues have it
+        raise ValueError(f"{text!r} is no text")
     try:
-        return _utc(dt.datetime.fromisoformat(text))
+        return _utc(dt.datetime.fromisoformat(text.strip().upper()))
     except OverflowError:
         raise ValueError(f"{text!r} lies beyond the years that there are") from None
+
+
+def parse_period(start: str, end: str) -> Interval:
+    """The time from one moment to another, both included; a date stands for its whole day.
+
+    Raises
+    ------
+    ValueError
+        If one of them is no moment, or the end lies before the start.
+    """
+    first, last = parse_moment(start), parse_moment(end)
+    if re.fullmatch(r"\d{4}-\d{2}-\d{2}", end.strip()):
+        last = dt.datetime.combine(last, dt.time.max, dt.UTC)
+    if first > last:
+        raise ValueError(f"its end {end} lies before its start {start}")
+    return Interval(first, last)
 
 
 def utc_text(moment: dt.datetime, timespec: str = "auto") -> str:

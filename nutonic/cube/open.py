@@ -24,6 +24,7 @@ from nutonic.cube.search import LEFT_OUT, SCENES, CubePlan, instant, scene_rows,
 from nutonic.errors import InputError, NoScene
 from nutonic.recipe.outputs import Grid
 from nutonic.sources.grids import place_grid
+from nutonic.sources.missing import why_not
 from nutonic.sources.source import Source, TimedSource, with_dates
 
 
@@ -114,11 +115,12 @@ def _one_step_timelines(sources: Sequence[Source], scenes: Sequence[Sequence[Sce
 def _search(
     lon: float, lat: float, extent_m: float, sources: Sequence[Source], time: Interval | None
 ) -> list[tuple[Scene, ...]]:
-    candidates = [source.search(np.array([lon]), np.array([lat]), extent_m, time)[0] for source in sources]
-    for source, scenes in zip(sources, candidates, strict=True):
-        if not scenes:
-            raise NoScene(f"{source} has no scene at longitude {lon}, latitude {lat} in {time or 'any time'}")
-    return candidates
+    found = [source.search(np.array([lon]), np.array([lat]), extent_m, time) for source in sources]
+    for source, scenes in zip(sources, found, strict=True):
+        if not scenes[0]:
+            position = f"longitude {lon}, latitude {lat}"
+            raise NoScene(f"{source} has no scene at {position} in {time or 'any time'}{why_not(scenes, 0)}")
+    return [scenes[0] for scenes in found]
 
 
 def open_cube(

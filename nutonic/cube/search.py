@@ -96,9 +96,10 @@ def search(area: Area, sources: Sequence[Source], *, time: Time = None, warp: bo
             west, south, east, north = lonlat_bounds(geobox)
             position = f"longitude {west:.4f} to {east:.4f}, latitude {south:.4f} to {north:.4f}"
             reasons = Counter(reason for _, reason in timeline.left_out).most_common(1)
+            left_out = f"{len(timeline.left_out)} left out: {reasons[0][0]}" if reasons else ""
             raise NoScene(
                 f"no scene of {getattr(source, 'collection', source)} at {position} in {period or 'any time'}"
-                + (f"; {len(timeline.left_out)} left out: {reasons[0][0]}" if reasons else "")
+                + "".join(f"; {why}" for why in (timeline.why or left_out,) if why)
             )
     return CubePlan(geobox=geobox, timelines=tuple(timelines))
 

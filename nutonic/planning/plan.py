@@ -107,7 +107,8 @@ class Plan(Shown):
     def scenes(self) -> list[Scene]:
         """Every scene that any place may use, once, by id."""
         unique = {scene for some in (*self.imagery.values, *self.labels.values) for scene in some}
-        return sorted(unique, key=lambda scene: (scene.source, scene.collection, scene.id))
+        # Ids may be used twice, and a set has no order of its own.
+        return sorted(unique, key=lambda scene: (scene.source, scene.collection, scene.id, repr(scene)))
 
     def items(self) -> list[Json]:
         """The catalogue's items behind the scenes, where it is a remote one: a catalogue of their own."""
@@ -165,10 +166,10 @@ def plan_of(spec: BuildSpec) -> Plan:
     places, split, largest, splitless = with_splits(places, spec.splits, spec.grid.extent_m)
     unusable = current().resource(Unusable)
     unusable.take()  # what is left of other searches
-    candidates, sceneless = with_scenes(places, split, spec)
+    candidates, sceneless, in_all = with_scenes(places, split, spec)
     rejects += [*splitless, *sceneless]
     if not len(candidates.places):
-        raise _nothing_left(sceneless, splitless, rejects)
+        raise _nothing_left(sceneless, splitless, rejects, in_all)
     candidates, starts, cost = arranged(candidates, spec)
     last = spec.layout.tiles[-1]
     _log.info("planned %d places in %d batches, %d rejected", len(candidates.places), len(starts) - 1, len(rejects))
@@ -207,13 +208,14 @@ def arranged(candidates: Candidates, spec: BuildSpec) -> tuple[Candidates, np.nd
 
 
 def _nothing_left(
-    sceneless: Sequence[Reject], splitless: Sequence[Reject], rejects: Sequence[Reject]
+    sceneless: Sequence[Reject], splitless: Sequence[Reject], rejects: Sequence[Reject], in_all: str
 ) -> PlanError | NoScene:
-    """The error for a plan without places, by the most common reason of its rejects."""
+    """The error for a plan without places, by the most common reason of its rejects; and what there is near all of them."""
     reason = Counter(reject.reason for reject in sceneless or splitless).most_common(1)[0][0]
     first = next(reject for reject in sceneless or splitless if reject.reason == reason)
     kind = NoScene if sceneless else PlanError
-    return kind(f"none of {len(rejects)} places can be built{_counted(rejects)}; the first: {first.detail}")
+    message = f"none of {len(rejects)} places can be built{_counted(rejects)}; the first: {first.detail}"
+    return kind(f"{message}\n{in_all}" if in_all else message)
 
 
 def _all_places(places: Places, pois: Pois) -> tuple[Places, list[Reject]]:

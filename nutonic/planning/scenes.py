@@ -14,6 +14,7 @@ from nutonic.planning.spec import BuildSpec
 from nutonic.recipe.inputs import Imagery
 from nutonic.recipe.outputs import Grid
 from nutonic.sources.grids import place_grid
+from nutonic.sources.missing import Found, why_not
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,20 +83,31 @@ class Candidates:
         )
 
 
-def with_scenes(places: Places, split: np.ndarray, spec: BuildSpec) -> tuple[Candidates, list[Reject]]:
-    """The scenes of each place that can be opened on the recipe's grid; places without one become rejects."""
+def with_scenes(places: Places, split: np.ndarray, spec: BuildSpec) -> tuple[Candidates, list[Reject], str]:
+    """The scenes of each place that can be opened on the recipe's grid; places without one become rejects.
+
+    Where no place has one, it is also told what the catalogue has near all of them.
+    """
     extent, time = spec.grid.extent_m, spec.imagery.time
-    labels = SceneTable.of(spec.sources.labels.search(places.lon, places.lat, extent, time))
-    imagery = SceneTable.of(spec.sources.imagery.search(places.lon, places.lat, extent, time))
+    of_labels = spec.sources.labels.search(places.lon, places.lat, extent, time)
+    of_imagery = spec.sources.imagery.search(places.lon, places.lat, extent, time)
+    labels, imagery = SceneTable.of(of_labels), SceneTable.of(of_imagery)
     problems = _Problems(spec.grid)
     usable = imagery.filtered(lambda scene, i: problems.of(scene, places, i) is None)
     candidates = Candidates(places=places, split=split, imagery=usable, labels=labels)
     bare, unlabelled = usable.empty(), labels.empty()
-    rejects = [_no_scene(i, imagery[i], problems, spec.imagery, places) for i in np.flatnonzero(bare).tolist()]
+    rejects = [
+        _off_lattice(i, imagery[i][0], problems, places)
+        if imagery[i]
+        else _no_scene(i, spec.imagery, of_imagery, places)
+        for i in np.flatnonzero(bare).tolist()
+    ]
     detail = f"no item of the {spec.table.name} catalogue touches the square"
     for i in np.flatnonzero(unlabelled & ~bare).tolist():
-        rejects.append(Reject(poi_id=places[i].id, reason="no labels", detail=detail))
-    return candidates.take(np.flatnonzero(~bare & ~unlabelled)), rejects
+        why = why_not(of_labels, i)
+        rejects.append(Reject(poi_id=places[i].id, reason="no labels", detail=f"{detail}{why}"))
+    in_all = of_imagery.in_all if isinstance(of_imagery, Found) else ""
+    return candidates.take(np.flatnonzero(~bare & ~unlabelled)), rejects, in_all
 
 
 class _Problems:
@@ -116,11 +128,13 @@ class _Problems:
         return self._known[scene]
 
 
-def _no_scene(i: int, ranked: Sequence[Scene], problems: _Problems, imagery: Imagery, places: Places) -> Reject:
-    if ranked:
-        return Reject(poi_id=places[i].id, reason="off the lattice", detail=str(problems.of(ranked[0], places, i)))
+def _off_lattice(i: int, best: Scene, problems: _Problems, places: Places) -> Reject:
+    return Reject(poi_id=places[i].id, reason="off the lattice", detail=str(problems.of(best, places, i)))
+
+
+def _no_scene(i: int, imagery: Imagery, found: Sequence[tuple[Scene, ...]], places: Places) -> Reject:
     detail = (
         f"no item of {imagery.collection} with {', '.join(imagery.bands)} covers enough of the square "
-        f"in {imagery.datetime} with at most {imagery.max_cloud_cover:g} % cloud"
+        f"in {imagery.datetime} with at most {imagery.max_cloud_cover:g} % cloud{why_not(found, i)}"
     )
     return Reject(poi_id=places[i].id, reason="no scene", detail=detail)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import logging
+import math
 import threading
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ import shapely
 
 from nutonic.core.footprints import footprint_of
 from nutonic.core.model import Json
-from nutonic.core.times import Interval, parse_moment
+from nutonic.core.times import Interval, parse_moment, parse_period
 from nutonic.errors import InputError
 from nutonic.io.session import current
 
@@ -50,8 +51,14 @@ class Item:
 
     @property
     def moment(self) -> str:
-        """``datetime``, or ``start_datetime`` where that is null; ISO 8601."""
-        return str(self.properties.get("datetime") or self.properties["start_datetime"])
+        """``datetime``; where that is null ``start_datetime``, and without one ``end_datetime``; ISO 8601."""
+        told = self.properties
+        return str(told.get("datetime") or told.get("start_datetime") or told["end_datetime"])
+
+    @property
+    def key(self) -> tuple[str, str, str]:
+        """What tells items apart: collections, and years of one that were merged into a file, may share ids."""
+        return str(self.content.get("collection")), self.id, self.moment
 
 
 def item_of(content: Any, base: str, where: str) -> Item:
@@ -147,30 +154,57 @@ class Sieve:
 
 def cloud_cover(item: Item) -> float:
     """Percent; an item that does not say counts as 100."""
-    cover = item.properties.get("eo:cloud_cover")
+    cover = stated_cloud_cover(item)
     return 100.0 if cover is None else float(cover)
 
 
+def stated_cloud_cover(item: Item) -> float | None:
+    """Percent, as an item writes it, or None of one that does not say, or says what is no number."""
+    cover = item.properties.get("eo:cloud_cover")
+    try:
+        number = cover if isinstance(cover, int | float) else float(cover)  # type: ignore[arg-type]
+    except (TypeError, ValueError):
+        return None
+    return number if math.isfinite(number) else None
+
+
 def moment(item: Item) -> dt.datetime:
-    """When the scene was taken, UTC."""
-    return _utc(item.moment, item)
+    """When the scene was taken, UTC; of a composite, when it starts."""
+    try:
+        return parse_moment(item.moment)
+    except ValueError:
+        raise InputError(f"item {item.id} has the datetime {item.moment!r}, which is no ISO 8601 time") from None
+
+
+def period(item: Item) -> Interval:
+    """The time that an item is of, UTC: from its start to its end where it tells both, else its moment.
+
+    A date stands for its whole day. So does a search of an API see it.
+
+    Raises
+    ------
+    InputError
+        If it tells no time, or only one that ends before it starts.
+    """
+    told = item.properties
+    start, end, moment = told.get("start_datetime"), told.get("end_datetime"), told.get("datetime")
+    try:
+        if start and end:
+            return parse_period(str(start), str(end))
+    except ValueError as error:
+        if not moment:
+            raise InputError(f"item {item.id} has no time: {error}") from None
+    try:
+        return parse_period(item.moment, item.moment)
+    except ValueError:
+        raise InputError(f"item {item.id} has the datetime {item.moment!r}, which is no ISO 8601 time") from None
 
 
 def taken_in(item: Item, time: Interval | None) -> bool:
-    """Whether the scene was taken in a time, both ends included; None is all time."""
-    return time is None or time.contains(moment(item))
-
-
-def _utc(text: str, item: Item) -> dt.datetime:
-    try:
-        return parse_moment(text)
-    except ValueError:
-        raise InputError(f"item {item.id} has the datetime {text!r}, which is no ISO 8601 time") from None
+    """Whether an item's time and a wanted one overlap, both ends included; None is all time."""
+    return time is None or time.overlaps(period(item))
 
 
 def year_of(item: Item) -> int:
     """The year of an item: of its ``datetime``, or else of the middle between its start and its end."""
-    start, end = moment(item), item.properties.get("end_datetime")
-    if item.properties.get("datetime") or end is None:
-        return start.year
-    return Interval(start, _utc(str(end), item)).middle.year
+    return moment(item).year if item.properties.get("datetime") else period(item).middle.year

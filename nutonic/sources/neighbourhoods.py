@@ -22,6 +22,8 @@ class Neighbourhood:
     members: np.ndarray
     """Positions of the places, int64."""
     items: list[Item]
+    is_whole: bool = False
+    """Whether the items are all that the catalogue has, wherever they lie."""
 
 
 def searched(

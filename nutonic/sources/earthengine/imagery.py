@@ -26,10 +26,11 @@ from nutonic.sources.earthengine.account import NEEDS, Account
 from nutonic.sources.earthengine.blocks import BAND_BYTES, NativeBlock, NearestBlock, band_groups
 from nutonic.sources.earthengine.items import ImageQuery, UnusableImage, asset_of_band, lacks, listed, snapping_of
 from nutonic.sources.earthengine.windows import cost_of
-from nutonic.sources.item import Item, cloud_cover, moment, taken_in
+from nutonic.sources.item import Item, cloud_cover, moment, period, stated_cloud_cover, taken_in
+from nutonic.sources.missing import Found, Miss
 from nutonic.sources.mosaic import Opener, is_native, over_time
 from nutonic.sources.neighbourhoods import searched
-from nutonic.sources.overpasses import timeline, touches
+from nutonic.sources.overpasses import absent, sifted, timeline
 from nutonic.sources.pixels import imagery_bands, offset_of
 from nutonic.sources.ranking import Ranking, ranked
 from nutonic.sources.source import Needs, Settings, SourceDefaults
@@ -99,7 +100,7 @@ class EarthEngineImagery(Shown, SourceDefaults):
         """One band per asset: uint16, nodata 0; then one per mask: uint8, nodata 0."""
         return imagery_bands(self.assets, self.masks)
 
-    def search(self, lon: np.ndarray, lat: np.ndarray, extent_m: float, time: Time = None) -> list[tuple[Scene, ...]]:
+    def search(self, lon: np.ndarray, lat: np.ndarray, extent_m: float, time: Time = None) -> Found:
         """Up to three scenes for each square, the best first; see :func:`.ranking.ranked`. One listing a neighbourhood.
 
         Raises
@@ -111,14 +112,14 @@ class EarthEngineImagery(Shown, SourceDefaults):
         Unreachable
             If Earth Engine does not answer.
         """
-        tally, period = _ImageTally(), as_interval(time)
+        tally, wanted = _ImageTally(), as_interval(time)
 
         def find(boxes: list[Box]) -> list[Item]:
-            items, unusable = self._listed(boxes, period)
+            items, unusable = self._listed(boxes, wanted)
             return tally.without([(item, self._lacks(item)) for item in items], unusable)
 
         ranking = Ranking(
-            fits=partial(self._fits, time=period),
+            miss=partial(self._miss, time=wanted),
             snapping=lambda item: snapping_of(item, self._key(self.assets[0])),
             scene=self._scene,
             least=self.min_valid_fraction,
@@ -129,22 +130,28 @@ class EarthEngineImagery(Shown, SourceDefaults):
 
     def timeline(self, geobox: GeoBox, time: Time = None) -> Timeline:
         """Every scene that touches a grid, as overpasses in order of time; see :func:`.overpasses.timeline`."""
-        period = as_interval(time)
-        items, unusable = self._listed(boxes_of(lonlat_bounds(geobox)), period)
-        matches = [(item, self._lacks(item)) for item in items if self._fits(item, period) and touches(item, geobox)]
-        overpasses = timeline([item for item, why in matches if not why], geobox, self._scene)
-        lacking = [*unusable, *((item.id, why) for item, why in matches if why)]
-        return replace(overpasses, left_out=(*overpasses.left_out, *sorted(lacking)))
+        wanted = as_interval(time)
+        items, unusable = self._listed(boxes_of(lonlat_bounds(geobox)), wanted)
+        matches, odd = sifted(items, partial(self._miss, time=wanted), geobox)
+        lacking = [(item.id, why) for item in matches if (why := self._lacks(item))]
+        overpasses = timeline([item for item in matches if not self._lacks(item)], geobox, self._scene)
+        left_out = (*overpasses.left_out, *sorted([*unusable, *odd, *lacking]))
+        why = "" if overpasses.steps or left_out else absent(items, geobox, partial(self._miss, time=wanted))
+        return replace(overpasses, left_out=left_out, why=why)
 
     def _listed(self, boxes: list[Box], time: Interval | None) -> tuple[list[Item], list[UnusableImage]]:
         bands = frozenset(map(self._key, (*self.assets, *self.masks)))
         query = ImageQuery(collection=self.collection, bands=bands, time=time, max_cloud_cover=self.max_cloud_cover)
         return listed(self.account, query, boxes)
 
-    def _fits(self, item: Item, time: Interval | None) -> bool:
+    def _miss(self, item: Item, time: Interval | None) -> Miss | None:
+        """Why an image does not serve, wherever it lies; None if it may."""
         known = IMAGED.get(self.collection)
-        cloudless = known is not None and known.clouds is None
-        return (cloudless or cloud_cover(item) <= self.max_cloud_cover) and taken_in(item, time)
+        if not taken_in(item, time):
+            return Miss("time", period(item))
+        if (known is None or known.clouds) and cloud_cover(item) > self.max_cloud_cover:
+            return Miss("cloud", stated_cloud_cover(item))
+        return None
 
     def _lacks(self, item: Item) -> str | None:
         """What an image lacks, in words, or None."""
@@ -164,7 +171,7 @@ class EarthEngineImagery(Shown, SourceDefaults):
             collection=self.collection,
             source="earthengine",
             datetime=utc_text(moment(item)),
-            cloud_cover=item.properties.get("eo:cloud_cover"),
+            cloud_cover=stated_cloud_cover(item),
             assets=tuple(asset_of_band(item, self._key(band.name), band.name) for band in self.bands),
             rendered=all(assets[self._key(name)]["range"][1] <= 255 for name in self.assets),
         )

@@ -10,6 +10,7 @@ import difflib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import islice
 from typing import Any
 from urllib.parse import quote
 
@@ -82,6 +83,14 @@ def _answers(server: _Server, query: Query, sieve: Sieve) -> list[Item]:
     return items
 
 
+def glimpse(url: str, query: Query, access: Access) -> list[Item]:
+    """The first page of a query's answer; nothing where the server fails. For words to a user, not for a plan."""
+    try:
+        return list(_items(_server(url, access), query, {}, Sieve(url), most_pages=1))
+    except (SourceError, InputError):
+        return []
+
+
 def _narrowed(server: _Server, query: Query, narrow: Json, sieve: Sieve) -> list[Item]:
     """The items of a search with a cloud limit; none if the server cannot answer it."""
     try:
@@ -95,7 +104,7 @@ def _is_clear(item: Item, query: Query) -> bool:
     return isinstance(cover, int | float) and query.max_cloud_cover is not None and cover <= query.max_cloud_cover
 
 
-def _items(server: _Server, query: Query, narrow: Json, sieve: Sieve) -> Iterator[Item]:
+def _items(server: _Server, query: Query, narrow: Json, sieve: Sieve, most_pages: int | None = None) -> Iterator[Item]:
     """Items page by page, each once."""
     search = ItemSearch(
         url=server.search,
@@ -108,14 +117,13 @@ def _items(server: _Server, query: Query, narrow: Json, sieve: Sieve) -> Iterato
         datetime=None if query.time is None else query.time.isoformat(),
         **narrow,
     )
-    keys: set[tuple[Any, str]] = set()
+    keys: set[tuple[str, str, str]] = set()
     idle = 0
-    for page in _pages(search, server, query):
+    for page in islice(_pages(search, server, query), most_pages):
         before = len(keys)
         for item in sieve.items((content, _home(content, server.search)) for content in page["features"]):
-            key = (str(item.content.get("collection")), item.id)
-            if key not in keys:
-                keys.add(key)
+            if item.key not in keys:
+                keys.add(item.key)
                 yield item
         idle = idle + 1 if len(keys) == before else 0
         if idle > MOST_IDLE:

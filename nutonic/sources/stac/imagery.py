@@ -15,7 +15,7 @@ from odc.geo.geobox import GeoBox
 
 from nutonic.core.catalogs import KNOWN_HOSTS, Catalogue, catalogue_at
 from nutonic.core.footprints import Snapping
-from nutonic.core.grid import lonlat_bounds, repeats
+from nutonic.core.grid import centre, lonlat_bounds, repeats
 from nutonic.core.model import Asset, Band, Json, Scene, Timeline
 from nutonic.core.showing import Shown, place
 from nutonic.core.times import Interval, Time, as_interval, utc_text
@@ -26,16 +26,17 @@ from nutonic.recipe.inputs import AssetBand, Imagery
 from nutonic.sources.backend import dataset
 from nutonic.sources.cost import SourceCost, Workload, files_cost
 from nutonic.sources.engines import Engine, opener, packages_of
-from nutonic.sources.item import Item, cloud_cover, moment, taken_in
+from nutonic.sources.item import Item, cloud_cover, moment, period, stated_cloud_cover, taken_in
+from nutonic.sources.missing import Found, Miss
 from nutonic.sources.mosaic import Opener, is_whole, nearest_array, over_time
-from nutonic.sources.overpasses import timeline, touches
+from nutonic.sources.overpasses import absent, sifted, timeline
 from nutonic.sources.pixels import imagery_bands, in_digital_numbers, refuse_scale
 from nutonic.sources.ranking import Ranking, ranked
 from nutonic.sources.source import Needs, Settings, SourceDefaults, local_files
 from nutonic.sources.stac.assets import asset_of, crs_of, pinned
 from nutonic.sources.stac.bands import VISUAL, Located, located, names_of, shown_by_visual, wanted_bands
 from nutonic.sources.stac.given import listed, settled
-from nutonic.sources.stac.search import Search, items_around, neighbourhoods
+from nutonic.sources.stac.search import METRES_NEAR, Search, items_around, neighbourhoods, unlimited
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
@@ -134,16 +135,20 @@ class StacSource(Shown, SourceDefaults):
         """One band per asset: uint16, nodata 0; then one per mask: uint8, nodata 0."""
         return imagery_bands(names_of(self.assets), self.masks)
 
-    def search(self, lon: np.ndarray, lat: np.ndarray, extent_m: float, time: Time = None) -> list[tuple[Scene, ...]]:
+    def search(self, lon: np.ndarray, lat: np.ndarray, extent_m: float, time: Time = None) -> Found:
         """Up to three scenes for each square, the best first; see :func:`.ranking.ranked`."""
-        period = as_interval(time)
+        wanted = as_interval(time)
         ranking = Ranking(
-            fits=lambda item: self._fits(item, period) and all(self._at(item, name) for name in self.masks),
+            miss=lambda item: self._miss(item, wanted) or self._without_masks(item),
             snapping=lambda item: Snapping(crs_of(item, self._keys(item)[0], self.access)),
             scene=self._scene,
             least=self.min_valid_fraction,
         )
-        return ranked(neighbourhoods(self._search(period), lon, lat, extent_m), lon, lat, extent_m, ranking)
+        search = self._search(wanted)
+        found = ranked(neighbourhoods(search, lon, lat, extent_m), lon, lat, extent_m, ranking)
+        if any(found) or search.is_local:
+            return found
+        return Found(found, found.why, unlimited(search, lon, lat, extent_m, ranking.miss))
 
     def _search(self, time: Interval | None) -> Search:
         return Search(
@@ -157,12 +162,27 @@ class StacSource(Shown, SourceDefaults):
 
     def timeline(self, geobox: GeoBox, time: Time = None) -> Timeline:
         """Every scene that touches a grid, as overpasses in order of time; see :func:`.overpasses.timeline`."""
-        period = as_interval(time)
-        items = items_around(self._search(period), lonlat_bounds(geobox))
-        matches = [item for item in items if self._fits(item, period) and touches(item, geobox)]
+        search = self._search(as_interval(time))
+        items = items_around(search, lonlat_bounds(geobox))
+        matches, odd = sifted(items, partial(self._miss, time=search.time), geobox)
         lacking = [(item.id, why) for item in matches if (why := self._lacks(item))]
         overpasses = timeline([item for item in matches if not self._lacks(item)], geobox, self._scene)
-        return replace(overpasses, left_out=(*overpasses.left_out, *sorted(lacking)))
+        left_out = (*overpasses.left_out, *sorted([*odd, *lacking]))
+        why = "" if overpasses.steps else self._absent(search, items, geobox)
+        return replace(overpasses, left_out=left_out, why=why)
+
+    def _absent(self, search: Search, items: Sequence[Item], geobox: GeoBox) -> str:
+        """Why there is nothing over a grid."""
+
+        def miss(item: Item) -> Miss | None:
+            known = self._miss(item, search.time) or self._without_masks(item)
+            lack = None if known else self._lacks(item)
+            return Miss("item", f"{item.id} {lack}") if lack else known
+
+        lon, lat = (np.array([degrees]) for degrees in centre(geobox))
+        told = absent(items, geobox, miss, is_whole=search.is_local)
+        at_any_time = unlimited(search, lon, lat, METRES_NEAR, miss) if not items else ""
+        return f"{told}; {at_any_time}" if at_any_time else told
 
     def _lacks(self, item: Item) -> str | None:
         """What an item lacks for a cube over time, in words, or None; a cube does not take rendered pictures."""
@@ -171,10 +191,25 @@ class StacSource(Shown, SourceDefaults):
             return f"has no asset {', '.join(missing)}"
         return None if all(self._at(item, each) for each in self.assets) else "has no bands but a rendered picture"
 
-    def _fits(self, item: Item, time: Interval | None) -> bool:
-        if item.content.get("collection", self.collection) != self.collection:
-            return False
-        return cloud_cover(item) <= self.max_cloud_cover and bool(self._keys(item)) and taken_in(item, time)
+    def _miss(self, item: Item, time: Interval | None) -> Miss | None:
+        """Why an item does not serve, wherever it lies; None if it may. One that names no collection is of any."""
+        collection = item.content.get("collection") or self.collection
+        if collection != self.collection:
+            return Miss("collection", str(collection))
+        if not taken_in(item, time):
+            return Miss("time", period(item))
+        if cloud_cover(item) > self.max_cloud_cover:
+            return Miss("cloud", stated_cloud_cover(item))
+        return None if self._places(item) else self._without(item, self.assets)
+
+    def _without_masks(self, item: Item) -> Miss | None:
+        """That an item lacks a band of classes; None if it lacks none."""
+        return None if all(self._at(item, name) for name in self.masks) else self._without(item, self.masks)
+
+    def _without(self, item: Item, wanted: Sequence[Any]) -> Miss:
+        """That an item lacks some of these bands, and what it has instead."""
+        missing = [name for name, each in zip(names_of(wanted), wanted, strict=True) if not self._at(item, each)]
+        return Miss("assets", (tuple(missing), tuple(item.content["assets"])))
 
     def _at(self, item: Item, wanted: Any) -> Located | None:
         """Where a band is in an item; None if it is not there."""
@@ -202,7 +237,7 @@ class StacSource(Shown, SourceDefaults):
             collection=self.collection,
             source="stac",
             datetime=utc_text(moment(item)),
-            cloud_cover=item.properties.get("eo:cloud_cover"),
+            cloud_cover=stated_cloud_cover(item),
             assets=(
                 *(
                     self._in_units(asset_of(item, at.key, self.access, name=name, band=at.band, rendered=rendered))

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any
@@ -27,8 +28,10 @@ from nutonic.io.access import Access, access_for
 from nutonic.io.session import current
 from nutonic.recipe.inputs import Labels
 from nutonic.sources.backend import NearestMosaic, dataset
-from nutonic.sources.item import Item, Unusable, year_of
-from nutonic.sources.overpasses import touches
+from nutonic.sources.item import Item, Unusable, period, year_of
+from nutonic.sources.missing import Bare, Found, Miss, passed_over, reasons
+from nutonic.sources.neighbourhoods import Neighbourhood
+from nutonic.sources.overpasses import absent, sifted
 from nutonic.sources.source import Needs, Settings, SourceDefaults, local_files
 from nutonic.sources.stac.assets import asset_of, pinned
 from nutonic.sources.stac.given import settled
@@ -54,7 +57,8 @@ class StacLabels(Shown, SourceDefaults):
     """What its values mean; as of :class:`nutonic.RasterSource`."""
     year: int | None = None
     """Of the land cover; by default the one nearest to the middle of the time that is searched for, the earlier of two,
-    or the newest where no time is given."""
+    or the newest where no time is given. An item is of the year of its ``datetime``, or else of the middle between its start
+    and its end; where none is of this year, those of several years that hold its middle are."""
     remap: Mapping[int, int] = field(default_factory=dict)
     """Codes of the files that are no ids of the class table, and what each is: a class, or the unknown value."""
     sign: str | None = None
@@ -107,35 +111,59 @@ class StacLabels(Shown, SourceDefaults):
         """One band, ``label``: class ids as uint8, the table's unknown value where there is none."""
         return (self.table.band_of(self.remap),)
 
-    def search(self, lon: np.ndarray, lat: np.ndarray, extent_m: float, time: Time = None) -> list[tuple[Scene, ...]]:
+    def search(self, lon: np.ndarray, lat: np.ndarray, extent_m: float, time: Time = None) -> Found:
         """All the items of one year under each square, by id; none where no item touches it."""
-        search = self._search()
         scenes: list[tuple[Scene, ...]] = [()] * len(lon)
+        why: dict[int, str] = {}
         problems: list[InputError | Gone] = []
-        for group in neighbourhoods(search, lon, lat, extent_m):
+        for group in neighbourhoods(self._search, lon, lat, extent_m):
             members = group.members
-            under = _under([item for item in group.items if self._fits(item)], lon[members], lat[members], extent_m)
+            usable = [item for item in group.items if passed_over(item, self._miss) is None]
+            under = _under(usable, lon[members], lat[members], extent_m)
             scene = lru_cache(maxsize=None)(lambda k, items=group.items: self._usable(items[k], problems))
             number = {id(item): k for k, item in enumerate(group.items)}
             for i, items in zip(members.tolist(), under, strict=True):
-                chosen = sorted(_of_one_year(items, self.year, as_interval(time)), key=lambda item: item.id)
+                chosen = sorted(_of_one_year(items, self.year, as_interval(time)), key=_order)
                 scenes[i] = tuple(filter(None, (scene(number[id(item)]) for item in chosen)))
+            why |= self._reasons(group, [i for i in members.tolist() if not scenes[i]], (lon, lat, extent_m))
         if problems and not any(scenes):
             raise problems[0]
-        return scenes
+        return Found(scenes, why)
 
     def timeline(self, geobox: GeoBox, time: Time = None) -> Timeline:
         """The items of one year under a grid, as one step without a time."""
-        search = self._search()
-        matches = [
-            item for item in items_around(search, lonlat_bounds(geobox)) if self._fits(item) and touches(item, geobox)
-        ]
-        chosen = sorted(_of_one_year(matches, self.year, as_interval(time)), key=lambda item: item.id)
+        items = items_around(self._search, lonlat_bounds(geobox))
+        matches, odd = sifted(items, self._miss, geobox)
+        chosen = sorted(_of_one_year(matches, self.year, as_interval(time)), key=_order)
         problems: list[InputError | Gone] = []
         scenes = tuple(filter(None, (self._usable(item, problems) for item in chosen)))
         if problems and not scenes:
             raise problems[0]
-        return Timeline(steps=(Step(time=None, scenes=scenes),) if scenes else ())
+        if scenes:
+            return Timeline(steps=(Step(time=None, scenes=scenes),), left_out=tuple(odd))
+        why = absent(items, geobox, self._miss_of_year, is_whole=self._search.is_local)
+        return Timeline(steps=(), left_out=tuple(odd), why=why)
+
+    @property
+    def _search(self) -> Search:
+        """Of all times and clouds."""
+        everything = Search(
+            url=self.url, collection=self.collection, time=None, max_cloud_cover=None, access=self.access
+        )
+        return replace(everything, given=self.items)
+
+    def _reasons(
+        self, group: Neighbourhood, bare: Sequence[int], squares: tuple[np.ndarray, np.ndarray, float]
+    ) -> dict[int, str]:
+        """Why squares have no labels, by their position."""
+        if not bare:
+            return {}
+        lon, lat, extent_m = squares[0][bare], squares[1][bare], squares[2]
+        where = Bare(
+            lon=lon, lat=lat, extent_m=extent_m, most=np.zeros(len(bare)), items=group.items, is_whole=group.is_whole
+        )
+        words, _ = reasons(where, lambda item, _: passed_over(item, self._miss_of_year) or Miss("place"))
+        return dict(zip(bare, words, strict=True))
 
     def _usable(self, item: Item, problems: list[InputError | Gone]) -> Scene | None:
         """The scene of an item; None where it cannot be one, such as where its file is gone, which is kept and told."""
@@ -146,17 +174,18 @@ class StacLabels(Shown, SourceDefaults):
             current().resource(Unusable).add([(item.id, str(error))])
             return None
 
-    def _search(self) -> Search:
-        """Of all times and clouds."""
-        everything = Search(
-            url=self.url, collection=self.collection, time=None, max_cloud_cover=None, access=self.access
-        )
-        return replace(everything, given=self.items)
+    def _miss(self, item: Item) -> Miss | None:
+        """Why an item does not serve, wherever it lies; None if it may. One that names no collection is of any."""
+        collection = item.content.get("collection") or self.collection
+        if collection != self.collection:
+            return Miss("collection", str(collection))
+        names = tuple(item.content["assets"])
+        return None if self.asset in names else Miss("assets", ((self.asset,), names))
 
-    def _fits(self, item: Item) -> bool:
-        return (
-            item.content.get("collection", self.collection) == self.collection and self.asset in item.content["assets"]
-        )
+    def _miss_of_year(self, item: Item) -> Miss | None:
+        """The same, where items of the year that is asked for were looked for, and none was found."""
+        year = year_of(item)
+        return self._miss(item) or (None if self.year in (None, year) else Miss("year", year))
 
     def _scene(self, item: Item) -> Scene:
         return Scene(
@@ -196,12 +225,22 @@ def _under(items: Sequence[Item], lon: np.ndarray, lat: np.ndarray, extent_m: fl
     return under
 
 
-def _of_one_year(items: Iterable[Item], year: int | None, time: Interval | None) -> list[Item]:
-    """The items of the year that was asked for, or else of the nearest there is."""
-    years = {item.id: year_of(item) for item in items}
+def _of_one_year(items: Sequence[Item], year: int | None, time: Interval | None) -> list[Item]:
+    """The items of the year that was asked for, or else of the nearest there is.
+
+    Where none is of the year that was asked for, those of several years that hold its middle are.
+    """
+    years = [year_of(item) for item in items]
     if not years:
         return []
     if year is None:
         middle = math.inf if time is None else time.middle.year
-        year = max(years.values()) if middle == math.inf else min(years.values(), key=lambda y: (abs(y - middle), y))
-    return [item for item in items if years[item.id] == year]
+        year = max(years) if middle == math.inf else min(years, key=lambda y: (abs(y - middle), y))
+    if year in years:
+        return [item for item, its in zip(items, years, strict=True) if its == year]
+    return [item for item in items if period(item).contains(dt.datetime(year, 7, 2, tzinfo=dt.UTC))]
+
+
+def _order(item: Item) -> tuple[str, str]:
+    """What the items of a mosaic are sorted by."""
+    return item.id, item.moment

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
-from nutonic.core.globe import Box, boxes_of
+from nutonic.core.globe import Box, boxes_around, boxes_of
 from nutonic.core.times import Interval
 from nutonic.errors import InputError
 from nutonic.io.access import Access
 from nutonic.sources.item import Item, Sieve
+from nutonic.sources.missing import Miss, in_words, passed_over
 from nutonic.sources.neighbourhoods import Neighbourhood, searched
-from nutonic.sources.stac.api import Query, search_api
+from nutonic.sources.stac.api import Query, glimpse, search_api
 from nutonic.sources.stac.files import read_items
 from nutonic.sources.stac.given import Given
+
+#: The side of the square around a cube's centre for which a server is asked what it has at all.
+METRES_NEAR = 10_000.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,6 +37,11 @@ class Search:
     given: Given | None = None
     """Items that are looked through instead of a catalogue."""
 
+    @property
+    def is_local(self) -> bool:
+        """Whether all items are at hand: they were given, or are a catalogue on disk."""
+        return self.given is not None or "://" not in self.url
+
 
 def neighbourhoods(search: Search, lon: np.ndarray, lat: np.ndarray, extent_m: float) -> Iterator[Neighbourhood]:
     """Every place in just one neighbourhood, with every item that may touch its square, and some that do not.
@@ -40,7 +49,7 @@ def neighbourhoods(search: Search, lon: np.ndarray, lat: np.ndarray, extent_m: f
     The catalogue may ignore what it was asked: time, cloud and footprint are still to be checked.
     """
     if (items := _at_hand(search)) is not None:
-        yield Neighbourhood(np.arange(len(lon)), items)
+        yield Neighbourhood(np.arange(len(lon)), items, is_whole=True)
         return
     sieve = Sieve(search.url)
     yield from searched(lambda boxes: _items(search, boxes, sieve), lon, lat, extent_m)
@@ -63,13 +72,42 @@ def _at_hand(search: Search) -> list[Item] | None:
         return search.given.items()
     if not search.url:
         raise InputError("no catalogue is given: give its address or its path as url=, or items=")
-    return None if "://" in search.url else read_items(search.url)
+    return read_items(search.url) if search.is_local else None
 
 
 def _items(search: Search, boxes: list[Box], sieve: Sieve) -> list[Item]:
     """The items of one or two boxes, each once."""
-    items: dict[str, Item] = {}
+    items: dict[tuple[str, str, str], Item] = {}
     for box in boxes:
         query = Query(collection=search.collection, box=box, time=search.time, max_cloud_cover=search.max_cloud_cover)
-        items.update((item.id, item) for item in search_api(search.url, query, search.access, sieve))
+        items.update((item.key, item) for item in search_api(search.url, query, search.access, sieve))
     return list(items.values())
+
+
+def unlimited(
+    search: Search, lon: np.ndarray, lat: np.ndarray, extent_m: float, miss: Callable[[Item], Miss | None]
+) -> str:
+    """What a server has at the first place if it is asked without a time and a limit of clouds, in words.
+
+    A server leaves items out itself, so that nothing else tells what was wrong. It takes one or two requests; of a local
+    catalogue nothing is told, since all that it has is known.
+    """
+    if search.is_local or not len(lon):
+        return ""
+    items = _glimpse(search, lon[:1], lat[:1], extent_m)
+    if items:
+        misses = [passed_over(item, miss) or Miss("place") for item in items]
+        return in_words(misses, "that the server has near the first place at any time and with any clouds")
+    if abs(lon[0]) <= 90.0 and _glimpse(search, lat[:1], lon[:1], extent_m):
+        return (
+            f"are longitude and latitude swapped? The server has items of {search.collection} at longitude {lat[0]:.4f}, "
+            f"latitude {lon[0]:.4f}, and none at longitude {lon[0]:.4f}, latitude {lat[0]:.4f}"
+        )
+    return f"the server has no item of {search.collection} near the first place at any time"
+
+
+def _glimpse(search: Search, lon: np.ndarray, lat: np.ndarray, extent_m: float) -> list[Item]:
+    """The first items of a server around one place, whatever their time and clouds."""
+    box = boxes_around(lon, lat, extent_m)[0]
+    query = Query(collection=search.collection, box=box, time=None, max_cloud_cover=None)
+    return glimpse(search.url, query, search.access)

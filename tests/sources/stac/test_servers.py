@@ -61,7 +61,9 @@ def test_the_plan_is_the_same_from_every_server(local, remote):
     here, there = nt.plan(local), nt.plan(remote)
     assert list(here.batches()) == list(there.batches())
     assert here.scenes() == there.scenes()
-    assert here.rejects == there.rejects
+    assert [(r.poi_id, r.reason) for r in here.rejects] == [(r.poi_id, r.reason) for r in there.rejects]
+    # A server leaves items out itself; of a local catalogue it is known what it has elsewhere.
+    assert [r.detail.partition(": ")[0] for r in here.rejects] == [r.detail.partition(": ")[0] for r in there.rejects]
     assert here.header() == there.header()
     assert len({scene.assets[0].crs for scene in here.scenes() if scene.source == "stac"}) == 2
 
