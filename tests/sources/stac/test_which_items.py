@@ -26,6 +26,7 @@ from nutonic.sources.stac.labels import StacLabels
 
 PLACE = 15.05, 45.05
 RING = [[15.0, 45.0], [15.1, 45.0], [15.1, 45.1], [15.0, 45.1], [15.0, 45.0]]
+FAR = {"type": "Polygon", "coordinates": [[[x + 3, y + 2] for x, y in RING]]}
 BANDS = ("red", "green", "blue")
 
 
@@ -97,7 +98,8 @@ TIMES: dict[str, tuple[dict[str, Any], str, str | None]] = {
 @pytest.mark.parametrize("case", TIMES)
 def test_an_item_is_found_by_a_time_that_overlaps(tmp_path, case):
     properties, asked, when = TIMES[case]
-    source = nt.StacSource(url=write(tmp_path, item("a", properties=properties)), collection="c")
+    elsewhere = item("b", geometry=FAR)
+    source = nt.StacSource(url=write(tmp_path, item("a", properties=properties), elsewhere), collection="c")
     (scenes,) = source.search(np.array([PLACE[0]]), np.array([PLACE[1]]), 1280, asked)
     assert [scene.datetime for scene in scenes] == ([] if when is None else [when])
     line = source.timeline(grid_around(*PLACE, extent_m=1280), asked)
@@ -174,7 +176,6 @@ def test_labels_that_are_not_there_say_why(tmp_path):
 # Why there is no scene
 
 HALF = [[15.0, 45.0], [15.046, 45.0], [15.046, 45.1], [15.0, 45.1], [15.0, 45.0]]
-FAR = {"type": "Polygon", "coordinates": [[[x + 3, y + 2] for x, y in RING]]}
 
 #: Items of a catalogue, and why a place has no scene.
 WHY: dict[str, tuple[list[dict[str, Any]], str]] = {
