@@ -187,17 +187,15 @@ def period(item: Item) -> Interval:
         If it tells no time, or only one that ends before it starts.
     """
     told = item.properties
-    start, end, moment = told.get("start_datetime"), told.get("end_datetime"), told.get("datetime")
+    start, end = told.get("start_datetime"), told.get("end_datetime")
     try:
         if start and end:
             return parse_period(str(start), str(end))
     except ValueError as error:
-        if not moment:
+        if not told.get("datetime"):
             raise InputError(f"item {item.id} has no time: {error}") from None
-    try:
-        return parse_period(item.moment, item.moment)
-    except ValueError:
-        raise InputError(f"item {item.id} has the datetime {item.moment!r}, which is no ISO 8601 time") from None
+    text, when = item.moment.strip(), moment(item)
+    return Interval(when, when) if len(text) > len("2024-06-15") else parse_period(text, text)
 
 
 def taken_in(item: Item, time: Interval | None) -> bool:

@@ -60,8 +60,10 @@ def why_not(found: Sequence[tuple[Scene, ...]], i: int) -> str:
 def passed_over(item: Item, miss: Callable[[Item], Miss | None]) -> Miss | None:
     """Why an item may not be used, such as that its time is none; None if it may."""
     try:
-        moment(item)
-        return miss(item)
+        known = miss(item)
+        if known is None:
+            moment(item)
+        return known
     except InputError as error:
         return Miss("item", str(error))
 
