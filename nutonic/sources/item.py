@@ -46,8 +46,9 @@ class Item:
 
     @property
     def properties(self) -> Json:
-        """The item's properties."""
-        return dict(self.content.get("properties") or {})
+        """The item's properties, as they stand: not to be changed."""
+        properties: Json = self.content.get("properties") or {}
+        return properties
 
     @property
     def moment(self) -> str:
@@ -194,7 +195,7 @@ def period(item: Item) -> Interval:
     except ValueError as error:
         if not told.get("datetime"):
             raise InputError(f"item {item.id} has no time: {error}") from None
-    text, when = item.moment.strip(), moment(item)
+    text, when = item.moment, moment(item)
     return Interval(when, when) if len(text) > len("2024-06-15") else parse_period(text, text)
 
 
