@@ -274,6 +274,7 @@ def test_files_may_not_be_large_enough(built, tmp_path, capsys):
     for size in (3_000, 7_600, 130_000, 200_000):
         if met:  # the plan is the larger file
             main(["plan", str(built.recipe_path), "--out", str(out)])
+            capsys.readouterr()
         with files_of_at_most(size):
             code, said = run(capsys, "build", built.recipe_path, "--out", out, "--workers", 0)
         assert (code, said.count("\n")) == (1, 1), said
