@@ -10,6 +10,7 @@ import orjson
 
 from nutonic.cli import console
 from nutonic.core.model import Json
+from nutonic.cube.accessor import open_zarr
 from nutonic.cube.cog import refuse_foreign_cogs, save_cogs
 from nutonic.cube.compose import ComposedCube, compose
 from nutonic.cube.save import save_cube
@@ -60,7 +61,7 @@ def save_recipe_cube(
     existed = out.exists() and not overwrite
     with _computed_by(cluster), console.tile_progress() as progress:
         path = save_cube(composed.cube, out, overwrite=overwrite, callbacks=[progress])
-        files = save_cogs(composed.cube, cogs) if cogs else []
+        files = save_cogs(open_zarr(path), cogs) if cogs else []  # nothing is computed twice
     console.note(f"{out} is there already, nothing to do" if existed else f"wrote {out}")
     if files:
         console.note(f"wrote {len(files)} GeoTIFFs into {cogs}")
