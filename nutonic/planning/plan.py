@@ -162,7 +162,7 @@ def plan_of(spec: BuildSpec) -> Plan:
     file = replace(file, places=places)  # frees the places that were dropped
     rejects = [*file.rejects, *rejects]
     if not len(places):
-        raise PlanError(f"{spec.pois.path} has no usable place in {file.rows} rows{_counted(rejects)}")
+        raise PlanError(f"{spec.pois.path} has no usable place in {file.rows} rows{_counted(rejects)}{_first(rejects)}")
     places, split, largest, splitless = with_splits(places, spec.splits, spec.grid.extent_m)
     unusable = current().resource(Unusable)
     unusable.take()  # what is left of other searches
@@ -283,6 +283,13 @@ def _corners(candidates: Candidates, side: int) -> np.ndarray:
             rows, cols = (np.asarray(y) - f) / e, (np.asarray(x) - c) / a
             out[here] = np.floor(np.stack([rows, cols], 1) - side / 2 + 0.5)
     return out
+
+
+def _first(rejects: Sequence[Reject]) -> str:
+    if not rejects:
+        return ""
+    line = "" if rejects[0].line is None else f" (line {rejects[0].line})"
+    return f"; the first{line}: {rejects[0].detail}"
 
 
 def _counted(rejects: Sequence[Reject]) -> str:

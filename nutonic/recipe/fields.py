@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo, field_validator
@@ -41,7 +41,7 @@ class Part(BaseModel):
     @field_validator("*", mode="before")
     @classmethod
     def _plain(cls, value: Any, info: ValidationInfo) -> Any:
-        if isinstance(value, bool) and cls.model_fields[str(info.field_name)].annotation is not bool:
+        if isinstance(value, bool) and not _takes(cls.model_fields[str(info.field_name)].annotation, value):
             raise ValueError(f"is {str(value).lower()}, a yes or no: quote it if it is text")
         if isinstance(value, int) and value.bit_length() > _MOST_BITS:
             raise ValueError(f"is a number of more than {_MOST_BITS} bits")
@@ -75,3 +75,8 @@ def _texts(value: Any) -> Iterator[str]:
     elif isinstance(value, list | tuple):
         for each in value:
             yield from _texts(each)
+
+
+def _takes(annotation: Any, value: bool) -> bool:
+    """Whether a field is a yes or no, or has this one among its values, as ``Literal[False]`` has."""
+    return annotation is bool or any(given is value for kind in get_args(annotation) for given in get_args(kind))

@@ -210,16 +210,25 @@ class Jitter(Part):
 class Columns(Part):
     """Names of a places file's columns; where None, a name that is known (``id``; ``lon``, ``longitude``; ``lat``, …)."""
 
-    id: Name | None = None
+    id: Name | Literal[False] | None = None
+    """False: places are numbered, though there is a column ``id``."""
     lon: Name | None = None
     lat: Name | None = None
+    point: Name | None = None
+    """One column with both: WKT, GeoJSON, or text such as ``52.5, 12.5``, latitude first."""
+
+    @model_validator(mode="after")
+    def _one_or_two(self) -> Columns:
+        if self.point is not None and (self.lon is not None or self.lat is not None):
+            raise ValueError("has point, which holds both, and lon or lat: name one column, or two")
+        return self
 
 
 class Pois(Part):
     """Where the places come from."""
 
     path: str
-    """CSV, JSONL, GeoJSON or Parquet by its suffix, or ``hf://datasets/OWNER/NAME``."""
+    """CSV, JSONL, GeoJSON, Parquet or another vector file by its suffix, or ``hf://datasets/OWNER/NAME``."""
     columns: Columns = Columns()
     keep: tuple[Name, ...] = ()
     """Further columns whose values go into the plan and into every sidecar."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 
 import numpy as np
 import pytest
@@ -11,7 +12,8 @@ from hypothesis import strategies as st
 from pyproj import Geod
 
 from nutonic.errors import PoiError
-from nutonic.planning.places.columns import Places, problem_with_id, with_spacing, with_variants, without_duplicates
+from nutonic.planning.places.columns import Places, with_spacing, with_variants, without_duplicates
+from nutonic.planning.places.ids import is_safe, safe_id, safe_ids
 from nutonic.planning.places.read import PoiFile, file_sha256, read_pois
 from nutonic.recipe.inputs import Jitter, Pois
 
@@ -95,14 +97,21 @@ OFF_EARTH = " is not on Earth: expected -180 to 180 and -90 to 90"
         ("x,46", "bad coordinates", "lon 'x', lat '46' are not two numbers"),
         (",46", "bad coordinates", "lon '', lat '46' are not two numbers"),
         ("17", "bad coordinates", "lon '17', lat '' are not two numbers"),
-        ("17 E,46 N", "bad coordinates", "lon '17 E', lat '46 N' are not two numbers"),
-        ('"17,5","46,2"', "bad coordinates", "lon '17,5', lat '46,2' are not two numbers"),
+        ("17 N,46 E", "bad coordinates",
+         "lon '17 N', lat '46 E' are not two numbers; are longitude and latitude swapped?"),
+        ("17 30,46 N", "bad coordinates", "lon '17 30', lat '46 N' are not two numbers"),
+        ("-17 W,46", "bad coordinates", "lon '-17 W', lat '46' are not two numbers"),
+        ("17,5,46,2", "bad row",
+         "has 4 cells, but 2 columns are named: is a comma in a cell without quotes?"),
         ("1_7,46", "bad coordinates", "lon '1_7', lat '46' are not two numbers"),  # 17 to Python
         ("nan,46", "bad coordinates", "longitude nan, latitude 46.0" + OFF_EARTH),
         ("17,inf", "bad coordinates", "longitude 17.0, latitude inf" + OFF_EARTH),
         ("-inf,46", "bad coordinates", "longitude -inf, latitude 46.0" + OFF_EARTH),
         ("180.01,46", "bad coordinates", "longitude 180.01, latitude 46.0" + OFF_EARTH),
-        ("46,117", "bad coordinates", "longitude 46.0, latitude 117.0" + OFF_EARTH),
+        ("46,117", "bad coordinates", "longitude 46.0, latitude 117.0" + OFF_EARTH
+         + "; are longitude and latitude swapped?"),
+        ("330000,5820000", "bad coordinates", "longitude 330000.0, latitude 5820000.0" + OFF_EARTH
+         + "; are they metres of another CRS, such as UTM?"),
         ("1e400,1", "bad coordinates", "longitude inf, latitude 1.0" + OFF_EARTH),
         ("17,90", "outside UTM", "latitude 90.0 lies outside UTM (-80 to 84)"),
         ("17,84.01", "outside UTM", "latitude 84.01 lies outside UTM (-80 to 84)"),
@@ -128,11 +137,18 @@ def test_the_edges_of_the_world_are_on_it(read):
         (b"", "has no column lon or longitude; its first line names nothing"),
         (b"a,b\n1,2\n", "has no column lon or longitude; its first line names a, b"),
         (b"lon,b\n1,2\n", "has no column lat or latitude; its first line names lon, b"),
-        (b"17.5,46.25\n", "has no column lon or longitude; its first line names 17.5, 46.25"),
+        (b"17.5,46.25\n", "has no column lon or longitude; its first line names 17.5, 46.25: the first line must name the "
+         "columns"),
+        (b"city,start_lat,start_lng\n", "has no column lon or longitude; its first line names city, start_lat, start_lng: "
+         "write pois.columns.lon: start_lng"),
+        (b"lon,longitud\n", "has no column lat or latitude; its first line names lon, longitud"),
+        (b"lng,long,lat\n1,2,3\n", "has several columns of longitudes (lng, long): say which, as in pois.columns.lon: lng"),
+        (b"a,geometry,wkt\n", "has several columns of points (geometry, wkt): say which, as in "
+         "pois.columns.point: geometry"),
         ("lon,lat,ort\n1,2,Köln\n".encode("latin-1"), "is not UTF-8 text (byte 17): save it as UTF-8 CSV"),
-        ("lon,lat\n1,2\n".encode("utf-16"), "is not UTF-8 text (byte 0): save it as UTF-8 CSV"),
+        ("lo".encode("utf-16"), "has no column lon or longitude; its first line names lo"),
     ],
-)
+)  # fmt: skip
 def test_a_file_that_cannot_be_used_is_refused_by_name(read, tmp_path, content, message):
     with pytest.raises(PoiError) as caught:
         read(content)
@@ -158,68 +174,93 @@ def test_the_limit_counts_data_rows_from_the_start(read):
 
 
 def test_an_id_of_ones_own_is_kept_and_others_follow_from_the_data_row(read):
-    file = read("ID,lon,lat\nVienna,1,1\n,2,2\nbad id,3,3\n,4,4\nCON,5,5\na.b-c_d,6,6\n")
-    assert [(poi.id, poi.base_id, poi.ordinal) for poi in file.places] == [
-        ("Vienna", "Vienna", 0), ("poi_000001", "poi_000001", 1), ("poi_000003", "poi_000003", 3),
-        ("CON", "CON", 4), ("a.b-c_d", "a.b-c_d", 5),
+    file = read("ID,lon,lat\nVienna,1,1\n,2,2\nbad id,3,3\n,4,4\nCON,5,5\na-b_c,6,6\n")
+    assert [(poi.id, poi.base_id, poi.ordinal, poi.place) for poi in file.places] == [
+        ("Vienna", "Vienna", 0, ()), ("poi_000001", "poi_000001", 1, ()), ("bad-id", "bad-id", 2, original("bad id")),
+        ("poi_000003", "poi_000003", 3, ()), ("id-CON", "id-CON", 4, original("CON")), ("a-b_c", "a-b_c", 5, ()),
     ]  # fmt: skip
-    assert [(reject.poi_id, reject.reason, reject.line) for reject in file.rejects] == [("poi_000002", "bad id", 4)]
+    assert file.rejects == []
 
 
-def test_of_two_equal_ids_the_later_is_rejected_whatever_the_case(read):
-    file = read("id,lon,lat\nabc,1,1\nABC,2,2\nabd,3,3\naBc,4,4\n")
-    assert [poi.id for poi in file.places] == ["abc", "abd"]
+def original(text: str) -> tuple:
+    return (("original_id", text),)
+
+
+def hashed(name: str, text: str) -> str:
+    return f"{name}-{hashlib.sha256(text.encode()).hexdigest()[:6]}"
+
+
+def test_no_place_is_lost_for_its_id_but_an_exact_duplicate(read):
+    own = ["abc", "ABC", "abd", "aBc", "abc", "a.b", "a b", "a-b", "poi_000009", ""]
+    file = read("id,lon,lat\n" + "".join(f"{name},{i},1\n" for i, name in enumerate(own)))
+    assert [(poi.id, dict(poi.place).get("original_id")) for poi in file.places] == [
+        ("abc", None), (hashed("ABC", "ABC"), "ABC"), ("abd", None), (hashed("aBc", "aBc"), "aBc"),
+        (hashed("a-b", "a.b"), "a.b"), (hashed("a-b", "a b"), "a b"), ("a-b", None), ("poi_000009", None),
+        (hashed("poi_000009", "poi_000009"), None),
+    ]  # fmt: skip
     assert [(r.reason, r.detail, r.line) for r in file.rejects] == [
-        ("duplicate id", "id 'ABC' is on line 2 already", 3), ("duplicate id", "id 'aBc' is on line 2 already", 5),
-    ]  # fmt: skip
+        ("duplicate id", "id 'abc' is on line 2 already", 6)
+    ]
 
 
-def test_an_id_may_not_be_the_one_another_row_gets(read):
-    file = read("id,lon,lat\npoi_000001,1,1\n,2,2\n")
-    assert [poi.id for poi in file.places] == ["poi_000001"]
-    assert [(reject.reason, reject.line) for reject in file.rejects] == [("duplicate id", 3)]
+TEXTS = st.text(st.sampled_from("aA9._-/ äЖ東\t\"'\0\ud800"), min_size=1, max_size=12)
+WORDS = st.sampled_from(["CON", "con", "nul", "COM1", "x_g001", "x_t0001", "..", "poi_000002", "x" * 65, "x" * 64])
+
+
+@given(st.lists(st.none() | TEXTS | WORDS, max_size=20, unique=True) | st.lists(WORDS, max_size=10, unique=True))
+@example(["a.b", "a-b", "a b", "a-b-" + hashlib.sha256(b"a.b").hexdigest()[:6]])
+@example(["x" * 65, "x" * 66, "X" * 65])
+def test_ids_are_safe_and_different_whatever_comes(own):
+    ids = safe_ids(own, range(len(own)))
+    assert len({name.casefold() for name in ids}) == len(own)
+    for name, text in zip(ids, own, strict=True):
+        assert re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}", name)
+        assert not re.search(r"_(g[0-9]{3,}|t[0-9]{4,})$", name, re.IGNORECASE)
+        assert name.lower() not in ("con", "nul", "com1")
+        assert text is None or not is_safe(text) or name.lower().startswith(text.lower()[:50])
+    safe = [text for text in own if text is not None and is_safe(text)]
+    assert [name for name, text in zip(safe_ids(safe, range(len(safe))), safe, strict=True) if name == text] == [
+        text for i, text in enumerate(safe) if text.lower() not in [other.lower() for other in safe[:i]]
+    ]
+
+
+@pytest.mark.parametrize("text", ["a", "9", "A_b-c_d", "x" * 64, "x_g01", "x_t001", "g001", "x_g001a", "poi_000012"])
+def test_an_id_that_is_safe_stays(text):
+    assert is_safe(text)
+    assert safe_id(text) == text
 
 
 @pytest.mark.parametrize(
-    "text", ["a", "9", "A.b-c_d", "x" * 64, "x_g01", "x_t001", "g001", "x_g001a", "poi_000012", "nul"]
-)
-def test_what_can_be_an_id(text):
-    assert problem_with_id(text) is None
-
-
-@pytest.mark.parametrize(
-    "text",
+    ("text", "made"),
     [
-        "",
-        "x" * 65,
-        ".",
-        "..",
-        ".hidden",
-        "-x",
-        "_x",
-        "a/b",
-        "a\\b",
-        "../x",
-        "/etc",
-        "a b",
-        "a\n",
-        "a:b",
-        "ä",
-        "a\0",
-        "٣",
+        ("x" * 65, "x" * 57 + "-" + hashlib.sha256(b"x" * 65).hexdigest()[:6]),
+        ("..", "id-" + hashlib.sha256(b"..").hexdigest()[:6]),
+        (".hidden", "hidden"),
+        ("_x", "x"),
+        ("a/b\\c", "a-b-c"),
+        ("../../etc", "etc"),
+        ("a b", "a-b"),
+        ("a\0b", "a-b"),
+        ("node/123", "node-123"),
+        ("1.5", "1-5"),
+        ("v1.2.3", "v1-2-3"),
+        ("CON", "id-CON"),
+        ("lpt9", "id-lpt9"),
+        ("x_g001", "x-g001"),
+        ("x_T9999", "x-T9999"),
+        ("poi_000012_t0003", "poi_000012-t0003"),
+        ('Weißer See, "Ost"', "Weisser-See-Ost"),
+        ("Łódź, Ærø", "Lodz-Aero"),
+        ("В Радевеге", "V-Radevege"),
+        ("Αθήνα", "Athina"),
+        ("e\u0301", "e"),
+        ("東京", "id-" + hashlib.sha256("東京".encode()).hexdigest()[:6]),
     ],
 )
-def test_what_cannot_be_an_id(text):
-    said = problem_with_id(text)
-    assert said is not None
-    assert said.startswith(f"id {text[:80]!r} is not 1 to 64 letters, digits, dots, dashes or underscores")
-
-
-@pytest.mark.parametrize(
-    "text", ["x_g001", "x_G001", "x_g999", "x_t0001", "x_T9999", "poi_000012_t0003", "a_g0011", "a_t00001"]
-)
-def test_an_id_may_not_end_like_a_variant_or_a_tile(text):
-    assert problem_with_id(text) == f"id {text!r} ends like a variant (_g001) or a tile (_t0001): rename it"
+def test_any_other_id_becomes_a_safe_one(text, made):
+    assert not is_safe(text)
+    assert safe_id(text) == made
+    assert is_safe(made)
 
 
 # Duplicates

@@ -6,7 +6,7 @@ Everything here is pure; reading the file is :mod:`nutonic.planning.places.read`
 from __future__ import annotations
 
 import hashlib
-import re
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
@@ -18,9 +18,12 @@ from nutonic.core.model import Poi, Reject, Scalar
 from nutonic.planning.layout import default_id, variant_id
 from nutonic.recipe.inputs import Jitter
 
-_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
-_RESERVED_ENDING = re.compile(r"_(g\d{3,}|t\d{4,})$", re.IGNORECASE)
 _WGS84 = Geod(ellps="WGS84")
+
+#: What a sidecar's ``place`` calls an id of the user's that is no safe file name.
+ORIGINAL_ID = "original_id"
+#: How the detail of a reject ends whose coordinates would be right the other way round.
+SWAPPED = "; are longitude and latitude swapped?"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,7 +42,9 @@ class Places:
     lat: np.ndarray
     """Degrees, float64."""
     ids: tuple[str, ...] | None = None
-    """Base ids given by the user; None where they follow from the ordinal."""
+    """Base ids of places whose rows have one; None where they all follow from the ordinal."""
+    originals: tuple[str | None, ...] | None = None
+    """Ids as the user has them, where they are not safe as they are; None where all are."""
     keep: tuple[str, ...] = ()
     """Names of the columns that travel with the places."""
     keep_values: tuple[tuple[Scalar, ...], ...] = ()
@@ -60,8 +65,19 @@ class Places:
             variant=variant,
             lon=float(self.lon[i]),
             lat=float(self.lat[i]),
-            place=tuple(zip(self.keep, self.keep_values[i], strict=True)) if self.keep else (),
+            place=self._place(i) if self.keep or self.originals else (),
         )
+
+    def _place(self, i: int) -> tuple[tuple[str, Scalar], ...]:
+        """What sidecars tell of the row: kept columns, and its id where the place has another."""
+        kept = tuple(zip(self.keep, self.keep_values[i], strict=True)) if self.keep else ()
+        original = self.originals[i] if self.originals else None
+        if original is None:
+            return kept
+        name = ORIGINAL_ID
+        while name in self.keep:
+            name += "_"
+        return (*kept, (name, original))
 
     def base_id(self, i: int) -> str:
         """Id of the input row that place `i` comes from."""
@@ -76,32 +92,28 @@ class Places:
             lon=self.lon[where],
             lat=self.lat[where],
             ids=None if self.ids is None else tuple(self.ids[int(i)] for i in where),
+            originals=None if self.originals is None else tuple(self.originals[int(i)] for i in where),
             keep=self.keep,
             keep_values=tuple(self.keep_values[int(i)] for i in where) if self.keep else (),
         )
 
 
-def problem_with_id(text: str) -> str | None:
-    """Why a user's id cannot be one, or None.
-
-    Ids become file names, so they cannot climb out of a folder, and cannot end like the ids made from them.
-    """
-    if not _ID.fullmatch(text):
-        return (
-            f"id {text[:80]!r} is not 1 to 64 letters, digits, dots, dashes or underscores, the first a letter or digit"
-        )
-    if _RESERVED_ENDING.search(text):
-        return f"id {text!r} ends like a variant (_g001) or a tile (_t0001): rename it"
-    return None
-
-
 def problem_with_coordinates(lon: float, lat: float) -> tuple[str, str] | None:
     """Why no square can be drawn around a point, as reason and detail of its reject; or None."""
     if not (-180.0 <= lon <= 180.0 and -90.0 <= lat <= 90.0):
-        return "bad coordinates", f"longitude {lon}, latitude {lat} is not on Earth: expected -180 to 180 and -90 to 90"
+        said = f"longitude {lon}, latitude {lat} is not on Earth: expected -180 to 180 and -90 to 90"
+        return "bad coordinates", said + _suspicion(lon, lat)
     if not (UTM_SOUTH <= lat <= UTM_NORTH):
         return "outside UTM", f"latitude {lat} lies outside UTM (-80 to 84)"
     return None
+
+
+def _suspicion(lon: float, lat: float) -> str:
+    """What may have happened to coordinates that are not on Earth."""
+    if abs(lon) <= 90 < abs(lat) <= 180:
+        return SWAPPED
+    is_far = 1000 <= max(abs(lon), abs(lat)) < math.inf
+    return "; are they metres of another CRS, such as UTM?" if is_far else ""
 
 
 def without_duplicates(places: Places) -> tuple[Places, list[Reject]]:

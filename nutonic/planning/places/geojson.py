@@ -1,61 +1,83 @@
-"""Places as GeoJSON: the points of a FeatureCollection."""
+"""Places as JSON in one document: GeoJSON of any form, arrays of objects, and what the Overpass API answers."""
 
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterator
 from typing import Any, BinaryIO, NamedTuple
 
 from nutonic.errors import PoiError
-from nutonic.planning.places.rows import Row, Shapes, columns_of
-from nutonic.planning.places.text import first_bad_byte
+from nutonic.planning.places.coordinates import Point, geometry_point, transformed
+from nutonic.planning.places.crs import degrees_of
+from nutonic.planning.places.names import Columns
+from nutonic.planning.places.rows import Objects, Row
+from nutonic.planning.places.text import encoding_of, first_bad_byte
 from nutonic.recipe.inputs import Pois
 
-#: GeoJSON is one value, so its text is in memory as a whole.
+#: A document is one value, so its text is in memory as a whole.
 MAX_DOCUMENT = 512 << 20
-_WGS84 = re.compile(r"(OGC\b.*\bCRS84|EPSG:+([0-9.]+:)?4326|WGS ?84)", re.IGNORECASE)
+_GEOMETRIES = (
+    "Point", "MultiPoint", "LineString", "MultiLineString", "Polygon", "MultiPolygon", "GeometryCollection",
+)  # fmt: skip
+_WHITE = " \t\r\n\x1e"
 
 
 def geojson_rows(file: BinaryIO, path: str, pois: Pois) -> Iterator[Row]:
-    """The features of a collection, in their order; a feature that is not a point is a bad row."""
-    refuse_named_coordinates(pois, path, "GeoJSON")
-    features = _Features(pois, path)
-    document = _document(file, path, features)
-    if not (isinstance(document, dict) and document.get("type") == "FeatureCollection"):
-        kind = "a Feature" if isinstance(document, _Feature) else "no FeatureCollection"
-        raise PoiError(
-            f"{path} is {kind}: GeoJSON places are a FeatureCollection of Points; "
-            "objects with lon and lat go into a .jsonl, one a line"
-        )
-    refuse_other_crs(document.get("crs"), path)
-    features.shapes.refuse_missing()
-    members = document.get("features")
-    for number, feature in enumerate(members if isinstance(members, list) else [], 1):
-        if isinstance(feature, _Feature):
-            yield Row(number, *feature)
-        else:
-            yield Row(number, wrong=("bad row", f"{repr(feature)[:40]} is no GeoJSON Feature"))
+    """The members of a document in their order; one that is not a point is a bad row.
+
+    It may be a FeatureCollection, a Feature, several of them one after the other, an array of Features or of objects with
+    coordinates, or an answer of the Overpass API.
+
+    Raises
+    ------
+    PoiError
+        If it is none of these, or not JSON.
+    """
+    features = Features(pois, path)
+    number = 0
+    for document in _documents(_text(file, path), path, features):
+        crs, members = _members(document, path)
+        features.refuse_missing()
+        for member in members:
+            number += 1
+            row = features.row(number, member)
+            if crs is not None and row.wrong is None:
+                lon, lat, wrong = transformed(row.lon, row.lat, crs)
+                row = row._replace(lon=lon, lat=lat, wrong=wrong)
+            yield row
+    features.refuse_missing()
+
+
+def _members(document: Any, path: str) -> tuple[Any, list[Any]]:
+    """The CRS of a document, None for degrees, and its members."""
+    if isinstance(document, list):
+        return None, document
+    if isinstance(document, _Feature):
+        return None, [document]
+    kind = document.get("type") if isinstance(document, dict) else None
+    if kind == "FeatureCollection":
+        members = document.get("features")
+        return _crs(document.get("crs"), path), members if isinstance(members, list) else []
+    if isinstance(document, dict) and isinstance(document.get("elements"), list):
+        return None, document["elements"]
+    what = f"a bare {kind}" if kind in _GEOMETRIES else "no FeatureCollection"
+    raise PoiError(f"{path} is {what}: places are Features of Points, or an array of objects with lon and lat")
+
+
+def _crs(crs: Any, path: str) -> Any:
+    if crs is None:
+        return None
+    try:
+        return crs if degrees_of(crs) else None
+    except ValueError as error:
+        raise PoiError(f"{path}: {error}: reproject it, for instance with ogr2ogr -t_srs EPSG:4326") from None
 
 
 def refuse_named_coordinates(pois: Pois, path: str, kind: str) -> None:
     """Raise :class:`PoiError` if the recipe names columns of coordinates where geometries hold them."""
-    for key in ("lon", "lat"):
+    for key in ("lon", "lat", "point"):
         if getattr(pois.columns, key) is not None:
             raise PoiError(f"{path} is {kind}, whose points say where they are: leave pois.columns.{key} out")
-
-
-def refuse_other_crs(crs: Any, path: str) -> None:
-    """Raise :class:`PoiError` for coordinates that are not longitude and latitude on WGS 84."""
-    if crs is None:
-        return
-    properties = crs.get("properties") if isinstance(crs, dict) else None
-    name = str(properties.get("name") if isinstance(properties, dict) else crs)
-    if not _WGS84.search(name):
-        raise PoiError(
-            f"{path} is in the CRS {name[:80]!r}: places are longitude and latitude (WGS 84, EPSG:4326); "
-            "reproject it, for instance with ogr2ogr -t_srs EPSG:4326"
-        )
 
 
 class _Feature(NamedTuple):
@@ -68,48 +90,93 @@ class _Feature(NamedTuple):
     wrong: tuple[str, str] | None
 
 
-class _Features:
-    """Turns features into rows while the text is read, so that there is never a tree of all of them."""
+class Features:
+    """Turns members of GeoJSON, of arrays and of Overpass answers into rows.
+
+    As a hook of the JSON parser it does so with features while the text is read, so that there is never a tree of all of
+    them.
+    """
 
     def __init__(self, pois: Pois, path: str) -> None:
-        columns = columns_of(pois, ("id",))
-        self._named_id = pois.columns.id is not None
-        self.shapes = Shapes(columns, path)
+        self._pois, self._path = pois, path
+        self._own_id = pois.columns.id is None
+        self._properties = Objects(Columns(pois, path, geometry=True), path)
+        self._objects = Objects(Columns(pois, path), path)
 
-    def __call__(self, obj: dict[str, Any]) -> Any:
+    def hook(self, obj: dict[str, Any]) -> Any:
+        """A feature's values in place of a feature; any other object as it is."""
         if obj.get("type") != "Feature" or "geometry" not in obj:
             return obj
+        refuse_named_coordinates(self._pois, self._path, "GeoJSON")
         properties = obj.get("properties")
-        own_id, *keep_values = self.shapes.values(properties if isinstance(properties, dict) else {})
-        if not self._named_id and obj.get("id") is not None:
-            own_id = obj["id"]
-        lon, lat, wrong = _point(obj["geometry"])
-        return _Feature(own_id, lon, lat, tuple(keep_values), wrong)
+        point = geometry_point(obj["geometry"])
+        return self._with_point(properties if isinstance(properties, dict) else {}, obj.get("id"), point)
+
+    def row(self, number: int, value: Any) -> Row:
+        """The row of a member."""
+        feature = self.hook(value) if isinstance(value, dict) else value
+        if isinstance(feature, _Feature):
+            return Row(number, *feature)
+        if not isinstance(feature, dict):
+            return Row(number, wrong=("bad row", f"{repr(feature)[:40]} is no GeoJSON Feature"))
+        kind = feature.get("type")
+        if kind in ("node", "way", "relation") and "id" in feature:
+            return Row(number, *self._element(feature))
+        if kind in _GEOMETRIES and ("coordinates" in feature or "geometries" in feature):
+            return Row(number, wrong=("bad row", f"a bare {kind} is no GeoJSON Feature"))
+        return self._objects.row(number, feature)
+
+    def refuse_missing(self) -> None:
+        """Raise :class:`PoiError` if a column is in none of the members so far."""
+        self._properties.refuse_missing()
+        self._objects.refuse_missing()
+
+    def _element(self, element: dict[str, Any]) -> _Feature:
+        """A node of OpenStreetMap, or the centre of a way or a relation."""
+        tags, centre = element.get("tags"), element.get("center")
+        at = centre if isinstance(centre, dict) and "lat" not in element else element
+        point: Point = (at.get("lon"), at.get("lat"), None)
+        if "lon" not in at or "lat" not in at:
+            point = (
+                None,
+                None,
+                ("no point", f"the {element['type']} has no centre: ask Overpass for it by: out center;"),
+            )
+        values = {**element, **(tags if isinstance(tags, dict) else {})}
+        return self._with_point(values, f"{element['type']}/{element['id']}", point)
+
+    def _with_point(self, values: dict[str, Any], own_id: object, point: Point) -> _Feature:
+        found_id, (lon, lat, wrong), keep = self._properties.with_point(values, point)
+        return _Feature(own_id if self._own_id and own_id is not None else found_id, lon, lat, keep, wrong)
 
 
-def _point(geometry: Any) -> tuple[object, object, tuple[str, str] | None]:
-    """Longitude and latitude as they are written, and None; or two None, and reason and detail of the reject."""
-    if not isinstance(geometry, dict):
-        return None, None, ("no point", "the feature has no geometry")
-    kind, coordinates = geometry.get("type"), geometry.get("coordinates")
-    if kind != "Point":
-        return None, None, ("no point", f"the geometry is a {str(kind)[:40]}, not a Point")
-    if not isinstance(coordinates, list) or len(coordinates) < 2:
-        return None, None, ("no point", f"the point has the coordinates {repr(coordinates)[:40]}, not two numbers")
-    return coordinates[0], coordinates[1], None
-
-
-def _document(file: BinaryIO, path: str, hook: _Features) -> Any:
+def _text(file: BinaryIO, path: str) -> str:
     content = file.read(MAX_DOCUMENT + 1)
     if len(content) > MAX_DOCUMENT:
         raise PoiError(
             f"{path} is larger than {MAX_DOCUMENT >> 20} MiB, and GeoJSON is read whole: convert it to JSONL or Parquet"
         )
+    encoding = encoding_of(content[: 1 << 16])
     try:
-        return json.loads(content.decode("utf-8-sig"), object_hook=hook)
+        return content.decode("utf-8-sig" if encoding == "utf-8" else encoding)
     except UnicodeDecodeError:
         raise PoiError(f"{path} is not UTF-8 text (byte {first_bad_byte(file)}): save it as UTF-8") from None
+
+
+def _documents(text: str, path: str, features: Features) -> Iterator[Any]:
+    """The values of a text: one as a rule, or a sequence of them."""
+    decoder, at = json.JSONDecoder(object_hook=features.hook), 0
+    try:
+        while True:
+            while at < len(text) and text[at] in _WHITE:
+                at += 1
+            if at and at == len(text):
+                return
+            value, at = decoder.raw_decode(text, at)
+            yield value
     except json.JSONDecodeError as error:
         raise PoiError(f"{path} is not JSON (line {error.lineno}): {error.msg}: is it cut off?") from None
+    except PoiError:
+        raise
     except (ValueError, RecursionError) as error:
         raise PoiError(f"{path} is no GeoJSON: {str(error)[:80]}") from None

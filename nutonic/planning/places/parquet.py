@@ -5,16 +5,23 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from itertools import repeat
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, NamedTuple
 
+import numpy as np
 import shapely
 
 from nutonic.errors import PoiError
+from nutonic.planning.places.coordinates import Axis, point_of, shape_point
+from nutonic.planning.places.crs import ToDegrees, degrees_of
 from nutonic.planning.places.geojson import refuse_named_coordinates
-from nutonic.planning.places.rows import Column, Row, columns_of, find_columns
+from nutonic.planning.places.names import Columns, Role
+from nutonic.planning.places.rows import Row
 from nutonic.recipe.inputs import Pois
 
 _BATCH = 1 << 16
+_AXES: tuple[Role, Role] = ("lon", "lat")
+#: Rows that any file may have; above it a place takes at least a byte.
+_HARMLESS = 1_000_000
 
 
 def parquet_rows(file: BinaryIO, path: str, pois: Pois) -> Iterator[Row]:
@@ -27,12 +34,19 @@ def parquet_values(file: BinaryIO, path: str, pois: Pois) -> Iterator[tuple[Any,
     arrow, parquet = _pyarrow()
     try:
         table = parquet.ParquetFile(file, pre_buffer=True)  # the needed columns of a row group in one read
+        _refuse_bomb(table.metadata.num_rows, file, path)
         schema = table.schema_arrow
-        geometry = _geometry(schema, path, pois)
-        columns = columns_of(pois, ("id",) if geometry else ("lon", "lat", "id"))
-        positions = find_columns(columns, path, schema.names, "its columns are")
-        _refuse_nested(columns, positions, schema, path)
-        needed = [schema.names[at] for at in positions if at is not None] + ([geometry] if geometry else [])
+        geometry = _geometry(table, path, pois)
+        columns = Columns(pois, path, geometry=geometry is not None)
+        found = columns.find(schema.names)
+        if error := columns.missing([found], schema.names, "its columns are"):
+            raise error
+        if geometry is None and found.point is not None:
+            geometry = _Geometry(schema.names[found.point], None, found.first)
+        positions = [found.id, *(() if geometry else (found.lon, found.lat)), *found.keep]
+        roles: list[Role] = ["id", *_AXES[: 0 if geometry else 2]] + ["keep"] * len(found.keep)
+        _refuse_nested(roles, positions, schema, path)
+        needed = [schema.names[at] for at in positions if at is not None] + ([geometry.name] if geometry else [])
         for group in range(table.num_row_groups):
             for batch in table.iter_batches(_BATCH, row_groups=[group], columns=list(dict.fromkeys(needed))):
                 values = [repeat(None) if at is None else _values(batch, schema.names[at]) for at in positions]
@@ -60,75 +74,138 @@ def _values(batch: Any, name: str) -> list[Any]:
     return list(column.to_pylist())
 
 
+def _refuse_bomb(rows: int, file: BinaryIO, path: str) -> None:
+    """Raise :class:`PoiError` for a file that claims more rows than it can hold places: one value, repeated."""
+    size = file.seek(0, 2)
+    if rows > max(_HARMLESS, size):
+        raise PoiError(
+            f"{path} says it has {rows:,} rows in {size:,} bytes: it holds no places, but one value repeated"
+        )
+
+
 def _with_columns(values: Sequence[Any]) -> Iterator[tuple[Any, ...]]:
-    lon, lat, own_id, *keep = values
+    own_id, lon, lat, *keep = values
     return zip(own_id, lon, lat, zip(*keep, strict=False) if keep else repeat(()), strict=False)
 
 
-def _with_points(values: Sequence[Any], batch: Any, geometry: str) -> Iterator[tuple[Any, ...]]:
+def _with_points(values: Sequence[Any], batch: Any, geometry: _Geometry) -> Iterator[tuple[Any, ...]]:
     own_id, *keep = values
-    wkb = batch.column(batch.schema.names.index(geometry)).to_numpy(zero_copy_only=False)
-    shapes = shapely.from_wkb(wkb, on_invalid="ignore")
-    shapes[shapely.is_empty(shapes)] = None
-    x, y = shapely.get_x(shapes).tolist(), shapely.get_y(shapes).tolist()
-    wrong = [None if shape is not None and shape.geom_type == "Point" else _no_point(shape) for shape in shapes]
+    column = batch.column(batch.schema.names.index(geometry.name))
+    column = getattr(column, "storage", column)
+    x, y, wrong = _shapes(column) if _kind(column.type) == "binary" else _points(column, geometry.first)
+    if geometry.to_degrees is not None:
+        x, y = (axis.tolist() for axis in geometry.to_degrees(np.array(x, float), np.array(y, float)))
     return zip(own_id, x, y, zip(*keep, strict=False) if keep else repeat(()), wrong, strict=False)
 
 
-def _no_point(shape: Any) -> tuple[str, str]:
-    return (
-        "no point",
-        "the row has no geometry" if shape is None else f"the geometry is a {shape.geom_type}, not a Point",
-    )
+def _shapes(column: Any) -> tuple[list[Any], list[Any], list[Any]]:
+    """x, y and what is wrong of a column of WKB."""
+    shapes = shapely.from_wkb(column.to_numpy(zero_copy_only=False), on_invalid="ignore")
+    shapes[shapely.is_empty(shapes)] = None
+    x, y = shapely.get_x(shapes).tolist(), shapely.get_y(shapes).tolist()
+    wrong: list[Any] = [None] * len(shapes)
+    for at in np.flatnonzero(shapely.get_type_id(shapes) != 0).tolist():
+        x[at], y[at], wrong[at] = shape_point(shapes[at])
+    return x, y, wrong
 
 
-def _geometry(schema: Any, path: str, pois: Pois) -> str | None:
-    """The column of points of a GeoParquet that has no columns of coordinates, or None."""
-    lon, lat, *_ = columns_of(pois)
-    if lon.index(schema.names) is not None and lat.index(schema.names) is not None:
+def _points(column: Any, first: Axis) -> tuple[tuple[Any, ...], tuple[Any, ...], tuple[Any, ...]]:
+    """x, y and what is wrong of a column of text or of objects."""
+    points = [point_of(value, first) for value in column.to_pylist()]
+    x, y, wrong = zip(*points, strict=True) if points else ((), (), ())
+    return x, y, wrong
+
+
+class _Geometry(NamedTuple):
+    """The column that holds the points."""
+
+    name: str
+    to_degrees: ToDegrees | None
+    """None where it holds longitude and latitude."""
+    first: Axis = "lat"
+
+
+def _geometry(table: Any, path: str, pois: Pois) -> _Geometry | None:
+    """The column of points of a file that says where they are, unless it has columns of coordinates; or None."""
+    schema = table.schema_arrow
+    plain = Columns(pois, path, geometry=True).find(schema.names)
+    if plain.is_located:
         return None
+    name, encoding, crs = _geoparquet(schema, path) or _native(table, path) or (None, None, None)
+    if name not in schema.names:
+        return None
+    refuse_named_coordinates(pois, path, "GeoParquet")
+    kind = _kind(schema.field(name).type)
+    if encoding not in ("WKB", "point") or kind != ("binary" if encoding == "WKB" else "nested"):
+        raise PoiError(
+            f"{path} holds its geometry as {encoding}, not as WKB: write it as WKB, or give it lon and lat columns"
+        )
     try:
-        about = json.loads((schema.metadata or {}).get(b"geo", b"{}"))
+        return _Geometry(str(name), None if crs is None else degrees_of(crs))
+    except ValueError as error:
+        raise PoiError(f"{path}: {error}: reproject it, for instance with ogr2ogr -t_srs EPSG:4326") from None
+
+
+def _geoparquet(schema: Any, path: str) -> tuple[str, str, Any] | None:
+    """Name, encoding and CRS of the primary column as GeoParquet tells them."""
+    metadata = schema.metadata or {}
+    try:
+        about = json.loads(metadata.get(b"geo", b"{}"))
         name = about.get("primary_column", "geometry")
-        about = about.get("columns", {}).get(name, {})
-        encoding, crs = about.get("encoding", "WKB"), about.get("crs")
+        if b"geo" not in metadata and (name not in schema.names or _kind(schema.field(name).type) != "binary"):
+            return None
+        column = about.get("columns", {}).get(name, {})
+        if b"geo" not in metadata and _extension(schema.field(name)):
+            return None
+        crs = column.get("crs", "OGC:CRS84") if column else None
+        if crs is None and column:
+            raise PoiError(f"{path} says that the CRS of its geometry is unknown: write it with one")
+        return str(name), str(column.get("encoding", "WKB")), crs
     except (ValueError, AttributeError, TypeError):
         raise PoiError(
             f"{path} describes its geometry in a way that is no GeoParquet: give it lon and lat columns"
         ) from None
-    if name not in schema.names:
-        return None
-    refuse_named_coordinates(pois, path, "GeoParquet")
-    if encoding != "WKB" or _kind(schema.field(name).type) != "binary":
-        raise PoiError(
-            f"{path} holds its geometry as {encoding}, not as WKB: write it as WKB, or give it lon and lat columns"
-        )
-    _refuse_other_crs(crs, path)
-    return str(name)
 
 
-def _refuse_other_crs(crs: Any, path: str) -> None:
-    """Raise :class:`PoiError` unless the CRS, as PROJJSON, is WGS 84; None means longitude and latitude."""
-    if crs is None:
-        return
-    identifier = crs.get("id") if isinstance(crs, dict) else None
-    code = f"{identifier.get('authority')}:{identifier.get('code')}" if isinstance(identifier, dict) else None
-    name = crs.get("name") if isinstance(crs, dict) else crs
-    if code not in ("EPSG:4326", "OGC:CRS84") and not (code is None and str(name).startswith("WGS 84")):
-        raise PoiError(
-            f"{path} is in the CRS {str(code or name)[:80]!r}: places are longitude and latitude (WGS 84, EPSG:4326); "
-            "reproject it, for instance with ogr2ogr -t_srs EPSG:4326"
-        )
+def _native(table: Any, path: str) -> tuple[str, str, Any] | None:
+    """Name, encoding and CRS of a column of Parquet's own geometry types, or of Arrow's extension of WKB."""
+    schema, found = table.schema_arrow, {}
+    for at in range(len(table.schema)):
+        column = table.schema.column(at)
+        about = json.loads(column.logical_type.to_json())
+        if about.get("Type") in ("Geometry", "Geography"):
+            found[column.name] = about.get("crs") or None
+    for field in schema:
+        if (about := _extension(field)) and field.name not in found:
+            found[field.name] = about.get("crs")
+    if len(found) > 1:
+        raise PoiError(f"{path} has several columns of geometries ({', '.join(found)}): write it with one")
+    for name, crs in found.items():
+        key = crs.removeprefix("projjson:") if isinstance(crs, str) and crs.startswith("projjson:") else None
+        inner = (schema.metadata or {}).get((key or "").encode())
+        return name, "WKB", inner.decode() if key and inner else crs
+    return None
 
 
-def _refuse_nested(columns: Sequence[Column], positions: Sequence[int | None], schema: Any, path: str) -> None:
+def _extension(field: Any) -> dict[str, Any]:
+    """What Arrow's extension of WKB says of a field; empty if it is none."""
+    metadata = field.metadata or {}
+    name = metadata.get(b"ARROW:extension:name", b"").decode() or getattr(field.type, "extension_name", "")
+    if name not in ("geoarrow.wkb", "ogc.wkb"):
+        return {}
+    said = metadata.get(b"ARROW:extension:metadata", b"").decode() or "{}"
+    about = json.loads(said)
+    return {"crs": about.get("crs")} if isinstance(about, dict) else {"crs": None}
+
+
+def _refuse_nested(roles: Sequence[Role], positions: Sequence[int | None], schema: Any, path: str) -> None:
     """Raise :class:`PoiError` if a column's type rules out its role; this needs the schema only, no data."""
-    for column, at in zip(columns, positions, strict=True):
+    for role, at in zip(roles, positions, strict=True):
         kind = "text" if at is None else _kind(schema.field(at).type)
-        if kind in ("nested", "binary") or (column.role == "keep" and kind == "other"):
+        if kind in ("nested", "binary") or (role == "keep" and kind == "other"):
             field = schema.field(at)
-            what = "only text, numbers, true, false and null can be kept" if column.role == "keep" else (
-                f"pois.columns.{column.role} must name numbers or text"
+            what = "only text, numbers, true, false and null can be kept" if role == "keep" else (
+                f"pois.columns.{role} must name numbers or text"
             )  # fmt: skip
             raise PoiError(f"{path}: the column {field.name} holds {str(field.type)[:60]}: {what}")
 

@@ -4,35 +4,41 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import stat
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from io import BufferedReader
 from itertools import islice
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import BinaryIO
 
 from nutonic.core.model import Reject
 from nutonic.errors import PoiError
 from nutonic.planning.places import hub as pois_hub
 from nutonic.planning.places.columns import Places
 from nutonic.planning.places.geojson import geojson_rows
+from nutonic.planning.places.jsonl import jsonl_rows
+from nutonic.planning.places.names import kept_columns
 from nutonic.planning.places.parquet import parquet_rows
-from nutonic.planning.places.rows import Collector, Row, kept_columns
-from nutonic.planning.places.text import csv_rows, jsonl_rows
+from nutonic.planning.places.rows import Collector, Row
+from nutonic.planning.places.tables import csv_rows
+from nutonic.planning.places.text import Unpacked
+from nutonic.planning.places.vector import VECTOR, files_of, vector_rows
 from nutonic.recipe.inputs import Pois
 
 _Reader = Callable[[BinaryIO, str, Pois], Iterator[Row]]
 _LINES: dict[str, _Reader] = {
     **dict.fromkeys((".csv", ".tsv", ".txt"), csv_rows),
-    **dict.fromkeys((".jsonl", ".ndjson"), jsonl_rows),
+    **dict.fromkeys((".jsonl", ".ndjson", ".geojsonl", ".geojsons", ".geojsonseq"), jsonl_rows),
 }
+_TEXTS: dict[str, _Reader] = {**_LINES, **dict.fromkeys((".geojson", ".json"), geojson_rows)}
 _READERS: dict[str, _Reader] = {
-    **_LINES,
-    **{f"{suffix}.gz": reader for suffix, reader in _LINES.items()},
-    **dict.fromkeys((".geojson", ".json"), geojson_rows),
+    **_TEXTS,
+    **{f"{suffix}.gz": reader for suffix, reader in _TEXTS.items()},
     **dict.fromkeys((".parquet", ".geoparquet", ".pq"), parquet_rows),
+    **dict.fromkeys(VECTOR, vector_rows),
 }
 
 
@@ -53,9 +59,9 @@ class PoiFile:
 def read_pois(pois: Pois) -> PoiFile:
     """Read the places that a recipe names.
 
-    Coordinates are columns ``lon`` or ``longitude`` and ``lat`` or ``latitude``, ids a column ``id`` if there is one, or
-    what ``columns`` names; GeoJSON and GeoParquet also have them as points. A bad row is a reject with its line and what
-    is wrong, never an exception; it keeps its ordinal.
+    Coordinates are columns such as ``lon`` and ``lat``, one column with both, or points where the format has them; ids a
+    column ``id`` if there is one; or what ``columns`` names. Points in another CRS are transformed. A bad row is a reject
+    with its line and what is wrong, never an exception; it keeps its ordinal.
 
     Raises
     ------
@@ -70,9 +76,11 @@ def read_pois(pois: Pois) -> PoiFile:
         return _file(collector, dataset.sha256(), dataset.address())
     with _opened(pois.path) as file:
         suffix, reader = _reader(pois.path)
-        sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+        sha256 = _digest(file, pois.path)
         file.seek(0)
-        content = cast(BinaryIO, gzip.GzipFile(fileobj=file)) if suffix.endswith(".gz") else file
+        content: BinaryIO = file
+        if suffix.endswith(".gz"):
+            content = BufferedReader(Unpacked(file, Path(pois.path).stat().st_size, pois.path), 1 << 16)
         lined = suffix.removesuffix(".gz") in _LINES
         return _file(_collect(reader(content, pois.path, pois), pois, "line" if lined else "row"), sha256)
 
@@ -86,13 +94,25 @@ def file_sha256(path: str) -> str:
     if pois_hub.is_address(path):
         return pois_hub.resolve(path).sha256()
     with _opened(path) as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+        return _digest(file, path)
+
+
+def _digest(file: BufferedReader, path: str) -> str:
+    """SHA-256 (hex) of a file; of a shapefile, whose coordinates and columns are in several, of all together."""
+    digest = hashlib.file_digest(file, "sha256")
+    for beside in files_of(path):
+        digest.update(beside.read_bytes())
+    return digest.hexdigest()
 
 
 def _collect(rows: Iterator[Row], pois: Pois, line_is: str) -> Collector:
     collector = Collector(pois.path, kept_columns(pois), line_is)
-    for row in islice(rows, pois.limit):
-        collector.add(row)
+    try:
+        for row in islice(rows, pois.limit):
+            collector.add(row)
+    finally:
+        if isinstance(rows, Generator):
+            rows.close()  # before the file is
     return collector
 
 
@@ -108,6 +128,9 @@ def _opened(path: str) -> Iterator[BufferedReader]:
     if "://" in path:
         raise PoiError(f"pois.path is {path}, and can only be a local file or hf://datasets/OWNER/NAME")
     try:
+        mode = Path(path).stat().st_mode
+        if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+            raise PoiError(f"the places file {path} is a pipe or a device, not a file; see pois.path")
         with Path(path).open("rb") as file:
             yield file
     except (EOFError, zlib.error, gzip.BadGzipFile):
@@ -124,6 +147,6 @@ def _reader(path: str) -> tuple[str, _Reader]:
         if name.endswith(suffix):
             return suffix, _READERS[suffix]
     raise PoiError(
-        f"the suffix of {path} does not say what it is: .csv, .tsv, .txt, .jsonl or .ndjson (also with .gz), "
-        ".geojson, .json, .parquet, .geoparquet or .pq are known"
+        f"the suffix of {path} does not say what it is: .csv, .tsv, .txt, .jsonl, .ndjson, .geojson or .json (also with "
+        f".gz), .parquet, .geoparquet, .pq, and {', '.join(VECTOR)} are known"
     )
