@@ -19,7 +19,7 @@ PRODUCT = yaml.safe_load("""
 name: my-dataset
 pois:
   path: pois.csv
-  columns: {id: null, lon: null, lat: null}
+  columns: {id: null, lon: null, lat: null, point: null}
   keep: []
   limit: null
   min_spacing_m: 0
