@@ -65,6 +65,8 @@ class Plan(Shown):
     cost: Cost
     unusable: tuple[UnusableItem, ...] = ()
     """Items of the catalogues that are none, and were left out: id, and why."""
+    of_places: tuple[str, ...] = ()
+    """Warnings about the rows of the places file."""
 
     def _facts(self) -> Json:
         shares = ", ".join(f"{name} {share:.0%}" for name, share in self.shares().items())
@@ -125,7 +127,7 @@ class Plan(Shown):
 
     def warnings(self) -> list[str]:
         """Messages for the user to read before building."""
-        messages = []
+        messages = [*self.of_places]
         if self.unusable:
             few = "1 item is" if len(self.unusable) == 1 else f"{len(self.unusable)} items are"
             messages.append(f"{few} left out of the search; the first: {self.unusable[0][1]}")
@@ -191,6 +193,7 @@ def plan_of(spec: BuildSpec) -> Plan:
         largest_group=largest,
         cost=cost,
         unusable=unusable.take(),
+        of_places=file.warnings,
     )
 
 

@@ -142,10 +142,12 @@ def test_the_edges_of_the_world_are_on_it(read):
         (b"city,start_lat,start_lng\n", "has no column lon or longitude; its first line names city, start_lat, start_lng: "
          "write pois.columns.lon: start_lng"),
         (b"lon,longitud\n", "has no column lat or latitude; its first line names lon, longitud"),
-        (b"lng,long,lat\n1,2,3\n", "has several columns of longitudes (lng, long): say which, as in pois.columns.lon: lng"),
+        (b"lng,long,lat\n1,2,3\n", "has several columns of longitudes (lng, long): say which, as in "
+         "pois.columns.lon: lng; in line 2 they are 1 and 2"),
         (b"a,geometry,wkt\n", "has several columns of points (geometry, wkt): say which, as in "
          "pois.columns.point: geometry"),
-        ("lon,lat,ort\n1,2,Köln\n".encode("latin-1"), "is not UTF-8 text (byte 17): save it as UTF-8 CSV"),
+        ("lon,lat,ort\n1,2,Köln\n".encode("latin-1"), "is not UTF-8 text (byte 17) in line 2, where Windows-1252 "
+         "has 'ö': save it as UTF-8, or convert it, for instance with iconv -f WINDOWS-1252 -t UTF-8"),
         ("lo".encode("utf-16"), "has no column lon or longitude; its first line names lo"),
     ],
 )  # fmt: skip

@@ -146,7 +146,8 @@ def test_places_are_read_as_people_write_them(read, name, content):
                 (6, "poi_000004", "bad coordinates", "lon '', lat 5 are not two numbers"),
                 (7, "poi_000005", "bad coordinates", "lon 6, lat '' are not two numbers"),
                 (8, "poi_000006", "bad coordinates", "lon [1], lat 7 are not two numbers"),
-                (9, "poi_000007", "bad row", "'\ufffd' is no JSON object"),
+                (9, "poi_000007", "bad row", "'\ufffd' is not UTF-8 text (byte 0 of the line, where Windows-1252 has 'ÿ'): "
+                 "save the file as UTF-8"),
             ],
         ),
         (

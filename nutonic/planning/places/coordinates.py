@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import re
 from typing import Any, Literal
@@ -23,6 +24,8 @@ _ANGLE = re.compile(
     \s*(?P<after>[NSEW])?""",
     re.IGNORECASE | re.VERBOSE,
 )
+#: Letters of a point as Python shows it.
+_LONGEST_SHOWN = 1000
 _MINUS = str.maketrans("−–", "--")
 _AXIS_OF: dict[str, Axis] = {"N": "lat", "S": "lat", "E": "lon", "W": "lon"}
 _NUMBER = r"[-+]?(?:[0-9.]+(?:e[-+]?[0-9]+)?|nan|inf)"
@@ -32,7 +35,10 @@ _WKT = re.compile(
     re.IGNORECASE,
 )
 _GEOMETRY = re.compile(r"(?:SRID=[0-9]+;)?\s*([A-Z]+)\s*(?:Z|M|ZM)?\s*(?:\(|EMPTY)", re.IGNORECASE)
-_HEX = re.compile(r"0[01][0-9A-Fa-f]{40,}")
+#: WKB, also as PostgreSQL writes its bytes.
+_HEX = re.compile(r"(?:\\x)?(0[01][0-9A-Fa-f]{40,})")
+#: A point of R's sf in a table, longitude first.
+_R_POINT = re.compile(rf"c\(\s*(?P<x>{_NUMBER})\s*,\s*(?P<y>{_NUMBER})\s*\)", re.IGNORECASE)
 _BETWEEN = (re.compile(r"\s*[;/|]\s*"), re.compile(r"\s*,\s+"), re.compile(r"\s*,\s*"), re.compile(r"\s+"))
 _BEFORE_LETTER = re.compile(r"(?<=[^NSEW\s,;])\s*[,;]?\s*(?=[NSEW])", re.IGNORECASE)
 _AFTER_LETTER = re.compile(r"(?<=[NSEW])\s*[,;]?\s*(?=[0-9])", re.IGNORECASE)
@@ -98,6 +104,8 @@ def point_of(value: object, first: Axis = "lat") -> Point:
     """
     if isinstance(value, dict):
         return _object_point(value)
+    if isinstance(value, list):
+        return _pair(value)
     if not isinstance(value, str) or not value.strip():
         return None, None, ("no point", f"there is no point in {repr(value)[:40]}")
     text = value.strip()
@@ -105,8 +113,10 @@ def point_of(value: object, first: Axis = "lat") -> Point:
         return _json_point(text)
     if found := _WKT.fullmatch(text):
         return transformed(found["x"], found["y"], f"EPSG:{found['srid']}" if found["srid"] else None)
-    if _HEX.fullmatch(text):
-        return _wkb_point(text)
+    if found := _HEX.fullmatch(text):
+        return _wkb_point(found[1])
+    if found := _R_POINT.fullmatch(text):
+        return found["x"], found["y"], None
     if found := _GEOMETRY.match(text):
         said = "empty" if text.upper().endswith("EMPTY") else f"a {found[1][:40]}, not one point"
         return None, None, ("no point", f"the geometry is {said}")
@@ -154,14 +164,26 @@ def _object_point(value: dict[str, Any]) -> Point:
 
 
 def _json_point(text: str) -> Point:
-    try:
-        value = json.loads(text)
-    except (ValueError, RecursionError):
-        value = None
+    value = _value(text)
     if isinstance(value, dict):
         return _object_point(value)
-    said = "does not say which is first: write POINT (lon lat)" if isinstance(value, list) else "is no GeoJSON"
-    return None, None, ("no point", f"{text[:40]!r} {said}")
+    return _pair(value) if isinstance(value, list) else (None, None, ("no point", f"{text[:40]!r} is no GeoJSON"))
+
+
+def _value(text: str) -> Any:
+    """A value as JSON, or as Python shows it: ``{'type': 'Point', …}``, which pandas writes; None for anything else."""
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        pass
+    try:
+        return ast.literal_eval(text) if len(text) <= _LONGEST_SHOWN else None
+    except (ValueError, SyntaxError, RecursionError, MemoryError):
+        return None
+
+
+def _pair(value: list[Any]) -> Point:
+    return None, None, ("no point", f"{repr(value)[:40]} does not say which is first: write POINT (lon lat)")
 
 
 def _wkb_point(text: str) -> Point:

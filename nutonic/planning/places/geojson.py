@@ -11,7 +11,7 @@ from nutonic.planning.places.coordinates import Point, geometry_point, transform
 from nutonic.planning.places.crs import degrees_of
 from nutonic.planning.places.names import Columns
 from nutonic.planning.places.rows import Objects, Row
-from nutonic.planning.places.text import encoding_of, first_bad_byte
+from nutonic.planning.places.text import encoding_of, not_text
 from nutonic.recipe.inputs import Pois
 
 #: A document is one value, so its text is in memory as a whole.
@@ -156,11 +156,11 @@ def _text(file: BinaryIO, path: str) -> str:
         raise PoiError(
             f"{path} is larger than {MAX_DOCUMENT >> 20} MiB, and GeoJSON is read whole: convert it to JSONL or Parquet"
         )
-    encoding = encoding_of(content[: 1 << 16])
+    encoding = encoding_of(content[: 1 << 16], path)
     try:
         return content.decode("utf-8-sig" if encoding == "utf-8" else encoding)
     except UnicodeDecodeError:
-        raise PoiError(f"{path} is not UTF-8 text (byte {first_bad_byte(file)}): save it as UTF-8") from None
+        raise not_text(file, encoding, path) from None
 
 
 def _documents(text: str, path: str, features: Features) -> Iterator[Any]:

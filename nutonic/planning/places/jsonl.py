@@ -13,7 +13,7 @@ import orjson
 from nutonic.errors import PoiError
 from nutonic.planning.places.geojson import Features
 from nutonic.planning.places.rows import Row
-from nutonic.planning.places.text import MAX_LINE, bounded_lines, encoding_of
+from nutonic.planning.places.text import MAX_LINE, bounded_lines, encoding_of, not_text, stray_byte
 from nutonic.recipe.inputs import Pois
 
 #: What begins each value of a GeoJSON text sequence (RFC 8142).
@@ -23,7 +23,7 @@ _RECORD = b"\x1e"
 def jsonl_rows(file: BinaryIO, path: str, pois: Pois) -> Iterator[Row]:
     """The data rows of a file with one JSON object a line; a line with anything else is a bad row."""
     features, rows = Features(pois, path), 0
-    encoding = encoding_of(file.read(1 << 16))
+    encoding = encoding_of(file.read(1 << 16), path)
     file.seek(0)
     lines = bounded_lines(file, path) if encoding.startswith("utf-8") else _recoded(file, encoding, path)
     for number, text in _records(lines, path):
@@ -40,9 +40,8 @@ def _recoded(file: BinaryIO, encoding: str, path: str) -> Iterator[bytes]:
     try:
         yield from (line.encode() for line in bounded_lines(text, path))
     except UnicodeError:
-        raise PoiError(f"{path} is not {encoding.upper()} text: save it as UTF-8") from None
-    finally:
         text.detach()
+        raise not_text(file, encoding, path) from None
 
 
 def _records(lines: Iterable[bytes], path: str) -> Iterator[tuple[int, bytes]]:
@@ -69,10 +68,22 @@ def _records(lines: Iterable[bytes], path: str) -> Iterator[tuple[int, bytes]]:
 def _row(number: int, text: bytes, features: Features) -> Row:
     value = _parsed(text)
     if not isinstance(value, dict):
-        return Row(number, wrong=("bad row", f"{text[:40].decode('utf-8', 'replace')!r} is no JSON object"))
+        return Row(number, wrong=("bad row", f"{text[:40].decode('utf-8', 'replace')!r} {_why(text)}"))
     if value.get("type") == "FeatureCollection":
         return Row(number, wrong=("bad row", "a FeatureCollection in one line: name the file .geojson"))
     return features.row(number, value)
+
+
+def _why(text: bytes) -> str:
+    """Why a line is no object, for the reject's detail."""
+    try:
+        text.decode()
+    except UnicodeDecodeError as error:
+        return (
+            f"is not UTF-8 text (byte {error.start} of the line{stray_byte(text, error.start)}): save the file as UTF-8"
+        )
+    in_array = text.startswith(b"[{") or text.endswith((b"},", b"}]", b":["))
+    return "is no JSON object" + (": is the file one array? Then name it .json" if in_array else "")
 
 
 def _parsed(text: bytes) -> Any:

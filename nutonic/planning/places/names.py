@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import difflib
+import math
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from nutonic.errors import PoiError
-from nutonic.planning.places.coordinates import Axis
+from nutonic.planning.places.coordinates import Axis, degrees
 from nutonic.recipe.inputs import Pois
 
 Role = Literal["lon", "lat", "point", "id", "keep"]
@@ -94,9 +95,13 @@ _POINTS = {
     "geom_wkb",
 }
 _UNIT = re.compile(r"[(\[{]([^)\]}]*)[)\]}]")
+_HEMISPHERE = {"ref", "dir", "direction", "hemi", "hemisphere"}
+_NEGATIVE = {"s", "south", "w", "west"}
 _METRES = {"m", "km", "metre", "metres", "meter", "meters", "ft", "feet", "utm"}
 _HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 _WORD = re.compile(r"[^\W_]+")
+#: Degrees, about a metre, by which two columns of one coordinate may differ: one is rounded, or float32.
+_ROUNDING = 1e-5
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +115,8 @@ class Found:
     keep: tuple[int | None, ...]
     first: Axis = "lat"
     """Which coordinate comes first in a point that is plain text, by its column's name."""
+    others: tuple[tuple[Axis, int, int], ...] = ()
+    """Columns of the same coordinate or of its hemisphere, which must not contradict the one taken: axis, it, the other."""
 
     @property
     def is_located(self) -> bool:
@@ -136,46 +143,43 @@ class Columns:
         own_id = None if self._named.id is False else _exact(names, self._named.id or "id", loose=not self._named.id)
         keep = tuple(_exact(names, name) for name in self.keep)
         lon, lat, point = self._place(names)
-        return Found(own_id, lon, lat, point, keep, "lon" if point is not None and _lon_first(names[point]) else "lat")
+        first: Axis = "lon" if point is not None and _lon_first(names[point]) else "lat"
+        others: list[tuple[Axis, int, int]] = []
+        if lon and lat:
+            others += [("lon", lon[0], i) for i in (*lon[1:], *_hemispheres("lon", names))]
+            others += [("lat", lat[0], i) for i in (*lat[1:], *_hemispheres("lat", names))]
+        return Found(own_id, lon[0] if lon else None, lat[0] if lat else None, point, keep, first, tuple(others))
 
-    def _place(self, names: Sequence[str]) -> tuple[int | None, int | None, int | None]:
+    def _place(self, names: Sequence[str]) -> tuple[list[int], list[int], int | None]:
+        """The columns of longitudes, of latitudes, and the one of points; of several the first is to be taken."""
         named = self._named
         if named.point:
-            return None, None, _exact(names, named.point)
+            return [], [], _exact(names, named.point)
         lon, lat = self._axis("lon", names, 2), self._axis("lat", names, 2)
-        if named.lon or named.lat or (lon is not None and lat is not None) or self._tiers == 1:
+        if named.lon or named.lat or (lon and lat) or self._tiers == 1:
             more = named.lon or named.lat
             return (
-                self._axis("lon", names, 3) if more and lon is None else lon,
-                self._axis("lat", names, 3) if more and lat is None else lat,
+                self._axis("lon", names, 3) if more and not lon else lon,
+                self._axis("lat", names, 3) if more and not lat else lat,
                 None,
             )
         points = [i for i, name in enumerate(names) if "_".join(_words(name)) in _POINTS]
+        if len(points) > 1:
+            raise _several(self._path, "point", points, names)
         if points:
-            return None, None, self._one("point", points, names)
+            return [], [], points[0]
         return self._axis("lon", names, 3), self._axis("lat", names, 3), None
 
-    def _axis(self, axis: Axis, names: Sequence[str], tiers: int) -> int | None:
-        """The column of a coordinate, by the recipe's name or the first of some tiers of known ones."""
+    def _axis(self, axis: Axis, names: Sequence[str], tiers: int) -> list[int]:
+        """The columns of a coordinate, by the recipe's name or of the first tier of known ones; short names first."""
         if name := getattr(self._named, axis):
-            return _exact(names, name)
+            at = _exact(names, name)
+            return [] if at is None else [at]
         for tier, known in enumerate(_TIERS[axis][: min(tiers, self._tiers)]):
-            of = _plain if tier == 0 else noun
-            if at := [
-                i for i, name in enumerate(names) if of(name) in (known if tier == 0 else known | _TIERS[axis][0])
-            ]:
-                return self._one(axis, at, names)
-        return None
-
-    def _one(self, role: Role, at: list[int], names: Sequence[str]) -> int:
-        if len(at) > 1:
-            many = ", ".join(names[i].strip()[:40] for i in at[:8])
-            what = {"lon": "longitudes", "lat": "latitudes"}.get(role, "points")
-            raise PoiError(
-                f"{self._path} has several columns of {what} ({many}): say which, as in "
-                f"pois.columns.{role}: {names[at[0]].strip()[:40]}"
-            )
-        return at[0]
+            of, known = (_plain, known) if tier == 0 else (noun, known | _TIERS[axis][0])
+            if found := [i for i, name in enumerate(names) if of(name) in known]:
+                return sorted(found, key=lambda i: len(_plain(names[i])))
+        return []
 
     def missing(self, found: Sequence[Found], names: Sequence[str], names_are: str) -> PoiError | None:
         """The error for a file without a column that it must have, in none of its parts; None where all are there."""
@@ -204,6 +208,47 @@ class Columns:
         elif names and all(_is_number(name) for name in names):
             columns += ": the first line must name the columns"
         return PoiError(f"{self._path} has no column {expected}; {names_are} {columns}")
+
+
+def _several(path: str, role: Role, at: Sequence[int], names: Sequence[str]) -> PoiError:
+    many = ", ".join(names[i].strip()[:40] for i in at[:8])
+    what = {"lon": "longitudes", "lat": "latitudes"}.get(role, "points")
+    return PoiError(
+        f"{path} has several columns of {what} ({many}): say which, as in pois.columns.{role}: {names[at[0]].strip()[:40]}"
+    )
+
+
+def refuse_contradiction(path: str, found: Found, names: Sequence[str], values: Sequence[object], where: str) -> None:
+    """Raise :class:`PoiError` if a row has two numbers for one coordinate, or one without the sign of its hemisphere."""
+    for axis, taken, other in found.others:
+        one, two = _degrees_or_nan(values[taken], axis), _degrees_or_nan(values[other], axis)
+        if one > 0 and str(values[other]).strip().lower() in _NEGATIVE:
+            raise PoiError(
+                f"{path} has the hemisphere in a column of its own ({names[other].strip()[:40]}: in {where} "
+                f"{str(values[other]).strip()} of {one:g}): write degrees that are negative in the south and in the west"
+            )
+        if abs(one - two) > _ROUNDING:
+            error = _several(path, axis, (taken, other), names)
+            raise PoiError(f"{error}; in {where} they are {one:g} and {two:g}")
+
+
+def _hemispheres(axis: Axis, names: Sequence[str]) -> list[int]:
+    """Columns that say which side of the equator or of Greenwich a coordinate lies: ``E/W``, ``GPSLatitudeRef``."""
+    letters = ("ew", "we") if axis == "lon" else ("ns", "sn")
+    known = set.union(*_TIERS[axis][:2])
+    words = [set(_words(name)) for name in names]
+    return [
+        i
+        for i, (name, of) in enumerate(zip(names, words, strict=True))
+        if "".join(_words(name)) in letters or (of & known and of & {*_HEMISPHERE, *letters})
+    ]
+
+
+def _degrees_or_nan(value: object, axis: Axis) -> float:
+    try:
+        return degrees(value, axis)
+    except (ValueError, TypeError, OverflowError):
+        return math.nan
 
 
 def kept_columns(pois: Pois) -> tuple[str, ...]:
@@ -248,6 +293,8 @@ def _near(axis: Axis, names: Sequence[str]) -> str | None:
     known = set.union(*_TIERS[axis][:2])
     near = [name.strip() for name in names if known & set(_words(name))]
     whole = "longitude" if axis == "lon" else "latitude"
+    endings = ("lon", "lng", "long", "xcoord") if axis == "lon" else ("lat", "ycoord")
+    near = near or [name.strip() for name in names if _plain(name).endswith(endings)]
     near = near or [name.strip() for name in names if difflib.get_close_matches(_plain(name), [whole], cutoff=0.7)]
     return near[0] if near else None
 

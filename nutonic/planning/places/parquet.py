@@ -14,7 +14,7 @@ from nutonic.errors import PoiError
 from nutonic.planning.places.coordinates import Axis, point_of, shape_point
 from nutonic.planning.places.crs import ToDegrees, degrees_of
 from nutonic.planning.places.geojson import refuse_named_coordinates
-from nutonic.planning.places.names import Columns, Role
+from nutonic.planning.places.names import Columns, Found, Role, refuse_contradiction
 from nutonic.planning.places.rows import Row
 from nutonic.recipe.inputs import Pois
 
@@ -47,8 +47,13 @@ def parquet_values(file: BinaryIO, path: str, pois: Pois) -> Iterator[tuple[Any,
         roles: list[Role] = ["id", *_AXES[: 0 if geometry else 2]] + ["keep"] * len(found.keep)
         _refuse_nested(roles, positions, schema, path)
         needed = [schema.names[at] for at in positions if at is not None] + ([geometry.name] if geometry else [])
+        needed += [] if geometry else [schema.names[other] for _, _, other in found.others]
+        rows = 0
         for group in range(table.num_row_groups):
             for batch in table.iter_batches(_BATCH, row_groups=[group], columns=list(dict.fromkeys(needed))):
+                if found.others and not geometry:
+                    _refuse_contradictions(batch, found, schema.names, path, rows)
+                rows += batch.num_rows
                 values = [repeat(None) if at is None else _values(batch, schema.names[at]) for at in positions]
                 yield from _with_points(values, batch, geometry) if geometry else _with_columns(values)
     except arrow.ArrowException as error:
@@ -81,6 +86,15 @@ def _refuse_bomb(rows: int, file: BinaryIO, path: str) -> None:
         raise PoiError(
             f"{path} says it has {rows:,} rows in {size:,} bytes: it holds no places, but one value repeated"
         )
+
+
+def _refuse_contradictions(batch: Any, found: Found, names: Sequence[str], path: str, rows: int) -> None:
+    at = sorted({i for _, *pair in found.others for i in pair})
+    row: list[Any] = [None] * len(names)
+    for number, values in enumerate(zip(*(_values(batch, names[i]) for i in at), strict=True), rows + 1):
+        for i, value in zip(at, values, strict=True):
+            row[i] = value
+        refuse_contradiction(path, found, names, row, f"row {number}")
 
 
 def _with_columns(values: Sequence[Any]) -> Iterator[tuple[Any, ...]]:
@@ -158,13 +172,14 @@ def _geoparquet(schema: Any, path: str) -> tuple[str, str, Any] | None:
         if b"geo" not in metadata and _extension(schema.field(name)):
             return None
         crs = column.get("crs", "OGC:CRS84") if column else None
-        if crs is None and column:
-            raise PoiError(f"{path} says that the CRS of its geometry is unknown: write it with one")
-        return str(name), str(column.get("encoding", "WKB")), crs
+        encoding = str(column.get("encoding", "WKB"))
     except (ValueError, AttributeError, TypeError):
         raise PoiError(
             f"{path} describes its geometry in a way that is no GeoParquet: give it lon and lat columns"
         ) from None
+    if crs is None and column:
+        raise PoiError(f"{path} says that the CRS of its geometry is unknown: write it with one, such as EPSG:4326")
+    return str(name), encoding, crs
 
 
 def _native(table: Any, path: str) -> tuple[str, str, Any] | None:

@@ -52,6 +52,8 @@ class PoiFile:
     """SHA-256 (hex) of the file's bytes; for a dataset on the Hub, that of its address: see :func:`file_sha256`."""
     rows: int
     """Number of data rows, bad ones included."""
+    warnings: tuple[str, ...] = ()
+    """What the user should know about the rows besides the rejects."""
     origin: str | None = None
     """Address of a dataset on the Hub, with the commit that was read; None for a local file."""
 
@@ -118,7 +120,12 @@ def _collect(rows: Iterator[Row], pois: Pois, line_is: str) -> Collector:
 
 def _file(collector: Collector, sha256: str, origin: str | None = None) -> PoiFile:
     return PoiFile(
-        places=collector.places(), rejects=collector.rejects, sha256=sha256, rows=collector.rows, origin=origin
+        places=collector.places(),
+        rejects=collector.rejects,
+        sha256=sha256,
+        rows=collector.rows,
+        warnings=collector.warnings(),
+        origin=origin,
     )
 
 

@@ -17,7 +17,7 @@ from nutonic.planning.layout import default_id
 from nutonic.planning.places.columns import SWAPPED, Places, problem_with_coordinates
 from nutonic.planning.places.coordinates import Point, degrees, point_of
 from nutonic.planning.places.ids import is_safe, safe_ids, text_of_id
-from nutonic.planning.places.names import Columns, Found
+from nutonic.planning.places.names import Columns, Found, refuse_contradiction
 
 _LONGEST_KEPT = 2000
 _SHAPES = 1000
@@ -51,6 +51,8 @@ class Objects:
     def row(self, number: int, obj: dict[str, Any]) -> Row:
         """The row of an object that has its coordinates among its values."""
         found, values = self._found(obj), tuple(obj.values())
+        if found.others:
+            refuse_contradiction(self._path, found, tuple(obj), values, f"object {number}")
         keep = tuple(None if at is None else values[at] for at in found.keep)
         lon, lat, wrong = _located(values, found)
         return Row(number, None if found.id is None else values[found.id], lon, lat, keep, wrong)
@@ -92,6 +94,8 @@ class Collector:
     def __init__(self, path: str, keep: tuple[str, ...] = (), line_is: str = "line") -> None:
         self.rows = 0
         self.rejects: list[Reject] = []
+        self.swapped = array("q")
+        """Lines of bad rows that would be places with longitude and latitude exchanged."""
         self._path, self._keep, self._line_is = path, keep, line_is
         self._ordinal = array("q")
         self._lon, self._lat = array("d"), array("d")
@@ -110,6 +114,8 @@ class Collector:
             wrong = "duplicate id", f"id {name[:80]!r} is on {self._line_is} {self._line_of[name]} already"
         point, bad = (None, wrong) if wrong else _point(lon, lat)
         if point is None:
+            if not wrong and _point(lat, lon)[0]:
+                self.swapped.append(line)
             self._reject(row, ordinal, name, *(bad or ("bad row", "")))
             return
         if self._keep:
@@ -146,6 +152,15 @@ class Collector:
                     f"{self._path}, {self._line_is} {row.line}: {column} {error}: take it out of pois.keep"
                 ) from None
         return tuple(values)
+
+    def warnings(self) -> tuple[str, ...]:
+        """What the user should know about the rows besides the rejects."""
+        if not self.swapped:
+            return ()
+        return (
+            f"{len(self.swapped)} of {self.rows} rows are no places, but would be with longitude and latitude exchanged "
+            f"(the first: {self._line_is} {self.swapped[0]}): are others swapped, too?",
+        )
 
     def places(self) -> Places:
         """The good rows; the lines of their ids are forgotten."""

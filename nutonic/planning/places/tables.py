@@ -14,9 +14,9 @@ from typing import Any, BinaryIO, Literal
 from nutonic.errors import PoiError
 from nutonic.planning.places.columns import problem_with_coordinates
 from nutonic.planning.places.coordinates import degrees, point_of
-from nutonic.planning.places.names import Columns, Found
+from nutonic.planning.places.names import Columns, Found, refuse_contradiction
 from nutonic.planning.places.rows import Row
-from nutonic.planning.places.text import MAX_LINE, bounded_lines, encoding_of, first_bad_byte
+from nutonic.planning.places.text import MAX_LINE, bounded_lines, encoding_of, not_text
 from nutonic.recipe.inputs import Pois
 
 _DELIMITERS = ",;\t|"
@@ -75,7 +75,7 @@ def csv_rows(file: BinaryIO, path: str, pois: Pois) -> Iterator[Row]:
     PoiError
         If it is no such table, or a quote is left open in it.
     """
-    encoding = encoding_of(file.read(_HEAD))
+    encoding = encoding_of(file.read(_HEAD), path)
     try:
         with _any_length():
             with _lines(file, encoding, path) as lines:
@@ -86,8 +86,7 @@ def csv_rows(file: BinaryIO, path: str, pois: Pois) -> Iterator[Row]:
             if not quoted:
                 yield from _doubtful_rows(file, encoding, path, pois)
     except UnicodeError:
-        byte, name = first_bad_byte(file, encoding), "UTF-8" if encoding.startswith("utf-8") else encoding.upper()
-        raise PoiError(f"{path} is not {name} text (byte {byte}): save it as UTF-8 CSV") from None
+        raise not_text(file, encoding, path) from None
 
 
 def _doubtful_rows(file: BinaryIO, encoding: str, path: str, pois: Pois) -> Iterator[Row]:
@@ -97,12 +96,16 @@ def _doubtful_rows(file: BinaryIO, encoding: str, path: str, pois: Pois) -> Iter
         try:
             for _ in _rows(table, rest, start, path, strict=True):
                 pass
-            quoted = True
-        except _OpenQuote:
-            quoted = False
+            broken = None
+        except _OpenQuote as error:
+            broken = error
     with _lines(file, encoding, path) as lines:
-        table, start, rest = _begun(lines, path, pois, quoted=quoted)
-        yield from _rows(table, rest, start, path)
+        table, start, rest = _begun(lines, path, pois, quoted=broken is None)
+        rows = _rows(table, rest, start, path)
+        first = next(rows, None)
+        if broken and first and any(isinstance(cell, str) and '"' in cell for cell in (first.lon, first.lat)):
+            raise broken  # numbers are in quotes, so quotes are quotes, and one of them is astray
+        yield from itertools.chain([first] if first else (), rows)
 
 
 class _OpenQuote(PoiError):
@@ -201,6 +204,8 @@ def _rows(table: _Table, lines: Iterable[str], start: int, path: str, *, strict:
                 continue
             if len(cells) != names:
                 wrong = _fitted(cells, table)
+            if found.others:
+                refuse_contradiction(path, found, table.names, cells, f"line {line}")
             place = (cells[lon], cells[lat], wrong) if point is None else point_of(cells[point], found.first)
             keep_values = [cells[at or 0].strip() or None for at in keep] if keep else ()
             yield Row(
@@ -240,8 +245,9 @@ def _refuse_open_quote(table: _Table, source: _Lines, line: int, path: str) -> N
 
 
 def _is_row(table: _Table, text: str) -> bool:
-    """Whether a line alone has a cell for every column, and coordinates; its quotes may be letters."""
-    readings: Iterator[list[str]] = (next(_reader([text], table.delimiter, quoted), []) for quoted in (True, False))
+    """Whether a line alone has a cell for every column, and coordinates; its quotes may be letters, or astray."""
+    ways = ((text, True), (text, False), (text.replace('"', ""), False))
+    readings: Iterator[list[str]] = (next(_reader([line], table.delimiter, quoted), []) for line, quoted in ways)
     return any(len(cells) == len(table.names) and _is_place(cells, table.found) for cells in readings)
 
 

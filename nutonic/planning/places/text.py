@@ -23,6 +23,14 @@ _MARKS = (
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
+#: How files begin that are no text, and what they are.
+_NO_TEXT = (
+    (b"\x1f\x8b", "a gzip file: end its name in .gz"),
+    (b"PK\x03\x04", "a zip file or an Excel workbook: save it as CSV"),
+    (b"\xd0\xcf\x11\xe0", "an Excel workbook: save it as CSV"),
+    (b"PAR1", "a Parquet file: end its name in .parquet"),
+    (b"SQLite format 3\0", "a GeoPackage or another database: end its name in .gpkg"),
+)
 
 
 class Unpacked(io.RawIOBase):
@@ -55,16 +63,25 @@ class Unpacked(io.RawIOBase):
         return count
 
 
-def encoding_of(head: bytes) -> str:
-    """How a file's text is encoded, by its first bytes: by their mark, or by every second byte of a letter being zero."""
+def encoding_of(head: bytes, path: str) -> str:
+    """How a file's text is encoded, by its first bytes: by their mark, or by every second byte of a letter being zero.
+
+    Raises
+    ------
+    PoiError
+        If they are those of a file that is no text, with what it is.
+    """
+    for mark, kind in _NO_TEXT:
+        if head.startswith(mark):
+            raise PoiError(f"{path} is {kind}")
     for mark, encoding in _MARKS:
         if head.startswith(mark):
             return encoding
     sample = head[: len(head) // 2 * 2]
-    if b"\0" in sample and sample.isascii():
-        even, odd = sample[::2].count(0), sample[1::2].count(0)
-        if max(even, odd) * 2 > len(sample) // 2 and not min(even, odd):
-            return "utf-16-le" if odd else "utf-16-be"
+    even, odd = sample[::2].count(0), sample[1::2].count(0)
+    most, least = max(even, odd), min(even, odd)
+    if most * 4 > len(sample) and least * 5 <= most:  # letters such as Ā have a zero in the other place
+        return "utf-16-le" if odd == most else "utf-16-be"
     return "utf-8"
 
 
@@ -80,17 +97,40 @@ def bounded_lines(file: Any, path: str) -> Iterator[Any]:
         yield line
 
 
-def first_bad_byte(file: BinaryIO, encoding: str = "utf-8") -> int:
-    """Where a file stops being text of an encoding."""
+def not_text(file: BinaryIO, encoding: str, path: str) -> PoiError:
+    """The error for a file that stops being text of an encoding, with where, and what to do."""
+    byte, line, value = _first_bad_byte(file, encoding)
+    if not encoding.startswith("utf-8"):
+        return PoiError(f"{path} is not {encoding.upper()} text (byte {byte}) in line {line}: save it as UTF-8")
+    return PoiError(
+        f"{path} is not UTF-8 text (byte {byte}) in line {line}{stray_byte(value, 0)}: save it as UTF-8, "
+        "or convert it, for instance with iconv -f WINDOWS-1252 -t UTF-8"
+    )
+
+
+def stray_byte(text: bytes, at: int) -> str:
+    """What a byte that is no UTF-8 would be in the encoding that programs on Windows write, for a message."""
+    letter = text[at : at + 1].decode("cp1252", "ignore")
+    return f", where Windows-1252 has {letter!r}" if letter.isprintable() and letter else ""
+
+
+def _first_bad_byte(file: BinaryIO, encoding: str) -> tuple[int, int, bytes]:
+    """Where a file stops being text of an encoding: byte, line, and the byte itself."""
     file.seek(0)
-    decoder, at = codecs.getincrementaldecoder(encoding)(), 0
+    decoder, at, line = codecs.getincrementaldecoder(encoding)(), 0, 1
     while True:
         chunk = file.read(1 << 20)
-        pending = len(decoder.getstate()[0])
+        pending = decoder.getstate()[0]
         try:
             decoder.decode(chunk, final=not chunk)
         except UnicodeDecodeError as error:
-            return at - pending + error.start
-        at += len(chunk)
+            before = (pending + chunk)[: error.start]
+            return at - len(pending) + error.start, line + _ends(before), (pending + chunk)[error.start :][:1]
+        at, line = at + len(chunk), line + _ends(chunk)
         if not chunk:
-            return at
+            return at, line, b""
+
+
+def _ends(chunk: bytes) -> int:
+    """How many lines end in a chunk."""
+    return chunk.count(b"\n") or chunk.count(b"\r")

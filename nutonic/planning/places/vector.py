@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import zipfile
 from collections.abc import Iterator
 from itertools import repeat
@@ -55,6 +56,8 @@ def vector_rows(file: BinaryIO, path: str, pois: Pois) -> Iterator[Row]:
     if not file.read(64).lstrip().startswith(VECTOR[suffix]):
         raise PoiError(f"{path} is no {suffix} file: is it another format, or cut off?")
     ogr = _pyogrio()
+    if suffix == ".shp" and not any(Path(path).with_suffix(end).is_file() for end in (".shx", ".SHX")):
+        raise PoiError(f"{path} lies there without its .shx: a shapefile is several files (.shp, .shx, .dbf, .prj)")
     try:
         yield from _layer_rows(ogr, _name_for_gdal(path, suffix), path, pois)
     except ogr.errors.DataSourceError as error:
@@ -89,24 +92,26 @@ def _name_for_gdal(path: str, suffix: str) -> str:
 
 def _layer_rows(ogr: Any, name: str, path: str, pois: Pois) -> Iterator[Row]:
     layers = [str(layer) for layer, kind in ogr.list_layers(name) if kind is not None]
-    if len(layers) != 1:
+    folders = name.lower().endswith((".kml", ".kmz"))  # of one set of places, each of which GDAL calls a layer
+    if not layers or (len(layers) > 1 and not folders):
         said = f"{len(layers)} layers of geometries ({', '.join(layers[:8])})" if layers else "no layer of geometries"
         raise PoiError(f"{path} has {said}: write the one with the places to a file of its own, with ogr2ogr")
     options = {"IMMUTABLE": "YES"} if name.lower().endswith(".gpkg") else {}  # no -wal file beside a user's own
-    info = ogr.read_info(name, layer=layers[0], **options)
-    names = [str(field) for field in info["fields"]]
+    infos = [ogr.read_info(name, layer=layer, **options) for layer in layers]
     columns = Columns(pois, path, geometry=True)
-    found = columns.find(names)
-    if error := columns.missing([found], names, "its columns are"):
+    every = [[str(field) for field in info["fields"]] for info in infos]
+    found = [columns.find(names) for names in every]
+    if error := columns.missing(found, list(dict.fromkeys(itertools.chain(*every))), "its columns are"):
         raise error
-    to_degrees = _to_degrees(info["crs"], path)
-    needed = [names[at] for at in (found.id, *found.keep) if at is not None]
-    reading = {"layer": layers[0], "columns": list(dict.fromkeys(needed)), "max_features": pois.limit, **options}
-    meta, _, wkb, fields = ogr.raw.read(name, **reading)
-    values = dict(zip(meta["fields"], fields, strict=True))
-    places = zip(_points(wkb, to_degrees), *_cells(values, names, found), strict=False)
-    for number, (point, own_id, keep) in enumerate(places, 1):
-        yield Row(number, own_id, *point[:2], keep, point[2])
+    numbers = itertools.count(1)
+    for layer, info, names, of in zip(layers, infos, every, found, strict=True):
+        needed = [names[at] for at in (of.id, *of.keep) if at is not None]
+        reading = {"layer": layer, "columns": list(dict.fromkeys(needed)), "max_features": pois.limit, **options}
+        meta, _, wkb, fields = ogr.raw.read(name, **reading)
+        values = dict(zip(meta["fields"], fields, strict=True))
+        places = zip(_points(wkb, _to_degrees(info["crs"], path)), *_cells(values, names, of), strict=False)
+        for point, own_id, keep in places:
+            yield Row(next(numbers), own_id, *point[:2], keep, point[2])
 
 
 def _cells(values: dict[str, Any], names: list[str], found: Found) -> tuple[Any, Any]:
