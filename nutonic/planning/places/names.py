@@ -52,48 +52,13 @@ _BESIDE = {
     "center",
     "centre",
 }
+#: Names of points, without what stands between their words.
 _POINTS = {
-    "geometry",
-    "geom",
-    "the_geom",
-    "geom_wkt",
-    "wkt",
-    "wkt_geom",
-    "wkt_geometry",
-    "geometry_wkt",
-    "geojson",
-    "point",
-    "coordinates",
-    "coordinate",
-    "coords",
-    "coord",
-    "latlon",
-    "lat_lon",
-    "latlng",
-    "lat_lng",
-    "lat_long",
-    "latlong",
-    "latitude_longitude",
-    "lonlat",
-    "lon_lat",
-    "lnglat",
-    "lng_lat",
-    "long_lat",
-    "longitude_latitude",
-    "geo_point",
-    "geopoint",
-    "geo_point_2d",
-    "location",
-    "geolocation",
-    "gps",
-    "gps_coordinates",
-    "gps_location",
-    "gps_coords",
-    "wkb",
-    "wkb_geometry",
-    "wkb_geom",
-    "geom_wkb",
-}
+    "coord", "coordinate", "coordinates", "coords", "geojson", "geolocation", "geom", "geometry", "geometrywkt",
+    "geomwkb", "geomwkt", "geopoint", "geopoint2d", "gps", "gpscoordinates", "gpscoords", "gpslocation",
+    "latitudelongitude", "latlng", "latlon", "latlong", "lnglat", "location", "longitudelatitude", "longlat",
+    "lonlat", "point", "thegeom", "wkb", "wkbgeom", "wkbgeometry", "wkt", "wktgeom", "wktgeometry",
+}  # fmt: skip
 _UNIT = re.compile(r"[(\[{]([^)\]}]*)[)\]}]")
 _HEMISPHERE = {"ref", "dir", "direction", "hemi", "hemisphere"}
 _NEGATIVE = {"s", "south", "w", "west"}
@@ -163,7 +128,7 @@ class Columns:
                 self._axis("lat", names, 3) if more and not lat else lat,
                 None,
             )
-        points = [i for i, name in enumerate(names) if "_".join(_words(name)) in _POINTS]
+        points = [i for i, name in enumerate(names) if "".join(_words(name)) in _POINTS]
         if len(points) > 1:
             raise _several(self._path, "point", points, names)
         if points:

@@ -25,6 +25,7 @@ _UNQUOTED = "\t|"
 _SEP = re.compile(r'"?sep=(.)"?', re.IGNORECASE)
 #: What a blank line may hold.
 _BLANK = " \t\r\n,;|"
+_END = re.compile(r"\r\n|\n|\r")
 _HEAD = 1 << 16
 _HEADER_LINES = 50
 
@@ -198,7 +199,7 @@ def _rows(table: _Table, lines: Iterable[str], start: int, path: str, *, strict:
         for cells in reader:
             line, start = start, start + len(of_row)
             if len(of_row) > 1:
-                _refuse_open_quote(table, source, line, path)
+                _refuse_open_quote(table, source, cells, line, path)
             of_row.clear()
             if not cells:
                 continue
@@ -227,7 +228,7 @@ def _fitted(cells: list[str], table: _Table) -> tuple[str, str] | None:
     return "bad row", f"has {len(cells)} cells, but {names} columns are named: is a {name} in a cell without quotes?"
 
 
-def _refuse_open_quote(table: _Table, source: _Lines, line: int, path: str) -> None:
+def _refuse_open_quote(table: _Table, source: _Lines, cells: Sequence[str], line: int, path: str) -> None:
     """Raise if a row of several lines ends with the file, or holds a line that is a row itself."""
     close = 'close it, or write "" for a quote that is a letter'
     if source.at_end:
@@ -236,7 +237,15 @@ def _refuse_open_quote(table: _Table, source: _Lines, line: int, path: str) -> N
             f"{path}, line {line}: a quote is opened and never closed, {count} lines would be lost: {close}"
         )
     first, *middle, last = source.of_row
-    swallowed = (number for number, text in enumerate(middle, line + 1) if _is_row(table, text))
+    whole = len(cells) == len(table.names) and _is_place(cells, table.found)
+    inside = {
+        part for cell in cells for part in _END.split(cell)[1:-1]
+    }  # other lines may hold the row's own coordinates
+    swallowed = (
+        number
+        for number, text in enumerate(middle, line + 1)
+        if (not whole or text.rstrip("\r\n").replace('""', '"') in inside) and _is_row(table, text)
+    )
     lost: int | None = next(swallowed, None)
     if lost is None and _is_row(table, first) and _is_row(table, last):
         lost = line + len(middle) + 1

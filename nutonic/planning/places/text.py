@@ -120,13 +120,13 @@ def _first_bad_byte(file: BinaryIO, encoding: str) -> tuple[int, int, bytes]:
     decoder, at, line = codecs.getincrementaldecoder(encoding)(), 0, 1
     while True:
         chunk = file.read(1 << 20)
-        pending = decoder.getstate()[0]
+        text = decoder.getstate()[0] + chunk
         try:
             decoder.decode(chunk, final=not chunk)
         except UnicodeDecodeError as error:
-            before = (pending + chunk)[: error.start]
-            return at - len(pending) + error.start, line + _ends(before), (pending + chunk)[error.start :][:1]
-        at, line = at + len(chunk), line + _ends(chunk)
+            return at + error.start, line + _ends(text[: error.start]), text[error.start : error.start + 1]
+        done = text[: len(text) - len(decoder.getstate()[0])]
+        at, line = at + len(done), line + _ends(done)
         if not chunk:
             return at, line, b""
 
