@@ -182,6 +182,12 @@ TAKEN = [
     ("lon,lat,b,a\n1,2,13.4,52.5\n", {"columns": {"lon": "b", "lat": "a"}}),
     ("id,lon,lat\nx,13.4,52.5\n", {"columns": {"id": False}}),
     ("Latitude,N/S,Longitude,E/W\n52.5,N,13.4,E\n", {}),
+    ("lat,lon,lat_deg,lat_min,lon_deg,lon_min\n52.5,13.4,52,30,13,24\n", {}),  # both ways
+    ("lat,lon,lat_min,lat_max\n52.5,13.4,52,53\n", {}),
+    ("Lat (°N/°S),Lon (E+, W-)\n52.5,13.4\n", {}),
+    ("Lat (ºN),Lon (ºE)\n52.5,13.4\n", {}),
+    ("latitude [degrees_north],longitude [degrees_east]\n52.5,13.4\n", {}),
+    ('system:index,a,.geo\n0,1,"{""type"":""Point"",""coordinates"":[13.4,52.5]}"\n', {}),  # Earth Engine
 ]
 
 
@@ -300,6 +306,11 @@ MESSAGES = [
      "pois.columns.lon: reclong"),
     ("x_coordinate_m,northing\n1,2\n", "has no column lon or longitude; its first line names x_coordinate_m, northing"),
     ("X (m),Y (m)\n1,2\n", "has no column lon or longitude; its first line names X (m), Y (m)"),
+    ("Lat (°N),Lon (°W)\n1,2\n", "has no column lon or longitude; its first line names Lat (°N), Lon (°W)"),
+    ("Latitude S,lon\n1,2\n", "has no column lat or latitude; its first line names Latitude S, lon"),
+    ("lat (rad),lon [rad]\n1,2\n", "has no column lon or longitude; its first line names lat (rad), lon [rad]"),
+    ("lat_deg,lat_min,lon_deg,lon_min\n52,0,13,0\n52,30,13,0\n", "has minutes in a column of their own (lat_min: in line 3 "
+     "30 beside 52): write degrees with decimals, or as one text such as 52°30'N"),
     ("# c\nname\n1\n", "has no column lon or longitude; its line 2 names name"),
     (b"lon;lat;ort\n1;2;Bonn\n3;4;K\xf6ln\n", "is not UTF-8 text (byte 26) in line 3, where Windows-1252 has 'ö': save it "
      "as UTF-8, or convert it, for instance with iconv -f WINDOWS-1252 -t UTF-8"),

@@ -5,9 +5,9 @@ from __future__ import annotations
 import difflib
 import math
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from nutonic.errors import PoiError
 from nutonic.planning.places.coordinates import Axis, degrees
@@ -55,18 +55,36 @@ _BESIDE = {
 #: Names of points, without what stands between their words.
 _POINTS = {
     "coord", "coordinate", "coordinates", "coords", "geojson", "geolocation", "geom", "geometry", "geometrywkt",
-    "geomwkb", "geomwkt", "geopoint", "geopoint2d", "gps", "gpscoordinates", "gpscoords", "gpslocation",
+    "geomwkb", "geomwkt", "geopoint", "geopoint2d", "geo", "position", "gps", "gpscoordinates", "gpscoords", "gpslocation",
     "latitudelongitude", "latlng", "latlon", "latlong", "lnglat", "location", "longitudelatitude", "longlat",
     "lonlat", "point", "thegeom", "wkb", "wkbgeom", "wkbgeometry", "wkt", "wktgeom", "wktgeometry",
 }  # fmt: skip
 _UNIT = re.compile(r"[(\[{]([^)\]}]*)[)\]}]")
 _HEMISPHERE = {"ref", "dir", "direction", "hemi", "hemisphere"}
 _NEGATIVE = {"s", "south", "w", "west"}
-_METRES = {"m", "km", "metre", "metres", "meter", "meters", "ft", "feet", "utm"}
+_MINUTES = {"min", "mins", "minute", "minutes"}
+#: Of coordinates that are no degrees, or degrees of which a positive number lies in the west or in the south.
+_OTHER_UNITS = {
+    "m", "km", "metre", "metres", "meter", "meters", "ft", "feet", "utm", "mercator", "rad", "radian", "radians", "e7",
+    *_MINUTES, "dms", "sec", "second", "seconds", "w", "west", "s", "south",
+}  # fmt: skip
+#: With these beside them, the west and the south are negative.
+_SIGNED = {"e", "east", "n", "north", "negative", "neg"}
+_SIGNS = str.maketrans("º˚°", "   ")
 _HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 _WORD = re.compile(r"[^\W_]+")
 #: Degrees, about a metre, by which two columns of one coordinate may differ: one is rounded, or float32.
 _ROUNDING = 1e-5
+
+
+class Other(NamedTuple):
+    """Another column of a coordinate: the same by another name, its hemisphere, or its minutes."""
+
+    axis: Axis
+    taken: int
+    """Position of the column that is read."""
+    at: int
+    is_minutes: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,8 +98,8 @@ class Found:
     keep: tuple[int | None, ...]
     first: Axis = "lat"
     """Which coordinate comes first in a point that is plain text, by its column's name."""
-    others: tuple[tuple[Axis, int, int], ...] = ()
-    """Columns of the same coordinate or of its hemisphere, which must not contradict the one taken: axis, it, the other."""
+    others: tuple[Other, ...] = ()
+    """Columns of the same coordinates that are not read, and must not contradict those that are."""
 
     @property
     def is_located(self) -> bool:
@@ -109,11 +127,8 @@ class Columns:
         keep = tuple(_exact(names, name) for name in self.keep)
         lon, lat, point = self._place(names)
         first: Axis = "lon" if point is not None and _lon_first(names[point]) else "lat"
-        others: list[tuple[Axis, int, int]] = []
-        if lon and lat:
-            others += [("lon", lon[0], i) for i in (*lon[1:], *_hemispheres("lon", names))]
-            others += [("lat", lat[0], i) for i in (*lat[1:], *_hemispheres("lat", names))]
-        return Found(own_id, lon[0] if lon else None, lat[0] if lat else None, point, keep, first, tuple(others))
+        others = (*_others("lon", lon, names), *_others("lat", lat, names)) if lon and lat else ()
+        return Found(own_id, lon[0] if lon else None, lat[0] if lat else None, point, keep, first, others)
 
     def _place(self, names: Sequence[str]) -> tuple[list[int], list[int], int | None]:
         """The columns of longitudes, of latitudes, and the one of points; of several the first is to be taken."""
@@ -128,7 +143,7 @@ class Columns:
                 self._axis("lat", names, 3) if more and not lat else lat,
                 None,
             )
-        points = [i for i, name in enumerate(names) if "".join(_words(name)) in _POINTS]
+        points = [i for i, name in enumerate(names) if _is_point(name)]
         if len(points) > 1:
             raise _several(self._path, "point", points, names)
         if points:
@@ -185,8 +200,15 @@ def _several(path: str, role: Role, at: Sequence[int], names: Sequence[str]) -> 
 
 def refuse_contradiction(path: str, found: Found, names: Sequence[str], values: Sequence[object], where: str) -> None:
     """Raise :class:`PoiError` if a row has two numbers for one coordinate, or one without the sign of its hemisphere."""
-    for axis, taken, other in found.others:
+    for axis, taken, other, is_minutes in found.others:
         one, two = _degrees_or_nan(values[taken], axis), _degrees_or_nan(values[other], axis)
+        if is_minutes:
+            if two > 0 and one.is_integer():
+                raise PoiError(
+                    f"{path} has minutes in a column of their own ({names[other].strip()[:40]}: in {where} {two:g} beside "
+                    f"{one:g}): write degrees with decimals, or as one text such as 52°30'N"
+                )
+            continue
         if one > 0 and str(values[other]).strip().lower() in _NEGATIVE:
             raise PoiError(
                 f"{path} has the hemisphere in a column of its own ({names[other].strip()[:40]}: in {where} "
@@ -197,16 +219,18 @@ def refuse_contradiction(path: str, found: Found, names: Sequence[str], values: 
             raise PoiError(f"{error}; in {where} they are {one:g} and {two:g}")
 
 
-def _hemispheres(axis: Axis, names: Sequence[str]) -> list[int]:
-    """Columns that say which side of the equator or of Greenwich a coordinate lies: ``E/W``, ``GPSLatitudeRef``."""
-    letters = ("ew", "we") if axis == "lon" else ("ns", "sn")
+def _others(axis: Axis, at: Sequence[int], names: Sequence[str]) -> Iterator[Other]:
+    """Other columns of a coordinate than the first of `at`: ``longitude``, ``E/W``, ``GPSLongitudeRef``, ``lon_min``."""
+    letters = {"ew", "we"} if axis == "lon" else {"ns", "sn"}
     known = set.union(*_TIERS[axis][:2])
     words = [set(_words(name)) for name in names]
-    return [
-        i
-        for i, (name, of) in enumerate(zip(names, words, strict=True))
-        if "".join(_words(name)) in letters or (of & known and of & {*_HEMISPHERE, *letters})
-    ]
+    has_most = any(of & known and of & {"max", "maximum"} for of in words)  # so that min is no minute
+    yield from (Other(axis, at[0], i) for i in at[1:])
+    for i, (name, of) in enumerate(zip(names, words, strict=True)):
+        if "".join(_words(name)) in letters or (of & known and of & (_HEMISPHERE | letters)):
+            yield Other(axis, at[0], i)
+        elif of & known and of & _MINUTES and not has_most:
+            yield Other(axis, at[0], i, is_minutes=True)
 
 
 def _degrees_or_nan(value: object, axis: Axis) -> float:
@@ -224,13 +248,19 @@ def kept_columns(pois: Pois) -> tuple[str, ...]:
 def noun(name: str) -> str | None:
     """A column's name without units and what else is put beside it: ``gps_lon``, ``Longitude (deg)``, ``POINT_X``.
 
-    None where more than one word is left, or where the unit is one of lengths.
+    None where more than one word is left, or where the unit is not degrees to the east or to the north.
     """
-    if any(unit.strip().lower() in _METRES for unit in _UNIT.findall(name)):
+    if _has_other_unit(name):
         return None
     words = _words(name)
     left = [word for word in words if word not in _BESIDE]
     return left[0] if len(left) == 1 else None
+
+
+def _has_other_unit(name: str, *more: str) -> bool:
+    """Whether a name says in brackets, or in `more` texts, that it is not of degrees to the east or to the north."""
+    units = (set(_words(text.translate(_SIGNS))) for text in (*_UNIT.findall(name), *more))
+    return any(words & _OTHER_UNITS and not words & _SIGNED for words in units)
 
 
 def _words(name: str) -> list[str]:
@@ -248,6 +278,10 @@ def _exact(names: Iterable[str], wanted: str, *, loose: bool = False) -> int | N
     return next((i for i, name in enumerate(names) if wanted in (name, name.strip())), None)
 
 
+def _is_point(name: str) -> bool:
+    return "".join(_words(name)) in _POINTS and not _has_other_unit(name)
+
+
 def _lon_first(name: str) -> bool:
     words = "".join(_words(name))
     return words.startswith(("lonlat", "lnglat", "longlat", "longitudelatitude"))
@@ -256,6 +290,7 @@ def _lon_first(name: str) -> bool:
 def _near(axis: Axis, names: Sequence[str]) -> str | None:
     """A column that may hold a coordinate though its name says more, or nearly says so; None if it is not one alone."""
     known = set.union(*_TIERS[axis][:2])
+    names = [name for name in names if not _has_other_unit(name, name)]
     near = [name.strip() for name in names if known & set(_words(name))]
     whole = "longitude" if axis == "lon" else "latitude"
     endings = ("lon", "lng", "long", "xcoord") if axis == "lon" else ("lat", "ycoord")

@@ -47,7 +47,7 @@ def parquet_values(file: BinaryIO, path: str, pois: Pois) -> Iterator[tuple[Any,
         roles: list[Role] = ["id", *_AXES[: 0 if geometry else 2]] + ["keep"] * len(found.keep)
         _refuse_nested(roles, positions, schema, path)
         needed = [schema.names[at] for at in positions if at is not None] + ([geometry.name] if geometry else [])
-        needed += [] if geometry else [schema.names[other] for _, _, other in found.others]
+        needed += [] if geometry else [schema.names[other.at] for other in found.others]
         rows = 0
         for group in range(table.num_row_groups):
             for batch in table.iter_batches(_BATCH, row_groups=[group], columns=list(dict.fromkeys(needed))):
@@ -89,7 +89,7 @@ def _refuse_bomb(rows: int, file: BinaryIO, path: str) -> None:
 
 
 def _refuse_contradictions(batch: Any, found: Found, names: Sequence[str], path: str, rows: int) -> None:
-    at = sorted({i for _, *pair in found.others for i in pair})
+    at = sorted({i for other in found.others for i in (other.taken, other.at)})
     row: list[Any] = [None] * len(names)
     for number, values in enumerate(zip(*(_values(batch, names[i]) for i in at), strict=True), rows + 1):
         for i, value in zip(at, values, strict=True):

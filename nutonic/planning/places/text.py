@@ -28,7 +28,7 @@ _NO_TEXT = (
     (b"\x1f\x8b", "a gzip file: end its name in .gz"),
     (b"PK\x03\x04", "a zip file or an Excel workbook: save it as CSV"),
     (b"\xd0\xcf\x11\xe0", "an Excel workbook: save it as CSV"),
-    (b"PAR1", "a Parquet file: end its name in .parquet"),
+    (b"PAR1\x15", "a Parquet file: end its name in .parquet"),
     (b"SQLite format 3\0", "a GeoPackage or another database: end its name in .gpkg"),
 )
 
