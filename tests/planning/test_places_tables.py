@@ -173,6 +173,9 @@ TAKEN = [
     ("x,y,lat,lng\n100,200,52.5,13.4\n", {}),  # x and y last of all
     ("x,y,geometry\n9,9,POINT (13.4 52.5)\n", {}),
     ("location,lat,lon\nBerlin,52.5,13.4\n", {}),
+    ("location,x,y\nBerlin,13.4,52.5\n", {}),
+    ('position,x\n"52.5, 13.4",1\n', {}),
+    ("latitude (dms),longitude (dms)\n52°30'N,13°24'E\n", {}),
     ("lat,lon,latitude,longitude\n52.5,13.4,52.500001,13.40000049\n", {}),  # one is rounded
     ("latitude,longitude,lat,lon\n52.500001,13.40000049,52.5,13.4\n", {}),
     ("longitude,lat,lon\n,52.5,13.4\n", {}),  # says nothing
@@ -311,6 +314,8 @@ MESSAGES = [
     ("lat (rad),lon [rad]\n1,2\n", "has no column lon or longitude; its first line names lat (rad), lon [rad]"),
     ("lat_deg,lat_min,lon_deg,lon_min\n52,0,13,0\n52,30,13,0\n", "has minutes in a column of their own (lat_min: in line 3 "
      "30 beside 52): write degrees with decimals, or as one text such as 52°30'N"),
+    ("latitude_dms,lon\n52°30'N,1\n", "has no column lat or latitude; its first line names latitude_dms, lon: write "
+     "pois.columns.lat: latitude_dms"),
     ("# c\nname\n1\n", "has no column lon or longitude; its line 2 names name"),
     (b"lon;lat;ort\n1;2;Bonn\n3;4;K\xf6ln\n", "is not UTF-8 text (byte 26) in line 3, where Windows-1252 has 'ö': save it "
      "as UTF-8, or convert it, for instance with iconv -f WINDOWS-1252 -t UTF-8"),

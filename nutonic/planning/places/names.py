@@ -55,10 +55,12 @@ _BESIDE = {
 #: Names of points, without what stands between their words.
 _POINTS = {
     "coord", "coordinate", "coordinates", "coords", "geojson", "geolocation", "geom", "geometry", "geometrywkt",
-    "geomwkb", "geomwkt", "geopoint", "geopoint2d", "geo", "position", "gps", "gpscoordinates", "gpscoords", "gpslocation",
-    "latitudelongitude", "latlng", "latlon", "latlong", "lnglat", "location", "longitudelatitude", "longlat",
-    "lonlat", "point", "thegeom", "wkb", "wkbgeom", "wkbgeometry", "wkt", "wktgeom", "wktgeometry",
+    "geomwkb", "geomwkt", "geopoint", "geopoint2d", "gpscoordinates", "gpscoords", "gpslocation",
+    "latitudelongitude", "latlng", "latlon", "latlong", "lnglat", "longitudelatitude", "longlat", "lonlat",
+    "thegeom", "wkb", "wkbgeom", "wkbgeometry", "wkt", "wktgeom", "wktgeometry",
 }  # fmt: skip
+#: Names that something else may have, where there are x and y.
+_PERHAPS_POINTS = {"location", "position", "gps", "geo", "point"}
 _UNIT = re.compile(r"[(\[{]([^)\]}]*)[)\]}]")
 _HEMISPHERE = {"ref", "dir", "direction", "hemi", "hemisphere"}
 _NEGATIVE = {"s", "south", "w", "west"}
@@ -66,7 +68,7 @@ _MINUTES = {"min", "mins", "minute", "minutes"}
 #: Of coordinates that are no degrees, or degrees of which a positive number lies in the west or in the south.
 _OTHER_UNITS = {
     "m", "km", "metre", "metres", "meter", "meters", "ft", "feet", "utm", "mercator", "rad", "radian", "radians", "e7",
-    *_MINUTES, "dms", "sec", "second", "seconds", "w", "west", "s", "south",
+    *_MINUTES, "sec", "second", "seconds", "w", "west", "s", "south",
 }  # fmt: skip
 #: With these beside them, the west and the south are negative.
 _SIGNED = {"e", "east", "n", "north", "negative", "neg"}
@@ -143,12 +145,18 @@ class Columns:
                 self._axis("lat", names, 3) if more and not lat else lat,
                 None,
             )
-        points = [i for i, name in enumerate(names) if _is_point(name)]
-        if len(points) > 1:
-            raise _several(self._path, "point", points, names)
-        if points:
-            return [], [], points[0]
-        return self._axis("lon", names, 3), self._axis("lat", names, 3), None
+        point = self._point(names, _POINTS)
+        if point is None:
+            lon, lat = self._axis("lon", names, 3), self._axis("lat", names, 3)
+            point = None if lon and lat else self._point(names, _PERHAPS_POINTS)
+        return (lon, lat, None) if point is None else ([], [], point)
+
+    def _point(self, names: Sequence[str], known: set[str]) -> int | None:
+        """The column of points that has one of some names."""
+        at = [i for i, name in enumerate(names) if "".join(_words(name)) in known and not _has_other_unit(name)]
+        if len(at) > 1:
+            raise _several(self._path, "point", at, names)
+        return at[0] if at else None
 
     def _axis(self, axis: Axis, names: Sequence[str], tiers: int) -> list[int]:
         """The columns of a coordinate, by the recipe's name or of the first tier of known ones; short names first."""
@@ -276,10 +284,6 @@ def _exact(names: Iterable[str], wanted: str, *, loose: bool = False) -> int | N
     if loose:
         return next((i for i, name in enumerate(names) if _plain(name) == wanted), None)
     return next((i for i, name in enumerate(names) if wanted in (name, name.strip())), None)
-
-
-def _is_point(name: str) -> bool:
-    return "".join(_words(name)) in _POINTS and not _has_other_unit(name)
 
 
 def _lon_first(name: str) -> bool:
