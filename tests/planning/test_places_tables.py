@@ -358,7 +358,7 @@ def broken_tables(delimiter: str, quoting: int) -> list[str]:
     at = range(text.index("\n") + 1, len(text))
     more = [text[:i] + '"' + text[i:] for i in at]
     less = [text[:i] + text[i + 1 :] for i in at if text[i] == '"']
-    pairs = itertools.islice(itertools.combinations(at, 2), 0, None, 11)
+    pairs = itertools.islice(itertools.combinations(at, 2), 0, None, 31)
     return [*more, *less, *(text[:i] + '"' + text[i:k] + '"' + text[k:] for i, k in pairs)]
 
 
