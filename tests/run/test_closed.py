@@ -5,6 +5,7 @@ from __future__ import annotations
 import stat
 from pathlib import Path
 
+import dask.array
 import pytest
 import urllib3
 from distributed import Client, Security
@@ -25,7 +26,7 @@ def test_nobody_else_gets_into_a_cluster_of_this_machine():
         assert address.startswith("tls://127.0.0.1:")
         for other, security in ((address.replace("tls", "tcp"), None), (address, Security.temporary())):
             with pytest.raises((OSError, TypeError)):
-                Client(other, timeout="3s", security=security)
+                Client(other, timeout="3s", security=security, set_as_default=False)
         info = client.scheduler_info()
         worker = next(iter(info["workers"].values()))
         ports = [info["services"]["dashboard"], worker["services"]["dashboard"]]
@@ -81,6 +82,7 @@ def test_an_address_that_is_none_is_one_line(clean, tmp_path, address, words):
         build(load_recipe(clean.recipe), tmp_path / "out", workers=Cluster(scheduler=address))
     assert len(str(told.value).splitlines()) == 1
     assert not (tmp_path / "out").exists()
+    assert dask.array.ones(3).sum().compute() == 3  # and whoever goes on computes as before
 
 
 def test_a_certificate_that_is_not_there_is_named(clean, tmp_path):

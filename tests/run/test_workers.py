@@ -198,8 +198,8 @@ def test_a_scheduler_that_is_not_there_is_one_line(clean, tmp_path, monkeypatch)
     assert listing(tmp_path) == {}
 
 
-def quick_client(kind, address, timeout):
-    return kind(address, timeout="1s")
+def quick_client(kind, address, timeout, **options):
+    return kind(address, timeout="1s", **options)
 
 
 # Coming and going
