@@ -212,6 +212,9 @@ PER_REFLECTANCE = 10_000
 #: No surface reflects less or more, in digital numbers, whatever corrections of atmosphere and terrain make of it.
 _LEAST, _MOST = -5000, 1_000_000
 
+#: What only means nodata, such as the least float32; and by how much its text may be rounded: to six digits.
+_HUGE, _AS_TEXT = 1e30, 1e-5
+
 
 def units_of(asset: Asset, header: rasters.Header) -> Units:
     """What an asset's numbers mean: as its item or the recipe declares, else as its file does.
@@ -353,14 +356,22 @@ def _observed(pixels: np.ndarray, nodata: tuple[float | None, ...], observed: np
     told = observed is not None or (pixels.dtype.kind in "if" and any(value != 0 for value in values))
     seen = np.isfinite(pixels) if pixels.dtype.kind == "f" else np.ones(pixels.shape, bool)
     for value in values if told else [0, *values]:
-        seen &= pixels != value
+        seen &= ~_are(pixels, value)
     return seen if observed is None else seen & observed
+
+
+def _are(pixels: np.ndarray, value: float) -> np.ndarray:
+    """Which pixels are a value that their dtype can hold, as it holds it; a huge one is rounded where it is a text."""
+    if pixels.dtype.kind == "f" and _HUGE <= abs(value) < math.inf:
+        low, high = sorted(np.float64(value) * (1 + _AS_TEXT * sign) for sign in (-1, 1))
+        return np.asarray((pixels >= low) & (pixels <= high))
+    return np.asarray(pixels == value)
 
 
 def _can_hold(dtype: np.dtype[Any], value: float) -> bool:
     """Whether a pixel of a dtype can be this value; one that it cannot be says nothing of any pixel."""
     if dtype.kind == "f":
-        return not math.isfinite(value) or abs(value) <= float(np.finfo(dtype).max) * (1 + 2e-8)  # as text rounds it
+        return not math.isfinite(value) or abs(value) <= float(np.finfo(dtype).max) * (1 + _AS_TEXT)
     limits = np.iinfo(dtype)
     return math.isfinite(value) and value == int(value) and limits.min <= value <= limits.max
 
@@ -372,7 +383,9 @@ def _classes(
     if pixels.dtype.kind == "c":
         raise BadPixels(f"{asset.written} holds complex numbers, which are no classes")
     none = [value for value in nodata if value is not None and _can_hold(pixels.dtype, value)]
-    seen = ~np.isin(pixels, [*none, *_masked(band)])
+    seen = ~np.isin(pixels, _masked(band))
+    for value in none:
+        seen &= ~_are(pixels, value)
     if pixels.dtype.kind == "f":
         seen &= ~np.isnan(pixels)
     if observed is not None:
@@ -393,10 +406,17 @@ def _fitting(pixels: np.ndarray, asset: Asset, band: Band, seen: np.ndarray) -> 
     unfit = seen & ((pixels < limits.min) | (pixels > limits.max) | (pixels != np.floor(pixels)))
     if unfit.any():
         value = pixels[unfit].flat[0].item()
-        can_be_code = band.name == "label" and math.isfinite(value) and value == int(value)
-        hint = f": say by labels.remap which class it is, such as {{{int(value)}: 1}}" if can_be_code else ""
-        raise BadPixels(f"{asset.written} holds {value!r}, which is no {band.dtype} value{hint}")
+        raise BadPixels(f"{asset.written} holds {value!r}, which is no {band.dtype} value{_hint(value, band)}")
     return pixels
+
+
+def _hint(value: float, band: Band) -> str:
+    """What to do about a pixel of land cover that is no class, after a colon: it is a code, or else it means nodata."""
+    if band.name != "label" or not math.isfinite(value):
+        return ""
+    if abs(value) < 2**32 and value == int(value):
+        return f": say by labels.remap which class it is, such as {{{int(value)}: 1}}"
+    return ": if it means nodata, write it into the file as its nodata value, as gdal_edit.py -a_nodata does"
 
 
 def _remapped(pixels: np.ndarray, asset: Asset, band: Band, seen: np.ndarray) -> np.ndarray:

@@ -205,6 +205,9 @@ IMAGERY = {
                          said(scale=1)),
     "float, least float as text": Case(with_holes(FLOAT, np.finfo("f4").min), lambda p: p * 1e4,
                                        lambda p: p != np.finfo("f4").min, item=said(scale=1, nodata="-3.4028235e+38")),
+    "float, least float as a short text": Case(
+        with_holes(FLOAT, np.finfo("f4").min), lambda p: p * 1e4, lambda p: p != np.finfo("f4").min,
+        item=said(scale=1, nodata="-3.40282e+38")),
     "float with infinity": Case(with_holes(FLOAT, np.inf), lambda p: p * 1e4, lambda p: np.isfinite(p) & (p != 0),
                                 item=said(scale=1)),
     "float with a mask": Case(with_holes(FLOAT, 0.3), lambda p: p * 1e4, lambda p: EAST, {"mask": MASK}, said(scale=1)),
@@ -349,6 +352,8 @@ class Cover:
     right: np.ndarray
     file: dict[str, Any] = field(default_factory=dict)
     remap: dict[int, int] = field(default_factory=dict)
+    item: dict[str, Any] = field(default_factory=dict)
+    """Of its asset; a path says nothing of it."""
 
 
 COVERS = {
@@ -356,6 +361,11 @@ COVERS = {
     "float with NaN": Cover(holes("float32", np.nan), UNKNOWN_WEST),
     "float with NaN as nodata": Cover(holes("float32", np.nan), UNKNOWN_WEST, {"nodata": np.nan}),
     "float64 with -9999": Cover(holes("float64", -9999), UNKNOWN_WEST, {"nodata": -9999}),
+    "float, least float as text": Cover(
+        holes("float32", np.finfo("f4").min), UNKNOWN_WEST, item=said(nodata="-3.4028235e+38")),
+    "float, least float as a short text": Cover(
+        holes("float32", np.finfo("f4").min), UNKNOWN_WEST, item=said(nodata=-3.40282e38)),
+    "float with 0.1": Cover(holes("float32", 0.1), UNKNOWN_WEST, item=said(nodata=0.1)),
     "int8 with -1": Cover(holes("int8", -1), UNKNOWN_WEST, {"nodata": -1}),
     "int16 with -32768": Cover(holes("int16", -32768), UNKNOWN_WEST, {"nodata": -32768}),
     "int32": Cover(holes("int32", -(2**31)), UNKNOWN_WEST, {"nodata": -(2**31)}),
@@ -381,9 +391,9 @@ COVERS = {
 def label_sources(folder: Path, cover: Cover) -> list[Any]:
     """The same raster by its path and by a catalogue."""
     path = write(folder / "lc.tif", cover.pixels, **cover.file)
-    catalogue(folder, {"map": {"href": "lc.tif"}})
+    catalogue(folder, {"map": {"href": "lc.tif", **cover.item}})
     items = nt.StacLabels(url=str(folder / "items.json"), collection="c", asset="map", classes=TABLE, remap=cover.remap)
-    return [nt.RasterSource(str(path), TABLE, remap=cover.remap), items]
+    return [items] if cover.item else [nt.RasterSource(str(path), TABLE, remap=cover.remap), items]
 
 
 @pytest.mark.parametrize("name", COVERS)
@@ -404,6 +414,15 @@ def test_the_first_code_that_is_no_class_is_named(dtype, tmp_path):
         for source in label_sources(tmp_path, Cover(pixels.astype(dtype), pixels, remap={111: 1})):
             with pytest.raises(BadPixels, match=rf"lc\.tif holds {value}.*neither the class table nor labels\.remap"):
                 nt.open_scene(GRID, [source])["label"].load()
+
+
+def test_what_is_no_code_is_taken_for_nodata(tmp_path):
+    for source in label_sources(tmp_path, Cover(holes("float32", np.finfo("f4").min), CLASSES)):
+        with pytest.raises(
+            BadPixels, match=r"holds -3\.40\d*e\+38.*if it means nodata, write it into the file"
+        ) as error:
+            nt.open_scene(GRID, [source])["label"].load()
+        assert "remap" not in str(error.value)
 
 
 def test_codes_become_only_what_the_class_table_has(tmp_path):
