@@ -15,6 +15,7 @@ from nutonic.run.dask_report import without_secrets
 from nutonic.secrets import environment_secrets, holds_secret, redact
 from nutonic.sources.item import Item
 from nutonic.sources.stac.assets import asset_of
+from nutonic.sources.stac.bands import Located
 
 CANARY = "canary0123456789"
 PARAMETERS = (
@@ -55,7 +56,7 @@ def test_a_secret_is_one_to_all(secret: str):
 @pytest.mark.parametrize("secret", [*SIGNED, *USERS])
 def test_an_asset_with_a_secret_in_its_address_is_refused(secret: str):
     with pytest.raises(Refused, match="give URLs without a user, a signature or a token") as error:
-        asset_of(item(secret), "red", Access(), name="red")
+        asset_of(item(secret), Located("red"), Access(), name="red")
     assert CANARY not in str(error.value)
 
 

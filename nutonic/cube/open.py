@@ -22,8 +22,10 @@ from nutonic.core.model import Scene, Step, Timeline
 from nutonic.core.times import Interval, Time, as_interval
 from nutonic.cube.search import LEFT_OUT, SCENES, CubePlan, instant, scene_rows, search
 from nutonic.errors import InputError, NoScene
+from nutonic.io.session import current
 from nutonic.recipe.outputs import Grid
 from nutonic.sources.grids import place_grid
+from nutonic.sources.item import Unusable, with_unusable
 from nutonic.sources.missing import why_not
 from nutonic.sources.source import Source, TimedSource, with_dates
 
@@ -115,11 +117,14 @@ def _one_step_timelines(sources: Sequence[Source], scenes: Sequence[Sequence[Sce
 def _search(
     lon: float, lat: float, extent_m: float, sources: Sequence[Source], time: Interval | None
 ) -> list[tuple[Scene, ...]]:
+    unusable = current().resource(Unusable)
+    unusable.take()  # what is left of other searches
     found = [source.search(np.array([lon]), np.array([lat]), extent_m, time) for source in sources]
     for source, scenes in zip(sources, found, strict=True):
         if not scenes[0]:
             position = f"longitude {lon}, latitude {lat}"
-            raise NoScene(f"{source} has no scene at {position} in {time or 'any time'}{why_not(scenes, 0)}")
+            message = f"{source} has no scene at {position} in {time or 'any time'}{why_not(scenes, 0)}"
+            raise NoScene(with_unusable(message, unusable.take()))
     return [scenes[0] for scenes in found]
 
 

@@ -17,7 +17,7 @@ from nutonic.core.showing import Shown
 from nutonic.core.times import Interval, Time, as_interval
 from nutonic.errors import NoScene
 from nutonic.io.session import current
-from nutonic.sources.item import Unusable
+from nutonic.sources.item import Unusable, with_unusable
 from nutonic.sources.mosaic import is_native, is_whole
 from nutonic.sources.source import Source
 
@@ -108,8 +108,9 @@ def _with_unusable(source: Source, geobox: GeoBox, time: Interval | None) -> Tim
     """A source's timeline, which also tells of what its search met that is no item."""
     unusable = current().resource(Unusable)
     unusable.take()  # what is left of other searches
-    timeline = source.timeline(geobox, time)
-    return replace(timeline, left_out=(*timeline.left_out, *unusable.take()))
+    timeline, odd = source.timeline(geobox, time), unusable.take()
+    why = timeline.why and with_unusable(timeline.why, odd)
+    return replace(timeline, left_out=(*timeline.left_out, *odd), why=why)
 
 
 def _native_only(timeline: Timeline, geobox: GeoBox) -> Timeline:

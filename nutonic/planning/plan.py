@@ -25,7 +25,7 @@ from nutonic.recipe.inputs import Pois
 from nutonic.recipe.outputs import Splits
 from nutonic.recipe.recipe import Recipe
 from nutonic.sources.cost import BLOCK
-from nutonic.sources.item import Unusable, UnusableItem
+from nutonic.sources.item import Unusable, UnusableItem, with_unusable
 
 _log = logging.getLogger(__name__)
 
@@ -171,7 +171,7 @@ def plan_of(spec: BuildSpec) -> Plan:
     candidates, sceneless, in_all = with_scenes(places, split, spec)
     rejects += [*splitless, *sceneless]
     if not len(candidates.places):
-        raise _nothing_left(sceneless, splitless, rejects, in_all)
+        raise _nothing_left(sceneless, splitless, rejects, in_all, unusable.take())
     candidates, starts, cost = arranged(candidates, spec)
     last = spec.layout.tiles[-1]
     _log.info("planned %d places in %d batches, %d rejected", len(candidates.places), len(starts) - 1, len(rejects))
@@ -211,13 +211,19 @@ def arranged(candidates: Candidates, spec: BuildSpec) -> tuple[Candidates, np.nd
 
 
 def _nothing_left(
-    sceneless: Sequence[Reject], splitless: Sequence[Reject], rejects: Sequence[Reject], in_all: str
+    sceneless: Sequence[Reject],
+    splitless: Sequence[Reject],
+    rejects: Sequence[Reject],
+    in_all: str,
+    odd: Sequence[UnusableItem],
 ) -> PlanError | NoScene:
     """The error for a plan without places, by the most common reason of its rejects; and what there is near all of them."""
     reason = Counter(reject.reason for reject in sceneless or splitless).most_common(1)[0][0]
     first = next(reject for reject in sceneless or splitless if reject.reason == reason)
     kind = NoScene if sceneless else PlanError
-    message = f"none of {len(rejects)} places can be built{_counted(rejects)}; the first: {first.detail}"
+    message = (
+        f"none of {len(rejects)} places can be built{_counted(rejects)}; the first: {with_unusable(first.detail, odd)}"
+    )
     return kind(f"{message}\n{in_all}" if in_all else message)
 
 

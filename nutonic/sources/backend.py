@@ -22,7 +22,7 @@ from nutonic.core.nearest import source_pixels
 from nutonic.errors import BadPixels, Gone, GridError, ReadFailed
 from nutonic.io import raster as rasters
 from nutonic.io.access import LOCAL, Access
-from nutonic.sources.pixels import as_in_file, checked_header, decoded
+from nutonic.sources.pixels import as_in_file, checked_header, decoded, refuse_several
 
 
 def dataset(
@@ -110,6 +110,8 @@ class NearestMosaic(Windowed):
 
     assets: tuple[Asset, ...]
     access: Access = LOCAL
+    single: bool = False
+    """Whether each file must have one band, besides alpha: of several, nobody says which is meant."""
 
     def read(self, window: Window) -> np.ndarray:
         """The pixels of a window, (rows, columns) in the band's dtype."""
@@ -137,6 +139,8 @@ class NearestMosaic(Windowed):
         Its header is looked at first: whether the grid lies outside the raster, the file alone says.
         """
         header = checked_header(asset, self.access)
+        if self.single:
+            refuse_several(asset, header)
         asset = as_in_file(asset, header)
 
         def pick(rows: np.ndarray, cols: np.ndarray) -> np.ndarray:

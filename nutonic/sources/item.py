@@ -6,7 +6,7 @@ import datetime as dt
 import logging
 import math
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -93,6 +93,14 @@ def _lack(content: Any) -> str | None:
 
 #: An item that cannot be used: its id, and why.
 UnusableItem = tuple[str, str]
+
+
+def with_unusable(told: str, items: Sequence[UnusableItem]) -> str:
+    """A message about items, and after a semicolon what it does not tell yet: that others cannot be used."""
+    reasons = [why for _, why in items if why not in told]
+    if not reasons:
+        return told
+    return f"{told}; {len(reasons)} item{'s' * (len(reasons) > 1)} cannot be used: {reasons[0]}"
 
 
 class Unusable:

@@ -39,6 +39,12 @@ def checked_header(asset: Asset, access: Access) -> rasters.Header:
     return header
 
 
+def refuse_several(asset: Asset, header: rasters.Header) -> None:
+    """Raise :class:`BadPixels` if a file of classes has several bands."""
+    if header.count - bool(header.alpha) != 1:
+        raise BadPixels(f"{asset.written} has {header.count} bands; labels need one band of class ids")
+
+
 def as_in_file(asset: Asset, header: rasters.Header) -> Asset:
     """An asset whose pixels lie where its file has them, to the last digit; of a header that was checked."""
     if asset.crs == header.crs and asset.transform == header.transform[:6]:

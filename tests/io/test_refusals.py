@@ -23,6 +23,7 @@ from nutonic.io.http import Request
 from nutonic.run.run import build
 from nutonic.sources.item import item_of
 from nutonic.sources.stac.assets import asset_of
+from nutonic.sources.stac.bands import Located
 from nutonic.testing import COLLECTION, Fault, FileServer, SyntheticPlanet
 
 pytestmark = pytest.mark.usefixtures("session")
@@ -248,7 +249,7 @@ def test_absurd_sizes_that_an_item_declares(shape):
                    **{"proj:transform": [10, 0, 0, 0, -10, 0], "proj:shape": shape})  # fmt: skip
     access = access_for("/items.json", [], ["sentinel-cogs.s3.us-west-2.amazonaws.com"], None)
     with pytest.raises(InputError, match=r"asset 'red' of item hostile claims .* pixels: no such raster is read"):
-        asset_of(item_of(content, "/", "x"), "red", access, name="red")
+        asset_of(item_of(content, "/", "x"), Located("red"), access, name="red")
 
 
 # Files

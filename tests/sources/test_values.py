@@ -214,6 +214,19 @@ IMAGERY = {
     "float digital numbers": Case(numbers("float64", 1, 9000), same, source={"scale": 1e-4}),
     "Sentinel-2, whatever its file says": Case(
         U16, lambda p: p - 1000, file={"scale": 1e-4, "offset": -0.1}, properties={"s2:processing_baseline": "05.11"}),
+    "Sentinel-2 as reflectance": Case(
+        FLOAT, lambda p: p * 1e4, item=said(scale=1), properties={"s2:processing_baseline": "05.11"}),
+    "Sentinel-2 as reflectance by the recipe": Case(
+        FLOAT, lambda p: p * 1e4, source={"scale": 1}, properties={"s2:processing_baseline": "05.11"}),
+    "Sentinel-2 as reflectance with an offset": Case(
+        FLOAT, lambda p: p * 1e4 - 1000, item=said(scale=1, offset=-0.1), properties={"s2:processing_baseline": "05.11"}),
+    "Sentinel-2 in another unit by the recipe": Case(
+        U16, lambda p: p * 0.5, source={"scale": 5e-5}, properties={"s2:processing_baseline": "05.11"}),
+    "Sentinel-2, whole numbers of scale 1": Case(
+        U16, lambda p: p - 1000, item=said(scale=1), properties={"s2:processing_baseline": "05.11"}),
+    "Sentinel-2, digital numbers as float": Case(
+        numbers("float32", 1, 9000), lambda p: p - 1000, source={"scale": 1e-4},
+        properties={"s2:processing_baseline": "05.11"}),
     "Sentinel-2, applied, whatever its file says": Case(
         U16, same, file={"scale": 1e-4, "offset": -0.1},
         properties={"earthsearch:boa_offset_applied": True, "s2:processing_baseline": "05.11"}),
@@ -414,6 +427,16 @@ def test_the_first_code_that_is_no_class_is_named(dtype, tmp_path):
         for source in label_sources(tmp_path, Cover(pixels.astype(dtype), pixels, remap={111: 1})):
             with pytest.raises(BadPixels, match=rf"lc\.tif holds {value}.*neither the class table nor labels\.remap"):
                 nt.open_scene(GRID, [source])["label"].load()
+
+
+@pytest.mark.parametrize(("count", "options"), [(2, {}), (3, {"photometric": "rgb"}), (3, {"alpha": "yes"})])
+def test_of_several_bands_none_is_taken_for_the_classes(count, options, tmp_path):
+    several = Cover(np.stack([CLASSES] * count).astype("uint8"), CLASSES, options)
+    for source in label_sources(tmp_path, several):
+        with pytest.raises(
+            (BadPixels, InputError), match=rf"lc\.tif has {count} bands; labels need one band of class ids"
+        ):
+            nt.open_scene(GRID, [source])["label"].load()
 
 
 def test_what_is_no_code_is_taken_for_nodata(tmp_path):

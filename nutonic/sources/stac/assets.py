@@ -17,8 +17,10 @@ from nutonic.io import raster as rasters
 from nutonic.io.access import Access
 from nutonic.secrets import holds_secret, redact
 from nutonic.sources.item import Item
+from nutonic.sources.pixels import PER_REFLECTANCE
+from nutonic.sources.stac.bands import Located
 from nutonic.sources.stac.projection import Projection, declared_crs, declared_projection
-from nutonic.sources.stac.values import band_of, counts_in_numbers, declared_offset, named_bands, nodata_of, scale_of
+from nutonic.sources.stac.values import band_of, declared_offset, dtype_of, named_bands, nodata_of, scale_of
 
 
 def crs_of(item: Item, key: str, access: Access) -> str:
@@ -40,31 +42,40 @@ def crs_of(item: Item, key: str, access: Access) -> str:
     return crs
 
 
-def asset_of(item: Item, key: str, access: Access, *, name: str, band: int = 1, rendered: bool = False) -> Asset:
+def asset_of(
+    item: Item,
+    at: Located,
+    access: Access,
+    *,
+    name: str,
+    rendered: bool = False,
+    scale: float | None = None,
+) -> Asset:
     """An asset with its grid: from the item where it says it, else from the file.
 
     Parameters
     ----------
     item
         The item.
-    key
-        Name of the asset in the item.
+    at
+        Which asset of the item, and which band of its file.
     access
         What may be read.
     name
         What to call it.
-    band
-        Which band of its file, from 1.
     rendered
         Whether that is a picture already, not digital numbers.
+    scale
+        Reflectance of a number 1, where that is told otherwise than by the item.
     """
-    content = _asset(item, key)
+    key, band, content = at.key, at.band, _asset(item, at.key)
     href, written = _href(item, key, access)
     with _told(item, key):
         projection = declared_projection(content, item.properties, item.footprint)
         nodata = nodata_of(content, band)
-        offset = 0 if rendered else _offset(item, content, band)
-        scale = None if rendered else scale_of(content, band)
+        scale = scale_of(content, band) if scale is None else scale
+        numbers = not rendered and _counts_in_numbers(item, at, scale, access)
+        offset = 0 if rendered else _offset(item, content, band, in_numbers=numbers)
     if projection is None:
         header = _header(item, key, access)
         projection = Projection(header.crs, header.transform[:6], header.shape)
@@ -79,7 +90,7 @@ def asset_of(item: Item, key: str, access: Access, *, name: str, band: int = 1, 
         nodata=nodata,
         offset=offset,
         band=band,
-        scale=scale,
+        scale=None if rendered else scale,
         rendered=rendered,
         named_bands=named_bands(content),
     )
@@ -112,13 +123,22 @@ def _header(item: Item, key: str, access: Access) -> rasters.Header:
         raise type(error)(f"asset {key!r} of item {item.id}, which does not say where its pixels lie: {told}") from None
 
 
-def _offset(item: Item, asset: Json, band: int) -> float | None:
-    """Digital numbers to add; None if only the file may tell. Sentinel-2's are told by several fields together."""
+def _counts_in_numbers(item: Item, at: Located, scale: float | None, access: Access) -> bool:
+    """Whether an asset of Sentinel-2 holds digital numbers; of a scale of 1 its dtype decides, which the file may tell."""
     if not _is_sentinel2(item.properties, item):
-        return declared_offset(asset, band)
-    if counts_in_numbers(asset, band):
+        return False
+    if scale == 1:
+        dtype = dtype_of(_asset(item, at.key), at.band) or _header(item, at.key, access).dtype
+        return not dtype.startswith("float")
+    return scale is None or math.isclose(scale, 1 / PER_REFLECTANCE)
+
+
+def _offset(item: Item, asset: Json, band: int, *, in_numbers: bool) -> float | None:
+    """Digital numbers to add; None if only the file may tell. Sentinel-2's are told by several fields together."""
+    if in_numbers:
         return boa_offset(item.properties, asset, item, band)
-    return declared_offset(asset, band) or 0
+    declared = declared_offset(asset, band)
+    return declared or 0 if _is_sentinel2(item.properties, item) else declared
 
 
 def pinned(item: Item, keys: Iterable[str]) -> Json | None:

@@ -13,7 +13,7 @@ import orjson
 
 from nutonic.core.model import Json
 from nutonic.errors import InputError
-from nutonic.sources.item import Item, item_of
+from nutonic.sources.item import Item, Sieve
 
 #: What the messages call where items came from.
 _HERE = "items="
@@ -26,20 +26,25 @@ class Given:
     content: bytes = field(repr=False)
     """JSON, one item a line."""
 
+    def __len__(self) -> int:
+        return self.content.count(b"\n") + 1
+
     def items(self) -> list[Item]:
         """The items; relative hrefs are relative to an item's own address, or to the current folder.
 
         Raises
         ------
         InputError
-            If one is no STAC item; the message names it.
+            If none is a STAC item; the message has the first. An odd one among others is left out, and told.
         """
-        return list(_read(self.content))
+        items, sieve = _sifted(self.content)
+        sieve.close()
+        return list(items)
 
     @property
     def home(self) -> str:
         """The address of the first item in its catalogue; empty where it does not tell."""
-        return next((_own_address(item.content) for item in _read(self.content)), "")
+        return next((_own_address(item.content) for item in _sifted(self.content)[0]), "")
 
     def collection(self) -> str:
         """The one collection that all are of.
@@ -49,7 +54,8 @@ class Given:
         InputError
             If they are of several.
         """
-        names = sorted({str(item.content.get("collection") or "") for item in _read(self.content)})
+        items = _sifted(self.content)[0] or self.items()
+        names = sorted({str(item.content.get("collection") or "") for item in items})
         if len(names) > 1:
             raise InputError(
                 f"the items are of {', '.join(name or 'no collection' for name in names)}: say which one by collection="
@@ -58,8 +64,11 @@ class Given:
 
 
 @lru_cache(maxsize=8)
-def _read(content: bytes) -> tuple[Item, ...]:
-    return tuple(item_of(item, _base(item), _HERE) for item in map(orjson.loads, content.splitlines()))
+def _sifted(content: bytes) -> tuple[tuple[Item, ...], Sieve]:
+    """The items among documents, and what knows of the others."""
+    sieve = Sieve(_HERE)
+    documents = map(orjson.loads, content.splitlines())
+    return tuple(sieve.items((document, _base(document)) for document in documents)), sieve
 
 
 def given(items: Any) -> Given:

@@ -84,7 +84,7 @@ class StacSource(Shown, SourceDefaults):
     its row in ``cube.nutonic.scenes``, from 1; 0 for none."""
 
     def _facts(self) -> Json:
-        where = {"url": place(self.url)} if self.items is None else {"items": len(self.items.items())}
+        where = {"url": place(self.url)} if self.items is None else {"items": len(self.items)}
         return {**where, "collection": self.collection, "assets": names_of(self.assets), "masks": self.masks}
 
     def __post_init__(self) -> None:
@@ -196,6 +196,10 @@ class StacSource(Shown, SourceDefaults):
         collection = item.content.get("collection") or self.collection
         if collection != self.collection:
             return Miss("collection", str(collection))
+        if not item.footprint.area:
+            return Miss(
+                "item", f"item {item.id} has a {item.content['geometry'].get('type')} for its geometry: no ground"
+            )
         if not taken_in(item, time):
             return Miss("time", period(item))
         if cloud_cover(item) > self.max_cloud_cover:
@@ -240,13 +244,10 @@ class StacSource(Shown, SourceDefaults):
             cloud_cover=stated_cloud_cover(item),
             assets=(
                 *(
-                    self._in_units(asset_of(item, at.key, self.access, name=name, band=at.band, rendered=rendered))
+                    self._in_units(asset_of(item, at, self.access, name=name, rendered=rendered, scale=self.scale))
                     for name, at in zip(names_of(self.assets), places, strict=True)
                 ),
-                *(
-                    asset_of(item, at.key, self.access, name=name, band=at.band)
-                    for name, at in zip(self.masks, masks, strict=True)
-                ),
+                *(asset_of(item, at, self.access, name=name) for name, at in zip(self.masks, masks, strict=True)),
             ),
             rendered=rendered,
             item=pinned(item, (at.key for at in (*places, *masks))),
@@ -258,7 +259,6 @@ class StacSource(Shown, SourceDefaults):
             return asset
         return replace(
             asset,
-            scale=asset.scale if self.scale is None else self.scale,
             offset=asset.offset if self.offset is None else in_digital_numbers(self.offset),
             nodata=asset.nodata if self.nodata is None else self.nodata,
         )

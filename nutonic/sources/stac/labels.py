@@ -34,6 +34,7 @@ from nutonic.sources.neighbourhoods import Neighbourhood
 from nutonic.sources.overpasses import absent, sifted
 from nutonic.sources.source import Needs, Settings, SourceDefaults, local_files
 from nutonic.sources.stac.assets import asset_of, pinned
+from nutonic.sources.stac.bands import Located
 from nutonic.sources.stac.given import settled
 from nutonic.sources.stac.search import Search, items_around, neighbourhoods
 
@@ -66,7 +67,7 @@ class StacLabels(Shown, SourceDefaults):
     allow_hosts: tuple[str, ...] = ()
 
     def _facts(self) -> Json:
-        where = {"url": place(self.url)} if self.items is None else {"items": len(self.items.items())}
+        where = {"url": place(self.url)} if self.items is None else {"items": len(self.items)}
         return {**where, "collection": self.collection, "classes": self.table.name, "year": self.year}
 
     def __post_init__(self) -> None:
@@ -194,7 +195,7 @@ class StacLabels(Shown, SourceDefaults):
             source="stac",
             datetime=item.moment,
             cloud_cover=None,
-            assets=(asset_of(item, self.asset, self.access, name="label"),),
+            assets=(asset_of(item, Located(self.asset), self.access, name="label"),),
             item=pinned(item, [self.asset]),
         )
 
@@ -202,7 +203,8 @@ class StacLabels(Shown, SourceDefaults):
         """The variable ``label`` (y, x), uint8, lazily, on exactly this grid; a slice of it reads only that slice."""
         (band,) = self.bands
         assets = tuple(scene.asset("label") for scene in scenes)
-        ds = dataset(geobox, {band: NearestMosaic(geobox=geobox, assets=assets, band=band, access=self.access).lazy()})
+        mosaic = NearestMosaic(geobox=geobox, assets=assets, band=band, access=self.access, single=True)
+        ds = dataset(geobox, {band: mosaic.lazy()})
         return ds if chunks is None else ds.chunk(chunks)
 
     def needs(self, scenes: Sequence[Scene] = ()) -> Needs:

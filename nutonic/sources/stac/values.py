@@ -72,11 +72,9 @@ def declared_offset(asset: Json, number: int = 1) -> float | None:
     return in_digital_numbers(offset / PER_REFLECTANCE if already else offset)
 
 
-def counts_in_numbers(asset: Json, number: int = 1) -> bool:
-    """Whether an asset holds digital numbers of 1e-4, by all that it declares of a band."""
-    floats = str(_said(asset, band_of(asset, number), "data_type")).startswith("float")
-    scale = scale_of(asset, number)
-    return scale is None or math.isclose(scale, 1 / PER_REFLECTANCE) or (scale == 1 and not floats)
+def dtype_of(asset: Json, number: int = 1) -> str:
+    """The dtype that an asset declares of a band; empty if it declares none."""
+    return str(_said(asset, band_of(asset, number), "data_type") or "")
 
 
 def named_bands(asset: Json) -> int:

@@ -15,17 +15,19 @@ from support.worlds import written
 
 import nutonic as nt
 from nutonic.core.grid import lonlat_bounds
-from nutonic.errors import Gone, GridError, InputError
+from nutonic.errors import Gone, GridError, InputError, NoScene
 from nutonic.io.access import Access, access_for
 from nutonic.planning.plan import plan
 from nutonic.sources.item import item_of
 from nutonic.sources.stac.assets import asset_of, crs_of
+from nutonic.sources.stac.bands import Located
 from nutonic.sources.stac.documents import JSONError, loads
 from nutonic.sources.stac.files import read_items
 from nutonic.testing import COLLECTION, FileServer, SyntheticPlanet
 
 RING = [[15.0, 45.0], [15.1, 45.0], [15.1, 45.1], [15.0, 45.1], [15.0, 45.0]]
 PLACE = np.array([15.05]), np.array([45.05])
+FAR = {"type": "Polygon", "coordinates": [[[0, 0], [1, 0], [1, 1], [0, 1], [0, 0]]]}
 
 
 def item(name: Any, **parts: Any) -> dict[str, Any]:
@@ -89,6 +91,48 @@ def test_where_all_items_are_odd_the_error_says_why(tmp_path, case):
     odd, why = ODD[case]
     with pytest.raises(InputError, match=f"items.json is no STAC item: .*{why}|{why}.* is no STAC item"):
         found(catalogue(tmp_path, odd, odd))
+
+
+@pytest.mark.parametrize("case", [case for case, (odd, _) in ODD.items() if isinstance(odd, dict)])
+def test_an_odd_item_among_given_ones_is_left_out_and_told(case, caplog):
+    odd, why = ODD[case]
+    source = nt.StacSource(items=[odd, item("good"), odd], collection=COLLECTION)
+    with caplog.at_level(logging.WARNING, "nutonic"):
+        ((*scenes,),) = source.search(*PLACE, 640.0)
+    assert [scene.id for scene in scenes] == ["good"]
+    assert why in caplog.records[-1].getMessage()
+    with pytest.raises(InputError, match=f"is no STAC item: .*{why}|{why}.* is no STAC item"):
+        nt.StacSource(items=[odd], collection=COLLECTION).search(*PLACE, 640.0)
+
+
+@pytest.mark.parametrize("kind", ["Point", "LineString"])
+def test_a_geometry_without_ground_is_told(tmp_path, kind):
+    lon, lat = (float(axis[0]) for axis in PLACE)
+    at = [lon, lat] if kind == "Point" else [[lon, lat], [lon + 0.1, lat]]
+    odd = item("odd", geometry={"type": kind, "coordinates": at})
+    source = nt.StacSource(url=catalogue(tmp_path, odd, item("far", geometry=FAR)), collection=COLLECTION)
+    for look in (lambda: nt.open_scene((lon, lat), [source]), lambda: nt.search(nt.grid_around(lon, lat), [source])):
+        with pytest.raises(NoScene, match=f"1 is of no use .*item odd has a {kind} for its geometry") as error:
+            look()
+        assert str(error.value).count("item odd has a") == 1
+
+
+def test_where_there_is_no_scene_odd_items_are_told_too(tmp_path):
+    recipe = written(SyntheticPlanet(), tmp_path / "planet")
+    path = tmp_path / "planet/items.json"
+    catalogue(path.parent, ODD["null geometry"][0], item("far", geometry=FAR))
+    source = nt.StacSource(url=str(path), collection=COLLECTION)
+    place = (16.0, 52.0)
+    ways = (
+        lambda: plan(nt.load_recipe(recipe)),
+        lambda: nt.open_scene(place, [source]),
+        lambda: nt.search(nt.grid_around(*place), [source]),
+    )
+    for look in ways:
+        with pytest.raises(
+            NoScene, match=r"1 item cannot be used: item 'odd' of .* is no STAC item: it has no geometry"
+        ):
+            look()
 
 
 def api(folder: Path, answers: dict[str, bytes]) -> FileServer:
@@ -168,13 +212,13 @@ def test_an_odd_asset_is_told_with_its_item(case):
     content = item("x")
     content["assets"]["red"] |= said
     with pytest.raises(InputError, match=f"asset 'red' of item x .*{told}"):
-        asset_of(item_of(content, "/", "here"), "red", Access(), name="red")
+        asset_of(item_of(content, "/", "here"), Located("red"), Access(), name="red")
 
 
 @pytest.mark.parametrize("asset", [None, 5, "red.tif", ["red.tif"]])
 def test_an_asset_that_is_no_object_is_told(asset):
     odd = item_of(item("x", assets={"red": asset}), "/", "here")
-    for ask in (lambda: asset_of(odd, "red", Access(), name="red"), lambda: crs_of(odd, "red", Access())):
+    for ask in (lambda: asset_of(odd, Located("red"), Access(), name="red"), lambda: crs_of(odd, "red", Access())):
         with pytest.raises(InputError, match=r"asset 'red' of item x is .*not an object"):
             ask()
 
@@ -189,7 +233,7 @@ def test_an_asset_that_is_no_object_is_told(asset):
 def test_what_is_odd_and_does_not_matter_does_not_matter(said):
     content = item("x")
     content["assets"]["red"] |= said
-    found = asset_of(item_of(content, "/", "here"), "red", Access(), name="red")
+    found = asset_of(item_of(content, "/", "here"), Located("red"), Access(), name="red")
     assert (found.href, found.crs, found.shape, found.nodata, found.offset) == (
         "/x.tif", "EPSG:32633", (1098, 1098), None, None,
     )  # fmt: skip
@@ -201,7 +245,7 @@ def test_a_file_that_is_asked_and_gone_is_gone():
         del content["assets"]["red"][key]
     asked = item_of(content, "/nowhere", "here")
     with pytest.raises(Gone, match=r"asset 'red' of item x.*: x\.tif does not exist"):
-        asset_of(asked, "red", Access(), name="red")
+        asset_of(asked, Located("red"), Access(), name="red")
     assert crs_of(asked, "red", Access()) == "EPSG:32633"  # squares can be measured in what it says
 
 

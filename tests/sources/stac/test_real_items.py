@@ -142,10 +142,11 @@ def test_real_hrefs_are_allowed_as_they_are_or_in_their_alternate():
     from nutonic.io.access import access_for
     from nutonic.sources.item import item_of
     from nutonic.sources.stac.assets import asset_of
+    from nutonic.sources.stac.bands import Located
 
     access = access_for("/items.json", [], KNOWN_HOSTS, None)
     item, names, _ = copernicus_2025()
-    found = asset_of(item_of(item, "/", "x"), names["red"], access, name="red")
+    found = asset_of(item_of(item, "/", "x"), Located(names["red"]), access, name="red")
     assert found.href.startswith("https://zipper.dataspace.copernicus.eu/")  # not s3, which needs an account's keys
     assert (found.crs, found.offset, found.nodata) == ("EPSG:32633", -1000, 0)
     for name, key in (
@@ -153,7 +154,7 @@ def test_real_hrefs_are_allowed_as_they_are_or_in_their_alternate():
         ("io-lulc-annual-v02-pc.json", "data"),
         ("naip-pc.json", "image"),
     ):
-        assert asset_of(item_of(load(name), "/", "x"), key, access, name="x").href.startswith("https://")
+        assert asset_of(item_of(load(name), "/", "x"), Located(key), access, name="x").href.startswith("https://")
 
 
 # The provider's picture, where a band is missing
