@@ -11,11 +11,13 @@
     └─ MissingExtra(ImportError)
 
 A message says what is wrong, with which value, and what to do. Each error is also the builtin that people catch, pickles
-(it crosses process borders), and never shows the query of a URL, where signatures and tokens live.
+(it crosses process borders), and never shows the query of a URL, where signatures and tokens live, nor a
+character that a terminal would obey.
 """
 
 from __future__ import annotations
 
+from nutonic.inert import inert_lines
 from nutonic.secrets import redact
 
 
@@ -23,7 +25,7 @@ class NutonicError(Exception):
     """Base of all errors raised on purpose."""
 
     def __init__(self, message: str, *, band: str | None = None) -> None:
-        super().__init__(redact(message))
+        super().__init__(inert_lines(redact(message)))
         self.band = band
         """Name of the band that it is about, where it is about one; the message tells it too."""
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.markup import escape
@@ -23,12 +23,14 @@ from rich.progress import (
 )
 from rich.progress import Progress as Bar
 from rich.table import Table
+from rich.text import Text
 
 from nutonic._version import __version__
 from nutonic.cli import logs
 from nutonic.core.callbacks import TilesSaved
 from nutonic.core.model import Json, Reject
 from nutonic.core.units import size
+from nutonic.inert import inert
 from nutonic.run.callbacks import BatchFinished, Callback, Note
 from nutonic.run.results import Failure
 
@@ -38,14 +40,21 @@ if TYPE_CHECKING:
 
 
 class _Console(Console):
-    """Writes text, in notebooks too. Once nobody reads it any more it stays silent, and the work goes on."""
+    """Writes text, in notebooks too. Once nobody reads it any more it stays silent, and the work goes on.
+
+    What others may have written, such as ids and reasons, cannot move its cursor or begin a line of its own.
+    """
+
+    def render_str(self, text: str, **options: Any) -> Text:
+        """A line as it is shown."""
+        return super().render_str(inert(text), **options)
 
     def on_broken_pipe(self) -> None:
         """Stay silent from now on."""
         self.quiet = True
 
 
-console = _Console(stderr=True, highlight=False, soft_wrap=True, force_jupyter=False)
+console = _Console(stderr=True, highlight=False, soft_wrap=True, force_jupyter=False, emoji=False)
 
 #: The least number of seconds between two lines of progress.
 _LINES_APART_S = 1.0
@@ -215,7 +224,7 @@ def show_plan(header: Json, rejects: Sequence[Reject]) -> None:
         ("memory", f"up to {size(cost['peak_bytes'])} a worker"),
         ("time", f"very roughly {duration(cost['cpu_seconds'])} of one core"),
     ):
-        table.add_row(f"{name}  ", value)
+        table.add_row(f"{name}  ", escape(value))
     console.print(table)
     for warning in header["warnings"]:
         console.print(f"[yellow]note[/] {escape(warning)}")
@@ -240,12 +249,13 @@ def show_summary(summary: Summary, out: Path) -> None:
         return
     if not (summary.finished or summary.failures):
         state = "built" if summary.succeeded else "looked at, and none has a chip,"
-        console.print(f"nothing to do: all {summary.wanted} places are {state} in {out}")
+        console.print(f"nothing to do: all {summary.wanted} places are {state} in {out}", markup=False)
         return
     rate = summary.tiles / summary.seconds if summary.seconds else 0.0
     console.print(
         f"built {summary.built} places, {summary.tiles} tiles, {summary.rows} rows ({size(summary.bytes_written)}) "
-        f"in {summary.seconds:.1f} s, {rate:.1f} tiles/s, into {out}"
+        f"in {summary.seconds:.1f} s, {rate:.1f} tiles/s, into {out}",
+        markup=False,
     )
     if summary.requests:
         faults = ", ".join(f"{count} × {name}" for name, count in summary.faults.items())
@@ -327,5 +337,5 @@ def _show_counts(title: str, counts: Mapping[str, int]) -> None:
         table.add_column("reason")
         table.add_column("count", justify="right")
         for reason, count in sorted(counts.items(), key=lambda entry: (-entry[1], entry[0])):
-            table.add_row(reason, str(count))
+            table.add_row(escape(reason), str(count))
         console.print(table)

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import json
 from contextlib import suppress
 from typing import Any
 
 import click
 import orjson
 
+from nutonic.inert import inert_json, inert_lines
+
 _json = False
 
 
-def set_json(json: bool) -> None:
+def set_json(as_json: bool) -> None:
     """Set whether events are written as JSON from now on."""
     global _json
-    _json = json
+    _json = as_json
 
 
 def is_json() -> bool:
@@ -24,15 +27,32 @@ def is_json() -> bool:
 
 def line(event: str, **fields: Any) -> bytes:
     """An event as a line of JSON, keys sorted."""
-    return orjson.dumps({"event": event, **fields}, option=orjson.OPT_SORT_KEYS | orjson.OPT_APPEND_NEWLINE)
+    return document({"event": event, **fields}, orjson.OPT_SORT_KEYS | orjson.OPT_APPEND_NEWLINE).encode()
+
+
+def document(value: Any, option: int) -> str:
+    """A value as JSON that may be looked at: what a terminal obeys, or nobody sees, is written as codes.
+
+    Halves of characters, as in names of files in another encoding, are no text for orjson; Python's own codes stand for
+    them.
+    """
+    try:
+        return inert_json(orjson.dumps(value, option=option).decode())
+    except TypeError:
+        indent, end = (2 if option & orjson.OPT_INDENT_2 else None), "\n" if option & orjson.OPT_APPEND_NEWLINE else ""
+        return json.dumps(value, sort_keys=bool(option & orjson.OPT_SORT_KEYS), indent=indent) + end
 
 
 def emit(event: str, **fields: Any) -> None:
     """Write an event to stderr, if somebody reads it."""
-    write(line(event, **fields).decode())
+    _write(line(event, **fields).decode())
 
 
 def write(text: str) -> None:
-    """Write to stderr, if somebody reads it."""
+    """Write lines to stderr, if somebody reads it, without what a terminal would obey."""
+    _write(inert_lines(text))
+
+
+def _write(text: str) -> None:
     with suppress(OSError, ValueError):
         click.echo(text, err=True, nl=False)

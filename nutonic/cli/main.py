@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
@@ -221,7 +222,7 @@ def _reject_json(reject: object) -> object:
 
 
 def _print_json(value: object) -> None:
-    click.echo(orjson.dumps(value, option=orjson.OPT_INDENT_2).decode())
+    click.echo(logs.document(value, orjson.OPT_INDENT_2))
 
 
 def main(args: Sequence[str] | None = None) -> None:
@@ -238,7 +239,8 @@ def main(args: Sequence[str] | None = None) -> None:
         if logs.is_json():
             _print_error(error.format_message())
         else:
-            error.show()
+            error.show(shown := io.StringIO())
+            logs.write(shown.getvalue())
         sys.exit(MISTAKE)
     except NutonicError as error:
         _print_error(str(error))

@@ -7,6 +7,8 @@ from html import escape
 from pathlib import PurePath
 from typing import Any
 
+from nutonic.inert import inert
+
 #: Most characters that are shown of one fact.
 LONGEST = 60
 
@@ -35,7 +37,7 @@ def table(name: str, facts: Mapping[str, Any]) -> str:
 
 
 def _short(value: Any) -> str:
-    text = value if isinstance(value, str) else repr(value)
+    text = inert(value if isinstance(value, str) else repr(value))
     return text if len(text) <= LONGEST else f"{text[: LONGEST - 1]}…"
 
 

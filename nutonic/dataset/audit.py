@@ -6,7 +6,7 @@ import os
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import replace
+from dataclasses import asdict, replace
 from itertools import groupby
 from stat import S_ISDIR, S_ISREG
 
@@ -29,7 +29,8 @@ from nutonic.io.objects import Store, is_temporary, sealed, sha256
 from nutonic.planning.layout import CARD, PLAN, SUMMARY, CommitName
 from nutonic.planning.plan_file import PlanFile
 from nutonic.planning.spec import BuildSpec
-from nutonic.secrets import environment_secrets
+from nutonic.secrets import environment_secrets, holds_query
+from nutonic.sources.stac.geoparquet import raw_rows
 
 #: Files that may be of any size are read in pieces of so many bytes, which overlap by so many.
 _PIECE, _OVERLAP = 2**22, 2**13
@@ -58,6 +59,7 @@ def audit(tree: Tree, spec: BuildSpec | None, summary: Json | None, *, ours: boo
     held = _held(tree.plan)
     yield from secret_findings(look, PLAN, held.store.get(PLAN))
     yield from _beside(look)
+    yield from _guarded(_queries(look), "the plan")
     if spec is not None:
         yield from _guarded(plan_findings(held, spec, ours=ours), "the plan")
     damaged, squares = set[str](), list[tuple[str, str, GeoBox]]()
@@ -151,6 +153,16 @@ def _beside(look: Look) -> Iterator[Finding]:
     for path, digest in look.tree.plan.beside.items():
         if look.tree.store.has(path) and sha256(look.tree.store.get(path)) != digest:
             yield Finding(f"{path} is not what was written: its SHA-256 differs")
+
+
+def _queries(look: Look) -> Iterator[Finding]:
+    """No address that was pinned has a query: by whatever name, it may sign."""
+    plan, harmless = look.tree.plan, look.spec.keep_query if look.spec else ()
+    if holds_query([asdict(scene) for scene in plan.scenes], harmless):
+        yield Finding(f"{PLAN} holds an address with a query, which may be a token or a signature")
+    for path in filter(look.tree.store.has, plan.beside):
+        if any(holds_query(row, harmless) for row in raw_rows(look.tree.store.get(path))):
+            yield Finding(f"{path} holds an address with a query, which may be a token or a signature")
 
 
 def _data(look: Look, damaged: set[str]) -> Iterator[Finding]:

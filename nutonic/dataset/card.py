@@ -14,6 +14,7 @@ import yaml
 
 from nutonic.core.model import SPLITS, Scene
 from nutonic.dataset.index import Totals
+from nutonic.inert import markdown_code, markdown_text
 from nutonic.io.objects import Store, sha256
 from nutonic.planning.layout import CARD
 from nutonic.planning.plan_file import PlanFile
@@ -112,16 +113,17 @@ def _front_matter(spec: BuildSpec, rows: Mapping[str, int]) -> str:
 
 
 def _opening(spec: BuildSpec, done: Totals) -> str:
+    bands, collection = markdown_text(", ".join(spec.imagery.bands)), markdown_code(spec.imagery.collection)
     side = spec.tiles.size * spec.grid.resolution_m / 1000
     stretch, chip = spec.stretch, spec.tiles.output_size
     places, rows = done.places.total(), done.rows.total()
-    return f"""# {spec.name}
+    return f"""# {markdown_text(spec.name)}
 
 {done.tiles} satellite chips of {places} places with {rows} image–text rows, for fine-tuning vision-language models.
 
-Each chip shows {side:g} × {side:g} km: {", ".join(spec.imagery.bands)} of `{spec.imagery.collection}`, stretched
+Each chip shows {side:g} × {side:g} km: {bands} of {collection}, stretched
 from percentile {stretch.low:g} to {stretch.high:g} per {stretch.scope} and averaged to {chip} × {chip} pixels.
-Land cover is `{spec.table.name}` on the same {spec.grid.resolution_m:g} m grid, nearest neighbour.
+Land cover is {markdown_code(spec.table.name)} on the same {spec.grid.resolution_m:g} m grid, nearest neighbour.
 Captions, shares and boxes are computed from those labels: they are as right as the labels are.
 """
 
@@ -132,14 +134,15 @@ def _provenance(spec: BuildSpec, plan: PlanFile, done: Totals) -> str:
     when = (
         f", from {dates[0]} to {dates[-1]}" if dates and dates[0] != dates[-1] else f", of {dates[0]}" if dates else ""
     )
+    source = f"{markdown_code(spec.imagery.collection)}{markdown_text(when)}"
     labels = sorted({scene.id for scene in plan.scenes if _is_land_cover(spec, scene)})
     more = f" and {len(labels) - _NAMED} more" if len(labels) > _NAMED else ""
     return f"""## Provenance
 
-- Imagery: {_counted(len(pictures), "scene")} of `{spec.imagery.collection}`{when}; every sidecar names its own
-- Land cover: `{spec.table.name}`, from {", ".join(f"`{name}`" for name in labels[:_NAMED])}{more}
-- Places: {_counted(plan.header["rows"], "row")}, SHA-256 `{plan.header["places_sha256"]}`
-- Recipe: `{plan.header["recipe_digest"]}`, built with nutonic {plan.header["nutonic_version"]}
+- Imagery: {_counted(len(pictures), "scene")} of {source}; every sidecar names its own
+- Land cover: {markdown_code(spec.table.name)}, from {", ".join(map(markdown_code, labels[:_NAMED]))}{more}
+- Places: {_counted(plan.header["rows"], "row")}, SHA-256 {markdown_code(plan.header["places_sha256"])}
+- Recipe: {markdown_code(plan.header["recipe_digest"])}, built with nutonic {markdown_text(plan.header["nutonic_version"])}
 """
 
 
@@ -172,7 +175,7 @@ def _tables(spec: BuildSpec, plan: PlanFile, done: Totals) -> str:
 
 def _table(title: str, head: tuple[str, ...], rows: Sequence[tuple[object, ...]]) -> str:
     lines = [f"## {title}\n", f"| {' | '.join(head)} |", f"|{'---|' * len(head)}"]
-    body = [f"| {' | '.join(str(cell) for cell in row)} |" for row in rows]
+    body = [f"| {' | '.join(markdown_text(cell) for cell in row)} |" for row in rows]
     return "\n".join([*lines, *(body or [f"| none |{' |' * (len(head) - 1)}"]), ""])
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from nutonic.core.model import Json
 from nutonic.dataset.commits import CommittedPlace
+from nutonic.inert import inert
 from nutonic.io.objects import Store
 from nutonic.planning.layout import CommitName
 from nutonic.planning.ownership import Ownership
@@ -35,11 +36,6 @@ class Finding:
         curable = self.path is not None or self.place is not None or self.to_build or self.note
         text = inert(self.text)
         return text if curable or not fixing else f"{text} (nothing to remove would fix it)"
-
-
-def inert(text: str) -> str:
-    """A text without what moves a cursor, turns the direction of writing or is no character: that is written as codes."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

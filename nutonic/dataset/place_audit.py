@@ -23,7 +23,7 @@ from nutonic.errors import Corrupt, GridError
 from nutonic.io.objects import sha256
 from nutonic.planning.layout import CommitName, tile_id
 from nutonic.planning.spec import BuildSpec
-from nutonic.secrets import holds_secret
+from nutonic.secrets import holds_opaque_value, holds_secret
 
 #: No sidecar is larger: it holds at most so many regions of so many classes.
 _LARGEST_SIDECAR = 2**24
@@ -115,7 +115,8 @@ def _most_bytes(look: Look, path: str) -> int:
 
 def secret_findings(look: Look, path: str, data: bytes) -> Iterator[Finding]:
     """Whether a file's bytes hold something like a secret, or the value of one in this environment."""
-    if not path.endswith(".png") and holds_secret(data):
+    harmless = look.spec.keep_query if look.spec else ()
+    if not path.endswith(".png") and (holds_secret(data) or holds_opaque_value(data, harmless)):
         yield Finding(f"{path} holds what looks like a token or a signed URL")
     if any(value in data for value in look.secrets):
         yield Finding(f"{path} holds the value of a secret from the environment")

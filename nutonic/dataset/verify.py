@@ -17,11 +17,12 @@ from nutonic.core.showing import Shown
 from nutonic.dataset import card
 from nutonic.dataset.commits import committed, entries_of
 from nutonic.dataset.finalize import data_files, unnamed
-from nutonic.dataset.findings import ODD, Finding, Tree, inert
+from nutonic.dataset.findings import ODD, Finding, Tree
 from nutonic.dataset.index import Spans
 from nutonic.dataset.repair import repair, repair_commits
 from nutonic.dataset.shapes import wrong_commit
 from nutonic.errors import Corrupt, InputError, MissingExtra, NotNutonic, PlanError
+from nutonic.inert import inert
 from nutonic.io.objects import Store, unsealed
 from nutonic.planning.layout import CARD, MARKER, PLAN, RECIPE, SUMMARY, CommitName, is_own, layout_of
 from nutonic.planning.ownership import (

@@ -31,6 +31,8 @@ class Access:
     where the port is given may the address be a private one."""
     sign: str | None = None
     """``"planetary-computer"``, or None for none."""
+    keep_query: tuple[str, ...] = ()
+    """Keys of queries in hrefs that may be kept with a plan; an href with any other is not read."""
 
     def check(self, url: str) -> None:
         """Raise :class:`Refused` unless the URL's scheme and host may be read; asks no name server."""
@@ -60,7 +62,9 @@ class Access:
 LOCAL = Access()
 
 
-def access_for(url: str, allow: Iterable[str], known: Iterable[str], sign: str | None) -> Access:
+def access_for(
+    url: str, allow: Iterable[str], known: Iterable[str], sign: str | None, keep_query: Iterable[str] = ()
+) -> Access:
     """What may be read beside a catalogue: its own host, known hosts of its files, and those that a recipe lists."""
     own = []
     if "://" in url:
@@ -69,7 +73,8 @@ def access_for(url: str, allow: Iterable[str], known: Iterable[str], sign: str |
         at_home = parts.scheme in _PORTS and parts.port in (None, _PORTS[parts.scheme])
         meant = host == "localhost" or _is_private_literal(host)  # written by the user, as an address
         own = [host if at_home and not meant else _with_port(parts)]
-    return Access(hosts=tuple(dict.fromkeys([*own, *known, *(entry.lower() for entry in allow)])), sign=sign)
+    hosts = tuple(dict.fromkeys([*own, *known, *(entry.lower() for entry in allow)]))
+    return Access(hosts=hosts, sign=sign, keep_query=tuple(keep_query))
 
 
 def is_private(address: str) -> bool:

@@ -58,7 +58,8 @@ class Signer:
         container = _container(url) if signer else None
         if container and urlsplit(url).scheme != "https" and not is_loopback(urlsplit(url).hostname or ""):
             raise Refused(f"{url} is plain http, and would show its signature to all on the way: use https")
-        return f"{url}?{self._token(*container)}" if container else url
+        mark = "&" if "?" in url else "?"
+        return f"{url}{mark}{self._token(*container)}" if container else url
 
     def forget(self, url: str) -> None:
         """Drop the cached signature of a URL, for use when its server rejects it."""
@@ -78,6 +79,11 @@ class Signer:
             if token is None or token.ttl() < _LEAST_S:
                 token = self._tokens[account, container] = _new_token(self._ask, account, container)
         return str(token.token)
+
+
+def unsigned(url: str, signer: str | None) -> str:
+    """A URL without its query, where that is made anew when it is read; as it is elsewhere."""
+    return url.partition("?")[0] if signer and "?" in url and _container(url) else url
 
 
 def require(signer: str | None) -> None:

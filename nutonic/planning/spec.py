@@ -28,6 +28,8 @@ class BuildSpec:
     side: int
     """Pixels along a side of a place's square."""
     imagery: Imagery
+    keep_query: tuple[str, ...] = ()
+    """Keys of queries in hrefs that the recipe names as harmless."""
     table: ClassTable
     """What the labels' values mean."""
     tiles: Tiles
@@ -62,6 +64,7 @@ def resolve(recipe: Recipe) -> BuildSpec:
         grid=recipe.grid,
         side=recipe.side,
         imagery=recipe.imagery,
+        keep_query=(*recipe.imagery.keep_query, *recipe.labels.keep_query),
         table=recipe.labels.table,
         tiles=recipe.tiles,
         stretch=recipe.stretch,

@@ -9,6 +9,9 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
+from nutonic.inert import unseen
+from nutonic.secrets import speaks_of_secrets
+
 Fraction01 = Annotated[float, Field(ge=0.0, le=1.0)]
 Percent = Annotated[float, Field(ge=0.0, le=100.0)]
 Positive = Annotated[float, Field(gt=0.0)]
@@ -21,6 +24,17 @@ def _host(value: str) -> str:
     return value
 
 
+def _harmless(key: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9_.-]{1,64}", key):
+        raise ValueError(f"is {key!r:.60}, no key of a query: write the name alone, such as versionId")
+    if speaks_of_secrets(key):
+        raise ValueError(f"is {key!r}, which signs addresses or says who asks: such a key is never kept")
+    return key
+
+
+#: Keys of queries that say nothing that others may not know: ``versionId``.
+Keys = tuple[Annotated[str, AfterValidator(_harmless)], ...]
+
 #: Hosts: ``example.org``, ``*.example.org``; with a port also a private one: ``127.0.0.1:8000``.
 Hosts = tuple[Annotated[str, AfterValidator(_host)], ...]
 Sign = Literal["planetary-computer"] | None
@@ -28,9 +42,6 @@ Sign = Literal["planetary-computer"] | None
 
 #: Of a whole number, and of a text.
 _MOST_BITS, _MOST_LETTERS = 63, 10_000
-
-#: Control characters but line ends and tabs, marks that turn the direction of text, and halves of characters.
-_UNSEEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
 class Part(BaseModel):
@@ -55,7 +66,7 @@ class Part(BaseModel):
 def _refuse_text(text: str) -> None:
     if len(text) > _MOST_LETTERS:
         raise ValueError(f"is a text of {len(text):,} letters, more than {_MOST_LETTERS:,}: {text[:40]!a}…")
-    if _UNSEEN.search(text):
+    if unseen(text):
         raise ValueError(f"holds a character that is not seen or turns text around: {text!a:.60}")
     if "://" in text:
         try:

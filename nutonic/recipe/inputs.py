@@ -12,7 +12,7 @@ from pydantic import Discriminator, Field, Tag, field_validator, model_validator
 from nutonic.core.catalogs import COLLECTED, PRODUCTS, Rule, refuse_jumping, refuse_windows, refuse_year
 from nutonic.core.classes import ClassTable, refuse_unknown_classes, table_of
 from nutonic.core.times import Interval
-from nutonic.recipe.fields import Hosts, Name, Part, Percent, Sign
+from nutonic.recipe.fields import Hosts, Keys, Name, Part, Percent, Sign
 from nutonic.recipe.kinds import known_kind
 
 
@@ -112,6 +112,8 @@ class Labels(Part):
     """Earth Engine: the Cloud project that asks; by default as the environment says."""
     sign: Sign = None
     allow_hosts: Hosts = ()
+    keep_query: Keys = ()
+    """As of imagery."""
 
     @field_validator("source")
     @classmethod
@@ -182,8 +184,8 @@ class Labels(Part):
 
 #: By source, the keys that it uses, of those that not all do; a source without a line may use any.
 _USED = {
-    "raster": ("path", "remap", "sign", "allow_hosts"),
-    "stac": ("url", "collection", "asset", "remap", "year", "sign", "allow_hosts"),
+    "raster": ("path", "remap", "sign", "allow_hosts", "keep_query"),
+    "stac": ("url", "collection", "asset", "remap", "year", "sign", "allow_hosts", "keep_query"),
     "earthengine": ("url", "collection", "band", "rule", "windows_days", "year", "project"),
 }
 
@@ -259,6 +261,9 @@ class Imagery(Part):
     """How addresses of files are signed where they are read; of the Planetary Computer itself that is known."""
     allow_hosts: Hosts = ()
     """Hosts that files may be read from, besides the catalogue's own and those of known catalogues."""
+    keep_query: Keys = ()
+    """Keys of queries in addresses of files that anybody may know, such as ``versionId``; an address with any other is not
+    read, since it would be kept with the plan."""
     project: str | None = None
     """Earth Engine: the Cloud project that asks; by default as the environment says."""
     scale: Annotated[float, Field(gt=0.0)] | None = None
@@ -309,8 +314,9 @@ class Imagery(Part):
             raise ValueError("needs url where source is stac")
         if self.source == "earthengine":
             refuse_jumping(self.collection)
-        used = {"sign": self.sign, "allow_hosts": self.allow_hosts, "engine odc-stac": self.engine != "stackstac"}
-        strange = [key for key, value in used.items() if value] if self.source == "earthengine" else []
+        used = [key for key in ("sign", "allow_hosts", "keep_query") if getattr(self, key)]
+        used += ["engine odc-stac"] if self.engine != "stackstac" else []
+        strange = used if self.source == "earthengine" else []
         strange += [key for key in _UNITS if self.source == "earthengine" and getattr(self, key) is not None]
         strange += ["project"] if self.source == "stac" and self.project else []
         strange += ["a band of a file in assets"] if self.source == "earthengine" and self.bands != self.assets else []

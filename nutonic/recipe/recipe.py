@@ -119,6 +119,9 @@ class Recipe(Part):
                 whole[part][key] = _named(where)
             elif key == "path" and where is not None:
                 whole[part][key] = list(map(_named, where))
+        for part in ("imagery", "labels"):
+            if not whole[part]["keep_query"]:  # so that texts of recipes without the key stay what they were
+                del whole[part]["keep_query"]
         return yaml.safe_dump(whole, sort_keys=False, allow_unicode=True)
 
 
@@ -127,5 +130,5 @@ def _named(where: str) -> str:
     return redact(where) if "://" in where else Path(where).name
 
 
-_WHERE_AND_HOW = ("path", "url", "engine", "sign", "allow_hosts", "project")
+_WHERE_AND_HOW = ("path", "url", "engine", "sign", "allow_hosts", "keep_query", "project")
 _NOT_IN_DIGEST = dict.fromkeys(("pois", "imagery", "labels"), _WHERE_AND_HOW)

@@ -19,6 +19,7 @@ from nutonic.core.classes import DAYS
 from nutonic.core.model import Batch, Chip, PlannedPlace, Reject, Scene, Tile
 from nutonic.dataset.commits import Origin, PlaceDone, commit
 from nutonic.errors import BadPixels, Gone, GridError, SourceError, StoreError
+from nutonic.inert import inert
 from nutonic.io.objects import Store, sha256
 from nutonic.io.session import current
 from nutonic.planning.layout import tile_id
@@ -128,13 +129,13 @@ def _build(index: int, place: PlannedPlace, context: _Context, first: Pixels | N
             pixels = first or read([place], scene, spec.sources, spec.grid)[0]
             chips = _chips(pixels, scene, context)
         except Gone as error:
-            problems.append(("asset gone", f"{scene.id}: {error}"))
+            problems.append(("asset gone", f"{inert(scene.id)}: {error}"))
         except GridError as error:
-            problems.append(("unusable asset", f"{scene.id}: {error}"))
+            problems.append(("unusable asset", f"{inert(scene.id)}: {error}"))
         except BadPixels as error:
             if error.band not in {band.name for band in spec.sources.imagery.bands}:
                 return _rejected(index, place, [("unusable labels", str(error))])
-            problems.append(("unusable asset", f"{scene.id}: {error}"))
+            problems.append(("unusable asset", f"{inert(scene.id)}: {error}"))
         except (SourceError, OSError, RuntimeError, ValueError) as error:
             return failure_of(place, scene, error)
         else:
@@ -153,7 +154,7 @@ def _build(index: int, place: PlannedPlace, context: _Context, first: Pixels | N
                     label_days=label_days,
                 )
                 return _write(index, result, chips, context)
-            problems.append((poor.reason, f"{scene.id}: {poor.detail}"))
+            problems.append((poor.reason, f"{inert(scene.id)}: {poor.detail}"))
         first = None
     return _rejected(index, place, problems)
 

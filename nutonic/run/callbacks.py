@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from nutonic.core.callbacks import TilesSaved
+from nutonic.inert import inert
 from nutonic.run.results import BatchDone, Summary
 
 _log = logging.getLogger(__name__)
@@ -145,11 +146,11 @@ class LogCallback(Callback):
         result = event.result
         _log.debug("batch %d: %d places, %d tiles, %d rows", result.index, result.places, result.tiles, result.rows)
         for failure in result.failures:
-            _log.info("place %s failed: %s", failure.poi_id, failure.reason)
+            _log.info("place %s failed: %s", inert(failure.poi_id), inert(failure.reason))
 
     def on_note(self, event: Note, /) -> None:
         """The note."""
-        _log.info("%s", event.text)
+        _log.info("%s", inert(event.text))
 
     def on_end(self, event: BuildEnded, /) -> None:
         """Log the counts of the build, and how many places are left."""

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from nutonic.errors import InputError, MissingExtra, NotNutonic
+from nutonic.inert import inert_lines
 from nutonic.io.atomic import new_file
 from nutonic.run.callbacks import Callback, Note
 from nutonic.secrets import environment_secrets, redact
@@ -122,4 +123,4 @@ def _cleaned(value: Any, secrets: list[str]) -> Any:
 def _clean(text: str, secrets: list[str]) -> str:
     for secret in secrets:
         text = text.replace(secret, "***")
-    return redact(text)
+    return inert_lines(redact(text))

@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING
 from nutonic._version import __version__
 from nutonic.core.model import Batch, Json
 from nutonic.dataset.commits import CommittedPlace, committed, entries_of, read_commits, unpacked
-from nutonic.dataset.findings import ODD, inert
+from nutonic.dataset.findings import ODD
 from nutonic.dataset.verify import Verdict
 from nutonic.dataset.verify import verify as verify_tree
 from nutonic.errors import InputError, NutonicError
+from nutonic.inert import inert
 from nutonic.io.objects import Store
 from nutonic.planning.pins import changed
 from nutonic.planning.plan_file import PlanFile, read_plan

@@ -10,6 +10,7 @@ from odc.geo.geobox import GeoBox
 from nutonic.core.grid import grid_around, offset_in, on_lattice, repeated, unlike_a_map
 from nutonic.core.model import Scene
 from nutonic.errors import GridError, OffLattice
+from nutonic.inert import inert
 from nutonic.recipe.outputs import Grid
 
 
@@ -29,12 +30,12 @@ def place_grid(lon: float, lat: float, scene: Scene, settings: Grid) -> GeoBox:
     first = scene.lead
     transform, resolution = Affine(*first.transform), settings.resolution_m
     if problem := unlike_a_map(transform):
-        raise OffLattice(f"scene {scene.id} {problem}")
+        raise OffLattice(f"scene {inert(scene.id)} {problem}")
     origin = (transform.c, transform.f) if settings.lattice == "source" else (0.0, 0.0)
     if settings.lattice == "ten_metre" and not on_lattice(transform, resolution):
         raise OffLattice(
-            f"scene {scene.id} has pixels of {transform.a:g} m from ({transform.c:.10g}, {transform.f:.10g}), off the "
-            f"{resolution:g} m lattice: set grid.lattice to source, and grid.resolution_m to the scene's"
+            f"scene {inert(scene.id)} has pixels of {transform.a:g} m from ({transform.c:.10g}, {transform.f:.10g}), off "
+            f"the {resolution:g} m lattice: set grid.lattice to source, and grid.resolution_m to the scene's"
         )
     grid = grid_around(lon, lat, extent_m=settings.extent_m, crs=first.crs, resolution=resolution, origin=origin)
     for asset in scene.assets:
@@ -57,7 +58,7 @@ def scene_grid(scene: Scene, grids: Sequence[GeoBox], block: int) -> GeoBox:
     firsts, lasts = [], []
     for grid in grids:
         if grid.crs != native.crs:
-            raise GridError(f"scene {scene.id} is in {native.crs}, the grid in {grid.crs}")
+            raise GridError(f"scene {inert(scene.id)} is in {native.crs}, the grid in {grid.crs}")
         row, col = offset_in(native.affine, grid)
         firsts.append((row, col))
         lasts.append((row + grid.shape.y, col + grid.shape.x))

@@ -16,7 +16,9 @@ from nutonic.core.footprints import footprint_of
 from nutonic.core.model import Json
 from nutonic.core.times import Interval, parse_moment, parse_period
 from nutonic.errors import InputError
+from nutonic.inert import inert
 from nutonic.io.session import current
+from nutonic.secrets import holds_query, redact
 
 _log = logging.getLogger(__name__)
 
@@ -43,6 +45,11 @@ class Item:
     def id(self) -> str:
         """The item's id."""
         return str(self.content["id"])
+
+    @property
+    def called(self) -> str:
+        """The id as messages tell it, on one line."""
+        return inert(self.id)
 
     @property
     def properties(self) -> Json:
@@ -84,6 +91,8 @@ def _lack(content: Any) -> str | None:
     name, properties = content.get("id"), content.get("properties")
     if isinstance(name, bool) or not isinstance(name, str | int | float) or name == "":
         return "it has no id"
+    if holds_query([name, content.get("collection")]):
+        return "its id or its collection is an address with a query"
     if not isinstance(content.get("geometry"), dict):
         return "it has no geometry"
     if not isinstance(properties, dict) or not any(properties.get(key) for key in _TIMES):
@@ -157,7 +166,7 @@ class Sieve:
         first = next(iter(self._odd.values()))
         if not self._any_usable:
             raise first
-        _log.warning("%d items of %s are left out; the first: %s", len(self._odd), self._where, first)
+        _log.warning("%d items of %s are left out; the first: %s", len(self._odd), inert(redact(self._where)), first)
         current().resource(Unusable).add(self._odd)
 
 
@@ -182,7 +191,7 @@ def moment(item: Item) -> dt.datetime:
     try:
         return parse_moment(item.moment)
     except ValueError:
-        raise InputError(f"item {item.id} has the datetime {item.moment!r}, which is no ISO 8601 time") from None
+        raise InputError(f"item {item.called} has the datetime {item.moment!r}, which is no ISO 8601 time") from None
 
 
 def period(item: Item) -> Interval:
@@ -202,7 +211,7 @@ def period(item: Item) -> Interval:
             return parse_period(str(start), str(end))
     except ValueError as error:
         if not told.get("datetime"):
-            raise InputError(f"item {item.id} has no time: {error}") from None
+            raise InputError(f"item {item.called} has no time: {error}") from None
     text, when = item.moment, moment(item)
     return Interval(when, when) if len(text) > len("2024-06-15") else parse_period(text, text)
 

@@ -50,6 +50,8 @@ class RasterSource(Shown, SourceDefaults):
     remap
         Codes of the raster that are no ids of the class table, such as CORINE's ``{311: 10}``, and what each is: a class,
         or the unknown value. Several may be one class; the table's own ids stay what they are.
+    keep_query
+        As of :class:`nutonic.StacSource`.
     """
 
     path: str | PathLike[str] | Sequence[str | PathLike[str]]
@@ -57,6 +59,7 @@ class RasterSource(Shown, SourceDefaults):
     allow_hosts: tuple[str, ...] = ()
     sign: str | None = None
     remap: Mapping[int, int] = field(default_factory=dict)
+    keep_query: tuple[str, ...] = ()
 
     def _facts(self) -> Json:
         return {"path": ", ".join(map(place, self.paths)), "classes": self.table.name}
@@ -71,7 +74,7 @@ class RasterSource(Shown, SourceDefaults):
     def from_recipe(cls, settings: Settings[Labels]) -> RasterSource:
         """The files that a recipe's labels are of."""
         labels = settings.part
-        return cls(labels.path or "", labels.table, labels.allow_hosts, labels.sign, labels.remap)
+        return cls(labels.path or "", labels.table, labels.allow_hosts, labels.sign, labels.remap, labels.keep_query)
 
     @property
     def paths(self) -> tuple[str, ...]:
@@ -83,7 +86,11 @@ class RasterSource(Shown, SourceDefaults):
     def access(self) -> Access:
         """What may be read, and how it is signed."""
         hosts = (access_for(path, self.allow_hosts, (), None).hosts for path in self.paths if "://" in path)
-        return Access(hosts=tuple(dict.fromkeys(host for each in hosts for host in each)), sign=self.sign)
+        return Access(
+            hosts=tuple(dict.fromkeys(host for each in hosts for host in each)),
+            sign=self.sign,
+            keep_query=self.keep_query,
+        )
 
     @property
     def table(self) -> ClassTable:
@@ -98,7 +105,7 @@ class RasterSource(Shown, SourceDefaults):
 
     def index(self) -> Index:
         """All files as scenes; reads the header of each, once in a session."""
-        return index_of(pieces_of(self.paths), self.table.name, self.access)
+        return index_of(pieces_of(self.paths, self.keep_query), self.table.name, self.access)
 
     def describe(self) -> Scene:
         """The one file as a scene with one asset; reads its header.

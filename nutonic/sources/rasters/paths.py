@@ -5,14 +5,14 @@ from __future__ import annotations
 import glob
 import os
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path, PurePosixPath
 from urllib.parse import urlsplit
 
 from nutonic.errors import InputError, Refused
-from nutonic.secrets import holds_secret, redact
+from nutonic.secrets import holds_secret, redact, unnamed_keys
 from nutonic.sources.rasters.vrt import Placement, sources_of
 
 #: Suffixes of the formats that are read.
@@ -44,7 +44,7 @@ class Piece:
         return "://" in self.href
 
 
-def pieces_of(paths: Sequence[str]) -> tuple[Piece, ...]:
+def pieces_of(paths: Sequence[str], keep_query: Collection[str] = ()) -> tuple[Piece, ...]:
     """The files that paths stand for, each once: as they are listed, those of a folder or a glob by name.
 
     Raises
@@ -54,13 +54,13 @@ def pieces_of(paths: Sequence[str]) -> tuple[Piece, ...]:
     Refused
         If an address holds a user, a signature or a token.
     """
-    found = [piece for path in paths for piece in _pieces(path)]
+    found = [piece for path in paths for piece in _pieces(path, keep_query)]
     return _named(list({(piece.href, piece.placement): piece for piece in found}.values()))
 
 
-def _pieces(path: str) -> Iterator[Piece]:
+def _pieces(path: str, keep_query: Collection[str] = ()) -> Iterator[Piece]:
     if "://" in path or path.startswith("/vsi"):
-        yield _address(path)
+        yield _address(path, keep_query)
         return
     base, rest = _existing(Path(path).expanduser().absolute())
     if rest and glob.has_magic(rest):
@@ -75,17 +75,22 @@ def _pieces(path: str) -> Iterator[Piece]:
         yield Piece(str(base), base.name)
 
 
-def _address(url: str) -> Piece:
+def _address(url: str, keep_query: Collection[str]) -> Piece:
     """A file at an address; whether it may be read is checked where it is."""
     parts, told = urlsplit(url), f"labels.path is {redact(url)[:120]}"
     suffix = PurePosixPath(parts.path).suffix.lower()
     if parts.scheme not in ("http", "https"):
         instead = _OVER_HTTP.get(parts.scheme, "a local path, or an http(s) address")
         raise InputError(f"{told}: only http and https are read over the network; write {instead}")
-    if holds_secret(url):
-        raise Refused(f"{told}: give addresses without a user, a signature or a token; see labels.sign")
     if suffix in _ONLY_LOCAL:
         raise InputError(f"{told}: no {suffix} file is read over the network; name GeoTIFFs")
+    lacking = unnamed_keys(url, keep_query)
+    if lacking or holds_secret(url):
+        query = f" with {', '.join(lacking)[:120]} in its query" if lacking else ""
+        raise Refused(
+            f"{told}{query}: give addresses without a user, a signature or a token; see labels.sign, and name keys that "
+            "anybody may know in labels.keep_query"
+        )
     return Piece(url, PurePosixPath(parts.path).name or parts.netloc)
 
 

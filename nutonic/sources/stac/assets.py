@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -14,8 +14,9 @@ from nutonic.core.grid import is_metric
 from nutonic.core.model import Asset, Json
 from nutonic.errors import GridError, InputError, ReadFailed, Refused
 from nutonic.io import raster as rasters
+from nutonic.io import signing
 from nutonic.io.access import Access
-from nutonic.secrets import holds_secret, redact
+from nutonic.secrets import holds_secret, query_keys, redact, unnamed_keys, without_queries
 from nutonic.sources.item import Item
 from nutonic.sources.pixels import PER_REFLECTANCE
 from nutonic.sources.stac.bands import Located
@@ -100,7 +101,7 @@ def _asset(item: Item, key: str) -> Json:
     """An asset as written."""
     content = item.content["assets"][key]
     if not isinstance(content, dict):
-        raise InputError(f"asset {key!r} of item {item.id} is {_short(content)}, not an object with an href")
+        raise InputError(f"asset {key!r} of item {item.called} is {_short(content)}, not an object with an href")
     return content
 
 
@@ -110,7 +111,7 @@ def _told(item: Item, key: str) -> Iterator[None]:
     try:
         yield
     except InputError as error:
-        raise InputError(f"asset {key!r} of item {item.id} {error}") from None
+        raise InputError(f"asset {key!r} of item {item.called} {error}") from None
 
 
 def _header(item: Item, key: str, access: Access) -> rasters.Header:
@@ -120,7 +121,9 @@ def _header(item: Item, key: str, access: Access) -> rasters.Header:
         return rasters.header(href, access)
     except (ReadFailed, GridError) as error:
         told = str(error).replace(redact(href), written)
-        raise type(error)(f"asset {key!r} of item {item.id}, which does not say where its pixels lie: {told}") from None
+        raise type(error)(
+            f"asset {key!r} of item {item.called}, which does not say where its pixels lie: {told}"
+        ) from None
 
 
 def _counts_in_numbers(item: Item, at: Located, scale: float | None, access: Access) -> bool:
@@ -141,31 +144,49 @@ def _offset(item: Item, asset: Json, band: int, *, in_numbers: bool) -> float | 
     return declared or 0 if _is_sentinel2(item.properties, item) else declared
 
 
-def pinned(item: Item, keys: Iterable[str]) -> Json | None:
-    """An item of a remote catalogue with only the assets that are used, to be kept with a plan; None of a local one."""
+def pinned(item: Item, keys: Iterable[str], harmless: Iterable[str] = ()) -> Json | None:
+    """An item of a remote catalogue with only the assets that are used, to be kept with a plan; None of a local one.
+
+    Whatever part of it holds an address, alternate ones and vendors' own fields too, holds it without its query, unless all
+    keys of that are harmless.
+    """
     if not item.is_remote:
         return None
-    content = {key: value for key, value in item.content.items() if key != "links"}
+    content = {key: value for key, value in item.content.items() if key not in ("links", "assets")}
     assets = {key: item.content["assets"][key] for key in dict.fromkeys(keys)}
-    assets = {key: {**asset, "href": redact(urljoin(item.base, str(asset["href"])))} for key, asset in assets.items()}
-    return {**content, "assets": assets, "links": []}
+    assets = {key: {**asset, "href": urljoin(item.base, str(asset["href"]))} for key, asset in assets.items()}
+    kept: Json = without_queries({**content, "assets": assets, "links": []}, tuple(harmless))
+    return kept
 
 
 def _href(item: Item, key: str, access: Access) -> tuple[str, str]:
     """Where to read an asset, and the href as a sidecar may show it."""
     href = _readable(_asset(item, key))
     if not href:
-        raise InputError(f"asset {key!r} of item {item.id} has no href")
-    if href.startswith(("file:", "/vsi")) or holds_secret(href):
-        raise Refused(
-            f"asset {key!r} of item {item.id} has the href {redact(href)[:120]}: name local files by "
-            "their path, and give URLs without a user, a signature or a token"
-        )
+        raise InputError(f"asset {key!r} of item {item.called} has no href")
+    if href.startswith(("file:", "/vsi")):
+        raise _refused(item, key, href, ())
     if "://" in href or item.is_remote:
         url = urljoin(item.base, href) if item.is_remote else href
+        url = signing.unsigned(url, access.sign) if unnamed_keys(url, access.keep_query) else url
+        lacking = unnamed_keys(url, access.keep_query)
+        if lacking or holds_secret(url):
+            raise _refused(item, key, href, lacking)
         _check(item, key, url, access)
         return url, redact(href)
-    return str(Path(item.base) / href), href.rsplit("/", 1)[-1] if href.startswith("/") else href
+    path = Path(item.base) / href
+    if query_keys(href) and (holds_secret(href) or not path.exists()):  # a file may be called so
+        raise _refused(item, key, href, query_keys(href))
+    return str(path), href.rsplit("/", 1)[-1] if href.startswith("/") else href
+
+
+def _refused(item: Item, key: str, href: str, lacking: Sequence[str]) -> Refused:
+    """That an href may not be read, with the keys of its query and without their values."""
+    query = f" with {', '.join(lacking)[:120]} in its query" if lacking else ""
+    return Refused(
+        f"asset {key!r} of item {item.called} has the href {redact(href)[:120]}{query}: name local files by their path, and "
+        "give URLs without a user, a signature or a token; name keys that anybody may know in keep_query"
+    )
 
 
 def _readable(content: Json) -> str:
@@ -181,7 +202,7 @@ def _check(item: Item, key: str, url: str, access: Access) -> None:
     try:
         access.check(url)
     except Refused as error:
-        raise Refused(f"asset {key!r} of item {item.id}: {error}") from None
+        raise Refused(f"asset {key!r} of item {item.called}: {error}") from None
 
 
 def _short(value: Any) -> str:

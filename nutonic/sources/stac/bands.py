@@ -85,7 +85,7 @@ def _described(item: Item, wanted: str) -> Located | None:
     rivals = sorted({band.name for band in found if band.name and band.merit[0] == best.merit[0]})
     if not named and len(rivals) > 1:
         raise InputError(
-            f"{wanted} is what item {item.id} commonly calls {' and '.join(rivals)}, bands that differ: name one of them"
+            f"{wanted} is what item {item.called} commonly calls {' and '.join(rivals)}, bands that differ: name one of them"
         )
     return best.at
 

@@ -59,6 +59,24 @@ def read_geoparquet(path: str | Path) -> Iterator[Json]:
         raise InputError(f"cannot read {path} as GeoParquet: {' '.join(reason.split())[:200].lower()}") from None
 
 
+def raw_rows(content: bytes) -> Iterator[Json]:
+    """The rows of a file that :func:`geoparquet_bytes` made, each column as it is, and the whole item parsed.
+
+    Raises
+    ------
+    InputError
+        If it is no such file.
+    """
+    pa, pq = _pyarrow()
+    try:
+        with pq.ParquetFile(io.BytesIO(content)) as file:
+            for batch in file.iter_batches(batch_size=256):
+                for row in batch.to_pylist():
+                    yield {**row, WHOLE: orjson.loads(row[WHOLE]) if row.get(WHOLE) else None}
+    except (OSError, pa.ArrowException, *_ODD) as error:
+        raise InputError(f"cannot be read as GeoParquet: {type(error).__name__}") from None
+
+
 def geoparquet_bytes(items: Sequence[Json]) -> bytes:
     """Items as a stac-geoparquet file; equal items in equal order give equal bytes.
 

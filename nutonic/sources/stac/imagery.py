@@ -71,6 +71,8 @@ class StacSource(Shown, SourceDefaults):
     """``"planetary-computer"``: sign addresses where they are read. Of the Planetary Computer itself that is known."""
     allow_hosts: tuple[str, ...] = ()
     """Hosts that files may be read from besides the catalogue's own; see :class:`nutonic.sources.access.Access`."""
+    keep_query: tuple[str, ...] = ()
+    """Keys of queries in hrefs that anybody may know, such as ``versionId``; an href with any other is refused."""
     masks: tuple[str, ...] = ()
     """Assets of classes beside the bands, such as ``scl``: uint8, 0 where there is none, by nearest neighbour."""
     scale: float | None = None
@@ -114,6 +116,7 @@ class StacSource(Shown, SourceDefaults):
             engine=imagery.engine,
             sign=imagery.sign,
             allow_hosts=imagery.allow_hosts,
+            keep_query=imagery.keep_query,
         )
 
     def with_masks(self, names: Sequence[str]) -> StacSource:
@@ -123,7 +126,7 @@ class StacSource(Shown, SourceDefaults):
     @property
     def access(self) -> Access:
         """What may be read, and how it is signed."""
-        return access_for(self.url, self.allow_hosts, KNOWN_HOSTS, self.sign or self._catalogue.sign)
+        return access_for(self.url, self.allow_hosts, KNOWN_HOSTS, self.sign or self._catalogue.sign, self.keep_query)
 
     @property
     def _catalogue(self) -> Catalogue:
@@ -177,7 +180,7 @@ class StacSource(Shown, SourceDefaults):
         def miss(item: Item) -> Miss | None:
             known = self._miss(item, search.time) or self._without_masks(item)
             lack = None if known else self._lacks(item)
-            return Miss("item", f"{item.id} {lack}") if lack else known
+            return Miss("item", f"{item.called} {lack}") if lack else known
 
         lon, lat = (np.array([degrees]) for degrees in centre(geobox))
         told = absent(items, geobox, miss, is_whole=search.is_local)
@@ -250,7 +253,7 @@ class StacSource(Shown, SourceDefaults):
                 *(asset_of(item, at, self.access, name=name) for name, at in zip(self.masks, masks, strict=True)),
             ),
             rendered=rendered,
-            item=pinned(item, (at.key for at in (*places, *masks))),
+            item=pinned(item, (at.key for at in (*places, *masks)), self.keep_query),
         )
 
     def _in_units(self, asset: Asset) -> Asset:

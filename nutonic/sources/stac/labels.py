@@ -65,6 +65,8 @@ class StacLabels(Shown, SourceDefaults):
     sign: str | None = None
     """As of :class:`nutonic.StacSource`."""
     allow_hosts: tuple[str, ...] = ()
+    keep_query: tuple[str, ...] = ()
+    """As of :class:`nutonic.StacSource`."""
 
     def _facts(self) -> Json:
         where = {"url": place(self.url)} if self.items is None else {"items": len(self.items)}
@@ -93,13 +95,16 @@ class StacLabels(Shown, SourceDefaults):
             remap=labels.remap,
             sign=labels.sign,
             allow_hosts=labels.allow_hosts,
+            keep_query=labels.keep_query,
         )
 
     @property
     def access(self) -> Access:
         """What may be read, and how it is signed."""
         home = self.url if self.items is None else self.items.home
-        return access_for(self.url, self.allow_hosts, KNOWN_HOSTS, self.sign or catalogue_at(home).sign)
+        return access_for(
+            self.url, self.allow_hosts, KNOWN_HOSTS, self.sign or catalogue_at(home).sign, self.keep_query
+        )
 
     @property
     def table(self) -> ClassTable:
@@ -196,7 +201,7 @@ class StacLabels(Shown, SourceDefaults):
             datetime=item.moment,
             cloud_cover=None,
             assets=(asset_of(item, Located(self.asset), self.access, name="label"),),
-            item=pinned(item, [self.asset]),
+            item=pinned(item, [self.asset], self.keep_query),
         )
 
     def open(self, geobox: GeoBox, scenes: Sequence[Scene], *, chunks: int | None = 1024) -> xr.Dataset:
