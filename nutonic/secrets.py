@@ -51,7 +51,7 @@ _OPAQUE = re.compile(
 )
 
 #: What a key of a query is called where it is told; any other may be a value itself.
-_NAMED = re.compile(r"[A-Za-z]{1,24}(?:[_.-][A-Za-z0-9]{1,16}){0,5}")
+_NAMED = re.compile(r"[A-Za-z]{1,24}[0-9]{0,2}(?:[_.-][A-Za-z0-9]{1,16}){0,5}")
 
 #: Variables of the environment whose values are shown nowhere; shorter values than this are no secrets, but words.
 _NAME = re.compile(r"KEY|TOKEN|SECRET|PASS|CREDENTIAL|SIGNATURE|PROXY|_SAS", re.IGNORECASE)

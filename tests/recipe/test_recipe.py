@@ -35,6 +35,7 @@ imagery:
   engine: stackstac
   sign: null
   allow_hosts: []
+  keep_query: []
   project: null
   scale: null
   offset: null
@@ -50,6 +51,7 @@ labels:
   year: null
   sign: null
   allow_hosts: []
+  keep_query: []
   band: null
   rule: null
   windows_days: null
