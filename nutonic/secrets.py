@@ -50,6 +50,9 @@ _OPAQUE = re.compile(
     rb"[^\s&'\"<>\\]{12,}"
 )
 
+#: An address that may hold more than scheme, host and path.
+_MORE = re.compile(rb"://[^\s'\"<>\\?#;%@]*[?#;%@][^\s'\"<>\\]*")
+
 #: What a key of a query is called where it is told; any other may be a value itself.
 _NAMED = re.compile(r"[A-Za-z]{1,24}[0-9]{0,2}(?:[_.-][A-Za-z0-9]{1,16}){0,5}")
 
@@ -141,6 +144,12 @@ def holds_opaque_value(content: bytes, harmless: Collection[str] = ()) -> bool:
     """Whether the query of some URL has a value that may be a key (letters and digits, 12 or more), under any name."""
     keys = (unquote(found["key"].decode("utf-8", "replace")) for found in _OPAQUE.finditer(content))
     return any(key not in harmless for key in keys)
+
+
+def holds_address_with_query(content: bytes, harmless: Collection[str] = ()) -> bool:
+    """Whether some URL in a file holds anything beside scheme, host, path and harmless keys."""
+    urls = (found[0].decode("utf-8", "replace") for found in _MORE.finditer(content))
+    return any(unnamed_keys(f"https{url}", harmless) for url in urls)
 
 
 def speaks_of_secrets(key: str) -> bool:

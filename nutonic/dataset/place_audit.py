@@ -23,7 +23,7 @@ from nutonic.errors import Corrupt, GridError
 from nutonic.io.objects import sha256
 from nutonic.planning.layout import CommitName, tile_id
 from nutonic.planning.spec import BuildSpec
-from nutonic.secrets import holds_opaque_value, holds_secret
+from nutonic.secrets import holds_address_with_query, holds_opaque_value, holds_secret
 
 #: No sidecar is larger: it holds at most so many regions of so many classes.
 _LARGEST_SIDECAR = 2**24
@@ -115,11 +115,20 @@ def _most_bytes(look: Look, path: str) -> int:
 
 def secret_findings(look: Look, path: str, data: bytes) -> Iterator[Finding]:
     """Whether a file's bytes hold something like a secret, or the value of one in this environment."""
-    harmless = look.spec.keep_query if look.spec else ()
-    if not path.endswith(".png") and (holds_secret(data) or holds_opaque_value(data, harmless)):
+    if not path.endswith(".png") and (holds_secret(data) or _holds_query(look, path, data)):
         yield Finding(f"{path} holds what looks like a token or a signed URL")
     if any(value in data for value in look.secrets):
         yield Finding(f"{path} holds the value of a secret from the environment")
+
+
+def _holds_query(look: Look, path: str, data: bytes) -> bool:
+    """Whether an address in a file has a query that may be secret: any in a file of nutonic's, where it writes none.
+
+    What a person wrote, in files and columns of theirs, may have queries, but none with a value that looks like a key.
+    """
+    harmless = look.spec.keep_query if look.spec else ()
+    own = path.startswith(("metadata/", "data/", "_nutonic/")) and look.spec is not None and not look.spec.pois.keep
+    return holds_address_with_query(data, harmless) if own else holds_opaque_value(data, harmless)
 
 
 @dataclass

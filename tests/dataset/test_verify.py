@@ -340,7 +340,12 @@ def test_ground_in_two_splits(copy):
 
 TOKEN = "pk.eyJ1Ijoibm9ib2R5In0.abc"
 SIGNED = ["https://example.com/a.tif?sig=4f3e&se=2", "https://example.com/a?X-Amz-Signature=aa"]
-SECRETS = [TOKEN, *SIGNED, "AKIAABCDEFGHIJKLMNOP"]
+BY_ANY_NAME = [
+    "https://example.com/a.tif?se=2",
+    "https://example.com/a.tif?ok=1#t=5",
+    "https://example.com/a;jsessionid=ab/b",
+]
+SECRETS = [TOKEN, *SIGNED, *BY_ANY_NAME, "AKIAABCDEFGHIJKLMNOP"]
 
 
 @pytest.mark.parametrize("secret", SECRETS)
