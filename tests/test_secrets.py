@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import html
+import json
 import shutil
 
 import orjson
 import pytest
+import yaml
 from shapely.geometry import box
+from support.trees import small_planet
 
+import nutonic as nt
 from nutonic.dataset.verify import verify
 from nutonic.errors import Refused
 from nutonic.io.access import Access
@@ -19,6 +23,7 @@ from nutonic.sources.item import Item
 from nutonic.sources.stac.assets import asset_of, pinned
 from nutonic.sources.stac.bands import Located
 from nutonic.sources.stac.geoparquet import geoparquet_bytes, raw_rows
+from nutonic.testing import FileServer
 
 CANARY = "canary0123456789"
 PARAMETERS = (
@@ -228,3 +233,46 @@ def test_a_value_that_may_be_a_key_is_found_in_any_file(href: str):
     line = f'{{"note": "{href}"}}'.encode()
     if "=" in href and not href.endswith("="):
         assert holds_secret(line) or holds_opaque_value(line) or HIDDEN[href] == "(encoded)"
+
+
+# A whole build
+
+
+def test_a_tree_of_an_api_that_signs_holds_nothing_of_it_and_is_whole(clean, tmp_path):
+    """All that an API may say of secrets, and ids that a terminal would obey: the pictures are those of plain items."""
+    recipe = yaml.safe_load(small_planet(tmp_path / "planet").read_text())
+    features = json.loads((tmp_path / "planet" / "items.json").read_text())["features"]
+    for feature in features:
+        feature["id"] += "\x1b[31m\u202e|<b>"
+        feature["properties"]["vendor:url"] = f"https://h.example/q?zz={CANARY}"
+        feature["links"] = [{"rel": "thumbnail", "href": f"https://h.example/t.png?key={CANARY}"}]
+        for asset in feature["assets"].values():
+            asset["href"] += "?versionId=7"
+            asset["alternate"] = {"s3": {"href": f"s3://bucket/a.tif?password={CANARY}"}}
+    landing = {
+        "type": "Catalog", "id": "api", "stac_version": "1.0.0", "description": "",
+        "conformsTo": ["https://api.stacspec.org/v1.0.0/core", "https://api.stacspec.org/v1.0.0/item-search"],
+        "links": [{"rel": "search", "href": "search", "type": "application/geo+json", "method": "GET"}],
+    }  # fmt: skip
+    page = {"type": "FeatureCollection", "features": features, "links": []}
+    answers = {
+        path: (200, {"Content-Type": "application/json"}, json.dumps(body).encode())
+        for path, body in {"/api": landing, "/search": page}.items()
+    }
+    with FileServer(tmp_path / "planet", answers=answers) as server:
+        address = server.url.removeprefix("http://")
+        recipe["imagery"] |= {"url": f"{server.url}/api", "allow_hosts": [address], "keep_query": ["versionId"]}
+        path = tmp_path / "planet" / "signed.yaml"
+        path.write_text(yaml.safe_dump(recipe))
+        out = tmp_path / "out"
+        assert nt.build(nt.load_recipe(path), out, workers=0).complete
+        assert any("versionId" in request.query_keys for request in server.requests())
+    files = {file.relative_to(out).as_posix(): file.read_bytes() for file in out.rglob("*") if file.is_file()}
+    pictures = {name: content for name, content in files.items() if name.endswith(".png")}
+    assert pictures == {name: content for name, content in clean.files.items() if name.endswith(".png")}
+    (items,) = (content for name, content in files.items() if name.endswith(".parquet"))
+    rows = list(raw_rows(items))
+    assert "?versionId=7" in str(rows)
+    assert CANARY not in str(rows)
+    assert [name for name, content in files.items() if CANARY.encode() in content] == []
+    assert verify(out, deep=True).problems == ()

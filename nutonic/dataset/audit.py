@@ -11,6 +11,7 @@ from itertools import groupby
 from stat import S_ISDIR, S_ISREG
 
 import numpy as np
+import orjson
 import shapely
 from odc.geo.geobox import GeoBox
 
@@ -29,7 +30,7 @@ from nutonic.io.objects import Store, is_temporary, sealed, sha256
 from nutonic.planning.layout import CARD, PLAN, SUMMARY, CommitName
 from nutonic.planning.plan_file import PlanFile
 from nutonic.planning.spec import BuildSpec
-from nutonic.secrets import environment_secrets, holds_query
+from nutonic.secrets import environment_secrets, holds_query, holds_secret
 from nutonic.sources.stac.geoparquet import raw_rows
 
 #: Files that may be of any size are read in pieces of so many bytes, which overlap by so many.
@@ -160,9 +161,13 @@ def _queries(look: Look) -> Iterator[Finding]:
     plan, harmless = look.tree.plan, look.spec.keep_query if look.spec else ()
     if holds_query([asdict(scene) for scene in plan.scenes], harmless):
         yield Finding(f"{PLAN} holds an address with a query, which may be a token or a signature")
-    for path in filter(look.tree.store.has, plan.beside):
-        if any(holds_query(row, harmless) for row in raw_rows(look.tree.store.get(path))):
-            yield Finding(f"{path} holds an address with a query, which may be a token or a signature")
+    for path, digest in plan.beside.items():
+        content = look.tree.store.get(path) if look.tree.store.has(path) else b""
+        for row in raw_rows(content) if sha256(content) == digest else ():
+            text = orjson.dumps(row, default=str)
+            if holds_query(row, harmless) or holds_secret(text) or any(value in text for value in look.secrets):
+                yield Finding(f"{path} holds an address with a query, which may be a token, or a secret")
+                break
 
 
 def _data(look: Look, damaged: set[str]) -> Iterator[Finding]:

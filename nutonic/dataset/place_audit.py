@@ -115,7 +115,8 @@ def _most_bytes(look: Look, path: str) -> int:
 
 def secret_findings(look: Look, path: str, data: bytes) -> Iterator[Finding]:
     """Whether a file's bytes hold something like a secret, or the value of one in this environment."""
-    if not path.endswith(".png") and (holds_secret(data) or _holds_query(look, path, data)):
+    binary = path.endswith(".png") or path in look.tree.plan.beside  # whose text is compressed, and looked at by itself
+    if not binary and (holds_secret(data) or _holds_query(look, path, data)):
         yield Finding(f"{path} holds what looks like a token or a signed URL")
     if any(value in data for value in look.secrets):
         yield Finding(f"{path} holds the value of a secret from the environment")
