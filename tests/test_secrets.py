@@ -156,7 +156,7 @@ HIDDEN = {
 @pytest.mark.parametrize("href", HIDDEN)
 def test_whatever_an_address_holds_is_refused_by_its_key_and_shown_without_its_value(href: str):
     with pytest.raises(Refused, match="give URLs without a user, a signature or a token") as error:
-        asset_of(item(href), "red", Access(hosts=("h.example", "p.example"), keep_query=("ok",)), name="red")
+        asset_of(item(href), Located("red"), Access(hosts=("h.example", "p.example"), keep_query=("ok",)), name="red")
     assert f" with {HIDDEN[href]} in its query" in str(error.value)
     assert CANARY not in str(error.value)
     assert "\n" not in str(error.value)
@@ -217,14 +217,14 @@ def test_files_here_may_be_called_anything(tmp_path, name: str):
         "assets": {"red": {"href": name, **square}},
     }
     local = Item(content=content, footprint=box(14.9, 45.0, 15.1, 45.2), base=str(tmp_path))
-    assert asset_of(local, "red", Access(), name="red").href == str(tmp_path / name)
+    assert asset_of(local, Located("red"), Access(), name="red").href == str(tmp_path / name)
 
 
 def test_a_signed_href_that_lies_nowhere_is_not_kept_as_a_path(tmp_path):
     content = {"id": "s", "properties": {}, "assets": {"red": {"href": f"a.tif?zz={CANARY}"}}}
     local = Item(content=content, footprint=None, base=str(tmp_path))  # type: ignore[arg-type]
     with pytest.raises(Refused, match="with zz in its query") as error:
-        asset_of(local, "red", Access(), name="red")
+        asset_of(local, Located("red"), Access(), name="red")
     assert CANARY not in str(error.value)
 
 

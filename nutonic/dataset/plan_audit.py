@@ -189,7 +189,7 @@ def _header_findings(
         cost=cost,
     )
     header = _plain(right.header()) | {key: told[key] for key in ("items", "inputs") if key in told}
-    header["warnings"] = [*_of_search(told["warnings"]), *header["warnings"]]
+    header["warnings"] = [*_of_inputs(told["warnings"]), *header["warnings"]]
     wrong = [key for key in {**header, **told} if header.get(key) != told.get(key) and key not in skip]
     if wrong:
         yield Finding(f"the plan says {', '.join(key[:40] for key in wrong[:6])} other than its places and scenes do")
@@ -203,9 +203,13 @@ def _header_findings(
         yield Finding("the plan lists scenes that no place of it may use")
 
 
-def _of_search(warnings: Sequence[str]) -> Sequence[str]:
-    """The warning of items that the search left out, which the plan does not hold otherwise."""
-    return [text for text in warnings[:1] if " left out of the search; the first: " in text]
+def _of_inputs(warnings: Sequence[str]) -> Sequence[str]:
+    """The warnings of swapped rows and of items that the search left out: the plan does not hold these otherwise."""
+    kinds = (
+        " rows are no places, but would be with longitude and latitude exchanged ",
+        " left out of the search; the first: ",
+    )
+    return [text for text in warnings[:2] if any(kind in text for kind in kinds)]
 
 
 def _plain(header: Json) -> Json:

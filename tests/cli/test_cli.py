@@ -155,7 +155,7 @@ MISTAKES = {
         ["output.files_per_dir allows 3", "raise it"],
     ),
     "places missing": (replace("pois.csv", None), ["places file", "pois.csv", "no such file", "pois.path"]),
-    "places without coordinates": (replace("pois.csv", "x,y\n1,2\n"), ["no column lon or longitude", "names x, y"]),
+    "places without coordinates": (replace("pois.csv", "a,b\n1,2\n"), ["no column lon or longitude", "names a, b"]),
     "places empty": (replace("pois.csv", ""), ["no column lon or longitude", "names nothing"]),
     "places without a row": (replace("pois.csv", "lon,lat\n"), ["pois.csv has no usable place in 0 rows"]),
     "no usable place": (
@@ -300,21 +300,23 @@ def test_bad_lines_among_good_ones_are_listed_and_the_rest_is_built(world, good)
 
 
 def test_ids_cannot_climb_out_of_the_tree(world, good):
+    """Each becomes a safe name, and is kept in its sidecar as it was; the places themselves are equal, and one is kept."""
     bad = ["../x", "/etc", "a/b", "..", ".", "..\\x", ".hidden", "a_t0001", "x" * 65]
     world.places(f"CON,{good[0]}", *(f"{name},{good[1]}" for name in bad), f"con,{good[1]}", header="id,lon,lat")
     before = listing(world.folder.parent)
     said = world.build("--json")
     assert said.code == 0
     summary = orjson.loads(said.out)
-    assert (summary["built"], summary["rejects"]["bad id"], summary["rejects"]["duplicate id"]) == (1, len(bad), 1)
+    assert (summary["built"], summary["rejects"]["duplicate coordinates"]) == (2, len(bad))
     after = listing(world.folder.parent)
     new = set(after) - set(before)
     assert {name.split("/")[:2] == ["world", "out"] for name in new} == {True}
     assert {name: after[name] for name in before} == before
     assert not Path("/etc_t0000.png").exists()
     chips = sorted(path.name for path in world.out.glob("images/*/*"))
-    assert chips
-    assert all(re.fullmatch(r"CON_t000\d\.png", name) for name in chips)
+    assert {re.sub(r"_t000\d\.png", "", name) for name in chips} == {"id-CON-a3dbc4", "x-d6b96a"}
+    sidecar = orjson.loads(next(world.out.glob("metadata/*/x-d6b96a_*.json")).read_bytes())
+    assert sidecar["place"]["original_id"] == "../x"
     assert nutonic("verify", world.out, "--deep").code == 0
 
 
