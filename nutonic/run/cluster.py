@@ -80,7 +80,7 @@ def connected(cluster: Cluster) -> Iterator[Client]:
     from nutonic.planning.cost import default_workers
 
     if cluster.scheduler is not None:
-        with _quietly(), _client_of(cluster) as client:
+        with _quietly(), _client_of(cluster) as client, client.as_current(), dask.config.set(scheduler=client):
             yield client
         return
     count = default_workers() if cluster.workers is None else cluster.workers
@@ -117,26 +117,13 @@ def _client_of(cluster: Cluster) -> Client:
     hint = "" if given or not address.startswith("tls:") else f"; {_TLS}"
     security = Security(**given, require_encryption=True) if given else None
     try:
-        with _as_before_if_it_fails():
-            return Client(cluster.scheduler, timeout=_ANSWER, security=security)
+        # Not the default at once: one that never comes to be would stay it, and whoever computes later would wait for it.
+        return Client(cluster.scheduler, timeout=_ANSWER, security=security, set_as_default=False)
     except OSError as error:
         raise Unreachable(f"no Dask scheduler answers at {address}: {type(error).__name__}{hint}") from None
     except (ValueError, TypeError, RuntimeError, ImportError) as error:
         why = f"{type(error).__name__}: {redact(str(error)):.100}{hint}"
         raise InputError(f"cannot use a Dask scheduler at {address}: {why}") from None
-
-
-@contextmanager
-def _as_before_if_it_fails() -> Iterator[None]:
-    """Dask's default scheduler stays what it was: a client that never came to be leaves itself behind as the default."""
-    import dask.config
-
-    before = dask.config.get("scheduler", None)
-    try:
-        yield
-    except BaseException:
-        dask.config.set(scheduler=before)
-        raise
 
 
 @contextmanager
