@@ -59,7 +59,8 @@ def pytest_collection_modifyitems(config, items):
     """Leave to the exhaustive tier what the seed does not choose of a sampled test's cases."""
     tests = defaultdict(list)
     for item in items:
-        if mark := item.get_closest_marker("sampled"):
+        mark = item.get_closest_marker("sampled")
+        if mark and not item.get_closest_marker("exhaustive"):
             tests[item.parent, item.originalname, mark.kwargs["one_in"]].append(item)
     for (_, _, one_in), cases in tests.items():
         for case in leftover(cases, lambda item: item.callspec.id, one_in, config.stash[_SEED]):

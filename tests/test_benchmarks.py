@@ -31,6 +31,7 @@ def scale(*arguments: str) -> dict:
     return json.loads(subprocess.run(command, cwd=ROOT, capture_output=True, check=True, timeout=200).stdout)
 
 
+@pytest.mark.exhaustive
 def test_a_place_more_takes_planning_two_hundred_bytes():
     few, many = 3_000, 13_000
     taken = [
