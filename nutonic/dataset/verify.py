@@ -83,29 +83,7 @@ class Verdict(Shown):
 
 
 def verify(out: str | Path, *, deep: bool = False, fix: bool = False) -> Verdict:
-    """Prove a tree whole, and remove what is damaged, so that the next build makes just that again.
-
-    Parameters
-    ----------
-    out
-        Its folder.
-    deep
-        Also read every file, and make again whatever follows from something else in the tree: sidecars and rows from
-        the facts, the plan and the recipe; splits, counts and batches of the plan from its places; the card from the
-        commits. What a lie must change so that it is not found, and what `rebuild` is for, is in ``docs/verify.md``.
-    fix
-        Remove places whose files are damaged or missing, commits that cannot be read, damaged files of ``data/`` and
-        summary, and what the plan leads to and no commit names. A file of yours is never touched, in whatever folder,
-        nor a card that you changed. The verdict is that of the tree afterwards. For a tree that nobody builds at the
-        same time: what a build has written and not committed yet belongs to no commit, and would be built once more.
-
-    Raises
-    ------
-    NotNutonic
-        If the folder is not a nutonic tree, or a folder of it is a link; with `fix` also if any file of it is one.
-    StoreError
-        If something cannot be removed.
-    """
+    """Prove a tree whole by what is in it; :func:`nutonic.verify`, which can build places again too, explains the options."""
     if not is_marked(Path(out)):
         raise NotNutonic(f"{out} is not a nutonic tree: it has no {MARKER} of nutonic's")
     refuse_obstacles(Path(out))

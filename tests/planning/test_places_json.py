@@ -7,25 +7,19 @@ import json
 
 import pytest
 from pyproj import Transformer
+from support.places import read_as, told
 
 from nutonic.errors import PoiError
 from nutonic.planning.places import geojson, text
-from nutonic.planning.places.read import PoiFile, read_pois
-from nutonic.recipe.inputs import Pois
+from nutonic.planning.places.read import PoiFile
 
 
 @pytest.fixture
 def read(tmp_path):
     def write_and_read(name: str, content: str | bytes, **wanted) -> PoiFile:
-        path = tmp_path / name
-        path.write_bytes(content.encode() if isinstance(content, str) else content)
-        return read_pois(Pois(path=str(path), **wanted))
+        return read_as(tmp_path / name, content, **wanted)
 
     return write_and_read
-
-
-def told(file: PoiFile) -> list[tuple[str, float, float]]:
-    return [(poi.id, poi.lon, poi.lat) for poi in file.places]
 
 
 def point(lon: object, lat: object, kind: str = "Point") -> dict:

@@ -11,24 +11,19 @@ import itertools
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from support.places import read_as, told
 
 from nutonic.errors import PoiError
-from nutonic.planning.places.read import PoiFile, read_pois
+from nutonic.planning.places.read import PoiFile
 from nutonic.recipe.inputs import Pois
 
 
 @pytest.fixture
 def read(tmp_path):
     def write_and_read(content: str | bytes, name: str = "p.csv", **wanted) -> PoiFile:
-        path = tmp_path / name
-        path.write_bytes(content.encode() if isinstance(content, str) else content)
-        return read_pois(Pois(path=str(path), **wanted))
+        return read_as(tmp_path / name, content, **wanted)
 
     return write_and_read
-
-
-def told(file: PoiFile) -> list[tuple[str, float, float]]:
-    return [(poi.id, poi.lon, poi.lat) for poi in file.places]
 
 
 def numbered(*points: tuple[float, float]) -> list[tuple[str, float, float]]:
