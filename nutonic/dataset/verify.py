@@ -83,7 +83,7 @@ class Verdict(Shown):
 
 
 def verify(out: str | Path, *, deep: bool = False, fix: bool = False) -> Verdict:
-    """Prove a tree whole by what is in it; :func:`nutonic.verify`, which can build places again too, explains the options."""
+    """Prove a tree whole by what is in it; :func:`nutonic.verify`, which can also build places again, has the options."""
     if not is_marked(Path(out)):
         raise NotNutonic(f"{out} is not a nutonic tree: it has no {MARKER} of nutonic's")
     refuse_obstacles(Path(out))
