@@ -1,1 +1,1 @@
-"""From pixels to rows, in pure functions: pictures, regions, captions, rows and sidecars."""
+"""From pixels to chips, in pure functions: pictures, masks and regions."""

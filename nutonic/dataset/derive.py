@@ -14,13 +14,14 @@ import numpy as np
 
 from nutonic.chips.chip import IDENTITY_LIMITS
 from nutonic.chips.regions import LandCover, min_region_pixels
-from nutonic.chips.rows import ChipContext, PlaceResult, chip_context, dumps, rows_of
-from nutonic.chips.sidecar import sidecar_of
 from nutonic.core.model import Chip, Json, PlannedPlace, Region, Scene, Tile
 from nutonic.dataset.shapes import Facts
 from nutonic.dataset.wording import cells_by_position, impossible, patches_in, positions_in
 from nutonic.planning.layout import tile_id
 from nutonic.planning.spec import BuildSpec
+from nutonic.rows.context import ChipContext, PlaceResult, chip_context
+from nutonic.rows.rows import dumps, rows_of
+from nutonic.rows.sidecar import sidecar_of
 from nutonic.sources.grids import place_grid
 
 

@@ -12,7 +12,6 @@ from odc.geo.geobox import GeoBox
 
 from nutonic.chips.chip import view as view_of
 from nutonic.chips.png import decode
-from nutonic.chips.rows import ChipContext, dumps
 from nutonic.core.model import Batch, Chip, Json, PlannedPlace, Tile
 from nutonic.dataset.commits import CommittedPlace, is_canonical, unpacked
 from nutonic.dataset.derive import ChipFacts, turned_box
@@ -23,6 +22,8 @@ from nutonic.errors import Corrupt, GridError
 from nutonic.io.objects import sha256
 from nutonic.planning.layout import CommitName, tile_id
 from nutonic.planning.spec import BuildSpec
+from nutonic.rows.context import ChipContext
+from nutonic.rows.rows import dumps
 from nutonic.secrets import holds_address_with_query, holds_opaque_value, holds_secret
 
 #: No sidecar is larger: it holds at most so many regions of so many classes.

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 
 import orjson
 
-from nutonic.chips.rows import boxes_json
 from nutonic.core.model import Json
 from nutonic.dataset.commits import CommittedPlace
 from nutonic.dataset.findings import ODD, Finding
+from nutonic.rows.rows import boxes_json
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

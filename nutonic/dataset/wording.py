@@ -2,7 +2,7 @@
 
 A sidecar counts the pixels of a class and boxes its patches, but not where each pixel lies. So what a caption says of a
 position does not follow from it. Two things do: which positions the boxes rule out, and that all texts of a tile agree.
-The words themselves are made by :mod:`nutonic.chips.captions` again, of pixels that lie where the text puts them.
+The words themselves are made by :mod:`nutonic.rows.captions` again, of pixels that lie where the text puts them.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from functools import cache
 
 import numpy as np
 
-from nutonic.chips import captions
 from nutonic.chips.regions import LandCover
 from nutonic.core.classes import ClassTable
+from nutonic.rows import captions
 
 Cells = tuple[int, ...]
 

@@ -13,8 +13,6 @@ from nutonic.chips.chip import TileReject, view
 from nutonic.chips.cut import ChipRules, CutTile, Strip, cut, picture_limits
 from nutonic.chips.png import encode
 from nutonic.chips.regions import land_cover
-from nutonic.chips.rows import ChipContext, PlaceResult, chip_context, dumps, rows_of
-from nutonic.chips.sidecar import sidecar_of
 from nutonic.core.classes import DAYS
 from nutonic.core.model import Batch, Chip, PlannedPlace, Reject, Scene, Tile
 from nutonic.dataset.commits import Origin, PlaceDone, commit
@@ -25,6 +23,9 @@ from nutonic.io.session import current
 from nutonic.planning.layout import tile_id
 from nutonic.planning.plan_file import digest_of
 from nutonic.planning.spec import BuildSpec
+from nutonic.rows.context import ChipContext, PlaceResult, chip_context
+from nutonic.rows.rows import dumps, rows_of
+from nutonic.rows.sidecar import sidecar_of
 from nutonic.run.read import Pixels, read, read_together
 from nutonic.run.results import BatchDone, Failure, failure_of
 from nutonic.secrets import redact

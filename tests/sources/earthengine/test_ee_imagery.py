@@ -22,11 +22,11 @@ from support.trees import tree
 
 import nutonic as nt
 from nutonic import load_recipe
-from nutonic.chips.sidecar import pixels_sha256
 from nutonic.core.grid import centre, lonlat_bounds
 from nutonic.dataset.verify import verify
 from nutonic.errors import Gone, GridError, InputError, OffLattice, Unreachable
 from nutonic.io.session import current
+from nutonic.rows.sidecar import pixels_sha256
 from nutonic.run.run import build
 from nutonic.sources.earthengine.imagery import EarthEngineImagery
 from nutonic.sources.registry import sources_of

@@ -7,9 +7,9 @@ import hashlib
 from affine import Affine
 
 from nutonic._version import __version__
-from nutonic.chips.rows import ChipContext
 from nutonic.core.grid import centre, describe, lonlat_bounds, repeats, tile_grid
 from nutonic.core.model import Chip, Json
+from nutonic.rows.context import ChipContext
 
 
 def sidecar_of(context: ChipContext, digest: str, rule: str | None) -> Json:

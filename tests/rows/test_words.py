@@ -16,14 +16,15 @@ from hypothesis.extra.numpy import array_shapes, arrays
 from odc.geo.geobox import GeoBox
 from support import oracle
 
-from nutonic.chips.captions import caption, class_caption, percent, position
 from nutonic.chips.regions import LandCover, land_cover, min_region_pixels
-from nutonic.chips.rows import ChipContext, PlaceResult, chip_context, rows_of
-from nutonic.chips.sidecar import sidecar_of
 from nutonic.core.classes import ClassTable
 from nutonic.core.model import Asset, Chip, PlannedPlace, Poi, Scene, Tile
 from nutonic.recipe.outputs import Rows, Tiles
 from nutonic.recipe.yaml import parse_recipe
+from nutonic.rows.captions import caption, class_caption, percent, position
+from nutonic.rows.context import ChipContext, PlaceResult, chip_context
+from nutonic.rows.rows import rows_of
+from nutonic.rows.sidecar import sidecar_of
 
 NAMES = {1: "tree cover", 2: "water", 3: "built-up", 5: "bare", 6: "grass", 7: "crops"}
 TABLE = ClassTable(name="test", labels=NAMES, unknown=0, colors={})
