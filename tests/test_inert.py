@@ -15,7 +15,7 @@ from nutonic.cli import console, logs
 from nutonic.cli.main import main
 from nutonic.core.showing import line, table
 from nutonic.dataset.card import _front_matter, _table
-from nutonic.dataset.findings import Finding
+from nutonic.dataset.proof.findings import Finding
 from nutonic.errors import InputError
 from nutonic.inert import inert, inert_json, inert_lines, markdown_code, markdown_text, unseen
 from nutonic.run.callbacks import LogCallback, Note

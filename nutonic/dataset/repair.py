@@ -13,8 +13,8 @@ from contextlib import suppress
 from nutonic.core.model import Json
 from nutonic.dataset.commits import Origin, PlaceDone, commit, committed, place_done, read_commits, unpacked
 from nutonic.dataset.finalize import data_files
-from nutonic.dataset.findings import Finding, Tree
 from nutonic.dataset.index import Spans
+from nutonic.dataset.proof.findings import Finding, Tree
 from nutonic.errors import Corrupt
 from nutonic.io.objects import Store, sha256
 from nutonic.planning.layout import CommitName, named

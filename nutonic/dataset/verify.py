@@ -17,10 +17,10 @@ from nutonic.core.showing import Shown
 from nutonic.dataset import card
 from nutonic.dataset.commits import committed, entries_of
 from nutonic.dataset.finalize import data_files, unnamed
-from nutonic.dataset.findings import ODD, Finding, Tree
 from nutonic.dataset.index import Spans
+from nutonic.dataset.proof.findings import ODD, Finding, Tree
+from nutonic.dataset.proof.shapes import wrong_commit
 from nutonic.dataset.repair import repair, repair_commits
-from nutonic.dataset.shapes import wrong_commit
 from nutonic.errors import Corrupt, InputError, MissingExtra, NotNutonic, PlanError
 from nutonic.inert import inert
 from nutonic.io.objects import Store, unsealed
@@ -184,7 +184,7 @@ def _unlike_plan(plan: PlanFile) -> str | None:
 
 def _deep(tree: Tree, summary: Json | None) -> Iterator[Finding]:
     """Findings of the deep checks; imported late, as only these need the libraries for pictures and outlines."""
-    from nutonic.dataset.audit import audit
+    from nutonic.dataset.proof.audit import audit
     from nutonic.planning.spec import resolve
 
     made_by, spec = tree.plan.header["nutonic_version"], None

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from nutonic._version import __version__
 from nutonic.core.model import Batch, Json
 from nutonic.dataset.commits import CommittedPlace, committed, entries_of, read_commits, unpacked
-from nutonic.dataset.findings import ODD
+from nutonic.dataset.proof.findings import ODD
 from nutonic.dataset.verify import Verdict
 from nutonic.dataset.verify import verify as verify_tree
 from nutonic.errors import InputError, NutonicError

@@ -20,11 +20,11 @@ from nutonic.core.grid import transformer
 from nutonic.core.model import Batch, Json
 from nutonic.dataset import card
 from nutonic.dataset.finalize import data_files, rows_of
-from nutonic.dataset.findings import ODD, Finding, Tree
 from nutonic.dataset.index import Spans, Totals
-from nutonic.dataset.place_audit import Look, Looked, audit_batch, secret_findings
-from nutonic.dataset.plan_audit import plan_findings
-from nutonic.dataset.shapes import wrong_summary
+from nutonic.dataset.proof.findings import ODD, Finding, Tree
+from nutonic.dataset.proof.place_audit import Look, Looked, audit_batch, secret_findings
+from nutonic.dataset.proof.plan_audit import plan_findings
+from nutonic.dataset.proof.shapes import wrong_summary
 from nutonic.errors import Corrupt, NutonicError, StoreError
 from nutonic.io.objects import Store, is_temporary, sealed, sha256
 from nutonic.planning.layout import CARD, PLAN, SUMMARY, CommitName

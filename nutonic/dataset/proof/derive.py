@@ -15,8 +15,8 @@ import numpy as np
 from nutonic.chips.chip import IDENTITY_LIMITS
 from nutonic.chips.regions import LandCover, min_region_pixels
 from nutonic.core.model import Chip, Json, PlannedPlace, Region, Scene, Tile
-from nutonic.dataset.shapes import Facts
-from nutonic.dataset.wording import cells_by_position, impossible, patches_in, positions_in
+from nutonic.dataset.proof.shapes import Facts
+from nutonic.dataset.proof.wording import cells_by_position, impossible, patches_in, positions_in
 from nutonic.planning.layout import tile_id
 from nutonic.planning.spec import BuildSpec
 from nutonic.rows.context import ChipContext, PlaceResult, chip_context

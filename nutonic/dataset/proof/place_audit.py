@@ -14,10 +14,10 @@ from nutonic.chips.chip import view as view_of
 from nutonic.chips.png import decode
 from nutonic.core.model import Batch, Chip, Json, PlannedPlace, Tile
 from nutonic.dataset.commits import CommittedPlace, is_canonical, unpacked
-from nutonic.dataset.derive import ChipFacts, turned_box
-from nutonic.dataset.findings import Finding, Tree
-from nutonic.dataset.row_audit import Row, against_sidecar, class_texts, compared, count_findings, rows_in
-from nutonic.dataset.shapes import Patch, facts_of
+from nutonic.dataset.proof.derive import ChipFacts, turned_box
+from nutonic.dataset.proof.findings import Finding, Tree
+from nutonic.dataset.proof.row_audit import Row, against_sidecar, class_texts, compared, count_findings, rows_in
+from nutonic.dataset.proof.shapes import Patch, facts_of
 from nutonic.errors import Corrupt, GridError
 from nutonic.io.objects import sha256
 from nutonic.planning.layout import CommitName, tile_id

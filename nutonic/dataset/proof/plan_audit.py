@@ -9,8 +9,8 @@ import numpy as np
 import orjson
 
 from nutonic.core.model import SPLITS, Batch, Json, Poi, Reject, Scene
-from nutonic.dataset.findings import Finding
-from nutonic.dataset.shapes import wrong_values
+from nutonic.dataset.proof.findings import Finding
+from nutonic.dataset.proof.shapes import wrong_values
 from nutonic.planning import splits
 from nutonic.planning.places.columns import Places, with_variants
 from nutonic.planning.plan import Plan, arranged, with_splits

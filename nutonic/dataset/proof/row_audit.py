@@ -10,7 +10,7 @@ import orjson
 
 from nutonic.core.model import Json
 from nutonic.dataset.commits import CommittedPlace
-from nutonic.dataset.findings import ODD, Finding
+from nutonic.dataset.proof.findings import ODD, Finding
 from nutonic.rows.rows import boxes_json
 
 
