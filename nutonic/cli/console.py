@@ -27,6 +27,7 @@ from rich.text import Text
 
 from nutonic._version import __version__
 from nutonic.cli import logs
+from nutonic.cli.lacks import silence
 from nutonic.core.callbacks import TilesSaved
 from nutonic.core.model import Json, Reject
 from nutonic.core.units import size
@@ -40,7 +41,7 @@ if TYPE_CHECKING:
 
 
 class _Console(Console):
-    """Writes text, in notebooks too. Once nobody reads it any more it stays silent, and the work goes on.
+    """Writes text, in notebooks too. Once nobody reads it, or has room for it, it is silent, and the work goes on.
 
     What others may have written, such as ids and reasons, cannot move its cursor or begin a line of its own.
     """
@@ -52,6 +53,14 @@ class _Console(Console):
     def on_broken_pipe(self) -> None:
         """Stay silent from now on."""
         self.quiet = True
+
+    def print(self, *objects: Any, **options: Any) -> None:
+        """Print; see :meth:`rich.console.Console.print`."""
+        try:
+            super().print(*objects, **options)
+        except OSError:
+            self.quiet = True
+            silence(2)
 
 
 console = _Console(stderr=True, highlight=False, soft_wrap=True, force_jupyter=False, emoji=False)

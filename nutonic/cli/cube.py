@@ -14,9 +14,11 @@ from nutonic.cube.accessor import open_zarr
 from nutonic.cube.cog import refuse_foreign_cogs, save_cogs
 from nutonic.cube.compose import ComposedCube, compose
 from nutonic.cube.save import save_cube
+from nutonic.io.atomic import refuse_unwritable
 from nutonic.planning.prepare import refuse_inputs_inside
 from nutonic.recipe.recipe import Recipe
 from nutonic.run.cluster import Cluster, connected
+from nutonic.run.silence import watched
 
 
 def save_recipe_cube(
@@ -50,6 +52,9 @@ def save_recipe_cube(
     dict
         Path, grid, variables and scenes of the cube, for JSON.
     """
+    for path in (out, cogs) if overwrite or not out.exists() else (cogs,):
+        if path is not None:
+            refuse_unwritable(path)
     composed = compose(recipe, _area(area))
     scenes = (scene for timeline in composed.plan.timelines for step in timeline.steps for scene in step.scenes)
     area_input = _area(area)
@@ -90,7 +95,7 @@ def _computed_by(cluster: Cluster) -> Iterator[None]:
     if not cluster.workers and cluster.scheduler is None:
         yield
         return
-    with connected(cluster):
+    with connected(cluster) as client, watched(client, console.note):
         yield
 
 

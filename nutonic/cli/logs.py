@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from contextlib import suppress
 from typing import Any
 
 import click
 import orjson
 
+from nutonic.cli.lacks import silence
 from nutonic.inert import inert_json, inert_lines
 
 _json = False
@@ -54,5 +54,7 @@ def write(text: str) -> None:
 
 
 def _write(text: str) -> None:
-    with suppress(OSError, ValueError):
+    try:
         click.echo(text, err=True, nl=False)
+    except (OSError, ValueError):
+        silence(2)

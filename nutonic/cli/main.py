@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import sys
 from collections.abc import Callable, Sequence
@@ -14,20 +15,41 @@ import orjson
 
 from nutonic._version import __version__
 from nutonic.cli import logs
-from nutonic.errors import NutonicError
+from nutonic.cli.lacks import lack_of, open_standard_streams, refuse_lacks, silence
+from nutonic.errors import InputError, NutonicError
+from nutonic.io.atomic import BESIDE, refuse_unusable
 
 OK, INCOMPLETE, MISTAKE, INTERRUPTED = 0, 1, 2, 130
 
 
+class _Path(click.Path):
+    """A path that may be; of an output, one at which something may be made. Others are refused before any work."""
+
+    def __init__(self, *, output: bool = False, beside: int = 0) -> None:
+        super().__init__(path_type=Path)
+        self._output, self._beside = output, beside
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The path; raises what :func:`nutonic.io.atomic.refuse_unusable` raises."""
+        if not str(value) or "\0" in str(value):
+            raise InputError(f"{str(value)!r} is no path: name one")
+        path = Path(str(super().convert(value, param, ctx)))
+        if self._output:
+            refuse_unusable(path, beside=self._beside)
+        return path
+
+
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="nutonic")
-def cli() -> None:
+@click.pass_context
+def cli(context: click.Context) -> None:
     """Turn places on Earth into image–text datasets for fine-tuning vision-language models."""
+    refuse_lacks(context.invoked_subcommand or "")
 
 
 def _at_a_scheduler(command: Callable[..., None]) -> Callable[..., None]:
     """The options of a command that may use a running scheduler; the files are called as in Dask's own commands."""
-    file = click.Path(path_type=Path)
+    file = _Path()
     for option in (
         click.option("--tls-key", type=file, metavar="FILE", help="This client's key, for a scheduler at tls://."),
         click.option("--tls-cert", type=file, metavar="FILE", help="This client's certificate."),
@@ -56,6 +78,7 @@ def init(template: str | None, path: str | None) -> None:
 
 
 def _write_new(path: Path, text: str) -> None:
+    refuse_unusable(path)
     try:
         with path.open("x", encoding="utf-8") as file:  # not through a link either
             file.write(text)
@@ -67,8 +90,8 @@ def _write_new(path: Path, text: str) -> None:
 
 
 @cli.command()
-@click.argument("recipe", type=click.Path(path_type=Path))
-@click.option("--out", type=click.Path(path_type=Path), help="Keep the plan in this folder, ready to be built.")
+@click.argument("recipe", type=_Path())
+@click.option("--out", type=_Path(output=True), help="Keep the plan in this folder, ready to be built.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout.")
 def plan(recipe: Path, out: Path | None, as_json: bool) -> None:
     """Search scenes and say what a build will take; reads no pixels."""
@@ -94,8 +117,8 @@ def plan(recipe: Path, out: Path | None, as_json: bool) -> None:
 
 
 @cli.command()
-@click.argument("recipe", type=click.Path(path_type=Path))
-@click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder of the dataset.")
+@click.argument("recipe", type=_Path())
+@click.option("--out", type=_Path(output=True), required=True, help="Folder of the dataset.")
 @click.option(
     "--workers", type=click.IntRange(min=0), help="Worker processes; 0 builds without dask. Default: one per core."
 )
@@ -111,7 +134,7 @@ def plan(recipe: Path, out: Path | None, as_json: bool) -> None:
 @click.option("--dashboard", is_flag=True, help="Start Dask's dashboard, and say where it is.")
 @click.option(
     "--performance-report",
-    type=click.Path(path_type=Path),
+    type=_Path(output=True, beside=BESIDE),
     metavar="FILE",
     help="Write Dask's performance report, an HTML page.",
 )
@@ -151,10 +174,10 @@ def _end_interrupted() -> NoReturn:
 
 
 @cli.command()
-@click.argument("recipe", type=click.Path(path_type=Path))
-@click.option("--out", type=click.Path(path_type=Path), required=True, help="The cube, such as cube.zarr.")
+@click.argument("recipe", type=_Path())
+@click.option("--out", type=_Path(output=True, beside=BESIDE), required=True, help="The cube, such as cube.zarr.")
 @click.option("--area", metavar="W,S,E,N", help="In degrees, or a GeoJSON file; by default the recipe's cube.area.")
-@click.option("--cogs", type=click.Path(path_type=Path), metavar="DIR", help="Write a GeoTIFF per variable here too.")
+@click.option("--cogs", type=_Path(output=True), metavar="DIR", help="Write a GeoTIFF per variable here too.")
 @click.option("--workers", type=click.IntRange(min=0), help="Worker processes. Default: threads of this one.")
 @_at_a_scheduler
 @click.option("--overwrite", is_flag=True, help="Replace another cube.")
@@ -174,7 +197,7 @@ def cube(
 
 
 @cli.command()
-@click.argument("directory", metavar="DIR", type=click.Path(path_type=Path))
+@click.argument("directory", metavar="DIR", type=_Path())
 @click.option("--deep", is_flag=True, help="Read every file, and make again what follows from something else.")
 @click.option("--fix", is_flag=True, help="Remove what is damaged; the next build makes just that again.")
 @click.option(
@@ -199,9 +222,7 @@ def verify(directory: Path, deep: bool, fix: bool, rebuild: int, as_json: bool) 
 
 
 @cli.command()
-@click.option(
-    "--out", type=click.Path(path_type=Path), default=Path("demo"), show_default=True, help="Folder of the demo."
-)
+@click.option("--out", type=_Path(output=True), default=Path("demo"), show_default=True, help="Folder of the demo.")
 @click.option("--workers", type=click.IntRange(min=0), help="Worker processes; 0 builds without dask.")
 @click.option(
     "--labels",
@@ -227,6 +248,7 @@ def _print_json(value: object) -> None:
 
 def main(args: Sequence[str] | None = None) -> None:
     """Run the command line and exit with its code."""
+    open_standard_streams()
     # Set before the arguments are parsed, so that mistakes in them are written as JSON too.
     logs.set_json("--log-json" in (sys.argv[1:] if args is None else args))
     try:
@@ -235,19 +257,39 @@ def main(args: Sequence[str] | None = None) -> None:
         sys.exit(exit_.exit_code)
     except (click.Abort, KeyboardInterrupt):
         _end_interrupted()
-    except click.ClickException as error:
-        if logs.is_json():
-            _print_error(error.format_message())
-        else:
-            error.show(shown := io.StringIO())
-            logs.write(shown.getvalue())
-        sys.exit(MISTAKE)
-    except NutonicError as error:
+    except SystemExit:
+        raise
+    except BaseException as error:  # the panic of a library in Rust is no Exception
+        code = _told(error)
+        if code is None:
+            raise
+        sys.exit(code)
+
+
+def _told(error: BaseException) -> int | None:
+    """Tell what a command ended with; its exit code, or None for what nobody foresaw."""
+    lack = lack_of(error)
+    if lack is not None:
+        _print_error(lack)
+        return INCOMPLETE
+    if isinstance(error, click.ClickException):
+        _print_click(error)
+        return MISTAKE
+    if isinstance(error, NutonicError):
         _print_error(str(error))
-        sys.exit(_code(error))
-    except OSError as error:
+        return _code(error)
+    if not isinstance(error, OSError):
+        return None
+    if error.filename is None and error.errno in _OF_STREAMS:
+        silence(1)
+        _print_error(f"cannot write to the standard output: {(error.strerror or 'unwritable').lower()}")
+    else:
         _print_error(f"{error.strerror or error}: {str(error.filename or '')[:200]}")
-        sys.exit(INCOMPLETE)
+    return INCOMPLETE
+
+
+#: What the standard output may answer.
+_OF_STREAMS = (errno.EBADF, errno.ENOSPC, errno.EIO, errno.EPIPE, errno.EDQUOT, errno.EFBIG)
 
 
 def _code(error: NutonicError) -> int:
@@ -259,6 +301,14 @@ def _code(error: NutonicError) -> int:
 
     is_refusal = isinstance(error, NotNutonic | RecipeChanged | CubeChanged)
     return INCOMPLETE if isinstance(error, StoreError | Unreachable) and not is_refusal else MISTAKE
+
+
+def _print_click(error: click.ClickException) -> None:
+    if logs.is_json():
+        _print_error(error.format_message())
+    else:
+        error.show(shown := io.StringIO())
+        logs.write(shown.getvalue())
 
 
 def _print_error(message: str, event: str = "error") -> None:

@@ -18,7 +18,7 @@ from rasterio.windows import Window
 
 from nutonic.core.encoding import digital_numbers
 from nutonic.errors import InputError, NotNutonic
-from nutonic.io.atomic import disk_errors, new_file
+from nutonic.io.atomic import disk_errors, new_file, refuse_unusable
 from nutonic.io.gdal import gdal_disk_errors
 
 
@@ -44,13 +44,14 @@ def save_cogs(cube: xr.Dataset, folder: str | Path) -> list[Path]:
     Raises
     ------
     InputError
-        If no variable lies on a grid.
+        If no variable lies on a grid, or `folder` can be no name of a folder.
     NotNutonic
         If one of these files exists and is not nutonic's, or is a link. Nothing is written then.
     StoreError
         If a file cannot be written.
     """
     cube, geobox, folder = digital_numbers(cube), _geobox_of(cube), Path(folder)
+    refuse_unusable(folder)
     refuse_foreign_cogs(cube, folder)
     with disk_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
@@ -62,7 +63,9 @@ def save_cogs(cube: xr.Dataset, folder: str | Path) -> list[Path]:
 
 
 def refuse_foreign_cogs(cube: xr.Dataset, folder: Path) -> None:
-    """Raise :class:`NotNutonic` if :func:`save_cogs` would replace a file that it did not write."""
+    """Raise :class:`NotNutonic` if :func:`save_cogs` would replace a file that it did not write, or there is no folder."""
+    if os.path.lexists(folder) and not folder.is_dir():
+        raise NotNutonic(f"{folder} is no folder: name one for the GeoTIFFs")
     for stem, _ in _all_pictures(cube):
         path = folder / f"{stem}.tif"
         if os.path.lexists(path) and not is_own_cog(path):

@@ -36,7 +36,7 @@ from nutonic.cube.zarr import (
     write_frame,
 )
 from nutonic.errors import CubeChanged, NotNutonic, StoreError
-from nutonic.io.atomic import disk_errors, new_folder
+from nutonic.io.atomic import BESIDE, disk_errors, new_folder, refuse_unusable
 from nutonic.io.lock import exclusive
 
 _log = logging.getLogger(__name__)
@@ -80,15 +80,16 @@ def save_cube(
     Raises
     ------
     InputError
-        If the chunks along a dimension have several sizes.
+        If the chunks along a dimension have several sizes, or `path` can be no name of a cube.
     NotNutonic
-        If `path`, or one of the names beside it that are used meanwhile, exists and is not nutonic's, or holds foreign
-        files. It is not touched.
+        If `path` leads through a file; or if it, or one of the names beside it that are used meanwhile, exists and is not
+        nutonic's, or holds foreign files. It is not touched.
     CubeChanged
         If another cube is there.
     StoreError
         If another process is writing the cube, or if it cannot be written.
     """
+    refuse_unusable(Path(path), beside=BESIDE)
     location, prepared = Path(path).absolute(), prepare_cube(cube)
     final = location.resolve() if location.is_symlink() else location
     partial, *_ = _side_paths(final)

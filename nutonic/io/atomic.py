@@ -6,12 +6,13 @@ import errno
 import os
 import re
 import shutil
+import stat
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from nutonic.errors import NutonicError, StoreError
+from nutonic.errors import InputError, NotNutonic, NutonicError, StoreError
 
 #: What cannot be written because no more fits, and what to do; by the system's error code.
 _FULL = {
@@ -19,6 +20,88 @@ _FULL = {
     errno.EDQUOT: "the disk quota is used up in {root}, writing {path}: make room",
     errno.EFBIG: "{path} is larger than a file may be in {root}: raise that limit (ulimit -f)",
 }
+
+#: What Windows and file systems that do not tell allow, in bytes: of a name, and of a whole path.
+_LONGEST_NAME, _LONGEST_PATH = 255, 4096
+
+#: Bytes that names below an output folder take at most, such as ``/_nutonic/commits/…``.
+_BELOW = 160
+
+#: Bytes that a temporary's name has more than the name that it stands for: ``.NAME.nutonic-partial-XXXXXXXX``.
+BESIDE = 32
+
+
+def refuse_unusable(path: Path, *, beside: int = 0) -> None:
+    """Raise where nothing can ever be made at a path, whatever is on the disk otherwise; nothing is written.
+
+    Parameters
+    ----------
+    path
+        Where a file or a folder is to be made.
+    beside
+        Bytes that the names of temporaries beside it have more than its own.
+
+    Raises
+    ------
+    InputError
+        If it is a drive's root, has control characters in it, or has a name that is too long.
+    NotNutonic
+        If it leads through a file.
+    """
+    path, text = path.absolute(), str(path)
+    if path.name in ("", ".."):
+        raise InputError(f"{text!r} is no name for an output: name a folder of its own")
+    if re.search(r"[\x00-\x1f\x7f]", text):
+        raise InputError(f"{text[-_SHOWN:]!r} has control characters in it: name another path")
+    parent = next((folder for folder in path.parents if _mode(folder) is not None), path.parent)
+    _refuse_long(path, parent, beside)
+    if not stat.S_ISDIR(_mode(parent) or stat.S_IFDIR):
+        raise NotNutonic(f"{parent} is a file: nothing can be made below it, name another path")
+
+
+#: Letters of a path that are shown where it is too long to be shown as a whole.
+_SHOWN = 100
+
+
+def _refuse_long(path: Path, parent: Path, beside: int) -> None:
+    longest_name, longest_path = (
+        _allowed(parent, "PC_NAME_MAX", _LONGEST_NAME),
+        _allowed(parent, "PC_PATH_MAX", _LONGEST_PATH),
+    )
+    long = next((part for part in path.parts if len(os.fsencode(part)) > longest_name), None)
+    if long is None and len(os.fsencode(path.name)) + beside > longest_name:
+        long, longest_name = path.name, longest_name - beside
+    if long is not None:
+        raise InputError(f"the name {long[:_SHOWN]!r}… is too long: {len(os.fsencode(long))} bytes of {longest_name}")
+    length = len(os.fsencode(path))
+    if length + _BELOW > longest_path:
+        most = longest_path - _BELOW
+        raise InputError(f"the path {str(path)[:_SHOWN]!r}… is too long: {length} bytes of {most}")
+
+
+def _allowed(folder: Path, name: str, otherwise: int) -> int:
+    """What the file system of a folder allows; Windows does not tell."""
+    try:
+        return os.pathconf(folder, name)
+    except (AttributeError, OSError, ValueError):
+        return otherwise
+
+
+def _mode(path: Path) -> int | None:
+    """A path's mode; None if nothing is there, or nobody may look."""
+    try:
+        return path.stat().st_mode
+    except (OSError, ValueError):
+        return None
+
+
+def refuse_unwritable(path: Path) -> None:
+    """Raise :class:`StoreError` where this user may not make a file at a path, before the work that it would hold."""
+    folder = next((folder for folder in path.absolute().parents if folder.is_dir()), None)
+    if path.is_dir():
+        folder = path
+    if folder is not None and not os.access(folder, os.W_OK | os.X_OK):
+        raise StoreError(f"cannot write {path}: {folder} may not be written by this user: name another folder")
 
 
 @contextmanager

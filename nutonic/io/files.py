@@ -1,11 +1,14 @@
-"""Local files that somebody names: read only if they are files, and no further than they may be long."""
+"""Local files that somebody names: read only if they are files, and no further than they may be long; and their handles."""
 
 from __future__ import annotations
 
 import errno
+import os
 import stat
 from pathlib import Path
 from typing import BinaryIO
+
+from nutonic.errors import StoreError
 
 
 def open_regular(path: str | Path) -> BinaryIO:
@@ -37,3 +40,20 @@ def read_regular(path: str | Path, most: int) -> bytes:
     if len(content) > most:
         raise OSError(errno.EINVAL, f"it is larger than {most:,} bytes")
     return content
+
+
+def require_handles(count: int) -> None:
+    """Raise :class:`StoreError` where this process cannot open so many more files, pipes and sockets."""
+    handles: list[int] = []
+    try:
+        handles.append(os.open(os.devnull, os.O_RDONLY))
+        while len(handles) < count:
+            handles.append(os.dup(handles[0]))
+    except OSError as error:
+        raise StoreError(
+            f"too many open files, this takes {count} more: raise that limit (ulimit -n), or use fewer workers (--workers), "
+            "and run the same command again"
+        ) from error
+    finally:
+        for handle in handles:
+            os.close(handle)

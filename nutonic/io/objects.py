@@ -126,6 +126,8 @@ class Store:
             obstore.head(self._objects, path)
         except FileNotFoundError:
             return False
+        except (BaseError, OSError) as error:
+            raise self._failed("read", path, error) from None
         return True
 
     def sizes(self, prefix: str = "") -> Iterator[tuple[str, int]]:

@@ -10,6 +10,7 @@ from pathlib import Path
 from nutonic._version import __version__
 from nutonic.core.model import Scene
 from nutonic.errors import Corrupt, InputError, RecipeChanged
+from nutonic.io.atomic import refuse_unwritable
 from nutonic.io.objects import Store
 from nutonic.planning.cost import default_workers, refuse_too_large
 from nutonic.planning.layout import CARD, COMMITS, MARKER, PLAN, RECIPE
@@ -39,6 +40,7 @@ def prepare(
     if plan is not None:
         _refuse_changed(plan, spec)
     if plan is None or replan:
+        refuse_unwritable(out)
         new_plan = plan_of(spec)
         refuse_too_large(new_plan.cost, out, default_workers() if workers is None else workers)
         refuse_inputs_inside(spec.inputs, out, new_plan.scenes())

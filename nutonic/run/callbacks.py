@@ -58,7 +58,7 @@ class Callback:
     The methods ``on_…`` are called by the thread that called :func:`nutonic.build`, in the order of the events: notes at
     any time; :class:`BuildStarted` once, where nothing is left to do too; :class:`BatchFinished` as batches finish, in
     whatever order that is; :class:`BuildEnded` at last, unless the build raises. What they raise ends the build, and the
-    same call goes on with it.
+    same call goes on with it. One kind of note comes by another thread: that a worker or a scheduler does not answer.
 
     Examples
     --------

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nutonic.errors import InputError, Unreachable
+from nutonic.io.files import require_handles
 from nutonic.run.callbacks import Note
 from nutonic.run.dask_report import has_bokeh
 from nutonic.secrets import redact
@@ -28,6 +29,9 @@ MALLOC = {
     "distributed.nanny.pre-spawn-environ.MALLOC_TRIM_THRESHOLD_": 2**28,
     "distributed.nanny.pre-spawn-environ.MALLOC_MMAP_THRESHOLD_": 2**25,
 }
+
+#: File handles that a scheduler in this process takes at least, and those of each worker: with fewer, dask tries for long.
+_HANDLES, _HANDLES_EACH = 24, 8
 
 #: How long to wait for a scheduler, and for one that was lost to come back: what was in flight is lost with it.
 _ANSWER = "10s"
@@ -73,6 +77,8 @@ def connected(cluster: Cluster) -> Iterator[Client]:
         If the scheduler's address is none, or a file of certificates is missing.
     Unreachable
         If no scheduler answers.
+    StoreError
+        If too few file handles are left for workers here.
     """
     import dask.config
     from distributed import Client, LocalCluster, Security
@@ -84,6 +90,7 @@ def connected(cluster: Cluster) -> Iterator[Client]:
             yield client
         return
     count = default_workers() if cluster.workers is None else cluster.workers
+    require_handles(_HANDLES + _HANDLES_EACH * count)
     settings: dict[str, Any] = {
         "threads_per_worker": 1,
         "dashboard_address": "127.0.0.1:0",  # the scheduler listens for HTTP anyway, and this port is free

@@ -18,12 +18,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nutonic.errors import NutonicError, StoreError, Unreachable
-from nutonic.run.callbacks import Callback
+from nutonic.run.callbacks import Callback, Note
 from nutonic.run.cluster import Cluster, connected, dashboard_note
 from nutonic.run.dask_report import reported
 from nutonic.run.jobs import Job
-from nutonic.run.preflight import WorkerPool, threads, worker_pool
+from nutonic.run.preflight import WorkerPool, worker_pool
 from nutonic.run.results import BatchDone, failures_of_lost
+from nutonic.run.silence import watched
 from nutonic.sources.registry import Sources
 
 if TYPE_CHECKING:
@@ -62,11 +63,13 @@ def workers_for(sources: Sources, out: Path, cluster: Cluster, callback: Callbac
     with (
         connected(cluster) as client,
         _lost_scheduler_raised(client),
+        watched(client, lambda line: callback.on_note(Note(text=line))) as watch,
         worker_pool(client, sources, out.absolute() if elsewhere else None, cluster.max_requests) as pool,
         reported(client, cluster.performance_report, callback),
     ):
         if (note := dashboard_note(client, cluster)) is not None:
             callback.on_note(note)
+        pool.watch = watch
         yield pool
 
 
@@ -106,7 +109,7 @@ def _results(pool: WorkerPool, work: Work, callback: Callback, jobs: Iterable[Jo
     queue = iter(jobs)
 
     def submit() -> None:
-        window = _IN_FLIGHT * max(1, threads(client))
+        window = _IN_FLIGHT * max(1, pool.threads())
         while len(pending) < window and (job := handed_back.pop() if handed_back else next(queue, None)) is not None:
             # Several builds may share a scheduler, and a job is submitted again where it was not done.
             key = f"nutonic-{job.name}-{uuid.uuid4().hex}"
@@ -130,6 +133,8 @@ def _results(pool: WorkerPool, work: Work, callback: Callback, jobs: Iterable[Jo
                     yield job, result
             if group:
                 submit()
+            elif callback.stop_requested() and pool.waits_in_vain(pending):
+                return
             elif lost.wait(_POLL_S):
                 raise _no_worker(client) if client.status == "running" else _scheduler_gone(client)
 

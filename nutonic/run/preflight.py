@@ -7,7 +7,7 @@ import pkgutil
 import threading
 import time
 import uuid
-from collections.abc import Callable, Container, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Container, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -23,6 +23,7 @@ from nutonic.planning.layout import META
 from nutonic.planning.ownership import mark, unmark
 from nutonic.run.jobs import Job
 from nutonic.run.results import BatchDone
+from nutonic.run.silence import Watch
 from nutonic.sources.registry import Sources
 
 if TYPE_CHECKING:
@@ -63,6 +64,8 @@ class WorkerPool:
     """Workers that handed jobs back because they have no share."""
     departures: dict[str, tuple[float, int]] = field(default_factory=dict)
     """Workers that have just left: the time of a monotonic clock, in seconds, and their share."""
+    watch: Watch | None = None
+    """Who answers; None where nobody looks."""
     _sharing: Any = field(default_factory=threading.Lock, repr=False)
 
     def submitted(self, work: Callable[[Job], BatchDone]) -> Callable[[Job], BatchDone | NoShare | None]:
@@ -125,6 +128,20 @@ class WorkerPool:
         in_flight = self.client.run(limit, self.name, dict(shares), workers=list(shares), on_error="ignore")
         self.shares = self.shares | {worker: shares[worker] for worker in in_flight}
         return dict(in_flight)
+
+    def threads(self) -> int:
+        """Number of jobs that the workers can do at the same time; ConnectionError if the scheduler is lost."""
+        if self.client.status == "running":
+            if self.watch is not None and self.watch.asked:
+                return sum(worker.threads for worker in self.watch.workers.values())
+            workers = self.client.scheduler_info(n_workers=-1).get("workers")
+            if workers is not None:
+                return sum(worker["nthreads"] for worker in workers.values())
+        raise ConnectionError("the scheduler is lost")
+
+    def waits_in_vain(self, keys: Collection[str]) -> bool:
+        """Whether jobs, by the keys of their tasks, are all with workers that do not answer."""
+        return self.watch is not None and self.watch.is_all_that_is_left(keys, time.monotonic())
 
     def placed(self) -> dict[str, Any]:
         """Options of `submit` that prefer workers with a share of the requests; empty if all have one."""
@@ -202,21 +219,19 @@ def shares_of(max_requests: int, threads: Mapping[str, int], before: Mapping[str
     return {worker: min(IN_FLIGHT * threads[worker], each + (i < remainder)) for i, worker in enumerate(order)}
 
 
-def threads(client: Client) -> int:
-    """Number of jobs that the workers can do at the same time; ConnectionError if the scheduler is lost."""
-    if client.status == "running":
-        workers = client.scheduler_info(n_workers=-1).get("workers")
-        if workers is not None:
-            return sum(worker["nthreads"] for worker in workers.values())
-    raise ConnectionError("the scheduler is lost")
-
-
 def _dismiss(worker_pool: WorkerPool) -> None:
     client = worker_pool.client
     if client.status != "running":  # there is nobody to tell
         return
-    with suppress(Exception):  # workers may be gone
-        client.unregister_worker_plugin(worker_pool.name)
+
+    def dismiss() -> None:
+        with suppress(Exception):  # workers may be gone
+            client.unregister_worker_plugin(worker_pool.name)
+
+    # Those that do not answer are not waited for.
+    thread = threading.Thread(target=dismiss, daemon=True)
+    thread.start()
+    thread.join(_FINISHING_S)
 
 
 def _refuse_strangers(client: Client) -> None:

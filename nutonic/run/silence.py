@@ -1,0 +1,119 @@
+"""Workers, or a scheduler, that are there and do not answer: stopped, swapped out, cut off. That is told, not waited out."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from distributed import Client
+
+#: Seconds without an answer after which this is told; workers in order answer about every second.
+SILENT_S = 20.0
+
+#: Seconds between questions to the scheduler, and between looks at its answers.
+_ASK_S, _LOOK_S = 1.0, 0.25
+
+
+@dataclass(frozen=True, slots=True)
+class Present:
+    """A worker, as the scheduler knows it."""
+
+    last_seen: float
+    """When it last answered, by the scheduler's clock: of use only to see whether it changes."""
+    threads: int
+    tasks: tuple[str, ...]
+    """Keys of the tasks that were handed to it and are not done."""
+
+
+@dataclass(slots=True)
+class Watch:
+    """Who answers, from what the scheduler tells again and again; times are those of this process's monotonic clock."""
+
+    scheduler: str
+    began: float
+    workers: Mapping[str, Present] = field(default_factory=dict)
+    asked: bool = False
+    """Whether the scheduler has answered at all."""
+    _heard: float = 0.0
+    _changed: dict[str, float] = field(default_factory=dict)
+    _told: set[str] = field(default_factory=set)
+
+    def hear(self, workers: Mapping[str, Present], now: float) -> None:
+        """Take an answer of the scheduler."""
+        for address, worker in workers.items():
+            before = self.workers.get(address)
+            if before is None or before.last_seen != worker.last_seen or address not in self._changed:
+                self._changed[address] = now
+        if self.asked and now - self._heard >= SILENT_S:  # what its workers said meanwhile, nobody heard
+            self._changed = dict.fromkeys(workers, now)
+        self._changed = {address: at for address, at in self._changed.items() if address in workers}
+        self.workers, self._heard, self.asked = dict(workers), now, True
+
+    def silent(self, now: float) -> list[str]:
+        """Addresses of those that do not answer: the scheduler alone, or workers, sorted."""
+        if now - max(self._heard, self.began) >= SILENT_S:
+            return [self.scheduler]
+        return sorted(address for address, at in self._changed.items() if now - at >= SILENT_S)
+
+    def lines(self, now: float) -> list[str]:
+        """What is to be told and was not told yet: who does not answer, and who does so again."""
+        silent = set(self.silent(now))
+        new, again = sorted(silent - self._told), sorted(self._told - silent)
+        self._told = silent
+        present = [address for address in again if address == self.scheduler or address in self.workers]
+        return [self._line(address) for address in new] + [
+            f"{self._name(address)} answers again" for address in present
+        ]
+
+    def is_all_that_is_left(self, keys: Collection[str], now: float) -> bool:
+        """Whether tasks wait for nobody but those that do not answer."""
+        silent = set(self.silent(now))
+        held = {key for address in silent & set(self.workers) for key in self.workers[address].tasks}
+        return self.scheduler in silent or (bool(silent) and held.issuperset(keys))
+
+    def _name(self, address: str) -> str:
+        return f"the Dask scheduler at {address}" if address == self.scheduler else f"worker {address}"
+
+    def _line(self, address: str) -> str:
+        return (
+            f"{self._name(address)} has not answered for {SILENT_S:.0f} s: what it has to do waits for it; "
+            "let it go on, or end it"
+        )
+
+
+@contextmanager
+def watched(client: Client, tell: Callable[[str], None]) -> Iterator[Watch]:
+    """Watch a cluster while the block runs; `tell` is called by another thread, with a line at a time."""
+    address = str(client.scheduler.address) if client.scheduler else "its address"
+    watch, over = Watch(address, time.monotonic()), threading.Event()
+
+    def ask() -> None:  # which may wait for ever
+        while not over.wait(_ASK_S) and client.status == "running":
+            with suppress(Exception):  # a scheduler that is lost is found out elsewhere
+                watch.hear(client.run_on_scheduler(_present), time.monotonic())
+
+    def look() -> None:
+        while not over.wait(_LOOK_S) and client.status == "running":
+            for line in watch.lines(time.monotonic()):
+                with suppress(Exception):
+                    tell(line)
+
+    for work in (ask, look):
+        threading.Thread(target=work, daemon=True).start()
+    try:
+        yield watch
+    finally:
+        over.set()
+
+
+def _present(dask_scheduler: Any) -> dict[str, Present]:
+    """Asked of the scheduler, within it."""
+    return {
+        address: Present(worker.last_seen, worker.nthreads, tuple(str(task.key) for task in worker.processing))
+        for address, worker in dask_scheduler.workers.items()
+    }
