@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import io
 import sys
 from collections.abc import Callable, Sequence
@@ -280,7 +279,7 @@ def _told(error: BaseException) -> int | None:
         return _code(error)
     if not isinstance(error, OSError):
         return None
-    if error.filename is None and error.errno in _OF_STREAMS:
+    if error.filename is None and _is_stdout_unwritable():
         silence(1)
         _print_error(f"cannot write to the standard output: {(error.strerror or 'unwritable').lower()}")
     else:
@@ -288,8 +287,13 @@ def _told(error: BaseException) -> int | None:
     return INCOMPLETE
 
 
-#: What the standard output may answer.
-_OF_STREAMS = (errno.EBADF, errno.ENOSPC, errno.EIO, errno.EPIPE, errno.EDQUOT, errno.EFBIG)
+def _is_stdout_unwritable() -> bool:
+    """Whether what was written to the standard output is still on its way, and stays there."""
+    try:
+        sys.stdout.flush()
+    except (OSError, ValueError):
+        return True
+    return False
 
 
 def _code(error: NutonicError) -> int:
