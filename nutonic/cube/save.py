@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -30,6 +31,7 @@ from nutonic.cube.zarr import (
     is_marked,
     lazy_variables,
     prepare_cube,
+    remove_begun,
     remove_cube,
     remove_temporaries,
     write_chunk,
@@ -117,6 +119,8 @@ def _is_complete(frame: Path, final: Path) -> bool:
 def _place_frame(frame: Path, partial: Path, *, anew: bool) -> None:
     """Put the frame in its place in one step, unless a killed run has done so."""
     with disk_errors(partial):
+        for begun in _begun(partial):
+            remove_begun(begun)
         if partial.exists() and (anew or not any(partial.iterdir())):
             remove_cube(partial)
         if not partial.exists():
@@ -124,6 +128,13 @@ def _place_frame(frame: Path, partial: Path, *, anew: bool) -> None:
                 shutil.copyfile(frame / CUBE_MARKER, new / CUBE_MARKER)
                 shutil.copytree(frame, new, dirs_exist_ok=True)
     _refuse_other(frame, partial)
+
+
+def _begun(partial: Path) -> list[Path]:
+    """Folders beside an unfinished cube that killed runs began it in; the lock is held, so none is in use."""
+    name = re.compile(re.escape(f".{partial.name}-") + r"[a-z0-9_]{8}")
+    entries = [entry for entry in partial.parent.iterdir() if name.fullmatch(entry.name)]
+    return [entry for entry in entries if entry.is_dir() and not entry.is_symlink()]
 
 
 def _refuse_foreign(final: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -53,6 +54,9 @@ _LAST = ("zarr.json", CUBE_MARKER)
 
 #: The name of a chunk's file that a killed writer of zarr's left behind.
 _TEMPORARY = re.compile(r"(?P<name>.+)\.[0-9a-f]{32}\.partial")
+
+#: What may lie in a copy of a cube's metadata, its loaded variables included.
+_BEGUN = re.compile(r"nutonic\.json|zarr\.json|[^/]+(/zarr\.json|/c(/\d+)*)?")
 
 
 def prepare_cube(cube: xr.Dataset) -> xr.Dataset:
@@ -197,6 +201,14 @@ def remove_temporaries(folder: Path) -> None:
     for path, _ in list(store.sizes()):
         if _TEMPORARY.fullmatch(path) and _is_file_of(path, arrays) and store.is_file(path):
             store.delete(path)
+
+
+def remove_begun(folder: Path) -> None:
+    """Remove a marked copy of a cube's metadata that a killed run did not finish; one that holds anything else stays."""
+    found = list(Store(folder).found())
+    plain = all(S_ISDIR(status.st_mode) or S_ISREG(status.st_mode) for _, status in found)
+    if plain and all(_BEGUN.fullmatch(path) for path, _ in found) and (is_marked(folder) or not found):
+        shutil.rmtree(folder)
 
 
 def _arrays(folder: Path) -> dict[str, tuple[int, ...]]:

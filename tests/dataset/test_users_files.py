@@ -19,7 +19,7 @@ from support.trees import same_as, tree
 import nutonic as nt
 from nutonic import load_recipe
 from nutonic.cli.main import main
-from nutonic.cube.zarr import CUBE_MARKER
+from nutonic.cube.zarr import CUBE_MARKER, CUBE_MARKER_BYTES
 from nutonic.dataset import card
 from nutonic.dataset.verify import verify
 from nutonic.errors import NotNutonic
@@ -400,6 +400,32 @@ def test_killed_while_it_replaces_a_cube_it_goes_on(tmp_path, monkeypatch):
         if not killed:
             return
     pytest.fail("it was always killed")
+
+
+@pytest.mark.parametrize(
+    ("inside", "goes"),
+    [
+        ({}, True),
+        ({CUBE_MARKER: CUBE_MARKER_BYTES}, True),
+        ({CUBE_MARKER: CUBE_MARKER_BYTES, "zarr.json": b'{"torn', "red/zarr.json": b"", "x/c/0": b"1"}, True),
+        ({"zarr.json": b"{}"}, False),
+        ({CUBE_MARKER: b"mine", "zarr.json": b"{}"}, False),
+        ({CUBE_MARKER: CUBE_MARKER_BYTES, "mine.txt/mine": b"mine"}, False),
+    ],
+)
+def test_what_a_kill_left_before_a_cube_was_begun_goes(tmp_path, inside, goes):
+    left = tmp_path / ".w.zarr.nutonic-partial-ab_12xyz"
+    left.mkdir()
+    for name, content in inside.items():
+        (left / name).parent.mkdir(parents=True, exist_ok=True)
+        (left / name).write_bytes(content)
+    other = shutil.copytree(left, tmp_path / ".w.zarr.nutonic-partial-ab")
+    before = state(everything(tmp_path))
+    nt.save_cube(cubes()[0], tmp_path / "w.zarr")
+    assert left.exists() is not goes
+    kept = [path for path in before if goes is False or not Path(path).is_relative_to(left)]
+    assert state([Path(path) for path in kept]) == {path: before[path] for path in kept}
+    assert other.exists()
 
 
 def test_a_cube_is_saved_to_where_a_link_leads(tmp_path):
