@@ -81,6 +81,10 @@ def refuse_lacks(command: str) -> None:
     require_handles(_HANDLES)
     _refuse_little_memory(_MEMORY.get(command, 0))
     _refuse_mask()
+    if command in _MEMORY:
+        from nutonic.io.objects import start_runtime
+
+        start_runtime()
 
 
 def _refuse_little_memory(least: int) -> None:

@@ -21,6 +21,11 @@ from nutonic.errors import Corrupt, NotNutonic, StoreError
 from nutonic.io.atomic import disk_error
 
 
+def start_runtime() -> None:
+    """Start what obstore works in, which needs file handles and threads: without them it would panic in the midst of work."""
+    obstore.put(MemoryStore(), "nothing", b"")
+
+
 class Store:
     """Files by relative path, on a local disk or in memory; obstore does the writing.
 

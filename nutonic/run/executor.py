@@ -161,28 +161,37 @@ def _monitored(pool: WorkerPool, callback: Callback) -> Iterator[threading.Event
     """
     lost, over = threading.Event(), threading.Event()
 
-    def monitor() -> None:
-        last_seen, stopping = time.monotonic(), False
+    def find_lost() -> None:
+        last_seen = time.monotonic()
         while not over.wait(_LOOK_S):
-            with suppress(Exception):  # the driver's own thread finds out what there is to raise
-                if not stopping and callback.stop_requested():
-                    stopping = True
-                    pool.cancel()
-            with suppress(Exception):
-                pool.share_requests()
             if _has_workers(pool.client):
                 last_seen = time.monotonic()
             if pool.client.status != "running" or time.monotonic() - last_seen >= NO_WORKER_S:
                 lost.set()
                 return
 
-    thread = threading.Thread(target=monitor, daemon=True)
-    thread.start()
+    def pass_on_stop() -> None:
+        while not over.wait(_LOOK_S):
+            if callback.stop_requested():
+                with suppress(Exception):  # the driver's own thread finds out what there is to raise
+                    pool.cancel()
+                return
+
+    def share() -> None:
+        while not over.wait(_LOOK_S):
+            with suppress(Exception):
+                pool.share_requests()
+
+    # A worker that does not answer keeps whoever asks it, and nobody else.
+    threads = [threading.Thread(target=work, daemon=True) for work in (find_lost, pass_on_stop, share)]
+    for thread in threads:
+        thread.start()
     try:
         yield lost
     finally:
         over.set()
-        thread.join(_LOOK_S)
+        for thread in threads:
+            thread.join(_LOOK_S)
 
 
 def _has_workers(client: Client) -> bool:

@@ -73,8 +73,14 @@ class Watch:
     def is_all_that_is_left(self, keys: Collection[str], now: float) -> bool:
         """Whether tasks wait for nobody but those that do not answer."""
         silent = set(self.silent(now))
-        held = {key for address in silent & set(self.workers) for key in self.workers[address].tasks}
-        return self.scheduler in silent or (bool(silent) and held.issuperset(keys))
+        if not silent or self.scheduler in silent:
+            return bool(silent)
+        answering = set(self.workers) - silent
+        # What no worker holds is queued at the scheduler, and goes to whoever answers.
+        return self._held(silent).issuperset(keys) if answering else True
+
+    def _held(self, addresses: Collection[str]) -> set[str]:
+        return {key for address in addresses if address in self.workers for key in self.workers[address].tasks}
 
     def _name(self, address: str) -> str:
         return f"the Dask scheduler at {address}" if address == self.scheduler else f"worker {address}"
