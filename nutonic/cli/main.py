@@ -15,8 +15,8 @@ import orjson
 from nutonic._version import __version__
 from nutonic.cli import logs
 from nutonic.cli.lacks import lack_of, open_standard_streams, refuse_lacks, silence
-from nutonic.errors import InputError, NutonicError
-from nutonic.io.atomic import BESIDE, refuse_unusable
+from nutonic.errors import InputError, NutonicError, StoreError
+from nutonic.io.atomic import BESIDE, refuse_overlong, refuse_unusable
 
 OK, INCOMPLETE, MISTAKE, INTERRUPTED = 0, 1, 2, 130
 
@@ -29,12 +29,13 @@ class _Path(click.Path):
         self._output, self._beside = output, beside
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """The path; raises what :func:`nutonic.io.atomic.refuse_unusable` raises."""
+        """The path; raises what :func:`nutonic.io.atomic.refuse_unusable` raises, and InputError if it is too long."""
         if not str(value) or "\0" in str(value):
             raise InputError(f"{str(value)!r} is no path: name one")
         path = Path(str(super().convert(value, param, ctx)))
         if self._output:
             refuse_unusable(path, beside=self._beside)
+        refuse_overlong(path)
         return path
 
 
@@ -242,7 +243,13 @@ def _reject_json(reject: object) -> object:
 
 
 def _print_json(value: object) -> None:
-    click.echo(logs.document(value, orjson.OPT_INDENT_2))
+    try:
+        click.echo(logs.document(value, orjson.OPT_INDENT_2))
+    except BrokenPipeError:  # whoever read it has gone, and needs no telling
+        raise
+    except OSError as error:
+        silence(1)
+        raise StoreError(f"cannot write to the standard output: {(error.strerror or 'unwritable').lower()}") from None
 
 
 def main(args: Sequence[str] | None = None) -> None:
@@ -301,7 +308,7 @@ def _code(error: NutonicError) -> int:
 
     1 if a store failed or a cluster was lost half-way, so that the same command resumes; 2 if nothing was done.
     """
-    from nutonic.errors import CubeChanged, NotNutonic, RecipeChanged, StoreError, Unreachable
+    from nutonic.errors import CubeChanged, NotNutonic, RecipeChanged, Unreachable
 
     is_refusal = isinstance(error, NotNutonic | RecipeChanged | CubeChanged)
     return INCOMPLETE if isinstance(error, StoreError | Unreachable) and not is_refusal else MISTAKE

@@ -63,6 +63,16 @@ def refuse_unusable(path: Path, *, beside: int = 0) -> None:
 _SHOWN = 100
 
 
+def refuse_overlong(path: Path) -> None:
+    """Raise :class:`InputError` if nothing can be at a path, since it or a name in it is too long for the system."""
+    try:
+        path.lstat()
+    except OSError as error:
+        if error.errno == errno.ENAMETOOLONG:
+            length = len(os.fsencode(path))
+            raise InputError(f"the path {str(path)[:_SHOWN]!r}… is too long: {length} bytes, name another") from None
+
+
 def _refuse_long(path: Path, parent: Path, beside: int) -> None:
     longest_name, longest_path = (
         _allowed(parent, "PC_NAME_MAX", _LONGEST_NAME),

@@ -22,7 +22,7 @@ from nutonic.io.atomic import disk_error
 
 
 def start_runtime() -> None:
-    """Start what obstore works in, which needs file handles and threads: without them it would panic in the midst of work."""
+    """Start what obstore works in, which needs file handles and threads: without them it would panic midway."""
     obstore.put(MemoryStore(), "nothing", b"")
 
 

@@ -14,6 +14,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -170,20 +171,9 @@ def _monitored(pool: WorkerPool, callback: Callback) -> Iterator[threading.Event
                 lost.set()
                 return
 
-    def pass_on_stop() -> None:
-        while not over.wait(_LOOK_S):
-            if callback.stop_requested():
-                with suppress(Exception):  # the driver's own thread finds out what there is to raise
-                    pool.cancel()
-                return
-
-    def share() -> None:
-        while not over.wait(_LOOK_S):
-            with suppress(Exception):
-                pool.share_requests()
-
     # A worker that does not answer keeps whoever asks it, and nobody else.
-    threads = [threading.Thread(target=work, daemon=True) for work in (find_lost, pass_on_stop, share)]
+    asking = (partial(_pass_on_stop, pool, callback, over), partial(_share, pool, over))
+    threads = [threading.Thread(target=work, daemon=True) for work in (find_lost, *asking)]
     for thread in threads:
         thread.start()
     try:
@@ -192,6 +182,20 @@ def _monitored(pool: WorkerPool, callback: Callback) -> Iterator[threading.Event
         over.set()
         for thread in threads:
             thread.join(_LOOK_S)
+
+
+def _pass_on_stop(pool: WorkerPool, callback: Callback, over: threading.Event) -> None:
+    while not over.wait(_LOOK_S):
+        if callback.stop_requested():
+            with suppress(Exception):  # the driver's own thread finds out what there is to raise
+                pool.cancel()
+            return
+
+
+def _share(pool: WorkerPool, over: threading.Event) -> None:
+    while not over.wait(_LOOK_S):
+        with suppress(Exception):
+            pool.share_requests()
 
 
 def _has_workers(client: Client) -> bool:
