@@ -290,7 +290,8 @@ def _told(error: BaseException) -> int | None:
         silence(1)
         _print_error(f"cannot write to the standard output: {(error.strerror or 'unwritable').lower()}")
     else:
-        _print_error(f"{error.strerror or error}: {str(error.filename or '')[:200]}")
+        where = f": {str(error.filename)[:200]}" if error.filename else ""
+        _print_error(f"{error.strerror or error}{where}")
     return INCOMPLETE
 
 
