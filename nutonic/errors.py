@@ -8,7 +8,7 @@
     │                             Unreachable(ConnectionError)
     ├─ PlanError(ValueError)      PlanTooLarge
     ├─ StoreError(OSError)        RecipeChanged · CubeChanged · NotNutonic · Corrupt
-    └─ MissingExtra(ImportError)
+    └─ MissingExtra(ImportError) · BrokenInstall(ImportError)
 
 A message says what is wrong, with which value, and what to do. Each error is also the builtin that people catch, pickles
 (it crosses process borders), and never shows the query of a URL, where signatures and tokens live, nor a
@@ -117,3 +117,7 @@ class Corrupt(StoreError):
 
 class MissingExtra(NutonicError, ImportError):
     """An optional dependency is not installed."""
+
+
+class BrokenInstall(NutonicError, ImportError):
+    """A library, or data that it needs, such as PROJ's database, is here but cannot be used: the same for every place."""

@@ -36,6 +36,7 @@ TREE = {
     "NotNutonic": {"StoreError"},
     "Corrupt": {"StoreError"},
     "MissingExtra": {"ImportError"},
+    "BrokenInstall": {"ImportError"},
 }
 ALL = [kind for _, kind in inspect.getmembers(errors, inspect.isclass) if issubclass(kind, NutonicError)]
 SECRET = "S3CR3T"

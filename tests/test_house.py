@@ -37,7 +37,7 @@ SEES_UP_TO = STEP | {"testing": STEP["core"], "__init__": len(ORDER)}
 
 #: Libraries with a room of their own: nobody else need know them.
 KEPT_IN = {
-    "rasterio": ("io/raster.py", "io/gdal.py", "cube/cog.py", "cli/demo/", "testing/"),
+    "rasterio": ("io/raster.py", "io/gdal.py", "io/decoder.py", "cube/cog.py", "cli/demo/", "testing/"),
     "distributed": ("run/", "cli/"),
     "ee": ("sources/earthengine/",),
     "xee": ("sources/earthengine/",),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
@@ -257,6 +258,7 @@ def main(args: Sequence[str] | None = None) -> None:
     open_standard_streams()
     # Set before the arguments are parsed, so that mistakes in them are written as JSON too.
     logs.set_json("--log-json" in (sys.argv[1:] if args is None else args))
+    _refuse_warnings_as_errors()
     try:
         cli.main(args=args, prog_name="nutonic", standalone_mode=False)
     except click.exceptions.Exit as exit_:
@@ -284,6 +286,12 @@ def _told(error: BaseException) -> int | None:
     if isinstance(error, NutonicError):
         _print_error(str(error))
         return _code(error)
+    if isinstance(error, Warning):
+        _print_error(f"{type(error).__name__}: {str(error)[:200]}: see PYTHONWARNINGS, which makes an error of it")
+        return INCOMPLETE
+    if isinstance(error, ImportError):
+        _print_error(f"a library cannot be loaded: {' '.join(str(error).split())[:300]}; install nutonic anew")
+        return INCOMPLETE
     if not isinstance(error, OSError):
         return None
     if error.filename is None and _is_stdout_unwritable():
@@ -302,6 +310,15 @@ def _is_stdout_unwritable() -> bool:
     except (OSError, ValueError):
         return True
     return False
+
+
+def _refuse_warnings_as_errors() -> None:
+    """End with a line where any warning of any library would end a run half-way."""
+    odd = next((option for option in sys.warnoptions if option.partition(":")[0] and "error".startswith(option)), None)
+    if odd is not None:
+        where = "PYTHONWARNINGS" if odd in os.environ.get("PYTHONWARNINGS", "").split(",") else "-W"
+        _print_error(f"{where} is {odd}, which makes errors of the warnings of all libraries: run without it")
+        sys.exit(MISTAKE)
 
 
 def _code(error: NutonicError) -> int:

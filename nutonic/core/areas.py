@@ -35,6 +35,9 @@ Area = GeoBox | Sequence[float] | Mapping[str, Any] | str | Path | GeoInterface
 #: Widest area, in degrees: further from its central meridian a UTM zone distorts a tile by more than a few pixels.
 WIDEST = 12.0
 
+#: Bytes of a file with an outline: that of a country with every bay has a few million.
+_LARGEST = 64 * 2**20
+
 
 def area_grid(area: Area, *, crs: str | None = None, resolution: float = 10.0, extent_m: float = 5120.0) -> GeoBox:
     """The grid of an area: north-up, its corners on multiples of the resolution, the whole area inside.
@@ -102,7 +105,9 @@ def _outline(area: Any) -> shapely.Geometry:
     try:
         content = _content(area)
         parts = [shape(part) for part in _geometries(content)]
-    except (KeyError, TypeError, ValueError, AttributeError, shapely.errors.ShapelyError) as error:
+    except InputError:
+        raise
+    except (KeyError, TypeError, ValueError, AttributeError, RecursionError, shapely.errors.ShapelyError) as error:
         raise InputError(f"the area is no GeoJSON ({type(error).__name__}: {error})") from None
     union = shapely.union_all(parts)
     xs = shapely.get_coordinates(union)[:, 0]
@@ -114,8 +119,13 @@ def _outline(area: Any) -> shapely.Geometry:
 def _content(area: Any) -> Any:
     if not isinstance(area, str | Path):
         return getattr(area, "__geo_interface__", area)
+    path = Path(area)
     try:
-        return json.loads(Path(area).read_text("utf-8"))
+        if path.exists() and not path.is_file():  # a pipe or a device may never end
+            raise InputError(f"cannot read the area {area}: it is no regular file")
+        if path.stat().st_size > _LARGEST:
+            raise InputError(f"cannot read the area {area}: it is larger than {_LARGEST:,} bytes; simplify its outline")
+        return json.loads(path.read_text("utf-8"))
     except OSError as error:
         raise InputError(f"cannot read the area {area}: {(error.strerror or 'unreadable').lower()}") from None
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any
 
 import numpy as np
@@ -16,12 +16,12 @@ import xarray as xr
 from affine import Affine
 from odc.geo.geobox import GeoBox
 from pyproj import CRS, Transformer, proj_version_str
-from pyproj.exceptions import ProjError
+from pyproj.exceptions import DataDirError, ProjError
 
 from nutonic.core.globe import WHOLE, around, east_of
 from nutonic.core.model import Tile
 from nutonic.core.tiling import pixels
-from nutonic.errors import GridError, NotAligned, OffLattice, SourceError
+from nutonic.errors import BrokenInstall, GridError, NotAligned, OffLattice
 
 #: UTM is defined between these latitudes (NGA.SIG.0012_2.0.0_UTMUPS, section 7); beyond them lies UPS.
 UTM_SOUTH, UTM_NORTH = -80.0, 84.0
@@ -45,27 +45,29 @@ def crs_of(text: str) -> CRS:
     ------
     GridError
         If PROJ does not know it.
-    SourceError
+    BrokenInstall
         If PROJ knows nothing at all: it has no database, which is no fault of the CRS.
     """
     try:
         return CRS.from_user_input(text)
-    except ProjError:
-        _require_database()
+    except (ProjError, DataDirError):
+        require_proj()
         raise GridError(f"{' '.join(text.split()):.60} is no CRS that PROJ {proj_version_str} knows") from None
 
 
-def _require_database() -> None:
+@cache
+def require_proj() -> None:
+    """Raise :class:`BrokenInstall` if PROJ knows nothing at all: that is no fault of any CRS, nor of what has it."""
     try:
         CRS.from_epsg(4326)
-    except ProjError as error:
-        raise SourceError(
-            f"PROJ does not know EPSG:4326, so its database cannot be used: {_first_line(error)}; see PROJ_DATA"
+    except (ProjError, DataDirError) as error:
+        raise BrokenInstall(
+            f"PROJ does not know EPSG:4326, so its database cannot be used: {_first_line(error)}; see PROJ_DATA and PROJ_LIB"
         ) from None
 
 
-def _first_line(error: ProjError) -> str:
-    return str(error).partition("\n")[0][:200]
+def _first_line(error: Exception) -> str:
+    return str(error).partition("\n")[0][:200].rstrip(".")
 
 
 @lru_cache(maxsize=256)
@@ -101,13 +103,13 @@ def transformer(source: str, target: str) -> Transformer:
     ------
     GridError
         If there is no way from one to the other, as between two planets, or PROJ does not know one of them.
-    SourceError
+    BrokenInstall
         If PROJ has no database.
     """
     try:
         return Transformer.from_crs(crs_of(source), crs_of(target), always_xy=True)
-    except ProjError as error:
-        _require_database()
+    except (ProjError, DataDirError) as error:
+        require_proj()
         ends = f"from {' '.join(source.split()):.60} to {' '.join(target.split()):.60}"
         raise GridError(f"PROJ cannot transform {ends}: {_first_line(error)}") from None
 

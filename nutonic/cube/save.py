@@ -39,7 +39,7 @@ from nutonic.cube.zarr import (
 )
 from nutonic.errors import CubeChanged, NotNutonic, StoreError
 from nutonic.io.atomic import BESIDE, disk_errors, new_folder, refuse_unusable
-from nutonic.io.lock import exclusive
+from nutonic.io.files import exclusive
 
 _log = logging.getLogger(__name__)
 

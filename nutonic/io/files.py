@@ -1,17 +1,22 @@
-"""Local files that somebody names: read only if they are files, and no further than they may be long; and their handles."""
+"""Local files that somebody names: read only if they are files, and only so far; one writer at a time; and their handles."""
 
 from __future__ import annotations
 
 import errno
 import os
 import stat
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from io import BufferedReader
 from pathlib import Path
-from typing import BinaryIO
 
 from nutonic.errors import StoreError
 
+#: Bytes that are read at a time.
+_PIECE = 2**20
 
-def open_regular(path: str | Path) -> BinaryIO:
+
+def open_regular(path: str | Path) -> BufferedReader:
     """Open a file for reading, unless it is a pipe, a device or a folder, which may never end or never begin.
 
     Raises
@@ -35,11 +40,40 @@ def read_regular(path: str | Path, most: int) -> bytes:
     OSError
         As by :func:`open_regular`, or if the file is longer.
     """
+    pieces, left = [], most + 1
     with open_regular(path) as file:
-        content = file.read(most + 1)
-    if len(content) > most:
+        while left and (piece := file.read(min(left, _PIECE))):  # what is asked for is allocated at once
+            pieces.append(piece)
+            left -= len(piece)
+    if not left:
         raise OSError(errno.EINVAL, f"it is larger than {most:,} bytes")
-    return content
+    return b"".join(pieces)
+
+
+@contextmanager
+def exclusive(lock: Path) -> Iterator[None]:
+    """Hold a lock file that other processes on this machine cannot hold meanwhile; it is removed after.
+
+    Raises
+    ------
+    BlockingIOError
+        If another process holds it.
+    OSError
+        If it cannot be created.
+    """
+    from filelock import FileLock, Timeout
+
+    file_lock = FileLock(lock, blocking=False)
+    try:
+        file_lock.acquire()
+    except Timeout:
+        raise BlockingIOError(f"another process holds {lock.name}") from None
+    try:
+        yield
+    finally:
+        with suppress(OSError):  # Windows removes it as it lets go
+            lock.unlink()
+        file_lock.release()
 
 
 def require_handles(count: int) -> None:

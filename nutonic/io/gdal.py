@@ -1,29 +1,34 @@
 """Open datasets: kept in a pool, and lent to one thread at a time.
 
-GDAL reads local files itself; what lies behind a URL is fetched by :mod:`nutonic.io.ranged` and handed to it.
+GDAL reads local files itself; what lies behind a URL is fetched by :mod:`nutonic.io.ranged` and handed to it. JPEG 2000
+is decoded elsewhere, by :mod:`nutonic.io.decoder`.
 """
 
 from __future__ import annotations
 
 import contextvars
+import os
 import threading
 import warnings
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
 import rasterio
-from rasterio.errors import NotGeoreferencedWarning, RasterioError
+from rasterio.crs import CRS
+from rasterio.errors import CRSError, NotGeoreferencedWarning, RasterioError
 from rasterio.windows import Window
 
-from nutonic.errors import Gone, GridError, NutonicError, ReadFailed
+from nutonic.errors import BrokenInstall, Gone, GridError, NutonicError, ReadFailed
 from nutonic.io.access import Access
 from nutonic.io.atomic import disk_error, refusal_at
+from nutonic.io.decoder import SIGNATURES, DecodedRaster
+from nutonic.io.files import open_regular
 from nutonic.io.ranged import Changed, RangeCache, RemoteFile
 
 GDAL_ENV: dict[str, str | int] = {
@@ -33,10 +38,14 @@ GDAL_ENV: dict[str, str | int] = {
     # memory, would fill up with blocks that nobody reads again.
     "GDAL_CACHEMAX": 128 * 2**20,
     "GDAL_NUM_THREADS": "1",  # the JPEG 2000 driver would open remote files again in threads that do not know them
+    "GTIFF_POINT_GEO_IGNORE": "NO",  # whose pixels would lie half a pixel elsewhere
 }
 
 #: The formats that are opened; GDAL knows many more, and some of them, like VRT, can name any other file or URL.
 _DRIVERS = ["GTiff", "JP2OpenJPEG"]
+
+#: Variables by which drivers are lost.
+_DRIVER_VARIABLES = ("GDAL_SKIP", "GDAL_DRIVER_PATH")
 
 #: What a local file is opened as besides, by its suffix: Erdas Imagine.
 _BY_SUFFIX = {".img": ["HFA"]}
@@ -75,7 +84,7 @@ class OpenRaster:
     so each dataset has a context of its own, in which all that touches it runs, whatever the thread.
     """
 
-    raster: rasterio.DatasetReader
+    raster: rasterio.DatasetReader | DecodedRaster
     file: RemoteFile | None = None
     context: contextvars.Context = field(default_factory=contextvars.Context)
     broken: bool = False
@@ -138,6 +147,7 @@ class RasterPool:
         self._ranges, self._lock, self._closed = ranges, threading.Lock(), False
         self._idle: OrderedDict[_Key, list[OpenRaster]] = OrderedDict()
         self._layouts: OrderedDict[_Key, tuple[object, ...]] = OrderedDict()
+        self._damaged: OrderedDict[_Key, GridError] = OrderedDict()
 
     @contextmanager
     def borrow(self, href: str, access: Access) -> Iterator[OpenRaster]:
@@ -161,6 +171,7 @@ class RasterPool:
             idle = [raster for rasters in self._idle.values() for raster in rasters]
             self._idle.clear()
             self._layouts.clear()
+            self._damaged.clear()
         for raster in idle:
             raster.close()
 
@@ -176,7 +187,16 @@ class RasterPool:
         What replaced a file is taken for it only where its pixels lie as those did: who asks for a window has looked at
         the header before.
         """
-        opened = _open(key[0], key[1], self._ranges)
+        if (known := self._damaged.get(key)) is not None:  # to find that out takes seconds
+            raise known
+        try:
+            opened = _open(key[0], key[1], self._ranges)
+        except GridError as error:
+            with self._lock:
+                self._damaged[key] = error
+                if len(self._damaged) > _KEPT_LAYOUTS:
+                    self._damaged.popitem(last=False)
+            raise
         if opened.file is None:
             return opened
         raster = opened.raster
@@ -230,17 +250,46 @@ def version(href: str) -> int:
 
 
 def _open(href: str, access: Access, ranges: RangeCache) -> OpenRaster:
-    for attempt in range(ATTEMPTS):
-        last = attempt + 1 == ATTEMPTS
-        opened = _open_remote(href, ranges.open(href, access), last=last) if "://" in href else _open_local(href)
-        if opened is not None:
-            _refuse_absurd(href, opened)
-            return opened
+    try:
+        for attempt in range(ATTEMPTS):
+            last = attempt + 1 == ATTEMPTS
+            opened = _open_remote(href, ranges.open(href, access), last=last) if "://" in href else _open_local(href)
+            if opened is not None:
+                _refuse_absurd(href, opened)
+                return opened
+    except ReadFailed:
+        require_gdal()
+        raise
     raise AssertionError  # the last attempt returns or raises
+
+
+@cache
+def require_gdal() -> None:
+    """Raise :class:`BrokenInstall` if GDAL lacks a driver, or its PROJ its database: then no file is to blame for anything.
+
+    Called before a file is blamed; what works in spite of that need not be refused.
+    """
+    with rasterio.Env(**GDAL_ENV) as env:
+        missing = [name for name in _DRIVERS if name not in env.drivers()]
+        if missing:
+            odd = [name for name in _DRIVER_VARIABLES if os.environ.get(name)]
+            hint = f"unset {' and '.join(odd)}" if odd else "install rasterio anew"
+            raise BrokenInstall(f"GDAL cannot read {' and '.join(missing)} here: {hint}")
+        try:
+            CRS.from_epsg(4326)
+        except CRSError as error:
+            reason = str(error).partition("\n")[0][:200]
+            raise BrokenInstall(
+                f"GDAL's PROJ does not know EPSG:4326, so its database cannot be used: {reason}; see PROJ_DATA and PROJ_LIB"
+            ) from None
 
 
 def _open_local(href: str) -> OpenRaster:
     try:
+        with open_regular(href) as file:
+            start = file.read(len(SIGNATURES[0]))
+        if start.startswith(SIGNATURES):
+            return OpenRaster(DecodedRaster(href, None, GDAL_ENV))
         drivers = [*_DRIVERS, *_BY_SUFFIX.get(Path(href).suffix.lower(), ())]
         with _beside(href):
             return OpenRaster(rasterio.DatasetReader(href, driver=drivers, sharing=False))
@@ -249,17 +298,25 @@ def _open_local(href: str) -> OpenRaster:
     except RasterioError as error:
         gone = any(sign in str(error).lower() for sign in _MISSING)
         raise (Gone if gone else ReadFailed)(f"cannot open {href}: {error}") from None
+    except NutonicError:
+        raise
+    except FileNotFoundError:
+        raise Gone(f"{href} does not exist") from None
+    except OSError as error:
+        raise ReadFailed(f"cannot open {href}: {(error.strerror or 'unreadable').lower()}") from None
 
 
 def _beside(href: str) -> AbstractContextManager[object]:
     """Have GDAL look for a mask in a file of its own, where there is one: ``scene.tif.msk``."""
-    return rasterio.Env(GDAL_DISABLE_READDIR_ON_OPEN="TRUE") if Path(f"{href}.msk").exists() else nullcontext()
+    return rasterio.Env(GDAL_DISABLE_READDIR_ON_OPEN="TRUE") if Path(f"{href}.msk").is_file() else nullcontext()
 
 
 def _open_remote(href: str, file: RemoteFile, *, last: bool) -> OpenRaster | None:
     """An open dataset; None where what was fetched is no raster and may be another time."""
     context = contextvars.Context()
     try:
+        if file.driver == "JP2OpenJPEG":
+            return OpenRaster(DecodedRaster(href, file, GDAL_ENV), file, context)
         opened = partial(rasterio.open, _NAME, driver=file.driver, sharing=False, opener=partial(_only, file))
         return OpenRaster(context.run(opened), file, context)
     except NotGeoreferencedWarning:  # where warnings are errors

@@ -15,10 +15,10 @@ from rasterio.errors import RasterioError
 
 from nutonic.core.grid import crs_of, is_map
 from nutonic.core.model import Asset
-from nutonic.errors import GridError, ReadFailed
+from nutonic.errors import BadPixels, GridError, ReadFailed
 from nutonic.io.access import LOCAL, Access
 from nutonic.io.cache import SingleFlightCache
-from nutonic.io.gdal import ATTEMPTS, NOWHERE, OpenRaster, version
+from nutonic.io.gdal import ATTEMPTS, NOWHERE, OpenRaster, require_gdal, version
 from nutonic.io.ranged import Changed
 from nutonic.io.session import current
 from nutonic.secrets import redact
@@ -85,9 +85,11 @@ class _Headers(SingleFlightCache[tuple[str, Access, int], Header]):
 def _header_in(raster: rasterio.DatasetReader, href: str) -> Header:
     problem = _unplaced(raster)
     if problem:
+        require_gdal()
         raise GridError(f"{href} {problem}")
     crs = _crs_in(raster)
     if not is_map(crs):
+        require_gdal()
         raise GridError(f"{href} is in {' '.join(crs.split()):.60}, in which no map is drawn: warp it to a CRS of maps")
     return Header(
         crs=crs,
@@ -111,6 +113,7 @@ def _crs_in(raster: rasterio.DatasetReader) -> str:
         with suppress(GridError):
             crs_of(f"EPSG:{code}")
             return f"EPSG:{code}"
+    require_gdal()  # without its database there may be no code
     return str(raster.crs.to_wkt())
 
 
@@ -209,7 +212,7 @@ def _alpha_of(asset: Asset, header: Header) -> int:
 def _named(asset: Asset) -> Iterator[None]:
     try:
         yield
-    except (ReadFailed, GridError) as error:
+    except (ReadFailed, GridError, BadPixels) as error:
         text = str(error).replace(redact(asset.href), asset.written)
         raise type(error)(f"{asset.name}: {text}", band=asset.name) from None
 

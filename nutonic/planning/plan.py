@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, replace
 import numpy as np
 
 from nutonic._version import __version__
-from nutonic.core.grid import transformer
+from nutonic.core.grid import require_proj, transformer
 from nutonic.core.model import SPLITS, Batch, Json, PlannedPlace, Reject, Scene, Split
 from nutonic.core.showing import Shown
 from nutonic.errors import NoScene, PlanError
@@ -159,6 +159,7 @@ def plan(recipe: Recipe) -> Plan:
 
 def plan_of(spec: BuildSpec) -> Plan:
     """The plan of a resolved recipe; raises what :func:`plan` does."""
+    require_proj()
     file = read_pois(spec.pois)
     places, rejects = _all_places(file.places, spec.pois)
     file = replace(file, places=places)  # frees the places that were dropped

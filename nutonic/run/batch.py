@@ -14,6 +14,7 @@ from nutonic.chips.cut import ChipRules, CutTile, Strip, cut, picture_limits
 from nutonic.chips.png import encode
 from nutonic.chips.regions import land_cover
 from nutonic.core.classes import DAYS
+from nutonic.core.grid import require_proj
 from nutonic.core.model import Batch, Chip, PlannedPlace, Reject, Scene, Tile
 from nutonic.dataset.commits import Origin, PlaceDone, commit
 from nutonic.errors import BadPixels, Gone, GridError, SourceError, StoreError
@@ -72,7 +73,10 @@ def run_batch(
     ------
     StoreError
         If the store's plan is another one, or it cannot be written to.
+    BrokenInstall
+        If PROJ or GDAL cannot be used here, which no place is to blame for; nothing is committed.
     """
+    require_proj()
     origin = Origin(recipe_digest=spec.digest, plan=plan or digest_of(store) or "")
     context = _Context(spec, store)
     places = [(i, place) for i, place in enumerate(batch.places) if only is None or i in only]

@@ -235,11 +235,14 @@ def _is_cancelled(result: Any) -> bool:
 
 
 def _batch_done(job: Job, result: Any) -> BatchDone:
-    """A job's counts; if the job itself was lost, all its places stay open. A store that fails stops the run."""
+    """A job's counts; if the job itself was lost, all its places stay open.
+
+    A store that fails stops the run, and so does a library that cannot be used: no place would fare better.
+    """
     if isinstance(result, BatchDone):
         return result
     error = _error(result)
-    if isinstance(error, StoreError):
+    if isinstance(error, StoreError | ImportError):
         raise error
     failures = failures_of_lost(job.places, None if _is_killed(result) else error)
     return BatchDone(index=job.batch.index, failures=failures)

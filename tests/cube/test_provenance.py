@@ -14,7 +14,7 @@ from support.cubes import GRID, SERIES, made
 import nutonic as nt
 from nutonic.core.model import Scene
 from nutonic.errors import InputError, StoreError
-from nutonic.io.lock import exclusive
+from nutonic.io.files import exclusive
 from nutonic.recipe.outputs import Grid
 from nutonic.testing import COLLECTION
 

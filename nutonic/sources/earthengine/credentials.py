@@ -7,17 +7,20 @@ import json
 import os
 import warnings
 from contextlib import suppress
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 from nutonic.errors import InputError, MissingExtra, Refused
+from nutonic.io.files import read_regular
 
 #: The endpoint for many automatic requests (developers.google.com/earth-engine/guides/processing_environments).
 HIGH_VOLUME = "https://earthengine-highvolume.googleapis.com"
 
 #: Where credentials may be sent.
 _GOOGLE = ".googleapis.com"
+
+#: Bytes of a file with a key: Google's have two thousand.
+_LARGEST_KEY = 2**20
 
 
 def address_of(url: str | None) -> str:
@@ -120,7 +123,7 @@ def _from_key() -> Any:
 
     value = os.environ[name]
     try:
-        content = value if name == KEY and value.lstrip().startswith("{") else Path(value).read_text(encoding="utf-8")
+        content = value if name == KEY and value.lstrip().startswith("{") else read_regular(value, _LARGEST_KEY)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # it would have service accounts of its own choice
             return load_credentials_from_dict(json.loads(content), scopes=_SCOPES)[0]

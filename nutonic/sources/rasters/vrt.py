@@ -13,6 +13,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 from nutonic.errors import InputError
+from nutonic.io.files import read_regular
 
 #: Bytes of a VRT that is read; one of a hundred thousand files has about 60 MB.
 _LARGEST = 128 * 2**20
@@ -70,9 +71,7 @@ def sources_of(path: Path) -> list[tuple[Path, Placement]]:
 
 def _parsed(path: Path) -> ElementTree.Element:
     try:
-        if path.stat().st_size > _LARGEST:
-            raise InputError(f"{path} is larger than a VRT that is read: {_ADVICE}")
-        text = path.read_text(encoding="utf-8-sig")
+        text = read_regular(path, _LARGEST).decode("utf-8-sig")
         if "<!doctype" in text.lower() or "<!entity" in text.lower():
             raise InputError(f"{path} is XML with a document type, which is not read: {_ADVICE}")
         root = ElementTree.fromstring(text)

@@ -20,6 +20,7 @@ from shapely.geometry import mapping, shape
 from nutonic.core.model import Json
 from nutonic.core.times import parse_moment, utc_text
 from nutonic.errors import InputError
+from nutonic.io.files import open_regular
 
 #: The column that holds whole items as JSON.
 WHOLE = "nutonic:item"
@@ -46,7 +47,7 @@ def read_geoparquet(path: str | Path) -> Iterator[Json]:
     pa, pq = _pyarrow()
 
     try:
-        with Path(path).open("rb") as stream, pq.ParquetFile(stream, page_checksum_verification=True) as file:
+        with open_regular(path) as stream, pq.ParquetFile(stream, page_checksum_verification=True) as file:
             missing = sorted({"id", "geometry", "assets"} - set(file.schema_arrow.names))
             if missing:
                 raise InputError(f"{path} is no stac-geoparquet: it has no column {missing[0]!r}")
