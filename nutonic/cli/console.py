@@ -64,6 +64,8 @@ class _Console(Console):
 
 
 console = _Console(stderr=True, highlight=False, soft_wrap=True, force_jupyter=False, emoji=False)
+if not console.width:  # COLUMNS=0, as where a terminal has no size, shows nothing
+    console.width = 80
 
 #: The least number of seconds between two lines of progress.
 _LINES_APART_S = 1.0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import sys
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -234,6 +235,10 @@ def verify(directory: Path, deep: bool, fix: bool, rebuild: int, as_json: bool) 
 )
 def demo(out: Path, workers: int | None, labels: str) -> None:
     """Do the main job, offline, on a real Sentinel-2 scene: plan, build, verify."""
+    from nutonic.core.grid import require_proj
+
+    require_proj()  # the demo has a grid of its own
+
     from nutonic.cli.demo.command import run_demo
 
     sys.exit(OK if run_demo(out, workers, labels) else INCOMPLETE)
@@ -259,6 +264,8 @@ def main(args: Sequence[str] | None = None) -> None:
     # Set before the arguments are parsed, so that mistakes in them are written as JSON too.
     logs.set_json("--log-json" in (sys.argv[1:] if args is None else args))
     _refuse_warnings_as_errors()
+    for told in ("Valid PROJ data directory", "pyproj unable to set"):  # as an error, by whoever needs its database
+        warnings.filterwarnings("ignore", told, UserWarning)
     try:
         cli.main(args=args, prog_name="nutonic", standalone_mode=False)
     except click.exceptions.Exit as exit_:

@@ -7,6 +7,7 @@ Sentinel-2's 10 m bands lie on the multiples of 10 m of their UTM zone.
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Iterable
 from functools import cache, lru_cache
 from typing import Any
@@ -62,8 +63,14 @@ def require_proj() -> None:
         CRS.from_epsg(4326)
     except (ProjError, DataDirError) as error:
         raise BrokenInstall(
-            f"PROJ does not know EPSG:4326, so its database cannot be used: {_first_line(error)}; see PROJ_DATA and PROJ_LIB"
+            f"PROJ does not know EPSG:4326, so its database cannot be used: {_first_line(error)}; {proj_hint()}"
         ) from None
+
+
+def proj_hint() -> str:
+    """The variables by which PROJ does not find its database: those that are set, or those that may be."""
+    where = [name for name in ("PROJ_DATA", "PROJ_LIB", "PROJ_AUX_DB") if os.environ.get(name)]
+    return f"see {' and '.join(where or ['PROJ_DATA', 'PROJ_LIB'])}"
 
 
 def _first_line(error: Exception) -> str:

@@ -24,6 +24,7 @@ from rasterio.crs import CRS
 from rasterio.errors import CRSError, NotGeoreferencedWarning, RasterioError
 from rasterio.windows import Window
 
+from nutonic.core.grid import proj_hint
 from nutonic.errors import BrokenInstall, Gone, GridError, NutonicError, ReadFailed
 from nutonic.io.access import Access
 from nutonic.io.atomic import disk_error, refusal_at
@@ -38,7 +39,16 @@ GDAL_ENV: dict[str, str | int] = {
     # memory, would fill up with blocks that nobody reads again.
     "GDAL_CACHEMAX": 128 * 2**20,
     "GDAL_NUM_THREADS": "1",  # the JPEG 2000 driver would open remote files again in threads that do not know them
-    "GTIFF_POINT_GEO_IGNORE": "NO",  # whose pixels would lie half a pixel elsewhere
+    # GDAL's own defaults, said again: what a user's environment may have for another purpose moves pixels, or fills in for
+    # damaged ones.
+    "GDAL_GEOREF_SOURCES": "PAM,INTERNAL,TABFILE,WORLDFILE,XML",
+    "GTIFF_POINT_GEO_IGNORE": "NO",
+    "GTIFF_HONOUR_NEGATIVE_SCALEY": "NO",
+    "GTIFF_LINEAR_UNITS": "DEFAULT",
+    "GTIFF_IGNORE_READ_ERRORS": "NO",
+    "CONVERT_YCBCR_TO_RGB": "YES",
+    "GDAL_JP2K_ALT_OFFSETVECTOR_ORDER": "NO",
+    "GDAL_IGNORE_AXIS_ORIENTATION": "NO",
 }
 
 #: The formats that are opened; GDAL knows many more, and some of them, like VRT, can name any other file or URL.
@@ -280,7 +290,7 @@ def require_gdal() -> None:
         except CRSError as error:
             reason = str(error).partition("\n")[0][:200]
             raise BrokenInstall(
-                f"GDAL's PROJ does not know EPSG:4326, so its database cannot be used: {reason}; see PROJ_DATA and PROJ_LIB"
+                f"GDAL's PROJ does not know EPSG:4326, so its database cannot be used: {reason}; {proj_hint()}"
             ) from None
 
 

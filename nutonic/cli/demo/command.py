@@ -19,7 +19,6 @@ from PIL.PngImagePlugin import PngInfo
 from nutonic.cli import console
 from nutonic.cli.demo.data import prepare
 from nutonic.core.classes import ClassTable
-from nutonic.core.grid import require_proj
 from nutonic.core.model import Json
 from nutonic.dataset.verify import verify
 from nutonic.errors import NotNutonic, NutonicError
@@ -70,7 +69,6 @@ def run_demo(out: Path, workers: int | None = None, labels: str = "raster") -> b
     NotNutonic
         If `out` holds something under one of these names that is not the demo's. Nothing is written then.
     """
-    require_proj()
     tree = out / ("dataset" if labels == "raster" else "dataset-earthengine")
     _refuse_foreign(out, tree)
     recipe_path = prepare(out / "cache")

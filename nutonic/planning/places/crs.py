@@ -5,18 +5,17 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any
 
 from pyproj import CRS
 from pyproj.exceptions import CRSError
 
-from nutonic.core.grid import transformer
+from nutonic.core.grid import require_proj, transformer
 
 #: From x and y, numbers or arrays, to longitude and latitude on WGS 84.
 ToDegrees = Callable[[Any, Any], tuple[Any, Any]]
 
-_WGS84 = CRS.from_authority("OGC", "CRS84")
 _SAME = {"EPSG:4326", "EPSG:4979", "OGC:CRS84", "OGC:CRS84H"}
 _CODE = re.compile(
     r"(?:urn:(?:x-)?ogc:def:crs:|https?://www\.opengis\.net/def/crs/)?(?P<authority>[A-Za-z][A-Za-z0-9_]*)"
@@ -38,7 +37,10 @@ def degrees_of(crs: object) -> ToDegrees | None:
     ------
     ValueError
         If it is no CRS that is known here, with its name.
+    BrokenInstall
+        If PROJ has no database.
     """
+    require_proj()
     text = crs if isinstance(crs, str) else json.dumps(crs, sort_keys=True, default=str)
     return _degrees_of(text)
 
@@ -52,13 +54,18 @@ def _degrees_of(text: str) -> ToDegrees | None:
         found = None
     if found is None:
         raise ValueError(f"the CRS {name!r} is not known")
-    if found.equals(_WGS84, ignore_axis_order=True) or ":".join(found.to_authority() or ()) in _SAME:
+    if found.equals(_wgs84(), ignore_axis_order=True) or ":".join(found.to_authority() or ()) in _SAME:
         return None
     if not (found.is_geographic or found.is_projected):
         raise ValueError(f"the CRS {name!r} does not say where on Earth its points lie")
     code = found.to_epsg()
     to_degrees = transformer(f"EPSG:{code}" if code else found.to_wkt(), "EPSG:4326")
     return lambda x, y: to_degrees.transform(x, y)
+
+
+@cache
+def _wgs84() -> CRS:
+    return CRS.from_authority("OGC", "CRS84")
 
 
 def _found(text: str) -> CRS | None:
@@ -71,7 +78,7 @@ def _found(text: str) -> CRS | None:
     if match := _CODE.fullmatch(text.strip()):
         return CRS.from_authority(match["authority"].upper(), match["code"])
     if re.fullmatch(r"WGS[ _]?(?:19)?84", text.strip(), re.IGNORECASE):
-        return _WGS84
+        return _wgs84()
     return CRS.from_wkt(text) if _WKT.match(text) and "BOUNDCRS" not in text.upper() else None
 
 
@@ -82,7 +89,7 @@ def _of_projjson(value: dict[str, Any]) -> CRS | None:
     if value.get("type") == "name":  # GeoJSON of before 2016
         return _found(str(value["properties"]["name"]))
     if "type" not in value and str(value.get("name")).startswith("WGS 84") and "/" not in str(value["name"]):
-        return _WGS84
+        return _wgs84()
     return None if "BoundCRS" in json.dumps(value) else CRS.from_json_dict(value)
 
 
