@@ -185,8 +185,8 @@ class _Decoder:
 
     def ask(self, question: _Question, file: Bytes | None) -> Any:
         """What a decoder answers; it is fed with the bytes it asks for meanwhile."""
+        self.holds.pop(question.file.number, None)
         self.holds[question.file.number] = None
-        self.holds.move_to_end(question.file.number)
         while len(self.holds) > _KEPT_OPEN:
             self.holds.popitem(last=False)
         started = time.thread_time()
@@ -251,35 +251,64 @@ class _Decoders:
 
     def begin(self) -> None:
         """Start anew: those of the process that this is a fork of are not this one's."""
-        self._free, self._idle = threading.BoundedSemaphore(_MOST), list[_Decoder]()
-        self._lock = threading.Lock()
+        self._all, self._idle = list[_Decoder](), list[_Decoder]()
+        self._changed = threading.Condition()
 
     @contextmanager
     def borrow(self, number: int) -> Iterator[_Decoder]:
-        """A decoder for one thread, one that has a file open if there is any."""
-        with self._free:
-            decoder = self._take(number) or _Decoder()
-            try:
-                yield decoder
-            finally:
-                if decoder.is_alive:
-                    with self._lock:
-                        self._idle.append(decoder)
+        """A decoder for one thread: the one that has a file open, if any has, since that has its blocks as well."""
+        with self._changed:
+            while (decoder := self._choice(number)) is None:
+                self._changed.wait()
+            decoder.holds[number] = None
+            self._idle.remove(decoder)
+        try:
+            yield decoder
+        finally:
+            with self._changed:
+                self._idle.append(decoder)
+                self._changed.notify_all()
 
     def close(self) -> None:
         """End those that are idle."""
-        with self._lock:
+        with self._changed:
             idle, self._idle = self._idle, []
+            self._all = [decoder for decoder in self._all if decoder not in idle]
         for decoder in idle:
             decoder.end()
 
-    def _take(self, number: int) -> _Decoder | None:
-        with self._lock:
-            for dead in [decoder for decoder in self._idle if not decoder.is_alive]:
-                self._idle.remove(dead)
-                dead.end()
-            at = next((k for k, decoder in enumerate(self._idle) if number in decoder.holds), -1)
-            return self._idle.pop(at) if self._idle else None
+    def _choice(self, number: int) -> _Decoder | None:
+        """An idle decoder for a file; None to wait.
+
+        A file moves from a busy decoder only to one that has fewer, so that files come to rest, each with decoders of its
+        own as far as there are some, and no block is decoded in all of them.
+        """
+        for dead in [decoder for decoder in self._idle if not decoder.is_alive]:
+            self._idle.remove(dead)
+            self._all.remove(dead)
+            dead.end()
+        holder = next((decoder for decoder in self._all if number in decoder.holds), None)
+        if holder in self._idle:
+            return holder
+        if holder is None and self._idle:
+            return min(self._idle, key=lambda decoder: len(decoder.holds))
+        if holder is not None and len(holder.holds) == 1:
+            return None
+        fewer = min(self._idle, key=lambda decoder: len(decoder.holds), default=None)
+        if fewer is None or (holder is not None and len(fewer.holds) + 1 >= len(holder.holds)):
+            fewer = self._started()
+        if fewer is not None and holder is not None:
+            holder.holds.pop(number, None)
+        return fewer
+
+    def _started(self) -> _Decoder | None:
+        """One more, unless there are enough."""
+        if len(self._all) >= _MOST:
+            return None
+        decoder = _Decoder()
+        self._all.append(decoder)
+        self._idle.append(decoder)
+        return decoder
 
 
 _decoders = _Decoders()
