@@ -17,6 +17,7 @@ from nutonic.errors import NutonicError
 from nutonic.io import raster as rasters
 from nutonic.io.files import read_regular
 from nutonic.sources.earthengine import credentials
+from nutonic.sources.rasters.index import _same
 from nutonic.sources.rasters.vrt import sources_of
 from nutonic.sources.stac import files
 from nutonic.sources.stac.files import read_items
@@ -166,3 +167,9 @@ def test_a_pipe_among_the_items_of_a_catalogue_is_refused(tmp_path):
     os.mkfifo(tmp_path / "i.json")
     with pytest.raises(NutonicError, match=r"i\.json: it is no regular file; see imagery.url"):
         read_items(catalogue(tmp_path / "c.json", [], ["i.json"]))
+
+
+def test_the_crs_that_a_vrt_tells_opens_no_file(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    assert _same("+proj=utm +zone=33 +datum=WGS84", "EPSG:32633")
+    assert not _same(f"+init={tmp_path / 'pipe'}:1", "EPSG:32633")

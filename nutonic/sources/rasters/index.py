@@ -225,6 +225,9 @@ def _refuse_moved(piece: Piece, placement: Placement, header: rasters.Header) ->
 
 
 def _same(one: str, other: str) -> bool:
+    """Whether a CRS that a VRT tells is a file's; one for which PROJ would open a file of its choice is none."""
+    if "init=" in one.lower():
+        return False
     try:
         return bool(CRS.from_user_input(one).equals(CRS.from_user_input(other), ignore_axis_order=True))
     except CRSError:
