@@ -7,21 +7,17 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-import orjson
 import yaml
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from nutonic.cli import console
-from nutonic.cli.demo.data import prepare
-from nutonic.core.classes import ClassTable
-from nutonic.core.model import Json
+from nutonic.cli.demo.data import accuracy_line, prepare
+from nutonic.cli.demo.sheet import Sample, contact_sheet, read_samples
 from nutonic.dataset.verify import verify
-from nutonic.errors import NotNutonic, NutonicError
+from nutonic.errors import NotNutonic
 from nutonic.io.objects import Store, obstacle_at
 from nutonic.planning.ownership import refuse_foreign
 from nutonic.planning.prepare import prepare as plan_into
@@ -31,16 +27,10 @@ from nutonic.run.run import build
 from nutonic.sources.earthengine.credentials import require
 
 #: The least numbers of chips and of splits that a sound demo yields.
-LEAST_CHIPS, LEAST_SPLITS = 12, 2
-
-#: Layout of the contact sheet, in pixels.
-_CHIP, _GAP, _TEXT, _ACROSS, _LEGEND = 224, 12, 128, 4, 36
+LEAST_CHIPS, LEAST_SPLITS = 12, 3
 
 #: Written into the demo's own files, so that only these are written over.
 _MADE_BY = "made by nutonic demo"
-
-#: How many boxes are drawn on a chip; more would hide it.
-_BOXES = 8
 
 #: The demo's land cover as a collection in a stand-in for Earth Engine, and the recipe that reads it from there.
 _COLLECTION, _EE_RECIPE = "projects/demo/assets/osm-landuse", "recipe-earthengine.yaml"
@@ -72,6 +62,7 @@ def run_demo(out: Path, workers: int | None = None, labels: str = "raster") -> b
     tree = out / ("dataset" if labels == "raster" else "dataset-earthengine")
     _refuse_foreign(out, tree)
     recipe_path = prepare(out / "cache")
+    console.console.print(f"labels: {accuracy_line(out / 'cache')}", markup=False)
     if labels == "raster":
         return _run(out, recipe_path, tree, workers)
     with _earth_engine(recipe_path) as ee_recipe_path:
@@ -176,70 +167,3 @@ def _show_paths(out: Path, tree: Path, recipe: Path, sheet: Path) -> None:
         return
     program = os.path.relpath(Path(sys.executable).with_name("nutonic"))
     console.console.print(f"   again  {program} build {recipe} --out {out / 'again'}", markup=False)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Sample:
-    """A chip of a finished tree."""
-
-    rgb: Image.Image
-    sidecar: Json
-
-
-def read_samples(tree: Path) -> list[Sample]:
-    """All chips of a tree with their sidecars, in the order of their paths."""
-    samples = []
-    for path in sorted(tree.glob("images/*/*.png")):
-        sidecar = tree / "metadata" / path.parent.name / f"{path.stem}.json"
-        with Image.open(path, formats=["PNG"]) as picture:
-            samples.append(Sample(rgb=picture.convert("RGB"), sidecar=orjson.loads(sidecar.read_bytes())))
-    if not samples:
-        raise NutonicError(f"{tree} holds no chips")
-    return samples
-
-
-def contact_sheet(samples: list[Sample], table: ClassTable) -> Image.Image:
-    """A picture of chips, with the boxes of their largest regions in the classes' colours, and captions below."""
-    rows = -(-len(samples) // _ACROSS)
-    size = (_ACROSS * (_CHIP + _GAP) + _GAP, _LEGEND + rows * (_CHIP + _TEXT + _GAP) + _GAP)
-    sheet = Image.new("RGB", size, "white")
-    _write_legend(sheet, table)
-    for k, sample in enumerate(samples):
-        left, top = _GAP + k % _ACROSS * (_CHIP + _GAP), _LEGEND + k // _ACROSS * (_CHIP + _TEXT + _GAP)
-        sheet.paste(_with_boxes(sample, table), (left, top))
-        _write_caption(sheet, sample, (left, top + _CHIP + 2))
-    return sheet
-
-
-def _with_boxes(sample: Sample, table: ClassTable) -> Image.Image:
-    scale = _CHIP / sample.rgb.width
-    picture = sample.rgb.resize((_CHIP, _CHIP), Image.Resampling.NEAREST)
-    draw = ImageDraw.Draw(picture)
-    for region in sample.sidecar["regions"][:_BOXES]:
-        x1, y1, x2, y2 = (np.array(region["bbox"]) * scale).tolist()
-        color = table.colors.get(region["class_id"], "#ffffff")
-        draw.rectangle((x1, y1, x2 - 1, y2 - 1), outline=color)
-    return picture
-
-
-def _write_legend(sheet: Image.Image, table: ClassTable) -> None:
-    draw, font, left = ImageDraw.Draw(sheet), ImageFont.load_default(size=12), _GAP
-    for class_id, label in table.labels.items():
-        color = table.colors.get(class_id, "#ffffff")
-        draw.rectangle((left, 12, left + 12, 24), fill=color, outline="black")
-        draw.text((left + 17, 10), label, fill="black", font=font)
-        left += 34 + int(draw.textlength(label, font=font))
-
-
-def _write_caption(sheet: Image.Image, sample: Sample, at: tuple[int, int]) -> None:
-    font = ImageFont.load_default(size=11)
-    draw = ImageDraw.Draw(sheet)
-    words = f"{sample.sidecar['tile_id']} ({sample.sidecar['split']}): {sample.sidecar['caption']}".split()
-    lines: list[str] = []
-    line = ""
-    for word in words:
-        if draw.textlength(f"{line} {word}", font=font) > _CHIP:
-            lines, line = [*lines, line], word
-        else:
-            line = f"{line} {word}".strip()
-    draw.multiline_text(at, "\n".join([*lines, line][: _TEXT // 13]), fill="black", font=font, spacing=1)
