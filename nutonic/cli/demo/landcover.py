@@ -205,8 +205,9 @@ def _predicted(known: np.ndarray, told: np.ndarray, behind: np.ndarray, ndwi: np
     is_wet = (ndwi >= _WETTER) | (is_best & (ndwi >= _WET))
     patches, _ = label(is_wet | (known == WATER))
     is_large = (np.bincount(patches.ravel()) >= _LEAST_WATER)[patches]
-    land = sieve(told[dry.argmin(axis=0)].astype(np.uint8), _SPECK)
-    return np.asarray(np.where(is_wet & is_large, WATER, land))
+    is_water, land = is_wet & is_large, told[dry.argmin(axis=0)]
+    cleaned = sieve(np.where(is_water, WATER, land).astype(np.uint8), _SPECK)
+    return np.asarray(np.where(is_water, WATER, np.where(cleaned == WATER, land, cleaned)))
 
 
 def _features(bands: Mapping[str, np.ndarray]) -> np.ndarray:

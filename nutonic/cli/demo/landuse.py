@@ -34,9 +34,9 @@ CLASSES = (
     LandUse(id=4, label="built-up area", color="#d55e00"),
 )
 
-#: OpenStreetMap's feature classes and the classes that they become. In February meadow, grass and farmland look alike, and so
-#: do hedges, scrub and leafless woods. The last, reeds and marsh, is found on 64 % of its pixels, which is not enough: it
-#: stays unknown.
+#: OpenStreetMap's feature classes and the classes that they become. In February meadow, grass and farmland look alike, and
+#: so do hedges, scrub and leafless woods. The last, reeds and marsh, is found on 64 % of its pixels, which is not enough:
+#: it stays unknown.
 _CLASS_OF = {"water": 1, "forest": 2, "scrub": 2, "meadow": 3, "grass": 3, "farm": 3, "residential": 4, "wetland": 5}
 
 #: The shadow of clouds south of the scene, drawn by eye over the picture, as columns and rows of pixels. Its brightness is
@@ -77,11 +77,12 @@ def _rounded(accuracy: Accuracy) -> Json:
 
 
 def accuracy_text(cover: LandCover) -> str:
-    """Two sentences on how well the classifier does on polygons that it did not learn from."""
+    """A few sentences on how well the classifier does on polygons that it did not learn from."""
     shares = (f"{use.label} {cover.accuracies[use.id].found:.0%}" for use in CLASSES if use.id in cover.accuracies)
     return (
         f"On polygons held out the classifier finds the right class on {cover.overall:.0%} of the pixels: "
-        f"{', '.join(shares)}. Reeds and marsh, clouds and shadows are left unknown."
+        f"{', '.join(shares)}. In February's frost and haze it cannot tell meadows from farmland, nor hedges from woods, "
+        "which are one class each, nor reeds from either: reeds and marsh are left unknown, as clouds and shadows are."
     )
 
 

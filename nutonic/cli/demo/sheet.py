@@ -141,7 +141,7 @@ def _overlap(one: _Box, other: _Box) -> float:
 def _ink(color: str) -> str:
     """Black or white, whichever is easier to read on a colour."""
     red, green, blue = (int(color[k : k + 2], 16) for k in (1, 3, 5))
-    return "black" if 299 * red + 587 * green + 114 * blue > 110_000 else "white"
+    return "black" if 299 * red + 587 * green + 114 * blue > 90_000 else "white"
 
 
 def _draw_legend(sheet: Image.Image, table: ClassTable) -> None:
