@@ -28,6 +28,9 @@ from nutonic.testing import SyntheticPlanet
 
 _SEED = pytest.StashKey[int]()
 
+#: Of the planet's places: four of one batch, two of another, one alone, and one without a scene.
+FEW = (0, 1, 2, 3, 4, 7, 9, 13)
+
 
 def pytest_addoption(parser):
     parser.addoption(
@@ -139,6 +142,16 @@ def built(planet, recipe_path, tmp_path_factory):
     out = tmp_path_factory.mktemp("built") / "tree"
     recipe = load_recipe(recipe_path)
     return Built(planet, recipe_path, recipe, out, build(recipe, out, workers=0))
+
+
+@pytest.fixture(scope="session")
+def few(planet, planets, tmp_path_factory):
+    """As `built`, of eight of its places: three batches, and one place without a scene."""
+    path = planets(planet, pois={"path": "few.csv"})
+    header, *lines = (path.parent / "pois.csv").read_text(encoding="utf-8").splitlines()
+    (path.parent / "few.csv").write_text("\n".join([header, *(lines[i] for i in FEW), ""]), encoding="utf-8")
+    out, recipe = tmp_path_factory.mktemp("few") / "tree", load_recipe(path)
+    return Built(planet, path, recipe, out, build(recipe, out, workers=0))
 
 
 @pytest.fixture(scope="session")

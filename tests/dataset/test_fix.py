@@ -25,6 +25,12 @@ from nutonic.testing import SyntheticPlanet
 COMMITS, PARTS, SUMMARY = "_nutonic/commits", "_nutonic/parts", "_nutonic/summary.json"
 
 
+@pytest.fixture(scope="module")
+def built(few):
+    """What is odd about a file is as odd in a tree of few."""
+    return few
+
+
 @pytest.fixture
 def copy(built, tmp_path):
     return shutil.copytree(built.out, tmp_path / "copy")
@@ -142,12 +148,13 @@ def outcome(built, out: Path, case: Case) -> str | None:
     return None
 
 
+@pytest.mark.sampled(one_in=2)
 @pytest.mark.parametrize("quarter", range(4))
 def test_any_damage_is_fixed_by_making_just_that_again(built, tmp_path, quarter, sample):
     out, wrong = tmp_path / "tree", {}
     every = cases(built.out)[quarter::4]
-    assert len(every) > 25
-    todo = sample(every, kind=lambda case: case.name.split("/")[0], one_in=10)
+    assert len(every) > 15
+    todo = sample(every, kind=lambda case: case.name.split("/")[0], one_in=16)
     for case in todo:
         shutil.copytree(built.out, out, copy_function=os.link)
         wrong[case] = outcome(built, out, case)
@@ -163,11 +170,11 @@ def test_damage_in_many_places_at_once(built, copy):
     for path in pictures[:5]:
         flip(path)
     truncate(copy / PARTS / "000001.jsonl.gz")
-    flip(copy / COMMITS / "000002.json")
+    flip(copy / COMMITS / "000000.json")
     flip(copy / "README.md")
     (copy / "data" / "train.jsonl").unlink()
     (copy / "mine.txt").write_text("mine")
-    lost |= places_of(built.out)["000001"] | places_of(built.out)["000002"]
+    lost |= places_of(built.out)["000001"] | places_of(built.out)["000000"]
     verdict = verify(copy, deep=True, fix=True)
     assert verdict.open == len(lost)
     assert any("mine.txt" in problem and "nothing to remove" in problem for problem in verdict.problems)
@@ -180,8 +187,8 @@ def test_damage_in_many_places_at_once(built, copy):
 def test_places_committed_alone_are_taken_out_alone(built, tmp_path):
     """Of a tree built up to a limit, and damaged, fixed and completed several times over."""
     out, chance = tmp_path / "tree", random.Random(1)
-    build(built.recipe, out, workers=0, limit=6)
-    for limit in (6, 9, None, None):
+    build(built.recipe, out, workers=0, limit=4)
+    for limit in (4, 6, None, None):
         whole = done(out)
         name = chance.choice([name for name in names_in(out) if name.startswith("images/")])
         flip(out / name)
@@ -216,8 +223,8 @@ def test_what_fits_its_hashes_and_is_wrong_all_the_same(built, copy):
     sidecar = sorted((copy / "metadata").rglob("*.json"))[5]
     content = json.loads(sidecar.read_bytes())
     sidecar.write_bytes(json.dumps({**content, "caption": "A picture."}).encode() + b"\n")
-    picture = sorted((copy / "images").rglob("*.png"))[20]
-    picture.write_bytes(sorted(picture.parent.iterdir())[30].read_bytes())
+    picture = sorted((copy / "images").rglob("*.png"))[10]
+    picture.write_bytes(sorted(picture.parent.iterdir())[20].read_bytes())
     reseal(copy)
     lost = {content["poi_id"], picture.stem.rsplit("_t", 1)[0]}
     assert verify(copy, fix=True).removed == ()
@@ -229,19 +236,19 @@ def test_what_fits_its_hashes_and_is_wrong_all_the_same(built, copy):
 def test_rows_that_nobody_looked_at_get_no_new_hash(built, copy):
     """A picture is gone, which a quick look sees; a byte of the batch's rows is wrong, which it does not."""
     next((copy / "images").rglob("poi_000000_*.png")).unlink()
-    flip(copy / PARTS / "000003.jsonl.gz")
+    flip(copy / PARTS / "000002.jsonl.gz")
     fixed = verify(copy, fix=True)
-    assert done(built.out) - done(copy) == places_of(built.out)["000003"]
-    assert any("poi_000001" in line and "000003.jsonl.gz" in line for line in fixed.removed)
+    assert done(built.out) - done(copy) == places_of(built.out)["000002"]
+    assert any("poi_000001" in line and "000002.jsonl.gz" in line for line in fixed.removed)
     made_whole(built, copy, 4)
 
 
 def test_rows_that_cannot_be_unpacked_stop_a_build_that_needs_them_with_what_to_do(built, copy, capsys):
     (copy / "data" / "train.jsonl").unlink()
-    truncate(copy / PARTS / "000003.jsonl.gz")
+    truncate(copy / PARTS / "000002.jsonl.gz")
     code, _, said = run(capsys, "build", built.recipe_path, "--out", copy, "--workers", 0)
-    assert (code, "000003.jsonl.gz is not what was written: run nutonic verify with --fix" in said) == (1, True), said
-    assert verify(copy, deep=True, fix=True).open == len(places_of(built.out)["000003"])
+    assert (code, "000002.jsonl.gz is not what was written: run nutonic verify with --fix" in said) == (1, True), said
+    assert verify(copy, deep=True, fix=True).open == len(places_of(built.out)["000002"])
     made_whole(built, copy, 4)
 
 
@@ -262,18 +269,19 @@ def test_a_part_is_plain_gzip_and_each_place_a_member(built):
     assert sum(path.stat().st_size for path in (built.out / PARTS).iterdir()) < len(data) / 10
 
 
+@pytest.mark.sampled(one_in=2)
 @pytest.mark.parametrize(
     "what", ["another recipe's", "places twice", "a summary", "no rows", "a place in another split"]
 )
 def test_commits_that_do_not_belong(built, copy, what):
-    path = copy / COMMITS / "000003.json"
+    path = copy / COMMITS / "000002.json"
     commit = json.loads(path.read_bytes())
     lost = 0
     if what == "another recipe's":
         path.write_bytes(sealed({**commit, "recipe_digest": "0" * 64}))
         lost = 4
     elif what == "places twice":
-        part, again = f"{PARTS}/000003.jsonl.gz", f"{PARTS}/000007.jsonl.gz"
+        part, again = f"{PARTS}/000002.jsonl.gz", f"{PARTS}/000007.jsonl.gz"
         shutil.copy(copy / part, copy / again)
         twice = {**commit, "commit": "000007", "part": {again: commit["part"][part]}}
         (copy / COMMITS / "000007.json").write_bytes(sealed(twice))
@@ -335,7 +343,7 @@ def test_what_links_lead_to_stays(copy, tmp_path):
 
 def test_a_commit_that_names_files_elsewhere_removes_none(copy, tmp_path):
     (tmp_path / "mine.txt").write_text("mine")
-    path = copy / COMMITS / "000004.json"
+    path = copy / COMMITS / "000001.json"
     commit = json.loads(path.read_bytes())
     commit["places"][0]["files"]["images/../../mine.txt"] = [5, "0" * 64]
     path.write_bytes(sealed(commit))
@@ -384,10 +392,10 @@ def test_killed_at_any_moment_it_is_fixed_by_fixing_again_or_building(built, tmp
     """A picture of a batch of four is gone, and a place of it was once committed alone."""
     start, out = shutil.copytree(built.out, tmp_path / "start"), tmp_path / "tree"
     next((start / "images").rglob("poi_000001_*.png")).unlink()
-    commit = json.loads((start / COMMITS / "000003.json").read_bytes())
-    old = {**commit, "commit": "000003-002", "places": commit["places"][2:3]}
-    old["part"] = {f"{PARTS}/000003-002.jsonl.gz": [5, "0" * 64]}
-    (start / COMMITS / "000003-002.json").write_bytes(sealed(old))
+    commit = json.loads((start / COMMITS / "000002.json").read_bytes())
+    old = {**commit, "commit": "000002-002", "places": commit["places"][2:3]}
+    old["part"] = {f"{PARTS}/000002-002.jsonl.gz": [5, "0" * 64]}
+    (start / COMMITS / "000002-002.json").write_bytes(sealed(old))
     left = 0
 
     def counted(method):
@@ -402,7 +410,7 @@ def test_killed_at_any_moment_it_is_fixed_by_fixing_again_or_building(built, tmp
 
     for name in ("put", "create", "delete"):
         monkeypatch.setattr(Store, name, counted(getattr(Store, name)))
-    step = sample.times(5, every=1)
+    step = sample.times(8, every=1)
     for moment in range(sample.random().randrange(step), 100, step):
         for build_first in (False, True):
             shutil.copytree(start, out, copy_function=os.link)
