@@ -8,6 +8,7 @@ import random
 import sys
 import tempfile
 from collections import defaultdict
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -64,10 +65,15 @@ def pytest_collection_modifyitems(config, items):
     for item in items:
         mark = item.get_closest_marker("sampled")
         if mark and not item.get_closest_marker("exhaustive"):
-            tests[item.parent, item.originalname, mark.kwargs["one_in"]].append(item)
-    for (_, _, one_in), cases in tests.items():
-        for case in leftover(cases, lambda item: item.callspec.id, one_in, config.stash[_SEED]):
+            tests[item.parent, mark.kwargs.get("among", item.originalname), mark.kwargs["one_in"]].append(item)
+    for (_, among, one_in), cases in tests.items():
+        for case in leftover(cases, partial(_case, among), one_in, config.stash[_SEED]):
             case.add_marker(pytest.mark.exhaustive)
+
+
+def _case(among: str, item) -> str:
+    """What a case is called: by its parameters, or among several tests by all of its name."""
+    return item.callspec.id if item.originalname == among else item.name
 
 
 @pytest.hookimpl(wrapper=True)

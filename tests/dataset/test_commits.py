@@ -38,6 +38,7 @@ def test_a_name_tells_its_batch_and_place(text):
     assert NAMES[text].whole == text.partition("-")[0]
 
 
+@pytest.mark.sampled(one_in=2)
 @pytest.mark.parametrize("path", [f"{COMMITS}/{text}.json" for text in OTHERS] + ["000012.json", f"{COMMITS}/000012"])
 def test_what_is_no_commit_is_none_to_anybody(path, built, tmp_path):
     assert commit_name(path) is None

@@ -83,6 +83,7 @@ def test_no_value_of_a_sidecar_may_be_another(built, forger, sample):
     assert whole == []
 
 
+@pytest.mark.sampled(one_in=2)
 @pytest.mark.parametrize("kind", ["plan", "scene", "reject", "batch"])
 def test_no_value_of_a_plan_makes_a_traceback(built, forger, sample, kind):
     lines = [json.loads(line) for line in (forger.out / PLAN).read_bytes().splitlines()]
@@ -211,6 +212,7 @@ def test_a_copy_by_links_and_a_disk_of_programs_are_whole(built, tmp_path):
     assert nt.verify(copy, deep=True).problems == ()
 
 
+@pytest.mark.sampled(one_in=3)
 @pytest.mark.parametrize("where", ["images/s00000", "data", "_nutonic/commits", "_nutonic/parts", "."])
 def test_odd_names_and_pipes_are_told_in_plain_words(built, forger, where):
     names = [b"\xe9t\xe9.txt", b"a\x1b[2Jb", b"line\nbreak", "\u202egpj.exe".encode(), b"x" * 255]

@@ -96,6 +96,7 @@ def test_rows_that_were_lost_are_made_again(recipe, tmp_path):
     assert verify(out, deep=True).whole
 
 
+@pytest.mark.sampled(one_in=3)
 @pytest.mark.parametrize("word", [b'"rows"', b'"ordinal"', b'"ordinals"'])  # of its header, a batch, its index
 def test_a_plan_that_was_damaged_is_made_again_when_asked(recipe, tmp_path, capsys, word):
     out = tmp_path / "tree"

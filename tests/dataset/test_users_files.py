@@ -67,7 +67,7 @@ def every_command(clean, out: Path) -> list[tuple]:
 # What makes a folder nutonic's
 
 
-@pytest.mark.sampled(one_in=2)
+@pytest.mark.sampled(one_in=4)
 @pytest.mark.parametrize("names", [("images", "data", "metadata"), ("_nutonic",), ("images",), ("_nutonic/commits",)])
 def test_a_folder_is_nobodys_by_the_names_in_it(clean, tmp_path, capsys, names):
     out = tmp_path / "out"
@@ -85,6 +85,7 @@ def test_a_marker_that_is_not_to_the_byte_is_none(clean, copy, tmp_path, capsys)
             refused(capsys, tmp_path, *command)
 
 
+@pytest.mark.sampled(one_in=2)
 @pytest.mark.parametrize("torn", [None, 0, 7, len(MARKER_BYTES)])
 def test_killed_at_the_marker_it_goes_on(clean, tmp_path, torn):
     out = tmp_path / "out"
@@ -110,6 +111,7 @@ def test_the_marker_is_the_first_file(clean):
 # Links, and what is neither file nor folder
 
 
+@pytest.mark.sampled(one_in=3)
 @pytest.mark.parametrize("name", ["images", "metadata", "data", "_nutonic", "_nutonic/commits", "images/s00000"])
 def test_a_link_to_a_folder_is_refused_and_the_folder_stays(clean, copy, tmp_path, capsys, name):
     (copy / name).rename(tmp_path / "elsewhere")
@@ -119,6 +121,7 @@ def test_a_link_to_a_folder_is_refused_and_the_folder_stays(clean, copy, tmp_pat
         assert f"{copy / name} is a link to a folder" in refused(capsys, tmp_path, *command)
 
 
+@pytest.mark.sampled(one_in=5)
 @pytest.mark.parametrize("name", [TILE, "README.md", "data/train.jsonl", "_nutonic/summary.json", f"{TILE}#1"])
 @pytest.mark.parametrize("kind", ["link", "dangling", "pipe", "folder", "socket"])
 def test_what_is_no_file_is_refused_where_a_file_goes(clean, copy, tmp_path, capsys, monkeypatch, name, kind):
@@ -153,6 +156,7 @@ def test_verify_reads_no_pipe_and_no_target_of_a_link(copy, monkeypatch):
     assert any(str(path) in problem for problem in verify(copy, deep=True).problems)
 
 
+@pytest.mark.sampled(one_in=2)
 @pytest.mark.parametrize("name", ["images", "data", "images/s00000", "_nutonic/commits"])
 def test_a_file_where_a_folder_goes_is_refused(clean, copy, tmp_path, capsys, name):
     shutil.rmtree(copy / name)
@@ -188,6 +192,7 @@ def test_a_hard_link_is_not_written_through(clean, copy, tmp_path):
 # Inputs
 
 
+@pytest.mark.sampled(one_in=4)
 @pytest.mark.parametrize("spelling", ["plain", "climbing", "through a link", "the folder through a link"])
 @pytest.mark.parametrize("what", ["pois", "imagery", "labels", "pixels"])
 def test_inputs_in_the_output_folder_are_refused(clean, copy, tmp_path, capsys, what, spelling):
@@ -258,7 +263,7 @@ def edited(out: Path, note: bytes = b"", change=lambda text: text) -> bytes:
     return text
 
 
-@pytest.mark.sampled(one_in=2)
+@pytest.mark.sampled(one_in=3)
 @pytest.mark.parametrize("note", [b"Mine.\n", b"no end", "Größe\r\n".encode(), b"\xff\x00", card.NOTE_ENDS + b"x"])
 def test_what_is_written_between_the_marks_of_a_card_survives(clean, tmp_path, note):
     out, recipe = tmp_path / "out", load_recipe(clean.recipe)
@@ -275,7 +280,7 @@ def test_what_is_written_between_the_marks_of_a_card_survives(clean, tmp_path, n
     assert verify(out, deep=True).whole
 
 
-@pytest.mark.sampled(one_in=2)
+@pytest.mark.sampled(one_in=3)
 @pytest.mark.parametrize(
     "change",
     [
@@ -319,6 +324,7 @@ def cubes() -> tuple:
     return cube, nt.reduce.median(cube)
 
 
+@pytest.mark.sampled(one_in=4)
 @pytest.mark.parametrize("name", ["w.zarr.partial", ".w.zarr.lock", ".w.zarr.replaced", ".w.zarr.partial-mine"])
 def test_what_lies_beside_a_cube_stays(tmp_path, name):
     (tmp_path / name).mkdir()
@@ -330,6 +336,7 @@ def test_what_lies_beside_a_cube_stays(tmp_path, name):
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted([name, "w.zarr"])
 
 
+@pytest.mark.sampled(one_in=4)
 @pytest.mark.parametrize(
     "name", ["w.zarr", "w.zarr.nutonic-partial", ".w.zarr.nutonic-replaced", ".w.zarr.nutonic-lock"]
 )
@@ -354,6 +361,7 @@ def test_what_lies_at_a_cubes_places_without_its_marker_is_refused(tmp_path, nam
         assert state(everything(tmp_path)) == before
 
 
+@pytest.mark.sampled(one_in=3)
 @pytest.mark.parametrize(
     "inside", ["mine.txt", "red/mine", "red/c/0/0/99", "red/c/0/0/0.bak", "mine/", "red/c/0/mine/"]
 )
@@ -438,6 +446,7 @@ def test_a_cube_is_saved_to_where_a_link_leads(tmp_path):
     assert len(list(tmp_path.iterdir())) == 2
 
 
+@pytest.mark.sampled(one_in=2)
 @pytest.mark.parametrize("kind", ["GeoTIFF", "text", "link", "pipe"])
 def test_geotiffs_of_others_are_not_replaced(tmp_path, kind):
     cube = cubes()[1]
@@ -487,6 +496,7 @@ def test_a_recipe_is_not_written_through_a_link(tmp_path, capsys):
 # The demo
 
 
+@pytest.mark.sampled(one_in=3)
 @pytest.mark.parametrize(
     "name", ["contact_sheet.png", "dataset", "cache", "cache/recipe-earthengine.yaml", "dataset/data"]
 )
@@ -544,7 +554,7 @@ def commands(chance: random.Random, forks: Forks, clean, out: Path) -> None:
         assert ended.killed or ended.code == 0, ended.told
 
 
-@pytest.mark.sampled(one_in=3)
+@pytest.mark.sampled(one_in=6)
 @pytest.mark.parametrize("seed", range(6))
 def test_whatever_lies_in_a_tree_is_there_afterwards(forks, clean, tmp_path, seed):
     chance, out = random.Random(seed), tmp_path / "out"
@@ -571,6 +581,7 @@ def test_whatever_lies_in_a_tree_is_there_afterwards(forks, clean, tmp_path, see
     assert names == set(clean.files) | clean.beside
 
 
+@pytest.mark.sampled(one_in=2)
 @pytest.mark.parametrize("seed", range(4))
 def test_whatever_lies_in_a_cube_and_beside_it_is_there_afterwards(tmp_path, seed):
     chance, (one, other), path = random.Random(seed), cubes(), tmp_path / "w.zarr"

@@ -180,7 +180,7 @@ RECIPES = {
 
 @pytest.fixture(
     scope="module",
-    params=[pytest.param(name, marks=pytest.mark.sampled(one_in=3)) for name in RECIPES],
+    params=[pytest.param(name, marks=pytest.mark.sampled(one_in=5)) for name in RECIPES],
     ids=lambda name: name.replace(" ", "-").replace(",", ""),
 )
 def case(request, planets, tmp_path_factory):
@@ -441,11 +441,11 @@ def test_captions_of_one_class(case):
 # The same bytes however it is run
 
 
-def test_workers_change_no_byte(built, tmp_path):
-    for workers in (1, 2):
-        out = tmp_path / str(workers)
-        assert build(built.recipe, out, workers=workers).built == built.summary.built
-        assert tree(out) == tree(built.out)
+@pytest.mark.sampled(one_in=2)
+@pytest.mark.parametrize("workers", [1, 2])
+def test_workers_change_no_byte(few, tmp_path, workers):
+    assert build(few.recipe, tmp_path / "out", workers=workers).built == few.summary.built
+    assert tree(tmp_path / "out") == tree(few.out)
 
 
 def test_two_halves_make_the_same_tree(built, tmp_path):
@@ -527,6 +527,7 @@ def test_killed_after_the_last_commit_a_build_still_finishes(built, tmp_path):
     assert verify(out, deep=True).problems == ()
 
 
+@pytest.mark.sampled(one_in=3)
 @pytest.mark.parametrize("limit", [None, 13, 7])
 def test_temporary_files_of_a_killed_writer_are_removed(built, tmp_path, limit):
     out = tmp_path / "tree"
@@ -650,6 +651,7 @@ def sidecars(out: Path) -> dict[str, dict]:
     return {sidecar["tile_id"]: sidecar for sidecar in found}
 
 
+@pytest.mark.sampled(one_in=2, among="files that cannot be read")
 def test_a_file_that_is_gone_is_the_next_scene(mine, built, tmp_path):
     folder, recipe = mine
     (folder / "east-raw" / "green.tif").unlink()
@@ -697,6 +699,7 @@ def truncate(path: Path) -> bytes:
     return content
 
 
+@pytest.mark.sampled(one_in=2, among="files that cannot be read")
 def test_a_truncated_file_fails_for_now_and_never_changes_the_scene(mine, built, tmp_path):
     folder, recipe = mine
     content, out = truncate(folder / "west" / "blue.tif"), tmp_path / "tree"
@@ -724,6 +727,7 @@ def test_a_truncated_file_fails_for_now_and_never_changes_the_scene(mine, built,
     assert verify(out, deep=True).problems == ()
 
 
+@pytest.mark.sampled(one_in=2, among="files that cannot be read")
 def test_a_truncated_label_file_fails_for_now(mine, built, tmp_path):
     folder, recipe = mine
     content, out = truncate(folder / "land_cover.tif"), tmp_path / "tree"
@@ -782,6 +786,7 @@ def test_pictures_are_plain_png(built):
                 assert (picture.format, picture.mode, picture.info) == ("PNG", "RGB", {})
 
 
+@pytest.mark.sampled(one_in=2, among="files that cannot be read")
 def test_labels_that_are_gone_stay_open_and_change_no_scene(built, tmp_path):
     out, labels = tmp_path / "tree", Path(built.recipe.labels.path)
     away = labels.with_suffix(".away")

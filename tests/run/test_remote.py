@@ -126,6 +126,7 @@ def test_with_a_tenth_of_all_requests_failing_the_tree_is_the_same_and_every_fau
     assert tree(tmp_path / "tree") == clean
 
 
+@pytest.mark.sampled(one_in=2)
 @pytest.mark.parametrize("engine", ["stackstac", "odc-stac"])
 def test_both_engines_come_through_faults(folder, clean, tmp_path, engine):
     with served(folder, share=0.2, seed=5) as (server, recipe):
@@ -141,7 +142,7 @@ TRANSIENT = {
 }  # fmt: skip
 
 
-@pytest.mark.sampled(one_in=3)
+@pytest.mark.sampled(one_in=6)
 @pytest.mark.parametrize("kind", TRANSIENT)
 def test_every_kind_of_fault_is_met_once_by_every_request_and_told(folder, clean, tmp_path, kind):
     # One scene's files only, or stalls would take minutes.
@@ -184,6 +185,7 @@ def some(kinds, *by_default):
 HARMLESS = {"gzip", "forged", "resized"}
 
 
+@pytest.mark.sampled(one_in=2)
 @pytest.mark.parametrize("kind", some(LIES, "elsewhere", "untold", "whole", "http10", "forged"))
 def test_a_server_that_tells_a_lie_once_about_everything_changes_nothing(few, clean_few, tmp_path, kind):
     with served(few, faults=[Fault(kind)]) as (server, recipe):
@@ -257,7 +259,7 @@ def test_retry_after_is_obeyed(folder, session):
         assert [request.status for request in server.requests()] == [429, 206]
 
 
-@pytest.mark.sampled(one_in=3)
+@pytest.mark.sampled(one_in=5)
 @pytest.mark.parametrize("kind", ["503", "drop", "html", "zeros", "403"])
 def test_what_may_pass_never_changes_the_scene(folder, clean, tmp_path, kind):
     with served(folder, faults=[Fault(kind, path="/west/green.tif", times=None)]) as (server, recipe):
@@ -280,6 +282,7 @@ def test_what_may_pass_never_changes_the_scene(folder, clean, tmp_path, kind):
     assert tree(tmp_path / "tree") == clean
 
 
+@pytest.mark.sampled(one_in=3, among="assets that are gone")
 @pytest.mark.parametrize("kind", ["404", "410"])
 def test_a_stale_asset_takes_the_next_scene_and_says_so(folder, tmp_path, kind):
     with served(folder, faults=[Fault(kind, path="/west/green.tif", times=None)]) as (_, recipe):
@@ -295,6 +298,7 @@ def test_a_stale_asset_takes_the_next_scene_and_says_so(folder, tmp_path, kind):
     assert not any(sidecar["imagery"]["item_id"] == "west" for sidecar in sidecars)
 
 
+@pytest.mark.sampled(one_in=3, among="assets that are gone")
 def test_with_no_scene_left_a_place_is_rejected_with_asset_and_reason(folder, tmp_path):
     with served(folder, faults=[Fault("404", path="/*/blue.tif", times=None)]) as (_, recipe):
         summary = build(recipe, tmp_path / "tree", workers=0)
@@ -372,6 +376,7 @@ def test_signatures_are_made_in_the_worker_and_end_up_nowhere(signed, clean, tmp
     assert found == clean
 
 
+@pytest.mark.sampled(one_in=3, among="signatures")
 def test_a_signature_that_is_no_longer_taken_is_renewed_once(signed, clean, tmp_path, monkeypatch, caplog):
     from planetary_computer import sas
     from planetary_computer.settings import Settings
@@ -404,6 +409,7 @@ def test_a_signature_that_is_no_longer_taken_is_renewed_once(signed, clean, tmp_
         sas.TOKEN_CACHE.clear()
 
 
+@pytest.mark.sampled(one_in=3, among="signatures")
 def test_without_signing_the_advice_is_to_sign(signed, tmp_path):
     _, recipe, env = signed
     said = warm.run("nutonic", "build", recipe, "--out", tmp_path / "tree", "--workers", 0, environment=env)

@@ -56,6 +56,7 @@ def begun(out: Path, process: Process) -> bool:
     return any(out.glob("images/*/*"))
 
 
+@pytest.mark.sampled(one_in=2)
 @pytest.mark.parametrize("workers", [0, pytest.param(2, marks=pytest.mark.cluster)])
 def test_ctrl_c_lets_what_is_in_flight_be_finished(slow, tmp_path, workers):
     out = tmp_path / "out"
@@ -197,7 +198,7 @@ def test_a_whole_cluster_adds_no_line_that_is_not_json(clean, tmp_path):
 # Callbacks
 
 
-@pytest.mark.sampled(one_in=2)
+@pytest.mark.sampled(one_in=4, among="callbacks")
 @pytest.mark.parametrize("workers", [0, 1])
 def test_events_come_in_their_order_with_what_happened(clean, tmp_path, workers):
     recorder, out = Recorder(), tmp_path / "out"
@@ -215,7 +216,7 @@ def test_events_come_in_their_order_with_what_happened(clean, tmp_path, workers)
     assert again.events[0] == BuildStarted(wanted=9, done_before=9)
 
 
-@pytest.mark.sampled(one_in=2)
+@pytest.mark.sampled(one_in=4, among="callbacks")
 @pytest.mark.parametrize("workers", [0, 1])
 def test_one_of_several_callbacks_stops_a_build_and_all_hear_of_its_end(slow, tmp_path, workers):
     out, stopping, other = tmp_path / "out", Recorder(most=2), Recorder()  # the start, and a batch
@@ -266,6 +267,7 @@ def test_the_library_logs_to_those_who_listen_and_to_nobody_else(clean, tmp_path
 # Dashboard and report
 
 
+@pytest.mark.sampled(one_in=2, among="a cluster's own pages")
 @pytest.mark.cluster
 def test_without_bokeh_there_is_no_dashboard_and_a_line_says_so(clean, tmp_path, monkeypatch):
     monkeypatch.setattr(connection, "has_bokeh", lambda: False)
@@ -278,6 +280,7 @@ def test_without_bokeh_there_is_no_dashboard_and_a_line_says_so(clean, tmp_path,
     assert not (tmp_path / "other").exists()
 
 
+@pytest.mark.sampled(one_in=2, among="a cluster's own pages")
 @pytest.mark.cluster
 def test_a_performance_report_holds_no_secret(clean, tmp_path, monkeypatch):
     monkeypatch.setenv("PC_SDK_SUBSCRIPTION_KEY", "canary-of-the-environment")

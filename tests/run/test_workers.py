@@ -110,6 +110,7 @@ def test_variables_are_passed_on_to_all_and_taken_back(clean, dask, tmp_path, mo
 # What they must prove
 
 
+@pytest.mark.sampled(one_in=2, among="workers that are not fit")
 @pytest.mark.cluster
 def test_other_versions_are_told_before_any_work(clean, dask, tmp_path, monkeypatch):
     here = workers.versions()
@@ -129,7 +130,7 @@ def test_what_decides_about_bytes_is_among_the_versions():
     assert all(version[0].isdigit() for name, version in found.items() if name != "no-such-package")
 
 
-@pytest.mark.sampled(one_in=2)
+@pytest.mark.sampled(one_in=2, among="workers that are not fit")
 @pytest.mark.parametrize(
     ("kind", "where", "words"),
     [
@@ -162,6 +163,7 @@ def test_another_file_of_the_same_name_is_no_proof(tmp_path):
     assert [path.name for path in token.parent.iterdir()] == ["token"]
 
 
+@pytest.mark.sampled(one_in=2, among="workers that are not fit")
 @pytest.mark.cluster
 def test_a_tree_that_is_there_stays_when_a_worker_is_refused(clean, dask, tmp_path):
     out = tmp_path / "out"
@@ -176,6 +178,7 @@ def test_a_tree_that_is_there_stays_when_a_worker_is_refused(clean, dask, tmp_pa
     assert list(out.rglob("token*")) == []
 
 
+@pytest.mark.sampled(one_in=2, among="workers that are not fit")
 @pytest.mark.cluster
 def test_a_worker_that_joins_later_and_is_not_fit_does_nothing_but_say_so(clean, dask, tmp_path):
     out, recipe = tmp_path / "out", load_recipe(clean.recipe)
@@ -233,6 +236,7 @@ def keys_seen(dask: Processes) -> set[str]:
         return set(client.run_on_scheduler(lambda dask_scheduler: {str(t[0]) for t in dask_scheduler.transition_log}))
 
 
+@pytest.mark.sampled(one_in=2, among="losses")
 @pytest.mark.cluster
 def test_workers_leave_early_and_others_join_late(clean, tmp_path):
     from distributed import Client
@@ -265,6 +269,7 @@ def test_without_any_worker_a_build_gives_up_in_a_line(clean, tmp_path, monkeypa
     same_as(tmp_path / "out", clean)
 
 
+@pytest.mark.sampled(one_in=2, among="losses")
 @pytest.mark.cluster
 def test_the_scheduler_is_killed(clean, tmp_path):
     out = tmp_path / "out"
@@ -281,6 +286,7 @@ def test_the_scheduler_is_killed(clean, tmp_path):
     assert list(out.rglob("token*")) == []
 
 
+@pytest.mark.sampled(one_in=2, among="losses")
 @pytest.mark.cluster
 def test_losses_are_told_at_the_library_too(clean, tmp_path, monkeypatch):
     with cluster(tmp_path / "cluster", workers=1) as dask:
@@ -346,6 +352,7 @@ def test_one_process_has_so_many_requests_in_flight(counting, tmp_path, most, le
     assert least <= server.most <= (most or 8)
 
 
+@pytest.mark.sampled(one_in=3, among="requests of a cluster")
 @pytest.mark.parametrize("most", [4, 1])
 @pytest.mark.cluster
 def test_a_whole_cluster_has_so_many_requests_in_flight(counting, dask, tmp_path, most):
@@ -361,6 +368,7 @@ def by(results: list[BatchDone]) -> set[str]:
     return {worker for done in results for worker in done.rejects}
 
 
+@pytest.mark.sampled(one_in=3, among="requests of a cluster")
 @pytest.mark.parametrize("most", [4, pytest.param(1, marks=pytest.mark.exhaustive)])
 def test_workers_that_come_and_go_share_the_requests_that_there_are(counting, tmp_path, most):
     server, recipe = counting
@@ -465,6 +473,7 @@ print(nt.build(nt.load_recipe(sys.argv[2]), sys.argv[3], workers=1).finished)
 """
 
 
+@pytest.mark.exhaustive
 @pytest.mark.cluster
 def test_workers_are_started_without_posix(clean, tmp_path):
     command = [sys.executable, "-c", _WITHOUT_POSIX, ROOT / "tests", clean.recipe, tmp_path / "out"]
