@@ -36,6 +36,7 @@ def scene_of(recipe, place) -> xr.Dataset:
     return nt.open_scene(grid, sources, scenes=(place.imagery[:1], place.labels), chunks=50)
 
 
+@pytest.mark.sampled(one_in=2)
 @pytest.mark.parametrize("scope", ["tile", "poi"])
 def test_a_cube_gives_the_chips_of_a_build(built, tmp_path, scope):
     recipe, tree, plan = built

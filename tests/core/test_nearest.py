@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from affine import Affine
-from hypothesis import given, settings
 from hypothesis import strategies as st
 from odc.geo.geobox import GeoBox
 from pyproj import Transformer
+from support.sampling import examples
 
 from nutonic.core import nearest
 from nutonic.core.nearest import source_pixels
@@ -122,8 +122,7 @@ def test_beside_a_pole_edges_are_where_pyproj_rounds_them():
 # Windows
 
 
-@settings(max_examples=60, deadline=None)
-@given(st.data())
+@examples(15, 60, st.data())
 @pytest.mark.parametrize("area", [(32631, 4.5, 51.4, 700), (32633, 9.5, 83.5, 700)], ids=["Belgium", "far north"])
 def test_a_window_has_the_pixels_and_the_coordinates_of_the_whole(area, data):
     grid = square(*area)

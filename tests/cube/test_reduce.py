@@ -9,9 +9,9 @@ import dask
 import numpy as np
 import pytest
 import xarray as xr
-from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.cubes import made
+from support.sampling import examples
 
 import nutonic as nt
 from nutonic.cube import kernels
@@ -64,8 +64,7 @@ shapes = st.tuples(
 )
 
 
-@settings(max_examples=25, deadline=None)
-@given(shapes)
+@examples(8, 25, shapes)
 def test_reductions_equal_numpy_and_keep_the_tiles(shape):
     steps, height, width, chunk, seed = shape
     cube = made(steps, height, width, chunk, seed)
@@ -88,8 +87,7 @@ def test_reductions_equal_numpy_and_keep_the_tiles(shape):
     )
 
 
-@settings(max_examples=25, deadline=None)
-@given(shapes, st.booleans())
+@examples(8, 25, shapes, st.booleans())
 def test_the_clearest_step_is_right_and_recorded(shape, classified):
     steps, height, width, chunk, seed = shape
     cube = made(steps, height, width, chunk, seed)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from itertools import product
-from operator import itemgetter
 from pathlib import Path
 
 import numpy as np
@@ -52,7 +51,7 @@ def _one_other(cube: xr.Dataset) -> xr.Dataset:
 
 @pytest.fixture(scope="module")
 def cube() -> xr.Dataset:
-    return made(STEPS, 40, 33, 16)
+    return made(STEPS, 40, 33, 20)
 
 
 @pytest.fixture(scope="module")
@@ -60,10 +59,18 @@ def path(cube, tmp_path_factory) -> Path:
     return nt.save_cube(cube, tmp_path_factory.mktemp("reopened") / "cube.zarr")
 
 
+def pairs(sample) -> list[tuple[str, str]]:
+    """Ways to open and to reduce; in a sample each way is there once, or twice where there are fewer of its sort."""
+    if sample.every:
+        return list(product(OPENED, REDUCED))
+    opened = sample.random().sample(list(OPENED), len(OPENED))
+    return [(opened[i % len(opened)], how) for i, how in enumerate(REDUCED)]
+
+
 def test_a_reopened_cube_reduces_to_the_same_pixels(cube, path, sample):
-    pairs = list(product(OPENED, REDUCED))
-    for opened, how in {*sample(pairs, itemgetter(0), len(pairs)), *sample(pairs, itemgetter(1), len(pairs))}:
-        for part in ({}, {"time": slice(1, 12, 2), "y": slice(3, 37)}):
+    parts = ({}, {"time": slice(1, 12, 2), "y": slice(3, 37)})
+    for opened, how in pairs(sample):
+        for part in parts if sample.every else sample(parts, one_in=2):
             expected = REDUCED[how](cube.isel(part)).compute(scheduler="synchronous")
             found = REDUCED[how](OPENED[opened](path).isel(part)).compute(scheduler="synchronous")
             assert set(found.data_vars) == set(expected.data_vars), (opened, how)

@@ -14,12 +14,12 @@ import numpy as np
 import pytest
 import rasterio
 import xarray as xr
-from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from support import warm
 from support.callbacks import OnTiles
 from support.clusters import until
 from support.cubes import made, zarr_files
+from support.sampling import examples
 from support.saving_driver import cube_of
 from support.worlds import written
 
@@ -44,8 +44,7 @@ def whole(folder, tmp_path_factory) -> dict[str, bytes]:
 # Read back
 
 
-@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(st.integers(1, 5), st.integers(1, 70), st.integers(1, 90), st.sampled_from([16, 33, 64]))
+@examples(4, 12, st.integers(1, 5), st.integers(1, 70), st.integers(1, 90), st.sampled_from([16, 33, 64]))
 def test_what_is_read_back_is_what_was_saved(tmp_path_factory, steps, height, width, chunk):
     cube = made(steps, height, width, chunk)
     path = nt.save_cube(cube, tmp_path_factory.mktemp("cube") / "a.zarr")
@@ -115,7 +114,7 @@ def test_nothing_is_seen_before_it_is_whole(folder, tmp_path):
 driver = partial(warm.run, "support.saving_driver")
 
 
-@pytest.mark.sampled(one_in=2)
+@pytest.mark.sampled(one_in=4, among="kills")
 @pytest.mark.parametrize(("at", "moment"), [(0, "before"), (7, "torn"), (16, "after"), (29, "after")])
 def test_killed_at_a_write_it_goes_on_and_ends_with_equal_bytes(folder, whole, tmp_path, at, moment):
     out = tmp_path / "cube.zarr"
@@ -140,6 +139,7 @@ def has_written(process: warm.Process, folder: Path, least: int) -> bool:
     return process.poll() is not None or sum(path.is_file() for path in folder.rglob("*")) > least
 
 
+@pytest.mark.sampled(one_in=4, among="kills")
 def test_killed_again_and_again_it_ends_with_equal_bytes(folder, whole, tmp_path):
     out, kills = tmp_path / "cube.zarr", 0
     for at in (2, 0, 4):
@@ -149,6 +149,7 @@ def test_killed_again_and_again_it_ends_with_equal_bytes(folder, whole, tmp_path
     assert zarr_files(out) == whole
 
 
+@pytest.mark.sampled(one_in=4, among="kills")
 def test_killed_at_any_time_it_ends_with_equal_bytes(folder, whole, tmp_path):
     out, chance = tmp_path / "cube.zarr", random.Random(0)
     for least in (0, 40, 50):

@@ -13,9 +13,9 @@ from pathlib import Path
 import numpy as np
 import orjson
 import pytest
-from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from support.hub import SIGNATURE, serve
+from support.sampling import examples
 
 from nutonic.errors import MissingExtra, PoiError
 from nutonic.planning.places import hub as hub_places
@@ -94,8 +94,7 @@ NUMBERS = st.one_of(st.floats(-200, 200), st.sampled_from([0.0, 17.5, 46.25, 85.
 IDS = st.sampled_from([None, None, "a", "A", "b", "poi_000001", "POI_000002", "bad id", "x_g001", "7", "c.d"])
 
 
-@settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(rows=st.lists(st.tuples(IDS, NUMBERS, NUMBERS), max_size=12), limit=st.none() | st.integers(1, 12))
+@examples(20, 60, rows=st.lists(st.tuples(IDS, NUMBERS, NUMBERS), max_size=12), limit=st.none() | st.integers(1, 12))
 def test_the_same_places_in_every_format_are_the_same(read, rows, limit):
     plain = read("p.csv", as_csv(rows), limit=limit)
     files = {

@@ -9,9 +9,9 @@ import io
 import itertools
 
 import pytest
-from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from support.places import read_as, told
+from support.sampling import examples
 
 from nutonic.errors import PoiError
 from nutonic.planning.places.read import PoiFile
@@ -115,8 +115,9 @@ WORDS = st.lists(st.sampled_from([*"aZ ,;\t|\"'\n#=äЖ東\u2028", "\r\n"]), max
 DEGREES = st.tuples(st.floats(-180, 180), st.floats(-80, 84))
 
 
-@settings(deadline=None, max_examples=80, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(
+@examples(
+    25,
+    80,
     rows=st.lists(st.tuples(WORDS, DEGREES, WORDS), min_size=1, max_size=6),
     delimiter=st.sampled_from(",;\t|"),
     quoting=st.sampled_from([csv.QUOTE_MINIMAL, csv.QUOTE_ALL, csv.QUOTE_NONNUMERIC]),

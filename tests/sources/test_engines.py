@@ -21,10 +21,10 @@ import numpy as np
 import pytest
 import rasterio
 from affine import Affine
-from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from odc.geo.geobox import GeoBox
 from support.paths import ROOT
+from support.sampling import examples
 from support.worlds import written
 
 from nutonic import load_recipe
@@ -105,8 +105,7 @@ SCENES = ["full", "east-raw", "east-applied"]
 
 @needs_odc
 @pytest.mark.parametrize("name", SCENES)
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(data=st.data())
+@examples(5, 15, data=st.data())
 def test_the_engines_are_equal_bit_for_bit(world, name, data):
     # Over the scene's edge on all sides, chunks of any size, a scene's own blocks among them.
     area, scene = world.native(name).pad(70), world.scene(name)
@@ -129,8 +128,7 @@ def test_the_three_kinds_of_offset(world):
 
 
 @needs_odc
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(data=st.data())
+@examples(12, 40, data=st.data())
 def test_the_central_law(world, data):
     # open(grid).isel(window) ≡ open(grid[window])
     area, scene, source = world.native("east-raw").pad(40), world.scene("east-raw"), world.source("odc-stac")

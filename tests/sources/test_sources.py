@@ -18,11 +18,11 @@ import numpy as np
 import pytest
 import rasterio
 from affine import Affine
-from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from odc.geo.geobox import GeoBox
 from support import toys
 from support.mosaics import in_parts
+from support.sampling import examples
 from support.worlds import written
 
 from nutonic.core.classes import ClassTable
@@ -196,8 +196,7 @@ def test_pixels_are_the_truth_within_the_scene_and_nodata_beyond(case):
         assert not found[:, :, -40:].any()
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(data=st.data())
+@examples(10, 40, data=st.data())
 def test_the_central_law(case, data):
     # open(grid).isel(window) ≡ open(grid[window]): coordinates and pixels, bit for bit, over the scene's edge too.
     area = case.area()
@@ -597,8 +596,7 @@ def test_the_whole_square_comes_before_clear_sky(tmp_path):
     assert found_ids(source) == [["whole"]]  # one that covers half never stands in for it
 
 
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(order=st.permutations(range(6)))
+@examples(10, 30, order=st.permutations(range(6)))
 def test_least_cloud_then_newest_then_id_whatever_the_order(order, tmp_path):
     ranked = [
         item("z-clear", cloud=1, when="2024-05-01T00:00:00Z"),

@@ -5,8 +5,13 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass
+from functools import wraps
 from hashlib import sha256
+from inspect import Parameter, Signature, signature
 from typing import TypeVar
+
+from hypothesis import HealthCheck, given, seed, settings
+from hypothesis.strategies import SearchStrategy
 
 T = TypeVar("T")
 
@@ -48,3 +53,26 @@ def leftover(cases: list[T], name: Callable[[T], str], one_in: int, seed: int) -
     """The cases that the default run leaves out: all but one in so many, the same names for every test with these names."""
     order = sorted(cases, key=lambda case: sha256(f"{seed} {name(case)}".encode()).digest())
     return order[-(-len(order) // one_in) :]
+
+
+def examples(some: int, every: int, *args: SearchStrategy, **kwargs: SearchStrategy) -> Callable[[Callable], Callable]:
+    """As Hypothesis's `given`: of so many examples in the default run, and of more in the exhaustive tier."""
+
+    def decorate(test: Callable) -> Callable:
+        @wraps(test)
+        def tried(*, sample: Sample, **fixtures: object) -> None:
+            how = settings(
+                max_examples=sample.times(some, every),
+                deadline=None,
+                database=None,
+                suppress_health_check=[HealthCheck.function_scoped_fixture],
+            )
+            seed(sample.seed)(how(given(*args, **kwargs)(test)))(**fixtures)
+
+        known = list(signature(test).parameters.values())
+        fixtures = [p for p in known[: len(known) - len(args)] if p.name not in kwargs]
+        names = ["sample", *(p.name for p in fixtures)]
+        tried.__signature__ = Signature([Parameter(name, Parameter.KEYWORD_ONLY) for name in names])
+        return tried
+
+    return decorate

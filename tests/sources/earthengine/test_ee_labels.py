@@ -17,7 +17,7 @@ import pytest
 import xarray as xr
 from affine import Affine
 from distributed import Client, LocalCluster
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from odc.geo.geobox import GeoBox
 from rasterio.warp import transform_bounds
@@ -41,6 +41,7 @@ from support.earthengine import (
     write,
 )  # fmt: skip
 from support.paths import ROOT
+from support.sampling import examples
 
 from nutonic.core.classes import DYNAMIC_WORLD, ESA_WORLDCOVER, ClassTable
 from nutonic.core.times import as_interval
@@ -228,8 +229,7 @@ SLICES = st.builds(
 )
 
 
-@settings(max_examples=25, deadline=None)
-@given(rows=SLICES, cols=SLICES)
+@examples(8, 25, rows=SLICES, cols=SLICES)
 def test_a_window_is_a_window_of_the_whole(lasting, rows, cols):
     part = dynamic_world(lasting.url).open(GRID, scene_at(), chunks=None).isel(y=rows, x=cols).load()
     np.testing.assert_array_equal(part.label, LABEL[rows, cols])
@@ -237,8 +237,7 @@ def test_a_window_is_a_window_of_the_whole(lasting, rows, cols):
     np.testing.assert_array_equal(part.x, GRID.coords["x"].values[cols])
 
 
-@settings(max_examples=15, deadline=None)
-@given(data=st.data())
+@examples(6, 15, data=st.data())
 def test_opened_on_a_tile_or_cut_from_the_whole_is_the_same(lasting, data):
     top, left = (data.draw(st.integers(0, SIDE - 1)) for _ in range(2))
     height, width = (data.draw(st.integers(1, SIDE - first)) for first in (top, left))
