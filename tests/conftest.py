@@ -8,7 +8,6 @@ import random
 import sys
 import tempfile
 from collections import defaultdict
-from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -65,15 +64,21 @@ def pytest_collection_modifyitems(config, items):
     for item in items:
         mark = item.get_closest_marker("sampled")
         if mark and not item.get_closest_marker("exhaustive"):
-            tests[item.parent, mark.kwargs.get("among", item.originalname), mark.kwargs["one_in"]].append(item)
-    for (_, among, one_in), cases in tests.items():
-        for case in leftover(cases, partial(_case, among), one_in, config.stash[_SEED]):
+            among = mark.kwargs.get("among") or (item.parent, item.originalname)
+            tests[among, mark.kwargs["one_in"]].append(item)
+    for (among, one_in), cases in tests.items():
+        name = _whole_name if isinstance(among, str) else _name_of_case
+        for case in leftover(cases, name, one_in, config.stash[_SEED]):
             case.add_marker(pytest.mark.exhaustive)
 
 
-def _case(among: str, item) -> str:
-    """What a case is called: by its parameters, or among several tests by all of its name."""
-    return item.callspec.id if item.originalname == among else item.name
+def _whole_name(item) -> str:
+    return item.nodeid
+
+
+def _name_of_case(item) -> str:
+    """Of its parameters alone, so that all tests of a fixture take the same of its cases."""
+    return item.callspec.id
 
 
 @pytest.hookimpl(wrapper=True)

@@ -31,6 +31,7 @@ def scale(*arguments: str) -> dict:
     return json.loads(subprocess.run(command, cwd=ROOT, capture_output=True, check=True, timeout=200).stdout)
 
 
+@pytest.mark.sampled(one_in=2, among="a million places")
 @pytest.mark.exhaustive
 def test_a_place_more_takes_planning_two_hundred_bytes():
     few, many = 3_000, 13_000
@@ -40,6 +41,7 @@ def test_a_place_more_takes_planning_two_hundred_bytes():
     assert (taken[1] - taken[0]) / (many - few) < 200
 
 
+@pytest.mark.sampled(one_in=2, among="a million places")
 def test_places_that_cost_nothing_are_all_built():
     told = scale("--places", "200", "--workers", "0")
     assert told["built"] == told["places"] == 200

@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -63,6 +64,11 @@ DOORS = {
 MOST_ROOMS, MOST_MODULES, MAX_MODULE, MAX_FUNCTION = 12, 14, 500, 60
 
 
+@cache
+def parsed(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
 def key(path: Path) -> str:
     return path.relative_to(HOUSE).as_posix()
 
@@ -99,7 +105,7 @@ def wrong(path: Path, name: str) -> str | None:
 @pytest.mark.parametrize("path", MODULES, ids=key)
 def test_imports_go_one_way(path: Path):
     assert room(path) in STEP, f"nutonic/{key(path)} is in no room: see docs/design.md for where it belongs"
-    found = [(line, problem) for line, name in imports(ast.parse(path.read_text())) if (problem := wrong(path, name))]
+    found = [(line, problem) for line, name in imports(parsed(path)) if (problem := wrong(path, name))]
     assert found == []
 
 
@@ -134,7 +140,7 @@ def names_earth_engine(tree: ast.AST) -> Iterator[str]:
 
 @pytest.mark.parametrize("path", MODULES, ids=key)
 def test_earth_engine_stays_in_its_walls(path: Path):
-    known = list(names_earth_engine(ast.parse(path.read_text())))
+    known = list(names_earth_engine(parsed(path)))
     assert known == [] or key(path).startswith(KNOW_EARTH_ENGINE)
 
 
@@ -162,7 +168,7 @@ def takes_a_recipe(tree: ast.AST) -> set[str]:
 
 def test_a_recipe_is_resolved_at_the_doors():
     outside = (path for path in MODULES if room(path) != "recipe")
-    holders = {key(path): takes_a_recipe(ast.parse(path.read_text())) for path in outside}
+    holders = {key(path): takes_a_recipe(parsed(path)) for path in outside}
     assert {name: found for name, found in holders.items() if found} == DOORS
     assert takes_a_recipe(ast.parse("def f(a: int, *, r: Recipe | None = None): ...\nclass C:\n    r: Recipe")) == {
         "f",
@@ -256,7 +262,7 @@ def private_dask(tree: ast.AST) -> list[str]:
 
 @pytest.mark.parametrize("path", MODULES, ids=key)
 def test_only_what_dask_promises_is_used(path: Path):
-    assert private_dask(ast.parse(path.read_text())) == []
+    assert private_dask(parsed(path)) == []
 
 
 @pytest.mark.parametrize(

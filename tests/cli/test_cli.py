@@ -467,6 +467,7 @@ def test_brackets_in_a_folders_name_are_no_markup(built, tmp_path):
     assert "extra [v3].txt belongs to no commit" in said.err
 
 
+@pytest.mark.sampled(one_in=3)
 @pytest.mark.parametrize("deep", [[], ["--deep"]])
 @pytest.mark.parametrize(
     "pattern", ["images/*/*.png", "metadata/*/*.json", "data/train.jsonl", "README.md", "_nutonic/commits/*"]

@@ -82,6 +82,7 @@ def test_workers_here_and_elsewhere_give_the_same_bytes(recipe, tmp_path):
     )
 
 
+@pytest.mark.sampled(one_in=2)
 @pytest.mark.parametrize(
     ("arguments", "code", "said"),
     [

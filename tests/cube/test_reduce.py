@@ -8,6 +8,7 @@ import warnings
 import dask
 import numpy as np
 import pytest
+import rioxarray  # noqa: F401  its accessor
 import xarray as xr
 from hypothesis import strategies as st
 from support.cubes import made

@@ -13,6 +13,7 @@ import dask
 import numpy as np
 import pytest
 import rasterio
+import rioxarray  # noqa: F401  its accessor
 import xarray as xr
 from hypothesis import strategies as st
 from support import warm

@@ -64,7 +64,7 @@ def test_killed_at_every_moment_of_every_operation_of_a_build(forks, clean, tmp_
     every, within = points(clean.operations), Counter()
     assert len(every) > 90
     # Among them the last, after which a tree is whole.
-    chosen = sorted({*sample(every, kind=lambda point: kind_of(clean, point), one_in=16), every[-1]}, key=every.index)
+    chosen = sorted({*sample(every, kind=lambda point: kind_of(clean, point), one_in=40), every[-1]}, key=every.index)
     for point, out, ended in forks.each(clean.recipe, tmp_path, chosen):
         assert ended.killed, ended.told
         assert ended.operations == clean.operations[: point.at + 1]
@@ -148,7 +148,7 @@ def crash_twice(forks: Forks, clean: Clean, out: Path, chance: random.Random) ->
 
 def test_killed_while_it_goes_on_after_a_kill(forks, clean, tmp_path, sample):
     chance = sample.random()
-    for i in range(sample.times(2, every=12)):
+    for i in range(sample.times(1, every=12)):
         crash_twice(forks, clean, tmp_path / str(i), chance)
 
 
@@ -172,7 +172,7 @@ def test_killed_at_every_operation_of_a_build_that_goes_on_and_sweeps(forks, cle
     # Every moment of what a build does is in the test above; here each operation has its last, and some another.
     every = [p for p in points(ended.operations) if p.moment == "after" or (p.moment == "torn" and p.at % 3 == 0)]
     verbs = [operation.verb for operation in ended.operations]
-    chosen = sample(every, kind=lambda point: (verbs[point.at], point.moment), one_in=12)
+    chosen = sample(every, kind=lambda point: (verbs[point.at], point.moment), one_in=24)
     for _, out, ended in forks.each(clean.recipe, tmp_path, chosen, start=littered):
         assert ended.killed, ended.told
         seen = {name: data for name, data in tree(out).items() if "#" not in name}
@@ -188,6 +188,7 @@ def later(forks, clean, tmp_path_factory):
     return clean_tree(with_catalogue(clean.recipe, without="west"), tmp_path_factory.mktemp("later") / "tree", forks)
 
 
+@pytest.mark.sampled(one_in=2)
 @pytest.mark.parametrize("search", [True, False], ids=["searched-again", "not-searched-again"])
 def test_killed_at_every_operation_of_a_new_plan(forks, clean, later, tmp_path, search, sample):
     """All that the old plan led to is removed first; whichever plan a kill leaves there is one that builds whole."""
@@ -200,7 +201,7 @@ def test_killed_at_every_operation_of_a_new_plan(forks, clean, later, tmp_path, 
     every = [Point(o.number, moment) for o in ended.operations[: planned + 3] for moment in MOMENTS[o.verb][1:]]
     # What a search would mend is the same for all files of a kind.
     every = every if search else every[::2] + every[-4:]
-    chosen = sample(every, kind=lambda point: (point.at >= planned, point.moment), one_in=16)
+    chosen = sample(every, kind=lambda point: (point.at >= planned, point.moment), one_in=24)
     for _, out, ended in forks.each(later.recipe, tmp_path, chosen, start=clean.out, replan=True):
         assert ended.killed, ended.told
         assert not called_whole(out) or tree(out) == clean.files

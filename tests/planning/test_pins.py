@@ -31,6 +31,7 @@ def mirrored(path: Path) -> None:
         raster.write(np.ascontiguousarray(pixels[:, ::-1]))
 
 
+@pytest.mark.sampled(one_in=2)
 @pytest.mark.parametrize("which", ["land_cover.tif", "west/green.tif"])
 def test_a_file_that_is_replaced_between_two_runs_is_told_and_taken_with_a_new_plan(recipe, tmp_path, which):
     out, file = tmp_path / "out", recipe.parent / which

@@ -168,7 +168,7 @@ def test_what_is_no_file_is_no_recipe(tmp_path, kind):
         load_recipe(path)
 
 
-@pytest.mark.sampled(one_in=12)
+@pytest.mark.sampled(one_in=30)
 @pytest.mark.parametrize("case", TEXTS)
 def test_the_command_line_says_so_and_leaves_nothing(tmp_path, case):
     path = tmp_path / "recipe.yaml"

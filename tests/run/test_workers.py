@@ -473,7 +473,7 @@ print(nt.build(nt.load_recipe(sys.argv[2]), sys.argv[3], workers=1).finished)
 """
 
 
-@pytest.mark.exhaustive
+@pytest.mark.sampled(one_in=2, among="without POSIX")
 @pytest.mark.cluster
 def test_workers_are_started_without_posix(clean, tmp_path):
     command = [sys.executable, "-c", _WITHOUT_POSIX, ROOT / "tests", clean.recipe, tmp_path / "out"]

@@ -13,6 +13,7 @@ from odc.geo.geobox import GeoBox
 from PIL import Image
 from pyproj import Transformer
 from support import toys
+from support.worlds import written
 
 import nutonic as nt
 from nutonic.core.model import Scene
@@ -33,7 +34,7 @@ def recipe(tmp_path, monkeypatch):
     """Two places within the toy's scene and one beyond it, under the planet's land cover."""
     monkeypatch.setitem(SOURCES, ("imagery", "toy"), "support.toys:InventedSource")
     planet = SyntheticPlanet()
-    planet.write(tmp_path)
+    written(planet, tmp_path, only=())  # its pixels are those of the toy
     right, centre = planet.scene("full").grid, (toys.TRANSFORM.c + 1900, toys.TRANSFORM.f - 1500)
     assert right.crs == toys.CRS
     back = Transformer.from_crs(toys.CRS, "EPSG:4326", always_xy=True)

@@ -103,6 +103,7 @@ SCENES = ["full", "east-raw", "east-applied"]
 # The same pixels
 
 
+@pytest.mark.sampled(one_in=2)
 @needs_odc
 @pytest.mark.parametrize("name", SCENES)
 @examples(5, 15, data=st.data())
@@ -273,6 +274,7 @@ def test_opening_needs_no_file(fresh, engine):
     assert np.array_equal(pixels(ds), fresh.truth("full", native))
 
 
+@pytest.mark.sampled(one_in=2, among="a cube elsewhere")
 @needs_odc
 def test_cubes_pickle_and_are_computed_in_another_process(world, tmp_path):
     grid, scene = world.native("east-raw").pad(20), world.scene("east-raw")
@@ -286,6 +288,7 @@ def test_cubes_pickle_and_are_computed_in_another_process(world, tmp_path):
     assert np.array_equal(np.load(there[1]), world.truth("east-raw", grid))
 
 
+@pytest.mark.sampled(one_in=2, among="a cube elsewhere")
 @needs_odc
 @pytest.mark.cluster
 def test_workers_of_a_cluster_compute_it(world):

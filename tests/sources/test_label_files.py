@@ -112,6 +112,7 @@ FORMS: dict[str, Callable[[Path], object]] = {
 }
 
 
+@pytest.mark.sampled(one_in=3)
 @pytest.mark.parametrize("form", FORMS)
 def test_files_side_by_side_are_one_raster(form, tiles):
     source, files = RasterSource(FORMS[form](tiles)), sorted(tiles.glob("t*.tif"))
@@ -447,6 +448,7 @@ def test_vrts_of_two_bands_or_none(tiles):
 # Builds
 
 
+@pytest.mark.sampled(one_in=2)
 @pytest.mark.parametrize(
     "form", ["tiles", "tiles/*.tif", ["tiles/t0.tif", "tiles/t1.tif", "tiles/t2.tif", "tiles/t3.tif"], "tiles/all.vrt"]
 )

@@ -332,6 +332,7 @@ def test_a_place_cut_from_a_lazily_indexed_cube_reads_its_own_window_only(case, 
         assert max(len(rows), len(cols)) < 2 * 70
 
 
+@pytest.mark.sampled(one_in=4)
 @pytest.mark.parametrize(
     "key",
     [np.s_[::2, ::3], np.s_[1::4, 7:60:5], np.s_[::-1, ::-2], np.s_[90:10:-3, 4], np.s_[5, ::2], np.s_[3:3, 2:7],

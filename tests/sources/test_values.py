@@ -233,6 +233,7 @@ IMAGERY = {
 }  # fmt: skip
 
 
+@pytest.mark.sampled(one_in=5)
 @pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize("name", IMAGERY)
 def test_imagery_becomes_digital_numbers_of_reflectance(name, engine, tmp_path):
@@ -409,6 +410,7 @@ def label_sources(folder: Path, cover: Cover) -> list[Any]:
     return [items] if cover.item else [nt.RasterSource(str(path), TABLE, remap=cover.remap), items]
 
 
+@pytest.mark.sampled(one_in=4)
 @pytest.mark.parametrize("name", COVERS)
 def test_land_cover_is_known_where_it_has_a_class(name, tmp_path):
     for source in label_sources(tmp_path, COVERS[name]):

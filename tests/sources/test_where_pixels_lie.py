@@ -211,6 +211,7 @@ POLE = GeoBox((200, 200), Affine(10, 0, -900, 0, -10, 1100), "EPSG:3413")
 M = 2 * math.pi * 6378137.0
 
 
+@pytest.mark.sampled(one_in=3)
 @pytest.mark.parametrize(
     ("geobox", "crs", "transform", "shape", "ring", "turn"),
     [

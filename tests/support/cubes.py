@@ -15,6 +15,7 @@ from nutonic.testing import SyntheticSeries
 
 SERIES = SyntheticSeries()
 
+_TRUTHS: dict[tuple[str, bytes, bytes], np.ndarray] = {}
 
 GRID = GeoBox(SERIES.shape, Affine(10, 0, SERIES.origin[0], 0, -10, SERIES.origin[1]), f"EPSG:{SERIES.zone_epsg}")
 
@@ -31,12 +32,21 @@ def seen(scene_id: str, name: str, x: np.ndarray, y: np.ndarray) -> np.ndarray:
 
 
 def truth(name: str, x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """The right pixels of a variable of the whole cube, (steps, height, width)."""
+    """The right pixels of a variable of the whole cube, (steps, height, width); nobody writes into them."""
+    key = (name, x.tobytes(), y.tobytes())
+    if key not in _TRUTHS:
+        _TRUTHS[key] = _truth(name, x, y)
+    return _TRUTHS[key]
+
+
+def _truth(name: str, x: np.ndarray, y: np.ndarray) -> np.ndarray:
     out = []
     for step in SERIES.steps:
         layers = [seen(scene_id, name, x, y) for scene_id in step]
         out.append(layers[0] if len(layers) == 1 else np.where(layers[0] == 0, layers[1], layers[0]))
-    return np.stack(out)
+    found = np.stack(out)
+    found.flags.writeable = False
+    return found
 
 
 def zarr_files(path: Path) -> dict[str, bytes]:

@@ -278,6 +278,7 @@ def talking(standing: EarthEngineServer) -> Iterator[EarthEngineServer]:
         yield standing
 
 
+@pytest.mark.sampled(one_in=2)
 @pytest.mark.parametrize("name", IMAGES)
 def test_functions_of_images(talking: EarthEngineServer, name: str):
     function, expected = IMAGES[name]
@@ -362,6 +363,7 @@ VALUES: dict[str, tuple[Callable[[], Any], Any]] = {
 }  # fmt: skip
 
 
+@pytest.mark.sampled(one_in=2)
 @pytest.mark.parametrize("name", VALUES)
 def test_functions_of_values(talking: EarthEngineServer, name: str):
     make, expected = VALUES[name]
@@ -498,6 +500,7 @@ def test_pixels_of_an_asset_come_on_its_own_grid_and_as_a_geotiff(talking: Earth
 # ---------------------------------------------------------------------------------------------- errors
 
 
+@pytest.mark.sampled(one_in=2)
 @pytest.mark.parametrize(
     ("ask", "code", "words"),
     [
@@ -586,6 +589,7 @@ def test_a_refresh_token_is_exchanged_and_may_be_refused():
 # ---------------------------------------------------------------------------------------------- faults
 
 
+@pytest.mark.sampled(one_in=3)
 @pytest.mark.parametrize(
     ("kind", "status", "caught"),
     [

@@ -93,6 +93,7 @@ def sidecars(out: Path) -> list[dict]:
 # The same dataset
 
 
+@pytest.mark.sampled(one_in=3)
 @pytest.mark.parametrize("rule", ["mosaic", "nearest", "mode"])
 def test_chips_and_rows_are_those_of_the_raster_behind_it(small, cover, tmp_path, rule):
     with EarthEngineServer(cover, projects=("standin-project",)) as server:
@@ -280,6 +281,7 @@ def test_with_a_tenth_of_all_requests_refused_it_is_the_same_tree_and_all_is_tol
     assert comparable(tree(tmp_path / "tree")) == comparable(small[1])
 
 
+@pytest.mark.sampled(one_in=2, among="Earth Engine on workers")
 @pytest.mark.parametrize("most", [pytest.param(4, marks=pytest.mark.exhaustive), None])
 @pytest.mark.cluster
 def test_a_server_that_allows_four_is_met_with_four_or_in_peace(small, cover, tmp_path, most):
@@ -300,7 +302,7 @@ def test_where_earth_engine_is_asked_there_are_forty_requests_at_most(small):
     assert [sources_of(asking).most_requests(most) for most in (None, 4, 90)] == [40, 4, 40]
 
 
-@pytest.mark.sampled(one_in=2)
+@pytest.mark.sampled(one_in=4)
 @pytest.mark.parametrize(
     ("kind", "reason"),
     [("503", "server failed"), ("429", "over quota"), ("403", "no permission"), ("404", "no such asset")],

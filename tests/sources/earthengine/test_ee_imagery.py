@@ -387,6 +387,7 @@ def test_a_cube_of_sentinel_2_is_masked_and_reduced_as_one_of_files(days):
     assert cube.cloud_cover.values.tolist() == [0.0, 10.0, 20.0, 30.0, 40.0]
 
 
+@pytest.mark.sampled(one_in=2, among="Earth Engine on workers")
 @pytest.mark.cluster
 def test_on_worker_processes_it_is_the_same_cube_and_no_request_is_made_twice(days, tmp_path):
     images, values, _ = days

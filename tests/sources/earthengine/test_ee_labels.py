@@ -297,6 +297,7 @@ def elsewhere(kind: str, folder: Path) -> Iterator[str | Client]:
             yield client
 
 
+@pytest.mark.sampled(one_in=2, among="Earth Engine on workers")
 @pytest.mark.parametrize("kind", [pytest.param("LocalCluster", marks=pytest.mark.exhaustive), "dask worker"])
 @pytest.mark.cluster
 def test_other_processes_get_the_same(server, served, tmp_path, kind):

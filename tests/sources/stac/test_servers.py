@@ -39,7 +39,9 @@ def at(recipe: Recipe, url: str) -> Recipe:
     return recipe.model_copy(update={"imagery": recipe.imagery.model_copy(update={"url": url})})
 
 
-@pytest.fixture(scope="module", params=["pgstac", "rustac"])
+@pytest.fixture(
+    scope="module", params=[pytest.param(name, marks=pytest.mark.sampled(one_in=2)) for name in ("pgstac", "rustac")]
+)
 def remote(request, files, local) -> Recipe:
     items = json.loads((files[0] / "items-http.json").read_text())["features"]
     if request.param == "pgstac":
