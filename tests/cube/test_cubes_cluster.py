@@ -27,7 +27,7 @@ def source_of(folder, catalogue: str = "items.json", **settings) -> nt.StacSourc
     return nt.StacSource(url=str(folder / catalogue), collection=COLLECTION, **settings)
 
 
-@pytest.mark.sampled(one_in=2, among="two workers")
+@pytest.mark.sampled(one_in=3, among="two workers")
 @pytest.mark.cluster
 def test_two_workers_compute_and_save_what_one_process_does(folder, tmp_path):
     lazy = cube_of(folder)
@@ -84,7 +84,7 @@ def test_a_worker_holds_what_was_stated_however_large_the_area(folder, tmp_path,
     assert peak - min(before.values()) <= 1.5 * stated.worker_bytes()
 
 
-@pytest.mark.sampled(one_in=2, among="two workers")
+@pytest.mark.sampled(one_in=3, among="two workers")
 @pytest.mark.cluster
 def test_workers_fetch_each_header_and_block_once(folder, tmp_path):
     with FileServer(folder) as server, cluster(tmp_path / "dask") as found, Client(found.address) as client:

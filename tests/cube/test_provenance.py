@@ -49,6 +49,7 @@ OPENING = {
 }
 
 
+@pytest.mark.sampled(one_in=2, among="provenance")
 @pytest.mark.parametrize(
     "opening",
     [name if name == "nutonic first" else pytest.param(name, marks=pytest.mark.exhaustive) for name in OPENING],
@@ -88,6 +89,7 @@ def test_open_zarr_says_what_is_no_cube(tmp_path):
 # One scene
 
 
+@pytest.mark.sampled(one_in=2, among="provenance")
 def test_a_scene_knows_what_a_step_of_a_cube_knows(source):
     first = source.timeline(GRID).steps[0]
     scenes: list[tuple[Scene, ...]] = [(first.scenes[0], *source.timeline(GRID).steps[1].scenes)]

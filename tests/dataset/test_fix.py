@@ -163,6 +163,7 @@ def test_any_damage_is_fixed_by_making_just_that_again(built, tmp_path, quarter,
     assert {case: what for case, what in wrong.items() if what} == {}
 
 
+@pytest.mark.sampled(one_in=2, among="damage of several kinds")
 def test_damage_in_many_places_at_once(built, copy):
     """Two places of one batch, a whole batch, a commit, rows, card and rows of a split, and a stranger's file."""
     pictures = sorted((copy / "images").rglob("*.png"))
@@ -184,6 +185,7 @@ def test_damage_in_many_places_at_once(built, copy):
     made_whole(built, copy, len(lost))
 
 
+@pytest.mark.sampled(one_in=2, among="damage of several kinds")
 def test_places_committed_alone_are_taken_out_alone(built, tmp_path):
     """Of a tree built up to a limit, and damaged, fixed and completed several times over."""
     out, chance = tmp_path / "tree", random.Random(1)
@@ -199,6 +201,7 @@ def test_places_committed_alone_are_taken_out_alone(built, tmp_path):
     made_whole(built, out, 0)
 
 
+@pytest.mark.sampled(one_in=2, among="damage of several kinds")
 def test_rejected_places_stay_and_rows_in_several_files_are_regrouped(planets, tmp_path):
     recipe = load_recipe(planets(SyntheticPlanet(), output={"rows_per_file": 40}, tiles={"min_valid_fraction": 0.99}))
     clean, out = tmp_path / "clean", tmp_path / "tree"
@@ -219,6 +222,7 @@ def test_rejected_places_stay_and_rows_in_several_files_are_regrouped(planets, t
 # What content gives away, under hashes that fit
 
 
+@pytest.mark.sampled(one_in=2, among="damage of several kinds")
 def test_what_fits_its_hashes_and_is_wrong_all_the_same(built, copy):
     sidecar = sorted((copy / "metadata").rglob("*.json"))[5]
     content = json.loads(sidecar.read_bytes())

@@ -513,6 +513,7 @@ def test_the_demo_refuses_what_is_not_its_own(tmp_path, capsys, name, kind):
     assert str(path.parent if name == "dataset/data" else path) in refused(capsys, tmp_path, "demo", "--out", out)
 
 
+@pytest.mark.sampled(one_in=2, among="the demo's folder")
 @needs_scene
 def test_the_demos_inputs_are_replaced_only_as_they_were_made(tmp_path, capsys):
     from nutonic.cli.demo.data import prepare
@@ -598,6 +599,7 @@ def test_whatever_lies_in_a_cube_and_beside_it_is_there_afterwards(tmp_path, see
         assert state(theirs) == before
 
 
+@pytest.mark.sampled(one_in=2, among="the demo's folder")
 @needs_scene
 def test_whatever_lies_in_the_demos_folder_is_there_afterwards(tmp_path, capsys):
     chance, out = random.Random(1), tmp_path / "demo"

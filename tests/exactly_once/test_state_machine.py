@@ -145,7 +145,7 @@ def test_whatever_happens_to_a_tree(forks, clean, sample):
     run_state_machine_as_test(
         Life,
         settings=settings(
-            max_examples=sample.times(2, every=20),
+            max_examples=sample.times(1, every=20),
             stateful_step_count=sample.times(8, every=10),
             deadline=None,
             database=None,

@@ -50,6 +50,7 @@ def certificates(tmp_path) -> dict[str, Path]:
     return paths
 
 
+@pytest.mark.sampled(one_in=2, among="clusters")
 def test_a_scheduler_with_certificates_is_used_with_the_files_that_are_given(certificates, clean, tmp_path):
     ca, cert, key = (certificates[name] for name in ("ca", "cert", "key"))
     tls = {"CA_FILE": ca} | {

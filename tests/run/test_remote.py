@@ -92,6 +92,7 @@ def test_each_header_and_block_is_asked_for_once_and_nothing_else(folder, tmp_pa
     assert summary.faults == {}
 
 
+@pytest.mark.sampled(one_in=3, among="two workers")
 @pytest.mark.cluster
 def test_a_worker_process_asks_for_a_header_once_and_a_batch_for_each_block(folder, clean, tmp_path):
     with served(folder) as (server, recipe):
@@ -105,6 +106,7 @@ def test_a_worker_process_asks_for_a_header_once_and_a_batch_for_each_block(fold
     assert max(asked.values()) <= batches
 
 
+@pytest.mark.sampled(one_in=2, among="a tenth of all answers")
 @pytest.mark.parametrize(
     ("seed", "workers"),
     [
@@ -222,6 +224,7 @@ def test_a_server_that_does_not_end_keeps_nobody_waiting(few, clean_few, tmp_pat
     assert tree(tmp_path / "tree") == clean_few
 
 
+@pytest.mark.sampled(one_in=2, among="a tenth of all answers")
 @pytest.mark.parametrize(
     "seed", [1, pytest.param(2, marks=pytest.mark.exhaustive), pytest.param(3, marks=pytest.mark.exhaustive)]
 )
@@ -243,6 +246,7 @@ def test_servers_behind_one_name_that_know_a_file_differently_are_no_fault(few, 
     assert tree(tmp_path / "tree") == clean_few
 
 
+@pytest.mark.sampled(one_in=2, among="pictures that are not black")
 def test_bytes_that_cannot_be_decoded_are_fetched_again(folder, clean, tmp_path):
     with served(folder, faults=[Fault("zeros", path="/west/*.tif")]) as (server, recipe):
         summary = build(recipe, tmp_path / "tree", workers=0)
@@ -310,6 +314,7 @@ def test_with_no_scene_left_a_place_is_rejected_with_asset_and_reason(folder, tm
     assert all("blue: http://" in detail and "is not there (404)" in detail for detail in details)
 
 
+@pytest.mark.sampled(one_in=2, among="pictures that are not black")
 def test_no_picture_is_black_whatever_fails(folder, tmp_path):
     with served(folder, share=0.3, seed=11) as (_, recipe):
         build(recipe, tmp_path / "tree", workers=0)

@@ -184,6 +184,7 @@ def test_errors_as_json_are_one_object_too(clean, tmp_path):
     assert "{" not in nutonic("build", clean.recipe, "--workers", 0).err  # chosen anew each time
 
 
+@pytest.mark.sampled(one_in=3, among="a cluster's own pages")
 @pytest.mark.cluster
 def test_a_whole_cluster_adds_no_line_that_is_not_json(clean, tmp_path):
     process = started(
@@ -267,7 +268,7 @@ def test_the_library_logs_to_those_who_listen_and_to_nobody_else(clean, tmp_path
 # Dashboard and report
 
 
-@pytest.mark.sampled(one_in=2, among="a cluster's own pages")
+@pytest.mark.sampled(one_in=3, among="a cluster's own pages")
 @pytest.mark.cluster
 def test_without_bokeh_there_is_no_dashboard_and_a_line_says_so(clean, tmp_path, monkeypatch):
     monkeypatch.setattr(connection, "has_bokeh", lambda: False)
@@ -280,7 +281,7 @@ def test_without_bokeh_there_is_no_dashboard_and_a_line_says_so(clean, tmp_path,
     assert not (tmp_path / "other").exists()
 
 
-@pytest.mark.sampled(one_in=2, among="a cluster's own pages")
+@pytest.mark.sampled(one_in=3, among="a cluster's own pages")
 @pytest.mark.cluster
 def test_a_performance_report_holds_no_secret(clean, tmp_path, monkeypatch):
     monkeypatch.setenv("PC_SDK_SUBSCRIPTION_KEY", "canary-of-the-environment")

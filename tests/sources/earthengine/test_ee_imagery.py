@@ -293,6 +293,7 @@ def test_negative_reflectance_is_the_darkest_valid_value():
     assert (found.dtype, set(np.unique(found))) == (np.uint16, {0, 1, 3000})
 
 
+@pytest.mark.sampled(one_in=2, among="a tenth of all answers")
 def test_with_a_tenth_of_all_requests_refused_pixels_are_the_same_and_all_is_told(server):
     source = naip(server)
     (scenes,) = source.search(*place(), 120, None)

@@ -281,6 +281,7 @@ def test_it_pickles_without_anything_of_this_process(server, tmp_path, monkeypat
     np.testing.assert_array_equal(lazy.label, LABEL)
 
 
+@pytest.mark.sampled(one_in=2, among="threads ask Earth Engine")
 def test_many_threads_get_the_same(server):
     found = dynamic_world(server.url).open(GRID, scene_at(), chunks=64).compute(scheduler="threads", num_workers=8)
     np.testing.assert_array_equal(found.label, LABEL)
@@ -371,6 +372,7 @@ def test_one_request_for_a_chunk(server):
     assert (server.count("compute"), server.count("pixels")) == (1, 9)
 
 
+@pytest.mark.sampled(one_in=2, among="threads ask Earth Engine")
 def test_threads_that_need_the_same_open_it_once(server):
     source = dynamic_world(server.url)
     with ThreadPoolExecutor(8) as pool:
@@ -401,6 +403,7 @@ def test_what_is_too_large_is_asked_for_in_parts(server, monkeypatch):
 FAULTS = [EarthEngineFault(kind=kind, share=0.04, seed=k) for k, kind in enumerate(("429", "503", "drop", "short"))]
 
 
+@pytest.mark.sampled(one_in=2, among="Earth Engine refuses")
 def test_faults_told_are_faults_served_and_pixels_are_right(served):
     with EarthEngineServer({DW: served[DW]}, faults=[*FAULTS, EarthEngineFault(kind="truncate", share=0.04)]) as server:
         with counted() as told:
@@ -414,6 +417,7 @@ def test_faults_told_are_faults_served_and_pixels_are_right(served):
         assert told["requests"] == len(server.requests)
 
 
+@pytest.mark.sampled(one_in=2, among="threads ask Earth Engine")
 def test_never_more_at_once_than_the_limit(served):
     with EarthEngineServer({DW: served[DW]}, max_concurrent=4, latency_s=0.02) as server:
         with limited(4), counted() as told:
@@ -423,6 +427,7 @@ def test_never_more_at_once_than_the_limit(served):
         assert server.count("pixels", 429) == 0
 
 
+@pytest.mark.sampled(one_in=2, among="Earth Engine refuses")
 def test_a_server_that_allows_four_is_asked_by_four_after_a_few_refusals(served):
     with EarthEngineServer({DW: served[DW]}, max_concurrent=4, latency_s=0.01) as server:
         with counted() as told:
@@ -661,6 +666,7 @@ def test_without_the_packages_it_says_what_to_install(monkeypatch):
 # Sessions
 
 
+@pytest.mark.sampled(one_in=2, among="threads ask Earth Engine")
 def test_two_sessions_in_one_process_take_turns(served, tmp_path):
     other = np.full((SIDE, SIDE), 5, "u1")
     path = write(tmp_path / "other.tif", other, nodata=255)
