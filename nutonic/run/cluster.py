@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import re
 import signal
@@ -9,6 +10,7 @@ import tempfile
 import threading
 import warnings
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +23,7 @@ from nutonic.run.dask_report import has_bokeh
 from nutonic.secrets import redact
 
 if TYPE_CHECKING:
-    from distributed import Client
+    from distributed import Client, Security
 
 #: Settings of the workers' memory allocator (glibc's). By Dask's own setting each large array goes back to the kernel
 #: and the next is taken anew, page by page: reading and reducing a cube took workers 1.7 times as long.
@@ -34,7 +36,10 @@ MALLOC = {
 _HANDLES, _HANDLES_EACH = 24, 8
 
 #: How long to wait for a scheduler, and for one that was lost to come back: what was in flight is lost with it.
-_ANSWER = "10s"
+_ANSWER_S = 10.0
+
+#: Scheme, host and port; no user, and no query, which might be secrets.
+_ADDRESS = r"(\w+://[^\s@?#;]+|[^\s/@?#;]+:\d+)"
 
 _TLS = "tls:// needs --tls-ca, --tls-cert and --tls-key, or Dask's own configuration of TLS"
 
@@ -102,6 +107,8 @@ def connected(cluster: Cluster) -> Iterator[Client]:
     if not cluster.dashboard:
         config |= {"distributed.scheduler.http.routes": [], "distributed.worker.http.routes": []}
     with tempfile.TemporaryDirectory(prefix="nutonic-workers-", ignore_cleanup_errors=True) as scratch:
+        # The scheduler too imports from its folder, which is dask-scratch-space, where others may have made it, otherwise.
+        config["temporary-directory"] = scratch
         with _interrupts_held_back(), dask.config.set(config):
             # Whoever reaches a scheduler runs code as its owner, and loopback is everybody's on this machine.
             local = LocalCluster(n_workers=count, security=Security.temporary(), local_directory=scratch, **settings)
@@ -118,19 +125,36 @@ def _client_of(cluster: Cluster) -> Client:
     missing = [path for path in given.values() if not Path(path).is_file()]
     if missing:
         raise InputError(f"there is no file {missing[0]}: see tls_ca, tls_cert and tls_key")
-    address = redact(str(cluster.scheduler))
-    if not re.fullmatch(r"(\w+://.+|[^/]+:\d+)", str(cluster.scheduler)):
+    address = redact(str(cluster.scheduler).rpartition("@")[2])
+    if not re.fullmatch(_ADDRESS, str(cluster.scheduler)):
         raise InputError(f"{address!r} is no address of a Dask scheduler: write tcp://HOST:PORT or tls://HOST:PORT")
     hint = "" if given or not address.startswith("tls:") else f"; {_TLS}"
     security = Security(**given, require_encryption=True) if given else None
     try:
+        _greet(str(cluster.scheduler), security or Security())
         # Not the default at once: one that never comes to be would stay it, and whoever computes later would wait for it.
-        return Client(cluster.scheduler, timeout=_ANSWER, security=security, set_as_default=False)
+        return Client(cluster.scheduler, timeout=_ANSWER_S, security=security, set_as_default=False)
     except OSError as error:
         raise Unreachable(f"no Dask scheduler answers at {address}: {type(error).__name__}{hint}") from None
     except (ValueError, TypeError, RuntimeError, ImportError) as error:
         why = f"{type(error).__name__}: {redact(str(error)):.100}{hint}"
         raise InputError(f"cannot use a Dask scheduler at {address}: {why}") from None
+
+
+def _greet(address: str, security: Security) -> None:
+    """Raise whatever keeps a connection from being made; a client that was begun in vain would tell of it at its own end."""
+    from distributed.comm.core import connect
+
+    async def greet() -> None:
+        given = security.get_connection_args("client")
+        (await asyncio.wait_for(connect(address, timeout=_ANSWER_S, **given), _ANSWER_S)).abort()
+
+    with ThreadPoolExecutor(1) as thread:  # a notebook's own has a loop that runs already
+        error = thread.submit(asyncio.run, greet()).exception()
+    if isinstance(error, MemoryError | EOFError):  # what is no message of Dask's is taken for the size of a huge one
+        raise ConnectionError("another service answers")
+    if error is not None:
+        raise error
 
 
 @contextmanager
