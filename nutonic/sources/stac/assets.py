@@ -195,7 +195,9 @@ def _readable(content: Json) -> str:
     others = list(alternate.values()) if isinstance(alternate, dict) else []
     hrefs = [each.get("href") for each in (content, *others) if isinstance(each, dict)]
     known = [href for href in hrefs if isinstance(href, str) and href]
-    return next((href for href in known if href.startswith(("http://", "https://"))), known[0] if known else "")
+    if not known or not re.match(r"[a-z][a-z0-9+.-]*://", known[0], re.IGNORECASE):  # a relative one is read as it is
+        return known[0] if known else ""
+    return next((href for href in known if href.lower().startswith(("http://", "https://"))), known[0])
 
 
 def _check(item: Item, key: str, url: str, access: Access) -> None:
