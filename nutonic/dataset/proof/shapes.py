@@ -10,7 +10,7 @@ from functools import cache
 from typing import Annotated, Any, Literal
 
 import orjson
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, FailFast, Field, TypeAdapter, ValidationError
 
 Count = Annotated[int, Field(ge=0, lt=2**53)]
 Position = Annotated[int, Field(ge=0, lt=2**31)]
@@ -49,7 +49,7 @@ class _Place(_Shape):
     tiles: Position
     rows: _Rows
     classes: dict[str, Count]
-    rejects: list[_Reject]
+    rejects: Annotated[list[_Reject], FailFast()]
     files: Files
 
 
@@ -58,7 +58,7 @@ class _Commit(_Shape):
     recipe_digest: str
     plan: str
     part: Files
-    places: list[_Place]
+    places: Annotated[list[_Place], FailFast()]
     seal: str
 
 
@@ -116,7 +116,7 @@ class Facts(BaseModel):
     imagery: Imagery
     stretch: Stretch
     land_cover_label_meta: LabelMeta
-    regions: list[Patch]
+    regions: Annotated[list[Patch], FailFast()]  # of a million wrong ones the first is told
     caption: str
     valid_fraction: Share
     pixels_sha256: Digest
@@ -142,7 +142,7 @@ class _Summary(_Shape):
     rows: Count
     bytes_written: Count
     rejects: dict[str, Count]
-    failures: list[_Failure]
+    failures: Annotated[list[_Failure], FailFast()]
     requests: Count
     bytes_read: Count
     faults: dict[str, Count]
