@@ -22,6 +22,7 @@ import time
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import psutil
 
@@ -51,8 +52,8 @@ class Server:
             text=True,
         )
 
-    def ask(self, **question: object) -> int | None:
-        """Have a program started, which gives its process id, or ask for the exit code of one that may have ended."""
+    def ask(self, **question: object) -> Any:
+        """Have a program started, which gives its process id, or ask what became of one that may have ended."""
         with self._lock:
             print(json.dumps(question, default=str), file=self._process.stdin, flush=True)
             return json.loads(self._process.stdout.readline())
@@ -77,23 +78,29 @@ class Process:
     """
 
     def __init__(
-        self, log: Path, module: str, *arguments: object, errors: Path | None = None, environment: Mapping | None = None
+        self,
+        log: Path,
+        module: str,
+        *arguments: object,
+        errors: Path | None = None,
+        environment: Mapping | None = None,
+        folder: Path | None = None,
     ) -> None:
-        self.log, self.began, self.returncode = log, time.time(), None
+        self.log, self.began, self.returncode, self.peak_bytes = log, time.time(), None, 0
         environment = {name: str(value) for name, value in (os.environ if environment is None else environment).items()}
         log.write_bytes(b"")  # there to be read at once
         self.pid = server().ask(
             module=module,
             arguments=[str(argument) for argument in arguments],
-            folder=Path.cwd(),
+            folder=folder or Path.cwd(),
             outputs=[log, errors or log],
             environment=environment,
         )
 
     def poll(self) -> int | None:
         """The exit code, once there is one."""
-        if self.returncode is None:
-            self.returncode = server().ask(ended=self.pid)
+        if self.returncode is None and (end := server().ask(ended=self.pid)):
+            self.returncode, self.peak_bytes = end
         return self.returncode
 
     def wait(self, timeout: float | None = None) -> int:
@@ -156,12 +163,12 @@ def _serve() -> dict | None:
     os.dup2(2, 1)
     for name in _MODULES:
         _warm(name)
-    gc.freeze()
+    gc.freeze()  # for good: a fork that collects what it shares with the server copies all of it, which takes a second
     while line := sys.stdin.readline():
         question = json.loads(line)
         if "ended" in question:
-            pid, status = os.waitpid(question["ended"], os.WNOHANG)
-            answer = os.waitstatus_to_exitcode(status) if pid else None
+            pid, status, usage = os.wait4(question["ended"], os.WNOHANG)
+            answer = [os.waitstatus_to_exitcode(status), usage.ru_maxrss * 1024] if pid else None
         elif (answer := os.fork()) == 0:
             answers.close()
             return question
@@ -192,7 +199,6 @@ def _become(module: str, arguments: list[str], folder: str, outputs: list[str], 
     sys.path[:0] = [folder, *filter(None, environment.get("PYTHONPATH", "").split(os.pathsep))]
     sys.argv[1:] = arguments
     random.seed()
-    gc.unfreeze()
     runpy.run_module(module, run_name="__main__", alter_sys=True)
 
 
