@@ -58,6 +58,10 @@ class PoiFile:
     """Address of a dataset on the Hub, with the commit that was read; None for a local file."""
 
 
+#: No places file is larger, in bytes: about a hundred million rows.
+MOST_BYTES = 2**34
+
+
 def read_pois(pois: Pois) -> PoiFile:
     """Read the places that a recipe names.
 
@@ -135,7 +139,10 @@ def _opened(path: str) -> Iterator[BufferedReader]:
     if "://" in path:
         raise PoiError(f"pois.path is {path}, and can only be a local file or hf://datasets/OWNER/NAME")
     try:
-        mode = Path(path).stat().st_mode
+        status = Path(path).stat()
+        mode = status.st_mode
+        if status.st_size > MOST_BYTES:
+            raise PoiError(f"the places file {path} has {status.st_size:,} bytes, more than {MOST_BYTES:,}: divide it")
         if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
             raise PoiError(f"the places file {path} is a pipe or a device, not a file; see pois.path")
         with Path(path).open("rb") as file:
