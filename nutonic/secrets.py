@@ -157,8 +157,13 @@ def speaks_of_secrets(key: str) -> bool:
     return holds_secret(f"?{key}=")
 
 
+def is_secret_name(name: str) -> bool:
+    """Whether a variable of the environment is known by its name to hold a secret, which is then shown nowhere."""
+    return _NAME.search(name) is not None
+
+
 def environment_secrets(environment: Mapping[str, str] | None = None) -> list[str]:
     """Values of the environment (by default this process's) that are secret by their names, the longest first."""
     variables = os.environ if environment is None else environment
-    values = {value for name, value in variables.items() if _NAME.search(name) and len(value) >= _SHORTEST}
+    values = {value for name, value in variables.items() if is_secret_name(name) and len(value) >= _SHORTEST}
     return sorted(values, key=lambda value: (-len(value), value))

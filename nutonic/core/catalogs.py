@@ -189,3 +189,43 @@ def refuse_jumping(collection: str) -> None:
 
 #: Collections, in Earth Engine and in STAC APIs, that were taken from aeroplanes.
 AERIAL = frozenset({"USDA/NAIP/DOQQ", "naip"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StaticMaps:
+    """A public server of static maps. ``{lon}``, ``{lat}``, ``{zoom}``, ``{size}`` and ``{style}`` are filled in."""
+
+    name: str
+    url: str
+    """Where a picture is asked for, without its query."""
+    token_key: str
+    """Key of the query that takes the token."""
+    scale: int
+    """Pixels of a picture for each that is asked for."""
+    tokens: str
+    """Where it tells whether a token is good; such a request costs nothing."""
+    style: str
+    """Where it describes a style; nor does this."""
+    attribution: str
+    """What its terms want to be said wherever a picture is shown."""
+    improve: str
+    """Where whoever sees a mistake in the map may tell it: its terms want a link."""
+    terms: str
+
+
+#: docs.mapbox.com/api/maps/static-images, docs.mapbox.com/api/accounts/tokens, docs.mapbox.com/help/dive-deeper/attribution.
+#: A picture of at most 1280 × 1280, doubled by ``@2x``; a JPEG where a style has only rasters, else a PNG.
+MAPBOX = StaticMaps(
+    name="Mapbox",
+    url="https://api.mapbox.com/styles/v1/{style}/static/{lon},{lat},{zoom},0/{size}x{size}@2x",
+    token_key="access_token",
+    scale=2,
+    tokens="https://api.mapbox.com/tokens/v2",
+    style="https://api.mapbox.com/styles/v1/{style}",
+    attribution="© Mapbox © OpenStreetMap © Maxar",
+    improve="https://apps.mapbox.com/feedback/",
+    terms="https://www.mapbox.com/legal/tos",
+)
+
+#: Of the Web Mercator projection: no static map shows a place further north or south.
+MOST_LATITUDE = 85.0511

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import yaml
 
 from nutonic.core.model import SPLITS, Scene
+from nutonic.dataset.attribution import layout_of_stills, licence_of_stills, provenance_of_stills
 from nutonic.dataset.index import Totals
 from nutonic.inert import markdown_code, markdown_text
 from nutonic.io.objects import Store, sha256
@@ -137,11 +138,12 @@ def _provenance(spec: BuildSpec, plan: PlanFile, done: Totals) -> str:
     source = f"{markdown_code(spec.imagery.collection)}{markdown_text(when)}"
     labels = sorted({scene.id for scene in plan.scenes if _is_land_cover(spec, scene)})
     more = f" and {len(labels) - _NAMED} more" if len(labels) > _NAMED else ""
+    stills = provenance_of_stills(spec, done.stills)
     return f"""## Provenance
 
 - Imagery: {_counted(len(pictures), "scene")} of {source}; every sidecar names its own
 - Land cover: {markdown_code(spec.table.name)}, from {", ".join(map(markdown_code, labels[:_NAMED]))}{more}
-- Places: {_counted(plan.header["rows"], "row")}, SHA-256 {markdown_code(plan.header["places_sha256"])}
+{stills}- Places: {_counted(plan.header["rows"], "row")}, SHA-256 {markdown_code(plan.header["places_sha256"])}
 - Recipe: {markdown_code(plan.header["recipe_digest"])}, built with nutonic {markdown_text(plan.header["nutonic_version"])}
 """
 
@@ -186,7 +188,7 @@ def _usage(spec: BuildSpec) -> str:
 - `data/*.jsonl`: rows; images are named by their path in this folder
 - `images/`: RGB PNG chips
 - `metadata/`: a JSON sidecar per chip, at the same path: grid, scene, stretch, class fractions, regions
-- `_nutonic/`: recipe, plan and commits, what `nutonic verify` stands on
+{layout_of_stills(spec)}- `_nutonic/`: recipe, plan and commits, what `nutonic verify` stands on
 
 Boxes are `[x1, y1, x2, y2]` from the upper left corner, half-open pixels divided by the chip's width and height.
 Places whose squares overlap are in the same split, so no ground is in two.
@@ -204,4 +206,4 @@ rows = load_dataset("json", data_files={{"train": "data/train{many}.jsonl"}})["t
 The rows carry the licences of what they are made of: the imagery provider's (Sentinel-2: the Copernicus Sentinel data
 terms), the land cover's (ESA WorldCover: CC BY 4.0; Dynamic World: CC BY 4.0; OpenStreetMap: ODbL), and those of the
 places. Check them before you publish.
-"""
+{licence_of_stills(spec)}"""

@@ -27,6 +27,9 @@ from nutonic.io.objects import Store, sealed, sha256, unsealed
 from nutonic.planning.layout import COMMITS, CommitName, commit_name, named
 from nutonic.planning.ownership import files_of
 
+#: Why a place is done without a still that the recipe wants: a reject of the place, beside those of its tiles.
+NO_STILL = "no still"
+
 #: Compression level of libdeflate; higher ones take longer, and rows get hardly smaller.
 _LEVEL = 6
 

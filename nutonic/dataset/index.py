@@ -13,7 +13,7 @@ import numpy as np
 
 from nutonic.core.model import SPLITS, Json
 from nutonic.dataset.commits import CommittedPlace
-from nutonic.planning.layout import CommitName
+from nutonic.planning.layout import STILLS, CommitName
 from nutonic.planning.ownership import files_of
 
 _PLACE = np.dtype(
@@ -99,6 +99,8 @@ class Totals:
     """By reason."""
     scenes: set[str] = field(default_factory=set)
     """Ids of the scenes that are shown."""
+    stills: int = 0
+    """Places with a still."""
 
     def counting(self, entries: Iterable[CommittedPlace]) -> Iterator[CommittedPlace]:
         """The same entries, each added as it passes."""
@@ -115,6 +117,8 @@ class Totals:
         if entry["tiles"]:
             self.places[entry["split"]] += 1
             self.scenes.add(entry["item_id"])
+        # A commit names the still of a place behind its other files.
+        self.stills += next(reversed(entry["files"]), "").startswith(f"{STILLS}/")
 
 
 class NamedFiles:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextvars
 import http.client
 import io
+import logging
 import os
 import socket
 import ssl
@@ -27,10 +28,24 @@ from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from nutonic.errors import InputError, Refused
 from nutonic.io.access import is_private
 from nutonic.io.limits import Deadline
+from nutonic.secrets import redact
 
 #: The most bytes before a body (status, headers, and all 100 Continue that come first), and the most after it; the
 #: framing of a body may take as many, besides as many as the body itself.
 _MOST_AROUND = 256 * 2**10
+
+
+class _Redacted(logging.Filter):
+    """Takes queries out of what urllib3 logs of a request, which may be whole addresses with their tokens."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Always true: the record is changed, not left out."""
+        record.msg, record.args = redact(record.getMessage()), ()
+        return True
+
+
+for _name in ("urllib3.connectionpool", "urllib3.util.retry", "urllib3.poolmanager"):
+    logging.getLogger(_name).addFilter(_Redacted())
 
 
 class TooSlow(urllib3.exceptions.HTTPError):

@@ -94,6 +94,8 @@ class Request:
     """A limit of its server, which each attempt waits for besides the client's own, and which hears of its faults."""
     any_status: bool = False
     """Whether an answer with a status that would be the same the next time is given back, instead of an error."""
+    follow: bool = True
+    """Whether redirects are followed; one that is not is an answer with its status."""
     out_of_range: bool = False
     """Whether an answer that says that there is no such range (416) is given back; else it is a fault."""
     wrong: Callable[[Answer], str | None] | None = None
@@ -232,7 +234,7 @@ class Client:
         url = request.url
         for _ in range(1 + self.policy.redirects):
             answer = self._send(request, url, access, deadline)
-            if answer.status not in _REDIRECTS:
+            if answer.status not in _REDIRECTS or not request.follow:
                 return _checked(answer, request, url)
             before, url = url, urljoin(url, answer.headers.get("location", ""))
             access.check(url)

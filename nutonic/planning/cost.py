@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +14,7 @@ from nutonic.core.model import Scene
 from nutonic.core.units import size
 from nutonic.errors import PlanTooLarge
 from nutonic.planning.spec import BuildSpec
-from nutonic.sources.cost import Workload
+from nutonic.sources.cost import SourceCost, Workload
 
 #: Most places in a batch; fewer where their pixels would not fit, or where there are few places in all.
 MOST_PLACES = 32
@@ -38,7 +38,7 @@ class Cost:
 
     requests: int
     """HTTP requests, as the sources estimate. Remote files: each header and block once per batch; local files: none. A
-    service that computes: one per place, more for a large one."""
+    service that computes: one per place, more for a large one. A still: one per place."""
     bytes_read: int
     bytes_written: int
     peak_bytes: int
@@ -74,19 +74,29 @@ def estimate(spec: BuildSpec, scene: Scene, corners: np.ndarray, starts: np.ndar
     """
     work = Workload(scene=scene, corners=corners, batches=np.diff(starts), side=spec.side, readers=READERS)
     reading = [source.cost(work) for source in spec.sources]
+    stills = _of_stills(spec, work.places)
     resident = sum(needs.resident_bytes for needs in {source.needs() for source in spec.sources})
     pictures = len(spec.layout.tiles) * work.places * (1 + len(spec.layout.views))
     chip = int(spec.tiles.output_size**2 * _CHIP_PER_PIXEL)
     return Cost(
-        requests=sum(cost.requests for cost in reading),
-        bytes_read=sum(cost.bytes_read for cost in reading),
-        bytes_written=pictures * (chip + _SIDECAR + _ROWS),
+        requests=sum(cost.requests for cost in (*reading, stills)),
+        bytes_read=sum(cost.bytes_read for cost in (*reading, stills)),
+        bytes_written=pictures * (chip + _SIDECAR + _ROWS) + stills.bytes_read,
         peak_bytes=_WORKER_BYTES
         + work.largest * bytes_per_place(spec.side)
         + resident
-        + sum(cost.held_bytes for cost in reading),
+        + sum(cost.held_bytes for cost in (*reading, stills)),
         cpu_seconds=pictures * _SECONDS_PER_TILE,
     )
+
+
+def _of_stills(spec: BuildSpec, places: int) -> SourceCost:
+    """What stills take: a request a place; besides themselves, the chips of the places that wait for theirs are held."""
+    if spec.stills is None:
+        return SourceCost()
+    cost = spec.stills.cost(places)
+    chips = len(spec.layout.tiles) * spec.tiles.output_size**2 * 4
+    return replace(cost, held_bytes=STILLS_AHEAD * (cost.held_bytes + chips))
 
 
 def refuse_too_large(cost: Cost, out: Path, workers: int) -> None:
@@ -110,6 +120,9 @@ def default_workers() -> int:
     """One worker process per core this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
+
+#: Places of a process that wait for their stills while the next are cut.
+STILLS_AHEAD = 4
 
 #: Reads in flight per process; more than the cores, since reading is mostly waiting.
 READERS = 8

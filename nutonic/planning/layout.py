@@ -17,6 +17,10 @@ SUMMARY = f"{META}/summary.json"
 COMMITS = f"{META}/commits"
 PARTS = f"{META}/parts"
 CARD = "README.md"
+STILLS = "mapbox_stills"
+
+#: How files of stills end: as PNG or JPEG, whichever was delivered.
+STILL_SUFFIXES = ("png", "jpg")
 
 #: What makes a folder a nutonic tree, and nothing else does: this file with just these bytes, the first that is created
 #: in it. It says neither when nor where. Its form is documented here only.
@@ -25,7 +29,7 @@ MARKER_BYTES = b'{"nutonic":"tree","format":1}\n'
 
 #: The folders that nutonic makes. What lies elsewhere in an output folder is the user's; of what lies in them,
 #: :mod:`nutonic.planning.ownership` tells what is nutonic's.
-OWN = ("images", "overlays", "metadata", "mapbox_stills", "data", META)
+OWN = ("images", "overlays", "metadata", STILLS, "data", META)
 
 
 def is_own(path: str) -> bool:
@@ -97,9 +101,11 @@ class Layout:
     per_shard: int
     """Places, variants included, whose files share a folder."""
     variants: int
+    stills: bool = False
+    """Whether places have stills."""
 
     def shard(self, poi: Poi) -> str:
-        """``s00000``: the folder of a place's files, the same name below images, overlays and metadata."""
+        """``s00000``: the folder of a place's files, the same name below images, overlays, metadata and mapbox_stills."""
         return self.shard_at(poi.ordinal, poi.variant)
 
     def shard_at(self, ordinal: int, variant: int) -> str:
@@ -113,6 +119,10 @@ class Layout:
     def sidecar(self, poi: Poi, tile_id: str) -> str:
         """Path of a chip's metadata."""
         return f"metadata/{self.shard(poi)}/{tile_id}.json"
+
+    def still(self, poi: Poi, suffix: str) -> str:
+        """Path of a place's still, which ends as its server delivered it."""
+        return f"{STILLS}/{self.shard(poi)}/{poi.id}.{suffix}"
 
 
 def default_id(ordinal: int) -> str:
@@ -146,4 +156,10 @@ def layout_of(recipe: Recipe) -> Layout:
             f"a place makes {files} files in one folder, output.files_per_dir allows {recipe.output.files_per_dir}: "
             "raise it, or use fewer tiles or views"
         )
-    return Layout(tiles=positions, views=recipe.rows.augment, per_shard=per_shard, variants=recipe.pois.jitter.variants)
+    return Layout(
+        tiles=positions,
+        views=recipe.rows.augment,
+        per_shard=per_shard,
+        variants=recipe.pois.jitter.variants,
+        stills=recipe.context.mapbox.enabled,
+    )

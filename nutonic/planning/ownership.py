@@ -2,8 +2,8 @@
 
 A folder is a tree if it has the marker file, which is created first. Within a tree, nutonic owns:
 
-- the files that the plan leads to, by exact path: every view of every tile position of every place. They count whether
-  or not they were built, since a killed build leaves no record of what it wrote;
+- the files that the plan leads to, by exact path: every view of every tile position of every place, and its still where
+  the recipe wants one. They count whether or not they were built, since a killed build leaves no record of what it wrote;
 - the files that a commit names;
 - the fixed files of ``_nutonic/``;
 - temporaries of these files (obstore's ``NAME#1``).
@@ -33,6 +33,8 @@ from nutonic.planning.layout import (
     PARTS,
     PLAN,
     RECIPE,
+    STILL_SUFFIXES,
+    STILLS,
     SUMMARY,
     Layout,
     commit_name,
@@ -49,10 +51,11 @@ def owned_by(store: Store, layout: Layout, output: Output, plan: PlanFile) -> Ow
 
 
 _FIXED = frozenset({MARKER, PLAN, RECIPE, SUMMARY, CARD})
-_FOLDERS = frozenset({META, COMMITS, PARTS, "images", "metadata", "data"})
+_FOLDERS = frozenset({META, COMMITS, PARTS, "images", "metadata", STILLS, "data"})
 _TEMPORARY = re.compile(r"(?P<name>.+)#\d+")
 _TILE = re.compile(r"(?:images|metadata)/(?P<shard>s\d+)/(?P<poi>.+)_t(?P<tile>\d{4,})(?:_(?P<view>[a-z0-9]+))?\.\w+")
-_SHARD = re.compile(r"(?:images|metadata)/(?P<name>s\d+)")
+_STILL = re.compile(rf"{STILLS}/(?P<shard>s\d+)/(?P<poi>[^/]+)\.(?:{'|'.join(STILL_SUFFIXES)})")
+_SHARD = re.compile(rf"(?:images|metadata|{STILLS})/(?P<name>s\d+)")
 #: Files beside a plan: the catalogue's items, and the tokens by which workers prove that they see the folder.
 _BESIDE = re.compile(rf"{META}/(?:items-[0-9a-f]{{12}}\.parquet|token-[0-9a-f]{{32}}(?:-[A-Za-z0-9-]+)?)")
 
@@ -189,6 +192,8 @@ class Ownership:
             return True
         if path.startswith(("images/", "metadata/")):
             return self._is_of_tile(path)
+        if path.startswith(f"{STILLS}/"):
+            return self._is_still(path)
         if path.startswith("data/"):
             return self._is_rows(path)
         return self._is_of_batch(path)
@@ -203,6 +208,13 @@ class Ownership:
             return False
         right = f"{match['poi']}_t{int(match['tile']):04d}" + (f"_{match['view']}" if match["view"] else "")
         return name == right and path.endswith(".png" if path.startswith("images/") else ".json")
+
+    def _is_still(self, path: str) -> bool:
+        match = _STILL.fullmatch(path)
+        place = match and self.planned.by_id.get(match["poi"])
+        if not match or not place or not self.layout.stills:
+            return False
+        return self.layout.shard_at(place.ordinal, place.variant) == match["shard"]
 
     def _is_rows(self, path: str) -> bool:
         split = "|".join(SPLITS)
@@ -242,11 +254,11 @@ def is_litter(path: str) -> bool:
 
 
 def may_be_committed(path: str) -> bool:
-    """Whether a commit, of whatever plan, may name a file at this path: a chip, a sidecar, or its rows."""
+    """Whether a commit, of whatever plan, may name a file at this path: a chip, a sidecar, a still, or its rows."""
     tile = _TILE.fullmatch(path)
     if tile is not None:
         return "/" not in tile["poi"] and path.endswith(".png" if path.startswith("images/") else ".json")
-    return part_name(path) is not None
+    return part_name(path) is not None or _STILL.fullmatch(path) is not None
 
 
 def named_by_commits(store: Store) -> set[str]:

@@ -149,6 +149,8 @@ def plan(recipe: Recipe) -> Plan:
         If the places file, the catalogue or the labels cannot be used.
     NoScene
         If no place has a scene.
+    Refused
+        If stills are wanted, and the environment has no token.
     PlanError
         If no place is left, or one place has too many files for a folder.
     PlanTooLarge
@@ -160,6 +162,8 @@ def plan(recipe: Recipe) -> Plan:
 def plan_of(spec: BuildSpec) -> Plan:
     """The plan of a resolved recipe; raises what :func:`plan` does."""
     require_proj()
+    if spec.stills is not None:
+        spec.stills.check()  # a plan that cannot be built here is none
     file = read_pois(spec.pois)
     places, rejects = _all_places(file.places, spec.pois)
     file = replace(file, places=places)  # frees the places that were dropped

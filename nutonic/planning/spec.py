@@ -10,6 +10,8 @@ from nutonic.recipe.inputs import Imagery, Pois
 from nutonic.recipe.outputs import Grid, Output, Rows, Splits, Stretch, Tiles
 from nutonic.recipe.recipe import Recipe
 from nutonic.sources.registry import Sources, sources_of
+from nutonic.sources.source import Account
+from nutonic.sources.stills.service import Stills, stills_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,8 +41,15 @@ class BuildSpec:
     output: Output
     sources: Sources
     """What places are read from; made once."""
+    stills: Stills | None = None
+    """Who is asked for a still of each place; None for nobody."""
     layout: Layout
     """Where everything lies in the tree."""
+
+    @property
+    def accounts(self) -> tuple[Account, ...]:
+        """The services that a build asks, each once."""
+        return (*self.sources.accounts, *([] if self.stills is None else [self.stills]))
 
 
 def resolve(recipe: Recipe) -> BuildSpec:
@@ -72,5 +81,6 @@ def resolve(recipe: Recipe) -> BuildSpec:
         splits=recipe.splits,
         output=recipe.output,
         sources=sources_of(recipe),
+        stills=stills_of(recipe.context.mapbox),
         layout=layout_of(recipe),
     )

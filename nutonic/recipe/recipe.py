@@ -8,12 +8,15 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 from typing import Annotated
+from urllib.parse import urlsplit
 
 import orjson
 import yaml
 from pydantic import Field, model_validator
 
+from nutonic.core.model import Json
 from nutonic.core.tiling import pixels
+from nutonic.recipe.context import Context
 from nutonic.recipe.fields import Part
 from nutonic.recipe.inputs import Imagery, Labels, Pois
 from nutonic.recipe.outputs import Cube, Grid, Output, Rows, Splits, Stretch, Tiles
@@ -34,6 +37,7 @@ class Recipe(Part):
     tiles: Tiles = Tiles()
     stretch: Stretch = Stretch()
     rows: Rows = Rows()
+    context: Context = Context()
     splits: Splits = Splits()
     output: Output = Output()
     cube: Cube = Cube()
@@ -102,7 +106,16 @@ class Recipe(Part):
         for part, names in _NOT_IN_DIGEST.items():
             for name in names:
                 whole[part].pop(name, None)
+        whole |= self._context_in_digest(whole.pop("context", {}))
         return hashlib.sha256(orjson.dumps(whole, option=orjson.OPT_SORT_KEYS | orjson.OPT_NON_STR_KEYS)).hexdigest()
+
+    def _context_in_digest(self, given: Json) -> Json:
+        """What of `context` makes a tree another one: nothing where it is off, and no host."""
+        mapbox = self.context.mapbox
+        if not mapbox.enabled:
+            return {}
+        where = {"url": urlsplit(mapbox.url).path} if mapbox.url is not None else {}
+        return {"context": {"mapbox": {k: v for k, v in given["mapbox"].items() if k != "token_variable"} | where}}
 
     def text(self) -> str:
         """The recipe as YAML with every default spelled out; of local paths the file name only, no query of a URL."""

@@ -28,6 +28,8 @@ class PlaceResult:
     label_days: Mapping[int, Mapping[str, float]] = field(default_factory=dict)
     """Tile index to the ages of its labels: a number of days, and the share (0 to 1) of its labelled pixels that were
     observed within so many days of the scene. Only for labels that are chosen around a date."""
+    still: str | None = None
+    """Path in the tree of the place's overhead still; None where it has none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from collections import Counter, deque
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -16,11 +17,12 @@ from nutonic.chips.regions import land_cover
 from nutonic.core.classes import DAYS
 from nutonic.core.grid import require_proj
 from nutonic.core.model import Batch, Chip, PlannedPlace, Reject, Scene, Tile
-from nutonic.dataset.commits import Origin, PlaceDone, commit
+from nutonic.dataset.commits import NO_STILL, Origin, PlaceDone, commit
 from nutonic.errors import BadPixels, Gone, GridError, SourceError, StoreError
 from nutonic.inert import inert
 from nutonic.io.objects import Store, sha256
-from nutonic.io.session import current
+from nutonic.io.session import SessionThreads, current
+from nutonic.planning.cost import STILLS_AHEAD
 from nutonic.planning.layout import tile_id
 from nutonic.planning.plan_file import digest_of
 from nutonic.planning.spec import BuildSpec
@@ -28,8 +30,9 @@ from nutonic.rows.context import ChipContext, PlaceResult, chip_context
 from nutonic.rows.rows import dumps, rows_of
 from nutonic.rows.sidecar import sidecar_of
 from nutonic.run.read import Pixels, read, read_together
-from nutonic.run.results import BatchDone, Failure, failure_of
+from nutonic.run.results import BatchDone, Failure, failure_of, failure_of_still
 from nutonic.secrets import redact
+from nutonic.sources.stills.service import Still, Stills
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +46,20 @@ class _Context:
     def rules(self) -> ChipRules:
         """The rules for cutting chips."""
         return ChipRules(table=self.spec.table, tiles=self.spec.tiles, stretch=self.spec.stretch)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Cut:
+    """A place whose chips are cut, and not written yet."""
+
+    index: int
+    result: PlaceResult
+    chips: Sequence[CutTile]
+
+    @property
+    def shows_any(self) -> bool:
+        """Whether any tile became a chip."""
+        return any(isinstance(cut, Chip) for _, cut in self.chips)
 
 
 def run_batch(
@@ -83,8 +100,9 @@ def run_batch(
     first = read_together([place for _, place in places], spec.sources, spec.grid)
     done: list[PlaceDone] = []
     failures: list[Failure] = []
-    for i, place in places:
-        outcome = _build(i, place, context, first.pop(place.poi.id, None))
+    cut = (_build(i, place, context, first.pop(place.poi.id, None)) for i, place in places)
+    for each, still in _asked(cut, spec.stills):
+        outcome = _finished(each, still, context) if isinstance(each, _Cut) else each
         (done if isinstance(outcome, PlaceDone) else failures).append(outcome)  # type: ignore[arg-type]
     whole = not failures and len(places) == len(batch.places)
     _refuse_replaced(store, origin)
@@ -120,8 +138,8 @@ def _in_words(reject: Reject) -> str:
 # One place
 
 
-def _build(index: int, place: PlannedPlace, context: _Context, first: Pixels | None) -> PlaceDone | Failure:
-    """Build a place from its best scene that is usable.
+def _build(index: int, place: PlannedPlace, context: _Context, first: Pixels | None) -> _Cut | PlaceDone | Failure:
+    """Cut a place's chips from its best scene that is usable.
 
     The next scene is tried only if a file is gone for good, does not match its item, holds no reflectance, or has poor
     pixels. An error that
@@ -158,7 +176,7 @@ def _build(index: int, place: PlannedPlace, context: _Context, first: Pixels | N
                     geobox=pixels.geobox,
                     label_days=label_days,
                 )
-                return _write(index, result, chips, context)
+                return _Cut(index=index, result=result, chips=chips)
             problems.append((poor.reason, f"{inert(scene.id)}: {poor.detail}"))
         first = None
     return _rejected(index, place, problems)
@@ -186,15 +204,56 @@ def _all_poor(chips: Sequence[CutTile]) -> TileReject | None:
     return poor[0] if len(poor) == len(chips) else None
 
 
-def _write(index: int, result: PlaceResult, chips: Sequence[CutTile], context: _Context) -> PlaceDone:
-    """Write a place's pictures and sidecars; its rows are written with the commit."""
+def _asked(
+    places: Iterable[_Cut | PlaceDone | Failure], stills: Stills | None
+) -> Iterator[tuple[_Cut | PlaceDone | Failure, Future[Still] | None]]:
+    """Places in their order, those with chips with their still, which is asked for while the next ones are cut."""
+    if stills is None:
+        yield from ((place, None) for place in places)
+        return
+    ahead: deque[tuple[_Cut | PlaceDone | Failure, Future[Still] | None]] = deque()
+    with SessionThreads(STILLS_AHEAD) as threads:
+        for place in places:
+            asking = None
+            if isinstance(place, _Cut) and place.shows_any:
+                poi = place.result.place.poi
+                asking = threads.submit(stills.fetch, poi.lon, poi.lat)
+            ahead.append((place, asking))
+            if len(ahead) > STILLS_AHEAD:
+                yield ahead.popleft()
+        yield from ahead
+
+
+def _finished(cut: _Cut, still: Future[Still] | None, context: _Context) -> PlaceDone | Failure:
+    """Write a place with its still.
+
+    One that is not there for good is told beside the place's tiles that were left out, and the place is done without it. One
+    that may come the next time leaves the place open.
+    """
+    place = cut.result.place
+    beside: Still | Reject | None
+    try:
+        beside = still.result() if still is not None else None
+    except Gone as error:
+        beside = Reject(poi_id=place.poi.id, reason=NO_STILL, detail=str(error))
+    except (SourceError, RuntimeError, ValueError) as error:
+        return failure_of_still(place, error)
+    return _write(cut, context, beside)
+
+
+def _write(cut: _Cut, context: _Context, still: Still | Reject | None) -> PlaceDone:
+    """Write a place's pictures and sidecars, and its still; its rows are written with the commit."""
+    index, result, chips = cut.index, cut.result, cut.chips
+    beside = {context.spec.layout.still(result.place.poi, still.suffix): still.data} if isinstance(still, Still) else {}
+    result = replace(result, still=next(iter(beside), None))
     samples = [
         _sample(result, tile, chip, context)
         for tile, cut in chips
         if isinstance(cut, Chip)
         for chip in (cut, *(view(cut, name) for name in context.spec.layout.views))
     ]
-    files = {path: entry for sample in samples for path, entry in _put(sample, context).items()}
+    files = {path: entry for sample in samples for path, entry in _put(_files(sample, context), context).items()}
+    files |= _put(beside, context)
     rows = [row for sample in samples for row in rows_of(sample, context.spec.rows)]
     classes: Counter[int] = Counter()
     for sample in samples:
@@ -205,7 +264,10 @@ def _write(index: int, result: PlaceResult, chips: Sequence[CutTile], context: _
         tiles=len(samples),
         rows=b"".join(map(dumps, rows)),
         files=files,
-        rejects=tuple(_tile_reject(result.place, tile, cut) for tile, cut in chips if isinstance(cut, TileReject)),
+        rejects=(
+            *(_tile_reject(result.place, tile, cut) for tile, cut in chips if isinstance(cut, TileReject)),
+            *([still] if isinstance(still, Reject) else ()),
+        ),
         tasks=Counter(row["task"] for row in rows),
         classes=classes,
     )
@@ -229,13 +291,17 @@ def _sample(result: PlaceResult, tile: Tile, chip: Chip, context: _Context) -> C
     return chip_context(result, tile, names, chip, cover, tile.size * spec.grid.resolution_m)
 
 
-def _put(sample: ChipContext, context: _Context) -> dict[str, tuple[int, str]]:
-    """Write a chip's picture and sidecar; gives their sizes in bytes and SHA-256 by path."""
+def _files(sample: ChipContext, context: _Context) -> dict[str, bytes]:
+    """A chip's picture and sidecar, by path."""
     sidecar = dumps(sidecar_of(sample, context.spec.digest, context.spec.sources.labels.rule))
-    files = {
+    return {
         sample.image: encode(sample.chip.rgb),
         context.spec.layout.sidecar(sample.place_result.place.poi, sample.tile_id): sidecar,
     }
+
+
+def _put(files: Mapping[str, bytes], context: _Context) -> dict[str, tuple[int, str]]:
+    """Write files; gives their sizes in bytes and SHA-256 by path."""
     for path, data in files.items():
         context.store.put(path, data)
     return {path: (len(data), sha256(data)) for path, data in files.items()}

@@ -12,7 +12,7 @@ import logging
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
@@ -27,6 +27,7 @@ from nutonic.run.preflight import WorkerPool, worker_pool
 from nutonic.run.results import BatchDone, failures_of_lost
 from nutonic.run.silence import watched
 from nutonic.sources.registry import Sources
+from nutonic.sources.source import Account
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -50,8 +51,10 @@ Work = Callable[[Job], BatchDone]
 
 
 @contextmanager
-def workers_for(sources: Sources, out: Path, cluster: Cluster, callback: Callback) -> Iterator[WorkerPool]:
-    """Workers that are checked and set up.
+def workers_for(
+    sources: Sources, out: Path, cluster: Cluster, callback: Callback, accounts: Sequence[Account] | None = None
+) -> Iterator[WorkerPool]:
+    """Workers that are checked and set up; `accounts` are the services that they ask, by default those of the sources.
 
     Raises
     ------
@@ -65,7 +68,7 @@ def workers_for(sources: Sources, out: Path, cluster: Cluster, callback: Callbac
         connected(cluster) as client,
         _lost_scheduler_raised(client),
         watched(client, lambda line: callback.on_note(Note(text=line))) as watch,
-        worker_pool(client, sources, out.absolute() if elsewhere else None, cluster.max_requests) as pool,
+        worker_pool(client, sources, out.absolute() if elsewhere else None, cluster.max_requests, accounts) as pool,
         reported(client, cluster.performance_report, callback),
     ):
         if (note := dashboard_note(client, cluster)) is not None:

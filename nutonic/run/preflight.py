@@ -7,7 +7,7 @@ import pkgutil
 import threading
 import time
 import uuid
-from collections.abc import Callable, Collection, Container, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Container, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -25,6 +25,7 @@ from nutonic.run.jobs import Job
 from nutonic.run.results import BatchDone
 from nutonic.run.silence import Watch
 from nutonic.sources.registry import Sources
+from nutonic.sources.source import Account
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -166,9 +167,15 @@ class WorkerPool:
 
 @contextmanager
 def worker_pool(
-    client: Client, sources: Sources, root: Path | None, max_requests: int | None = None
+    client: Client,
+    sources: Sources,
+    root: Path | None,
+    max_requests: int | None = None,
+    accounts: Sequence[Account] | None = None,
 ) -> Iterator[WorkerPool]:
     """All workers, set up; with an output folder, `root`, they are elsewhere and are checked.
+
+    Each needs its own credentials for `accounts`, by default those of the sources.
 
     Raises
     ------
@@ -177,11 +184,12 @@ def worker_pool(
     """
     from nutonic.run.worker import WorkerChecks
 
-    environment = _passed_on(sources) if root is not None else {}
+    asked = tuple(sources.accounts if accounts is None else accounts)
+    environment = _passed_on(sources, asked) if root is not None else {}
     plugin_options = {"environment": environment, "ignore_sigint": root is None}
     if root is not None:
         _refuse_strangers(client)
-    with nullcontext(WorkerChecks()) if root is None else _token(root, sources) as checks:
+    with nullcontext(WorkerChecks()) if root is None else _token(root, sources, asked) as checks:
         ready = WorkerPool(client, f"nutonic-{uuid.uuid4().hex}", sources, checks, plugin_options, max_requests)
         try:
             ready.set_up()
@@ -190,11 +198,11 @@ def worker_pool(
             _dismiss(ready)
 
 
-def _passed_on(sources: Sources) -> dict[str, str]:
+def _passed_on(sources: Sources, accounts: Iterable[Account]) -> dict[str, str]:
     """Variables of this process' environment for workers elsewhere, which need their own credentials for services."""
     names = (*PASSED_ON, *(name for source in sources for name in source.needs().variables))
     environment = {name: os.environ[name] for name in names if name in os.environ}
-    for account in sources.accounts:
+    for account in accounts:
         environment |= account.environment()
     return environment
 
@@ -264,7 +272,7 @@ def _refuse_unfit(client: Client, name: str) -> None:
 
 
 @contextmanager
-def _token(root: Path, sources: Sources) -> Iterator[WorkerChecks]:
+def _token(root: Path, sources: Sources, accounts: tuple[Account, ...]) -> Iterator[WorkerChecks]:
     """The checks of workers, with a token file in the output folder that stays there for workers that join later."""
     from nutonic.run.worker import PACKAGES, WorkerChecks, versions
 
@@ -276,7 +284,7 @@ def _token(root: Path, sources: Sources) -> Iterator[WorkerChecks]:
         marked = mark(store)
         store.put(path, content)
         yield WorkerChecks(
-            versions=versions([*PACKAGES, *extras]), token=root / path, content=content, accounts=sources.accounts
+            versions=versions([*PACKAGES, *extras]), token=root / path, content=content, accounts=accounts
         )
     finally:
         for file in root.glob(f"{path}*"):

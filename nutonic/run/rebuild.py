@@ -92,7 +92,7 @@ def _rebuilt(store: Store, count: int) -> tuple[list[str], int]:
     chosen = _chosen(store, plan, count)
     problems, compared = list[str](), 0
     with limited(min(IN_FLIGHT, spec.sources.most_requests(None) or IN_FLIGHT)):
-        for service in spec.sources.accounts:
+        for service in spec.accounts:
             service.sign_in()
         for batch in plan.batches(sorted(chosen)):
             for entry, problem in _compared(store, spec, batch, chosen[batch.index]):

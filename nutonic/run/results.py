@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 
 from nutonic.core.model import Json, PlannedPlace, Scene
 from nutonic.core.showing import Shown
-from nutonic.errors import ReadFailed, Refused
+from nutonic.errors import NutonicError, ReadFailed, Refused
 from nutonic.secrets import redact
 
 #: Errors in a word or two, to be counted by.
@@ -26,6 +26,17 @@ def failure_of(place: PlannedPlace, scene: Scene, error: Exception) -> Failure:
         asset=f"{scene.id}/{band}" if band in {asset.name for asset in scene.assets} else scene.id,
         reason=getattr(error, "reason", None) or _REASONS.get(type(error), type(error).__name__),
         error=redact(str(error) or type(error).__name__),
+    )
+
+
+def failure_of_still(place: PlannedPlace, error: Exception) -> Failure:
+    """An error met while the still of a place was asked for; of one that is not ours no word is told."""
+    ours = isinstance(error, NutonicError)
+    return Failure(
+        poi_id=place.poi.id,
+        asset="still",
+        reason=getattr(error, "reason", None) or _REASONS.get(type(error), type(error).__name__),
+        error=redact(str(error)) if ours else f"the still: {type(error).__name__}",
     )
 
 
@@ -54,7 +65,7 @@ class Failure:
 
     poi_id: str
     asset: str | None
-    """Scene, and band where one is to blame: ``S2A_…/red``."""
+    """Scene, and band where one is to blame: ``S2A_…/red``; or ``still``."""
     reason: str
     """A short phrase to count by."""
     error: str

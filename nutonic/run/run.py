@@ -83,6 +83,8 @@ def build(
     ------
     InputError
         If an input lies in `out`, or a worker elsewhere has other versions or sees other files; nothing is done then.
+    Refused
+        If stills are wanted, and the environment has no token, or one that is not taken; nothing is done then.
     NotNutonic, RecipeChanged
         If the folder is somebody else's, has a link in it, or holds another recipe or places file; nothing is touched.
     StoreError
@@ -128,15 +130,18 @@ def _build(spec: BuildSpec, out: Path, cluster: Cluster, extent: _Extent, callba
     with ExitStack() as stack:
         session = stack.enter_context(limited(min(IN_FLIGHT, cluster.max_requests or IN_FLIGHT)))
 
+        if spec.stills is not None and (extent.replan or not (out / PLAN).is_file()):
+            spec.stills.sign_in()  # before anything is planned, or written
+
         def workers() -> WorkerPool:
-            return stack.enter_context(workers_for(spec.sources, out, cluster, callback))
+            return stack.enter_context(workers_for(spec.sources, out, cluster, callback, spec.accounts))
 
         # Workers elsewhere are checked before anything is planned.
         pool = workers() if cluster.scheduler is not None else None
         store, plan = _planned(spec, out, extent.replan, cluster, pool)
         scope, done = scope_of(plan, extent.limit), committed(store)
         before = progress_of(plan, scope, done)
-        for service in spec.sources.accounts if before.remaining else ():
+        for service in spec.accounts if before.remaining else ():
             service.sign_in()  # a refusal then ends the build once, instead of failing every place
         if pool is None and not cluster.in_process and before.remaining:
             pool = workers()

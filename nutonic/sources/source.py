@@ -24,8 +24,8 @@ class Account(Protocol):
         ...
 
     @property
-    def most_requests(self) -> int:
-        """Requests that it takes at the same time, from all processes together."""
+    def most_requests(self) -> int | None:
+        """Requests that it takes at the same time, from all processes together; None for as many as anybody."""
         ...
 
     def environment(self) -> Mapping[str, str]:

@@ -36,6 +36,8 @@ class ChipFacts:
     facts: Facts
     rgb: np.ndarray
     """(side, side, 3) uint8: what the picture shows."""
+    still: str | None = None
+    """Path of the place's still; None where it has none."""
 
     @property
     def tile_id(self) -> str:
@@ -154,6 +156,7 @@ class ChipFacts:
             bands=self.spec.imagery.bands,
             geobox=place_grid(place.poi.lon, place.poi.lat, self.scene, self.spec.grid),
             label_days={self.tile.index: days.days} if days is not None else {},
+            still=self.still,
         )
         chip = Chip(
             rgb=self.rgb,

@@ -13,18 +13,19 @@ from odc.geo.geobox import GeoBox
 from nutonic.chips.chip import view as view_of
 from nutonic.chips.png import decode
 from nutonic.core.model import Batch, Chip, Json, PlannedPlace, Tile
-from nutonic.dataset.commits import CommittedPlace, is_canonical, unpacked
+from nutonic.dataset.commits import NO_STILL, CommittedPlace, is_canonical, unpacked
 from nutonic.dataset.proof.derive import ChipFacts, turned_box
 from nutonic.dataset.proof.findings import Finding, Tree
 from nutonic.dataset.proof.row_audit import Row, against_sidecar, class_texts, compared, count_findings, rows_in
 from nutonic.dataset.proof.shapes import Patch, facts_of
 from nutonic.errors import Corrupt, GridError
 from nutonic.io.objects import sha256
-from nutonic.planning.layout import CommitName, tile_id
+from nutonic.planning.layout import STILL_SUFFIXES, STILLS, CommitName, tile_id
 from nutonic.planning.spec import BuildSpec
 from nutonic.rows.context import ChipContext
 from nutonic.rows.rows import dumps
 from nutonic.secrets import holds_address_with_query, holds_opaque_value, holds_secret
+from nutonic.sources.stills.picture import MOST_BYTES, measured, suffix_of, texts_in
 
 #: No sidecar is larger: it holds at most so many regions of so many classes.
 _LARGEST_SIDECAR = 2**24
@@ -96,7 +97,7 @@ def read_file(look: Look, looked: Looked, path: str, entry: tuple[int, str]) -> 
         problem = "cannot be read: it is missing"
     elif look.sizes[path] != size:  # it is not read: it may be of any size
         problem = "is not what was written: its size differs"
-    elif path.startswith(("images/", "metadata/")) and size > _most_bytes(look, path):
+    elif path.startswith(("images/", "metadata/", f"{STILLS}/")) and size > _most_bytes(look, path):
         problem = "is larger than such a file can be"
     else:
         data = store.get(path)
@@ -110,13 +111,16 @@ def read_file(look: Look, looked: Looked, path: str, entry: tuple[int, str]) -> 
 
 
 def _most_bytes(look: Look, path: str) -> int:
+    if path.startswith(f"{STILLS}/"):
+        return MOST_BYTES
     side = look.tree.chip_side
     return _LARGEST_SIDECAR if path.endswith(".json") else side * (3 * side + 1) * 2 + 2**16
 
 
 def secret_findings(look: Look, path: str, data: bytes) -> Iterator[Finding]:
     """Whether a file's bytes hold something like a secret, or the value of one in this environment."""
-    binary = path.endswith(".png") or path in look.tree.plan.beside  # whose text is compressed, and looked at by itself
+    pictures = path.endswith(".png") or path.startswith(f"{STILLS}/")
+    binary = pictures or path in look.tree.plan.beside  # whose text is compressed, and looked at by itself
     if not binary and (holds_secret(data) or _holds_query(look, path, data)):
         yield Finding(f"{path} holds what looks like a token or a signed URL")
     if any(value in data for value in look.secrets):
@@ -168,6 +172,8 @@ class _Place:
                     original = chip
                 elif chip is not None and original is not None:
                     self._compare_views(original, chip)
+        if (still := self._still_of(spec, place)) is not None:
+            self._still(spec, still)
         if part is not None:
             self._rows(part)
         self._sums()
@@ -184,15 +190,41 @@ class _Place:
         kept, entry, layout = self._kept(spec, place), self.entry, spec.layout
         names = [tile_id(place.poi.id, tile, view) for tile in kept for view in (None, *layout.views)]
         files = [path for n in names for path in (layout.image(place.poi, n), layout.sidecar(place.poi, n))]
-        left_out = [tile_id(place.poi.id, tile) for tile in layout.tiles if tile not in kept]
+        still, missing = self._still_of(spec, place), list[None]()
+        if layout.stills and kept:
+            files, missing = ([*files, still], []) if still is not None else (files, [None])
+        left_out: list[str | None] = [tile_id(place.poi.id, tile) for tile in layout.tiles if tile not in kept]
         rejected = [reject["tile_id"] for reject in entry["rejects"]]
         fits = list(entry["files"]) == files and entry["tiles"] == len(names)
         whole = not kept and entry["item_id"] is None and rejected == [None] and not entry["rows"]["size"]
         if not fits:
             self.wrong("the files that its commit names are not those of its tiles")
-        elif not whole and (rejected != left_out or entry["item_id"] is None):
+        elif not whole and (rejected != [*left_out, *missing] or entry["item_id"] is None):
             self.wrong("its commit does not say of each tile why it is left out, or which scene the others show")
+        elif not whole and missing and entry["rejects"][-1]["reason"] != NO_STILL:
+            self.wrong("its commit does not say why it has no still")
         return fits
+
+    def _still_of(self, spec: BuildSpec, place: PlannedPlace) -> str | None:
+        """The path of the place's still, by the commit; None where it has none."""
+        paths = (spec.layout.still(place.poi, suffix) for suffix in STILL_SUFFIXES if spec.layout.stills)
+        return next((path for path in paths if path in self.entry["files"]), None)
+
+    def _still(self, spec: BuildSpec, path: str) -> None:
+        """A still is a whole picture of the kind that its name says, and of the size that the recipe asks for."""
+        data = read_file(self.look, self.looked, path, tuple(self.entry["files"][path]))
+        if data is None or spec.stills is None:
+            return
+        try:
+            if not path.endswith(f".{suffix_of(data)}"):
+                raise ValueError("is another kind of picture than its name says, or none")
+            if not spec.stills.fits(*measured(data)):
+                raise ValueError("has not the size that the recipe asks for")
+            texts = texts_in(data)
+            if any(value in text.encode("utf-8", "replace") for text in texts for value in self.look.secrets):
+                raise ValueError("holds the value of a secret from the environment")
+        except ValueError as problem:
+            self.looked.findings.append(Finding(f"{path} {problem}", path=path))
 
     def _chip(self, spec: BuildSpec, place: PlannedPlace, tile: Tile, view: str | None) -> ChipFacts | None:
         """A chip with its facts, its picture and sidecar looked at; None if either cannot be used."""
@@ -211,7 +243,15 @@ class _Place:
         self.sidecars[name], self.raw[name] = sidecar, data
         rgb = self._picture(image, picture, facts.pixels_sha256, path)
         blank = np.empty((0, 0, 3), np.uint8)
-        chip = ChipFacts(spec=spec, place=place, tile=tile, view=view, facts=facts, rgb=blank if rgb is None else rgb)
+        chip = ChipFacts(
+            spec=spec,
+            place=place,
+            tile=tile,
+            view=view,
+            facts=facts,
+            rgb=blank if rgb is None else rgb,
+            still=self._still_of(spec, place),
+        )
         problems = list(dict.fromkeys(chip.problems()))
         self.looked.findings += [Finding(f"{path}: {problem}", path=path) for problem in problems]
         if not problems:
