@@ -196,16 +196,16 @@ class StaticMaps:
     """A public server of static maps. ``{lon}``, ``{lat}``, ``{zoom}``, ``{size}`` and ``{style}`` are filled in."""
 
     name: str
-    url: str
-    """Where a picture is asked for, without its query."""
+    origin: str
+    """Scheme and host."""
+    still: str
+    """Path of a picture there."""
     token_key: str
     """Key of the query that takes the token."""
-    scale: int
-    """Pixels of a picture for each that is asked for."""
     tokens: str
-    """Where it tells whether a token is good; such a request costs nothing."""
+    """Path at which it tells whether a token is good; such a request costs nothing."""
     style: str
-    """Where it describes a style; nor does this."""
+    """Path at which it describes a style; nor does this."""
     attribution: str
     """What its terms want to be said wherever a picture is shown."""
     improve: str
@@ -217,11 +217,11 @@ class StaticMaps:
 #: A picture of at most 1280 × 1280, doubled by ``@2x``; a JPEG where a style has only rasters, else a PNG.
 MAPBOX = StaticMaps(
     name="Mapbox",
-    url="https://api.mapbox.com/styles/v1/{style}/static/{lon},{lat},{zoom},0/{size}x{size}@2x",
+    origin="https://api.mapbox.com",
+    still="/styles/v1/{style}/static/{lon},{lat},{zoom},0/{size}x{size}@2x",
     token_key="access_token",
-    scale=2,
-    tokens="https://api.mapbox.com/tokens/v2",
-    style="https://api.mapbox.com/styles/v1/{style}",
+    tokens="/tokens/v2",
+    style="/styles/v1/{style}",
     attribution="© Mapbox © OpenStreetMap © Maxar",
     improve="https://apps.mapbox.com/feedback/",
     terms="https://www.mapbox.com/legal/tos",

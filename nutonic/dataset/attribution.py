@@ -20,11 +20,10 @@ def provenance_of_stills(spec: BuildSpec, count: int) -> str:
     stills, kind = spec.stills, "still" if count == 1 else "stills"
     what = markdown_code(stills.style) if "{style}" in stills.url else "static maps"
     side = f", {stills.side} × {stills.side} pixels" if stills.side is not None else ""
-    whose = f"{markdown_text(stills.service)}{'' if not stills.at_mapbox else ' Static Images API'}"
-    return (
-        f"- Overhead context: {count:,} {kind} of {what} around the places, zoom {stills.zoom:g}{side}, from {whose}: "
-        f"{_attribution(stills)}\n"
-    )
+    whose = f"{markdown_text(stills.service)}{' Static Images API' if stills.is_mapbox else ''}"
+    text = f"- Overhead context: {count:,} {kind} of {what} around the places, zoom {stills.zoom:g}{side}, from {whose}"
+    said = _attribution(stills)
+    return f"{text}: {said}\n" if said else f"{text}\n"
 
 
 def layout_of_stills(spec: BuildSpec) -> str:
@@ -36,16 +35,16 @@ def licence_of_stills(spec: BuildSpec) -> str:
     """The card's paragraph on what may be done with stills, behind an empty line."""
     if spec.stills is None:
         return ""
-    terms = f" ({MAPBOX.terms})" if spec.stills.at_mapbox else ""
-    whose = markdown_text(spec.stills.service)
+    terms = f" ({MAPBOX.terms})" if spec.stills.is_mapbox else ""
+    whose, said = markdown_text(spec.stills.service), _attribution(spec.stills)
+    told = f"wherever one is shown, this must be said: {said}." if said else "the recipe names no attribution."
     return (
         f"\nStills are under the terms of {whose}{terms}, which may limit keeping them, handing them on and training\n"
-        f"with them; wherever one is shown, this must be said: {_attribution(spec.stills)}.\n"
+        f"with them; {told}\n"
     )
 
 
 def _attribution(stills: Stills) -> str:
-    """What must be said wherever a still is shown."""
-    if stills.at_mapbox:
-        return f"{MAPBOX.attribution} ([Improve this map]({MAPBOX.improve}))"
-    return markdown_text(stills.attribution) if stills.attribution else "as its terms demand"
+    """What must be said wherever a still is shown; nothing where that is not known."""
+    improve = f" ([Improve this map]({MAPBOX.improve}))" if stills.is_mapbox else ""
+    return f"{markdown_text(stills.attribution)}{improve}"

@@ -16,14 +16,13 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler
 from typing import NamedTuple
 from urllib.parse import parse_qs, urlsplit
 
 from PIL import Image, PngImagePlugin
 
-from nutonic.core.catalogs import MAPBOX
 from nutonic.testing.server_process import LoopbackServer
 
 #: A token of the real ones' form, and nobody's.
@@ -75,6 +74,8 @@ class StaticMaps:
     trouble: Trouble | None = None
     """What happens to requests for stills; None from it where nothing does."""
     latency_s: float = 0.0
+    tells_of_tokens: bool = True
+    """Whether it has the Tokens API, which other servers lack."""
     url: str = ""
     asked: list[Asked] = field(default_factory=list)
     most_at_once: int = 0
@@ -88,22 +89,15 @@ class StaticMaps:
 
     @property
     def template(self) -> str:
-        """As another server of static maps: a URL template of its pictures."""
-        return f"{self.url}/styles/v1/{{style}}/static/{{lon}},{{lat}},{{zoom}},0/{{size}}x{{size}}@2x?access_token={{token}}"
-
-    def mapbox(self):
-        """What is known of Mapbox, at this address."""
-        moved = {
-            name: getattr(MAPBOX, name).replace("https://api.mapbox.com", self.url) for name in ("url", "tokens", "style")
-        }
-        return replace(MAPBOX, **moved)
+        """Where its pictures are, as a recipe has it for Mapbox at another address."""
+        return self.url + "/styles/v1/{style}/static/{lon},{lat},{zoom},0/{size}x{size}@2x?access_token={token}"
 
     def answer(self, method: str, target: str) -> Said:
         parts = urlsplit(target)
         given = parse_qs(parts.query).get("access_token", [""])[0]
         with self._lock:
             self.asked.append(Asked(method, parts.path, given == self.token))
-        if parts.path == "/tokens/v2":
+        if parts.path == "/tokens/v2" and self.tells_of_tokens:
             code = "TokenValid" if given == self.token else "TokenInvalid"
             return Said(200, json.dumps({"code": code}).encode(), {"Content-Type": "application/json"})
         if given != self.token:
@@ -117,7 +111,11 @@ class StaticMaps:
         if found is None:
             return None
         known = found[1] in STYLES
-        return Said(200, b'{"version": 8}', {"Content-Type": "application/json"}) if known else message(404, "Style not found")
+        return (
+            Said(200, b'{"version": 8}', {"Content-Type": "application/json"})
+            if known
+            else message(404, "Style not found")
+        )
 
     def _still(self, path: str) -> Said:
         found = _STATIC.fullmatch(path)

@@ -25,7 +25,7 @@ from nutonic.planning.spec import BuildSpec
 from nutonic.rows.context import ChipContext
 from nutonic.rows.rows import dumps
 from nutonic.secrets import holds_address_with_query, holds_opaque_value, holds_secret
-from nutonic.sources.stills.picture import MOST_BYTES, measured, suffix_of, texts_in
+from nutonic.sources.stills.picture import MOST_BYTES, suffix_of, texts_in
 
 #: No sidecar is larger: it holds at most so many regions of so many classes.
 _LARGEST_SIDECAR = 2**24
@@ -218,13 +218,13 @@ class _Place:
         try:
             if not path.endswith(f".{suffix_of(data)}"):
                 raise ValueError("is another kind of picture than its name says, or none")
-            if not spec.stills.fits(*measured(data)):
-                raise ValueError("has not the size that the recipe asks for")
+            if (problem := spec.stills.missized(data)) is not None:
+                raise ValueError(problem)
             texts = texts_in(data)
             if any(value in text.encode("utf-8", "replace") for text in texts for value in self.look.secrets):
                 raise ValueError("holds the value of a secret from the environment")
-        except ValueError as problem:
-            self.looked.findings.append(Finding(f"{path} {problem}", path=path))
+        except ValueError as error:
+            self.looked.findings.append(Finding(f"{path} {error}", path=path))
 
     def _chip(self, spec: BuildSpec, place: PlannedPlace, tile: Tile, view: str | None) -> ChipFacts | None:
         """A chip with its facts, its picture and sidecar looked at; None if either cannot be used."""

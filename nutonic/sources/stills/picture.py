@@ -19,6 +19,10 @@ MOST_BYTES = 32 * 2**20
 MOST_SIDE = 8192
 
 
+class TooLarge(ValueError):
+    """A picture of so many pixels that nobody has a look at any."""
+
+
 def suffix_of(data: bytes) -> str | None:
     """``png`` or ``jpg`` by the first bytes of a file; None for anything else."""
     return next((suffix for suffix, first in _KINDS.items() if data.startswith(first)), None)
@@ -29,6 +33,8 @@ def measured(data: bytes) -> tuple[int, int]:
 
     Raises
     ------
+    TooLarge
+        If that is more than any still, or any other picture, has.
     ValueError
         If it is neither, so that the text fits behind the name of a file.
     """
@@ -71,5 +77,7 @@ def _opened(data: bytes) -> Image.Image:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of many pixels: they are counted here, before any is unpacked
             return Image.open(io.BytesIO(data), formats=[_FORMATS[suffix]])
-    except (*_BROKEN, Image.DecompressionBombError) as error:
+    except Image.DecompressionBombError:
+        raise TooLarge("has too many pixels for any still") from None
+    except _BROKEN as error:
         raise ValueError(f"cannot be decoded ({type(error).__name__})") from None

@@ -22,7 +22,7 @@ from nutonic.io.http import Answer, Request
 from nutonic.io.session import current
 from nutonic.recipe.context import TOKEN, Mapbox
 from nutonic.sources.cost import SourceCost
-from nutonic.sources.stills.picture import MOST_BYTES, measured, suffix_of, texts_in
+from nutonic.sources.stills.picture import MOST_BYTES, TooLarge, measured, suffix_of, texts_in
 
 #: Bytes of a still per pixel: typical of Mapbox's JPEGs of satellite imagery.
 _BYTES_PER_PIXEL = 0.25
@@ -78,8 +78,8 @@ class Stills:
     """Pixels along a side of what is delivered; None where the server is not known."""
     variable: str | None
     """Name of the environment variable that holds the token; None if the server wants none."""
-    at_mapbox: bool
-    """Whether it is Mapbox's own API, of which more is known than its pictures."""
+    is_mapbox: bool
+    """Whether it is Mapbox's API, at its own address or another, of which more is known than its pictures."""
     attribution: str
     """What must be said wherever a picture is shown; empty where that is not known."""
 
@@ -88,7 +88,7 @@ class Stills:
     @property
     def service(self) -> str:
         """What it is called: Mapbox, or the host of another server."""
-        return MAPBOX.name if self.at_mapbox else urlsplit(self.url).netloc
+        return MAPBOX.name if self.is_mapbox else urlsplit(self.url).hostname or ""
 
     @property
     def most_requests(self) -> int | None:
@@ -115,17 +115,23 @@ class Stills:
         """
         token, accepted = self._token(), current().resource(_Accepted).services
         if token and self not in accepted:
-            self._refuse_style_or_token(token) if self.at_mapbox else self._refuse_denied(token)
+            if not (self.is_mapbox and self._tells_of_tokens(token)):
+                self._refuse_denied(token)
             accepted.add(self)
 
-    def _refuse_style_or_token(self, token: str) -> None:
-        answer = self._ask(MAPBOX.tokens, ((MAPBOX.token_key, TOKEN),), token)
+    def _tells_of_tokens(self, token: str) -> bool:
+        """Refuse a token that Mapbox says is not good, and a style that it has not; False if it tells of no token."""
+        origin, query = "://".join(urlsplit(self.url)[:2]), ((MAPBOX.token_key, TOKEN),)
+        answer = self._ask(f"{origin}{MAPBOX.tokens}", query, token)
         word = _code(answer.body)
         if word in _BAD_TOKENS or answer.status in _DENIED:
             raise self._denial(_BAD_TOKENS.get(word, "is not accepted"))
-        answer = self._ask(MAPBOX.style.format(style=self.style), ((MAPBOX.token_key, TOKEN),), token)
+        if answer.status != 200:
+            return False
+        answer = self._ask(f"{origin}{MAPBOX.style.format(style=self.style)}", query, token)
         if answer.status == 404:
             raise Refused(f"{self.service} has no style {self.style}: see context.mapbox.style", reason="no such style")
+        return True
 
     def _refuse_denied(self, token: str) -> None:
         """Ask for the head of a still of nowhere in particular: whether there is one does not matter."""
@@ -167,7 +173,7 @@ class Stills:
             If what comes is no still, also the last time that it is asked for, or one of another size.
         """
         token = self._token()
-        if self.at_mapbox and abs(lat) > MOST_LATITUDE:
+        if self.is_mapbox and abs(lat) > MOST_LATITUDE:
             raise Gone(f"{self.service} has no map of latitude {lat:g}: it ends at {MOST_LATITUDE:g}")
         answer = self._ask(*self._address(lon, lat), token, wrong=lambda answer: self._wrong(answer, token))
         if answer.status in _DENIED:
@@ -180,17 +186,25 @@ class Stills:
         return self._sized(answer.body)
 
     def _sized(self, data: bytes) -> Still:
-        width, height = measured(data)
-        if not self.fits(width, height):
-            most = f"more than {2 * self.size} a side" if self.side is None else f"not {self.side} × {self.side}"
-            raise BadPixels(
-                f"the still: {self.service} delivers {width} × {height} pixels, {most}", reason="still of another size"
-            )
+        problem = self.missized(data)
+        if problem is not None:
+            raise BadPixels(f"the still of {self.service} {problem}", reason="still of another size")
         return Still(suffix=str(suffix_of(data)), data=data)
 
-    def fits(self, width: int, height: int) -> bool:
-        """Whether a still may have so many pixels: those of Mapbox as many as asked for, any other twice that at most."""
-        return max(width, height) <= 2 * self.size if self.side is None else (width, height) == (self.side, self.side)
+    def missized(self, data: bytes) -> str | None:
+        """How a PNG or JPEG has another size than was asked for, in words; None if it has not. Nothing is unpacked.
+
+        Those of Mapbox have the very size, any other at most twice as many pixels along a side.
+        """
+        try:
+            width, height = measured(data)
+        except TooLarge as error:
+            return str(error)
+        if self.side is None and max(width, height) > 2 * self.size:
+            return f"has {width} × {height} pixels, more than {2 * self.size} a side"
+        if self.side is not None and (width, height) != (self.side, self.side):
+            return f"has {width} × {height} pixels, not {self.side} × {self.side}"
+        return None
 
     def _wrong(self, answer: Answer, token: str) -> str | None:
         """What is wrong with a picture that was delivered, so that it is asked for again; None if nothing is.
@@ -202,7 +216,7 @@ class Stills:
         if not _says_picture(answer.headers) or suffix_of(answer.body) is None:
             return "no PNG or JPEG"
         try:
-            texts = texts_in(answer.body) if self.fits(*measured(answer.body)) else ()
+            texts = texts_in(answer.body) if self.missized(answer.body) is None else ()
         except ValueError:
             return "damaged picture"
         told = (answer.body, *(text.encode("utf-8", "replace") for text in texts))
@@ -255,17 +269,18 @@ def stills_of(settings: Mapbox) -> Stills | None:
     """The server that a recipe names; None where none is to be asked."""
     if not settings.enabled:
         return None
-    known = settings.url is None
+    url = settings.url or f"{MAPBOX.origin}{MAPBOX.still}"
+    known = urlsplit(url).path.startswith(MAPBOX.still.partition("{lon}")[0])
     return Stills(
-        url=settings.url or MAPBOX.url,
-        query=((MAPBOX.token_key, TOKEN),) if known else tuple(settings.query.items()),
+        url=url,
+        query=((MAPBOX.token_key, TOKEN),) if settings.url is None else tuple(settings.query.items()),
         style=settings.style,
         zoom=round(settings.zoom, 2),
         size=settings.size,
-        side=MAPBOX.scale * settings.size if known else None,
+        side=settings.size * (2 if url.endswith("@2x") else 1) if known and "/{size}x{size}" in url else None,
         variable=settings.token_variable if settings.needs_token else None,
-        at_mapbox=known,
-        attribution=MAPBOX.attribution if known else settings.attribution or "",
+        is_mapbox=known,
+        attribution=settings.attribution or (MAPBOX.attribution if known else ""),
     )
 
 
