@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING
 import yaml
 
 from nutonic.core.model import SPLITS, Scene
-from nutonic.dataset.attribution import layout_of_stills, licence_of_stills, provenance_of_stills
 from nutonic.dataset.index import Totals
 from nutonic.inert import markdown_code, markdown_text
 from nutonic.io.objects import Store, sha256
-from nutonic.planning.layout import CARD
+from nutonic.planning.layout import CARD, STILLS
 from nutonic.planning.plan_file import PlanFile
+from nutonic.sources.stills import attribution
 
 if TYPE_CHECKING:
     from nutonic.planning.spec import BuildSpec
@@ -138,7 +138,7 @@ def _provenance(spec: BuildSpec, plan: PlanFile, done: Totals) -> str:
     source = f"{markdown_code(spec.imagery.collection)}{markdown_text(when)}"
     labels = sorted({scene.id for scene in plan.scenes if _is_land_cover(spec, scene)})
     more = f" and {len(labels) - _NAMED} more" if len(labels) > _NAMED else ""
-    stills = provenance_of_stills(spec, done.stills)
+    stills = f"{attribution.provenance(spec.stills, done.stills)}\n" if spec.stills is not None else ""
     return f"""## Provenance
 
 - Imagery: {_counted(len(pictures), "scene")} of {source}; every sidecar names its own
@@ -183,12 +183,14 @@ def _table(title: str, head: tuple[str, ...], rows: Sequence[tuple[object, ...]]
 
 def _usage(spec: BuildSpec) -> str:
     many = "-*" if spec.output.rows_per_file is not None else ""
+    lies = f"- `{STILLS}/`: an overhead still of each place, PNG or JPEG as it was delivered\n" if spec.stills else ""
+    licence = f"\n{attribution.licence(spec.stills)}\n" if spec.stills is not None else ""
     return f"""## Layout
 
 - `data/*.jsonl`: rows; images are named by their path in this folder
 - `images/`: RGB PNG chips
 - `metadata/`: a JSON sidecar per chip, at the same path: grid, scene, stretch, class fractions, regions
-{layout_of_stills(spec)}- `_nutonic/`: recipe, plan and commits, what `nutonic verify` stands on
+{lies}- `_nutonic/`: recipe, plan and commits, what `nutonic verify` stands on
 
 Boxes are `[x1, y1, x2, y2]` from the upper left corner, half-open pixels divided by the chip's width and height.
 Places whose squares overlap are in the same split, so no ground is in two.
@@ -206,4 +208,4 @@ rows = load_dataset("json", data_files={{"train": "data/train{many}.jsonl"}})["t
 The rows carry the licences of what they are made of: the imagery provider's (Sentinel-2: the Copernicus Sentinel data
 terms), the land cover's (ESA WorldCover: CC BY 4.0; Dynamic World: CC BY 4.0; OpenStreetMap: ODbL), and those of the
 places. Check them before you publish.
-{licence_of_stills(spec)}"""
+{licence}"""
