@@ -28,6 +28,9 @@ _QUERY = re.compile(r"(?<=[^\s?#])[?#][^\s?#=&'\"<>]+=[^\s'\"<>]*")
 #: Keys that are known by their shape, of AWS and in PEM: of these all that may belong to the block, whole or cut short.
 _KEY = r"AKIA[0-9A-Z]{16}|-----BEGIN [A-Z ]*PRIVATE KEY[A-Za-z0-9+/=\s\\-]*"
 
+#: Mapbox's tokens are known by their shape too; what they all hold is looked for first, which takes no time.
+_TOKEN, _IN_TOKENS = r"\b[pst]k\.eyJ[\w-]{6,}\.[\w-]+", b"k.eyJ"
+
 #: Last words of the keys of a query that sign a URL or say who asks.
 _WORDS = (
     "sig|signature|token|key|api_?key|auth|authorization|pass|passwd|password|pwd|secret|credentials?|policy|sas|hmac|jwt"
@@ -40,7 +43,8 @@ _SIGNED = (
     rf"|[?&;#](?:(?:[a-z0-9]+[_.-])*(?:{_WORDS})|x-(?:amz|goog|oss|ms|cos)-[a-z-]+)="
 )
 
-_SHAPES = re.compile(_KEY, re.IGNORECASE | re.ASCII)
+_SHAPES = re.compile(f"{_KEY}|{_TOKEN}", re.IGNORECASE | re.ASCII)
+_TOKENS = re.compile(_TOKEN.encode())
 _ANY = re.compile(f"{_SIGNED}|{_KEY}".encode(), re.IGNORECASE)
 
 #: An address with anything encoded in it, and one whose query has a value that may be a key, whatever it is called.
@@ -134,7 +138,7 @@ def holds_query(value: Any, harmless: Collection[str] = ()) -> bool:
 def holds_secret(content: str | bytes) -> bool:
     """Whether there is a URL that is signed or has a user in it, encoded ones included, or a key in `content`."""
     data = content.encode("utf-8", "replace") if isinstance(content, str) else content
-    if _ANY.search(data):
+    if _ANY.search(data) or (_IN_TOKENS in data and _TOKENS.search(data)):
         return True
     encoded = (unquote_to_bytes(unquote_to_bytes(found[0])) for found in _ENCODED.finditer(data))
     return any(_ANY.search(url) for url in encoded)

@@ -34,6 +34,7 @@ SIGNED = [f"https://h.example/a.tif?x=1{mark}{name}={CANARY}" for name in PARAME
 USERS = [f"https://{CANARY}@h.example/a.tif", f"https://me:{CANARY}@h.example/a.tif", f"ftp://me:{CANARY}@h/a.tif"]
 PEM = f"-----BEGIN RSA PRIVATE KEY-----\n{CANARY}\n{CANARY}==\n-----END RSA PRIVATE KEY-----"
 KEYS = ["AKIA" + CANARY.upper(), PEM, PEM[:60], PEM.replace("\n", "\\n"), PEM.replace("RSA ", "")]
+KEYS += [f"{kind}.eyJ1Ijoi{CANARY}.{CANARY}" for kind in ("pk", "sk", "tk")]
 NAMES = (
     *("GITHUB_TOKEN", "client_secret", "DB_PASSWORD", "DB_PASSWD", "MY_API_KEY", "MYAPIKEY", "GOOGLE_CREDENTIALS"),
     *("PC_SDK_SUBSCRIPTION_KEY", "PASSPHRASE", "REQUEST_SIGNATURE", "HTTPS_PROXY", "AZURE_STORAGE_SAS"),

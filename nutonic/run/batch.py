@@ -18,7 +18,7 @@ from nutonic.core.classes import DAYS
 from nutonic.core.grid import require_proj
 from nutonic.core.model import Batch, Chip, PlannedPlace, Reject, Scene, Tile
 from nutonic.dataset.commits import NO_STILL, Origin, PlaceDone, commit
-from nutonic.errors import BadPixels, Gone, GridError, SourceError, StoreError
+from nutonic.errors import BadPixels, Gone, GridError, Refused, SourceError, StoreError
 from nutonic.inert import inert
 from nutonic.io.objects import Store, sha256
 from nutonic.io.session import SessionThreads, current
@@ -97,6 +97,8 @@ def run_batch(
     origin = Origin(recipe_digest=spec.digest, plan=plan or digest_of(store) or "")
     context = _Context(spec, store)
     places = [(i, place) for i, place in enumerate(batch.places) if only is None or i in only]
+    if (refusal := _refusal(spec.stills)) is not None:  # before pixels are read in vain
+        return _summary(batch.index, [], [failure_of_still(place, refusal) for _, place in places], 0)
     first = read_together([place for _, place in places], spec.sources, spec.grid)
     done: list[PlaceDone] = []
     failures: list[Failure] = []
@@ -108,6 +110,18 @@ def run_batch(
     _refuse_replaced(store, origin)
     bytes_written = commit(store, batch.index, done, origin, whole=whole)
     return _summary(batch.index, done, failures, bytes_written)
+
+
+def _refusal(stills: Stills | None) -> Refused | None:
+    """Why this process would get no still, as far as it can be known before one is asked for."""
+    try:
+        if stills is not None:
+            stills.sign_in()
+    except Refused as refusal:
+        return refusal
+    except SourceError:  # it may answer when it is asked for a picture
+        pass
+    return None
 
 
 def _refuse_replaced(store: Store, origin: Origin) -> None:

@@ -26,6 +26,7 @@ from nutonic.io.objects import Store
 from nutonic.planning.plan_file import read_plan
 from nutonic.planning.spec import resolve
 from nutonic.recipe.yaml import parse_recipe_text
+from nutonic.run import batch as batches
 from nutonic.run.run import _run_job, build
 
 #: Of the small planet's places with chips; 6 has too few labels, 9 no scene.
@@ -252,6 +253,27 @@ def test_a_still_that_may_come_later_leaves_its_place_open_and_the_next_build_as
     assert verified(out) == ()
     assert build(nt.load_recipe(recipe), tmp_path / "clean", workers=0).complete
     assert tree(out) == tree(tmp_path / "clean")
+
+
+def test_a_token_that_is_refused_half_way_is_judged_before_more_pixels_are_read(finished, tmp_path):
+    maps, recipe, out = finished
+    right, reads = maps.token, []
+
+    def revoked(said, target):
+        maps.token = "pk.another"
+        return message(401, "Not Authorized - Invalid Token")
+
+    maps.trouble = revoked
+    with pytest.MonkeyPatch.context() as patch:
+        read = batches.read_together
+        patch.setattr(batches, "read_together", lambda *args: reads.append(1) or read(*args))
+        summary = build(nt.load_recipe(recipe), tmp_path / "tree", workers=0)
+    maps.trouble, maps.token = None, right
+    assert {failure.reason for failure in summary.failures} == {"credentials refused"}
+    assert summary.still_open == len(summary.failures) >= len(WITH_CHIPS)
+    assert len(reads) == 1
+    assert build(nt.load_recipe(recipe), tmp_path / "tree", workers=0).complete
+    assert tree(tmp_path / "tree") == tree(out)
 
 
 # Refusals

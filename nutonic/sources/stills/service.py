@@ -8,8 +8,9 @@ what it was asked; and a picture that holds the token is none.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import quote, quote_plus, urlsplit
 
@@ -41,7 +42,6 @@ _BAD_TOKENS = {
 }
 
 _Query = tuple[tuple[str, str], ...]
-_Judge = Callable[[Answer], str | None]
 
 _PORTS = {"http": 80, "https": 443}
 
@@ -122,22 +122,24 @@ class Stills:
     def _tells_of_tokens(self, token: str) -> bool:
         """Refuse a token that Mapbox says is not good, and a style that it has not; False if it tells of no token."""
         origin, query = "://".join(urlsplit(self.url)[:2]), ((MAPBOX.token_key, TOKEN),)
-        answer = self._ask(f"{origin}{MAPBOX.tokens}", query, token)
+        answer = self._ask(_request(f"{origin}{MAPBOX.tokens}", query, token))
         word = _code(answer.body)
         if word in _BAD_TOKENS or answer.status in _DENIED:
             raise self._denial(_BAD_TOKENS.get(word, "is not accepted"))
         if answer.status != 200:
             return False
-        answer = self._ask(f"{origin}{MAPBOX.style.format(style=self.style)}", query, token)
+        answer = self._ask(_request(f"{origin}{MAPBOX.style.format(style=self.style)}", query, token))
         if answer.status == 404:
             raise Refused(f"{self.service} has no style {self.style}: see context.mapbox.style", reason="no such style")
         return True
 
     def _refuse_denied(self, token: str) -> None:
-        """Ask for the head of a still of nowhere in particular: whether there is one does not matter."""
-        answer = self._ask(*self._address(0.0, 0.0), token, method="HEAD")
-        if answer.status in _DENIED:
-            raise self._denial(f"is not accepted ({answer.status})")
+        """Ask for the head of a still of nowhere in particular: whether there is one, or an answer, does not matter."""
+        head = replace(_request(*self._address(0.0, 0.0), token), method="HEAD", attempts=1)
+        with suppress(ReadFailed):
+            answer = self._ask(head)
+            if answer.status in _DENIED:
+                raise self._denial(f"is not accepted ({answer.status})")
 
     def _denial(self, how: str) -> Refused:
         return Refused(
@@ -175,8 +177,10 @@ class Stills:
         token = self._token()
         if self.is_mapbox and abs(lat) > MOST_LATITUDE:
             raise Gone(f"{self.service} has no map of latitude {lat:g}: it ends at {MOST_LATITUDE:g}")
-        answer = self._ask(*self._address(lon, lat), token, wrong=lambda answer: self._wrong(answer, token))
+        request = _request(*self._address(lon, lat), token)
+        answer = self._ask(replace(request, wrong=lambda answer: self._wrong(answer, token)))
         if answer.status in _DENIED:
+            current().resource(_Accepted).services.discard(self)  # whoever signs in next asks anew
             raise self._denial(f"is not accepted ({answer.status})")
         if answer.status in _NOT_HERE:
             raise Gone(f"{self.service} has no still of {_number(lon)}, {_number(lat)} (status {answer.status})")
@@ -242,27 +246,23 @@ class Stills:
 
         return filled(self.url), tuple((key, filled(text)) for key, text in self.query)
 
-    def _ask(self, url: str, query: _Query, token: str, method: str = "GET", wrong: _Judge | None = None) -> Answer:
+    def _ask(self, request: Request) -> Answer:
         """An answer, whatever its status; errors are told in words of our own."""
-        parts = urlsplit(url)
+        parts = urlsplit(request.url)
         hosts = (f"{parts.hostname}:{parts.port or _PORTS[parts.scheme]}",)  # at this port alone, so never in the open
-        pairs = "&".join(f"{quote(k, safe='')}={quote(v.replace(TOKEN, token), safe=',:/@')}" for k, v in query)
-        request = Request(
-            url=f"{url}?{pairs}" if pairs else url,
-            method=method,
-            most_bytes=MOST_BYTES,
-            any_status=True,
-            follow=False,
-            wrong=wrong,
-        )
         try:
             return current().client.fetch(request, Access(hosts=hosts))
         except Refused:
             raise Refused(f"{self.service} sends more than {MOST_BYTES // 2**20} MB", reason="too long") from None
         except SourceError as error:
-            raise ReadFailed(
-                f"asking {self.service} for a still: {error.reason or 'no answer'}", reason=error.reason
-            ) from None
+            why = error.reason or "no answer"
+            raise ReadFailed(f"asking {self.service} for a still: {why}", reason=error.reason) from None
+
+
+def _request(url: str, query: _Query, token: str) -> Request:
+    """What to ask for at an address, the token in its query; redirects are not followed."""
+    pairs = "&".join(f"{quote(k, safe='')}={quote(v.replace(TOKEN, token), safe=',:/@')}" for k, v in query)
+    return Request(url=f"{url}?{pairs}" if pairs else url, most_bytes=MOST_BYTES, any_status=True, follow=False)
 
 
 def stills_of(settings: Mapbox) -> Stills | None:

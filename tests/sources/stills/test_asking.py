@@ -253,17 +253,21 @@ def test_another_server_is_asked_by_its_template_with_a_token_of_its_own_or_none
     monkeypatch.delenv("MAPBOX_ACCESS_TOKEN")
     url = maps.url + "/map?access_token={token}&center={lat},{lon}&zoom={zoom}&size={size}x{size}&kind=sat"
     seen, body = [], picture("x", (48, 20), "PNG")
-    monkeypatch.setattr(
-        maps,
-        "answer",
-        lambda method, target: seen.append((method, target)) or message(200, "")._replace(body=body, headers={}),
-    )
+
+    def answer(method, target):
+        seen.append((method, target))
+        return message(200, "")._replace(body=body, headers={})
+
+    maps.answer = answer
     stills = asking(maps, url=url, token_variable="MAPS_KEY", size=30, zoom=5)
     assert stills.service == "127.0.0.1"
     stills.sign_in()
     assert stills.fetch(*PLACE).data == body
     query = f"/map?access_token={CANARY}&center={{}}&zoom=5&size=30x30&kind=sat"
     assert seen == [("HEAD", query.format("0,0")), ("GET", query.format("46.5,18.25"))]
+    maps.answer = lambda method, target: message(501 if method == "HEAD" else 500, "no")
+    asking(maps, url=url, token_variable="MAPS_KEY", zoom=6).sign_in()
+    maps.answer = answer
     open_to_all = asking(maps, url=maps.url + "/{lon}/{lat}.png", token_variable="NO_SUCH_KEY", size=30)
     open_to_all.check()
     open_to_all.sign_in()
