@@ -16,7 +16,7 @@ import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from itertools import accumulate
-from typing import Any
+from typing import Any, NamedTuple
 
 import deflate
 import orjson
@@ -32,6 +32,15 @@ NO_STILL = "no still"
 
 #: Compression level of libdeflate; higher ones take longer, and rows get hardly smaller.
 _LEVEL = 6
+
+
+class ChipDone(NamedTuple):
+    """What a commit tells of an original chip, so that nobody need open its picture for it."""
+
+    dhash: str
+    """Its difference hash, 16 hex digits: :func:`nutonic.chips.likeness.difference_hash`."""
+    labelled: int
+    """Pixels of its mask that have a class."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +65,8 @@ class PlaceDone:
     """Number of rows, by task."""
     classes: Mapping[int, int] = field(default_factory=dict)
     """Number of pixels in the masks of the original views, by class id."""
+    chips: Mapping[int, ChipDone] = field(default_factory=dict)
+    """The original views, by the index of their tile."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -152,6 +163,7 @@ def _entry(place: PlaceDone, start: int, length: int) -> Json:
         "tiles": place.tiles,
         "rows": {"start": start, "length": length, "size": len(place.rows), "tasks": dict(place.tasks)},
         "classes": {str(class_id): count for class_id, count in place.classes.items()},
+        "chips": {str(tile): chip._asdict() for tile, chip in place.chips.items()},
         "rejects": [{"tile_id": r.tile_id, "reason": r.reason, "detail": r.detail} for r in place.rejects],
         "files": dict(place.files),
     }
@@ -209,6 +221,7 @@ def place_done(place: Json, rows: bytes) -> PlaceDone:
         rejects=tuple(Reject(poi_id=place["poi_id"], **reject) for reject in place["rejects"]),
         tasks=place["rows"]["tasks"],
         classes={int(class_id): count for class_id, count in place["classes"].items()},
+        chips={int(tile): ChipDone(**chip) for tile, chip in place.get("chips", {}).items()},
     )
 
 

@@ -41,7 +41,8 @@ def finalize(store: Store, spec: BuildSpec, plan: PlanFile, done: Committed, *, 
     Then temporaries are removed; in a complete tree, so are all of nutonic's files that no commit names. A card that a
     person changed stays as it is.
     """
-    totals, named, owned = Totals(), NamedFiles(), owned_by(store, spec.layout, spec.output, plan)
+    totals, named = Totals(spec.tiles.output_size**2), NamedFiles()
+    owned = owned_by(store, spec.layout, spec.output, plan)
     commits = named.noting(read_commits(store, done))
     spans = Spans.of(totals.counting(entry for name, content in commits for entry in entries_of(name, content)))
     expected = data_files(spans, spec.output)
@@ -84,10 +85,13 @@ def _put_rows(store: Store, path: str, spans: Spans, attempts: int = 5) -> None:
 
 
 def data_files(done: Spans, output: Output) -> dict[str, Spans]:
-    """The spans of places whose rows each file of ``data/`` holds, in order; a place is never divided between files."""
+    """The spans of places whose rows each file of ``data/`` holds, in order; a place is never divided between files.
+
+    A split without rows has no file: an empty one would be an error to those who load it.
+    """
     files: dict[str, Spans] = {}
     for number, split in enumerate(SPLITS):
-        groups = done.of_split(number).grouped(output.rows_per_file)
+        groups = done.of_split(number).grouped(output.rows_per_file)  # none of a split without rows
         for i, group in enumerate(groups):
             many = "" if output.rows_per_file is None else f"-{i:05d}-of-{len(groups):05d}"
             files[f"data/{split}{many}.jsonl"] = group

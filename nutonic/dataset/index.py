@@ -13,6 +13,7 @@ import numpy as np
 
 from nutonic.core.model import SPLITS, Json
 from nutonic.dataset.commits import CommittedPlace
+from nutonic.dataset.duplicates import Likenesses
 from nutonic.planning.layout import STILLS, CommitName
 from nutonic.planning.ownership import files_of
 
@@ -60,7 +61,9 @@ class Spans:
         return Spans(self.table[(self.table["split"] == split) & (self.table["rows"] > 0)], self.parts)
 
     def grouped(self, most: int | None) -> list[Spans]:
-        """Groups of places with at most `most` rows each, unless one place alone has more; at least one group."""
+        """Groups of places with at most `most` rows each, unless one place alone has more; none of no places."""
+        if not len(self):
+            return []
         starts, rows_in_group = [0], 0
         for i, rows in enumerate(self.table["rows"].tolist() if most is not None else ()):
             if most is not None and rows_in_group and rows_in_group + rows > most:
@@ -86,6 +89,8 @@ def _record(entry: CommittedPlace, number: dict[str, int]) -> tuple[int, ...]:
 class Totals:
     """Sums over committed places."""
 
+    chip_pixels: int
+    """Of a chip's mask."""
     tiles: int = 0
     places: Counter[str] = field(default_factory=Counter)
     """Places with tiles, by split."""
@@ -93,6 +98,14 @@ class Totals:
     """By split."""
     tasks: Counter[str] = field(default_factory=Counter)
     """Rows by task."""
+    split_tasks: Counter[tuple[str, str]] = field(default_factory=Counter)
+    """Rows by split and task."""
+    chips: Counter[str] = field(default_factory=Counter)
+    """Chips, augmented views included, by split."""
+    labelled: Counter[int] = field(default_factory=Counter)
+    """Original chips by the labelled share of their mask, in thousandths, rounded down."""
+    likenesses: Likenesses = field(default_factory=Likenesses)
+    """How the original chips look."""
     classes: Counter[str] = field(default_factory=Counter)
     """Pixels by class id."""
     rejects: Counter[str] = field(default_factory=Counter)
@@ -109,7 +122,12 @@ class Totals:
             yield entry
 
     def _add(self, entry: CommittedPlace) -> None:
+        tasks, chips = entry["rows"]["tasks"], entry.content.get("chips") or {}
         self.tiles += entry["tiles"]
+        self.chips[entry["split"]] += entry["tiles"]
+        self.split_tasks.update({(entry["split"], task): count for task, count in tasks.items()})
+        self.labelled.update(chip["labelled"] * 1000 // self.chip_pixels for chip in chips.values())
+        self.likenesses.add(entry)
         self.rows[entry["split"]] += entry.rows
         self.tasks.update(entry["rows"]["tasks"])
         self.classes.update(entry["classes"])

@@ -16,6 +16,7 @@ from nutonic.core.model import Json
 from nutonic.core.showing import Shown
 from nutonic.dataset import card
 from nutonic.dataset.commits import committed, entries_of
+from nutonic.dataset.duplicates import Likenesses
 from nutonic.dataset.finalize import data_files, unnamed
 from nutonic.dataset.index import Spans
 from nutonic.dataset.proof.findings import ODD, Finding, Tree
@@ -150,6 +151,7 @@ def _look(store: Store, deep: bool) -> _Inspection:
         _quick(tree, summary),
         _against_plan(tree, planned, missing),
         _files(tree),
+        _alike(tree),
         _deep(tree, None if isinstance(summary, Finding) or missing else summary) if deep else (),
     )
     return _Inspection(
@@ -368,6 +370,13 @@ def _files(tree: Tree) -> Iterator[Finding]:
         elif sizes[path] != spans.size:
             yield Finding(f"{path} has {sizes[path]} bytes, its places' rows {spans.size}", path=path)
     yield from _extra(tree, sizes, set(expected))
+
+
+def _alike(tree: Tree) -> Iterator[Finding]:
+    """A note if chips in different splits look alike: no fault of the tree, but one of a comparison of models."""
+    text = Likenesses.of(tree.done).near_duplicates().in_words()
+    if text is not None:
+        yield Finding(text, note=True)
 
 
 def _extra(tree: Tree, paths: Iterable[str], expected: set[str]) -> Iterator[Finding]:

@@ -12,12 +12,13 @@ import numpy as np
 
 from nutonic.chips.chip import TileReject, view
 from nutonic.chips.cut import ChipRules, CutTile, Strip, cut, picture_limits
+from nutonic.chips.likeness import difference_hash
 from nutonic.chips.png import encode
 from nutonic.chips.regions import land_cover
 from nutonic.core.classes import DAYS
 from nutonic.core.grid import require_proj
 from nutonic.core.model import Batch, Chip, PlannedPlace, Reject, Scene, Tile
-from nutonic.dataset.commits import NO_STILL, Origin, PlaceDone, commit
+from nutonic.dataset.commits import NO_STILL, ChipDone, Origin, PlaceDone, commit
 from nutonic.errors import BadPixels, Gone, GridError, Refused, SourceError, StoreError
 from nutonic.inert import inert
 from nutonic.io.objects import Store, sha256
@@ -284,7 +285,12 @@ def _write(cut: _Cut, context: _Context, still: Still | Reject | None) -> PlaceD
         ),
         tasks=Counter(row["task"] for row in rows),
         classes=classes,
+        chips={sample.tile.index: _chip_done(sample) for sample in samples if sample.chip.augmentation is None},
     )
+
+
+def _chip_done(sample: ChipContext) -> ChipDone:
+    return ChipDone(f"{difference_hash(sample.chip.rgb):016x}", sample.cover.valid)
 
 
 def _rejected(index: int, place: PlannedPlace, problems: Sequence[tuple[str, str]]) -> PlaceDone:

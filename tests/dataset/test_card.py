@@ -5,6 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 
+from support.trees import small_planet
+
+import nutonic as nt
 from nutonic import __version__, load_recipe
 
 
@@ -22,3 +25,15 @@ def test_a_card_says_where_everything_comes_from(clean):
         f"`{hashlib.sha256(places.read_bytes()).hexdigest()}`",
         f"- Recipe: `{recipe.digest()}`, built with nutonic {__version__}",
     ]
+
+
+def test_a_split_without_rows_has_no_file(tmp_path):
+    recipe = small_planet(tmp_path / "planet", splits={"train": 1.0, "validation": 0.0, "test": 0.0})
+    out = tmp_path / "tree"
+    nt.build(load_recipe(recipe), out, workers=0)
+    assert [path.name for path in (out / "data").iterdir()] == ["train.jsonl"]
+    assert nt.verify(out, deep=True).problems == ()
+    (out / "data" / "test.jsonl").touch()
+    assert nt.verify(out).problems == ("data/test.jsonl belongs to no commit",)
+    assert nt.verify(out, fix=True).problems == ()
+    assert [path.name for path in (out / "data").iterdir()] == ["train.jsonl"]

@@ -172,6 +172,7 @@ def without_a_tile(forger: Forger, reason: str | None) -> None:
         for class_id, count in counts.items():
             place["classes"][class_id] -= count
         place["classes"] = {c: n for c, n in place["classes"].items() if n}
+        del place["chips"][str(int(TILE[-4:]))]
         if reason is not None:
             place["rejects"].append(
                 {"tile_id": TILE, "reason": reason, "detail": "1.0% of the tile's imagery is valid"}
@@ -190,6 +191,11 @@ def classes_of(forger: Forger) -> dict[str, int]:
 COMMITS: dict[str, Lie] = {
     "more tiles than there are": lambda f: f.entry(lambda p: p.update(tiles=p["tiles"] + 1)),
     "other classes": lambda f: f.entry(lambda p: p["classes"].update({first(p["classes"]): 1})),
+    "another look": lambda f: f.entry(lambda p: p["chips"]["1"].update(dhash="0123456789abcdef")),
+    "one labelled pixel more": lambda f: f.entry(
+        lambda p: p["chips"]["1"].update(labelled=p["chips"]["1"]["labelled"] + 1)
+    ),
+    "the look of a tile that is not there": lambda f: f.entry(lambda p: p["chips"].update({"99": p["chips"]["1"]})),
     "other tasks": lambda f: f.entry(
         lambda p: p["rows"]["tasks"].update(caption=p["rows"]["tasks"]["caption"] - 1, poem=1)
     ),

@@ -15,6 +15,7 @@ import numpy as np
 import orjson
 from PIL import Image
 
+from nutonic.chips.likeness import difference_hash
 from nutonic.chips.png import encode
 from nutonic.dataset.commits import committed
 from nutonic.dataset.finalize import finalize
@@ -70,10 +71,12 @@ class Forger:
             self.seal()
 
     def picture(self, data: bytes | np.ndarray, told: bool = False) -> None:
-        """Another picture; `told`: its sidecar has the digest of these pixels."""
+        """Another picture; `told`: its sidecar has the digest of these pixels, its commit their look."""
         if told:
             digest = hashlib.sha256(data.tobytes()).hexdigest()
+            look = f"{difference_hash(np.asarray(data)):016x}"
             self.sidecar(lambda value: value.update(pixels_sha256=digest), seal=False)
+            self.entry(lambda place: place["chips"][str(int(TILE[-4:]))].update(dhash=look), seal=False)
         self.image.write_bytes(data if isinstance(data, bytes) else encode(data))
         self.seal()
 

@@ -227,7 +227,7 @@ def _told(tree: Tree, spec: BuildSpec, summary: Json) -> Iterator[Finding]:
     if problem is not None:
         yield Finding(f"{SUMMARY} is not a build's summary: {problem}", path=SUMMARY)
         return
-    totals = Totals()
+    totals = Totals(spec.tiles.output_size**2)
     data = data_files(Spans.of(totals.counting(tree.done)), tree.output)
     if summary["data"] != {path: spans.size for path, spans in data.items()}:
         yield Finding(f"{SUMMARY} says other sizes of data/ than the commits do", path=SUMMARY)

@@ -11,6 +11,7 @@ import orjson
 from odc.geo.geobox import GeoBox
 
 from nutonic.chips.chip import view as view_of
+from nutonic.chips.likeness import difference_hash
 from nutonic.chips.png import decode
 from nutonic.core.model import Batch, Chip, Json, PlannedPlace, Tile
 from nutonic.dataset.commits import NO_STILL, CommittedPlace, is_canonical, unpacked
@@ -376,10 +377,22 @@ class _Place:
         classes: Counter[str] = Counter()
         for chip in self.chips.values():
             classes.update({str(c): n for c, n in chip.counts.items()} if chip.view is None else {})
+        told = self.entry.content.get("chips")
+        if (told is not None or self.look.ours) and told != self._seen_chips(told or {}):
+            self.wrong("its commit tells other looks or labelled pixels of its chips than their pictures and sidecars")
         if dict(classes) != self.entry["classes"]:
             self.wrong("its commit counts other classes than its sidecars")
         if {chip.facts.imagery.item_id for chip in self.chips.values()} - {self.entry["item_id"]}:
             self.wrong("its commit names another scene than its sidecars")
+
+    def _seen_chips(self, told: Json) -> Json:
+        """What the commit must tell of the original chips; of pictures that are damaged, what it tells."""
+        seen = Json()
+        for chip in (chip for chip in self.chips.values() if chip.view is None):
+            key, labelled = str(chip.tile.index), sum(chip.counts.values())
+            dhash = difference_hash(chip.rgb) if chip.rgb.size else int(told.get(key, {}).get("dhash", "0"), 16)
+            seen[key] = {"dhash": f"{dhash:016x}", "labelled": labelled}
+        return seen
 
 
 def _unturned(chip: ChipFacts) -> Json:

@@ -39,6 +39,12 @@ class _Reject(_Shape):
     detail: str
 
 
+class _Chip(_Shape):
+    model_config = ConfigDict(strict=True, extra="forbid")
+    dhash: Annotated[str, Field(pattern=r"^[0-9a-f]{16}$")]
+    labelled: Annotated[int, Field(ge=1, lt=2**31)]
+
+
 class _Place(_Shape):
     index: Position
     poi_id: str
@@ -49,6 +55,9 @@ class _Place(_Shape):
     tiles: Position
     rows: _Rows
     classes: dict[str, Count]
+    chips: dict[
+        Annotated[str, Field(pattern=r"^(0|[1-9][0-9]{0,6})$")], _Chip
+    ] = {}  # trees of earlier versions have none
     rejects: Annotated[list[_Reject], FailFast()]
     files: Files
 

@@ -1,0 +1,206 @@
+"""Chips in different splits that look alike: found by their difference hashes, without comparing each with each.
+
+Two hashes at most 3 bits apart agree in one of any 4 bands of their bits. So hashes are sorted by each band in turn, and
+only neighbours are compared. Where too many agree in a band, as of pictures that are half black, they are sorted
+again by bands of the bits that are left.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import combinations, permutations
+
+import numpy as np
+
+from nutonic.core.model import SPLITS
+from nutonic.dataset.commits import CommittedPlace
+
+#: Hashes at most so many bits apart are of pictures that look alike.
+NEAR_BITS = 3
+
+#: A picture with at most so many bits set shows nothing to know it by: it is flat, or black.
+PLAIN_BITS = 3
+
+#: Most hashes that are compared each with each.
+_MOST = 256
+
+#: Most pairs that are named, and most pairs of different hashes that are looked at.
+_NAMED, _ENOUGH = 3, 10_000_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NearDuplicates:
+    """Pairs of chips in different splits that look alike."""
+
+    pairs: dict[tuple[str, str], int]
+    """Number of pairs by the two splits, in the order of splits; only where there are some."""
+    examples: tuple[tuple[tuple[str, str], tuple[str, str]], ...]
+    """Some of them: id and split of both chips."""
+    chips: int
+    """Chips that were compared."""
+    plain: int
+    """Chips that were not, since they are too plain."""
+    more: bool
+    """Whether there are more pairs than were counted."""
+
+    def in_words(self) -> str | None:
+        """A line that says how many there are, and which for example; None if there are none."""
+        total = sum(self.pairs.values())
+        if not total:
+            return None
+        counts = ", ".join(f"{one} and {other} {count:,}" for (one, other), count in self.pairs.items())
+        (one, split), (other, other_split) = self.examples[0]
+        noun = "pair of chips in different splits looks" if total == 1 else "pairs of chips in different splits look"
+        least = "at least " if self.more else ""
+        return f"{least}{total:,} {noun} alike ({counts}), such as {one} ({split}) and {other} ({other_split})"
+
+
+class Likenesses:
+    """The difference hashes of original chips; 17 bytes each, and 24 and its id for each place."""
+
+    def __init__(self) -> None:
+        self._hashes, self._tiles, self._places = array("Q"), array("I"), array("I")
+        self._orders, self._splits, self._ids, self._ends = array("q"), array("b"), bytearray(), array("Q")
+
+    @classmethod
+    def of(cls, entries: Iterable[CommittedPlace]) -> Likenesses:
+        """Those of committed places."""
+        likenesses = cls()
+        for entry in entries:
+            likenesses.add(entry)
+        return likenesses
+
+    def add(self, entry: CommittedPlace) -> None:
+        """Take the chips of a place."""
+        chips = entry.content.get("chips") or {}
+        if not chips:
+            return
+        ordinal, variant = entry.order
+        self._hashes.extend(int(chip["dhash"], 16) for chip in chips.values())
+        self._tiles.extend(map(int, chips))
+        self._places.extend([len(self._splits)] * len(chips))
+        self._orders.append(ordinal * 2**15 + variant)
+        self._splits.append(SPLITS.index(entry["split"]))
+        self._ids += entry["poi_id"].encode()
+        self._ends.append(len(self._ids))
+
+    def near_duplicates(self) -> NearDuplicates:
+        """The pairs in different splits. The order in which places were added does not matter."""
+        hashes, places = np.array(self._hashes, np.uint64), np.array(self._places, np.int64)
+        seen = np.bitwise_count(hashes) > PLAIN_BITS
+        order = np.flatnonzero(seen)
+        order = order[np.lexsort([np.array(self._tiles)[order], np.array(self._orders)[places[order]]])]
+        splits = np.array(self._splits, np.int8)[places[order]]
+        table = _Table.of(hashes[order], splits)
+        pairs, examples, more = table.counted()
+        return NearDuplicates(
+            pairs=dict(sorted(pairs.items(), key=lambda entry: tuple(map(SPLITS.index, entry[0])))),
+            more=more,
+            examples=tuple((self._name(order[i]), self._name(order[j])) for i, j in examples),
+            chips=len(order),
+            plain=int(len(hashes) - len(order)),
+        )
+
+    def _name(self, chip: int) -> tuple[str, str]:
+        """Id and split of a chip."""
+        place = self._places[chip]
+        start = self._ends[place - 1] if place else 0
+        return f"{self._ids[start : self._ends[place]].decode()}_t{self._tiles[chip]:04d}", SPLITS[self._splits[place]]
+
+
+@dataclass(frozen=True, slots=True)
+class _Table:
+    """Hashes that occur, each once."""
+
+    values: np.ndarray
+    """(n,) uint64, ascending."""
+    counts: np.ndarray
+    """(splits, n): how many chips of each split have it."""
+    first: np.ndarray
+    """(splits, n): the first of these chips."""
+
+    @classmethod
+    def of(cls, hashes: np.ndarray, splits: np.ndarray) -> _Table:
+        values = np.unique(hashes)
+        counts, first = (np.zeros((len(SPLITS), len(values)), np.int32) for _ in range(2))
+        for split in range(len(SPLITS)):
+            chips = np.flatnonzero(splits == split)
+            found, at, number = np.unique(hashes[chips], return_index=True, return_counts=True)
+            where = np.searchsorted(values, found)
+            counts[split, where], first[split, where] = number, chips[at]
+        return cls(values, counts, first)
+
+    def counted(self) -> tuple[Counter[tuple[str, str]], list[tuple[int, int]], bool]:
+        """Number of pairs by their two splits, some of them, and whether there are more than were looked at."""
+        totals, examples, looked = Counter[tuple[str, str]](), list[tuple[int, int]](), 0
+        for i, j in self._alike():
+            looked += len(i)
+            both = combinations if i is j else permutations
+            for one, other in both(range(len(SPLITS)), 2):
+                number = self.counts[one, i].astype(np.int64) * self.counts[other, j]
+                totals[SPLITS[min(one, other)], SPLITS[max(one, other)]] += int(number.sum())
+                some = np.flatnonzero(number)[: _NAMED - len(examples)]
+                examples += zip(self.first[one, i[some]].tolist(), self.first[other, j[some]].tolist(), strict=True)
+            if looked > _ENOUGH + len(self.values):
+                return +totals, examples, True
+        return +totals, examples, False
+
+    def _alike(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Pairs of values: each with itself, then each two that are near."""
+        if np.count_nonzero(self.counts.any(axis=1)) > 1:
+            itself = np.arange(len(self.values))
+            yield itself, itself
+            yield from near(self.values)
+
+
+def near(values: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Positions of all pairs of different hashes at most `NEAR_BITS` apart, in pieces, each pair once.
+
+    Parameters
+    ----------
+    values
+        (n,) uint64, none twice.
+    """
+    yield from _within(values, np.arange(len(values)), range(64), ())
+
+
+def _within(
+    values: np.ndarray, at: np.ndarray, bits: Sequence[int], told: tuple[int, ...]
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """The same among some values that differ in nothing but `bits`; without pairs that agree in a band of `told`."""
+    bands = NEAR_BITS + 1
+    for number in range(bands):
+        band = bits[number::bands]
+        mask = sum(1 << bit for bit in band)
+        keys = values[at] & np.uint64(mask)
+        order = np.argsort(keys, kind="stable")
+        here, keys = at[order], keys[order]
+        starts = np.flatnonzero(np.diff(keys, prepend=~keys[:1]))
+        sizes = np.diff(starts, append=len(keys))
+        few = here[np.repeat(sizes <= _MOST, sizes)]
+        yield from _neighbours(values, few, mask, told)
+        rest = [bit for bit in bits if bit not in band]
+        for start, size in zip(starts[sizes > _MOST].tolist(), sizes[sizes > _MOST].tolist(), strict=True):
+            yield from _within(values, here[start : start + size], rest, told)
+        told = (*told, mask)
+
+
+def _neighbours(
+    values: np.ndarray, at: np.ndarray, mask: int, told: tuple[int, ...]
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Near pairs of values that agree in a band; `at` is sorted by it."""
+    these, one, step = values[at], np.arange(len(at)), 1
+    while len(one := one[: np.searchsorted(one, len(at) - step)]):
+        apart = these[one] ^ these[one + step]
+        agree = (apart & np.uint64(mask)) == 0
+        one, apart = one[agree], apart[agree]
+        close = np.bitwise_count(apart) <= NEAR_BITS
+        if close.any():
+            first, apart = one[close], apart[close]
+            new = np.logical_and.reduce([(apart & np.uint64(other)) != 0 for other in told] or [np.True_])
+            new = np.broadcast_to(new, len(first))
+            yield at[first[new]], at[first[new] + step]
+        step += 1
