@@ -14,7 +14,10 @@ from rich.table import Table
 from nutonic.cli import console, logs
 from nutonic.cli.main import main
 from nutonic.core.showing import line, table
-from nutonic.dataset.card import _front_matter, _table
+from nutonic.dataset.card_front import front_matter
+from nutonic.dataset.card_text import Shown
+from nutonic.dataset.card_text import table as _table
+from nutonic.dataset.index import Totals
 from nutonic.dataset.proof.findings import Finding
 from nutonic.errors import InputError
 from nutonic.inert import inert, inert_json, inert_lines, markdown_code, markdown_text, unseen
@@ -179,9 +182,12 @@ def test_what_is_plain_stays_byte_for_byte(text: str):
 def test_front_matter_holds_a_name_as_text(built, text: str):
     from dataclasses import replace
 
+    from nutonic.io.objects import Store
+    from nutonic.planning.plan_file import read_plan
     from nutonic.planning.spec import resolve
 
-    matter = _front_matter(replace(resolve(built.recipe), name=text), dict.fromkeys(("train", "validation", "test"), 1))
+    spec = replace(resolve(built.recipe), name=text)
+    matter = front_matter(Shown.of(spec, read_plan(Store(built.out)), Totals(chip_pixels=1)))
     assert matter.startswith("---\n")
     assert matter.endswith("---\n")
     assert not re.search("^---$", matter[4:-4], re.MULTILINE)

@@ -229,3 +229,104 @@ MAPBOX = StaticMaps(
 
 #: Of the Web Mercator projection: no static map shows a place further north or south.
 MOST_LATITUDE = 85.0511
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Terms:
+    """Under which terms a product may be used, and what it is called."""
+
+    title: str
+    licence: str
+    link: str
+    """Where its provider says so."""
+    credit: str | None = None
+    """What is to be stated with it; ``{years}`` are those of what is shown."""
+    citation: str | None = None
+    sensor: str | None = None
+    """What took the pictures; None where it is no imagery."""
+    tag: str | None = None
+    """What the Hub's datasets of it are tagged with."""
+
+
+_COPERNICUS = "https://sentinels.copernicus.eu/documents/247904/690755/Sentinel_Data_Legal_Notice"
+_CC_BY = "CC BY 4.0"
+
+_SENTINEL_2 = Terms(
+    title="Copernicus Sentinel-2",
+    licence="the legal notice on the use of Copernicus Sentinel data (free, full and open)",
+    link=_COPERNICUS,
+    credit="Contains modified Copernicus Sentinel data {years}",
+    sensor="Sentinel-2 MSI",
+    tag="sentinel-2",
+)
+_NAIP = Terms(
+    title="NAIP, the National Agriculture Imagery Program",
+    licence="public domain",
+    link="https://naip-usdaonline.hub.arcgis.com",
+    credit="Imagery courtesy of the U.S. Department of Agriculture, {years}",
+    sensor="aerial cameras of NAIP",
+    tag="naip",
+)
+_LANDSAT = Terms(
+    title="Landsat Collection 2",
+    licence="public domain",
+    link="https://www.usgs.gov/landsat-missions/landsat-data-access",
+    credit="Landsat imagery courtesy of the U.S. Geological Survey, {years}",
+    sensor="Landsat OLI, ETM+ or TM",
+    tag="landsat",
+)
+_WORLDCOVER = Terms(
+    title="ESA WorldCover",
+    licence=_CC_BY,
+    link="https://esa-worldcover.org/en/data-access",
+    credit="© ESA WorldCover project / Contains modified Copernicus Sentinel data processed by ESA WorldCover consortium",
+    citation="Zanaga et al. (2021, 2022), ESA WorldCover 10 m 2020 v100 and 2021 v200, "
+    "https://doi.org/10.5281/zenodo.5571936 and https://doi.org/10.5281/zenodo.7254221",
+)
+_DYNAMIC_WORLD = Terms(
+    title="Dynamic World",
+    licence=_CC_BY,
+    link="https://developers.google.com/earth-engine/datasets/catalog/GOOGLE_DYNAMICWORLD_V1",
+    credit="Produced for the Dynamic World Project by Google in partnership with National Geographic Society and the World "
+    "Resources Institute",
+    citation="Brown et al. (2022), Dynamic World, Scientific Data 9, 251, https://doi.org/10.1038/s41597-022-01307-4",
+)
+_IO_LULC = Terms(
+    title="Impact Observatory's annual land cover",
+    licence=_CC_BY,
+    link="https://planetarycomputer.microsoft.com/dataset/io-lulc-annual-v02",
+    credit="© Impact Observatory, Microsoft and Esri",
+    citation="Karra et al. (2021), Global land use/land cover with Sentinel-2 and deep learning, IGARSS, "
+    "https://doi.org/10.1109/IGARSS47720.2021.9553499",
+)
+_OPENSTREETMAP = Terms(
+    title="OpenStreetMap",
+    licence="ODbL 1.0",
+    link="https://www.openstreetmap.org/copyright",
+    credit="© OpenStreetMap contributors",
+)
+
+#: By what the id of a collection, or the name of a class table, begins with; ids in small letters.
+_TERMS: tuple[tuple[str, Terms], ...] = (
+    *((start, _SENTINEL_2) for start in ("sentinel-2-", "copernicus/s2")),
+    *((start, _NAIP) for start in ("naip", "usda/naip")),
+    *((start, _LANDSAT) for start in ("landsat-c2", "landsat/l")),
+    *((start, _WORLDCOVER) for start in ("esa-worldcover", "esa/worldcover")),
+    *((start, _DYNAMIC_WORLD) for start in ("dynamic-world", "google/dynamicworld")),
+    ("io-lulc", _IO_LULC),
+    *((start, _OPENSTREETMAP) for start in ("osm-", "openstreetmap")),
+)
+
+#: Terms of services, by what they are called, besides those of what they serve.
+SERVICE_TERMS: Mapping[str, Terms] = {
+    "Earth Engine": Terms(
+        title="Google Earth Engine",
+        licence="its terms of service, free of charge for noncommercial use and research only",
+        link="https://earthengine.google.com/terms/",
+    ),
+}
+
+
+def terms_of(name: str) -> Terms | None:
+    """What is known of a collection's terms, or of a class table's; None if nothing is."""
+    return next((terms for start, terms in _TERMS if name.lower().startswith(start)), None)

@@ -6,7 +6,7 @@ from collections.abc import Container, Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from nutonic.core.model import SPLITS
+from nutonic.core.model import SPLITS, Json
 from nutonic.dataset import card
 from nutonic.dataset.commits import Committed, entries_of, read_commits, unpacked
 from nutonic.dataset.index import NamedFiles, Spans, Totals
@@ -33,6 +33,8 @@ class Finalized:
     """Size in bytes of every file of ``data/``, by path."""
     chips: int
     """Number of chips that commits name."""
+    card: Json
+    """What the recipe said for the card, where it is not the default; the plan's recipe may say something else by now."""
 
 
 def finalize(store: Store, spec: BuildSpec, plan: PlanFile, done: Committed, *, complete: bool) -> Finalized:
@@ -58,7 +60,12 @@ def finalize(store: Store, spec: BuildSpec, plan: PlanFile, done: Committed, *, 
         if complete or is_temporary(path):
             owned.remove(path)
     data = {path: rows.size for path, rows in expected.items()}
-    return Finalized(card_sha256=sha256(text), data=data, chips=totals.tiles)
+    return Finalized(card_sha256=sha256(text), data=data, chips=totals.tiles, card=said_for_card(spec))
+
+
+def said_for_card(spec: BuildSpec) -> Json:
+    """What a recipe says for the card, without defaults."""
+    return spec.card.model_dump(mode="json", exclude_defaults=True)
 
 
 def is_finalized(store: Store, spec: BuildSpec, plan: PlanFile, last: Finalized) -> bool:
@@ -69,7 +76,7 @@ def is_finalized(store: Store, spec: BuildSpec, plan: PlanFile, last: Finalized)
             return False
         if path.startswith("data/") and (path in last.data or owned.has(path)):
             data[path] = size
-    if data != last.data or not store.has(CARD):
+    if data != last.data or not store.has(CARD) or said_for_card(spec) != last.card:
         return False
     return card.is_theirs(store) or card.digest_of(store) == last.card_sha256
 

@@ -100,6 +100,8 @@ class Totals:
     """Rows by task."""
     split_tasks: Counter[tuple[str, str]] = field(default_factory=Counter)
     """Rows by split and task."""
+    bytes: Counter[str] = field(default_factory=Counter)
+    """Size of the rows by split."""
     chips: Counter[str] = field(default_factory=Counter)
     """Chips, augmented views included, by split."""
     labelled: Counter[int] = field(default_factory=Counter)
@@ -126,6 +128,7 @@ class Totals:
         self.tiles += entry["tiles"]
         self.chips[entry["split"]] += entry["tiles"]
         self.split_tasks.update({(entry["split"], task): count for task, count in tasks.items()})
+        self.bytes[entry["split"]] += entry["rows"]["size"]
         self.labelled.update(chip["labelled"] * 1000 // self.chip_pixels for chip in chips.values())
         self.likenesses.add(entry)
         self.rows[entry["split"]] += entry.rows

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from nutonic.core.classes import ClassTable
 from nutonic.planning.layout import Layout, layout_of
+from nutonic.recipe.card import Card
 from nutonic.recipe.inputs import Imagery, Pois
 from nutonic.recipe.outputs import Grid, Output, Rows, Splits, Stretch, Tiles
 from nutonic.recipe.recipe import Recipe
@@ -39,6 +40,8 @@ class BuildSpec:
     rows: Rows
     splits: Splits
     output: Output
+    card: Card
+    """What a person says of the dataset."""
     sources: Sources
     """What places are read from; made once."""
     stills: Stills | None = None
@@ -80,6 +83,7 @@ def resolve(recipe: Recipe) -> BuildSpec:
         rows=recipe.rows,
         splits=recipe.splits,
         output=recipe.output,
+        card=recipe.card,
         sources=sources_of(recipe),
         stills=stills_of(recipe.context.mapbox),
         layout=layout_of(recipe),

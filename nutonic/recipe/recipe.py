@@ -16,6 +16,7 @@ from pydantic import Field, model_validator
 
 from nutonic.core.model import Json
 from nutonic.core.tiling import pixels
+from nutonic.recipe.card import Card
 from nutonic.recipe.context import Context
 from nutonic.recipe.fields import Part
 from nutonic.recipe.inputs import Imagery, Labels, Pois
@@ -40,6 +41,7 @@ class Recipe(Part):
     context: Context = Context()
     splits: Splits = Splits()
     output: Output = Output()
+    card: Card = Card()
     cube: Cube = Cube()
 
     @model_validator(mode="after")
@@ -102,7 +104,7 @@ class Recipe(Part):
 
         Keys at their default do not count, so a recipe keeps its digest when nutonic learns a new key.
         """
-        whole = self.model_dump(mode="json", exclude_defaults=True, exclude={"cube"})
+        whole = self.model_dump(mode="json", exclude_defaults=True, exclude={"card", "cube"})
         for part, names in _NOT_IN_DIGEST.items():
             for name in names:
                 whole[part].pop(name, None)
@@ -135,6 +137,8 @@ class Recipe(Part):
         for part in ("imagery", "labels"):
             if not whole[part]["keep_query"]:  # so that texts of recipes without the key stay what they were
                 del whole[part]["keep_query"]
+        if self.card == Card():
+            del whole["card"]
         return yaml.safe_dump(whole, sort_keys=False, allow_unicode=True)
 
 

@@ -216,7 +216,7 @@ def _is_up_to_date(
     """Whether the last summary is of these commits, and the files that were made from them are there."""
     if summary.failures or last.get("commits") != done.digest():
         return False
-    expected = Finalized(**{name: last[name] for name in ("card_sha256", "data", "chips")})
+    expected = Finalized(**{name: last[name] for name in ("card_sha256", "data", "chips")}, card=last.get("card", {}))
     return is_finalized(store, spec, plan, expected)
 
 

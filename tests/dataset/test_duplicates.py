@@ -112,3 +112,4 @@ def test_a_picture_that_two_splits_have_is_told_by_verify_and_in_the_card(built,
         assert f"{Path(path).stem} ({twin['split']})" in note
     done = CliRunner().invoke(cli, ["verify", str(forger.out)])
     assert (done.exit_code, "looks alike" in " ".join(done.output.split())) == (0, True)
+    assert f"By their difference hashes, {note}." in (forger.out / "README.md").read_text(encoding="utf-8")

@@ -30,6 +30,7 @@ from nutonic.io.objects import Store, is_temporary, sealed, sha256
 from nutonic.planning.layout import CARD, PLAN, SUMMARY, CommitName
 from nutonic.planning.plan_file import PlanFile
 from nutonic.planning.spec import BuildSpec
+from nutonic.recipe.card import Card
 from nutonic.secrets import environment_secrets, holds_query, holds_secret
 from nutonic.sources.stac.geoparquet import raw_rows
 
@@ -227,6 +228,7 @@ def _told(tree: Tree, spec: BuildSpec, summary: Json) -> Iterator[Finding]:
     if problem is not None:
         yield Finding(f"{SUMMARY} is not a build's summary: {problem}", path=SUMMARY)
         return
+    spec = replace(spec, card=Card(**summary.get("card", {})))
     totals = Totals(spec.tiles.output_size**2)
     data = data_files(Spans.of(totals.counting(tree.done)), tree.output)
     if summary["data"] != {path: spans.size for path, spans in data.items()}:

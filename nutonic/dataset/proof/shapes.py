@@ -162,6 +162,7 @@ class _Summary(_Shape):
     card_sha256: Digest
     data: dict[str, Count]
     commits: Digest
+    card: dict[str, str | list[str]] = {}  # summaries of earlier versions have none
     seal: str
 
 

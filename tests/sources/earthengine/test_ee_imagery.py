@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -487,6 +488,13 @@ def test_a_build_of_naip_has_its_very_pixels_one_request_a_place_and_on_workers_
     rows = [json.loads(line) for path in (out / "data").rglob("*.jsonl") for line in path.read_text().splitlines()]
     assert len(rows) == summary.rows
     assert not any("satellite" in json.dumps(row) for row in rows)
+    card = (out / "README.md").read_text(encoding="utf-8")
+    assert "7 aerial chips of" in card
+    assert f"of `{NAIP}` (aerial cameras of NAIP),\nas their provider rendered them, not stretched again" in card
+    assert yaml.safe_load(card.split("---\n")[1])["tags"][3:] == ["aerial-imagery", "naip", "nutonic"]
+    assert "Earth Engine: Google Earth Engine, its terms of service" in card
+    assert "public domain" in card
+    assert not re.search("sentinel|satellite|percentile", card, re.IGNORECASE)
 
 
 def sidecars(out: Path) -> list[Path]:

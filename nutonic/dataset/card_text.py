@@ -1,0 +1,317 @@
+"""What a card tells in words and tables: facts of the recipe, the plan and the commits, never constants."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from nutonic.core.catalogs import AERIAL, SERVICE_TERMS, Terms, terms_of
+from nutonic.core.classes import TABLES
+from nutonic.core.model import SPLITS, Scene
+from nutonic.dataset.index import Totals
+from nutonic.inert import inert_lines, markdown_code, markdown_text
+from nutonic.planning.layout import STILLS
+from nutonic.planning.plan_file import PlanFile
+from nutonic.sources.stills import attribution
+
+if TYPE_CHECKING:
+    from nutonic.planning.spec import BuildSpec
+
+_LAYOUT = """## Layout
+
+- `data/*.jsonl`: rows; images are named by their path in this folder
+- `images/`: RGB PNG chips
+- `metadata/`: a JSON sidecar per chip, at the same path: grid, scene, stretch, class fractions, regions
+{stills}- `_nutonic/`: recipe, plan and commits, what `nutonic verify` stands on
+
+Boxes are `[x1, y1, x2, y2]` from the upper left corner, half-open pixels divided by the chip's width and height.
+Places whose squares overlap are in the same split, so no ground is in two.
+"""
+
+#: Items of the land cover that the card names; of more it tells the number.
+_NAMED = 12
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shown:
+    """What a card is about."""
+
+    spec: BuildSpec
+    plan: PlanFile
+    done: Totals
+    splits: tuple[str, ...]
+    """Those that have rows; others are named nowhere."""
+    pictures: tuple[Scene, ...]
+    """The scenes that chips show."""
+    labels: tuple[Scene, ...]
+    """The land cover's."""
+
+    @classmethod
+    def of(cls, spec: BuildSpec, plan: PlanFile, done: Totals) -> Shown:
+        """Sort a plan's scenes into pictures and land cover, which has nothing but classes, or no files at all."""
+        pictures, labels = list[Scene](), list[Scene]()
+        for scene in plan.scenes:
+            if all(asset.name == spec.table.band.name for asset in scene.assets):
+                labels.append(scene)
+            elif scene.id in done.scenes:
+                pictures.append(scene)
+        splits = tuple(split for split in SPLITS if done.rows[split])
+        return cls(spec=spec, plan=plan, done=done, splits=splits, pictures=tuple(pictures), labels=tuple(labels))
+
+    @property
+    def collections(self) -> list[str]:
+        """Ids of the collections that pictures are of."""
+        return sorted({scene.collection for scene in self.pictures} or {self.spec.imagery.collection})
+
+    @property
+    def aerial(self) -> bool:
+        """Whether all pictures were taken from aeroplanes."""
+        return set(self.collections) <= AERIAL
+
+    @property
+    def rendered(self) -> int:
+        """How many scenes are pictures that their provider stretched."""
+        return sum(scene.rendered for scene in self.pictures)
+
+    @property
+    def imagery_terms(self) -> dict[str, Terms | None]:
+        """What is known of the terms of each collection."""
+        return {collection: terms_of(collection) for collection in self.collections}
+
+    @property
+    def label_terms(self) -> Terms | None:
+        """What is known of the land cover's terms.
+
+        Of files in the classes of a known product that says nothing: they may be anybody's. A class table of one's own
+        speaks of its files.
+        """
+        if any(scene.source == "raster" for scene in self.labels):
+            return None if self.spec.table.name in TABLES else terms_of(self.spec.table.name)
+        names = [*(scene.collection for scene in self.labels[:1]), self.spec.table.name]
+        return next((terms for name in names if (terms := terms_of(name)) is not None), None)
+
+    @property
+    def tags(self) -> list[str]:
+        """What the Hub finds such pictures by."""
+        known = [terms.tag for terms in self.imagery_terms.values() if terms is not None and terms.tag is not None]
+        return [*(["aerial-imagery"] if self.aerial else []), *dict.fromkeys(known)]
+
+    @property
+    def days(self) -> list[str]:
+        """The first and the last day of the pictures; one if it is the same, none if they do not tell."""
+        days = sorted(scene.datetime[:10] for scene in self.pictures if scene.datetime)
+        return list(dict.fromkeys(days[:1] + days[-1:]))
+
+
+def opening(shown: Shown) -> str:
+    """Title and first paragraph."""
+    spec, done = shown.spec, shown.done
+    side, size = spec.tiles.size * spec.grid.resolution_m / 1000, spec.tiles.output_size
+    bands = markdown_text(", ".join(spec.imagery.bands))
+    collections = ", ".join(map(markdown_code, shown.collections))
+    sensors = [terms.sensor for terms in shown.imagery_terms.values() if terms is not None and terms.sensor is not None]
+    taken = f" ({markdown_text(', '.join(dict.fromkeys(sensors)))})" if sensors else ""
+    return f"""# {markdown_text(spec.name)}
+
+{done.tiles} {"aerial" if shown.aerial else "satellite"} chips of {done.places.total()} places with {done.rows.total()} \
+image–text rows, for fine-tuning vision-language models.
+
+Each chip shows {side:g} × {side:g} km: {bands} of {collections}{taken},
+{_stretched(shown)}, and averaged to {size} × {size} pixels.
+Land cover is {markdown_code(spec.table.name)} on the same {spec.grid.resolution_m:g} m grid, nearest neighbour.
+Captions, shares and boxes are computed from those labels: they are as right as the labels are.
+"""
+
+
+def _stretched(shown: Shown) -> str:
+    stretch, rendered, scenes = shown.spec.stretch, shown.rendered, len(shown.pictures)
+    own = f"stretched from percentile {stretch.low:g} to {stretch.high:g} per {stretch.scope}"
+    if not rendered:
+        return own
+    if rendered == scenes:
+        return "as their provider rendered them, not stretched again"
+    return f"{own} ({rendered} of {scenes} scenes are not: they are as their provider rendered them)"
+
+
+def sections(shown: Shown) -> Iterator[str]:
+    """Everything below the part that is a person's."""
+    if shown.spec.card.text is not None:
+        yield _markdown(shown.spec.card.text) + "\n"
+    yield _provenance(shown)
+    yield from _tables(shown)
+    yield _limits(shown)
+    lies = f"- `{STILLS}/`: an overhead still of each place, PNG or JPEG as it was delivered\n"
+    yield _LAYOUT.format(stills=lies if shown.spec.stills is not None else "")
+    if shown.splits:
+        yield _loading(shown)
+    yield _licences(shown)
+    yield from _naming(shown)
+
+
+def _markdown(text: str) -> str:
+    """A person's Markdown, without HTML."""
+    return inert_lines(text.strip()).replace("<", "&lt;")
+
+
+def _provenance(shown: Shown) -> str:
+    spec, plan, days = shown.spec, shown.plan, shown.days
+    when = f", from {days[0]} to {days[1]}" if len(days) == 2 else f", of {days[0]}" if days else ""
+    source = f"{', '.join(map(markdown_code, shown.collections))}{markdown_text(when)}"
+    labels = sorted({scene.id for scene in shown.labels})
+    more = f" and {len(labels) - _NAMED} more" if len(labels) > _NAMED else ""
+    stills = f"{attribution.provenance(spec.stills, shown.done.stills)}\n" if spec.stills is not None else ""
+    return f"""## Provenance
+
+- Imagery: {_counted(len(shown.pictures), "scene")} of {source}; every sidecar names its own
+- Land cover: {markdown_code(spec.table.name)}, from {", ".join(map(markdown_code, labels[:_NAMED]))}{more}
+{stills}- Places: {_counted(plan.header["rows"], "row")}, SHA-256 {markdown_code(plan.header["places_sha256"])}
+- Recipe: {markdown_code(plan.header["recipe_digest"])}, built with nutonic {markdown_text(plan.header["nutonic_version"])}
+"""
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def _tables(shown: Shown) -> Iterator[str]:
+    spec, done, splits = shown.spec, shown.done, shown.splits
+    yield table(
+        "Splits",
+        ("split", "places", "chips", "rows"),
+        [(s, done.places[s], done.chips[s], done.rows[s]) for s in splits],
+    )
+    tasks = [(task, *(done.split_tasks[s, task] for s in splits), count) for task, count in sorted(done.tasks.items())]
+    yield table("Tasks", ("task", *splits, "rows"), tasks)
+    yield table("Land cover", ("class", "id", "colour", "share of labelled pixels"), list(_classes(shown)))
+    yield _coverage(done.labelled)
+    limits = [("tiles", spec.tiles), ("quality", getattr(spec, "quality", None)), ("rows", spec.rows)]
+    known = [
+        (f"{part}.{key}", value)
+        for part, settings in limits
+        for key, value in (settings.model_dump(mode="json") if settings is not None else {}).items()
+        if part == "quality" or key.startswith(("min_", "max_"))
+    ]
+    yield table("Thresholds", ("key of the recipe", "value"), known)
+    rejects = done.rejects + Counter(shown.plan.header["rejects"])
+    yield table("Left out", ("reason", "places or tiles"), sorted(rejects.items()))
+
+
+def _classes(shown: Shown) -> Iterator[tuple[object, ...]]:
+    classes, known = shown.done.classes, shown.spec.table
+    pixels = classes.total() or 1
+    for key, count in sorted(classes.items(), key=lambda entry: (-entry[1], int(entry[0]))):
+        number = int(key)
+        colour = known.colors.get(number, "")
+        yield known.labels[number], number, colour, f"{count / pixels:.2%}"
+
+
+def _coverage(labelled: Counter[int]) -> str:
+    """The labelled share of chips; of `labelled` the keys are thousandths."""
+    chips = labelled.total()
+    if not chips:
+        return ""
+    mean = sum(share * count for share, count in labelled.items()) / chips
+    low, median = (_quantile(labelled, percent) for percent in (5, 50))
+    return (
+        f"Of a chip's pixels, {mean / 10:.0f}% are labelled on average: at least {median / 10:.0f}% in half of the chips, "
+        f"and at least {low / 10:.0f}% in 95 of 100.\n"
+    )
+
+
+def _quantile(counts: Counter[int], percent: int) -> int:
+    """The max(1, ⌈p·n/100⌉)-th smallest of n values, of which it is counted how often each occurs."""
+    rank, seen = max(1, -(-percent * counts.total() // 100)), 0
+    for value in sorted(counts):
+        seen += counts[value]
+        if seen >= rank:
+            return value
+    return 0
+
+
+def table(title: str, head: tuple[str, ...], rows: Sequence[tuple[object, ...]]) -> str:
+    """A section with one table, in which others' words are shown letter by letter."""
+    lines = [f"## {title}\n", f"| {' | '.join(head)} |", f"|{'---|' * len(head)}"]
+    body = [f"| {' | '.join(markdown_text(cell) for cell in row)} |" for row in rows]
+    return "\n".join([*lines, *(body or [f"| none |{' |' * (len(head) - 1)}"]), ""])
+
+
+def _limits(shown: Shown) -> str:
+    twins, views = shown.done.likenesses.near_duplicates(), shown.spec.layout.views
+    plain = f"; {_counted(twins.plain, 'chip')} too plain to compare" if twins.plain else ""
+    alike = markdown_text(twins.in_words() or "no two chips in different splits look alike")
+    lines = [
+        "Captions, shares and boxes know what the labels know: their classes, their errors, and the day they were made.",
+        "Each place is seen once, in one scene.",
+        f"By their difference hashes, {alike}{plain}.",
+    ]
+    if shown.spec.imagery.max_cloud_cover is not None:
+        most = shown.spec.imagery.max_cloud_cover
+        lines.append(f"Scenes that tell of clouds have at most {most:g}% of them, over the whole scene.")
+    if views:
+        lines.append(f"{', '.join(views)} are the same chips, turned.")
+    return "\n".join(["## Known limits\n", *(f"- {line}" for line in lines), ""])
+
+
+def _loading(shown: Shown) -> str:
+    return f"""## Loading
+
+```python
+from datasets import Image, load_dataset
+
+folder = "/path/to/this/folder"  # or "hf://datasets/OWNER/NAME"
+
+
+def with_images(row):
+    parts = [part for message in row["messages"] for part in message["content"]]
+    return {{"images": [f"{{folder}}/{{part['image']}}" for part in parts if part["type"] == "image"]}}
+
+
+dataset = load_dataset(folder.removeprefix("hf://datasets/"))
+dataset = dataset.map(with_images).cast_column("images", [Image()])
+row = dataset["{shown.splits[0]}"][0]
+print(row["images"][0].size, row["messages"])
+```
+
+Without `datasets`: `nutonic.open_dataset(folder)`.
+"""
+
+
+def _licences(shown: Shown) -> str:
+    days, licence = shown.days, shown.spec.card.licence
+    years = "–".join(dict.fromkeys(day[:4] for day in days))
+    lines = [f"Imagery, {markdown_code(c)}: {_terms(terms, years)}" for c, terms in shown.imagery_terms.items()]
+    lines.append(f"Land cover, {markdown_code(shown.spec.table.name)}: {_terms(shown.label_terms, years)}")
+    services = [account.service for account in shown.spec.sources.accounts]
+    lines += [f"{service}: {_terms(SERVICE_TERMS.get(service), years)}" for service in services]
+    lines.append("Places: their provider's, which nutonic does not know")
+    whole = (
+        "Nobody has said yet which licence the whole has (`card.licence` of the recipe); the rows carry those of what they "
+        "are made of:"
+        if licence is None
+        else f"Licence of the whole: {markdown_text(licence)}. It is made of:"
+    )
+    stills = ["", attribution.licence(shown.spec.stills)] if shown.spec.stills is not None else []
+    return "\n".join(["## Licences\n", whole, "", *(f"- {line}" for line in lines), *stills, ""])
+
+
+def _terms(terms: Terms | None, years: str) -> str:
+    if terms is None:
+        return "its provider's licence, which nutonic does not know"
+    credit = f"; to be stated: “{terms.credit.format(years=years).rstrip(', ')}”" if terms.credit else ""
+    return f"{terms.title}, {terms.licence} (<{terms.link}>){credit}"
+
+
+def _naming(shown: Shown) -> Iterator[str]:
+    """Whom to name, what to cite, and where more is."""
+    card = shown.spec.card
+    if card.attribution is not None:
+        yield f"## Attribution\n\n{markdown_text(card.attribution)}\n"
+    known = [terms.citation for terms in (*shown.imagery_terms.values(), shown.label_terms) if terms and terms.citation]
+    if card.citation is not None or known:
+        fence = "```" if "```" not in (card.citation or "") else "~~~~~~"
+        own = [f"{fence}\n{inert_lines(card.citation.strip())}\n{fence}\n"] if card.citation is not None else []
+        yield "\n".join(["## Citation\n", *own, *(f"- {citation}" for citation in dict.fromkeys(known)), ""])
+    if card.links:
+        yield "\n".join(["## Links\n", *(f"- <{link}>" for link in card.links), ""])
