@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from nutonic.cube.reduce import mask
     from nutonic.cube.save import save_cube
     from nutonic.cube.search import CubePlan, search
+    from nutonic.dataset.reading import Dataset, open_dataset
     from nutonic.dataset.verify import Verdict
     from nutonic.planning.plan import Plan, plan
     from nutonic.recipe.recipe import Recipe
@@ -79,6 +80,8 @@ _HOME = {
     "Note": "nutonic.run.callbacks",
     "TilesSaved": "nutonic.core.callbacks",
     "verify": "nutonic.run.rebuild",
+    "open_dataset": "nutonic.dataset.reading",
+    "Dataset": "nutonic.dataset.reading",
 }
 
 # The library logs only for those who configure logging.
