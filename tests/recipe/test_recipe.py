@@ -62,6 +62,9 @@ rows: {caption: true, grounding: true, per_class: true, per_class_grounding: tru
        max_classes: 9, min_region_px: 50, max_regions_per_class: 24, augment: []}
 splits: {train: 0.8, validation: 0.1, test: 0.1, by: place, block_km: 50}
 output: {files_per_dir: 8000, rows_per_file: null, format: files}
+context:
+  mapbox: {enabled: false, style: mapbox/satellite-v9, zoom: 12, size: 1280, url: null,
+           token_variable: MAPBOX_ACCESS_TOKEN, attribution: null}
 card: {licence: null, citation: null, attribution: null, links: [], text: null}
 cube: {area: null, chunk: 1024, mask: null, reduce: null, warp: true}
 """)
