@@ -13,15 +13,46 @@ from typing import Literal
 import numpy as np
 from PIL import Image
 
+from nutonic.chips.quality import quality_of, too_poor
 from nutonic.core.classes import ClassTable
-from nutonic.core.model import Chip
+from nutonic.core.model import Chip, Quality
 from nutonic.errors import BadPixels
+from nutonic.recipe.outputs import Quality as QualityLimits
 from nutonic.recipe.outputs import Stretch, Tiles
 
 Limits = tuple[tuple[int, int], ...]
 
 #: The limits of a stretch that changes nothing, for pictures that are stretched already.
 IDENTITY_LIMITS: Limits = ((0, 255),) * 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChipRules:
+    """How chips are made of native pixels."""
+
+    table: ClassTable
+    """What the labels' values mean."""
+    tiles: Tiles
+    stretch: Stretch
+    quality: QualityLimits
+    """What of a tile may be hidden, where it has a classification."""
+
+    def quality_of(self, tile: TilePixels) -> Quality | None:
+        """The quality of a tile; None if it has no classification, or tiles are not judged."""
+        meaning = self.quality.classification
+        return None if meaning is None or tile.classes is None else quality_of(tile.classes, meaning)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TilePixels:
+    """The native pixels of a tile."""
+
+    rgb: np.ndarray
+    """(3, n, n) uint16, 0 for nodata."""
+    label: np.ndarray
+    """(n, n) uint8 class ids."""
+    classes: np.ndarray | None = None
+    """(n, n) uint8 of the scene's own classification; None where it has none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,25 +120,26 @@ def sample_mask(label: np.ndarray, size: int) -> np.ndarray:
     return np.ascontiguousarray(label[np.ix_(at, at)])
 
 
-def cut_chip(
-    rgb: np.ndarray, label: np.ndarray, unknown: int, tiles: Tiles, stretch: Stretch, place_limits: Limits | None = None
-) -> Chip | TileReject:
+def cut_chip(tile: TilePixels, rules: ChipRules, place_limits: Limits | None = None) -> Chip | TileReject:
     """Make a chip of one native tile, or say why it cannot be one.
 
     Parameters
     ----------
-    rgb
-        (3, n, n) uint16, 0 for nodata.
-    label
-        (n, n) uint8 class ids.
-    unknown
-        The label value that is no class.
+    tile
+        Its pixels.
+    rules
+        How chips are made.
     place_limits
         Stretch limits of the whole place, if the recipe's scope is ``poi``, or `IDENTITY_LIMITS`. By default the tile's
         own limits are used.
     """
-    valid = valid_pixels(rgb)
-    problem = _coverage_reject(valid, "imagery", tiles) or _coverage_reject(label != unknown, "labels", tiles)
+    rgb, tiles, stretch, unknown = tile.rgb, rules.tiles, rules.stretch, rules.table.unknown
+    valid, quality = valid_pixels(rgb), rules.quality_of(tile)
+    problem = (
+        _coverage_reject(valid, "imagery", tiles.min_valid_fraction)
+        or _quality_reject(quality, rules)
+        or _coverage_reject(tile.label != unknown, "labels", tiles.min_label_fraction)
+    )
     if problem:
         return problem
     limits = place_limits or stretch_limits(rgb, valid, stretch)
@@ -117,7 +149,7 @@ def cut_chip(
         value = measured[flat_band][0]
         detail = f"band {flat_band + 1} is {value} from the low to the high percentile"
         return TileReject("flat imagery", detail, "imagery")
-    mask = sample_mask(label, tiles.output_size)
+    mask = sample_mask(tile.label, tiles.output_size)
     if (mask == unknown).all():
         return TileReject("too little labels", "no pixel of the mask has a class", "labels")
     return Chip(
@@ -125,6 +157,7 @@ def cut_chip(
         mask=mask,
         limits=limits,
         valid_fraction=float(valid.mean()),
+        quality=quality,
     )
 
 
@@ -138,12 +171,17 @@ def refuse_unlisted_classes(label: np.ndarray, table: ClassTable) -> None:
         )
 
 
-def _coverage_reject(valid: np.ndarray, layer: Literal["imagery", "labels"], tiles: Tiles) -> TileReject | None:
+def _coverage_reject(valid: np.ndarray, layer: Literal["imagery", "labels"], least: float) -> TileReject | None:
     share = float(valid.mean())
-    if share >= tiles.min_valid_fraction and share > 0:
+    if share >= least and share > 0:
         return None
-    detail = f"{share:.1%} of the tile's {layer} is valid, {tiles.min_valid_fraction:.1%} needed"
+    detail = f"{share:.1%} of the tile's {layer} is valid, {least:.1%} needed"
     return TileReject(f"too little {layer}", detail, layer)
+
+
+def _quality_reject(quality: Quality | None, rules: ChipRules) -> TileReject | None:
+    poor = None if quality is None else too_poor(quality, rules.quality, rules.tiles)
+    return None if poor is None else TileReject(*poor, "imagery")
 
 
 def view(chip: Chip, name: str) -> Chip:

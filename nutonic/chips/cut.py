@@ -9,29 +9,20 @@ import numpy as np
 
 from nutonic.chips.chip import (
     IDENTITY_LIMITS,
+    ChipRules,
     Limits,
+    TilePixels,
     TileReject,
     cut_chip,
     limits_from_counts,
     refuse_unlisted_classes,
     valid_pixels,
 )
-from nutonic.core.classes import ClassTable
 from nutonic.core.model import Chip, Tile
-from nutonic.recipe.outputs import Stretch, Tiles
+from nutonic.recipe.outputs import Stretch
 
 #: A tile with its chip, or with the reason why there is none.
 CutTile = tuple[Tile, Chip | TileReject]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ChipRules:
-    """How chips are made of native pixels."""
-
-    table: ClassTable
-    """What the labels' values mean."""
-    tiles: Tiles
-    stretch: Stretch
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,14 +35,17 @@ class Strip:
     """(height, width) uint8 class ids."""
     tiles: Sequence[Tile]
     """Their rows and columns are those of the whole picture."""
+    classes: np.ndarray | None = None
+    """(height, width) uint8 of the scene's own classification; None where it has none."""
     row: int = 0
     """The row of the whole picture that is the strip's first."""
 
-    def window(self, tile: Tile) -> tuple[np.ndarray, np.ndarray]:
-        """The pixels of a tile, (3, size, size) uint16, and their labels, (size, size) uint8."""
+    def window(self, tile: Tile) -> TilePixels:
+        """The pixels of a tile."""
         first = tile.row - self.row
         rows, cols = slice(first, first + tile.size), slice(tile.col, tile.col + tile.size)
-        return self.rgb[:, rows, cols], self.label[rows, cols]
+        classes = None if self.classes is None else self.classes[rows, cols]
+        return TilePixels(rgb=self.rgb[:, rows, cols], label=self.label[rows, cols], classes=classes)
 
 
 def cut(strips: Iterable[Strip], rules: ChipRules, limits: Limits | None) -> Iterator[CutTile]:
@@ -74,7 +68,7 @@ def cut(strips: Iterable[Strip], rules: ChipRules, limits: Limits | None) -> Ite
     for strip in strips:
         refuse_unlisted_classes(strip.label, rules.table)
         for tile in strip.tiles:
-            yield tile, cut_chip(*strip.window(tile), rules.table.unknown, rules.tiles, rules.stretch, limits)
+            yield tile, cut_chip(strip.window(tile), rules, limits)
 
 
 def picture_limits(strips: Iterable[np.ndarray], stretch: Stretch, *, rendered: bool) -> Limits | None:

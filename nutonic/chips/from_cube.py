@@ -8,8 +8,8 @@ from itertools import groupby
 import numpy as np
 import xarray as xr
 
-from nutonic.chips.chip import TileReject
-from nutonic.chips.cut import ChipRules, CutTile, Strip, cut, picture_limits
+from nutonic.chips.chip import ChipRules, TileReject
+from nutonic.chips.cut import CutTile, Strip, cut, picture_limits
 from nutonic.core.encoding import digital_numbers
 from nutonic.core.model import Chip, Tile
 from nutonic.core.tiling import tiles
@@ -26,11 +26,12 @@ def cut_chips(cube: xr.Dataset, recipe: Recipe) -> Iterator[tuple[Tile, Chip | T
     Parameters
     ----------
     cube
-        Dims ``(y, x)``: the recipe's ``imagery.assets`` as uint16 with 0 for nodata, and ``label`` as uint8. For a cube
+        Dims ``(y, x)``: the recipe's ``imagery.assets`` as uint16 with 0 for nodata, and ``label`` as uint8. Where it has
+        the asset of the recipe's ``quality.classes`` too, such as ``scl`` as uint8, tiles are judged by it. For a cube
         over time, take a step (``cube.isel(time=0)``) or reduce the cube (``nt.reduce.median(cube)``) first.
     recipe
-        Only its ``tiles``, its ``stretch`` and the class table of its ``labels`` matter. If ``stretch.scope`` is ``poi``,
-        the limits are those of the whole cube, which is then computed twice.
+        Only its ``tiles``, ``quality``, ``stretch`` and the class table of its ``labels`` matter. If ``stretch.scope`` is
+        ``poi``, the limits are those of the whole cube, which is then computed twice.
 
     Yields
     ------
@@ -46,8 +47,8 @@ def cut_chips(cube: xr.Dataset, recipe: Recipe) -> Iterator[tuple[Tile, Chip | T
         If the labels hold a value that the class table does not list.
     """
     cube, bands = digital_numbers(cube), recipe.imagery.bands
-    rules = ChipRules(table=recipe.labels.table, tiles=recipe.tiles, stretch=recipe.stretch)
-    _refuse_unsuitable(cube, bands)
+    rules = ChipRules(table=recipe.labels.table, tiles=recipe.tiles, stretch=recipe.stretch, quality=recipe.quality)
+    _refuse_unsuitable(cube, bands, _classes_in(cube, rules))
     shape = (cube.sizes["y"], cube.sizes["x"])
     positions = tiles(shape, rules.tiles.size, rules.tiles.stride)
     if not positions:
@@ -57,18 +58,29 @@ def cut_chips(cube: xr.Dataset, recipe: Recipe) -> Iterator[tuple[Tile, Chip | T
 
 def _cut(cube: xr.Dataset, bands: Sequence[str], rules: ChipRules, positions: Sequence[Tile]) -> Iterator[CutTile]:
     size, rendered = rules.tiles.size, all(cube[band].attrs.get("rendered") for band in bands)
-    strips = (_rgb(cube, bands, slice(row, row + size)) for row in range(0, cube.sizes["y"], size))
-    yield from cut(
-        _strips(cube, bands, size, positions), rules, picture_limits(strips, rules.stretch, rendered=rendered)
-    )
+    rows = (_rgb(cube, bands, slice(row, row + size)) for row in range(0, cube.sizes["y"], size))
+    limits = picture_limits(rows, rules.stretch, rendered=rendered)
+    yield from cut(_strips(cube, bands, _classes_in(cube, rules), positions), rules, limits)
 
 
-def _strips(cube: xr.Dataset, bands: Sequence[str], size: int, positions: Sequence[Tile]) -> Iterator[Strip]:
+def _classes_in(cube: xr.Dataset, rules: ChipRules) -> str | None:
+    """The variable that tiles are judged by; None if there is none."""
+    judged_by = rules.quality.classification
+    return judged_by.asset if judged_by is not None and judged_by.asset in cube.data_vars else None
+
+
+def _strips(cube: xr.Dataset, bands: Sequence[str], classes: str | None, positions: Sequence[Tile]) -> Iterator[Strip]:
     """One strip for each row of tiles, computed when it is needed."""
+    names = [*bands, "label", *([classes] if classes else [])]
     for row, row_tiles in groupby(positions, key=lambda tile: tile.row):
-        pixels = cube[[*bands, "label"]].isel(y=slice(row, row + size)).compute()
-        rgb = np.stack([pixels[band].values for band in bands])
-        yield Strip(rgb=rgb, label=pixels["label"].values, tiles=list(row_tiles), row=row)
+        pixels = cube[names].isel(y=slice(row, row + positions[0].size)).compute()
+        yield Strip(
+            rgb=np.stack([pixels[band].values for band in bands]),
+            label=pixels["label"].values,
+            classes=pixels[classes].values if classes else None,
+            tiles=list(row_tiles),
+            row=row,
+        )
 
 
 def _rgb(cube: xr.Dataset, bands: Sequence[str], rows: slice) -> np.ndarray:
@@ -76,8 +88,8 @@ def _rgb(cube: xr.Dataset, bands: Sequence[str], rows: slice) -> np.ndarray:
     return np.stack([pixels[band].values for band in bands])
 
 
-def _refuse_unsuitable(cube: xr.Dataset, bands: Sequence[str]) -> None:
-    dtypes = {**dict.fromkeys(bands, "uint16"), "label": "uint8"}
+def _refuse_unsuitable(cube: xr.Dataset, bands: Sequence[str], classes: str | None) -> None:
+    dtypes = {**dict.fromkeys(bands, "uint16"), "label": "uint8", **({classes: "uint8"} if classes else {})}
     missing = [name for name in dtypes if name not in cube.data_vars]
     if missing:
         raise InputError(f"the cube has no {', '.join(missing)}, only {', '.join(map(str, cube.data_vars))}")

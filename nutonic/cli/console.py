@@ -228,6 +228,7 @@ def show_plan(header: Json, rejects: Sequence[Reject]) -> None:
             f"{header['tiles']}"
             + (f", {rows} rows and {cols} columns of each square left over" if rows or cols else ""),
         ),
+        ("quality", header["judging"]),
         ("splits", ", ".join(f"{name} {share:.1%}" for name, share in header["shares"].items())),
         ("requests", f"about {cost['requests']}" if cost["requests"] else "none, all files are here"),
         ("to read", f"about {size(cost['bytes_read'])}"),

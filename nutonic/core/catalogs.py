@@ -30,6 +30,9 @@ class Catalogue:
 _SENTINEL_BANDS = {"blue": "B02", "green": "B03", "red": "B04", "nir": "B08"}
 _SENTINEL_CLASSES = "SCL"
 
+#: What else Sentinel-2's scene classification is called, whichever catalogue an item was saved from.
+OTHERWISE: Mapping[str, tuple[str, ...]] = {"scl": (_SENTINEL_CLASSES, f"{_SENTINEL_CLASSES}_20m")}
+
 #: What bands show by their names: the common names of STAC's extension ``eo``, and Sentinel-2's numbers.
 COLOURS: Mapping[str, str] = {
     **{
@@ -110,6 +113,26 @@ _PLANETARY_COMPUTER = "https://planetarycomputer.microsoft.com/api/stac/v1"
 PRODUCTS: Mapping[str, Product] = {
     "esa-worldcover": Product(url=_PLANETARY_COMPUTER, collection="esa-worldcover", asset="map"),
     "io-lulc": Product(url=_PLANETARY_COMPUTER, collection="io-lulc-annual-v02", asset="data"),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Classification:
+    """What the values of an asset of classes say of how the ground was seen; others say that it was seen well."""
+
+    asset: str
+    cloud: tuple[int, ...]
+    shadow: tuple[int, ...] = ()
+    snow: tuple[int, ...] = ()
+    nodata: tuple[int, ...] = (0,)
+    """The first of these is what lies beyond the asset's edge."""
+
+
+#: By what recipes call them. Of Sentinel-2 level 2A: ESA's SentiWiki, "S2 Processing", scene classification, which has 0 for
+#: no data, 1 saturated or defective, 2 topographic shadow, 3 cloud shadow, 4 to 7 ground and water, 8 and 9 cloud of medium
+#: and of high probability, 10 thin cirrus, 11 snow or ice. A saturated pixel measures nothing: it counts as nodata.
+CLASSIFICATIONS: Mapping[str, Classification] = {
+    "scl": Classification(asset="scl", cloud=(8, 9, 10), shadow=(3,), snow=(11,), nodata=(0, 1))
 }
 
 

@@ -82,6 +82,8 @@ class Asset:
     """Whether it is of a picture that is stretched already, 8 bits a band."""
     named_bands: int = 0
     """So many bands of the file are named as bands of a sensor, whichever of them the file takes for an alpha band."""
+    classified: bool = False
+    """Whether it holds classes beside the pictures of its scene, such as of clouds: no grid is of its pixels."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,9 +105,18 @@ class Scene:
     """The catalogue's item, reduced to what was used; only while planning. Not part of the scene's identity."""
 
     @property
+    def pictured(self) -> tuple[Asset, ...]:
+        """The assets that are seen: all but those of classes beside them."""
+        return tuple(asset for asset in self.assets if not asset.classified)
+
+    @property
     def lead(self) -> Asset:
         """The asset with the smallest pixels, the first of such: its pixels are those of the scene's grids."""
-        return min(self.assets, key=lambda asset: abs(asset.transform[0]))
+        return min(self.pictured, key=lambda asset: abs(asset.transform[0]))
+
+    def has(self, name: str) -> bool:
+        """Whether it has an asset of this name."""
+        return any(asset.name == name for asset in self.assets)
 
     def asset(self, name: str) -> Asset:
         """The asset of this name; a KeyError names the ones there are."""
@@ -160,6 +171,16 @@ class Region:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Quality:
+    """What of a square its scene saw badly, by the scene's own classification: shares of native pixels, 0 to 1."""
+
+    cloud: float
+    shadow: float
+    snow: float
+    nodata: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Chip:
     """One picture and its mask, in the size they are written in."""
 
@@ -171,6 +192,8 @@ class Chip:
     """Low and high of the stretch, one pair of digital numbers per band."""
     valid_fraction: float
     """Share of the native tile's pixels whose imagery is valid, 0 to 1."""
+    quality: Quality | None = None
+    """Of the native tile; None where its scene has no classification, or none was asked for."""
     augmentation: str | None = None
     """``flip``, ``r90``, ``r180``, ``r270``, or None for the original."""
 

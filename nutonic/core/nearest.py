@@ -81,6 +81,17 @@ def source_pixels(
         return _whole(rows), _whole(cols)
 
 
+def source_axes(geobox: GeoBox, crs: str, transform: Affine) -> tuple[np.ndarray, np.ndarray] | None:
+    """The rows (height,) and columns (width,) of :func:`source_pixels` where they depend on one axis each.
+
+    That is, in a raster of the grid's own CRS; None of another, and where longitudes come round again.
+    """
+    if crs_name(geobox) != crs or turn_of(crs) is not None:
+        return None
+    raster, (x, y) = _Raster(transform, None, None), coordinates(geobox)
+    return _whole(raster.rows(y)), _whole(raster.columns(x))
+
+
 def _near_poles(x: np.ndarray, y: np.ndarray, crs: str) -> np.ndarray | bool:
     """Which points are so near a pole that PROJ's rounding is not known, (height, width) bool; False if none is."""
     near: np.ndarray | bool = False

@@ -77,13 +77,14 @@ def estimate(spec: BuildSpec, scene: Scene, corners: np.ndarray, starts: np.ndar
     stills = _of_stills(spec, work.places)
     resident = sum(needs.resident_bytes for needs in {source.needs() for source in spec.sources})
     pictures = len(spec.layout.tiles) * work.places * (1 + len(spec.layout.views))
+    classes = spec.side**2 * sum(asset.classified for asset in scene.assets)
     chip = int(spec.tiles.output_size**2 * _CHIP_PER_PIXEL)
     return Cost(
         requests=sum(cost.requests for cost in (*reading, stills)),
         bytes_read=sum(cost.bytes_read for cost in (*reading, stills)),
         bytes_written=pictures * (chip + _SIDECAR + _ROWS) + stills.bytes_read,
         peak_bytes=_WORKER_BYTES
-        + work.largest * bytes_per_place(spec.side)
+        + work.largest * (bytes_per_place(spec.side) + classes)
         + resident
         + sum(cost.held_bytes for cost in (*reading, stills)),
         cpu_seconds=pictures * _SECONDS_PER_TILE,

@@ -17,6 +17,7 @@ from nutonic.errors import NoScene, PlanError
 from nutonic.io.session import current
 from nutonic.planning import splits
 from nutonic.planning.cost import Cost, batch_size, estimate
+from nutonic.planning.judging import judging
 from nutonic.planning.places.columns import Places, with_spacing, with_variants, without_duplicates
 from nutonic.planning.places.read import read_pois
 from nutonic.planning.scenes import Candidates, SceneTable, with_scenes
@@ -63,6 +64,8 @@ class Plan(Shown):
     largest_group: float
     """Share of the places that the largest split group holds."""
     cost: Cost
+    judging: str
+    """By what cloud is judged, in a line."""
     unusable: tuple[UnusableItem, ...] = ()
     """Items of the catalogues that are none, and were left out: id, and why."""
     of_places: tuple[str, ...] = ()
@@ -103,6 +106,7 @@ class Plan(Shown):
             "largest_group": self.largest_group,
             "rejects": dict(Counter(reject.reason for reject in self.rejects)),
             "cost": asdict(self.cost),
+            "judging": self.judging,
             "warnings": self.warnings(),
         }
 
@@ -197,6 +201,7 @@ def plan_of(spec: BuildSpec) -> Plan:
         margin_px=(spec.side - last.row - last.size, spec.side - last.col - last.size),
         largest_group=largest,
         cost=cost,
+        judging=judging(spec.quality, candidates.imagery.compact().values),
         unusable=unusable.take(),
         of_places=file.warnings,
     )

@@ -8,7 +8,7 @@ from nutonic.core.classes import ClassTable
 from nutonic.planning.layout import Layout, layout_of
 from nutonic.recipe.card import Card
 from nutonic.recipe.inputs import Imagery, Pois
-from nutonic.recipe.outputs import Grid, Output, Rows, Splits, Stretch, Tiles
+from nutonic.recipe.outputs import Grid, Output, Quality, Rows, Splits, Stretch, Tiles
 from nutonic.recipe.recipe import Recipe
 from nutonic.sources.registry import Sources, sources_of
 from nutonic.sources.source import Account
@@ -36,6 +36,7 @@ class BuildSpec:
     table: ClassTable
     """What the labels' values mean."""
     tiles: Tiles
+    quality: Quality
     stretch: Stretch
     rows: Rows
     splits: Splits
@@ -79,6 +80,7 @@ def resolve(recipe: Recipe) -> BuildSpec:
         keep_query=(*recipe.imagery.keep_query, *recipe.labels.keep_query),
         table=recipe.labels.table,
         tiles=recipe.tiles,
+        quality=recipe.quality,
         stretch=recipe.stretch,
         rows=recipe.rows,
         splits=recipe.splits,

@@ -1,4 +1,4 @@
-"""The parts of a recipe that say what comes out: grid, tiles, rows, splits, files, cube."""
+"""The parts of a recipe that say what comes out: grid, tiles, quality, rows, splits, files, cube."""
 
 from __future__ import annotations
 
@@ -6,7 +6,11 @@ from typing import Annotated, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from nutonic.recipe.fields import Fraction01, Part, Percent, Positive
+from nutonic.core.catalogs import CLASSIFICATIONS, Classification
+from nutonic.recipe.fields import Fraction01, Name, Part, Percent, Positive
+
+#: Values of a byte.
+Values = tuple[Annotated[int, Field(ge=0, le=255)], ...]
 
 #: Side of a square, in metres: a UTM zone has no place for larger ones.
 MOST_EXTENT_M = 200_000.0
@@ -27,7 +31,57 @@ class Tiles(Part):
     size: Annotated[int, Field(ge=16, le=8192)] = 512
     stride: Annotated[int, Field(ge=1)] = 512
     output_size: Annotated[int, Field(ge=16, le=8192)] = 224
-    min_valid_fraction: Fraction01 = 0.35
+    min_valid_fraction: Fraction01 = 0.95
+    """Of its pixels, those that the scene observed; and of a square, those on a scene where none covers it all."""
+    min_label_fraction: Fraction01 = 0.35
+    """Of its pixels, those that have a class."""
+
+
+class SceneClasses(Part):
+    """An asset of classes of your own, such as one that was made of Landsat's QA band, and what its values mean."""
+
+    asset: Name
+    cloud: Values
+    shadow: Values = ()
+    snow: Values = ()
+    nodata: Annotated[Values, Field(min_length=1)] = (0,)
+    """What tells of no ground; the first is also what lies beyond the asset's edge, and what its own nodata becomes."""
+
+    @model_validator(mode="after")
+    def _each_once(self) -> SceneClasses:
+        values = [*self.cloud, *self.shadow, *self.snow, *self.nodata]
+        twice = next((value for value in values if values.count(value) > 1), None)
+        if twice is not None:
+            raise ValueError(f"counts {twice} twice: a value means one of cloud, shadow, snow and nodata")
+        return self
+
+
+class Quality(Part):
+    """What of a tile may be hidden, by its scene's own classification of its pixels: shares, 0 to 1."""
+
+    max_cloud: Fraction01 = 0.1
+    max_shadow: Fraction01 = 0.2
+    max_snow: Fraction01 = 1.0
+    max_nodata: Fraction01 | None = None
+    """By default as much as tiles.min_valid_fraction leaves."""
+    classes: str | SceneClasses | None = "scl"
+    """``scl``, the scene classification of Sentinel-2 level 2A, of scenes that have it; or an asset and the meaning of its
+    values; or None: tiles are not judged, and no classification is read."""
+
+    @field_validator("classes")
+    @classmethod
+    def _known(cls, value: str | SceneClasses | None) -> str | SceneClasses | None:
+        if isinstance(value, str) and value not in CLASSIFICATIONS:
+            known = ", ".join(CLASSIFICATIONS)
+            raise ValueError(f"is {value!r:.60}: write {known}, null, or {{asset: …, cloud: [values], …}}")
+        return value
+
+    @property
+    def classification(self) -> Classification | None:
+        """What tiles are judged by; None if they are not."""
+        if isinstance(self.classes, SceneClasses):
+            return Classification(**self.classes.model_dump())
+        return CLASSIFICATIONS[self.classes] if self.classes else None
 
 
 class Stretch(Part):

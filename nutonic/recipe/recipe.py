@@ -14,13 +14,14 @@ import orjson
 import yaml
 from pydantic import Field, model_validator
 
+from nutonic.core.classes import DAYS
 from nutonic.core.model import Json
 from nutonic.core.tiling import pixels
 from nutonic.recipe.card import Card
 from nutonic.recipe.context import Context
 from nutonic.recipe.fields import Part
 from nutonic.recipe.inputs import Imagery, Labels, Pois
-from nutonic.recipe.outputs import Cube, Grid, Output, Rows, Splits, Stretch, Tiles
+from nutonic.recipe.outputs import Cube, Grid, Output, Quality, Rows, Splits, Stretch, Tiles
 from nutonic.secrets import redact
 
 #: Of a place's square: its side in pixels, and positions of tiles in it.
@@ -36,6 +37,7 @@ class Recipe(Part):
     imagery: Imagery
     labels: Labels
     tiles: Tiles = Tiles()
+    quality: Quality = Quality()
     stretch: Stretch = Stretch()
     rows: Rows = Rows()
     context: Context = Context()
@@ -55,6 +57,16 @@ class Recipe(Part):
             raise ValueError(
                 f"a square of {self.side:,} pixels a side with {along**2:,} tiles is more than {MOST_SIDE_PX:,} or "
                 f"{MOST_TILES:,}: see grid.extent_m, grid.resolution_m and tiles.stride"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _classes_are_no_picture(self) -> Recipe:
+        judged_by = self.quality.classification
+        if judged_by is not None and judged_by.asset in (*self.imagery.bands, self.labels.table.band.name, DAYS.name):
+            raise ValueError(
+                f"shows {judged_by.asset} and judges tiles by it: in imagery.assets give it a name of its own, "
+                f"{{asset: {judged_by.asset}, name: shown}}, or set quality.classes to null"
             )
         return self
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import asdict
 
 from affine import Affine
 
@@ -49,6 +50,7 @@ def sidecar_of(context: ChipContext, digest: str, rule: str | None) -> Json:
         ],
         "caption": context.caption,
         "valid_fraction": chip.valid_fraction,
+        "quality": chip.quality and asdict(chip.quality),
         "pixels_sha256": pixels_sha256(chip),
         "recipe_digest": digest,
         "nutonic_version": __version__,
@@ -57,15 +59,16 @@ def sidecar_of(context: ChipContext, digest: str, rule: str | None) -> Json:
 
 def _imagery(context: ChipContext) -> Json:
     scene = context.place_result.scene
-    times = repeats(((asset.name, Affine(*asset.transform)) for asset in scene.assets), context.place_result.geobox)
+    times = repeats(((asset.name, Affine(*asset.transform)) for asset in scene.pictured), context.place_result.geobox)
     return {
         "source": scene.source,
         "collection": scene.collection,
         "item_id": scene.id,
         "datetime": scene.datetime,
         "cloud_cover": scene.cloud_cover,
+        "place_quality": context.place_result.quality and asdict(context.place_result.quality),
         "assets": {asset.name: asset.written for asset in scene.assets},
-        "offset_applied": {asset.name: asset.offset or 0 for asset in scene.assets},
+        "offset_applied": {asset.name: asset.offset or 0 for asset in scene.pictured},
         "substituted": context.place_result.substituted,
         **({"repeated": times} if times else {}),
     }

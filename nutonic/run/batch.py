@@ -10,14 +10,15 @@ from typing import Any
 
 import numpy as np
 
-from nutonic.chips.chip import TileReject, view
-from nutonic.chips.cut import ChipRules, CutTile, Strip, cut, picture_limits
+from nutonic.chips.chip import ChipRules, TileReject, view
+from nutonic.chips.cut import CutTile, Strip, cut, picture_limits
 from nutonic.chips.likeness import difference_hash
 from nutonic.chips.png import encode
+from nutonic.chips.quality import quality_of
 from nutonic.chips.regions import land_cover
 from nutonic.core.classes import DAYS
 from nutonic.core.grid import require_proj
-from nutonic.core.model import Batch, Chip, PlannedPlace, Reject, Scene, Tile
+from nutonic.core.model import Batch, Chip, PlannedPlace, Quality, Reject, Scene, Tile
 from nutonic.dataset.commits import NO_STILL, ChipDone, Origin, PlaceDone, commit
 from nutonic.errors import BadPixels, Gone, GridError, Refused, SourceError, StoreError
 from nutonic.inert import inert
@@ -46,7 +47,8 @@ class _Context:
     @property
     def rules(self) -> ChipRules:
         """The rules for cutting chips."""
-        return ChipRules(table=self.spec.table, tiles=self.spec.tiles, stretch=self.spec.stretch)
+        spec = self.spec
+        return ChipRules(table=spec.table, tiles=spec.tiles, stretch=spec.stretch, quality=spec.quality)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -157,8 +159,8 @@ def _build(index: int, place: PlannedPlace, context: _Context, first: Pixels | N
     """Cut a place's chips from its best scene that is usable.
 
     The next scene is tried only if a file is gone for good, does not match its item, holds no reflectance, or has poor
-    pixels. An error that
-    may be temporary never changes the scene: the place fails, and stays open. Unusable labels reject the place.
+    pixels: of the square, by the scene's own classification where it has one. An error that may be temporary never changes
+    the scene: the place fails, and stays open. Unusable labels reject the place.
     """
     spec = context.spec
     problems: list[tuple[str, str]] = []
@@ -171,7 +173,7 @@ def _build(index: int, place: PlannedPlace, context: _Context, first: Pixels | N
         except GridError as error:
             problems.append(("unusable asset", f"{inert(scene.id)}: {error}"))
         except BadPixels as error:
-            if error.band not in {band.name for band in spec.sources.imagery.bands}:
+            if error.band not in {asset.name for asset in scene.assets}:
                 return _rejected(index, place, [("unusable labels", str(error))])
             problems.append(("unusable asset", f"{inert(scene.id)}: {error}"))
         except (SourceError, OSError, RuntimeError, ValueError) as error:
@@ -189,6 +191,7 @@ def _build(index: int, place: PlannedPlace, context: _Context, first: Pixels | N
                     substituted=why,
                     bands=spec.imagery.bands,
                     geobox=pixels.geobox,
+                    quality=_quality(pixels, spec),
                     label_days=label_days,
                 )
                 return _Cut(index=index, result=result, chips=chips)
@@ -199,9 +202,25 @@ def _build(index: int, place: PlannedPlace, context: _Context, first: Pixels | N
 
 def _chips(pixels: Pixels, scene: Scene, context: _Context) -> list[CutTile]:
     spec = context.spec
-    rgb, label = pixels.stacked(spec.imagery.bands), pixels.bands[spec.table.band.name]
-    limits = picture_limits([rgb], spec.stretch, rendered=scene.rendered)
-    return list(cut([Strip(rgb=rgb, label=label, tiles=spec.layout.tiles)], context.rules, limits))
+    strip = Strip(
+        rgb=pixels.stacked(spec.imagery.bands),
+        label=pixels.bands[spec.table.band.name],
+        classes=_classes(pixels, spec),
+        tiles=spec.layout.tiles,
+    )
+    return list(cut([strip], context.rules, picture_limits([strip.rgb], spec.stretch, rendered=scene.rendered)))
+
+
+def _classes(pixels: Pixels, spec: BuildSpec) -> np.ndarray | None:
+    """The scene's own classification of a place, (height, width) uint8; None where it has none, or tiles are not judged."""
+    meaning = spec.quality.classification
+    return None if meaning is None else pixels.bands.get(meaning.asset)
+
+
+def _quality(pixels: Pixels, spec: BuildSpec) -> Quality | None:
+    """The quality of a place's whole square; None where it is not known."""
+    meaning, classes = spec.quality.classification, _classes(pixels, spec)
+    return None if meaning is None or classes is None else quality_of(classes, meaning)
 
 
 def _days(pixels: Pixels, tile: Tile) -> dict[str, float] | None:

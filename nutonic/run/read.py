@@ -52,9 +52,8 @@ def read(places: Sequence[PlannedPlace], scene: Scene, sources: Sources, grid: G
     whole = scene_grid(scene, squares, chunk or 1)
     # Without blocks, as with labels, arrays stay lazily indexed until they are sliced, and only these pixels are read.
     cube = open_scene(whole, sources, scenes=((scene,), places[0].labels), chunks=(chunk, None))
-    names = [band.name for source in sources for band in source.bands]
     lazy = [cube.isel(window_in(whole, square)).chunk() for square in squares]
-    arrays = [{name: part[name].data for name in names} for part in lazy]
+    arrays = [{str(name): variable.data for name, variable in part.data_vars.items()} for part in lazy]
     # The scheduler is given as a function, since dask imports distributed to resolve the name "threads".
     with SessionThreads(READERS) as threads:
         loaded = dask.base.compute(arrays, scheduler=dask.threaded.get, pool=threads)[0]

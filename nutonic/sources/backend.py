@@ -18,7 +18,7 @@ from xarray.core import indexing
 
 from nutonic.core.grid import check_aligned, coordinates
 from nutonic.core.model import Asset, Band
-from nutonic.core.nearest import source_pixels
+from nutonic.core.nearest import source_axes, source_pixels
 from nutonic.errors import BadPixels, Gone, GridError, ReadFailed
 from nutonic.io import raster as rasters
 from nutonic.io.access import LOCAL, Access
@@ -112,6 +112,8 @@ class NearestMosaic(Windowed):
     access: Access = LOCAL
     single: bool = False
     """Whether each file must have one band, besides alpha: of several, nobody says which is meant."""
+    of_scene: bool = False
+    """Whether they are a scene's own: where one is gone, or unusable, another scene may serve."""
 
     def read(self, window: Window) -> np.ndarray:
         """The pixels of a window, (rows, columns) in the band's dtype."""
@@ -125,13 +127,15 @@ class NearestMosaic(Windowed):
         return out
 
     def _from(self, asset: Asset, geobox: GeoBox) -> np.ndarray:
-        """One raster's part. That it is gone is no property of a scene: it may be back the next time."""
+        """One raster's part. That one is gone which is no scene's own is told as what may be back the next time."""
         try:
             return self._nearest(asset, geobox)
         except Gone as error:
+            if self.of_scene:
+                raise
             raise ReadFailed(str(error), band=error.band) from None
-        except GridError as error:
-            raise BadPixels(str(error), band=error.band) from None
+        except (GridError, BadPixels) as error:
+            raise BadPixels(str(error), band=error.band or self.band.name) from None
 
     def _nearest(self, asset: Asset, geobox: GeoBox) -> np.ndarray:
         """One raster on a grid; outside the raster, and where it has no data, the band's nodata value.
@@ -142,6 +146,9 @@ class NearestMosaic(Windowed):
         if self.single:
             refuse_several(asset, header)
         asset = as_in_file(asset, header)
+        axes = source_axes(geobox, asset.crs, Affine(*asset.transform))
+        if axes is not None and (window := _window_of(axes, asset.shape)) is not None:
+            return self._along(asset, header, axes, window)
 
         def pick(rows: np.ndarray, cols: np.ndarray) -> np.ndarray:
             pixels = gathered(rows, cols, header.block, lambda window: rasters.read_of(asset, window, self.access))
@@ -149,11 +156,33 @@ class NearestMosaic(Windowed):
 
         return nearest_pixels(geobox, asset, self.band, pick)
 
+    def _along(
+        self, asset: Asset, header: rasters.Header, axes: tuple[np.ndarray, np.ndarray], window: Window
+    ) -> np.ndarray:
+        """One raster on a grid of its own CRS, whose pixels lie in a window of it: rows and columns of it, some repeated."""
+        inside = [(axis >= 0) & (axis < side) for axis, side in zip(axes, asset.shape, strict=True)]
+        at = np.ix_(*(axis[here] - part.start for axis, here, part in zip(axes, inside, window, strict=True)))
+        observed = rasters.observed_of(asset, header, window, self.access)
+        pixels = rasters.read_of(asset, window, self.access)[at]
+        out = np.full((len(axes[0]), len(axes[1])), self.band.nodata, self.dtype)
+        out[np.ix_(*inside)] = decoded(pixels, asset, self.band, header, None if observed is None else observed[at])
+        return out
+
     def _observed(self, asset: Asset, header: rasters.Header, rows: np.ndarray, cols: np.ndarray) -> np.ndarray | None:
         """Where some pixels have data by the file's mask; None if it has none."""
         if not rasters.is_masked(asset, header):
             return None
         return gathered(rows, cols, header.block, lambda window: rasters.mask_of(asset, header, window, self.access))
+
+
+def _window_of(axes: tuple[np.ndarray, np.ndarray], shape: tuple[int, int]) -> Window | None:
+    """The window of a raster that holds rows and columns; None if none is in it, or most of a large one is not asked for."""
+    spans = [axis[(axis >= 0) & (axis < side)] for axis, side in zip(axes, shape, strict=True)]
+    if not all(span.size for span in spans):
+        return None
+    rows, cols = (slice(int(span.min()), int(span.max()) + 1) for span in spans)
+    most = min(4 * axes[0].size * axes[1].size, MOST_PIXELS)
+    return (rows, cols) if (rows.stop - rows.start) * (cols.stop - cols.start) <= most else None
 
 
 def nearest_pixels(

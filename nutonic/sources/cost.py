@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from nutonic.core.model import Scene
+from nutonic.core.model import Asset, Scene
 
 #: Block side that most Sentinel-2 COGs have; assumed, since a plan opens no file.
 BLOCK = 1024
 
 #: Bytes of a compressed block per pixel: typical of Sentinel-2.
 _READ_PER_PIXEL = 1.4
+
+#: The same of classes, which compress well.
+_READ_PER_CLASS = 0.1
+
+#: Bytes that a reader of classes holds of each pixel of the grid: the classes, and where each is if they are in another CRS.
+_HELD_HERE, _HELD_ELSEWHERE = 4, 64
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,21 +59,32 @@ class SourceCost:
     """Memory of a process at its largest batch, besides the pixels themselves."""
 
 
-def files_cost(work: Workload, bands: int) -> SourceCost:
-    """Of files in blocks: each header once per batch and band, each block once per batch; no request on a disk."""
+def files_cost(work: Workload, bands: int, classes: Sequence[Asset] = ()) -> SourceCost:
+    """Of files in blocks: each header once per batch and file, each block once per batch; no request on a disk.
+
+    `classes` are assets of classes beside so many bands: with larger pixels they have fewer blocks.
+    """
     batch_of = np.repeat(np.arange(len(work.batches), dtype=np.int32), work.batches)
-    blocks = _touched_blocks(work.corners, batch_of, work.side) * bands
+    blocks = _touched_blocks(work.corners, batch_of, work.side, BLOCK) * bands
+    of_classes = [_touched_blocks(work.corners, batch_of, work.side, _reach(asset, work.scene)) for asset in classes]
     remote = any("://" in asset.href for asset in work.scene.assets)
+    headers = len(work.batches) * (bands + len(classes))
+    held = [_HELD_HERE if asset.crs == work.scene.lead.crs else _HELD_ELSEWHERE for asset in classes]
     return SourceCost(
-        requests=blocks + len(work.batches) * bands if remote else 0,
-        bytes_read=int(blocks * BLOCK**2 * _READ_PER_PIXEL),
-        held_bytes=work.readers * BLOCK**2 * 2 * 2,
+        requests=blocks + sum(of_classes) + headers if remote else 0,
+        bytes_read=int(BLOCK**2 * (blocks * _READ_PER_PIXEL + sum(of_classes) * _READ_PER_CLASS)),
+        held_bytes=work.readers * BLOCK**2 * (2 * 2 + sum(held)),
     )
 
 
-def _touched_blocks(corners: np.ndarray, batch_of: np.ndarray, side: int) -> int:
-    """Blocks that the squares touch, each counted once per batch."""
-    first, last = corners // BLOCK, (corners + side - 1) // BLOCK
+def _reach(asset: Asset, scene: Scene) -> int:
+    """The side of a block of an asset, in pixels of its scene's grid."""
+    return max(1, round(BLOCK * abs(asset.transform[0] / scene.lead.transform[0])))
+
+
+def _touched_blocks(corners: np.ndarray, batch_of: np.ndarray, side: int, block: int) -> int:
+    """Blocks of a side that the squares touch, each counted once per batch."""
+    first, last = corners // block, (corners + side - 1) // block
     touched = np.empty(0, np.int64)
     reach = int((last - first).max(initial=0)) + 1
     for i, j in np.ndindex(reach, reach):

@@ -38,7 +38,7 @@ def place_grid(lon: float, lat: float, scene: Scene, settings: Grid) -> GeoBox:
             f"the {resolution:g} m lattice: set grid.lattice to source, and grid.resolution_m to the scene's"
         )
     grid = grid_around(lon, lat, extent_m=settings.extent_m, crs=first.crs, resolution=resolution, origin=origin)
-    for asset in scene.assets:
+    for asset in scene.pictured:
         offset_in(repeated(Affine(*asset.transform), grid)[0], grid)
     return grid
 

@@ -106,8 +106,8 @@ def scene_chunks(asset: Asset, geobox: GeoBox, chunk: int, open_asset: Opener, n
 
 
 def nearest_array(asset: Asset, geobox: GeoBox, chunk: int, band: Band, access: Access) -> da.Array:
-    """An asset on a grid by window-independent nearest neighbour, lazily."""
-    raster = NearestMosaic(geobox=geobox, assets=(asset,), band=band, access=access).lazy()
+    """An asset of a scene on a grid by window-independent nearest neighbour, lazily."""
+    raster = NearestMosaic(geobox=geobox, assets=(asset,), band=band, access=access, of_scene=True).lazy()
     array: da.Array = xr.Variable(("y", "x"), raster).chunk(chunk).data
     return array
 

@@ -5,7 +5,10 @@ from __future__ import annotations
 import pkgutil
 from typing import Any, NamedTuple
 
+from nutonic.core.model import Band
+from nutonic.recipe.inputs import Imagery, Labels
 from nutonic.recipe.kinds import SOURCES
+from nutonic.recipe.outputs import Quality
 from nutonic.recipe.recipe import Recipe
 from nutonic.sources.source import Account, Settings, Source, TimedSource
 
@@ -37,12 +40,23 @@ def sources_of(recipe: Recipe) -> Sources:
     InputError
         If one cannot be as the recipe has it.
     """
-    grid, tiles = recipe.grid, recipe.tiles
-    imagery, labels = (
-        _source(name, Settings(part=part, resolution_m=grid.resolution_m, min_valid_fraction=tiles.min_valid_fraction))
-        for name, part in (("imagery", recipe.full_imagery), ("labels", recipe.full_labels))
+    resolution, tiles = recipe.grid.resolution_m, recipe.tiles
+    imagery: Settings[Imagery] = Settings(
+        part=recipe.full_imagery,
+        resolution_m=resolution,
+        min_valid_fraction=tiles.min_valid_fraction,
+        judged_by=judging_band(recipe.quality),
     )
-    return Sources(imagery, labels)
+    labels: Settings[Labels] = Settings(
+        part=recipe.full_labels, resolution_m=resolution, min_valid_fraction=tiles.min_label_fraction
+    )
+    return Sources(_source("imagery", imagery), _source("labels", labels))
+
+
+def judging_band(quality: Quality) -> Band | None:
+    """The variable of the classes that tiles are judged by: uint8, with a value of nodata that is no other class."""
+    meaning = quality.classification
+    return None if meaning is None else Band(name=meaning.asset, kind="class", dtype="uint8", nodata=meaning.nodata[0])
 
 
 def _source(part: str, settings: Settings[Any]) -> Any:

@@ -54,6 +54,8 @@ class Settings(Generic[Part]):
     """Side of the grid's pixels."""
     min_valid_fraction: float
     """The least share of a tile that is of use."""
+    judged_by: Band | None = None
+    """Classes that imagery is judged by, where a scene has an asset of this name; None if it is not judged."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,7 +90,7 @@ class Source(Protocol):
 
     @property
     def bands(self) -> tuple[Band, ...]:
-        """The variables that `open` returns, in order."""
+        """The variables that `open` returns, in order. Imagery that is judged has the scene's classes besides, if any."""
         ...
 
     def search(

@@ -239,7 +239,7 @@ class SyntheticPlanet:
             "grid": {"extent_m": 1400},
             "imagery": {"url": "items.json", "collection": COLLECTION, "datetime": "2024-05-01/2024-09-30"},
             "labels": {"source": "raster", "path": "land_cover.tif", "dataset": table},
-            "tiles": {"size": 64, "stride": 66, "output_size": 40},
+            "tiles": {"size": 64, "stride": 66, "output_size": 40, "min_valid_fraction": 0.35},
             "rows": {"min_region_px": 12},
             "splits": {"train": 0.6, "validation": 0.2, "test": 0.2},
         }

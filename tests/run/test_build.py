@@ -39,7 +39,7 @@ REASONS = {
 SIDECAR = {
     "tile_id", "poi_id", "base_poi_id", "split", "augmentation", "longitude", "latitude", "bbox_wgs84", "grid",
     "window", "imagery", "stretch", "land_cover_label_meta", "class_fractions", "regions", "caption", "valid_fraction",
-    "pixels_sha256", "recipe_digest", "nutonic_version",
+    "quality", "pixels_sha256", "recipe_digest", "nutonic_version",
 }  # fmt: skip
 
 
@@ -237,6 +237,7 @@ def test_chips_and_sidecars(case):
             low, high = ([sidecar["stretch"][end][band] for band in BANDS] for end in ("low", "high"))
             assert list(zip(low, high, strict=True)) == list(answer.limits)
             assert sidecar["valid_fraction"] == float(answer.imagery_fraction)
+            assert sidecar["quality"] is sidecar["imagery"]["place_quality"] is None  # no scene is classified
             meta, total = sidecar["land_cover_label_meta"], answer.mask.size
             assert meta["classes"] == {str(c): count for c, count in answer.counts.items()}
             assert (meta["dataset"], meta["shape"]) == ("synthetic", list(answer.mask.shape))

@@ -28,7 +28,8 @@ class Rules:
     size: int = 512
     stride: int = 512
     output_size: int = 224
-    min_valid_fraction: float = 0.35
+    min_valid_fraction: float = 0.95
+    min_label_fraction: float = 0.35
     low: float = 2
     high: float = 98
     scope: str = "tile"
@@ -344,13 +345,14 @@ def tile_answer(
     whose mask has none, is rejected whatever the recipe allows.
     """
     need, pixels = exactly(rules.min_valid_fraction), rules.size**2
+    need_labels = exactly(rules.min_label_fraction)
     assert rgb.shape == (3, *labels.shape) == (3, rules.size, rules.size)
     seen, known = int(observed(rgb).sum()), int((labels != unknown).sum())
     answer = Answer(index, row, col, Fraction(seen, pixels), Fraction(known, pixels), None)
     mask = sampled_mask(labels, rules.output_size)
     if seen == 0 or answer.imagery_fraction < need:
         return replace(answer, rejected=BAD_IMAGERY)
-    if not class_counts(mask, unknown) or answer.label_fraction < need:
+    if not class_counts(mask, unknown) or answer.label_fraction < need_labels:
         return replace(answer, rejected=BAD_LABELS)
     limits = limits or stretch_limits(rgb, rules.low, rules.high)
     if any(lo == hi for lo, hi in limits):

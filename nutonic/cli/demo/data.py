@@ -92,7 +92,7 @@ $classes
     colors:
 $colors
 
-tiles: {size: 192, stride: 192, output_size: 192, min_valid_fraction: 0.9}
+tiles: {size: 192, stride: 192, output_size: 192, min_label_fraction: 0.9}
 
 splits: {train: 0.6, validation: 0.2, test: 0.2}    # achieved: 7, 2 and 3 places
 """)

@@ -15,6 +15,7 @@ import numpy as np
 from nutonic.chips.chip import IDENTITY_LIMITS
 from nutonic.chips.regions import LandCover, min_region_pixels
 from nutonic.core.model import Chip, Json, PlannedPlace, Region, Scene, Tile
+from nutonic.dataset.proof.quality_audit import as_quality, wrong_quality
 from nutonic.dataset.proof.shapes import Facts
 from nutonic.dataset.proof.wording import cells_by_position, impossible, patches_in, positions_in
 from nutonic.planning.layout import tile_id
@@ -76,6 +77,8 @@ class ChipFacts:
         share = self.facts.valid_fraction
         if round(share * native) / native != share or share < self.spec.tiles.min_valid_fraction or not share:
             yield "its valid_fraction is not of so many pixels, or too low for the recipe"
+        if self.scene is not None:
+            yield from wrong_quality(self.facts, self.scene, self.spec)
         if (self.facts.land_cover_label_meta.window is not None) and not self._days_fit():
             yield "its window.days are no shares"
 
@@ -155,6 +158,7 @@ class ChipFacts:
             substituted=self.facts.imagery.substituted,
             bands=self.spec.imagery.bands,
             geobox=place_grid(place.poi.lon, place.poi.lat, self.scene, self.spec.grid),
+            quality=as_quality(self.facts.imagery.place_quality),
             label_days={self.tile.index: days.days} if days is not None else {},
             still=self.still,
         )
@@ -163,6 +167,7 @@ class ChipFacts:
             mask=np.empty((0, 0), np.uint8),
             limits=self._limits,
             valid_fraction=self.facts.valid_fraction,
+            quality=as_quality(self.facts.quality),
             augmentation=self.view,
         )
         names = (name, self.spec.layout.image(place.poi, name))

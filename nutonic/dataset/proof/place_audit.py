@@ -384,6 +384,8 @@ class _Place:
             self.wrong("its commit counts other classes than its sidecars")
         if {chip.facts.imagery.item_id for chip in self.chips.values()} - {self.entry["item_id"]}:
             self.wrong("its commit names another scene than its sidecars")
+        if len({repr(chip.facts.imagery.place_quality) for chip in self.chips.values()}) > 1:
+            self.wrong("its sidecars differ in the quality of the place")
 
     def _seen_chips(self, told: Json) -> Json:
         """What the commit must tell of the original chips; of pictures that are damaged, what it tells."""
@@ -399,7 +401,8 @@ def _unturned(chip: ChipFacts) -> Json:
     """What is the same in all views of a tile."""
     facts = chip.facts
     return {"imagery": facts.imagery, "stretch": facts.stretch, "classes": facts.land_cover_label_meta} | {
-        "valid": facts.valid_fraction
+        "valid": facts.valid_fraction,
+        "quality": facts.quality,
     }
 
 

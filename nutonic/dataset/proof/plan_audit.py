@@ -12,6 +12,7 @@ from nutonic.core.model import SPLITS, Batch, Json, Poi, Reject, Scene
 from nutonic.dataset.proof.findings import Finding
 from nutonic.dataset.proof.shapes import wrong_values
 from nutonic.planning import splits
+from nutonic.planning.judging import judging
 from nutonic.planning.places.columns import Places, with_variants
 from nutonic.planning.plan import Plan, arranged, with_splits
 from nutonic.planning.plan_file import PlanFile
@@ -187,6 +188,7 @@ def _header_findings(
         margin_px=(spec.side - last.row - last.size, spec.side - last.col - last.size),
         largest_group=told["largest_group"] if largest is None else largest,
         cost=cost,
+        judging=judging(spec.quality, candidates.imagery.compact().values),
     )
     header = _plain(right.header()) | {key: told[key] for key in ("items", "inputs") if key in told}
     header["warnings"] = [*_of_inputs(told["warnings"]), *header["warnings"]]

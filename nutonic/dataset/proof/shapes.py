@@ -94,6 +94,16 @@ class Stretch(BaseModel):
     high: dict[str, Annotated[int, Field(ge=0, lt=2**16)]]
 
 
+class Shares(BaseModel):
+    """How badly a square was seen."""
+
+    model_config = ConfigDict(strict=True, extra="forbid")
+    cloud: Share
+    shadow: Share
+    snow: Share
+    nodata: Share
+
+
 class Imagery(BaseModel):
     """Which scene a picture shows, and why not a better one."""
 
@@ -101,6 +111,7 @@ class Imagery(BaseModel):
     item_id: str
     assets: dict[str, str]
     substituted: str | None
+    place_quality: Shares | None = None
 
 
 class Patch(BaseModel):
@@ -128,6 +139,7 @@ class Facts(BaseModel):
     regions: Annotated[list[Patch], FailFast()]  # of a million wrong ones the first is told
     caption: str
     valid_fraction: Share
+    quality: Shares | None = None
     pixels_sha256: Digest
 
 

@@ -125,7 +125,8 @@ def _requested(group: BandGroup, window: Window) -> np.ndarray:
     limits = np.iinfo(group.band.dtype)
     if pixels.dtype.kind not in "ui" or (pixels.size and (pixels.min() < limits.min or pixels.max() > limits.max)):
         wrong = GridError if group.band.kind == "reflectance" else BadPixels
-        raise wrong(f"{group.assets[0].written} holds {pixels.dtype} numbers that are no {group.band.dtype}")
+        first = group.assets[0]
+        raise wrong(f"{first.written} holds {pixels.dtype} numbers that are no {group.band.dtype}", band=first.name)
     return pixels.astype(group.band.dtype)
 
 

@@ -56,6 +56,8 @@ class EarthEngineImagery(Shown, SourceDefaults):
     """Side of a pixel: images of others are passed over, as NAIP has been flown at 1, 0.6 and 0.3 m; None takes all."""
     masks: tuple[str, ...] = ()
     """Bands of classes beside the others, such as ``scl``: uint8, 0 where there is none, by nearest neighbour."""
+    judged_by: Band | None = None
+    """Classes that `open` reads beside the bands of images that have them; as of :class:`nutonic.StacSource`."""
     record: bool = False
     """Whether a cube over time tells in a variable ``scene`` which scene a pixel comes from; as of
     :class:`nutonic.StacSource`."""
@@ -82,13 +84,14 @@ class EarthEngineImagery(Shown, SourceDefaults):
             max_cloud_cover=imagery.max_cloud_cover,
             min_valid_fraction=settings.min_valid_fraction,
             resolution_m=settings.resolution_m,
+            judged_by=settings.judged_by,
             project=imagery.project,
             url=imagery.url,
         )
 
     def with_masks(self, names: Sequence[str]) -> EarthEngineImagery:
-        """The same with these bands of classes beside the others."""
-        return replace(self, masks=tuple(names))
+        """The same with these bands of classes beside the others, and none that tiles are judged by."""
+        return replace(self, masks=tuple(names), judged_by=None)
 
     @property
     def account(self) -> Account:
@@ -140,7 +143,7 @@ class EarthEngineImagery(Shown, SourceDefaults):
         return replace(overpasses, left_out=left_out, why=why)
 
     def _listed(self, boxes: list[Box], time: Interval | None) -> tuple[list[Item], list[UnusableImage]]:
-        bands = frozenset(map(self._key, (*self.assets, *self.masks)))
+        bands = frozenset(map(self._key, (*self.assets, *self.masks, *(band.name for band in self._judging))))
         query = ImageQuery(collection=self.collection, bands=bands, time=time, max_cloud_cover=self.max_cloud_cover)
         return listed(self.account, query, boxes)
 
@@ -164,21 +167,32 @@ class EarthEngineImagery(Shown, SourceDefaults):
         known = IMAGED.get(self.collection)
         return known.bands.get(name, name) if known else name
 
+    @property
+    def _judging(self) -> tuple[Band, ...]:
+        return () if self.judged_by is None else (self.judged_by,)
+
     def _scene(self, item: Item) -> Scene:
         assets = item.content["assets"]
+        judging = [band for band in self._judging if lacks(item, self._key(band.name), 255) is None]
         return Scene(
             id=item.id,
             collection=self.collection,
             source="earthengine",
             datetime=utc_text(moment(item)),
             cloud_cover=stated_cloud_cover(item),
-            assets=tuple(asset_of_band(item, self._key(band.name), band.name) for band in self.bands),
+            assets=tuple(asset_of_band(item, self._key(band.name), band) for band in (*self.bands, *judging)),
             rendered=all(assets[self._key(name)]["range"][1] <= 255 for name in self.assets),
         )
 
     def cost(self, work: Workload) -> SourceCost:
-        """A request for all bands of a square."""
-        return cost_of(work, BAND_BYTES * len(self.assets))
+        """A request for all bands of a square, and one for its classes."""
+        cost = cost_of(work, BAND_BYTES * len(self.assets))
+        classes = sum(asset.classified for asset in work.scene.assets)
+        return replace(
+            cost,
+            requests=cost.requests + classes * work.places,
+            bytes_read=cost.bytes_read + classes * work.places * work.side**2 * BAND_BYTES,
+        )
 
     def needs(self, scenes: Sequence[Scene] = ()) -> Needs:
         """Earth Engine's clients."""
@@ -194,7 +208,8 @@ class EarthEngineImagery(Shown, SourceDefaults):
         OffLattice
             If the scene is in another CRS or its pixels do not lie on the grid's lattice: they are read, never resampled.
         """
-        pairs = [(band, scenes[0].asset(band.name)) for band in self.bands]
+        bands = [*self.bands, *(band for band in self._judging if scenes[0].has(band.name))]
+        pairs = [(band, scenes[0].asset(band.name)) for band in bands]
         arrays: dict[Band, Windowed] = {}
         for band, (group, index) in band_groups(pairs, self._pictures(scenes[0]), self.account).items():
             asset = group.assets[index]
@@ -203,7 +218,7 @@ class EarthEngineImagery(Shown, SourceDefaults):
                 arrays[band] = NativeBlock(geobox=geobox, band=band, group=group, index=index, offset=offset)
             else:
                 arrays[band] = NearestBlock(geobox=geobox, band=band, group=group, index=index)
-        ds = dataset(geobox, {band: arrays[band].lazy() for band in self.bands}, rendered=scenes[0].rendered)
+        ds = dataset(geobox, {band: arrays[band].lazy() for band in bands}, rendered=scenes[0].rendered)
         return ds if chunks is None else ds.chunk(chunks)
 
     def cube(

@@ -14,7 +14,7 @@ import shapely.geometry
 from nutonic.core.catalogs import IMAGED
 from nutonic.core.footprints import Snapping, footprint_of
 from nutonic.core.globe import Box
-from nutonic.core.model import Asset, Json
+from nutonic.core.model import Asset, Band, Json
 from nutonic.core.times import Interval, shifted, utc_text
 from nutonic.errors import InputError, ReadFailed, Unreachable
 from nutonic.sources.earthengine.account import Account, signed_in
@@ -196,17 +196,18 @@ def lacks(item: Item, band: str, most: int, resolution_m: float | None = None) -
     return None
 
 
-def asset_of_band(item: Item, band: str, name: str) -> Asset:
-    """A band of an image as an asset with a name of its own."""
+def asset_of_band(item: Item, band: str, shown: Band) -> Asset:
+    """A band of an image as an asset, named as what it becomes."""
     grid, href = item.content["assets"][band], f"{SCHEME}{item.content['image']}/{band}"
     return Asset(
-        name=name,
+        name=shown.name,
         href=href,
         written=href,
         crs=grid["proj:code"],
         transform=tuple(grid["proj:transform"]),
         shape=tuple(grid["proj:shape"]),
         nodata=None,
+        classified=shown.kind == "class",
     )
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from nutonic.core.catalogs import COLOURS
+from nutonic.core.catalogs import COLOURS, OTHERWISE
 from nutonic.core.model import Json
 from nutonic.errors import InputError
 from nutonic.recipe.inputs import AssetBand, called, refuse_twice
@@ -36,10 +36,10 @@ class Located:
 def located(item: Item, wanted: str | AssetBand, aliases: Mapping[str, str]) -> Located | None:
     """Where an item has a band; None if it has none such.
 
-    An asset of this name comes first, then the one that its catalogue is known to call otherwise; then a band whose item
-    says that it is called so (``name``), then one that is commonly called so (``common_name``). Of several of these the
-    one with the finest pixels counts, an asset with the role ``data`` before others, a GeoTIFF before JPEG 2000; pictures
-    that are rendered already, such as overviews, never do.
+    An asset of this name comes first, then the one that its catalogue, or any, is known to call otherwise; then a band
+    whose item says that it is called so (``name``), then one that is commonly called so (``common_name``). Of several of
+    these the one with the finest pixels counts, an asset with the role ``data`` before others, a GeoTIFF before JPEG 2000;
+    pictures that are rendered already, such as overviews, never do.
 
     Parameters
     ----------
@@ -59,7 +59,8 @@ def located(item: Item, wanted: str | AssetBand, aliases: Mapping[str, str]) -> 
     if isinstance(wanted, AssetBand):
         key = next((key for key in (wanted.asset, aliases.get(wanted.asset)) if key in assets), None)
         return None if key is None else Located(key, wanted.band)
-    key = next((key for key in (wanted, aliases.get(wanted)) if key in assets), None)
+    names = (wanted, aliases.get(wanted), *OTHERWISE.get(wanted, ()))
+    key = next((key for key in names if key in assets), None)
     return Located(key) if key is not None else _described(item, wanted)
 
 

@@ -75,6 +75,9 @@ class StacSource(Shown, SourceDefaults):
     """Keys of queries in hrefs that anybody may know, such as ``versionId``; an href with any other is refused."""
     masks: tuple[str, ...] = ()
     """Assets of classes beside the bands, such as ``scl``: uint8, 0 where there is none, by nearest neighbour."""
+    judged_by: Band | None = None
+    """Classes that scenes bring along where their items have an asset of this name, and that `open` then reads beside
+    the bands: what builds judge tiles by. Other than masks, an item may lack it."""
     scale: float | None = None
     """Reflectance of a number 1 in the files, such as 0.0001, or 1 where they hold reflectance; by default as declared."""
     offset: float | None = None
@@ -110,6 +113,7 @@ class StacSource(Shown, SourceDefaults):
             assets=imagery.assets,
             max_cloud_cover=imagery.max_cloud_cover,
             min_valid_fraction=settings.min_valid_fraction,
+            judged_by=settings.judged_by,
             scale=imagery.scale,
             offset=imagery.offset,
             nodata=imagery.nodata,
@@ -120,8 +124,8 @@ class StacSource(Shown, SourceDefaults):
         )
 
     def with_masks(self, names: Sequence[str]) -> StacSource:
-        """The same with these assets of classes beside the bands."""
-        return replace(self, masks=tuple(names))
+        """The same with these assets of classes beside the bands, and no others."""
+        return replace(self, masks=tuple(names), judged_by=None)
 
     @property
     def access(self) -> Access:
@@ -236,9 +240,8 @@ class StacSource(Shown, SourceDefaults):
         return tuple(place.key for place in self._places(item))
 
     def _scene(self, item: Item) -> Scene:
-        places = self._places(item)
+        places, classes = self._places(item), self._classes(item)
         rendered = not all(self._at(item, each) for each in self.assets)
-        masks = [place for place in (self._at(item, name) for name in self.masks) if place is not None]
         return Scene(
             id=item.id,
             collection=self.collection,
@@ -250,11 +253,27 @@ class StacSource(Shown, SourceDefaults):
                     self._in_units(asset_of(item, at, self.access, name=name, rendered=rendered, scale=self.scale))
                     for name, at in zip(names_of(self.assets), places, strict=True)
                 ),
-                *(asset_of(item, at, self.access, name=name) for name, at in zip(self.masks, masks, strict=True)),
+                *(
+                    replace(asset_of(item, at, self.access, name=name), offset=0, classified=True)
+                    for name, at in classes.items()
+                ),
             ),
             rendered=rendered,
-            item=pinned(item, (at.key for at in (*places, *masks)), self.keep_query),
+            item=pinned(item, (at.key for at in (*places, *classes.values())), self.keep_query),
         )
+
+    def _classes(self, item: Item) -> dict[str, Located]:
+        """Where an item has the bands of classes, by name: those it must have, and that which it may."""
+        names = (*self.masks, *(band.name for band in self._judging))
+        return {name: at for name in names if (at := self._at(item, name)) is not None}
+
+    def _opened(self, scene: Scene) -> tuple[Band, ...]:
+        """The bands that `open` reads of a scene."""
+        return (*self.bands, *(band for band in self._judging if scene.has(band.name)))
+
+    @property
+    def _judging(self) -> tuple[Band, ...]:
+        return () if self.judged_by is None else (self.judged_by,)
 
     def _in_units(self, asset: Asset) -> Asset:
         """An asset of imagery whose numbers mean what was said here, or else what its item says; a picture's mean none."""
@@ -273,7 +292,7 @@ class StacSource(Shown, SourceDefaults):
 
     def cost(self, work: Workload) -> SourceCost:
         """Of files in blocks, a file for each asset."""
-        return files_cost(work, len(self.assets))
+        return files_cost(work, len(self.assets), [asset for asset in work.scene.assets if asset.classified])
 
     def needs(self, scenes: Sequence[Scene] = ()) -> Needs:
         """The engine and the signer, where they are packages of their own, and the files that scenes lie in."""
@@ -284,14 +303,16 @@ class StacSource(Shown, SourceDefaults):
     def open(self, geobox: GeoBox, scenes: Sequence[Scene], *, chunks: int | None = 1024) -> xr.Dataset:
         """One variable (y, x) per asset, uint16, lazily: the first scene's own pixels, nodata beyond its edge.
 
+        Classes, of masks and of what tiles are judged by, are uint8 and by nearest neighbour.
+
         Raises
         ------
         OffLattice
             If the scene is in another CRS or its pixels do not lie on the grid's lattice: they are read, never resampled.
         """
         first, side = scenes[0], chunks or 1024
-        assets = {band: first.asset(band.name) for band in self.bands}
-        arrays = {band: self._strict(band, first.id, assets[band], geobox, side) for band in self.bands}
+        assets = {band: first.asset(band.name) for band in self._opened(first)}
+        arrays = {band: self._strict(band, first.id, asset, geobox, side) for band, asset in assets.items()}
         return _told(dataset(geobox, arrays, rendered=first.rendered), geobox, [first])
 
     def cube(
@@ -334,9 +355,8 @@ class StacSource(Shown, SourceDefaults):
 
 def _told(ds: xr.Dataset, geobox: GeoBox, scenes: Iterable[Scene]) -> xr.Dataset:
     """A dataset whose reflectance says, as an attribute, how often its file's pixels are repeated along a side."""
-    assets = [asset for scene in scenes for asset in scene.assets if is_whole(asset, geobox)]
+    assets = [asset for scene in scenes for asset in scene.pictured if is_whole(asset, geobox)]
     times = repeats(((asset.name, Affine(*asset.transform)) for asset in assets), geobox)
     for name, count in times.items():
-        if ds[name].attrs["kind"] == "reflectance":
-            ds[name].attrs["repeated"] = count
+        ds[name].attrs["repeated"] = count
     return ds
