@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from affine import Affine
 
-from nutonic.chips.chip import cut_chip
+from nutonic.chips.chip import ChipRules, TilePixels, cut_chip
 from nutonic.chips.png import encode
 from nutonic.chips.regions import land_cover
 from nutonic.core.grid import offset_in
@@ -62,11 +62,12 @@ def floor(recipe: Recipe, out: Path) -> int:
 
 def _floor_of_place(place: PlannedPlace, recipe: Recipe, store: Store) -> int:
     scene, table = place.imagery[0], recipe.labels.table
+    rules = ChipRules(table=table, tiles=recipe.tiles, stretch=recipe.stretch, quality=recipe.quality)
     rgb, label = _native(place, scene, recipe)
     count = 0
     for tile in tiles((recipe.side, recipe.side), recipe.tiles.size, recipe.tiles.stride):
         window = (slice(tile.row, tile.row + tile.size), slice(tile.col, tile.col + tile.size))
-        chip = cut_chip(rgb[:, *window], label[window], table.unknown, recipe.tiles, recipe.stretch)
+        chip = cut_chip(TilePixels(rgb=rgb[:, *window], label=label[window]), rules)
         if isinstance(chip, Chip):
             land_cover(chip.mask, table, recipe.rows, recipe.tiles)
             png = encode(chip.rgb)
@@ -78,7 +79,7 @@ def _floor_of_place(place: PlannedPlace, recipe: Recipe, store: Store) -> int:
 
 def _native(place: PlannedPlace, scene: Scene, recipe: Recipe) -> tuple[np.ndarray, np.ndarray]:
     grid = place_grid(place.poi.lon, place.poi.lat, scene, recipe.grid)
-    bands = [_read(asset, *offset_in(Affine(*asset.transform), grid), recipe.side) for asset in scene.assets]
+    bands = [_read(asset, *offset_in(Affine(*asset.transform), grid), recipe.side) for asset in scene.pictured]
     label = place.labels[0].assets[0]
     rows, cols = source_pixels(grid, label.crs, Affine(*label.transform))
     inside = (rows >= 0) & (rows < label.shape[0]) & (cols >= 0) & (cols < label.shape[1])

@@ -56,7 +56,8 @@ labels:
   rule: null
   windows_days: null
   project: null
-tiles: {size: 512, stride: 512, output_size: 224, min_valid_fraction: 0.35}
+tiles: {size: 512, stride: 512, output_size: 224, min_valid_fraction: 0.95, min_label_fraction: 0.35}
+quality: {max_cloud: 0.1, max_shadow: 0.2, max_snow: 1.0, max_nodata: null, classes: scl}
 stretch: {low: 2, high: 98, scope: tile}
 rows: {caption: true, grounding: true, per_class: true, per_class_grounding: true, min_class_fraction: 0.05,
        max_classes: 9, min_region_px: 50, max_regions_per_class: 24, augment: []}
@@ -131,7 +132,10 @@ PIXELS_AND_ROWS = [
     ("labels", "dataset", "esa-worldcover"), ("labels", "dataset", "dynamic-world"), ("labels", "dataset", OWN),
     ("labels", "dataset", {**OWN, "unknown": 3}), ("labels", "dataset", {**OWN, "classes": {1: "forest", 2: "water"}}),
     ("tiles", "size", 256), ("tiles", "stride", 256), ("tiles", "output_size", 256),
-    ("tiles", "min_valid_fraction", 0.36),
+    ("tiles", "min_valid_fraction", 0.36), ("tiles", "min_label_fraction", 0.36),
+    ("quality", "max_cloud", 0.2), ("quality", "max_shadow", 0.1), ("quality", "max_snow", 0.5),
+    ("quality", "max_nodata", 0.5), ("quality", "classes", None), ("quality", "classes", {"asset": "qa", "cloud": [1]}),
+    ("quality", "classes", {"asset": "qa", "cloud": [2]}),
     ("stretch", "low", 1), ("stretch", "high", 99), ("stretch", "scope", "poi"),
     ("rows", "caption", False), ("rows", "grounding", False), ("rows", "per_class", False),
     ("rows", "per_class_grounding", False), ("rows", "min_class_fraction", 0.06), ("rows", "max_classes", 8),

@@ -19,6 +19,10 @@ from PIL import Image
 from pyproj import Transformer
 
 BAD_IMAGERY, BAD_LABELS, FLAT = "imagery valid fraction", "label valid fraction", "flat imagery"
+CLOUD, SHADOW, SNOW, NODATA = "cloud", "shadow", "snow", "nodata"
+
+#: What Sentinel-2's scene classification says, in the order in which tiles are rejected for it.
+SCL = {CLOUD: (8, 9, 10), SHADOW: (3,), SNOW: (11,), NODATA: (0, 1)}
 
 
 @dataclass(frozen=True)
@@ -30,6 +34,10 @@ class Rules:
     output_size: int = 224
     min_valid_fraction: float = 0.95
     min_label_fraction: float = 0.35
+    max_cloud: float = 0.1
+    max_shadow: float = 0.2
+    max_snow: float = 1.0
+    max_nodata: float | None = None
     low: float = 2
     high: float = 98
     scope: str = "tile"
@@ -41,7 +49,7 @@ class Rules:
     @classmethod
     def of(cls, recipe: Mapping) -> Rules:
         """The rules of a recipe given as a mapping; what it leaves out has product.md's default."""
-        parts = {**recipe.get("tiles", {}), **recipe.get("stretch", {}), **recipe.get("rows", {})}
+        parts = {k: v for part in ("tiles", "quality", "stretch", "rows") for k, v in recipe.get(part, {}).items()}
         return cls(**{name: value for name, value in parts.items() if name in cls.__dataclass_fields__})
 
 
@@ -323,6 +331,27 @@ def dominant(counts: Mapping[int, int]) -> int | None:
     """The class that holds half of the valid pixels or more, if any: a caption may call it dominating."""
     first = by_share(counts)[0]
     return first if 2 * counts[first] >= sum(counts.values()) else None
+
+
+# Quality
+
+
+def quality(classes: np.ndarray, meaning: Mapping[str, Sequence[int]] = SCL) -> dict[str, Fraction]:
+    """Shares of cloud, shadow, snow and nodata of a square, by its classes."""
+    values = classes.ravel().tolist()
+    return {kind: Fraction(sum(value in some for value in values), len(values)) for kind, some in meaning.items()}
+
+
+def poor(found: Mapping[str, Fraction], rules: Rules) -> str | None:
+    """What a tile has too much of, if anything."""
+    rest = 1 - exactly(rules.min_valid_fraction)
+    most = {
+        CLOUD: exactly(rules.max_cloud),
+        SHADOW: exactly(rules.max_shadow),
+        SNOW: exactly(rules.max_snow),
+        NODATA: rest if rules.max_nodata is None else exactly(rules.max_nodata),
+    }
+    return next((kind for kind in most if found[kind] > most[kind]), None)
 
 
 # Tiles
