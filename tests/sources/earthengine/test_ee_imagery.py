@@ -594,3 +594,50 @@ def test_the_plan_tells_of_requests_and_nothing_secret(server, tmp_path):
     assert plan.cost.requests == 7
     assert plan.cost.bytes_read == 7 * 256**2 * 9
     assert [scene.id for scene in plan.scenes() if scene.source == "earthengine"] == ["m_new", "m_old"]
+
+
+def test_a_build_of_sentinel_2_is_judged_by_its_scene_classification(tmp_path):
+    """The image that claims no cloud is all cloud; the next has some over one of the four tiles. One more request each."""
+    rng = np.random.default_rng(5)
+    values = [rng.integers(200, 4000, (3, 240, 240)).astype(np.uint16) for _ in range(2)]
+    sky = rng.choice([2, 4, 5, 6, 7], (120, 120)).astype(np.uint8)
+    sky[30:45, 62:79] = 8  # of the square's upper right tile
+    images = [
+        granule(f"{S2}/{name}", f"2024-06-{day:02d}T10:05:31", pixels, classes, {"CLOUDY_PIXEL_PERCENTAGE": cloud})
+        for name, day, pixels, classes, cloud in (
+            ("claims_T33UVP", 11, values[0], np.full((120, 120), 9, np.uint8), 0.0),
+            ("next_T33UVP", 1, values[1], sky, 7.5),
+        )
+    ]
+    recipe = aerial_recipe(tmp_path, "http://127.0.0.1:9")
+    lon, lat = centre(S2_GRID)
+    (tmp_path / "pois.csv").write_text(f"lon,lat\n{lon!r},{lat!r}\n")
+    with rasterio.open(
+        tmp_path / "cover.tif", "w", driver="GTiff", count=1, height=240, width=240, dtype="uint8", crs="EPSG:32633",
+        transform=S2_TRANSFORM,
+    ) as raster:  # fmt: skip
+        raster.write(np.ones((240, 240), np.uint8), 1)
+    with EarthEngineServer({S2: images}) as server:
+        changed(
+            recipe,
+            imagery={"url": server.url, "collection": S2, "datetime": "2024-06"},
+            grid={"resolution_m": 10, "extent_m": 1280, "lattice": "ten_metre"},
+            tiles={"size": 64, "stride": 64, "output_size": 64},
+        )
+        planned = nt.plan(load_recipe(recipe))
+        server.clear()
+        summary = build(load_recipe(recipe), tmp_path / "out", workers=0)
+        assert server.count("pixels") == 4  # pictures and classes of both
+    assert planned.header()["judging"] == "cloud is judged tile by tile, by scl"
+    assert planned.cost.requests == 2
+    assert (summary.tiles, summary.rejects) == (3, {"too cloudy": 1})
+    whole = sky.repeat(2, 0).repeat(2, 1)[56:184, 56:184]
+    for path in sidecars(tmp_path / "out"):
+        sidecar = json.loads(path.read_text())
+        assert sidecar["imagery"]["item_id"] == "next_T33UVP"
+        assert sidecar["imagery"]["substituted"] == "claims_T33UVP: 100.0% of the tile is cloud, 10.0% allowed"
+        assert sidecar["imagery"]["assets"]["scl"] == f"ee://{S2}/next_T33UVP/SCL"
+        assert sidecar["imagery"]["place_quality"]["cloud"] == (whole == 8).mean()
+        assert sidecar["quality"] == dict.fromkeys(("cloud", "shadow", "snow", "nodata"), 0.0)
+        assert sidecar["window"] != {"row": 0, "col": 64, "height": 64, "width": 64}
+    assert verify(tmp_path / "out", deep=True).problems == ()
