@@ -88,6 +88,7 @@ SIDECARS: dict[str, Lie] = {
     "regions in another order": key("regions", by=lambda told: told[::-1]),
     "a caption that lies": key("caption", value="A satellite image of lava."),
     "valid_fraction": key("valid_fraction", value=0.123456),
+    "quality that nobody judged": key("quality", value={"cloud": 0.0, "shadow": 0.0, "snow": 0.0, "nodata": 0.0}),
     "digest of pixels": key("pixels_sha256", value="0" * 64),
     "digest of the recipe": key("recipe_digest", value="0" * 64),
     "version": key("nutonic_version", value="9"),

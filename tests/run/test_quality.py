@@ -408,3 +408,56 @@ def test_a_limit_is_the_number_that_is_written(folder):
                 quality_of(classes.reshape(size, size), meaning), Quality(max_cloud=limit), Tiles(size=size)
             )
             assert (found is None) is (more == 0)
+
+
+@pytest.fixture(scope="module")
+def judged(world, tmp_path_factory):
+    """A tree of two places under a sky with a little of everything; of the second each tile has some cloud."""
+    folder = shutil.copytree(world, tmp_path_factory.mktemp("judged") / "world")
+    (folder / "pois.csv").write_text(f"lon,lat\n{LON + 1e-3!r},{LAT!r}\n{LON!r},{LAT!r}\n", encoding="utf-8")
+    classify(folder, WEST, lambda x, y: ((x // 20 * 7 + y // 20 * 11) % 41).astype(np.uint8) % 12)
+    wide = {"max_cloud": 0.5, "max_shadow": 0.5, "max_nodata": 0.5}
+    out = folder.parent / "tree"
+    nt.build(recipe(folder, quality=wide), out, workers=0)
+    return out
+
+
+def quality_lie(**shares: float):
+    return lambda sidecar: sidecar["quality"].update(shares)
+
+
+LIES = {
+    "missing": lambda sidecar: sidecar.update(quality=None),
+    "missing altogether": lambda s: (s.update(quality=None), s["imagery"].update(place_quality=None)),
+    "half a pixel": quality_lie(cloud=0.5 / PIXELS),
+    "above one": quality_lie(cloud=1.5),
+    "more than the recipe allows": quality_lie(cloud=2049 / PIXELS, shadow=0.0, snow=0.0, nodata=0.0),
+    "more than there are pixels": quality_lie(cloud=0.5, shadow=0.5, snow=0.5),
+    "a kind more": quality_lie(fog=0.0),
+    "more than the place has": lambda s: s["imagery"]["place_quality"].update(snow=0.0),
+    "another place's": lambda s: s["imagery"]["place_quality"].update(
+        cloud=s["imagery"]["place_quality"]["cloud"] + 1 / 140**2
+    ),
+}
+
+
+@pytest.mark.sampled(one_in=3)
+@pytest.mark.parametrize("name", LIES)
+def test_a_lie_about_quality_is_found(judged, tmp_path, name):
+    from support.forging import Forger
+
+    forger = Forger(Path(shutil.copytree(judged, tmp_path / "tree")))
+    forger.sidecar(LIES[name])
+    problems = nt.verify(forger.out, deep=True).problems
+    assert any("quality" in problem for problem in problems), problems
+
+
+def test_a_lie_that_could_be_is_found_by_the_sources(judged, tmp_path):
+    from support.forging import TILE, Forger
+
+    assert nt.verify(judged, deep=True, rebuild=2).problems == ()
+    forger = Forger(Path(shutil.copytree(judged, tmp_path / "tree")))
+    forger.sidecar(lambda s: s["quality"].update(cloud=s["quality"]["cloud"] + 1 / PIXELS))
+    assert nt.verify(forger.out, deep=True).problems == ()
+    (problem,) = nt.verify(forger.out, rebuild=2).problems
+    assert f"{TILE}.json is not what its sources give" in problem

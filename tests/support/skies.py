@@ -11,9 +11,9 @@ import numpy as np
 import rasterio
 from affine import Affine
 from pyproj import Transformer
-from support import oracle
 
 from nutonic.testing import SyntheticScene
+from support import oracle
 
 #: Classes (uint8) at points x, y in a scene's own CRS, which have one shape.
 Sky = Callable[[np.ndarray, np.ndarray], np.ndarray]
