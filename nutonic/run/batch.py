@@ -191,7 +191,7 @@ def _build(index: int, place: PlannedPlace, context: _Context, first: Pixels | N
                     substituted=why,
                     bands=spec.imagery.bands,
                     geobox=pixels.geobox,
-                    quality=_quality(pixels, spec),
+                    quality=_quality(pixels, scene, spec),
                     label_days=label_days,
                 )
                 return _Cut(index=index, result=result, chips=chips)
@@ -205,21 +205,21 @@ def _chips(pixels: Pixels, scene: Scene, context: _Context) -> list[CutTile]:
     strip = Strip(
         rgb=pixels.stacked(spec.imagery.bands),
         label=pixels.bands[spec.table.band.name],
-        classes=_classes(pixels, spec),
+        classes=_classes(pixels, scene, spec),
         tiles=spec.layout.tiles,
     )
     return list(cut([strip], context.rules, picture_limits([strip.rgb], spec.stretch, rendered=scene.rendered)))
 
 
-def _classes(pixels: Pixels, spec: BuildSpec) -> np.ndarray | None:
+def _classes(pixels: Pixels, scene: Scene, spec: BuildSpec) -> np.ndarray | None:
     """The scene's own classification of a place, (height, width) uint8; None where it has none, or tiles are not judged."""
     meaning = spec.quality.classification
-    return None if meaning is None else pixels.bands.get(meaning.asset)
+    return None if meaning is None or not scene.has(meaning.asset) else pixels.bands[meaning.asset]
 
 
-def _quality(pixels: Pixels, spec: BuildSpec) -> Quality | None:
+def _quality(pixels: Pixels, scene: Scene, spec: BuildSpec) -> Quality | None:
     """The quality of a place's whole square; None where it is not known."""
-    meaning, classes = spec.quality.classification, _classes(pixels, spec)
+    meaning, classes = spec.quality.classification, _classes(pixels, scene, spec)
     return None if meaning is None or classes is None else quality_of(classes, meaning)
 
 

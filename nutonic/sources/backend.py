@@ -160,12 +160,14 @@ class NearestMosaic(Windowed):
         self, asset: Asset, header: rasters.Header, axes: tuple[np.ndarray, np.ndarray], window: Window
     ) -> np.ndarray:
         """One raster on a grid of its own CRS, whose pixels lie in a window of it: rows and columns of it, some repeated."""
-        inside = [(axis >= 0) & (axis < side) for axis, side in zip(axes, asset.shape, strict=True)]
-        at = np.ix_(*(axis[here] - part.start for axis, here, part in zip(axes, inside, window, strict=True)))
-        observed = rasters.observed_of(asset, header, window, self.access)
+        inside = tuple(_span((axis >= 0) & (axis < side)) for axis, side in zip(axes, asset.shape, strict=True))
+        positions = (axis[here] - part.start for axis, here, part in zip(axes, inside, window, strict=True))
+        used, repeats = zip(*(np.unique(each, return_inverse=True) for each in positions), strict=True)
+        at, observed = np.ix_(*used), rasters.observed_of(asset, header, window, self.access)
         pixels = rasters.read_of(asset, window, self.access)[at]
+        values = decoded(pixels, asset, self.band, header, None if observed is None else observed[at])
         out = np.full((len(axes[0]), len(axes[1])), self.band.nodata, self.dtype)
-        out[np.ix_(*inside)] = decoded(pixels, asset, self.band, header, None if observed is None else observed[at])
+        out[inside] = values.take(repeats[1], axis=1).take(repeats[0], axis=0)
         return out
 
     def _observed(self, asset: Asset, header: rasters.Header, rows: np.ndarray, cols: np.ndarray) -> np.ndarray | None:
@@ -173,6 +175,12 @@ class NearestMosaic(Windowed):
         if not rasters.is_masked(asset, header):
             return None
         return gathered(rows, cols, header.block, lambda window: rasters.mask_of(asset, header, window, self.access))
+
+
+def _span(inside: np.ndarray) -> slice:
+    """Where an axis is inside of a raster: in one piece, since its pixels follow each other."""
+    at = np.flatnonzero(inside)
+    return slice(int(at[0]), int(at[-1]) + 1)
 
 
 def _window_of(axes: tuple[np.ndarray, np.ndarray], shape: tuple[int, int]) -> Window | None:
