@@ -203,7 +203,8 @@ def test_places_committed_alone_are_taken_out_alone(built, tmp_path):
 
 @pytest.mark.sampled(one_in=2, among="damage of several kinds")
 def test_rejected_places_stay_and_rows_in_several_files_are_regrouped(planets, tmp_path):
-    recipe = load_recipe(planets(SyntheticPlanet(), output={"rows_per_file": 40}, tiles={"min_valid_fraction": 0.99}))
+    whole = {"min_valid_fraction": 0.99, "min_label_fraction": 0.99}
+    recipe = load_recipe(planets(SyntheticPlanet(), output={"rows_per_file": 40}, tiles=whole))
     clean, out = tmp_path / "clean", tmp_path / "tree"
     assert build(recipe, clean, workers=0).complete
     rejected = {place["poi_id"] for place in told(clean) if not place["tiles"]}

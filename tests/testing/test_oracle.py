@@ -253,7 +253,8 @@ def test_half_is_enough_to_dominate():
 
 # Tiles
 
-TINY = Rules(size=4, stride=4, output_size=2, min_valid_fraction=0.25, low=0, high=100, min_region_px=4)
+LEAST = {"min_valid_fraction": 0.25, "min_label_fraction": 0.25}
+TINY = Rules(size=4, stride=4, output_size=2, low=0, high=100, min_region_px=4, **LEAST)
 
 
 def tiny():
