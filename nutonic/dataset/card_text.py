@@ -186,11 +186,11 @@ def _tables(shown: Shown) -> Iterator[str]:
     yield table("Tasks", ("task", *splits, "rows"), tasks)
     yield table("Land cover", ("class", "id", "colour", "share of labelled pixels"), list(_classes(shown)))
     yield _coverage(done.labelled)
-    limits = [("tiles", spec.tiles), ("quality", getattr(spec, "quality", None)), ("rows", spec.rows)]
+    limits = [("tiles", spec.tiles), ("quality", spec.quality), ("rows", spec.rows)]
     known = [
         (f"{part}.{key}", value)
         for part, settings in limits
-        for key, value in (settings.model_dump(mode="json") if settings is not None else {}).items()
+        for key, value in settings.model_dump(mode="json").items()
         if part == "quality" or key.startswith(("min_", "max_"))
     ]
     yield table("Thresholds", ("key of the recipe", "value"), known)
@@ -246,6 +246,8 @@ def _limits(shown: Shown) -> str:
         "Each place is seen once, in one scene.",
         f"By their difference hashes, {alike}{plain}.",
     ]
+    if shown.spec.quality.classes is not None:
+        lines.append("Where a scene has a classification, each chip is judged by it; every sidecar tells its shares.")
     if shown.spec.imagery.max_cloud_cover is not None:
         most = shown.spec.imagery.max_cloud_cover
         lines.append(f"Scenes that tell of clouds have at most {most:g}% of them, over the whole scene.")

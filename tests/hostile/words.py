@@ -333,7 +333,7 @@ TEXTS_THAT_ACT = {
     "a format": "{0.__class__} %s %(x)s",
     "a template": "{{7*7}}${7*7}",
     "a shell": "$(touch ran)`touch ran`;touch ran",
-    "a path": "../../../tmp/x",
+    "a path": "../../../elsewhere/x",
     "a device": "CON",
     "a dot": ".",
     "a page": "x" * 5000,

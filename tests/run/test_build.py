@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import os
 import re
 import shutil
 import threading
@@ -26,6 +25,7 @@ from support.planets import covered
 from support.trees import commits, tree
 
 import nutonic.run.read
+import nutonic.sources.stac.files
 from nutonic import load_recipe
 from nutonic.dataset.verify import verify
 from nutonic.planning.prepare import prepare
@@ -549,23 +549,31 @@ def test_temporary_files_of_a_killed_writer_are_removed(built, tmp_path, limit):
 
 
 @pytest.mark.timeout(90)  # it waits on a pipe
-def test_a_second_driver_that_plans_late_leaves_the_first_ones_work_alone(built, tmp_path):
-    """Two builds start on one empty folder. The second gets its catalogue, from a pipe, when the first is done."""
+def test_a_second_driver_that_plans_late_leaves_the_first_ones_work_alone(built, tmp_path, monkeypatch):
+    """Two builds start on one empty folder. The second gets to read its catalogue when the first is done."""
     catalogue = Path(built.recipe.imagery.url)
     for path in catalogue.parent.iterdir():
         if path.is_dir():
             (tmp_path / path.name).symlink_to(path)
-    pipe, out, ended = tmp_path / "items.json", tmp_path / "tree", []
-    os.mkfifo(pipe)
-    imagery = built.recipe.imagery.model_copy(update={"url": str(pipe)})
+    late, out, ended = tmp_path / "items.json", tmp_path / "tree", []
+    late.write_bytes(catalogue.read_bytes())
+    begun, may_go_on, read = threading.Event(), threading.Event(), nutonic.sources.stac.files.read_regular
+
+    def waiting(path, most):
+        if path == late:
+            begun.set()  # it has seen that there is no plan
+            assert may_go_on.wait(60)
+        return read(path, most)
+
+    monkeypatch.setattr(nutonic.sources.stac.files, "read_regular", waiting)
+    imagery = built.recipe.imagery.model_copy(update={"url": str(late)})
     recipe = built.recipe.model_copy(update={"imagery": imagery})
     second = threading.Thread(target=lambda: ended.append(build(recipe, out, workers=0)), daemon=True)
     second.start()
-    opened = os.open(pipe, os.O_WRONLY)  # waits until the second reads: it has seen that there is no plan
+    assert begun.wait(60)
     build(built.recipe, out, workers=0)
     before = times(out)
-    os.write(opened, catalogue.read_bytes())
-    os.close(opened)
+    may_go_on.set()
     second.join(60)
     assert [summary.finished for summary in ended] == [0]
     assert times(out) == before
