@@ -8,7 +8,8 @@
     │                             Unreachable(ConnectionError)
     ├─ PlanError(ValueError)      PlanTooLarge
     ├─ StoreError(OSError)        RecipeChanged · CubeChanged · NotNutonic · Corrupt
-    └─ MissingExtra(ImportError) · BrokenInstall(ImportError)
+    ├─ MissingExtra(ImportError) · BrokenInstall(ImportError)
+    └─ WrongRow(ValueError)
 
 A message says what is wrong, with which value, and what to do. Each error is also the builtin that people catch, pickles
 (it crosses process borders), and never shows the query of a URL, where signatures and tokens live, nor a
@@ -121,3 +122,7 @@ class MissingExtra(NutonicError, ImportError):
 
 class BrokenInstall(NutonicError, ImportError):
     """A library, or data that it needs, such as PROJ's database, is here but cannot be used: the same for every place."""
+
+
+class WrongRow(NutonicError, ValueError):
+    """A row says what the mask of its chip does not, or what cannot be read back."""

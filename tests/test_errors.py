@@ -37,6 +37,7 @@ TREE = {
     "Corrupt": {"StoreError"},
     "MissingExtra": {"ImportError"},
     "BrokenInstall": {"ImportError"},
+    "WrongRow": {"ValueError"},
 }
 ALL = [kind for _, kind in inspect.getmembers(errors, inspect.isclass) if issubclass(kind, NutonicError)]
 SECRET = "S3CR3T"

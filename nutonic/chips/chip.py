@@ -14,6 +14,7 @@ import numpy as np
 from PIL import Image
 
 from nutonic.chips.quality import quality_of, too_poor
+from nutonic.chips.regions import turned
 from nutonic.core.classes import ClassTable
 from nutonic.core.model import Chip, Quality
 from nutonic.errors import BadPixels
@@ -186,8 +187,4 @@ def _quality_reject(quality: Quality | None, rules: ChipRules) -> TileReject | N
 
 def view(chip: Chip, name: str) -> Chip:
     """A chip flipped left to right (``flip``) or turned counter-clockwise (``r90``, ``r180``, ``r270``)."""
-    return replace(chip, rgb=_augmented(chip.rgb, name), mask=_augmented(chip.mask, name), augmentation=name)
-
-
-def _augmented(array: np.ndarray, name: str) -> np.ndarray:
-    return np.ascontiguousarray(np.fliplr(array) if name == "flip" else np.rot90(array, k=int(name[1:]) // 90))
+    return replace(chip, rgb=turned(chip.rgb, name), mask=turned(chip.mask, name), augmentation=name)

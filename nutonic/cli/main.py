@@ -66,17 +66,36 @@ def _at_a_scheduler(command: Callable[..., None]) -> Callable[..., None]:
 @click.argument("template", required=False)
 @click.argument("path", required=False)
 def init(template: str | None, path: str | None) -> None:
-    """Write a commented recipe to start from.
+    """Write a commented recipe to start from, or the templates that rows are worded with.
 
-    TEMPLATE is nutonic, the default, and need not be named; PATH is recipe.yaml unless you say otherwise.
+    TEMPLATE is nutonic, the default, and need not be named; PATH is recipe.yaml unless you say otherwise. wording writes
+    the templates into a new folder, wording unless you say otherwise: edit them, and name the folder in rows.wording.
     """
     from nutonic.recipe.template import NAMES
     from nutonic.recipe.template import template as recipe_template
 
+    if template == "wording":
+        _write_wording(Path(path or "wording"))
+        return
     if template not in NAMES and path is not None:
-        raise click.ClickException(f"{template!r} is not a template: use {', '.join(NAMES)}")
+        raise click.ClickException(f"{template!r} is not a template: use {', '.join((*NAMES, 'wording'))}")
     name, target = (template, path) if template in NAMES else ("nutonic", template)
     _write_new(Path(target or "recipe.yaml"), recipe_template(name or "nutonic"))
+
+
+def _write_wording(folder: Path) -> None:
+    from nutonic.recipe.templates import builtin
+
+    refuse_unusable(folder)
+    try:
+        folder.mkdir()
+        for task, text in builtin().items():
+            (folder / f"{task}.yaml").write_text(text, encoding="utf-8")
+    except FileExistsError:
+        raise click.ClickException(f"{folder} exists: name another folder") from None
+    except OSError as error:
+        raise click.ClickException(f"cannot write {folder}: {(error.strerror or 'unwritable').lower()}") from None
+    click.echo(f"wrote {folder}: edit its templates, and say  rows: {{wording: {folder}}}  in a recipe beside it")
 
 
 def _write_new(path: Path, text: str) -> None:

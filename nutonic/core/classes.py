@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from nutonic.core.model import Band, Json
 from nutonic.core.showing import Shown
@@ -24,6 +24,12 @@ class ClassTable(Shown):
     """Class id to ``"#rrggbb"``, for pictures only; ids may be missing."""
     masked: tuple[int, ...] = ()
     """Values that tell why there is no class, such as clouds; they are read as `unknown`."""
+    nouns: Mapping[int, str] = field(default_factory=dict)
+    """Class id to what the class is called in a sentence, such as ``"trees"``, where that is not its label."""
+
+    def noun(self, class_id: int) -> str:
+        """What a class is called in a sentence."""
+        return self.nouns.get(class_id, self.labels[class_id])
 
     def _facts(self) -> Json:
         return {"name": self.name, "labels": ", ".join(self.labels.values()), "unknown": self.unknown}
@@ -92,6 +98,13 @@ ESA_WORLDCOVER = ClassTable(
         95: "#00cf75",
         100: "#fae6a0",
     },
+    nouns={
+        10: "trees",
+        50: "built-up land",
+        60: "bare or sparsely vegetated ground",
+        80: "open water",
+        90: "wetland",
+    },
 )
 
 DYNAMIC_WORLD = ClassTable(
@@ -120,6 +133,7 @@ DYNAMIC_WORLD = ClassTable(
         7: "#a59b8f",
         8: "#b39fe1",
     },
+    nouns={6: "built-up land"},
 )
 
 IO_LULC = ClassTable(
@@ -147,6 +161,7 @@ IO_LULC = ClassTable(
         11: "#e3e2c3",
     },
     masked=(10,),  # clouds
+    nouns={7: "built-up land"},
 )
 
 TABLES: Mapping[str, ClassTable] = {table.name: table for table in (ESA_WORLDCOVER, DYNAMIC_WORLD, IO_LULC)}

@@ -169,6 +169,12 @@ class Region:
     area_px: int
     """Mask pixels in the patch itself, not in its box."""
 
+    @property
+    def fill(self) -> float:
+        """The patch's share of its box, above 0 and at most 1."""
+        x1, y1, x2, y2 = self.bbox
+        return self.area_px / ((x2 - x1) * (y2 - y1))
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Quality:

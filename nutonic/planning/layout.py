@@ -37,6 +37,11 @@ def is_own(path: str) -> bool:
     return path.split("/", 1)[0] in OWN or path.split("#")[0] in (CARD, "report.html")
 
 
+def is_overlay(path: str) -> bool:
+    """Whether a path of a tree is that of an overlay."""
+    return path.startswith("overlays/")
+
+
 @dataclass(frozen=True, slots=True)
 class CommitName:
     """What a commit's name tells."""
@@ -103,6 +108,8 @@ class Layout:
     variants: int
     stills: bool = False
     """Whether places have stills."""
+    overlays: bool = False
+    """Whether rows have overlays."""
 
     def shard(self, poi: Poi) -> str:
         """``s00000``: the folder of a place's files, the same name below images, overlays, metadata and mapbox_stills."""
@@ -115,6 +122,10 @@ class Layout:
     def image(self, poi: Poi, tile_id: str) -> str:
         """Path of a chip."""
         return f"images/{self.shard(poi)}/{tile_id}.png"
+
+    def overlay(self, poi: Poi, row_id: str) -> str:
+        """Path of the overlay of a row."""
+        return f"overlays/{self.shard(poi)}/{row_id}.png"
 
     def sidecar(self, poi: Poi, tile_id: str) -> str:
         """Path of a chip's metadata."""
@@ -149,12 +160,12 @@ def layout_of(recipe: Recipe) -> Layout:
         If one place alone has more files than a folder may hold.
     """
     positions = tiles((recipe.side, recipe.side), recipe.tiles.size, recipe.tiles.stride)
-    files = len(positions) * (1 + len(recipe.rows.augment))
+    files = len(positions) * (1 + len(recipe.rows.augment)) * max(1, recipe.rows.most_overlays)
     per_shard = recipe.output.files_per_dir // files
     if not per_shard:
         raise PlanError(
             f"a place makes {files} files in one folder, output.files_per_dir allows {recipe.output.files_per_dir}: "
-            "raise it, or use fewer tiles or views"
+            "raise it, or use fewer tiles or views, or no overlays"
         )
     return Layout(
         tiles=positions,
@@ -162,4 +173,5 @@ def layout_of(recipe: Recipe) -> Layout:
         per_shard=per_shard,
         variants=recipe.pois.jitter.variants,
         stills=recipe.context.mapbox.enabled,
+        overlays=recipe.rows.overlays,
     )

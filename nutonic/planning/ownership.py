@@ -51,11 +51,14 @@ def owned_by(store: Store, layout: Layout, output: Output, plan: PlanFile) -> Ow
 
 
 _FIXED = frozenset({MARKER, PLAN, RECIPE, SUMMARY, CARD})
-_FOLDERS = frozenset({META, COMMITS, PARTS, "images", "metadata", STILLS, "data"})
+_FOLDERS = frozenset({META, COMMITS, PARTS, "images", "metadata", "overlays", STILLS, "data"})
 _TEMPORARY = re.compile(r"(?P<name>.+)#\d+")
-_TILE = re.compile(r"(?:images|metadata)/(?P<shard>s\d+)/(?P<poi>.+)_t(?P<tile>\d{4,})(?:_(?P<view>[a-z0-9]+))?\.\w+")
+_TILE = re.compile(
+    r"(?P<folder>images|metadata|overlays)/(?P<shard>s\d+)/(?P<poi>.+)_t(?P<tile>\d{4,})(?:_(?P<view>[a-z]\w*?))?"
+    r"(?:__(?P<row>[a-z]+(?:_[a-z]+)*(?:_\d+)?))?\.(?P<suffix>\w+)"
+)
 _STILL = re.compile(rf"{STILLS}/(?P<shard>s\d+)/(?P<poi>[^/]+)\.(?:{'|'.join(STILL_SUFFIXES)})")
-_SHARD = re.compile(rf"(?:images|metadata|{STILLS})/(?P<name>s\d+)")
+_SHARD = re.compile(rf"(?:images|metadata|overlays|{STILLS})/(?P<name>s\d+)")
 #: Files beside a plan: the catalogue's items, and the tokens by which workers prove that they see the folder.
 _BESIDE = re.compile(rf"{META}/(?:items-[0-9a-f]{{12}}\.parquet|token-[0-9a-f]{{32}}(?:-[A-Za-z0-9-]+)?)")
 
@@ -190,7 +193,7 @@ class Ownership:
     def _is_planned(self, path: str) -> bool:
         if _BESIDE.fullmatch(path):
             return True
-        if path.startswith(("images/", "metadata/")):
+        if path.startswith(("images/", "metadata/", "overlays/")):
             return self._is_of_tile(path)
         if path.startswith(f"{STILLS}/"):
             return self._is_still(path)
@@ -203,11 +206,14 @@ class Ownership:
         place = match and self.planned.by_id.get(match["poi"])
         if not match or not place or self.layout.shard_at(place.ordinal, place.variant) != match["shard"]:
             return False
-        name, layout = path.rsplit("/", 1)[1].rpartition(".")[0], self.layout
+        layout = self.layout
         if int(match["tile"]) >= len(layout.tiles) or match["view"] not in (None, *layout.views):
             return False
         right = f"{match['poi']}_t{int(match['tile']):04d}" + (f"_{match['view']}" if match["view"] else "")
-        return name == right and path.endswith(".png" if path.startswith("images/") else ".json")
+        row = f"__{match['row']}" if match["row"] else ""
+        if row and not layout.overlays:
+            return False
+        return path.endswith(f"/{right}{row}.{match['suffix']}") and _is_named_by_kind(match)
 
     def _is_still(self, path: str) -> bool:
         match = _STILL.fullmatch(path)
@@ -242,6 +248,12 @@ class Ownership:
         return frozenset(self.layout.shard_at(p.ordinal, p.variant) for p in self.planned.by_id.values())
 
 
+def _is_named_by_kind(match: re.Match[str]) -> bool:
+    """Whether a file of a tile is named as those of its folder are: pictures, sidecars, and pictures of rows."""
+    suffix = "json" if match["folder"] == "metadata" else "png"
+    return match["suffix"] == suffix and (match["row"] is not None) == (match["folder"] == "overlays")
+
+
 def is_beside(path: str) -> bool:
     """Whether a plan may name a file at this path as one that lies beside it."""
     return _BESIDE.fullmatch(path) is not None
@@ -257,7 +269,7 @@ def may_be_committed(path: str) -> bool:
     """Whether a commit, of whatever plan, may name a file at this path: a chip, a sidecar, a still, or its rows."""
     tile = _TILE.fullmatch(path)
     if tile is not None:
-        return "/" not in tile["poi"] and path.endswith(".png" if path.startswith("images/") else ".json")
+        return "/" not in tile["poi"] and _is_named_by_kind(tile)
     return part_name(path) is not None or _STILL.fullmatch(path) is not None
 
 

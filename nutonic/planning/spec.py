@@ -10,6 +10,9 @@ from nutonic.recipe.card import Card
 from nutonic.recipe.inputs import Imagery, Pois
 from nutonic.recipe.outputs import Grid, Output, Quality, Rows, Splits, Stretch, Tiles
 from nutonic.recipe.recipe import Recipe
+from nutonic.recipe.templates import texts_of
+from nutonic.rows.context import WordRules
+from nutonic.rows.wording import wording_of
 from nutonic.sources.registry import Sources, sources_of
 from nutonic.sources.source import Account
 from nutonic.sources.stills.service import Stills, stills_of
@@ -56,6 +59,16 @@ class BuildSpec:
         return (*self.sources.accounts, *([] if self.stills is None else [self.stills]))
 
 
+def word_rules(spec: BuildSpec) -> WordRules:
+    """What decides, beside its mask, what is said of a chip."""
+    return WordRules(
+        rows=spec.rows,
+        tiles=spec.tiles,
+        resolution_m=spec.grid.resolution_m,
+        wording=wording_of(texts_of(spec.rows.wording), spec.table),
+    )
+
+
 def resolve(recipe: Recipe) -> BuildSpec:
     """Resolve a recipe; nothing is read.
 
@@ -65,9 +78,13 @@ def resolve(recipe: Recipe) -> BuildSpec:
         If what a source needs is not installed.
     InputError
         If a source cannot be made with the recipe's settings.
+    RecipeError
+        If a template of the recipe's wording cannot be used.
     PlanError
         If one place alone has more files than a folder may hold.
     """
+    if recipe.rows.wording != "builtin":
+        wording_of(texts_of(recipe.rows.wording), recipe.labels.table).refuse_unreadable()
     return BuildSpec(
         name=recipe.name,
         digest=recipe.digest(),

@@ -8,6 +8,7 @@ from pydantic import Field, field_validator, model_validator
 
 from nutonic.core.catalogs import CLASSIFICATIONS, Classification
 from nutonic.recipe.fields import Fraction01, Name, Part, Percent, Positive
+from nutonic.recipe.templates import Wording
 
 #: Values of a byte.
 Values = tuple[Annotated[int, Field(ge=0, le=255)], ...]
@@ -99,23 +100,55 @@ class Stretch(Part):
 
 
 class Rows(Part):
-    """Which rows are written for a tile."""
+    """Which rows are written for a tile, and how they are worded."""
 
-    caption: bool = True
+    captions: tuple[Literal["brief", "full", "zonal"], ...] = ("full",)
+    """``brief``: one line; ``full``: a few sentences; ``zonal``: the four quarters and the centre, one by one."""
     grounding: bool = True
     per_class: bool = True
     per_class_grounding: bool = True
+    absence: bool = False
+    """Whether a class is there: a class that is, or one that is not, as often."""
+    vqa: bool = False
+    """Questions with short answers."""
+    choice: bool = False
+    """A question with five answers to choose from; every row then has ``options`` and ``answer_id``."""
+    referring: bool = False
+    """One region, from a phrase to its box, and from its box to its class."""
+    cross_view: bool = False
+    """An overhead still and a chip in one row; only where places have stills."""
+    whole_image: Fraction01 = 0.9
+    """The share of a mask that must be labelled for rows that speak of the whole image."""
     min_class_fraction: Fraction01 = 0.05
     max_classes: Annotated[int, Field(ge=1, le=255)] = 9
     min_region_px: Annotated[int, Field(ge=1)] = 50
     max_regions_per_class: Annotated[int, Field(ge=1)] = 24
+    max_boxes: Annotated[int, Field(ge=1, le=100)] = 12
+    """The most boxes of an answer."""
+    min_box_fill: Fraction01 = 0.3
+    """The least share of a box that its region fills."""
+    min_box_px: Annotated[int, Field(ge=1)] = 6
+    """The least width and height of a box, in pixels of the chip."""
+    shares: Literal["percent", "words"] = "percent"
+    prompt: tuple[Literal["resolution", "date", "season"], ...] = ()
+    """What prompts tell of the picture beside its kind."""
+    wording: Wording = "builtin"
+    """A folder of templates; read with the recipe, so that the recipe holds their texts, by file name."""
+    overlays: bool = False
+    """A picture for people of each row that speaks of regions, with boxes, names and a legend."""
     augment: tuple[Literal["flip", "r90", "r180", "r270"], ...] = ()
 
-    @field_validator("augment")
+    @property
+    def most_overlays(self) -> int:
+        """So many overlays has a chip at most; 0 where there are none."""
+        by_class = self.max_classes * (self.per_class + self.per_class_grounding)
+        return (len(self.captions) + self.grounding + by_class + 3 * self.referring) * self.overlays
+
+    @field_validator("captions", "augment", "prompt")
     @classmethod
-    def _no_view_twice(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+    def _nothing_twice(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         if len(set(value)) != len(value):
-            raise ValueError(f"names a view twice: {list(value)}")
+            raise ValueError(f"names one twice: {list(value)}")
         return value
 
 

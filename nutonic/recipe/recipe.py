@@ -17,6 +17,7 @@ from pydantic import Field, model_validator
 from nutonic.core.classes import DAYS
 from nutonic.core.model import Json
 from nutonic.core.tiling import pixels
+from nutonic.recipe import templates
 from nutonic.recipe.card import Card
 from nutonic.recipe.context import Context
 from nutonic.recipe.fields import Part
@@ -121,6 +122,8 @@ class Recipe(Part):
             for name in names:
                 whole[part].pop(name, None)
         whole |= self._context_in_digest(whole.pop("context", {}))
+        whole["wording"] = templates.digest_of(self.rows.wording)
+        whole.get("rows", {}).pop("wording", None)
         return hashlib.sha256(orjson.dumps(whole, option=orjson.OPT_SORT_KEYS | orjson.OPT_NON_STR_KEYS)).hexdigest()
 
     def _context_in_digest(self, given: Json) -> Json:

@@ -39,13 +39,16 @@ def load_recipe(path: str | Path) -> Recipe:
         raise RecipeError(
             f"cannot read the recipe {path}: {_reason(error)}; `nutonic init` writes one to start from"
         ) from None
-    return _anchored(parse_recipe_text(text, str(path)), path.absolute().parent)
+    return _anchored(parse_recipe_text(text, str(path), path.absolute().parent), path.absolute().parent)
 
 
-def parse_recipe(content: Mapping[str, Any], where: str = "recipe") -> Recipe:
-    """Validate a recipe given as a mapping; a RecipeError says what is wrong, at most four problems at a time."""
+def parse_recipe(content: Mapping[str, Any], where: str = "recipe", folder: Path | None = None) -> Recipe:
+    """Validate a recipe given as a mapping; a RecipeError says what is wrong, at most four problems at a time.
+
+    A folder of templates that it names is read, relative to `folder`; other paths come back as written.
+    """
     try:
-        return Recipe.model_validate(content)
+        return Recipe.model_validate(content, context={"folder": folder or Path()})
     except ValidationError as error:
         found = error.errors()
         problems = [problem for problem in found if not _is_echo(problem, found)]
@@ -62,7 +65,7 @@ def _is_echo(problem: Mapping[str, Any], problems: Sequence[Mapping[str, Any]]) 
     )
 
 
-def parse_recipe_text(text: str, where: str = "recipe") -> Recipe:
+def parse_recipe_text(text: str, where: str = "recipe", folder: Path | None = None) -> Recipe:
     """Validate a recipe given as YAML; its paths come back as written."""
     try:
         _refuse_expansion(text)
@@ -73,7 +76,7 @@ def parse_recipe_text(text: str, where: str = "recipe") -> Recipe:
         raise RecipeError(
             f"{where} holds {type(content).__name__}, not a recipe: `nutonic init` writes one to start from"
         )
-    return parse_recipe(content, where)
+    return parse_recipe(content, where, folder)
 
 
 def _refuse_expansion(text: str) -> None:

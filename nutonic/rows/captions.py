@@ -1,157 +1,125 @@
-"""Land cover in words. Every number comes from the counts that sidecars and boxes are made of.
+"""What to say of a mask in a caption: which claims, in which order. Words are :mod:`nutonic.rows.wording`'s.
 
-Sentences are built so that a class name fits in the singular and in the plural: "24% of the image is trees", not "trees
-cover 24%".
+Where too little of the mask is labelled to speak of the whole image, a caption says what is there and where, and no more.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from functools import lru_cache
+from collections.abc import Iterator, Sequence
+from typing import Literal
 
-import numpy as np
+from nutonic.core.model import Json
+from nutonic.rows.positions import ZONES, position, share
+from nutonic.rows.truth import Truth, in_zone, patch_size, zone_is_whole
+from nutonic.rows.wording import Said
 
-from nutonic.chips.regions import LandCover
+#: A caption tells the places of so many classes; of others their shares, as long as these are above a hundredth.
+_PLACED = 3
+
+#: The most classes that are told of a zone.
+_IN_ZONE = 3
 
 
-def caption(cover: LandCover, side_m: float, picture: str = "satellite image") -> str:
-    """What a tile shows, in words: its size, its classes by share and where they lie, and how much of it is labelled.
+def caption(truth: Truth, length: Literal["brief", "full", "zonal"] = "full") -> tuple[Said, ...]:
+    """What a picture shows, as claims.
 
-    Parameters
-    ----------
-    cover
-        The land cover of the tile's mask.
-    side_m
-        Side of the tile on the ground, in metres.
-    picture
-        What the picture is, such as ``"aerial photograph"``.
-
-    Returns
-    -------
-    str
-        A few sentences. Only a class that holds at least half of the labelled pixels is said to dominate.
+    ``full`` has its classes by share and where they lie; ``brief`` names the most important in one line; ``zonal`` goes
+    through the four quarters and the centre. A zonal caption of a mask that is not labelled enough is empty.
     """
-    first, *smaller = cover.by_size()
-    opening = f"{'An' if picture[0] in 'aeiou' else 'A'} {picture} of {_size(side_m)}"
-    if not smaller:
-        return f"{opening}, entirely {cover.table.labels[first]}{_labelled_extent(cover)}."
-    largest = f"{cover.table.labels[first]} ({_share(cover, first)}), {position(cover, first)}"
-    if 2 * cover.counts[first] >= cover.valid:
-        sentences = [f"{opening}, dominated by {largest}."]
-    else:
-        sentences = [f"{opening} of mixed land cover. Most of all it shows {largest}."]
-    return " ".join([*sentences, *_other_classes(cover, smaller), *_unlabelled(cover)])
+    if length == "brief":
+        return (_brief(truth),)
+    if length == "zonal":
+        return tuple(_zonal(truth)) if truth.whole else ()
+    return tuple(_full(truth) if truth.whole else _seen(truth))
 
 
-def _size(side_m: float) -> str:
-    """The size of a square: in kilometres with one decimal, or in metres if it is less than a kilometre."""
-    if side_m >= 1000:
-        return f"{side_m / 1000:.1f} by {side_m / 1000:.1f} km"
-    return f"{side_m:.0f} by {side_m:.0f} m"
+def _said(claim: str, **values: object) -> Said:
+    return Said(claim=claim, values=values)
 
 
-def _other_classes(cover: LandCover, classes: Sequence[int]) -> list[str]:
-    """The next two classes with their positions, the others by their shares alone."""
-    with_positions = [f"{cover.table.labels[c]} ({_share(cover, c)}), {position(cover, c)}" for c in classes[:2]]
-    shares = [f"{cover.table.labels[c]} ({_share(cover, c)})" for c in classes[2:]]
-    sentences = [f"Further classes: {'; '.join(with_positions)}."]
-    return [*sentences, f"Smaller parts: {', '.join(shares)}."] if shares else sentences
+def _full(truth: Truth) -> Iterator[Said]:
+    cover, (first, *others) = truth.cover, truth.cover.by_size()
+    if truth.count(first) == truth.pixels:
+        yield _said("caption.entire", c=first)
+        return
+    kind = "dominated" if 2 * cover.counts[first] >= cover.valid else "mixed"
+    yield _said(f"caption.{kind}", c=first, share=truth.share(first), where=position(cover, first))
+    large = [c for c in others if 100 * cover.counts[c] >= cover.valid]
+    placed = [{"c": c, "share": truth.share(c), "where": position(cover, c)} for c in large[: _PLACED - 1]]
+    if placed:
+        yield _said("caption.further", classes=placed)
+    if large[_PLACED - 1 :]:
+        yield _said("caption.minor", classes=[{"c": c, "share": truth.share(c)} for c in large[_PLACED - 1 :]])
 
 
-def _unlabelled(cover: LandCover) -> list[str]:
-    total = cover.shape[0] * cover.shape[1]
-    if cover.valid == total:
-        return []
-    return [f"Shares are of the labelled part, {percent(cover.valid, total)} of the image."]
+def _large(truth: Truth) -> list[int]:
+    """Classes with a twentieth of the labelled pixels, or else the first."""
+    by_size = truth.cover.by_size()
+    return [c for c in by_size if 20 * truth.count(c) >= truth.cover.valid] or by_size[:1]
 
 
-def _labelled_extent(cover: LandCover) -> str:
-    total = cover.shape[0] * cover.shape[1]
-    return "" if cover.valid == total else f" as far as it is labelled, {percent(cover.valid, total)} of the image"
+def _seen(truth: Truth) -> Iterator[Said]:
+    first, *others = _large(truth)
+    yield _said("caption.sees", c=first, where=position(truth.cover, first))
+    if others:
+        spots = [{"c": c, "where": position(truth.cover, c)} for c in others[:_PLACED]]
+        yield _said("caption.sees_too", classes=spots)
 
 
-def class_caption(cover: LandCover, class_id: int) -> str:
-    """What a tile shows of one class: its share, its position, how many patches it has, and how large the largest is."""
-    extent = "the image" if cover.valid == cover.shape[0] * cover.shape[1] else "the labelled part of the image"
-    share, name = _share(cover, class_id), cover.table.labels[class_id]
-    text = f"{share[0].upper()}{share[1:]} of {extent} is {name}, {position(cover, class_id)}"
-    patches, count = cover.regions_of(class_id), cover.patches[class_id]
-    if not patches:
-        return f"{text}, in scattered pixels too small to outline."
-    if count == 1 and patches[0].area_px == cover.counts[class_id]:
-        return f"{text}, in one piece."
-    largest = percent(patches[0].area_px, cover.counts[class_id])
-    if count == 1:
-        return f"{text}; one patch holds {largest} of it."
-    return f"{text}, in {count} patches; the largest holds {largest} of it."
+def _brief(truth: Truth) -> Said:
+    first, *others = large = _large(truth)[:_PLACED]
+    if not truth.whole:
+        return _said("caption.brief_seen", classes=_each(large))
+    if truth.count(first) == truth.pixels:
+        return _said("caption.brief_entire", c=first)
+    if 2 * truth.count(first) >= truth.cover.valid and others:
+        return _said("caption.brief_most", c=first, classes=_each(others))
+    if 2 * truth.count(first) >= truth.cover.valid:
+        return _said("caption.brief_seen", classes=_each(large))
+    return _said("caption.brief_mixed" if others else "caption.brief_seen", classes=_each(large))
 
 
-def position(cover: LandCover, class_id: int) -> str:
-    """Where in the image most of a class lies, such as "along the top".
-
-    It is the first of :data:`PLACES` that holds nine tenths of the class's pixels, else the first that holds two thirds
-    of them ("mostly"). If no place does, the class is "spread across the image" where at least seven of the image's nine
-    parts hold a twentieth of its pixels each, and otherwise "in several parts of the image".
-    """
-    return _position(cover.cells[class_id])
+def _each(classes: Sequence[int]) -> list[Json]:
+    return [{"c": c} for c in classes]
 
 
-@lru_cache(maxsize=256)  # a class is spoken of in several texts
-def _position(of_class: tuple[int, ...]) -> str:
-    cells = np.array(of_class).reshape(6, 6)
-    total = int(cells.sum())
-    for word, tenths in (("", 27), ("mostly ", 20)):
-        for name, rows, cols in PLACES:
-            if 30 * int(cells[rows, cols].sum()) >= tenths * total:
-                return f"{word}{name}"
-    ninths = cells.reshape(3, 2, 3, 2).sum(axis=(1, 3))
-    return "spread across the image" if (20 * ninths >= total).sum() >= 7 else "in several parts of the image"
+def _zonal(truth: Truth) -> Iterator[Said]:
+    for zone in ZONES:
+        held = in_zone(truth, zone)
+        total = sum(n for _, n in held)
+        if not held or not zone_is_whole(truth, zone):
+            continue
+        if 10 * held[0][1] >= 9 * total:
+            yield _said("caption.zone_one", zone=zone, c=held[0][0])
+            continue
+        told = [c for k, (c, n) in enumerate(held) if k < 2 or 10 * n >= total][:_IN_ZONE]
+        counts = [n for _, n in held]
+        if len(set(counts[: len(told)])) == len(told):
+            yield _said("caption.zone_ranked", zone=zone, classes=_each(told))
 
 
-_FIRST, _MIDDLE, _LAST, _ALL = slice(0, 2), slice(2, 4), slice(4, 6), slice(0, 6)
-_LOW, _HIGH, _INNER = slice(0, 3), slice(3, 6), slice(1, 5)
-
-#: Parts of the image as rows and columns of the 6 × 6 grid, the smaller before the larger.
-PLACES = (
-    ("in the upper left corner", _FIRST, _FIRST),
-    ("at the top", _FIRST, _MIDDLE),
-    ("in the upper right corner", _FIRST, _LAST),
-    ("on the left", _MIDDLE, _FIRST),
-    ("in the centre", _MIDDLE, _MIDDLE),
-    ("on the right", _MIDDLE, _LAST),
-    ("in the lower left corner", _LAST, _FIRST),
-    ("at the bottom", _LAST, _MIDDLE),
-    ("in the lower right corner", _LAST, _LAST),
-    ("in the upper left quarter", _LOW, _LOW),
-    ("in the upper right quarter", _LOW, _HIGH),
-    ("in the lower left quarter", _HIGH, _LOW),
-    ("in the lower right quarter", _HIGH, _HIGH),
-    ("along the top", _FIRST, _ALL),
-    ("along the bottom", _LAST, _ALL),
-    ("along the left side", _ALL, _FIRST),
-    ("along the right side", _ALL, _LAST),
-    ("in a band across the middle", _MIDDLE, _ALL),
-    ("in a band down the middle", _ALL, _MIDDLE),
-    ("around the centre", _INNER, _INNER),
-    ("in the upper half", _LOW, _ALL),
-    ("in the lower half", _HIGH, _ALL),
-    ("in the left half", _ALL, _LOW),
-    ("in the right half", _ALL, _HIGH),
-)
+def class_caption(truth: Truth, c: int) -> tuple[Said, tuple[Said, ...]]:
+    """A question about a class, and what is said of it: its share, where it lies, and in how many patches."""
+    if not truth.whole:
+        return _said("class_caption.ask_where", c=c), (
+            _said("class_caption.seen", c=c, where=position(truth.cover, c)),
+        )
+    asked = _said("class_caption.ask_share", c=c)
+    if truth.count(c) == truth.pixels:
+        return asked, (_said("class_caption.entire", c=c),)
+    first = _said("class_caption.share", c=c, share=truth.share(c), where=position(truth.cover, c))
+    return asked, (first, _patches(truth, c))
 
 
-def percent(part: int, whole: int) -> str:
-    """A share in whole per cent, halves rounded up.
-
-    Something is never 0%, less than all is never 100%, and less than half is never 50%.
-    """
-    rounded = (200 * part + whole) // (2 * whole)
-    if rounded == 0 and part:
-        return "under 1%"
-    if rounded == 100 and part < whole:
-        return "over 99%"
-    return "just under 50%" if rounded == 50 and 2 * part < whole else f"{rounded}%"
-
-
-def _share(cover: LandCover, class_id: int) -> str:
-    return percent(cover.counts[class_id], cover.valid)
+def _patches(truth: Truth, c: int) -> Said:
+    cover = truth.cover
+    if cover.pieces[c] == 1:
+        return _said("class_caption.one_piece")
+    number, unit = patch_size(truth)
+    if not cover.patches[c]:
+        return _said("class_caption.scattered", number=number, unit=unit)
+    largest = share(cover.regions_of(c)[0].area_px, cover.counts[c], truth.rows.shares)
+    values = {"number": number, "unit": unit, "share": largest}
+    if cover.patches[c] == 1:
+        return _said("class_caption.one_patch", **values)
+    return _said("class_caption.patches", count=cover.patches[c], **values)

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
 
 from odc.geo.geobox import GeoBox
 
-from nutonic.chips.regions import LandCover
+from nutonic.chips.regions import LandCover, min_region_pixels
 from nutonic.core.catalogs import AERIAL
 from nutonic.core.model import Chip, PlannedPlace, Quality, Scene, Tile
-from nutonic.rows import captions
+from nutonic.recipe.outputs import Rows, Tiles
+from nutonic.rows.captions import caption
+from nutonic.rows.truth import Truth, Values
+from nutonic.rows.wording import Said, Wording
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,7 +39,7 @@ class PlaceResult:
     """Path in the tree of the place's overhead still; None where it has none."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class ChipContext:
     """A finished chip, with all that its rows and its sidecar say."""
 
@@ -44,35 +49,71 @@ class ChipContext:
     image: str
     """Path of the picture in the tree."""
     chip: Chip
-    cover: LandCover
-    picture: str
-    """What the picture is, in words, such as ``"satellite image"``."""
-    caption: str
-    """What the picture shows, in words: the same text in rows and sidecar."""
+    truth: Truth
+    """What the mask shows."""
+    wording: Wording
+
+    @property
+    def cover(self) -> LandCover:
+        """The land cover of the mask."""
+        return self.truth.cover
+
+    @cached_property
+    def caption(self) -> tuple[Said, ...]:
+        """What the full caption claims; its words are the same in rows and sidecar."""
+        return caption(self.truth)
+
+    @property
+    def caption_text(self) -> str:
+        """The full caption."""
+        return self.wording.text([self.addressed(said) for said in self.caption], f"{self.tile_id}__caption answer")
+
+    def addressed(self, said: Said) -> Said:
+        """A claim with what every sentence may say of the picture."""
+        return Said(claim=said.claim, values={"picture": self.truth.picture, "size": self.truth.size, **said.values})
 
 
-def chip_context(
-    place_result: PlaceResult, tile: Tile, names: tuple[str, str], chip: Chip, cover: LandCover, side_m: float
-) -> ChipContext:
-    """Put a finished chip into words.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WordRules:
+    """What decides, beside the mask, what is said of a chip."""
 
-    Parameters
-    ----------
-    place_result, tile, chip, cover
-        The place, one of its tiles, the tile's chip, and the land cover of the chip's mask.
-    names
-        The id of the tile, and the path of the picture in the tree.
-    side_m
-        Side of the tile on the ground, in metres.
-    """
-    picture = "aerial photograph" if place_result.scene.collection in AERIAL else "satellite image"
-    return ChipContext(
-        place_result=place_result,
-        tile=tile,
-        tile_id=names[0],
-        image=names[1],
-        chip=chip,
-        cover=cover,
-        picture=picture,
-        caption=captions.caption(cover, side_m, picture),
-    )
+    rows: Rows
+    tiles: Tiles
+    resolution_m: float
+    """Of a native pixel."""
+    wording: Wording
+
+    def truth(self, cover: LandCover, scene: Scene, lat: float) -> Truth:
+        """What can be said of a mask of a scene, at a latitude in degrees."""
+        side_m = self.tiles.size * self.resolution_m
+        told: dict[str, dict[str, str | None]] = {
+            "prompt.resolution": {"metres": f"{side_m / self.tiles.output_size:.3g}"},
+            "prompt.date": {"date": (scene.datetime or "")[:10]},
+            "prompt.season": {"season": season(scene.datetime, lat)},
+        }
+        wanted = [f"prompt.{name}" for name in self.rows.prompt]
+        return Truth(
+            cover=cover,
+            rows=self.rows,
+            min_area=min_region_pixels(self.rows.min_region_px, self.tiles),
+            side_m=side_m,
+            picture="aerial photograph" if scene.collection in AERIAL else "satellite image",
+            told={name: _known(told[name]) for name in wanted if _known(told[name])},
+        )
+
+
+def _known(values: Mapping[str, Any]) -> Values:
+    """Values, if they are known."""
+    return values if all(values.values()) else {}
+
+
+#: Between the tropics there is neither summer nor winter; latitude in degrees.
+_TROPIC = 23.44
+
+
+def season(datetime: str | None, lat: float) -> str | None:
+    """The meteorological season of a moment (ISO 8601), by whole months; None in the tropics, or without a moment."""
+    if datetime is None or abs(lat) <= _TROPIC:
+        return None
+    quarter = int(datetime[5:7]) % 12 // 3 + (0 if lat > 0 else 2)
+    return ("winter", "spring", "summer", "autumn")[quarter % 4]

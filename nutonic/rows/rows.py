@@ -1,70 +1,138 @@
-"""The rows that a model is trained on: their schema, in one place."""
+"""The rows that a model is trained on: which there are of a chip, and their schema."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 
 import orjson
 
-from nutonic.chips.regions import LandCover
 from nutonic.core.model import Json, Region
-from nutonic.recipe.outputs import Rows
-from nutonic.rows import captions
+from nutonic.rows import questions
+from nutonic.rows.captions import caption, class_caption
 from nutonic.rows.context import ChipContext
-
-_BOXES = (
-    "Provide result as a valid JSON list of objects with the keys label and bbox, where bbox is [x1, y1, x2, y2] normalized "
-    "to 0-1 with the origin in the upper left corner, largest region first."
-)
-PROMPT_CAPTION = "Describe the land cover in this {picture}."
-PROMPT_GROUNDING = "Locate all regions of land cover in this {picture}. " + _BOXES
-PROMPT_CLASS_CAPTION = "What share of this {picture} is {label}, and where is it?"
-PROMPT_CLASS_GROUNDING = "Locate all regions of {label} in this {picture}. " + _BOXES
+from nutonic.rows.truth import Truth, hundredths, least_side, normalised
+from nutonic.rows.wording import Said
 
 
-def rows_of(context: ChipContext, settings: Rows) -> Iterator[Json]:
-    """The rows of one chip, in the order in which they are written: caption, grounding, then class by class."""
-    cover = context.cover
-    if settings.caption:
-        prompt = PROMPT_CAPTION.format(picture=context.picture)
-        yield _row(context, "caption", "caption", prompt, context.caption)
-    if settings.grounding and cover.regions:
-        prompt = PROMPT_GROUNDING.format(picture=context.picture)
-        yield _row(context, "grounding", "grounding", prompt, _boxes(cover.regions, cover.shape))
-    for class_id in _common(cover, settings):
-        yield from _class_rows(context, class_id, settings)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Draft:
+    """A row before it is put into words."""
+
+    suffix: str
+    """What its id ends in, after the tile's."""
+    task: str
+    question: Said
+    answer: tuple[Said, ...] = ()
+    boxes: tuple[Region, ...] = ()
+    """Of an answer that is a list of boxes; it has no sentences then."""
+
+    @property
+    def options(self) -> tuple[int, ...]:
+        """The classes to choose from, if it is a choice."""
+        return tuple(self.question.values.get("options", ()))
 
 
-def _class_rows(context: ChipContext, class_id: int, settings: Rows) -> Iterator[Json]:
-    cover, label = context.cover, context.cover.table.labels[class_id]
-    if settings.per_class:
-        prompt = PROMPT_CLASS_CAPTION.format(label=label, picture=context.picture)
-        yield _row(
-            context, f"class_caption_{class_id}", "class_caption", prompt, captions.class_caption(cover, class_id)
-        )
-    regions = cover.regions_of(class_id)
-    if settings.per_class_grounding and regions:
-        prompt = PROMPT_CLASS_GROUNDING.format(label=label, picture=context.picture)
-        yield _row(context, f"class_grounding_{class_id}", "class_grounding", prompt, _boxes(regions, cover.shape))
+def rows_of(context: ChipContext) -> Iterator[Json]:
+    """The rows of one chip, in the order in which they are written."""
+    for draft in drafts(context):
+        yield _row(context, draft)
 
 
-def _common(cover: LandCover, settings: Rows) -> list[int]:
+def drafts(context: ChipContext) -> Iterator[Draft]:
+    """What is asked and answered of one chip: captions, grounding, class by class, questions."""
+    truth, rows = context.truth, context.truth.rows
+    for length in rows.captions:
+        suffix = "caption" if length == "full" else f"caption_{length}"
+        said = context.caption if length == "full" else caption(truth, length)
+        if said:
+            yield Draft(suffix=suffix, task="caption", question=_ask(f"caption.ask_{length}"), answer=said)
+    if rows.grounding and (boxes := truth.boxable()):
+        yield Draft(suffix="grounding", task="grounding", question=_limited(truth, "grounding"), boxes=boxes)
+    for class_id in common_classes(truth):
+        yield from _class_drafts(truth, class_id)
+    for wanted, exchanges in (
+        (rows.absence, questions.absence),
+        (rows.vqa, questions.vqa),
+        (rows.choice, questions.choice),
+        (rows.referring, questions.referring),
+    ):
+        for suffix, asked, answer in exchanges(truth, context.tile_id) if wanted else ():
+            yield Draft(suffix=suffix, task=asked.claim.partition(".")[0], question=asked, answer=(answer,))
+
+
+def overlays_of(context: ChipContext) -> Iterator[tuple[str, tuple[Region, ...]]]:
+    """The id of each row that speaks of regions, and the regions to draw for it."""
+    truth = context.truth
+    for draft in drafts(context):
+        regions = draft.boxes
+        if draft.task == "caption":
+            regions = truth.boxable()
+        elif draft.task == "class_caption":
+            regions = truth.boxable(draft.question.values["c"])
+        elif draft.task == "referring":
+            box = draft.question.values.get("box") or draft.answer[0].values["box"]
+            regions = tuple(region for region in truth.boxable() if truth.box(region) == tuple(box))[:1]
+        if regions:
+            yield f"{context.tile_id}__{draft.suffix}", regions
+
+
+def _ask(claim: str, **values: object) -> Said:
+    return Said(claim=claim, values=values)
+
+
+def _limited(truth: Truth, task: str, class_id: int | None = None) -> Said:
+    """A question for boxes, with the limits within which its answer is complete."""
+    kind = "ask" if truth.whole and truth.vouches(class_id) else "ask_some"
+    limits = {"count": truth.rows.max_boxes, "fill": hundredths(truth.rows.min_box_fill), "side": least_side(truth)}
+    return Said(claim=f"{task}.{kind}", values=limits if class_id is None else {"c": class_id, **limits})
+
+
+def _class_drafts(truth: Truth, class_id: int) -> Iterator[Draft]:
+    if truth.rows.per_class:
+        asked, said = class_caption(truth, class_id)
+        yield Draft(suffix=f"class_caption_{class_id}", task="class_caption", question=asked, answer=said)
+    if truth.rows.per_class_grounding and (boxes := truth.boxable(class_id)):
+        task = "class_grounding"
+        yield Draft(suffix=f"{task}_{class_id}", task=task, question=_limited(truth, task, class_id), boxes=boxes)
+
+
+def common_classes(truth: Truth) -> list[int]:
     """The classes that get rows of their own, the most common first."""
-    classes = [c for c in cover.by_size() if cover.fraction(c) >= settings.min_class_fraction]
-    return classes[: settings.max_classes]
+    cover, rows = truth.cover, truth.rows
+    return [c for c in cover.by_size() if cover.fraction(c) >= rows.min_class_fraction][: rows.max_classes]
 
 
-def _row(context: ChipContext, suffix: str, task: str, prompt: str, answer: str) -> Json:
+def _row(context: ChipContext, draft: Draft) -> Json:
+    """A draft in words. Every row has every key; those of choices only where the recipe wants choices."""
+    truth, wording, name = context.truth, context.wording, f"{context.tile_id}__{draft.suffix}"
+    asked = [
+        context.addressed(draft.question),
+        *(context.addressed(Said(claim=c, values=v)) for c, v in truth.told.items()),
+    ]
+    answer = (
+        boxes_json(((r.label, r.bbox) for r in draft.boxes), truth.cover.shape)
+        if draft.boxes
+        else (wording.text([context.addressed(said) for said in draft.answer], f"{name} answer"))
+    )
+    prompt = wording.text(asked, f"{name} prompt")
     return {
-        "id": f"{context.tile_id}__{suffix}",
-        "task": task,
+        "id": name,
+        "task": draft.task,
         "poi_id": context.place_result.place.poi.id,
         "tile_id": context.tile_id,
         "messages": [
             {"role": "user", "content": [{"type": "image", "image": context.image}, {"type": "text", "text": prompt}]},
             {"role": "assistant", "content": [{"type": "text", "text": answer}]},
         ],
+        **(_choice(context, draft) if truth.rows.choice else {}),
     }
+
+
+def _choice(context: ChipContext, draft: Draft) -> Json:
+    options = [str(context.wording.lexicon.noun(c)) for c in draft.options]
+    right = draft.answer[0].values["letter"] if options else None
+    return {"options": options, "answer_id": None if right is None else "ABCDE".index(right)}
 
 
 def boxes_json(regions: Iterable[tuple[str, Sequence[int]]], shape: tuple[int, int]) -> str:
@@ -77,17 +145,8 @@ def boxes_json(regions: Iterable[tuple[str, Sequence[int]]], shape: tuple[int, i
     shape
         Height and width of the chip, in pixels.
     """
-    height, width = shape
-    scale = (width, height, width, height)
-    boxes = [
-        {"label": label, "bbox": [round(edge / side, 4) for edge, side in zip(box, scale, strict=True)]}
-        for label, box in regions
-    ]
+    boxes = [{"label": label, "bbox": normalised(tuple(box), shape)} for label, box in regions]
     return orjson.dumps(boxes).decode()
-
-
-def _boxes(regions: Iterable[Region], shape: tuple[int, int]) -> str:
-    return boxes_json(((region.label, region.bbox) for region in regions), shape)
 
 
 def dumps(value: Json) -> bytes:

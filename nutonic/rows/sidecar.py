@@ -45,10 +45,16 @@ def sidecar_of(context: ChipContext, digest: str, rule: str | None) -> Json:
         "land_cover_label_meta": _label_meta(context, rule),
         "class_fractions": {str(c): cover.fraction(c) for c in cover.counts},
         "regions": [
-            {"label": r.label, "class_id": r.class_id, "bbox": list(r.bbox), "area_px": r.area_px}
+            {
+                "label": r.label,
+                "class_id": r.class_id,
+                "bbox": list(r.bbox),
+                "area_px": r.area_px,
+                "fill": round(r.fill, 4),
+            }
             for r in cover.regions
         ],
-        "caption": context.caption,
+        "caption": context.caption_text,
         "valid_fraction": chip.valid_fraction,
         "quality": chip.quality and asdict(chip.quality),
         "pixels_sha256": pixels_sha256(chip),
@@ -84,6 +90,9 @@ def _stretch(context: ChipContext) -> Json:
 def _label_meta(context: ChipContext, rule: str | None) -> Json:
     """Counts and shapes of the labels, without their pixels.
 
+    ``patches`` counts the regions of a class that are large enough, ``pieces`` all of them, ``cells`` the pixels in each
+    cell of a 6 × 6 grid, row by row, and ``borders`` the pixel edges at which two classes touch, 0 where they keep apart.
+
     ``window`` is for sources that combine images around a date: how classes were chosen, around which moment, and which
     shares of the native tile were observed within how many days of it. These sources choose images pixel by pixel, so
     ``images``, the number of label images, is null for them.
@@ -93,6 +102,10 @@ def _label_meta(context: ChipContext, rule: str | None) -> Json:
     return {
         "dataset": cover.table.name,
         "classes": {str(class_id): count for class_id, count in cover.counts.items()},
+        "patches": {str(class_id): count for class_id, count in cover.patches.items()},
+        "pieces": {str(class_id): count for class_id, count in cover.pieces.items()},
+        "cells": {str(class_id): list(cells) for class_id, cells in cover.cells.items()},
+        "borders": {f"{a}-{b}": edges for (a, b), edges in cover.borders.items()},
         "shape": list(cover.shape),
         "valid_fraction": cover.valid / (cover.shape[0] * cover.shape[1]),
         "window": window,

@@ -10,26 +10,29 @@ from typing import Any
 
 import numpy as np
 
-from nutonic.chips.chip import ChipRules, TileReject, view
+from nutonic.chips.chip import ChipRules, TileReject
+from nutonic.chips.chip import view as view_of
 from nutonic.chips.cut import CutTile, Strip, cut, picture_limits
 from nutonic.chips.likeness import difference_hash
+from nutonic.chips.overlays import overlay
 from nutonic.chips.png import encode
 from nutonic.chips.quality import quality_of
 from nutonic.chips.regions import land_cover
 from nutonic.core.classes import DAYS
 from nutonic.core.grid import require_proj
-from nutonic.core.model import Batch, Chip, PlannedPlace, Quality, Reject, Scene, Tile
+from nutonic.core.model import Batch, Chip, Json, PlannedPlace, Quality, Reject, Scene, Tile
 from nutonic.dataset.commits import NO_STILL, ChipDone, Origin, PlaceDone, commit
-from nutonic.errors import BadPixels, Gone, GridError, Refused, SourceError, StoreError
+from nutonic.errors import BadPixels, Gone, GridError, Refused, SourceError, StoreError, WrongRow
 from nutonic.inert import inert
 from nutonic.io.objects import Store, sha256
 from nutonic.io.session import SessionThreads, current
 from nutonic.planning.cost import STILLS_AHEAD
 from nutonic.planning.layout import tile_id
 from nutonic.planning.plan_file import digest_of
-from nutonic.planning.spec import BuildSpec
-from nutonic.rows.context import ChipContext, PlaceResult, chip_context
-from nutonic.rows.rows import dumps, rows_of
+from nutonic.planning.spec import BuildSpec, word_rules
+from nutonic.rows.checker import problem_of
+from nutonic.rows.context import ChipContext, PlaceResult, WordRules
+from nutonic.rows.rows import dumps, overlays_of, rows_of
 from nutonic.rows.sidecar import sidecar_of
 from nutonic.run.read import Pixels, read, read_together
 from nutonic.run.results import BatchDone, Failure, failure_of, failure_of_still
@@ -49,6 +52,11 @@ class _Context:
         """The rules for cutting chips."""
         spec = self.spec
         return ChipRules(table=spec.table, tiles=spec.tiles, stretch=spec.stretch, quality=spec.quality)
+
+    @property
+    def words(self) -> WordRules:
+        """The rules for rows."""
+        return word_rules(self.spec)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -281,14 +289,11 @@ def _write(cut: _Cut, context: _Context, still: Still | Reject | None) -> PlaceD
     beside = {context.spec.layout.still(result.place.poi, still.suffix): still.data} if isinstance(still, Still) else {}
     result = replace(result, still=next(iter(beside), None))
     samples = [
-        _sample(result, tile, chip, context)
-        for tile, cut in chips
-        if isinstance(cut, Chip)
-        for chip in (cut, *(view(cut, name) for name in context.spec.layout.views))
+        sample for tile, cut in chips if isinstance(cut, Chip) for sample in _samples(result, tile, cut, context)
     ]
+    rows = [row for sample in samples for row in _rows(sample)]
     files = {path: entry for sample in samples for path, entry in _put(_files(sample, context), context).items()}
     files |= _put(beside, context)
-    rows = [row for sample in samples for row in rows_of(sample, context.spec.rows)]
     classes: Counter[int] = Counter()
     for sample in samples:
         classes.update(sample.cover.counts if sample.chip.augmentation is None else {})
@@ -323,20 +328,51 @@ def _identity(index: int, place: PlannedPlace) -> dict[str, Any]:
     return {"index": index, "poi_id": poi.id, "ordinal": poi.ordinal, "variant": poi.variant, "split": place.split}
 
 
-def _sample(result: PlaceResult, tile: Tile, chip: Chip, context: _Context) -> ChipContext:
-    name, spec = tile_id(result.place.poi.id, tile, chip.augmentation), context.spec
+def _samples(result: PlaceResult, tile: Tile, chip: Chip, context: _Context) -> Iterator[ChipContext]:
+    """A chip and its views, each with what its mask shows; of a view that is turned, not counted again."""
+    spec, place = context.spec, result.place.poi
     cover = land_cover(chip.mask, spec.table, spec.rows, spec.tiles)
-    names = (name, spec.layout.image(result.place.poi, name))
-    return chip_context(result, tile, names, chip, cover, tile.size * spec.grid.resolution_m)
+    for view in (None, *spec.layout.views):
+        name = tile_id(place.id, tile, view)
+        yield ChipContext(
+            place_result=result,
+            tile=tile,
+            tile_id=name,
+            image=spec.layout.image(place, name),
+            chip=chip if view is None else view_of(chip, view),
+            truth=context.words.truth(cover if view is None else cover.seen(view), result.scene, place.lat),
+            wording=context.words.wording,
+        )
+
+
+def _rows(sample: ChipContext) -> list[Json]:
+    """The rows of a chip, each read back and held against the mask.
+
+    Raises
+    ------
+    WrongRow
+        If a row says what the mask does not.
+    """
+    rows = list(rows_of(sample))
+    for row in rows:
+        problem = problem_of(row, sample.truth, sample.wording)
+        if problem is not None:
+            raise WrongRow(f"{row['id']}: {problem}; a template of rows.wording says what its claim does not")
+    return rows
 
 
 def _files(sample: ChipContext, context: _Context) -> dict[str, bytes]:
-    """A chip's picture and sidecar, by path."""
+    """A chip's picture and sidecar, and the overlays of its rows, by path."""
     sidecar = dumps(sidecar_of(sample, context.spec.digest, context.spec.sources.labels.rule))
-    return {
+    files = {
         sample.image: encode(sample.chip.rgb),
         context.spec.layout.sidecar(sample.place_result.place.poi, sample.tile_id): sidecar,
     }
+    if context.spec.rows.overlays:
+        for row_id, regions in overlays_of(sample):
+            drawn = overlay(sample.chip.rgb, regions, context.spec.table)
+            files[context.spec.layout.overlay(sample.place_result.place.poi, row_id)] = encode(drawn)
+    return files
 
 
 def _put(files: Mapping[str, bytes], context: _Context) -> dict[str, tuple[int, str]]:

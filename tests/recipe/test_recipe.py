@@ -59,8 +59,10 @@ labels:
 tiles: {size: 512, stride: 512, output_size: 224, min_valid_fraction: 0.95, min_label_fraction: 0.35}
 quality: {max_cloud: 0.1, max_shadow: 0.2, max_snow: 1.0, max_nodata: null, classes: scl}
 stretch: {low: 2, high: 98, scope: tile}
-rows: {caption: true, grounding: true, per_class: true, per_class_grounding: true, min_class_fraction: 0.05,
-       max_classes: 9, min_region_px: 50, max_regions_per_class: 24, augment: []}
+rows: {captions: [full], grounding: true, per_class: true, per_class_grounding: true, absence: false, vqa: false,
+       choice: false, referring: false, cross_view: false, whole_image: 0.9, min_class_fraction: 0.05, max_classes: 9,
+       min_region_px: 50, max_regions_per_class: 24, max_boxes: 12, min_box_fill: 0.3, min_box_px: 6, shares: percent,
+       prompt: [], wording: builtin, overlays: false, augment: []}
 splits: {train: 0.8, validation: 0.1, test: 0.1, by: place, block_km: 50}
 output: {files_per_dir: 8000, rows_per_file: null, format: files}
 context:
@@ -137,7 +139,11 @@ PIXELS_AND_ROWS = [
     ("quality", "max_nodata", 0.5), ("quality", "classes", None), ("quality", "classes", {"asset": "qa", "cloud": [1]}),
     ("quality", "classes", {"asset": "qa", "cloud": [2]}),
     ("stretch", "low", 1), ("stretch", "high", 99), ("stretch", "scope", "poi"),
-    ("rows", "caption", False), ("rows", "grounding", False), ("rows", "per_class", False),
+    ("rows", "captions", []), ("rows", "captions", ["full", "brief"]), ("rows", "absence", True), ("rows", "vqa", True),
+    ("rows", "choice", True), ("rows", "referring", True), ("rows", "cross_view", True), ("rows", "whole_image", 0.8),
+    ("rows", "max_boxes", 11), ("rows", "min_box_fill", 0.2), ("rows", "min_box_px", 5), ("rows", "shares", "words"),
+    ("rows", "prompt", ["date"]), ("rows", "overlays", True), ("rows", "wording", {"absence": "ask: ['Is there {{ c }}?']"}),
+    ("rows", "grounding", False), ("rows", "per_class", False),
     ("rows", "per_class_grounding", False), ("rows", "min_class_fraction", 0.06), ("rows", "max_classes", 8),
     ("rows", "min_region_px", 51), ("rows", "max_regions_per_class", 23), ("rows", "augment", ["flip"]),
     ("rows", "augment", ["r90"]),
@@ -257,7 +263,7 @@ def test_an_anchor_may_be_merged():
         ("stretch", {"low": 200}, "recipe: stretch.low: Input should be less than or equal to 100, not 200"),
         ("stretch", {"low": 98}, "recipe: stretch: low (98) must be below high (98)"),
         ("splits", {"train": 0.9}, "recipe: splits: train + validation + test is 1.1, not 1"),
-        ("rows", {"augment": ["flip", "flip"]}, "recipe: rows.augment: names a view twice: ['flip', 'flip']"),
+        ("rows", {"augment": ["flip", "flip"]}, "recipe: rows.augment: names one twice: ['flip', 'flip']"),
         (
             "imagery",
             {"assets": ["red", "red", "blue"]},

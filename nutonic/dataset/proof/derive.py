@@ -6,22 +6,22 @@ class, where its patches lie. All the rest of it, and every row, follows from th
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 
 import numpy as np
 
 from nutonic.chips.chip import IDENTITY_LIMITS
-from nutonic.chips.regions import LandCover, min_region_pixels
+from nutonic.chips.regions import LandCover, cell_edges, min_region_pixels
 from nutonic.core.model import Chip, Json, PlannedPlace, Region, Scene, Tile
 from nutonic.dataset.proof.quality_audit import as_quality, wrong_quality
 from nutonic.dataset.proof.shapes import Facts
-from nutonic.dataset.proof.wording import cells_by_position, impossible, patches_in, positions_in
 from nutonic.planning.layout import tile_id
-from nutonic.planning.spec import BuildSpec
-from nutonic.rows.context import ChipContext, PlaceResult, chip_context
-from nutonic.rows.rows import dumps, rows_of
+from nutonic.planning.spec import BuildSpec, word_rules
+from nutonic.rows.checker import problem_of
+from nutonic.rows.context import ChipContext, PlaceResult
+from nutonic.rows.rows import dumps, overlays_of, rows_of
 from nutonic.rows.sidecar import sidecar_of
 from nutonic.sources.grids import place_grid
 
@@ -73,6 +73,7 @@ class ChipFacts:
             yield "its class counts are not those of a mask"
         else:
             yield from self._wrong_regions()
+            yield from self._wrong_counts()
         native = self.spec.tiles.size**2
         share = self.facts.valid_fraction
         if round(share * native) / native != share or share < self.spec.tiles.min_valid_fraction or not share:
@@ -115,7 +116,7 @@ class ChipFacts:
         for patch in self.facts.regions:
             x1, y1, x2, y2 = patch.box
             width, height = x2 - x1, y2 - y1
-            order.append((-patch.area_px, y1))
+            order.append((-patch.area_px, 0 if self.view else y1))  # of equal ones a view keeps the original's order
             if patch.class_id not in self.counts or min(width, height) < 1 or max(x2, y2) > side:
                 yield "a region is of no class of the mask, is empty or leaves it"
             elif not max(width, height, smallest) <= patch.area_px <= width * height:
@@ -144,13 +145,61 @@ class ChipFacts:
             free[y1:y2, x1:x2] = False
         return int(free.sum())
 
+    def _wrong_counts(self) -> Iterator[str]:
+        """What of patches, pieces, cells and borders contradicts the counts and the regions."""
+        meta, side, most = (
+            self.facts.land_cover_label_meta,
+            self.spec.tiles.output_size,
+            self.spec.rows.max_regions_per_class,
+        )
+        if (
+            not set(self.counts)
+            == set(map(int, meta.patches))
+            == set(map(int, meta.pieces))
+            == set(map(int, meta.cells))
+        ):
+            yield "it counts patches, pieces or cells of other classes than it has"
+            return
+        smallest, unit = min_region_pixels(self.spec.rows.min_region_px, self.spec.tiles), 4 if side % 2 else 1
+        for class_id, count in self.counts.items():
+            areas = [p.area_px for p in self.facts.regions if p.class_id == class_id]
+            patches, pieces, rest = meta.patches[str(class_id)], meta.pieces[str(class_id)], count - sum(areas)
+            unlisted = patches - len(areas)
+            if unlisted < 0 or (unlisted and len(areas) < most) or unlisted * smallest > rest:
+                yield f"class {class_id} has other patches than it lists"
+            small = pieces - patches
+            if small < 0 or small > rest - unlisted * smallest or (not small and not unlisted and rest):
+                yield f"class {class_id} is in so many pieces that its pixels cannot make"
+            if sum(meta.cells[str(class_id)]) != unit * count or not self._cells_fit(class_id, unit):
+                yield f"class {class_id} has its pixels in cells where its regions do not let them be"
+        if np.sum([meta.cells[str(c)] for c in self.counts], axis=0).max() > unit * (-(-side // 6)) ** 2:
+            yield "a cell has more pixels than there are in it"
+        pairs = [tuple(map(int, pair.split("-"))) for pair in meta.borders]
+        if not all(x < y and {x, y} <= set(self.counts) for x, y in pairs) or (pairs and not self.spec.rows.vqa):
+            yield "its borders are not between two of its classes"
+
+    def _cells_fit(self, class_id: int, unit: int) -> bool:
+        """Whether each cell holds no fewer and no more pixels of a class than the boxes of its regions allow."""
+        scale = 2 if unit == 4 else 1
+        cells = np.array(self.facts.land_cover_label_meta.cells[str(class_id)], np.int64)
+        regions = [p for p in self.facts.regions if p.class_id == class_id]
+        boxes = scale * np.array([p.box for p in regions], np.int64).reshape(-1, 4)
+        areas = unit * np.array([p.area_px for p in regions], np.int64)
+        parts = _cell_boxes(scale * self.spec.tiles.output_size)
+        low = np.maximum(boxes[:, None, :2], parts[None, :, :2])
+        high = np.minimum(boxes[:, None, 2:], parts[None, :, 2:])
+        common = np.clip(high - low, 0, None).prod(axis=2)
+        whole = (boxes[:, 2:] - boxes[:, :2]).prod(axis=1)
+        least = np.clip(areas[:, None] - (whole[:, None] - common), 0, None).sum(axis=0)
+        most = np.minimum(areas[:, None], common).sum(axis=0) + unit * self.counts[class_id] - int(areas.sum())
+        return bool((least <= cells).all() and (cells <= most).all())
+
     # Words
 
-    def context(self, row_texts: Mapping[int, str]) -> ChipContext:
-        """The chip as the builder had it when it made rows and sidecar; `row_texts` is what a row says of each class."""
+    def context(self) -> ChipContext:
+        """The chip as the builder had it when it made rows and sidecar."""
         assert self.scene is not None
-        cover = self._cover(row_texts)
-        name, place = self.tile_id, self.place
+        name, place, words = self.tile_id, self.place, word_rules(self.spec)
         days = self.facts.land_cover_label_meta.window
         result = PlaceResult(
             place=place,
@@ -170,50 +219,33 @@ class ChipFacts:
             quality=as_quality(self.facts.quality),
             augmentation=self.view,
         )
-        names = (name, self.spec.layout.image(place.poi, name))
-        return chip_context(result, self.tile, names, chip, cover, self.tile.size * self.spec.grid.resolution_m)
+        return ChipContext(
+            place_result=result,
+            tile=self.tile,
+            tile_id=name,
+            image=self.spec.layout.image(place.poi, name),
+            chip=chip,
+            truth=words.truth(self._cover(), self.scene, place.poi.lat),
+            wording=words.wording,
+        )
 
-    def _cover(self, row_texts: Mapping[int, str]) -> LandCover:
-        table, side = self.spec.table, self.spec.tiles.output_size
-        told, regions = self.positions(row_texts), self.facts.regions
-        listed = {c: sum(patch.class_id == c for patch in regions) for c in self.counts}
-        cells = cells_by_position()
+    def _cover(self) -> LandCover:
+        table, side, meta = self.spec.table, self.spec.tiles.output_size, self.facts.land_cover_label_meta
+        pairs = ((*map(int, pair.split("-")), edges) for pair, edges in meta.borders.items())
         return LandCover(
             table=table,
             shape=(side, side),
             counts=self.counts,
-            cells={c: cells[told.get(c, "spread across the image")] for c in self.counts},
-            patches={c: self._patches(c, listed[c], row_texts) for c in self.counts},
+            cells={c: tuple(meta.cells[str(c)]) for c in self.counts},
+            patches={c: meta.patches[str(c)] for c in self.counts},
+            pieces={c: meta.pieces[str(c)] for c in self.counts},
             regions=tuple(
                 Region(label=table.labels[p.class_id], class_id=p.class_id, bbox=p.box, area_px=p.area_px)
-                for p in regions
+                for p in self.facts.regions
             ),
+            borders={(a, b): edges for a, b, edges in pairs},
+            view=self.view,
         )
-
-    def _patches(self, class_id: int, listed: int, row_texts: Mapping[int, str]) -> int:
-        """How many regions a class has: those listed, or of a full list as many as are told and can be."""
-        told = patches_in(row_texts.get(class_id, ""))
-        if listed < self.spec.rows.max_regions_per_class or told is None:
-            return listed
-        areas = [patch.area_px for patch in self.facts.regions if patch.class_id == class_id]
-        smallest = min_region_pixels(self.spec.rows.min_region_px, self.spec.tiles)
-        return min(max(told, listed), listed + (self.counts[class_id] - sum(areas)) // smallest)
-
-    def positions(self, row_texts: Mapping[int, str]) -> dict[int, str]:
-        """Where the texts put each class; where two differ, the caption's."""
-        labels, by_size = list(self.spec.table.labels.values()), self.by_size()
-        told = {c: found[0] for c, text in row_texts.items() if (found := positions_in(text, labels))}
-        in_caption = positions_in(self.facts.caption, labels) if len(by_size) > 1 else []
-        return told | dict(zip(by_size[:3], in_caption, strict=False))
-
-    def by_size(self) -> list[int]:
-        """Classes, the most common first."""
-        return sorted(self.counts, key=lambda c: (-self.counts[c], c))
-
-    def misplaced(self, context: ChipContext, row_texts: Mapping[int, str]) -> str | None:
-        """The class that its texts put where the boxes of its regions do not let it be, in words."""
-        wrong = impossible(context.cover, self.positions(row_texts))
-        return None if wrong is None else f"{self.spec.table.labels[wrong]} cannot lie where its texts put it"
 
     def sidecar(self, context: ChipContext) -> Json:
         """The sidecar, as the builder makes it."""
@@ -221,16 +253,19 @@ class ChipFacts:
 
     def rows(self, context: ChipContext) -> list[bytes]:
         """The rows as lines of JSON, as the builder makes them."""
-        return [dumps(row) for row in rows_of(context, self.spec.rows)]
+        return [dumps(row) for row in rows_of(context)]
+
+    def overlays(self, context: ChipContext) -> list[tuple[str, tuple[Region, ...]]]:
+        """The ids of rows that have an overlay, and what is drawn on it."""
+        return list(overlays_of(context)) if self.spec.rows.overlays else []
+
+    def untrue(self, context: ChipContext, row: Json) -> str | None:
+        """What a row that is there says, in its own words, that the sidecar does not; None if nothing."""
+        return problem_of(row, context.truth, context.wording)
 
 
-def turned_box(box: tuple[int, int, int, int], view: str | None, side: int) -> tuple[int, int, int, int]:
-    """A box on a view of a square picture: mirrored left to right, or turned counter-clockwise; on the original as it is."""
-    x1, y1, x2, y2 = box
-    if view is None:
-        return box
-    if view == "flip":
-        return side - x2, y1, side - x1, y2
-    for _ in range(int(view[1:]) // 90):
-        x1, y1, x2, y2 = y1, side - x2, y2, side - x1
-    return x1, y1, x2, y2
+@cache
+def _cell_boxes(side: int) -> np.ndarray:
+    """x1, y1, x2, y2 of each of 6 × 6 cells along an even side, row by row."""
+    edges = cell_edges(side)
+    return np.array([(edges[x], edges[y], edges[x + 1], edges[y + 1]) for y in range(6) for x in range(6)], np.int64)

@@ -12,16 +12,18 @@ from odc.geo.geobox import GeoBox
 
 from nutonic.chips.chip import view as view_of
 from nutonic.chips.likeness import difference_hash
-from nutonic.chips.png import decode
+from nutonic.chips.overlays import overlay
+from nutonic.chips.png import decode, encode
+from nutonic.chips.regions import turned_box, turned_cells
 from nutonic.core.model import Batch, Chip, Json, PlannedPlace, Tile
 from nutonic.dataset.commits import NO_STILL, CommittedPlace, is_canonical, unpacked
-from nutonic.dataset.proof.derive import ChipFacts, turned_box
+from nutonic.dataset.proof.derive import ChipFacts
 from nutonic.dataset.proof.findings import Finding, Tree
-from nutonic.dataset.proof.row_audit import Row, against_sidecar, class_texts, compared, count_findings, rows_in
-from nutonic.dataset.proof.shapes import Patch, facts_of
+from nutonic.dataset.proof.row_audit import Row, against_sidecar, compared, count_findings, rows_in
+from nutonic.dataset.proof.shapes import facts_of
 from nutonic.errors import Corrupt, GridError
 from nutonic.io.objects import sha256
-from nutonic.planning.layout import STILL_SUFFIXES, STILLS, CommitName, tile_id
+from nutonic.planning.layout import STILL_SUFFIXES, STILLS, CommitName, is_overlay, tile_id
 from nutonic.planning.spec import BuildSpec
 from nutonic.rows.context import ChipContext
 from nutonic.rows.rows import dumps
@@ -98,7 +100,7 @@ def read_file(look: Look, looked: Looked, path: str, entry: tuple[int, str]) -> 
         problem = "cannot be read: it is missing"
     elif look.sizes[path] != size:  # it is not read: it may be of any size
         problem = "is not what was written: its size differs"
-    elif path.startswith(("images/", "metadata/", f"{STILLS}/")) and size > _most_bytes(look, path):
+    elif path.startswith(("images/", "metadata/", "overlays/", f"{STILLS}/")) and size > _most_bytes(look, path):
         problem = "is larger than such a file can be"
     else:
         data = store.get(path)
@@ -115,7 +117,9 @@ def _most_bytes(look: Look, path: str) -> int:
     if path.startswith(f"{STILLS}/"):
         return MOST_BYTES
     side = look.tree.chip_side
-    return _LARGEST_SIDECAR if path.endswith(".json") else side * (3 * side + 1) * 2 + 2**16
+    if path.endswith(".json"):
+        return _LARGEST_SIDECAR
+    return side * (3 * side + 1) * (10 if is_overlay(path) else 2) + 2**16
 
 
 def secret_findings(look: Look, path: str, data: bytes) -> Iterator[Finding]:
@@ -196,7 +200,7 @@ class _Place:
             files, missing = ([*files, still], []) if still is not None else (files, [None])
         left_out: list[str | None] = [tile_id(place.poi.id, tile) for tile in layout.tiles if tile not in kept]
         rejected = [reject["tile_id"] for reject in entry["rejects"]]
-        fits = list(entry["files"]) == files and entry["tiles"] == len(names)
+        fits = [path for path in entry["files"] if not is_overlay(path)] == files and entry["tiles"] == len(names)
         whole = not kept and entry["item_id"] is None and rejected == [None] and not entry["rows"]["size"]
         if not fits:
             self.wrong("the files that its commit names are not those of its tiles")
@@ -302,14 +306,17 @@ class _Place:
             self.wrong("its commit is not written as nutonic writes it")
         expected: dict[str, Sequence[bytes]] = {}
         for name, chip in self.chips.items():
-            texts = class_texts(rows, name)
             try:
-                context = chip.context(texts)
+                context = chip.context()
             except GridError as error:
                 self.sidecar_wrong(chip, str(error))
                 continue
             self._sidecar(chip, context, rows)
             expected[name] = chip.rows(context)
+            self._overlays(chip, context)
+            for row in rows:
+                if row.tile_id == name and self.look.ours and (untrue := chip.untrue(context, row.value)) is not None:
+                    self.looked.findings.append(Finding(f"row {row.id[:200]}: {untrue}", place=self.entry))
             if chip.view is None:
                 self.square = context.place_result.geobox
         if self.look.ours:
@@ -367,8 +374,20 @@ class _Place:
             self._told_alike([row for row in rows if row.tile_id == chip.tile_id])
         elif dumps(expected) != self.raw[chip.tile_id]:
             self.sidecar_wrong(chip, "it is not written as nutonic writes it")
-        if self.look.ours and (problem := chip.misplaced(context, class_texts(rows, chip.tile_id))):
-            self.sidecar_wrong(chip, problem)
+
+    def _overlays(self, chip: ChipFacts, context: ChipContext) -> None:
+        """Compare the overlays of a chip with those that are drawn again."""
+        prefix, files = chip.spec.layout.overlay(chip.place.poi, f"{chip.tile_id}__"), self.entry["files"]
+        named = [path for path in files if path.startswith(prefix.removesuffix(".png"))]
+        drawn = {chip.spec.layout.overlay(chip.place.poi, row): regions for row, regions in chip.overlays(context)}
+        if named != list(drawn):
+            self.wrong(f"the overlays that its commit names are not those of {chip.tile_id}")
+            return
+        for path, regions in drawn.items():
+            data = read_file(self.look, self.looked, path, tuple(files[path]))
+            right = encode(overlay(chip.rgb, regions, chip.spec.table)) if chip.rgb.size else data
+            if data is not None and data != right and self.look.ours:
+                self.looked.findings.append(Finding(f"{path} does not show the boxes of its row", path=path))
 
     def _sums(self) -> None:
         """Compare what the commit counts with the sidecars."""
@@ -400,20 +419,15 @@ class _Place:
 def _unturned(chip: ChipFacts) -> Json:
     """What is the same in all views of a tile."""
     facts = chip.facts
-    return {"imagery": facts.imagery, "stretch": facts.stretch, "classes": facts.land_cover_label_meta} | {
-        "valid": facts.valid_fraction,
-        "quality": facts.quality,
-    }
+    meta = facts.land_cover_label_meta.model_dump(exclude={"cells"})
+    seen = {"valid": facts.valid_fraction, "quality": facts.quality}
+    return {"imagery": facts.imagery, "stretch": facts.stretch, "labels": meta, **seen}
 
 
 def _same_regions(original: ChipFacts, chip: ChipFacts, side: int) -> bool:
-    """Whether regions agree; of a full list only areas do, since of equal ones others may be listed."""
-    most = chip.spec.rows.max_regions_per_class
-    full = {c for c, n in Counter(p.class_id for p in chip.facts.regions).items() if n >= most}
-
-    def known(patches: Sequence[Patch], view: str | None) -> Counter[tuple[object, ...]]:
-        return Counter(
-            (p.class_id, p.area_px, None if p.class_id in full else turned_box(p.box, view, side)) for p in patches
-        )
-
-    return known(original.facts.regions, chip.view) == known(chip.facts.regions, None)
+    """Whether regions and cells of a view are the original's, turned."""
+    assert chip.view is not None
+    turned = [(p.class_id, p.area_px, turned_box(p.box, chip.view, side)) for p in original.facts.regions]
+    cells = {c: turned_cells(tuple(n), chip.view) for c, n in original.facts.land_cover_label_meta.cells.items()}
+    told = {c: tuple(n) for c, n in chip.facts.land_cover_label_meta.cells.items()}
+    return turned == [(p.class_id, p.area_px, p.box) for p in chip.facts.regions] and cells == told

@@ -78,11 +78,18 @@ class Window(BaseModel):
     days: dict[str, Share]
 
 
+ClassId = Annotated[str, Field(pattern=r"^(0|[1-9][0-9]{0,2})$")]
+
+
 class LabelMeta(BaseModel):
     """What a sidecar counts of its mask."""
 
     model_config = ConfigDict(strict=True)
-    classes: dict[Annotated[str, Field(pattern=r"^(0|[1-9][0-9]{0,2})$")], Annotated[int, Field(ge=1, lt=2**31)]]
+    classes: dict[ClassId, Annotated[int, Field(ge=1, lt=2**31)]]
+    patches: dict[ClassId, Position]
+    pieces: dict[ClassId, Annotated[int, Field(ge=1, lt=2**31)]]
+    cells: dict[ClassId, Annotated[list[Annotated[int, Field(ge=0, lt=2**33)]], Field(min_length=36, max_length=36)]]
+    borders: dict[Annotated[str, Field(pattern=r"^(0|[1-9][0-9]{0,2})-[1-9][0-9]{0,2}$")], Position]
     window: Window | None
 
 

@@ -1,0 +1,128 @@
+"""Pictures of boxes on chips, for people: twice the chip's size, with names at the boxes and a legend."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cache
+from itertools import product
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+from nutonic.core.classes import ClassTable
+from nutonic.core.model import Region
+
+#: Eight colours that people with any colour vision tell apart: M. Okabe and K. Ito, Color Universal Design (2008); black is
+#: white here, since boxes lie on pictures.
+PALETTE = ("#E69F00", "#56B4E9", "#009E73", "#F0E442", "#0072B2", "#D55E00", "#CC79A7", "#FFFFFF")
+
+#: Lines of further rounds through the palette: pixels drawn, pixels left out.
+_DASHES = ((1, 0), (9, 5), (3, 4), (14, 4))
+
+_SCALE, _LINE, _FONT, _PAD, _ENTRY = 2, 2, 12, 3, 18
+
+
+def overlay(rgb: np.ndarray, regions: Sequence[Region], table: ClassTable) -> np.ndarray:
+    """A chip at twice its size with boxes drawn on it.
+
+    Parameters
+    ----------
+    rgb
+        (height, width, 3) uint8.
+    regions
+        What is boxed, in pixels of the chip; the first is drawn last, so that it lies on top.
+    table
+        Decides the colour and the line of each class: by its place in the table, whatever else is drawn.
+
+    Returns
+    -------
+    numpy.ndarray
+        (2 · height + legend, 2 · width, 3) uint8; no legend without regions.
+    """
+    height, width = rgb.shape[:2]
+    classes = [class_id for class_id in table.labels if any(region.class_id == class_id for region in regions)]
+    legend = _legend(classes, table, _SCALE * width)
+    picture = Image.new("RGB", (_SCALE * width, _SCALE * height + legend.height), "black")
+    picture.paste(Image.fromarray(rgb).resize((_SCALE * width, _SCALE * height), Image.Resampling.NEAREST))
+    picture.paste(legend, (0, _SCALE * height))
+    draw, taken = ImageDraw.Draw(picture), list[tuple[float, float, float, float]]()
+    for region in reversed(regions):
+        _box(draw, region, *style(region.class_id, table))
+    for region in regions:
+        _name(draw, region, style(region.class_id, table)[0], (_SCALE * width, _SCALE * height), taken)
+    return np.asarray(picture)
+
+
+def style(class_id: int, table: ClassTable) -> tuple[str, tuple[int, int]]:
+    """The colour of a class and its dashes."""
+    at = list(table.labels).index(class_id)
+    return PALETTE[at % len(PALETTE)], _DASHES[at // len(PALETTE) % len(_DASHES)]
+
+
+@cache
+def _font() -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
+    return ImageFont.load_default(_FONT)
+
+
+def _box(draw: ImageDraw.ImageDraw, region: Region, colour: str, dashes: tuple[int, int]) -> None:
+    """A box just inside the region's, with a dark line beside it so that it is seen on anything."""
+    x1, y1, x2, y2 = (_SCALE * edge for edge in region.bbox)
+    draw.rectangle((x1, y1, x2 - 1, y2 - 1), outline="black", width=_LINE + 1)
+    drawn, left_out = dashes
+    for start in range(0, max(x2 - x1, y2 - y1), drawn + left_out if left_out else 10**6):
+        stop = start + drawn if left_out else 10**6
+        for y, x in ((y1, None), (y2 - _LINE, None), (None, x1), (None, x2 - _LINE)):
+            if y is not None and x1 + start < x2:
+                draw.rectangle((x1 + start, y, min(x1 + stop, x2) - 1, y + _LINE - 1), fill=colour)
+            if x is not None and y1 + start < y2:
+                draw.rectangle((x, y1 + start, x + _LINE - 1, min(y1 + stop, y2) - 1), fill=colour)
+
+
+def _name(
+    draw: ImageDraw.ImageDraw,
+    region: Region,
+    colour: str,
+    size: tuple[int, int],
+    taken: list[tuple[float, float, float, float]],
+) -> None:
+    """The name of a class at its box: in the first corner where it covers no other name, or nowhere."""
+    x1, y1, x2, y2 = (_SCALE * edge for edge in region.bbox)
+    wide, high = draw.textlength(region.label, font=_font()) + 2 * _PAD, _FONT + _PAD
+    for y, x in product((y1, y2 - high, y1 - high, y2), (x1, x2 - wide)):
+        left = min(max(x, 0), size[0] - wide)
+        spot = (left, min(max(y, 0), size[1] - high), left + wide, min(max(y, 0), size[1] - high) + high)
+        if not any(spot[0] < t[2] and t[0] < spot[2] and spot[1] < t[3] and t[1] < spot[3] for t in taken):
+            taken.append(spot)
+            draw.rectangle(spot, fill=colour)
+            draw.text(
+                (spot[0] + _PAD, spot[1]), region.label, fill="black" if _is_light(colour) else "white", font=_font()
+            )
+            return
+
+
+def _is_light(colour: str) -> bool:
+    """Whether black is read better on a colour than white: its luma (ITU-R BT.601) is above the middle."""
+    red, green, blue = bytes.fromhex(colour[1:])
+    return 299 * red + 587 * green + 114 * blue > 127_500
+
+
+def _legend(classes: Sequence[int], table: ClassTable, width: int) -> Image.Image:
+    """Colour, line and name of each class, as many beside each other as fit."""
+    measure = ImageDraw.Draw(Image.new("RGB", (1, 1)))
+    at, row, places = 0.0, 0, list[tuple[float, int]]()
+    for class_id in classes:
+        wide = measure.textlength(table.labels[class_id], font=_font()) + _ENTRY + 4 * _PAD
+        if at and at + wide > width:
+            at, row = 0.0, row + 1
+        places.append((at, row))
+        at += wide
+    legend = Image.new("RGB", (width, (row + 1) * _ENTRY if classes else 0), "black")
+    draw = ImageDraw.Draw(legend)
+    for class_id, (x, line) in zip(classes, places, strict=True):
+        colour, (drawn, left_out) = style(class_id, table)
+        y = line * _ENTRY + _ENTRY // 2
+        for start in range(0, _ENTRY, drawn + left_out if left_out else _ENTRY):
+            stop = min(start + drawn, _ENTRY) if left_out else _ENTRY
+            draw.rectangle((x + _PAD + start, y - 1, x + _PAD + stop - 1, y + _LINE), fill=colour)
+        draw.text((x + _ENTRY + 2 * _PAD, line * _ENTRY + 1), table.labels[class_id], fill="white", font=_font())
+    return legend

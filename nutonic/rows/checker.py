@@ -1,0 +1,108 @@
+"""Reads rows back: every class, number, place, direction and box of a row's text, held against the mask's counts.
+
+It knows rows by their text alone. A sentence that it cannot read is as wrong as one that is not true.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from functools import cache
+from typing import Any
+
+from nutonic.core.model import Json
+from nutonic.rows.claims import CLAIMS, RIGHT
+from nutonic.rows.rows import boxes_json
+from nutonic.rows.truth import Truth
+from nutonic.rows.wording import ALWAYS, Said, Wording
+
+#: Tasks whose answer is a list of boxes.
+BOXES = ("grounding", "class_grounding")
+
+
+@cache
+def _claims(task: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """What a task's prompts and answers may claim."""
+    ours = [name for name in CLAIMS if name.startswith(f"{task}.")]
+    if task == "cross_view":
+        ours += [name for name in CLAIMS if name.startswith("caption.") and ".ask" not in name]
+    asked = [name for name in ours if name.partition(".")[2].startswith("ask")]
+    return (*asked, *(name for name in CLAIMS if name.startswith("prompt."))), tuple(n for n in ours if n not in asked)
+
+
+def problem_of(row: Json, truth: Truth, wording: Wording) -> str | None:
+    """What is wrong with a row, in words; None if all that it says is true.
+
+    Parameters
+    ----------
+    row
+        As it is written.
+    truth
+        Of the mask of its chip, in the chip's view.
+    wording
+        The recipe's.
+    """
+    task, (user, assistant) = row["task"], row["messages"]
+    prompt, answer = user["content"][-1]["text"], assistant["content"][-1]["text"]
+    asks, tells = _claims(task)
+    asked = wording.read(prompt, asks) if asks else None
+    if not asked:
+        return f"its prompt cannot be read: {prompt!r:.120}"
+    question, *told = asked
+    problem = _untrue(asked, truth, {}) or _out_of_place(row, question, told)
+    if problem is not None:
+        return problem
+    if task in BOXES:
+        return _boxes_problem(answer, question, truth)
+    said = wording.read(answer, tells)
+    if not said:
+        return f"its answer cannot be read: {answer!r:.120}"
+    if question.claim in RIGHT and len(said) != 1:
+        return "it answers more than is asked"
+    asked_for = {**question.values, "asked": question.claim}
+    return _untrue(said, truth, asked_for) or _choice_problem(row, question, said, wording)
+
+
+def _untrue(sentences: Sequence[Said], truth: Truth, asked: Mapping[str, Any]) -> str | None:
+    """The first sentence that does not hold, if one does not."""
+    for said in sentences:
+        claim = CLAIMS[said.claim]
+        if claim.whole and not truth.whole:
+            return f"it speaks of the whole image, of which too little is labelled: {said.claim}"
+        pictured = {"picture": truth.picture, "size": truth.size}
+        if any(said.values.get(name, pictured[name]) != pictured[name] for name in ALWAYS):
+            return f"it says of what kind or size the picture is, and it is not: {said.claim}"
+        if not claim.holds(truth, {**asked, **said.values}):
+            return f"it is not true: {said.claim} of {_shown(said.values)}"
+    return None
+
+
+def _shown(values: Mapping[str, Any]) -> str:
+    return f"{dict(values)}"[:120]
+
+
+def _out_of_place(row: Json, question: Said, told: Sequence[Said]) -> str | None:
+    """Whether a row asks for another class than its id names, or a prompt says something twice or not first."""
+    if any(not said.claim.startswith("prompt.") for said in told) or question.claim.startswith("prompt."):
+        return "its prompt asks twice, or not at all"
+    named = re.fullmatch(r".*__class_(?:caption|grounding)_(\d+)", row["id"])
+    if named is not None and question.values.get("c") != int(named[1]):
+        return "it asks for another class than its id names"
+    return None
+
+
+def _boxes_problem(answer: str, question: Said, truth: Truth) -> str | None:
+    boxes = truth.boxable(question.values.get("c"))
+    right = boxes_json(((region.label, region.bbox) for region in boxes), truth.cover.shape)
+    return None if boxes and answer == right else "its boxes are not the regions that are asked for"
+
+
+def _choice_problem(row: Json, question: Said, said: Sequence[Said], wording: Wording) -> str | None:
+    """Whether the keys of a choice say what its text says; others have them empty."""
+    if "options" not in row:
+        return None
+    classes = question.values.get("options", ())
+    options = [str(wording.lexicon.noun(c)) for c in classes]
+    letter = said[0].values.get("letter") if classes else None
+    right = None if letter is None else "ABCDE".index(letter)
+    return None if (row["options"], row["answer_id"]) == (options, right) else "its options are not those of its prompt"

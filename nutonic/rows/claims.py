@@ -1,0 +1,366 @@
+"""What sentences can claim, and whether a claim is true of a mask: the only judge of what rows say.
+
+A claim has slots; a template (:mod:`nutonic.rows.wording`) puts one into words. Whatever chose the claim, whether it
+holds is decided here, from counts, cells and regions alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+from nutonic.rows.positions import direction, quadrant, share
+from nutonic.rows.slots import LETTERS
+from nutonic.rows.truth import Truth, Values, hundredths, in_zone, least_side, patch_size, zone_is_whole
+
+# Claims
+
+Holds = Callable[[Truth, Values], bool]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claim:
+    """Something that a sentence can say."""
+
+    slots: Mapping[str, str]
+    """Name of each slot to its kind, one of :data:`nutonic.rows.slots.KINDS`."""
+    whole: bool
+    """Whether it speaks of the whole image."""
+    holds: Holds
+    """Whether it is true. The values of an answer come with those of its question."""
+
+
+CLAIMS: dict[str, Claim] = {}
+
+
+def claim(name: str, *, whole: bool = False, **slots: str) -> Callable[[Holds], Holds]:
+    """Make a function the judge of a claim."""
+
+    def put(judge: Holds) -> Holds:
+        CLAIMS[name] = Claim(slots=slots, whole=whole, holds=judge)
+        return judge
+
+    return put
+
+
+def ask(name: str, *, whole: bool = False, **slots: str) -> None:
+    """A question that can be asked of anything."""
+    CLAIMS[name] = Claim(slots=slots, whole=whole, holds=lambda _truth, _values: True)
+
+
+def _first_of(truth: Truth, class_id: int) -> bool:
+    return truth.cover.by_size()[:1] == [class_id]
+
+
+def _ranked(truth: Truth, classes: Any) -> bool:
+    ids = [each["c"] for each in classes]
+    return (
+        len(set(ids)) == len(ids)
+        and ids == sorted(ids, key=lambda c: (-truth.count(c), c))
+        and all(map(truth.count, ids))
+    )
+
+
+def _shares_hold(truth: Truth, classes: Any) -> bool:
+    return _ranked(truth, classes) and all(each["share"] == truth.share(each["c"]) for each in classes)
+
+
+# What a prompt tells of the picture
+
+
+def _told(name: str, **slots: str) -> None:
+    CLAIMS[name] = Claim(
+        slots=slots, whole=False, holds=lambda truth, v: {k: v[k] for k in slots} == truth.told.get(name)
+    )
+
+
+_told("prompt.resolution", metres="number")
+_told("prompt.date", date="date")
+_told("prompt.season", season="season")
+
+# Captions
+ask("caption.ask_full")
+ask("caption.ask_brief")
+ask("caption.ask_zonal")
+
+
+@claim("caption.entire", whole=True, c="noun")
+def _(truth: Truth, v: Values) -> bool:
+    return truth.count(v["c"]) == truth.pixels
+
+
+@claim("caption.dominated", whole=True, c="noun", share="share", where="where")
+def _(truth: Truth, v: Values) -> bool:
+    half = 2 * truth.count(v["c"]) >= truth.cover.valid
+    return half and v["share"] == truth.share(v["c"]) and truth.lies(v["c"], v["where"])
+
+
+@claim("caption.mixed", whole=True, c="noun", share="share", where="where")
+def _(truth: Truth, v: Values) -> bool:
+    first = _first_of(truth, v["c"]) and 2 * truth.count(v["c"]) < truth.cover.valid
+    return first and v["share"] == truth.share(v["c"]) and truth.lies(v["c"], v["where"])
+
+
+@claim("caption.further", whole=True, classes="placed")
+def _(truth: Truth, v: Values) -> bool:
+    return _shares_hold(truth, v["classes"]) and all(truth.lies(each["c"], each["where"]) for each in v["classes"])
+
+
+@claim("caption.minor", whole=True, classes="shared")
+def _(truth: Truth, v: Values) -> bool:
+    return _shares_hold(truth, v["classes"])
+
+
+@claim("caption.sees", c="noun", where="spot")
+def _(truth: Truth, v: Values) -> bool:
+    return truth.is_seen(v["c"], v["where"])
+
+
+@claim("caption.sees_too", classes="spots")
+def _(truth: Truth, v: Values) -> bool:
+    return all(truth.is_seen(each["c"], each["where"]) for each in v["classes"])
+
+
+@claim("caption.brief_entire", whole=True, c="noun")
+def _(truth: Truth, v: Values) -> bool:
+    return truth.count(v["c"]) == truth.pixels
+
+
+@claim("caption.brief_most", whole=True, c="noun", classes="nouns")
+def _(truth: Truth, v: Values) -> bool:
+    return 2 * truth.count(v["c"]) >= truth.cover.valid and _ranked(truth, [{"c": v["c"]}, *v["classes"]])
+
+
+@claim("caption.brief_mixed", whole=True, classes="nouns")
+def _(truth: Truth, v: Values) -> bool:
+    ids = [each["c"] for each in v["classes"]]
+    return ids == truth.cover.by_size()[: len(ids)] and 2 * truth.count(ids[0]) < truth.cover.valid
+
+
+@claim("caption.brief_seen", classes="nouns")
+def _(truth: Truth, v: Values) -> bool:
+    return _ranked(truth, v["classes"])
+
+
+@claim("caption.zone_one", whole=True, zone="zone", c="noun")
+def _(truth: Truth, v: Values) -> bool:
+    held = in_zone(truth, v["zone"])
+    return zone_is_whole(truth, v["zone"]) and held[0][0] == v["c"] and 10 * held[0][1] >= 9 * sum(n for _, n in held)
+
+
+@claim("caption.zone_ranked", whole=True, zone="zone", classes="nouns")
+def _(truth: Truth, v: Values) -> bool:
+    ids, held = [each["c"] for each in v["classes"]], in_zone(truth, v["zone"])
+    told = [c for c, _ in held[: len(ids)]] == ids
+    return told and zone_is_whole(truth, v["zone"]) and len({n for _, n in held[: len(ids)]}) == len(ids)
+
+
+# Class captions
+ask("class_caption.ask_share", whole=True, c="noun")
+ask("class_caption.ask_where", c="noun")
+
+
+@claim("class_caption.share", whole=True, c="noun", share="share", where="where")
+def _(truth: Truth, v: Values) -> bool:
+    return v["share"] == truth.share(v["c"]) and truth.lies(v["c"], v["where"])
+
+
+@claim("class_caption.entire", whole=True, c="noun")
+def _(truth: Truth, v: Values) -> bool:
+    return truth.count(v["c"]) == truth.pixels
+
+
+@claim("class_caption.seen", c="noun", where="spot")
+def _(truth: Truth, v: Values) -> bool:
+    return truth.is_seen(v["c"], v["where"])
+
+
+@claim("class_caption.one_piece", whole=True)
+def _(truth: Truth, v: Values) -> bool:
+    return truth.cover.pieces.get(v["c"]) == 1
+
+
+@claim("class_caption.one_patch", whole=True, number="number", unit="unit", share="share")
+def _(truth: Truth, v: Values) -> bool:
+    return truth.cover.patches[v["c"]] == 1 and _patches_hold(truth, v)
+
+
+@claim("class_caption.patches", whole=True, count="count", number="number", unit="unit", share="share")
+def _(truth: Truth, v: Values) -> bool:
+    return truth.cover.patches[v["c"]] == v["count"] and _patches_hold(truth, v)
+
+
+@claim("class_caption.scattered", number="number", unit="unit")
+def _(truth: Truth, v: Values) -> bool:
+    return truth.cover.patches.get(v["c"]) == 0 and (v["number"], v["unit"]) == patch_size(truth)
+
+
+def _patches_hold(truth: Truth, v: Values) -> bool:
+    largest = truth.cover.regions_of(v["c"])[0].area_px
+    told = share(largest, truth.count(v["c"]), truth.rows.shares)
+    return v["share"] == told and (v["number"], v["unit"]) == patch_size(truth)
+
+
+# Grounding: the limits stand in the question, and the answer is compared as a whole.
+
+
+def _limits_hold(truth: Truth, v: Values) -> bool:
+    limits = (truth.rows.max_boxes, hundredths(truth.rows.min_box_fill), least_side(truth))
+    return (v["count"], v["fill"], v["side"]) == limits
+
+
+def _and_all_are_known(truth: Truth, v: Values) -> bool:
+    return _limits_hold(truth, v) and truth.vouches(v.get("c"))
+
+
+def _ask_for_boxes(task: str, **slots: str) -> None:
+    slots |= {"count": "count", "fill": "number", "side": "number"}
+    CLAIMS[f"{task}.ask"] = Claim(slots=slots, whole=True, holds=_and_all_are_known)
+    CLAIMS[f"{task}.ask_some"] = Claim(slots=slots, whole=False, holds=_limits_hold)
+
+
+_ask_for_boxes("grounding")
+_ask_for_boxes("class_grounding", c="noun")
+
+
+# Questions. A question is a claim that is true where it has one answer only; the answers ask it what is right.
+
+Right = Callable[[Truth, Values], Any]
+RIGHT: dict[str, Right] = {}
+
+
+def question(name: str, right: Right, *, whole: bool = True, **slots: str) -> None:
+    """A question with what its right answer is; None where it has none that is clear."""
+    RIGHT[name] = right
+    CLAIMS[name] = Claim(slots=slots, whole=whole, holds=lambda truth, values: right(truth, values) is not None)
+
+
+def answer(name: str, **slots: str) -> None:
+    """A short answer: right if its one value is the question's; a yes and a no have none."""
+    slot = next(iter(slots), None)
+    said = name.rpartition(".")[2] == "yes"
+
+    def judge(truth: Truth, v: Values) -> bool:
+        right, told = RIGHT[v["asked"]](truth, v), said if slot is None else v[slot]
+        return type(right) is type(told) and bool(right == told)  # True is not class 1
+
+    CLAIMS[name] = Claim(slots=slots, whole=False, holds=judge)
+
+
+def is_there(truth: Truth, v: Values) -> bool | None:
+    """Whether a class is there; it is only clear of one that has a patch, or no pixel at all."""
+    count = truth.count(v["c"])
+    return None if count > 0 and not truth.cover.patches[v["c"]] else count > 0
+
+
+def most_common(truth: Truth, _v: Values) -> int | None:
+    """The class that holds most, by at least a tenth of the image."""
+    first, *others = truth.cover.by_size()
+    lead = truth.count(first) - (truth.count(others[0]) if others else 0)
+    return first if 10 * lead >= truth.cover.valid else None
+
+
+def larger(truth: Truth, v: Values) -> int | None:
+    """Which of two classes that are both there holds more, by at least a tenth of the image."""
+    a, b = int(v["c"]), int(v["d"])
+    if not truth.count(a) or not truth.count(b) or 10 * abs(truth.count(a) - truth.count(b)) < truth.cover.valid:
+        return None
+    return max(a, b, key=truth.count)
+
+
+def in_tens(truth: Truth, v: Values) -> str | None:
+    """A share to the nearest ten per cent; none within a per cent of where the next begins."""
+    tens, rest = divmod(Fraction(100 * truth.count(v["c"]), truth.cover.valid) + 5, 10)
+    return str(int(tens) * 10) if truth.count(v["c"]) and 1 <= rest <= 9 and tens else None
+
+
+def corner(truth: Truth, v: Values) -> str | None:
+    """The quarter that the largest region of a class lies in, if it lies in one."""
+    region = truth.lone(v["c"])
+    return None if region is None else quadrant(region, truth.cover.shape)
+
+
+def relative(truth: Truth, v: Values) -> str | None:
+    """The direction in which the one region of a class lies from that of another."""
+    a, b = truth.lone(v["c"]), truth.lone(v["d"])
+    return None if a is None or b is None or v["c"] == v["d"] else direction(a, b)
+
+
+def touch(truth: Truth, v: Values) -> bool | None:
+    """Whether two classes touch: along at least a twentieth of the side, or they keep well apart."""
+    edges = truth.cover.borders.get((min(v["c"], v["d"]), max(v["c"], v["d"])))
+    if edges is None or 0 < edges * 20 < truth.cover.shape[1]:
+        return None
+    return edges > 0
+
+
+question("absence.ask", is_there, c="noun")
+answer("absence.yes")
+answer("absence.no")
+question("vqa.ask_presence", is_there, c="noun")
+question("vqa.ask_dominant", most_common)
+question("vqa.ask_larger", larger, c="noun", d="noun")
+question("vqa.ask_share", in_tens, c="noun")
+question("vqa.ask_quadrant", corner, c="noun")
+question("vqa.ask_direction", relative, c="noun", d="noun")
+question("vqa.ask_touch", touch, c="noun", d="noun")
+answer("vqa.yes")
+answer("vqa.no")
+answer("vqa.class", e="noun")
+answer("vqa.share", percent="number")
+answer("vqa.quadrant", zone="zone")
+answer("vqa.direction", direction="direction")
+
+
+def chosen(truth: Truth, v: Values) -> str | None:
+    """The letter of the most common class, of five of which the others hold less, and are not all absent."""
+    right, options = most_common(truth, v), list(v["options"])
+    near = any(truth.count(c) > 0 for c in options if c != right)
+    if right not in options or len(set(options)) < len(LETTERS) or not near:
+        return None
+    return LETTERS[options.index(right)]
+
+
+question("choice.ask", chosen, options="options")
+answer("choice.letter", letter="letter")
+
+
+# Referring
+
+
+def lone_box(truth: Truth, v: Values) -> tuple[float, ...] | None:
+    """The box of the one region of a class that is largest."""
+    region = truth.lone(v["c"])
+    return truth.box(region) if region is not None and region in truth.boxable(v["c"]) else None
+
+
+def only_box(truth: Truth, v: Values) -> tuple[float, ...] | None:
+    """The box of the only region of a class."""
+    return lone_box(truth, v) if truth.cover.pieces.get(v["c"]) == 1 else None
+
+
+def boxed_class(truth: Truth, v: Values) -> int | None:
+    """The class of the region whose box this is, if it fills more than half of it."""
+    fitting = [r for r in truth.boxable() if truth.box(r) == tuple(v["box"])]
+    return fitting[0].class_id if len(fitting) == 1 and fitting[0].fill > 0.5 else None
+
+
+question("referring.ask_largest", lone_box, c="noun")
+question("referring.ask_only", only_box, c="noun")
+question("referring.ask_class", boxed_class, whole=False, box="box")
+answer("referring.box", box="box")
+answer("referring.class", e="noun")
+
+# An overhead still, beside a chip or alone: what is said is what the place's chips show.
+ask("cross_view.ask")
+
+
+@claim("overview.ask", whole=True, side="size")
+def _(truth: Truth, v: Values) -> bool:
+    return bool(v["side"] == truth.size)
+
+
+for _name in ("entire", "most", "mixed"):
+    CLAIMS[f"overview.{_name}"] = CLAIMS[f"caption.brief_{_name}"]

@@ -1,0 +1,201 @@
+"""Shares, places, zones and directions: what can be said of where something lies, as values that a view can turn."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache, lru_cache
+from typing import Literal
+
+import numpy as np
+
+from nutonic.chips.regions import UNDOES, LandCover, turned_cells
+from nutonic.core.model import Region
+
+_FIRST, _MIDDLE, _LAST, _ALL = slice(0, 2), slice(2, 4), slice(4, 6), slice(0, 6)
+_LOW, _HIGH, _INNER = slice(0, 3), slice(3, 6), slice(1, 5)
+
+#: Parts of the image as rows and columns of the 6 × 6 grid of cells, the smaller before the larger.
+PLACES = {
+    "upper left corner": (_FIRST, _FIRST),
+    "top": (_FIRST, _MIDDLE),
+    "upper right corner": (_FIRST, _LAST),
+    "left": (_MIDDLE, _FIRST),
+    "centre": (_MIDDLE, _MIDDLE),
+    "right": (_MIDDLE, _LAST),
+    "lower left corner": (_LAST, _FIRST),
+    "bottom": (_LAST, _MIDDLE),
+    "lower right corner": (_LAST, _LAST),
+    "upper left quarter": (_LOW, _LOW),
+    "upper right quarter": (_LOW, _HIGH),
+    "lower left quarter": (_HIGH, _LOW),
+    "lower right quarter": (_HIGH, _HIGH),
+    "top edge": (_FIRST, _ALL),
+    "bottom edge": (_LAST, _ALL),
+    "left side": (_ALL, _FIRST),
+    "right side": (_ALL, _LAST),
+    "band across": (_MIDDLE, _ALL),
+    "band down": (_ALL, _MIDDLE),
+    "inner part": (_INNER, _INNER),
+    "upper half": (_LOW, _ALL),
+    "lower half": (_HIGH, _ALL),
+    "left half": (_ALL, _LOW),
+    "right half": (_ALL, _HIGH),
+}
+
+#: Where no part of the image holds most of something.
+SPREAD, SEVERAL = "spread", "several"
+
+#: The zones of a zonal caption, each a part of the image.
+ZONES = ("upper left quarter", "upper right quarter", "lower left quarter", "lower right quarter", "centre")
+
+#: Eight directions, clockwise, each 45° from the last.
+DIRECTIONS = ("above", "upper right", "right", "lower right", "below", "lower left", "left", "upper left")
+
+#: How far from its middle a direction is still told, in degrees; 22.5 would be its border.
+_CLEAR = 15.0
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """Where something lies."""
+
+    place: str
+    """One of :data:`PLACES`, or :data:`SPREAD` or :data:`SEVERAL`."""
+    mostly: bool = False
+    """Whether the place holds two thirds of it, rather than nine tenths."""
+
+    def seen(self, view: str | None) -> Position:
+        """The same, as a view shows it."""
+        return (
+            self
+            if view is None or self.place not in PLACES
+            else Position(_turned_places(view)[self.place], self.mostly)
+        )
+
+
+def part_of(cells: tuple[int, ...], place: str) -> int:
+    """How many pixels a part of the image holds, of counts in 6 × 6 cells."""
+    rows, cols = PLACES[place]
+    return sum(cells[6 * row + col] for row in range(*rows.indices(6)) for col in range(*cols.indices(6)))
+
+
+def position(cover: LandCover, class_id: int) -> Position:
+    """Where in the image most of a class lies.
+
+    It is the first of :data:`PLACES` that holds nine tenths of the class's pixels, else the first that holds two thirds
+    of them. If no place does, the class is spread across the image where at least seven of the image's nine parts hold a
+    twentieth of its pixels each, and otherwise in several parts of it. A view says what the picture says, turned.
+    """
+    cells = cover.cells[class_id]
+    if cover.view is None:
+        return _position(cells)
+    return _position(turned_cells(cells, UNDOES[cover.view])).seen(cover.view)
+
+
+@lru_cache(maxsize=256)  # a class is spoken of in several texts
+def _position(cells: tuple[int, ...]) -> Position:
+    held = {place: part_of(cells, place) for place in PLACES}
+    total = sum(cells)
+    for mostly in (False, True):
+        for place, count in held.items():
+            if holds(count, total, mostly):
+                return Position(place, mostly)
+    return Position(SPREAD if is_spread(cells) else SEVERAL)
+
+
+def holds(count: int, total: int, mostly: bool) -> bool:
+    """Whether so many of so many pixels are nine tenths of them, or two thirds if `mostly`."""
+    return 30 * count >= (20 if mostly else 27) * total
+
+
+def is_spread(cells: tuple[int, ...]) -> bool:
+    """Whether at least seven of the image's nine parts hold a twentieth of the pixels each."""
+    ninths = np.array(cells).reshape(3, 2, 3, 2).sum(axis=(1, 3))
+    return bool((20 * ninths >= sum(cells)).sum() >= 7)
+
+
+@cache
+def _turned_places(view: str) -> dict[str, str]:
+    """For each part of the image the one that it becomes in a view."""
+    by_cells = {_cells_of(place): place for place in PLACES}
+    return {place: by_cells[turned_cells(_cells_of(place), view)] for place in PLACES}
+
+
+def _cells_of(place: str) -> tuple[int, ...]:
+    inside = np.zeros((6, 6), int)
+    inside[PLACES[place]] = 1
+    return tuple(inside.ravel().tolist())
+
+
+# Regions
+
+
+def quadrant(region: Region, shape: tuple[int, int]) -> str | None:
+    """The quarter of the image that holds the whole box of a region, one of :data:`ZONES`; None if none does."""
+    (height, width), (x1, y1, x2, y2) = shape, region.bbox
+    upper, lower = 2 * y2 <= height, 2 * y1 >= height
+    left, right = 2 * x2 <= width, 2 * x1 >= width
+    if not (upper or lower) or not (left or right):
+        return None
+    return f"{'upper' if upper else 'lower'} {'left' if left else 'right'} quarter"
+
+
+def direction(of: Region, to: Region) -> str | None:
+    """In which of :data:`DIRECTIONS` one region lies from another; None where a person could say another one.
+
+    The line between the middles of their boxes is within 15° of the direction, and the boxes do not reach into each
+    other along it: for ``upper left`` neither across nor down.
+    """
+    a, b = of.bbox, to.bbox
+    dx, dy = (a[0] + a[2]) - (b[0] + b[2]), (a[1] + a[3]) - (b[1] + b[3])
+    if not dx and not dy:
+        return None
+    bearing = float(np.degrees(np.arctan2(dx, -dy))) % 360
+    nearest = round(bearing / 45)
+    if abs(bearing - 45 * nearest) > _CLEAR:
+        return None
+    across, down = a[2] <= b[0] or a[0] >= b[2], a[3] <= b[1] or a[1] >= b[3]
+    name = DIRECTIONS[nearest % 8]
+    apart = {"above": down, "below": down, "left": across, "right": across}.get(name, across and down)
+    return name if apart else None
+
+
+# Shares
+
+
+def percent(part: int, whole: int) -> str:
+    """A share in whole per cent, halves rounded up.
+
+    Something is never 0%, less than all is never 100%, and less than half is never 50%.
+    """
+    rounded = (200 * part + whole) // (2 * whole)
+    if rounded == 0 and part:
+        return "under 1%"
+    if rounded == 100 and part < whole:
+        return "over 99%"
+    return "just under 50%" if rounded == 50 and 2 * part < whole else f"{rounded}%"
+
+
+#: The upper end of each share in words, in hundredths; the share is below it, but for the last.
+SHARE_WORDS = (
+    (5, "a trace"),
+    (15, "a small part"),
+    (30, "about a quarter"),
+    (45, "a good third"),
+    (55, "about half"),
+    (70, "more than half"),
+    (90, "most"),
+    (100, "nearly all"),
+)
+
+
+def in_words(part: int, whole: int) -> str:
+    """A share in words, by :data:`SHARE_WORDS`."""
+    if part == whole:
+        return "all"
+    return next(words for below, words in SHARE_WORDS if 100 * part < below * whole)
+
+
+def share(part: int, whole: int, form: Literal["percent", "words"]) -> str:
+    """A share, as a recipe's ``rows.shares`` wants it said."""
+    return percent(part, whole) if form == "percent" else in_words(part, whole)

@@ -1,0 +1,241 @@
+"""What can stand in a sentence: classes, shares, places and so on, each from a value to words and back.
+
+The two ways belong together: whatever words a kind of slot makes, it reads again, so that every sentence can be checked.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from nutonic.core.classes import ClassTable
+from nutonic.rows.positions import SHARE_WORDS, Position
+
+#: Picks one of so many phrasings.
+Pick = Callable[[int], int]
+
+#: Whole numbers that are written out.
+_NUMBERS = ["no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve"]
+
+#: Letters that answers to choose from go by.
+LETTERS = "ABCDE"
+
+
+class Word(str):
+    """Words that a verb can follow."""
+
+    plural: bool
+
+    def __new__(cls, text: str, plural: bool = False) -> Word:
+        """The words, and whether they are many."""
+        word = super().__new__(cls, text)
+        word.plural = plural
+        return word
+
+
+@dataclass(frozen=True, kw_only=True)
+class Lexicon:
+    """What classes, places, zones and directions are called."""
+
+    table: ClassTable
+    phrases: Mapping[str, Mapping[str, Sequence[str]]]
+    """``places``, ``zones`` and ``directions``: what each may be called, several ways each."""
+    nouns: Mapping[int, str] = field(init=False)
+    """Class id to what it is called in a sentence, lower case, no two alike."""
+    by_noun: Mapping[str, int] = field(init=False)
+    by_phrase: Mapping[str, Mapping[str, str]] = field(init=False)
+    any_noun: str = field(init=False)
+    """A pattern of all nouns, the longest first."""
+
+    def __post_init__(self) -> None:
+        """Look-ups the other way round."""
+        nouns = {class_id: self.table.noun(class_id) for class_id in self.table.labels}
+        if len(set(nouns.values())) < len(nouns):
+            nouns = dict(self.table.labels)
+        object.__setattr__(self, "nouns", nouns)
+        object.__setattr__(self, "by_noun", {noun.lower(): class_id for class_id, noun in nouns.items()})
+        flat = {
+            kind: {phrase.lower(): name for name, each in names.items() for phrase in each}
+            for kind, names in self.phrases.items()
+        }
+        object.__setattr__(self, "by_phrase", flat)
+        object.__setattr__(self, "any_noun", either(nouns.values()))
+
+    def noun(self, class_id: int) -> Word:
+        """What a class is called, and whether that is a plural."""
+        noun = self.nouns[class_id]
+        return Word(noun, plural=" and " in noun or (noun.endswith("s") and not noun.endswith("ss")))
+
+
+def either(words: Any) -> str:
+    """A pattern of any of these words, the longest first."""
+    return "(?:" + "|".join(map(re.escape, sorted(words, key=lambda word: (-len(word), word)))) + ")"
+
+
+class Kind:
+    """A kind of slot; this one is text that is fixed before it gets here."""
+
+    def __init__(self, pattern: str = "") -> None:
+        """Text of a pattern."""
+        self._pattern = pattern
+
+    def words(self, value: Any, lexicon: Lexicon, pick: Pick) -> str:
+        """A value in words."""
+        return str(value)
+
+    def pattern(self, lexicon: Lexicon) -> str:
+        """What its words look like, as a regular expression without groups that capture."""
+        return self._pattern
+
+    def value(self, words: str, lexicon: Lexicon) -> Any:
+        """The value that words stand for; LookupError or ValueError if they stand for none."""
+        return words
+
+
+class _Noun(Kind):
+    def words(self, value: Any, lexicon: Lexicon, pick: Pick) -> str:
+        return lexicon.noun(value)
+
+    def pattern(self, lexicon: Lexicon) -> str:
+        return lexicon.any_noun
+
+    def value(self, words: str, lexicon: Lexicon) -> int:
+        return lexicon.by_noun[words.lower()]
+
+
+class _Phrase(Kind):
+    """One of a few things that each may be called in several ways."""
+
+    def words(self, value: Any, lexicon: Lexicon, pick: Pick) -> str:
+        phrases = lexicon.phrases[self._pattern][value]
+        return phrases[pick(len(phrases))]
+
+    def pattern(self, lexicon: Lexicon) -> str:
+        return either(lexicon.by_phrase[self._pattern])
+
+    def value(self, words: str, lexicon: Lexicon) -> str:
+        return lexicon.by_phrase[self._pattern][words.lower()]
+
+
+class _Where(Kind):
+    """A :class:`Position`; with `mostly` said, unless only what is there is told."""
+
+    def __init__(self, *, degree: bool) -> None:
+        super().__init__()
+        self._degree = degree
+
+    def words(self, value: Any, lexicon: Lexicon, pick: Pick) -> str:
+        phrase = _PLACE.words(value.place, lexicon, pick)
+        return f"mostly {phrase}" if self._degree and value.mostly else phrase
+
+    def pattern(self, lexicon: Lexicon) -> str:
+        return ("(?:mostly )?" if self._degree else "") + _PLACE.pattern(lexicon)
+
+    def value(self, words: str, lexicon: Lexicon) -> Position:
+        mostly = words.lower().startswith("mostly ")
+        return Position(_PLACE.value(words[7:] if mostly else words, lexicon), mostly)
+
+
+class _Count(Kind):
+    def words(self, value: Any, lexicon: Lexicon, pick: Pick) -> str:
+        return _NUMBERS[value] if 0 < value < len(_NUMBERS) else f"{value:,}"
+
+    def pattern(self, lexicon: Lexicon) -> str:
+        return either(_NUMBERS[1:]) + r"|[0-9][0-9,]*"
+
+    def value(self, words: str, lexicon: Lexicon) -> int:
+        return _NUMBERS.index(words.lower()) if words.lower() in _NUMBERS else int(words.replace(",", ""))
+
+
+class _Box(Kind):
+    def words(self, value: Any, lexicon: Lexicon, pick: Pick) -> str:
+        return f"[{', '.join(f'{edge:g}' for edge in value)}]"
+
+    def pattern(self, lexicon: Lexicon) -> str:
+        return r"\[[0-9., ]{7,60}\]"
+
+    def value(self, words: str, lexicon: Lexicon) -> tuple[float, ...]:
+        return tuple(float(edge) for edge in words[1:-1].split(","))
+
+
+class _Options(Kind):
+    """Classes to choose from, by letter."""
+
+    def words(self, value: Any, lexicon: Lexicon, pick: Pick) -> str:
+        return "; ".join(f"{letter}) {lexicon.noun(c)}" for letter, c in zip(LETTERS, value, strict=True))
+
+    def pattern(self, lexicon: Lexicon) -> str:
+        return "; ".join(rf"{letter}\) {lexicon.any_noun}" for letter in LETTERS)
+
+    def value(self, words: str, lexicon: Lexicon) -> tuple[int, ...]:
+        return tuple(lexicon.by_noun[option[3:].lower()] for option in words.split("; "))
+
+
+class _Each(Kind):
+    """Several of something, as ``a, b and c``."""
+
+    def __init__(self, item: str, kinds: Mapping[str, Kind], joint: tuple[str, str]) -> None:
+        super().__init__()
+        self._item, self._kinds, self._joint = item, kinds, joint
+
+    def words(self, value: Any, lexicon: Lexicon, pick: Pick) -> str:
+        items = [
+            self._item.format_map({name: kind.words(each[name], lexicon, pick) for name, kind in self._kinds.items()})
+            for each in value
+        ]
+        between, last = self._joint
+        return items[0] if len(items) == 1 else between.join(items[:-1]) + last + items[-1]
+
+    def _one(self, lexicon: Lexicon, *, named: bool) -> str:
+        text = re.escape(self._item)
+        for name, kind in self._kinds.items():
+            text = text.replace(re.escape(f"{{{name}}}"), f"(?{f'P<{name}>' if named else ':'}{kind.pattern(lexicon)})")
+        return text
+
+    def pattern(self, lexicon: Lexicon) -> str:
+        one, (between, last) = self._one(lexicon, named=False), map(re.escape, self._joint)
+        return f"{one}(?:(?:{between}{one})*{last}{one})?"
+
+    def value(self, words: str, lexicon: Lexicon) -> tuple[Mapping[str, Any], ...]:
+        one, at, found = re.compile(self._one(lexicon, named=True), re.IGNORECASE), 0, []
+        while (match := one.match(words, at)) is not None:
+            found.append({name: kind.value(match[name], lexicon) for name, kind in self._kinds.items()})
+            at = match.end()
+            joint = next(
+                (each for each in sorted(self._joint, key=len, reverse=True) if words.startswith(each, at)), ""
+            )
+            at += len(joint)
+        if at != len(words):
+            raise ValueError(f"{words[at:]!r} is none of several")
+        return tuple(found)
+
+
+_PLACE = _Phrase("places")
+_NOUN, _WHERE, _SPOT = _Noun(), _Where(degree=True), _Where(degree=False)
+_SHARE = Kind(rf"(?:just under |under |over )?[0-9]{{1,3}}%|{either(words for _, words in SHARE_WORDS)}|all")
+
+#: Every kind of slot, by its name in claims.
+KINDS: Mapping[str, Kind] = {
+    "noun": _NOUN,
+    "where": _WHERE,
+    "spot": _SPOT,
+    "share": _SHARE,
+    "zone": _Phrase("zones"),
+    "direction": _Phrase("directions"),
+    "count": _Count(),
+    "unit": Kind("ha|m²"),
+    "number": Kind(r"[0-9]+(?:\.[0-9]+)?"),
+    "size": Kind(r"[0-9.]+ by [0-9.]+ k?m"),
+    "date": Kind(r"[0-9]{4}-[0-9]{2}-[0-9]{2}"),
+    "season": Kind(either(("spring", "summer", "autumn", "winter"))),
+    "picture": Kind(either(("satellite image", "aerial photograph"))),
+    "box": _Box(),
+    "letter": Kind(f"[{LETTERS}]"),
+    "options": _Options(),
+    "nouns": _Each("{c}", {"c": _NOUN}, (", ", " and ")),
+    "spots": _Each("{c} {where}", {"c": _NOUN, "where": _SPOT}, ("; ", "; and ")),
+    "placed": _Each("{c} ({share}), {where}", {"c": _NOUN, "share": _SHARE, "where": _WHERE}, ("; ", "; and ")),
+    "shared": _Each("{c} ({share})", {"c": _NOUN, "share": _SHARE}, (", ", " and ")),
+}

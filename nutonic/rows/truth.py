@@ -1,0 +1,147 @@
+"""What is true of a mask: counts, places and regions, as far as anything can be said of them in words."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from fractions import Fraction
+from typing import Any
+
+from nutonic.chips.regions import LandCover
+from nutonic.core.model import Region
+from nutonic.recipe.outputs import Rows
+from nutonic.rows.positions import PLACES, SPREAD, Position, holds, is_spread, part_of, share
+
+Values = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Truth:
+    """A mask, as far as anything can be said of it."""
+
+    cover: LandCover
+    rows: Rows
+    min_area: int
+    """Mask pixels of the smallest region that counts as a patch."""
+    side_m: float
+    """Side of the picture on the ground, in metres."""
+    picture: str = "satellite image"
+    """What the picture is, in words."""
+    told: Mapping[str, Values] = field(default_factory=dict)
+    """What may be told of the picture beside its kind: claims such as ``"prompt.date"``, with their values."""
+
+    @property
+    def size(self) -> str:
+        """The picture's size on the ground: in kilometres with one decimal, or in metres if it is less than one."""
+        if self.side_m >= 1000:
+            return f"{self.side_m / 1000:.1f} by {self.side_m / 1000:.1f} km"
+        return f"{self.side_m:.0f} by {self.side_m:.0f} m"
+
+    @property
+    def pixels(self) -> int:
+        """Of the whole mask."""
+        return self.cover.shape[0] * self.cover.shape[1]
+
+    @property
+    def whole(self) -> bool:
+        """Whether enough is labelled to speak of the whole image."""
+        return self.cover.valid >= Fraction(str(self.rows.whole_image)) * self.pixels
+
+    def count(self, class_id: int) -> int:
+        """Pixels of a class, 0 where there is none."""
+        return self.cover.counts.get(class_id, 0)
+
+    def share(self, class_id: int) -> str:
+        """A class's share of the valid pixels, as it is said."""
+        return share(self.count(class_id), self.cover.valid, self.rows.shares)
+
+    def lies(self, class_id: int, where: Position) -> bool:
+        """Whether a class lies where it is said to."""
+        cells = self.cover.cells.get(class_id)
+        if cells is None:
+            return False
+        if where.place in PLACES:
+            return holds(part_of(cells, where.place), sum(cells), where.mostly)
+        nowhere = not any(holds(part_of(cells, place), sum(cells), mostly=True) for place in PLACES)
+        return nowhere and is_spread(cells) == (where.place == SPREAD)
+
+    def is_seen(self, class_id: int, where: Position) -> bool:
+        """Whether a class is to be seen where it is said to: most of it there is, as far as it is known."""
+        return self.lies(class_id, where) or self.lies(class_id, Position(where.place, mostly=True))
+
+    def boxable(self, class_id: int | None = None) -> tuple[Region, ...]:
+        """The regions that are worth a box, by the recipe's limits, largest first: of one class, or of all."""
+        least_fill, least_px = Fraction(str(self.rows.min_box_fill)), self.rows.min_box_px
+
+        def good(region: Region) -> bool:
+            x1, y1, x2, y2 = region.bbox
+            width, height = x2 - x1, y2 - y1
+            return min(width, height) >= least_px and region.area_px >= least_fill * width * height
+
+        return tuple(region for region in self._listed(class_id) if good(region))[: self.rows.max_boxes]
+
+    def vouches(self, class_id: int | None = None) -> bool:
+        """Whether no region that is not listed could be among those of :meth:`boxable`."""
+        boxed, cover = self.boxable(class_id), self.cover
+        listed = {c: cover.regions_of(c) for c in (cover.counts if class_id is None else (class_id,))}
+        cut = [regions[-1].area_px for c, regions in listed.items() if len(regions) < cover.patches[c]]
+        return not cut or (len(boxed) == self.rows.max_boxes and boxed[-1].area_px >= max(cut))
+
+    def _listed(self, class_id: int | None) -> tuple[Region, ...]:
+        return self.cover.regions if class_id is None else self.cover.regions_of(class_id)
+
+    def lone(self, class_id: int) -> Region | None:
+        """The region of a class that nobody would take for another: all there is of it, or much the largest."""
+        first, *others = self.cover.regions_of(class_id) or (None,)
+        if first is None or (others and 2 * first.area_px < 3 * others[0].area_px):
+            return None
+        return first
+
+    def box(self, region: Region) -> tuple[float, ...]:
+        """A region's box, as rows write it."""
+        return tuple(normalised(region.bbox, self.cover.shape))
+
+
+def normalised(box: tuple[int, ...], shape: tuple[int, int]) -> list[float]:
+    """A half-open pixel box divided by the chip's size, with 4 decimals."""
+    height, width = shape
+    return [round(edge / side, 4) for edge, side in zip(box, (width, height, width, height), strict=True)]
+
+
+def hundredths(share: float) -> str:
+    """A limit of a recipe in per cent, as prompts write it: 0.3 is 30."""
+    return f"{float(100 * Fraction(str(share))):g}"
+
+
+def least_side(truth: Truth) -> str:
+    """The least side of a box in per cent of the image, as prompts write it: rounded down, so that no box is below it."""
+    tenths = 1000 * truth.rows.min_box_px // truth.cover.shape[1]
+    return f"{tenths / 10:g}"
+
+
+def patch_size(truth: Truth) -> tuple[str, str]:
+    """The size that a patch has at least, as a number and its unit: the roundest that no smaller region reaches."""
+    per_px = (truth.side_m / truth.cover.shape[1]) ** 2
+    low, high = (truth.min_area - 1) * per_px, truth.min_area * per_px
+    unit, per = ("ha", 10_000.0) if high >= 1000 else ("m²", 1.0)
+    for digits in range(-3, 6):
+        step = 10.0**-digits
+        number = step * int(high / per / step + 1e-9)
+        if number * per > low:
+            return f"{round(number, max(digits, 0)):g}", unit
+    return f"{high / per:g}", unit
+
+
+def in_zone(truth: Truth, zone: str) -> list[tuple[int, int]]:
+    """Class ids with their pixels in a zone, the most common first, in the unit of cells."""
+    held = ((c, part_of(cells, zone)) for c, cells in truth.cover.cells.items())
+    return sorted(((c, n) for c, n in held if n), key=lambda each: (-each[1], each[0]))
+
+
+def zone_is_whole(truth: Truth, zone: str) -> bool:
+    """Whether enough of a zone is labelled to speak of all of it."""
+    rows, cols = PLACES[zone]
+    cells = len(range(*rows.indices(6))) * len(range(*cols.indices(6)))
+    unit = Fraction(sum(map(sum, truth.cover.cells.values())), truth.cover.valid)
+    least = Fraction(str(truth.rows.whole_image)) * Fraction(truth.pixels * cells, 36) * unit
+    return sum(n for _, n in in_zone(truth, zone)) >= least

@@ -1,0 +1,276 @@
+"""Wordings: templates that a person can edit, each of a claim that can be read back out of its sentences.
+
+A template is one sentence in jinja2, such as ``{{ c }} {{ c | verb("cover") }} {{ share }} of the image, {{ where }}.`` It
+may use the slots of its claim and three filters: ``verb`` (the form that fits the word), ``a`` (with its article) and
+``cap`` (with a capital). It has no statements, so that whatever it renders can be read back.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from typing import Any
+
+import jinja2
+import yaml
+from jinja2 import StrictUndefined, TemplateError, nodes
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+from nutonic.core.classes import ClassTable
+from nutonic.errors import RecipeError
+from nutonic.rows.claims import CLAIMS
+from nutonic.rows.positions import DIRECTIONS, PLACES, SEVERAL, SPREAD, ZONES
+from nutonic.rows.slots import KINDS, Kind, Lexicon, Pick, Word
+
+#: Around the name of a slot, and around a pattern, where a template is made one.
+_HOLE, _PATTERN = "\ue000", "\ue001"
+
+#: What `phrases.yaml` must name.
+_PHRASES = {"places": (*PLACES, SPREAD, SEVERAL), "zones": ZONES, "directions": DIRECTIONS}
+
+#: How boxes are to be written: the only numbers that a template may hold itself.
+_FORM = re.compile(r"\[x1, y1, x2, y2\]|0-1")
+
+#: Slots that every template may use, and need not.
+ALWAYS = {"picture": "picture", "size": "size"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Said:
+    """A claim with its values: what a sentence says, whatever its words."""
+
+    claim: str
+    """Its name, such as ``"caption.dominated"``."""
+    values: Mapping[str, Any]
+    """By slot."""
+
+
+class _Hole(Word):
+    """A slot while a template is made a pattern."""
+
+
+def _verb(word: Word, verb: str) -> str:
+    """A verb as it follows a word: ``trees cover``, ``water covers``."""
+    if isinstance(word, _Hole):
+        return f"{_PATTERN}(?:{verb}|{_singular(verb)}){_PATTERN}"
+    return verb if word.plural else _singular(verb)
+
+
+def _singular(verb: str) -> str:
+    irregular = {"are": "is", "have": "has", "do": "does"}.get(verb)
+    if irregular is not None:
+        return irregular
+    if verb.endswith("y") and verb[-2] not in "aeiou":
+        return f"{verb[:-1]}ies"
+    return verb + ("es" if verb.endswith(("s", "sh", "ch", "x")) else "s")
+
+
+def _a(word: str) -> Word:
+    """A word with its indefinite article."""
+    if isinstance(word, _Hole):
+        return _Hole(f"{_PATTERN}an? {_PATTERN}{word}")
+    return Word(f"{'an' if word[0].lower() in 'aeiou' else 'a'} {word}")
+
+
+def _cap(word: str) -> str:
+    """A word with a capital letter."""
+    return word if isinstance(word, _Hole) else word[:1].upper() + word[1:]
+
+
+_JINJA = ImmutableSandboxedEnvironment(undefined=StrictUndefined, autoescape=False)
+_JINJA.filters = {"verb": _verb, "a": _a, "cap": _cap}
+_ALLOWED = (nodes.Template, nodes.Output, nodes.TemplateData, nodes.Name, nodes.Filter, nodes.Const)
+
+
+class Template:
+    """One wording of a claim, for one lexicon."""
+
+    def __init__(self, claim: str, source: str, lexicon: Lexicon) -> None:
+        """Nothing is compiled yet."""
+        self.claim, self.source, self._lexicon = claim, source, lexicon
+
+    def refuse_unreadable(self) -> None:
+        """Raise :class:`RecipeError` if its sentences could not be read back."""
+        try:
+            tree = _JINJA.parse(self.source)
+        except TemplateError as error:
+            raise RecipeError(f"{self}: {error}") from None
+        strange = next((type(n).__name__ for n in tree.find_all(nodes.Node) if not isinstance(n, _ALLOWED)), None)
+        if strange is not None:
+            raise RecipeError(f"{self} has a {strange}: write slots and the filters verb, a and cap alone")
+        needed, used = set(CLAIMS[self.claim].slots), {name.name for name in tree.find_all(nodes.Name)}
+        if not needed <= used <= needed | set(ALWAYS):
+            raise RecipeError(
+                f"{self} uses {_listed(used)}: it must use {_listed(needed)}, and may use {_listed(ALWAYS)}"
+            )
+        fixed = "".join(data.data for data in tree.find_all(nodes.TemplateData)).strip()
+        if re.search(r"[0-9]", _FORM.sub("", fixed)) or not fixed.isprintable():
+            raise RecipeError(f"{self} has a number or a break of its own: numbers come from slots alone")
+
+    def __str__(self) -> str:
+        """What it is called when something is wrong with it."""
+        return f"rows.wording: {self.claim}: {self.source!r:.120}"
+
+    @cached_property
+    def _kinds(self) -> Mapping[str, Kind]:
+        slots = {**ALWAYS, **CLAIMS[self.claim].slots}
+        return {name.name: KINDS[slots[name.name]] for name in _JINJA.parse(self.source).find_all(nodes.Name)}
+
+    @cached_property
+    def _compiled(self) -> jinja2.Template:
+        return _JINJA.from_string(self.source)
+
+    def words(self, values: Mapping[str, Any], pick: Pick) -> str:
+        """The sentence, with these values."""
+        filled = {name: kind.words(values[name], self._lexicon, pick) for name, kind in self._kinds.items()}
+        return _cap(self._compiled.render(filled))
+
+    @cached_property
+    def _pattern(self) -> re.Pattern[str]:
+        """What its sentences look like, with a group for every slot."""
+        text = self._compiled.render({name: _Hole(f"{_HOLE}{name}{_HOLE}") for name in self._kinds})
+        parts, seen = [], set[str]()
+        for part in re.split(f"({_HOLE}.*?{_HOLE}|{_PATTERN}.*?{_PATTERN})", text):
+            name = part.strip(_HOLE)
+            if part.startswith(_PATTERN):
+                parts.append(part.strip(_PATTERN))
+            elif not part.startswith(_HOLE):
+                parts.append(re.escape(part))
+            else:
+                kind = self._kinds[name].pattern(self._lexicon)
+                parts.append(f"(?P={name})" if name in seen else f"(?P<{name}>{kind})")
+                seen.add(name)
+        return re.compile("".join(parts), re.IGNORECASE)
+
+    def read(self, text: str, at: int) -> tuple[Said, int] | None:
+        """What a text says from a letter on, if it is in these words, and where the next sentence begins."""
+        match = self._pattern.match(text, at)
+        if match is None or not (match.end() == len(text) or text[match.end()] == " "):
+            return None
+        try:
+            values = {name: kind.value(match[name], self._lexicon) for name, kind in self._kinds.items()}
+        except (LookupError, ValueError):
+            return None
+        return Said(claim=self.claim, values=values), match.end() + 1
+
+
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(sorted(names)) or "no slot"
+
+
+class Wording:
+    """All wordings of all claims."""
+
+    def __init__(self, texts: Mapping[str, str], table: ClassTable) -> None:
+        """Read texts, by the name of their task.
+
+        Raises
+        ------
+        RecipeError
+            If a text is not YAML of templates, leaves a claim without a wording, or words one that does not exist.
+        """
+        content = {task: _mapping(task, text) for task, text in texts.items()}
+        self.lexicon = Lexicon(table=table, phrases=_phrases(content.pop("phrases", {})))
+        self._templates = {
+            claim: [Template(claim, source, self.lexicon) for source in _sources(task, name, sources)]
+            for task, claims in content.items()
+            for name, sources in claims.items()
+            if (claim := f"{task}.{name}") in CLAIMS or _unknown(claim)
+        }
+        missing = sorted(set(CLAIMS) - set(self._templates))
+        if missing:
+            raise RecipeError(f"rows.wording: no template for {', '.join(missing[:3])}")
+
+    def refuse_unreadable(self) -> None:
+        """Raise :class:`RecipeError` if a template's sentences could not be read back."""
+        for templates in self._templates.values():
+            for template in templates:
+                template.refuse_unreadable()
+
+    def words(self, said: Said, key: str) -> str:
+        """A claim as a sentence; the key, such as a row's id, decides in which words."""
+        digest = hashlib.sha256(f"{key} {said.claim}".encode()).digest()
+        numbers = iter(digest[k : k + 2] for k in range(0, len(digest), 2))
+
+        def pick(of: int) -> int:
+            return int.from_bytes(next(numbers, digest[:2])) % of
+
+        templates = self._templates[said.claim]
+        return templates[pick(len(templates))].words(said.values, pick)
+
+    def text(self, sentences: Sequence[Said], key: str) -> str:
+        """Claims as sentences, one after the other."""
+        return " ".join(self.words(said, f"{key} {k}") for k, said in enumerate(sentences))
+
+    def read(self, text: str, claims: Sequence[str]) -> list[Said] | None:
+        """What a text says, if all of it is sentences of these claims; None if a part of it is none.
+
+        Where a sentence can be read in two ways, the first in the order of claims and templates is taken.
+        """
+        return self._read(text, 0, claims)
+
+    def _read(self, text: str, at: int, claims: Sequence[str]) -> list[Said] | None:
+        if at >= len(text):
+            return []
+        for claim in claims:
+            for template in self._templates[claim]:
+                found = template.read(text, at)
+                rest = self._read(text, found[1], claims) if found is not None else None
+                if found is not None and rest is not None:
+                    return [found[0], *rest]
+        return None
+
+
+@lru_cache(maxsize=8)
+def _wording(texts: tuple[tuple[str, str], ...], classes: tuple[tuple[int, str, str | None], ...]) -> Wording:
+    labels = {class_id: label for class_id, label, _ in classes}
+    nouns = {class_id: noun for class_id, _, noun in classes if noun is not None}
+    return Wording(dict(texts), ClassTable(name="", labels=labels, unknown=-1, colors={}, nouns=nouns))
+
+
+def wording_of(texts: Mapping[str, str], table: ClassTable) -> Wording:
+    """The wording of these texts for these classes; made once in a process.
+
+    Raises
+    ------
+    RecipeError
+        As :class:`Wording` says.
+    """
+    classes = tuple((class_id, label, table.nouns.get(class_id)) for class_id, label in table.labels.items())
+    return _wording(tuple(sorted(texts.items())), classes)
+
+
+def _mapping(task: str, text: str) -> dict[str, Any]:
+    try:
+        content = yaml.safe_load(text)
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise RecipeError(f"rows.wording: {task}.yaml is not YAML: {' '.join(str(error).split())[:200]}") from None
+    if not isinstance(content, dict):
+        raise RecipeError(f"rows.wording: {task}.yaml holds no claims with their templates")
+    return content
+
+
+def _sources(task: str, name: str, sources: Any) -> list[str]:
+    if not isinstance(sources, list) or not sources or not all(isinstance(source, str) for source in sources):
+        raise RecipeError(f"rows.wording: {task}.yaml: {name!r:.60} is no list of templates")
+    return [source.strip() for source in sources]
+
+
+def _unknown(claim: str) -> bool:
+    raise RecipeError(f"rows.wording: {claim!r:.80} is no claim: there are {', '.join(sorted(CLAIMS))}"[:300])
+
+
+def _phrases(content: Mapping[str, Any]) -> Mapping[str, Mapping[str, Sequence[str]]]:
+    """Phrases, of which no two things of a kind share one."""
+    for kind, names in _PHRASES.items():
+        given = content.get(kind)
+        if not isinstance(given, dict) or set(given) != set(names):
+            raise RecipeError(f"rows.wording: phrases.yaml must name as {kind} just {', '.join(names)}")
+        every = [phrase.lower() for name in names for phrase in _sources("phrases", name, given[name])]
+        double = next((phrase for phrase in every if every.count(phrase) > 1), None)
+        if double is not None:
+            raise RecipeError(f"rows.wording: phrases.yaml says {double!r:.80} of two {kind}")
+    return content
