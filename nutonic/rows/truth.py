@@ -90,10 +90,16 @@ class Truth:
     def _listed(self, class_id: int | None) -> tuple[Region, ...]:
         return self.cover.regions if class_id is None else self.cover.regions_of(class_id)
 
+    def is_plain(self, pixels: int) -> bool:
+        """Whether so many pixels are enough to be asked for: a hundredth of the image."""
+        return 100 * pixels >= self.pixels
+
     def lone(self, class_id: int) -> Region | None:
-        """The region of a class that nobody would take for another: all there is of it, or much the largest."""
+        """The region of a class that nobody would take for another: all there is of it, or half as large again
+        as the next, and no less than a hundredth of the image.
+        """
         first, *others = self.cover.regions_of(class_id) or (None,)
-        if first is None or (others and 2 * first.area_px < 3 * others[0].area_px):
+        if first is None or not self.is_plain(first.area_px) or (others and 2 * first.area_px < 3 * others[0].area_px):
             return None
         return first
 
