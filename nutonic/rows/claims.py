@@ -250,9 +250,11 @@ def answer(name: str, **slots: str) -> None:
 
 
 def is_there(truth: Truth, v: Values) -> bool | None:
-    """Whether a class is there; it is only clear of one that has a patch, or no pixel at all."""
+    """Whether a class is there; it is only clear of one with a patch and a hundredth of the image, or with no pixel."""
     count = truth.count(v["c"])
-    return None if count > 0 and not truth.cover.patches[v["c"]] else count > 0
+    if count and not (truth.is_plain(count) and truth.cover.patches[v["c"]]):
+        return None
+    return count > 0
 
 
 def most_common(truth: Truth, _v: Values) -> int | None:

@@ -95,8 +95,9 @@ class Truth:
         return 100 * pixels >= self.pixels
 
     def lone(self, class_id: int) -> Region | None:
-        """The region of a class that nobody would take for another: all there is of it, or half as large again
-        as the next, and no less than a hundredth of the image.
+        """The region of a class that nobody would take for another.
+
+        It is half as large again as the next, if there is one, and no less than a hundredth of the image.
         """
         first, *others = self.cover.regions_of(class_id) or (None,)
         if first is None or not self.is_plain(first.area_px) or (others and 2 * first.area_px < 3 * others[0].area_px):
