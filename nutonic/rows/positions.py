@@ -75,8 +75,19 @@ class Position:
 
 def part_of(cells: tuple[int, ...], place: str) -> int:
     """How many pixels a part of the image holds, of counts in 6 × 6 cells."""
-    rows, cols = PLACES[place]
-    return sum(cells[6 * row + col] for row in range(*rows.indices(6)) for col in range(*cols.indices(6)))
+    return _held(cells)[place]
+
+
+@lru_cache(maxsize=256)
+def _held(cells: tuple[int, ...]) -> dict[str, int]:
+    """How many pixels each part of the image holds."""
+    return dict(zip(PLACES, (_parts() @ np.array(cells, np.int64)).tolist(), strict=True))
+
+
+@cache
+def _parts() -> np.ndarray:
+    """Which cells each part of the image has, (parts, 36) int64 of 0 and 1."""
+    return np.array([_cells_of(place) for place in PLACES], np.int64)
 
 
 def position(cover: LandCover, class_id: int) -> Position:
@@ -94,10 +105,9 @@ def position(cover: LandCover, class_id: int) -> Position:
 
 @lru_cache(maxsize=256)  # a class is spoken of in several texts
 def _position(cells: tuple[int, ...]) -> Position:
-    held = {place: part_of(cells, place) for place in PLACES}
     total = sum(cells)
     for mostly in (False, True):
-        for place, count in held.items():
+        for place, count in _held(cells).items():
             if holds(count, total, mostly):
                 return Position(place, mostly)
     return Position(SPREAD if is_spread(cells) else SEVERAL)

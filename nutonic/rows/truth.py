@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
+from functools import cached_property
 from typing import Any
 
 from nutonic.chips.regions import LandCover
@@ -15,7 +16,7 @@ from nutonic.rows.positions import PLACES, SPREAD, Position, holds, is_spread, p
 Values = Mapping[str, Any]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Truth:
     """A mask, as far as anything can be said of it."""
 
@@ -42,7 +43,7 @@ class Truth:
         """Of the whole mask."""
         return self.cover.shape[0] * self.cover.shape[1]
 
-    @property
+    @cached_property
     def whole(self) -> bool:
         """Whether enough is labelled to speak of the whole image."""
         return self.cover.valid >= Fraction(str(self.rows.whole_image)) * self.pixels
@@ -71,14 +72,18 @@ class Truth:
 
     def boxable(self, class_id: int | None = None) -> tuple[Region, ...]:
         """The regions that are worth a box, by the recipe's limits, largest first: of one class, or of all."""
-        least_fill, least_px = Fraction(str(self.rows.min_box_fill)), self.rows.min_box_px
+        return tuple(r for r in self._worth_a_box if class_id in (None, r.class_id))[: self.rows.max_boxes]
+
+    @cached_property
+    def _worth_a_box(self) -> tuple[Region, ...]:
+        least, per = Fraction(str(self.rows.min_box_fill)).as_integer_ratio()
 
         def good(region: Region) -> bool:
             x1, y1, x2, y2 = region.bbox
             width, height = x2 - x1, y2 - y1
-            return min(width, height) >= least_px and region.area_px >= least_fill * width * height
+            return min(width, height) >= self.rows.min_box_px and region.area_px * per >= least * width * height
 
-        return tuple(region for region in self._listed(class_id) if good(region))[: self.rows.max_boxes]
+        return tuple(filter(good, self.cover.regions))
 
     def vouches(self, class_id: int | None = None) -> bool:
         """Whether no region that is not listed could be among those of :meth:`boxable`."""
@@ -86,9 +91,6 @@ class Truth:
         listed = {c: cover.regions_of(c) for c in (cover.counts if class_id is None else (class_id,))}
         cut = [regions[-1].area_px for c, regions in listed.items() if len(regions) < cover.patches[c]]
         return not cut or (len(boxed) == self.rows.max_boxes and boxed[-1].area_px >= max(cut))
-
-    def _listed(self, class_id: int | None) -> tuple[Region, ...]:
-        return self.cover.regions if class_id is None else self.cover.regions_of(class_id)
 
     def is_plain(self, pixels: int) -> bool:
         """Whether so many pixels are enough to be asked for: a hundredth of the image."""
