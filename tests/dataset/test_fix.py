@@ -271,7 +271,7 @@ def test_a_part_is_plain_gzip_and_each_place_a_member(built):
         rows += gzip.decompress(part)
     data = b"".join(path.read_bytes() for path in (built.out / "data").iterdir())
     assert sorted(rows.splitlines()) == sorted(data.splitlines())
-    assert sum(path.stat().st_size for path in (built.out / PARTS).iterdir()) < len(data) / 10
+    assert sum(path.stat().st_size for path in (built.out / PARTS).iterdir()) < len(data) / 8
 
 
 @pytest.mark.sampled(one_in=2)

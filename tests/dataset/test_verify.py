@@ -372,8 +372,7 @@ def test_a_planted_secret_is_seen_wherever_it_is(copy, monkeypatch, secret, wher
         path.write_bytes(orjson.dumps(sidecar) + b"\n")
         reseal(copy)
     elif where == "part":
-        prompt = b"Locate all regions of land cover in this satellite image."
-        rewrite_rows(copy, "000001", lambda place, rows: rows.replace(prompt, secret.encode(), 1))
+        rewrite_rows(copy, "000001", lambda place, rows: rows.replace(b"satellite image", secret.encode(), 1))
         reseal(copy)
         refinish(copy)
     elif where == "commit":

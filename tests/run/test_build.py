@@ -135,7 +135,7 @@ def answers_of(planet, recipe, rules, lonlat, scene):
         yield answer
         if answer.rejected is None:
             for view in recipe["rows"].get("augment", ()):
-                yield oracle.view(answer, view, planet.unknown, rules)
+                yield oracle.view(answer, view)
 
 
 def kept(place: Place) -> list[tuple[str, Answer]]:
@@ -174,7 +174,7 @@ RECIPES = {
         {"neighbour": True},
         {"pois": {"jitter": {"variants": 2, "max_offset_m": 500, "seed": 9}}, "output": {"files_per_dir": 21}},
     ),
-    "fewer rows": ({"neighbour": True}, {"rows": {"caption": False, "per_class": False, "min_region_px": 300}}),
+    "fewer rows": ({"neighbour": True}, {"rows": {"captions": [], "per_class": False, "min_region_px": 300}}),
 }
 
 
@@ -242,9 +242,21 @@ def test_chips_and_sidecars(case):
             assert meta["classes"] == {str(c): count for c, count in answer.counts.items()}
             assert (meta["dataset"], meta["shape"]) == ("synthetic", list(answer.mask.shape))
             assert meta["valid_fraction"] == sum(answer.counts.values()) / total
+            assert meta["cells"] == {str(c): oracle.cells(answer.mask, c) for c in answer.counts}
+            pieces = {c: [r.area_px for r in answer.pieces if r.class_id == c] for c in answer.counts}
+            assert meta["pieces"] == {str(c): len(areas) for c, areas in pieces.items()}
+            least = oracle.smallest_region(expected.rules)
+            assert meta["patches"] == {str(c): sum(a >= least for a in areas) for c, areas in pieces.items()}
+            assert meta["borders"] == {}  # of no use without questions
             assert sidecar["class_fractions"] == {str(c): s for c, s in oracle.class_fractions(answer.counts).items()}
             assert sidecar["regions"] == [
-                {"label": classes[r.class_id], "class_id": r.class_id, "bbox": list(r.bbox), "area_px": r.area_px}
+                {
+                    "label": classes[r.class_id],
+                    "class_id": r.class_id,
+                    "bbox": list(r.bbox),
+                    "area_px": r.area_px,
+                    "fill": round(float(oracle.fill(r)), 4),
+                }
                 for r in answer.regions
             ]
             imagery, scene = sidecar["imagery"], planet.scene(place.scene)
@@ -296,17 +308,17 @@ def test_what_is_rejected_and_why(case):
 
 def expected_rows(expected: Expected, place: Place):
     """Id suffix, task and, of boxes, the text, of each row of each chip of a place, in order."""
-    rows, classes = expected.recipe["rows"], expected.planet.classes
+    rows, rules, classes = expected.recipe["rows"], expected.rules, expected.planet.classes
     for name, answer in kept(place):
-        if rows.get("caption", True):
+        if rows.get("captions", ["full"]):
             yield name, "caption", "caption", None
-        if answer.regions:
-            yield name, "grounding", "grounding", oracle.grounding_text(answer, classes)
-        for c in oracle.row_classes(answer.counts, expected.rules):
+        if oracle.boxed(answer, rules):
+            yield name, "grounding", "grounding", oracle.grounding_text(answer, classes, rules)
+        for c in oracle.row_classes(answer.counts, rules):
             if rows.get("per_class", True):
                 yield name, f"class_caption_{c}", "class_caption", None
-            if any(region.class_id == c for region in answer.regions):
-                yield name, f"class_grounding_{c}", "class_grounding", oracle.grounding_text(answer, classes, c)
+            if oracle.boxed(answer, rules, c):
+                yield name, f"class_grounding_{c}", "class_grounding", oracle.grounding_text(answer, classes, rules, c)
 
 
 def test_rows(case):
@@ -329,8 +341,8 @@ def test_rows(case):
             assert [part["type"] for part in assistant["content"]] == ["text"]
             assert text is None or told(row) == text
             if task.endswith("grounding"):
-                assert "Provide result as a valid JSON" in user["content"][1]["text"]
-                assert "normalized to 0-1" in user["content"][1]["text"]
+                assert "JSON" in user["content"][1]["text"]
+                assert "0-1" in user["content"][1]["text"]
                 for x1, y1, x2, y2 in (region["bbox"] for region in json.loads(told(row))):
                     assert 0 <= x1 < x2 <= 1
                     assert 0 <= y1 < y2 <= 1

@@ -45,6 +45,10 @@ class Rules:
     max_classes: int = 9
     min_region_px: int = 50
     max_regions_per_class: int = 24
+    whole_image: float = 0.9
+    max_boxes: int = 12
+    min_box_fill: float = 0.3
+    min_box_px: int = 6
 
     @classmethod
     def of(cls, recipe: Mapping) -> Rules:
@@ -61,7 +65,7 @@ class Region:
     bbox: tuple[int, int, int, int]
     area_px: int
     first: tuple[int, int]
-    """Row and column of its first pixel in row-major order."""
+    """Row and column of its first pixel in row-major order; of a view, that of the original."""
 
 
 @dataclass(frozen=True)
@@ -79,6 +83,8 @@ class Answer:
     mask: np.ndarray | None = None
     counts: dict[int, int] = field(default_factory=dict)
     """Class id to pixels of the mask, for classes that occur, unknown left out."""
+    pieces: tuple[Region, ...] = ()
+    """Every patch, down to single pixels, in no order that counts."""
     regions: tuple[Region, ...] = ()
     augmentation: str | None = None
 
@@ -279,7 +285,12 @@ def smallest_region(rules: Rules) -> int:
 
 def regions(mask: np.ndarray, unknown: int, rules: Rules) -> tuple[Region, ...]:
     """The regions of a chip: those large enough, the largest of each class, largest first."""
-    large = [region for region in patches(mask, unknown) if region.area_px >= smallest_region(rules)]
+    return listed(patches(mask, unknown), rules)
+
+
+def listed(pieces: Sequence[Region], rules: Rules) -> tuple[Region, ...]:
+    """Of all patches those that are listed."""
+    large = [region for region in pieces if region.area_px >= smallest_region(rules)]
     large.sort(key=lambda region: (-region.area_px, region.first))
     kept: list[Region] = []
     for region in large:
@@ -288,7 +299,42 @@ def regions(mask: np.ndarray, unknown: int, rules: Rules) -> tuple[Region, ...]:
     return tuple(kept)
 
 
+def cells(mask: np.ndarray, class_id: int) -> list[int]:
+    """A class's pixels in 6 × 6 cells, row by row; of a mask with an odd side, quarters of pixels."""
+    if mask.shape[0] % 2 or mask.shape[1] % 2:
+        mask = np.array([[value for value in row for _ in (0, 1)] for row in mask.tolist() for _ in (0, 1)])
+
+    def cell(at: int, side: int) -> int:
+        """Which of six: its lower edges are rounded down, the upper ones mirror them."""
+        if 2 * at < side:
+            return max(k for k in range(3) if side * k // 6 <= at)
+        return 5 - cell(side - 1 - at, side)
+
+    height, width = mask.shape
+    found = [0] * 36
+    for row, col in np.argwhere(mask == class_id).tolist():
+        found[6 * cell(row, height) + cell(col, width)] += 1
+    return found
+
+
 # Rows
+
+
+def fill(region: Region) -> Fraction:
+    """The share of its box that a region fills."""
+    x1, y1, x2, y2 = region.bbox
+    return Fraction(region.area_px, (x2 - x1) * (y2 - y1))
+
+
+def boxed(answer: Answer, rules: Rules, class_id: int | None = None) -> list[Region]:
+    """The regions that get a box, of all classes or of one: compact, not too thin, and the largest of these."""
+    chosen = []
+    for region in answer.regions:
+        x1, y1, x2, y2 = region.bbox
+        thin = min(x2 - x1, y2 - y1) < rules.min_box_px
+        if class_id in (None, region.class_id) and not thin and fill(region) >= exactly(rules.min_box_fill):
+            chosen.append(region)
+    return chosen[: rules.max_boxes]
 
 
 def normalised(bbox: Sequence[int], width: int, height: int) -> list[float]:
@@ -297,17 +343,13 @@ def normalised(bbox: Sequence[int], width: int, height: int) -> list[float]:
     return [round(x1 / width, 4), round(y1 / height, 4), round(x2 / width, 4), round(y2 / height, 4)]
 
 
-def grounding(answer: Answer, classes: Mapping[int, str], class_id: int | None = None) -> list[dict]:
-    """The objects of a grounding row, of all classes or of one; of a row's text, see `grounding_text`."""
+def grounding_text(answer: Answer, classes: Mapping[int, str], rules: Rules, class_id: int | None = None) -> str:
+    """The answer of a grounding row, of all classes or of one."""
     assert answer.mask is not None
     height, width = answer.mask.shape
-    chosen = [region for region in answer.regions if class_id is None or region.class_id == class_id]
-    return [{"label": classes[r.class_id], "bbox": normalised(r.bbox, width, height)} for r in chosen]
-
-
-def grounding_text(answer: Answer, classes: Mapping[int, str], class_id: int | None = None) -> str:
-    """The same as a row has it."""
-    return json.dumps(grounding(answer, classes, class_id), separators=(",", ":"))
+    found = boxed(answer, rules, class_id)
+    objects = [{"label": classes[r.class_id], "bbox": normalised(r.bbox, width, height)} for r in found]
+    return json.dumps(objects, separators=(",", ":"))
 
 
 def by_share(counts: Mapping[int, int]) -> list[int]:
@@ -403,21 +445,41 @@ def place_answers(rgb: np.ndarray, labels: np.ndarray, unknown: int, rules: Rule
     return found
 
 
-def view(answer: Answer, augmentation: str, unknown: int, rules: Rules) -> Answer:
-    """An augmented view of a kept tile: the chip and its mask turned or flipped, regions found anew.
+def turned(array: np.ndarray, augmentation: str) -> np.ndarray:
+    """An array as a view shows it: ``flip`` swaps left and right, the others turn counter-clockwise."""
+    if augmentation == "flip":
+        return array[:, ::-1]
+    return np.rot90(array, {"r90": 1, "r180": 2, "r270": 3}[augmentation])
 
-    ``flip`` swaps left and right; ``r90``, ``r180`` and ``r270`` turn counter-clockwise.
-    """
+
+def turned_box(box: Sequence[int], augmentation: str, side: int) -> tuple[int, int, int, int]:
+    """A box as a view shows it: found again in an empty picture that holds nothing but the box."""
+    x1, y1, x2, y2 = box
+    alone = np.zeros((side, side), bool)
+    alone[y1:y2, x1:x2] = True
+    rows, cols = np.nonzero(turned(alone, augmentation))
+    return (int(cols.min()), int(rows.min()), int(cols.max()) + 1, int(rows.max()) + 1)
+
+
+def view(answer: Answer, augmentation: str) -> Answer:
+    """An augmented view of a kept tile: all that is told of the original, turned or flipped. Nothing is found anew."""
     assert answer.rejected is None
 
-    def turned(array: np.ndarray) -> np.ndarray:
-        if augmentation == "flip":
-            return array[:, ::-1]
-        return np.rot90(array, {"r90": 1, "r180": 2, "r270": 3}[augmentation])
+    def moved(found: tuple[Region, ...]) -> tuple[Region, ...]:
+        side = answer.mask.shape[0]
+        return tuple(replace(region, bbox=turned_box(region.bbox, augmentation, side)) for region in found)
 
-    moved = replace(answer, rgb=turned(answer.rgb), augmentation=augmentation)
-    return _with_mask(moved, turned(answer.mask), unknown, rules)
+    return replace(
+        answer,
+        rgb=turned(answer.rgb, augmentation),
+        mask=turned(answer.mask, augmentation),
+        regions=moved(answer.regions),
+        augmentation=augmentation,
+    )
 
 
 def _with_mask(answer: Answer, mask: np.ndarray, unknown: int, rules: Rules) -> Answer:
-    return replace(answer, mask=mask, counts=class_counts(mask, unknown), regions=regions(mask, unknown, rules))
+    pieces = tuple(patches(mask, unknown))
+    return replace(
+        answer, mask=mask, counts=class_counts(mask, unknown), pieces=pieces, regions=listed(pieces, rules)
+    )

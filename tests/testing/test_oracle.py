@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -254,7 +255,7 @@ def test_half_is_enough_to_dominate():
 # Tiles
 
 LEAST = {"min_valid_fraction": 0.25, "min_label_fraction": 0.25}
-TINY = Rules(size=4, stride=4, output_size=2, low=0, high=100, min_region_px=4, **LEAST)
+TINY = Rules(size=4, stride=4, output_size=2, low=0, high=100, min_region_px=4, min_box_px=1, **LEAST)
 
 
 def tiny():
@@ -276,10 +277,13 @@ def test_a_whole_tile():
     # 4 native pixels are 1 on the mask.
     assert as_tuples(answer.regions) == [(1, (0, 0, 1, 2), 2), (2, (1, 0, 2, 2), 2)]
     classes = {1: "trees", 2: "water"}
-    assert oracle.grounding_text(answer, classes) == (
+    assert oracle.grounding_text(answer, classes, TINY) == (
         '[{"label":"trees","bbox":[0.0,0.0,0.5,1.0]},{"label":"water","bbox":[0.5,0.0,1.0,1.0]}]'
     )
-    assert oracle.grounding(answer, classes, class_id=2) == [{"label": "water", "bbox": [0.5, 0.0, 1.0, 1.0]}]
+    water = '[{"label":"water","bbox":[0.5,0.0,1.0,1.0]}]'
+    assert oracle.grounding_text(answer, classes, TINY, 2) == water
+    assert oracle.grounding_text(answer, classes, replace(TINY, max_boxes=1), 2) == water
+    assert oracle.grounding_text(answer, classes, replace(TINY, min_box_px=2)) == "[]"
 
 
 def test_what_is_rejected_and_why():
@@ -312,7 +316,7 @@ def test_limits_of_the_place():
 def test_views():
     labels = np.array([[1, 1, 2, 2], [1, 1, 2, 2], [1, 1, 1, 1], [1, 1, 1, 1]], np.uint8)
     answer = oracle.tile_answer(tiny()[0], labels, 0, TINY)
-    red = {None: answer} | {name: oracle.view(answer, name, 0, TINY) for name in ("flip", "r90", "r180", "r270")}
+    red = {None: answer} | {name: oracle.view(answer, name) for name in ("flip", "r90", "r180", "r270")}
     assert {name: view.rgb[:, :, 0].tolist() for name, view in red.items()} == {
         None: [[43, 77], [179, 213]],
         "flip": [[77, 43], [213, 179]],
