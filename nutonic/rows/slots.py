@@ -160,6 +160,13 @@ class _Box(Kind):
         return tuple(float(edge) for edge in words[1:-1].split(","))
 
 
+class _Share(Kind):
+    """A share in per cent or in words; a capital at the start of a sentence means nothing."""
+
+    def value(self, words: str, lexicon: Lexicon) -> str:
+        return words.lower()
+
+
 class _Options(Kind):
     """Classes to choose from, by letter."""
 
@@ -214,7 +221,7 @@ class _Each(Kind):
 
 _PLACE = _Phrase("places")
 _NOUN, _WHERE, _SPOT = _Noun(), _Where(degree=True), _Where(degree=False)
-_SHARE = Kind(rf"(?:just under |under |over )?[0-9]{{1,3}}%|{either(words for _, words in SHARE_WORDS)}|all")
+_SHARE = _Share(rf"(?:just under |under |over )?[0-9]{{1,3}}%|{either(words for _, words in SHARE_WORDS)}|all")
 
 #: Every kind of slot, by its name in claims.
 KINDS: Mapping[str, Kind] = {

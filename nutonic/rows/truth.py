@@ -8,7 +8,7 @@ from fractions import Fraction
 from functools import cached_property
 from typing import Any
 
-from nutonic.chips.regions import LandCover
+from nutonic.chips.regions import LandCover, cell_edges
 from nutonic.core.model import Region
 from nutonic.recipe.outputs import Rows
 from nutonic.rows.positions import PLACES, SPREAD, Position, holds, is_spread, part_of, share
@@ -90,7 +90,14 @@ class Truth:
         boxed, cover = self.boxable(class_id), self.cover
         listed = {c: cover.regions_of(c) for c in (cover.counts if class_id is None else (class_id,))}
         cut = [regions[-1].area_px for c, regions in listed.items() if len(regions) < cover.patches[c]]
+        if any(cover.pieces[c] > cover.patches[c] for c in listed) and self.min_area - 1 >= self._least_boxable:
+            cut.append(self.min_area - 1)
         return not cut or (len(boxed) == self.rows.max_boxes and boxed[-1].area_px >= max(cut))
+
+    @property
+    def _least_boxable(self) -> int:
+        """Pixels of the smallest region that is worth a box."""
+        return -(-Fraction(str(self.rows.min_box_fill)) * self.rows.min_box_px**2 // 1)
 
     def is_plain(self, pixels: int) -> bool:
         """Whether so many pixels are enough to be asked for: a hundredth of the image."""
@@ -102,9 +109,16 @@ class Truth:
         It is half as large again as the next, if there is one, and no less than a hundredth of the image.
         """
         first, *others = self.cover.regions_of(class_id) or (None,)
-        if first is None or not self.is_plain(first.area_px) or (others and 2 * first.area_px < 3 * others[0].area_px):
+        if first is None or not self.is_plain(first.area_px):
             return None
-        return first
+        rest = others[0].area_px if others else self._largest_unlisted(class_id, first)
+        return None if 2 * first.area_px < 3 * rest else first
+
+    def _largest_unlisted(self, class_id: int, listed: Region) -> int:
+        """Pixels that a region of a class can have at most that comes after the only one that is listed."""
+        if self.cover.patches[class_id] > 1:
+            return listed.area_px
+        return self.min_area - 1 if self.cover.pieces[class_id] > 1 else 0
 
     def box(self, region: Region) -> tuple[float, ...]:
         """A region's box, as rows write it."""
@@ -149,8 +163,7 @@ def in_zone(truth: Truth, zone: str) -> list[tuple[int, int]]:
 
 def zone_is_whole(truth: Truth, zone: str) -> bool:
     """Whether enough of a zone is labelled to speak of all of it."""
-    rows, cols = PLACES[zone]
-    cells = len(range(*rows.indices(6))) * len(range(*cols.indices(6)))
-    unit = Fraction(sum(map(sum, truth.cover.cells.values())), truth.cover.valid)
-    least = Fraction(str(truth.rows.whole_image)) * Fraction(truth.pixels * cells, 36) * unit
-    return sum(n for _, n in in_zone(truth, zone)) >= least
+    scale = 2 if any(side % 2 for side in truth.cover.shape) else 1
+    edges = [cell_edges(scale * side) for side in truth.cover.shape]
+    high, wide = (at[span.stop] - at[span.start] for at, span in zip(edges, PLACES[zone], strict=True))
+    return sum(n for _, n in in_zone(truth, zone)) >= Fraction(str(truth.rows.whole_image)) * high * wide

@@ -1,34 +1,30 @@
-"""Masks to words and boxes: regions against a flood fill, and captions whose numbers are the fractions'."""
+"""Masks to claims and rows: regions against a flood fill, shares, places, and which rows there are."""
 
 from __future__ import annotations
 
-import re
-from dataclasses import replace
 from fractions import Fraction
 
 import numpy as np
 import orjson
 import pytest
-from affine import Affine
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
-from odc.geo.geobox import GeoBox
 from support import oracle
+from support.spoken import ALL, Spoken
 
 from nutonic.chips.regions import LandCover, land_cover, min_region_pixels
 from nutonic.core.classes import ClassTable
-from nutonic.core.model import Asset, Chip, PlannedPlace, Poi, Scene, Tile
 from nutonic.recipe.outputs import Rows, Tiles
-from nutonic.recipe.yaml import parse_recipe
-from nutonic.rows.captions import caption, class_caption, percent, position
-from nutonic.rows.context import ChipContext, PlaceResult, chip_context
-from nutonic.rows.rows import rows_of
+from nutonic.rows.captions import caption, class_caption
+from nutonic.rows.positions import SHARE_WORDS, in_words, percent, position
 from nutonic.rows.sidecar import sidecar_of
+from nutonic.rows.truth import Truth
 
 NAMES = {1: "tree cover", 2: "water", 3: "built-up", 5: "bare", 6: "grass", 7: "crops"}
 TABLE = ClassTable(name="test", labels=NAMES, unknown=0, colors={})
 PLAIN = Tiles(size=64, output_size=64)
+BARE = {"captions": (), "grounding": False, "per_class": False, "per_class_grounding": False}
 
 
 def cover(mask, *, min_region_px=1, most=24, tiles=PLAIN) -> LandCover:
@@ -37,8 +33,9 @@ def cover(mask, *, min_region_px=1, most=24, tiles=PLAIN) -> LandCover:
 
 
 def picture(text: str) -> np.ndarray:
-    """A mask drawn with digits; a dot is unlabelled."""
-    return np.array([[int(c.replace(".", "0")) for c in line] for line in text.split()], np.uint8)
+    """A mask drawn with digits; a dot is unlabelled, and so is what lies right of it or below to make it 6 pixels."""
+    drawn = np.array([[int(c.replace(".", "0")) for c in line] for line in text.split()], np.uint8)
+    return np.pad(drawn, [(0, max(0, 6 - side)) for side in drawn.shape])
 
 
 def shares(counts: dict[int, int], shape=(20, 20)) -> np.ndarray:
@@ -54,7 +51,7 @@ def shares(counts: dict[int, int], shape=(20, 20)) -> np.ndarray:
 
 @given(
     mask=arrays(
-        np.uint8, array_shapes(min_dims=2, max_dims=2, min_side=3, max_side=14), elements=st.sampled_from([0, 1, 2, 5])
+        np.uint8, array_shapes(min_dims=2, max_dims=2, min_side=6, max_side=14), elements=st.sampled_from([0, 1, 2, 5])
     ),
     native=st.integers(1, 12),
     most=st.integers(1, 4),
@@ -153,57 +150,85 @@ def test_percent_is_within_half_of_the_share(part, more):
         assert text.startswith("just under") is (number == 50 and share < 50)
 
 
-@pytest.mark.parametrize(("first", "dominates"), [(200, True), (201, True), (199, False)])
-def test_dominated_by_is_said_from_exactly_half_on(first, dominates):
-    text = caption(cover(shares({1: first, 2: 150, 3: 250 - first})), 640)
-    assert ("dominated by tree cover (50%)" in text) is dominates
-    assert ("of mixed land cover. Most of all it shows tree cover (just under 50%)" in text) is not dominates
+def test_shares_in_words_have_fixed_bins():
+    words = [in_words(n, 1000) for n in range(1, 1001)]
+    for (low, _), (high, name) in zip([(0, ""), *SHARE_WORDS], SHARE_WORDS, strict=False):
+        assert words[max(10 * low, 1) - 1] == words[10 * high - 2] == name
+    assert words[-1] == "all"
+
+
+# Captions
+
+
+def truth_of(mask, **rows) -> Truth:
+    rows = {"min_region_px": 1, **rows}
+    mask = np.asarray(mask, np.uint8)
+    return Truth(cover=land_cover(mask, TABLE, Rows(**rows), PLAIN), rows=Rows(**rows), min_area=1, side_m=640.0)
+
+
+@pytest.mark.parametrize(("first", "kind"), [(200, "dominated"), (201, "dominated"), (199, "mixed")])
+def test_dominated_by_is_said_from_exactly_half_on(first, kind):
+    said = caption(truth_of(shares({1: first, 2: 150, 3: 250 - first})))
+    assert (said[0].claim, said[0].values["c"]) == (f"caption.{kind}", 1)
+    assert said[0].values["share"] == ("just under 50%" if first < 200 else "50%")
 
 
 def test_half_is_of_the_labelled_pixels():
-    text = caption(cover(shares({1: 50, 2: 50})), 640)  # an eighth of the picture each
-    assert "dominated by tree cover (50%)" in text
-    assert text.endswith("Shares are of the labelled part, 25% of the image.")
-    assert "labelled" not in caption(cover(shares({1: 200, 2: 200})), 640)
+    said = caption(truth_of(shares({1: 185, 2: 180})))  # 365 of 400
+    assert (said[0].claim, said[0].values["share"]) == ("caption.dominated", "51%")
 
 
-def test_a_single_class_is_all_there_is():
-    assert caption(cover(shares({2: 400})), 5120) == "A satellite image of 5.1 by 5.1 km, entirely water."
-    part = caption(cover(shares({2: 100})), 640)
-    assert part == "A satellite image of 640 by 640 m, entirely water as far as it is labelled, 25% of the image."
+@pytest.mark.parametrize(("labelled", "whole"), [(360, True), (359, False)])
+def test_of_less_than_nine_tenths_no_share_and_no_rank_is_told(labelled, whole):
+    mask = shares({1: labelled - 100, 2: 100})
+    said = {length: caption(truth_of(mask), length) for length in ("full", "brief", "zonal")}
+    assert [s.claim for s in said["full"]] == (
+        ["caption.dominated", "caption.further"] if whole else ["caption.sees", "caption.sees_too"]
+    )
+    assert said["brief"][0].claim == ("caption.brief_most" if whole else "caption.brief_seen")
+    assert bool(said["zonal"]) is whole
+    assert "share" not in {name for s in said["full"] for name in s.values} or whole
+    assert class_caption(truth_of(mask), 2)[0].claim == f"class_caption.ask_{'share' if whole else 'where'}"
+    wanted = {**BARE, "grounding": True, **{name: True for name in ("absence", "vqa", "choice")}}
+    found = tasks(mask, min_box_fill=0.01, min_box_px=1, **wanted)
+    assert found[0] == "grounding"
+    assert (len(found) > 1) is whole
 
 
-def test_a_caption_tells_every_class_once_largest_first():
-    counts = {3: 10, 1: 160, 6: 1, 2: 120, 7: 20, 5: 89}
-    text = caption(cover(shares(counts)), 640)
-    assert re.findall("|".join(NAMES.values()), text) == ["tree cover", "water", "bare", "crops", "built-up", "grass"]
-    assert text.endswith("Smaller parts: crops (5%), built-up (3%), grass (under 1%).")
-    assert "Further classes: water (30%), " in text
+def test_entirely_is_said_only_of_a_mask_that_is_all_labelled():
+    for length, claim in (("full", "entire"), ("brief", "brief_entire")):
+        assert caption(truth_of(shares({2: 400})), length)[0].claim == f"caption.{claim}"
+        assert caption(truth_of(shares({2: 399})), length)[0].claim != f"caption.{claim}"
+
+
+def test_a_caption_tells_classes_largest_first_and_none_below_a_hundredth():
+    said = caption(truth_of(shares({3: 10, 1: 160, 6: 1, 2: 120, 7: 20, 5: 89})))
+    assert [s.claim for s in said] == ["caption.mixed", "caption.further", "caption.minor"]
+    assert said[0].values["c"] == 1
+    assert [each["c"] for each in said[1].values["classes"]] == [2, 5]
+    assert [(each["c"], each["share"]) for each in said[2].values["classes"]] == [(7, "5%"), (3, "3%")]
 
 
 @given(st.lists(st.integers(0, 300), min_size=6, max_size=6).filter(any))
 def test_a_class_has_one_share_wherever_it_is_told(numbers):
     counts = {c: n for c, n in zip(NAMES, numbers, strict=True) if n}
-    seen = cover(shares(counts, (45, 41)), min_region_px=10)
-    text, largest = caption(seen, 640), oracle.by_share(counts)[0]
-    assert ("dominated by" in text) is (len(counts) > 1 and oracle.dominant(counts) is not None)
-    for class_id, count in counts.items():
-        share = percent(count, sum(counts.values()))
-        whole = "the image" if sum(counts.values()) == 45 * 41 else "the labelled part of the image"
-        start = f"{share[0].upper()}{share[1:]} of {whole} is {NAMES[class_id]}, "
-        assert class_caption(seen, class_id).startswith(start)
-        assert seen.fraction(class_id) == count / sum(counts.values())
-        if len(counts) > 1:
-            assert f"{NAMES[class_id]} ({share})" in text
-        else:
-            assert f"entirely {NAMES[largest]}" in text
+    truth, total = truth_of(shares(counts, (45, 41)), whole_image=0), sum(counts.values())
+    said = caption(truth)
+    assert (said[0].claim == "caption.dominated") is (oracle.dominant(counts) is not None and total < 45 * 41)
+    told = [(v["c"], v["share"]) for s in said for v in s.values.get("classes", [s.values])]
+    large = [c for c in oracle.by_share(counts) if 100 * counts[c] >= total]
+    assert [c for c, _ in told] == large
+    for class_id, share in told:
+        assert share == percent(counts[class_id], total)
+        assert class_caption(truth, class_id)[1][0].values["share"] == share
+        assert truth.cover.fraction(class_id) == counts[class_id] / total
 
 
 # Where
 
 CELLS = (
-    "in the upper left corner", "at the top", "in the upper right corner", "on the left", "in the centre",
-    "on the right", "in the lower left corner", "at the bottom", "in the lower right corner",
+    "upper left corner", "top", "upper right corner", "left", "centre", "right", "lower left corner", "bottom",
+    "lower right corner",
 )  # fmt: skip
 
 
@@ -213,130 +238,108 @@ def test_a_class_in_a_ninth_is_told_by_its_name(k, shape):
     mask, (height, width) = np.full(shape, 2, np.uint8), shape
     y, x = (k // 3 * 2 + 1) * height // 6, (k % 3 * 2 + 1) * width // 6
     mask[y, x] = 1
-    assert position(cover(mask), 1) == CELLS[k]
+    assert position(cover(mask), 1).place == CELLS[k]
 
 
 @pytest.mark.parametrize(
-    ("cells", "expected"),
+    ("cells", "place", "mostly"),
     [
         # Pixels in the 6 × 6 parts of the image, a digit for each.
-        ("900000 000000 000000 000000 000000 000001", "in the upper left corner"),  # nine tenths exactly
-        ("800000 000000 000000 000000 000000 000001", "mostly in the upper left corner"),
-        ("111111 000000 000000 000000 000000 000000", "along the top"),
-        ("111111 111111 111111 000000 000000 000000", "in the upper half"),
-        ("000000 000000 000000 111111 111111 111111", "in the lower half"),
-        ("111000 111000 111000 111000 111000 111000", "in the left half"),
-        ("000111 000111 000111 000111 000111 000111", "in the right half"),
-        ("000000 001000 010000 000000 000000 000000", "in the upper left quarter"),  # one patch over a corner of ninths
-        ("000000 000000 111111 111111 000000 000000", "in a band across the middle"),
-        ("001100 001100 001100 001100 001100 001100", "in a band down the middle"),
-        ("000000 010010 000000 000000 010010 000000", "around the centre"),
-        ("100000 100000 100000 100000 100000 100001", "mostly along the left side"),
-        ("900000 000000 000000 000000 000000 000009", "in several parts of the image"),  # half each
-        ("111111 111111 111111 111111 111111 111111", "spread across the image"),
+        ("900000 000000 000000 000000 000000 000001", "upper left corner", False),  # nine tenths exactly
+        ("800000 000000 000000 000000 000000 000001", "upper left corner", True),
+        ("111111 000000 000000 000000 000000 000000", "top edge", False),
+        ("111111 111111 111111 000000 000000 000000", "upper half", False),
+        ("000000 000000 000000 111111 111111 111111", "lower half", False),
+        ("111000 111000 111000 111000 111000 111000", "left half", False),
+        ("000111 000111 000111 000111 000111 000111", "right half", False),
+        ("000000 001000 010000 000000 000000 000000", "upper left quarter", False),  # over a corner of ninths
+        ("000000 000000 111111 111111 000000 000000", "band across", False),
+        ("001100 001100 001100 001100 001100 001100", "band down", False),
+        ("000000 010010 000000 000000 010010 000000", "inner part", False),
+        ("100000 100000 100000 100000 100000 100001", "left side", True),
+        ("900000 000000 000000 000000 000000 000009", "several", False),  # half each
+        ("111111 111111 111111 111111 111111 111111", "spread", False),
     ],
 )
-def test_the_smallest_part_that_holds_a_class_is_named(cells, expected):
+def test_the_smallest_part_that_holds_a_class_is_named(cells, place, mostly):
     numbers = [[int(c) for c in line] for line in cells.split()]
     mask = np.full((60, 72), 2, np.uint8)
     for i, j in np.ndindex(6, 6):
         mask[10 * i : 10 * i + numbers[i][j], 12 * j] = 1
-    assert position(cover(mask), 1) == expected
+    found = position(cover(mask), 1)
+    assert (found.place, found.mostly) == (place, mostly)
 
 
-def test_no_word_survives_a_flip_or_a_turn():
-    mask = np.full((30, 30), 2, np.uint8)
-    mask[1:6, 21:29] = 1
-    said = [position(cover(m), 1) for m in (mask, mask[::-1], mask[:, ::-1], mask[::-1, ::-1])]
-    assert said == [f"in the {name} corner" for name in ("upper right", "lower right", "upper left", "lower left")]
-
-
-# One class in words
+# Patches
 
 
 def test_a_class_is_told_with_its_patches():
     mask = np.full((20, 20), 2, np.uint8)
     mask[0:4, 0:5], mask[10:12, 10:15], mask[19, 19] = 1, 1, 1
-    head = "8% of the image is tree cover, in several parts of the image"
-    assert class_caption(cover(mask, min_region_px=2), 1) == f"{head}, in 2 patches; the largest holds 65% of it."
-    assert class_caption(cover(mask, min_region_px=11), 1) == f"{head}; one patch holds 65% of it."
-    assert class_caption(cover(mask, min_region_px=21), 1) == f"{head}, in scattered pixels too small to outline."
+
+    def told(least: int):
+        rows = {"min_region_px": least}
+        context = Spoken(mask, TABLE, rows).context()
+        return class_caption(context.truth, 1)[1][1]
+
+    assert (told(2).claim, told(2).values["count"], told(2).values["share"]) == ("class_caption.patches", 2, "65%")
+    assert (told(2).values["number"], told(2).values["unit"]) == ("200", "m²")
+    assert (told(11).claim, told(11).values["share"]) == ("class_caption.one_patch", "65%")
+    assert (told(11).values["number"], told(11).values["unit"]) == ("0.11", "ha")
+    assert told(21).claim == "class_caption.scattered"
     mask[10:12, 10:15], mask[19, 19] = 2, 2
-    assert class_caption(cover(mask), 1) == "5% of the image is tree cover, in the upper left corner, in one piece."
+    assert told(2).claim == "class_caption.one_piece"
 
 
-def test_patches_are_counted_beyond_those_that_are_outlined():
+def test_patches_are_counted_beyond_those_that_are_listed():
     mask = np.full((40, 40), 2, np.uint8)
     for k in range(9):
         mask[4 * k : 4 * k + 2, 4 * k : 4 * k + 2] = 1
-    seen = cover(mask, min_region_px=4, most=3)
-    assert len(seen.regions_of(1)) == 3
-    assert "in 9 patches; " in class_caption(seen, 1)
+    truth = Spoken(mask, TABLE, {"min_region_px": 4, "max_regions_per_class": 3}).context().truth
+    assert len(truth.cover.regions_of(1)) == 3
+    assert class_caption(truth, 1)[1][1].values["count"] == 9
+
+
+def test_a_region_is_only_the_largest_if_none_that_is_not_listed_could_be_as_large():
+    mask = np.full((40, 40), 2, np.uint8)
+    mask[2:8, 2:8], mask[20:26, 20:26] = 1, 1  # two of 36 pixels, of which one is listed
+    rows = {**ALL, "max_regions_per_class": 1, "min_region_px": 20}
+    assert Spoken(mask, TABLE, rows).context().truth.lone(1) is None
+    mask[25] = 2  # now 36 and 30
+    assert Spoken(mask, TABLE, rows).context().truth.lone(1) is None
+    mask[22:26, 20:26] = 2  # 36 and 12, too small to be listed
+    assert Spoken(mask, TABLE, rows).context().truth.lone(1).area_px == 36
+    assert Spoken(mask, TABLE, {**rows, "min_region_px": 30}).context().truth.lone(1) is None  # for all that is known
+
+
+def test_all_regions_are_promised_only_if_none_too_small_to_be_listed_is_worth_a_box():
+    mask = np.full((40, 40), 2, np.uint8)
+    mask[2:10, 2:10], mask[20:26, 20:26] = 1, 1
+    for least, claim in ((36, "ask"), (37, "ask_some")):
+        truth = Spoken(mask, TABLE, {"min_region_px": least, "min_box_px": 6}).context().truth
+        assert truth.vouches(1) is (claim == "ask")
+    assert Spoken(mask, TABLE, {"min_region_px": 37, "max_boxes": 1}).context().truth.vouches(1)  # the largest is known
 
 
 # Rows
 
 
-def sample_of(mask: np.ndarray, min_region_px: int = 1) -> ChipContext:
-    asset = Asset(
-        name="red",
-        href="/x/red.tif",
-        written="red.tif",
-        crs="EPSG:32633",
-        transform=(10, 0, 0, 0, -10, 0),
-        shape=(64, 64),
-        nodata=0,
-    )
-    assets = tuple(replace(asset, name=name) for name in ("red", "green", "blue"))
-    scene = Scene(
-        id="s", collection="c", source="stac", datetime="2024-05-01T00:00:00Z", cloud_cover=1.0, assets=assets
-    )
-    poi = Poi(id="poi_000012", base_id="poi_000012", ordinal=12, variant=0, lon=15.0, lat=46.0)
-    place = PlannedPlace(poi=poi, split="train", imagery=(scene,), labels=())
-    grid = GeoBox((64, 64), Affine(10, 0, 500_000, 0, -10, 5_100_000), "EPSG:32633")
-    chip = Chip(
-        rgb=np.zeros((*mask.shape, 3), np.uint8), mask=mask, limits=((1, 2), (3, 4), (5, 6)), valid_fraction=1.0
-    )
-    taken = PlaceResult(place=place, scene=scene, substituted=None, bands=("red", "green", "blue"), geobox=grid)
-    return chip_context(
-        taken,
-        Tile(index=3, row=0, col=0, size=64),
-        ("poi_000012_t0003", "images/s00000/poi_000012_t0003.png"),
-        chip,
-        cover(mask, min_region_px=min_region_px),
-        640.0,
-    )
-
-
-def recipe(**rows):
-    dataset = {"name": "test", "classes": NAMES, "unknown": 0}
-    return parse_recipe(
-        {
-            "name": "x",
-            "pois": {"path": "p.csv"},
-            "imagery": {"url": "i.json", "collection": "c", "datetime": "2024-05-01"},
-            "labels": {"source": "raster", "path": "l.tif", "dataset": dataset},
-            "grid": {"extent_m": 640},
-            "tiles": {"size": 64, "output_size": 64},
-            "rows": rows,
-        }
-    )
-
-
 def tasks(mask, min_region_px=1, **rows) -> list[str]:
-    return [
-        row["id"].removeprefix("poi_000012_t0003__")
-        for row in rows_of(sample_of(mask, min_region_px), recipe(**rows).rows)
-    ]
+    made = Spoken(np.asarray(mask, np.uint8), TABLE, {"min_region_px": min_region_px, **rows})
+    return [row["id"].removeprefix("poi_000012_t0003__") for row in made.lines()]
 
 
 #: 40, 30, 20, 6 and 4 per cent.
 FIVE = shares({5: 160, 2: 120, 1: 80, 3: 24, 7: 16})
+ANY = {"min_box_px": 1, "min_box_fill": 0.1}
 
 
 def test_rows_come_by_task_and_then_class_by_class_largest_first():
     classes = [f"class_{kind}_{c}" for c in (5, 2, 1, 3) for kind in ("caption", "grounding")]
-    assert tasks(FIVE) == ["caption", "grounding", *classes]
+    assert tasks(FIVE, **ANY) == ["caption", "grounding", *classes]
+    every = tasks(FIVE, **ANY, **ALL)
+    assert every[:4] == ["caption", "caption_brief", "caption_zonal", "grounding"]
+    assert [name for name in every[12:] if not name.startswith(("vqa_", "referring_"))] == ["absence", "choice"]
 
 
 @pytest.mark.parametrize(
@@ -349,58 +352,74 @@ def test_rows_come_by_task_and_then_class_by_class_largest_first():
         ({"min_class_fraction": 1}, []),
     ],
 )
-def test_limits_hold_for_the_rows_per_class_alone(limits, expected):
-    assert tasks(FIVE, grounding=False, caption=False, per_class_grounding=False, **limits) == [
-        f"class_caption_{c}" for c in expected
-    ]
-    grounding = next(row for row in rows_of(sample_of(FIVE), recipe(**limits).rows) if row["task"] == "grounding")
-    boxes = orjson.loads(grounding["messages"][1]["content"][0]["text"])
+def test_limits_of_classes_hold_for_the_rows_per_class_alone(limits, expected):
+    assert tasks(FIVE, **{**BARE, "per_class": True}, **limits) == [f"class_caption_{c}" for c in expected]
+    (row,) = Spoken(FIVE, TABLE, {**BARE, "grounding": True, "min_region_px": 1, **ANY, **limits}).lines()
+    boxes = orjson.loads(row["messages"][1]["content"][0]["text"])
     assert [box["label"] for box in boxes] == ["bare", "water", "tree cover", "built-up", "crops"]
-    assert (
-        "crops (4%)" in next(iter(rows_of(sample_of(FIVE), recipe(**limits).rows)))["messages"][1]["content"][0]["text"]
+
+
+@pytest.mark.parametrize(
+    ("limits", "expected"),
+    [
+        ({}, [(0, 0, 8, 8), (20, 0, 26, 6)]),
+        ({"max_boxes": 1}, [(0, 0, 8, 8)]),
+        ({"min_box_px": 7}, [(0, 0, 8, 8)]),
+        ({"min_box_px": 5}, [(0, 0, 8, 8), (20, 0, 26, 6), (0, 20, 5, 26)]),
+        ({"min_box_px": 5, "min_box_fill": 0.1}, [(0, 0, 8, 8), (20, 0, 26, 6), (0, 20, 5, 26), (20, 20, 38, 38)]),
+        ({"min_box_px": 19}, []),
+    ],
+)
+def test_boxes_are_of_regions_that_are_large_and_compact(limits, expected):
+    mask = np.full((40, 40), 2, np.uint8)
+    mask[0:8, 0:8], mask[0:6, 20:26], mask[20:26, 0:5] = 1, 1, 1
+    for k in range(18):
+        mask[20 + k, 20 + k : 22 + k if k < 17 else 38] = 1  # a thin line askew: 35 pixels in 18 × 18
+    rows = {**BARE, "per_class_grounding": True, "min_region_px": 1, "min_class_fraction": 0, **limits}
+    found = [row for row in Spoken(mask, TABLE, rows).lines() if row["id"].endswith("_1")]
+    assert bool(found) is bool(expected)
+    boxes = orjson.loads(found[0]["messages"][1]["content"][0]["text"]) if found else []
+    assert [tuple(round(40 * edge) for edge in box["bbox"]) for box in boxes] == sorted(
+        expected, key=lambda box: -int((mask[box[1] : box[3], box[0] : box[2]] == 1).sum())
     )
 
 
 def test_no_region_no_grounding_row():
-    assert tasks(FIVE, 121) == [
-        "caption",
-        "grounding",
-        "class_caption_5",
-        "class_grounding_5",
-        "class_caption_2",
-        "class_caption_1",
-        "class_caption_3",
-    ]
+    found = tasks(FIVE, 121, **ANY)
+    assert [name for name in found if "grounding" in name] == ["grounding", "class_grounding_5"]
     assert tasks(FIVE, 161, per_class=False) == ["caption"]
 
 
 def test_each_kind_of_row_can_be_left_out():
-    assert tasks(FIVE, caption=False)[0] == "grounding"
-    assert tasks(FIVE, grounding=False)[:2] == ["caption", "class_caption_5"]
-    assert {name.rsplit("_", 1)[0] for name in tasks(FIVE, per_class=False)} == {
-        "caption",
-        "grounding",
-        "class_grounding",
-    }
-    assert tasks(FIVE, caption=False, grounding=False, per_class=False, per_class_grounding=False) == []
+    assert tasks(FIVE, **ANY, captions=())[0] == "grounding"
+    assert tasks(FIVE, **ANY, grounding=False)[:2] == ["caption", "class_caption_5"]
+    assert tasks(FIVE, captions=("zonal",), per_class=False)[0] == "caption_zonal"
+    assert tasks(FIVE, **BARE) == []
+    for task in ("absence", "vqa", "choice", "referring"):
+        assert {name.partition("_")[0] for name in tasks(FIVE, **BARE, **ANY, **{task: True})} == {task}
 
 
 def test_rows_and_sidecar_tell_the_same():
-    sample, made = sample_of(FIVE), recipe()
-    rows, sidecar = list(rows_of(sample, made.rows)), sidecar_of(sample, made.digest(), None)
+    made = Spoken(FIVE, TABLE, {"min_region_px": 1, "choice": True})
+    rows, sidecar = made.lines(), sidecar_of(made.context(), "digest", None)
     assert sidecar["class_fractions"] == {"1": 0.2, "2": 0.3, "3": 0.06, "5": 0.4, "7": 0.04}
     assert sidecar["caption"] == rows[0]["messages"][1]["content"][0]["text"]
     assert [r["area_px"] for r in sidecar["regions"]] == [160, 120, 80, 24, 16]
+    assert [r["fill"] for r in sidecar["regions"]] == [1, 1, 1, 0.6, 1]
     assert all(row["messages"][0]["content"][0]["image"] == "images/s00000/poi_000012_t0003.png" for row in rows)
-    assert all(set(row) == {"id", "task", "poi_id", "tile_id", "messages"} for row in rows)
+    keys = {"id", "task", "poi_id", "tile_id", "messages"}
+    assert all(set(row) == {*keys, "options", "answer_id"} for row in rows)  # every row has every key
+    assert all((row["options"], row["answer_id"]) == ([], None) for row in rows if row["task"] != "choice")
+    assert all(set(row) == keys for row in Spoken(FIVE, TABLE).lines())
 
 
 def test_boxes_are_half_open_shares_of_width_and_height():
     mask = np.zeros((20, 20), np.uint8)
     mask[2:5, 7:20] = 2
-    (row,) = rows_of(sample_of(mask), recipe(caption=False, per_class=False, per_class_grounding=False).rows)
-    assert row["messages"][1]["content"][0]["text"] == '[{"label":"water","bbox":[0.35,0.1,1.0,0.25]}]'
-    (whole,) = rows_of(
-        sample_of(np.full((20, 20), 1)), recipe(caption=False, per_class=False, per_class_grounding=False).rows
-    )
-    assert whole["messages"][1]["content"][0]["text"] == '[{"label":"tree cover","bbox":[0.0,0.0,1.0,1.0]}]'
+    rows = {**BARE, "grounding": True, "min_region_px": 1, **ANY}
+    for drawn, text in (
+        (mask, '[{"label":"water","bbox":[0.35,0.1,1.0,0.25]}]'),
+        (np.full((20, 20), 1, np.uint8), '[{"label":"tree cover","bbox":[0.0,0.0,1.0,1.0]}]'),
+    ):
+        (row,) = Spoken(drawn, TABLE, rows).lines()
+        assert row["messages"][1]["content"][0]["text"] == text

@@ -480,6 +480,4 @@ def view(answer: Answer, augmentation: str) -> Answer:
 
 def _with_mask(answer: Answer, mask: np.ndarray, unknown: int, rules: Rules) -> Answer:
     pieces = tuple(patches(mask, unknown))
-    return replace(
-        answer, mask=mask, counts=class_counts(mask, unknown), pieces=pieces, regions=listed(pieces, rules)
-    )
+    return replace(answer, mask=mask, counts=class_counts(mask, unknown), pieces=pieces, regions=listed(pieces, rules))
