@@ -66,6 +66,7 @@ def word_rules(spec: BuildSpec) -> WordRules:
         tiles=spec.tiles,
         resolution_m=spec.grid.resolution_m,
         wording=wording_of(texts_of(spec.rows.wording), spec.table),
+        still=None if spec.stills is None else (spec.stills.zoom, spec.stills.size),
     )
 
 

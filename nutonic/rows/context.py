@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -54,6 +55,18 @@ class ChipContext:
     wording: Wording
 
     @property
+    def still(self) -> str | None:
+        """Path of the place's still, beside which the chip can be shown; None of a view, which is turned."""
+        return self.place_result.still if self.chip.augmentation is None else None
+
+    @property
+    def is_in_middle_of_still(self) -> bool:
+        """Whether the chip shows the whole place, and the still half as much again on each side."""
+        wide = self.truth.still_m
+        shows_all = tuple(self.place_result.geobox.shape) == (self.tile.size, self.tile.size)
+        return shows_all and wide is not None and wide >= 2 * self.truth.side_m
+
+    @property
     def cover(self) -> LandCover:
         """The land cover of the mask."""
         return self.truth.cover
@@ -82,6 +95,8 @@ class WordRules:
     resolution_m: float
     """Of a native pixel."""
     wording: Wording
+    still: tuple[float, int] | None = None
+    """Zoom and size in pixels of overhead stills; None where places have none."""
 
     def truth(self, cover: LandCover, scene: Scene, lat: float) -> Truth:
         """What can be said of a mask of a scene, at a latitude in degrees."""
@@ -98,6 +113,7 @@ class WordRules:
             min_area=min_region_pixels(self.rows.min_region_px, self.tiles),
             side_m=side_m,
             picture="aerial photograph" if scene.collection in AERIAL else "satellite image",
+            still_m=None if self.still is None else still_side_m(*self.still, lat),
             told={name: _known(told[name]) for name in wanted if _known(told[name])},
         )
 
@@ -105,6 +121,16 @@ class WordRules:
 def _known(values: Mapping[str, Any]) -> Values:
     """Values, if they are known."""
     return values if all(values.values()) else {}
+
+
+#: Metres along the equator of a pixel at zoom 0: the circumference by 512, as static maps count (Mapbox' documentation of
+#: its zoom levels). Servers that count tiles of 256 pixels show twice as much.
+_METRES_PER_PIXEL = 40_075_016.686 / 512
+
+
+def still_side_m(zoom: float, size: int, lat: float) -> float:
+    """The least that a side of an overhead still shows on the ground, in metres, at a latitude in degrees."""
+    return size * _METRES_PER_PIXEL * math.cos(math.radians(lat)) / 2**zoom
 
 
 #: Between the tropics there is neither summer nor winter; latitude in degrees.

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import orjson
 
 from nutonic.core.model import Json, Region
 from nutonic.rows import questions
 from nutonic.rows.captions import caption, class_caption
+from nutonic.rows.claims import CLAIMS
 from nutonic.rows.context import ChipContext
 from nutonic.rows.truth import Truth, hundredths, least_side, normalised
 from nutonic.rows.wording import Said
@@ -26,6 +28,8 @@ class Draft:
     answer: tuple[Said, ...] = ()
     boxes: tuple[Region, ...] = ()
     """Of an answer that is a list of boxes; it has no sentences then."""
+    shows: tuple[Literal["chip", "still"], ...] = ("chip",)
+    """The pictures that are shown, in their order."""
 
     @property
     def options(self) -> tuple[int, ...]:
@@ -59,6 +63,25 @@ def drafts(context: ChipContext) -> Iterator[Draft]:
     ):
         for suffix, asked, answer in exchanges(truth, context.tile_id) if wanted else ():
             yield Draft(suffix=suffix, task=asked.claim.partition(".")[0], question=asked, answer=(answer,))
+    if context.still is not None:
+        yield from _still_drafts(context)
+
+
+def _still_drafts(context: ChipContext) -> Iterator[Draft]:
+    """What is asked of a place's overhead still: alone, and before the chip."""
+    truth = context.truth
+    if context.is_in_middle_of_still and truth.whole:
+        (said,) = caption(truth, "brief")
+        task, kind = "overview", said.claim.removeprefix("caption.brief_")
+        if f"overview.{kind}" in CLAIMS:
+            answer = Said(claim=f"overview.{kind}", values=said.values)
+            question = _ask("overview.ask", side=truth.size)
+            yield Draft(suffix=task, task=task, question=question, answer=(answer,), shows=("still",))
+    if truth.rows.cross_view:
+        task = "cross_view"
+        yield Draft(
+            suffix=task, task=task, question=_ask(f"{task}.ask"), answer=context.caption, shows=("still", "chip")
+        )
 
 
 def overlays_of(context: ChipContext) -> Iterator[tuple[str, tuple[Region, ...]]]:
@@ -106,10 +129,10 @@ def common_classes(truth: Truth) -> list[int]:
 def _row(context: ChipContext, draft: Draft) -> Json:
     """A draft in words. Every row has every key; those of choices only where the recipe wants choices."""
     truth, wording, name = context.truth, context.wording, f"{context.tile_id}__{draft.suffix}"
-    asked = [
-        context.addressed(draft.question),
-        *(context.addressed(Said(claim=c, values=v)) for c, v in truth.told.items()),
-    ]
+    told = truth.told.items() if draft.shows == ("chip",) else ()
+    asked = [context.addressed(draft.question), *(context.addressed(Said(claim=c, values=v)) for c, v in told)]
+    paths = {"chip": context.image, "still": context.still}
+    images = [{"type": "image", "image": paths[each]} for each in draft.shows]
     answer = (
         boxes_json(((r.label, r.bbox) for r in draft.boxes), truth.cover.shape)
         if draft.boxes
@@ -122,7 +145,7 @@ def _row(context: ChipContext, draft: Draft) -> Json:
         "poi_id": context.place_result.place.poi.id,
         "tile_id": context.tile_id,
         "messages": [
-            {"role": "user", "content": [{"type": "image", "image": context.image}, {"type": "text", "text": prompt}]},
+            {"role": "user", "content": [*images, {"type": "text", "text": prompt}]},
             {"role": "assistant", "content": [{"type": "text", "text": answer}]},
         ],
         **(_choice(context, draft) if truth.rows.choice else {}),
