@@ -9,12 +9,10 @@ from collections.abc import Iterator, Sequence
 from typing import Literal
 
 from nutonic.core.model import Json
+from nutonic.rows.claims import PLACED
 from nutonic.rows.positions import ZONES, position, share
 from nutonic.rows.truth import Truth, in_zone, patch_size, zone_is_whole
 from nutonic.rows.wording import Said
-
-#: A caption tells the places of so many classes; of others their shares, as long as these are above a hundredth.
-_PLACED = 3
 
 #: The most classes that are told of a zone.
 _IN_ZONE = 3
@@ -45,11 +43,11 @@ def _full(truth: Truth) -> Iterator[Said]:
     kind = "dominated" if 2 * cover.counts[first] >= cover.valid else "mixed"
     yield _said(f"caption.{kind}", c=first, share=truth.share(first), where=position(cover, first))
     large = [c for c in others if 100 * cover.counts[c] >= cover.valid]
-    placed = [{"c": c, "share": truth.share(c), "where": position(cover, c)} for c in large[: _PLACED - 1]]
+    placed = [{"c": c, "share": truth.share(c), "where": position(cover, c)} for c in large[: PLACED - 1]]
     if placed:
         yield _said("caption.further", classes=placed)
-    if large[_PLACED - 1 :]:
-        yield _said("caption.minor", classes=[{"c": c, "share": truth.share(c)} for c in large[_PLACED - 1 :]])
+    if large[PLACED - 1 :]:
+        yield _said("caption.minor", classes=[{"c": c, "share": truth.share(c)} for c in large[PLACED - 1 :]])
 
 
 def _large(truth: Truth) -> list[int]:
@@ -62,12 +60,12 @@ def _seen(truth: Truth) -> Iterator[Said]:
     first, *others = _large(truth)
     yield _said("caption.sees", c=first, where=position(truth.cover, first))
     if others:
-        spots = [{"c": c, "where": position(truth.cover, c)} for c in others[:_PLACED]]
+        spots = [{"c": c, "where": position(truth.cover, c)} for c in others[:PLACED]]
         yield _said("caption.sees_too", classes=spots)
 
 
 def _brief(truth: Truth) -> Said:
-    first, *others = large = _large(truth)[:_PLACED]
+    first, *others = large = _large(truth)[:PLACED]
     if not truth.whole:
         return _said("caption.brief_seen", classes=_each(large))
     if truth.count(first) == truth.pixels:

@@ -12,12 +12,23 @@ from typing import Any
 
 from nutonic.core.model import Json
 from nutonic.rows.claims import CLAIMS, RIGHT
+from nutonic.rows.positions import ZONES
 from nutonic.rows.rows import boxes_json
 from nutonic.rows.truth import Truth
 from nutonic.rows.wording import ALWAYS, Said, Wording
 
 #: Tasks whose answer is a list of boxes.
 BOXES = ("grounding", "class_grounding")
+
+
+#: What the answer to a question may consist of, by how their names begin, where a task has questions of several kinds.
+_ANSWERS: Mapping[str, tuple[str, ...]] = {
+    "caption.ask_full": ("entire", "dominated", "mixed", "further", "minor", "sees"),
+    "caption.ask_brief": ("brief_",),
+    "caption.ask_zonal": ("zone_",),
+    "class_caption.ask_share": ("share", "entire", "one_", "patches", "scattered"),
+    "class_caption.ask_where": ("seen",),
+}
 
 
 @cache
@@ -60,7 +71,7 @@ def problem_of(row: Json, truth: Truth, wording: Wording) -> str | None:
     if question.claim in RIGHT and len(said) != 1:
         return "it answers more than is asked"
     asked_for = {**question.values, "asked": question.claim}
-    return _untrue(said, truth, asked_for) or _choice_problem(row, question, said, wording)
+    return _astray(question, said) or _untrue(said, truth, asked_for) or _choice_problem(row, question, said, wording)
 
 
 def _untrue(sentences: Sequence[Said], truth: Truth, asked: Mapping[str, Any]) -> str | None:
@@ -75,6 +86,23 @@ def _untrue(sentences: Sequence[Said], truth: Truth, asked: Mapping[str, Any]) -
         if not claim.holds(truth, {**asked, **said.values}):
             return f"it is not true: {said.claim} of {_shown(said.values)}"
     return None
+
+
+def _astray(question: Said, said: Sequence[Said]) -> str | None:
+    """Whether an answer is to another question, about another class, or says something twice or out of order."""
+    names = [each.claim.partition(".")[2] for each in said]
+    if not all(name.startswith(_ANSWERS.get(question.claim, "")) for name in names):
+        return "it answers another question than is asked"
+    if any(
+        each.values.get("c", question.values["c"]) != question.values["c"] for each in said if "c" in question.values
+    ):
+        return "it speaks of another class than is asked for"
+    order = [
+        (ZONES.index(v["zone"]) if "zone" in (v := each.values) else list(CLAIMS).index(each.claim)) for each in said
+    ]
+    told = [c for each in said for c in (each.values.get("c"), *(one["c"] for one in each.values.get("classes", ())))]
+    twice = len(set(told) - {None}) < len(told) - told.count(None) and "zone" not in said[0].values
+    return "it says something twice, or out of order" if order != sorted(set(order)) or twice else None
 
 
 def _shown(values: Mapping[str, Any]) -> str:

@@ -34,6 +34,9 @@ class Claim:
 
 CLAIMS: dict[str, Claim] = {}
 
+#: A full caption tells the places of so many classes; of others their shares alone.
+PLACED = 3
+
 
 def claim(name: str, *, whole: bool = False, **slots: str) -> Callable[[Holds], Holds]:
     """Make a function the judge of a claim."""
@@ -63,8 +66,14 @@ def _ranked(truth: Truth, classes: Any) -> bool:
     )
 
 
-def _shares_hold(truth: Truth, classes: Any) -> bool:
-    return _ranked(truth, classes) and all(each["share"] == truth.share(each["c"]) for each in classes)
+def _follow(truth: Truth, classes: Any, after: int) -> bool:
+    """Whether classes are the next most common ones after the first so many: none is left out."""
+    ids = [each["c"] for each in classes]
+    return ids == truth.cover.by_size()[after : after + len(ids)]
+
+
+def _shares_hold(truth: Truth, classes: Any, after: int) -> bool:
+    return _follow(truth, classes, after) and all(each["share"] == truth.share(each["c"]) for each in classes)
 
 
 # What a prompt tells of the picture
@@ -105,12 +114,12 @@ def _(truth: Truth, v: Values) -> bool:
 
 @claim("caption.further", whole=True, classes="placed")
 def _(truth: Truth, v: Values) -> bool:
-    return _shares_hold(truth, v["classes"]) and all(truth.lies(each["c"], each["where"]) for each in v["classes"])
+    return _shares_hold(truth, v["classes"], 1) and all(truth.lies(each["c"], each["where"]) for each in v["classes"])
 
 
 @claim("caption.minor", whole=True, classes="shared")
 def _(truth: Truth, v: Values) -> bool:
-    return _shares_hold(truth, v["classes"])
+    return _shares_hold(truth, v["classes"], PLACED)
 
 
 @claim("caption.sees", c="noun", where="spot")
@@ -130,13 +139,12 @@ def _(truth: Truth, v: Values) -> bool:
 
 @claim("caption.brief_most", whole=True, c="noun", classes="nouns")
 def _(truth: Truth, v: Values) -> bool:
-    return 2 * truth.count(v["c"]) >= truth.cover.valid and _ranked(truth, [{"c": v["c"]}, *v["classes"]])
+    return 2 * truth.count(v["c"]) >= truth.cover.valid and _follow(truth, [{"c": v["c"]}, *v["classes"]], 0)
 
 
 @claim("caption.brief_mixed", whole=True, classes="nouns")
 def _(truth: Truth, v: Values) -> bool:
-    ids = [each["c"] for each in v["classes"]]
-    return ids == truth.cover.by_size()[: len(ids)] and 2 * truth.count(ids[0]) < truth.cover.valid
+    return _follow(truth, v["classes"], 0) and 2 * truth.count(v["classes"][0]["c"]) < truth.cover.valid
 
 
 @claim("caption.brief_seen", classes="nouns")
@@ -192,7 +200,7 @@ def _(truth: Truth, v: Values) -> bool:
     return truth.cover.patches[v["c"]] == v["count"] and _patches_hold(truth, v)
 
 
-@claim("class_caption.scattered", number="number", unit="unit")
+@claim("class_caption.scattered", whole=True, number="number", unit="unit")
 def _(truth: Truth, v: Values) -> bool:
     return truth.cover.patches.get(v["c"]) == 0 and (v["number"], v["unit"]) == patch_size(truth)
 

@@ -189,7 +189,7 @@ def test_of_less_than_nine_tenths_no_share_and_no_rank_is_told(labelled, whole):
     assert bool(said["zonal"]) is whole
     assert "share" not in {name for s in said["full"] for name in s.values} or whole
     assert class_caption(truth_of(mask), 2)[0].claim == f"class_caption.ask_{'share' if whole else 'where'}"
-    wanted = {**BARE, "grounding": True, **{name: True for name in ("absence", "vqa", "choice")}}
+    wanted = {**BARE, "grounding": True, **dict.fromkeys(("absence", "vqa", "choice"), True)}
     found = tasks(mask, min_box_fill=0.01, min_box_px=1, **wanted)
     assert found[0] == "grounding"
     assert (len(found) > 1) is whole

@@ -37,7 +37,7 @@ class Picture:
     min_area: int
     """Pixels of the smallest region that counts as a patch."""
     kind: str = "satellite image"
-    rules: oracle.Rules = oracle.Rules()
+    rules: oracle.Rules
     shares: str = "percent"
     facts: Mapping[str, str] = field(default_factory=dict)
     """Date, season and resolution, as far as prompts may tell them."""
@@ -135,7 +135,7 @@ _QUARTERS = {name: (_HALF[down], _HALF[across]) for name, (down, across) in _COR
 _OTHER = {"upper": "top", "lower": "bottom"}
 
 
-def _places() -> dict[str, tuple[str, str] | str]:
+def _places() -> dict[str, tuple[str, str] | str]:  # noqa: C901 - a table
     found: dict[str, tuple[str, str] | str] = {}
     for name, part in _CORNERS.items():
         other = " ".join(_OTHER.get(word, word) for word in name.split())
@@ -251,11 +251,12 @@ class Sentence:
 
 
 _NUMBER_WORDS = ["one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve"]
+#: Before a share in words, which could be other words elsewhere.
+_BEFORE = """with at is share, reach reaches covering cover covers for over up to has holds holding gathers comprises
+    contains beyond: C0: ; and occupies occupy span spans : view,"""
 _SHARE_IN_WORDS = (
-    rf"\({_IN_WORDS}\)|(?!all of it hangs|most of all)(?:(?<=^)|(?<=with )|(?<=at )|(?<=\bis )|(?<=share, )|(?<=reach )|(?<=reaches )|(?<=covering )"
-    rf"|(?<=cover )|(?<=covers )|(?<=for )|(?<=over )|(?<=up )|(?<=to )|(?<=has )|(?<=holds )|(?<=holding )|(?<=gathers )"
-    rf"|(?<=comprises )|(?<=contains )|(?<=beyond: )|(?<=C0: )|(?<=; )|(?<=and )|(?<=occupies )|(?<=occupy )"
-    rf"|(?<=: )|(?<=in view, )){_IN_WORDS}(?= of |, | is covered|\.|$)"
+    rf"\({_IN_WORDS}\)|(?!all of it hangs|most of all)(?:^|{'|'.join(rf'(?<={word} )' for word in _BEFORE.split())})"
+    rf"{_IN_WORDS}(?= of |, | is covered|\.|$)"
 )
 
 
@@ -383,54 +384,69 @@ def _true(picture: Picture, sentence: Sentence, row: Row) -> bool:
 
 #: For captions of all kinds: what words state, and when that is so. The first that fits is taken.
 FACTS: tuple[tuple[str, Judge], ...] = (
-    (r"entirely C0|nothing (?:but|except) C0|covers? everything|there is only C0|from edge to edge|the whole view.*taken up"
-     r"|C0 throughout|completely|^all of this|only C0 can|is all C0|fills? the whole|(?<!nearly )C0 alone\.$|C0 everywhere|^pure|^solely"
-     r"|^uniform|^a uniform|(?:cover|fill)s? the entire image|C0 and nothing else|every part of the image"
-     r"|the whole image belongs|shows C0 throughout|nothing in the image is covered by anything but|takes? up all there is"
-     r"|consists of C0 alone|it is all|^all of the image is", _entire),
+    (r"entirely C0|nothing (?:but|except) C0|covers? everything|there is only C0|from edge to edge"
+     r"|the whole view.*taken up|C0 throughout|completely|^all of this|only C0 can|is all C0|fills? the whole"
+     r"|(?<!nearly )C0 alone\.$|C0 everywhere|^pure|^solely|^uniform|^a uniform|(?:cover|fill)s? the entire image"
+     r"|C0 and nothing else|every part of the image|the whole image belongs|shows C0 throughout"
+     r"|nothing in the image is covered by anything but|takes? up all there is|consists of C0 alone|it is all"
+     r"|^all of the image is", _entire),
     (r"dominate[sd]?\b|principal part|\bC0 above all|consists chiefly of C0|prevails? here|main land cover is C0"
-     r"|half of the land or more|mainly covered by C0|largely covered by C0|the bulk of|sets? the character|^mostly C0"
-     r"|C0 for the most part|^chiefly C0|C0 prevails? over|^largely C0|^predominantly C0|covers? half or more|^mainly C0"
-     r"|I0 of C0 with some", _half),
-    (r"of mixed land cover, most of all|no class holds half of this|^mixed land over Z0, led by|is varied, and|ranks? first"
-     r"|a patchwork of Z0|C0 leads?|a mosaic in which|the largest share|C0 stands? out|^a diverse|no class occupies more than C0"
-     r"|several classes divide these|the most common is C0|blends different surfaces, above all|first among the classes"
-     r"|heterogeneous|and so the most|^a mixture of|^a patchwork of|^a mosaic of|^a blend of|the view is shared by"
-     r"|chiefly divided between|side by side|^varied land|^mixed land cover, above all|^among several kinds", _mixed),
-    (r"nearly C0 alone|almost everything|nearly all covered by|nearly fills? the|little other than|almost entirely"
-     r"|practically the entire|one class rules|hardly anything but|little else than", _zone_alone),
+     r"|half of the land or more|mainly covered by C0|largely covered by C0|the bulk of|sets? the character"
+     r"|^mostly C0|C0 for the most part|^chiefly C0|C0 prevails? over|^largely C0|^predominantly C0"
+     r"|covers? half or more|^mainly C0|I0 of C0 with some", _half),
+    (r"of mixed land cover, most of all|no class holds half of this|^mixed land over Z0, led by|is varied, and"
+     r"|ranks? first|a patchwork of Z0|C0 leads?|a mosaic in which|the largest share|C0 stands? out|^a diverse"
+     r"|no class occupies more than C0|several classes divide these|the most common is C0"
+     r"|blends different surfaces, above all|first among the classes|heterogeneous|and so the most|^a mixture of"
+     r"|^a patchwork of|^a mosaic of|^a blend of|the view is shared by|chiefly divided between|side by side"
+     r"|^varied land|^mixed land cover, above all|^among several kinds", _mixed),
+    (r"nearly C0 alone|almost everything|nearly all covered by|nearly fills? the|little other than"
+     r"|almost entirely|practically the entire|one class rules|hardly anything but|little else than", _zone_alone),
     (r"one piece|a single connected area|all of it hangs together|one continuous area|has not been broken up"
-     r"|just a single body|undivided|coherent whole|no part of it is separate from the others|everything is joined", _one_piece),
-    (r"^one patch of at least A0|^a single patch reaches A0 or more|^only one patch is as large as A0|one patch of no less than"
-     r" A0|^of its patches, one alone measures A0 or beyond|^apart from fragments below A0, there is one patch"
-     r"|^a lone patch reaches the size of A0|^just one patch of A0 and upwards|^the sole patch of at least A0"
+     r"|just a single body|undivided|coherent whole|no part of it is separate from the others"
+     r"|everything is joined", _one_piece),
+    (r"^one patch of at least A0|^a single patch reaches A0 or more|^only one patch is as large as A0"
+     r"|one patch of no less than A0|^of its patches, one alone measures A0 or beyond"
+     r"|^apart from fragments below A0, there is one patch|^a lone patch reaches the size of A0"
+     r"|^just one patch of A0 and upwards|^the sole patch of at least A0"
      r"|^ignoring scraps under A0, a single patch", lambda *a: _patches(*a, 1)),
-    (r"N0 patches of at least A0; the largest|^N0 patches reach A0 or more, and the largest|N0 patches of no less than A0, the "
-     r"largest|N0 patches from A0 upwards, of which the largest|^counting patches of A0 and above, there are N0; the largest"
-     r"|N0 patches of at least A0, and S0 of it is in the largest|of at least A0 there are N0 patches, with S0 of the class in "
-     r"the largest one|^one can count N0 patches that measure A0 or beyond; S0 of the class belongs to the largest|N0 patches of A0 and up, "
-     r"while the largest|^not counting anything smaller, it has N0 patches \(each A0 or more\), the largest", _patches),
-    (r"scattered pixels, in patches smaller than A0|^no patch of it reaches A0|sprinkled about in patches below A0"
-     r"|^its patches are tiny, each under A0|^nowhere does a patch of it attain A0|fragments of less than A0|only specks of it, none as large as"
-     r" A0|^each piece of it stays below A0|dispersed in scraps that fall short of A0|^all its pieces are smaller than A0",
+    (r"N0 patches of at least A0; the largest|^N0 patches reach A0 or more, and the largest"
+     r"|N0 patches of no less than A0, the largest|N0 patches from A0 upwards, of which the largest"
+     r"|^counting patches of A0 and above, there are N0; the largest"
+     r"|N0 patches of at least A0, and S0 of it is in the largest"
+     r"|of at least A0 there are N0 patches, with S0 of the class in the largest one"
+     r"|^one can count N0 patches that measure A0 or beyond; S0 of the class belongs to the largest"
+     r"|N0 patches of A0 and up, while the largest"
+     r"|^not counting anything smaller, it has N0 patches \(each A0 or more\), the largest", _patches),
+    (r"scattered pixels, in patches smaller than A0|^no patch of it reaches A0"
+     r"|sprinkled about in patches below A0|^its patches are tiny, each under A0"
+     r"|^nowhere does a patch of it attain A0|fragments of less than A0|only specks of it, none as large as A0"
+     r"|^each piece of it stays below A0|dispersed in scraps that fall short of A0"
+     r"|^all its pieces are smaller than A0",
      _no_patch),
-    (r"in this order|in order|by area|from most to least|most common first|the order is|ranked|descending order|largest first"
-     r"|by extent|leading|followed by|, then C|led by C|lead in|^further classes|^after that|^smaller|^minor|^less common"
-     r"|^the list ends|^lesser amounts|^finally|^small shares|^the remainder", _ordered),
+    (r"in this order|in order|by area|from most to least|most common first|the order is|ranked|descending order"
+     r"|largest first|by extent|leading|followed by|, then C|led by C|lead in|^further classes|^after that"
+     r"|^smaller|^minor|^less common|^the list ends|^lesser amounts|^finally|^small shares|^the remainder", _ordered),
 )  # fmt: skip
 
+
+def _words(text: str) -> set[str]:
+    return set(text.split())
+
+
 #: Words that state nothing by themselves.
-PLAIN = set(
-    """a about above accompanied account accounts across addition all almost also among amount amounts an and apart appear
-    appears are area as at be been belong belongs beside besides between blend brief by can character chiefly class classes
-    come comes common comprises consist consists contain contains cover covered covering covers different divided each extend
-    extends fill fills find finds first for form forms found from further gathers ground has have here his hold holding holds i
-    image in includes interrupted into is it its kinds land largest less lie lies like likewise list look made mainly make
-    makes measured more most much next occupy occupies occur occurs of off on one only or other out over part parts piece
-    predominantly present rank ranks reach reaches recognisable recognised recognises remains rest seen see sees several
-    share shared shares show showing shows side single size so some spans square surfaces take takes than that
-    remainder scene scattered shown still the then there these things this to total turning up view visible well which while whole will with within yes exists
-    things beyond upwards""".split()
+PLAIN = _words(
+    """a about above accompanied account accounts across addition all almost also among amount amounts an and apart
+    appear appears are area as at be been belong belongs beside besides between beyond blend brief by can
+    character chiefly class classes come comes common comprises consist consists contain contains cover
+    covered covering covers different divided each exists extend extends fill fills find finds first for
+    form forms found from further gathers ground has have here his hold holding holds i image in includes
+    interrupted into is it its kinds land largest less lie lies like likewise list look made mainly make
+    makes measured more most much next occupies occupy occur occurs of off on one only or other out over
+    part parts piece predominantly present rank ranks reach reaches recognisable recognised recognises
+    remainder remains rest scattered scene see seen sees several share shared shares show showing shown
+    shows side single size so some span spans square still surfaces take takes than that the then there
+    these things this to total turning up upwards view visible well which while whole will with within yes"""
 )
 _DENIALS = {
     "no",
@@ -515,7 +531,7 @@ _LIST = rf"{_ITEM}(?:(?:, |; ){_ITEM})*(?: and |; and ){_ITEM}"
 
 
 def _shares_and_places(picture: Picture, sentence: Sentence, row: Row) -> Iterator[str]:
-    """Each class with the share and the place that are told of it; what is told of none is of the class that is asked for."""
+    """Each class with the share and the place that are told of it; what is told of none is of the class asked for."""
     text = re.sub(r"P(\d+), C(\d+)", r"C\2 P\1", sentence.text)
     classes = sentence.all("C")
     if absent := [c for c in classes if c not in picture.counts]:
@@ -636,8 +652,8 @@ def boxed(picture: Picture, answer: str, row: Row, limits: tuple[int, Fraction, 
     )
     if partly is None and not picture.whole:
         yield "it promises all regions of an image of which too little is known"
-    sure = [r.area_px for r in fitting if partly is None or _is_listed(picture, r, above=1)]
-    could = [r.area_px for r in fitting if partly is None or _is_listed(picture, r, above=0)]
+    sure = [r.area_px for r in fitting if partly is None or _is_listed(picture, r, surely=True)]
+    could = [r.area_px for r in fitting if partly is None or _is_listed(picture, r, surely=False)]
     wanted = sorted(sure, reverse=True)[:most]
     if Counter(wanted) - Counter(areas) or Counter(areas) - Counter(could):
         yield f"its boxes are not those asked for: {areas}, not {wanted}"
@@ -649,11 +665,12 @@ def _meets(picture: Picture, region: oracle.Region, fill: Fraction, side: Fracti
     return min(x2 - x1, y2 - y1) >= least and oracle.fill(region) >= fill / 100
 
 
-def _is_listed(picture: Picture, region: oracle.Region, above: int) -> bool:
+def _is_listed(picture: Picture, region: oracle.Region, *, surely: bool) -> bool:
     """Whether a region is among the largest of its class, which are known where not all can be; of equal ones any may be."""
-    least = [r.area_px for r in picture.pieces[region.class_id]][: picture.rules.max_regions_per_class][-1]
-    cut = len(picture.pieces[region.class_id]) > picture.rules.max_regions_per_class
-    return region.area_px >= max(picture.min_area, least + above * cut)
+    areas, most = [r.area_px for r in picture.pieces[region.class_id]], picture.rules.max_regions_per_class
+    if region.area_px < picture.min_area:
+        return False
+    return len(areas) <= most or region.area_px >= (areas[most] + 1 if surely else areas[most - 1])
 
 
 _LIMITS = {
@@ -809,22 +826,25 @@ def _referred(picture: Picture, answer: str, row: Row, boxes: list[list[float]])
 
 # Prompts
 
-_PROMPT_WORDS = set(
-    """a about acquisition adjacent adjoin after all among amount an and answer any anything anywhere are area around
-    arrangement as at be being belong between bigger body border both bounding box boxes brief briefly by bbox can caption cent
-    central centre check choose class classify comes common compact compare connected conspicuous contain contains context
-    coordinates corner cover covered covers date describe description detect differ direction distance distribution do does down
-    draw each edge else estimate every explain extensive extent few fill filled fills find first focus following for found four
-    from give given go greater greatest ground has have height high holds how identify image images in inside inspect into is it
-    its json keep keys kind kinds label land large larger largest latter leading leads least leave left less letter lie lies
-    limit line list locate location lone look lower m main many mark me meet middle more most much multiple must name narrower
-    nearest neighbours next no normalized not objects occur of on one one-line only or out outline overhead part patches per
-    percentage pick picture piece pixel place placed please point position present principal proportion provide quadrant
-    quadrants quarter quarters rank region regions relative reply report resolution respect result return right round rounded
-    same sampling say season second see seen segment select sentence share short show shows side single skip sole some sorted
-    span square stand starting state steps still sum summarise surroundings take taken takes tell ten tens terms than that the
-    their them then there these this those through to touch two type unit under up upper use valid view views visible walk was
-    what where whereabouts which wide wider width with within word words would write xyxy you zone than single-line ground""".split()
+_PROMPT_WORDS = _words(
+    """a about acquisition adjacent adjoin after all among amount an and answer any anything anywhere are area
+    around arrangement as at bbox be being belong between bigger body border both bounding box boxes brief
+    briefly by can caption cent central centre check choose class classify comes common compact compare
+    connected conspicuous contain contains context coordinates corner cover covered covers date describe
+    description detect differ direction distance distribution do does down draw each edge else estimate
+    every explain extensive extent few fill filled fills find first focus following for found four from give
+    given go greater greatest ground has have height high holds how identify image images in inside inspect
+    into is it its json keep keys kind kinds label land large larger largest latter leading leads least
+    leave left less letter lie lies limit line list locate location lone look lower m main many mark me meet
+    middle more most much multiple must name narrower nearest neighbours next no normalized not objects
+    occur of on one one-line only or out outline overhead part patches per percentage pick picture piece
+    pixel place placed please point position present principal proportion provide quadrant quadrants quarter
+    quarters rank region regions relative reply report resolution respect result return right round rounded
+    same sampling say season second see seen segment select sentence share short show shows side single
+    single-line skip sole some sorted span square stand starting state steps still sum summarise
+    surroundings take taken takes tell ten tens terms than that the their them then there these this those
+    through to touch two type under unit up upper use valid view views visible walk was what where
+    whereabouts which wide wider width with within word words would write xyxy you zone"""
 )
 _SEASONS = ("spring", "summer", "autumn", "winter")
 
