@@ -68,11 +68,15 @@ def _singular(verb: str) -> str:
     return verb + ("es" if verb.endswith(("s", "sh", "ch", "x")) else "s")
 
 
+#: What is spoken with a vowel first, numbers such as 8.2 and 11 too.
+_AN = re.compile(r"[aeio]|un[^i]|8|1[18](?![0-9])", re.IGNORECASE)
+
+
 def _a(word: str) -> Word:
     """A word with its indefinite article."""
     if isinstance(word, _Hole):
         return _Hole(f"{_PATTERN}an? {_PATTERN}{word}")
-    return Word(f"{'an' if word[0].lower() in 'aeiou' else 'a'} {word}")
+    return Word(f"{'an' if _AN.match(word) else 'a'} {word}")
 
 
 def _cap(word: str) -> str:

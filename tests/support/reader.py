@@ -253,7 +253,7 @@ class Sentence:
 _NUMBER_WORDS = ["one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve"]
 #: Before a share in words, which could be other words elsewhere.
 _BEFORE = """with at is share, reach reaches covering cover covers for over up to has holds holding gathers comprises
-    contains beyond: C0: ; and occupies occupy span spans : view,"""
+    contains beyond: C0: ; and occupies occupy constitute constitutes span spans : view,"""
 _SHARE_IN_WORDS = (
     rf"\({_IN_WORDS}\)|(?!all of it hangs|most of all)(?:^|{'|'.join(rf'(?<={word} )' for word in _BEFORE.split())})"
     rf"{_IN_WORDS}(?= of |, | is covered|\.|$)"
@@ -390,28 +390,31 @@ FACTS: tuple[tuple[str, Judge], ...] = (
      r"|C0 and nothing else|every part of the image|the whole image belongs|shows C0 throughout"
      r"|nothing in the image is covered by anything but|takes? up all there is|consists of C0 alone|it is all"
      r"|^all of the image is", _entire),
-    (r"dominate[sd]?\b|principal part|\bC0 above all|consists chiefly of C0|prevails? here|main land cover is C0"
-     r"|half of the land or more|mainly covered by C0|largely covered by C0|the bulk of|sets? the character"
-     r"|^mostly C0|C0 for the most part|^chiefly C0|C0 prevails? over|^largely C0|^predominantly C0"
-     r"|covers? half or more|^mainly C0|I0 of C0 with some", _half),
-    (r"of mixed land cover, most of all|no class holds half of this|^mixed land over Z0, led by|is varied, and"
-     r"|ranks? first|a patchwork of Z0|C0 leads?|a mosaic in which|the largest share|C0 stands? out|^a diverse"
-     r"|no class occupies more than C0|several classes divide these|the most common is C0"
-     r"|blends different surfaces, above all|first among the classes|heterogeneous|and so the most|^a mixture of"
-     r"|^a patchwork of|^a mosaic of|^a blend of|the view is shared by|chiefly divided between|side by side"
-     r"|^varied land|^mixed land cover, above all|^among several kinds", _mixed),
-    (r"nearly C0 alone|almost everything|nearly all covered by|nearly fills? the|little other than"
-     r"|almost entirely|practically the entire|one class rules|hardly anything but|little else than", _zone_alone),
-    (r"one piece|a single connected area|all of it hangs together|one continuous area|has not been broken up"
-     r"|just a single body|undivided|coherent whole|no part of it is separate from the others"
-     r"|everything is joined", _one_piece),
+    (r"dominate[sd]?\b|^predominant in this|^primarily C0|principal part|\bC0 above all|consists chiefly of C0"
+     r"|prevails? here|main land cover is C0|half of the land or more|mainly covered by C0|largely covered by C0"
+     r"|the bulk of|sets? the character|^mostly C0|C0 for the most part|^chiefly C0|C0 prevails? over"
+     r"|^largely C0|^predominantly C0|covers? half or more|^mainly C0|I0 of C0 with some", _half),
+    (r"^a variety of surfaces|\bforemost\b|^a combination of|of mixed land cover, most of all"
+     r"|no class holds half of this|^mixed land over Z0, led by|is varied, and|ranks? first|a patchwork of Z0"
+     r"|C0 leads?|a mosaic in which|the largest share|C0 stands? out|^a diverse|no class occupies more than C0"
+     r"|several classes divide these|the most common is C0|blends different surfaces, above all"
+     r"|first among the classes|heterogeneous|and so the most|^a mixture of|^a patchwork of|^a mosaic of"
+     r"|^a blend of|the view is shared by|chiefly divided between|side by side|^varied land"
+     r"|^mixed land cover, above all|^among several kinds", _mixed),
+    (r"nearly C0 alone|almost everything|nearly all covered by|nearly fills? the|occupied nearly exclusively by"
+     r"|little other than|almost entirely|practically the entire|one class rules|hardly anything but"
+     r"|little else than", _zone_alone),
+    (r"one piece|^it is contiguous|^it is unbroken|a single connected area|all of it hangs together"
+     r"|one continuous area|has not been broken up|just a single body|undivided|coherent whole"
+     r"|no part of it is separate from the others|everything is joined", _one_piece),
     (r"^one patch of at least A0|^a single patch reaches A0 or more|^only one patch is as large as A0"
      r"|one patch of no less than A0|^of its patches, one alone measures A0 or beyond"
      r"|^apart from fragments below A0, there is one patch|^a lone patch reaches the size of A0"
      r"|^just one patch of A0 and upwards|^the sole patch of at least A0"
      r"|^ignoring scraps under A0, a single patch", lambda *a: _patches(*a, 1)),
-    (r"N0 patches of at least A0; the largest|^N0 patches reach A0 or more, and the largest"
-     r"|N0 patches of no less than A0, the largest|N0 patches from A0 upwards, of which the largest"
+    (r"^altogether N0 patches attain A0; the largest|N0 patches of at least A0; the largest"
+     r"|^N0 patches reach A0 or more, and the largest|N0 patches of no less than A0, the largest"
+     r"|N0 patches from A0 upwards, of which the largest"
      r"|^counting patches of A0 and above, there are N0; the largest"
      r"|N0 patches of at least A0, and S0 of it is in the largest"
      r"|of at least A0 there are N0 patches, with S0 of the class in the largest one"
@@ -420,13 +423,14 @@ FACTS: tuple[tuple[str, Judge], ...] = (
      r"|^not counting anything smaller, it has N0 patches \(each A0 or more\), the largest", _patches),
     (r"scattered pixels, in patches smaller than A0|^no patch of it reaches A0"
      r"|sprinkled about in patches below A0|^its patches are tiny, each under A0"
-     r"|^nowhere does a patch of it attain A0|fragments of less than A0|only specks of it, none as large as A0"
-     r"|^each piece of it stays below A0|dispersed in scraps that fall short of A0"
-     r"|^all its pieces are smaller than A0",
+     r"|^it is fragmented: no patch attains A0|^nowhere does a patch of it attain A0|fragments of less than A0"
+     r"|only specks of it, none as large as A0|^each piece of it stays below A0"
+     r"|dispersed in scraps that fall short of A0|^all its pieces are smaller than A0",
      _no_patch),
     (r"in this order|in order|by area|from most to least|most common first|the order is|ranked|descending order"
-     r"|largest first|by extent|leading|followed by|, then C|led by C|lead in|^further classes|^after that"
-     r"|^smaller|^minor|^less common|^the list ends|^lesser amounts|^finally|^small shares|^the remainder", _ordered),
+     r"|largest first|by extent|leading|followed by|, then C|led by C|lead in|^alongside:|, alongside C"
+     r"|^additional classes|^modest amounts|^secondary classes|^further classes|^after that|^smaller|^minor"
+     r"|^less common|^the list ends|^lesser amounts|^finally|^small shares|^the remainder", _ordered),
 )  # fmt: skip
 
 
@@ -438,15 +442,16 @@ def _words(text: str) -> set[str]:
 PLAIN = _words(
     """a about above accompanied account accounts across addition all almost also among amount amounts an and apart
     appear appears are area as at be been belong belongs beside besides between beyond blend brief by can
-    character chiefly class classes come comes common comprises consist consists contain contains cover
-    covered covering covers different divided each exists extend extends fill fills find finds first for
-    form forms found from further gathers ground has have here his hold holding holds i image in includes
-    interrupted into is it its kinds land largest less lie lies like likewise list look made mainly make
-    makes measured more most much next occupies occupy occur occurs of off on one only or other out over
-    part parts piece predominantly present rank ranks reach reaches recognisable recognised recognises
-    remainder remains rest scattered scene see seen sees several share shared shares show showing shown
-    shows side single size so some span spans square still surfaces take takes than that the then there
-    these things this to total turning up upwards view visible well which while whole will with within yes"""
+    character chiefly class classes come comes common comprises consist consists constitute constitutes
+    contain contains cover covered covering covers different divided each exists extend extends fill fills
+    find finds first for form forms found from further gathers ground has have here his hold holding holds i
+    image in includes interrupted into is it its kinds land largest less lie lies like likewise list look
+    made mainly make makes measured more most much next occupies occupy occur occurs of off on one only or
+    other out over part parts picture piece predominantly present rank ranks reach reaches recognisable
+    recognised recognises remainder remains rest scattered scene see seen sees several share shared shares
+    show showing shown shows side single situated size so some span spans square still surfaces take takes
+    than that the then there these things this to total turning up upwards view visible well which while
+    whole will with within yes"""
 )
 _DENIALS = {
     "no",
