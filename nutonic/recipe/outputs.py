@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, field_validator, model_validator
 
@@ -101,6 +101,8 @@ class Stretch(Part):
 
 class Rows(Part):
     """Which rows are written for a tile, and how they are worded."""
+
+    LONG: ClassVar[frozenset[str]] = frozenset({"wording"})
 
     captions: tuple[Literal["brief", "full", "zonal"], ...] = ("full",)
     """``brief``: one line; ``full``: a few sentences; ``zonal``: the four quarters and the centre, one by one."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, ClassVar
 from urllib.parse import urlsplit
 
 import orjson
@@ -31,6 +31,8 @@ MOST_SIDE_PX, MOST_TILES = 100_000, 1_000_000
 
 class Recipe(Part):
     """A whole recipe. Build one in Python, or read one with :func:`nutonic.load_recipe`."""
+
+    LONG: ClassVar[frozenset[str]] = frozenset({"rows"})
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,95}$")]
     pois: Pois

@@ -19,6 +19,8 @@ _MOST_BYTES, _MOST_FILES = 2**16, 64
 
 def _texts(value: Any, info: ValidationInfo) -> Any:
     """The texts of a folder that a recipe names, by file name; what is no path stays what it is."""
+    if isinstance(value, dict) and any(len(str(text)) > _MOST_BYTES for text in value.values()):
+        raise ValueError(f"holds a text of more than {_MOST_BYTES:,} letters")
     if not isinstance(value, str) or value == "builtin":
         return value
     folder = Path((info.context or {}).get("folder", "."), Path(value).expanduser())

@@ -11,7 +11,8 @@ import hashlib
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cache, cached_property, lru_cache
+from itertools import pairwise
 from typing import Any
 
 import jinja2
@@ -21,9 +22,10 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from nutonic.core.classes import ClassTable
 from nutonic.errors import RecipeError
+from nutonic.recipe.templates import builtin
 from nutonic.rows.claims import CLAIMS
 from nutonic.rows.positions import DIRECTIONS, PLACES, SEVERAL, SPREAD, ZONES
-from nutonic.rows.slots import KINDS, Kind, Lexicon, Pick, Word
+from nutonic.rows.slots import KINDS, Kind, Lexicon, Pick, Word, either
 
 #: Around the name of a slot, and around a pattern, where a template is made one.
 _HOLE, _PATTERN = "\ue000", "\ue001"
@@ -103,8 +105,8 @@ class Template:
         except TemplateError as error:
             raise RecipeError(f"{self}: {error}") from None
         strange = next((type(n).__name__ for n in tree.find_all(nodes.Node) if not isinstance(n, _ALLOWED)), None)
-        if strange is not None:
-            raise RecipeError(f"{self} has a {strange}: write slots and the filters verb, a and cap alone")
+        if strange is not None or not all(map(_is_plain, tree.find_all((nodes.Output, nodes.Filter)))):
+            raise RecipeError(f"{self} has a {strange or 'Filter'}: write slots and the filters verb, a and cap alone")
         needed, used = set(CLAIMS[self.claim].slots), {name.name for name in tree.find_all(nodes.Name)}
         if not needed <= used <= needed | set(ALWAYS):
             raise RecipeError(
@@ -113,6 +115,22 @@ class Template:
         fixed = "".join(data.data for data in tree.find_all(nodes.TemplateData)).strip()
         if re.search(r"[0-9]", _FORM.sub("", fixed)) or not fixed.isprintable():
             raise RecipeError(f"{self} has a number or a break of its own: numbers come from slots alone")
+        self._refuse_facts(fixed)
+
+    def _refuse_facts(self, fixed: str) -> None:
+        """Raise :class:`RecipeError` if its own words state what nobody checks: a class, or more than its claim does."""
+        known = _own_words(self.claim)
+        if self.source in known:
+            return
+        classes = either({*self._lexicon.nouns.values(), *self._lexicon.table.labels.values()})
+        names = re.findall(rf"\b{classes}\b", fixed, re.IGNORECASE)
+        pairs, ours = set().union(*(pairwise(words) for words in known.values())), _words(self.source)
+        stated = {word for pair in set(pairwise(ours)) - pairs for word in pair if _states(word)}
+        if names or stated:
+            word = [*names, *sorted(stated)][0]
+            raise RecipeError(
+                f"{self} says {word!r} of its own: facts come from slots, and from what nutonic's own say"
+            )
 
     def __str__(self) -> str:
         """What it is called when something is wrong with it."""
@@ -159,6 +177,45 @@ class Template:
         except (LookupError, ValueError):
             return None
         return Said(claim=self.claim, values=values), match.end() + 1
+
+
+#: Words that state something of a picture: where, how many, how much, whether at all.
+_FACTS = frozenset(
+    """above all always below beneath bottom cannot center central centre corner corners dominated dominates double
+    dozen each east eastern edge edges eight eleven entire entirely every everything everywhere few five four
+    fully half halves hardly hundred hundreds inner largest least left less lower majority many middle minority
+    more most mostly neither never nine no nobody none nor north northern not nothing nowhere one only outer per
+    percent quarter quarters rarely right scattered seldom seven several single six smallest sole south southern
+    spring summer autumn winter ten tens third thirds thousands three top twelve twice two upper west western
+    whole without yes zero""".split()  # noqa: SIM905 - a list of this length is a page
+)
+
+
+def _states(word: str) -> bool:
+    return word in _FACTS or word.endswith(("n't", "wards", "most"))
+
+
+def _is_plain(node: nodes.Node) -> bool:
+    """Whether a node puts slots alone into a sentence; verbs are words that state nothing."""
+    if isinstance(node, nodes.Filter):
+        verbs = [each.value for each in node.args if isinstance(each, nodes.Const)]
+        fits = all(isinstance(v, str) and re.fullmatch("[a-z]+", v) and not _states(v) for v in verbs)
+        right = len(node.args) == len(verbs) == (node.name == "verb") and not node.kwargs
+        return node.name in _JINJA.filters and right and fits and isinstance(node.node, nodes.Name | nodes.Filter)
+    return not any(isinstance(each, nodes.Const) for each in node.iter_child_nodes())
+
+
+def _words(source: str) -> list[str]:
+    """The words of a template, a slot by its name in braces, from its beginning to its end."""
+    found = re.findall(r"\{\{\s*(\w+)[^}]*\}\}|([a-z]+(?:'[a-z]+)?)", source, re.IGNORECASE)
+    return ["^", *(f"{{{slot}}}" if slot else word.lower() for slot, word in found), "$"]
+
+
+@cache
+def _own_words(claim: str) -> Mapping[str, list[str]]:
+    """The templates of a claim that come with nutonic, each with its words."""
+    task, _, name = claim.partition(".")
+    return {source: _words(source) for source in _sources(task, name, yaml.safe_load(builtin()[task])[name])}
 
 
 def _listed(names: Iterable[str]) -> str:

@@ -8,12 +8,11 @@ from copy import deepcopy
 from dataclasses import replace
 from functools import lru_cache
 
-import numpy as np
 import orjson
 import pytest
 from support import reader
 from support.sampling import Sample
-from support.spoken import ALL, Spoken, world
+from support.spoken import Spoken, planted, world
 
 from nutonic.rows.checker import problem_of
 
@@ -36,27 +35,6 @@ def test_every_row_of_any_world_is_true_in_every_view(sample: Sample):
 
 
 # Lies
-
-WATER, TREES, GRASS, MARSH, CROPS, SHRUB, BUILT, BARE, SNOW = range(9)
-
-
-def planted(*, mixed: bool = False, half: bool = False) -> Spoken:
-    """A picture in which no two things are alike: seven classes of nine, each where it can be told."""
-    mask = np.full((64, 64), CROPS, np.uint8)
-    mask[2:28, 3:29] = TREES
-    mask[46:60, 36:62] = WATER
-    mask[5:14, 48:58] = BUILT
-    mask[36:62, 2:30] = GRASS if mixed else CROPS
-    mask[16:30, 34:62] = GRASS if mixed else CROPS
-    for k, (y, x) in enumerate([(38, 4), (38, 16), (50, 5), (52, 20), (18, 40)]):
-        mask[y : y + 6 + k % 2, x : x + 6 + k // 2] = BARE
-    for k in range(0, 24, 3):
-        mask[31, 2 + k] = SHRUB
-    if half:
-        mask[:, 33:] = 255
-    rows = {**ALL, "min_region_px": 30, "min_class_fraction": 0.0}
-    return Spoken(mask, rows=rows)
-
 
 Rows = Callable[[dict], dict | None]
 

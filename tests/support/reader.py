@@ -659,9 +659,9 @@ def boxed(picture: Picture, answer: str, row: Row, limits: tuple[int, Fraction, 
         yield "it promises all regions of an image of which too little is known"
     sure = [r.area_px for r in fitting if partly is None or _is_listed(picture, r, surely=True)]
     could = [r.area_px for r in fitting if partly is None or _is_listed(picture, r, surely=False)]
-    wanted = sorted(sure, reverse=True)[:most]
-    if Counter(wanted) - Counter(areas) or Counter(areas) - Counter(could):
-        yield f"its boxes are not those asked for: {areas}, not {wanted}"
+    least = min(areas, default=0) if len(areas) == most else 0
+    if Counter(area for area in sure if area > least) - Counter(areas) or Counter(areas) - Counter(could):
+        yield f"its boxes are not those asked for: {areas} of {sorted(sure, reverse=True)}"
 
 
 def _meets(picture: Picture, region: oracle.Region, fill: Fraction, side: Fraction) -> bool:

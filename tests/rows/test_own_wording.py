@@ -1,0 +1,165 @@
+"""A person's own templates: read with the recipe, part of its digest, refused where their sentences could lie."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import pytest
+import yaml
+from support.cli import nutonic
+from support.spoken import ALL, Spoken, planted
+
+from nutonic import load_recipe
+from nutonic.errors import RecipeError
+from nutonic.recipe.templates import builtin
+
+
+@pytest.fixture
+def own(recipe_path, tmp_path):
+    """Writes a folder of templates, and a recipe that names it; gives the recipe's path."""
+
+    def write(**texts: str):
+        folder = tmp_path / "words"
+        folder.mkdir(exist_ok=True)
+        for name, text in texts.items():
+            (folder / f"{name}.yaml").write_text(text, encoding="utf-8")
+        content = yaml.safe_load(recipe_path.read_text(encoding="utf-8"))
+        content["rows"] = {**content.get("rows", {}), "wording": str(folder)}
+        for part, key in (("imagery", "url"), ("labels", "path"), ("pois", "path")):
+            content[part][key] = str(recipe_path.parent / content[part][key])
+        path = tmp_path / "own.yaml"
+        path.write_text(yaml.safe_dump(content), encoding="utf-8")
+        return path
+
+    return write
+
+
+def digest(path) -> str:
+    return load_recipe(path).digest()
+
+
+def test_a_copy_of_the_builtin_templates_is_the_builtin(own, recipe_path):
+    assert digest(own(**builtin())) == digest(recipe_path)
+
+
+def test_an_edited_file_is_used_and_changes_the_digest(own, recipe_path, tmp_path):
+    edited = builtin()["caption"].replace(
+        "ask_full:\n", "ask_full:\n  - 'Kindly describe the land in this {{ picture }}.'\n"
+    )
+    path = own(caption=edited)  # the other tasks are worded as ever
+    assert digest(path) != digest(recipe_path)
+    only = re.sub(r"(ask_full:\n)(  - .*\n)+", r"\1  - 'Kindly describe the land in this {{ picture }}.'\n", edited)
+    path = own(caption=only)
+    assert nutonic("build", path, "--out", tmp_path / "tree", "--workers", 0, "--limit", 1).code == 0
+    rows = [json.loads(line) for file in (tmp_path / "tree" / "data").iterdir() for line in file.open(encoding="utf-8")]
+    asked = {row["messages"][0]["content"][1]["text"] for row in rows if row["task"] == "caption"}
+    assert asked == {"Kindly describe the land in this satellite image."}
+    assert nutonic("verify", tmp_path / "tree", "--deep").code == 0
+
+
+def with_template(claim: str, template: str) -> dict[str, str]:
+    task, _, name = claim.partition(".")
+    content = yaml.safe_load(builtin()[task])
+    content[name] = [template]
+    return {task: yaml.safe_dump(content)}
+
+
+WRONG = {
+    "a number": (with_template("caption.brief_most", "In 2024 mostly {{ c }}, with {{ classes }}."), "number"),
+    "a statement": (with_template("caption.brief_most", "{% if c %}{{ c }}{% endif %}, with {{ classes }}."), "If"),
+    "a call": (with_template("caption.brief_most", "{{ c.upper() }}, with {{ classes }}."), "Call"),
+    "an attribute": (with_template("caption.brief_most", "{{ c.__class__ }}, with {{ classes }}."), "Getattr"),
+    "a verb that denies": (with_template("caption.sees", "{{ c }} {{ c | verb('do not lie') }} {{ where }}."), "Filter"),
+    "a verb that is none": (with_template("caption.sees", "{{ c }} {{ c | verb }} {{ where }}."), "Filter"),
+    "a text of its own": (with_template("caption.sees", "{{ c }} {{ where }} {{ 'and only there' }}."), "Filter"),
+    "another filter": (with_template("caption.brief_most", "{{ c | upper }}, with {{ classes }}."), "Filter"),
+    "a missing slot": (with_template("caption.brief_most", "Mostly {{ c }}."), "must use"),
+    "a slot of another claim": (with_template("caption.brief_most", "{{ c }} {{ classes }} {{ share }}."), "must use"),
+    "an unknown claim": ({"caption": builtin()["caption"] + "\nsings:\n  - 'La.'\n"}, "no claim"),
+    "an unknown task": ({"poem": "line:\n  - 'La.'\n"}, "no claim"),
+    "a claim without a template": ({"absence": "'yes':\n  - 'Yes.'\n"}, "no template"),
+    "no list": ({"absence": "ask: 'Is there any {{ c }}?'\n"}, "list"),
+    "bad YAML": ({"caption": "ask_full: [\n"}, "YAML"),
+    "no mapping": ({"caption": "- a\n"}, "claims"),
+    "a phrase of two places": (
+        {"phrases": builtin()["phrases"].replace("[at the top, ", "[in the centre, ")}, "of two places"
+    ),
+    "a place without a phrase": ({"phrases": "places: {}\n"}, "places"),
+    "a break": (with_template("caption.brief_most", "Mostly {{ c }},\n\nwith {{ classes }}."), "break"),
+}  # fmt: skip
+
+#: Sentences that say more than their claim, in words that no slot holds.
+LYING = {
+    "a direction": with_template("caption.sees", "On the left, {{ c }} {{ where }} in this {{ picture }}."),
+    "all": with_template("caption.sees", "All is {{ c }} {{ where }} in this {{ picture }}."),
+    "nothing else": with_template("caption.brief_seen", "Nothing but {{ classes }}."),
+    "not": with_template("class_caption.seen", "{{ c }} {{ c | verb('are') }} not {{ where }}."),
+    "isn't": with_template("class_caption.seen", "{{ c }} isn't {{ where }}."),
+    "most": with_template("caption.sees", "Most of it is {{ c }} {{ where }}."),
+    "half": with_template("caption.mixed", "Half of it is {{ c }} ({{ share }}), {{ where }}."),
+    "dominated": with_template("caption.mixed", "A view of {{ size }} dominated by {{ c }} ({{ share }}), {{ where }}."),
+    "a class": with_template("caption.sees", "Water beside {{ c }} {{ where }}."),
+    "a count in words": with_template("caption.sees", "Three lots of {{ c }} {{ where }}."),
+    "a season": with_template("caption.sees", "In winter, {{ c }} {{ where }}."),
+    "no for yes": with_template("absence.yes", "No, there is none."),
+    "yes for no": with_template("vqa.no", "yes"),
+    "only for largest": with_template("referring.ask_largest", "Box the only region of {{ c }} in this {{ picture }}."),
+    "all for some": with_template("grounding.ask_some", "Detect all: {{ count }}, {{ side }} %, {{ fill }} %."),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_templates_that_cannot_be_read_back_are_refused_in_one_line(own, name):
+    texts, word = WRONG[name]
+    said = nutonic("plan", own(**texts))
+    assert said.code == 2
+    assert "Traceback" not in said.err
+    assert "wording" in said.err
+    assert word in said.err
+    assert len(said.err.strip().splitlines()) <= 2
+
+
+@pytest.mark.parametrize("name", LYING)
+def test_templates_that_state_facts_of_their_own_are_refused(own, name):
+    said = nutonic("plan", own(**LYING[name]))
+    assert said.code == 2
+    assert "of its own" in said.err
+    assert "Traceback" not in said.err
+
+
+@pytest.mark.parametrize(
+    "template",
+    [
+        "In this {{ size }} {{ picture }} I can spot {{ c }} {{ where }}.",
+        "Behold: {{ c }} {{ where }}, dear reader.",
+        "{{ c }} {{ c | verb('thrive') }} {{ where }}.",
+    ],
+)
+def test_harmless_templates_are_taken(own, template):
+    load_recipe(own(**with_template("caption.sees", template)))
+    assert nutonic("plan", own(**with_template("caption.sees", template))).code == 0
+
+
+def test_a_missing_or_strange_folder_is_told(own, tmp_path):
+    path = own(**builtin())
+    (tmp_path / "words" / "caption.yaml").write_bytes(b"\xff\xfe\x00ask")
+    with pytest.raises(RecipeError, match="UTF-8"):
+        load_recipe(path)
+    for file in (tmp_path / "words").iterdir():
+        file.unlink()
+    with pytest.raises(RecipeError, match="finds no"):
+        load_recipe(path)
+    (tmp_path / "words").rmdir()
+    with pytest.raises(RecipeError, match="cannot be read"):
+        load_recipe(path)
+
+
+def test_own_sentences_are_read_back_like_all_others():
+    texts = {**builtin(), **with_template("class_caption.seen", "Behold {{ c }} {{ where }}!")}
+    made = planted(half=True)
+    made = Spoken(made.mask, rows={**ALL, **made.rows, "wording": texts})
+    rows = [row for row in made.lines() if row["task"] == "class_caption"]
+    assert rows
+    assert all(row["messages"][1]["content"][0]["text"].startswith("Behold ") for row in rows)
+    assert all(made.problem(row) is None for row in rows)
