@@ -251,7 +251,7 @@ def said(which: str, k: int) -> tuple[Spoken, tuple[dict, ...]]:
 
 def told(which: str, suffix: str, lie: Rows, times: int) -> Iterator[tuple[Spoken, dict, dict]]:
     """Rows of a kind that can be made a lie, and the lies."""
-    for k in range(40):
+    for k in range(200):
         made, rows = said(which, k)
         for row in rows:
             false = lie(row) if row["id"].endswith(f"__{suffix}") else None
