@@ -9,6 +9,7 @@ import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from support.forging import PLACE, TILE, Forger, bomb, chunk, noise, saved
@@ -47,6 +48,19 @@ def first(values: dict) -> str:
     return next(iter(values))
 
 
+def of_label(what: str, change: Callable[[Any], Any]) -> Lie:
+    """A lie about the first class that a sidecar counts."""
+
+    def lie(forger: Forger) -> None:
+        def told(sidecar: dict) -> None:
+            counted = sidecar["land_cover_label_meta"][what]
+            counted[first(counted)] = change(counted[first(counted)])
+
+        forger.sidecar(told)
+
+    return lie
+
+
 SIDECARS: dict[str, Lie] = {
     "tile_id": key("tile_id", value="poi_000001_t0002"),
     "poi_id": key("poi_id", value="poi_000002"),
@@ -78,6 +92,11 @@ SIDECARS: dict[str, Lie] = {
     "another product": key("land_cover_label_meta", "dataset", value="esa-worldcover"),
     "the mask's shape": key("land_cover_label_meta", "shape", value=[41, 40]),
     "labelled share": key("land_cover_label_meta", "valid_fraction", value=0.5),
+    "pixels in other cells": of_label("cells", lambda cells: cells[::-1]),
+    "a pixel more in a cell": of_label("cells", lambda cells: [cells[0] + 1, *cells[1:]]),
+    "a patch more": of_label("patches", lambda count: count + 1),
+    "many pieces more": of_label("pieces", lambda count: count + 1000),
+    "borders of classes that nobody asked for": key("land_cover_label_meta", "borders", value={"1-2": 3}),
     "number of label images": key("land_cover_label_meta", "images", value=9),
     "class_fractions": lambda f: f.sidecar(lambda s: s["class_fractions"].update({first(s["class_fractions"]): 0.25})),
     "a region's label": key("regions", 0, "label", value="lava"),
@@ -101,8 +120,7 @@ SIDECARS: dict[str, Lie] = {
 ROWS: dict[str, Lie] = {
     "a caption that lies, in its row": lambda f: f.row("caption", lambda r: text_of(r, 1).update(text="Lava.")),
     "a share that lies": lambda f: f.row(
-        "class_caption",
-        lambda r: text_of(r, 1).update(text=re.sub(r"^\S+%", "77%", text_of(r, 1)["text"])),
+        "class_caption", lambda r: text_of(r, 1).update(text="It covers 77% of the image, along the top.")
     ),
     "another question": lambda f: f.row("caption", lambda r: text_of(r, 0).update(text="Describe.")),
     "a box of a row": lambda f: f.row(
@@ -122,22 +140,7 @@ ROWS: dict[str, Lie] = {
     "a row of one's own": lambda f: f.rows(lambda rows: [*rows, {**rows[-1], "id": f"{TILE}__poem"}]),
     "rows in another order": lambda f: f.rows(lambda rows: rows[::-1]),
     "a line that is no row": lambda f: f.rows(lambda rows: [*rows, {"task": "caption"}]),
-    "words for a place that its boxes rule out": lambda f: (
-        f.sidecar(lambda s: s.update(caption=moved(s["caption"])), seal=False),
-        f.rows(lambda rows: [move_row(row) for row in rows]),
-    ),
 }
-
-
-def moved(text: str) -> str:
-    """A text in which every class lies in one corner."""
-    return re.sub(r"(\)|is [a-z -]+), [a-z ]+?(?=[.,;])", r"\1, in the upper left corner", text)
-
-
-def move_row(row: dict) -> dict:
-    if row["tile_id"] == TILE and row["task"] in ("caption", "class_caption"):
-        text_of(row, 1)["text"] = moved(text_of(row, 1)["text"])
-    return row
 
 
 PICTURES: dict[str, Lie] = {
@@ -256,7 +259,7 @@ PLANS: dict[str, Lie] = {
 def carded(forger: Forger) -> None:
     """Another number in the card, under its own seal and the summary's."""
     path = forger.out / "README.md"
-    body = path.read_bytes().replace(b"satellite chips of 13", b"satellite chips of 99")
+    body = re.sub(rb"satellite chips of \d+", b"satellite chips of 99", path.read_bytes(), count=1)
     rest, _ = parted(body)
     rest = rest[: -len(_seal(b""))]
     body = body[: -len(_seal(b""))] + _seal(rest)

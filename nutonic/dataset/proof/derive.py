@@ -260,8 +260,9 @@ class ChipFacts:
         return list(overlays_of(context)) if self.spec.rows.overlays else []
 
     def untrue(self, context: ChipContext, row: Json) -> str | None:
-        """What a row that is there says, in its own words, that the sidecar does not; None if nothing."""
-        return problem_of(row, context.truth, context.wording)
+        """What a row that is there says that the sidecar does not; None if nothing."""
+        problem = problem_of(row, context.truth, context.wording)
+        return None if problem is None else problem.partition(": ")[0]  # its own words may be anything
 
 
 @cache
