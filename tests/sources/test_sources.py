@@ -833,7 +833,6 @@ def catalogue(*links: dict) -> str:
             "https://host.example/item.json ",
         ),
         (catalogue({"rel": "child", "href": "file:///etc/catalog.json"}), "can only link to files beside it"),
-        (catalogue({"rel": "child", "href": "bad.json"}), "circle"),
         (catalogue({"rel": "item", "href": "gone.json"}), r"gone\.json: no such file"),
         (json.dumps(item("x", geometry=None)), "item 'x' .* is no STAC item"),
         (json.dumps(item("x", properties={})), "item 'x' .*datetime"),

@@ -55,14 +55,9 @@ class _Walk:
         self.bytes_left -= len(content)
         return content
 
-    def documents(self, path: Path, above: tuple[str, ...] = ()) -> Iterator[tuple[Json, Path]]:
-        """The items of a file and of those that it links to, with the folders that their hrefs are relative to.
-
-        `above` has the catalogues that led here.
-        """
+    def documents(self, path: Path, depth: int = 0) -> Iterator[tuple[Json, Path]]:
+        """The items of a file and of those that it links to, with the folders that their hrefs are relative to."""
         real = os.path.realpath(path)
-        if real in above:
-            raise InputError(f"{path} is linked to from below itself: its links run in a circle")
         if real in self.seen:
             return
         if len(self.seen) >= MOST_FILES:
@@ -71,9 +66,9 @@ class _Walk:
             )
         self.seen.add(real)
         for document in _json(path, self):
-            yield from self._items(document, path, (*above, real))
+            yield from self._items(document, path, depth)
 
-    def _items(self, document: Any, path: Path, above: tuple[str, ...]) -> Iterator[tuple[Json, Path]]:
+    def _items(self, document: Any, path: Path, depth: int) -> Iterator[tuple[Json, Path]]:
         if isinstance(document, list) and all(isinstance(item, dict) for item in document):
             yield from ((item, path.parent) for item in document)
             return
@@ -86,22 +81,22 @@ class _Walk:
         elif kind == "Feature":
             yield document, path.parent
         elif kind in ("Catalog", "Collection"):
-            yield from self._linked(document, path, above)
+            yield from self._linked(document, path, depth)
         else:
             raise InputError(
                 f"{path} is not a STAC catalogue: its type is {kind!r:.80}, not FeatureCollection, Feature or Catalog"
             )
 
-    def _linked(self, document: Json, path: Path, above: tuple[str, ...]) -> Iterator[tuple[Json, Path]]:
+    def _linked(self, document: Json, path: Path, depth: int) -> Iterator[tuple[Json, Path]]:
         links = document.get("links")
         for link in links if isinstance(links, list) else []:
             if isinstance(link, dict) and link.get("rel") in ("item", "child"):
-                if len(above) > _DEEPEST + 1:
+                if depth > _DEEPEST:
                     raise InputError(f"{path} is more than {_DEEPEST} catalogues deep: name one of those below it")
                 href = str(link.get("href", ""))
                 if "://" in href:
                     raise InputError(f"{path} links to {href}: a local catalogue can only link to files beside it")
-                yield from self.documents(path.parent / href, above)
+                yield from self.documents(path.parent / href, depth + 1)
 
 
 def _json(path: Path, walk: _Walk) -> list[Any]:

@@ -483,7 +483,7 @@ def test_a_build_of_naip_has_its_very_pixels_one_request_a_place_and_on_workers_
         np.testing.assert_array_equal(picture, right(np.s_[row : row + 256, col : col + 256]))
         assert sidecar["imagery"]["source"] == "earthengine"
         assert sidecar["imagery"]["assets"]["red"] == f"ee://{NAIP}/m_new/R"
-        assert "aerial photograph of 154 by 154 m" in sidecar["caption"]
+        assert "154 by 154 m" in sidecar["caption"]
     assert len(told) == summary.tiles == 7
     rows = [json.loads(line) for path in (out / "data").rglob("*.jsonl") for line in path.read_text().splitlines()]
     assert len(rows) == summary.rows
