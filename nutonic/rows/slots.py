@@ -54,6 +54,7 @@ class Lexicon:
         nouns = {class_id: self.table.noun(class_id) for class_id in self.table.labels}
         if len(set(nouns.values())) < len(nouns):
             nouns = dict(self.table.labels)
+        nouns = {class_id: _unlike_a_list(noun, set(nouns.values())) for class_id, noun in nouns.items()}
         object.__setattr__(self, "nouns", nouns)
         object.__setattr__(self, "by_noun", {noun.lower(): class_id for class_id, noun in nouns.items()})
         flat = {
@@ -66,7 +67,13 @@ class Lexicon:
     def noun(self, class_id: int) -> Word:
         """What a class is called, and whether that is a plural."""
         noun = self.nouns[class_id]
-        return Word(noun, plural=" and " in noun or (noun.endswith("s") and not noun.endswith("ss")))
+        return Word(noun, plural=" and " in noun or "/" in noun or (noun.endswith("s") and not noun.endswith("ss")))
+
+
+def _unlike_a_list(noun: str, nouns: set[str]) -> str:
+    """A noun; with strokes, as in ``grass/forest``, if with "and" it could be taken for two classes of the table."""
+    parts = re.split(r", | and ", noun)
+    return "/".join(parts) if len(parts) > 1 and nouns & set(parts) else noun
 
 
 def either(words: Any) -> str:

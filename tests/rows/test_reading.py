@@ -14,6 +14,7 @@ from support import reader
 from support.sampling import Sample
 from support.spoken import Spoken, planted, world
 
+from nutonic.core.classes import ClassTable
 from nutonic.rows.checker import problem_of
 
 WORLDS = 1000
@@ -32,6 +33,35 @@ def test_every_row_of_any_world_is_true_in_every_view(sample: Sample):
                 assert reader.falsehoods(row, picture) == [], (k, row)
                 read += 1
     assert read > 400
+
+
+CCI = ("cropland, rainfed", "tree or shrub cover", "cropland, irrigated or post-flooding", "urban areas", "bare areas",
+       "tree cover, broadleaved, evergreen, closed to open (>15%)", "mosaic cropland (>50%) / natural vegetation (<50%)",
+       "water bodies", "Lichens and mosses")  # fmt: skip
+JOINED = (
+    "forest",
+    "water",
+    "forest and water",
+    "grass",
+    "grass and forest",
+    "urban",
+    "crops",
+    "crops, grass and water",
+    "bare",
+)
+
+
+@pytest.mark.parametrize("labels", [CCI, JOINED], ids=["commas and brackets", "classes of classes"])
+def test_classes_of_any_name_are_told_apart(labels):
+    table = ClassTable(name="own", labels=dict(enumerate(labels)), unknown=255, colors={})
+    for k in range(30):
+        made = replace(world(k), table=table)
+        context = made.context()
+        for row in made.lines():
+            assert problem_of(row, context.truth, context.wording) is None, row
+    spoken = set(context.wording.lexicon.nouns.values())
+    assert len(spoken) == 9
+    assert ("grass/forest" in spoken) is (labels is JOINED)
 
 
 # Lies
