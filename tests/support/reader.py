@@ -399,7 +399,8 @@ FACTS: tuple[tuple[str, Judge], ...] = (
      r"|C0 leads?|a mosaic in which|the largest share|C0 stands? out|^a diverse|no class occupies more than C0"
      r"|several classes divide these|the most common is C0|blends different surfaces, above all"
      r"|first among the classes|heterogeneous|and so the most|^a mixture of|^a patchwork of|^a mosaic of"
-     r"|^a blend of|the view is shared by|chiefly divided between|side by side|^varied land"
+     r"|^a blend of|^in order of area"
+     r"|the square is shared by|the view is shared by|chiefly divided between|side by side|^varied land"
      r"|^mixed land cover, above all|^among several kinds", _mixed),
     (r"nearly C0 alone|almost everything|nearly all covered by|nearly fills? the|occupied nearly exclusively by"
      r"|little other than|almost entirely|practically the entire|one class rules|hardly anything but"
@@ -596,9 +597,8 @@ def zonal(picture: Picture, sentence: Sentence, row: Row) -> Iterator[str]:
 def captioned(picture: Picture, answer: str, row: Row) -> Iterator[str]:
     """What of a caption is not so."""
     found = list(sentences(picture, answer))
-    is_zonal = any(
-        re.search(r"\b(quarters?|quadrants?|zone by zone|centre of this|corner region)\b", row.prompt) for _ in "1"
-    )
+    zoned = r"\b(quarters?|quadrants?|zone by zone|centre of this|corner region)\b"
+    is_zonal = row.task == "caption" and re.search(zoned, row.prompt)
     if is_zonal:
         zones = [str(_with_zones(sentence).held.get("Q0")) for sentence in found]
         if len(set(zones)) < len(zones):
@@ -880,7 +880,7 @@ def falsehoods(record: Mapping, picture: Picture) -> list[str]:
     )
     if strange := sorted(words - _PROMPT_WORDS - set(_SEASONS)):
         found.append(f"nobody can tell what {strange} ask: {prompt}")
-    if not parts[0].all("I") and "I0" not in text:
+    if "I0" not in text and not (record["task"] == "overview" and "overhead" in text):
         found.append("it does not say what kind of picture it is")
     if not _facts_hold(picture, text, held):
         found.append("its date, season or resolution are others")
@@ -894,7 +894,11 @@ def falsehoods(record: Mapping, picture: Picture) -> list[str]:
 
 def _answered(picture: Picture, record: Mapping, answer: str, row: Row, held: Mapping[str, object]) -> Iterator[str]:
     task, boxes = row.task, [held[token] for token in re.findall(r"\bB\d+", row.prompt)]
-    if task == "caption":
+    pictures = [part["image"] for part in record["messages"][0]["content"][:-1]]
+    stills = [path.startswith("mapbox_stills/") for path in pictures]
+    if stills != {"overview": [True], "cross_view": [True, False]}.get(task, [False]):
+        yield f"it shows other pictures than it speaks of: {pictures}"
+    if task in ("caption", "cross_view", "overview"):
         yield from captioned(picture, answer, row)
     elif task == "class_caption":
         yield from of_class(picture, answer, row)

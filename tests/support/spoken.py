@@ -30,6 +30,7 @@ ALL = {
     "vqa": True,
     "choice": True,
     "referring": True,
+    "cross_view": True,
     "prompt": ("resolution", "date", "season"),
 }
 _ASSETS = tuple(
@@ -57,6 +58,8 @@ class Spoken:
     """Native pixels a side; those of the mask if there are no others."""
     name: str = "poi_000012_t0003"
     collection: str = "sentinel-2-l2a"
+    still: bool = False
+    """Whether the place has an overhead still, of several kilometres."""
     lat: float = 46.0
 
     @cached_property
@@ -66,7 +69,9 @@ class Spoken:
         side = self.mask.shape[0]
         tiles = Tiles.model_construct(**{**Tiles().model_dump(), "size": self.size or side, "output_size": side})
         wording = wording_of(texts_of(rows.wording), self.table)
-        return WordRules(rows=rows, tiles=tiles, resolution_m=10.0, wording=wording)
+        return WordRules(
+            rows=rows, tiles=tiles, resolution_m=10.0, wording=wording, still=(12.0, 512) if self.still else None
+        )
 
     def context(self, view: str | None = None) -> ChipContext:
         """The chip, as the builder has it."""
@@ -88,7 +93,12 @@ class Spoken:
         name = self.name if view is None else f"{self.name}_{view}"
         return ChipContext(
             place_result=PlaceResult(
-                place=place, scene=scene, substituted=None, bands=("red", "green", "blue"), geobox=grid
+                place=place,
+                scene=scene,
+                substituted=None,
+                bands=("red", "green", "blue"),
+                geobox=grid,
+                still="mapbox_stills/s00000/poi_000012.png" if self.still else None,
             ),
             tile=Tile(index=3, row=0, col=0, size=self.mask.shape[0]),
             tile_id=name,
@@ -148,7 +158,7 @@ def planted(*, mixed: bool = False, half: bool = False) -> Spoken:
     if half:
         mask[:, 33:] = 255
     rows = {**ALL, "min_region_px": 30, "min_class_fraction": 0.0}
-    return Spoken(mask, rows=rows)
+    return Spoken(mask, rows=rows, still=True)
 
 
 def worlds(number: int, seed: int = 0) -> Iterator[Spoken]:
@@ -183,6 +193,7 @@ def world(k: int, seed: int = 0) -> Spoken:
     }
     size = int(chance.choice([side, 2 * side, 3 * side]))
     where = {"collection": str(chance.choice(["sentinel-2-l2a", "naip"])), "lat": float(chance.choice([46, -33, 5]))}
+    where |= {"still": bool(chance.random() < 0.3)}
     return Spoken(mask=mask, rows=rows, size=size, name=f"poi_{k:06d}_t0003", **where)
 
 
