@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 from support import oracle
-from support.spoken import ALL, Spoken
+from support.spoken import ALL, Spoken, world
 
 from nutonic.chips.regions import LandCover, land_cover, min_region_pixels
 from nutonic.core.classes import ClassTable
@@ -423,3 +423,58 @@ def test_boxes_are_half_open_shares_of_width_and_height():
     ):
         (row,) = Spoken(drawn, TABLE, rows).lines()
         assert row["messages"][1]["content"][0]["text"] == text
+
+
+# Views
+
+#: What words become that say where, when a picture is mirrored, or turned counter-clockwise.
+MIRRORED = {"left": "right", "right": "left"}
+TURNED = {
+    "upper left": "lower left", "upper right": "upper left", "lower right": "upper right", "lower left": "lower right",
+    "top": "left", "left": "bottom", "bottom": "right", "right": "top", "top edge": "left side",
+    "left side": "bottom edge", "bottom edge": "right side", "right side": "top edge", "band across": "band down",
+    "band down": "band across", "upper half": "left half", "left half": "lower half", "lower half": "right half",
+    "right half": "upper half",
+}  # fmt: skip
+
+
+def mirrored(place: str) -> str:
+    return " ".join(MIRRORED.get(word, word) for word in place.split())
+
+
+def turned_once(place: str) -> str:
+    if place in TURNED:
+        return TURNED[place]
+    corner = " ".join(place.split()[:2])
+    return f"{TURNED[corner]} {place.split()[2]}" if corner in TURNED and place.count(" ") == 2 else place
+
+
+def where_of(made: Spoken, view: str | None) -> tuple[list, set]:
+    """What the full caption says without its words, and the zones of the zonal one with what is said of each."""
+    truth = made.context(view).truth
+    full = [(s.claim, v["c"], v["where"].place, v["where"].mostly, v.get("share"))
+            for s in caption(truth) for v in s.values.get("classes", [s.values]) if "where" in v]  # fmt: skip
+    zones = {
+        (s.claim, s.values["zone"], str(s.values.get("classes", s.values.get("c")))) for s in caption(truth, "zonal")
+    }
+    return full, zones
+
+
+@pytest.mark.parametrize(
+    ("view", "turn"),
+    [
+        ("flip", mirrored),
+        ("r90", turned_once),
+        ("r180", lambda place: turned_once(turned_once(place))),
+        ("r270", lambda place: turned_once(turned_once(turned_once(place)))),
+    ],
+)
+def test_a_view_says_what_the_original_says_turned(view, turn):
+    said = 0
+    for k in range(40):
+        made = world(k)
+        (full, zones), (seen, seen_zones) = where_of(made, None), where_of(made, view)
+        assert seen == [(claim, c, turn(place), mostly, share) for claim, c, place, mostly, share in full]
+        assert seen_zones == {(claim, turn(zone), classes) for claim, zone, classes in zones}
+        said += len(full)
+    assert said > 60
