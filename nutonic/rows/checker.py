@@ -16,6 +16,7 @@ from nutonic.rows.positions import ZONES
 from nutonic.rows.rows import boxes_json
 from nutonic.rows.truth import Truth
 from nutonic.rows.wording import ALWAYS, Said, Wording
+from nutonic.secrets import redact
 
 #: Tasks whose answer is a list of boxes.
 BOXES = ("grounding", "class_grounding")
@@ -58,7 +59,7 @@ def problem_of(row: Json, truth: Truth, wording: Wording) -> str | None:
     asks, tells = _claims(task)
     asked = wording.read(prompt, asks) if asks else None
     if not asked:
-        return f"its prompt cannot be read: {prompt!r:.120}"
+        return f"its prompt cannot be read: {redact(prompt)!r:.120}"
     question, *told = asked
     problem = _untrue(asked, truth, {}) or _out_of_place(row, question, told)
     if problem is not None:
@@ -67,7 +68,7 @@ def problem_of(row: Json, truth: Truth, wording: Wording) -> str | None:
         return _boxes_problem(answer, question, truth)
     said = wording.read(answer, tells)
     if not said:
-        return f"its answer cannot be read: {answer!r:.120}"
+        return f"its answer cannot be read: {redact(answer)!r:.120}"
     if question.claim in RIGHT and len(said) != 1:
         return "it answers more than is asked"
     asked_for = {**question.values, "asked": question.claim}
