@@ -118,11 +118,24 @@ def _end_group(pid: int, patience_s: float = 5.0) -> bool:
     return True
 
 
+#: Starts a program, writes its peak in kilobytes into a file, and ends as it does. A process begins with the peak of the one
+#: that started it, and a run of all tests is large; this one is small.
+_SMALL = """
+import os, sys
+pid = os.posix_spawn(sys.argv[2], sys.argv[2:], os.environ)
+_, status, usage = os.wait4(pid, 0)
+open(sys.argv[1], "w").write(str(usage.ru_maxrss))
+code = os.waitstatus_to_exitcode(status)
+os._exit(code) if code >= 0 else os.kill(os.getpid(), -code)
+"""
+
+
 def _cold(arguments: list[str], folder: Path, environment: dict, outputs: list[Path], seconds: float):
     """A program of its own, without anything imported before."""
+    peak = outputs[0].with_suffix(".peak")
     with outputs[0].open("wb") as out, outputs[1].open("wb") as err:
         process = subprocess.Popen(
-            [Path(sys.executable).with_name("nutonic"), *arguments],
+            [sys.executable, "-I", "-S", "-c", _SMALL, peak, Path(sys.executable).with_name("nutonic"), *arguments],
             cwd=folder,
             env=environment,
             stdin=subprocess.DEVNULL,
@@ -139,7 +152,7 @@ def _cold(arguments: list[str], folder: Path, environment: dict, outputs: list[P
         time.sleep(0.01)
     process.returncode = os.waitstatus_to_exitcode(ended[1])
     assert not _end_group(process.pid), "it has left processes behind"
-    return process.returncode, ended[2].ru_maxrss * 1024 - COLD_MB * 1e6
+    return process.returncode, int(peak.read_text()) * 1024 - COLD_MB * 1e6
 
 
 @cache

@@ -490,7 +490,7 @@ def sidecar(tree: Path) -> dict[str, Any]:
 def test_a_build_counts_what_the_masks_leave(tmp_path):
     three_bands(tmp_path, "uint16", 300, 4000, mask=MASK)
     write(tmp_path / "lc.tif", CLASSES.astype("uint8"), mask=MASK)
-    done = nt.build(recipe(tmp_path), tmp_path / "out", workers=0)
+    done = nt.build(recipe(tmp_path, tiles={"min_valid_fraction": 0.35}), tmp_path / "out", workers=0)
     assert nt.verify(tmp_path / "out", deep=True).problems == ()
     assert (done.tiles, done.rejects) == (1, {})
     found, window = sidecar(tmp_path / "out"), CLASSES[16:48, 16:48][:, 16:]
