@@ -12,6 +12,10 @@ from nutonic.testing import LIES, Fault
 CLEAN, RESUMED, EMPTY = Tree.CLEAN, Tree.RESUMED, Tree.EMPTY
 EVER = None
 
+#: Seconds that a build may take whose every file fails for ever: each is asked for six times, with pauses of half a minute
+#: together, first for all places at once and then for each.
+PAUSES = 240
+
 
 def numbered(here: Here, number: int) -> dict[str, Any]:
     """An item that is new each time."""
@@ -64,13 +68,19 @@ LYING = [
         for kind in ("503", "429", "408", "500", "drop", "truncate", "short", "html", "zeros")
     ),
     *(
-        Row(f"{kind}, for ever", fault(kind, EVER), BUILD, 1, "stay open", RESUMED, 60)
+        Row(f"{kind}, for ever", fault(kind, EVER), BUILD, 1, "stay open", RESUMED, PAUSES)
         for kind in ("503", "elsewhere", "untold", "whole", "few", "surplus", "multipart", "no-gzip", "416", "drop")
     ),
     *(Row(f"{kind}, for ever", fault(kind, EVER), BUILD, 1, "no chip was made", EMPTY) for kind in ("404", "410")),
     Row("401s for a file", fault("403", EVER), BUILD, 1, "the server denies access", RESUMED),
     Row(
-        "one band lies, the others do not", fault("elsewhere", EVER, "/west/green.tif"), BUILD, 1, "green", RESUMED, 60
+        "one band lies, the others do not",
+        fault("elsewhere", EVER, "/west/green.tif"),
+        BUILD,
+        1,
+        "green",
+        RESUMED,
+        PAUSES,
     ),
     Row(
         "an ETag of its own for each answer, Last-Modified too",
@@ -155,10 +165,13 @@ ENDING = [
         for kind in ("drip-head", "continue", "trailers", "chunks", "drip", "drip-error", "stall")
     ),
     *(
-        Row(f"{kind}, for ever", fault(kind, EVER, after_s=0.02), BUILD, 1, "stay open", RESUMED, 60)
+        Row(f"{kind}, for ever", fault(kind, EVER, after_s=0.02), BUILD, 1, "stay open", RESUMED, PAUSES)
         for kind in ("drip-head", "continue", "trailers", "chunks", "drip", "stall")
     ),
-    *(Row(f"{kind}, for ever", fault(kind, EVER), BUILD, 1, "stay open", RESUMED, 60) for kind in ("headers", "bomb")),
+    *(
+        Row(f"{kind}, for ever", fault(kind, EVER), BUILD, 1, "stay open", RESUMED, PAUSES)
+        for kind in ("headers", "bomb")
+    ),
     *(
         Row(f"{kind}, a tenth", served(share=0.1, kinds=(kind,), seed=4), BUILD, 0, "built 3 places", CLEAN, 60)
         for kind in ("headers", "bomb")
