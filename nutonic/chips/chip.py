@@ -16,10 +16,9 @@ from PIL import Image
 from nutonic.chips.quality import quality_of, too_poor
 from nutonic.chips.regions import turned
 from nutonic.core.classes import ClassTable
-from nutonic.core.model import Chip, Quality
+from nutonic.core.model import Chip, TileQuality
 from nutonic.errors import BadPixels
-from nutonic.recipe.outputs import Quality as QualityLimits
-from nutonic.recipe.outputs import Stretch, Tiles
+from nutonic.recipe.outputs import Quality, Stretch, Tiles
 
 Limits = tuple[tuple[int, int], ...]
 
@@ -35,10 +34,10 @@ class ChipRules:
     """What the labels' values mean."""
     tiles: Tiles
     stretch: Stretch
-    quality: QualityLimits
+    quality: Quality
     """What of a tile may be hidden, where it has a classification."""
 
-    def quality_of(self, tile: TilePixels) -> Quality | None:
+    def quality_of(self, tile: TilePixels) -> TileQuality | None:
         """The quality of a tile; None if it has no classification, or tiles are not judged."""
         meaning = self.quality.classification
         return None if meaning is None or tile.classes is None else quality_of(tile.classes, meaning)
@@ -180,7 +179,7 @@ def _coverage_reject(valid: np.ndarray, layer: Literal["imagery", "labels"], lea
     return TileReject(f"too little {layer}", detail, layer)
 
 
-def _quality_reject(quality: Quality | None, rules: ChipRules) -> TileReject | None:
+def _quality_reject(quality: TileQuality | None, rules: ChipRules) -> TileReject | None:
     poor = None if quality is None else too_poor(quality, rules.quality, rules.tiles)
     return None if poor is None else TileReject(*poor, "imagery")
 

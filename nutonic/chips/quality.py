@@ -8,9 +8,8 @@ from fractions import Fraction
 import numpy as np
 
 from nutonic.core.catalogs import Classification
-from nutonic.core.model import Quality
-from nutonic.recipe.outputs import Quality as Limits
-from nutonic.recipe.outputs import Tiles
+from nutonic.core.model import TileQuality
+from nutonic.recipe.outputs import Quality, Tiles
 
 #: Of each share, in the order in which they are looked at: what a tile with too much of it is, and how that is told.
 _POOR = {
@@ -21,22 +20,22 @@ _POOR = {
 }
 
 
-def quality_of(classes: np.ndarray, meaning: Classification) -> Quality:
+def quality_of(classes: np.ndarray, meaning: Classification) -> TileQuality:
     """The quality of a square, from the classes of its pixels: (height, width) uint8."""
     counts = np.bincount(classes.ravel(), minlength=256)
     kinds = (meaning.cloud, meaning.shadow, meaning.snow, meaning.nodata)
     cloud, shadow, snow, nodata = (int(counts[list(values)].sum()) / classes.size for values in kinds)
-    return Quality(cloud=cloud, shadow=shadow, snow=snow, nodata=nodata)
+    return TileQuality(cloud=cloud, shadow=shadow, snow=snow, nodata=nodata)
 
 
-def limits_of(limits: Limits, tiles: Tiles) -> tuple[Fraction, ...]:
+def limits_of(limits: Quality, tiles: Tiles) -> tuple[Fraction, ...]:
     """The most that a tile may have of cloud, shadow, snow and nodata; a number means what is written: 0.1 is a tenth."""
     given = [Fraction(str(share)) for share in (limits.max_cloud, limits.max_shadow, limits.max_snow)]
     seen = Fraction(str(tiles.min_valid_fraction))
     return (*given, 1 - seen if limits.max_nodata is None else Fraction(str(limits.max_nodata)))
 
 
-def too_poor(quality: Quality, limits: Limits, tiles: Tiles) -> tuple[str, str] | None:
+def too_poor(quality: TileQuality, limits: Quality, tiles: Tiles) -> tuple[str, str] | None:
     """Why a tile of this quality cannot be a chip: a phrase to count by, and what was found; None if it can."""
     pixels = tiles.size**2
     for (reason, told), share, most in zip(_POOR.values(), astuple(quality), limits_of(limits, tiles), strict=True):

@@ -177,7 +177,7 @@ class Region:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Quality:
+class TileQuality:
     """What of a square its scene saw badly, by the scene's own classification: shares of native pixels, 0 to 1."""
 
     cloud: float
@@ -198,7 +198,7 @@ class Chip:
     """Low and high of the stretch, one pair of digital numbers per band."""
     valid_fraction: float
     """Share of the native tile's pixels whose imagery is valid, 0 to 1."""
-    quality: Quality | None = None
+    quality: TileQuality | None = None
     """Of the native tile; None where its scene has no classification, or none was asked for."""
     augmentation: str | None = None
     """``flip``, ``r90``, ``r180``, ``r270``, or None for the original."""

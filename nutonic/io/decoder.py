@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import atexit
 import contextvars
-import io
 import itertools
 import math
 import os
@@ -33,6 +32,7 @@ from rasterio.errors import RasterioError
 from rasterio.windows import Window
 
 from nutonic.errors import BadPixels, GridError, NutonicError, ReadFailed
+from nutonic.io.files import PositionedFile
 
 #: What a file starts with that is decoded here: a JPEG 2000 file, or a bare codestream.
 SIGNATURES = (b"\0\0\0\x0cjP  \r\n\x87\n", b"\xff\x4f\xff\x51")
@@ -333,30 +333,18 @@ class _Served:
     context: contextvars.Context = field(default_factory=contextvars.Context)
 
 
-class _Asked(io.RawIOBase):
+class _Asked(PositionedFile):
     """A file whose bytes the asking process has."""
 
     def __init__(self, size: int, ask: Callable[[int, int], bytes]) -> None:
-        self._size, self._ask, self._at = size, ask, 0
+        self._size, self._ask = size, ask
 
-    def readable(self) -> bool:
-        return True
+    @property
+    def size(self) -> int:
+        return self._size
 
-    def seekable(self) -> bool:
-        return True
-
-    def tell(self) -> int:
-        return self._at
-
-    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        self._at = offset + {os.SEEK_SET: 0, os.SEEK_CUR: self._at, os.SEEK_END: self._size}[whence]
-        return self._at
-
-    def read(self, size: int = -1) -> bytes:
-        end = self._size if size < 0 else min(self._at + size, self._size)
-        content = self._ask(self._at, end - self._at) if end > self._at else b""
-        self._at += len(content)
-        return content
+    def _span(self, start: int, end: int) -> bytes:
+        return self._ask(start, end - start)
 
 
 def serve() -> None:

@@ -1,8 +1,9 @@
-"""Local files that somebody names: read only if they are files, and only so far; one writer at a time; and their handles."""
+"""Local files that somebody names, read only if they are files, and only so far; locks, handles and positions of files."""
 
 from __future__ import annotations
 
 import errno
+import io
 import os
 import stat
 from collections.abc import Iterator
@@ -91,3 +92,42 @@ def require_handles(count: int) -> None:
     finally:
         for handle in handles:
             os.close(handle)
+
+
+class PositionedFile(io.RawIOBase):
+    """A file that is only read, by spans: it keeps the position. Whoever makes it has `size` and `_span`."""
+
+    _at = 0
+
+    @property
+    def size(self) -> int:
+        """Bytes of the whole file."""
+        raise NotImplementedError
+
+    def _span(self, start: int, end: int) -> bytes:
+        """The bytes of a span that is not empty, within the file."""
+        raise NotImplementedError
+
+    def readable(self) -> bool:
+        """Always."""
+        return True
+
+    def seekable(self) -> bool:
+        """Always."""
+        return True
+
+    def tell(self) -> int:
+        """Position in bytes."""
+        return self._at
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        """Move, as files do."""
+        self._at = offset + {os.SEEK_SET: 0, os.SEEK_CUR: self._at, os.SEEK_END: self.size}[whence]
+        return self._at
+
+    def read(self, size: int = -1) -> bytes:
+        """Bytes from here on."""
+        end = self.size if size < 0 else min(self._at + size, self.size)
+        content = self._span(self._at, end) if end > self._at else b""
+        self._at += len(content)
+        return content

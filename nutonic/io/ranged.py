@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import io
-import os
 import re
 import threading
 from collections.abc import Mapping
@@ -14,6 +12,7 @@ from hashlib import sha256
 from nutonic.errors import GridError, NutonicError, ReadFailed
 from nutonic.io.access import Access
 from nutonic.io.cache import SingleFlightCache
+from nutonic.io.files import PositionedFile
 from nutonic.io.http import Answer, Client, Request
 
 #: Bytes fetched with the first request: the whole header of nearly every COG.
@@ -207,11 +206,11 @@ class _ReadLog:
     used: dict[_Span, bytes] = field(default_factory=dict)
 
 
-class RemoteFile(io.RawIOBase):
+class RemoteFile(PositionedFile):
     """A file for GDAL. GDAL only learns that a read failed; why is kept in `error`, for who called GDAL."""
 
     def __init__(self, url: str, access: Access, cache: RangeCache, same: RemoteFile | None = None) -> None:
-        self.url, self._access, self._cache, self._at = url, access, cache, 0
+        self.url, self._access, self._cache = url, access, cache
         self._head: _Head = same._head if same else cache.head(url, access)
         self._log: _ReadLog = same._log if same else _ReadLog()
 
@@ -239,34 +238,6 @@ class RemoteFile(io.RawIOBase):
         """Bytes of the whole file."""
         return self._head.size
 
-    def readable(self) -> bool:
-        """Always."""
-        return True
-
-    def seekable(self) -> bool:
-        """Always."""
-        return True
-
-    def tell(self) -> int:
-        """Position in bytes."""
-        return self._at
-
-    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        """Move, as files do."""
-        self._at = offset + {os.SEEK_SET: 0, os.SEEK_CUR: self._at, os.SEEK_END: self.size}[whence]
-        return self._at
-
-    def read(self, size: int = -1) -> bytes:
-        """Bytes from here on; none where it fails, which sets `error`."""
-        end = self.size if size < 0 else min(self._at + size, self.size)
-        try:
-            content = self._bytes((self._at, end)) if end > self._at else b""
-        except NutonicError as error:
-            self._log.error = self._log.error or error
-            return b""
-        self._at += len(content)
-        return content
-
     def begin(self) -> None:
         """Forget the error and the ranges of the read before."""
         self._log.error = None
@@ -279,12 +250,19 @@ class RemoteFile(io.RawIOBase):
         """
         return not self.stale and self._cache.drop(self.url, self._head, self._log.used)
 
-    def _bytes(self, span: _Span) -> bytes:
-        first, end = span
+    def _span(self, start: int, end: int) -> bytes:
+        """Bytes of the file; none where it fails, which sets `error`."""
+        try:
+            return self._bytes(start, end)
+        except NutonicError as error:
+            self._log.error = self._log.error or error
+            return b""
+
+    def _bytes(self, first: int, end: int) -> bytes:
         if end <= len(self._head.content):
             return self._head.content[first:end]
         if end - first >= self._head.page:
-            return self._range(span)
+            return self._range((first, end))
         start = first // self._head.page * self._head.page
         pages = range(start, end, self._head.page)
         content = b"".join(self._range((at, min(at + self._head.page, self.size))) for at in pages)

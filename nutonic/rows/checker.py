@@ -14,6 +14,7 @@ from nutonic.core.model import Json
 from nutonic.rows.claims import CLAIMS, RIGHT
 from nutonic.rows.positions import ZONES
 from nutonic.rows.rows import boxes_json
+from nutonic.rows.slots import LETTERS
 from nutonic.rows.truth import Truth
 from nutonic.rows.wording import ALWAYS, Said, Wording
 from nutonic.secrets import redact
@@ -133,5 +134,5 @@ def _choice_problem(row: Json, question: Said, said: Sequence[Said], wording: Wo
     classes = question.values.get("options", ())
     options = [str(wording.lexicon.noun(c)) for c in classes]
     letter = said[0].values.get("letter") if classes else None
-    right = None if letter is None else "ABCDE".index(letter)
+    right = None if letter is None else LETTERS.index(letter)
     return None if (row["options"], row["answer_id"]) == (options, right) else "its options are not those of its prompt"

@@ -12,7 +12,7 @@ from odc.geo.geobox import GeoBox
 
 from nutonic.chips.regions import LandCover, min_region_pixels
 from nutonic.core.catalogs import AERIAL
-from nutonic.core.model import Chip, PlannedPlace, Quality, Scene, Tile
+from nutonic.core.model import Chip, PlannedPlace, Scene, Tile, TileQuality
 from nutonic.recipe.outputs import Rows, Tiles
 from nutonic.rows.captions import caption
 from nutonic.rows.truth import Truth, Values
@@ -31,7 +31,7 @@ class PlaceResult:
     """Names of the bands that became red, green and blue."""
     geobox: GeoBox
     """The whole square's, in the scene's CRS."""
-    quality: Quality | None = None
+    quality: TileQuality | None = None
     """Of the whole square; None where the scene has no classification, or tiles are not judged."""
     label_days: Mapping[int, Mapping[str, float]] = field(default_factory=dict)
     """Tile index to the ages of its labels: a number of days, and the share (0 to 1) of its labelled pixels that were

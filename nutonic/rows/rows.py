@@ -13,6 +13,7 @@ from nutonic.rows import questions
 from nutonic.rows.captions import caption, class_caption
 from nutonic.rows.claims import CLAIMS
 from nutonic.rows.context import ChipContext
+from nutonic.rows.slots import LETTERS
 from nutonic.rows.truth import Truth, hundredths, least_side, normalised
 from nutonic.rows.wording import Said
 
@@ -155,7 +156,7 @@ def _row(context: ChipContext, draft: Draft) -> Json:
 def _choice(context: ChipContext, draft: Draft) -> Json:
     options = [str(context.wording.lexicon.noun(c)) for c in draft.options]
     right = draft.answer[0].values["letter"] if options else None
-    return {"options": options, "answer_id": None if right is None else "ABCDE".index(right)}
+    return {"options": options, "answer_id": None if right is None else LETTERS.index(right)}
 
 
 def boxes_json(regions: Iterable[tuple[str, Sequence[int]]], shape: tuple[int, int]) -> str:

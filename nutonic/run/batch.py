@@ -6,6 +6,7 @@ from collections import Counter, deque
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -20,7 +21,7 @@ from nutonic.chips.quality import quality_of
 from nutonic.chips.regions import land_cover
 from nutonic.core.classes import DAYS
 from nutonic.core.grid import require_proj
-from nutonic.core.model import Batch, Chip, Json, PlannedPlace, Quality, Reject, Scene, Tile
+from nutonic.core.model import Batch, Chip, Json, PlannedPlace, Reject, Scene, Tile, TileQuality
 from nutonic.dataset.commits import NO_STILL, ChipDone, Origin, PlaceDone, commit
 from nutonic.errors import BadPixels, Gone, GridError, Refused, SourceError, StoreError, WrongRow
 from nutonic.inert import inert
@@ -40,7 +41,7 @@ from nutonic.secrets import redact
 from nutonic.sources.stills.service import Still, Stills
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class _Context:
     """The recipe and the store that every step of a batch uses."""
 
@@ -53,7 +54,7 @@ class _Context:
         spec = self.spec
         return ChipRules(table=spec.table, tiles=spec.tiles, stretch=spec.stretch, quality=spec.quality)
 
-    @property
+    @cached_property
     def words(self) -> WordRules:
         """The rules for rows."""
         return word_rules(self.spec)
@@ -225,7 +226,7 @@ def _classes(pixels: Pixels, scene: Scene, spec: BuildSpec) -> np.ndarray | None
     return None if meaning is None or not scene.has(meaning.asset) else pixels.bands[meaning.asset]
 
 
-def _quality(pixels: Pixels, scene: Scene, spec: BuildSpec) -> Quality | None:
+def _quality(pixels: Pixels, scene: Scene, spec: BuildSpec) -> TileQuality | None:
     """The quality of a place's whole square; None where it is not known."""
     meaning, classes = spec.quality.classification, _classes(pixels, scene, spec)
     return None if meaning is None or classes is None else quality_of(classes, meaning)

@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from nutonic.chips.quality import too_poor
-from nutonic.core.model import Quality, Scene
+from nutonic.core.model import Scene, TileQuality
 from nutonic.dataset.proof.shapes import Facts, Shares
 from nutonic.planning.spec import BuildSpec
 
 _KINDS = ("cloud", "shadow", "snow", "nodata")
 
 
-def as_quality(shares: Shares | None) -> Quality | None:
+def as_quality(shares: Shares | None) -> TileQuality | None:
     """The shares of a sidecar as the builder had them."""
-    return None if shares is None else Quality(**shares.model_dump())
+    return None if shares is None else TileQuality(**shares.model_dump())
 
 
 def wrong_quality(facts: Facts, scene: Scene, spec: BuildSpec) -> Iterator[str]:
@@ -41,7 +41,7 @@ def wrong_quality(facts: Facts, scene: Scene, spec: BuildSpec) -> Iterator[str]:
         yield "its quality is too low for the recipe"
 
 
-def _pixels(quality: Quality, of: int) -> list[int] | None:
+def _pixels(quality: TileQuality, of: int) -> list[int] | None:
     """How many pixels each share is, of so many; None if one is no number of pixels, or all are more than there are."""
     shares = [getattr(quality, kind) for kind in _KINDS]
     counts = [round(share * of) for share in shares]
