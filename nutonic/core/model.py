@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     import numpy as np
+    from shapely.geometry.base import BaseGeometry
 
 Json = dict[str, Any]
 
@@ -236,3 +237,23 @@ class Batch:
 
     index: int
     places: tuple[PlannedPlace, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Element:
+    """A thing of OpenStreetMap, as it is drawn: a point, a line or an area."""
+
+    type: Literal["node", "way", "relation"]
+    id: int
+    version: int
+    kind: Literal["point", "line", "area"]
+    """How it is to be understood, by its tags and its shape: a closed way may be a line, a relation an area."""
+    tags: tuple[tuple[str, str], ...]
+    """All that it has, sorted by key."""
+    geometry: BaseGeometry = field(compare=False)
+    """Longitudes and latitudes, WGS 84: a Point, a (Multi)LineString, or a valid (Multi)Polygon."""
+
+    @property
+    def key(self) -> str:
+        """``way/123``."""
+        return f"{self.type}/{self.id}"

@@ -1,0 +1,1 @@
+"""Patches and captions as WebDataset shards, with statistics."""

@@ -1,0 +1,1 @@
+"""Lattices of patches on images, planned from metadata."""

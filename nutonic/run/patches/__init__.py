@@ -1,0 +1,1 @@
+"""Building patches, captioning them, and finishing their shards."""
