@@ -257,3 +257,40 @@ class Element:
     def key(self) -> str:
         """``way/123``."""
         return f"{self.type}/{self.id}"
+
+
+#: So many first bytes of a remote file come with opening it.
+HEAD_BYTES = 32 * 2**10
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RemotePin:
+    """What a remote file was when it was read: enough to see later that another one lies there.
+
+    What a server tells is kept as digests, since it may tell anything.
+    """
+
+    size: int
+    """Bytes of the whole file."""
+    head: str
+    """Digest of its first 32 KiB, or of all of it: hex digits."""
+    etag: str | None
+    """Digest of its ETag, behind ``W/`` if that is weak; None where none is told."""
+    modified: str | None
+    """Digest of its Last-Modified; None where none is told."""
+
+    def differs(self, other: RemotePin) -> bool:
+        """Whether two pins are of two versions of a file, as far as both of them tell.
+
+        Other bytes are another version, and of a file whose bytes are all known nothing else matters. Servers behind one
+        name may each have an ETag of their own, and the same time; or each its own time, and an ETag made of the content.
+        """
+        if (self.size, self.head) != (other.size, other.head):
+            return True
+        if self.size <= HEAD_BYTES or (self.modified and self.modified == other.modified):
+            return False
+        times = bool(self.modified and other.modified)
+        if self.etag and other.etag:
+            weak = self.etag.startswith("W/") or other.etag.startswith("W/")
+            return self.etag.removeprefix("W/") != other.etag.removeprefix("W/") or (times and weak)
+        return times

@@ -21,11 +21,12 @@ from typing import Any, NamedTuple
 import deflate
 import orjson
 
-from nutonic.core.model import Json, Reject
+from nutonic.core.model import Json, Reject, RemotePin
 from nutonic.errors import Corrupt
 from nutonic.io.objects import Store, sealed, sha256, unsealed
 from nutonic.planning.layout import COMMITS, CommitName, commit_name, named
 from nutonic.planning.ownership import files_of
+from nutonic.planning.pins import pins_from, pins_json
 
 #: Why a place is done without a still that the recipe wants: a reject of the place, beside those of its tiles.
 NO_STILL = "no still"
@@ -67,6 +68,8 @@ class PlaceDone:
     """Number of pixels in the masks of the original views, by class id."""
     chips: Mapping[int, ChipDone] = field(default_factory=dict)
     """The original views, by the index of their tile."""
+    remote: Mapping[str, RemotePin] = field(default_factory=dict)
+    """What the remote files were that were read for it, by key; its commit tells them, for all of its places together."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,7 +132,9 @@ def _commit_one(store: Store, name: CommitName, places: list[PlaceDone], origin:
         part[name.part] = (len(rows), sha256(rows))
     starts = accumulate(map(len, members), initial=0)
     entries = [_entry(place, start, len(member)) for place, start, member in zip(places, starts, members, strict=False)]
-    value = {"commit": name.text, **asdict(origin), "part": part, "places": entries}
+    pins = {key: pin for place in reversed(places) for key, pin in place.remote.items()}
+    remote = {"remote": pins_json(pins)} if pins else {}
+    value = {"commit": name.text, **asdict(origin), "part": part, **remote, "places": entries}
     content = sealed(value)
     store.create(name.path, content)
     return sum(size for size, _ in files_of(value).values()) + len(content)
@@ -209,6 +214,16 @@ def read_commit(store: Store, name: CommitName) -> Json:
     if content.get("commit") != name.text or not {"part", "places"} <= content.keys():
         raise Corrupt(f"{name.path} holds commit {content.get('commit')}: it was copied or renamed")
     return content
+
+
+def pins_told(content: Json) -> dict[str, RemotePin]:
+    """What the remote files were that a commit was made from, by key."""
+    try:
+        return pins_from(content.get("remote") or {})
+    except (TypeError, ValueError, AttributeError):
+        raise Corrupt(
+            f"commit {content.get('commit')} tells of remote files what is no pin: run nutonic verify"
+        ) from None
 
 
 def place_done(place: Json, rows: bytes) -> PlaceDone:

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 
 from nutonic.core.model import Json
-from nutonic.dataset.commits import Origin, PlaceDone, commit, committed, place_done, read_commits, unpacked
+from nutonic.dataset.commits import Origin, PlaceDone, commit, committed, pins_told, place_done, read_commits, unpacked
 from nutonic.dataset.finalize import data_files
 from nutonic.dataset.index import Spans
 from nutonic.dataset.proof.findings import Finding, Tree
@@ -116,7 +117,8 @@ def _intact_places(store: Store, name: CommitName, content: Json, wrong: Collect
     for place in content["places"]:
         if place["index"] not in wrong and (packed is not None or not place["rows"]["length"]):
             with suppress(Corrupt):  # the place says that its rows lie elsewhere in the part
-                intact.append(place_done(place, _rows_of(place["rows"], packed, name)))
+                done = place_done(place, _rows_of(place["rows"], packed, name))
+                intact.append(replace(done, remote=pins_told(content)))
     return intact
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from hashlib import sha256
 
+from nutonic.core.model import HEAD_BYTES, RemotePin
 from nutonic.errors import GridError, NutonicError, ReadFailed
 from nutonic.io.access import Access
 from nutonic.io.cache import SingleFlightCache
@@ -16,13 +17,16 @@ from nutonic.io.files import PositionedFile
 from nutonic.io.http import Answer, Client, Request
 
 #: Bytes fetched with the first request: the whole header of nearly every COG.
-_HEAD = 32 * 2**10
+_HEAD = HEAD_BYTES
 
 #: Headers and ranges that a cache keeps, in bytes.
 _KEPT_HEADS, _KEPT_RANGES = 16 * 2**20, 64 * 2**20
 
 #: The longest range that is fetched: far more than any sensible block.
 _MOST = 128 * 2**20
+
+#: Digits of the digests in a pin.
+_DIGITS = 16
 
 #: The largest file, in bytes: 64 TiB.
 _MOST_SIZE = 2**46
@@ -56,10 +60,27 @@ class _Validators:
         return not (self.etag or other.etag or self.modified or other.modified)
 
 
+def _pin(told: _Validators, content: bytes) -> RemotePin:
+    """The pin of a file whose first bytes are `content`."""
+    etag, modified = told.etag, told.modified
+    weak = "W/" if etag is not None and etag.startswith("W/") else ""
+    return RemotePin(
+        size=told.size,
+        head=_digest(content),
+        etag=None if etag is None else weak + _digest(etag.removeprefix("W/").encode()),
+        modified=None if modified is None else _digest(modified.encode()),
+    )
+
+
+def _digest(content: bytes) -> str:
+    return sha256(content).hexdigest()[:_DIGITS]
+
+
 @dataclass(slots=True, kw_only=True, eq=False)
 class _Head:
     validators: _Validators
     content: bytes
+    pin: RemotePin
     stale: bool = False
     """Whether the file was found to be another since."""
 
@@ -175,7 +196,8 @@ class RangeCache:
         request = Request(url=url, headers={"Range": f"bytes=0-{_HEAD - 1}"}, most_bytes=_HEAD, wrong=_no_raster)
         answer = self._client.fetch(request, access)
         self._suspects.compare((url, _HEADER), answer.body)
-        return _Head(validators=_validators(answer), content=answer.body)
+        told = _validators(answer)
+        return _Head(validators=told, content=answer.body, pin=_pin(told, answer.body))
 
     def _read_range(self, url: str, span: _Span, head: _Head, access: Access) -> bytes:
         first, end = span
@@ -237,6 +259,11 @@ class RemoteFile(PositionedFile):
     def size(self) -> int:
         """Bytes of the whole file."""
         return self._head.size
+
+    @property
+    def pin(self) -> RemotePin:
+        """What the file was when it was opened."""
+        return self._head.pin
 
     def begin(self) -> None:
         """Forget the error and the ranges of the read before."""

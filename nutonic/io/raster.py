@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextvars
 import math
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -14,7 +16,7 @@ from rasterio.enums import ColorInterp, MaskFlags
 from rasterio.errors import RasterioError
 
 from nutonic.core.grid import crs_of, is_map
-from nutonic.core.model import Asset
+from nutonic.core.model import Asset, RemotePin
 from nutonic.errors import BadPixels, GridError, ReadFailed
 from nutonic.io.access import LOCAL, Access
 from nutonic.io.cache import SingleFlightCache
@@ -25,6 +27,52 @@ from nutonic.secrets import redact
 
 #: Headers that a session keeps.
 _KEPT_HEADERS = 1024
+
+
+class Seen:
+    """The remote files that are looked at within :func:`seeing`: what each was, by its address."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self.opened: dict[str, RemotePin] = {}
+        """As it was opened last."""
+        self.read: dict[str, RemotePin] = {}
+        """As its pixels were read first."""
+        self.mixed: set[str] = set()
+        """Those of which pixels of two versions were read."""
+
+    def note(self, href: str, pin: RemotePin, *, read: bool) -> None:
+        """Remember a file."""
+        with self._lock:
+            self.opened[href] = pin
+            if read and self.read.setdefault(href, pin).differs(pin):
+                self.mixed.add(href)
+
+
+_seen: contextvars.ContextVar[Seen | None] = contextvars.ContextVar("seen", default=None)
+
+
+@contextmanager
+def seeing() -> Iterator[Seen]:
+    """Notes which remote files are looked at within the block, by this thread and those that carry its context."""
+    seen = Seen()
+    before = _seen.get()
+    _seen.set(seen)
+    try:
+        yield seen
+    finally:
+        _seen.set(before)
+
+
+def _note(opened: OpenRaster, href: str, *, read: bool = False) -> None:
+    seen = _seen.get()
+    if seen is not None and opened.file is not None:
+        seen.note(href, opened.file.pin, read=read)
+
+
+def pin_of(href: str, access: Access) -> RemotePin:
+    """What a remote file is: told by its first bytes, which a session keeps; raises what :func:`header` does."""
+    return current().ranges.open(href, access).pin
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,6 +118,7 @@ def header(href: str, access: Access = LOCAL) -> Header:
 
     def read_header() -> Header:
         with session.rasters.borrow(href, access) as opened:
+            _note(opened, href)
             return opened.run(lambda: _header_in(opened.raster, href))
 
     return session.resource(_Headers).get((href, access, version(href)), read_header)
@@ -157,8 +206,11 @@ def _read(
     session = current()
     for attempt in range(ATTEMPTS):
         with session.rasters.borrow(href, access) as opened:
+            _note(opened, href)
             try:
-                return pixels(opened)
+                found = pixels(opened)
+                _note(opened, href, read=True)
+                return found
             except (RasterioError, Changed) as error:
                 if opened.file is None or attempt + 1 == ATTEMPTS:
                     raise ReadFailed(f"cannot read {where}: {error}") from None

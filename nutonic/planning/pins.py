@@ -1,20 +1,30 @@
-"""What local inputs were when they were planned: enough of each to see that another file lies there now.
+"""What inputs were when they were planned, or first read: enough of each to see that another file lies there now.
 
-A file's pin is its size and a digest of samples: its first block, where a raster's header lies, its last, and some between.
-So it is checked in a moment whatever its size. A file that is written anew has another header or other pixels somewhere;
-that no sample meets any of them is possible only where a few bytes were changed by hand. A file that goes on where it ended,
-as one whose copy was cut off and is finished now, is the same.
+A local file's pin is its size and a digest of samples: its first block, where a raster's header lies, its last, and some
+between. So it is checked in a moment whatever its size. A file that is written anew has another header or other pixels
+somewhere; that no sample meets any of them is possible only where a few bytes were changed by hand. A file that goes on
+where it ended, as one whose copy was cut off and is finished now, is the same.
+
+A remote file's pin is what its server tells, with a digest of its first bytes: what comes with opening it anyway. Those of
+label rasters are in the plan, which opens them. Those of scenes are too many to be opened by a plan: each commit tells what
+the files were that it was made from.
 """
 
 from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from dataclasses import astuple
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
 
-from nutonic.core.model import Scene
+from nutonic.core.model import Batch, Json, RemotePin, Scene
+from nutonic.errors import RecipeChanged
+from nutonic.inert import inert
 from nutonic.io.files import open_regular
 
 #: Bytes of a sample, how many are taken beside the first and the last, and digits of the digest.
@@ -70,3 +80,100 @@ def _looked_at(paths: Iterable[str], pin: Callable[[str], Pin]) -> dict[str, Pin
         with ThreadPoolExecutor(min(_THREADS, len(unique))) as threads:
             list(threads.map(look, unique))
     return {path: found[path] for path in unique if path in found}
+
+
+# Remote files
+
+
+def key_of(href: str) -> str:
+    """What a remote file is known by: its address without the query; of what a query names, a digest tells."""
+    base, _, query = href.partition("?")
+    return f"{base}#{hashlib.sha256(query.encode()).hexdigest()[:_DIGITS]}" if query else base
+
+
+def is_remote(href: str) -> bool:
+    """Whether an asset lies behind a URL."""
+    return href.startswith(("https://", "http://"))
+
+
+def remote_hrefs(scenes: Iterable[Scene]) -> list[str]:
+    """Addresses of scenes' remote files, each once, in their order."""
+    return list(dict.fromkeys(asset.href for scene in scenes for asset in scene.assets if is_remote(asset.href)))
+
+
+def scenes_of(batch: Batch) -> list[Scene]:
+    """The scenes that a batch may read, labels included, each once."""
+    return list(dict.fromkeys(scene for place in batch.places for scene in (*place.imagery, *place.labels)))
+
+
+def pins_json(pins: Mapping[str, RemotePin]) -> Json:
+    """Pins as a plan and commits hold them: size, digest of the first bytes, ETag, Last-Modified, by key, sorted."""
+    return {key: list(astuple(pins[key])) for key in sorted(pins)}
+
+
+def pins_from(value: Mapping[str, Sequence[object]]) -> dict[str, RemotePin]:
+    """The pins that :func:`pins_json` gave."""
+    return {key: _pin_from(*of) for key, of in value.items()}
+
+
+def _pin_from(size: Any, head: Any, etag: Any, modified: Any) -> RemotePin:
+    return RemotePin(size=size, head=head, etag=etag, modified=modified)
+
+
+class RemoteFiles:
+    """What remote files were when they were planned, or first read for a tree.
+
+    Parameters
+    ----------
+    root
+        The tree's folder, for messages.
+    pins
+        What is known at first, by key.
+    """
+
+    def __init__(self, root: Path | None, pins: Mapping[str, RemotePin] | None = None) -> None:
+        self._root, self._pins = root, dict(pins or {})
+
+    def add(self, pins: Mapping[str, RemotePin]) -> None:
+        """Remember what files are, unless :meth:`refuse` raises; those that are known stay what they were."""
+        self.refuse(pins)
+        for key, pin in pins.items():
+            self._pins.setdefault(key, pin)
+
+    def refuse(self, pins: Mapping[str, RemotePin]) -> None:
+        """Raise :class:`RecipeChanged` if a file is known and is not what it was."""
+        others = self.changed(pins)
+        if others:
+            what = shown(others[0]) + (f" and {len(others) - 1} more" if len(others) > 1 else "")
+            raise RecipeChanged(
+                f"{what} changed since it was first read for {self._root or 'the tree'}: put back what was there, or take "
+                "what is there now with --replan, which builds anew"
+            )
+
+    def changed(self, pins: Mapping[str, RemotePin]) -> list[str]:
+        """Keys of files that are known and are not what they were, sorted."""
+        return sorted(key for key, pin in pins.items() if key in self._pins and self._pins[key].differs(pin))
+
+    def __len__(self) -> int:
+        """How many files are known."""
+        return len(self._pins)
+
+    def knows(self, href: str) -> bool:
+        """Whether it is known what the file at an address was."""
+        return key_of(href) in self._pins
+
+    def among(self, batch: Batch) -> dict[str, RemotePin]:
+        """What is known of the files that a batch may read."""
+        keys = map(key_of, remote_hrefs(scenes_of(batch)))
+        return {key: self._pins[key] for key in keys if key in self._pins}
+
+
+def by_key(pins: Mapping[str, RemotePin]) -> dict[str, RemotePin]:
+    """Pins by key, of pins by address."""
+    return {key_of(href): pin for href, pin in pins.items()}
+
+
+def shown(key: str) -> str:
+    """A remote file in a message: host, and last part of the path."""
+    parts = urlsplit(key)
+    return inert(f"{parts.netloc.rpartition('@')[2]}/…/{parts.path.rpartition('/')[2]}")

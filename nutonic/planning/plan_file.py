@@ -64,13 +64,14 @@ class Writable(Protocol):
         ...
 
 
-def plan_bytes(plan: Writable, recipe: str, items: bytes | None = None) -> bytes:
+def plan_bytes(plan: Writable, recipe: str, items: bytes | None = None, remote: Json | None = None) -> bytes:
     """A plan as the bytes of its file, with the text of the recipe it was made from.
 
     `items` are the catalogue's items behind it, as GeoParquet, which are kept beside it; see :func:`items_path`.
+    `remote` are the pins of remote label rasters, if there are any; see :func:`nutonic.planning.pins.label_pins`.
     """
     content = bytearray()  # joining would hold all lines, and orjson's are larger than they look
-    for line in _lines(plan, recipe, items):
+    for line in _lines(plan, recipe, items, remote):
         content += line
     return bytes(content)
 
@@ -80,11 +81,13 @@ def items_path(items: bytes) -> str:
     return f"{META}/items-{sha256(items)[:12]}.parquet"
 
 
-def _lines(plan: Writable, recipe: str, items: bytes | None) -> Iterator[bytes]:
+def _lines(plan: Writable, recipe: str, items: bytes | None, remote: Json | None) -> Iterator[bytes]:
     proof, head, index = hashlib.sha256(), 0, _IndexWriter()
     beside: Json = {"items": None if items is None else {"path": items_path(items), "sha256": sha256(items)}}
     scenes = plan.scenes()
     beside["inputs"] = pins_of(scenes)
+    if remote:
+        beside["remote"] = remote
     for kind, value in _head(plan, scenes, {**plan.header(), **beside}, recipe):
         line = _line(kind, value)
         proof.update(line)

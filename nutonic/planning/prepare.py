@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from itertools import chain
 from pathlib import Path
 
@@ -15,11 +15,12 @@ from nutonic.io.objects import Store
 from nutonic.planning.cost import default_workers, refuse_too_large
 from nutonic.planning.layout import CARD, COMMITS, MARKER, PLAN, RECIPE
 from nutonic.planning.ownership import Ownership, mark, named_by_commits, owned_by, refuse_foreign
-from nutonic.planning.pins import changed
+from nutonic.planning.pins import changed, pins_json
 from nutonic.planning.places.read import file_sha256
 from nutonic.planning.plan import Plan, plan_of
 from nutonic.planning.plan_file import PlanFile, items_path, plan_bytes, read_plan
 from nutonic.planning.planned import PlannedPlaces
+from nutonic.planning.remote import label_pins
 from nutonic.planning.spec import BuildSpec
 from nutonic.sources.stac.geoparquet import geoparquet_bytes
 
@@ -47,7 +48,7 @@ def prepare(
         owned = Ownership(store, spec.layout, spec.output, PlannedPlaces(new_plan.batches))
         owned.refuse_obstacles()
         old = owned if plan is None else _owned_before(store, spec, plan) or owned
-        _put_plan(store, old if there else None, new_plan, spec.text)
+        _put_plan(store, old if there else None, new_plan, spec)
         plan = read_plan(store)
         if not there:
             _refuse_changed(plan, spec)
@@ -80,10 +81,11 @@ def _owned_before(store: Store, spec: BuildSpec, plan: PlanFile) -> Ownership | 
     return owned
 
 
-def _put_plan(store: Store, old: Ownership | None, plan: Plan, recipe: str) -> None:
+def _put_plan(store: Store, old: Ownership | None, plan: Plan, spec: BuildSpec) -> None:
     """Write a plan; files built from another plan, those that `old` owns, are removed first."""
     items = geoparquet_bytes(plan.items()) if plan.items() else None
-    after = plan_bytes(plan, recipe, items)
+    remote = pins_json(label_pins(plan.scenes(), spec.sources))
+    after = plan_bytes(plan, spec.text, items, remote)
     mark(store)
     before = store.get(PLAN) if old is not None else None
     if old is not None and before != after:
@@ -97,7 +99,14 @@ def _put_plan(store: Store, old: Ownership | None, plan: Plan, recipe: str) -> N
         store.put(PLAN, after)
 
 
-def _empty(store: Store, old: Ownership) -> None:
+def empty(store: Store, spec: BuildSpec, plan: PlanFile) -> None:
+    """Remove what was built from a plan that stays, since a remote file of its scenes is another one now."""
+    owned = owned_by(store, spec.layout, spec.output, plan)
+    owned.refuse_obstacles()
+    _empty(store, owned, keep=(RECIPE, *plan.beside))
+
+
+def _empty(store: Store, old: Ownership, keep: Collection[str] = ()) -> None:
     """Remove what was built from another plan, commits first, so that a kill in between leaves only unnamed files.
 
     The plan stays until the new one replaces it, so that the folder is a tree at every moment. The card stays too, since
@@ -107,7 +116,7 @@ def _empty(store: Store, old: Ownership) -> None:
         return
     old = old.with_committed(named_by_commits(store))
     for path, _ in sorted(store.sizes(), key=lambda entry: not entry[0].startswith(f"{COMMITS}/")):
-        if path not in (PLAN, MARKER, CARD):
+        if path not in (PLAN, MARKER, CARD, *keep):
             old.remove(path)
 
 

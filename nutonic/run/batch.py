@@ -21,14 +21,15 @@ from nutonic.chips.quality import quality_of
 from nutonic.chips.regions import land_cover
 from nutonic.core.classes import DAYS
 from nutonic.core.grid import require_proj
-from nutonic.core.model import Batch, Chip, Json, PlannedPlace, Reject, Scene, Tile, TileQuality
+from nutonic.core.model import Batch, Chip, Json, PlannedPlace, Reject, RemotePin, Scene, Tile, TileQuality
 from nutonic.dataset.commits import NO_STILL, ChipDone, Origin, PlaceDone, commit
-from nutonic.errors import BadPixels, Gone, GridError, Refused, SourceError, StoreError, WrongRow
+from nutonic.errors import BadPixels, Gone, GridError, RecipeChanged, Refused, SourceError, StoreError, WrongRow
 from nutonic.inert import inert
 from nutonic.io.objects import Store, sha256
 from nutonic.io.session import SessionThreads, current
 from nutonic.planning.cost import STILLS_AHEAD
 from nutonic.planning.layout import tile_id
+from nutonic.planning.pins import RemoteFiles
 from nutonic.planning.plan_file import digest_of
 from nutonic.planning.spec import BuildSpec, word_rules
 from nutonic.rows.checker import problem_of
@@ -47,6 +48,7 @@ class _Context:
 
     spec: BuildSpec
     store: Store
+    files: RemoteFiles
 
     @property
     def rules(self) -> ChipRules:
@@ -67,6 +69,7 @@ class _Cut:
     index: int
     result: PlaceResult
     chips: Sequence[CutTile]
+    remote: Mapping[str, RemotePin]
 
     @property
     def shows_any(self) -> bool:
@@ -75,7 +78,13 @@ class _Cut:
 
 
 def run_batch(
-    batch: Batch, spec: BuildSpec, store: Store, only: Collection[int] | None = None, *, plan: str | None = None
+    batch: Batch,
+    spec: BuildSpec,
+    store: Store,
+    only: Collection[int] | None = None,
+    *,
+    plan: str | None = None,
+    remote: Mapping[str, RemotePin] | None = None,
 ) -> BatchDone:
     """Build and commit a batch.
 
@@ -92,6 +101,8 @@ def run_batch(
     plan
         Digest of the batch's plan; that of the plan in the store by default. If another plan has replaced it
         meanwhile, nothing is committed.
+    remote
+        What remote files were when they were planned, or first read for the tree, by key.
 
     Returns
     -------
@@ -102,16 +113,18 @@ def run_batch(
     ------
     StoreError
         If the store's plan is another one, or it cannot be written to.
+    RecipeChanged
+        If a remote file is not what it was; nothing is committed.
     BrokenInstall
         If PROJ or GDAL cannot be used here, which no place is to blame for; nothing is committed.
     """
     require_proj()
     origin = Origin(recipe_digest=spec.digest, plan=plan or digest_of(store) or "")
-    context = _Context(spec, store)
+    context = _Context(spec, store, RemoteFiles(store.root, remote))
     places = [(i, place) for i, place in enumerate(batch.places) if only is None or i in only]
     if (refusal := _refusal(spec.stills)) is not None:  # before pixels are read in vain
         return _summary(batch.index, [], [failure_of_still(place, refusal) for _, place in places], 0)
-    first = read_together([place for _, place in places], spec.sources, spec.grid)
+    first = read_together([place for _, place in places], spec.sources, spec.grid, context.files)
     done: list[PlaceDone] = []
     failures: list[Failure] = []
     cut = (_build(i, place, context, first.pop(place.poi.id, None)) for i, place in places)
@@ -153,6 +166,7 @@ def _summary(index: int, done: Sequence[PlaceDone], failures: Sequence[Failure],
         rejects=dict(Counter(reject.reason for place in done for reject in place.rejects)),
         example=next((_in_words(reject) for place in done for reject in place.rejects), None),
         failures=tuple(failures),
+        remote={key: pin for place in reversed(done) for key, pin in place.remote.items()},
         network=current().take_counts(),
     )
 
@@ -173,17 +187,21 @@ def _build(index: int, place: PlannedPlace, context: _Context, first: Pixels | N
     """
     spec = context.spec
     problems: list[tuple[str, str]] = []
+    remote: dict[str, RemotePin] = {}
     for scene in place.imagery:
         try:
-            pixels = first or read([place], scene, spec.sources, spec.grid)[0]
+            pixels = first or read([place], scene, spec.sources, spec.grid, context.files)[0]
+            remote |= pixels.remote
             chips = _chips(pixels, scene, context)
+        except RecipeChanged:
+            raise
         except Gone as error:
             problems.append(("asset gone", f"{inert(scene.id)}: {error}"))
         except GridError as error:
             problems.append(("unusable asset", f"{inert(scene.id)}: {error}"))
         except BadPixels as error:
             if error.band not in {asset.name for asset in scene.assets}:
-                return _rejected(index, place, [("unusable labels", str(error))])
+                return _rejected(index, place, [("unusable labels", str(error))], remote)
             problems.append(("unusable asset", f"{inert(scene.id)}: {error}"))
         except (SourceError, OSError, RuntimeError, ValueError) as error:
             return failure_of(place, scene, error)
@@ -203,10 +221,10 @@ def _build(index: int, place: PlannedPlace, context: _Context, first: Pixels | N
                     quality=_quality(pixels, scene, spec),
                     label_days=label_days,
                 )
-                return _Cut(index=index, result=result, chips=chips)
+                return _Cut(index=index, result=result, chips=chips, remote=remote)
             problems.append((poor.reason, f"{inert(scene.id)}: {poor.detail}"))
         first = None
-    return _rejected(index, place, problems)
+    return _rejected(index, place, problems, remote)
 
 
 def _chips(pixels: Pixels, scene: Scene, context: _Context) -> list[CutTile]:
@@ -311,6 +329,7 @@ def _write(cut: _Cut, context: _Context, still: Still | Reject | None) -> PlaceD
         tasks=Counter(row["task"] for row in rows),
         classes=classes,
         chips={sample.tile.index: _chip_done(sample) for sample in samples if sample.chip.augmentation is None},
+        remote=cut.remote,
     )
 
 
@@ -318,10 +337,13 @@ def _chip_done(sample: ChipContext) -> ChipDone:
     return ChipDone(f"{difference_hash(sample.chip.rgb):016x}", sample.cover.valid)
 
 
-def _rejected(index: int, place: PlannedPlace, problems: Sequence[tuple[str, str]]) -> PlaceDone:
+def _rejected(
+    index: int, place: PlannedPlace, problems: Sequence[tuple[str, str]], remote: Mapping[str, RemotePin]
+) -> PlaceDone:
     """A place without a usable scene; its reason is the problem of the best scene."""
     reject = Reject(poi_id=place.poi.id, reason=problems[0][0], detail="; ".join(text for _, text in problems))
-    return PlaceDone(**_identity(index, place), item_id=None, tiles=0, rows=b"", files={}, rejects=(reject,))
+    nothing: dict[str, Any] = {"item_id": None, "tiles": 0, "rows": b"", "files": {}}
+    return PlaceDone(**_identity(index, place), **nothing, rejects=(reject,), remote=remote)
 
 
 def _identity(index: int, place: PlannedPlace) -> dict[str, Any]:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from nutonic.core.model import Batch, PlannedPlace
+from nutonic.core.model import Batch, PlannedPlace, RemotePin
 from nutonic.dataset.commits import Committed
 from nutonic.planning.plan_file import PlanFile
 
@@ -19,6 +19,8 @@ class Job:
     batch: Batch
     positions: frozenset[int]
     """Positions of these places in the batch, from 0."""
+    remote: Mapping[str, RemotePin] = field(default_factory=dict)
+    """What is known of the remote files that the batch may read, by key."""
 
     @property
     def name(self) -> str:
@@ -33,7 +35,7 @@ class Job:
 
     def split(self) -> list[Job]:
         """Jobs of one place each, for the same places."""
-        return [Job(batch=self.batch, positions=frozenset({i})) for i in sorted(self.positions)]
+        return [replace(self, positions=frozenset({i})) for i in sorted(self.positions)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,11 +61,23 @@ def scope_of(plan: PlanFile, limit: int | None) -> Scope:
 
 def remaining_jobs(plan: PlanFile, scope: Scope, done: Committed) -> Iterator[Job]:
     """A job for each batch with places left to do, one at a time; other batches are not read."""
-    starts, remaining = plan.index.starts, scope.holds(plan) & ~_committed_places(plan, done)
-    places = np.add.reduceat(remaining, starts[:-1], dtype=np.int64) if len(remaining) else np.empty(0, np.int64)
-    for batch in plan.batches(np.flatnonzero(places).tolist()):
+    starts, remaining = plan.index.starts, _remaining(plan, scope, done)
+    for batch in plan.batches(batches_left(plan, scope, done)):
         positions = np.flatnonzero(remaining[starts[batch.index] : starts[batch.index + 1]])
         yield Job(batch=batch, positions=frozenset(positions.tolist()))
+
+
+def batches_left(plan: PlanFile, scope: Scope, done: Committed) -> list[int]:
+    """Numbers of the batches with places left to do."""
+    remaining = _remaining(plan, scope, done)
+    if not len(remaining):
+        return []
+    return [int(i) for i in np.flatnonzero(np.add.reduceat(remaining, plan.index.starts[:-1], dtype=np.int64))]
+
+
+def _remaining(plan: PlanFile, scope: Scope, done: Committed) -> np.ndarray:
+    """Whether each place of a plan is left to do, in the order of the batches (bool)."""
+    return np.asarray(scope.holds(plan) & ~_committed_places(plan, done))
 
 
 def _committed_places(plan: PlanFile, done: Committed) -> np.ndarray:

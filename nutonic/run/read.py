@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import dask.base
 import dask.threaded
@@ -11,11 +11,13 @@ import numpy as np
 from odc.geo.geobox import GeoBox
 
 from nutonic.core.grid import window_in
-from nutonic.core.model import PlannedPlace, Scene
+from nutonic.core.model import PlannedPlace, RemotePin, Scene
 from nutonic.cube.open import open_scene
-from nutonic.errors import NutonicError
+from nutonic.errors import NutonicError, ReadFailed, RecipeChanged
+from nutonic.io.raster import seeing
 from nutonic.io.session import SessionThreads
 from nutonic.planning.cost import READERS
+from nutonic.planning.pins import RemoteFiles, by_key, key_of, shown
 from nutonic.recipe.outputs import Grid
 from nutonic.sources.grids import place_grid, scene_grid
 from nutonic.sources.registry import Sources
@@ -28,25 +30,64 @@ class Pixels:
     geobox: GeoBox
     bands: Mapping[str, np.ndarray]
     """By name, (height, width) in the band's dtype, its nodata value where nothing was observed."""
+    remote: Mapping[str, RemotePin] = field(default_factory=dict)
+    """What the remote files were that were read, by key; also those that only its neighbours needed."""
 
     def stacked(self, names: Iterable[str]) -> np.ndarray:
         """(names, height, width) of bands with one dtype."""
         return np.stack([self.bands[name] for name in names])
 
 
-def read_together(places: Sequence[PlannedPlace], sources: Sources, grid: Grid) -> dict[str, Pixels]:
+def read_together(
+    places: Sequence[PlannedPlace], sources: Sources, grid: Grid, files: RemoteFiles | None = None
+) -> dict[str, Pixels]:
     """Pixels of all places from their common best scene, by place id; each block is read once. Empty if any read fails.
 
     The caller then reads place by place, which shows the place that fails.
     """
     try:
-        return dict(zip([p.poi.id for p in places], read(places, places[0].imagery[0], sources, grid), strict=True))
+        pixels = read(places, places[0].imagery[0], sources, grid, files)
+        return dict(zip([p.poi.id for p in places], pixels, strict=True))
+    except RecipeChanged:
+        raise
     except (NutonicError, OSError, RuntimeError, ValueError):
         return {}
 
 
-def read(places: Sequence[PlannedPlace], scene: Scene, sources: Sources, grid: Grid) -> list[Pixels]:
-    """Pixels of places from one scene: one lazy cube, chunked as its files are blocked, sliced per place."""
+def read(
+    places: Sequence[PlannedPlace], scene: Scene, sources: Sources, grid: Grid, files: RemoteFiles | None = None
+) -> list[Pixels]:
+    """Pixels of places from one scene: one lazy cube, chunked as its files are blocked, sliced per place.
+
+    Parameters
+    ----------
+    files
+        What remote files were when they were planned, or first read; what is read is added.
+
+    Raises
+    ------
+    RecipeChanged
+        If a remote file is not what it was.
+    ReadFailed
+        If one changed while it was read: what is there now may be read another time.
+    """
+    files = files or RemoteFiles(None)
+    with seeing() as seen:
+        try:
+            pixels = _read(places, scene, sources, grid)
+        except (NutonicError, OSError, RuntimeError, ValueError):
+            # What cannot be used as it was planned may be another file: then it is no fault of its scene.
+            files.refuse(by_key(seen.opened))
+            raise
+    remote = by_key(seen.read)
+    files.refuse(remote)
+    if seen.mixed:
+        raise ReadFailed(f"{shown(key_of(min(seen.mixed)))} changed while it was read")
+    files.add(remote)
+    return [replace(each, remote=remote) for each in pixels]
+
+
+def _read(places: Sequence[PlannedPlace], scene: Scene, sources: Sources, grid: Grid) -> list[Pixels]:
     squares = [place_grid(place.poi.lon, place.poi.lat, scene, grid) for place in places]
     chunk = sources.imagery.chunk_hint(scene)
     whole = scene_grid(scene, squares, chunk or 1)

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
-from nutonic.core.model import Json, PlannedPlace, Scene
+from nutonic.core.model import Json, PlannedPlace, RemotePin, Scene
 from nutonic.core.showing import Shown
 from nutonic.errors import NutonicError, ReadFailed, Refused
 from nutonic.secrets import redact
@@ -91,6 +91,8 @@ class BatchDone:
     example: str | None = None
     """The first of the rejects, in words."""
     failures: tuple[Failure, ...] = ()
+    remote: Mapping[str, RemotePin] = field(default_factory=dict)
+    """What the remote files were that were read, by key."""
     network: Mapping[str, int] = field(default_factory=dict)
     """Counts of the process since its last batch: ``requests``, ``bytes``, and faults such as ``fault: 503``."""
 

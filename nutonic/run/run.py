@@ -20,6 +20,7 @@ from nutonic.io.limits import IN_FLIGHT
 from nutonic.io.objects import Store, sealed, unsealed
 from nutonic.planning.layout import COMMITS, PLAN, RECIPE, SUMMARY
 from nutonic.planning.ownership import refuse_foreign
+from nutonic.planning.pins import RemoteFiles
 from nutonic.planning.plan_file import PlanFile
 from nutonic.run.callbacks import (
     BatchFinished,
@@ -33,6 +34,7 @@ from nutonic.run.callbacks import (
 from nutonic.run.cluster import Cluster
 from nutonic.run.dask_report import refuse_impossible
 from nutonic.run.jobs import Job, progress_of, remaining_jobs, scope_of
+from nutonic.run.remote import have_changed, known_files, refuse_changed_files, with_known
 from nutonic.run.results import BatchDone, Failure, Summary, Tally, with_attempts
 
 if TYPE_CHECKING:
@@ -120,7 +122,7 @@ class _Extent:
 
 def _build(spec: BuildSpec, out: Path, cluster: Cluster, extent: _Extent, callback: Callback) -> Summary:
     from nutonic.io.session import limited
-    from nutonic.planning.prepare import refuse_inputs_inside
+    from nutonic.planning.prepare import empty, refuse_inputs_inside
     from nutonic.run.executor import workers_for
 
     started = time.perf_counter()
@@ -140,16 +142,22 @@ def _build(spec: BuildSpec, out: Path, cluster: Cluster, extent: _Extent, callba
         pool = workers() if cluster.scheduler is not None else None
         store, plan = _planned(spec, out, extent.replan, cluster, pool)
         scope, done = scope_of(plan, extent.limit), committed(store)
+        if extent.replan and have_changed(store, spec, plan, done):
+            empty(store, spec, plan)
+            done = committed(store)
         before = progress_of(plan, scope, done)
+        files = known_files(store, plan, done) if before.remaining else RemoteFiles(store.root)
+        refuse_changed_files(spec, plan, scope, done, files)
         for service in spec.accounts if before.remaining else ():
             service.sign_in()  # a refusal then ends the build once, instead of failing every place
         if pool is None and not cluster.in_process and before.remaining:
             pool = workers()
         callback.on_start(BuildStarted(wanted=before.wanted, done_before=before.done))
-        jobs = remaining_jobs(plan, scope, done)
+        jobs = with_known(remaining_jobs(plan, scope, done), files)
         work = partial(_run_job, spec=spec, store=store, plan=plan.digest)
         tally = Tally()
         for result in _results(pool, work, callback, jobs):
+            files.add(result.remote)
             tally.add(result)
             callback.on_batch(BatchFinished(result=result, to_do=before.remaining))
         tally.add_network(session.take_counts())
@@ -207,7 +215,7 @@ def _planned(
 def _run_job(job: Job, spec: BuildSpec, store: Store, plan: str) -> BatchDone:
     from nutonic.run.batch import run_batch
 
-    return run_batch(job.batch, spec, store, job.positions, plan=plan)
+    return run_batch(job.batch, spec, store, job.positions, plan=plan, remote=job.remote)
 
 
 def _is_up_to_date(

@@ -24,6 +24,7 @@ from nutonic.dataset.proof.shapes import facts_of
 from nutonic.errors import Corrupt, GridError
 from nutonic.io.objects import sha256
 from nutonic.planning.layout import STILL_SUFFIXES, STILLS, CommitName, is_overlay, tile_id
+from nutonic.planning.pins import key_of, remote_hrefs, scenes_of
 from nutonic.planning.spec import BuildSpec
 from nutonic.rows.context import ChipContext
 from nutonic.rows.rows import dumps
@@ -63,7 +64,7 @@ def audit_batch(look: Look, batch: Batch | None, commits: Sequence[tuple[CommitN
     looked = Looked()
     for name, content in commits:
         part = _part(look, looked, name, content)
-        if look.ours and (problem := _disjoint(content, part)) is not None:
+        if look.ours and (problem := _disjoint(content, part) or _unread(content, batch)) is not None:
             looked.findings.append(Finding(f"{name.path} {problem}", path=name.path))
         for place in content["places"]:
             planned = batch.places[place["index"]] if batch and place["index"] < len(batch.places) else None
@@ -74,9 +75,20 @@ def audit_batch(look: Look, batch: Batch | None, commits: Sequence[tuple[CommitN
     return looked
 
 
+def _unread(content: Json, batch: Batch | None) -> str | None:
+    """What is wrong with what a commit tells of remote files, in words: some that its batch does not read."""
+    told = list(content.get("remote") or ())
+    if told != sorted(told):
+        return "tells of remote files in another order"
+    if batch is not None and not set(told) <= set(map(key_of, remote_hrefs(scenes_of(batch)))):
+        return "tells of remote files that its batch does not read"
+    return None
+
+
 def _disjoint(content: Json, part: bytes | None) -> str | None:
     """What is wrong with a commit as a whole, in words: keys of its own, or rows that belong to no place."""
-    if list(content) != ["commit", "recipe_digest", "plan", "part", "places"]:
+    keys = ["commit", "recipe_digest", "plan", "part", *(["remote"] if "remote" in content else []), "places"]
+    if list(content) != keys:
         return "has other keys than a commit"
     at = 0
     for place in content["places"]:

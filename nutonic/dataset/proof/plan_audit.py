@@ -10,9 +10,10 @@ import orjson
 
 from nutonic.core.model import SPLITS, Batch, Json, Poi, Reject, Scene
 from nutonic.dataset.proof.findings import Finding
-from nutonic.dataset.proof.shapes import wrong_values
+from nutonic.dataset.proof.shapes import wrong_pins, wrong_values
 from nutonic.planning import splits
 from nutonic.planning.judging import judging
+from nutonic.planning.pins import key_of, remote_hrefs
 from nutonic.planning.places.columns import Places, with_variants
 from nutonic.planning.plan import Plan, arranged, with_splits
 from nutonic.planning.plan_file import PlanFile
@@ -190,7 +191,7 @@ def _header_findings(
         cost=cost,
         judging=judging(spec.quality, candidates.imagery.compact().values),
     )
-    header = _plain(right.header()) | {key: told[key] for key in ("items", "inputs") if key in told}
+    header = _plain(right.header()) | {key: told[key] for key in ("items", "inputs", "remote") if key in told}
     header["warnings"] = [*_of_inputs(told["warnings"]), *header["warnings"]]
     wrong = [key for key in {**header, **told} if header.get(key) != told.get(key) and key not in skip]
     if wrong:
@@ -198,6 +199,10 @@ def _header_findings(
     local = {asset.href for scene in plan.scenes for asset in scene.assets if "://" not in asset.href}
     if not set(told.get("inputs") or ()) <= local:
         yield Finding("the plan knows inputs again that no scene of it reads")
+    if not set(told.get("remote") or ()) <= set(map(key_of, remote_hrefs(plan.scenes))):
+        yield Finding("the plan knows remote inputs again that no scene of it reads")
+    if problem := wrong_pins(told.get("remote") or {}):
+        yield Finding(f"the plan knows remote inputs again by what is no pin: {problem}")
     if int(columns.places.ordinal.max()) >= told["rows"]:
         yield Finding("the plan has places of more rows than it says the places file has")
     known = {scene for some in (*candidates.imagery.values, *candidates.labels.values) for scene in some}

@@ -16,6 +16,12 @@ Count = Annotated[int, Field(ge=0, lt=2**53)]
 Position = Annotated[int, Field(ge=0, lt=2**31)]
 Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
+_Short = Annotated[str, Field(pattern=r"^[0-9a-f]{16}$")]
+#: Of remote files, by address: size in bytes, digests of the first bytes, of the ETag and of Last-Modified.
+Pins = dict[
+    Annotated[str, Field(pattern=r"^https?://[^?]*$")],
+    tuple[Count, _Short, Annotated[str, Field(pattern=r"^(W/)?[0-9a-f]{16}$")] | None, _Short | None],
+]
 #: Size in bytes and SHA-256, by path.
 Files = dict[str, tuple[Count, Digest]]
 
@@ -67,6 +73,7 @@ class _Commit(_Shape):
     recipe_digest: str
     plan: str
     part: Files
+    remote: Annotated[Pins, Field(min_length=1)] | None = Field(default=None, exclude=True)  # only of remote files
     places: Annotated[list[_Place], FailFast()]
     seal: str
 
@@ -193,6 +200,20 @@ def wrong_commit(data: bytes) -> str | None:
 def wrong_summary(data: bytes) -> str | None:
     """The same of a summary."""
     return _wrong(_Summary, data)
+
+
+def wrong_pins(value: object) -> str | None:
+    """The same of pins of remote files that came from JSON."""
+    try:
+        _pins().validate_json(orjson.dumps(value), strict=True)
+    except ValidationError as error:
+        return _first(error)
+    return None
+
+
+@cache
+def _pins() -> TypeAdapter[Any]:
+    return TypeAdapter(Pins)
 
 
 def facts_of(data: bytes) -> Facts:
