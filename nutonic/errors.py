@@ -101,7 +101,7 @@ class StoreError(NutonicError, OSError):
 
 
 class RecipeChanged(StoreError):
-    """The directory was built from another recipe or another places file."""
+    """The directory was built from another recipe, another places file, or rasters that are other ones now."""
 
 
 class CubeChanged(StoreError):

@@ -21,9 +21,10 @@ from nutonic.dataset.verify import verify as verify_tree
 from nutonic.errors import InputError, NutonicError
 from nutonic.inert import inert
 from nutonic.io.objects import Store
-from nutonic.planning.pins import changed
+from nutonic.planning.pins import RemoteFiles, changed
 from nutonic.planning.plan_file import PlanFile, read_plan
 from nutonic.recipe.yaml import parse_recipe_text
+from nutonic.run.remote import known_files
 from nutonic.secrets import redact
 
 if TYPE_CHECKING:
@@ -89,13 +90,13 @@ def _rebuilt(store: Store, count: int) -> tuple[list[str], int]:
     replaced = changed(plan.header.get("inputs") or {})
     if replaced:
         return [f"no place can be made again: {replaced[0]} is not the file that was there when the plan was made"], 0
-    chosen = _chosen(store, plan, count)
+    chosen, files = _chosen(store, plan, count), known_files(store, plan, committed(store))
     problems, compared = list[str](), 0
     with limited(min(IN_FLIGHT, spec.sources.most_requests(None) or IN_FLIGHT)):
         for service in spec.accounts:
             service.sign_in()
         for batch in plan.batches(sorted(chosen)):
-            for entry, problem in _compared(store, spec, batch, chosen[batch.index]):
+            for entry, problem in _compared(store, spec, batch, chosen[batch.index], files):
                 compared += 1
                 problems += [f"{entry['poi_id']}: {problem}"] if problem else []
     return problems, compared
@@ -113,13 +114,13 @@ def _chosen(store: Store, plan: PlanFile, count: int) -> dict[int, list[Committe
 
 
 def _compared(
-    store: Store, spec: BuildSpec, batch: Batch, entries: list[CommittedPlace]
+    store: Store, spec: BuildSpec, batch: Batch, entries: list[CommittedPlace], files: RemoteFiles
 ) -> Iterator[tuple[CommittedPlace, str | None]]:
     """Each place with what is wrong with it, or None."""
     from nutonic.run.batch import run_batch
 
     memory = Store(None)
-    done = run_batch(batch, spec, memory, {entry["index"] for entry in entries})
+    done = run_batch(batch, spec, memory, {entry["index"] for entry in entries}, remote=files.among(batch))
     failed = {failure.poi_id: failure.error for failure in done.failures}
     again = {
         entry["index"]: entry

@@ -12,10 +12,12 @@ import numpy as np
 import pytest
 import rasterio
 import yaml
+from support.callbacks import OnBatch
 from support.cli import nutonic
 from support.remote import served
 from support.trees import small_planet, tree
 
+import nutonic as nt
 from nutonic import load_recipe
 from nutonic.core.model import HEAD_BYTES, RemotePin
 from nutonic.dataset.verify import verify
@@ -199,6 +201,32 @@ def test_places_that_are_committed_alone_after_a_repair_tell_it_still(folder, tm
         mirrored(folder / batch["places"][0]["item_id"] / "green.tif")
         with pytest.raises(RecipeChanged, match=r"green\.tif changed since"):
             build(recipe, out, workers=0)
+
+
+def test_a_tree_whose_file_was_replaced_cannot_be_made_again(folder, tmp_path):
+    out = tmp_path / "out"
+    with served(folder) as (_, recipe):
+        build(recipe, out, workers=0, limit=1)
+        assert nt.verify(out, rebuild=1).rebuilt == 1
+        mirrored(folder / scene_of(out) / "red.tif")
+        (problem,) = [text for text in nt.verify(out, rebuild=1).problems if "made again" in text]
+    assert re.match(r"no place can be made again: 127\.0\.0\.1:\d+/…/red\.tif changed since it was first read", problem)
+
+
+def test_a_file_that_is_replaced_within_a_build_is_told(folder, tmp_path):
+    """The places before it are committed, and nothing of those that follow."""
+    out, replaced = tmp_path / "out", []
+
+    def replace_once(event: nt.BatchFinished) -> None:
+        if not replaced:
+            replaced.append(json.loads((out / "_nutonic/commits" / f"{event.result.index:06d}.json").read_bytes()))
+            mirrored(folder / "land_cover.tif")
+
+    with served(folder) as (server, _):
+        path = with_labels_at(folder, server.url)
+        with pytest.raises(RecipeChanged, match=r"/…/land_cover\.tif changed since"):
+            build(load_recipe(path), out, workers=0, callbacks=[OnBatch(replace_once)])
+    assert len(list((out / "_nutonic/commits").iterdir())) == len(replaced) == 1
 
 
 def pin(size: int = HEAD_BYTES + 1, head: str = "h", etag: str | None = None, modified: str | None = None) -> RemotePin:

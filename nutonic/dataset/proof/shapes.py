@@ -73,7 +73,7 @@ class _Commit(_Shape):
     recipe_digest: str
     plan: str
     part: Files
-    remote: Annotated[Pins, Field(min_length=1)] | None = Field(default=None, exclude=True)  # only of remote files
+    remote: Annotated[Pins, Field(min_length=1)] = {}  # only of what was made from remote files
     places: Annotated[list[_Place], FailFast()]
     seal: str
 
