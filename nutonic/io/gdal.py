@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import contextvars
 import os
+import re
+import struct
 import threading
 import warnings
 from collections import OrderedDict
@@ -16,7 +18,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from functools import cache, partial
 from pathlib import Path
-from typing import TypeVar
+from typing import BinaryIO, TypeVar
 
 import numpy as np
 import rasterio
@@ -26,6 +28,7 @@ from rasterio.windows import Window
 
 from nutonic.core.grid import proj_hint
 from nutonic.errors import BrokenInstall, Gone, GridError, NutonicError, ReadFailed
+from nutonic.inert import inert
 from nutonic.io.access import Access
 from nutonic.io.atomic import disk_error, refusal_at
 from nutonic.io.decoder import SIGNATURES, DecodedRaster
@@ -62,6 +65,12 @@ _BY_SUFFIX = {".img": ["HFA"]}
 
 #: Reads of what was fetched but cannot be decoded, in all.
 ATTEMPTS = 3
+
+#: What an Erdas Imagine file begins with, the type of an entry with a CRS as text, how a CRS names files, and what is looked
+#: at: entries, and bytes of each.
+_HFA, _MIF = b"EHFA_HEADER_", b"Emif_MIFObject"
+_GRID_FILES = re.compile(rb'(?:(?:nad|geoid)grids=|PROJ4_GRIDS"\s*,\s*")([^\s"\0]*)')
+_MOST_ENTRIES, _MOST_CRS = 4096, 2**20
 
 #: Pixels along a side, and bytes of a decoded block: more is a mistake, or meant to fill the memory. The Earth at 10 m
 #: is 4 million pixels wide; a JPEG 2000 tile of a whole Sentinel-2 band takes 241 MB.
@@ -300,6 +309,8 @@ def _open_local(href: str) -> OpenRaster:
             start = file.read(len(SIGNATURES[0]))
         if start.startswith(SIGNATURES):
             return OpenRaster(DecodedRaster(href, None, GDAL_ENV))
+        if start.startswith(_HFA):
+            _refuse_grid_files(href)
         drivers = [*_DRIVERS, *_BY_SUFFIX.get(Path(href).suffix.lower(), ())]
         with _beside(href):
             return OpenRaster(rasterio.DatasetReader(href, driver=drivers, sharing=False))
@@ -314,6 +325,52 @@ def _open_local(href: str) -> OpenRaster:
         raise Gone(f"{href} does not exist") from None
     except OSError as error:
         raise ReadFailed(f"cannot open {href}: {(error.strerror or 'unreadable').lower()}") from None
+
+
+def _refuse_grid_files(href: str) -> None:
+    """Raise :class:`GridError` if the CRS of an Erdas Imagine file names a grid of shifts by its path.
+
+    PROJ would open that path while GDAL opens the raster, whatever lies there: of a pipe it would never come back. Names
+    without a folder are looked up among PROJ's own files.
+    """
+    with open_regular(href) as file:
+        for content in _hfa_entries(file):
+            named = next((name for name in _GRID_FILES.findall(content) if set(name) & set(b"/\\~")), None)
+            if named is not None:
+                raise GridError(
+                    f"{href} has a CRS with a grid file ({inert(named.decode('utf-8', 'replace'))[:80]}), which is not "
+                    "opened: write a CRS with a code into the file, as gdal_edit -a_srs does"
+                )
+
+
+def _hfa_entries(file: BinaryIO) -> Iterator[bytes]:
+    """What each entry of an Erdas Imagine file's tree holds, as far as it is no longer than any CRS; pixels lie elsewhere.
+
+    All numbers are little-endian. Byte 16 of the file tells where its header lies, byte 8 of that the first entry. An entry
+    tells in 6 numbers of 4 bytes where the next, the one before, its parent, its first child and its content are, and how
+    many bytes that has; then in 64 bytes its name, and in 32 its type. https://gdal.org/drivers/raster/hfa.html names the
+    description of the format.
+    """
+
+    def numbers(at: int, count: int) -> tuple[int, ...]:
+        file.seek(at)
+        content = file.read(4 * count)
+        return struct.unpack(f"<{count}I", content) if len(content) == 4 * count else (0,) * count
+
+    (header,) = numbers(16, 1)
+    (root,) = numbers(header + 8, 1)
+    left, seen = [root], set[int]()
+    while left:
+        if (at := left.pop()) == 0 or at in seen:
+            continue
+        seen.add(at)
+        after, _, _, child, start, size = numbers(at, 6)
+        left += [after, child]
+        file.seek(at + 24 + 64)
+        if len(seen) > _MOST_ENTRIES or (size > _MOST_CRS and file.read(32).startswith(_MIF)):
+            raise GridError(f"{file.name} has more entries, or longer ones, than any sensible .img")
+        file.seek(start)
+        yield file.read(min(size, _MOST_CRS))
 
 
 def _beside(href: str) -> AbstractContextManager[object]:

@@ -17,6 +17,7 @@ from support.rasters import CORNER, CRS, catalogue, item, middle, nearest, recip
 import nutonic as nt
 from nutonic.core.grid import grid_around
 from nutonic.errors import GridError, InputError, NoScene, ReadFailed, RecipeError, Refused
+from nutonic.io.gdal import _hfa_entries
 from nutonic.recipe.yaml import load_recipe
 from nutonic.sources.raster import RasterSource
 from nutonic.testing import FileServer
@@ -501,3 +502,39 @@ def test_a_recipes_paths_are_relative_to_it_and_not_in_its_digest(tmp_path):
 def test_a_cube_beyond_all_files_has_no_scene(tiles):
     with pytest.raises(NoScene):
         nt.open_cube(grid_around(20.0, 52.0, extent_m=640), [RasterSource(tiles)])
+
+
+def with_grid_file(path: Path, name: str) -> None:
+    """An Erdas Imagine file whose CRS names a file of shifts: written with one that is not there, then replaced."""
+    absent = name[:-5] + "_none"
+    crs = f"+proj=tmerc +lon_0=9 +k=1 +x_0=500000 +ellps=bessel +nadgrids={absent} +units=m"
+    profile = {"driver": "HFA", "width": 8, "height": 8, "count": 1, "dtype": "uint8", "crs": crs}
+    with rasterio.open(path, "w", **profile, transform=rasterio.Affine(30, 0, 5e5, 0, -30, 5e6)) as raster:
+        raster.write(np.full((1, 8, 8), 10, np.uint8))
+    content = path.read_bytes()
+    assert absent.encode() in content
+    path.write_bytes(content.replace(absent.encode(), name.encode()))
+
+
+def test_no_pipe_is_opened_for_the_grid_of_an_img(tmp_path):
+    """PROJ would wait for it for ever, within GDAL."""
+    pipe, img = tmp_path / "shifts.gsb", tmp_path / "lc.img"
+    os.mkfifo(pipe)
+    with_grid_file(img, str(pipe))
+    with pytest.raises(
+        GridError, match=rf"lc\.img has a CRS with a grid file \({pipe}\), which is not opened: write a CRS"
+    ):
+        RasterSource(img).describe()
+
+
+def test_an_img_whose_entries_lead_in_a_circle_is_looked_at_once(tmp_path):
+    img = tmp_path / "lc.img"
+    with_grid_file(img, "just_a_name.gsb")
+    content = bytearray(img.read_bytes())
+    header = int.from_bytes(content[16:20], "little")
+    root = int.from_bytes(content[header + 8 : header + 12], "little")
+    child = int.from_bytes(content[root + 12 : root + 16], "little")
+    content[child : child + 4] = child.to_bytes(4, "little")  # each child is followed by itself
+    img.write_bytes(content)
+    with img.open("rb") as file:
+        assert len(list(_hfa_entries(file))) < 20
