@@ -88,7 +88,7 @@ def _looked_at(paths: Iterable[str], pin: Callable[[str], Pin]) -> dict[str, Pin
 def key_of(href: str) -> str:
     """What a remote file is known by: its address without the query; of what a query names, a digest tells."""
     base, _, query = href.partition("?")
-    return f"{base}#{hashlib.sha256(query.encode()).hexdigest()[:_DIGITS]}" if query else base
+    return f"{base} {hashlib.sha256(query.encode()).hexdigest()[:_DIGITS]}" if query else base
 
 
 def is_remote(href: str) -> bool:
@@ -175,5 +175,5 @@ def by_key(pins: Mapping[str, RemotePin]) -> dict[str, RemotePin]:
 
 def shown(key: str) -> str:
     """A remote file in a message: host, and last part of the path."""
-    parts = urlsplit(key)
+    parts = urlsplit(key.partition(" ")[0])
     return inert(f"{parts.netloc.rpartition('@')[2]}/…/{parts.path.rpartition('/')[2]}")
