@@ -24,7 +24,7 @@ from nutonic.io.access import Access
 from nutonic.io.cache import SingleFlightCache
 from nutonic.io.session import current
 from nutonic.sources.item import Item, Sieve
-from nutonic.sources.stac.api_io import MOST_IDLE, NARROWER, ApiIo, links_of
+from nutonic.sources.stac.api_io import MOST_IDLE, NARROWER, NO_JSON, ApiIo, NotAnswered, links_of
 
 #: How many items are asked for at a time.
 PAGE = 100
@@ -62,7 +62,7 @@ def search_api(url: str, query: Query, access: Access, sieve: Sieve | None = Non
     Unreachable
         If the server does not answer, however often it is asked.
     Refused
-        If the API, or a page that it names, is at an address that may not be read, or too long.
+        If the API, or a page that it names, is at an address that may not be read, or too long, or access is denied.
     """
     server, part = _server(url, access), sieve or Sieve(url)
     items = _answers(server, query, part)
@@ -95,7 +95,7 @@ def _narrowed(server: _Server, query: Query, narrow: Json, sieve: Sieve) -> list
     """The items of a search with a cloud limit; none if the server cannot answer it."""
     try:
         return list(_items(server, query, narrow, sieve))
-    except Unreachable:
+    except (Unreachable, NotAnswered):
         return []
 
 
@@ -137,9 +137,9 @@ def _items(server: _Server, query: Query, narrow: Json, sieve: Sieve, most_pages
 def _pages(search: ItemSearch, server: _Server, query: Query) -> Iterator[Json]:
     try:
         yield from search.pages_as_dicts()
-    except Gone:
+    except Gone as error:
         _check_collection(server, query.collection)
-        raise InputError(f"{server.url} has no search at {server.search} (404)") from None
+        raise InputError(f"{server.url} has no search at {server.search} ({error.reason})") from None
 
 
 def _home(content: Any, search: str) -> str:
@@ -201,8 +201,13 @@ def _read_server(url: str, access: Access) -> _Server:
     io = ApiIo(access)
     try:
         landing = io.read_json(url)
-    except Gone:
-        raise InputError(f"{url} is no STAC API: nothing is there (404)") from None
+    except Gone as error:
+        raise InputError(f"{url} is no STAC API: nothing is there ({error.reason})") from None
+    except Unreachable as error:
+        if error.reason != NO_JSON:
+            raise
+        # The page of a website: its address was given for that of an API. Of one that is known as an API, it may pass.
+        raise InputError(f"{url} is no STAC API: it answers with {error.reason}; is the address right?") from None
     if "stac_version" not in landing or landing.get("type", "Catalog") != "Catalog":
         raise InputError(f"{url} is no STAC API: it {_what(landing)}")
     content = landing.get("conformsTo")

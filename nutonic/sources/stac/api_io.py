@@ -13,7 +13,7 @@ from pystac.link import Link
 from pystac_client.stac_api_io import StacApiIO
 
 from nutonic.core.model import Json
-from nutonic.errors import Gone, InputError, ReadFailed, Unreachable
+from nutonic.errors import Gone, InputError, ReadFailed, Refused, SourceError, Unreachable
 from nutonic.io.access import Access
 from nutonic.io.http import Answer, Request
 from nutonic.io.session import current
@@ -39,6 +39,15 @@ NARROWER = "ask for a shorter time, a smaller area or less cloud"
 MOST_IDLE = 3
 
 
+#: What an answer is that is not what was asked for, in the words of faults: asked for again, since some servers send an
+#: error page with status 200 now and then.
+NO_JSON = "no JSON"
+
+
+class NotAnswered(InputError):
+    """The server says that it will not answer this request, and would say so the next time."""
+
+
 class ApiIo(StacApiIO):
     """Lets pystac-client ask by our own HTTP, and makes sure of what it takes for granted about answers."""
 
@@ -53,22 +62,35 @@ class ApiIo(StacApiIO):
         headers: dict[str, str] | None = None,
         parameters: dict[str, Any] | None = None,
     ) -> str:
-        """The text at an address; headers that a link asks for are not sent."""
+        """The text at an address; headers that a link asks for are not sent.
+
+        Raises
+        ------
+        Gone
+            If nothing is there.
+        Refused
+            If the address may not be read, or the server denies access.
+        NotAnswered
+            If it answers with another status that would be the same the next time.
+        Unreachable
+            If it does not answer, or not with JSON, however often it is asked; `reason` has the last fault.
+        """
         plain = {"Accept": "application/geo+json, application/json", "Accept-Encoding": "gzip"}
         if method == "POST":
             body = json.dumps(parameters or {}).encode()
             plain |= {"Content-Type": "application/json"}
-            request = Request(url=href, method="POST", headers=plain, body=body, most_bytes=MOST_BYTES, wrong=_wrong)
+            request = Request(url=href, method="POST", headers=plain, body=body, **_ANSWERS)
         else:
             joint = "&" if urlsplit(href).query else "?"
             url = f"{href}{joint}{urlencode(parameters)}" if parameters else href
-            request = Request(url=url, headers=plain, most_bytes=MOST_BYTES, wrong=_wrong)
+            request = Request(url=url, headers=plain, **_ANSWERS)
         try:
-            return current().client.fetch(request, self.access).body.decode()
-        except Gone:
-            raise
+            answer = current().client.fetch(request, self.access)
         except ReadFailed as error:
-            raise Unreachable(str(error)) from None
+            raise Unreachable(str(error), reason=error.reason) from None
+        if answer.status != 200:
+            raise _no_answer(href, answer.status)
+        return answer.body.decode()
 
     def read_text(self, source: Any, *args: Any, **kwargs: Any) -> str:
         """The text at an address or behind a link; never a local file."""
@@ -152,9 +174,24 @@ def _wrong(answer: Answer) -> str | None:
     except JSONError as error:
         if "limit" in str(error):
             raise InputError("a STAC API answers with JSON that is nested too deep to be one") from None
-        return "no JSON"
+        return NO_JSON
     try:
         orjson.dumps(content)
     except orjson.JSONEncodeError:
         raise InputError("a STAC API answers with JSON that is nested too deep to be one") from None
     return None
+
+
+#: How answers are asked for: with whatever status that would be the same the next time.
+_ANSWERS: dict[str, Any] = {"most_bytes": MOST_BYTES, "wrong": _wrong, "any_status": True}
+
+
+def _no_answer(url: str, status: int) -> SourceError | InputError:
+    """The error for a status: only what a server says of itself (5xx) may be different the next time."""
+    if status in (404, 410):
+        return Gone(f"{url} is not there ({status})", reason=str(status))
+    if status in (401, 403):
+        return Refused(f"{url}: the server denies access ({status}), and nutonic has no credentials for it")
+    if status >= 500:
+        return Unreachable(f"{url} answers with status {status}", reason=str(status))
+    return NotAnswered(f"{url} answers with status {status}, as no STAC API does: is the address right?")

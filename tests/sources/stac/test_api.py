@@ -3,6 +3,7 @@
 import contextlib
 import gzip
 import json
+import re
 import threading
 import time
 from collections.abc import Callable
@@ -480,9 +481,37 @@ def test_a_server_that_never_answers_is_unreachable(rogue):
     with pytest.raises(Unreachable, match="503, 6 times") as error:
         search(rogue.url)
     assert "\n" not in str(error.value)
+    rogue.answers["/search"] = [HTML]
+    with pytest.raises(Unreachable, match="no JSON, 6 times"):
+        search(rogue.url)
+
+
+def test_the_page_of_a_website_is_no_api(rogue):
     rogue.answers["/"] = [HTML]
-    with pytest.raises(Unreachable, match="no JSON"):
+    with pytest.raises(InputError, match="is no STAC API: it answers with no JSON"):
         search(f"{rogue.url}/?token=SECRET")
+    assert len(rogue.asked) == 6  # it may have been a page that says sorry
+
+
+@pytest.mark.parametrize(
+    ("status", "kind", "words"),
+    [
+        (400, InputError, "answers with status 400, as no STAC API does"),
+        (204, InputError, "answers with status 204, as no STAC API does"),
+        (401, Refused, "denies access (401)"),
+        (403, Refused, "denies access (403)"),
+        (410, InputError, "(410)"),
+        (501, Unreachable, "answers with status 501"),
+        (522, Unreachable, "answers with status 522"),
+    ],
+)
+@pytest.mark.parametrize("where", ["/", "/search"])
+def test_a_status_that_will_not_pass_is_a_mistake_and_one_of_the_server_is_not(rogue, where, status, kind, words):
+    rogue.answers[where] = [(status, {}, b"")]
+    with pytest.raises(kind, match=re.escape(words)) as error:
+        search(f"{rogue.url}/?token=SECRET")
+    assert isinstance(error.value, Unreachable) is (kind is Unreachable)
+    assert "SECRET" not in str(error.value)
 
 
 def test_nobody_there(session):
