@@ -350,12 +350,13 @@ def _refuse_warnings_as_errors() -> None:
 def _code(error: NutonicError) -> int:
     """The exit code of an error.
 
-    1 if a store failed or a cluster was lost half-way, so that the same command resumes; 2 if nothing was done.
+    1 if it may go well the next time, since a store, a cluster or a service failed, so that the same command goes on; 2 if
+    nothing was done, and would not be.
     """
-    from nutonic.errors import CubeChanged, NotNutonic, RecipeChanged, Unreachable
+    from nutonic.errors import CubeChanged, Gone, NotNutonic, ReadFailed, RecipeChanged, Unreachable
 
-    is_refusal = isinstance(error, NotNutonic | RecipeChanged | CubeChanged)
-    return INCOMPLETE if isinstance(error, StoreError | Unreachable) and not is_refusal else MISTAKE
+    is_final = isinstance(error, NotNutonic | RecipeChanged | CubeChanged | Gone)
+    return INCOMPLETE if isinstance(error, StoreError | Unreachable | ReadFailed) and not is_final else MISTAKE
 
 
 def _print_click(error: click.ClickException) -> None:

@@ -37,6 +37,9 @@ _MOST_EXCUSES = 64 * 2**10
 #: And so many seconds are waited for it.
 _EXCUSES_S = 5.0
 
+#: Those that say that who asks may not read.
+_DENIED = frozenset({"401", "403"})
+
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 
 #: Faults of servers that take too long, and how many time-outs all attempts that end so may take together.
@@ -179,11 +182,12 @@ class Client:
         Raises
         ------
         Refused
-            If the address, or one it redirects to, may not be read, or the answer is longer than allowed.
+            If the address, or one it redirects to, may not be read, the server denies access or says that what was asked is
+            wrong (4xx), or the answer is longer than allowed.
         Gone
             If there is no such thing: 404 or 410.
         ReadFailed
-            If the last attempt failed too, or the server denies access.
+            If the last attempt failed too.
         """
         access.check(request.url)
         attempts, signed_again = request.attempts or self.policy.attempts, False
@@ -200,7 +204,7 @@ class Client:
             _log.debug("%s from %s, attempt %d of %d", last.kind, _host(request.url), attempt + 1, attempts)
             if request.limiter:
                 request.limiter.fault(last.kind)
-            if last.kind == "403":
+            if last.kind in _DENIED:
                 if access.sign is None or signed_again:
                     break
                 signed_again = True
@@ -209,9 +213,9 @@ class Client:
                 break
             elif attempt + 1 < attempts:
                 time.sleep(self._pause(attempt, last))
-        raise ReadFailed(
-            f"{request.url}: {_advice(last.kind, access, attempt + 1)}", reason=_reason(last.kind, request)
-        )
+        if last.kind in _DENIED:
+            raise Refused(f"{request.url}: {_denial(last.kind, access)}")
+        raise ReadFailed(f"{request.url}: {last.kind}, {attempt + 1} times", reason=_reason(last.kind, request))
 
     def _pause(self, attempt: int, fault: _Fault) -> float:
         """Seconds to wait after an attempt: as the server says; else at random, so that workers do not return together."""
@@ -307,11 +311,9 @@ def _reason(kind: str, request: Request) -> str | None:
     return kind if request.any_status else None
 
 
-def _advice(kind: str, access: Access, attempts: int) -> str:
-    if kind in ("401", "403"):
-        hint = "" if access.sign else "; if its addresses need a signature, set sign"
-        return f"the server denies access ({kind}){hint}"
-    return f"{kind}, {attempts} times"
+def _denial(kind: str, access: Access) -> str:
+    hint = "" if access.sign else "; if its addresses need a signature, set sign"
+    return f"the server denies access ({kind}){hint}"
 
 
 def _body(response: urllib3.BaseHTTPResponse, request: Request, deadline: Deadline) -> bytes:
@@ -355,10 +357,11 @@ def _checked(answer: Answer, request: Request, url: str) -> Answer:
         return answer
     if answer.status in (404, 410):
         raise Gone(f"{url} is not there ({answer.status})")
-    if answer.status in (401, 403):
+    if str(answer.status) in _DENIED:
         raise _Fault(str(answer.status))
     if answer.status not in (200, 206, 416 if ranged else 200):
-        raise ReadFailed(f"{url} answers with status {answer.status}")
+        kind = Refused if 400 <= answer.status < 500 else ReadFailed
+        raise kind(f"{url} answers with status {answer.status}")
     wrong = request.wrong(answer) if request.wrong else None
     if wrong:
         raise _Fault(wrong)

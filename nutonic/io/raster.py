@@ -17,7 +17,7 @@ from rasterio.errors import RasterioError
 
 from nutonic.core.grid import crs_of, is_map
 from nutonic.core.model import Asset, RemotePin
-from nutonic.errors import BadPixels, GridError, ReadFailed
+from nutonic.errors import BadPixels, GridError, ReadFailed, Refused
 from nutonic.io.access import LOCAL, Access
 from nutonic.io.cache import SingleFlightCache
 from nutonic.io.gdal import ATTEMPTS, NOWHERE, OpenRaster, require_gdal, version
@@ -264,7 +264,7 @@ def _alpha_of(asset: Asset, header: Header) -> int:
 def _named(asset: Asset) -> Iterator[None]:
     try:
         yield
-    except (ReadFailed, GridError, BadPixels) as error:
+    except (ReadFailed, Refused, GridError, BadPixels) as error:
         text = str(error).replace(redact(asset.href), asset.written)
         raise type(error)(f"{asset.name}: {text}", band=asset.name) from None
 

@@ -76,8 +76,8 @@ def test_what_may_pass_is_tried_again_and_counted(fault, kind):
     ("reply", "error", "words"),
     [
         ((404, {}, b""), Gone, "is not there (404)"),
-        ((418, {}, b""), ReadFailed, "answers with status 418"),
-        ((403, {}, b""), ReadFailed, "the server denies access (403); if its addresses need a signature, set sign"),
+        ((418, {}, b""), Refused, "answers with status 418"),
+        ((403, {}, b""), Refused, "the server denies access (403); if its addresses need a signature, set sign"),
         ((200, {}, b"x" * 101), Refused, "answers with more than 100 bytes"),
         ((302, {"Location": "http://10.0.0.1/"}, b""), Refused, "which is not an allowed host"),
         ((302, {"Location": "/b"}, b""), Refused, "redirects more than 5 times"),

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from support.hub import SIGNATURE, serve
 from support.sampling import examples
 
-from nutonic.errors import MissingExtra, PoiError
+from nutonic.errors import MissingExtra, PoiError, Unreachable
 from nutonic.planning.places import hub as hub_places
 from nutonic.planning.places import text as pois_text
 from nutonic.planning.places.columns import with_variants, without_duplicates
@@ -586,9 +586,12 @@ def test_a_hub_that_is_not_there_or_fails_is_told_in_one_line(hub, monkeypatch):
     ) as caught:
         read_pois(Pois(path=HUB_NAME))
     assert SIGNATURE not in str(caught.value)
+    hub.broken = 501
+    with pytest.raises(Unreachable, match="status 501: try again later"):
+        read_pois(Pois(path=HUB_NAME))
     monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
     for ask in (file_sha256, lambda path: read_pois(Pois(path=path))):
-        with pytest.raises(PoiError, match=r"cannot read .* from 127.0.0.1: no answer \(\w+\): check the network"):
+        with pytest.raises(Unreachable, match=r"cannot read .* from 127.0.0.1: no answer \(\w+\): check the network"):
             ask(HUB_NAME)
 
 
@@ -601,7 +604,9 @@ def test_a_hub_that_sends_a_byte_now_and_then_keeps_nobody_waiting(hub, monkeypa
     monkeypatch.setattr(hub_places, "_LONGEST_S", 0.4)
     monkeypatch.setattr(hub_places, "_SLOWEST", 10**9)
     began = time.monotonic()
-    with pytest.raises(PoiError, match=r"cannot read .* from 127.0.0.1: no answer \(TimeoutError\): check the network"):
+    with pytest.raises(
+        Unreachable, match=r"cannot read .* from 127.0.0.1: no answer \(TimeoutError\): check the network"
+    ):
         read_pois(Pois(path=HUB_NAME))
     assert time.monotonic() - began < 5
 

@@ -312,7 +312,7 @@ def test_an_odd_file_among_many_is_told_by_name(tiles):
     with pytest.raises(GridError, match=r"t9\.tif is rotated"):
         RasterSource(tiles).index()
     (tiles / "t9.tif").write_bytes(b"cut off")
-    with pytest.raises(ReadFailed, match=r"cannot open .*t9\.tif"):
+    with pytest.raises(InputError, match=r"cannot open .*t9\.tif"):
         RasterSource(tiles).index()
 
 

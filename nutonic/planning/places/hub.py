@@ -18,7 +18,7 @@ from functools import partial
 from typing import Any, BinaryIO, TypeVar, cast
 from urllib.parse import unquote, urlsplit
 
-from nutonic.errors import MissingExtra, PoiError
+from nutonic.errors import MissingExtra, PoiError, Unreachable
 from nutonic.io.access import is_loopback
 from nutonic.planning.places.parquet import parquet_values
 from nutonic.planning.places.rows import Row
@@ -34,6 +34,9 @@ _ADDRESS = re.compile(
 )
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 _SECONDS = 20.0
+
+#: Statuses of what was asked that may be others the next time.
+_MAY_PASS = (408, 425, 429)
 
 #: Seconds that what the Hub's library does at a time may take, its own attempts included; and how many bytes of a file
 #: are worth another second.
@@ -75,7 +78,9 @@ def resolve(address: str) -> Dataset:
     Raises
     ------
     PoiError
-        If the address is malformed, or the dataset cannot be reached.
+        If the address is malformed, or there is no such dataset, or it may not be read.
+    Unreachable
+        If the Hub does not answer, or fails.
     """
     match = _ADDRESS.fullmatch(address)
     path = (match["path"] or "").strip("/") if match else ".."
@@ -174,7 +179,7 @@ def _endpoint() -> str:
 
 @contextmanager
 def _explained(address: str) -> Iterator[None]:
-    """Turn the errors of the Hub's library into a :class:`PoiError` of one line."""
+    """Turn the errors of the Hub's library into a :class:`PoiError` of one line, or Unreachable where it failed itself."""
     errors = _hub().errors
     try:
         yield
@@ -195,13 +200,16 @@ def _explained(address: str) -> Iterator[None]:
         OSError,
         ValueError,
     ) as error:  # the HTTP library's own are among the bases
-        raise PoiError(f"cannot read {address} from {urlsplit(_endpoint()).hostname}: {_cause(error)}") from None
+        raise _failure(f"cannot read {address} from {urlsplit(_endpoint()).hostname}", error) from None
 
 
-def _cause(error: Exception) -> str:
+def _failure(what: str, error: Exception) -> PoiError | Unreachable:
     status = getattr(getattr(error, "response", None), "status_code", None)
     if status in (401, 403):
-        return f"status {status}: set HF_TOKEN to a token that may read it"
+        return PoiError(f"{what}: status {status}: set HF_TOKEN to a token that may read it")
+    if status is not None and 400 <= status < 500 and status not in _MAY_PASS:
+        return PoiError(f"{what}: status {status}")
     if status is not None:
-        return f"status {status}: try again later"
-    return f"no answer ({type(error).__name__}): check the network, or download its Parquet files and name one in pois.path"
+        return Unreachable(f"{what}: status {status}: try again later")
+    told = f"{what}: no answer ({type(error).__name__})"
+    return Unreachable(f"{told}: check the network, or download its Parquet files and name one in pois.path")

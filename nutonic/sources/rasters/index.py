@@ -17,7 +17,7 @@ from pyproj.exceptions import CRSError
 from nutonic.core.globe import TURNS, around, east_of, reach
 from nutonic.core.grid import transformer
 from nutonic.core.model import Asset, Scene
-from nutonic.errors import GridError, InputError, ReadFailed
+from nutonic.errors import Gone, GridError, InputError, ReadFailed
 from nutonic.io import raster as rasters
 from nutonic.io.access import Access
 from nutonic.io.cache import SingleFlightCache
@@ -143,9 +143,9 @@ def index_of(pieces: Sequence[Piece], table: str, access: Access) -> Index:
     Raises
     ------
     InputError, GridError
-        If one cannot be labels; the message names it.
+        If one cannot be labels, or a local one cannot be opened; the message names it.
     ReadFailed
-        If one cannot be opened.
+        If one behind an address cannot be opened.
     """
 
     def read() -> Index:
@@ -199,8 +199,10 @@ def _header(piece: Piece, access: Access) -> rasters.Header:
         return rasters.header(piece.href, access)
     except ReadFailed as error:
         suffix = Path(piece.href).suffix.lower()
-        if piece.is_remote or suffix in SUFFIXES or "cannot open" not in str(error):
+        if piece.is_remote or isinstance(error, Gone):
             raise
+        if suffix in SUFFIXES or "cannot open" not in str(error):
+            raise InputError(str(error)) from None
         raise InputError(
             f"{piece.href} is no GeoTIFF, JPEG 2000 or .img file: make a GeoTIFF of it, as gdal_translate does"
         ) from None
