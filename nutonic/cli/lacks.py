@@ -77,13 +77,18 @@ def _line_of(error: BaseException) -> str | None:
 
 
 def refuse_lacks(command: str) -> None:
-    """Raise :class:`StoreError` where a command cannot do anything at all, and InputError where files would be nobody's."""
+    """Raise :class:`StoreError` where a command cannot do anything at all.
+
+    And InputError where files would be nobody's, or the environment says how long to wait in no number.
+    """
     require_handles(_HANDLES)
     _refuse_little_memory(_MEMORY.get(command, 0))
     _refuse_mask()
     if command in _MEMORY:
+        from nutonic.io.connections import timeout_s
         from nutonic.io.objects import start_runtime
 
+        timeout_s()
         start_runtime()
 
 

@@ -317,7 +317,7 @@ def _told(error: BaseException) -> int | None:
         return INCOMPLETE
     if isinstance(error, ImportError):
         _print_error(f"a library cannot be loaded: {' '.join(str(error).split())[:300]}; install nutonic anew")
-        return INCOMPLETE
+        return MISTAKE
     if not isinstance(error, OSError):
         return None
     if error.filename is None and _is_stdout_unwritable():

@@ -10,6 +10,7 @@ import contextvars
 import http.client
 import io
 import logging
+import math
 import os
 import socket
 import ssl
@@ -33,6 +34,10 @@ from nutonic.secrets import redact
 #: The most bytes before a body (status, headers, and all 100 Continue that come first), and the most after it; the
 #: framing of a body may take as many, besides as many as the body itself.
 _MOST_AROUND = 256 * 2**10
+
+
+#: The most seconds of silence that can be asked for, a day.
+_LONGEST_S = 86_400
 
 
 class _Redacted(logging.Filter):
@@ -323,9 +328,20 @@ def _new_manager(*, private: bool, proxy: str | None) -> urllib3.PoolManager:
 
 
 def timeout_s() -> float:
-    """Seconds without a byte after which an answer is given up; ``NUTONIC_HTTP_TIMEOUT`` sets it."""
-    written = os.environ.get("NUTONIC_HTTP_TIMEOUT", "30")
+    """Seconds without a byte after which an answer is given up; ``NUTONIC_HTTP_TIMEOUT`` sets it.
+
+    Raises
+    ------
+    InputError
+        If that is no number of seconds, or one that nobody waits for: every wait has an end.
+    """
+    written = os.environ.get("NUTONIC_HTTP_TIMEOUT") or "30"
     try:
-        return max(0.1, float(written))
+        seconds = float(written)
     except ValueError:
-        raise InputError(f"NUTONIC_HTTP_TIMEOUT is {written!r}, not a number of seconds") from None
+        seconds = math.nan
+    if not 0 < seconds <= _LONGEST_S:
+        raise InputError(
+            f"NUTONIC_HTTP_TIMEOUT is {written!r:.60}: write seconds, more than 0 and at most {_LONGEST_S}"
+        )
+    return max(0.1, seconds)

@@ -23,6 +23,7 @@ from typing import BinaryIO, TypeVar
 import numpy as np
 import rasterio
 from rasterio.crs import CRS
+from rasterio.env import get_gdal_config
 from rasterio.errors import CRSError, NotGeoreferencedWarning, RasterioError
 from rasterio.windows import Window
 
@@ -291,8 +292,9 @@ def require_gdal() -> None:
     with rasterio.Env(**GDAL_ENV) as env:
         missing = [name for name in _DRIVERS if name not in env.drivers()]
         if missing:
-            odd = [name for name in _DRIVER_VARIABLES if os.environ.get(name)]
-            hint = f"unset {' and '.join(odd)}" if odd else "install rasterio anew"
+            odd = [name for name in _DRIVER_VARIABLES if os.environ.get(name) or get_gdal_config(name)]
+            told = f"unset {' and '.join(odd)}, in the environment or in GDAL's own configuration file (gdalrc)"
+            hint = told if odd else "install rasterio anew"
             raise BrokenInstall(f"GDAL cannot read {' and '.join(missing)} here: {hint}")
         try:
             CRS.from_epsg(4326)

@@ -52,11 +52,11 @@ class Scope:
 
 
 def scope_of(plan: PlanFile, limit: int | None) -> Scope:
-    """The first `limit` places by ordinal, their variants included; no batch is read for it."""
-    if limit is None:
+    """The first `limit` places by ordinal, their variants included, or all if there are no more; no batch is read for it."""
+    ordinals = np.unique(plan.index.ordinals)
+    if limit is None or limit >= len(ordinals):
         return Scope()
-    first = np.unique(plan.index.ordinals)[:limit]
-    return Scope(last=int(first[-1]) if len(first) else -1)
+    return Scope(last=int(ordinals[limit - 1]))
 
 
 def remaining_jobs(plan: PlanFile, scope: Scope, done: Committed) -> Iterator[Job]:

@@ -16,6 +16,7 @@ from nutonic.dataset import card
 from nutonic.dataset.commits import Committed, committed
 from nutonic.dataset.finalize import Finalized, finalize, is_finalized
 from nutonic.errors import Corrupt, InputError
+from nutonic.io.connections import timeout_s
 from nutonic.io.limits import IN_FLIGHT
 from nutonic.io.objects import Store, sealed, unsealed
 from nutonic.planning.layout import COMMITS, PLAN, RECIPE, SUMMARY
@@ -69,7 +70,7 @@ def build(
         Worker processes on this machine, one per core by default. 0 builds in this process, without dask. For workers
         elsewhere, fewer requests at once, a dashboard or a performance report: a :class:`nutonic.Cluster`.
     limit
-        Only the first places by ordinal, their variants included.
+        Only the first places by ordinal, their variants included; one of as many as there are, or more, is none.
     replan
         Search again; what was built from another plan is built anew.
     callbacks
@@ -84,7 +85,8 @@ def build(
     Raises
     ------
     InputError
-        If an input lies in `out`, or a worker elsewhere has other versions or sees other files; nothing is done then.
+        If `limit` is no number from 1, ``NUTONIC_HTTP_TIMEOUT`` no number of seconds, an input lies in `out`, or a worker
+        elsewhere has other versions or sees other files; nothing is done then.
     Refused
         If stills are wanted, and the environment has no token, or one that is not taken; nothing is done then.
     NotNutonic, RecipeChanged
@@ -97,6 +99,9 @@ def build(
     from nutonic.planning.spec import resolve
 
     cluster = _cluster_of(workers)
+    if limit is not None and (not isinstance(limit, int) or limit < 1):
+        raise InputError(f"limit is {limit!r:.60}: give a number from 1")
+    timeout_s()  # what cannot be waited for would fail each place
     spec = resolve(recipe)
     cluster = replace(cluster, max_requests=spec.sources.most_requests(cluster.max_requests))
     group = CallbackGroup([LogCallback(), *callbacks])
@@ -169,7 +174,8 @@ def _build(spec: BuildSpec, out: Path, cluster: Cluster, extent: _Extent, callba
         tally.summary(plan.header), wanted=after.wanted, done_before=before.done, still_open=after.remaining
     )
     failures = with_attempts(summary.failures, _earlier_failures(last))
-    summary = replace(summary, failures=failures, seconds=seconds, limit=extent.limit)
+    limit = None if scope.last is None else extent.limit
+    summary = replace(summary, failures=failures, seconds=seconds, limit=limit)
     if _is_up_to_date(store, spec, plan, done, summary, last):
         summary = replace(summary, chips=last["chips"])
     else:

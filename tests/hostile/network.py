@@ -54,6 +54,23 @@ def searching(href: str) -> Any:
     return home(landing(links=[link]))
 
 
+def labelled(kind: str) -> Any:
+    """The land cover is behind a server that has this fault for ever."""
+
+    def world(here: Here) -> None:
+        served(Fault(kind, path="/land_cover.tif", times=EVER))(here)
+        host = here.address.removeprefix("http://")
+        here.recipe(labels={"path": f"{here.address}/land_cover.tif", "allow_hosts": [host]})
+
+    return world
+
+
+def hubless(here: Here) -> None:
+    """Places on a Hub where nobody answers."""
+    here.environment["HF_ENDPOINT"] = "http://127.0.0.1:9"
+    here.recipe(pois={"path": "hf://datasets/someone/places"})
+
+
 MIXED = {kind: served(share=0.1, kinds=(kind,), seed=4) for kind in LIES}
 
 LYING = [
@@ -149,14 +166,26 @@ LYING = [
     Row("a page nested 100,000 deep", api(lambda *_: b'{"features":' + b"[" * 100_000), PLAN, 2, "nutonic:"),
     Row(
         "numbers of 5,000 digits",
-        api(
-            lambda h, n: page_of([{**numbered(h, n), "n": 7}]),
-        ),
+        api(lambda *_: b'{"features":[' + b"9" * 5_000 + b"]}"),
         PLAN,
-        2,
-        "nutonic:",
+        1,
+        "no JSON, 6 times",
     ),
-    Row("two items of one id", api(lambda h, n: page_of(features(h) + features(h))), PLAN, 2, "nutonic:"),
+    Row("two items of one id", api(lambda h, n: page_of(features(h) * 2)), PLAN, 0, "scenes 1 ", Tree.ANY),
+    Row("a page of HTML where items should be", api(lambda *_: b"<html>Sorry</html>"), PLAN, 1, "no JSON, 6 times"),
+    *(Row(f"a status of {status}", home(b"", status), PLAN, 2, str(status)) for status in (204, 400, 403, 407, 451)),
+    *(Row(f"a status of {status}", home(b"", status), PLAN, 1, str(status)) for status in (501, 503, 522)),
+    # Labels and places
+    *(
+        Row(f"{kind} for the land cover, for ever", labelled(kind), PLAN, code, says)
+        for kind, code, says in (
+            ("503", 1, "503, 6 times"),
+            ("drop", 1, "dropped, 6 times"),
+            ("403", 2, "denies access (403)"),
+            ("404", 2, "is not there (404)"),
+        )
+    ),
+    Row("a Hub that is not there", hubless, PLAN, 1, "no answer"),
 ]
 
 ENDING = [

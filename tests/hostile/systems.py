@@ -9,7 +9,8 @@ from pathlib import Path
 import pyproj
 
 from hostile.row import BUILD, PLAN, VERIFY, Here, Row, Tree, both, finished, plain
-from hostile.worlds import CANARY, file, folder, served
+from hostile.trees import begun
+from hostile.worlds import CANARY, file, folder, part, served
 
 SAME, CLEAN, RESUMED, ANY = Tree.SAME, Tree.CLEAN, Tree.RESUMED, Tree.ANY
 CUBE = "cube recipe.yaml --out out --area 17.95,46.66,17.97,46.68"
@@ -155,7 +156,8 @@ PROCESSES = [
             ("plan a%20\x1b[2J", "nutonic:"),
             ("build recipe.yaml --out out --max-requests 0", "--max-requests"),
             ("verify out --rebuild -1", "--rebuild"),
-            ("build recipe.yaml --out out --scheduler nowhere", "--scheduler"),
+            ("build recipe.yaml --out out --scheduler nowhere", "'nowhere' is no address of a Dask scheduler"),
+            ("build recipe.yaml --out out --scheduler=", "is no address of a Dask scheduler"),
             ("cube recipe.yaml --out out --area 1,2,3", "area"),
             ("cube recipe.yaml --out out --area a,b,c,d", "area"),
             ("cube recipe.yaml --out out --area 0,0,180,90", "nutonic:"),
@@ -200,6 +202,11 @@ def home(**files: str) -> object:
         here.environment |= {"HOME": str(here.folder / "home")}
 
     return world
+
+
+def gdalrc(option: str) -> object:
+    """A home with GDAL's configuration of its own."""
+    return home(**{".gdal__gdalrc": f"[configoptions]\n{option}\n"})
 
 
 NETRC = f"default login me password {CANARY}\n"
@@ -252,16 +259,10 @@ USERS = [
         "",
         Tree.NONE,
     ),
-    Row(
-        "a gdalrc",
-        home(**{".gdal__gdalrc": "[configoptions]\nGDAL_SKIP=GTiff\n"}),
-        BUILD,
-        0,
-        "built 3 places",
-        CLEAN,
-        60,
-        200,
-        COLD,
+    Row("a gdalrc without GeoTIFFs", gdalrc("GDAL_SKIP=GTiff"), BUILD, 2, "unset GDAL_SKIP", Tree.NONE, 60, 200, COLD),
+    *(
+        Row(f"a gdalrc of {option}", gdalrc(option), BUILD, 0, "built 3 places", CLEAN, 60, 200, COLD)
+        for option in ("GDAL_GEOREF_SOURCES=NONE", "GTIFF_HONOUR_NEGATIVE_SCALEY=YES", "GDAL_PAM_ENABLED=YES")
     ),
     Row("a home of nobody", lambda h: h.environment.update(HOME="/nowhere"), BUILD, 0, "built 3 places", CLEAN),
     Row("no home", lambda h: h.environment.update(HOME=""), BUILD, 0, "built 3 places", CLEAN),
@@ -304,6 +305,7 @@ def without_proj(here: Here) -> None:
     for libraries in installed.parent.glob("pyproj.libs"):
         (target / libraries.name).symlink_to(libraries)
     here.environment |= {"PYTHONPATH": str(target), "PROJ_DATA": "/nowhere", "PROJ_LIB": "/nowhere"}
+    here.heal.append(here.environment.clear)
 
 
 def missing(module: str) -> object:
@@ -386,7 +388,7 @@ ENVIRONMENT = [
         )
     ),
     broken(2, "PYTHONWARNINGS", PYTHONWARNINGS="error"),
-    broken(2, "PYTHONWARNINGS", PYTHONWARNINGS="error::DeprecationWarning"),
+    broken(*FINE, PYTHONWARNINGS="error::DeprecationWarning"),  # nothing that is old is used
     broken(2, "PROJ_DATA", PROJ_DATA="/nowhere"),
     broken(2, "PROJ_DATA", PROJ_DATA=""),
     broken(2, "PROJ_LIB", PROJ_LIB="/nowhere"),
@@ -394,12 +396,16 @@ ENVIRONMENT = [
     broken(2, "NUTONIC_HTTP_TIMEOUT", NUTONIC_HTTP_TIMEOUT="soon"),
     broken(2, "NUTONIC_HTTP_TIMEOUT", NUTONIC_HTTP_TIMEOUT="-1"),
     broken(2, "NUTONIC_HTTP_TIMEOUT", NUTONIC_HTTP_TIMEOUT="nan"),
+    broken(2, "NUTONIC_HTTP_TIMEOUT", NUTONIC_HTTP_TIMEOUT="inf"),
+    broken(2, "NUTONIC_HTTP_TIMEOUT", NUTONIC_HTTP_TIMEOUT="1e300"),
+    broken(2, "NUTONIC_HTTP_TIMEOUT", NUTONIC_HTTP_TIMEOUT="0"),
+    broken(*FINE, NUTONIC_HTTP_TIMEOUT=""),
     Row("a PROJ without its database", without_proj, BUILD, 2, "PROJ_DATA", ANY, 60, 200, COLD),
     Row(
         "a PROJ without its database, planned before",
-        both(lambda h: __import__("hostile.trees").trees.begun(h), without_proj),
+        both(begun, without_proj),
         BUILD,
-        1,
+        2,
         "PROJ_DATA",
         RESUMED,
         60,
@@ -418,7 +424,18 @@ ENVIRONMENT = [
             "shapely",
             "scipy",
             "obstore",
-            "pyarrow",
         )
+    ),
+    Row("pyarrow cannot be loaded", missing("pyarrow"), BUILD, *FINE, 60, 200, COLD),  # nothing here is Parquet
+    Row(
+        "pyarrow cannot be loaded, and places are Parquet",
+        both(file("a.parquet", "PAR1"), part("pois", path="a.parquet"), missing("pyarrow")),
+        BUILD,
+        2,
+        "pyarrow",
+        Tree.NONE,
+        60,
+        200,
+        COLD,
     ),
 ]

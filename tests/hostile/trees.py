@@ -473,7 +473,14 @@ BESIDES = [
         lambda here: shutil.copytree(here.clean.out, here.folder / "demo"),
         "demo --out demo --workers 0",
         2,
-        "demo",
+        "demo is a dataset or a cube itself",
+    ),
+    Row(
+        "a demo over a cube",
+        file("demo/nutonic.json", '{"nutonic":"cube","format":2}\n'),
+        "demo --out demo --workers 0",
+        2,
+        "demo is a dataset or a cube itself",
     ),
     *(
         Row(f"GeoTIFFs over {what}", world, f"{CUBE} --cogs cogs", 2, "cogs", Tree.NONE)
@@ -481,7 +488,7 @@ BESIDES = [
             "somebody's": lambda here: both(
                 folder("cogs"),
                 lambda h: [
-                    shutil.copy(h.folder / f"west/{b}.tif", h.folder / f"cogs/{b}_2024-05-30.tif")
+                    shutil.copy(h.folder / f"west/{b}.tif", h.folder / f"cogs/{b}_20240530T095031.tif")
                     for b in ("red", "green", "blue")
                 ],
             )(here),

@@ -409,8 +409,7 @@ INERT = [
             "built 3 places",
             Tree.CLEAN,
         )
-        for name in ("[red]r[/red].yaml", "-r", "a\x1b[2Jb.yaml", "\u202ey.yaml", "{0}.yaml", "%s.yaml")
-        if name != "-r"
+        for name in ("[red]r[link=x].yaml", "a\x1b[2Jb.yaml", "\u202ey.yaml", "{0}.yaml", "%s.yaml")
     ),
     Row("a time with an escape", properties(datetime="2024-06-01T00:00:00Z\x1b[2J"), PLAN, 2, "nutonic:"),
     Row(

@@ -29,6 +29,7 @@ import nutonic.run.read
 import nutonic.sources.stac.files
 from nutonic import load_recipe
 from nutonic.dataset.verify import verify
+from nutonic.errors import InputError
 from nutonic.planning.prepare import prepare
 from nutonic.planning.spec import resolve
 from nutonic.run.run import build
@@ -430,6 +431,20 @@ def test_a_limit_builds_a_prefix(built, tmp_path):
     assert len(names) > 30
     for name in ("data/train.jsonl", "data/validation.jsonl", "data/test.jsonl"):
         assert whole.get(name, b"").startswith(part.get(name, b""))
+
+
+@pytest.mark.parametrize("limit", [13, 14, 10**23])
+def test_a_limit_of_as_many_places_as_there_are_is_none(built, tmp_path, limit):
+    summary = build(built.recipe, tmp_path / "tree", workers=0, limit=limit)
+    assert (summary.wanted, summary.limit, summary.complete) == (13, None, True)
+    assert tree(tmp_path / "tree") == tree(built.out)
+
+
+@pytest.mark.parametrize("limit", [0, -1, 2.5, "3"])
+def test_what_is_no_limit_is_refused(built, tmp_path, limit):
+    with pytest.raises(InputError, match=f"limit is {limit!r}: give a number from 1"):
+        build(built.recipe, tmp_path / "tree", workers=0, limit=limit)
+    assert not (tmp_path / "tree").exists()
 
 
 def test_variants_belong_to_their_place_within_a_limit(planets, tmp_path):

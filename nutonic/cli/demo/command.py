@@ -16,9 +16,11 @@ from PIL.PngImagePlugin import PngInfo
 from nutonic.cli import console
 from nutonic.cli.demo.data import accuracy_line, prepare
 from nutonic.cli.demo.sheet import Sample, contact_sheet, read_samples
+from nutonic.cube.zarr import CUBE_MARKER
 from nutonic.dataset.verify import verify
 from nutonic.errors import NotNutonic
 from nutonic.io.objects import Store, obstacle_at
+from nutonic.planning.layout import MARKER
 from nutonic.planning.ownership import refuse_foreign
 from nutonic.planning.prepare import prepare as plan_into
 from nutonic.planning.spec import resolve
@@ -57,7 +59,8 @@ def run_demo(out: Path, workers: int | None = None, labels: str = "raster") -> b
     Raises
     ------
     NotNutonic
-        If `out` holds something under one of these names that is not the demo's. Nothing is written then.
+        If `out` holds something under one of these names that is not the demo's, or is a dataset or a cube. Nothing is
+        written then.
     """
     tree = out / ("dataset" if labels == "raster" else "dataset-earthengine")
     _refuse_foreign(out, tree)
@@ -70,6 +73,9 @@ def run_demo(out: Path, workers: int | None = None, labels: str = "raster") -> b
 
 
 def _refuse_foreign(out: Path, tree: Path) -> None:
+    for marker in (MARKER, CUBE_MARKER):
+        if os.path.lexists(out / marker):  # with more beside it, it would not be whole any more
+            raise NotNutonic(f"{out} is a dataset or a cube itself: choose another folder for the demo")
     obstacle = obstacle_at(out, tree.name, folder=True)
     if obstacle is not None:
         raise NotNutonic(obstacle)
