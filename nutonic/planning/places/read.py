@@ -86,7 +86,7 @@ def read_pois(pois: Pois) -> PoiFile:
         file.seek(0)
         content: BinaryIO = file
         if suffix.endswith(".gz"):
-            content = BufferedReader(Unpacked(file, Path(pois.path).stat().st_size, pois.path), 1 << 16)
+            content = BufferedReader(Unpacked(file, pois.path), 1 << 16)
         lined = suffix.removesuffix(".gz") in _LINES
         return _file(_collect(reader(content, pois.path, pois), pois, "line" if lined else "row"), sha256)
 

@@ -36,8 +36,8 @@ _NO_TEXT = (
 class Unpacked(io.RawIOBase):
     """What a gzip file unpacks to, within bounds."""
 
-    def __init__(self, file: BinaryIO, packed: int, path: str) -> None:
-        self._file, self._packed, self._path = gzip.GzipFile(fileobj=file), packed, path
+    def __init__(self, file: BinaryIO, path: str) -> None:
+        self._file, self._packed, self._path = gzip.GzipFile(fileobj=file), file, path
 
     def readable(self) -> bool:
         """It is."""
@@ -54,8 +54,7 @@ class Unpacked(io.RawIOBase):
     def readinto(self, buffer: Any, /) -> int:
         """Unpack the next bytes; :class:`PoiError` beyond the bounds."""
         count = self._file.readinto(buffer)
-        total = self._file.tell()
-        if total > max(HARMLESS, MAX_RATIO * self._packed):
+        if self._file.tell() > max(HARMLESS, MAX_RATIO * self._packed.tell()):  # of what has been read so far
             raise PoiError(
                 f"{self._path} unpacks to more than {MAX_RATIO} times its size: is it a places file? "
                 "If it is, unpack it, and name what comes out"
