@@ -252,14 +252,13 @@ def wrong(here: Here, row: Row, ended: Ended) -> list[str]:
     return [what for what, is_so in checks.items() if is_so]
 
 
-#: Kinds of which some rows are in each default run. Rows of the others are known to differ from what they ask for here and
-#: there, and are run with the exhaustive tier alone until each is settled.
-SETTLED = ("recipes", "forged", "secrets", "opened by", "the network never")
+#: Rows that may take longer than this many seconds, by their pauses, are for the exhaustive tier alone.
+LONG_S = 100
 
 
 def _marked(name: str):
-    settled = name.startswith(SETTLED)
-    return pytest.param(name, id=name, marks=pytest.mark.sampled(one_in=50) if settled else pytest.mark.exhaustive)
+    long = TABLE[name].seconds > LONG_S
+    return pytest.param(name, id=name, marks=pytest.mark.exhaustive if long else pytest.mark.sampled(one_in=50))
 
 
 @pytest.mark.parametrize("name", [_marked(name) for name in TABLE])
