@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import re
 import signal
 import tempfile
@@ -31,6 +32,9 @@ MALLOC = {
     "distributed.nanny.pre-spawn-environ.MALLOC_TRIM_THRESHOLD_": 2**28,
     "distributed.nanny.pre-spawn-environ.MALLOC_MMAP_THRESHOLD_": 2**25,
 }
+
+#: What workers are not to warn of while they import: that PROJ has no database is told as an error, by whoever needs it.
+_QUIET = "ignore:Valid PROJ data directory:UserWarning,ignore:pyproj unable to set:UserWarning"
 
 #: File handles that a scheduler in this process takes at least, and those of each worker: with fewer, dask tries for long.
 _HANDLES, _HANDLES_EACH = 24, 8
@@ -104,6 +108,8 @@ def connected(cluster: Cluster) -> Iterator[Client]:
     }
     # By default dask keeps its last thousand messages, whole jobs among them: tens of megabytes.
     config: dict[str, Any] = {"distributed.admin.low-level-log-length": 100, **MALLOC}
+    wanted = ",".join(filter(None, (os.environ.get("PYTHONWARNINGS"), _QUIET)))
+    config["distributed.nanny.pre-spawn-environ.PYTHONWARNINGS"] = wanted
     if not cluster.dashboard:
         config |= {"distributed.scheduler.http.routes": [], "distributed.worker.http.routes": []}
     with tempfile.TemporaryDirectory(prefix="nutonic-workers-", ignore_cleanup_errors=True) as scratch:
