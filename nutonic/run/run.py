@@ -16,7 +16,6 @@ from nutonic.dataset import card
 from nutonic.dataset.commits import Committed, committed
 from nutonic.dataset.finalize import Finalized, finalize, is_finalized
 from nutonic.errors import Corrupt, InputError
-from nutonic.io.connections import timeout_s
 from nutonic.io.limits import IN_FLIGHT
 from nutonic.io.objects import Store, sealed, unsealed
 from nutonic.planning.layout import COMMITS, PLAN, RECIPE, SUMMARY
@@ -96,6 +95,7 @@ def build(
     Unreachable
         If the cluster is lost; the same call goes on with another.
     """
+    from nutonic.io.connections import timeout_s
     from nutonic.planning.spec import resolve
 
     cluster = _cluster_of(workers)
