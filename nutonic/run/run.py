@@ -99,8 +99,6 @@ def build(
     from nutonic.planning.spec import resolve
 
     cluster = _cluster_of(workers)
-    if limit is not None and (not isinstance(limit, int) or limit < 1):
-        raise InputError(f"limit is {limit!r:.60}: give a number from 1")
     timeout_s()  # what cannot be waited for would fail each place
     spec = resolve(recipe)
     cluster = replace(cluster, max_requests=spec.sources.most_requests(cluster.max_requests))
@@ -123,6 +121,10 @@ def _cluster_of(workers: int | Cluster | None) -> Cluster:
 class _Extent:
     limit: int | None
     replan: bool
+
+    def __post_init__(self) -> None:
+        if self.limit is not None and (not isinstance(self.limit, int) or self.limit < 1):
+            raise InputError(f"limit is {self.limit!r:.60}: give a number from 1")
 
 
 def _build(spec: BuildSpec, out: Path, cluster: Cluster, extent: _Extent, callback: Callback) -> Summary:
