@@ -79,8 +79,10 @@ def _line_of(error: BaseException) -> str | None:
 def refuse_lacks(command: str) -> None:
     """Raise :class:`StoreError` where a command cannot do anything at all.
 
-    And InputError where files would be nobody's, or the environment says how long to wait in no number.
+    And InputError where files would be nobody's, the environment says how long to wait in no number, or the current folder
+    is gone.
     """
+    _refuse_nowhere()
     require_handles(_HANDLES)
     _refuse_little_memory(_MEMORY.get(command, 0))
     _refuse_mask()
@@ -103,6 +105,14 @@ def _refuse_little_memory(least: int) -> None:
             f"no more than {size(limit)} of memory may be used, where this takes {size(least)}: raise that limit "
             f"(ulimit -v) {_AGAIN}"
         )
+
+
+def _refuse_nowhere() -> None:
+    """Paths are relative to the current folder, and processes are started in it."""
+    try:
+        Path.cwd()
+    except OSError:
+        raise InputError("the current folder is not there any more: go to one that is (cd), and run it again") from None
 
 
 def _refuse_mask() -> None:

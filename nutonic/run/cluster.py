@@ -10,7 +10,7 @@ import signal
 import tempfile
 import threading
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -83,7 +83,7 @@ def connected(cluster: Cluster) -> Iterator[Client]:
     Raises
     ------
     InputError
-        If the scheduler's address is none, or a file of certificates is missing.
+        If the scheduler's address is none, or a file of certificates is missing, or is none.
     Unreachable
         If no scheduler answers.
     StoreError
@@ -136,6 +136,8 @@ def _client_of(cluster: Cluster) -> Client:
         raise InputError(f"{address!r} is no address of a Dask scheduler: write tcp://HOST:PORT or tls://HOST:PORT")
     hint = "" if given or not address.startswith("tls:") else f"; {_TLS}"
     security = Security(**given, require_encryption=True) if given else None
+    if security is not None:
+        _refuse_unusable(security, given)
     try:
         _greet(str(cluster.scheduler), security or Security())
         # Not the default at once: one that never comes to be would stay it, and whoever computes later would wait for it.
@@ -145,6 +147,18 @@ def _client_of(cluster: Cluster) -> Client:
     except (ValueError, TypeError, RuntimeError, ImportError) as error:
         why = f"{type(error).__name__}: {redact(str(error)):.100}{hint}"
         raise InputError(f"cannot use a Dask scheduler at {address}: {why}") from None
+
+
+def _refuse_unusable(security: Security, files: Mapping[str, str]) -> None:
+    """Raise InputError for files that are no certificates or keys, or not of each other."""
+    try:
+        security.get_connection_args("client")
+    except (OSError, ValueError) as error:  # what OpenSSL says is an OSError
+        why = getattr(error, "reason", None) or getattr(error, "strerror", None) or type(error).__name__
+        named = ", ".join(dict.fromkeys(files.values()))
+        raise InputError(
+            f"{named} cannot be used: {str(why).lower():.100}; see tls_ca, tls_cert and tls_key, which are PEM files"
+        ) from None
 
 
 def _greet(address: str, security: Security) -> None:

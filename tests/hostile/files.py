@@ -280,6 +280,33 @@ NO_FILES = [
         Row(f"a scene is {what}", world("west/green.tif"), BUILD, 1, "green", REPLANNED)
         for what, world in IRREGULAR.items()
     ),
+    *(
+        Row(
+            f"a template is {what}",
+            both(world("words/caption.yaml"), part("rows", wording="words")),
+            PLAN,
+            2,
+            "rows.wording: cannot be read from",
+        )
+        for what, world in {**IRREGULAR, "of 1 TB": lambda name: sparse(name, 2**40)}.items()
+    ),
+    *(
+        Row(
+            f"the folder of templates is {what}",
+            both(IRREGULAR[what]("words"), part("rows", wording="words")),
+            PLAN,
+            2,
+            "rows.wording: cannot be read from",
+        )
+        for what in ("a pipe", "/dev/zero", "a link to nothing", "a link to itself")
+    ),
+    Row(
+        "an area of 1 TB",
+        sparse("area.json", 2**40),
+        "cube recipe.yaml --out out --area area.json",
+        2,
+        "area.json",
+    ),
     Row("places of 1 TB", both(sparse("big.csv", 2**40), part("pois", path="big.csv")), PLAN, 2, "big.csv"),
     Row(
         "places as JSON lines of 1 TB",
@@ -347,6 +374,17 @@ NO_FILES = [
 
 HUGE = [
     Row(
+        "a gzip of 10 GB of places as JSON lines",
+        both(
+            file("b.jsonl.gz", gzip.compress(b'{"lon": 18, "lat": 46}\n' * 2**20) * 400),
+            part("pois", path="b.jsonl.gz"),
+        ),
+        PLAN,
+        2,
+        "b.jsonl.gz",
+        megabytes=200,
+    ),
+    Row(
         "a gzip of 10 GB of places",
         both(
             file("b.csv.gz", gzip.compress(b"lon,lat\n") + gzip.compress(b"18,46\n" * 2**22) * 400),
@@ -355,7 +393,6 @@ HUGE = [
         PLAN,
         2,
         "b.csv.gz",
-        megabytes=600,
-        seconds=60,
+        megabytes=200,
     ),
 ]

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import os
 import shutil
+import socket
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pyproj
 
 from hostile.row import BUILD, PLAN, VERIFY, Here, Row, Tree, both, finished, plain
 from hostile.trees import begun
-from hostile.worlds import CANARY, file, folder, part, served
+from hostile.worlds import CANARY, file, folder, link, part, served, sparse
 
 SAME, CLEAN, RESUMED, ANY = Tree.SAME, Tree.CLEAN, Tree.RESUMED, Tree.ANY
 CUBE = "cube recipe.yaml --out out --area 17.95,46.66,17.97,46.68"
@@ -38,6 +40,19 @@ def unreadable(name: str) -> object:
     def world(here: Here) -> None:
         (here.folder / name).chmod(0)
         here.heal.append(lambda: (here.folder / name).chmod(0o644))
+
+    return world
+
+
+def socket_at(name: str) -> object:
+    """A socket, in place of a file."""
+
+    def world(here: Here) -> None:
+        (here.folder / name).unlink(missing_ok=True)
+        with TemporaryDirectory() as short:  # addresses of sockets have 107 bytes
+            listening = here.stack.enter_context(socket.socket(socket.AF_UNIX))
+            listening.bind(f"{short}/s")
+            Path(short, "s").rename(here.folder / name)
 
     return world
 
@@ -168,6 +183,44 @@ PROCESSES = [
             ("init no-such a.yaml", "template"),
             ("demo --labels x", "--labels"),
         )
+    ),
+]
+
+
+TLS = "build recipe.yaml --out out --scheduler tls://127.0.0.1:1 --tls-ca ca.pem --tls-cert ca.pem --tls-key ca.pem"
+
+PROCESSES += [
+    *(
+        Row(f"certificates that are {what}", world, TLS, 2, "ca.pem")
+        for what, world in {
+            "text": file("ca.pem", "x"),
+            "nothing": file("ca.pem", ""),
+            "a folder": folder("ca.pem"),
+            "1 TB": sparse("ca.pem", 2**40),
+            "/dev/zero": link("ca.pem", "/dev/zero"),
+            "not there": plain,
+        }.items()
+    ),
+    *(
+        limited(f"no current folder: {command}", command, 2, "current folder is not", Tree.NONE, vanished=True)
+        for command in (BUILD, BUILD[:-1] + "1", PLAN, CUBE, "verify out", "demo --workers 0", "init a.yaml")
+    ),
+    *(
+        Row(f"a recipe for an output: {command}", plain, command, 2, "recipe.yaml")
+        for command in (
+            "build recipe.yaml --out recipe.yaml --workers 0",
+            f"{CUBE.replace('--out out', '--out recipe.yaml')} --overwrite",
+            f"{CUBE} --cogs recipe.yaml",
+            "demo --out recipe.yaml",
+        )
+    ),
+    *(
+        Row(f"a socket for an output: {command}", socket_at("s"), command, 2, "s is")
+        for command in ("build recipe.yaml --out s --workers 0", "verify s", "demo --out s", "plan recipe.yaml --out s")
+    ),
+    *(
+        Row(f"{name} is a socket", socket_at(name), PLAN, 2, name)
+        for name in ("recipe.yaml", "pois.csv", "items.json", "land_cover.tif")
     ),
 ]
 

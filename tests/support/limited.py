@@ -48,6 +48,11 @@ def apply(limits: dict) -> None:
     """Put limits on this process; handles come on top of what it has already."""
     for outputs, how in limits.get("outputs", {}).items():
         _redirect(outputs, how)
+    if limits.get("vanished"):
+        folder = Path("vanished").absolute()
+        folder.mkdir()
+        os.chdir(folder)
+        folder.rmdir()
     if "umask" in limits:
         os.umask(limits["umask"])
     if limits.get("permissions"):
