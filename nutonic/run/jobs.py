@@ -56,7 +56,7 @@ def scope_of(plan: PlanFile, limit: int | None) -> Scope:
     ordinals = np.unique(plan.index.ordinals)
     if limit is None or limit >= len(ordinals):
         return Scope()
-    return Scope(last=int(ordinals[limit - 1]))
+    return Scope(last=int(ordinals[limit - 1]) if limit else -1)
 
 
 def remaining_jobs(plan: PlanFile, scope: Scope, done: Committed) -> Iterator[Job]:
