@@ -14,7 +14,9 @@ from nutonic.sources.grids import place_grid
 from nutonic.sources.registry import Sources
 
 
-def read_together(places: list[PlannedPlace], sources: Sources, grid: Grid) -> dict[str, batch.Pixels]:
+def read_together(
+    places: list[PlannedPlace], sources: Sources, grid: Grid, _: object = None
+) -> dict[str, batch.Pixels]:
     """Noise for each place, its own and always the same."""
     return {place.poi.id: _pixels(place, sources, grid) for place in places}
 

@@ -19,7 +19,7 @@ from nutonic.core.nearest import source_pixels
 from nutonic.core.tiling import tiles
 from nutonic.io import raster as rasters
 from nutonic.io.objects import Store, sha256
-from nutonic.planning.plan import plan
+from nutonic.planning.kinds import plan
 from nutonic.recipe.recipe import Recipe
 from nutonic.run.run import build
 from nutonic.sources.grids import place_grid

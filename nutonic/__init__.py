@@ -29,7 +29,9 @@ if TYPE_CHECKING:
     from nutonic.cube.search import CubePlan, search
     from nutonic.dataset.reading import Dataset, open_dataset
     from nutonic.dataset.verify import Verdict
-    from nutonic.planning.plan import Plan, plan
+    from nutonic.planning.kinds import plan
+    from nutonic.planning.plan import Plan
+    from nutonic.recipe.patches import PatchRecipe
     from nutonic.recipe.recipe import Recipe
     from nutonic.recipe.yaml import load_recipe
     from nutonic.run.callbacks import BatchFinished, BuildEnded, BuildStarted, Callback, Note
@@ -50,6 +52,7 @@ _HOME = {
     "tiles": "nutonic.core.tiling",
     "ClassTable": "nutonic.core.classes",
     "Recipe": "nutonic.recipe.recipe",
+    "PatchRecipe": "nutonic.recipe.patches",
     "load_recipe": "nutonic.recipe.yaml",
     "StacSource": "nutonic.sources.stac.imagery",
     "RasterSource": "nutonic.sources.raster",
@@ -70,7 +73,7 @@ _HOME = {
     "Summary": "nutonic.run.results",
     "Verdict": "nutonic.dataset.verify",
     "mask": "nutonic.cube.reduce",
-    "plan": "nutonic.planning.plan",
+    "plan": "nutonic.planning.kinds",
     "build": "nutonic.run.run",
     "Cluster": "nutonic.run.cluster",
     "Callback": "nutonic.run.callbacks",

@@ -44,6 +44,8 @@ KEPT_IN = {
     "ee": ("sources/earthengine/",),
     "xee": ("sources/earthengine/",),
     "urllib3": ("io/", "sources/"),
+    "osmium": ("sources/osm/",),
+    "openai": ("sources/annotators/",),
 }
 #: Helpers of dask's own that lie where no underscore says so: they move with its graphs' inner shape.
 DASK_INTERNALS = {"convert_legacy_graph", "execute_graph", "convert_legacy_task"}
@@ -57,10 +59,12 @@ DOORS = {
     "cli/cube.py": {"save_recipe_cube"},
     "cube/compose.py": {"compose"},
     "planning/layout.py": {"layout_of"},
-    "planning/plan.py": {"plan"},
+    "planning/kinds.py": {"plan", "planned_into"},
+    "planning/patches/spec.py": {"resolve_patches"},
     "planning/spec.py": {"resolve"},
-    "run/run.py": {"build"},
-    "sources/registry.py": {"sources_of"},
+    "run/patches/verify.py": {"verify_patches", "_looked_at"},
+    "run/run.py": {"build", "_built"},
+    "sources/registry.py": {"patch_sources_of", "sources_of"},
 }
 MOST_ROOMS, MOST_MODULES, MAX_MODULE, MAX_FUNCTION = 12, 14, 500, 60
 
@@ -162,7 +166,7 @@ def takes_a_recipe(tree: ast.AST) -> set[str]:
         else:
             continue
         words = (word for each in annotations if each is not None for word in ast.walk(each))
-        if any(isinstance(word, ast.Name) and word.id == "Recipe" for word in words):
+        if any(isinstance(word, ast.Name) and word.id in ("Recipe", "PatchRecipe", "AnyRecipe") for word in words):
             holders.add(node.name)
     return holders
 

@@ -13,7 +13,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from support.paths import ROOT
 
-from nutonic.recipe.template import NAMES
+from nutonic.recipe.template import NAMES, template
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 LOCK = (ROOT / "requirements.lock").read_text().splitlines()
@@ -119,6 +119,7 @@ def test_every_command_is_a_function_that_is_there():
 
 def test_recipes_beside_the_library_are_the_librarys_own():
     # One text: what stands in recipes/ is what the wheel carries and init writes, not a copy that may differ.
-    assert {path.stem: path.resolve() for path in (ROOT / "recipes").iterdir()} == {
-        name: (ROOT / "nutonic/recipe/template.yaml").resolve() for name in NAMES
-    }
+    texts = {path.stem: path.resolve() for path in (ROOT / "recipes").iterdir()}
+    assert set(texts) == set(NAMES)
+    assert {name: path.read_text() for name, path in texts.items()} == {name: template(name) for name in NAMES}
+    assert {path.parent for path in texts.values()} == {ROOT / "nutonic/recipe"}

@@ -218,17 +218,9 @@ class TileBar(Callback):
 def show_plan(header: Json, rejects: Sequence[Reject]) -> None:
     """Print a plan as a table, with its warnings and the places that are left out."""
     cost = header["cost"]
-    rows, cols = header["margin_px"]
     table = Table(show_header=False, box=None, pad_edge=False)
     for name, value in (
-        ("places", f"{header['places']} of {header['rows']} rows, in {header['batches']} batches"),
-        ("scenes", f"{header['scenes']}"),
-        (
-            "tiles",
-            f"{header['tiles']}"
-            + (f", {rows} rows and {cols} columns of each square left over" if rows or cols else ""),
-        ),
-        ("quality", header["judging"]),
+        *(_of_patches(header) if header.get("of") == "patches" else _of_places(header)),
         ("splits", ", ".join(f"{name} {share:.1%}" for name, share in header["shares"].items())),
         ("requests", f"about {cost['requests']}" if cost["requests"] else "none, all files are here"),
         ("to read", f"about {size(cost['bytes_read'])}"),
@@ -248,6 +240,33 @@ def show_plan(header: Json, rejects: Sequence[Reject]) -> None:
         console.print(f"  … and {len(rejects) - _SHOWN} more; --json lists all")
 
 
+def _of_places(header: Json) -> Iterator[tuple[str, str]]:
+    """What a plan of places tells, line by line."""
+    rows, cols = header["margin_px"]
+    over = f", {rows} rows and {cols} columns of each square left over" if rows or cols else ""
+    yield "places", f"{header['places']} of {header['rows']} rows, in {header['batches']} batches"
+    yield "scenes", f"{header['scenes']}"
+    yield "tiles", f"{header['tiles']}{over}"
+    yield "quality", header["judging"]
+
+
+def _of_patches(header: Json) -> Iterator[tuple[str, str]]:
+    """What a plan of patches tells, line by line."""
+    captions, osm = header["captions"], header.get("osm")
+    yield "patches", f"{header['places']} of {header['rows']}, in {header['batches']} batches"
+    yield "images", f"{header['scenes']}"
+    if osm:
+        of_day = f", of {osm['date']}" if osm["date"] else ""
+        lost = f"; {osm['broken']} could not be drawn" if osm["broken"] else ""
+        yield "map", f"{osm['elements']} elements{of_day}{lost}"
+    asked = f", {captions['requests']} requests of models" if captions["requests"] else ", by templates"
+    yield "captions", f"about {captions['captions']}{asked}"
+    if captions["requests"]:
+        tokens = f"{captions['input_tokens']} to ask, {captions['output_tokens']} to answer"
+        money = f"; {captions['money']:.2f} by the recipe's prices" if captions["money"] else ""
+        yield "tokens", f"about {tokens}{money}; answers that are kept cost nothing"
+
+
 def show_start(recipe: Path, out: Path) -> None:
     """Write that a build begins; only as JSON, for programs."""
     if logs.is_json():
@@ -263,20 +282,14 @@ def show_summary(summary: Summary, out: Path) -> None:
         state = "built" if summary.succeeded else "looked at, and none has a chip,"
         console.print(f"nothing to do: all {summary.wanted} places are {state} in {out}", markup=False)
         return
-    rate = summary.tiles / summary.seconds if summary.seconds else 0.0
-    console.print(
-        f"built {summary.built} places, {summary.tiles} tiles, {summary.rows} rows ({size(summary.bytes_written)}) "
-        f"in {summary.seconds:.1f} s, {rate:.1f} tiles/s, into {out}",
-        markup=False,
-    )
-    if summary.requests:
-        faults = ", ".join(f"{count} × {name}" for name, count in summary.faults.items())
-        console.print(
-            f"{summary.requests} requests, {size(summary.bytes_read)} read" + (f"; faults: {faults}" if faults else "")
-        )
+    console.print(_of_chips(summary, out) if not summary.captions else _of_captions(summary, out), markup=False)
+    _show_network(summary)
     if summary.done_before:
         console.print(f"{summary.done_before} places were built before")
     _show_counts("left out", summary.rejects)
+    _show_counts("captions not let through", summary.captions.get("rejected", {}))
+    for name, used in summary.captions.get("usage", {}).items():
+        console.print(f"{name}: {_used(used)}", markup=False)
     if summary.complete and not summary.succeeded:
         console.print(f"no chip was made of {summary.wanted} places: see what was left out, and change the recipe")
         if summary.example:
@@ -287,6 +300,36 @@ def show_summary(summary: Summary, out: Path) -> None:
         console.print(f"… and {len(summary.failures) - _SHOWN} more; _nutonic/summary.json lists all")
     if summary.failures:
         console.print(f"{len(summary.failures)} places failed and stay open: run the same command again")
+
+
+def _show_network(summary: Summary) -> None:
+    if summary.requests:
+        faults = ", ".join(f"{count} × {name}" for name, count in summary.faults.items())
+        console.print(
+            f"{summary.requests} requests, {size(summary.bytes_read)} read" + (f"; faults: {faults}" if faults else "")
+        )
+
+
+def _of_chips(summary: Summary, out: Path) -> str:
+    rate = summary.tiles / summary.seconds if summary.seconds else 0.0
+    return (
+        f"built {summary.built} places, {summary.tiles} tiles, {summary.rows} rows ({size(summary.bytes_written)}) "
+        f"in {summary.seconds:.1f} s, {rate:.1f} tiles/s, into {out}"
+    )
+
+
+def _of_captions(summary: Summary, out: Path) -> str:
+    captions = summary.captions
+    bare = f", {captions['uncaptioned']} patches without one" if captions["uncaptioned"] else ""
+    return (
+        f"read {summary.tiles} patches, wrote {summary.rows} captions in {summary.seconds:.1f} s; {out} has "
+        f"{summary.chips} patches with {captions['captions']} captions in its shards{bare}"
+    )
+
+
+def _used(used: Json) -> str:
+    money = f", {used['money']:.2f} by the recipe's prices" if used["money"] else ""
+    return f"{used['answers']} answers, {used['input_tokens']} tokens asked and {used['output_tokens']} answered{money}"
 
 
 def _failure_line(failure: Failure) -> str:

@@ -9,7 +9,7 @@ import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, Literal, NoReturn
 
 import click
 import orjson
@@ -66,39 +66,51 @@ def _at_a_scheduler(command: Callable[..., None]) -> Callable[..., None]:
 @click.argument("template", required=False)
 @click.argument("path", required=False)
 def init(template: str | None, path: str | None) -> None:
-    """Write a commented recipe to start from, or the templates that rows are worded with.
+    """Write a commented recipe to start from, or texts that a recipe can name instead of nutonic's own.
 
-    TEMPLATE is nutonic, the default, and need not be named; PATH is recipe.yaml unless you say otherwise. wording writes
-    the templates into a new folder, wording unless you say otherwise: edit them, and name the folder in rows.wording.
+    TEMPLATE is nutonic, the default, or rsteller, a recipe of patches; PATH is recipe.yaml unless you say otherwise.
+    wording and prompts write templates, of rows and for models, into a new folder of that name; tags writes the policy that
+    says what a picture shows of a map, into tags.yaml. Edit them, and name them in rows.wording, captions.prompts, osm.tags.
     """
     from nutonic.recipe.template import NAMES
     from nutonic.recipe.template import template as recipe_template
 
-    if template == "wording":
-        _write_wording(Path(path or "wording"))
+    if template in ("wording", "prompts"):
+        _write_texts("wording" if template == "wording" else "prompts", Path(path or template))
+        return
+    if template == "tags":
+        from nutonic.recipe.templates import builtin
+
+        target = Path(path or "tags.yaml")
+        _write_new(target, builtin("tags")["text"], f"edit it, and say  osm: {{tags: {target}}}  in a recipe beside it")
         return
     if template not in NAMES and path is not None:
-        raise click.ClickException(f"{template!r} is not a template: use {', '.join((*NAMES, 'wording'))}")
-    name, target = (template, path) if template in NAMES else ("nutonic", template)
-    _write_new(Path(target or "recipe.yaml"), recipe_template(name or "nutonic"))
+        others = ", ".join((*NAMES, "wording", "prompts", "tags"))
+        raise click.ClickException(f"{template!r} is not a template: use {others}")
+    name, target = (
+        (template, Path(path or "recipe.yaml")) if template in NAMES else ("nutonic", Path(template or "recipe.yaml"))
+    )
+    keys = "imagery, patches and osm" if name == "rsteller" else "pois.path, imagery and labels"
+    _write_new(target, recipe_template(name or "nutonic"), f"set {keys}, then run  nutonic plan {target}")
 
 
-def _write_wording(folder: Path) -> None:
-    from nutonic.recipe.templates import builtin
+def _write_texts(kind: Literal["wording", "prompts"], folder: Path) -> None:
+    from nutonic.recipe.templates import SUFFIX, builtin
 
     refuse_unusable(folder)
     try:
         folder.mkdir()
-        for task, text in builtin().items():
-            (folder / f"{task}.yaml").write_text(text, encoding="utf-8")
+        for name, text in builtin(kind).items():
+            (folder / f"{name}{SUFFIX[kind]}").write_text(text, encoding="utf-8")
     except FileExistsError:
         raise click.ClickException(f"{folder} exists: name another folder") from None
     except OSError as error:
         raise click.ClickException(f"cannot write {folder}: {(error.strerror or 'unwritable').lower()}") from None
-    click.echo(f"wrote {folder}: edit its templates, and say  rows: {{wording: {folder}}}  in a recipe beside it")
+    where = f"rows: {{wording: {folder}}}" if kind == "wording" else f"captions: {{prompts: {folder}}}"
+    click.echo(f"wrote {folder}: edit its templates, and say  {where}  in a recipe beside it")
 
 
-def _write_new(path: Path, text: str) -> None:
+def _write_new(path: Path, text: str, then: str) -> None:
     refuse_unusable(path)
     try:
         with path.open("x", encoding="utf-8") as file:  # not through a link either
@@ -107,7 +119,7 @@ def _write_new(path: Path, text: str) -> None:
         raise click.ClickException(f"{path} exists: name another file") from None
     except OSError as error:
         raise click.ClickException(f"cannot write {path}: {(error.strerror or 'unwritable').lower()}") from None
-    click.echo(f"wrote {path}: set pois.path, imagery and labels, then run  nutonic plan {path}")
+    click.echo(f"wrote {path}: {then}")
 
 
 @cli.command()
@@ -118,17 +130,16 @@ def plan(recipe: Path, out: Path | None, as_json: bool) -> None:
     """Search scenes and say what a build will take; reads no pixels."""
     from nutonic.cli import console
     from nutonic.planning.cost import default_workers, refuse_too_large
-    from nutonic.planning.plan import plan_of
-    from nutonic.planning.prepare import prepare
-    from nutonic.planning.spec import resolve
+    from nutonic.planning.kinds import plan as planned_of
+    from nutonic.planning.kinds import planned_into
     from nutonic.recipe.yaml import load_recipe
 
-    spec = resolve(load_recipe(recipe))
+    loaded = load_recipe(recipe)
     if out is not None:
-        plan_file = prepare(spec, out)[1]
+        plan_file = planned_into(loaded, out)[1]
         header, rejects = plan_file.header, plan_file.rejects
     else:
-        planned = plan_of(spec)
+        planned = planned_of(loaded)
         refuse_too_large(planned.cost, Path.cwd(), default_workers())
         header, rejects = planned.header(), planned.rejects
     if as_json:
@@ -152,6 +163,13 @@ def plan(recipe: Path, out: Path | None, as_json: bool) -> None:
     metavar="N",
     help="HTTP requests in flight, all workers together. Default: 8 in each.",
 )
+@click.option(
+    "--max-cost",
+    type=click.FloatRange(min=0),
+    metavar="N",
+    help="Patches: ask for captions until they have cost so much.",
+)
+@click.option("--answers", type=_Path(), metavar="FILE", help="Patches: answers to requests that wait, by a batch API.")
 @click.option("--dashboard", is_flag=True, help="Start Dask's dashboard, and say where it is.")
 @click.option(
     "--performance-report",
@@ -161,7 +179,16 @@ def plan(recipe: Path, out: Path | None, as_json: bool) -> None:
 )
 @click.option("--json", "as_json", is_flag=True, help="The summary as one JSON object on stdout.")
 @click.option("--log-json", is_flag=True, expose_value=False, help="One JSON object a line on stderr instead of text.")
-def build(recipe: Path, out: Path, limit: int | None, replan: bool, as_json: bool, **options: Any) -> None:
+def build(
+    recipe: Path,
+    out: Path,
+    limit: int | None,
+    replan: bool,
+    max_cost: float | None,
+    answers: Path | None,
+    as_json: bool,
+    **options: Any,
+) -> None:
     """Build a dataset. Run again, it resumes; finished, it does nothing.
 
     Ctrl-C lets what is in flight be finished; pressed again, it stops at once.
@@ -178,7 +205,8 @@ def build(recipe: Path, out: Path, limit: int | None, replan: bool, as_json: boo
         with Interrupts() as interrupts:
             with console.progress() as progress:
                 callbacks = [interrupts, progress]
-                summary = run_build(loaded, out, workers=cluster, limit=limit, replan=replan, callbacks=callbacks)
+                extent: dict[str, Any] = {"limit": limit, "replan": replan, "max_cost": max_cost, "answers": answers}
+                summary = run_build(loaded, out, workers=cluster, callbacks=callbacks, **extent)
             if as_json:
                 _print_json(console.summary_json(summary))
             console.show_summary(summary, out)
@@ -208,11 +236,13 @@ def cube(
 ) -> None:
     """Save a recipe's imagery and labels over an area and time as Zarr. Run again, it resumes."""
     from nutonic.cli.cube import save_recipe_cube
-    from nutonic.recipe.yaml import load_recipe
+    from nutonic.recipe.yaml import load_recipe, of_places
     from nutonic.run.cluster import Cluster
 
     cluster = Cluster(**options)
-    saved = save_recipe_cube(load_recipe(recipe), out, area=area, cogs=cogs, cluster=cluster, overwrite=overwrite)
+    saved = save_recipe_cube(
+        of_places(load_recipe(recipe)), out, area=area, cogs=cogs, cluster=cluster, overwrite=overwrite
+    )
     if as_json:
         _print_json(saved)
 
@@ -243,6 +273,9 @@ def verify(directory: Path, deep: bool, fix: bool, rebuild: int, as_json: bool) 
 
 
 @cli.command()
+@click.argument(
+    "name", required=False, type=click.Choice(["nutonic", "rsteller"]), default="nutonic", metavar="[rsteller]"
+)
 @click.option("--out", type=_Path(output=True), default=Path("demo"), show_default=True, help="Folder of the demo.")
 @click.option("--workers", type=click.IntRange(min=0), help="Worker processes; 0 builds without dask.")
 @click.option(
@@ -252,12 +285,19 @@ def verify(directory: Path, deep: bool, fix: bool, rebuild: int, as_json: bool) 
     show_default=True,
     help="Where the land cover comes from; earthengine: a stand-in that runs meanwhile.",
 )
-def demo(out: Path, workers: int | None, labels: str) -> None:
-    """Do the main job, offline, on a real Sentinel-2 scene: plan, build, verify."""
+def demo(name: str, out: Path, workers: int | None, labels: str) -> None:
+    """Do the main job, offline, on a real Sentinel-2 scene: plan, build, verify.
+
+    With rsteller, the second recipe: shards of captioned patches, from a real extract of OpenStreetMap.
+    """
     from nutonic.core.grid import require_proj
 
     require_proj()  # the demo has a grid of its own
 
+    if name == "rsteller":
+        from nutonic.cli.demo.rsteller.command import run_rsteller_demo
+
+        sys.exit(OK if run_rsteller_demo(out, workers) else INCOMPLETE)
     from nutonic.cli.demo.command import run_demo
 
     sys.exit(OK if run_demo(out, workers, labels) else INCOMPLETE)

@@ -67,7 +67,7 @@ def area_grid(area: Area, *, crs: str | None = None, resolution: float = 10.0, e
     numbers = _numbers(area)
     if len(numbers) == 2:
         return grid_around(*numbers, extent_m=extent_m, crs=crs, resolution=resolution)
-    outline = _box(*numbers) if len(numbers) == 4 else _outline(area)
+    outline = outline_of_area(area)
     west, south, east, north = outline.bounds
     if outline.is_empty or west == east or south == north:
         raise GridError(f"the area has no extent: west {west:g}, south {south:g}, east {east:g}, north {north:g}")
@@ -77,6 +77,12 @@ def area_grid(area: Area, *, crs: str | None = None, resolution: float = 10.0, e
         )
     lon, lat = east_of((west + east) / 2), (south + north) / 2
     return _hull(outline, crs or f"EPSG:{utm_epsg(lon, lat)}", resolution)
+
+
+def outline_of_area(area: Area) -> shapely.Geometry:
+    """The outline of bounds or GeoJSON, in degrees; one that crosses 180° goes on beyond it. Raises as :func:`area_grid`."""
+    numbers = _numbers(area)
+    return _box(*numbers) if len(numbers) == 4 else _outline(area)
 
 
 def _numbers(area: Area) -> list[float]:

@@ -6,6 +6,7 @@ line seals the rest, so that a card which was changed elsewhere is known as the 
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from nutonic.dataset.card_front import front_matter
@@ -29,8 +30,13 @@ KEPT = f"{CARD} was changed outside its two marks: it is kept as it is; move it 
 def text(spec: BuildSpec, plan: PlanFile, done: Totals) -> str:
     """The card as Markdown with YAML front matter, sealed, with nothing of a person's in it yet."""
     shown = Shown.of(spec, plan, done)
+    return sealed(front_matter(shown), opening(shown), sections(shown))
+
+
+def sealed(front: str, opening: str, sections: Iterable[str]) -> str:
+    """A card of these parts: the marks for a person's own words stand below its opening, and its seal at its end."""
     note = (NOTE_BEGINS + NOTE_ENDS).decode()
-    body = "\n".join([front_matter(shown), opening(shown), note, *sections(shown)])
+    body = "\n".join([front, opening, note, *sections])
     return body + _seal(body.encode()).decode()
 
 

@@ -47,11 +47,11 @@ def front_matter(shown: Shown) -> str:
     total = done.rows.total()
     content = {
         "pretty_name": shown.spec.name,
-        **_licence(shown.spec.card.licence),
+        **licence_of(shown.spec.card.licence),
         "task_categories": _categories(done.tasks),
         "language": ["en"],
         "tags": ["earth-observation", "remote-sensing", "land-cover", *shown.tags, "nutonic"],
-        "size_categories": [next((name for below, name in _SIZES if total < below), "n>1T")],
+        "size_categories": [size_of(total)],
         "dataset_info": {
             "splits": [{"name": s, "num_bytes": done.bytes[s], "num_examples": done.rows[s]} for s in shown.splits]
         },
@@ -64,10 +64,21 @@ def front_matter(shown: Shown) -> str:
     }
     if not shown.splits:
         del content["dataset_info"], content["configs"]
+    return framed(content)
+
+
+def framed(content: Json) -> str:
+    """YAML between two lines of dashes."""
     return f"---\n{yaml.safe_dump(content, sort_keys=False)}---\n"
 
 
-def _licence(licence: str | None) -> Json:
+def size_of(rows: int) -> str:
+    """The Hub's word for so many rows."""
+    return next((name for below, name in _SIZES if rows < below), "n>1T")
+
+
+def licence_of(licence: str | None) -> Json:
+    """A licence as the Hub knows it, or by its name."""
     if licence is None:
         return {"license": "other"}
     if licence.lower() in _LICENCES.split():

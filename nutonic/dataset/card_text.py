@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -14,6 +14,7 @@ from nutonic.dataset.index import Totals
 from nutonic.inert import inert_lines, markdown_code, markdown_text
 from nutonic.planning.layout import STILLS
 from nutonic.planning.plan_file import PlanFile
+from nutonic.recipe.card import Card
 from nutonic.sources.stills import attribution
 
 if TYPE_CHECKING:
@@ -138,7 +139,7 @@ def _stretched(shown: Shown) -> str:
 def sections(shown: Shown) -> Iterator[str]:
     """Everything below the part that is a person's."""
     if shown.spec.card.text is not None:
-        yield _markdown(shown.spec.card.text) + "\n"
+        yield markdown_of(shown.spec.card.text) + "\n"
     yield _provenance(shown)
     yield from _tables(shown)
     yield _limits(shown)
@@ -147,10 +148,10 @@ def sections(shown: Shown) -> Iterator[str]:
     if shown.splits:
         yield _loading(shown)
     yield _licences(shown)
-    yield from _naming(shown)
+    yield from naming(shown.spec.card, (*shown.imagery_terms.values(), shown.label_terms))
 
 
-def _markdown(text: str) -> str:
+def markdown_of(text: str) -> str:
     """A person's Markdown, without HTML."""
     return inert_lines(text.strip()).replace("<", "&lt;")
 
@@ -164,14 +165,15 @@ def _provenance(shown: Shown) -> str:
     stills = f"{attribution.provenance(spec.stills, shown.done.stills)}\n" if spec.stills is not None else ""
     return f"""## Provenance
 
-- Imagery: {_counted(len(shown.pictures), "scene")} of {source}; every sidecar names its own
+- Imagery: {counted(len(shown.pictures), "scene")} of {source}; every sidecar names its own
 - Land cover: {markdown_code(spec.table.name)}, from {", ".join(map(markdown_code, labels[:_NAMED]))}{more}
-{stills}- Places: {_counted(plan.header["rows"], "row")}, SHA-256 {markdown_code(plan.header["places_sha256"])}
+{stills}- Places: {counted(plan.header["rows"], "row")}, SHA-256 {markdown_code(plan.header["places_sha256"])}
 - Recipe: {markdown_code(plan.header["recipe_digest"])}, built with nutonic {markdown_text(plan.header["nutonic_version"])}
 """
 
 
-def _counted(number: int, noun: str) -> str:
+def counted(number: int, noun: str) -> str:
+    """A number with its noun: ``1 scene``, ``1,200 scenes``."""
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
@@ -239,7 +241,7 @@ def table(title: str, head: tuple[str, ...], rows: Sequence[tuple[object, ...]])
 
 def _limits(shown: Shown) -> str:
     twins, views = shown.done.likenesses.near_duplicates(), shown.spec.layout.views
-    plain = f"; {_counted(twins.plain, 'chip')} too plain to compare" if twins.plain else ""
+    plain = f"; {counted(twins.plain, 'chip')} too plain to compare" if twins.plain else ""
     alike = markdown_text(twins.in_words() or "no two chips in different splits look alike")
     lines = [
         "Captions, shares and boxes know what the labels know: their classes, their errors, and the day they were made.",
@@ -283,34 +285,38 @@ Without `datasets`: `nutonic.open_dataset(folder)`.
 def _licences(shown: Shown) -> str:
     days, licence = shown.days, shown.spec.card.licence
     years = "–".join(dict.fromkeys(day[:4] for day in days))
-    lines = [f"Imagery, {markdown_code(c)}: {_terms(terms, years)}" for c, terms in shown.imagery_terms.items()]
-    lines.append(f"Land cover, {markdown_code(shown.spec.table.name)}: {_terms(shown.label_terms, years)}")
+    lines = [f"Imagery, {markdown_code(c)}: {terms_in_words(terms, years)}" for c, terms in shown.imagery_terms.items()]
+    lines.append(f"Land cover, {markdown_code(shown.spec.table.name)}: {terms_in_words(shown.label_terms, years)}")
     services = [account.service for account in shown.spec.sources.accounts]
-    lines += [f"{service}: {_terms(SERVICE_TERMS.get(service), years)}" for service in services]
+    lines += [f"{service}: {terms_in_words(SERVICE_TERMS.get(service), years)}" for service in services]
     lines.append("Places: their provider's, which nutonic does not know")
-    whole = (
+    stills = ["", attribution.licence(shown.spec.stills)] if shown.spec.stills is not None else []
+    return "\n".join(["## Licences\n", whole_licence(licence), "", *(f"- {line}" for line in lines), *stills, ""])
+
+
+def whole_licence(licence: str | None) -> str:
+    """What is said before the licences of the parts."""
+    if licence is not None:
+        return f"Licence of the whole: {markdown_text(licence)}. It is made of:"
+    return (
         "Nobody has said yet which licence the whole has (`card.licence` of the recipe); the rows carry those of what they "
         "are made of:"
-        if licence is None
-        else f"Licence of the whole: {markdown_text(licence)}. It is made of:"
     )
-    stills = ["", attribution.licence(shown.spec.stills)] if shown.spec.stills is not None else []
-    return "\n".join(["## Licences\n", whole, "", *(f"- {line}" for line in lines), *stills, ""])
 
 
-def _terms(terms: Terms | None, years: str) -> str:
+def terms_in_words(terms: Terms | None, years: str) -> str:
+    """Under which terms a product is, and what is to be stated with it."""
     if terms is None:
         return "its provider's licence, which nutonic does not know"
     credit = f"; to be stated: “{terms.credit.format(years=years).rstrip(', ')}”" if terms.credit else ""
     return f"{terms.title}, {terms.licence} (<{terms.link}>){credit}"
 
 
-def _naming(shown: Shown) -> Iterator[str]:
+def naming(card: Card, known_terms: Iterable[Terms | None]) -> Iterator[str]:
     """Whom to name, what to cite, and where more is."""
-    card = shown.spec.card
     if card.attribution is not None:
         yield f"## Attribution\n\n{markdown_text(card.attribution)}\n"
-    known = [terms.citation for terms in (*shown.imagery_terms.values(), shown.label_terms) if terms and terms.citation]
+    known = [terms.citation for terms in known_terms if terms and terms.citation]
     if card.citation is not None or known:
         fence = "```" if "```" not in (card.citation or "") else "~~~~~~"
         own = [f"{fence}\n{inert_lines(card.citation.strip())}\n{fence}\n"] if card.citation is not None else []

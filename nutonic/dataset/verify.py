@@ -38,7 +38,7 @@ from nutonic.planning.ownership import (
 )
 from nutonic.planning.plan_file import PlanFile, read_plan
 from nutonic.planning.planned import PlaceKey
-from nutonic.recipe.yaml import parse_recipe_text
+from nutonic.recipe.yaml import of_places, parse_recipe_text
 
 #: Advice for a plan that cannot be used.
 _REPLAN = "build again with --replan"
@@ -124,7 +124,7 @@ def _look(store: Store, deep: bool) -> _Inspection:
     try:
         plan = read_plan(store)
         planned = plan.planned.by_id  # reads the batches, once
-        recipe = parse_recipe_text(plan.recipe)
+        recipe = of_places(parse_recipe_text(plan.recipe))
         ownership = owned_by(store, layout_of(recipe), recipe.output, plan)
         problem = _unlike_plan(plan)
     except (Corrupt, InputError, PlanError) as error:
@@ -191,7 +191,7 @@ def _deep(tree: Tree, summary: Json | None) -> Iterator[Finding]:
 
     made_by, spec = tree.plan.header["nutonic_version"], None
     try:
-        spec = resolve(parse_recipe_text(tree.plan.recipe))
+        spec = resolve(of_places(parse_recipe_text(tree.plan.recipe)))
     except (MissingExtra, InputError) as error:
         yield Finding(f"nothing is made again and compared: {str(error).splitlines()[0]}", note=True)
     if made_by != __version__:
@@ -237,7 +237,7 @@ def _unlike(content: Json, name: CommitName, data: bytes) -> str | None:
 
 
 def _open(plan: PlanFile, ownership: Ownership, commits: dict[CommitName, Json]) -> Tree:
-    recipe = parse_recipe_text(plan.recipe)
+    recipe = of_places(parse_recipe_text(plan.recipe))
     done = [entry for name, content in commits.items() for entry in entries_of(name, content)]
     return Tree(
         store=plan.store,

@@ -175,6 +175,12 @@ def disk_error(error: Exception, path: Path | str, root: Path | None, verb: str 
     return StoreError(f"cannot {verb} {path}: {reason.lower() if reason else str(error).partition(chr(10))[0]}")
 
 
+def full_disk(message: str, path: Path | str, root: Path) -> StoreError | None:
+    """That no more fits below `root`, where a library that tells no code says so in the system's words; else None."""
+    code = next((code for code in _FULL if os.strerror(code) in message), None)
+    return None if code is None else disk_error(OSError(code, os.strerror(code)), path, root)
+
+
 def _code(error: Exception) -> int:
     """The operating system's error number, 0 if there is none; obstore and shutil give it only in the message."""
     match = re.search(r"\(os error (\d+)\)$|^\[Errno (\d+)\]", str(error).partition("\n")[0])

@@ -23,7 +23,7 @@ MOST_PLACES = 32
 _BATCH_BYTES = 512 * 2**20
 
 #: Memory of an idle worker: 210 MB with Python, GDAL, numpy, xarray and dask imported, and a margin.
-_WORKER_BYTES = 300 * 2**20
+WORKER_BYTES = 300 * 2**20
 
 #: Bytes of a chip per pixel, of a sidecar and of a tile's rows: typical of Sentinel-2.
 _CHIP_PER_PIXEL, _SIDECAR, _ROWS = 1.5, 6_000, 9_000
@@ -83,7 +83,7 @@ def estimate(spec: BuildSpec, scene: Scene, corners: np.ndarray, starts: np.ndar
         requests=sum(cost.requests for cost in (*reading, stills)),
         bytes_read=sum(cost.bytes_read for cost in (*reading, stills)),
         bytes_written=pictures * (chip + _SIDECAR + _ROWS) + stills.bytes_read,
-        peak_bytes=_WORKER_BYTES
+        peak_bytes=WORKER_BYTES
         + work.largest * (bytes_per_place(spec.side) + classes)
         + resident
         + sum(cost.held_bytes for cost in (*reading, stills)),

@@ -47,7 +47,7 @@ from nutonic.recipe.outputs import Output
 
 def owned_by(store: Store, layout: Layout, output: Output, plan: PlanFile) -> Ownership:
     """Which files of a tree its plan makes nutonic's."""
-    return Ownership(store, layout, output, plan.planned)
+    return PlacesOwnership(store, plan.planned, layout=layout, output=output)
 
 
 _FIXED = frozenset({MARKER, PLAN, RECIPE, SUMMARY, CARD})
@@ -59,8 +59,10 @@ _TILE = re.compile(
 )
 _STILL = re.compile(rf"{STILLS}/(?P<shard>s\d+)/(?P<poi>[^/]+)\.(?:{'|'.join(STILL_SUFFIXES)})")
 _SHARD = re.compile(rf"(?:images|metadata|overlays|{STILLS})/(?P<name>s\d+)")
-#: Files beside a plan: the catalogue's items, and the tokens by which workers prove that they see the folder.
-_BESIDE = re.compile(rf"{META}/(?:items-[0-9a-f]{{12}}\.parquet|token-[0-9a-f]{{32}}(?:-[A-Za-z0-9-]+)?)")
+#: Files beside a plan: the catalogue's items, the map's elements, and the tokens by which workers prove that they see it.
+_BESIDE = re.compile(
+    rf"{META}/(?:items-[0-9a-f]{{12}}\.parquet|osm-[0-9a-f]{{12}}\.sqlite|token-[0-9a-f]{{32}}(?:-[A-Za-z0-9-]+)?)"
+)
 
 _LITTER = frozenset({".DS_Store", "Thumbs.db", "ehthumbs.db", "desktop.ini", ".directory"})
 
@@ -139,11 +141,12 @@ def _only_begun(meta: Path) -> bool:
 
 @dataclass(frozen=True)
 class Ownership:
-    """Which files of a tree are nutonic's, by its plan and commits; the plan is read once it matters."""
+    """Which files of a tree are nutonic's, by its plan and commits; the plan is read once it matters.
+
+    What the plan leads to depends on the kind of the tree: see :class:`PlacesOwnership`.
+    """
 
     store: Store
-    layout: Layout
-    output: Output
     planned: PlannedPlaces
     committed: Collection[str] = field(default=frozenset())
     """Files that commits name, also commits of another plan."""
@@ -161,8 +164,7 @@ class Ownership:
 
     def has_folder(self, path: str) -> bool:
         """Whether nutonic writes files into the folder at this path."""
-        shard = _SHARD.fullmatch(path)
-        return path in _FOLDERS or (shard is not None and shard["name"] in self._shards)
+        return path in _FOLDERS
 
     def may_be_empty(self, path: str) -> bool:
         """Whether a folder is one that nutonic makes, for this plan or for one before it, whose files may be gone."""
@@ -191,15 +193,43 @@ class Ownership:
             raise NotNutonic(f"{obstacle}; nothing was changed")
 
     def _is_planned(self, path: str) -> bool:
-        if _BESIDE.fullmatch(path):
+        return _BESIDE.fullmatch(path) is not None or self._is_of_batch(path)
+
+    def _is_of_batch(self, path: str) -> bool:
+        """Whether a path is a commit or its rows: those of a batch of the plan, or any commit with nutonic's seal."""
+        commit, part = commit_name(path), part_name(path)
+        name = commit or part
+        if name is None:
+            return False
+        if self.planned.counts.get(name.batch, 0) > (name.place or 0):
             return True
+        return commit is not None and self._is_sealed(path)
+
+    def _is_sealed(self, path: str) -> bool:
+        try:
+            return self.store.is_file(path) and bool(unsealed(self.store.get(path), path))
+        except (Corrupt, FileNotFoundError):
+            return False
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlacesOwnership(Ownership):
+    """Which files of a tree of places are nutonic's."""
+
+    layout: Layout
+    output: Output
+
+    def has_folder(self, path: str) -> bool:
+        """Whether nutonic writes files into the folder at this path."""
+        shard = _SHARD.fullmatch(path)
+        return super().has_folder(path) or (shard is not None and shard["name"] in self._shards)
+
+    def _is_planned(self, path: str) -> bool:
         if path.startswith(("images/", "metadata/", "overlays/")):
             return self._is_of_tile(path)
         if path.startswith(f"{STILLS}/"):
             return self._is_still(path)
-        if path.startswith("data/"):
-            return self._is_rows(path)
-        return self._is_of_batch(path)
+        return self._is_rows(path) if path.startswith("data/") else super()._is_planned(path)
 
     def _is_of_tile(self, path: str) -> bool:
         match = _TILE.fullmatch(path)
@@ -226,22 +256,6 @@ class Ownership:
         split = "|".join(SPLITS)
         many = "" if self.output.rows_per_file is None else r"-\d{5,}-of-\d{5,}"
         return bool(re.fullmatch(rf"data/(?:{split}){many}\.jsonl", path))
-
-    def _is_of_batch(self, path: str) -> bool:
-        """Whether a path is a commit or its rows: those of a batch of the plan, or any commit with nutonic's seal."""
-        commit, part = commit_name(path), part_name(path)
-        name = commit or part
-        if name is None:
-            return False
-        if self.planned.counts.get(name.batch, 0) > (name.place or 0):
-            return True
-        return commit is not None and self._is_sealed(path)
-
-    def _is_sealed(self, path: str) -> bool:
-        try:
-            return self.store.is_file(path) and bool(unsealed(self.store.get(path), path))
-        except (Corrupt, FileNotFoundError):
-            return False
 
     @cached_property
     def _shards(self) -> frozenset[str]:

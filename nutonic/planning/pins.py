@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import astuple
+from itertools import chain
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -56,10 +57,10 @@ def pin_of(path: str, most: int | None = None) -> Pin:
     return size, digest.hexdigest()[:_DIGITS]
 
 
-def pins_of(scenes: Iterable[Scene]) -> dict[str, Pin]:
-    """The pins of scenes' local files, by path; what is not there has none."""
+def pins_of(scenes: Iterable[Scene], files: Iterable[str] = ()) -> dict[str, Pin]:
+    """The pins of scenes' local files and of other local files, by path; what is not there has none."""
     hrefs = (asset.href for scene in scenes for asset in scene.assets if "://" not in asset.href)
-    return _looked_at(hrefs, pin_of)
+    return _looked_at(chain(hrefs, files), pin_of)
 
 
 def changed(pins: Mapping[str, Pin]) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 
 import numpy as np
 
@@ -21,10 +21,9 @@ from nutonic.planning.judging import judging
 from nutonic.planning.places.columns import Places, with_spacing, with_variants, without_duplicates
 from nutonic.planning.places.read import read_pois
 from nutonic.planning.scenes import Candidates, SceneTable, with_scenes
-from nutonic.planning.spec import BuildSpec, resolve
+from nutonic.planning.spec import BuildSpec
 from nutonic.recipe.inputs import Pois
 from nutonic.recipe.outputs import Splits
-from nutonic.recipe.recipe import Recipe
 from nutonic.sources.cost import BLOCK
 from nutonic.sources.item import Unusable, UnusableItem, with_unusable
 
@@ -70,6 +69,10 @@ class Plan(Shown):
     """Items of the catalogues that are none, and were left out: id, and why."""
     of_places: tuple[str, ...] = ()
     """Warnings about the rows of the places file."""
+    files: tuple[str, ...] = ()
+    """Local input files beside those of scenes, which the plan pins too."""
+    more: Json = field(default_factory=dict)
+    """What the plan of another kind of recipe tells besides."""
 
     def _facts(self) -> Json:
         shares = ", ".join(f"{name} {share:.0%}" for name, share in self.shares().items())
@@ -108,6 +111,7 @@ class Plan(Shown):
             "cost": asdict(self.cost),
             "judging": self.judging,
             "warnings": self.warnings(),
+            **self.more,
         }
 
     def scenes(self) -> list[Scene]:
@@ -136,35 +140,17 @@ class Plan(Shown):
             few = "1 item is" if len(self.unusable) == 1 else f"{len(self.unusable)} items are"
             messages.append(f"{few} left out of the search; the first: {self.unusable[0][1]}")
         if self.largest_group > _LARGE_GROUP and len(self.places) > 1 / _LARGE_GROUP:
-            messages.append(
-                f"the largest group of overlapping squares holds {self.largest_group:.0%} of all places and bends the "
-                "split: use splits.by: block, or pois.min_spacing_m"
-            )
+            group, advice = ("group of overlapping squares", "use splits.by: block, or pois.min_spacing_m")
+            if self.more:
+                group, advice = "block, or group of touching patches,", "see splits.by and splits.block_km"
+            share = f"{self.largest_group:.0%} of all places and bends the split"
+            messages.append(f"the largest {group} holds {share}: {advice}")
         empty = [name for name, share in self.shares().items() if not share]
         return [*messages, f"no place falls into {' and '.join(empty)}"] if empty else messages
 
 
-def plan(recipe: Recipe) -> Plan:
-    """Plan a recipe.
-
-    Raises
-    ------
-    InputError
-        If the places file, the catalogue or the labels cannot be used.
-    NoScene
-        If no place has a scene.
-    Refused
-        If stills are wanted, and the environment has no token.
-    PlanError
-        If no place is left, or one place has too many files for a folder.
-    PlanTooLarge
-        If a batch does not fit into memory, or the tree onto a disk; see :func:`.cost.refuse_too_large`.
-    """
-    return plan_of(resolve(recipe))
-
-
 def plan_of(spec: BuildSpec) -> Plan:
-    """The plan of a resolved recipe; raises what :func:`plan` does."""
+    """The plan of a resolved recipe; raises what :func:`nutonic.plan` does."""
     require_proj()
     if spec.stills is not None:
         spec.stills.check()  # a plan that cannot be built here is none
@@ -212,12 +198,27 @@ def arranged(candidates: Candidates, spec: BuildSpec) -> tuple[Candidates, np.nd
 
     It does not depend on the order in which the places are given.
     """
-    corners = _corners(candidates, spec.side)
+    candidates, corners, starts = in_batches(candidates, spec.side)
+    return candidates, starts, estimate(spec, candidates.imagery[0][0], corners, starts)
+
+
+def in_batches(candidates: Candidates, side: int) -> tuple[Candidates, np.ndarray, np.ndarray]:
+    """Places in the order of their batches.
+
+    Returns
+    -------
+    candidates
+        In this order, which does not depend on that in which they are given.
+    corners
+        (places, 2) int32: row and column of each square's first pixel in its best scene, to within a pixel.
+    starts
+        First position of each batch, and the number of places at the end.
+    """
+    corners = _corners(candidates, side)
     order, starts = _in_batches(
-        candidates, _source_numbers(candidates), corners, batch_size(spec.side, len(candidates.places))
+        candidates, _source_numbers(candidates), corners, batch_size(side, len(candidates.places))
     )
-    candidates = candidates.take(order)
-    return candidates, starts, estimate(spec, candidates.imagery[0][0], corners[order], starts)
+    return candidates.take(order), corners[order], starts
 
 
 def _nothing_left(

@@ -51,6 +51,11 @@ class Writable(Protocol):
         """Places that will not be built."""
         ...
 
+    @property
+    def files(self) -> tuple[str, ...]:
+        """Local input files beside those of scenes."""
+        ...
+
     def header(self) -> Json:
         """Counts and digests."""
         ...
@@ -85,7 +90,7 @@ def _lines(plan: Writable, recipe: str, items: bytes | None, remote: Json | None
     proof, head, index = hashlib.sha256(), 0, _IndexWriter()
     beside: Json = {"items": None if items is None else {"path": items_path(items), "sha256": sha256(items)}}
     scenes = plan.scenes()
-    beside["inputs"] = pins_of(scenes)
+    beside["inputs"] = pins_of(scenes, plan.files)
     if remote:
         beside["remote"] = remote
     for kind, value in _head(plan, scenes, {**plan.header(), **beside}, recipe):
@@ -232,8 +237,8 @@ class PlanFile(Shown):
     @property
     def beside(self) -> dict[str, str]:
         """Path and SHA-256 of the files that belong to the plan."""
-        items = self.header.get("items")
-        return {items["path"]: items["sha256"]} if items else {}
+        told = (self.header.get("items"), self.header.get("osm"))
+        return {each["path"]: each["sha256"] for each in told if each}
 
     @cached_property
     def planned(self) -> PlannedPlaces:

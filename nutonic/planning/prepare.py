@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 
 from nutonic._version import __version__
-from nutonic.core.model import Scene
+from nutonic.core.model import RemotePin, Scene
 from nutonic.errors import Corrupt, InputError, RecipeChanged
 from nutonic.io.atomic import refuse_unwritable
 from nutonic.io.objects import Store
 from nutonic.planning.cost import default_workers, refuse_too_large
 from nutonic.planning.layout import CARD, COMMITS, MARKER, PLAN, RECIPE
-from nutonic.planning.ownership import Ownership, mark, named_by_commits, owned_by, refuse_foreign
+from nutonic.planning.ownership import Ownership, PlacesOwnership, mark, named_by_commits, refuse_foreign
 from nutonic.planning.pins import changed, pins_json
 from nutonic.planning.places.read import file_sha256
 from nutonic.planning.plan import Plan, plan_of
@@ -25,6 +26,28 @@ from nutonic.planning.spec import BuildSpec
 from nutonic.sources.stac.geoparquet import geoparquet_bytes
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Preparation:
+    """What preparing a folder needs of a resolved recipe, of either kind."""
+
+    digest: str
+    """Of the recipe."""
+    text: str
+    """The recipe as YAML."""
+    inputs: tuple[str, ...]
+    """Paths and addresses that it names to be read."""
+    places: str | None
+    """Path of the places file; None where the recipe has none."""
+    plan: Callable[[], Plan]
+    """Makes a new plan."""
+    beside: Callable[[Plan, Store], Plan] | None = None
+    """Writes what lies beside a new plan into the tree; gives the plan that tells of it."""
+    owned: Callable[[Store, PlannedPlaces], Ownership]
+    """Which files of the tree a plan makes nutonic's."""
+    remote: Callable[[Plan], Mapping[str, RemotePin]] = lambda _: {}
+    """What remote files are that the plan itself pins, by key."""
+
+
 def prepare(
     spec: BuildSpec, out: str | Path, *, workers: int | None = None, replan: bool = False
 ) -> tuple[Store, PlanFile]:
@@ -32,6 +55,22 @@ def prepare(
 
     If two drivers plan at once, one of them creates the plan and the other uses it.
     """
+    preparation = Preparation(
+        digest=spec.digest,
+        text=spec.text,
+        inputs=spec.inputs,
+        places=spec.pois.path,
+        plan=lambda: plan_of(spec),
+        remote=lambda plan: label_pins(plan.scenes(), spec.sources),
+        owned=lambda store, planned: PlacesOwnership(store, planned, layout=spec.layout, output=spec.output),
+    )
+    return prepared(preparation, out, workers=workers, replan=replan)
+
+
+def prepared(
+    spec: Preparation, out: str | Path, *, workers: int | None = None, replan: bool = False
+) -> tuple[Store, PlanFile]:
+    """What :func:`prepare` gives, of a recipe of either kind."""
     out = Path(out)
     refuse_foreign(out)
     refuse_inputs_inside(spec.inputs, out)
@@ -42,19 +81,22 @@ def prepare(
         _refuse_changed(plan, spec)
     if plan is None or replan:
         refuse_unwritable(out)
-        new_plan = plan_of(spec)
+        new_plan = spec.plan()
         refuse_too_large(new_plan.cost, out, default_workers() if workers is None else workers)
         refuse_inputs_inside(spec.inputs, out, new_plan.scenes())
-        owned = Ownership(store, spec.layout, spec.output, PlannedPlaces(new_plan.batches))
+        owned = spec.owned(store, PlannedPlaces(new_plan.batches))
         owned.refuse_obstacles()
         old = owned if plan is None else _owned_before(store, spec, plan) or owned
+        if spec.beside is not None:
+            mark(store)
+            new_plan = spec.beside(new_plan, store)
         _put_plan(store, old if there else None, new_plan, spec)
         plan = read_plan(store)
         if not there:
             _refuse_changed(plan, spec)
     refuse_inputs_inside(spec.inputs, out, plan.scenes)
     _refuse_changed_inputs(plan)
-    owned_by(store, spec.layout, spec.output, plan).refuse_obstacles()
+    spec.owned(store, plan.planned).refuse_obstacles()
     mark(store)  # again, since another driver that was refused may have removed the marker
     if not store.has(RECIPE) or store.get(RECIPE) != plan.recipe.encode():
         store.put(RECIPE, plan.recipe.encode())
@@ -71,9 +113,9 @@ def _opened(store: Store, *, replan: bool) -> PlanFile | None:
         return None
 
 
-def _owned_before(store: Store, spec: BuildSpec, plan: PlanFile) -> Ownership | None:
+def _owned_before(store: Store, spec: Preparation, plan: PlanFile) -> Ownership | None:
     """The files that an older plan makes nutonic's; None if one of its batches is corrupt."""
-    owned = owned_by(store, spec.layout, spec.output, plan)
+    owned = spec.owned(store, plan.planned)
     try:
         owned.planned.by_id  # noqa: B018  reads the batches, once
     except Corrupt:
@@ -81,16 +123,16 @@ def _owned_before(store: Store, spec: BuildSpec, plan: PlanFile) -> Ownership | 
     return owned
 
 
-def _put_plan(store: Store, old: Ownership | None, plan: Plan, spec: BuildSpec) -> None:
+def _put_plan(store: Store, old: Ownership | None, plan: Plan, spec: Preparation) -> None:
     """Write a plan; files built from another plan, those that `old` owns, are removed first."""
     items = geoparquet_bytes(plan.items()) if plan.items() else None
-    remote = pins_json(label_pins(plan.scenes(), spec.sources))
+    remote = pins_json(spec.remote(plan))
     after = plan_bytes(plan, spec.text, items, remote)
     mark(store)
     before = store.get(PLAN) if old is not None else None
     if old is not None and before != after:
         old.refuse_obstacles()
-        _empty(store, old)
+        _empty(store, old, keep=frozenset(each["path"] for each in (plan.more.get("osm"),) if each))
     if items is not None:
         store.put(items_path(items), items)
     if before is None:
@@ -99,9 +141,8 @@ def _put_plan(store: Store, old: Ownership | None, plan: Plan, spec: BuildSpec) 
         store.put(PLAN, after)
 
 
-def empty(store: Store, spec: BuildSpec, plan: PlanFile) -> None:
+def empty(store: Store, owned: Ownership, plan: PlanFile) -> None:
     """Remove what was built from a plan that stays, since a remote file of its scenes is another one now."""
-    owned = owned_by(store, spec.layout, spec.output, plan)
     owned.refuse_obstacles()
     _empty(store, owned, keep=(RECIPE, *plan.beside))
 
@@ -110,7 +151,7 @@ def _empty(store: Store, old: Ownership, keep: Collection[str] = ()) -> None:
     """Remove what was built from another plan, commits first, so that a kill in between leaves only unnamed files.
 
     The plan stays until the new one replaces it, so that the folder is a tree at every moment. The card stays too, since
-    a person may have edited it.
+    a person may have edited it, and what was made for the new plan.
     """
     if store.root is None or not store.root.exists():
         return
@@ -163,7 +204,7 @@ def _refuse_changed_inputs(plan: PlanFile) -> None:
         )
 
 
-def _refuse_changed(plan: PlanFile, spec: BuildSpec) -> None:
+def _refuse_changed(plan: PlanFile, spec: Preparation) -> None:
     if plan.header["recipe_digest"] != spec.digest:
         raise RecipeChanged(
             f"{plan.store.root} was built from another recipe ({plan.header['recipe_digest'][:12]}, this one is "
@@ -174,9 +215,9 @@ def _refuse_changed(plan: PlanFile, spec: BuildSpec) -> None:
             f"{plan.store.root} was begun with nutonic {plan.header['nutonic_version']}, this is {__version__}: "
             "finish it with that version, or build into another folder"
         )
-    now = file_sha256(spec.pois.path)
+    now = "" if spec.places is None else file_sha256(spec.places)
     if plan.header["places_sha256"] != now:
         raise RecipeChanged(
-            f"{spec.pois.path} is not the places file {plan.store.root} was built from ({now[:12]}, it was "
+            f"{spec.places} is not the places file {plan.store.root} was built from ({now[:12]}, it was "
             f"{plan.header['places_sha256'][:12]}): build into another folder, or restore the file"
         )

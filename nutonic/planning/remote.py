@@ -12,7 +12,7 @@ from nutonic.io.raster import pin_of
 from nutonic.io.session import SessionThreads
 from nutonic.planning.pins import key_of, remote_hrefs
 from nutonic.sources.raster import RasterSource
-from nutonic.sources.registry import Sources
+from nutonic.sources.registry import AnySources, Sources
 
 #: Files that are asked for side by side.
 _THREADS = 8
@@ -33,11 +33,11 @@ def label_pins(scenes: Iterable[Scene], sources: Sources) -> dict[str, RemotePin
     return {key_of(href): pin_of(href, labels.access) for href in sorted(hrefs)}
 
 
-def hrefs_of(batches: Iterable[Batch], sources: Sources) -> dict[str, Access]:
+def hrefs_of(batches: Iterable[Batch], sources: AnySources) -> dict[str, Access]:
     """The remote files that batches may read, and how each may be."""
     found: dict[str, Access] = {}
     for batch in batches:
-        for part, source in ((0, sources.imagery), (1, sources.labels)):
+        for part, source in enumerate(sources):
             access = getattr(source, "access", None)
             if isinstance(access, Access):
                 scenes = {scene: None for place in batch.places for scene in (place.imagery, place.labels)[part]}

@@ -129,6 +129,12 @@ class PatchRecipe(Part):
     shards: Shards = Shards()
     card: Card = Card()
 
+    @field_validator("imagery", mode="before")
+    @classmethod
+    def _cloudless(cls, value: Any) -> Any:
+        """Aerial pictures state no clouds: unless a recipe says how many may be there, any may."""
+        return {"max_cloud_cover": 100.0, **value} if isinstance(value, dict) else value
+
     @property
     def inputs(self) -> tuple[str, ...]:
         """Paths and URLs that the recipe reads from."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from importlib.resources import files
 
 #: Name to file.
-_FILES = {"nutonic": "template.yaml"}
+_FILES = {"nutonic": "template.yaml", "rsteller": "template-rsteller.yaml"}
 
 NAMES = tuple(_FILES)
 

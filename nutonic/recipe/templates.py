@@ -60,9 +60,9 @@ def _text(value: Any, info: ValidationInfo) -> Any:
 
 
 #: What texts are for: the words of rows, what models are asked, and what a map's tags mean to the eye. Each is a folder
-#: beside this module.
+#: beside this module, whose files end so.
 Kind = Literal["wording", "prompts", "tags"]
-_SUFFIX: Mapping[Kind, str] = {"wording": ".yaml", "prompts": ".j2", "tags": ".yaml"}
+SUFFIX: Mapping[Kind, str] = {"wording": ".yaml", "prompts": ".j2", "tags": ".yaml"}
 
 _Texts = Literal["builtin"] | dict[str, str]
 
@@ -79,7 +79,7 @@ TagPolicyText = Annotated[_Texts, BeforeValidator(_text)]
 @cache
 def builtin(kind: Kind = "wording") -> Mapping[str, str]:
     """The texts that come with nutonic, by the name of their task."""
-    folder, suffix = files("nutonic.recipe") / kind, _SUFFIX[kind]
+    folder, suffix = files("nutonic.recipe") / kind, SUFFIX[kind]
     names = sorted(each.name for each in folder.iterdir() if each.name.endswith(suffix))
     return {name.removesuffix(suffix): (folder / name).read_text(encoding="utf-8") for name in names}
 

@@ -12,7 +12,11 @@ from pydantic import BaseModel, ValidationError
 
 from nutonic.errors import RecipeError
 from nutonic.io.files import read_regular
+from nutonic.recipe.patches import PatchRecipe
 from nutonic.recipe.recipe import Recipe
+
+#: A recipe of either kind: one with ``kind: patches`` is of patches.
+AnyRecipe = Recipe | PatchRecipe
 
 #: libyaml's parser where PyYAML was built with it: thirty times as fast.
 _Safe, _Events = getattr(yaml, "CSafeLoader", yaml.SafeLoader), getattr(yaml, "CLoader", yaml.Loader)
@@ -24,7 +28,7 @@ MOST_BYTES, _MOST_DEEP, _MOST_NODES = 2**20, 32, 50_000
 _LONGEST = 300
 
 
-def load_recipe(path: str | Path) -> Recipe:
+def load_recipe(path: str | Path) -> AnyRecipe:
     """Read a recipe from a YAML file; its relative paths come back absolute.
 
     Raises
@@ -42,18 +46,28 @@ def load_recipe(path: str | Path) -> Recipe:
     return _anchored(parse_recipe_text(text, str(path), path.absolute().parent), path.absolute().parent)
 
 
-def parse_recipe(content: Mapping[str, Any], where: str = "recipe", folder: Path | None = None) -> Recipe:
+def of_places(recipe: AnyRecipe) -> Recipe:
+    """The recipe, if it is one of places; RecipeError says that it is one of patches."""
+    if isinstance(recipe, PatchRecipe):
+        raise RecipeError(
+            f"{recipe.name} is a recipe of patches, and this needs one of places: leave out kind: patches"
+        )
+    return recipe
+
+
+def parse_recipe(content: Mapping[str, Any], where: str = "recipe", folder: Path | None = None) -> AnyRecipe:
     """Validate a recipe given as a mapping; a RecipeError says what is wrong, at most four problems at a time.
 
     A folder of templates that it names is read, relative to `folder`; other paths come back as written.
     """
+    model: type[AnyRecipe] = PatchRecipe if content.get("kind") == "patches" else Recipe
     try:
-        return Recipe.model_validate(content, context={"folder": folder or Path()})
+        return model.model_validate(content, context={"folder": folder or Path()})
     except ValidationError as error:
         found = error.errors()
         problems = [problem for problem in found if not _is_echo(problem, found)]
         more = [f"… and {len(problems) - 3} more"] if len(problems) > 4 else []
-        shown = [_explain(problem)[:_LONGEST] for problem in problems[: 3 if more else 4]]
+        shown = [_explain(problem, model)[:_LONGEST] for problem in problems[: 3 if more else 4]]
         raise RecipeError("\n".join([f"{where}: {shown[0]}", *shown[1:], *more])) from None
 
 
@@ -65,7 +79,7 @@ def _is_echo(problem: Mapping[str, Any], problems: Sequence[Mapping[str, Any]]) 
     )
 
 
-def parse_recipe_text(text: str, where: str = "recipe", folder: Path | None = None) -> Recipe:
+def parse_recipe_text(text: str, where: str = "recipe", folder: Path | None = None) -> AnyRecipe:
     """Validate a recipe given as YAML; its paths come back as written."""
     try:
         _refuse_expansion(text)
@@ -129,44 +143,41 @@ class _Yaml(_Safe):  # type: ignore[misc, valid-type]
 _Yaml.add_constructor("tag:yaml.org,2002:int", _Yaml.construct_yaml_int)
 
 
-def _anchored(recipe: Recipe, folder: Path) -> Recipe:
+def _anchored(recipe: AnyRecipe, folder: Path) -> AnyRecipe:
     """The recipe with its paths made absolute, relative to `folder`."""
 
-    def absolute(path: str | None) -> str | None:
+    def absolute(path: Any) -> Any:
+        if isinstance(path, tuple) and all(isinstance(each, str) for each in path):
+            return tuple(map(absolute, path))
         try:
-            return path if path is None or "://" in path else str(folder / Path(path).expanduser())
+            return path if not isinstance(path, str) or "://" in path else str(folder / Path(path).expanduser())
         except RuntimeError as error:  # ~nobody
             raise RecipeError(f"the path {path!r:.60} names a home that is not there: {_one_line(error)}") from None
 
-    labels = recipe.labels.path
+    def placed(part: Any, *keys: str) -> Any:
+        return part and part.model_copy(update={key: absolute(getattr(part, key)) for key in keys})
 
-    return recipe.model_copy(
-        update={
-            "pois": recipe.pois.model_copy(update={"path": absolute(recipe.pois.path)}),
-            "imagery": recipe.imagery.model_copy(update={"url": absolute(recipe.imagery.url)}),
-            "labels": recipe.labels.model_copy(
-                update={
-                    "path": tuple(map(absolute, labels)) if isinstance(labels, tuple) else absolute(labels),
-                    "url": absolute(recipe.labels.url),
-                }
-            ),
-            "cube": recipe.cube.model_copy(
-                update={"area": absolute(recipe.cube.area) if isinstance(recipe.cube.area, str) else recipe.cube.area}
-            ),
-        }
-    )
+    imagery = placed(recipe.imagery, "url")
+    if isinstance(recipe, PatchRecipe):
+        patches = placed(recipe.patches, "area")
+        patches = patches.model_copy(update={"around": placed(patches.around, "path")})
+        return recipe.model_copy(update={"imagery": imagery, "patches": patches, "osm": placed(recipe.osm, "path")})
+    parts = {"pois": placed(recipe.pois, "path"), "labels": placed(recipe.labels, "path", "url")}
+    return recipe.model_copy(update={**parts, "imagery": imagery, "cube": placed(recipe.cube, "area")})
 
 
 #: What pydantic puts between keys: which of several forms a value was taken for.
 _TAGS = ("str", "a name", "a band")
 
 
-def _explain(problem: Mapping[str, Any]) -> str:
+def _explain(problem: Mapping[str, Any], model: type[BaseModel]) -> str:
     """One line for one problem that pydantic found."""
     loc = tuple(part for part in problem["loc"] if part not in _TAGS and not str(part).endswith("Classes]"))
     key = ".".join(map(str, loc)) or "recipe"
+    if loc == ("kind",) and model is Recipe:
+        return f"kind: {_shown(problem['input'])} is no kind of recipe: write kind: patches, or leave it out"
     if problem["type"] == "extra_forbidden":
-        close = difflib.get_close_matches(str(loc[-1])[:40], list(_siblings(loc)), n=1)
+        close = difflib.get_close_matches(str(loc[-1])[:40], list(_siblings(loc, model)), n=1)
         return f"{key} is not a key of a recipe" + (f": did you mean {close[0]}?" if close else "")
     if problem["type"] == "missing":
         return f"{key} is missing"
@@ -183,9 +194,9 @@ def _shown(value: Any) -> str:
         return f"such a {type(value).__name__}"
 
 
-def _siblings(loc: tuple[Any, ...]) -> Iterator[str]:
+def _siblings(loc: tuple[Any, ...], recipe: type[BaseModel]) -> Iterator[str]:
     """The keys that could have stood where `loc` points."""
-    model: type[BaseModel] | None = Recipe
+    model: type[BaseModel] | None = recipe
     for part in (part for part in loc[:-1] if not isinstance(part, int)):
         found = model.model_fields.get(part) if model is not None else None
         if found is None:

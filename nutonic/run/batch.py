@@ -123,7 +123,7 @@ def run_batch(
     context = _Context(spec, store, RemoteFiles(store.root, remote))
     places = [(i, place) for i, place in enumerate(batch.places) if only is None or i in only]
     if (refusal := _refusal(spec.stills)) is not None:  # before pixels are read in vain
-        return _summary(batch.index, [], [failure_of_still(place, refusal) for _, place in places], 0)
+        return summary_of(batch.index, [], [failure_of_still(place, refusal) for _, place in places], 0)
     first = read_together([place for _, place in places], spec.sources, spec.grid, context.files)
     done: list[PlaceDone] = []
     failures: list[Failure] = []
@@ -132,9 +132,9 @@ def run_batch(
         outcome = _finished(each, still, context) if isinstance(each, _Cut) else each
         (done if isinstance(outcome, PlaceDone) else failures).append(outcome)  # type: ignore[arg-type]
     whole = not failures and len(places) == len(batch.places)
-    _refuse_replaced(store, origin)
+    refuse_replaced(store, origin)
     bytes_written = commit(store, batch.index, done, origin, whole=whole)
-    return _summary(batch.index, done, failures, bytes_written)
+    return summary_of(batch.index, done, failures, bytes_written)
 
 
 def _refusal(stills: Stills | None) -> Refused | None:
@@ -149,13 +149,14 @@ def _refusal(stills: Stills | None) -> Refused | None:
     return None
 
 
-def _refuse_replaced(store: Store, origin: Origin) -> None:
+def refuse_replaced(store: Store, origin: Origin) -> None:
     """Raise :class:`StoreError` if the plan was replaced: a late worker must not add to a newer plan's tree."""
     if (digest_of(store) or "") != origin.plan:
         raise StoreError(f"the plan in {store.root} was replaced while it was built: run the same command again")
 
 
-def _summary(index: int, done: Sequence[PlaceDone], failures: Sequence[Failure], bytes_written: int) -> BatchDone:
+def summary_of(index: int, done: Sequence[PlaceDone], failures: Sequence[Failure], bytes_written: int) -> BatchDone:
+    """A batch's counts, and those of this process' requests since its last batch."""
     return BatchDone(
         index=index,
         finished=len(done),

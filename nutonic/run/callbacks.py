@@ -39,6 +39,11 @@ class BatchFinished:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CaptionsFinished(BatchFinished):
+    """The patches of a commit are captioned, or have failed. `to_do` are commits here."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class BuildEnded:
     """All is done, or the build was stopped; ``data/`` and the card are up to date."""
 

@@ -22,11 +22,11 @@ from nutonic.errors import NutonicError, StoreError, Unreachable
 from nutonic.run.callbacks import Callback, Note
 from nutonic.run.cluster import Cluster, connected, dashboard_note
 from nutonic.run.dask_report import reported
-from nutonic.run.jobs import Job
+from nutonic.run.jobs import AnyJob
 from nutonic.run.preflight import WorkerPool, worker_pool
 from nutonic.run.results import BatchDone, failures_of_lost
 from nutonic.run.silence import watched
-from nutonic.sources.registry import Sources
+from nutonic.sources.registry import AnySources
 from nutonic.sources.source import Account
 
 if TYPE_CHECKING:
@@ -47,12 +47,12 @@ _LOOK_S = 0.5
 _POLL_S = 0.02
 
 #: A function that does a job.
-Work = Callable[[Job], BatchDone]
+Work = Callable[[Any], BatchDone]
 
 
 @contextmanager
 def workers_for(
-    sources: Sources, out: Path, cluster: Cluster, callback: Callback, accounts: Sequence[Account] | None = None
+    sources: AnySources, out: Path, cluster: Cluster, callback: Callback, accounts: Sequence[Account] | None = None
 ) -> Iterator[WorkerPool]:
     """Workers that are checked and set up; `accounts` are the services that they ask, by default those of the sources.
 
@@ -77,7 +77,20 @@ def workers_for(
         yield pool
 
 
-def run_jobs(pool: WorkerPool, work: Work, callback: Callback, jobs: Iterable[Job]) -> Iterator[BatchDone]:
+def results_of(pool: WorkerPool | None, work: Work, callback: Callback, jobs: Iterable[AnyJob]) -> Iterator[BatchDone]:
+    """Results as they come, here or from workers, until all is done or a stop is requested."""
+    unstopped = _until_stopped(callback, jobs)
+    return map(work, unstopped) if pool is None else run_jobs(pool, work, callback, unstopped)
+
+
+def _until_stopped(callback: Callback, jobs: Iterable[AnyJob]) -> Iterator[AnyJob]:
+    for job in jobs:
+        if callback.stop_requested():
+            return
+        yield job
+
+
+def run_jobs(pool: WorkerPool, work: Work, callback: Callback, jobs: Iterable[AnyJob]) -> Iterator[BatchDone]:
     """Results as they come; once a stop is requested, those of the jobs that have begun.
 
     Raises
@@ -87,7 +100,7 @@ def run_jobs(pool: WorkerPool, work: Work, callback: Callback, jobs: Iterable[Jo
     Unreachable
         If the scheduler is lost, or there has been no worker for two minutes.
     """
-    suspects: list[Job] = []
+    suspects: list[AnyJob] = []
     for job, result in _results(pool, work, callback, jobs):
         if _is_killed(result):
             _log.info("batch %s killed its workers: its places are tried one by one", job.name)
@@ -100,7 +113,7 @@ def run_jobs(pool: WorkerPool, work: Work, callback: Callback, jobs: Iterable[Jo
                 yield _batch_done(job, result)
 
 
-def _results(pool: WorkerPool, work: Work, callback: Callback, jobs: Iterable[Job]) -> Iterator[tuple[Job, Any]]:
+def _results(pool: WorkerPool, work: Work, callback: Callback, jobs: Iterable[AnyJob]) -> Iterator[tuple[AnyJob, Any]]:
     """Each job with its result, in order of completion; None for a job that was not begun. A limited number is in flight."""
     from distributed import as_completed
 
@@ -108,8 +121,8 @@ def _results(pool: WorkerPool, work: Work, callback: Callback, jobs: Iterable[Jo
 
     client, task = pool.client, pool.submitted(work)
     completed = as_completed(with_results=True, raise_errors=False)
-    pending: dict[str, Job] = {}
-    handed_back: list[Job] = []
+    pending: dict[str, AnyJob] = {}
+    handed_back: list[AnyJob] = []
     queue = iter(jobs)
 
     def submit() -> None:
@@ -237,7 +250,7 @@ def _is_cancelled(result: Any) -> bool:
     return isinstance(_error(result), asyncio.CancelledError | concurrent.futures.CancelledError)
 
 
-def _batch_done(job: Job, result: Any) -> BatchDone:
+def _batch_done(job: AnyJob, result: Any) -> BatchDone:
     """A job's counts; if the job itself was lost, all its places stay open.
 
     A store that fails stops the run, and so does a library that cannot be used: no place would fare better.
@@ -247,5 +260,5 @@ def _batch_done(job: Job, result: Any) -> BatchDone:
     error = _error(result)
     if isinstance(error, StoreError | ImportError):
         raise error
-    failures = failures_of_lost(job.places, None if _is_killed(result) else error)
-    return BatchDone(index=job.batch.index, failures=failures)
+    failures = failures_of_lost(job.ids, None if _is_killed(result) else error)
+    return BatchDone(index=job.index, failures=failures)

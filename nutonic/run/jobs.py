@@ -2,14 +2,61 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 
-from nutonic.core.model import Batch, PlannedPlace, RemotePin
+from nutonic.core.model import Batch, Json, RemotePin
 from nutonic.dataset.commits import Committed
+from nutonic.errors import Corrupt, InputError
+from nutonic.io.objects import Store, unsealed
+from nutonic.planning.layout import SUMMARY
 from nutonic.planning.plan_file import PlanFile
+from nutonic.run.results import Failure
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Extent:
+    """How far a build goes."""
+
+    limit: int | None
+    """Only the first places by ordinal; None for all."""
+    replan: bool
+    """Whether to search again."""
+    max_cost: float | None = None
+    """Captions are asked for until they have cost so much; None for no limit."""
+    answers: Path | None = None
+    """A file with answers to requests that were written; None for none."""
+
+    def __post_init__(self) -> None:
+        if self.limit is not None and (not isinstance(self.limit, int) or self.limit < 1):
+            raise InputError(f"limit is {self.limit!r:.60}: give a number from 1")
+
+
+class AnyJob(Protocol):
+    """What is handed to a worker: so much the executor needs to know of it."""
+
+    @property
+    def name(self) -> str:
+        """What it is called in logs, and in the keys of tasks."""
+        ...
+
+    @property
+    def index(self) -> int:
+        """The number of its batch."""
+        ...
+
+    @property
+    def ids(self) -> Sequence[str]:
+        """Ids of the places that are to be done."""
+        ...
+
+    def split(self) -> Sequence[AnyJob]:
+        """Jobs of one place each, for the same places."""
+        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,9 +76,14 @@ class Job:
         return f"{self.batch.index:06d}{place}"
 
     @property
-    def places(self) -> list[PlannedPlace]:
-        """The places that are to be done."""
-        return [self.batch.places[i] for i in sorted(self.positions)]
+    def index(self) -> int:
+        """The number of its batch."""
+        return self.batch.index
+
+    @property
+    def ids(self) -> list[str]:
+        """Ids of the places that are to be done."""
+        return [self.batch.places[i].poi.id for i in sorted(self.positions)]
 
     def split(self) -> list[Job]:
         """Jobs of one place each, for the same places."""
@@ -112,3 +164,16 @@ def progress_of(plan: PlanFile, scope: Scope, done: Committed) -> Progress:
     """Count the places within the scope, and the committed ones; no batch is read for it."""
     in_scope = scope.holds(plan)
     return Progress(wanted=int(in_scope.sum()), done=int((in_scope & _committed_places(plan, done)).sum()))
+
+
+def last_summary(store: Store) -> Json:
+    """The summary of the last build; empty if there is none, or it is damaged."""
+    try:
+        return unsealed(store.get(SUMMARY), SUMMARY)
+    except (FileNotFoundError, Corrupt):
+        return {}
+
+
+def earlier_failures(last: Json) -> dict[str, Failure]:
+    """Failures of earlier builds in the last summary, by place id."""
+    return {failure["poi_id"]: Failure(**failure) for failure in last.get("failures", [])}

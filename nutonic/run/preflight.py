@@ -19,12 +19,14 @@ from nutonic.core.model import Scene
 from nutonic.errors import InputError
 from nutonic.io.limits import IN_FLIGHT
 from nutonic.io.objects import Store
-from nutonic.planning.layout import META
+from nutonic.planning.layout import COMMITS, META, PLAN, RECIPE
 from nutonic.planning.ownership import mark, unmark
-from nutonic.run.jobs import Job
+from nutonic.planning.plan_file import PlanFile
+from nutonic.recipe.annotation import Annotator
+from nutonic.run.jobs import AnyJob
 from nutonic.run.results import BatchDone
 from nutonic.run.silence import Watch
-from nutonic.sources.registry import Sources
+from nutonic.sources.registry import AnySources
 from nutonic.sources.source import Account
 
 if TYPE_CHECKING:
@@ -53,12 +55,14 @@ class WorkerPool:
     client: Client
     name: str
     """Name of this build's plugin at the scheduler."""
-    sources: Sources
+    sources: AnySources
     """The sources that they read from."""
     checks: WorkerChecks = field(repr=False)
     plugin_options: dict[str, Any] = field(repr=False)
     max_requests: int | None = None
     """In flight in all workers together; None for eight in each."""
+    most_each: int | None = IN_FLIGHT
+    """Requests in flight in each thread of a worker, at most; None for any number."""
     shares: dict[str, int] = field(default_factory=dict)
     """Requests that each worker may have in flight, by address; workers that are not listed have none."""
     shareless: set[str] = field(default_factory=set)
@@ -69,7 +73,7 @@ class WorkerPool:
     """Who answers; None where nobody looks."""
     _sharing: Any = field(default_factory=threading.Lock, repr=False)
 
-    def submitted(self, work: Callable[[Job], BatchDone]) -> Callable[[Job], BatchDone | NoShare | None]:
+    def submitted(self, work: Callable[[Any], BatchDone]) -> Callable[[AnyJob], BatchDone | NoShare | None]:
         """The function to submit to a worker for a job."""
         from nutonic.run.worker import do
 
@@ -102,7 +106,7 @@ class WorkerPool:
                 self.shares = self.shares | {self.shareless.pop(): 0}
             present = self.client.nthreads()
             budget = self.max_requests - self._held_back(present)
-            target = shares_of(budget, present, self.shares)
+            target = shares_of(budget, present, self.shares, self.most_each)
             if target == self.shares:
                 return
             least = {worker: min(share, self.shares.get(worker, 0)) for worker, share in target.items()}
@@ -165,17 +169,30 @@ class WorkerPool:
         self.client.run(cancel, self.name, on_error="ignore")
 
 
+def refuse_unseen(pool: WorkerPool | None, store: Store, plan: PlanFile, *, new: bool) -> None:
+    """Raise :class:`InputError` if workers do not see a plan's input files; a new plan is then removed again."""
+    try:
+        if pool is not None:
+            pool.must_see(plan.scenes)
+    except InputError:
+        for path in (PLAN, RECIPE, *plan.beside) if new and not any(store.sizes(COMMITS)) else ():
+            store.delete(path)
+        raise
+
+
 @contextmanager
 def worker_pool(
     client: Client,
-    sources: Sources,
+    sources: AnySources,
     root: Path | None,
     max_requests: int | None = None,
     accounts: Sequence[Account] | None = None,
+    annotators: Sequence[Annotator] = (),
 ) -> Iterator[WorkerPool]:
     """All workers, set up; with an output folder, `root`, they are elsewhere and are checked.
 
-    Each needs its own credentials for `accounts`, by default those of the sources.
+    Each needs its own credentials for `accounts`, by default those of the sources. With annotators, shares of requests are
+    units of what they take: see :mod:`nutonic.sources.annotators.asking`.
 
     Raises
     ------
@@ -186,11 +203,12 @@ def worker_pool(
 
     asked = tuple(sources.accounts if accounts is None else accounts)
     environment = _passed_on(sources, asked) if root is not None else {}
-    plugin_options = {"environment": environment, "ignore_sigint": root is None}
+    plugin_options = {"environment": environment, "ignore_sigint": root is None, "annotators": tuple(annotators)}
     if root is not None:
         _refuse_strangers(client)
     with nullcontext(WorkerChecks()) if root is None else _token(root, sources, asked) as checks:
         ready = WorkerPool(client, f"nutonic-{uuid.uuid4().hex}", sources, checks, plugin_options, max_requests)
+        ready.most_each = None if annotators else IN_FLIGHT
         try:
             ready.set_up()
             yield ready
@@ -198,7 +216,7 @@ def worker_pool(
             _dismiss(ready)
 
 
-def _passed_on(sources: Sources, accounts: Iterable[Account]) -> dict[str, str]:
+def _passed_on(sources: AnySources, accounts: Iterable[Account]) -> dict[str, str]:
     """Variables of this process' environment for workers elsewhere, which need their own credentials for services."""
     names = (*PASSED_ON, *(name for source in sources for name in source.needs().variables))
     environment = {name: os.environ[name] for name in names if name in os.environ}
@@ -207,10 +225,12 @@ def _passed_on(sources: Sources, accounts: Iterable[Account]) -> dict[str, str]:
     return environment
 
 
-def shares_of(max_requests: int, threads: Mapping[str, int], before: Mapping[str, int]) -> dict[str, int]:
+def shares_of(
+    max_requests: int, threads: Mapping[str, int], before: Mapping[str, int], most_each: int | None = IN_FLIGHT
+) -> dict[str, int]:
     """Requests that each worker may have in flight, by address, so that their sum is at most `max_requests`.
 
-    Shares differ by one at most, unless the cap of eight a thread lowers them. If there are fewer requests than
+    Shares differ by one at most, unless the cap a thread, eight by default, lowers them. If there are fewer requests than
     workers, some workers have none; those that had a share before come first.
 
     Parameters
@@ -221,10 +241,13 @@ def shares_of(max_requests: int, threads: Mapping[str, int], before: Mapping[str
         Number of threads of each worker, by address.
     before
         Share of each worker until now, by address.
+    most_each
+        The cap a thread; None for none.
     """
     order = sorted(threads, key=lambda worker: (before.get(worker, 0) == 0, worker))
     each, remainder = divmod(max_requests, max(1, len(order)))
-    return {worker: min(IN_FLIGHT * threads[worker], each + (i < remainder)) for i, worker in enumerate(order)}
+    shares = {worker: each + (i < remainder) for i, worker in enumerate(order)}
+    return shares if most_each is None else {w: min(most_each * threads[w], share) for w, share in shares.items()}
 
 
 def _dismiss(worker_pool: WorkerPool) -> None:
@@ -272,7 +295,7 @@ def _refuse_unfit(client: Client, name: str) -> None:
 
 
 @contextmanager
-def _token(root: Path, sources: Sources, accounts: tuple[Account, ...]) -> Iterator[WorkerChecks]:
+def _token(root: Path, sources: AnySources, accounts: tuple[Account, ...]) -> Iterator[WorkerChecks]:
     """The checks of workers, with a token file in the output folder that stays there for workers that join later."""
     from nutonic.run.worker import PACKAGES, WorkerChecks, versions
 
@@ -296,10 +319,10 @@ def _token(root: Path, sources: Sources, accounts: tuple[Account, ...]) -> Itera
                 folder.rmdir()
 
 
-def local_inputs(sources: Sources, scenes: Sequence[Scene]) -> Mapping[str, int]:
+def local_inputs(sources: AnySources, scenes: Sequence[Scene]) -> Mapping[str, int]:
     """Sizes in bytes of existing local input files, by path: one of each scene, labels first."""
     sizes: dict[str, int] = {}
-    for path in (path for source in (sources.labels, sources.imagery) for path in source.needs(scenes).files):
+    for path in (path for source in reversed(sources) for path in source.needs(scenes).files):
         if len(sizes) < _MOST_INPUTS:
             with suppress(OSError):  # the build will tell
                 sizes[path] = Path(path).stat().st_size

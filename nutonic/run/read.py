@@ -20,7 +20,7 @@ from nutonic.planning.cost import READERS
 from nutonic.planning.pins import RemoteFiles, by_key, key_of, shown
 from nutonic.recipe.outputs import Grid
 from nutonic.sources.grids import place_grid, scene_grid
-from nutonic.sources.registry import Sources
+from nutonic.sources.registry import AnySources
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,7 +39,7 @@ class Pixels:
 
 
 def read_together(
-    places: Sequence[PlannedPlace], sources: Sources, grid: Grid, files: RemoteFiles | None = None
+    places: Sequence[PlannedPlace], sources: AnySources, grid: Grid, files: RemoteFiles | None = None
 ) -> dict[str, Pixels]:
     """Pixels of all places from their common best scene, by place id; each block is read once. Empty if any read fails.
 
@@ -55,7 +55,7 @@ def read_together(
 
 
 def read(
-    places: Sequence[PlannedPlace], scene: Scene, sources: Sources, grid: Grid, files: RemoteFiles | None = None
+    places: Sequence[PlannedPlace], scene: Scene, sources: AnySources, grid: Grid, files: RemoteFiles | None = None
 ) -> list[Pixels]:
     """Pixels of places from one scene: one lazy cube, chunked as its files are blocked, sliced per place.
 
@@ -87,12 +87,13 @@ def read(
     return [replace(each, remote=remote) for each in pixels]
 
 
-def _read(places: Sequence[PlannedPlace], scene: Scene, sources: Sources, grid: Grid) -> list[Pixels]:
+def _read(places: Sequence[PlannedPlace], scene: Scene, sources: AnySources, grid: Grid) -> list[Pixels]:
     squares = [place_grid(place.poi.lon, place.poi.lat, scene, grid) for place in places]
     chunk = sources.imagery.chunk_hint(scene)
     whole = scene_grid(scene, squares, chunk or 1)
     # Without blocks, as with labels, arrays stay lazily indexed until they are sliced, and only these pixels are read.
-    cube = open_scene(whole, sources, scenes=((scene,), places[0].labels), chunks=(chunk, None))
+    scenes, chunks = ((scene,), places[0].labels), (chunk, None)
+    cube = open_scene(whole, sources, scenes=scenes[: len(sources)], chunks=chunks[: len(sources)])
     lazy = [cube.isel(window_in(whole, square)).chunk() for square in squares]
     arrays = [{str(name): variable.data for name, variable in part.data_vars.items()} for part in lazy]
     # The scheduler is given as a function, since dask imports distributed to resolve the name "threads".

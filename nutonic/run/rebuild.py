@@ -21,9 +21,11 @@ from nutonic.dataset.verify import verify as verify_tree
 from nutonic.errors import InputError, NutonicError
 from nutonic.inert import inert
 from nutonic.io.objects import Store
+from nutonic.planning.ownership import is_marked, refuse_obstacles
 from nutonic.planning.pins import RemoteFiles, changed
 from nutonic.planning.plan_file import PlanFile, read_plan
-from nutonic.recipe.yaml import parse_recipe_text
+from nutonic.recipe.patches import PatchRecipe
+from nutonic.recipe.yaml import of_places, parse_recipe_text
 from nutonic.run.remote import known_files
 from nutonic.secrets import redact
 
@@ -61,6 +63,11 @@ def verify(out: str | Path, *, deep: bool = False, fix: bool = False, rebuild: i
     """
     if rebuild < 0:
         raise InputError(f"rebuild is {rebuild}: give a number of places, from 0")
+    of_patches = _of_patches(Path(out))
+    if of_patches is not None:
+        from nutonic.run.patches.verify import verify_patches
+
+        return verify_patches(*of_patches, deep=deep, fix=fix, rebuild=rebuild)
     verdict = verify_tree(out, deep=deep, fix=fix)
     if not rebuild:
         return verdict
@@ -69,6 +76,19 @@ def verify(out: str | Path, *, deep: bool = False, fix: bool = False, rebuild: i
     except (NutonicError, OSError, *ODD) as error:
         problems, count = [f"no place can be made again: {_text(error)}"], 0
     return replace(verdict, problems=(*verdict.problems, *map(inert, problems)), rebuilt=count)
+
+
+def _of_patches(out: Path) -> tuple[PlanFile, PatchRecipe] | None:
+    """Plan and recipe of a tree of patches; None of any other, which is looked at otherwise."""
+    if not is_marked(out):
+        return None
+    refuse_obstacles(out)
+    try:
+        plan = read_plan(Store(out))
+        recipe = parse_recipe_text(plan.recipe) if plan.header.get("of") == "patches" else None
+    except (NutonicError, *ODD):
+        return None
+    return (plan, recipe) if isinstance(recipe, PatchRecipe) else None
 
 
 def _text(error: BaseException) -> str:
@@ -86,7 +106,7 @@ def _rebuilt(store: Store, count: int) -> tuple[list[str], int]:
     made_by = plan.header["nutonic_version"]
     if made_by != __version__:
         return [f"no place can be made again: the tree was made by nutonic {made_by}, this is {__version__}"], 0
-    spec = resolve(parse_recipe_text(plan.recipe))
+    spec = resolve(of_places(parse_recipe_text(plan.recipe)))
     replaced = changed(plan.header.get("inputs") or {})
     if replaced:
         return [f"no place can be made again: {replaced[0]} is not the file that was there when the plan was made"], 0

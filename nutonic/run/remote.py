@@ -15,7 +15,7 @@ from nutonic.run.jobs import Job, Scope, batches_left
 
 if TYPE_CHECKING:
     from nutonic.io.access import Access
-    from nutonic.planning.spec import BuildSpec
+    from nutonic.sources.registry import AnySources
 
 #: Known files that are looked at before a build goes on.
 _FIRST = 64
@@ -36,7 +36,9 @@ def known_files(store: Store, plan: PlanFile, done: Committed) -> RemoteFiles:
     return files
 
 
-def refuse_changed_files(spec: BuildSpec, plan: PlanFile, scope: Scope, done: Committed, files: RemoteFiles) -> None:
+def refuse_changed_files(
+    sources: AnySources, plan: PlanFile, scope: Scope, done: Committed, files: RemoteFiles
+) -> None:
     """Raise :class:`RecipeChanged` if a known file that is to be read again is another one now, before anything is written.
 
     Some are asked for their first bytes, which in this process nobody asks for again. The others are told when they are
@@ -48,7 +50,7 @@ def refuse_changed_files(spec: BuildSpec, plan: PlanFile, scope: Scope, done: Co
     if files:
         for batch in plan.batches(batches_left(plan, scope, done)):
             best = replace(batch, places=tuple(replace(place, imagery=place.imagery[:1]) for place in batch.places))
-            hrefs |= {href: access for href, access in hrefs_of([best], spec.sources).items() if files.knows(href)}
+            hrefs |= {href: access for href, access in hrefs_of([best], sources).items() if files.knows(href)}
             if len(hrefs) >= _FIRST:
                 break
     files.refuse(asked(dict(islice(hrefs.items(), _FIRST))))
@@ -59,7 +61,7 @@ def with_known(jobs: Iterable[Job], files: RemoteFiles) -> Iterator[Job]:
     return (replace(job, remote=files.among(job.batch)) for job in jobs)
 
 
-def have_changed(store: Store, spec: BuildSpec, plan: PlanFile, done: Committed) -> bool:
+def have_changed(store: Store, sources: AnySources, plan: PlanFile, done: Committed) -> bool:
     """Whether any remote file that commits were made from is another one now: each is asked for its first bytes."""
     from nutonic.errors import RecipeChanged
     from nutonic.planning.remote import asked, hrefs_of
@@ -71,5 +73,5 @@ def have_changed(store: Store, spec: BuildSpec, plan: PlanFile, done: Committed)
     except RecipeChanged:
         return True
     batches = sorted({name.batch for name in done.all_names() if name.batch < len(plan.index)})
-    hrefs = hrefs_of(plan.batches(batches), spec.sources)
+    hrefs = hrefs_of(plan.batches(batches), sources)
     return bool(files.changed(asked({href: access for href, access in hrefs.items() if files.knows(href)})))

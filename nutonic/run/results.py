@@ -40,11 +40,11 @@ def failure_of_still(place: PlannedPlace, error: Exception) -> Failure:
     )
 
 
-def failures_of_lost(places: Iterable[PlannedPlace], error: BaseException | None) -> tuple[Failure, ...]:
+def failures_of_lost(ids: Iterable[str], error: BaseException | None) -> tuple[Failure, ...]:
     """Places whose whole job was lost; no error where they killed every worker that tried."""
     reason = KILLED if error is None else "job lost"
     text = "every worker that tried it died" if error is None else redact(f"{type(error).__name__}: {error}")
-    return tuple(Failure(poi_id=place.poi.id, asset=None, reason=reason, error=text) for place in places)
+    return tuple(Failure(poi_id=name, asset=None, reason=reason, error=text) for name in ids)
 
 
 def with_attempts(now: Iterable[Failure], before: Mapping[str, Failure]) -> tuple[Failure, ...]:
@@ -91,6 +91,10 @@ class BatchDone:
     example: str | None = None
     """The first of the rejects, in words."""
     failures: tuple[Failure, ...] = ()
+    money: float = 0.0
+    """What captions cost, by the prices of the recipe."""
+    requests: tuple[tuple[str, Json], ...] = ()
+    """Requests that wait for answers by file, each with its annotator."""
     remote: Mapping[str, RemotePin] = field(default_factory=dict)
     """What the remote files were that were read, by key."""
     network: Mapping[str, int] = field(default_factory=dict)
@@ -127,6 +131,8 @@ class Summary(Shown):
     """One of the places or tiles that were rejected now, in words: the first, whatever was done first."""
     chips: int = 0
     """Chips in the tree after the run."""
+    captions: Json = field(default_factory=dict)
+    """Of patches: captions in the tree, answers that were not let through by reason, and tokens by annotator."""
     seconds: float = 0.0
     limit: int | None = None
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,11 +15,11 @@ from nutonic.core.model import Json
 from nutonic.dataset import card
 from nutonic.dataset.commits import Committed, committed
 from nutonic.dataset.finalize import Finalized, finalize, is_finalized
-from nutonic.errors import Corrupt, InputError
+from nutonic.errors import InputError
 from nutonic.io.limits import IN_FLIGHT
-from nutonic.io.objects import Store, sealed, unsealed
-from nutonic.planning.layout import COMMITS, PLAN, RECIPE, SUMMARY
-from nutonic.planning.ownership import refuse_foreign
+from nutonic.io.objects import Store, sealed
+from nutonic.planning.layout import PLAN, SUMMARY
+from nutonic.planning.ownership import owned_by, refuse_foreign
 from nutonic.planning.pins import RemoteFiles
 from nutonic.planning.plan_file import PlanFile
 from nutonic.run.callbacks import (
@@ -33,14 +33,13 @@ from nutonic.run.callbacks import (
 )
 from nutonic.run.cluster import Cluster
 from nutonic.run.dask_report import refuse_impossible
-from nutonic.run.jobs import Job, progress_of, remaining_jobs, scope_of
+from nutonic.run.jobs import Extent, Job, earlier_failures, last_summary, progress_of, remaining_jobs, scope_of
 from nutonic.run.remote import have_changed, known_files, refuse_changed_files, with_known
-from nutonic.run.results import BatchDone, Failure, Summary, Tally, with_attempts
+from nutonic.run.results import BatchDone, Summary, Tally, with_attempts
 
 if TYPE_CHECKING:
     from nutonic.planning.spec import BuildSpec
-    from nutonic.recipe.recipe import Recipe
-    from nutonic.run.executor import Work
+    from nutonic.recipe.yaml import AnyRecipe
     from nutonic.run.preflight import WorkerPool
 
 # What reads pixels is imported by the build that does: `nt.build` is there at once.
@@ -49,12 +48,14 @@ _log = logging.getLogger(__name__)
 
 
 def build(
-    recipe: Recipe,
+    recipe: AnyRecipe,
     out: str | Path,
     *,
     workers: int | Cluster | None = None,
     limit: int | None = None,
     replan: bool = False,
+    max_cost: float | None = None,
+    answers: str | Path | None = None,
     callbacks: Sequence[Callback] = (),
 ) -> Summary:
     """Build a dataset, or go on with one.
@@ -62,7 +63,7 @@ def build(
     Parameters
     ----------
     recipe
-        What to build.
+        What to build, of places or of patches.
     out
         The folder of the tree. A new or empty one; or one that was built from this recipe, which is resumed.
     workers
@@ -72,6 +73,8 @@ def build(
         Only the first places by ordinal, their variants included; one of as many as there are, or more, is none.
     replan
         Search again; what was built from another plan is built anew.
+    max_cost, answers
+        Of patches: what captions may cost, by the recipe's prices; a file of a batch API's answers to written requests.
     callbacks
         What follows the build and may stop it: each a :class:`nutonic.Callback`. Once one asks to stop, what has begun is
         finished, and no other batch begun.
@@ -96,17 +99,33 @@ def build(
         If the cluster is lost; the same call goes on with another.
     """
     from nutonic.io.connections import timeout_s
-    from nutonic.planning.spec import resolve
 
-    cluster = _cluster_of(workers)
+    cluster, group = _cluster_of(workers), CallbackGroup([LogCallback(), *callbacks])
     timeout_s()  # what cannot be waited for would fail each place
-    spec = resolve(recipe)
-    cluster = replace(cluster, max_requests=spec.sources.most_requests(cluster.max_requests))
-    group = CallbackGroup([LogCallback(), *callbacks])
-    _log.info("building %s into %s", spec.name, out)
-    summary = _build(spec, Path(out), cluster, _Extent(limit=limit, replan=replan), group)
+    extent = Extent(limit=limit, replan=replan, max_cost=max_cost, answers=None if answers is None else Path(answers))
+    _log.info("building %s into %s", recipe.name, out)
+    summary = _built(recipe, Path(out), cluster, extent, group)
     group.on_end(BuildEnded(summary=summary))
     return summary
+
+
+def _built(recipe: AnyRecipe, out: Path, cluster: Cluster, extent: Extent, callback: Callback) -> Summary:
+    from nutonic.recipe.patches import PatchRecipe
+
+    if isinstance(recipe, PatchRecipe):
+        from nutonic.planning.patches.spec import resolve_patches
+        from nutonic.run.patches.build import build_patches
+
+        of_patches = resolve_patches(recipe)
+        requests = of_patches.sources.most_requests(cluster.max_requests)
+        return build_patches(of_patches, out, replace(cluster, max_requests=requests), extent, callback)
+    from nutonic.planning.spec import resolve
+
+    if extent.max_cost is not None or extent.answers is not None:
+        raise InputError("max_cost and answers are for captions of patches: a recipe of places has none")
+    spec = resolve(recipe)
+    cluster = replace(cluster, max_requests=spec.sources.most_requests(cluster.max_requests))
+    return _build(spec, out, cluster, extent, callback)
 
 
 def _cluster_of(workers: int | Cluster | None) -> Cluster:
@@ -117,20 +136,10 @@ def _cluster_of(workers: int | Cluster | None) -> Cluster:
     return Cluster(workers=workers)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Extent:
-    limit: int | None
-    replan: bool
-
-    def __post_init__(self) -> None:
-        if self.limit is not None and (not isinstance(self.limit, int) or self.limit < 1):
-            raise InputError(f"limit is {self.limit!r:.60}: give a number from 1")
-
-
-def _build(spec: BuildSpec, out: Path, cluster: Cluster, extent: _Extent, callback: Callback) -> Summary:
+def _build(spec: BuildSpec, out: Path, cluster: Cluster, extent: Extent, callback: Callback) -> Summary:
     from nutonic.io.session import limited
     from nutonic.planning.prepare import empty, refuse_inputs_inside
-    from nutonic.run.executor import workers_for
+    from nutonic.run.executor import results_of, workers_for
 
     started = time.perf_counter()
     refuse_impossible(cluster.performance_report, cluster=not cluster.in_process)
@@ -149,12 +158,12 @@ def _build(spec: BuildSpec, out: Path, cluster: Cluster, extent: _Extent, callba
         pool = workers() if cluster.scheduler is not None else None
         store, plan = _planned(spec, out, extent.replan, cluster, pool)
         scope, done = scope_of(plan, extent.limit), committed(store)
-        if extent.replan and have_changed(store, spec, plan, done):
-            empty(store, spec, plan)
+        if extent.replan and have_changed(store, spec.sources, plan, done):
+            empty(store, owned_by(store, spec.layout, spec.output, plan), plan)
             done = committed(store)
         before = progress_of(plan, scope, done)
         files = known_files(store, plan, done) if before.remaining else RemoteFiles(store.root)
-        refuse_changed_files(spec, plan, scope, done, files)
+        refuse_changed_files(spec.sources, plan, scope, done, files)
         for service in spec.accounts if before.remaining else ():
             service.sign_in()  # a refusal then ends the build once, instead of failing every place
         if pool is None and not cluster.in_process and before.remaining:
@@ -163,19 +172,19 @@ def _build(spec: BuildSpec, out: Path, cluster: Cluster, extent: _Extent, callba
         jobs = with_known(remaining_jobs(plan, scope, done), files)
         work = partial(_run_job, spec=spec, store=store, plan=plan.digest)
         tally = Tally()
-        for result in _results(pool, work, callback, jobs):
+        for result in results_of(pool, work, callback, jobs):
             files.add(result.remote)
             tally.add(result)
             callback.on_batch(BatchFinished(result=result, to_do=before.remaining))
         tally.add_network(session.take_counts())
     if tally.batches:
         done = committed(store)
-    after, last = progress_of(plan, scope, done), _last_summary(store)
+    after, last = progress_of(plan, scope, done), last_summary(store)
     seconds = round(time.perf_counter() - started, 3)
     summary = replace(
         tally.summary(plan.header), wanted=after.wanted, done_before=before.done, still_open=after.remaining
     )
-    failures = with_attempts(summary.failures, _earlier_failures(last))
+    failures = with_attempts(summary.failures, earlier_failures(last))
     limit = None if scope.last is None else extent.limit
     summary = replace(summary, failures=failures, seconds=seconds, limit=limit)
     if _is_up_to_date(store, spec, plan, done, summary, last):
@@ -187,36 +196,16 @@ def _build(spec: BuildSpec, out: Path, cluster: Cluster, extent: _Extent, callba
     return summary
 
 
-def _results(pool: WorkerPool | None, work: Work, callback: Callback, jobs: Iterable[Job]) -> Iterator[BatchDone]:
-    """Results as they come, here or from workers, until all is done or a stop is requested."""
-    from nutonic.run.executor import run_jobs
-
-    unstopped = _until_stopped(callback, jobs)
-    return map(work, unstopped) if pool is None else run_jobs(pool, work, callback, unstopped)
-
-
-def _until_stopped(callback: Callback, jobs: Iterable[Job]) -> Iterator[Job]:
-    for job in jobs:
-        if callback.stop_requested():
-            return
-        yield job
-
-
 def _planned(
     spec: BuildSpec, out: Path, replan: bool, cluster: Cluster, pool: WorkerPool | None
 ) -> tuple[Store, PlanFile]:
     """The tree's store and plan; a new plan is removed again if workers do not see its input files."""
     from nutonic.planning.prepare import prepare
+    from nutonic.run.preflight import refuse_unseen
 
     new = not (out / PLAN).is_file()
     store, plan = prepare(spec, out, workers=cluster.workers if pool is None else 0, replan=replan)
-    try:
-        if pool is not None:
-            pool.must_see(plan.scenes)
-    except InputError:
-        for path in (PLAN, RECIPE, *plan.beside) if new and not any(store.sizes(COMMITS)) else ():
-            store.delete(path)
-        raise
+    refuse_unseen(pool, store, plan, new=new)
     return store, plan
 
 
@@ -241,16 +230,3 @@ def _finish(store: Store, spec: BuildSpec, plan: PlanFile, done: Committed, summ
     finalized = finalize(store, spec, plan, done, complete=summary.complete and summary.limit is None)
     store.put(SUMMARY, sealed({**asdict(summary), **asdict(finalized), "commits": done.digest()}))
     return replace(summary, chips=finalized.chips)
-
-
-def _earlier_failures(last: Json) -> dict[str, Failure]:
-    """Failures of earlier builds in the last summary, by place id."""
-    return {failure["poi_id"]: Failure(**failure) for failure in last.get("failures", [])}
-
-
-def _last_summary(store: Store) -> Json:
-    """The summary of the last build; empty if there is none, or it is damaged."""
-    try:
-        return unsealed(store.get(SUMMARY), SUMMARY)
-    except (FileNotFoundError, Corrupt):
-        return {}

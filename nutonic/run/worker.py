@@ -17,6 +17,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from distributed import Worker, WorkerPlugin, get_worker
 
@@ -24,7 +25,8 @@ from nutonic.errors import NutonicError, StoreError
 from nutonic.io import signing
 from nutonic.io.limits import IN_FLIGHT
 from nutonic.io.session import current, using
-from nutonic.run.jobs import Job
+from nutonic.recipe.annotation import Annotator
+from nutonic.run.jobs import AnyJob
 from nutonic.run.results import BatchDone
 from nutonic.sources.source import Account
 
@@ -154,13 +156,16 @@ class BuildPlugin(WorkerPlugin):
         environment: Mapping[str, str],
         shared: bool = False,
         ignore_sigint: bool = False,
+        annotators: Sequence[Annotator] = (),
     ) -> None:
         """`shared`: whether requests are limited in all workers together; else each may make as many as it would.
+
+        `annotators`: those whose endpoints are asked, so that a share is of what they take.
 
         `ignore_sigint`: leave Ctrl-C, which a terminal sends to all its processes, to the driver.
         """
         self.name, self._checks, self._environment = name, checks, dict(environment)
-        self._shared, self._ignore_sigint = shared, ignore_sigint
+        self._shared, self._ignore_sigint, self._annotators = shared, ignore_sigint, tuple(annotators)
         self._before: dict[str, str | None] = {}
         self.objection: str | None = None
         self.cancelled = False
@@ -187,10 +192,15 @@ class BuildPlugin(WorkerPlugin):
         """Limit the requests in flight from now on; gives the number in flight now."""
         limiter = self._session.client.limiter
         limiter.resize(requests)
-        (self._given.set if requests else self._given.clear)()
-        return limiter.inside
+        inside = limiter.inside
+        if self._annotators:
+            from nutonic.sources.annotators.asking import Asking
 
-    def do(self, job: Job, work: Callable[[Job], BatchDone]) -> BatchDone | NoShare | None:
+            inside = max(inside, self._session.resource(Asking).share(self._annotators, requests))
+        (self._given.set if requests else self._given.clear)()
+        return inside
+
+    def do(self, job: AnyJob, work: Callable[[Any], BatchDone]) -> BatchDone | NoShare | None:
         """Do a job; NoShare if this worker may make no requests, None if the build was cancelled."""
         if self.objection is not None:
             raise StoreError(self.objection)
@@ -211,7 +221,7 @@ def _set(environment: Mapping[str, str | None]) -> None:
     signing.reread_environment()
 
 
-def do(job: Job, *, work: Callable[[Job], BatchDone], name: str) -> BatchDone | NoShare | None:
+def do(job: AnyJob, *, work: Callable[[Any], BatchDone], name: str) -> BatchDone | NoShare | None:
     """Do a job in a worker that was set up for it; None if the build was to end before the job began."""
     worker = get_worker()
     plugin = worker.plugins.get(name)

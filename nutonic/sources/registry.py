@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import pkgutil
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 from nutonic.core.model import Band
 from nutonic.recipe.inputs import Imagery, Labels
 from nutonic.recipe.kinds import SOURCES
 from nutonic.recipe.outputs import Quality
+from nutonic.recipe.patches import PatchRecipe
 from nutonic.recipe.recipe import Recipe
 from nutonic.sources.source import Account, Settings, Source, TimedSource
 
@@ -22,12 +24,40 @@ class Sources(NamedTuple):
     @property
     def accounts(self) -> tuple[Account, ...]:
         """The services that are asked, each once."""
-        return tuple(dict.fromkeys(source.account for source in self if source.account is not None))
+        return _accounts(self)
 
     def most_requests(self, limit: int | None) -> int | None:
         """Most requests in flight over all workers: the smallest of `limit` and the services' limits, None if none."""
-        limits = [limit, *(account.most_requests for account in self.accounts)]
-        return min((each for each in limits if each is not None), default=None)
+        return most_requests(self.accounts, limit)
+
+
+class PatchSources(NamedTuple):
+    """What a recipe's patches are read from."""
+
+    imagery: TimedSource
+
+    @property
+    def accounts(self) -> tuple[Account, ...]:
+        """The services that are asked, each once."""
+        return _accounts(self)
+
+    def most_requests(self, limit: int | None) -> int | None:
+        """Most requests in flight over all workers: the smallest of `limit` and the services' limits, None if none."""
+        return most_requests(self.accounts, limit)
+
+
+#: The sources of a recipe, of whichever kind.
+AnySources = Sources | PatchSources
+
+
+def _accounts(sources: Iterable[Source]) -> tuple[Account, ...]:
+    return tuple(dict.fromkeys(source.account for source in sources if source.account is not None))
+
+
+def most_requests(accounts: Iterable[Account], limit: int | None) -> int | None:
+    """Most requests in flight over all workers: the smallest of `limit` and the services' limits, None if none."""
+    limits = [limit, *(account.most_requests for account in accounts)]
+    return min((each for each in limits if each is not None), default=None)
 
 
 def sources_of(recipe: Recipe) -> Sources:
@@ -51,6 +81,15 @@ def sources_of(recipe: Recipe) -> Sources:
         part=recipe.full_labels, resolution_m=resolution, min_valid_fraction=tiles.min_label_fraction
     )
     return Sources(_source("imagery", imagery), _source("labels", labels))
+
+
+def patch_sources_of(recipe: PatchRecipe) -> PatchSources:
+    """The source of the pictures of a recipe of patches; raises what :func:`sources_of` does."""
+    patches = recipe.patches
+    imagery: Settings[Imagery] = Settings(
+        part=recipe.imagery, resolution_m=patches.resolution_m, min_valid_fraction=max(patches.min_valid_fraction, 0.01)
+    )
+    return PatchSources(_source("imagery", imagery))
 
 
 def judging_band(quality: Quality) -> Band | None:

@@ -273,13 +273,13 @@ def test_names_hide_no_other_names():
 
 def test_captions_are_whole_and_no_line_is_too_wide():
     text = " ".join(f"word{k} of a long caption," for k in range(60))
-    font = sheet._font(15)
-    lines = sheet._lines(text, 300, font)
+    font = sheet.font(15)
+    lines = sheet.lines_of(text, 300, font)
     assert " ".join(lines) == text
     assert max(font.getlength(line) for line in lines) <= 300
     short, long = (sheet.contact_sheet([sample([], caption)], TABLE) for caption in ("A lake.", text))
     written = np.array(long.convert("L"))[sheet._LEGEND + 448 + 8 :] < 128
-    count = len(sheet._lines(f"lake_t0000 (test): {text}", 448, font))
+    count = len(sheet.lines_of(f"lake_t0000 (test): {text}", 448, font))
     assert long.height - short.height == (count - 1) * 20
     assert written[-sheet._GAP :].sum() == 0  # nothing is cut off below
     assert written[-2 * sheet._GAP - 20 : -sheet._GAP].any()  # and the last line is there

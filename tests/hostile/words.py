@@ -216,10 +216,10 @@ def where(href: str) -> object:
     return items(change)
 
 
-def signed(here: Here, path: str, number: int) -> tuple[int, dict[str, str], bytes]:
+def signed(status: int) -> object:
     """An API that tells secrets in each answer, and fails."""
     told = {"code": "NotFound", "description": f"no such token {CANARY} in http://h.example/?k={CANARY}"}
-    return 500 if number else 401, {"WWW-Authenticate": f"Bearer {CANARY}"}, json.dumps(told).encode()
+    return answering(lambda *_: (status, {"WWW-Authenticate": f"Bearer {CANARY}"}, json.dumps(told).encode()))
 
 
 def paged(here: Here, number: int) -> object:
@@ -280,7 +280,8 @@ SECRETS = [
         2,
         "nutonic:",
     ),
-    Row("an API whose errors tell secrets", answering(signed), PLAN, 1, "500, 6 times"),
+    Row("an API whose errors tell secrets", signed(500), PLAN, 1, "500, 6 times"),
+    Row("an API that tells secrets and denies access", signed(401), PLAN, 2, "denies access (401)"),
     Row("pages that are signed", api(paged), PLAN, 1, "no JSON, 6 times"),
     Row(
         "a landing page with a key in its search",

@@ -898,7 +898,7 @@ def test_rasters_that_cannot_be_labels_are_refused(tmp_path):
     with pytest.raises(GridError, match="has no CRS"):
         write_labels(tmp_path / "nowhere.tif", flat, crs=None).describe()
     (tmp_path / "text.tif").write_text("no raster")
-    with pytest.raises(ReadFailed, match=r"cannot open .*text\.tif"):
+    with pytest.raises(InputError, match=r"cannot open .*text\.tif"):
         RasterSource(str(tmp_path / "text.tif")).describe()
     with pytest.raises(InputError, match="no class table 'worldcover': use one of"):
         RasterSource("x.tif", "worldcover")

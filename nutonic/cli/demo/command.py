@@ -24,7 +24,7 @@ from nutonic.planning.layout import MARKER
 from nutonic.planning.ownership import refuse_foreign
 from nutonic.planning.prepare import prepare as plan_into
 from nutonic.planning.spec import resolve
-from nutonic.recipe.yaml import load_recipe
+from nutonic.recipe.yaml import load_recipe, of_places
 from nutonic.run.run import build
 from nutonic.sources.earthengine.credentials import require
 
@@ -63,7 +63,7 @@ def run_demo(out: Path, workers: int | None = None, labels: str = "raster") -> b
         written then.
     """
     tree = out / ("dataset" if labels == "raster" else "dataset-earthengine")
-    _refuse_foreign(out, tree)
+    refuse_foreign_demo(out, tree, _sheet(out, tree))
     recipe_path = prepare(out / "cache")
     console.console.print(f"labels: {accuracy_line(out / 'cache')}", markup=False)
     if labels == "raster":
@@ -72,7 +72,8 @@ def run_demo(out: Path, workers: int | None = None, labels: str = "raster") -> b
         return _run(out, ee_recipe_path, tree, workers)
 
 
-def _refuse_foreign(out: Path, tree: Path) -> None:
+def refuse_foreign_demo(out: Path, tree: Path, sheet: Path) -> None:
+    """Raise :class:`NotNutonic` if what a demo would write over is not a demo's: its tree, its picture, its recipe."""
     for marker in (MARKER, CUBE_MARKER):
         if os.path.lexists(out / marker):  # with more beside it, it would not be whole any more
             raise NotNutonic(f"{out} is a dataset or a cube itself: choose another folder for the demo")
@@ -80,7 +81,7 @@ def _refuse_foreign(out: Path, tree: Path) -> None:
     if obstacle is not None:
         raise NotNutonic(obstacle)
     refuse_foreign(tree)
-    for path, is_ours in ((_sheet(out, tree), _is_our_sheet), (out / "cache" / _EE_RECIPE, _is_our_recipe)):
+    for path, is_ours in ((sheet, _is_our_sheet), (out / "cache" / _EE_RECIPE, _is_our_recipe)):
         if os.path.lexists(path) and not (path.is_file() and not path.is_symlink() and is_ours(path)):
             raise NotNutonic(f"{path} was not made by nutonic demo: move it away, or choose another folder")
 
@@ -126,7 +127,7 @@ def _earth_engine(recipe_path: Path) -> Iterator[Path]:
 
 
 def _run(out: Path, recipe_path: Path, tree: Path, workers: int | None) -> bool:
-    recipe = load_recipe(recipe_path)
+    recipe = of_places(load_recipe(recipe_path))
     spec = resolve(recipe)
     _, plan = plan_into(spec, tree, workers=workers)
     console.show_plan(plan.header, plan.rejects)
@@ -136,13 +137,14 @@ def _run(out: Path, recipe_path: Path, tree: Path, workers: int | None) -> bool:
     verdict = verify(tree, deep=True)
     console.show_verdict(verdict, tree)
     sheet, chips = _sheet(out, tree), read_samples(tree)
-    Store(out).put(sheet.name, _png(contact_sheet(chips, spec.table)))
+    Store(out).put(sheet.name, picture_bytes(contact_sheet(chips, spec.table)))
     is_right = verdict.whole and summary.complete and _yield_is_right(chips, plan.header["places"])
     _show_paths(out, tree, recipe_path, sheet)
     return is_right
 
 
-def _png(sheet: Image.Image) -> bytes:
+def picture_bytes(sheet: Image.Image) -> bytes:
+    """A picture as PNG, marked as a demo's."""
     content, metadata = io.BytesIO(), PngInfo()
     metadata.add_text("Software", _MADE_BY)
     sheet.save(content, "png", pnginfo=metadata)

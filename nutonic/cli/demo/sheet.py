@@ -53,7 +53,7 @@ def read_samples(tree: Path) -> list[Sample]:
 
 def contact_sheet(samples: Sequence[Sample], table: ClassTable) -> Image.Image:
     """A picture of chips, with named boxes of their largest regions in the classes' colours, and whole captions below."""
-    captions = [_lines(_caption_of(sample), _CHIP, _font(_CAPTION)) for sample in samples]
+    captions = [lines_of(_caption_of(sample), _CHIP, font(_CAPTION)) for sample in samples]
     rows = [captions[start : start + _ACROSS] for start in range(0, len(captions), _ACROSS)]
     heights = [_CHIP + 10 + _LINE * max(map(len, row)) + _GAP for row in rows]
     sheet = Image.new("RGB", (_ACROSS * (_CHIP + _GAP) + _GAP, _LEGEND + sum(heights) + _GAP), "white")
@@ -63,7 +63,7 @@ def contact_sheet(samples: Sequence[Sample], table: ClassTable) -> Image.Image:
         sheet.paste(with_boxes(sample, table, _CHIP), (left, top))
         for number, line in enumerate(lines):
             at = (left, top + _CHIP + 8 + number * _LINE)
-            ImageDraw.Draw(sheet).text(at, line, fill="black", font=_font(_CAPTION))
+            ImageDraw.Draw(sheet).text(at, line, fill="black", font=font(_CAPTION))
     return sheet
 
 
@@ -115,11 +115,11 @@ def _draw_box(draw: ImageDraw.ImageDraw, box: _Box, color: str) -> None:
 def _draw_name(draw: ImageDraw.ImageDraw, box: _Box, name: str, color: str, room: tuple[int, Iterable[_Box]]) -> _Box:
     """Write a name at a box where it hides no other name, and return the place it takes."""
     side, taken = room
-    font = _font(_NAME)
-    width, height = draw.textlength(name, font=font) + 8, _NAME + 6
+    letters = font(_NAME)
+    width, height = draw.textlength(name, font=letters) + 8, _NAME + 6
     plate = min(_plates(box, width, height, side), key=lambda plate: sum(_overlap(plate, other) for other in taken))
     draw.rectangle(plate, fill=color, outline="black")
-    draw.text((plate[0] + 4, plate[1] + 1), name, fill=_ink(color), font=font)
+    draw.text((plate[0] + 4, plate[1] + 1), name, fill=_ink(color), font=letters)
     return plate
 
 
@@ -145,18 +145,18 @@ def _ink(color: str) -> str:
 
 
 def _draw_legend(sheet: Image.Image, table: ClassTable) -> None:
-    draw, font, left = ImageDraw.Draw(sheet), _font(_KEY), _GAP
+    draw, letters, left = ImageDraw.Draw(sheet), font(_KEY), _GAP
     for class_id, label in table.labels.items():
         draw.rectangle((left, 14, left + 16, 30), fill=table.colors.get(class_id, "#ffffff"), outline="black")
-        draw.text((left + 24, 12), label, fill="black", font=font)
-        left += 52 + int(draw.textlength(label, font=font))
+        draw.text((left + 24, 12), label, fill="black", font=letters)
+        left += 52 + int(draw.textlength(label, font=letters))
 
 
 def _caption_of(sample: Sample) -> str:
     return f"{sample.sidecar['tile_id']} ({sample.sidecar['split']}): {sample.sidecar['caption']}"
 
 
-def _lines(text: str, width: int, font: ImageFont.FreeTypeFont | ImageFont.ImageFont) -> list[str]:
+def lines_of(text: str, width: int, font: ImageFont.FreeTypeFont | ImageFont.ImageFont) -> list[str]:
     """A text in lines that are no wider than so many pixels, unless a single word is."""
     lines = [""]
     for word in text.split():
@@ -168,5 +168,6 @@ def _lines(text: str, width: int, font: ImageFont.FreeTypeFont | ImageFont.Image
     return lines
 
 
-def _font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
+def font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
+    """Letters of a size in pixels."""
     return ImageFont.load_default(size=size)

@@ -189,6 +189,7 @@ class _Summary(_Shape):
     data: dict[str, Count]
     commits: Digest
     card: dict[str, str | list[str]] = {}  # summaries of earlier versions have none
+    captions: dict[str, Count] = {}  # only trees of patches have any
     seal: str
 
 

@@ -26,7 +26,7 @@ from nutonic.core.model import Batch
 from nutonic.cube.open import open_scene
 from nutonic.dataset.verify import verify
 from nutonic.io.objects import Store
-from nutonic.planning.plan import plan
+from nutonic.planning.kinds import plan
 from nutonic.planning.plan_file import read_plan
 from nutonic.planning.spec import resolve
 from nutonic.recipe.recipe import Recipe

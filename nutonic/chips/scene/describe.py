@@ -1,0 +1,185 @@
+"""Elements of a map to a description of a patch: where each lies, how large it is, how it looks, and what is beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import shapely
+from odc.geo.geobox import GeoBox
+from shapely.geometry.base import BaseGeometry
+
+from nutonic.chips.scene.description import Cell, Described, SceneDescription
+from nutonic.chips.scene.frame import CELLS, Frame
+from nutonic.chips.scene.policy import TagPolicy
+from nutonic.chips.scene.shapes import area_words, line_words
+from nutonic.core.model import Element
+
+#: What is no further apart, in metres, lies beside each other; ...
+NEAR_M = 15.0
+#: ... and so many neighbours are told.
+MOST_NEAR = 4
+#: A thing of which more than this part lies on another, or under it, lies on it, and not beside it.
+_BESIDE = 0.1
+
+_ORDER = {"area": 0, "line": 1, "point": 2}
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """An element, described, with its shape in the patch."""
+
+    said: Described
+    shape: BaseGeometry
+
+    @property
+    def order(self) -> tuple[int, float, str, int]:
+        kind, _, number = self.said.element.partition("/")
+        return _ORDER[self.said.kind], -(self.said.area_m2 or self.said.length_m or 0.0), kind, int(number)
+
+
+def describe(
+    elements: Sequence[Element], geobox: GeoBox, policy: TagPolicy, *, patch_id: str, names: bool = False
+) -> SceneDescription:
+    """What a map says of a patch.
+
+    Parameters
+    ----------
+    elements
+        All that may touch the patch, in longitudes and latitudes, no two of one key; in any order.
+    geobox
+        The patch: square, north up, in metres.
+    policy
+        Which tags a picture shows.
+    patch_id
+        The patch's name.
+    names
+        Whether tags that name things are kept.
+
+    Returns
+    -------
+    SceneDescription
+        Elements that a picture can show and that take at least a pixel of the patch: areas from the largest on, lines from
+        the longest on, points; what is alike in the order of keys. Square metres and metres are rounded to a tenth, shares
+        and sinuosities to 10⁻⁶.
+
+    Raises
+    ------
+    GridError
+        If the grid is not a square of metres with north up.
+    """
+    frame = Frame(geobox)
+    seen = [each for element in elements if (each := _seen(element, frame, policy, names)) is not None]
+    seen.sort(key=lambda each: each.order)
+    near = _near(seen)
+    found = (replace(each.said, near=near[k]) for k, each in enumerate(seen))
+    return SceneDescription(patch_id=patch_id, side_m=round(frame.side, 6), elements=tuple(found))
+
+
+def _seen(element: Element, frame: Frame, policy: TagPolicy, names: bool) -> _Seen | None:
+    tags = dict(element.tags)
+    noun = None if policy.drops(tags) else policy.noun(tags)
+    if noun is None:
+        return None
+    drawn = frame.drawn(element.geometry)
+    shape = frame.within(drawn)
+    if shape.is_empty or not _shows(shape, element.kind, frame):
+        return None
+    cells = frame.reached(shape) if element.kind != "point" else (frame.cell(shape),)
+    said = Described(
+        element=element.key,
+        version=element.version,
+        kind=element.kind,
+        tags=policy.shown(tags, names=names),
+        noun=noun,
+        where=CELLS[_where(shape, cells, frame)],
+        cells=tuple(CELLS[k] for k in cells),
+    )
+    if element.kind == "area":
+        said = _area(said, shape, drawn, frame)
+    elif element.kind == "line":
+        said = _line(said, shape, drawn, frame)
+    return _Seen(said, shape)
+
+
+def _shows(shape: BaseGeometry, kind: str, frame: Frame) -> bool:
+    """Whether so much of it lies in the patch that a pixel shows it."""
+    if kind == "point":
+        west, south, east, north = frame.bounds
+        return bool(west <= shape.x < east and south < shape.y <= north)
+    return bool(shape.area >= frame.pixel**2 if kind == "area" else shape.length >= frame.pixel)
+
+
+def _area(said: Described, shape: BaseGeometry, drawn: BaseGeometry, frame: Frame) -> Described:
+    cut = bool(drawn.area - shape.area > frame.pixel**2)
+    words, orientation = area_words(shape, cut=cut)
+    return replace(
+        said,
+        share=min(round(shape.area / frame.side**2, 6), 1.0),
+        area_m2=round(shape.area, 1),
+        shape=words,
+        orientation=orientation,
+        cut=cut,
+    )
+
+
+def _line(said: Described, shape: BaseGeometry, drawn: BaseGeometry, frame: Frame) -> Described:
+    course, sinuosity, orientation = line_words(shape, frame.pixel)
+    parts = shapely.get_parts(shape)
+    ends: tuple[Cell, Cell] | None = None
+    if len(parts) == 1 and course != "closed":
+        first, last = sorted(frame.cell(shapely.get_point(parts[0], k)) for k in (0, -1))
+        ends = (CELLS[first], CELLS[last])
+    return replace(
+        said,
+        length_m=round(shape.length, 1),
+        course=course,
+        sinuosity=None if sinuosity is None else round(sinuosity, 6),
+        orientation=orientation,
+        ends=ends,
+        cut=bool(drawn.length - shape.length > frame.pixel),
+    )
+
+
+def _where(shape: BaseGeometry, cells: tuple[int, ...], frame: Frame) -> int:
+    """The part of the patch that holds a point inside a shape, one that the shape reaches into."""
+    if shape.geom_type == "Point":
+        return cells[0]
+    main = max(shapely.get_parts(shape), key=shapely.area if shapely.get_dimensions(shape) == 2 else shapely.length)
+    point = (
+        main.centroid
+        if shapely.get_dimensions(main) == 2
+        else shapely.line_interpolate_point(main, 0.5, normalized=True)
+    )
+    if shapely.get_dimensions(main) == 2 and not main.contains(point):
+        point = shapely.point_on_surface(main)
+    cell = frame.cell(point)
+    return cell if cell in cells else cells[0]
+
+
+def _near(seen: Sequence[_Seen]) -> list[tuple[str, ...]]:
+    """For each element those beside it, the nearest first, ties in the order of keys."""
+    found: list[list[tuple[float, str]]] = [[] for _ in seen]
+    if len(seen) > 1:
+        shapes = np.array([each.shape for each in seen], dtype=object)
+        one, other = shapely.STRtree(shapes).query(shapes, predicate="dwithin", distance=NEAR_M)
+        pairs = [(int(i), int(j)) for i, j in zip(one, other, strict=True) if i < j]
+        for i, j in pairs:
+            if not _overlap(shapes[i], shapes[j]):
+                apart = round(float(shapely.distance(shapes[i], shapes[j])), 1)
+                found[i].append((apart, seen[j].said.element))
+                found[j].append((apart, seen[i].said.element))
+    return [tuple(key for _, key in sorted(each)[:MOST_NEAR]) for each in found]
+
+
+def _overlap(one: BaseGeometry, other: BaseGeometry) -> bool:
+    """Whether one lies on the other, at least with a part of it."""
+    dimensions = sorted((shapely.get_dimensions(one), shapely.get_dimensions(other)))
+    if dimensions[1] < 2:
+        return False
+    shared = shapely.intersection(one, other)
+    if dimensions[0] == 2:
+        return bool(shared.area > _BESIDE * min(one.area, other.area))
+    lower = one if shapely.get_dimensions(one) < 2 else other
+    return bool(shared.length > _BESIDE * lower.length) if dimensions[0] == 1 else bool(one.intersects(other))

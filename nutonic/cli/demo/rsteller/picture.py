@@ -1,0 +1,175 @@
+"""An aerial picture of a map, as a camera would roughly see it: what is mapped is drawn where it is, and nothing else.
+
+It stands in for aerial photographs, which no package carries: so captions of it can be checked against it by eye.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import shapely
+import shapely.affinity
+from odc.geo.geobox import GeoBox
+from PIL import Image, ImageDraw
+
+from nutonic.core.grid import transformer
+from nutonic.core.model import Element
+
+#: Drawn at so many times the resolution, and averaged: edges are as soft as a camera's.
+_FINER = 2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Paint:
+    """How a kind of thing looks from above."""
+
+    level: int
+    """What is drawn later, and so above others."""
+    colour: tuple[int, int, int]
+    width_m: float = 0.0
+    """Of lines and points."""
+    rough: float = 6.0
+    """Standard deviation of its texture, of 255."""
+    shadow_m: float = 0.0
+    """How far its shadow falls to the north-west: the sun stands in the south-east."""
+
+
+#: Streets, and then paths, by ``highway``: their width in metres.
+_ROADS = {
+    "motorway": 14.0, "trunk": 13.0, "primary": 13.0, "primary_link": 7.0, "secondary": 11.0, "tertiary": 9.0,
+    "tertiary_link": 6.0, "unclassified": 7.0, "residential": 7.0, "living_street": 6.0, "service": 4.0,
+}  # fmt: skip
+_PATHS = {"footway": 2.0, "path": 1.6, "cycleway": 2.6, "pedestrian": 4.0, "steps": 2.4, "track": 2.6}
+
+#: The first tag that fits paints a thing; ``*`` is any value.
+_PAINTS: Mapping[tuple[str, str], Paint] = {
+    ("building", "*"): Paint(level=60, colour=(148, 120, 108), rough=5.0, shadow_m=5.0),
+    ("natural", "water"): Paint(level=22, colour=(28, 52, 78), rough=2.0),
+    ("landuse", "basin"): Paint(level=22, colour=(34, 58, 80), rough=2.0),
+    ("landuse", "pond"): Paint(level=22, colour=(34, 58, 80), rough=2.0),
+    ("waterway", "*"): Paint(level=23, colour=(34, 58, 80), width_m=2.5, rough=2.0),
+    ("natural", "wood"): Paint(level=16, colour=(38, 66, 34), rough=14.0),
+    ("landuse", "forest"): Paint(level=16, colour=(38, 66, 34), rough=14.0),
+    ("natural", "scrub"): Paint(level=15, colour=(72, 96, 54), rough=13.0),
+    ("natural", "heath"): Paint(level=14, colour=(118, 112, 76), rough=10.0),
+    ("natural", "tree"): Paint(level=70, colour=(44, 78, 40), width_m=6.0, rough=12.0, shadow_m=2.0),
+    ("natural", "tree_row"): Paint(level=70, colour=(44, 78, 40), width_m=5.0, rough=12.0),
+    ("leisure", "pitch"): Paint(level=20, colour=(120, 150, 84), rough=3.0),
+    ("leisure", "playground"): Paint(level=19, colour=(186, 166, 128), rough=8.0),
+    ("leisure", "park"): Paint(level=10, colour=(104, 134, 76), rough=9.0),
+    ("leisure", "garden"): Paint(level=11, colour=(98, 128, 72), rough=11.0),
+    ("landuse", "grass"): Paint(level=12, colour=(112, 146, 80), rough=8.0),
+    ("amenity", "parking"): Paint(level=18, colour=(126, 126, 130), rough=9.0),
+    ("highway", "pedestrian"): Paint(level=31, colour=(188, 182, 170), width_m=4.0, rough=5.0),
+    ("highway", "platform"): Paint(level=44, colour=(176, 172, 166), width_m=3.0, rough=4.0),
+    ("railway", "platform"): Paint(level=44, colour=(176, 172, 166), width_m=3.0, rough=4.0),
+    ("railway", "rail"): Paint(level=42, colour=(96, 86, 80), width_m=3.2, rough=9.0),
+    ("railway", "tram"): Paint(level=43, colour=(84, 84, 88), width_m=1.6, rough=4.0),
+    ("landuse", "railway"): Paint(level=9, colour=(134, 126, 116), rough=10.0),
+    ("landuse", "commercial"): Paint(level=6, colour=(150, 148, 142), rough=7.0),
+    ("landuse", "retail"): Paint(level=6, colour=(154, 150, 142), rough=7.0),
+    ("landuse", "residential"): Paint(level=5, colour=(142, 142, 124), rough=8.0),
+    ("landuse", "construction"): Paint(level=8, colour=(176, 156, 126), rough=13.0),
+    ("man_made", "bridge"): Paint(level=29, colour=(152, 150, 148), rough=4.0),
+    **{("highway", kind): Paint(level=33, colour=(104, 104, 108), width_m=w, rough=4.0) for kind, w in _ROADS.items()},
+    **{("highway", kind): Paint(level=32, colour=(178, 168, 150), width_m=w, rough=5.0) for kind, w in _PATHS.items()},
+}
+
+_SHADOW = (44, 44, 50)
+
+#: What is nowhere painted: bare or paved ground.
+_GROUND = Paint(level=0, colour=(146, 142, 132), rough=8.0)
+
+
+def rendered(elements: Iterable[Element], geobox: GeoBox, seed: int = 0) -> np.ndarray:
+    """The picture of a grid, (height, width, 3) uint8; no pixel is 0 in all bands, which would be nodata.
+
+    Parameters
+    ----------
+    elements
+        Of the map, in degrees.
+    geobox
+        North up, in metres.
+    seed
+        Of the texture.
+    """
+    height, width = geobox.shape
+    canvas = Image.new("RGB", (width * _FINER, height * _FINER), _GROUND.colour)
+    rough = Image.new("L", canvas.size, round(_GROUND.rough * 8))
+    for paint, geometry in sorted(_painted(elements, geobox), key=lambda each: each[0].level):
+        if paint.shadow_m:
+            away = paint.shadow_m * _per_metre(geobox)
+            _draw(canvas, shapely.affinity.translate(geometry, -away, -away), _SHADOW)
+        _draw(canvas, geometry, paint.colour)
+        _draw(rough, geometry, round(paint.rough * 8))
+    small = np.asarray(canvas.resize((width, height), Image.Resampling.BOX), np.float32)
+    grain = np.asarray(rough.resize((width, height), Image.Resampling.BOX), np.float32) / 8.0
+    textured = small + (grain * _texture((height, width), seed))[..., None]
+    return np.asarray(np.clip(np.rint(textured), 1, 255).astype(np.uint8))
+
+
+def _per_metre(geobox: GeoBox) -> float:
+    """Pixels of the canvas in a metre."""
+    return float(_FINER / geobox.affine.a)
+
+
+def _painted(elements: Iterable[Element], geobox: GeoBox) -> Iterator[tuple[Paint, shapely.Geometry]]:
+    """What is seen, in pixels of the canvas."""
+    to_map, (a, _, c, _, e, f) = transformer("EPSG:4326", str(geobox.crs)), list(geobox.affine)[:6]
+
+    def on_canvas(points: np.ndarray) -> np.ndarray:
+        x, y = to_map.transform(points[:, 0], points[:, 1])
+        col, row = (np.asarray(x) - c) / a, (np.asarray(y) - f) / e
+        return np.asarray(np.stack([col, row], -1) * _FINER)
+
+    for element in elements:
+        paint = _paint_of(dict(element.tags))
+        if paint is None:
+            continue
+        shape = shapely.transform(element.geometry, on_canvas)
+        if element.kind != "area":
+            half = max(1.0, paint.width_m * _per_metre(geobox) / 2)
+            shape = shapely.buffer(shape, half, cap_style="flat" if element.kind == "line" else "round")
+        if not shape.is_empty:
+            yield paint, shape
+
+
+def _paint_of(tags: Mapping[str, str]) -> Paint | None:
+    for (key, value), paint in _PAINTS.items():
+        told = tags.get(key)
+        if told is not None and told != "no" and value in ("*", told):
+            return paint
+    return None
+
+
+def _draw(image: Image.Image, geometry: shapely.Geometry, value: object) -> None:
+    """Fill the polygons of a geometry, their holes left as they are."""
+    for part in shapely.get_parts(geometry):
+        if part.geom_type != "Polygon" or part.is_empty:
+            continue
+        west, north, east, south = (int(each) for each in part.bounds)
+        left, top = max(0, west - 1), max(0, north - 1)
+        right, bottom = min(image.width, east + 2), min(image.height, south + 2)
+        if right <= left or bottom <= top:
+            continue
+        mask = Image.new("1", (right - left, bottom - top))
+        draw = ImageDraw.Draw(mask)
+        draw.polygon([(x - left, y - top) for x, y in part.exterior.coords], fill=1)
+        for hole in part.interiors:
+            draw.polygon([(x - left, y - top) for x, y in hole.coords], fill=0)
+        image.paste(value, (left, top, right, bottom), mask)  # type: ignore[arg-type]
+
+
+def _texture(shape: tuple[int, int], seed: int) -> np.ndarray:
+    """Noise of several octaves, of mean 0 and standard deviation 1, (height, width) float32."""
+    rng, total = np.random.default_rng(seed), np.zeros(shape, np.float32)
+    for octave in range(5):
+        step = 2**octave
+        coarse = rng.standard_normal((-(-shape[0] // step) + 1, -(-shape[1] // step) + 1)).astype(np.float32)
+        image = Image.fromarray(coarse).resize(
+            (coarse.shape[1] * step, coarse.shape[0] * step), Image.Resampling.BILINEAR
+        )
+        total += np.asarray(image)[: shape[0], : shape[1]]
+    return total / float(total.std())

@@ -1,0 +1,74 @@
+"""A contact sheet of shards: patches with their captions, read from the archives as trainers read them."""
+
+from __future__ import annotations
+
+import io
+import tarfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import orjson
+from PIL import Image, ImageDraw
+
+from nutonic.cli.demo.sheet import font, lines_of
+from nutonic.core.model import Json
+from nutonic.errors import NutonicError
+
+#: Layout in pixels: the side of a picture, space between, the distance of lines, and how many patches lie side by side.
+_SIDE, _GAP, _LINE, _ACROSS = 360, 16, 19, 4
+
+_LETTERS = 14
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shown:
+    """A patch of a shard."""
+
+    picture: Image.Image
+    content: Json
+
+
+def read_shards(tree: Path) -> Iterator[Shown]:
+    """All patches of a tree's shards, in the order of their paths."""
+    for path in sorted((tree / "data").rglob("*.tar")):
+        with tarfile.open(path) as archive:
+            while (member := archive.next()) is not None:
+                picture = Image.open(io.BytesIO(_read(archive, member)), formats=["JPEG"]).convert("RGB")
+                following = archive.next()
+                if following is None:
+                    raise NutonicError(f"{path} ends within a patch")
+                yield Shown(picture=picture, content=orjson.loads(_read(archive, following)))
+
+
+def _read(archive: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:
+    file = archive.extractfile(member)
+    return b"" if file is None else file.read()
+
+
+def contact_sheet(patches: Sequence[Shown]) -> Image.Image:
+    """A picture of patches, north up, each with its captions below: first the one of its map, then revisions."""
+    texts = [
+        [line for text in _captions(patch) for line in (*lines_of(text, _SIDE, font(_LETTERS)), "")]
+        for patch in patches
+    ]
+    rows = [texts[start : start + _ACROSS] for start in range(0, len(texts), _ACROSS)]
+    heights = [_SIDE + 10 + _LINE * max(map(len, row)) + _GAP for row in rows]
+    sheet = Image.new("RGB", (_ACROSS * (_SIDE + _GAP) + _GAP, sum(heights) + _GAP), "white")
+    draw = ImageDraw.Draw(sheet)
+    for k, (patch, lines) in enumerate(zip(patches, texts, strict=True)):
+        left, top = _GAP + k % _ACROSS * (_SIDE + _GAP), _GAP + sum(heights[: k // _ACROSS])
+        sheet.paste(patch.picture.resize((_SIDE, _SIDE), Image.Resampling.LANCZOS), (left, top))
+        for number, line in enumerate(lines):
+            draw.text((left, top + _SIDE + 6 + number * _LINE), line, fill="black", font=font(_LETTERS))
+    return sheet
+
+
+def _lines(patch: Shown) -> list[str]:
+    return [line for text in _captions(patch) for line in (*lines_of(text, _SIDE, font(_LETTERS)), "")]
+
+
+def _captions(patch: Shown) -> list[str]:
+    name = patch.content["metadata"]["patch_id"]
+    told = [f"{annotation['task']}: {annotation['text']}" for annotation in patch.content["annotations"]]
+    return [f"{name} ({patch.content['provenance']['image']['split']})", *told]

@@ -1,0 +1,54 @@
+"""What building patches and captioning them will take."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from nutonic.core.model import Json, Scene
+from nutonic.planning.cost import READERS, WORKER_BYTES, Cost, bytes_per_place
+from nutonic.planning.patches.spec import PatchSpec
+from nutonic.sources.annotators.cost import estimate
+from nutonic.sources.cost import Workload
+
+#: Bytes of a JPEG per pixel at quality 95, typical of aerial pictures; and of a description and its captions.
+_JPEG_PER_PIXEL, _WORDS = 0.9, 6_000
+
+#: CPU seconds per patch on one core: a rough figure, for orientation.
+_SECONDS_PER_PATCH = 0.03
+
+
+def estimate_patches(spec: PatchSpec, scene: Scene, corners: np.ndarray, starts: np.ndarray) -> Cost:
+    """The cost of a plan of patches; parameters as of :func:`nutonic.planning.cost.estimate`."""
+    size, patches = spec.patches.size, len(corners)
+    work = Workload(scene=scene, corners=corners, batches=np.diff(starts), side=size, readers=READERS)
+    reading = spec.sources.imagery.cost(work)
+    one = int(size**2 * _JPEG_PER_PIXEL) + _WORDS
+    twice = 2  # as they are committed, and in shards
+    return Cost(
+        requests=reading.requests,
+        bytes_read=reading.bytes_read,
+        bytes_written=patches * one * twice,
+        peak_bytes=WORKER_BYTES
+        + work.largest * (bytes_per_place(size) + one)
+        + spec.sources.imagery.needs().resident_bytes
+        + reading.held_bytes,
+        cpu_seconds=patches * _SECONDS_PER_PATCH,
+    )
+
+
+def captions_estimate(spec: PatchSpec, patches: int) -> Json:
+    """Captions, tokens and money that captioning so many patches takes, if nothing is answered yet.
+
+    Half of the patches are taken to be described by an area, and half by a line.
+    """
+    chances = spec.captions.revisions
+    revisions = sum(number * chance for number, chance in chances.items()) / sum(chances.values())
+    tasks = {1: patches // 2, 2: patches - patches // 2, 3: round(patches * revisions)}
+    whole = estimate(tasks, spec.captions.annotators, spec.captions)
+    return {
+        "captions": sum(tasks.values()),
+        "requests": whole.requests,
+        "input_tokens": whole.prompt_tokens,
+        "output_tokens": whole.answer_tokens,
+        "money": round(whole.money, 2),
+    }

@@ -1,0 +1,89 @@
+"""Where everything of a tree of patches lies, beside what trees of places have too."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from nutonic.core.model import SPLITS
+from nutonic.planning.layout import COMMITS, META, CommitName, commit_name
+from nutonic.planning.ownership import Ownership
+from nutonic.recipe.patches import Shards
+
+#: Captions of the patches of each commit; answers of models, by the hashes of what was asked; requests that wait for a batch
+#: of answers; a map's answers.
+CAPTIONS, ANSWERS, REQUESTS, MAPS = f"{META}/captions", f"{META}/answers", f"{META}/requests", f"{META}/maps"
+
+STATISTICS = "statistics.json"
+FIGURES = "figures"
+
+_KEPT = re.compile(
+    rf"{ANSWERS}/[0-9a-f]{{2}}/[0-9a-f]{{64}}\.json|{REQUESTS}/[A-Za-z0-9._ -]{{1,64}}\.jsonl|{MAPS}/[0-9a-f]{{64}}\.json"
+)
+_FIGURE = re.compile(rf"{FIGURES}/[a-z_]+\.png")
+_FOLDERS = frozenset({CAPTIONS, ANSWERS, REQUESTS, MAPS, FIGURES})
+
+
+def captions_path(name: CommitName) -> str:
+    """Where the captions of a commit's patches lie."""
+    return f"{CAPTIONS}/{name.text}.json"
+
+
+def captioned(paths: Iterable[str]) -> set[CommitName]:
+    """The commits whose captions lie at these paths."""
+    names = (commit_name(path.replace(CAPTIONS, COMMITS, 1)) for path in paths if path.startswith(f"{CAPTIONS}/"))
+    return {name for name in names if name is not None}
+
+
+def patch_id(ordinal: int) -> str:
+    """``patch_000607``: a patch by its position among all of the lattices."""
+    return f"patch_{ordinal:06d}"
+
+
+def image_path(patch: str, ordinal: int, files_per_folder: int = 8000) -> str:
+    """Path of a patch's own picture, where rows of chat need one."""
+    return f"images/s{ordinal // files_per_folder:05d}/{patch}.jpg"
+
+
+@dataclass(frozen=True, kw_only=True)
+class PatchOwnership(Ownership):
+    """Which files of a tree of patches are nutonic's."""
+
+    shards: Shards
+
+    def has_folder(self, path: str) -> bool:
+        """Whether nutonic writes files into the folder at this path."""
+        shown = path in {f"data/{split}" for split in SPLITS} or re.fullmatch(r"images/s\d{5}", path) is not None
+        kept = path.startswith(f"{ANSWERS}/") and len(path) == len(ANSWERS) + 3
+        return super().has_folder(path) or path in _FOLDERS or shown or kept
+
+    def is_kept(self, path: str) -> bool:
+        """Whether a file is of what was paid for, or asked of a map's server: such stays, whoever has use for it."""
+        return _KEPT.fullmatch(path) is not None
+
+    def _is_planned(self, path: str) -> bool:
+        if path == STATISTICS or _FIGURE.fullmatch(path) or _KEPT.fullmatch(path):
+            return True
+        if path.startswith(f"{CAPTIONS}/"):
+            return bool(captioned([path]))
+        if path.startswith("images/"):
+            return self._is_picture(path)
+        return self._is_data(path) if path.startswith("data/") else super()._is_planned(path)
+
+    def _is_picture(self, path: str) -> bool:
+        patch = path.rsplit("/", 1)[-1].removesuffix(".jpg")
+        place = self.planned.by_id.get(patch)
+        return place is not None and self.shards.chat and path == image_path(patch, place.ordinal)
+
+    def _is_data(self, path: str) -> bool:
+        return any(
+            path == f"data/{split}.jsonl" or re.fullmatch(shard_pattern(self.shards, split), path) for split in SPLITS
+        )
+
+
+def shard_pattern(shards: Shards, split: str) -> str:
+    """A regular expression of the paths of a split's shards."""
+    before, width, after = re.fullmatch(r"(.*)%0([1-9])d(.*)", shards.name).groups()  # type: ignore[union-attr]
+    folder = "data/" if "{split}" in before else f"data/{split}/"
+    return re.escape(folder + before.replace("{split}", split)) + rf"\d{{{width},}}" + re.escape(after)

@@ -1,0 +1,76 @@
+"""The map of a tree of patches: an extract's elements, kept in an index beside the plan; or a server that is asked."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import orjson
+import shapely
+
+from nutonic.core.model import Json
+from nutonic.io.objects import Store
+from nutonic.planning.layout import META
+from nutonic.planning.patches.spec import PatchSpec
+from nutonic.planning.pins import pin_of
+from nutonic.sources.osm.index import build_index
+from nutonic.sources.osm.source import Features, features_of
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeptMap:
+    """An index of an extract's elements, as a plan tells of it."""
+
+    path: str
+    """In the tree."""
+    sha256: str
+    date: str | None
+    """Of the map, an ISO day."""
+    elements: int
+    broken: int
+    """Areas and ways that could not be drawn."""
+
+
+def map_of(spec: PatchSpec, store: Store, outlines: np.ndarray) -> KeptMap | None:
+    """Keep what an extract has within outlines, polygons in degrees, in the tree; None where a server is asked instead.
+
+    Raises
+    ------
+    InputError
+        If the extract cannot be read.
+    """
+    if spec.osm.source != "pbf" or spec.osm.path is None or store.root is None:
+        return None
+    within = shapely.union_all(outlines)
+    about = [pin_of(spec.osm.path), hashlib.sha256(shapely.to_wkb(within)).hexdigest(), spec.digest]
+    path = f"{META}/osm-{hashlib.sha256(orjson.dumps(about)).hexdigest()[:12]}.sqlite"
+    (store.root / META).mkdir(parents=True, exist_ok=True)
+    info = build_index(Path(spec.osm.path), store.root / path, within=within, drops=spec.policy.drops)
+    return KeptMap(
+        path=path,
+        sha256=_sha256(store.root / path),
+        date=info.date,
+        elements=info.elements,
+        broken=info.broken + info.incomplete,
+    )
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def beside(kept: KeptMap | None) -> Json:
+    """What a plan's header tells of its map."""
+    if kept is None:
+        return {}
+    told = {"path": kept.path, "sha256": kept.sha256, "date": kept.date}
+    return {"osm": {**told, "elements": kept.elements, "broken": kept.broken}}
+
+
+def features(spec: PatchSpec, store: Store, kept: Json | None) -> Features:
+    """The map that a plan was made with; `kept` is what its header tells of an index."""
+    index = None if kept is None or store.root is None else store.root / kept["path"]
+    return features_of(spec.osm, drops=spec.policy.drops, index=index, answers=store)

@@ -1,0 +1,242 @@
+"""Images to patches to batches: what will be built, from which images, at what cost. Metadata only; no pixel is read."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import shapely
+from affine import Affine
+
+from nutonic._version import __version__
+from nutonic.core.areas import area_grid, outline_of_area
+from nutonic.core.globe import reach
+from nutonic.core.grid import require_proj, standard_zone, transformer, unlike_a_map
+from nutonic.core.model import Json, Reject, Scene
+from nutonic.errors import InputError, NoScene, PlanError
+from nutonic.io.objects import Store
+from nutonic.io.session import current
+from nutonic.planning.patches.cost import captions_estimate, estimate_patches
+from nutonic.planning.patches.lattice import Lattice, drawn, lattice_of, taken_once
+from nutonic.planning.patches.layout import patch_id
+from nutonic.planning.patches.map import beside, map_of
+from nutonic.planning.patches.spec import PatchSpec
+from nutonic.planning.places.columns import Places
+from nutonic.planning.places.read import file_sha256, read_pois
+from nutonic.planning.plan import Plan, in_batches, with_splits
+from nutonic.planning.scenes import Candidates, SceneTable
+from nutonic.recipe.inputs import Pois
+from nutonic.sources.item import Unusable
+from nutonic.sources.stac.files import read_items
+
+_log = logging.getLogger(__name__)
+
+#: Areas are searched in pieces no wider than this, in degrees: a UTM zone.
+_PIECE = 6.0
+
+#: Side of the pixels of the grids that areas are searched on, in metres: only their extent counts.
+_SEARCHED_M = 100.0
+
+
+def with_map(plan: Plan, spec: PatchSpec, store: Store) -> Plan:
+    """A plan that tells of its map, whose elements near the patches are kept in the tree."""
+    return replace(plan, more={**plan.more, **beside(map_of(spec, store, _outlines(plan, spec.patches.side_m)))})
+
+
+def patches_planned(spec: PatchSpec) -> Plan:
+    """The plan of a resolved recipe. Raises as :func:`nutonic.plan`."""
+    require_proj()
+    unusable = current().resource(Unusable)
+    unusable.take()  # what is left of other searches
+    within, around = _ground(spec)
+    scenes, others = _scenes(spec, within)
+    if not scenes:
+        raise _no_image(spec, others)
+    lattices, again = _lattices(spec, scenes, within)
+    candidates, largest, crossing = _candidates(spec, scenes, lattices)
+    candidates, corners, starts = in_batches(candidates, spec.patches.size)
+    _log.info("planned %d patches of %d images in %d batches", len(candidates.places), len(scenes), len(starts) - 1)
+    return Plan(
+        name=spec.name,
+        recipe_digest=spec.digest,
+        places_sha256="" if spec.places is None else file_sha256(spec.places),
+        places_origin=None,
+        nutonic_version=__version__,
+        rows=sum(map(len, lattices)),
+        places=candidates.places,
+        split=candidates.split,
+        imagery=candidates.imagery.compact(),
+        labels=candidates.labels,
+        starts=starts,
+        rejects=tuple(crossing),
+        tiles=len(candidates.places),
+        margin_px=(0, 0),
+        largest_group=largest,
+        cost=estimate_patches(spec, candidates.imagery[0][0], corners, starts),
+        judging="",
+        unusable=unusable.take(),
+        of_places=tuple(_warnings(spec, others, again)),
+        files=tuple(path for path in (spec.osm.path, spec.patches.area) if isinstance(path, str)),
+        more={
+            "of": "patches",
+            "images": len({scene.id for scene in scenes}),
+            "around": around,
+            "captions": captions_estimate(spec, len(candidates.places)),
+        },
+    )
+
+
+def _lattices(spec: PatchSpec, scenes: Sequence[Scene], within: shapely.Geometry | None) -> tuple[list[Lattice], int]:
+    """The patches that are taken of each image, and how many lie on ground of newer ones."""
+    patches = spec.patches
+    whole = [_inside(lattice_of(scene, patches.size, patches.stride or patches.size), within) for scene in scenes]
+    once = list(taken_once(whole))
+    taken = [lattice.take(free) for lattice, free in zip(whole, once, strict=True)]
+    some = [
+        each.take(drawn(scene, each, patches.fraction, patches.seed)) for scene, each in zip(scenes, taken, strict=True)
+    ]
+    return some, sum(int((~free).sum()) for free in once)
+
+
+def _candidates(
+    spec: PatchSpec, scenes: Sequence[Scene], lattices: Sequence[Lattice]
+) -> tuple[Candidates, float, list[Reject]]:
+    """Patches with their splits and images, the share of the largest group, and those that cross a block's border."""
+    every, numbers = _places(lattices)
+    if not len(every):
+        raise PlanError(f"none of {len(scenes)} images has a whole patch of {spec.patches.size} pixels in the area")
+    places, split, largest, crossing = with_splits(every, spec.splits, spec.patches.side_m)
+    if not len(places):
+        cell = f"a cell of {spec.splits.block_km:g} km"
+        raise PlanError(f"all {len(every)} patches cross the border of {cell}: take larger ones with splits.block_km")
+    images = SceneTable(numbers[places.ordinal], tuple((scene,) for scene in scenes))
+    nothing = SceneTable(np.zeros(len(places), np.int32), ((),))
+    return Candidates(places=places, split=split, imagery=images.compact(), labels=nothing), largest, crossing
+
+
+def _inside(lattice: Lattice, within: shapely.Geometry | None) -> Lattice:
+    """The patches of an image that lie in the area."""
+    if within is None or not len(lattice):
+        return lattice
+    shapely.prepare(within)
+    return lattice.take(shapely.covers(within, lattice.quads))
+
+
+def _ground(spec: PatchSpec) -> tuple[shapely.Geometry | None, int]:
+    """The area that patches must lie in, in degrees, and of how many places; None for whole images."""
+    patches = spec.patches
+    if patches.around is not None:
+        return _around(spec)
+    if patches.area is None:
+        return None, 0
+    return (outline_of_area(patches.area), 0)
+
+
+def _around(spec: PatchSpec) -> tuple[shapely.Geometry, int]:
+    """The squares around places, drawn in the zone of each."""
+    around = spec.patches.around
+    assert around is not None
+    file = read_pois(Pois(path=around.path, columns=around.columns))
+    places, half = file.places, around.side_m / 2
+    if not len(places):
+        raise PlanError(f"{around.path} has no usable place in {file.rows} rows")
+    squares: list[Any] = []
+    zones = standard_zone(places.lon, places.lat)
+    for zone in np.unique(zones).tolist():
+        here = zones == zone
+        number = 32600 + zone % 100
+        x, y = transformer("EPSG:4326", f"EPSG:{number}").transform(places.lon[here], places.lat[here])
+        corners = np.array([(-half, -half), (half, -half), (half, half), (-half, half)])
+        points = np.stack([x, y], -1)[:, None, :] + corners
+        lon, lat = transformer(f"EPSG:{number}", "EPSG:4326").transform(points[..., 0], points[..., 1])
+        squares += list(shapely.polygons(np.stack([lon, lat], -1)))
+    return shapely.union_all(squares), len(places)
+
+
+def _scenes(spec: PatchSpec, within: shapely.Geometry | None) -> tuple[list[Scene], dict[str, int]]:
+    """The images over an area whose pixels are of the right size, newest first; and counts of what others there are."""
+    found: dict[tuple[str, str], Scene] = {}
+    for piece in _pieces(_whole(spec) if within is None else within):
+        geobox = area_grid(piece, resolution=_SEARCHED_M)
+        for step in spec.sources.imagery.timeline(geobox, spec.imagery.time).steps:
+            found |= {(scene.id, repr(scene.lead.transform)): scene for scene in step.scenes}
+    right, others = [], dict[str, int]()
+    for scene in found.values():
+        problem = _unlike(scene, spec.patches.resolution_m)
+        if problem is None:
+            right.append(scene)
+        else:
+            others[problem] = others.get(problem, 0) + 1
+    right.sort(key=lambda scene: (scene.id, repr(scene.lead.transform)))
+    right.sort(key=lambda scene: scene.datetime or "", reverse=True)  # stable: of one time by id
+    return right, others
+
+
+def _unlike(scene: Scene, resolution_m: float) -> str | None:
+    """Why an image's pixels are no patches' pixels, in a few words; None if they are."""
+    a, _, _, _, e, _ = scene.lead.transform
+    if any(abs(abs(side) - resolution_m) > 1e-6 * resolution_m for side in (a, e)):
+        return f"pixels of {abs(a):g} m"
+    return unlike_a_map(Affine(*scene.lead.transform))
+
+
+def _whole(spec: PatchSpec) -> shapely.Geometry:
+    """The ground of all images of a local catalogue."""
+    if spec.imagery.source != "stac" or "://" in str(spec.imagery.url):
+        raise InputError(
+            "the recipe takes whole images of a catalogue that is not here: say where, with patches.area or around"
+        )
+    footprints = [item.footprint for item in read_items(str(spec.imagery.url))]
+    return shapely.union_all([shapely.box(*shape.bounds) for shape in footprints if not shape.is_empty])
+
+
+def _pieces(ground: shapely.Geometry) -> Iterator[Json]:
+    """An area in boxes that a UTM zone can draw, as GeoJSON."""
+    for part in shapely.get_parts(ground) if ground.geom_type.startswith(("Multi", "Geometry")) else [ground]:
+        west, south, east, north = part.bounds
+        for k in range(max(1, int(np.ceil((east - west) / _PIECE)))):
+            left = west + k * _PIECE
+            cut = shapely.intersection(part, shapely.box(left, south, min(left + _PIECE, east), north))
+            if cut.area > 0:
+                yield dict(shapely.box(*cut.bounds).__geo_interface__)
+
+
+def _places(lattices: Sequence[Lattice]) -> tuple[Places, np.ndarray]:
+    """All patches as places, numbered in order; and of each the number of its image (int32)."""
+    counts = [len(lattice) for lattice in lattices]
+    ordinal = np.arange(sum(counts), dtype=np.int64)
+    return (
+        Places(
+            ordinal=ordinal,
+            variant=np.zeros(len(ordinal), np.int16),
+            lon=np.concatenate([lattice.lon for lattice in lattices]) if counts else np.empty(0),
+            lat=np.concatenate([lattice.lat for lattice in lattices]) if counts else np.empty(0),
+            ids=tuple(patch_id(number) for number in ordinal.tolist()),
+        ),
+        np.repeat(np.arange(len(counts), dtype=np.int32), counts),
+    )
+
+
+def _outlines(plan: Plan, side_m: float) -> np.ndarray:
+    """Boxes in degrees that hold the patches of a plan, and some ground around each: what an edge cuts is there too."""
+    high, wide = reach(side_m, plan.places.lat)
+    lon, lat = plan.places.lon, plan.places.lat
+    return np.asarray(shapely.box(lon - wide, lat - high, lon + wide, lat + high))
+
+
+def _warnings(spec: PatchSpec, others: dict[str, int], again: int) -> Iterator[str]:
+    for problem, count in sorted(others.items()):
+        yield f"{count} images have {problem}, not {spec.patches.resolution_m:g} m: they are left out"
+    if again:
+        yield f"{again} patches lie on ground of newer images, and are taken from those"
+
+
+def _no_image(spec: PatchSpec, others: dict[str, int]) -> NoScene:
+    what = f"no image of {spec.imagery.collection} in {spec.imagery.datetime}"
+    told = ", ".join(f"{count} have {problem}" for problem, count in sorted(others.items()))
+    return NoScene(
+        f"{what} has pixels of {spec.patches.resolution_m:g} m there: {told}" if told else f"{what} is there"
+    )

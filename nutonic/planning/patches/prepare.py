@@ -1,0 +1,33 @@
+"""Readying an output folder for patches."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from nutonic.io.objects import Store
+from nutonic.planning.patches.layout import PatchOwnership
+from nutonic.planning.patches.plan import patches_planned, with_map
+from nutonic.planning.patches.spec import PatchSpec
+from nutonic.planning.plan_file import PlanFile
+from nutonic.planning.prepare import Preparation, empty, prepared
+
+
+def prepare_patches(
+    spec: PatchSpec, out: str | Path, *, workers: int | None = None, replan: bool = False
+) -> tuple[Store, PlanFile]:
+    """As :func:`nutonic.planning.prepare.prepare`, of a recipe of patches."""
+    preparation = Preparation(
+        digest=spec.digest,
+        text=spec.text,
+        inputs=spec.inputs,
+        places=spec.places,
+        plan=lambda: patches_planned(spec),
+        beside=lambda plan, store: with_map(plan, spec, store),
+        owned=lambda store, planned: PatchOwnership(store, planned, shards=spec.shards),
+    )
+    return prepared(preparation, out, workers=workers, replan=replan)
+
+
+def empty_patches(store: Store, spec: PatchSpec, plan: PlanFile) -> None:
+    """Remove what was built from a plan that stays, since a remote file of its images is another one now."""
+    empty(store, PatchOwnership(store, plan.planned, shards=spec.shards), plan)

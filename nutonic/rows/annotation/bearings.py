@@ -1,0 +1,284 @@
+"""Places, directions and shapes in captions, held against what a description allows for the elements of a sentence.
+
+Up is north and left is west. ``In the north`` fits what reaches into any part of the upper row; ``in the north-west`` only
+what reaches into that corner. ``From A to B`` and ``eastwards`` are of the way that a thing runs; ``north of`` another thing
+is of two.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from nutonic.chips.scene.description import Cell, Described
+from nutonic.rows.annotation.things import mentioned
+
+_PICTURE = r"(?:picture|image|view|scene|frame|patch|photo(?:graph)?|square|area shown)"
+_D8 = (
+    r"(?:north|south)[- ]?(?:north|south)?[- ]?(?:east|west)|(?:east|west)[- ]?(?:north|south)[- ]?(?:east|west)|"
+    r"north|south|east|west"
+)
+_SIDE = (
+    r"(?:side|edge|part|half|corner|third|portion|section|margin|border|end|quarter|area|rim|boundary|quadrant|centre|"
+    r"center|middle)"
+)
+
+#: Words of places in a picture that are no words of the compass, and what they mean there.
+_SCREEN = (
+    (rf"(?:upper|top)[- ](?:left|left[- ]hand)(?=[ -]{_SIDE}|\W|$)", "north-west"),
+    (rf"(?:upper|top)[- ]right(?:[- ]hand)?(?=[ -]{_SIDE}|\W|$)", "north-east"),
+    (r"(?:lower|bottom)[- ]left", "south-west"),
+    (r"(?:lower|bottom)[- ]right", "south-east"),
+    (r"(?:upper|top)[- ](?:centre|center|middle)", "north"),
+    (r"(?:lower|bottom)[- ](?:centre|center|middle)", "south"),
+    (r"(?<=the )left(?:[- ]hand)?(?! (?:open|over)\b)", "west"),
+    (r"(?<=from )left(?= to)|(?<=to )left\b", "west"),
+    (
+        r"(?<=the )right(?:[- ]hand)?(?! angle)"
+        r"|(?<=from )right(?= to)|(?<=to )right(?! (?:angle|of))",
+        "east",
+    ),
+    (r"(?<=the )top(?! of the (?!" + _PICTURE + r"))|(?<=from )top(?= to)|(?<=to )top\b", "north"),
+    (r"(?<=the )bottom|(?<=from )bottom(?= to)|(?<=to )bottom\b", "south"),
+    (rf"\bupper(?= {_SIDE})|\buppermost", "north"),
+    (rf"\blower(?= {_SIDE})|\blowermost", "south"),
+    (rf"\b(?:left|right)(?=[- ](?:hand[- ])?{_SIDE})", ""),
+)
+_CENTRE = re.compile(
+    r"\b(?:(?<=the )|(?<=very )|(?<=near )|(?<=around )|(?<=its ))(?:centre|center|middle)"
+    rf"(?! (?:line|of (?!the {_PICTURE})))\b"
+    rf"|\bcentrally\b|\bcentral (?=(?:part|area|portion|section|position|third)\b)|\bcentred\b|\bcentered\b",
+    re.IGNORECASE,
+)
+#: Two words for one part: the north central part.
+_MIDDLE_OF_SIDE = re.compile(r"\b(north|south|east|west)(?:ern)?[- ](?:centre|center|middle|central)\b", re.IGNORECASE)
+
+_COMPASS = re.compile(rf"\b({_D8})(ern|erly|wards?|ernmost|bound)?\b", re.IGNORECASE)
+_PAIR = re.compile(
+    rf"\b({_D8})(?:ern)?(?: \w+)?(?:[- ]to[- ]|[-–](?=east|west|north|south))(?:the )?({_D8})(?:ern)?\b", re.IGNORECASE
+)
+_ONE_WORD = re.compile(r"(?:north|south)[- –](?:east|west)(?:ern)?", re.IGNORECASE)
+_OF_ANOTHER = re.compile(
+    rf"(?:ern)?(?: {_SIDE})? of (?!(?:the|this|our|an?) (?:\w+ ){{0,2}}{_PICTURE}\b)(?=\w)", re.IGNORECASE
+)
+_GOING = re.compile(
+    r"\b(?:toward|towards|heading|heads?|runs?|running|leads?|leading|extends?|extending|stretch(?:es|ing)?|continu(?:es|ing)|"
+    r"going|goes|turns?|turning|bends?|bending|curv(?:es|ing)|sweeps?|sweeping|due)"
+    r"(?: (?:to|on|off|the|out|away|slightly|gently))* $",
+    re.IGNORECASE,
+)
+
+_ITS_SIDE = re.compile(r"\b(?:its|their) $", re.IGNORECASE)
+
+#: Where what is named next ends.
+_NEXT = re.compile(
+    r"[,.;]| (?:is|are|was|there|stands?|l(?:ies?|ay)|sits?|runs?|can|one|rises?|extends?|stretch\w*|and|begins?|spreads?)\b"
+)
+
+_TILT = (
+    (re.compile(r"\bdiagonal(?:ly)?\b", re.IGNORECASE), "diagonal"),
+    (re.compile(r"\bhorizontal(?:ly)?\b", re.IGNORECASE), "flat"),
+    (re.compile(r"\bvertical(?:ly)?\b", re.IGNORECASE), "upright"),
+)
+_COURSES = (
+    (
+        re.compile(r"\bstraight(?:er|ness)?\b(?! (?:down|above|from above|overhead))", re.IGNORECASE),
+        frozenset({"straight", "slightly curved"}),
+    ),
+    (
+        re.compile(r"\b(?:winding|winds|meander\w*|serpentine|snak(?:es|ing)|twist\w*|zig-?zag\w*|tortuous)\b", re.I),
+        frozenset({"winding"}),
+    ),
+    (
+        re.compile(r"\b(?:curv(?:e|es|ed|ing|y|ature)|bend(?:s|ing)?|bent|bow(?:s|ed))\b", re.IGNORECASE),
+        frozenset({"slightly curved", "curved", "winding", "closed"}),
+    ),
+    (re.compile(r"\b(?:closed loop|forms a loop|full circle|a loop)\b", re.IGNORECASE), frozenset({"closed"})),
+)
+_SHAPES = ("rectangular", "elongated", "irregular", "triangular", "circular", "oval", "l-shaped", "compact", "square")
+_NOT_SHAPE = re.compile(
+    r"square(?:[ -](?:met|kilomet|feet|foot|of)|s\b)|(?:town|market|city|public|main|central) square", re.IGNORECASE
+)
+
+_ROWS = {"north": -1, "south": 1}
+_COLUMNS = {"west": -1, "east": 1}
+
+
+@dataclass(frozen=True, slots=True)
+class Allowed:
+    """What may be said of where some things are, and how they run."""
+
+    cells: frozenset[str]
+    runs: frozenset[str]
+    """Words of the compass of eight in which they stretch, both ends of each."""
+    pairs: frozenset[tuple[str, str]]
+    """From and to, both ways round."""
+
+
+def allowed_of(elements: Iterable[Described]) -> Allowed:
+    """What may be said of any of some elements."""
+    cells: set[str] = set()
+    runs: set[str] = set()
+    pairs: set[tuple[str, str]] = set()
+    for each in elements:
+        cells |= {each.where, *each.cells, *(each.ends or ())}
+        ways = [(a, b) for a, _, b in [each.orientation.partition(" to ")]] if each.orientation else []
+        ways += [each.ends] if each.ends else []
+        for a, b in ways:
+            for x in _points(a):
+                for y in _points(b):
+                    pairs |= {(x, y), (y, x)}
+            runs |= _points(a) | _points(b)
+    return Allowed(frozenset(cells), frozenset(runs), frozenset(pairs))
+
+
+def _points(point: str) -> set[str]:
+    """A point of the compass of sixteen, as those words of eight that it may be called; the centre is none."""
+    parts = point.split("-")
+    if len(parts) == 3:  # north-north-west: between north and north-west
+        return {parts[0], f"{parts[1]}-{parts[2]}"}
+    return {point, *parts} if len(parts) == 2 else {point}
+
+
+def bearing_problem(
+    sentence: str, elements: Sequence[Described], around: Sequence[Described] = (), main: Described | None = None
+) -> str | None:
+    """A place or a direction in a sentence that none of its elements allows; None if there is none.
+
+    `around`: elements that may lie in a direction of another one, besides those. `main`: what ``it`` is.
+    """
+    beside = [*elements, *(each for each in around if each not in elements)]
+    allowed = allowed_of(elements)
+    text, problem = _pairs(_as_compass(sentence), allowed)
+    if problem is not None:
+        return problem
+    centre = _CENTRE.search(text)
+    if centre is not None and "centre" not in allowed.cells:
+        return centre[0].strip()
+    for found in _COMPASS.finditer(text):
+        point = _eight(found[1])
+        if not _fits(text, found, point, beside, allowed, main or elements[0]):
+            return found[0]
+    return None
+
+
+def _as_compass(sentence: str) -> str:
+    """A sentence with left and right, top and bottom as words of the compass."""
+    text = _MIDDLE_OF_SIDE.sub(lambda found: f"{found[1].lower()}mid", sentence)
+    for pattern, point in _SCREEN:
+        if point:
+            text = re.sub(pattern, point, text, flags=re.IGNORECASE)
+        else:
+            text = re.sub(
+                pattern, lambda found: "west" if found[0].lower() == "left" else "east", text, flags=re.IGNORECASE
+            )
+    return text.replace("mid ", " ").replace("mid", "")
+
+
+def _eight(point: str) -> str:
+    """``NorthWest`` as north-west; of the compass of sixteen the nearest word of eight that names both sides."""
+    parts = re.findall("north|south|east|west", point.lower())
+    rows = [part for part in parts if part in _ROWS]
+    columns = [part for part in parts if part in _COLUMNS]
+    return "-".join([*rows[:1], *columns[:1]])
+
+
+def _pairs(text: str, allowed: Allowed) -> tuple[str, str | None]:
+    """A text without its ``A to B``; and the first of these that nothing runs."""
+    for found in _PAIR.finditer(text):
+        pair = (_eight(found[1]), _eight(found[2]))
+        if _ONE_WORD.fullmatch(found[0]):
+            continue
+        if pair not in allowed.pairs:
+            return text, found[0]
+    kept = _PAIR.sub(
+        lambda found: found[0] if _ONE_WORD.fullmatch(found[0]) else " ",
+        text,
+    )
+    return kept, None
+
+
+#: So many letters before a direction may say what it is of.
+_BEFORE = 80
+
+
+def _fits(
+    text: str, found: re.Match[str], point: str, beside: Sequence[Described], allowed: Allowed, main: Described
+) -> bool:
+    before, after = text[max(0, found.start() - _BEFORE) : found.start()], text[found.end() : found.end() + 200]
+    if _OF_ANOTHER.match(after):
+        plain = re.match(r"(?:ern)? of ", after, re.IGNORECASE)
+        return _lies(point, after, beside, main) if plain is not None else _in(point, allowed.cells)
+    if (
+        _ITS_SIDE.search(before)
+        and re.match(rf"(?:ern)? {_SIDE}", after, re.IGNORECASE)
+        and _lies(point, "it", beside, main)
+    ):
+        return True
+    going = (found[2] or "").lower() in ("ward", "wards", "erly", "bound") or _GOING.search(before)
+    return _in(point, allowed.cells) or bool(going and point in allowed.runs)
+
+
+def _in(point: str, cells: Iterable[str]) -> bool:
+    """Whether any part of the picture is of a point: a side is three parts, a corner is one."""
+    return any(point == cell or ("-" not in point and point in cell.split("-")) for cell in cells)
+
+
+def _lies(point: str, after: str, beside: Sequence[Described], main: Described) -> bool:
+    """Whether an element lies in this direction of the one that is named next; where none is, of the one described."""
+    named = mentioned(_NEXT.split(after)[0], beside) or [main]
+    others = [each for each in beside if each not in named]
+    return any(_is_beyond(other.where, one.where, point) for one in named for other in others)
+
+
+def _is_beyond(here: Cell, there: Cell, point: str) -> bool:
+    (row, column), (other_row, other_column) = _place(here), _place(there)
+    wanted = point.split("-")
+    rows = [_ROWS[part] for part in wanted if part in _ROWS]
+    columns = [_COLUMNS[part] for part in wanted if part in _COLUMNS]
+    return all((row - other_row) * sign > 0 for sign in rows) and all(
+        (column - other_column) * sign > 0 for sign in columns
+    )
+
+
+def _place(cell: str) -> tuple[int, int]:
+    parts = cell.split("-")
+    return sum(_ROWS.get(part, 0) for part in parts), sum(_COLUMNS.get(part, 0) for part in parts)
+
+
+def shape_problem(sentence: str, elements: Sequence[Described]) -> str | None:
+    """A course or a shape in a sentence that none of its elements has; None if there is none."""
+    lines = [each for each in elements if each.course is not None]
+    for pattern, courses in _COURSES:
+        found = pattern.search(sentence)
+        if found is not None and lines and not any(each.course in courses for each in lines):
+            return found[0]
+    for pattern, kind in _TILT:
+        found = pattern.search(sentence)
+        if found is not None and not any(_tilt(each) == kind for each in elements):
+            return found[0]
+    shapes = {each.shape for each in elements if each.shape is not None}
+    called = " ".join(word for each in elements for word in (each.noun, *(value for _, value in each.tags)))
+    plain = _NOT_SHAPE.sub(" ", sentence)
+    told = (shape for shape in _SHAPES if re.search(rf"\b{shape}(?:ly)?\b", plain, re.IGNORECASE))
+    wrong = next(
+        (each for each in told if each not in called and not any(_is_shape(each, has) for has in shapes)), None
+    )
+    return wrong if shapes else None
+
+
+def _is_shape(told: str, shape: str) -> bool:
+    also = {"rectangular": ("square",), "circular": ("round",), "oval": ("round",), "compact": ("round", "square")}
+    return told in shape.lower() or shape in also.get(told, ())
+
+
+def _tilt(element: Described) -> str | None:
+    """How a thing runs over the picture."""
+    if element.orientation is not None:
+        first = element.orientation.partition(" to ")[0]
+        kinds = {"north": "upright", "east": "flat", "west": "flat", "south": "upright"}
+        return kinds.get(first, "diagonal")
+    if element.ends is not None:
+        return "diagonal" if all("-" in end for end in element.ends) and element.ends[0] != element.ends[1] else None
+    return None

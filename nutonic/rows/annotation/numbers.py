@@ -1,0 +1,249 @@
+"""Numbers in captions, written in digits or in words, held against those of a description."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from nutonic.chips.scene.description import Described, SceneDescription
+from nutonic.rows.annotation.things import mentioned
+
+_ONES = {
+    word: value
+    for value, word in enumerate(
+        """zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen
+        eighteen nineteen""".split()  # noqa: SIM905 - shorter so
+    )
+}
+_TENS = dict(
+    zip("twenty thirty forty fifty sixty seventy eighty ninety".split(), range(20, 100, 10), strict=True)  # noqa: SIM905
+)
+_SCALES = {"hundred": 100, "thousand": 1000, "million": 10**6}
+_ENDLESS = 10**12
+_SMALL = "|".join([*_ONES, *_TENS])
+_SPELT = rf"(?:{_SMALL}|(?<=a )(?:hundred|thousand|million))(?:[- ](?:and[- ])?(?:{_SMALL}|{'|'.join(_SCALES)}))*"
+
+#: What may follow a number, and by what it is multiplied to be metres, square metres, or a part of one.
+_UNITS: dict[str, tuple[str, float]] = {
+    **dict.fromkeys(
+        ("square metres", "square meters", "square metre", "square meter", "sq m", "m²", "m2", "sqm"), ("area", 1.0)
+    ),
+    **dict.fromkeys(("square kilometres", "square kilometers", "km²", "km2"), ("area", 1e6)),
+    **dict.fromkeys(("hectares", "hectare", "ha"), ("area", 1e4)),
+    **dict.fromkeys(("acres", "acre"), ("area", 4046.856)),
+    **dict.fromkeys(("square feet", "square foot", "sq ft", "ft²"), ("area", 0.09290304)),
+    **dict.fromkeys(("kilometres", "kilometers", "kilometre", "kilometer", "km"), ("length", 1000.0)),
+    **dict.fromkeys(("metres", "meters", "metre", "meter", "m"), ("length", 1.0)),
+    **dict.fromkeys(("feet", "foot", "ft"), ("length", 0.3048)),
+    **dict.fromkeys(("yards", "yard"), ("length", 0.9144)),
+    **dict.fromkeys(("miles", "mile"), ("length", 1609.344)),
+    **dict.fromkeys(("percent", "per cent", "%"), ("share", 0.01)),
+}
+_UNIT = "|".join(re.escape(unit) for unit in sorted(_UNITS, key=lambda unit: (-len(unit), unit)))
+_NUMBER = re.compile(
+    rf"(?<![\w.,])(?P<digits>\d+(?:,\d{{3}})*(?:\.\d+)?)(?P<tail>[a-zA-Z²%]*)|\b(?P<spelt>{_SPELT})\b", re.IGNORECASE
+)
+_AFTER = re.compile(rf"[\s-]*(?:of the )?(?P<unit>{_UNIT})(?![\w²])", re.IGNORECASE)
+
+#: Parts in words; a direction before one makes it a place: the northern half.
+_PART = re.compile(
+    r"\b(?P<count>one|two|three|a|nearly a|about a)?[ -]?"
+    r"(?P<part>half|halves|third|thirds|quarters?|fifths?|tenths?|eighths?)\b"
+    r"(?! ?(?:-?way|circle|moon|hour))",
+    re.IGNORECASE,
+)
+_PARTS = {"half": 0.5, "halves": 0.5, "third": 1 / 3, "quarter": 0.25, "fifth": 0.2, "tenth": 0.1, "eighth": 0.125}
+_PLACE = re.compile(
+    r"(?:(?:north|south|east|west)\w*|upper|lower|left|right|top|bottom|other|same|each|either|both|far|outer|inner|and|first|"
+    r"second|(?<!about )the)(?:-hand)?[ -]$",
+    re.IGNORECASE,
+)
+_MANY = re.compile(
+    r"\b(?:dozens?|hundreds|thousands|scores|numerous|countless|pairs?|twin|single|sole|lone|double|triple)\b", re.I
+)
+_LEAST = {"dozen": 10, "dozens": 20, "hundreds": 200, "thousands": 2000, "scores": 40, "numerous": 5, "countless": 20}
+_EXACT = {"pair": 2, "pairs": 2, "twin": 2, "double": 2, "triple": 3}
+
+_OF_PARTS = re.compile(r"[ -](?:thirds?|quarters?|halves|fifths?|tenths?|eighths?)\b", re.IGNORECASE)
+
+#: What has two of itself, or one: numbers before these are no counts of things.
+_IDIOM = re.compile(
+    r"[ -](?:(?:of )?(?:its|the|them|these|those)\b|sides?|ends?|halves|parts?|edges?|corners?|pieces?|directions?|way|"
+    r"another|other|more|can|side)",
+    re.IGNORECASE,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """The numbers that a sentence may tell."""
+
+    share: tuple[float, ...]
+    length: tuple[float, ...]
+    area: tuple[float, ...]
+    things: tuple[Described, ...]
+    """All that there are, to be counted."""
+    tags: Mapping[str, frozenset[float]]
+    """Numbers of tags, by key."""
+    main: str
+    """What is described; of others of its kind there is one less."""
+    counts: frozenset[float]
+    """How many there are of a kind, where no word says of which."""
+
+    @property
+    def most(self) -> float:
+        """Of any kind of thing, how many there are."""
+        return max(self.counts, default=0)
+
+
+def known_of(elements: Iterable[Described], whole: SceneDescription) -> Known:
+    """What may be told of some elements: their measures, their tags' numbers, how many there are of their kind."""
+    found = tuple(elements)
+    nouns = Counter(each.noun for each in whole.elements)
+    tags: dict[str, set[float]] = {}
+    for key, value in (tag for each in found for tag in each.tags):
+        tags.setdefault(key, set()).update(map(float, re.findall(r"(?<![\w.])\d{1,4}(?:\.\d+)?(?!\w)", value)))
+    side = whole.side_m
+    return Known(
+        share=tuple(each.share for each in found if each.share is not None),
+        length=(side, *(each.length_m for each in found if each.length_m is not None)),
+        area=(side * side, *(each.area_m2 for each in found if each.area_m2 is not None)),
+        things=whole.elements,
+        tags={key: frozenset(numbers) for key, numbers in tags.items() if numbers},
+        counts=frozenset(
+            {float(nouns[each.noun]) for each in found} | {float(nouns[each.noun] - 1) for each in found[:1]}
+        ),
+        main=found[0].noun if found else "",
+    )
+
+
+def number_problem(sentence: str, known: Known) -> str | None:
+    """A number of a sentence that is not among those that are known; None if there is none."""
+    for found in _NUMBER.finditer(sentence):
+        told = found[0] if found["spelt"] else f"{found['digits']}{found['tail']}"
+        if not _is_known(sentence, found, known):
+            return told
+    return _part_problem(sentence, known) or _whole_problem(sentence, known) or _many_problem(sentence, known)
+
+
+def _is_known(sentence: str, found: re.Match[str], known: Known) -> bool:
+    value = _spelt(found["spelt"]) if found["spelt"] else float(found["digits"].replace(",", ""))
+    at = found.start("tail") if found["digits"] else found.end()
+    after = _AFTER.match(sentence, at)
+    if after is not None:
+        kind, factor = _UNITS[_plain_unit(after["unit"])]
+        step = _step(found["digits"] or found["spelt"], value)
+        return any(_rounds(value, truth / factor, step, kind) for truth in getattr(known, kind))
+    if found["digits"] and found["tail"]:
+        return False
+    if found["spelt"] and (value == 1 or (value == 2 and _IDIOM.match(sentence, found.end()))):
+        return True
+    if found["spelt"] and re.match(
+        r"[ -](?:thirds?|quarters?|halves|fifths?|tenths?|eighths?)\b", sentence[found.end() :], re.I
+    ):
+        return True  # a part: see below
+    return _counts(value, sentence[found.end() :], known)
+
+
+#: What is counted within a thing, and told by its tags alone.
+_WITHIN = re.compile(
+    r"(?:[ -]\w+)?[ -](lane|track|storey|story|stories|floor|level|hole|row|arch|span|arm)(?:s|es|ed)?\b", re.I
+)
+_KEYS = {"storey": "levels", "story": "levels", "stories": "levels", "floor": "levels", "level": "levels"}
+
+
+def _counts(value: float, after: str, known: Known) -> bool:
+    """Whether there are so many of what the next words name."""
+    within = _WITHIN.match(after)
+    if within is not None:
+        key = _KEYS.get(within[1].lower(), within[1].lower())
+        return any(value in numbers for name, numbers in known.tags.items() if key in name)
+    named = mentioned(" ".join(re.split(r"[,.;:]", after)[0].split()[:4]), known.things)
+    if named:
+        first = [each for each in named if each.noun == named[0].noun]
+        return value in (len(named), len(first), len(first) - (first[0].noun == known.main))
+    return value in known.counts or any(value in numbers for numbers in known.tags.values())
+
+
+def _plain_unit(unit: str) -> str:
+    return " ".join(unit.lower().split())
+
+
+def _step(written: str, value: float) -> float:
+    """By how much the last digit that counts of a number changes it."""
+    if not written[0].isdigit() or "." not in written:
+        step = 1.0
+        while value and value % (step * 10) == 0:
+            step *= 10
+        return step
+    return float(10 ** -len(written.partition(".")[2]))
+
+
+def _rounds(value: float, truth: float, step: float, kind: str) -> bool:
+    """Whether a number is another one, rounded: to two digits that count, or to within a part in sixteen."""
+    if kind == "share" and abs(value - truth) <= 1.0:
+        return True
+    near = abs(value - truth) <= step / 2 + 1e-9 and step <= max(abs(truth), 1.0) / 4
+    return near or abs(value - truth) <= abs(truth) / 16
+
+
+def _spelt(text: str) -> float:
+    total = current = 0
+    for word in re.split(r"[- ]+", text.lower()):
+        if word in _SCALES:
+            current = max(1, current) * _SCALES[word]
+            total, current = (total + current, 0) if _SCALES[word] >= 1000 else (total, min(current, _ENDLESS))
+        elif word != "and":
+            current += _ONES.get(word, _TENS.get(word, 0))
+    return float(total + current)
+
+
+def _part_problem(sentence: str, known: Known) -> str | None:
+    """A part in words (a third) that is no element's share; where one is a place (the northern half) it says no share."""
+    for found in _PART.finditer(sentence):
+        if _PLACE.search(sentence[: found.start("part")]) and found["count"] is None:
+            continue
+        single = found["part"].lower()
+        single = single if single in _PARTS else single.removesuffix("s")
+        value = _PARTS[single] * _ONES.get((found["count"] or "one").lower(), 1)
+        if not any(abs(value - share) <= 0.06 for share in known.share):
+            return found[0].strip()
+    return None
+
+
+#: The larger part of a picture, or all of it, in words; and from which share on they are true.
+_WHOLE = (
+    (
+        re.compile(
+            r"\b(?:most|majority|bulk|larger part|greater part) of (?:the|this) (?:picture|image|view|scene|frame|ground)",
+            re.I,
+        ),
+        0.45,
+    ),
+    (
+        re.compile(
+            r"\b(?:covers?|fills?|occup(?:y|ies)|takes? up) (?:nearly |almost )?(?:all of|the entire|the whole)\b", re.I
+        ),
+        0.88,
+    ),
+)
+
+
+def _whole_problem(sentence: str, known: Known) -> str | None:
+    for pattern, least in _WHOLE:
+        found = pattern.search(sentence)
+        if found is not None and max(known.share, default=0.0) < least:
+            return found[0]
+    return None
+
+
+def _many_problem(sentence: str, known: Known) -> str | None:
+    for found in _MANY.finditer(sentence):
+        word = found[0].lower()
+        if word in _EXACT and float(_EXACT[word]) not in known.counts:
+            return found[0]
+        if known.most < _LEAST.get(word, 0):
+            return found[0]
+    return None

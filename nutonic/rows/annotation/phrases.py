@@ -1,0 +1,150 @@
+"""The words of template captions: nouns with articles and numbers, parts of a picture, shares and sizes, lists."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Sequence
+from typing import TypeVar
+
+from nutonic.chips.scene.description import Cell
+from nutonic.chips.scene.frame import CELLS
+
+T = TypeVar("T")
+
+_NUMBERS = ("no", "one", "two", "three", "four", "five", "six")
+#: From here on there are many; in between several.
+_MANY = 11
+
+#: What has no plural and no article, by its last letters.
+_MASS = re.compile(r"\b(?:\w*(?:land|wood)|grass|scrub|heath|sand|mud|shingle|scree|water|switchgear|tundra)$")
+_COUNTED = re.compile(r"\b(?:wetland|headland|island|wood)$")
+_SINGULAR_S = re.compile(r"(?:ss|us|is|works|fish pass)$")
+
+#: What is spoken with a vowel first, but for "unit" and "used" and "one".
+_AN = re.compile(r"(?!uni|use|one|eu)[aeiou]", re.IGNORECASE)
+
+#: Shares that have words of their own, from one to another.
+_SHARES = (
+    (0.235, 0.265, "about a quarter"),
+    (0.32, 0.347, "about a third"),
+    (0.48, 0.52, "about half"),
+    (0.653, 0.68, "about two thirds"),
+    (0.735, 0.765, "about three quarters"),
+    (0.97, 1.01, "nearly all"),
+)
+
+
+class Pick:
+    """Picks by a key, again and again: the same key picks the same."""
+
+    def __init__(self, key: str) -> None:
+        """Nothing is picked yet."""
+        self._key, self._count = key, 0
+
+    def number(self, below: int) -> int:
+        """A number from 0, below another."""
+        self._count += 1
+        digest = hashlib.sha256(f"{self._key} {self._count}".encode()).digest()
+        return int.from_bytes(digest[:8]) % below
+
+    def one(self, of: Sequence[T]) -> T:
+        """One of several."""
+        return of[self.number(len(of))]
+
+
+def cap(text: str) -> str:
+    """With a capital."""
+    return text[:1].upper() + text[1:]
+
+
+def a(words: str) -> str:
+    """With the article."""
+    return f"{'an' if _AN.match(words) else 'a'} {words}"
+
+
+def listed(items: Sequence[str]) -> str:
+    """``a, b and c``."""
+    return items[0] if len(items) == 1 else f"{', '.join(items[:-1])} and {items[-1]}"
+
+
+def thing(noun: str, kind: str) -> str:
+    """A noun that can be counted: what has no singular becomes an area or a stretch of it."""
+    last = noun.rpartition(" ")[2]
+    mass = _MASS.search(noun) is not None and _COUNTED.search(noun) is None and " of " not in noun
+    if mass or (last.endswith("s") and not _SINGULAR_S.search(noun)):
+        return f"{ {'area': 'area', 'line': 'stretch', 'point': 'spot'}[kind] } of {noun}"
+    return noun
+
+
+def plural(noun: str) -> str:
+    """Of a noun that can be counted: of ``body of water``, ``road under construction`` of its first part."""
+    head, joint, rest = re.fullmatch(r"(.*?)(?:( of | under | in )(.*))?", noun).groups(default="")  # type: ignore[union-attr]
+    if re.search(r"[^aeiou]y$", head):
+        head = f"{head[:-1]}ies"
+    else:
+        head += "es" if re.search(r"(?:s|sh|ch|x|z)$", head) else "s"
+    return head + joint + rest
+
+
+def counted(count: int, noun: str, kind: str, *, other: bool) -> str:
+    """So many of a thing, besides the one that a caption is about if `other`.
+
+    A map cuts a road into pieces where anything about it changes, so that pieces of one kind are stretches, uncounted.
+    """
+    if kind == "line" and (count > 1 or other):
+        base = re.sub(r"^stretch of ", "", thing(noun, kind))
+        stretch = "stretch" if count == 1 else "stretches"
+        further = "further " if other else ""
+        return f"{'a ' if count == 1 else ''}{further}{stretch} of {base}"
+    unit = thing(noun, kind)
+    if count == 1:
+        return f"another {unit}" if other else a(unit)
+    number = _NUMBERS[count] if count < len(_NUMBERS) else "several" if count < _MANY else "many"
+    return f"{number} {'other ' if other else ''}{plural(unit)}"
+
+
+def place(cells: Sequence[Cell], picture: str) -> str:
+    """Where a thing lies, by the parts that it reaches into."""
+    if len(cells) == len(CELLS):
+        return f"in every part of {picture}"
+    if len(cells) <= 4:
+        return f"in the {listed(cells)} of {picture}"
+    return f"in every part of {picture} but the {listed([cell for cell in CELLS if cell not in cells])}"
+
+
+def share(value: float) -> str:
+    """A share in words, to one per cent."""
+    for low, high, words in _SHARES:
+        if low <= value < high:
+            return words
+    percent = value * 100
+    if percent < 1:
+        return "less than 1 percent"
+    return f"about {round(percent)} percent"
+
+
+def _two_digits(value: float) -> int:
+    digits = len(str(int(value)))
+    unit: int = 10 ** max(digits - 2, 0)
+    return round(value / unit) * unit
+
+
+def area(square_metres: float) -> str:
+    """An area to two digits, in hectares from one on."""
+    if square_metres < 10_000:
+        return f"about {max(_two_digits(square_metres), 1):,} square metres"
+    return f"about {_number(square_metres / 10_000)} hectares"
+
+
+def length(metres: float) -> str:
+    """A length to two digits, in kilometres from one on."""
+    return (
+        f"about {max(_two_digits(metres), 1):,} metres"
+        if metres < 1000
+        else f"about {_number(metres / 1000)} kilometres"
+    )
+
+
+def _number(value: float) -> str:
+    return f"{value:.1f}" if value < 10 else f"{_two_digits(value):,}"

@@ -1,0 +1,269 @@
+"""What models are asked: checked words and numbers of a patch, in templates that a person can edit.
+
+A model gets no coordinate, and of tags' values only plain words: what a stranger wrote into a map (a name, a note) does not
+reach it, unless the recipe asks for names; then they are cleaned, cut and quoted.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Any
+
+import jinja2
+from jinja2 import StrictUndefined, TemplateError
+from jinja2.exceptions import SecurityError
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+from nutonic.chips.scene.description import Cell, Described, SceneDescription, Task
+from nutonic.core.model import Json
+from nutonic.errors import RecipeError
+from nutonic.inert import inert
+from nutonic.recipe.annotation import Captions
+
+#: The longest prompt, in letters, and the most other elements that it tells of.
+_LONGEST, _MOST_OTHERS = 20_000, 12
+
+#: A key that is shown, a value that is shown as it is, and how many words it may have: no sentence is one.
+_KEY = re.compile(r"[a-z0-9_:]{1,40}")
+_PLAIN = re.compile(r"[a-z0-9_:;. -]{1,40}")
+_MOST_WORDS = 4
+
+#: Keys of what one thing is called, or whose it is.
+_NAMES = frozenset({"name", "brand", "operator", "owner", "network", "ref"})
+
+#: Keys that say what a thing is; as words of their own they would say something else, as highway does.
+_CLASSES = frozenset(
+    """aeroway amenity barrier building emergency golf highway historic junction landuse leisure man_made military
+    natural office place power public_transport railway shop tourism water waterway""".split()  # noqa: SIM905
+)
+
+#: The longest name.
+_LONGEST_NAME = 60
+
+
+class _Environment(ImmutableSandboxedEnvironment):
+    """A sandbox without what is large by itself: templates put words in places, and do not reckon."""
+
+    intercepted_binops = frozenset({"*", "**"})
+
+    def call_binop(self, context: Any, operator: str, left: Any, right: Any) -> Any:
+        raise SecurityError(f"{operator} is not for prompts")
+
+
+def _environment() -> _Environment:
+    made = _Environment(undefined=StrictUndefined, autoescape=False, trim_blocks=True, lstrip_blocks=True)
+    harmless = ("join", "length", "lower", "upper", "capitalize", "trim", "first")
+    made.filters = {name: made.filters[name] for name in harmless}
+    made.globals.clear()
+    return made
+
+
+_JINJA = _environment()
+
+#: The template of each task.
+TEMPLATES: Mapping[int, str] = {1: "area", 2: "line", 3: "revision"}
+
+
+def messages(
+    description: SceneDescription,
+    task: Task,
+    before: str | None,
+    captions: Captions,
+    texts: Mapping[str, str],
+    *,
+    picture: bytes | None = None,
+) -> list[Json]:
+    """The messages of a request, the same for the same values.
+
+    Parameters
+    ----------
+    description
+        What is known of the patch.
+    task
+        What is wanted.
+    before
+        Of a revision: the caption that is to be said in other words.
+    captions
+        How long captions are, and whether they may say names.
+    texts
+        Templates by name: ``system``, ``area``, ``line``, ``revision``.
+    picture
+        A JPEG to send along, for a model that sees.
+
+    Raises
+    ------
+    RecipeError
+        If a template cannot be rendered.
+    """
+    values = _values(description, task, before, captions)
+    system = _rendered("system", texts, {"names": captions.names})
+    asked = _rendered(TEMPLATES[task.number], texts, values)
+    content: Any = asked
+    if picture is not None:
+        url = f"data:image/jpeg;base64,{base64.b64encode(picture).decode()}"
+        content = [{"type": "text", "text": asked}, {"type": "image_url", "image_url": {"url": url}}]
+    return [{"role": "system", "content": system}, {"role": "user", "content": content}]
+
+
+def text_of(asked: list[Json]) -> str:
+    """All words of messages, without pictures."""
+    contents = [message["content"] for message in asked]
+    parts = [
+        [content] if isinstance(content, str) else [part.get("text", "") for part in content] for content in contents
+    ]
+    return "\n\n".join(text for each in parts for text in each if text)
+
+
+def digest_of(asked: list[Json]) -> str:
+    """SHA-256 (hex) of all words of messages."""
+    return hashlib.sha256(text_of(asked).encode()).hexdigest()
+
+
+def refuse_unusable(captions: Captions, texts: Mapping[str, str]) -> None:
+    """Raise :class:`RecipeError` if a template is missing, or cannot be rendered with what templates are given."""
+    missing = sorted({"system", *TEMPLATES.values()} - set(texts))
+    if missing:
+        raise RecipeError(f"captions.prompts: no {', '.join(missing)}.j2")
+    area = Described(
+        element="way/1", version=1, kind="area", tags=(("natural", "water"),), noun="body of water", where="centre",
+        cells=("centre",), share=0.2, area_m2=14_450.0, shape="compact",
+    )  # fmt: skip
+    line = Described(
+        element="way/2", version=1, kind="line", tags=(), noun="street", where="north", cells=("north",),
+        ends=("north-west", "north-east"), length_m=200.0, course="straight", orientation="east to west",
+    )  # fmt: skip
+    whole = SceneDescription(patch_id="example", side_m=268.8, elements=(area, line))
+    messages(whole, Task(number=1, element="way/1"), None, captions, texts)
+    messages(whole, Task(number=2, element="way/2"), None, captions, texts)
+    messages(whole, Task(number=3, element="way/1"), "A body of water lies in the centre.", captions, texts)
+
+
+@lru_cache(maxsize=64)
+def _compiled(source: str) -> jinja2.Template:
+    return _JINJA.from_string(source)
+
+
+def _rendered(name: str, texts: Mapping[str, str], values: Mapping[str, Any]) -> str:
+    try:
+        text = _compiled(texts[name]).render(values)
+    except KeyError:
+        raise RecipeError(f"captions.prompts: no {name}.j2") from None
+    except (TemplateError, TypeError, ValueError, ArithmeticError, LookupError, AttributeError) as error:
+        raise RecipeError(f"captions.prompts: {name}.j2: {error}"[:300]) from None
+    if len(text) > _LONGEST:
+        raise RecipeError(f"captions.prompts: {name}.j2 makes {len(text):,} letters, more than {_LONGEST:,}")
+    return text.strip()
+
+
+def _values(description: SceneDescription, task: Task, before: str | None, captions: Captions) -> dict[str, Any]:
+    """What templates may use."""
+    main = description.of(task.element)
+    least, most = captions.words.revision if task.number == 3 else getattr(captions.words, TEMPLATES[task.number])
+    return {
+        "noun": main.noun,
+        "least": least,
+        "most": most,
+        "side": f"{round(description.side_m)} m",
+        "facts": facts_of(main, names=captions.names),
+        "others": others_of(description, main),
+        "before": before or "",
+        "index": task.index,
+        "names": captions.names,
+    }
+
+
+def in_part(cell: Cell) -> str:
+    """``in the north-west of the picture``."""
+    return f"in the {cell} of the picture"
+
+
+def facts_of(main: Described, *, names: bool) -> list[tuple[str, str]]:
+    """What is told of the element that is described, as keys and values."""
+    facts = [("position", in_part(main.where))]
+    others = [cell for cell in main.cells if cell != main.where]
+    if others:
+        facts.append(("reach", f"also {_listed(others)}"))
+    if main.share is not None:
+        facts.append(("part of the picture", _percent(main.share)))
+    if main.area_m2 is not None:
+        facts.append(("size", f"about {_rounded(main.area_m2)} square metres"))
+    if main.shape is not None:
+        facts.append(("shape", main.shape))
+    if main.length_m is not None:
+        facts.append(("length", f"about {_rounded(main.length_m)} m"))
+    if main.course is not None:
+        facts.append(("course", main.course))
+    if main.orientation is not None:
+        facts.append(("direction", f"from {main.orientation}"))
+    if main.ends is not None:
+        same = main.ends[0] == main.ends[1]
+        facts.append(("ends", f"both in the {main.ends[0]}" if same else _listed(list(main.ends))))
+    if main.cut:
+        facts.append(("edge", "it goes on beyond the edge of the picture"))
+    return facts + tags_of(main, names=names)
+
+
+def tags_of(element: Described, *, names: bool) -> list[tuple[str, str]]:
+    """Tags that may be told, keys with blanks for colons."""
+    told = []
+    for key, value in element.tags:
+        if is_name(key) and names:
+            told.append((key.replace(":", " ").replace("_", " "), _quoted(value)))
+        elif not is_name(key) and _KEY.fullmatch(key) and is_plain(value) and value != "yes":
+            called = "kind" if key in _CLASSES else key.replace(":", " ").replace("_", " ")
+            told.append((called, value.replace("_", " ")))
+    return told
+
+
+def is_name(key: str) -> bool:
+    """Whether values of a key are names: what one thing is called, and others of its kind are not."""
+    return key in _NAMES or key.startswith("name:") or key.endswith("_name")
+
+
+def is_plain(value: str) -> bool:
+    """Whether a tag's value is a word or a few, as those are that a map's keys are made for."""
+    return bool(_PLAIN.fullmatch(value)) and len(re.split(r"[ _:;.-]+", value.strip())) <= _MOST_WORDS
+
+
+def _quoted(value: str) -> str:
+    """A name on one line, without what is not seen, and no longer than a name is."""
+    plain = " ".join(inert(value, keep="\n\t\r").split())
+    return '"' + re.sub(r'["<>{}\\`]', "", plain)[:_LONGEST_NAME] + '"'
+
+
+def others_of(description: SceneDescription, main: Described) -> list[tuple[str, str]]:
+    """What else there is, neighbours first: what it is called, and where."""
+    near = {element: rank for rank, element in enumerate(main.near)}
+    others = [each for each in description.elements if each.element != main.element]
+    order = sorted(enumerate(others), key=lambda pair: (near.get(pair[1].element, len(near)), pair[0]))
+    by_noun: dict[str, list[Described]] = {}
+    for _, other in order:
+        by_noun.setdefault(other.noun, []).append(other)
+    return [(noun, _where(found, near, noun == main.noun)) for noun, found in list(by_noun.items())[:_MOST_OTHERS]]
+
+
+def _where(found: list[Described], near: Mapping[str, int], alike: bool) -> str:
+    cells = list(dict.fromkeys(each.where for each in found))
+    beside = ", close to it" if any(each.element in near for each in found) else ""
+    count = f"{len(found)} {'more ' if alike else ''}of them, " if len(found) > 1 else "another one, " if alike else ""
+    return f"{count}{_listed(cells)}{beside}"
+
+
+def _listed(cells: list[Cell]) -> str:
+    told = [f"in the {cell}" for cell in cells]
+    return told[0] if len(told) == 1 else f"{', '.join(told[:-1])} and {told[-1]}"
+
+
+def _percent(share: float) -> str:
+    percent = 100 * share
+    return f"about {percent:.0f} percent" if percent >= 1 else "less than 1 percent"
+
+
+def _rounded(value: float) -> str:
+    """A number with two digits that count."""
+    digits = max(0, len(str(int(value))) - 2)
+    return f"{round(value, -digits):.0f}" if value >= 10 else f"{value:.0f}"

@@ -1,0 +1,255 @@
+"""Whether an answer is a caption at all: plain English prose of the right length, and nothing about itself."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections import Counter
+from collections.abc import Iterable, Iterator
+
+from nutonic.inert import unseen
+
+Problem = tuple[str, str]
+
+#: Marks that prose may have beside letters, digits and blanks.
+_MARKS = frozenset(".,;:!?'\"()-–—‘’“”%/&°²³½¼¾×…")
+
+_MARKUP = re.compile(
+    r"```|`|^\s*#{1,6}\s|\*\*|__|</?[a-z!][^>]*>|^\s*(?:[-*•+]|\d+[.)])\s+\S|\[[^\]]*\]\(|https?:|www\.|[{}\[\]|\\<>=_~^$@#]|\n\s*\n",
+    re.IGNORECASE | re.MULTILINE,
+)
+
+_REFUSAL = re.compile(
+    r"\b(?:i (?:can ?not|can['’]t|am (?:sorry|unable|not able)|do not have|don['’]t have|won['’]t|will not|must decline)"
+    r"|i['’]m (?:sorry|unable|not able|afraid|an? (?:ai|language))|as an? (?:ai|artificial|(?:large )?language)"
+    r"|(?:sorry|apolog\w+),? but|unable to (?:help|assist|comply|describe|provide|see|view)"
+    r"|cannot (?:help|assist|comply|provide|describe|fulfil\w*|see the)|can['’]t (?:help|assist|comply)"
+    r"|against (?:my|the) (?:policy|guidelines)|content policy)\b",
+    re.IGNORECASE,
+)
+
+_ORDERS = re.compile(
+    r"\b(?:ignor\w+|disregard\w*|forget\w*|overrid\w+) (?:(?:all|any|the|these|those|my|your|of|previous|prior|above|other|"
+    r"earlier) )*(?:instruction|order|rule|prompt|command|message)s?\b|\bsystem (?:prompt|message)\b|\b(?:new|following) "
+    r"instructions?\b|\bas (?:instructed|ordered|told|commanded)\b|\b(?:jailbreak|developer mode|dan mode)\b|<\|",
+    re.IGNORECASE,
+)
+
+_META = re.compile(
+    r"\b(?:osm|open ?street ?map|tags?|tagged|tagging|metadata|meta-data|json|xml|yaml|html|dataset|data set|database|"
+    r"prompts?|prompted|key-value|annotat\w+|bounding box(?:es)?|geojson|pixels?|word (?:count|limit)|tokens?|"
+    r"map data|mapped data|input data|source data|attributes?)\b"
+    r"|\b(?:according to|based on|per|from|in) the "
+    r"(?:data|notes?|information|description|details|facts|given|map|input|text)\b"
+    r"|\bthe (?:data|notes?|facts|given (?:information|data|facts|details)|provided|input)\b"
+    r"|\b(?:provided|supplied|given) (?:information|data|details|notes|facts|description|text)\b"
+    r"|\b(?:as (?:described|noted|stated|mentioned|requested|given|provided|listed)|"
+    r"(?:was|were|are|is) (?:not )?(?:provided|specified|mentioned|listed))\b"
+    r"|\b(?:(?<![\w ] )(?<!\w )here (?:is|['’]s) (?:a|an|the|your|my)|sure[,!]|certainly[,!]|"
+    r"of course[,!]|let me\b|hope this|feel free|"
+    r"in other words|(?:revised|rewritten|this|the|a|following) (?:caption|version|description)s?)"
+    r"|\b(?:please|the user|end of (?:the )?(?:text|story)|captions?|(?:not|un)(?: known|known|named|specified))\b"
+    r"|\b(?:note|caption|description|answer|response|assistant|user|system|output|revision)\s*:",
+    re.IGNORECASE,
+)
+_MYSELF = re.compile(r"(?<![\w'’])(?:I|I['’](?:m|ve|d|ll))(?=\s)|\b(?:[Mm]y|[Mm]yself)\b")
+
+_COORDINATES = re.compile(
+    r"[-+]?\b\d{1,3}\.\d{3,}|\d\s*°|\bdegrees?\b|\b(?:latitude|longitude|lat|lng|easting|northing|utm|wgs ?84|epsg|"
+    r"coordinates?)\b|\(\s*-?\d[\d.]*\s*,\s*-?\d[\d.]*\s*\)|\b\d+(?:\.\d+)?\s*[°]?\s*[NSEW]\b",
+)
+
+#: Words that English sentences are held together by, ...
+_ENGLISH = frozenset(
+    """a about above across after against all along also although among an and another any are around as at away be because
+    been before behind below beneath beside besides between beyond both but by can close could down each either else even
+    every few first for from further has have here how in into is it its just last least less like likely lies little many
+    may might more most mostly much near nearby nearly next no not of off on once one only onto or other others out over
+    own part past perhaps quite rather same seen several shows so some such than that the their them then there these they
+    this those though through throughout to together too toward towards two under until up upon very was well were what
+    when where whether which while who whole whose with within without would""".split()  # noqa: SIM905
+)
+#: ... and those of other languages that share its letters, which are no English words.
+_OTHERS = frozenset(
+    """der die das und ist ein eine einer eines dem den des im mit von zu auf für sich nicht auch sind wird le la les des du
+    une est et dans avec pour sur qui que dont au aux ce cette el los las una y en con por del se al como il lo gli di è che
+    nel della per sono um uma o os da do na não em para het een van op met voor och att som på av är""".split()  # noqa: SIM905
+)
+_WORD = re.compile(r"[^\W\d_]+(?:['’-][^\W\d_]+)*")
+
+
+def words(text: str) -> list[str]:
+    """The words of a text, as lengths are counted: what stands between blanks and has a letter or a digit."""
+    return [word for word in text.split() if any(letter.isalnum() for letter in word)]
+
+
+def sentences(text: str) -> list[str]:
+    """The sentences of a text; a point between digits ends none."""
+    return [each.strip() for each in re.split(r"(?<=[.!?])[\"'’”)]*\s+|\n+", text) if each.strip()]
+
+
+def talk_problem(text: str, before: str | None, prompt: str) -> Problem | None:
+    """Why a text is no caption, whatever it says of a picture; the first reason that is found."""
+    return (
+        _empty(text)
+        or _found("refusal", _REFUSAL, text)
+        or _found("orders", _ORDERS, text)
+        or _script(text)
+        or _repeated(text)
+        or _language(text)
+        or _found("markup", _MARKUP, text)
+        or _found("meta talk", _META, text)
+        or _found("meta talk", _MYSELF, text)
+        or _echo(text, before, prompt)
+        or _marks(text)
+        or _found("coordinates", _COORDINATES, text)
+    )
+
+
+def length_problem(text: str, least: int, most: int) -> Problem | None:
+    """Whether a text has too few or too many words."""
+    count = len(words(text))
+    if count < least:
+        return "too short", f"{count} words, at least {least}"
+    return ("too long", f"{count} words, at most {most}") if count > most else None
+
+
+def _empty(text: str) -> Problem | None:
+    return None if _WORD.search(text) else ("no text", "it has no words")
+
+
+def _found(reason: str, pattern: re.Pattern[str], text: str) -> Problem | None:
+    found = pattern.search(text)
+    return None if found is None else (reason, found[0].strip()[:60] or "a break")
+
+
+def _script(text: str) -> Problem | None:
+    """Letters of other alphabets, and digits."""
+    for letter in text:
+        if letter.isascii() or not letter.isalnum():
+            continue
+        name = unicodedata.name(letter, "no letter")
+        if not name.startswith(("LATIN ", "SUPERSCRIPT ", "VULGAR FRACTION")) or "FULLWIDTH" in name:
+            return "not English", name.lower()
+    return None
+
+
+def _marks(text: str) -> Problem | None:
+    hidden = unseen(text)
+    if hidden is not None or "\t" in text:
+        return "strange marks", ascii(hidden or "\t")
+    strange = (
+        letter for letter in text if not (letter.isalnum() or letter in " \n" or letter in _MARKS or _is_accent(letter))
+    )
+    found = next(strange, None)
+    return None if found is None else ("strange marks", unicodedata.name(found, ascii(found)).lower())
+
+
+def _is_accent(letter: str) -> bool:
+    return unicodedata.category(letter) == "Mn"
+
+
+def _language(text: str) -> Problem | None:
+    """Whether the words that hold a text together are English ones."""
+    every = [word.lower() for word in _WORD.findall(text)]
+    ours, theirs = sum(word in _ENGLISH for word in every), sum(word in _OTHERS for word in every)
+    for sentence in sentences(text):
+        own = [word.lower() for word in _WORD.findall(sentence)]
+        strange = sum(word in _OTHERS for word in own)
+        if strange >= 3 and strange > sum(word in _ENGLISH for word in own):
+            return "not English", sentence[:60]
+    if len(every) >= 8 and (ours < 0.18 * len(every) or theirs > 0.5 * ours):
+        return "not English", f"{ours} of {len(every)} words hold English sentences together"
+    return None
+
+
+#: So many words in a row that stand there thrice say nothing new.
+_REPEATED = 8
+
+
+def _repeated(text: str) -> Problem | None:
+    """A sentence that stands there twice, or a run of words that stands there thrice."""
+    plain = [" ".join(_plain(sentence)) for sentence in sentences(text)]
+    twice = next(
+        (sentence for sentence, count in Counter(plain).items() if count > 1 and len(sentence.split()) > 2), None
+    )
+    if twice is not None:
+        return "repetition", twice[:60]
+    run = next((run for run, count in Counter(_runs(_plain(text), _REPEATED)).items() if count > 2), None)
+    if run is not None:
+        return "repetition", " ".join(run)[:60]
+    every = _plain(text)
+    word, count = Counter(every).most_common(1)[0]
+    beyond = (len(every) >= 8 and count > len(every) / 3) or any(a == b == c for a, b, c in _runs(every, 3))
+    return ("repetition", word) if beyond else None
+
+
+def _plain(text: str) -> list[str]:
+    return [word.lower() for word in re.findall(r"\w+", text)]
+
+
+def _runs(every: list[str], length: int) -> Iterator[tuple[str, ...]]:
+    return zip(*(every[k:] for k in range(length)), strict=False)
+
+
+#: So many words in a row that a prompt has too are an echo of it.
+_ECHO = 8
+
+
+def _echo(text: str, before: str | None, prompt: str) -> Problem | None:
+    """Whether a text repeats what was asked, or, as a revision, the caption that was to be said in other words."""
+    ours = _plain(text)
+    asked = set(_runs(_plain(re.sub(r"\{[{%].*?[%}]\}", " \n ", prompt)), _ECHO))
+    found = next((run for run in _runs(ours, _ECHO) if run in asked), None)
+    if found is not None:
+        return "echo", " ".join(found)[:60]
+    if before is not None and ours and f" {' '.join(ours)} " in f" {' '.join(_plain(before))} ":
+        return "echo", "the caption that was to be said in other words"
+    return None
+
+
+def names_problem(text: str, known: Iterable[str], allowed: Iterable[str], hidden: Iterable[str]) -> Problem | None:
+    """A name that a caption may not say: one that an element has, or a word with a capital that none should have.
+
+    Parameters
+    ----------
+    known
+        Words that are no names, in small letters.
+    allowed
+        Names that may be said.
+    hidden
+        Names of elements, which may not.
+    """
+    rest, vocabulary = text, frozenset(known) | _ENGLISH
+    for name in sorted(allowed, key=lambda name: (-len(name), name)):
+        rest = re.sub(rf"(?<!\w){re.escape(name)}(?!\w)", "it", rest)
+    for name in hidden:
+        plain = name.strip()
+        if len(plain) < 3 or vocabulary.issuperset(re.findall(r"\w+", plain.lower())):
+            continue  # words that anybody may say
+        if re.search(rf"(?<!\w){re.escape(plain)}(?!\w)", rest, re.IGNORECASE):
+            return "name", plain[:60]
+    for sentence in sentences(rest):
+        found = _capital(sentence, vocabulary)
+        if found is not None:
+            return "name", found[:60]
+    return None
+
+
+def _capital(sentence: str, known: frozenset[str]) -> str | None:
+    """A word in a sentence with a capital that is no known word; or a known one that is part of a name."""
+    tokens = [(found[0], found.start()) for found in re.finditer(r"[^\W\d_]+(?:['’-][^\W\d_]+)*", sentence)]
+    for index, (word, at) in enumerate(tokens):
+        if len(word) > 2 and word.isupper():
+            return word
+        if index == 0 or not word[0].isupper():
+            continue
+        previous, gap = tokens[index - 1][0], sentence[tokens[index - 1][1] + len(tokens[index - 1][0]) : at]
+        parts = re.split(r"[-'’]", word.lower())
+        plain = all(part in known or part.removesuffix("s") in known for part in parts if part)
+        shape = len(parts) > 1 and len(parts[0]) == 1  # T-junction
+        if not (plain or shape) or (len(word) > 1 and word.isupper()):
+            return word
+        if previous[0].isupper() and gap == " " and previous.lower() not in _ENGLISH:
+            return f"{previous} {word}"
+    return None

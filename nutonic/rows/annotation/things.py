@@ -1,0 +1,368 @@
+"""Things in captions, held against those of a description: what no element is called, and no tag says, is not there."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+from nutonic.chips.scene.description import Described
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """Words for things of a kind, and what shows that there is one."""
+
+    words: re.Pattern[str]
+    evidence: re.Pattern[str]
+    """Is looked for in nouns, and in tags as ``key=value``."""
+
+
+def _kind(words: str, evidence: str) -> Kind:
+    return Kind(
+        re.compile(rf"\b(?:{words})\b", re.IGNORECASE),
+        re.compile(evidence, re.IGNORECASE),
+    )
+
+
+_ROADS = (
+    r"^highway=|\b(?:road|street|highway|motorway|lane|drive|driveway|avenue|alley|track|roundabout|aisle|"
+    r"carriageway)\b"
+)
+_TREES = (
+    r"natural=(?:wood|tree|scrub|shrub)|landuse=(?:forest|orchard|plant_nursery)|"
+    r"leisure=(?:park|garden|nature_reserve|golf_course)|tree|wood|forest|orchard|grove|shrub|scrub"
+)
+_GREEN = (
+    rf"{_TREES}|landuse=(?:grass|meadow|village_green|greenfield|farmland|recreation_ground|cemetery)|natural=(?:grassland|heath|"
+    r"wetland|fell)|surface=grass|grass|meadow|lawn|park|garden|field|pitch|green|fairway|rough|heath|wetland|vineyard|crop|farm"
+)
+_WATER = (
+    r"water|lake|pond|reservoir|basin|river|stream|creek|canal|pool|sea|ocean|bay|lagoon|wetland|harbou?r|marina|"
+    r"dock|ditch"
+)
+
+#: Kinds of things. What can be told from others of its kind only by a close look is one kind with them.
+KINDS = (
+    _kind(
+        r"water|waters|waterbod(?:y|ies)|shores?|shorelines?|waterfront|waterside|lakeside|banks",
+        _WATER,
+    ),
+    _kind(
+        r"lakes?|ponds?|reservoirs?|lagoons?",
+        r"natural=water$|water=(?:lake|pond|reservoir|basin|lagoon)|lake|pond|reservoir|basin|"
+        r"body of water",
+    ),
+    _kind(
+        r"rivers?|streams?|creeks?|brooks?|canals?|waterways?|riverbanks?",
+        r"waterway|water=(?:river|stream|canal)|river|stream|creek|canal|ditch|drain",
+    ),
+    _kind(
+        r"sea|seas|oceans?|coast\w*|beach\w*|surf|bays?|tidal|islands?|peninsulas?|pier|piers|jett(?:y|"
+        r"ies)",
+        r"coastline|beach|bay|sea\b|ocean|shore|island|pier|jetty",
+    ),
+    _kind(
+        r"harbou?rs?|marinas?|docks?|ports?|boats?|ships?|yachts?",
+        r"harbou?r|marina|dock|port\b|ferry|boat|ship|pier|slipway",
+    ),
+    _kind(
+        r"swimming pools?|pools?",
+        r"swimming_pool|pool",
+    ),
+    _kind(
+        r"wetlands?|marsh\w*|swamps?|bogs?|mudflats?",
+        r"wetland|marsh|swamp|bog|mud",
+    ),
+    _kind(
+        r"forests?|forested|woods|wooded|woodlands?|groves?|thickets?",
+        r"natural=wood|landuse=forest|wood|forest|grove|tree|scrub",
+    ),
+    _kind(
+        r"trees?|tree-lined|canop(?:y|ies)|hedge(?:s|rows?)?|bush(?:es)?|shrubs?|shrubbery|scrub\w*",
+        rf"{_TREES}|hedge|bush|residential$",
+    ),
+    _kind(
+        r"grass\w*|meadows?|lawns?|pastures?|greenery|vegetation|vegetated|green spaces?",
+        _GREEN,
+    ),
+    _kind(
+        r"farms?|farmland|farmhouses?|fields?(?! of view)|crops?|cropland|agricultur\w+|plantations?|"
+        r"ploughed|plowed|harvest\w*",
+        r"farm|landuse=(?:meadow|orchard|vineyard|plant_nursery|greenhouse)|field|crop|pitch|meadow|grass",
+    ),
+    _kind(
+        r"orchards?|vineyards?",
+        r"orchard|vineyard",
+    ),
+    _kind(
+        r"greenhouses?|glasshouses?",
+        r"greenhouse|glasshouse",
+    ),
+    _kind(
+        r"railways?|railroads?|rails?|trains?|rail lines?|tramways?|trams?|sidings?|locomotives?",
+        r"railway|rail|tram|train|subway",
+    ),
+    _kind(
+        r"runways?|taxiways?|airports?|airstrips?|airfields?|aircraft|airplanes?|aeroplanes?|planes|"
+        r"aprons?|helipads?|hangars?",
+        r"aeroway|runway|taxiway|airport|airfield|apron|helipad|hangar",
+    ),
+    _kind(
+        r"church(?:es)?|chapels?|cathedrals?|mosques?|temples?|synagogues?|steeples?|spires?",
+        r"church|chapel|cathedral|mosque|temple|synagogue|place_of_worship|religious",
+    ),
+    _kind(
+        r"schools?|schoolyards?|kindergartens?|universit(?:y|ies)|colleges?|campus(?:es)?",
+        r"school|kindergarten|university|college|campus",
+    ),
+    _kind(
+        r"hospitals?|clinics?",
+        r"hospital|clinic",
+    ),
+    _kind(
+        r"cemeter(?:y|ies)|graveyards?|graves?|tombstones?",
+        r"cemetery|grave",
+    ),
+    _kind(
+        r"playing fields?|sports? (?:fields?|grounds?|pitch\w*)|pitch(?:es)?|stadiums?|baseball\w*|"
+        r"football\w*|soccer\w*|tennis\w*|basketball\w*|ball ?(?:fields?|parks?)|athletics?|arenas?|"
+        r"grandstands?|bleachers?|gyms?",
+        r"pitch|sport|stadium|field|court|track$|athletic|arena|grandstand|bleachers|school",
+    ),
+    _kind(
+        r"golf\w*|fairways?|bunkers?",
+        r"golf|fairway|bunker",
+    ),
+    _kind(
+        r"playgrounds?",
+        r"playground",
+    ),
+    _kind(
+        r"parks?|parkland",
+        r"leisure=park|park\b|nature_reserve|garden|recreation_ground|common",
+    ),
+    _kind(
+        r"gardens?|allotments?",
+        r"garden|allotment|park",
+    ),
+    _kind(
+        r"roads?|roadways?|pavements?|streets?|avenues?|boulevards?|carriageways?|crossroads?|intersections?|"
+        r"junctions?|lanes?|thoroughfares?",
+        _ROADS,
+    ),
+    _kind(
+        r"motorways?|freeways?|highways?|expressways?|interchanges?|overpass(?:es)?|flyovers?",
+        r"highway=(?:motorway|trunk|primary|secondary)|motorway|freeway|highway\b(?!=)|expressway|trunk|"
+        r"bridge",
+    ),
+    _kind(
+        r"driveways?",
+        r"driveway|service",
+    ),
+    _kind(
+        r"roundabouts?|traffic circles?",
+        r"roundabout|circular|traffic circle",
+    ),
+    _kind(
+        r"bridges?|viaducts?",
+        r"bridge|viaduct",
+    ),
+    _kind(
+        r"tunnels?|underpass(?:es)?",
+        r"tunnel|underpass",
+    ),
+    _kind(
+        r"paths?(?! of)|pathways?|footpaths?|trails?|walkways?|sidewalks?|bridleways?|"
+        r"cycleways?|(?:bike|cycle) (?:paths?|lanes?)|stairs|steps",
+        r"footway|path|cycleway|bridleway|track|pedestrian|sidewalk|steps|trail|walk|crossing",
+    ),
+    _kind(
+        r"car ?parks?|parking\w*|parked|garages?",
+        r"parking|garage|car ?park",
+    ),
+    _kind(
+        r"cars?|vehicles?|trucks?|lorr(?:y|ies)|buses|traffic(?! circle)|people|persons?|pedestrians?|"
+        r"crowds?|animals?|cattle|cows?|sheep|horses?|birds?",
+        r"horse|animal|livestock(?=.)",
+    ),
+    _kind(
+        r"buildings?|structures?|roofs?|rooftops?|built-up|built up|towers?|skyscrapers?|blocks of flats|"
+        r"facades?",
+        r"building|house|church|school|garage|shed|barn|roof|tower|hangar|greenhouse|hut|hall|warehouse|"
+        r"apartment|tank|silo|terminal",
+    ),
+    _kind(
+        r"houses?|homes|home(?! to)|dwellings?|cottages?|bungalows?|villas?|apartments?|housing|residen(?:ces?|tial|"
+        r"ts?)|neighbou?rhoods?|suburb\w*",
+        r"house|residential|detached|apartments|bungalow|terrace|cabin|dwelling|living_street|"
+        r"static_caravan",
+    ),
+    _kind(
+        r"shops?|stores?|malls?|supermarkets?|retail|commercial|offices?|businesses|restaurants?|hotels?|"
+        r"markets?",
+        r"shop|store|mall|supermarket|retail|commercial|office|restaurant|fast_food|hotel|market",
+    ),
+    _kind(
+        r"factor(?:y|ies)|industr\w+|warehouses?|plants?(?= complex)|refiner(?:y|ies)|depots?|"
+        r"works\b(?= (?:site|yard))",
+        r"industr|factory|warehouse|works|plant|depot|refinery",
+    ),
+    _kind(
+        r"(?:solar|photovoltaic) (?:panels?|farms?|arrays?|plants?)|solar\w*",
+        r"solar|photovoltaic",
+    ),
+    _kind(
+        r"wind turbines?|turbines?|windmills?",
+        r"wind|turbine",
+    ),
+    _kind(
+        r"(?:power|transmission|electric\w*) (?:lines?|towers?|poles?|stations?)|pylons?|substations?",
+        r"power|pylon|substation",
+    ),
+    _kind(
+        r"quarr(?:y|ies)|mines?|gravel pits?|pits?|landfills?|dumps?|construction(?: sites?)?",
+        r"quarry|mine|pit|landfill|construction|brownfield",
+    ),
+    _kind(
+        r"tanks?|silos?|storage tanks?",
+        r"tank|silo",
+    ),
+    _kind(
+        r"fences?|fenced|walls?|walled|railings?|barriers?",
+        r"barrier|fence|wall|hedge",
+    ),
+    _kind(
+        r"dams?|weirs?|locks",
+        r"dam|weir|lock",
+    ),
+    _kind(
+        r"sand|sandy|dunes?|deserts?",
+        r"sand|beach|dune|desert|bunker",
+    ),
+    _kind(
+        r"mountains?|mountainous|hills?|hillsides?|hilly|cliffs?|rock(?:s|y)?|ridges?|valleys?|slopes?|"
+        r"glaciers?|snow\w*",
+        r"cliff|rock|peak|ridge|valley|scree|glacier|hill|stone|snow",
+    ),
+    _kind(
+        r"castles?|ruins?|monuments?|memorials?|fountains?|statues?|museums?|lighthouses?",
+        r"castle|ruin|monument|memorial|fountain|statue|museum|lighthouse|historic",
+    ),
+    _kind(
+        r"fuel stations?|gas stations?|petrol stations?|fire stations?|police\w*|prisons?|librar(?:y|ies)",
+        r"fuel|fire_station|police|prison|library|fire station|gas station",
+    ),
+)  # fmt: skip
+
+#: Words of tags that are no things of their own: a tag of a surface supports no surface of another thing.
+_SURFACES = _kind(
+    r"asphalt|concrete|gravel|unpaved|dirt|cobble\w*|paved",
+    r"surface=|^highway=(?:track|path)|concrete|gravel|dirt|parking|aeroway",
+)
+
+
+def evidence_of(elements: Iterable[Described]) -> tuple[str, ...]:
+    """What is known to be there, as nouns and ``key=value``."""
+    return tuple(
+        dict.fromkeys(
+            part for each in elements for part in (each.noun, *(f"{key}={value}" for key, value in each.tags))
+        )
+    )
+
+
+def thing_problem(text: str, evidence: Sequence[str], nouns: Collection[str]) -> str | None:
+    """A thing of a text of which there is no evidence; None if there is none.
+
+    Parameters
+    ----------
+    nouns
+        All that a policy of tags can call a thing.
+    """
+    plain = _without(text, evidence)
+    own = {word for part in evidence for word in re.findall(r"[a-z]+", part.lower().rpartition("=")[2])}
+    for kind in (*KINDS, _SURFACES):
+        if not any(kind.evidence.search(part) for part in evidence):
+            strange = next((each[0] for each in kind.words.finditer(plain) if each[0].lower() not in own), None)
+            if strange is not None:
+                return strange
+    for noun in _longest_first(frozenset(nouns)):
+        found = _pattern(noun).search(plain)
+        if found is not None and not own.issuperset(noun.lower().split()) and not _is_kind(noun):
+            return found[0]
+    return None
+
+
+def _without(text: str, evidence: Iterable[str]) -> str:
+    """A text without what elements are called in it, so that ``water`` is not found in a water tower that is there."""
+    for noun in sorted({part for part in evidence if "=" not in part}, key=lambda noun: (-len(noun), noun)):
+        text = _pattern(noun).sub("it", text)
+    return text
+
+
+@lru_cache(maxsize=64)
+def _longest_first(nouns: frozenset[str]) -> tuple[str, ...]:
+    return tuple(sorted(nouns, key=lambda noun: (-len(noun), noun)))
+
+
+@lru_cache(maxsize=4096)
+def _pattern(noun: str) -> re.Pattern[str]:
+    """A noun, or its plural."""
+    *head, last = noun.split()
+    stem = last[:-1] if last.endswith("y") and last[-2:-1] not in tuple("aeiou") else last
+    ending = "(?:y|ies)" if stem != last else "(?:e?s)?"
+    if "of" in head:  # bodies of water
+        first = head[0]
+        plural = f"{first[:-1]}ies" if first.endswith("y") else f"{first}s"
+        rest = " ".join([*head[1:], last])
+        return re.compile(rf"\b(?:{re.escape(first)}|{re.escape(plural)}) {re.escape(rest)}\b", re.IGNORECASE)
+    return re.compile(rf"\b{re.escape(' '.join([*head, stem]))}{ending}\b", re.IGNORECASE)
+
+
+@lru_cache(maxsize=4096)
+def _is_kind(noun: str) -> bool:
+    """Whether a noun is a word of one of the kinds, which has been looked for."""
+    return any(kind.words.fullmatch(noun) for kind in KINDS)
+
+
+def mentioned(sentence: str, elements: Sequence[Described]) -> list[Described]:
+    """The elements that a sentence speaks of: those that are called by a word in it."""
+    return [each for each in elements if any(_pattern(noun).search(sentence) for noun in _called_of(each))]
+
+
+def _called_of(element: Described) -> tuple[str, ...]:
+    return _called(element.noun, tuple(key for key, value in element.tags if key in _BY_KEY and value != "no"))
+
+
+#: Words that say too little to call a thing by.
+_GENERAL = frozenset({"area", "ground", "site", "place", "line", "part", "zone", "land", "lot", "feature"})
+
+#: Other words for a thing, by the last word of its noun, ...
+_ALSO = {
+    "water": ("lake", "pond", "water"),
+    "pitch": ("field",),
+    "street": ("road",),
+    "forest": ("forested", "wooded", "woods", "woodland", "tree"),
+    "wood": ("forest", "forested", "wooded", "woods", "woodland", "tree"),
+    "footpath": ("path", "walkway"),
+    "railway": ("rail", "track"),
+    "farmland": ("field",),
+    "river": ("water", "stream"),
+    "stream": ("water", "creek"),
+}
+#: ... and by the keys of its tags.
+_BY_KEY = {
+    "building": ("building", "structure"),
+    "highway": ("road",),
+    "waterway": ("waterway",),
+    "railway": ("railway",),
+}
+
+
+@lru_cache(maxsize=4096)
+def _called(noun: str, keys: tuple[str, ...]) -> tuple[str, ...]:
+    """What a thing may be called: a residential street is a street, a body of water is water, a church is a building."""
+    last = noun.split()[-1]
+    short = [] if last in _GENERAL else [last, *_ALSO.get(last, ())]
+    return tuple(dict.fromkeys([noun, *short, *(word for key in keys for word in _BY_KEY[key])]))

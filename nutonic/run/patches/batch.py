@@ -1,0 +1,192 @@
+"""One batch of patches: cube → picture, map → description → commit. A plain function, so it runs anywhere, and twice."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
+
+from nutonic.chips.scene.describe import describe
+from nutonic.chips.scene.picture import jpeg, observed, picture_of
+from nutonic.chips.scene.policy import NAMES
+from nutonic.chips.scene.tasks import choose
+from nutonic.core.grid import lonlat_bounds, require_proj
+from nutonic.core.model import Batch, Element, PlannedPlace, Reject, RemotePin
+from nutonic.dataset.commits import Origin, PlaceDone, commit
+from nutonic.dataset.shards.records import PatchRecord
+from nutonic.dataset.shards.samples import PatchImage
+from nutonic.errors import BadPixels, Gone, GridError, RecipeChanged, SourceError
+from nutonic.inert import inert
+from nutonic.io.objects import Store
+from nutonic.planning.patches.spec import PatchSpec
+from nutonic.planning.pins import RemoteFiles
+from nutonic.recipe.annotation import Captions
+from nutonic.run.batch import refuse_replaced, summary_of
+from nutonic.run.read import Pixels, read, read_together
+from nutonic.run.results import BatchDone, Failure, failure_of
+from nutonic.sources.grids import place_grid
+from nutonic.sources.osm.source import Features
+
+#: Letters of a name that are kept.
+_LONGEST = 100
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Context:
+    """The recipe and the map that every step of a batch uses."""
+
+    spec: PatchSpec
+    features: Features
+    files: RemoteFiles
+
+
+def run_patch_batch(
+    batch: Batch,
+    spec: PatchSpec,
+    store: Store,
+    features: Features,
+    only: Collection[int] | None = None,
+    *,
+    plan: str,
+    remote: Mapping[str, RemotePin] | None = None,
+) -> BatchDone:
+    """Read and commit a batch of patches.
+
+    Parameters
+    ----------
+    batch
+        The patches and their image.
+    spec
+        The resolved recipe.
+    store
+        The tree to write to.
+    features
+        The map.
+    only
+        Positions within the batch of the patches to build; all by default.
+    plan
+        Digest of the batch's plan; if another plan has replaced it meanwhile, nothing is committed.
+    remote
+        What remote files were when they were first read for the tree, by key.
+
+    Raises
+    ------
+    RecipeChanged
+        If a remote file is not what it was; nothing is committed.
+    StoreError
+        If the store's plan is another one, or it cannot be written to.
+    BrokenInstall
+        If PROJ or GDAL cannot be used here.
+    """
+    require_proj()
+    origin = Origin(recipe_digest=spec.digest, plan=plan)
+    context = _Context(spec=spec, features=features, files=RemoteFiles(store.root, remote))
+    places = [(i, place) for i, place in enumerate(batch.places) if only is None or i in only]
+    maps = _maps([place for _, place in places], context)
+    first = read_together([place for _, place in places], spec.sources, spec.patches.grid, context.files)
+    done: list[PlaceDone] = []
+    failures: list[Failure] = []
+    for (index, place), elements in zip(places, maps, strict=True):
+        if isinstance(elements, Failure):
+            failures.append(elements)
+            continue
+        outcome = _build(index, place, elements, first.pop(place.poi.id, None), context)
+        (done if isinstance(outcome, PlaceDone) else failures).append(outcome)  # type: ignore[arg-type]
+    whole = not failures and len(places) == len(batch.places)
+    refuse_replaced(store, origin)
+    bytes_written = commit(store, batch.index, done, origin, whole=whole)
+    pins = {key: pin for place in reversed(done) for key, pin in place.remote.items()}
+    return replace(summary_of(batch.index, done, failures, bytes_written), remote=pins)
+
+
+def _maps(places: list[PlannedPlace], context: _Context) -> list[tuple[Element, ...] | Failure]:
+    """The elements over each patch; of all at once, or the same failure for each."""
+    boxes = []
+    for place in places:
+        grid = place_grid(place.poi.lon, place.poi.lat, place.imagery[0], context.spec.patches.grid)
+        boxes.append(lonlat_bounds(grid))
+    try:
+        return list(context.features.over(boxes))
+    except (SourceError, OSError) as error:
+        return [failure_of(place, place.imagery[0], error) for place in places]
+
+
+def _build(
+    index: int, place: PlannedPlace, elements: tuple[Element, ...], first: Pixels | None, context: _Context
+) -> PlaceDone | Failure:
+    """Read, describe and pack a patch. Its lattice is its image's: no other image serves."""
+    spec, scene = context.spec, place.imagery[0]
+    try:
+        pixels = first or read([place], scene, spec.sources, spec.patches.grid, context.files)[0]
+        rgb = pixels.stacked(spec.imagery.bands)
+        seen = float(observed(rgb).mean())
+        if seen < spec.patches.min_valid_fraction:
+            return _rejected(index, place, "nodata", f"{seen:.1%} of its pixels were observed")
+        picture = picture_of(rgb, spec.patches.stretch, rendered=scene.rendered)
+    except RecipeChanged:
+        raise
+    except Gone as error:
+        return _rejected(index, place, "asset gone", f"{inert(scene.id)}: {error}")
+    except (GridError, BadPixels) as error:
+        return _rejected(index, place, "unusable picture", f"{inert(scene.id)}: {error}")
+    except (SourceError, OSError, RuntimeError, ValueError) as error:
+        return failure_of(place, scene, error)
+    described = describe(elements, pixels.geobox, spec.policy, patch_id=place.poi.id, names=spec.captions.names)
+    count = len(described.elements)
+    if count < spec.patches.min_elements:
+        return _rejected(index, place, "too little on the map", f"{count} elements that a picture can show")
+    if not choose(described, spec.captions):
+        return _rejected(index, place, "nothing to describe", f"none of {count} elements is large or long enough")
+    image = PatchImage(
+        patch_id=place.poi.id,
+        image_name=scene.id,
+        scene=scene.id,
+        collection=scene.collection,
+        datetime=scene.datetime,
+        grid=pixels.geobox,
+        split=place.split,
+    )
+    record = PatchRecord(
+        ordinal=place.poi.ordinal,
+        image=image,
+        picture=jpeg(picture, spec.shards.quality),
+        described=described,
+        osm_date=context.features.date,
+        hidden=names_on_map(elements, spec.captions),
+    )
+    return _done(index, place, rows=record.line(), remote=pixels.remote)
+
+
+def names_on_map(elements: tuple[Element, ...], captions: Captions) -> tuple[str, ...]:
+    """Names on the map over a patch that no caption says, sorted; none where captions may say names."""
+    if captions.names:
+        return ()
+    told = {value for each in elements for key, value in each.tags if key.partition(":")[0] in NAMES}
+    return tuple(sorted(name[:_LONGEST] for name in told if len(name) > 1))
+
+
+def _done(
+    index: int,
+    place: PlannedPlace,
+    *,
+    rows: bytes = b"",
+    rejects: tuple[Reject, ...] = (),
+    remote: Mapping[str, RemotePin] | None = None,
+) -> PlaceDone:
+    return PlaceDone(
+        index=index,
+        poi_id=place.poi.id,
+        ordinal=place.poi.ordinal,
+        variant=place.poi.variant,
+        split=place.split,
+        item_id=place.imagery[0].id if rows else None,
+        tiles=int(bool(rows)),
+        rows=rows,
+        files={},
+        rejects=rejects,
+        tasks={"patch": 1} if rows else {},
+        remote=remote or {},
+    )
+
+
+def _rejected(index: int, place: PlannedPlace, reason: str, detail: str) -> PlaceDone:
+    return _done(index, place, rejects=(Reject(poi_id=place.poi.id, reason=reason, detail=detail),))

@@ -1,0 +1,391 @@
+"""An endpoint of a language model: who we are to it, what is asked of it, and how its answers are come by.
+
+Of the client everybody uses, ``openai``, only one attempt is taken: how often, after which pause, and until when is ours.
+Everything is asked in one loop of this process, so that a whole attempt has one end, however slowly bytes come.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import random
+import re
+import threading
+import time
+from collections.abc import Callable, Coroutine, Iterable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeVar
+from urllib.parse import urlsplit
+
+from nutonic.core.model import Json
+from nutonic.errors import BadPixels, MissingExtra, NutonicError, Refused, Unreachable
+from nutonic.inert import inert
+from nutonic.io.access import is_loopback
+from nutonic.recipe.annotation import Annotator
+from nutonic.sources.annotators.limits import EndpointLimits
+from nutonic.sources.source import Needs
+
+if TYPE_CHECKING:
+    import openai
+
+#: What asking takes besides what is always there.
+NEEDS = Needs(packages=("openai",), resident_bytes=60 * 2**20)
+
+#: No answer is longer than this, in bytes as it comes.
+MOST_BYTES = 4 * 2**20
+
+#: What an endpoint calls a refusal; anything else that it says is not repeated, since it may hold a key.
+_CODE = re.compile(r"[a-z][a-z_]{0,40}")
+
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What a model said."""
+
+    text: str
+    prompt_tokens: int
+    """Of the request, as the endpoint counts them; 0 where it does not tell."""
+    completion_tokens: int
+    """Of the answer."""
+    finish_reason: str
+    """``stop``; ``length`` if it was cut off at `max_tokens`; or what else the endpoint says."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Patience:
+    """How often an endpoint is asked, and how long is waited in between."""
+
+    attempts: int = 6
+    pause_s: float = 0.5
+    """Seconds of pause after the first failure; they double each time. Each is this, times a random number of 0.5 to 1.5."""
+    longest_pause_s: float = 60.0
+    """The most seconds that an endpoint's Retry-After is obeyed; one that asks for more is given up."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Endpoint:
+    """Who we are to a model's endpoint: an :class:`~nutonic.sources.source.Account`. It travels, and holds no secret."""
+
+    annotator: Annotator
+
+    @property
+    def service(self) -> str:
+        """What it is called: the annotator and the endpoint's host."""
+        return f"{self.annotator.name} at {urlsplit(self._url).netloc}"
+
+    @property
+    def most_requests(self) -> int:
+        """Requests in flight, of all processes together."""
+        return self.annotator.max_in_flight
+
+    @property
+    def is_here(self) -> bool:
+        """Whether it is on this machine."""
+        return is_loopback(urlsplit(self._url).hostname or "")
+
+    @property
+    def _url(self) -> str:
+        return self.annotator.base_url or ""
+
+    def environment(self) -> dict[str, str]:
+        """Nothing: each process needs a key of its own."""
+        return {}
+
+    def check(self) -> None:
+        """Raise if this process has not what it takes; asks nobody.
+
+        Raises
+        ------
+        MissingExtra
+            If ``openai`` is not installed.
+        Refused
+            If the address is a plain one elsewhere, or there is no key.
+        """
+        try:
+            import openai  # noqa: F401
+        except ImportError as error:
+            raise MissingExtra(f"asking models needs {error.name}: pip install 'nutonic[llm]'") from None
+        self.key()
+
+    def sign_in(self) -> None:
+        """Raise unless the endpoint lets this process in, by asking which models it has.
+
+        Raises
+        ------
+        MissingExtra, Refused, Unreachable
+            If it does not.
+        """
+        with Endpoints([self.annotator], patience=Patience(attempts=2)) as endpoints:
+            models = endpoints.models(self.annotator)
+        if models and self.annotator.model not in models:
+            told = inert(", ".join(sorted(models)[:5]))[:200]
+            raise Refused(f"{self.service} has no model {self.annotator.model!r:.80}: it has {told}", reason="no model")
+
+    def key(self) -> str | None:
+        """The key of this process' environment; None on this machine where there is none.
+
+        Raises
+        ------
+        Refused
+            If the address is a plain one elsewhere, or there is no key.
+        """
+        if urlsplit(self._url).scheme != "https" and not self.is_here:
+            raise Refused(
+                f"{self.service}: captions and keys go over http to this machine alone; write https://",
+                reason="plain http",
+            )
+        key = os.environ.get(self.annotator.key_variable, "").strip()
+        if not key and not self.is_here:
+            raise Refused(
+                f"{self.service} needs a key: set {self.annotator.key_variable} in the environment", reason="no key"
+            )
+        return key or None
+
+
+class _Fault(Exception):
+    """An attempt that failed, and may not the next time."""
+
+    def __init__(self, kind: str, pause_s: float | None = None) -> None:
+        super().__init__(kind)
+        self.kind, self.pause_s = kind, pause_s
+
+
+class Endpoints:
+    """The endpoints of some annotators, as this process asks them; safe in threads. To be closed."""
+
+    def __init__(
+        self,
+        annotators: Iterable[Annotator],
+        limits: EndpointLimits | None = None,
+        *,
+        patience: Patience | None = None,
+    ) -> None:
+        """Nothing is opened yet. `limits`: of this process; by default it is the only one."""
+        self._endpoints = {each.name: Endpoint(annotator=each) for each in annotators if each.kind == "openai"}
+        self.limits = limits or EndpointLimits.alone(each.annotator for each in self._endpoints.values())
+        self._patience = patience or Patience()
+        self._lock = threading.Lock()
+        self._loop: _Loop | None = None
+        self._clients: dict[str, openai.AsyncOpenAI] = {}
+
+    def __enter__(self) -> Endpoints:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close all connections."""
+        with self._lock:
+            loop, clients = self._loop, list(self._clients.values())
+            self._loop, self._clients = None, {}
+        if loop is not None:
+            loop.close([client.close for client in clients])
+
+    def ask(self, annotator: Annotator, request: Json) -> Answer:
+        """What a model answers to the body of a request; waits for a turn, and is patient.
+
+        Raises
+        ------
+        MissingExtra
+            If ``openai`` is not installed.
+        Refused
+            If the endpoint does not take the request, or this process has no key.
+        Unreachable
+            If it did not answer in any attempt.
+        """
+        endpoint = self._endpoints[annotator.name]
+
+        async def create(client: openai.AsyncOpenAI) -> Answer:
+            # As it is, whatever this version of the client knows of its parameters.
+            return answer_of(await client.post("/chat/completions", cast_to=_object(), body=request))
+
+        answer = self._patiently(endpoint, create)
+        key = endpoint.key()
+        if key is not None and key in answer.text:
+            raise Refused(
+                f"{endpoint.service} answered with this process' key: its answer is not kept", reason="tells keys"
+            )
+        return answer
+
+    def models(self, annotator: Annotator) -> tuple[str, ...]:
+        """Names of the models that an endpoint has; raises as :meth:`ask`."""
+
+        async def models(client: openai.AsyncOpenAI) -> tuple[str, ...]:
+            found = await client.get("/models", cast_to=_object())
+            if not isinstance(found, dict) or not isinstance(found.get("data"), list):
+                raise _Fault("malformed")
+            return tuple(str(each.get("id")) for each in found["data"] if isinstance(each, dict))
+
+        return self._patiently(self._endpoints[annotator.name], models)
+
+    def _patiently(self, endpoint: Endpoint, what: Callable[[openai.AsyncOpenAI], Coroutine[Any, Any, _T]]) -> _T:
+        endpoint.check()
+        most, last = self._patience.attempts, _Fault("")
+        for attempt in range(most):
+            try:
+                with self.limits.turn(endpoint.annotator.name):
+                    return self._attempt(endpoint, what)
+            except _Fault as fault:
+                last = fault
+            if attempt + 1 < most:
+                time.sleep(self._pause(endpoint, attempt, last))
+        raise Unreachable(
+            f"{endpoint.service} did not answer in {most} attempts (last: {last.kind}): run again when it does",
+            reason=last.kind,
+        )
+
+    def _pause(self, endpoint: Endpoint, attempt: int, fault: _Fault) -> float:
+        """Seconds to wait after an attempt: as the endpoint says; else at random, so that workers do not return together."""
+        if fault.pause_s is None:
+            pause = self._patience.pause_s * 2.0**attempt * (0.5 + random.random())
+            return min(pause, self._patience.longest_pause_s)
+        if fault.pause_s > self._patience.longest_pause_s:
+            raise Unreachable(
+                f"{endpoint.service} asks to wait for {fault.pause_s:.0f} s, "
+                f"longer than {self._patience.longest_pause_s:.0f}: run again later",
+                reason=fault.kind,
+            )
+        return fault.pause_s
+
+    def _attempt(self, endpoint: Endpoint, what: Callable[[openai.AsyncOpenAI], Coroutine[Any, Any, _T]]) -> _T:
+        import openai
+
+        loop, client = self._client(endpoint)
+        try:
+            return loop.run(what(client), endpoint.annotator.timeout_s)
+        except (TimeoutError, openai.APITimeoutError):
+            failed: NutonicError | _Fault = _Fault("timed out")
+        except openai.APIConnectionError:
+            failed = _Fault("dropped")
+        except openai.APIStatusError as error:
+            failed = _of_status(endpoint, error)
+        except (openai.APIError, BadPixels, ValueError, RecursionError):  # a ValueError is of what is no JSON
+            failed = _Fault("malformed")
+        raise failed  # not above: the client's error would hang on to it, and with it the endpoint's own words
+
+    def _client(self, endpoint: Endpoint) -> tuple[_Loop, openai.AsyncOpenAI]:
+        with self._lock:
+            self._loop = self._loop or _Loop()
+            name = endpoint.annotator.name
+            if name not in self._clients:
+                self._clients[name] = _client_of(endpoint)
+            return self._loop, self._clients[name]
+
+
+class _Loop:
+    """An event loop in a thread of its own."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="annotators", daemon=True)
+        self._thread.start()
+
+    def run(self, what: Coroutine[Any, Any, _T], seconds: float) -> _T:
+        """The result of a coroutine; TimeoutError if it has none in so many seconds, and it is ended then."""
+        waited = asyncio.run_coroutine_threadsafe(asyncio.wait_for(what, seconds), self._loop)
+        try:
+            return waited.result()
+        finally:
+            waited.cancel()  # of use where this thread is interrupted
+
+    def close(self, closers: Iterable[Callable[[], Coroutine[Any, Any, None]]]) -> None:
+        """Await some last things, and end the thread."""
+
+        async def end() -> None:
+            left = asyncio.all_tasks() - {asyncio.current_task()}
+            for task in left:
+                task.cancel()
+            await asyncio.gather(*left, *(closer() for closer in closers), return_exceptions=True)
+
+        asyncio.run_coroutine_threadsafe(end(), self._loop).result(10)
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(10)
+        self._loop.close()
+
+
+def _object() -> Any:
+    """What the client is to make of an answer: the JSON as it is."""
+    return object
+
+
+def _client_of(endpoint: Endpoint) -> openai.AsyncOpenAI:
+    import openai
+
+    annotator, omit = endpoint.annotator, openai.Omit()
+    at_home = (urlsplit(annotator.base_url or "").hostname or "").endswith(".openai.com")
+    # The client would tell anybody the environment's organization and project.
+    headers: Mapping[str, Any] = {} if at_home else {"OpenAI-Organization": omit, "OpenAI-Project": omit}
+    return openai.AsyncOpenAI(
+        base_url=annotator.base_url,
+        api_key=endpoint.key() or "none",  # else it would take one that the environment has for another endpoint
+        max_retries=0,
+        timeout=annotator.timeout_s,
+        default_headers=headers,
+        http_client=openai.DefaultAsyncHttpxClient(
+            follow_redirects=False, trust_env=not endpoint.is_here, event_hooks={"response": [_refuse_long]}
+        ),
+    )
+
+
+async def _refuse_long(response: Any) -> None:
+    """Read an answer to its end, or to where it is longer than any may be."""
+    parts, size = [], 0
+    async for part in response.aiter_bytes():
+        parts.append(part)
+        size += len(part)
+        if size > MOST_BYTES:
+            await response.aclose()
+            raise BadPixels(f"an answer is longer than {MOST_BYTES} bytes")
+    # What the client reads next: it would not read what was read already.
+    response._content = b"".join(parts)
+
+
+def _of_status(endpoint: Endpoint, error: openai.APIStatusError) -> NutonicError | _Fault:
+    """What a status other than 200 means. Of the endpoint's own words only a code is told."""
+    status, code = error.status_code, str(error.code or error.type or "")
+    told = f"{status}, {code}" if _CODE.fullmatch(code) else str(status)
+    if (status == 429 and "insufficient_quota" not in code) or status == 503:
+        return _Fault(str(status), _retry_after(error.response.headers))
+    if status in (408, 409) or status >= 500:
+        return _Fault(str(status))
+    advice = {
+        401: f"look at {endpoint.annotator.key_variable}",
+        403: f"look at {endpoint.annotator.key_variable}",
+        404: "look at base_url and model",
+        429: "look at the account's credit",
+    }
+    what = advice.get(status, "look at model and what it can take")
+    return Refused(f"{endpoint.service} refuses ({told}): {what}", reason=str(status))
+
+
+def _retry_after(headers: Mapping[str, str]) -> float | None:
+    try:
+        seconds = float(headers.get("retry-after", ""))
+    except ValueError:
+        return None
+    return max(0.0, seconds) if seconds == seconds else None
+
+
+def answer_of(body: Any) -> Answer:
+    """What is of use in the body of a completion.
+
+    Raises
+    ------
+    BadPixels
+        If it is none.
+    """
+    try:
+        choice = body["choices"][0]
+        message = choice["message"]
+        text = message.get("content") or message.get("refusal") or ""
+        finish, usage = choice.get("finish_reason") or "stop", body.get("usage") or {}
+        counts = [usage.get(name) or 0 for name in ("prompt_tokens", "completion_tokens")]
+    except (LookupError, TypeError, AttributeError):
+        raise BadPixels("an answer is no completion", reason="malformed") from None
+    if not all(isinstance(each, str) for each in (text, finish)) or not all(type(each) is int for each in counts):
+        raise BadPixels("an answer is no completion", reason="malformed")
+    plain = text.encode("utf-8", "replace").decode()  # halves of characters are none
+    return Answer(text=plain, prompt_tokens=counts[0], completion_tokens=counts[1], finish_reason=finish[:40])

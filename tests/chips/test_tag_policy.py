@@ -1,0 +1,106 @@
+"""Policies of tags: what a picture shows of a map, read from a person's text."""
+
+import contextlib
+import pickle
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nutonic.chips.scene import policy
+from nutonic.errors import RecipeError
+
+TEXT = """
+visible:
+  natural=water: body of water
+  building=church: church
+  building: building
+  building=roof: null
+  amenity=parking: parking lot
+  surface: null
+  amenity=school: school
+implied: [landuse, "sport=tennis"]
+invisible: [name, "name:*", operator, maxspeed, building=underground]
+dropped: [boundary, "type=route"]
+"""
+POLICY = policy.parse(TEXT)
+
+
+@pytest.mark.parametrize(
+    ("tags", "noun"),
+    [
+        ({"building": "yes"}, "building"),
+        ({"building": "church"}, "church"),
+        ({"building": "church;school"}, "church"),
+        ({"building": "no"}, None),
+        ({"building": "roof"}, None),
+        ({"building": "roof", "amenity": "parking"}, "parking lot"),
+        ({"building": "underground"}, None),
+        ({"amenity": "parking", "building": "yes"}, "building"),
+        ({"amenity": "parking", "building": "church"}, "church"),
+        ({"amenity": "school", "surface": "grass"}, "school"),
+        ({"amenity": "school", "building": "yes"}, "building"),
+        ({"natural": "water", "building": "yes"}, "body of water"),
+        ({"surface": "asphalt"}, None),
+        ({"landuse": "farmland"}, None),
+        ({"name": "Elm"}, None),
+        ({}, None),
+    ],
+)
+def test_a_thing_is_called_by_what_the_text_has_first(tags, noun):
+    assert POLICY.noun(tags) == noun
+
+
+def test_only_what_a_picture_shows_or_implies_is_shown():
+    tags = {"surface": "asphalt", "name": "Elm", "name:de": "Ulme", "maxspeed": "30", "landuse": "forest",
+            "sport": "tennis", "amenity": "cafe", "operator": "B", "foo": "bar", "building": "no"}  # fmt: skip
+    seen = (("landuse", "forest"), ("sport", "tennis"), ("surface", "asphalt"))
+    assert POLICY.shown(tags) == seen
+    assert POLICY.shown(tags, names=True) == tuple(sorted([*seen, ("name", "Elm"), ("operator", "B")]))
+    assert POLICY.shown({"sport": "golf"}) == ()
+
+
+def test_boundaries_are_dropped():
+    assert POLICY.drops({"boundary": "administrative", "building": "yes"})
+    assert POLICY.drops({"type": "route"})
+    assert not POLICY.drops({"type": "multipolygon"})
+
+
+def test_a_policy_travels():
+    assert pickle.loads(pickle.dumps(POLICY)) == POLICY
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("visible: [", "osm.tags: is not YAML"),
+        ("- a", "osm.tags: is no policy: write the parts visible, implied, invisible, dropped"),
+        ("implied: [a]", "visible names no tag"),
+        ("visible: {}", "visible names no tag"),
+        ("visible:\n  a: b\nseen: []", "line 3: 'seen' is none of visible"),
+        ("visible:\n  a: b\n  a: c", "line 3: visible: 'a' is there twice"),
+        ("visible:\n  a: b\n  c: [x]", "line 3: visible: c has 'a list or a mapping', no noun"),
+        ("visible:\n  a: lake 7", "line 2: visible: a has 'lake 7', no noun"),
+        ("visible:\n  a b: c", "line 2: visible: 'a b' is no tag"),
+        ("visible:\n  a:*: c", "line 2: visible: 'a:*' is a pattern"),
+        ("visible:\n  a: b\nimplied: a", "line 3: implied is no list"),
+        ("visible:\n  a: b\ndropped:\n  - {a: b}", "line 4: dropped: 'a list or a mapping' is no tag"),
+        ("visible:\n  a: b\nvisible:\n  c: d", "line 3: 'visible' is there twice"),
+    ],
+)
+def test_a_text_that_is_no_policy_is_refused_with_its_line(text, problem):
+    with pytest.raises(RecipeError) as caught:
+        policy.parse(text)
+    assert problem in str(caught.value)
+    assert len(str(caught.value).splitlines()) <= 2
+
+
+@given(st.text(max_size=200))
+def test_any_text_is_a_policy_or_refused(text):
+    with contextlib.suppress(RecipeError):
+        assert policy.parse(text).nouns
+
+
+@given(st.dictionaries(st.sampled_from(["building", "natural", "name", "name:x", "surface", "q"]), st.text(max_size=5)))
+def test_nothing_invisible_is_shown(tags):
+    assert not {"name", "name:x", "q"} & {key for key, _ in POLICY.shown(tags)}
