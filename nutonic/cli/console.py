@@ -17,6 +17,7 @@ from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
     ProgressColumn,
+    TaskID,
     TextColumn,
     TimeElapsedColumn,
     TimeRemainingColumn,
@@ -32,7 +33,7 @@ from nutonic.core.callbacks import TilesSaved
 from nutonic.core.model import Json, Reject
 from nutonic.core.units import size
 from nutonic.inert import inert
-from nutonic.run.callbacks import BatchFinished, Callback, Note
+from nutonic.run.callbacks import BatchFinished, Callback, CaptionsFinished, Note
 from nutonic.run.results import Failure
 
 if TYPE_CHECKING:
@@ -108,7 +109,7 @@ def _can_move() -> bool:
 
 def _columns() -> tuple[ProgressColumn, ...]:
     return (
-        TextColumn("places"),
+        TextColumn("{task.description}"),
         BarColumn(),
         MofNCompleteColumn(),
         TextColumn("{task.fields[counts]}"),
@@ -125,10 +126,18 @@ class BarProgress(Progress):
         self._bar = bar
         self._counts: Counter[str] = Counter()
         self._task = bar.add_task("places", total=None, counts=self._text())
+        self._captions: TaskID | None = None
 
     def on_batch(self, event: BatchFinished, /) -> None:
-        """Advance the bar."""
+        """Advance the bar; captions have one of their own, of batches."""
         result = event.result
+        if isinstance(event, CaptionsFinished):
+            if self._captions is None:
+                self._captions = self._bar.add_task("captions", total=event.to_do, counts="")
+            self._counts.update(captions=result.rows, refused=sum(result.rejects.values()))
+            told = f"{self._counts['captions']} captions, {self._counts['refused']} answers not let through"
+            self._bar.update(self._captions, advance=1, counts=told)
+            return
         self._counts.update(tiles=result.tiles, rows=result.rows, rejects=sum(result.rejects.values()))
         self._bar.update(self._task, total=event.to_do, advance=result.finished, counts=self._text())
 
@@ -141,14 +150,19 @@ class LineProgress(Progress):
     """A line for each batch, unless the last line is less than a second old."""
 
     def __init__(self) -> None:
-        self._finished, self._printed_s, self._pending = 0, -math.inf, ""
+        self._finished, self._captioned, self._printed_s, self._pending = 0, 0, -math.inf, ""
 
     def on_batch(self, event: BatchFinished, /) -> None:
         """Print a line, or keep it for the end."""
         result = event.result
-        self._finished += result.finished
-        counts = f"{result.places} places, {result.tiles} tiles, {result.rows} rows"
-        self._pending = f"batch {result.index}: {counts}; {self._finished} of {event.to_do} done"
+        if isinstance(event, CaptionsFinished):
+            self._captioned += 1
+            counts = f"{result.rows} captions of {result.places} patches"
+            self._pending = f"batch {result.index}: {counts}; {self._captioned} of {event.to_do} batches captioned"
+        else:
+            self._finished += result.finished
+            counts = f"{result.places} places, {result.tiles} tiles, {result.rows} rows"
+            self._pending = f"batch {result.index}: {counts}; {self._finished} of {event.to_do} done"
         if time.monotonic() - self._printed_s >= _LINES_APART_S:
             self.flush()
 
@@ -163,16 +177,17 @@ class JsonProgress(Progress):
     """An event of JSON for each batch."""
 
     def __init__(self) -> None:
-        self._started_s, self._finished = time.monotonic(), 0
+        self._started_s, self._done = time.monotonic(), Counter[str]()
 
     def on_batch(self, event: BatchFinished, /) -> None:
-        """Write the event."""
-        result = event.result
-        self._finished += result.finished
+        """Write the event: ``batch``, of places; or ``captions``, of batches."""
+        result, is_captions = event.result, isinstance(event, CaptionsFinished)
+        name = "captions" if is_captions else "batch"
+        self._done[name] += 1 if is_captions else result.finished
         logs.emit(
-            "batch",
+            name,
             index=result.index,
-            done=self._finished,
+            done=self._done[name],
             to_do=event.to_do,
             elapsed_s=round(time.monotonic() - self._started_s, 1),
             failures=len(result.failures),

@@ -10,12 +10,12 @@ from pathlib import Path
 
 from nutonic._version import __version__
 from nutonic.core.model import RemotePin, Scene
-from nutonic.errors import Corrupt, InputError, RecipeChanged
+from nutonic.errors import Corrupt, InputError, NutonicError, RecipeChanged
 from nutonic.io.atomic import refuse_unwritable
 from nutonic.io.objects import Store
 from nutonic.planning.cost import default_workers, refuse_too_large
 from nutonic.planning.layout import CARD, COMMITS, MARKER, PLAN, RECIPE
-from nutonic.planning.ownership import Ownership, PlacesOwnership, mark, named_by_commits, refuse_foreign
+from nutonic.planning.ownership import Ownership, PlacesOwnership, mark, named_by_commits, refuse_foreign, unmark
 from nutonic.planning.pins import changed, pins_json
 from nutonic.planning.places.read import file_sha256
 from nutonic.planning.plan import Plan, plan_of
@@ -88,8 +88,7 @@ def prepared(
         owned.refuse_obstacles()
         old = owned if plan is None else _owned_before(store, spec, plan) or owned
         if spec.beside is not None:
-            mark(store)
-            new_plan = spec.beside(new_plan, store)
+            new_plan = _with_beside(spec.beside, new_plan, store)
         _put_plan(store, old if there else None, new_plan, spec)
         plan = read_plan(store)
         if not there:
@@ -101,6 +100,17 @@ def prepared(
     if not store.has(RECIPE) or store.get(RECIPE) != plan.recipe.encode():
         store.put(RECIPE, plan.recipe.encode())
     return store, plan
+
+
+def _with_beside(beside: Callable[[Plan, Store], Plan], plan: Plan, store: Store) -> Plan:
+    """The plan, with what lies beside it in the tree; a folder that was none is none again where that cannot be made."""
+    is_new = mark(store)
+    try:
+        return beside(plan, store)
+    except NutonicError:
+        if is_new:
+            unmark(store)
+        raise
 
 
 def _opened(store: Store, *, replan: bool) -> PlanFile | None:

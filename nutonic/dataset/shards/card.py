@@ -9,22 +9,22 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from nutonic.core.catalogs import AERIAL, Terms, terms_of
+from nutonic.core.catalogs import Terms, terms_of
 from nutonic.core.model import SPLITS, Json, Split
 from nutonic.dataset.card import sealed
 from nutonic.dataset.card_front import framed, licence_of, size_of
 from nutonic.dataset.card_text import counted, markdown_of, naming, table, terms_in_words, whole_licence
 from nutonic.dataset.shards.figures import TASKS
-from nutonic.dataset.shards.layout import braces_of, pattern_of
-from nutonic.dataset.shards.samples import Made
+from nutonic.dataset.shards.samples import Made, kind_of_picture
 from nutonic.dataset.shards.statistics import Statistics
 from nutonic.inert import markdown_code, markdown_text
+from nutonic.planning.patches.layout import FIGURES
+from nutonic.planning.patches.shards import braces_of, pattern_of
 from nutonic.recipe.annotation import Annotator, Captions
 from nutonic.recipe.card import Card
 from nutonic.recipe.patches import Patches, Shards
 
-#: Where figures lie in a tree, and what is told of each where it is not seen.
-FIGURES = "figures"
+#: What is told of each figure where it is not seen.
 _ALT: Mapping[str, str] = {
     "tasks.png": "Captions by task and annotator",
     "lengths.png": "Lengths of captions by task",
@@ -72,9 +72,10 @@ class ShardsShown:
         return tuple(split for split in SPLITS if self.files.get(split, (0, 0))[0])
 
     @property
-    def aerial(self) -> bool:
-        """Whether all pictures were taken from aeroplanes."""
-        return set(self.collections) <= AERIAL
+    def kind(self) -> str:
+        """What its pictures are called: one word for all of them."""
+        kinds = {kind_of_picture(each, self.patches.resolution_m) for each in self.collections}
+        return kinds.pop() if len(kinds) == 1 else "overhead image"
 
     @property
     def terms(self) -> dict[str, Terms | None]:
@@ -91,7 +92,8 @@ def _front(shown: ShardsShown) -> str:
     """What the Hub reads: which shards each split has, and how many samples."""
     patches = dict(shown.statistics.patches)
     known = [terms.tag for terms in shown.terms.values() if terms is not None and terms.tag is not None]
-    tags = ["earth-observation", "remote-sensing", "openstreetmap", *(["aerial-imagery"] if shown.aerial else [])]
+    aerial = ["aerial-imagery"] if shown.kind == "aerial photograph" else []
+    tags = ["earth-observation", "remote-sensing", "openstreetmap", *aerial]
     content: Json = {
         "pretty_name": shown.name,
         **licence_of(shown.card.licence),
@@ -114,7 +116,7 @@ def _opening(shown: ShardsShown) -> str:
     collections = ", ".join(map(markdown_code, sorted(shown.collections)))
     return f"""# {markdown_text(shown.name)}
 
-{counted(number, "aerial photograph" if shown.aerial else "satellite image")} with {counted(statistics.total, "caption")}, \
+{counted(number, shown.kind)} with {counted(statistics.total, "caption")}, \
 for training vision-language models.
 
 Each is a patch of {patches.size} × {patches.size} pixels at {patches.resolution_m:g} m of {collections},

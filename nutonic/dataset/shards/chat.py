@@ -10,9 +10,8 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from nutonic.core.catalogs import AERIAL
 from nutonic.core.model import Json
-from nutonic.dataset.shards.samples import PatchImage
+from nutonic.dataset.shards.samples import PatchImage, kind_of_picture
 from nutonic.rows.annotation.values import Annotation
 
 #: What rows call the three tasks.
@@ -96,7 +95,10 @@ def chat_row(image: PatchImage, annotation: Annotation, path: str) -> Json:
                 "role": "user",
                 "content": [
                     {"type": "image", "image": path},
-                    {"type": "text", "text": prompt_of(row_id, number, image.collection)},
+                    {
+                        "type": "text",
+                        "text": prompt_of(row_id, number, kind_of_picture(image.collection, abs(image.grid.affine.a))),
+                    },
                 ],
             },
             {"role": "assistant", "content": [{"type": "text", "text": annotation.text}]},
@@ -104,12 +106,12 @@ def chat_row(image: PatchImage, annotation: Annotation, path: str) -> Json:
     }
 
 
-def prompt_of(row_id: str, task: int, collection: str) -> str:
-    """The question of a row, in words that its id alone chooses.
+def prompt_of(row_id: str, task: int, picture: str) -> str:
+    """The question of a row, in words that its id alone chooses; `picture` is what it is asked of.
 
-    >>> prompt_of("p0__line_caption", 2, "naip").count("aerial photograph")
+    >>> prompt_of("p0__line_caption", 2, "aerial photograph").count("aerial photograph")
     1
     """
     prompts = PROMPTS[task]
     chosen = np.random.default_rng([*hashlib.sha256(row_id.encode()).digest()]).integers(len(prompts))
-    return prompts[int(chosen)].format(picture="aerial photograph" if collection in AERIAL else "satellite image")
+    return prompts[int(chosen)].format(picture=picture)

@@ -137,7 +137,10 @@ def _tasks(statistics: Statistics) -> Figure:
     _across(axes, "captions", most, room=1.28)
     axes.set_ylabel("task")
     axes.set_title(f"Captions by task and annotator ({_captions(statistics.total)})")
-    figure.legend(loc="outside lower center", ncols=min(3, len(groups)), frameon=False, title="annotator")
+    columns = 3 if max(len(name) for name, _ in groups) <= 24 else 2
+    figure.legend(
+        loc="outside lower center", ncols=min(columns, len(groups)), frameon=False, title="annotator", fontsize=8
+    )
     return figure
 
 

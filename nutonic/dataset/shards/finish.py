@@ -23,7 +23,6 @@ from nutonic.dataset.shards.card import ShardsShown
 from nutonic.dataset.shards.card import text as card_text
 from nutonic.dataset.shards.chat import chat_row
 from nutonic.dataset.shards.figures import figures
-from nutonic.dataset.shards.layout import shards
 from nutonic.dataset.shards.records import PatchRecord
 from nutonic.dataset.shards.samples import Made, content_of
 from nutonic.dataset.shards.statistics import CountedPatch, Statistics, count
@@ -37,8 +36,8 @@ from nutonic.planning.patches.layout import (
     captions_path,
     image_path,
     patch_id,
-    shard_pattern,
 )
+from nutonic.planning.patches.shards import expression_of, shards
 from nutonic.planning.patches.spec import PatchSpec
 from nutonic.planning.plan_file import PlanFile
 from nutonic.recipe.templates import digest_of
@@ -192,8 +191,7 @@ def made_of(patches: CommittedPatches, spec: PatchSpec, plan: PlanFile, put: Put
     """All that follows from commits and captions, handed to `put`; and the card, which is not."""
     files: dict[str, tuple[int, str]] = {}
     statistics = count(_written(patches, spec, put, files), spec.captions.annotators)
-    told = statistics.json()
-    files[STATISTICS] = put(STATISTICS, orjson.dumps(told, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
+    files[STATISTICS] = put(STATISTICS, statistics.dumps())
     drawn = figures(statistics)
     for name, data in drawn.files.items():
         files[f"{FIGURES}/{name}"] = put(f"{FIGURES}/{name}", data)
@@ -205,7 +203,7 @@ def made_of(patches: CommittedPatches, spec: PatchSpec, plan: PlanFile, put: Put
         captions=statistics.total,
         rejected={reason: found.count for reason, found in statistics.rejections},
         uncaptioned=patches.uncaptioned,
-        usage=told["usage"],
+        usage=statistics.json()["usage"],
         card=spec.card.model_dump(mode="json", exclude_defaults=True),
     )
     return finished, card
@@ -221,7 +219,7 @@ def _shown(
 ) -> ShardsShown:
     """What the card is about."""
     days = sorted(scene.datetime[:10] for scene in plan.scenes if scene.datetime)
-    of_split = {split: re.compile(shard_pattern(spec.shards, split)) for split in SPLITS}
+    of_split = {split: re.compile(expression_of(spec.shards.name, split)) for split in SPLITS}
     sizes = {
         split: [files[path][0] for path in files if pattern.fullmatch(path)] for split, pattern in of_split.items()
     }

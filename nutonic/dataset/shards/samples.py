@@ -14,6 +14,7 @@ from odc.geo.geobox import GeoBox
 
 from nutonic._version import __version__
 from nutonic.chips.scene.description import SceneDescription
+from nutonic.core.catalogs import AERIAL, terms_of
 from nutonic.core.grid import centre, crs_name, lonlat_bounds
 from nutonic.core.model import Json, Split
 from nutonic.errors import InputError
@@ -21,6 +22,18 @@ from nutonic.rows.annotation.values import Annotation, PatchCaptions
 
 #: Whole numbers that every loader reads: Arrow's int64.
 _MOST = 2**63
+
+
+#: Side of a pixel, in metres, from which on pictures are satellites'; finer ones may be taken from aeroplanes as well.
+_FROM_SPACE_M = 2.5
+
+
+def kind_of_picture(collection: str, resolution_m: float) -> str:
+    """What pictures of a collection are called, as far as it is known: ``aerial photograph``."""
+    if collection in AERIAL:
+        return "aerial photograph"
+    known = terms_of(collection) is not None
+    return "satellite image" if known or resolution_m >= _FROM_SPACE_M else "overhead image"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

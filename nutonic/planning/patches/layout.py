@@ -9,11 +9,14 @@ from dataclasses import dataclass
 from nutonic.core.model import SPLITS
 from nutonic.planning.layout import COMMITS, META, CommitName, commit_name
 from nutonic.planning.ownership import Ownership
+from nutonic.planning.patches.shards import expression_of
 from nutonic.recipe.patches import Shards
+from nutonic.sources.annotators.answers import FOLDER as ANSWERS
+from nutonic.sources.annotators.batches import FOLDER as REQUESTS
+from nutonic.sources.osm.overpass import FOLDER as MAPS
 
-#: Captions of the patches of each commit; answers of models, by the hashes of what was asked; requests that wait for a batch
-#: of answers; a map's answers.
-CAPTIONS, ANSWERS, REQUESTS, MAPS = f"{META}/captions", f"{META}/answers", f"{META}/requests", f"{META}/maps"
+#: Captions of the patches of each commit.
+CAPTIONS = f"{META}/captions"
 
 STATISTICS = "statistics.json"
 FIGURES = "figures"
@@ -78,12 +81,6 @@ class PatchOwnership(Ownership):
 
     def _is_data(self, path: str) -> bool:
         return any(
-            path == f"data/{split}.jsonl" or re.fullmatch(shard_pattern(self.shards, split), path) for split in SPLITS
+            path == f"data/{split}.jsonl" or re.fullmatch(expression_of(self.shards.name, split), path)
+            for split in SPLITS
         )
-
-
-def shard_pattern(shards: Shards, split: str) -> str:
-    """A regular expression of the paths of a split's shards."""
-    before, width, after = re.fullmatch(r"(.*)%0([1-9])d(.*)", shards.name).groups()  # type: ignore[union-attr]
-    folder = "data/" if "{split}" in before else f"data/{split}/"
-    return re.escape(folder + before.replace("{split}", split)) + rf"\d{{{width},}}" + re.escape(after)

@@ -16,6 +16,7 @@ from nutonic.planning.layout import META
 from nutonic.planning.patches.spec import PatchSpec
 from nutonic.planning.pins import pin_of
 from nutonic.sources.osm.index import build_index
+from nutonic.sources.osm.overpass import Overpass
 from nutonic.sources.osm.source import Features, features_of
 
 
@@ -70,7 +71,11 @@ def beside(kept: KeptMap | None) -> Json:
     return {"osm": {**told, "elements": kept.elements, "broken": kept.broken}}
 
 
-def features(spec: PatchSpec, store: Store, kept: Json | None) -> Features:
-    """The map that a plan was made with; `kept` is what its header tells of an index."""
+def features(spec: PatchSpec, store: Store, kept: Json | None, processes: int = 1) -> Features:
+    """The map that a plan was made with; `kept` is what its header tells of an index.
+
+    A server is asked by so many processes, each of which has its part of the requests.
+    """
     index = None if kept is None or store.root is None else store.root / kept["path"]
-    return features_of(spec.osm, drops=spec.policy.drops, index=index, answers=store)
+    found = features_of(spec.osm, drops=spec.policy.drops, index=index, answers=store)
+    return found.shared(processes) if isinstance(found, Overpass) else found

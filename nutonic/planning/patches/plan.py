@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -30,6 +31,7 @@ from nutonic.planning.plan import Plan, in_batches, with_splits
 from nutonic.planning.scenes import Candidates, SceneTable
 from nutonic.recipe.inputs import Pois
 from nutonic.sources.item import Unusable
+from nutonic.sources.osm.extract import date_of
 from nutonic.sources.stac.files import read_items
 
 _log = logging.getLogger(__name__)
@@ -49,6 +51,8 @@ def with_map(plan: Plan, spec: PatchSpec, store: Store) -> Plan:
 def patches_planned(spec: PatchSpec) -> Plan:
     """The plan of a resolved recipe. Raises as :func:`nutonic.plan`."""
     require_proj()
+    if spec.osm.path is not None:
+        date_of(Path(spec.osm.path))  # what is no extract is told before anything is searched for
     unusable = current().resource(Unusable)
     unusable.take()  # what is left of other searches
     within, around = _ground(spec)

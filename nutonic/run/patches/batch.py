@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from nutonic.chips.scene.describe import describe
 from nutonic.chips.scene.picture import jpeg, observed, picture_of
@@ -93,9 +93,7 @@ def run_patch_batch(
         (done if isinstance(outcome, PlaceDone) else failures).append(outcome)  # type: ignore[arg-type]
     whole = not failures and len(places) == len(batch.places)
     refuse_replaced(store, origin)
-    bytes_written = commit(store, batch.index, done, origin, whole=whole)
-    pins = {key: pin for place in reversed(done) for key, pin in place.remote.items()}
-    return replace(summary_of(batch.index, done, failures, bytes_written), remote=pins)
+    return summary_of(batch.index, done, failures, commit(store, batch.index, done, origin, whole=whole))
 
 
 def _maps(places: list[PlannedPlace], context: _Context) -> list[tuple[Element, ...] | Failure]:

@@ -9,7 +9,6 @@ from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import orjson
 
@@ -18,6 +17,7 @@ from nutonic.dataset import card
 from nutonic.dataset.commits import Committed, committed
 from nutonic.dataset.shards.captions import read_captions
 from nutonic.dataset.shards.finish import finish_patches
+from nutonic.errors import InputError
 from nutonic.io.files import open_regular
 from nutonic.io.limits import IN_FLIGHT
 from nutonic.io.objects import Store, is_temporary, sealed, sha256
@@ -38,7 +38,7 @@ from nutonic.run.executor import results_of, workers_for
 from nutonic.run.jobs import Extent, Job, earlier_failures, last_summary, progress_of, remaining_jobs, scope_of
 from nutonic.run.patches.batch import run_patch_batch
 from nutonic.run.patches.captioning import CaptionJob, caption, caption_jobs, price_of
-from nutonic.run.preflight import refuse_unseen, worker_pool
+from nutonic.run.preflight import WorkerPool, refuse_unseen, worker_pool
 from nutonic.run.remote import have_changed, known_files, refuse_changed_files, with_known
 from nutonic.run.results import BatchDone, Failure, Summary, Tally, with_attempts
 from nutonic.sources.annotators.answers import Answers
@@ -47,9 +47,6 @@ from nutonic.sources.annotators.batches import pending, read_results, requested,
 from nutonic.sources.annotators.endpoint import Endpoint
 from nutonic.sources.source import Account
 
-if TYPE_CHECKING:
-    from nutonic.run.preflight import WorkerPool
-
 
 def build_patches(spec: PatchSpec, out: Path, cluster: Cluster, extent: Extent, callback: Callback) -> Summary:
     """Build a dataset of patches, or go on with one; raises as :func:`nutonic.build`."""
@@ -57,6 +54,8 @@ def build_patches(spec: PatchSpec, out: Path, cluster: Cluster, extent: Extent, 
     refuse_impossible(cluster.performance_report, cluster=not cluster.in_process)
     refuse_foreign(out)
     refuse_inputs_inside(spec.inputs, out)
+    if extent.answers is not None:
+        _refuse_unreadable(extent.answers)
     build = _Build(spec=spec, out=out, cluster=cluster, callback=callback)
     with ExitStack() as stack:
         session = stack.enter_context(limited(min(IN_FLIGHT, cluster.max_requests or IN_FLIGHT)))
@@ -78,7 +77,8 @@ def build_patches(spec: PatchSpec, out: Path, cluster: Cluster, extent: Extent, 
             pool = build.workers(stack)
         callback.on_start(BuildStarted(wanted=before.wanted, done_before=before.done))
         tally = Tally()
-        pictures = partial(_run_patches, spec=spec, store=store, plan=plan.digest, osm=plan.header.get("osm"))
+        processes, osm = 1 if pool is None else max(1, len(pool.client.nthreads())), plan.header.get("osm")
+        pictures = partial(_run_patches, spec=spec, store=store, plan=plan.digest, osm=osm, processes=processes)
         jobs = with_known(remaining_jobs(plan, scope, done), files)
         for result in results_of(pool, pictures, callback, jobs):
             files.add(result.remote)
@@ -159,8 +159,8 @@ class _Captioned:
         self.requests += result.requests
 
 
-def _run_patches(job: Job, spec: PatchSpec, store: Store, plan: str, osm: Json | None) -> BatchDone:
-    kept = features(spec, store, osm)
+def _run_patches(job: Job, spec: PatchSpec, store: Store, plan: str, osm: Json | None, processes: int) -> BatchDone:
+    kept = features(spec, store, osm, processes)
     return run_patch_batch(job.batch, spec, store, kept, job.positions, plan=plan, remote=job.remote)
 
 
@@ -209,6 +209,14 @@ def _spent(store: Store, done: Committed, spec: PatchSpec) -> float:
             patches = read_captions(store, name).patches
             money += sum(price_of(usage, spec.captions.annotators) for each in patches for usage in each.usage)
     return money
+
+
+def _refuse_unreadable(answers: Path) -> None:
+    try:
+        open_regular(str(answers)).close()
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise InputError(f"cannot read the answers {answers}: {reason}") from None
 
 
 def _take_answers(build: _Build, store: Store, path: Path) -> None:

@@ -73,14 +73,12 @@ def caption(job: CaptionJob, spec: PatchSpec, store: Store, *, plan: str) -> Bat
     -------
     BatchDone
         Counts: `finished` and `places` of patches, `rows` of captions, `rejects` of answers that were not let through. A
-        patch whose annotators do not answer is a failure; nothing is committed then, and what was answered is kept.
+        patch whose annotators do not answer, or refuse, is a failure; nothing is committed then, and answers are kept.
 
     Raises
     ------
     StoreError
         If the store's plan is another one, or it cannot be written to.
-    Refused
-        If an endpoint does not take what it is asked, which no patch is to blame for.
     """
     content = read_commit(store, job.commit)
     records = list(records_of(store, entries_of(job.commit, content)))

@@ -17,7 +17,7 @@ from PIL import Image
 from nutonic._version import __version__
 from nutonic.chips.scene.describe import describe
 from nutonic.core.grid import lonlat_bounds
-from nutonic.core.model import Json
+from nutonic.core.model import Element, Json
 from nutonic.dataset import card
 from nutonic.dataset.commits import (
     Committed,
@@ -301,6 +301,8 @@ def _patches(tree: _Tree) -> None:
     if tree.plan.header["nutonic_version"] != __version__:
         tree.find("the tree was made by another nutonic: words and numbers are not made again", note=True)
         return
+    if tree.spec.osm.source != "pbf":
+        tree.find("descriptions are not made again: the map is a server's, and nobody is asked here", note=True)
     for name in filter(tree.done.counts, tree.done.all_names()):
         try:
             content = read_commit(tree.store, name)
@@ -323,9 +325,7 @@ def _patches(tree: _Tree) -> None:
 def _of_records(tree: _Tree, records: list[PatchRecord]) -> str | None:
     """What is wrong with committed patches, in words; None if nothing is."""
     spec = tree.spec
-    boxes = [lonlat_bounds(record.image.grid) for record in records]
-    elements = features(spec, tree.store, tree.plan.header.get("osm")).over(boxes) if boxes else []
-    for record, over in zip(records, elements, strict=True):
+    for record, over in zip(records, _maps(tree, records), strict=True):
         image, poi = record.image, record.image.patch_id
         planned = tree.plan.planned.by_id.get(poi)
         if planned is None or (planned.ordinal, planned.split) != (record.ordinal, image.split):
@@ -334,12 +334,22 @@ def _of_records(tree: _Tree, records: list[PatchRecord]) -> str | None:
             picture.load()
             if picture.size != (spec.patches.size, spec.patches.size) or picture.mode != "RGB":
                 return f"the picture of {poi} is {picture.size} {picture.mode}"
+        if over is None:
+            continue
         described = describe(over, image.grid, spec.policy, patch_id=poi, names=spec.captions.names)
         if described != record.described:
             return f"the description of {poi} is not what the map says"
         if record.hidden != names_on_map(over, spec.captions):
             return f"the names of {poi} are not those of the map"
     return None
+
+
+def _maps(tree: _Tree, records: list[PatchRecord]) -> list[tuple[Element, ...]] | list[None]:
+    """The elements over each patch; none of a server, whose answers are kept by what was asked for together."""
+    if tree.spec.osm.source != "pbf" or not records:
+        return [None] * len(records)
+    kept = features(tree.spec, tree.store, tree.plan.header.get("osm"))
+    return kept.over([lonlat_bounds(record.image.grid) for record in records])
 
 
 def _of_captions(tree: _Tree, name: CommitName, records: list[PatchRecord], answers: Answers) -> str | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fnmatch
+import re
 from itertools import groupby
 
 import pytest
@@ -11,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nutonic.core.model import SPLITS
-from nutonic.dataset.shards.layout import Shard, braces_of, path_of, pattern_of, shards
 from nutonic.errors import PlanError
+from nutonic.planning.patches.shards import Shard, braces_of, expression_of, path_of, pattern_of, shards
 from nutonic.recipe.patches import Shards
 
 NAMES = ("{split}-%06d.tar", "Patches%04d.tar", "{split}%03d-x.tar", "%09d.tar")
@@ -74,3 +75,13 @@ def test_where_a_shard_lies():
     assert path_of("{split}-%06d.tar", "train", 0) == "data/train-000000.tar"
     assert pattern_of("Patches%04d.tar", "test") == "data/test/Patches*.tar"
     assert braces_of("{split}-%06d.tar", "test", 12) == "data/test-{000000..000011}.tar"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_shard_is_known_by_its_path(name: str):
+    every = [path_of(name, split, number) for split in SPLITS for number in (0, 7, 12)]
+    assert len(set(every)) == len(every)
+    for split in SPLITS:
+        known = [path for path in every if re.fullmatch(expression_of(name, split), path)]
+        assert known == [path_of(name, split, number) for number in (0, 7, 12)]
+        assert not re.fullmatch(expression_of(name, split), path_of(name, split, 0).replace(".tar", "-mine.tar"))

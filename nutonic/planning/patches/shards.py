@@ -45,6 +45,12 @@ def pattern_of(name: str, split: Split) -> str:
     return _NUMBER.sub("*", _placed(name, split))
 
 
+def expression_of(name: str, split: Split) -> str:
+    """A regular expression of the paths of a split's shards, whatever their numbers."""
+    before, width, after = _NUMBER.split(_placed(name, split))
+    return re.escape(before) + rf"\d{{{width}}}" + re.escape(after)
+
+
 def braces_of(name: str, split: Split, shards: int) -> str:
     """All shards of a split as `webdataset` takes them: ``data/train-{000000..000011}.tar``; one, by its own path.
 
