@@ -17,6 +17,7 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
 from urllib.parse import urlencode, urlsplit
 
+from nutonic.core.globe import METRES_PER_DEGREE
 from nutonic.core.model import Element, Json
 from nutonic.errors import Corrupt, ReadFailed, Refused
 from nutonic.inert import inert
@@ -54,9 +55,6 @@ _SLOTS = 2
 #: Metres around a box within which multipolygons are looked for that may hold all of it. A server knows by itself which
 #: closed ways hold a place, and which multipolygons that have a name.
 _AROUND_M = 2000.0
-
-#: Metres in a degree of latitude, at least.
-_DEGREE_M = 110_000.0
 
 #: Of what the ground is that has no name: keys of multipolygons.
 _GROUND = ("landuse", "natural", "leisure")
@@ -292,7 +290,7 @@ def query_of(bounds: Sequence[Bounds], date: str | None) -> str:
 
 def _widened(box: Bounds) -> Bounds:
     west, south, east, north = box
-    down = _AROUND_M / _DEGREE_M
+    down = _AROUND_M / METRES_PER_DEGREE
     aside = down / max(0.01, math.cos(math.radians(max(abs(south), abs(north)))))
     return max(-180.0, west - aside), max(-90.0, south - down), min(180.0, east + aside), min(90.0, north + down)
 
