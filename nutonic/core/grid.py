@@ -9,7 +9,9 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Iterable
+from contextlib import ExitStack
 from functools import cache, lru_cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -62,9 +64,17 @@ def require_proj() -> None:
     try:
         CRS.from_epsg(4326)
     except (ProjError, DataDirError) as error:
+        require_files()
         raise BrokenInstall(
             f"PROJ does not know EPSG:4326, so its database cannot be used: {_first_line(error)}; {proj_hint()}"
         ) from None
+
+
+def require_files(count: int = 4) -> None:
+    """Raise OSError where this process can open no more files: what a library then says of its own is not what is wrong."""
+    with ExitStack() as stack:
+        for _ in range(count):
+            stack.enter_context(Path(os.devnull).open("rb"))
 
 
 def proj_hint() -> str:

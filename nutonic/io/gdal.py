@@ -27,7 +27,7 @@ from rasterio.env import get_gdal_config
 from rasterio.errors import CRSError, NotGeoreferencedWarning, RasterioError
 from rasterio.windows import Window
 
-from nutonic.core.grid import proj_hint
+from nutonic.core.grid import proj_hint, require_files
 from nutonic.errors import BrokenInstall, Gone, GridError, NutonicError, ReadFailed
 from nutonic.inert import inert
 from nutonic.io.access import Access
@@ -299,6 +299,7 @@ def require_gdal() -> None:
         try:
             CRS.from_epsg(4326)
         except CRSError as error:
+            require_files()
             reason = str(error).partition("\n")[0][:200]
             raise BrokenInstall(
                 f"GDAL's PROJ does not know EPSG:4326, so its database cannot be used: {reason}; {proj_hint()}"

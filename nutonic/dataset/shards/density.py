@@ -10,6 +10,7 @@ import math
 from collections import Counter
 from dataclasses import dataclass, field
 
+from nutonic.core.globe import east_of
 from nutonic.core.model import Json
 
 #: The finest level: cells of about 610 m at the equator, which hold a few patches.
@@ -44,7 +45,7 @@ class Density:
         cells = []
         for column, row, count in self.cells:
             lon, lat = self.corner(column, row)
-            cells.append([lon - 360.0 if lon >= 180.0 else lon, lat, count])
+            cells.append([east_of(lon) if lon >= 180.0 else lon, lat, count])
         return {"cell_degrees": self.side, "cells": cells}
 
 

@@ -5,10 +5,13 @@ from __future__ import annotations
 import numpy as np
 import shapely
 
+from nutonic.core.globe import TURNS, drawn_on, turned
+
 #: Degrees. A step of more between two points goes round the other way: nothing else on a map is as long.
 _HALF = 180.0
 
-_EAST, _WEST = shapely.box(0.0, -90.0, 180.0, 90.0), shapely.box(180.0, -90.0, 360.0, 90.0)
+_EAST = shapely.box(0.0, -90.0, 180.0, 90.0)
+(_WEST,) = turned(shapely.box(-180.0, -90.0, 0.0, 90.0), TURNS[2:])
 
 
 def shapes_of(wkb: list[str | None], areas: np.ndarray) -> np.ndarray:
@@ -46,11 +49,11 @@ def _crosses(shape: shapely.Geometry) -> bool:
 
 def _cut(shape: shapely.Geometry) -> shapely.Geometry:
     """A shape that crosses the 180th meridian as parts that lie on either side of it."""
-    whole = shapely.transform(shape, lambda points: np.where(points < [0.0, -np.inf], points + [360.0, 0.0], points))
+    whole = drawn_on(shape)
     if shape.area:
         whole = _polygons(shapely.make_valid(whole))
     east = shapely.intersection(whole, _EAST)
-    west = shapely.transform(shapely.intersection(whole, _WEST), lambda points: points - [360.0, 0.0])
+    (west,) = turned(shapely.intersection(whole, _WEST), TURNS[:1])
     kind = 3 if shape.area else 1
     parts = [inner for part in [east, west] for inner in shapely.get_parts(part) if shapely.get_type_id(inner) == kind]
     return shapely.multipolygons(parts) if shape.area else shapely.multilinestrings(parts)

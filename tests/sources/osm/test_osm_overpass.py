@@ -168,6 +168,20 @@ def test_a_kept_answer_that_was_damaged_is_asked_for_again(server: OverpassServe
         assert kept.read_bytes() == whole
 
 
+def own_sleeps(monkeypatch: pytest.MonkeyPatch, name: str) -> list[float]:
+    """The seconds that this thread would sleep, which it does not; other threads wait for what they wait for."""
+    slept, here, sleep = [], threading.get_ident(), time.sleep
+
+    def told(seconds: float) -> None:
+        if threading.get_ident() == here:
+            slept.append(seconds)
+        else:
+            sleep(seconds)
+
+    monkeypatch.setattr(name, told)
+    return slept
+
+
 # Trouble
 
 
@@ -180,8 +194,7 @@ def test_what_passes_is_asked_for_again(extract: Extract, session: Session, kind
 
 
 def test_a_server_is_left_alone_for_as_long_as_it_says(monkeypatch: pytest.MonkeyPatch, extract: Extract):
-    slept: list[float] = []
-    monkeypatch.setattr("nutonic.io.http.time.sleep", slept.append)
+    slept = own_sleeps(monkeypatch, "nutonic.io.http.time.sleep")
     with OverpassServer(MAP, [Trouble(kind="429", retry_after=7), Trouble(kind="504", retry_after=3)]) as server:
         assert asking(server).over(BOXES) == extract.over(BOXES)
     assert [each for each in slept if each > 1] == [7.0, 3.0]
@@ -250,17 +263,8 @@ def test_a_map_that_osmium_does_not_take_is_an_error():
 
 
 def test_requests_begin_evenly(monkeypatch: pytest.MonkeyPatch, server: OverpassServer):
-    now, slept, here, wait = [100.0], [], threading.get_ident(), time.sleep
-
-    def sleep(seconds: float) -> None:
-        if threading.get_ident() != here:  # somebody else's, who waits for something
-            wait(seconds)
-            return
-        slept.append(seconds)
-        now[0] += seconds
-
-    monkeypatch.setattr("nutonic.sources.osm.overpass.time.monotonic", lambda: now[0])
-    monkeypatch.setattr("nutonic.sources.osm.overpass.time.sleep", sleep)
+    slept = own_sleeps(monkeypatch, "nutonic.sources.osm.overpass.time.sleep")
+    monkeypatch.setattr("nutonic.sources.osm.overpass.time.monotonic", lambda: 100.0 + sum(slept))
     source = asking(server, requests_per_minute=30)
     for n in range(3):
         source.over([(n, 0, n, 0)])
