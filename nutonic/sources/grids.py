@@ -13,11 +13,15 @@ from nutonic.errors import GridError, OffLattice
 from nutonic.inert import inert
 from nutonic.recipe.outputs import Grid
 
+#: Part of a pixel's side by which it may differ from the one that is asked for, and be taken for rounding.
+ROUNDING = 1e-6
+
 
 def place_grid(lon: float, lat: float, scene: Scene, settings: Grid) -> GeoBox:
     """The square around a place on the lattice of a scene's smallest pixels, in the scene's own CRS.
 
-    Assets with larger pixels are read on it too, each pixel repeated, where a whole number of the grid's makes one.
+    Assets with larger pixels are read on it too, each pixel repeated, where a whole number of the grid's makes one. On the
+    scene's own lattice pixels have the scene's own size, which may differ from the one that is asked for by rounding.
 
     Raises
     ------
@@ -28,7 +32,9 @@ def place_grid(lon: float, lat: float, scene: Scene, settings: Grid) -> GeoBox:
         If the scene's CRS is not in metres.
     """
     first = scene.lead
-    transform, resolution = Affine(*first.transform), settings.resolution_m
+    transform, resolution, extent_m = Affine(*first.transform), settings.resolution_m, settings.extent_m
+    if settings.lattice == "source" and abs(transform.a - resolution) <= ROUNDING * resolution:
+        extent_m, resolution = round(extent_m / resolution) * transform.a, transform.a
     if problem := unlike_a_map(transform):
         raise OffLattice(f"scene {inert(scene.id)} {problem}")
     origin = (transform.c, transform.f) if settings.lattice == "source" else (0.0, 0.0)
@@ -37,7 +43,7 @@ def place_grid(lon: float, lat: float, scene: Scene, settings: Grid) -> GeoBox:
             f"scene {inert(scene.id)} has pixels of {transform.a:g} m from ({transform.c:.10g}, {transform.f:.10g}), off "
             f"the {resolution:g} m lattice: set grid.lattice to source, and grid.resolution_m to the scene's"
         )
-    grid = grid_around(lon, lat, extent_m=settings.extent_m, crs=first.crs, resolution=resolution, origin=origin)
+    grid = grid_around(lon, lat, extent_m=extent_m, crs=first.crs, resolution=resolution, origin=origin)
     for asset in scene.pictured:
         offset_in(repeated(Affine(*asset.transform), grid)[0], grid)
     return grid

@@ -6,18 +6,27 @@ Everything here is pure.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import shapely
+from affine import Affine
+from odc.geo.geobox import GeoBox
 
-from nutonic.core.globe import around
-from nutonic.core.grid import transformer
+from nutonic.core.globe import TURNS, around, outline_of, turned
+from nutonic.core.grid import lonlat_bounds, transformer
 from nutonic.core.model import Scene
 
 #: Two patches share ground if they overlap by more than this part of one: less is rounding.
 _SHARED = 1e-6
+
+#: Lattices that are held at a time, to be compared with others: an image has a few hundred patches, and few neighbours.
+_HELD = 256
+
+#: Degrees by which boxes around images are drawn larger: an edge may bend by less between the points it is drawn by.
+_BEND = 1e-5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,23 +84,48 @@ def _share_of(key: str) -> float:
     return int(hashlib.sha256(key.encode()).hexdigest()[:16], 16) / 2.0**64
 
 
-def taken_once(lattices: Sequence[Lattice]) -> Iterator[np.ndarray]:
-    """Of each lattice, in order, which patches lie on ground that no patch kept before lies on (bool).
+def inside(lattice: Lattice, within: shapely.Geometry | None) -> Lattice:
+    """The patches of a lattice that lie in an area, in degrees on any turn of the globe; all of them if there is none."""
+    if within is None or not len(lattice):
+        return lattice
+    shapely.prepare(within)
+    return lattice.take(np.any([shapely.covers(within, quads) for quads in turned(lattice.quads)], axis=0))
 
-    Patches of one lattice may overlap, as its stride has it. Images are compared by the boxes around their patches, so that
-    each is held against its neighbours alone.
+
+def taken_once(
+    scenes: Sequence[Scene], lattice: Callable[[Scene], Lattice]
+) -> Iterator[tuple[Scene, Lattice, np.ndarray]]:
+    """Of each image, in order, its lattice, and which of its patches share no ground with patches of images before (bool).
+
+    Patches of one lattice may overlap, as its stride has it. An image is held against its neighbours alone, and few
+    lattices are held at a time: `lattice` may be asked for one again. Of each patch that it gave, a byte is kept.
     """
-    boxes = [shapely.box(*shapely.total_bounds(lattice.quads)) if len(lattice) else None for lattice in lattices]
-    kept: list[np.ndarray] = []
-    tree = shapely.STRtree([box if box is not None else shapely.Polygon() for box in boxes])
-    for i, (lattice, box) in enumerate(zip(lattices, boxes, strict=True)):
-        free = np.ones(len(lattice), bool)
-        before = sorted(k for k in (tree.query(box).tolist() if box is not None else ()) if k < i)
-        others = [lattices[k].quads[kept[k]] for k in before]
-        if len(lattice) and sum(map(len, others)):
-            quads = np.concatenate(others)
-            mine, theirs = shapely.STRtree(quads).query(lattice.quads, predicate="intersects")
-            common = shapely.area(shapely.intersection(lattice.quads[mine], quads[theirs]))
-            free[mine[common > _SHARED * shapely.area(lattice.quads[mine])]] = False
+    made = lru_cache(maxsize=_HELD)(lambda k: lattice(scenes[k]))
+    boxes = [_box_around(scene) for scene in scenes]
+    tree, kept = shapely.STRtree(boxes), list[np.ndarray]()
+    for i, (scene, box) in enumerate(zip(scenes, boxes, strict=True)):
+        mine, free = made(i), np.ones(len(made(i)), bool)
+        for turn, moved in zip(TURNS, turned(box), strict=True):
+            for k in sorted(k for k in tree.query(moved, predicate="intersects").tolist() if k < i):
+                (others,) = turned(made(k).quads[kept[k]], (-turn,))
+                free &= ~_on_same_ground(mine.quads, others)
         kept.append(free)
-        yield free
+        yield scene, mine, free
+
+
+def _on_same_ground(quads: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """Whether each of some patches shares ground with any of others (bool)."""
+    shares = np.zeros(len(quads), bool)
+    if len(quads) and len(others):
+        mine, theirs = shapely.STRtree(others).query(quads, predicate="intersects")
+        common = shapely.area(shapely.intersection(quads[mine], others[theirs]))
+        shares[mine[common > _SHARED * shapely.area(quads[mine])]] = True
+    return shares
+
+
+def _box_around(scene: Scene) -> shapely.Geometry:
+    """A box in degrees that holds an image; one that crosses 180° goes on beyond it."""
+    asset = scene.lead
+    whole = outline_of(lonlat_bounds(GeoBox(asset.shape, Affine(*asset.transform), asset.crs)))
+    west, south, east, north = whole.bounds
+    return shapely.box(west - _BEND, south - _BEND, east + _BEND, north + _BEND)

@@ -14,6 +14,7 @@ from affine import Affine
 
 from nutonic._version import __version__
 from nutonic.core.areas import area_grid, outline_of_area
+from nutonic.core.globe import around as around_of
 from nutonic.core.globe import reach
 from nutonic.core.grid import require_proj, standard_zone, transformer, unlike_a_map
 from nutonic.core.model import Json, Reject, Scene
@@ -21,7 +22,7 @@ from nutonic.errors import InputError, NoScene, PlanError
 from nutonic.io.objects import Store
 from nutonic.io.session import current
 from nutonic.planning.patches.cost import captions_estimate, estimate_patches
-from nutonic.planning.patches.lattice import Lattice, drawn, lattice_of, taken_once
+from nutonic.planning.patches.lattice import Lattice, drawn, inside, lattice_of, taken_once
 from nutonic.planning.patches.layout import patch_id
 from nutonic.planning.patches.map import beside, map_of
 from nutonic.planning.patches.spec import PatchSpec
@@ -30,6 +31,7 @@ from nutonic.planning.places.read import file_sha256, read_pois
 from nutonic.planning.plan import Plan, in_batches, with_splits
 from nutonic.planning.scenes import Candidates, SceneTable
 from nutonic.recipe.inputs import Pois
+from nutonic.sources.grids import ROUNDING
 from nutonic.sources.item import Unusable
 from nutonic.sources.osm.extract import date_of
 from nutonic.sources.stac.files import read_items
@@ -96,13 +98,16 @@ def patches_planned(spec: PatchSpec) -> Plan:
 def _lattices(spec: PatchSpec, scenes: Sequence[Scene], within: shapely.Geometry | None) -> tuple[list[Lattice], int]:
     """The patches that are taken of each image, and how many lie on ground of newer ones."""
     patches = spec.patches
-    whole = [_inside(lattice_of(scene, patches.size, patches.stride or patches.size), within) for scene in scenes]
-    once = list(taken_once(whole))
-    taken = [lattice.take(free) for lattice, free in zip(whole, once, strict=True)]
-    some = [
-        each.take(drawn(scene, each, patches.fraction, patches.seed)) for scene, each in zip(scenes, taken, strict=True)
-    ]
-    return some, sum(int((~free).sum()) for free in once)
+
+    def whole(scene: Scene) -> Lattice:
+        return inside(lattice_of(scene, patches.size, patches.stride or patches.size), within)
+
+    taken, again = list[Lattice](), 0
+    for scene, lattice, free in taken_once(scenes, whole):
+        again += int((~free).sum())
+        once = lattice.take(free)
+        taken.append(once.take(drawn(scene, once, patches.fraction, patches.seed)))
+    return taken, again
 
 
 def _candidates(
@@ -111,7 +116,7 @@ def _candidates(
     """Patches with their splits and images, the share of the largest group, and those that cross a block's border."""
     every, numbers = _places(lattices)
     if not len(every):
-        raise PlanError(f"none of {len(scenes)} images has a whole patch of {spec.patches.size} pixels in the area")
+        raise PlanError(_no_patch(spec, len(scenes)))
     places, split, largest, crossing = with_splits(every, spec.splits, spec.patches.side_m)
     if not len(places):
         cell = f"a cell of {spec.splits.block_km:g} km"
@@ -119,14 +124,6 @@ def _candidates(
     images = SceneTable(numbers[places.ordinal], tuple((scene,) for scene in scenes))
     nothing = SceneTable(np.zeros(len(places), np.int32), ((),))
     return Candidates(places=places, split=split, imagery=images.compact(), labels=nothing), largest, crossing
-
-
-def _inside(lattice: Lattice, within: shapely.Geometry | None) -> Lattice:
-    """The patches of an image that lie in the area."""
-    if within is None or not len(lattice):
-        return lattice
-    shapely.prepare(within)
-    return lattice.take(shapely.covers(within, lattice.quads))
 
 
 def _ground(spec: PatchSpec) -> tuple[shapely.Geometry | None, int]:
@@ -156,7 +153,8 @@ def _around(spec: PatchSpec) -> tuple[shapely.Geometry, int]:
         corners = np.array([(-half, -half), (half, -half), (half, half), (-half, half)])
         points = np.stack([x, y], -1)[:, None, :] + corners
         lon, lat = transformer(f"EPSG:{number}", "EPSG:4326").transform(points[..., 0], points[..., 1])
-        squares += list(shapely.polygons(np.stack([lon, lat], -1)))
+        beside = around_of(np.asarray(lon), places.lon[here][:, None])  # a square across 180° goes on beyond it
+        squares += list(shapely.polygons(np.stack([beside, lat], -1)))
     return shapely.union_all(squares), len(places)
 
 
@@ -182,7 +180,7 @@ def _scenes(spec: PatchSpec, within: shapely.Geometry | None) -> tuple[list[Scen
 def _unlike(scene: Scene, resolution_m: float) -> str | None:
     """Why an image's pixels are no patches' pixels, in a few words; None if they are."""
     a, _, _, _, e, _ = scene.lead.transform
-    if any(abs(abs(side) - resolution_m) > 1e-6 * resolution_m for side in (a, e)):
+    if any(abs(abs(side) - resolution_m) > ROUNDING * resolution_m for side in (a, e)):
         return f"pixels of {abs(a):g} m"
     return unlike_a_map(Affine(*scene.lead.transform))
 
@@ -236,6 +234,16 @@ def _warnings(spec: PatchSpec, others: dict[str, int], again: int) -> Iterator[s
         yield f"{count} images have {problem}, not {spec.patches.resolution_m:g} m: they are left out"
     if again:
         yield f"{again} patches lie on ground of newer images, and are taken from those"
+
+
+def _no_patch(spec: PatchSpec, images: int) -> str:
+    """That no image has a patch, and what may be changed."""
+    patches, around = spec.patches, spec.patches.around
+    told = f"none of {images} images has a whole patch of {patches.size} pixels, {patches.side_m:g} m"
+    if around is not None:
+        return f"{told}, in a square of {around.side_m:g} m around a place: see patches.around.side_m"
+    drawn_of = f", or none is drawn of few (patches.fraction is {patches.fraction:g})" if patches.fraction < 1 else ""
+    return f"{told}, in the area{drawn_of}"
 
 
 def _no_image(spec: PatchSpec, others: dict[str, int]) -> NoScene:
