@@ -6,6 +6,7 @@ from collections import Counter
 import pytest
 import yaml
 
+from nutonic.chips.scene.policy import parse
 from nutonic.recipe.templates import builtin
 
 TEXT = builtin("tags")["text"]
@@ -15,6 +16,13 @@ NOUNS = sorted({noun for noun in VISIBLE.values() if noun is not None})
 
 #: Words in -s that are singular.
 SINGULAR = {"tennis", "grass", "glass", "bus", "class", "campus", "gas", "sports", "solar", "boules", "bowls"}
+
+#: What is known of things, and cannot be seen of them.
+UNSEEN = """usage=main oneway=yes oneway:bicycle=no content=oil product=oil substance=gas building:use=office religion=christian
+denomination=lutheran office=company craft=bakery healthcare=dentist emergency=fire_hydrant amenity=bank amenity=cafe
+shop=hairdresser tourism=attraction historic=yes place=locality leisure=sauna public_transport=stop_position lit=yes
+smoothness=good grassland=prairie meadow=perpetual covered=yes name=Elm operator=B voltage=110000 maxspeed=30 layer=1
+service=bus segregated=yes building:material=brick description=old start_date=1990 access=private""".split()  # noqa: SIM905
 
 #: A syllable has a vowel; y is one where no other is near.
 VOWEL = re.compile(r"[aeiouy]")
@@ -71,6 +79,23 @@ def test_what_no_picture_shows_is_said_to_be_invisible():
     wanted = {"name", "name:*", "operator", "maxspeed", "voltage", "ref", "addr:*", "source", "tiger:*", "gnis:*"}
     assert wanted <= set(POLICY["invisible"])
     assert {"boundary", "admin_level", "tunnel=yes", "location=underground"} <= set(POLICY["dropped"])
+
+
+@pytest.mark.parametrize("tag", UNSEEN)
+def test_what_is_known_of_a_thing_and_not_seen_of_it_is_not_shown(tag: str):
+    key, _, value = tag.partition("=")
+    policy = parse(TEXT)
+    assert policy.shown({key: value, "natural": "water"}) == (("natural", "water"),)
+    assert policy.noun({key: value}) is None
+
+
+@pytest.mark.parametrize("kind", ["office", "public", "government", "service", "hotel", "dormitory", "yes"])
+def test_a_building_of_which_only_its_use_is_known_is_a_building(kind: str):
+    assert parse(TEXT).noun({"building": kind}) == "building"
+
+
+def test_a_part_of_a_building_is_no_second_one():
+    assert parse(TEXT).noun({"building:part": "yes"}) is None
 
 
 def test_the_first_line_that_fits_is_the_closest():

@@ -18,8 +18,8 @@ from nutonic.core.model import Element
 
 #: What is no further apart, in metres, lies beside each other; ...
 NEAR_M = 15.0
-#: ... and so many neighbours are told.
-MOST_NEAR = 4
+#: ... and so many neighbours are told: who counts them knows that a list of so many may go on.
+MOST_NEAR = 12
 #: A thing of which more than this part lies on another, or under it, lies on it, and not beside it.
 _BESIDE = 0.1
 
@@ -143,7 +143,7 @@ def _line(said: Described, shape: BaseGeometry, drawn: BaseGeometry, frame: Fram
 
 
 def _where(shape: BaseGeometry, cells: tuple[int, ...], frame: Frame) -> int:
-    """The part of the patch that holds a point inside a shape, one that the shape reaches into."""
+    """The part of the patch that holds a point inside a shape; if it hardly reaches into that, the one with most of it."""
     if shape.geom_type == "Point":
         return cells[0]
     main = max(shapely.get_parts(shape), key=shapely.area if shapely.get_dimensions(shape) == 2 else shapely.length)
@@ -155,7 +155,7 @@ def _where(shape: BaseGeometry, cells: tuple[int, ...], frame: Frame) -> int:
     if shapely.get_dimensions(main) == 2 and not main.contains(point):
         point = shapely.point_on_surface(main)
     cell = frame.cell(point)
-    return cell if cell in cells else cells[0]
+    return cell if cell in cells else int(frame.parts(shape).argmax())
 
 
 def _near(seen: Sequence[_Seen]) -> list[tuple[str, ...]]:

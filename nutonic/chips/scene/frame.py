@@ -29,10 +29,9 @@ _MARGIN = 0.1
 #: of the side for patches of some kilometres.
 _PIECE = 1 / 16
 
-#: A part of the patch is reached by a shape of which so much lies in it, ...
-_LEAST_PART = {2: 0.05, 1: 0.1}
-#: ... or that takes so much of it: of its area, or of its side; by the dimension of the shape.
-_LEAST_TAKEN = {2: 0.25, 1: 0.5}
+#: A part of the patch is reached by a shape of which so much lies in it, or that takes so much of it: of its area, or of its
+#: side; by the dimension of the shape. So what is said to lie everywhere but in a part is as good as absent from it.
+_LEAST = {2: 0.05, 1: 0.1}
 
 #: Metres of a CRS may be so far off metres on the ground; UTM is within 0.5 % as far as six degrees from its meridian.
 _SCALE_OFF = 0.01
@@ -143,13 +142,18 @@ class Frame:
     def reached(self, inside: BaseGeometry) -> tuple[int, ...]:
         """The numbers of the parts that an area or a line reaches into.
 
-        A twentieth of an area or a tenth of a line lies there, or it takes a quarter of the part, or half its side.
+        A twentieth of the area or of the part is the least, of a line a tenth of it or of the part's side.
         """
         dimension = shapely.get_dimensions(inside)
         measure, of = (shapely.area, self.side**2 / 9) if dimension == 2 else (shapely.length, self.side / 3)
-        parts = measure(shapely.intersection(inside, np.array(self.cells, dtype=object)))
-        least = min(_LEAST_PART[dimension] * measure(inside), _LEAST_TAKEN[dimension] * of, parts.max())
+        parts = self.parts(inside)
+        least = min(_LEAST[dimension] * min(measure(inside), of), parts.max())
         return tuple(k for k in range(9) if parts[k] >= least)
+
+    def parts(self, inside: BaseGeometry) -> np.ndarray:
+        """How much of an area or a line lies in each part, nine square metres or metres."""
+        measure = shapely.area if shapely.get_dimensions(inside) == 2 else shapely.length
+        return np.asarray(measure(shapely.intersection(inside, np.array(self.cells, dtype=object))))
 
 
 def _clipped(shape: BaseGeometry, box: BaseGeometry) -> BaseGeometry:

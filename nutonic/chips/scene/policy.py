@@ -74,8 +74,8 @@ class TagPolicy:
         return tuple(sorted((k, v) for k, v in tags.items() if self._shows(k, v) or (names and k in NAMES)))
 
     def drops(self, tags: _Tags) -> bool:
-        """Whether a thing with these tags is none that counts, such as a boundary."""
-        return any(self.dropped.fit(key, value) for key, value in tags.items())
+        """Whether a thing with these tags is none that counts, such as a boundary; ``indoor=no`` drops nothing."""
+        return any(self.dropped.fit(key, value) for key, value in tags.items() if value not in _NOT)
 
     def _line(self, key: str, value: str) -> str:
         """The line of the text that is of a tag; of several values, as in ``house;garage``, the first may have one."""
