@@ -18,7 +18,8 @@ NOUNS = sorted({noun for noun in VISIBLE.values() if noun is not None})
 SINGULAR = {"tennis", "grass", "glass", "bus", "class", "campus", "gas", "sports", "solar", "boules", "bowls"}
 
 #: What is known of things, and cannot be seen of them.
-UNSEEN = """usage=main oneway=yes oneway:bicycle=no content=oil product=oil substance=gas building:use=office religion=christian
+UNSEEN = """
+usage=main oneway=yes oneway:bicycle=no content=oil product=oil substance=gas building:use=office religion=christian
 denomination=lutheran office=company craft=bakery healthcare=dentist emergency=fire_hydrant amenity=bank amenity=cafe
 shop=hairdresser tourism=attraction historic=yes place=locality leisure=sauna public_transport=stop_position lit=yes
 smoothness=good grassland=prairie meadow=perpetual covered=yes name=Elm operator=B voltage=110000 maxspeed=30 layer=1
