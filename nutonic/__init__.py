@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from nutonic.recipe.yaml import load_recipe
     from nutonic.run.callbacks import BatchFinished, BuildEnded, BuildStarted, Callback, Note
     from nutonic.run.cluster import Cluster
+    from nutonic.run.packs.pack import Packed, pack
     from nutonic.run.rebuild import verify
     from nutonic.run.results import Summary
     from nutonic.run.run import build
@@ -83,6 +84,8 @@ _HOME = {
     "Note": "nutonic.run.callbacks",
     "TilesSaved": "nutonic.core.callbacks",
     "verify": "nutonic.run.rebuild",
+    "pack": "nutonic.run.packs.pack",
+    "Packed": "nutonic.run.packs.pack",
     "open_dataset": "nutonic.dataset.reading",
     "Dataset": "nutonic.dataset.reading",
 }

@@ -38,6 +38,7 @@ from nutonic.run.results import Failure
 
 if TYPE_CHECKING:
     from nutonic.dataset.verify import Verdict
+    from nutonic.run.packs.pack import Packed
     from nutonic.run.results import Summary
 
 
@@ -364,6 +365,17 @@ def note(line: str) -> None:
 def summary_json(summary: Summary) -> Json:
     """A summary as values for JSON."""
     return {**asdict(summary), "complete": summary.complete, "succeeded": summary.succeeded}
+
+
+def show_packed(packed: Packed, out: Path) -> None:
+    """Print what is in a pack, and what is left to do."""
+    for line in packed.failures[:_SHOWN]:
+        note(f"failed {line}")
+    before = f"; {packed.done_before} of its {packed.shards} shards were there before" if packed.done_before else ""
+    rows = ", ".join(f"{count} {split}" for split, count in packed.rows.items())
+    note(f"{out} has {rows} rows as {packed.format} ({size(packed.bytes)}), in {packed.seconds:.1f} s{before}")
+    if packed.still_open:
+        note(f"{packed.still_open} of {packed.shards} shards are left: run the same command again")
 
 
 def show_verdict(verdict: Verdict, directory: Path) -> None:

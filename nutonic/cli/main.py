@@ -273,6 +273,42 @@ def verify(directory: Path, deep: bool, fix: bool, rebuild: int, as_json: bool) 
 
 
 @cli.command()
+@click.argument("directory", metavar="DIR", type=_Path())
+@click.option("--format", "form", required=True, metavar="FORM", help="parquet, or a trainer's: see docs/packs.md.")
+@click.option("--out", type=_Path(output=True), required=True, help="Folder of the pack, beside the dataset.")
+@click.option("--boxes", metavar="NAME", help="How boxes are written. Default: as the form's own models write them.")
+@click.option("--shard-mb", type=click.IntRange(min=1), default=500, show_default=True, help="Megabytes of a shard.")
+@click.option("--workers", type=click.IntRange(min=0), help="Worker processes; 0 packs without dask.")
+@_at_a_scheduler
+@click.option("--json", "as_json", is_flag=True, help="What is there as one JSON object on stdout.")
+@click.option("--log-json", is_flag=True, expose_value=False, help="One JSON object a line on stderr instead of text.")
+def pack(
+    directory: Path, form: str, out: Path, boxes: str | None, shard_mb: int, as_json: bool, **options: Any
+) -> None:
+    """Pack a finished dataset into the form of a trainer, the Hub or a map. Run again, it resumes.
+
+    The dataset is only read. Ctrl-C lets the shards in flight be finished; pressed again, it stops at once.
+    """
+    from nutonic.cli import console
+    from nutonic.cli.interrupts import Interrupts
+    from nutonic.run.cluster import Cluster
+    from nutonic.run.packs.pack import pack as run_pack
+
+    try:
+        with Interrupts() as interrupts, console.progress() as progress:
+            made: dict[str, Any] = {"format": form, "boxes": boxes, "shard_mb": shard_mb, "workers": Cluster(**options)}
+            packed = run_pack(directory, out, callbacks=[interrupts, progress], **made)
+    except KeyboardInterrupt:
+        _end_interrupted()
+    if as_json:
+        _print_json({**asdict(packed), "complete": packed.complete})
+    console.show_packed(packed, out)
+    if interrupts.stop_requested() and not packed.complete:
+        _end_interrupted()
+    sys.exit(OK if packed.complete else INCOMPLETE)
+
+
+@cli.command()
 @click.argument(
     "name", required=False, type=click.Choice(["nutonic", "rsteller"]), default="nutonic", metavar="[rsteller]"
 )

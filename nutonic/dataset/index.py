@@ -27,16 +27,21 @@ _PLACE = np.dtype(
         ("length", "i8"),
         ("size", "i8"),
         ("rows", "i4"),
+        ("pictures", "i8"),
     ]
 )
+
+#: Folders of pictures that rows show.
+_SHOWN = ("images/", f"{STILLS}/")
 
 
 @dataclass(frozen=True, slots=True)
 class Spans:
-    """Where the rows of places lie, in the order of the dataset; 45 bytes a place."""
+    """Where the rows of places lie, in the order of the dataset; 53 bytes a place."""
 
     table: np.ndarray
-    """One record a place: ordinal, variant, split, part, start and length of its member, size and number of its rows."""
+    """One record a place: ordinal, variant, split, part, start and length of its member, size and number of its rows, size
+    of its pictures."""
     parts: tuple[str, ...]
     """Paths of the files that the records' parts mean."""
 
@@ -82,7 +87,9 @@ class Spans:
 def _record(entry: CommittedPlace, number: dict[str, int]) -> tuple[int, ...]:
     part = number.setdefault(entry.name.part, len(number))
     rows = entry["rows"]
-    return *entry.order, SPLITS.index(entry["split"]), part, rows["start"], rows["length"], rows["size"], entry.rows
+    pictures = sum(size for path, (size, _) in entry["files"].items() if path.startswith(_SHOWN))
+    where = part, rows["start"], rows["length"], rows["size"]
+    return *entry.order, SPLITS.index(entry["split"]), *where, entry.rows, pictures
 
 
 @dataclass(slots=True)

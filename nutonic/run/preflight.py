@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from nutonic._version import __version__
 from nutonic.core.model import Scene
+from nutonic.dataset.packs.layout import is_pack
 from nutonic.errors import InputError
 from nutonic.io.limits import IN_FLIGHT
 from nutonic.io.objects import Store
@@ -304,7 +305,7 @@ def _token(root: Path, sources: AnySources, accounts: tuple[Account, ...]) -> It
     new_folders = [folder for folder in (root / META, root, *root.parents) if not folder.exists()]
     store, marked = Store(root), False
     try:
-        marked = mark(store)
+        marked = not is_pack(root) and mark(store)
         store.put(path, content)
         yield WorkerChecks(
             versions=versions([*PACKAGES, *extras]), token=root / path, content=content, accounts=accounts

@@ -1,0 +1,122 @@
+"""Where everything lies in a pack, and which folders one may be made in.
+
+A folder is a pack if it has the marker, which is created first. What is packed, and how, is sealed beside it, so that a
+folder never holds two packs; each shard that is there whole has a record. Files that nutonic does not name stay as they are.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+from nutonic.core.model import Json
+from nutonic.errors import Corrupt, NotNutonic
+from nutonic.io.objects import Store, obstacle_at, sealed, unsealed
+from nutonic.planning.layout import META
+
+#: What makes a folder a pack, and nothing else does: this file with just these bytes.
+PACK_MARKER = f"{META}/pack.json"
+PACK_MARKER_BYTES = b'{"nutonic":"pack","format":1}\n'
+
+#: What is packed, in which form and how: written once, and never changed.
+PACKING = f"{META}/packing.json"
+
+#: A record for each shard that is there whole.
+SHARDS = f"{META}/shards"
+
+#: Rows of shards, until they are put together.
+ROWS = f"{META}/rows"
+
+#: Written last: the pack is whole.
+PACKED = f"{META}/packed.json"
+
+
+def is_pack(out: Path) -> bool:
+    """Whether a folder has the marker of a pack."""
+    try:
+        with (out / PACK_MARKER).open("rb") as file:
+            return file.read(len(PACK_MARKER_BYTES) + 1) == PACK_MARKER_BYTES
+    except OSError:
+        return False
+
+
+def refuse_foreign_folder(out: Path) -> None:
+    """Raise :class:`NotNutonic` where no pack may be made: in a file, or in a folder with files of somebody else.
+
+    A tree is somebody else's too: a pack goes into a folder of its own.
+    """
+    try:
+        blocked = next((path for path in (out, *out.parents) if path.exists() and not path.is_dir()), None)
+        names = sorted(path.name for path in out.iterdir()) if out.is_dir() else []
+    except OSError as error:
+        raise NotNutonic(f"{str(out)[:200]} cannot be used: {(error.strerror or 'unreadable').lower()}") from None
+    if blocked is not None or (out.is_symlink() and not out.exists()):
+        what = f"{blocked} is a file" if blocked is not None else f"{out} is a link to nothing"
+        raise NotNutonic(f"{what}: --out must name a folder")
+    if names and not is_pack(out) and not (names == [META] and _only_begun(out / META)):
+        raise NotNutonic(f"{out} holds files that are of no pack ({names[0][:60]}): name a new or an empty folder")
+    for folder in (META, SHARDS, ROWS):
+        if (obstacle := obstacle_at(out, folder, folder=True)) is not None:
+            raise NotNutonic(f"{obstacle}; nothing was changed")
+
+
+def _only_begun(meta: Path) -> bool:
+    """Whether a folder holds only temporaries of the marker, as one killed while writing it leaves them."""
+    names = [path.name for path in meta.iterdir()] if meta.is_dir() and not meta.is_symlink() else ["else"]
+    return all(re.fullmatch(r"pack\.json#\d+", name) for name in names)
+
+
+def begin(store: Store, packing: Json) -> None:
+    """Make a folder a pack of just this, or find that it is one.
+
+    Raises
+    ------
+    NotNutonic
+        If the folder holds another pack: its text says in what it differs.
+    """
+    if not store.has(PACK_MARKER):
+        store.create(PACK_MARKER, PACK_MARKER_BYTES)
+    if store.get(PACK_MARKER) != PACK_MARKER_BYTES:
+        raise NotNutonic(f"{store.root} holds files that are of no pack: name a new or an empty folder")
+    if not store.has(PACKING):
+        store.create(PACKING, sealed(packing))
+    begun = unsealed(store.get(PACKING), PACKING)
+    wrong = next((key for key in {**packing, **begun} if packing.get(key) != begun.get(key)), None)
+    if wrong is not None:
+        raise NotNutonic(
+            f"{store.root} holds another pack: {_differs(wrong, begun, packing)}: name a new or an empty folder"
+        )
+
+
+def _differs(key: str, begun: Json, wanted: Json) -> str:
+    if key in ("recipe_digest", "commits", "plan"):
+        return "its tree was another, or has been built further since"
+    return f"{key} {_shown(begun.get(key))}, not {_shown(wanted.get(key))}"
+
+
+def _shown(value: Any) -> str:
+    return f"{value!r:.60}" if not isinstance(value, str) else f"{value:.60}"
+
+
+def shard_record(number: int) -> str:
+    """Path of the record of a shard."""
+    return f"{SHARDS}/{number:05d}.json"
+
+
+def read_record(store: Store, number: int) -> Json | None:
+    """The record of a shard that is there whole, its files with the sizes it tells; None of any other."""
+    path = shard_record(number)
+    try:
+        record = unsealed(store.get(path), path)
+    except (FileNotFoundError, Corrupt):
+        return None
+    return record if all(_is_there(store, name, size) for name, (size, _) in record["files"].items()) else None
+
+
+def _is_there(store: Store, path: str, size: int) -> bool:
+    assert store.root is not None, "packs are folders"
+    try:
+        return store.is_file(path) and (store.root / path).stat().st_size == size
+    except OSError:
+        return False

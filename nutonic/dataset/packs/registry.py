@@ -1,0 +1,45 @@
+"""The forms that there are, by name."""
+
+from __future__ import annotations
+
+import pkgutil
+from typing import Any
+
+from nutonic.dataset.packs.boxes import AS_BUILT, box_form
+from nutonic.dataset.packs.forms import Form
+from nutonic.errors import InputError
+
+#: Where each form is, and how its trainer writes boxes; None where it has a way of its own.
+_HOMES: dict[str, tuple[str, str | None]] = {
+    "parquet": ("parquet:Parquet", AS_BUILT.name),
+}
+
+#: Names of all forms.
+FORMS = tuple(_HOMES)
+
+
+def form_of(name: str, boxes: str | None = None) -> Form:
+    """A form by its name.
+
+    Parameters
+    ----------
+    name
+        One of `FORMS`.
+    boxes
+        A convention of :mod:`nutonic.dataset.packs.boxes`; by default the one of those that the form is for.
+
+    Raises
+    ------
+    InputError
+        If there is none of that name, or its boxes cannot be chosen.
+    """
+    if name not in _HOMES:
+        raise InputError(f"{name!r:.60} is no form of a pack: there are {', '.join(FORMS)}")
+    home, usual = _HOMES[name]
+    options: dict[str, Any] = {}
+    if usual is not None:
+        options["boxes"] = box_form(boxes or usual)
+    elif boxes is not None:
+        raise InputError(f"{name} has one way to write boxes: leave out --boxes")
+    form: Form = pkgutil.resolve_name(f"nutonic.dataset.packs.{home}")(**options)
+    return form

@@ -1,0 +1,1 @@
+"""Packing a finished tree, shard by shard, and putting it on the Hub."""
