@@ -4,8 +4,8 @@
 
     NutonicError
     ├─ InputError(ValueError)     RecipeError · PoiError · GridError (NotAligned, OffLattice)
-    ├─ SourceError(OSError)       NoScene(LookupError) · ReadFailed (Gone) · BadPixels · Refused(PermissionError)
-    │                             Unreachable(ConnectionError)
+    ├─ SourceError(OSError)       NoScene(LookupError) · ReadFailed (Gone · FileMissing) · BadPixels
+    │                             Refused(PermissionError) · Unreachable(ConnectionError)
     ├─ PlanError(ValueError)      PlanTooLarge
     ├─ StoreError(OSError)        RecipeChanged · CubeChanged · NotNutonic · Corrupt
     ├─ MissingExtra(ImportError) · BrokenInstall(ImportError)
@@ -74,6 +74,10 @@ class ReadFailed(SourceError):
 
 class Gone(ReadFailed):
     """The raster is not there (404, 410, no such file): trying again is no use, another scene may serve."""
+
+
+class FileMissing(ReadFailed):
+    """A local file is not there: it may be put back, or its disk mounted, so what needs it stays open."""
 
 
 class BadPixels(SourceError):

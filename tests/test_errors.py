@@ -25,6 +25,7 @@ TREE = {
     "NoScene": {"SourceError", "LookupError"},
     "ReadFailed": {"SourceError"},
     "Gone": {"ReadFailed"},
+    "FileMissing": {"ReadFailed"},
     "BadPixels": {"SourceError"},
     "Refused": {"SourceError", "PermissionError"},
     "Unreachable": {"SourceError", "ConnectionError"},

@@ -32,9 +32,11 @@ from nutonic.cli.lacks import silence
 from nutonic.core.callbacks import TilesSaved
 from nutonic.core.model import Json, Reject
 from nutonic.core.units import size
+from nutonic.dataset.reasons import WHAT_TO_DO
 from nutonic.inert import inert
+from nutonic.planning.pins import missing_line
 from nutonic.run.callbacks import BatchFinished, Callback, CaptionsFinished, Note
-from nutonic.run.results import Failure
+from nutonic.run.results import Failure, examples_of
 
 if TYPE_CHECKING:
     from nutonic.dataset.verify import Verdict
@@ -71,9 +73,6 @@ if not console.width:  # COLUMNS=0, as where a terminal has no size, shows nothi
 
 #: The least number of seconds between two lines of progress.
 _LINES_APART_S = 1.0
-
-#: How many rejects are shown one by one. All of them are in the plan, the commits and ``--json``.
-_SHOWN = 5
 
 
 class Progress(Callback):
@@ -231,8 +230,12 @@ class TileBar(Callback):
         self._bar.update(self._task, completed=event.done, total=event.total)
 
 
-def show_plan(header: Json, rejects: Sequence[Reject]) -> None:
-    """Print a plan as a table, with its warnings and the places that are left out."""
+def _most_first(counts: Mapping[str, int]) -> list[tuple[str, int]]:
+    return sorted(counts.items(), key=lambda entry: (-entry[1], entry[0]))
+
+
+def show_plan(header: Json, rejects: Sequence[Reject], missing: Sequence[str] = ()) -> None:
+    """Print a plan as a table, with its warnings and the places that are left out; `missing` are local files."""
     cost = header["cost"]
     table = Table(show_header=False, box=None, pad_edge=False)
     for name, value in (
@@ -248,12 +251,11 @@ def show_plan(header: Json, rejects: Sequence[Reject]) -> None:
     console.print(table)
     for warning in header["warnings"]:
         console.print(f"[yellow]note[/] {escape(warning)}")
-    _show_counts("left out", header["rejects"])
-    for reject in rejects[:_SHOWN]:
-        line = "" if reject.line is None else f" (line {reject.line})"
-        console.print(f"  {reject.poi_id}{line}: {reject.reason}: {reject.detail}", markup=False)
-    if len(rejects) > _SHOWN:
-        console.print(f"  … and {len(rejects) - _SHOWN} more; --json lists all")
+    if missing:
+        console.print(f"[yellow]note[/] {escape(missing_line(missing))}")
+    _show_rejects(header["rejects"], examples_of(rejects))
+    if len(rejects) > len(header["rejects"]):
+        console.print("--json lists all that are left out")
 
 
 def _of_places(header: Json) -> Iterator[tuple[str, str]]:
@@ -297,25 +299,49 @@ def show_summary(summary: Summary, out: Path) -> None:
     if not (summary.finished or summary.failures):
         state = "built" if summary.succeeded else "looked at, and none has a chip,"
         console.print(f"nothing to do: all {summary.wanted} places are {state} in {out}", markup=False)
+        if not summary.succeeded:
+            _show_rejects(summary.rejects, summary.examples)
         return
     console.print(_of_chips(summary, out) if not summary.captions else _of_captions(summary, out), markup=False)
     _show_network(summary)
     if summary.done_before:
         console.print(f"{summary.done_before} places were built before")
-    _show_counts("left out", summary.rejects)
+    _show_rejects(summary.rejects, summary.examples)
     _show_counts("captions not let through", summary.captions.get("rejected", {}))
     for name, used in summary.captions.get("usage", {}).items():
         console.print(f"{name}: {_used(used)}", markup=False)
     if summary.complete and not summary.succeeded:
         console.print(f"no chip was made of {summary.wanted} places: see what was left out, and change the recipe")
-        if summary.example:
-            console.print(f"such as {summary.example}", markup=False)
-    for failure in summary.failures[:_SHOWN]:
-        console.print(_failure_line(failure), markup=False)
-    if len(summary.failures) > _SHOWN:
-        console.print(f"… and {len(summary.failures) - _SHOWN} more; _nutonic/summary.json lists all")
-    if summary.failures:
-        console.print(f"{len(summary.failures)} places failed and stay open: run the same command again")
+    _show_failures(summary.failures)
+
+
+def _show_rejects(counts: Mapping[str, int], examples: Mapping[str, str]) -> None:
+    """Print each reason with its count, the first place or tile that it was, and what may be done about it."""
+    if not counts:
+        return
+    console.print("left out")
+    for reason, count in _most_first(counts):
+        console.print(f"  {count:>6}  {reason}", markup=False)
+        if reason in examples:
+            console.print(f"          such as {examples[reason]}", markup=False)
+        if reason in WHAT_TO_DO:
+            console.print(f"          {WHAT_TO_DO[reason]}", markup=False)
+
+
+def _show_failures(failures: Sequence[Failure]) -> None:
+    """Print the first failure of each reason, and how many more are like it."""
+    if not failures:
+        return
+    counts = Counter(failure.reason for failure in failures)
+    first = {failure.reason: failure for failure in reversed(failures)}
+    for reason, count in _most_first(counts):
+        more = f" (and {count - 1} more)" if count > 1 else ""
+        console.print(f"{_failure_line(first[reason])}{more}", markup=False)
+        if reason in WHAT_TO_DO:
+            console.print(f"  {WHAT_TO_DO[reason]}", markup=False)
+    console.print(f"{len(failures)} places failed and stay open: run the same command again", markup=False)
+    if len(failures) > len(first):
+        console.print("_nutonic/summary.json lists all")
 
 
 def _show_network(summary: Summary) -> None:
@@ -418,6 +444,6 @@ def _show_counts(title: str, counts: Mapping[str, int]) -> None:
         table = Table(title=title, title_justify="left", box=None, pad_edge=False)
         table.add_column("reason")
         table.add_column("count", justify="right")
-        for reason, count in sorted(counts.items(), key=lambda entry: (-entry[1], entry[0])):
+        for reason, count in _most_first(counts):
             table.add_row(escape(reason), str(count))
         console.print(table)

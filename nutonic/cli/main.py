@@ -132,20 +132,22 @@ def plan(recipe: Path, out: Path | None, as_json: bool) -> None:
     from nutonic.planning.cost import default_workers, refuse_too_large
     from nutonic.planning.kinds import plan as planned_of
     from nutonic.planning.kinds import planned_into
+    from nutonic.planning.pins import missing_files
     from nutonic.recipe.yaml import load_recipe
 
     loaded = load_recipe(recipe)
     if out is not None:
         plan_file = planned_into(loaded, out)[1]
-        header, rejects = plan_file.header, plan_file.rejects
+        header, rejects, scenes = plan_file.header, plan_file.rejects, list(plan_file.scenes)
     else:
         planned = planned_of(loaded)
         refuse_too_large(planned.cost, Path.cwd(), default_workers())
-        header, rejects = planned.header(), planned.rejects
+        header, rejects, scenes = planned.header(), planned.rejects, planned.scenes()
+    missing = missing_files(scenes)
     if as_json:
-        _print_json({**header, "rejected": [_reject_json(reject) for reject in rejects]})
+        _print_json({**header, "rejected": [_reject_json(reject) for reject in rejects], "missing": missing})
     else:
-        console.show_plan(header, rejects)
+        console.show_plan(header, rejects, missing)
 
 
 @cli.command()
@@ -429,9 +431,9 @@ def _code(error: NutonicError) -> int:
     1 if it may go well the next time, since a store, a cluster or a service failed, so that the same command goes on; 2 if
     nothing was done, and would not be.
     """
-    from nutonic.errors import CubeChanged, Gone, NotNutonic, ReadFailed, RecipeChanged, Unreachable
+    from nutonic.errors import CubeChanged, FileMissing, Gone, NotNutonic, ReadFailed, RecipeChanged, Unreachable
 
-    is_final = isinstance(error, NotNutonic | RecipeChanged | CubeChanged | Gone)
+    is_final = isinstance(error, NotNutonic | RecipeChanged | CubeChanged | Gone | FileMissing)
     return INCOMPLETE if isinstance(error, StoreError | Unreachable | ReadFailed) and not is_final else MISTAKE
 
 

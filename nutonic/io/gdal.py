@@ -28,7 +28,7 @@ from rasterio.errors import CRSError, NotGeoreferencedWarning, RasterioError
 from rasterio.windows import Window
 
 from nutonic.core.grid import proj_hint, require_files
-from nutonic.errors import BrokenInstall, Gone, GridError, NutonicError, ReadFailed
+from nutonic.errors import BrokenInstall, FileMissing, GridError, NutonicError, ReadFailed
 from nutonic.inert import inert
 from nutonic.io.access import Access
 from nutonic.io.atomic import disk_error, refusal_at
@@ -264,7 +264,7 @@ def version(href: str) -> int:
     try:
         return Path(href).stat().st_mtime_ns
     except (FileNotFoundError, NotADirectoryError):
-        raise Gone(f"{href} does not exist") from None
+        raise FileMissing(f"{href} does not exist") from None
     except OSError as error:
         raise ReadFailed(f"cannot look at {href}: {error.strerror}") from None
 
@@ -321,11 +321,11 @@ def _open_local(href: str) -> OpenRaster:
         raise GridError(f"{href} {NOWHERE}") from None
     except RasterioError as error:
         gone = any(sign in str(error).lower() for sign in _MISSING)
-        raise (Gone if gone else ReadFailed)(f"cannot open {href}: {error}") from None
+        raise (FileMissing if gone else ReadFailed)(f"cannot open {href}: {error}") from None
     except NutonicError:
         raise
     except FileNotFoundError:
-        raise Gone(f"{href} does not exist") from None
+        raise FileMissing(f"{href} does not exist") from None
     except OSError as error:
         raise ReadFailed(f"cannot open {href}: {(error.strerror or 'unreadable').lower()}") from None
 

@@ -24,7 +24,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from nutonic.core.model import Batch, Json, RemotePin, Scene
-from nutonic.errors import RecipeChanged
+from nutonic.errors import InputError, RecipeChanged
 from nutonic.inert import inert
 from nutonic.io.files import open_regular
 
@@ -67,6 +67,33 @@ def changed(pins: Mapping[str, Pin]) -> list[str]:
     """Paths of files that are there and are not what they were, sorted; what only goes on was not all there yet."""
     now = _looked_at(pins, lambda path: pin_of(path, pins[path][0]))
     return [path for path, pin in now.items() if pin != tuple(pins[path])]
+
+
+def missing_files(scenes: Iterable[Scene]) -> list[str]:
+    """Paths of scenes' local files that are not there, sorted."""
+    paths = sorted({asset.href for scene in scenes for asset in scene.assets if "://" not in asset.href})
+    if not paths:
+        return []
+    with ThreadPoolExecutor(min(_THREADS, len(paths))) as threads:
+        there = list(threads.map(os.path.exists, paths))
+    return [path for path, found in zip(paths, there, strict=True) if not found]
+
+
+def missing_line(missing: Sequence[str]) -> str:
+    """That local files are not there, in a line."""
+    few = "1 local file is" if len(missing) == 1 else f"{len(missing)} local files are"
+    return f"{few} not there, and places that need them stay open; the first: {missing[0]}"
+
+
+def refuse_all_missing(scenes: Iterable[Scene]) -> None:
+    """Raise :class:`InputError` if a plan's files are local and none is there, as where a disk is not mounted."""
+    scenes = list(scenes)
+    missing = missing_files(scenes)
+    if missing and len(missing) == len({asset.href for scene in scenes for asset in scene.assets}):
+        raise InputError(
+            f"none of {len(missing)} files that the items of imagery.url name is there; the first: {missing[0]}: mount "
+            "their disk, or correct the hrefs of the items (relative ones count from the item's own file)"
+        )
 
 
 def _looked_at(paths: Iterable[str], pin: Callable[[str], Pin]) -> dict[str, Pin]:

@@ -18,6 +18,7 @@ from nutonic.io.session import current
 from nutonic.planning import splits
 from nutonic.planning.cost import Cost, batch_size, estimate
 from nutonic.planning.judging import judging
+from nutonic.planning.pins import refuse_all_missing
 from nutonic.planning.places.columns import Places, with_spacing, with_variants, without_duplicates
 from nutonic.planning.places.read import read_pois
 from nutonic.planning.scenes import Candidates, SceneTable, with_scenes
@@ -167,6 +168,7 @@ def plan_of(spec: BuildSpec) -> Plan:
     rejects += [*splitless, *sceneless]
     if not len(candidates.places):
         raise _nothing_left(sceneless, splitless, rejects, in_all, unusable.take())
+    refuse_all_missing(scene for ranked in candidates.imagery.compact().values for scene in ranked)
     candidates, starts, cost = arranged(candidates, spec)
     last = spec.layout.tiles[-1]
     _log.info("planned %d places in %d batches, %d rejected", len(candidates.places), len(starts) - 1, len(rejects))

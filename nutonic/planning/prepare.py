@@ -23,6 +23,7 @@ from nutonic.planning.plan_file import PlanFile, items_path, plan_bytes, read_pl
 from nutonic.planning.planned import PlannedPlaces
 from nutonic.planning.remote import label_pins
 from nutonic.planning.spec import BuildSpec
+from nutonic.recipe.differences import told
 from nutonic.sources.stac.geoparquet import geoparquet_bytes
 
 
@@ -217,8 +218,8 @@ def _refuse_changed_inputs(plan: PlanFile) -> None:
 def _refuse_changed(plan: PlanFile, spec: Preparation) -> None:
     if plan.header["recipe_digest"] != spec.digest:
         raise RecipeChanged(
-            f"{plan.store.root} was built from another recipe ({plan.header['recipe_digest'][:12]}, this one is "
-            f"{spec.digest[:12]}): build into another folder, or restore the recipe"
+            f"{plan.store.root} was built from another recipe: {told(plan.recipe, spec.text)}; build into another folder, "
+            "or restore the recipe"
         )
     if plan.header["nutonic_version"] != __version__:
         raise RecipeChanged(

@@ -37,8 +37,7 @@ from nutonic.rows.context import ChipContext, PlaceResult, WordRules
 from nutonic.rows.rows import dumps, overlays_of, rows_of
 from nutonic.rows.sidecar import sidecar_of
 from nutonic.run.read import Pixels, read, read_together
-from nutonic.run.results import BatchDone, Failure, failure_of, failure_of_still
-from nutonic.secrets import redact
+from nutonic.run.results import BatchDone, Failure, examples_of, failure_of, failure_of_still
 from nutonic.sources.stills.service import Still, Stills
 
 
@@ -165,15 +164,11 @@ def summary_of(index: int, done: Sequence[PlaceDone], failures: Sequence[Failure
         rows=sum(sum(place.tasks.values()) for place in done),
         bytes_written=bytes_written,
         rejects=dict(Counter(reject.reason for place in done for reject in place.rejects)),
-        example=next((_in_words(reject) for place in done for reject in place.rejects), None),
+        examples=examples_of(reject for place in done for reject in place.rejects),
         failures=tuple(failures),
         remote={key: pin for place in reversed(done) for key, pin in place.remote.items()},
         network=current().take_counts(),
     )
-
-
-def _in_words(reject: Reject) -> str:
-    return redact(f"{reject.tile_id or reject.poi_id}: {reject.reason}: {reject.detail}")
 
 
 # One place

@@ -14,7 +14,9 @@ from nutonic.dataset.commits import Committed
 from nutonic.errors import Corrupt, InputError
 from nutonic.io.objects import Store, unsealed
 from nutonic.planning.layout import SUMMARY
+from nutonic.planning.pins import missing_files, missing_line
 from nutonic.planning.plan_file import PlanFile
+from nutonic.run.callbacks import Note
 from nutonic.run.results import Failure
 
 
@@ -164,6 +166,12 @@ def progress_of(plan: PlanFile, scope: Scope, done: Committed) -> Progress:
     """Count the places within the scope, and the committed ones; no batch is read for it."""
     in_scope = scope.holds(plan)
     return Progress(wanted=int(in_scope.sum()), done=int((in_scope & _committed_places(plan, done)).sum()))
+
+
+def missing_notes(plan: PlanFile, before: Progress) -> tuple[Note, ...]:
+    """A note on local files that are not there, where anything is left to do."""
+    missing = missing_files(plan.scenes) if before.remaining else []
+    return (Note(text=missing_line(missing)),) if missing else ()
 
 
 def last_summary(store: Store) -> Json:

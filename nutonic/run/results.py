@@ -6,13 +6,18 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
-from nutonic.core.model import Json, PlannedPlace, RemotePin, Scene
+from nutonic.core.model import Json, PlannedPlace, Reject, RemotePin, Scene
 from nutonic.core.showing import Shown
-from nutonic.errors import NutonicError, ReadFailed, Refused
+from nutonic.errors import FileMissing, NutonicError, ReadFailed, Refused
 from nutonic.secrets import redact
 
 #: Errors in a word or two, to be counted by.
-_REASONS: dict[type, str] = {ReadFailed: "read failed", Refused: "refused", MemoryError: "out of memory"}
+_REASONS: dict[type, str] = {
+    ReadFailed: "read failed",
+    FileMissing: "file missing",
+    Refused: "refused",
+    MemoryError: "out of memory",
+}
 
 #: Of a place that takes its worker with it, whichever that is.
 KILLED = "killed its worker"
@@ -45,6 +50,16 @@ def failures_of_lost(ids: Iterable[str], error: BaseException | None) -> tuple[F
     reason = KILLED if error is None else "job lost"
     text = "every worker that tried it died" if error is None else redact(f"{type(error).__name__}: {error}")
     return tuple(Failure(poi_id=name, asset=None, reason=reason, error=text) for name in ids)
+
+
+def examples_of(rejects: Iterable[Reject]) -> dict[str, str]:
+    """The first reject of each reason, in words, without secrets."""
+    first: dict[str, str] = {}
+    for reject in rejects:
+        if reject.reason not in first:
+            line = "" if reject.line is None else f" (line {reject.line})"
+            first[reject.reason] = redact(f"{reject.tile_id or reject.poi_id}{line}: {reject.detail}")
+    return first
 
 
 def with_attempts(now: Iterable[Failure], before: Mapping[str, Failure]) -> tuple[Failure, ...]:
@@ -88,8 +103,8 @@ class BatchDone:
     bytes_written: int = 0
     rejects: Mapping[str, int] = field(default_factory=dict)
     """Reason to number of rejected places and tiles."""
-    example: str | None = None
-    """The first of the rejects, in words."""
+    examples: Mapping[str, str] = field(default_factory=dict)
+    """Reason to the first place or tile that was rejected for it, in words."""
     failures: tuple[Failure, ...] = ()
     money: float = 0.0
     """What captions cost, by the prices of the recipe."""
@@ -127,8 +142,8 @@ class Summary(Shown):
     """Bytes that came over HTTP."""
     faults: dict[str, int] = field(default_factory=dict)
     """Number of requests that failed and were tried again, by kind of fault."""
-    example: str | None = None
-    """One of the places or tiles that were rejected now, in words: the first, whatever was done first."""
+    examples: dict[str, str] = field(default_factory=dict)
+    """Reason to one place or tile that was rejected for it, in words: the first of the plan, whatever was done first."""
     chips: int = 0
     """Chips in the tree after the run."""
     captions: Json = field(default_factory=dict)
@@ -172,7 +187,7 @@ class Tally:
         self.batches = 0  # added so far
         self._sums: Counter[str] = Counter()
         self._rejects: Counter[str] = Counter()
-        self._examples: dict[int, str] = {}
+        self._examples: dict[str, tuple[int, str]] = {}
         self._failures: list[Failure] = []
         self._network: Counter[str] = Counter()
 
@@ -183,7 +198,8 @@ class Tally:
             {key: getattr(result, key) for key in ("finished", "places", "tiles", "rows", "bytes_written")}
         )
         self._rejects.update(result.rejects)
-        self._examples |= {result.index: result.example} if result.example else {}
+        for reason, told in result.examples.items():
+            self._examples[reason] = min((result.index, told), self._examples.get(reason, (result.index, told)))
         self._failures.extend(result.failures)
         self.add_network(result.network)
 
@@ -191,8 +207,8 @@ class Tally:
         """Add a process's requests, bytes and faults."""
         self._network.update(network)
 
-    def summary(self, header: Json) -> Summary:
-        """The sums; `header` is the plan's. The caller fills in the counts of the whole tree."""
+    def summary(self, header: Json, rejects: Iterable[Reject]) -> Summary:
+        """The sums; `header` and `rejects` are the plan's. The caller fills in the counts of the whole tree."""
         return Summary(
             places=header["places"],
             finished=self._sums["finished"],
@@ -201,7 +217,7 @@ class Tally:
             rows=self._sums["rows"],
             bytes_written=self._sums["bytes_written"],
             rejects=dict(self._rejects + Counter(header["rejects"])),
-            example=self._examples[min(self._examples)] if self._examples else None,
+            examples=examples_of(rejects) | {reason: told for reason, (_, told) in sorted(self._examples.items())},
             failures=tuple(sorted(self._failures, key=lambda failure: failure.poi_id)),
             requests=self._network["requests"],
             bytes_read=self._network["bytes"],

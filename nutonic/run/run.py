@@ -6,7 +6,7 @@ import logging
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -33,7 +33,18 @@ from nutonic.run.callbacks import (
 )
 from nutonic.run.cluster import Cluster
 from nutonic.run.dask_report import refuse_impossible
-from nutonic.run.jobs import Extent, Job, earlier_failures, last_summary, progress_of, remaining_jobs, scope_of
+from nutonic.run.jobs import (
+    Extent,
+    Job,
+    Progress,
+    Scope,
+    earlier_failures,
+    last_summary,
+    missing_notes,
+    progress_of,
+    remaining_jobs,
+    scope_of,
+)
 from nutonic.run.remote import have_changed, known_files, refuse_changed_files, with_known
 from nutonic.run.results import BatchDone, Summary, Tally, with_attempts
 
@@ -138,7 +149,7 @@ def _cluster_of(workers: int | Cluster | None) -> Cluster:
 
 def _build(spec: BuildSpec, out: Path, cluster: Cluster, extent: Extent, callback: Callback) -> Summary:
     from nutonic.io.session import limited
-    from nutonic.planning.prepare import empty, refuse_inputs_inside
+    from nutonic.planning.prepare import refuse_inputs_inside
     from nutonic.run.executor import results_of, workers_for
 
     started = time.perf_counter()
@@ -157,19 +168,14 @@ def _build(spec: BuildSpec, out: Path, cluster: Cluster, extent: Extent, callbac
         # Workers elsewhere are checked before anything is planned.
         pool = workers() if cluster.scheduler is not None else None
         store, plan = _planned(spec, out, extent.replan, cluster, pool)
-        scope, done = scope_of(plan, extent.limit), committed(store)
-        if extent.replan and have_changed(store, spec.sources, plan, done):
-            empty(store, owned_by(store, spec.layout, spec.output, plan), plan)
-            done = committed(store)
-        before = progress_of(plan, scope, done)
-        files = known_files(store, plan, done) if before.remaining else RemoteFiles(store.root)
-        refuse_changed_files(spec.sources, plan, scope, done, files)
-        for service in spec.accounts if before.remaining else ():
-            service.sign_in()  # a refusal then ends the build once, instead of failing every place
+        left = _left(spec, store, plan, extent)
+        before, files = left.before, left.files
+        for note in left.notes:
+            callback.on_note(note)
         if pool is None and not cluster.in_process and before.remaining:
             pool = workers()
         callback.on_start(BuildStarted(wanted=before.wanted, done_before=before.done))
-        jobs = with_known(remaining_jobs(plan, scope, done), files)
+        jobs = with_known(remaining_jobs(plan, left.scope, left.done), files)
         work = partial(_run_job, spec=spec, store=store, plan=plan.digest)
         tally = Tally()
         for result in results_of(pool, work, callback, jobs):
@@ -177,23 +183,55 @@ def _build(spec: BuildSpec, out: Path, cluster: Cluster, extent: Extent, callbac
             tally.add(result)
             callback.on_batch(BatchFinished(result=result, to_do=before.remaining))
         tally.add_network(session.take_counts())
-    if tally.batches:
-        done = committed(store)
-    after, last = progress_of(plan, scope, done), last_summary(store)
+    done = committed(store) if tally.batches else left.done
+    after, last = progress_of(plan, left.scope, done), last_summary(store)
     seconds = round(time.perf_counter() - started, 3)
     summary = replace(
-        tally.summary(plan.header), wanted=after.wanted, done_before=before.done, still_open=after.remaining
+        tally.summary(plan.header, plan.rejects),
+        wanted=after.wanted,
+        done_before=before.done,
+        still_open=after.remaining,
     )
     failures = with_attempts(summary.failures, earlier_failures(last))
-    limit = None if scope.last is None else extent.limit
+    limit = None if left.scope.last is None else extent.limit
     summary = replace(summary, failures=failures, seconds=seconds, limit=limit)
     if _is_up_to_date(store, spec, plan, done, summary, last):
         summary = replace(summary, chips=last["chips"])
+        if not summary.chips:  # what keeps it empty is worth telling again
+            summary = replace(summary, rejects=last.get("rejects", {}), examples=last.get("examples", {}))
     else:
         summary = _finish(store, spec, plan, done, summary)
     if card.is_theirs(store):
         callback.on_note(Note(text=f"{out}/{card.KEPT}"))
     return summary
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Left:
+    """What is left to do of a plan when a build begins."""
+
+    scope: Scope
+    done: Committed
+    before: Progress
+    files: RemoteFiles
+    """What is known of remote files that will be read again."""
+    notes: tuple[Note, ...]
+
+
+def _left(spec: BuildSpec, store: Store, plan: PlanFile, extent: Extent) -> _Left:
+    """Look at what is done, and ask the services for what is left: a refusal then ends the build, not every place."""
+    from nutonic.planning.prepare import empty
+
+    scope, done = scope_of(plan, extent.limit), committed(store)
+    if extent.replan and have_changed(store, spec.sources, plan, done):
+        empty(store, owned_by(store, spec.layout, spec.output, plan), plan)
+        done = committed(store)
+    before = progress_of(plan, scope, done)
+    files = known_files(store, plan, done) if before.remaining else RemoteFiles(store.root)
+    refuse_changed_files(spec.sources, plan, scope, done, files)
+    for service in spec.accounts if before.remaining else ():
+        service.sign_in()
+    return _Left(scope=scope, done=done, before=before, files=files, notes=missing_notes(plan, before))
 
 
 def _planned(

@@ -14,7 +14,7 @@ from nutonic.core.footprints import near
 from nutonic.core.globe import reach
 from nutonic.core.model import Scene
 from nutonic.core.times import Interval
-from nutonic.errors import BadPixels, Gone, InputError
+from nutonic.errors import BadPixels, FileMissing, Gone, InputError
 from nutonic.sources.item import Item, moment
 
 #: What items are passed over for, in the order in which it is looked at and told.
@@ -22,7 +22,7 @@ Filter = Literal["collection", "time", "year", "assets", "cloud", "degrees", "it
 _ORDER: tuple[Filter, ...] = Filter.__args__  # type: ignore[attr-defined]
 
 #: Errors of one item, which never end a search: others may serve.
-OF_NO_USE = (InputError, Gone, BadPixels)
+OF_NO_USE = (InputError, Gone, FileMissing, BadPixels)
 
 #: Names that a message lists; of others it tells how many there are.
 _NAMES = 6

@@ -293,7 +293,7 @@ CHANGED = [
         RESUMED,
     ),
     *(
-        Row(f"planned, then {what}", both(begun, GONE[what]), BUILD, 1, "no chip was made", Tree.EMPTY)
+        Row(f"planned, then {what}", both(begun, GONE[what]), BUILD, 1, "put the file back", RESUMED)
         for what in ("a scene's file is gone", "the scene's folder is gone")
     ),
     *(Row(f"built, then {what}", both(finished, change), BUILD, 2, "nutonic:", SAME) for what, change in OTHER.items()),

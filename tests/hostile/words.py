@@ -372,9 +372,8 @@ INERT = [
             f"an item's files are gone, and are called {what}",
             both(item(id=value), assets(href=f"{{0}} {value[:90]}.tif")),
             BUILD,
-            1,
-            "asset gone",
-            EMPTY,
+            2,
+            "files that the items of imagery.url name is there",
         )
         for what, value in TEXTS_THAT_ACT.items()
         if "://" not in value and "ZX" not in value

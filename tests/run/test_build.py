@@ -23,6 +23,7 @@ from support.groups import brute_groups
 from support.oracle import Answer, Rules
 from support.planets import covered
 from support.reader import Picture, falsehoods
+from support.remote import served
 from support.trees import commits, tree
 
 import nutonic.run.read
@@ -637,13 +638,33 @@ def sidecars(out: Path) -> dict[str, dict]:
 
 
 @pytest.mark.sampled(one_in=2, among="files that cannot be read")
-def test_a_file_that_is_gone_is_the_next_scene(mine, built, tmp_path):
+def test_a_local_file_that_is_missing_stays_open_and_changes_no_scene(mine, built, tmp_path):
+    """Its disk may be mounted the next time; whether it is there must not decide what is in a dataset."""
     folder, recipe = mine
-    (folder / "east-raw" / "green.tif").unlink()
-    summary = build(recipe, tmp_path / "tree", workers=0)
+    path, out = folder / "east-raw" / "green.tif", tmp_path / "tree"
+    content = path.read_bytes()
+    path.unlink()
+    summary = build(recipe, out, workers=0)
+    of_scene = {s["poi_id"] for s in sidecars(built.out).values() if s["imagery"]["item_id"] == "east-raw"}
+    assert len(of_scene) > 2
+    assert {failure.poi_id for failure in summary.failures} == of_scene
+    assert {(failure.asset, failure.reason) for failure in summary.failures} == {("east-raw/green", "file missing")}
+    assert summary.still_open == len(of_scene)
+    assert str(folder).encode() not in b"".join(tree(out).values())
+    path.write_bytes(content)
+    assert build(recipe, out, workers=0).complete
+    assert tree(out) == tree(built.out)
+
+
+def test_a_file_that_a_server_no_longer_has_is_the_next_scene(mine, built, tmp_path):
+    """And where no scene is left, the place is rejected, with what was wrong with each."""
+    folder, _ = mine
+    for lost in ("east-raw/green", "west/red", "full/red"):
+        (folder / f"{lost}.tif").unlink()
+    with served(folder) as (_, recipe):
+        summary = build(recipe, tmp_path / "tree", workers=0)
     assert summary.complete
     found, right = sidecars(tmp_path / "tree"), sidecars(built.out)
-    assert found.keys() == right.keys()
     moved = {name for name, sidecar in right.items() if sidecar["imagery"]["item_id"] == "east-raw"}
     assert len(moved) > 8
     for name, sidecar in found.items():
@@ -651,30 +672,16 @@ def test_a_file_that_is_gone_is_the_next_scene(mine, built, tmp_path):
         if name in moved:
             # Its twin shows the same pixels, stored with another offset.
             assert imagery["item_id"] == "east-applied"
-            assert "east-raw" in imagery["substituted"]
-            assert "does not exist" in imagery["substituted"]
+            assert re.fullmatch(r"east-raw: green: http://127\.0\.0\.1:\d+/.*404.*", imagery["substituted"])
             assert imagery["offset_applied"] == dict.fromkeys(BANDS, 0)
         else:
             assert imagery["substituted"] is None
         assert sidecar["pixels_sha256"] == right[name]["pixels_sha256"]
-    assert str(folder).encode() not in b"".join(tree(tmp_path / "tree").values())
-    # What is left when the next is gone too.
-    (folder / "east-applied" / "red.tif").unlink()
-    build(recipe, tmp_path / "third", workers=0)
-    assert {sidecars(tmp_path / "third")[name]["imagery"]["item_id"] for name in moved} == {"full"}
-
-
-def test_a_place_whose_scenes_are_all_gone_is_rejected_with_every_reason(mine, tmp_path):
-    folder, recipe = mine
-    for scene in ("west", "full"):
-        (folder / scene / "red.tif").unlink()
-    summary = build(recipe, tmp_path / "tree", workers=0)
-    assert summary.complete
-    found = {p["poi_id"]: p["rejects"] for commit in commits(tmp_path / "tree") for p in commit["places"]}
-    (reject,) = found["poi_000000"]
+    rejects = {p["poi_id"]: p["rejects"] for commit in commits(tmp_path / "tree") for p in commit["places"]}
+    (reject,) = rejects["poi_000000"]
     assert (reject["tile_id"], reject["reason"]) == (None, "asset gone")
-    assert "west" in reject["detail"]
-    assert "full" in reject["detail"]
+    assert "west: red:" in reject["detail"]
+    assert "full: red:" in reject["detail"]
 
 
 def truncate(path: Path) -> bytes:

@@ -249,23 +249,22 @@ def test_classes_are_the_pixels_that_hold_each_centre_wherever_they_lie(folder, 
 
 
 def test_a_classification_that_is_gone_is_the_next_scene(cloudy_world, passed_over, tmp_path):
-    """It is told where it was passed over, and never built unjudged."""
+    """It is told where it was passed over, and never built unjudged; one that is no file here may be back."""
     folder = shutil.copytree(cloudy_world, tmp_path / "world")
     (folder / "west" / "scl.tif").unlink()
-    out = tmp_path / "tree"
-    assert nt.build(nt.load_recipe(folder / "recipe.yaml"), out, workers=0).complete
-    assert {sidecar["imagery"]["item_id"] for sidecar in sidecars(out).values()} == {"full"}
-    (why,) = {sidecar["imagery"]["substituted"] for sidecar in sidecars(out).values()}
-    assert why == "west: scl: west/scl.tif does not exist"
-    assert pictures(out) == pictures(passed_over)
+    local, out = nt.build(nt.load_recipe(folder / "recipe.yaml"), tmp_path / "local", workers=0), tmp_path / "tree"
+    assert {(f.reason, f.error) for f in local.failures} == {("file missing", "scl: west/scl.tif does not exist")}
     with served(folder) as (_, remote):
-        nt.build(remote, tmp_path / "remote", workers=0)
-    (why,) = {sidecar["imagery"]["substituted"] for sidecar in sidecars(tmp_path / "remote").values()}
-    assert re.fullmatch(r"west: scl: http://127\.0\.0\.1:\d+/west/scl\.tif .*404.*", why)
-    (folder / "full" / "scl.tif").unlink()
-    nt.build(nt.load_recipe(folder / "recipe.yaml"), tmp_path / "none", workers=0)
-    text = "west: scl: west/scl.tif does not exist; full: scl: full/scl.tif does not exist"
-    assert rejects(tmp_path / "none") == {None: ("asset gone", text)}
+        assert nt.build(remote, out, workers=0).complete
+        assert {sidecar["imagery"]["item_id"] for sidecar in sidecars(out).values()} == {"full"}
+        (why,) = {sidecar["imagery"]["substituted"] for sidecar in sidecars(out).values()}
+        assert re.fullmatch(r"west: scl: http://127\.0\.0\.1:\d+/west/scl\.tif .*404.*", why)
+        assert pictures(out) == pictures(passed_over)
+        (folder / "full" / "scl.tif").unlink()
+        nt.build(remote, tmp_path / "none", workers=0)
+    ((name, (reason, text)),) = rejects(tmp_path / "none").items()
+    assert (name, reason) == (None, "asset gone")
+    assert re.fullmatch(r"west: scl: http://.*404.*; full: scl: http://.*404.*", text)
 
 
 def test_a_classification_that_is_broken_for_now_leaves_the_place_open(cloudy_world, passed_over, tmp_path):

@@ -184,7 +184,8 @@ class _Summary(_Shape):
     seconds: Annotated[float, Field(ge=0, allow_inf_nan=False)]
     limit: Annotated[int, Field(ge=1, lt=2**53)] | None
     still_open: Count
-    example: str | None = None
+    examples: dict[str, str] = {}
+    example: str | None = None  # of earlier versions, instead
     card_sha256: Digest
     data: dict[str, Count]
     commits: Digest

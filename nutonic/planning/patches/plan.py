@@ -26,6 +26,7 @@ from nutonic.planning.patches.lattice import Lattice, drawn, inside, lattice_of,
 from nutonic.planning.patches.layout import patch_id
 from nutonic.planning.patches.map import beside, map_of
 from nutonic.planning.patches.spec import PatchSpec
+from nutonic.planning.pins import refuse_all_missing
 from nutonic.planning.places.columns import Places
 from nutonic.planning.places.read import file_sha256, read_pois
 from nutonic.planning.plan import Plan, in_batches, with_splits
@@ -61,6 +62,7 @@ def patches_planned(spec: PatchSpec) -> Plan:
     scenes, others = _scenes(spec, within)
     if not scenes:
         raise _no_image(spec, others)
+    refuse_all_missing(scenes)
     lattices, again = _lattices(spec, scenes, within)
     candidates, largest, crossing = _candidates(spec, scenes, lattices)
     candidates, corners, starts = in_batches(candidates, spec.patches.size)

@@ -35,7 +35,16 @@ from nutonic.run.callbacks import BatchFinished, BuildStarted, Callback, Caption
 from nutonic.run.cluster import Cluster
 from nutonic.run.dask_report import refuse_impossible
 from nutonic.run.executor import results_of, workers_for
-from nutonic.run.jobs import Extent, Job, earlier_failures, last_summary, progress_of, remaining_jobs, scope_of
+from nutonic.run.jobs import (
+    Extent,
+    Job,
+    earlier_failures,
+    last_summary,
+    missing_notes,
+    progress_of,
+    remaining_jobs,
+    scope_of,
+)
 from nutonic.run.patches.batch import run_patch_batch
 from nutonic.run.patches.captioning import CaptionJob, caption, caption_jobs, price_of
 from nutonic.run.preflight import WorkerPool, refuse_unseen, worker_pool
@@ -75,6 +84,8 @@ def build_patches(spec: PatchSpec, out: Path, cluster: Cluster, extent: Extent, 
             service.sign_in()  # a refusal then ends the build once, instead of failing every patch
         if pool is None and not cluster.in_process and (before.remaining or to_caption):
             pool = build.workers(stack)
+        for note in missing_notes(plan, before):
+            callback.on_note(note)
         callback.on_start(BuildStarted(wanted=before.wanted, done_before=before.done))
         tally = Tally()
         processes, osm = 1 if pool is None else max(1, len(pool.client.nthreads())), plan.header.get("osm")
@@ -89,7 +100,10 @@ def build_patches(spec: PatchSpec, out: Path, cluster: Cluster, extent: Extent, 
     done = committed(store)
     after, last = progress_of(plan, scope, done), last_summary(store)
     summary = replace(
-        tally.summary(plan.header), wanted=after.wanted, done_before=before.done, still_open=after.remaining
+        tally.summary(plan.header, plan.rejects),
+        wanted=after.wanted,
+        done_before=before.done,
+        still_open=after.remaining,
     )
     waiting = sum(1 for _ in caption_jobs(store, done))
     summary = replace(

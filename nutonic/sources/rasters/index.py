@@ -17,7 +17,7 @@ from pyproj.exceptions import CRSError
 from nutonic.core.globe import TURNS, around, east_of, reach
 from nutonic.core.grid import transformer
 from nutonic.core.model import Asset, Scene
-from nutonic.errors import Gone, GridError, InputError, ReadFailed
+from nutonic.errors import FileMissing, Gone, GridError, InputError, ReadFailed
 from nutonic.io import raster as rasters
 from nutonic.io.access import Access
 from nutonic.io.cache import SingleFlightCache
@@ -199,7 +199,7 @@ def _header(piece: Piece, access: Access) -> rasters.Header:
         return rasters.header(piece.href, access)
     except ReadFailed as error:
         suffix = Path(piece.href).suffix.lower()
-        if piece.is_remote or isinstance(error, Gone):
+        if piece.is_remote or isinstance(error, Gone | FileMissing):
             raise
         if suffix in SUFFIXES or "cannot open" not in str(error):
             raise InputError(str(error)) from None

@@ -31,7 +31,7 @@ def crs_of(item: Item, key: str, access: Access) -> str:
     ------
     InputError
         If the item says it in a way that is not read, or the file does not say it.
-    Gone, ReadFailed
+    Gone, FileMissing, ReadFailed
         If the file is asked and cannot be read.
     """
     content = _asset(item, key)

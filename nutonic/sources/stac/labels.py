@@ -22,7 +22,7 @@ from nutonic.core.grid import lonlat_bounds
 from nutonic.core.model import Band, Json, Scene, Step, Timeline
 from nutonic.core.showing import Shown, place
 from nutonic.core.times import Interval, Time, as_interval
-from nutonic.errors import Gone, InputError
+from nutonic.errors import FileMissing, Gone, InputError
 from nutonic.io import signing
 from nutonic.io.access import Access, access_for
 from nutonic.io.session import current
@@ -121,7 +121,7 @@ class StacLabels(Shown, SourceDefaults):
         """All the items of one year under each square, by id; none where no item touches it."""
         scenes: list[tuple[Scene, ...]] = [()] * len(lon)
         why: dict[int, str] = {}
-        problems: list[InputError | Gone] = []
+        problems: list[InputError | Gone | FileMissing] = []
         for group in neighbourhoods(self._search, lon, lat, extent_m):
             members = group.members
             usable = [item for item in group.items if passed_over(item, self._miss) is None]
@@ -141,7 +141,7 @@ class StacLabels(Shown, SourceDefaults):
         items = items_around(self._search, lonlat_bounds(geobox))
         matches, odd = sifted(items, self._miss, geobox)
         chosen = sorted(_of_one_year(matches, self.year, as_interval(time)), key=_order)
-        problems: list[InputError | Gone] = []
+        problems: list[InputError | Gone | FileMissing] = []
         scenes = tuple(filter(None, (self._usable(item, problems) for item in chosen)))
         if problems and not scenes:
             raise problems[0]
@@ -171,11 +171,11 @@ class StacLabels(Shown, SourceDefaults):
         words, _ = reasons(where, lambda item, _: passed_over(item, self._miss_of_year) or Miss("place"))
         return dict(zip(bare, words, strict=True))
 
-    def _usable(self, item: Item, problems: list[InputError | Gone]) -> Scene | None:
+    def _usable(self, item: Item, problems: list[InputError | Gone | FileMissing]) -> Scene | None:
         """The scene of an item; None where it cannot be one, such as where its file is gone, which is kept and told."""
         try:
             return self._scene(item)
-        except (InputError, Gone) as error:
+        except (InputError, Gone, FileMissing) as error:
             problems.append(error)
             current().resource(Unusable).add([(item.id, str(error))])
             return None

@@ -21,7 +21,7 @@ from support.worlds import written
 import nutonic as nt
 from nutonic.core.classes import ESA_WORLDCOVER, IO_LULC, ClassTable
 from nutonic.core.grid import grid_around
-from nutonic.errors import BadPixels, ReadFailed
+from nutonic.errors import BadPixels, FileMissing, ReadFailed
 from nutonic.run.run import build
 from nutonic.sources.stac.labels import StacLabels
 from nutonic.testing import FileServer, SyntheticPlanet
@@ -185,7 +185,7 @@ def test_a_missing_file_may_be_back_the_next_time(tmp_path):
     (tmp_path / "a.tif").unlink()
     with pytest.raises(ReadFailed, match=r"a\.tif does not exist") as caught:
         found.open(grid_around(LON, LAT, extent_m=1280, crs="EPSG:32632"), scenes)["label"].values  # noqa: B018
-    assert type(caught.value) is ReadFailed  # not Gone, which would change the scene
+    assert type(caught.value) is FileMissing  # not Gone, which would change the scene
 
 
 def recipe(planet: SyntheticPlanet, folder: Path, labels: dict[str, Any]) -> nt.Recipe:

@@ -15,7 +15,7 @@ from support.worlds import written
 
 import nutonic as nt
 from nutonic.core.grid import lonlat_bounds
-from nutonic.errors import Gone, GridError, InputError, NoScene
+from nutonic.errors import FileMissing, GridError, InputError, NoScene
 from nutonic.io.access import Access, access_for
 from nutonic.planning.kinds import plan
 from nutonic.sources.item import item_of
@@ -239,12 +239,12 @@ def test_what_is_odd_and_does_not_matter_does_not_matter(said):
     )  # fmt: skip
 
 
-def test_a_file_that_is_asked_and_gone_is_gone():
+def test_a_file_that_is_asked_and_not_there_is_missing():
     content = item("x")
     for key in ("proj:shape", "proj:transform"):
         del content["assets"]["red"][key]
     asked = item_of(content, "/nowhere", "here")
-    with pytest.raises(Gone, match=r"asset 'red' of item x.*: x\.tif does not exist"):
+    with pytest.raises(FileMissing, match=r"asset 'red' of item x.*: x\.tif does not exist"):
         asset_of(asked, Located("red"), Access(), name="red")
     assert crs_of(asked, "red", Access()) == "EPSG:32633"  # squares can be measured in what it says
 
