@@ -74,6 +74,9 @@ if not console.width:  # COLUMNS=0, as where a terminal has no size, shows nothi
 #: The least number of seconds between two lines of progress.
 _LINES_APART_S = 1.0
 
+#: How many failures of a pack are shown one by one.
+_SHOWN = 5
+
 
 class Progress(Callback):
     """Shows a build's notes; its subclasses show its batches too."""
