@@ -132,14 +132,14 @@ class BarProgress(Progress):
         self._captions: TaskID | None = None
 
     def on_batch(self, event: BatchFinished, /) -> None:
-        """Advance the bar; captions have one of their own, of batches."""
+        """Advance the bar; captions have one of their own, of patches."""
         result = event.result
         if isinstance(event, CaptionsFinished):
             if self._captions is None:
                 self._captions = self._bar.add_task("captions", total=event.to_do, counts="")
             self._counts.update(captions=result.rows, refused=sum(result.rejects.values()))
             told = f"{self._counts['captions']} captions, {self._counts['refused']} answers not let through"
-            self._bar.update(self._captions, advance=1, counts=told)
+            self._bar.update(self._captions, advance=result.finished, counts=told)
             return
         self._counts.update(tiles=result.tiles, rows=result.rows, rejects=sum(result.rejects.values()))
         self._bar.update(self._task, total=event.to_do, advance=result.finished, counts=self._text())
@@ -159,9 +159,9 @@ class LineProgress(Progress):
         """Print a line, or keep it for the end."""
         result = event.result
         if isinstance(event, CaptionsFinished):
-            self._captioned += 1
+            self._captioned += result.finished
             counts = f"{result.rows} captions of {result.places} patches"
-            self._pending = f"batch {result.index}: {counts}; {self._captioned} of {event.to_do} batches captioned"
+            self._pending = f"batch {result.index}: {counts}; {self._captioned} of {event.to_do} captioned"
         else:
             self._finished += result.finished
             counts = f"{result.places} places, {result.tiles} tiles, {result.rows} rows"
@@ -183,10 +183,10 @@ class JsonProgress(Progress):
         self._started_s, self._done = time.monotonic(), Counter[str]()
 
     def on_batch(self, event: BatchFinished, /) -> None:
-        """Write the event: ``batch``, of places; or ``captions``, of batches."""
+        """Write the event: ``batch``, of places; or ``captions``, of patches."""
         result, is_captions = event.result, isinstance(event, CaptionsFinished)
         name = "captions" if is_captions else "batch"
-        self._done[name] += 1 if is_captions else result.finished
+        self._done[name] += result.finished
         logs.emit(
             name,
             index=result.index,

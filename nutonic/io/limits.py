@@ -68,6 +68,13 @@ class AdaptiveLimiter(Limiter):
             yield
             self._answered()
 
+    def resize(self, limit: int) -> None:
+        """Let so many in at most; where fewer are let in after refusals, that stays."""
+        with self._changed:
+            self._limit = min(self._limit, limit) if self._limit < self._most else limit
+            self._most = limit
+            self._changed.notify_all()
+
     def fault(self, kind: str) -> None:
         """If it is that there are too many requests, those who are inside now are enough."""
         if kind == "429":
@@ -81,6 +88,7 @@ class AdaptiveLimiter(Limiter):
             if self._answers == _ANSWERS_TO_GROW:
                 self._answers = 0
                 self._limit = min(self._most, self._limit + 1)
+                self._changed.notify_all()
 
 
 class Deadline:

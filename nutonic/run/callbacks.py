@@ -40,7 +40,7 @@ class BatchFinished:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CaptionsFinished(BatchFinished):
-    """The patches of a commit are captioned, or have failed. `to_do` are commits here."""
+    """Patches are captioned, or have failed. `to_do` are patches here: those that had no captions before."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,7 +98,7 @@ class Callback:
     def stop_requested(self) -> bool:
         """Whether to begin no other batch, and to end once those that have begun are finished.
 
-        Called often, before each batch, and on a cluster by another thread too.
+        Called often, before each batch, and by another thread too on a cluster, or while models are asked.
         """
         return False
 

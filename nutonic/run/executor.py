@@ -77,20 +77,27 @@ def workers_for(
         yield pool
 
 
-def results_of(pool: WorkerPool | None, work: Work, callback: Callback, jobs: Iterable[AnyJob]) -> Iterator[BatchDone]:
-    """Results as they come, here or from workers, until all is done or a stop is requested."""
+def results_of(
+    pool: WorkerPool | None, work: Work, callback: Callback, jobs: Iterable[AnyJob | None]
+) -> Iterator[BatchDone]:
+    """Results as they come, here or from workers, until all is done or a stop is requested.
+
+    A job that is None is none for now: the next one is asked for once there is another result.
+    """
     unstopped = _until_stopped(callback, jobs)
-    return map(work, unstopped) if pool is None else run_jobs(pool, work, callback, unstopped)
+    if pool is None:
+        return (work(job) for job in unstopped if job is not None)
+    return run_jobs(pool, work, callback, unstopped)
 
 
-def _until_stopped(callback: Callback, jobs: Iterable[AnyJob]) -> Iterator[AnyJob]:
+def _until_stopped(callback: Callback, jobs: Iterable[AnyJob | None]) -> Iterator[AnyJob | None]:
     for job in jobs:
         if callback.stop_requested():
             return
         yield job
 
 
-def run_jobs(pool: WorkerPool, work: Work, callback: Callback, jobs: Iterable[AnyJob]) -> Iterator[BatchDone]:
+def run_jobs(pool: WorkerPool, work: Work, callback: Callback, jobs: Iterable[AnyJob | None]) -> Iterator[BatchDone]:
     """Results as they come; once a stop is requested, those of the jobs that have begun.
 
     Raises
@@ -113,7 +120,9 @@ def run_jobs(pool: WorkerPool, work: Work, callback: Callback, jobs: Iterable[An
                 yield _batch_done(job, result)
 
 
-def _results(pool: WorkerPool, work: Work, callback: Callback, jobs: Iterable[AnyJob]) -> Iterator[tuple[AnyJob, Any]]:
+def _results(
+    pool: WorkerPool, work: Work, callback: Callback, jobs: Iterable[AnyJob | None]
+) -> Iterator[tuple[AnyJob, Any]]:
     """Each job with its result, in order of completion; None for a job that was not begun. A limited number is in flight."""
     from distributed import as_completed
 
@@ -188,7 +197,11 @@ def _monitored(pool: WorkerPool, callback: Callback) -> Iterator[threading.Event
                 return
 
     # A worker that does not answer keeps whoever asks it, and nobody else.
-    asking = (partial(_pass_on_stop, pool, callback, over), partial(_share, pool, over))
+    asking = (
+        partial(_pass_on_stop, pool, callback, over),
+        partial(_share, pool, over),
+        partial(_pass_on_pauses, pool, over),
+    )
     threads = [threading.Thread(target=work, daemon=True) for work in (find_lost, *asking)]
     for thread in threads:
         thread.start()
@@ -212,6 +225,12 @@ def _share(pool: WorkerPool, over: threading.Event) -> None:
     while not over.wait(_LOOK_S):
         with suppress(Exception):
             pool.share_requests()
+
+
+def _pass_on_pauses(pool: WorkerPool, over: threading.Event) -> None:
+    while not over.is_set():
+        with suppress(Exception):
+            pool.pass_on_pauses(_LOOK_S)
 
 
 def _has_workers(client: Client) -> bool:

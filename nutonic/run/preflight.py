@@ -12,6 +12,7 @@ from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
+from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any
 
 from nutonic._version import __version__
@@ -72,6 +73,8 @@ class WorkerPool:
     """Workers that have just left: the time of a monotonic clock, in seconds, and their share."""
     watch: Watch | None = None
     """Who answers; None where nobody looks."""
+    pauses: SimpleQueue[Mapping[str, float]] = field(default_factory=SimpleQueue, repr=False)
+    """What workers were told by endpoints that want to be left alone: seconds, by annotator."""
     _sharing: Any = field(default_factory=threading.Lock, repr=False)
 
     def submitted(self, work: Callable[[Any], BatchDone]) -> Callable[[AnyJob], BatchDone | NoShare | None]:
@@ -163,6 +166,13 @@ class WorkerPool:
             self.checks.token.write_bytes(self.checks.content)
         self.set_up()
 
+    def pass_on_pauses(self, patience_s: float) -> None:
+        """Let all workers leave alone the endpoints that told one of them so; waits so many seconds for news."""
+        from nutonic.run.worker import refrain
+
+        with suppress(Empty):
+            self.client.run(refrain, self.name, dict(self.pauses.get(timeout=patience_s)), on_error="ignore")
+
     def cancel(self) -> None:
         """Start no more jobs, those that wait at a worker included; these return None."""
         from nutonic.run.worker import cancel
@@ -210,10 +220,14 @@ def worker_pool(
     with nullcontext(WorkerChecks()) if root is None else _token(root, sources, asked) as checks:
         ready = WorkerPool(client, f"nutonic-{uuid.uuid4().hex}", sources, checks, plugin_options, max_requests)
         ready.most_each = None if annotators else IN_FLIGHT
+        if annotators:
+            client.subscribe_topic(ready.name, lambda event: ready.pauses.put(event[1]))
         try:
             ready.set_up()
             yield ready
         finally:
+            if annotators:
+                client.unsubscribe_topic(ready.name)
             _dismiss(ready)
 
 

@@ -106,8 +106,12 @@ class BatchDone:
     examples: Mapping[str, str] = field(default_factory=dict)
     """Reason to the first place or tile that was rejected for it, in words."""
     failures: tuple[Failure, ...] = ()
+    ended: Failure | None = None
+    """Why no other captions can be asked for; None where they can."""
     money: float = 0.0
-    """What captions cost, by the prices of the recipe."""
+    """What captions cost now, by the prices of the recipe."""
+    is_short: bool = False
+    """Whether there was too little money for all captions."""
     requests: tuple[tuple[str, Json], ...] = ()
     """Requests that wait for answers by file, each with its annotator."""
     remote: Mapping[str, RemotePin] = field(default_factory=dict)

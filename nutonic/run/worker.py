@@ -182,6 +182,10 @@ class BuildPlugin(WorkerPlugin):
             signal.signal(signal.SIGINT, signal.SIG_IGN)
         self._worker, self._given = worker.address, threading.Event()
         self._session = current().limited(0 if self._shared else IN_FLIGHT)
+        if self._annotators:
+            from nutonic.sources.annotators.asking import Asking
+
+            self._session.resource(Asking).listen(lambda name, seconds: worker.log_event(self.name, {name: seconds}))
 
     def teardown(self, worker: Worker) -> None:
         """Leave the process as it was."""
@@ -199,6 +203,20 @@ class BuildPlugin(WorkerPlugin):
             inside = max(inside, self._session.resource(Asking).share(self._annotators, requests))
         (self._given.set if requests else self._given.clear)()
         return inside
+
+    def refrain(self, pauses: Mapping[str, float]) -> None:
+        """Ask endpoints for nothing in so many seconds, by annotator."""
+        from nutonic.sources.annotators.asking import Asking
+
+        self._session.resource(Asking).refrain(pauses)
+
+    def cancel(self) -> None:
+        """Begin no other job; one that asks endpoints asks no more."""
+        self.cancelled = True
+        if self._annotators:
+            from nutonic.sources.annotators.asking import Asking
+
+            self._session.resource(Asking).stop()
 
     def do(self, job: AnyJob, work: Callable[[Any], BatchDone]) -> BatchDone | NoShare | None:
         """Do a job; NoShare if this worker may make no requests, None if the build was cancelled."""
@@ -252,4 +270,11 @@ def cancel(name: str, dask_worker: Worker) -> None:
     """Let a worker start no more jobs of a build."""
     plugin = dask_worker.plugins.get(name)
     if isinstance(plugin, BuildPlugin):
-        plugin.cancelled = True
+        plugin.cancel()
+
+
+def refrain(name: str, pauses: Mapping[str, float], dask_worker: Worker) -> None:
+    """Let a worker ask endpoints for nothing in so many seconds, by annotator."""
+    plugin = dask_worker.plugins.get(name)
+    if isinstance(plugin, BuildPlugin):
+        plugin.refrain(pauses)

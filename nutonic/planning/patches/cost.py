@@ -7,7 +7,7 @@ import numpy as np
 from nutonic.core.model import Json, Scene
 from nutonic.planning.cost import READERS, WORKER_BYTES, Cost, bytes_per_place
 from nutonic.planning.patches.spec import PatchSpec
-from nutonic.sources.annotators.cost import estimate
+from nutonic.sources.annotators.cost import Captioning, estimate
 from nutonic.sources.cost import Workload
 
 #: Bytes of a JPEG per pixel at quality 95, typical of aerial pictures; and of a description and its captions.
@@ -37,14 +37,8 @@ def estimate_patches(spec: PatchSpec, scene: Scene, corners: np.ndarray, starts:
 
 
 def captions_estimate(spec: PatchSpec, patches: int) -> Json:
-    """Captions, tokens and money that captioning so many patches takes, if nothing is answered yet.
-
-    Half of the patches are taken to be described by an area, and half by a line.
-    """
-    chances = spec.captions.revisions
-    revisions = sum(number * chance for number, chance in chances.items()) / sum(chances.values())
-    tasks = {1: patches // 2, 2: patches - patches // 2, 3: round(patches * revisions)}
-    whole = estimate(tasks, spec.captions.annotators, spec.captions)
+    """Captions, tokens and money that captioning so many patches takes, if nothing is answered yet."""
+    tasks, whole = expected_captions(spec, patches)
     return {
         "captions": sum(tasks.values()),
         "requests": whole.requests,
@@ -52,3 +46,14 @@ def captions_estimate(spec: PatchSpec, patches: int) -> Json:
         "output_tokens": whole.answer_tokens,
         "money": round(whole.money, 2),
     }
+
+
+def expected_captions(spec: PatchSpec, patches: int) -> tuple[dict[int, int], Captioning]:
+    """How many captions of each task so many patches have, and what they take.
+
+    Half of the patches are taken to be described by an area, and half by a line.
+    """
+    chances = spec.captions.revisions
+    revisions = sum(number * chance for number, chance in chances.items()) / sum(chances.values())
+    tasks = {1: patches // 2, 2: patches - patches // 2, 3: round(patches * revisions)}
+    return tasks, estimate(tasks, spec.captions.annotators, spec.captions)

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator
-from contextlib import ExitStack, suppress
-from dataclasses import asdict, dataclass, field, replace
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass, replace
 from functools import partial
-from itertools import chain
 from pathlib import Path
 
 import orjson
@@ -15,10 +13,7 @@ import orjson
 from nutonic.core.model import Json
 from nutonic.dataset import card
 from nutonic.dataset.commits import Committed, committed
-from nutonic.dataset.shards.captions import read_captions
 from nutonic.dataset.shards.finish import finish_patches
-from nutonic.errors import InputError
-from nutonic.io.files import open_regular
 from nutonic.io.limits import IN_FLIGHT
 from nutonic.io.objects import Store, is_temporary, sealed, sha256
 from nutonic.io.session import limited
@@ -31,7 +26,7 @@ from nutonic.planning.patches.spec import PatchSpec
 from nutonic.planning.pins import RemoteFiles
 from nutonic.planning.plan_file import PlanFile
 from nutonic.planning.prepare import refuse_inputs_inside
-from nutonic.run.callbacks import BatchFinished, BuildStarted, Callback, CaptionsFinished, Note
+from nutonic.run.callbacks import BatchFinished, BuildStarted, Callback, Note
 from nutonic.run.cluster import Cluster
 from nutonic.run.dask_report import refuse_impossible
 from nutonic.run.executor import results_of, workers_for
@@ -46,13 +41,12 @@ from nutonic.run.jobs import (
     scope_of,
 )
 from nutonic.run.patches.batch import run_patch_batch
-from nutonic.run.patches.captioning import CaptionJob, caption, caption_jobs, price_of
+from nutonic.run.patches.jobs import waiting
+from nutonic.run.patches.stage import Captioned, caption_patches, refuse_unreadable, take_answers
 from nutonic.run.preflight import WorkerPool, refuse_unseen, worker_pool
 from nutonic.run.remote import have_changed, known_files, refuse_changed_files, with_known
-from nutonic.run.results import BatchDone, Failure, Summary, Tally, with_attempts
-from nutonic.sources.annotators.answers import Answers
+from nutonic.run.results import BatchDone, Summary, Tally, with_attempts
 from nutonic.sources.annotators.asking import asked, units_of
-from nutonic.sources.annotators.batches import pending, read_results, requested, requests_path, write_requests
 from nutonic.sources.annotators.endpoint import Endpoint
 from nutonic.sources.source import Account
 
@@ -64,7 +58,7 @@ def build_patches(spec: PatchSpec, out: Path, cluster: Cluster, extent: Extent, 
     refuse_foreign(out)
     refuse_inputs_inside(spec.inputs, out)
     if extent.answers is not None:
-        _refuse_unreadable(extent.answers)
+        refuse_unreadable(extent.answers)
     build = _Build(spec=spec, out=out, cluster=cluster, callback=callback)
     with ExitStack() as stack:
         session = stack.enter_context(limited(min(IN_FLIGHT, cluster.max_requests or IN_FLIGHT)))
@@ -79,7 +73,7 @@ def build_patches(spec: PatchSpec, out: Path, cluster: Cluster, extent: Extent, 
         before = progress_of(plan, scope, done)
         files = known_files(store, plan, done) if before.remaining else RemoteFiles(store.root)
         refuse_changed_files(spec.sources, plan, scope, done, files)
-        to_caption = sum(1 for _ in caption_jobs(store, done))
+        to_caption = any(waiting(store, done))
         for service in build.accounts(pictures=bool(before.remaining), captions=bool(before.remaining or to_caption)):
             service.sign_in()  # a refusal then ends the build once, instead of failing every patch
         if pool is None and not cluster.in_process and (before.remaining or to_caption):
@@ -105,13 +99,13 @@ def build_patches(spec: PatchSpec, out: Path, cluster: Cluster, extent: Extent, 
         done_before=before.done,
         still_open=after.remaining,
     )
-    waiting = sum(1 for _ in caption_jobs(store, done))
     summary = replace(
         summary,
         failures=with_attempts((*summary.failures, *captions.failures), earlier_failures(last)),
         rows=captions.rows,
-        still_open=summary.still_open + waiting,
+        still_open=summary.still_open + captions.waiting,
         limit=None if scope.last is None else extent.limit,
+        captions={"waiting": captions.waiting},
     )
     summary = _finished(build, store, plan, done, summary, last)
     if card.is_theirs(store):
@@ -154,94 +148,22 @@ class _Build:
         return captioners
 
 
-@dataclass(slots=True)
-class _Captioned:
-    """What becomes of the second stage."""
-
-    patches: int = 0
-    rows: int = 0
-    money: float = 0.0
-    failures: list[Failure] = field(default_factory=list)
-    requests: list[tuple[str, Json]] = field(default_factory=list)
-
-    def add(self, result: BatchDone) -> None:
-        """Add a job's counts."""
-        self.patches += result.places
-        self.rows += result.rows
-        self.money += result.money
-        self.failures += result.failures
-        self.requests += result.requests
-
-
 def _run_patches(job: Job, spec: PatchSpec, store: Store, plan: str, osm: Json | None, processes: int) -> BatchDone:
     kept = features(spec, store, osm, processes)
     return run_patch_batch(job.batch, spec, store, kept, job.positions, plan=plan, remote=job.remote)
 
 
-def _run_captions(job: CaptionJob, spec: PatchSpec, store: Store, plan: str) -> BatchDone:
-    return caption(job, spec, store, plan=plan)
-
-
 def _captions(
     build: _Build, stack: ExitStack, pool: WorkerPool | None, store: Store, plan: PlanFile, extent: Extent
-) -> _Captioned:
-    """Caption what is committed and has no captions yet, as far as money goes."""
+) -> Captioned:
+    """Caption what is committed and has no captions yet."""
     spec, done = build.spec, committed(store)
     if extent.answers is not None:
-        _take_answers(build, store, extent.answers)
-    captioned = _Captioned(money=0.0 if extent.max_cost is None else _spent(store, done, spec))
-    jobs = list(caption_jobs(store, done))
-    if not jobs or build.callback.stop_requested():
-        return captioned
-    captioners = build.captioners(stack, pool) if pool is not None and asked(spec.captions.annotators) else pool
-    work = partial(_run_captions, spec=spec, store=store, plan=plan.digest)
-    affordable = _until_spent(captioned, extent.max_cost, jobs)
-    for result in results_of(captioners, work, build.callback, affordable):
-        captioned.add(result)
-        build.callback.on_batch(CaptionsFinished(result=result, to_do=len(jobs)))
-    if extent.max_cost is not None and captioned.money >= extent.max_cost:
-        build.callback.on_note(Note(text=f"captions have cost {captioned.money:.2f}, as much as --max-cost allows"))
-    for annotator, count in write_requests(store, captioned.requests).items():
-        where = f"{build.out}/{requests_path(annotator)}"
-        text = f"{count} requests wait in {where}: have them answered, then run the same command with --answers FILE"
-        build.callback.on_note(Note(text=text))
-    return captioned
-
-
-def _until_spent(captioned: _Captioned, most: float | None, jobs: Iterable[CaptionJob]) -> Iterator[CaptionJob]:
-    for job in jobs:
-        if most is not None and captioned.money >= most:
-            return
-        yield job
-
-
-def _spent(store: Store, done: Committed, spec: PatchSpec) -> float:
-    """What captions that are committed have cost."""
-    money = 0.0
-    for name in filter(done.counts, done.all_names()):
-        with suppress(FileNotFoundError):
-            patches = read_captions(store, name).patches
-            money += sum(price_of(usage, spec.captions.annotators) for each in patches for usage in each.usage)
-    return money
-
-
-def _refuse_unreadable(answers: Path) -> None:
-    try:
-        open_regular(str(answers)).close()
-    except OSError as error:
-        reason = (error.strerror or str(error)).lower()
-        raise InputError(f"cannot read the answers {answers}: {reason}") from None
-
-
-def _take_answers(build: _Build, store: Store, path: Path) -> None:
-    """Keep the answers of a file of results."""
-    names = [each.name for each in build.spec.captions.annotators if each.mode == "batch"]
-    wanted = frozenset(chain.from_iterable(requested(store, name) for name in names))
-    with open_regular(str(path)) as file:
-        read = read_results(file, Answers(store, pending), wanted)
-    problems = ", ".join(f"{count} × {problem}" for problem, count in read.problems.items())
-    told = f"{path}: {read.kept} new answers of {read.lines} lines, {read.known} known before"
-    build.callback.on_note(Note(text=f"{told}; without an answer: {problems}" if problems else told))
+        take_answers(spec, store, extent.answers, build.callback)
+    captioners = pool
+    if pool is not None and asked(spec.captions.annotators) and any(waiting(store, done)):
+        captioners = build.captioners(stack, pool)
+    return caption_patches(spec, store, done, captioners, build.callback, plan=plan.digest, max_cost=extent.max_cost)
 
 
 def _finished(build: _Build, store: Store, plan: PlanFile, done: Committed, summary: Summary, last: Json) -> Summary:
@@ -258,6 +180,7 @@ def _finished(build: _Build, store: Store, plan: PlanFile, done: Committed, summ
         "rejected": finished.rejected,
         "uncaptioned": finished.uncaptioned,
         "usage": finished.usage,
+        **summary.captions,
     }
     summary = replace(summary, chips=finished.chips, captions=captions)
     store.put(SUMMARY, sealed({**told, **asdict(summary), "commits": state}))

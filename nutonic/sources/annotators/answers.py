@@ -92,7 +92,7 @@ class Answers:
         """
         digest = digest_of(request)
         with self._alone(digest):
-            return self.stored(digest) or self.keep(digest, self._ask(annotator, request))
+            return self.stored(digest) or self.keep(digest, self._ask(annotator, request), annotator.name)
 
     def _alone(self, digest: str) -> threading.Lock:
         """A lock for this request: two threads do not ask the same at the same time."""
@@ -108,9 +108,9 @@ class Answers:
         except (FileNotFoundError, Corrupt):
             return None
 
-    def keep(self, digest: str, answer: Answer) -> Answer:
-        """Keep an answer unless there is one; gives the one that is kept. What is damaged is replaced."""
-        data, path = sealed({"request": digest, **asdict(answer)}), path_of(digest)
+    def keep(self, digest: str, answer: Answer, annotator: str) -> Answer:
+        """Keep an annotator's answer unless there is one; gives the one that is kept. What is damaged is replaced."""
+        data, path = sealed({"request": digest, "annotator": annotator, **asdict(answer)}), path_of(digest)
         if self._store.create(path, data):
             return answer
         found = self.stored(digest)
@@ -119,9 +119,27 @@ class Answers:
         return found or answer
 
 
+def tokens_of(store: Store) -> dict[str, tuple[int, int]]:
+    """Tokens of requests and of answers, of all answers that are kept, by annotator; whatever is made of them."""
+    sums: dict[str, tuple[int, int]] = {}
+    for path, _ in store.sizes(FOLDER):
+        try:
+            value = unsealed(store.get(path), path)
+            name, asked, answered = (
+                str(value["annotator"]),
+                int(value["prompt_tokens"]),
+                int(value["completion_tokens"]),
+            )
+        except (FileNotFoundError, Corrupt, LookupError, TypeError, ValueError):
+            continue  # it is no answer, and will be asked for again
+        before = sums.get(name, (0, 0))
+        sums[name] = before[0] + asked, before[1] + answered
+    return sums
+
+
 def _read(data: bytes, digest: str) -> Answer:
     value = unsealed(data, path_of(digest))
-    if value.pop("request", None) != digest:
+    if value.pop("request", None) != digest or not isinstance(value.pop("annotator", None), str):
         raise Corrupt(f"{path_of(digest)} answers another request")
     try:
         answer = Answer(**value)

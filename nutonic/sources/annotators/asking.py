@@ -8,7 +8,7 @@ rounded down: so no sum exceeds what an endpoint takes, and whoever has a unit c
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from nutonic.recipe.annotation import Annotator
 from nutonic.sources.annotators.endpoint import Endpoints
@@ -33,6 +33,27 @@ class Asking:
         self._annotators: tuple[Annotator, ...] = ()
         self._endpoints: Endpoints | None = None
         self._limits: EndpointLimits | None = None
+        self._told: Callable[[str, float], None] | None = None
+        self._stopped = False
+
+    def listen(self, told: Callable[[str, float], None]) -> None:
+        """Call somebody when an endpoint wants to be left alone, with the annotator's name and seconds."""
+        self._told = told
+
+    def refrain(self, pauses: Mapping[str, float]) -> None:
+        """Ask endpoints for nothing in so many seconds, by annotator, since another process was told so."""
+        with self._lock:
+            limits = self._limits
+        if limits is not None:
+            for name, seconds in pauses.items():
+                limits.refrain(name, seconds)
+
+    def stop(self) -> None:
+        """Begin no other request; those in flight are answered, and their answers kept."""
+        with self._lock:
+            self._stopped = True
+            if self._endpoints is not None:
+                self._endpoints.stop()
 
     def share(self, annotators: Sequence[Annotator], units: int) -> int:
         """Have so many units from now on; gives how many are in use, rounded up."""
@@ -48,6 +69,9 @@ class Asking:
         with self._lock:
             if self._endpoints is None:
                 self._endpoints = Endpoints(asked(annotators), limits=limits)
+                self._endpoints.on_refrain = self._told
+            if self._stopped:
+                self._endpoints.stop()
             return self._endpoints
 
     def in_flight(self, annotators: Sequence[Annotator]) -> int:

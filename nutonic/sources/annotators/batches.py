@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from tempfile import SpooledTemporaryFile
-from typing import IO, Any
+from typing import Any
 
 import orjson
 
@@ -65,29 +65,50 @@ def requests_path(annotator: str) -> str:
     return f"{FOLDER}/{annotator}.jsonl"
 
 
-def write_requests(store: Store, requests: Iterable[tuple[str, Json]]) -> dict[str, int]:
-    """Write requests, each once and in the order of their digests, a file an annotator; gives how many, by annotator.
+class RequestFiles:
+    """Requests on their way into files: each once, in the order of their digests, a file an annotator. To be closed.
 
+    Requests with pictures are large, and there may be a million: they wait in a temporary file.
     A service takes only so many lines in a file (OpenAI 50,000, of 200 MB): a longer one can be split at any line.
     """
-    with SpooledTemporaryFile(_IN_MEMORY) as spool:  # requests with pictures are large, and there may be a million
-        places: dict[str, dict[str, tuple[int, int]]] = {}
+
+    def __init__(self) -> None:
+        self._spool = SpooledTemporaryFile(_IN_MEMORY)  # noqa: SIM115
+        self._places: dict[str, dict[str, tuple[int, int]]] = {}
+
+    def __enter__(self) -> RequestFiles:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._spool.close()
+
+    def add(self, requests: Iterable[tuple[str, Json]]) -> None:
+        """Take requests, each with the name of its annotator."""
         for annotator, request in requests:
             digest = digest_of(request)
-            found = places.setdefault(annotator, {})
+            found = self._places.setdefault(annotator, {})
             if digest not in found:
                 line = _line(digest, request)
-                found[digest] = (spool.tell(), len(line))
-                spool.write(line)
-        for annotator, found in sorted(places.items()):
-            store.put(requests_path(annotator), _pieces(spool, [found[digest] for digest in sorted(found)]))
-    return {annotator: len(found) for annotator, found in sorted(places.items())}
+                found[digest] = (self._spool.seek(0, 2), len(line))
+                self._spool.write(line)
+
+    def write(self, store: Store) -> dict[str, int]:
+        """Write them; gives how many, by annotator."""
+        for annotator, found in sorted(self._places.items()):
+            store.put(requests_path(annotator), self._pieces(found[digest] for digest in sorted(found)))
+        return {annotator: len(found) for annotator, found in sorted(self._places.items())}
+
+    def _pieces(self, places: Iterable[tuple[int, int]]) -> Iterator[bytes]:
+        for at, length in places:
+            self._spool.seek(at)
+            yield self._spool.read(length)
 
 
-def _pieces(spool: IO[bytes], places: Iterable[tuple[int, int]]) -> Iterator[bytes]:
-    for at, length in places:
-        spool.seek(at)
-        yield spool.read(length)
+def write_requests(store: Store, requests: Iterable[tuple[str, Json]]) -> dict[str, int]:
+    """Write requests as :class:`RequestFiles` does; gives how many, by annotator."""
+    with RequestFiles() as files:
+        files.add(requests)
+        return files.write(store)
 
 
 def _line(digest: str, request: Json) -> bytes:
@@ -95,11 +116,11 @@ def _line(digest: str, request: Json) -> bytes:
     return orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE)
 
 
-def requested(store: Store, annotator: str) -> frozenset[str]:
-    """Digests of the requests that were written for an annotator."""
+def requested(store: Store, annotator: str) -> dict[str, str]:
+    """Digests of the requests that were written for an annotator, each with its name."""
     path = requests_path(annotator)
     size = next((size for name, size in store.sizes(FOLDER) if name == path), 0)
-    return frozenset(orjson.loads(line)["custom_id"] for line in _lines(store, path, size))
+    return {orjson.loads(line)["custom_id"]: annotator for line in _lines(store, path, size)}
 
 
 def _lines(store: Store, path: str, size: int) -> Iterator[bytes]:
@@ -126,7 +147,7 @@ class BatchRead:
     """Of the first ten of them: the number of the line, from 1, and why."""
 
 
-def read_results(lines: Iterable[bytes], answers: Answers, asked: Collection[str]) -> BatchRead:
+def read_results(lines: Iterable[bytes], answers: Answers, asked: Mapping[str, str]) -> BatchRead:
     """Keep the answers of a file of results; those to requests that nobody wrote are left out and counted.
 
     Parameters
@@ -134,7 +155,7 @@ def read_results(lines: Iterable[bytes], answers: Answers, asked: Collection[str
     lines
         Of one file, or of several: results, and errors.
     asked
-        Digests of the requests, as :func:`requested` gives them.
+        Digests of the requests with the names of their annotators, as :func:`requested` gives them.
     """
     count, kept, known = 0, 0, 0
     problems: Counter[str] = Counter()
@@ -147,7 +168,7 @@ def read_results(lines: Iterable[bytes], answers: Answers, asked: Collection[str
             continue
         digest, answer = result
         if answers.stored(digest) is None:
-            answers.keep(digest, answer)
+            answers.keep(digest, answer, asked[digest])
             kept += 1
         else:
             known += 1

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from nutonic.core.model import Json
 from nutonic.recipe.annotation import Annotator, Captions
 
 #: Tokens of a word of plain English with its punctuation: what tokenizers of 2024 and later need (1.25 to 1.4).
@@ -22,6 +23,31 @@ ANSWERS_A_CAPTION = 1.1
 
 #: A batch API takes half the price of the same request at once.
 BATCH_PRICE = 0.5
+
+
+#: Bytes of English text for each token, at least; typical are more than four.
+_LEAST_BYTES_A_TOKEN = 2
+
+#: Tokens of a picture, at most: some models take one of 448 pixels for four tiles.
+_MOST_PICTURE_TOKENS = 1500
+
+
+def price(annotator: Annotator, prompt_tokens: int, answer_tokens: int) -> float:
+    """What an answer costs, in the unit of the recipe's prices; by file half of it."""
+    whole = prompt_tokens * annotator.input_price + answer_tokens * annotator.output_price
+    return whole / 1e6 * (BATCH_PRICE if annotator.mode == "batch" else 1.0)
+
+
+def most_price(annotator: Annotator, request: Json) -> float:
+    """The most that an answer to a request can cost if it is asked for now; nothing where it is to come by file."""
+    if annotator.mode == "batch":
+        return 0.0
+    contents = [message["content"] for message in request["messages"]]
+    parts = [part for each in contents for part in ([each] if isinstance(each, str) else each)]
+    texts = [part if isinstance(part, str) else part.get("text", "") for part in parts]
+    pictures = sum(isinstance(part, dict) and "image_url" in part for part in parts)
+    tokens = sum(len(text.encode()) for text in texts) // _LEAST_BYTES_A_TOKEN + pictures * _MOST_PICTURE_TOKENS
+    return price(annotator, tokens, annotator.max_tokens)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,6 +106,5 @@ def _of(
         requests += answers
         prompt += answers * (told * TOKENS_A_WORD + picture)
         answer += answers * min(means[task] * TOKENS_A_WORD, annotator.max_tokens)
-    price = BATCH_PRICE if annotator.mode == "batch" else 1.0
-    money = price * (prompt * annotator.input_price + answer * annotator.output_price) / 1e6
+    money = price(annotator, round(prompt), round(answer))
     return annotator.name, round(requests), round(prompt), round(answer), money

@@ -7,13 +7,17 @@ Everything is asked in one loop of this process, so that a whole attempt has one
 from __future__ import annotations
 
 import asyncio
+import math
 import os
 import random
 import re
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Coroutine, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
@@ -37,7 +41,14 @@ MOST_BYTES = 4 * 2**20
 #: What an endpoint calls a refusal; anything else that it says is not repeated, since it may hold a key.
 _CODE = re.compile(r"[a-z][a-z_]{0,40}")
 
+#: Refusals that are not of one request: of a key, an address or a model, an account without credit.
+_OF_ALL = frozenset({"401", "404", "429"})
+
 _T = TypeVar("_T")
+
+
+class Stopped(NutonicError):
+    """A request that was not made, since the build is to end."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,6 +69,8 @@ class Patience:
     """How often an endpoint is asked, and how long is waited in between."""
 
     attempts: int = 6
+    refusals: int = 60
+    """Times that an endpoint may tell to come back later; these are no attempts."""
     pause_s: float = 0.5
     """Seconds of pause after the first failure; they double each time. Each is this, times a random number of 0.5 to 1.5."""
     longest_pause_s: float = 60.0
@@ -166,6 +179,11 @@ class Endpoints:
         self._endpoints = {each.name: Endpoint(annotator=each) for each in annotators if each.kind == "openai"}
         self.limits = limits or EndpointLimits.alone(each.annotator for each in self._endpoints.values())
         self._patience = patience or Patience()
+        self.on_refrain: Callable[[str, float], None] | None = None
+        """Told that an endpoint wants to be left alone: the annotator's name, and for how many seconds."""
+        self._stopped = False
+        self._gone: dict[str, NutonicError] = {}
+        self._answered: Counter[str] = Counter()
         self._lock = threading.Lock()
         self._loop: _Loop | None = None
         self._clients: dict[str, openai.AsyncOpenAI] = {}
@@ -221,34 +239,86 @@ class Endpoints:
 
         return self._patiently(self._endpoints[annotator.name], models)
 
+    def stop(self) -> None:
+        """Begin no other request; whoever asks from now on, or waits for a turn, is told by :class:`Stopped`."""
+        self._stopped = True
+        self.limits.end()
+
+    @property
+    def gone(self) -> NutonicError | None:
+        """Why an endpoint is not asked any more, if one is not."""
+        return next(iter(self._gone.values()), None)
+
     def _patiently(self, endpoint: Endpoint, what: Callable[[openai.AsyncOpenAI], Coroutine[Any, Any, _T]]) -> _T:
         endpoint.check()
-        most, last = self._patience.attempts, _Fault("")
-        for attempt in range(most):
+        name, most, faults = endpoint.annotator.name, self._patience, Counter[bool]()
+        answered_before = self._answered[name]
+        while True:
             try:
-                with self.limits.turn(endpoint.annotator.name):
-                    return self._attempt(endpoint, what)
+                with self.limits.turn(name):
+                    self._refuse_ended(name)
+                    answer = self._attempt(endpoint, what)
+                    self._answered[name] += 1
+                    return answer
+            except Refused as error:
+                if error.reason in _OF_ALL or not self._answered[name]:
+                    self._give_up(name, error)
+                raise
             except _Fault as fault:
                 last = fault
-            if attempt + 1 < most:
-                time.sleep(self._pause(endpoint, attempt, last))
-        raise Unreachable(
-            f"{endpoint.service} did not answer in {most} attempts (last: {last.kind}): run again when it does",
+            self.limits.fault(name, last.kind)
+            faults[last.pause_s is not None] += 1
+            if faults[False] >= most.attempts or faults[True] > most.refusals:
+                break
+            self._pause(endpoint, faults[False], last)
+        times = faults.total()
+        silent = Unreachable(
+            f"{endpoint.service} did not answer in {times} attempts (last: {last.kind}): run again when it does",
             reason=last.kind,
         )
+        if self._answered[name] == answered_before:  # nor did it answer anybody else meanwhile
+            self._give_up(name, silent)
+        raise silent
 
-    def _pause(self, endpoint: Endpoint, attempt: int, fault: _Fault) -> float:
-        """Seconds to wait after an attempt: as the endpoint says; else at random, so that workers do not return together."""
-        if fault.pause_s is None:
-            pause = self._patience.pause_s * 2.0**attempt * (0.5 + random.random())
-            return min(pause, self._patience.longest_pause_s)
-        if fault.pause_s > self._patience.longest_pause_s:
-            raise Unreachable(
+    def _refuse_ended(self, name: str) -> None:
+        if self._stopped:
+            raise Stopped("the build is to end")
+        if name in self._gone:
+            raise self._gone[name]
+
+    def _give_up(self, name: str, error: NutonicError) -> None:
+        """Ask an endpoint no more: nobody else waits in vain as long."""
+        self._gone.setdefault(name, error)
+        self.limits.end(name)
+
+    def _pause(self, endpoint: Endpoint, attempt: int, fault: _Fault) -> None:
+        """Wait after an attempt: as the endpoint says, and all others too; else at random, so that not all return at once.
+
+        Raises
+        ------
+        Unreachable
+            If it asks for a longer pause than there is patience.
+        """
+        name, patience = endpoint.annotator.name, self._patience
+        if fault.pause_s is not None and fault.pause_s > patience.longest_pause_s:
+            error = Unreachable(
                 f"{endpoint.service} asks to wait for {fault.pause_s:.0f} s, "
-                f"longer than {self._patience.longest_pause_s:.0f}: run again later",
+                f"longer than {patience.longest_pause_s:.0f}: run again later",
                 reason=fault.kind,
             )
-        return fault.pause_s
+            self._give_up(name, error)
+            raise error
+        if fault.pause_s is not None:
+            self.refrain(name, fault.pause_s)
+            attempt = 0
+        pause = patience.pause_s * 2.0 ** max(0, attempt - 1) * (0.5 + random.random())
+        self.limits.sleep(name, min(pause, patience.longest_pause_s))
+
+    def refrain(self, name: str, seconds: float) -> None:
+        """Ask an endpoint for nothing in so many seconds, and tell whoever listens."""
+        self.limits.refrain(name, seconds)
+        if self.on_refrain is not None:
+            self.on_refrain(name, seconds)
 
     def _attempt(self, endpoint: Endpoint, what: Callable[[openai.AsyncOpenAI], Coroutine[Any, Any, _T]]) -> _T:
         import openai
@@ -362,11 +432,16 @@ def _of_status(endpoint: Endpoint, error: openai.APIStatusError) -> NutonicError
 
 
 def _retry_after(headers: Mapping[str, str]) -> float | None:
-    try:
-        seconds = float(headers.get("retry-after", ""))
-    except ValueError:
-        return None
-    return max(0.0, seconds) if seconds == seconds else None
+    """Seconds until an endpoint wants to be asked again, which it says as such, or as a date by its own clock."""
+    told = headers.get("retry-after", "")
+    with suppress(ValueError):
+        seconds = float(told)
+        return max(0.0, seconds) if math.isfinite(seconds) else None
+    with suppress(ValueError, TypeError, OverflowError):
+        until = parsedate_to_datetime(told).timestamp()
+        now = headers.get("date")
+        return max(0.0, until - (parsedate_to_datetime(now).timestamp() if now else time.time()))
+    return None
 
 
 def answer_of(body: Any) -> Answer:

@@ -12,8 +12,11 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from nutonic.io.limits import Limiter
+from nutonic.io.limits import AdaptiveLimiter
 from nutonic.recipe.annotation import Annotator
+
+#: Room for any number.
+_ANY = 2**30
 
 
 def most_in_flight(annotator: Annotator) -> int:
@@ -68,15 +71,31 @@ class Pace:
 
 @dataclass(slots=True)
 class _Endpoint:
+    """What this process may ask of an endpoint, and when."""
+
     annotator: Annotator
-    limiter: Limiter = field(default_factory=lambda: Limiter(0))
+    limiter: AdaptiveLimiter = field(default_factory=lambda: AdaptiveLimiter(0))
     pace: Pace = field(default_factory=lambda: Pace(None))
+    share: int = 0
+    quiet_until: float = -float("inf")
+    """Nothing is asked before, by the monotonic clock in seconds."""
+    over: threading.Event = field(default_factory=threading.Event)
+    """Set once nothing more is to be asked: nobody waits any longer then."""
 
     def resize(self, share: int) -> None:
+        self.share = share
+        if self.over.is_set():
+            return
         if self.annotator.requests_per_minute is not None:
             each = self.annotator.requests_per_minute // most_in_flight(self.annotator)
             self.pace.change(max(1, each * share))
         self.limiter.resize(share)
+
+    def wait(self) -> None:
+        """Wait until it may be asked."""
+        self.over.wait(self.pace.wait_s())
+        while not self.over.is_set() and (left := self.quiet_until - time.monotonic()) > 0:
+            self.over.wait(left)
 
 
 class EndpointLimits:
@@ -108,12 +127,34 @@ class EndpointLimits:
     @property
     def shares(self) -> dict[str, int]:
         """Requests that may be in flight, by annotator."""
-        return {name: endpoint.limiter.limit for name, endpoint in self._endpoints.items()}
+        return {name: endpoint.share for name, endpoint in self._endpoints.items()}
 
     @contextmanager
     def turn(self, name: str) -> Iterator[None]:
-        """Wait until there is room at an endpoint, and take it for the block: one attempt of one request."""
+        """Wait until there is room at an endpoint, and take it for the block: one attempt of one request.
+
+        Once :meth:`end` was called nobody waits: whoever has a turn looks whether to ask.
+        """
         endpoint = self._endpoints[name]
         with endpoint.limiter.acquire():
-            time.sleep(endpoint.pace.wait_s())
+            endpoint.wait()
             yield
+
+    def fault(self, name: str, kind: str) -> None:
+        """Hear of a fault: of one that refuses for there being too many, fewer are let in, and slowly more again."""
+        self._endpoints[name].limiter.fault(kind)
+
+    def refrain(self, name: str, seconds: float) -> None:
+        """Ask an endpoint for nothing in so many seconds, whoever has a turn."""
+        endpoint = self._endpoints[name]
+        endpoint.quiet_until = max(endpoint.quiet_until, time.monotonic() + seconds)
+
+    def sleep(self, name: str, seconds: float) -> None:
+        """Pause; no longer than until nothing more is to be asked."""
+        self._endpoints[name].over.wait(seconds)
+
+    def end(self, name: str | None = None) -> None:
+        """Let nobody wait any longer; of all endpoints if None."""
+        for each in self._endpoints.values() if name is None else [self._endpoints[name]]:
+            each.over.set()
+            each.limiter.resize(_ANY)  # who waits for room is let in, to hear that there is nothing to ask

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
 import socket
 import struct
@@ -13,6 +14,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from email.utils import formatdate
 from http.server import BaseHTTPRequestHandler
 from typing import Any, Self
 
@@ -43,10 +45,20 @@ class ModelFault:
     """Seconds of ``slow`` and ``drip``."""
     retry_after: str | None = "1"
     """What ``429`` and ``503`` tell; None for nothing."""
+    as_date: bool = False
+    """Whether they tell it as a date, so many seconds from now, rounded up."""
 
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
             raise ValueError(f"no fault is called {self.kind!r}: there are {', '.join(KINDS)}")
+
+    def headers(self) -> dict[str, str]:
+        """When to come back, as it is told."""
+        if self.retry_after is None:
+            return {}
+        if not self.as_date:
+            return {"Retry-After": self.retry_after}
+        return {"Retry-After": formatdate(math.ceil(time.time() + float(self.retry_after)), usegmt=True)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -306,7 +318,7 @@ class _Handler(BaseHTTPRequestHandler):
             return self._send_wrongly(fault, whole)
         words = {"429": "Rate limit reached", "401": "Incorrect API key provided", "400": "Bad request"}
         code = {"429": "rate_limit_exceeded", "401": "invalid_api_key"}.get(fault.kind)
-        headers = {"Retry-After": fault.retry_after} if kind in ("429", "503") and fault.retry_after is not None else {}
+        headers = fault.headers() if kind in ("429", "503") else {}
         wrong = Wrong(int(fault.kind), words.get(fault.kind, "The server had an error"), code=code, type="server_error")
         return self._send(wrong.status, wrong.body(), headers)
 

@@ -66,7 +66,7 @@ def test_an_answer_is_kept_before_it_is_used(tmp_path):
     assert Answers(store, ask).ask(HERE, request) == SAID
     kept = unsealed(store.get(path), path)
     assert kept == {
-        "request": digest_of(request),
+        "request": digest_of(request), "annotator": "here",
         "text": "A pond.", "prompt_tokens": 3, "completion_tokens": 2, "finish_reason": "stop",
     }  # fmt: skip
     assert Answers(store, nobody).ask(HERE, request) == SAID
@@ -78,7 +78,7 @@ def test_of_two_writers_one_wins_and_both_use_what_is_kept(tmp_path):
     request = request_of(HERE, messages(), 1)
 
     def slow(annotator, asked):  # another process keeps its own meanwhile
-        Answers(Store(tmp_path), nobody).keep(digest_of(asked), other)
+        Answers(Store(tmp_path), nobody).keep(digest_of(asked), other, "here")
         return SAID
 
     assert Answers(store, slow).ask(HERE, request) == other
@@ -194,7 +194,7 @@ def test_many_requests_are_written_and_read_in_pieces(tmp_path, monkeypatch):
     store = Store(tmp_path)
     requests = [("a", request_of(HERE, messages("x" * seed), seed)) for seed in range(30)]
     assert write_requests(store, requests * 2) == {"a": 30}
-    assert requested(store, "a") == {digest_of(request) for _, request in requests}
+    assert requested(store, "a") == {digest_of(request): "a" for _, request in requests}
     assert len(store.get(requests_path("a")).splitlines()) == 30
 
 
@@ -229,7 +229,7 @@ def test_lines_without_an_answer_are_told_and_counted(tmp_path):
     }  # fmt: skip
     assert found.details[:2] == ("line 2: no JSON", "line 3: no result")
     assert sum(len(files) for _, _, files in os.walk(tmp_path / "_nutonic" / "answers")) == 1
-    assert requested(store, "nobody") == frozenset()
+    assert requested(store, "nobody") == {}
 
 
 # What it will take

@@ -83,6 +83,38 @@ def test_retry_after_is_obeyed():
         assert second.arrived_s - first.answered_s >= 0.6
 
 
+def test_a_retry_after_may_be_a_date():
+    with ModelServer(faults=[ModelFault(kind="429", at=(0,), retry_after="1", as_date=True)]) as server:
+        ask(server)
+        first, second = in_order(server)
+        assert (first.status, second.status) == (429, 200)
+        assert 0.9 <= second.arrived_s - first.answered_s < 4  # a date is of whole seconds, rounded up
+
+
+def test_whoever_asks_waits_as_one_was_told_to():
+    with ModelServer(faults=[ModelFault(kind="429", at=(3,), retry_after="0.8")], latency_s=0.05) as server:
+        annotator = model(server.url, max_in_flight=3)
+        with Endpoints([annotator], patience=QUICK) as endpoints, ThreadPoolExecutor(6) as pool:
+            list(pool.map(lambda seed: endpoints.ask(annotator, request_of(annotator, ASK, seed)), range(12)))
+        (refused,) = (each for each in server.requests if each.status == 429)
+        after = [
+            each.arrived_s - refused.answered_s for each in server.requests if each.arrived_s > refused.answered_s + 0.1
+        ]
+        assert len(after) >= 6
+        assert min(after) >= 0.8
+
+
+def test_many_refusals_are_no_failure_and_let_fewer_in():
+    faults = [ModelFault(kind="429", at=range(4, 40), retry_after="0.01")]
+    with ModelServer(faults=faults, latency_s=0.02) as server:
+        annotator = model(server.url, max_in_flight=8)
+        with Endpoints([annotator], patience=QUICK) as endpoints, ThreadPoolExecutor(8) as pool:
+            list(pool.map(lambda seed: endpoints.ask(annotator, request_of(annotator, ASK, seed)), range(16)))
+        assert sum(each.status == 200 for each in server.requests) == 16
+        assert max(each.in_flight for each in in_order(server)[:12]) > 2
+        assert max(each.in_flight for each in in_order(server)[30:]) <= 2
+
+
 def test_retry_after_that_is_too_long_is_told():
     with (
         ModelServer(faults=[ModelFault(kind="429", at=(0,), retry_after="3600")]) as server,

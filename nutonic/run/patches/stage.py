@@ -1,0 +1,197 @@
+"""The driver's part of captioning: what is handed out, for how much money, and what is told of it."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from itertools import chain
+from pathlib import Path
+
+from nutonic.dataset.commits import Committed
+from nutonic.errors import InputError
+from nutonic.io.files import open_regular
+from nutonic.io.objects import Store
+from nutonic.io.session import current
+from nutonic.planning.patches.cost import expected_captions
+from nutonic.planning.patches.spec import PatchSpec
+from nutonic.recipe.annotation import Annotator
+from nutonic.run.callbacks import Callback, CallbackGroup, CaptionsFinished, Note
+from nutonic.run.executor import results_of
+from nutonic.run.patches.budget import Budget
+from nutonic.run.patches.captioning import caption
+from nutonic.run.patches.jobs import CaptionJob, caption_jobs, waiting
+from nutonic.run.preflight import WorkerPool
+from nutonic.run.results import BatchDone, Failure
+from nutonic.sources.annotators.answers import Answers, tokens_of
+from nutonic.sources.annotators.asking import Asking, asked
+from nutonic.sources.annotators.batches import RequestFiles, pending, read_results, requested, requests_path
+from nutonic.sources.annotators.cost import price
+from nutonic.sources.annotators.limits import most_in_flight
+
+#: So many patches that fractions of captions and tokens do not matter.
+_MANY = 10_000
+
+#: Seconds between looks whether to stop.
+_LOOK_S = 0.2
+
+
+@dataclass(slots=True)
+class Captioned:
+    """What becomes of the second stage."""
+
+    rows: int = 0
+    waiting: int = 0
+    """Patches that have no captions yet."""
+    failures: list[Failure] = field(default_factory=list)
+
+    def add(self, result: BatchDone) -> None:
+        """Add a job's counts; why captions ended is told once, whoever found out."""
+        self.rows += result.rows
+        self.failures += result.failures
+        if result.ended is not None and result.ended.poi_id not in {each.poi_id for each in self.failures}:
+            self.failures.append(result.ended)
+
+
+class _Brake(Callback):
+    """Stops captions where nobody can be asked any more."""
+
+    is_on = False
+
+    def stop_requested(self) -> bool:
+        """Whether it is so."""
+        return self.is_on
+
+
+def caption_patches(
+    spec: PatchSpec,
+    store: Store,
+    done: Committed,
+    pool: WorkerPool | None,
+    callback: Callback,
+    *,
+    plan: str,
+    max_cost: float | None,
+) -> Captioned:
+    """Caption what is committed and has no captions yet, as far as money goes and as long as somebody answers.
+
+    Parameters
+    ----------
+    spec, store, done
+        The recipe, the tree, and its commits.
+    pool
+        Workers with shares of what endpoints take; None to do all here.
+    callback
+        What follows the build and may stop it.
+    plan
+        Digest of the plan.
+    max_cost
+        What captions may cost, by the recipe's prices, in all builds of the tree together; None for any.
+    """
+    captioned, brake = Captioned(), _Brake()
+    commits = list(waiting(store, done))
+    if not commits or callback.stop_requested():
+        captioned.waiting = sum(count for _, count in commits)
+        return captioned
+    budget = _budget(spec, store, max_cost)
+    workers = 1 if pool is None else max(1, len(pool.client.nthreads()))
+    turns = -(-sum(map(most_in_flight, asked(spec.captions.annotators))) // workers)
+    jobs, to_do = caption_jobs(commits, turns, workers), sum(count for _, count in commits)
+    work, left = partial(_work, spec=spec, store=store, plan=plan), CallbackGroup([callback, brake])
+    with RequestFiles() as requests, _stopping(left):
+        while jobs:
+            for result in results_of(pool, work, left, budget.jobs(jobs)):
+                budget.settle(result)
+                captioned.add(result)
+                requests.add(result.requests)
+                brake.is_on = brake.is_on or result.ended is not None
+                callback.on_batch(CaptionsFinished(result=result, to_do=to_do))
+            jobs = [] if left.stop_requested() else budget.again()
+        written = requests.write(store)
+    captioned.waiting = sum(count for _, count in waiting(store, done))
+    for line in _told(store, written, budget, captioned):
+        callback.on_note(Note(text=line))
+    return captioned
+
+
+def take_answers(spec: PatchSpec, store: Store, path: Path, callback: Callback) -> None:
+    """Keep the answers of a file of results, and tell what was in it."""
+    names = [each.name for each in spec.captions.annotators if each.mode == "batch"]
+    wanted = dict(chain.from_iterable(requested(store, name).items() for name in names))
+    with open_regular(str(path)) as file:
+        read = read_results(file, Answers(store, pending), wanted)
+    problems = ", ".join(f"{count} × {problem}" for problem, count in read.problems.items())
+    told = f"{path}: {read.kept} new answers of {read.lines} lines, {read.known} known before"
+    callback.on_note(Note(text=f"{told}; without an answer: {problems}" if problems else told))
+
+
+def refuse_unreadable(answers: Path) -> None:
+    """Raise :class:`InputError` if a file of answers cannot be read."""
+    try:
+        open_regular(str(answers)).close()
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise InputError(f"cannot read the answers {answers}: {reason}") from None
+
+
+def _work(job: CaptionJob, spec: PatchSpec, store: Store, plan: str) -> BatchDone:
+    return caption(job, spec, store, plan=plan)
+
+
+def _told(store: Store, written: dict[str, int], budget: Budget, captioned: Captioned) -> Iterator[str]:
+    """What a person may do next."""
+    for annotator, count in written.items():
+        where = f"{store.root}/{requests_path(annotator)}"
+        yield f"{count} requests wait in {where}: have them answered, then run the same command with --answers FILE"
+    if budget.is_out:
+        spent = f"captions have cost {budget.spent:.4g} of the {budget.most:.4g} that --max-cost allows"
+        left = f"{captioned.waiting} patches wait for captions"
+        yield f"{spent}, and {left}: what was answered is kept; run the same command with more to go on"
+
+
+def _budget(spec: PatchSpec, store: Store, most: float | None) -> Budget:
+    """What may be spent.
+
+    Raises
+    ------
+    InputError
+        If there is a limit, and models are asked whose answers have no price.
+    """
+    if most is None:
+        return Budget(most=None)
+    annotators = {each.name: each for each in spec.captions.annotators}
+    free = [each.name for each in asked(annotators.values()) if not each.input_price + each.output_price]
+    if free:
+        raise InputError(
+            f"--max-cost: {free[0]} has no prices, so that nothing can be counted: "
+            "say input_price and output_price of captions.annotators, per million tokens"
+        )
+    _, whole = expected_captions(spec, _MANY)
+    money = sum(_price(annotators, name, *tokens) for name, tokens in tokens_of(store).items())
+    return Budget(most=most, spent=money, expected=whole.money / _MANY)
+
+
+def _price(annotators: dict[str, Annotator], name: str, prompt: int, answer: int) -> float:
+    return price(annotators[name], prompt, answer) if name in annotators else 0.0
+
+
+@contextmanager
+def _stopping(callback: Callback) -> Iterator[None]:
+    """Within the block, let a stop request reach what is asked in this process; the executor tells workers."""
+    over, asking = threading.Event(), current().resource(Asking)
+
+    def look() -> None:
+        while not over.wait(_LOOK_S):
+            if callback.stop_requested():
+                asking.stop()
+                return
+
+    thread = threading.Thread(target=look, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
