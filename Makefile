@@ -19,7 +19,7 @@ help:
 	@echo "make demo    places to a verified dataset in ./demo, offline, from a real Sentinel-2 scene"
 	@echo "make test    ruff, mypy and pytest"
 	@echo "make test-exhaustive   every crash point and every damage, of which make test has a sample"
-	@echo "make bench   the benchmarks"
+	@echo "make bench   the benchmarks, about ten minutes on a quiet machine"
 	@echo "make setup   only what the above need, into ./$(VENV) (choose a Python with PYTHON=python3.12)"
 	@echo "make lock    requirements.lock from pyproject.toml (newer versions with UPGRADE=--upgrade)"
 	@echo "make clean   remove ./$(VENV), ./demo and the caches"

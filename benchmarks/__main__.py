@@ -1,35 +1,57 @@
-"""``python -m benchmarks``: the floor and a whole build in turn, on a synthetic planet; medians and spread."""
+"""``python -m benchmarks``: everything in one run, into ``benchmarks/RESULTS.md``; see docs/benchmarks.md.
+
+Give it a quiet machine: CPU seconds, too, grow where others use the same caches.
+"""
 
 from __future__ import annotations
 
 import argparse
-import statistics
+import sys
 import tempfile
+import time
 from pathlib import Path
 
-from benchmarks.workloads import floor, measure, whole_build
-from nutonic.recipe.yaml import load_recipe
-from nutonic.testing import SyntheticPlanet
+from benchmarks import report
+from benchmarks.context import context
+from benchmarks.scenes import World
+from benchmarks.sections import SECTIONS, Bench, run, world_of
+
+#: Places of a small and of a large run, by pattern.
+SIZES = {
+    "dense": (32, 224),
+    "sparse": (8, 40),
+    "other": (16, 64),
+    "strides of 128 (512 each)": (4, 16),
+    "network": (64, 16),
+}
+TINY = dict.fromkeys(SIZES, (1, 4)) | {"strides of 128 (512 each)": (1, 2)}
+
+WORLDS = {1024: World(), 512: World(side=4096, block=512)}
+TINY_WORLDS = {1024: World(side=1600, across=1, block=256, labels_block=256)}
 
 
 def main() -> None:
-    """Measure and print."""
+    """Measure, write and say where."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("--runs", type=int, default=5, help="runs of each, interleaved, after one that is not counted")
-    runs = parser.parse_args().runs
-    seen: dict[str, list[float]] = {"floor": [], "build": []}
-    with tempfile.TemporaryDirectory() as folder:
-        recipe = load_recipe(SyntheticPlanet().write(Path(folder) / "planet"))
-        for i in range(runs + 1):
-            for name, work in (("floor", floor), ("build", whole_build)):
-                got = measure(lambda w=work, n=name, k=i: w(recipe, Path(folder) / f"{n}{k}"))
-                if i:
-                    seen[name].append(got.cpu_ms_per_tile)
-    for name, values in seen.items():
-        spread = f"{min(values):.1f} to {max(values):.1f}"
-        print(f"{name:6} {statistics.median(values):6.1f} ms of CPU per tile ({spread}, {runs} runs)")
-    ratios = [build / bare for build, bare in zip(seen["build"], seen["floor"], strict=True)]
-    print(f"build / floor {statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})")
+    parser.add_argument("--runs", type=int, default=3, help="runs of each, interleaved")
+    parser.add_argument("--only", nargs="+", choices=list(SECTIONS), default=list(SECTIONS), help="sections")
+    parser.add_argument(
+        "--folder", type=Path, help="where the scenes are kept for another run; a temporary one by default"
+    )
+    parser.add_argument("--results", type=Path, default=Path(__file__).parent, help="folder of what is written")
+    parser.add_argument("--tiny", action="store_true", help="see that it works; the figures mean nothing")
+    asked = parser.parse_args()
+    began = time.monotonic()
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = asked.folder or Path(temporary)
+        folder.mkdir(parents=True, exist_ok=True)
+        bench = Bench(folder, TINY_WORLDS if asked.tiny else WORLDS, TINY if asked.tiny else SIZES, runs=asked.runs)
+        header = context(**world_of(bench), runs=asked.runs, command=" ".join(["python -m benchmarks", *sys.argv[1:]]))
+        asked.results.mkdir(parents=True, exist_ok=True)
+        records = run(bench, asked.only, header, asked.results / "results.jsonl")
+    header["minutes"] = round((time.monotonic() - began) / 60, 1)
+    report.write(asked.results, header, records)
+    print(asked.results / "RESULTS.md")
 
 
 main()

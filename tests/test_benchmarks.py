@@ -3,27 +3,97 @@
 import json
 import subprocess
 import sys
+import time
+import urllib.error
+import urllib.request
 from pathlib import Path
 
 import numpy as np
 import pytest
 import xarray as xr
 from support.paths import ROOT
-from support.worlds import written
 
-from benchmarks import cubes
-from benchmarks.workloads import floor, measure, whole_build
-from nutonic.recipe.yaml import load_recipe
-from nutonic.testing import SyntheticPlanet
+from benchmarks import cubes, once, report
+from benchmarks.patterns import PATTERNS, recipe_of
+from benchmarks.scenes import World, compression_ratio, write
+from benchmarks.server import served
 
 
-def test_the_floor_and_the_build_do_the_same_tiles(tmp_path: Path) -> None:
-    recipe = load_recipe(written(SyntheticPlanet(), tmp_path / "planet"))
-    bare = measure(lambda: floor(recipe, tmp_path / "floor"))
-    built = measure(lambda: whole_build(recipe, tmp_path / "build"))
-    pictures = [len(list((tmp_path / name).rglob("*.png"))) for name in ("floor", "build")]
-    # The build leaves a poor scene for the next; the floor always takes the first, so it may lack those tiles.
-    assert 0 < pictures[0] == bare.tiles <= pictures[1] == built.tiles
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> tuple[World, Path]:
+    """A small world; its squares lie side by side across blocks."""
+    folder = tmp_path_factory.mktemp("realistic") / "world"
+    small = World(side=1200, across=1, block=256, labels_block=256)
+    write(folder, small)
+    return small, folder
+
+
+def lines(folder: Path, task: str) -> dict[str, object]:
+    found = [json.loads(line) for path in (folder / "data").iterdir() for line in path.read_text().splitlines()]
+    return {row["id"]: row["messages"][1]["content"][0]["text"] for row in found if task in row["task"]}
+
+
+def test_the_floor_makes_the_same_pictures_and_boxes_as_a_build(world: tuple[World, Path], tmp_path: Path):
+    pytest.importorskip("imagecodecs")
+    pytest.importorskip("cc3d")
+    recipe = recipe_of(PATTERNS["dense"], *world, tmp_path / "recipe", 2)
+    made = {name: once.WAYS[name](recipe, tmp_path / name) for name in ("floor", "nutonic")}
+    assert made == {"floor": 8, "nutonic": 8}
+    pictures = [{path.name: path.read_bytes() for path in (tmp_path / name).rglob("*.png")} for name in made]
+    assert len(pictures[0]) == 8
+    assert pictures[0] == pictures[1]
+    floor, built = (lines(tmp_path / name, "grounding") for name in made)
+    assert len(floor) > 16
+    assert floor == built
+    for path in (tmp_path / "floor" / "metadata").iterdir():
+        bare = json.loads(path.read_text())
+        (whole,) = (json.loads(other.read_text()) for other in (tmp_path / "nutonic").rglob(path.name))
+        meta = whole["land_cover_label_meta"]
+        assert [bare[key] for key in ("classes", "patches", "pieces", "cells")] == [
+            meta[key] for key in ("classes", "patches", "pieces", "cells")
+        ]
+        for key in ("longitude", "latitude", "class_fractions", "pixels_sha256"):
+            assert bare[key] == whole[key]
+        assert bare["regions"] == [{k: v for k, v in each.items() if k != "fill"} for each in whole["regions"]]
+
+
+def test_scenes_compress_as_real_ones(world: tuple[World, Path]):
+    small, folder = world
+    ratios = [compression_ratio(folder / small.item_id(0, 0) / f"{band}.tif") for band in ("red", "green", "blue")]
+    assert all(1.35 < ratio < 1.75 for ratio in ratios)
+
+
+def test_the_server_counts_what_it_gives(world: tuple[World, Path]):
+    small, folder = world
+    path = f"{small.item_id(0, 0)}/red.tif"
+    with served(folder, latency_ms=30) as server:
+        began = time.perf_counter()
+        request = urllib.request.Request(f"{server.url}/{path}", headers={"Range": "bytes=100-1099"})
+        with urllib.request.urlopen(request) as answer:
+            assert answer.status == 206
+            assert answer.read() == (folder / path).read_bytes()[100:1100]
+        assert time.perf_counter() - began >= 0.03
+        with pytest.raises(urllib.error.HTTPError):
+            urllib.request.urlopen(f"{server.url}/../{folder.name}/none.tif")
+        assert server.take() == {"requests": 2, "bytes": 1000, "heads": 0}
+        assert server.take()["requests"] == 0
+
+
+def test_a_target_is_met_or_told_not_to_be(tmp_path: Path):
+    def record(way: str, repeat: int, cost: float) -> dict:
+        runs = {"peak_mb": 100, "cpu_s": 1.0, "tiles": 4}
+        return {
+            "section": "chips", "pattern": "dense", "way": way, "repeat": repeat, "cpu_ms_per_tile": cost, "few": runs,
+            "many": runs,
+        }  # fmt: skip
+
+    records = [record("floor", 0, 10), record("nutonic", 0, 12), record("floor", 1, 8), record("nutonic", 1, 10.4)]
+    report.write(tmp_path, {"cpu": "one"}, records)
+    page = (tmp_path / "RESULTS.md").read_text()
+    assert "| CPU per tile ÷ floor, dense | ≤ 1.35 × | 1.25 (1.20 to 1.30) | met |" in page
+    assert "| CPU per tile ÷ floor, sparse | ≤ 1.5 × | not measured here |  |" in page
+    report.write(tmp_path, {}, [record("floor", 0, 10), record("nutonic", 0, 14)])
+    assert "| 1.40 | **not met** |" in (tmp_path / "RESULTS.md").read_text()
 
 
 def scale(*arguments: str) -> dict:

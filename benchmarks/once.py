@@ -1,0 +1,109 @@
+"""One way, once, in a process of its own: ``python -m benchmarks.once WAY RECIPE OUT`` prints a line of JSON."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import resource
+import subprocess
+import sys
+import time
+import warnings
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from benchmarks.server import Served
+
+Way = Callable[[Path, Path], int]
+
+
+def nutonic(recipe: Path, out: Path, workers: int = 0) -> int:
+    """The whole of ``nutonic build``: plan, pixels, rows, commits, the finished tree."""
+    from nutonic.recipe.yaml import load_recipe
+    from nutonic.run.run import build
+
+    summary = build(load_recipe(recipe), out, workers=workers)
+    assert summary.complete, f"{summary.failures} places failed"
+    return summary.tiles
+
+
+def two_workers(recipe: Path, out: Path) -> int:
+    """The same on two worker processes."""
+    return nutonic(recipe, out, 2)
+
+
+def one_worker(recipe: Path, out: Path) -> int:
+    """The same on one worker process."""
+    return nutonic(recipe, out, 1)
+
+
+def the_floor(recipe: Path, out: Path) -> int:
+    """See :mod:`benchmarks.floor`."""
+    from benchmarks.floor import run
+
+    return run(recipe, out)
+
+
+WAYS: Mapping[str, Way] = {
+    "floor": the_floor,
+    "nutonic": nutonic,
+    "nutonic, 1 worker": one_worker,
+    "nutonic, 2 workers": two_workers,
+}
+
+
+def run(name: str, recipe: Path, out: Path, server: Served | None = None, limit_s: float = 600) -> dict[str, Any]:
+    """Run a way in a process of its own.
+
+    Returns
+    -------
+    dict
+        ``tiles``; ``wall_s`` and ``cpu_s``, of the whole process with the start of Python, and of all that it started;
+        ``peak_mb`` of the largest process; and what the server counted, if there is one.
+    """
+    if server is not None:
+        server.take()
+    command = [sys.executable, "-m", "benchmarks.once", name, str(recipe), str(out)]
+    # One core: a thread of BLAS that waits for the next product burns another.
+    environment = {**os.environ, "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
+    began = time.perf_counter()
+    text = subprocess.run(
+        command,
+        check=True,
+        capture_output=True,
+        text=True,
+        timeout=limit_s,
+        env=environment,
+        cwd=Path(__file__).parents[1],
+    ).stdout
+    found: dict[str, Any] = json.loads(text.splitlines()[-1])
+    found["wall_s"] = round(time.perf_counter() - began, 3)
+    return found if server is None else {**found, **server.take()}
+
+
+def main() -> None:
+    """Run one way in this process."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.once", description=__doc__)
+    parser.add_argument("way", choices=list(WAYS))
+    parser.add_argument("recipe", type=Path)
+    parser.add_argument("out", type=Path)
+    asked = parser.parse_args()
+    warnings.simplefilter("ignore")
+    tiles = WAYS[asked.way](asked.recipe, asked.out)
+    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    print(
+        json.dumps(
+            {
+                "way": asked.way,
+                "tiles": tiles,
+                "cpu_s": round(sum(each.ru_utime + each.ru_stime for each in used), 3),
+                "peak_mb": max(each.ru_maxrss for each in used) // 1024,
+            }
+        )
+    )
+
+
+if __name__ == "__main__":
+    main()
