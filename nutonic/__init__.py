@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from nutonic.cube.save import save_cube
     from nutonic.cube.search import CubePlan, search
     from nutonic.dataset.reading import Dataset, open_dataset
+    from nutonic.dataset.report.report import report
     from nutonic.dataset.verify import Verdict
     from nutonic.planning.kinds import plan
     from nutonic.planning.plan import Plan
@@ -88,6 +89,7 @@ _HOME = {
     "Packed": "nutonic.run.packs.pack",
     "open_dataset": "nutonic.dataset.reading",
     "Dataset": "nutonic.dataset.reading",
+    "report": "nutonic.dataset.report.report",
 }
 
 # The library logs only for those who configure logging.

@@ -14,6 +14,7 @@ from typing import NamedTuple
 import pytest
 import yaml
 from support import warm
+from support.browser import Page
 from support.crashing import Forks
 from support.sampling import Sample, leftover
 from support.trees import Clean, clean_tree, small_planet
@@ -176,3 +177,12 @@ def clean(forks, tmp_path_factory) -> Clean:
     """The tree of the small planet, and all that its build asked of the store."""
     folder = tmp_path_factory.mktemp("small")
     return clean_tree(small_planet(folder / "planet"), folder / "tree", forks)
+
+
+@pytest.fixture(scope="session")
+def browser():
+    """A browser for all tests of a run; they are marked with :data:`support.browser.needs_chromium`."""
+    with tempfile.TemporaryDirectory(prefix="nutonic-chromium-", ignore_cleanup_errors=True) as folder:
+        page = Page(Path(folder))
+        yield page
+        page.close()

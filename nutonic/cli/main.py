@@ -311,6 +311,17 @@ def pack(
 
 
 @cli.command()
+@click.argument("directory", metavar="DIR", type=_Path())
+@click.option("--out", type=_Path(output=True), metavar="FILE", help="The page; by default report.html in DIR.")
+def report(directory: Path, out: Path | None) -> None:
+    """Write what a dataset holds as one HTML page, to be looked at offline; of an unfinished one too."""
+    from nutonic.dataset.report.report import report as write_report
+
+    path = write_report(directory, out)
+    click.echo(f"wrote {path} ({path.stat().st_size / 1e6:.1f} MB): open it in a browser")
+
+
+@cli.command()
 @click.argument(
     "name", required=False, type=click.Choice(["nutonic", "rsteller"]), default="nutonic", metavar="[rsteller]"
 )

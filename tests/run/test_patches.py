@@ -4,6 +4,7 @@ import importlib.util
 import io
 import json
 import random
+import shutil
 import tarfile
 from pathlib import Path
 
@@ -126,3 +127,28 @@ def test_a_tree_is_proved_and_mended(recipe, tree):
     nt.build(nt.load_recipe(recipe), tree, workers=0)
     assert shard.read_bytes() == whole
     assert nt.verify(tree, deep=True).problems == ()
+
+
+def test_a_report_tells_what_the_shards_hold(tree, tmp_path):
+    page = nt.report(tree, tmp_path / "page.html").read_text(encoding="utf-8")
+    data = json.loads(page.partition('id="data">')[2].partition("</script>")[0])
+    cards, found = {card["id"]: card for card in data["gallery"]["cards"]}, samples(tree)
+    assert set(cards) == set(found)
+    for key, (_, content) in found.items():
+        said = [(row["task"][0], row["answer"]) for row in cards[key]["rows"]]
+        assert said == [(str(each["task"]), each["text"]) for each in content["annotations"]]
+    tags = json.loads((tree / "statistics.json").read_bytes())["tags"]
+    told = {tag for card in cards.values() for tag in card["labels"]}
+    assert {tag for tag, _ in tags["most_frequent"]} <= told
+    assert len(told) == tags["different"]
+    texts = sorted(each["text"] for _, content in found.values() for each in content["annotations"])
+    assert sorted(row["answer"] for row in data["sample"]["rows"]) == texts
+    assert set(data["pictures"]) == set(found)
+
+
+def test_patches_that_wait_for_captions_are_told(tree, tmp_path):
+    out = shutil.copytree(tree, tmp_path / "out")
+    shutil.rmtree(out / "_nutonic" / "captions")
+    page = nt.report(out).read_text(encoding="utf-8")
+    assert f"{len(samples(tree))} patches wait for captions." in page
+    assert json.loads(page.partition('id="data">')[2].partition("</script>")[0])["gallery"]["cards"] == []

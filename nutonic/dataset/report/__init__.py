@@ -1,0 +1,1 @@
+"""A report of a tree, as one HTML file that needs nothing else."""

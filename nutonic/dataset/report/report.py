@@ -1,0 +1,82 @@
+"""The door of reports: a tree becomes one HTML file, which replaces nothing but an earlier report."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from nutonic.dataset.report.page import MARK, render
+from nutonic.dataset.report.places import report_of_places
+from nutonic.errors import InputError, NotNutonic
+from nutonic.io.atomic import disk_errors, new_file
+from nutonic.io.objects import Store
+from nutonic.planning.layout import MARKER
+from nutonic.planning.ownership import is_marked, refuse_obstacles
+from nutonic.planning.plan_file import read_plan
+
+#: What a report is called within its tree.
+NAME = "report.html"
+
+
+def report(directory: str | Path, out: str | Path | None = None) -> Path:
+    """Write what a tree holds as one HTML file, to be looked at in any browser; nothing is fetched for it.
+
+    It has the numbers, a map, the balance of classes, what was left out and what to do about it, chips with their boxes
+    and rows, and a sample of rows to be judged. Of large trees the gallery is a sample, and says so. A tree whose build
+    has not finished has a report too, of what is committed.
+
+    Parameters
+    ----------
+    directory
+        The tree, of chips or of patches.
+    out
+        The file; by default ``report.html`` in the tree. One that is there already must be an earlier report.
+
+    Returns
+    -------
+    Path
+        The file. The same tree gives the same bytes.
+
+    Raises
+    ------
+    NotNutonic
+        If the folder is no tree, or another file lies where the report would.
+    Corrupt
+        If the plan, a commit or its rows are not what was written.
+    StoreError
+        If the file cannot be written.
+    """
+    root = Path(directory)
+    if not is_marked(root):
+        raise NotNutonic(f"{directory} is not a nutonic tree: it has no {MARKER} of nutonic's")
+    refuse_obstacles(root)
+    path = root / NAME if out is None else Path(out)
+    refuse_other(path)
+    store = Store(root)
+    plan = read_plan(store)
+    if plan.header.get("of") == "patches":
+        from nutonic.dataset.report.patches import report_of_patches
+
+        page = render(report_of_patches(store, plan))
+    else:
+        page = render(report_of_places(store, plan))
+    write_over(path, page)
+    return path
+
+
+def refuse_other(path: Path) -> None:
+    """Raise if something lies at a path that is no earlier report, or if no file can be made there."""
+    if not path.absolute().parent.is_dir() or path.is_dir():
+        raise InputError(f"{path} cannot be written: name a file in a folder that is there")
+    if not os.path.lexists(path):
+        return
+    plain = path.is_file() and not path.is_symlink()
+    with disk_errors(path):
+        if not plain or not path.read_bytes().startswith(MARK):
+            raise NotNutonic(f"{path} is there already, and no report of nutonic's: name another file with --out")
+
+
+def write_over(path: Path, page: bytes) -> None:
+    """Write a page in one step, over an earlier one."""
+    with disk_errors(path), new_file(path, prefix=".nutonic-") as new:
+        new.write_bytes(page)
