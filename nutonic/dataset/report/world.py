@@ -95,7 +95,7 @@ def _part(places: Mapping[str, Dots], least: float) -> Part | None:
     x, y = (float(lon.min() + lon.max()) / 2, float(lat.min() + lat.max()) / 2)
     squeeze = max(0.1, math.cos(math.radians(y)))
     high = max(least, float(np.ptp(lat)) * 1.3, float(np.ptp(lon)) * 1.3 * squeeze / 2)
-    wide = min(360.0, 2 * high / squeeze)
+    wide = min(_WORLD[2] - _WORLD[0], 2 * high / squeeze)
     return x - wide / 2, y - high / 2, x + wide / 2, y + high / 2
 
 
