@@ -12,12 +12,13 @@ import threading
 import warnings
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nutonic.errors import InputError, Unreachable
+from nutonic.errors import InputError, StoreError, Unreachable
+from nutonic.io.atomic import disk_error, full_disk
 from nutonic.io.files import require_handles
 from nutonic.run.callbacks import Note
 from nutonic.run.dask_report import has_bokeh
@@ -87,7 +88,7 @@ def connected(cluster: Cluster) -> Iterator[Client]:
     Unreachable
         If no scheduler answers.
     StoreError
-        If too few file handles are left for workers here.
+        If workers cannot be started here: too few file handles, no room for temporary files, or whatever Dask says.
     """
     import dask.config
     from distributed import Client, LocalCluster, Security
@@ -112,14 +113,45 @@ def connected(cluster: Cluster) -> Iterator[Client]:
     config["distributed.nanny.pre-spawn-environ.PYTHONWARNINGS"] = wanted
     if not cluster.dashboard:
         config |= {"distributed.scheduler.http.routes": [], "distributed.worker.http.routes": []}
-    with tempfile.TemporaryDirectory(prefix="nutonic-workers-", ignore_cleanup_errors=True) as scratch:
+    with ExitStack() as stack:
+        with _startable():
+            folder = tempfile.TemporaryDirectory(prefix="nutonic-workers-", ignore_cleanup_errors=True)
+        scratch = stack.enter_context(folder)
         # The scheduler too imports from its folder, which is dask-scratch-space, where others may have made it, otherwise.
         config["temporary-directory"] = scratch
-        with _interrupts_held_back(), dask.config.set(config):
+        with _startable(), _interrupts_held_back(), dask.config.set(config):
             # Whoever reaches a scheduler runs code as its owner, and loopback is everybody's on this machine.
             local = LocalCluster(n_workers=count, security=Security.temporary(), local_directory=scratch, **settings)
-        with local, Client(local) as client:
-            yield client
+        with local:
+            with _startable():
+                client = Client(local)
+            with client:
+                yield client
+
+
+@contextmanager
+def _startable() -> Iterator[None]:
+    """Tell in a line what keeps workers from being started here; whatever it is, a build goes on without them."""
+    try:
+        yield
+    except Exception as error:  # of dask, of tornado, of a worker, or of what they are told to load
+        raise StoreError(f"cannot start workers: {_why(error)}; or build without workers (--workers 0)") from error
+
+
+def _why(error: BaseException) -> str:
+    """What an error comes from, and what to do where that is known."""
+    while (earlier := error.__cause__ or (None if error.__suppress_context__ else error.__context__)) is not None:
+        error = earlier
+    if isinstance(error, OSError) and not isinstance(error, ConnectionError):
+        where = Path(tempfile.tempdir or os.environ.get("TMPDIR", "/tmp"))
+        told = full_disk(str(error), "temporary files", where)
+        if told is None and (error.filename is not None or isinstance(error, FileNotFoundError)):
+            told = disk_error(error, error.filename or "temporary files", where)
+        if told is not None:
+            return f"{told}; TMPDIR names the folder for temporary files"
+    return (
+        f"{type(error).__name__}: {redact(str(error)):.160}; see Dask's configuration, its variables (DASK_…) among it"
+    )
 
 
 def _client_of(cluster: Cluster) -> Client:

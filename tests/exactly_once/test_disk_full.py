@@ -156,6 +156,20 @@ def test_the_disk_is_full_in_the_workers_of_a_cluster(built, disk):
     assert same(out, built.out)
 
 
+@pytest.mark.cluster
+def test_no_room_for_the_files_of_workers_is_told(few, disk, capsys, monkeypatch, tmp_path):
+    """Scratch folders and certificates lie among temporary files, which is no folder of the user's naming."""
+    monkeypatch.setattr("tempfile.tempdir", str(disk.folder))
+    disk.holds(ENOUGH, 2)
+    code, said = run(capsys, "build", few.recipe_path, "--out", tmp_path / "out", "--workers", 2)
+    assert (code, said.count("\n"), "cannot start workers: no space left in " in said) == (1, 1, True), said
+    assert str(disk.folder) in said
+    assert "TMPDIR" in said
+    assert "--workers 0" in said
+    assert list(disk.folder.iterdir()) == []
+    assert run(capsys, "build", few.recipe_path, "--out", tmp_path / "out", "--workers", 0)[0] == 0
+
+
 @pytest.mark.sampled(one_in=2, among="a disk that fills")
 def test_no_more_files_fit_from_the_first_on(built, disk, capsys):
     """With room for bytes but not for files the plan is made, and cannot be written."""

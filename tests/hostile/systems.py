@@ -262,6 +262,11 @@ def gdalrc(option: str) -> object:
     return home(**{".gdal__gdalrc": f"[configoptions]\n{option}\n"})
 
 
+def told_by_environment(**variables: str) -> object:
+    """Variables for a program that may be forked."""
+    return lambda here: here.environment.update(variables)
+
+
 NETRC = f"default login me password {CANARY}\n"
 COLD = {"NUTONIC_COLD": "1"}
 WORKER = "build recipe.yaml --out out --workers 1"
@@ -284,6 +289,25 @@ USERS = [
         0,
         "3 places",
         CLEAN,
+    ),
+    *(
+        Row(
+            f"workers that cannot start: {name}={value}",
+            told_by_environment(**{f"DASK_DISTRIBUTED__{name}": value}),
+            WORKER,
+            1,
+            f"cannot start workers: {says}",
+            ANY,
+            150,
+            400,
+        )
+        for name, value, says in (
+            ("NANNY__PRELOAD", "no_such_module", "ModuleNotFoundError: No module named 'no_such_module'"),
+            ("WORKER__PRELOAD", "no_such_module", "ModuleNotFoundError: No module named 'no_such_module'"),
+            ("SCHEDULER__PRELOAD", "no_such_module", "ModuleNotFoundError: No module named 'no_such_module'"),
+            ("WORKER__MULTIPROCESSING_METHOD", "nonsense", "ValueError: cannot find context for 'nonsense'"),
+            ("COMM__TIMEOUTS__CONNECT", "nonsense", "KeyError: 'Invalid time unit: nonsense"),
+        )
     ),
     *(
         Row(f"a module {name} beside the recipe", shadowed(name), BUILD, 0, "built 3 places", CLEAN, 60, 200, COLD)

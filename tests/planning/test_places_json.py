@@ -204,7 +204,7 @@ MESSAGES = [
     ("p.json", LATIN, f"is not UTF-8 text (byte {LATIN.index(246)}) in line 2, where Windows-1252 has 'ö': save it as "
      "UTF-8, or convert it, for instance with iconv -f WINDOWS-1252 -t UTF-8"),
     ("p.jsonl", b"\xff\xfe{\0}\0\n", "is not UTF-16 text (byte 6) in line 1: save it as UTF-8"),
-    ("p.json", gzip.compress(b"{}"), "is a gzip file: end its name in .gz"),
+    ("p.json", gzip.compress(b"{}", mtime=0), "is a gzip file: end its name in .gz"),
     ("p.json.gz", b"{}", "is no whole gzip file: is it cut off?"),
 ]  # fmt: skip
 
