@@ -228,6 +228,13 @@ def test_secrets_and_addresses_are_in_no_file(tmp_path, monkeypatch):
     )
 
 
+GOOD_OF_POND = (
+    "An irregular body of water lies in the north-west of this aerial image. It covers about 23 percent of it, and it is "
+    "seen in full. Close by are a forest and a residential street. The image also shows three buildings, and a residential "
+    "street in the south that goes on beyond its edge."
+)
+
+
 def told(text_of):
     """A module of templates that says what is told here."""
     module = types.ModuleType("nutonic.rows.annotation.captions")
@@ -235,12 +242,13 @@ def told(text_of):
     return module
 
 
-def test_templates_need_no_endpoint_and_no_gate(monkeypatch):
-    asked = []
+def test_templates_need_no_endpoint_and_pass_the_same_gate(monkeypatch):
+    asked, wrong = [], None
 
     def text_of(description, task, before, captions, seed):
         asked.append((description, task, before, captions, seed))
-        return f"Said of {task.element} by {seed}." if before is None else f"Again: {before}"
+        text = GOOD_OF_POND if before is None else "Seen from above, an irregular body of water lies in the north-west."
+        return text if wrong is None else text.replace("north-west", wrong)
 
     monkeypatch.setitem(sys.modules, "nutonic.rows.annotation.captions", told(text_of))
     templates, captions = Annotator(name="templates", kind="template"), Captions()
@@ -251,12 +259,18 @@ def test_templates_need_no_endpoint_and_no_gate(monkeypatch):
     answers = Answers(Store(None), nobody)
     made = annotate(POND, [BASE, AGAIN[0]], [templates], answers, captions, texts=TEXTS)
     first, again = made.annotations
-    assert first.text == f"Said of way/1 by {first.seed}."
-    assert again.text == f"Again: {first.text}"
+    assert first.text == GOOD_OF_POND
+    assert again.text.startswith("Seen from above")
     assert asked == [(POND, BASE, None, captions, first.seed), (POND, AGAIN[0], first.text, captions, again.seed)]
     assert (first.annotator, first.model, first.temperature, made.usage) == ("templates", None, None, ())
     assert len({first.request, again.request}) == 2
     assert made == annotate(POND, [BASE, AGAIN[0]], [templates], answers, captions, texts=TEXTS)
+    wrong = "south-east"
+    refused = annotate(POND, [BASE, AGAIN[0]], [templates], answers, captions, texts=TEXTS)
+    assert refused.annotations == ()
+    assert [(each.reason, each.detail, each.annotator) for each in refused.rejections] == [
+        ("place", "south-east", "templates")
+    ] * captions.attempts
 
 
 def test_a_template_that_says_nothing_is_turned_away(monkeypatch):

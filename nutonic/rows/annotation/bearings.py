@@ -76,6 +76,15 @@ _NEXT = re.compile(
     r"[,.;]| (?:is|are|was|there|stands?|l(?:ies?|ay)|sits?|runs?|can|one|rises?|extends?|stretch\w*|and|begins?|spreads?)\b"
 )
 
+#: Parts of the picture in which a thing is said not to be.
+_PARTS = rf"(?:the )?(?:{_D8}|centre)(?:(?:, | and )(?:the )?(?:{_D8}|centre))*"
+_FREE = re.compile(
+    rf"\bevery part but (?P<free>{_PARTS})"
+    rf"|\blittle or nothing of it lies in the (?P<side>{_D8})ern third"
+    rf"|\bthe (?P<other>{_D8})ern third of the \w+ holds little or nothing of it",
+    re.IGNORECASE,
+)
+
 _TILT = (
     (re.compile(r"\bdiagonal(?:ly)?\b", re.IGNORECASE), "diagonal"),
     (re.compile(r"\bhorizontal(?:ly)?\b", re.IGNORECASE), "flat"),
@@ -161,6 +170,21 @@ def bearing_problem(
         if not _fits(text, found, point, beside, allowed, main or elements[0]):
             return found[0]
     return None
+
+
+def without_free(sentence: str, main: Described) -> tuple[str, str | None]:
+    """A sentence without the parts of the picture that it says a thing leaves free; and the first that it does not.
+
+    ``In every part but the north and east``, ``little or nothing of it lies in the western third``: of the thing that is
+    described alone.
+    """
+    for found in _FREE.finditer(sentence):
+        free = (found["free"] or found["side"] or found["other"]).lower()
+        for part in re.findall(rf"{_D8}|centre", free):
+            held = part in main.cells if found["free"] else _in(part, main.cells)
+            if held:
+                return sentence, part
+    return _FREE.sub(" ", sentence), None
 
 
 def _as_compass(sentence: str) -> str:

@@ -1,148 +1,43 @@
 """Captions by templates: what a description of a patch says of an element, and of what is around it, in sentences.
 
-A sentence says what the description holds, and nothing else; no name, limit or coordinate is in it. A caption begins with
-what is certain to be said (what it is, where, how large), goes on with how it looks and what is beside it, and ends with
-what else is there, until it has as many words as its patch was dealt. Where there is too little to say, it remains
-shorter than it should be, and the gate rejects it: nothing is said for the sake of length.
+A sentence says what the description holds, and nothing else; no limit or coordinate is in it, and a name only where names
+may be said. A caption begins with what is certain to be said (what it is, where, how large), goes on with how it looks and
+what is beside it, and ends with what else is there, until it has as many words as its patch was dealt. Where there is too
+little to say, it remains shorter than it should be, and the gate rejects it: nothing is said for the sake of length.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
-from nutonic.chips.scene.description import Described, SceneDescription, Task
-from nutonic.inert import inert
+from nutonic.chips.scene.describe import MOST_NEAR
+from nutonic.chips.scene.description import Cell, Described, SceneDescription, Task
 from nutonic.recipe.annotation import Captions
-from nutonic.rows.annotation.phrases import Pick, a, area, cap, counted, length, listed, place, share, thing
+from nutonic.rows.annotation import templates as words
+from nutonic.rows.annotation.phrases import (
+    Pick,
+    a,
+    along,
+    area,
+    cap,
+    counted,
+    length,
+    listed,
+    place,
+    plural,
+    share,
+    thing,
+)
+from nutonic.rows.annotation.talk import talk_problem
 
-_PICTURES = ("aerial image", "aerial photograph", "aerial picture", "aerial view", "overhead image", "view from above")
-_SHORT = ("image", "picture", "photograph", "scene")
-
-_SHAPES = {"square": "square", "rectangular": "rectangular", "elongated": "elongated", "compact": "compact",
-           "round": "round", "irregular": "irregularly shaped"}  # fmt: skip
-
-#: What a surface is called, by its tag; others are not spoken of.
-_SURFACES = {
-    name: name.replace("_", " ")
-    for name in (
-        "asphalt",
-        "concrete",
-        "gravel",
-        "fine_gravel",
-        "grass",
-        "dirt",
-        "sand",
-        "paving_stones",
-        "cobblestone",
-    )
-}
-
-_OPENINGS = (
-    "{Thing} lies {place}.",
-    "There is {thing} {place}.",
-    "{Place} there is {thing}.",
-    "{Place} lies {thing}.",
-    "{Thing} can be seen {place}.",
-    "What stands out {place} is {thing}.",
-    "Seen from above, {thing} lies {place}.",
-    "{Thing} is visible {place}.",
-)
-_RUNS = (
-    "{Thing} runs {way} of {this}.",
-    "{This} shows {thing} that runs {way}.",
-    "{Thing} leads {way} of {this}.",
-    "Seen from above, {thing} runs {way} of {this}.",
-    "There is {thing} that leads {way} of {this}.",
-    "{Way} of {this} runs {thing}.",
-)
-_LOOPS = (
-    "{Thing} forms a closed loop {place}.",
-    "{Place}, {thing} forms a closed loop.",
-    "There is {thing} {place}, and it is a closed loop.",
-)
-_EXTENTS = (
-    "It covers {share} of the {short}, {area}.",
-    "It takes up {share} of the {short}, which is {area} on the ground.",
-    "With {area}, it fills {share} of the {short}.",
-    "{Share} of the {short} belongs to it, {area} in all.",
-    "The {noun} occupies {share} of the ground that is shown, {area}.",
-    "{Area} of ground are part of it, {share} of the {short}.",
-)
-_LENGTHS = (
-    "{Length} of it are in view.",
-    "It can be followed for {length}.",
-    "Its length in the {short} is {length}.",
-    "The {noun} is seen over {length}.",
-    "For {length} it can be traced through the {short}.",
-)
-_DIRECTIONS = (
-    "It stretches from {direction}.",
-    "Its longer axis runs from {direction}.",
-    "It extends mainly from {direction}.",
-    "It is drawn out from {direction}.",
-)
-_COURSES = (
-    "Its overall direction is from {direction}.",
-    "On the whole it runs from {direction}.",
-    "Taken as a whole, it heads from {direction}.",
-    "Its general course is from {direction}.",
-)
-_VIA = (
-    "On its way it passes through the {cells}.",
-    "In between it reaches the {cells}.",
-    "It takes its way through the {cells}.",
-)
-_SURFACED = ("Its surface is {surface}.", "It is surfaced with {surface}.")
-_BRIDGED = ("A bridge carries it.", "It is carried by a bridge.")
-_CUT = (
-    "It goes on beyond the edge of the {short}.",
-    "It is cut off by the edge of the {short}.",
-    "Part of it lies outside the {short}.",
-    "The edge of the {short} cuts it off.",
-    "The {noun} continues outside the {short}.",
-)
-_WHOLE = (
-    "All of it lies within the {short}.",
-    "It lies wholly inside the {short}.",
-    "No edge of the {short} cuts it off.",
-    "The whole {noun} is in view.",
-    "It is seen in full.",
-)
-_BESIDE = (
-    "Next to it {are} {things}.",
-    "Beside it {are} {things}.",
-    "Right by it {are} {things}.",
-    "Close by {are} {things}.",
-)
-_CLOSE = ("Close to it {are} {things}.", "In its immediate vicinity {are} {things}.", "Close by {are} {things}.")
-_ALSO = (
-    "The {short} also shows {things}.",
-    "There {are} also {things}.",
-    "Also visible {are} {things}.",
-    "{Things} can be seen as well.",
-    "In the {short} {are} {things} as well.",
-)
-_FREE = (
-    "Hardly any of it reaches the {side} third of the {short}.",
-    "The {side} third of the {short} holds hardly any of it.",
-    "It leaves the {side} third of the {short} all but free.",
-)
-_FRAME = (
-    "The whole {short} spans {side} from west to east, and as much from north to south.",
-    "From edge to edge the {short} measures {side}, both from north to south and from west to east.",
-    "The ground that is shown is a square with sides of {side}.",
-)
-_THIRDS = {
-    "northern": ("north-west", "north", "north-east"),
-    "southern": ("south-west", "south", "south-east"),
-    "western": ("north-west", "west", "south-west"),
-    "eastern": ("north-east", "east", "south-east"),
-}
-#: Kinds of things that a sentence names.
-_MOST_KINDS = 3
+#: Kinds of things that a sentence names, and how many others more is told of where there is little to say.
+_MOST_KINDS, _MOST_DETAILS = 3, 3
+#: Others of which more is told have so much of the patch, or of its side.
+_DETAILED = 0.01, 0.1
 #: Of the room between the least and the most words, so much is dealt to patches.
 _DEALT = 0.6
 _TRIES = 8
+_LONGEST_NAME = 60
 
 
 def template_caption(
@@ -176,7 +71,7 @@ def template_caption(
     for attempt in range(_TRIES):
         key = f"{description.patch_id} {task.number} {task.element} {task.index} {seed} {attempt}"
         text = _Caption(description, subject, captions.names, Pick(key)).text(least, most)
-        if text != before:
+        if before is None or not before.startswith(text.partition(". ")[0]):
             break
     return text
 
@@ -187,102 +82,179 @@ class _Caption:
     def __init__(self, description: SceneDescription, subject: Described, names: bool, pick: Pick) -> None:
         self._description, self._subject, self._names, self._pick = description, subject, names, pick
         self._noun = thing(subject.noun, subject.kind)
+        self._this = f"this {pick.one(words.PICTURES)}"
         others = {each.element: each for each in description.elements if each is not subject}
-        self._beside = [others.pop(key) for key in subject.near if key in others]
+        self._beside = [others[key] for key in subject.near if key in others]
         self._others = list(others.values())
+        self._told = {subject.noun}
 
     def text(self, least: int, most: int) -> str:
         """So many words, as far as there is so much to say."""
         wanted = least + self._pick.number(int((most - least) * _DEALT) + 1)
-        said = [self._opening()]
-        for sentences, enough in (((*self._facts(), *self._around()), wanted), (self._more(), least)):
-            for sentence in sentences:
-                if _words(said) < enough and _words([*said, sentence]) <= most:
-                    said.append(sentence)
+        opening, *facts = self._of_itself()
+        said = [opening]
+        _add(said, facts, wanted, most)
+        if _add(said, self._neighbours(), wanted, most):
+            self._forget_neighbours()
+        _add(said, self._also(), wanted, most)
+        _add(said, self._more(), least, most)
         return " ".join(said)
 
     def _say(self, wordings: Sequence[str], **slots: str) -> str:
-        slots = {"short": self._pick.one(_SHORT), "noun": self._noun, **slots}
-        capitals = {cap(name): cap(words) for name, words in slots.items()}
-        return self._pick.one(wordings).format(**slots, **capitals)
+        slots = {"short": self._pick.one(words.SHORT), "this": self._this, "noun": self._noun, **slots}
+        capitals = {cap(name): cap(value) for name, value in slots.items()}
+        return self._pick.fresh(wordings).format(**slots, **capitals)
 
-    def _opening(self) -> str:
+    def _of_itself(self) -> Iterator[str]:
+        """What is told of the element: what it is and where, and then how large it is and how it looks."""
         subject = self._subject
-        word = _SHAPES.get(subject.shape or "") if subject.kind == "area" else subject.course
-        noun = a(f"{word} {self._noun}" if word is not None and word != "closed" else self._noun)
-        this = f"this {self._pick.one(_PICTURES)}"
-        where = place(subject.cells, this)
-        if subject.course == "closed":
-            return self._say(_LOOPS, thing=noun, place=where)
-        if subject.ends is None or subject.ends[0] == subject.ends[1]:
-            return self._say(_OPENINGS, thing=noun, place=where)
-        ends = subject.ends if self._pick.number(2) else subject.ends[::-1]
-        return self._say(_RUNS, thing=noun, this=this, way=f"from the {ends[0]} to the {ends[1]}")
-
-    def _facts(self) -> Iterator[str]:
-        """What is told of the element itself."""
-        subject = self._subject
-        if subject.kind == "area" and subject.share is not None and subject.area_m2 is not None:
-            yield self._say(_EXTENTS, share=share(subject.share), area=area(subject.area_m2))
-        if subject.kind == "line" and subject.length_m is not None:
-            yield self._say(_LENGTHS, length=length(subject.length_m))
-        if subject.orientation is not None:
-            wordings = _DIRECTIONS if subject.kind == "area" else _COURSES
-            yield self._say(wordings, direction=subject.orientation)
-        via = [cell for cell in subject.cells if cell not in (subject.ends or subject.cells)]
-        if subject.ends is not None and subject.ends[0] != subject.ends[1] and via:
-            yield self._say(_VIA, cells=listed(via))
-        yield self._say(_CUT if subject.cut else _WHOLE)
-        yield from self._tagged(dict(subject.tags))
-
-    def _tagged(self, tags: Mapping[str, str]) -> Iterator[str]:
+        yield from self._area() if subject.kind == "area" else self._line()
+        yield self._say(words.CUT if subject.cut else words.WHOLE)
+        tags = dict(subject.tags)
         if self._names and "name" in tags:
-            yield f"Its name is {inert(tags['name']):.60}."
-        if tags.get("surface") in _SURFACES:
-            yield self._say(_SURFACED, surface=_SURFACES[tags["surface"]])
-        if tags.get("bridge") == "yes" and self._subject.kind == "line":
-            yield self._say(_BRIDGED)
+            yield from _called(tags["name"])
+        if tags.get("surface") in words.SURFACES:
+            yield self._say(words.SURFACED, surface=words.SURFACES[tags["surface"]])
+        if tags.get("bridge") == "yes" and subject.kind == "line":
+            yield self._say(words.BRIDGED)
 
-    def _around(self) -> Iterator[str]:
-        """What is beside the element, and what else there is, the largest first."""
+    def _area(self) -> Iterator[str]:
+        subject = self._subject
+        noun = a(" ".join(filter(None, (words.SHAPES.get(subject.shape or ""), self._noun))))
+        slots = {
+            "thing": noun,
+            "place": place(subject.cells),
+            "share": share(subject.share or 0.0),
+            "area": area(subject.area_m2 or 0.0),
+        }
+        form = self._pick.one(("plain", "plain", "share", "area"))
+        if form == "plain":
+            yield self._say(words.OPENINGS, **slots)
+            yield self._say(words.EXTENTS, **slots)
+        elif form == "share":
+            yield self._say(words.WITH_SHARE, **slots)
+            yield self._say(words.AREAS, **slots)
+        else:
+            yield self._say(words.WITH_AREA, **slots)
+            yield self._say(words.SHARES, **slots)
+        if subject.orientation is not None:
+            yield self._say(words.DIRECTIONS, direction=subject.orientation)
+
+    def _line(self) -> Iterator[str]:
+        subject = self._subject
+        course = "" if subject.course in (None, "closed") else subject.course
+        slots = {"thing": a(f"{course} {self._noun}".strip()), "length": length(subject.length_m or 0.0)}
+        ends = self._ends()
+        if ends is None:
+            wordings = words.LOOPS if subject.course == "closed" else words.OPENINGS
+            yield self._say(wordings, place=place(subject.cells), **slots)
+            yield self._say(words.LENGTHS, **slots)
+        else:
+            measured = self._pick.number(3) == 0
+            way = f"from the {ends[0]} to the {ends[1]}"
+            yield self._say(words.WITH_LENGTH if measured else words.RUNS, way=way, **slots)
+            if not measured:
+                yield self._say(words.LENGTHS, **slots)
+        yield from self._course(ends)
+
+    def _ends(self) -> tuple[Cell, Cell] | None:
+        """Where a line begins and ends, if it gets anywhere; either way round."""
+        ends = self._subject.ends
+        if ends is None or ends[0] == ends[1]:
+            return None
+        return ends if self._pick.number(2) else ends[::-1]
+
+    def _course(self, ends: tuple[Cell, Cell] | None) -> Iterator[str]:
+        """Its direction, in the sense in which its ends were told and only if they do not tell it; what is between them."""
+        subject = self._subject
+        if subject.orientation is not None:
+            direction = subject.orientation if ends is None else along(subject.orientation, *ends)
+            if direction is not None:
+                yield self._say(words.COURSES, direction=direction)
+        via = [cell for cell in subject.cells if ends is not None and cell not in ends]
+        if via:
+            yield self._say(words.VIA, cells=listed(via))
+
+    def _neighbours(self) -> Iterator[str]:
+        """What is beside the element. Of a list that may go on nothing is counted."""
         if self._beside:
-            wordings = _CLOSE if self._subject.kind == "line" else _BESIDE
-            yield self._things(wordings, self._groups(self._beside))
-        groups = self._groups(self._others)
+            wordings = words.CLOSE if self._subject.kind == "line" else words.BESIDE
+            yield self._things(wordings, _groups(self._beside)[: _MOST_KINDS + 1], among=self._endless())
+
+    def _endless(self) -> bool:
+        return len(self._subject.near) >= MOST_NEAR
+
+    def _forget_neighbours(self) -> None:
+        """What was told of neighbours is not told again; others that are called the same are further ones."""
+        named = {each.noun for group in _groups(self._beside)[: _MOST_KINDS + 1] for each in group}
+        told = {each.element for each in self._beside if each.noun in named}
+        self._others = [
+            each for each in self._others if each.element not in told and not (self._endless() and each.noun in named)
+        ]
+        self._told |= named
+
+    def _also(self) -> Iterator[str]:
+        """What else there is, the largest first."""
+        groups = _groups(self._others)
         for k in range(0, len(groups), _MOST_KINDS):
-            yield self._things(_ALSO, groups[k : k + _MOST_KINDS], placed=True)
+            yield self._things(words.ALSO, groups[k : k + _MOST_KINDS], placed=True)
 
-    def _groups(self, elements: Iterable[Described]) -> list[list[Described]]:
-        """Elements that are called the same and are of one kind, in the order of the first of each."""
-        found: dict[tuple[str, str], list[Described]] = {}
-        for each in elements:
-            found.setdefault((each.noun, each.kind), []).append(each)
-        return list(found.values())
-
-    def _things(self, wordings: Sequence[str], groups: Sequence[list[Described]], *, placed: bool = False) -> str:
-        things = listed([self._group(group, placed=placed) for group in groups])
+    def _things(
+        self, wordings: Sequence[str], groups: Sequence[list[Described]], *, placed: bool = False, among: bool = False
+    ) -> str:
+        things = listed([self._group(group, placed=placed, among=among) for group in groups])
         many = len(groups) > 1 or len(groups[0]) > 1
         return self._say(wordings, things=things, are="are" if many else "is")
 
-    def _group(self, group: list[Described], *, placed: bool) -> str:
-        first = group[0]
-        other = any(
-            each.noun == first.noun and each.kind == first.kind for each in (self._subject, *self._told(placed))
-        )
-        words = counted(len(group), first.noun, first.kind, other=other)
+    def _group(self, group: list[Described], *, placed: bool, among: bool) -> str:
+        first, other = group[0], group[0].noun in self._told
+        kind = next((each.kind for each in group if each.kind == "line"), first.kind)
+        if among and len(group) > 1 and kind != "line":
+            return f"{'other ' if other else ''}{plural(thing(first.noun, kind))}"
+        told = counted(len(group), first.noun, kind, other=other)
         cells = {cell for each in group for cell in each.cells}
-        return f"{words} in the {first.cells[0]}" if placed and len(cells) == 1 else words
-
-    def _told(self, placed: bool) -> Sequence[Described]:
-        return self._beside if placed else ()
+        return f"{told} in the {first.cells[0]}" if placed and len(cells) == 1 else told
 
     def _more(self) -> Iterator[str]:
-        """What can be said besides, where there is little."""
-        free = [side for side, cells in _THIRDS.items() if not set(cells) & set(self._subject.cells)]
+        """What can be said besides, where there is little: of others that no second is called like, and of the picture."""
+        nouns = [each.noun for each in self._description.elements]
+        single = [each for each in self._description.elements if nouns.count(each.noun) == 1]
+        least_share, least_length = _DETAILED
+        for each in [each for each in single if each is not self._subject][:_MOST_DETAILS]:
+            other = thing(each.noun, each.kind)
+            if (each.share or 0.0) >= least_share:
+                yield self._say(words.COVERS, other=other, share=share(each.share or 0.0))
+            elif (each.length_m or 0.0) >= least_length * self._description.side_m:
+                yield self._say(words.MEASURES, other=other, length=length(each.length_m or 0.0))
+        free = [side for side, cells in words.THIRDS.items() if not set(cells) & set(self._subject.cells)]
         if free:
-            yield self._say(_FREE, side=self._pick.one(free))
-        yield self._say(_FRAME, side=length(self._description.side_m))
+            yield self._say(words.FREE, side=self._pick.one(free))
+        yield self._say(words.FRAME, side=length(self._description.side_m))
 
 
-def _words(sentences: Iterable[str]) -> int:
+def _add(said: list[str], sentences: Iterable[str], enough: int, most: int) -> bool:
+    """Say what fits until there are enough words; whether anything was said."""
+    before = len(said)
+    for sentence in sentences:
+        if _count(said) < enough and _count([*said, sentence]) <= most:
+            said.append(sentence)
+    return len(said) > before
+
+
+def _count(sentences: Iterable[str]) -> int:
     return sum(len(sentence.split()) for sentence in sentences)
+
+
+def _called(name: str) -> Iterator[str]:
+    """What a thing is called, unless the gate would not let it through: then it is no name."""
+    sentence = f"Its name is {name.strip()}."
+    if len(name) <= _LONGEST_NAME and talk_problem(sentence, None, "") is None:
+        yield sentence
+
+
+def _groups(elements: Iterable[Described]) -> list[list[Described]]:
+    """Elements that are called the same, in the order of the first of each."""
+    found: dict[str, list[Described]] = {}
+    for each in elements:
+        found.setdefault(each.noun, []).append(each)
+    return list(found.values())

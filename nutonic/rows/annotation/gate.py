@@ -14,10 +14,11 @@ from functools import lru_cache
 
 from nutonic.chips.scene.description import Described, SceneDescription, Task
 from nutonic.recipe.annotation import Captions
-from nutonic.rows.annotation.bearings import bearing_problem, shape_problem
+from nutonic.rows.annotation.bearings import bearing_problem, shape_problem, without_free
 from nutonic.rows.annotation.numbers import known_of, number_problem
 from nutonic.rows.annotation.prompts import is_name
 from nutonic.rows.annotation.talk import Problem, length_problem, names_problem, sentences, talk_problem
+from nutonic.rows.annotation.templates import EVERY
 from nutonic.rows.annotation.things import KINDS, evidence_of, mentioned, thing_problem
 
 #: Why answers are not let through, as they are counted.
@@ -35,6 +36,8 @@ _CAPITALS = frozenset(
     """north south east west northern southern eastern western northeast northwest southeast southwest central upper lower
     earth english american european victorian gothic""".split()  # noqa: SIM905
 )
+
+_MEASURES = frozenset("metre metres kilometre kilometres hectare hectares square percent quarter half".split())  # noqa: SIM905
 
 
 def problem_of(
@@ -96,7 +99,10 @@ def _facts_problem(text: str, main: Described, whole: SceneDescription, nouns: C
     thing = thing_problem(text, evidence_of(whole.elements), nouns)
     if thing is not None:
         return "thing", thing
-    for sentence in sentences(text):
+    for each in sentences(text):
+        sentence, wrong = without_free(each, main)
+        if wrong is not None:
+            return "place", wrong
         spoken_of = _meant(sentence, main, whole) or [main]
         for clause in _CLAUSE.split(sentence):
             meant = _meant(clause, main, whole) or spoken_of
@@ -124,7 +130,7 @@ def _clause_problem(
     clause: str, meant: list[Described], around: list[Described], whole: SceneDescription
 ) -> Problem | None:
     checks = (
-        ("number", number_problem(clause, known_of(meant, whole))),
+        ("number", number_problem(clause, known_of(meant, whole, around[-1]))),
         ("place", bearing_problem(clause, meant, around, around[-1])),
         ("shape", shape_problem(clause, meant)),
     )
@@ -146,5 +152,6 @@ def _known(nouns: frozenset[str], description: SceneDescription) -> frozenset[st
 
 @lru_cache(maxsize=1)
 def _of_kinds() -> frozenset[str]:
-    """The plain words of the kinds of things."""
-    return frozenset(word for kind in KINDS for word in re.findall(r"[a-z]{3,}", kind.words.pattern))
+    """The plain words of the kinds of things, and those that pictures are described with: a shop may be called Scene."""
+    parts = [*(kind.words.pattern for kind in KINDS), *(wording for each in EVERY for wording in each)]
+    return _MEASURES | {word for part in parts for word in re.findall(r"[a-z]{3,}", part.lower())}

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from nutonic.chips.scene.description import Described, SceneDescription
-from nutonic.rows.annotation.things import mentioned
+from nutonic.rows.annotation.things import mentioned, place_of
 
 _ONES = {
     word: value
@@ -88,7 +88,9 @@ class Known:
     tags: Mapping[str, frozenset[float]]
     """Numbers of tags, by key."""
     main: str
-    """What is described; of others of its kind there is one less."""
+    """The element that is spoken of; of others of its kind there is one less."""
+    near: frozenset[str]
+    """Elements beside the one that is described."""
     counts: frozenset[float]
     """How many there are of a kind, where no word says of which."""
 
@@ -98,9 +100,13 @@ class Known:
         return max(self.counts, default=0)
 
 
-def known_of(elements: Iterable[Described], whole: SceneDescription) -> Known:
-    """What may be told of some elements: their measures, their tags' numbers, how many there are of their kind."""
+def known_of(elements: Iterable[Described], whole: SceneDescription, main: Described | None = None) -> Known:
+    """What may be told of some elements: their measures, their tags' numbers, how many there are of their kind.
+
+    `main`: the one that is described, by default the first.
+    """
     found = tuple(elements)
+    main = main or next(iter(found), None)
     nouns = Counter(each.noun for each in whole.elements)
     tags: dict[str, set[float]] = {}
     for key, value in (tag for each in found for tag in each.tags):
@@ -115,7 +121,8 @@ def known_of(elements: Iterable[Described], whole: SceneDescription) -> Known:
         counts=frozenset(
             {float(nouns[each.noun]) for each in found} | {float(nouns[each.noun] - 1) for each in found[:1]}
         ),
-        main=found[0].noun if found else "",
+        main=main.element if main is not None else "",
+        near=frozenset(main.near) if main is not None else frozenset(),
     )
 
 
@@ -147,6 +154,9 @@ def _is_known(sentence: str, found: re.Match[str], known: Known) -> bool:
     return _counts(value, sentence[found.end() :], known)
 
 
+#: So many words after a number may name what is counted.
+_NAMED = 5
+
 #: What is counted within a thing, and told by its tags alone.
 _WITHIN = re.compile(
     r"(?:[ -]\w+)?[ -](lane|track|storey|story|stories|floor|level|hole|row|arch|span|arm)(?:s|es|ed)?\b", re.I
@@ -160,11 +170,24 @@ def _counts(value: float, after: str, known: Known) -> bool:
     if within is not None:
         key = _KEYS.get(within[1].lower(), within[1].lower())
         return any(value in numbers for name, numbers in known.tags.items() if key in name)
-    named = mentioned(" ".join(re.split(r"[,.;:]", after)[0].split()[:4]), known.things)
-    if named:
-        first = [each for each in named if each.noun == named[0].noun]
-        return value in (len(named), len(first), len(first) - (first[0].noun == known.main))
-    return value in known.counts or any(value in numbers for numbers in known.tags.values())
+    return value in _numbers_of(after, known) or any(value in numbers for numbers in known.tags.values())
+
+
+def _numbers_of(after: str, known: Known) -> frozenset[float]:
+    """How many there are of what the next words name, in all, besides the one described, beside it, and further ones."""
+    words = " ".join(re.split(r"[,.;:]", after)[0].split()[:_NAMED])
+    named = mentioned(words, known.things)
+    if not named:
+        return known.counts
+    called = {each.noun: at for each in named if (at := place_of(each.noun, words)) is not None}
+    whole = min(called, key=lambda noun: (called[noun], -len(noun), noun), default=None)
+    alike = [each for each in named if whole is None or each.noun == whole]
+    counts: set[float] = set()
+    for found in (alike, named, [each for each in alike if each.noun == alike[0].noun]):
+        besides = len(found) - sum(each.element == known.main for each in found)
+        near = sum(each.element in known.near for each in found)
+        counts |= {len(found), besides, near, besides - near}
+    return frozenset(counts - {0})
 
 
 def _plain_unit(unit: str) -> str:

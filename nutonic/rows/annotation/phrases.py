@@ -3,14 +3,28 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import re
 from collections.abc import Sequence
 from typing import TypeVar
 
-from nutonic.chips.scene.description import Cell
+from nutonic.chips.scene.description import Cell, Orientation
 from nutonic.chips.scene.frame import CELLS
 
 T = TypeVar("T")
+
+#: The compass of sixteen, clockwise from north.
+_WINDS = (
+    "north", "north-north-east", "north-east", "east-north-east", "east", "east-south-east", "south-east",
+    "south-south-east", "south", "south-south-west", "south-west", "west-south-west", "west", "west-north-west",
+    "north-west", "north-north-west",
+)  # fmt: skip
+#: East and north of the centre, in parts of a picture.
+_POSITIONS = {cell: (k % 3 - 1, 1 - k // 3) for k, cell in enumerate(CELLS)}
+#: Cosines of the angle between a direction and that of two parts: above, it is told by the parts; below, they are across.
+_TOLD, _SENSE = math.cos(math.radians(15)), math.cos(math.radians(75))
+#: So many parts are listed; of more those are told that a thing leaves free.
+_LISTED = 5
 
 _NUMBERS = ("no", "one", "two", "three", "four", "five", "six")
 #: From here on there are many; in between several.
@@ -40,7 +54,7 @@ class Pick:
 
     def __init__(self, key: str) -> None:
         """Nothing is picked yet."""
-        self._key, self._count = key, 0
+        self._key, self._count, self._taken = key, 0, set[str]()
 
     def number(self, below: int) -> int:
         """A number from 0, below another."""
@@ -51,6 +65,15 @@ class Pick:
     def one(self, of: Sequence[T]) -> T:
         """One of several."""
         return of[self.number(len(of))]
+
+    def fresh(self, of: Sequence[str]) -> str:
+        """One of several that was not picked yet, as long as there is one; then they begin anew."""
+        left = [each for each in of if each not in self._taken]
+        if not left:
+            self._taken.difference_update(of)
+        found = self.one(left or of)
+        self._taken.add(found)
+        return found
 
 
 def cap(text: str) -> str:
@@ -104,13 +127,24 @@ def counted(count: int, noun: str, kind: str, *, other: bool) -> str:
     return f"{number} {'other ' if other else ''}{plural(unit)}"
 
 
-def place(cells: Sequence[Cell], picture: str) -> str:
-    """Where a thing lies, by the parts that it reaches into."""
+def place(cells: Sequence[Cell]) -> str:
+    """Where a thing lies, by the parts that it reaches into; ``of`` the picture is to follow, or nothing."""
     if len(cells) == len(CELLS):
-        return f"in every part of {picture}"
-    if len(cells) <= 4:
-        return f"in the {listed(cells)} of {picture}"
-    return f"in every part of {picture} but the {listed([cell for cell in CELLS if cell not in cells])}"
+        return "in every part"
+    if len(cells) <= _LISTED:
+        return f"in the {listed(cells)}"
+    return f"in every part but the {listed([cell for cell in CELLS if cell not in cells])}"
+
+
+def along(direction: Orientation, start: Cell, end: Cell) -> str | None:
+    """A direction in the sense from one part to another; None where these tell it already, or do not tell its sense."""
+    (x, y), (to_x, to_y) = _POSITIONS[start], _POSITIONS[end]
+    heading = math.atan2(to_x - x, to_y - y)  # clockwise from north
+    first, _, second = direction.partition(" to ")
+    off = [math.cos(heading - _WINDS.index(wind) * math.pi / 8) for wind in (first, second)]
+    if max(off) > _TOLD or max(off) < _SENSE:
+        return None
+    return direction if off[1] > off[0] else f"{second} to {first}"
 
 
 def share(value: float) -> str:
@@ -132,19 +166,23 @@ def _two_digits(value: float) -> int:
 
 def area(square_metres: float) -> str:
     """An area to two digits, in hectares from one on."""
-    if square_metres < 10_000:
-        return f"about {max(_two_digits(square_metres), 1):,} square metres"
-    return f"about {_number(square_metres / 10_000)} hectares"
+    rounded = _two_digits(square_metres)
+    if rounded < 10_000:
+        return f"about {rounded:,} {_unit('square metre', rounded)}" if rounded > 0 else "less than 1 square metre"
+    return f"about {_number(square_metres / 10_000)} {_unit('hectare', square_metres / 10_000)}"
 
 
 def length(metres: float) -> str:
     """A length to two digits, in kilometres from one on."""
-    return (
-        f"about {max(_two_digits(metres), 1):,} metres"
-        if metres < 1000
-        else f"about {_number(metres / 1000)} kilometres"
-    )
+    rounded = _two_digits(metres)
+    if rounded < 1000:
+        return f"about {rounded:,} {_unit('metre', rounded)}" if rounded > 0 else "less than 1 metre"
+    return f"about {_number(metres / 1000)} {_unit('kilometre', metres / 1000)}"
 
 
 def _number(value: float) -> str:
-    return f"{value:.1f}" if value < 10 else f"{_two_digits(value):,}"
+    return f"{value:.1f}".removesuffix(".0") if value < 9.95 else f"{_two_digits(value):,}"
+
+
+def _unit(name: str, value: float) -> str:
+    return name if _number(value) == "1" else f"{name}s"

@@ -225,8 +225,8 @@ def names_problem(text: str, known: Iterable[str], allowed: Iterable[str], hidde
         rest = re.sub(rf"(?<!\w){re.escape(name)}(?!\w)", "it", rest)
     for name in hidden:
         plain = name.strip()
-        if len(plain) < 3 or vocabulary.issuperset(re.findall(r"\w+", plain.lower())):
-            continue  # words that anybody may say
+        if len(plain) < 3 or vocabulary.issuperset(re.findall(r"[^\W\d_]+", plain.lower())):
+            continue  # words that anybody may say, and numbers, which are judged as numbers
         if re.search(rf"(?<!\w){re.escape(plain)}(?!\w)", rest, re.IGNORECASE):
             return "name", plain[:60]
     for sentence in sentences(rest):

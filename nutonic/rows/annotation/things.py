@@ -331,12 +331,18 @@ def mentioned(sentence: str, elements: Sequence[Described]) -> list[Described]:
     return [each for each in elements if any(_pattern(noun).search(sentence) for noun in _called_of(each))]
 
 
+def place_of(noun: str, text: str) -> int | None:
+    """Where a noun, or its plural, stands in a text; None if it does not."""
+    found = _pattern(noun).search(text)
+    return None if found is None else found.start()
+
+
 def _called_of(element: Described) -> tuple[str, ...]:
     return _called(element.noun, tuple(key for key, value in element.tags if key in _BY_KEY and value != "no"))
 
 
 #: Words that say too little to call a thing by.
-_GENERAL = frozenset({"area", "ground", "site", "place", "line", "part", "zone", "land", "lot", "feature"})
+_GENERAL = frozenset({"area", "ground", "site", "place", "line", "part", "zone", "land", "lot", "feature", "centre"})
 
 #: Other words for a thing, by the last word of its noun, ...
 _ALSO = {

@@ -141,15 +141,16 @@ def _drawn(key: str, below: int) -> int:
 
 
 def _from_template(desk: _Desk, task: Task, before: str | None, annotator: Annotator, seed: int) -> Annotation | None:
-    """A caption of templates, whose claims are those of the description: it needs no gate but a text."""
+    """A caption of templates, if the gate lets it through: where there is too little to say, it does not."""
     from nutonic.rows.annotation.captions import template_caption
 
     text = template_caption(desk.description, task, before, desk.captions, seed)
     made = {"description": desk.description.json(), "task": asdict(task), "before": before, "seed": seed}
     made["captions"] = desk.captions.model_dump(mode="json", include={"words", "names"})
     digest = hashlib.sha256(orjson.dumps(made, option=orjson.OPT_SORT_KEYS)).hexdigest()
-    if not text:
-        _reject(desk, task, annotator, ("no text", "no template fits"), "")
+    problem = _problem_of(desk, task, before, text)
+    if problem is not None:
+        _reject(desk, task, annotator, problem, text)
         return None
     return Annotation(task=task, text=text, annotator=annotator.name, request=digest, prompt=digest, seed=seed)
 
@@ -162,10 +163,7 @@ def _from_model(desk: _Desk, task: Task, before: str | None, annotator: Annotato
     answer = desk.answers.ask(annotator, request)
     desk.usage.append((annotator.name, answer.prompt_tokens, answer.completion_tokens))
     text = caption_of(answer, structured=annotator.structured)
-    problem = _cut_or_malformed(text, answer.finish_reason) or problem_of(
-        text or "", task, desk.description, desk.captions,
-        nouns=desk.nouns, hidden=desk.hidden, before=before, prompt=_rules_of(desk, task),
-    )  # fmt: skip
+    problem = _cut_or_malformed(text, answer.finish_reason) or _problem_of(desk, task, before, text or "")
     if problem is not None:
         _reject(desk, task, annotator, problem, answer.text)
         return None
@@ -179,6 +177,14 @@ def _from_model(desk: _Desk, task: Task, before: str | None, annotator: Annotato
         model=annotator.model,
         temperature=annotator.temperature,
     )
+
+
+def _problem_of(desk: _Desk, task: Task, before: str | None, text: str) -> tuple[str, str] | None:
+    """Why the gate lets a text not through; whoever wrote it."""
+    return problem_of(
+        text, task, desk.description, desk.captions,
+        nouns=desk.nouns, hidden=desk.hidden, before=before, prompt=_rules_of(desk, task),
+    )  # fmt: skip
 
 
 def _cut_or_malformed(text: str | None, finish_reason: str) -> tuple[str, str] | None:
