@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -324,6 +324,17 @@ def _anew(part: Json, role: str, form: BoxForm, size: Size, name: str, many: boo
 
 def _of(found: re.Match[str]) -> list[float]:
     return [float(number) for number in found.groups()]
+
+
+def boxes_in(row: Json) -> Iterator[Labelled]:
+    """Every box of a row, in the order in which its texts name them; those that stand alone have no label."""
+    for message in row["messages"]:
+        for part in message["content"]:
+            listed = listed_boxes(part["text"]) if part["type"] == "text" and message["role"] == "assistant" else None
+            if listed is not None:
+                yield from listed
+            elif part["type"] == "text":
+                yield from ((None, _of(found)) for found in _BOX.finditer(part["text"]))
 
 
 def listed_boxes(text: str) -> list[tuple[str, list[float]]] | None:

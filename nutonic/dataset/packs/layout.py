@@ -104,14 +104,28 @@ def shard_record(number: int) -> str:
     return f"{SHARDS}/{number:05d}.json"
 
 
-def read_record(store: Store, number: int) -> Json | None:
-    """The record of a shard that is there whole, its files with the sizes it tells; None of any other."""
+def read_record(store: Store, number: int, *, finished: bool = False) -> Json | None:
+    """The record of a shard that is there whole, its files with the sizes it tells; None of any other.
+
+    Of a finished pack, rows that were put together with others are no files of their own any more.
+    """
     path = shard_record(number)
     try:
         record = unsealed(store.get(path), path)
     except (FileNotFoundError, Corrupt):
         return None
-    return record if all(_is_there(store, name, size) for name, (size, _) in record["files"].items()) else None
+    files = {name: size for name, (size, _) in record["files"].items() if not (finished and name.startswith(ROWS))}
+    return record if all(_is_there(store, name, size) for name, size in files.items()) else None
+
+
+def is_finished(store: Store, shards: int) -> bool:
+    """Whether a pack is whole: all that was made of its shards is there with its size, and so are they."""
+    try:
+        made = unsealed(store.get(PACKED), PACKED)["files"]
+    except (FileNotFoundError, Corrupt):
+        return False
+    whole = all(read_record(store, number, finished=True) is not None for number in range(shards))
+    return whole and all(_is_there(store, path, size) for path, (size, _) in made.items())
 
 
 def _is_there(store: Store, path: str, size: int) -> bool:

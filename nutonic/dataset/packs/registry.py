@@ -12,6 +12,14 @@ from nutonic.errors import InputError
 #: Where each form is, and how its trainer writes boxes; None where it has a way of its own.
 _HOMES: dict[str, tuple[str, str | None]] = {
     "parquet": ("parquet:Parquet", AS_BUILT.name),
+    "webdataset": ("webdataset:WebDataset", AS_BUILT.name),
+    "leap": ("trainers:Chat", None),
+    "trl": ("trainers:Inside", AS_BUILT.name),
+    "ms-swift": ("trainers:Chat", AS_BUILT.name),
+    "llama-factory": ("trainers:Chat", AS_BUILT.name),
+    "axolotl": ("trainers:Chat", AS_BUILT.name),
+    "unsloth": ("trainers:Inside", AS_BUILT.name),
+    "qwen": ("trainers:Chat", "qwen3"),
 }
 
 #: Names of all forms.
@@ -41,5 +49,5 @@ def form_of(name: str, boxes: str | None = None) -> Form:
         options["boxes"] = box_form(boxes or usual)
     elif boxes is not None:
         raise InputError(f"{name} has one way to write boxes: leave out --boxes")
-    form: Form = pkgutil.resolve_name(f"nutonic.dataset.packs.{home}")(**options)
+    form: Form = pkgutil.resolve_name(f"nutonic.dataset.packs.{home}")(name=name, **options)
     return form

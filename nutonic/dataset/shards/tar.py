@@ -51,8 +51,17 @@ def pieces(samples: Iterable[Sample]) -> Iterator[bytes]:
         piece = _piece(sample)
         before, length = sample.key, length + len(piece)
         yield piece
-    end = length + 2 * _BLOCK
-    yield bytes(2 * _BLOCK + -end % _RECORD)
+    yield ending(length)
+
+
+def ending(length: int) -> bytes:
+    """What ends an archive whose members have so many bytes."""
+    return bytes(2 * _BLOCK + -(length + 2 * _BLOCK) % _RECORD)
+
+
+def member(name: str, data: bytes) -> bytes:
+    """A file in an archive: its header, its bytes, and what fills up its last block."""
+    return b"".join((header(name, len(data)), data, bytes(-len(data) % _BLOCK)))
 
 
 def _piece(sample: Sample) -> bytes:
@@ -64,10 +73,8 @@ def _piece(sample: Sample) -> bytes:
         raise InputError(f"the picture of {sample.key!r:.120} is no JPEG")
     if not sample.content.startswith(b"{"):
         raise InputError(f"the content of {sample.key!r:.120} is no JSON object")
-    parts = []
-    for suffix, data in (("jpg", sample.picture), ("json", sample.content)):
-        parts += [header(f"{sample.key}.{suffix}", len(data)), data, bytes(-len(data) % _BLOCK)]
-    return b"".join(parts)
+    files = (("jpg", sample.picture), ("json", sample.content))
+    return b"".join(member(f"{sample.key}.{suffix}", data) for suffix, data in files)
 
 
 def header(name: str, size: int) -> bytes:

@@ -20,6 +20,7 @@ from nutonic.dataset.packs.layout import (
     PACKED,
     ROWS,
     begin,
+    is_finished,
     read_record,
     refuse_foreign_folder,
     shard_record,
@@ -168,10 +169,13 @@ def _pack(source: PackTree, out: Path, form: Form, shard_mb: int, cluster: Clust
         callback.on_note(Note(text=f"{source.facts.open} places are not built: no row of them is packed"))
     store, shards = Store(out), shards_of(source, shard_mb * 10**6)
     begin(store, _packing(form, source, shard_mb))
-    done_before, failures = _write_all(source, store, form, shards, cluster, callback)
-    records = [read_record(store, shard.number) for shard in shards]
+    finished, done_before, failures = is_finished(store, len(shards)), len(shards), tuple[str, ...]()
+    if not finished:
+        store.delete(PACKED)
+        done_before, failures = _write_all(source, store, form, shards, cluster, callback)
+    records = [read_record(store, shard.number, finished=finished) for shard in shards]
     whole = [_record(record) for record in records if record is not None]
-    if len(whole) == len(shards) and not store.has(PACKED):
+    if len(whole) == len(shards) and not finished:
         _finish(store, form, source, whole)
     return Packed(
         format=form.name,
