@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from nutonic.cube.search import CubePlan, search
     from nutonic.dataset.reading import Dataset, open_dataset
     from nutonic.dataset.report.report import report
+    from nutonic.dataset.show import show
     from nutonic.dataset.verify import Verdict
     from nutonic.planning.kinds import plan
     from nutonic.planning.plan import Plan
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from nutonic.run.callbacks import BatchFinished, BuildEnded, BuildStarted, Callback, Note
     from nutonic.run.cluster import Cluster
     from nutonic.run.packs.pack import Packed, pack
+    from nutonic.run.preview.preview import preview
     from nutonic.run.rebuild import verify
     from nutonic.run.results import Summary
     from nutonic.run.run import build
@@ -90,6 +92,8 @@ _HOME = {
     "open_dataset": "nutonic.dataset.reading",
     "Dataset": "nutonic.dataset.reading",
     "report": "nutonic.dataset.report.report",
+    "show": "nutonic.dataset.show",
+    "preview": "nutonic.run.preview.preview",
 }
 
 # The library logs only for those who configure logging.

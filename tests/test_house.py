@@ -63,6 +63,9 @@ DOORS = {
     "planning/patches/spec.py": {"resolve_patches"},
     "planning/spec.py": {"resolve"},
     "run/patches/verify.py": {"verify_patches", "_looked_at"},
+    "run/preview/patches.py": {"preview_of_patches"},
+    "run/preview/places.py": {"preview_of_places"},
+    "run/preview/preview.py": {"preview"},
     "run/run.py": {"build", "_built"},
     "sources/registry.py": {"patch_sources_of", "sources_of"},
 }

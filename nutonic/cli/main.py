@@ -311,6 +311,26 @@ def pack(
 
 
 @cli.command()
+@click.argument("source", metavar="RECIPE|DIR", type=_Path())
+@click.option("-n", "n", type=click.IntRange(1, 60), default=6, show_default=True, help="How many chips.")
+@click.option("--out", type=_Path(output=True), metavar="FILE", help="The page; by default preview.html, here.")
+def preview(source: Path, n: int, out: Path | None) -> None:
+    """Look at a few chips before a build: with boxes, captions and a map, as one HTML page.
+
+    They are made as a build makes them, of places drawn at random. Of a dataset's folder, they are its own.
+    """
+    from nutonic.dataset.report.report import refuse_other
+    from nutonic.run.preview.preview import preview as make_preview
+
+    path = out or Path("preview.html")
+    refuse_other(path)  # before any work
+    made = make_preview(source, n)
+    click.echo(made.report.state)
+    click.echo(f"wrote {made.save(path)}: open it in a browser")
+    sys.exit(OK if made.chips else INCOMPLETE)
+
+
+@cli.command()
 @click.argument("directory", metavar="DIR", type=_Path())
 @click.option("--out", type=_Path(output=True), metavar="FILE", help="The page; by default report.html in DIR.")
 def report(directory: Path, out: Path | None) -> None:

@@ -15,23 +15,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
-import orjson
 
 from nutonic.core.model import SPLITS, Json
 from nutonic.core.showing import Shown
-from nutonic.errors import Corrupt, InputError, NotNutonic
-from nutonic.io.objects import unsealed
-from nutonic.planning.layout import MARKER, SUMMARY
+from nutonic.dataset.tree_files import TreeFiles
+from nutonic.errors import InputError, NotNutonic
+from nutonic.planning.layout import MARKER
 from nutonic.planning.ownership import is_marked
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
+    from nutonic.core.classes import ClassTable
+
 #: Bytes of rows that are looked through at once.
 _PIECE = 2**22
-
-#: Folders of which rows may name files.
-_PICTURES = ("images/", "mapbox_stills/", "overlays/")
 
 
 def open_dataset(folder: str | Path) -> Dataset:
@@ -63,13 +61,33 @@ def open_dataset(folder: str | Path) -> Dataset:
     return Dataset(tree, tuple(range(len(tree.files))))
 
 
-class Row(Shown):
+class _Seen(Shown):
+    """What of a tree is shown with its pictures."""
+
+    __slots__ = ("_tree", "split")
+
+    def __init__(self, tree: _Tree, split: str) -> None:
+        self._tree, self.split = tree, split
+
+    @property
+    def table(self) -> ClassTable:
+        """What class ids mean."""
+        return self._tree.table
+
+    def _repr_html_(self) -> str:
+        from nutonic.dataset.show import html_of
+
+        return html_of(self) or super()._repr_html_()
+
+
+class Row(_Seen):
     """One row: a question about one picture or more, and its answer. ``row["messages"]`` and so on are as in the file."""
 
-    __slots__ = ("_data", "_tree", "split")
+    __slots__ = ("_data",)
 
     def __init__(self, tree: _Tree, split: str, data: Json) -> None:
-        self._tree, self._data, self.split = tree, data, split
+        super().__init__(tree, split)
+        self._data = data
 
     def _facts(self) -> Json:
         return {"id": self.id, "split": self.split, "prompt": self.prompt, "answer": self.answer}
@@ -115,6 +133,10 @@ class Row(Shown):
         """The first picture."""
         return self._tree.picture(self.images[0])
 
+    def file_bytes(self, image: str) -> bytes:
+        """One of its pictures as it lies in the tree, PNG or JPEG."""
+        return self._tree.picture_file(image).read_bytes()
+
     @property
     def chip(self) -> Chip | None:
         """The chip that the row is about; None of a row about other pictures alone."""
@@ -122,11 +144,12 @@ class Row(Shown):
         return None if path is None else Chip(self._tree, self.split, path)
 
 
-class Chip(Shown):
+class Chip(_Seen):
     """One chip: its picture, its sidecar, and the rows about it. An augmented view is a chip of its own."""
 
     def __init__(self, tree: _Tree, split: str, path: str) -> None:
-        self._tree, self.split, self.path = tree, split, path
+        super().__init__(tree, split)
+        self.path = path
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Chip) and (self._tree.root, self.path) == (other._tree.root, other.path)
@@ -151,6 +174,10 @@ class Chip(Shown):
     def rgb(self) -> np.ndarray:
         """The picture: (height, width, 3) uint8."""
         return np.asarray(self.picture)
+
+    def file_bytes(self) -> bytes:
+        """The picture as it lies in the tree, PNG."""
+        return self._tree.picture_file(self.path).read_bytes()
 
     @cached_property
     def sidecar(self) -> Json:
@@ -328,56 +355,8 @@ class _About:
     """(rows,) uint64: hash of its chip's id, 0 where it has none."""
 
 
-class _Tree:
+class _Tree(TreeFiles):
     """The files of a tree, and what is found out about its rows."""
-
-    def __init__(self, root: Path) -> None:
-        self.root = root
-        found = sorted(path.name for path in (root / "data").glob("*.jsonl"))
-        names = [(name, split) for split in SPLITS for name in found if name.split(".")[0].split("-")[0] == split]
-        self.files = tuple((f"data/{name}", split) for name, split in names)
-        self.lacking = self._lacking()
-
-    def _lacking(self) -> str | None:
-        """What is not there, in words; None if the build has finished, and all rows are there."""
-        try:
-            summary = unsealed(self.file(SUMMARY).read_bytes(), SUMMARY)
-        except Corrupt:
-            return "the build has not finished: run it again"
-        if summary.get("still_open"):
-            return f"{summary['still_open']} places are not built: build again"
-        sizes = {path: self.file(path).stat().st_size for path, _ in self.files}
-        wrong = next((path for path, size in summary.get("data", {}).items() if sizes.get(path) != size), None)
-        return None if wrong is None else f"{wrong} is missing or not what was written: run nutonic verify"
-
-    def file(self, path: str) -> Path:
-        """A file of the tree; :class:`Corrupt` if it is not there, :class:`NotNutonic` if it lies elsewhere."""
-        file = self.root / path
-        if not file.resolve().is_relative_to(self.root):
-            raise NotNutonic(f"{path[:200]} leads out of the folder: put the file itself there")
-        if not file.is_file():
-            raise Corrupt(f"{path[:200]} is missing: run nutonic verify")
-        return file
-
-    def picture(self, path: str) -> Image:
-        """A picture that a row names."""
-        from PIL import Image
-
-        if not path.startswith(_PICTURES):
-            raise NotNutonic(f"{path[:200]} is named by a row, and lies where no pictures are")
-        picture = Image.open(self.file(path), formats=["PNG", "JPEG"])
-        picture.load()
-        return picture
-
-    @staticmethod
-    def json(path: str, data: bytes) -> Json:
-        """A JSON object of a file."""
-        try:
-            return dict(orjson.loads(data))
-        except (orjson.JSONDecodeError, TypeError, ValueError):
-            raise Corrupt(f"{path} holds what is no JSON object: run nutonic verify --deep") from None
-
-    # Rows
 
     @cached_property
     def _ends(self) -> list[np.ndarray]:

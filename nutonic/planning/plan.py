@@ -19,7 +19,7 @@ from nutonic.planning import splits
 from nutonic.planning.cost import Cost, batch_size, estimate
 from nutonic.planning.judging import judging
 from nutonic.planning.pins import refuse_all_missing
-from nutonic.planning.places.columns import Places, with_spacing, with_variants, without_duplicates
+from nutonic.planning.places.columns import Places, in_drawn_order, with_spacing, with_variants, without_duplicates
 from nutonic.planning.places.read import read_pois
 from nutonic.planning.scenes import Candidates, SceneTable, with_scenes
 from nutonic.planning.spec import BuildSpec
@@ -150,8 +150,12 @@ class Plan(Shown):
         return [*messages, f"no place falls into {' and '.join(empty)}"] if empty else messages
 
 
-def plan_of(spec: BuildSpec) -> Plan:
-    """The plan of a resolved recipe; raises what :func:`nutonic.plan` does."""
+def plan_of(spec: BuildSpec, *, draw: int | None = None) -> Plan:
+    """The plan of a resolved recipe; raises what :func:`nutonic.plan` does.
+
+    With `draw`, scenes are searched for so many places alone, drawn at random; their splits are those that they have among
+    all.
+    """
     require_proj()
     if spec.stills is not None:
         spec.stills.check()  # a plan that cannot be built here is none
@@ -162,6 +166,9 @@ def plan_of(spec: BuildSpec) -> Plan:
     if not len(places):
         raise PlanError(f"{spec.pois.path} has no usable place in {file.rows} rows{_counted(rejects)}{_first(rejects)}")
     places, split, largest, splitless = with_splits(places, spec.splits, spec.grid.extent_m)
+    if draw is not None:
+        some = np.sort(in_drawn_order(places)[:draw])
+        places, split = places.take(some), split[some]
     unusable = current().resource(Unusable)
     unusable.take()  # what is left of other searches
     candidates, sceneless, in_all = with_scenes(places, split, spec)

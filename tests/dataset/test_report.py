@@ -16,11 +16,12 @@ from support.cli import nutonic
 from support.trees import FEW, tree
 
 import nutonic as nt
+from nutonic.dataset.reasons import WHAT_TO_DO
 from nutonic.dataset.report import world
-from nutonic.dataset.report.advice import ADVICE
 from nutonic.dataset.report.drawing import Drawn
-from nutonic.dataset.report.report import report
-from nutonic.dataset.report.values import Dots
+from nutonic.dataset.report.page import render
+from nutonic.dataset.report.report import report, report_of
+from nutonic.dataset.report.values import Dots, Limits
 from nutonic.dataset.verify import verify
 from nutonic.errors import InputError, NotNutonic
 
@@ -128,7 +129,7 @@ def test_rejects_come_with_examples_and_advice(copy):
     found += Counter(line["reason"] for line in plan if line["kind"] == "reject")
     assert {line[0]: int(line[1]) for line in lines} == found
     assert len(found) >= 2
-    assert all(re.search(r"\w: .*\d", line[2]) and line[3] == ADVICE[line[0]] for line in lines)
+    assert all(re.search(r"\w: .*\d", line[2]) and line[3] == WHAT_TO_DO[line[0]] for line in lines)
 
 
 #: What a place, a tile or a patch can be left out for.
@@ -140,9 +141,9 @@ REASONS = """bad coordinates, bad row, no point, outside UTM, duplicate id, dupl
 
 def test_there_is_advice_for_every_reason():
     reasons = {" ".join(reason.split()) for reason in REASONS.split(",")}
-    assert reasons == set(ADVICE)
+    assert reasons - set(WHAT_TO_DO) == set()
     sources = [
-        path.read_text(encoding="utf-8") for path in Path(nt.__file__).parent.rglob("*.py") if path.name != "advice.py"
+        path.read_text(encoding="utf-8") for path in Path(nt.__file__).parent.rglob("*.py") if path.name != "reasons.py"
     ]
     unknown = {reason for reason in reasons if not any(f'"{reason}"' in text for text in sources)}
     assert unknown <= {"too little imagery"}  # made of two words there
@@ -265,20 +266,16 @@ def test_every_key_is_as_likely():
     assert ((counts - 180) ** 2 / 180).sum() < 27.9  # one in a thousand
 
 
-def test_a_page_of_many_chips_is_a_light_sample(monkeypatch, copy):
-    from nutonic.dataset.report import places
+def test_a_page_of_many_chips_is_a_light_sample(copy):
+    def page(**limits: int) -> Reader:
+        return Reader(render(report_of(copy, Limits(**limits))).decode())
 
-    monkeypatch.setattr(places, "_CARDS", 3)
-    monkeypatch.setattr(places, "_JUDGED", 5)
-    monkeypatch.setattr(places, "_SIDECARS", 2)
-    monkeypatch.setattr(places, "_PLACES", 2)
-    page, chips = read(report(copy)), len(sidecars(copy))
-    assert f"3 of {chips} chips, drawn at random so that the page stays light." in page.notes
-    assert len(page.data["gallery"]["cards"]) == 3
-    assert len(page.data["sample"]["rows"]) == 5
-    assert f"Of 2 chips, drawn at random from {chips}." in page.notes
-    monkeypatch.setattr(places, "_PICTURE_BYTES", 1)
-    assert len(read(report(copy)).data["pictures"]) == 1
+    few, chips = page(cards=3, rows=5, sidecars=2, places=2), len(sidecars(copy))
+    assert f"3 of {chips} chips, drawn at random so that the page stays light." in few.notes
+    assert len(few.data["gallery"]["cards"]) == 3
+    assert len(few.data["sample"]["rows"]) == 5
+    assert f"Of 2 chips, drawn at random from {chips}." in few.notes
+    assert len(page(picture_bytes=1).data["pictures"]) == 1
 
 
 # Maps

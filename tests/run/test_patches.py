@@ -152,3 +152,22 @@ def test_patches_that_wait_for_captions_are_told(tree, tmp_path):
     page = nt.report(out).read_text(encoding="utf-8")
     assert f"{len(samples(tree))} patches wait for captions." in page
     assert json.loads(page.partition('id="data">')[2].partition("</script>")[0])["gallery"]["cards"] == []
+
+
+def test_a_preview_is_of_patches_that_the_build_takes(recipe, tree):
+    made, found = nt.preview(recipe, 3), samples(tree)
+    assert made.chips == 3
+    for card in made.report.gallery.cards:
+        content = found[card["id"]][1]
+        assert [row["answer"] for row in card["rows"]] == [each["text"] for each in content["annotations"]]
+        assert card["picture"] in made.report.pictures
+
+
+def test_a_preview_asks_no_model(recipe, tmp_path):
+    values = yaml.safe_load(recipe.read_text(encoding="utf-8"))
+    values["captions"]["annotators"] = [{"name": "paid", "base_url": "http://127.0.0.1:9/v1", "model": "m"}]
+    with_model = recipe.with_name("model.yaml")
+    with_model.write_text(yaml.safe_dump(values), encoding="utf-8")
+    made = nt.preview(with_model, 1)
+    assert "Captions are of templates here; a build asks the recipe's models." in made.report.state
+    assert made.report.gallery.cards[0]["annotators"] == ["templates"]

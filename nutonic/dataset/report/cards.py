@@ -81,7 +81,11 @@ def gallery(
     fit = [(entry, image) for entry, image in chips if _pictured(store, image, pictures)]
     fit.sort(key=lambda chip: (chip[0].order, chip[1]))
     found = ((entry, image, sidecar(store, image)) for entry, image in fit)
-    return [card(entry, image, known, rows.of(entry), table) for entry, image, known in found if known is not None]
+    return [
+        {**card(image, known, rows.of(entry), table), "rejects": sorted({inert(r["reason"]) for r in entry["rejects"]})}
+        for entry, image, known in found
+        if known is not None
+    ]
 
 
 def _pictured(store: Store, image: str, pictures: Pictures) -> bool:
@@ -91,8 +95,20 @@ def _pictured(store: Store, image: str, pictures: Pictures) -> bool:
         return False
 
 
-def card(entry: CommittedPlace, image: str, known: Json, rows: Iterable[Json], table: ClassTable) -> Json:
-    """A chip as the page shows it; boxes are shares of its width and height."""
+def card(image: str, known: Json, rows: Iterable[Json], table: ClassTable) -> Json:
+    """A chip as the page shows it; boxes are shares of its width and height.
+
+    Parameters
+    ----------
+    image
+        Path of its picture.
+    known
+        Its sidecar.
+    rows
+        Those of its place, or about it alone.
+    table
+        What class ids mean.
+    """
     about = [row for row in rows if image in images_of(row)]
     fractions = {int(key): float(share) for key, share in known["class_fractions"].items()}
     shares = sorted(
@@ -102,7 +118,7 @@ def card(entry: CommittedPlace, image: str, known: Json, rows: Iterable[Json], t
     return {
         "id": inert(_stem(image)),
         "picture": image,
-        "split": entry["split"],
+        "split": known["split"],
         "caption": inert_lines(str(known.get("caption") or ""))[:_LONGEST],
         "labels": [inert(table.labels.get(key, str(key))) for key, _ in shares],
         "shares": [
@@ -110,7 +126,7 @@ def card(entry: CommittedPlace, image: str, known: Json, rows: Iterable[Json], t
         ],
         "boxes": _taught(about, table) or _boxes(known, table),
         "facts": _facts(known, scene),
-        "rejects": sorted({inert(reject["reason"]) for reject in entry["rejects"]}),
+        "rejects": [],
         "tasks": sorted({row["task"] for row in about}),
         "rows": [row_of(row) for row in about],
     }
@@ -131,8 +147,13 @@ def _facts(known: Json, scene: Json) -> list[list[str]]:
 def _taught(about: Iterable[Json], table: ClassTable) -> list[list[Any]]:
     """The boxes that its row of grounding teaches: fewer, and clearer, than all of its regions."""
     answer = next((_said(row, "assistant") for row in about if row["task"] == "grounding"), "")
+    return coloured(boxes_in(answer), table)
+
+
+def coloured(boxes: Iterable[Sequence[Any]], table: ClassTable) -> list[list[Any]]:
+    """Boxes with the colours of their labels."""
     colours = {inert(label): colour_of(class_id, table) for class_id, label in table.labels.items()}
-    return [[*box, colours.get(box[4], PALETTE[-1])] for box in boxes_in(answer)]
+    return [[*box, colours.get(box[4], PALETTE[-1])] for box in boxes]
 
 
 def _boxes(known: Json, table: ClassTable) -> list[list[Any]]:

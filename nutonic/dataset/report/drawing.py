@@ -9,6 +9,7 @@ from collections.abc import Callable
 from io import BytesIO
 from typing import Generic, TypeVar
 
+import numpy as np
 from PIL import Image
 
 T = TypeVar("T")
@@ -66,7 +67,15 @@ class Pictures:
 def data_url(picture: bytes) -> str:
     """A PNG or JPEG as a small JPEG, in an address of its own bytes."""
     with Image.open(BytesIO(picture), formats=["PNG", "JPEG"]) as opened:
-        image = opened.convert("RGB")
+        return _url(opened.convert("RGB"))
+
+
+def data_url_of(rgb: np.ndarray) -> str:
+    """The same of an array, (height, width, 3) uint8."""
+    return _url(Image.fromarray(rgb))
+
+
+def _url(image: Image.Image) -> str:
     image.thumbnail((_SIDE, _SIDE), Image.Resampling.BOX)
     file = BytesIO()
     image.save(file, "JPEG", quality=_QUALITY)

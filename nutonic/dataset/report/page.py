@@ -60,7 +60,7 @@ def _of_script(report: Report) -> Json:
         "name": report.name,
         "digest": report.digest,
         "gallery": {"cards": gallery.cards, "filters": gallery.filters, "noun": gallery.noun},
-        "sample": {"rows": sample.rows, "of": sample.of, "seed": sample.seed},
+        "sample": None if sample is None else {"rows": sample.rows, "of": sample.of, "seed": sample.seed},
         "pictures": report.pictures,
     }
 

@@ -15,6 +15,7 @@ from nutonic.dataset.report.values import (
     Cell,
     Gallery,
     Histogram,
+    Limits,
     Report,
     Sample,
     Section,
@@ -36,12 +37,6 @@ from nutonic.recipe.patches import PatchRecipe
 from nutonic.recipe.yaml import parse_recipe_text
 from nutonic.rows.annotation.values import Annotation, PatchCaptions
 
-#: Most patches in the gallery, and most captions to judge.
-_CARDS, _JUDGED = 400, 200
-
-#: Bytes of the page that pictures may take.
-_PICTURE_BYTES = 12_000_000
-
 _TASKS = {1: "1: area", 2: "2: line", 3: "3: revision"}
 _BIN_WORDS = 5
 
@@ -57,6 +52,8 @@ class _Patch(NamedTuple):
 class _Found:
     """What one pass over commits and captions finds."""
 
+    cards: Drawn[_Patch]
+    rows: Drawn[tuple[_Patch, int]]
     left_out: tree.LeftOut = field(default_factory=tree.LeftOut)
     done: int = 0
     patches: int = 0
@@ -64,8 +61,6 @@ class _Found:
     """Patches whose captions are not there yet."""
     bare: int = 0
     """Patches of whose captions none was let through."""
-    cards: Drawn[_Patch] = field(default_factory=lambda: Drawn(_CARDS))
-    rows: Drawn[tuple[_Patch, int]] = field(default_factory=lambda: Drawn(_JUDGED))
 
     def add(self, entry: CommittedPlace, captions: PatchCaptions | None) -> Iterator[CountedPatch]:
         """Take a committed patch; gives it to be counted once it has captions."""
@@ -87,7 +82,7 @@ class _Found:
         yield CountedPatch(split=entry["split"], longitude=0.0, latitude=0.0, captions=captions, tags=())
 
 
-def report_of_patches(store: Store, plan: PlanFile) -> Report:
+def report_of_patches(store: Store, plan: PlanFile, limits: Limits) -> Report:
     """Gather the report of a tree of patches.
 
     Raises
@@ -97,7 +92,7 @@ def report_of_patches(store: Store, plan: PlanFile) -> Report:
     """
     recipe = parse_recipe_text(plan.recipe)
     assert isinstance(recipe, PatchRecipe), "the plan says that it is of patches"
-    found, done, summary = _Found(), committed(store), tree.summary_of(store)
+    found, done, summary = _Found(Drawn(limits.cards), Drawn(limits.rows)), committed(store), tree.summary_of(store)
     for reject in plan.rejects:
         found.left_out.add(reject)
     patches = (
@@ -109,7 +104,7 @@ def report_of_patches(store: Store, plan: PlanFile) -> Report:
     complete, said = tree.state(plan, found.done, summary)
     if found.waiting:
         complete, said = False, f"{said} {number(found.waiting)} patches wait for captions."
-    pictures = Pictures(_PICTURE_BYTES)
+    pictures = Pictures(limits.picture_bytes)
     read = _Reader(store)
     sample = [_judged(read, patch, position, pictures) for patch, position in found.rows.values()]
     cards = list(_cards(read, found.cards.values(), pictures))
@@ -182,7 +177,7 @@ def _cards(read: _Reader, patches: list[_Patch], pictures: Pictures) -> Iterator
     """Cards of as many patches as fit, in the order of the dataset."""
     fit = [patch for patch in patches if _pictured(read, patch, pictures)]
     for patch in sorted(fit, key=lambda each: each.entry.order):
-        yield _card(read.of(patch), patch)
+        yield patch_card(read.of(patch), patch.captions)
 
 
 def _pictured(read: _Reader, patch: _Patch, pictures: Pictures) -> bool:
@@ -192,9 +187,9 @@ def _pictured(read: _Reader, patch: _Patch, pictures: Pictures) -> bool:
         return False
 
 
-def _card(record: PatchRecord, patch: _Patch) -> Json:
+def patch_card(record: PatchRecord, captions: PatchCaptions) -> Json:
     """A patch as the page shows it."""
-    said, image = patch.captions.annotations, record.image
+    said, image = captions.annotations, record.image
     spoken = {annotation.task.element for annotation in said}
     tags = sorted(
         {f"{key}={value}" for each in record.described.elements if each.element in spoken for key, value in each.tags}
@@ -203,7 +198,7 @@ def _card(record: PatchRecord, patch: _Patch) -> Json:
         "id": inert(image.patch_id),
         "picture": image.patch_id,
         "split": image.split,
-        "caption": inert_lines(said[0].text),
+        "caption": inert_lines(said[0].text) if said else "",
         "labels": [inert(tag) for tag in tags],
         "shares": [[inert(tag), None, None] for tag in tags],
         "boxes": [],
@@ -213,7 +208,7 @@ def _card(record: PatchRecord, patch: _Patch) -> Json:
             ["side", f"{record.described.side_m:.1f} m"],
             ["on the map", f"{len(record.described.elements)} elements"],
         ],
-        "rejects": sorted({f"{each.annotator}: {inert(each.reason)}" for each in patch.captions.rejections}),
+        "rejects": sorted({f"{each.annotator}: {inert(each.reason)}" for each in captions.rejections}),
         "tasks": sorted({_TASKS[annotation.task.number] for annotation in said}),
         "annotators": sorted({inert(annotation.annotator) for annotation in said}),
         "rows": [_row(image.patch_id, position, annotation) for position, annotation in enumerate(said)],

@@ -16,6 +16,7 @@ from nutonic.dataset.report.values import (
     Cell,
     Gallery,
     Histogram,
+    Limits,
     Note,
     Report,
     Sample,
@@ -31,12 +32,6 @@ from nutonic.io.objects import Store
 from nutonic.planning.plan_file import PlanFile
 from nutonic.recipe.yaml import of_places, parse_recipe_text
 
-#: Most chips in the gallery, and most rows to judge; most sidecars that are read, and most places whose rows are.
-_CARDS, _JUDGED, _SIDECARS, _PLACES = 600, 200, 4000, 1000
-
-#: Bytes of the page that pictures may take.
-_PICTURE_BYTES = 12_000_000
-
 _BINS = 20
 
 
@@ -45,13 +40,24 @@ class _Found:
     """What one pass over the commits finds."""
 
     totals: Totals
+    chips: Drawn[tuple[CommittedPlace, str]]
+    sidecars: Drawn[tuple[CommittedPlace, str]]
+    rows: Drawn[tuple[CommittedPlace, int]]
+    worded: Drawn[CommittedPlace]
     classes: dict[str, Counter[int]] = field(default_factory=lambda: {split: Counter() for split in SPLITS})
     left_out: tree.LeftOut = field(default_factory=tree.LeftOut)
     places: int = 0
-    chips: Drawn[tuple[CommittedPlace, str]] = field(default_factory=lambda: Drawn(_CARDS))
-    sidecars: Drawn[tuple[CommittedPlace, str]] = field(default_factory=lambda: Drawn(_SIDECARS))
-    rows: Drawn[tuple[CommittedPlace, int]] = field(default_factory=lambda: Drawn(_JUDGED))
-    worded: Drawn[CommittedPlace] = field(default_factory=lambda: Drawn(_PLACES))
+
+    @classmethod
+    def within(cls, limits: Limits, chip_pixels: int) -> _Found:
+        """Nothing yet, and no more than these limits of what is drawn."""
+        return cls(
+            totals=Totals(chip_pixels),
+            chips=Drawn(limits.cards),
+            sidecars=Drawn(limits.sidecars),
+            rows=Drawn(limits.rows),
+            worded=Drawn(limits.places),
+        )
 
     def add(self, entry: CommittedPlace) -> None:
         self.places += 1
@@ -69,7 +75,7 @@ class _Found:
             self.worded.add(name, entry)
 
 
-def report_of_places(store: Store, plan: PlanFile) -> Report:
+def report_of_places(store: Store, plan: PlanFile, limits: Limits) -> Report:
     """Gather the report of a tree of chips.
 
     Raises
@@ -79,14 +85,14 @@ def report_of_places(store: Store, plan: PlanFile) -> Report:
     """
     recipe = of_places(parse_recipe_text(plan.recipe))
     table, done, summary = recipe.labels.table, committed(store), tree.summary_of(store)
-    found = _Found(Totals(recipe.tiles.output_size**2))
+    found = _Found.within(limits, recipe.tiles.output_size**2)
     for reject in plan.rejects:
         found.left_out.add(reject)
     commits = (entry for name, content in read_commits(store, done) for entry in entries_of(name, content))
     for entry in found.totals.counting(commits):
         found.add(entry)
     complete, said = tree.state(plan, found.places, summary)
-    pictures, rows = Pictures(_PICTURE_BYTES), cards.RowsOf(store)
+    pictures, rows = Pictures(limits.picture_bytes), cards.RowsOf(store)
     sample = cards.judged(store, found.rows.values(), rows, pictures)
     shown = cards.gallery(store, found.chips.values(), rows, pictures, table)
     measured = list(cards.sidecars(store, found.sidecars.values()))

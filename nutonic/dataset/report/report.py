@@ -7,6 +7,7 @@ from pathlib import Path
 
 from nutonic.dataset.report.page import MARK, render
 from nutonic.dataset.report.places import report_of_places
+from nutonic.dataset.report.values import Limits, Report
 from nutonic.errors import InputError, NotNutonic
 from nutonic.io.atomic import disk_errors, new_file
 from nutonic.io.objects import Store
@@ -47,21 +48,29 @@ def report(directory: str | Path, out: str | Path | None = None) -> Path:
         If the file cannot be written.
     """
     root = Path(directory)
-    if not is_marked(root):
-        raise NotNutonic(f"{directory} is not a nutonic tree: it has no {MARKER} of nutonic's")
-    refuse_obstacles(root)
+    refuse_no_tree(root)
     path = root / NAME if out is None else Path(out)
     refuse_other(path)
+    write_over(path, render(report_of(root, Limits())))
+    return path
+
+
+def refuse_no_tree(root: Path) -> None:
+    """Raise :class:`NotNutonic` if a folder is no tree."""
+    if not is_marked(root):
+        raise NotNutonic(f"{root} is not a nutonic tree: it has no {MARKER} of nutonic's")
+    refuse_obstacles(root)
+
+
+def report_of(root: Path, limits: Limits) -> Report:
+    """What there is to tell of a tree, of chips or of patches."""
     store = Store(root)
     plan = read_plan(store)
     if plan.header.get("of") == "patches":
         from nutonic.dataset.report.patches import report_of_patches
 
-        page = render(report_of_patches(store, plan))
-    else:
-        page = render(report_of_places(store, plan))
-    write_over(path, page)
-    return path
+        return report_of_patches(store, plan, limits)
+    return report_of_places(store, plan, limits)
 
 
 def refuse_other(path: Path) -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from nutonic.core.model import SPLITS, Json, Reject
 from nutonic.dataset.commits import Committed
-from nutonic.dataset.report.advice import advice
+from nutonic.dataset.reasons import WHAT_TO_DO
 from nutonic.dataset.report.values import Block, Cell, Dots, Note, Section, Table, count, number, text
 from nutonic.errors import Corrupt
 from nutonic.inert import inert
@@ -45,7 +45,7 @@ class LeftOut:
                 text(inert(reason)),
                 count(found, found / most),
                 text(" · ".join(inert(f"{name}: {detail}"[:300]) for name, detail in self.examples[reason])),
-                text(advice(reason)),
+                text(WHAT_TO_DO.get(reason, "")),
             )
             for reason, found in ranked
         )

@@ -96,6 +96,22 @@ class Sample:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """Of how much a page tells, so that it stays light; beyond these, samples are drawn."""
+
+    cards: int = 600
+    """Chips in the gallery."""
+    rows: int = 200
+    """Rows to be judged."""
+    sidecars: int = 4000
+    """Sidecars that are read for histograms."""
+    places: int = 1000
+    """Places whose rows are read for wordings."""
+    picture_bytes: int = 12_000_000
+    """Bytes of the page that pictures take."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
     """All that a page shows."""
 
@@ -111,7 +127,8 @@ class Report:
     """By split; ``"not built"`` for those that no commit names."""
     sections: tuple[Section, ...]
     gallery: Gallery
-    sample: Sample
+    sample: Sample | None
+    """None on a page that is a preview."""
     pictures: Mapping[str, str] = field(default_factory=dict)
     """``data:`` addresses by the names that cards and rows use."""
     recipe: str

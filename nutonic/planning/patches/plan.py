@@ -27,7 +27,7 @@ from nutonic.planning.patches.layout import patch_id
 from nutonic.planning.patches.map import beside, map_of
 from nutonic.planning.patches.spec import PatchSpec
 from nutonic.planning.pins import refuse_all_missing
-from nutonic.planning.places.columns import Places
+from nutonic.planning.places.columns import Places, in_drawn_order
 from nutonic.planning.places.read import file_sha256, read_pois
 from nutonic.planning.plan import Plan, in_batches, with_splits
 from nutonic.planning.scenes import Candidates, SceneTable
@@ -51,8 +51,8 @@ def with_map(plan: Plan, spec: PatchSpec, store: Store) -> Plan:
     return replace(plan, more={**plan.more, **beside(map_of(spec, store, _outlines(plan, spec.patches.side_m)))})
 
 
-def patches_planned(spec: PatchSpec) -> Plan:
-    """The plan of a resolved recipe. Raises as :func:`nutonic.plan`."""
+def patches_planned(spec: PatchSpec, *, draw: int | None = None) -> Plan:
+    """The plan of a resolved recipe, or of `draw` of its patches, drawn at random. Raises as :func:`nutonic.plan`."""
     require_proj()
     if spec.osm.path is not None:
         date_of(Path(spec.osm.path))  # what is no extract is told before anything is searched for
@@ -65,6 +65,8 @@ def patches_planned(spec: PatchSpec) -> Plan:
     refuse_all_missing(scenes)
     lattices, again = _lattices(spec, scenes, within)
     candidates, largest, crossing = _candidates(spec, scenes, lattices)
+    if draw is not None:
+        candidates = candidates.take(np.sort(in_drawn_order(candidates.places)[:draw]))
     candidates, corners, starts = in_batches(candidates, spec.patches.size)
     _log.info("planned %d patches of %d images in %d batches", len(candidates.places), len(scenes), len(starts) - 1)
     return Plan(

@@ -98,6 +98,13 @@ class Places:
         )
 
 
+def in_drawn_order(places: Places) -> np.ndarray:
+    """Positions of places in an order that is random and always the same, by the hashes of their ids (int64)."""
+    ids = (variant_id(places.base_id(i), int(places.variant[i])) for i in range(len(places)))
+    keys = (int.from_bytes(hashlib.sha256(f"drawn {name}".encode()).digest()[:8]) for name in ids)
+    return np.argsort(np.fromiter(keys, np.uint64, len(places)), kind="stable")
+
+
 def problem_with_coordinates(lon: float, lat: float) -> tuple[str, str] | None:
     """Why no square can be drawn around a point, as reason and detail of its reject; or None."""
     if not (-180.0 <= lon <= 180.0 and -90.0 <= lat <= 90.0):

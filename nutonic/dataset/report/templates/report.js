@@ -176,8 +176,8 @@
 
   // The check sheet
 
-  const rows = data.sample.rows;
-  const KEY = `nutonic-check ${data.digest} ${data.sample.seed}`;
+  const rows = data.sample ? data.sample.rows : [];
+  const KEY = `nutonic-check ${data.digest} ${data.sample ? data.sample.seed : 0}`;
   const VERDICTS = [["right", "r"], ["wrong", "w"], ["unsure", "u"]];
   const judged = {};
   let kept = true;
@@ -371,5 +371,5 @@
   };
 
   prepareGallery();
-  prepareSheet();
+  if (data.sample) prepareSheet();
 })();

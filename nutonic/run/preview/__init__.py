@@ -1,0 +1,1 @@
+"""A few chips before a build: made as a build makes them, and written nowhere."""

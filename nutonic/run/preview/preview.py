@@ -1,0 +1,97 @@
+"""The door of previews: a few chips of a recipe, before a build; or of a tree."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from nutonic.core.model import Json
+from nutonic.core.showing import Shown
+from nutonic.dataset.report.cells import notebook_html
+from nutonic.dataset.report.page import render
+from nutonic.dataset.report.report import refuse_no_tree, refuse_other, report_of, write_over
+from nutonic.dataset.report.values import Limits, Report
+from nutonic.errors import InputError
+from nutonic.recipe.patches import PatchRecipe
+from nutonic.recipe.recipe import Recipe
+from nutonic.recipe.yaml import AnyRecipe, load_recipe
+from nutonic.run.preview.patches import preview_of_patches
+from nutonic.run.preview.places import preview_of_places
+
+#: Most chips of a preview: for more there is a build.
+MOST = 60
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class Preview(Shown):
+    """A few chips with their boxes and rows; shown in a notebook, and saved as a page."""
+
+    report: Report
+    """All that the page tells."""
+
+    @property
+    def chips(self) -> int:
+        """How many chips there are; fewer than were asked for where fewer can be made."""
+        return len(self.report.gallery.cards)
+
+    def _facts(self) -> Json:
+        return {"name": self.report.name, self.report.kind: self.chips, "state": self.report.state}
+
+    def save(self, path: str | Path) -> Path:
+        """Write it as one HTML page, which needs nothing else; over an earlier one, and over no other file.
+
+        Raises
+        ------
+        NotNutonic
+            If another file is there.
+        InputError
+            If no file can be there.
+        """
+        refuse_other(Path(path))
+        write_over(Path(path), render(self.report))
+        return Path(path)
+
+    def _repr_html_(self) -> str:
+        return notebook_html(self.report.gallery.cards, self.report.pictures, self.report.state)
+
+
+def preview(source: AnyRecipe | str | Path, n: int = 6) -> Preview:
+    """A few chips before a build, made as the build makes them; nothing is written.
+
+    Places are drawn at random, always the same of one recipe, and scenes are searched for these alone. What a build would
+    pay for is left out: stills, and captions of models, in whose place templates write.
+
+    Parameters
+    ----------
+    source
+        A recipe, its file, or the folder of a tree, finished or not, whose own chips are shown then.
+    n
+        How many chips, from 1 to 60.
+
+    Returns
+    -------
+    Preview
+        Fewer chips where fewer can be made of four times as many places; its page says why.
+
+    Raises
+    ------
+    InputError
+        If `n` is no such number, or the recipe's inputs cannot be used.
+    NotNutonic
+        If a folder is no tree.
+    NoScene, PlanError, Refused
+        As :func:`nutonic.plan`.
+    """
+    if isinstance(n, bool) or not isinstance(n, int) or not 1 <= n <= MOST:
+        raise InputError(f"n is {n!r}: a preview has from 1 to {MOST} chips")
+    if isinstance(source, Recipe):
+        return Preview(report=preview_of_places(source, n))
+    if isinstance(source, PatchRecipe):
+        return Preview(report=preview_of_patches(source, n))
+    if not isinstance(source, str | Path):
+        raise TypeError(f"a preview is of a recipe, its file or a dataset's folder, not of a {type(source).__name__}")
+    if not Path(source).is_dir():
+        return preview(load_recipe(source), n)
+    refuse_no_tree(Path(source))
+    told = report_of(Path(source), Limits(cards=n, rows=0, sidecars=0, places=0))
+    return Preview(report=replace(told, sections=(), sample=None))
