@@ -34,6 +34,7 @@ from nutonic.core.model import Json, Reject
 from nutonic.core.units import size
 from nutonic.dataset.reasons import WHAT_TO_DO
 from nutonic.inert import inert
+from nutonic.io.buckets.address import Place
 from nutonic.planning.pins import missing_line
 from nutonic.run.callbacks import BatchFinished, Callback, CaptionsFinished, Note
 from nutonic.run.results import Failure, examples_of
@@ -288,13 +289,13 @@ def _of_patches(header: Json) -> Iterator[tuple[str, str]]:
         yield "tokens", f"about {tokens}{money}; answers that are kept cost nothing"
 
 
-def show_start(recipe: Path, out: Path) -> None:
+def show_start(recipe: Path, out: Place) -> None:
     """Write that a build begins; only as JSON, for programs."""
     if logs.is_json():
         logs.emit("start", recipe=str(recipe), out=str(out), version=__version__)
 
 
-def show_summary(summary: Summary, out: Path) -> None:
+def show_summary(summary: Summary, out: Place) -> None:
     """Print what a build made, what it left out, and what failed."""
     if logs.is_json():
         logs.emit("done", **{**summary_json(summary), "failures": len(summary.failures)})
@@ -355,7 +356,7 @@ def _show_network(summary: Summary) -> None:
         )
 
 
-def _of_chips(summary: Summary, out: Path) -> str:
+def _of_chips(summary: Summary, out: Place) -> str:
     rate = summary.tiles / summary.seconds if summary.seconds else 0.0
     return (
         f"built {summary.built} places, {summary.tiles} tiles, {summary.rows} rows ({size(summary.bytes_written)}) "
@@ -363,7 +364,7 @@ def _of_chips(summary: Summary, out: Path) -> str:
     )
 
 
-def _of_captions(summary: Summary, out: Path) -> str:
+def _of_captions(summary: Summary, out: Place) -> str:
     captions = summary.captions
     bare = f", {captions['uncaptioned']} patches without one" if captions["uncaptioned"] else ""
     return (
@@ -407,7 +408,7 @@ def show_packed(packed: Packed, out: Path) -> None:
         note(f"{packed.still_open} of {packed.shards} shards are left: run the same command again")
 
 
-def show_verdict(verdict: Verdict, directory: Path) -> None:
+def show_verdict(verdict: Verdict, directory: Place) -> None:
     """Print whether a tree is whole, and what is wrong with it."""
     _show_lines("[yellow]removed[/]", verdict.removed)
     _show_lines("[red]wrong[/]", verdict.problems)

@@ -19,6 +19,7 @@ from nutonic.cli import logs
 from nutonic.cli.lacks import lack_of, open_standard_streams, refuse_lacks, silence
 from nutonic.errors import InputError, NutonicError, StoreError
 from nutonic.io.atomic import BESIDE, refuse_overlong, refuse_unusable
+from nutonic.io.buckets.address import Address, Place, place_of
 
 OK, INCOMPLETE, MISTAKE, INTERRUPTED = 0, 1, 2, 130
 
@@ -39,6 +40,15 @@ class _Path(click.Path):
             refuse_unusable(path, beside=self._beside)
         refuse_overlong(path)
         return path
+
+
+class _Tree(_Path):
+    """A folder of a dataset, or its address in an object store."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The path or the address; raises InputError of an address that is none."""
+        place = place_of(value) if isinstance(value, str) else value
+        return place if isinstance(place, Address) else super().convert(value, param, ctx)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -124,9 +134,9 @@ def _write_new(path: Path, text: str, then: str) -> None:
 
 @cli.command()
 @click.argument("recipe", type=_Path())
-@click.option("--out", type=_Path(output=True), help="Keep the plan in this folder, ready to be built.")
+@click.option("--out", type=_Tree(output=True), help="Keep the plan in this folder, ready to be built.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout.")
-def plan(recipe: Path, out: Path | None, as_json: bool) -> None:
+def plan(recipe: Path, out: Place | None, as_json: bool) -> None:
     """Search scenes and say what a build will take; reads no pixels."""
     from nutonic.cli import console
     from nutonic.planning.cost import default_workers, refuse_too_large
@@ -152,7 +162,7 @@ def plan(recipe: Path, out: Path | None, as_json: bool) -> None:
 
 @cli.command()
 @click.argument("recipe", type=_Path())
-@click.option("--out", type=_Path(output=True), required=True, help="Folder of the dataset.")
+@click.option("--out", type=_Tree(output=True), required=True, help="Folder of the dataset, or s3://BUCKET/PATH.")
 @click.option(
     "--workers", type=click.IntRange(min=0), help="Worker processes; 0 builds without dask. Default: one per core."
 )
@@ -183,7 +193,7 @@ def plan(recipe: Path, out: Path | None, as_json: bool) -> None:
 @click.option("--log-json", is_flag=True, expose_value=False, help="One JSON object a line on stderr instead of text.")
 def build(
     recipe: Path,
-    out: Path,
+    out: Place,
     limit: int | None,
     replan: bool,
     max_cost: float | None,
@@ -250,7 +260,7 @@ def cube(
 
 
 @cli.command()
-@click.argument("directory", metavar="DIR", type=_Path())
+@click.argument("directory", metavar="DIR", type=_Tree())
 @click.option("--deep", is_flag=True, help="Read every file, and make again what follows from something else.")
 @click.option("--fix", is_flag=True, help="Remove what is damaged; the next build makes just that again.")
 @click.option(
@@ -261,7 +271,7 @@ def cube(
     help="Make N places again from their sources, and compare bytes.",
 )
 @click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout.")
-def verify(directory: Path, deep: bool, fix: bool, rebuild: int, as_json: bool) -> None:
+def verify(directory: Place, deep: bool, fix: bool, rebuild: int, as_json: bool) -> None:
     """Prove a dataset whole: exit code 0 whole, 1 not whole, 2 not a nutonic tree."""
     from nutonic.cli import console
     from nutonic.run.rebuild import verify as run_verify

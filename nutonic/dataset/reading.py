@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, overload
+from typing import TYPE_CHECKING, Any, BinaryIO, overload
 
 import numpy as np
 
@@ -20,6 +20,7 @@ from nutonic.core.model import SPLITS, Json
 from nutonic.core.showing import Shown
 from nutonic.dataset.tree_files import TreeFiles
 from nutonic.errors import InputError, NotNutonic
+from nutonic.io.buckets.address import Address, place_of
 from nutonic.planning.layout import MARKER
 from nutonic.planning.ownership import is_marked
 
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 _PIECE = 2**22
 
 
-def open_dataset(folder: str | Path) -> Dataset:
+def open_dataset(folder: str | Path | Address) -> Dataset:
     """Open a tree that :func:`nutonic.build` made, wherever it was copied to.
 
     Nothing but the names of the files of ``data/`` is read yet.
@@ -40,7 +41,7 @@ def open_dataset(folder: str | Path) -> Dataset:
     Parameters
     ----------
     folder
-        The tree.
+        The tree, or its address in an object store.
 
     Returns
     -------
@@ -52,10 +53,10 @@ def open_dataset(folder: str | Path) -> Dataset:
     NotNutonic
         If the folder is no tree.
     """
-    root = Path(folder)
+    root = place_of(folder)
     if not is_marked(root):
         raise NotNutonic(f"{folder} is not a nutonic tree: it has no {MARKER} of nutonic's")
-    tree = _Tree(root.resolve())
+    tree = _Tree(root.resolve() if isinstance(root, Path) else root)
     if tree.lacking is not None:
         warnings.warn(f"{root.name}: {tree.lacking}", stacklevel=2)
     return Dataset(tree, tuple(range(len(tree.files))))
@@ -135,7 +136,7 @@ class Row(_Seen):
 
     def file_bytes(self, image: str) -> bytes:
         """One of its pictures as it lies in the tree, PNG or JPEG."""
-        return self._tree.picture_file(image).read_bytes()
+        return self._tree.picture_bytes(image)
 
     @property
     def chip(self) -> Chip | None:
@@ -177,13 +178,13 @@ class Chip(_Seen):
 
     def file_bytes(self) -> bytes:
         """The picture as it lies in the tree, PNG."""
-        return self._tree.picture_file(self.path).read_bytes()
+        return self._tree.picture_bytes(self.path)
 
     @cached_property
     def sidecar(self) -> Json:
         """All that is known of the chip: grid, scene, stretch, counts and shares of classes, regions."""
         path = f"metadata/{self.path.removeprefix('images/').rpartition('.')[0]}.json"
-        return self._tree.json(path, self._tree.file(path).read_bytes())
+        return self._tree.json(path, self._tree.read(path))
 
     @property
     def regions(self) -> list[Json]:
@@ -361,7 +362,7 @@ class _Tree(TreeFiles):
     @cached_property
     def _ends(self) -> list[np.ndarray]:
         """Where the lines of each file end, in bytes."""
-        return [_line_ends(self.file(path)) for path, _ in self.files]
+        return [_line_ends(self.open(path)) for path, _ in self.files]
 
     @cached_property
     def first(self) -> np.ndarray:
@@ -384,7 +385,7 @@ class _Tree(TreeFiles):
                 continue
             f = int(in_file[run[0]])
             (path, split), ends = self.files[f], self._ends[f]
-            with self.file(path).open("rb") as file:
+            with self.open(path) as file:
                 for at in (numbers[run] - self.first[f]).tolist():
                     start = int(ends[at - 1]) if at else 0
                     file.seek(start)
@@ -393,7 +394,7 @@ class _Tree(TreeFiles):
     def rows_in(self, f: int) -> Iterator[Row]:
         """The rows of a file, line by line."""
         path, split = self.files[f]
-        with self.file(path).open("rb") as lines:
+        with self.open(path) as lines:
             for line in lines:
                 yield Row(self, split, self.json(path, line))
 
@@ -442,10 +443,10 @@ def _key(chip: str) -> np.uint64:
     return np.uint64(int.from_bytes(hashlib.blake2b(chip.encode(), digest_size=8).digest()) or 1)
 
 
-def _line_ends(path: Path) -> np.ndarray:
-    """(lines,) int64: the byte behind each line; the last one may have no line end."""
+def _line_ends(rows: BinaryIO) -> np.ndarray:
+    """(lines,) int64: the byte behind each line; the last one may have no line end. Closes what it reads."""
     ends, at = list[np.ndarray](), 0
-    with path.open("rb") as file:
+    with rows as file:
         while piece := file.read(_PIECE):
             ends.append(np.flatnonzero(np.frombuffer(piece, np.uint8) == ord("\n")) + at + 1)
             at += len(piece)

@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import io
+from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO, TypeVar
 
 import orjson
 
 from nutonic.core.model import SPLITS, Json
 from nutonic.errors import Corrupt, NotNutonic
-from nutonic.io.objects import unsealed
+from nutonic.io.buckets.address import Place
+from nutonic.io.objects import Store, unsealed
 from nutonic.planning.layout import RECIPE, SUMMARY
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
     from nutonic.core.classes import ClassTable
+
+T = TypeVar("T")
 
 #: Folders of which rows may name files.
 _PICTURES = ("images/", "mapbox_stills/", "overlays/")
@@ -25,22 +30,27 @@ _PICTURES = ("images/", "mapbox_stills/", "overlays/")
 class TreeFiles:
     """The files of a finished tree, and what it lacks."""
 
-    def __init__(self, root: Path) -> None:
-        self.root = root
-        found = sorted(path.name for path in (root / "data").glob("*.jsonl"))
+    def __init__(self, root: Place) -> None:
+        self.root, self._store = root, Store(root)
+        found = sorted(name for name in self._data_files() if name.endswith(".jsonl"))
         names = [(name, split) for split in SPLITS for name in found if name.split(".")[0].split("-")[0] == split]
         self.files = tuple((f"data/{name}", split) for name, split in names)
         self.lacking = self._lacking()
 
+    def _data_files(self) -> list[str]:
+        if isinstance(self.root, Path):
+            return [path.name for path in (self.root / "data").glob("*")]
+        return [path.removeprefix("data/") for path, _ in self._store.sizes("data") if path.count("/") == 1]
+
     def _lacking(self) -> str | None:
         """What is not there, in words; None if the build has finished, and all rows are there."""
         try:
-            summary = unsealed(self.file(SUMMARY).read_bytes(), SUMMARY)
+            summary = unsealed(self.read(SUMMARY), SUMMARY)
         except Corrupt:
             return "the build has not finished: run it again"
         if summary.get("still_open"):
             return f"{summary['still_open']} places are not built: build again"
-        sizes = {path: self.file(path).stat().st_size for path, _ in self.files}
+        sizes = {path: self.size(path) for path, _ in self.files}
         wrong = next((path for path, size in summary.get("data", {}).items() if sizes.get(path) != size), None)
         return None if wrong is None else f"{wrong} is missing or not what was written: run nutonic verify"
 
@@ -49,28 +59,40 @@ class TreeFiles:
         """What class ids mean: as the recipe in the tree says."""
         from nutonic.recipe.yaml import of_places, parse_recipe_text
 
-        return of_places(parse_recipe_text(self.file(RECIPE).read_text(encoding="utf-8"))).labels.table
+        return of_places(parse_recipe_text(self.read(RECIPE).decode())).labels.table
 
-    def file(self, path: str) -> Path:
+    def open(self, path: str) -> BinaryIO:
         """A file of the tree; :class:`Corrupt` if it is not there, :class:`NotNutonic` if it lies elsewhere."""
-        file = self.root / path
-        if not file.resolve().is_relative_to(self.root):
-            raise NotNutonic(f"{path[:200]} leads out of the folder: put the file itself there")
-        if not file.is_file():
-            raise Corrupt(f"{path[:200]} is missing: run nutonic verify")
-        return file
+        return self._within(path, self._store.open)
 
-    def picture_file(self, path: str) -> Path:
-        """The file of a picture that a row names."""
+    def size(self, path: str) -> int:
+        """Bytes of a file; raises as :meth:`open`."""
+        return self._within(path, self._store.size)
+
+    def _within(self, path: str, ask: Callable[[str], T]) -> T:
+        if isinstance(self.root, Path) and not (self.root / path).resolve().is_relative_to(self.root):
+            raise NotNutonic(f"{path[:200]} leads out of the folder: put the file itself there")
+        try:
+            return ask(path)
+        except FileNotFoundError:
+            raise Corrupt(f"{path[:200]} is missing: run nutonic verify") from None
+
+    def read(self, path: str) -> bytes:
+        """The bytes of a file; raises as :meth:`open`."""
+        with self.open(path) as file:
+            return file.read()
+
+    def picture_bytes(self, path: str) -> bytes:
+        """The bytes of a picture that a row names."""
         if not path.startswith(_PICTURES):
             raise NotNutonic(f"{path[:200]} is named by a row, and lies where no pictures are")
-        return self.file(path)
+        return self.read(path)
 
     def picture(self, path: str) -> Image:
         """A picture that a row names."""
         from PIL import Image
 
-        picture = Image.open(self.picture_file(path), formats=["PNG", "JPEG"])
+        picture = Image.open(io.BytesIO(self.picture_bytes(path)), formats=["PNG", "JPEG"])
         picture.load()
         return picture
 

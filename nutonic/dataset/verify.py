@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
-from pathlib import Path
 
 from nutonic._version import __version__
 from nutonic.core.model import Json
@@ -24,6 +23,7 @@ from nutonic.dataset.proof.shapes import wrong_commit
 from nutonic.dataset.repair import repair, repair_commits
 from nutonic.errors import Corrupt, InputError, MissingExtra, NotNutonic, PlanError
 from nutonic.inert import inert
+from nutonic.io.buckets.address import Place, place_of
 from nutonic.io.objects import Store, unsealed
 from nutonic.planning.layout import CARD, MARKER, PLAN, RECIPE, SUMMARY, CommitName, is_own, layout_of
 from nutonic.planning.ownership import (
@@ -83,11 +83,12 @@ class Verdict(Shown):
         return not self.problems
 
 
-def verify(out: str | Path, *, deep: bool = False, fix: bool = False) -> Verdict:
+def verify(out: str | Place, *, deep: bool = False, fix: bool = False) -> Verdict:
     """Prove a tree whole by what is in it; :func:`nutonic.verify`, which can also build places again, has the options."""
-    if not is_marked(Path(out)):
+    out = place_of(out)
+    if not is_marked(out):
         raise NotNutonic(f"{out} is not a nutonic tree: it has no {MARKER} of nutonic's")
-    refuse_obstacles(Path(out))
+    refuse_obstacles(out)
     store = Store(out)
     inspection, removed = _look(store, deep), []
     if fix and inspection.ownership:

@@ -1,15 +1,19 @@
-"""A directory of objects: whole files put in one atomic step, or created only where there is none."""
+"""A tree of objects, on a disk or in an object store: whole files put in one step, or created only where there is none."""
 
 from __future__ import annotations
 
 import errno
 import hashlib
+import io
 import os
 import re
 import stat
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO, TypeVar
 
 import obstore
 import orjson
@@ -19,6 +23,21 @@ from obstore.store import LocalStore, MemoryStore
 from nutonic.core.model import Json
 from nutonic.errors import Corrupt, NotNutonic, StoreError
 from nutonic.io.atomic import disk_error
+from nutonic.io.buckets.address import Address, Place, place_of
+from nutonic.io.buckets.bucket import AT_ONCE, asked, in_words, opened
+from nutonic.io.buckets.reading import ObjectFile
+
+if TYPE_CHECKING:
+    from obstore.store import ObjectStore
+
+T = TypeVar("T")
+
+
+#: Bytes of a large file that are held at once.
+_PIECE = 2**23
+
+#: Bytes of an object that are asked for when a few are read.
+_READ_AHEAD = 2**20
 
 
 def start_runtime() -> None:
@@ -27,31 +46,53 @@ def start_runtime() -> None:
 
 
 class Store:
-    """Files by relative path, on a local disk or in memory; obstore does the writing.
+    """Files by relative path, on a local disk, in an object store or in memory; obstore does the writing.
 
-    A reader never sees half a file: bytes go to a temporary name and are renamed (`put`) or linked (`create`) in place.
-    Nothing is written or deleted through a link below the root, nor where a device, a pipe or a socket lies: that raises
+    A reader never sees half a file. On a disk, bytes go to a temporary name and are renamed (`put`) or linked (`create`)
+    in place; an object store shows an object once it is whole, and creates one by a condition that it checks itself.
+    Nothing is written or deleted through a link below a folder, nor where a device, a pipe or a socket lies: that raises
     :class:`NotNutonic`. What is no file, whatever a link leads to, is read as if it were not there.
     """
 
-    def __init__(self, root: str | Path | None) -> None:
-        """`root`: a folder, made on the first write; None keeps everything in memory."""
-        self.root = None if root is None else Path(root).absolute()
-        self._opened: LocalStore | MemoryStore | None = MemoryStore() if root is None else None
+    def __init__(self, root: str | Place | None) -> None:
+        """`root`: a folder, made on the first write; an address such as ``s3://bucket/path``; None for memory of its own."""
+        self.root: Place | None = None if root is None else place_of(root).absolute()
+        self._opened: ObjectStore | None = MemoryStore() if root is None else None
 
     @property
-    def _objects(self) -> LocalStore | MemoryStore:
+    def disk(self) -> Path | None:
+        """The folder; None where the files lie elsewhere."""
+        return self.root if isinstance(self.root, Path) else None
+
+    @property
+    def address(self) -> Address | None:
+        """Where in an object store the files lie; None where they lie elsewhere."""
+        return self.root if isinstance(self.root, Address) else None
+
+    @property
+    def _objects(self) -> ObjectStore:
         if self._opened is None:
             try:
-                self._opened = LocalStore(str(self.root), mkdir=True)
+                self._opened = LocalStore(str(self.disk), mkdir=True) if self.address is None else opened(self.address)
             except (BaseError, OSError) as error:
                 raise self._failed("make", "the folder", error) from None
         return self._opened
 
-    def __reduce__(self) -> tuple[type[Store], tuple[Path | None]]:
-        if self.root is None:
+    def __reduce__(self) -> tuple[type[Store], tuple[Place | None]]:
+        if self.root is None or (self.address is not None and self.address.scheme == "memory"):
             raise TypeError("a store in memory cannot leave its process")
         return Store, (self.root,)
+
+    def _ask(self, verb: str, path: str, ask: Callable[[], T]) -> T:
+        """What obstore answers; FileNotFoundError and AlreadyExistsError as they are, all else as :class:`StoreError`."""
+        if self.address is not None:
+            return asked(ask, lambda error: self._failed(verb, path, error))
+        try:
+            return ask()
+        except (FileNotFoundError, AlreadyExistsError):
+            raise
+        except (BaseError, OSError) as error:
+            raise self._failed(verb, path, error) from None
 
     def put(self, path: str, data: bytes | Iterable[bytes]) -> None:
         """Write a file, replacing one that is there; of pieces, none is visible before the last is written.
@@ -63,11 +104,20 @@ class Store:
             self._put_pieces(path, data)
             return
         try:
-            obstore.put(self._objects, path, data)
-        except FileNotFoundError:
+            self._ask("write", path, lambda: obstore.put(self._objects, path, data))
+        except FileNotFoundError as error:
+            if self.address is not None:
+                raise self._failed("write", path, error) from None
             self._put_pieces(path, [data])
-        except (BaseError, OSError) as error:
-            raise self._failed("write", path, error) from None
+
+    def put_all(self, files: Mapping[str, bytes]) -> None:
+        """Write files, replacing those that are there; into an object store several at once."""
+        if self.address is None or len(files) < 2:
+            for path, data in files.items():
+                self.put(path, data)
+            return
+        with ThreadPoolExecutor(min(AT_ONCE, len(files)), thread_name_prefix="put") as threads:
+            list(threads.map(self.put, files, files.values()))
 
     def _put_pieces(self, path: str, pieces: Iterable[bytes]) -> None:
         """Not a `with` block: leaving one closes the writer, and closing publishes, also after an error."""
@@ -76,33 +126,38 @@ class Store:
             for piece in pieces:
                 writer.write(piece)
             writer.close()
-        except FileNotFoundError:
-            raise
         except (BaseError, OSError) as error:
+            if self.address is None and isinstance(error, FileNotFoundError):
+                raise
             raise self._failed("write", path, error) from None
 
     def create(self, path: str, data: bytes) -> bool:
-        """Write a file unless it exists; whether it was written. Of two writers exactly one gets True."""
+        """Write a file unless it exists; whether it was written. Of two writers exactly one gets True.
+
+        Of two that write the same into an object store, both may, where an answer was lost on the way.
+        """
         self._refuse_obstacle(path)
-        try:
+        tries = 0
+
+        def ask() -> None:
+            nonlocal tries
+            tries += 1
             obstore.put(self._objects, path, data, mode="create")
+
+        try:
+            self._ask("create", path, ask)
         except AlreadyExistsError:
-            return False
-        except (BaseError, OSError) as error:
+            return tries > 1 and self.get(path) == data
+        except FileNotFoundError as error:
             raise self._failed("create", path, error) from None
         return True
 
     def get(self, path: str) -> bytes:
         """The bytes of a file; FileNotFoundError where there is none."""
         self._refuse_endless(path)
-        if self.root is not None and is_temporary(path):  # obstore reads none of its own
-            return (self.root / path).read_bytes()
-        try:
-            return bytes(obstore.get(self._objects, path).bytes())
-        except FileNotFoundError:
-            raise
-        except (BaseError, OSError) as error:
-            raise self._failed("read", path, error) from None
+        if self.disk is not None and is_temporary(path):  # obstore reads none of its own
+            return (self.disk / path).read_bytes()
+        return self._ask("read", path, lambda: bytes(obstore.get(self._objects, path).bytes()))
 
     def get_range(self, path: str, start: int, length: int) -> bytes:
         """Part of a file."""
@@ -110,38 +165,61 @@ class Store:
             return b""
         try:
             self._refuse_endless(path)
-            return bytes(obstore.get_range(self._objects, path, start=start, length=length))
-        except (BaseError, OSError) as error:
+            return self._ask(
+                "read", path, lambda: bytes(obstore.get_range(self._objects, path, start=start, length=length))
+            )
+        except FileNotFoundError as error:
             raise self._failed("read", path, error) from None
 
     def tail(self, path: str, length: int) -> bytes:
         """The last bytes of a file, or all of a shorter one; FileNotFoundError where there is none."""
         self._refuse_endless(path)
-        try:
-            return bytes(obstore.get(self._objects, path, options={"range": {"suffix": length}}).bytes())
-        except FileNotFoundError:
-            raise
-        except (BaseError, OSError) as error:
-            raise self._failed("read", path, error) from None
+        return self._ask(
+            "read",
+            path,
+            lambda: bytes(obstore.get(self._objects, path, options={"range": {"suffix": length}}).bytes()),
+        )
+
+    def pieces(self, path: str, size: int) -> Iterator[bytes]:
+        """A file's bytes, some at a time; `size` is all there are. FileNotFoundError where there is none."""
+        for start in range(0, size, _PIECE):
+            yield self.get_range(path, start, min(_PIECE, size - start))
+
+    def size(self, path: str) -> int:
+        """A file's bytes; FileNotFoundError where there is none."""
+        self._refuse_endless(path)
+        return int(self._ask("read", path, lambda: obstore.head(self._objects, path))["size"])
+
+    def open(self, path: str) -> BinaryIO:
+        """A file, to read; FileNotFoundError where there is none."""
+        self._refuse_endless(path)
+        if self.disk is not None:
+            return self._file(path).open("rb")
+        whole = ObjectFile(self.size(path), partial(self.get_range, path))
+        return io.BufferedReader(whole, _READ_AHEAD)
 
     def has(self, path: str) -> bool:
         """Whether a file is there."""
         try:
-            self._refuse_endless(path)
-            obstore.head(self._objects, path)
+            self.size(path)
         except FileNotFoundError:
             return False
-        except (BaseError, OSError) as error:
-            raise self._failed("read", path, error) from None
         return True
 
     def sizes(self, prefix: str = "") -> Iterator[tuple[str, int]]:
         """Path and size of all that is no folder below one, in no order; temporaries of killed writers included."""
-        if self.root is None:
-            for page in obstore.list(self._objects, prefix or None):
-                yield from ((entry["path"], entry["size"]) for entry in page)
+        if self.disk is None:
+            yield from self._listed(prefix)
             return
         yield from ((path, status.st_size) for path, status in self.found(prefix) if not stat.S_ISDIR(status.st_mode))
+
+    def _listed(self, prefix: str) -> Iterator[tuple[str, int]]:
+        """A request for a thousand objects; a page that fails is asked for again by the client."""
+        try:
+            for page in obstore.list(self._objects, prefix or None):
+                yield from ((entry["path"], entry["size"]) for entry in page)
+        except (BaseError, OSError) as error:
+            raise self._failed("list", prefix or "its files", error) from None
 
     def found(self, prefix: str = "") -> Iterator[tuple[str, os.stat_result]]:
         """Path and status of all that lies below a folder on disk, links as themselves and not followed."""
@@ -156,15 +234,16 @@ class Store:
 
     def delete(self, path: str) -> None:
         """Remove a file; none there is no error."""
-        if self.root is not None:
+        if self.disk is not None:
             self._refuse_obstacle(path)
             self._file(path).unlink(missing_ok=True)
-        elif self.has(path):
-            obstore.delete(self._objects, path)
+        elif self.address is not None or self.has(path):  # of a store's own memory, deleting nothing is an error
+            with suppress(FileNotFoundError):
+                self._ask("remove", path, lambda: obstore.delete(self._objects, path))
 
     def is_file(self, path: str) -> bool:
         """Whether a plain file is there: no link to one, no folder, nor what can be read without an end."""
-        if self.root is None:
+        if self.disk is None:
             return self.has(path)
         try:
             return stat.S_ISREG(self._file(path).lstat().st_mode)
@@ -172,16 +251,16 @@ class Store:
             return False
 
     def _file(self, path: str) -> Path:
-        assert self.root is not None, "in memory there are no paths"
-        return self.root / path
+        assert self.disk is not None, "only a disk has paths"
+        return self.disk / path
 
     def _refuse_obstacle(self, path: str) -> None:
-        if self.root is not None and (obstacle := obstacle_at(self.root, path)) is not None:
+        if self.disk is not None and (obstacle := obstacle_at(self.disk, path)) is not None:
             raise NotNutonic(f"cannot write {path}: {obstacle}")
 
     def _refuse_endless(self, path: str) -> None:
         """Opening a pipe waits for its other end, and a device may never end."""
-        if self.root is None:
+        if self.disk is None:
             return
         try:
             mode = self._file(path).stat().st_mode
@@ -191,7 +270,9 @@ class Store:
             raise FileNotFoundError(errno.ENOENT, "no file", path)
 
     def _failed(self, verb: str, path: str, error: Exception) -> StoreError:
-        return disk_error(error, path, self.root, verb)
+        if self.address is not None and not isinstance(error, StoreError):
+            return StoreError(f"cannot {verb} {path} in {self.address}: {in_words(error, self.address)}")
+        return disk_error(error, path, self.disk, verb)
 
 
 def _entries(folder: Path) -> list[os.DirEntry[str]]:

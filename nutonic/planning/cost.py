@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import numpy as np
 import psutil
@@ -13,6 +12,7 @@ import psutil
 from nutonic.core.model import Scene
 from nutonic.core.units import size
 from nutonic.errors import PlanTooLarge
+from nutonic.io.buckets.address import Address, Place
 from nutonic.planning.spec import BuildSpec
 from nutonic.sources.cost import SourceCost, Workload
 
@@ -100,14 +100,19 @@ def _of_stills(spec: BuildSpec, places: int) -> SourceCost:
     return replace(cost, held_bytes=STILLS_AHEAD * (cost.held_bytes + chips))
 
 
-def refuse_too_large(cost: Cost, out: Path, workers: int) -> None:
-    """Raise :class:`PlanTooLarge` if the workers do not fit into memory, or the tree onto the disk of `out`."""
+def refuse_too_large(cost: Cost, out: Place, workers: int) -> None:
+    """Raise :class:`PlanTooLarge` if the workers do not fit into memory, or the tree onto the disk of `out`.
+
+    An object store has room for any.
+    """
     memory = psutil.virtual_memory().available
     if cost.peak_bytes * max(1, workers) > memory:
         raise PlanTooLarge(
             f"{max(1, workers)} workers of {size(cost.peak_bytes)} each need more than the {size(memory)} of memory "
             "that is free: use fewer --workers, or a smaller grid.extent_m"
         )
+    if isinstance(out, Address):
+        return
     folder = next(p for p in (out.absolute(), *out.absolute().parents) if p.exists())
     free = shutil.disk_usage(folder).free
     if cost.bytes_written > free:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
+from nutonic.io.buckets.address import Place
 from nutonic.io.objects import Store
 from nutonic.planning.patches.plan import patches_planned
 from nutonic.planning.patches.prepare import prepare_patches
@@ -37,7 +36,7 @@ def plan(recipe: AnyRecipe) -> Plan:
     return plan_of(resolve(recipe))
 
 
-def planned_into(recipe: AnyRecipe, out: Path) -> tuple[Store, PlanFile]:
+def planned_into(recipe: AnyRecipe, out: Place) -> tuple[Store, PlanFile]:
     """A folder's store, and the recipe's plan in it, the one that is there or a new one; raises as :func:`plan`."""
     if isinstance(recipe, PatchRecipe):
         return prepare_patches(resolve_patches(recipe), out)

@@ -22,7 +22,8 @@ from pathlib import Path, PurePosixPath
 from stat import S_ISDIR, S_ISREG
 
 from nutonic.core.model import SPLITS, Json
-from nutonic.errors import Corrupt, NotNutonic
+from nutonic.errors import Corrupt, NotNutonic, StoreError
+from nutonic.io.buckets.address import Address, Place
 from nutonic.io.objects import Store, obstacle_at, unsealed
 from nutonic.planning.layout import (
     CARD,
@@ -67,14 +68,23 @@ _BESIDE = re.compile(
 _LITTER = frozenset({".DS_Store", "Thumbs.db", "ehthumbs.db", "desktop.ini", ".directory"})
 
 
-def is_marked(out: Path) -> bool:
+def is_marked(out: Place) -> bool:
     """Whether a folder has the marker of a tree. Links are followed; :func:`refuse_obstacles` refuses them."""
+    if isinstance(out, Address):
+        return _is_marked_there(Store(out))
     file = out / MARKER
     try:
         status = file.stat()
         fits = S_ISREG(status.st_mode) and status.st_size == len(MARKER_BYTES)
         return fits and file.read_bytes() == MARKER_BYTES
     except OSError:
+        return False
+
+
+def _is_marked_there(store: Store) -> bool:
+    try:
+        return store.get(MARKER) == MARKER_BYTES
+    except FileNotFoundError:
         return False
 
 
@@ -85,6 +95,12 @@ def mark(store: Store) -> bool:
     new = store.create(MARKER, MARKER_BYTES)
     if store.get(MARKER) != MARKER_BYTES:
         raise _foreign(store.root or Path())
+    if new and store.address is not None and store.create(MARKER, b""):
+        store.delete(MARKER)
+        raise StoreError(
+            f"{store.address} creates what is there already: its server ignores conditional writes (If-None-Match), without "
+            "which two builds could overwrite each other; build into another store"
+        )
     return new
 
 
@@ -94,12 +110,17 @@ def unmark(store: Store) -> None:
         store.delete(MARKER)
 
 
-def refuse_foreign(out: Path) -> None:
+def refuse_foreign(out: Place) -> None:
     """Raise :class:`NotNutonic` where nothing may be built.
 
     That is a file; a folder that is not empty and has no marker; and a tree in which something else, such as a link, is
-    in the place of one of its folders or fixed files.
+    in the place of one of its folders or fixed files. In an object store there are neither files nor links in the way.
     """
+    if isinstance(out, Address):
+        store = Store(out)
+        if next(store.sizes(), None) is not None and not _is_marked_there(store):
+            raise _foreign(out)
+        return
     try:
         blocked = next((path for path in (out, *out.parents) if path.exists() and not path.is_dir()), None)
         names = [path.name for path in out.iterdir()] if out.is_dir() else []
@@ -113,15 +134,17 @@ def refuse_foreign(out: Path) -> None:
     refuse_obstacles(out)
 
 
-def refuse_obstacles(out: Path) -> None:
+def refuse_obstacles(out: Place) -> None:
     """Raise :class:`NotNutonic` if a link, or a thing of another kind, is in the place of a folder or a fixed file."""
+    if isinstance(out, Address):
+        return
     kinds = [(path, True) for path in sorted(_FOLDERS)] + [(path, False) for path in sorted(_FIXED)]
     for path, folder in kinds:
         if (obstacle := obstacle_at(out, path, folder=folder)) is not None:
             raise NotNutonic(f"{obstacle}; nothing was changed")
 
 
-def _foreign(out: Path) -> NotNutonic:
+def _foreign(out: Place) -> NotNutonic:
     return NotNutonic(
         f"{out} holds files that are not nutonic's (it has no {MARKER} of nutonic's): name a new or an empty folder"
     )
@@ -179,12 +202,13 @@ class Ownership:
 
     def obstacles(self) -> Iterator[str]:
         """A line for each link, or thing of another kind, in the place of a file or a folder of nutonic's."""
-        assert self.store.root is not None, "in memory there are no links"
+        if self.store.disk is None:  # elsewhere there are none
+            return
         for path, status in self.store.found():
             is_folder, is_file = S_ISDIR(status.st_mode), S_ISREG(status.st_mode)
             folder = not is_folder and self.has_folder(path)
             if folder or (not is_file and self.has(path)):
-                obstacle = obstacle_at(self.store.root, path, folder=folder)
+                obstacle = obstacle_at(self.store.disk, path, folder=folder)
                 yield from [obstacle] if obstacle else []
 
     def refuse_obstacles(self) -> None:

@@ -19,13 +19,13 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import astuple
 from itertools import chain
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 from nutonic.core.model import Batch, Json, RemotePin, Scene
 from nutonic.errors import InputError, RecipeChanged
 from nutonic.inert import inert
+from nutonic.io.buckets.address import Place
 from nutonic.io.files import open_regular
 
 #: Bytes of a sample, how many are taken beside the first and the last, and digits of the digest.
@@ -154,12 +154,12 @@ class RemoteFiles:
     Parameters
     ----------
     root
-        The tree's folder, for messages.
+        Where the tree lies, for messages.
     pins
         What is known at first, by key.
     """
 
-    def __init__(self, root: Path | None, pins: Mapping[str, RemotePin] | None = None) -> None:
+    def __init__(self, root: Place | None, pins: Mapping[str, RemotePin] | None = None) -> None:
         self._root, self._pins = root, dict(pins or {})
 
     def add(self, pins: Mapping[str, RemotePin]) -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -12,6 +13,7 @@ from nutonic._version import __version__
 from nutonic.core.model import RemotePin, Scene
 from nutonic.errors import Corrupt, InputError, NutonicError, RecipeChanged
 from nutonic.io.atomic import refuse_unwritable
+from nutonic.io.buckets.address import Address, Place, place_of
 from nutonic.io.objects import Store
 from nutonic.planning.cost import default_workers, refuse_too_large
 from nutonic.planning.layout import CARD, COMMITS, MARKER, PLAN, RECIPE
@@ -50,7 +52,7 @@ class Preparation:
 
 
 def prepare(
-    spec: BuildSpec, out: str | Path, *, workers: int | None = None, replan: bool = False
+    spec: BuildSpec, out: str | Place, *, workers: int | None = None, replan: bool = False
 ) -> tuple[Store, PlanFile]:
     """The tree's store, and its plan: the existing one, or a new one.
 
@@ -69,20 +71,20 @@ def prepare(
 
 
 def prepared(
-    spec: Preparation, out: str | Path, *, workers: int | None = None, replan: bool = False
+    spec: Preparation, out: str | Place, *, workers: int | None = None, replan: bool = False
 ) -> tuple[Store, PlanFile]:
     """What :func:`prepare` gives, of a recipe of either kind."""
-    out = Path(out)
+    out = place_of(out)
     refuse_foreign(out)
     refuse_inputs_inside(spec.inputs, out)
     store = Store(out)
-    there = (out / PLAN).is_file()
+    there = store.is_file(PLAN)
     plan = _opened(store, replan=replan) if there else None
     if plan is not None:
         _refuse_changed(plan, spec)
     if plan is None or replan:
-        refuse_unwritable(out)
-        new_plan = spec.plan()
+        with _proved_writable(store):
+            new_plan = spec.plan()
         refuse_too_large(new_plan.cost, out, default_workers() if workers is None else workers)
         refuse_inputs_inside(spec.inputs, out, new_plan.scenes())
         owned = spec.owned(store, PlannedPlaces(new_plan.batches))
@@ -101,6 +103,23 @@ def prepared(
     if not store.has(RECIPE) or store.get(RECIPE) != plan.recipe.encode():
         store.put(RECIPE, plan.recipe.encode())
     return store, plan
+
+
+@contextmanager
+def _proved_writable(store: Store) -> Iterator[None]:
+    """Raise :class:`StoreError` where nothing can be written, before planning. In a store the marker is the proof.
+
+    A place that was none is none again where planning fails.
+    """
+    if store.disk is not None:
+        refuse_unwritable(store.disk)
+    is_new = store.address is not None and mark(store)
+    try:
+        yield
+    except NutonicError:
+        if is_new:
+            unmark(store)
+        raise
 
 
 def _with_beside(beside: Callable[[Plan, Store], Plan], plan: Plan, store: Store) -> Plan:
@@ -164,7 +183,7 @@ def _empty(store: Store, old: Ownership, keep: Collection[str] = ()) -> None:
     The plan stays until the new one replaces it, so that the folder is a tree at every moment. The card stays too, since
     a person may have edited it, and what was made for the new plan.
     """
-    if store.root is None or not store.root.exists():
+    if store.root is None or (store.disk is not None and not store.disk.exists()):
         return
     old = old.with_committed(named_by_commits(store))
     for path, _ in sorted(store.sizes(), key=lambda entry: not entry[0].startswith(f"{COMMITS}/")):
@@ -172,12 +191,17 @@ def _empty(store: Store, old: Ownership, keep: Collection[str] = ()) -> None:
             old.remove(path)
 
 
-def refuse_inputs_inside(inputs: Iterable[str], out: Path, scenes: Iterable[Scene] = ()) -> None:
+def refuse_inputs_inside(inputs: Iterable[str], out: Place, scenes: Iterable[Scene] = ()) -> None:
     """Raise :class:`InputError` if an input file lies in the output folder, or its path leads through it.
 
     Folders are compared by identity, not by name, so that links, other letter case and ``..`` make no difference.
     """
     of_scenes = (asset.href for scene in scenes for asset in scene.assets)
+    if isinstance(out, Address):
+        within = next((path for path in chain(inputs, of_scenes) if path.startswith(f"{out}/")), None)
+        if within is not None:
+            raise InputError(f"{within} lies in {out}, where the output goes: build to another address")
+        return
     if not out.exists():
         return
     inside: dict[str, bool] = {}

@@ -6,7 +6,8 @@ from collections import Counter, deque
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -25,6 +26,7 @@ from nutonic.core.model import Batch, Chip, Json, PlannedPlace, Reject, RemotePi
 from nutonic.dataset.commits import NO_STILL, ChipDone, Origin, PlaceDone, commit
 from nutonic.errors import BadPixels, Gone, GridError, RecipeChanged, Refused, SourceError, StoreError, WrongRow
 from nutonic.inert import inert
+from nutonic.io.buckets.bucket import AT_ONCE
 from nutonic.io.objects import Store, sha256
 from nutonic.io.session import SessionThreads, current
 from nutonic.planning.cost import STILLS_AHEAD
@@ -307,8 +309,7 @@ def _write(cut: _Cut, context: _Context, still: Still | Reject | None) -> PlaceD
         sample for tile, cut in chips if isinstance(cut, Chip) for sample in _samples(result, tile, cut, context)
     ]
     rows = [row for sample in samples for row in _rows(sample)]
-    files = {path: entry for sample in samples for path, entry in _put(_files(sample, context), context).items()}
-    files |= _put(beside, context)
+    files = _put_all(chain(map(partial(_files, context=context), samples), [beside]), context.store)
     classes: Counter[int] = Counter()
     for sample in samples:
         classes.update(sample.cover.counts if sample.chip.augmentation is None else {})
@@ -394,11 +395,20 @@ def _files(sample: ChipContext, context: _Context) -> dict[str, bytes]:
     return files
 
 
-def _put(files: Mapping[str, bytes], context: _Context) -> dict[str, tuple[int, str]]:
-    """Write files; gives their sizes in bytes and SHA-256 by path."""
-    for path, data in files.items():
-        context.store.put(path, data)
-    return {path: (len(data), sha256(data)) for path, data in files.items()}
+def _put_all(parts: Iterable[Mapping[str, bytes]], store: Store) -> dict[str, tuple[int, str]]:
+    """Write a place's files, some at a time; gives their sizes in bytes and SHA-256 by path.
+
+    On a disk those of a chip at a time; into an object store as many as are sent at once, since each waits for its answer.
+    """
+    told, waiting, most = dict[str, tuple[int, str]](), dict[str, bytes](), 0 if store.address is None else AT_ONCE
+    for part in parts:
+        told |= {path: (len(data), sha256(data)) for path, data in part.items()}
+        waiting |= part
+        if len(waiting) >= most:
+            store.put_all(waiting)
+            waiting.clear()
+    store.put_all(waiting)
+    return told
 
 
 def _tile_reject(place: PlannedPlace, tile: Tile, cut: TileReject) -> Reject:

@@ -15,10 +15,10 @@ import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nutonic.errors import NutonicError, StoreError, Unreachable
+from nutonic.io.buckets.address import Place
 from nutonic.run.callbacks import Callback, Note
 from nutonic.run.cluster import Cluster, connected, dashboard_note
 from nutonic.run.dask_report import reported
@@ -52,7 +52,7 @@ Work = Callable[[Any], BatchDone]
 
 @contextmanager
 def workers_for(
-    sources: AnySources, out: Path, cluster: Cluster, callback: Callback, accounts: Sequence[Account] | None = None
+    sources: AnySources, out: Place, cluster: Cluster, callback: Callback, accounts: Sequence[Account] | None = None
 ) -> Iterator[WorkerPool]:
     """Workers that are checked and set up; `accounts` are the services that they ask, by default those of the sources.
 

@@ -19,6 +19,7 @@ from nutonic._version import __version__
 from nutonic.core.model import Scene
 from nutonic.dataset.packs.layout import is_pack
 from nutonic.errors import InputError
+from nutonic.io.buckets.address import Address, Place
 from nutonic.io.limits import IN_FLIGHT
 from nutonic.io.objects import Store
 from nutonic.planning.layout import COMMITS, META, PLAN, RECIPE
@@ -162,8 +163,8 @@ class WorkerPool:
     def must_see(self, scenes: Sequence[Scene]) -> None:
         """Check that all workers, also those that join later, see the input files."""
         self.checks = replace(self.checks, inputs=local_inputs(self.sources, scenes))
-        if self.checks.token is not None and not self.checks.token.exists():  # a new plan empties the folder
-            self.checks.token.write_bytes(self.checks.content)
+        if self.checks.output is not None and not (store := Store(self.checks.output)).is_file(self.checks.token):
+            store.put(self.checks.token, self.checks.content)  # a new plan empties the folder
         self.set_up()
 
     def pass_on_pauses(self, patience_s: float) -> None:
@@ -195,7 +196,7 @@ def refuse_unseen(pool: WorkerPool | None, store: Store, plan: PlanFile, *, new:
 def worker_pool(
     client: Client,
     sources: AnySources,
-    root: Path | None,
+    root: Place | None,
     max_requests: int | None = None,
     accounts: Sequence[Account] | None = None,
     annotators: Sequence[Annotator] = (),
@@ -310,23 +311,24 @@ def _refuse_unfit(client: Client, name: str) -> None:
 
 
 @contextmanager
-def _token(root: Path, sources: AnySources, accounts: tuple[Account, ...]) -> Iterator[WorkerChecks]:
+def _token(root: Place, sources: AnySources, accounts: tuple[Account, ...]) -> Iterator[WorkerChecks]:
     """The checks of workers, with a token file in the output folder that stays there for workers that join later."""
     from nutonic.run.worker import PACKAGES, WorkerChecks, versions
 
     extras = [name for source in sources for name in source.needs().packages]
     path, content = f"{META}/token-{uuid.uuid4().hex}", os.urandom(32)
-    new_folders = [folder for folder in (root / META, root, *root.parents) if not folder.exists()]
     store, marked = Store(root), False
+    folders = [] if isinstance(root, Address) else [root / META, root, *root.parents]
+    new_folders = [folder for folder in folders if not folder.exists()]
     try:
-        marked = not is_pack(root) and mark(store)
+        marked = not (isinstance(root, Path) and is_pack(root)) and mark(store)
         store.put(path, content)
         yield WorkerChecks(
-            versions=versions([*PACKAGES, *extras]), token=root / path, content=content, accounts=accounts
+            versions=versions([*PACKAGES, *extras]), output=root, token=path, content=content, accounts=accounts
         )
     finally:
-        for file in root.glob(f"{path}*"):
-            file.unlink(missing_ok=True)
+        for file in [file for file, _ in store.sizes(META) if file.startswith(path)]:
+            store.delete(file)
         if marked:
             unmark(store)
         for folder in new_folders:  # removed only if empty

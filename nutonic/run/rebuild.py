@@ -20,6 +20,7 @@ from nutonic.dataset.verify import Verdict
 from nutonic.dataset.verify import verify as verify_tree
 from nutonic.errors import InputError, NutonicError
 from nutonic.inert import inert
+from nutonic.io.buckets.address import Address, Place, place_of
 from nutonic.io.objects import Store
 from nutonic.planning.ownership import is_marked, refuse_obstacles
 from nutonic.planning.pins import RemoteFiles, changed
@@ -33,13 +34,13 @@ if TYPE_CHECKING:
     from nutonic.planning.spec import BuildSpec
 
 
-def verify(out: str | Path, *, deep: bool = False, fix: bool = False, rebuild: int = 0) -> Verdict:
+def verify(out: str | Path | Address, *, deep: bool = False, fix: bool = False, rebuild: int = 0) -> Verdict:
     """Prove a tree whole, and remove what is damaged, so that the next build makes just that again.
 
     Parameters
     ----------
     out
-        Its folder.
+        Its folder, or its address in an object store.
     deep
         Also read every file, and make again whatever follows from something else in the tree: sidecars and rows from
         their facts, the plan and the recipe; splits, counts and batches from the plan's places; the card from the commits.
@@ -63,7 +64,8 @@ def verify(out: str | Path, *, deep: bool = False, fix: bool = False, rebuild: i
     """
     if rebuild < 0:
         raise InputError(f"rebuild is {rebuild}: give a number of places, from 0")
-    of_patches = _of_patches(Path(out))
+    out = place_of(out)
+    of_patches = _of_patches(out)
     if of_patches is not None:
         from nutonic.run.patches.verify import verify_patches
 
@@ -78,7 +80,7 @@ def verify(out: str | Path, *, deep: bool = False, fix: bool = False, rebuild: i
     return replace(verdict, problems=(*verdict.problems, *map(inert, problems)), rebuilt=count)
 
 
-def _of_patches(out: Path) -> tuple[PlanFile, PatchRecipe] | None:
+def _of_patches(out: Place) -> tuple[PlanFile, PatchRecipe] | None:
     """Plan and recipe of a tree of patches; None of any other, which is looked at otherwise."""
     if not is_marked(out):
         return None

@@ -16,6 +16,7 @@ from nutonic.dataset import card
 from nutonic.dataset.commits import Committed, committed
 from nutonic.dataset.finalize import Finalized, finalize, is_finalized
 from nutonic.errors import InputError
+from nutonic.io.buckets.address import Address, Place, place_of
 from nutonic.io.limits import IN_FLIGHT
 from nutonic.io.objects import Store, sealed
 from nutonic.planning.layout import PLAN, SUMMARY
@@ -60,7 +61,7 @@ _log = logging.getLogger(__name__)
 
 def build(
     recipe: AnyRecipe,
-    out: str | Path,
+    out: str | Path | Address,
     *,
     workers: int | Cluster | None = None,
     limit: int | None = None,
@@ -76,7 +77,7 @@ def build(
     recipe
         What to build, of places or of patches.
     out
-        The folder of the tree. A new or empty one; or one that was built from this recipe, which is resumed.
+        The folder of the tree, or an address such as ``s3://BUCKET/PATH``: empty, or with this recipe's tree to resume.
     workers
         Worker processes on this machine, one per core by default. 0 builds in this process, without dask. For workers
         elsewhere, fewer requests at once, a dashboard or a performance report: a :class:`nutonic.Cluster`.
@@ -115,12 +116,12 @@ def build(
     timeout_s()  # what cannot be waited for would fail each place
     extent = Extent(limit=limit, replan=replan, max_cost=max_cost, answers=None if answers is None else Path(answers))
     _log.info("building %s into %s", recipe.name, out)
-    summary = _built(recipe, Path(out), cluster, extent, group)
+    summary = _built(recipe, place_of(out), cluster, extent, group)
     group.on_end(BuildEnded(summary=summary))
     return summary
 
 
-def _built(recipe: AnyRecipe, out: Path, cluster: Cluster, extent: Extent, callback: Callback) -> Summary:
+def _built(recipe: AnyRecipe, out: Place, cluster: Cluster, extent: Extent, callback: Callback) -> Summary:
     from nutonic.recipe.patches import PatchRecipe
 
     if isinstance(recipe, PatchRecipe):
@@ -147,7 +148,7 @@ def _cluster_of(workers: int | Cluster | None) -> Cluster:
     return Cluster(workers=workers)
 
 
-def _build(spec: BuildSpec, out: Path, cluster: Cluster, extent: Extent, callback: Callback) -> Summary:
+def _build(spec: BuildSpec, out: Place, cluster: Cluster, extent: Extent, callback: Callback) -> Summary:
     from nutonic.io.session import limited
     from nutonic.planning.prepare import refuse_inputs_inside
     from nutonic.run.executor import results_of, workers_for
@@ -159,7 +160,7 @@ def _build(spec: BuildSpec, out: Path, cluster: Cluster, extent: Extent, callbac
     with ExitStack() as stack:
         session = stack.enter_context(limited(min(IN_FLIGHT, cluster.max_requests or IN_FLIGHT)))
 
-        if spec.stills is not None and (extent.replan or not (out / PLAN).is_file()):
+        if spec.stills is not None and (extent.replan or not Store(out).is_file(PLAN)):
             spec.stills.sign_in()  # before anything is planned, or written
 
         def workers() -> WorkerPool:
@@ -235,13 +236,13 @@ def _left(spec: BuildSpec, store: Store, plan: PlanFile, extent: Extent) -> _Lef
 
 
 def _planned(
-    spec: BuildSpec, out: Path, replan: bool, cluster: Cluster, pool: WorkerPool | None
+    spec: BuildSpec, out: Place, replan: bool, cluster: Cluster, pool: WorkerPool | None
 ) -> tuple[Store, PlanFile]:
     """The tree's store and plan; a new plan is removed again if workers do not see its input files."""
     from nutonic.planning.prepare import prepare
     from nutonic.run.preflight import refuse_unseen
 
-    new = not (out / PLAN).is_file()
+    new = not Store(out).is_file(PLAN)
     store, plan = prepare(spec, out, workers=cluster.workers if pool is None else 0, replan=replan)
     refuse_unseen(pool, store, plan, new=new)
     return store, plan

@@ -23,7 +23,9 @@ from distributed import Worker, WorkerPlugin, get_worker
 
 from nutonic.errors import NutonicError, StoreError
 from nutonic.io import signing
+from nutonic.io.buckets.address import Address, Place
 from nutonic.io.limits import IN_FLIGHT
+from nutonic.io.objects import Store
 from nutonic.io.session import current, using
 from nutonic.recipe.annotation import Annotator
 from nutonic.run.jobs import AnyJob
@@ -65,8 +67,10 @@ class WorkerChecks:
 
     versions: Mapping[str, str] = field(default_factory=dict)
     """Versions in the driver, by name."""
-    token: Path | None = None
-    """A file in the output folder."""
+    output: Place | None = None
+    """Where the output goes; None where it need not be looked at."""
+    token: str = ""
+    """Path of a file of it."""
     content: bytes = b""
     """The content of that file."""
     inputs: Mapping[str, int] = field(default_factory=dict)
@@ -90,12 +94,14 @@ class WorkerChecks:
         return f"has {differences}: install the same requirements.lock on all"
 
     def _output(self, worker: str) -> str | None:
-        if self.token is None:
+        if self.output is None:
             return None
-        folder = self.token.parent.parent
-        own = self.token.with_name(f"{self.token.name}-{re.sub('[^A-Za-z0-9]+', '-', worker)}")
+        own_name = f"{self.token}-{re.sub('[^A-Za-z0-9]+', '-', worker)}"
+        if isinstance(self.output, Address):
+            return self._output_there(Store(self.output), own_name)
+        folder, token, own = self.output, self.output / self.token, self.output / own_name
         try:
-            if self.token.read_bytes() != self.content:
+            if token.read_bytes() != self.content:
                 return f"sees another {folder} than the driver: build into a folder that all share"
         except OSError as error:
             return f"does not see the output folder {folder} ({_why(error)}): build into a folder that all share"
@@ -106,6 +112,19 @@ class WorkerChecks:
         finally:
             with suppress(OSError):
                 own.unlink()
+        return None
+
+    def _output_there(self, store: Store, own: str) -> str | None:
+        """The same of an output in an object store, for which each process has its own credentials."""
+        try:
+            if store.get(self.token) != self.content:
+                return f"sees another {store.root} than the driver: give it the same endpoint and account"
+            store.put(own, self.content)
+            store.delete(own)
+        except FileNotFoundError:
+            return f"does not see the output {store.root}: give it the same endpoint and account"
+        except NutonicError as error:
+            return str(error)
         return None
 
     def _inputs(self) -> str | None:

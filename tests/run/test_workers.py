@@ -157,8 +157,9 @@ def test_another_file_of_the_same_name_is_no_proof(tmp_path):
     token = tmp_path / "_nutonic" / "token"
     token.parent.mkdir()
     token.write_bytes(b"theirs")
-    assert "sees another" in workers.WorkerChecks(token=token, content=b"ours").objection("w")
-    assert workers.WorkerChecks(token=token, content=b"theirs", inputs={str(token): 6}).objection("w") is None
+    out = {"output": tmp_path, "token": "_nutonic/token"}
+    assert "sees another" in workers.WorkerChecks(**out, content=b"ours").objection("w")
+    assert workers.WorkerChecks(**out, content=b"theirs", inputs={str(token): 6}).objection("w") is None
     assert "6 bytes, the driver's has 7" in workers.WorkerChecks(inputs={str(token): 7}).objection("w")
     assert [path.name for path in token.parent.iterdir()] == ["token"]
 

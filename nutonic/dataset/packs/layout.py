@@ -129,8 +129,8 @@ def is_finished(store: Store, shards: int) -> bool:
 
 
 def _is_there(store: Store, path: str, size: int) -> bool:
-    assert store.root is not None, "packs are folders"
+    assert store.disk is not None, "packs are folders"
     try:
-        return store.is_file(path) and (store.root / path).stat().st_size == size
+        return store.is_file(path) and (store.disk / path).stat().st_size == size
     except OSError:
         return False

@@ -245,8 +245,10 @@ def _kinds(tree: Tree) -> Iterator[Finding]:
     """Empty folders, and files that are more than files: links to the same bytes from elsewhere, programs.
 
     What holds for the tree's marker too was done to the whole tree, as by a copy of links, or by a file system on which
-    all files are programs.
+    all files are programs. An object store has none of these.
     """
+    if tree.store.disk is None:
+        return
     found = dict(tree.store.found())
     marker = next(status for path, status in found.items() if path.endswith("/tree.json"))
     inner = {path[:at] for path in found for at, sign in enumerate(path) if sign == "/"}

@@ -11,6 +11,7 @@ import orjson
 import shapely
 
 from nutonic.core.model import Json
+from nutonic.io.buckets.copies import made_as_file, read_as_file
 from nutonic.io.objects import Store
 from nutonic.planning.layout import META
 from nutonic.planning.patches.spec import PatchSpec
@@ -47,11 +48,12 @@ def map_of(spec: PatchSpec, store: Store, outlines: np.ndarray) -> KeptMap | Non
     within = shapely.union_all(outlines)
     about = [pin_of(spec.osm.path), hashlib.sha256(shapely.to_wkb(within)).hexdigest(), spec.digest]
     path = f"{META}/osm-{hashlib.sha256(orjson.dumps(about)).hexdigest()[:12]}.sqlite"
-    (store.root / META).mkdir(parents=True, exist_ok=True)
-    info = build_index(Path(spec.osm.path), store.root / path, within=within, drops=spec.policy.drops)
+    with made_as_file(store, path) as file:
+        info = build_index(Path(spec.osm.path), file, within=within, drops=spec.policy.drops)
+        digest = _sha256(file)
     return KeptMap(
         path=path,
-        sha256=_sha256(store.root / path),
+        sha256=digest,
         date=info.date,
         elements=info.elements,
         broken=info.broken + info.incomplete,
@@ -76,6 +78,6 @@ def features(spec: PatchSpec, store: Store, kept: Json | None, processes: int = 
 
     A server is asked by so many processes, each of which has its part of the requests.
     """
-    index = None if kept is None or store.root is None else store.root / kept["path"]
+    index = None if kept is None or store.root is None else read_as_file(store, kept["path"], kept["sha256"])
     found = features_of(spec.osm, drops=spec.policy.drops, index=index, answers=store)
     return found.shared(processes) if isinstance(found, Overpass) else found

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
+from nutonic.io.buckets.address import Place
 from nutonic.io.objects import Store
 from nutonic.planning.patches.layout import PatchOwnership
 from nutonic.planning.patches.plan import patches_planned, with_map
@@ -13,7 +12,7 @@ from nutonic.planning.prepare import Preparation, empty, prepared
 
 
 def prepare_patches(
-    spec: PatchSpec, out: str | Path, *, workers: int | None = None, replan: bool = False
+    spec: PatchSpec, out: str | Place, *, workers: int | None = None, replan: bool = False
 ) -> tuple[Store, PlanFile]:
     """As :func:`nutonic.planning.prepare.prepare`, of a recipe of patches."""
     preparation = Preparation(

@@ -345,7 +345,7 @@ def _finish(store: Store, form: Form, source: PackTree, records: list[Record]) -
 
 
 def _pieces(store: Store, path: str) -> Iterator[bytes]:
-    assert store.root is not None, "packs are folders"
-    with (store.root / path).open("rb") as file:
+    assert store.disk is not None, "packs are folders"
+    with (store.disk / path).open("rb") as file:
         while piece := file.read(_PIECE):
             yield piece

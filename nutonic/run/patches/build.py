@@ -6,7 +6,6 @@ import time
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
 from functools import partial
-from pathlib import Path
 
 import orjson
 
@@ -14,6 +13,7 @@ from nutonic.core.model import Json
 from nutonic.dataset import card
 from nutonic.dataset.commits import Committed, committed
 from nutonic.dataset.shards.finish import finish_patches
+from nutonic.io.buckets.address import Place
 from nutonic.io.limits import IN_FLIGHT
 from nutonic.io.objects import Store, is_temporary, sealed, sha256
 from nutonic.io.session import limited
@@ -51,7 +51,7 @@ from nutonic.sources.annotators.endpoint import Endpoint
 from nutonic.sources.source import Account
 
 
-def build_patches(spec: PatchSpec, out: Path, cluster: Cluster, extent: Extent, callback: Callback) -> Summary:
+def build_patches(spec: PatchSpec, out: Place, cluster: Cluster, extent: Extent, callback: Callback) -> Summary:
     """Build a dataset of patches, or go on with one; raises as :func:`nutonic.build`."""
     started = time.perf_counter()
     refuse_impossible(cluster.performance_report, cluster=not cluster.in_process)
@@ -63,7 +63,7 @@ def build_patches(spec: PatchSpec, out: Path, cluster: Cluster, extent: Extent, 
     with ExitStack() as stack:
         session = stack.enter_context(limited(min(IN_FLIGHT, cluster.max_requests or IN_FLIGHT)))
         pool = build.workers(stack) if cluster.scheduler is not None else None
-        new = not (out / PLAN).is_file()
+        new = not Store(out).is_file(PLAN)
         store, plan = prepare_patches(spec, out, workers=cluster.workers if pool is None else 0, replan=extent.replan)
         refuse_unseen(pool, store, plan, new=new)
         scope, done = scope_of(plan, extent.limit), committed(store)
@@ -118,7 +118,7 @@ class _Build:
     """What every part of a build needs."""
 
     spec: PatchSpec
-    out: Path
+    out: Place
     cluster: Cluster
     callback: Callback
 

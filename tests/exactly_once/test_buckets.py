@@ -1,0 +1,234 @@
+"""Trees in object stores: the bytes of a disk's, whoever is killed, whatever fails, however many build at once."""
+
+from __future__ import annotations
+
+import itertools
+import os
+
+import numpy as np
+import obstore
+import pytest
+from support.cli import nutonic
+from support.crashing import Forks, points
+from support.trees import clean_tree, names_beside, small_planet, tree
+
+import nutonic as nt
+from nutonic.errors import InputError, NotNutonic, StoreError
+from nutonic.io.buckets.address import Address, place_of
+from nutonic.io.buckets.bucket import opened
+from nutonic.io.objects import Store
+
+pytest_plugins = ["support.buckets"]
+
+_numbers = itertools.count()
+
+#: Of every server.
+BUCKET = "bucket"
+
+
+@pytest.fixture(params=["seaweed", pytest.param("moto", marks=pytest.mark.exhaustive)])
+def bucket(request, monkeypatch):
+    """A bucket, which this process and those that it starts may use."""
+    found = request.getfixturevalue(request.param)
+    use(monkeypatch, found.environment)
+    yield found
+    opened.cache_clear()
+
+
+def use(monkeypatch, environment: dict[str, str]) -> None:
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        monkeypatch.delenv(name)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    opened.cache_clear()
+
+
+@pytest.fixture
+def prefix() -> str:
+    """Of a tree that is not there yet."""
+    return f"trees/{next(_numbers)}"
+
+
+@pytest.fixture(scope="module")
+def clean(tmp_path_factory):
+    """The tree on a disk."""
+    folder = tmp_path_factory.mktemp("clean")
+    return clean_tree(small_planet(folder), folder / "tree")
+
+
+def same(bucket, prefix, clean) -> None:
+    """Object by object the disk's files; of a summary, which tells seconds, that it is there."""
+    found = bucket.tree(prefix)
+    beside = {name for name in found if name.startswith("_nutonic/")}
+    assert beside == names_beside(clean.out)
+    assert {name: data for name, data in found.items() if name not in beside} == clean.files
+    on_disk = {name: (clean.out / name).read_bytes() for name in beside}
+    assert [name for name in beside if found[name] != on_disk[name] and not name.endswith("summary.json")] == []
+
+
+def test_a_tree_in_a_bucket_has_the_bytes_of_a_disk(bucket, prefix, clean):
+    out = f"s3://{BUCKET}/{prefix}"
+    said = nutonic("build", clean.recipe, "--out", out, "--workers", "0")
+    assert said.code == 0, said.err
+    assert f"into {out}" in said.err
+    same(bucket, prefix, clean)
+    said = nutonic("build", clean.recipe, "--out", out, "--workers", "0")
+    assert said.code == 0
+    assert "nothing to do" in said.err
+    verdict = nt.verify(out, deep=True, rebuild=2)
+    assert (verdict.problems, verdict.rebuilt) == ((), 2)
+    on_disk, there = nt.open_dataset(clean.out), nt.open_dataset(out)
+    assert [dict(row) for row in there] == [dict(row) for row in on_disk]
+    np.testing.assert_array_equal(np.asarray(there[0].picture), np.asarray(on_disk[0].picture))
+
+
+def test_damage_in_a_bucket_is_found_and_made_again(bucket, prefix, clean):
+    out = f"s3://{BUCKET}/{prefix}"
+    assert nt.build(nt.load_recipe(clean.recipe), out, workers=0).complete
+    image, sidecar = (next(name for name in clean.files if name.startswith(part)) for part in ("images/", "metadata/"))
+    obstore.put(bucket.client, f"{prefix}/{image}", clean.files[image][:-1] + b"?")
+    obstore.delete(bucket.client, f"{prefix}/{sidecar}")
+    obstore.put(bucket.client, f"{prefix}/images/s00000/theirs.txt", b"a user's")
+    problems = " ".join(nt.verify(out, deep=True).problems)
+    assert all(word in problems for word in (image, sidecar, "theirs.txt"))
+    assert nt.verify(out, deep=True, fix=True).removed
+    assert nt.build(nt.load_recipe(clean.recipe), out, workers=0).complete
+    theirs = f"{prefix}/images/s00000/theirs.txt"
+    assert bytes(obstore.get(bucket.client, theirs).bytes()) == b"a user's"
+    obstore.delete(bucket.client, theirs)
+    assert {name: data for name, data in bucket.tree(prefix).items() if not name.startswith("_nutonic/")} == clean.files
+    assert nt.verify(out, deep=True).problems == ()
+
+
+def test_killed_at_every_operation_in_a_bucket(bucket, prefix, clean, tmp_path, sample):
+    forks = Forks(tmp_path)
+    undisturbed = forks.run(clean.recipe, f"s3://{BUCKET}/{prefix}-0")
+    assert undisturbed.code == 0, undisturbed.told
+    same(bucket, f"{prefix}-0", clean)
+    every = [point for point in points(undisturbed.operations) if point.moment in ("before", "after")]
+    assert len(every) > 60
+    for i, point in enumerate(sample(every, kind=lambda point: point.moment, one_in=80), start=1):
+        out = f"s3://{BUCKET}/{prefix}-{i}"
+        ended = forks.run(clean.recipe, out, point)
+        assert ended.killed, ended.told
+        assert nt.build(nt.load_recipe(clean.recipe), out, workers=0).complete
+        same(bucket, f"{prefix}-{i}", clean)
+
+
+@pytest.mark.exhaustive
+def test_two_drivers_at_once_in_a_bucket(bucket, prefix, clean, tmp_path):
+    forks, out = Forks(tmp_path), f"s3://{BUCKET}/{prefix}"
+    both = [forks.start(clean.recipe, out) for _ in range(2)]
+    assert [each.wait().code for each in both] == [0, 0]
+    same(bucket, prefix, clean)
+    assert nt.verify(out, deep=True).problems == ()
+
+
+def test_one_request_in_ten_fails(bucket, prefix, clean, monkeypatch):
+    with bucket.before(share=0.1).running() as between:
+        use(monkeypatch, {**bucket.environment, "AWS_ENDPOINT_URL": between.endpoint})
+        assert nt.build(nt.load_recipe(clean.recipe), f"s3://{BUCKET}/{prefix}", workers=0).complete
+        assert nt.verify(f"s3://{BUCKET}/{prefix}", deep=True).problems == ()
+    assert between.faults.total() > 5
+    same(bucket, prefix, clean)
+
+
+@pytest.mark.exhaustive
+def test_a_server_without_conditions_is_refused(moto, prefix, clean, monkeypatch):
+    with moto.before(without_conditions=True).running() as between:
+        use(monkeypatch, {**moto.environment, "AWS_ENDPOINT_URL": between.endpoint})
+        with pytest.raises(StoreError, match="ignores conditional writes"):
+            nt.build(nt.load_recipe(clean.recipe), f"s3://{BUCKET}/{prefix}", workers=0)
+    assert moto.tree(prefix) == {}
+
+
+@pytest.mark.exhaustive
+@pytest.mark.cluster
+def test_workers_write_into_a_bucket_each_with_its_own_credentials(bucket, prefix, clean):
+    assert nt.build(nt.load_recipe(clean.recipe), f"s3://{BUCKET}/{prefix}", workers=2).complete
+    same(bucket, prefix, clean)
+
+
+@pytest.mark.parametrize(
+    ("changed", "words"),
+    [
+        ({"AWS_SECRET_ACCESS_KEY": "another"}, ("denied", "AWS_ACCESS_KEY_ID")),
+        ({"AWS_ENDPOINT_URL": "http://127.0.0.1:9"}, ("cannot be reached", "endpoint")),
+    ],
+)
+def test_what_a_store_refuses_is_told_in_a_line(seaweed, prefix, clean, monkeypatch, changed, words):
+    use(monkeypatch, {**seaweed.environment, **changed})
+    monkeypatch.setattr("nutonic.io.buckets.bucket._RETRY", {"max_retries": 0})
+    monkeypatch.setattr("nutonic.io.buckets.bucket._ATTEMPTS", 1)
+    said = nutonic("build", clean.recipe, "--out", f"s3://{BUCKET}/{prefix}", "--workers", "0")
+    (line,) = said.err.splitlines()
+    assert said.code == 1, line
+    assert all(word in line for word in words)
+    assert not any(word in line for word in (*seaweed.secrets, "another", "http://"))
+
+
+def test_a_bucket_of_somebodys_is_refused_and_left_alone(bucket, prefix, clean):
+    obstore.put(bucket.client, f"{prefix}/theirs.txt", b"theirs")
+    with pytest.raises(NotNutonic, match="not nutonic's"):
+        nt.build(nt.load_recipe(clean.recipe), f"s3://{BUCKET}/{prefix}", workers=0)
+    assert bucket.tree(prefix) == {"theirs.txt": b"theirs"}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "ftp://host/x",
+        "http://host/x",
+        "s3://",
+        "s3://key:secret@bucket/x",
+        "s3://b/x?versionId=1",
+        "s3://b/a/../c",
+        "file:///x",
+    ],
+)
+def test_what_is_no_address_is_refused_without_showing_it(text, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InputError) as refused:
+        place_of(text)
+    assert "secret" not in str(refused.value)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "address"),
+    [
+        ("s3://bucket", Address("s3", "bucket", "")),
+        ("S3://bucket/a//b/", Address("s3", "bucket", "a/b")),
+        ("s3:/bucket/a b/ü", Address("s3", "bucket", "a b/ü")),
+        ("az://container/x", Address("az", "container", "x")),
+    ],
+)
+def test_what_an_address_is(text, address):
+    assert place_of(text) == address
+
+
+def test_objects_are_written_together_and_read_in_parts(bucket, prefix):
+    store = Store(Address("s3", BUCKET, prefix))
+    store.put_all({f"a/{i}": bytes([i]) * i for i in range(40)})
+    assert dict(store.sizes("a")) == {f"a/{i}": i for i in range(40)}
+    store.put("big", (bytes([i]) * 2**20 for i in range(12)))
+    with store.open("big") as file:
+        file.seek(2**20 - 1)
+        assert file.read(3) == b"\0\1\1"
+        assert file.seek(0, 2) == 12 * 2**20
+    assert store.create("once", b"first")
+    assert not store.create("once", b"second")
+    assert store.get("once") == b"first"
+    store.delete("once")
+    store.delete("once")
+    assert not store.has("once")
+    with pytest.raises(FileNotFoundError):
+        store.get("once")
+
+
+def test_a_store_in_this_process_memory_has_an_address(clean):
+    out = "memory://tests/tree"
+    assert nt.build(nt.load_recipe(clean.recipe), out, workers=0).complete
+    assert nt.verify(out, deep=True).problems == ()
+    store = Store(place_of(out))
+    assert {path: store.get(path) for path, _ in store.sizes() if not path.startswith("_nutonic/")} == tree(clean.out)

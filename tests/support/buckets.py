@@ -1,0 +1,219 @@
+"""Real S3 servers on loopback; a plugin for the modules that use them."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import random
+import shutil
+import signal
+import socket
+import sys
+import tempfile
+import threading
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import obstore
+import pytest
+from obstore.store import S3Store
+
+from support.stac_servers import await_, free_port, running
+
+KEY, SECRET, BUCKET = "a-key-of-the-tests", "a-canary-of-a-secret", "bucket"
+
+
+class Bucket:
+    """A bucket on a server, as the tests see it: with a client of their own."""
+
+    def __init__(self, endpoint: str) -> None:
+        self.endpoint = endpoint
+        self.client = S3Store(
+            BUCKET,
+            endpoint=endpoint,
+            region="us-east-1",
+            access_key_id=KEY,
+            secret_access_key=SECRET,
+            client_options={"allow_http": True},
+        )
+
+    def before(self, share: float = 0.0, *, without_conditions: bool = False) -> Faulty:
+        """A server before this one that fails."""
+        return Faulty(self, share, without_conditions=without_conditions)
+
+    @property
+    def secrets(self) -> tuple[str, str]:
+        """What no message may tell."""
+        return KEY, SECRET
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What a process needs to use it."""
+        return {
+            "AWS_ENDPOINT_URL": self.endpoint,
+            "AWS_REGION": "us-east-1",
+            "AWS_ACCESS_KEY_ID": KEY,
+            "AWS_SECRET_ACCESS_KEY": SECRET,
+        }
+
+    def tree(self, prefix: str) -> dict[str, bytes]:
+        """Every object below a prefix, and its bytes."""
+        names = [entry["path"] for page in obstore.list(self.client, prefix) for entry in page]
+        return {name.removeprefix(f"{prefix}/"): bytes(obstore.get(self.client, name).bytes()) for name in names}
+
+
+@pytest.fixture(scope="session")
+def seaweed() -> Iterator[Bucket]:
+    """SeaweedFS, which checks signatures and conditions."""
+    command = shutil.which("weed", path=f"{Path(sys.executable).parent}")
+    if command is None:
+        pytest.skip("SeaweedFS is not installed")
+    with ExitStack() as stack:
+        folder = Path(
+            stack.enter_context(tempfile.TemporaryDirectory(prefix="nutonic-tests-", ignore_cleanup_errors=True))
+        )
+        identity = {"name": "tests", "credentials": [{"accessKey": KEY, "secretKey": SECRET}], "actions": ["Admin"]}
+        (folder / "s3.json").write_text(json.dumps({"identities": [identity]}), encoding="utf-8")
+        s3, master, volume, filer = (free_port() for _ in range(4))
+        grpc = [f"-{name}.port.grpc={free_port()}" for name in ("master", "volume", "filer", "s3")]
+        parts = [
+            "server", f"-dir={folder}", "-ip=127.0.0.1", "-filer", "-s3", f"-s3.config={folder / 's3.json'}",
+            f"-s3.port={s3}", f"-master.port={master}", f"-volume.port={volume}", f"-filer.port={filer}", *grpc,
+            "-volume.max=50", "-master.volumeSizeLimitMB=16",
+        ]  # fmt: skip
+        log = folder / "weed.log"
+        process = stack.enter_context(running([command, *parts], log, signal.SIGKILL, cwd=folder))
+        bucket = Bucket(f"http://127.0.0.1:{s3}")
+        await_(lambda: _made(bucket), process, log)
+        yield bucket
+
+
+@pytest.fixture(scope="session")
+def moto() -> Iterator[Bucket]:
+    """Moto's S3, which checks conditions and no signatures."""
+    pytest.importorskip("moto")
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="nutonic-tests-")))
+        port, log = free_port(), folder / "moto.log"
+        command = [sys.executable, "-c", "from moto.server import main; main()", "-H", "127.0.0.1", "-p", str(port)]
+        process = stack.enter_context(running(command, log, signal.SIGKILL))
+        bucket = Bucket(f"http://127.0.0.1:{port}")
+        await_(lambda: _made(bucket), process, log)
+        yield bucket
+
+
+def _made(bucket: Bucket) -> bool:
+    """Whether the bucket is there, which is made by the first who asks."""
+    import boto3
+    from botocore.config import Config
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    with suppress(BotoCoreError, ClientError):
+        boto3.client(
+            "s3",
+            endpoint_url=bucket.endpoint,
+            region_name="us-east-1",
+            aws_access_key_id=KEY,
+            aws_secret_access_key=SECRET,
+            config=Config(retries={"total_max_attempts": 1}, connect_timeout=5, read_timeout=10),
+        ).create_bucket(Bucket=BUCKET)
+        obstore.put(bucket.client, "there", b"")
+        obstore.delete(bucket.client, "there")
+        return True
+    return False
+
+
+class Faulty:
+    """A server before another: of the requests that it passes on, some fail, before or after they were done.
+
+    Parameters
+    ----------
+    bucket
+        The server behind.
+    share
+        Of requests that fail.
+    without_conditions
+        Whether conditions of requests are left out, as by a server that does not know them.
+    """
+
+    def __init__(self, bucket: Bucket, share: float = 0.0, *, without_conditions: bool = False) -> None:
+        self.faults, self._random, self._share = Counter[str](), random.Random(7), share
+        self.behind, self.left_out = bucket.endpoint.removeprefix("http://"), {"connection"}
+        if without_conditions:
+            self.left_out.add("if-none-match")
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _PassingOn)
+        self._server.daemon_threads, self._server.faulty = True, self
+        self.endpoint = f"http://127.0.0.1:{self._server.server_address[1]}"
+
+    def fault(self) -> str | None:
+        """What becomes of the next request."""
+        if self._random.random() >= self._share:
+            return None
+        fault = self._random.choice(["503", "503 once done", "dropped", "dropped once done", "cut off"])
+        self.faults[fault] += 1
+        return fault
+
+    @contextmanager
+    def running(self) -> Iterator[Faulty]:
+        thread = threading.Thread(target=self._server.serve_forever, daemon=True)
+        thread.start()
+        try:
+            yield self
+        finally:
+            self._server.shutdown()
+            thread.join()
+            self._server.server_close()
+
+
+class _PassingOn(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def _pass_on(self) -> None:
+        faulty: Faulty = self.server.faulty
+        body, fault = self.rfile.read(int(self.headers.get("Content-Length") or 0)), faulty.fault()
+        if fault == "503":
+            self._answer(503)
+        elif fault == "dropped":
+            self._drop()
+        else:
+            headers = {name: value for name, value in self.headers.items() if name.lower() not in faulty.left_out}
+            self._done(fault, faulty.behind, body, headers)
+
+    def _done(self, fault: str | None, behind: str, body: bytes, headers: dict[str, str]) -> None:
+        connection = http.client.HTTPConnection(behind, timeout=30)
+        connection.request(self.command, self.path, body, headers)
+        answer = connection.getresponse()
+        content = answer.read()
+        connection.close()
+        if fault == "503 once done":
+            self._answer(503)
+        elif fault == "dropped once done":
+            self._drop()
+        else:
+            kept = [(name, value) for name, value in answer.getheaders() if name.lower() not in _OWN]
+            self._answer(answer.status, kept, content[: len(content) // 2] if fault == "cut off" else content)
+
+    def _answer(self, status: int, headers: Sequence[tuple[str, str]] = (), content: bytes = b"") -> None:
+        self.send_response(status)
+        for name, value in headers or [("Content-Length", "0")]:
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(content)
+        if len(content) < int(dict(headers).get("Content-Length", 0)) and self.command != "HEAD":
+            self._drop()
+
+    def _drop(self) -> None:
+        self.close_connection = True
+        with suppress(OSError):
+            self.connection.shutdown(socket.SHUT_RDWR)
+
+    do_GET = do_PUT = do_POST = do_DELETE = do_HEAD = _pass_on
+
+    def log_message(self, *_: object) -> None:
+        """Nothing is told."""
+
+
+_OWN = frozenset({"connection", "transfer-encoding", "date", "server"})
