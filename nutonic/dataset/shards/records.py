@@ -48,7 +48,7 @@ class PatchRecord:
             "grid": describe(image.grid),
             "split": image.split,
             "osm_date": self.osm_date,
-            "described": self.described.json(),
+            "described": self.described,  # as it is: orjson is ten times as fast as asdict
             "hidden": self.hidden,
             "picture": base64.b64encode(self.picture).decode(),
         }

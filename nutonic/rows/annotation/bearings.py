@@ -45,6 +45,7 @@ _SCREEN = (
     (rf"\blower(?= {_SIDE})|\blowermost", "south"),
     (rf"\b(?:left|right)(?=[- ](?:hand[- ])?{_SIDE})", ""),
 )
+_ON_SCREEN = tuple((re.compile(pattern, re.IGNORECASE), point) for pattern, point in _SCREEN)
 _CENTRE = re.compile(
     r"\b(?:(?<=the )|(?<=very )|(?<=near )|(?<=around )|(?<=its ))(?:centre|center|middle)"
     rf"(?! (?:line|of (?!the {_PICTURE})))\b"
@@ -106,6 +107,7 @@ _COURSES = (
     (re.compile(r"\b(?:closed loop|forms a loop|full circle|a loop)\b", re.IGNORECASE), frozenset({"closed"})),
 )
 _SHAPES = ("rectangular", "elongated", "irregular", "triangular", "circular", "oval", "l-shaped", "compact", "square")
+_TOLD = {shape: re.compile(rf"\b{shape}(?:ly)?\b", re.IGNORECASE) for shape in _SHAPES}
 _NOT_SHAPE = re.compile(
     r"square(?:[ -](?:met|kilomet|feet|foot|of)|s\b)|(?:town|market|city|public|main|central) square", re.IGNORECASE
 )
@@ -157,7 +159,8 @@ def bearing_problem(
 
     `around`: elements that may lie in a direction of another one, besides those. `main`: what ``it`` is.
     """
-    beside = [*elements, *(each for each in around if each not in elements)]
+    there = {each.element for each in elements}
+    beside = [*elements, *(each for each in around if each.element not in there)]
     allowed = allowed_of(elements)
     text, problem = _pairs(_as_compass(sentence), allowed)
     if problem is not None:
@@ -190,13 +193,8 @@ def without_free(sentence: str, main: Described) -> tuple[str, str | None]:
 def _as_compass(sentence: str) -> str:
     """A sentence with left and right, top and bottom as words of the compass."""
     text = _MIDDLE_OF_SIDE.sub(lambda found: f"{found[1].lower()}mid", sentence)
-    for pattern, point in _SCREEN:
-        if point:
-            text = re.sub(pattern, point, text, flags=re.IGNORECASE)
-        else:
-            text = re.sub(
-                pattern, lambda found: "west" if found[0].lower() == "left" else "east", text, flags=re.IGNORECASE
-            )
+    for pattern, point in _ON_SCREEN:
+        text = pattern.sub(point or (lambda found: "west" if found[0].lower() == "left" else "east"), text)
     return text.replace("mid ", " ").replace("mid", "")
 
 
@@ -252,7 +250,8 @@ def _in(point: str, cells: Iterable[str]) -> bool:
 def _lies(point: str, after: str, beside: Sequence[Described], main: Described) -> bool:
     """Whether an element lies in this direction of the one that is named next; where none is, of the one described."""
     named = mentioned(_NEXT.split(after)[0], beside) or [main]
-    others = [each for each in beside if each not in named]
+    meant = {each.element for each in named}
+    others = [each for each in beside if each.element not in meant]
     return any(_is_beyond(other.where, one.where, point) for one in named for other in others)
 
 
@@ -285,7 +284,7 @@ def shape_problem(sentence: str, elements: Sequence[Described]) -> str | None:
     shapes = {each.shape for each in elements if each.shape is not None}
     called = " ".join(word for each in elements for word in (each.noun, *(value for _, value in each.tags)))
     plain = _NOT_SHAPE.sub(" ", sentence)
-    told = (shape for shape in _SHAPES if re.search(rf"\b{shape}(?:ly)?\b", plain, re.IGNORECASE))
+    told = (shape for shape, pattern in _TOLD.items() if pattern.search(plain))
     wrong = next(
         (each for each in told if each not in called and not any(_is_shape(each, has) for has in shapes)), None
     )

@@ -123,7 +123,7 @@ def _meant(text: str, main: Described, whole: SceneDescription) -> list[Describe
     """The elements that a text speaks of; the one that is described also by a pronoun, and first."""
     found = mentioned(text, whole.elements)
     others = [each for each in found if each.element != main.element]
-    return [main, *others] if main in found or _PRONOUN.search(text) else others
+    return [main, *others] if len(others) < len(found) or _PRONOUN.search(text) else others
 
 
 def _clause_problem(
@@ -147,7 +147,12 @@ def _known(nouns: frozenset[str], description: SceneDescription) -> frozenset[st
     shown = {
         part for each in description.elements for part in (each.noun, *(v for k, v in each.tags if not is_name(k)))
     }
-    return _of_kinds() | _CAPITALS | {word for part in shown | nouns for word in re.findall(r"[a-z]+", part.lower())}
+    return _of_kinds() | _CAPITALS | _words_of(nouns) | _words_of(frozenset(shown))
+
+
+@lru_cache(maxsize=256)
+def _words_of(parts: frozenset[str]) -> frozenset[str]:
+    return frozenset(word for part in parts for word in re.findall(r"[a-z]+", part.lower()))
 
 
 @lru_cache(maxsize=1)

@@ -83,9 +83,12 @@ def words(text: str) -> list[str]:
     return [word for word in text.split() if any(letter.isalnum() for letter in word)]
 
 
+_END = re.compile(r"(?<=[.!?])[\"'’”)]*\s+|\n+")
+
+
 def sentences(text: str) -> list[str]:
     """The sentences of a text; a point between digits ends none."""
-    return [each.strip() for each in re.split(r"(?<=[.!?])[\"'’”)]*\s+|\n+", text) if each.strip()]
+    return [each.strip() for each in _END.split(text) if each.strip()]
 
 
 def talk_problem(text: str, before: str | None, prompt: str) -> Problem | None:
@@ -208,6 +211,11 @@ def _echo(text: str, before: str | None, prompt: str) -> Problem | None:
     return None
 
 
+def folded(text: str) -> str:
+    """A text in which letters are the same that differ by case: where a pattern that ignores case is found, so is this."""
+    return text.casefold().replace("ı", "i")
+
+
 def names_problem(text: str, known: Iterable[str], allowed: Iterable[str], hidden: Iterable[str]) -> Problem | None:
     """A name that a caption may not say: one that an element has, or a word with a capital that none should have.
 
@@ -223,9 +231,12 @@ def names_problem(text: str, known: Iterable[str], allowed: Iterable[str], hidde
     rest, vocabulary = text, frozenset(known) | _ENGLISH
     for name in sorted(allowed, key=lambda name: (-len(name), name)):
         rest = re.sub(rf"(?<!\w){re.escape(name)}(?!\w)", "it", rest)
+    letters = folded(rest)
     for name in hidden:
         plain = name.strip()
-        if len(plain) < 3 or vocabulary.issuperset(re.findall(r"[^\W\d_]+", plain.lower())):
+        if len(plain) < 3 or folded(plain) not in letters:
+            continue  # most are in no text, and looking for their letters is all that they take
+        if vocabulary.issuperset(re.findall(r"[^\W\d_]+", plain.lower())):
             continue  # words that anybody may say, and numbers, which are judged as numbers
         if re.search(rf"(?<!\w){re.escape(plain)}(?!\w)", rest, re.IGNORECASE):
             return "name", plain[:60]

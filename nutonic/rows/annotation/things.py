@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from nutonic.chips.scene.description import Described
+from nutonic.rows.annotation.talk import folded
 
 
 @dataclass(frozen=True, slots=True)
@@ -282,16 +283,25 @@ def thing_problem(text: str, evidence: Sequence[str], nouns: Collection[str]) ->
     """
     plain = _without(text, evidence)
     own = {word for part in evidence for word in re.findall(r"[a-z]+", part.lower().rpartition("=")[2])}
-    for kind in (*KINDS, _SURFACES):
-        if not any(kind.evidence.search(part) for part in evidence):
+    shown = frozenset[int]().union(*map(_supported, evidence))
+    for number, kind in enumerate((*KINDS, _SURFACES)):
+        if number not in shown:
             strange = next((each[0] for each in kind.words.finditer(plain) if each[0].lower() not in own), None)
             if strange is not None:
                 return strange
-    for noun in _longest_first(frozenset(nouns)):
-        found = _pattern(noun).search(plain)
+    letters = folded(plain)
+    for noun, stem in _longest_first(frozenset(nouns)):
+        # Of hundreds of nouns a text has a few: looking for their letters is all that most take.
+        found = _pattern(noun).search(plain) if stem in letters else None
         if found is not None and not own.issuperset(noun.lower().split()) and not _is_kind(noun):
             return found[0]
     return None
+
+
+@lru_cache(maxsize=4096)
+def _supported(part: str) -> frozenset[int]:
+    """The kinds, by number, of which a noun or a tag is evidence: there are few of those, and many captions."""
+    return frozenset(number for number, kind in enumerate((*KINDS, _SURFACES)) if kind.evidence.search(part))
 
 
 def _without(text: str, evidence: Iterable[str]) -> str:
@@ -302,8 +312,16 @@ def _without(text: str, evidence: Iterable[str]) -> str:
 
 
 @lru_cache(maxsize=64)
-def _longest_first(nouns: frozenset[str]) -> tuple[str, ...]:
-    return tuple(sorted(nouns, key=lambda noun: (-len(noun), noun)))
+def _longest_first(nouns: frozenset[str]) -> tuple[tuple[str, str], ...]:
+    """Nouns, each with letters that are in it and in its plural."""
+    return tuple((noun, _stem(noun)) for noun in sorted(nouns, key=lambda noun: (-len(noun), noun)))
+
+
+def _stem(noun: str) -> str:
+    *head, last = folded(noun).split()
+    if "of" in head:
+        return " ".join([*head[1:], last])
+    return " ".join([*head, last[:-1] if last.endswith("y") else last])
 
 
 @lru_cache(maxsize=4096)
@@ -328,7 +346,15 @@ def _is_kind(noun: str) -> bool:
 
 def mentioned(sentence: str, elements: Sequence[Described]) -> list[Described]:
     """The elements that a sentence speaks of: those that are called by a word in it."""
-    return [each for each in elements if any(_pattern(noun).search(sentence) for noun in _called_of(each))]
+    called: dict[tuple[str, ...], bool] = {}
+    found = []
+    for each in elements:  # of which there may be hundreds, called by a few names
+        names = _called_of(each.noun, each.tags)
+        if names not in called:
+            called[names] = _calls(sentence, names)
+        if called[names]:
+            found.append(each)
+    return found
 
 
 def place_of(noun: str, text: str) -> int | None:
@@ -337,8 +363,15 @@ def place_of(noun: str, text: str) -> int | None:
     return None if found is None else found.start()
 
 
-def _called_of(element: Described) -> tuple[str, ...]:
-    return _called(element.noun, tuple(key for key, value in element.tags if key in _BY_KEY and value != "no"))
+@lru_cache(maxsize=4096)
+def _calls(sentence: str, names: tuple[str, ...]) -> bool:
+    """Whether one of some names is in a sentence, which is asked again and again of the same."""
+    return any(_pattern(noun).search(sentence) for noun in names)
+
+
+@lru_cache(maxsize=4096)
+def _called_of(noun: str, tags: tuple[tuple[str, str], ...]) -> tuple[str, ...]:
+    return _called(noun, tuple(key for key, value in tags if key in _BY_KEY and value != "no"))
 
 
 #: Words that say too little to call a thing by.

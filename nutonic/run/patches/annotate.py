@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from functools import cached_property
 
 import orjson
 
@@ -21,7 +22,7 @@ from nutonic.sources.annotators.batches import Pending
 _KEPT = 1000
 
 
-@dataclass(slots=True)
+@dataclass
 class _Desk:
     """One patch on its way through captioning."""
 
@@ -34,6 +35,11 @@ class _Desk:
     picture: bytes | None
     rejections: list[Rejection] = field(default_factory=list)
     usage: list[tuple[str, int, int]] = field(default_factory=list)
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 (hex) of the description; it may have hundreds of elements, and is asked for by each caption."""
+        return hashlib.sha256(orjson.dumps(self.description)).hexdigest()
 
 
 def annotate(
@@ -145,7 +151,7 @@ def _from_template(desk: _Desk, task: Task, before: str | None, annotator: Annot
     from nutonic.rows.annotation.captions import template_caption
 
     text = template_caption(desk.description, task, before, desk.captions, seed)
-    made = {"description": desk.description.json(), "task": asdict(task), "before": before, "seed": seed}
+    made = {"description": desk.digest, "task": asdict(task), "before": before, "seed": seed}
     made["captions"] = desk.captions.model_dump(mode="json", include={"words", "names"})
     digest = hashlib.sha256(orjson.dumps(made, option=orjson.OPT_SORT_KEYS)).hexdigest()
     problem = _problem_of(desk, task, before, text)
