@@ -15,6 +15,7 @@ from nutonic.cube.registration import register_accessor
 if TYPE_CHECKING:
     from nutonic import errors
     from nutonic.chips.from_cube import cut_chips
+    from nutonic.cli.progress import progress
     from nutonic.core.areas import Area, area_grid
     from nutonic.core.callbacks import TilesSaved
     from nutonic.core.classes import ClassTable
@@ -36,7 +37,15 @@ if TYPE_CHECKING:
     from nutonic.recipe.patches import PatchRecipe
     from nutonic.recipe.recipe import Recipe
     from nutonic.recipe.yaml import load_recipe
-    from nutonic.run.callbacks import BatchFinished, BuildEnded, BuildStarted, Callback, Note
+    from nutonic.run.callbacks import (
+        BatchFinished,
+        BuildEnded,
+        BuildStarted,
+        Callback,
+        Note,
+        StageBegun,
+        WorkersChanged,
+    )
     from nutonic.run.cluster import Cluster
     from nutonic.run.packs.pack import Packed, pack
     from nutonic.run.preview.preview import preview
@@ -85,6 +94,9 @@ _HOME = {
     "BatchFinished": "nutonic.run.callbacks",
     "BuildEnded": "nutonic.run.callbacks",
     "Note": "nutonic.run.callbacks",
+    "StageBegun": "nutonic.run.callbacks",
+    "WorkersChanged": "nutonic.run.callbacks",
+    "progress": "nutonic.cli.progress",
     "TilesSaved": "nutonic.core.callbacks",
     "verify": "nutonic.run.rebuild",
     "pack": "nutonic.run.packs.pack",

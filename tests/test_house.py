@@ -29,7 +29,8 @@ ORDER = (
     {"cube", "planning"},
     {"dataset"},
     {"run", "testing"},
-    {"cli", "__init__"},
+    {"cli"},
+    {"__init__"},
     {"__main__"},
 )
 STEP = {room: step for step, rooms in enumerate(ORDER) for room in rooms}

@@ -11,7 +11,7 @@ import pytest
 import yaml
 from rich.table import Table
 
-from nutonic.cli import console, logs
+from nutonic.cli import console, logs, screen
 from nutonic.cli.main import main
 from nutonic.core.showing import line, table
 from nutonic.dataset.card_front import front_matter
@@ -109,18 +109,17 @@ PLAIN = [
 def test_a_terminal_obeys_nothing(text: str, capsys, monkeypatch):
     shown = [inert(text), inert_lines(text), str(InputError(text)), Finding(text).message(fixing=True)]
     shown += [line("X", {"a": text}), table("X", {"a": text}), markdown_code(text), markdown_text(text)]
-    with console.console.capture() as captured:
-        console.note(text)
-        console._show_lines("wrong", [text])
-        console._show_counts("left out", {text: 1})
-        console.console.print(text, markup=False)
+    with screen.console.capture() as captured:
+        screen.note(text)
+        screen.say([f"wrong {text}", *console._rejects({text: 1}, {text: text})], aside=True)
+        screen.console.print(text, markup=False)
         cells = Table(box=None)
         cells.add_column("a")
         cells.add_row(text.replace("[", "\\["))
-        console.console.print(cells)
+        screen.console.print(cells)
     logs.write(text)
     monkeypatch.setattr(logs, "_json", True)
-    console.note(text)
+    screen.note(text)
     with pytest.raises(SystemExit):
         main(["plan", f"{text.replace(chr(0), '')}.yaml", "--log-json"])
     with pytest.raises(SystemExit):

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import orjson
 
-from nutonic.cli import console
+from nutonic.cli.progress import tile_progress
+from nutonic.cli.screen import note, say
 from nutonic.core.model import Json
 from nutonic.cube.accessor import open_zarr
 from nutonic.cube.cog import refuse_foreign_cogs, save_cogs
@@ -29,6 +30,7 @@ def save_recipe_cube(
     cogs: Path | None = None,
     cluster: Cluster,
     overwrite: bool = False,
+    aside: bool = False,
 ) -> Json:
     """Save a recipe's cube, and print what it is made of before any pixel is read.
 
@@ -46,6 +48,8 @@ def save_recipe_cube(
         What to compute with; without workers and scheduler this process's threads.
     overwrite
         Whether to replace another cube.
+    aside
+        Whether stdout is for JSON, so that lines for people go to stderr.
 
     Returns
     -------
@@ -62,15 +66,14 @@ def save_recipe_cube(
     refuse_inputs_inside(inputs, out, scenes)
     if cogs is not None:
         refuse_foreign_cogs(composed.cube, cogs)
-    _show_parts(composed)
+    say(_parts(composed), aside=aside)
     existed = out.exists() and not overwrite
-    with _computed_by(cluster), console.tile_progress() as progress:
+    with _computed_by(cluster), tile_progress() as progress:
         path = save_cube(composed.cube, out, overwrite=overwrite, callbacks=[progress])
         files = save_cogs(open_zarr(path), cogs) if cogs else []  # nothing is computed twice
-    console.note(f"{out} is there already, nothing to do" if existed else f"wrote {out}")
-    if files:
-        console.note(f"wrote {len(files)} GeoTIFFs into {cogs}")
-    console.note(f'open it with  xarray.open_zarr("{out}")')
+    lines = [f"{out} is there already, nothing to do" if existed else f"wrote {out}"]
+    lines += [f"wrote {len(files)} GeoTIFFs into {cogs}"] if files else []
+    say([*lines, f'open it with  xarray.open_zarr("{out}")'], aside=aside)
     return _as_json(composed, path, files)
 
 
@@ -82,11 +85,10 @@ def _area(text: str | None) -> tuple[float, ...] | str | None:
         return text
 
 
-def _show_parts(composed: ComposedCube) -> None:
-    for line in str(composed.plan).splitlines():
-        console.note(line)
+def _parts(composed: ComposedCube) -> Iterator[str]:
+    yield from str(composed.plan).splitlines()
     if composed.estimate is not None:
-        console.note(str(composed.estimate))
+        yield str(composed.estimate)
 
 
 @contextmanager
@@ -95,7 +97,7 @@ def _computed_by(cluster: Cluster) -> Iterator[None]:
     if not cluster.workers and cluster.scheduler is None:
         yield
         return
-    with connected(cluster) as client, watched(client, console.note):
+    with connected(cluster) as client, watched(client, note):
         yield
 
 

@@ -2,26 +2,31 @@
 
 from __future__ import annotations
 
-import io
-import os
 import sys
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Literal, NoReturn
+from typing import Any
 
 import click
-import orjson
 
 from nutonic._version import __version__
 from nutonic.cli import logs
-from nutonic.cli.lacks import lack_of, open_standard_streams, refuse_lacks, silence
-from nutonic.errors import InputError, NutonicError, StoreError
+from nutonic.cli.ending import (
+    INCOMPLETE,
+    OK,
+    end_interrupted,
+    plain_json,
+    print_json,
+    refuse_warnings_as_errors,
+    told,
+)
+from nutonic.cli.init import init
+from nutonic.cli.lacks import open_standard_streams, refuse_lacks
+from nutonic.errors import InputError
 from nutonic.io.atomic import BESIDE, refuse_overlong, refuse_unusable
 from nutonic.io.buckets.address import Address, Place, place_of
-
-OK, INCOMPLETE, MISTAKE, INTERRUPTED = 0, 1, 2, 130
 
 
 class _Path(click.Path):
@@ -51,12 +56,45 @@ class _Tree(_Path):
         return place if isinstance(place, Address) else super().convert(value, param, ctx)
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+class _InOrder(click.Group):
+    """Commands in the order in which a person needs them."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Their names, as they were added."""
+        return list(self.commands)
+
+
+_BEGIN = """\b
+To begin:
+  nutonic demo                         a dataset of real pixels, offline
+  nutonic init                         a recipe to start from
+  nutonic preview recipe.yaml          six chips with boxes and captions
+  nutonic plan recipe.yaml             what it takes, before any pixel is read
+  nutonic build recipe.yaml --out DIR  run again, it goes on where it ended
+  nutonic report DIR                   what is in it, as one page
+  nutonic verify DIR --deep            proves that every file is right
+
+\b
+Results go to stdout, progress and messages to stderr.
+Exit codes: 0 done; 1 not complete, the same command goes on;
+2 a mistake, and nothing was done; 130 interrupted.
+"""
+
+
+@click.group(cls=_InOrder, context_settings={"help_option_names": ["-h", "--help"]}, epilog=_BEGIN)
 @click.version_option(__version__, prog_name="nutonic")
+@click.option("-v", "--verbose", count=True, help="Show the library's log on stderr; -vv each batch too.")
 @click.pass_context
-def cli(context: click.Context) -> None:
+def cli(context: click.Context, verbose: int) -> None:
     """Turn places on Earth into image–text datasets for fine-tuning vision-language models."""
+    if verbose:
+        from nutonic.cli.screen import show_log
+
+        show_log(verbose)
     refuse_lacks(context.invoked_subcommand or "")
+
+
+cli.add_command(init)
 
 
 def _at_a_scheduler(command: Callable[..., None]) -> Callable[..., None]:
@@ -72,67 +110,58 @@ def _at_a_scheduler(command: Callable[..., None]) -> Callable[..., None]:
     return command
 
 
-@cli.command()
-@click.argument("template", required=False)
-@click.argument("path", required=False)
-def init(template: str | None, path: str | None) -> None:
-    """Write a commented recipe to start from, or texts that a recipe can name instead of nutonic's own.
+@cli.command(short_help="Build, verify and draw a dataset of real pixels, offline.")
+@click.argument(
+    "name", required=False, type=click.Choice(["nutonic", "rsteller"]), default="nutonic", metavar="[rsteller]"
+)
+@click.option("--out", type=_Path(output=True), default=Path("demo"), show_default=True, help="Folder of the demo.")
+@click.option("--workers", type=click.IntRange(min=0), help="Worker processes; 0 builds without dask.")
+@click.option(
+    "--labels",
+    type=click.Choice(["raster", "earthengine"]),
+    default="raster",
+    show_default=True,
+    help="Where the land cover comes from; earthengine: a stand-in that runs meanwhile.",
+)
+def demo(name: str, out: Path, workers: int | None, labels: str) -> None:
+    """Do the main job, offline, on a real Sentinel-2 scene: plan, build, verify.
 
-    TEMPLATE is nutonic, the default, or rsteller, a recipe of patches; PATH is recipe.yaml unless you say otherwise.
-    wording and prompts write templates, of rows and for models, into a new folder of that name; tags writes the policy that
-    says what a picture shows of a map, into tags.yaml. Edit them, and name them in rows.wording, captions.prompts, osm.tags.
+    With rsteller, the second recipe: shards of captioned patches, from a real extract of OpenStreetMap.
     """
-    from nutonic.recipe.template import NAMES
-    from nutonic.recipe.template import template as recipe_template
+    from nutonic.core.grid import require_proj
 
-    if template in ("wording", "prompts"):
-        _write_texts("wording" if template == "wording" else "prompts", Path(path or template))
-        return
-    if template == "tags":
-        from nutonic.recipe.templates import builtin
+    require_proj()  # the demo has a grid of its own
 
-        target = Path(path or "tags.yaml")
-        _write_new(target, builtin("tags")["text"], f"edit it, and say  osm: {{tags: {target}}}  in a recipe beside it")
-        return
-    if template not in NAMES and path is not None:
-        others = ", ".join((*NAMES, "wording", "prompts", "tags"))
-        raise click.ClickException(f"{template!r} is not a template: use {others}")
-    name, target = (
-        (template, Path(path or "recipe.yaml")) if template in NAMES else ("nutonic", Path(template or "recipe.yaml"))
-    )
-    keys = "imagery, patches and osm" if name == "rsteller" else "pois.path, imagery and labels"
-    _write_new(target, recipe_template(name or "nutonic"), f"set {keys}, then run  nutonic plan {target}")
+    if name == "rsteller":
+        from nutonic.cli.demo.rsteller.command import run_rsteller_demo
+
+        sys.exit(OK if run_rsteller_demo(out, workers) else INCOMPLETE)
+    from nutonic.cli.demo.command import run_demo
+
+    sys.exit(OK if run_demo(out, workers, labels) else INCOMPLETE)
 
 
-def _write_texts(kind: Literal["wording", "prompts"], folder: Path) -> None:
-    from nutonic.recipe.templates import SUFFIX, builtin
+@cli.command(short_help="Look at a few chips before a build.")
+@click.argument("source", metavar="RECIPE|DIR", type=_Path())
+@click.option("-n", "n", type=click.IntRange(1, 60), default=6, show_default=True, help="How many chips.")
+@click.option("--out", type=_Path(output=True), metavar="FILE", help="The page; by default preview.html, here.")
+def preview(source: Path, n: int, out: Path | None) -> None:
+    """Look at a few chips before a build: with boxes, captions and a map, as one HTML page.
 
-    refuse_unusable(folder)
-    try:
-        folder.mkdir()
-        for name, text in builtin(kind).items():
-            (folder / f"{name}{SUFFIX[kind]}").write_text(text, encoding="utf-8")
-    except FileExistsError:
-        raise click.ClickException(f"{folder} exists: name another folder") from None
-    except OSError as error:
-        raise click.ClickException(f"cannot write {folder}: {(error.strerror or 'unwritable').lower()}") from None
-    where = f"rows: {{wording: {folder}}}" if kind == "wording" else f"captions: {{prompts: {folder}}}"
-    click.echo(f"wrote {folder}: edit its templates, and say  {where}  in a recipe beside it")
+    They are made as a build makes them, of places drawn at random. Of a dataset's folder, they are its own.
+    """
+    from nutonic.dataset.report.report import refuse_other
+    from nutonic.run.preview.preview import preview as make_preview
 
-
-def _write_new(path: Path, text: str, then: str) -> None:
-    refuse_unusable(path)
-    try:
-        with path.open("x", encoding="utf-8") as file:  # not through a link either
-            file.write(text)
-    except FileExistsError:
-        raise click.ClickException(f"{path} exists: name another file") from None
-    except OSError as error:
-        raise click.ClickException(f"cannot write {path}: {(error.strerror or 'unwritable').lower()}") from None
-    click.echo(f"wrote {path}: {then}")
+    path = out or Path("preview.html")
+    refuse_other(path)  # before any work
+    made = make_preview(source, n)
+    click.echo(made.report.state)
+    click.echo(f"wrote {made.save(path)}: open it in a browser")
+    sys.exit(OK if made.chips else INCOMPLETE)
 
 
-@cli.command()
+@cli.command(short_help="What a build will take, before any pixel is read.")
 @click.argument("recipe", type=_Path())
 @click.option("--out", type=_Tree(output=True), help="Keep the plan in this folder, ready to be built.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout.")
@@ -155,12 +184,12 @@ def plan(recipe: Path, out: Place | None, as_json: bool) -> None:
         header, rejects, scenes = planned.header(), planned.rejects, planned.scenes()
     missing = missing_files(scenes)
     if as_json:
-        _print_json({**header, "rejected": [_reject_json(reject) for reject in rejects], "missing": missing})
+        print_json({**header, "rejected": [plain_json(reject) for reject in rejects], "missing": missing})
     else:
         console.show_plan(header, rejects, missing)
 
 
-@cli.command()
+@cli.command(short_help="Build a dataset, or go on with one.")
 @click.argument("recipe", type=_Path())
 @click.option("--out", type=_Tree(output=True), required=True, help="Folder of the dataset, or s3://BUCKET/PATH.")
 @click.option(
@@ -207,6 +236,7 @@ def build(
     """
     from nutonic.cli import console
     from nutonic.cli.interrupts import Interrupts
+    from nutonic.cli.progress import progress
     from nutonic.recipe.yaml import load_recipe
     from nutonic.run.cluster import Cluster
     from nutonic.run.run import build as run_build
@@ -215,26 +245,21 @@ def build(
     console.show_start(recipe, out)
     try:
         with Interrupts() as interrupts:
-            with console.progress() as progress:
-                callbacks = [interrupts, progress]
+            with progress() as shown:
+                callbacks = [interrupts, shown]
                 extent: dict[str, Any] = {"limit": limit, "replan": replan, "max_cost": max_cost, "answers": answers}
                 summary = run_build(loaded, out, workers=cluster, callbacks=callbacks, **extent)
             if as_json:
-                _print_json(console.summary_json(summary))
-            console.show_summary(summary, out)
+                print_json(console.summary_json(summary))
+            console.show_summary(summary, out, aside=as_json, then=True)
     except KeyboardInterrupt:
-        _end_interrupted()
+        end_interrupted()
     if interrupts.stop_requested() and not summary.complete:
-        _end_interrupted()
+        end_interrupted()
     sys.exit(OK if summary.succeeded else INCOMPLETE)
 
 
-def _end_interrupted() -> NoReturn:
-    _print_error("interrupted: the same command goes on from here", "interrupted")
-    sys.exit(INTERRUPTED)
-
-
-@cli.command()
+@cli.command(short_help="Save an area over time as Zarr and GeoTIFFs.")
 @click.argument("recipe", type=_Path())
 @click.option("--out", type=_Path(output=True, beside=BESIDE), required=True, help="The cube, such as cube.zarr.")
 @click.option("--area", metavar="W,S,E,N", help="In degrees, or a GeoJSON file; by default the recipe's cube.area.")
@@ -253,13 +278,19 @@ def cube(
 
     cluster = Cluster(**options)
     saved = save_recipe_cube(
-        of_places(load_recipe(recipe)), out, area=area, cogs=cogs, cluster=cluster, overwrite=overwrite
+        of_places(load_recipe(recipe)),
+        out,
+        area=area,
+        cogs=cogs,
+        cluster=cluster,
+        overwrite=overwrite,
+        aside=as_json,
     )
     if as_json:
-        _print_json(saved)
+        print_json(saved)
 
 
-@cli.command()
+@cli.command(short_help="Prove that a dataset is whole and right.")
 @click.argument("directory", metavar="DIR", type=_Tree())
 @click.option("--deep", is_flag=True, help="Read every file, and make again what follows from something else.")
 @click.option("--fix", is_flag=True, help="Remove what is damaged; the next build makes just that again.")
@@ -278,13 +309,24 @@ def verify(directory: Place, deep: bool, fix: bool, rebuild: int, as_json: bool)
 
     verdict = run_verify(directory, deep=deep, fix=fix, rebuild=rebuild)
     if as_json:
-        _print_json({"whole": verdict.whole, **asdict(verdict)})
+        print_json({"whole": verdict.whole, **asdict(verdict)})
     else:
         console.show_verdict(verdict, directory)
     sys.exit(OK if verdict.whole else INCOMPLETE)
 
 
-@cli.command()
+@cli.command(short_help="Write what a dataset holds as one HTML page.")
+@click.argument("directory", metavar="DIR", type=_Path())
+@click.option("--out", type=_Path(output=True), metavar="FILE", help="The page; by default report.html in DIR.")
+def report(directory: Path, out: Path | None) -> None:
+    """Write what a dataset holds as one HTML page, to be looked at offline; of an unfinished one too."""
+    from nutonic.dataset.report.report import report as write_report
+
+    path = write_report(directory, out)
+    click.echo(f"wrote {path} ({path.stat().st_size / 1e6:.1f} MB): open it in a browser")
+
+
+@cli.command(short_help="Pack a dataset into the form of a trainer.")
 @click.argument("directory", metavar="DIR", type=_Path())
 @click.option("--format", "form", required=True, metavar="FORM", help="parquet, or a trainer's: see docs/packs.md.")
 @click.option("--out", type=_Path(output=True), required=True, help="Folder of the pack, beside the dataset.")
@@ -303,97 +345,22 @@ def pack(
     """
     from nutonic.cli import console
     from nutonic.cli.interrupts import Interrupts
+    from nutonic.cli.progress import progress
     from nutonic.run.cluster import Cluster
     from nutonic.run.packs.pack import pack as run_pack
 
     try:
-        with Interrupts() as interrupts, console.progress() as progress:
+        with Interrupts() as interrupts, progress() as shown:
             made: dict[str, Any] = {"format": form, "boxes": boxes, "shard_mb": shard_mb, "workers": Cluster(**options)}
-            packed = run_pack(directory, out, callbacks=[interrupts, progress], **made)
+            packed = run_pack(directory, out, callbacks=[interrupts, shown], **made)
     except KeyboardInterrupt:
-        _end_interrupted()
+        end_interrupted()
     if as_json:
-        _print_json({**asdict(packed), "complete": packed.complete})
-    console.show_packed(packed, out)
+        print_json({**asdict(packed), "complete": packed.complete})
+    console.show_packed(packed, out, aside=as_json)
     if interrupts.stop_requested() and not packed.complete:
-        _end_interrupted()
+        end_interrupted()
     sys.exit(OK if packed.complete else INCOMPLETE)
-
-
-@cli.command()
-@click.argument("source", metavar="RECIPE|DIR", type=_Path())
-@click.option("-n", "n", type=click.IntRange(1, 60), default=6, show_default=True, help="How many chips.")
-@click.option("--out", type=_Path(output=True), metavar="FILE", help="The page; by default preview.html, here.")
-def preview(source: Path, n: int, out: Path | None) -> None:
-    """Look at a few chips before a build: with boxes, captions and a map, as one HTML page.
-
-    They are made as a build makes them, of places drawn at random. Of a dataset's folder, they are its own.
-    """
-    from nutonic.dataset.report.report import refuse_other
-    from nutonic.run.preview.preview import preview as make_preview
-
-    path = out or Path("preview.html")
-    refuse_other(path)  # before any work
-    made = make_preview(source, n)
-    click.echo(made.report.state)
-    click.echo(f"wrote {made.save(path)}: open it in a browser")
-    sys.exit(OK if made.chips else INCOMPLETE)
-
-
-@cli.command()
-@click.argument("directory", metavar="DIR", type=_Path())
-@click.option("--out", type=_Path(output=True), metavar="FILE", help="The page; by default report.html in DIR.")
-def report(directory: Path, out: Path | None) -> None:
-    """Write what a dataset holds as one HTML page, to be looked at offline; of an unfinished one too."""
-    from nutonic.dataset.report.report import report as write_report
-
-    path = write_report(directory, out)
-    click.echo(f"wrote {path} ({path.stat().st_size / 1e6:.1f} MB): open it in a browser")
-
-
-@cli.command()
-@click.argument(
-    "name", required=False, type=click.Choice(["nutonic", "rsteller"]), default="nutonic", metavar="[rsteller]"
-)
-@click.option("--out", type=_Path(output=True), default=Path("demo"), show_default=True, help="Folder of the demo.")
-@click.option("--workers", type=click.IntRange(min=0), help="Worker processes; 0 builds without dask.")
-@click.option(
-    "--labels",
-    type=click.Choice(["raster", "earthengine"]),
-    default="raster",
-    show_default=True,
-    help="Where the land cover comes from; earthengine: a stand-in that runs meanwhile.",
-)
-def demo(name: str, out: Path, workers: int | None, labels: str) -> None:
-    """Do the main job, offline, on a real Sentinel-2 scene: plan, build, verify.
-
-    With rsteller, the second recipe: shards of captioned patches, from a real extract of OpenStreetMap.
-    """
-    from nutonic.core.grid import require_proj
-
-    require_proj()  # the demo has a grid of its own
-
-    if name == "rsteller":
-        from nutonic.cli.demo.rsteller.command import run_rsteller_demo
-
-        sys.exit(OK if run_rsteller_demo(out, workers) else INCOMPLETE)
-    from nutonic.cli.demo.command import run_demo
-
-    sys.exit(OK if run_demo(out, workers, labels) else INCOMPLETE)
-
-
-def _reject_json(reject: object) -> object:
-    return orjson.loads(orjson.dumps(reject))
-
-
-def _print_json(value: object) -> None:
-    try:
-        click.echo(logs.document(value, orjson.OPT_INDENT_2))
-    except BrokenPipeError:  # whoever read it has gone, and needs no telling
-        raise
-    except OSError as error:
-        silence(1)
-        raise StoreError(f"cannot write to the standard output: {(error.strerror or 'unwritable').lower()}") from None
 
 
 def main(args: Sequence[str] | None = None) -> None:
@@ -401,94 +368,19 @@ def main(args: Sequence[str] | None = None) -> None:
     open_standard_streams()
     # Set before the arguments are parsed, so that mistakes in them are written as JSON too.
     logs.set_json("--log-json" in (sys.argv[1:] if args is None else args))
-    _refuse_warnings_as_errors()
-    for told in ("Valid PROJ data directory", "pyproj unable to set"):  # as an error, by whoever needs its database
-        warnings.filterwarnings("ignore", told, UserWarning)
+    refuse_warnings_as_errors()
+    for what in ("Valid PROJ data directory", "pyproj unable to set"):  # as an error, by whoever needs its database
+        warnings.filterwarnings("ignore", what, UserWarning)
     try:
         cli.main(args=args, prog_name="nutonic", standalone_mode=False)
     except click.exceptions.Exit as exit_:
         sys.exit(exit_.exit_code)
     except (click.Abort, KeyboardInterrupt):
-        _end_interrupted()
+        end_interrupted()
     except SystemExit:
         raise
     except BaseException as error:  # the panic of a library in Rust is no Exception
-        code = _told(error)
+        code = told(error)
         if code is None:
             raise
         sys.exit(code)
-
-
-def _told(error: BaseException) -> int | None:
-    """Tell what a command ended with; its exit code, or None for what nobody foresaw."""
-    lack = lack_of(error)
-    if lack is not None:
-        _print_error(lack)
-        return INCOMPLETE
-    if isinstance(error, click.ClickException):
-        _print_click(error)
-        return MISTAKE
-    if isinstance(error, NutonicError):
-        _print_error(str(error))
-        return _code(error)
-    if isinstance(error, Warning):
-        _print_error(f"{type(error).__name__}: {str(error)[:200]}: see PYTHONWARNINGS, which makes an error of it")
-        return INCOMPLETE
-    if isinstance(error, ImportError):
-        _print_error(f"a library cannot be loaded: {' '.join(str(error).split())[:300]}; install nutonic anew")
-        return MISTAKE
-    if not isinstance(error, OSError):
-        return None
-    if error.filename is None and _is_stdout_unwritable():
-        silence(1)
-        _print_error(f"cannot write to the standard output: {(error.strerror or 'unwritable').lower()}")
-    else:
-        where = f": {str(error.filename)[:200]}" if error.filename else ""
-        _print_error(f"{error.strerror or error}{where}")
-    return INCOMPLETE
-
-
-def _is_stdout_unwritable() -> bool:
-    """Whether what was written to the standard output is still on its way, and stays there."""
-    try:
-        sys.stdout.flush()
-    except (OSError, ValueError):
-        return True
-    return False
-
-
-def _refuse_warnings_as_errors() -> None:
-    """End with a line where any warning of any library would end a run half-way."""
-    odd = next((option for option in sys.warnoptions if option.partition(":")[0] and "error".startswith(option)), None)
-    if odd is not None:
-        where = "PYTHONWARNINGS" if odd in os.environ.get("PYTHONWARNINGS", "").split(",") else "-W"
-        _print_error(f"{where} is {odd}, which makes errors of the warnings of all libraries: run without it")
-        sys.exit(MISTAKE)
-
-
-def _code(error: NutonicError) -> int:
-    """The exit code of an error.
-
-    1 if it may go well the next time, since a store, a cluster or a service failed, so that the same command goes on; 2 if
-    nothing was done, and would not be.
-    """
-    from nutonic.errors import CubeChanged, FileMissing, Gone, NotNutonic, ReadFailed, RecipeChanged, Unreachable
-
-    is_final = isinstance(error, NotNutonic | RecipeChanged | CubeChanged | Gone | FileMissing)
-    return INCOMPLETE if isinstance(error, StoreError | Unreachable | ReadFailed) and not is_final else MISTAKE
-
-
-def _print_click(error: click.ClickException) -> None:
-    if logs.is_json():
-        _print_error(error.format_message())
-    else:
-        error.show(shown := io.StringIO())
-        logs.write(shown.getvalue())
-
-
-def _print_error(message: str, event: str = "error") -> None:
-    lines = message.splitlines()[:5]
-    if logs.is_json():
-        logs.emit(event, message="\n".join(lines))
-    else:
-        logs.write("\n".join(["nutonic: " + lines[0], *lines[1:], ""]))

@@ -51,6 +51,24 @@ class BuildEnded:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class StageBegun:
+    """What a build does now, before, between or after its batches."""
+
+    text: str
+    """In words: ``"planning"``, ``"starting 2 workers"``, ``"finishing"``."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkersChanged:
+    """Workers came, or were lost; told of workers elsewhere and of those that a build started."""
+
+    there: int
+    """How many there are now."""
+    lost: int
+    """How many are gone that were there when this was told last. What they had to do, others do."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Note:
     """A line for a person, such as where the dashboard is."""
 
@@ -60,10 +78,11 @@ class Note:
 class Callback:
     """What follows a build, and may stop it. Its methods do nothing: override those that you need.
 
-    The methods ``on_…`` are called by the thread that called :func:`nutonic.build`, in the order of the events: notes at
-    any time; :class:`BuildStarted` once, where nothing is left to do too; :class:`BatchFinished` as batches finish, in
-    whatever order that is; :class:`BuildEnded` at last, unless the build raises. What they raise ends the build, and the
-    same call goes on with it. One kind of note comes by another thread: that a worker or a scheduler does not answer.
+    The methods ``on_…`` are called by the thread that called :func:`nutonic.build`, in the order of the events: notes,
+    :class:`StageBegun` and :class:`WorkersChanged` at any time; :class:`BuildStarted` once, where nothing is left to do
+    too; :class:`BatchFinished` as batches finish, in whatever order that is; :class:`BuildEnded` at last, unless the build
+    raises. What they raise ends the build, and the same call goes on with it. One kind of note comes by another thread:
+    that a worker or a scheduler does not answer.
 
     Examples
     --------
@@ -88,6 +107,12 @@ class Callback:
 
     def on_note(self, event: Note, /) -> None:
         """There is something that a person may want to know."""
+
+    def on_stage(self, event: StageBegun, /) -> None:
+        """Something else is done now."""
+
+    def on_workers(self, event: WorkersChanged, /) -> None:
+        """Workers came, or were lost."""
 
     def on_end(self, event: BuildEnded, /) -> None:
         """The build has ended, and not by an error."""
@@ -124,6 +149,16 @@ class CallbackGroup(Callback):
         for callback in self._callbacks:
             callback.on_note(event)
 
+    def on_stage(self, event: StageBegun, /) -> None:
+        """Something else is done now."""
+        for callback in self._callbacks:
+            callback.on_stage(event)
+
+    def on_workers(self, event: WorkersChanged, /) -> None:
+        """Workers came, or were lost."""
+        for callback in self._callbacks:
+            callback.on_workers(event)
+
     def on_end(self, event: BuildEnded, /) -> None:
         """The build has ended, and not by an error."""
         for callback in self._callbacks:
@@ -140,7 +175,7 @@ class CallbackGroup(Callback):
 
 
 class LogCallback(Callback):
-    """Writes events to the library's log: a build's start, end and notes at INFO, batches at DEBUG."""
+    """Writes events to the library's log: stages and notes at INFO, batches at DEBUG, lost workers at WARNING."""
 
     def on_start(self, event: BuildStarted, /) -> None:
         """Log how many places are to be built."""
@@ -152,6 +187,15 @@ class LogCallback(Callback):
         _log.debug("batch %d: %d places, %d tiles, %d rows", result.index, result.places, result.tiles, result.rows)
         for failure in result.failures:
             _log.info("place %s failed: %s", inert(failure.poi_id), inert(failure.reason))
+
+    def on_stage(self, event: StageBegun, /) -> None:
+        """Log what is done now."""
+        _log.info("%s", event.text)
+
+    def on_workers(self, event: WorkersChanged, /) -> None:
+        """Log how many workers there are, and were lost."""
+        level = logging.WARNING if event.lost or not event.there else logging.INFO
+        _log.log(level, "%d workers, %d lost", event.there, event.lost)
 
     def on_note(self, event: Note, /) -> None:
         """The note."""

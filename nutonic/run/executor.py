@@ -19,7 +19,8 @@ from typing import TYPE_CHECKING, Any
 
 from nutonic.errors import NutonicError, StoreError, Unreachable
 from nutonic.io.buckets.address import Place
-from nutonic.run.callbacks import Callback, Note
+from nutonic.planning.cost import default_workers
+from nutonic.run.callbacks import Callback, Note, StageBegun
 from nutonic.run.cluster import Cluster, connected, dashboard_note
 from nutonic.run.dask_report import reported
 from nutonic.run.jobs import AnyJob
@@ -64,6 +65,7 @@ def workers_for(
         If no scheduler answers, or it is lost.
     """
     elsewhere = cluster.scheduler is not None
+    callback.on_stage(StageBegun(text="connecting to workers" if elsewhere else f"starting {_count_of(cluster)}"))
     with (
         connected(cluster) as client,
         _lost_scheduler_raised(client),
@@ -75,6 +77,11 @@ def workers_for(
             callback.on_note(note)
         pool.watch = watch
         yield pool
+
+
+def _count_of(cluster: Cluster) -> str:
+    count = default_workers() if cluster.workers is None else cluster.workers
+    return f"{count} worker{'s' * (count != 1)}"
 
 
 def results_of(
@@ -145,6 +152,7 @@ def _results(
     with _monitored(pool, callback) as lost:
         submit()
         while pending:
+            pool.tell_changes(callback)
             # Not `batches()`: of a future whose scheduler is lost while its result is fetched, dask never tells.
             group = completed.next_batch(block=False)
             for future, result in group:

@@ -16,7 +16,7 @@ from nutonic.io.objects import Store, unsealed
 from nutonic.planning.layout import SUMMARY
 from nutonic.planning.pins import missing_files, missing_line
 from nutonic.planning.plan_file import PlanFile
-from nutonic.run.callbacks import Note
+from nutonic.run.callbacks import Callback, Note
 from nutonic.run.results import Failure
 
 
@@ -168,10 +168,11 @@ def progress_of(plan: PlanFile, scope: Scope, done: Committed) -> Progress:
     return Progress(wanted=int(in_scope.sum()), done=int((in_scope & _committed_places(plan, done)).sum()))
 
 
-def missing_notes(plan: PlanFile, before: Progress) -> tuple[Note, ...]:
-    """A note on local files that are not there, where anything is left to do."""
+def tell_missing(callback: Callback, plan: PlanFile, before: Progress) -> None:
+    """Tell of local files that are not there, where anything is left to do."""
     missing = missing_files(plan.scenes) if before.remaining else []
-    return (Note(text=missing_line(missing)),) if missing else ()
+    if missing:
+        callback.on_note(Note(text=missing_line(missing)))
 
 
 def last_summary(store: Store) -> Json:

@@ -26,6 +26,7 @@ from nutonic.planning.layout import COMMITS, META, PLAN, RECIPE
 from nutonic.planning.ownership import mark, unmark
 from nutonic.planning.plan_file import PlanFile
 from nutonic.recipe.annotation import Annotator
+from nutonic.run.callbacks import Callback
 from nutonic.run.jobs import AnyJob
 from nutonic.run.results import BatchDone
 from nutonic.run.silence import Watch
@@ -152,6 +153,12 @@ class WorkerPool:
     def waits_in_vain(self, keys: Collection[str]) -> bool:
         """Whether jobs, by the keys of their tasks, are all with workers that do not answer."""
         return self.watch is not None and self.watch.is_all_that_is_left(keys, time.monotonic())
+
+    def tell_changes(self, callback: Callback) -> None:
+        """Tell of workers that came or were lost since this was called last."""
+        change = self.watch.change() if self.watch is not None else None
+        if change is not None:
+            callback.on_workers(change)
 
     def placed(self) -> dict[str, Any]:
         """Options of `submit` that prefer workers with a share of the requests; empty if all have one."""

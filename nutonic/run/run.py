@@ -31,6 +31,7 @@ from nutonic.run.callbacks import (
     CallbackGroup,
     LogCallback,
     Note,
+    StageBegun,
 )
 from nutonic.run.cluster import Cluster
 from nutonic.run.dask_report import refuse_impossible
@@ -41,10 +42,10 @@ from nutonic.run.jobs import (
     Scope,
     earlier_failures,
     last_summary,
-    missing_notes,
     progress_of,
     remaining_jobs,
     scope_of,
+    tell_missing,
 )
 from nutonic.run.remote import have_changed, known_files, refuse_changed_files, with_known
 from nutonic.run.results import BatchDone, Summary, Tally, with_attempts
@@ -168,11 +169,11 @@ def _build(spec: BuildSpec, out: Place, cluster: Cluster, extent: Extent, callba
 
         # Workers elsewhere are checked before anything is planned.
         pool = workers() if cluster.scheduler is not None else None
+        callback.on_stage(StageBegun(text="planning"))
         store, plan = _planned(spec, out, extent.replan, cluster, pool)
         left = _left(spec, store, plan, extent)
         before, files = left.before, left.files
-        for note in left.notes:
-            callback.on_note(note)
+        tell_missing(callback, plan, before)
         if pool is None and not cluster.in_process and before.remaining:
             pool = workers()
         callback.on_start(BuildStarted(wanted=before.wanted, done_before=before.done))
@@ -183,6 +184,7 @@ def _build(spec: BuildSpec, out: Place, cluster: Cluster, extent: Extent, callba
             files.add(result.remote)
             tally.add(result)
             callback.on_batch(BatchFinished(result=result, to_do=before.remaining))
+        callback.on_stage(StageBegun(text="finishing"))
         tally.add_network(session.take_counts())
     done = committed(store) if tally.batches else left.done
     after, last = progress_of(plan, left.scope, done), last_summary(store)
@@ -216,7 +218,6 @@ class _Left:
     before: Progress
     files: RemoteFiles
     """What is known of remote files that will be read again."""
-    notes: tuple[Note, ...]
 
 
 def _left(spec: BuildSpec, store: Store, plan: PlanFile, extent: Extent) -> _Left:
@@ -232,7 +233,7 @@ def _left(spec: BuildSpec, store: Store, plan: PlanFile, extent: Extent) -> _Lef
     refuse_changed_files(spec.sources, plan, scope, done, files)
     for service in spec.accounts if before.remaining else ():
         service.sign_in()
-    return _Left(scope=scope, done=done, before=before, files=files, notes=missing_notes(plan, before))
+    return _Left(scope=scope, done=done, before=before, files=files)
 
 
 def _planned(

@@ -9,6 +9,8 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from nutonic.run.callbacks import WorkersChanged
+
 if TYPE_CHECKING:
     from distributed import Client
 
@@ -42,6 +44,7 @@ class Watch:
     _heard: float = 0.0
     _changed: dict[str, float] = field(default_factory=dict)
     _told: set[str] = field(default_factory=set)
+    _counted: frozenset[str] = frozenset()
 
     def hear(self, workers: Mapping[str, Present], now: float) -> None:
         """Take an answer of the scheduler."""
@@ -53,6 +56,14 @@ class Watch:
             self._changed = dict.fromkeys(workers, now)
         self._changed = {address: at for address, at in self._changed.items() if address in workers}
         self.workers, self._heard, self.asked = dict(workers), now, True
+
+    def change(self) -> WorkersChanged | None:
+        """How many workers there are and were lost since this was asked last; None while they are the same ones."""
+        present = frozenset(self.workers)
+        if not self.asked or present == self._counted:
+            return None
+        lost, self._counted = len(self._counted - present), present
+        return WorkersChanged(there=len(present), lost=lost)
 
     def silent(self, now: float) -> list[str]:
         """Addresses of those that do not answer: the scheduler alone, or workers, sorted."""

@@ -287,7 +287,7 @@ def test_bad_lines_among_good_ones_are_listed_and_the_rest_is_built(world, good)
         ("poi_000008", "bad coordinates", 11),
         ("poi_000010", "duplicate coordinates", rejected[-1]["line"]),
     ]
-    assert "poi_000001 (line 3): longitude nan, latitude 46.0 is not on Earth" in nutonic("plan", world.recipe).err
+    assert "poi_000001 (line 3): longitude nan, latitude 46.0 is not on Earth" in nutonic("plan", world.recipe).out
     lines = [line for path in (world.out / "data").iterdir() for line in path.read_text().splitlines()]
     assert {json.loads(line)["poi_id"] for line in lines} == {"poi_000000", "poi_000009"}
     assert nutonic("verify", world.out, "--deep").code == 0
@@ -337,8 +337,8 @@ def test_a_build_that_makes_no_chip_is_no_success_and_says_why(world):
     assert told.startswith("poi_000004: the labels hold [1, 2, 3, 4, 5]")
     assert orjson.loads((world.out / "_nutonic/summary.json").read_bytes())["examples"] == summary["examples"]
     again = world.build()
-    assert (again.code, "none has a chip" in again.err) == (1, True)
-    assert told in again.err
+    assert (again.code, "none has a chip" in again.out) == (1, True)
+    assert told in again.out
 
 
 def test_built_again_a_finished_tree_is_not_touched(copied):
@@ -384,7 +384,7 @@ def test_a_mistake_on_a_finished_tree_leaves_it_alone(copied, name):
     before = listing(copied.out)
     said = copied.build()
     assert said.code == (2 if name == "pois.csv" else 0)  # a finished tree needs neither catalogue nor labels
-    assert len(said.err.splitlines()) == 1
+    assert len(said.told.splitlines()) == 1
     assert listing(copied.out) == before
 
 
@@ -404,7 +404,7 @@ def test_what_cannot_be_read_stays_open_and_the_same_command_goes_on(world, buil
     assert f"{len(summary['failures'])} places failed and stay open: run the same command again" in said.err
     unfinished = nutonic("verify", world.out)
     assert unfinished.code == 1
-    assert f"{len(summary['failures'])} of 13 places are not built" in unfinished.err
+    assert f"{len(summary['failures'])} of 13 places are not built" in unfinished.out
     replace("west/red.tif", whole)(world)
     again = world.build("--json")
     assert again.code == 0
@@ -421,7 +421,8 @@ def test_ctrl_c_stops_a_build_that_goes_on_later(world):
         assert "batch 0" in process.stderr.readline()
         process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=60)
-    assert (process.returncode, out) == (130, "")
+    assert process.returncode == 130
+    assert out.startswith("built ")  # what there is by now
     assert "Traceback" not in err
     assert err.strip().splitlines()[-1] == "nutonic: interrupted: the same command goes on from here"
     assert nutonic("verify", world.out).code == 1
@@ -439,7 +440,7 @@ def test_a_limit_builds_the_first_places_and_is_whole(world, built):
     assert said.code == 0
     verdict = nutonic("verify", world.out)
     assert verdict.code == 0
-    assert "2 of 13 places" in verdict.err
+    assert "2 of 13 places" in verdict.out
     assert {p.name[:10] for p in world.out.glob("images/*/*")} <= {"poi_000000", "poi_000001"}
     assert world.build().code == 0
     assert tree(world.out) == tree(built.out)
@@ -452,8 +453,8 @@ def test_a_limit_builds_the_first_places_and_is_whole(world, built):
 def test_a_whole_tree_and_a_copy_of_it_are_whole(built, copied, deep):
     for out in (built.out, copied.out):
         said = nutonic("verify", out, *deep)
-        assert (said.code, said.out) == (0, "")
-        assert "is whole: 13 of 13 places" in said.err
+        assert (said.code, said.err) == (0, "")
+        assert "is whole: 13 of 13 places" in said.out
 
 
 def test_brackets_in_a_folders_name_are_no_markup(built, tmp_path):
@@ -462,8 +463,8 @@ def test_brackets_in_a_folders_name_are_no_markup(built, tmp_path):
     (out / "extra [v3].txt").write_text("mine")
     said = nutonic("verify", out)
     assert said.code == 1
-    assert f"{out} is not whole" in said.err
-    assert "extra [v3].txt belongs to no commit" in said.err
+    assert f"{out} is not whole" in said.out
+    assert "extra [v3].txt belongs to no commit" in said.out
 
 
 @pytest.mark.sampled(one_in=3)
@@ -476,8 +477,8 @@ def test_a_tree_without_one_of_its_files_is_not_whole(copied, pattern, deep):
     path.unlink()
     said = nutonic("verify", copied.out, *deep)
     assert said.code == 1
-    assert f"{copied.out} is not whole" in said.err
-    assert "Traceback" not in said.err
+    assert f"{copied.out} is not whole" in said.out
+    assert "Traceback" not in said.told
 
 
 def test_what_is_no_tree_is_not_verified(tmp_path):
@@ -509,9 +510,15 @@ def test_stdout_holds_one_json_object_and_nothing_else(built, tmp_path):
     assert (found["tiles"], found["rows"]) == (built.summary.tiles, built.summary.rows)
 
 
-def test_without_json_stdout_stays_free(built):
-    assert nutonic("plan", built.recipe_path).out == ""
-    assert nutonic("verify", built.out).out == ""
+def test_results_are_on_stdout_and_what_goes_on_meanwhile_is_not(built, tmp_path):
+    planned, verdict = nutonic("plan", built.recipe_path), nutonic("verify", built.out)
+    made = nutonic("build", built.recipe_path, "--out", tmp_path / "out", "--workers", 0, "--limit", 1)
+    assert (planned.err, verdict.err) == ("", "")
+    assert planned.out.startswith("places    13 of 14 rows")
+    assert verdict.out.startswith(f"{built.out} is whole: ")
+    assert re.fullmatch(r"batch \d+: 1 places, .*; 1 of 1 done\n", made.err)
+    assert made.out.startswith("built 1 places, ")
+    assert f"nutonic verify {tmp_path / 'out'} --deep" in made.out  # what to do next
 
 
 def test_a_broken_tree_is_told_as_json_too(copied):
@@ -531,7 +538,7 @@ from nutonic.cli.main import main
 try:
     main(["build", {recipe!r}, "--out", {out!r}, "--workers", "0", "--limit", "1"])
 except SystemExit as exit_:
-    print(exit_.code)
+    print("ended with", exit_.code)
 print(sorted(name for name in sys.modules if name.startswith("nutonic.run.run") or name == "distributed"))
 """
 
@@ -539,7 +546,7 @@ print(sorted(name for name in sys.modules if name.startswith("nutonic.run.run") 
 def test_workers_0_builds_where_distributed_cannot_be_imported(built, tmp_path):
     before = 'sys.modules["distributed"] = None'
     done = shell(code=BUILD.format(before=before, recipe=str(built.recipe_path), out=str(tmp_path / "out")))
-    assert done.stdout.splitlines()[0] == "0", done.stderr
+    assert "ended with 0" in done.stdout.splitlines(), done.stderr
     assert nutonic("verify", tmp_path / "out").code == 0
 
 
@@ -594,6 +601,23 @@ def test_the_defaults_in_the_template_are_the_recipes():
 
 
 # Help
+
+
+def test_a_shell_completes_commands():
+    done = subprocess.run(
+        [sys.executable, "-m", "nutonic"],
+        env={**os.environ, "_NUTONIC_COMPLETE": "bash_complete", "COMP_WORDS": "nutonic bu", "COMP_CWORD": "1"},
+        capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert (done.returncode, done.stdout) == (0, "plain,build\n")
+
+
+def test_help_begins_with_what_a_person_needs_first():
+    said = nutonic("--help")
+    names = re.findall(r"^  ([a-z]+)  ", said.out, re.MULTILINE)
+    assert names[:5] == ["init", "demo", "preview", "plan", "build"]
+    assert said.out.count("...") == 1  # of the usage alone: no command's line is cut off
+    assert max(map(len, said.out.splitlines())) <= 80
 
 
 def test_help_and_version_are_no_mistakes():

@@ -54,7 +54,7 @@ def test_a_recipes_cube_is_told_and_saved(recipe, tmp_path):
         np.testing.assert_array_equal(raster.read(1), found["red"])
     again = nutonic("cube", recipe, "--out", out)
     assert again.returncode == 0
-    assert "is there already, nothing to do" in again.stderr
+    assert "is there already, nothing to do" in again.stdout
     other = nutonic("cube", recipe, "--out", out, "--area", "17.93,46.66,17.98,46.70")
     assert other.returncode == 2
     assert "is another cube, it differs in blue/zarr.json" in other.stderr

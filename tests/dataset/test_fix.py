@@ -445,7 +445,7 @@ def run(capsys, *args: object) -> tuple[int, str, str]:
     with pytest.raises(SystemExit) as ended:
         main([str(arg) for arg in args])
     said = capsys.readouterr()
-    return ended.value.code, said.out, " ".join(said.err.split())
+    return ended.value.code, said.out, " ".join((said.out + said.err).split())
 
 
 def test_the_command_says_what_it_removed_and_what_is_to_be_done(built, copy, capsys):

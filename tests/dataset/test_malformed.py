@@ -250,7 +250,7 @@ def test_a_source_that_is_gone_is_told_and_nothing_is_judged(built, forger, caps
             main(["verify", str(forger.out), "--rebuild", "20"])
     finally:
         away.rename(planet)
-    said = " ".join(capsys.readouterr().err.split())
+    said = " ".join(capsys.readouterr().out.split())
     assert ended.value.code == 1
     assert f"{PLACE}: not judged, since" in said
     assert "Traceback" not in said

@@ -419,5 +419,5 @@ def test_without_signing_the_advice_is_to_sign(signed, tmp_path):
     _, recipe, env = signed
     said = warm.run("nutonic", "build", recipe, "--out", tmp_path / "tree", "--workers", 0, environment=env)
     assert said.returncode == 1
-    assert "the server denies access (403); if its addresses need a signature, set sign" in said.stderr
+    assert "the server denies access (403); if its addresses need a signature, set sign" in said.stdout
     assert "Traceback" not in said.stderr

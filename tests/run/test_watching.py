@@ -17,6 +17,7 @@ from pathlib import Path
 import orjson
 import psutil
 import pytest
+from rich.console import Console
 from support import slow as slow_pictures
 from support.callbacks import OnBatch, Recorder
 from support.cli import nutonic
@@ -24,15 +25,16 @@ from support.clusters import Process, cluster, started, until
 from support.trees import clean_tree, committed_batches, same_as, small_planet
 
 from nutonic import load_recipe
-from nutonic.cli import console
+from nutonic.cli import progress as showing
 from nutonic.cli.interrupts import Interrupts
 from nutonic.errors import InputError, MissingExtra
 from nutonic.run import cluster as connection
 from nutonic.run import dask_report as performance
-from nutonic.run.callbacks import BatchFinished, BuildEnded, BuildStarted, Callback
+from nutonic.run.callbacks import BatchFinished, BuildEnded, BuildStarted, Callback, StageBegun, WorkersChanged
 from nutonic.run.cluster import Cluster
 from nutonic.run.results import BatchDone
 from nutonic.run.run import build
+from nutonic.run.silence import Present, Watch
 
 #: So many pictures that a batch takes most of a second, where a picture takes a while.
 SLOW = {"rows": {"augment": ["flip", "r90", "r180", "r270"]}}
@@ -126,7 +128,7 @@ def test_ctrl_c_when_all_is_done_already_is_no_interruption(clean, tmp_path, mon
     def progress():
         yield OnBatch(interrupted_at_the_last)
 
-    monkeypatch.setattr(console, "progress", progress)
+    monkeypatch.setattr(showing, "progress", progress)
     before = signal.getsignal(signal.SIGINT)
     assert nutonic("build", clean.recipe, "--out", tmp_path / "out", "--workers", 0).code == 0
     assert signal.getsignal(signal.SIGINT) is before
@@ -328,7 +330,7 @@ def test_a_report_that_cannot_be_written_is_told_before_any_work(clean, tmp_path
 
 def lines_of(batches: int, seconds: float) -> list[str]:
     err = io.StringIO()
-    with contextlib.redirect_stderr(err), console.progress() as progress:
+    with contextlib.redirect_stderr(err), showing.progress() as progress:
         for i in range(batches):
             done = BatchDone(index=i, finished=2, places=2, tiles=8, rows=9)
             progress.on_batch(BatchFinished(result=done, to_do=2 * batches))
@@ -341,9 +343,55 @@ def test_lines_of_progress_are_a_second_apart_and_the_last_is_there(monkeypatch)
         "batch 0: 2 places, 8 tiles, 9 rows; 2 of 2000 done",
         "batch 999: 2 places, 8 tiles, 9 rows; 2000 of 2000 done",
     ]
-    monkeypatch.setattr(console, "_LINES_APART_S", 0.01)
+    monkeypatch.setattr(showing, "_LINES_APART_S", 0.01)
     assert len(lines_of(3, 0.02)) == 3
     assert lines_of(0, 0) == []
+
+
+def test_a_bar_fits_into_eighty_columns_and_tells_times_only_once_they_can_be_known(monkeypatch):
+    """Two rows: what is done, how far, and who works; counts, and times that are called what they are."""
+    clock = [1000.0]
+    monkeypatch.setattr(showing.time, "monotonic", lambda: clock[0])
+    bar = showing.BarProgress()
+
+    def shown() -> list[str]:
+        console = Console(width=80, file=io.StringIO())
+        console.print(bar)
+        return [line.rstrip() for line in console.file.getvalue().splitlines()]
+
+    bar.on_stage(StageBegun(text="starting 2 workers"))
+    clock[0] += 65
+    assert shown() == ["starting 2 workers", "  0:01:05 elapsed"]
+    bar.on_start(BuildStarted(wanted=120_000, done_before=20_000))
+    bar.on_workers(WorkersChanged(there=2, lost=0))
+    for i in range(4):
+        clock[0] += 10
+        done = BatchDone(index=i, finished=1000, places=990, tiles=20_000, rows=300_000, rejects={"too cloudy": 10})
+        bar.on_batch(BatchFinished(result=done, to_do=100_000))
+        assert (" left;" in shown()[1]) is (i > 0)  # one batch does not tell a rate
+    first, second = shown()
+    assert first.endswith("4000 of 100000 places, 2 workers")
+    assert second == "  0:01:45 elapsed, about 16 min left; 2000 tiles/s, 80000 tiles, 1200000 rows, …"
+    assert max(map(len, (first, second))) <= 80
+    # 96,000 places are left, at 100 a second.
+    assert bar.times() == "0:01:45 elapsed, about 16 min left"
+    err = io.StringIO()
+    with contextlib.redirect_stderr(err):
+        bar.on_workers(WorkersChanged(there=1, lost=1))
+        bar.on_workers(WorkersChanged(there=0, lost=1))
+    assert err.getvalue() == "worker lost, 1 left\nworker lost, none left: waiting for workers\n"
+    assert shown()[0].endswith("4000 of 100000 places, waiting for workers")
+    assert bar.times() == "0:01:45 elapsed"
+
+
+def test_a_watch_tells_of_workers_that_came_and_were_lost():
+    """One that is started anew under another address is one lost and one more."""
+    here = [Present(0.0, 1, ()) for _ in range(4)]
+    watch, told = Watch("tcp://s:1", 0.0), []
+    for names in ("", "ab", "ab", "bc", "", "d"):
+        watch.hear(dict(zip(names, here, strict=False)), 1.0)
+        told.append(watch.change())
+    assert [each and (each.there, each.lost) for each in told] == [None, (2, 0), None, (2, 1), (0, 2), (1, 0)]
 
 
 @pytest.mark.sampled(one_in=3)

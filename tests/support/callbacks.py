@@ -39,7 +39,7 @@ class Recorder(Callback):
     def _keep(self, event: Event, /) -> None:
         self.events.append(event)
 
-    on_start = on_batch = on_note = on_end = on_tiles = _keep
+    on_start = on_batch = on_note = on_end = on_tiles = _keep  # stages and workers are told at any time
 
     def stop_requested(self) -> bool:
         return len(self.events) >= self._most

@@ -15,6 +15,11 @@ class Said(NamedTuple):
     out: str
     err: str
 
+    @property
+    def told(self) -> str:
+        """All that is said, on whichever stream."""
+        return self.out + self.err
+
 
 def nutonic(*args: object) -> Said:
     """What a command says and exits with, in this process."""

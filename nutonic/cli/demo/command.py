@@ -16,6 +16,8 @@ from PIL.PngImagePlugin import PngInfo
 from nutonic.cli import console
 from nutonic.cli.demo.data import accuracy_line, prepare
 from nutonic.cli.demo.sheet import Sample, contact_sheet, read_samples
+from nutonic.cli.progress import progress
+from nutonic.cli.screen import say
 from nutonic.cube.zarr import CUBE_MARKER
 from nutonic.dataset.verify import verify
 from nutonic.errors import NotNutonic
@@ -65,7 +67,7 @@ def run_demo(out: Path, workers: int | None = None, labels: str = "raster") -> b
     tree = out / ("dataset" if labels == "raster" else "dataset-earthengine")
     refuse_foreign_demo(out, tree, _sheet(out, tree))
     recipe_path = prepare(out / "cache")
-    console.console.print(f"labels: {accuracy_line(out / 'cache')}", markup=False)
+    say([f"labels: {accuracy_line(out / 'cache')}"])
     if labels == "raster":
         return _run(out, recipe_path, tree, workers)
     with _earth_engine(recipe_path) as ee_recipe_path:
@@ -118,12 +120,10 @@ def _earth_engine(recipe_path: Path) -> Iterator[Path]:
         path = recipe_path.with_name(_EE_RECIPE)
         text = yaml.safe_dump(values, sort_keys=False, allow_unicode=True)
         Store(path.parent).put(path.name, f"# {_MADE_BY}\n{text}".encode())
-        console.console.print(
-            f"labels: a stand-in for Earth Engine at {server.url}, while this runs; no account is needed"
-        )
+        say([f"labels: a stand-in for Earth Engine at {server.url}, while this runs; no account is needed"])
         yield path
         pixels = server.count("pixels")
-        console.console.print(f"it answered {pixels} requests for pixels, {server.count('compute')} for values")
+        say([f"it answered {pixels} requests for pixels, {server.count('compute')} for values"])
 
 
 def _run(out: Path, recipe_path: Path, tree: Path, workers: int | None) -> bool:
@@ -131,8 +131,8 @@ def _run(out: Path, recipe_path: Path, tree: Path, workers: int | None) -> bool:
     spec = resolve(recipe)
     _, plan = plan_into(spec, tree, workers=workers)
     console.show_plan(plan.header, plan.rejects)
-    with console.progress() as progress:
-        summary = build(recipe, tree, workers=workers, callbacks=[progress])
+    with progress() as shown:
+        summary = build(recipe, tree, workers=workers, callbacks=[shown])
     console.show_summary(summary, tree)
     verdict = verify(tree, deep=True)
     console.show_verdict(verdict, tree)
@@ -153,9 +153,9 @@ def picture_bytes(sheet: Image.Image) -> bytes:
 
 def _yield_is_right(chips: list[Sample], places: int) -> bool:
     splits = sorted({chip.sidecar["split"] for chip in chips})
-    console.console.print(f"yield: {len(chips)} chips of {places} places, in {', '.join(splits)}")
+    say([f"yield: {len(chips)} chips of {places} places, in {', '.join(splits)}"])
     if len(chips) < LEAST_CHIPS or len(splits) < LEAST_SPLITS:
-        console.console.print(f"expected at least {LEAST_CHIPS} chips in at least {LEAST_SPLITS} splits")
+        say([f"expected at least {LEAST_CHIPS} chips in at least {LEAST_SPLITS} splits"])
         return False
     return True
 
@@ -168,10 +168,10 @@ def _show_paths(out: Path, tree: Path, recipe: Path, sheet: Path) -> None:
         ("card", tree / "README.md"),
         ("recipe", recipe),
     ):
-        console.console.print(f"{name:>8}  {path}", markup=False)
+        say([f"{name:>8}  {path}"])
     if recipe.name == _EE_RECIPE:
         hint = "labels: {source: earthengine, dataset: dynamic-world, project: YOUR-CLOUD-PROJECT}"
-        console.console.print(f" for real {hint}", markup=False)
+        say([f" for real {hint}"])
         return
     program = os.path.relpath(Path(sys.executable).with_name("nutonic"))
-    console.console.print(f"   again  {program} build {recipe} --out {out / 'again'}", markup=False)
+    say([f"   again  {program} build {recipe} --out {out / 'again'}"])

@@ -26,7 +26,7 @@ from nutonic.planning.patches.spec import PatchSpec
 from nutonic.planning.pins import RemoteFiles
 from nutonic.planning.plan_file import PlanFile
 from nutonic.planning.prepare import refuse_inputs_inside
-from nutonic.run.callbacks import BatchFinished, BuildStarted, Callback, Note
+from nutonic.run.callbacks import BatchFinished, BuildStarted, Callback, Note, StageBegun
 from nutonic.run.cluster import Cluster
 from nutonic.run.dask_report import refuse_impossible
 from nutonic.run.executor import results_of, workers_for
@@ -35,10 +35,10 @@ from nutonic.run.jobs import (
     Job,
     earlier_failures,
     last_summary,
-    missing_notes,
     progress_of,
     remaining_jobs,
     scope_of,
+    tell_missing,
 )
 from nutonic.run.patches.batch import run_patch_batch
 from nutonic.run.patches.jobs import waiting
@@ -63,6 +63,7 @@ def build_patches(spec: PatchSpec, out: Place, cluster: Cluster, extent: Extent,
     with ExitStack() as stack:
         session = stack.enter_context(limited(min(IN_FLIGHT, cluster.max_requests or IN_FLIGHT)))
         pool = build.workers(stack) if cluster.scheduler is not None else None
+        callback.on_stage(StageBegun(text="planning"))
         new = not Store(out).is_file(PLAN)
         store, plan = prepare_patches(spec, out, workers=cluster.workers if pool is None else 0, replan=extent.replan)
         refuse_unseen(pool, store, plan, new=new)
@@ -78,8 +79,7 @@ def build_patches(spec: PatchSpec, out: Place, cluster: Cluster, extent: Extent,
             service.sign_in()  # a refusal then ends the build once, instead of failing every patch
         if pool is None and not cluster.in_process and (before.remaining or to_caption):
             pool = build.workers(stack)
-        for note in missing_notes(plan, before):
-            callback.on_note(note)
+        tell_missing(callback, plan, before)
         callback.on_start(BuildStarted(wanted=before.wanted, done_before=before.done))
         tally = Tally()
         processes, osm = 1 if pool is None else max(1, len(pool.client.nthreads())), plan.header.get("osm")
@@ -163,7 +163,9 @@ def _captions(
     captioners = pool
     if pool is not None and asked(spec.captions.annotators) and any(waiting(store, done)):
         captioners = build.captioners(stack, pool)
-    return caption_patches(spec, store, done, captioners, build.callback, plan=plan.digest, max_cost=extent.max_cost)
+    made = caption_patches(spec, store, done, captioners, build.callback, plan=plan.digest, max_cost=extent.max_cost)
+    build.callback.on_stage(StageBegun(text="finishing"))
+    return made
 
 
 def _finished(build: _Build, store: Store, plan: PlanFile, done: Committed, summary: Summary, last: Json) -> Summary:

@@ -11,6 +11,8 @@ from nutonic.cli import console
 from nutonic.cli.demo.command import picture_bytes, refuse_foreign_demo
 from nutonic.cli.demo.rsteller.data import prepare
 from nutonic.cli.demo.rsteller.sheet import contact_sheet, read_shards
+from nutonic.cli.progress import progress
+from nutonic.cli.screen import say
 from nutonic.io.objects import Store
 from nutonic.planning.kinds import planned_into
 from nutonic.recipe.yaml import load_recipe
@@ -47,8 +49,8 @@ def run_rsteller_demo(out: Path, workers: int | None = None) -> bool:
     recipe = load_recipe(recipe_path)
     _, plan = planned_into(recipe, tree)
     console.show_plan(plan.header, plan.rejects)
-    with console.progress() as progress:
-        summary = build(recipe, tree, workers=workers, callbacks=[progress])
+    with progress() as shown:
+        summary = build(recipe, tree, workers=workers, callbacks=[shown])
     console.show_summary(summary, tree)
     verdict = verify(tree, deep=True)
     console.show_verdict(verdict, tree)
@@ -63,7 +65,7 @@ def run_rsteller_demo(out: Path, workers: int | None = None) -> bool:
         ("card", tree / "README.md"),
         ("recipe", recipe_path),
     ):
-        console.console.print(f"{name:>8}  {path}", markup=False)
+        say([f"{name:>8}  {path}"])
     program = os.path.relpath(Path(sys.executable).with_name("nutonic"))
-    console.console.print(f"   again  {program} build {recipe_path} --out {out / 'again-rsteller'}", markup=False)
+    say([f"   again  {program} build {recipe_path} --out {out / 'again-rsteller'}"])
     return verdict.whole and summary.complete and len(every) >= LEAST_PATCHES

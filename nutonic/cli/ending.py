@@ -1,0 +1,115 @@
+"""How a command ends: its exit code, and what is told of an error: at most five lines on stderr, never a traceback."""
+
+from __future__ import annotations
+
+import io
+import os
+import sys
+from typing import Any, NoReturn
+
+import click
+import orjson
+
+from nutonic.cli import logs
+from nutonic.cli.lacks import lack_of, silence
+from nutonic.errors import NutonicError, StoreError
+
+OK, INCOMPLETE, MISTAKE, INTERRUPTED = 0, 1, 2, 130
+
+
+def told(error: BaseException) -> int | None:
+    """Tell what a command ended with; its exit code, or None for what nobody foresaw."""
+    lack = lack_of(error)
+    if lack is not None:
+        print_error(lack)
+        return INCOMPLETE
+    if isinstance(error, click.ClickException):
+        _print_click(error)
+        return MISTAKE
+    if isinstance(error, NutonicError):
+        print_error(str(error))
+        return _code(error)
+    if isinstance(error, Warning):
+        print_error(f"{type(error).__name__}: {str(error)[:200]}: see PYTHONWARNINGS, which makes an error of it")
+        return INCOMPLETE
+    if isinstance(error, ImportError):
+        print_error(f"a library cannot be loaded: {' '.join(str(error).split())[:300]}; install nutonic anew")
+        return MISTAKE
+    if not isinstance(error, OSError):
+        return None
+    if error.filename is None and _is_stdout_unwritable():
+        silence(1)
+        print_error(f"cannot write to the standard output: {(error.strerror or 'unwritable').lower()}")
+    else:
+        where = f": {str(error.filename)[:200]}" if error.filename else ""
+        print_error(f"{error.strerror or error}{where}")
+    return INCOMPLETE
+
+
+def _is_stdout_unwritable() -> bool:
+    """Whether what was written to the standard output is still on its way, and stays there."""
+    try:
+        sys.stdout.flush()
+    except (OSError, ValueError):
+        return True
+    return False
+
+
+def refuse_warnings_as_errors() -> None:
+    """End with a line where any warning of any library would end a run half-way."""
+    odd = next((option for option in sys.warnoptions if option.partition(":")[0] and "error".startswith(option)), None)
+    if odd is not None:
+        where = "PYTHONWARNINGS" if odd in os.environ.get("PYTHONWARNINGS", "").split(",") else "-W"
+        print_error(f"{where} is {odd}, which makes errors of the warnings of all libraries: run without it")
+        sys.exit(MISTAKE)
+
+
+def _code(error: NutonicError) -> int:
+    """The exit code of an error.
+
+    1 if it may go well the next time, since a store, a cluster or a service failed, so that the same command goes on; 2 if
+    nothing was done, and would not be.
+    """
+    from nutonic.errors import CubeChanged, FileMissing, Gone, NotNutonic, ReadFailed, RecipeChanged, Unreachable
+
+    is_final = isinstance(error, NotNutonic | RecipeChanged | CubeChanged | Gone | FileMissing)
+    return INCOMPLETE if isinstance(error, StoreError | Unreachable | ReadFailed) and not is_final else MISTAKE
+
+
+def _print_click(error: click.ClickException) -> None:
+    if logs.is_json():
+        print_error(error.format_message())
+    else:
+        error.show(shown := io.StringIO())
+        logs.write(shown.getvalue())
+
+
+def print_error(message: str, event: str = "error") -> None:
+    """Tell of an error in at most five lines; with JSON as an event."""
+    lines = message.splitlines()[:5]
+    if logs.is_json():
+        logs.emit(event, message="\n".join(lines))
+    else:
+        logs.write("\n".join(["nutonic: " + lines[0], *lines[1:], ""]))
+
+
+def end_interrupted() -> NoReturn:
+    """End the process as one that was interrupted does, and say that the same command goes on."""
+    print_error("interrupted: the same command goes on from here", "interrupted")
+    sys.exit(INTERRUPTED)
+
+
+def plain_json(value: object) -> object:
+    """A value of ours as JSON has it."""
+    return orjson.loads(orjson.dumps(value))
+
+
+def print_json(value: Any) -> None:
+    """Print one JSON object on stdout; StoreError if it cannot be."""
+    try:
+        click.echo(logs.document(value, orjson.OPT_INDENT_2))
+    except BrokenPipeError:  # whoever read it has gone, and needs no telling
+        raise
+    except OSError as error:
+        silence(1)
+        raise StoreError(f"cannot write to the standard output: {(error.strerror or 'unwritable').lower()}") from None

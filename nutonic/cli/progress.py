@@ -1,0 +1,363 @@
+"""What a person sees of a build while it runs: a bar in a terminal or a notebook, lines in a log, JSON for programs."""
+
+from __future__ import annotations
+
+import math
+import sys
+import time
+from collections import Counter, deque
+from collections.abc import Iterator
+from contextlib import contextmanager
+from html import escape
+from typing import Any
+
+from rich.console import Group
+from rich.live import Live
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
+from rich.progress import Progress as Bar
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from nutonic.cli import logs
+from nutonic.cli.screen import console, note
+from nutonic.core.callbacks import TilesSaved
+from nutonic.core.units import duration
+from nutonic.run.callbacks import (
+    BatchFinished,
+    BuildEnded,
+    BuildStarted,
+    Callback,
+    CaptionsFinished,
+    Note,
+    StageBegun,
+    WorkersChanged,
+)
+
+#: The least number of seconds between two lines of progress, and between two pictures of a notebook's bar.
+_LINES_APART_S, _PICTURES_APART_S = 1.0, 0.25
+
+#: Seconds of the past that the time left is told by, and seconds and batches before it is told at all.
+_WINDOW_S, _SOONEST_S, _LEAST = 120.0, 3.0, 2
+
+#: Columns of a bar.
+_BAR = 28
+
+
+class Progress(Callback):
+    """Shows a build's notes, and that workers are lost; its subclasses show its batches too."""
+
+    def on_note(self, event: Note, /) -> None:
+        """Print the note."""
+        note(event.text)
+
+    def on_workers(self, event: WorkersChanged, /) -> None:
+        """Print that workers are lost, or that there is none."""
+        if event.lost or not event.there:
+            note(workers_line(event))
+
+
+def workers_line(event: WorkersChanged) -> str:
+    """Which workers are lost and left, in words."""
+    lost = {0: "", 1: "worker lost, "}.get(event.lost, f"{event.lost} workers lost, ")
+    return f"{lost}{event.there} left" if event.there else f"{lost}none left: waiting for workers"
+
+
+@contextmanager
+def progress() -> Iterator[Callback]:
+    """A callback that shows how a build goes; the block around the build is where it is shown.
+
+    In a terminal or a notebook a bar of places, with what is being done, tiles, rows, rejects, workers, the time that has
+    gone and, once it can be told, the time that is left. Elsewhere lines, which are at least a second apart; the last batch
+    always has one. As JSON, each batch has one.
+
+    Examples
+    --------
+    >>> with nt.progress() as bar:  # doctest: +SKIP
+    ...     nt.build(recipe, "dataset", callbacks=[bar])
+    """
+    if logs.is_json():
+        yield JsonProgress()
+    elif is_notebook():
+        yield NotebookProgress()
+    elif _can_move():
+        board = BarProgress()
+        with Live(board, console=console, refresh_per_second=4, transient=True):
+            yield board
+    else:
+        lines = LineProgress()
+        try:
+            yield lines
+        finally:
+            lines.flush()
+
+
+def _can_move() -> bool:
+    """Whether a line can be redrawn; pipes and dumb terminals take new lines only."""
+    return console.is_terminal and not console.is_dumb_terminal and console.file.isatty()
+
+
+def is_notebook() -> bool:
+    """Whether this is a notebook's own process, which shows pictures; no notebook, where IPython was never imported."""
+    ipython = sys.modules.get("IPython")
+    shell = ipython.get_ipython() if ipython is not None else None
+    return type(shell).__name__ == "ZMQInteractiveShell"
+
+
+class Board(Progress):
+    """What is known of a build: its stage, its counts and its workers."""
+
+    def __init__(self) -> None:
+        self._began_s = self._stage_began_s = time.monotonic()
+        self.stage, self.unit = "starting", "places"
+        self.done, self.to_do, self.there = 0, 0, -1
+        self.waits = False
+        self._counts: Counter[str] = Counter()
+        self._past: deque[tuple[float, int, int]] = deque()
+
+    def on_stage(self, event: StageBegun, /) -> None:
+        """Take up what is done now."""
+        self.stage = event.text
+        self._start(0, "places")
+
+    def on_start(self, event: BuildStarted, /) -> None:
+        """Batches begin."""
+        self.stage = "building"
+        self._start(event.to_do, "places")
+
+    def on_batch(self, event: BatchFinished, /) -> None:
+        """Count a batch, of places or of patches that are captioned."""
+        result, captions = event.result, isinstance(event, CaptionsFinished)
+        if captions and self.stage != "captioning":
+            self.stage = "captioning"
+            self._start(event.to_do, "patches")
+        self.done += result.finished
+        rejects = sum(result.rejects.values())
+        of_captions = {"captions": result.rows, "not let through": rejects}
+        of_places = {"tiles": result.tiles, "rows": result.rows, "left out": rejects}
+        self._counts.update(of_captions if captions else of_places)
+        self._counts.update(failed=len(result.failures))
+        self.to_do = event.to_do
+        self._past.append((time.monotonic(), self.done, self._counts["captions" if captions else "tiles"]))
+        while len(self._past) > _LEAST + 1 and self._past[0][0] < time.monotonic() - _WINDOW_S:
+            self._past.popleft()
+
+    def on_workers(self, event: WorkersChanged, /) -> None:
+        """Take up how many there are; what is lost is told in a line that stays."""
+        super().on_workers(event)
+        self.there, self.waits = event.there, not event.there
+
+    def _start(self, to_do: int, unit: str) -> None:
+        self._stage_began_s = time.monotonic()
+        self.done, self.to_do, self.unit = 0, to_do, unit
+        self._past = deque([(self._stage_began_s, 0, 0)])
+        self._counts.clear()
+
+    def counts(self) -> str:
+        """Tiles, rows and what was left out, in words; empty before there are any."""
+        of_captions = self.stage == "captioning"
+        always = ("captions", "not let through") if of_captions else ("tiles", "rows")
+        names = [*always, *(name for name in ("left out", "failed") if self._counts[name])]
+        parts = [f"{self._counts[name]} {name}" for name in names]
+        rate = self.rate(2)
+        if rate is not None:
+            digits = 0 if rate >= 100 else 1
+            parts.insert(0, f"{rate:.{digits}f} {'captions' if of_captions else 'tiles'}/s")
+        return ", ".join(parts) if self.to_do else ""
+
+    def rate(self, which: int = 1) -> float | None:
+        """Places (1) or tiles (2) a second of late; None while too little is done to tell."""
+        now, first = time.monotonic(), self._past[0] if self._past else (0.0, 0, 0)
+        if len(self._past) <= _LEAST or now - self._stage_began_s < _SOONEST_S:
+            return None
+        return (self._past[-1][which] - first[which]) / (now - first[0])
+
+    def times(self) -> str:
+        """The time that has gone, and about how much is left if that can be told."""
+        seconds = int(time.monotonic() - self._began_s)
+        gone = f"{seconds // 3600}:{seconds // 60 % 60:02d}:{seconds % 60:02d} elapsed"
+        rate = self.rate()
+        if not rate or self.waits:
+            return gone
+        return f"{gone}, about {duration((self.to_do - self.done) / rate)} left"
+
+    def workers(self) -> str:
+        """How many workers there are; nothing without a cluster."""
+        if self.waits:
+            return "waiting for workers"
+        return "" if self.there < 0 else f"{self.there} worker{'s' * (self.there != 1)}"
+
+    def rows(self) -> tuple[str, str]:
+        """What stands beside the bar, and below it."""
+        of_all = f"{self.done} of {self.to_do} {self.unit}" if self.to_do else ""
+        beside = ", ".join(filter(None, (of_all, self.workers())))
+        return beside, "; ".join(filter(None, (self.times(), self.counts())))
+
+
+class BarProgress(Board):
+    """A bar in a terminal, of two rows that fit into 80 columns."""
+
+    def __rich__(self) -> Group:
+        """The two rows as they are now."""
+        beside, below = self.rows()
+        row = Table.grid(padding=(0, 1))
+        bar = [ProgressBar(total=self.to_do, completed=self.done, width=_BAR)] if self.to_do else []
+        row.add_row(Text(self.stage, style="bold"), *bar, Text(beside, no_wrap=True, overflow="ellipsis"))
+        return Group(row, Text(f"  {below}", style="dim", no_wrap=True, overflow="ellipsis"))
+
+
+class NotebookProgress(Board):
+    """A bar in a notebook's output, drawn anew in its place."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._drawn_s, self._lines = -math.inf, list[str]()
+        self._handle: Any = None
+
+    def on_note(self, event: Note, /) -> None:
+        """Show the note below the bar."""
+        self._lines.append(event.text)
+        self._draw(at_once=True)
+
+    def on_stage(self, event: StageBegun, /) -> None:
+        """Show what is done now."""
+        super().on_stage(event)
+        self._draw(at_once=True)
+
+    def on_start(self, event: BuildStarted, /) -> None:
+        """Show that batches begin."""
+        super().on_start(event)
+        self._draw(at_once=True)
+
+    def on_batch(self, event: BatchFinished, /) -> None:
+        """Advance the bar."""
+        super().on_batch(event)
+        self._draw(at_once=self.done >= self.to_do)
+
+    def on_workers(self, event: WorkersChanged, /) -> None:
+        """Show how many there are; what is lost stays below the bar."""
+        self.there, self.waits = event.there, not event.there
+        if event.lost or not event.there:
+            self._lines.append(workers_line(event))
+        self._draw(at_once=True)
+
+    def on_end(self, event: BuildEnded, /) -> None:
+        """Show what was built."""
+        summary = event.summary
+        self.stage = "done" if summary.complete else "stopped"
+        self.done = self.to_do = summary.finished
+        self._counts = Counter({"tiles": summary.tiles, "rows": summary.rows})
+        self._draw(at_once=True)
+
+    def _draw(self, *, at_once: bool) -> None:
+        if not at_once and time.monotonic() - self._drawn_s < _PICTURES_APART_S:
+            return
+        self._drawn_s = time.monotonic()
+        picture = {"text/html": self._html(), "text/plain": self._text()}
+        if self._handle is None:
+            from IPython.display import display
+
+            self._handle = display(picture, raw=True, display_id=True)  # type: ignore[no-untyped-call]
+        else:
+            self._handle.update(picture, raw=True)
+
+    def _text(self) -> str:
+        beside, below = self.rows()
+        return "\n".join([f"{self.stage}  {beside}", below, *self._lines])
+
+    def _html(self) -> str:
+        beside, below = self.rows()
+        bar = f'<progress value="{self.done}" max="{self.to_do}"></progress> ' if self.to_do else ""
+        lines = "".join(f"<br>{escape(line)}" for line in (below, *self._lines))
+        return f"<div><b>{escape(self.stage)}</b> {bar}{escape(beside)}{lines}</div>"
+
+
+class LineProgress(Progress):
+    """A line for each batch, unless the last line is less than a second old."""
+
+    def __init__(self) -> None:
+        self._finished, self._captioned, self._printed_s, self._pending = 0, 0, -math.inf, ""
+
+    def on_batch(self, event: BatchFinished, /) -> None:
+        """Print a line, or keep it for the end."""
+        result = event.result
+        if isinstance(event, CaptionsFinished):
+            self._captioned += result.finished
+            counts = f"{result.rows} captions of {result.places} patches"
+            self._pending = f"batch {result.index}: {counts}; {self._captioned} of {event.to_do} captioned"
+        else:
+            self._finished += result.finished
+            counts = f"{result.places} places, {result.tiles} tiles, {result.rows} rows"
+            self._pending = f"batch {result.index}: {counts}; {self._finished} of {event.to_do} done"
+        if time.monotonic() - self._printed_s >= _LINES_APART_S:
+            self.flush()
+
+    def flush(self) -> None:
+        """Print the last batch's line, unless it has been printed."""
+        if self._pending:
+            console.print(self._pending, markup=False)
+            self._printed_s, self._pending = time.monotonic(), ""
+
+
+class JsonProgress(Progress):
+    """An event of JSON for each batch, and where workers are lost."""
+
+    def __init__(self) -> None:
+        self._started_s, self._done = time.monotonic(), Counter[str]()
+
+    def on_workers(self, event: WorkersChanged, /) -> None:
+        """Write the event ``workers`` if some are lost, or none is there."""
+        if event.lost or not event.there:
+            logs.emit("workers", there=event.there, lost=event.lost)
+
+    def on_batch(self, event: BatchFinished, /) -> None:
+        """Write the event: ``batch``, of places; or ``captions``, of patches."""
+        result, is_captions = event.result, isinstance(event, CaptionsFinished)
+        name = "captions" if is_captions else "batch"
+        self._done[name] += result.finished
+        counts: dict[str, Any] = {n: getattr(result, n) for n in ("places", "tiles", "rows", "bytes_written")}
+        logs.emit(
+            name,
+            index=result.index,
+            done=self._done[name],
+            to_do=event.to_do,
+            elapsed_s=round(time.monotonic() - self._started_s, 1),
+            failures=len(result.failures),
+            rejects=dict(result.rejects),
+            **counts,
+        )
+
+
+@contextmanager
+def tile_progress() -> Iterator[Callback]:
+    """Show a bar of tiles; where there is no terminal, print lines that are at least a second apart."""
+    if logs.is_json() or not _can_move():
+        yield TileLines()
+        return
+    columns = (TextColumn("tiles"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("elapsed"))
+    with Bar(*columns, console=console, transient=True) as bar:
+        yield TileBar(bar)
+
+
+class TileLines(Callback):
+    """A line with the number of saved tiles, at most every second, and one at the end."""
+
+    def __init__(self) -> None:
+        self._printed_s = -math.inf
+
+    def on_tiles(self, event: TilesSaved, /) -> None:
+        """Print a line if the last one is old enough, or if all tiles are saved."""
+        if event.done == event.total or time.monotonic() - self._printed_s >= _LINES_APART_S:
+            note(f"{event.done} of {event.total} tiles")
+            self._printed_s = time.monotonic()
+
+
+class TileBar(Callback):
+    """A bar of tiles."""
+
+    def __init__(self, bar: Bar) -> None:
+        self._bar, self._task = bar, bar.add_task("tiles", total=None)
+
+    def on_tiles(self, event: TilesSaved, /) -> None:
+        """Advance the bar."""
+        self._bar.update(self._task, completed=event.done, total=event.total)
