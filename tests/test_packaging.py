@@ -122,4 +122,4 @@ def test_recipes_beside_the_library_are_the_librarys_own():
     texts = {path.stem: path.resolve() for path in (ROOT / "recipes").iterdir()}
     assert set(texts) == set(NAMES)
     assert {name: path.read_text() for name, path in texts.items()} == {name: template(name) for name in NAMES}
-    assert {path.parent for path in texts.values()} == {ROOT / "nutonic/recipe"}
+    assert {path.parent for path in texts.values()} == {ROOT / "nutonic/recipe", ROOT / "nutonic/recipe/starts"}

@@ -2,27 +2,45 @@
 
 from __future__ import annotations
 
+import difflib
 from pathlib import Path
 from typing import Literal
 
 import click
 
 from nutonic.io.atomic import refuse_unusable
+from nutonic.recipe.template import NAMES, places, start
+from nutonic.recipe.template import template as template_text
+
+#: Beside recipes: the texts that a recipe can name.
+_TEXTS = {
+    "wording": "templates of rows, for rows.wording",
+    "prompts": "templates of what models are asked, for captions.prompts",
+    "tags": "what a picture shows of a map, for osm.tags",
+}
 
 
-@click.command(short_help="Write a commented recipe to start from.")
-@click.argument("template", required=False)
+def _help() -> str:
+    lines = [f"  {name:<20}{start(name).about}" for name in NAMES] + [
+        f"  {name:<20}{about}" for name, about in _TEXTS.items()
+    ]
+    return "\n".join(
+        [
+            "Write a commented recipe to start from, or texts that a recipe can name.",
+            "",
+            "PATH is recipe.yaml unless you say otherwise. WHAT is one of these, nutonic by default:",
+            "",
+            "\b",
+            *lines,
+        ]
+    )
+
+
+@click.command(short_help="Write a commented recipe to start from.", help=_help())
+@click.argument("template", required=False, metavar="[WHAT]")
 @click.argument("path", required=False)
 def init(template: str | None, path: str | None) -> None:
-    """Write a commented recipe to start from, or texts that a recipe can name instead of nutonic's own.
-
-    TEMPLATE is nutonic, the default, or rsteller, a recipe of patches; PATH is recipe.yaml unless you say otherwise.
-    wording and prompts write templates, of rows and for models, into a new folder of that name; tags writes the policy that
-    says what a picture shows of a map, into tags.yaml. Edit them, and name them in rows.wording, captions.prompts, osm.tags.
-    """
-    from nutonic.recipe.template import NAMES
-    from nutonic.recipe.template import template as recipe_template
-
+    """Write a recipe or texts, never over what is there."""
     if template in ("wording", "prompts"):
         _write_texts("wording" if template == "wording" else "prompts", Path(path or template))
         return
@@ -32,14 +50,30 @@ def init(template: str | None, path: str | None) -> None:
         target = Path(path or "tags.yaml")
         _write_new(target, builtin("tags")["text"], f"edit it, and say  osm: {{tags: {target}}}  in a recipe beside it")
         return
-    if template not in NAMES and path is not None:
-        others = ", ".join((*NAMES, "wording", "prompts", "tags"))
-        raise click.ClickException(f"{template!r} is not a template: use {others}")
+    if template not in NAMES and (path is not None or _is_a_name(template)):
+        close = difflib.get_close_matches(template or "", (*NAMES, *_TEXTS), n=1)
+        guess = f"did you mean {close[0]}?" if close else f"use {', '.join((*NAMES, *_TEXTS))}"
+        raise click.ClickException(f"{template!r} is not a template: {guess}")
     name, target = (
         (template, Path(path or "recipe.yaml")) if template in NAMES else ("nutonic", Path(template or "recipe.yaml"))
     )
-    keys = "imagery, patches and osm" if name == "rsteller" else "pois.path, imagery and labels"
-    _write_new(target, recipe_template(name or "nutonic"), f"set {keys}, then run  nutonic plan {target}")
+    _write_recipe(name or "nutonic", target)
+
+
+def _is_a_name(text: str | None) -> bool:
+    """Whether a word looks like the name of a template rather than like a path: no folder, and no suffix."""
+    return text is not None and Path(text).name == text and not Path(text).suffix
+
+
+def _write_recipe(name: str, target: Path) -> None:
+    chosen = start(name)
+    then = f"nutonic plan {target}"
+    _write_new(
+        target, template_text(name), f"set {chosen.to_set}, then run  {then}" if chosen.to_set else f"run  {then}"
+    )
+    beside = target.with_name("places.csv")
+    if chosen.needs_places and not beside.exists():
+        _write_new(beside, places(), "twelve places to try it on; put your own there")
 
 
 def _write_texts(kind: Literal["wording", "prompts"], folder: Path) -> None:
