@@ -291,6 +291,28 @@ def shape_problem(sentence: str, elements: Sequence[Described]) -> str | None:
     return wrong if shapes else None
 
 
+#: A thing that is cut off by the edge of the picture, and one that is not.
+_CUT = re.compile(
+    r"\b(?:cuts? (?:it )?off|(?:goes on|going on|continu\w+|extend\w*|reach\w*|stretch\w*|runs?|lies?|lying) (?:\w+ )?"
+    r"(?:beyond|outside))\b",
+    re.IGNORECASE,
+)
+_WHOLE = re.compile(
+    r"\b(?:lies (?:wholly|entirely|completely|fully) (?:within|inside)|all of it lies (?:within|inside)"
+    r"|(?:seen|visible|shown) (?:in full|in its entirety)|no edge\b.* cuts? it off|the whole (?:\w+ ){1,3}is in view)\b",
+    re.IGNORECASE,
+)
+
+
+def edge_problem(sentence: str, elements: Sequence[Described]) -> str | None:
+    """What is said of the edge of the picture, that it cuts a thing off or does not, where that is so of none of them."""
+    whole = _WHOLE.search(sentence)
+    if whole is not None:
+        return whole[0] if all(each.cut for each in elements) else None
+    found = _CUT.search(sentence)
+    return found[0] if found is not None and not any(each.cut for each in elements) else None
+
+
 def _is_shape(told: str, shape: str) -> bool:
     also = {"rectangular": ("square",), "circular": ("round",), "oval": ("round",), "compact": ("round", "square")}
     return told in shape.lower() or shape in also.get(told, ())

@@ -71,7 +71,7 @@ def template_caption(
     for attempt in range(_TRIES):
         key = f"{description.patch_id} {task.number} {task.element} {task.index} {seed} {attempt}"
         text = _Caption(description, subject, captions.names, Pick(key)).text(least, most)
-        if before is None or not before.startswith(text.partition(". ")[0]):
+        if before is None or not before.startswith(text.partition(". ")[0].removesuffix(".")):
             break
     return text
 

@@ -14,12 +14,12 @@ from functools import lru_cache
 
 from nutonic.chips.scene.description import Described, SceneDescription, Task
 from nutonic.recipe.annotation import Captions
-from nutonic.rows.annotation.bearings import bearing_problem, shape_problem, without_free
+from nutonic.rows.annotation.bearings import bearing_problem, edge_problem, shape_problem, without_free
 from nutonic.rows.annotation.numbers import known_of, number_problem
 from nutonic.rows.annotation.prompts import is_name
 from nutonic.rows.annotation.talk import Problem, length_problem, names_problem, sentences, talk_problem
 from nutonic.rows.annotation.templates import EVERY
-from nutonic.rows.annotation.things import KINDS, evidence_of, mentioned, thing_problem
+from nutonic.rows.annotation.things import KINDS, evidence_of, mentioned, thing_problem, whole_noun
 
 #: Why answers are not let through, as they are counted.
 REASONS = (
@@ -99,13 +99,13 @@ def _facts_problem(text: str, main: Described, whole: SceneDescription, nouns: C
     thing = thing_problem(text, evidence_of(whole.elements), nouns)
     if thing is not None:
         return "thing", thing
-    for each in sentences(text):
+    for index, each in enumerate(sentences(text)):
         sentence, wrong = without_free(each, main)
         if wrong is not None:
             return "place", wrong
-        spoken_of = _meant(sentence, main, whole) or [main]
+        spoken_of = _meant(sentence, main, whole, first=index == 0) or [main]
         for clause in _CLAUSE.split(sentence):
-            meant = _meant(clause, main, whole) or spoken_of
+            meant = _meant(clause, main, whole, first=index == 0) or spoken_of
             problem = _clause_problem(clause, meant, [*spoken_of, main], whole)
             if problem is not None:
                 return problem
@@ -119,11 +119,22 @@ _CLAUSE = re.compile(r"[,;:]\s+")
 _PRONOUN = re.compile(r"\b(?:it|its|itself|this|these|they|their|them)\b", re.IGNORECASE)
 
 
-def _meant(text: str, main: Described, whole: SceneDescription) -> list[Described]:
-    """The elements that a text speaks of; the one that is described also by a pronoun, and first."""
+#: What tells that there is more than one of a kind.
+_OTHERS = re.compile(r"\b(?:another|others?|further|more|second)\b", re.IGNORECASE)
+
+
+def _meant(text: str, main: Described, whole: SceneDescription, *, first: bool) -> list[Described]:
+    """The elements that a text speaks of; the one that is described also by a pronoun, and first.
+
+    In a `first` sentence a thing in the singular is the one that is described, whatever else is called so.
+    """
     found = mentioned(text, whole.elements)
     others = [each for each in found if each.element != main.element]
-    return [main, *others] if len(others) < len(found) or _PRONOUN.search(text) else others
+    spoken_of = len(others) < len(found)
+    if first and spoken_of and not _OTHERS.search(text) and len(whole_noun(main.noun).findall(text)) == 1:
+        rest = mentioned(whole_noun(main.noun).sub(" ", text), whole.elements)
+        others = [each for each in rest if each.element != main.element]
+    return [main, *others] if spoken_of or _PRONOUN.search(text) else others
 
 
 def _clause_problem(
@@ -132,7 +143,7 @@ def _clause_problem(
     checks = (
         ("number", number_problem(clause, known_of(meant, whole, around[-1]))),
         ("place", bearing_problem(clause, meant, around, around[-1])),
-        ("shape", shape_problem(clause, meant)),
+        ("shape", shape_problem(clause, meant) or edge_problem(clause, meant)),
     )
     return next(((reason, detail) for reason, detail in checks if detail is not None), None)
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from nutonic.chips.scene.description import Described, SceneDescription
-from nutonic.rows.annotation.things import mentioned, place_of
+from nutonic.rows.annotation.things import called, mentioned, whole_noun
 
 _ONES = {
     word: value
@@ -66,6 +66,14 @@ _MANY = re.compile(
 _LEAST = {"dozen": 10, "dozens": 20, "hundreds": 200, "thousands": 2000, "scores": 40, "numerous": 5, "countless": 20}
 _EXACT = {"pair": 2, "pairs": 2, "twin": 2, "double": 2, "triple": 3}
 
+#: What tells of the picture's own size.
+_OF_PICTURE = re.compile(
+    r"\b(?:sides?|edge to edge|across|wide|high|in (?:width|height)|spans?"
+    r"|(?:picture|image|view|scene|frame|photo\w*|patch|ground|area|square) (?:that is shown )?"
+    r"(?:is|covers|measures|shows|takes in))\b",
+    re.I,
+)
+
 _OF_PARTS = re.compile(r"[ -](?:thirds?|quarters?|halves|fifths?|tenths?|eighths?)\b", re.IGNORECASE)
 
 #: What has two of itself, or one: numbers before these are no counts of things.
@@ -83,6 +91,8 @@ class Known:
     share: tuple[float, ...]
     length: tuple[float, ...]
     area: tuple[float, ...]
+    side: float
+    """Of the picture, in metres."""
     things: tuple[Described, ...]
     """All that there are, to be counted."""
     tags: Mapping[str, frozenset[float]]
@@ -114,8 +124,9 @@ def known_of(elements: Iterable[Described], whole: SceneDescription, main: Descr
     side = whole.side_m
     return Known(
         share=tuple(each.share for each in found if each.share is not None),
-        length=(side, *(each.length_m for each in found if each.length_m is not None)),
-        area=(side * side, *(each.area_m2 for each in found if each.area_m2 is not None)),
+        length=tuple(each.length_m for each in found if each.length_m is not None),
+        area=tuple(each.area_m2 for each in found if each.area_m2 is not None),
+        side=side,
         things=whole.elements,
         tags={key: frozenset(numbers) for key, numbers in tags.items() if numbers},
         counts=frozenset(
@@ -142,7 +153,10 @@ def _is_known(sentence: str, found: re.Match[str], known: Known) -> bool:
     if after is not None:
         kind, factor = _UNITS[_plain_unit(after["unit"])]
         step = _step(found["digits"] or found["spelt"], value)
-        return any(_rounds(value, truth / factor, step, kind) for truth in getattr(known, kind))
+        truths: tuple[float, ...] = getattr(known, kind)
+        if _OF_PICTURE.search(sentence):
+            truths += {"length": (known.side,), "area": (known.side**2,)}.get(kind, ())
+        return any(_rounds(value, truth / factor, step, kind) for truth in truths)
     if found["digits"] and found["tail"]:
         return False
     if found["spelt"] and (value == 1 or (value == 2 and _IDIOM.match(sentence, found.end()))):
@@ -179,11 +193,14 @@ def _numbers_of(after: str, known: Known) -> frozenset[float]:
     named = mentioned(words, known.things)
     if not named:
         return known.counts
-    called = {each.noun: at for each in named if (at := place_of(each.noun, words)) is not None}
-    whole = min(called, key=lambda noun: (called[noun], -len(noun), noun), default=None)
-    alike = [each for each in named if whole is None or each.noun == whole]
+    where = {each.noun: at for each in named if (at := whole_noun(each.noun).search(words)) is not None}
+    if where:
+        first = min(where, key=lambda noun: (where[noun].start(), -len(noun), noun))
+        alike, named = [each for each in named if each.noun == first], called(where[first][0], named)
+    else:
+        alike = [each for each in named if each.noun == named[0].noun]
     counts: set[float] = set()
-    for found in (alike, named, [each for each in alike if each.noun == alike[0].noun]):
+    for found in (alike, named):
         besides = len(found) - sum(each.element == known.main for each in found)
         near = sum(each.element in known.near for each in found)
         counts |= {len(found), besides, near, besides - near}

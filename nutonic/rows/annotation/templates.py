@@ -152,8 +152,8 @@ FREE = (
     "The {side} third of the {short} holds little or nothing of it.",
 )
 FRAME = (
-    "The whole {short} spans {side} from west to east, and as much from north to south.",
-    "From edge to edge the {short} measures {side}, both from north to south and from west to east.",
+    "The whole {short} spans {side} in height and in width.",
+    "From edge to edge the {short} measures {side} on the ground.",
     "The ground that is shown is a square with sides of {side}.",
 )
 

@@ -127,10 +127,14 @@ KINDS = (
         r"cemetery|grave",
     ),
     _kind(
-        r"playing fields?|sports? (?:fields?|grounds?|pitch\w*)|pitch(?:es)?|stadiums?|baseball\w*|"
-        r"football\w*|soccer\w*|tennis\w*|basketball\w*|ball ?(?:fields?|parks?)|athletics?|arenas?|"
-        r"grandstands?|bleachers?|gyms?",
-        r"pitch|sport|stadium|field|court|track$|athletic|arena|grandstand|bleachers|school",
+        r"playing fields?|sports? (?:fields?|grounds?|pitch\w*)|pitch(?:es)?|baseball\w*|football\w*|soccer\w*|tennis\w*|"
+        r"basketball\w*|ball ?(?:fields?|parks?)|athletics?",
+        r"pitch|sport|stadium|(?:ball|rugby|hockey|lacrosse|playing) field|court|running track|leisure=track|athletic|arena|"
+        r"grandstand|bleachers|school",
+    ),
+    _kind(
+        r"stadiums?|arenas?|grandstands?|bleachers?|gyms?",
+        r"stadium|arena|grandstand|bleachers|gym|sports (?:hall|centre)|leisure=track|athletic|school",
     ),
     _kind(
         r"golf\w*|fairways?|bunkers?",
@@ -357,10 +361,14 @@ def mentioned(sentence: str, elements: Sequence[Described]) -> list[Described]:
     return found
 
 
-def place_of(noun: str, text: str) -> int | None:
-    """Where a noun, or its plural, stands in a text; None if it does not."""
-    found = _pattern(noun).search(text)
-    return None if found is None else found.start()
+def whole_noun(noun: str) -> re.Pattern[str]:
+    """A noun in the singular or the plural, as words of their own."""
+    return _pattern(noun)
+
+
+def called(word: str, elements: Sequence[Described]) -> list[Described]:
+    """The elements that may be called by a word, in the singular or the plural."""
+    return [each for each in elements if any(_pattern(noun).fullmatch(word) for noun in _called_of(each))]
 
 
 @lru_cache(maxsize=4096)

@@ -1,0 +1,153 @@
+"""Every claim of every template caption, derived again from what was planted, by a reader that knows nothing of nutonic."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from dataclasses import dataclass
+from functools import cache
+
+import pytest
+from support.caption_reader import PARTS, falsehoods
+from support.landscapes import VOCABULARY, World, world
+from support.lying import LIES, renamed
+
+from nutonic.chips.scene.describe import describe
+from nutonic.chips.scene.description import SceneDescription, Task
+from nutonic.chips.scene.policy import parse
+from nutonic.chips.scene.tasks import choose
+from nutonic.recipe.annotation import Captions
+from nutonic.recipe.templates import builtin
+from nutonic.rows.annotation.captions import template_caption
+from nutonic.rows.annotation.gate import problem_of
+
+POLICY, CAPTIONS = parse(builtin("tags")["text"]), Captions()
+NOUNS = frozenset(noun for noun in POLICY.nouns.values() if noun is not None)
+PROMPT = "\n".join(builtin("prompts").values())
+EVERY_LIE = {**LIES, "renamed": renamed(*(word for words in VOCABULARY for word in words))}
+
+
+@dataclass(frozen=True)
+class Said:
+    """A caption of a planted world."""
+
+    world: World
+    described: SceneDescription
+    task: Task
+    before: str | None
+    text: str
+
+    def falsehoods(self, text: str) -> list[str]:
+        return falsehoods(text, self.world.scene, self.task.element, VOCABULARY)
+
+    def problem(self, text: str) -> tuple[str, str] | None:
+        """What the gate says."""
+        return problem_of(text, self.task, self.described, CAPTIONS, nouns=NOUNS, before=self.before, prompt=PROMPT)
+
+
+def described(seed: int) -> tuple[World, SceneDescription]:
+    planted = world(seed)
+    return planted, describe(planted.elements, planted.grid, POLICY, patch_id=f"world-{seed}")
+
+
+def captions_of(seed: int) -> list[Said]:
+    """A caption and a revision of each thing of a world that is large or long enough."""
+    planted, scene = described(seed)
+    said = []
+    for each in scene.elements:
+        large = (each.share or 0.0) > CAPTIONS.min_area_share
+        if not large and not (each.length_m or 0.0) > CAPTIONS.min_line_share * scene.side_m:
+            continue
+        before = None
+        for number in (1 if large else 2, 3):
+            task = Task(number=number, element=each.element)
+            text = template_caption(scene, task, before, CAPTIONS, seed)
+            said.append(Said(planted, scene, task, before, text))
+            before = text
+    return said
+
+
+@cache
+def some() -> tuple[Said, ...]:
+    """Captions of fifteen worlds."""
+    return tuple(said for seed in range(15) for said in captions_of(seed))
+
+
+def wrong_of(said: Said) -> list:
+    """What the reader finds, and the gate; that there is too little to say is no lie."""
+    problem = said.problem(said.text)
+    found = [] if problem is None or problem[0] == "too short" else [problem]
+    return [(*each, said.text) for each in found] + said.falsehoods(said.text)
+
+
+def test_every_claim_is_true_and_passes_the_gate():
+    assert len(some()) > 150
+    assert [wrong for said in some() for wrong in wrong_of(said)] == []
+
+
+@pytest.mark.exhaustive
+@pytest.mark.parametrize("hundred", range(10))
+def test_every_claim_of_a_thousand_worlds_is_true(hundred):
+    found, count = [], 0
+    for seed in range(100 * hundred, 100 * hundred + 100):
+        said = captions_of(seed)
+        count += len(said)
+        found += [wrong for each in said for wrong in wrong_of(each)]
+    print(f"{count} captions")
+    assert count > 1000
+    assert found == []
+
+
+def mirrored(said: Said, lie: str) -> bool:
+    """Whether a thing lies as it would upside down, or the other way round: then that is no lie of it."""
+    there = said.described.of(said.task.element)
+    names = {"upside_down": ("north", "south"), "left_is_right": ("west", "east")}.get(lie)
+    if names is None:
+        return False
+    one, other = names
+    flipped = {part.replace(one, "*").replace(other, one).replace("*", other) for part in there.cells}
+    assert flipped <= set(PARTS)
+    return bool(flipped & set(there.cells))
+
+
+def test_what_is_changed_to_a_lie_is_found_by_the_reader_and_mostly_by_the_gate():
+    told, read, gated = Counter(), Counter(), Counter()
+    for said in some()[::4]:
+        for name, lie in EVERY_LIE.items():
+            lied = lie(said.text, random.Random(said.text))
+            if lied == said.text or mirrored(said, name):
+                continue
+            told[name] += 1
+            read[name] += bool(said.falsehoods(lied))
+            gated[name] += said.problem(lied) not in (None, said.problem(said.text))
+    assert min(told.values()) >= 2
+    assert {name: told[name] - read[name] for name in told if told[name] > read[name]} == {}
+    # the gate knows no geometry: a street may be called straight if one is, and three buildings three if houses are counted
+    assert {name: gated[name] / told[name] for name in told if gated[name] < GATED.get(name, 0.95) * told[name]} == {}
+
+
+#: So many of these lies the gate finds.
+GATED = {"miscounted": 0.6, "bent": 0.9, "larger": 0.9, "reshaped": 0.7}
+
+
+def test_captions_do_not_all_begin_alike():
+    openings = Counter(" ".join(said.text.split()[:3]) for said in some() if said.task.number != 3)
+    assert len(openings) > 30
+    assert openings.most_common(1)[0][1] < 0.15 * openings.total()
+
+
+def test_no_sentence_is_said_twice_and_none_says_what_another_said():
+    for said in some():
+        sentences = said.text.split(". ")
+        assert len({" ".join(each.split()[:2]) for each in sentences}) >= len(sentences) - 2, said.text
+        assert said.text.count(" percent") <= 1 or "The " in said.text, said.text
+        assert "Seen from above" not in said.text or "overhead" not in said.text, said.text
+
+
+def test_a_patch_gets_the_captions_that_it_is_dealt():
+    _, scene = described(11)
+    tasks = choose(scene, CAPTIONS)
+    assert [task.number for task in tasks[1:]] == [3] * (len(tasks) - 1)
+    texts = [template_caption(scene, tasks[0], None, CAPTIONS, seed) for seed in range(6)]
+    assert len(set(texts)) == 6
+    assert texts == [template_caption(scene, tasks[0], None, CAPTIONS, seed) for seed in range(6)]
