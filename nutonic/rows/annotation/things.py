@@ -368,7 +368,9 @@ def whole_noun(noun: str) -> re.Pattern[str]:
 
 def called(word: str, elements: Sequence[Described]) -> list[Described]:
     """The elements that may be called by a word, in the singular or the plural."""
-    return [each for each in elements if any(_pattern(noun).fullmatch(word) for noun in _called_of(each))]
+    return [
+        each for each in elements if any(_pattern(noun).fullmatch(word) for noun in _called_of(each.noun, each.tags))
+    ]
 
 
 @lru_cache(maxsize=4096)
