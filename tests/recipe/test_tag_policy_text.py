@@ -95,6 +95,11 @@ def test_a_building_of_which_only_its_use_is_known_is_a_building(kind: str):
     assert parse(TEXT).noun({"building": kind}) == "building"
 
 
+def test_what_is_thinner_than_a_pixel_is_no_thing_of_a_picture():
+    assert parse(TEXT).noun({"barrier": "fence"}) is None
+    assert parse(TEXT).noun({"barrier": "fence", "leisure": "pitch"}) == "sports pitch"
+
+
 def test_a_part_of_a_building_is_no_second_one():
     assert parse(TEXT).noun({"building:part": "yes"}) is None
 

@@ -462,3 +462,79 @@ def test_an_endless_number_is_one_all_the_same():
 
 def test_an_endless_text_is_not_looked_at():
     assert judged("pond", "water " * 10**6) == ("too long", "6,000,000 letters")
+
+
+@pytest.mark.parametrize(
+    ("told", "found"),
+    [
+        ("in every part of the picture but the north-east and east", None),
+        ("in every part but the east and north-east of this view", None),
+        ("in every part of the picture but the north-east and south", ("place", "south")),
+        ("in every part of the picture but the centre and east", ("place", "centre")),
+    ],
+)
+def test_what_a_thing_is_said_to_leave_free_is_free(told, found):
+    cells = ("north-west", "north", "west", "centre", "south-west", "south", "south-east")
+    scene = SceneDescription(patch_id="p", side_m=100.0, elements=(area("way/1", "park", "centre", *cells, share=0.7),))
+    text = f"A park lies {told}. It is calm and green, and so it has been for long, as anybody can tell from above. It "
+    text += (
+        "takes about 70 percent of the view, and there is nothing else that would draw the eye of one who looks at it."
+    )
+    assert problem_of(text, TASKS["pond"], scene, PLAIN, nouns=NOUNS) == found
+    text += " Little or nothing of it lies in the eastern third of the picture."
+    assert problem_of(text, TASKS["pond"], scene, PLAIN, nouns=NOUNS) == (found or ("place", "east"))
+
+
+@pytest.mark.parametrize(
+    ("lie", "found"),
+    [
+        ("It goes on beyond the edge of the picture.", ("shape", "goes on beyond")),
+        ("The pond is cut off by the edge.", ("shape", "cut off")),
+        ("The pond lies wholly inside the view.", None),
+        ("The residential street lies wholly inside the view.", ("shape", "lies wholly inside")),
+        ("The residential street continues outside the view.", None),
+        ("The whole residential street is in view.", ("shape", "The whole residential street is in view")),
+    ],
+)
+def test_what_is_cut_off_and_what_is_not_is_known(lie, found):
+    assert judged("pond", f"{FILL} {lie}") == found
+
+
+def test_counts_are_of_all_or_of_those_beside():
+    trees = [area(f"way/{k}", "tree", "north", share=0.001) for k in range(10, 16)]
+    near = tuple(each.element for each in trees[:2])
+    scene = replace(POND, elements=(replace(POND.elements[0], near=near), *POND.elements[1:], *trees))
+
+    def found(number: str):
+        text = f"{FILL} Close by are {number} trees."
+        return problem_of(text, TASKS["pond"], scene, PLAIN, nouns=NOUNS)
+
+    assert [number for number in ("two", "three", "four", "five", "six", "seven") if found(number) is None] == [
+        "two", "four", "six"
+    ]  # fmt: skip
+
+
+def test_a_tower_is_no_water_and_a_field_no_stadium():
+    towers = [area(f"way/{k}", "water tower", "north", share=0.001) for k in (10, 11)]
+    scene = replace(POND, elements=(*POND.elements, *towers, area("way/12", "field", "north", share=0.1)))
+    for told, problem in (("two water towers", None), ("three water towers", "number"), ("a stadium", "thing")):
+        found = problem_of(f"{FILL} There are also {told}.", TASKS["pond"], scene, PLAIN, nouns=NOUNS)
+        assert (found and found[0]) == problem, (told, found)
+
+
+def test_a_shop_called_scene_and_a_road_called_200_keep_no_caption_back():
+    text = f"{FILL} The scene spans about 270 metres."
+    assert problem_of(text, TASKS["pond"], POND, PLAIN, nouns=NOUNS, hidden=["Scene", "270", "Close By"]) is None
+    assert problem_of(text, TASKS["pond"], POND, PLAIN, nouns=NOUNS, hidden=["residential street in the view"]) is None
+    named = f"{FILL} Elm Corner is what it is."
+    assert problem_of(named, TASKS["pond"], POND, PLAIN, nouns=NOUNS, hidden=["Elm Corner"]) == ("name", "Elm Corner")
+
+
+def test_the_pictures_size_is_no_things_length():
+    assert judged("pond", f"{FILL} The picture spans about 270 metres.") is None
+    found = judged("pitch", GOOD_OF_PITCH)
+    assert found is None
+    assert judged("pitch", f"{GOOD_OF_PITCH} It can be followed for about 270 metres.") == ("number", "270")
+
+
+GOOD_OF_PITCH = next(text for key, text in GOOD if key == "pitch")

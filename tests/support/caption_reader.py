@@ -340,13 +340,13 @@ def _is_held(part: str, about: Seen) -> bool:
     """Whether a part of the picture holds some of it, to speak of."""
     of_it, of_part = about.within([part])
     least = 0.045 if about.dimension == 2 else 0.09
-    return of_it >= least or of_part >= least
+    return of_it >= least or of_part >= 2 * least
 
 
 def _is_free(part: str, about: Seen) -> bool:
     of_it, of_part = about.within([part])
     most = 0.055 if about.dimension == 2 else 0.11
-    return of_it < most or of_part < most
+    return of_it < most and of_part < 2 * most
 
 
 def _is_all_but(free: str, about: Seen) -> bool:

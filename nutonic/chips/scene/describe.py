@@ -97,9 +97,11 @@ def _seen(element: Element, frame: Frame, policy: TagPolicy, names: bool) -> _Se
         cells=tuple(CELLS[k] for k in cells),
     )
     if element.kind == "area":
-        said = _area(said, shape, drawn, frame)
+        cut = frame.leaves(element.geometry) or drawn.area - shape.area > frame.pixel**2
+        said = _area(said, shape, frame, cut=bool(cut))
     elif element.kind == "line":
-        said = _line(said, shape, drawn, frame)
+        cut = frame.leaves(element.geometry) or drawn.length - shape.length > frame.pixel
+        said = _line(said, shape, frame, cut=bool(cut))
     return _Seen(said, shape)
 
 
@@ -111,8 +113,7 @@ def _shows(shape: BaseGeometry, kind: str, frame: Frame) -> bool:
     return bool(shape.area >= frame.pixel**2 if kind == "area" else shape.length >= frame.pixel)
 
 
-def _area(said: Described, shape: BaseGeometry, drawn: BaseGeometry, frame: Frame) -> Described:
-    cut = bool(drawn.area - shape.area > frame.pixel**2)
+def _area(said: Described, shape: BaseGeometry, frame: Frame, *, cut: bool) -> Described:
     words, orientation = area_words(shape, cut=cut)
     return replace(
         said,
@@ -124,7 +125,7 @@ def _area(said: Described, shape: BaseGeometry, drawn: BaseGeometry, frame: Fram
     )
 
 
-def _line(said: Described, shape: BaseGeometry, drawn: BaseGeometry, frame: Frame) -> Described:
+def _line(said: Described, shape: BaseGeometry, frame: Frame, *, cut: bool) -> Described:
     course, sinuosity, orientation = line_words(shape, frame.pixel)
     parts = shapely.get_parts(shape)
     ends: tuple[Cell, Cell] | None = None
@@ -138,7 +139,7 @@ def _line(said: Described, shape: BaseGeometry, drawn: BaseGeometry, frame: Fram
         sinuosity=None if sinuosity is None else round(sinuosity, 6),
         orientation=orientation,
         ends=ends,
-        cut=bool(drawn.length - shape.length > frame.pixel),
+        cut=cut,
     )
 
 

@@ -29,9 +29,11 @@ _MARGIN = 0.1
 #: of the side for patches of some kilometres.
 _PIECE = 1 / 16
 
-#: A part of the patch is reached by a shape of which so much lies in it, or that takes so much of it: of its area, or of its
-#: side; by the dimension of the shape. So what is said to lie everywhere but in a part is as good as absent from it.
-_LEAST = {2: 0.05, 1: 0.1}
+#: A part of the patch is reached by a shape of which so much lies in it, ...
+_LEAST_PART = {2: 0.05, 1: 0.1}
+#: ... or that takes so much of it: of its area, or of its side; by the dimension of the shape. So what is said to lie
+#: everywhere but in a part is as good as absent from it.
+_LEAST_TAKEN = {2: 0.1, 1: 0.2}
 
 #: Metres of a CRS may be so far off metres on the ground; UTM is within 0.5 % as far as six degrees from its meridian.
 _SCALE_OFF = 0.01
@@ -116,15 +118,27 @@ class Frame:
 
     def drawn(self, shape: BaseGeometry) -> BaseGeometry:
         """A shape of longitudes and latitudes in metres, as far as the patch and a margin around it."""
-        lon, box, piece = self._degrees
-        west, _, east, _ = shape.bounds
-        if west < lon - 180 or east > lon + 180:
-            shape = shapely.transform(shape, lambda xy: np.column_stack([around(xy[:, 0], lon), xy[:, 1]]))
-        near = _clipped(shape, box)
+        _, box, piece = self._degrees
+        near = _clipped(self._around(shape), box)
         if near.is_empty:
             return near
         to = transformer("EPSG:4326", self.crs)
         return shapely.transform(shapely.segmentize(near, piece), lambda xy: np.column_stack(to.transform(*xy.T)))
+
+    def leaves(self, shape: BaseGeometry) -> bool:
+        """Whether a shape of longitudes and latitudes has anything beyond the margin, also pieces that lie far away."""
+        _, box, _ = self._degrees
+        west, south, east, north = self._around(shape).bounds
+        least_x, least_y, most_x, most_y = box.bounds
+        return bool(west < least_x or south < least_y or east > most_x or north > most_y)
+
+    def _around(self, shape: BaseGeometry) -> BaseGeometry:
+        """A shape on the turn of the globe on which the patch lies."""
+        lon, _, _ = self._degrees
+        west, _, east, _ = shape.bounds
+        if west >= lon - 180 and east <= lon + 180:
+            return shape
+        return shapely.transform(shape, lambda xy: np.column_stack([around(xy[:, 0], lon), xy[:, 1]]))
 
     def within(self, drawn: BaseGeometry) -> BaseGeometry:
         """What of a drawn shape lies in the patch: lines joined where they meet, areas without loose edges."""
@@ -142,12 +156,12 @@ class Frame:
     def reached(self, inside: BaseGeometry) -> tuple[int, ...]:
         """The numbers of the parts that an area or a line reaches into.
 
-        A twentieth of the area or of the part is the least, of a line a tenth of it or of the part's side.
+        A twentieth of an area lies there, or it takes a tenth of the part; of a line a tenth, or a fifth of the side.
         """
         dimension = shapely.get_dimensions(inside)
         measure, of = (shapely.area, self.side**2 / 9) if dimension == 2 else (shapely.length, self.side / 3)
         parts = self.parts(inside)
-        least = min(_LEAST[dimension] * min(measure(inside), of), parts.max())
+        least = min(_LEAST_PART[dimension] * measure(inside), _LEAST_TAKEN[dimension] * of, parts.max())
         return tuple(k for k in range(9) if parts[k] >= least)
 
     def parts(self, inside: BaseGeometry) -> np.ndarray:

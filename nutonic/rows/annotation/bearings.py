@@ -80,7 +80,7 @@ _NEXT = re.compile(
 #: Parts of the picture in which a thing is said not to be.
 _PARTS = rf"(?:the )?(?:{_D8}|centre)(?:(?:, | and )(?:the )?(?:{_D8}|centre))*"
 _FREE = re.compile(
-    rf"\bevery part but (?P<free>{_PARTS})"
+    rf"\bevery part(?: of (?:the|this) (?:\w+ ){{0,2}}{_PICTURE})? but (?P<free>{_PARTS})"
     rf"|\blittle or nothing of it lies in the (?P<side>{_D8})ern third"
     rf"|\bthe (?P<other>{_D8})ern third of the \w+ holds little or nothing of it",
     re.IGNORECASE,

@@ -38,6 +38,8 @@ _DETAILED = 0.01, 0.1
 _DEALT = 0.6
 _TRIES = 8
 _LONGEST_NAME = 60
+#: The width of a line and the size of a point, such as a road and a tree, roughly.
+_LINE_M, _POINT_M2 = 4.0, 30.0
 
 
 def template_caption(
@@ -194,8 +196,8 @@ class _Caption:
         self._told |= named
 
     def _also(self) -> Iterator[str]:
-        """What else there is, the largest first."""
-        groups = _groups(self._others)
+        """What else there is, what is seen most of first."""
+        groups = sorted(_groups(self._others), key=lambda group: -sum(map(_weight, group)))
         for k in range(0, len(groups), _MOST_KINDS):
             yield self._things(words.ALSO, groups[k : k + _MOST_KINDS], placed=True)
 
@@ -230,6 +232,13 @@ class _Caption:
         if free:
             yield self._say(words.FREE, side=self._pick.one(free))
         yield self._say(words.FRAME, side=length(self._description.side_m))
+
+
+def _weight(element: Described) -> float:
+    """About how much of a picture a thing takes, in square metres."""
+    if element.area_m2 is not None:
+        return element.area_m2
+    return _LINE_M * element.length_m if element.length_m is not None else _POINT_M2
 
 
 def _add(said: list[str], sentences: Iterable[str], enough: int, most: int) -> bool:

@@ -19,10 +19,12 @@ from jinja2.exceptions import SecurityError
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from nutonic.chips.scene.description import Cell, Described, SceneDescription, Task
+from nutonic.chips.scene.policy import parse
 from nutonic.core.model import Json
 from nutonic.errors import RecipeError
 from nutonic.inert import inert
 from nutonic.recipe.annotation import Captions
+from nutonic.recipe.templates import builtin
 
 #: The longest prompt, in letters, and the most other elements that it tells of.
 _LONGEST, _MOST_OTHERS = 20_000, 12
@@ -39,6 +41,21 @@ _NAMES = frozenset({"name", "brand", "operator", "owner", "network", "ref"})
 _CLASSES = frozenset(
     """aeroway amenity barrier building emergency golf highway historic junction landuse leisure man_made military
     natural office place power public_transport railway shop tourism water waterway""".split()  # noqa: SIM905
+)
+
+#: Words of values that a picture shows: surfaces, colours, roofs, trees, crops, markings; each list of keys takes any value.
+_WORDS_OF_VALUES = frozenset(
+    """yes both left right separate lane track asphalt concrete plates lanes gravel fine grass dirt sand paving stones sett
+    cobblestone unhewn unpaved paved ground compacted wood metal earth clay tartan artificial turf pebblestone mud
+    rock rubber acrylic carpet bricks brick tiles woodchips shells snow ice salt white grey gray black red green blue
+    yellow brown beige orange pink purple silver maroon olive teal tan cream flat gabled hipped half pyramidal
+    skillion round dome gambrel mansard saltbox onion cone tin slate thatch glass copper tile roof broadleaved
+    needleleaved leafless mixed deciduous evergreen semi wheat maize corn rice barley rye oat soy soybean rapeseed
+    canola sunflower potato beet sugar cotton hop hops vegetable vegetables grape fruit apple pear cherry lemon
+    coconut oil palm banana coffee tea zebra lines dashes dots ladder surface parallel perpendicular diagonal viaduct
+    aqueduct boardwalk cantilever movable trestle reedbed marsh swamp bog fen saltmarsh mangrove tidalflat wet meadow
+    string grade1 grade2 grade3 grade4 grade5 soccer multi photovoltaic panel wind turbine communication cooling
+    lighting observation water urban rural apartments garden single detached trailer park storey street side""".split()  # noqa: SIM905
 )
 
 #: The longest name.
@@ -225,8 +242,21 @@ def is_name(key: str) -> bool:
 
 
 def is_plain(value: str) -> bool:
-    """Whether a tag's value is a word or a few, as those are that a map's keys are made for."""
-    return bool(_PLAIN.fullmatch(value)) and len(re.split(r"[ _:;.-]+", value.strip())) <= _MOST_WORDS
+    """Whether a tag's value is a word or a few, of those that a map's keys are made for: orders are made of others."""
+    told = re.split(r"[ _:;.-]+", value.strip())
+    return (
+        bool(_PLAIN.fullmatch(value))
+        and len(told) <= _MOST_WORDS
+        and all(word.isdigit() or word in _known_words() for word in told)
+    )
+
+
+@lru_cache(maxsize=1)
+def _known_words() -> frozenset[str]:
+    """The words of all values and nouns of nutonic's own policy of tags, and of values that need no line there."""
+    policy = parse(builtin("tags")["text"])
+    lines = [*policy.nouns, *policy.implied.exact, *(noun for noun in policy.nouns.values() if noun is not None)]
+    return _WORDS_OF_VALUES | {word for line in lines for word in re.findall(r"[a-z0-9]+", line.lower())}
 
 
 def _quoted(value: str) -> str:

@@ -367,10 +367,14 @@ def whole_noun(noun: str) -> re.Pattern[str]:
 
 
 def called(word: str, elements: Sequence[Described]) -> list[Described]:
-    """The elements that may be called by a word, in the singular or the plural."""
-    return [
-        each for each in elements if any(_pattern(noun).fullmatch(word) for noun in _called_of(each.noun, each.tags))
-    ]
+    """The elements that count as what a word says, in singular or plural: a church is a building, a forest is no tree."""
+    return [each for each in elements if any(_pattern(noun).fullmatch(word) for noun in _counts_as(each))]
+
+
+def _counts_as(element: Described) -> tuple[str, ...]:
+    last = element.noun.rpartition(" ")[2]
+    keys = (key for key, value in element.tags if key in _BY_KEY and value != "no")
+    return (element.noun, *(() if last in _GENERAL else (last,)), *(word for key in keys for word in _BY_KEY[key]))
 
 
 @lru_cache(maxsize=4096)
