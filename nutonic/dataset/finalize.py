@@ -11,7 +11,7 @@ from nutonic.dataset import card
 from nutonic.dataset.commits import Committed, entries_of, read_commits, unpacked
 from nutonic.dataset.index import NamedFiles, Spans, Totals
 from nutonic.io.objects import Store, is_temporary, sha256
-from nutonic.planning.layout import CARD, MARKER, PLAN, RECIPE, SUMMARY
+from nutonic.planning.layout import CARD, MARKER, PLAN, RECIPE, REPORT, SUMMARY
 from nutonic.planning.ownership import owned_by
 from nutonic.planning.plan_file import PlanFile
 from nutonic.recipe.outputs import Output
@@ -136,5 +136,5 @@ def _joined(spans: Iterable[tuple[str, int, int, int]]) -> Iterator[tuple[str, i
 
 def unnamed(paths: Iterable[str], plan: PlanFile, data: set[str], named: Container[str]) -> list[str]:
     """Files that no commit names, such as those of killed runs; the tree's fixed files are left out."""
-    fixed = data | {CARD, MARKER, PLAN, RECIPE, SUMMARY, "report.html", *plan.beside}
+    fixed = data | {CARD, MARKER, PLAN, RECIPE, SUMMARY, REPORT, *plan.beside}
     return [path for path in paths if path not in fixed and path not in named]

@@ -25,7 +25,7 @@ from nutonic.errors import Corrupt, InputError, MissingExtra, NotNutonic, PlanEr
 from nutonic.inert import inert
 from nutonic.io.buckets.address import Place, place_of
 from nutonic.io.objects import Store, unsealed
-from nutonic.planning.layout import CARD, MARKER, PLAN, RECIPE, SUMMARY, CommitName, is_own, layout_of
+from nutonic.planning.layout import CARD, MARKER, PLAN, RECIPE, REPORT, SUMMARY, CommitName, is_own, layout_of
 from nutonic.planning.ownership import (
     Ownership,
     files_of,
@@ -396,5 +396,5 @@ def _extra(tree: Tree, paths: Iterable[str], expected: set[str]) -> Iterator[Fin
     if litter:
         more = f" and {len(litter) - 1} more" if len(litter) > 1 else ""
         yield Finding(f"{litter[0]}{more} of the operating system's: not judged", note=True)
-    if tree.store.is_file("report.html"):
-        yield Finding("report.html is not judged", note=True)
+    if tree.store.is_file(REPORT):
+        yield Finding(f"{REPORT} is not judged", note=True)

@@ -17,6 +17,10 @@ SUMMARY = f"{META}/summary.json"
 COMMITS = f"{META}/commits"
 PARTS = f"{META}/parts"
 CARD = "README.md"
+
+#: The page that shows a tree to people. It is not judged.
+REPORT = "report.html"
+
 STILLS = "mapbox_stills"
 
 #: How files of stills end: as PNG or JPEG, whichever was delivered.
@@ -34,7 +38,7 @@ OWN = ("images", "overlays", "metadata", STILLS, "data", META)
 
 def is_own(path: str) -> bool:
     """Whether a path of a tree lies where only nutonic writes."""
-    return path.split("/", 1)[0] in OWN or path.split("#")[0] in (CARD, "report.html")
+    return path.split("/", 1)[0] in OWN or path.split("#")[0] in (CARD, REPORT)
 
 
 def is_overlay(path: str) -> bool:

@@ -14,6 +14,7 @@ left there. It is replaced or removed in the same way.
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field, replace
@@ -23,6 +24,7 @@ from stat import S_ISDIR, S_ISREG
 
 from nutonic.core.model import SPLITS, Json
 from nutonic.errors import Corrupt, NotNutonic, StoreError
+from nutonic.io.atomic import refuse_unusable
 from nutonic.io.buckets.address import Address, Place
 from nutonic.io.objects import Store, obstacle_at, unsealed
 from nutonic.planning.layout import (
@@ -34,6 +36,7 @@ from nutonic.planning.layout import (
     PARTS,
     PLAN,
     RECIPE,
+    REPORT,
     STILL_SUFFIXES,
     STILLS,
     SUMMARY,
@@ -113,8 +116,9 @@ def unmark(store: Store) -> None:
 def refuse_foreign(out: Place) -> None:
     """Raise :class:`NotNutonic` where nothing may be built.
 
-    That is a file; a folder that is not empty and has no marker; and a tree in which something else, such as a link, is
-    in the place of one of its folders or fixed files. In an object store there are neither files nor links in the way.
+    That is a file; a folder that is not empty and has no marker; one that lies in a tree; and a tree in which something
+    else, such as a link, is in the place of one of its folders or fixed files. In an object store there are neither files
+    nor links in the way.
     """
     if isinstance(out, Address):
         store = Store(out)
@@ -129,9 +133,30 @@ def refuse_foreign(out: Place) -> None:
     if blocked is not None or (out.is_symlink() and not out.exists()):
         what = f"{blocked} is a file" if blocked is not None else f"{out} is a link to nothing"
         raise NotNutonic(f"{what}: --out must name a folder")
+    refuse_within(out)
     if names and not is_marked(out) and not (names == [META] and _only_begun(out / META)):
         raise _foreign(out)
     refuse_obstacles(out)
+
+
+def refuse_output(path: Path, *, beside: int = 0) -> None:
+    """Raise where nothing may be made, whatever it is: see :func:`~nutonic.io.atomic.refuse_unusable`, and within a tree."""
+    refuse_unusable(path, beside=beside)
+    refuse_within(path)
+
+
+def refuse_within(path: Path) -> None:
+    """Raise :class:`NotNutonic` if an output would lie in a tree, which would not be whole any more.
+
+    Links are followed, to where the output would come to be. Only a tree's report has a place in it.
+    """
+    real = Path(os.path.realpath(path))
+    folders = dict.fromkeys((*path.absolute().parents, *real.parents))
+    tree = next((folder for folder in folders if is_marked(folder)), None)
+    if tree is not None and real != Path(os.path.realpath(tree)) / REPORT:
+        raise NotNutonic(
+            f"{path} lies in the dataset {tree}, which would not be whole with it: name a path outside of it"
+        )
 
 
 def refuse_obstacles(out: Place) -> None:

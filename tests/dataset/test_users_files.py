@@ -611,3 +611,42 @@ def test_whatever_lies_in_the_demos_folder_is_there_afterwards(tmp_path, capsys)
     assert run(capsys, "demo", "--out", out, "--workers", 0)[0] == 1  # verify tells of them
     assert state(theirs) == before
     assert (out / "dataset" / "data" / "train.jsonl").is_file()
+
+
+def test_nothing_is_made_within_a_tree_but_its_report(clean, copy, capsys, tmp_path):
+    """What is put into it makes it not whole, and nobody would say who put it there."""
+    (tmp_path / "alias").symlink_to(copy)
+    area, inside = ("--area", "15.0,46.0,15.01,46.01"), "would not be whole with it: name a path outside of it"
+    for command in (
+        ("build", clean.recipe, "--workers", 0, "--out", copy / "images" / "x"),
+        ("plan", clean.recipe, "--out", tmp_path / "alias" / "x"),
+        ("cube", clean.recipe, *area, "--out", copy / "c.zarr"),
+        ("cube", clean.recipe, *area, "--out", tmp_path / "c.zarr", "--cogs", copy),
+        ("cube", clean.recipe, *area, "--out", tmp_path / "c.zarr", "--cogs", copy / "data"),
+        ("pack", copy, "--format", "parquet", "--out", copy / "pack"),
+        ("report", copy, "--out", copy / "page.html"),
+        ("preview", copy, "--out", copy / "page.html"),
+        ("init", copy / "recipe.yaml"),
+        ("init", "wording", copy / "wording"),
+        ("demo", "--out", copy / "demo"),
+    ):
+        assert inside in refused(capsys, tmp_path, *command), command
+    with pytest.raises(NotNutonic, match=inside):
+        build(load_recipe(clean.recipe), copy / "x", workers=0)
+    main(["report", str(copy), "--out", str(tmp_path / "alias" / "report.html")])
+    assert verify(copy, deep=True).problems == ()
+
+
+def test_nothing_is_made_within_a_zarr_store(tmp_path):
+    """It would be taken for a part of it."""
+    (cube, _), store = cubes(), tmp_path / "w.zarr"
+    nt.save_cube(cube, store)
+    (tmp_path / "alias").symlink_to(store)
+    before = state(everything(tmp_path))
+    for path in (store / "c.zarr", tmp_path / "alias" / "red" / "c.zarr"):
+        with pytest.raises(NotNutonic, match="which is a Zarr store: name a path outside of it"):
+            nt.save_cube(cube, path)
+    for folder in (store, store / "cogs"):
+        with pytest.raises(NotNutonic, match="which is a Zarr store: name a path outside of it"):
+            nt.save_cogs(cube, folder)
+    assert state(everything(tmp_path)) == before

@@ -12,7 +12,7 @@ import rasterio
 from support.forging import Forger, bomb, noise, saved
 from support.seals import reseal
 
-from hostile.row import BUILD, FIX, PLAN, VERIFY, Here, Row, Tree, both, finished
+from hostile.row import BUILD, FIX, PLAN, VERIFY, Here, Row, Tree, both, finished, plain
 from hostile.worlds import damaged, file, folder, link, part, pipe
 
 SAME, MENDED, CLEAN, RESUMED = Tree.SAME, Tree.MENDED, Tree.CLEAN, Tree.RESUMED
@@ -398,6 +398,30 @@ BESIDES = [
         )
     ),
     Row("a file for a cube", file("out", "mine"), f"{CUBE} --overwrite", 2, "out", SAME),
+    *(
+        Row(f"in a tree: {command}", both(finished, link("alias", "out")), command, 2, "lies in the dataset", SAME)
+        for command in (
+            f"{CUBE.replace('--out out', '--out out/c.zarr')} --overwrite",
+            CUBE.replace("--out out", "--out alias/c.zarr"),
+            f"{CUBE.replace('--out out', '--out c.zarr')} --cogs out/images",
+            f"{CUBE.replace('--out out', '--out c.zarr')} --cogs out",
+            "build recipe.yaml --out out/data/mine --workers 0",
+            "plan recipe.yaml --out alias/mine",
+            "pack out --format parquet --out out/pack",
+            "report out --out out/page.html",
+            "preview out --out out/page.html",
+            "demo --out out/demo",
+            "init out/recipe.yaml",
+            "init wording out/words",
+            "build recipe.yaml --out mine --workers 1 --performance-report out/data/page.html",
+        )
+    ),
+    *(
+        Row(f"in a Zarr store of somebody's: {command}", file(f"store/{name}", "{}"), command, 2, "is a Zarr store")
+        for name in ("zarr.json", ".zgroup")
+        for command in (CUBE.replace("--out out", "--out store/c.zarr"), f"{CUBE} --cogs store/cogs")
+    ),
+    Row("pictures in the cube itself", plain, f"{CUBE} --cogs out/cogs", 2, "lies in the cube out"),
     Row("a tree for a cube", finished, f"{CUBE} --overwrite", 2, "out", SAME),
     Row(
         "an input within a cube",

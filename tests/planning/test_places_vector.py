@@ -297,3 +297,23 @@ def test_a_missing_package_is_told_with_its_extra(tmp_path, monkeypatch):
     (tmp_path / "p.fgb").write_bytes(b"fgb\x03fgb\0")
     with pytest.raises(MissingExtra, match=r"pip install 'nutonic\[vector\]'"):
         read(tmp_path / "p.fgb")
+
+
+@pytest.mark.parametrize(
+    ("name", "beside"),
+    [(f"p.{name}", f"p.{end}") for name, end in (
+        ("shp", "dbf"), ("shp", "prj"), ("shp", "cpg"), ("shp", "qix"), ("shp", "SBN"), ("shp", "shx"),
+        ("gpkg", "gpkg-journal"), ("gpkg", "gpkg-wal"),
+    )],
+)  # fmt: skip
+def test_a_pipe_that_gdal_would_open_beside_a_file_is_refused(write, name, beside):
+    """GDAL opens each for reading, and waits for somebody to write."""
+    path = write(name, [shapely.Point(8, 47)])
+    other = path.with_name(beside)
+    other.unlink(missing_ok=True)
+    os.mkfifo(other)
+    assert f" beside {name} is a pipe or a device, not a file; see pois.path" in refused(path)
+    if not beside.endswith(("shx", "dbf", "prj")):  # those it needs
+        other.unlink()
+        other.symlink_to("nowhere")
+        assert read(path).rows == 1

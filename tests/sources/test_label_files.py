@@ -6,6 +6,7 @@ import os
 import pickle
 from collections.abc import Callable
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import pytest
@@ -20,6 +21,7 @@ from nutonic.errors import GridError, InputError, NoScene, ReadFailed, RecipeErr
 from nutonic.io.gdal import _hfa_entries
 from nutonic.recipe.yaml import load_recipe
 from nutonic.sources.raster import RasterSource
+from nutonic.sources.rasters.paths import pieces_of
 from nutonic.testing import FileServer
 
 CLASSES = (10, 20, 30, 40, 50)
@@ -304,6 +306,22 @@ def test_formats_that_are_not_read_are_told(name, tmp_path):
         RasterSource(tmp_path / name).describe()
 
 
+@pytest.mark.parametrize("form", ["{}", "{}/*.tif", "{}/**/*"])
+@pytest.mark.parametrize("odd", ["a pipe", "a device", "a link to nothing"])
+def test_what_is_no_file_is_not_left_out_in_silence(form, odd, tmp_path):
+    tif(tmp_path / "a.tif", np.ones((8, 8), np.uint8), corner=CORNER)
+    (tmp_path / "c.tif").mkdir()  # no raster is a folder
+    os.mkfifo(tmp_path / "notes.txt")
+    path = form.format(tmp_path)
+    assert [piece.name for piece in pieces_of([path])] == ["a.tif"]
+    if odd == "a pipe":
+        os.mkfifo(tmp_path / "b.tif")
+    else:
+        (tmp_path / "b.tif").symlink_to("/dev/zero" if odd == "a device" else "nowhere")
+    with pytest.raises(InputError, match=r"b\.tif is no regular file: take it out of the folder; see labels\.path"):
+        pieces_of([path])
+
+
 def test_an_odd_file_among_many_is_told_by_name(tiles):
     tif(tiles / "t9.tif", np.stack([classes(1)] * 3), photometric="RGB")
     with pytest.raises(InputError, match=r"t9\.tif has 3 bands"):
@@ -518,13 +536,15 @@ def with_grid_file(path: Path, name: str) -> None:
 
 def test_no_pipe_is_opened_for_the_grid_of_an_img(tmp_path):
     """PROJ would wait for it for ever, within GDAL."""
-    pipe, img = tmp_path / "shifts.gsb", tmp_path / "lc.img"
-    os.mkfifo(pipe)
-    with_grid_file(img, str(pipe))
-    with pytest.raises(
-        GridError, match=rf"lc\.img has a CRS with a grid file \({pipe}\), which is not opened: write a CRS"
-    ):
-        RasterSource(img).describe()
+    img = tmp_path / "lc.img"
+    with TemporaryDirectory() as short:  # the format has no room for long names
+        pipe = Path(short, "shifts.gsb")
+        os.mkfifo(pipe)
+        with_grid_file(img, str(pipe))
+        with pytest.raises(
+            GridError, match=rf"lc\.img has a CRS with a grid file \({pipe}\), which is not opened: write a CRS"
+        ):
+            RasterSource(img).describe()
 
 
 def test_an_img_whose_entries_lead_in_a_circle_is_looked_at_once(tmp_path):

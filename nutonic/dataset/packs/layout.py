@@ -14,6 +14,7 @@ from nutonic.core.model import Json
 from nutonic.errors import Corrupt, NotNutonic
 from nutonic.io.objects import Store, obstacle_at, sealed, unsealed
 from nutonic.planning.layout import META
+from nutonic.planning.ownership import refuse_within
 
 #: What makes a folder a pack, and nothing else does: this file with just these bytes.
 PACK_MARKER = f"{META}/pack.json"
@@ -54,6 +55,7 @@ def refuse_foreign_folder(out: Path) -> None:
     if blocked is not None or (out.is_symlink() and not out.exists()):
         what = f"{blocked} is a file" if blocked is not None else f"{out} is a link to nothing"
         raise NotNutonic(f"{what}: --out must name a folder")
+    refuse_within(out)
     if names and not is_pack(out) and not (names == [META] and _only_begun(out / META)):
         raise NotNutonic(f"{out} holds files that are of no pack ({names[0][:60]}): name a new or an empty folder")
     for folder in (META, SHARDS, ROWS):

@@ -11,12 +11,9 @@ from nutonic.dataset.report.values import Limits, Report
 from nutonic.errors import InputError, NotNutonic
 from nutonic.io.atomic import disk_errors, new_file
 from nutonic.io.objects import Store
-from nutonic.planning.layout import MARKER
-from nutonic.planning.ownership import is_marked, refuse_obstacles
+from nutonic.planning.layout import MARKER, REPORT
+from nutonic.planning.ownership import is_marked, refuse_obstacles, refuse_within
 from nutonic.planning.plan_file import read_plan
-
-#: What a report is called within its tree.
-NAME = "report.html"
 
 
 def report(directory: str | Path, out: str | Path | None = None) -> Path:
@@ -49,7 +46,7 @@ def report(directory: str | Path, out: str | Path | None = None) -> Path:
     """
     root = Path(directory)
     refuse_no_tree(root)
-    path = root / NAME if out is None else Path(out)
+    path = root / REPORT if out is None else Path(out)
     refuse_other(path)
     write_over(path, render(report_of(root, Limits())))
     return path
@@ -74,7 +71,8 @@ def report_of(root: Path, limits: Limits) -> Report:
 
 
 def refuse_other(path: Path) -> None:
-    """Raise if something lies at a path that is no earlier report, or if no file can be made there."""
+    """Raise if something lies at a path that is no earlier report, or if no file can be made there, as within a tree."""
+    refuse_within(path)
     if not path.absolute().parent.is_dir() or path.is_dir():
         raise InputError(f"{path} cannot be written: name a file in a folder that is there")
     if not os.path.lexists(path):

@@ -41,6 +41,15 @@ def files_of(path: str) -> list[Path]:
     return [file for file in beside if file.is_file()]
 
 
+def _refuse_irregular(path: Path) -> None:
+    """Raise :class:`PoiError` for a pipe or a device that GDAL would open beside a file, by its name, and wait for."""
+    stem, name = f"{path.stem}.".lower(), f"{path.name}-".lower()
+    beside = (entry for entry in path.absolute().parent.iterdir() if entry.name.lower().startswith((stem, name)))
+    odd = next((entry for entry in beside if entry.exists() and not entry.is_file() and not entry.is_dir()), None)
+    if odd is not None:
+        raise PoiError(f"{odd} beside {path.name} is a pipe or a device, not a file; see pois.path")
+
+
 def vector_rows(file: BinaryIO, path: str, pois: Pois) -> Iterator[Row]:
     """The rows of the one layer of a vector file; coordinates of another CRS are transformed.
 
@@ -55,6 +64,7 @@ def vector_rows(file: BinaryIO, path: str, pois: Pois) -> Iterator[Row]:
     suffix = Path(path).suffix.lower()
     if not file.read(64).lstrip().startswith(VECTOR[suffix]):
         raise PoiError(f"{path} is no {suffix} file: is it another format, or cut off?")
+    _refuse_irregular(Path(path))
     ogr = _pyogrio()
     if suffix == ".shp" and not any(Path(path).with_suffix(end).is_file() for end in (".shx", ".SHX")):
         raise PoiError(f"{path} lies there without its .shx: a shapefile is several files (.shp, .shx, .dbf, .prj)")

@@ -104,13 +104,20 @@ def _existing(path: Path) -> tuple[Path, str]:
 
 def _inside(folder: Path) -> list[Path]:
     """The rasters in a folder itself, by name."""
-    names = sorted(entry.name for entry in os.scandir(folder) if entry.is_file() and not entry.name.startswith("."))
-    files = [folder / name for name in names if _is_raster(name)]
+    names = sorted(entry.name for entry in os.scandir(folder) if not entry.is_dir() and not entry.name.startswith("."))
+    files = [_regular(folder / name) for name in names if _is_raster(name)]
     if not files:
         below = next((f"{path.parent.name}/{path.name}" for path in _below(folder)), None)
         hint = f"; {below} lies deeper: write {folder.name}/**/*{Path(below).suffix}" if below else ""
         raise InputError(f"{folder} holds none of {', '.join(f'*{s}' for s in SUFFIXES)}; see labels.path{hint}")
     return files
+
+
+def _regular(path: Path) -> Path:
+    """The path; raises :class:`InputError` for a pipe, a device or a link to nothing: none is left out in silence."""
+    if not path.is_file():
+        raise InputError(f"{path} is no regular file: take it out of the folder; see labels.path")
+    return path
 
 
 def _below(folder: Path) -> Iterator[Path]:
@@ -123,12 +130,12 @@ def _matches(base: Path, pattern: str) -> list[Path]:
     """The files that a glob below a folder matches, by name; of several formats those that are rasters."""
     found = glob.glob(pattern, root_dir=base, recursive=True)  # noqa: PTH207  without hidden files
     names = sorted({Path(name).as_posix() for name in found})
-    files = [base / name for name in names if (base / name).is_file()]
+    files = [base / name for name in names if not (base / name).is_dir()]
     rasters = [file for file in files if _is_raster(file.name)] or [f for f in files if f.suffix.lower() == ".vrt"]
     if not rasters:
         what = f"only {files[0].name} and the like" if files else "no file"
         raise InputError(f"{pattern} in {base} matches {what}; labels.path takes {_READ}")
-    return rasters
+    return [_regular(file) for file in rasters]
 
 
 def _files(files: Sequence[Path]) -> Iterator[Piece]:
