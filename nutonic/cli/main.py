@@ -37,7 +37,7 @@ class _Path(click.Path):
         self._output, self._beside = output, beside
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """The path; raises what :func:`nutonic.planning.ownership.refuse_output` raises, and InputError if it is too long."""
+        """The path; raises what :func:`~nutonic.planning.ownership.refuse_output` does, and InputError if it is too long."""
         from nutonic.planning.ownership import refuse_output
 
         if not str(value) or "\0" in str(value):

@@ -93,7 +93,6 @@ def save_cube(
         If another process is writing the cube, or if it cannot be written.
     """
     refuse_unusable(Path(path), beside=BESIDE)
-    refuse_within_zarr(Path(path))
     location, prepared = Path(path).absolute(), prepare_cube(cube)
     final = location.resolve() if location.is_symlink() else location
     partial, *_ = _side_paths(final)
@@ -140,7 +139,8 @@ def _begun(partial: Path) -> list[Path]:
 
 
 def _refuse_foreign(final: Path) -> None:
-    """Raise :class:`NotNutonic` if something other than a cube of nutonic's lies at a cube's path."""
+    """Raise :class:`NotNutonic` if something other than a cube of nutonic's lies at a cube's path, or around it."""
+    refuse_within_zarr(final)
     if os.path.lexists(final) and not is_marked(final):
         raise NotNutonic(f"{final} exists and is no Zarr cube of nutonic's: choose another path")
 
