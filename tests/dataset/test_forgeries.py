@@ -340,7 +340,7 @@ def test_a_lie_is_found_unless_it_is_told_throughout_and_then_by_the_sources(few
 
 
 def test_the_table_in_the_docs_is_of_these_lies():
-    text = (ROOT / "docs" / "verify.md").read_text(encoding="utf-8")
+    text = (ROOT / "docs" / "verify.md").read_text(encoding="utf-8").partition("## Trees of patches")[0]
     rows = re.findall(r"^\| ([^|]+?) \| ([^|]+?) \| `([^|`]+?)` \|$", text, re.MULTILINE)
     expected = {(name, kind, "--rebuild" if kind == "all at once" else "--deep") for name, (kind, _) in LIES.items()}
     assert sorted(rows) == sorted(expected)

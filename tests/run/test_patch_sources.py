@@ -11,14 +11,16 @@ import numpy as np
 import pytest
 import rasterio
 import yaml
-from support.aerial import Flown, catalogue, plant, recipe, rectangle
+from support.aerial import Flown, catalogue, plant, planted, recipe, rectangle
 from support.earthengine import sign_out
 from support.real_data import DATA
+from support.seals import sealed
 from support.shards import pixels_of, samples
 
 import nutonic as nt
 from nutonic.testing import FileServer
 from nutonic.testing.earthengine import EarthEngineServer, image_of_function
+from nutonic.testing.overpass import OverpassServer
 
 pytest_plugins = ["support.stac_servers"]
 
@@ -37,6 +39,12 @@ EXPECTED = {("m_new", row, 64 * col) for row in (64, 128) for col in range(4)} |
 }
 
 
+GROUND = (
+    ("area", rectangle(X - 500, Y - 500, X + 800, Y + 300), {"landuse": "forest"}),
+    ("line", [(X - 400, Y - 60), (X + 700, Y - 60)], {"highway": "residential", "name": "Elm Street"}),
+)
+
+
 @pytest.fixture(autouse=True)
 def no_figures(monkeypatch):
     """Figures take longer than all the rest, and are tested elsewhere: here matplotlib is not installed."""
@@ -49,12 +57,7 @@ def folder(tmp_path_factory) -> Path:
     path = tmp_path_factory.mktemp("aerial")
     for image in IMAGES.values():
         image.write(path, nodata=None if image is NEW else 0)  # NAIP's own files do not tell
-    plant(
-        path / "map.osm.pbf",
-        NEW.epsg,
-        ("area", rectangle(X - 500, Y - 500, X + 800, Y + 300), {"landuse": "forest"}),
-        ("line", [(X - 400, Y - 60), (X + 700, Y - 60)], {"highway": "residential", "name": "Elm Street"}),
-    )
+    plant(path / "map.osm.pbf", NEW.epsg, *GROUND)
     return path
 
 
@@ -154,6 +157,42 @@ def test_naip_of_earth_engine_is_the_same_pictures(folder, tmp_path, monkeypatch
             assert picture == mine[key][0]
             assert content["annotations"] == mine[key][1]["annotations"]
         assert nt.verify(tmp_path / "ee", deep=True, rebuild=2).problems == ()
+
+
+def test_overpass_gives_the_same_tree_and_is_asked_once(folder, tmp_path, session):
+    catalogue(folder, IMAGES.values())
+    few = {"patches": {"fraction": 0.5, "seed": 3}}
+    built(recipe(folder, name="pbf.yaml", osm={"path": "map.osm.pbf"}, **few), tmp_path / "pbf")
+    with OverpassServer(planted(NEW.epsg, *GROUND)) as server:
+        osm = {"source": "overpass", "url": server.url, "date": "2022-06-01", "requests_per_minute": 6000}
+        path, out = recipe(folder, name="overpass.yaml", osm=osm, **few), tmp_path / "out"
+        plan = nt.plan(nt.load_recipe(path))
+        assert nt.build(nt.load_recipe(path), out, workers=0, limit=3).complete
+        built(path, out)
+        batches = len(list(plan.batches()))
+        assert len(server.queries) == len(set(server.queries)) == batches  # in halves, each question was asked once
+        assert all('[date:"2022-06-01T00:00:00Z"]' in query for query in server.queries)
+        built(path, tmp_path / "at-once")
+        assert server.queries[batches:] == server.queries[:batches]
+    mine, theirs = samples(tmp_path / "pbf"), samples(out)
+    assert mine.keys() == theirs.keys()
+    for key, (picture, content) in mine.items():
+        assert theirs[key][0] == picture
+        assert theirs[key][1]["annotations"] == content["annotations"]
+        assert theirs[key][1]["provenance"]["osm"] == content["provenance"]["osm"]
+    # Nobody is asked when it is held against what was answered.
+    assert nt.verify(out, deep=True, rebuild=4).problems == ()
+    answer = sorted((out / "_nutonic" / "maps").iterdir())[0]
+    before = answer.read_bytes()
+    value = json.loads(before)
+    for element in value["elements"]:
+        element["tags"] = {key: "scrub" if told == "forest" else told for key, told in element["tags"].items()}
+    answer.write_bytes(sealed(value))
+    assert any("is not what the map says" in problem for problem in nt.verify(out, deep=True).problems)
+    answer.unlink()
+    assert any("is not kept, or was changed" in problem for problem in nt.verify(out, deep=True).problems)
+    answer.write_bytes(before)
+    assert nt.verify(out, deep=True).problems == ()
 
 
 # Real pictures

@@ -15,6 +15,7 @@ from affine import Affine
 from odc.geo.geobox import GeoBox
 from pyproj import Transformer
 
+from nutonic.testing.overpass import Planted
 from support.maps import node, way, write_pbf
 
 #: Overpass is never asked where only a plan is made: nobody listens at this port.
@@ -116,24 +117,32 @@ def recipe(folder: Path, *, name: str = "recipe.yaml", **parts: Any) -> Path:
     return path
 
 
-def plant(path: Path, epsg: int, *features: tuple[str, Iterable[tuple[float, float]], dict[str, str]]) -> Path:
-    """An extract of features that are drawn in metres of a zone: way after way, from 1 on, or node after node.
+Feature = tuple[str, Iterable[tuple[float, float]], dict[str, str]]
+
+
+def planted(epsg: int, *features: Feature) -> list[Planted]:
+    """Features that are drawn in metres of a zone: way after way, from 1 on, or node after node.
 
     Each is a kind (``area``, ``line`` or ``point``), its places, and its tags.
     """
     to_degrees = Transformer.from_crs(f"EPSG:{epsg}", "EPSG:4326", always_xy=True)
-    planted, nodes = [], 1000
+    found, nodes = list[Planted](), 1000
     for number, (kind, places, tags) in enumerate(features, 1):
-        here = [to_degrees.transform(*place) for place in places]
+        here = [tuple(round(value, 7) for value in to_degrees.transform(*place)) for place in places]
         if kind == "point":
-            planted.append(node(number, *here[0], **tags))
+            found.append(node(number, *here[0], **tags))
             continue
         first = nodes
-        planted += [node(first + k, *place) for k, place in enumerate(here)]
+        found += [node(first + k, *place) for k, place in enumerate(here)]
         nodes += len(here)
         ids = list(range(first, nodes)) + ([first] if kind == "area" else [])
-        planted.append(way(number, ids, **tags))
-    return write_pbf(path, planted)
+        found.append(way(number, ids, **tags))
+    return found
+
+
+def plant(path: Path, epsg: int, *features: Feature) -> Path:
+    """An extract of such features."""
+    return write_pbf(path, planted(epsg, *features))
 
 
 def rectangle(left: float, bottom: float, right: float, top: float) -> list[tuple[float, float]]:

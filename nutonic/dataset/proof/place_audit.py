@@ -64,7 +64,7 @@ def audit_batch(look: Look, batch: Batch | None, commits: Sequence[tuple[CommitN
     looked = Looked()
     for name, content in commits:
         part = _part(look, looked, name, content)
-        if look.ours and (problem := _disjoint(content, part) or _unread(content, batch)) is not None:
+        if look.ours and (problem := disjoint(content, part) or unread_remote(content, batch)) is not None:
             looked.findings.append(Finding(f"{name.path} {problem}", path=name.path))
         for place in content["places"]:
             planned = batch.places[place["index"]] if batch and place["index"] < len(batch.places) else None
@@ -75,7 +75,7 @@ def audit_batch(look: Look, batch: Batch | None, commits: Sequence[tuple[CommitN
     return looked
 
 
-def _unread(content: Json, batch: Batch | None) -> str | None:
+def unread_remote(content: Json, batch: Batch | None) -> str | None:
     """What is wrong with what a commit tells of remote files, in words: some that its batch does not read."""
     told = list(content.get("remote") or ())
     if told != sorted(told):
@@ -85,7 +85,7 @@ def _unread(content: Json, batch: Batch | None) -> str | None:
     return None
 
 
-def _disjoint(content: Json, part: bytes | None) -> str | None:
+def disjoint(content: Json, part: bytes | None) -> str | None:
     """What is wrong with a commit as a whole, in words: keys of its own, or rows that belong to no place."""
     keys = ["commit", "recipe_digest", "plan", "part", *(["remote"] if "remote" in content else []), "places"]
     if list(content) != keys:

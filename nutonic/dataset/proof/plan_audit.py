@@ -19,6 +19,7 @@ from nutonic.planning.plan import Plan, arranged, with_splits
 from nutonic.planning.plan_file import PlanFile
 from nutonic.planning.scenes import Candidates, SceneTable
 from nutonic.planning.spec import BuildSpec
+from nutonic.recipe.outputs import Splits
 
 #: Reasons of rejects that were told before places were grouped: these places are in no group.
 _BEFORE_GROUPS = ("duplicate coordinates", "too close", "outside UTM", "bad coordinates")
@@ -31,7 +32,7 @@ _SAME_PLACE = 1e-9
 
 
 @dataclass(frozen=True, slots=True)
-class _Columns:
+class PlanColumns:
     """A plan's places with their splits and scenes, in the plan's order."""
 
     candidates: Candidates
@@ -45,24 +46,24 @@ class _Columns:
 
 def plan_findings(plan: PlanFile, spec: BuildSpec, *, ours: bool) -> Iterator[Finding]:
     """What of a plan does not follow from the rest of it; `ours`: it was made by this version of nutonic."""
-    batches = list(_checked(plan))
+    batches = list(checked_batches(plan))
     problem = next((batch for batch in batches if isinstance(batch, str)), None)
     problem = problem or wrong_values(Scene, list(plan.scenes)) or wrong_values(Reject, list(plan.rejects))
     if problem is not None:
         yield Finding(f"the plan holds what no plan does: {problem}")
         return
-    columns = _columns([batch for batch in batches if isinstance(batch, Batch)], plan.rejects)
+    columns = columns_of([batch for batch in batches if isinstance(batch, Batch)], plan.rejects)
     if not len(columns.places):
         yield Finding("the plan has no place")
         return
-    leaks, largest = _split_findings(columns, spec)
+    leaks, largest = split_findings(columns, spec.splits, spec.grid.extent_m)
     yield from leaks
     yield from _variant_findings(columns.places, spec)
     if ours:
         yield from _header_findings(plan, columns, spec, largest, skip=("shares", "warnings") if leaks else ())
 
 
-def _checked(plan: PlanFile) -> Iterator[Batch | str]:
+def checked_batches(plan: PlanFile) -> Iterator[Batch | str]:
     """The batches, or what is wrong with one."""
     for number, batch in enumerate(plan.batches()):
         pois = [place.poi for place in batch.places]
@@ -79,7 +80,8 @@ def _nowhere(poi: Poi) -> str | None:
     return None if fits else f"{poi.id[:64]} lies nowhere"
 
 
-def _columns(batches: Sequence[Batch], rejects: tuple[Reject, ...]) -> _Columns:
+def columns_of(batches: Sequence[Batch], rejects: tuple[Reject, ...]) -> PlanColumns:
+    """The places of batches as columns."""
     planned = [place for batch in batches for place in batch.places]
     pois = [place.poi for place in planned]
     places = Places(
@@ -95,13 +97,13 @@ def _columns(batches: Sequence[Batch], rejects: tuple[Reject, ...]) -> _Columns:
         imagery=SceneTable.of([place.imagery for place in planned]),
         labels=SceneTable.of([place.labels for place in planned]),
     )
-    return _Columns(candidates, rejects)
+    return PlanColumns(candidates, rejects)
 
 
 # Splits
 
 
-def _split_findings(columns: _Columns, spec: BuildSpec) -> tuple[list[Finding], float | None]:
+def split_findings(columns: PlanColumns, options: Splits, extent_m: float) -> tuple[list[Finding], float | None]:
     """Findings for places whose split is not their group's, and the share of the largest group, None if it cannot be told.
 
     A place without a scene belonged to a group too, and the plan does not say where it lay. So a group may have been
@@ -110,15 +112,15 @@ def _split_findings(columns: _Columns, spec: BuildSpec) -> tuple[list[Finding], 
     in_order = np.lexsort((columns.places.variant, columns.places.ordinal))
     places, told = columns.places.take(in_order), columns.candidates.split[in_order]
     absent = [r.poi_id for r in columns.rejects if r.line is None and r.reason not in _BEFORE_GROUPS]
-    if spec.splits.by != "place" or not absent:
-        kept, right, largest, _ = with_splits(places, spec.splits, spec.grid.extent_m)
+    if options.by != "place" or not absent:
+        kept, right, largest, _ = with_splits(places, options, extent_m)
         if len(kept) != len(places):
             return [Finding("the plan has places whose squares cross the border of a block")], None
         allowed = [{SPLITS[k]} for k in right.tolist()]
         # Of blocks, places that cross a border are in no group, but are counted.
         largest_told = largest if not absent and not columns.rejects else None
     else:
-        allowed, largest_told = _allowed(places, spec, absent), None
+        allowed, largest_told = _allowed(places, options, extent_m, absent), None
     return [
         Finding(
             f"{places[i].id} is in {SPLITS[told[i]]}: the places that share ground with it are in {' or '.join(sorted(of))}"
@@ -128,9 +130,8 @@ def _split_findings(columns: _Columns, spec: BuildSpec) -> tuple[list[Finding], 
     ], largest_told
 
 
-def _allowed(places: Places, spec: BuildSpec, absent: Sequence[str]) -> list[set[str]]:
+def _allowed(places: Places, options: Splits, extent: float, absent: Sequence[str]) -> list[set[str]]:
     """The splits that each place may be in, where places are absent of which only the ids are known."""
-    extent = spec.grid.extent_m
     groups = splits.group_by_overlap(places, extent)
     keys = list(splits.group_keys(places, groups))
     near = np.zeros(len(places), np.int64)
@@ -144,7 +145,7 @@ def _allowed(places: Places, spec: BuildSpec, absent: Sequence[str]) -> list[set
     allowed: dict[int, set[str]] = {}
     for group, number in of_group.items():
         smaller = {key for key in neighbours[number] | bases if key < keys[group]}
-        allowed[group] = {str(splits.split_of(key, spec.splits)) for key in smaller | {keys[group]}}
+        allowed[group] = {str(splits.split_of(key, options)) for key in smaller | {keys[group]}}
     return [allowed[int(group)] for group in groups]
 
 
@@ -165,7 +166,7 @@ def _variant_findings(places: Places, spec: BuildSpec) -> Iterator[Finding]:
 
 
 def _header_findings(
-    plan: PlanFile, columns: _Columns, spec: BuildSpec, largest: float | None, skip: Sequence[str]
+    plan: PlanFile, columns: PlanColumns, spec: BuildSpec, largest: float | None, skip: Sequence[str]
 ) -> Iterator[Finding]:
     candidates, starts, cost = arranged(columns.candidates, spec)
     told, last = plan.header, spec.layout.tiles[-1]
@@ -191,7 +192,7 @@ def _header_findings(
         cost=cost,
         judging=judging(spec.quality, candidates.imagery.compact().values),
     )
-    header = _plain(right.header()) | {key: told[key] for key in ("items", "inputs", "remote") if key in told}
+    header = plain(right.header()) | {key: told[key] for key in ("items", "inputs", "remote") if key in told}
     header["warnings"] = [*_of_inputs(told["warnings"]), *header["warnings"]]
     wrong = [key for key in {**header, **told} if header.get(key) != told.get(key) and key not in skip]
     if wrong:
@@ -219,5 +220,6 @@ def _of_inputs(warnings: Sequence[str]) -> Sequence[str]:
     return [text for text in warnings[:2] if any(kind in text for kind in kinds)]
 
 
-def _plain(header: Json) -> Json:
+def plain(header: Json) -> Json:
+    """A plan's header as it is read back."""
     return dict(orjson.loads(orjson.dumps(header, option=orjson.OPT_SERIALIZE_NUMPY)))

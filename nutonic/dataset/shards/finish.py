@@ -6,7 +6,7 @@ import hashlib
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import lru_cache
 
 import numpy as np
@@ -67,6 +67,17 @@ class FinishedShards:
     card: Json
     """What the recipe said for the card, where it is not the default."""
 
+    def json(self) -> Json:
+        """As it comes back from the summary."""
+        told = {name: value for name, value in asdict(self).items() if name != "captions"}
+        return {**told, "data": {path: list(entry) for path, entry in self.data.items()}, "captions": self.of_captions}
+
+    @property
+    def of_captions(self) -> Json:
+        """What a summary tells of captions."""
+        counts = {"captions": self.captions, "rejected": self.rejected}
+        return {**counts, "uncaptioned": self.uncaptioned, "usage": self.usage}
+
 
 class CommittedPatches:
     """What is committed of a tree of patches, in the order of the dataset; some 60 bytes a patch."""
@@ -96,6 +107,10 @@ class CommittedPatches:
         """Whether a patch has captions."""
         at = int(np.searchsorted(self._captioned, ordinal))
         return at < len(self._captioned) and int(self._captioned[at]) == ordinal
+
+    def pictures(self) -> Iterator[str]:
+        """Where the pictures of patches with captions lie, if rows of chat are asked for."""
+        return (image_path(patch_id(ordinal), ordinal) for ordinal in self._captioned.tolist())
 
     def without_captions(self) -> Iterator[PatchCaptions]:
         """What came of the patches of which nothing was let through."""

@@ -6,7 +6,7 @@ Everything here is pure.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -16,8 +16,9 @@ from affine import Affine
 from odc.geo.geobox import GeoBox
 
 from nutonic.core.globe import TURNS, around, outline_of, turned
-from nutonic.core.grid import lonlat_bounds, transformer
+from nutonic.core.grid import lonlat_bounds, transformer, unlike_a_map
 from nutonic.core.model import Scene
+from nutonic.sources.grids import ROUNDING
 
 #: Two patches share ground if they overlap by more than this part of one: less is rounding.
 _SHARED = 1e-6
@@ -60,15 +61,35 @@ def lattice_of(scene: Scene, size: int, stride: int) -> Lattice:
     rows = np.arange(0, height - size + 1, stride, dtype=np.int64)
     cols = np.arange(0, width - size + 1, stride, dtype=np.int64)
     row, col = (grid.ravel() for grid in np.meshgrid(rows, cols, indexing="ij"))
+    return patches_at(scene, size, row, col)
+
+
+def patches_at(scene: Scene, size: int, rows: np.ndarray, cols: np.ndarray) -> Lattice:
+    """The patches of an image that begin at these rows and columns (int64)."""
+    asset = scene.lead
     a, _, c, _, e, f = asset.transform
     to_degrees = transformer(asset.crs, "EPSG:4326")
-    x = c + a * (col[:, None] + np.array([0, size, size, 0]))
-    y = f + e * (row[:, None] + np.array([0, 0, size, size]))
+    x = c + a * (cols[:, None] + np.array([0, size, size, 0]))
+    y = f + e * (rows[:, None] + np.array([0, 0, size, size]))
     lon, lat = (np.asarray(degrees) for degrees in to_degrees.transform(x, y))
     lon = around(lon, float(lon[0, 0])) if lon.size else lon
-    centre = to_degrees.transform(c + a * (col + size / 2), f + e * (row + size / 2))
-    quads = shapely.polygons(np.stack([lon, lat], -1)) if row.size else np.empty(0, object)
-    return Lattice(rows=row, cols=col, quads=quads, lon=np.asarray(centre[0]), lat=np.asarray(centre[1]))
+    centre = to_degrees.transform(c + a * (cols + size / 2), f + e * (rows + size / 2))
+    quads = shapely.polygons(np.stack([lon, lat], -1)) if rows.size else np.empty(0, object)
+    return Lattice(rows=rows, cols=cols, quads=quads, lon=np.asarray(centre[0]), lat=np.asarray(centre[1]))
+
+
+def newest_first(scenes: Iterable[Scene]) -> list[Scene]:
+    """Images in the order in which ground is taken: the newest first, of one time by id."""
+    by_id = sorted(scenes, key=lambda scene: (scene.id, repr(scene.lead.transform)))
+    return sorted(by_id, key=lambda scene: scene.datetime or "", reverse=True)
+
+
+def unlike(scene: Scene, resolution_m: float) -> str | None:
+    """Why an image's pixels are no patches' pixels, in a few words; None if they are."""
+    a, _, _, _, e, _ = scene.lead.transform
+    if any(abs(abs(side) - resolution_m) > ROUNDING * resolution_m for side in (a, e)):
+        return f"pixels of {abs(a):g} m"
+    return unlike_a_map(Affine(*scene.lead.transform))
 
 
 def drawn(scene: Scene, lattice: Lattice, fraction: float, seed: int) -> np.ndarray:

@@ -10,19 +10,18 @@ from typing import Any
 
 import numpy as np
 import shapely
-from affine import Affine
 
 from nutonic._version import __version__
 from nutonic.core.areas import area_grid, outline_of_area
 from nutonic.core.globe import around as around_of
 from nutonic.core.globe import reach
-from nutonic.core.grid import require_proj, standard_zone, transformer, unlike_a_map
+from nutonic.core.grid import require_proj, standard_zone, transformer
 from nutonic.core.model import Json, Reject, Scene
 from nutonic.errors import InputError, NoScene, PlanError
 from nutonic.io.objects import Store
 from nutonic.io.session import current
 from nutonic.planning.patches.cost import captions_estimate, estimate_patches
-from nutonic.planning.patches.lattice import Lattice, drawn, inside, lattice_of, taken_once
+from nutonic.planning.patches.lattice import Lattice, drawn, inside, lattice_of, newest_first, taken_once, unlike
 from nutonic.planning.patches.layout import patch_id
 from nutonic.planning.patches.map import beside, map_of
 from nutonic.planning.patches.spec import PatchSpec
@@ -32,7 +31,6 @@ from nutonic.planning.places.read import file_sha256, read_pois
 from nutonic.planning.plan import Plan, in_batches, with_splits
 from nutonic.planning.scenes import Candidates, SceneTable
 from nutonic.recipe.inputs import Pois
-from nutonic.sources.grids import ROUNDING
 from nutonic.sources.item import Unusable
 from nutonic.sources.osm.extract import date_of
 from nutonic.sources.stac.files import read_items
@@ -171,22 +169,12 @@ def _scenes(spec: PatchSpec, within: shapely.Geometry | None) -> tuple[list[Scen
             found |= {(scene.id, repr(scene.lead.transform)): scene for scene in step.scenes}
     right, others = [], dict[str, int]()
     for scene in found.values():
-        problem = _unlike(scene, spec.patches.resolution_m)
+        problem = unlike(scene, spec.patches.resolution_m)
         if problem is None:
             right.append(scene)
         else:
             others[problem] = others.get(problem, 0) + 1
-    right.sort(key=lambda scene: (scene.id, repr(scene.lead.transform)))
-    right.sort(key=lambda scene: scene.datetime or "", reverse=True)  # stable: of one time by id
-    return right, others
-
-
-def _unlike(scene: Scene, resolution_m: float) -> str | None:
-    """Why an image's pixels are no patches' pixels, in a few words; None if they are."""
-    a, _, _, _, e, _ = scene.lead.transform
-    if any(abs(abs(side) - resolution_m) > ROUNDING * resolution_m for side in (a, e)):
-        return f"pixels of {abs(a):g} m"
-    return unlike_a_map(Affine(*scene.lead.transform))
+    return newest_first(right), others
 
 
 def _whole(spec: PatchSpec) -> shapely.Geometry:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
+from odc.geo.geobox import GeoBox
+
 from nutonic.chips.scene.describe import describe
 from nutonic.chips.scene.picture import jpeg, observed, picture_of
 from nutonic.chips.scene.policy import NAMES
@@ -28,6 +30,11 @@ from nutonic.sources.osm.source import Features
 
 #: Letters of a name that are kept.
 _LONGEST = 100
+
+#: Why a patch is left out for good.
+NODATA, GONE, UNUSABLE = "nodata", "asset gone", "unusable picture"
+TOO_LITTLE, NOTHING = "too little on the map", "nothing to describe"
+REASONS = frozenset({NODATA, GONE, UNUSABLE, TOO_LITTLE, NOTHING})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,14 +88,15 @@ def run_patch_batch(
     origin = Origin(recipe_digest=spec.digest, plan=plan)
     context = _Context(spec=spec, features=features, files=RemoteFiles(store.root, remote))
     places = [(i, place) for i, place in enumerate(batch.places) if only is None or i in only]
-    maps = _maps([place for _, place in places], context)
+    maps = _maps(batch, context)
     first = read_together([place for _, place in places], spec.sources, spec.patches.grid, context.files)
     done: list[PlaceDone] = []
     failures: list[Failure] = []
-    for (index, place), elements in zip(places, maps, strict=True):
-        if isinstance(elements, Failure):
-            failures.append(elements)
+    for index, place in places:
+        if isinstance(maps, SourceError | OSError):
+            failures.append(failure_of(place, place.imagery[0], maps))
             continue
+        elements = maps[index]
         outcome = _build(index, place, elements, first.pop(place.poi.id, None), context)
         (done if isinstance(outcome, PlaceDone) else failures).append(outcome)  # type: ignore[arg-type]
     whole = not failures and len(places) == len(batch.places)
@@ -96,16 +104,26 @@ def run_patch_batch(
     return summary_of(batch.index, done, failures, commit(store, batch.index, done, origin, whole=whole))
 
 
-def _maps(places: list[PlannedPlace], context: _Context) -> list[tuple[Element, ...] | Failure]:
-    """The elements over each patch; of all at once, or the same failure for each."""
-    boxes = []
-    for place in places:
-        grid = place_grid(place.poi.lon, place.poi.lat, place.imagery[0], context.spec.patches.grid)
-        boxes.append(lonlat_bounds(grid))
+def _maps(batch: Batch, context: _Context) -> list[tuple[Element, ...]] | SourceError | OSError:
+    """The elements over each patch of a batch, or why there are none; see :func:`maps_of`."""
     try:
-        return list(context.features.over(boxes))
+        return maps_of(batch, context.spec, context.features)
     except (SourceError, OSError) as error:
-        return [failure_of(place, place.imagery[0], error) for place in places]
+        return error
+
+
+def maps_of(batch: Batch, spec: PatchSpec, features: Features) -> list[tuple[Element, ...]]:
+    """The elements over each patch of a batch, whichever of them are to be built.
+
+    So the questions to a server follow from the plan alone: who asks again, or holds a tree against its answers, has the
+    same ones.
+    """
+    return features.over([lonlat_bounds(grid_of(place, spec)) for place in batch.places])
+
+
+def grid_of(place: PlannedPlace, spec: PatchSpec) -> GeoBox:
+    """The pixels of a patch, of its image's own."""
+    return place_grid(place.poi.lon, place.poi.lat, place.imagery[0], spec.patches.grid)
 
 
 def _build(
@@ -118,40 +136,45 @@ def _build(
         rgb = pixels.stacked(spec.imagery.bands)
         seen = float(observed(rgb).mean())
         if seen < spec.patches.min_valid_fraction:
-            return _rejected(index, place, "nodata", f"{seen:.1%} of its pixels were observed")
+            return _rejected(index, place, NODATA, f"{seen:.1%} of its pixels were observed")
         picture = picture_of(rgb, spec.patches.stretch, rendered=scene.rendered)
     except RecipeChanged:
         raise
     except Gone as error:
-        return _rejected(index, place, "asset gone", f"{inert(scene.id)}: {error}")
+        return _rejected(index, place, GONE, f"{inert(scene.id)}: {error}")
     except (GridError, BadPixels) as error:
-        return _rejected(index, place, "unusable picture", f"{inert(scene.id)}: {error}")
+        return _rejected(index, place, UNUSABLE, f"{inert(scene.id)}: {error}")
     except (SourceError, OSError, RuntimeError, ValueError) as error:
         return failure_of(place, scene, error)
     described = describe(elements, pixels.geobox, spec.policy, patch_id=place.poi.id, names=spec.captions.names)
     count = len(described.elements)
     if count < spec.patches.min_elements:
-        return _rejected(index, place, "too little on the map", f"{count} elements that a picture can show")
+        return _rejected(index, place, TOO_LITTLE, f"{count} elements that a picture can show")
     if not choose(described, spec.captions):
-        return _rejected(index, place, "nothing to describe", f"none of {count} elements is large or long enough")
-    image = PatchImage(
-        patch_id=place.poi.id,
-        image_name=scene.id,
-        scene=scene.id,
-        collection=scene.collection,
-        datetime=scene.datetime,
-        grid=pixels.geobox,
-        split=place.split,
-    )
+        return _rejected(index, place, NOTHING, f"none of {count} elements is large or long enough")
     record = PatchRecord(
         ordinal=place.poi.ordinal,
-        image=image,
+        image=image_of(place, pixels.geobox),
         picture=jpeg(picture, spec.shards.quality),
         described=described,
         osm_date=context.features.date,
         hidden=names_on_map(elements, spec.captions),
     )
-    return _done(index, place, rows=record.line(), remote=pixels.remote)
+    return done_of(index, place, rows=record.line(), remote=pixels.remote)
+
+
+def image_of(place: PlannedPlace, grid: GeoBox) -> PatchImage:
+    """What is told of a patch's picture."""
+    scene = place.imagery[0]
+    return PatchImage(
+        patch_id=place.poi.id,
+        image_name=scene.id,
+        scene=scene.id,
+        collection=scene.collection,
+        datetime=scene.datetime,
+        grid=grid,
+        split=place.split,
+    )
 
 
 def names_on_map(elements: tuple[Element, ...], captions: Captions) -> tuple[str, ...]:
@@ -162,7 +185,7 @@ def names_on_map(elements: tuple[Element, ...], captions: Captions) -> tuple[str
     return tuple(sorted(name[:_LONGEST] for name in told if len(name) > 1))
 
 
-def _done(
+def done_of(
     index: int,
     place: PlannedPlace,
     *,
@@ -170,6 +193,7 @@ def _done(
     rejects: tuple[Reject, ...] = (),
     remote: Mapping[str, RemotePin] | None = None,
 ) -> PlaceDone:
+    """A patch as it is committed: with its line, or with why it was left out."""
     return PlaceDone(
         index=index,
         poi_id=place.poi.id,
@@ -187,4 +211,4 @@ def _done(
 
 
 def _rejected(index: int, place: PlannedPlace, reason: str, detail: str) -> PlaceDone:
-    return _done(index, place, rejects=(Reject(poi_id=place.poi.id, reason=reason, detail=detail),))
+    return done_of(index, place, rejects=(Reject(poi_id=place.poi.id, reason=reason, detail=detail),))

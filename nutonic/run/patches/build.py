@@ -176,16 +176,9 @@ def _finished(build: _Build, store: Store, plan: PlanFile, done: Committed, summ
     owned = PatchOwnership(store, plan.planned, shards=build.spec.shards)
     complete = summary.complete and summary.limit is None
     finished = finish_patches(store, build.spec, plan, done, owned, complete=complete)
-    told = {name: value for name, value in asdict(finished).items() if name != "captions"}
-    captions: Json = {
-        "captions": finished.captions,
-        "rejected": finished.rejected,
-        "uncaptioned": finished.uncaptioned,
-        "usage": finished.usage,
-        **summary.captions,
-    }
+    captions = {**finished.of_captions, **summary.captions}
     summary = replace(summary, chips=finished.chips, captions=captions)
-    store.put(SUMMARY, sealed({**told, **asdict(summary), "commits": state}))
+    store.put(SUMMARY, sealed({**finished.json(), **asdict(summary), "commits": state}))
     return summary
 
 
@@ -199,6 +192,9 @@ def _is_there(store: Store, spec: PatchSpec, last: Json) -> bool:
     """Whether the files of the last summary are there with their sizes, and no temporaries of a killed writer."""
     sizes = dict(store.sizes())
     if any(sizes.get(path) != size for path, (size, _) in last["data"].items()) or any(map(is_temporary, sizes)):
+        return False
+    pictures = sum(path.startswith("images/") for path in sizes)
+    if spec.shards.chat and pictures != last["chips"]:
         return False
     if CARD not in sizes or spec.card.model_dump(mode="json", exclude_defaults=True) != last.get("card"):
         return False

@@ -7,32 +7,20 @@ descriptions and from the answers that are kept; shards, statistics, figures and
 from __future__ import annotations
 
 import hashlib
-import io
-import random
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, fields
 
-from PIL import Image
-
-from nutonic._version import __version__
-from nutonic.chips.scene.describe import describe
-from nutonic.core.grid import lonlat_bounds
-from nutonic.core.model import Element, Json
+from nutonic.core.model import Json
 from nutonic.dataset import card
 from nutonic.dataset.commits import (
     Committed,
-    CommittedPlace,
     committed,
-    entries_of,
     read_commit,
-    read_commits,
-    unpacked,
 )
 from nutonic.dataset.index import NamedFiles
 from nutonic.dataset.proof.findings import ODD, Finding
 from nutonic.dataset.shards.captions import read_captions
 from nutonic.dataset.shards.finish import CommittedPatches, committed_patches, hashed, made_of, superfluous
-from nutonic.dataset.shards.records import PatchRecord, records_of
 from nutonic.dataset.verify import Verdict
 from nutonic.errors import Corrupt
 from nutonic.inert import inert
@@ -40,17 +28,16 @@ from nutonic.io.objects import Store, is_temporary, sha256, unsealed
 from nutonic.planning.layout import CARD, RECIPE, SUMMARY, CommitName, is_own
 from nutonic.planning.ownership import is_litter
 from nutonic.planning.patches.layout import CAPTIONS, PatchOwnership, captioned, captions_path
-from nutonic.planning.patches.map import features
 from nutonic.planning.patches.spec import PatchSpec, resolve_patches
 from nutonic.planning.plan_file import PlanFile
 from nutonic.planning.planned import PlaceKey
 from nutonic.recipe.patches import PatchRecipe
 from nutonic.rows.annotation.values import PatchCaptions
-from nutonic.run.patches.batch import names_on_map, run_patch_batch
-from nutonic.run.patches.captioning import captions_of
-from nutonic.secrets import redact
-from nutonic.sources.annotators.answers import Answers
-from nutonic.sources.annotators.batches import Pending, pending
+from nutonic.run.patches.proof import deep_findings, rebuilt
+from nutonic.run.results import Summary
+
+#: What a summary tells beside what follows from the commits: what the last build did, and whether it is up to date.
+_TOLD = frozenset({*(each.name for each in fields(Summary)), "commits"})
 
 #: Most rounds of repairing and inspecting a tree; a removal may reveal another problem.
 _ROUNDS = 6
@@ -96,7 +83,7 @@ def verify_patches(plan: PlanFile, recipe: PatchRecipe, *, deep: bool, fix: bool
     problems = [finding.message(fix) for finding in tree.findings if not finding.note]
     compared = 0
     if rebuild:
-        again, compared = _rebuilt(tree, rebuild)
+        again, compared = rebuilt(plan, tree.spec, tree.done, rebuild)
         problems += map(inert, again)
     return Verdict(
         problems=tuple(dict.fromkeys(problems)),
@@ -125,9 +112,11 @@ def _looked_at(plan: PlanFile, recipe: PatchRecipe, *, deep: bool) -> tuple[_Tre
     limit = summary.get("limit")
     sound = _commits(tree, limit)
     _beside(tree, deep=deep)
-    _finished(tree, summary, sound=sound, deep=deep)
     if deep:
-        _patches(tree)
+        found = list(deep_findings(plan, spec, tree.done))
+        tree.findings += found
+        sound = sound and not any(each.path for each in found)  # of what is damaged nothing can be made again
+    _finished(tree, summary, sound=sound, deep=deep)
     return tree, limit
 
 
@@ -232,6 +221,9 @@ def _finished(tree: _Tree, summary: Json, *, sound: bool, deep: bool) -> None:
         _made_again(tree, summary, patches)
     kept = {captions_path(name) for name in filter(tree.done.counts, tree.done.all_names())}
     shown = patches if tree.spec.shards.chat else None
+    missing = [path for path in patches.pictures() if not tree.store.is_file(path)] if shown is not None else []
+    if missing:
+        tree.find(f"{len(missing)} pictures are missing, such as {missing[0]}: build again", SUMMARY)
     tree.files = len(summary["data"]) + len(kept)
     for path in superfluous(tree.store, tree.plan, set(summary["data"]) | kept, named_files, shown):
         _extra(tree, path)
@@ -254,15 +246,21 @@ def _sizes(tree: _Tree, summary: Json) -> None:
 def _made_again(tree: _Tree, summary: Json, patches: CommittedPatches) -> None:
     """Make all that follows from commits and captions again, and compare it with what is there."""
     store = tree.store
-    made, text = made_of(patches, tree.spec, tree.plan, hashed)
+
+    def compared(path: str, data: bytes | Iterable[bytes]) -> tuple[int, str]:
+        entry = hashed(path, data)
+        if store.is_file(path) and _digest(store, path) != entry[1]:
+            tree.find(f"{path} is not what follows from commits and captions", path)
+        return entry
+
+    made, text = made_of(patches, tree.spec, tree.plan, compared)
     if summary["data"] != {path: list(entry) for path, entry in made.data.items()}:
         tree.find(f"{SUMMARY} tells of other files than follow from the commits", SUMMARY)
-    for path, (_, digest) in made.data.items():
-        if store.is_file(path) and _digest(store, path) != digest:
-            tree.find(f"{path} is not what follows from commits and captions", path)
     if store.has(CARD) and not card.is_theirs(store) and card.digest_of(store) != sha256(text):
         tree.find(f"{CARD} is not what follows from commits and captions: build again", SUMMARY)
-    if (summary["card_sha256"], summary.get("chips")) != (made.card_sha256, made.chips):
+    right = made.json()
+    right["captions"] |= {key: value for key, value in summary["captions"].items() if key == "waiting"}
+    if any(summary.get(key) != right[key] for key in right) or summary.keys() != {*right, *_TOLD}:
         tree.find(f"{SUMMARY} says other than follows from the commits", SUMMARY)
 
 
@@ -291,128 +289,3 @@ def _all_captions(tree: _Tree) -> Iterator[PatchCaptions]:
             yield from read_captions(tree.store, name).patches
         except (Corrupt, FileNotFoundError):
             continue
-
-
-# Deep: patch by patch
-
-
-def _patches(tree: _Tree) -> None:
-    """Make descriptions and captions again, patch by patch, and compare them."""
-    answers = Answers(tree.store, pending)
-    if tree.plan.header["nutonic_version"] != __version__:
-        tree.find("the tree was made by another nutonic: words and numbers are not made again", note=True)
-        return
-    if tree.spec.osm.source != "pbf":
-        tree.find("descriptions are not made again: the map is a server's, and nobody is asked here", note=True)
-    for name in filter(tree.done.counts, tree.done.all_names()):
-        try:
-            content = read_commit(tree.store, name)
-            for path, (_, digest) in content["part"].items():
-                if sha256(tree.store.get(path)) != digest:
-                    raise Corrupt(f"{path} is not what its commit says")
-            records = list(records_of(tree.store, entries_of(name, content)))
-            problem = _of_records(tree, records)
-        except (Corrupt, FileNotFoundError, *ODD) as error:
-            tree.find(str(error) or f"{name.path} cannot be read", name.path)
-            continue
-        if problem is not None:
-            tree.find(f"{name.path}: {problem}", name.path)
-            continue
-        problem = _of_captions(tree, name, records, answers)
-        if problem is not None:
-            tree.find(f"{captions_path(name)}: {problem}", captions_path(name))
-
-
-def _of_records(tree: _Tree, records: list[PatchRecord]) -> str | None:
-    """What is wrong with committed patches, in words; None if nothing is."""
-    spec = tree.spec
-    for record, over in zip(records, _maps(tree, records), strict=True):
-        image, poi = record.image, record.image.patch_id
-        planned = tree.plan.planned.by_id.get(poi)
-        if planned is None or (planned.ordinal, planned.split) != (record.ordinal, image.split):
-            return f"{poi} is not as the plan has it"
-        with Image.open(io.BytesIO(record.picture), formats=["JPEG"]) as picture:
-            picture.load()
-            if picture.size != (spec.patches.size, spec.patches.size) or picture.mode != "RGB":
-                return f"the picture of {poi} is {picture.size} {picture.mode}"
-        if over is None:
-            continue
-        described = describe(over, image.grid, spec.policy, patch_id=poi, names=spec.captions.names)
-        if described != record.described:
-            return f"the description of {poi} is not what the map says"
-        if record.hidden != names_on_map(over, spec.captions):
-            return f"the names of {poi} are not those of the map"
-    return None
-
-
-def _maps(tree: _Tree, records: list[PatchRecord]) -> list[tuple[Element, ...]] | list[None]:
-    """The elements over each patch; none of a server, whose answers are kept by what was asked for together."""
-    if tree.spec.osm.source != "pbf" or not records:
-        return [None] * len(records)
-    kept = features(tree.spec, tree.store, tree.plan.header.get("osm"))
-    return kept.over([lonlat_bounds(record.image.grid) for record in records])
-
-
-def _of_captions(tree: _Tree, name: CommitName, records: list[PatchRecord], answers: Answers) -> str | None:
-    """What is wrong with captions, in words; None if nothing is, or if there are none yet."""
-    try:
-        told = read_captions(tree.store, name).patches
-    except FileNotFoundError:
-        return None
-    except Corrupt as error:
-        return str(error)
-    for record, captions in zip(records, told, strict=False):
-        try:
-            again = captions_of(record, tree.spec, answers)
-        except Pending:
-            return f"an answer that the captions of {record.image.patch_id} are made of is not kept, or was changed"
-        if again != captions:
-            return f"the captions of {record.image.patch_id} are not what its answers and its description give"
-    return None
-
-
-# Rebuild
-
-
-def _rebuilt(tree: _Tree, count: int) -> tuple[list[str], int]:
-    """Problems of some patches read again from their sources, and how many were compared."""
-    from nutonic.io.limits import IN_FLIGHT
-    from nutonic.io.session import limited
-    from nutonic.planning.pins import changed
-
-    if tree.plan.header["nutonic_version"] != __version__:
-        return ["no patch can be made again: the tree was made by another nutonic"], 0
-    replaced = changed(tree.plan.header.get("inputs") or {})
-    if replaced:
-        return [f"no patch can be made again: {replaced[0]} is not the file that was there when the plan was made"], 0
-    entries = [e for name, content in read_commits(tree.store, tree.done) for e in entries_of(name, content)]
-    entries.sort(key=lambda entry: entry.order)
-    chosen = random.Random(tree.plan.digest).sample(entries, min(count, len(entries)))
-    by_batch: dict[int, list[CommittedPlace]] = {}
-    for entry in chosen:
-        by_batch.setdefault(entry.name.batch, []).append(entry)
-    kept, problems = features(tree.spec, tree.store, tree.plan.header.get("osm")), list[str]()
-    with limited(IN_FLIGHT):
-        for batch in tree.plan.batches(sorted(by_batch)):
-            memory = Store(None)
-            some = {entry["index"] for entry in by_batch[batch.index]}
-            failed = {
-                f.poi_id: f.error for f in run_patch_batch(batch, tree.spec, memory, kept, some, plan="").failures
-            }
-            made = {e["index"]: e for n, c in read_commits(memory, committed(memory)) for e in entries_of(n, c)}
-            for entry in by_batch[batch.index]:
-                again, poi = made.get(entry["index"]), entry["poi_id"]
-                if again is None:
-                    why = redact(failed.get(poi, "it is not in the plan")).splitlines()[0][:300]
-                    problems.append(f"{poi}: not judged, since it cannot be made again: {why}")
-                elif _line(tree.store, entry) != _line(memory, again) or entry["rejects"] != again["rejects"]:
-                    problems.append(f"{poi}: it is not what its sources give")
-    return problems, len(chosen)
-
-
-def _line(store: Store, entry: CommittedPlace) -> bytes:
-    """What is committed of a patch."""
-    rows = entry["rows"]
-    if not rows["length"]:
-        return b""
-    return unpacked(store.get_range(entry.name.part, rows["start"], rows["length"]), entry.name.part, rows["size"])

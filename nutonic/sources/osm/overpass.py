@@ -26,7 +26,7 @@ from nutonic.io.http import Answer, Request
 from nutonic.io.limits import Limiter
 from nutonic.io.objects import Store, sealed, unsealed
 from nutonic.io.session import current
-from nutonic.sources.osm.answers import opl_of, parsed
+from nutonic.sources.osm.answers import MapAnswer, opl_of, parsed
 from nutonic.sources.osm.extract import UNREADABLE, Rules, read_buffer
 from nutonic.sources.osm.index import elements_in, in_memory
 from nutonic.sources.osm.shapes import boxes
@@ -120,6 +120,8 @@ class Overpass:
     """Whether a closed way with these tags is an area."""
     answers: Store | None = field(default=None, compare=False, repr=False)
     """Where answers are kept; None for nowhere."""
+    asks: bool = True
+    """Whether the server is asked; else there is nothing but the answers that are kept."""
 
     attribution = ATTRIBUTION
 
@@ -136,6 +138,8 @@ class Overpass:
             If it answers more than is read.
         MissingExtra
             If osmium is not installed.
+        Corrupt
+            If the server is not to be asked, and an answer is not kept, or was damaged.
         """
         found: list[tuple[Element, ...]] = []
         for at in range(0, len(bounds), _TOGETHER):
@@ -158,6 +162,10 @@ class Overpass:
                     ", ".join(info.examples),
                 )
             return [elements_in(index, box) for box in bounds]
+
+    def kept_alone(self) -> Overpass:
+        """The same, of the answers that are kept, and no others."""
+        return replace(self, asks=False)
 
     def needs(self) -> Needs:
         """What puts areas together."""
@@ -203,12 +211,14 @@ class Overpass:
         kept = self._kept(path)
         if kept is not None:
             return kept
-        answer = parsed(self._ask(query).body)
+        answer = parsed(self._ask(query).body) if self.asks else MapAnswer(elements=(), remark="it is not asked")
         if answer.remark is None:
             elements = list(answer.elements)
             if self.answers is not None:
                 self.answers.put(path, sealed({"elements": elements}))
             return elements
+        if len(bounds) == 1 and not self.asks:
+            raise Corrupt(f"the map of {_told(bounds[0])} is not kept, or was changed: {path}")
         if len(bounds) == 1:
             raise ReadFailed(
                 f"{self.service} gave up on the map of {_told(bounds[0])}: {inert(answer.remark)[:200]}",
