@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -16,7 +16,7 @@ from nutonic.io.atomic import refuse_unwritable
 from nutonic.io.buckets.address import Address, Place, place_of
 from nutonic.io.objects import Store
 from nutonic.planning.cost import default_workers, refuse_too_large
-from nutonic.planning.layout import CARD, COMMITS, MARKER, PLAN, RECIPE
+from nutonic.planning.layout import CARD, COMMITS, MARKER, META, PLAN, RECIPE
 from nutonic.planning.ownership import Ownership, PlacesOwnership, mark, named_by_commits, refuse_foreign, unmark
 from nutonic.planning.pins import changed, pins_json
 from nutonic.planning.places.read import file_sha256
@@ -123,13 +123,18 @@ def _proved_writable(store: Store) -> Iterator[None]:
 
 
 def _with_beside(beside: Callable[[Plan, Store], Plan], plan: Plan, store: Store) -> Plan:
-    """The plan, with what lies beside it in the tree; a folder that was none is none again where that cannot be made."""
+    """The plan, with what lies beside it in the tree; folders that were not there are gone again where that cannot be made."""
+    folders = () if store.disk is None else (store.disk / META, store.disk, *store.disk.parents)
+    new = [folder for folder in folders if not folder.exists()]
     is_new = mark(store)
     try:
         return beside(plan, store)
     except NutonicError:
         if is_new:
             unmark(store)
+            with suppress(OSError):  # what somebody put there meanwhile stays, and its folder
+                for folder in new:
+                    folder.rmdir()
         raise
 
 

@@ -13,12 +13,13 @@ from affine import Affine
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pyproj import CRS, Transformer
-from support.aerial import Flown, catalogue, recipe
+from support.aerial import Flown, catalogue, plant, recipe, rectangle
 
+import nutonic as nt
 from nutonic import load_recipe
 from nutonic.core.grid import offset_in
 from nutonic.core.model import SPLITS, Asset, Scene
-from nutonic.errors import NoScene, PlanError, RecipeError
+from nutonic.errors import InputError, NoScene, PlanError, RecipeError
 from nutonic.planning.patches.lattice import drawn, lattice_of, taken_once
 from nutonic.planning.patches.plan import patches_planned
 from nutonic.planning.patches.spec import resolve_patches
@@ -424,3 +425,20 @@ def test_nothing_is_planned_twice(tmp_path):
     plan = planned(tmp_path, [Flown(id="a", corner=(X, Y), shape=(320, 320))])
     ground = [each[2] for each in flat(plan, Patches(size=64))]
     assert max(one.intersection(other).area for one, other in combinations(ground, 2)) < 0.01
+
+
+@pytest.mark.parametrize("there", [False, True])
+def test_an_extract_that_is_cut_short_leaves_nothing_behind(tmp_path, there):
+    pytest.importorskip("osmium")
+    image, out = Flown(id="a", corner=(X, Y), shape=(128, 128)), tmp_path / "new" / "tree"
+    catalogue(tmp_path, [image])
+    box = rectangle(X - 500, Y - 500, X + 500, Y + 500)
+    extract = plant(tmp_path / "map.osm.pbf", image.epsg, *[("area", box, {"landuse": "forest"})] * 500)
+    extract.write_bytes(extract.read_bytes()[: extract.stat().st_size // 2])
+    if there:
+        out.mkdir(parents=True)
+    before = sorted(tmp_path.rglob("*"))
+    path = recipe(tmp_path, osm={"path": "map.osm.pbf"})
+    with pytest.raises(InputError, match="no whole extract"):
+        nt.build(load_recipe(path), out, workers=0)
+    assert sorted(tmp_path.rglob("*")) == sorted([*before, path])

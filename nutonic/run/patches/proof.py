@@ -37,6 +37,7 @@ from nutonic.dataset.proof.place_audit import disjoint, unread_remote
 from nutonic.dataset.shards.captions import CaptionCommit, captions_bytes, read_captions
 from nutonic.dataset.shards.records import PatchRecord
 from nutonic.errors import Corrupt, NutonicError
+from nutonic.io.buckets.copies import read_as_file
 from nutonic.io.limits import IN_FLIGHT
 from nutonic.io.objects import Store, sha256
 from nutonic.io.session import limited
@@ -91,11 +92,11 @@ def deep_findings(plan: PlanFile, spec: PatchSpec, done: Committed) -> Iterator[
 
 def _map_findings(plan: PlanFile) -> Iterator[Finding]:
     """What a plan tells of the map that is kept, and is not so."""
-    told, root = plan.header.get("osm"), plan.store.root
-    if told is None or root is None or not (root / told["path"]).is_file():
+    told, store = plan.header.get("osm"), plan.store
+    if told is None or not store.is_file(told["path"]):
         return  # that it is missing is found by its name
     try:
-        info = info_of(root / told["path"])
+        info = info_of(read_as_file(store, told["path"], told["sha256"]))
     except NutonicError as error:
         yield Finding(str(error))
         return
