@@ -123,7 +123,7 @@ def _proved_writable(store: Store) -> Iterator[None]:
 
 
 def _with_beside(beside: Callable[[Plan, Store], Plan], plan: Plan, store: Store) -> Plan:
-    """The plan, with what lies beside it in the tree; folders that were not there are gone again where that cannot be made."""
+    """The plan, with what lies beside it in the tree; what was not there is gone again where that cannot be made."""
     folders = () if store.disk is None else (store.disk / META, store.disk, *store.disk.parents)
     new = [folder for folder in folders if not folder.exists()]
     is_new = mark(store)

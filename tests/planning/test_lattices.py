@@ -194,6 +194,10 @@ MEETINGS = {
 }
 
 
+#: Of these, two are in the default run.
+FEW = [pytest.param(name, marks=pytest.mark.exhaustive if k % 2 else ()) for k, name in enumerate(MEETINGS)]
+
+
 def astride(where: str, *, pixels: int = 640, newer: str = "east") -> list[Flown]:
     """Two images, each in its own zone, that lie over the border of zones and share half of their ground."""
     lon, lat, west, east = MEETINGS[where]
@@ -207,7 +211,7 @@ def astride(where: str, *, pixels: int = 640, newer: str = "east") -> list[Flown
 
 
 @pytest.mark.parametrize("newer", ["east", "west"])
-@pytest.mark.parametrize("where", MEETINGS)
+@pytest.mark.parametrize("where", FEW)
 def test_two_zones_share_no_ground(tmp_path, where, newer):
     images, patches = astride(where, newer=newer), Patches(size=64)
     plan = planned(tmp_path, images)
@@ -271,7 +275,8 @@ def corner_degrees(image: Flown, row: int, col: int, size: int) -> np.ndarray:
     return np.stack(to_degrees.transform(*shapely.get_coordinates(metres(image, row, col, size))[:4].T), -1)
 
 
-@settings(max_examples=6, deadline=None)
+@pytest.mark.exhaustive
+@settings(max_examples=20, deadline=None)
 @given(sides=st.tuples(*[st.floats(0.0, 1.0)] * 4))
 def test_bounds_hold_whole_patches_alone(tmp_path_factory, sides):
     image = Flown(id="a", corner=(X, Y), shape=(640, 640))
@@ -315,7 +320,7 @@ def test_a_polygon_with_a_hole(tmp_path):
         assert {("a", 128, 128), ("a", 192, 192)} & found == set()
 
 
-@pytest.mark.parametrize("where", MEETINGS)
+@pytest.mark.parametrize("where", FEW)
 def test_an_area_across_a_border_of_zones_has_patches_on_both_sides(tmp_path, where):
     lon, lat, _, _ = MEETINGS[where]
     images, patches = astride(where), Patches(size=64)
@@ -351,7 +356,7 @@ def test_places_have_the_patches_that_lie_in_their_squares(tmp_path):
         planned(tmp_path, [image], patches={"around": {"path": "places.csv", "side_m": 30}})
 
 
-@pytest.mark.parametrize("where", MEETINGS)
+@pytest.mark.parametrize("where", FEW)
 def test_a_place_on_a_border_of_zones(tmp_path, where):
     lon, lat, _, _ = MEETINGS[where]
     (tmp_path / "places.csv").write_text(f"id,lon,lat\na,{lon},{lat}\n")

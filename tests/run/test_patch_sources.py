@@ -119,6 +119,7 @@ def test_one_file_of_four_bands_from_a_stac_api_over_http(folder, rustac, tmp_pa
     assert "satellite" not in card.lower()
 
 
+@pytest.mark.sampled(one_in=2, among="sources of patches")
 def test_naip_of_earth_engine_is_the_same_pictures(folder, tmp_path, monkeypatch, session):
     sign_out(monkeypatch, tmp_path)
     collection = "USDA/NAIP/DOQQ"
@@ -159,6 +160,7 @@ def test_naip_of_earth_engine_is_the_same_pictures(folder, tmp_path, monkeypatch
         assert nt.verify(tmp_path / "ee", deep=True, rebuild=2).problems == ()
 
 
+@pytest.mark.sampled(one_in=2, among="sources of patches")
 def test_overpass_gives_the_same_tree_and_is_asked_once(folder, tmp_path, session):
     catalogue(folder, IMAGES.values())
     few = {"patches": {"fraction": 0.5, "seed": 3}}
@@ -231,6 +233,7 @@ def words(text: str) -> set[str]:
     return {word.strip(".,;:()") for part in text.lower().split() for word in (part, *part.split("-"))}
 
 
+@pytest.mark.sampled(one_in=2, among="sources of patches")
 @pytest.mark.skipif(not (DATA / "naip").is_dir(), reason="the real rasters are not beside this checkout")
 def test_real_naip_with_what_was_planted_in_it(tmp_path):
     (path,) = sorted((DATA / "naip").glob("*.tif"))
@@ -282,6 +285,7 @@ def test_real_naip_with_what_was_planted_in_it(tmp_path):
         assert np.abs(pixels_of(picture) - window).mean() < 1.0
 
 
+@pytest.mark.sampled(one_in=2, among="sources of patches")
 @pytest.mark.skipif(not (DATA / "s2_mol").is_dir(), reason="the real rasters are not beside this checkout")
 def test_sentinel_2_with_captions_of_the_map(tmp_path):
     """Reflectance of 16 bits becomes pictures of 8 bits that are neither black nor garish."""

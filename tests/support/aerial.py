@@ -87,7 +87,10 @@ class Flown:
 
 
 def catalogue(folder: Path, images: Iterable[Flown]) -> str:
-    """The images' items as a local catalogue; their files are not written."""
+    """The images' items as a local catalogue; files that were not written are empty, which a plan does not look into."""
+    images = list(images)
+    for image in images:
+        (folder / f"{image.id}.tif").touch()
     path = folder / "items.json"
     path.write_text(json.dumps({"type": "FeatureCollection", "features": [each.item() for each in images]}))
     return str(path)
@@ -107,6 +110,7 @@ def recipe(folder: Path, *, name: str = "recipe.yaml", **parts: Any) -> Path:
         "patches": {"size": 64},
         "osm": dict(NOBODY),
         "splits": {"by": "place", "train": 1.0, "validation": 0.0, "test": 0.0},
+        "captions": {"words": {"area": [5, 120], "line": [5, 120], "revision": [2, 50]}},
         "shards": {"quality": 100},
     }
     for key, value in parts.items():
