@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     )
     from nutonic.run.cluster import Cluster
     from nutonic.run.packs.pack import Packed, pack
+    from nutonic.run.packs.push import Pushed, push
     from nutonic.run.preview.preview import preview
     from nutonic.run.rebuild import verify
     from nutonic.run.results import Summary
@@ -101,6 +102,8 @@ _HOME = {
     "verify": "nutonic.run.rebuild",
     "pack": "nutonic.run.packs.pack",
     "Packed": "nutonic.run.packs.pack",
+    "push": "nutonic.run.packs.push",
+    "Pushed": "nutonic.run.packs.push",
     "open_dataset": "nutonic.dataset.reading",
     "Dataset": "nutonic.dataset.reading",
     "report": "nutonic.dataset.report.report",

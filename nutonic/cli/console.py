@@ -22,6 +22,7 @@ from nutonic.run.results import Failure, examples_of
 if TYPE_CHECKING:
     from nutonic.dataset.verify import Verdict
     from nutonic.run.packs.pack import Packed
+    from nutonic.run.packs.push import Pushed
     from nutonic.run.results import Summary
 
 #: Lines of a kind that are shown one by one: of a verdict, and failures of a pack.
@@ -217,6 +218,19 @@ def _packed_lines(packed: Packed, out: Path) -> Iterator[str]:
     yield f"{out} has {rows} rows as {packed.format} ({size(packed.bytes)}), in {packed.seconds:.1f} s{before}"
     if packed.still_open:
         yield f"{packed.still_open} of {packed.shards} shards are left: run the same command again"
+
+
+def show_pushed(pushed: Pushed, *, aside: bool = False) -> None:
+    """Print what is on the Hub, or would be."""
+    all_of_it = f"{pushed.files} files ({size(pushed.bytes)}) of {pushed.folder}"
+    line = f"{all_of_it} would go to {pushed.repo}, branch {pushed.revision}; nothing was sent, and nobody asked"
+    if not pushed.dry:
+        sent = f"{pushed.sent} of them sent now ({size(pushed.sent_bytes)})"
+        line = f"{pushed.repo}, branch {pushed.revision}, has the {all_of_it}: {sent}"
+    if logs.is_json():
+        logs.emit("note", message=line)
+    else:
+        say([line], aside=aside)
 
 
 def show_verdict(verdict: Verdict, directory: Place) -> None:

@@ -365,6 +365,29 @@ def pack(
     sys.exit(OK if packed.complete else INCOMPLETE)
 
 
+@cli.command(short_help="Put a pack or a dataset on the Hugging Face Hub.")
+@click.argument("directory", metavar="DIR", type=_Path())
+@click.option("--repo", required=True, metavar="OWNER/NAME", help="The dataset on the Hub; made if there is none.")
+@click.option("--private", is_flag=True, help="A new one is private.")
+@click.option("--revision", default="main", show_default=True, metavar="BRANCH", help="Made if there is none.")
+@click.option("--dry-run", is_flag=True, help="Say what would be sent, and ask nobody.")
+@click.option("--json", "as_json", is_flag=True, help="What is there as one JSON object on stdout.")
+def push(directory: Path, repo: str, as_json: bool, **options: Any) -> None:
+    """Put a pack or a dataset on the Hugging Face Hub, with the token in HF_TOKEN. Run again, it resumes."""
+    from nutonic.cli import console
+    from nutonic.cli.progress import progress
+    from nutonic.run.packs.push import push as run_push
+
+    try:
+        with progress() as shown:
+            pushed = run_push(directory, repo, callbacks=[shown], **options)
+    except KeyboardInterrupt:
+        end_interrupted()
+    if as_json:
+        print_json(asdict(pushed))
+    console.show_pushed(pushed, aside=as_json)
+
+
 def main(args: Sequence[str] | None = None) -> None:
     """Run the command line and exit with its code."""
     open_standard_streams()

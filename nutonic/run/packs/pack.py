@@ -43,6 +43,9 @@ if TYPE_CHECKING:
 #: About so many megabytes of rows and pictures has a shard: what the Hub's own tools make.
 SHARD_MB = 500
 
+#: Bytes of rows and pictures that take longer to pack than workers take to start.
+_WORTH_WORKERS = 200 * 10**6
+
 #: Bytes of a file that are held at once, as files are put together.
 _PIECE = 2**20
 
@@ -227,7 +230,7 @@ def _write_all(
     with ExitStack() as stack:
         pool = None
         if cluster.scheduler is None:
-            cluster = replace(cluster, workers=_workers_for(cluster, len(left)))
+            cluster = replace(cluster, workers=_workers_for(cluster, left))
         if left and not cluster.in_process:
             pool = stack.enter_context(_workers(source.store, store, cluster, callback))
         for result in results_of(pool, work, callback, (PackJob(shard=shard) for shard in left)):
@@ -236,12 +239,14 @@ def _write_all(
     return len(shards) - len(left), tuple(failures)
 
 
-def _workers_for(cluster: Cluster, shards: int) -> int:
-    """Processes to start on this machine: no more than there are shards, and none for one alone."""
+def _workers_for(cluster: Cluster, shards: list[Shard]) -> int:
+    """Processes to start on this machine: no more than shards, and unless told otherwise none for what is done sooner."""
     from nutonic.planning.cost import default_workers
 
-    wanted = default_workers() if cluster.workers is None else cluster.workers
-    return min(wanted, shards) if shards > 1 else 0
+    if cluster.workers is not None:
+        return min(cluster.workers, len(shards))
+    size = sum(int((shard.spans.table["size"] + shard.spans.table["pictures"]).sum()) for shard in shards)
+    return min(default_workers(), len(shards)) if len(shards) > 1 and size >= _WORTH_WORKERS else 0
 
 
 @dataclass(frozen=True, slots=True)
