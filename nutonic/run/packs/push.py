@@ -80,21 +80,14 @@ def push(
     ----------
     folder
         A finished pack or tree. What lies below ``_nutonic/`` stays here.
-    repo
-        ``OWNER/NAME``; made if there is none.
-    private
-        Whether a new repository is private.
+    repo, private
+        ``OWNER/NAME``; made if there is none, and then private or not.
     revision
         The branch; made from main if there is none.
     dry_run
         Say what would be sent, and ask nobody.
     callbacks
         What hears of it: notes.
-
-    Returns
-    -------
-    Pushed
-        What is there now.
 
     Raises
     ------
@@ -104,34 +97,40 @@ def push(
         If ``HF_TOKEN`` is not set, or may not write there.
     Corrupt, StoreError
         If a file is not what was written, or changes while it is sent.
-    Unreachable
-        If the Hub fails for too long: the same call goes on.
-    MissingExtra
-        If ``huggingface_hub`` is not installed.
+    Unreachable, MissingExtra
+        If the Hub fails for too long: the same call goes on; if ``huggingface_hub`` is not installed.
     """
-    if not re.fullmatch(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*", repo, re.ASCII) or len(repo) > 96:
-        raise InputError(f"{repo!r:.100} is no name of a repository: write OWNER/NAME")
-    if not re.fullmatch(r"[A-Za-z0-9][\w./-]*", revision, re.ASCII):
-        raise InputError(f"{revision!r:.100} is no name of a branch")
+    _refuse_names(repo, revision)
     group = CallbackGroup([LogCallback(), *callbacks])
     hub = None if dry_run else _Hub(_library(), *_access(), repo=repo, revision=revision)
     cargo = cargo_of(_pushable(Path(folder), group, dry=dry_run))
-    told = partial(
-        Pushed,
+    sent = [] if hub is None else _put(hub, cargo, group, private=private)
+    return Pushed(
         repo=repo,
         folder=str(cargo.root),
         revision=revision,
         files=len(cargo.files),
         bytes=cargo.size,
+        sent=len(sent),
+        sent_bytes=sum(file.size for file in sent),
         dry=dry_run,
     )
-    if hub is None:
-        return told(sent=0, sent_bytes=0)
+
+
+def _put(hub: _Hub, cargo: Cargo, callback: Callback, *, private: bool) -> list[Outgoing]:
+    """Send what is not there, and compare; the files that were sent."""
     with _quiet(hub.library):
         hub.make(private=private)
-        sent = _send(hub, cargo, group)
+        sent = _send(hub, cargo, callback)
         _compare(hub, cargo)
-    return told(sent=len(sent), sent_bytes=sum(file.size for file in sent))
+    return sent
+
+
+def _refuse_names(repo: str, revision: str) -> None:
+    if not re.fullmatch(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*", repo, re.ASCII) or len(repo) > 96:
+        raise InputError(f"{repo!r:.100} is no name of a repository: write OWNER/NAME")
+    if not re.fullmatch(r"[A-Za-z0-9][\w./-]*", revision, re.ASCII):
+        raise InputError(f"{revision!r:.100} is no name of a branch")
 
 
 def _pushable(folder: Path, callback: Callback, *, dry: bool) -> Path:

@@ -209,8 +209,8 @@ def test_a_dry_run_asks_nobody(hub, packed, monkeypatch):
     monkeypatch.delenv("HF_TOKEN")
     said = nutonic("push", packed, "--repo", "owner/name", "--dry-run")
     assert said.code == 0, said.err
-    assert f"{len(files_of(packed))} files" in said.err
-    assert "nothing was sent" in said.err
+    assert f"{len(files_of(packed))} files" in said.out
+    assert "nothing was sent" in said.out
     assert hub.asked == []
 
 
