@@ -201,6 +201,13 @@ def plan(recipe: Path, out: Place | None, as_json: bool) -> None:
 @click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Only the first N places.")
 @click.option("--replan", is_flag=True, help="Search again; what was built from another plan is built anew.")
 @click.option(
+    "--retry-rejects",
+    is_flag=False,
+    flag_value="",
+    metavar="[REASON]",
+    help="Try places again that were left out, such as for 'asset gone'.",
+)
+@click.option(
     "--max-requests",
     type=click.IntRange(min=1),
     metavar="N",
@@ -227,6 +234,7 @@ def build(
     out: Place,
     limit: int | None,
     replan: bool,
+    retry_rejects: str | None,
     max_cost: float | None,
     answers: Path | None,
     as_json: bool,
@@ -250,6 +258,7 @@ def build(
             with progress() as shown:
                 callbacks = [interrupts, shown]
                 extent: dict[str, Any] = {"limit": limit, "replan": replan, "max_cost": max_cost, "answers": answers}
+                extent["retry_rejects"] = False if retry_rejects is None else retry_rejects
                 summary = run_build(loaded, out, workers=cluster, callbacks=callbacks, **extent)
             if as_json:
                 print_json(console.summary_json(summary))

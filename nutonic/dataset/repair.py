@@ -45,7 +45,10 @@ def repair(tree: Tree, findings: Sequence[Finding]) -> list[str]:
     list of str
         One line for every place and file that was removed.
     """
-    removals = {name: _uncommit(tree, name, wrong) for name, wrong in _wrong_places(tree, findings).items()}
+    removals = {
+        name: uncommit(tree.store, tree.ownership, name, tree.commits[name], wrong)
+        for name, wrong in _wrong_places(tree, findings).items()
+    }
     removed = [f"place {reason}" for reasons in removals.values() for reason in reasons.values()]
     files = {f.path: f.text for f in findings if f.path is not None and f.path not in tree.named}
     files |= {path: f"{path} holds rows of places that were removed" for path in _outdated(tree, removals)}
@@ -89,19 +92,20 @@ def _files_of(content: Json, indices: Collection[int]) -> list[str]:
     return [*content["part"], *(path for path in candidates if path not in needed)]
 
 
-def _uncommit(tree: Tree, name: CommitName, wrong: Mapping[int, str]) -> dict[int, str]:
+def uncommit(
+    store: Store, ownership: Ownership, name: CommitName, content: Json, wrong: Mapping[int, str]
+) -> dict[int, str]:
     """Take places out of their commit; gives ids and reasons of those that were taken out, by position.
 
     Single commits beside that of their whole batch do not count. They are removed first, since they would count without
     the commit of the batch.
     """
-    content = tree.commits[name]
-    intact, ownership = _intact_places(tree.store, name, content, wrong), tree.ownership.with_committed([name.path])
+    intact, ownership = _intact_places(store, name, content, wrong), ownership.with_committed([name.path])
     if name.place is None:
-        for place in sorted(place for batch, place in committed(tree.store).single if batch == name.batch):
+        for place in sorted(place for batch, place in committed(store).single if batch == name.batch):
             ownership.remove(named(name.batch, place).path)
         origin = Origin(recipe_digest=content["recipe_digest"], plan=content["plan"])
-        commit(tree.store, name.batch, intact, origin, whole=False)
+        commit(store, name.batch, intact, origin, whole=False)
     ownership.remove(name.path)
     stay, part = {place.index for place in intact}, f"{name.part} is not what was written"
     return {

@@ -15,6 +15,7 @@ from nutonic.core.model import Json
 from nutonic.dataset import card
 from nutonic.dataset.commits import Committed, committed
 from nutonic.dataset.finalize import Finalized, finalize, is_finalized
+from nutonic.dataset.retry import ANY, reopen
 from nutonic.errors import InputError
 from nutonic.io.buckets.address import Address, Place, place_of
 from nutonic.io.limits import IN_FLIGHT
@@ -67,6 +68,7 @@ def build(
     workers: int | Cluster | None = None,
     limit: int | None = None,
     replan: bool = False,
+    retry_rejects: bool | str = False,
     max_cost: float | None = None,
     answers: str | Path | None = None,
     callbacks: Sequence[Callback] = (),
@@ -86,6 +88,9 @@ def build(
         Only the first places by ordinal, their variants included; one of as many as there are, or more, is none.
     replan
         Search again; what was built from another plan is built anew.
+    retry_rejects
+        Try places again that earlier builds left out as a whole; or those left out, or with a tile left out, for a reason,
+        such as ``"asset gone"``. What the plan left out is looked for again by `replan`.
     max_cost, answers
         Of patches: what captions may cost, by the recipe's prices; a file of a batch API's answers to written requests.
     callbacks
@@ -100,8 +105,8 @@ def build(
     Raises
     ------
     InputError
-        If `limit` is no number from 1, ``NUTONIC_HTTP_TIMEOUT`` no number of seconds, an input lies in `out`, or a worker
-        elsewhere has other versions or sees other files; nothing is done then.
+        If `limit` is no number from 1, nothing was left out for the reason to retry, ``NUTONIC_HTTP_TIMEOUT`` no number of
+        seconds, an input lies in `out`, or a worker elsewhere has other versions or sees other files; nothing is done then.
     Refused
         If stills are wanted, and the environment has no token, or one that is not taken; nothing is done then.
     NotNutonic, RecipeChanged
@@ -115,7 +120,13 @@ def build(
 
     cluster, group = _cluster_of(workers), CallbackGroup([LogCallback(), *callbacks])
     timeout_s()  # what cannot be waited for would fail each place
-    extent = Extent(limit=limit, replan=replan, max_cost=max_cost, answers=None if answers is None else Path(answers))
+    extent = Extent(
+        limit=limit,
+        replan=replan,
+        retry=retry_rejects if isinstance(retry_rejects, str) else ANY if retry_rejects else None,
+        max_cost=max_cost,
+        answers=None if answers is None else Path(answers),
+    )
     _log.info("building %s into %s", recipe.name, out)
     summary = _built(recipe, place_of(out), cluster, extent, group)
     group.on_end(BuildEnded(summary=summary))
@@ -126,6 +137,8 @@ def _built(recipe: AnyRecipe, out: Place, cluster: Cluster, extent: Extent, call
     from nutonic.recipe.patches import PatchRecipe
 
     if isinstance(recipe, PatchRecipe):
+        if extent.retry is not None:
+            raise InputError("--retry-rejects is for places: of patches, --replan takes up what is there now")
         from nutonic.planning.patches.spec import resolve_patches
         from nutonic.run.patches.build import build_patches
 
@@ -227,6 +240,10 @@ def _left(spec: BuildSpec, store: Store, plan: PlanFile, extent: Extent) -> _Lef
     scope, done = scope_of(plan, extent.limit), committed(store)
     if extent.replan and have_changed(store, spec.sources, plan, done):
         empty(store, owned_by(store, spec.layout, spec.output, plan), plan)
+        done = committed(store)
+    if extent.retry is not None:
+        ownership = owned_by(store, spec.layout, spec.output, plan)
+        reopen(store, ownership, done, extent.retry, of_plan=plan.header["rejects"])
         done = committed(store)
     before = progress_of(plan, scope, done)
     files = known_files(store, plan, done) if before.remaining else RemoteFiles(store.root)
