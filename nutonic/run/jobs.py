@@ -28,8 +28,8 @@ class Extent:
     """Only the first places by ordinal; None for all."""
     replan: bool
     """Whether to search again."""
-    retry: str | None = None
-    """Places that were left out for this reason are tried again; all for an empty one, none for None."""
+    retry: bool | str = False
+    """Places that were left out are tried again: all, those of a reason, or none."""
     max_cost: float | None = None
     """Captions are asked for until they have cost so much; None for no limit."""
     answers: Path | None = None

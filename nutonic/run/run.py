@@ -73,7 +73,7 @@ def build(
     answers: str | Path | None = None,
     callbacks: Sequence[Callback] = (),
 ) -> Summary:
-    """Build a dataset, or go on with one.
+    """Build a dataset, or go on with one; gives what was done, rejected and failed, and how many places are left.
 
     Parameters
     ----------
@@ -97,11 +97,6 @@ def build(
         What follows the build and may stop it: each a :class:`nutonic.Callback`. Once one asks to stop, what has begun is
         finished, and no other batch begun.
 
-    Returns
-    -------
-    Summary
-        What was done, rejected and failed, and how many places are left.
-
     Raises
     ------
     InputError
@@ -120,13 +115,8 @@ def build(
 
     cluster, group = _cluster_of(workers), CallbackGroup([LogCallback(), *callbacks])
     timeout_s()  # what cannot be waited for would fail each place
-    extent = Extent(
-        limit=limit,
-        replan=replan,
-        retry=retry_rejects if isinstance(retry_rejects, str) else ANY if retry_rejects else None,
-        max_cost=max_cost,
-        answers=None if answers is None else Path(answers),
-    )
+    file = None if answers is None else Path(answers)
+    extent = Extent(limit=limit, replan=replan, retry=retry_rejects, max_cost=max_cost, answers=file)
     _log.info("building %s into %s", recipe.name, out)
     summary = _built(recipe, place_of(out), cluster, extent, group)
     group.on_end(BuildEnded(summary=summary))
@@ -137,7 +127,7 @@ def _built(recipe: AnyRecipe, out: Place, cluster: Cluster, extent: Extent, call
     from nutonic.recipe.patches import PatchRecipe
 
     if isinstance(recipe, PatchRecipe):
-        if extent.retry is not None:
+        if extent.retry is not False:
             raise InputError("--retry-rejects is for places: of patches, --replan takes up what is there now")
         from nutonic.planning.patches.spec import resolve_patches
         from nutonic.run.patches.build import build_patches
@@ -241,9 +231,9 @@ def _left(spec: BuildSpec, store: Store, plan: PlanFile, extent: Extent) -> _Lef
     if extent.replan and have_changed(store, spec.sources, plan, done):
         empty(store, owned_by(store, spec.layout, spec.output, plan), plan)
         done = committed(store)
-    if extent.retry is not None:
+    if extent.retry is not False:
         ownership = owned_by(store, spec.layout, spec.output, plan)
-        reopen(store, ownership, done, extent.retry, of_plan=plan.header["rejects"])
+        reopen(store, ownership, done, ANY if extent.retry is True else extent.retry, of_plan=plan.header["rejects"])
         done = committed(store)
     before = progress_of(plan, scope, done)
     files = known_files(store, plan, done) if before.remaining else RemoteFiles(store.root)
