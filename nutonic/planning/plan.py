@@ -142,12 +142,14 @@ class Plan(Shown):
             messages.append(f"{few} left out of the search; the first: {self.unusable[0][1]}")
         if self.largest_group > _LARGE_GROUP and len(self.places) > 1 / _LARGE_GROUP:
             group, advice = ("group of overlapping squares", "use splits.by: block, or pois.min_spacing_m")
+            what = "places"
             if self.more:
-                group, advice = "block, or group of touching patches,", "see splits.by and splits.block_km"
-            share = f"{self.largest_group:.0%} of all places and bends the split"
+                group, advice, what = "block or group of touching patches", "see splits.by, splits.block_km", "patches"
+            share = f"{self.largest_group:.0%} of all {what} and bends the split"
             messages.append(f"the largest {group} holds {share}: {advice}")
         empty = [name for name, share in self.shares().items() if not share]
-        return [*messages, f"no place falls into {' and '.join(empty)}"] if empty else messages
+        what = "patch" if self.more else "place"
+        return [*messages, f"no {what} falls into {' and '.join(empty)}"] if empty else messages
 
 
 def plan_of(spec: BuildSpec, *, draw: int | None = None) -> Plan:

@@ -25,7 +25,7 @@ from nutonic.planning.plan_file import PlanFile
 _SAME_PIXEL, _SAME_PLACE = 1e-3, 1e-9
 
 #: What warnings tell that nothing else in a plan does.
-_OF_THE_SEARCH = ("are left out", "is left out of the search", "lie on ground of newer images")
+_OF_THE_SEARCH = (": left out, see patches.resolution_m", " left out of the search", " on ground of newer images")
 
 
 def patch_plan_findings(plan: PlanFile, spec: PatchSpec, *, ours: bool) -> Iterator[Finding]:

@@ -223,9 +223,11 @@ def _outlines(plan: Plan, side_m: float) -> np.ndarray:
 
 def _warnings(spec: PatchSpec, others: dict[str, int], again: int) -> Iterator[str]:
     for problem, count in sorted(others.items()):
-        yield f"{count} images have {problem}, not {spec.patches.resolution_m:g} m: they are left out"
+        images = "1 image has" if count == 1 else f"{count:,} images have"
+        yield f"{images} {problem}, not of {spec.patches.resolution_m:g} m: left out, see patches.resolution_m"
     if again:
-        yield f"{again} patches lie on ground of newer images, and are taken from those"
+        patches = "1 patch lies" if again == 1 else f"{again:,} patches lie"
+        yield f"{patches} on ground of newer images: taken from those"
 
 
 def _no_patch(spec: PatchSpec, images: int) -> str:
