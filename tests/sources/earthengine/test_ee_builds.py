@@ -6,6 +6,7 @@ import importlib.util
 import json
 import os
 import pickle
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,7 @@ from support.cli import nutonic
 from support.clusters import cluster
 from support.earthengine import NOBODY, key_of, sign_out, write
 from support.paths import ROOT
+from support.remote import served
 from support.trees import small_planet, tree
 
 import nutonic as nt
@@ -167,17 +169,13 @@ def right_classes(sidecar: dict, path: Path) -> dict[str, int]:
 
 
 def test_labels_are_those_around_the_scene_even_where_another_takes_its_place(small, by_date, tmp_path):
-    served = {COVER: [image_of_raster(path, f"{COVER}/{day}", start=day) for day, path in by_date.items()]}
-    with EarthEngineServer(served) as server:
-        recipe = load_recipe(asked(small[0], server.url, rule="mode", windows_days=[2, 5]))
-        out = tmp_path / "tree"
-        nutonic("plan", asked(small[0], server.url, rule="mode", windows_days=[2, 5]), "--out", out)
-        west = small[0].parent / "west" / "red.tif"
-        west.rename(west.with_suffix(".away"))
-        try:
-            assert build(recipe, out, workers=0).complete
-        finally:
-            west.with_suffix(".away").rename(west)
+    images = {COVER: [image_of_raster(path, f"{COVER}/{day}", start=day) for day, path in by_date.items()]}
+    folder, out = Path(shutil.copytree(small[0].parent, tmp_path / "world")), tmp_path / "tree"
+    with EarthEngineServer(images) as server, served(folder):
+        path = asked(folder / "recipe-http.yaml", server.url, rule="mode", windows_days=[2, 5])
+        nutonic("plan", path, "--out", out)
+        (folder / "west" / "red.tif").unlink()  # the server has it no longer
+        assert build(load_recipe(path), out, workers=0).complete
     told = sidecars(out)
     assert {each["imagery"]["item_id"] for each in told} == {"full", "east-raw"}
     assert any(each["imagery"]["substituted"] for each in told)
@@ -190,9 +188,9 @@ def test_labels_are_those_around_the_scene_even_where_another_takes_its_place(sm
 
 def test_a_cube_has_the_labels_around_its_picture(small, by_date):
     recipe = load_recipe(small[0])
-    served = {COVER: [image_of_raster(path, f"{COVER}/{day}", start=day) for day, path in by_date.items()]}
+    images = {COVER: [image_of_raster(path, f"{COVER}/{day}", start=day) for day, path in by_date.items()]}
     lon, lat, _ = PLANET.places[0]
-    with EarthEngineServer(served) as server:
+    with EarthEngineServer(images) as server:
         table = recipe.labels.table
         how = {"rule": "mode", "windows_days": (2,), "project": "standin-project", "url": server.url}
         asking = EarthEngineLabels(collection=COVER, band="label", classes=table, **how)
@@ -367,8 +365,8 @@ WRONG = [
 @pytest.mark.parametrize("command", ["plan", "build"])
 def test_a_mistake_is_a_few_lines_and_nothing_is_written(small, cover, tmp_path, command, labels, code, words):
     out = tmp_path / "tree"
-    served = {**cover, "projects/standin-project/assets/empty": []}
-    with EarthEngineServer(served, projects=("standin-project",)) as server:
+    images = {**cover, "projects/standin-project/assets/empty": []}
+    with EarthEngineServer(images, projects=("standin-project",)) as server:
         recipe = asked(small[0], server.url, rule="mode")
         recipe = asked(small[0], **{"url": server.url, "rule": "mode"} | labels)
         said = nutonic(command, recipe, *(("--out", out) if command == "build" else ()), *_here(command))
