@@ -15,13 +15,14 @@ SHARED := --numprocesses 2 --dist worksteal
 FOUND = $(shell { $(PYTHON) -c "import sys; v = sys.version_info; \
 	print('fit' if v >= (3, 11) else 'Python %d.%d.%d' % v[:3])" || echo "not a Python"; } 2>/dev/null)
 
-.PHONY: help setup demo test test-exhaustive bench lock clean python
+.PHONY: help setup demo test test-exhaustive bench docs lock clean python
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make demo    places to a verified dataset in ./demo, offline, from a real Sentinel-2 scene"
 	@echo "make test    ruff, mypy and pytest"
 	@echo "make test-exhaustive   every crash point and every damage, of which make test has a sample"
+	@echo "make docs    the pages of docs/ as a site, in docs/_build"
 	@echo "make bench   the benchmarks, about ten minutes on a quiet machine"
 	@echo "make setup   only what the above need, into ./$(VENV) (choose a Python with PYTHON=python3.12)"
 	@echo "make lock    requirements.lock from pyproject.toml (newer versions with UPGRADE=--upgrade)"
@@ -63,6 +64,10 @@ test: $(STAMP)
 test-exhaustive: $(STAMP)
 	@$(BIN)/python -m pytest $(SHARED) -m exhaustive
 
+docs: $(STAMP)
+	@$(BIN)/python -m sphinx -W -q -b html docs docs/_build
+	@echo "docs/_build/index.html"
+
 bench: $(STAMP)
 	@$(BIN)/python -m benchmarks
 
@@ -75,5 +80,5 @@ lock:
 	@echo "requirements.lock: $$(wc -l < requirements.lock) packages"
 
 clean:
-	@rm -rf $(VENV) demo build dist *.egg-info .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	@rm -rf $(VENV) demo build dist docs/_build *.egg-info .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	@find nutonic tests benchmarks -name __pycache__ -prune -exec rm -rf {} +

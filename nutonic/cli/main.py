@@ -23,6 +23,7 @@ from nutonic.cli.ending import (
     told,
 )
 from nutonic.cli.init import init
+from nutonic.cli.keys import catalogue, schema
 from nutonic.cli.lacks import open_standard_streams, refuse_lacks
 from nutonic.errors import InputError
 from nutonic.io.atomic import BESIDE, refuse_overlong
@@ -97,6 +98,8 @@ def cli(context: click.Context, verbose: int) -> None:
 
 
 cli.add_command(init)
+cli.add_command(catalogue)
+cli.add_command(schema)
 
 
 def _at_a_scheduler(command: Callable[..., None]) -> Callable[..., None]:

@@ -98,6 +98,8 @@ class Header:
     """Whether it has a mask besides its bands, inside or in a file ``.msk`` beside it."""
     alpha: int = 0
     """Number of the band that says where there is data, from 1; 0 where no band does."""
+    names: tuple[str, ...] = ()
+    """What each band is called, or else which colour it shows, ``red``; empty where the file tells neither."""
 
 
 def header(href: str, access: Access = LOCAL) -> Header:
@@ -152,7 +154,14 @@ def _header_in(raster: rasterio.DatasetReader, href: str) -> Header:
         offsets=raster.offsets,
         masked=_has_mask(raster),
         alpha=_alpha_band(raster),
+        names=tuple(map(_name_of_band, raster.descriptions, raster.colorinterp)),
     )
+
+
+def _name_of_band(description: str | None, colour: ColorInterp) -> str:
+    if description:
+        return description.strip()[:100]
+    return colour.name if colour in (ColorInterp.red, ColorInterp.green, ColorInterp.blue) else ""
 
 
 def _crs_in(raster: rasterio.DatasetReader) -> str:

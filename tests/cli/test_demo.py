@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -212,6 +213,19 @@ def test_the_accuracy_on_polygons_held_out_is_kept_and_told(inputs):
     readme = " ".join((Path(__file__).parents[2] / "README.md").read_text("utf-8").split())
     assert f"the right one on {100 * accuracy['overall']:.0f} % of the pixels" in readme
     assert all(f"{name} {100 * one['found']:.0f} %" in readme for name, one in accuracy["predicted"].items())
+
+
+def test_the_five_lines_of_the_readme_run(inputs, monkeypatch, tmp_path):
+    """As they stand, where the demo was made."""
+    readme = (Path(__file__).parents[2] / "README.md").read_text("utf-8")
+    lines, more = re.findall(r"```python\n(.*?)```", readme, re.DOTALL)[:2]
+    (tmp_path / "demo").symlink_to(inputs.parent)
+    monkeypatch.chdir(tmp_path)
+    names: dict = {}
+    exec(lines, names)
+    assert set(names["cube"].data_vars) == {"red", "green", "blue", "label"}
+    assert dict(names["cube"].sizes) == {"y": names["recipe"].side, "x": names["recipe"].side}
+    assert "nt.build(recipe" in more
 
 
 def test_the_labels_are_the_same_bytes_everywhere(inputs):

@@ -1,0 +1,1 @@
+"""What keys a recipe has: for editors, and for people."""

@@ -1,0 +1,114 @@
+"""A person's own rasters as STAC items, so that they can be imagery like any catalogue's."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import shapely
+from odc.geo.geobox import GeoBox
+
+from nutonic.core.footprints import ground_of
+from nutonic.core.model import Json
+from nutonic.core.times import Interval, utc_text
+from nutonic.errors import InputError
+from nutonic.inert import inert
+from nutonic.io import raster as rasters
+from nutonic.sources.rasters.paths import pieces_of
+
+#: What the one asset of each item is called.
+ASSET = "image"
+
+
+def catalogue_of(paths: Sequence[str], datetime: str, folder: Path, collection: str) -> Json:
+    """Rasters as an ItemCollection.
+
+    Parameters
+    ----------
+    paths
+        Of GeoTIFFs or JPEG 2000, folders or globs of these. Each file is an item, its bands those of one asset, ``image``.
+    datetime
+        When they were taken: a day, or a time; it is that of all of them.
+    folder
+        Where the catalogue will lie: hrefs are relative to it, where the files lie in it or below.
+    collection
+        What the collection is called.
+
+    Raises
+    ------
+    InputError
+        If a file does not say where its pixels lie, is a VRT, or two of them would have one id; and of `datetime`.
+    """
+    try:
+        moment = utc_text(Interval.parse(datetime).start)
+    except ValueError as error:
+        raise InputError(f"{error}; see --datetime") from None
+    items = [_item(path, moment, folder, collection) for path in _files(paths)]
+    names = [item["id"] for item in items]
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise InputError(f"two of the files are called {twice}: rename one, or write a catalogue for each")
+    return {"type": "FeatureCollection", "features": sorted(items, key=lambda item: str(item["id"]))}
+
+
+def _files(paths: Sequence[str]) -> list[str]:
+    try:
+        pieces = pieces_of(tuple(paths))
+    except InputError as error:
+        raise InputError(str(error).replace("; see labels.path", "")) from None
+    odd = next((piece for piece in pieces if piece.placement is not None or piece.is_remote), None)
+    if odd is not None:
+        raise InputError(f"{inert(odd.href)} is no file with pixels of its own here: name GeoTIFFs on this disk")
+    return [piece.href for piece in pieces]
+
+
+def _item(path: str, moment: str, folder: Path, collection: str) -> Json:
+    header = rasters.header(path)
+    grid = GeoBox(header.shape, header.transform, header.crs)
+    outline = ground_of(grid)
+    west, south, east, north = outline.bounds
+    code = {"proj:code": header.crs} if header.crs.startswith("EPSG:") else {}
+    asset = {
+        "href": _relative(path, folder),
+        "type": "image/tiff; application=geotiff",
+        "roles": ["data"],
+        "bands": [{"name": name or str(number), **_common(name)} for number, name in enumerate(header.names, 1)],
+        **code,
+        "proj:shape": list(header.shape),
+        "proj:transform": list(header.transform)[:6],
+    }
+    return {
+        "type": "Feature",
+        "stac_version": "1.1.0",
+        "id": Path(path).stem,
+        "collection": collection,
+        "geometry": shapely.geometry.mapping(outline),
+        "bbox": [west, south, east, north],
+        "properties": {"datetime": moment, "eo:cloud_cover": 0.0},
+        "links": [],
+        "assets": {ASSET: asset},
+    }
+
+
+def _common(name: str) -> Json:
+    return {"common_name": name} if name in ("red", "green", "blue") else {}
+
+
+def _relative(path: str, folder: Path) -> str:
+    """A path that stays true where catalogue and files are moved together."""
+    file, home = Path(os.path.realpath(path)), Path(os.path.realpath(folder))
+    return f"./{file.relative_to(home).as_posix()}" if file.is_relative_to(home) else str(Path(path).absolute())
+
+
+def shown_as(items: Json) -> str:
+    """What a recipe says to show these items: the parts ``assets`` and ``grid``, as lines of YAML.
+
+    Of files with bands called red, green and blue nothing need be said; of others the first three, to be changed.
+    """
+    first = items["features"][0]["assets"][ASSET]
+    names = [band["name"] for band in first["bands"]]
+    named = all(colour in names for colour in ("red", "green", "blue"))
+    numbers = [names.index(colour) + 1 for colour in ("red", "green", "blue")] if named else [1, 2, 3]
+    bands = ", ".join(f"{{asset: {ASSET}, band: {number}}}" for number in numbers[: len(names)])
+    return f"  assets: [{bands}]\ngrid: {{resolution_m: {first['proj:transform'][0]:g}, lattice: source, extent_m: …}}"

@@ -1,0 +1,90 @@
+"""A catalogue of one's own GeoTIFFs: pixels come out as they are in the file, whatever its bands are called."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+import rasterio
+from affine import Affine
+from support.cli import nutonic
+
+import nutonic as nt
+from nutonic.recipe.outputs import Grid
+
+
+def written(path, bands: int = 3, *, dtype: str = "uint8", names: tuple[str, ...] = (), west: float = 400_000.0):
+    """A GeoTIFF of 300 × 200 pixels, no two rows, columns or bands alike."""
+    rows, columns = np.mgrid[:200, :300]
+    pixels = np.stack([(rows * 7 + columns * 3 + band * 50) % 251 + 1 for band in range(bands)]).astype(dtype)
+    profile = {"driver": "GTiff", "height": 200, "width": 300, "count": bands, "dtype": dtype, "crs": "EPSG:32633"}
+    if bands == 3 and not names:
+        profile["photometric"] = "RGB"
+    with rasterio.open(path, "w", **profile, transform=Affine(10, 0, west, 0, -10, 5_800_003)) as raster:
+        raster.write(pixels)
+        for number, name in enumerate(names, 1):
+            raster.set_band_description(number, name)
+    return pixels
+
+
+def test_the_cube_of_an_own_file_is_the_file(tmp_path, monkeypatch):
+    pixels = written(tmp_path / "mine.tif")
+    monkeypatch.chdir(tmp_path)
+    said = nutonic("catalogue", "mine.tif", "--datetime", "2024-06-01")
+    assert said.code == 0
+    assert "imagery:\n  url: items.json" in said.out
+    assert "resolution_m: 10, lattice: source" in said.out
+    (item,) = json.loads((tmp_path / "items.json").read_text())["features"]
+    assert (item["id"], item["assets"]["image"]["href"]) == ("mine", "./mine.tif")
+    assert item["properties"]["datetime"].startswith("2024-06-01")
+    source = nt.StacSource(url="items.json", collection="own")
+    settings = Grid(resolution_m=10, lattice="source", extent_m=500)
+    cube = nt.open_scene((13.5503, 52.3366), [source], time="2024-06-01", grid_settings=settings).compute()
+    west, top = 400_000, 5_800_003
+    column, row = round((float(cube.x[0]) - 5 - west) / 10), round((top - float(cube.y[0]) - 5) / 10)
+    height, width = cube["red"].shape
+    assert (height, width) == (50, 50)
+    for band, name in enumerate(("red", "green", "blue")):
+        np.testing.assert_array_equal(cube[name], pixels[band, row : row + height, column : column + width])
+
+
+def test_bands_are_taken_by_their_names(tmp_path):
+    pixels = written(tmp_path / "four.tif", 4, dtype="uint16", names=("nir", "blue", "green", "red"))
+    said = nutonic("catalogue", tmp_path / "four.tif", "--datetime", "2024", "--out", tmp_path / "i.json")
+    assert "assets: [{asset: image, band: 4}, {asset: image, band: 3}, {asset: image, band: 2}]" in said.out
+    bands = json.loads((tmp_path / "i.json").read_text())["features"][0]["assets"]["image"]["bands"]
+    assert [band["name"] for band in bands] == ["nir", "blue", "green", "red"]
+    assert pixels.shape[0] == 4
+
+
+def test_mistakes_are_told_and_nothing_is_written(tmp_path):
+    written(tmp_path / "mine.tif")
+    (tmp_path / "there.json").write_text("mine")
+    (tmp_path / "else").mkdir()
+    written(tmp_path / "else" / "mine.tif", west=500_000.0)
+    out = ("--out", tmp_path / "items.json")
+    cases = [
+        ((tmp_path / "no.tif", "--datetime", "2024", *out), "no.tif does not exist"),
+        ((tmp_path / "mine.tif", "--datetime", "yesterday", *out), "--datetime"),
+        ((tmp_path / "mine.tif", tmp_path / "else/mine.tif", "--datetime", "2024", *out), "files are called mine"),
+        ((tmp_path / "mine.tif", "--datetime", "2024", "--out", tmp_path / "there.json"), "there.json exists"),
+    ]  # fmt: skip
+    for arguments, words in cases:
+        said = nutonic("catalogue", *arguments)
+        assert said.code == 2
+        assert words in said.err, said.err
+        assert len(said.err.splitlines()) == 1
+    assert (tmp_path / "there.json").read_text() == "mine"
+    assert not (tmp_path / "items.json").exists()
+
+
+@pytest.mark.parametrize("count", [2])
+def test_a_folder_is_a_scene_for_each_file(tmp_path, count):
+    for number in range(count):
+        written(tmp_path / f"{number}.tif", west=400_000.0 + 3000 * number)
+    said = nutonic("catalogue", tmp_path, "--datetime", "2024", "--out", tmp_path / "items.json")
+    assert said.code == 0
+    items = json.loads((tmp_path / "items.json").read_text())["features"]
+    assert [item["id"] for item in items] == [str(number) for number in range(count)]
+    assert items[0]["bbox"][2] < items[1]["bbox"][2]
