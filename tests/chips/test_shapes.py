@@ -52,6 +52,8 @@ def ellipse(across: float, along: float):
         (polygon(8), "round"),  # 4π area / perimeter² is π / (8 tan(π/8)) = 0.948
         (polygon(6), "compact"),  # 0.907, and fills 0.866 of its rectangle
         (polygon(3), "compact"),  # π / (3 √3) = 0.605: a triangle is never rectangular
+        (ellipse(20, 22.5), "round"),
+        (ellipse(20, 26), "compact"),  # 0.967, but an oval
         (ellipse(20, 38), "compact"),
         (L, "irregular"),
         (STAR, "irregular"),

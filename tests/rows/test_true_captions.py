@@ -144,6 +144,12 @@ def test_no_sentence_is_said_twice_and_none_says_what_another_said():
         assert "Seen from above" not in said.text or "overhead" not in said.text, said.text
 
 
+def test_a_revision_has_sentences_of_its_own():
+    revisions = [said for said in some() if said.before is not None]
+    alike = [said for said in revisions if any(each in said.before for each in said.text.removesuffix(".").split(". "))]
+    assert len(alike) <= 0.02 * len(revisions)
+
+
 def test_a_patch_gets_the_captions_that_it_is_dealt():
     _, scene = described(11)
     tasks = choose(scene, CAPTIONS)

@@ -168,7 +168,7 @@ def test_a_preview_is_of_patches_that_the_build_takes(recipe, tree):
 
 def test_a_preview_asks_no_model(recipe, tmp_path):
     values = yaml.safe_load(recipe.read_text(encoding="utf-8"))
-    values["captions"]["annotators"] = [{"name": "paid", "base_url": "http://127.0.0.1:9/v1", "model": "m"}]
+    values["captions"] = {"annotators": [{"name": "paid", "base_url": "http://127.0.0.1:9/v1", "model": "m"}]}
     with_model = recipe.with_name("model.yaml")
     with_model.write_text(yaml.safe_dump(values), encoding="utf-8")
     made = nt.preview(with_model, 1)

@@ -442,7 +442,7 @@ def _has_shape(word: str, about: Seen) -> bool:
         "square": b / a <= 1.16 and fills >= 0.89,
         "rectangular": fills >= 0.89 and b / a <= 3.05,
         "elongated": b / a >= 2.95,
-        "round": roundness >= 0.92 and b / a <= 1.3,
+        "round": roundness >= 0.92 and b / a <= 1.16,
         "compact": roundness >= 0.58,
         "irregularly shaped": hull <= 0.71 or roundness <= 0.36,
     }[word]

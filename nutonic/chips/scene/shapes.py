@@ -20,12 +20,12 @@ _UNAMBIGUOUS = 10.0 / 11.25
 
 #: Of an area over that of the smallest rectangle around it: from here on it is one. Any triangle has 0.5, a disc 0.785.
 _RECTANGULAR = 0.9
-#: Sides of that rectangle, the longer over the shorter: up to here a rectangle is a square, ...
+#: Sides of that rectangle, the longer over the shorter: up to here a rectangle is a square, and a disc round, ...
 _SQUARE = 1.15
 #: ... from here on a shape has a direction, and from here on it is elongated.
 _LONGER, _ELONGATED = 1.5, 3.0
 #: 4π area / perimeter² (E. P. Cox, 1927; D. D. Polsby and R. D. Popper, 1991): a disc has 1, an octagon 0.948, a
-#: hexagon 0.907.
+#: hexagon 0.907. An ellipse that is longer than wide by a third still has 0.96, and is not round.
 _ROUND, _COMPACT, _RAGGED = 0.93, 0.6, 0.35
 #: Area over that of the convex hull.
 _HOLLOW = 0.7
@@ -101,7 +101,7 @@ def _shape(shape: BaseGeometry, elongation: float, filled: float, *, cut: bool) 
         return None
     if filled >= _RECTANGULAR:
         return "square" if elongation < _SQUARE else "rectangular"
-    if compactness >= _ROUND:
+    if compactness >= _ROUND and elongation < _SQUARE:
         return "round"
     return "compact" if compactness >= _COMPACT else None
 

@@ -73,7 +73,7 @@ def template_caption(
     for attempt in range(_TRIES):
         key = f"{description.patch_id} {task.number} {task.element} {task.index} {seed} {attempt}"
         text = _Caption(description, subject, captions.names, Pick(key)).text(least, most)
-        if before is None or not before.startswith(text.partition(". ")[0].removesuffix(".")):
+        if before is None or not any(sentence in before for sentence in text.removesuffix(".").split(". ")):
             break
     return text
 
