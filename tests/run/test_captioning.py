@@ -14,7 +14,7 @@ from support.country import NAME, country, pictured, recipe_in
 from support.trees import tree
 
 import nutonic as nt
-from nutonic.cli.console import JsonProgress, LineProgress
+from nutonic.cli.progress import JsonProgress, LineProgress
 from nutonic.dataset.commits import committed
 from nutonic.dataset.shards.captions import read_captions
 from nutonic.errors import InputError

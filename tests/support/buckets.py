@@ -21,7 +21,7 @@ import obstore
 import pytest
 from obstore.store import S3Store
 
-from support.stac_servers import await_, free_port, running
+from support.processes import await_, free_port, running
 
 KEY, SECRET, BUCKET = "a-key-of-the-tests", "a-canary-of-a-secret", "bucket"
 

@@ -6,12 +6,9 @@ import json
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
-import time
-import urllib.request
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -19,8 +16,7 @@ from typing import Any
 
 import pytest
 
-#: Seconds that any of these servers may take to start, and to end.
-PATIENCE_S = 60
+from support.processes import PATIENCE_S, answers, await_, free_port, running
 
 
 def collection_of(name: str) -> dict[str, Any]:
@@ -28,46 +24,6 @@ def collection_of(name: str) -> dict[str, Any]:
     extent = {"spatial": {"bbox": [[-180, -90, 180, 90]]}, "temporal": {"interval": [[None, None]]}}
     head = {"type": "Collection", "stac_version": "1.0.0", "id": name, "description": "For tests", "license": "other"}
     return {**head, "extent": extent, "links": []}
-
-
-def free_port() -> int:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        return int(taken.getsockname()[1])
-
-
-@contextmanager
-def running(command: list[str], log: Path, stop: int = signal.SIGTERM, **how: Any) -> Iterator[subprocess.Popen[bytes]]:
-    """A process that is ended, and waited for, with the block."""
-    with log.open("wb") as out:
-        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=out, stderr=out, **how)
-    try:
-        yield process
-    finally:
-        for order in (stop, signal.SIGKILL):
-            process.send_signal(order)
-            try:
-                process.wait(PATIENCE_S)
-                break
-            except subprocess.TimeoutExpired:
-                continue
-
-
-def await_(ready: Callable[[], bool], process: subprocess.Popen[bytes], log: Path) -> None:
-    """Wait until a server is there; fail with what it wrote if it ends or takes too long."""
-    end = time.monotonic() + PATIENCE_S
-    while not ready():
-        if process.poll() is not None or time.monotonic() > end:
-            pytest.fail(f"{process.args} did not start: {log.read_text(errors='replace')[-2000:]}")
-        time.sleep(0.05)
-
-
-def answers(url: str) -> bool:
-    try:
-        with urllib.request.urlopen(url, timeout=5) as answer:
-            return bool(answer.status == 200)
-    except OSError:
-        return False
 
 
 # PostgreSQL, PostGIS, pgstac and stac-fastapi
