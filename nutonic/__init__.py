@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from nutonic.dataset.verify import Verdict
     from nutonic.planning.kinds import plan
     from nutonic.planning.plan import Plan
+    from nutonic.recipe.outputs import Grid
     from nutonic.recipe.patches import PatchRecipe
     from nutonic.recipe.recipe import Recipe
     from nutonic.recipe.yaml import load_recipe
@@ -68,6 +69,7 @@ _HOME = {
     "Recipe": "nutonic.recipe.recipe",
     "PatchRecipe": "nutonic.recipe.patches",
     "load_recipe": "nutonic.recipe.yaml",
+    "Grid": "nutonic.recipe.outputs",
     "StacSource": "nutonic.sources.stac.imagery",
     "RasterSource": "nutonic.sources.raster",
     "area_grid": "nutonic.core.areas",

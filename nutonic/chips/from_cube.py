@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from itertools import groupby
+from pathlib import Path
 
 import numpy as np
 import xarray as xr
@@ -15,9 +16,10 @@ from nutonic.core.model import Chip, Tile
 from nutonic.core.tiling import tiles
 from nutonic.errors import InputError
 from nutonic.recipe.recipe import Recipe
+from nutonic.recipe.yaml import of_places, recipe_of
 
 
-def cut_chips(cube: xr.Dataset, recipe: Recipe) -> Iterator[tuple[Tile, Chip | TileReject]]:
+def cut_chips(cube: xr.Dataset, recipe: Recipe | str | Path) -> Iterator[tuple[Tile, Chip | TileReject]]:
     """Cut a cube into chips: each whole tile with its picture and mask, or with the reason why it cannot be a chip.
 
     A build uses the same functions, so the same pixels give the same chips. One row of tiles is computed at a time, by the
@@ -30,8 +32,8 @@ def cut_chips(cube: xr.Dataset, recipe: Recipe) -> Iterator[tuple[Tile, Chip | T
         the asset of the recipe's ``quality.classes`` too, such as ``scl`` as uint8, tiles are judged by it. For a cube
         over time, take a step (``cube.isel(time=0)``) or reduce the cube (``nt.reduce.median(cube)``) first.
     recipe
-        Only its ``tiles``, ``quality``, ``stretch`` and the class table of its ``labels`` matter. If ``stretch.scope`` is
-        ``poi``, the limits are those of the whole cube, which is then computed twice.
+        Or the path of its file. Only its ``tiles``, ``quality``, ``stretch`` and the class table of its ``labels`` matter.
+        If ``stretch.scope`` is ``poi``, the limits are those of the whole cube, which is then computed twice.
 
     Yields
     ------
@@ -46,6 +48,7 @@ def cut_chips(cube: xr.Dataset, recipe: Recipe) -> Iterator[tuple[Tile, Chip | T
     BadPixels
         If the labels hold a value that the class table does not list.
     """
+    recipe = of_places(recipe_of(recipe))
     cube, bands = digital_numbers(cube), recipe.imagery.bands
     rules = ChipRules(table=recipe.labels.table, tiles=recipe.tiles, stretch=recipe.stretch, quality=recipe.quality)
     _refuse_unsuitable(cube, bands, _classes_in(cube, rules))

@@ -9,12 +9,8 @@ from itertools import product
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from nutonic.core.classes import ClassTable
+from nutonic.core.classes import PALETTE, ClassTable
 from nutonic.core.model import Region
-
-#: Eight colours that people with any colour vision tell apart: M. Okabe and K. Ito, Color Universal Design (2008); black is
-#: white here, since boxes lie on pictures.
-PALETTE = ("#E69F00", "#56B4E9", "#009E73", "#F0E442", "#0072B2", "#D55E00", "#CC79A7", "#FFFFFF")
 
 #: Lines of further rounds through the palette: pixels drawn, pixels left out.
 _DASHES = ((1, 0), (9, 5), (3, 4), (14, 4))

@@ -117,6 +117,6 @@ def _as_json(composed: ComposedCube, path: Path, files: list[Path]) -> Json:
         "transform": list(geobox.affine)[:6],
         "shape": list(geobox.shape.yx),
         "variables": {str(name): list(map(str, variable.dims)) for name, variable in composed.cube.data_vars.items()},
-        "scenes": orjson.loads(attrs["nutonic_scenes"]),
-        "left_out": orjson.loads(attrs["nutonic_left_out"]),
+        "scenes": orjson.loads(attrs["nutonic_scenes"].encode()),
+        "left_out": orjson.loads(attrs["nutonic_left_out"].encode()),
     }

@@ -4,10 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
 from nutonic.core.model import Band, Json
 from nutonic.core.showing import Shown
-from nutonic.errors import InputError
+from nutonic.errors import InputError, MissingExtra
+
+if TYPE_CHECKING:
+    from matplotlib.colors import ListedColormap
+
+#: Eight colours that people with any colour vision tell apart: M. Okabe and K. Ito, Color Universal Design (2008); black is
+#: white here, since boxes lie on pictures.
+PALETTE = ("#E69F00", "#56B4E9", "#009E73", "#F0E442", "#0072B2", "#D55E00", "#CC79A7", "#FFFFFF")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
@@ -34,10 +42,35 @@ class ClassTable(Shown):
     def _facts(self) -> Json:
         return {"name": self.name, "labels": ", ".join(self.labels.values()), "unknown": self.unknown}
 
+    def color(self, class_id: int) -> str:
+        """The colour of a class, ``"#rrggbb"``: its own, or one by its place in the table."""
+        return self.colors.get(class_id) or PALETTE[list(self.labels).index(class_id) % len(PALETTE)]
+
+    def cmap(self) -> ListedColormap:
+        """A colormap of matplotlib with a colour for each class id, to be used with ``vmin=0, vmax=255``.
+
+        ``plt.imshow(cube.label, cmap=table.cmap(), vmin=0, vmax=255, interpolation="none")`` then shows each class in its
+        own colour, whatever ids there are. Values that are no class are transparent.
+        """
+        try:
+            from matplotlib.colors import ListedColormap
+        except ImportError:
+            raise MissingExtra("a colormap needs matplotlib: pip install 'nutonic[notebook]'") from None
+        return ListedColormap([self.color(i) if i in self.labels else "#00000000" for i in range(256)], name=self.name)
+
     @property
     def band(self) -> Band:
         """The variable that land cover of this table is read into: ``label``, uint8, nodata as `unknown`."""
-        return Band(name="label", kind="class", dtype="uint8", nodata=self.unknown, masked=self.masked)
+        flags = tuple((class_id, label, self.color(class_id)) for class_id, label in sorted(self.labels.items()))
+        return Band(
+            name="label",
+            kind="class",
+            dtype="uint8",
+            nodata=self.unknown,
+            masked=self.masked,
+            flags=flags,
+            title=f"land cover, {self.name}",
+        )
 
     def band_of(self, remap: Mapping[int, int]) -> Band:
         """The same of files with codes of their own: `remap` says which class each code is.
@@ -185,6 +218,11 @@ def table_of(table: AnyTable) -> ClassTable:
         return table
     if isinstance(table, Mapping):
         return _table_of_labels(table)
+    if not isinstance(table, str):
+        raise InputError(
+            f"classes is a {type(table).__name__}: give the name of a class table ({', '.join(sorted(TABLES))}), a "
+            "nutonic.ClassTable, or labels by class id, such as {10: 'trees'}"
+        )
     if table not in TABLES:
         raise InputError(f"no class table {table!r}: use one of {', '.join(sorted(TABLES))} or one of your own")
     return TABLES[table]

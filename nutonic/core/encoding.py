@@ -26,8 +26,15 @@ def digital_numbers(cube: xr.Dataset) -> xr.Dataset:
     xarray.Dataset
         The same cube if nothing of it was decoded. Lazy variables stay lazy and keep their chunks.
     """
+    if not isinstance(cube, xr.Dataset):
+        raise _no_cube(cube)
     encoded = {str(name): stored(variable) for name, variable in cube.data_vars.items() if _is_decoded(variable)}
     return cube.assign(encoded) if encoded else cube
+
+
+def _no_cube(what: object) -> TypeError:
+    more = ": select with a list, cube[['red']], to have one" if isinstance(what, xr.DataArray) else ""
+    return TypeError(f"a cube is an xarray.Dataset, and this is a {type(what).__name__}{more}")
 
 
 def stored(variable: xr.DataArray) -> xr.DataArray:

@@ -8,6 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
+from nutonic.core.showing import Shown, picture
+
 if TYPE_CHECKING:
     import numpy as np
     from shapely.geometry.base import BaseGeometry
@@ -53,6 +55,10 @@ class Band:
     """Values in the file that also mean nodata, and are read as it."""
     remap: tuple[tuple[int, int], ...] = ()
     """Every value that a file may hold, in ascending order, and what it becomes; if empty, values are as they are."""
+    flags: tuple[tuple[int, str, str], ...] = ()
+    """Of classes with names: value, label and colour (``"#rrggbb"``) of each, for people who look at a cube."""
+    title: str = ""
+    """What the variable holds, in words; empty where its name says it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -187,8 +193,8 @@ class TileQuality:
     nodata: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Chip:
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class Chip(Shown):
     """One picture and its mask, in the size they are written in."""
 
     rgb: np.ndarray
@@ -203,6 +209,15 @@ class Chip:
     """Of the native tile; None where its scene has no classification, or none was asked for."""
     augmentation: str | None = None
     """``flip``, ``r90``, ``r180``, ``r270``, or None for the original."""
+
+    def _facts(self) -> Json:
+        height, width = self.mask.shape
+        classes = ", ".join(map(str, sorted(set(self.mask.ravel().tolist()))))
+        view = {} if self.augmentation is None else {"augmentation": self.augmentation}
+        return {"size": f"{height} × {width}", "valid": f"{self.valid_fraction:.1%}", "mask": classes, **view}
+
+    def _repr_html_(self) -> str:
+        return picture(self.rgb, super(Chip, self)._repr_html_())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -36,6 +36,19 @@ def table(name: str, facts: Mapping[str, Any]) -> str:
     return f"<table><caption>{escape(name)}</caption>{rows}</table>"
 
 
+def picture(rgb: Any, beside: str) -> str:
+    """HTML of an array, (height, width, 3) uint8, above other HTML."""
+    from base64 import b64encode
+    from io import BytesIO
+
+    from PIL import Image
+
+    file = BytesIO()
+    Image.fromarray(rgb).save(file, "PNG")
+    url = f"data:image/png;base64,{b64encode(file.getvalue()).decode()}"
+    return f"<img src='{url}' alt='the picture' style='width:232px;image-rendering:pixelated'>{beside}"
+
+
 def _short(value: Any) -> str:
     text = inert(value if isinstance(value, str) else repr(value))
     return text if len(text) <= LONGEST else f"{text[: LONGEST - 1]}…"

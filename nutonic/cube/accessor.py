@@ -7,6 +7,7 @@ when it looks for engines, by the entry point in pyproject.toml, so this module 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,12 +17,40 @@ from xarray.backends import BackendEntrypoint
 
 if TYPE_CHECKING:
     import pandas as pd
+    from matplotlib.axes import Axes
     from odc.geo.geobox import GeoBox
+
+
+class _Elsewhere:
+    """An accessor of another library, which is imported when it is first used and then takes this one's place.
+
+    On the class it is not seen, so that the library's own registration finds the name free.
+    """
+
+    def __init__(self, name: str, module: str) -> None:
+        self._name, self._module = name, module
+
+    def __get__(self, instance: Any, owner: type) -> Any:
+        if instance is None:
+            raise AttributeError(self._name)
+        import_module(self._module)
+        return getattr(instance, self._name)
+
+
+def _add_accessors() -> None:
+    """Add ``.rio`` and ``.odc`` to all datasets and arrays, where nobody else has."""
+    for owner in (xr.Dataset, xr.DataArray):
+        for name, module in (("rio", "rioxarray"), ("odc", "odc.geo.xr")):
+            if not hasattr(owner, name) and name not in vars(owner):
+                setattr(owner, name, _Elsewhere(name, module))
+
+
+_add_accessors()
 
 
 @xr.register_dataset_accessor("nutonic")  # type: ignore[no-untyped-call]
 class CubeAccessor:
-    """Where a cube lies and what it is made of: ``cube.nutonic``."""
+    """Where a cube lies, what it is made of, and how it looks: ``cube.nutonic``."""
 
     def __init__(self, cube: xr.Dataset) -> None:
         self._cube = cube
@@ -59,10 +88,36 @@ class CubeAccessor:
 
         return pd.DataFrame(self._records(LEFT_OUT), columns=["id", "why"])
 
+    def plot(self, *, time: int = 0, size: float = 5.0) -> tuple[Axes, ...]:
+        """Draw the cube: its picture, and beside it its classes by name and colour.
+
+        Parameters
+        ----------
+        time
+            Which step of a cube over time, from 0.
+        size
+            Side of each part, in inches.
+
+        Returns
+        -------
+        tuple of matplotlib.axes.Axes
+            One for the picture, and one for each variable of classes. Only what is drawn is computed.
+
+        Raises
+        ------
+        InputError
+            If there is nothing to draw, or no such step.
+        MissingExtra
+            If matplotlib is not installed.
+        """
+        from nutonic.cube.plot import plot
+
+        return plot(self._cube, time=time, size=size)
+
     def _records(self, name: str) -> list[Any]:
         import orjson
 
-        rows: list[Any] = orjson.loads(self._cube.attrs.get(name, "[]"))
+        rows: list[Any] = orjson.loads(self._cube.attrs.get(name, "[]").encode())
         return rows
 
     def __repr__(self) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -102,7 +102,15 @@ def _write_picture(path: Path, picture: xr.DataArray, geobox: GeoBox) -> None:
     strips = ((top, picture.isel(y=slice(top, bottom)).values) for top, bottom in pairwise(rows))
     nodata = picture.attrs.get("_FillValue", picture.encoding.get("_FillValue"))
     classes = picture.attrs.get("kind", "class" if picture.dtype == np.uint8 else "reflectance") != "reflectance"
-    write_cog(path, strips, geobox, dtype=str(picture.dtype), nodata=nodata, classes=classes)
+    colors = colors_of(picture) if picture.dtype == np.uint8 else {}
+    write_cog(path, strips, geobox, dtype=str(picture.dtype), nodata=nodata, classes=classes, colors=colors)
+
+
+def colors_of(variable: xr.DataArray) -> dict[int, str]:
+    """The colours of a variable of classes, ``"#rrggbb"`` by value; none where its attributes tell none."""
+    values = np.atleast_1d(variable.attrs.get("flag_values", ())).tolist()
+    colors = str(variable.attrs.get("flag_colors", "")).split()
+    return dict(zip(values, colors, strict=True)) if len(values) == len(colors) else {}
 
 
 #: Side of a file's blocks, in pixels: the default of GDAL's COG driver.
@@ -131,6 +139,7 @@ def write_cog(
     dtype: str,
     nodata: float | None,
     classes: bool,
+    colors: Mapping[int, str] | None = None,
 ) -> None:
     """Write one band, wholly or not at all.
 
@@ -146,6 +155,8 @@ def write_cog(
         The file's; None for a file without nodata.
     classes
         Whether values are classes. Overviews then take the nearest pixel, otherwise the average of the valid pixels.
+    colors
+        A colour table, ``"#rrggbb"`` by value; of uint8 alone. Other values are black.
 
     Raises
     ------
@@ -166,9 +177,16 @@ def write_cog(
             rasterio.open(plain, "w", **profile, **georeference, **layout, **fast) as raster,
         ):
             raster.update_tags(TIFFTAG_SOFTWARE=_SOFTWARE)
+            if colors:
+                raster.write_colormap(1, {value: _rgb(color) for value, color in colors.items()})
             for row, pixels in strips:
                 raster.write(pixels, 1, window=Window(0, row, width, len(pixels)))
         with gdal_disk_errors(new, path):
             rasterio.shutil.copy(
                 plain, new, driver="COG", blocksize=BLOCK, bigtiff="if_safer", **predictor, **overviews
             )
+
+
+def _rgb(color: str) -> tuple[int, int, int]:
+    red, green, blue = bytes.fromhex(color.removeprefix("#"))
+    return red, green, blue

@@ -20,7 +20,7 @@ from nutonic.core.areas import Area
 from nutonic.core.grid import centre, check_aligned
 from nutonic.core.model import Scene, Step, Timeline
 from nutonic.core.times import Interval, Time, as_interval
-from nutonic.cube.search import LEFT_OUT, SCENES, CubePlan, instant, scene_rows, search
+from nutonic.cube.search import LEFT_OUT, SCENES, CubePlan, Records, instant, listed, scene_rows, search
 from nutonic.errors import InputError, NoScene
 from nutonic.io.session import current
 from nutonic.recipe.outputs import Grid
@@ -32,7 +32,7 @@ from nutonic.sources.source import Source, TimedSource, with_dates
 
 def open_scene(
     area: GeoBox | tuple[float, float],
-    sources: Sequence[Source],
+    sources: Sequence[Source] | Source,
     *,
     time: Time = None,
     grid_settings: Grid | None = None,
@@ -73,9 +73,9 @@ def open_scene(
     NotAligned, OffLattice
         If a source cannot be opened on the grid without resampling what must not be resampled.
     """
-    period = as_interval(time)
+    period, sources = as_interval(time), listed(sources)
     if not isinstance(area, GeoBox):
-        lon, lat = area
+        lon, lat = _point_of(area)
         settings = grid_settings or Grid()
         scenes = scenes or _search(lon, lat, settings.extent_m, sources, period)
         area = place_grid(lon, lat, scenes[0][0], settings)
@@ -90,6 +90,18 @@ def open_scene(
     ]
     cube, plan = _merged(parts, area), CubePlan(geobox=area, timelines=_one_step_timelines(sources, scenes))
     return _with_provenance(cube, plan).squeeze("time") if plan.time.size else _with_provenance(cube, plan)
+
+
+def _point_of(place: Any) -> tuple[float, float]:
+    """Longitude and latitude of a place: two numbers, or what has them as ``x`` and ``y``, such as a point of shapely."""
+    point = (place.x, place.y) if hasattr(place, "x") and hasattr(place, "y") else place
+    try:
+        lon, lat = map(float, point)
+    except (TypeError, ValueError):
+        raise TypeError(
+            f"{place!r:.60} is no place: give (longitude, latitude) in degrees, or a GeoBox; larger areas are for open_cube"
+        ) from None
+    return lon, lat
 
 
 def _merged(parts: Sequence[xr.Dataset], geobox: GeoBox) -> xr.Dataset:
@@ -130,7 +142,7 @@ def _search(
 
 def open_cube(
     area: Area | CubePlan,
-    sources: Sequence[Source],
+    sources: Sequence[Source] | Source,
     *,
     time: Time = None,
     chunks: int = 1024,
@@ -166,6 +178,7 @@ def open_cube(
     InputError
         If two sources have a band of the same name, if no source is given, or if `chunks` is below 1.
     """
+    sources = listed(sources)
     _refuse_clash(sources)
     if chunks < 1:
         raise InputError(f"chunks is {chunks}: give the side of tiles in pixels, such as 1024")
@@ -219,5 +232,5 @@ def _cloud_cover(plan: CubePlan, times: np.ndarray) -> np.ndarray:
     return np.array([np.mean(values) if values else np.nan for values in percents.values()])
 
 
-def _json(value: Any) -> str:
-    return orjson.dumps(value).decode()
+def _json(value: Any) -> Records:
+    return Records(orjson.dumps(value).decode())

@@ -40,6 +40,11 @@ __all__ = [
     "valid_fraction", "zonal_counts",
 ]  # fmt: skip
 
+
+def __dir__() -> list[str]:
+    return sorted(__all__)
+
+
 #: Sentinel-2 scene classes that show the ground: dark areas, vegetation, bare, water, unclassified, snow. The others are
 #: nodata (0), defective (1), cloud shadow (3), clouds (8, 9) and cirrus (10). (Sentinel-2 Products Specification 14.9)
 CLEAR = (2, 4, 5, 6, 7, 11)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+import orjson
 import pandas as pd
 from odc.geo.geobox import GeoBox
 
@@ -23,6 +24,18 @@ from nutonic.sources.source import Source
 
 #: Attributes of a cube that list its scenes as JSON, so that saved files have them too.
 SCENES, LEFT_OUT = "nutonic_scenes", "nutonic_left_out"
+
+
+class Records(str):
+    """Records as JSON, for attributes: whole in a file, and a few words where a cube is shown."""
+
+    __slots__ = ()
+
+    def __str__(self) -> str:
+        count = len(orjson.loads(self.encode()))
+        return f"{count}: see cube.nutonic" if count else "none"
+
+    __repr__ = __str__
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
@@ -67,7 +80,19 @@ class CubePlan(Shown):
         return "\n".join(description_lines(self.geobox, self.scenes, self.left_out))
 
 
-def search(area: Area, sources: Sequence[Source], *, time: Time = None, warp: bool = True) -> CubePlan:
+def listed(sources: Sequence[Source] | Source) -> list[Source]:
+    """Sources as a list, of one alone too; TypeError for what is none."""
+    found: list[Source] = list(sources) if isinstance(sources, Iterable) else [sources]
+    strange = next((each for each in found if not isinstance(each, Source)), None)
+    if strange is not None:
+        raise TypeError(
+            f"{strange!r:.60} is no source: give what nutonic.StacSource, nutonic.RasterSource and so on make, "
+            "such as [imagery, labels]"
+        )
+    return found
+
+
+def search(area: Area, sources: Sequence[Source] | Source, *, time: Time = None, warp: bool = True) -> CubePlan:
     """Search what several sources have over an area; reads metadata only.
 
     Parameters
@@ -75,7 +100,7 @@ def search(area: Area, sources: Sequence[Source], *, time: Time = None, warp: bo
     area
         As in :func:`nutonic.area_grid`: a GeoBox, bounds, GeoJSON or a place.
     sources
-        For instance a :class:`StacSource` and a :class:`RasterSource`.
+        For instance a :class:`StacSource` and a :class:`RasterSource`; one alone need not be in a list.
     time
         As of :func:`nutonic.core.times.as_interval`: ``"2024-06"``, ``"2024-04-01/.."``, two dates, …; all time by default.
     warp
@@ -87,6 +112,7 @@ def search(area: Area, sources: Sequence[Source], *, time: Time = None, warp: bo
     NoScene
         If a source has no scene there.
     """
+    sources = listed(sources)
     geobox, period = area_grid(area), as_interval(time)
     timelines = [_with_unusable(source, geobox, period) for source in sources]
     if not warp:

@@ -12,11 +12,11 @@ from nutonic.planning.plan_file import PlanFile
 from nutonic.planning.prepare import prepare
 from nutonic.planning.spec import resolve
 from nutonic.recipe.patches import PatchRecipe
-from nutonic.recipe.yaml import AnyRecipe
+from nutonic.recipe.yaml import AnyRecipe, recipe_of
 
 
-def plan(recipe: AnyRecipe) -> Plan:
-    """Plan a recipe.
+def plan(recipe: AnyRecipe | str | Path) -> Plan:
+    """Plan a recipe, or that of a file.
 
     Raises
     ------
@@ -31,6 +31,7 @@ def plan(recipe: AnyRecipe) -> Plan:
     PlanTooLarge
         If a batch does not fit into memory, or the tree onto a disk; see :func:`.cost.refuse_too_large`.
     """
+    recipe = recipe_of(recipe)
     if isinstance(recipe, PatchRecipe):
         return patches_planned(resolve_patches(recipe))
     return plan_of(resolve(recipe))

@@ -46,6 +46,26 @@ def load_recipe(path: str | Path) -> AnyRecipe:
     return _anchored(parse_recipe_text(text, str(path), path.absolute().parent), path.absolute().parent)
 
 
+def recipe_of(recipe: AnyRecipe | str | Path) -> AnyRecipe:
+    """A recipe, as it is or read from its file.
+
+    Raises
+    ------
+    TypeError
+        If it is anything else.
+    RecipeError
+        As :func:`load_recipe`.
+    """
+    if isinstance(recipe, Recipe | PatchRecipe):
+        return recipe
+    if isinstance(recipe, str | Path):
+        return load_recipe(recipe)
+    raise TypeError(
+        f"a recipe is a nutonic.Recipe or the path of its file, and this is a {type(recipe).__name__}: of a dict, use "
+        "nutonic.Recipe.model_validate"
+    )
+
+
 def of_places(recipe: AnyRecipe) -> Recipe:
     """The recipe, if it is one of places; RecipeError says that it is one of patches."""
     if isinstance(recipe, PatchRecipe):

@@ -62,7 +62,7 @@ _log = logging.getLogger(__name__)
 
 
 def build(
-    recipe: AnyRecipe,
+    recipe: AnyRecipe | str | Path,
     out: str | Path | Address,
     *,
     workers: int | Cluster | None = None,
@@ -78,7 +78,7 @@ def build(
     Parameters
     ----------
     recipe
-        What to build, of places or of patches.
+        What to build, of places or of patches; or the path of its file.
     out
         The folder of the tree, or an address such as ``s3://BUCKET/PATH``: empty, or with this recipe's tree to resume.
     workers
@@ -112,7 +112,9 @@ def build(
         If the cluster is lost; the same call goes on with another.
     """
     from nutonic.io.connections import timeout_s
+    from nutonic.recipe.yaml import recipe_of
 
+    recipe = recipe_of(recipe)
     cluster, group = _cluster_of(workers), CallbackGroup([LogCallback(), *callbacks])
     timeout_s()  # what cannot be waited for would fail each place
     file = None if answers is None else Path(answers)

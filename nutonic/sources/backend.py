@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
@@ -47,7 +48,21 @@ def dataset(
 
 def _attributes(band: Band, rendered: bool) -> dict[str, Any]:
     rendering = {"rendered": 1} if rendered and band.kind == "reflectance" else {}
-    return {"_FillValue": band.nodata, "grid_mapping": "spatial_ref", "kind": band.kind, **rendering}
+    return {"_FillValue": band.nodata, "grid_mapping": "spatial_ref", "kind": band.kind, **rendering, **_flags(band)}
+
+
+def _flags(band: Band) -> dict[str, Any]:
+    """What the values of classes mean, as CF conventions say it; colours in the same order, which CF knows nothing of."""
+    title = {"long_name": band.title} if band.title else {}
+    if not band.flags:
+        return title
+    values, labels, colours = zip(*band.flags, strict=True)
+    return {
+        **title,
+        "flag_values": np.array(values, band.dtype),
+        "flag_meanings": " ".join(re.sub(r"[^A-Za-z0-9_.+@-]+", "_", label).strip("_") or "class" for label in labels),
+        "flag_colors": " ".join(colours),
+    }
 
 
 def _pixel_centres(geobox: GeoBox) -> dict[Hashable, xr.DataArray]:

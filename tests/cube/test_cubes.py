@@ -10,7 +10,6 @@ from pathlib import Path
 
 import dask
 import numpy as np
-import orjson
 import pytest
 import xarray as xr
 from dask.callbacks import Callback
@@ -337,6 +336,6 @@ def test_what_is_no_area_is_refused(area, error, said):
 
 def test_scenes_survive_as_json(sources, plan):
     cube = nt.open_cube(plan, sources)
-    rows = orjson.loads(cube.attrs["nutonic_scenes"])
+    rows = json.loads(cube.attrs["nutonic_scenes"])
     assert rows[0]["id"] == "a-west"
     assert rows[0]["assets"]["scl"] == "a-west/scl.tif"

@@ -113,7 +113,7 @@ def test_strange_numbers_are_refused(clean, n):
 
 
 def test_other_things_are_refused():
-    with pytest.raises(TypeError, match="not of a int"):
+    with pytest.raises(TypeError, match="this is a int"):
         nt.preview(3)
 
 

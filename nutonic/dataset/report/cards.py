@@ -10,8 +10,7 @@ from typing import Any
 
 import orjson
 
-from nutonic.chips.overlays import PALETTE
-from nutonic.core.classes import ClassTable
+from nutonic.core.classes import PALETTE, ClassTable
 from nutonic.core.model import Json
 from nutonic.dataset.commits import CommittedPlace, unpacked
 from nutonic.dataset.report.drawing import Pictures
@@ -46,9 +45,8 @@ class RowsOf:
 
 
 def colour_of(class_id: int, table: ClassTable) -> str:
-    """The colour of a class: the table's, or one by its place in it."""
-    at = list(table.labels).index(class_id) if class_id in table.labels else 0
-    return table.colors.get(class_id) or PALETTE[at % len(PALETTE)]
+    """The colour of a class; of one that the table does not list, white."""
+    return table.color(class_id) if class_id in table.labels else PALETTE[-1]
 
 
 def sidecar(store: Store, image: str) -> Json | None:

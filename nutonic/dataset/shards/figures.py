@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from nutonic.chips.overlays import PALETTE
+from nutonic.core.classes import PALETTE
 from nutonic.dataset.shards.statistics import Lengths, Statistics
 from nutonic.inert import inert
 

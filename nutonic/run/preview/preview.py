@@ -13,8 +13,7 @@ from nutonic.dataset.report.report import refuse_no_tree, refuse_other, report_o
 from nutonic.dataset.report.values import Limits, Report
 from nutonic.errors import InputError
 from nutonic.recipe.patches import PatchRecipe
-from nutonic.recipe.recipe import Recipe
-from nutonic.recipe.yaml import AnyRecipe, load_recipe
+from nutonic.recipe.yaml import AnyRecipe, recipe_of
 from nutonic.run.preview.patches import preview_of_patches
 from nutonic.run.preview.places import preview_of_places
 
@@ -84,14 +83,11 @@ def preview(source: AnyRecipe | str | Path, n: int = 6) -> Preview:
     """
     if isinstance(n, bool) or not isinstance(n, int) or not 1 <= n <= MOST:
         raise InputError(f"n is {n!r}: a preview has from 1 to {MOST} chips")
-    if isinstance(source, Recipe):
-        return Preview(report=preview_of_places(source, n))
-    if isinstance(source, PatchRecipe):
-        return Preview(report=preview_of_patches(source, n))
-    if not isinstance(source, str | Path):
-        raise TypeError(f"a preview is of a recipe, its file or a dataset's folder, not of a {type(source).__name__}")
-    if not Path(source).is_dir():
-        return preview(load_recipe(source), n)
-    refuse_no_tree(Path(source))
-    told = report_of(Path(source), Limits(cards=n, rows=0, sidecars=0, places=0))
-    return Preview(report=replace(told, sections=(), sample=None))
+    if isinstance(source, str | Path) and Path(source).is_dir():
+        refuse_no_tree(Path(source))
+        told = report_of(Path(source), Limits(cards=n, rows=0, sidecars=0, places=0))
+        return Preview(report=replace(told, sections=(), sample=None))
+    recipe = recipe_of(source)
+    if isinstance(recipe, PatchRecipe):
+        return Preview(report=preview_of_patches(recipe, n))
+    return Preview(report=preview_of_places(recipe, n))

@@ -1,0 +1,232 @@
+"""How cubes, chips and class tables show themselves, and what people may give where they would try it."""
+
+from __future__ import annotations
+
+import pickle
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import rasterio
+import shapely
+import xarray as xr
+from odc.geo.geobox import GeoBox
+from support.paths import ROOT
+
+import nutonic as nt
+from nutonic.core.classes import DYNAMIC_WORLD, ESA_WORLDCOVER, TABLES
+from nutonic.errors import InputError
+from nutonic.sources.backend import dataset
+
+GRID = GeoBox((3, 4), rasterio.Affine(10, 0, 600_000, 0, -10, 50_000), "EPSG:32632")
+
+#: São Tomé by WorldCover: mostly trees and sea, mangroves in one pixel, one that nobody labelled.
+MASK = np.array([[10, 10, 80, 80], [10, 95, 80, 0], [10, 10, 10, 80]], np.uint8)
+
+
+@pytest.fixture
+def cube():
+    import dask.array as da
+
+    from nutonic.core.model import Band
+
+    shades = {
+        Band(name=name, kind="reflectance", dtype="uint16", nodata=0): da.from_array(
+            np.arange(1, 13, dtype=np.uint16).reshape(3, 4) * (k + 1), chunks=2
+        )
+        for k, name in enumerate(("red", "green", "blue"))
+    }
+    return dataset(GRID, {**shades, ESA_WORLDCOVER.band: da.from_array(MASK, chunks=2)})
+
+
+def test_labels_say_what_their_values_mean(cube, tmp_path):
+    """By CF's flags, in the cube and in what is saved of it, so that other programs know too."""
+    saved = nt.save_cube(cube, tmp_path / "cube.zarr")
+    for label in (cube.label, nt.open_zarr(saved).label, xr.open_zarr(saved).label):
+        meaning = dict(
+            zip(np.atleast_1d(label.attrs["flag_values"]).tolist(), label.attrs["flag_meanings"].split(), strict=True)
+        )
+        colours = dict(zip(meaning, label.attrs["flag_colors"].split(), strict=True))
+        assert (meaning[10], meaning[95], meaning[60]) == ("tree_cover", "mangroves", "bare_or_sparse_vegetation")
+        assert (colours[10], colours[95]) == ("#006400", "#00cf75")
+        assert len(meaning) == 11
+    assert cube.label.attrs["flag_values"].dtype == np.uint8
+    assert "flag_values" not in cube.red.attrs
+
+
+def test_a_geotiff_of_classes_has_their_colours(cube, tmp_path):
+    paths = {path.stem: path for path in nt.save_cogs(cube, tmp_path)}
+    with rasterio.open(paths["label"]) as raster:
+        assert (raster.read(1) == MASK).all()
+        colours = raster.colormap(1)
+        assert {value: colours[value][:3] for value in (10, 80, 95)} == {
+            10: (0, 100, 0),
+            80: (0, 100, 200),
+            95: (0, 207, 117),
+        }
+        assert raster.colorinterp[0] == rasterio.enums.ColorInterp.palette
+        assert raster.nodata == 0
+    with rasterio.open(paths["red"]) as raster, pytest.raises(ValueError, match="colo"):
+        raster.colormap(1)
+
+
+@pytest.mark.parametrize("table", TABLES.values(), ids=str)
+def test_a_colormap_gives_each_class_its_colour(table):
+    plt = pytest.importorskip("matplotlib.pyplot")
+    figure, axis = plt.subplots()
+    ids = np.arange(256, dtype=np.uint8)[None]
+    shown = axis.imshow(ids, cmap=table.cmap(), vmin=0, vmax=255).to_rgba(ids, bytes=True)[0]
+    plt.close(figure)
+    for class_id in range(256):
+        colour = "#" + bytes(shown[class_id, :3].tolist()).hex()
+        assert (colour, shown[class_id, 3]) == (
+            (table.colors[class_id], 255) if class_id in table.labels else ("#000000", 0)
+        )
+
+
+def test_a_table_without_colours_has_some(tmp_path):
+    table = nt.ClassTable(name="mine", labels={7: "a", 3: "b"}, unknown=0, colors={3: "#123456"})
+    assert (table.color(7), table.color(3)) == ("#E69F00", "#123456")
+
+
+def test_a_plot_names_each_class_rightly(cube):
+    plt = pytest.importorskip("matplotlib.pyplot")
+    picture, classes = cube.nutonic.plot()
+    (drawn,) = classes.images
+    hexes = np.array(
+        [["#" + bytes((p[:3] * 255).round().astype(int).tolist()).hex() for p in row] for row in drawn.get_array()]
+    )
+    for value in (10, 80, 95):
+        assert set(hexes[value == MASK]) == {ESA_WORLDCOVER.colors[value]}
+    assert (drawn.get_array()[MASK == 0][:, 3] == 0).all()
+    legend = [text.get_text() for text in classes.get_legend().get_texts()]
+    assert legend == ["tree cover (50%)", "permanent water bodies (33%)", "mangroves (8%)"]
+    assert drawn.get_extent() == [600_000, 600_040, 49_970, 50_000]
+    assert picture.images[0].get_array().shape == (3, 4, 3)
+    plt.close(picture.figure)
+
+
+def test_a_plot_of_a_step_and_of_nothing(cube):
+    plt = pytest.importorskip("matplotlib.pyplot")
+    over_time = xr.concat(
+        [cube[["red"]], cube[["red"]] + 1], dim=xr.Variable("time", np.array(["2024-01-01", "2024-02-01"], "M8[ns]"))
+    )
+    (axis,) = over_time.nutonic.plot(time=1)
+    plt.close(axis.figure)
+    with pytest.raises(InputError, match="time is 2, and the cube has 2 steps"):
+        over_time.nutonic.plot(time=2)
+    with pytest.raises(InputError, match="nothing to draw"):
+        xr.Dataset({"a": ("k", [1])}).nutonic.plot()
+
+
+def test_scenes_are_told_in_a_word_and_saved_whole(recipe_path):
+    recipe = nt.load_recipe(recipe_path)
+    imagery = nt.StacSource(url=recipe.imagery.url, collection=recipe.imagery.collection)
+    place = next(iter(nt.plan(recipe_path).places))
+    opened = nt.open_scene((place.lon, place.lat), imagery)
+    (line,) = (line for line in repr(opened).splitlines() if "nutonic_scenes" in line)
+    assert line.split(":", 1)[1].strip() == "1: see cube.nutonic"
+    assert '"assets"' not in opened._repr_html_().replace("&quot;", '"')
+    assert len(opened.nutonic.scenes) == 1
+    again = pickle.loads(pickle.dumps(opened))
+    assert again.nutonic.scenes["id"].tolist() == opened.nutonic.scenes["id"].tolist()
+    assert again.attrs == opened.attrs
+    assert len("".join(opened.attrs["nutonic_scenes"])) > 100
+
+
+def test_only_reductions_are_offered():
+    offered = {
+        "clearest",
+        "count",
+        "fractions",
+        "mask",
+        "mean",
+        "median",
+        "mode",
+        "quantile",
+        "valid_fraction",
+        "zonal_counts",
+    }
+    assert set(dir(nt.reduce)) == offered | {"CLEAR", "Estimate", "estimate"}
+
+
+@pytest.mark.parametrize("before", ["import nutonic, xarray as xr", "import rioxarray, nutonic, xarray as xr"])
+def test_accessors_are_there_and_cost_nothing_until_used(before):
+    """In a process of its own, where every warning is an error: other libraries register their names as if alone."""
+    script = f"""
+import sys
+{before}
+ds = xr.Dataset({{"a": (("y", "x"), [[1, 2], [3, 4]])}}, coords={{"y": [20.0, 10.0], "x": [0.0, 10.0]}})
+early = "rioxarray" in sys.modules
+assert {{"rio", "odc", "nutonic"}} <= set(dir(ds)) and {{"rio", "odc"}} <= set(dir(ds["a"])), dir(ds)
+assert ds.rio.write_crs("EPSG:32632").odc.geobox.crs.epsg == 32632
+assert ds["a"].rio.width == 2 and ds["a"].odc is not None
+import rioxarray, odc.geo.xr
+assert type(ds.rio).__module__.startswith("rioxarray")
+print(early)
+"""
+    strict = "import warnings; warnings.filterwarnings('error', message='.*overriding a preexisting.*')\n"
+    told = subprocess.check_output([sys.executable, "-c", strict + script], cwd=ROOT, text=True)
+    assert told.strip() == str("rioxarray" in before)
+
+
+def test_a_chip_is_a_line_and_a_picture(cube):
+    chip = nt_chip()
+    assert repr(chip) == "Chip(size=2 × 2, valid=50.0%, mask=0, 10)"
+    html = chip._repr_html_()
+    assert html.count("data:image/png;base64,") == 1
+    assert "50.0%" in html
+
+
+def nt_chip():
+    from nutonic.core.model import Chip
+
+    mask = np.array([[0, 10], [10, 10]], np.uint8)
+    return Chip(rgb=np.zeros((2, 2, 3), np.uint8), mask=mask, limits=((0, 1),), valid_fraction=0.5)
+
+
+# What people may give
+
+
+def test_what_a_person_would_try(recipe_path):
+    recipe = nt.load_recipe(recipe_path)
+    imagery = nt.StacSource(url=recipe.imagery.url, collection=recipe.imagery.collection)
+    planned = nt.plan(Path(recipe_path))
+    assert repr(planned) == repr(nt.plan(recipe)) == repr(nt.plan(str(recipe_path)))
+    place = next(iter(planned.places))
+    one = nt.open_scene((place.lon, place.lat), imagery)
+    assert one.identical(nt.open_scene([place.lon, place.lat], [imagery]))
+    assert one.identical(nt.open_scene(shapely.Point(place.lon, place.lat), (imagery,)))
+    area = (place.lon, place.lat, place.lon + 0.01, place.lat + 0.01)
+    assert repr(nt.search(area, imagery, time=2024)) == repr(nt.search(area, [imagery], time="2024"))
+    assert nt.Grid(extent_m=1400).resolution_m == 10
+
+
+def test_what_is_wrong_is_told(cube, recipe_path):
+    imagery = nt.StacSource(url=nt.load_recipe(recipe_path).imagery.url, collection="synthetic-l2a")
+    for wrong, told in (
+        (lambda: nt.plan(3), "a recipe is a nutonic.Recipe or the path of its file, and this is a int"),
+        (lambda: nt.build({"name": "x"}, "out"), "this is a dict: of a dict, use"),
+        (lambda: nt.search((1, 2, 3, 4), "sentinel"), "'s' is no source"),
+        (lambda: nt.open_cube((1, 2, 3, 4), [imagery, 3]), "3 is no source"),
+        (lambda: nt.open_scene(7, imagery), "7 is no place: give (longitude, latitude)"),
+        (lambda: nt.open_scene((1, 2, 3), imagery), "(1, 2, 3) is no place"),
+        (
+            lambda: nt.reduce.median(cube.red),
+            "a cube is an xarray.Dataset, and this is a DataArray: select with a list",
+        ),
+        (lambda: nt.save_cube(3, "x.zarr"), "this is a int"),
+        (lambda: list(nt.cut_chips(cube, 5)), "a recipe is"),
+    ):
+        with pytest.raises(TypeError) as caught:
+            wrong()
+        assert told in str(caught.value)
+    with pytest.raises(InputError, match="classes is a list: give the name of a class table"):
+        nt.RasterSource("labels.tif", ["trees", "water"])
+
+
+def test_worldcover_and_dynamic_world_are_told_apart():
+    assert ESA_WORLDCOVER.band.flags[9] == (95, "mangroves", "#00cf75")
+    assert DYNAMIC_WORLD.band.flags[0] == (0, "water", "#419bdf")
