@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from nutonic.io.buckets.address import Place
 from nutonic.io.objects import Store
 from nutonic.planning.patches.plan import patches_planned
