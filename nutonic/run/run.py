@@ -112,22 +112,22 @@ def build(
         If the cluster is lost; the same call goes on with another.
     """
     from nutonic.io.connections import timeout_s
-    from nutonic.recipe.yaml import recipe_of
 
-    recipe = recipe_of(recipe)
     cluster, group = _cluster_of(workers), CallbackGroup([LogCallback(), *callbacks])
     timeout_s()  # what cannot be waited for would fail each place
     file = None if answers is None else Path(answers)
     extent = Extent(limit=limit, replan=replan, retry=retry_rejects, max_cost=max_cost, answers=file)
-    _log.info("building %s into %s", recipe.name, out)
     summary = _built(recipe, place_of(out), cluster, extent, group)
     group.on_end(BuildEnded(summary=summary))
     return summary
 
 
-def _built(recipe: AnyRecipe, out: Place, cluster: Cluster, extent: Extent, callback: Callback) -> Summary:
+def _built(recipe: AnyRecipe | str | Path, out: Place, cluster: Cluster, extent: Extent, callback: Callback) -> Summary:
     from nutonic.recipe.patches import PatchRecipe
+    from nutonic.recipe.yaml import recipe_of
 
+    recipe = recipe_of(recipe)
+    _log.info("building %s into %s", recipe.name, out)
     if isinstance(recipe, PatchRecipe):
         if extent.retry is not False:
             raise InputError("--retry-rejects is for places: of patches, --replan takes up what is there now")

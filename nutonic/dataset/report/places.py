@@ -146,7 +146,7 @@ def _balance(found: _Found, table: ClassTable) -> Section:
     together = sum(found.classes.values(), Counter[int]())
     rows = tuple(
         (
-            Cell(text=inert(table.labels[class_id]), colour=table.colors.get(class_id)),
+            Cell(text=inert(table.labels[class_id]), colour=table.color(class_id)),
             *(percent(found.classes[split][class_id] / sums[split] if sums[split] else None) for split in SPLITS),
             percent(together[class_id] / max(1, sum(sums.values()))),
         )
