@@ -15,7 +15,7 @@ SHARED := --numprocesses 2 --dist worksteal
 FOUND = $(shell { $(PYTHON) -c "import sys; v = sys.version_info; \
 	print('fit' if v >= (3, 11) else 'Python %d.%d.%d' % v[:3])" || echo "not a Python"; } 2>/dev/null)
 
-.PHONY: help setup demo test test-exhaustive bench docs lock clean python
+.PHONY: help setup demo notebook test test-exhaustive bench docs lock clean python
 .DEFAULT_GOAL := help
 
 help:
@@ -50,6 +50,11 @@ $(STAMP): pyproject.toml requirements.lock Makefile | python
 
 demo: $(STAMP)
 	@$(BIN)/nutonic demo --out demo
+
+# Jupyter is no part of what is locked and tested: it is installed when it is first asked for.
+notebook: $(STAMP)
+	@$(BIN)/python -c "import jupyterlab" 2>/dev/null || $(PIP) install 'jupyterlab>=4'
+	@$(BIN)/jupyter lab notebooks
 
 test: $(STAMP)
 	@echo "ruff check"

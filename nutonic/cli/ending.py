@@ -27,7 +27,8 @@ def told(error: BaseException) -> int | None:
         _print_click(error)
         return MISTAKE
     if isinstance(error, NutonicError):
-        print_error(str(error))
+        again = _code(error) == INCOMPLETE and " again" not in str(error)
+        print_error(f"{error}; run the same command again" if again else str(error))
         return _code(error)
     if isinstance(error, Warning):
         print_error(f"{type(error).__name__}: {str(error)[:200]}: see PYTHONWARNINGS, which makes an error of it")

@@ -246,7 +246,8 @@ def _nothing_left(
     message = (
         f"none of {len(rejects)} places can be built{_counted(rejects)}; the first: {with_unusable(first.detail, odd)}"
     )
-    return kind(f"{message}\n{in_all}" if in_all else message)
+    decides = "what decides: imagery.collection, imagery.datetime, imagery.max_cloud_cover and imagery.assets"
+    return kind("\n".join(filter(None, (message, in_all, decides if reason == "no scene" else ""))))
 
 
 def _all_places(places: Places, pois: Pois) -> tuple[Places, list[Reject]]:

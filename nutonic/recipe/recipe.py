@@ -51,6 +51,10 @@ class Recipe(Part):
 
     @model_validator(mode="after")
     def _tiles_fit(self) -> Recipe:
+        try:
+            pixels(self.grid.extent_m, self.grid.resolution_m)
+        except ValueError as error:
+            raise ValueError(f"{error}: see grid.extent_m and grid.resolution_m") from None
         if self.tiles.size > self.side:
             raise ValueError(
                 f"tiles.size ({self.tiles.size} px) is larger than the square of grid.extent_m ({self.side} px)"

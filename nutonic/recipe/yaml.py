@@ -105,7 +105,8 @@ def parse_recipe_text(text: str, where: str = "recipe", folder: Path | None = No
         _refuse_expansion(text)
         content = yaml.load(text, Loader=_Yaml)
     except (yaml.YAMLError, ValueError, TypeError, ArithmeticError, AttributeError, LookupError) as error:
-        raise RecipeError(f"{where} is not YAML: {_one_line(error)}") from None
+        tab = "; is it a tab? Indent with blanks" if "cannot start any token" in str(error) and "\t" in text else ""
+        raise RecipeError(f"{where} is not YAML: {_one_line(error)}{tab}") from None
     if not isinstance(content, dict):
         raise RecipeError(
             f"{where} holds {type(content).__name__}, not a recipe: `nutonic init` writes one to start from"
@@ -186,6 +187,14 @@ def _anchored(recipe: AnyRecipe, folder: Path) -> AnyRecipe:
     return recipe.model_copy(update={**parts, "imagery": imagery, "cube": placed(recipe.cube, "area")})
 
 
+#: What a person may do, for what pydantic says in terms of Python.
+_PLAINER = {
+    "tuple_type": "Input should be a list in brackets, such as [a, b]",
+    "list_type": "Input should be a list in brackets, such as [a, b]",
+    "model_type": "Input should be keys with values, such as {key: value}",
+    "dict_type": "Input should be keys with values, such as {key: value}",
+}
+
 #: What pydantic puts between keys: which of several forms a value was taken for.
 _TAGS = ("str", "a name", "a band")
 
@@ -201,7 +210,9 @@ def _explain(problem: Mapping[str, Any], model: type[BaseModel]) -> str:
         return f"{key} is not a key of a recipe" + (f": did you mean {close[0]}?" if close else "")
     if problem["type"] == "missing":
         return f"{key} is missing"
-    message = problem["msg"].removeprefix("Value error, ")
+    if problem["type"] == "string_pattern_mismatch" and loc[-1] == "name":
+        return f"{key}: write letters, digits, dots, dashes and underscores, without blanks, not {_shown(problem['input'])}"
+    message = _PLAINER.get(problem["type"], problem["msg"].removeprefix("Value error, "))
     return (
         f"{key}: {message}" if problem["type"] == "value_error" else f"{key}: {message}, not {_shown(problem['input'])}"
     )

@@ -276,7 +276,11 @@ def test_an_anchor_may_be_merged():
         ),
         ("pois", {"jitter": {"seeed": 1}}, "recipe: pois.jitter.seeed is not a key of a recipe: did you mean seed?"),
         ("pois", {"zzz": 1}, "recipe: pois.zzz is not a key of a recipe"),
-        ("grid", {"extent_m": 5125}, "recipe: an extent of 5125.0 m is not a whole number of 10.0 m pixels"),
+        (
+            "grid",
+            {"extent_m": 5125},
+            "recipe: an extent of 5125.0 m is not a whole number of 10.0 m pixels: see grid.extent_m and grid.resolution_m",
+        ),
         (
             "labels",
             {"dataset": "worldcover"},

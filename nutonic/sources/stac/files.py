@@ -114,4 +114,7 @@ def _json(path: Path, walk: _Walk) -> list[Any]:
 
 
 def _unreadable(path: Path, error: OSError) -> InputError:
-    return InputError(f"cannot read the catalogue {path}: {(error.strerror or 'unreadable').lower()}; see imagery.url")
+    return InputError(
+        f"cannot read the catalogue {path}: {(error.strerror or 'unreadable').lower()}; see imagery.url (an address begins "
+        "with https://)"
+    )
