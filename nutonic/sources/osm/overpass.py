@@ -71,8 +71,8 @@ FOLDER = "_nutonic/maps"
 class _Pace(Limiter):
     """Lets so many requests begin in a minute, evenly, and few be under way; attempts that failed count as well."""
 
-    def __init__(self, per_minute: float) -> None:
-        super().__init__(_SLOTS)
+    def __init__(self, per_minute: float, slots: int) -> None:
+        super().__init__(slots)
         self._every_s, self._next, self._turns = 60.0 / per_minute, 0.0, threading.Lock()
 
     @contextmanager
@@ -92,11 +92,11 @@ class _Paces:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._paces: dict[tuple[str, float], _Pace] = {}
+        self._paces: dict[tuple[str, float, int], _Pace] = {}
 
-    def of(self, url: str, per_minute: float) -> _Pace:
+    def of(self, url: str, per_minute: float, slots: int) -> _Pace:
         with self._lock:
-            return self._paces.setdefault((url, per_minute), _Pace(per_minute))
+            return self._paces.setdefault((url, per_minute, slots), _Pace(per_minute, slots))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,6 +116,8 @@ class Overpass:
     """The day, ISO 8601, as whose first second the map is asked for; None for the map as it is."""
     requests_per_minute: float = 30.0
     """Of this process; see :meth:`shared`."""
+    slots: int = _SLOTS
+    """Requests at the same time, of this process."""
     areas_by: Callable[[Tags], bool] = is_area
     """Whether a closed way with these tags is an area."""
     answers: Store | None = field(default=None, compare=False, repr=False)
@@ -177,8 +179,9 @@ class Overpass:
         return self
 
     def shared(self, workers: int) -> Overpass:
-        """The same for one of several processes that ask at the same time: each has its part of the requests."""
-        return replace(self, requests_per_minute=self.requests_per_minute / max(1, workers))
+        """The same for one of several processes that ask at once: each has its part of the requests, and a slot at least."""
+        each = max(1, workers)
+        return replace(self, requests_per_minute=self.requests_per_minute / each, slots=max(1, self.slots // each))
 
     # As an account
 
@@ -246,7 +249,7 @@ class Overpass:
             body=urlencode({"data": query}).encode(),
             most_bytes=_MOST_BYTES,
             patience=_TIMEOUT_S / _USUAL_S + 1,
-            limiter=current().resource(_Paces).of(self.url, self.requests_per_minute),
+            limiter=current().resource(_Paces).of(self.url, self.requests_per_minute, self.slots),
             any_status=True,
             follow=False,
             wrong=_wrong,

@@ -6,6 +6,7 @@ import pickle
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import count
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from support.maps import node, relation, way, write_pbf
 from nutonic.errors import ReadFailed
 from nutonic.io.http import Policy
 from nutonic.io.objects import Store
-from nutonic.io.session import Session, using
+from nutonic.io.session import Session, SessionThreads, using
 from nutonic.recipe.osm import Osm
 from nutonic.sources.osm.answers import opl_of, parsed
 from nutonic.sources.osm.index import build_index
@@ -271,6 +272,29 @@ def test_requests_begin_evenly(monkeypatch: pytest.MonkeyPatch, server: Overpass
     source.shared(4).over([(9, 0, 9, 0)])
     source.shared(4).over([(9, 1, 9, 1)])
     assert slept == [0.0, 2.0, 2.0, 0.0, 8.0]
+
+
+@pytest.mark.parametrize(("processes", "slots"), [(1, 2), (2, 1), (7, 1)])
+def test_processes_share_what_a_server_takes(server: OverpassServer, monkeypatch: pytest.MonkeyPatch, processes, slots):
+    each = asking(server, requests_per_minute=30).shared(processes)
+    assert each.requests_per_minute * processes == pytest.approx(30)
+    inside, peak, lock, answer = [0], [0], threading.Lock(), server.answer
+
+    def slow(query: str):
+        with lock:
+            inside[0] += 1
+            peak[0] = max(peak[0], inside[0])
+        time.sleep(0.1)
+        with lock:
+            inside[0] -= 1
+        return answer(query)
+
+    monkeypatch.setattr(server, "answer", slow)
+    quick = replace(each, requests_per_minute=6e4)
+    with SessionThreads(4) as threads:
+        for asked in [threads.submit(quick.over, [(n, 0, n, 0)]) for n in range(6)]:
+            asked.result()
+    assert peak[0] == slots
 
 
 # What is asked, and what is answered
