@@ -18,6 +18,7 @@ import tempfile
 import time
 from collections.abc import Mapping
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +32,8 @@ from nutonic.io.objects import Store
 from nutonic.io.session import limited
 from nutonic.planning.patches.spec import resolve_patches
 from nutonic.planning.plan_file import digest_of
-from nutonic.run.patches.stage import caption_patches
+from nutonic.run.captions.stage import caption_all
+from nutonic.run.patches.captioning import PatchCaptioner, waiting
 from nutonic.testing.llm.replies import honest
 
 LATENCY_S = 0.05
@@ -110,7 +112,8 @@ def by_templates(folder: Path, fraction: float) -> float:
     store, spec, began = Store(folder / "out"), resolve_patches(nt.load_recipe(recipe)), time.process_time()
     done, patches = committed(store), 0
     with limited(8):
-        caption_patches(spec, store, done, None, nt.Callback(), plan=digest_of(store) or "", max_cost=None)
+        captioner = PatchCaptioner(spec, store, digest_of(store) or "")
+        caption_all(captioner, partial(waiting, store, done), None, nt.Callback(), max_cost=None, expected=0.0)
     spent = time.process_time() - began
     patches = sum(place["tiles"] for name in done.all_names() for place in json.loads(store.get(name.path))["places"])
     shutil.rmtree(folder / "out")

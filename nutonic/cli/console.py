@@ -62,6 +62,7 @@ def _of_places(header: Json) -> Iterator[tuple[str, str]]:
     yield "scenes", f"{header['scenes']}"
     yield "tiles", f"{header['tiles']}{over}"
     yield "quality", header["judging"]
+    yield from _of_requests(header["captions"]) if "captions" in header else ()
 
 
 def _of_patches(header: Json) -> Iterator[tuple[str, str]]:
@@ -73,6 +74,11 @@ def _of_patches(header: Json) -> Iterator[tuple[str, str]]:
         of_day = f", of {osm['date']}" if osm["date"] else ""
         lost = f"; {osm['broken']} could not be drawn" if osm["broken"] else ""
         yield "map", f"{osm['elements']} elements{of_day}{lost}"
+    yield from _of_requests(captions)
+
+
+def _of_requests(captions: Json) -> Iterator[tuple[str, str]]:
+    """What a plan tells of captions, and of those who write them."""
     asked = f", {captions['requests']} requests of models" if captions["requests"] else ", by templates"
     yield "captions", f"about {captions['captions']}{asked}"
     if captions["requests"]:
@@ -104,7 +110,7 @@ def show_summary(summary: Summary, out: Place, *, aside: bool = False, then: boo
         return
     say(_summary_lines(summary, out), aside=aside)
     if then and summary.finished and summary.succeeded:
-        say(_next_steps(out, of_patches=bool(summary.captions)), aside=aside)
+        say(_next_steps(out, of_patches="captions" in summary.captions), aside=aside)
 
 
 def _summary_lines(summary: Summary, out: Place) -> Iterator[str]:
@@ -113,7 +119,9 @@ def _summary_lines(summary: Summary, out: Place) -> Iterator[str]:
         yield f"nothing to do: all {summary.wanted} places are {state} in {out}"
         yield from () if summary.succeeded else _rejects(summary.rejects, summary.examples)
         return
-    yield _of_captions(summary, out) if summary.captions else _of_chips(summary, out)
+    yield _of_captions(summary, out) if "captions" in summary.captions else _of_chips(summary, out)
+    if "polished" in summary.captions:
+        yield _of_polished(summary.captions)
     if summary.requests:
         faults = ", ".join(f"{count} × {name}" for name, count in summary.faults.items())
         yield f"{summary.requests} requests, {size(summary.bytes_read)} read" + (
@@ -184,6 +192,11 @@ def _of_captions(summary: Summary, out: Place) -> str:
         f"read {summary.tiles} patches, wrote {summary.rows} captions in {summary.seconds:.1f} s; {out} has "
         f"{summary.chips} patches with {captions['captions']} captions in its shards{bare}"
     )
+
+
+def _of_polished(captions: Json) -> str:
+    waiting = f"; those of {captions['waiting']} places wait" if captions["waiting"] else ""
+    return f"{captions['polished']} captions are polished, {captions['stayed']} stay as templates wrote them{waiting}"
 
 
 def _used(used: Json) -> str:

@@ -220,9 +220,9 @@ def plan(recipe: Path, out: Place | None, as_json: bool) -> None:
     "--max-cost",
     type=click.FloatRange(min=0),
     metavar="N",
-    help="Patches: ask for captions until they have cost so much.",
+    help="What captions by models may cost, in all builds together.",
 )
-@click.option("--answers", type=_Path(), metavar="FILE", help="Patches: answers to requests that wait, by a batch API.")
+@click.option("--answers", type=_Path(), metavar="FILE", help="Answers to requests that wait, by a batch API.")
 @click.option("--dashboard", is_flag=True, help="Start Dask's dashboard, and say where it is.")
 @click.option(
     "--performance-report",

@@ -283,7 +283,7 @@ class LineProgress(Progress):
         result = event.result
         if isinstance(event, CaptionsFinished):
             self._captioned += result.finished
-            counts = f"{result.rows} captions of {result.places} patches"
+            counts = f"{result.rows} captions"
             self._pending = f"batch {result.index}: {counts}; {self._captioned} of {event.to_do} captioned"
         else:
             self._finished += result.finished

@@ -186,6 +186,13 @@ def _tables(shown: Shown) -> Iterator[str]:
     )
     tasks = [(task, *(done.split_tasks[s, task] for s in splits), count) for task, count in sorted(done.tasks.items())]
     yield table("Tasks", ("task", *splits, "rows"), tasks)
+    if spec.rows.polish is not None:
+        said = [(each.name, each.model, each.licence or "not stated") for each in spec.rows.polish.annotators]
+        rows = [(*who, done.polished[who[0]]) for who in said]
+        title = "Captions in other words, judged by what the sidecars say"
+        yield table(
+            title, ("by", "model", "its licence", "captions"), [*rows, ("templates", "", "", done.polished[""])]
+        )
     yield table("Land cover", ("class", "id", "colour", "share of labelled pixels"), list(_classes(shown)))
     yield _coverage(done.labelled)
     limits = [("tiles", spec.tiles), ("quality", spec.quality), ("rows", spec.rows)]

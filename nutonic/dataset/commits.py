@@ -15,6 +15,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from itertools import accumulate
 from typing import Any, NamedTuple
 
@@ -70,6 +71,8 @@ class PlaceDone:
     """The original views, by the index of their tile."""
     remote: Mapping[str, RemotePin] = field(default_factory=dict)
     """What the remote files were that were read for it, by key; its commit tells them, for all of its places together."""
+    captions: tuple[Json, ...] = ()
+    """Where its polished captions came from: see :func:`nutonic.dataset.polish.kept`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,6 +81,8 @@ class Committed:
 
     whole: frozenset[int]
     single: frozenset[tuple[int, int]]
+    polished: frozenset[CommitName] = frozenset()
+    """Commits whose captions are polished; they are among the others too, and count instead of the first ones."""
 
     def has(self, batch: int, place: int) -> bool:
         """Whether a place is done."""
@@ -85,18 +90,25 @@ class Committed:
 
     def digest(self) -> str:
         """SHA-256 (hex) of the commits' names; a summary with another digest is out of date."""
-        return sha256(repr((sorted(self.whole), sorted(self.single))).encode())
+        polished = [sorted(name.text for name in self.polished)] if self.polished else []
+        return sha256(repr((sorted(self.whole), sorted(self.single), *polished)).encode())
 
     def all_names(self) -> Iterator[CommitName]:
         """The names of all commits."""
-        yield from map(named, sorted(self.whole))
-        yield from (named(batch, place) for batch, place in sorted(self.single))
+        for batch, place in (*((batch, None) for batch in sorted(self.whole)), *sorted(self.single)):
+            for polished in (False, True):
+                name = named(batch, place, polished=polished)
+                if not polished or name in self.polished:
+                    yield name
 
     def counts(self, name: CommitName) -> bool:
         """Whether a commit counts: that of a single place does not if its whole batch is committed.
 
-        The part of such a commit may be missing, if a slower driver made it.
+        Nor does one whose captions are polished in another. The part of such a commit may be missing, if a slower driver
+        made it; one of which there is a polished one may be gone itself.
         """
+        if not name.polished and named(name.batch, name.place, polished=True) in self.polished:
+            return False
         return name.place is None or name.batch not in self.whole
 
 
@@ -106,6 +118,7 @@ def committed(store: Store) -> Committed:
     return Committed(
         whole=frozenset(name.batch for name in names if name.place is None),
         single=frozenset((name.batch, name.place) for name in names if name.place is not None),
+        polished=frozenset(name for name in names if name.polished),
     )
 
 
@@ -118,9 +131,12 @@ class Origin:
     """The plan's digest."""
 
 
-def commit(store: Store, batch: int, places: Iterable[PlaceDone], origin: Origin, *, whole: bool) -> int:
+def commit(
+    store: Store, batch: int, places: Iterable[PlaceDone], origin: Origin, *, whole: bool, polished: bool = False
+) -> int:
     """Put the rows of finished places and commit them, together or each alone; returns the bytes written."""
-    groups = [(named(batch), list(places))] if whole else [(named(batch, place.index), [place]) for place in places]
+    name = partial(named, batch, polished=polished)
+    groups = [(name(), list(places))] if whole else [(name(place.index), [place]) for place in places]
     return sum(_commit_one(store, name, group, origin) for name, group in groups)
 
 
@@ -171,6 +187,7 @@ def _entry(place: PlaceDone, start: int, length: int) -> Json:
         "chips": {str(tile): chip._asdict() for tile, chip in place.chips.items()},
         "rejects": [{"tile_id": r.tile_id, "reason": r.reason, "detail": r.detail} for r in place.rejects],
         "files": dict(place.files),
+        **({"captions": list(place.captions)} if place.captions else {}),
     }
 
 
@@ -237,6 +254,7 @@ def place_done(place: Json, rows: bytes) -> PlaceDone:
         tasks=place["rows"]["tasks"],
         classes={int(class_id): count for class_id, count in place["classes"].items()},
         chips={int(tile): ChipDone(**chip) for tile, chip in place.get("chips", {}).items()},
+        captions=tuple(place.get("captions", ())),
     )
 
 

@@ -57,7 +57,7 @@ def finalize(store: Store, spec: BuildSpec, plan: PlanFile, done: Committed, *, 
     card.put(store, text)
     for path in unnamed((path for path, _ in store.sizes()), plan, set(expected), named):
         # In an incomplete tree, files may be another driver's that has not committed them yet.
-        if complete or is_temporary(path):
+        if is_temporary(path) or (complete and not owned.is_kept(path)):
             owned.remove(path)
     data = {path: rows.size for path, rows in expected.items()}
     return Finalized(card_sha256=sha256(text), data=data, chips=totals.tiles, card=said_for_card(spec))

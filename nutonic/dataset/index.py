@@ -123,6 +123,8 @@ class Totals:
     """Ids of the scenes that are shown."""
     stills: int = 0
     """Places with a still."""
+    polished: Counter[str] = field(default_factory=Counter)
+    """Captions by who said them in other words; ``""`` of those that stay as they were."""
 
     def counting(self, entries: Iterable[CommittedPlace]) -> Iterator[CommittedPlace]:
         """The same entries, each added as it passes."""
@@ -145,6 +147,8 @@ class Totals:
         if entry["tiles"]:
             self.places[entry["split"]] += 1
             self.scenes.add(entry["item_id"])
+        for told in entry.content.get("captions", ()):
+            self.polished[told["annotations"][0]["annotator"] if told["annotations"] else ""] += 1
         # A commit names the still of a place behind its other files.
         self.stills += next(reversed(entry["files"]), "").startswith(f"{STILLS}/")
 

@@ -103,9 +103,12 @@ def uncommit(
     intact, ownership = _intact_places(store, name, content, wrong), ownership.with_committed([name.path])
     if name.place is None:
         for place in sorted(place for batch, place in committed(store).single if batch == name.batch):
-            ownership.remove(named(name.batch, place).path)
+            for polished in (False, True):
+                ownership.remove(named(name.batch, place, polished=polished).path)
         origin = Origin(recipe_digest=content["recipe_digest"], plan=content["plan"])
-        commit(store, name.batch, intact, origin, whole=False)
+        commit(store, name.batch, intact, origin, whole=False, polished=name.polished)
+    if name.polished:  # the first commit would count again, whose files are those that are wrong
+        ownership.remove(named(name.batch, name.place).path)
     ownership.remove(name.path)
     stay, part = {place.index for place in intact}, f"{name.part} is not what was written"
     return {

@@ -18,14 +18,28 @@ from nutonic.dataset.commits import committed, entries_of
 from nutonic.dataset.duplicates import Likenesses
 from nutonic.dataset.finalize import data_files, unnamed
 from nutonic.dataset.index import Spans
+from nutonic.dataset.polish import TASK
 from nutonic.dataset.proof.findings import ODD, Finding, Tree
 from nutonic.dataset.proof.shapes import wrong_commit
 from nutonic.dataset.repair import repair, repair_commits
 from nutonic.errors import Corrupt, InputError, MissingExtra, NotNutonic, PlanError
 from nutonic.inert import inert
 from nutonic.io.buckets.address import Place, place_of
-from nutonic.io.objects import Store, unsealed
-from nutonic.planning.layout import CARD, MARKER, PLAN, RECIPE, REPORT, SUMMARY, CommitName, is_own, layout_of
+from nutonic.io.objects import Store, is_temporary, unsealed
+from nutonic.planning.layout import (
+    CARD,
+    MARKER,
+    PLAN,
+    RECIPE,
+    REPORT,
+    SUMMARY,
+    CommitName,
+    commit_name,
+    is_own,
+    layout_of,
+    named,
+    part_name,
+)
 from nutonic.planning.ownership import (
     Ownership,
     files_of,
@@ -151,6 +165,7 @@ def _look(store: Store, deep: bool) -> _Inspection:
     checks = (
         _quick(tree, summary),
         _against_plan(tree, planned, missing),
+        _unpolished(tree, polished=recipe.rows.polish is not None),
         _files(tree),
         _alike(tree),
         _deep(tree, None if isinstance(summary, Finding) or missing else summary) if deep else (),
@@ -349,6 +364,16 @@ def _against_plan(tree: Tree, planned: dict[str, PlaceKey], missing: Sequence[st
         orders.add(entry.order)
 
 
+def _unpolished(tree: Tree, *, polished: bool) -> Iterator[Finding]:
+    """Whether the captions of each commit are as the recipe wants them."""
+    for name, content in tree.commits.items():
+        captions = any(TASK in place["rows"]["tasks"] for place in content["places"])
+        if polished and captions and not name.polished:
+            yield Finding(f"the captions of commit {name.text} are not polished yet: build again", to_build=True)
+        elif name.polished and not polished:
+            yield Finding(f"{name.path} has polished captions, and the recipe wants none", path=name.path)
+
+
 def _place_text(place: PlaceKey | None) -> str:
     return "no place" if place is None else f"row {place.ordinal}, variant {place.variant}, in {place.split}"
 
@@ -380,14 +405,22 @@ def _alike(tree: Tree) -> Iterator[Finding]:
         yield Finding(text, note=True)
 
 
+def _is_superseded(path: str, tree: Tree) -> bool:
+    """Whether a file is a commit, or its rows, whose captions are polished in another that counts."""
+    name = commit_name(path) or part_name(path)
+    return name is not None and named(name.batch, name.place, polished=True) in tree.commits and not name.polished
+
+
 def _extra(tree: Tree, paths: Iterable[str], expected: set[str]) -> Iterator[Finding]:
     """Findings for files that no commit names: those of killed builds, and the user's."""
     ownership = tree.ownership
-    named = tree.named.keys() | {name.path for name in tree.commits}
+    every = tree.named.keys() | {name.path for name in tree.commits}
     litter = []
-    for path in unnamed(paths, tree.plan, expected, named):
+    for path in unnamed(paths, tree.plan, expected, every):
         if is_litter(path) and tree.store.is_file(path):
             litter.append(path)
+        elif (ownership.is_kept(path) and not is_temporary(path)) or _is_superseded(path, tree):
+            continue
         elif ownership.has(path):
             yield Finding(f"{path} belongs to no commit", path=path)
         else:

@@ -9,11 +9,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 import psutil
 
-from nutonic.core.model import Scene
+from nutonic.core.model import Json, Scene
 from nutonic.core.units import size
 from nutonic.errors import PlanTooLarge
 from nutonic.io.buckets.address import Address, Place
 from nutonic.planning.spec import BuildSpec
+from nutonic.sources.annotators.cost import estimate as estimate_captions
 from nutonic.sources.cost import SourceCost, Workload
 
 #: Most places in a batch; fewer where their pixels would not fit, or where there are few places in all.
@@ -132,3 +133,13 @@ STILLS_AHEAD = 4
 
 #: Reads in flight per process; more than the cores, since reading is mostly waiting.
 READERS = 8
+
+
+def polish_estimate(spec: BuildSpec, tiles: int) -> Json:
+    """Captions, tokens and money that polishing the captions of so many tiles takes, if nothing is answered yet."""
+    asked = spec.rows.polish
+    if asked is None:
+        return {}
+    captions = tiles * len(spec.rows.captions) * (1 + len(spec.layout.views))
+    whole = estimate_captions({3: captions}, asked.annotators, asked.captions)
+    return {"captions": {"captions": captions, **whole.told()}}

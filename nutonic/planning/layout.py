@@ -51,10 +51,12 @@ class CommitName:
     """What a commit's name tells."""
 
     text: str
-    """``000012`` or ``000012-003``."""
+    """``000012`` or ``000012-003``; ``000012-polished`` where captions are polished."""
     batch: int
     place: int | None
     """Position within its batch; None where the whole batch is committed."""
+    polished: bool = False
+    """Whether its captions are polished: it takes the place of the commit with the same name but for that."""
 
     @property
     def whole(self) -> str:
@@ -72,12 +74,13 @@ class CommitName:
         return f"{PARTS}/{self.text}.jsonl.gz"
 
 
-_COMMIT = re.compile(r"(?P<batch>[0-9]{6,})(?:-(?P<place>[0-9]{3}))?")
+_COMMIT = re.compile(r"(?P<batch>[0-9]{6,})(?:-(?P<place>[0-9]{3}))?(?P<polished>-polished)?")
 
 
-def named(batch: int, place: int | None = None) -> CommitName:
+def named(batch: int, place: int | None = None, *, polished: bool = False) -> CommitName:
     """The name of a batch's commit, or of a place's own."""
-    return CommitName(f"{batch:06d}" if place is None else f"{batch:06d}-{place:03d}", batch, place)
+    text = f"{batch:06d}" if place is None else f"{batch:06d}-{place:03d}"
+    return CommitName(f"{text}-polished" if polished else text, batch, place, polished)
 
 
 def commit_name(path: str) -> CommitName | None:
@@ -95,7 +98,8 @@ def _name_at(path: str, folder: str, suffix: str) -> CommitName | None:
     parts = _COMMIT.fullmatch(text)
     if parts is None or path != f"{folder}{text}{suffix}":
         return None
-    name = named(int(parts["batch"]), None if parts["place"] is None else int(parts["place"]))
+    place = None if parts["place"] is None else int(parts["place"])
+    name = named(int(parts["batch"]), place, polished=parts["polished"] is not None)
     return name if name.text == text else None  # a number is written in one way
 
 

@@ -47,6 +47,9 @@ from nutonic.planning.layout import (
 from nutonic.planning.plan_file import PlanFile
 from nutonic.planning.planned import PlannedPlaces
 from nutonic.recipe.outputs import Output
+from nutonic.sources.annotators.answers import FOLDER as ANSWERS
+from nutonic.sources.annotators.batches import FOLDER as REQUESTS
+from nutonic.sources.osm.overpass import FOLDER as MAPS
 
 
 def owned_by(store: Store, layout: Layout, output: Output, plan: PlanFile) -> Ownership:
@@ -67,6 +70,12 @@ _SHARD = re.compile(rf"(?:images|metadata|overlays|{STILLS})/(?P<name>s\d+)")
 _BESIDE = re.compile(
     rf"{META}/(?:items-[0-9a-f]{{12}}\.parquet|osm-[0-9a-f]{{12}}\.sqlite|token-[0-9a-f]{{32}}(?:-[A-Za-z0-9-]+)?)"
 )
+
+#: What was paid for, or asked of a map's server: it stays, whoever has use for it.
+_KEPT = re.compile(
+    rf"{ANSWERS}/[0-9a-f]{{2}}/[0-9a-f]{{64}}\.json|{REQUESTS}/[A-Za-z0-9._ -]{{1,64}}\.jsonl|{MAPS}/[0-9a-f]{{64}}\.json"
+)
+_KEPT_FOLDER = re.compile(rf"{ANSWERS}(?:/[0-9a-f]{{2}})?|{REQUESTS}|{MAPS}")
 
 _LITTER = frozenset({".DS_Store", "Thumbs.db", "ehthumbs.db", "desktop.ini", ".directory"})
 
@@ -212,11 +221,15 @@ class Ownership:
 
     def has_folder(self, path: str) -> bool:
         """Whether nutonic writes files into the folder at this path."""
-        return path in _FOLDERS
+        return path in _FOLDERS or _KEPT_FOLDER.fullmatch(path) is not None
+
+    def is_kept(self, path: str) -> bool:
+        """Whether a file is of what was paid for, or asked of a map's server: such stays, whoever has use for it."""
+        return _KEPT.fullmatch(path) is not None
 
     def may_be_empty(self, path: str) -> bool:
         """Whether a folder is one that nutonic makes, for this plan or for one before it, whose files may be gone."""
-        return path in _FOLDERS or _SHARD.fullmatch(path) is not None
+        return self.has_folder(path) or _SHARD.fullmatch(path) is not None
 
     def remove(self, path: str) -> bool:
         """Remove a file if it is nutonic's; True if it was. Every removal from a tree goes through here."""
@@ -242,7 +255,7 @@ class Ownership:
             raise NotNutonic(f"{obstacle}; nothing was changed")
 
     def _is_planned(self, path: str) -> bool:
-        return _BESIDE.fullmatch(path) is not None or self._is_of_batch(path)
+        return _BESIDE.fullmatch(path) is not None or self.is_kept(path) or self._is_of_batch(path)
 
     def _is_of_batch(self, path: str) -> bool:
         """Whether a path is a commit or its rows: those of a batch of the plan, or any commit with nutonic's seal."""

@@ -16,7 +16,7 @@ from nutonic.core.showing import Shown
 from nutonic.errors import NoScene, PlanError
 from nutonic.io.session import current
 from nutonic.planning import splits
-from nutonic.planning.cost import Cost, batch_size, estimate
+from nutonic.planning.cost import Cost, batch_size, estimate, polish_estimate
 from nutonic.planning.judging import judging
 from nutonic.planning.pins import refuse_all_missing
 from nutonic.planning.places.columns import Places, in_drawn_order, with_spacing, with_variants, without_duplicates
@@ -201,6 +201,7 @@ def plan_of(spec: BuildSpec, *, draw: int | None = None) -> Plan:
         judging=judging(spec.quality, candidates.imagery.compact().values),
         unusable=unusable.take(),
         of_places=file.warnings,
+        more=polish_estimate(spec, len(spec.layout.tiles) * len(candidates.places)),
     )
 
 

@@ -135,3 +135,47 @@ class Captions(Part):
         if not sum(value.values()) > 0:
             raise ValueError("gives no number of revisions a chance; write {0: 1} for none")
         return value
+
+
+class Polish(Part):
+    """Who says the land-cover captions of chips in other words."""
+
+    LONG = frozenset({"prompts"})
+
+    annotators: Annotated[tuple[Annotator, ...], Field(min_length=1)]
+    words: tuple[_Words, _Words] = (10, 120)
+    """The least and the most words."""
+    attempts: Annotated[int, Field(ge=1, le=10)] = 3
+    """How often an annotator is asked, each time with another seed, before the next one is."""
+    prompts: Prompts = "builtin"
+    """A folder of templates for what models are asked: ``system`` and ``revision`` of them."""
+    seed: Annotated[int, Field(ge=0)] = 0
+
+    @field_validator("annotators")
+    @classmethod
+    def _models(cls, value: tuple[Annotator, ...]) -> tuple[Annotator, ...]:
+        strange = next((each for each in value if each.kind != "openai" or each.picture), None)
+        if strange is not None:
+            what = "is shown the picture" if strange.picture else "is a template, which wrote them"
+            raise ValueError(f"has {strange.name}, who {what}: captions are polished by models that read text")
+        return value
+
+    @model_validator(mode="after")
+    def _as_captions(self) -> Polish:
+        _ = self.captions
+        return self
+
+    @property
+    def captions(self) -> Captions:
+        """The same as is asked of revisions of patches' captions."""
+        return Captions(
+            annotators=self.annotators,
+            words=Lengths(revision=self.words),
+            attempts=self.attempts,
+            prompts=self.prompts,
+            seed=self.seed,
+        )
+
+
+#: Of annotators, what makes no caption another one: where they are, and how much they are asked.
+WHERE_AND_HOW = ("base_url", "key_variable", "max_in_flight", "requests_per_minute", "timeout_s", "mode")

@@ -7,6 +7,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field, field_validator, model_validator
 
 from nutonic.core.catalogs import CLASSIFICATIONS, Classification
+from nutonic.recipe.annotation import Polish
 from nutonic.recipe.fields import Fraction01, Name, Part, Percent, Positive
 from nutonic.recipe.templates import Wording
 
@@ -102,7 +103,7 @@ class Stretch(Part):
 class Rows(Part):
     """Which rows are written for a tile, and how they are worded."""
 
-    LONG: ClassVar[frozenset[str]] = frozenset({"wording"})
+    LONG: ClassVar[frozenset[str]] = frozenset({"wording", "polish"})
 
     captions: tuple[Literal["brief", "full", "zonal"], ...] = ("full",)
     """``brief``: one line; ``full``: a few sentences; ``zonal``: the four quarters and the centre, one by one."""
@@ -139,6 +140,8 @@ class Rows(Part):
     overlays: bool = False
     """A picture for people of each row that speaks of regions, with boxes, names and a legend."""
     augment: tuple[Literal["flip", "r90", "r180", "r270"], ...] = ()
+    polish: Polish | None = None
+    """Models that say captions in other words; None to leave them as templates wrote them."""
 
     @property
     def most_overlays(self) -> int:

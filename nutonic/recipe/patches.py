@@ -13,7 +13,7 @@ from pydantic import Field, field_validator, model_validator
 
 from nutonic.core.model import Json
 from nutonic.recipe import templates
-from nutonic.recipe.annotation import Captions
+from nutonic.recipe.annotation import WHERE_AND_HOW, Captions
 from nutonic.recipe.card import Card
 from nutonic.recipe.fields import Fraction01, Part
 from nutonic.recipe.inputs import Columns, Imagery
@@ -155,7 +155,7 @@ class PatchRecipe(Part):
                 if isinstance(where.get(key), str):
                     del where[key]
         for annotator in whole.get("captions", {}).get("annotators", ()):
-            for key in ("base_url", "key_variable", "max_in_flight", "requests_per_minute", "timeout_s", "mode"):
+            for key in WHERE_AND_HOW:
                 annotator.pop(key, None)
         whole["texts"] = [
             templates.digest_of(self.captions.prompts, "prompts"),

@@ -18,6 +18,7 @@ from nutonic.core.classes import DAYS
 from nutonic.core.model import Json
 from nutonic.core.tiling import pixels
 from nutonic.recipe import templates
+from nutonic.recipe.annotation import WHERE_AND_HOW
 from nutonic.recipe.card import Card
 from nutonic.recipe.context import Context
 from nutonic.recipe.fields import Part
@@ -130,6 +131,11 @@ class Recipe(Part):
         whole |= self._context_in_digest(whole.pop("context", {}))
         whole["wording"] = templates.digest_of(self.rows.wording)
         whole.get("rows", {}).pop("wording", None)
+        if self.rows.polish is not None:
+            whole["rows"]["polish"] |= {"prompts": templates.digest_of(self.rows.polish.prompts, "prompts")}
+            for annotator in whole["rows"]["polish"]["annotators"]:
+                for name in WHERE_AND_HOW:
+                    annotator.pop(name, None)
         return hashlib.sha256(orjson.dumps(whole, option=orjson.OPT_SORT_KEYS | orjson.OPT_NON_STR_KEYS)).hexdigest()
 
     def _context_in_digest(self, given: Json) -> Json:
@@ -160,6 +166,8 @@ class Recipe(Part):
                 del whole[part]["keep_query"]
         if self.card == Card():
             del whole["card"]
+        if self.rows.polish is None:
+            del whole["rows"]["polish"]
         return yaml.safe_dump(whole, sort_keys=False, allow_unicode=True)
 
 

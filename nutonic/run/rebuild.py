@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from nutonic._version import __version__
 from nutonic.core.model import Batch, Json
-from nutonic.dataset.commits import CommittedPlace, committed, entries_of, read_commits, unpacked
+from nutonic.dataset.commits import CommittedPlace, committed, entries_of, read_commit, read_commits, unpacked
 from nutonic.dataset.proof.findings import ODD
 from nutonic.dataset.verify import Verdict
 from nutonic.dataset.verify import verify as verify_tree
@@ -22,13 +22,16 @@ from nutonic.errors import InputError, NutonicError
 from nutonic.inert import inert
 from nutonic.io.buckets.address import Address, Place, place_of
 from nutonic.io.objects import Store
+from nutonic.planning.layout import named
 from nutonic.planning.ownership import is_marked, refuse_obstacles
 from nutonic.planning.pins import RemoteFiles, changed
-from nutonic.planning.plan_file import PlanFile, read_plan
+from nutonic.planning.plan_file import PlanFile, digest_of, read_plan
 from nutonic.recipe.patches import PatchRecipe
 from nutonic.recipe.yaml import of_places, parse_recipe_text
 from nutonic.run.remote import known_files
 from nutonic.secrets import redact
+from nutonic.sources.annotators.answers import Answers
+from nutonic.sources.annotators.batches import Pending, pending
 
 if TYPE_CHECKING:
     from nutonic.planning.spec import BuildSpec
@@ -155,10 +158,10 @@ def _compared(
             error = failed.get(batch.places[entry["index"]].poi.id, "it is not in the plan")
             yield entry, f"not judged, since it cannot be made again: {error.splitlines()[0][:300]}"
         else:
-            yield entry, _difference(store, memory, entry, place)
+            yield entry, _difference(store, memory, entry, place, spec)
 
 
-def _difference(store: Store, memory: Store, told: CommittedPlace, made: CommittedPlace) -> str | None:
+def _difference(store: Store, memory: Store, told: CommittedPlace, made: CommittedPlace, spec: BuildSpec) -> str | None:
     """In what the place of a tree differs from the one that its sources give, in words; None if in nothing."""
     gone = next((r["detail"] for r in made["rejects"] if r["reason"] == "asset gone"), None)
     if gone is not None and made["rejects"] != told["rejects"]:
@@ -168,10 +171,25 @@ def _difference(store: Store, memory: Store, told: CommittedPlace, made: Committ
     for path in {**told["files"], **made["files"]}:
         if path not in made["files"] or path not in told["files"] or memory.get(path) != _bytes(store, path):
             return f"{path} is not what its sources give"
+    if told.name.polished:
+        made = _polished(store, memory, made, spec)
     if _rows(store, told) != _rows(memory, made):
         return "its rows are not what its sources give"
     wrong = [key for key in made.content if _said(told.content, key) != _said(made.content, key)]
     return f"its commit says {', '.join(wrong)} other than its sources" if wrong else None
+
+
+def _polished(store: Store, memory: Store, made: CommittedPlace, spec: BuildSpec) -> CommittedPlace:
+    """A place that was made again, with its captions polished by the answers that the tree keeps."""
+    from nutonic.run.polish import Polisher
+
+    polisher, answers = Polisher(spec, memory, digest_of(memory) or ""), Answers(store, pending)
+    try:
+        polisher.put(made.name, [(made, polisher.one(made, answers))])
+    except Pending:
+        return made
+    name = named(made.name.batch, made.name.place, polished=True)
+    return next(entry for entry in entries_of(name, read_commit(memory, name)) if entry["index"] == made["index"])
 
 
 def _bytes(store: Store, path: str) -> bytes | None:

@@ -92,7 +92,7 @@ def build(
         Try places again that earlier builds left out as a whole; or those left out, or with a tile left out, for a reason,
         such as ``"asset gone"``. What the plan left out is looked for again by `replan`.
     max_cost, answers
-        Of patches: what captions may cost, by the recipe's prices; a file of a batch API's answers to written requests.
+        Of captions by models: what they may cost, by the recipe's prices; a file of a batch API's answers to requests.
     callbacks
         What follows the build and may stop it: each a :class:`nutonic.Callback`. Once one asks to stop, what has begun is
         finished, and no other batch begun.
@@ -139,8 +139,12 @@ def _built(recipe: AnyRecipe | str | Path, out: Place, cluster: Cluster, extent:
         return build_patches(of_patches, out, replace(cluster, max_requests=requests), extent, callback)
     from nutonic.planning.spec import resolve
 
-    if extent.max_cost is not None or extent.answers is not None:
-        raise InputError("max_cost and answers are for captions of patches: a recipe of places has none")
+    if recipe.rows.polish is None and (extent.max_cost is not None or extent.answers is not None):
+        raise InputError("max_cost and answers are for captions by models: this recipe has none (rows.polish)")
+    if extent.answers is not None:
+        from nutonic.run.captions.stage import refuse_unreadable
+
+        refuse_unreadable(extent.answers)
     spec = resolve(recipe)
     cluster = replace(cluster, max_requests=spec.sources.most_requests(cluster.max_requests))
     return _build(spec, out, cluster, extent, callback)
@@ -158,6 +162,7 @@ def _build(spec: BuildSpec, out: Place, cluster: Cluster, extent: Extent, callba
     from nutonic.io.session import limited
     from nutonic.planning.prepare import refuse_inputs_inside
     from nutonic.run.executor import results_of, workers_for
+    from nutonic.run.polish import is_left, polish_captions, sign_in
 
     started = time.perf_counter()
     refuse_impossible(cluster.performance_report, cluster=not cluster.in_process)
@@ -179,7 +184,10 @@ def _build(spec: BuildSpec, out: Place, cluster: Cluster, extent: Extent, callba
         left = _left(spec, store, plan, extent)
         before, files = left.before, left.files
         tell_missing(callback, plan, before)
-        if pool is None and not cluster.in_process and before.remaining:
+        to_do = bool(before.remaining) or is_left(spec, store, left.done)
+        if to_do:
+            sign_in(spec)
+        if pool is None and not cluster.in_process and to_do:
             pool = workers()
         callback.on_start(BuildStarted(wanted=before.wanted, done_before=before.done))
         jobs = with_known(remaining_jobs(plan, left.scope, left.done), files)
@@ -189,9 +197,11 @@ def _build(spec: BuildSpec, out: Place, cluster: Cluster, extent: Extent, callba
             files.add(result.remote)
             tally.add(result)
             callback.on_batch(BatchFinished(result=result, to_do=before.remaining))
+        root = out.absolute() if cluster.scheduler is not None else None
+        captions = polish_captions(spec, root, store, plan.digest, pool, stack, extent, callback)
         callback.on_stage(StageBegun(text="finishing"))
         tally.add_network(session.take_counts())
-    done = committed(store) if tally.batches else left.done
+    done = committed(store) if tally.batches or captions.asked else left.done
     after, last = progress_of(plan, left.scope, done), last_summary(store)
     seconds = round(time.perf_counter() - started, 3)
     summary = replace(
@@ -200,7 +210,8 @@ def _build(spec: BuildSpec, out: Place, cluster: Cluster, extent: Extent, callba
         done_before=before.done,
         still_open=after.remaining,
     )
-    failures = with_attempts(summary.failures, earlier_failures(last))
+    failures = with_attempts((*summary.failures, *captions.failures), earlier_failures(last))
+    summary = _told_of(spec, store, summary, captions.waiting)
     limit = None if left.scope.last is None else extent.limit
     summary = replace(summary, failures=failures, seconds=seconds, limit=limit)
     if _is_up_to_date(store, spec, plan, done, summary, last):
@@ -212,6 +223,15 @@ def _build(spec: BuildSpec, out: Place, cluster: Cluster, extent: Extent, callba
     if card.is_theirs(store):
         callback.on_note(Note(text=f"{out}/{card.KEPT}"))
     return summary
+
+
+def _told_of(spec: BuildSpec, store: Store, summary: Summary, waiting: int) -> Summary:
+    """A summary that tells of polished captions too; places whose captions are not polished yet are open."""
+    from nutonic.run.polish import told_of
+
+    if spec.rows.polish is None:
+        return summary
+    return replace(summary, still_open=summary.still_open + waiting, captions=told_of(spec, store, waiting))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

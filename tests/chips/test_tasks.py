@@ -8,8 +8,8 @@ from support.scenes import area, line
 
 from nutonic.chips.scene.description import SceneDescription
 from nutonic.chips.scene.tasks import choose
+from nutonic.dataset.annotate import in_order
 from nutonic.recipe.annotation import Annotator, Captions
-from nutonic.run.patches.annotate import in_order
 
 SIDE = 268.8
 PLAIN = Captions()

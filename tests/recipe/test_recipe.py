@@ -62,7 +62,7 @@ stretch: {low: 2, high: 98, scope: tile}
 rows: {captions: [full], grounding: true, per_class: true, per_class_grounding: true, absence: false, vqa: false,
        choice: false, referring: false, cross_view: false, whole_image: 0.9, min_class_fraction: 0.05, max_classes: 9,
        min_region_px: 50, max_regions_per_class: 24, max_boxes: 12, min_box_fill: 0.3, min_box_px: 6, shares: percent,
-       prompt: [], wording: builtin, overlays: false, augment: []}
+       prompt: [], wording: builtin, overlays: false, augment: [], polish: null}
 splits: {train: 0.8, validation: 0.1, test: 0.1, by: place, block_km: 50}
 output: {files_per_dir: 8000, rows_per_file: null, format: files}
 context:

@@ -16,11 +16,11 @@ from support.captioning import QUICK, captioned, model, patches
 from support.paths import ROOT
 from support.scenes import NAMED, POND, TASKS, revision
 
+from nutonic.dataset.annotate import annotate, in_order
 from nutonic.errors import Unreachable
 from nutonic.io.objects import Store
 from nutonic.recipe.annotation import Annotator, Captions
 from nutonic.recipe.templates import builtin
-from nutonic.run.patches.annotate import annotate, in_order
 from nutonic.sources.annotators.answers import Answers, path_of
 from nutonic.sources.annotators.batches import Pending, asker, read_results, requested, requests_path, write_requests
 from nutonic.sources.annotators.endpoint import Endpoints

@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import tarfile
 from collections import Counter
+from functools import partial
 from pathlib import Path
 from typing import ClassVar, NamedTuple
 
 import pytest
 from support.captioning import QUICK
+from support.clusters import cluster, started
 from support.country import NAME, country, pictured, recipe_in
 from support.trees import tree
 
@@ -20,12 +22,14 @@ from nutonic.dataset.shards.captions import read_captions
 from nutonic.errors import InputError
 from nutonic.io.objects import Store
 from nutonic.io.session import limited
+from nutonic.planning.patches.cost import expected_captions
 from nutonic.planning.patches.spec import resolve_patches
 from nutonic.planning.plan_file import digest_of
 from nutonic.recipe.annotation import Annotator
 from nutonic.rows.annotation.values import PatchCaptions
 from nutonic.run.callbacks import CaptionsFinished
-from nutonic.run.patches.stage import caption_patches, take_answers
+from nutonic.run.captions.stage import caption_all, take_answers
+from nutonic.run.patches.captioning import PatchCaptioner, waiting
 from nutonic.sources.annotators.cost import price
 from nutonic.testing.llm.replies import SAYINGS, honest
 from nutonic.testing.llm.server import ModelFault, ModelServer
@@ -79,9 +83,11 @@ def staged(out: Path, *annotators: dict, heard: Heard | None = None, captions=No
     callback = heard or Heard()
     with limited(8):
         if answers is not None:
-            take_answers(spec, store, answers, callback)
-        done = committed(store)
-        return caption_patches(spec, store, done, None, callback, plan=digest_of(store), max_cost=max_cost)
+            take_answers(spec.captions, store, answers, callback)
+        left, captioner = partial(waiting, store, committed(store)), PatchCaptioner(spec, store, digest_of(store))
+        _, whole = expected_captions(spec, 1000)
+        expected = whole.money / 1000
+        return caption_all(captioner, left, None, callback, max_cost=max_cost, expected=expected)
 
 
 def captions_in(out: Path) -> dict[str, bytes]:
@@ -343,3 +349,43 @@ def test_progress_is_told_in_patches(tmp_path, capsys):
         progress.on_batch(event)
     told = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
     assert (told[-1]["event"], told[-1]["done"], told[-1]["to_do"]) == ("captions", PATCHES, PATCHES)
+
+
+# Several workers
+
+
+@pytest.mark.cluster
+@pytest.mark.exhaustive
+def test_all_workers_keep_to_what_an_endpoint_takes_and_leave_it_alone_together(clean, tmp_path):
+    out, refused = tmp_path / "out", ModelFault(kind="429", at=(9,), retry_after="2")
+    with ModelServer(latency_s=0.08, faults=[refused]) as server, cluster(tmp_path / "dask", workers=3) as dask:
+        recipe = recipe_in(
+            country(ROWS, COLS),
+            {"annotators": [model(server.url, max_in_flight=4)], "revisions": {1: 1}},
+            name="three.yaml",
+        )
+        pictured(recipe, ROWS, COLS, out)
+        process = started(tmp_path, "build", recipe, "--out", out, "--scheduler", dask.address)
+        assert process.ended() == 0, process.told()
+        (wait,) = (each for each in server.requests if each.status == 429)
+        after = sorted(each.arrived_s - wait.answered_s for each in server.requests)
+        # The others hear of it by way of scheduler and driver; then nobody asks until the two seconds are over.
+        assert [seconds for seconds in after if 0.7 < seconds < 2.0] == []
+        assert sum(seconds >= 2.0 for seconds in after) > 10
+        assert server.peak <= 4
+        assert paid_twice(server) == []
+    assert tree(out) == clean.files
+
+
+@pytest.mark.cluster
+@pytest.mark.exhaustive
+def test_requests_a_minute_are_those_of_all_workers_together(tmp_path):
+    out = tmp_path / "out"
+    with ModelServer() as server, cluster(tmp_path / "dask", workers=2) as dask:
+        slow = model(server.url, max_in_flight=4, requests_per_minute=240)
+        recipe = recipe_in(country(ROWS, COLS), {"annotators": [slow], "revisions": {1: 1}}, name="slow.yaml")
+        pictured(recipe, ROWS, COLS, out)
+        process = started(tmp_path, "build", recipe, "--out", out, "--scheduler", dask.address)
+        assert process.ended() == 0, process.told()
+        first, *_, last = sorted(each.arrived_s for each in server.requests)
+        assert last - first >= (2 * PATCHES - 4) / 240 * 60

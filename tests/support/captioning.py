@@ -7,10 +7,10 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, replace
 
+from nutonic.dataset.annotate import annotate
 from nutonic.io.objects import Store
 from nutonic.recipe.annotation import Annotator, Captions
 from nutonic.recipe.templates import builtin
-from nutonic.run.patches.annotate import annotate
 from nutonic.sources.annotators.answers import Answers
 from nutonic.sources.annotators.endpoint import Endpoints, Patience
 from support.scenes import POND, TASKS, revision

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 
 import numpy as np
 import orjson
@@ -17,6 +18,7 @@ from nutonic.chips.png import decode, encode
 from nutonic.chips.regions import turned_box, turned_cells
 from nutonic.core.model import Batch, Chip, Json, PlannedPlace, Tile
 from nutonic.dataset.commits import NO_STILL, CommittedPlace, is_canonical, unpacked
+from nutonic.dataset.polish import in_their_words, kept, polish
 from nutonic.dataset.proof.derive import ChipFacts
 from nutonic.dataset.proof.findings import Finding, Tree
 from nutonic.dataset.proof.row_audit import Row, against_sidecar, compared, count_findings, rows_in
@@ -29,6 +31,8 @@ from nutonic.planning.spec import BuildSpec
 from nutonic.rows.context import ChipContext
 from nutonic.rows.rows import dumps
 from nutonic.secrets import holds_address_with_query, holds_opaque_value, holds_secret
+from nutonic.sources.annotators.answers import Answers
+from nutonic.sources.annotators.batches import Pending, pending
 from nutonic.sources.stills.picture import MOST_BYTES, suffix_of, texts_in
 
 #: No sidecar is larger: it holds at most so many regions of so many classes.
@@ -326,17 +330,50 @@ class _Place:
             self._sidecar(chip, context, rows)
             expected[name] = chip.rows(context)
             self._overlays(chip, context)
-            for row in rows:
-                if row.tile_id == name and self.look.ours and (untrue := chip.untrue(context, row.value)) is not None:
-                    self.looked.findings.append(Finding(f"row {row.id[:200]}: {untrue}", place=self.entry))
+            self._untrue(chip, context, [row for row in rows if row.tile_id == name])
             if chip.view is None:
                 self.square = context.place_result.geobox
         if self.look.ours:
+            expected = self._polished(expected) if self.entry.name.polished else expected
             self.looked.findings += compared(rows, expected, self.sidecars, self.entry)
         else:
             self._told_alike(rows)
         if self.square is not None and self.planned is not None:
             self.looked.squares.append((self.planned.poi.id, self.planned.split, self.square))
+
+    def _untrue(self, chip: ChipFacts, context: ChipContext, rows: Sequence[Row]) -> None:
+        """Findings for rows of a chip that say what its sidecar does not; a model's are judged with _polished."""
+        for row in rows:
+            if self.look.ours and row.id not in self.polished:
+                untrue = chip.untrue(context, row.value)
+                if untrue is not None:
+                    self.looked.findings.append(Finding(f"row {row.id[:200]}: {untrue}", place=self.entry))
+
+    @property
+    def polished(self) -> set[str]:
+        """Ids of the rows whose text is a model's, by the commit."""
+        return {each["patch_id"] for each in self.entry.content.get("captions", ()) if each["annotations"]}
+
+    def _polished(self, expected: dict[str, Sequence[bytes]]) -> dict[str, Sequence[bytes]]:
+        """The rows of templates, with what the kept answers make of their captions; and a finding where that is not told."""
+        spec = self.look.spec
+        if spec is None or spec.rows.polish is None:
+            return expected
+        lines = [line for each in expected.values() for line in each]
+        try:
+            made = polish(b"".join(lines), self.sidecars, spec, Answers(self.look.tree.store, pending))
+        except Pending:
+            self.wrong("an answer that its captions are made of is not kept, or was changed")
+            return expected
+        told = [
+            each for each in self.entry.content.get("captions", ()) if each["patch_id"].rpartition("__")[0] in expected
+        ]
+        if list(kept(made)) != told:
+            self.wrong("its captions are not what its sidecars and the kept answers give")
+        after = in_their_words(b"".join(lines), made).splitlines(keepends=True)
+        sizes = [len(each) for each in expected.values()]
+        cut = iter(after)
+        return {name: list(islice(cut, size)) for name, size in zip(expected, sizes, strict=True)}
 
     def _unpacked(self, part: bytes) -> list[Row] | None:
         """The rows of the place; None, and a finding, if they are not what the commit says."""
@@ -358,6 +395,8 @@ class _Place:
         """Of a tree of another version: that rows say what sidecars say, in whatever words."""
         for row in rows:
             sidecar = self.sidecars.get(row.tile_id)
+            if row.id in self.polished and sidecar is not None:
+                continue
             problem = "its sidecar is missing" if sidecar is None else against_sidecar(row, sidecar)
             if problem is not None and (sidecar is not None or row.tile_id not in self.named):
                 self.looked.findings.append(Finding(f"row {row.id[:200]}: {problem}", place=self.entry))

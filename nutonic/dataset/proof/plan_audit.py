@@ -12,6 +12,7 @@ from nutonic.core.model import SPLITS, Batch, Json, Poi, Reject, Scene
 from nutonic.dataset.proof.findings import Finding
 from nutonic.dataset.proof.shapes import wrong_pins, wrong_values
 from nutonic.planning import splits
+from nutonic.planning.cost import polish_estimate
 from nutonic.planning.judging import judging
 from nutonic.planning.pins import key_of, remote_hrefs
 from nutonic.planning.places.columns import Places, with_variants
@@ -191,6 +192,7 @@ def _header_findings(
         largest_group=told["largest_group"] if largest is None else largest,
         cost=cost,
         judging=judging(spec.quality, candidates.imagery.compact().values),
+        more=polish_estimate(spec, len(spec.layout.tiles) * len(candidates.places)),
     )
     header = plain(right.header()) | {key: told[key] for key in ("items", "inputs", "remote") if key in told}
     header["warnings"] = [*_of_inputs(told["warnings"]), *header["warnings"]]

@@ -51,6 +51,39 @@ class _Chip(_Shape):
     labelled: Annotated[int, Field(ge=1, lt=2**31)]
 
 
+class _Rejection(_Shape):
+    patch_id: str
+    task: Literal[3]
+    annotator: str
+    reason: str
+    detail: str
+    text: str
+
+
+class _About(_Shape):
+    number: Literal[3]
+    element: str
+    index: Count
+
+
+class _Annotation(_Shape):
+    task: _About
+    text: str
+    annotator: str
+    request: Digest
+    prompt: Digest
+    seed: Count
+    model: str
+    temperature: float
+
+
+class _Polished(_Shape):
+    patch_id: str
+    annotations: Annotated[list[_Annotation], Field(max_length=1)]
+    rejections: list[_Rejection]
+    usage: list[tuple[str, Count, Count]]
+
+
 class _Place(_Shape):
     index: Position
     poi_id: str
@@ -66,6 +99,7 @@ class _Place(_Shape):
     ] = {}  # trees of earlier versions have none
     rejects: Annotated[list[_Reject], FailFast()]
     files: Files
+    captions: Annotated[list[_Polished], Field(min_length=1)] = []  # only where they are polished
 
 
 class _Commit(_Shape):
@@ -165,6 +199,15 @@ class _Failure(_Shape):
     attempts: Count
 
 
+class _Polishing(_Shape):
+    model_config = ConfigDict(strict=True, extra="forbid")
+    polished: Count
+    stayed: Count
+    rejected: dict[str, Count]
+    usage: dict[str, dict[str, Annotated[float, Field(ge=0, allow_inf_nan=False)] | Count]]
+    waiting: Count
+
+
 class _Summary(_Shape):
     model_config = ConfigDict(strict=True, extra="allow")
     __pydantic_extra__: dict[str, Count] = Field(init=False)  # a further key is a number
@@ -190,7 +233,7 @@ class _Summary(_Shape):
     data: dict[str, Count]
     commits: Digest
     card: dict[str, str | list[str]] = {}  # summaries of earlier versions have none
-    captions: dict[str, Count] = {}  # only trees of patches have any
+    captions: _Polishing | Annotated[dict[str, Any], Field(max_length=0)] = {}  # only where they are polished
     seal: str
 
 

@@ -39,13 +39,7 @@ def estimate_patches(spec: PatchSpec, scene: Scene, corners: np.ndarray, starts:
 def captions_estimate(spec: PatchSpec, patches: int) -> Json:
     """Captions, tokens and money that captioning so many patches takes, if nothing is answered yet."""
     tasks, whole = expected_captions(spec, patches)
-    return {
-        "captions": sum(tasks.values()),
-        "requests": whole.requests,
-        "input_tokens": whole.prompt_tokens,
-        "output_tokens": whole.answer_tokens,
-        "money": round(whole.money, 2),
-    }
+    return {"captions": sum(tasks.values()), **whole.told()}
 
 
 def expected_captions(spec: PatchSpec, patches: int) -> tuple[dict[int, int], Captioning]:

@@ -11,9 +11,6 @@ from nutonic.planning.layout import COMMITS, META, CommitName, commit_name
 from nutonic.planning.ownership import Ownership
 from nutonic.planning.patches.shards import expression_of
 from nutonic.recipe.patches import Shards
-from nutonic.sources.annotators.answers import FOLDER as ANSWERS
-from nutonic.sources.annotators.batches import FOLDER as REQUESTS
-from nutonic.sources.osm.overpass import FOLDER as MAPS
 
 #: Captions of the patches of each commit.
 CAPTIONS = f"{META}/captions"
@@ -21,11 +18,8 @@ CAPTIONS = f"{META}/captions"
 STATISTICS = "statistics.json"
 FIGURES = "figures"
 
-_KEPT = re.compile(
-    rf"{ANSWERS}/[0-9a-f]{{2}}/[0-9a-f]{{64}}\.json|{REQUESTS}/[A-Za-z0-9._ -]{{1,64}}\.jsonl|{MAPS}/[0-9a-f]{{64}}\.json"
-)
 _FIGURE = re.compile(rf"{FIGURES}/[a-z_]+\.png")
-_FOLDERS = frozenset({CAPTIONS, ANSWERS, REQUESTS, MAPS, FIGURES})
+_FOLDERS = frozenset({CAPTIONS, FIGURES})
 
 
 def captions_path(name: CommitName) -> str:
@@ -58,15 +52,10 @@ class PatchOwnership(Ownership):
     def has_folder(self, path: str) -> bool:
         """Whether nutonic writes files into the folder at this path."""
         shown = path in {f"data/{split}" for split in SPLITS} or re.fullmatch(r"images/s\d{5}", path) is not None
-        kept = path.startswith(f"{ANSWERS}/") and len(path) == len(ANSWERS) + 3
-        return super().has_folder(path) or path in _FOLDERS or shown or kept
-
-    def is_kept(self, path: str) -> bool:
-        """Whether a file is of what was paid for, or asked of a map's server: such stays, whoever has use for it."""
-        return _KEPT.fullmatch(path) is not None
+        return super().has_folder(path) or path in _FOLDERS or shown
 
     def _is_planned(self, path: str) -> bool:
-        if path == STATISTICS or _FIGURE.fullmatch(path) or _KEPT.fullmatch(path):
+        if path == STATISTICS or _FIGURE.fullmatch(path):
             return True
         if path.startswith(f"{CAPTIONS}/"):
             return bool(captioned([path]))

@@ -19,6 +19,7 @@ from nutonic.io.objects import Store, is_temporary, sealed, sha256
 from nutonic.io.session import limited
 from nutonic.planning.layout import CARD, PLAN, SUMMARY
 from nutonic.planning.ownership import refuse_foreign
+from nutonic.planning.patches.cost import expected_captions
 from nutonic.planning.patches.layout import CAPTIONS, PatchOwnership, captioned
 from nutonic.planning.patches.map import features
 from nutonic.planning.patches.prepare import empty_patches, prepare_patches
@@ -27,6 +28,7 @@ from nutonic.planning.pins import RemoteFiles
 from nutonic.planning.plan_file import PlanFile
 from nutonic.planning.prepare import refuse_inputs_inside
 from nutonic.run.callbacks import BatchFinished, BuildStarted, Callback, Note, StageBegun
+from nutonic.run.captions.stage import Captioned, caption_all, captioners, refuse_unreadable, take_answers
 from nutonic.run.cluster import Cluster
 from nutonic.run.dask_report import refuse_impossible
 from nutonic.run.executor import results_of, workers_for
@@ -41,14 +43,16 @@ from nutonic.run.jobs import (
     tell_missing,
 )
 from nutonic.run.patches.batch import run_patch_batch
-from nutonic.run.patches.jobs import waiting
-from nutonic.run.patches.stage import Captioned, caption_patches, refuse_unreadable, take_answers
-from nutonic.run.preflight import WorkerPool, refuse_unseen, worker_pool
+from nutonic.run.patches.captioning import PatchCaptioner, waiting
+from nutonic.run.preflight import WorkerPool, refuse_unseen
 from nutonic.run.remote import have_changed, known_files, refuse_changed_files, with_known
 from nutonic.run.results import BatchDone, Summary, Tally, with_attempts
-from nutonic.sources.annotators.asking import asked, units_of
+from nutonic.sources.annotators.asking import asked
 from nutonic.sources.annotators.endpoint import Endpoint
 from nutonic.sources.source import Account
+
+#: So many patches that fractions of captions and tokens do not matter.
+_MANY = 10_000
 
 
 def build_patches(spec: PatchSpec, out: Place, cluster: Cluster, extent: Extent, callback: Callback) -> Summary:
@@ -135,18 +139,6 @@ class _Build:
             )
         )
 
-    def captioners(self, stack: ExitStack, pool: WorkerPool) -> WorkerPool:
-        """The same workers, with shares of what endpoints take instead of shares of requests."""
-        annotators = self.spec.captions.annotators
-        root = self.out.absolute() if self.cluster.scheduler is not None else None
-        accounts = self.accounts(pictures=False, captions=True)
-        again = worker_pool(
-            pool.client, self.spec.sources, root, units_of(annotators), accounts, annotators=asked(annotators)
-        )
-        captioners = stack.enter_context(again)
-        captioners.watch = pool.watch
-        return captioners
-
 
 def _run_patches(job: Job, spec: PatchSpec, store: Store, plan: str, osm: Json | None, processes: int) -> BatchDone:
     kept = features(spec, store, osm, processes)
@@ -159,11 +151,15 @@ def _captions(
     """Caption what is committed and has no captions yet."""
     spec, done = build.spec, committed(store)
     if extent.answers is not None:
-        take_answers(spec, store, extent.answers, build.callback)
-    captioners = pool
-    if pool is not None and asked(spec.captions.annotators) and any(waiting(store, done)):
-        captioners = build.captioners(stack, pool)
-    made = caption_patches(spec, store, done, captioners, build.callback, plan=plan.digest, max_cost=extent.max_cost)
+        take_answers(spec.captions, store, extent.answers, build.callback)
+    left = partial(waiting, store, done)
+    if pool is not None and asked(spec.captions.annotators) and any(left()):
+        root = build.out.absolute() if build.cluster.scheduler is not None else None
+        pool = captioners(stack, pool, spec.sources, root, spec.captions.annotators)
+    _, whole = expected_captions(spec, _MANY)
+    captioner = PatchCaptioner(spec, store, plan.digest)
+    expected = whole.money / _MANY
+    made = caption_all(captioner, left, pool, build.callback, max_cost=extent.max_cost, expected=expected)
     build.callback.on_stage(StageBegun(text="finishing"))
     return made
 

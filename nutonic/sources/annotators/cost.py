@@ -63,6 +63,15 @@ class Captioning:
     by_annotator: tuple[tuple[str, int, int, int, float], ...] = ()
     """Name, requests, tokens of requests, tokens of answers and money, in the recipe's order."""
 
+    def told(self) -> Json:
+        """As a plan tells it."""
+        return {
+            "requests": self.requests,
+            "input_tokens": self.prompt_tokens,
+            "output_tokens": self.answer_tokens,
+            "money": round(self.money, 2),
+        }
+
 
 def estimate(tasks: Mapping[int, int], annotators: Sequence[Annotator], captions: Captions | None = None) -> Captioning:
     """What captions will take, if nothing is kept yet.

@@ -252,7 +252,7 @@ class Endpoints:
     def _patiently(self, endpoint: Endpoint, what: Callable[[openai.AsyncOpenAI], Coroutine[Any, Any, _T]]) -> _T:
         endpoint.check()
         name, most, faults = endpoint.annotator.name, self._patience, Counter[bool]()
-        answered_before = self._answered[name]
+        answered: list[int] = []
         while True:
             try:
                 with self.limits.turn(name):
@@ -268,6 +268,7 @@ class Endpoints:
                 last = fault
             self.limits.fault(name, last.kind)
             faults[last.pause_s is not None] += 1
+            answered.append(self._answered[name])
             if faults[False] >= most.attempts or faults[True] > most.refusals:
                 break
             self._pause(endpoint, faults[False], last)
@@ -276,7 +277,7 @@ class Endpoints:
             f"{endpoint.service} did not answer in {times} attempts (last: {last.kind}): run again when it does",
             reason=last.kind,
         )
-        if self._answered[name] == answered_before:  # nor did it answer anybody else meanwhile
+        if self._answered[name] == answered[times // 2 - 1]:  # nor did it answer anybody else for a while
             self._give_up(name, silent)
         raise silent
 

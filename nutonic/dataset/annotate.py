@@ -101,6 +101,30 @@ def annotate(
     )
 
 
+def revise(
+    description: SceneDescription,
+    element: str,
+    before: str,
+    captions: Captions,
+    answers: Answers,
+    *,
+    texts: Mapping[str, str],
+    nouns: Collection[str] = (),
+) -> PatchCaptions:
+    """Say a caption in other words, as :func:`annotate` makes revisions; without an annotation if nobody can.
+
+    `element` is the one that it is about; the others are as of :func:`annotate`, and so is what is raised.
+    """
+    desk = _Desk(description, answers, captions, texts, nouns, (), None)
+    made = _done(desk, Task(number=3, element=element), before, captions.annotators)
+    return PatchCaptions(
+        patch_id=description.patch_id,
+        annotations=() if made is None else (made,),
+        rejections=tuple(desk.rejections),
+        usage=tuple(desk.usage),
+    )
+
+
 def _revisions(desk: _Desk, tasks: list[Task], base: str, annotators: Sequence[Annotator]) -> list[Annotation]:
     """Those revisions that are let through; Pending with all requests of those that wait."""
     made, waiting = list[Annotation](), list[tuple[str, Json]]()

@@ -3,36 +3,34 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import chain
 from pathlib import Path
 
-from nutonic.dataset.commits import Committed
 from nutonic.errors import InputError
+from nutonic.io.buckets.address import Place
 from nutonic.io.files import open_regular
 from nutonic.io.objects import Store
 from nutonic.io.session import current
-from nutonic.planning.patches.cost import expected_captions
-from nutonic.planning.patches.spec import PatchSpec
-from nutonic.recipe.annotation import Annotator
+from nutonic.planning.layout import CommitName
+from nutonic.recipe.annotation import Annotator, Captions
 from nutonic.run.callbacks import Callback, CallbackGroup, CaptionsFinished, Note
+from nutonic.run.captions.budget import Budget
+from nutonic.run.captions.captioning import Captioner, caption
+from nutonic.run.captions.jobs import caption_jobs
 from nutonic.run.executor import results_of
-from nutonic.run.patches.budget import Budget
-from nutonic.run.patches.captioning import caption
-from nutonic.run.patches.jobs import CaptionJob, caption_jobs, waiting
-from nutonic.run.preflight import WorkerPool
+from nutonic.run.preflight import WorkerPool, worker_pool
 from nutonic.run.results import BatchDone, Failure
 from nutonic.sources.annotators.answers import Answers, tokens_of
-from nutonic.sources.annotators.asking import Asking, asked
+from nutonic.sources.annotators.asking import Asking, asked, units_of
 from nutonic.sources.annotators.batches import RequestFiles, pending, read_results, requested, requests_path
 from nutonic.sources.annotators.cost import price
+from nutonic.sources.annotators.endpoint import Endpoint
 from nutonic.sources.annotators.limits import most_in_flight
-
-#: So many patches that fractions of captions and tokens do not matter.
-_MANY = 10_000
+from nutonic.sources.registry import AnySources
 
 #: Seconds between looks whether to stop.
 _LOOK_S = 0.2
@@ -46,9 +44,12 @@ class Captioned:
     waiting: int = 0
     """Patches that have no captions yet."""
     failures: list[Failure] = field(default_factory=list)
+    asked: bool = False
+    """Whether there was anything to do."""
 
     def add(self, result: BatchDone) -> None:
         """Add a job's counts; why captions ended is told once, whoever found out."""
+        self.asked = True
         self.rows += result.rows
         self.failures += result.failures
         if result.ended is not None and result.ended.poi_id not in {each.poi_id for each in self.failures}:
@@ -65,41 +66,46 @@ class _Brake(Callback):
         return self.is_on
 
 
-def caption_patches(
-    spec: PatchSpec,
-    store: Store,
-    done: Committed,
+#: Commits that wait for captions, each with how many patches it has.
+Waiting = Callable[[], Iterator[tuple[CommitName, int]]]
+
+
+def caption_all(
+    captioner: Captioner,
+    waiting: Waiting,
     pool: WorkerPool | None,
     callback: Callback,
     *,
-    plan: str,
     max_cost: float | None,
+    expected: float,
 ) -> Captioned:
-    """Caption what is committed and has no captions yet, as far as money goes and as long as somebody answers.
+    """Caption what waits, as far as money goes and as long as somebody answers.
 
     Parameters
     ----------
-    spec, store, done
-        The recipe, the tree, and its commits.
+    captioner
+        What captions are of, and where they go.
+    waiting
+        Tells what waits.
     pool
         Workers with shares of what endpoints take; None to do all here.
     callback
         What follows the build and may stop it.
-    plan
-        Digest of the plan.
     max_cost
         What captions may cost, by the recipe's prices, in all builds of the tree together; None for any.
+    expected
+        What the captions of a patch are expected to cost.
     """
-    captioned, brake = Captioned(), _Brake()
-    commits = list(waiting(store, done))
+    captioned, brake, annotators = Captioned(), _Brake(), captioner.captions.annotators
+    commits = list(waiting())
     if not commits or callback.stop_requested():
         captioned.waiting = sum(count for _, count in commits)
         return captioned
-    budget = _budget(spec, store, max_cost)
+    budget = _budget(captioner, max_cost, expected)
     workers = 1 if pool is None else max(1, len(pool.client.nthreads()))
-    turns = -(-sum(map(most_in_flight, asked(spec.captions.annotators))) // workers)
+    turns = -(-sum(map(most_in_flight, asked(annotators))) // workers)
     jobs, to_do = caption_jobs(commits, turns, workers), sum(count for _, count in commits)
-    work, left = partial(_work, spec=spec, store=store, plan=plan), CallbackGroup([callback, brake])
+    work, left = partial(caption, captioner=captioner), CallbackGroup([callback, brake])
     with RequestFiles() as requests, _stopping(left):
         while jobs:
             for result in results_of(pool, work, left, budget.jobs(jobs)):
@@ -109,16 +115,28 @@ def caption_patches(
                 brake.is_on = brake.is_on or result.ended is not None
                 callback.on_batch(CaptionsFinished(result=result, to_do=to_do))
             jobs = [] if left.stop_requested() else budget.again()
-        written = requests.write(store)
-    captioned.waiting = sum(count for _, count in waiting(store, done))
-    for line in _told(store, written, budget, captioned):
+        written = requests.write(captioner.store)
+    captioned.waiting = sum(count for _, count in waiting())
+    for line in _told(captioner.store, written, budget, captioned):
         callback.on_note(Note(text=line))
     return captioned
 
 
-def take_answers(spec: PatchSpec, store: Store, path: Path, callback: Callback) -> None:
+def captioners(
+    stack: ExitStack, pool: WorkerPool, sources: AnySources, out: Place | None, annotators: Sequence[Annotator]
+) -> WorkerPool:
+    """The same workers, with shares of what endpoints take instead of shares of requests; `out` where they are elsewhere."""
+    who = asked(annotators)
+    accounts = [Endpoint(annotator=each) for each in who]
+    again = worker_pool(pool.client, sources, out, units_of(annotators), accounts, annotators=who)
+    made = stack.enter_context(again)
+    made.watch = pool.watch
+    return made
+
+
+def take_answers(captions: Captions, store: Store, path: Path, callback: Callback) -> None:
     """Keep the answers of a file of results, and tell what was in it."""
-    names = [each.name for each in spec.captions.annotators if each.mode == "batch"]
+    names = [each.name for each in captions.annotators if each.mode == "batch"]
     wanted = dict(chain.from_iterable(requested(store, name).items() for name in names))
     with open_regular(str(path)) as file:
         read = read_results(file, Answers(store, pending), wanted)
@@ -136,10 +154,6 @@ def refuse_unreadable(answers: Path) -> None:
         raise InputError(f"cannot read the answers {answers}: {reason}") from None
 
 
-def _work(job: CaptionJob, spec: PatchSpec, store: Store, plan: str) -> BatchDone:
-    return caption(job, spec, store, plan=plan)
-
-
 def _told(store: Store, written: dict[str, int], budget: Budget, captioned: Captioned) -> Iterator[str]:
     """What a person may do next."""
     for annotator, count in written.items():
@@ -151,7 +165,7 @@ def _told(store: Store, written: dict[str, int], budget: Budget, captioned: Capt
         yield f"{spent}, and {left}: what was answered is kept; run the same command with more to go on"
 
 
-def _budget(spec: PatchSpec, store: Store, most: float | None) -> Budget:
+def _budget(captioner: Captioner, most: float | None, expected: float) -> Budget:
     """What may be spent.
 
     Raises
@@ -161,16 +175,15 @@ def _budget(spec: PatchSpec, store: Store, most: float | None) -> Budget:
     """
     if most is None:
         return Budget(most=None)
-    annotators = {each.name: each for each in spec.captions.annotators}
+    annotators = {each.name: each for each in captioner.captions.annotators}
     free = [each.name for each in asked(annotators.values()) if not each.input_price + each.output_price]
     if free:
         raise InputError(
             f"--max-cost: {free[0]} has no prices, so that nothing can be counted: "
             "say input_price and output_price of captions.annotators, per million tokens"
         )
-    _, whole = expected_captions(spec, _MANY)
-    money = sum(_price(annotators, name, *tokens) for name, tokens in tokens_of(store).items())
-    return Budget(most=most, spent=money, expected=whole.money / _MANY)
+    money = sum(_price(annotators, name, *tokens) for name, tokens in tokens_of(captioner.store).items())
+    return Budget(most=most, spent=money, expected=expected)
 
 
 def _price(annotators: dict[str, Annotator], name: str, prompt: int, answer: int) -> float:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from nutonic.core.model import Json
 from nutonic.errors import NutonicError
 from nutonic.recipe.annotation import Annotator
-from nutonic.run.patches.jobs import CaptionJob
+from nutonic.run.captions.jobs import CaptionJob
 from nutonic.run.results import BatchDone
 from nutonic.sources.annotators.cost import most_price, price
 from nutonic.sources.annotators.endpoint import Answer

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
 
-from nutonic.dataset.commits import Committed, read_commit
-from nutonic.io.objects import Store
 from nutonic.planning.layout import CommitName
-from nutonic.planning.patches.layout import CAPTIONS, captioned
 
 #: Patches of a job for each request that a worker may have in flight: while the last ones end, turns are empty.
 _PATCHES_A_TURN = 8
@@ -47,21 +44,13 @@ class CaptionJob:
         return [replace(self, commits=(name,), allowance=part) for name in self.commits]
 
 
-def waiting(store: Store, done: Committed) -> Iterator[tuple[CommitName, int]]:
-    """The commits whose patches have no captions yet, in order, and how many patches each has."""
-    there = captioned(path for path, _ in store.sizes(CAPTIONS))
-    for name in filter(done.counts, done.all_names()):
-        if name not in there:
-            yield name, sum(place["tiles"] for place in read_commit(store, name)["places"])
-
-
 def caption_jobs(commits: Iterable[tuple[CommitName, int]], turns: int, workers: int) -> list[CaptionJob]:
     """Jobs for waiting commits.
 
     Parameters
     ----------
     commits
-        As of :func:`waiting`.
+        Each with how many patches it has, in order.
     turns
         Requests that a worker may have in flight; 0 where nobody is asked.
     workers

@@ -1,0 +1,1 @@
+"""Captioning what is committed, as a stage of its own: of patches, and of places whose captions are polished."""
