@@ -23,7 +23,7 @@ from nutonic.core.model import Element
 from nutonic.errors import InputError, StoreError
 from nutonic.recipe.osm import Osm
 from nutonic.sources.osm import extract
-from nutonic.sources.osm.index import IndexInfo, build_index, info_of
+from nutonic.sources.osm.index import IndexInfo, _drop_repeated, begin, build_index, info_of
 from nutonic.sources.osm.shapes import shapes_of
 from nutonic.sources.osm.source import Extract, Features, features_of
 from nutonic.testing.overpass import Planted, ring
@@ -484,3 +484,21 @@ def test_where_no_index_can_be_written(tmp_path: Path):
     pbf = write_pbf(tmp_path / "a.osm.pbf", [node(1, 0, 0, natural="tree")])
     with pytest.raises(StoreError, match="cannot write"):
         build_index(pbf, tmp_path / "nowhere" / "index", None, nothing)
+
+
+def test_rings_are_looked_up_and_not_compared_with_each_other():
+    """Steps of SQLite's own machine, which take no clock: four times the rings take four times as many."""
+
+    def steps(most: int) -> int:
+        scratch, told = sqlite3.connect(":memory:", isolation_level=None), [0]
+        begin(scratch)
+        areas = [(number, 1, "area", b"{}", b"x") for number in range(most)]
+        for kind in ("way", "relation"):
+            scratch.executemany(f"INSERT INTO part VALUES ('{kind}', ?, ?, ?, ?, ?)", areas)
+        scratch.executemany("INSERT INTO ring VALUES (?, ?)", ((number, number) for number in range(most)))
+        scratch.set_progress_handler(lambda: told.__setitem__(0, told[0] + 1), 100)
+        assert _drop_repeated(scratch) == most
+        scratch.close()
+        return told[0]
+
+    assert 3 < steps(2000) / steps(500) < 6
