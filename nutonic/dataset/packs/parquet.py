@@ -180,7 +180,8 @@ def file_of(rows: Iterable[Json], schema: pa.Schema) -> Iterator[bytes]:
     import pyarrow.parquet as pq
 
     sink = _Sink()
-    packed = dict.fromkeys(_leaves(schema), "zstd") | {"images.list.element.bytes": "none"}
+    packed = dict.fromkeys(_leaves(schema), "zstd")
+    packed |= {name: "none" for name in packed if name == "images.list.element.bytes"}
     with pq.ParquetWriter(
         pa.PythonFile(sink, mode="w"),
         schema,
@@ -209,11 +210,12 @@ def _leaves(schema: pa.Schema) -> list[str]:
 def _groups(rows: Iterable[Json]) -> Iterator[list[Json]]:
     group, held, paths = list[Json](), 0, set[str]()
     for row in rows:
-        new = {image["path"]: len(image["bytes"]) for image in row["images"] if image["path"] not in paths}
+        shown = row.get("images", ())
+        new = {image["path"]: len(image["bytes"]) for image in shown if image["path"] not in paths}
         if group and (len(group) == _GROUP_ROWS or held + sum(new.values()) > _GROUP_BYTES):
             yield group
             group, held, paths = [], 0, set()
-            new = {image["path"]: len(image["bytes"]) for image in row["images"]}
+            new = {image["path"]: len(image["bytes"]) for image in shown}
         group.append(row)
         held += sum(new.values())
         paths |= set(new)

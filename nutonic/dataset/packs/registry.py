@@ -13,13 +13,17 @@ from nutonic.errors import InputError
 _HOMES: dict[str, tuple[str, str | None]] = {
     "parquet": ("parquet:Parquet", AS_BUILT.name),
     "webdataset": ("webdataset:WebDataset", AS_BUILT.name),
-    "leap": ("trainers:Chat", None),
-    "trl": ("trainers:Inside", AS_BUILT.name),
-    "ms-swift": ("trainers:Chat", AS_BUILT.name),
-    "llama-factory": ("trainers:Chat", AS_BUILT.name),
-    "axolotl": ("trainers:Chat", AS_BUILT.name),
-    "unsloth": ("trainers:Inside", AS_BUILT.name),
-    "qwen": ("trainers:Chat", "qwen3"),
+    "leap": ("trainers.forms:Chat", None),
+    "trl": ("trainers.forms:Inside", AS_BUILT.name),
+    "ms-swift": ("trainers.forms:Chat", AS_BUILT.name),
+    "llama-factory": ("trainers.forms:Chat", AS_BUILT.name),
+    "axolotl": ("trainers.forms:Chat", AS_BUILT.name),
+    "unsloth": ("trainers.forms:Inside", AS_BUILT.name),
+    "qwen": ("trainers.forms:Chat", "qwen3"),
+    "imagefolder": ("chips:ImageFolder", None),
+    "coco": ("chips:Detection", None),
+    "yolo": ("chips:Detection", None),
+    "geoparquet": ("catalogue:Catalogue", None),
 }
 
 #: Names of all forms.

@@ -13,8 +13,8 @@ from PIL import Image
 from support.cli import nutonic
 
 import nutonic as nt
-from nutonic.dataset.packs.evals import benchmarks_of
 from nutonic.dataset.packs.registry import FORMS
+from nutonic.dataset.packs.trainers.evals import benchmarks_of
 
 SPLITS = ("train", "validation", "test")
 FILES = ("leap", "ms-swift", "llama-factory", "axolotl", "qwen")

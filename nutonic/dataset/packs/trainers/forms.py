@@ -9,13 +9,13 @@ from dataclasses import dataclass
 import orjson
 
 from nutonic.core.model import Json
-from nutonic.dataset.packs import configs, rows
 from nutonic.dataset.packs.boxes import AS_BUILT, BoxForm
-from nutonic.dataset.packs.evals import METRICS, TESTED, benchmarks_of, eval_file, listed
 from nutonic.dataset.packs.forms import Loading, Put, Shards, refuse_unknown, slug
 from nutonic.dataset.packs.layout import ROWS
 from nutonic.dataset.packs.parquet import Parquet
 from nutonic.dataset.packs.shards import Sample, Shard
+from nutonic.dataset.packs.trainers import configs, rows
+from nutonic.dataset.packs.trainers.evals import METRICS, TESTED, benchmarks_of, eval_file, listed
 from nutonic.dataset.packs.tree import TreeFacts
 
 #: Files that start a trainer, by path.

@@ -1,0 +1,1 @@
+"""Rows, files and tests of trainers: what each reads, in its own form."""
