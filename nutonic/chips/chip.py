@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from functools import lru_cache
 from typing import Literal
 
 import numpy as np
@@ -72,20 +73,33 @@ def valid_pixels(rgb: np.ndarray) -> np.ndarray:
     return np.asarray((rgb != 0).all(axis=0))
 
 
-def percentile(counts: np.ndarray, p: float) -> int:
-    """The max(1, ⌈p·n/100⌉)-th smallest of n values; `counts` says how often each value occurs, and n is above 0."""
-    rank = max(1, -(-Fraction(str(p)) * int(counts.sum()) // 100))
-    return int(np.searchsorted(np.cumsum(counts), int(rank)))
+def percentiles(counts: np.ndarray, *wanted: float) -> tuple[int, ...]:
+    """For each p the max(1, ⌈p·n/100⌉)-th smallest of n values.
+
+    `counts` says how often each value occurs, and n is above 0.
+    """
+    below = np.cumsum(counts)
+    n = int(below[-1])
+    ranks = [max(1, -(-_exact(p) * n // 100)) for p in wanted]
+    return tuple(np.searchsorted(below, [int(rank) for rank in ranks]).tolist())
+
+
+@lru_cache(maxsize=16)
+def _exact(p: float) -> Fraction:
+    """A percentile as a recipe writes it."""
+    return Fraction(str(p))
 
 
 def stretch_limits(rgb: np.ndarray, valid: np.ndarray, stretch: Stretch) -> Limits:
-    """The low and the high percentile of each band's valid pixels; see :func:`percentile`."""
-    return limits_from_counts([np.bincount(band[valid], minlength=1) for band in rgb], stretch)
+    """The low and the high percentile of each band's valid pixels; see :func:`percentiles`."""
+    # 0 is nodata, so where no pixel is invalid none need be left out, nor copied.
+    seen = [band.ravel() for band in rgb] if valid.all() else [band[valid] for band in rgb]
+    return limits_from_counts([np.bincount(band, minlength=1) for band in seen], stretch)
 
 
 def limits_from_counts(counts: Iterable[np.ndarray], stretch: Stretch) -> Limits:
     """The low and the high percentile of each band, given how often each value occurs in it."""
-    return tuple((percentile(count, stretch.low), percentile(count, stretch.high)) for count in counts)
+    return tuple((low, high) for low, high in (percentiles(count, stretch.low, stretch.high) for count in counts))
 
 
 def apply_stretch(rgb: np.ndarray, valid: np.ndarray, limits: Limits) -> np.ndarray:
@@ -96,15 +110,19 @@ def apply_stretch(rgb: np.ndarray, valid: np.ndarray, limits: Limits) -> np.ndar
     """
     picture = np.empty((*valid.shape, len(limits)), np.uint8)
     for k, (low, high) in enumerate(limits):
-        picture[..., k] = _ramp(low, high)[rgb[k]]
-    picture[~valid] = 0
+        picture[..., k] = _ramp(low, high).take(rgb[k])
+    if not valid.all():
+        picture[~valid] = 0
     return picture
 
 
 def _ramp(low: int, high: int) -> np.ndarray:
     """The look-up table of a stretch, (65536,) uint8."""
-    value = np.clip(np.arange(65536, dtype=np.int64), low, high) - low
-    return ((value * 255 + (high - low) // 2) // (high - low)).astype(np.uint8)
+    table = np.empty(65536, np.uint8)
+    table[:low], table[high:] = 0, 255
+    value = np.arange(high - low, dtype=np.int64)
+    table[low:high] = (value * 255 + (high - low) // 2) // (high - low)
+    return table
 
 
 def downsample(picture: np.ndarray, size: int) -> np.ndarray:
@@ -117,7 +135,7 @@ def downsample(picture: np.ndarray, size: int) -> np.ndarray:
 def sample_mask(label: np.ndarray, size: int) -> np.ndarray:
     """The mask (size, size) uint8 of a native label tile (n, n): its rows and columns floor((i + ½) · n / size)."""
     at = (2 * np.arange(size) + 1) * label.shape[0] // (2 * size)
-    return np.ascontiguousarray(label[np.ix_(at, at)])
+    return np.ascontiguousarray(label[at].take(at, axis=1))
 
 
 def cut_chip(tile: TilePixels, rules: ChipRules, place_limits: Limits | None = None) -> Chip | TileReject:
@@ -156,7 +174,7 @@ def cut_chip(tile: TilePixels, rules: ChipRules, place_limits: Limits | None = N
         rgb=downsample(apply_stretch(rgb, valid, limits), tiles.output_size),
         mask=mask,
         limits=limits,
-        valid_fraction=float(valid.mean()),
+        valid_fraction=int(np.count_nonzero(valid)) / valid.size,
         quality=quality,
     )
 
@@ -172,7 +190,7 @@ def refuse_unlisted_classes(label: np.ndarray, table: ClassTable) -> None:
 
 
 def _coverage_reject(valid: np.ndarray, layer: Literal["imagery", "labels"], least: float) -> TileReject | None:
-    share = float(valid.mean())
+    share = int(np.count_nonzero(valid)) / valid.size
     if share >= least and share > 0:
         return None
     detail = f"{share:.1%} of the tile's {layer} is valid, {least:.1%} needed"

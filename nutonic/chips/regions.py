@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from itertools import combinations
 
 import numpy as np
-from scipy import ndimage
+from scipy import sparse
+from scipy.sparse import csgraph
 
 from nutonic.core.classes import ClassTable
 from nutonic.core.model import Region
 from nutonic.recipe.outputs import Rows, Tiles
 
-_EIGHT = np.ones((3, 3), bool)
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class LandCover:
     """What a mask shows. Every number in rows and sidecars comes from here."""
 
@@ -40,7 +40,7 @@ class LandCover:
     view: str | None = None
     """How the mask was turned (``flip``, ``r90``, ``r180``, ``r270``) after all of this was counted; None if it was not."""
 
-    @property
+    @cached_property
     def valid(self) -> int:
         """Mask pixels that have a class."""
         return sum(self.counts.values())
@@ -55,7 +55,14 @@ class LandCover:
 
     def regions_of(self, class_id: int) -> tuple[Region, ...]:
         """The regions of one class."""
-        return tuple(region for region in self.regions if region.class_id == class_id)
+        return self._by_class.get(class_id, ())
+
+    @cached_property
+    def _by_class(self) -> Mapping[int, tuple[Region, ...]]:
+        found: dict[int, list[Region]] = {}
+        for region in self.regions:
+            found.setdefault(region.class_id, []).append(region)
+        return {class_id: tuple(regions) for class_id, regions in found.items()}
 
     def seen(self, view: str) -> LandCover:
         """The same land cover mirrored left to right (``flip``) or turned counter-clockwise: moved, not counted again.
@@ -109,19 +116,17 @@ def land_cover(mask: np.ndarray, table: ClassTable, rows: Rows, tiles: Tiles) ->
     """
     occurring = np.bincount(mask.ravel(), minlength=256)
     counts = {class_id: int(occurring[class_id]) for class_id in sorted(table.labels) if occurring[class_id]}
-    min_area = min_region_pixels(rows.min_region_px, tiles)
-    by_class, pieces = dict[int, list[RankedRegion]](), dict[int, int]()
-    for class_id in counts:
-        by_class[class_id], pieces[class_id] = _ranked_regions(mask, class_id, table.labels[class_id], min_area)
-    largest = [entry for class_regions in by_class.values() for entry in class_regions[: rows.max_regions_per_class]]
+    every = _every_region(mask)
+    large = every.ranked(np.flatnonzero(every.areas >= min_region_pixels(rows.min_region_px, tiles)))
+    patches, pieces = (np.bincount(of, minlength=256).tolist() for of in (every.classes[large], every.classes))
     return LandCover(
         table=table,
         shape=mask.shape,
         counts=counts,
-        cells={class_id: _cells(mask == class_id) for class_id in counts},
-        patches={class_id: len(class_regions) for class_id, class_regions in by_class.items()},
-        pieces=pieces,
-        regions=tuple(region for _, region in sorted(largest, key=lambda entry: entry[0])),
+        cells=_cells(mask, counts),
+        patches={class_id: patches[class_id] for class_id in counts},
+        pieces={class_id: pieces[class_id] for class_id in counts},
+        regions=tuple(every.listed(large, table, rows.max_regions_per_class)),
         borders=_borders(mask, counts) if rows.vqa else {},
     )
 
@@ -131,25 +136,76 @@ def min_region_pixels(native: int, tiles: Tiles) -> int:
     return -(-native * tiles.output_size**2 // tiles.size**2)
 
 
-RankedRegion = tuple[tuple[int, int, int], Region]
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Regions:
+    """All regions of a mask, of every value: arrays with an entry for each, in the order of their first pixels."""
+
+    classes: np.ndarray
+    areas: np.ndarray
+    boxes: np.ndarray
+    """(regions, 4): x1, y1, x2, y2, half-open."""
+
+    def ranked(self, of: np.ndarray) -> np.ndarray:
+        """Some of them, largest first; those of one size stay in their order."""
+        return np.asarray(of[np.argsort(-self.areas[of], kind="stable")])
+
+    def listed(self, ranked: np.ndarray, table: ClassTable, most: int) -> Iterator[Region]:
+        """Those of classes that a table lists, so many of each at most."""
+        left = dict.fromkeys(table.labels, most)
+        facts = (each[ranked].tolist() for each in (self.classes, self.areas, self.boxes))
+        for class_id, area, box in zip(*facts, strict=True):
+            if left.get(class_id, 0):
+                left[class_id] -= 1
+                yield Region(label=table.labels[class_id], class_id=class_id, bbox=tuple(box), area_px=area)
 
 
-def _ranked_regions(mask: np.ndarray, class_id: int, label: str, min_area: int) -> tuple[list[RankedRegion], int]:
-    """The regions of a class that are large enough, and the number of all.
+def _every_region(mask: np.ndarray) -> _Regions:
+    """The regions of a mask, 8-connected, of all values at once.
 
-    Each comes with its rank: area (descending), then row and column of its first pixel.
+    Each row is a sequence of runs of one value. Runs that touch, also by their corners, and have one value are of one
+    region: a graph of a few thousand runs in place of a picture that is looked through once for each class.
     """
-    labelled, count = ndimage.label(mask == class_id, _EIGHT)
-    areas = np.bincount(labelled.ravel(), minlength=count + 1)
-    boxes = ndimage.find_objects(labelled)
-    ranked = []
-    for number in (np.flatnonzero(areas[1:] >= min_area) + 1).tolist():
-        rows, cols = boxes[number - 1]
-        first = cols.start + int((labelled[rows.start, cols] == number).argmax())
-        area = int(areas[number])
-        box = (cols.start, rows.start, cols.stop, rows.stop)
-        ranked.append(((-area, rows.start, first), Region(label=label, class_id=class_id, bbox=box, area_px=area)))
-    return sorted(ranked, key=lambda entry: entry[0]), int(count)
+    height, width = mask.shape
+    begins = np.ones(mask.shape, bool)
+    np.not_equal(mask[:, 1:], mask[:, :-1], out=begins[:, 1:])
+    first = np.flatnonzero(begins)
+    row, left = np.divmod(first, width)
+    right = left + np.diff(first, append=mask.size)
+    value = mask.ravel()[first]
+    region = _connected(begins, (row, left, right), value)
+    order = np.argsort(region, kind="stable")
+    starts = np.flatnonzero(np.diff(region[order], prepend=-1))
+    leading = order[starts]  # of each region the run that holds its first pixel
+    highs = [np.maximum.reduceat(edge[order], starts) for edge in (right, row)]
+    boxes = np.stack([np.minimum.reduceat(left[order], starts), row[leading], highs[0], highs[1] + 1], axis=1)
+    in_order = np.argsort(leading)
+    areas = np.add.reduceat((right - left)[order], starts)
+    return _Regions(classes=value[leading][in_order], areas=areas[in_order], boxes=boxes[in_order])
+
+
+def _connected(begins: np.ndarray, runs: tuple[np.ndarray, np.ndarray, np.ndarray], value: np.ndarray) -> np.ndarray:
+    """The number of each run's region, (runs,).
+
+    Parameters
+    ----------
+    begins
+        (height, width) bool: where a run begins.
+    runs
+        Row, first column and the column after the last of each.
+    value
+        Of each.
+    """
+    width, (row, left, right) = begins.shape[1], runs
+    number = np.cumsum(begins.ravel()) - 1
+    upper = np.flatnonzero(row < len(begins) - 1)
+    below = (row[upper] + 1) * width
+    low = number[below + np.maximum(left[upper] - 1, 0)]
+    count = number[below + np.minimum(right[upper], width - 1)] + 1 - low
+    above = np.repeat(upper, count)
+    under = np.arange(len(above)) + np.repeat(low - np.cumsum(count) + count, count)
+    joined = value[above] == value[under]
+    graph = sparse.coo_array((np.ones(joined.sum(), bool), (above[joined], under[joined])), shape=(len(row),) * 2)
+    return np.asarray(csgraph.connected_components(graph, directed=False)[1])
 
 
 def cell_edges(n: int) -> tuple[int, ...]:
@@ -158,12 +214,16 @@ def cell_edges(n: int) -> tuple[int, ...]:
     return (*first, *(n - edge for edge in first[2::-1]))
 
 
-def _cells(class_mask: np.ndarray) -> tuple[int, ...]:
-    if any(n % 2 for n in class_mask.shape):
-        class_mask = class_mask.repeat(2, axis=0).repeat(2, axis=1)
-    edges = [cell_edges(n)[:6] for n in class_mask.shape]
-    sums = np.add.reduceat(np.add.reduceat(class_mask, edges[0], axis=0, dtype=np.int64), edges[1], axis=1)
-    return tuple(sums.ravel().tolist())
+def _cells(mask: np.ndarray, classes: Iterable[int]) -> dict[int, tuple[int, ...]]:
+    """The pixels of each class in each cell; see :class:`LandCover`."""
+    if any(n % 2 for n in mask.shape):
+        mask = mask.repeat(2, axis=0).repeat(2, axis=1)
+    down, across = (np.repeat(np.arange(6), np.diff(cell_edges(n))) for n in mask.shape)
+    codes = mask.astype(np.intp)
+    codes *= 36
+    codes += (6 * down)[:, None] + across
+    counts = np.bincount(codes.ravel(), minlength=256 * 36).reshape(256, 36)
+    return {class_id: tuple(counts[class_id].tolist()) for class_id in classes}
 
 
 #: Two classes are well apart if a square of this share of the side fits between them.
@@ -184,4 +244,7 @@ def _around(class_mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Which blocks of a mask hold a class, and which of them or of their neighbours do."""
     edges = [sorted({n * k // _APART for k in range(_APART)}) for n in class_mask.shape]
     held = np.logical_or.reduceat(np.logical_or.reduceat(class_mask, edges[0], axis=0), edges[1], axis=1)
-    return held, ndimage.binary_dilation(held, _EIGHT)
+    padded = np.pad(held, 1)
+    shifts = [(row, col) for row in range(3) for col in range(3)]
+    near = [padded[row : row + held.shape[0], col : col + held.shape[1]] for row, col in shifts]
+    return held, np.logical_or.reduce(near)

@@ -76,7 +76,7 @@ class ChipContext:
         """What the full caption claims; its words are the same in rows and sidecar."""
         return caption(self.truth)
 
-    @property
+    @cached_property
     def caption_text(self) -> str:
         """The full caption."""
         return self.wording.text([self.addressed(said) for said in self.caption], f"{self.tile_id}__caption answer")

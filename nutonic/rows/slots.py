@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property, lru_cache
 from typing import Any
 
 from nutonic.core.classes import ClassTable
@@ -35,7 +36,7 @@ class Word(str):
         return word
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)  # one is itself alone, so that what is made for it can be kept
 class Lexicon:
     """What classes, places, zones and directions are called."""
 
@@ -66,8 +67,15 @@ class Lexicon:
 
     def noun(self, class_id: int) -> Word:
         """What a class is called, and whether that is a plural."""
-        noun = self.nouns[class_id]
-        return Word(noun, plural=" and " in noun or "/" in noun or (noun.endswith("s") and not noun.endswith("ss")))
+        return self._words[class_id]
+
+    @cached_property
+    def _words(self) -> Mapping[int, Word]:
+        return {class_id: Word(noun, plural=_is_plural(noun)) for class_id, noun in self.nouns.items()}
+
+
+def _is_plural(noun: str) -> bool:
+    return " and " in noun or "/" in noun or (noun.endswith("s") and not noun.endswith("ss"))
 
 
 def _unlike_a_list(noun: str, nouns: set[str]) -> str:
@@ -208,12 +216,16 @@ class _Each(Kind):
             text = text.replace(re.escape(f"{{{name}}}"), f"(?{f'P<{name}>' if named else ':'}{kind.pattern(lexicon)})")
         return text
 
+    @lru_cache(maxsize=16)  # noqa: B019 - kinds are few, and stay
+    def _item_of(self, lexicon: Lexicon) -> re.Pattern[str]:
+        return re.compile(self._one(lexicon, named=True), re.IGNORECASE)
+
     def pattern(self, lexicon: Lexicon) -> str:
         one, (between, last) = self._one(lexicon, named=False), map(re.escape, self._joint)
         return f"{one}(?:(?:{between}{one})*{last}{one})?"
 
     def value(self, words: str, lexicon: Lexicon) -> tuple[Mapping[str, Any], ...]:
-        one, at, found = re.compile(self._one(lexicon, named=True), re.IGNORECASE), 0, []
+        one, at, found = self._item_of(lexicon), 0, []
         while (match := one.match(words, at)) is not None:
             found.append({name: kind.value(match[name], lexicon) for name, kind in self._kinds.items()})
             at = match.end()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any
 
 from nutonic.chips.regions import LandCover, cell_edges
@@ -48,7 +48,7 @@ class Truth:
     @cached_property
     def whole(self) -> bool:
         """Whether enough is labelled to speak of the whole image."""
-        return self.cover.valid >= Fraction(str(self.rows.whole_image)) * self.pixels
+        return self.cover.valid >= fraction(self.rows.whole_image) * self.pixels
 
     def count(self, class_id: int) -> int:
         """Pixels of a class, 0 where there is none."""
@@ -74,11 +74,19 @@ class Truth:
 
     def boxable(self, class_id: int | None = None) -> tuple[Region, ...]:
         """The regions that are worth a box, by the recipe's limits, largest first: of one class, or of all."""
-        return tuple(r for r in self._worth_a_box if class_id in (None, r.class_id))[: self.rows.max_boxes]
+        return self._boxable.get(class_id, ())
+
+    @cached_property
+    def _boxable(self) -> Mapping[int | None, tuple[Region, ...]]:
+        """The regions worth a box, by class and of all."""
+        found: dict[int | None, list[Region]] = {None: [*self._worth_a_box]}
+        for region in self._worth_a_box:
+            found.setdefault(region.class_id, []).append(region)
+        return {class_id: tuple(regions[: self.rows.max_boxes]) for class_id, regions in found.items()}
 
     @cached_property
     def _worth_a_box(self) -> tuple[Region, ...]:
-        least, per = Fraction(str(self.rows.min_box_fill)).as_integer_ratio()
+        least, per = fraction(self.rows.min_box_fill).as_integer_ratio()
 
         def good(region: Region) -> bool:
             x1, y1, x2, y2 = region.bbox
@@ -99,7 +107,7 @@ class Truth:
     @property
     def _least_boxable(self) -> int:
         """Pixels of the smallest region that is worth a box."""
-        return -(-Fraction(str(self.rows.min_box_fill)) * self.rows.min_box_px**2 // 1)
+        return -(-fraction(self.rows.min_box_fill) * self.rows.min_box_px**2 // 1)
 
     def is_plain(self, pixels: int) -> bool:
         """Whether so many pixels are enough to be asked for: a hundredth of the image."""
@@ -124,18 +132,26 @@ class Truth:
 
     def box(self, region: Region) -> tuple[float, ...]:
         """A region's box, as rows write it."""
-        return tuple(normalised(region.bbox, self.cover.shape))
+        return normalised(region.bbox, self.cover.shape)
 
 
-def normalised(box: tuple[int, ...], shape: tuple[int, int]) -> list[float]:
+@lru_cache(maxsize=64)
+def fraction(limit: float) -> Fraction:
+    """A limit of a recipe, as it is written."""
+    return Fraction(str(limit))
+
+
+@lru_cache(maxsize=512)  # a box stands in several rows, and is read back in each
+def normalised(box: tuple[int, ...], shape: tuple[int, int]) -> tuple[float, ...]:
     """A half-open pixel box divided by the chip's size, with 4 decimals."""
-    height, width = shape
-    return [round(edge / side, 4) for edge, side in zip(box, (width, height, width, height), strict=True)]
+    (x1, y1, x2, y2), (height, width) = box, shape
+    return round(x1 / width, 4), round(y1 / height, 4), round(x2 / width, 4), round(y2 / height, 4)
 
 
+@lru_cache(maxsize=16)
 def hundredths(share: float) -> str:
     """A limit of a recipe in per cent, as prompts write it: 0.3 is 30."""
-    return f"{float(100 * Fraction(str(share))):g}"
+    return f"{float(100 * fraction(share)):g}"
 
 
 def least_side(truth: Truth) -> str:
@@ -146,8 +162,13 @@ def least_side(truth: Truth) -> str:
 
 def patch_size(truth: Truth) -> tuple[str, str]:
     """The size that a patch has at least, as a number and its unit: the roundest that no smaller region reaches."""
-    per_px = (truth.side_m / truth.cover.shape[1]) ** 2
-    low, high = (truth.min_area - 1) * per_px, truth.min_area * per_px
+    return _patch_size(truth.min_area, truth.side_m / truth.cover.shape[1])
+
+
+@lru_cache(maxsize=16)
+def _patch_size(min_area: int, pixel_m: float) -> tuple[str, str]:
+    per_px = pixel_m**2
+    low, high = (min_area - 1) * per_px, min_area * per_px
     unit, per = ("ha", 10_000.0) if high >= 1000 else ("m²", 1.0)
     for digits in range(-3, 6):
         step = 10.0**-digits
@@ -168,4 +189,4 @@ def zone_is_whole(truth: Truth, zone: str) -> bool:
     scale = 2 if any(side % 2 for side in truth.cover.shape) else 1
     edges = [cell_edges(scale * side) for side in truth.cover.shape]
     high, wide = (at[span.stop] - at[span.start] for at, span in zip(edges, PLACES[zone], strict=True))
-    return sum(n for _, n in in_zone(truth, zone)) >= Fraction(str(truth.rows.whole_image)) * high * wide
+    return sum(n for _, n in in_zone(truth, zone)) >= fraction(truth.rows.whole_image) * high * wide
