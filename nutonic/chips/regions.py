@@ -165,7 +165,7 @@ def _every_region(mask: np.ndarray) -> _Regions:
     Each row is a sequence of runs of one value. Runs that touch, also by their corners, and have one value are of one
     region: a graph of a few thousand runs in place of a picture that is looked through once for each class.
     """
-    height, width = mask.shape
+    width = mask.shape[1]
     begins = np.ones(mask.shape, bool)
     np.not_equal(mask[:, 1:], mask[:, :-1], out=begins[:, 1:])
     first = np.flatnonzero(begins)
@@ -204,7 +204,9 @@ def _connected(begins: np.ndarray, runs: tuple[np.ndarray, np.ndarray, np.ndarra
     above = np.repeat(upper, count)
     under = np.arange(len(above)) + np.repeat(low - np.cumsum(count) + count, count)
     joined = value[above] == value[under]
-    graph = sparse.coo_array((np.ones(joined.sum(), bool), (above[joined], under[joined])), shape=(len(row),) * 2)
+    above, under = above[joined], under[joined].astype(np.int32)
+    ends = np.searchsorted(above, np.arange(len(row) + 1)).astype(np.int32)
+    graph = sparse.csr_array((np.ones(len(under)), under, ends), shape=(len(row),) * 2)
     return np.asarray(csgraph.connected_components(graph, directed=False)[1])
 
 

@@ -13,8 +13,8 @@ import struct
 import threading
 import warnings
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Callable, Hashable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from functools import cache, partial
 from pathlib import Path
@@ -22,6 +22,7 @@ from typing import BinaryIO, TypeVar
 
 import numpy as np
 import rasterio
+from affine import Affine
 from rasterio.crs import CRS
 from rasterio.env import get_gdal_config
 from rasterio.errors import CRSError, NotGeoreferencedWarning, RasterioError
@@ -35,6 +36,7 @@ from nutonic.io.atomic import disk_error, refusal_at
 from nutonic.io.decoder import SIGNATURES, DecodedRaster
 from nutonic.io.files import open_regular
 from nutonic.io.ranged import Changed, RangeCache, RemoteFile
+from nutonic.io.tiff.blocks import Blocks, Fetch, Kept, Undecodable, new_cache
 
 GDAL_ENV: dict[str, str | int] = {
     "GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR",  # no probing for .aux, .ovr, .msk beside every file
@@ -108,6 +110,8 @@ class OpenRaster:
     file: RemoteFile | None = None
     context: contextvars.Context = field(default_factory=contextvars.Context)
     broken: bool = False
+    plain: PlainBlocks | None = None
+    """What reads its blocks without GDAL; None where GDAL must."""
 
     def run(self, action: Callable[[], T]) -> T:
         """Do something with the dataset."""
@@ -115,6 +119,11 @@ class OpenRaster:
 
     def read(self, band: int, window: tuple[slice, slice]) -> np.ndarray:
         """A window's pixels of a band."""
+        if self.plain is not None:
+            if self.file is not None:
+                self.file.begin()
+            with suppress(Undecodable):
+                return self.run(partial(self.plain.read, band, window))
         return self._fetched(lambda: self.raster.read(band, window=Window.from_slices(*window)))
 
     def read_mask(self, band: int, window: tuple[slice, slice]) -> np.ndarray:
@@ -151,6 +160,20 @@ class OpenRaster:
         self.run(self.raster.close)
 
 
+@dataclass(frozen=True, slots=True)
+class PlainBlocks:
+    """The blocks of an open dataset, with the file that they lie in."""
+
+    blocks: Blocks
+    fetch: Fetch
+    kept: Kept
+    file: Hashable
+
+    def read(self, band: int, window: tuple[slice, slice]) -> np.ndarray:
+        """A window's pixels of a band; :class:`Undecodable` where they are GDAL's to read."""
+        return self.blocks.read(band, window, self.fetch, self.kept, self.file)
+
+
 _Key = tuple[str, Access, int]
 
 
@@ -168,6 +191,7 @@ class RasterPool:
         self._idle: OrderedDict[_Key, list[OpenRaster]] = OrderedDict()
         self._layouts: OrderedDict[_Key, tuple[object, ...]] = OrderedDict()
         self._damaged: OrderedDict[_Key, GridError] = OrderedDict()
+        self._blocks = new_cache()
 
     @contextmanager
     def borrow(self, href: str, access: Access) -> Iterator[OpenRaster]:
@@ -192,6 +216,7 @@ class RasterPool:
             self._idle.clear()
             self._layouts.clear()
             self._damaged.clear()
+        self._blocks.clear()
         for raster in idle:
             raster.close()
 
@@ -217,6 +242,7 @@ class RasterPool:
                 if len(self._damaged) > _KEPT_LAYOUTS:
                     self._damaged.popitem(last=False)
             raise
+        opened.plain = opened.run(partial(_plain, opened, key, self._blocks))
         if opened.file is None:
             return opened
         raster = opened.raster
@@ -267,6 +293,39 @@ def version(href: str) -> int:
         raise FileMissing(f"{href} does not exist") from None
     except OSError as error:
         raise ReadFailed(f"cannot look at {href}: {error.strerror}") from None
+
+
+def _plain(opened: OpenRaster, key: _Key, kept: Kept) -> PlainBlocks | None:
+    """What reads the blocks of an opened dataset without GDAL; None if GDAL must."""
+    if isinstance(opened.raster, DecodedRaster):
+        return None
+    fetch = opened.file.part if opened.file is not None else partial(_local_part, key[0], key[2])
+    blocks = Blocks.of(opened.raster, fetch(0, 4)) if tells_predictors() else None
+    file = (key, None if opened.file is None else opened.file.version)
+    return None if blocks is None else PlainBlocks(blocks, fetch, kept, file)
+
+
+def _local_part(path: str, expected: int, start: int, end: int) -> bytes:
+    """A part of a local file; :class:`Undecodable` if it is not what was opened, or ends before."""
+    with open_regular(path) as file:
+        if os.fstat(file.fileno()).st_mtime_ns != expected:
+            raise Undecodable
+        file.seek(start)
+        content = file.read(end - start)
+    if len(content) != end - start:
+        raise Undecodable
+    return content
+
+
+@cache
+def tells_predictors() -> bool:
+    """Whether this GDAL tells of a file whether neighbours' differences are stored, which it did not always."""
+    with rasterio.MemoryFile() as memory:
+        profile = {"driver": "GTiff", "height": 16, "width": 16, "count": 1, "dtype": "uint16"}
+        with memory.open(**profile, compress="deflate", predictor=2, transform=Affine(2, 0, 0, 0, -2, 0)):
+            pass
+        with memory.open() as raster:
+            return bool(raster.tags(ns="IMAGE_STRUCTURE").get("PREDICTOR") == "2")
 
 
 def _open(href: str, access: Access, ranges: RangeCache) -> OpenRaster:

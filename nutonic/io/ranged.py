@@ -265,6 +265,21 @@ class RemoteFile(PositionedFile):
         """What the file was when it was opened."""
         return self._head.pin
 
+    @property
+    def version(self) -> tuple[object, ...]:
+        """What is the same for all that read one version of the file."""
+        return self._head.version
+
+    def part(self, start: int, end: int) -> bytes:
+        """Bytes of the file, for who asks for them without GDAL.
+
+        Raises
+        ------
+        Changed, ReadFailed, Gone, Refused
+            If they cannot be had.
+        """
+        return self._bytes(start, end)
+
     def begin(self) -> None:
         """Forget the error and the ranges of the read before."""
         self._log.error = None

@@ -34,6 +34,9 @@ _HOLE, _PATTERN = "\ue000", "\ue001"
 #: What `phrases.yaml` must name.
 _PHRASES = {"places": (*PLACES, SPREAD, SEVERAL), "zones": ZONES, "directions": DIRECTIONS}
 
+#: Letters that are the same in every alphabet, whatever their case.
+_PLAIN = re.compile("[A-Za-z ,]*")
+
 #: How boxes are to be written: the only numbers that a template may hold itself.
 _FORM = re.compile(r"\[x1, y1, x2, y2\]|0-1")
 
@@ -170,10 +173,20 @@ class Template:
 
     @cached_property
     def beginning(self) -> str:
-        """Letters, in small ones, that all its sentences begin with: none if a slot comes first, or what is no plain letter."""
+        """Small letters that all its sentences begin with; none where a slot comes first, or what is no plain letter."""
         first = self._parts[0] if self._parts else ""
-        start = re.match("[A-Za-z ,]*", first) if isinstance(first, str) else None
+        start = _PLAIN.match(first) if isinstance(first, str) else None
         return start[0].lower() if start is not None else ""
+
+    @cached_property
+    def _held(self) -> str:
+        """Small letters that each of its sentences holds somewhere, as many as there are in one piece."""
+        texts = (part for part in self._parts or () if isinstance(part, str))
+        return max((piece.lower() for text in texts for piece in _PLAIN.findall(text)), key=len, default="")
+
+    def may_read(self, small: str, at: int) -> bool:
+        """Whether a text in small letters, all of them plain, may be in these words from a letter on."""
+        return small.startswith(self.beginning, at) and small.find(self._held, at) >= 0
 
     @cached_property
     def _pattern(self) -> re.Pattern[str]:
@@ -307,28 +320,31 @@ class Wording:
 
         Where a sentence can be read in two ways, the first in the order of claims and templates is taken.
         """
-        # Of other alphabets small letters may be more than the large ones, or a plain one's too.
-        return self._read(text, text.lower() if text.isascii() else None, 0, self._candidates(tuple(claims)))
+        found = self._whole(text, tuple(claims))
+        return None if found is None else [*found]
 
-    def _read(
-        self, text: str, small: str | None, at: int, candidates: Sequence[tuple[str, Template]]
-    ) -> list[Said] | None:
+    @lru_cache(maxsize=2048)  # noqa: B019 - wordings are few, and stay; prompts come again and again
+    def _whole(self, text: str, claims: tuple[str, ...]) -> Sequence[Said] | None:
+        # Of other alphabets small letters may be more than the large ones, or a plain one's too.
+        return self._read(text, text.lower() if text.isascii() else None, 0, claims)
+
+    def _read(self, text: str, small: str | None, at: int, claims: tuple[str, ...]) -> list[Said] | None:
         if at >= len(text):
             return []
-        for beginning, template in candidates:
-            if small is not None and not small.startswith(beginning, at):
+        for template in self._candidates(claims, "" if small is None else small[at]):
+            if small is not None and not template.may_read(small, at):
                 continue
             found = template.read(text, at)
-            rest = self._read(text, small, found[1], candidates) if found is not None else None
+            rest = self._read(text, small, found[1], claims) if found is not None else None
             if found is not None and rest is not None:
                 return [found[0], *rest]
         return None
 
-    @lru_cache(maxsize=64)  # noqa: B019 - wordings are few, and stay
-    def _candidates(self, claims: tuple[str, ...]) -> Sequence[tuple[str, Template]]:
-        """The templates of claims in their order, each behind the letters that its sentences begin with."""
-        templates = [template for claim in claims for template in self._templates[claim]]
-        return [(template.beginning, template) for template in templates]
+    @lru_cache(maxsize=4096)  # noqa: B019
+    def _candidates(self, claims: tuple[str, ...], letter: str) -> Sequence[Template]:
+        """The templates of claims in their order, without those whose sentences begin with another small letter."""
+        templates = (template for claim in claims for template in self._templates[claim])
+        return [each for each in templates if not letter or each.beginning[:1] in ("", letter)]
 
 
 @lru_cache(maxsize=8)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 import dask.base
 import dask.threaded
 import numpy as np
+import xarray as xr
 from odc.geo.geobox import GeoBox
 
 from nutonic.core.grid import window_in
@@ -91,12 +92,33 @@ def _read(places: Sequence[PlannedPlace], scene: Scene, sources: AnySources, gri
     squares = [place_grid(place.poi.lon, place.poi.lat, scene, grid) for place in places]
     chunk = sources.imagery.chunk_hint(scene)
     whole = scene_grid(scene, squares, chunk or 1)
-    # Without blocks, as with labels, arrays stay lazily indexed until they are sliced, and only these pixels are read.
+    # Without chunks arrays stay lazily indexed until they are sliced, and only these pixels are read.
     scenes, chunks = ((scene,), places[0].labels), (chunk, None)
     cube = open_scene(whole, sources, scenes=scenes[: len(sources)], chunks=chunks[: len(sources)])
-    lazy = [cube.isel(window_in(whole, square)).chunk() for square in squares]
-    arrays = [{str(name): variable.data for name, variable in part.data_vars.items()} for part in lazy]
-    # The scheduler is given as a function, since dask imports distributed to resolve the name "threads".
+    windows = [tuple(window_in(whole, square).values()) for square in squares]
+    lazy = [{str(name): cube.variables[name][window] for name in cube.data_vars} for window in windows]
     with SessionThreads(READERS) as threads:
-        loaded = dask.base.compute(arrays, scheduler=dask.threaded.get, pool=threads)[0]
+        try:
+            loaded = _loaded(lazy, threads)
+        except BaseException:
+            threads.shutdown(
+                wait=False, cancel_futures=True
+            )  # what has not begun would fail as well, after its retries
+            raise
     return [Pixels(geobox=square, bands=bands) for square, bands in zip(squares, loaded, strict=True)]
+
+
+def _loaded(lazy: Sequence[Mapping[str, xr.Variable]], threads: SessionThreads) -> list[dict[str, np.ndarray]]:
+    """Pixels of lazy variables: those without chunks each by itself, those of a graph together."""
+    pending = [
+        {name: threads.submit(np.asarray, part) for name, part in bands.items() if part.chunks is None}
+        for bands in lazy
+    ]
+    graphs = [{name: part.data for name, part in bands.items() if part.chunks is not None} for bands in lazy]
+    # The scheduler is given as a function, since dask imports distributed to resolve the name "threads".
+    computed = dask.base.compute(graphs, scheduler=dask.threaded.get, pool=threads)[0] if any(graphs) else graphs
+    found = [
+        {name: each.result() for name, each in bands.items()} | others
+        for bands, others in zip(pending, computed, strict=True)
+    ]
+    return [{name: bands[name] for name in order} for bands, order in zip(found, lazy, strict=True)]

@@ -15,11 +15,13 @@ import numpy as np
 from affine import Affine
 from dask.base import tokenize
 from odc.geo.geobox import GeoBox
+from xarray.core.indexing import LazilyIndexedArray
 
 from nutonic.core.grid import epsg, offset_in
-from nutonic.core.model import Asset
+from nutonic.core.model import Asset, Band
 from nutonic.errors import InputError, MissingExtra, OffLattice
 from nutonic.io.access import LOCAL, Access
+from nutonic.sources.backend import Window, Windowed
 from nutonic.sources.pixels import Offset, placed, read_window
 
 Engine = Literal["stackstac", "odc-stac"]
@@ -180,6 +182,24 @@ def stackstac_array(scene_id: str, asset: Asset, geobox: GeoBox, chunks: int, ac
     if array.shape != tuple(geobox.shape):
         raise OffLattice(f"{asset.written} came out as {array.shape} pixels on a grid of {tuple(geobox.shape)}")
     return array
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Native(Windowed):
+    """One asset on a grid of its own pixels, read window by window."""
+
+    asset: Asset
+    offset: Offset
+    access: Access
+
+    def read(self, window: Window) -> np.ndarray:
+        """Pixels of a window, (rows, columns) uint16, harmonised; nodata beyond the file's edge."""
+        return read_window(self.asset, self.offset, *window, self.access)
+
+
+def native(asset: Asset, geobox: GeoBox, band: Band, access: Access = LOCAL) -> LazilyIndexedArray:
+    """One asset as an array that waits to be sliced: as an engine's without chunks, and without a graph."""
+    return _Native(geobox=geobox, band=band, asset=asset, offset=placed(asset, geobox), access=access).lazy()
 
 
 def _is_beside(asset: Asset, offset: Offset, geobox: GeoBox) -> bool:

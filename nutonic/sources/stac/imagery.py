@@ -12,6 +12,7 @@ import numpy as np
 import xarray as xr
 from affine import Affine
 from odc.geo.geobox import GeoBox
+from xarray.core.indexing import LazilyIndexedArray
 
 from nutonic.core.catalogs import KNOWN_HOSTS, Catalogue, catalogue_at
 from nutonic.core.footprints import Snapping
@@ -19,13 +20,12 @@ from nutonic.core.grid import centre, lonlat_bounds, repeats
 from nutonic.core.model import Asset, Band, Json, Scene, Timeline
 from nutonic.core.showing import Shown, place
 from nutonic.core.times import Interval, Time, as_interval, utc_text
-from nutonic.io import raster as rasters
 from nutonic.io import signing
 from nutonic.io.access import Access, access_for
 from nutonic.recipe.inputs import AssetBand, Imagery
-from nutonic.sources.backend import dataset
+from nutonic.sources.backend import NearestMosaic, dataset
 from nutonic.sources.cost import SourceCost, Workload, files_cost
-from nutonic.sources.engines import Engine, opener, packages_of
+from nutonic.sources.engines import Engine, native, opener, packages_of
 from nutonic.sources.item import Item, cloud_cover, moment, period, stated_cloud_cover, taken_in
 from nutonic.sources.missing import Found, Miss
 from nutonic.sources.mosaic import Opener, is_whole, nearest_array, over_time
@@ -285,11 +285,6 @@ class StacSource(Shown, SourceDefaults):
             nodata=asset.nodata if self.nodata is None else self.nodata,
         )
 
-    def chunk_hint(self, scene: Scene) -> int | None:
-        """The side of its file's blocks, or of whole small ones together."""
-        side = min(max(rasters.header_of(scene.lead, self.access).block), 1024)
-        return side * -(-256 // side)
-
     def cost(self, work: Workload) -> SourceCost:
         """Of files in blocks, a file for each asset."""
         return files_cost(work, len(self.assets), [asset for asset in work.scene.assets if asset.classified])
@@ -303,6 +298,8 @@ class StacSource(Shown, SourceDefaults):
     def open(self, geobox: GeoBox, scenes: Sequence[Scene], *, chunks: int | None = 1024) -> xr.Dataset:
         """One variable (y, x) per asset, uint16, lazily: the first scene's own pixels, nodata beyond its edge.
 
+        With chunks it is the engine's array; without them it waits to be sliced, and only the slice is read.
+
         Classes, of masks and of what tiles are judged by, are uint8 and by nearest neighbour.
 
         Raises
@@ -310,9 +307,9 @@ class StacSource(Shown, SourceDefaults):
         OffLattice
             If the scene is in another CRS or its pixels do not lie on the grid's lattice: they are read, never resampled.
         """
-        first, side = scenes[0], chunks or 1024
+        first = scenes[0]
         assets = {band: first.asset(band.name) for band in self._opened(first)}
-        arrays = {band: self._strict(band, first.id, asset, geobox, side) for band, asset in assets.items()}
+        arrays = {band: self._strict(band, first.id, asset, geobox, chunks) for band, asset in assets.items()}
         return _told(dataset(geobox, arrays, rendered=first.rendered), geobox, [first])
 
     def cube(
@@ -346,10 +343,19 @@ class StacSource(Shown, SourceDefaults):
             return opener(self.engine)(scene, asset, geobox, chunk, self.access)
         return nearest_array(asset, geobox, chunk, band, self.access)
 
-    def _strict(self, band: Band, scene: str, asset: Asset, geobox: GeoBox, chunk: int) -> da.Array:
+    def _strict(
+        self, band: Band, scene: str, asset: Asset, geobox: GeoBox, chunk: int | None
+    ) -> da.Array | LazilyIndexedArray:
         """An asset of one scene: reflectance is never resampled."""
         if band.kind == "reflectance":
-            return opener(self.engine)(scene, asset, geobox, chunk, self.access)
+            engine = opener(self.engine)
+            return (
+                native(asset, geobox, band, self.access)
+                if chunk is None
+                else engine(scene, asset, geobox, chunk, self.access)
+            )
+        if chunk is None:
+            return NearestMosaic(geobox=geobox, assets=(asset,), band=band, access=self.access, of_scene=True).lazy()
         return nearest_array(asset, geobox, chunk, band, self.access)
 
 

@@ -1,0 +1,1 @@
+"""Pixels of TIFF files without GDAL, where that is simple."""
