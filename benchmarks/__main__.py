@@ -11,7 +11,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from benchmarks import report
+from benchmarks import once, report
 from benchmarks.context import context
 from benchmarks.scenes import World
 from benchmarks.sections import SECTIONS, Bench, run, world_of
@@ -46,6 +46,7 @@ def main() -> None:
         folder = asked.folder or Path(temporary)
         folder.mkdir(parents=True, exist_ok=True)
         bench = Bench(folder, TINY_WORLDS if asked.tiny else WORLDS, TINY if asked.tiny else SIZES, runs=asked.runs)
+        bench.peers = once.installed_peers()
         header = context(**world_of(bench), runs=asked.runs, command=" ".join(["python -m benchmarks", *sys.argv[1:]]))
         asked.results.mkdir(parents=True, exist_ok=True)
         records = run(bench, asked.only, header, asked.results / "results.jsonl")

@@ -11,9 +11,13 @@ import sys
 import time
 import warnings
 from collections.abc import Callable, Mapping
+from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from benchmarks import peers
+from benchmarks.peers import READERS
 from benchmarks.server import Served
 
 Way = Callable[[Path, Path], int]
@@ -46,11 +50,24 @@ def the_floor(recipe: Path, out: Path) -> int:
     return run(recipe, out)
 
 
+def installed_peers() -> list[str]:
+    """The peers whose libraries are installed."""
+    return [name for name, (_, module) in READERS.items() if _is_installed(module)]
+
+
+def _is_installed(module: str) -> bool:
+    try:
+        return find_spec(module) is not None
+    except ModuleNotFoundError:  # nor is what it is a part of
+        return False
+
+
 WAYS: Mapping[str, Way] = {
     "floor": the_floor,
     "nutonic": nutonic,
     "nutonic, 1 worker": one_worker,
     "nutonic, 2 workers": two_workers,
+    **{name: partial(peers.run, name) for name in READERS},
 }
 
 

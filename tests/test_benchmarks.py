@@ -10,13 +10,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import rasterio
 import xarray as xr
+from odc.geo.geobox import GeoBox
 from support.paths import ROOT
 
-from benchmarks import cubes, once, report
+from benchmarks import cubes, once, peers, report
 from benchmarks.patterns import PATTERNS, recipe_of
 from benchmarks.scenes import World, compression_ratio, write
 from benchmarks.server import served
+from nutonic.core.nearest import source_pixels
 
 
 @pytest.fixture(scope="module")
@@ -128,3 +131,20 @@ def test_all_ways_to_a_median_give_the_same_picture(tmp_path: Path) -> None:
         found = xr.open_zarr(tmp_path / f"{name}.zarr", mask_and_scale=False, consolidated=False)
         for band in cubes.BANDS:
             np.testing.assert_array_equal(np.nan_to_num(np.rint(found[band].values)), ours[band].values, err_msg=name)
+
+
+@pytest.mark.sampled(one_in=3, among="peers")
+@pytest.mark.parametrize("name", list(peers.READERS))
+def test_peers_read_the_same_pixels(name: str, world: tuple[World, Path], tmp_path: Path):
+    reader, module = peers.READERS[name]
+    pytest.importorskip(module)
+    _, places = peers.places_of(recipe_of(PATTERNS["dense"], *world, tmp_path, 1))
+    (found,) = reader(places)
+    left, top = places[0].bounds[0], places[0].bounds[3]
+    for k, band in enumerate(peers.BANDS):
+        with rasterio.open(places[0].item["assets"][band]["href"]) as raster:
+            col, row = (round(v) for v in peers.pixel_at(raster.transform, left, top))
+            np.testing.assert_array_equal(found.rgb[k], raster.read(1)[row : row + 512, col : col + 512])
+    with rasterio.open(places[0].labels["assets"]["map"]["href"]) as raster:
+        rows, cols = source_pixels(GeoBox((512, 512), places[0].transform, 32633), "EPSG:4326", raster.transform)
+        assert (found.label == raster.read(1)[rows, cols]).mean() > 0.98
