@@ -20,11 +20,14 @@ from benchmarks.sections import SECTIONS, Bench, run, world_of
 SIZES = {
     "dense": (32, 224),
     "sparse": (8, 40),
+    "peers": (4, 24),
     "other": (16, 64),
-    "strides of 128 (512 each)": (4, 16),
+    "strides of 128 (512 each)": (2, 8),
     "network": (64, 16),
+    "stages": (64, 16),
+    "median": (4096, 4),
 }
-TINY = dict.fromkeys(SIZES, (1, 4)) | {"strides of 128 (512 each)": (1, 2)}
+TINY = dict.fromkeys(SIZES, (1, 3)) | {"strides of 128 (512 each)": (1, 2), "median": (300, 2)}
 
 WORLDS = {1024: World(), 512: World(side=4096, block=512)}
 TINY_WORLDS = {1024: World(side=1600, across=1, block=256, labels_block=256)}

@@ -24,6 +24,8 @@ class Target:
     unit: str = "×"
     least: bool = False
     """Whether the limit is the least, and not the most."""
+    why: str = ""
+    """Of one that this run does not measure: why, and where it is measured."""
 
     def met(self, values: Values) -> bool:
         """Whether the median is within the limit."""
@@ -34,7 +36,38 @@ class Target:
 def write(folder: Path, header: Record, records: Sequence[Record]) -> None:
     """Write RESULTS.md."""
     parts = ["# Results", _context(header), _targets(records), *_tables(records)]
+    figure = _figure(folder / "results.png", records)
+    parts.insert(3, figure)
     (folder / "RESULTS.md").write_text("\n\n".join(part for part in parts if part) + "\n", encoding="utf-8")
+
+
+def _figure(path: Path, records: Sequence[Record]) -> str:
+    """Draw the CPU per tile of all ways; the line that shows it; nothing without matplotlib."""
+    costs = _grouped([r for r in records if r["section"] in ("chips", "peers")], "pattern", "way")
+    ways = list(dict.fromkeys(way for _, way in costs))
+    try:
+        from matplotlib.figure import Figure
+    except ImportError:
+        return ""
+    if not costs:
+        return ""
+    figure = Figure(figsize=(8, 0.5 * len(ways) + 1.5), layout="constrained")
+    axes = figure.add_subplot()
+    for k, (pattern, colour) in enumerate((("dense", "#2c7fb8"), ("sparse", "#7fcdbb"))):
+        found = {way: [r["cpu_ms_per_tile"] for r in costs.get((pattern, way), ())] for way in ways}
+        middles = [statistics.median(values) if values else 0.0 for values in found.values()]
+        axes.barh([i + 0.4 * k for i in range(len(ways))], middles, 0.38, label=pattern, color=colour)
+        for i, (middle, values) in enumerate(zip(middles, found.values(), strict=True)):
+            if values:
+                axes.plot([min(values), max(values)], [i + 0.4 * k] * 2, color="black", linewidth=1)
+                axes.text(max(values), i + 0.4 * k, f" {middle:.1f}", va="center", fontsize=8)
+    axes.set_yticks([i + 0.2 for i in range(len(ways))], ways)
+    axes.invert_yaxis()
+    axes.set_xlabel("ms of CPU per tile, start-up cancelled; the line is from the least to the most")
+    axes.legend()
+    axes.spines[["top", "right"]].set_visible(False)
+    figure.savefig(path, dpi=110)
+    return f"![CPU per tile of all ways]({path.name})"
 
 
 def spread(values: Values, digits: int = 2) -> str:
@@ -57,7 +90,7 @@ def _targets(records: Sequence[Record]) -> str:
         sign = "≥" if target.least else "≤"
         limit = f"{sign} {target.limit:g} {target.unit}"
         if not values:
-            rows.append((target.what, limit, "not measured here", ""))
+            rows.append((target.what, limit, "not measured here", target.why))
         else:
             rows.append((target.what, limit, spread(values), "met" if target.met(values) else "**not met**"))
     return "## Targets\n\nMedians of repeats, with the least and the most.\n\n" + _table(
@@ -66,8 +99,11 @@ def _targets(records: Sequence[Record]) -> str:
 
 
 def _tables(records: Sequence[Record]) -> Iterable[str]:
-    of = {name: [r for r in records if r["section"] == name] for name in ("chips", "patterns", "network", "start_up")}
-    found = [*of["chips"], *of["patterns"]]
+    of = {
+        name: [r for r in records if r["section"] == name]
+        for name in ("chips", "peers", "patterns", "network", "workers", "start_up", "stages", "median")
+    }
+    found = [*of["chips"], *of["peers"], *of["patterns"]]
     if found:
         groups = _grouped(found, "pattern", "way")
         rows = [
@@ -75,6 +111,11 @@ def _tables(records: Sequence[Record]) -> Iterable[str]:
             for key, group in groups.items()
         ]
         yield "## CPU per tile\n\n" + _table(("pattern", "way", "ms of CPU per tile", "peak MB"), rows)
+    if of["stages"]:
+        names = list(dict.fromkeys(name for r in of["stages"] for name in r["ms_per_tile"]))
+        rows = [(name, *(f"{r['ms_per_tile'].get(name, 0):.2f}" for r in of["stages"])) for name in names]
+        head = ("stage", *(r["pattern"] for r in of["stages"]))
+        yield "## Where a build's CPU goes\n\nMilliseconds a tile.\n\n" + _table(head, rows)
     if of["network"]:
         rows = [
             (
@@ -86,6 +127,22 @@ def _tables(records: Sequence[Record]) -> Iterable[str]:
             for key, group in _grouped(of["network"], "pattern", "latency_ms").items()
         ]
         yield "## Over a network\n\n" + _table(("pattern", "ms a request", "wall s", "requests", "MB"), rows)
+    if of["workers"]:
+        rows = [
+            (
+                *key,
+                spread([r["many"]["wall_s"] - r["few"]["wall_s"] for r in group]),
+                spread([r["many"]["peak_mb"] for r in group], 0),
+            )
+            for key, group in _grouped(of["workers"], "way").items()
+        ]
+        yield "## Workers\n\n" + _table(("way", "wall s, start-up cancelled", "MB of the largest process"), rows)
+    if of["median"]:
+        rows = [
+            (*key, *(spread([r[name] for r in group]) for name in ("wall_s", "cpu_s", "peak_gb")))
+            for key, group in _grouped(of["median"], "way").items()
+        ]
+        yield "## A median over time\n\n" + _table(("way", "wall s", "CPU s", "peak GB"), rows)
     if of["start_up"]:
         rows = [
             (*key, spread([r["cpu_s"] for r in group]), spread([r["wall_s"] for r in group]))
@@ -113,7 +170,7 @@ def _costs(records: Sequence[Record], pattern: str, way: str) -> dict[int, float
     return {
         r["repeat"]: r["cpu_ms_per_tile"]
         for r in records
-        if r["section"] in ("chips", "patterns") and (r["pattern"], r["way"]) == (pattern, way)
+        if r["section"] in ("chips", "peers", "patterns") and (r["pattern"], r["way"]) == (pattern, way)
     }
 
 
@@ -149,13 +206,74 @@ def _started(command: str) -> Callable[[Sequence[Record]], Values]:
     return lambda records: [r["cpu_s"] for r in records if r["section"] == "start_up" and r["command"] == command]
 
 
+def _of_network(count: str, wanted: Callable[[Record], float]) -> Callable[[Sequence[Record]], Values]:
+    """What was fetched by what had to be, of dense places without latency."""
+    return lambda records: [
+        r[count] / wanted(r)
+        for r in records
+        if r["section"] == "network" and (r["pattern"], r["latency_ms"]) == ("dense", 0)
+    ]
+
+
+def _peak(records: Sequence[Record]) -> Values:
+    return [r["many"]["peak_mb"] for r in records if r["section"] == "workers" and r["way"] == "nutonic, 1 worker"]
+
+
+def _growth(records: Sequence[Record]) -> Values:
+    return [
+        r["many"]["peak_mb"] / r["few"]["peak_mb"]
+        for r in records
+        if r["section"] == "workers" and r["way"] == "nutonic, 1 worker"
+    ]
+
+
+def _median(records: Sequence[Record]) -> Values:
+    walls = {(r["repeat"], r["way"]): r["wall_s"] for r in records if r["section"] == "median"}
+    repeats = sorted({k for k, _ in walls})
+    return [walls[k, "nutonic"] / min(walls[k, "stackstac"], walls[k, "odc-stac"]) for k in repeats]
+
+
+def _against(way: str, limit: float) -> tuple[Target, Target]:
+    """CPU of a peer by nutonic's, in both patterns."""
+    dense, sparse = (
+        Target(
+            what=f"CPU per tile of {way} ÷ nutonic, {pattern}",
+            limit=limit,
+            values=_ratio(pattern, way, "nutonic"),
+            least=True,
+        )
+        for pattern in ("dense", "sparse")
+    )
+    return dense, sparse
+
+
 TARGETS: Sequence[Target] = (
     Target(what="CPU per tile ÷ floor, dense", limit=1.35, values=_ratio("dense", "nutonic", "floor")),
     Target(what="CPU per tile ÷ floor, sparse", limit=1.5, values=_ratio("sparse", "nutonic", "floor")),
+    *_against("stackstac", 3.5),
+    *_against("odc-stac", 3),
+    *_against("rasterio", 2),
+    *_against("async-geotiff", 1.5),
     Target(what="wall of 1 worker ÷ 2 workers", limit=1.85, values=_two_workers, least=True),
     Target(what="wall at 20 ms a request ÷ 0 ms, dense", limit=1.15, values=_slower("dense", 20)),
     Target(what="wall at 100 ms a request ÷ 0 ms, dense", limit=1.6, values=_slower("dense", 100)),
+    Target(
+        what="requests ÷ (blocks + headers), dense", limit=1.1,
+        values=_of_network("requests", lambda r: r["blocks"] + r["files"])
+    ),
+    Target(what="bytes ÷ compressed blocks, dense", limit=1.05, values=_of_network("bytes", lambda r: r["block_bytes"])),
+    Target(what="memory of the largest process, 1 worker", limit=400, unit="MB", values=_peak),
+    Target(what="the same, 7 times the places ÷ once", limit=1.05, values=_growth),
+    Target(
+        what="driver and scheduler at 100,000 places", limit=2, unit="% of the work", values=lambda _: [],
+        why="takes minutes: `python -m benchmarks.scale --places 100000 --workers 2`, figures in the README",
+    ),
+    Target(
+        what="cost per tile at 10 × the places", limit=1.05, values=lambda _: [],
+        why="costs here are differences of two sizes, so one that grew with places would show in the ratio to the floor",
+    ),
+    Target(what="median composite, nutonic ÷ the faster of stackstac and odc-stac", limit=1, values=_median),
     Target(what="nutonic --help", limit=0.3, unit="s of CPU", values=_started("--help")),
     Target(what="build with nothing to do", limit=1.0, unit="s of CPU", values=_started("build with nothing to do")),
     Target(what="plan of 4 places", limit=1.5, unit="s of CPU", values=_started("plan of 4 places")),
-)
+)  # fmt: skip

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import resource
 import shutil
 import subprocess
@@ -14,9 +15,13 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import rasterio
+from pyproj import Transformer
+
 from benchmarks import once
-from benchmarks.patterns import PATTERNS, Pattern, recipe_of
-from benchmarks.scenes import BANDS, World, compression_ratio, write
+from benchmarks.patterns import PATTERNS, SQUARE, Pattern, recipe_of
+from benchmarks.scenes import BANDS, CRS, STEP, World, compression_ratio, write, write_labels
 from benchmarks.server import served
 
 Record = dict[str, Any]
@@ -39,9 +44,14 @@ class Bench:
     def files(self, block: int = 1024, *, fragmented: bool = False) -> Path:
         """The folder of a world's files, written when it is first needed."""
         path = self.folder / f"world-{block}{'-fragmented' if fragmented else ''}"
-        if not (path / "items.json").is_file():
-            shutil.rmtree(path, ignore_errors=True)
-            write(path, self.worlds[block], fragmented=fragmented)
+        if (path / "items.json").is_file():
+            return path
+        shutil.rmtree(path, ignore_errors=True)
+        if not fragmented:
+            write(path, self.worlds[block])
+            return path
+        shutil.copytree(self.files(block), path, copy_function=os.link, ignore=shutil.ignore_patterns("land_cover.tif"))
+        write_labels(path / "land_cover.tif", self.worlds[block], fragmented=True)
         return path
 
     def recipe(self, pattern: Pattern, places: int, url: str | None = None) -> Path:
@@ -68,11 +78,17 @@ def world_of(bench: Bench) -> Record:
 
 
 def chips(bench: Bench) -> Iterator[Record]:
-    """CPU per tile of all ways, dense and sparse: runs of two sizes, in turn."""
+    """CPU per tile of the floor and of nutonic, dense and sparse: runs of two sizes, in turn."""
     for name in ("dense", "sparse"):
-        ways = ("floor", "nutonic", *bench.peers)
         recipes = [bench.recipe(PATTERNS[name], places) for places in bench.sizes[name]]
-        yield from _per_tile(bench, name, ways, recipes)
+        yield from _per_tile(bench, name, ("floor", "nutonic"), recipes)
+
+
+def peers(bench: Bench) -> Iterator[Record]:
+    """CPU per tile of others, of as few places as show it: each place costs them the same, whatever lies beside it."""
+    for name in ("dense", "sparse"):
+        recipes = [bench.recipe(PATTERNS[name], places) for places in bench.sizes["peers"]]
+        yield from _per_tile(bench, name, bench.peers, recipes, runs=min(2, bench.runs))
 
 
 def patterns(bench: Bench) -> Iterator[Record]:
@@ -99,20 +115,81 @@ def _per_tile(
 def network(bench: Bench) -> Iterator[Record]:
     """Wall, requests and bytes where each request takes 0, 20 and 100 ms."""
     for pattern in ("dense", "sparse"):
-        places = bench.sizes["network"]
-        for repeat in range(bench.runs):
+        places = bench.sizes["network"][pattern == "sparse"]
+        blocks = _blocks(bench, PATTERNS[pattern].points(bench.worlds[1024], places))
+        for repeat in range(min(2, bench.runs)):
             for latency in (0, 20, 100):
                 files = bench.files()
                 with served(files, latency) as server:
-                    recipe = bench.recipe(PATTERNS[pattern], places[pattern == "sparse"], server.url)
+                    recipe = bench.recipe(PATTERNS[pattern], places, server.url)
                     found = bench.once("nutonic", recipe, server)
-                yield {"pattern": pattern, "latency_ms": latency, "repeat": repeat, **found}
+                yield {"pattern": pattern, "latency_ms": latency, "repeat": repeat, "places": places, **blocks, **found}
+
+
+def _blocks(bench: Bench, corners: np.ndarray) -> Record:
+    """The blocks of imagery and of labels that squares need, and their bytes in the files."""
+    world, files = bench.worlds[1024], bench.files()
+    touched = set[tuple[str, int, int]]()
+    for row, col in corners.tolist():
+        name = world.item_id(col // world.side, row // world.side)
+        spans = [
+            range(v % world.side // world.block, (v % world.side + SQUARE - 1) // world.block + 1) for v in (row, col)
+        ]
+        touched |= {(f"{name}/{band}.tif", i, k) for band in BANDS for i in spans[0] for k in spans[1]}
+    with rasterio.open(files / "land_cover.tif") as raster:
+        x, y = world.origin(0, 0)
+        to_degrees = Transformer.from_crs(CRS, "EPSG:4326", always_xy=True)
+        for row, col in corners.tolist():
+            steps = np.linspace(0, 10 * SQUARE, 33)
+            lon, lat = to_degrees.transform(*np.meshgrid(x + 10 * col + steps, y - 10 * row - steps))
+            cols, rows = (np.asarray(lon) - raster.transform.c) / STEP, (raster.transform.f - np.asarray(lat)) / STEP
+            at = np.stack([rows.ravel(), cols.ravel()], 1).astype(int) // world.labels_block
+            touched |= {("land_cover.tif", i, k) for i, k in np.unique(at, axis=0).tolist()}
+    return {
+        "blocks": len(touched),
+        "block_bytes": sum(_sizes(files, touched)),
+        "files": len({name for name, *_ in touched}),
+    }
+
+
+def _sizes(files: Path, blocks: set[tuple[str, int, int]]) -> Iterator[int]:
+    for name in sorted({name for name, *_ in blocks}):
+        with rasterio.open(files / name) as raster:
+            for _, row, col in sorted(block for block in blocks if block[0] == name):
+                yield int(raster.get_tag_item(f"BLOCK_SIZE_{col}_{row}", "TIFF", bidx=1))
+
+
+def stages(bench: Bench) -> Iterator[Record]:
+    """Where the CPU of a build goes."""
+    for name in ("dense", "sparse"):
+        recipe = bench.recipe(PATTERNS[name], bench.sizes["stages"][name == "sparse"])
+        out = bench.folder / f"stages-{name}"
+        command = [sys.executable, "-m", "benchmarks.stages", str(recipe), str(out)]
+        found = subprocess.run(command, check=True, capture_output=True, text=True, cwd=_ROOT, timeout=600)
+        yield {"pattern": name, "ms_per_tile": json.loads(found.stdout.splitlines()[-1])}
+        shutil.rmtree(out)
+
+
+def median(bench: Bench) -> Iterator[Record]:
+    """A median over time, of a smaller tile than the README's: see :mod:`benchmarks.cubes`."""
+    from benchmarks import cubes
+
+    side, dates = bench.sizes["median"]
+    items = cubes.world(bench.folder / "median", side, dates)
+    for repeat in range(min(2, bench.runs)):
+        for way in ("nutonic", "stackstac", "odc-stac"):
+            out = bench.folder / f"median-{repeat}-{way}.zarr"
+            command = [sys.executable, "-m", "benchmarks.cubes", "--one", way, str(items), str(out)]
+            found = subprocess.run(command, check=True, capture_output=True, text=True, cwd=_ROOT, timeout=600)
+            shutil.rmtree(out)
+            yield {"way": way, "repeat": repeat, **json.loads(found.stdout.splitlines()[-1])}
+    shutil.rmtree(items.parent)
 
 
 def workers(bench: Bench) -> Iterator[Record]:
     """Wall of one and of two worker processes."""
     recipes = [bench.recipe(PATTERNS["dense"], places) for places in bench.sizes["dense"]]
-    for repeat in range(bench.runs):
+    for repeat in range(min(2, bench.runs)):
         for way in ("nutonic, 1 worker", "nutonic, 2 workers"):
             few, many = (bench.once(way, recipe) for recipe in recipes)
             yield {"way": way, "repeat": repeat, "few": few, "many": many}
@@ -142,10 +219,13 @@ def start_up(bench: Bench) -> Iterator[Record]:
 
 SECTIONS: Mapping[str, Callable[[Bench], Iterator[Record]]] = {
     "chips": chips,
-    "patterns": patterns,
+    "stages": stages,
+    "peers": peers,
     "network": network,
     "workers": workers,
     "start_up": start_up,
+    "patterns": patterns,
+    "median": median,
 }
 
 

@@ -12,13 +12,15 @@ import numpy as np
 import pytest
 import rasterio
 import xarray as xr
+from affine import Affine
 from odc.geo.geobox import GeoBox
 from support.paths import ROOT
 
 from benchmarks import cubes, once, peers, report
 from benchmarks.patterns import PATTERNS, recipe_of
-from benchmarks.scenes import World, compression_ratio, write
+from benchmarks.scenes import LEFT, TOP, World, compression_ratio, write
 from benchmarks.server import served
+from nutonic.core.model import HEAD_BYTES
 from nutonic.core.nearest import source_pixels
 
 
@@ -148,3 +150,34 @@ def test_peers_read_the_same_pixels(name: str, world: tuple[World, Path], tmp_pa
     with rasterio.open(places[0].labels["assets"]["map"]["href"]) as raster:
         rows, cols = source_pixels(GeoBox((512, 512), places[0].transform, 32633), "EPSG:4326", raster.transform)
         assert (found.label == raster.read(1)[rows, cols]).mean() > 0.98
+
+
+def test_each_block_and_each_header_is_fetched_once(world: tuple[World, Path], tmp_path: Path):
+    small, folder = world
+    with served(folder) as server:
+        recipe = recipe_of(PATTERNS["dense"], small, folder, tmp_path / "recipe", 4, url=server.url)
+        server.take()
+        assert once.WAYS["nutonic"](recipe, tmp_path / "out") == 16
+        counts = server.take()
+    corners = PATTERNS["dense"].points(small, 4)
+    touched = {
+        (i, k)
+        for row, col in corners.tolist()
+        for i in range(row // 256, (row + 511) // 256 + 1)
+        for k in range(col // 256, (col + 511) // 256 + 1)
+    }
+    sizes = []
+    for band in ("red", "green", "blue"):
+        with rasterio.open(folder / small.item_id(0, 0) / f"{band}.tif") as raster:
+            sizes += [int(raster.get_tag_item(f"BLOCK_SIZE_{k}_{i}", "TIFF", bidx=1)) for i, k in touched]
+    with rasterio.open(folder / "land_cover.tif") as raster:
+        labels, label_bytes = set(), 0
+        geobox = GeoBox((1024, 1024), Affine(10, 0, LEFT + 1000, 0, -10, TOP - 1000), 32633)
+        rows, cols = source_pixels(geobox, "EPSG:4326", raster.transform)
+        for i, k in np.unique(np.stack([rows.ravel() // 256, cols.ravel() // 256], 1), axis=0).tolist():
+            labels.add((i, k))
+            label_bytes += int(raster.get_tag_item(f"BLOCK_SIZE_{k}_{i}", "TIFF", bidx=1))
+    assert counts["heads"] == 4
+    # A window of labels is a rectangle around what a place needs, and may touch a block that no pixel is from.
+    assert 4 + len(sizes) <= counts["requests"] <= 1.1 * (4 + len(sizes) + len(labels))
+    assert counts["bytes"] <= 1.05 * (sum(sizes) + label_bytes) + 4 * HEAD_BYTES

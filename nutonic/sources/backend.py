@@ -218,6 +218,8 @@ def nearest_pixels(
     rows, cols = source_pixels(geobox, asset.crs, Affine(*asset.transform), asset.shape)
     height, width = asset.shape
     inside = (rows >= 0) & (rows < height) & (cols >= 0) & (cols < width)
+    if inside.size and inside.all():
+        return pick(rows.ravel(), cols.ravel()).reshape(rows.shape)
     out = np.full(rows.shape, band.nodata, band.dtype)
     if inside.any():
         out[inside] = pick(rows[inside], cols[inside])

@@ -389,7 +389,8 @@ def _classes(
     if pixels.dtype.kind == "c":
         raise BadPixels(f"{asset.written} holds complex numbers, which are no classes")
     none = [value for value in nodata if value is not None and _can_hold(pixels.dtype, value)]
-    seen = ~np.isin(pixels, _masked(band))
+    masked = _masked(band)
+    seen = ~np.isin(pixels, masked) if masked else np.ones(pixels.shape, bool)
     for value in none:
         seen &= ~_are(pixels, value)
     if pixels.dtype.kind == "f":
@@ -397,7 +398,7 @@ def _classes(
     if observed is not None:
         seen &= observed
     values = _remapped(pixels, asset, band, seen) if band.remap else _fitting(pixels, asset, band, seen)
-    return np.where(seen, values, band.nodata).astype(band.dtype)
+    return np.where(seen, values, band.nodata).astype(band.dtype, copy=False)
 
 
 def _masked(band: Band) -> list[int]:
@@ -408,6 +409,8 @@ def _masked(band: Band) -> list[int]:
 
 def _fitting(pixels: np.ndarray, asset: Asset, band: Band, seen: np.ndarray) -> np.ndarray:
     """The pixels, each of which is a value of the band's dtype where one was seen."""
+    if pixels.dtype == np.dtype(band.dtype):
+        return pixels
     limits = np.iinfo(band.dtype)
     unfit = seen & ((pixels < limits.min) | (pixels > limits.max) | (pixels != np.floor(pixels)))
     if unfit.any():

@@ -30,6 +30,7 @@ from nutonic.core.grid import centre
 from nutonic.core.model import Scene
 from nutonic.errors import BadPixels, Gone, GridError, InputError, OffLattice, ReadFailed
 from nutonic.io import raster as rasters
+from nutonic.io.tiff.blocks import Blocks
 from nutonic.sources.earthengine.imagery import EarthEngineImagery
 from nutonic.sources.earthengine.labels import EarthEngineLabels
 from nutonic.sources.item import item_of
@@ -278,16 +279,23 @@ PLACES = [np.s_[5:75, 10:80], np.s_[50:120, 60:130], np.s_[76:126, 5:59], np.s_[
 
 @pytest.fixture
 def reads(monkeypatch):
-    """Windows (rows, columns) that rasterio is asked for from now on, by file."""
+    """Windows (rows, columns) that files are asked for from now on, by file."""
     told: list[tuple[str, tuple[range, range]]] = []
-    genuine = rasterio.DatasetReader.read
+    by_gdal, by_us = rasterio.DatasetReader.read, Blocks.read
+
+    def tell(raster, window):
+        told.append((raster.name, tuple(range(int(part.start), int(part.stop)) for part in window)))
 
     def read(raster, *args, window, **kwargs):
-        rows, cols = (range(*map(int, part)) for part in window.toranges())
-        told.append((raster.name, (rows, cols)))
-        return genuine(raster, *args, window=window, **kwargs)
+        tell(raster, window.toslices())
+        return by_gdal(raster, *args, window=window, **kwargs)
+
+    def unpack(blocks, band, window, *args):
+        tell(blocks.raster, window)
+        return by_us(blocks, band, window, *args)
 
     monkeypatch.setattr(rasterio.DatasetReader, "read", read)
+    monkeypatch.setattr(Blocks, "read", unpack)
     return told
 
 

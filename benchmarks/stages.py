@@ -1,0 +1,98 @@
+"""Where a build's CPU goes: ``python -m benchmarks.stages RECIPE OUT`` prints milliseconds a tile, stage by stage.
+
+The functions that begin a stage are wrapped, and each thread's CPU counts for the innermost stage that it is in. The stages
+cost a few per cent themselves; the first build, which imports, is not counted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import json
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable
+from functools import wraps
+from pathlib import Path
+from typing import Any
+
+#: Module, class if it is a method, and name of what begins each stage. What is imported by name elsewhere is named there.
+_BEGIN = {
+    "read": [("nutonic.io.raster", None, "_read"), ("nutonic.io.raster", None, "header")],
+    "decode": [("nutonic.io.tiff.blocks", "Blocks", "_unpacked"), ("nutonic.io.tiff.blocks", "Block", "rows")],
+    "labels": [("nutonic.sources.backend", "NearestMosaic", "read")],
+    "values": [("nutonic.sources.pixels", None, "decoded")],
+    "stretch": [("nutonic.chips.chip", None, "stretch_limits"), ("nutonic.chips.chip", None, "apply_stretch")],
+    "resize": [("nutonic.chips.chip", None, "downsample")],
+    "PNG": [("nutonic.run.batch", None, "encode")],
+    "regions": [("nutonic.run.batch", None, "land_cover")],
+    "rows": [("nutonic.run.batch", None, "_rows")],
+    "sidecars": [("nutonic.run.batch", None, "sidecar_of"), ("nutonic.run.batch", None, "dumps")],
+    "hashes": [("nutonic.run.batch", None, "sha256"), ("nutonic.run.batch", None, "difference_hash")],
+    "writes": [("nutonic.io.objects", "Store", "put"), ("nutonic.io.objects", "Store", "create")],
+    "cube": [("nutonic.run.read", None, "open_scene")],
+    "commit": [("nutonic.run.batch", None, "commit")],
+    "plan": [("nutonic.planning.prepare", None, "prepare")],
+    "finish": [("nutonic.run.run", None, "finalize")],
+}
+
+
+class Stages:
+    """CPU seconds of all threads, by stage."""
+
+    def __init__(self) -> None:
+        self.seconds: Counter[str] = Counter()
+        self._lock, self._local = threading.Lock(), threading.local()
+
+    def wrap(self, stage: str, function: Callable[..., Any]) -> Callable[..., Any]:
+        """A function whose CPU is its stage's, but for what inner stages take."""
+
+        @wraps(function)
+        def staged(*args: Any, **kwargs: Any) -> Any:
+            inner, self._local.inner = getattr(self._local, "inner", 0.0), 0.0
+            began = time.thread_time()
+            try:
+                return function(*args, **kwargs)
+            finally:
+                spent = time.thread_time() - began
+                with self._lock:
+                    self.seconds[stage] += spent - self._local.inner
+                self._local.inner = inner + spent
+
+        return staged
+
+    def install(self) -> None:
+        """Wrap the functions that begin stages."""
+        for stage, functions in _BEGIN.items():
+            for module, owner, name in functions:
+                home: Any = importlib.import_module(module)
+                home = home if owner is None else getattr(home, owner)
+                setattr(home, name, self.wrap(stage, getattr(home, name)))
+
+
+def profile(recipe: Path, out: Path) -> dict[str, float]:
+    """Milliseconds of CPU per tile, by stage; ``other`` is all else, such as threads and what calls the stages."""
+    from benchmarks.once import nutonic
+
+    nutonic(recipe, out / "first")
+    stages = Stages()
+    stages.install()
+    began = time.process_time()
+    tiles = nutonic(recipe, out / "second")
+    spent = time.process_time() - began
+    stages.seconds["other"] = spent - sum(stages.seconds.values())
+    return {name: round(1000 * seconds / tiles, 3) for name, seconds in stages.seconds.most_common()}
+
+
+def main() -> None:
+    """Print the stages of a recipe's build."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.stages", description=__doc__)
+    parser.add_argument("recipe", type=Path)
+    parser.add_argument("out", type=Path)
+    asked = parser.parse_args()
+    print(json.dumps(profile(asked.recipe, asked.out)))
+
+
+if __name__ == "__main__":
+    main()
