@@ -30,7 +30,7 @@ from support.worlds import written
 from nutonic import load_recipe
 from nutonic.core.grid import centre
 from nutonic.core.model import Asset, Scene
-from nutonic.errors import Gone, GridError, InputError, MissingExtra, NutonicError, OffLattice, ReadFailed
+from nutonic.errors import FileMissing, GridError, InputError, MissingExtra, NutonicError, OffLattice, ReadFailed
 from nutonic.io import raster as rasters
 from nutonic.io.access import LOCAL, Access
 from nutonic.recipe.inputs import Imagery
@@ -299,7 +299,7 @@ def test_workers_of_a_cluster_compute_it(world):
         found = world.source("odc-stac").open(grid, [scene], chunks=64).compute()
         assert np.array_equal(pixels(found), world.truth("east-raw", grid))
         gone = replace(scene, assets=tuple(replace(a, href=f"{a.href}.gone") for a in scene.assets))
-        with pytest.raises(Gone, match=r"red: .*red\.tif"):
+        with pytest.raises(FileMissing, match=r"red: .*red\.tif"):
             world.source("odc-stac").open(grid, [gone], chunks=64).red.compute()
 
 
@@ -321,7 +321,7 @@ def test_files_that_cannot_be_read(fresh):
     grid, scene = fresh.native("full"), fresh.scene("full")
     path = fresh.folder / "full/red.tif"
     whole = path.read_bytes()
-    for content, error in ((None, Gone), (b"no raster", ReadFailed), (whole[: len(whole) // 2], ReadFailed)):
+    for content, error in ((None, FileMissing), (b"no raster", ReadFailed), (whole[: len(whole) // 2], ReadFailed)):
         path.unlink(missing_ok=True)
         if content is not None:
             path.write_bytes(content)
