@@ -70,11 +70,11 @@ def test_a_tree_in_a_bucket_has_the_bytes_of_a_disk(bucket, prefix, clean):
     out = f"s3://{BUCKET}/{prefix}"
     said = nutonic("build", clean.recipe, "--out", out, "--workers", "0")
     assert said.code == 0, said.err
-    assert f"into {out}" in said.err
+    assert f"into {out}" in said.told
     same(bucket, prefix, clean)
     said = nutonic("build", clean.recipe, "--out", out, "--workers", "0")
     assert said.code == 0
-    assert "nothing to do" in said.err
+    assert "nothing to do" in said.told
     verdict = nt.verify(out, deep=True, rebuild=2)
     assert (verdict.problems, verdict.rebuilt) == ((), 2)
     on_disk, there = nt.open_dataset(clean.out), nt.open_dataset(out)
