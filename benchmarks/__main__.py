@@ -30,7 +30,7 @@ SIZES = {
 TINY = dict.fromkeys(SIZES, (1, 3)) | {"strides of 128 (512 each)": (1, 2), "median": (300, 2)}
 
 WORLDS = {1024: World(), 512: World(side=4096, block=512)}
-TINY_WORLDS = {1024: World(side=1600, across=1, block=256, labels_block=256)}
+TINY_WORLDS = {1024: World(side=1800, across=1, block=256, labels_block=256)}
 
 
 def main() -> None:
