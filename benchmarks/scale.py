@@ -40,6 +40,9 @@ def world(folder: Path, places: int) -> Path:
         count = places // len(corners) + (k < places % len(corners))
         x, y = random.uniform(8_000, 100_000, (2, count))
         points.append(np.stack(to_degrees.transform(left + x, bottom + y), -1))
+    for asset in (asset for item in items for asset in item["assets"].values()):
+        (folder / asset["href"]).parent.mkdir(exist_ok=True)
+        (folder / asset["href"]).touch()  # nobody reads them, but a plan looks that they are there
     (folder / "items.json").write_text(json.dumps({"type": "FeatureCollection", "features": items}))
     lines = (f"{lon:.7f},{lat:.7f}\n" for lon, lat in np.concatenate(points))
     (folder / "pois.csv").write_text("lon,lat\n" + "".join(lines))
