@@ -13,7 +13,7 @@ from support.paths import ROOT
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 
 #: How many pictures each draws.
-PICTURES = {"01_cube": 2, "02_cube_over_time": 3, "03_earth_engine": 1, "04_dataset": 1}
+PICTURES = {"01_cube": 1, "02_cube_over_time": 3, "03_earth_engine": 1, "04_dataset": 1}
 
 #: A hundred square kilometres over time take as long as all tests of cubes.
 LONG = {"02_cube_over_time"}
