@@ -32,6 +32,9 @@ from nutonic.planning.pins import pins_from, pins_json
 #: Why a place is done without a still that the recipe wants: a reject of the place, beside those of its tiles.
 NO_STILL = "no still"
 
+#: The task of rows that are captions, which may be said in other words.
+CAPTION = "caption"
+
 #: Compression level of libdeflate; higher ones take longer, and rows get hardly smaller.
 _LEVEL = 6
 
@@ -72,7 +75,7 @@ class PlaceDone:
     remote: Mapping[str, RemotePin] = field(default_factory=dict)
     """What the remote files were that were read for it, by key; its commit tells them, for all of its places together."""
     captions: tuple[Json, ...] = ()
-    """Where its polished captions came from: see :func:`nutonic.dataset.polish.kept`."""
+    """Where its polished captions came from: see :func:`nutonic.dataset.amend.polish.kept`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,14 +14,13 @@ from nutonic._version import __version__
 from nutonic.core.model import Json
 from nutonic.core.showing import Shown
 from nutonic.dataset import card
-from nutonic.dataset.commits import committed, entries_of
+from nutonic.dataset.amend.repair import repair, repair_commits
+from nutonic.dataset.commits import CAPTION, committed, entries_of
 from nutonic.dataset.duplicates import Likenesses
 from nutonic.dataset.finalize import data_files, unnamed
 from nutonic.dataset.index import Spans
-from nutonic.dataset.polish import TASK
 from nutonic.dataset.proof.findings import ODD, Finding, Tree
 from nutonic.dataset.proof.shapes import wrong_commit
-from nutonic.dataset.repair import repair, repair_commits
 from nutonic.errors import Corrupt, InputError, MissingExtra, NotNutonic, PlanError
 from nutonic.inert import inert
 from nutonic.io.buckets.address import Place, place_of
@@ -367,7 +366,7 @@ def _against_plan(tree: Tree, planned: dict[str, PlaceKey], missing: Sequence[st
 def _unpolished(tree: Tree, *, polished: bool) -> Iterator[Finding]:
     """Whether the captions of each commit are as the recipe wants them."""
     for name, content in tree.commits.items():
-        captions = any(TASK in place["rows"]["tasks"] for place in content["places"])
+        captions = any(CAPTION in place["rows"]["tasks"] for place in content["places"])
         if polished and captions and not name.polished:
             yield Finding(f"the captions of commit {name.text} are not polished yet: build again", to_build=True)
         elif name.polished and not polished:

@@ -47,9 +47,8 @@ from nutonic.planning.layout import (
 from nutonic.planning.plan_file import PlanFile
 from nutonic.planning.planned import PlannedPlaces
 from nutonic.recipe.outputs import Output
-from nutonic.sources.annotators.answers import FOLDER as ANSWERS
-from nutonic.sources.annotators.batches import FOLDER as REQUESTS
-from nutonic.sources.osm.overpass import FOLDER as MAPS
+from nutonic.sources.annotators import ANSWERS, REQUESTS
+from nutonic.sources.osm import MAPS
 
 
 def owned_by(store: Store, layout: Layout, output: Output, plan: PlanFile) -> Ownership:

@@ -30,8 +30,6 @@ from nutonic.recipe.patches import PatchRecipe
 from nutonic.recipe.yaml import of_places, parse_recipe_text
 from nutonic.run.remote import known_files
 from nutonic.secrets import redact
-from nutonic.sources.annotators.answers import Answers
-from nutonic.sources.annotators.batches import Pending, pending
 
 if TYPE_CHECKING:
     from nutonic.planning.spec import BuildSpec
@@ -181,7 +179,9 @@ def _difference(store: Store, memory: Store, told: CommittedPlace, made: Committ
 
 def _polished(store: Store, memory: Store, made: CommittedPlace, spec: BuildSpec) -> CommittedPlace:
     """A place that was made again, with its captions polished by the answers that the tree keeps."""
-    from nutonic.run.polish import Polisher
+    from nutonic.run.captions.polish import Polisher
+    from nutonic.sources.annotators.answers import Answers
+    from nutonic.sources.annotators.batches import Pending, pending
 
     polisher, answers = Polisher(spec, memory, digest_of(memory) or ""), Answers(store, pending)
     try:

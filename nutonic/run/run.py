@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 
 from nutonic.core.model import Json
 from nutonic.dataset import card
+from nutonic.dataset.amend.retry import ANY, reopen
 from nutonic.dataset.commits import Committed, committed
 from nutonic.dataset.finalize import Finalized, finalize, is_finalized
-from nutonic.dataset.retry import ANY, reopen
 from nutonic.errors import InputError
 from nutonic.io.buckets.address import Address, Place, place_of
 from nutonic.io.limits import IN_FLIGHT
@@ -54,6 +54,7 @@ from nutonic.run.results import BatchDone, Summary, Tally, with_attempts
 if TYPE_CHECKING:
     from nutonic.planning.spec import BuildSpec
     from nutonic.recipe.yaml import AnyRecipe
+    from nutonic.run.captions.stage import Captioned
     from nutonic.run.preflight import WorkerPool
 
 # What reads pixels is imported by the build that does: `nt.build` is there at once.
@@ -161,8 +162,8 @@ def _cluster_of(workers: int | Cluster | None) -> Cluster:
 def _build(spec: BuildSpec, out: Place, cluster: Cluster, extent: Extent, callback: Callback) -> Summary:
     from nutonic.io.session import limited
     from nutonic.planning.prepare import refuse_inputs_inside
+    from nutonic.run.captions.polish import is_left, polish_captions, sign_in
     from nutonic.run.executor import results_of, workers_for
-    from nutonic.run.polish import is_left, polish_captions, sign_in
 
     started = time.perf_counter()
     refuse_impossible(cluster.performance_report, cluster=not cluster.in_process)
@@ -202,32 +203,41 @@ def _build(spec: BuildSpec, out: Place, cluster: Cluster, extent: Extent, callba
         callback.on_stage(StageBegun(text="finishing"))
         tally.add_network(session.take_counts())
     done = committed(store) if tally.batches or captions.asked else left.done
-    after, last = progress_of(plan, left.scope, done), last_summary(store)
-    seconds = round(time.perf_counter() - started, 3)
-    summary = replace(
-        tally.summary(plan.header, plan.rejects),
-        wanted=after.wanted,
-        done_before=before.done,
-        still_open=after.remaining,
-    )
-    failures = with_attempts((*summary.failures, *captions.failures), earlier_failures(last))
-    summary = _told_of(spec, store, summary, captions.waiting)
     limit = None if left.scope.last is None else extent.limit
-    summary = replace(summary, failures=failures, seconds=seconds, limit=limit)
-    if _is_up_to_date(store, spec, plan, done, summary, last):
-        summary = replace(summary, chips=last["chips"])
-        if not summary.chips:  # what keeps it empty is worth telling again
-            summary = replace(summary, rejects=last.get("rejects", {}), examples=last.get("examples", {}))
-    else:
-        summary = _finish(store, spec, plan, done, summary)
+    summary = replace(tally.summary(plan.header, plan.rejects), limit=limit, seconds=started)
+    summary = _summed_up(spec, store, plan, left, done, summary, captions)
     if card.is_theirs(store):
         callback.on_note(Note(text=f"{out}/{card.KEPT}"))
     return summary
 
 
+def _summed_up(
+    spec: BuildSpec,
+    store: Store,
+    plan: PlanFile,
+    left: _Left,
+    done: Committed,
+    summary: Summary,
+    captions: Captioned,
+) -> Summary:
+    """Finish the tree, and tell what was done; the summary of the batches says when the build began."""
+    after, last = progress_of(plan, left.scope, done), last_summary(store)
+    seconds = round(time.perf_counter() - summary.seconds, 3)
+    summary = replace(summary, wanted=after.wanted, done_before=left.before.done, still_open=after.remaining)
+    failures = with_attempts((*summary.failures, *captions.failures), earlier_failures(last))
+    summary = _told_of(spec, store, summary, captions.waiting)
+    summary = replace(summary, failures=failures, seconds=seconds)
+    if _is_up_to_date(store, spec, plan, done, summary, last):
+        summary = replace(summary, chips=last["chips"])
+        if not summary.chips:  # what keeps it empty is worth telling again
+            summary = replace(summary, rejects=last.get("rejects", {}), examples=last.get("examples", {}))
+        return summary
+    return _finish(store, spec, plan, done, summary)
+
+
 def _told_of(spec: BuildSpec, store: Store, summary: Summary, waiting: int) -> Summary:
     """A summary that tells of polished captions too; places whose captions are not polished yet are open."""
-    from nutonic.run.polish import told_of
+    from nutonic.run.captions.polish import told_of
 
     if spec.rows.polish is None:
         return summary

@@ -13,7 +13,7 @@ from support.captioning import QUICK
 from support.trees import small_planet, tree
 
 import nutonic as nt
-from nutonic.dataset.polish import in_their_words, polish
+from nutonic.dataset.amend.polish import in_their_words, polish
 from nutonic.io.objects import Store, sealed, unsealed
 from nutonic.planning.spec import resolve
 from nutonic.sources.annotators.answers import Answers

@@ -17,8 +17,8 @@ from nutonic.chips.overlays import overlay
 from nutonic.chips.png import decode, encode
 from nutonic.chips.regions import turned_box, turned_cells
 from nutonic.core.model import Batch, Chip, Json, PlannedPlace, Tile
+from nutonic.dataset.amend.polish import in_their_words, kept, polish
 from nutonic.dataset.commits import NO_STILL, CommittedPlace, is_canonical, unpacked
-from nutonic.dataset.polish import in_their_words, kept, polish
 from nutonic.dataset.proof.derive import ChipFacts
 from nutonic.dataset.proof.findings import Finding, Tree
 from nutonic.dataset.proof.row_audit import Row, against_sidecar, compared, count_findings, rows_in

@@ -13,10 +13,8 @@ from nutonic.core.model import Json
 from nutonic.errors import Corrupt
 from nutonic.io.objects import Store, sealed, unsealed
 from nutonic.recipe.annotation import Annotator
+from nutonic.sources.annotators import ANSWERS as FOLDER
 from nutonic.sources.annotators.endpoint import Answer
-
-#: Where answers lie in a tree.
-FOLDER = "_nutonic/answers"
 
 
 def request_of(annotator: Annotator, messages: list[Json], seed: int) -> Json:

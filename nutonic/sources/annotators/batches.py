@@ -15,11 +15,9 @@ from nutonic.core.model import Json
 from nutonic.errors import BadPixels, NutonicError
 from nutonic.io.objects import Store
 from nutonic.recipe.annotation import Annotator
+from nutonic.sources.annotators import REQUESTS as FOLDER
 from nutonic.sources.annotators.answers import Answers, digest_of
 from nutonic.sources.annotators.endpoint import Answer, Endpoints, answer_of
-
-#: Where requests lie in a tree.
-FOLDER = "_nutonic/requests"
 
 #: Bytes of requests that are held before they go to a temporary file, and that are read at a time.
 _IN_MEMORY, _PIECE = 64 * 2**20, 4 * 2**20

@@ -26,6 +26,7 @@ from nutonic.io.http import Answer, Request
 from nutonic.io.limits import Limiter
 from nutonic.io.objects import Store, sealed, unsealed
 from nutonic.io.session import current
+from nutonic.sources.osm import MAPS as FOLDER
 from nutonic.sources.osm.answers import MapAnswer, opl_of, parsed
 from nutonic.sources.osm.extract import UNREADABLE, Rules, read_buffer
 from nutonic.sources.osm.index import elements_in, in_memory
@@ -62,10 +63,6 @@ _GROUND = ("landuse", "natural", "leisure")
 _MULTIPOLYGON = '["type"="multipolygon"][!"boundary"][!"admin_level"]'
 
 _PORTS = {"http": 80, "https": 443}
-
-
-#: Where answers lie in a tree.
-FOLDER = "_nutonic/maps"
 
 
 class _Pace(Limiter):

@@ -10,6 +10,7 @@ from functools import partial
 import orjson
 
 from nutonic.core.model import Json
+from nutonic.dataset.amend.polish import TASK, counts_of, in_their_words, kept, polish
 from nutonic.dataset.commits import (
     Committed,
     CommittedPlace,
@@ -23,7 +24,6 @@ from nutonic.dataset.commits import (
     read_commits,
     unpacked,
 )
-from nutonic.dataset.polish import TASK, counts_of, in_their_words, kept, polish
 from nutonic.io.buckets.address import Place
 from nutonic.io.objects import Store
 from nutonic.planning.layout import CommitName

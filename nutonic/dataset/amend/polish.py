@@ -16,6 +16,7 @@ import orjson
 from nutonic.chips.scene.description import Cell, Described, SceneDescription
 from nutonic.core.model import Json
 from nutonic.dataset.annotate import revise
+from nutonic.dataset.commits import CAPTION
 from nutonic.planning.spec import BuildSpec, word_rules
 from nutonic.recipe.templates import texts_of
 from nutonic.rows.annotation.values import PatchCaptions
@@ -28,7 +29,7 @@ _CELLS: tuple[Cell, ...] = (
 )  # fmt: skip
 
 #: The task of rows whose text is polished.
-TASK = "caption"
+TASK = CAPTION
 
 
 def caption_rows(rows: bytes) -> Iterator[Json]:

@@ -11,8 +11,8 @@ from collections.abc import Collection
 from contextlib import suppress
 
 from nutonic.core.model import Json
+from nutonic.dataset.amend.repair import uncommit
 from nutonic.dataset.commits import Committed, read_commits
-from nutonic.dataset.repair import uncommit
 from nutonic.errors import Corrupt, InputError
 from nutonic.io.objects import Store, sealed, sha256, unsealed
 from nutonic.planning.layout import SUMMARY, CommitName
