@@ -75,6 +75,8 @@ class WorkerPool:
     """Workers that have just left: the time of a monotonic clock, in seconds, and their share."""
     watch: Watch | None = None
     """Who answers; None where nobody looks."""
+    known_threads: int | None = None
+    """What the scheduler told first, which counts until the watch has heard of it."""
     pauses: SimpleQueue[Mapping[str, float]] = field(default_factory=SimpleQueue, repr=False)
     """What workers were told by endpoints that want to be left alone: seconds, by annotator."""
     _sharing: Any = field(default_factory=threading.Lock, repr=False)
@@ -145,9 +147,14 @@ class WorkerPool:
         if self.client.status == "running":
             if self.watch is not None and self.watch.asked:
                 return sum(worker.threads for worker in self.watch.workers.values())
+            if (
+                self.watch is not None and self.known_threads is not None
+            ):  # a scheduler that is stopped would not answer
+                return self.known_threads
             workers = self.client.scheduler_info(n_workers=-1).get("workers")
             if workers is not None:
-                return sum(worker["nthreads"] for worker in workers.values())
+                self.known_threads = sum(worker["nthreads"] for worker in workers.values())
+                return self.known_threads
         raise ConnectionError("the scheduler is lost")
 
     def waits_in_vain(self, keys: Collection[str]) -> bool:
