@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 
-@click.command()
+@click.command(short_help="All keys of a recipe, for editors or as a page.")
 @click.option("--page", is_flag=True, help="A page for people, in Markdown, instead of JSON Schema.")
 def schema(page: bool) -> None:
     """Write all keys of a recipe as JSON Schema, for editors that complete and check them."""
@@ -22,7 +22,7 @@ def schema(page: bool) -> None:
     click.echo(json.dumps(keys(), indent=2, ensure_ascii=False))
 
 
-@click.command()
+@click.command(short_help="A catalogue of your own GeoTIFFs, for a recipe.")
 @click.argument("files", nargs=-1, required=True)
 @click.option("--datetime", metavar="DAY", required=True, help="When they were taken, such as 2024-06-01.")
 @click.option(

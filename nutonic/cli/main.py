@@ -98,8 +98,6 @@ def cli(context: click.Context, verbose: int) -> None:
 
 
 cli.add_command(init)
-cli.add_command(catalogue)
-cli.add_command(schema)
 
 
 def _at_a_scheduler(command: Callable[..., None]) -> Callable[..., None]:
@@ -398,6 +396,10 @@ def push(directory: Path, repo: str, as_json: bool, **options: Any) -> None:
     if as_json:
         print_json(asdict(pushed))
     console.show_pushed(pushed, aside=as_json)
+
+
+cli.add_command(catalogue)
+cli.add_command(schema)
 
 
 def main(args: Sequence[str] | None = None) -> None:

@@ -53,7 +53,7 @@ _KEPT_OPEN = 16
 #: What is told of a raster, by the names that rasterio has for it.
 _FACTS = (
     "shape", "width", "height", "transform", "crs", "count", "dtypes", "nodata", "nodatavals", "block_shapes", "scales",
-    "offsets", "mask_flag_enums", "colorinterp", "interleaving", "gcps", "rpcs",
+    "offsets", "mask_flag_enums", "colorinterp", "descriptions", "interleaving", "gcps", "rpcs",
 )  # fmt: skip
 
 #: How a process ends that used up its CPU, or that crashed, where the system has signals.

@@ -417,7 +417,13 @@ BESIDES = [
         )
     ),
     *(
-        Row(f"in a Zarr store of somebody's: {command}", file(f"store/{name}", "{}"), command, 2, "is a Zarr store")
+        Row(
+            f"in a Zarr store of somebody's ({name}): {command}",
+            file(f"store/{name}", "{}"),
+            command,
+            2,
+            "is a Zarr store",
+        )
         for name in ("zarr.json", ".zgroup")
         for command in (CUBE.replace("--out out", "--out store/c.zarr"), f"{CUBE} --cogs store/cogs")
     ),

@@ -20,7 +20,7 @@ from rasterio.rpc import RPC
 import nutonic as nt
 from nutonic.core.classes import ClassTable
 from nutonic.core.grid import grid_around, same_crs, transformer
-from nutonic.errors import BadPixels, Gone, GridError, InputError, OffLattice, SourceError
+from nutonic.errors import BadPixels, FileMissing, Gone, GridError, InputError, OffLattice, SourceError
 from nutonic.io.raster import header
 from nutonic.recipe.outputs import Grid
 from nutonic.sources.raster import RasterSource
@@ -396,7 +396,7 @@ def test_an_item_whose_labels_cannot_be_used_leaves_the_others(tmp_path, odd):
     assert list(cube.nutonic.left_out["id"]) == ["a"]
     content["features"] = content["features"][:1]
     Path(source.url).write_text(json.dumps(content))
-    with pytest.raises((InputError, Gone), match="asset 'map' of item a"):
+    with pytest.raises((InputError, Gone, FileMissing), match="asset 'map' of item a"):
         opened(source, UTM[1])
 
 
