@@ -114,7 +114,7 @@ def show_summary(summary: Summary, out: Place, *, aside: bool = False, then: boo
 
 
 def _summary_lines(summary: Summary, out: Place) -> Iterator[str]:
-    if not (summary.finished or summary.failures):
+    if not (summary.finished or summary.failures or summary.rows):
         state = "built" if summary.succeeded else "looked at, and none has a chip,"
         yield f"nothing to do: all {summary.wanted} places are {state} in {out}"
         yield from () if summary.succeeded else _rejects(summary.rejects, summary.examples)
