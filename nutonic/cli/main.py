@@ -27,7 +27,7 @@ from nutonic.cli.keys import catalogue, schema
 from nutonic.cli.lacks import open_standard_streams, refuse_lacks
 from nutonic.errors import InputError
 from nutonic.io.atomic import BESIDE, refuse_overlong
-from nutonic.io.buckets.address import Address, Place, place_of
+from nutonic.io.buckets.address import Address, Place, path_of, place_of
 
 
 class _Path(click.Path):
@@ -43,7 +43,7 @@ class _Path(click.Path):
 
         if not str(value) or "\0" in str(value):
             raise InputError(f"{str(value)!r} is no path: name one")
-        path = Path(str(super().convert(value, param, ctx)))
+        path = path_of(str(super().convert(value, param, ctx)))
         if self._output:
             refuse_output(path, beside=self._beside)
         refuse_overlong(path)

@@ -20,6 +20,7 @@ from nutonic.core.encoding import digital_numbers
 from nutonic.cube.zarr import refuse_within_zarr
 from nutonic.errors import InputError, NotNutonic
 from nutonic.io.atomic import disk_errors, new_file, refuse_unusable
+from nutonic.io.buckets.address import path_of
 from nutonic.io.gdal import gdal_disk_errors
 
 
@@ -52,7 +53,7 @@ def save_cogs(cube: xr.Dataset, folder: str | Path) -> list[Path]:
     StoreError
         If a file cannot be written.
     """
-    cube, geobox, folder = digital_numbers(cube), _geobox_of(cube), Path(folder)
+    cube, geobox, folder = digital_numbers(cube), _geobox_of(cube), path_of(folder)
     refuse_unusable(folder)
     refuse_foreign_cogs(cube, folder)
     with disk_errors(folder):

@@ -40,6 +40,7 @@ from nutonic.cube.zarr import (
 )
 from nutonic.errors import CubeChanged, NotNutonic, StoreError
 from nutonic.io.atomic import BESIDE, disk_errors, new_folder, refuse_unusable
+from nutonic.io.buckets.address import path_of
 from nutonic.io.files import exclusive
 
 _log = logging.getLogger(__name__)
@@ -92,7 +93,7 @@ def save_cube(
     StoreError
         If another process is writing the cube, or if it cannot be written.
     """
-    refuse_unusable(Path(path), beside=BESIDE)
+    refuse_unusable(path_of(path), beside=BESIDE)
     location, prepared = Path(path).absolute(), prepare_cube(cube)
     final = location.resolve() if location.is_symlink() else location
     partial, *_ = _side_paths(final)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import itertools
 import os
+from functools import partial
+from pathlib import Path
 
 import numpy as np
 import obstore
@@ -205,6 +207,41 @@ def test_what_is_no_address_is_refused_without_showing_it(text, tmp_path, monkey
 )
 def test_what_an_address_is(text, address):
     assert place_of(text) == address
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("report", "s3://b/x"),
+        ("preview", "s3://b/x"),
+        ("pack", "s3://b/x", "--format", "trl", "--out", "p"),
+        ("pack", "tree", "--format", "trl", "--out", "s3://b/x"),
+        ("push", "s3://b/x", "--repo", "a/b"),
+        ("cube", "recipe.yaml", "--out", "s3://b/c.zarr"),
+        ("cube", "recipe.yaml", "--out", "c.zarr", "--cogs", "S3:/b/cogs"),
+        ("build", "recipe.yaml", "--out", "o", "--performance-report", "gs://b/r.html"),
+        ("demo", "--out", "az://c/x"),
+        ("plan", "https://host/recipe.yaml"),
+    ],
+    ids=lambda command: " ".join(command),
+)
+def test_what_lies_on_a_disk_alone_takes_no_address(command, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    said = nutonic(*command)
+    assert said.code == 2
+    assert "is no path on this disk" in said.err
+    assert len(said.err.splitlines()) == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("where", ["s3://b/x", Path("s3://b/x")])
+def test_no_folder_is_called_by_a_scheme(where, clean, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for refused in (partial(nt.report, where), partial(nt.pack, where, "p"), partial(nt.pack, clean.out, where)):
+        with pytest.raises(InputError, match="no path on this disk"):
+            refused()
+    assert place_of(where) == Address("s3", "b", "x")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_objects_are_written_together_and_read_in_parts(bucket, prefix):

@@ -10,6 +10,7 @@ from nutonic.dataset.report.places import report_of_places
 from nutonic.dataset.report.values import Limits, Report
 from nutonic.errors import InputError, NotNutonic
 from nutonic.io.atomic import disk_errors, new_file
+from nutonic.io.buckets.address import path_of
 from nutonic.io.objects import Store
 from nutonic.planning.layout import MARKER, REPORT
 from nutonic.planning.ownership import is_marked, refuse_obstacles, refuse_within
@@ -44,9 +45,9 @@ def report(directory: str | Path, out: str | Path | None = None) -> Path:
     StoreError
         If the file cannot be written.
     """
-    root = Path(directory)
+    root = path_of(directory)
     refuse_no_tree(root)
-    path = root / REPORT if out is None else Path(out)
+    path = root / REPORT if out is None else path_of(out)
     refuse_other(path)
     write_over(path, render(report_of(root, Limits())))
     return path

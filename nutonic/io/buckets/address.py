@@ -49,19 +49,20 @@ Place = Path | Address
 
 
 def place_of(where: str | Path | Address) -> Place:
-    """The folder or the address that a user names.
+    """The folder or the address that a user names; a path that was made of an address is that address.
 
     Raises
     ------
     InputError
         Of an address with another scheme, without a bucket, or with a query, a user or what no path can have.
     """
-    if not isinstance(where, str):
+    if isinstance(where, Address):
         return where
-    found = _SCHEME.match(where)
+    text = str(where)
+    found = _SCHEME.match(text)
     if found is None:
         return Path(where)
-    scheme, rest = found[1].lower(), where[found.end() :]
+    scheme, rest = found[1].lower(), text[found.end() :]
     if scheme not in SCHEMES:
         offered = ", ".join(f"{each}://" for each in SCHEMES if each != "memory")
         raise InputError(
@@ -77,3 +78,20 @@ def place_of(where: str | Path | Address) -> Place:
     if any(part in (".", "..") for part in parts):
         raise InputError(f"{scheme}://{bucket}/{path} has . or .. in it: write the path out")
     return Address(scheme, bucket, "/".join(parts))
+
+
+def path_of(where: str | Path | Address) -> Path:
+    """The path on this disk that a user names, of what can lie nowhere else.
+
+    Raises
+    ------
+    InputError
+        If it is an address: as a path, it would be a folder that is called by its scheme.
+    """
+    found = _SCHEME.match(str(where))
+    if found is not None:
+        raise InputError(
+            f"an address that begins with {found[1].lower()}:// is no path on this disk: only a dataset that is planned, "
+            "built, verified or opened may lie in an object store; name a file or a folder"
+        )
+    return Path(str(where))

@@ -30,6 +30,7 @@ from nutonic.dataset.packs.shards import Sample, Shard, samples_of, shards_of
 from nutonic.dataset.packs.tree import PackTree, TreeFacts, tree_to_pack
 from nutonic.dataset.shards.finish import written_to
 from nutonic.errors import Corrupt, InputError
+from nutonic.io.buckets.address import path_of
 from nutonic.io.objects import Store, is_temporary, sealed
 from nutonic.planning.layout import PLAN
 from nutonic.run.callbacks import BatchFinished, BuildStarted, Callback, CallbackGroup, LogCallback, Note
@@ -160,7 +161,7 @@ def pack(
     started, group = time.perf_counter(), CallbackGroup([LogCallback(), *callbacks])
     if not isinstance(shard_mb, int) or shard_mb < 1:
         raise InputError(f"shard_mb is {shard_mb!r:.60}: give a number of megabytes from 1")
-    folder, target, form = Path(tree), Path(out), form_of(format, boxes)
+    folder, target, form = path_of(tree), path_of(out), form_of(format, boxes)
     _refuse_nested(folder, target)
     packed = _pack(tree_to_pack(folder), target, form, shard_mb, _cluster(workers), group)
     return replace(packed, seconds=round(time.perf_counter() - started, 3))

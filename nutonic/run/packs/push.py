@@ -24,6 +24,7 @@ from nutonic.core.showing import Shown
 from nutonic.dataset.packs.layout import is_pack
 from nutonic.errors import Corrupt, InputError, MissingExtra, NutonicError, Refused, StoreError, Unreachable
 from nutonic.io.access import is_loopback
+from nutonic.io.buckets.address import path_of
 from nutonic.run.callbacks import Callback, CallbackGroup, LogCallback, Note
 from nutonic.run.packs.outgoing import Cargo, Outgoing, batches, cargo_of, count_up_to
 from nutonic.run.packs.pack import pack
@@ -103,7 +104,7 @@ def push(
     _refuse_names(repo, revision)
     group = CallbackGroup([LogCallback(), *callbacks])
     hub = None if dry_run else _Hub(_library(), *_access(), repo=repo, revision=revision)
-    cargo = cargo_of(_pushable(Path(folder), group, dry=dry_run))
+    cargo = cargo_of(_pushable(path_of(folder), group, dry=dry_run))
     sent = [] if hub is None else _put(hub, cargo, group, private=private)
     return Pushed(
         repo=repo,

@@ -12,6 +12,7 @@ from nutonic.dataset.report.page import render
 from nutonic.dataset.report.report import refuse_no_tree, refuse_other, report_of, write_over
 from nutonic.dataset.report.values import Limits, Report
 from nutonic.errors import InputError
+from nutonic.io.buckets.address import path_of
 from nutonic.recipe.patches import PatchRecipe
 from nutonic.recipe.yaml import AnyRecipe, recipe_of
 from nutonic.run.preview.patches import preview_of_patches
@@ -46,9 +47,10 @@ class Preview(Shown):
         InputError
             If no file can be there.
         """
-        refuse_other(Path(path))
-        write_over(Path(path), render(self.report))
-        return Path(path)
+        path = path_of(path)
+        refuse_other(path)
+        write_over(path, render(self.report))
+        return path
 
     def _repr_html_(self) -> str:
         return notebook_html(self.report.gallery.cards, self.report.pictures, self.report.state)
@@ -83,7 +85,7 @@ def preview(source: AnyRecipe | str | Path, n: int = 6) -> Preview:
     """
     if isinstance(n, bool) or not isinstance(n, int) or not 1 <= n <= MOST:
         raise InputError(f"n is {n!r}: a preview has from 1 to {MOST} chips")
-    if isinstance(source, str | Path) and Path(source).is_dir():
+    if isinstance(source, str | Path) and path_of(source).is_dir():
         refuse_no_tree(Path(source))
         told = report_of(Path(source), Limits(cards=n, rows=0, sidecars=0, places=0))
         return Preview(report=replace(told, sections=(), sample=None))
