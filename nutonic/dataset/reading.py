@@ -76,9 +76,12 @@ class _Seen(Shown):
         return self._tree.table
 
     def _repr_html_(self) -> str:
-        from nutonic.dataset.show import html_of
+        from nutonic.dataset.report.cells import html_of
 
-        return html_of(self) or super()._repr_html_()
+        return html_of(self._card) or super()._repr_html_()
+
+    def _card(self, pictures: dict[str, str]) -> Json:
+        raise NotImplementedError
 
 
 class Row(_Seen):
@@ -138,6 +141,11 @@ class Row(_Seen):
         """One of its pictures as it lies in the tree, PNG or JPEG."""
         return self._tree.picture_bytes(image)
 
+    def _card(self, pictures: dict[str, str]) -> Json:
+        from nutonic.dataset.report.cells import row_card
+
+        return row_card(self, pictures)
+
     @property
     def chip(self) -> Chip | None:
         """The chip that the row is about; None of a row about other pictures alone."""
@@ -179,6 +187,11 @@ class Chip(_Seen):
     def file_bytes(self) -> bytes:
         """The picture as it lies in the tree, PNG."""
         return self._tree.picture_bytes(self.path)
+
+    def _card(self, pictures: dict[str, str]) -> Json:
+        from nutonic.dataset.report.cells import chip_card
+
+        return chip_card(self, pictures)
 
     @cached_property
     def sidecar(self) -> Json:
