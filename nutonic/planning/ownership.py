@@ -19,7 +19,7 @@ import re
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from stat import S_ISDIR, S_ISREG
 
 from nutonic.core.model import SPLITS, Json
@@ -133,18 +133,30 @@ def refuse_foreign(out: Place) -> None:
         if next(store.sizes(), None) is not None and not _is_marked_there(store):
             raise _foreign(out)
         return
+    names = names_in(out)
+    if names and not is_marked(out) and not (names == [META] and only_begun(out / MARKER, MARKER_BYTES)):
+        raise _foreign(out)
+    refuse_obstacles(out)
+
+
+def names_in(out: Path) -> list[str]:
+    """What lies in an output folder, sorted; nothing where there is none yet.
+
+    Raises
+    ------
+    NotNutonic
+        If it is no folder, cannot be looked into, or would lie in a tree.
+    """
     try:
         blocked = next((path for path in (out, *out.parents) if path.exists() and not path.is_dir()), None)
-        names = [path.name for path in out.iterdir()] if out.is_dir() else []
+        names = sorted(path.name for path in out.iterdir()) if out.is_dir() else []
     except OSError as error:
         raise NotNutonic(f"{str(out)[:200]} cannot be used: {(error.strerror or 'unreadable').lower()}") from None
     if blocked is not None or (out.is_symlink() and not out.exists()):
         what = f"{blocked} is a file" if blocked is not None else f"{out} is a link to nothing"
         raise NotNutonic(f"{what}: --out must name a folder")
     refuse_within(out)
-    if names and not is_marked(out) and not (names == [META] and _only_begun(out / META)):
-        raise _foreign(out)
-    refuse_obstacles(out)
+    return names
 
 
 def refuse_output(path: Path, *, beside: int = 0) -> None:
@@ -183,14 +195,16 @@ def _foreign(out: Place) -> NotNutonic:
     )
 
 
-def _only_begun(meta: Path) -> bool:
-    """Whether a folder holds only temporaries of the marker, as a driver killed while writing it leaves them."""
-    if meta.is_symlink() or not meta.is_dir():
+def only_begun(marker: Path, content: bytes) -> bool:
+    """Whether a marker's folder holds only temporaries of it, as a driver killed while writing it leaves them."""
+    folder = marker.parent
+    if folder.is_symlink() or not folder.is_dir():
         return False
-    marker = re.escape(PurePosixPath(MARKER).name)
-    for file in meta.iterdir():
-        plain = S_ISREG(file.lstat().st_mode) and file.stat().st_size <= len(MARKER_BYTES)
-        if not plain or not re.fullmatch(rf"{marker}#\d+", file.name) or not MARKER_BYTES.startswith(file.read_bytes()):
+    for file in folder.iterdir():
+        plain = S_ISREG(file.lstat().st_mode) and file.stat().st_size <= len(content)
+        if not plain or not re.fullmatch(rf"{re.escape(marker.name)}#\d+", file.name):
+            return False
+        if not content.startswith(file.read_bytes()):
             return False
     return True
 

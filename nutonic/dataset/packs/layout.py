@@ -6,7 +6,6 @@ folder never holds two packs; each shard that is there whole has a record. Files
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,7 @@ from nutonic.core.model import Json
 from nutonic.errors import Corrupt, NotNutonic
 from nutonic.io.objects import Store, obstacle_at, sealed, unsealed
 from nutonic.planning.layout import META
-from nutonic.planning.ownership import refuse_within
+from nutonic.planning.ownership import names_in, only_begun
 
 #: What makes a folder a pack, and nothing else does: this file with just these bytes.
 PACK_MARKER = f"{META}/pack.json"
@@ -47,26 +46,12 @@ def refuse_foreign_folder(out: Path) -> None:
 
     A tree is somebody else's too: a pack goes into a folder of its own.
     """
-    try:
-        blocked = next((path for path in (out, *out.parents) if path.exists() and not path.is_dir()), None)
-        names = sorted(path.name for path in out.iterdir()) if out.is_dir() else []
-    except OSError as error:
-        raise NotNutonic(f"{str(out)[:200]} cannot be used: {(error.strerror or 'unreadable').lower()}") from None
-    if blocked is not None or (out.is_symlink() and not out.exists()):
-        what = f"{blocked} is a file" if blocked is not None else f"{out} is a link to nothing"
-        raise NotNutonic(f"{what}: --out must name a folder")
-    refuse_within(out)
-    if names and not is_pack(out) and not (names == [META] and _only_begun(out / META)):
+    names = names_in(out)
+    if names and not is_pack(out) and not (names == [META] and only_begun(out / PACK_MARKER, PACK_MARKER_BYTES)):
         raise NotNutonic(f"{out} holds files that are of no pack ({names[0][:60]}): name a new or an empty folder")
     for folder in (META, SHARDS, ROWS):
         if (obstacle := obstacle_at(out, folder, folder=True)) is not None:
             raise NotNutonic(f"{obstacle}; nothing was changed")
-
-
-def _only_begun(meta: Path) -> bool:
-    """Whether a folder holds only temporaries of the marker, as one killed while writing it leaves them."""
-    names = [path.name for path in meta.iterdir()] if meta.is_dir() and not meta.is_symlink() else ["else"]
-    return all(re.fullmatch(r"pack\.json#\d+", name) for name in names)
 
 
 def begin(store: Store, packing: Json) -> None:
@@ -131,8 +116,7 @@ def is_finished(store: Store, shards: int) -> bool:
 
 
 def _is_there(store: Store, path: str, size: int) -> bool:
-    assert store.disk is not None, "packs are folders"
     try:
-        return store.is_file(path) and (store.disk / path).stat().st_size == size
+        return store.is_file(path) and store.size(path) == size
     except OSError:
         return False

@@ -10,10 +10,10 @@ import numpy as np
 
 from nutonic.core.areas import outline_of_area
 from nutonic.core.grid import transformer
-from nutonic.core.model import Batch, Reject, Scene
+from nutonic.core.model import Scene
 from nutonic.dataset.proof.findings import Finding
-from nutonic.dataset.proof.plan_audit import PlanColumns, checked_batches, columns_of, plain, split_findings
-from nutonic.dataset.proof.shapes import wrong_pins, wrong_values
+from nutonic.dataset.proof.plan_audit import PlanColumns, checked_columns, plain, split_findings
+from nutonic.dataset.proof.shapes import wrong_pins
 from nutonic.planning.patches.cost import captions_estimate, estimate_patches
 from nutonic.planning.patches.lattice import Lattice, drawn, inside, newest_first, patches_at, taken_once, unlike
 from nutonic.planning.patches.spec import PatchSpec
@@ -30,15 +30,9 @@ _OF_THE_SEARCH = (": left out, see patches.resolution_m", " left out of the sear
 
 def patch_plan_findings(plan: PlanFile, spec: PatchSpec, *, ours: bool) -> Iterator[Finding]:
     """What of a plan does not follow from the rest of it; `ours`: it was made by this version of nutonic."""
-    batches = list(checked_batches(plan))
-    problem = next((batch for batch in batches if isinstance(batch, str)), None)
-    problem = problem or wrong_values(Scene, list(plan.scenes)) or wrong_values(Reject, list(plan.rejects))
-    if problem is not None:
-        yield Finding(f"the plan holds what no plan does: {problem}")
-        return
-    columns = columns_of([batch for batch in batches if isinstance(batch, Batch)], plan.rejects)
-    if not len(columns.places):
-        yield Finding("the plan has no patch")
+    columns = checked_columns(plan, "patch")
+    if isinstance(columns, Finding):
+        yield columns
         return
     leaks, largest = split_findings(columns, spec.splits, spec.patches.side_m)
     yield from leaks

@@ -47,15 +47,9 @@ class PlanColumns:
 
 def plan_findings(plan: PlanFile, spec: BuildSpec, *, ours: bool) -> Iterator[Finding]:
     """What of a plan does not follow from the rest of it; `ours`: it was made by this version of nutonic."""
-    batches = list(checked_batches(plan))
-    problem = next((batch for batch in batches if isinstance(batch, str)), None)
-    problem = problem or wrong_values(Scene, list(plan.scenes)) or wrong_values(Reject, list(plan.rejects))
-    if problem is not None:
-        yield Finding(f"the plan holds what no plan does: {problem}")
-        return
-    columns = columns_of([batch for batch in batches if isinstance(batch, Batch)], plan.rejects)
-    if not len(columns.places):
-        yield Finding("the plan has no place")
+    columns = checked_columns(plan, "place")
+    if isinstance(columns, Finding):
+        yield columns
         return
     leaks, largest = split_findings(columns, spec.splits, spec.grid.extent_m)
     yield from leaks
@@ -64,7 +58,18 @@ def plan_findings(plan: PlanFile, spec: BuildSpec, *, ours: bool) -> Iterator[Fi
         yield from _header_findings(plan, columns, spec, largest, skip=("shares", "warnings") if leaks else ())
 
 
-def checked_batches(plan: PlanFile) -> Iterator[Batch | str]:
+def checked_columns(plan: PlanFile, thing: str) -> PlanColumns | Finding:
+    """What a plan holds, or what is wrong with it before anything can be compared; `thing` is what it is a plan of."""
+    batches = list(_checked_batches(plan))
+    problem = next((batch for batch in batches if isinstance(batch, str)), None)
+    problem = problem or wrong_values(Scene, list(plan.scenes)) or wrong_values(Reject, list(plan.rejects))
+    if problem is not None:
+        return Finding(f"the plan holds what no plan does: {problem}")
+    columns = _columns_of([batch for batch in batches if isinstance(batch, Batch)], plan.rejects)
+    return columns if len(columns.places) else Finding(f"the plan has no {thing}")
+
+
+def _checked_batches(plan: PlanFile) -> Iterator[Batch | str]:
     """The batches, or what is wrong with one."""
     for number, batch in enumerate(plan.batches()):
         pois = [place.poi for place in batch.places]
@@ -81,7 +86,7 @@ def _nowhere(poi: Poi) -> str | None:
     return None if fits else f"{poi.id[:64]} lies nowhere"
 
 
-def columns_of(batches: Sequence[Batch], rejects: tuple[Reject, ...]) -> PlanColumns:
+def _columns_of(batches: Sequence[Batch], rejects: tuple[Reject, ...]) -> PlanColumns:
     """The places of batches as columns."""
     planned = [place for batch in batches for place in batch.places]
     pois = [place.poi for place in planned]

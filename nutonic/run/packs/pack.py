@@ -351,7 +351,6 @@ def _finish(store: Store, form: Form, source: PackTree, records: list[Record]) -
 
 
 def _pieces(store: Store, path: str) -> Iterator[bytes]:
-    assert store.disk is not None, "packs are folders"
-    with (store.disk / path).open("rb") as file:
+    with store.open(path) as file:
         while piece := file.read(_PIECE):
             yield piece

@@ -13,6 +13,7 @@ from support.cli import nutonic
 from support.trees import tree as files_of
 
 import nutonic as nt
+from nutonic.dataset.packs.layout import PACK_MARKER_BYTES
 from nutonic.dataset.packs.shards import shards_of
 from nutonic.dataset.packs.tree import tree_to_pack
 from nutonic.errors import Corrupt, InputError, NotNutonic
@@ -128,6 +129,17 @@ def test_what_is_somebody_elses_is_refused_and_left_alone(clean, whole, tmp_path
 def test_a_build_does_not_go_into_a_pack(clean, whole):
     with pytest.raises(NotNutonic, match="not nutonic's"):
         nt.build(nt.load_recipe(clean.recipe), whole, workers=0)
+
+
+def test_what_a_killed_pack_began_is_known_by_its_bytes_not_by_its_name(clean, tmp_path):
+    begun = tmp_path / "pack" / "_nutonic" / "pack.json#1"
+    begun.parent.mkdir(parents=True)
+    begun.write_bytes(b"a user's")
+    with pytest.raises(NotNutonic, match="of no pack"):
+        nt.pack(clean.out, tmp_path / "pack", workers=0)
+    assert bytes_of(tmp_path / "pack").keys() == {"_nutonic/pack.json#1"}
+    begun.write_bytes(PACK_MARKER_BYTES[:9])
+    assert nt.pack(clean.out, tmp_path / "pack", workers=0).complete
 
 
 def test_a_file_of_a_users_in_a_pack_stays(clean, tmp_path):
