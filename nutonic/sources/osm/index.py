@@ -105,9 +105,10 @@ def build_index(
 ) -> IndexInfo:
     """Make an index of an extract, and put it in place once it is whole.
 
-    An extract of a country does not have to fit into memory. Beside `target` there must be room for about three times its
-    size, and of an extract of more than 500 MB for the places of its nodes, 16 bytes each; they are in memory of a smaller
-    one. Memory also holds ten thousand elements at a time, and the rings of multipolygons that are not whole yet.
+    Elements go through memory ten thousand at a time. Beside `target` there must be room for about three times the
+    extract's size, and of one of more than 500 MB for the places of its nodes, 16 bytes each; those of a smaller one are
+    in memory. The rings of multipolygons that are not whole yet are held too: of a synthetic extract of sixty cities,
+    which is cut between them, memory grew by 5 MB for each MB (37 MB: 313 MB). A whole country's was not tried.
 
     Parameters
     ----------
