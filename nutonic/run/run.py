@@ -204,8 +204,8 @@ def _build(spec: BuildSpec, out: Place, cluster: Cluster, extent: Extent, callba
         tally.add_network(session.take_counts())
     done = committed(store) if tally.batches or captions.asked else left.done
     limit = None if left.scope.last is None else extent.limit
-    summary = replace(tally.summary(plan.header, plan.rejects), limit=limit, seconds=started)
-    summary = _summed_up(spec, store, plan, left, done, summary, captions)
+    summary = replace(tally.summary(plan.header, plan.rejects), limit=limit)
+    summary = _summed_up(spec, store, plan, left, done, summary, captions, began=started)
     if card.is_theirs(store):
         callback.on_note(Note(text=f"{out}/{card.KEPT}"))
     return summary
@@ -219,10 +219,12 @@ def _summed_up(
     done: Committed,
     summary: Summary,
     captions: Captioned,
+    *,
+    began: float,
 ) -> Summary:
-    """Finish the tree, and tell what was done; the summary of the batches says when the build began."""
+    """Finish the tree, and tell what was done beside what the batches say; `began` is when, by the performance counter."""
     after, last = progress_of(plan, left.scope, done), last_summary(store)
-    seconds = round(time.perf_counter() - summary.seconds, 3)
+    seconds = round(time.perf_counter() - began, 3)
     summary = replace(summary, wanted=after.wanted, done_before=left.before.done, still_open=after.remaining)
     failures = with_attempts((*summary.failures, *captions.failures), earlier_failures(last))
     summary = _told_of(spec, store, summary, captions.waiting)
