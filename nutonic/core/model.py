@@ -282,7 +282,8 @@ HEAD_BYTES = 32 * 2**10
 class RemotePin:
     """What a remote file was when it was read: enough to see later that another one lies there.
 
-    What a server tells is kept as digests, since it may tell anything.
+    What a server tells is kept as digests, since it may tell anything. Of what a service has by name alone, as Earth Engine
+    its images, it is 0 and the digest of when that was changed last.
     """
 
     size: int

@@ -7,7 +7,8 @@ where it ended, as one whose copy was cut off and is finished now, is the same.
 
 A remote file's pin is what its server tells, with a digest of its first bytes: what comes with opening it anyway. Those of
 label rasters are in the plan, which opens them. Those of scenes are too many to be opened by a plan: each commit tells what
-the files were that it was made from.
+the files were that it was made from. What a service has by name is pinned by when it was changed last: in the plan, since a
+search tells it, and in each commit.
 """
 
 from __future__ import annotations
@@ -113,15 +114,24 @@ def _looked_at(paths: Iterable[str], pin: Callable[[str], Pin]) -> dict[str, Pin
 # Remote files
 
 
+#: How the addresses of remote files begin, and of what a service has by name, whose parts change together.
+_FILES, _NAMED = ("https://", "http://"), ("ee://",)
+
+
 def key_of(href: str) -> str:
-    """What a remote file is known by: its address without the query; of what a query names, a digest tells."""
+    """What a remote file is known by: its address without the query; of what a query names, a digest tells.
+
+    Of bands of an image that a service has by name, it is the image.
+    """
+    if href.startswith(_NAMED):
+        return href.rpartition("/")[0]
     base, _, query = href.partition("?")
     return f"{base} {hashlib.sha256(query.encode()).hexdigest()[:_DIGITS]}" if query else base
 
 
 def is_remote(href: str) -> bool:
-    """Whether an asset lies behind a URL."""
-    return href.startswith(("https://", "http://"))
+    """Whether an asset is asked for from elsewhere."""
+    return href.startswith((*_FILES, *_NAMED))
 
 
 def remote_hrefs(scenes: Iterable[Scene]) -> list[str]:
@@ -186,9 +196,9 @@ class RemoteFiles:
         """How many files are known."""
         return len(self._pins)
 
-    def knows(self, href: str) -> bool:
-        """Whether it is known what the file at an address was."""
-        return key_of(href) in self._pins
+    def knows(self, key: str) -> bool:
+        """Whether it is known what a file was."""
+        return key in self._pins
 
     def among(self, batch: Batch) -> dict[str, RemotePin]:
         """What is known of the files that a batch may read."""

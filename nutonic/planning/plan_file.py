@@ -73,7 +73,7 @@ def plan_bytes(plan: Writable, recipe: str, items: bytes | None = None, remote: 
     """A plan as the bytes of its file, with the text of the recipe it was made from.
 
     `items` are the catalogue's items behind it, as GeoParquet, which are kept beside it; see :func:`items_path`.
-    `remote` are the pins of remote label rasters, if there are any; see :func:`nutonic.planning.pins.label_pins`.
+    `remote` are the pins of remote inputs that planning was told of; see :func:`nutonic.planning.remote.planned_pins`.
     """
     content = bytearray()  # joining would hold all lines, and orjson's are larger than they look
     for line in _lines(plan, recipe, items, remote):

@@ -23,7 +23,7 @@ from nutonic.planning.places.read import file_sha256
 from nutonic.planning.plan import Plan, plan_of
 from nutonic.planning.plan_file import PlanFile, items_path, plan_bytes, read_plan
 from nutonic.planning.planned import PlannedPlaces
-from nutonic.planning.remote import label_pins
+from nutonic.planning.remote import planned_pins
 from nutonic.planning.spec import BuildSpec
 from nutonic.recipe.differences import told
 from nutonic.sources.stac.geoparquet import geoparquet_bytes
@@ -64,7 +64,7 @@ def prepare(
         inputs=spec.inputs,
         places=spec.pois.path,
         plan=lambda: plan_of(spec),
-        remote=lambda plan: label_pins(plan.scenes(), spec.sources),
+        remote=lambda plan: planned_pins(plan.scenes(), spec.sources),
         owned=lambda store, planned: PlacesOwnership(store, planned, layout=spec.layout, output=spec.output),
     )
     return prepared(preparation, out, workers=workers, replan=replan)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
+from functools import partial
 
 from nutonic.core.model import Batch, RemotePin, Scene
 from nutonic.errors import SourceError
@@ -12,48 +13,93 @@ from nutonic.io.raster import pin_of
 from nutonic.io.session import SessionThreads
 from nutonic.planning.pins import key_of, remote_hrefs
 from nutonic.sources.raster import RasterSource
-from nutonic.sources.registry import AnySources, Sources
+from nutonic.sources.registry import AnySources
+from nutonic.sources.source import Source, Versioned
 
 #: Files that are asked for side by side.
 _THREADS = 8
 
+#: Asks what a remote file is now; None where that is not told.
+Question = Callable[[], RemotePin | None]
 
-def label_pins(scenes: Iterable[Scene], sources: Sources) -> dict[str, RemotePin]:
-    """The pins of remote label rasters by key, sorted: planning has opened them. None of a catalogue's, which are many.
+
+def planned_pins(scenes: Iterable[Scene], sources: AnySources) -> dict[str, RemotePin]:
+    """The pins of what planning has been told of, by key, sorted: label rasters, which it opened, and versions.
+
+    None of a catalogue's files, which are many.
 
     Raises
     ------
     SourceError
-        If one is asked for again, and cannot be read.
+        If one is asked for again, and it is not told.
     """
-    labels = sources.labels
-    if not isinstance(labels, RasterSource):
-        return {}
-    hrefs = remote_hrefs(scene for scene in scenes if scene.source == "raster")
-    return {key_of(href): pin_of(href, labels.access) for href in sorted(hrefs)}
+    found: dict[str, RemotePin] = {}
+    scenes = list(scenes)
+    for source in sources:
+        if isinstance(source, RasterSource):
+            rasters = remote_hrefs(scene for scene in scenes if scene.source == "raster")
+            found |= {key_of(href): pin_of(href, source.access) for href in rasters}
+        elif isinstance(source, Versioned):
+            found |= dict(_versions(source, scenes, listed=True))
+    return {key: found[key] for key in sorted(found)}
 
 
-def hrefs_of(batches: Iterable[Batch], sources: AnySources) -> dict[str, Access]:
-    """The remote files that batches may read, and how each may be."""
-    found: dict[str, Access] = {}
-    for batch in batches:
-        for part, source in enumerate(sources):
-            access = getattr(source, "access", None)
-            if isinstance(access, Access):
-                scenes = {scene: None for place in batch.places for scene in (place.imagery, place.labels)[part]}
-                found |= dict.fromkeys(remote_hrefs(scenes), access)
+def versions_of(scene: Scene, source: Source) -> dict[str, RemotePin]:
+    """The pins of what a scene is read from as it is now, by key, if its source's service has it by name.
+
+    Raises
+    ------
+    SourceError
+        If the service does not tell.
+    """
+    return dict(_versions(source, [scene], listed=False)) if isinstance(source, Versioned) else {}
+
+
+def _versions(source: Versioned, scenes: Iterable[Scene], *, listed: bool) -> Iterator[tuple[str, RemotePin]]:
+    for key, href in _by_key(scenes).items():
+        pin = source.pin(href, listed=listed)
+        if pin is not None:
+            yield key, pin
+
+
+def _by_key(scenes: Iterable[Scene]) -> dict[str, str]:
+    """Of each remote file one of the addresses it is known by."""
+    found: dict[str, str] = {}
+    for href in remote_hrefs(scenes):
+        found.setdefault(key_of(href), href)
     return found
 
 
-def asked(hrefs: Mapping[str, Access]) -> dict[str, RemotePin]:
-    """What remote files are now, by key: each is asked for its first bytes. What cannot be read is told when it is."""
+def questions(batches: Iterable[Batch], sources: AnySources) -> dict[str, Question]:
+    """The remote files that batches may read, by key, and how each is asked for."""
+    found: dict[str, Question] = {}
+    for batch in batches:
+        for part, source in enumerate(sources):
+            ask = _asker(source)
+            if ask is not None:
+                scenes = {scene: None for place in batch.places for scene in (place.imagery, place.labels)[part]}
+                found |= {key: partial(ask, href) for key, href in _by_key(scenes).items()}
+    return found
+
+
+def _asker(source: Source) -> Callable[[str], RemotePin | None] | None:
+    access = getattr(source, "access", None)
+    if isinstance(access, Access):
+        return lambda href: pin_of(href, access)
+    return source.pin if isinstance(source, Versioned) else None
+
+
+def asked(files: Mapping[str, Question]) -> dict[str, RemotePin]:
+    """What remote files are now, by key: each is asked for. What cannot be read is told when it is."""
     found: dict[str, RemotePin] = {}
 
-    def ask(href: str) -> None:
+    def ask(key: str) -> None:
         with suppress(SourceError):
-            found[key_of(href)] = pin_of(href, hrefs[href])
+            pin = files[key]()
+            if pin is not None:
+                found[key] = pin
 
-    if hrefs:
-        with SessionThreads(min(_THREADS, len(hrefs))) as threads:
-            list(threads.map(ask, hrefs))
+    if files:
+        with SessionThreads(min(_THREADS, len(files))) as threads:
+            list(threads.map(ask, files))
     return found

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
 import dask.base
@@ -14,11 +15,12 @@ from odc.geo.geobox import GeoBox
 from nutonic.core.grid import window_in
 from nutonic.core.model import PlannedPlace, RemotePin, Scene
 from nutonic.cube.open import open_scene
-from nutonic.errors import NutonicError, ReadFailed, RecipeChanged
+from nutonic.errors import NutonicError, ReadFailed, RecipeChanged, SourceError
 from nutonic.io.raster import seeing
 from nutonic.io.session import SessionThreads
 from nutonic.planning.cost import READERS
-from nutonic.planning.pins import RemoteFiles, by_key, key_of, shown
+from nutonic.planning.pins import RemoteFiles, by_key, key_of, remote_hrefs, shown
+from nutonic.planning.remote import versions_of
 from nutonic.recipe.outputs import Grid
 from nutonic.sources.grids import place_grid, scene_grid
 from nutonic.sources.registry import AnySources
@@ -72,20 +74,28 @@ def read(
     ReadFailed
         If one changed while it was read: what is there now may be read another time.
     """
-    files = files or RemoteFiles(None)
+    files = RemoteFiles(None) if files is None else files
     with seeing() as seen:
         try:
             pixels = _read(places, scene, sources, grid)
         except (NutonicError, OSError, RuntimeError, ValueError):
             # What cannot be used as it was planned may be another file: then it is no fault of its scene.
-            files.refuse(by_key(seen.opened))
+            files.refuse(by_key(seen.opened) | _versions(scene, sources, files))
             raise
-    remote = by_key(seen.read)
+    remote = by_key(seen.read) | versions_of(scene, sources.imagery)  # asked afterwards: so it was while it was read
     files.refuse(remote)
     if seen.mixed:
         raise ReadFailed(f"{shown(key_of(min(seen.mixed)))} changed while it was read")
     files.add(remote)
     return [replace(each, remote=remote) for each in pixels]
+
+
+def _versions(scene: Scene, sources: AnySources, files: RemoteFiles) -> dict[str, RemotePin]:
+    """What a scene that could not be read is now, where it is known what it was, and anybody tells."""
+    if any(map(files.knows, map(key_of, remote_hrefs([scene])))):
+        with suppress(SourceError):
+            return versions_of(scene, sources.imagery)
+    return {}
 
 
 def _read(places: Sequence[PlannedPlace], scene: Scene, sources: AnySources, grid: Grid) -> list[Pixels]:

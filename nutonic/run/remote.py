@@ -14,7 +14,7 @@ from nutonic.planning.plan_file import PlanFile
 from nutonic.run.jobs import Job, Scope, batches_left
 
 if TYPE_CHECKING:
-    from nutonic.io.access import Access
+    from nutonic.planning.remote import Question
     from nutonic.sources.registry import AnySources
 
 #: Known files that are looked at before a build goes on.
@@ -44,16 +44,16 @@ def refuse_changed_files(
     Some are asked for their first bytes, which in this process nobody asks for again. The others are told when they are
     read: what was written until then was made from what had not changed.
     """
-    from nutonic.planning.remote import asked, hrefs_of
+    from nutonic.planning.remote import asked, questions
 
-    hrefs: dict[str, Access] = {}
+    known: dict[str, Question] = {}
     if files:
         for batch in plan.batches(batches_left(plan, scope, done)):
             best = replace(batch, places=tuple(replace(place, imagery=place.imagery[:1]) for place in batch.places))
-            hrefs |= {href: access for href, access in hrefs_of([best], sources).items() if files.knows(href)}
-            if len(hrefs) >= _FIRST:
+            known |= {key: ask for key, ask in questions([best], sources).items() if files.knows(key)}
+            if len(known) >= _FIRST:
                 break
-    files.refuse(asked(dict(islice(hrefs.items(), _FIRST))))
+    files.refuse(asked(dict(islice(known.items(), _FIRST))))
 
 
 def with_known(jobs: Iterable[Job], files: RemoteFiles) -> Iterator[Job]:
@@ -64,7 +64,7 @@ def with_known(jobs: Iterable[Job], files: RemoteFiles) -> Iterator[Job]:
 def have_changed(store: Store, sources: AnySources, plan: PlanFile, done: Committed) -> bool:
     """Whether any remote file that commits were made from is another one now: each is asked for its first bytes."""
     from nutonic.errors import RecipeChanged
-    from nutonic.planning.remote import asked, hrefs_of
+    from nutonic.planning.remote import asked, questions
 
     if not remote_hrefs(plan.scenes):
         return False
@@ -73,5 +73,5 @@ def have_changed(store: Store, sources: AnySources, plan: PlanFile, done: Commit
     except RecipeChanged:
         return True
     batches = sorted({name.batch for name in done.all_names() if name.batch < len(plan.index)})
-    hrefs = hrefs_of(plan.batches(batches), sources)
-    return bool(files.changed(asked({href: access for href, access in hrefs.items() if files.knows(href)})))
+    every = questions(plan.batches(batches), sources)
+    return bool(files.changed(asked({key: ask for key, ask in every.items() if files.knows(key)})))

@@ -10,7 +10,7 @@ import numpy as np
 import xarray as xr
 from odc.geo.geobox import GeoBox
 
-from nutonic.core.model import Band, Scene, Timeline
+from nutonic.core.model import Band, RemotePin, Scene, Timeline
 from nutonic.core.times import Interval
 from nutonic.sources.cost import SourceCost, Workload
 
@@ -154,6 +154,23 @@ class TimedSource(Source, Protocol):
 
     def with_masks(self, names: Sequence[str]) -> TimedSource:
         """The same with bands of classes, such as ``scl``, beside the others."""
+        ...
+
+
+@runtime_checkable
+class Versioned(Protocol):
+    """A source whose service replaces what it has without another name, and tells when it did."""
+
+    def pin(self, href: str, *, listed: bool = False) -> RemotePin | None:
+        """What is behind an asset's address now, or, if `listed`, when it was searched for; None where that is not told.
+
+        Raises
+        ------
+        Gone
+            If nothing is there any more.
+        ReadFailed, Refused
+            If the service does not tell.
+        """
         ...
 
 

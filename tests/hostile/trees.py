@@ -468,7 +468,7 @@ BESIDES = [
     Row("init over a file", lambda here: None, "init recipe.yaml", 2, "exists"),
     Row("init through a link", link("link.yaml", "recipe.yaml"), "init link.yaml", 2, "exists"),
     Row("init through a link to nothing", link("link.yaml", "nowhere.yaml"), "init link.yaml", 2, "exists"),
-    Row("init over a folder", folder("new"), "init new", 2, "exists"),
+    Row("init over a folder", folder("new.yaml"), "init new.yaml", 2, "exists"),
     Row("init into a folder that is not there", lambda here: None, "init no/such/recipe.yaml", 2, "no such file"),
     *(
         Row(

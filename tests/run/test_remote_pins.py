@@ -22,6 +22,10 @@ from nutonic import load_recipe
 from nutonic.core.model import HEAD_BYTES, RemotePin
 from nutonic.dataset.verify import verify
 from nutonic.errors import RecipeChanged
+from nutonic.planning.pins import RemoteFiles
+from nutonic.planning.prepare import prepare
+from nutonic.planning.spec import resolve
+from nutonic.run.read import read
 from nutonic.run.run import build
 from nutonic.testing import Fault
 
@@ -253,3 +257,12 @@ def pin(size: int = HEAD_BYTES + 1, head: str = "h", etag: str | None = None, mo
 )
 def test_what_two_pins_tell(one, other, differs):
     assert one.differs(other) is other.differs(one) is differs
+
+
+def test_what_a_batch_has_read_first_is_known_to_what_it_reads_next(folder, tmp_path):
+    with served(folder) as (_, recipe):
+        spec = resolve(recipe)
+        _, plan = prepare(spec, tmp_path / "out")
+        place, files = next(plan.batches()).places[0], RemoteFiles(tmp_path / "out")
+        read([place], place.imagery[0], spec.sources, spec.grid, files)
+    assert len(files) == 3

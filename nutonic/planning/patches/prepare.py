@@ -9,6 +9,7 @@ from nutonic.planning.patches.plan import patches_planned, with_map
 from nutonic.planning.patches.spec import PatchSpec
 from nutonic.planning.plan_file import PlanFile
 from nutonic.planning.prepare import Preparation, empty, prepared
+from nutonic.planning.remote import planned_pins
 
 
 def prepare_patches(
@@ -23,6 +24,7 @@ def prepare_patches(
         plan=lambda: patches_planned(spec),
         beside=lambda plan, store: with_map(plan, spec, store),
         owned=lambda store, planned: PatchOwnership(store, planned, shards=spec.shards),
+        remote=lambda plan: planned_pins(plan.scenes(), spec.sources),
     )
     return prepared(preparation, out, workers=workers, replan=replan)
 

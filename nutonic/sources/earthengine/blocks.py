@@ -48,7 +48,8 @@ def band_groups(
 
     def alike(pair: tuple[Band, Asset]) -> tuple[Any, ...]:
         band, asset = pair
-        return image_and_band(asset)[0], asset.crs, asset.transform, asset.shape, band.kind, band.dtype, band.nodata
+        image, _ = image_and_band(asset.href)
+        return image, asset.crs, asset.transform, asset.shape, band.kind, band.dtype, band.nodata
 
     groups: dict[Band, tuple[BandGroup, int]] = {}
     for _, alike_pairs in groupby(sorted(pairs, key=alike), alike):
@@ -56,7 +57,7 @@ def band_groups(
         (band, first), *_ = members
         place = (first.crs, first.transform, first.shape)
         siblings = [asset for asset in pictures if (asset.crs, asset.transform, asset.shape) == place]
-        shown = tuple(image_and_band(asset)[1] for asset in siblings) if band.kind == "reflectance" else ()
+        shown = tuple(image_and_band(asset.href)[1] for asset in siblings) if band.kind == "reflectance" else ()
         whole = BandGroup(tuple(asset for _, asset in members), band, shown, account)
         groups.update((band, (whole, k)) for k, (band, _) in enumerate(members))
     return groups
@@ -104,7 +105,7 @@ def _read_parts(group: BandGroup, window: Window) -> np.ndarray:
 
 def _requested(group: BandGroup, window: Window) -> np.ndarray:
     """One request."""
-    names = [image_and_band(asset)[1] for asset in group.assets]
+    names = [image_and_band(asset.href)[1] for asset in group.assets]
     try:
         with signed_in(group.account):
             import ee
@@ -133,7 +134,7 @@ def _requested(group: BandGroup, window: Window) -> np.ndarray:
 def _expression(group: BandGroup, names: list[str]) -> Any:
     import ee
 
-    whole = ee.Image(image_and_band(group.assets[0])[0])
+    whole = ee.Image(image_and_band(group.assets[0].href)[0])
     image = whole.select(names)
     if group.shown:
         valid = reduce(lambda one, two: one.max(two), (whole.select([name]).neq(0) for name in group.shown))

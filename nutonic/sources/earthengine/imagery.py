@@ -14,7 +14,7 @@ from odc.geo.geobox import GeoBox
 from nutonic.core.catalogs import IMAGED, refuse_jumping
 from nutonic.core.globe import Box, boxes_of
 from nutonic.core.grid import lonlat_bounds
-from nutonic.core.model import Asset, Band, Json, Scene, Timeline
+from nutonic.core.model import Asset, Band, Json, RemotePin, Scene, Timeline
 from nutonic.core.showing import Shown
 from nutonic.core.times import Interval, Time, as_interval, utc_text
 from nutonic.errors import GridError, InputError
@@ -24,7 +24,16 @@ from nutonic.sources.cost import SourceCost, Workload
 from nutonic.sources.earthengine import credentials as ee_credentials
 from nutonic.sources.earthengine.account import NEEDS, Account
 from nutonic.sources.earthengine.blocks import BAND_BYTES, NativeBlock, NearestBlock, band_groups
-from nutonic.sources.earthengine.items import ImageQuery, UnusableImage, asset_of_band, lacks, listed, snapping_of
+from nutonic.sources.earthengine.items import (
+    ImageQuery,
+    UnusableImage,
+    asset_of_band,
+    image_and_band,
+    lacks,
+    listed,
+    snapping_of,
+)
+from nutonic.sources.earthengine.versions import listed_pin, pin_of
 from nutonic.sources.earthengine.windows import cost_of
 from nutonic.sources.item import Item, cloud_cover, moment, period, stated_cloud_cover, taken_in
 from nutonic.sources.missing import Found, Miss
@@ -193,6 +202,11 @@ class EarthEngineImagery(Shown, SourceDefaults):
             requests=cost.requests + classes * work.places,
             bytes_read=cost.bytes_read + classes * work.places * work.side**2 * BAND_BYTES,
         )
+
+    def pin(self, href: str, *, listed: bool = False) -> RemotePin | None:
+        """When the image of an asset was changed last, as a pin: one request; none if `listed` in this session."""
+        image, _ = image_and_band(href)
+        return listed_pin(self.account, image) if listed else pin_of(self.account, image)
 
     def needs(self, scenes: Sequence[Scene] = ()) -> Needs:
         """Earth Engine's clients."""

@@ -18,6 +18,7 @@ from nutonic.core.model import Asset, Band, Json
 from nutonic.core.times import Interval, shifted, utc_text
 from nutonic.errors import InputError, ReadFailed, Unreachable
 from nutonic.sources.earthengine.account import Account, signed_in
+from nutonic.sources.earthengine.versions import note
 from nutonic.sources.item import Item
 
 #: Before an image's id and its band in what a plan calls the address of an asset.
@@ -86,6 +87,7 @@ def listed(account: Account, query: ImageQuery, boxes: Iterable[Box]) -> tuple[l
     unusable: dict[str, str] = {}
     try:
         for image in (image for box in boxes for image in _images(account, query, box)):
+            note(account, image)
             item = item_of_image(image, query)
             if isinstance(item, str):
                 unusable[str(image.get("id"))] = item
@@ -211,7 +213,7 @@ def asset_of_band(item: Item, band: str, shown: Band) -> Asset:
     )
 
 
-def image_and_band(asset: Asset) -> tuple[str, str]:
-    """The ids of an asset's image and band."""
-    image, _, band = asset.href.removeprefix(SCHEME).rpartition("/")
+def image_and_band(href: str) -> tuple[str, str]:
+    """The ids of the image and the band of an asset's address."""
+    image, _, band = href.removeprefix(SCHEME).rpartition("/")
     return image, band

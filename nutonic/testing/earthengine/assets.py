@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -34,6 +35,16 @@ class Catalogue:
         self.collections = {id: tuple(images) for id, images in collections.items()}
         self.images = {image.id: image for images in self.collections.values() for image in images}
 
+    def replace(self, image: EarthEngineImage) -> None:
+        """Put another version in the place of an image, under its id, as ingesting it anew does."""
+        before = self.images[image.id]
+        changed = replace(image, version=(before.version or 0) + 1)
+        self.images[image.id] = changed
+        self.collections = {
+            name: tuple(changed if each is before else each for each in images)
+            for name, images in self.collections.items()
+        }
+
     def load_collection(self, id: str, version: int | None = None) -> Collection:
         """The result of ``ImageCollection.load``."""
         name = _PREFIX.sub("", id)
@@ -42,9 +53,9 @@ class Catalogue:
         return Collection(self.collections[name], {"system:id": name}, name)
 
     def load_image(self, id: str, version: int | None = None) -> EarthEngineImage:
-        """The result of ``Image.load``."""
+        """The result of ``Image.load``. Assumed: of versions only the latest can be loaded, whose number may be given."""
         image = self.images.get(_PREFIX.sub("", id))
-        if image is None:
+        if image is None or version not in (None, -1, image.version):
             raise _not_found("Image", id)
         return image
 
@@ -93,6 +104,9 @@ def _asset_json(image: EarthEngineImage, *, brief: bool = False) -> Json:
         for name in ("startTime", "endTime")
         if f"system:time_{name.removesuffix('Time')}" in properties
     }
+    if image.version is not None:
+        updated = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=image.version)
+        times["updateTime"] = f"{updated:%Y-%m-%dT%H:%M:%S.%fZ}"
     asset: Json = {"type": "IMAGE", "name": _full(image.id), "id": image.id, **times}
     if brief:
         return asset

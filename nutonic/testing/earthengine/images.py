@@ -177,6 +177,8 @@ class EarthEngineImage:
     bands: tuple[Band, ...]
     properties: Mapping[str, Any] = field(default_factory=dict)
     id: str | None = None
+    version: int | None = 0
+    """Of an asset: when it was changed last, microseconds since 1970; None has it not told."""
 
     @cached_property
     def geometry(self) -> shapely.Geometry | None:

@@ -149,6 +149,11 @@ class EarthEngineServer:
         with self._lock:
             self._faults = Faults(faults)
 
+    def replace(self, image: EarthEngineImage) -> None:
+        """Serve another version of an image, in the place of the one that has its id."""
+        with self._lock:
+            self.service.catalogue.replace(image)
+
     def fault_of(self, request: ApiRequest, target: str) -> EarthEngineFault | None:
         """The fault of a request; None for no fault."""
         with self._lock:

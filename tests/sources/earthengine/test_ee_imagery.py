@@ -25,11 +25,14 @@ import nutonic as nt
 from nutonic import load_recipe
 from nutonic.core.grid import centre, lonlat_bounds
 from nutonic.dataset.verify import verify
-from nutonic.errors import Gone, GridError, InputError, OffLattice, Unreachable
+from nutonic.errors import Gone, GridError, InputError, OffLattice, RecipeChanged, Unreachable
+from nutonic.io.objects import Store
 from nutonic.io.session import current
+from nutonic.planning.plan_file import read_plan
 from nutonic.rows.sidecar import pixels_sha256
 from nutonic.run.run import build
 from nutonic.sources.earthengine.imagery import EarthEngineImagery
+from nutonic.sources.earthengine.versions import pin_told
 from nutonic.sources.registry import sources_of
 from nutonic.testing.earthengine import (
     EarthEngineFault,
@@ -641,3 +644,109 @@ def test_a_build_of_sentinel_2_is_judged_by_its_scene_classification(tmp_path):
         assert sidecar["quality"] == dict.fromkeys(("cloud", "shadow", "snow", "nodata"), 0.0)
         assert sidecar["window"] != {"row": 0, "col": 64, "height": 64, "width": 64}
     assert verify(tmp_path / "out", deep=True).problems == ()
+
+
+# Images that are replaced
+
+
+@pytest.fixture
+def versions(quads, tmp_path):
+    """A server of images, the path of a recipe for them, and the image of all its places as it is after a change."""
+    with EarthEngineServer({NAIP: quads}, projects=("standin-project",)) as server:
+        yield server, aerial_recipe(tmp_path, server.url), quad(f"{NAIP}/m_new", "2021-11-07T00:00:00", shift=7)
+
+
+def whole(out: Path) -> dict[str, bytes]:
+    """Every file of a tree, those of nutonic's own included."""
+    return {path.relative_to(out).as_posix(): path.read_bytes() for path in sorted(out.rglob("*")) if path.is_file()}
+
+
+def commits(out: Path) -> list[dict]:
+    return [json.loads(path.read_bytes()) for path in sorted((out / "_nutonic/commits").glob("*.json"))]
+
+
+@pytest.mark.parametrize("planned", [True, False], ids=["after a plan", "after a build"])
+def test_an_image_that_is_replaced_is_told_and_taken_with_a_new_plan(versions, tmp_path, planned):
+    server, path, changed_image = versions
+    recipe, out = load_recipe(path), tmp_path / "out"
+    if planned:
+        assert nutonic("plan", path, "--out", out).code == 0
+    else:
+        build(recipe, out, workers=0, limit=3)
+    before = whole(out)
+    server.replace(changed_image)
+    said = nutonic("build", path, "--out", out, "--workers", 0)
+    assert said.code == 2
+    (line,) = said.err.splitlines()
+    assert "USDA/…/m_new changed since it was first read for " in line
+    assert "--replan" in line
+    assert whole(out) == before
+    assert build(recipe, out, workers=0, replan=True).complete
+    assert build(recipe, tmp_path / "anew", workers=0).complete
+    assert tree(out) == tree(tmp_path / "anew")
+    assert verify(out, deep=True).problems == ()
+    server.replace(versions[2])
+    (problem,) = nt.verify(out, rebuild=2).problems
+    assert "m_new changed since" in problem
+
+
+def test_what_is_known_of_an_image_costs_a_request_a_batch_and_is_in_the_plan_and_its_commits(versions, tmp_path):
+    server, path, _ = versions
+    server.clear()
+    assert build(load_recipe(path), tmp_path / "out", workers=0).complete
+    told = read_plan(Store(tmp_path / "out")).header["remote"]
+    new, old = f"ee://{NAIP}/m_new", f"ee://{NAIP}/m_old"
+    assert list(told) == [new, old]
+    remote = [commit["remote"] for commit in commits(tmp_path / "out")]
+    assert remote == [{new: told[new]}] * 2
+    assert server.count("assets") == 1 + len(remote)  # before the first batch, and after each
+
+
+def test_an_image_that_is_replaced_while_it_is_read_is_in_no_commit(versions, tmp_path):
+    """The first pixels are of one version, the next of another one."""
+    server, path, changed_image = versions
+
+    def replacing(x, y):
+        server.replace(changed_image)
+        return flown(0, np.zeros(x.shape, int), np.zeros(x.shape, int))
+
+    bands = dict.fromkeys("RGB", ("uint8", replacing))
+    how = {"crs": "EPSG:26917", "transform": TRANSFORM, "shape": SHAPE, "start": "2021-11-07", "end": "2021-11-08"}
+    server.replace(image_of_function(f"{NAIP}/m_new", bands=bands, **how))
+    with pytest.raises(RecipeChanged, match="m_new changed since it was first read"):
+        build(load_recipe(path), tmp_path / "out", workers=0)
+    assert commits(tmp_path / "out") == []
+
+
+def test_an_image_with_other_bands_is_another_image_and_no_fault_of_its_places(versions, tmp_path):
+    server, path, _ = versions
+    out = tmp_path / "out"
+    assert nutonic("plan", path, "--out", out).code == 0
+    server.replace(quad(f"{NAIP}/m_new", "2021-11-07T00:00:00", names=("N",)))
+    with pytest.raises(RecipeChanged, match="m_new changed since it was first read"):
+        build(load_recipe(path), out, workers=0)
+    assert commits(out) == []
+
+
+def test_a_tree_that_knows_no_image_again_goes_on_and_then_does(quads, tmp_path):
+    """As one that was begun when images were not pinned."""
+    quiet = [replace(image, version=None) for image in quads]
+    with EarthEngineServer({NAIP: quiet}) as server:
+        recipe, out = load_recipe(aerial_recipe(tmp_path, server.url)), tmp_path / "out"
+        build(recipe, out, workers=0, limit=3)
+        assert "remote" not in read_plan(Store(out)).header
+        first = {commit["commit"] for commit in commits(out)}
+        server.replace(quads[1])
+        assert build(recipe, out, workers=0).complete
+    assert first
+    assert {commit["commit"] for commit in commits(out) if "remote" not in commit} == first
+    assert len(commits(out)) > len(first)
+    assert verify(out, deep=True).problems == ()
+
+
+def test_zeros_at_the_end_of_a_time_make_it_no_other_time():
+    first, second, third = (
+        pin_told({"updateTime": f"2024-01-01T00:00:{text}Z"}) for text in ("00", "00.000000", "00.000001")
+    )
+    assert first == second
+    assert third.differs(first)
