@@ -171,6 +171,7 @@ def preview(source: Path, n: int, out: Path | None) -> None:
 def plan(recipe: Path, out: Place | None, as_json: bool) -> None:
     """Search scenes and say what a build will take; reads no pixels."""
     from nutonic.cli import console
+    from nutonic.cli.screen import note
     from nutonic.planning.cost import default_workers, refuse_too_large
     from nutonic.planning.kinds import plan as planned_of
     from nutonic.planning.kinds import planned_into
@@ -178,6 +179,8 @@ def plan(recipe: Path, out: Place | None, as_json: bool) -> None:
     from nutonic.recipe.yaml import load_recipe
 
     loaded = load_recipe(recipe)
+    for line in getattr(loaded, "in_vain", ()):
+        note(line)
     if out is not None:
         plan_file = planned_into(loaded, out)[1]
         header, rejects, scenes = plan_file.header, plan_file.rejects, list(plan_file.scenes)

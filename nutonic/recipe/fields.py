@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from html import escape
 from typing import Annotated, Any, ClassVar, Literal, get_args
 from urllib.parse import urlsplit
 
+import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
-from nutonic.inert import unseen
+from nutonic.core.showing import place
+from nutonic.inert import inert, unseen
 from nutonic.secrets import speaks_of_secrets
 
 Fraction01 = Annotated[float, Field(ge=0.0, le=1.0)]
@@ -65,6 +68,55 @@ class Part(BaseModel):
             for text in _texts(value):
                 _refuse_text(text)
         return value
+
+
+#: Letters of a part that are shown, in a notebook's table too; and keys of where things lie, of which the last name is.
+_SHOWN, _SHOWN_OF_HTML = 110, 1000
+_WHERE = frozenset({"path", "url", "base_url", "area"})
+
+
+class Whole(Part):
+    """Base of whole recipes: shown on a screen, a line for each part, of keys those that are not at their default."""
+
+    def __repr__(self) -> str:
+        """Name and parts; :meth:`text` has every key."""
+        parts = self._parts()
+        width = max(map(len, parts), default=0)
+        lines = (f"  {name:{width}}  {_cut(text, _SHOWN)}" for name, text in parts.items())
+        return "\n".join([f"{type(self).__name__} {getattr(self, 'name', '')}", *lines])
+
+    def __str__(self) -> str:
+        return repr(self)
+
+    def _repr_html_(self) -> str:
+        style = "style='text-align:left;vertical-align:top'"
+        parts = ((escape(name), escape(_cut(text, _SHOWN_OF_HTML))) for name, text in self._parts().items())
+        rows = "".join(f"<tr><th {style}>{name}</th><td {style}><code>{text}</code></td></tr>" for name, text in parts)
+        caption = escape(f"{type(self).__name__} {getattr(self, 'name', '')}")
+        return f"<table><caption>{caption}; the other keys are at their defaults</caption>{rows}</table>"
+
+    def _parts(self) -> dict[str, str]:
+        """Parts that say anything, each in a line of YAML."""
+        dumped = self.model_dump(exclude_defaults=True, exclude={"name", "kind"})
+        return {name: _in_a_line(value) for name, value in dumped.items() if value not in ({}, None)}
+
+
+def _in_a_line(part: Any) -> str:
+    text = yaml.safe_dump(_named(part), default_flow_style=True, width=10**9, sort_keys=False, allow_unicode=True)
+    return inert(text.strip().removesuffix("\n...").removeprefix("{").removesuffix("}"))
+
+
+def _cut(text: str, most: int) -> str:
+    return text if len(text) <= most else f"{text[: most - 1]}…"
+
+
+def _named(value: Any, key: str = "") -> Any:
+    """A value with the last names of paths, and addresses without queries."""
+    if isinstance(value, Mapping):
+        return {name: _named(each, str(name)) for name, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_named(each, key) for each in value]
+    return place(value) if key in _WHERE and isinstance(value, str) else value
 
 
 def _refuse_text(text: str) -> None:

@@ -15,7 +15,7 @@ from nutonic.core.model import Json
 from nutonic.recipe import templates
 from nutonic.recipe.annotation import WHERE_AND_HOW, Captions
 from nutonic.recipe.card import Card
-from nutonic.recipe.fields import Fraction01, Part
+from nutonic.recipe.fields import Fraction01, Part, Whole
 from nutonic.recipe.inputs import Columns, Imagery
 from nutonic.recipe.osm import Osm
 from nutonic.recipe.outputs import Grid, Splits, Stretch
@@ -114,7 +114,7 @@ class Shards(Part):
         return value
 
 
-class PatchRecipe(Part):
+class PatchRecipe(Whole):
     """A whole recipe of patches. Build one in Python, or read one with :func:`nutonic.load_recipe`."""
 
     LONG: ClassVar[frozenset[str]] = frozenset({"osm", "captions"})

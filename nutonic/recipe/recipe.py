@@ -21,7 +21,7 @@ from nutonic.recipe import templates
 from nutonic.recipe.annotation import WHERE_AND_HOW
 from nutonic.recipe.card import Card
 from nutonic.recipe.context import Context
-from nutonic.recipe.fields import Part
+from nutonic.recipe.fields import Whole
 from nutonic.recipe.inputs import Imagery, Labels, Pois
 from nutonic.recipe.outputs import Cube, Grid, Output, Quality, Rows, Splits, Stretch, Tiles
 from nutonic.secrets import redact
@@ -30,7 +30,11 @@ from nutonic.secrets import redact
 MOST_SIDE_PX, MOST_TILES = 100_000, 1_000_000
 
 
-class Recipe(Part):
+#: Classes that a question of ``rows.choice`` gives to choose from.
+CHOICES = 5
+
+
+class Recipe(Whole):
     """A whole recipe. Build one in Python, or read one with :func:`nutonic.load_recipe`."""
 
     LONG: ClassVar[frozenset[str]] = frozenset({"rows"})
@@ -118,6 +122,16 @@ class Recipe(Part):
     def side(self) -> int:
         """Pixels along a side of a place's square."""
         return pixels(self.grid.extent_m, self.grid.resolution_m)
+
+    @property
+    def in_vain(self) -> tuple[str, ...]:
+        """What is asked for and can never be, each in a line with its keys."""
+        few = len(self.labels.table.labels)
+        if self.rows.choice and few < CHOICES:
+            return (
+                f"rows.choice asks to choose from {CHOICES} classes, and labels.dataset has {few}: no such row is made",
+            )
+        return ()
 
     def digest(self) -> str:
         """SHA-256 (hex) over all that determines pixels and rows; locations and ways of reading are left out.

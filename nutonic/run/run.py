@@ -147,6 +147,8 @@ def _built(recipe: AnyRecipe | str | Path, out: Place, cluster: Cluster, extent:
 
         refuse_unreadable(extent.answers)
     spec = resolve(recipe)
+    for line in recipe.in_vain:
+        callback.on_note(Note(text=line))
     cluster = replace(cluster, max_requests=spec.sources.most_requests(cluster.max_requests))
     return _build(spec, out, cluster, extent, callback)
 

@@ -11,8 +11,9 @@ from pydantic import ValidationError
 from nutonic.core.classes import TABLES
 from nutonic.core.times import Interval, as_interval, parse_moment, utc_text
 from nutonic.errors import InputError, RecipeError
-from nutonic.recipe.recipe import Recipe
+from nutonic.recipe.recipe import CHOICES, Recipe
 from nutonic.recipe.yaml import load_recipe, parse_recipe, parse_recipe_text
+from nutonic.rows.slots import LETTERS
 
 #: product.md's recipe, word for word; of it the keys that exist so far. What is required has the value given here.
 PRODUCT = yaml.safe_load("""
@@ -247,6 +248,33 @@ def test_paths_are_relative_to_the_recipe_and_absolute_ones_stay(tmp_path, monke
     assert loaded.pois.path == str(tmp_path / "sub" / ".." / "up.csv")
     assert loaded.labels.path == "/data/labels.tif"
     assert loaded.imagery.url == REQUIRED["imagery"]["url"]  # an address is no path
+
+
+def test_a_recipe_shows_itself_on_a_screen(tmp_path):
+    path = tmp_path / "recipe.yaml"
+    url = "https://example.org/stac?token=secret"
+    path.write_text(yaml.safe_dump({**REQUIRED, "imagery": {**REQUIRED["imagery"], "url": url}}))
+    whole = load_recipe(path)
+    lines = repr(whole).splitlines()
+    assert lines[0] == "Recipe my-dataset"
+    assert [line.split()[0] for line in lines[1:]] == ["pois", "imagery", "labels"]  # what else is at its default
+    assert "  pois     path: pois.csv" in lines
+    assert max(map(len, lines)) <= 125
+    assert "https://example.org/stac" in repr(whole)
+    for shown in (repr(whole), str(whole), whole._repr_html_()):
+        assert "secret" not in shown
+        assert str(tmp_path) not in shown
+    assert "<script>" not in recipe(card={"attribution": "<script>x</script>"})._repr_html_()
+
+
+@pytest.mark.parametrize(("classes", "told"), [(4, 1), (5, 0)])
+def test_a_choice_of_more_classes_than_there_are_is_told(classes, told):
+    own = {"name": "own", "unknown": 0, "classes": {k: f"class {k}" for k in range(1, classes + 1)}}
+    asked = recipe(labels={"dataset": own}, rows={"choice": True}).in_vain
+    assert len(asked) == told
+    assert all("rows.choice asks to choose from 5 classes, and labels.dataset has 4" in line for line in asked)
+    assert recipe(labels={"dataset": own}).in_vain == ()
+    assert len(LETTERS) == CHOICES
 
 
 def test_an_anchor_may_be_merged():

@@ -169,9 +169,10 @@ def _show_paths(out: Path, tree: Path, recipe: Path, sheet: Path) -> None:
         ("recipe", recipe),
     ):
         say([f"{name:>8}  {path}"])
+    program = os.path.relpath(Path(sys.executable).with_name("nutonic"))
+    say([f"  report  {program} report {tree}"])
     if recipe.name == _EE_RECIPE:
         hint = "labels: {source: earthengine, dataset: dynamic-world, project: YOUR-CLOUD-PROJECT}"
         say([f" for real {hint}"])
         return
-    program = os.path.relpath(Path(sys.executable).with_name("nutonic"))
     say([f"   again  {program} build {recipe} --out {out / 'again'}"])

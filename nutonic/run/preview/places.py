@@ -47,7 +47,7 @@ def preview_of_places(recipe: Recipe, n: int) -> Report:
         complete=len(told) == n,
         figures=(("places tried", number(len(tried))), ("chips made", number(sum(e["tiles"] for e in entries)))),
         places=dots(tried),
-        sections=(*failed(failures), left_out.section(), judged_by(plan)),
+        sections=(*failed(failures), left_out.section(), judged_by(plan, recipe.in_vain)),
         gallery=Gallery(
             cards=tuple(told), of=len(told), filters=(("split", "split"), ("labels", "class"), ("tasks", "task"))
         ),
@@ -131,12 +131,12 @@ def failed(failures: Sequence[Failure]) -> tuple[Section, ...]:
     return () if section is None else (section,)
 
 
-def judged_by(plan: Plan) -> Section:
-    """What else the plan says, with the recipe."""
+def judged_by(plan: Plan, in_vain: Sequence[str] = ()) -> Section:
+    """What else the plan says, with the recipe, and what of it is asked for in vain."""
     header = plan.header()
     scenes = Counter(scene.datetime[:10] for scene in plan.scenes() if scene.datetime)
     days = tuple((text(day), text(str(count))) for day, count in sorted(scenes.items())[:20])
-    warnings = tuple(Note(text=inert(warning), warns=True) for warning in plan.of_places)
+    warnings = tuple(Note(text=inert(warning), warns=True) for warning in (*in_vain, *plan.of_places))
     quality = (Note(text=inert(header["judging"])),) if header["judging"] else ()
     table = Table(caption="Scenes by day", heads=("day", "scenes"), rows=days, empty="no dates told")
     return Section(id="versions", title="Scenes and recipe", blocks=(*warnings, *quality, table))

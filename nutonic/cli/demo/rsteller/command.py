@@ -67,5 +67,6 @@ def run_rsteller_demo(out: Path, workers: int | None = None) -> bool:
     ):
         say([f"{name:>8}  {path}"])
     program = os.path.relpath(Path(sys.executable).with_name("nutonic"))
+    say([f"  report  {program} report {tree}"])
     say([f"   again  {program} build {recipe_path} --out {out / 'again-rsteller'}"])
     return verdict.whole and summary.complete and len(every) >= LEAST_PATCHES
