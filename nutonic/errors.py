@@ -18,6 +18,12 @@ character that a terminal would obey.
 
 from __future__ import annotations
 
+import importlib.util
+import re
+import shlex
+import sys
+from pathlib import Path
+
 from nutonic.inert import inert_lines
 from nutonic.secrets import redact
 
@@ -121,7 +127,24 @@ class Corrupt(StoreError):
 
 
 class MissingExtra(NutonicError, ImportError):
-    """An optional dependency is not installed."""
+    """An optional dependency is not installed; its message has the command that brings it to where nutonic is."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(as_installed(message))
+
+
+def as_installed(text: str) -> str:
+    """A text with ``pip install`` as it is said here: where pipx or uv keep nutonic for itself, pip would miss it."""
+    return re.sub(r"(?<!uv )\bpip install\b", lambda _: _installer(), text)
+
+
+def _installer() -> str:
+    prefix = Path(sys.prefix).as_posix()
+    if "/pipx/" in prefix:
+        return f"pipx runpip {Path(prefix).name} install"
+    if "/uv/" in prefix or importlib.util.find_spec("pip") is None:
+        return f"uv pip install --python {shlex.quote(sys.prefix)}"
+    return "pip install"
 
 
 class BrokenInstall(NutonicError, ImportError):

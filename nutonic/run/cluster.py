@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nutonic.errors import InputError, StoreError, Unreachable
+from nutonic.errors import InputError, StoreError, Unreachable, as_installed
 from nutonic.io.atomic import disk_error, full_disk
 from nutonic.io.files import require_handles
 from nutonic.run.callbacks import Note
@@ -262,7 +262,7 @@ def dashboard_note(client: Client, cluster: Cluster) -> Note | None:
         return None
     if cluster.scheduler is not None:
         return Note(text="no dashboard: the scheduler was started without one, or without bokeh")
-    return Note(text="no dashboard: it needs bokeh: pip install 'nutonic[dashboard]'")
+    return Note(text=as_installed("no dashboard: it needs bokeh: pip install 'nutonic[dashboard]'"))
 
 
 def _has_dashboard(dask_scheduler: Any) -> bool:

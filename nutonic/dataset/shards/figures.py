@@ -16,6 +16,7 @@ import numpy as np
 
 from nutonic.core.classes import PALETTE
 from nutonic.dataset.shards.statistics import Lengths, Statistics
+from nutonic.errors import as_installed
 from nutonic.inert import inert
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 #: What is told where there are no figures.
-MISSING = "figures are left out: they need a package, pip install 'nutonic[notebook]'"
+MISSING = as_installed("figures are left out: they need a package, pip install 'nutonic[notebook]'")
 
 #: What tasks are called in figures and tables.
 TASKS: Mapping[int, str] = {1: "1: area", 2: "2: line", 3: "3: revision"}
