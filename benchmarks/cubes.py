@@ -95,7 +95,7 @@ def nutonic_processes(items: Path, out: Path) -> None:
 
     with (
         dask.config.set(MALLOC),
-        LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster,
+        LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=":0") as cluster,
         Client(cluster),
     ):
         nutonic(items, out)

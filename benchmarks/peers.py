@@ -148,7 +148,7 @@ def with_one_graph(places: list[Place]) -> Iterator[Pixels]:
     import dask
     from distributed import Client, LocalCluster
 
-    with LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster, Client(cluster):
+    with LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=":0") as cluster, Client(cluster):
         for first in range(0, len(places), 64):
             for rgb, label in dask.compute(*(_stacks(place) for place in places[first : first + 64])):
                 yield Pixels(rgb.values, np.nan_to_num(label.values).astype(np.uint8))

@@ -237,6 +237,26 @@ def test_what_needs_no_pixels_imports_nothing_that_reads_them(doing: str, refuse
     assert sorted(loaded & refused) == []
 
 
+@pytest.mark.parametrize(
+    ("command", "refused"),
+    [
+        (["plan", "{recipe}"], {"xarray", "pandas", "pystac_client", "distributed", "PIL", "rioxarray"}),
+        (["build", "{recipe}", "--out", "{out}", "--workers", "0"], HEAVY - {"pyproj", "shapely"} | {"pystac_client"}),
+    ],
+)
+def test_a_command_that_opens_no_scene_imports_nothing_that_would(command: list[str], refused: set[str], built):
+    """A plan opens the labels' headers, with rasterio; a build with nothing to do opens no raster at all."""
+    args = [part.format(recipe=built.recipe_path, out=built.out) for part in command]
+    script = (
+        f"import sys; sys.argv = ['nutonic', *{args!r}]\nfrom nutonic.cli.main import main\nended = 0\n"
+        "try: main()\nexcept SystemExit as error: ended = error.code or 0\n"
+        "import json; print(json.dumps([ended, *{name.partition('.')[0] for name in sys.modules}]))"
+    )
+    code, *loaded = json.loads(subprocess.check_output([sys.executable, "-c", script], text=True).splitlines()[-1])
+    assert code == 0
+    assert sorted({*loaded} & refused) == []
+
+
 def test_what_a_full_disk_is_stands_in_one_place():
     codes = ("ENOSPC", "EDQUOT", "EFBIG")
     assert [key(path) for path in MODULES if any(code in path.read_text() for code in codes)] == ["io/atomic.py"]

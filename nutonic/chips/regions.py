@@ -8,8 +8,6 @@ from functools import cached_property
 from itertools import combinations
 
 import numpy as np
-from scipy import sparse
-from scipy.sparse import csgraph
 
 from nutonic.core.classes import ClassTable
 from nutonic.core.model import Region
@@ -206,6 +204,9 @@ def _connected(begins: np.ndarray, runs: tuple[np.ndarray, np.ndarray, np.ndarra
     joined = value[above] == value[under]
     above, under = above[joined], under[joined].astype(np.int32)
     ends = np.searchsorted(above, np.arange(len(row) + 1)).astype(np.int32)
+    from scipy import sparse
+    from scipy.sparse import csgraph
+
     graph = sparse.csr_array((np.ones(len(under)), under, ends), shape=(len(row),) * 2)
     return np.asarray(csgraph.connected_components(graph, directed=False)[1])
 

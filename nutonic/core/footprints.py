@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import shapely
-from odc.geo.geobox import GeoBox
 from shapely.geometry import shape
 
 from nutonic.core.globe import WHOLE, between, east_of, over_a_pole, reach, turn_of, turned, whole_ring
 from nutonic.core.grid import corners, crs_name, transformer
+
+if TYPE_CHECKING:
+    from odc.geo.geobox import GeoBox
 
 #: A footprint that is larger than this, in degrees, is drawn in a scene's CRS square by square: far from its middle a map
 #: is distorted, or ends.

@@ -12,12 +12,10 @@ from collections.abc import Iterable
 from contextlib import ExitStack
 from functools import cache, lru_cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import xarray as xr
 from affine import Affine
-from odc.geo.geobox import GeoBox
 from pyproj import CRS, Transformer, proj_version_str
 from pyproj.exceptions import DataDirError, ProjError
 
@@ -26,8 +24,17 @@ from nutonic.core.model import Tile
 from nutonic.core.tiling import pixels
 from nutonic.errors import BrokenInstall, GridError, NotAligned, OffLattice
 
+if TYPE_CHECKING:
+    import xarray as xr
+    from odc.geo.geobox import GeoBox
+
+# odc-geo imports dask: it is imported by who makes a grid.
+
 #: UTM is defined between these latitudes (NGA.SIG.0012_2.0.0_UTMUPS, section 7); beyond them lies UPS.
 UTM_SOUTH, UTM_NORTH = -80.0, 84.0
+
+#: Pixels along a side of a raster: more is a mistake, or meant to fill the memory. The Earth at 10 m is 4 million wide.
+MOST_SIDE = 2**23
 
 #: Origins are kept as whole multiples of 2⁻²⁰ m (under a micrometre), so that adding pixels to them is exact in float64
 #: and a tile's coordinates equal the whole grid's bit for bit.
@@ -210,6 +217,8 @@ def grid_around(
     x, y = transformer("EPSG:4326", crs).transform(lon, lat)
     if not (math.isfinite(x) and math.isfinite(y)):
         raise GridError(f"longitude {lon}, latitude {lat} cannot be drawn in {crs}: choose the zone the place lies in")
+    from odc.geo.geobox import GeoBox
+
     left, top = corners(np.array([x]), np.array([y]), extent_m, resolution, origin)
     return GeoBox((side, side), Affine(resolution, 0.0, float(left[0]), 0.0, -resolution, float(top[0])), crs)
 

@@ -15,14 +15,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import reduce
+from typing import TYPE_CHECKING
 
 import numpy as np
 from affine import Affine
-from odc.geo.geobox import GeoBox
 from pyproj import Transformer
 
 from nutonic.core.globe import Turn, turn_of
 from nutonic.core.grid import coordinates, crs_name, poles, transformer
+
+if TYPE_CHECKING:
+    from odc.geo.geobox import GeoBox
 
 #: Distance between knots, in pixels of the target grid: 640 m at 10 m.
 KNOT_PIXELS = 64

@@ -18,8 +18,8 @@ from nutonic.core.showing import Shown
 from nutonic.core.times import Interval, Time, as_interval
 from nutonic.errors import NoScene
 from nutonic.io.session import current
+from nutonic.sources.grids import is_native, is_whole
 from nutonic.sources.item import Unusable, with_unusable
-from nutonic.sources.mosaic import is_native, is_whole
 from nutonic.sources.source import Source
 
 #: Attributes of a cube that list its scenes as JSON, so that saved files have them too.

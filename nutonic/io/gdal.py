@@ -28,7 +28,7 @@ from rasterio.env import get_gdal_config
 from rasterio.errors import CRSError, NotGeoreferencedWarning, RasterioError
 from rasterio.windows import Window
 
-from nutonic.core.grid import proj_hint, require_files
+from nutonic.core.grid import MOST_SIDE, proj_hint, require_files
 from nutonic.errors import BrokenInstall, FileMissing, GridError, NutonicError, ReadFailed
 from nutonic.inert import inert
 from nutonic.io.access import Access
@@ -75,9 +75,9 @@ _HFA, _MIF = b"EHFA_HEADER_", b"Emif_MIFObject"
 _GRID_FILES = re.compile(rb'(?:(?:nad|geoid)grids=|PROJ4_GRIDS"\s*,\s*")([^\s"\0]*)')
 _MOST_ENTRIES, _MOST_CRS = 4096, 2**20
 
-#: Pixels along a side, and bytes of a decoded block: more is a mistake, or meant to fill the memory. The Earth at 10 m
-#: is 4 million pixels wide; a JPEG 2000 tile of a whole Sentinel-2 band takes 241 MB.
-MOST_SIDE, _MOST_BLOCK_BYTES = 2**23, 256 * 2**20
+#: Bytes of a decoded block: more is a mistake, or meant to fill the memory. A JPEG 2000 tile of a whole Sentinel-2 band
+#: takes 241 MB.
+_MOST_BLOCK_BYTES = 256 * 2**20
 
 #: What rasterio calls a dtype that numpy does not have, and what its pixels are read as.
 _NUMPY_NAMES = {"complex_int16": "complex64", "complex_int32": "complex128"}

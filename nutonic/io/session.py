@@ -21,12 +21,14 @@ from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from types import TracebackType
-from typing import Any, ParamSpec, TypeVar, cast
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, cast
 
 from nutonic.io.connections import Transport
-from nutonic.io.gdal import RasterPool
 from nutonic.io.http import Client, Policy
 from nutonic.io.ranged import RangeCache
+
+if TYPE_CHECKING:
+    from nutonic.io.gdal import RasterPool
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -46,17 +48,30 @@ class Session:
     def __init__(self, policy: Policy | None = None, *, transport: Transport | None = None) -> None:
         self.client = Client(policy, transport)
         self.ranges = RangeCache(self.client)
-        self.rasters = RasterPool(self.ranges)
+        self._rasters: RasterPool | None = None
         self._lock, self._process = threading.Lock(), os.getpid()
         self._resources: dict[Callable[[], Any], Any] = {}
         # At the end of the process too, while there still is a Python for GDAL to call back into.
-        self._finalizer = weakref.finalize(self, _close, self.rasters, self.client)
+        self._finalizer = weakref.finalize(self, self.client.close)
 
     def __enter__(self) -> Session:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self.close()
+
+    @property
+    def rasters(self) -> RasterPool:
+        """The rasters that are open in it. GDAL is imported with the first: who plans or resumes may need none."""
+        with self._lock:
+            if self._rasters is None:
+                from nutonic.io.gdal import RasterPool
+
+                self._rasters = RasterPool(self.ranges)
+                weakref.finalize(self, self._rasters.close)  # before the client's, since it was made after it
+                if not self._finalizer.alive:
+                    self._rasters.close()
+            return self._rasters
 
     @property
     def is_open(self) -> bool:
@@ -82,18 +97,16 @@ class Session:
         """Forget what was read, and close the files that lie idle."""
         with self._lock:
             self._resources.clear()
-        self.rasters.clear()
+        if self._rasters is not None:
+            self._rasters.clear()
         self.ranges.clear()
 
     def close(self) -> None:
         """Free all; files that are being read are closed when that is done."""
+        if self._rasters is not None:
+            self._rasters.close()
         self._finalizer()
         self.clear()
-
-
-def _close(rasters: RasterPool, client: Client) -> None:
-    rasters.close()
-    client.close()
 
 
 _active: contextvars.ContextVar[Session | None] = contextvars.ContextVar("session", default=None)

@@ -6,15 +6,14 @@ from pathlib import Path
 
 from nutonic.io.buckets.address import Place
 from nutonic.io.objects import Store
-from nutonic.planning.patches.plan import patches_planned
-from nutonic.planning.patches.prepare import prepare_patches
-from nutonic.planning.patches.spec import resolve_patches
 from nutonic.planning.plan import Plan, plan_of
 from nutonic.planning.plan_file import PlanFile
 from nutonic.planning.prepare import prepare
 from nutonic.planning.spec import resolve
 from nutonic.recipe.patches import PatchRecipe
 from nutonic.recipe.yaml import AnyRecipe, recipe_of
+
+# What plans patches is imported where there are some.
 
 
 def plan(recipe: AnyRecipe | str | Path) -> Plan:
@@ -35,6 +34,9 @@ def plan(recipe: AnyRecipe | str | Path) -> Plan:
     """
     recipe = recipe_of(recipe)
     if isinstance(recipe, PatchRecipe):
+        from nutonic.planning.patches.plan import patches_planned
+        from nutonic.planning.patches.spec import resolve_patches
+
         return patches_planned(resolve_patches(recipe))
     return plan_of(resolve(recipe))
 
@@ -42,5 +44,8 @@ def plan(recipe: AnyRecipe | str | Path) -> Plan:
 def planned_into(recipe: AnyRecipe, out: Place) -> tuple[Store, PlanFile]:
     """A folder's store, and the recipe's plan in it, the one that is there or a new one; raises as :func:`plan`."""
     if isinstance(recipe, PatchRecipe):
+        from nutonic.planning.patches.prepare import prepare_patches
+        from nutonic.planning.patches.spec import resolve_patches
+
         return prepare_patches(resolve_patches(recipe), out)
     return prepare(resolve(recipe), out)

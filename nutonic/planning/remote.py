@@ -9,12 +9,13 @@ from functools import partial
 from nutonic.core.model import Batch, RemotePin, Scene
 from nutonic.errors import SourceError
 from nutonic.io.access import Access
-from nutonic.io.raster import pin_of
 from nutonic.io.session import SessionThreads
 from nutonic.planning.pins import key_of, remote_hrefs
 from nutonic.sources.raster import RasterSource
 from nutonic.sources.registry import AnySources
 from nutonic.sources.source import Source, Versioned
+
+# What opens rasters is imported by who asks for one: a build with nothing to do asks for none.
 
 #: Files that are asked for side by side.
 _THREADS = 8
@@ -33,6 +34,8 @@ def planned_pins(scenes: Iterable[Scene], sources: AnySources) -> dict[str, Remo
     SourceError
         If one is asked for again, and it is not told.
     """
+    from nutonic.io.raster import pin_of
+
     found: dict[str, RemotePin] = {}
     scenes = list(scenes)
     for source in sources:
@@ -85,8 +88,14 @@ def questions(batches: Iterable[Batch], sources: AnySources) -> dict[str, Questi
 def _asker(source: Source) -> Callable[[str], RemotePin | None] | None:
     access = getattr(source, "access", None)
     if isinstance(access, Access):
-        return lambda href: pin_of(href, access)
+        return lambda href: _pin_of(href, access)
     return source.pin if isinstance(source, Versioned) else None
+
+
+def _pin_of(href: str, access: Access) -> RemotePin:
+    from nutonic.io.raster import pin_of
+
+    return pin_of(href, access)
 
 
 def asked(files: Mapping[str, Question]) -> dict[str, RemotePin]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from nutonic.core.classes import ClassTable
 from nutonic.planning.layout import Layout, layout_of
@@ -11,11 +12,14 @@ from nutonic.recipe.inputs import Imagery, Pois
 from nutonic.recipe.outputs import Grid, Output, Quality, Rows, Splits, Stretch, Tiles
 from nutonic.recipe.recipe import Recipe
 from nutonic.recipe.templates import texts_of
-from nutonic.rows.context import WordRules
-from nutonic.rows.wording import wording_of
 from nutonic.sources.registry import Sources, sources_of
 from nutonic.sources.source import Account
 from nutonic.sources.stills.service import Stills, stills_of
+
+if TYPE_CHECKING:
+    from nutonic.rows.context import WordRules
+
+# What puts chips into words is imported by who does: a plan has none.
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,6 +65,9 @@ class BuildSpec:
 
 def word_rules(spec: BuildSpec) -> WordRules:
     """What decides, beside its mask, what is said of a chip."""
+    from nutonic.rows.context import WordRules
+    from nutonic.rows.wording import wording_of
+
     return WordRules(
         rows=spec.rows,
         tiles=spec.tiles,
@@ -85,6 +92,8 @@ def resolve(recipe: Recipe) -> BuildSpec:
         If one place alone has more files than a folder may hold.
     """
     if recipe.rows.wording != "builtin":
+        from nutonic.rows.wording import wording_of
+
         wording_of(texts_of(recipe.rows.wording), recipe.labels.table).refuse_unreadable()
     return BuildSpec(
         name=recipe.name,

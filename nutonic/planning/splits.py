@@ -11,8 +11,6 @@ from collections.abc import Iterator
 
 import numpy as np
 import shapely
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
 from nutonic.core.globe import east_of
 from nutonic.core.grid import standard_zone, transformer
@@ -225,6 +223,9 @@ def _polygons(
 
 
 def _components(edges: np.ndarray, count: int) -> np.ndarray:
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
     graph = coo_array((np.ones(len(edges), np.int8), (edges[:, 0], edges[:, 1])), shape=(count, count))
     return np.asarray(connected_components(graph, directed=False)[1], np.int64)
 

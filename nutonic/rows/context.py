@@ -6,9 +6,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
-
-from odc.geo.geobox import GeoBox
+from typing import TYPE_CHECKING, Any
 
 from nutonic.chips.regions import LandCover, min_region_pixels
 from nutonic.core.catalogs import AERIAL
@@ -17,6 +15,9 @@ from nutonic.recipe.outputs import Rows, Tiles
 from nutonic.rows.captions import caption
 from nutonic.rows.truth import Truth, Values
 from nutonic.rows.wording import Said, Wording
+
+if TYPE_CHECKING:
+    from odc.geo.geobox import GeoBox
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from affine import Affine
-from odc.geo.geobox import GeoBox
 
-from nutonic.core.grid import grid_around, offset_in, on_lattice, repeated, unlike_a_map
-from nutonic.core.model import Scene
+from nutonic.core.grid import crs_name, grid_around, offset_in, on_lattice, repeated, unlike_a_map
+from nutonic.core.model import Asset, Scene
 from nutonic.errors import GridError, OffLattice
 from nutonic.inert import inert
 from nutonic.recipe.outputs import Grid
+
+if TYPE_CHECKING:
+    from odc.geo.geobox import GeoBox
 
 #: Part of a pixel's side by which it may differ from the one that is asked for, and be taken for rounding.
 ROUNDING = 1e-6
@@ -59,6 +62,8 @@ def scene_grid(scene: Scene, grids: Sequence[GeoBox], block: int) -> GeoBox:
     GridError
         If a grid is not in the scene's CRS.
     """
+    from odc.geo.geobox import GeoBox
+
     asset = scene.lead
     native = GeoBox(asset.shape, Affine(*asset.transform), asset.crs)
     firsts, lasts = [], []
@@ -72,3 +77,21 @@ def scene_grid(scene: Scene, grids: Sequence[GeoBox], block: int) -> GeoBox:
     bottom, right = (-(-max(values) // block) * block for values in zip(*lasts, strict=True))
     a, b, c, d, e, f = asset.transform
     return GeoBox((bottom - top, right - left), Affine(a, b, c + left * a, d, e, f + top * e), asset.crs)
+
+
+def is_native(asset: Asset, geobox: GeoBox) -> bool:
+    """Whether an asset's pixels are a grid's: to be read, not resampled."""
+    return _lies_on(Affine(*asset.transform), asset.crs, geobox)
+
+
+def is_whole(asset: Asset, geobox: GeoBox) -> bool:
+    """Whether each of an asset's pixels is one or a whole number of a grid's: to be read, and repeated, not resampled."""
+    return _lies_on(repeated(Affine(*asset.transform), geobox)[0], asset.crs, geobox)
+
+
+def _lies_on(lattice: Affine, crs: str, geobox: GeoBox) -> bool:
+    try:
+        offset_in(lattice, geobox)
+    except OffLattice:
+        return False
+    return crs_name(geobox) == crs

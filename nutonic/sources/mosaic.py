@@ -21,9 +21,9 @@ from odc.geo.geobox import GeoBox
 from nutonic.core.globe import Turn, turn_of
 from nutonic.core.grid import crs_name, offset_in, repeated, transformer
 from nutonic.core.model import Asset, Band, Scene
-from nutonic.errors import OffLattice
 from nutonic.io.access import Access
 from nutonic.sources.backend import NearestMosaic, dataset
+from nutonic.sources.grids import is_whole
 
 #: What makes a lazy array of an asset on a grid, in chunks of this side.
 Opener = Callable[[Asset, GeoBox, int], da.Array]
@@ -69,24 +69,6 @@ def _chunk_graphs(array: da.Array, row: int, col: int) -> dict[ChunkIndex, Subgr
     graph = dict(optimised.__dask_graph__())
     keys = flatten(optimised.__dask_keys__())
     return {(row + key[1], col + key[2]): Subgraph(cull(graph, [key])[0], [key]) for key in keys}
-
-
-def is_native(asset: Asset, geobox: GeoBox) -> bool:
-    """Whether an asset's pixels are a grid's: to be read, not resampled."""
-    return _lies_on(Affine(*asset.transform), asset.crs, geobox)
-
-
-def is_whole(asset: Asset, geobox: GeoBox) -> bool:
-    """Whether each of an asset's pixels is one or a whole number of a grid's: to be read, and repeated, not resampled."""
-    return _lies_on(repeated(Affine(*asset.transform), geobox)[0], asset.crs, geobox)
-
-
-def _lies_on(lattice: Affine, crs: str, geobox: GeoBox) -> bool:
-    try:
-        offset_in(lattice, geobox)
-    except OffLattice:
-        return False
-    return crs_name(geobox) == crs
 
 
 def scene_chunks(asset: Asset, geobox: GeoBox, chunk: int, open_asset: Opener, number: int) -> SceneChunks:

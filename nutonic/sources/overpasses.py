@@ -10,11 +10,10 @@ import datetime as dt
 import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import shapely
-from odc.geo.geobox import GeoBox
 
 from nutonic.core.footprints import ground_of
 from nutonic.core.globe import turned
@@ -24,6 +23,9 @@ from nutonic.core.times import parse_moment, utc_text
 from nutonic.errors import NutonicError
 from nutonic.sources.item import Item, moment, period
 from nutonic.sources.missing import OF_NO_USE, Bare, Miss, passed_over, reasons
+
+if TYPE_CHECKING:
+    from odc.geo.geobox import GeoBox
 
 #: Names of Sentinel-2 products, with or without the baseline: orbit and tile (Products Specification 14.9, 3.4.1).
 _PRODUCT = re.compile(

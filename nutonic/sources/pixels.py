@@ -6,17 +6,20 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import product
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from affine import Affine
-from odc.geo.geobox import GeoBox
 
 from nutonic.core.grid import crs_name, is_metric, offset_in, repeated, same_crs
 from nutonic.core.model import Asset, Band
 from nutonic.errors import BadPixels, InputError, OffLattice
-from nutonic.io import raster as rasters
 from nutonic.io.access import LOCAL, Access
+
+if TYPE_CHECKING:
+    from odc.geo.geobox import GeoBox
+
+    from nutonic.io import raster as rasters
 
 #: By how much of a pixel a file may lie elsewhere than its catalogue says, anywhere in it: what rounded numbers come to.
 _NEAR_ENOUGH = 0.01
@@ -32,7 +35,9 @@ def checked_header(asset: Asset, access: Access) -> rasters.Header:
     OffLattice
         If it is not what the asset's catalogue says: another CRS, another size, or pixels that lie elsewhere.
     """
-    header = rasters.header_of(asset, access)
+    from nutonic.io.raster import header_of
+
+    header = header_of(asset, access)
     wrong = _difference(asset, header)
     if wrong:
         raise OffLattice(f"{asset.written} is not what its item says: {wrong}")
@@ -158,6 +163,8 @@ def read_window(
     ReadFailed, Gone
         If it cannot be read.
     """
+    from nutonic.io.raster import observed_of, read_of
+
     header = checked_header(asset, access)
     units_of(asset, header)  # refuses them, whichever window is read
     offset = Offset(*offset)
@@ -167,8 +174,8 @@ def read_window(
     if down.stop > down.start and across.stop > across.start:
         at = (_shifted(down, -offset.row - rows.start), _shifted(across, -offset.col - cols.start))
         window = (_coarse(down, offset.times), _coarse(across, offset.times))
-        observed = rasters.observed_of(asset, header, window, access)
-        pixels = decoded(rasters.read_of(asset, window, access), asset, _REFLECTANCE, header, observed)
+        observed = observed_of(asset, header, window, access)
+        pixels = decoded(read_of(asset, window, access), asset, _REFLECTANCE, header, observed)
         out[at] = pixels if offset.times == 1 else _repeated(pixels, down, across, offset.times)
     return out
 

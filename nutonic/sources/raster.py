@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from os import PathLike, fspath
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import xarray as xr
-from odc.geo.geobox import GeoBox
 
 from nutonic.core.classes import AnyTable, ClassTable, refuse_unknown_classes, table_of
 from nutonic.core.model import Band, Json, Scene, Step, Timeline
@@ -19,10 +17,16 @@ from nutonic.errors import InputError
 from nutonic.io import signing
 from nutonic.io.access import Access, access_for
 from nutonic.recipe.inputs import Labels
-from nutonic.sources.backend import NearestMosaic, dataset
-from nutonic.sources.rasters.index import Index, Tiles, index_of
 from nutonic.sources.rasters.paths import pieces_of
 from nutonic.sources.source import Needs, Settings, SourceDefaults, local_files
+
+if TYPE_CHECKING:
+    import xarray as xr
+    from odc.geo.geobox import GeoBox
+
+    from nutonic.sources.rasters.index import Index
+
+# What opens files, and xarray with it, is imported by who opens one.
 
 #: So many files are looked at without asking first which of them a window reaches.
 _FEW = 2
@@ -105,6 +109,8 @@ class RasterSource(Shown, SourceDefaults):
 
     def index(self) -> Index:
         """All files as scenes; reads the header of each, once in a session."""
+        from nutonic.sources.rasters.index import index_of
+
         return index_of(pieces_of(self.paths, self.keep_query), self.table.name, self.access)
 
     def describe(self) -> Scene:
@@ -135,6 +141,9 @@ class RasterSource(Shown, SourceDefaults):
 
     def open(self, geobox: GeoBox, scenes: Sequence[Scene], *, chunks: int | None = 1024) -> xr.Dataset:
         """The variable ``label`` (y, x), uint8, lazily, on exactly this grid; a slice of it reads only that slice."""
+        from nutonic.sources.backend import NearestMosaic, dataset
+        from nutonic.sources.rasters.tiles import Tiles
+
         (band,) = self.bands
         assets = tuple(scene.asset("label") for scene in scenes)
         kind = NearestMosaic if len(assets) <= _FEW else Tiles

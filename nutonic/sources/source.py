@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Generic, Protocol, TypeVar, runtime_checkable
+from typing import TYPE_CHECKING, Generic, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
-import xarray as xr
-from odc.geo.geobox import GeoBox
 
 from nutonic.core.model import Band, RemotePin, Scene, Timeline
 from nutonic.core.times import Interval
 from nutonic.sources.cost import SourceCost, Workload
+
+if TYPE_CHECKING:
+    import xarray as xr
+    from odc.geo.geobox import GeoBox
 
 
 class Account(Protocol):

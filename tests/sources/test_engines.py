@@ -35,7 +35,8 @@ from nutonic.io import raster as rasters
 from nutonic.io.access import LOCAL, Access
 from nutonic.recipe.inputs import Imagery
 from nutonic.run.run import build
-from nutonic.sources import engines
+from nutonic.sources.engines import arrays as engines
+from nutonic.sources.engines import engine as names
 from nutonic.sources.registry import sources_of
 from nutonic.sources.stac.imagery import StacSource
 from nutonic.testing import BANDS, COLLECTION, SyntheticPlanet
@@ -294,7 +295,7 @@ def test_cubes_pickle_and_are_computed_in_another_process(world, tmp_path):
 def test_workers_of_a_cluster_compute_it(world):
     distributed = pytest.importorskip("distributed")
     grid, scene = world.native("east-raw").pad(20), world.scene("east-raw")
-    how = {"n_workers": 1, "threads_per_worker": 2, "processes": True, "dashboard_address": None}
+    how = {"n_workers": 1, "threads_per_worker": 2, "processes": True, "dashboard_address": ":0"}
     with distributed.LocalCluster(**how) as cluster, distributed.Client(cluster):
         found = world.source("odc-stac").open(grid, [scene], chunks=64).compute()
         assert np.array_equal(pixels(found), world.truth("east-raw", grid))
@@ -372,7 +373,7 @@ def test_grids_that_do_not_fit_are_refused_when_opened(world):
 
 
 def test_a_recipe_and_a_source_name_the_same_engines():
-    assert get_args(Imagery.model_fields["engine"].annotation) == get_args(engines.Engine)
+    assert get_args(Imagery.model_fields["engine"].annotation) == get_args(names.Engine)
     assert Imagery.model_fields["engine"].default == "stackstac"
     with pytest.raises(InputError, match="no engine 'gdal': use stackstac or odc-stac"):
         StacSource(url="items.json", collection="c", engine="gdal")
@@ -381,7 +382,7 @@ def test_a_recipe_and_a_source_name_the_same_engines():
 @pytest.mark.parametrize(("found", "why"), [(None, "not installed"), ((0, 6, 2), "too old: its odc-loader is 0.6.2")])
 def test_without_odc_stac_it_says_what_to_install(monkeypatch, recipe_path, tmp_path, found, why):
     # Before anything is planned. An old one would be worse than none: its pixels are all 0, and nothing says so.
-    monkeypatch.setattr(engines, "_odc_loader", lambda: found)
+    monkeypatch.setattr(names, "_odc_loader", lambda: found)
     message = rf"odc-stac is {why}: pip install 'nutonic\[odc\]'"
     with pytest.raises(MissingExtra, match=message):
         StacSource(url="items.json", collection="c", engine="odc-stac")

@@ -35,9 +35,10 @@ from nutonic.sources.earthengine.items import (
 )
 from nutonic.sources.earthengine.versions import listed_pin, pin_of
 from nutonic.sources.earthengine.windows import cost_of
+from nutonic.sources.grids import is_native
 from nutonic.sources.item import Item, cloud_cover, moment, period, stated_cloud_cover, taken_in
 from nutonic.sources.missing import Found, Miss
-from nutonic.sources.mosaic import Opener, is_native, over_time
+from nutonic.sources.mosaic import Opener, over_time
 from nutonic.sources.neighbourhoods import searched
 from nutonic.sources.overpasses import absent, sifted, timeline
 from nutonic.sources.pixels import imagery_bands, offset_of

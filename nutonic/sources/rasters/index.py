@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import shapely
-from odc.geo.geobox import GeoBox
 from pyproj import CRS
 from pyproj.exceptions import CRSError
 
@@ -23,9 +23,11 @@ from nutonic.io.access import Access
 from nutonic.io.cache import SingleFlightCache
 from nutonic.io.gdal import version
 from nutonic.io.session import SessionThreads, current
-from nutonic.sources.backend import NearestMosaic, Window
 from nutonic.sources.rasters.paths import SUFFIXES, Piece
 from nutonic.sources.rasters.vrt import Placement
+
+if TYPE_CHECKING:
+    from odc.geo.geobox import GeoBox
 
 #: Headers that are read at a time: it is mostly waiting.
 _READERS = 8
@@ -69,16 +71,6 @@ class Index:
     def under_grid(self, geobox: GeoBox) -> tuple[Scene, ...]:
         """The files that may reach a grid."""
         return tuple(self.scenes[k] for k in reaching(self._assets, geobox))
-
-
-@dataclass(frozen=True, kw_only=True)
-class Tiles(NearestMosaic):
-    """Many rasters seen through a grid: of each window only those are looked at that may reach it."""
-
-    def read(self, window: Window) -> np.ndarray:
-        """The pixels of a window, (rows, columns) in the band's dtype."""
-        near = tuple(self.assets[k] for k in reaching(self.assets, self.geobox[window]))
-        return NearestMosaic(geobox=self.geobox, assets=near, band=self.band, access=self.access).read(window)
 
 
 def reaching(assets: tuple[Asset, ...], geobox: GeoBox) -> list[int]:

@@ -7,13 +7,12 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urljoin
 
 from nutonic.core.grid import is_metric
 from nutonic.core.model import Asset, Json
 from nutonic.errors import GridError, InputError, ReadFailed, Refused
-from nutonic.io import raster as rasters
 from nutonic.io import signing
 from nutonic.io.access import Access
 from nutonic.secrets import holds_secret, query_keys, redact, unnamed_keys, without_queries
@@ -22,6 +21,9 @@ from nutonic.sources.pixels import PER_REFLECTANCE
 from nutonic.sources.stac.bands import Located
 from nutonic.sources.stac.projection import Projection, declared_crs, declared_projection
 from nutonic.sources.stac.values import band_of, declared_offset, dtype_of, named_bands, nodata_of, scale_of
+
+if TYPE_CHECKING:
+    from nutonic.io.raster import Header
 
 
 def crs_of(item: Item, key: str, access: Access) -> str:
@@ -114,11 +116,13 @@ def _told(item: Item, key: str) -> Iterator[None]:
         raise InputError(f"asset {key!r} of item {item.called} {error}") from None
 
 
-def _header(item: Item, key: str, access: Access) -> rasters.Header:
+def _header(item: Item, key: str, access: Access) -> Header:
     """What the file of an asset says, where its item does not; errors name it as the item does."""
+    from nutonic.io.raster import header
+
     href, written = _href(item, key, access)
     try:
-        return rasters.header(href, access)
+        return header(href, access)
     except (ReadFailed, GridError) as error:
         told = str(error).replace(redact(href), written)
         raise type(error)(

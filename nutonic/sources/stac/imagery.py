@@ -5,14 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import dask.array as da
 import numpy as np
-import xarray as xr
 from affine import Affine
-from odc.geo.geobox import GeoBox
-from xarray.core.indexing import LazilyIndexedArray
 
 from nutonic.core.catalogs import KNOWN_HOSTS, Catalogue, catalogue_at
 from nutonic.core.footprints import Snapping
@@ -23,12 +19,11 @@ from nutonic.core.times import Interval, Time, as_interval, utc_text
 from nutonic.io import signing
 from nutonic.io.access import Access, access_for
 from nutonic.recipe.inputs import AssetBand, Imagery
-from nutonic.sources.backend import NearestMosaic, dataset
 from nutonic.sources.cost import SourceCost, Workload, files_cost
-from nutonic.sources.engines import Engine, native, opener, packages_of
+from nutonic.sources.engines.engine import Engine, packages_of, require_engine
+from nutonic.sources.grids import is_whole
 from nutonic.sources.item import Item, cloud_cover, moment, period, stated_cloud_cover, taken_in
 from nutonic.sources.missing import Found, Miss
-from nutonic.sources.mosaic import Opener, is_whole, nearest_array, over_time
 from nutonic.sources.overpasses import absent, sifted, timeline
 from nutonic.sources.pixels import imagery_bands, in_digital_numbers, refuse_scale
 from nutonic.sources.ranking import Ranking, ranked
@@ -37,6 +32,16 @@ from nutonic.sources.stac.assets import asset_of, crs_of, pinned
 from nutonic.sources.stac.bands import VISUAL, Located, located, names_of, shown_by_visual, wanted_bands
 from nutonic.sources.stac.given import listed, settled
 from nutonic.sources.stac.search import METRES_NEAR, Search, items_around, neighbourhoods, unlimited
+
+if TYPE_CHECKING:
+    import dask.array as da
+    import xarray as xr
+    from odc.geo.geobox import GeoBox
+    from xarray.core.indexing import LazilyIndexedArray
+
+    from nutonic.sources.mosaic import Opener
+
+# What opens files, and xarray with it, is imported by who opens one: a plan opens none.
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
@@ -99,7 +104,7 @@ class StacSource(Shown, SourceDefaults):
         object.__setattr__(self, "items", items)
         object.__setattr__(self, "assets", wanted_bands(self.assets))
         object.__setattr__(self, "masks", listed(self.masks, "masks"))
-        opener(self.engine)
+        require_engine(self.engine)
         signing.require(self.access.sign)
         refuse_scale(self.scale)
 
@@ -307,6 +312,8 @@ class StacSource(Shown, SourceDefaults):
         OffLattice
             If the scene is in another CRS or its pixels do not lie on the grid's lattice: they are read, never resampled.
         """
+        from nutonic.sources.backend import dataset
+
         first = scenes[0]
         assets = {band: first.asset(band.name) for band in self._opened(first)}
         arrays = {band: self._strict(band, first.id, asset, geobox, chunks) for band, asset in assets.items()}
@@ -331,6 +338,8 @@ class StacSource(Shown, SourceDefaults):
         chunks
             Side of chunks in pixels.
         """
+        from nutonic.sources.mosaic import over_time
+
         cube = over_time(self.bands, geobox, time, steps, chunks, self._lazy, record=self.record)
         return _told(cube, geobox, [scene for step in steps for scene in step])
 
@@ -339,6 +348,9 @@ class StacSource(Shown, SourceDefaults):
 
     def _nearest(self, band: Band, scene: str, asset: Asset, geobox: GeoBox, chunk: int) -> da.Array:
         """An asset of a cube: as it is where each pixel is a whole number of the grid's, else by nearest neighbour."""
+        from nutonic.sources.engines.arrays import opener
+        from nutonic.sources.mosaic import nearest_array
+
         if band.kind == "reflectance" and is_whole(asset, geobox):
             return opener(self.engine)(scene, asset, geobox, chunk, self.access)
         return nearest_array(asset, geobox, chunk, band, self.access)
@@ -347,6 +359,10 @@ class StacSource(Shown, SourceDefaults):
         self, band: Band, scene: str, asset: Asset, geobox: GeoBox, chunk: int | None
     ) -> da.Array | LazilyIndexedArray:
         """An asset of one scene: reflectance is never resampled."""
+        from nutonic.sources.backend import NearestMosaic
+        from nutonic.sources.engines.arrays import native, opener
+        from nutonic.sources.mosaic import nearest_array
+
         if band.kind == "reflectance":
             engine = opener(self.engine)
             return (

@@ -7,12 +7,10 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import shapely
-import xarray as xr
-from odc.geo.geobox import GeoBox
 
 from nutonic.core.catalogs import KNOWN_HOSTS, PRODUCTS, catalogue_at
 from nutonic.core.classes import AnyTable, ClassTable, refuse_unknown_classes, table_of
@@ -27,7 +25,6 @@ from nutonic.io import signing
 from nutonic.io.access import Access, access_for
 from nutonic.io.session import current
 from nutonic.recipe.inputs import Labels
-from nutonic.sources.backend import NearestMosaic, dataset
 from nutonic.sources.item import Item, Unusable, period, year_of
 from nutonic.sources.missing import Bare, Found, Miss, passed_over, reasons
 from nutonic.sources.neighbourhoods import Neighbourhood
@@ -37,6 +34,12 @@ from nutonic.sources.stac.assets import asset_of, pinned
 from nutonic.sources.stac.bands import Located
 from nutonic.sources.stac.given import settled
 from nutonic.sources.stac.search import Search, items_around, neighbourhoods
+
+if TYPE_CHECKING:
+    import xarray as xr
+    from odc.geo.geobox import GeoBox
+
+# What opens files, and xarray with it, is imported by who opens one.
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
@@ -206,6 +209,8 @@ class StacLabels(Shown, SourceDefaults):
 
     def open(self, geobox: GeoBox, scenes: Sequence[Scene], *, chunks: int | None = 1024) -> xr.Dataset:
         """The variable ``label`` (y, x), uint8, lazily, on exactly this grid; a slice of it reads only that slice."""
+        from nutonic.sources.backend import NearestMosaic, dataset
+
         (band,) = self.bands
         assets = tuple(scene.asset("label") for scene in scenes)
         mosaic = NearestMosaic(geobox=geobox, assets=assets, band=band, access=self.access, single=True)

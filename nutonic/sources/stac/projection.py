@@ -19,10 +19,9 @@ from pyproj import CRS
 from pyproj.exceptions import ProjError
 
 from nutonic.core.globe import outline_of, turned
-from nutonic.core.grid import crs_of, is_map
+from nutonic.core.grid import MOST_SIDE, crs_of, is_map
 from nutonic.core.model import Json
 from nutonic.errors import GridError, InputError
-from nutonic.io.gdal import MOST_SIDE
 
 #: An authority and a code: ``EPSG:32633``, ``ESRI:54009``, ``IAU_2015:30100``, ``OGC:CRS84``; or as a URN, or a URL.
 _CODE = re.compile(r"(?P<authority>[A-Za-z][A-Za-z0-9_]*):(?P<code>[A-Za-z0-9._-]+)")

@@ -14,9 +14,10 @@ from nutonic.io.access import Access
 from nutonic.sources.item import Item, Sieve
 from nutonic.sources.missing import Miss, in_words, passed_over
 from nutonic.sources.neighbourhoods import Neighbourhood, searched
-from nutonic.sources.stac.api import Query, glimpse, search_api
 from nutonic.sources.stac.files import read_items
 from nutonic.sources.stac.given import Given
+
+# Only who asks a server needs pystac-client.
 
 #: The side of the square around a cube's centre for which a server is asked what it has at all.
 METRES_NEAR = 10_000.0
@@ -77,6 +78,8 @@ def _at_hand(search: Search) -> list[Item] | None:
 
 def _items(search: Search, boxes: list[Box], sieve: Sieve) -> list[Item]:
     """The items of one or two boxes, each once."""
+    from nutonic.sources.stac.api import Query, search_api
+
     items: dict[tuple[str, str, str], Item] = {}
     for box in boxes:
         query = Query(collection=search.collection, box=box, time=search.time, max_cloud_cover=search.max_cloud_cover)
@@ -108,6 +111,8 @@ def unlimited(
 
 def _glimpse(search: Search, lon: np.ndarray, lat: np.ndarray, extent_m: float) -> list[Item]:
     """The first items of a server around one place, whatever their time and clouds."""
+    from nutonic.sources.stac.api import Query, glimpse
+
     box = boxes_around(lon, lat, extent_m)[0]
     query = Query(collection=search.collection, box=box, time=None, max_cloud_cover=None)
     return glimpse(search.url, query, search.access)

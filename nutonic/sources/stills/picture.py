@@ -5,8 +5,10 @@ from __future__ import annotations
 import io
 import struct
 import warnings
+from typing import TYPE_CHECKING
 
-from PIL import Image
+if TYPE_CHECKING:
+    from PIL import Image
 
 #: First bytes of the two kinds, by the suffix of their files.
 _KINDS = {"png": b"\x89PNG\r\n\x1a\n", "jpg": b"\xff\xd8\xff"}
@@ -70,6 +72,8 @@ _BROKEN = (OSError, SyntaxError, ValueError, EOFError, MemoryError, OverflowErro
 
 def _opened(data: bytes) -> Image.Image:
     """A picture whose head was read; as no other format than the one that its first bytes are of."""
+    from PIL import Image
+
     suffix = suffix_of(data)
     if suffix is None:
         raise ValueError("is neither PNG nor JPEG")

@@ -291,7 +291,7 @@ def test_many_threads_get_the_same(server):
 def elsewhere(kind: str, folder: Path) -> Iterator[str | Client]:
     """Two processes that know nothing of this one's session."""
     if kind == "LocalCluster":
-        with LocalCluster(n_workers=2, threads_per_worker=2, dashboard_address=None) as local, Client(local) as client:
+        with LocalCluster(n_workers=2, threads_per_worker=2, dashboard_address=":0") as local, Client(local) as client:
             yield client
     else:
         with cluster(folder, PYTHONPATH=ROOT, **NOBODY) as dask, Client(dask.address) as client:

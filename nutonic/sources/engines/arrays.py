@@ -6,9 +6,8 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import lru_cache, partial
-from importlib.metadata import PackageNotFoundError, version
-from typing import Any, ClassVar, Literal
+from functools import partial
+from typing import Any, ClassVar
 
 import dask.array as da
 import numpy as np
@@ -19,53 +18,20 @@ from xarray.core.indexing import LazilyIndexedArray
 
 from nutonic.core.grid import epsg, offset_in
 from nutonic.core.model import Asset, Band
-from nutonic.errors import InputError, MissingExtra, OffLattice
+from nutonic.errors import OffLattice
 from nutonic.io.access import LOCAL, Access
 from nutonic.sources.backend import Window, Windowed
+from nutonic.sources.engines.engine import require_engine
 from nutonic.sources.pixels import Offset, placed, read_window
-
-Engine = Literal["stackstac", "odc-stac"]
-
-#: The oldest odc-loader whose lazy arrays hold pixels: with today's dask those of 0.6.2 and before are nodata throughout,
-#: and no error says so.
-_OLDEST_LOADER = (0, 6, 3)
 
 
 def opener(engine: str) -> Callable[[str, Asset, GeoBox, int, Access], da.Array]:
     """What makes a lazy array of a scene's id, an asset, a grid, the side of chunks and what may be read.
 
-    Raises
-    ------
-    MissingExtra
-        If the engine is not installed, or too old.
-    InputError
-        If there is no such engine.
+    Raises what :func:`nutonic.sources.engines.engine.require_engine` does.
     """
-    if engine == "stackstac":
-        return stackstac_array
-    if engine != "odc-stac":
-        raise InputError(f"no engine {engine!r}: use stackstac or odc-stac")
-    installed = _odc_loader()
-    if installed is None or installed < _OLDEST_LOADER:
-        old = ".".join(map(str, installed or ()))
-        what = "not installed" if installed is None else f"too old: its odc-loader is {old}"
-        raise MissingExtra(f"the engine odc-stac is {what}: pip install 'nutonic[odc]', or use the engine stackstac")
-    return odc_array
-
-
-def packages_of(engine: str) -> tuple[str, ...]:
-    """The distributions that an engine adds to what nutonic always needs."""
-    return () if engine == "stackstac" else (engine,)
-
-
-@lru_cache(maxsize=1)
-def _odc_loader() -> tuple[int, ...] | None:
-    """The version of what odc-stac loads with, or None where odc-stac is not installed."""
-    try:
-        version("odc-stac")
-        return tuple(int(part) for part in version("odc-loader").split(".")[:3] if part.isdigit())
-    except PackageNotFoundError:
-        return None
+    require_engine(engine)
+    return stackstac_array if engine == "stackstac" else odc_array
 
 
 #: The name of the one asset that odc-stac is shown; its own names could hold a dot, which odc-stac takes for a band's.

@@ -1,0 +1,1 @@
+"""Who makes lazy arrays of the assets of items."""
