@@ -17,8 +17,7 @@ from nutonic.cube.cog import refuse_foreign_cogs, save_cogs
 from nutonic.cube.compose import ComposedCube, compose
 from nutonic.cube.save import save_cube
 from nutonic.errors import InputError
-from nutonic.io.atomic import refuse_unwritable
-from nutonic.planning.ownership import refuse_within
+from nutonic.io.atomic import refuse_unwritable, refuse_within
 from nutonic.planning.prepare import refuse_inputs_inside
 from nutonic.recipe.recipe import Recipe
 from nutonic.run.cluster import Cluster, connected

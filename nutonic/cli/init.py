@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import difflib
+import os
 from pathlib import Path
 from typing import Literal
 
 import click
 
+from nutonic.inert import inert
 from nutonic.recipe.template import NAMES, places, start
 from nutonic.recipe.template import template as template_text
 
@@ -89,18 +91,35 @@ def _write_texts(kind: Literal["wording", "prompts"], folder: Path) -> None:
     except OSError as error:
         raise click.ClickException(f"cannot write {folder}: {(error.strerror or 'unwritable').lower()}") from None
     where = f"rows: {{wording: {folder}}}" if kind == "wording" else f"captions: {{prompts: {folder}}}"
-    click.echo(f"wrote {folder}: edit its templates, and say  {where}  in a recipe beside it")
+    click.echo(inert(f"wrote {folder}: edit its templates, and say  {where}  in a recipe beside it"))
 
 
 def _write_new(path: Path, text: str, then: str) -> None:
+    write_new(path, text)
+    click.echo(inert(f"wrote {path}: {then}"))
+
+
+def refuse_existing(path: Path) -> None:
+    """Raise if anything is at a path, also a link to nothing."""
+    if os.path.lexists(path):
+        raise click.ClickException(f"{path} exists: name another file")
+
+
+def write_new(path: Path, text: str) -> None:
+    """Write a file where there is none, wholly or not at all."""
     from nutonic.planning.ownership import refuse_output
 
     refuse_output(path)
+    content = text.encode("utf-8")
     try:
-        with path.open("x", encoding="utf-8") as file:  # not through a link either
-            file.write(text)
+        with path.open("xb") as file:  # not through a link either
+            try:
+                file.write(content)
+                file.flush()
+            except OSError:
+                path.unlink(missing_ok=True)
+                raise
     except FileExistsError:
         raise click.ClickException(f"{path} exists: name another file") from None
     except OSError as error:
         raise click.ClickException(f"cannot write {path}: {(error.strerror or 'unwritable').lower()}") from None
-    click.echo(f"wrote {path}: {then}")

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import click
+
+from nutonic.cli.init import refuse_existing, write_new
+from nutonic.cli.paths import PathOf
+from nutonic.inert import inert
 
 
 @click.command(short_help="All keys of a recipe, for editors or as a page.")
@@ -25,9 +30,7 @@ def schema(page: bool) -> None:
 @click.command(short_help="A catalogue of your own GeoTIFFs, for a recipe.")
 @click.argument("files", nargs=-1, required=True)
 @click.option("--datetime", metavar="DAY", required=True, help="When they were taken, such as 2024-06-01.")
-@click.option(
-    "--out", type=click.Path(path_type=Path), default=Path("items.json"), show_default=True, help="The catalogue."
-)
+@click.option("--out", type=PathOf(output=True), default=Path("items.json"), show_default=True, help="The catalogue.")
 @click.option("--collection", default="own", show_default=True, help="What it is called.")
 def catalogue(files: tuple[str, ...], datetime: str, out: Path, collection: str) -> None:
     """Write a STAC catalogue of your own GeoTIFFs, which a recipe then names as its imagery.
@@ -36,15 +39,19 @@ def catalogue(files: tuple[str, ...], datetime: str, out: Path, collection: str)
     """
     from nutonic.sources.stac.own import catalogue_of, shown_as
 
+    refuse_existing(out)  # before files are opened
     items = catalogue_of(files, datetime, out.parent, collection)
-    try:
-        with out.open("x", encoding="utf-8") as file:
-            json.dump(items, file, indent=1, ensure_ascii=False)
-            file.write("\n")
-    except FileExistsError:
-        raise click.ClickException(f"{out} exists: name another file with --out") from None
-    except OSError as error:
-        raise click.ClickException(f"cannot write {out}: {(error.strerror or 'unwritable').lower()}") from None
+    write_new(out, json.dumps(items, indent=1, ensure_ascii=False) + "\n")
     count = len(items["features"])
-    click.echo(f"wrote {out}: {count} item{'s' * (count > 1)}; in a recipe beside it say")
-    click.echo(f"imagery:\n  url: {out.name}\n  collection: {collection}\n  datetime: {datetime}\n{shown_as(items)}")
+    click.echo(inert(f"wrote {out}: {count} item{'s' * (count > 1)}; in a recipe beside it say"))
+    told = {"url": out.name, "collection": collection, "datetime": datetime}
+    lines = "".join(f"  {key}: {_scalar(value)}\n" for key, value in told.items())
+    click.echo(f"imagery:\n{lines}{shown_as(items)}")
+
+
+def _scalar(text: str) -> str:
+    """A text as a value in YAML, on one line of ASCII; days stay what they are."""
+    import yaml
+
+    plain = yaml.safe_dump(text, width=10**6).splitlines()[0]
+    return text if re.fullmatch(r"[0-9-]+", text) else plain

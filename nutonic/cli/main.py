@@ -25,38 +25,9 @@ from nutonic.cli.ending import (
 from nutonic.cli.init import init
 from nutonic.cli.keys import catalogue, schema
 from nutonic.cli.lacks import open_standard_streams, refuse_lacks
-from nutonic.errors import InputError
-from nutonic.io.atomic import BESIDE, refuse_overlong
-from nutonic.io.buckets.address import Address, Place, path_of, place_of
-
-
-class _Path(click.Path):
-    """A path that may be; of an output, one at which something may be made. Others are refused before any work."""
-
-    def __init__(self, *, output: bool = False, beside: int = 0) -> None:
-        super().__init__(path_type=Path)
-        self._output, self._beside = output, beside
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """The path; raises what :func:`~nutonic.planning.ownership.refuse_output` does, and InputError if it is too long."""
-        from nutonic.planning.ownership import refuse_output
-
-        if not str(value) or "\0" in str(value):
-            raise InputError(f"{str(value)!r} is no path: name one")
-        path = path_of(str(super().convert(value, param, ctx)))
-        if self._output:
-            refuse_output(path, beside=self._beside)
-        refuse_overlong(path)
-        return path
-
-
-class _Tree(_Path):
-    """A folder of a dataset, or its address in an object store."""
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """The path or the address; raises InputError of an address that is none."""
-        place = place_of(value) if isinstance(value, str) else value
-        return place if isinstance(place, Address) else super().convert(value, param, ctx)
+from nutonic.cli.paths import PathOf, TreeOf
+from nutonic.io.atomic import BESIDE
+from nutonic.io.buckets.address import Place
 
 
 class _InOrder(click.Group):
@@ -102,7 +73,7 @@ cli.add_command(init)
 
 def _at_a_scheduler(command: Callable[..., None]) -> Callable[..., None]:
     """The options of a command that may use a running scheduler; the files are called as in Dask's own commands."""
-    file = _Path()
+    file = PathOf()
     for option in (
         click.option("--tls-key", type=file, metavar="FILE", help="This client's key, for a scheduler at tls://."),
         click.option("--tls-cert", type=file, metavar="FILE", help="This client's certificate."),
@@ -117,7 +88,7 @@ def _at_a_scheduler(command: Callable[..., None]) -> Callable[..., None]:
 @click.argument(
     "name", required=False, type=click.Choice(["nutonic", "rsteller"]), default="nutonic", metavar="[rsteller]"
 )
-@click.option("--out", type=_Path(output=True), default=Path("demo"), show_default=True, help="Folder of the demo.")
+@click.option("--out", type=PathOf(output=True), default=Path("demo"), show_default=True, help="Folder of the demo.")
 @click.option("--workers", type=click.IntRange(min=0), help="Worker processes; 0 builds without dask.")
 @click.option(
     "--labels",
@@ -145,9 +116,9 @@ def demo(name: str, out: Path, workers: int | None, labels: str) -> None:
 
 
 @cli.command(short_help="Look at a few chips before a build.")
-@click.argument("source", metavar="RECIPE|DIR", type=_Path())
+@click.argument("source", metavar="RECIPE|DIR", type=PathOf())
 @click.option("-n", "n", type=click.IntRange(1, 60), default=6, show_default=True, help="How many chips.")
-@click.option("--out", type=_Path(output=True), metavar="FILE", help="The page; by default preview.html, here.")
+@click.option("--out", type=PathOf(output=True), metavar="FILE", help="The page; by default preview.html, here.")
 def preview(source: Path, n: int, out: Path | None) -> None:
     """Look at a few chips before a build: with boxes, captions and a map, as one HTML page.
 
@@ -165,8 +136,8 @@ def preview(source: Path, n: int, out: Path | None) -> None:
 
 
 @cli.command(short_help="What a build will take, before any pixel is read.")
-@click.argument("recipe", type=_Path())
-@click.option("--out", type=_Tree(output=True), help="Keep the plan in this folder, ready to be built.")
+@click.argument("recipe", type=PathOf())
+@click.option("--out", type=TreeOf(output=True), help="Keep the plan in this folder, ready to be built.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout.")
 def plan(recipe: Path, out: Place | None, as_json: bool) -> None:
     """Search scenes and say what a build will take; reads no pixels."""
@@ -196,8 +167,8 @@ def plan(recipe: Path, out: Place | None, as_json: bool) -> None:
 
 
 @cli.command(short_help="Build a dataset, or go on with one.")
-@click.argument("recipe", type=_Path())
-@click.option("--out", type=_Tree(output=True), required=True, help="Folder of the dataset, or s3://BUCKET/PATH.")
+@click.argument("recipe", type=PathOf())
+@click.option("--out", type=TreeOf(output=True), required=True, help="Folder of the dataset, or s3://BUCKET/PATH.")
 @click.option(
     "--workers", type=click.IntRange(min=0), help="Worker processes; 0 builds without dask. Default: one per core."
 )
@@ -223,11 +194,11 @@ def plan(recipe: Path, out: Place | None, as_json: bool) -> None:
     metavar="N",
     help="What captions by models may cost, in all builds together.",
 )
-@click.option("--answers", type=_Path(), metavar="FILE", help="Answers to requests that wait, by a batch API.")
+@click.option("--answers", type=PathOf(), metavar="FILE", help="Answers to requests that wait, by a batch API.")
 @click.option("--dashboard", is_flag=True, help="Start Dask's dashboard, and say where it is.")
 @click.option(
     "--performance-report",
-    type=_Path(output=True, beside=BESIDE),
+    type=PathOf(output=True, beside=BESIDE),
     metavar="FILE",
     help="Write Dask's performance report, an HTML page.",
 )
@@ -275,10 +246,10 @@ def build(
 
 
 @cli.command(short_help="Save an area over time as Zarr and GeoTIFFs.")
-@click.argument("recipe", type=_Path())
-@click.option("--out", type=_Path(output=True, beside=BESIDE), required=True, help="The cube, such as cube.zarr.")
+@click.argument("recipe", type=PathOf())
+@click.option("--out", type=PathOf(output=True, beside=BESIDE), required=True, help="The cube, such as cube.zarr.")
 @click.option("--area", metavar="W,S,E,N", help="In degrees, or a GeoJSON file; by default the recipe's cube.area.")
-@click.option("--cogs", type=_Path(output=True), metavar="DIR", help="Write a GeoTIFF per variable here too.")
+@click.option("--cogs", type=PathOf(output=True), metavar="DIR", help="Write a GeoTIFF per variable here too.")
 @click.option("--workers", type=click.IntRange(min=0), help="Worker processes. Default: threads of this one.")
 @_at_a_scheduler
 @click.option("--overwrite", is_flag=True, help="Replace another cube.")
@@ -306,7 +277,7 @@ def cube(
 
 
 @cli.command(short_help="Prove that a dataset is whole and right.")
-@click.argument("directory", metavar="DIR", type=_Tree())
+@click.argument("directory", metavar="DIR", type=TreeOf())
 @click.option("--deep", is_flag=True, help="Read every file, and make again what follows from something else.")
 @click.option("--fix", is_flag=True, help="Remove what is damaged; the next build makes just that again.")
 @click.option(
@@ -331,8 +302,8 @@ def verify(directory: Place, deep: bool, fix: bool, rebuild: int, as_json: bool)
 
 
 @cli.command(short_help="Write what a dataset holds as one HTML page.")
-@click.argument("directory", metavar="DIR", type=_Path())
-@click.option("--out", type=_Path(output=True), metavar="FILE", help="The page; by default report.html in DIR.")
+@click.argument("directory", metavar="DIR", type=PathOf())
+@click.option("--out", type=PathOf(output=True), metavar="FILE", help="The page; by default report.html in DIR.")
 def report(directory: Path, out: Path | None) -> None:
     """Write what a dataset holds as one HTML page, to be looked at offline; of an unfinished one too."""
     from nutonic.dataset.report.report import report as write_report
@@ -342,9 +313,9 @@ def report(directory: Path, out: Path | None) -> None:
 
 
 @cli.command(short_help="Pack a dataset into the form of a trainer.")
-@click.argument("directory", metavar="DIR", type=_Path())
+@click.argument("directory", metavar="DIR", type=PathOf())
 @click.option("--format", "form", required=True, metavar="FORM", help="parquet, or a trainer's: see docs/packs.md.")
-@click.option("--out", type=_Path(output=True), required=True, help="Folder of the pack, beside the dataset.")
+@click.option("--out", type=PathOf(output=True), required=True, help="Folder of the pack, beside the dataset.")
 @click.option("--boxes", metavar="NAME", help="How boxes are written. Default: as the form's own models write them.")
 @click.option("--shard-mb", type=click.IntRange(min=1), default=500, show_default=True, help="Megabytes of a shard.")
 @click.option("--workers", type=click.IntRange(min=0), help="Worker processes; 0 packs without dask.")
@@ -379,7 +350,7 @@ def pack(
 
 
 @cli.command(short_help="Put a pack or a dataset on the Hugging Face Hub.")
-@click.argument("directory", metavar="DIR", type=_Path())
+@click.argument("directory", metavar="DIR", type=PathOf())
 @click.option("--repo", required=True, metavar="OWNER/NAME", help="The dataset on the Hub; made if there is none.")
 @click.option("--private", is_flag=True, help="A new one is private.")
 @click.option("--revision", default="main", show_default=True, metavar="BRANCH", help="Made if there is none.")

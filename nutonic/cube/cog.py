@@ -17,9 +17,8 @@ from rasterio.errors import RasterioError
 from rasterio.windows import Window
 
 from nutonic.core.encoding import digital_numbers
-from nutonic.cube.zarr import refuse_within_zarr
 from nutonic.errors import InputError, NotNutonic
-from nutonic.io.atomic import disk_errors, new_file, refuse_unusable
+from nutonic.io.atomic import disk_errors, new_file, refuse_unusable, refuse_within
 from nutonic.io.buckets.address import path_of
 from nutonic.io.gdal import gdal_disk_errors
 
@@ -48,8 +47,8 @@ def save_cogs(cube: xr.Dataset, folder: str | Path) -> list[Path]:
     InputError
         If no variable lies on a grid, or `folder` can be no name of a folder.
     NotNutonic
-        If one of these files exists and is not nutonic's, or is a link, or the folder lies in a Zarr store. Nothing is
-        written then.
+        If one of these files exists and is not nutonic's, or is a link, or the folder is a dataset, or lies in one or in
+        a Zarr store. Nothing is written then.
     StoreError
         If a file cannot be written.
     """
@@ -69,7 +68,7 @@ def refuse_foreign_cogs(cube: xr.Dataset, folder: Path) -> None:
     """Raise :class:`NotNutonic` if :func:`save_cogs` would write into what is not its own, or no folder."""
     if os.path.lexists(folder) and not folder.is_dir():
         raise NotNutonic(f"{folder} is no folder: name one for the GeoTIFFs")
-    refuse_within_zarr(folder / "picture.tif")
+    refuse_within(folder / "picture.tif")  # nor may the folder be a dataset itself
     for stem, _ in _all_pictures(cube):
         path = folder / f"{stem}.tif"
         if os.path.lexists(path) and not is_own_cog(path):

@@ -31,7 +31,6 @@ from nutonic.cube.zarr import (
     is_marked,
     lazy_variables,
     prepare_cube,
-    refuse_within_zarr,
     remove_begun,
     remove_cube,
     remove_temporaries,
@@ -39,7 +38,7 @@ from nutonic.cube.zarr import (
     write_frame,
 )
 from nutonic.errors import CubeChanged, NotNutonic, StoreError
-from nutonic.io.atomic import BESIDE, disk_errors, new_folder, refuse_unusable
+from nutonic.io.atomic import BESIDE, disk_errors, new_folder, refuse_unusable, refuse_within
 from nutonic.io.buckets.address import path_of
 from nutonic.io.files import exclusive
 
@@ -86,7 +85,7 @@ def save_cube(
     InputError
         If the chunks along a dimension have several sizes, or `path` can be no name of a cube.
     NotNutonic
-        If `path` leads through a file or into a Zarr store; or if it, or one of the names beside it that are used
+        If `path` leads through a file, or into a dataset or a Zarr store; or if it, or a name beside it that is used
         meanwhile, exists and is not nutonic's, or holds foreign files. It is not touched.
     CubeChanged
         If another cube is there.
@@ -141,7 +140,7 @@ def _begun(partial: Path) -> list[Path]:
 
 def _refuse_foreign(final: Path) -> None:
     """Raise :class:`NotNutonic` if something other than a cube of nutonic's lies at a cube's path, or around it."""
-    refuse_within_zarr(final)
+    refuse_within(final)
     if os.path.lexists(final) and not is_marked(final):
         raise NotNutonic(f"{final} exists and is no Zarr cube of nutonic's: choose another path")
 

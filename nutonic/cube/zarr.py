@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
 import warnings
@@ -167,18 +166,6 @@ def is_marked(folder: Path) -> bool:
     marker = Store(folder)
     is_real = not folder.is_symlink() and marker.is_file(CUBE_MARKER)
     return is_real and marker.get(CUBE_MARKER) == CUBE_MARKER_BYTES
-
-
-def refuse_within_zarr(path: Path) -> None:
-    """Raise :class:`NotNutonic` if an output would lie in a Zarr store, of which it would be taken for a part.
-
-    Links are followed, to where the output would come to be.
-    """
-    folders = (*path.absolute().parents, *Path(os.path.realpath(path)).parents)
-    marks = ("zarr.json", ".zgroup", ".zarray")
-    store = next((folder for folder in folders if any((folder / mark).is_file() for mark in marks)), None)
-    if store is not None:
-        raise NotNutonic(f"{path} lies in {store}, which is a Zarr store: name a path outside of it")
 
 
 def foreign_content(folder: Path) -> Iterator[str]:

@@ -62,6 +62,38 @@ def refuse_unusable(path: Path, *, beside: int = 0) -> None:
 #: Letters of a path that are shown where it is too long to be shown as a whole.
 _SHOWN = 100
 
+#: The file by which a folder is a dataset of nutonic's, its content, and what alone has a place in one beside its own.
+MARKER, MARKER_BYTES, REPORT = "_nutonic/tree.json", b'{"nutonic":"tree","format":1}\n', "report.html"
+
+#: The files by which a folder is a Zarr store, or a part of one.
+_ZARR = ("zarr.json", ".zgroup", ".zarray")
+
+
+def has_marker(folder: Path) -> bool:
+    """Whether a folder has the marker of a dataset. Links are followed."""
+    file = folder / MARKER
+    try:
+        status = file.stat()
+        fits = stat.S_ISREG(status.st_mode) and status.st_size == len(MARKER_BYTES)
+        return fits and file.read_bytes() == MARKER_BYTES
+    except OSError:
+        return False
+
+
+def refuse_within(path: Path) -> None:
+    """Raise :class:`NotNutonic` if an output would lie in a dataset or a Zarr store, which would not be what it is any more.
+
+    Links are followed, to where the output would come to be. Of a dataset only its report has a place in it.
+    """
+    real = Path(os.path.realpath(path))
+    for folder in dict.fromkeys((*path.absolute().parents, *real.parents)):
+        if has_marker(folder) and real != Path(os.path.realpath(folder)) / REPORT:
+            raise NotNutonic(
+                f"{path} lies in the dataset {folder}, which would not be whole with it: name a path outside of it"
+            )
+        if any((folder / mark).is_file() for mark in _ZARR):
+            raise NotNutonic(f"{path} lies in {folder}, which is a Zarr store: name a path outside of it")
+
 
 def refuse_overlong(path: Path) -> None:
     """Raise :class:`InputError` if nothing can be at a path, since it or a name in it is too long for the system."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from nutonic.core.model import Poi, Tile
 from nutonic.core.tiling import tiles
 from nutonic.errors import PlanError
+from nutonic.io import atomic
 from nutonic.recipe.recipe import Recipe
 
 META = "_nutonic"
@@ -19,7 +20,7 @@ PARTS = f"{META}/parts"
 CARD = "README.md"
 
 #: The page that shows a tree to people. It is not judged.
-REPORT = "report.html"
+REPORT = atomic.REPORT
 
 STILLS = "mapbox_stills"
 
@@ -28,8 +29,7 @@ STILL_SUFFIXES = ("png", "jpg")
 
 #: What makes a folder a nutonic tree, and nothing else does: this file with just these bytes, the first that is created
 #: in it. It says neither when nor where. Its form is documented here only.
-MARKER = f"{META}/tree.json"
-MARKER_BYTES = b'{"nutonic":"tree","format":1}\n'
+MARKER, MARKER_BYTES = atomic.MARKER, atomic.MARKER_BYTES
 
 #: The folders that nutonic makes. What lies elsewhere in an output folder is the user's; of what lies in them,
 #: :mod:`nutonic.planning.ownership` tells what is nutonic's.

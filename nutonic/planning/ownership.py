@@ -14,7 +14,6 @@ left there. It is replaced or removed in the same way.
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field, replace
@@ -24,7 +23,7 @@ from stat import S_ISDIR, S_ISREG
 
 from nutonic.core.model import SPLITS, Json
 from nutonic.errors import Corrupt, NotNutonic, StoreError
-from nutonic.io.atomic import refuse_unusable
+from nutonic.io.atomic import has_marker, refuse_unusable, refuse_within
 from nutonic.io.buckets.address import Address, Place
 from nutonic.io.objects import Store, obstacle_at, unsealed
 from nutonic.planning.layout import (
@@ -36,7 +35,6 @@ from nutonic.planning.layout import (
     PARTS,
     PLAN,
     RECIPE,
-    REPORT,
     STILL_SUFFIXES,
     STILLS,
     SUMMARY,
@@ -83,13 +81,7 @@ def is_marked(out: Place) -> bool:
     """Whether a folder has the marker of a tree. Links are followed; :func:`refuse_obstacles` refuses them."""
     if isinstance(out, Address):
         return _is_marked_there(Store(out))
-    file = out / MARKER
-    try:
-        status = file.stat()
-        fits = S_ISREG(status.st_mode) and status.st_size == len(MARKER_BYTES)
-        return fits and file.read_bytes() == MARKER_BYTES
-    except OSError:
-        return False
+    return has_marker(out)
 
 
 def _is_marked_there(store: Store) -> bool:
@@ -163,20 +155,6 @@ def refuse_output(path: Path, *, beside: int = 0) -> None:
     """Raise where nothing may be made, whatever it is: see :func:`~nutonic.io.atomic.refuse_unusable`, and within a tree."""
     refuse_unusable(path, beside=beside)
     refuse_within(path)
-
-
-def refuse_within(path: Path) -> None:
-    """Raise :class:`NotNutonic` if an output would lie in a tree, which would not be whole any more.
-
-    Links are followed, to where the output would come to be. Only a tree's report has a place in it.
-    """
-    real = Path(os.path.realpath(path))
-    folders = dict.fromkeys((*path.absolute().parents, *real.parents))
-    tree = next((folder for folder in folders if is_marked(folder)), None)
-    if tree is not None and real != Path(os.path.realpath(tree)) / REPORT:
-        raise NotNutonic(
-            f"{path} lies in the dataset {tree}, which would not be whole with it: name a path outside of it"
-        )
 
 
 def refuse_obstacles(out: Place) -> None:

@@ -637,6 +637,20 @@ def test_nothing_is_made_within_a_tree_but_its_report(clean, copy, capsys, tmp_p
     assert verify(copy, deep=True).problems == ()
 
 
+def test_in_python_no_cube_and_no_picture_is_written_into_a_dataset(clean, tmp_path):
+    """The command refuses it, and so does whoever calls what it calls."""
+    (cube, _), copy = cubes(), shutil.copytree(clean.out, tmp_path / "tree")
+    (tmp_path / "alias").symlink_to(copy)
+    before, inside = state(everything(tmp_path)), "lies in the dataset .*: name a path outside of it"
+    for path in (copy / "c.zarr", copy / "data" / "c.zarr", tmp_path / "alias" / "c.zarr"):
+        with pytest.raises(NotNutonic, match=inside):
+            nt.save_cube(cube, path)
+    for folder in (copy, copy / "images", tmp_path / "alias" / "cogs"):
+        with pytest.raises(NotNutonic, match=inside):
+            nt.save_cogs(cube, folder)
+    assert state(everything(tmp_path)) == before
+
+
 def test_nothing_is_made_within_a_zarr_store(tmp_path):
     """It would be taken for a part of it."""
     (cube, _), store = cubes(), tmp_path / "w.zarr"

@@ -413,6 +413,7 @@ BESIDES = [
             "demo --out out/demo",
             "init out/recipe.yaml",
             "init wording out/words",
+            "catalogue west/red.tif --datetime 2024-06-01 --out out/items.json",
             "build recipe.yaml --out mine --workers 1 --performance-report out/data/page.html",
         )
     ),
@@ -425,7 +426,15 @@ BESIDES = [
             "is a Zarr store",
         )
         for name in ("zarr.json", ".zgroup")
-        for command in (CUBE.replace("--out out", "--out store/c.zarr"), f"{CUBE} --cogs store/cogs")
+        for command in (
+            CUBE.replace("--out out", "--out store/c.zarr"),
+            f"{CUBE} --cogs store/cogs",
+            "build recipe.yaml --out store/tree --workers 0",
+            "plan recipe.yaml --out store/red/tree",
+            "init store/recipe.yaml",
+            "demo --out store/demo",
+            "catalogue west/red.tif --datetime 2024-06-01 --out store/items.json",
+        )
     ),
     Row("pictures in the cube itself", plain, f"{CUBE} --cogs out/cogs", 2, "lies in the cube out"),
     Row("a tree for a cube", finished, f"{CUBE} --overwrite", 2, "out", SAME),

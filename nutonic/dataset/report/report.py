@@ -9,11 +9,11 @@ from nutonic.dataset.report.page import MARK, render
 from nutonic.dataset.report.places import report_of_places
 from nutonic.dataset.report.values import Limits, Report
 from nutonic.errors import InputError, NotNutonic
-from nutonic.io.atomic import disk_errors, new_file
+from nutonic.io.atomic import disk_errors, new_file, refuse_within
 from nutonic.io.buckets.address import path_of
 from nutonic.io.objects import Store
 from nutonic.planning.layout import MARKER, REPORT
-from nutonic.planning.ownership import is_marked, refuse_obstacles, refuse_within
+from nutonic.planning.ownership import is_marked, refuse_obstacles
 from nutonic.planning.plan_file import read_plan
 
 

@@ -14,7 +14,7 @@ from nutonic.errors import PoiError
 MAX_LINE, MAX_UNPACKED = 16 << 20, 4 << 30
 #: Most times its packed size that a file may have, once it is larger than a size that does no harm: tables of places
 #: have a ratio of ten, and a few kilobytes of gzip can unpack to any amount.
-MAX_RATIO, HARMLESS = 200, 32 << 20
+MAX_RATIO, HARMLESS = 200, 4 << 20
 
 _MARKS = (
     (codecs.BOM_UTF8, "utf-8-sig"),

@@ -13,7 +13,7 @@ from nutonic.core.footprints import ground_of
 from nutonic.core.model import Json
 from nutonic.core.times import Interval, utc_text
 from nutonic.errors import InputError
-from nutonic.inert import inert
+from nutonic.inert import inert, unseen
 from nutonic.io import raster as rasters
 from nutonic.sources.rasters.paths import pieces_of
 
@@ -60,6 +60,9 @@ def _files(paths: Sequence[str]) -> list[str]:
     odd = next((piece for piece in pieces if piece.placement is not None or piece.is_remote), None)
     if odd is not None:
         raise InputError(f"{inert(odd.href)} is no file with pixels of its own here: name GeoTIFFs on this disk")
+    strange = next((piece.href for piece in pieces if unseen(piece.href) is not None or "\n" in piece.href), None)
+    if strange is not None:  # no recipe, no catalogue and no reader of either could name it
+        raise InputError(f"{inert(strange)} has characters in its name that are not seen, or are none: rename it")
     return [piece.href for piece in pieces]
 
 

@@ -1,0 +1,41 @@
+"""Paths and addresses as commands take them: what cannot be one is refused before any work."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from nutonic.errors import InputError
+from nutonic.io.atomic import refuse_overlong
+from nutonic.io.buckets.address import Address, path_of, place_of
+
+
+class PathOf(click.Path):
+    """A path that may be; of an output, one at which something may be made. Others are refused before any work."""
+
+    def __init__(self, *, output: bool = False, beside: int = 0) -> None:
+        super().__init__(path_type=Path)
+        self._output, self._beside = output, beside
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The path; raises what :func:`~nutonic.planning.ownership.refuse_output` does, and InputError if it is too long."""
+        from nutonic.planning.ownership import refuse_output
+
+        if not str(value) or "\0" in str(value):
+            raise InputError(f"{str(value)!r} is no path: name one")
+        path = path_of(str(super().convert(value, param, ctx)))
+        if self._output:
+            refuse_output(path, beside=self._beside)
+        refuse_overlong(path)
+        return path
+
+
+class TreeOf(PathOf):
+    """A folder of a dataset, or its address in an object store."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The path or the address; raises InputError of an address that is none."""
+        place = place_of(value) if isinstance(value, str) else value
+        return place if isinstance(place, Address) else super().convert(value, param, ctx)
