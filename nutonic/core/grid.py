@@ -335,13 +335,16 @@ def epsg(geobox: GeoBox) -> int:
 
 def crs_name(geobox: GeoBox) -> str:
     """``"EPSG:…"`` of a grid's CRS, also where a file spells it out in full; its WKT if it has no code."""
-    return _crs_name(geobox.crs)
+    return _crs_name(str(geobox.crs))  # of a CRS itself the hash is that of its WKT, which is written anew each time
 
 
 @lru_cache(maxsize=256)
-def _crs_name(crs: Any) -> str:
+def _crs_name(text: str) -> str:
+    from odc.geo.crs import norm_crs
+
+    crs = None if text == "None" else norm_crs(text)
     code = None if crs is None else crs.epsg
-    return f"EPSG:{code}" if code else str(crs)
+    return f"EPSG:{code}" if code else text
 
 
 def describe(geobox: GeoBox) -> dict[str, Any]:

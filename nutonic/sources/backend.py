@@ -81,6 +81,9 @@ Window = tuple[slice, slice]
 #: Pixels that are read at a time, unless a block has more.
 MOST_PIXELS = 2**26
 
+#: Pixels that are gathered at a time.
+_AT_A_TIME = 2**15
+
 
 @dataclass(frozen=True, kw_only=True)
 class Windowed(BackendArray):
@@ -217,9 +220,9 @@ def nearest_pixels(
     """
     rows, cols = source_pixels(geobox, asset.crs, Affine(*asset.transform), asset.shape)
     height, width = asset.shape
-    inside = (rows >= 0) & (rows < height) & (cols >= 0) & (cols < width)
-    if inside.size and inside.all():
+    if rows.size and min(rows.min(), cols.min()) >= 0 and rows.max() < height and cols.max() < width:
         return pick(rows.ravel(), cols.ravel()).reshape(rows.shape)
+    inside = (rows >= 0) & (rows < height) & (cols >= 0) & (cols < width)
     out = np.full(rows.shape, band.nodata, band.dtype)
     if inside.any():
         out[inside] = pick(rows[inside], cols[inside])
@@ -237,14 +240,14 @@ def gathered(
     Parameters
     ----------
     rows, cols
-        Of each pixel, (n,) int64, at least one.
+        Of each pixel, (n,) whole numbers, at least one.
     block
         Height and width of a block.
     read
         Gives the pixels of a window, (rows, columns).
     """
     parts = [
-        (where, read(window)[rows[where] - window[0].start, cols[where] - window[1].start])
+        (where, _taken(read(window), rows[where], cols[where], window))
         for window, where in _windows((rows, cols), slice(None), block)
     ]
     if len(parts) == 1:
@@ -252,6 +255,20 @@ def gathered(
     out = np.empty(len(rows), parts[0][1].dtype)
     for where, pixels in parts:
         out[where] = pixels
+    return out
+
+
+def _taken(pixels: np.ndarray, rows: np.ndarray, cols: np.ndarray, window: Window) -> np.ndarray:
+    """Some pixels of a window, by the raster's rows and columns; so many at a time as a processor's cache holds."""
+    width, flat, out = pixels.shape[1], pixels.ravel(), np.empty(len(rows), pixels.dtype)
+    first = window[0].start * width + window[1].start
+    for start in range(0, len(rows), _AT_A_TIME):
+        part = slice(start, start + _AT_A_TIME)
+        index = rows[part].astype(np.intp)
+        index *= width
+        index += cols[part]
+        index -= first
+        flat.take(index, out=out[part], mode="clip")  # none is outside, and so nothing is copied
     return out
 
 
