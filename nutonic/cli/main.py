@@ -317,13 +317,21 @@ def report(directory: Path, out: Path | None) -> None:
 @click.option("--format", "form", required=True, metavar="FORM", help="parquet, or a trainer's: see docs/packs.md.")
 @click.option("--out", type=PathOf(output=True), required=True, help="Folder of the pack, beside the dataset.")
 @click.option("--boxes", metavar="NAME", help="How boxes are written. Default: as the form's own models write them.")
+@click.option("--cells", metavar="NAME", help="How cells of ground are named: utm, major-tom or h3. Default: utm.")
 @click.option("--shard-mb", type=click.IntRange(min=1), default=500, show_default=True, help="Megabytes of a shard.")
 @click.option("--workers", type=click.IntRange(min=0), help="Worker processes; 0 packs without dask.")
 @_at_a_scheduler
 @click.option("--json", "as_json", is_flag=True, help="What is there as one JSON object on stdout.")
 @click.option("--log-json", is_flag=True, expose_value=False, help="One JSON object a line on stderr instead of text.")
 def pack(
-    directory: Path, form: str, out: Path, boxes: str | None, shard_mb: int, as_json: bool, **options: Any
+    directory: Path,
+    form: str,
+    out: Path,
+    boxes: str | None,
+    cells: str | None,
+    shard_mb: int,
+    as_json: bool,
+    **options: Any,
 ) -> None:
     """Pack a finished dataset into the form of a trainer, the Hub or a map. Run again, it resumes.
 
@@ -337,8 +345,9 @@ def pack(
 
     try:
         with Interrupts() as interrupts, progress() as shown:
-            made: dict[str, Any] = {"format": form, "boxes": boxes, "shard_mb": shard_mb, "workers": Cluster(**options)}
-            packed = run_pack(directory, out, callbacks=[interrupts, shown], **made)
+            made: dict[str, Any] = {"format": form, "boxes": boxes, "cells": cells, "shard_mb": shard_mb}
+            cluster = Cluster(**options)
+            packed = run_pack(directory, out, workers=cluster, callbacks=[interrupts, shown], **made)
     except KeyboardInterrupt:
         end_interrupted()
     if as_json:

@@ -258,6 +258,27 @@ class Dataset(Shown, Sequence[Row]):
         """The chips that these rows are about, in order."""
         return Chips(self._tree, self._numbers)
 
+    def catalogue(self, cells: str = "utm") -> Any:
+        """Where the chips of these rows lie: a GeoDataFrame where geopandas is installed, else a table of pyarrow.
+
+        Parameters
+        ----------
+        cells
+            How the cell of each chip is named: ``utm`` (2,560 m), ``major-tom`` (10 km) or ``h3`` (resolution 7).
+
+        Returns
+        -------
+        geopandas.GeoDataFrame or pyarrow.Table
+            A row a chip: footprint in degrees, centre, scene, date, cloud, shares of classes, split, cell and path, as in
+            ``chips.parquet`` of ``nutonic pack --format geoparquet``. Each sidecar is read.
+        """
+        from nutonic.dataset.catalogue.cells import cell_namer
+        from nutonic.dataset.catalogue.entries import entry_of, table_of
+
+        cell, table = cell_namer(cells), self._tree.table
+        counted = self.chips.counted()
+        return table_of((entry_of(chip.path, chip.sidecar, rows, table, cell) for chip, rows in counted), table)
+
     def of(self, *, split: str | None = None, task: str | None = None) -> Dataset:
         """The rows of a split, of a task, or of both.
 
@@ -325,15 +346,20 @@ class Chips(Shown, Sequence[Chip]):
 
     def __init__(self, tree: _Tree, numbers: np.ndarray) -> None:
         keys = tree.about.chips[numbers]
-        _, first = np.unique(keys, return_index=True)
-        first = np.sort(first[keys[first] != 0])
-        self._tree, self._numbers = tree, numbers[first]
+        unique, first, counts = np.unique(keys, return_index=True, return_counts=True)
+        order = np.argsort(first)[unique[np.argsort(first)] != 0]
+        self._tree, self._numbers, self._counts = tree, numbers[first[order]], counts[order]
 
     def _facts(self) -> Json:
         return {"chips": len(self)}
 
     def __len__(self) -> int:
         return len(self._numbers)
+
+    def counted(self) -> Iterator[tuple[Chip, int]]:
+        """Each chip with how many of the rows are about it."""
+        for number, count in zip(self._numbers.tolist(), self._counts.tolist(), strict=True):
+            yield self._chip(number), count
 
     @overload
     def __getitem__(self, key: int | str) -> Chip: ...

@@ -1,155 +1,172 @@
-"""A catalogue of chips as GeoParquet 1.1: where each lies, what it shows and which split it is in, for maps and queries."""
+"""Catalogues of chips: where each lies, what it shows and which split it is in, for maps, queries and catalogues of others.
+
+Three forms: GeoParquet, one file of GeoJSON, and a static STAC catalogue with its pictures.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import groupby
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import orjson
+import shapely
 
 from nutonic.core.model import Json
-from nutonic.core.times import parse_moment
-from nutonic.dataset.packs.cells import cell_of
+from nutonic.dataset.catalogue.cells import CELLS
+from nutonic.dataset.catalogue.entries import (
+    SIDES,
+    STAC_VERSION,
+    entry_of,
+    media_type,
+    record_of,
+    schema_of,
+    slug,
+    whole_box,
+)
 from nutonic.dataset.packs.forms import Loading, Put, Shards
 from nutonic.dataset.packs.layout import ROWS
-from nutonic.dataset.packs.parquet import file_of, fraction_columns, fractions
+from nutonic.dataset.packs.parquet import file_of
 from nutonic.dataset.packs.shards import Sample, Shard
 from nutonic.dataset.packs.tree import TreeFacts
-
-if TYPE_CHECKING:
-    import pyarrow as pa
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Catalogue:
-    """``chips.parquet``, without pictures."""
+    """``chips.parquet`` or ``chips.geojson``, without pictures; or ``collection.json`` with its items and pictures."""
 
-    name: str = "geoparquet"
+    name: str
+    cells: str = "utm"
+    """How cells are named: one of :data:`~nutonic.dataset.catalogue.cells.CELLS`."""
 
     def options(self) -> Json:
-        """None."""
-        return {}
+        """How cells are named."""
+        return {"cells": self.cells}
 
     def write(self, shard: Shard, samples: Iterable[Sample], facts: TreeFacts, put: Put) -> Json:
-        """A line for each chip."""
+        """A line for each chip; of STAC its item and its picture too."""
         lines = []
         for path, group in groupby(samples, key=lambda sample: sample.chip):
             found = list(group)
-            entry = _entry(path, found[0].sidecar, len(found), facts)
+            entry = entry_of(path, found[0].sidecar, len(found), facts.table, CELLS[self.cells])
+            if self.name == "stac":
+                pictures = {picture.path: picture.data for sample in found for picture in sample.pictures}
+                if path in pictures:
+                    put(path, pictures[path])
+                put(_item_path(path), orjson.dumps(_item(entry, slug(facts.name), shown=path in pictures)))
             lines.append(orjson.dumps(entry, option=orjson.OPT_APPEND_NEWLINE))
         put(f"{ROWS}/{shard.number:05d}-chips.jsonl", b"".join(lines))
         return {"chips": len(lines)}
 
     def finish(self, shards: Shards, facts: TreeFacts, put: Put) -> None:
         """One file of all splits."""
-        put("chips.parquet", file_of(_read(shards), _schema(shards, facts)))
+        if self.name == "geojson":
+            put("chips.geojson", _geojson(shards))
+        elif self.name == "stac":
+            put("collection.json", _collection(shards, facts))
+        else:
+            box = whole_box(entry["bbox"] for entry in _read(shards))
+            put("chips.parquet", file_of(map(record_of, _read(shards)), schema_of(facts.table, box)))
 
     def loading(self, shards: Shards, facts: TreeFacts) -> Loading:
-        """By what reads GeoParquet."""
-        layout = "- `chips.parquet`: a row a chip: footprint, centre, scene, date, cloud, shares, split, cell, path"
-        code = (
-            '```python\nimport geopandas\n\nchips = geopandas.read_parquet("/path/to/this/folder/chips.parquet")\n```\n'
-        )
-        return Loading(configs=(), layout=layout, code=code)
+        """By what reads such files."""
+        path, code = _LOADED[self.name]
+        layout = f"- `{path}`: each chip with footprint, centre, scene, date, cloud, shares, split, cell, path"
+        return Loading(configs=(), layout=layout, code=f"```python\n{code}\n```\n")
 
 
-def _entry(path: str, sidecar: Json, rows: int, facts: TreeFacts) -> Json:
-    import shapely
-
-    outline = _footprint(sidecar)
-    lon, lat = sidecar["longitude"], sidecar["latitude"]
-    imagery = sidecar["imagery"]
-    return {
-        "id": path.rsplit("/", 1)[-1].rpartition(".")[0],
-        "path": path,
-        "split": sidecar["split"],
-        "poi_id": sidecar["poi_id"],
-        "lon": lon,
-        "lat": lat,
-        "cell": cell_of(lon, lat),
-        "collection": imagery["collection"],
-        "item_id": imagery["item_id"],
-        "datetime": imagery["datetime"],
-        "cloud_cover": imagery["cloud_cover"],
-        "crs": sidecar["grid"]["crs"],
-        "rows": rows,
-        **fractions(sidecar, facts),
-        "bbox": dict(zip(("xmin", "ymin", "xmax", "ymax"), outline.bounds, strict=True)),
-        "geometry": shapely.to_wkb(outline, hex=True),
-    }
-
-
-def _footprint(sidecar: Json) -> Any:
-    """The chip's outline in degrees."""
-    from affine import Affine
-    from odc.geo.geobox import GeoBox
-
-    from nutonic.core.footprints import ground_of
-
-    grid, window = sidecar["grid"], sidecar["window"]
-    whole = GeoBox(tuple(grid["shape"]), Affine(*grid["transform"][:6]), grid["crs"])
-    row, col = window["row"], window["col"]
-    return ground_of(whole[row : row + window["height"], col : col + window["width"]])
+_LOADED = {
+    "geoparquet": (
+        "chips.parquet",
+        'import geopandas\n\nchips = geopandas.read_parquet("/path/to/this/folder/chips.parquet")',
+    ),
+    "geojson": (
+        "chips.geojson",
+        'import geopandas\n\nchips = geopandas.read_file("/path/to/this/folder/chips.geojson")',
+    ),
+    "stac": (
+        "collection.json",
+        'import pystac\n\nitems = pystac.Collection.from_file("/path/to/this/folder/collection.json").get_items()',
+    ),
+}
 
 
 def _read(shards: Shards) -> Iterator[Json]:
+    """The entries of all splits."""
     for split in shards.splits:
         rest = b""
         for piece in shards.joined("-chips.jsonl", split):
             *lines, rest = (rest + piece).split(b"\n")
-            for line in lines:
-                entry = orjson.loads(line)
-                when = entry["datetime"]
-                moment = None if when is None else parse_moment(when)
-                yield {**entry, "datetime": moment, "geometry": bytes.fromhex(entry["geometry"])}
+            yield from map(orjson.loads, lines)
 
 
-def _schema(shards: Shards, facts: TreeFacts) -> pa.Schema:
-    """Columns, with what GeoParquet 1.1 says of the geometry: degrees of OGC:CRS84, its default."""
-    import pyarrow as pa
+def _geometry(entry: Json) -> Json:
+    return dict(shapely.from_wkb(entry["geometry"]).__geo_interface__)
 
-    text, number = pa.string(), pa.float64()
-    kinds = dict.fromkeys(("id", "path", "split", "poi_id", "cell", "collection", "item_id", "crs"), text)
-    order = [
-        "id",
-        "path",
-        "split",
-        "poi_id",
-        "lon",
-        "lat",
-        "cell",
-        "collection",
-        "item_id",
-        "datetime",
-        "cloud_cover",
-        "crs",
-        "rows",
+
+def _properties(entry: Json) -> Json:
+    return {key: value for key, value in entry.items() if key not in ("id", "bbox", "geometry")}
+
+
+def _geojson(shards: Shards) -> Iterator[bytes]:
+    """A feature a line, so that tools for lines have something to read too."""
+    yield b'{"type":"FeatureCollection","features":[\n'
+    for number, entry in enumerate(_read(shards)):
+        feature = {"type": "Feature", "id": entry["id"], "bbox": _bbox(entry), "geometry": _geometry(entry)}
+        line = orjson.dumps({**feature, "properties": {"id": entry["id"], **_properties(entry)}})
+        yield line if number == 0 else b",\n" + line
+    yield b"\n]}\n"
+
+
+def _bbox(entry: Json) -> list[float]:
+    return [entry["bbox"][side] for side in SIDES]
+
+
+def _item_path(path: str) -> str:
+    """Where the item of a chip lies: beside those of its folder."""
+    return f"items/{path.removeprefix('images/').rpartition('.')[0]}.json"
+
+
+def _item(entry: Json, collection: str, *, shown: bool) -> Json:
+    """A STAC item; a chip that no row shows has no picture here."""
+    up = "../" * (_item_path(entry["path"]).count("/"))
+    links = [
+        {"rel": rel, "href": f"{up}collection.json", "type": "application/json"}
+        for rel in ("root", "parent", "collection")
     ]
-    kinds |= {
-        "lon": number,
-        "lat": number,
-        "cloud_cover": number,
-        "rows": pa.int64(),
-        "datetime": pa.timestamp("us", "UTC"),
+    picture = {"href": up + entry["path"], "type": media_type(entry["path"]), "roles": ["data"]}
+    return {
+        "type": "Feature",
+        "stac_version": STAC_VERSION,
+        "stac_extensions": [],
+        "id": entry["id"],
+        "collection": collection,
+        "bbox": _bbox(entry),
+        "geometry": _geometry(entry),
+        "properties": _properties(entry),
+        "links": links,
+        "assets": {"image": picture} if shown else {},
     }
-    columns = [(name, kinds[name]) for name in order]
-    columns += [(name, number) for name in fraction_columns(facts).values()]
-    sides = ("xmin", "ymin", "xmax", "ymax")
-    columns += [("bbox", pa.struct([(side, number) for side in sides])), ("geometry", pa.binary())]
-    boxes = [entry["bbox"] for entry in _read(shards)]
-    whole = [min(box[s] for box in boxes) for s in sides[:2]] + [max(box[s] for box in boxes) for s in sides[2:]]
-    about = {
-        "version": "1.1.0",
-        "primary_column": "geometry",
-        "columns": {
-            "geometry": {
-                "encoding": "WKB",
-                "geometry_types": ["MultiPolygon", "Polygon"],
-                "bbox": whole,
-                "covering": {"bbox": {side: ["bbox", side] for side in sides}},
-            }
-        },
+
+
+def _collection(shards: Shards, facts: TreeFacts) -> Iterator[bytes]:
+    """The collection of all items, its links one by one."""
+    times = sorted({entry["datetime"] for entry in _read(shards) if entry["datetime"]} or {None})
+    box = whole_box(entry["bbox"] for entry in _read(shards))
+    about: Json = {
+        "type": "Collection",
+        "stac_version": STAC_VERSION,
+        "stac_extensions": [],
+        "id": slug(facts.name),
+        "title": facts.name,
+        "description": f"The chips of {facts.name}",
+        "license": facts.licence or "other",
+        "extent": {"spatial": {"bbox": [box]}, "temporal": {"interval": [[times[0], times[-1]]]}},
     }
-    return pa.schema(columns, metadata={"geo": orjson.dumps(about)})
+    yield orjson.dumps(about)[:-1] + b',"links":[\n'
+    yield orjson.dumps({"rel": "root", "href": "./collection.json", "type": "application/json"})
+    for entry in _read(shards):
+        link: dict[str, Any] = {"rel": "item", "href": f"./{_item_path(entry['path'])}", "type": "application/geo+json"}
+        yield b",\n" + orjson.dumps(link)
+    yield b"\n]}\n"

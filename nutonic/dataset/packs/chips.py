@@ -14,9 +14,9 @@ import orjson
 import yaml
 
 from nutonic.core.model import Json, Split
+from nutonic.dataset.catalogue.entries import fractions
 from nutonic.dataset.packs.forms import Loading, Put, Shards, refuse_unknown
 from nutonic.dataset.packs.layout import ROWS
-from nutonic.dataset.packs.parquet import fractions
 from nutonic.dataset.packs.shards import Picture, Sample, Shard
 from nutonic.dataset.packs.tree import TreeFacts
 from nutonic.errors import InputError
@@ -91,7 +91,7 @@ class ImageFolder:
             "lon": sidecar["longitude"],
             "lat": sidecar["latitude"],
             "datetime": sidecar["imagery"]["datetime"],
-            **fractions(sidecar, facts),
+            **fractions(sidecar, facts.table),
             "objects": {"bbox": [list(box) for _, box in regions], "category": [r["label"] for r, _ in regions]},
             "rows": [
                 {

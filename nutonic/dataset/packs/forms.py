@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Protocol
@@ -110,12 +109,3 @@ def refuse_unknown(row: Json) -> None:
     if odd or parts:
         what = f"the key {odd[0]!r:.60}" if odd else f"a part of type {min(parts)!r:.60}"
         raise Corrupt(f"{row.get('id')!r:.80} has {what}, which packs do not know: it was built by another nutonic")
-
-
-def slug(label: str) -> str:
-    """A label as a name of a column: letters, digits and ``_``.
-
-    >>> slug("Built-up area / urban")
-    'built_up_area_urban'
-    """
-    return re.sub(r"[^a-z0-9]+", "_", label.lower()).strip("_")

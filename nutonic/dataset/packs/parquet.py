@@ -14,9 +14,10 @@ import orjson
 
 from nutonic.core.model import Json
 from nutonic.core.times import parse_moment
+from nutonic.dataset.catalogue.cells import CELLS
+from nutonic.dataset.catalogue.entries import fraction_columns, fractions
 from nutonic.dataset.packs.boxes import AS_BUILT, BoxForm, with_boxes
-from nutonic.dataset.packs.cells import cell_of
-from nutonic.dataset.packs.forms import Loading, Put, Shards, refuse_unknown, slug
+from nutonic.dataset.packs.forms import Loading, Put, Shards, refuse_unknown
 from nutonic.dataset.packs.shards import Sample, Shard
 from nutonic.dataset.packs.tree import TreeFacts
 
@@ -39,10 +40,11 @@ class Parquet:
 
     name: str = "parquet"
     boxes: BoxForm = AS_BUILT
+    cells: str = "utm"
 
     def options(self) -> Json:
-        """How boxes are written."""
-        return {"boxes": self.boxes.name}
+        """How boxes are written, and cells named."""
+        return {"boxes": self.boxes.name, "cells": self.cells}
 
     def write(self, shard: Shard, samples: Iterable[Sample], facts: TreeFacts, put: Put) -> Json:
         """One file."""
@@ -79,9 +81,9 @@ class Parquet:
             "lon": lon,
             "lat": lat,
             "datetime": None if when is None else parse_moment(when),
-            "cell": cell_of(lon, lat),
+            "cell": CELLS[self.cells](lon, lat),
             "item_id": sidecar["imagery"]["item_id"],
-            **fractions(sidecar, facts),
+            **fractions(sidecar, facts.table),
         }
 
 
@@ -99,22 +101,6 @@ def bare(message: Json) -> Json:
     """A message whose parts are all of one shape; of a picture it has only the place, since `images` has the picture."""
     parts = [{"type": part["type"], "text": part.get("text")} for part in message["content"]]
     return {"role": message["role"], "content": parts}
-
-
-def fractions(sidecar: Json, facts: TreeFacts) -> dict[str, float]:
-    """Shares of all classes of the table, by the name of their column; 0 of those that are not there."""
-    found = sidecar["class_fractions"]
-    return {name: found.get(str(class_id), 0.0) for class_id, name in fraction_columns(facts).items()}
-
-
-def fraction_columns(facts: TreeFacts) -> dict[int, str]:
-    """Names of columns by class id, such as ``fraction_water``; the class id at the end where two would be the same."""
-    labels = {number: label for number, label in sorted(facts.table.labels.items()) if number != facts.table.unknown}
-    names = [slug(label) for label in labels.values()]
-    return {
-        number: f"fraction_{slug(label)}" if names.count(slug(label)) == 1 and slug(label) else f"fraction_{number}"
-        for number, label in labels.items()
-    }
 
 
 def schema_of(facts: TreeFacts) -> pa.Schema:
@@ -151,7 +137,7 @@ def _columns(facts: TreeFacts) -> Iterator[tuple[str, pa.DataType, Any]]:
     yield "datetime", pa.timestamp("us", "UTC"), value("timestamp[us, tz=UTC]")
     yield "cell", *text
     yield "item_id", *text
-    for name in fraction_columns(facts).values():
+    for name in fraction_columns(facts.table).values():
         yield name, *number
 
 

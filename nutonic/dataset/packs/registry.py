@@ -5,6 +5,7 @@ from __future__ import annotations
 import pkgutil
 from typing import Any
 
+from nutonic.dataset.catalogue.cells import cell_namer
 from nutonic.dataset.packs.boxes import AS_BUILT, box_form
 from nutonic.dataset.packs.forms import Form
 from nutonic.errors import InputError
@@ -24,13 +25,18 @@ _HOMES: dict[str, tuple[str, str | None]] = {
     "coco": ("chips:Detection", None),
     "yolo": ("chips:Detection", None),
     "geoparquet": ("catalogue:Catalogue", None),
+    "geojson": ("catalogue:Catalogue", None),
+    "stac": ("catalogue:Catalogue", None),
 }
+
+#: Forms that name the cell of each chip.
+_WITH_CELLS = frozenset({"parquet", "geoparquet", "geojson", "stac"})
 
 #: Names of all forms.
 FORMS = tuple(_HOMES)
 
 
-def form_of(name: str, boxes: str | None = None) -> Form:
+def form_of(name: str, boxes: str | None = None, cells: str | None = None) -> Form:
     """A form by its name.
 
     Parameters
@@ -39,11 +45,13 @@ def form_of(name: str, boxes: str | None = None) -> Form:
         One of `FORMS`.
     boxes
         A convention of :mod:`nutonic.dataset.packs.boxes`; by default the one of those that the form is for.
+    cells
+        How cells are named, one of :data:`~nutonic.dataset.catalogue.cells.CELLS`; by default UTM cells of 2,560 m.
 
     Raises
     ------
     InputError
-        If there is none of that name, or its boxes cannot be chosen.
+        If there is none of that name, or its boxes or cells cannot be chosen.
     """
     if name not in _HOMES:
         raise InputError(f"{name!r:.60} is no form of a pack: there are {', '.join(FORMS)}")
@@ -53,5 +61,10 @@ def form_of(name: str, boxes: str | None = None) -> Form:
         options["boxes"] = box_form(boxes or usual)
     elif boxes is not None:
         raise InputError(f"{name} has one way to write boxes: leave out --boxes")
+    if cells is not None and name not in _WITH_CELLS:
+        raise InputError(f"{name} names no cells: leave out --cells, or take {', '.join(sorted(_WITH_CELLS))}")
+    if cells is not None:
+        cell_namer(cells)
+        options["cells"] = cells
     form: Form = pkgutil.resolve_name(f"nutonic.dataset.packs.{home}")(name=name, **options)
     return form

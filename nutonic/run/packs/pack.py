@@ -115,6 +115,7 @@ def pack(
     *,
     format: str = "parquet",
     boxes: str | None = None,
+    cells: str | None = None,
     shard_mb: int = SHARD_MB,
     workers: int | Cluster | None = None,
     callbacks: Sequence[Callback] = (),
@@ -135,6 +136,8 @@ def pack(
     boxes
         How boxes are written, and asked for: ``unit`` (0 to 1), ``qwen3``, ``qwen2.5``, ``glm``, ``internvl``,
         ``paligemma``, ``florence2`` or ``geochat``. By default as the models of the form's trainer write them.
+    cells
+        How the cell of each chip is named: ``utm`` (2,560 m, the default), ``major-tom`` (10 km) or ``h3`` (resolution 7).
     shard_mb
         About so many megabytes of rows and pictures a shard has.
     workers
@@ -161,7 +164,7 @@ def pack(
     started, group = time.perf_counter(), CallbackGroup([LogCallback(), *callbacks])
     if not isinstance(shard_mb, int) or shard_mb < 1:
         raise InputError(f"shard_mb is {shard_mb!r:.60}: give a number of megabytes from 1")
-    folder, target, form = path_of(tree), path_of(out), form_of(format, boxes)
+    folder, target, form = path_of(tree), path_of(out), form_of(format, boxes, cells)
     _refuse_nested(folder, target)
     packed = _pack(tree_to_pack(folder), target, form, shard_mb, _cluster(workers), group)
     return replace(packed, seconds=round(time.perf_counter() - started, 3))

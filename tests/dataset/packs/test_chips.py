@@ -9,17 +9,12 @@ import pytest
 import yaml
 from PIL import Image
 
-import nutonic as nt
-
 SPLITS = ("train", "validation", "test")
 
 
 @pytest.fixture(scope="module")
-def packed(few, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("packs")
-    for name in ("imagefolder", "coco", "yolo"):
-        assert nt.pack(few.out, folder / name, format=name, workers=0).complete
-    return folder
+def packed(few, packs):
+    return {name: packs(few.out, name) for name in ("imagefolder", "coco", "yolo")}
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +38,7 @@ def test_the_real_library_finds_chips_with_their_metadata(few, packed, sidecars,
     datasets = pytest.importorskip("datasets")
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     loaded = datasets.load_dataset(
-        "imagefolder", data_dir=str(packed / "imagefolder"), cache_dir=str(tmp_path / "cache")
+        "imagefolder", data_dir=str(packed["imagefolder"]), cache_dir=str(tmp_path / "cache")
     )
     assert sum(map(len, loaded.values())) == len(sidecars)
     for split, rows in loaded.items():
@@ -61,11 +56,11 @@ def test_the_real_library_finds_chips_with_their_metadata(few, packed, sidecars,
 @pytest.mark.parametrize("name", ["coco", "yolo"])
 def test_boxes_for_detectors_are_drawn_where_the_regions_are(few, packed, sidecars, name: str):
     seen = 0
-    names = yaml.safe_load((packed / "yolo" / "data.yaml").read_text())["names"]
+    names = yaml.safe_load((packed["yolo"] / "data.yaml").read_text())["names"]
     for split in SPLITS:
-        folder = packed / name / "images" / split
+        folder = packed[name] / "images" / split
         paths = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*.png"))
-        annotations = json.loads((packed / "coco" / "annotations" / f"{split}.json").read_bytes())
+        annotations = json.loads((packed["coco"] / "annotations" / f"{split}.json").read_bytes())
         labels = {entry["id"]: entry["name"] for entry in annotations["categories"]}
         assert sorted(image["file_name"] for image in annotations["images"]) == paths
         for path in paths:
@@ -78,7 +73,7 @@ def test_boxes_for_detectors_are_drawn_where_the_regions_are(few, packed, sideca
                 boxes = [(label, (x, y, x + w, y + h)) for label, (x, y, w, h) in found]
                 assert [box["area"] for box in mine] == [region["area_px"] for region in regions]
             else:
-                lines = (packed / name / "labels" / split / path).with_suffix(".txt").read_text().splitlines()
+                lines = (packed[name] / "labels" / split / path).with_suffix(".txt").read_text().splitlines()
                 numbers = [(names[int(line.split()[0])], [float(v) * side for v in line.split()[1:]]) for line in lines]
                 boxes = [(label, (x - w / 2, y - h / 2, x + w / 2, y + h / 2)) for label, (x, y, w, h) in numbers]
             assert [label for label, _ in boxes] == [region["label"] for region in regions]
@@ -88,38 +83,3 @@ def test_boxes_for_detectors_are_drawn_where_the_regions_are(few, packed, sideca
     assert seen > 20
     ids = [box["id"] for box in annotations["annotations"]]
     assert ids == list(range(1, len(ids) + 1))
-
-
-def test_the_catalogue_says_where_each_chip_lies(few, sidecars, tmp_path):
-    import pyarrow.parquet as pq
-    import shapely
-    from pyproj import Transformer
-
-    assert nt.pack(few.out, tmp_path / "pack", format="geoparquet", workers=0).complete
-    table = pq.read_table(tmp_path / "pack" / "chips.parquet")
-    geo = json.loads(table.schema.metadata[b"geo"])
-    assert (geo["version"], geo["primary_column"]) == ("1.1.0", "geometry")
-    assert "crs" not in geo["columns"]["geometry"]  # which means degrees, east first
-    rows = table.to_pylist()
-    assert sorted(row["path"].removeprefix("images/") for row in rows) == sorted(sidecars)
-    lines = [
-        json.loads(line) for split in SPLITS for line in (few.out / "data" / f"{split}.jsonl").read_bytes().splitlines()
-    ]
-    for row in rows:
-        sidecar = sidecars[row["path"].removeprefix("images/")]
-        assert (row["split"], row["lon"], row["lat"]) == (sidecar["split"], sidecar["longitude"], sidecar["latitude"])
-        assert row["rows"] == sum(line["tile_id"] == row["id"] for line in lines)
-        outline = shapely.from_wkb(row["geometry"])
-        assert np.allclose(outline.bounds, tuple(row["bbox"].values()))
-        # By hand: the corners of the window on the place's grid, in metres, and then in degrees.
-        a, _, left, _, e, top = sidecar["grid"]["transform"][:6]
-        window = sidecar["window"]
-        west, north = left + a * window["col"], top + e * window["row"]
-        east, south = west + a * window["width"], north + e * window["height"]
-        degrees = Transformer.from_crs(sidecar["grid"]["crs"], "EPSG:4326", always_xy=True)
-        for x, y in ((west, north), (east, north), (west, south), (east, south)):
-            assert outline.distance(shapely.Point(degrees.transform(x, y))) < 1e-6
-        assert outline.contains(shapely.Point(row["lon"], row["lat"]))
-    for name, end in (("xmin", min), ("ymin", min), ("xmax", max), ("ymax", max)):
-        told = geo["columns"]["geometry"]["bbox"][["xmin", "ymin", "xmax", "ymax"].index(name)]
-        assert told == end(row["bbox"][name] for row in rows)

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 import orjson
 
 from nutonic.core.model import Json
+from nutonic.dataset.catalogue.entries import slug
 from nutonic.dataset.packs.boxes import AS_BUILT, BoxForm
-from nutonic.dataset.packs.forms import Loading, Put, Shards, refuse_unknown, slug
+from nutonic.dataset.packs.forms import Loading, Put, Shards, refuse_unknown
 from nutonic.dataset.packs.layout import ROWS
 from nutonic.dataset.packs.parquet import Parquet
 from nutonic.dataset.packs.shards import Sample, Shard
