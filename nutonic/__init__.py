@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from nutonic.cube.reduce import mask
     from nutonic.cube.save import save_cube
     from nutonic.cube.search import CubePlan, search
+    from nutonic.dataset.catalogue.overlap import Overlap, overlap
     from nutonic.dataset.reading import Dataset, open_dataset
     from nutonic.dataset.report.report import report
     from nutonic.dataset.show import show
@@ -108,6 +109,8 @@ _HOME = {
     "Pushed": "nutonic.run.packs.push",
     "open_dataset": "nutonic.dataset.reading",
     "Dataset": "nutonic.dataset.reading",
+    "overlap": "nutonic.dataset.catalogue.overlap",
+    "Overlap": "nutonic.dataset.catalogue.overlap",
     "report": "nutonic.dataset.report.report",
     "show": "nutonic.dataset.show",
     "preview": "nutonic.run.preview.preview",

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import shlex
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, astuple, fields
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,11 +17,13 @@ from nutonic.cli.screen import say
 from nutonic.core.model import Json, Reject
 from nutonic.core.units import duration, size
 from nutonic.dataset.reasons import WHAT_TO_DO
+from nutonic.inert import inert
 from nutonic.io.buckets.address import Place
 from nutonic.planning.pins import missing_line
 from nutonic.run.results import Failure, examples_of
 
 if TYPE_CHECKING:
+    from nutonic.dataset.catalogue.overlap import Overlap
     from nutonic.dataset.verify import Verdict
     from nutonic.run.packs.pack import Packed
     from nutonic.run.packs.push import Pushed
@@ -244,6 +248,40 @@ def show_pushed(pushed: Pushed, *, aside: bool = False) -> None:
         logs.emit("note", message=line)
     else:
         say([line], aside=aside)
+
+
+def show_overlap(found: Overlap, other: Path) -> None:
+    """Print which chips lie on ground that another catalogue holds."""
+    say(_overlap_lines(found, other))
+
+
+def _overlap_lines(found: Overlap, other: Path) -> Iterator[str]:
+    if found.shared:
+        yield f"{'chip':<32} {'split':<10} {'share':>6} {'others':>6} {'in cell':>7}  one of them"
+    for one in found.shared[:_MOST]:
+        name, theirs = inert(one.id), inert(one.other)
+        yield f"{name:<32} {one.split:<10} {one.share:>6.1%} {one.footprints:>6} {one.in_cell:>7}  {theirs}"
+    if len(found.shared) > _MOST:
+        yield f"… and {len(found.shared) - _MOST} more; --csv and --json list all"
+    if found.without:
+        yield f"note: {found.without} rows of {other} have no geometry, and were left out"
+    splits = ", ".join(f"{count} {split}" for split, count in found.by_split.items() if split)
+    told = f"{len(found.shared)} of {found.chips} chips{f' ({splits})' if splits else ''}"
+    how = {"footprint": "by footprint", "cell": "by cell of 2,560 m", "either": "by footprint or cell of 2,560 m"}[
+        found.by
+    ]
+    yield f"{told} lie on ground that {other} holds, {how} ({found.others} footprints there)"
+
+
+def overlap_csv(found: Overlap) -> Iterator[str]:
+    """A line a chip on shared ground, the names of the columns first."""
+    from nutonic.dataset.catalogue.overlap import Shared
+
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow([field.name for field in fields(Shared)])
+    writer.writerows(astuple(one) for one in found.shared)
+    yield from text.getvalue().splitlines()
 
 
 def show_verdict(verdict: Verdict, directory: Place) -> None:

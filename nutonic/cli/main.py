@@ -26,6 +26,7 @@ from nutonic.cli.init import init
 from nutonic.cli.keys import catalogue, schema
 from nutonic.cli.lacks import open_standard_streams, refuse_lacks
 from nutonic.cli.paths import PathOf, TreeOf
+from nutonic.inert import inert
 from nutonic.io.atomic import BESIDE
 from nutonic.io.buckets.address import Place
 
@@ -379,6 +380,33 @@ def push(directory: Path, repo: str, as_json: bool, **options: Any) -> None:
     if as_json:
         print_json(asdict(pushed))
     console.show_pushed(pushed, aside=as_json)
+
+
+@cli.command(short_help="Chips on ground that another catalogue holds.")
+@click.argument("directory", metavar="DIR", type=TreeOf())
+@click.argument("other", metavar="OTHER.parquet", type=PathOf())
+@click.option("--by", type=click.Choice(["footprint", "cell", "either"]), default="either", show_default=True)
+@click.option("--csv", "as_csv", is_flag=True, help="All of them as CSV on stdout.")
+@click.option("--json", "as_json", is_flag=True, help="All of them as one JSON object on stdout.")
+def overlap(directory: Place, other: Path, by: str, as_csv: bool, as_json: bool) -> None:
+    """Say which chips of a dataset lie on ground that another catalogue holds, such as a benchmark's test set.
+
+    OTHER.parquet is GeoParquet in degrees. By footprint: ground in common; by cell: a footprint there whose middle lies in
+    the chip's UTM cell of 2,560 m. DIR is a dataset, or a catalogue of chips. Exit code 0: none does; 1: some do.
+    """
+    from nutonic.cli import console
+    from nutonic.dataset.catalogue.overlap import overlap as overlap_of
+
+    wanted: Any = by
+    found = overlap_of(directory, other, by=wanted)
+    if as_json:
+        print_json(found.json())
+    elif as_csv:
+        for line in console.overlap_csv(found):
+            click.echo(inert(line))
+    else:
+        console.show_overlap(found, other)
+    sys.exit(INCOMPLETE if found.shared else OK)
 
 
 cli.add_command(catalogue)
