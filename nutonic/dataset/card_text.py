@@ -19,6 +19,7 @@ from nutonic.sources.stills import attribution
 
 if TYPE_CHECKING:
     from nutonic.planning.spec import BuildSpec
+    from nutonic.recipe.outputs import Splits
 
 _LAYOUT = """## Layout
 
@@ -28,7 +29,7 @@ _LAYOUT = """## Layout
 {stills}- `_nutonic/`: recipe, plan and commits, what `nutonic verify` stands on
 
 Boxes are `[x1, y1, x2, y2]` from the upper left corner, half-open pixels divided by the chip's width and height.
-Places whose squares overlap are in the same split, so no ground is in two.
+{ground}
 """
 
 #: Items of the land cover that the card names; of more it tells the number.
@@ -144,7 +145,8 @@ def sections(shown: Shown) -> Iterator[str]:
     yield from _tables(shown)
     yield _limits(shown)
     lies = f"- `{STILLS}/`: an overhead still of each place, PNG or JPEG as it was delivered\n"
-    yield _LAYOUT.format(stills=lies if shown.spec.stills is not None else "")
+    stills = lies if shown.spec.stills is not None else ""
+    yield _LAYOUT.format(stills=stills, ground=how_split(shown.spec.splits, shown.plan))
     if shown.splits:
         yield _loading(shown)
     yield _licences(shown)
@@ -227,6 +229,20 @@ def _coverage(labelled: Counter[int]) -> str:
         f"Of a chip's pixels, {mean / 10:.0f}% are labelled on average: at least {median / 10:.0f}% in half of the chips, "
         f"and at least {low / 10:.0f}% in 95 of 100.\n"
     )
+
+
+def how_split(splits: Splits, plan: PlanFile, what: str = "places") -> str:
+    """What decides about the split of a place, and whether ground may be in two."""
+    if splits.keeps_ground_apart:
+        return f"{what.capitalize()} whose squares overlap are in the same split, so no ground is in two."
+    shared = plan.header.get("shared_ground") or 0
+    ground = f"; {shared} of {plan.header['places']} {what} share ground with {what} of another split" if shared else ""
+    if splits.by == "time":
+        days = {"validation": splits.validation_from, "test": splits.test_from}
+        told = " and ".join(f"{split} has scenes from {day} on" for split, day in days.items() if day is not None)
+        return f"Splits are made by time: {told}. The same ground may be in two splits, seen on different days{ground}."
+    column = markdown_code(splits.column)
+    return f"Splits are made by {column}: its values keep apart, ground at a border between two may be in both{ground}."
 
 
 def _quantile(counts: Counter[int], percent: int) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
 
 import numpy as np
@@ -72,6 +72,10 @@ class Plan(Shown):
     """Warnings about the rows of the places file."""
     files: tuple[str, ...] = ()
     """Local input files beside those of scenes, which the plan pins too."""
+    split_by: str = "place"
+    """What of places decides about their split."""
+    shared_ground: int | None = None
+    """Places that share ground with places of another split; None where splits keep ground apart."""
     more: Json = field(default_factory=dict)
     """What the plan of another kind of recipe tells besides."""
 
@@ -108,6 +112,7 @@ class Plan(Shown):
             "margin_px": self.margin_px,
             "shares": self.shares(),
             "largest_group": self.largest_group,
+            **({} if self.shared_ground is None else {"shared_ground": self.shared_ground}),
             "rejects": dict(Counter(reject.reason for reject in self.rejects)),
             "cost": asdict(self.cost),
             "judging": self.judging,
@@ -145,8 +150,16 @@ class Plan(Shown):
             what = "places"
             if self.more:
                 group, advice, what = "block or group of touching patches", "see splits.by, splits.block_km", "patches"
+            if self.split_by == "column":
+                group, advice = "group of places with one value", "see splits.column and splits.values"
             share = f"{self.largest_group:.0%} of all {what} and bends the split"
             messages.append(f"the largest {group} holds {share}: {advice}")
+        if self.shared_ground:
+            what = "patches" if self.more else "places"
+            messages.append(
+                f"{self.shared_ground} {what} share ground, directly or through others, with {what} of another split: "
+                f"splits by {self.split_by} do not keep ground apart"
+            )
         empty = [name for name, share in self.shares().items() if not share]
         what = "patch" if self.more else "place"
         return [*messages, f"no {what} falls into {' and '.join(empty)}"] if empty else messages
@@ -174,6 +187,8 @@ def plan_of(spec: BuildSpec, *, draw: int | None = None) -> Plan:
     unusable = current().resource(Unusable)
     unusable.take()  # what is left of other searches
     candidates, sceneless, in_all = with_scenes(places, split, spec)
+    candidates, dateless = in_time(candidates, spec.splits)
+    sceneless = [*sceneless, *dateless]
     rejects += [*splitless, *sceneless]
     if not len(candidates.places):
         raise _nothing_left(sceneless, splitless, rejects, in_all, unusable.take())
@@ -201,6 +216,8 @@ def plan_of(spec: BuildSpec, *, draw: int | None = None) -> Plan:
         judging=judging(spec.quality, candidates.imagery.compact().values),
         unusable=unusable.take(),
         of_places=file.warnings,
+        split_by=spec.splits.by,
+        shared_ground=sharing(candidates, spec.splits, spec.grid.extent_m),
         more=polish_estimate(spec, len(spec.layout.tiles) * len(candidates.places)),
     )
 
@@ -260,16 +277,44 @@ def _all_places(places: Places, pois: Pois) -> tuple[Places, list[Reject]]:
 
 
 def with_splits(places: Places, options: Splits, extent_m: float) -> tuple[Places, np.ndarray, float, list[Reject]]:
-    """Places with a split, their splits, the share of the largest group, and the rejects without a split."""
+    """Places with a split, their splits, the share of the largest group, and the rejects without a split.
+
+    By time, splits are known once scenes are; see :func:`in_time`.
+    """
     keys: Iterable[str]
+    of_key: Callable[[str, Splits], Split] = splits.split_of
+    if options.by == "time":
+        return places, np.zeros(len(places), np.int8), 0.0, []
     if options.by == "block":
         groups, keys, rejects = splits.group_by_block(places, extent_m, options.block_km)
+    elif options.by == "column":
+        assert options.column is not None, "a recipe by column names it"
+        groups, keys, rejects = splits.group_by_column(places, options.column)
+        of_key = splits.split_of_value
     else:
         groups, rejects = splits.group_by_overlap(places, extent_m), []
         keys = splits.group_keys(places, groups)
-    of_group = np.fromiter((SPLITS.index(splits.split_of(key, options)) for key in keys), np.int8)
+    of_group = np.fromiter((SPLITS.index(of_key(key, options)) for key in keys), np.int8)
     keep = np.flatnonzero(groups >= 0)
     return places.take(keep), of_group[groups[keep]], splits.largest_share(groups), rejects
+
+
+def in_time(candidates: Candidates, options: Splits) -> tuple[Candidates, list[Reject]]:
+    """Places with the splits of their scenes' days, where splits are by time; those without a day become rejects."""
+    if options.by != "time":
+        return candidates, []
+    imagery, split = splits.by_time(candidates.imagery, options)
+    detail = "none of its scenes tells its day, by which splits are made"
+    rejects = [
+        Reject(poi_id=candidates.places[i].id, reason="no split", detail=detail)
+        for i in np.flatnonzero(split < 0).tolist()
+    ]
+    return replace(candidates, imagery=imagery, split=split).take(np.flatnonzero(split >= 0)), rejects
+
+
+def sharing(candidates: Candidates, options: Splits, extent_m: float) -> int | None:
+    """Places that share ground with places of another split; None where splits keep ground apart."""
+    return splits.sharing_ground(candidates.places, candidates.split, options, extent_m)
 
 
 def _source_numbers(candidates: Candidates) -> np.ndarray:

@@ -1,11 +1,14 @@
 """Splits that cannot leak: places whose squares overlap, directly or through others, share a split.
 
+Two ways to split keep something else apart, by time and by column; how many places share ground across them is told.
+
 Squares are drawn 12 % larger, in each place's standard UTM zone. They still cover the real square if its scene is in a
 neighbouring zone, where it is turned by up to 6° and scaled by up to 1.3 %.
 """
 
 from __future__ import annotations
 
+import datetime as dt
 import hashlib
 from collections.abc import Iterator
 
@@ -14,8 +17,10 @@ import shapely
 
 from nutonic.core.globe import east_of
 from nutonic.core.grid import standard_zone, transformer
-from nutonic.core.model import SPLITS, Reject, Split
+from nutonic.core.model import SPLITS, Reject, Scalar, Scene, Split
+from nutonic.core.times import parse_moment
 from nutonic.planning.places.columns import Places
+from nutonic.planning.scenes import SceneTable
 from nutonic.recipe.outputs import Splits
 
 #: Factor by which squares are drawn larger.
@@ -95,6 +100,80 @@ def group_by_block(places: Places, extent_m: float, block_km: float) -> tuple[np
         for i in np.flatnonzero(~whole).tolist()
     ]
     return groups, [f"{column}_{row}" for column, row in unique.tolist()], rejects
+
+
+def group_by_column(places: Places, column: str) -> tuple[np.ndarray, list[str], list[Reject]]:
+    """Group places by what their rows say in a column that they keep.
+
+    Returns
+    -------
+    groups
+        Group number of each place (int64), -1 where its row says nothing.
+    keys
+        The value of each group, as text.
+    rejects
+        One for each place whose row says nothing.
+    """
+    at, numbers = places.keep.index(column), dict[str, int]()
+    groups = np.full(len(places), -1, np.int64)
+    for i, kept in enumerate(places.keep_values):
+        if (text := said(kept[at])) is not None:
+            groups[i] = numbers.setdefault(text, len(numbers))
+    rejects = [
+        Reject(poi_id=places[i].id, reason="no split", detail=f"its row has no {column}, by which splits are made")
+        for i in np.flatnonzero(groups < 0).tolist()
+    ]
+    return groups, list(numbers), rejects
+
+
+def said(value: Scalar) -> str | None:
+    """What a row says in a column, as text; None of nothing."""
+    text = str(value).lower() if isinstance(value, bool) else str(value)
+    return None if value is None or not text.strip() else text
+
+
+def split_of_value(text: str, splits: Splits) -> Split:
+    """The split of places whose row says this."""
+    if not splits.values:
+        return split_of(text, splits)
+    return next((split for split, texts in splits.values.items() if text in texts), "train")
+
+
+def split_of_moment(moment: dt.datetime, splits: Splits) -> Split:
+    """The split of a scene of a moment: the last that has begun by its day."""
+    day = moment.astimezone(dt.UTC).date()
+    if splits.test_from is not None and day >= splits.test_from:
+        return "test"
+    return "validation" if splits.validation_from is not None and day >= splits.validation_from else "train"
+
+
+def by_time(imagery: SceneTable, splits: Splits) -> tuple[SceneTable, np.ndarray]:
+    """Splits by the day of scenes: a place's is that of its best scene, and it keeps only scenes of that split.
+
+    Returns
+    -------
+    imagery
+        Without the scenes that would take a place into another split, and those that do not tell their day.
+    split
+        Of each place, as its position among SPLITS, int8; -1 where no scene tells its day.
+    """
+    values, of_value = list[tuple[Scene, ...]](), list[int]()
+    for ranked in imagery.values:
+        dated = [(split_of_moment(parse_moment(scene.datetime), splits), scene) for scene in ranked if scene.datetime]
+        first = dated[0][0] if dated else None
+        values.append(tuple(scene for split, scene in dated if split == first))
+        of_value.append(-1 if first is None else SPLITS.index(first))
+    return SceneTable(imagery.numbers, tuple(values)), np.array(of_value, np.int8)[imagery.numbers]
+
+
+def sharing_ground(places: Places, split: np.ndarray, splits: Splits, extent_m: float) -> int | None:
+    """Places that share ground, directly or through others, with places of another split; None where none can."""
+    if splits.keeps_ground_apart:
+        return None
+    groups = group_by_overlap(places, extent_m)
+    seen = np.zeros((int(groups.max(initial=-1)) + 1, len(SPLITS)), bool)
+    seen[groups, split] = True
+    return int((seen.sum(1) > 1)[groups].sum())
 
 
 _CORNERS = ((-1, 1), (1, 1), (1, -1), (-1, -1))

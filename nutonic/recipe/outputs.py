@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, Literal
+import datetime as dt
+from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, SerializerFunctionWrapHandler, field_validator, model_serializer, model_validator
 
 from nutonic.core.catalogs import CLASSIFICATIONS, Classification
+from nutonic.core.model import Json
 from nutonic.recipe.annotation import Polish
 from nutonic.recipe.fields import Fraction01, Name, Part, Percent, Positive
 from nutonic.recipe.templates import Wording
@@ -163,8 +165,28 @@ class Splits(Part):
     train: Fraction01 = 0.8
     validation: Fraction01 = 0.1
     test: Fraction01 = 0.1
-    by: Literal["place", "block"] = "place"
+    by: Literal["place", "block", "time", "column"] = "place"
+    """``place``: places whose squares overlap share a split; ``block``: places in a cell of ``block_km``; ``time``: by the
+    day of their scene; ``column``: places whose row says the same in a column. By the last two, ground may be in two."""
     block_km: Positive = 50.0
+    validation_from: dt.date | None = None
+    """By time: scenes of this day (UTC) or later are for validation. Shares do not count then."""
+    test_from: dt.date | None = None
+    """By time: scenes of this day (UTC) or later are for the test."""
+    column: Name | None = None
+    """By column: one of ``pois.keep``, such as ``country``."""
+    values: dict[Literal["validation", "test"], Annotated[tuple[Name, ...], Field(min_length=1)]] = Field(
+        default_factory=dict
+    )
+    """By column: what it says of places for validation and for the test, all others are for training. By default each
+    value is in the split that its hash and the shares give it."""
+
+    @field_validator("validation_from", "test_from", mode="before")
+    @classmethod
+    def _a_day(cls, value: Any) -> Any:
+        if not isinstance(value, dt.date | str | None) or isinstance(value, dt.datetime):
+            raise ValueError(f"is {value!r:.60}: write a day, 2024-07-01")
+        return value
 
     @model_validator(mode="after")
     def _sum_to_one(self) -> Splits:
@@ -172,6 +194,37 @@ class Splits(Part):
         if abs(total - 1.0) > 1e-9:
             raise ValueError(f"train + validation + test is {total:g}, not 1")
         return self
+
+    @model_validator(mode="after")
+    def _of_one_way(self) -> Splits:
+        of = {"time": ("validation_from", "test_from"), "column": ("column", "values")}
+        for way, keys in of.items():
+            given = [key for key in keys if getattr(self, key)]
+            if given and self.by != way:
+                raise ValueError(f"has {given[0]}, which is of by: {way}, but is made by: {self.by}")
+        if self.by == "time" and not (self.validation_from or self.test_from):
+            raise ValueError("is made by: time, and has no day: write test_from: 2024-07-01, or validation_from")
+        if self.validation_from and self.test_from and self.validation_from >= self.test_from:
+            raise ValueError(
+                f"has test_from {self.test_from}, which is not after validation_from {self.validation_from}"
+            )
+        if self.by == "column" and self.column is None:
+            raise ValueError("is made by: column, and has no column: write column: country, one of pois.keep")
+        twice = set(self.values.get("validation", ())) & set(self.values.get("test", ()))
+        if twice:
+            raise ValueError(f"has {min(twice)!r:.60} among values for validation and for the test")
+        return self
+
+    @model_serializer(mode="wrap")
+    def _told(self, handler: SerializerFunctionWrapHandler) -> Json:
+        """Without the keys of other ways, so that texts of recipes stay what they were before there were those."""
+        other = ("validation_from", "test_from", "column", "values")
+        return {key: value for key, value in handler(self).items() if key not in other or value}
+
+    @property
+    def keeps_ground_apart(self) -> bool:
+        """Whether no ground is in two splits."""
+        return self.by in ("place", "block")
 
 
 class Output(Part):

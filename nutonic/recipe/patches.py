@@ -135,6 +135,13 @@ class PatchRecipe(Whole):
         """Aerial pictures state no clouds: unless a recipe says how many may be there, any may."""
         return {"max_cloud_cover": 100.0, **value} if isinstance(value, dict) else value
 
+    @field_validator("splits")
+    @classmethod
+    def _without_columns(cls, value: Splits) -> Splits:
+        if value.by == "column":
+            raise ValueError("are made by: column, which patches have none of: write by: block, place or time")
+        return value
+
     @property
     def inputs(self) -> tuple[str, ...]:
         """Paths and URLs that the recipe reads from."""

@@ -83,6 +83,12 @@ class Recipe(Whole):
         return self
 
     @model_validator(mode="after")
+    def _splits_by_what_is_kept(self) -> Recipe:
+        if self.splits.column is not None and self.splits.column not in self.pois.keep:
+            raise ValueError(f"splits by the column {self.splits.column!r:.60}, which is not kept: add it to pois.keep")
+        return self
+
+    @model_validator(mode="after")
     def _one_earth_engine(self) -> Recipe:
         for key in ("project", "url"):
             values = {getattr(part, key) for part in (self.imagery, self.labels) if part.source == "earthengine"}

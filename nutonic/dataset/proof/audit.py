@@ -69,7 +69,8 @@ def audit(tree: Tree, spec: BuildSpec | None, summary: Json | None, *, ours: boo
         yield from looked.findings
         damaged |= looked.damaged
         squares += looked.squares
-    yield from _ground(squares)
+    if spec is None or spec.splits.keeps_ground_apart:
+        yield from _ground(squares)
     yield from _data(look, damaged)
     yield from _others(look)
     if spec is not None and summary is not None and ours:

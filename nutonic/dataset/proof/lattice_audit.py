@@ -18,7 +18,7 @@ from nutonic.planning.patches.cost import captions_estimate, estimate_patches
 from nutonic.planning.patches.lattice import Lattice, drawn, inside, newest_first, patches_at, taken_once, unlike
 from nutonic.planning.patches.spec import PatchSpec
 from nutonic.planning.pins import key_of, remote_hrefs
-from nutonic.planning.plan import Plan, in_batches
+from nutonic.planning.plan import Plan, in_batches, sharing
 from nutonic.planning.plan_file import PlanFile
 
 #: Pixels, and degrees, by which a patch's centre may lie elsewhere on another machine.
@@ -140,6 +140,8 @@ def _header_findings(
         largest_group=told["largest_group"] if largest is None else largest,
         cost=estimate_patches(spec, candidates.imagery[0][0], corners, starts),
         judging="",
+        split_by=spec.splits.by,
+        shared_ground=sharing(candidates, spec.splits, spec.patches.side_m),
         more={"of": "patches", "images": told.get("images"), "around": told.get("around"), "captions": captions},
     )
     header = plain(right.header()) | {key: told[key] for key in ("items", "inputs", "remote", "osm") if key in told}

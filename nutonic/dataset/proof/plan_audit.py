@@ -16,7 +16,7 @@ from nutonic.planning.cost import polish_estimate
 from nutonic.planning.judging import judging
 from nutonic.planning.pins import key_of, remote_hrefs
 from nutonic.planning.places.columns import Places, with_variants
-from nutonic.planning.plan import Plan, arranged, with_splits
+from nutonic.planning.plan import Plan, arranged, sharing, with_splits
 from nutonic.planning.plan_file import PlanFile
 from nutonic.planning.scenes import Candidates, SceneTable
 from nutonic.planning.spec import BuildSpec
@@ -47,7 +47,7 @@ class PlanColumns:
 
 def plan_findings(plan: PlanFile, spec: BuildSpec, *, ours: bool) -> Iterator[Finding]:
     """What of a plan does not follow from the rest of it; `ours`: it was made by this version of nutonic."""
-    columns = checked_columns(plan, "place")
+    columns = checked_columns(plan, "place", spec.splits.column)
     if isinstance(columns, Finding):
         yield columns
         return
@@ -58,14 +58,17 @@ def plan_findings(plan: PlanFile, spec: BuildSpec, *, ours: bool) -> Iterator[Fi
         yield from _header_findings(plan, columns, spec, largest, skip=("shares", "warnings") if leaks else ())
 
 
-def checked_columns(plan: PlanFile, thing: str) -> PlanColumns | Finding:
-    """What a plan holds, or what is wrong with it before anything can be compared; `thing` is what it is a plan of."""
+def checked_columns(plan: PlanFile, thing: str, column: str | None = None) -> PlanColumns | Finding:
+    """What a plan holds, or what is wrong with it before anything can be compared; `thing` is what it is a plan of.
+
+    Of what rows say, a column alone is held.
+    """
     batches = list(_checked_batches(plan))
     problem = next((batch for batch in batches if isinstance(batch, str)), None)
     problem = problem or wrong_values(Scene, list(plan.scenes)) or wrong_values(Reject, list(plan.rejects))
     if problem is not None:
         return Finding(f"the plan holds what no plan does: {problem}")
-    columns = _columns_of([batch for batch in batches if isinstance(batch, Batch)], plan.rejects)
+    columns = _columns_of([batch for batch in batches if isinstance(batch, Batch)], plan.rejects, column)
     return columns if len(columns.places) else Finding(f"the plan has no {thing}")
 
 
@@ -86,7 +89,7 @@ def _nowhere(poi: Poi) -> str | None:
     return None if fits else f"{poi.id[:64]} lies nowhere"
 
 
-def _columns_of(batches: Sequence[Batch], rejects: tuple[Reject, ...]) -> PlanColumns:
+def _columns_of(batches: Sequence[Batch], rejects: tuple[Reject, ...], column: str | None) -> PlanColumns:
     """The places of batches as columns."""
     planned = [place for batch in batches for place in batch.places]
     pois = [place.poi for place in planned]
@@ -96,6 +99,8 @@ def _columns_of(batches: Sequence[Batch], rejects: tuple[Reject, ...]) -> PlanCo
         lon=np.array([poi.lon for poi in pois]),
         lat=np.array([poi.lat for poi in pois]),
         ids=tuple(poi.base_id for poi in pois),
+        keep=() if column is None else (column,),
+        keep_values=() if column is None else tuple((dict(poi.place).get(column),) for poi in pois),
     )
     candidates = Candidates(
         places=places,
@@ -115,25 +120,39 @@ def split_findings(columns: PlanColumns, options: Splits, extent_m: float) -> tu
     A place without a scene belonged to a group too, and the plan does not say where it lay. So a group may have been
     larger, and have had another key: one of such a place, or of a group so near that such places may lie between.
     """
+    if options.by == "time":
+        return list(_time_findings(columns, options)), 0.0
     in_order = np.lexsort((columns.places.variant, columns.places.ordinal))
     places, told = columns.places.take(in_order), columns.candidates.split[in_order]
     absent = [r.poi_id for r in columns.rejects if r.line is None and r.reason not in _BEFORE_GROUPS]
     if options.by != "place" or not absent:
         kept, right, largest, _ = with_splits(places, options, extent_m)
         if len(kept) != len(places):
-            return [Finding("the plan has places whose squares cross the border of a block")], None
+            what = f"rows have no {options.column}" if options.by == "column" else "squares cross the border of a block"
+            return [Finding(f"the plan has places whose {what}")], None
         allowed = [{SPLITS[k]} for k in right.tolist()]
         # Of blocks, places that cross a border are in no group, but are counted.
         largest_told = largest if not absent and not columns.rejects else None
     else:
         allowed, largest_told = _allowed(places, options, extent_m, absent), None
+    others = f"places with its {options.column}" if options.by == "column" else "the places that share ground with it"
     return [
-        Finding(
-            f"{places[i].id} is in {SPLITS[told[i]]}: the places that share ground with it are in {' or '.join(sorted(of))}"
-        )
+        Finding(f"{places[i].id} is in {SPLITS[told[i]]}: {others} are in {' or '.join(sorted(of))}")
         for i, of in enumerate(allowed)
         if SPLITS[told[i]] not in of
     ], largest_told
+
+
+def _time_findings(columns: PlanColumns, options: Splits) -> Iterator[Finding]:
+    """Findings for places whose split is not that of every scene that they may be built from."""
+    given = columns.candidates
+    table, split = splits.by_time(given.imagery, options)
+    for i in np.flatnonzero(split != given.split).tolist():
+        right = SPLITS[split[i]] if split[i] >= 0 else "none, since no scene of it tells its day"
+        yield Finding(f"{given.places[i].id} is in {SPLITS[given.split[i]]}: by its scene's day it is in {right}")
+    odd = [len(before) != len(after) for before, after in zip(given.imagery.values, table.values, strict=True)]
+    for i in np.flatnonzero(np.array(odd, bool)[table.numbers]).tolist():
+        yield Finding(f"{given.places[i].id} may be built from a scene of a day that is in another split")
 
 
 def _allowed(places: Places, options: Splits, extent: float, absent: Sequence[str]) -> list[set[str]]:
@@ -197,6 +216,8 @@ def _header_findings(
         largest_group=told["largest_group"] if largest is None else largest,
         cost=cost,
         judging=judging(spec.quality, candidates.imagery.compact().values),
+        split_by=spec.splits.by,
+        shared_ground=sharing(candidates, spec.splits, spec.grid.extent_m),
         more=polish_estimate(spec, len(spec.layout.tiles) * len(candidates.places)),
     )
     header = plain(right.header()) | {key: told[key] for key in ("items", "inputs", "remote") if key in told}

@@ -65,6 +65,8 @@ class ShardsShown:
     """Patches that are in no shard, by reason."""
     figures: tuple[str, ...] = ()
     """Names of files below `FIGURES`."""
+    ground: str = ""
+    """What decides about splits, where ground may be in two."""
 
     @property
     def splits(self) -> tuple[Split, ...]:
@@ -148,7 +150,7 @@ def _splits(shown: ShardsShown) -> str:
         share = f"{100 * patches[split] / max(1, total):.1f}%"
         rows.append((split, patches[split], share, shown.files[split][0], sum(counts), *counts))
     head = ("split", "patches", "share", "shards", "captions", *(f"task {TASKS.get(task, task)}" for task in tasks))
-    return table("Splits", head, rows)
+    return table("Splits", head, rows) + (f"\n{shown.ground}\n" if shown.ground else "")
 
 
 def _making(shown: ShardsShown) -> str:

@@ -15,6 +15,7 @@ import orjson
 from nutonic.core.grid import centre
 from nutonic.core.model import SPLITS, Json, Split
 from nutonic.dataset import card as cards
+from nutonic.dataset.card_text import how_split
 from nutonic.dataset.commits import Committed, CommittedPlace, entries_of, read_commits, unpacked
 from nutonic.dataset.finalize import unnamed
 from nutonic.dataset.index import NamedFiles, Spans
@@ -244,6 +245,7 @@ def _shown(
         card=spec.card,
         patches=spec.patches,
         captions=spec.captions,
+        ground="" if spec.splits.keeps_ground_apart else how_split(spec.splits, plan, "patches"),
         shards=spec.shards,
         statistics=statistics,
         made=Made(osm_date=spec.osm.date or (plan.header.get("osm") or {}).get("date"), recipe_digest=spec.digest),

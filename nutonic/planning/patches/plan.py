@@ -28,7 +28,7 @@ from nutonic.planning.patches.spec import PatchSpec
 from nutonic.planning.pins import refuse_all_missing
 from nutonic.planning.places.columns import Places, in_drawn_order
 from nutonic.planning.places.read import file_sha256, read_pois
-from nutonic.planning.plan import Plan, in_batches, with_splits
+from nutonic.planning.plan import Plan, in_batches, in_time, sharing, with_splits
 from nutonic.planning.scenes import Candidates, SceneTable
 from nutonic.recipe.inputs import Pois
 from nutonic.sources.item import Unusable
@@ -87,6 +87,8 @@ def patches_planned(spec: PatchSpec, *, draw: int | None = None) -> Plan:
         judging="",
         unusable=unusable.take(),
         of_places=tuple(_warnings(spec, others, again)),
+        split_by=spec.splits.by,
+        shared_ground=sharing(candidates, spec.splits, spec.patches.side_m),
         files=tuple(path for path in (spec.osm.path, spec.patches.area) if isinstance(path, str)),
         more={
             "of": "patches",
@@ -125,7 +127,11 @@ def _candidates(
         raise PlanError(f"all {len(every)} patches cross the border of {cell}: take larger ones with splits.block_km")
     images = SceneTable(numbers[places.ordinal], tuple((scene,) for scene in scenes))
     nothing = SceneTable(np.zeros(len(places), np.int32), ((),))
-    return Candidates(places=places, split=split, imagery=images.compact(), labels=nothing), largest, crossing
+    candidates = Candidates(places=places, split=split, imagery=images.compact(), labels=nothing)
+    candidates, dateless = in_time(candidates, spec.splits)
+    if not len(candidates.places):
+        raise PlanError(f"none of {len(dateless)} patches has an image that tells its day, by which splits are made")
+    return candidates, largest, [*crossing, *dateless]
 
 
 def _ground(spec: PatchSpec) -> tuple[shapely.Geometry | None, int]:
