@@ -13,7 +13,7 @@ from nutonic.chips.scene.description import SceneDescription, Task
 from nutonic.core.model import Json
 from nutonic.recipe.annotation import Annotator, Captions
 from nutonic.rows.annotation import prompts
-from nutonic.rows.annotation.gate import problem_of
+from nutonic.rows.annotation.gate import Gate
 from nutonic.rows.annotation.values import Annotation, PatchCaptions, Rejection
 from nutonic.sources.annotators.answers import Answers, caption_of, digest_of, request_of
 from nutonic.sources.annotators.batches import Pending
@@ -30,8 +30,7 @@ class _Desk:
     answers: Answers
     captions: Captions
     texts: Mapping[str, str]
-    nouns: Collection[str]
-    hidden: Collection[str]
+    gate: Gate
     picture: bytes | None
     rejections: list[Rejection] = field(default_factory=list)
     usage: list[tuple[str, int, int]] = field(default_factory=list)
@@ -88,7 +87,8 @@ def annotate(
     NutonicError
         If an annotator cannot be asked; nothing is lost by asking again later.
     """
-    desk = _Desk(description, answers, captions, texts, nouns, hidden, picture)
+    gate = Gate(description, captions, nouns=nouns, hidden=hidden)
+    desk = _Desk(description, answers, captions, texts, gate, picture)
     first = next(task for task in tasks if task.number != 3)
     base = _done(desk, first, None, annotators)
     later = [task for task in tasks if task.number == 3]
@@ -115,7 +115,7 @@ def revise(
 
     `element` is the one that it is about; the others are as of :func:`annotate`, and so is what is raised.
     """
-    desk = _Desk(description, answers, captions, texts, nouns, (), None)
+    desk = _Desk(description, answers, captions, texts, Gate(description, captions, nouns=nouns), None)
     made = _done(desk, Task(number=3, element=element), before, captions.annotators)
     return PatchCaptions(
         patch_id=description.patch_id,
@@ -211,10 +211,7 @@ def _from_model(desk: _Desk, task: Task, before: str | None, annotator: Annotato
 
 def _problem_of(desk: _Desk, task: Task, before: str | None, text: str) -> tuple[str, str] | None:
     """Why the gate lets a text not through; whoever wrote it."""
-    return problem_of(
-        text, task, desk.description, desk.captions,
-        nouns=desk.nouns, hidden=desk.hidden, before=before, prompt=_rules_of(desk, task),
-    )  # fmt: skip
+    return desk.gate.problem_of(text, task, before=before, prompt=_rules_of(desk, task))
 
 
 def _cut_or_malformed(text: str | None, finish_reason: str) -> tuple[str, str] | None:

@@ -9,6 +9,7 @@ from support.scenes import FIELD, NAMED, POND, RIVER, TASKS, area, revision
 
 from nutonic.chips.scene.description import SceneDescription
 from nutonic.recipe.annotation import Captions
+from nutonic.rows.annotation.calling import Roll
 from nutonic.rows.annotation.gate import REASONS, problem_of
 from nutonic.rows.annotation.numbers import known_of, number_problem
 
@@ -397,7 +398,8 @@ def test_a_corner_is_itself_and_a_side_is_three_parts(truth: str, told: str):
 def test_numbers_are_those_of_the_description_within_rounding(told: str, fits: bool):
     sentence = f"It has {told}, by the buildings of the street."
     meant = [POND.of("way/2"), POND.of("way/4"), POND.of("way/5"), POND.of("way/6")]
-    assert number_problem(sentence, known_of([*meant[:1], *_alike(meant[1:])], POND)) is None or not fits
+    known = known_of([*meant[:1], *_alike(meant[1:])], Roll(POND.elements), POND.side_m)
+    assert number_problem(sentence, lambda: known) is None or not fits
     found = problem_of(
         f"A straight residential street runs from west to east in the south of the picture. {sentence} It goes on "
         "beyond the edge of the view on either side, and it is easily told apart from what lies around it here.",
@@ -456,8 +458,9 @@ def test_an_endless_number_is_one_all_the_same():
         found = judged("pond", f"{FILL} It is a {number} long.")
         assert found is not None
         assert found[0] in ("number", "repetition")
-    words = known_of(POND.elements, POND)
-    assert number_problem("It is one hundred" + "-hundred" * 500 + " long.", words).startswith("one hundred-hundred")
+    words = known_of(POND.elements, Roll(POND.elements), POND.side_m)
+    told = number_problem("It is one hundred" + "-hundred" * 500 + " long.", lambda: words)
+    assert told.startswith("one hundred-hundred")
 
 
 def test_an_endless_text_is_not_looked_at():

@@ -8,11 +8,12 @@ is of two.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from nutonic.chips.scene.description import Cell, Described
-from nutonic.rows.annotation.things import mentioned
+from nutonic.rows.annotation.calling import Roll
 
 _PICTURE = r"(?:picture|image|view|scene|frame|patch|photo(?:graph)?|square|area shown)"
 _D8 = (
@@ -118,30 +119,59 @@ _COLUMNS = {"west": -1, "east": 1}
 
 @dataclass(frozen=True, slots=True)
 class Allowed:
-    """What may be said of where some things are, and how they run."""
+    """What may be said of where some things are, how they run, and of what shape they are: of any of them."""
 
-    cells: frozenset[str]
-    runs: frozenset[str]
+    cells: frozenset[str] = frozenset()
+    runs: frozenset[str] = frozenset()
     """Words of the compass of eight in which they stretch, both ends of each."""
-    pairs: frozenset[tuple[str, str]]
+    pairs: frozenset[tuple[str, str]] = frozenset()
     """From and to, both ways round."""
+    courses: frozenset[str] = frozenset()
+    """Of lines."""
+    tilts: frozenset[str] = frozenset()
+    shapes: frozenset[str] = frozenset()
+    """Of areas."""
+    called: frozenset[str] = frozenset()
+    """Words of shapes that are in what they are called, or in a tag."""
+    cut: frozenset[bool] = frozenset()
+    """Whether they go on beyond the edge of the picture: of some it may be so, and of others not."""
+
+    def __or__(self, other: Allowed) -> Allowed:
+        """What may be said of the things of both."""
+        return Allowed(
+            self.cells | other.cells, self.runs | other.runs, self.pairs | other.pairs, self.courses | other.courses,
+            self.tilts | other.tilts, self.shapes | other.shapes, self.called | other.called, self.cut | other.cut,
+        )  # fmt: skip
 
 
 def allowed_of(elements: Iterable[Described]) -> Allowed:
     """What may be said of any of some elements."""
-    cells: set[str] = set()
-    runs: set[str] = set()
-    pairs: set[tuple[str, str]] = set()
-    for each in elements:
-        cells |= {each.where, *each.cells, *(each.ends or ())}
-        ways = [(a, b) for a, _, b in [each.orientation.partition(" to ")]] if each.orientation else []
-        ways += [each.ends] if each.ends else []
-        for a, b in ways:
-            for x in _points(a):
-                for y in _points(b):
-                    pairs |= {(x, y), (y, x)}
-            runs |= _points(a) | _points(b)
-    return Allowed(frozenset(cells), frozenset(runs), frozenset(pairs))
+    every = tuple(elements)
+    ways = [_ways(each.orientation, each.ends) for each in every]
+    words = {word for each in every for word in (each.noun, *(value for _, value in each.tags))}
+    return Allowed(
+        cells=frozenset(cell for each in every for cell in (each.where, *each.cells, *(each.ends or ()))),
+        runs=frozenset().union(*(runs for runs, _ in ways)),
+        pairs=frozenset().union(*(pairs for _, pairs in ways)),
+        courses=frozenset(each.course for each in every if each.course is not None),
+        tilts=frozenset(tilt for each in every if (tilt := _tilt(each)) is not None),
+        shapes=frozenset(each.shape for each in every if each.shape is not None),
+        called=frozenset(shape for shape in _SHAPES if any(shape in word for word in words)),
+        cut=frozenset(each.cut for each in every),
+    )
+
+
+@lru_cache(maxsize=4096)
+def _ways(orientation: str | None, ends: tuple[str, str] | None) -> tuple[frozenset[str], frozenset[tuple[str, str]]]:
+    """The directions in which an element runs, and from where to where."""
+    runs, pairs = set[str](), set[tuple[str, str]]()
+    ways = [(a, b) for a, _, b in [orientation.partition(" to ")]] if orientation else []
+    for a, b in [*ways, *([ends] if ends else [])]:
+        for x in _points(a):
+            for y in _points(b):
+                pairs |= {(x, y), (y, x)}
+        runs |= _points(a) | _points(b)
+    return frozenset(runs), frozenset(pairs)
 
 
 def _points(point: str) -> set[str]:
@@ -152,16 +182,29 @@ def _points(point: str) -> set[str]:
     return {point, *parts} if len(parts) == 2 else {point}
 
 
-def bearing_problem(
-    sentence: str, elements: Sequence[Described], around: Sequence[Described] = (), main: Described | None = None
-) -> str | None:
-    """A place or a direction in a sentence that none of its elements allows; None if there is none.
+@dataclass(frozen=True, slots=True)
+class Beside:
+    """Whom directions are told of: the elements that are spoken of, in a sentence or a clause of it."""
 
-    `around`: elements that may lie in a direction of another one, besides those. `main`: what ``it`` is.
+    roll: Roll
+    elements: Sequence[Described]
+    main: Described
+    """What ``it`` is."""
+
+    def lies(self, point: str, after: str) -> bool:
+        """Whether one lies in this direction of the one that is named next; where none is, of the one described."""
+        groups = set(self.roll.called(_NEXT.split(after)[0]))
+        named = [each for each in self.elements if self.roll.group(each) in groups] or [self.main]
+        meant = {each.element for each in named}
+        others = {each.where for each in self.elements if each.element not in meant}
+        return any(_is_beyond(other, one, point) for one in {each.where for each in named} for other in others)
+
+
+def bearing_problem(sentence: str, allowed: Allowed, beside: Callable[[], Beside]) -> str | None:
+    """A place or a direction in a sentence that is not allowed; None if there is none.
+
+    `beside`: asked where a thing is said to lie in a direction of another one.
     """
-    there = {each.element for each in elements}
-    beside = [*elements, *(each for each in around if each.element not in there)]
-    allowed = allowed_of(elements)
     text, problem = _pairs(_as_compass(sentence), allowed)
     if problem is not None:
         return problem
@@ -169,8 +212,7 @@ def bearing_problem(
     if centre is not None and "centre" not in allowed.cells:
         return centre[0].strip()
     for found in _COMPASS.finditer(text):
-        point = _eight(found[1])
-        if not _fits(text, found, point, beside, allowed, main or elements[0]):
+        if not _fits(text, found, _eight(found[1]), allowed, beside):
             return found[0]
     return None
 
@@ -225,18 +267,12 @@ def _pairs(text: str, allowed: Allowed) -> tuple[str, str | None]:
 _BEFORE = 80
 
 
-def _fits(
-    text: str, found: re.Match[str], point: str, beside: Sequence[Described], allowed: Allowed, main: Described
-) -> bool:
+def _fits(text: str, found: re.Match[str], point: str, allowed: Allowed, beside: Callable[[], Beside]) -> bool:
     before, after = text[max(0, found.start() - _BEFORE) : found.start()], text[found.end() : found.end() + 200]
     if _OF_ANOTHER.match(after):
         plain = re.match(r"(?:ern)? of ", after, re.IGNORECASE)
-        return _lies(point, after, beside, main) if plain is not None else _in(point, allowed.cells)
-    if (
-        _ITS_SIDE.search(before)
-        and re.match(rf"(?:ern)? {_SIDE}", after, re.IGNORECASE)
-        and _lies(point, "it", beside, main)
-    ):
+        return beside().lies(point, after) if plain is not None else _in(point, allowed.cells)
+    if _ITS_SIDE.search(before) and re.match(rf"(?:ern)? {_SIDE}", after, re.IGNORECASE) and beside().lies(point, "it"):
         return True
     going = (found[2] or "").lower() in ("ward", "wards", "erly", "bound") or _GOING.search(before)
     return _in(point, allowed.cells) or bool(going and point in allowed.runs)
@@ -247,14 +283,7 @@ def _in(point: str, cells: Iterable[str]) -> bool:
     return any(point == cell or ("-" not in point and point in cell.split("-")) for cell in cells)
 
 
-def _lies(point: str, after: str, beside: Sequence[Described], main: Described) -> bool:
-    """Whether an element lies in this direction of the one that is named next; where none is, of the one described."""
-    named = mentioned(_NEXT.split(after)[0], beside) or [main]
-    meant = {each.element for each in named}
-    others = [each for each in beside if each.element not in meant]
-    return any(_is_beyond(other.where, one.where, point) for one in named for other in others)
-
-
+@lru_cache(maxsize=4096)
 def _is_beyond(here: Cell, there: Cell, point: str) -> bool:
     (row, column), (other_row, other_column) = _place(here), _place(there)
     wanted = point.split("-")
@@ -270,25 +299,28 @@ def _place(cell: str) -> tuple[int, int]:
     return sum(_ROWS.get(part, 0) for part in parts), sum(_COLUMNS.get(part, 0) for part in parts)
 
 
-def shape_problem(sentence: str, elements: Sequence[Described]) -> str | None:
-    """A course or a shape in a sentence that none of its elements has; None if there is none."""
-    lines = [each for each in elements if each.course is not None]
+def shape_problem(sentence: str, allowed: Allowed) -> str | None:
+    """A course or a shape in a sentence that is not allowed; None if there is none."""
     for pattern, courses in _COURSES:
         found = pattern.search(sentence)
-        if found is not None and lines and not any(each.course in courses for each in lines):
+        if found is not None and allowed.courses and allowed.courses.isdisjoint(courses):
             return found[0]
     for pattern, kind in _TILT:
         found = pattern.search(sentence)
-        if found is not None and not any(_tilt(each) == kind for each in elements):
+        if found is not None and kind not in allowed.tilts:
             return found[0]
-    shapes = {each.shape for each in elements if each.shape is not None}
-    called = " ".join(word for each in elements for word in (each.noun, *(value for _, value in each.tags)))
+    if not allowed.shapes:
+        return None
     plain = _NOT_SHAPE.sub(" ", sentence)
     told = (shape for shape, pattern in _TOLD.items() if pattern.search(plain))
-    wrong = next(
-        (each for each in told if each not in called and not any(_is_shape(each, has) for has in shapes)), None
+    return next(
+        (
+            each
+            for each in told
+            if each not in allowed.called and not any(_is_shape(each, has) for has in allowed.shapes)
+        ),
+        None,
     )
-    return wrong if shapes else None
 
 
 #: A thing that is cut off by the edge of the picture, and one that is not.
@@ -304,13 +336,13 @@ _WHOLE = re.compile(
 )
 
 
-def edge_problem(sentence: str, elements: Sequence[Described]) -> str | None:
+def edge_problem(sentence: str, allowed: Allowed) -> str | None:
     """What is said of the edge of the picture, that it cuts a thing off or does not, where that is so of none of them."""
     whole = _WHOLE.search(sentence)
     if whole is not None:
-        return whole[0] if all(each.cut for each in elements) else None
+        return None if False in allowed.cut else whole[0]
     found = _CUT.search(sentence)
-    return found[0] if found is not None and not any(each.cut for each in elements) else None
+    return found[0] if found is not None and True not in allowed.cut else None
 
 
 def _is_shape(told: str, shape: str) -> bool:

@@ -10,16 +10,26 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable
-from functools import lru_cache
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
 
 from nutonic.chips.scene.description import Described, SceneDescription, Task
 from nutonic.recipe.annotation import Captions
-from nutonic.rows.annotation.bearings import bearing_problem, edge_problem, shape_problem, without_free
-from nutonic.rows.annotation.numbers import known_of, number_problem
+from nutonic.rows.annotation.bearings import (
+    Allowed,
+    Beside,
+    allowed_of,
+    bearing_problem,
+    edge_problem,
+    shape_problem,
+    without_free,
+)
+from nutonic.rows.annotation.calling import Roll, whole_noun
+from nutonic.rows.annotation.numbers import Known, known_of, number_problem
 from nutonic.rows.annotation.prompts import is_name
-from nutonic.rows.annotation.talk import Problem, length_problem, names_problem, sentences, talk_problem
+from nutonic.rows.annotation.talk import ENGLISH, Problem, length_problem, names_problem, sentences, talk_problem
 from nutonic.rows.annotation.templates import EVERY
-from nutonic.rows.annotation.things import KINDS, evidence_of, mentioned, thing_problem, whole_noun
+from nutonic.rows.annotation.things import KINDS, Evidence, evidence_of, thing_problem
 
 #: Why answers are not let through, as they are counted.
 REASONS = (
@@ -40,6 +50,87 @@ _CAPITALS = frozenset(
 _MEASURES = frozenset("metre metres kilometre kilometres hectare hectares square percent quarter half".split())  # noqa: SIM905
 
 
+class Gate:
+    """Judges what is said of one patch; made once for all its captions, for what can be told of a patch is told once."""
+
+    def __init__(
+        self,
+        description: SceneDescription,
+        captions: Captions,
+        *,
+        nouns: Collection[str] = (),
+        hidden: Collection[str] = (),
+    ) -> None:
+        """What is known, and what is asked for.
+
+        Parameters
+        ----------
+        description
+            What is known of the patch.
+        captions
+            How long captions are, and whether they may say names.
+        nouns
+            All that the policy of tags can call a thing.
+        hidden
+            Names of elements, which may be said only where names may.
+        """
+        self._description, self._captions, self._nouns = description, captions, frozenset(nouns)
+        self._names = _names(description.elements) if captions.names else []
+        self._hidden = () if captions.names else tuple(hidden)
+        self._views: dict[str, _View] = {}
+
+    def problem_of(self, text: str, task: Task, *, before: str | None = None, prompt: str = "") -> Problem | None:
+        """Why an answer is not let through: the reason, one of `REASONS`, and what was found; None if it is.
+
+        Parameters
+        ----------
+        text
+            The answer, without blanks around it.
+        task
+            What was asked for.
+        before
+            Of a revision: the caption that it was made of.
+        prompt
+            The words of the prompt that are no facts.
+        """
+        view = self._view(task.element)
+        if len(text) > _LONGEST:
+            return "too long", f"{len(text):,} letters"
+        talk = talk_problem(text, before, prompt)
+        if talk is not None:
+            return talk
+        problem = names_problem(text, self._known, self._names, self._hidden)
+        least, most = _lengths(task, self._captions)
+        problem = problem or length_problem(text, least, most)
+        if problem is not None:
+            return problem
+        for name in sorted(self._names, key=lambda name: (-len(name), name)):
+            text = text.replace(name, "it")
+        thing = thing_problem(text, self._evidence)
+        return view.problem_of(text) if thing is None else ("thing", thing)
+
+    def _view(self, element: str) -> _View:
+        if element not in self._views:
+            main = self._description.of(element)
+            self._views[element] = _View(main, self._roll, self._description.side_m)
+        return self._views[element]
+
+    @cached_property
+    def _roll(self) -> Roll:
+        return Roll(self._description.elements)
+
+    @cached_property
+    def _evidence(self) -> Evidence:
+        return evidence_of(self._description.elements, self._nouns)
+
+    @cached_property
+    def _known(self) -> frozenset[str]:
+        """Words that are no names, in small letters."""
+        tags = dict.fromkeys(tag for each in self._description.elements for tag in each.tags)
+        shown = {each.noun for each in self._description.elements} | {v for k, v in tags if not is_name(k)}
+        return _common(self._nouns) | {word for part in shown for word in _words_of(part)}
+
+
 def problem_of(
     text: str,
     task: Task,
@@ -51,65 +142,13 @@ def problem_of(
     before: str | None = None,
     prompt: str = "",
 ) -> Problem | None:
-    """Why an answer is not let through: the reason, one of `REASONS`, and what was found; None if it is.
-
-    Parameters
-    ----------
-    text
-        The answer, without blanks around it.
-    task
-        What was asked for.
-    description
-        What is known of the patch.
-    captions
-        How long captions are, and whether they may say names.
-    nouns
-        All that the policy of tags can call a thing.
-    hidden
-        Names of elements, which may be said only where names may.
-    before
-        Of a revision: the caption that it was made of.
-    prompt
-        The words of the prompt that are no facts.
-    """
-    main = description.of(task.element)
-    if len(text) > _LONGEST:
-        return "too long", f"{len(text):,} letters"
-    talk = talk_problem(text, before, prompt)
-    if talk is not None:
-        return talk
-    names = _names(description.elements) if captions.names else []
-    problem = names_problem(text, _known(frozenset(nouns), description), names, () if captions.names else hidden)
-    least, most = _lengths(task, captions)
-    problem = problem or length_problem(text, least, most)
-    if problem is not None:
-        return problem
-    for name in sorted(names, key=lambda name: (-len(name), name)):
-        text = text.replace(name, "it")
-    return _facts_problem(text, main, description, nouns)
+    """What :class:`Gate` has against one text."""
+    return Gate(description, captions, nouns=nouns, hidden=hidden).problem_of(text, task, before=before, prompt=prompt)
 
 
 def _lengths(task: Task, captions: Captions) -> tuple[int, int]:
     words = captions.words
     return words.revision if task.number == 3 else words.area if task.number == 1 else words.line
-
-
-def _facts_problem(text: str, main: Described, whole: SceneDescription, nouns: Collection[str]) -> Problem | None:
-    """What a text says that the description does not."""
-    thing = thing_problem(text, evidence_of(whole.elements), nouns)
-    if thing is not None:
-        return "thing", thing
-    for index, each in enumerate(sentences(text)):
-        sentence, wrong = without_free(each, main)
-        if wrong is not None:
-            return "place", wrong
-        spoken_of = _meant(sentence, main, whole, first=index == 0) or [main]
-        for clause in _CLAUSE.split(sentence):
-            meant = _meant(clause, main, whole, first=index == 0) or spoken_of
-            problem = _clause_problem(clause, meant, [*spoken_of, main], whole)
-            if problem is not None:
-                return problem
-    return None
 
 
 #: Where a clause ends: what is said after it may be of another thing.
@@ -123,29 +162,82 @@ _PRONOUN = re.compile(r"\b(?:it|its|itself|this|these|they|their|them)\b", re.IG
 _OTHERS = re.compile(r"\b(?:another|others?|further|more|second)\b", re.IGNORECASE)
 
 
-def _meant(text: str, main: Described, whole: SceneDescription, *, first: bool) -> list[Described]:
-    """The elements that a text speaks of; the one that is described also by a pronoun, and first.
+@dataclass(frozen=True, eq=False)
+class _Meant:
+    """Elements that a text speaks of, and what may be said of them."""
 
-    In a `first` sentence a thing in the singular is the one that is described, whatever else is called so.
-    """
-    found = mentioned(text, whole.elements)
-    others = [each for each in found if each.element != main.element]
-    spoken_of = len(others) < len(found)
-    if first and spoken_of and not _OTHERS.search(text) and len(whole_noun(main.noun).findall(text)) == 1:
-        rest = mentioned(whole_noun(main.noun).sub(" ", text), whole.elements)
-        others = [each for each in rest if each.element != main.element]
-    return [main, *others] if spoken_of or _PRONOUN.search(text) else others
+    elements: tuple[Described, ...]
+    main: Described
+    roll: Roll
+    side_m: float
+
+    @cached_property
+    def allowed(self) -> Allowed:
+        return allowed_of(self.elements)
+
+    @cached_property
+    def known(self) -> Known:
+        return known_of(self.elements, self.roll, self.side_m, self.main)
 
 
-def _clause_problem(
-    clause: str, meant: list[Described], around: list[Described], whole: SceneDescription
-) -> Problem | None:
-    checks = (
-        ("number", number_problem(clause, known_of(meant, whole, around[-1]))),
-        ("place", bearing_problem(clause, meant, around, around[-1])),
-        ("shape", shape_problem(clause, meant) or edge_problem(clause, meant)),
-    )
-    return next(((reason, detail) for reason, detail in checks if detail is not None), None)
+class _View:
+    """A patch, as captions of one of its elements speak of it."""
+
+    def __init__(self, main: Described, roll: Roll, side_m: float) -> None:
+        self._main, self._roll, self._side_m = main, roll, side_m
+        alike = (each for each in roll.elements if each.element == main.element)
+        self._main_groups = frozenset(map(roll.group, alike))
+        self._meant: dict[tuple[bool, tuple[int, ...]], _Meant] = {}
+
+    def problem_of(self, text: str) -> Problem | None:
+        """What a text says that the description does not."""
+        for index, each in enumerate(sentences(text)):
+            sentence, wrong = without_free(each, self._main)
+            if wrong is not None:
+                return "place", wrong
+            spoken_of = self._meant_by(sentence, first=index == 0) or self._of(True, ())
+            for clause in _CLAUSE.split(sentence):
+                meant = self._meant_by(clause, first=index == 0) or spoken_of
+                problem = self._clause_problem(clause, meant, spoken_of)
+                if problem is not None:
+                    return problem
+        return None
+
+    def _meant_by(self, text: str, *, first: bool) -> _Meant | None:
+        """The elements that a text speaks of; the one that is described also by a pronoun, and first. None if it is of none.
+
+        In a `first` sentence a thing in the singular is the one that is described, whatever else is called so.
+        """
+        groups = self._roll.called(text)
+        spoken_of = not self._main_groups.isdisjoint(groups)
+        noun = whole_noun(self._main.noun)
+        if first and spoken_of and not _OTHERS.search(text) and len(noun.findall(text)) == 1:
+            groups = self._roll.called(noun.sub(" ", text))
+        has_main = spoken_of or _PRONOUN.search(text) is not None
+        return self._of(has_main, groups) if has_main or groups else None
+
+    def _of(self, has_main: bool, groups: tuple[int, ...]) -> _Meant:
+        key = has_main, groups
+        if key not in self._meant:
+            others = (each for each in self._roll.of(groups) if each.element != self._main.element)
+            elements = (self._main, *others) if has_main else tuple(others)
+            self._meant[key] = _Meant(elements, self._main, self._roll, self._side_m)
+        return self._meant[key]
+
+    def _clause_problem(self, clause: str, meant: _Meant, around: _Meant) -> Problem | None:
+        def beside() -> Beside:
+            there = {each.element for each in meant.elements}
+            more = (each for each in (*around.elements, self._main) if each.element not in there)
+            return Beside(self._roll, (*meant.elements, *more), self._main)
+
+        number = number_problem(clause, lambda: meant.known)
+        if number is not None:
+            return "number", number
+        place = bearing_problem(clause, meant.allowed, beside)
+        if place is not None:
+            return "place", place
+        shape = shape_problem(clause, meant.allowed) or edge_problem(clause, meant.allowed)
+        return None if shape is None else ("shape", shape)
 
 
 def _names(elements: Iterable[Described]) -> list[str]:
@@ -153,17 +245,15 @@ def _names(elements: Iterable[Described]) -> list[str]:
     return [value.strip() for each in elements for key, value in each.tags if is_name(key) and value.strip()]
 
 
-def _known(nouns: frozenset[str], description: SceneDescription) -> frozenset[str]:
-    """Words that are no names, in small letters."""
-    shown = {
-        part for each in description.elements for part in (each.noun, *(v for k, v in each.tags if not is_name(k)))
-    }
-    return _of_kinds() | _CAPITALS | _words_of(nouns) | _words_of(frozenset(shown))
+@lru_cache(maxsize=64)
+def _common(nouns: frozenset[str]) -> frozenset[str]:
+    """Words that are names nowhere, and those of some nouns."""
+    return _of_kinds() | _CAPITALS | ENGLISH | frozenset(word for noun in nouns for word in _words_of(noun))
 
 
-@lru_cache(maxsize=256)
-def _words_of(parts: frozenset[str]) -> frozenset[str]:
-    return frozenset(word for part in parts for word in re.findall(r"[a-z]+", part.lower()))
+@lru_cache(maxsize=4096)
+def _words_of(part: str) -> tuple[str, ...]:
+    return tuple(re.findall(r"[a-z]+", part.lower()))
 
 
 @lru_cache(maxsize=1)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
-from nutonic.chips.scene.description import Described, SceneDescription
-from nutonic.rows.annotation.things import called, mentioned, whole_noun
+from nutonic.chips.scene.description import Described
+from nutonic.rows.annotation.calling import Roll, called, whole_noun
 
 _ONES = {
     word: value
@@ -93,7 +93,7 @@ class Known:
     area: tuple[float, ...]
     side: float
     """Of the picture, in metres."""
-    things: tuple[Described, ...]
+    things: Roll
     """All that there are, to be counted."""
     tags: Mapping[str, frozenset[float]]
     """Numbers of tags, by key."""
@@ -110,38 +110,53 @@ class Known:
         return max(self.counts, default=0)
 
 
-def known_of(elements: Iterable[Described], whole: SceneDescription, main: Described | None = None) -> Known:
+def known_of(elements: Iterable[Described], things: Roll, side_m: float, main: Described | None = None) -> Known:
     """What may be told of some elements: their measures, their tags' numbers, how many there are of their kind.
 
-    `main`: the one that is described, by default the first.
+    Parameters
+    ----------
+    things
+        All that there are.
+    side_m
+        Side of the picture, in metres.
+    main
+        The one that is described, by default the first.
     """
     found = tuple(elements)
     main = main or next(iter(found), None)
-    nouns = Counter(each.noun for each in whole.elements)
     tags: dict[str, set[float]] = {}
     for key, value in (tag for each in found for tag in each.tags):
-        tags.setdefault(key, set()).update(map(float, re.findall(r"(?<![\w.])\d{1,4}(?:\.\d+)?(?!\w)", value)))
-    side = whole.side_m
+        tags.setdefault(key, set()).update(_numbers_in(value))
     return Known(
         share=tuple(each.share for each in found if each.share is not None),
         length=tuple(each.length_m for each in found if each.length_m is not None),
         area=tuple(each.area_m2 for each in found if each.area_m2 is not None),
-        side=side,
-        things=whole.elements,
+        side=side_m,
+        things=things,
         tags={key: frozenset(numbers) for key, numbers in tags.items() if numbers},
         counts=frozenset(
-            {float(nouns[each.noun]) for each in found} | {float(nouns[each.noun] - 1) for each in found[:1]}
+            {float(things.nouns[each.noun]) for each in found}
+            | {float(things.nouns[each.noun] - 1) for each in found[:1]}
         ),
         main=main.element if main is not None else "",
         near=frozenset(main.near) if main is not None else frozenset(),
     )
 
 
-def number_problem(sentence: str, known: Known) -> str | None:
-    """A number of a sentence that is not among those that are known; None if there is none."""
+@lru_cache(maxsize=4096)
+def _numbers_in(value: str) -> tuple[float, ...]:
+    """The numbers in a tag's value."""
+    return tuple(map(float, re.findall(r"(?<![\w.])\d{1,4}(?:\.\d+)?(?!\w)", value)))
+
+
+def number_problem(sentence: str, known: Callable[[], Known]) -> str | None:
+    """A number of a sentence that is not among those that are known; None if there is none.
+
+    `known`: asked if there is a number at all.
+    """
     for found in _NUMBER.finditer(sentence):
         told = found[0] if found["spelt"] else f"{found['digits']}{found['tail']}"
-        if not _is_known(sentence, found, known):
+        if not _is_known(sentence, found, known()):
             return told
     return _part_problem(sentence, known) or _whole_problem(sentence, known) or _many_problem(sentence, known)
 
@@ -190,10 +205,11 @@ def _counts(value: float, after: str, known: Known) -> bool:
 def _numbers_of(after: str, known: Known) -> frozenset[float]:
     """How many there are of what the next words name, in all, besides the one described, beside it, and further ones."""
     words = " ".join(re.split(r"[,.;:]", after)[0].split()[:_NAMED])
-    named = mentioned(words, known.things)
+    named = list(known.things.mentioned(words))
     if not named:
         return known.counts
-    where = {each.noun: at for each in named if (at := whole_noun(each.noun).search(words)) is not None}
+    nouns = dict.fromkeys(each.noun for each in named)
+    where = {noun: at for noun in nouns if (at := whole_noun(noun).search(words)) is not None}
     if where:
         first = min(where, key=lambda noun: (where[noun].start(), -len(noun), noun))
         alike, named = [each for each in named if each.noun == first], called(where[first][0], named)
@@ -240,7 +256,7 @@ def _spelt(text: str) -> float:
     return float(total + current)
 
 
-def _part_problem(sentence: str, known: Known) -> str | None:
+def _part_problem(sentence: str, known: Callable[[], Known]) -> str | None:
     """A part in words (a third) that is no element's share; where one is a place (the northern half) it says no share."""
     for found in _PART.finditer(sentence):
         if _PLACE.search(sentence[: found.start("part")]) and found["count"] is None:
@@ -248,7 +264,7 @@ def _part_problem(sentence: str, known: Known) -> str | None:
         single = found["part"].lower()
         single = single if single in _PARTS else single.removesuffix("s")
         value = _PARTS[single] * _ONES.get((found["count"] or "one").lower(), 1)
-        if not any(abs(value - share) <= 0.06 for share in known.share):
+        if not any(abs(value - share) <= 0.06 for share in known().share):
             return found[0].strip()
     return None
 
@@ -271,19 +287,19 @@ _WHOLE = (
 )
 
 
-def _whole_problem(sentence: str, known: Known) -> str | None:
+def _whole_problem(sentence: str, known: Callable[[], Known]) -> str | None:
     for pattern, least in _WHOLE:
         found = pattern.search(sentence)
-        if found is not None and max(known.share, default=0.0) < least:
+        if found is not None and max(known().share, default=0.0) < least:
             return found[0]
     return None
 
 
-def _many_problem(sentence: str, known: Known) -> str | None:
+def _many_problem(sentence: str, known: Callable[[], Known]) -> str | None:
     for found in _MANY.finditer(sentence):
         word = found[0].lower()
-        if word in _EXACT and float(_EXACT[word]) not in known.counts:
+        if word in _EXACT and float(_EXACT[word]) not in known().counts:
             return found[0]
-        if known.most < _LEAST.get(word, 0):
+        if known().most < _LEAST.get(word, 0):
             return found[0]
     return None

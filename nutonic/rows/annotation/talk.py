@@ -6,6 +6,7 @@ import re
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 
 from nutonic.inert import unseen
 
@@ -60,7 +61,7 @@ _COORDINATES = re.compile(
 )
 
 #: Words that English sentences are held together by, ...
-_ENGLISH = frozenset(
+ENGLISH = frozenset(
     """a about above across after against all along also although among an and another any are around as at away be because
     been before behind below beneath beside besides between beyond both but by can close could down each either else even
     every few first for from further has have here how in into is it its just last least less like likely lies little many
@@ -155,11 +156,11 @@ def _is_accent(letter: str) -> bool:
 def _language(text: str) -> Problem | None:
     """Whether the words that hold a text together are English ones."""
     every = [word.lower() for word in _WORD.findall(text)]
-    ours, theirs = sum(word in _ENGLISH for word in every), sum(word in _OTHERS for word in every)
+    ours, theirs = sum(word in ENGLISH for word in every), sum(word in _OTHERS for word in every)
     for sentence in sentences(text):
         own = [word.lower() for word in _WORD.findall(sentence)]
         strange = sum(word in _OTHERS for word in own)
-        if strange >= 3 and strange > sum(word in _ENGLISH for word in own):
+        if strange >= 3 and strange > sum(word in ENGLISH for word in own):
             return "not English", sentence[:60]
     if len(every) >= 8 and (ours < 0.18 * len(every) or theirs > 0.5 * ours):
         return "not English", f"{ours} of {len(every)} words hold English sentences together"
@@ -202,7 +203,7 @@ _ECHO = 8
 def _echo(text: str, before: str | None, prompt: str) -> Problem | None:
     """Whether a text repeats what was asked, or, as a revision, the caption that was to be said in other words."""
     ours = _plain(text)
-    asked = set(_runs(_plain(re.sub(r"\{[{%].*?[%}]\}", " \n ", prompt)), _ECHO))
+    asked = _asked(prompt)
     found = next((run for run in _runs(ours, _ECHO) if run in asked), None)
     if found is not None:
         return "echo", " ".join(found)[:60]
@@ -211,24 +212,30 @@ def _echo(text: str, before: str | None, prompt: str) -> Problem | None:
     return None
 
 
+@lru_cache(maxsize=64)
+def _asked(prompt: str) -> frozenset[tuple[str, ...]]:
+    """The runs of words in a template: there are few of them, and many answers."""
+    return frozenset(_runs(_plain(re.sub(r"\{[{%].*?[%}]\}", " \n ", prompt)), _ECHO))
+
+
 def folded(text: str) -> str:
     """A text in which letters are the same that differ by case: where a pattern that ignores case is found, so is this."""
     return text.casefold().replace("ı", "i")
 
 
-def names_problem(text: str, known: Iterable[str], allowed: Iterable[str], hidden: Iterable[str]) -> Problem | None:
+def names_problem(text: str, known: frozenset[str], allowed: Iterable[str], hidden: Iterable[str]) -> Problem | None:
     """A name that a caption may not say: one that an element has, or a word with a capital that none should have.
 
     Parameters
     ----------
     known
-        Words that are no names, in small letters.
+        Words that are no names, in small letters; those of `ENGLISH` are among them.
     allowed
         Names that may be said.
     hidden
         Names of elements, which may not.
     """
-    rest, vocabulary = text, frozenset(known) | _ENGLISH
+    rest = text
     for name in sorted(allowed, key=lambda name: (-len(name), name)):
         rest = re.sub(rf"(?<!\w){re.escape(name)}(?!\w)", "it", rest)
     letters = folded(rest)
@@ -236,12 +243,12 @@ def names_problem(text: str, known: Iterable[str], allowed: Iterable[str], hidde
         plain = name.strip()
         if len(plain) < 3 or folded(plain) not in letters:
             continue  # most are in no text, and looking for their letters is all that they take
-        if vocabulary.issuperset(re.findall(r"[^\W\d_]+", plain.lower())):
+        if known.issuperset(re.findall(r"[^\W\d_]+", plain.lower())):
             continue  # words that anybody may say, and numbers, which are judged as numbers
         if re.search(rf"(?<!\w){re.escape(plain)}(?!\w)", rest, re.IGNORECASE):
             return "name", plain[:60]
     for sentence in sentences(rest):
-        found = _capital(sentence, vocabulary)
+        found = _capital(sentence, known)
         if found is not None:
             return "name", found[:60]
     return None
@@ -261,6 +268,6 @@ def _capital(sentence: str, known: frozenset[str]) -> str | None:
         shape = len(parts) > 1 and len(parts[0]) == 1  # T-junction
         if not (plain or shape) or (len(word) > 1 and word.isupper()):
             return word
-        if previous[0].isupper() and gap == " " and previous.lower() not in _ENGLISH:
+        if previous[0].isupper() and gap == " " and previous.lower() not in ENGLISH:
             return f"{previous} {word}"
     return None

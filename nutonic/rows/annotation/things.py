@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 
 from nutonic.chips.scene.description import Described
+from nutonic.rows.annotation.calling import whole_noun
 from nutonic.rows.annotation.talk import folded
 
 
@@ -267,58 +268,78 @@ _SURFACES = _kind(
     r"surface=|^highway=(?:track|path)|concrete|gravel|dirt|parking|aeroway",
 )
 
+#: All that are looked for.
+_EVERY = (*KINDS, _SURFACES)
 
-def evidence_of(elements: Iterable[Described]) -> tuple[str, ...]:
-    """What is known to be there, as nouns and ``key=value``."""
-    return tuple(
-        dict.fromkeys(
-            part for each in elements for part in (each.noun, *(f"{key}={value}" for key, value in each.tags))
-        )
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What is known to be there, and what of it decides about the things of a text; worked out once for a description."""
+
+    called: tuple[re.Pattern[str], ...]
+    """What elements are called, the longest first."""
+    words: frozenset[str]
+    """Of nouns and of the values of tags."""
+    strange: tuple[Kind, ...]
+    """Kinds of which there is nothing."""
+    nouns: tuple[tuple[str, str], ...]
+    """What else there might be, each with letters that a text has which it is in."""
+
+
+def evidence_of(elements: Iterable[Described], nouns: Collection[str]) -> Evidence:
+    """What elements are evidence of. `nouns`: all that a policy of tags can call a thing."""
+    parts = dict.fromkeys(
+        part for each in elements for part in (each.noun, *(f"{key}={value}" for key, value in each.tags))
+    )
+    words = frozenset(word for part in parts for word in _words_of(part))
+    shown = frozenset[int]().union(*map(_supported, parts))
+    plain = sorted((part for part in parts if "=" not in part), key=lambda noun: (-len(noun), noun))
+    return Evidence(
+        called=tuple(map(whole_noun, plain)),
+        words=words,
+        strange=tuple(kind for number, kind in enumerate(_EVERY) if number not in shown),
+        nouns=tuple(
+            (noun, letters)
+            for noun, letters, own in _longest_first(frozenset(nouns))
+            if not words.issuperset(own) and not _is_kind(noun)
+        ),
     )
 
 
-def thing_problem(text: str, evidence: Sequence[str], nouns: Collection[str]) -> str | None:
-    """A thing of a text of which there is no evidence; None if there is none.
-
-    Parameters
-    ----------
-    nouns
-        All that a policy of tags can call a thing.
-    """
-    plain = _without(text, evidence)
-    own = {word for part in evidence for word in re.findall(r"[a-z]+", part.lower().rpartition("=")[2])}
-    shown = frozenset[int]().union(*map(_supported, evidence))
-    for number, kind in enumerate((*KINDS, _SURFACES)):
-        if number not in shown:
-            strange = next((each[0] for each in kind.words.finditer(plain) if each[0].lower() not in own), None)
-            if strange is not None:
-                return strange
-    letters = folded(plain)
-    for noun, stem in _longest_first(frozenset(nouns)):
+def thing_problem(text: str, evidence: Evidence) -> str | None:
+    """A thing of a text of which there is no evidence; None if there is none."""
+    for called in evidence.called:  # so that water is not found in a water tower that is there
+        text = called.sub("it", text)
+    for kind in evidence.strange:
+        strange = next((each[0] for each in kind.words.finditer(text) if each[0].lower() not in evidence.words), None)
+        if strange is not None:
+            return strange
+    letters = folded(text)
+    for noun, part in evidence.nouns:
         # Of hundreds of nouns a text has a few: looking for their letters is all that most take.
-        found = _pattern(noun).search(plain) if stem in letters else None
-        if found is not None and not own.issuperset(noun.lower().split()) and not _is_kind(noun):
+        found = whole_noun(noun).search(text) if part in letters else None
+        if found is not None:
             return found[0]
     return None
 
 
 @lru_cache(maxsize=4096)
+def _words_of(part: str) -> tuple[str, ...]:
+    """The words of a noun, or of the value of a tag."""
+    return tuple(re.findall(r"[a-z]+", part.lower().rpartition("=")[2]))
+
+
+@lru_cache(maxsize=4096)
 def _supported(part: str) -> frozenset[int]:
     """The kinds, by number, of which a noun or a tag is evidence: there are few of those, and many captions."""
-    return frozenset(number for number, kind in enumerate((*KINDS, _SURFACES)) if kind.evidence.search(part))
-
-
-def _without(text: str, evidence: Iterable[str]) -> str:
-    """A text without what elements are called in it, so that ``water`` is not found in a water tower that is there."""
-    for noun in sorted({part for part in evidence if "=" not in part}, key=lambda noun: (-len(noun), noun)):
-        text = _pattern(noun).sub("it", text)
-    return text
+    return frozenset(number for number, kind in enumerate(_EVERY) if kind.evidence.search(part))
 
 
 @lru_cache(maxsize=64)
-def _longest_first(nouns: frozenset[str]) -> tuple[tuple[str, str], ...]:
-    """Nouns, each with letters that are in it and in its plural."""
-    return tuple((noun, _stem(noun)) for noun in sorted(nouns, key=lambda noun: (-len(noun), noun)))
+def _longest_first(nouns: frozenset[str]) -> tuple[tuple[str, str, tuple[str, ...]], ...]:
+    """Nouns, each with letters that are in it and in its plural, and with its words."""
+    order = sorted(nouns, key=lambda noun: (-len(noun), noun))
+    return tuple((noun, _stem(noun), tuple(noun.lower().split())) for noun in order)
 
 
 def _stem(noun: str) -> str:
@@ -329,93 +350,6 @@ def _stem(noun: str) -> str:
 
 
 @lru_cache(maxsize=4096)
-def _pattern(noun: str) -> re.Pattern[str]:
-    """A noun, or its plural."""
-    *head, last = noun.split()
-    stem = last[:-1] if last.endswith("y") and last[-2:-1] not in tuple("aeiou") else last
-    ending = "(?:y|ies)" if stem != last else "(?:e?s)?"
-    if "of" in head:  # bodies of water
-        first = head[0]
-        plural = f"{first[:-1]}ies" if first.endswith("y") else f"{first}s"
-        rest = " ".join([*head[1:], last])
-        return re.compile(rf"\b(?:{re.escape(first)}|{re.escape(plural)}) {re.escape(rest)}\b", re.IGNORECASE)
-    return re.compile(rf"\b{re.escape(' '.join([*head, stem]))}{ending}\b", re.IGNORECASE)
-
-
-@lru_cache(maxsize=4096)
 def _is_kind(noun: str) -> bool:
     """Whether a noun is a word of one of the kinds, which has been looked for."""
     return any(kind.words.fullmatch(noun) for kind in KINDS)
-
-
-def mentioned(sentence: str, elements: Sequence[Described]) -> list[Described]:
-    """The elements that a sentence speaks of: those that are called by a word in it."""
-    called: dict[tuple[str, ...], bool] = {}
-    found = []
-    for each in elements:  # of which there may be hundreds, called by a few names
-        names = _called_of(each.noun, each.tags)
-        if names not in called:
-            called[names] = _calls(sentence, names)
-        if called[names]:
-            found.append(each)
-    return found
-
-
-def whole_noun(noun: str) -> re.Pattern[str]:
-    """A noun in the singular or the plural, as words of their own."""
-    return _pattern(noun)
-
-
-def called(word: str, elements: Sequence[Described]) -> list[Described]:
-    """The elements that count as what a word says, in singular or plural: a church is a building, a forest is no tree."""
-    return [each for each in elements if any(_pattern(noun).fullmatch(word) for noun in _counts_as(each))]
-
-
-def _counts_as(element: Described) -> tuple[str, ...]:
-    last = element.noun.rpartition(" ")[2]
-    keys = (key for key, value in element.tags if key in _BY_KEY and value != "no")
-    return (element.noun, *(() if last in _GENERAL else (last,)), *(word for key in keys for word in _BY_KEY[key]))
-
-
-@lru_cache(maxsize=4096)
-def _calls(sentence: str, names: tuple[str, ...]) -> bool:
-    """Whether one of some names is in a sentence, which is asked again and again of the same."""
-    return any(_pattern(noun).search(sentence) for noun in names)
-
-
-@lru_cache(maxsize=4096)
-def _called_of(noun: str, tags: tuple[tuple[str, str], ...]) -> tuple[str, ...]:
-    return _called(noun, tuple(key for key, value in tags if key in _BY_KEY and value != "no"))
-
-
-#: Words that say too little to call a thing by.
-_GENERAL = frozenset({"area", "ground", "site", "place", "line", "part", "zone", "land", "lot", "feature", "centre"})
-
-#: Other words for a thing, by the last word of its noun, ...
-_ALSO = {
-    "water": ("lake", "pond", "water"),
-    "pitch": ("field",),
-    "street": ("road",),
-    "forest": ("forested", "wooded", "woods", "woodland", "tree"),
-    "wood": ("forest", "forested", "wooded", "woods", "woodland", "tree"),
-    "footpath": ("path", "walkway"),
-    "railway": ("rail", "track"),
-    "farmland": ("field",),
-    "river": ("water", "stream"),
-    "stream": ("water", "creek"),
-}
-#: ... and by the keys of its tags.
-_BY_KEY = {
-    "building": ("building", "structure"),
-    "highway": ("road",),
-    "waterway": ("waterway",),
-    "railway": ("railway",),
-}
-
-
-@lru_cache(maxsize=4096)
-def _called(noun: str, keys: tuple[str, ...]) -> tuple[str, ...]:
-    """What a thing may be called: a residential street is a street, a body of water is water, a church is a building."""
-    last = noun.split()[-1]
-    short = [] if last in _GENERAL else [last, *_ALSO.get(last, ())]
-    return tuple(dict.fromkeys([noun, *short, *(word for key in keys for word in _BY_KEY[key])]))
