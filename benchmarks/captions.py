@@ -2,7 +2,8 @@
 
 ``python -m benchmarks.captions --runs 5``. The pictures are the demo's (it takes pyrosm and osmium) and are made once. The
 stand-in for a model answers after 50 ms, in a process of its own; the ideal is requests times that, by the requests in
-flight. What is timed there is from the first request to the last answer, by the stand-in's clock.
+flight. What is timed there is from the first request to the last answer, by the stand-in's clock. Beside it stands the
+floor: the same number of requests of the same size, asked by the bare ``openai`` client with nothing of ours around it.
 """
 
 from __future__ import annotations
@@ -135,6 +136,30 @@ def by_model(folder: Path, url: str, fraction: float, in_flight: int, workers: i
     return seen["seconds"] / (seen["requests"] * LATENCY_S / in_flight), seen["requests"]
 
 
+def by_bare_client(url: str, in_flight: int, requests: int) -> tuple[float, float]:
+    """Wall seconds over the ideal of the client alone, and its milliseconds of a core for each request."""
+    began, _ = time.process_time(), _get(url)
+    asyncio.run(_asked_barely(url, in_flight, requests))
+    spent = time.process_time() - began
+    return _get(url)["seconds"] / (requests * LATENCY_S / in_flight), 1000 * spent / requests
+
+
+async def _asked_barely(url: str, in_flight: int, requests: int) -> None:
+    import openai
+
+    left = list(range(requests))
+    facts = "\n".join(f"- thing {number}: in the north of the picture, about {10 * number} m" for number in range(40))
+
+    async def ask(client: openai.AsyncOpenAI) -> None:
+        while left:
+            messages = [{"role": "user", "content": f"Describe picture {left.pop()}.\n{facts}"}]
+            body = {"model": "stand-in", "messages": messages, "temperature": 0.7, "max_tokens": 400, "seed": 1}
+            await client.post("/chat/completions", cast_to=object, body=body)
+
+    async with openai.AsyncOpenAI(base_url=f"{url}/v1", api_key="none", max_retries=0) as client:
+        await asyncio.gather(*(ask(client) for _ in range(in_flight)))
+
+
 def _get(url: str) -> Any:
     from urllib.request import urlopen
 
@@ -174,8 +199,11 @@ def measure(folder: Path, url: str, asked: argparse.Namespace) -> None:
         for workers in asked.workers:
             found = [by_model(folder, url, asked.fraction, in_flight, workers) for _ in range(asked.runs)]
             ratios, requests = zip(*found, strict=True)
+            floors, spent = zip(*(by_bare_client(url, in_flight, requests[0]) for _ in found), strict=True)
             print(
-                f"{in_flight} in flight, {workers} workers: {_spread(ratios, 2)} of the ideal ({requests[0]} requests)"
+                f"{in_flight} in flight, {workers} workers: {_spread(ratios, 2)} of the ideal ({requests[0]} requests), "
+                f"{min(ratios) / min(floors):.2f} of the bare client's {_spread(floors, 2)}, "
+                f"which takes {min(spent):.2f} ms of a core a request"
             )
 
 

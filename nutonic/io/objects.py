@@ -264,6 +264,8 @@ class Store:
             return
         try:
             mode = self._file(path).stat().st_mode
+        except FileNotFoundError:
+            raise FileNotFoundError(errno.ENOENT, "no file", path) from None
         except OSError:  # reading will tell
             return
         if not stat.S_ISREG(mode):

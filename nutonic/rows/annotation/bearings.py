@@ -14,6 +14,7 @@ from functools import lru_cache
 
 from nutonic.chips.scene.description import Cell, Described
 from nutonic.rows.annotation.calling import Roll
+from nutonic.rows.annotation.talk import may_hold, small_letters
 
 _PICTURE = r"(?:picture|image|view|scene|frame|patch|photo(?:graph)?|square|area shown)"
 _D8 = (
@@ -87,31 +88,43 @@ _FREE = re.compile(
     re.IGNORECASE,
 )
 
+#: Each with letters that what it finds is never without.
 _TILT = (
-    (re.compile(r"\bdiagonal(?:ly)?\b", re.IGNORECASE), "diagonal"),
-    (re.compile(r"\bhorizontal(?:ly)?\b", re.IGNORECASE), "flat"),
-    (re.compile(r"\bvertical(?:ly)?\b", re.IGNORECASE), "upright"),
+    (re.compile(r"\bdiagonal(?:ly)?\b", re.IGNORECASE), "diagonal", "diagonal"),
+    (re.compile(r"\bhorizontal(?:ly)?\b", re.IGNORECASE), "horizontal", "flat"),
+    (re.compile(r"\bvertical(?:ly)?\b", re.IGNORECASE), "vertical", "upright"),
 )
 _COURSES = (
     (
         re.compile(r"\bstraight(?:er|ness)?\b(?! (?:down|above|from above|overhead))", re.IGNORECASE),
+        ("straight",),
         frozenset({"straight", "slightly curved"}),
     ),
     (
         re.compile(r"\b(?:winding|winds|meander\w*|serpentine|snak(?:es|ing)|twist\w*|zig-?zag\w*|tortuous)\b", re.I),
+        ("wind", "meander", "serpentine", "snak", "twist", "zig", "tortuous"),
         frozenset({"winding"}),
     ),
     (
         re.compile(r"\b(?:curv(?:e|es|ed|ing|y|ature)|bend(?:s|ing)?|bent|bow(?:s|ed))\b", re.IGNORECASE),
+        ("curv", "bend", "bent", "bow"),
         frozenset({"slightly curved", "curved", "winding", "closed"}),
     ),
-    (re.compile(r"\b(?:closed loop|forms a loop|full circle|a loop)\b", re.IGNORECASE), frozenset({"closed"})),
+    (
+        re.compile(r"\b(?:closed loop|forms a loop|full circle|a loop)\b", re.IGNORECASE),
+        ("loop", "circle"),
+        frozenset({"closed"}),
+    ),
 )
 _SHAPES = ("rectangular", "elongated", "irregular", "triangular", "circular", "oval", "l-shaped", "compact", "square")
 _TOLD = {shape: re.compile(rf"\b{shape}(?:ly)?\b", re.IGNORECASE) for shape in _SHAPES}
 _NOT_SHAPE = re.compile(
     r"square(?:[ -](?:met|kilomet|feet|foot|of)|s\b)|(?:town|market|city|public|main|central) square", re.IGNORECASE
 )
+
+#: Letters of the words of the compass, and of those of the screen.
+_POINTS = ("north", "south", "east", "west")
+_OF_SCREEN = ("left", "right", "top", "bottom", "upper", "lower")
 
 _ROWS = {"north": -1, "south": 1}
 _COLUMNS = {"west": -1, "east": 1}
@@ -193,7 +206,7 @@ class Beside:
 
     def lies(self, point: str, after: str) -> bool:
         """Whether one lies in this direction of the one that is named next; where none is, of the one described."""
-        groups = set(self.roll.called(_NEXT.split(after)[0]))
+        groups = self.roll.called(_NEXT.split(after)[0])
         named = [each for each in self.elements if self.roll.group(each) in groups] or [self.main]
         meant = {each.element for each in named}
         others = {each.where for each in self.elements if each.element not in meant}
@@ -205,13 +218,16 @@ def bearing_problem(sentence: str, allowed: Allowed, beside: Callable[[], Beside
 
     `beside`: asked where a thing is said to lie in a direction of another one.
     """
-    text, problem = _pairs(_as_compass(sentence), allowed)
-    if problem is not None:
-        return problem
-    centre = _CENTRE.search(text)
+    text = _as_compass(sentence)
+    small = small_letters(text)
+    if may_hold(small, *_POINTS):
+        text, problem = _pairs(text, allowed)
+        if problem is not None:
+            return problem
+    centre = _CENTRE.search(text) if may_hold(small, "cent", "middle") else None
     if centre is not None and "centre" not in allowed.cells:
         return centre[0].strip()
-    for found in _COMPASS.finditer(text):
+    for found in _COMPASS.finditer(text) if may_hold(small, *_POINTS) else ():
         if not _fits(text, found, _eight(found[1]), allowed, beside):
             return found[0]
     return None
@@ -223,6 +239,8 @@ def without_free(sentence: str, main: Described) -> tuple[str, str | None]:
     ``In every part but the north and east``, ``little or nothing of it lies in the western third``: of the thing that is
     described alone.
     """
+    if not may_hold(small_letters(sentence), "every part", "little or nothing"):
+        return sentence, None
     for found in _FREE.finditer(sentence):
         free = (found["free"] or found["side"] or found["other"]).lower()
         for part in re.findall(rf"{_D8}|centre", free):
@@ -234,8 +252,10 @@ def without_free(sentence: str, main: Described) -> tuple[str, str | None]:
 
 def _as_compass(sentence: str) -> str:
     """A sentence with left and right, top and bottom as words of the compass."""
-    text = _MIDDLE_OF_SIDE.sub(lambda found: f"{found[1].lower()}mid", sentence)
-    for pattern, point in _ON_SCREEN:
+    text, small = sentence, small_letters(sentence)
+    if may_hold(small, "cent", "middle"):
+        text = _MIDDLE_OF_SIDE.sub(lambda found: f"{found[1].lower()}mid", sentence)
+    for pattern, point in _ON_SCREEN if may_hold(small, *_OF_SCREEN) else ():
         text = pattern.sub(point or (lambda found: "west" if found[0].lower() == "left" else "east"), text)
     return text.replace("mid ", " ").replace("mid", "")
 
@@ -256,10 +276,7 @@ def _pairs(text: str, allowed: Allowed) -> tuple[str, str | None]:
             continue
         if pair not in allowed.pairs:
             return text, found[0]
-    kept = _PAIR.sub(
-        lambda found: found[0] if _ONE_WORD.fullmatch(found[0]) else " ",
-        text,
-    )
+    kept = _PAIR.sub(lambda found: found[0] if _ONE_WORD.fullmatch(found[0]) else " ", text)
     return kept, None
 
 
@@ -301,15 +318,16 @@ def _place(cell: str) -> tuple[int, int]:
 
 def shape_problem(sentence: str, allowed: Allowed) -> str | None:
     """A course or a shape in a sentence that is not allowed; None if there is none."""
-    for pattern, courses in _COURSES:
-        found = pattern.search(sentence)
+    small = small_letters(sentence)
+    for pattern, letters, courses in _COURSES:
+        found = pattern.search(sentence) if may_hold(small, *letters) else None
         if found is not None and allowed.courses and allowed.courses.isdisjoint(courses):
             return found[0]
-    for pattern, kind in _TILT:
-        found = pattern.search(sentence)
+    for pattern, word, kind in _TILT:
+        found = pattern.search(sentence) if may_hold(small, word) else None
         if found is not None and kind not in allowed.tilts:
             return found[0]
-    if not allowed.shapes:
+    if not allowed.shapes or not may_hold(small, *_SHAPES):
         return None
     plain = _NOT_SHAPE.sub(" ", sentence)
     told = (shape for shape, pattern in _TOLD.items() if pattern.search(plain))
@@ -335,13 +353,16 @@ _WHOLE = re.compile(
     re.IGNORECASE,
 )
 
+_OF_WHOLE = ("within", "inside", "in full", "in its entirety", "no edge", "the whole")
+
 
 def edge_problem(sentence: str, allowed: Allowed) -> str | None:
     """What is said of the edge of the picture, that it cuts a thing off or does not, where that is so of none of them."""
-    whole = _WHOLE.search(sentence)
+    small = small_letters(sentence)
+    whole = _WHOLE.search(sentence) if may_hold(small, *_OF_WHOLE) else None
     if whole is not None:
         return None if False in allowed.cut else whole[0]
-    found = _CUT.search(sentence)
+    found = _CUT.search(sentence) if may_hold(small, " off", "beyond", "outside") else None
     return found[0] if found is not None and True not in allowed.cut else None
 
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from functools import cached_property, lru_cache
 
 from nutonic.chips.scene.description import Described
+from nutonic.rows.annotation.talk import small_letters
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,21 +23,6 @@ class Noun:
     pattern: re.Pattern[str]
     letters: str | None
     """What :func:`small_letters` of any text hold that the pattern is found in; None if that cannot be said."""
-
-    def search(self, text: str, small: str | None) -> re.Match[str] | None:
-        """Where it is in a text, of which `small` are :func:`small_letters`: most nouns are in none."""
-        if small is not None and self.letters is not None and self.letters not in small:
-            return None
-        return self.pattern.search(text)
-
-
-#: What a pattern that ignores case takes for a letter of ASCII.
-_ALIKE = frozenset("İıſK")
-
-
-def small_letters(text: str) -> str | None:
-    """A text in small letters; None if a pattern that ignores case may take others in it for letters of ASCII."""
-    return text.lower() if text.isascii() or _ALIKE.isdisjoint(text) else None
 
 
 @lru_cache(maxsize=4096)
@@ -68,43 +54,39 @@ class Roll:
 
     def __init__(self, elements: Iterable[Described]) -> None:
         self.elements = tuple(elements)
-        groups: dict[tuple[str, ...], list[int]] = {}
-        for index, each in enumerate(self.elements):
-            groups.setdefault(_names_of(each), []).append(index)
-        self._groups = tuple(groups.values())
-        self._nouns = tuple(tuple(map(noun_of, names)) for names in groups)
-        self._number = {
-            id(self.elements[index]): number for number, found in enumerate(self._groups) for index in found
-        }
-        self._found: dict[tuple[int, ...], tuple[Described, ...]] = {}
+        names = _names_of(self.elements)
+        numbers = {each: number for number, each in enumerate(dict.fromkeys(names))}
+        self._groups = [numbers[each] for each in names]
+        self._number = dict(zip(map(id, self.elements), self._groups, strict=True))
+        nouns: dict[str, list[int]] = {}
+        for each, number in numbers.items():
+            for noun in each:
+                nouns.setdefault(noun, []).append(number)
+        self._nouns = [(noun_of(noun), groups) for noun, groups in nouns.items()]
+        self._found: dict[frozenset[int], tuple[Described, ...]] = {}
 
     @cached_property
     def nouns(self) -> Counter[str]:
         """How many elements have each noun."""
         return Counter(each.noun for each in self.elements)
 
-    def called(self, text: str) -> tuple[int, ...]:
+    def called(self, text: str) -> frozenset[int]:
         """Numbers of the groups, of elements that go by the same names, one of which is in a text."""
-        small = small_letters(text)
-        looked: dict[int, bool] = {}  # several groups have the same nouns
-
-        def has(noun: Noun) -> bool:
-            key = id(noun)
-            if key not in looked:
-                looked[key] = noun.search(text, small) is not None
-            return looked[key]
-
-        return tuple(number for number, nouns in enumerate(self._nouns) if any(map(has, nouns)))
+        small, found = small_letters(text), set[int]()
+        for noun, groups in self._nouns:
+            if (small is None or noun.letters is None or noun.letters in small) and noun.pattern.search(text):
+                found.update(groups)
+        return frozenset(found)
 
     def group(self, element: Described) -> int:
         """The number of an element's group."""
         return self._number[id(element)]
 
-    def of(self, groups: tuple[int, ...]) -> tuple[Described, ...]:
+    def of(self, groups: frozenset[int]) -> tuple[Described, ...]:
         """The elements of some groups, in their order."""
         if groups not in self._found:
-            members = sorted(index for group in groups for index in self._groups[group])
-            self._found[groups] = tuple(self.elements[index] for index in members)
+            every = zip(self.elements, self._groups, strict=True)
+            self._found[groups] = tuple(each for each, number in every if number in groups)
         return self._found[groups]
 
     def mentioned(self, text: str) -> tuple[Described, ...]:
@@ -128,8 +110,17 @@ def _counts_as(noun: str, keys: tuple[str, ...]) -> tuple[str, ...]:
     return (noun, *(() if last in _GENERAL else (last,)), *(word for key in keys for word in _BY_KEY[key]))
 
 
-def _names_of(element: Described) -> tuple[str, ...]:
-    return _names(element.noun, _keys(element.tags))
+def _names_of(elements: Iterable[Described]) -> list[tuple[str, ...]]:
+    """What each may be called; of hundreds many have the same noun and the same tags."""
+    known: dict[tuple[str, tuple[tuple[str, str], ...]], tuple[str, ...]] = {}
+    names = []
+    for each in elements:
+        key = each.noun, each.tags
+        found = known.get(key)
+        if found is None:
+            found = known[key] = _names(each.noun, _keys(each.tags))
+        names.append(found)
+    return names
 
 
 def _keys(tags: tuple[tuple[str, str], ...]) -> tuple[str, ...]:

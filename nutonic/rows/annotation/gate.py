@@ -187,7 +187,7 @@ class _View:
         self._main, self._roll, self._side_m = main, roll, side_m
         alike = (each for each in roll.elements if each.element == main.element)
         self._main_groups = frozenset(map(roll.group, alike))
-        self._meant: dict[tuple[bool, tuple[int, ...]], _Meant] = {}
+        self._meant: dict[tuple[bool, frozenset[int]], _Meant] = {}
 
     def problem_of(self, text: str) -> Problem | None:
         """What a text says that the description does not."""
@@ -195,7 +195,7 @@ class _View:
             sentence, wrong = without_free(each, self._main)
             if wrong is not None:
                 return "place", wrong
-            spoken_of = self._meant_by(sentence, first=index == 0) or self._of(True, ())
+            spoken_of = self._meant_by(sentence, first=index == 0) or self._of(True, frozenset())
             for clause in _CLAUSE.split(sentence):
                 meant = self._meant_by(clause, first=index == 0) or spoken_of
                 problem = self._clause_problem(clause, meant, spoken_of)
@@ -216,7 +216,7 @@ class _View:
         has_main = spoken_of or _PRONOUN.search(text) is not None
         return self._of(has_main, groups) if has_main or groups else None
 
-    def _of(self, has_main: bool, groups: tuple[int, ...]) -> _Meant:
+    def _of(self, has_main: bool, groups: frozenset[int]) -> _Meant:
         key = has_main, groups
         if key not in self._meant:
             others = (each for each in self._roll.of(groups) if each.element != self._main.element)

@@ -9,6 +9,7 @@ from functools import lru_cache
 
 from nutonic.chips.scene.description import Described
 from nutonic.rows.annotation.calling import Roll, called, whole_noun
+from nutonic.rows.annotation.talk import may_hold, small_letters
 
 _ONES = {
     word: value
@@ -55,6 +56,8 @@ _PART = re.compile(
     re.IGNORECASE,
 )
 _PARTS = {"half": 0.5, "halves": 0.5, "third": 1 / 3, "quarter": 0.25, "fifth": 0.2, "tenth": 0.1, "eighth": 0.125}
+#: Letters that are in every part.
+_OF_PART = ("half", "halves", "third", "quarter", "fifth", "tenth", "eighth")
 _PLACE = re.compile(
     r"(?:(?:north|south|east|west)\w*|upper|lower|left|right|top|bottom|other|same|each|either|both|far|outer|inner|and|first|"
     r"second|(?<!about )the)(?:-hand)?[ -]$",
@@ -158,7 +161,12 @@ def number_problem(sentence: str, known: Callable[[], Known]) -> str | None:
         told = found[0] if found["spelt"] else f"{found['digits']}{found['tail']}"
         if not _is_known(sentence, found, known()):
             return told
-    return _part_problem(sentence, known) or _whole_problem(sentence, known) or _many_problem(sentence, known)
+    small = small_letters(sentence)
+    return (
+        (_part_problem(sentence, known) if may_hold(small, *_OF_PART) else None)
+        or (_whole_problem(sentence, known) if may_hold(small, " of th", "all of", "the entire", "the whole") else None)
+        or _many_problem(sentence, known)
+    )
 
 
 def _is_known(sentence: str, found: re.Match[str], known: Known) -> bool:

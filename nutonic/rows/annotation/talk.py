@@ -53,6 +53,15 @@ _META = re.compile(
     r"|\b(?:note|caption|description|answer|response|assistant|user|system|output|revision)\s*:",
     re.IGNORECASE,
 )
+#: Letters of which some are in all meta talk.
+_OF_META = (
+    "osm", "open", "tag", "data", "json", "xml", "yaml", "html", "prompt", "key-value", "annotat", "bounding", "pixel",
+    "word", "token", "attribute", "note", "info", "description", "detail", "fact", "the map", "input", "text", "given",
+    "provided", "supplied", "described", "stated", "mentioned", "requested", "listed", "specified", "here is", "here's",
+    "here’s", "sure", "certainly", "of course", "let me", "hope this", "feel free", "caption", "version", "please",
+    "user", "end of", "known", "named", "answer", "response", "assistant", "system", "output", "revision", "meta",
+    "in other words",
+)  # fmt: skip
 _MYSELF = re.compile(r"(?<![\w'’])(?:I|I['’](?:m|ve|d|ll))(?=\s)|\b(?:[Mm]y|[Mm]yself)\b")
 
 _COORDINATES = re.compile(
@@ -102,7 +111,7 @@ def talk_problem(text: str, before: str | None, prompt: str) -> Problem | None:
         or _repeated(text)
         or _language(text)
         or _found("markup", _MARKUP, text)
-        or _found("meta talk", _META, text)
+        or (_found("meta talk", _META, text) if may_hold(small_letters(text), *_OF_META) else None)
         or _found("meta talk", _MYSELF, text)
         or _echo(text, before, prompt)
         or _marks(text)
@@ -174,15 +183,17 @@ _REPEATED = 8
 def _repeated(text: str) -> Problem | None:
     """A sentence that stands there twice, or a run of words that stands there thrice."""
     plain = [" ".join(_plain(sentence)) for sentence in sentences(text)]
+    every = _plain(text)
     twice = next(
         (sentence for sentence, count in Counter(plain).items() if count > 1 and len(sentence.split()) > 2), None
     )
     if twice is not None:
         return "repetition", twice[:60]
-    run = next((run for run, count in Counter(_runs(_plain(text), _REPEATED)).items() if count > 2), None)
+    runs = list(_runs(every, _REPEATED))
+    some = Counter(runs) if len(set(runs)) < len(runs) else {}
+    run = next((run for run, count in some.items() if count > 2), None)
     if run is not None:
         return "repetition", " ".join(run)[:60]
-    every = _plain(text)
     word, count = Counter(every).most_common(1)[0]
     beyond = (len(every) >= 8 and count > len(every) / 3) or any(a == b == c for a, b, c in _runs(every, 3))
     return ("repetition", word) if beyond else None
@@ -216,6 +227,23 @@ def _echo(text: str, before: str | None, prompt: str) -> Problem | None:
 def _asked(prompt: str) -> frozenset[tuple[str, ...]]:
     """The runs of words in a template: there are few of them, and many answers."""
     return frozenset(_runs(_plain(re.sub(r"\{[{%].*?[%}]\}", " \n ", prompt)), _ECHO))
+
+
+#: What a pattern that ignores case takes for a letter of ASCII.
+_ALIKE = frozenset("\u0130\u0131\u017f\u212a")  # I with a dot, i without one, long s, kelvin
+
+
+def small_letters(text: str) -> str | None:
+    """A text in small letters; None if a pattern that ignores case may take others in it for letters of ASCII."""
+    return text.lower() if text.isascii() or _ALIKE.isdisjoint(text) else None
+
+
+def may_hold(small: str | None, *letters: str) -> bool:
+    """Whether a text, of which `small` are :func:`small_letters`, may hold what is never without one of some letters.
+
+    Most of what is looked for is in no text, and to look for letters takes a fiftieth of what a pattern does.
+    """
+    return small is None or any(map(small.__contains__, letters))
 
 
 def folded(text: str) -> str:

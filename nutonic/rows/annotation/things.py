@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from nutonic.chips.scene.description import Described
-from nutonic.rows.annotation.calling import whole_noun
-from nutonic.rows.annotation.talk import folded
+from nutonic.rows.annotation.calling import Noun, noun_of, whole_noun
+from nutonic.rows.annotation.talk import folded, may_hold, small_letters
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,6 +17,8 @@ class Kind:
     """Words for things of a kind, and what shows that there is one."""
 
     words: re.Pattern[str]
+    letters: tuple[str, ...]
+    """What the words begin with: one of these is in every text that has one of them."""
     evidence: re.Pattern[str]
     """Is looked for in nouns, and in tags as ``key=value``."""
 
@@ -24,8 +26,21 @@ class Kind:
 def _kind(words: str, evidence: str) -> Kind:
     return Kind(
         re.compile(rf"\b(?:{words})\b", re.IGNORECASE),
+        _beginnings(words),
         re.compile(evidence, re.IGNORECASE),
     )
+
+
+def _beginnings(words: str) -> tuple[str, ...]:
+    """The letters that each of some words begins with, whatever follows them."""
+    letters, depth, begins = list[str](), 0, True
+    for found in re.finditer(r"[a-z]+(?P<maybe>[?*])?|.", words):
+        if begins:
+            assert found[0][0].isalpha(), f"{words} has one that begins with no letter"
+            letters.append(found[0][:-2] if found["maybe"] else found[0])
+        depth += {"(": 1, ")": -1}.get(found[0], 0)
+        begins = found[0] == "|" and not depth
+    return tuple(dict.fromkeys(letters))
 
 
 _ROADS = (
@@ -181,7 +196,7 @@ KINDS = (
     ),
     _kind(
         r"paths?(?! of)|pathways?|footpaths?|trails?|walkways?|sidewalks?|bridleways?|"
-        r"cycleways?|(?:bike|cycle) (?:paths?|lanes?)|stairs|steps",
+        r"cycleways?|bike (?:paths?|lanes?)|cycle (?:paths?|lanes?)|stairs|steps",
         r"footway|path|cycleway|bridleway|track|pedestrian|sidewalk|steps|trail|walk|crossing",
     ),
     _kind(
@@ -216,7 +231,7 @@ KINDS = (
         r"industr|factory|warehouse|works|plant|depot|refinery",
     ),
     _kind(
-        r"(?:solar|photovoltaic) (?:panels?|farms?|arrays?|plants?)|solar\w*",
+        r"solar (?:panels?|farms?|arrays?|plants?)|photovoltaic (?:panels?|farms?|arrays?|plants?)|solar\w*",
         r"solar|photovoltaic",
     ),
     _kind(
@@ -224,7 +239,8 @@ KINDS = (
         r"wind|turbine",
     ),
     _kind(
-        r"(?:power|transmission|electric\w*) (?:lines?|towers?|poles?|stations?)|pylons?|substations?",
+        r"power (?:lines?|towers?|poles?|stations?)|transmission (?:lines?|towers?|poles?|stations?)|"
+        r"electric\w* (?:lines?|towers?|poles?|stations?)|pylons?|substations?",
         r"power|pylon|substation",
     ),
     _kind(
@@ -276,7 +292,7 @@ _EVERY = (*KINDS, _SURFACES)
 class Evidence:
     """What is known to be there, and what of it decides about the things of a text; worked out once for a description."""
 
-    called: tuple[re.Pattern[str], ...]
+    called: tuple[Noun, ...]
     """What elements are called, the longest first."""
     words: frozenset[str]
     """Of nouns and of the values of tags."""
@@ -288,14 +304,14 @@ class Evidence:
 
 def evidence_of(elements: Iterable[Described], nouns: Collection[str]) -> Evidence:
     """What elements are evidence of. `nouns`: all that a policy of tags can call a thing."""
-    parts = dict.fromkeys(
-        part for each in elements for part in (each.noun, *(f"{key}={value}" for key, value in each.tags))
-    )
+    every = tuple(elements)
+    tags = {tag for each in every for tag in each.tags}
+    parts = {each.noun for each in every} | {f"{key}={value}" for key, value in tags}
     words = frozenset(word for part in parts for word in _words_of(part))
     shown = frozenset[int]().union(*map(_supported, parts))
     plain = sorted((part for part in parts if "=" not in part), key=lambda noun: (-len(noun), noun))
     return Evidence(
-        called=tuple(map(whole_noun, plain)),
+        called=tuple(map(noun_of, plain)),
         words=words,
         strange=tuple(kind for number, kind in enumerate(_EVERY) if number not in shown),
         nouns=tuple(
@@ -308,12 +324,17 @@ def evidence_of(elements: Iterable[Described], nouns: Collection[str]) -> Eviden
 
 def thing_problem(text: str, evidence: Evidence) -> str | None:
     """A thing of a text of which there is no evidence; None if there is none."""
+    small = small_letters(text)
     for called in evidence.called:  # so that water is not found in a water tower that is there
-        text = called.sub("it", text)
+        if called.letters is None or may_hold(small, called.letters):
+            text = called.pattern.sub("it", text)
+    small = small_letters(text)
     for kind in evidence.strange:
-        strange = next((each[0] for each in kind.words.finditer(text) if each[0].lower() not in evidence.words), None)
-        if strange is not None:
-            return strange
+        if may_hold(small, *kind.letters):
+            words = (each[0] for each in kind.words.finditer(text))
+            strange = next((word for word in words if word.lower() not in evidence.words), None)
+            if strange is not None:
+                return strange
     letters = folded(text)
     for noun, part in evidence.nouns:
         # Of hundreds of nouns a text has a few: looking for their letters is all that most take.
