@@ -52,9 +52,9 @@ if TYPE_CHECKING:
     from nutonic.run.packs.pack import Packed, pack
     from nutonic.run.packs.push import Pushed, push
     from nutonic.run.preview.preview import preview
-    from nutonic.run.rebuild import verify
     from nutonic.run.results import Summary
     from nutonic.run.run import build
+    from nutonic.run.verify import verify
     from nutonic.sources.earthengine.imagery import EarthEngineImagery
     from nutonic.sources.earthengine.labels import EarthEngineLabels
     from nutonic.sources.raster import RasterSource
@@ -102,7 +102,7 @@ _HOME = {
     "WorkersChanged": "nutonic.run.callbacks",
     "progress": "nutonic.cli.progress",
     "TilesSaved": "nutonic.core.callbacks",
-    "verify": "nutonic.run.rebuild",
+    "verify": "nutonic.run.verify",
     "pack": "nutonic.run.packs.pack",
     "Packed": "nutonic.run.packs.pack",
     "push": "nutonic.run.packs.push",

@@ -292,7 +292,7 @@ def cube(
 def verify(directory: Place, deep: bool, fix: bool, rebuild: int, as_json: bool) -> None:
     """Prove a dataset whole: exit code 0 whole, 1 not whole, 2 not a nutonic tree."""
     from nutonic.cli import console
-    from nutonic.run.rebuild import verify as run_verify
+    from nutonic.run.verify import verify as run_verify
 
     verdict = run_verify(directory, deep=deep, fix=fix, rebuild=rebuild)
     if as_json:

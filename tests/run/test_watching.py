@@ -30,7 +30,15 @@ from nutonic.cli.interrupts import Interrupts
 from nutonic.errors import InputError, MissingExtra
 from nutonic.run import cluster as connection
 from nutonic.run import dask_report as performance
-from nutonic.run.callbacks import BatchFinished, BuildEnded, BuildStarted, Callback, StageBegun, WorkersChanged
+from nutonic.run.callbacks import (
+    BatchFinished,
+    BuildEnded,
+    BuildStarted,
+    Callback,
+    CallbackGroup,
+    StageBegun,
+    WorkersChanged,
+)
 from nutonic.run.cluster import Cluster
 from nutonic.run.results import BatchDone
 from nutonic.run.run import build
@@ -217,6 +225,20 @@ def test_events_come_in_their_order_with_what_happened(clean, tmp_path, workers)
     build(load_recipe(clean.recipe), out, workers=workers, callbacks=[again])
     assert [type(event) for event in again.events] == [BuildStarted, BuildEnded]
     assert again.events[0] == BuildStarted(wanted=9, done_before=9)
+
+
+def test_a_group_passes_every_event_on():
+    """One that it did not know would be heard by nobody."""
+    events = [name for name in vars(Callback) if name.startswith("on_")]
+    heard: list[tuple[str, object]] = []
+    one = type(
+        "One", (Callback,), {name: lambda self, event, name=name: heard.append((name, event)) for name in events}
+    )
+    group = CallbackGroup([one(), one()])
+    for name in events:
+        getattr(group, name)(name)
+    assert heard == [(name, name) for name in events for _ in range(2)]
+    assert len(events) >= 7
 
 
 @pytest.mark.sampled(one_in=4, among="callbacks")

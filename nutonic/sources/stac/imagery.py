@@ -75,7 +75,7 @@ class StacSource(Shown, SourceDefaults):
     sign: str | None = None
     """``"planetary-computer"``: sign addresses where they are read. Of the Planetary Computer itself that is known."""
     allow_hosts: tuple[str, ...] = ()
-    """Hosts that files may be read from besides the catalogue's own; see :class:`nutonic.sources.access.Access`."""
+    """Hosts that files may be read from besides the catalogue's own; see :class:`nutonic.io.access.Access`."""
     keep_query: tuple[str, ...] = ()
     """Keys of queries in hrefs that anybody may know, such as ``versionId``; an href with any other is refused."""
     masks: tuple[str, ...] = ()

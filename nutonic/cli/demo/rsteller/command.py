@@ -16,8 +16,8 @@ from nutonic.cli.screen import say
 from nutonic.io.objects import Store
 from nutonic.planning.kinds import planned_into
 from nutonic.recipe.yaml import load_recipe
-from nutonic.run.rebuild import verify
 from nutonic.run.run import build
+from nutonic.run.verify import verify
 
 #: The least number of patches that a sound demo yields, and how many are shown.
 LEAST_PATCHES, SHOWN = 20, 24

@@ -30,7 +30,10 @@ _SHAPES: Mapping[str, tuple[rows.Shape, Configure, str]] = {
     "qwen": (rows.qwen_row, configs.qwen, "# see qwen_data.py"),
 }
 
-_COMMANDS = {"trl": "trl sft --config trl.yaml", "unsloth": "python train.py"}
+_INSIDE: Mapping[str, tuple[Configure, str]] = {
+    "trl": (configs.trl, "trl sft --config trl.yaml"),
+    "unsloth": (configs.unsloth, "python train.py"),
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,14 +112,14 @@ class Inside:
 
     def finish(self, shards: Shards, facts: TreeFacts, put: Put) -> None:
         """The trainer's own file."""
-        configure = configs.trl if self.name == "trl" else configs.unsloth
+        configure, _ = _INSIDE[self.name]
         for path, text in configure(_start(shards, facts, self.boxes)).items():
             put(path, text.encode())
 
     def loading(self, shards: Shards, facts: TreeFacts) -> Loading:
         """By the trainer, or as Parquet is."""
         loaded = self._files.loading(shards, facts)
-        code = f"```sh\n{_COMMANDS[self.name]}   # in this folder\n```\n\n{loaded.code}"
+        code = f"```sh\n{_INSIDE[self.name][1]}   # in this folder\n```\n\n{loaded.code}"
         return Loading(configs=loaded.configs, layout=loaded.layout, code=code)
 
 
