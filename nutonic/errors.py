@@ -129,8 +129,8 @@ class Corrupt(StoreError):
 class MissingExtra(NutonicError, ImportError):
     """An optional dependency is not installed; its message has the command that brings it to where nutonic is."""
 
-    def __init__(self, message: str) -> None:
-        super().__init__(as_installed(message))
+    def __init__(self, message: str, *, band: str | None = None) -> None:
+        super().__init__(as_installed(message), band=band)
 
 
 def as_installed(text: str) -> str:

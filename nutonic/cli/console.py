@@ -17,6 +17,7 @@ from nutonic.cli.screen import say
 from nutonic.core.model import Json, Reject
 from nutonic.core.units import duration, size
 from nutonic.dataset.reasons import WHAT_TO_DO
+from nutonic.dataset.report.values import Report, Section, Table
 from nutonic.inert import inert
 from nutonic.io.buckets.address import Place
 from nutonic.planning.pins import missing_line
@@ -160,6 +161,28 @@ def _rejects(counts: Mapping[str, int], examples: Mapping[str, str], title: str 
             yield f"          such as {examples[reason]}"
         if reason in WHAT_TO_DO:
             yield f"          {WHAT_TO_DO[reason]}"
+
+
+def show_preview(report: Report, path: Path) -> None:
+    """Print what a preview gave, where its page is, and what there is no chip of, with why."""
+    said = [report.state, *(line for section in report.sections for line in _of_section(section))]
+    say([*said, f"wrote {path}: open it in a browser"])
+
+
+def _of_section(section: Section) -> Iterator[str]:
+    """What a page's section says of things that are not there: the first of each reason."""
+    tables = [block for block in section.blocks if isinstance(block, Table)]
+    if section.id == "left-out" and any(table.rows for table in tables):
+        cells = [cells for table in tables for cells in _texts(table)]
+        counts = {reason: int(many.replace(",", "")) for reason, many, *_ in cells}
+        yield from _rejects(counts, {reason: such.partition(" · ")[0] for reason, _, such, *_ in cells})
+    if section.id == "failures":
+        for table in tables:
+            yield from (f"{place} failed for now, {reason}: {error}" for place, reason, error in _texts(table)[:_SHOWN])
+
+
+def _texts(table: Table) -> list[list[str]]:
+    return [[cell.text for cell in row] for row in table.rows]
 
 
 def _failures(failures: Sequence[Failure]) -> Iterator[str]:

@@ -125,14 +125,14 @@ def preview(source: Path, n: int, out: Path | None) -> None:
 
     They are made as a build makes them, of places drawn at random. Of a dataset's folder, they are its own.
     """
+    from nutonic.cli import console
     from nutonic.dataset.report.report import refuse_other
     from nutonic.run.preview.preview import preview as make_preview
 
     path = out or Path("preview.html")
     refuse_other(path)  # before any work
     made = make_preview(source, n)
-    click.echo(made.report.state)
-    click.echo(f"wrote {made.save(path)}: open it in a browser")
+    console.show_preview(made.report, made.save(path))
     sys.exit(OK if made.chips else INCOMPLETE)
 
 

@@ -72,9 +72,11 @@ def area_grid(area: Area, *, crs: str | None = None, resolution: float = 10.0, e
     if outline.is_empty or west == east or south == north:
         raise GridError(f"the area has no extent: west {west:g}, south {south:g}, east {east:g}, north {north:g}")
     if east - west > WIDEST:
-        raise GridError(
-            f"the area is {east - west:.1f}° wide, one UTM zone serves {WIDEST:g}°: cut it and open the parts"
+        turned = len(numbers) == 4 and numbers[0] > numbers[2]
+        todo = (
+            f"are west ({numbers[0]:g}) and east ({numbers[2]:g}) swapped?" if turned else "cut it and open the parts"
         )
+        raise GridError(f"the area is {east - west:.1f}° wide, one UTM zone serves {WIDEST:g}°: {todo}")
     lon, lat = east_of((west + east) / 2), (south + north) / 2
     return _hull(outline, crs or f"EPSG:{utm_epsg(lon, lat)}", resolution)
 
@@ -102,7 +104,10 @@ def _numbers(area: Area) -> list[float]:
 
 def _box(west: float, south: float, east: float, north: float) -> shapely.Geometry:
     if not (-180 <= west <= 180 and -180 <= east <= 180 and -90 <= south <= north <= 90):
-        raise GridError(f"({west:g}, {south:g}, {east:g}, {north:g}) is not west, south, east, north in degrees")
+        swapped = "; are south and north swapped?" if -90 <= north < south <= 90 else ""
+        raise GridError(
+            f"({west:g}, {south:g}, {east:g}, {north:g}) is not west, south, east, north in degrees{swapped}"
+        )
     return outline_of((west, south, east, north))
 
 

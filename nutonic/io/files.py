@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import io
 import os
+import re
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -15,6 +16,12 @@ from nutonic.errors import StoreError
 
 #: Bytes that are read at a time.
 _PIECE = 2**20
+
+
+def of_windows(path: str | Path) -> str:
+    """What to say of a path that is one of Windows, on another system; nothing of others."""
+    is_odd = os.name != "nt" and re.search(r"(^|/)[A-Za-z]:\\", str(path)) is not None
+    return " (a path of Windows: here folders are set apart by /)" if is_odd else ""
 
 
 def open_regular(path: str | Path) -> BufferedReader:

@@ -94,6 +94,9 @@ def parse_recipe(content: Mapping[str, Any], where: str = "recipe", folder: Path
 def _is_echo(problem: Mapping[str, Any], problems: Sequence[Mapping[str, Any]]) -> bool:
     """Whether pydantic finds a list too short only since something in it is wrong, which is told already."""
     loc = problem["loc"]
+    if problem["type"] == "string_type" and loc and loc[-1] == "str":  # a name, in whose place there are keys
+        loc = loc[:-1]
+        return any(other is not problem and other["loc"][: len(loc)] == loc for other in problems)
     return problem["type"] == "too_short" and any(
         other is not problem and other["loc"][: len(loc)] == loc for other in problems
     )
@@ -206,16 +209,42 @@ def _explain(problem: Mapping[str, Any], model: type[BaseModel]) -> str:
     if loc == ("kind",) and model is Recipe:
         return f"kind: {_shown(problem['input'])} is no kind of recipe: write kind: patches, or leave it out"
     if problem["type"] == "extra_forbidden":
-        close = difflib.get_close_matches(str(loc[-1])[:40], list(_siblings(loc, model)), n=1)
-        return f"{key} is not a key of a recipe" + (f": did you mean {close[0]}?" if close else "")
+        return f"{key} is not a key of a recipe{_meant(loc, model)}"
     if problem["type"] == "missing":
         return f"{key} is missing"
     if problem["type"] == "string_pattern_mismatch" and loc[-1] == "name":
         return f"{key}: write letters, digits, dots, dashes and underscores, without blanks, not {_shown(problem['input'])}"
+    if problem["type"] == "string_pattern_mismatch" and "colors" in loc:
+        return f"{key}: write #rrggbb, such as #56b4e9, not {_shown(problem['input'])}"
+    if loc[-1:] == ("assets",) and problem["type"] in ("too_short", "too_long"):
+        return f"{key}: name three, to be red, green and blue, not {_shown(problem['input'])}"
+    if loc[-1:] == ("[key]",) and problem["type"] == "int_parsing":
+        return f"{'.'.join(map(str, loc[:-2]))}: its keys are values of pixels, whole numbers, not {_shown(loc[-2])}"
     message = _PLAINER.get(problem["type"], problem["msg"].removeprefix("Value error, "))
-    return (
-        f"{key}: {message}" if problem["type"] == "value_error" else f"{key}: {message}, not {_shown(problem['input'])}"
-    )
+    if problem["type"] == "value_error":
+        return f"{key}: {message}"
+    return f"{key}: {message}, not {_shown(problem['input'])}{_percent(problem)}"
+
+
+def _meant(loc: tuple[Any, ...], model: type[BaseModel]) -> str:
+    """The key that was meant: one that is spelt nearly so, or one of the same name elsewhere."""
+    close = difflib.get_close_matches(str(loc[-1])[:40], list(_siblings(loc, model)), n=1)
+    if close:
+        return f": did you mean {close[0]}?"
+    fields = {
+        name: getattr(_model_in(field.annotation), "model_fields", ()) for name, field in model.model_fields.items()
+    }
+    parts = [name for name, of_part in fields.items() if loc[-1] in of_part]
+    return f": did you mean {' or '.join(f'{part}.{loc[-1]}' for part in parts[:2])}?" if parts else ""
+
+
+def _percent(problem: Mapping[str, Any]) -> str:
+    """How a share is written, where it was given in percent."""
+    value = problem["input"]
+    is_share = problem["type"] == "less_than_equal" and problem.get("ctx", {}).get("le") == 1
+    if not is_share or not isinstance(value, int | float) or not 1 < value <= 100:
+        return ""
+    return f": write {value / 100:g} for {value:g} %"
 
 
 def _shown(value: Any) -> str:

@@ -166,6 +166,10 @@ def _client_of(cluster: Cluster) -> Client:
     address = redact(str(cluster.scheduler).rpartition("@")[2])
     if not re.fullmatch(_ADDRESS, str(cluster.scheduler)):
         raise InputError(f"{address!r} is no address of a Dask scheduler: write tcp://HOST:PORT or tls://HOST:PORT")
+    if address.startswith(("http:", "https:")):
+        raise InputError(
+            f"{address} is that of a web page, such as Dask's dashboard: the scheduler's is tcp://HOST:8786"
+        )
     hint = "" if given or not address.startswith("tls:") else f"; {_TLS}"
     security = Security(**given, require_encryption=True) if given else None
     if security is not None:
@@ -175,7 +179,8 @@ def _client_of(cluster: Cluster) -> Client:
         # Not the default at once: one that never comes to be would stay it, and whoever computes later would wait for it.
         return Client(cluster.scheduler, timeout=_ANSWER_S, security=security, set_as_default=False)
     except OSError as error:
-        raise Unreachable(f"no Dask scheduler answers at {address}: {type(error).__name__}{hint}") from None
+        start = "start one (dask scheduler), or leave --scheduler out"
+        raise Unreachable(f"no Dask scheduler answers at {address}: {type(error).__name__}{hint}: {start}") from None
     except (ValueError, TypeError, RuntimeError, ImportError) as error:
         why = f"{type(error).__name__}: {redact(str(error)):.100}{hint}"
         raise InputError(f"cannot use a Dask scheduler at {address}: {why}") from None

@@ -51,7 +51,7 @@ MISTAKES = {
         ("splits: train + validation + test is 1.3, not 1",), {"splits": {"train": 0.9, "validation": 0.2}}
     ),
     "a split by what is not there": Mistake(
-        ("splits.by", "'place' or 'block'", "'country'"), {"splits": {"by": "country"}}
+        ("splits.by", "'place', 'block'", "'country'"), {"splits": {"by": "country"}}
     ),
     "percent for a share": Mistake(
         ("tiles.min_valid_fraction", "less than or equal to 1", "95"), {"tiles": {"min_valid_fraction": 95}}
@@ -70,7 +70,29 @@ MISTAKES = {
     "a token in the recipe": Mistake(
         ("context.mapbox.token is not a key",), {"context": {"mapbox": {"enabled": True, "token": "pk.1"}}}
     ),
+    "a key of a part outside of it": Mistake(
+        ("max_cloud_cover is not a key of a recipe", "did you mean imagery.max_cloud_cover?"), {"max_cloud_cover": 10}
+    ),
+    "shares in percent": Mistake(
+        ("splits.train", "not 80: write 0.8 for 80 %"), {"splits": {"train": 80, "validation": 10, "test": 10}}
+    ),
+    "kilometres for metres": Mistake(
+        ("5.12 m is not a whole number of 10.0 m pixels", "grid.extent_m"), {"grid": {"extent_m": 5.12}}
+    ),
+    "a number with its unit": Mistake(("grid.resolution_m", "'10m'"), {"grid": {"resolution_m": "10m"}}),
+    "a size of nothing": Mistake(("tiles.size", "greater than or equal to 16", "0"), {"tiles": {"size": 0}}),
+    "fewer than no places": Mistake(("pois.limit", "greater than or equal to 1", "-5"), {"pois": {"limit": -5}}),
     # Of imagery
+    "dates the wrong way round": imagery("imagery.datetime", "ends before it starts", datetime="2024-10-31/2024-04-01"),
+    "dates with a word between": imagery(
+        "imagery.datetime", "write 2024-04-01/2024-10-31", datetime="2024-04-01 to 2024-10-31"
+    ),
+    "two assets for three": imagery(
+        "imagery.assets: name three, to be red, green and blue", "['red', 'green']", assets=["red", "green"]
+    ),
+    "another collection": imagery(
+        "5 are of another collection (synthetic-l2a)", "imagery.collection", collection="sentinel-2"
+    ),
     "a date as in letters": imagery(
         "imagery.datetime", "'summer 2024'", "write 2024-04-01/2024-10-31", datetime="summer 2024"
     ),
@@ -104,7 +126,26 @@ MISTAKES = {
         "labels.dataset.classes.300", "less than or equal to 255", "300", **table(classes={300: "a"})
     ),
     "a label twice": labels("labels.dataset.classes", "a label of its own", **table(classes={1: "a", 2: "a"})),
+    "classes the wrong way round": labels(
+        "labels.dataset.classes: its keys are values of pixels", "'water'", **table(classes={"water": 1})
+    ),
+    "classes as a list": labels(
+        "labels.dataset.classes", "keys with values", "['water', 'trees']", **table(classes=["water", "trees"])
+    ),
+    "a class that is none as well": labels(
+        "labels.dataset: uses 0 both as a class and as unknown", **table(classes={0: "water"})
+    ),
+    "a colour by its name": labels(
+        "labels.dataset.colors.1: write #rrggbb", "'blue'", **table(classes={1: "water"}, colors={1: "blue"})
+    ),
+    "labels that are not there": labels("nowhere.tif does not exist", "labels.path", path="nowhere.tif"),
     # Of places
+    "a folder for a file": Mistake(("places file", "is a directory", "pois.path"), {"pois": {"path": "."}}),
+    "a path of Windows": Mistake(
+        ("no such file", "a path of Windows", "pois.path"), {"pois": {"path": "C:\\Users\\me\\pois.csv"}}
+    ),
+    "an empty file": places("", "mine.csv is empty", "id,lon,lat", "pois.path"),
+    "a first line alone": places("lon,lat\n", "no usable place in 0 rows"),
     "longitude and latitude swapped": places(
         "lon,lat\n46.686,18.019\n46.674,18.046\n", "are longitude and latitude swapped?"
     ),
@@ -146,3 +187,54 @@ def test_a_tab_is_told_as_a_tab(tmp_path):
     path.write_text("name: x\npois:\n\tpath: pois.csv\n")
     said = nutonic("plan", path)
     assert (said.code, "line 3" in said.err, "is it a tab? Indent with blanks" in said.err) == (2, True, True)
+
+
+#: Commands with what is wrong in them: the exit code, and what is said. Each is run where there is a recipe, of whatever.
+COMMANDS = {
+    "build recipe.yaml --out out --scheduler localhost": (2, ("'localhost'", "tcp://HOST:PORT")),
+    "build recipe.yaml --out out --scheduler http://127.0.0.1:8787": (2, ("http://127.0.0.1:8787", "tcp://HOST:8786")),
+    "build recipe.yaml --out out --scheduler tcp://127.0.0.1:9": (1, ("tcp://127.0.0.1:9", "leave --scheduler out")),
+    "build recipe.yaml": (2, ("Missing option '--out'",)),
+    "build recipe.yaml --out out --limit 0": (2, ("--limit", "0 is not in the range")),
+    "build recipe.yaml --out recipe.yaml": (2, ("recipe.yaml is a file", "--out must name a folder")),
+    "build mine.yaml --out out": (2, ("cannot read the recipe mine.yaml", "nutonic init")),
+    "plan .": (2, ("it is a directory", "nutonic init")),
+    "preview recipe.yaml -n 0": (2, ("'-n'", "0 is not in the range")),
+    "verify nowhere": (2, ("nowhere is not a nutonic tree",)),
+    "report recipe.yaml": (2, ("recipe.yaml is not a nutonic tree",)),
+    "catalogue recipe.yaml --datetime 2024-01-01": (2, ("not recognized", "name GeoTIFFs")),
+    "catalogue recipe.yaml": (2, ("Missing option '--datetime'",)),
+    "cube recipe.yaml --out out": (2, ("cube.area is missing", "--area")),
+    "cube recipe.yaml --out out --area 18.05,46.6,18,46.7": (2, ("are west (18.05) and east (18) swapped?",)),
+    "cube recipe.yaml --out out --area 18,46.7,18.05,46.6": (2, ("are south and north swapped?",)),
+}
+
+
+def beside(recipe_path: Path, folder: Path, **labels: Any) -> Path:
+    """The recipe in another folder, its inputs where they were."""
+    whole = yaml.safe_load(recipe_path.read_text())
+    for part, key in (("pois", "path"), ("imagery", "url"), ("labels", "path")):
+        whole[part][key] = str(recipe_path.parent / whole[part][key])
+    whole["labels"] |= labels
+    path = folder / "recipe.yaml"
+    path.write_text(yaml.safe_dump(whole))
+    return path
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_command_that_cannot_be_says_what_is_wrong_with_it(recipe_path, tmp_path, monkeypatch, command):
+    code, said = COMMANDS[command]
+    beside(recipe_path, tmp_path)
+    monkeypatch.chdir(tmp_path)
+    before = listing(tmp_path)
+    done = nutonic(*command.split())
+    assert (done.code, [words for words in said if words not in " ".join(done.err.split())]) == (code, []), done.err
+    assert (done.out, "Traceback" in done.err, listing(tmp_path)) == ("", False, before)
+
+
+def test_a_preview_without_a_chip_says_why_where_it_is_asked_for(recipe_path, tmp_path):
+    path = beside(recipe_path, tmp_path, dataset={"name": "x", "unknown": 0, "classes": {99: "water"}})
+    said = nutonic("preview", path, "-n", "2", "--out", tmp_path / "page.html")
+    assert said.code == 1
+    assert "unusable labels" in said.out
+    assert "labels.remap translates others" in said.out

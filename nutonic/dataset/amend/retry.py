@@ -74,5 +74,6 @@ def _is_wanted(place: Json, reason: str) -> bool:
 def _none(reason: str, reasons: Counter[str], of_plan: Collection[str]) -> str:
     if reason in of_plan:
         return f"--retry-rejects: {reason!r} was found out by the plan: --replan looks again"
-    told = ", ".join(f"{each} ({count})" for each, count in reasons.most_common()) or "none was left out"
-    return f"--retry-rejects: no place was left out for {reason!r:.60}; reasons are: {told}"
+    told = ", ".join(f"{each} ({count})" for each, count in reasons.most_common())
+    others = f"reasons are: {told}" if told else "none was left out for any other reason"
+    return f"--retry-rejects: no place was left out for {reason!r:.60}; {others}"

@@ -16,6 +16,7 @@ from typing import BinaryIO
 
 from nutonic.core.model import Reject
 from nutonic.errors import PoiError
+from nutonic.io.files import of_windows
 from nutonic.planning.places import hub as pois_hub
 from nutonic.planning.places.columns import Places
 from nutonic.planning.places.geojson import geojson_rows
@@ -150,9 +151,8 @@ def _opened(path: str) -> Iterator[BufferedReader]:
     except (EOFError, zlib.error, gzip.BadGzipFile):
         raise PoiError(f"{path} is no whole gzip file: is it cut off?") from None
     except OSError as error:
-        raise PoiError(
-            f"cannot read the places file {path}: {(error.strerror or 'unreadable').lower()}; see pois.path"
-        ) from None
+        why = f"{(error.strerror or 'unreadable').lower()}{of_windows(path)}"
+        raise PoiError(f"cannot read the places file {path}: {why}; see pois.path") from None
 
 
 def _reader(path: str) -> tuple[str, _Reader]:

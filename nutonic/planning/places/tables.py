@@ -169,6 +169,8 @@ def _begun(lines: Iterator[str], path: str, pois: Pois, *, quoted: bool = True) 
                 return table, skipped + 1, itertools.chain(head if first else (), lines)
     table = tables[0] if tables else _table(head, delimiters[0], columns, quoted)
     where = f"its line {skipped + 1} names" if skipped else "its first line names"
+    if not (first or comment or skipped):
+        raise PoiError(f"{path} is empty: its first line names columns, such as id,lon,lat; see pois.path")
     if error := columns.missing([table.found], table.names, where):
         raise error
     return table, skipped + table.lines + 1, itertools.chain(head[table.lines :], lines)

@@ -12,6 +12,7 @@ from pathlib import Path, PurePosixPath
 from urllib.parse import urlsplit
 
 from nutonic.errors import InputError, Refused
+from nutonic.io.files import of_windows
 from nutonic.secrets import holds_secret, redact, unnamed_keys
 from nutonic.sources.rasters.vrt import Placement, sources_of
 
@@ -66,7 +67,7 @@ def _pieces(path: str, keep_query: Collection[str] = ()) -> Iterator[Piece]:
     if rest and glob.has_magic(rest):
         yield from _files(_matches(base, rest))
     elif rest:
-        raise InputError(f"{base / rest} does not exist; see labels.path")
+        raise InputError(f"{base / rest} does not exist{of_windows(base / rest)}; see labels.path")
     elif base.is_dir():
         yield from _files(_inside(base))
     elif base.suffix.lower() == ".vrt":

@@ -12,7 +12,7 @@ from odc.geo.geobox import GeoBox
 from nutonic.core.footprints import ground_of
 from nutonic.core.model import Json
 from nutonic.core.times import Interval, utc_text
-from nutonic.errors import InputError
+from nutonic.errors import InputError, ReadFailed
 from nutonic.inert import inert, unseen
 from nutonic.io import raster as rasters
 from nutonic.sources.rasters.paths import pieces_of
@@ -67,7 +67,10 @@ def _files(paths: Sequence[str]) -> list[str]:
 
 
 def _item(path: str, moment: str, folder: Path, collection: str) -> Json:
-    header = rasters.header(path)
+    try:
+        header = rasters.header(path)
+    except ReadFailed as error:
+        raise InputError(f"{error}: name GeoTIFFs, or other rasters that GDAL reads") from None
     grid = GeoBox(header.shape, header.transform, header.crs)
     outline = ground_of(grid)
     west, south, east, north = outline.bounds
