@@ -1,0 +1,202 @@
+"""A million places, step by step, with what each process takes: the figure and the table of docs/scale.md.
+
+``python -m benchmarks.million --places 1000000 --folder FOLDER``; whatever ends it, the same command goes on. Places have
+pixels that cost nothing and one row each. A scheduler and workers are started as a user starts them, so that the memory of
+each can be told from the driver's. ``--draw FILE`` puts what was measured into a figure.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+import psutil
+import yaml
+
+from benchmarks.scale import world
+
+#: One row a place: a short caption.
+_ONE_ROW = {"captions": ["brief"], "grounding": False, "per_class": False, "per_class_grounding": False}
+
+#: Seconds between looks at the processes.
+_LOOK_S = 1.0
+
+#: Steps of this command, each a process of its own: its stages are those that it tells.
+_STEPS = ("build", "verify")
+
+
+def made(folder: Path, places: int) -> Path:
+    """The world and its recipe, made once."""
+    recipe = folder / "recipe.yaml"
+    if not (folder / "made").exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        world(folder, places)
+        value = yaml.safe_load(recipe.read_text())
+        value["rows"] = _ONE_ROW | {"min_region_px": 1}
+        recipe.write_text(yaml.safe_dump(value))
+        (folder / "made").touch()
+    return recipe
+
+
+# In a child
+
+
+def tell(**what: Any) -> None:
+    """Tell the parent that something begins."""
+    print(json.dumps(what), flush=True)
+
+
+def build(folder: Path, scheduler: str) -> None:
+    """Plan, build and finish, or go on with it."""
+    import nutonic as nt
+
+    class Told(nt.Callback):
+        done = 0
+
+        def on_stage(self, event: nt.StageBegun, /) -> None:
+            tell(stage=event.text.split()[0])
+
+        def on_start(self, event: nt.BuildStarted, /) -> None:
+            self.done = event.done_before
+            tell(stage="running", done=self.done)
+
+        def on_batch(self, event: nt.BatchFinished, /) -> None:
+            self.done += event.result.finished
+
+        def on_end(self, event: nt.BuildEnded, /) -> None:
+            tell(stage="end", done=self.done)
+
+    nt.build(folder / "recipe.yaml", folder / "tree", workers=nt.Cluster(scheduler=scheduler), callbacks=[Told()])
+
+
+def verify(folder: Path) -> None:
+    """Prove the tree whole."""
+    import nutonic as nt
+
+    tell(stage="verifying")
+    verdict = nt.verify(folder / "tree")
+    tell(stage="end", done=verdict.done, problems=list(verdict.problems[:3]))
+
+
+# In the parent
+
+
+@contextmanager
+def started(*arguments: str, **options: Any) -> Iterator[subprocess.Popen[str]]:
+    """A Python process that is ended with the block."""
+    process = subprocess.Popen([sys.executable, "-m", *arguments], text=True, **options)
+    try:
+        yield process
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def taken(processes: Mapping[str, psutil.Process]) -> dict[str, dict[str, float]]:
+    """Resident megabytes and CPU seconds of each process until now."""
+    told = {}
+    for role, process in processes.items():
+        try:
+            times = process.cpu_times()
+            told[role] = {"mb": process.memory_info().rss / 1e6, "cpu": times.user + times.system}
+        except psutil.Error:
+            continue
+    return told
+
+
+def step(folder: Path, name: str, places: int, workers: int) -> None:
+    """Run a step in a child, and keep what all processes took, once a second and where a stage begins."""
+    with ExitStack() as stack, (folder / "samples.jsonl").open("a") as samples:
+        roles: dict[str, psutil.Process] = {}
+        arguments = ["benchmarks.million", "--folder", str(folder), "--step", name]
+        if name == "build":
+            file = folder / f"scheduler-{os.getpid()}.json"
+            told = [f"--scheduler-file={file}"]
+            quiet: dict[str, Any] = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+            began = stack.enter_context(started("dask", "scheduler", "--port=0", "--dashboard-address=:0", *told, **quiet))
+            roles["scheduler"] = psutil.Process(began.pid)
+            options = ["--nthreads=1", "--no-nanny", "--preload=benchmarks.free", f"--local-directory={folder}"]
+            for number in range(workers):
+                worker = stack.enter_context(started("dask", "worker", *told, *options, **quiet))
+                roles[f"worker {number + 1}"] = psutil.Process(worker.pid)
+            while not file.exists():
+                time.sleep(0.1)
+            arguments += ["--scheduler", json.loads(file.read_text())["address"]]
+        child = stack.enter_context(started(*arguments, stdout=subprocess.PIPE))
+        roles["driver"] = psutil.Process(child.pid)
+        os.set_blocking(child.stdout.fileno(), False)  # type: ignore[union-attr]
+        began_at, stage, over = time.time(), "starting", False
+        while not over:
+            over = child.poll() is not None
+            line = child.stdout.readline()  # type: ignore[union-attr]
+            mark = json.loads(line) if line else {}
+            stage = mark.get("stage", stage)
+            record = {"places": places, "step": name, "run": round(began_at), "s": time.time() - began_at}
+            samples.write(json.dumps({**record, "stage": stage, **mark, "taken": taken(roles)}) + "\n")
+            samples.flush()
+            if not line:
+                time.sleep(_LOOK_S)
+        if child.returncode:
+            raise SystemExit(f"{name} ended with {child.returncode}: run the same command again")
+    (folder / f"{name}.done").touch()
+
+
+def table(folder: Path) -> list[dict[str, Any]]:
+    """What each stage took: CPU milliseconds a place of all processes together, and the most megabytes of each role.
+
+    A build that was killed and went on counts with the places that it did.
+    """
+    records = [json.loads(line) for line in (folder / "samples.jsonl").read_text().splitlines()]
+    rows: list[dict[str, Any]] = []
+    stages = ("planning", "running", "finishing", "verifying")
+    for name in stages:
+        cpu, wall, most = 0.0, 0.0, dict[str, float]()
+        for before, after in zip(records, records[1:], strict=False):
+            if before["stage"] != name or before["run"] != after["run"]:
+                continue
+            wall += after["s"] - before["s"]
+            for role, value in after["taken"].items():
+                cpu += value["cpu"] - before["taken"].get(role, value)["cpu"]
+                kind = role.split()[0]
+                most[kind] = max(most.get(kind, 0.0), value["mb"])
+        places = records[-1]["places"]
+        rows.append(
+            {"stage": name, "places": places, "cpu_ms": round(1000 * cpu / places, 3), "wall_s": round(wall), "mb": {k: round(v) for k, v in most.items()}}
+        )
+    return rows
+
+
+def main() -> None:
+    """Read the command line, and do what is left."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--folder", type=Path, required=True)
+    parser.add_argument("--places", type=int, default=1_000_000)
+    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--step", choices=_STEPS, help=argparse.SUPPRESS)
+    parser.add_argument("--scheduler", help=argparse.SUPPRESS)
+    parser.add_argument("--again", nargs="*", choices=_STEPS, default=(), help="steps to do again")
+    asked = parser.parse_args()
+    if asked.step == "build":
+        build(asked.folder, asked.scheduler)
+        return
+    if asked.step == "verify":
+        verify(asked.folder)
+        return
+    made(asked.folder, asked.places)
+    for name in _STEPS:
+        if name in asked.again or not (asked.folder / f"{name}.done").exists():
+            step(asked.folder, name, asked.places, asked.workers)
+    for row in table(asked.folder):
+        print(json.dumps(row))
+
+
+if __name__ == "__main__":
+    main()
