@@ -8,6 +8,7 @@ each can be told from the driver's. ``--draw FILE`` puts what was measured into 
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import os
 import subprocess
@@ -54,12 +55,15 @@ def tell(**what: Any) -> None:
     print(json.dumps(what), flush=True)
 
 
-def build(folder: Path, scheduler: str) -> None:
-    """Plan, build and finish, or go on with it."""
+def build(folder: Path, scheduler: str, seconds: float) -> None:
+    """Plan, build and finish, or go on with it; after so many seconds what is done is finished."""
     import nutonic as nt
 
     class Told(nt.Callback):
-        done = 0
+        done, last = 0, time.monotonic() + seconds
+
+        def stop_requested(self) -> bool:
+            return time.monotonic() > self.last
 
         def on_stage(self, event: nt.StageBegun, /) -> None:
             tell(stage=event.text.split()[0])
@@ -112,16 +116,19 @@ def taken(processes: Mapping[str, psutil.Process]) -> dict[str, dict[str, float]
     return told
 
 
-def step(folder: Path, name: str, places: int, workers: int) -> None:
+def step(folder: Path, name: str, places: int, workers: int, seconds: float) -> None:
     """Run a step in a child, and keep what all processes took, once a second and where a stage begins."""
     with ExitStack() as stack, (folder / "samples.jsonl").open("a") as samples:
         roles: dict[str, psutil.Process] = {}
-        arguments = ["benchmarks.million", "--folder", str(folder), "--step", name]
+        arguments = ["benchmarks.million", "--folder", str(folder), "--step", name, "--seconds", str(seconds)]
         if name == "build":
             file = folder / f"scheduler-{os.getpid()}.json"
             told = [f"--scheduler-file={file}"]
             quiet: dict[str, Any] = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-            began = stack.enter_context(started("dask", "scheduler", "--port=0", "--dashboard-address=:0", *told, **quiet))
+            quiet["env"] = os.environ | {"DASK_DISTRIBUTED__WORKER__PROFILE__ENABLED": "False"}
+            began = stack.enter_context(
+                started("dask", "scheduler", "--port=0", "--dashboard-address=:0", *told, **quiet)
+            )
             roles["scheduler"] = psutil.Process(began.pid)
             options = ["--nthreads=1", "--no-nanny", "--preload=benchmarks.free", f"--local-directory={folder}"]
             for number in range(workers):
@@ -159,7 +166,7 @@ def table(folder: Path) -> list[dict[str, Any]]:
     stages = ("planning", "running", "finishing", "verifying")
     for name in stages:
         cpu, wall, most = 0.0, 0.0, dict[str, float]()
-        for before, after in zip(records, records[1:], strict=False):
+        for before, after in itertools.pairwise(records):
             if before["stage"] != name or before["run"] != after["run"]:
                 continue
             wall += after["s"] - before["s"]
@@ -168,9 +175,8 @@ def table(folder: Path) -> list[dict[str, Any]]:
                 kind = role.split()[0]
                 most[kind] = max(most.get(kind, 0.0), value["mb"])
         places = records[-1]["places"]
-        rows.append(
-            {"stage": name, "places": places, "cpu_ms": round(1000 * cpu / places, 3), "wall_s": round(wall), "mb": {k: round(v) for k, v in most.items()}}
-        )
+        told = {"stage": name, "places": places, "cpu_ms": round(1000 * cpu / places, 3), "wall_s": round(wall)}
+        rows.append(told | {"mb": {role: round(value) for role, value in most.items()}})
     return rows
 
 
@@ -182,10 +188,11 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--step", choices=_STEPS, help=argparse.SUPPRESS)
     parser.add_argument("--scheduler", help=argparse.SUPPRESS)
+    parser.add_argument("--seconds", type=float, default=1e9, help="finish what is done after so many")
     parser.add_argument("--again", nargs="*", choices=_STEPS, default=(), help="steps to do again")
     asked = parser.parse_args()
     if asked.step == "build":
-        build(asked.folder, asked.scheduler)
+        build(asked.folder, asked.scheduler, asked.seconds)
         return
     if asked.step == "verify":
         verify(asked.folder)
@@ -193,7 +200,7 @@ def main() -> None:
     made(asked.folder, asked.places)
     for name in _STEPS:
         if name in asked.again or not (asked.folder / f"{name}.done").exists():
-            step(asked.folder, name, asked.places, asked.workers)
+            step(asked.folder, name, asked.places, asked.workers, asked.seconds)
     for row in table(asked.folder):
         print(json.dumps(row))
 

@@ -29,6 +29,7 @@ from nutonic.cli.paths import PathOf, TreeOf
 from nutonic.inert import inert
 from nutonic.io.atomic import BESIDE
 from nutonic.io.buckets.address import Place
+from nutonic.run.clusters.patience import BATCH_S, NONE_S, SILENT_S
 
 
 class _InOrder(click.Group):
@@ -79,8 +80,23 @@ def _at_a_scheduler(command: Callable[..., None]) -> Callable[..., None]:
         click.option("--tls-key", type=file, metavar="FILE", help="This client's key, for a scheduler at tls://."),
         click.option("--tls-cert", type=file, metavar="FILE", help="This client's certificate."),
         click.option("--tls-ca", type=file, metavar="FILE", help="The certificate of the authority that signed both."),
-        click.option("--scheduler", metavar="ADDRESS", help="Use a running Dask scheduler instead."),
+        click.option("--scheduler", metavar="ADDRESS", help="Use a running Dask scheduler, or its file."),
     ):
+        command = option(command)
+    return command
+
+
+def _patience(command: Callable[..., None]) -> Callable[..., None]:
+    """The options of a command that say how long it waits for a cluster."""
+    seconds = click.FloatRange(min=0, min_open=True)
+    for name, default, text in (
+        ("--wait", NONE_S, "Seconds to wait for workers where there is none."),
+        ("--deadline", BATCH_S, "Seconds that a worker may take for a batch; else its places stay open."),
+        ("--patience", SILENT_S, "Seconds without an answer of a worker, until others get its batches."),
+    ):
+        option = click.option(
+            name, type=seconds, metavar="SECONDS", default=default, show_default=f"{default:.0f}", help=text
+        )
         command = option(command)
     return command
 
@@ -196,6 +212,7 @@ def plan(recipe: Path, out: Place | None, as_json: bool) -> None:
     help="What captions by models may cost, in all builds together.",
 )
 @click.option("--answers", type=PathOf(), metavar="FILE", help="Answers to requests that wait, by a batch API.")
+@_patience
 @click.option("--dashboard", is_flag=True, help="Start Dask's dashboard, and say where it is.")
 @click.option(
     "--performance-report",

@@ -45,22 +45,33 @@ _BAR = 28
 
 
 class Progress(Callback):
-    """Shows a build's notes, and that workers are lost; its subclasses show its batches too."""
+    """Shows a build's notes, and that workers came or are lost; its subclasses show its batches too."""
+
+    there = -1
+    """How many workers there are; -1 where nobody has told."""
 
     def on_note(self, event: Note, /) -> None:
         """Print the note."""
         note(event.text)
 
     def on_workers(self, event: WorkersChanged, /) -> None:
-        """Print that workers are lost, or that there is none."""
-        if event.lost or not event.there:
+        """Print that workers came or are lost, or that there is none."""
+        if self._is_news(event):
             note(workers_line(event))
+        self.there = event.there
+
+    def _is_news(self, event: WorkersChanged) -> bool:
+        """Whether a line is to be told; none of those that are there at the beginning."""
+        return bool(event.lost or not event.there or (event.joined and self.there >= 0))
 
 
 def workers_line(event: WorkersChanged) -> str:
-    """Which workers are lost and left, in words."""
+    """Which workers are lost, joined and there, in words."""
     lost = {0: "", 1: "worker lost, "}.get(event.lost, f"{event.lost} workers lost, ")
-    return f"{lost}{event.there} left" if event.there else f"{lost}none left: waiting for workers"
+    joined = {0: "", 1: "worker joined, "}.get(event.joined, f"{event.joined} workers joined, ")
+    if not event.there:
+        return f"{lost}none left: waiting for workers" if event.lost else "there are no workers yet: waiting for some"
+    return f"{lost}{joined}{event.there} {'there now' if event.joined else 'left'}"
 
 
 @contextmanager
@@ -110,7 +121,7 @@ class Board(Progress):
     def __init__(self) -> None:
         self._began_s = self._stage_began_s = time.monotonic()
         self.stage, self.unit = "starting", "places"
-        self.done, self.to_do, self.there = 0, 0, -1
+        self.done, self.to_do = 0, 0
         self.waits = False
         self._counts: Counter[str] = Counter()
         self._past: deque[tuple[float, int, int]] = deque()
@@ -145,7 +156,7 @@ class Board(Progress):
     def on_workers(self, event: WorkersChanged, /) -> None:
         """Take up how many there are; what is lost is told in a line that stays."""
         super().on_workers(event)
-        self.there, self.waits = event.there, not event.there
+        self.waits = not event.there
 
     def _start(self, to_do: int, unit: str) -> None:
         self._stage_began_s = time.monotonic()
@@ -235,10 +246,10 @@ class NotebookProgress(Board):
         self._draw(at_once=self.done >= self.to_do)
 
     def on_workers(self, event: WorkersChanged, /) -> None:
-        """Show how many there are; what is lost stays below the bar."""
-        self.there, self.waits = event.there, not event.there
-        if event.lost or not event.there:
+        """Show how many there are; who came or is lost stays below the bar."""
+        if self._is_news(event):
             self._lines.append(workers_line(event))
+        self.there, self.waits = event.there, not event.there
         self._draw(at_once=True)
 
     def on_end(self, event: BuildEnded, /) -> None:
@@ -306,9 +317,10 @@ class JsonProgress(Progress):
         self._started_s, self._done = time.monotonic(), Counter[str]()
 
     def on_workers(self, event: WorkersChanged, /) -> None:
-        """Write the event ``workers`` if some are lost, or none is there."""
-        if event.lost or not event.there:
-            logs.emit("workers", there=event.there, lost=event.lost)
+        """Write the event ``workers``, unless they are those of the beginning."""
+        if self._is_news(event):
+            logs.emit("workers", there=event.there, lost=event.lost, joined=event.joined)
+        self.there = event.there
 
     def on_batch(self, event: BatchFinished, /) -> None:
         """Write the event: ``batch``, of places; or ``captions``, of patches."""

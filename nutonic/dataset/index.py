@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
-import os
 from array import array
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import islice
 
 import numpy as np
 
@@ -16,6 +15,7 @@ from nutonic.dataset.commits import CommittedPlace
 from nutonic.dataset.duplicates import Likenesses
 from nutonic.planning.layout import STILLS, CommitName
 from nutonic.planning.ownership import files_of
+from nutonic.planning.planned import short
 
 _PLACE = np.dtype(
     [
@@ -30,6 +30,9 @@ _PLACE = np.dtype(
         ("pictures", "i8"),
     ]
 )
+
+#: Files that are looked up together.
+_AT_ONCE = 4096
 
 #: Folders of pictures that rows show.
 _SHOWN = ("images/", f"{STILLS}/")
@@ -50,16 +53,17 @@ class Spans:
         """The spans of committed places."""
         number: dict[str, int] = {}
         table = np.fromiter((_record(entry, number) for entry in entries), _PLACE)
-        table.sort(order=["ordinal", "variant"])
-        return cls(table, tuple(number))
+        return cls(table[np.lexsort((table["variant"], table["ordinal"]))], tuple(number))
 
     def __len__(self) -> int:
         return len(self.table)
 
     def __iter__(self) -> Iterator[tuple[str, int, int, int]]:
         """Part, start and length of each place's member, and the size of its rows."""
-        for record in self.table:
-            yield self.parts[record["part"]], int(record["start"]), int(record["length"]), int(record["size"])
+        for first in range(0, len(self.table), _AT_ONCE):
+            some = self.table[first : first + _AT_ONCE]
+            columns = (some[name].tolist() for name in ("part", "start", "length", "size"))
+            yield from ((self.parts[part], *where) for part, *where in zip(*columns, strict=True))
 
     def of_split(self, split: int) -> Spans:
         """Places of a split that have rows."""
@@ -77,6 +81,23 @@ class Spans:
             rows_in_group += rows
         ends = [*starts[1:], len(self)]
         return [Spans(self.table[first:end], self.parts) for first, end in zip(starts, ends, strict=True)]
+
+    def without(self, places: Iterable[tuple[str, int, int]]) -> Spans:
+        """The others than these places, each told by its part, ordinal and variant."""
+        number = {part: i for i, part in enumerate(self.parts)}
+        gone = {(number[part], ordinal, variant) for part, ordinal, variant in places if part in number}
+        names = zip(*(self.table[column].tolist() for column in ("part", "ordinal", "variant")), strict=True)
+        return Spans(self.table[[name not in gone for name in names]], self.parts)
+
+    def same_as(self, other: Spans) -> bool:
+        """Whether these are the same rows in the same order, of the same parts."""
+        where = ["part", "start", "length", "size"]
+        return self.parts == other.parts and np.array_equal(self.table[where], other.table[where])
+
+    @property
+    def rows(self) -> int:
+        """How many rows there are."""
+        return int(self.table["rows"].sum())
 
     @property
     def size(self) -> int:
@@ -154,27 +175,70 @@ class Totals:
 
 
 class NamedFiles:
-    """Which files commits name; 8 bytes each, since there are millions. If two paths should agree, one too many is kept."""
+    """Which files commits name, with their sizes; 16 bytes each, since there are millions.
+
+    If the hashes of two paths should agree, one too many is kept.
+    """
 
     def __init__(self) -> None:
-        self._hashes = array("Q")
-        self._sorted: np.ndarray | None = None
+        self._hashes, self._bytes = array("Q"), array("q")
+        self._sorted: tuple[np.ndarray, np.ndarray] | None = None
 
     def noting(self, commits: Iterable[tuple[CommitName, Json]]) -> Iterator[tuple[CommitName, Json]]:
         """The same commits, the files of each noted as it passes, and its own."""
         for name, content in commits:
-            self._hashes.extend(map(_short, (name.path, *files_of(content))))
-            self._sorted = None
+            self.note(files_of(content))
+            self.note({name.path: (0, "")})
             yield name, content
 
+    def note(self, files: Mapping[str, tuple[int, str]]) -> None:
+        """Take files with their sizes; of two that are called the same, the last counts."""
+        self._hashes.extend(map(short, files))
+        self._bytes.extend(size for size, _ in files.values())
+        self._sorted = None
+
+    def __len__(self) -> int:
+        return len(self._table[0])
+
     def __contains__(self, path: object) -> bool:
+        hashes, value = self._table[0], np.uint64(short(str(path)))
+        at = int(np.searchsorted(hashes, value))
+        return at < len(hashes) and bool(hashes[at] == value)
+
+    @property
+    def _table(self) -> tuple[np.ndarray, np.ndarray]:
+        """Hashes, each once and ascending, and the sizes."""
         if self._sorted is None:
-            self._sorted = np.unique(np.array(self._hashes, np.uint64))
-        value = np.uint64(_short(str(path)))
-        at = int(np.searchsorted(self._sorted, value))
-        return at < len(self._sorted) and self._sorted[at] == value
+            hashes, sizes = np.array(self._hashes, np.uint64)[::-1], np.array(self._bytes, np.int64)[::-1]
+            unique, last = np.unique(hashes, return_index=True)
+            self._sorted = unique, sizes[last]
+        return self._sorted
+
+    def held_against(self, files: Iterable[tuple[str, int]]) -> tuple[dict[str, int], dict[int, int | None]]:
+        """Hold these names against the files that there are, with their sizes.
+
+        Returns
+        -------
+        others
+            Sizes of the files that are not named, by path.
+        wrong
+            By hash of the path, the size of each named file that has another one; None for one that is not there.
+        """
+        (hashes, sizes), others = self._table, dict[str, int]()
+        seen, wrong = np.zeros(len(hashes), bool), dict[int, int | None]()
+        for some in _in_pieces(files):
+            values = np.array([short(path) for path, _ in some], np.uint64)
+            at = np.minimum(np.searchsorted(hashes, values), max(0, len(hashes) - 1))
+            named = hashes[at] == values if len(hashes) else np.zeros(len(values), bool)
+            seen[at[named]] = True
+            others.update(some[i] for i in np.flatnonzero(~named).tolist())
+            for i in np.flatnonzero(named).tolist():
+                if sizes[at[i]] != some[i][1]:
+                    wrong[int(values[i])] = some[i][1]
+        return others, wrong | dict.fromkeys(hashes[~seen].tolist())
 
 
-def _short(path: str) -> int:
-    """A path as 64 bits."""
-    return int.from_bytes(hashlib.blake2b(os.fsencode(path), digest_size=8).digest())
+def _in_pieces(files: Iterable[tuple[str, int]]) -> Iterator[list[tuple[str, int]]]:
+    rest = iter(files)
+    while some := list(islice(rest, _AT_ONCE)):
+        yield some

@@ -6,7 +6,7 @@ compared with the parts that commits name. Deep checks read every file.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 
@@ -15,12 +15,9 @@ from nutonic.core.model import Json
 from nutonic.core.showing import Shown
 from nutonic.dataset import card
 from nutonic.dataset.amend.repair import repair, repair_commits
-from nutonic.dataset.commits import CAPTION, committed, entries_of
-from nutonic.dataset.duplicates import Likenesses
 from nutonic.dataset.finalize import data_files, unnamed
-from nutonic.dataset.index import Spans
 from nutonic.dataset.proof.findings import ODD, Finding, Tree
-from nutonic.dataset.proof.shapes import wrong_commit
+from nutonic.dataset.proof.survey import Missing, Survey, missing_of
 from nutonic.errors import Corrupt, InputError, MissingExtra, NotNutonic, PlanError
 from nutonic.inert import inert
 from nutonic.io.buckets.address import Place, place_of
@@ -32,7 +29,6 @@ from nutonic.planning.layout import (
     RECIPE,
     REPORT,
     SUMMARY,
-    CommitName,
     commit_name,
     is_own,
     layout_of,
@@ -45,12 +41,11 @@ from nutonic.planning.ownership import (
     is_beside,
     is_litter,
     is_marked,
-    may_be_committed,
     owned_by,
     refuse_obstacles,
 )
 from nutonic.planning.plan_file import PlanFile, read_plan
-from nutonic.planning.planned import PlaceKey
+from nutonic.planning.planned import short
 from nutonic.recipe.yaml import of_places, parse_recipe_text
 
 #: Advice for a plan that cannot be used.
@@ -121,9 +116,10 @@ class _Inspection:
 
     findings: Sequence[Finding]
     tree: Tree | None = None
+    tiles: int = 0
     limit: int | None = None
-    missing: Sequence[str] = ()
-    """Ids of the places within the limit that are not committed."""
+    missing: int = 0
+    """Places within the limit that are not committed."""
     ownership: Ownership | None = None
     """Which of its files are nutonic's; None if the plan cannot be read."""
 
@@ -150,27 +146,32 @@ def _look(store: Store, deep: bool) -> _Inspection:
     obstacles = [Finding(text) for text in ownership.obstacles()]
     if obstacles:
         return _Inspection(findings=obstacles, ownership=ownership)
-    commits, unreadable = _commits(store)
-    if unreadable:
-        return _Inspection(
-            findings=[_without_foreign_path(finding, ownership) for finding in unreadable], ownership=ownership
-        )
-    tree, summary = _open(plan, ownership, commits), _summary(store)
-    strange = _strange(tree)
+    survey = Survey.of(plan, polished=recipe.rows.polish is not None)
+    if survey.unreadable:
+        findings = [_without_foreign_path(finding, ownership) for finding in survey.unreadable]
+        return _Inspection(findings=findings, ownership=ownership)
+    tree, summary = _open(plan, ownership, survey), _summary(store)
+    strange = _strange(tree, survey.recipes)
     if strange is not None:
         return _Inspection(findings=[strange])
     limit = None if isinstance(summary, Finding) else summary.get("limit")
-    missing = _missing(tree, planned, limit)
+    missing = missing_of(planned, tree.spans, limit)
     checks = (
-        _quick(tree, summary),
-        _against_plan(tree, planned, missing),
-        _unpolished(tree, polished=recipe.rows.polish is not None),
+        _quick(tree, summary, survey.foreign),
+        _not_built(missing, len(planned)),
+        survey.misplaced,
+        survey.captions,
         _files(tree),
-        _alike(tree),
-        _deep(tree, None if isinstance(summary, Finding) or missing else summary) if deep else (),
+        _alike(survey),
+        _deep(tree, None if isinstance(summary, Finding) or missing.count else summary) if deep else (),
     )
     return _Inspection(
-        findings=list(chain.from_iterable(checks)), tree=tree, limit=limit, missing=missing, ownership=ownership
+        findings=list(chain.from_iterable(checks)),
+        tree=tree,
+        tiles=survey.tiles,
+        limit=limit,
+        missing=missing.count,
+        ownership=ownership,
     )
 
 
@@ -217,43 +218,8 @@ def _deep(tree: Tree, summary: Json | None) -> Iterator[Finding]:
     yield from audit(tree, spec, summary, ours=made_by == __version__)
 
 
-def _commits(store: Store) -> tuple[dict[CommitName, Json], list[Finding]]:
-    """Name and content of every commit that counts, and findings for those that are damaged or no commits."""
-    done, commits, unreadable = committed(store), dict[CommitName, Json](), list[Finding]()
-    for name in done.all_names():
-        if not store.is_file(name.path):
-            continue
-        try:
-            data = store.get(name.path)
-            content = unsealed(data, name.path)
-        except Corrupt as error:
-            unreadable.append(Finding(str(error), path=name.path))
-            continue
-        problem = _unlike(content, name, data)
-        if problem is not None:
-            unreadable.append(Finding(f"{name.path} {problem}", path=name.path))
-        elif done.counts(name):
-            commits[name] = content
-    return commits, unreadable
-
-
-def _unlike(content: Json, name: CommitName, data: bytes) -> str | None:
-    """Why content cannot be that of a commit of this name, or None."""
-    if content.get("commit") != name.text:
-        return f"holds commit {str(content.get('commit'))[:40]}: it was copied or renamed"
-    problem = wrong_commit(data)
-    if problem is not None:
-        return f"is no commit: {problem}"
-    strange = next((path for path in files_of(content) if not may_be_committed(path)), None)
-    if strange is not None:
-        return f"names {strange[:200]}, where nutonic writes nothing of a place"
-    rows = [name.part] if any(place["rows"]["length"] for place in content["places"]) else []
-    return None if list(content["part"]) == rows else "names no rows of its own"
-
-
-def _open(plan: PlanFile, ownership: Ownership, commits: dict[CommitName, Json]) -> Tree:
+def _open(plan: PlanFile, ownership: Ownership, survey: Survey) -> Tree:
     recipe = of_places(parse_recipe_text(plan.recipe))
-    done = [entry for name, content in commits.items() for entry in entries_of(name, content)]
     return Tree(
         store=plan.store,
         plan=plan,
@@ -261,18 +227,17 @@ def _open(plan: PlanFile, ownership: Ownership, commits: dict[CommitName, Json])
         chip_side=recipe.tiles.output_size,
         output=recipe.output,
         ownership=ownership,
-        done=sorted(done, key=lambda entry: entry.order),
-        commits=commits,
-        named={path: entry for content in commits.values() for path, entry in files_of(content).items()},
+        commits=survey.commits,
+        spans=survey.spans,
+        named=survey.named,
     )
 
 
-def _strange(tree: Tree) -> Finding | None:
+def _strange(tree: Tree, built: Collection[str]) -> Finding | None:
     """A finding if the tree was built from another plan, so that its files cannot be compared with this one; or None."""
     expected, have = tree.plan.header["recipe_digest"], tree.recipe_digest
     if have != expected:
         return Finding(f"the plan's recipe has the digest {have[:12]}, its header says {expected[:12]}: {_REPLAN}")
-    built = {content["recipe_digest"] for content in tree.commits.values()}
     if built and expected not in built:
         return Finding(f"the plan is of recipe {expected[:12]}, what is built of {min(built)[:12]}: {_REPLAN}")
     return None
@@ -294,7 +259,7 @@ def _summary(store: Store) -> Json | Finding:
 
 
 def _verdict(inspection: _Inspection, deep: bool, fix: bool, removed: tuple[str, ...]) -> Verdict:
-    done = inspection.tree.done if inspection.tree else []
+    tree = inspection.tree
     problems, notes = (
         tuple(dict.fromkeys(finding.message(fix) for finding in inspection.findings if finding.note is note))
         for note in (False, True)
@@ -302,14 +267,14 @@ def _verdict(inspection: _Inspection, deep: bool, fix: bool, removed: tuple[str,
     return Verdict(
         problems=problems,
         notes=notes,
-        done=len(done),
-        planned=int(inspection.tree.plan.header["places"]) if inspection.tree else 0,
+        done=len(tree.spans) if tree else 0,
+        planned=int(tree.plan.header["places"]) if tree else 0,
         limit=inspection.limit,
-        tiles=sum(entry["tiles"] for entry in done),
-        rows=sum(entry.rows for entry in done),
-        files=len(inspection.tree.named) if inspection.tree else 0,
+        tiles=inspection.tiles,
+        rows=tree.spans.rows if tree else 0,
+        files=len(tree.named) if tree else 0,
         deep=deep,
-        open=len(inspection.missing),
+        open=inspection.missing,
         removed=removed,
     )
 
@@ -317,17 +282,13 @@ def _verdict(inspection: _Inspection, deep: bool, fix: bool, removed: tuple[str,
 # Quick checks: listings and small files
 
 
-def _quick(tree: Tree, summary: Json | Finding) -> Iterator[Finding]:
+def _quick(tree: Tree, summary: Json | Finding, foreign: Iterable[Finding]) -> Iterator[Finding]:
     store = tree.store
     if not store.has(RECIPE):
         yield Finding(f"{RECIPE} is missing: build again", path=RECIPE)
     elif store.get(RECIPE) != tree.plan.recipe.encode():
         yield Finding(f"{RECIPE} is not the recipe of the plan", path=RECIPE)
-    for path, content in ((name.path, content) for name, content in tree.commits.items()):
-        if content["recipe_digest"] != tree.plan.header["recipe_digest"]:
-            yield Finding(f"{path} was written for another recipe, {content['recipe_digest'][:12]}", path=path)
-        elif content.get("plan") != tree.plan.digest:
-            yield Finding(f"{path} was written for another plan, {str(content.get('plan'))[:12]}", path=path)
+    yield from foreign
     if isinstance(summary, Finding):
         yield summary
     elif not store.has(CARD):
@@ -338,68 +299,44 @@ def _quick(tree: Tree, summary: Json | Finding) -> Iterator[Finding]:
         yield Finding(f"{CARD} is not the card that the build wrote: build again", to_build=True)
 
 
-def _missing(tree: Tree, planned: dict[str, PlaceKey], limit: int | None) -> list[str]:
-    done = {entry.order for entry in tree.done}
-    ordinals = sorted({place.ordinal for place in planned.values()})
-    in_scope = set(ordinals if limit is None else ordinals[:limit])
-    return [name for name, p in planned.items() if p.ordinal in in_scope and (p.ordinal, p.variant) not in done]
-
-
-def _against_plan(tree: Tree, planned: dict[str, PlaceKey], missing: Sequence[str]) -> Iterator[Finding]:
-    """Compare commits with the plan: every place once, as it was planned."""
-    if missing:
-        text = f"{len(missing)} of {len(planned)} places are not built, such as {missing[0]}: build again"
+def _not_built(missing: Missing, planned: int) -> Iterator[Finding]:
+    if missing.count:
+        text = f"{missing.count} of {planned} places are not built, such as {missing.first}: build again"
         yield Finding(text, to_build=True)
-    orders: set[tuple[int, int]] = set()
-    for entry in tree.done:
-        name, place = entry["poi_id"], PlaceKey(*entry.order, entry["split"])
-        if planned.get(name) != place:
-            yield Finding(
-                f"the commits hold {name} as {_place_text(place)}, the plan {_place_text(planned.get(name))}",
-                place=entry,
-            )
-        elif entry.order in orders:
-            yield Finding(f"{name} is committed twice", place=entry)
-        orders.add(entry.order)
-
-
-def _unpolished(tree: Tree, *, polished: bool) -> Iterator[Finding]:
-    """Whether the captions of each commit are as the recipe wants them."""
-    for name, content in tree.commits.items():
-        captions = any(CAPTION in place["rows"]["tasks"] for place in content["places"])
-        if polished and captions and not name.polished:
-            yield Finding(f"the captions of commit {name.text} are not polished yet: build again", to_build=True)
-        elif name.polished and not polished:
-            yield Finding(f"{name.path} has polished captions, and the recipe wants none", path=name.path)
-
-
-def _place_text(place: PlaceKey | None) -> str:
-    return "no place" if place is None else f"row {place.ordinal}, variant {place.variant}, in {place.split}"
 
 
 def _files(tree: Tree) -> Iterator[Finding]:
     """Compare files with the commits: all are there with their sizes, and no others."""
-    sizes = dict(tree.store.sizes())
+    others, wrong = tree.named.held_against(tree.store.sizes())
     for path in tree.plan.beside:
-        if path not in sizes:
+        if path not in others:
             yield Finding(f"{path} is missing: the plan's items lie there")
-    for path, (size, _) in tree.named.items():
-        if path not in sizes:
-            yield Finding(f"{path} is missing", path=path)
-        elif sizes[path] != size:
-            yield Finding(f"{path} has {sizes[path]} bytes, its commit says {size}", path=path)
-    expected = data_files(Spans.of(tree.done), tree.output)
+    yield from _unlike_their_commits(tree, wrong)
+    expected = data_files(tree.spans, tree.output)
     for path, spans in expected.items():
-        if path not in sizes:
+        if path not in others:
             yield Finding(f"{path} is missing: build again", path=path)
-        elif sizes[path] != spans.size:
-            yield Finding(f"{path} has {sizes[path]} bytes, its places' rows {spans.size}", path=path)
-    yield from _extra(tree, sizes, set(expected))
+        elif others[path] != spans.size:
+            yield Finding(f"{path} has {others[path]} bytes, its places' rows {spans.size}", path=path)
+    yield from _extra(tree, others, set(expected))
 
 
-def _alike(tree: Tree) -> Iterator[Finding]:
+def _unlike_their_commits(tree: Tree, wrong: Mapping[int, int | None]) -> Iterator[Finding]:
+    """Files that are not there, or have another size; `wrong` has what there is by the hashes of their paths."""
+    told = set[str]()
+    for content in tree.commits.values() if wrong else ():
+        for path, (size, _) in files_of(content).items():
+            if (number := short(path)) not in wrong or path in told:
+                continue
+            told.add(path)
+            there = wrong[number]
+            text = "is missing" if there is None else f"has {there} bytes, its commit says {size}"
+            yield Finding(f"{path} {text}", path=path)
+
+
+def _alike(survey: Survey) -> Iterator[Finding]:
     """A note if chips in different splits look alike: no fault of the tree, but one of a comparison of models."""
-    text = Likenesses.of(tree.done).near_duplicates().in_words()
+    text = survey.likenesses.near_duplicates().in_words()
     if text is not None:
         yield Finding(text, note=True)
 
@@ -413,9 +350,8 @@ def _is_superseded(path: str, tree: Tree) -> bool:
 def _extra(tree: Tree, paths: Iterable[str], expected: set[str]) -> Iterator[Finding]:
     """Findings for files that no commit names: those of killed builds, and the user's."""
     ownership = tree.ownership
-    every = tree.named.keys() | {name.path for name in tree.commits}
     litter = []
-    for path in unnamed(paths, tree.plan, expected, every):
+    for path in unnamed(paths, tree.plan, expected, {name.path for name in tree.commits}):
         if is_litter(path) and tree.store.is_file(path):
             litter.append(path)
         elif (ownership.is_kept(path) and not is_temporary(path)) or _is_superseded(path, tree):

@@ -291,27 +291,24 @@ def obstacle_at(root: Path, path: str, *, folder: bool = False) -> str | None:
 
     The folder itself may be reached through a link: that is the user's choice of a place.
     """
-    parts = path.split("/")
-    for depth in range(1, len(parts) + 1):
-        place = root.joinpath(*parts[:depth])
+    parts, place = path.split("/"), str(root)
+    for depth, part in enumerate(parts, start=1):
+        place = f"{place}/{part}"
         try:
-            mode = place.lstat().st_mode
+            mode = os.lstat(place).st_mode
         except (FileNotFoundError, NotADirectoryError):  # the root may be a file, which writing tells
             return None
-        wrong = _wrong(place, mode, folder=folder or depth < len(parts))
-        if wrong is not None:
-            return wrong
+        is_folder = folder or depth < len(parts)
+        if not (stat.S_ISDIR(mode) if is_folder else stat.S_ISREG(mode)):
+            return _wrong(Path(place), mode, folder=is_folder)
     return None
 
 
-def _wrong(place: Path, mode: int, *, folder: bool) -> str | None:
+def _wrong(place: Path, mode: int, *, folder: bool) -> str:
     """What is wrong with what lies where a file, or a folder, of nutonic's goes."""
     if stat.S_ISLNK(mode):
         kind = "folder" if place.is_dir() else "file"
         return f"{place} is a link to a {kind}: put the {kind} itself there, or move the link away"
-    right = stat.S_ISDIR if folder else stat.S_ISREG
-    if right(mode):
-        return None
     kinds = (
         (stat.S_ISDIR, "a folder"),
         (stat.S_ISREG, "a file"),

@@ -312,7 +312,9 @@ class PlacesOwnership(Ownership):
 
     @cached_property
     def _shards(self) -> frozenset[str]:
-        return frozenset(self.layout.shard_at(p.ordinal, p.variant) for p in self.planned.by_id.values())
+        table = self.planned.by_id
+        orders = zip(table.ordinals.tolist(), table.variants.tolist(), strict=True)
+        return frozenset(self.layout.shard_at(ordinal, variant) for ordinal, variant in orders)
 
 
 def _is_named_by_kind(match: re.Match[str]) -> bool:

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import hashlib
+import os
+from array import array
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cached_property
 from typing import NamedTuple
 
-from nutonic.core.model import Batch, Split
+import numpy as np
+
+from nutonic.core.model import SPLITS, Batch, Split
 
 
 class PlaceKey(NamedTuple):
@@ -17,29 +22,66 @@ class PlaceKey(NamedTuple):
     split: Split
 
 
+def short(name: str) -> int:
+    """A name as 64 bits: of millions, no two agree but by a chance of one in millions."""
+    return int.from_bytes(hashlib.blake2b(os.fsencode(name), digest_size=8).digest())
+
+
+class PlaceTable(Mapping[str, PlaceKey]):
+    """Every place by its id, in the order of the plan; some 40 bytes each, since there may be millions.
+
+    Of ids only hashes are kept: whoever asks for the ids themselves has the plan read again.
+    """
+
+    def __init__(self, batches: Callable[[], Iterable[Batch]]) -> None:
+        """`batches` returns the plan's batches, in order; they are read once now."""
+        self._batches = batches
+        hashes, ordinals, variants = array("Q"), array("q"), array("q")
+        splits, counts = array("b"), dict[int, int]()
+        for batch in batches():
+            counts[batch.index] = len(batch.places)
+            for place in batch.places:
+                hashes.append(short(place.poi.id))
+                ordinals.append(place.poi.ordinal)
+                variants.append(place.poi.variant)
+                splits.append(SPLITS.index(place.split))
+        self.counts = counts
+        self.ordinals, self.variants = np.array(ordinals, np.int64), np.array(variants, np.int64)
+        self._splits = np.array(splits, np.int8)
+        unsorted = np.array(hashes, np.uint64)
+        self._order = np.argsort(unsorted, kind="stable")
+        self._hashes = unsorted[self._order]
+        self._different = len(self._hashes) - int(np.count_nonzero(self._hashes[1:] == self._hashes[:-1]))
+
+    def __getitem__(self, name: str) -> PlaceKey:
+        value = np.uint64(short(name))
+        at = int(np.searchsorted(self._hashes, value, side="right")) - 1  # of two, the one that comes last
+        if at < 0 or self._hashes[at] != value:
+            raise KeyError(name)
+        place = self._order[at]
+        return PlaceKey(int(self.ordinals[place]), int(self.variants[place]), SPLITS[self._splits[place]])
+
+    def __len__(self) -> int:
+        """How many different ids there are."""
+        return self._different
+
+    def __iter__(self) -> Iterator[str]:
+        return (place.poi.id for batch in self._batches() for place in batch.places)
+
+
 class PlannedPlaces:
     """The places of a plan; its batches are read once, when they are first asked for."""
 
     def __init__(self, batches: Callable[[], Iterable[Batch]]) -> None:
         """`batches` returns the plan's batches, in order."""
-        self._batches = batches
+        self._all = batches
 
-    @property
-    def by_id(self) -> dict[str, PlaceKey]:
+    @cached_property
+    def by_id(self) -> PlaceTable:
         """Every place, in the order of the plan."""
-        return self._read[0]
+        return PlaceTable(self._all)
 
     @property
     def counts(self) -> dict[int, int]:
         """How many places each batch has, by its number."""
-        return self._read[1]
-
-    @cached_property
-    def _read(self) -> tuple[dict[str, PlaceKey], dict[int, int]]:
-        by_id: dict[str, PlaceKey] = {}
-        counts: dict[int, int] = {}
-        for batch in self._batches():
-            counts[batch.index] = len(batch.places)
-            for place in batch.places:
-                by_id[place.poi.id] = PlaceKey(place.poi.ordinal, place.poi.variant, place.split)
-        return by_id, counts
+        return self.by_id.counts

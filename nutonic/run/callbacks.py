@@ -66,6 +66,8 @@ class WorkersChanged:
     """How many there are now."""
     lost: int
     """How many are gone that were there when this was told last. What they had to do, others do."""
+    joined: int = 0
+    """How many are there that were not when this was told last."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -195,7 +197,7 @@ class LogCallback(Callback):
     def on_workers(self, event: WorkersChanged, /) -> None:
         """Log how many workers there are, and were lost."""
         level = logging.WARNING if event.lost or not event.there else logging.INFO
-        _log.log(level, "%d workers, %d lost", event.there, event.lost)
+        _log.log(level, "%d workers, %d lost, %d joined", event.there, event.lost, event.joined)
 
     def on_note(self, event: Note, /) -> None:
         """The note."""

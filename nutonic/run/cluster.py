@@ -21,6 +21,8 @@ from nutonic.errors import InputError, StoreError, Unreachable, as_installed
 from nutonic.io.atomic import disk_error, full_disk
 from nutonic.io.files import require_handles
 from nutonic.run.callbacks import Note
+from nutonic.run.clusters.address import Scheduling, found_at
+from nutonic.run.clusters.patience import BATCH_S, NONE_S, SILENT_S, Patience
 from nutonic.run.dask_report import has_bokeh
 from nutonic.secrets import redact
 
@@ -55,8 +57,9 @@ class Cluster:
 
     workers: int | None = None
     """Processes to start on this machine: None for one per core, 0 to do all the work in this one, without dask."""
-    scheduler: str | None = None
-    """Address of a running scheduler to use instead."""
+    scheduler: str | Path | Scheduling | None = None
+    """A running scheduler to use instead: its address; the path of its file, as ``dask scheduler --scheduler-file`` writes
+    it; or a cluster object of Dask's, such as a ``SLURMCluster`` or a ``KubeCluster``, which stays as it is."""
     tls_ca: str | Path | None = None
     """For a scheduler at ``tls://``: file with the authority's certificate; by default what Dask's configuration says."""
     tls_cert: str | Path | None = None
@@ -70,6 +73,23 @@ class Cluster:
     """Whether workers on this machine get Dask's dashboard; a running scheduler's is reported anyway."""
     performance_report: str | Path | None = None
     """File for Dask's performance report, an HTML page."""
+    patience: float = SILENT_S
+    """Seconds without an answer of a worker after which others get its batches."""
+    deadline: float = BATCH_S
+    """Seconds that a worker may take for a batch; the places of one that takes longer stay open."""
+    wait: float = NONE_S
+    """Seconds to wait for a worker where there is none."""
+
+    @property
+    def waits(self) -> Patience:
+        """How long is waited for what.
+
+        Raises
+        ------
+        InputError
+            If one is no number of seconds.
+        """
+        return Patience(silent_s=self.patience, batch_s=self.deadline, none_s=self.wait)
 
     @property
     def in_process(self) -> bool:
@@ -113,6 +133,9 @@ def connected(cluster: Cluster) -> Iterator[Client]:
     config["distributed.nanny.pre-spawn-environ.PYTHONWARNINGS"] = wanted
     if not cluster.dashboard:
         config |= {"distributed.scheduler.http.routes": [], "distributed.worker.http.routes": []}
+        if cluster.performance_report is None:
+            # An hour of what each worker's stack was, a hundred times a second: hundreds of megabytes that nobody looks at.
+            config["distributed.worker.profile.enabled"] = False
     with ExitStack() as stack:
         with _startable():
             folder = tempfile.TemporaryDirectory(prefix="nutonic-workers-", ignore_cleanup_errors=True)
@@ -158,26 +181,28 @@ def _client_of(cluster: Cluster) -> Client:
     """A client of a running scheduler."""
     from distributed import Client, Security
 
+    assert cluster.scheduler is not None, "there is one to be found"
     files = {"tls_ca_file": cluster.tls_ca, "tls_client_cert": cluster.tls_cert, "tls_client_key": cluster.tls_key}
     given = {name: str(path) for name, path in files.items() if path is not None}
     missing = [path for path in given.values() if not Path(path).is_file()]
     if missing:
         raise InputError(f"there is no file {missing[0]}: see tls_ca, tls_cert and tls_key")
-    address = redact(str(cluster.scheduler).rpartition("@")[2])
-    if not re.fullmatch(_ADDRESS, str(cluster.scheduler)):
+    full, security = found_at(cluster.scheduler)
+    address = redact(full.rpartition("@")[2])
+    if not re.fullmatch(_ADDRESS, full):
         raise InputError(f"{address!r} is no address of a Dask scheduler: write tcp://HOST:PORT or tls://HOST:PORT")
     if address.startswith(("http:", "https:")):
         raise InputError(
             f"{address} is that of a web page, such as Dask's dashboard: the scheduler's is tcp://HOST:8786"
         )
-    hint = "" if given or not address.startswith("tls:") else f"; {_TLS}"
-    security = Security(**given, require_encryption=True) if given else None
-    if security is not None:
+    hint = "" if given or security or not address.startswith("tls:") else f"; {_TLS}"
+    if given:
+        security = Security(**given, require_encryption=True)
         _refuse_unusable(security, given)
     try:
-        _greet(str(cluster.scheduler), security or Security())
+        _greet(full, security or Security())
         # Not the default at once: one that never comes to be would stay it, and whoever computes later would wait for it.
-        return Client(cluster.scheduler, timeout=_ANSWER_S, security=security, set_as_default=False)
+        return Client(full, timeout=_ANSWER_S, security=security, set_as_default=False)
     except OSError as error:
         start = "start one (dask scheduler), or leave --scheduler out"
         raise Unreachable(f"no Dask scheduler answers at {address}: {type(error).__name__}{hint}: {start}") from None

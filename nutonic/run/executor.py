@@ -20,8 +20,9 @@ from typing import TYPE_CHECKING, Any
 from nutonic.errors import NutonicError, StoreError, Unreachable
 from nutonic.io.buckets.address import Place
 from nutonic.planning.cost import default_workers
-from nutonic.run.callbacks import Callback, Note, StageBegun
+from nutonic.run.callbacks import Callback, Note, StageBegun, WorkersChanged
 from nutonic.run.cluster import Cluster, connected, dashboard_note
+from nutonic.run.clusters.flight import Flight
 from nutonic.run.dask_report import reported
 from nutonic.run.jobs import AnyJob
 from nutonic.run.preflight import WorkerPool, worker_pool
@@ -31,15 +32,12 @@ from nutonic.sources.registry import AnySources
 from nutonic.sources.source import Account
 
 if TYPE_CHECKING:
-    from distributed import Client
+    from distributed import Client, Future
 
 _log = logging.getLogger(__name__)
 
 #: Jobs in flight per thread of a worker: enough to keep it busy, few enough for driver and scheduler to stay flat.
 _IN_FLIGHT = 3
-
-#: Seconds without any worker after which a build gives up; to scale or restart a cluster takes less.
-NO_WORKER_S = 120.0
 
 #: Seconds between checks for a stop request and for workers.
 _LOOK_S = 0.5
@@ -64,7 +62,7 @@ def workers_for(
     Unreachable
         If no scheduler answers, or it is lost.
     """
-    elsewhere = cluster.scheduler is not None
+    elsewhere, _ = cluster.scheduler is not None, cluster.waits  # which is told before anybody is asked
     callback.on_stage(StageBegun(text="connecting to workers" if elsewhere else f"starting {_count_of(cluster)}"))
     with (
         connected(cluster) as client,
@@ -75,7 +73,10 @@ def workers_for(
     ):
         if (note := dashboard_note(client, cluster)) is not None:
             callback.on_note(note)
-        pool.watch = watch
+        pool.watch, pool.patience = watch, cluster.waits
+        watch.goes_to_others_s = pool.patience.silent_s
+        if elsewhere and not client.nthreads():
+            callback.on_workers(WorkersChanged(there=0, lost=0))
         yield pool
 
 
@@ -133,44 +134,50 @@ def _results(
     """Each job with its result, in order of completion; None for a job that was not begun. A limited number is in flight."""
     from distributed import as_completed
 
-    from nutonic.run.worker import NoShare
-
-    client, task = pool.client, pool.submitted(work)
+    client, task, flight = pool.client, pool.submitted(work), Flight(pool)
     completed = as_completed(with_results=True, raise_errors=False)
-    pending: dict[str, AnyJob] = {}
-    handed_back: list[AnyJob] = []
     queue = iter(jobs)
 
     def submit() -> None:
-        window = _IN_FLIGHT * max(1, pool.threads())
-        while len(pending) < window and (job := handed_back.pop() if handed_back else next(queue, None)) is not None:
+        window, waiting = _IN_FLIGHT * max(1, pool.threads()), flight.waiting
+        while len(flight.jobs) < window and (job := waiting.pop() if waiting else next(queue, None)) is not None:
             # Several builds may share a scheduler, and a job is submitted again where it was not done.
             key = f"nutonic-{job.name}-{uuid.uuid4().hex}"
-            pending[key] = job
-            completed.add(client.submit(task, job, key=key, pure=False, **pool.placed()))
+            future = client.submit(task, job, key=key, pure=False, **pool.placed())
+            flight.begin(job, future)
+            completed.add(future)
 
     with _monitored(pool, callback) as lost:
         submit()
-        while pending:
+        while flight.jobs or flight.waiting:
             pool.tell_changes(callback)
             # Not `batches()`: of a future whose scheduler is lost while its result is fetched, dask never tells.
             group = completed.next_batch(block=False)
-            for future, result in group:
-                if _is_cancelled(result):
-                    raise _scheduler_gone(client)
-                job = pending.pop(future.key)
-                future.release()
-                if isinstance(result, NoShare):
-                    pool.shareless.add(result.worker)
-                    handed_back.append(job)
-                else:
-                    yield job, result
-            if group:
-                submit()
-            elif callback.stop_requested() and pool.waits_in_vain(pending):
+            yield from _landed(flight, group)
+            yield from flight.given_up(callback)
+            if callback.stop_requested() and (not flight.jobs or pool.waits_in_vain(flight.jobs)):
                 return
-            elif lost.wait(_POLL_S):
-                raise _no_worker(client) if client.status == "running" else _scheduler_gone(client)
+            if group or flight.waiting:
+                submit()
+            if not group and lost.wait(_POLL_S):
+                raise _no_worker(pool) if client.status == "running" else _scheduler_gone(client)
+
+
+def _landed(flight: Flight, group: Iterable[tuple[Future[Any], Any]]) -> Iterator[tuple[AnyJob, Any]]:
+    """Each job that has ended, with its result; one whose worker has no share of the requests waits for another."""
+    from nutonic.run.worker import NoShare
+
+    for future, result in group:
+        if (job := flight.land(str(future.key))) is None:  # it was taken from its worker
+            continue
+        if _is_cancelled(result):
+            raise _scheduler_gone(flight.pool.client)
+        future.release()
+        if isinstance(result, NoShare):
+            flight.pool.shareless.add(result.worker)
+            flight.waiting.append(job)
+        else:
+            yield job, result
 
 
 @contextmanager
@@ -200,7 +207,7 @@ def _monitored(pool: WorkerPool, callback: Callback) -> Iterator[threading.Event
         while not over.wait(_LOOK_S):
             if _has_workers(pool.client):
                 last_seen = time.monotonic()
-            if pool.client.status != "running" or time.monotonic() - last_seen >= NO_WORKER_S:
+            if pool.client.status != "running" or time.monotonic() - last_seen >= pool.patience.none_s:
                 lost.set()
                 return
 
@@ -248,10 +255,9 @@ def _has_workers(client: Client) -> bool:
         return False
 
 
-def _no_worker(client: Client) -> Unreachable:
-    return Unreachable(
-        f"no worker at {_address(client)} for {NO_WORKER_S:.0f} s: start some and run the same command again"
-    )
+def _no_worker(pool: WorkerPool) -> Unreachable:
+    waited = f"no worker at {_address(pool.client)} for {pool.patience.none_s:.0f} s"
+    return Unreachable(f"{waited}: start some and run the same command again")
 
 
 def _scheduler_gone(client: Client) -> Unreachable:

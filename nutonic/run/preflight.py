@@ -27,6 +27,8 @@ from nutonic.planning.ownership import mark, unmark
 from nutonic.planning.plan_file import PlanFile
 from nutonic.recipe.annotation import Annotator
 from nutonic.run.callbacks import Callback
+from nutonic.run.clusters.leftover import plugin_name, remove_leftovers
+from nutonic.run.clusters.patience import Patience
 from nutonic.run.jobs import AnyJob
 from nutonic.run.results import BatchDone
 from nutonic.run.silence import Watch
@@ -75,6 +77,8 @@ class WorkerPool:
     """Workers that have just left: the time of a monotonic clock, in seconds, and their share."""
     watch: Watch | None = None
     """Who answers; None where nobody looks."""
+    patience: Patience = field(default_factory=Patience)
+    """How long is waited for whom."""
     known_threads: int | None = None
     """What the scheduler told first, which counts until the watch has heard of it."""
     pauses: SimpleQueue[Mapping[str, float]] = field(default_factory=SimpleQueue, repr=False)
@@ -167,12 +171,20 @@ class WorkerPool:
         if change is not None:
             callback.on_workers(change)
 
+    @property
+    def is_own(self) -> bool:
+        """Whether the workers were started for this build, and are its to start anew."""
+        return self.checks.output is None
+
     def placed(self) -> dict[str, Any]:
-        """Options of `submit` that prefer workers with a share of the requests; empty if all have one."""
-        shares = self.shares
-        having = [worker for worker, share in shares.items() if share]
-        some = bool(having) and len(having) < len(shares)
-        return {"workers": having, "allow_other_workers": True} if some else {}
+        """Options of `submit` that prefer workers that answer and have a share of the requests; empty if all do."""
+        having = {worker for worker, share in self.shares.items() if share}
+        chosen = [having] if having and len(having) < len(self.shares) else []
+        if self.watch is not None and self.watch.asked:
+            steady = set(self.watch.steady(time.monotonic()))
+            chosen += [steady] if len(steady) < len(self.watch.workers) else []
+        some = set.intersection(*chosen) if chosen else set()
+        return {"workers": sorted(some), "allow_other_workers": True} if some else {}
 
     def must_see(self, scenes: Sequence[Scene]) -> None:
         """Check that all workers, also those that join later, see the input files."""
@@ -232,8 +244,9 @@ def worker_pool(
     plugin_options = {"environment": environment, "ignore_sigint": root is None, "annotators": tuple(annotators)}
     if root is not None:
         _refuse_strangers(client)
+        remove_leftovers(client)
     with nullcontext(WorkerChecks()) if root is None else _token(root, sources, asked) as checks:
-        ready = WorkerPool(client, f"nutonic-{uuid.uuid4().hex}", sources, checks, plugin_options, max_requests)
+        ready = WorkerPool(client, plugin_name(client), sources, checks, plugin_options, max_requests)
         ready.most_each = None if annotators else IN_FLIGHT
         if annotators:
             client.subscribe_topic(ready.name, lambda event: ready.pauses.put(event[1]))

@@ -19,8 +19,12 @@ _REASONS: dict[type, str] = {
     MemoryError: "out of memory",
 }
 
-#: Of a place that takes its worker with it, whichever that is.
-KILLED = "killed its worker"
+#: Of a place that takes its worker with it, whichever that is; and of one whose batch does not end.
+KILLED, HANGS = "killed its worker", "does not end"
+
+
+class Hangs(Exception):
+    """A batch did not end, or whoever tried it stopped answering; its places stay open."""
 
 
 def failure_of(place: PlannedPlace, scene: Scene, error: Exception) -> Failure:
@@ -47,8 +51,11 @@ def failure_of_still(place: PlannedPlace, error: Exception) -> Failure:
 
 def failures_of_lost(ids: Iterable[str], error: BaseException | None) -> tuple[Failure, ...]:
     """Places whose whole job was lost; no error where they killed every worker that tried."""
-    reason = KILLED if error is None else "job lost"
-    text = "every worker that tried it died" if error is None else redact(f"{type(error).__name__}: {error}")
+    if isinstance(error, Hangs):
+        reason, text = HANGS, str(error)
+    else:
+        reason = KILLED if error is None else "job lost"
+        text = "every worker that tried it died" if error is None else redact(f"{type(error).__name__}: {error}")
     return tuple(Failure(poi_id=name, asset=None, reason=reason, error=text) for name in ids)
 
 

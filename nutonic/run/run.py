@@ -35,6 +35,7 @@ from nutonic.run.callbacks import (
     StageBegun,
 )
 from nutonic.run.cluster import Cluster
+from nutonic.run.clusters.memory import tell_small
 from nutonic.run.dask_report import refuse_impossible
 from nutonic.run.jobs import (
     Extent,
@@ -187,6 +188,7 @@ def _build(spec: BuildSpec, out: Place, cluster: Cluster, extent: Extent, callba
         left = _left(spec, store, plan, extent)
         before, files = left.before, left.files
         tell_missing(callback, plan, before)
+        tell_small(callback, pool, plan)
         to_do = bool(before.remaining) or is_left(spec, store, left.done)
         if to_do:
             sign_in(spec)

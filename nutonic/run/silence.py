@@ -30,6 +30,8 @@ class Present:
     threads: int
     tasks: tuple[str, ...]
     """Keys of the tasks that were handed to it and are not done."""
+    running: Mapping[str, float] = field(default_factory=dict)
+    """Seconds that it has been at each of those that it has begun, as it told last."""
 
 
 @dataclass(slots=True)
@@ -45,6 +47,10 @@ class Watch:
     _changed: dict[str, float] = field(default_factory=dict)
     _told: set[str] = field(default_factory=set)
     _counted: frozenset[str] = frozenset()
+    goes_to_others_s: float | None = None
+    """After how many seconds others get what a silent worker has to do; None for never."""
+    hung: dict[str, set[str]] = field(default_factory=dict)
+    """Tasks that do not end, by the address of the worker whose threads they hold."""
 
     def hear(self, workers: Mapping[str, Present], now: float) -> None:
         """Take an answer of the scheduler."""
@@ -56,20 +62,53 @@ class Watch:
             self._changed = dict.fromkeys(workers, now)
         self._changed = {address: at for address, at in self._changed.items() if address in workers}
         self.workers, self._heard, self.asked = dict(workers), now, True
+        self.hung = {
+            address: left
+            for address, keys in self.hung.items()
+            if address in workers and (left := keys & workers[address].running.keys())
+        }
 
     def change(self) -> WorkersChanged | None:
         """How many workers there are and were lost since this was asked last; None while they are the same ones."""
         present = frozenset(self.workers)
         if not self.asked or present == self._counted:
             return None
-        lost, self._counted = len(self._counted - present), present
-        return WorkersChanged(there=len(present), lost=lost)
+        lost, joined = len(self._counted - present), len(present - self._counted)
+        self._counted = present
+        return WorkersChanged(there=len(present), lost=lost, joined=joined)
 
     def silent(self, now: float) -> list[str]:
         """Addresses of those that do not answer: the scheduler alone, or workers, sorted."""
         if now - max(self._heard, self.began) >= SILENT_S:
             return [self.scheduler]
         return sorted(address for address, at in self._changed.items() if now - at >= SILENT_S)
+
+    def held(self, now: float, silent_s: float) -> dict[str, tuple[str, ...]]:
+        """Tasks of the workers that have not answered for so long, or are held up by what does not end, by address.
+
+        Nothing while the scheduler itself does not answer: what is known of workers comes from it.
+        """
+        if now - self._heard >= SILENT_S:
+            return {}
+        mute = {address for address, at in self._changed.items() if now - at >= silent_s}
+        return {address: self.workers[address].tasks for address in sorted(mute | self._held_up())}
+
+    def overdue(self, most_s: float) -> list[tuple[str, str]]:
+        """Address and key of the tasks that a worker has been at for longer."""
+        return [
+            (address, key)
+            for address, worker in sorted(self.workers.items())
+            for key, seconds in worker.running.items()
+            if seconds > most_s
+        ]
+
+    def steady(self, now: float) -> list[str]:
+        """Addresses of the workers that answer, and can begin something, sorted."""
+        return sorted(set(self.workers) - set(self.silent(now)) - self._held_up())
+
+    def _held_up(self) -> set[str]:
+        """Workers that have no thread left for anything else."""
+        return {a for a, keys in self.hung.items() if a in self.workers and len(keys) >= self.workers[a].threads}
 
     def lines(self, now: float) -> list[str]:
         """What is to be told and was not told yet: who does not answer, and who does so again."""
@@ -84,6 +123,8 @@ class Watch:
     def is_all_that_is_left(self, keys: Collection[str], now: float) -> bool:
         """Whether tasks wait for nobody but those that do not answer."""
         silent = set(self.silent(now))
+        if self.asked and not self.workers:  # what nobody has begun, nobody finishes
+            return True
         if not silent or self.scheduler in silent:
             return bool(silent)
         answering = set(self.workers) - silent
@@ -97,10 +138,10 @@ class Watch:
         return f"the Dask scheduler at {address}" if address == self.scheduler else f"worker {address}"
 
     def _line(self, address: str) -> str:
-        return (
-            f"{self._name(address)} has not answered for {SILENT_S:.0f} s: what it has to do waits for it; "
-            "let it go on, or end it"
-        )
+        silent = f"{self._name(address)} has not answered for {SILENT_S:.0f} s"
+        if address == self.scheduler or self.goes_to_others_s is None:
+            return f"{silent}: what it has to do waits for it; let it go on, or end it"
+        return f"{silent}: after {self.goes_to_others_s:.0f} s others get what it has to do; let it go on, or end it"
 
 
 @contextmanager
@@ -131,6 +172,11 @@ def watched(client: Client, tell: Callable[[str], None]) -> Iterator[Watch]:
 def _present(dask_scheduler: Any) -> dict[str, Present]:
     """Asked of the scheduler, within it."""
     return {
-        address: Present(worker.last_seen, worker.nthreads, tuple(str(task.key) for task in worker.processing))
+        address: Present(
+            worker.last_seen,
+            worker.nthreads,
+            tuple(str(task.key) for task in worker.processing),
+            {str(task.key): seconds for task, seconds in worker.executing.items()},
+        )
         for address, worker in dask_scheduler.workers.items()
     }

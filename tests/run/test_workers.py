@@ -24,7 +24,6 @@ from support.trees import committed_batches, same_as, small_planet, tree
 
 from nutonic import load_recipe
 from nutonic.errors import InputError, StoreError, Unreachable
-from nutonic.run import executor as cluster_module
 from nutonic.run import worker as workers
 from nutonic.run.callbacks import BatchFinished, Callback
 from nutonic.run.cluster import Cluster
@@ -260,12 +259,14 @@ def test_workers_leave_early_and_others_join_late(clean, tmp_path):
 
 
 @pytest.mark.cluster
-def test_without_any_worker_a_build_gives_up_in_a_line(clean, tmp_path, monkeypatch):
-    monkeypatch.setattr(cluster_module, "NO_WORKER_S", 1.0)
+def test_without_any_worker_a_build_gives_up_in_a_line(clean, tmp_path):
     with cluster(tmp_path / "cluster", workers=0) as dask:
-        said = nutonic("build", clean.recipe, "--out", tmp_path / "out", "--scheduler", dask.address)
+        said = nutonic("build", clean.recipe, "--out", tmp_path / "out", "--scheduler", dask.address, "--wait", 1)
     assert said.code == 1
-    assert said.err == f"nutonic: no worker at {dask.address} for 1 s: start some and run the same command again\n"
+    assert said.err.splitlines() == [
+        "there are no workers yet: waiting for some",
+        f"nutonic: no worker at {dask.address} for 1 s: start some and run the same command again",
+    ]
     assert build(load_recipe(clean.recipe), tmp_path / "out", workers=0).complete
     same_as(tmp_path / "out", clean)
 

@@ -2,7 +2,8 @@
 
 The script is a JSON file named by NUTONIC_TEST_DEATHS: a list of {"path", "moment", "times"}. A worker dies at a put or
 create of a path that contains `path`, before or after it, as long as fewer than `times` workers did (null: always). Each
-leaves a note beside the script: what it had put since its last commit.
+leaves a note beside the script: what it had put since its last commit. With {"how": "SIGSTOP"} it is stopped instead, and
+with {"how": "hang"} it never comes back from there, but answers.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import itertools
 import json
 import os
 import signal
+import threading
 from pathlib import Path
 
 
@@ -24,7 +26,7 @@ def dask_setup(worker) -> None:
     def due(path: str, moment: str) -> None:
         for i, death in deaths:
             if death["path"] in path and death["moment"] == moment and _first(script, i, death["times"], put):
-                os.kill(os.getpid(), signal.SIGKILL)
+                _end(death.get("how", "SIGKILL"))
 
     def wrapped(method):
         def call(store, path, data):
@@ -39,6 +41,12 @@ def dask_setup(worker) -> None:
         return call
 
     Store.put, Store.create = wrapped(Store.put), wrapped(Store.create)
+
+
+def _end(how: str) -> None:
+    if how == "hang":
+        threading.Event().wait()
+    os.kill(os.getpid(), signal.Signals[how])
 
 
 def _first(script: Path, number: int, times: int | None, put: list[str]) -> bool:

@@ -14,7 +14,6 @@ from dataclasses import replace
 from nutonic.core.model import Json
 from nutonic.dataset.commits import Origin, PlaceDone, commit, committed, pins_told, place_done, read_commits, unpacked
 from nutonic.dataset.finalize import data_files
-from nutonic.dataset.index import Spans
 from nutonic.dataset.proof.findings import Finding, Tree
 from nutonic.errors import Corrupt
 from nutonic.io.objects import Store, sha256
@@ -45,14 +44,16 @@ def repair(tree: Tree, findings: Sequence[Finding]) -> list[str]:
     list of str
         One line for every place and file that was removed.
     """
-    removals = {
-        name: uncommit(tree.store, tree.ownership, name, tree.commits[name], wrong)
-        for name, wrong in _wrong_places(tree, findings).items()
-    }
+    wrong = _wrong_places(tree, findings)
+    contents = {name: tree.commits[name] for name in wrong}  # which are gone afterwards
+    removals = {name: uncommit(tree.store, tree.ownership, name, contents[name], wrong[name]) for name in wrong}
     removed = [f"place {reason}" for reasons in removals.values() for reason in reasons.values()]
     files = {f.path: f.text for f in findings if f.path is not None and f.path not in tree.named}
-    files |= {path: f"{path} holds rows of places that were removed" for path in _outdated(tree, removals)}
-    left_over = {path: "" for name, reasons in removals.items() for path in _files_of(tree.commits[name], reasons)}
+    gone = [
+        (name, place) for name, of in removals.items() for place in contents[name]["places"] if place["index"] in of
+    ]
+    files |= {path: f"{path} holds rows of places that were removed" for path in _outdated(tree, gone)}
+    left_over = {path: "" for name, reasons in removals.items() for path in _files_of(contents[name], reasons)}
     named = _named_now(tree.store) if removals else set()
     named -= {name.path for name in tree.commits}
     ownership = tree.ownership.with_committed(left_over)
@@ -72,12 +73,12 @@ def _named_now(store: Store) -> set[str]:
 
 
 def _wrong_places(tree: Tree, findings: Sequence[Finding]) -> Wrong:
-    problems = {f.path: f.text for f in findings if f.path in tree.named}
+    problems = {f.path: f.text for f in findings if f.path is not None and f.path in tree.named}
     wrong: Wrong = {}
     for finding in findings:
         if finding.place is not None:
             wrong.setdefault(finding.place.name, {})[finding.place["index"]] = finding.text
-    for name, content in tree.commits.items():
+    for name, content in tree.commits.items() if problems else ():
         for place in content["places"]:
             files = [*place["files"], *(content["part"] if place["rows"]["length"] else ())]
             for path in sorted(problems.keys() & set(files)):
@@ -147,9 +148,9 @@ def _rows_of(told: Json, rows: bytes | None, name: CommitName) -> bytes:
 # Files of data/
 
 
-def _outdated(tree: Tree, removals: Wrong) -> list[str]:
+def _outdated(tree: Tree, gone: Iterable[tuple[CommitName, Json]]) -> list[str]:
     """Files of ``data/`` that change, or are no longer needed, once these places are taken out."""
-    before = data_files(Spans.of(tree.done), tree.output)
-    now = [entry for entry in tree.done if entry["index"] not in removals.get(entry.name, ())]
-    after = data_files(Spans.of(now), tree.output)
-    return [path for path, spans in before.items() if path not in after or list(after[path]) != list(spans)]
+    before = data_files(tree.spans, tree.output)
+    now = tree.spans.without((name.part, place["ordinal"], place["variant"]) for name, place in gone)
+    after = data_files(now, tree.output)
+    return [path for path, spans in before.items() if path not in after or not spans.same_as(after[path])]

@@ -119,11 +119,12 @@ def _safely(look: Look, batch: Batch | None, commits: Sequence[tuple[CommitName,
 
 def _by_batch(tree: Tree, plan: PlanFile) -> Iterator[tuple[Batch | None, list[tuple[CommitName, Json]]]]:
     """Each batch that has commits, with these; None where the plan has no such batch."""
-    commits = sorted(tree.commits.items(), key=lambda entry: (entry[0].batch, entry[0].place or 0))
-    groups = [(number, list(group)) for number, group in groupby(commits, key=lambda entry: entry[0].batch)]
+    names = sorted(tree.commits, key=lambda name: (name.batch, name.place or 0))
+    groups = [(number, list(group)) for number, group in groupby(names, key=lambda name: name.batch)]
     batches = plan.batches([number for number, _ in groups if number < len(plan.index)])
     for number, group in groups:
-        yield (next(batches) if number < len(plan.index) else None), group
+        batch = next(batches) if number < len(plan.index) else None
+        yield batch, [(name, tree.commits[name]) for name in group]
 
 
 def _ground(squares: Sequence[tuple[str, str, GeoBox]]) -> Iterator[Finding]:
@@ -175,7 +176,7 @@ def _queries(look: Look) -> Iterator[Finding]:
 def _data(look: Look, damaged: set[str]) -> Iterator[Finding]:
     """The files of ``data/`` hold the rows of their places, in order."""
     tree = look.tree
-    for path, spans in data_files(Spans.of(tree.done), tree.output).items():
+    for path, spans in data_files(tree.spans, tree.output).items():
         intact = look.sizes.get(path) == spans.size and not {part for part, *_ in spans} & damaged
         if intact and tree.store.has(path) and not _same(look, path, rows_of(tree.store, spans)):
             yield Finding(f"{path} is not the rows of its places", path=path)
@@ -210,12 +211,12 @@ def _pieces(store: Store, path: str, size: int, overlap: int = _OVERLAP) -> Iter
 
 def _others(look: Look) -> Iterator[Finding]:
     """Files that belong to no place may hold secrets too."""
-    tree, commits = look.tree, {name.path: content for name, content in look.tree.commits.items()}
+    tree = look.tree
     for path, size in sorted(look.sizes.items()):
         if path in tree.named or path == PLAN or not tree.store.is_file(path):  # a link's target is not in the tree
             continue
         try:
-            pieces = [sealed(commits[path])] if path in commits else _pieces(tree.store, path, size)
+            pieces = _pieces(tree.store, path, size)
             found = [finding for piece in pieces for finding in secret_findings(look, path, piece)]
         except (OSError, ValueError):  # ValueError: the store has no such names, as with control characters
             yield Finding(f"{path} cannot be read")
@@ -231,7 +232,7 @@ def _told(tree: Tree, spec: BuildSpec, summary: Json) -> Iterator[Finding]:
         return
     spec = replace(spec, card=Card(**summary.get("card", {})))
     totals = Totals(spec.tiles.output_size**2)
-    data = data_files(Spans.of(totals.counting(tree.done)), tree.output)
+    data = data_files(Spans.of(totals.counting(tree.entries())), tree.output)
     if summary["data"] != {path: spans.size for path, spans in data.items()}:
         yield Finding(f"{SUMMARY} says other sizes of data/ than the commits do", path=SUMMARY)
     elif summary["places"] != tree.plan.header["places"]:

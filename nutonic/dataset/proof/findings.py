@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 
 from nutonic.core.model import Json
-from nutonic.dataset.commits import CommittedPlace
+from nutonic.dataset.commits import CommittedPlace, entries_of, read_commit
+from nutonic.dataset.index import NamedFiles, Spans
 from nutonic.inert import inert
 from nutonic.io.objects import Store
 from nutonic.planning.layout import CommitName
@@ -38,6 +40,27 @@ class Finding:
         return text if curable or not fixing else f"{text} (nothing to remove would fix it)"
 
 
+class CommitFiles(Mapping[CommitName, Json]):
+    """Commits that count, each read when it is asked for: all of a large tree would take gigabytes."""
+
+    def __init__(self, store: Store, names: Iterable[CommitName]) -> None:
+        self._store, self._names = store, dict.fromkeys(names)
+
+    def __getitem__(self, name: CommitName) -> Json:
+        if name not in self._names:
+            raise KeyError(name)
+        return read_commit(self._store, name)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._names
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+    def __iter__(self) -> Iterator[CommitName]:
+        return iter(self._names)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tree:
     """A tree, as its plan and commits describe it."""
@@ -51,8 +74,13 @@ class Tree:
     output: Output
     ownership: Ownership
     """Which of its files are nutonic's to remove."""
-    done: list[CommittedPlace]
-    commits: dict[CommitName, Json] = field(default_factory=dict)
-    """Name and content of every commit that counts."""
-    named: dict[str, tuple[int, str]] = field(default_factory=dict)
-    """Every committed file with size and SHA-256."""
+    commits: CommitFiles
+    """Every commit that counts, by name."""
+    spans: Spans
+    """Where the rows of the committed places lie."""
+    named: NamedFiles
+    """Every file that commits name, with its size."""
+
+    def entries(self) -> Iterator[CommittedPlace]:
+        """The committed places, as their commits come."""
+        return (entry for name, content in self.commits.items() for entry in entries_of(name, content))

@@ -7,7 +7,7 @@ descriptions and from the answers that are kept; shards, statistics, figures and
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, fields
 
 from nutonic.core.model import Json
@@ -170,7 +170,7 @@ def _blamed(error: Exception, name: CommitName) -> str:
     return captions_path(name) if str(error).startswith(CAPTIONS) else name.path
 
 
-def _compare(tree: _Tree, name: CommitName, content: Json, planned: dict[str, PlaceKey], seen: set[str]) -> None:
+def _compare(tree: _Tree, name: CommitName, content: Json, planned: Mapping[str, PlaceKey], seen: set[str]) -> None:
     header = tree.plan.header
     if content["recipe_digest"] != header["recipe_digest"] or content["plan"] != tree.plan.digest:
         tree.find(f"{name.path} was written for another plan or recipe", name.path)
