@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from nutonic.core.units import size
-from nutonic.planning.cost import WORKER_BYTES
 from nutonic.planning.plan_file import PlanFile
 from nutonic.run.callbacks import Callback, Note
 
@@ -15,6 +14,8 @@ if TYPE_CHECKING:
 
 def tell_small(callback: Callback, pool: WorkerPool | None, plan: PlanFile) -> None:
     """Tell, in a line, of workers elsewhere whose limit is below what a plan's largest batch takes in each thread."""
+    from nutonic.planning.cost import WORKER_BYTES  # which knows all sources
+
     if pool is None or pool.is_own:
         return
     a_thread = max(0, plan.header["cost"]["peak_bytes"] - WORKER_BYTES)

@@ -30,7 +30,6 @@ from nutonic.planning.prepare import refuse_inputs_inside
 from nutonic.run.callbacks import BatchFinished, BuildStarted, Callback, Note, StageBegun
 from nutonic.run.captions.stage import Captioned, caption_all, captioners, refuse_unreadable, take_answers
 from nutonic.run.cluster import Cluster
-from nutonic.run.clusters.memory import tell_small
 from nutonic.run.dask_report import refuse_impossible
 from nutonic.run.executor import results_of, workers_for
 from nutonic.run.jobs import (
@@ -85,7 +84,6 @@ def build_patches(spec: PatchSpec, out: Place, cluster: Cluster, extent: Extent,
         if pool is None and not cluster.in_process and (before.remaining or to_caption):
             pool = build.workers(stack)
         tell_missing(callback, plan, before)
-        tell_small(callback, pool, plan)
         callback.on_start(BuildStarted(wanted=before.wanted, done_before=before.done))
         tally = Tally()
         processes, osm = 1 if pool is None else max(1, len(pool.client.nthreads())), plan.header.get("osm")
