@@ -15,7 +15,7 @@ SHARED := --numprocesses 2 --dist worksteal
 FOUND = $(shell { $(PYTHON) -c "import sys; v = sys.version_info; \
 	print('fit' if v >= (3, 11) else 'Python %d.%d.%d' % v[:3])" || echo "not a Python"; } 2>/dev/null)
 
-.PHONY: help setup demo notebook test test-exhaustive bench docs lock clean python
+.PHONY: help setup demo notebook notebooks test test-exhaustive bench docs lock clean python
 .DEFAULT_GOAL := help
 
 help:
@@ -23,6 +23,7 @@ help:
 	@echo "make test    ruff, mypy and pytest"
 	@echo "make test-exhaustive   every crash point and every damage, of which make test has a sample"
 	@echo "make docs    the pages of docs/ as a site, in docs/_build"
+	@echo "make notebook   Jupyter, on the notebooks; make notebooks runs them all and saves what they show"
 	@echo "make bench   the benchmarks, about ten minutes on a quiet machine"
 	@echo "make setup   only what the above need, into ./$(VENV) (choose a Python with PYTHON=python3.12)"
 	@echo "make lock    requirements.lock from pyproject.toml (newer versions with UPGRADE=--upgrade)"
@@ -55,6 +56,10 @@ demo: $(STAMP)
 notebook: $(STAMP)
 	@$(BIN)/python -c "import jupyterlab" 2>/dev/null || $(PIP) install 'jupyterlab>=4'
 	@$(BIN)/jupyter lab notebooks
+
+# What they show is put down in them, so that it can be read where nothing runs.
+notebooks: $(STAMP)
+	@$(BIN)/python tests/support/notebooks.py
 
 test: $(STAMP)
 	@echo "ruff check"
