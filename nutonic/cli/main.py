@@ -331,7 +331,7 @@ def report(directory: Path, out: Path | None) -> None:
 
 
 @cli.command(short_help="Pack a dataset into the form of a trainer.")
-@click.argument("directory", metavar="DIR", type=PathOf())
+@click.argument("directory", metavar="DIR", type=TreeOf())
 @click.option("--format", "form", required=True, metavar="FORM", help="parquet, or a trainer's: see docs/packs.md.")
 @click.option("--out", type=PathOf(output=True), required=True, help="Folder of the pack, beside the dataset.")
 @click.option("--boxes", metavar="NAME", help="How boxes are written. Default: as the form's own models write them.")
@@ -342,7 +342,7 @@ def report(directory: Path, out: Path | None) -> None:
 @click.option("--json", "as_json", is_flag=True, help="What is there as one JSON object on stdout.")
 @click.option("--log-json", is_flag=True, expose_value=False, help="One JSON object a line on stderr instead of text.")
 def pack(
-    directory: Path,
+    directory: Place,
     form: str,
     out: Path,
     boxes: str | None,

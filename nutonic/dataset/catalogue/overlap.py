@@ -140,8 +140,13 @@ def _chips_of(place: Path | Address) -> Iterator[_Chip]:
         if file.is_file():
             yield from _in_catalogue(file)
             return
+    from nutonic.dataset.packs.patches import outlines_of_patches
     from nutonic.dataset.reading import open_dataset
 
+    patches = outlines_of_patches(place)
+    if patches is not None:
+        yield from (_Chip(*one) for one in patches)
+        return
     for chip, _ in open_dataset(place).chips.counted():
         sidecar = chip.sidecar
         yield _Chip(chip.id, chip.split, sidecar["longitude"], sidecar["latitude"], footprint_of(sidecar))

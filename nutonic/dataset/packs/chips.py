@@ -56,6 +56,7 @@ def _boxes(chip: _Chip) -> Iterator[tuple[Json, tuple[int, int, int, int]]]:
 
 
 def _classes(facts: TreeFacts) -> dict[int, str]:
+    assert facts.table is not None, "patches have no boxes, and are refused"
     return {number: label for number, label in sorted(facts.table.labels.items()) if number != facts.table.unknown}
 
 
@@ -85,6 +86,7 @@ class ImageFolder:
     @staticmethod
     def _entry(chip: _Chip, facts: TreeFacts) -> Json:
         sidecar, regions = chip.sidecar, list(_boxes(chip))
+        objects = {"bbox": [list(box) for _, box in regions], "category": [r["label"] for r, _ in regions]}
         return {
             "file_name": chip.place,
             "text": sidecar["caption"],
@@ -92,7 +94,7 @@ class ImageFolder:
             "lat": sidecar["latitude"],
             "datetime": sidecar["imagery"]["datetime"],
             **fractions(sidecar, facts.table),
-            "objects": {"bbox": [list(box) for _, box in regions], "category": [r["label"] for r, _ in regions]},
+            **({} if facts.patches else {"objects": objects}),
             "rows": [
                 {
                     "id": row["id"],

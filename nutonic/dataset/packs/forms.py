@@ -15,7 +15,7 @@ from nutonic.errors import Corrupt
 Put = Callable[[str, bytes | Iterable[bytes]], object]
 
 #: Keys of a row that forms know; one with others is refused rather than packed without them.
-KNOWN = frozenset({"id", "task", "poi_id", "tile_id", "messages", "options", "answer_id"})
+KNOWN = frozenset({"id", "task", "poi_id", "tile_id", "messages", "options", "answer_id", "patch_id", "annotator"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

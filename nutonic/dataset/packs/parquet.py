@@ -73,8 +73,7 @@ class Parquet:
             "id": row["id"],
             "task": row["task"],
             "split": sample.split,
-            "poi_id": row["poi_id"],
-            "tile_id": row["tile_id"],
+            **{name: row[name] for name in _about(facts)},
             "images": [{"bytes": picture.data, "path": picture.path} for picture in sample.pictures],
             "messages": [bare(message) for message in row["messages"]],
             **chosen,
@@ -103,6 +102,11 @@ def bare(message: Json) -> Json:
     return {"role": message["role"], "content": parts}
 
 
+def _about(facts: TreeFacts) -> tuple[str, str]:
+    """Keys of a row that say what it is about."""
+    return ("patch_id", "annotator") if facts.patches else ("poi_id", "tile_id")
+
+
 def schema_of(facts: TreeFacts) -> pa.Schema:
     """Columns of a tree's rows, with the features that `datasets` 3.6 and later read."""
     import pyarrow as pa
@@ -124,7 +128,7 @@ def _columns(facts: TreeFacts) -> Iterator[tuple[str, pa.DataType, Any]]:
     part = pa.struct([("type", pa.string()), ("text", pa.string())])
     message = pa.struct([("role", pa.string()), ("content", pa.list_(part))])
     parts = {"role": value("string"), "content": [{"type": value("string"), "text": value("string")}]}
-    for name in ("id", "task", "split", "poi_id", "tile_id"):
+    for name in ("id", "task", "split", *_about(facts)):
         yield name, *text
     picture = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
     yield "images", pa.list_(picture), [{"_type": "Image"}]

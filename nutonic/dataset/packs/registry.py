@@ -8,6 +8,7 @@ from typing import Any
 from nutonic.dataset.catalogue.cells import cell_namer
 from nutonic.dataset.packs.boxes import AS_BUILT, box_form
 from nutonic.dataset.packs.forms import Form
+from nutonic.dataset.packs.tree import TreeFacts
 from nutonic.errors import InputError
 
 #: Where each form is, and how its trainer writes boxes; None where it has a way of its own.
@@ -31,6 +32,9 @@ _HOMES: dict[str, tuple[str, str | None]] = {
 
 #: Forms that name the cell of each chip.
 _WITH_CELLS = frozenset({"parquet", "geoparquet", "geojson", "stac"})
+
+#: Forms of boxes alone, which patches have none of.
+_OF_BOXES = frozenset({"coco", "yolo"})
 
 #: Names of all forms.
 FORMS = tuple(_HOMES)
@@ -68,3 +72,9 @@ def form_of(name: str, boxes: str | None = None, cells: str | None = None) -> Fo
         options["cells"] = cells
     form: Form = pkgutil.resolve_name(f"nutonic.dataset.packs.{home}")(name=name, **options)
     return form
+
+
+def refuse_without_boxes(form: Form, facts: TreeFacts) -> None:
+    """Raise :class:`InputError` where a form would have nothing to say of a tree."""
+    if facts.patches and form.name in _OF_BOXES:
+        raise InputError(f"{form.name} is boxes, and patches have none: take parquet, webdataset or a trainer's form")

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 
 from nutonic.core.classes import ClassTable
 from nutonic.core.model import SPLITS, Json, Split
-from nutonic.dataset.commits import committed, entries_of, read_commits
-from nutonic.dataset.index import Spans, Totals
+from nutonic.dataset.commits import Committed, committed, entries_of, read_commits
+from nutonic.dataset.index import Spans
+from nutonic.dataset.shards.captions import read_captions
+from nutonic.dataset.shards.finish import committed_patches, state_of
 from nutonic.errors import Corrupt, InputError, NotNutonic
+from nutonic.io.buckets.address import Place
 from nutonic.io.objects import Store, unsealed
 from nutonic.planning.layout import CARD, MARKER, SUMMARY
 from nutonic.planning.ownership import is_marked, refuse_obstacles
 from nutonic.planning.plan_file import PlanFile, read_plan
-from nutonic.recipe.yaml import of_places, parse_recipe_text
+from nutonic.recipe.patches import PatchRecipe
+from nutonic.recipe.yaml import parse_recipe_text
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,12 +27,10 @@ class TreeFacts:
     """What is known of a tree beside its rows; it travels to workers."""
 
     name: str
-    table: ClassTable
-    """What the labels' values mean."""
+    table: ClassTable | None
+    """What the labels' values mean; None of patches, which have no labels."""
     choices: bool
     """Whether rows have ``options`` and ``answer_id``."""
-    side: int
-    """Of a chip, in pixels."""
     licence: str | None
     card: str
     """The tree's own card, a person's words included."""
@@ -36,6 +38,16 @@ class TreeFacts:
     """Digests of recipe, plan and commits, and who built it."""
     open: int
     """Places that are not built: no row of them is packed."""
+
+    @property
+    def patches(self) -> bool:
+        """Whether it is a tree of patches."""
+        return self.table is None
+
+    @property
+    def picture(self) -> str:
+        """How pictures of chips end."""
+        return "jpg" if self.patches else "png"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,8 +57,8 @@ class PackTree:
     store: Store
     facts: TreeFacts
     spans: Spans
-    totals: Totals
-    """What the commits say together."""
+    rows: Mapping[Split, int]
+    """Number of rows of each split that has any."""
 
     def of_split(self, split: Split) -> Spans:
         """Where the rows of a split lie, in the order of the dataset."""
@@ -55,10 +67,10 @@ class PackTree:
     @property
     def splits(self) -> tuple[Split, ...]:
         """Those that have rows."""
-        return tuple(split for split in SPLITS if self.totals.rows[split])
+        return tuple(self.rows)
 
 
-def tree_to_pack(folder: Path) -> PackTree:
+def tree_to_pack(folder: Place) -> PackTree:
     """Open a tree to be packed; each commit is read once, nothing is written.
 
     Raises
@@ -66,7 +78,7 @@ def tree_to_pack(folder: Path) -> PackTree:
     NotNutonic
         If the folder is no tree.
     InputError
-        If its build has not ended, it has no rows, or it is a tree of patches, which is in shards already.
+        If its build has not ended, or it has no rows.
     Corrupt
         If a file of it is not what was written.
     """
@@ -75,31 +87,46 @@ def tree_to_pack(folder: Path) -> PackTree:
     refuse_obstacles(folder)
     store = Store(folder)
     plan = read_plan(store)
-    if plan.header.get("of") == "patches":
-        raise InputError(
-            f"{folder} is a tree of patches, which is in WebDataset shards already, with rows in data/ where its recipe has "
-            "shards.chat: there is nothing to pack"
-        )
     done, summary = committed(store), _summary(store)
-    if summary is None or summary.get("commits") != done.digest():
+    recipe = parse_recipe_text(plan.recipe)
+    of_patches = isinstance(recipe, PatchRecipe)
+    if summary is None or summary.get("commits") != (state_of(store, done) if of_patches else done.digest()):
         raise InputError(f"the build of {folder} has not ended: run nutonic build again, then pack it")
-    recipe = of_places(parse_recipe_text(plan.recipe))
-    totals = Totals(recipe.tiles.output_size**2)
-    entries = (entry for name, content in read_commits(store, done) for entry in entries_of(name, content))
-    spans = Spans.of(totals.counting(entries))
-    if not totals.rows.total():
+    spans = _captioned_spans(store, done) if of_patches else _spans(store, done)
+    rows = {
+        split: count
+        for number, split in enumerate(SPLITS)
+        if (count := int(spans.table["rows"][spans.table["split"] == number].sum()))
+    }
+    if not rows:
         raise InputError(f"{folder} has no rows: there is nothing to pack")
     facts = TreeFacts(
         name=recipe.name,
-        table=recipe.labels.table,
-        choices=recipe.rows.choice,
-        side=recipe.tiles.output_size,
+        table=None if isinstance(recipe, PatchRecipe) else recipe.labels.table,
+        choices=not isinstance(recipe, PatchRecipe) and recipe.rows.choice,
         licence=recipe.card.licence,
         card=_card(store),
         origin={**_origin(plan), "commits": done.digest()},
         open=int(summary.get("still_open") or 0),
     )
-    return PackTree(store=store, facts=facts, spans=spans, totals=totals)
+    return PackTree(store=store, facts=facts, spans=spans, rows=rows)
+
+
+def _spans(store: Store, done: Committed) -> Spans:
+    return Spans.of(entry for name, content in read_commits(store, done) for entry in entries_of(name, content))
+
+
+def _captioned_spans(store: Store, done: Committed) -> Spans:
+    """Where the patches with captions lie, each with as many rows as it has captions."""
+    spans = committed_patches(store, done).spans
+    counts: dict[int, int] = {}
+    for name in filter(done.counts, done.all_names()):
+        with suppress(FileNotFoundError):  # captions that still wait
+            for patch in read_captions(store, name).patches:
+                counts[int(patch.patch_id.removeprefix("patch_"))] = len(patch.annotations)
+    table = spans.table.copy()
+    table["rows"] = [counts.get(ordinal, 0) for ordinal in table["ordinal"].tolist()]
+    return Spans(table[table["rows"] > 0], spans.parts)
 
 
 def _origin(plan: PlanFile) -> Json:
@@ -122,8 +149,3 @@ def _card(store: Store) -> str:
         return store.get(CARD).decode("utf-8")
     except (FileNotFoundError, UnicodeDecodeError):
         raise Corrupt(f"{CARD} is missing or no text: build again, which writes it anew") from None
-
-
-def all_rows(totals: Totals) -> Iterator[tuple[Split, int]]:
-    """Number of rows of each split that has any."""
-    yield from ((split, totals.rows[split]) for split in SPLITS if totals.rows[split])

@@ -85,11 +85,11 @@ class WebDataset:
         last = len(shards.of_split(split)) - 1
         name = f"{split}-{{00000..{last:05d}}}-of-{last + 1:05d}.tar"
         layout = (
-            "- `data/*.tar`: a chip each sample: `png`, and `still.png` or `still.jpg` where rows show one; `json` has all\n"
-            "  its rows, whose parts name these endings, and its sidecar\n"
+            f"- `data/*.tar`: a chip each sample: `{facts.picture}`, and `still.png` or `still.jpg` where rows show one;\n"
+            "  `json` has all its rows, whose parts name these endings, and its sidecar\n"
             "- `data/train.json` and so on: how many samples each archive has"
         )
-        return Loading(configs=(), layout=layout, code=_CODE.format(name=name))
+        return Loading(configs=(), layout=layout, code=_CODE.format(name=name, picture=facts.picture))
 
 
 _CODE = """```python
@@ -97,7 +97,7 @@ import webdataset as wds
 
 samples = wds.WebDataset("/path/to/this/folder/data/{name}", shardshuffle=False).decode("pil")
 for sample in samples:
-    print(sample["__key__"], sample["png"].size, sample["json"]["rows"][0]["messages"])
+    print(sample["__key__"], sample["{picture}"].size, sample["json"]["rows"][0]["messages"])
 ```
 """
 

@@ -31,9 +31,11 @@ from nutonic.dataset.shards.tar import Sample, pieces
 from nutonic.io.objects import Store, is_temporary, sha256
 from nutonic.planning.layout import CommitName, part_name
 from nutonic.planning.patches.layout import (
+    CAPTIONS,
     FIGURES,
     STATISTICS,
     PatchOwnership,
+    captioned,
     captions_path,
     image_path,
     patch_id,
@@ -152,6 +154,12 @@ def committed_patches(store: Store, done: Committed, named: NamedFiles | None = 
 
     spans = Spans.of(counted())
     return CommittedPatches(store, spans, filter(done.counts, done.all_names()), rejects)
+
+
+def state_of(store: Store, done: Committed) -> str:
+    """Digest of what is committed and captioned: a summary with another is out of date."""
+    names = sorted(name.text for name in captioned(path for path, _ in store.sizes(CAPTIONS)))
+    return sha256(orjson.dumps([done.digest(), names]))
 
 
 #: Takes the content of a file by its path; gives its size in bytes and its SHA-256.

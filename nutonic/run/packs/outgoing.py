@@ -10,10 +10,14 @@ from pathlib import Path
 from nutonic.core.model import Json
 from nutonic.dataset.commits import committed, read_commits
 from nutonic.dataset.packs.layout import PACKED, PACKING, ROWS, SHARDS, is_pack
+from nutonic.dataset.shards.finish import committed_patches, state_of
 from nutonic.errors import Corrupt, InputError, NotNutonic
 from nutonic.io.objects import Store, unsealed
 from nutonic.planning.layout import CARD, SUMMARY
 from nutonic.planning.ownership import files_of, is_marked, refuse_obstacles
+from nutonic.planning.plan_file import read_plan
+from nutonic.recipe.patches import PatchRecipe
+from nutonic.recipe.yaml import parse_recipe_text
 
 #: Files of a commit at most, by the Hub's advice; and bytes, so that one that is interrupted has not much to send again.
 BATCH_FILES, BATCH_BYTES = 90, 2 * 10**9
@@ -93,13 +97,22 @@ def _of_tree(store: Store) -> dict[str, tuple[int, str | None]]:
         summary = unsealed(store.get(SUMMARY), SUMMARY)
     except (FileNotFoundError, Corrupt):
         summary = {}
-    if summary.get("commits") != done.digest():
+    patches = _patches_of(store)
+    if summary.get("commits") != (done.digest() if patches is None else state_of(store, done)):
         raise InputError(f"the build of {store.root} has not ended: run nutonic build again, then push it")
     named: dict[str, tuple[int, str | None]] = {}
     for _, content in read_commits(store, done):
         named |= {path: entry for path, entry in files_of(content).items() if not path.startswith("_nutonic/")}
+    if patches is not None and patches.shards.chat:
+        named |= {path: (store.size(path), None) for path in committed_patches(store, done).pictures()}
     data = summary.get("data") or {}
     return named | {path: (_size(entry), _digest(entry)) for path, entry in data.items()}
+
+
+def _patches_of(store: Store) -> PatchRecipe | None:
+    """The recipe of a tree of patches; None of any other tree."""
+    recipe = parse_recipe_text(read_plan(store).recipe)
+    return recipe if isinstance(recipe, PatchRecipe) else None
 
 
 def _entries(files: Json) -> Iterator[tuple[str, tuple[int, str | None]]]:

@@ -25,12 +25,13 @@ from nutonic.dataset.packs.layout import (
     refuse_foreign_folder,
     shard_record,
 )
-from nutonic.dataset.packs.registry import form_of
+from nutonic.dataset.packs.patches import patch_samples
+from nutonic.dataset.packs.registry import form_of, refuse_without_boxes
 from nutonic.dataset.packs.shards import Sample, Shard, samples_of, shards_of
 from nutonic.dataset.packs.tree import PackTree, TreeFacts, tree_to_pack
 from nutonic.dataset.shards.finish import written_to
 from nutonic.errors import Corrupt, InputError
-from nutonic.io.buckets.address import path_of
+from nutonic.io.buckets.address import Address, Place, path_of, place_of
 from nutonic.io.objects import Store, is_temporary, sealed
 from nutonic.planning.layout import PLAN
 from nutonic.run.callbacks import BatchFinished, BuildStarted, Callback, CallbackGroup, LogCallback, Note
@@ -110,7 +111,7 @@ class PackJob:
 
 
 def pack(
-    tree: str | Path,
+    tree: str | Path | Address,
     out: str | Path,
     *,
     format: str = "parquet",
@@ -128,7 +129,7 @@ def pack(
     Parameters
     ----------
     tree
-        The folder of a tree that :func:`nutonic.build` has finished.
+        The folder of a tree that :func:`nutonic.build` has finished, or its address in an object store.
     out
         The folder of the pack: a new or empty one, or one of just this pack, which is gone on with.
     format
@@ -164,9 +165,11 @@ def pack(
     started, group = time.perf_counter(), CallbackGroup([LogCallback(), *callbacks])
     if not isinstance(shard_mb, int) or shard_mb < 1:
         raise InputError(f"shard_mb is {shard_mb!r:.60}: give a number of megabytes from 1")
-    folder, target, form = path_of(tree), path_of(out), form_of(format, boxes, cells)
+    folder, target, form = place_of(tree), path_of(out), form_of(format, boxes, cells)
     _refuse_nested(folder, target)
-    packed = _pack(tree_to_pack(folder), target, form, shard_mb, _cluster(workers), group)
+    source = tree_to_pack(folder)
+    refuse_without_boxes(form, source.facts)
+    packed = _pack(source, target, form, shard_mb, _cluster(workers), group)
     return replace(packed, seconds=round(time.perf_counter() - started, 3))
 
 
@@ -195,7 +198,9 @@ def _pack(source: PackTree, out: Path, form: Form, shard_mb: int, cluster: Clust
     )
 
 
-def _refuse_nested(tree: Path, out: Path) -> None:
+def _refuse_nested(tree: Place, out: Path) -> None:
+    if isinstance(tree, Address):
+        return
     one, other = tree.resolve(), out.resolve()
     if one == other or one in other.parents or other in one.parents:
         raise InputError(f"{out} and {tree} lie in each other: name a folder for the pack that is beside the tree")
@@ -257,11 +262,12 @@ def _workers_for(cluster: Cluster, shards: list[Shard]) -> int:
 class _Tree:
     """What workers need: the libraries that write packs, and to see the tree, by its plan."""
 
-    plan: str
+    plan: str | None
+    """Path of its plan; None of a tree in an object store, which needs nothing but its address."""
 
     def needs(self, scenes: Sequence[object] = ()) -> Needs:
         """Of each process."""
-        return Needs(packages=("pyarrow",), files=(self.plan,))
+        return Needs(packages=("pyarrow",), files=() if self.plan is None else (self.plan,))
 
 
 @contextmanager
@@ -269,9 +275,8 @@ def _workers(tree: Store, store: Store, cluster: Cluster, callback: Callback) ->
     """Workers that see both folders."""
     from nutonic.run.executor import workers_for
 
-    assert tree.root is not None, "trees are folders"
     assert store.root is not None, "packs are folders"
-    sources: Any = (_Tree(str(tree.root / PLAN)),)
+    sources: Any = (_Tree(None if tree.disk is None else str(tree.disk / PLAN)),)
     with workers_for(sources, store.root, cluster, callback, ()) as pool:
         if cluster.scheduler is not None:
             pool.must_see(())
@@ -291,7 +296,8 @@ def write_shard(job: PackJob, *, tree: Store, store: Store, form: Form, facts: T
     def noted(path: str, data: bytes | Iterable[bytes]) -> None:
         files[path] = put(path, data)
 
-    counted = _Counted(samples_of(tree, shard))
+    digest = facts.origin["recipe_digest"]
+    counted = _Counted(patch_samples(tree, shard, digest) if facts.patches else samples_of(tree, shard))
     told = form.write(shard, counted, facts, noted)
     if counted.rows != shard.rows:
         raise Corrupt(
@@ -332,11 +338,9 @@ def _record(record: Json) -> Record:
 def _finish(store: Store, form: Form, source: PackTree, records: list[Record]) -> None:
     """What is made of all shards together, and the card; then nothing is left of what was only on its way."""
     put, shards = written_to(store), Shards(records=tuple(records), read=partial(_pieces, store))
-    wrong = next((s for s in source.splits if shards.rows(s) != source.totals.rows[s]), None)
+    wrong = next((s for s in source.splits if shards.rows(s) != source.rows[s]), None)
     if wrong is not None:
-        raise Corrupt(
-            f"{wrong} has {shards.rows(wrong)} rows in shards where commits tell of {source.totals.rows[wrong]}"
-        )
+        raise Corrupt(f"{wrong} has {shards.rows(wrong)} rows in shards where commits tell of {source.rows[wrong]}")
     made: dict[str, tuple[int, str]] = {}
 
     def noted(path: str, data: bytes | Iterable[bytes]) -> None:

@@ -7,20 +7,18 @@ from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 
-import orjson
-
 from nutonic.core.model import Json
 from nutonic.dataset import card
 from nutonic.dataset.commits import Committed, committed
-from nutonic.dataset.shards.finish import finish_patches
+from nutonic.dataset.shards.finish import finish_patches, state_of
 from nutonic.io.buckets.address import Place
 from nutonic.io.limits import IN_FLIGHT
-from nutonic.io.objects import Store, is_temporary, sealed, sha256
+from nutonic.io.objects import Store, is_temporary, sealed
 from nutonic.io.session import limited
 from nutonic.planning.layout import CARD, PLAN, SUMMARY
 from nutonic.planning.ownership import refuse_foreign
 from nutonic.planning.patches.cost import expected_captions
-from nutonic.planning.patches.layout import CAPTIONS, PatchOwnership, captioned
+from nutonic.planning.patches.layout import PatchOwnership
 from nutonic.planning.patches.map import features
 from nutonic.planning.patches.prepare import empty_patches, prepare_patches
 from nutonic.planning.patches.spec import PatchSpec
@@ -166,7 +164,7 @@ def _captions(
 
 def _finished(build: _Build, store: Store, plan: PlanFile, done: Committed, summary: Summary, last: Json) -> Summary:
     """Bring shards and all that is made of them up to date; the summary then knows what is in them."""
-    state = _state(store, done)
+    state = state_of(store, done)
     if not summary.failures and last.get("commits") == state and _is_there(store, build.spec, last):
         return replace(summary, chips=last["chips"], captions=last["captions"])
     owned = PatchOwnership(store, plan.planned, shards=build.spec.shards)
@@ -176,12 +174,6 @@ def _finished(build: _Build, store: Store, plan: PlanFile, done: Committed, summ
     summary = replace(summary, chips=finished.chips, captions=captions)
     store.put(SUMMARY, sealed({**finished.json(), **asdict(summary), "commits": state}))
     return summary
-
-
-def _state(store: Store, done: Committed) -> str:
-    """Digest of what is committed and captioned: a summary with another is out of date."""
-    names = sorted(name.text for name in captioned(path for path, _ in store.sizes(CAPTIONS)))
-    return sha256(orjson.dumps([done.digest(), names]))
 
 
 def _is_there(store: Store, spec: PatchSpec, last: Json) -> bool:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import orjson
 import pytest
+from support.buckets import BUCKET, moto  # noqa: F401
 from support.cli import nutonic
 from support.trees import tree as files_of
 
@@ -192,6 +193,19 @@ def test_by_the_command_line(clean, whole, tmp_path):
         assert (said.code, said.err.count("\n")) == (2, 1)
         assert told in said.err
         assert not (tmp_path / "other").exists()
+
+
+@pytest.mark.exhaustive
+def test_a_tree_in_an_object_store_gives_the_same_pack(clean, whole, tmp_path, monkeypatch, moto):
+    for name, value in moto.environment.items():
+        monkeypatch.setenv(name, value)
+    for path in clean.out.rglob("*"):
+        if path.is_file():
+            moto.client.put(f"tree/{path.relative_to(clean.out).as_posix()}", path.read_bytes())
+    before = moto.tree("tree")
+    assert nt.pack(f"s3://{BUCKET}/tree", tmp_path / "pack", workers=0).complete
+    assert moto.tree("tree") == before
+    assert bytes_of(tmp_path / "pack") == bytes_of(whole)
 
 
 @pytest.mark.exhaustive
