@@ -146,11 +146,6 @@ def pack(
     callbacks
         What follows the work, and may stop it: a shard is a batch.
 
-    Returns
-    -------
-    Packed
-        What is there, and how many shards are left.
-
     Raises
     ------
     InputError

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import orjson
 import pytest
-from support.buckets import BUCKET, moto  # noqa: F401
+from support.buckets import BUCKET
 from support.cli import nutonic
 from support.trees import tree as files_of
 
@@ -19,6 +19,8 @@ from nutonic.dataset.packs.shards import shards_of
 from nutonic.dataset.packs.tree import tree_to_pack
 from nutonic.errors import Corrupt, InputError, NotNutonic
 from nutonic.io.objects import Store
+
+pytest_plugins = ["support.buckets"]
 
 
 def bytes_of(folder: Path) -> dict[str, str]:
