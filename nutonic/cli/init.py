@@ -10,6 +10,7 @@ from typing import Literal
 import click
 
 from nutonic.inert import inert
+from nutonic.io.buckets.address import path_of
 from nutonic.recipe.template import NAMES, places, start
 from nutonic.recipe.template import template as template_text
 
@@ -42,6 +43,8 @@ def _help() -> str:
 @click.argument("path", required=False)
 def init(template: str | None, path: str | None) -> None:
     """Write a recipe or texts, never over what is there."""
+    for text in (template, path):
+        path_of(text or "")
     if template in ("wording", "prompts"):
         _write_texts("wording" if template == "wording" else "prompts", Path(path or template))
         return

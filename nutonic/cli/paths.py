@@ -25,6 +25,7 @@ class PathOf(click.Path):
 
         if not str(value) or "\0" in str(value):
             raise InputError(f"{str(value)!r} is no path: name one")
+        path_of(str(value))  # as it was written: a path of s3:// has no slash any more
         path = path_of(str(super().convert(value, param, ctx)))
         if self._output:
             refuse_output(path, beside=self._beside)

@@ -15,6 +15,7 @@ from __future__ import annotations
 import hashlib
 from array import array
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Protocol
@@ -257,7 +258,9 @@ class PlanFile(Shown):
         """
         scenes_by_key: dict[tuple[int, ...], tuple[Scene, ...]] = {}
         for line in self._batch_lines(range(len(self.index)) if only is None else only):
-            yield self._batch(_loads(line), scenes_by_key)
+            with _as_written():
+                batch = self._batch(_loads(line), scenes_by_key)
+            yield batch
 
     def _batch_lines(self, numbers: Iterable[int]) -> Iterator[bytes]:
         offsets = self.index.offsets.tolist()
@@ -306,6 +309,8 @@ def _pois(value: Json) -> Iterator[Poi]:
     variants, keep_values = value.get("variant") or [0] * count, value.get("place") or [{}] * count
     columns = zip(bases, value["ordinal"], variants, value["lon"], value["lat"], keep_values, strict=True)
     for base, ordinal, variant, lon, lat, place in columns:
+        if not (isinstance(base, str) and type(ordinal) is int and {type(lon), type(lat)} <= {int, float}):
+            raise _corrupt()
         yield Poi(
             id=variant_id(base, variant),
             base_id=base,
@@ -348,7 +353,8 @@ def read_plan(store: Store) -> PlanFile:
         raise _corrupt() from None
     if sha256(head + index) != digest:
         raise _corrupt()
-    return _opened(store, digest, head, PlanIndex.of(value))
+    with _as_written():
+        return _opened(store, digest, head, PlanIndex.of(value))
 
 
 def _tail(store: Store) -> tuple[str, bytes]:
@@ -405,6 +411,15 @@ def _scene(value: Json) -> Scene:
         for asset in value.pop("assets")
     )
     return Scene(**value, assets=assets)
+
+
+@contextmanager
+def _as_written() -> Iterator[None]:
+    """Raise :class:`Corrupt` where lines whose digests fit hold what no plan does: somebody has written them anew."""
+    try:
+        yield
+    except (LookupError, TypeError, ValueError, AttributeError):
+        raise _corrupt() from None
 
 
 def _corrupt() -> Corrupt:

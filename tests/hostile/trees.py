@@ -474,6 +474,51 @@ BESIDES = [
     Row("the inputs' own folder", lambda here: None, "build recipe.yaml --out . --workers 0", 2, "nutonic:"),
     Row("a folder above the inputs", lambda here: None, "build recipe.yaml --out .. --workers 0", 2, "nutonic:"),
     Row("the land cover's folder", lambda here: None, "build recipe.yaml --out west --workers 0", 2, "nutonic:"),
+    *(
+        Row(f"an address for a path: {command}", plain, command, 2, "is no path on this disk")
+        for address in ("s3://", "s3://b/x", "https://h.example/x")
+        for command in (
+            CUBE.replace("--out out", f"--out {address}"),
+            f"{CUBE} --cogs {address}",
+            f"catalogue west/red.tif --datetime 2024-06-01 --out {address}",
+            f"init demo {address}",
+            f"init {address}",
+            f"init wording {address}",
+            f"preview recipe.yaml --out {address}",
+        )
+    ),
+    *(
+        Row(f"what is no repository: {name}", finished, f"push out --repo {name}", 2, "is no name of a", SAME)
+        for name in (
+            "owner/name.git",
+            "owner/a--b",
+            "owner/a..b",
+            "-a/b",
+            "a/b.",
+            "a/b?x=1",
+            "u:p@a/b",
+            "a/b --revision x..y",
+        )
+    ),
+    *(
+        Row(
+            f"a catalogue of {what}",
+            world,
+            f"catalogue {files} --datetime 2024-06-01 --out new.json",
+            2,
+            says,
+        )
+        for what, world, files, says in (
+            ("a pipe", pipe("f.tif"), "f.tif", "f.tif"),
+            ("an endless device", plain, "/dev/zero", "/dev/zero"),
+            ("no raster", plain, "pois.csv", "pois.csv"),
+            ("nothing", plain, "nowhere*.tif", "nowhere"),
+            ("a file twice", plain, "west/red.tif west/../west/red.tif", "red"),
+            ("a name that turns round", link("\u202egnp.tif", "west/red.tif"), "*gnp.tif", "rename it"),
+            ("a name that is no text", link("\udcff.tif", "west/red.tif"), ".", "rename it"),
+            ("an address", plain, "http://127.0.0.1:9/a.tif", "127.0.0.1"),
+        )
+    ),
     Row("init over a file", lambda here: None, "init recipe.yaml", 2, "exists"),
     Row("init through a link", link("link.yaml", "recipe.yaml"), "init link.yaml", 2, "exists"),
     Row("init through a link to nothing", link("link.yaml", "nowhere.yaml"), "init link.yaml", 2, "exists"),

@@ -269,7 +269,8 @@ def test_what_may_pass_never_changes_the_scene(folder, clean, tmp_path, kind):
     with served(folder, faults=[Fault(kind, path="/west/green.tif", times=None)]) as (server, recipe):
         summary = build(recipe, tmp_path / "tree", workers=0)
         assert not summary.complete
-        assert {(failure.asset, failure.reason) for failure in summary.failures} == {("west/green", "read failed")}
+        reason = "refused" if kind == "403" else "read failed"
+        assert {(failure.asset, failure.reason) for failure in summary.failures} == {("west/green", reason)}
         assert all("green" in failure.error and "?" not in failure.error for failure in summary.failures)
         done = {json.loads(row)["poi_id"] for row in (tmp_path / "tree/data/train.jsonl").read_text().splitlines()}
         assert not done & {failure.poi_id for failure in summary.failures}

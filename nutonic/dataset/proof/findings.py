@@ -15,6 +15,9 @@ from nutonic.planning.ownership import Ownership
 from nutonic.planning.plan_file import PlanFile
 from nutonic.recipe.outputs import Output
 
+#: Letters of a finding that are told.
+_LONGEST = 800
+
 #: What goes wrong where a value that was read is not of the type that it should be.
 ODD = (KeyError, IndexError, TypeError, ValueError, AttributeError, OverflowError, AssertionError)
 
@@ -37,6 +40,7 @@ class Finding:
         """The text; with `fixing`, also a note if removing files cannot fix the problem."""
         curable = self.path is not None or self.place is not None or self.to_build or self.note
         text = inert(self.text)
+        text = text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"  # it may quote what has no end
         return text if curable or not fixing else f"{text} (nothing to remove would fix it)"
 
 

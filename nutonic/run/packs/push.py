@@ -128,9 +128,11 @@ def _put(hub: _Hub, cargo: Cargo, callback: Callback, *, private: bool) -> list[
 
 
 def _refuse_names(repo: str, revision: str) -> None:
-    if not re.fullmatch(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*", repo, re.ASCII) or len(repo) > 96:
+    plain = re.fullmatch(r"[A-Za-z0-9]([\w.-]*\w)?/[A-Za-z0-9]([\w.-]*\w)?", repo, re.ASCII) and len(repo) <= 96
+    if not plain or "--" in repo or ".." in repo or repo.endswith(".git"):  # the Hub takes none of these
         raise InputError(f"{repo!r:.100} is no name of a repository: write OWNER/NAME")
-    if not re.fullmatch(r"[A-Za-z0-9][\w./-]*", revision, re.ASCII):
+    plain = re.fullmatch(r"[A-Za-z0-9][\w./-]*", revision, re.ASCII) and len(revision) <= 255
+    if not plain or ".." in revision or "//" in revision or revision.endswith((".lock", "/", ".")):  # nor does git
         raise InputError(f"{revision!r:.100} is no name of a branch")
 
 

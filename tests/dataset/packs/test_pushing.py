@@ -219,7 +219,13 @@ def test_a_dry_run_asks_nobody(hub, packed, monkeypatch):
     [
         (("--repo", "name"), "'name' is no name of a repository: write OWNER/NAME"),
         (("--repo", "owner/../name"), "is no name of a repository"),
+        (("--repo", "owner/name.git"), "is no name of a repository"),
+        (("--repo", "owner/a--name"), "is no name of a repository"),
+        (("--repo", "owner-/name"), "is no name of a repository"),
         (("--repo", "owner/name", "--revision", "../x"), "is no name of a branch"),
+        (("--repo", "owner/name", "--revision", "a..b"), "is no name of a branch"),
+        (("--repo", "owner/name", "--revision", "x" * 300), "is no name of a branch"),
+        (("--repo", "owner/name", "--revision", "a.lock"), "is no name of a branch"),
     ],
 )
 def test_names_are_looked_at_first(hub, packed, words: tuple[str, ...], told: str):
