@@ -24,7 +24,7 @@ help:
 	@echo "make test-exhaustive   every crash point and every damage, of which make test has a sample"
 	@echo "make docs    the pages of docs/ as a site, in docs/_build"
 	@echo "make notebook   Jupyter, on the notebooks; make notebooks runs them all and saves what they show"
-	@echo "make bench   the benchmarks, about ten minutes on a quiet machine"
+	@echo "make bench   the benchmarks, about a quarter of an hour on a quiet machine"
 	@echo "make setup   only what the above need, into ./$(VENV) (choose a Python with PYTHON=python3.12)"
 	@echo "make lock    requirements.lock from pyproject.toml (newer versions with UPGRADE=--upgrade)"
 	@echo "make clean   remove ./$(VENV), ./demo and the caches"

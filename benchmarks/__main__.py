@@ -20,7 +20,7 @@ from benchmarks.sections import SECTIONS, Bench, run, world_of
 SIZES = {
     "dense": (32, 224),
     "sparse": (8, 40),
-    "peers": (4, 24),
+    "peers": (4, 20),
     "other": (16, 64),
     "strides of 128 (512 each)": (2, 8),
     "network": (64, 16),
@@ -28,6 +28,10 @@ SIZES = {
     "median": (4096, 4),
 }
 TINY = dict.fromkeys(SIZES, (1, 3)) | {"strides of 128 (512 each)": (1, 2), "median": (300, 2)}
+
+#: Places whose pixels cost nothing: see `benchmarks.sections.scale`.
+COUNTS = {"driver": (500, 3000), "growth": (300, 600, 3300)}
+TINY_COUNTS = {"driver": (20, 40), "growth": (10, 20, 30)}
 
 WORLDS = {1024: World(), 512: World(side=4096, block=512)}
 TINY_WORLDS = {1024: World(side=1800, across=1, block=256, labels_block=256)}
@@ -44,17 +48,35 @@ def main() -> None:
     parser.add_argument("--results", type=Path, default=Path(__file__).parent, help="folder of what is written")
     parser.add_argument("--tiny", action="store_true", help="see that it works; the figures mean nothing")
     asked = parser.parse_args()
-    began = time.monotonic()
     with tempfile.TemporaryDirectory() as temporary:
         folder = asked.folder or Path(temporary)
         folder.mkdir(parents=True, exist_ok=True)
-        bench = Bench(folder, TINY_WORLDS if asked.tiny else WORLDS, TINY if asked.tiny else SIZES, runs=asked.runs)
-        bench.peers = once.installed_peers()
-        header = context(**world_of(bench), runs=asked.runs, command=" ".join(["python -m benchmarks", *sys.argv[1:]]))
         asked.results.mkdir(parents=True, exist_ok=True)
-        records = run(bench, asked.only, header, asked.results / "results.jsonl")
-    header["minutes"] = round((time.monotonic() - began) / 60, 1)
-    report.write(asked.results, header, records)
+        _measured(_bench(folder, asked), asked)
+
+
+def _bench(folder: Path, asked: argparse.Namespace) -> Bench:
+    worlds, sizes, counts = (TINY_WORLDS, TINY, TINY_COUNTS) if asked.tiny else (WORLDS, SIZES, COUNTS)
+    captions = 0.01 if asked.tiny else 0.05
+    return Bench(folder, worlds, sizes, runs=asked.runs, peers=once.installed_peers(), counts=counts, captions=captions)
+
+
+def _measured(bench: Bench, asked: argparse.Namespace) -> None:
+    """Measure section by section; each is on the page once it has ended, so that a run that is ended keeps what it has."""
+    print("writing scenes", flush=True)
+    began = last = time.monotonic()
+    command = " ".join(["python -m benchmarks", *sys.argv[1:]])
+    header = context(**world_of(bench), runs=asked.runs, command=command)
+    seconds = {"scenes": round(time.monotonic() - last)}
+    print(f"scenes: {seconds['scenes']} s; next: {asked.only[0]}", flush=True)
+    last = time.monotonic()
+    for (name, records), after in zip(
+        run(bench, asked.only, asked.results / "results.jsonl", header), [*asked.only[1:], "nothing"], strict=True
+    ):
+        seconds[name], last = round(time.monotonic() - last), time.monotonic()
+        told = {"minutes": round((last - began) / 60, 1), "seconds": seconds}
+        report.write(asked.results, {**header, **told}, records)
+        print(f"{name}: {seconds[name]} s; next: {after}", flush=True)
     print(asked.results / "RESULTS.md")
 
 

@@ -20,6 +20,7 @@ import time
 from collections.abc import Mapping
 from contextlib import suppress
 from functools import partial
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -174,6 +175,7 @@ def main() -> None:
     parser.add_argument("--fraction", type=float, default=0.2, help="of 2,485 patches")
     parser.add_argument("--in-flight", type=int, nargs="+", default=[8, 64])
     parser.add_argument("--workers", type=int, nargs="+", default=[0, 2])
+    parser.add_argument("--json", action="store_true", help="all figures as one line")
     parser.add_argument("--serve", action="store_true", help=argparse.SUPPRESS)
     asked = parser.parse_args()
     if asked.serve:
@@ -191,20 +193,23 @@ def main() -> None:
 
 
 def measure(folder: Path, url: str, asked: argparse.Namespace) -> None:
-    """Print medians and spread."""
-    print(f"load of the machine before: {psutil.getloadavg()[0]:.1f} on {psutil.cpu_count()} cores")
+    """Print medians and spread, or a line of JSON with all figures."""
+    if not asked.json:
+        print(f"load of the machine before: {psutil.getloadavg()[0]:.1f} on {psutil.cpu_count()} cores")
     rates = [by_templates(folder, asked.fraction) for _ in range(asked.runs)]
-    print(f"templates: {_spread(rates, 0)} patches a second of a core")
-    for in_flight in asked.in_flight:
-        for workers in asked.workers:
-            found = [by_model(folder, url, asked.fraction, in_flight, workers) for _ in range(asked.runs)]
-            ratios, requests = zip(*found, strict=True)
-            floors, spent = zip(*(by_bare_client(url, in_flight, requests[0]) for _ in found), strict=True)
-            print(
-                f"{in_flight} in flight, {workers} workers: {_spread(ratios, 2)} of the ideal ({requests[0]} requests), "
-                f"{min(ratios) / min(floors):.2f} of the bare client's {_spread(floors, 2)}, "
-                f"which takes {min(spent):.2f} ms of a core a request"
-            )
+    lines, of_ideal = [f"templates: {_spread(rates, 0)} patches a second of a core"], dict[str, Any]()
+    for in_flight, workers in product(asked.in_flight, asked.workers):
+        found = [by_model(folder, url, asked.fraction, in_flight, workers) for _ in range(asked.runs)]
+        ratios, requests = zip(*found, strict=True)
+        floors, spent = zip(*(by_bare_client(url, in_flight, requests[0]) for _ in found), strict=True)
+        name = f"{in_flight} in flight, {workers} workers"
+        of_ideal[name] = {"nutonic": ratios, "bare client": floors}
+        lines.append(
+            f"{name}: {_spread(ratios, 2)} of the ideal ({requests[0]} requests), "
+            f"{min(ratios) / min(floors):.2f} of the bare client's {_spread(floors, 2)}, "
+            f"which takes {min(spent):.2f} ms of a core a request"
+        )
+    print(json.dumps({"patches_per_s": rates, "of_ideal": of_ideal}) if asked.json else "\n".join(lines))
 
 
 def _spread(values: Any, digits: int) -> str:

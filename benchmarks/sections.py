@@ -27,6 +27,9 @@ from benchmarks.server import served
 Record = dict[str, Any]
 _ROOT = Path(__file__).parents[1]
 
+#: Seconds after which what does not end is given up.
+_LIMIT_S = 900
+
 
 @dataclass(slots=True)
 class Bench:
@@ -39,6 +42,10 @@ class Bench:
     """Places of a small and of a large run, by pattern; start-up is cancelled by their difference."""
     runs: int = 3
     peers: Sequence[str] = ()
+    counts: Mapping[str, Sequence[int]] = field(default_factory=dict)
+    """Places whose pixels cost nothing: of what the driver takes, and of whether a place costs more where there are many."""
+    captions: float = 0.05
+    """The share of the demo's patches that is captioned."""
     _numbers: Iterator[int] = field(default_factory=count)
 
     def files(self, block: int = 1024, *, fragmented: bool = False) -> Path:
@@ -85,10 +92,13 @@ def chips(bench: Bench) -> Iterator[Record]:
 
 
 def peers(bench: Bench) -> Iterator[Record]:
-    """CPU per tile of others, of as few places as show it: each place costs them the same, whatever lies beside it."""
-    for name in ("dense", "sparse"):
+    """CPU per tile of others, of as few places as show it: each place costs them the same, whatever lies beside it.
+
+    Twice dense and once sparse: a run of theirs is mostly start-up, and the ratios are far from their limits.
+    """
+    for name, runs in (("dense", 2), ("sparse", 1)):
         recipes = [bench.recipe(PATTERNS[name], places) for places in bench.sizes["peers"]]
-        yield from _per_tile(bench, name, bench.peers, recipes, runs=min(2, bench.runs))
+        yield from _per_tile(bench, name, bench.peers, recipes, runs=min(runs, bench.runs))
 
 
 def patterns(bench: Bench) -> Iterator[Record]:
@@ -165,8 +175,7 @@ def stages(bench: Bench) -> Iterator[Record]:
         recipe = bench.recipe(PATTERNS[name], bench.sizes["stages"][name == "sparse"])
         out = bench.folder / f"stages-{name}"
         command = [sys.executable, "-m", "benchmarks.stages", str(recipe), str(out)]
-        found = subprocess.run(command, check=True, capture_output=True, text=True, cwd=_ROOT, timeout=600)
-        yield {"pattern": name, "ms_per_tile": json.loads(found.stdout.splitlines()[-1])}
+        yield {"pattern": name, "ms_per_tile": _told(command)}
         shutil.rmtree(out)
 
 
@@ -180,9 +189,9 @@ def median(bench: Bench) -> Iterator[Record]:
         for way in ("nutonic", "stackstac", "odc-stac"):
             out = bench.folder / f"median-{repeat}-{way}.zarr"
             command = [sys.executable, "-m", "benchmarks.cubes", "--one", way, str(items), str(out)]
-            found = subprocess.run(command, check=True, capture_output=True, text=True, cwd=_ROOT, timeout=600)
+            found = _told(command)
             shutil.rmtree(out)
-            yield {"way": way, "repeat": repeat, **json.loads(found.stdout.splitlines()[-1])}
+            yield {"way": way, "repeat": repeat, **found}
     shutil.rmtree(items.parent)
 
 
@@ -217,26 +226,60 @@ def start_up(bench: Bench) -> Iterator[Record]:
     shutil.rmtree(out)
 
 
+def scale(bench: Bench) -> Iterator[Record]:
+    """What a place takes besides its pixels, which cost nothing here: of the driver, and as places grow in number."""
+    for workers, kind in ((2, "driver"), (0, "growth")):
+        for places in bench.counts[kind]:
+            command = [sys.executable, "-m", "benchmarks.scale", "--places", str(places), "--workers", str(workers)]
+            yield {"kind": kind, **_told(command)}
+
+
+def captions(bench: Bench) -> Iterator[Record]:
+    """Captions of patches by templates, and by a stand-in for a model: see :mod:`benchmarks.captions`."""
+    command = [sys.executable, "-m", "benchmarks.captions", "--json", "--fraction", str(bench.captions)]
+    yield _told([*command, "--runs", str(min(2, bench.runs)), "--in-flight", "8", "64", "--workers", "0", "2"])
+
+
+def _told(command: Sequence[str]) -> Record:
+    """The last line of a process of its own, which is JSON."""
+    found = subprocess.run(command, check=True, capture_output=True, text=True, cwd=_ROOT, timeout=_LIMIT_S)
+    told: Record = json.loads(found.stdout.splitlines()[-1])
+    return told
+
+
 SECTIONS: Mapping[str, Callable[[Bench], Iterator[Record]]] = {
     "chips": chips,
-    "stages": stages,
-    "peers": peers,
     "network": network,
     "workers": workers,
     "start_up": start_up,
-    "patterns": patterns,
+    "scale": scale,
+    "stages": stages,
     "median": median,
+    "peers": peers,
+    "captions": captions,
+    "patterns": patterns,
 }
 
 
-def run(bench: Bench, names: Sequence[str], header: Record, results: Path) -> list[Record]:
-    """Run sections, and append each record to a file of JSON lines as soon as there is one."""
-    records = []
+def run(bench: Bench, names: Sequence[str], results: Path, header: Record) -> Iterator[tuple[str, list[Record]]]:
+    """Run sections; after each its name, and all records so far, which are in a file of JSON lines as soon as there is one.
+
+    What goes wrong in one is told as its record, and the others are run.
+    """
+    records: list[Record] = []
     with results.open("w", encoding="utf-8") as out:
         out.write(json.dumps({"section": "context", **header}) + "\n")
         for name in names:
-            for record in SECTIONS[name](bench):
+            for record in _until_wrong(SECTIONS[name](bench)):
                 records.append({"section": name, **record})
                 out.write(json.dumps(records[-1]) + "\n")
                 out.flush()
-    return records
+            yield name, records
+
+
+def _until_wrong(found: Iterator[Record]) -> Iterator[Record]:
+    try:
+        yield from found
+    except (subprocess.SubprocessError, OSError, ValueError, ImportError) as error:
+        told = getattr(error, "stderr", None) or str(error)
+        yield {"wrong": " ".join(str(told).split())[-300:]}

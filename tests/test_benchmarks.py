@@ -6,6 +6,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,7 @@ from affine import Affine
 from odc.geo.geobox import GeoBox
 from support.paths import ROOT
 
-from benchmarks import cubes, once, peers, report
+from benchmarks import cubes, once, peers, report, sections
 from benchmarks.patterns import PATTERNS, recipe_of
 from benchmarks.scenes import LEFT, TOP, World, compression_ratio, write
 from benchmarks.server import served
@@ -96,9 +97,39 @@ def test_a_target_is_met_or_told_not_to_be(tmp_path: Path):
     report.write(tmp_path, {"cpu": "one"}, records)
     page = (tmp_path / "RESULTS.md").read_text()
     assert "| CPU per tile ÷ floor, dense | ≤ 1.35 × | 1.25 (1.20 to 1.30) | met |" in page
-    assert "| CPU per tile ÷ floor, sparse | ≤ 1.5 × | not measured here |  |" in page
+    assert "| CPU per tile ÷ floor, sparse | ≤ 1.5 × | not measured |  |" in page
     report.write(tmp_path, {}, [record("floor", 0, 10), record("nutonic", 0, 14)])
     assert "| 1.40 | **not met** |" in (tmp_path / "RESULTS.md").read_text()
+
+
+def test_a_section_that_fails_is_told_and_what_was_measured_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    def fails(_: sections.Bench) -> Iterator[dict]:
+        yield {"way": "one", "repeat": 0}
+        raise subprocess.CalledProcessError(1, ["python"], stderr="no such thing")
+
+    both = {
+        "median": fails,
+        "start_up": lambda _: iter([{"command": "--help", "repeat": 1, "cpu_s": 0.2, "wall_s": 1}]),
+    }
+    monkeypatch.setattr(sections, "SECTIONS", both)
+    bench = sections.Bench(tmp_path, {}, {})
+    for name, records in sections.run(bench, list(both), tmp_path / "results.jsonl", {}):
+        report.write(tmp_path, {}, [record for record in records if record.get("way") is None])
+        assert "did not end: no such thing" in (tmp_path / "RESULTS.md").read_text(), name
+    assert "| nutonic --help | ≤ 0.3 s of CPU | 0.20 | met |" in (tmp_path / "RESULTS.md").read_text()
+    assert len((tmp_path / "results.jsonl").read_text().splitlines()) == 4
+
+
+def test_what_places_take_in_number_is_a_slope():
+    def cost(kind: str, places: int, cpu_s: float) -> dict:
+        return {"section": "scale", "kind": kind, "places": places, "build_cpu_s": cpu_s}
+
+    records = [cost("driver", 500, 2.0), cost("driver", 3000, 3.0), cost("growth", 300, 3.0), cost("growth", 600, 4.5)]
+    records += [cost("growth", 3300, 18.0), {"section": "chips", "pattern": "dense", "way": "nutonic", "repeat": 0}]
+    records[-1]["cpu_ms_per_tile"] = 10.0
+    found = {target.what: target.values(records) for target in report.TARGETS}
+    assert found["driver and scheduler for a place more, of 3,000"] == [pytest.approx(1.0)]  # 0.4 of 40 ms
+    assert found["cost of a place more among 3,300 ÷ among 600, pixels free"] == [pytest.approx(1.0)]
 
 
 def scale(*arguments: str) -> dict:
