@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from typing import Any
 
 import click
@@ -12,6 +13,9 @@ from nutonic.cli.lacks import silence
 from nutonic.inert import inert_json, inert_lines
 
 _json = False
+
+#: Events that are graver than others.
+_LEVELS = {"error": "ERROR", "interrupted": "WARNING", "stopping": "WARNING", "workers": "WARNING"}
 
 
 def set_json(as_json: bool) -> None:
@@ -26,8 +30,14 @@ def is_json() -> bool:
 
 
 def line(event: str, **fields: Any) -> bytes:
-    """An event as a line of JSON, keys sorted."""
-    return document({"event": event, **fields}, orjson.OPT_SORT_KEYS | orjson.OPT_APPEND_NEWLINE).encode()
+    """An event as a line of JSON, keys sorted: with the time, in UTC, and how grave it is, as loggers call that."""
+    head = {"event": event, "level": _LEVELS.get(event, "INFO"), "time": _now()}
+    return document(head | fields, orjson.OPT_SORT_KEYS | orjson.OPT_APPEND_NEWLINE).encode()
+
+
+def _now() -> str:
+    """The wall clock's time, as ISO 8601 and RFC 3339 write it."""
+    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def document(value: Any, option: int) -> str:

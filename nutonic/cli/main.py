@@ -220,6 +220,7 @@ def plan(recipe: Path, out: Place | None, as_json: bool) -> None:
     metavar="FILE",
     help="Write Dask's performance report, an HTML page.",
 )
+@click.option("--metrics", type=PathOf(output=True), metavar="FILE", help="Keep a text file for Prometheus up to date.")
 @click.option("--json", "as_json", is_flag=True, help="The summary as one JSON object on stdout.")
 @click.option("--log-json", is_flag=True, expose_value=False, help="One JSON object a line on stderr instead of text.")
 def build(
@@ -230,6 +231,7 @@ def build(
     retry_rejects: str | None,
     max_cost: float | None,
     answers: Path | None,
+    metrics: Path | None,
     as_json: bool,
     **options: Any,
 ) -> None:
@@ -239,6 +241,7 @@ def build(
     """
     from nutonic.cli import console
     from nutonic.cli.interrupts import Interrupts
+    from nutonic.cli.metrics import MetricsFile
     from nutonic.cli.progress import progress
     from nutonic.recipe.yaml import load_recipe
     from nutonic.run.cluster import Cluster
@@ -249,7 +252,7 @@ def build(
     try:
         with Interrupts() as interrupts:
             with progress() as shown:
-                callbacks = [interrupts, shown]
+                callbacks = [interrupts, shown, *([MetricsFile(metrics)] if metrics else ())]
                 extent: dict[str, Any] = {"limit": limit, "replan": replan, "max_cost": max_cost, "answers": answers}
                 extent["retry_rejects"] = False if retry_rejects is None else retry_rejects
                 summary = run_build(loaded, out, workers=cluster, callbacks=callbacks, **extent)

@@ -187,10 +187,13 @@ class Board(Progress):
         """The time that has gone, and about how much is left if that can be told."""
         seconds = int(time.monotonic() - self._began_s)
         gone = f"{seconds // 3600}:{seconds // 60 % 60:02d}:{seconds % 60:02d} elapsed"
+        left = self.left_s()
+        return gone if left is None else f"{gone}, about {duration(left)} left"
+
+    def left_s(self) -> float | None:
+        """About how many seconds are left, by the rate of late; None while that cannot be told, or nobody works."""
         rate = self.rate()
-        if not rate or self.waits:
-            return gone
-        return f"{gone}, about {duration((self.to_do - self.done) / rate)} left"
+        return None if not rate or self.waits else (self.to_do - self.done) / rate
 
     def workers(self) -> str:
         """How many workers there are; nothing without a cluster."""
@@ -310,32 +313,32 @@ class LineProgress(Progress):
             self._printed_s, self._pending = time.monotonic(), ""
 
 
-class JsonProgress(Progress):
-    """An event of JSON for each batch, and where workers are lost."""
-
-    def __init__(self) -> None:
-        self._started_s, self._done = time.monotonic(), Counter[str]()
+class JsonProgress(Board):
+    """An event of JSON for each batch, and where workers came or were lost."""
 
     def on_workers(self, event: WorkersChanged, /) -> None:
         """Write the event ``workers``, unless they are those of the beginning."""
         if self._is_news(event):
             logs.emit("workers", there=event.there, lost=event.lost, joined=event.joined)
-        self.there = event.there
+        self.there, self.waits = event.there, not event.there
 
     def on_batch(self, event: BatchFinished, /) -> None:
         """Write the event: ``batch``, of places; or ``captions``, of patches."""
+        super().on_batch(event)
         result, is_captions = event.result, isinstance(event, CaptionsFinished)
-        name = "captions" if is_captions else "batch"
-        self._done[name] += result.finished
         counts: dict[str, Any] = {n: getattr(result, n) for n in ("places", "tiles", "rows", "bytes_written")}
+        left = self.left_s()
         logs.emit(
-            name,
+            "captions" if is_captions else "batch",
             index=result.index,
-            done=self._done[name],
+            done=self.done,
             to_do=event.to_do,
-            elapsed_s=round(time.monotonic() - self._started_s, 1),
+            elapsed_s=round(time.monotonic() - self._began_s, 1),
+            left_s=None if left is None else round(left),
             failures=len(result.failures),
             rejects=dict(result.rejects),
+            bytes_read=result.network.get("bytes", 0),
+            workers=None if self.there < 0 else self.there,
             **counts,
         )
 

@@ -7,10 +7,12 @@ import io
 import json
 import logging
 import os
+import re
 import signal
 import subprocess
 import sys
 import time
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
@@ -179,6 +181,31 @@ def test_logs_as_json_are_one_object_a_line(clean, tmp_path):
     said = nutonic(*args, "--workers", 0, "--json")
     assert orjson.loads(said.out)["finished"] == 0
     assert [event["event"] for event in events(said.err)] == ["start", "done"]
+
+
+def test_lines_of_json_tell_when_and_how_grave_and_a_file_is_kept_for_prometheus(clean, tmp_path):
+    out, metrics = tmp_path / "out", tmp_path / "nutonic.prom"
+    said = nutonic("build", clean.recipe, "--out", out, "--workers", 0, "--log-json", "--metrics", metrics)
+    found = events(said.err)
+    now = datetime.now(UTC)
+    assert all(0 <= (now - datetime.fromisoformat(event["time"])).total_seconds() < 300 for event in found)
+    assert {event["level"] for event in found} == {"INFO"}
+    batches, done = [event for event in found if event["event"] == "batch"], found[-1]
+    assert {(event["workers"], event["bytes_read"]) for event in batches} == {(None, 0)}
+    lines = metrics.read_text().splitlines()
+    told = dict(line.removeprefix("nutonic_").split() for line in lines if not line.startswith("#"))
+    names = ("tiles", "rows", "written_bytes", "places_done", "places_failed")
+    wanted = (done["tiles"], done["rows"], done["bytes_written"], done["finished"], 0)
+    assert tuple(int(told[f"{name}_total"]) for name in names) == wanted
+    assert (told["places_to_do"], told["complete"], told["workers"]) == ("9", "1", "0")
+    assert all(
+        re.fullmatch(r"# (HELP nutonic_\w+ .+\.|TYPE nutonic_\w+ (gauge|counter))", each)
+        for each in lines
+        if each[0] == "#"
+    )
+    assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
+    again = nutonic("build", clean.recipe, "--out", out, "--workers", 0, "--log-json", "--wrkers")
+    assert events(again.err)[-1]["level"] == "ERROR"
 
 
 def test_errors_as_json_are_one_object_too(clean, tmp_path):

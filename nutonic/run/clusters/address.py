@@ -18,11 +18,6 @@ class Scheduling(Protocol):
         """Where its scheduler is reached."""
         ...
 
-    @property
-    def security(self) -> Any:
-        """Certificates and keys, as Dask's own clients take them."""
-        ...
-
 
 def found_at(scheduler: str | Path | Scheduling) -> tuple[str, Any]:
     """A scheduler's address, and its security where it comes with one; None otherwise.
@@ -35,7 +30,7 @@ def found_at(scheduler: str | Path | Scheduling) -> tuple[str, Any]:
     if isinstance(scheduler, Scheduling):
         if not scheduler.scheduler_address:
             raise InputError(f"the {type(scheduler).__name__} has no scheduler: it is closed, or not started yet")
-        return scheduler.scheduler_address, scheduler.security
+        return scheduler.scheduler_address, getattr(scheduler, "security", None)
     if isinstance(scheduler, Path) or str(scheduler).endswith(".json"):
         return _of_file(Path(scheduler)), None
     return str(scheduler), None
