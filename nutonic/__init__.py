@@ -6,6 +6,7 @@ Public names are imported when they are first used, so ``import nutonic`` is fas
 from __future__ import annotations
 
 import logging
+import sys
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -126,7 +127,7 @@ def __getattr__(name: str) -> Any:
     if name in ("reduce", "errors"):
         return import_module({"reduce": "nutonic.cube.reduce", "errors": "nutonic.errors"}[name])
     if name not in _HOME:
-        raise AttributeError(f"module 'nutonic' has no attribute {name!r}")
+        raise AttributeError(f"module 'nutonic' has no attribute {name!r}", name=name, obj=sys.modules[__name__])
     value = getattr(import_module(_HOME[name]), name)
     globals()[name] = value
     return value

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol, cast
@@ -138,7 +139,10 @@ def _content(area: Any) -> Any:
             raise InputError(f"cannot read the area {area}: it is larger than {_LARGEST:,} bytes; simplify its outline")
         return json.loads(path.read_text("utf-8"))
     except OSError as error:
-        raise InputError(f"cannot read the area {area}: {(error.strerror or 'unreadable').lower()}") from None
+        why = (error.strerror or "unreadable").lower()
+        numbers = re.fullmatch(r"[-+0-9.eE\s]+(,[-+0-9.eE\s]+){3}", str(area)) is not None
+        todo = "; numbers are given as numbers: (west, south, east, north)" if numbers else ""
+        raise InputError(f"cannot read the area {area}: {why}{todo}") from None
 
 
 def _geometries(content: Mapping[str, Any]) -> list[Any]:

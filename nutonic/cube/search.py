@@ -16,7 +16,7 @@ from nutonic.core.grid import epsg, lonlat_bounds
 from nutonic.core.model import Json, Scene, Step, Timeline
 from nutonic.core.showing import Shown
 from nutonic.core.times import Interval, Time, as_interval
-from nutonic.errors import NoScene
+from nutonic.errors import InputError, NoScene
 from nutonic.io.session import current
 from nutonic.sources.grids import is_native, is_whole
 from nutonic.sources.item import Unusable, with_unusable
@@ -81,14 +81,17 @@ class CubePlan(Shown):
 
 
 def listed(sources: Sequence[Source] | Source) -> list[Source]:
-    """Sources as a list, of one alone too; TypeError for what is none."""
-    found: list[Source] = list(sources) if isinstance(sources, Iterable) else [sources]
+    """Sources as a list, of one alone too; TypeError for what is none, InputError where there is none."""
+    several = isinstance(sources, Iterable) and not isinstance(sources, str)
+    found: list[Source] = list(sources) if several else [sources]  # type: ignore[arg-type, list-item]
     strange = next((each for each in found if not isinstance(each, Source)), None)
     if strange is not None:
         raise TypeError(
             f"{strange!r:.60} is no source: give what nutonic.StacSource, nutonic.RasterSource and so on make, "
             "such as [imagery, labels]"
         )
+    if not found:
+        raise InputError("no source is given: give at least one, such as [imagery, labels]")
     return found
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from itertools import islice
 from typing import Any
 
@@ -43,7 +43,7 @@ def show(what: Any) -> Cells:
 
 
 def _several(what: Any) -> list[Any]:
-    if isinstance(what, str | bytes) or not isinstance(what, Iterable | Dataset | Chips):
+    if isinstance(what, str | bytes | Mapping) or not isinstance(what, Iterable | Dataset | Chips):
         raise _unknown(what)
     return list(islice(what, _MOST))
 

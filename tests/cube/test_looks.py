@@ -209,7 +209,7 @@ def test_what_is_wrong_is_told(cube, recipe_path):
     for wrong, told in (
         (lambda: nt.plan(3), "a recipe is a nutonic.Recipe or the path of its file, and this is a int"),
         (lambda: nt.build({"name": "x"}, "out"), "this is a dict: of a dict, use"),
-        (lambda: nt.search((1, 2, 3, 4), "sentinel"), "'s' is no source"),
+        (lambda: nt.search((1, 2, 3, 4), "sentinel"), "'sentinel' is no source"),
         (lambda: nt.open_cube((1, 2, 3, 4), [imagery, 3]), "3 is no source"),
         (lambda: nt.open_scene(7, imagery), "7 is no place: give (longitude, latitude)"),
         (lambda: nt.open_scene((1, 2, 3), imagery), "(1, 2, 3) is no place"),
@@ -219,10 +219,18 @@ def test_what_is_wrong_is_told(cube, recipe_path):
         ),
         (lambda: nt.save_cube(3, "x.zarr"), "this is a int"),
         (lambda: list(nt.cut_chips(cube, 5)), "a recipe is"),
+        (lambda: nt.show({"a": 1}), "nt.show takes chips and rows, of nt.open_dataset or nt.cut_chips, and got a dict"),
     ):
         with pytest.raises(TypeError) as caught:
             wrong()
         assert told in str(caught.value)
+    with pytest.raises(InputError, match="no source is given"):
+        nt.open_scene((18.0, 46.7), [])
+    with pytest.raises(InputError, match=r"numbers are given as numbers: \(west, south, east, north\)"):
+        nt.search("18.0,46.6,18.1,46.7", imagery)
+    with pytest.raises(AttributeError) as missing:
+        _ = nt.open_sene
+    assert (missing.value.name, missing.value.obj) == ("open_sene", nt)  # by which Python says what was meant
     with pytest.raises(InputError, match="classes is a list: give the name of a class table"):
         nt.RasterSource("labels.tif", ["trees", "water"])
 
