@@ -17,6 +17,7 @@ from nutonic.rows.annotation.gate import Gate
 from nutonic.rows.annotation.values import Annotation, PatchCaptions, Rejection
 from nutonic.sources.annotators.answers import Answers, caption_of, digest_of, request_of
 from nutonic.sources.annotators.batches import Pending
+from nutonic.sources.annotators.endpoint import REFUSED
 
 #: Of an answer that was not let through, so many letters are kept.
 _KEPT = 1000
@@ -32,8 +33,14 @@ class _Desk:
     texts: Mapping[str, str]
     gate: Gate
     picture: bytes | None
+    from_space: bool
     rejections: list[Rejection] = field(default_factory=list)
     usage: list[tuple[str, int, int]] = field(default_factory=list)
+
+    @property
+    def is_refused(self) -> bool:
+        """Whether the endpoint that was asked last does not take the request."""
+        return bool(self.rejections) and self.rejections[-1].reason == "refused"
 
     @cached_property
     def digest(self) -> str:
@@ -52,6 +59,7 @@ def annotate(
     nouns: Collection[str] = (),
     hidden: Collection[str] = (),
     picture: bytes | None = None,
+    from_space: bool = False,
 ) -> PatchCaptions:
     """Caption a patch. Given the answers, the result is the same; safe in threads.
 
@@ -79,6 +87,8 @@ def annotate(
         Names that elements of the patch have, which no caption says unless names are asked for.
     picture
         The patch as JPEG, for annotators that see.
+    from_space
+        Whether it is a satellite's, and no aerial picture.
 
     Raises
     ------
@@ -88,7 +98,7 @@ def annotate(
         If an annotator cannot be asked; nothing is lost by asking again later.
     """
     gate = Gate(description, captions, nouns=nouns, hidden=hidden)
-    desk = _Desk(description, answers, captions, texts, gate, picture)
+    desk = _Desk(description, answers, captions, _worded(texts, from_space), gate, picture, from_space)
     first = next(task for task in tasks if task.number != 3)
     base = _done(desk, first, None, annotators)
     later = [task for task in tasks if task.number == 3]
@@ -110,12 +120,14 @@ def revise(
     *,
     texts: Mapping[str, str],
     nouns: Collection[str] = (),
+    from_space: bool = False,
 ) -> PatchCaptions:
     """Say a caption in other words, as :func:`annotate` makes revisions; without an annotation if nobody can.
 
     `element` is the one that it is about; the others are as of :func:`annotate`, and so is what is raised.
     """
-    desk = _Desk(description, answers, captions, texts, Gate(description, captions, nouns=nouns), None)
+    gate = Gate(description, captions, nouns=nouns)
+    desk = _Desk(description, answers, captions, _worded(texts, from_space), gate, None, from_space)
     made = _done(desk, Task(number=3, element=element), before, captions.annotators)
     return PatchCaptions(
         patch_id=description.patch_id,
@@ -123,6 +135,10 @@ def revise(
         rejections=tuple(desk.rejections),
         usage=tuple(desk.usage),
     )
+
+
+def _worded(texts: Mapping[str, str], from_space: bool) -> Mapping[str, str]:
+    return prompts.of_satellites(texts) if from_space else texts
 
 
 def _revisions(desk: _Desk, tasks: list[Task], base: str, annotators: Sequence[Annotator]) -> list[Annotation]:
@@ -150,6 +166,8 @@ def _done(desk: _Desk, task: Task, before: str | None, annotators: Sequence[Anno
             annotation = ask(desk, task, before, annotator, seed)
             if annotation is not None:
                 return annotation
+            if desk.is_refused:
+                break  # whatever the seed is
     return None
 
 
@@ -174,7 +192,7 @@ def _from_template(desk: _Desk, task: Task, before: str | None, annotator: Annot
     """A caption of templates, if the gate lets it through: where there is too little to say, it does not."""
     from nutonic.rows.annotation.captions import template_caption
 
-    text = template_caption(desk.description, task, before, desk.captions, seed)
+    text = template_caption(desk.description, task, before, desk.captions, seed, from_space=desk.from_space)
     made = {"description": desk.digest, "task": asdict(task), "before": before, "seed": seed}
     made["captions"] = desk.captions.model_dump(mode="json", include={"words", "names"})
     digest = hashlib.sha256(orjson.dumps(made, option=orjson.OPT_SORT_KEYS)).hexdigest()
@@ -215,6 +233,8 @@ def _problem_of(desk: _Desk, task: Task, before: str | None, text: str) -> tuple
 
 
 def _cut_or_malformed(text: str | None, finish_reason: str) -> tuple[str, str] | None:
+    if finish_reason.startswith(REFUSED):
+        return "refused", f"the endpoint answers {finish_reason.removeprefix(REFUSED)}"
     if finish_reason == "length":
         return "cut off", "it reached max_tokens"
     if finish_reason == "content_filter":

@@ -367,7 +367,7 @@ def test_there_are_enough_of_both():
     assert len(GOOD) >= 30
     assert len(BAD) >= 60
     assert judged("pond", FILL) is None
-    assert {reason for _, _, reason in BAD} == set(REASONS) - {"cut off", "no JSON"}
+    assert {reason for _, _, reason in BAD} == set(REASONS) - {"cut off", "no JSON", "refused"}
 
 
 CELLS = ("north-west", "north", "north-east", "west", "centre", "east", "south-west", "south", "south-east")

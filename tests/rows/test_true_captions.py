@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 from collections import Counter
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ import pytest
 from support.caption_reader import PARTS, falsehoods
 from support.landscapes import VOCABULARY, World, world
 from support.lying import LIES, renamed
+from support.scenes import POND, TASKS
 
 from nutonic.chips.scene.describe import describe
 from nutonic.chips.scene.description import SceneDescription, Task
@@ -20,6 +22,7 @@ from nutonic.recipe.annotation import Captions
 from nutonic.recipe.templates import builtin
 from nutonic.rows.annotation.captions import template_caption
 from nutonic.rows.annotation.gate import problem_of
+from nutonic.rows.annotation.prompts import messages, of_satellites
 
 POLICY, CAPTIONS = parse(builtin("tags")["text"]), Captions()
 NOUNS = frozenset(noun for noun in POLICY.nouns.values() if noun is not None)
@@ -157,3 +160,16 @@ def test_a_patch_gets_the_captions_that_it_is_dealt():
     texts = [template_caption(scene, tasks[0], None, CAPTIONS, seed) for seed in range(6)]
     assert len(set(texts)) == 6
     assert texts == [template_caption(scene, tasks[0], None, CAPTIONS, seed) for seed in range(6)]
+
+
+def test_pictures_from_space_are_called_what_they_are():
+    scene, task = POND, TASKS["pond"]
+    for seed in range(40):
+        text = template_caption(scene, task, None, CAPTIONS, seed, from_space=True).lower()
+        assert "aerial" not in text
+        assert "photograph" not in text
+    words = json.dumps(messages(scene, task, None, CAPTIONS, of_satellites(builtin("prompts"))))
+    assert words.count("satellite image") == 2
+    assert "aerial" not in words
+    theirs = {"system": "You describe an aerial picture."}
+    assert of_satellites(theirs) == theirs

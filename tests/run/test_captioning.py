@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import tarfile
 from collections import Counter
 from functools import partial
@@ -222,19 +223,41 @@ def test_a_dead_endpoint_ends_with_a_line_and_the_next_build_goes_on(clean, tmp_
 def test_an_endpoint_that_refuses_from_the_first_is_asked_no_more(tmp_path, kind: str):
     with ModelServer(faults=[ModelFault(kind=kind, share=1.0)]) as server:
         made = staged(tmp_path / "out", model(server.url))
-        assert len(server.requests) <= 4
+        assert len(server.requests) <= (4 if kind == "401" else 8)  # with one each that shows that it is of all
     assert [(each.poi_id, each.reason) for each in made.failures] == [("captions", kind)]
 
 
-def test_one_request_that_is_refused_is_one_failure(clean, tmp_path):
-    out = tmp_path / "out"
-    with ModelServer(faults=[ModelFault(kind="400", at=(7,))]) as server:
+def test_a_patch_that_an_endpoint_never_takes_goes_to_the_next_one_or_is_dropped_for_good(tmp_path):
+    out, both = tmp_path / "out", tmp_path / "both"
+    with ModelServer() as server:
+        staged(tmp_path / "clean", model(server.url))
+        nouns = Counter(re.findall(r"Describe the [\w ]+ in an", " ".join(each.prompt for each in server.requests)))
+    fault = ModelFault(kind="400", share=1.0, holding=min(nouns, key=lambda noun: (nouns[noun], noun)))
+    with ModelServer(faults=[fault]) as server, ModelServer() as other:
         made = staged(out, model(server.url))
-        assert [(each.asset, each.reason) for each in made.failures] == [("captions", "400")]
-        assert 0 < made.waiting < PATCHES
+        assert (made.failures, made.waiting) == ([], 0)
+        refused = [request.digest for request in server.requests if request.status == 400]
+        assert len(set(refused)) == len(refused) == rejected_in(out)["refused"] > 0  # not again, whatever the seed
+        before = len(server.requests)
         assert staged(out, model(server.url)).waiting == 0
-        assert paid_twice(server) == []
-    assert captions_in(out) == clean.captions
+        assert len(server.requests) == before
+        assert staged(both, model(server.url), model(other.url, name="other", weight=1e-9)).failures == []
+        assert 0 < rejected_in(both)["refused"] <= len(other.requests)
+    assert len([patch for patch in patches_in(out) if not patch.annotations]) == len(refused)
+    assert all(patch.annotations for patch in patches_in(both))
+
+
+def test_an_endpoint_that_takes_nothing_any_more_ends_captions_and_says_why(tmp_path):
+    out = tmp_path / "out"
+    with ModelServer(faults=[ModelFault(kind="400", at=range(9, 10_000))]) as server:
+        made = staged(out, model(server.url))
+        assert len(server.requests) < 9 + 3 * 4
+        ((name, told),) = ((each.poi_id, each.error) for each in made.failures)
+    assert name == "captions"
+    assert told.endswith("refuses (400, server_error): look at model and what it can take (it says: Bad request)")
+    with ModelServer() as server:
+        assert staged(out, model(server.url)).waiting == 0  # nothing of it was kept as an answer
+    assert rejected_in(out) == {}
 
 
 def test_a_stop_waits_for_what_is_in_flight_alone(clean, tmp_path):

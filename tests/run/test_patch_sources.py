@@ -326,6 +326,8 @@ def test_sentinel_2_with_captions_of_the_map(tmp_path):
         assert np.corrcoef(shown.reshape(-1, 3).T).min() > 0.5  # bands go together, as on the ground
         text = content["annotations"][0]["text"].lower()
         assert "farmland" in text or "canal" in text or "field" in text
+        assert "aerial" not in text
+        assert "photograph" not in text
     card = (tmp_path / "out" / "README.md").read_text()
     assert "satellite images" in card
     assert "Copernicus" in card

@@ -14,6 +14,7 @@ import numpy as np
 import orjson
 
 from nutonic.chips.scene.description import Cell, Described, SceneDescription
+from nutonic.core.catalogs import AERIAL
 from nutonic.core.model import Json
 from nutonic.dataset.annotate import revise
 from nutonic.dataset.commits import CAPTION
@@ -68,7 +69,16 @@ def polish(rows: bytes, sidecars: Mapping[str, Json], spec: BuildSpec, answers: 
         said = row["messages"][1]["content"][0]["text"]
         main = described.elements[0].element
         found.append(
-            revise(described, main, said, asked.captions, answers, texts=texts, nouns=frozenset(nouns.values()))
+            revise(
+                described,
+                main,
+                said,
+                asked.captions,
+                answers,
+                texts=texts,
+                nouns=frozenset(nouns.values()),
+                from_space=sidecars[row["tile_id"]]["imagery"]["collection"] not in AERIAL,
+            )
         )
     return tuple(found)
 

@@ -28,12 +28,16 @@ _MOST = 2**63
 _FROM_SPACE_M = 2.5
 
 
+#: What pictures of satellites are called.
+SATELLITE = "satellite image"
+
+
 def kind_of_picture(collection: str, resolution_m: float) -> str:
     """What pictures of a collection are called, as far as it is known: ``aerial photograph``."""
     if collection in AERIAL:
         return "aerial photograph"
     known = terms_of(collection) is not None
-    return "satellite image" if known or resolution_m >= _FROM_SPACE_M else "overhead image"
+    return SATELLITE if known or resolution_m >= _FROM_SPACE_M else "overhead image"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

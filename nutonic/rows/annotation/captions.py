@@ -43,7 +43,13 @@ _LINE_M, _POINT_M2 = 4.0, 30.0
 
 
 def template_caption(
-    description: SceneDescription, task: Task, before: str | None, captions: Captions, seed: int
+    description: SceneDescription,
+    task: Task,
+    before: str | None,
+    captions: Captions,
+    seed: int,
+    *,
+    from_space: bool = False,
 ) -> str:
     """A caption in the words of templates.
 
@@ -59,6 +65,8 @@ def template_caption(
         Lengths by task, and whether names may be said.
     seed
         Another one makes another choice of words.
+    from_space
+        Whether the picture is a satellite's, and no aerial one.
 
     Returns
     -------
@@ -72,7 +80,7 @@ def template_caption(
     text = ""
     for attempt in range(_TRIES):
         key = f"{description.patch_id} {task.number} {task.element} {task.index} {seed} {attempt}"
-        text = _Caption(description, subject, captions.names, Pick(key)).text(least, most)
+        text = _Caption(description, subject, captions.names, Pick(key), from_space).text(least, most)
         if before is None or not any(sentence in before for sentence in text.removesuffix(".").split(". ")):
             break
     return text
@@ -81,10 +89,13 @@ def template_caption(
 class _Caption:
     """The sentences that can be said of an element, in the words that a pick chose."""
 
-    def __init__(self, description: SceneDescription, subject: Described, names: bool, pick: Pick) -> None:
+    def __init__(
+        self, description: SceneDescription, subject: Described, names: bool, pick: Pick, from_space: bool
+    ) -> None:
         self._description, self._subject, self._names, self._pick = description, subject, names, pick
         self._noun = thing(subject.noun, subject.kind)
-        self._this = f"this {pick.one(words.PICTURES)}"
+        self._this = f"this {pick.one(words.FROM_SPACE if from_space else words.PICTURES)}"
+        self._short = words.SHORT_FROM_SPACE if from_space else words.SHORT
         others = {each.element: each for each in description.elements if each is not subject}
         self._beside = [others[key] for key in subject.near if key in others]
         self._others = list(others.values())
@@ -103,7 +114,7 @@ class _Caption:
         return " ".join(said)
 
     def _say(self, wordings: Sequence[str], **slots: str) -> str:
-        slots = {"short": self._pick.one(words.SHORT), "this": self._this, "noun": self._noun, **slots}
+        slots = {"short": self._pick.one(self._short), "this": self._this, "noun": self._noun, **slots}
         capitals = {cap(name): cap(value) for name, value in slots.items()}
         return self._pick.fresh(wordings).format(**slots, **capitals)
 

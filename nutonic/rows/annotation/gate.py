@@ -35,7 +35,7 @@ from nutonic.rows.annotation.things import KINDS, Evidence, evidence_of, thing_p
 REASONS = (
     "no text", "refusal", "orders", "not English", "markup", "meta talk", "echo", "strange marks", "repetition",
     "coordinates", "name", "too short", "too long", "number", "place", "shape", "thing",
-    "cut off", "no JSON",
+    "cut off", "no JSON", "refused",
 )  # fmt: skip
 
 #: A text of more letters is not looked at.

@@ -159,6 +159,15 @@ def refuse_unusable(captions: Captions, texts: Mapping[str, str]) -> None:
     messages(whole, Task(number=3, element="way/1"), "A body of water lies in the centre.", captions, texts)
 
 
+def of_satellites(texts: Mapping[str, str]) -> dict[str, str]:
+    """Templates for pictures from space: nutonic's own speak of aerial ones; those of others stay as they are."""
+    own = builtin("prompts")
+    return {
+        name: text.replace("aerial picture", "satellite image") if text == own.get(name) else text
+        for name, text in texts.items()
+    }
+
+
 @lru_cache(maxsize=64)
 def _compiled(source: str) -> jinja2.Template:
     return _JINJA.from_string(source)

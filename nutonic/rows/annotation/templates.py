@@ -8,6 +8,9 @@ from __future__ import annotations
 
 PICTURES = ("aerial image", "aerial photograph", "aerial picture", "aerial view", "overhead image", "overhead view")
 SHORT = ("image", "picture", "photograph", "scene")
+#: The same of pictures from space.
+FROM_SPACE = ("satellite image", "satellite picture", "satellite view", "overhead image", "overhead view")
+SHORT_FROM_SPACE = ("image", "picture", "scene")
 
 SHAPES = {"square": "square", "rectangular": "rectangular", "elongated": "elongated", "compact": "compact",
           "round": "round", "irregular": "irregularly shaped"}  # fmt: skip
@@ -161,6 +164,8 @@ FRAME = (
 EVERY = (
     PICTURES,
     SHORT,
+    FROM_SPACE,
+    SHORT_FROM_SPACE,
     OPENINGS,
     WITH_SHARE,
     WITH_AREA,

@@ -10,6 +10,7 @@ from nutonic.dataset.annotate import annotate
 from nutonic.dataset.commits import Committed, CommittedPlace, read_commit
 from nutonic.dataset.shards.captions import CaptionCommit, captions_bytes
 from nutonic.dataset.shards.records import PatchRecord, records_of
+from nutonic.dataset.shards.samples import SATELLITE, kind_of_picture
 from nutonic.io.objects import Store
 from nutonic.planning.layout import CommitName
 from nutonic.planning.patches.layout import CAPTIONS, captioned, captions_path
@@ -57,6 +58,7 @@ class PatchCaptioner:
 
 def captions_of(record: PatchRecord, spec: PatchSpec, answers: Answers) -> PatchCaptions:
     """The captions of a patch, by the answers that are kept or asked for; raises as :func:`.annotate.annotate`."""
+    kind = kind_of_picture(record.image.collection, abs(record.image.grid.affine.a))
     return annotate(
         record.described,
         choose(record.described, spec.captions),
@@ -67,4 +69,5 @@ def captions_of(record: PatchRecord, spec: PatchSpec, answers: Answers) -> Patch
         nouns=frozenset(noun for noun in spec.policy.nouns.values() if noun is not None),
         hidden=record.hidden,
         picture=record.picture,
+        from_space=kind == SATELLITE,
     )

@@ -26,6 +26,7 @@ from nutonic.errors import BadPixels, MissingExtra, NutonicError, Refused, Unrea
 from nutonic.inert import inert
 from nutonic.io.access import is_loopback
 from nutonic.recipe.annotation import Annotator
+from nutonic.secrets import redact
 from nutonic.sources.annotators.limits import EndpointLimits
 from nutonic.sources.source import Needs
 
@@ -41,8 +42,14 @@ MOST_BYTES = 4 * 2**20
 #: What an endpoint calls a refusal; anything else that it says is not repeated, since it may hold a key.
 _CODE = re.compile(r"[a-z][a-z_]{0,40}")
 
-#: Refusals that are not of one request: of a key, an address or a model, an account without credit.
-_OF_ALL = frozenset({"401", "404", "429"})
+#: Refusals that are never of one request alone: of a key, an account without credit, whoever stands in between.
+_OF_ALL = frozenset({"401", "402", "403", "407", "429"})
+
+#: Why an answer ends that says for good that there is none: the endpoint's status follows.
+REFUSED = "refused: "
+
+#: So many letters of what an endpoint says of a refusal are told.
+_TOLD = 160
 
 _T = TypeVar("_T")
 
@@ -205,12 +212,15 @@ class Endpoints:
     def ask(self, annotator: Annotator, request: Json) -> Answer:
         """What a model answers to the body of a request; waits for a turn, and is patient.
 
+        Where the endpoint takes other requests and never this one, as where it is too long, that is the answer: it has no
+        text, and `finish_reason` is `REFUSED` with the status.
+
         Raises
         ------
         MissingExtra
             If ``openai`` is not installed.
         Refused
-            If the endpoint does not take the request, or this process has no key.
+            If the endpoint takes no request, or this process has no key.
         Unreachable
             If it did not answer in any attempt.
         """
@@ -220,13 +230,40 @@ class Endpoints:
             # As it is, whatever this version of the client knows of its parameters.
             return answer_of(await client.post("/chat/completions", cast_to=_object(), body=request))
 
-        answer = self._patiently(endpoint, create)
+        try:
+            answer = self._patiently(endpoint, create)
+        except Refused as error:
+            return self._refused(annotator, request, error)
         key = endpoint.key()
         if key is not None and key in answer.text:
             raise Refused(
                 f"{endpoint.service} answered with this process' key: its answer is not kept", reason="tells keys"
             )
         return answer
+
+    def _refused(self, annotator: Annotator, request: Json, error: Refused) -> Answer:
+        """Of a request that was refused: whether it is of this one alone, as one in which nothing is wrong shows.
+
+        Raises
+        ------
+        Refused
+            If that is refused too: then nobody else is to ask.
+        """
+        if self._is_of_all(annotator.name, error):
+            raise error
+
+        async def ask(client: openai.AsyncOpenAI) -> Answer:
+            return answer_of(await client.post("/chat/completions", cast_to=_object(), body=_harmless(request)))
+
+        try:
+            self._patiently(self._endpoints[annotator.name], ask)
+        except Refused:
+            self._give_up(annotator.name, error)
+            raise error from None
+        return Answer(text="", prompt_tokens=0, completion_tokens=0, finish_reason=f"{REFUSED}{error.reason}")
+
+    def _is_of_all(self, name: str, error: Refused) -> bool:
+        return error.reason in _OF_ALL or not str(error.reason).isdigit() or name in self._gone
 
     def models(self, annotator: Annotator) -> tuple[str, ...]:
         """Names of the models that an endpoint has; raises as :meth:`ask`."""
@@ -261,7 +298,7 @@ class Endpoints:
                     self._answered[name] += 1
                     return answer
             except Refused as error:
-                if error.reason in _OF_ALL or not self._answered[name]:
+                if self._is_of_all(name, error):
                     self._give_up(name, error)
                 raise
             except _Fault as fault:
@@ -401,6 +438,17 @@ def _client_of(endpoint: Endpoint) -> openai.AsyncOpenAI:
     )
 
 
+def _harmless(request: Json) -> Json:
+    """A request of the same kind, with the same picture, if any, and with words that nobody minds."""
+    messages = []
+    for message in request["messages"][-1:]:
+        content = message["content"]
+        parts = [] if isinstance(content, str) else [part for part in content if part.get("type") != "text"]
+        say = "Describe a lake in one sentence."
+        messages.append({"role": "user", "content": [{"type": "text", "text": say}, *parts] if parts else say})
+    return {**request, "messages": messages}
+
+
 async def _refuse_long(response: Any) -> None:
     """Read an answer to its end, or to where it is longer than any may be."""
     parts, size = [], 0
@@ -415,7 +463,7 @@ async def _refuse_long(response: Any) -> None:
 
 
 def _of_status(endpoint: Endpoint, error: openai.APIStatusError) -> NutonicError | _Fault:
-    """What a status other than 200 means. Of the endpoint's own words only a code is told."""
+    """What a status other than 200 means. What the endpoint says itself is told where it has nothing to do with keys."""
     status, code = error.status_code, str(error.code or error.type or "")
     told = f"{status}, {code}" if _CODE.fullmatch(code) else str(status)
     if (status == 429 and "insufficient_quota" not in code) or status == 503:
@@ -429,7 +477,18 @@ def _of_status(endpoint: Endpoint, error: openai.APIStatusError) -> NutonicError
         429: "look at the account's credit",
     }
     what = advice.get(status, "look at model and what it can take")
-    return Refused(f"{endpoint.service} refuses ({told}): {what}", reason=str(status))
+    said = "" if str(status) in _OF_ALL else _said(endpoint, error.body)
+    return Refused(f"{endpoint.service} refuses ({told}): {what}{said}", reason=str(status))
+
+
+def _said(endpoint: Endpoint, body: object) -> str:
+    """What an endpoint says, on one line, short and without keys; nothing where it holds this process' own."""
+    message = body.get("message") if isinstance(body, dict) else None
+    key = endpoint.key()
+    if not isinstance(message, str) or (key is not None and key in message):
+        return ""
+    told = re.sub(r"[\w-]*\d[\w-]{19,}|[\w-]{20,}\d[\w-]*", "***", redact(inert(" ".join(message.split()))))
+    return f" (it says: {told[:_TOLD]})" if told else ""
 
 
 def _retry_after(headers: Mapping[str, str]) -> float | None:

@@ -131,13 +131,21 @@ def test_a_retry_after_that_says_nothing_is_no_pause(told: str | None):
         assert [request.status for request in server.requests] == [429, 200]
 
 
-@pytest.mark.parametrize("kind", ["400", "401"])
-def test_other_refusals_end_at_once(kind: str):
-    with ModelServer(faults=[ModelFault(kind=kind, at=(0,))]) as server, pytest.raises(Refused) as caught:
+@pytest.mark.parametrize(("kind", "asked"), [("400", 2), ("401", 1)])
+def test_other_refusals_end_at_once(kind: str, asked: int):
+    with ModelServer(faults=[ModelFault(kind=kind, share=1.0)]) as server, pytest.raises(Refused) as caught:
         ask(server)
-    assert len(server.requests) == 1
+    assert len(server.requests) == asked  # a harmless request shows whether it is this one alone
     assert f"refuses ({kind}, " in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_a_request_that_alone_is_refused_has_that_for_its_answer():
+    with ModelServer(faults=[ModelFault(kind="400", at=(0,))]) as server:
+        answer = ask(server)
+        assert [request.status for request in server.requests] == [400, 200]
+        assert "north of the picture" not in server.requests[1].prompt
+    assert (answer.text, answer.finish_reason) == ("", "refused: 400")
 
 
 def test_an_unknown_model_is_refused_with_advice():
