@@ -1,4 +1,4 @@
-"""kill -9 in the middle of captioning: the server's own log shows what is asked again, and the shards are the same."""
+"""kill -9 in the middle of captioning, or of polishing: by the server's log nothing is asked again, and all is the same."""
 
 from __future__ import annotations
 
@@ -15,9 +15,10 @@ from typing import NamedTuple
 
 import psutil
 import pytest
+import yaml
 from support.clusters import Cluster, Process, cluster, started
 from support.country import country, pictured, recipe_in
-from support.trees import tree
+from support.trees import small_planet, tree
 
 import nutonic as nt
 from nutonic.sources.annotators.answers import digest_of
@@ -127,6 +128,48 @@ class World:
         print(f"{len(self.kills)} kills, {len(asked)} requests, {self.requests} answers")
 
 
+@dataclass
+class Polished(World):
+    """A tree of chips whose captions are polished again and again; its first build makes the chips too."""
+
+    size: None = None
+    requests: int = 0
+    recipe: Path = Path()
+
+    def __post_init__(self) -> None:
+        self.out = self.folder / "out"
+
+
+@pytest.fixture(scope="module")
+def planet(tmp_path_factory) -> Path:
+    return small_planet(tmp_path_factory.mktemp("planet"), rows={"captions": ["full", "brief"]})
+
+
+def polishing(planet: Path, server: ModelServer, folder: Path) -> Path:
+    """A planet's recipe whose captions a model polishes."""
+    values = yaml.safe_load(planet.read_text(encoding="utf-8"))
+    model = {"name": "model", "base_url": server.url, "model": "planted", "max_in_flight": MOST}
+    values["rows"]["polish"] = {"annotators": [model]}
+    path = planet.with_name(f"{folder.name}.yaml")
+    path.write_text(yaml.safe_dump(values), encoding="utf-8")
+    return path
+
+
+@pytest.fixture(scope="module")
+def undisturbed(planet, tmp_path_factory) -> tuple[dict[str, bytes], int]:
+    """The files of a polished tree that nobody disturbs, and how many answers it took."""
+    folder = tmp_path_factory.mktemp("undisturbed")
+    with ModelServer() as server:
+        assert nt.build(nt.load_recipe(polishing(planet, server, folder)), folder / "out", workers=0).complete
+        return tree(folder / "out"), len(server.requests)
+
+
+@pytest.fixture
+def chips(planet, undisturbed, tmp_path):
+    with ModelServer(latency_s=0.06) as server:
+        yield Polished(server, tmp_path, recipe=polishing(planet, server, tmp_path), requests=undisturbed[1])
+
+
 @pytest.fixture
 def world(tmp_path, request):
     with ModelServer(latency_s=0.06) as server:
@@ -206,3 +249,28 @@ def test_a_worker_is_killed_and_the_build_goes_on(clean, world, more: int):
     with cluster(world.folder / "cluster") as dask:
         assert kill_worker(world, dask, more)
     world.proved(clean)
+
+
+def test_a_driver_is_killed_while_it_polishes(undisturbed, chips):
+    assert kill_driver(chips, 7)
+    assert 3 <= len(chips.kills[0].kept) < chips.requests
+    chips.proved(lambda _: undisturbed[0], deep=False)
+
+
+@pytest.mark.exhaustive
+@pytest.mark.cluster
+@pytest.mark.parametrize(("strike", "times", "seed"), [(kill_driver, 5, 0), (kill_driver_of_workers, 4, 1)])
+def test_drivers_are_killed_again_and_again_while_they_polish(undisturbed, chips, strike, times: int, seed: int):
+    chance = random.Random(seed)
+    for _ in range(times):
+        assert strike(chips, chance.randint(1, max(1, chips.requests // (2 * times))))
+    chips.proved(lambda _: undisturbed[0])
+
+
+@pytest.mark.exhaustive
+@pytest.mark.cluster
+@pytest.mark.parametrize("more", [1, 5, 12])
+def test_a_worker_is_killed_while_it_polishes(undisturbed, chips, more: int):
+    with cluster(chips.folder / "cluster") as dask:
+        assert kill_worker(chips, dask, more)
+    chips.proved(lambda _: undisturbed[0])

@@ -245,7 +245,8 @@ def told(text_of):
 def test_templates_need_no_endpoint_and_pass_the_same_gate(monkeypatch):
     asked, wrong = [], None
 
-    def text_of(description, task, before, captions, seed):
+    def text_of(description, task, before, captions, seed, *, from_space):
+        assert not from_space
         asked.append((description, task, before, captions, seed))
         text = GOOD_OF_POND if before is None else "Seen from above, an irregular body of water lies in the north-west."
         return text if wrong is None else text.replace("north-west", wrong)
@@ -274,7 +275,7 @@ def test_templates_need_no_endpoint_and_pass_the_same_gate(monkeypatch):
 
 
 def test_a_template_that_says_nothing_is_turned_away(monkeypatch):
-    monkeypatch.setitem(sys.modules, "nutonic.rows.annotation.captions", told(lambda *_: ""))
+    monkeypatch.setitem(sys.modules, "nutonic.rows.annotation.captions", told(lambda *_, **__: ""))
     templates = Annotator(name="templates", kind="template", weight=1000.0)
     with ModelServer() as server:
         made = made_by(server, BASE, annotators=[templates, model(server.url)])
