@@ -85,10 +85,8 @@ def annotate(
         All that the policy of tags can call a thing: what no element is called is not there.
     hidden
         Names that elements of the patch have, which no caption says unless names are asked for.
-    picture
-        The patch as JPEG, for annotators that see.
-    from_space
-        Whether it is a satellite's, and no aerial picture.
+    picture, from_space
+        The patch as JPEG, for annotators that see; and whether it is a satellite's, and no aerial picture.
 
     Raises
     ------

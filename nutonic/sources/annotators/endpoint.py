@@ -7,17 +7,13 @@ Everything is asked in one loop of this process, so that a whole attempt has one
 from __future__ import annotations
 
 import asyncio
-import math
 import os
 import random
 import re
 import threading
-import time
 from collections import Counter
 from collections.abc import Callable, Coroutine, Iterable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass
-from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
@@ -27,6 +23,7 @@ from nutonic.inert import inert
 from nutonic.io.access import is_loopback
 from nutonic.recipe.annotation import Annotator
 from nutonic.secrets import redact
+from nutonic.sources.annotators.harmless import harmless, retry_after
 from nutonic.sources.annotators.limits import EndpointLimits
 from nutonic.sources.source import Needs
 
@@ -253,7 +250,7 @@ class Endpoints:
             raise error
 
         async def ask(client: openai.AsyncOpenAI) -> Answer:
-            return answer_of(await client.post("/chat/completions", cast_to=_object(), body=_harmless(request)))
+            return answer_of(await client.post("/chat/completions", cast_to=_object(), body=harmless(request)))
 
         try:
             self._patiently(self._endpoints[annotator.name], ask)
@@ -438,17 +435,6 @@ def _client_of(endpoint: Endpoint) -> openai.AsyncOpenAI:
     )
 
 
-def _harmless(request: Json) -> Json:
-    """A request of the same kind, with the same picture, if any, and with words that nobody minds."""
-    messages = []
-    for message in request["messages"][-1:]:
-        content = message["content"]
-        parts = [] if isinstance(content, str) else [part for part in content if part.get("type") != "text"]
-        say = "Describe a lake in one sentence."
-        messages.append({"role": "user", "content": [{"type": "text", "text": say}, *parts] if parts else say})
-    return {**request, "messages": messages}
-
-
 async def _refuse_long(response: Any) -> None:
     """Read an answer to its end, or to where it is longer than any may be."""
     parts, size = [], 0
@@ -467,7 +453,7 @@ def _of_status(endpoint: Endpoint, error: openai.APIStatusError) -> NutonicError
     status, code = error.status_code, str(error.code or error.type or "")
     told = f"{status}, {code}" if _CODE.fullmatch(code) else str(status)
     if (status == 429 and "insufficient_quota" not in code) or status == 503:
-        return _Fault(str(status), _retry_after(error.response.headers))
+        return _Fault(str(status), retry_after(error.response.headers))
     if status in (408, 409) or status >= 500:
         return _Fault(str(status))
     advice = {
@@ -489,19 +475,6 @@ def _said(endpoint: Endpoint, body: object) -> str:
         return ""
     told = re.sub(r"[\w-]*\d[\w-]{19,}|[\w-]{20,}\d[\w-]*", "***", redact(inert(" ".join(message.split()))))
     return f" (it says: {told[:_TOLD]})" if told else ""
-
-
-def _retry_after(headers: Mapping[str, str]) -> float | None:
-    """Seconds until an endpoint wants to be asked again, which it says as such, or as a date by its own clock."""
-    told = headers.get("retry-after", "")
-    with suppress(ValueError):
-        seconds = float(told)
-        return max(0.0, seconds) if math.isfinite(seconds) else None
-    with suppress(ValueError, TypeError, OverflowError):
-        until = parsedate_to_datetime(told).timestamp()
-        now = headers.get("date")
-        return max(0.0, until - (parsedate_to_datetime(now).timestamp() if now else time.time()))
-    return None
 
 
 def answer_of(body: Any) -> Answer:
