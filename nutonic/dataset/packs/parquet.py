@@ -17,6 +17,7 @@ from nutonic.core.times import parse_moment
 from nutonic.dataset.catalogue.cells import CELLS
 from nutonic.dataset.catalogue.entries import fraction_columns, fractions
 from nutonic.dataset.packs.boxes import AS_BUILT, BoxForm, with_boxes
+from nutonic.dataset.packs.croissant import CROISSANT, Extent, croissant
 from nutonic.dataset.packs.forms import Loading, Put, Shards, refuse_unknown
 from nutonic.dataset.packs.shards import Sample, Shard
 from nutonic.dataset.packs.tree import TreeFacts
@@ -48,18 +49,27 @@ class Parquet:
 
     def write(self, shard: Shard, samples: Iterable[Sample], facts: TreeFacts, put: Put) -> Json:
         """One file."""
-        put(f"data/{shard.name}.parquet", file_of((self._row(sample, facts) for sample in samples), schema_of(facts)))
-        return {}
+        extent = Extent()
+
+        def rows() -> Iterator[Json]:
+            for sample in samples:
+                extent.add(sample.sidecar)
+                yield self._row(sample, facts)
+
+        put(f"data/{shard.name}.parquet", file_of(rows(), schema_of(facts)))
+        return {"extent": extent.json()}
 
     def finish(self, shards: Shards, facts: TreeFacts, put: Put) -> None:
-        """Nothing: the files say all themselves."""
+        """What they are, for those who read Croissant; the files themselves say the rest."""
+        put(CROISSANT, croissant(shards, facts))
 
     def loading(self, shards: Shards, facts: TreeFacts) -> Loading:
         """By the Hub's configurations, in one line."""
         files = [{"split": split, "path": f"data/{split}-*.parquet"} for split in shards.splits]
         return Loading(
             configs=({"config_name": "default", "data_files": files},),
-            layout="- `data/*.parquet`: rows with their pictures (`images`) and `messages`, and columns to choose by",
+            layout="- `data/*.parquet`: rows with their pictures (`images`) and `messages`, and columns to choose by\n"
+            "- `croissant.json`: all of this as Croissant, with the terms of GeoCroissant",
             code=_CODE.format(split=shards.splits[0]),
         )
 

@@ -65,7 +65,7 @@ def drawn(box: list[float], size: tuple[int, int]) -> np.ndarray:
 @pytest.mark.parametrize("name", WRITTEN)
 def test_boxes_drawn_from_what_was_written_are_those_that_were_meant(name: str):
     form, rng, size = box_form(name), np.random.default_rng(7), (2240, 1680)
-    for _ in range(60):
+    for turn in range(60):
         x1, y1 = rng.integers(0, 180, 2) / 224
         x2, y2 = x1 + rng.integers(6, 44) / 224, y1 + rng.integers(6, 44) / 224
         meant = [round(float(v), 4) for v in (x1, y1, x2, y2)]
@@ -73,8 +73,11 @@ def test_boxes_drawn_from_what_was_written_are_those_that_were_meant(name: str):
         found = form.decode(form.encode([(label, meant) for label in labels], size), size)
         assert [label for label, _ in found] == labels
         half = HALF.get(name, 0.5 / min(resized(size)))
-        for _, box in found:
+        assert len({tuple(box) for _, box in found}) == 1
+        for _, box in found[:1]:
             assert max(abs(a - b) for a, b in zip(box, meant, strict=True)) <= half + 1e-9
+            if turn % 4:  # drawing takes long
+                continue
             across, down = (math.ceil(2 * half * side) + 2 for side in size)
             differ = drawn(box, size) ^ drawn(meant, size)
             ys, xs = np.nonzero(differ)

@@ -31,7 +31,7 @@ def hub(monkeypatch):
         monkeypatch.setenv("HF_ENDPOINT", written.url)
         monkeypatch.setenv("HF_TOKEN", written.token)
         monkeypatch.setattr(hub_library.constants, "HF_HUB_DISABLE_XET", True)
-        monkeypatch.setattr(outgoing, "BATCH_FILES", 3)
+        monkeypatch.setattr(outgoing, "BATCH_FILES", 9)
         yield written
 
 
@@ -43,11 +43,9 @@ def pauses(monkeypatch):
 
 
 @pytest.fixture(scope="module")
-def packed(few, tmp_path_factory):
+def packed(few, packs):
     """A pack of leap's form: rows, a configuration, and pictures."""
-    out = tmp_path_factory.mktemp("packed") / "pack"
-    assert nt.pack(few.out, out, format="leap", workers=0).complete
-    return out
+    return packs(few.out, "leap")
 
 
 def on_hub(hub, repo: str = "owner/name", branch: str = "main") -> dict[str, bytes]:
@@ -59,7 +57,7 @@ def test_all_of_a_pack_arrives_and_nothing_below_nutonic(hub, packed):
     assert on_hub(hub) == files_of(packed)
     assert (pushed.files, pushed.sent) == (len(files_of(packed)), len(files_of(packed)))
     assert hub.private == {"owner/name": True}
-    assert max(map(len, hub.commits)) == 3
+    assert max(map(len, hub.commits)) == 9
     assert hub.commits[-1][-1] == "README.md"
     assert hub.tokens == {None}
 
@@ -202,7 +200,7 @@ def test_a_tree_of_many_files_is_packed_first_and_it_is_said(hub, few, tmp_path,
     assert "has more than 10 files, and the Hub advises fewer than 100,000: it is packed as Parquet" in said.err
     assert json.loads(said.out)["folder"].endswith("tree-parquet")
     assert on_hub(hub) == files_of(tmp_path / "tree-parquet")
-    assert all(path.endswith((".parquet", "README.md")) for path in on_hub(hub))
+    assert all(path.endswith((".parquet", "README.md", "croissant.json")) for path in on_hub(hub))
 
 
 def test_a_dry_run_asks_nobody(hub, packed, monkeypatch):

@@ -8,17 +8,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-import nutonic as nt
 from nutonic.dataset.packs.webdataset import key_of
 
 SPLITS = ("train", "validation", "test")
 
 
 @pytest.fixture(scope="module")
-def packed(few, tmp_path_factory):
-    out = tmp_path_factory.mktemp("packed") / "pack"
-    assert nt.pack(few.out, out, format="webdataset", workers=0).complete
-    return out
+def packed(few, packs):
+    return packs(few.out, "webdataset")
 
 
 def test_the_real_library_gives_every_chip_with_its_rows(few, packed):

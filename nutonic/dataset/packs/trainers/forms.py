@@ -112,6 +112,7 @@ class Inside:
 
     def finish(self, shards: Shards, facts: TreeFacts, put: Put) -> None:
         """The trainer's own file."""
+        self._files.finish(shards, facts, put)
         configure, _ = _INSIDE[self.name]
         for path, text in configure(_start(shards, facts, self.boxes)).items():
             put(path, text.encode())
