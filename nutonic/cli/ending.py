@@ -12,7 +12,7 @@ import orjson
 
 from nutonic.cli import logs
 from nutonic.cli.lacks import lack_of, silence
-from nutonic.errors import NutonicError, StoreError
+from nutonic.errors import Corrupt, NutonicError, StoreError
 
 OK, INCOMPLETE, MISTAKE, INTERRUPTED = 0, 1, 2, 130
 
@@ -27,8 +27,14 @@ def told(error: BaseException) -> int | None:
         _print_click(error)
         return MISTAKE
     if isinstance(error, NutonicError):
-        again = _code(error) == INCOMPLETE and " again" not in str(error)
-        print_error(f"{error}; run the same command again" if again else str(error))
+        again = _code(error) == INCOMPLETE and " again" not in str(error) and "nutonic verify" not in str(error)
+        # What is damaged stays so: the same command would say the same for ever.
+        what = (
+            "run nutonic verify with --fix, and build again"
+            if isinstance(error, Corrupt)
+            else "run the same command again"
+        )
+        print_error(f"{error}; {what}" if again else str(error))
         return _code(error)
     if isinstance(error, Warning):
         print_error(f"{type(error).__name__}: {str(error)[:200]}: see PYTHONWARNINGS, which makes an error of it")

@@ -327,10 +327,11 @@ def verify(directory: Place, deep: bool, fix: bool, rebuild: int, as_json: bool)
 @click.option("--out", type=PathOf(output=True), metavar="FILE", help="The page; by default report.html in DIR.")
 def report(directory: Path, out: Path | None) -> None:
     """Write what a dataset holds as one HTML page, to be looked at offline; of an unfinished one too."""
+    from nutonic.cli.screen import say
     from nutonic.dataset.report.report import report as write_report
 
     path = write_report(directory, out)
-    click.echo(f"wrote {path} ({path.stat().st_size / 1e6:.1f} MB): open it in a browser")
+    say([f"wrote {path} ({path.stat().st_size / 1e6:.1f} MB): open it in a browser"])
 
 
 @cli.command(short_help="Pack a dataset into the form of a trainer.")

@@ -170,6 +170,14 @@ class Store:
             )
         except FileNotFoundError as error:
             raise self._failed("read", path, error) from None
+        except StoreError:
+            if (
+                self.disk is not None
+                and (self.disk / path).is_file()
+                and (self.disk / path).stat().st_size < start + length
+            ):
+                raise Corrupt(f"{path} is not what was written: it is too short") from None
+            raise
 
     def tail(self, path: str, length: int) -> bytes:
         """The last bytes of a file, or all of a shorter one; FileNotFoundError where there is none."""

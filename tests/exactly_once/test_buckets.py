@@ -214,7 +214,6 @@ def test_what_an_address_is(text, address):
     [
         ("report", "s3://b/x"),
         ("preview", "s3://b/x"),
-        ("pack", "s3://b/x", "--format", "trl", "--out", "p"),
         ("pack", "tree", "--format", "trl", "--out", "s3://b/x"),
         ("push", "s3://b/x", "--repo", "a/b"),
         ("cube", "recipe.yaml", "--out", "s3://b/c.zarr"),

@@ -488,6 +488,27 @@ BESIDES = [
         )
     ),
     *(
+        Row(f"no address: {command}", plain, command, 2, "is no s3://BUCKET/PATH")
+        for command in (
+            "build recipe.yaml --out s3:///x",
+            "plan recipe.yaml --out s3://",
+            "verify s3:///x",
+            "verify s3://b/x?key=1",
+        )
+    ),
+    *(
+        Row(
+            f"a damaged {name}, for {command}",
+            both(finished, file(f"out/_nutonic/{name}", "x")),
+            command,
+            1,
+            "nutonic verify",
+            SAME,
+        )
+        for name in ("commits/000000.json", "parts/000000.jsonl.gz")
+        for command in ("report out --out page.html", "preview out --out page.html")
+    ),
+    *(
         Row(f"what is no repository: {name}", finished, f"push out --repo {name}", 2, "is no name of a", SAME)
         for name in (
             "owner/name.git",

@@ -13,8 +13,8 @@ from nutonic.errors import InputError
 SCHEMES: Final = {"s3": "S3", "gs": "Google Cloud Storage", "az": "Azure Blob Storage", "memory": "memory"}
 
 _BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,221}")
-#: One letter is a drive of Windows.
-_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):/+")
+#: One letter is a drive of Windows; a path that was made of an address has one slash, and a third begins no bucket.
+_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):/{1,2}")
 
 
 @dataclass(frozen=True, slots=True)
