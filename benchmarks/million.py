@@ -156,28 +156,66 @@ def step(folder: Path, name: str, places: int, workers: int, seconds: float) -> 
     (folder / f"{name}.done").touch()
 
 
-def table(folder: Path) -> list[dict[str, Any]]:
-    """What each stage took: CPU milliseconds a place of all processes together, and the most megabytes of each role.
+#: Stages in the order of a run, and what of it is whose.
+_STAGES, _ROLES = ("planning", "running", "finishing", "verifying"), ("driver", "scheduler", "worker 1")
 
-    A build that was killed and went on counts with the places that it did.
+
+def records_of(folder: Path) -> list[dict[str, Any]]:
+    """What was kept of all runs, in the order in which it was."""
+    return [json.loads(line) for line in (folder / "samples.jsonl").read_text().splitlines()]
+
+
+def table(folder: Path) -> list[dict[str, Any]]:
+    """What each stage of each run took: CPU seconds of all processes together, and the megabytes of each role.
+
+    With places where it is known how many there were: of a run that was killed it is not.
     """
-    records = [json.loads(line) for line in (folder / "samples.jsonl").read_text().splitlines()]
-    rows: list[dict[str, Any]] = []
-    stages = ("planning", "running", "finishing", "verifying")
-    for name in stages:
-        cpu, wall, most = 0.0, 0.0, dict[str, float]()
-        for before, after in itertools.pairwise(records):
-            if before["stage"] != name or before["run"] != after["run"]:
-                continue
-            wall += after["s"] - before["s"]
-            for role, value in after["taken"].items():
-                cpu += value["cpu"] - before["taken"].get(role, value)["cpu"]
-                kind = role.split()[0]
-                most[kind] = max(most.get(kind, 0.0), value["mb"])
-        places = records[-1]["places"]
-        told = {"stage": name, "places": places, "cpu_ms": round(1000 * cpu / places, 3), "wall_s": round(wall)}
-        rows.append(told | {"mb": {role: round(value) for role, value in most.items()}})
+    rows = []
+    records = [record for record in records_of(folder) if record["taken"] or "done" in record]
+    for (run, stage), group in itertools.groupby(records, key=lambda record: (record["run"], record["stage"])):
+        some = [record for record in group if record["taken"]]
+        if stage not in _STAGES or not some:
+            continue
+        first, last = some[0]["taken"], some[-1]["taken"]
+        cpu = sum(value["cpu"] - first.get(role, value)["cpu"] for role, value in last.items())
+        most = {role: max(each["taken"].get(role, {"mb": 0})["mb"] for each in some) for role in last}
+        told = {"run": run, "stage": stage, "cpu_s": round(cpu, 1), "wall_s": round(some[-1]["s"] - some[0]["s"])}
+        mb = {role: [round(first.get(role, {"mb": 0})["mb"]), round(value)] for role, value in most.items()}
+        rows.append(told | {"mb_first_and_most": mb})
     return rows
+
+
+def draw(folder: Path, path: Path) -> None:
+    """Memory of driver, scheduler and a worker over time, one run behind the other."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    matplotlib.rcParams["svg.hashsalt"] = "nutonic"
+    from matplotlib import pyplot as plt
+
+    records, figure = [record for record in records_of(folder) if record["taken"]], plt.figure(figsize=(8, 3.2))
+    axes, offset, begins = figure.add_subplot(), 0.0, list[float]()
+    series: dict[str, list[tuple[float, float]]] = {role: [] for role in _ROLES}
+    for _, group in itertools.groupby(records, key=lambda record: record["run"]):
+        some = list(group)
+        begins.append(offset / 60)
+        for role, points in series.items():
+            seen = [((offset + each["s"]) / 60, each["taken"][role]["mb"]) for each in some if role in each["taken"]]
+            points += [*seen[:: max(1, len(seen) // 300)], (float("nan"), float("nan"))]
+        for name in ("finishing", "verifying"):
+            at = next(((offset + each["s"]) / 60 for each in some if each["stage"] == name), None)
+            if at is not None:
+                axes.annotate(name, (at, 20), rotation=90, fontsize=7, color="0.4")
+        offset += some[-1]["s"]
+    for role, points in series.items():
+        axes.plot(*zip(*points, strict=True), label=role.removesuffix(" 1"), linewidth=1)
+    for begin in begins[1:]:
+        axes.axvline(begin, color="0.8", linewidth=0.8)
+    axes.set(xlabel="minutes, with others on the machine; grey: killed and begun again", ylabel="MB", ylim=(0, None))
+    axes.legend(frameon=False, loc="lower right", ncols=3, fontsize=8)
+    axes.spines[["top", "right"]].set_visible(False)
+    figure.tight_layout()
+    figure.savefig(path, metadata={"Date": None} if path.suffix == ".svg" else None, dpi=110)
 
 
 def main() -> None:
@@ -188,6 +226,7 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--step", choices=_STEPS, help=argparse.SUPPRESS)
     parser.add_argument("--scheduler", help=argparse.SUPPRESS)
+    parser.add_argument("--draw", type=Path, metavar="FILE", help="only draw what was measured")
     parser.add_argument("--seconds", type=float, default=1e9, help="finish what is done after so many")
     parser.add_argument("--again", nargs="*", choices=_STEPS, default=(), help="steps to do again")
     asked = parser.parse_args()
@@ -196,6 +235,9 @@ def main() -> None:
         return
     if asked.step == "verify":
         verify(asked.folder)
+        return
+    if asked.draw is not None:
+        draw(asked.folder, asked.draw)
         return
     made(asked.folder, asked.places)
     for name in _STEPS:

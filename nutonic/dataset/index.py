@@ -52,8 +52,13 @@ class Spans:
     def of(cls, entries: Iterable[CommittedPlace]) -> Spans:
         """The spans of committed places."""
         number: dict[str, int] = {}
-        table = np.fromiter((_record(entry, number) for entry in entries), _PLACE)
-        return cls(table[np.lexsort((table["variant"], table["ordinal"]))], tuple(number))
+        pieces, records = list[np.ndarray](), (_record(entry, number) for entry in entries)
+        while len(piece := np.fromiter(islice(records, _AT_ONCE), _PLACE)):  # one array would be copied as it grows
+            pieces.append(piece)
+        table = np.concatenate(pieces) if pieces else np.empty(0, _PLACE)
+        pieces.clear()
+        order = np.lexsort((table["variant"], table["ordinal"]))
+        return cls(table if bool((order[1:] > order[:-1]).all()) else table[order], tuple(number))
 
     def __len__(self) -> int:
         return len(self.table)
@@ -209,9 +214,11 @@ class NamedFiles:
     def _table(self) -> tuple[np.ndarray, np.ndarray]:
         """Hashes, each once and ascending, and the sizes."""
         if self._sorted is None:
-            hashes, sizes = np.array(self._hashes, np.uint64)[::-1], np.array(self._bytes, np.int64)[::-1]
-            unique, last = np.unique(hashes, return_index=True)
-            self._sorted = unique, sizes[last]
+            hashes, sizes = np.array(self._hashes, np.uint64), np.array(self._bytes, np.int64)
+            order = np.argsort(hashes, kind="stable")
+            hashes = hashes[order]
+            last = np.append(hashes[1:] != hashes[:-1], np.ones(min(1, len(hashes)), bool))
+            self._sorted = hashes[last], sizes[order[last]]
         return self._sorted
 
     def held_against(self, files: Iterable[tuple[str, int]]) -> tuple[dict[str, int], dict[int, int | None]]:
