@@ -205,14 +205,14 @@ def draw(folder: Path, path: Path) -> None:
         for name in ("finishing", "verifying"):
             at = next(((offset + each["s"]) / 60 for each in some if each["stage"] == name), None)
             if at is not None:
-                axes.annotate(name, (at, 20), rotation=90, fontsize=7, color="0.4")
+                axes.annotate(name, (at, 20), rotation=90, ha="right", fontsize=7, color="0.4")
         offset += some[-1]["s"]
     for role, points in series.items():
         axes.plot(*zip(*points, strict=True), label=role.removesuffix(" 1"), linewidth=1)
     for begin in begins[1:]:
         axes.axvline(begin, color="0.8", linewidth=0.8)
     axes.set(xlabel="minutes, with others on the machine; grey: killed and begun again", ylabel="MB", ylim=(0, None))
-    axes.legend(frameon=False, loc="lower right", ncols=3, fontsize=8)
+    axes.legend(frameon=False, loc="upper center", ncols=3, fontsize=8)
     axes.spines[["top", "right"]].set_visible(False)
     figure.tight_layout()
     figure.savefig(path, metadata={"Date": None} if path.suffix == ".svg" else None, dpi=110)

@@ -145,9 +145,10 @@ def missing_of(planned: PlaceTable, done: Spans, limit: int | None) -> Missing:
     if limit is not None:
         different = np.unique(ordinals)
         wanted = ordinals <= (different[limit - 1] if limit <= len(different) else ordinals.max(initial=0))
-    missing = wanted & ~np.isin(
-        _numbers(ordinals, planned.variants), _numbers(done.table["ordinal"], done.table["variant"])
-    )
+    have = _numbers(done.table["ordinal"], done.table["variant"])  # ascending, as spans are
+    asked = _numbers(ordinals, planned.variants)
+    at = np.minimum(np.searchsorted(have, asked), max(0, len(have) - 1))
+    missing = wanted & (have[at] != asked) if len(have) else wanted
     count = int(np.count_nonzero(missing))
     return Missing(count, next(islice(planned, int(np.argmax(missing)), None)) if count else None)
 
