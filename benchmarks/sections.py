@@ -44,7 +44,7 @@ class Bench:
     peers: Sequence[str] = ()
     counts: Mapping[str, Sequence[int]] = field(default_factory=dict)
     """Places whose pixels cost nothing: of what the driver takes, and of whether a place costs more where there are many."""
-    captions: float = 0.05
+    captions: float = 0.2
     """The share of the demo's patches that is captioned."""
     _numbers: Iterator[int] = field(default_factory=count)
 
@@ -237,7 +237,7 @@ def scale(bench: Bench) -> Iterator[Record]:
 def captions(bench: Bench) -> Iterator[Record]:
     """Captions of patches by templates, and by a stand-in for a model: see :mod:`benchmarks.captions`."""
     command = [sys.executable, "-m", "benchmarks.captions", "--json", "--fraction", str(bench.captions)]
-    yield _told([*command, "--runs", str(min(2, bench.runs)), "--in-flight", "8", "64", "--workers", "0", "2"])
+    yield _told([*command, "--runs", str(min(2, bench.runs)), "--in-flight", "64", "--workers", "0", "2"])
 
 
 def _told(command: Sequence[str]) -> Record:

@@ -29,12 +29,12 @@ def encode(rgb: np.ndarray) -> bytes:
     filtered[:, 1:4] = rows[:, :3]
     np.subtract(rows[:, 3:], rows[:, :-3], out=filtered[:, 4:])
     header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
-    data = bytes(deflate.zlib_compress(filtered.tobytes(), _LEVEL))
+    data = bytes(deflate.zlib_compress(filtered, _LEVEL))
     return _SIGNATURE + _chunk(b"IHDR", header) + _chunk(b"IDAT", data) + _chunk(b"IEND", b"")
 
 
 def _chunk(kind: bytes, data: bytes) -> bytes:
-    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+    return b"".join([struct.pack(">I", len(data)), kind, data, struct.pack(">I", zlib.crc32(data, zlib.crc32(kind)))])
 
 
 #: Channels of a pixel by the colour type of a PNG.

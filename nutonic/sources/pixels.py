@@ -170,13 +170,17 @@ def read_window(
     offset = Offset(*offset)
     height, width = (side * offset.times for side in asset.shape)
     down, across = _inside(rows, offset.row, height), _inside(cols, offset.col, width)
-    out = np.zeros((rows.stop - rows.start, cols.stop - cols.start), np.uint16)
-    if down.stop > down.start and across.stop > across.start:
-        at = (_shifted(down, -offset.row - rows.start), _shifted(across, -offset.col - cols.start))
-        window = (_coarse(down, offset.times), _coarse(across, offset.times))
-        observed = observed_of(asset, header, window, access)
-        pixels = decoded(read_of(asset, window, access), asset, _REFLECTANCE, header, observed)
-        out[at] = pixels if offset.times == 1 else _repeated(pixels, down, across, offset.times)
+    shape = rows.stop - rows.start, cols.stop - cols.start
+    if down.stop <= down.start or across.stop <= across.start:
+        return np.zeros(shape, np.uint16)
+    window = (_coarse(down, offset.times), _coarse(across, offset.times))
+    observed = observed_of(asset, header, window, access)
+    pixels = decoded(read_of(asset, window, access), asset, _REFLECTANCE, header, observed)
+    inside = pixels if offset.times == 1 else _repeated(pixels, down, across, offset.times)
+    if inside.shape == shape:
+        return inside
+    out = np.zeros(shape, np.uint16)
+    out[_shifted(down, -offset.row - rows.start), _shifted(across, -offset.col - cols.start)] = inside
     return out
 
 
@@ -352,8 +356,11 @@ def harmonised(
     is told otherwise: by a mask, or in signed and floating numbers by another nodata value. Negative reflectance, which
     the offset and some processors give, becomes the darkest valid value, so that water and shadow stay valid.
     """
+    is_ours = pixels.dtype in (np.uint8, np.uint16) and Units(factor, offset).are_ours
+    if is_ours and observed is None and not any(nodata):  # nodata is 0, and 0 it stays
+        return pixels.astype(np.uint16, copy=False)
     seen = _observed(pixels, nodata, observed)
-    if pixels.dtype in (np.uint8, np.uint16) and Units(factor, offset).are_ours:
+    if is_ours:
         numbers = pixels if observed is None else np.maximum(pixels, 1)
         return np.where(seen, numbers, 0).astype(np.uint16, copy=False)
     values = np.where(seen, pixels, 0).astype(np.float64)
@@ -397,6 +404,10 @@ def _classes(
         raise BadPixels(f"{asset.written} holds complex numbers, which are no classes")
     none = [value for value in nodata if value is not None and _can_hold(pixels.dtype, value)]
     masked = _masked(band)
+    if pixels.dtype == np.dtype(band.dtype) and not (masked or band.remap or observed is not None):
+        none = [value for value in none if value != band.nodata]  # which stays what it is
+        if not none:
+            return pixels
     seen = ~np.isin(pixels, masked) if masked else np.ones(pixels.shape, bool)
     for value in none:
         seen &= ~_are(pixels, value)
