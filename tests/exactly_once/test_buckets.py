@@ -236,7 +236,7 @@ def test_what_lies_on_a_disk_alone_takes_no_address(command, tmp_path, monkeypat
 @pytest.mark.parametrize("where", ["s3://b/x", Path("s3://b/x")])
 def test_no_folder_is_called_by_a_scheme(where, clean, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    for refused in (partial(nt.report, where), partial(nt.pack, where, "p"), partial(nt.pack, clean.out, where)):
+    for refused in (partial(nt.report, where), partial(nt.pack, clean.out, where)):
         with pytest.raises(InputError, match="no path on this disk"):
             refused()
     assert place_of(where) == Address("s3", "b", "x")
