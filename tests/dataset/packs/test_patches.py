@@ -138,3 +138,14 @@ def test_small_shards_are_gone_on_with(trees, tmp_path, monkeypatch, packs):
     names = [path.relative_to(whole) for path in whole.rglob("*") if path.is_file()]
     assert all((out / name).read_bytes() == (whole / name).read_bytes() for name in names)
     assert len(names) >= 5
+
+
+def test_all_of_a_tree_goes_to_the_hub(trees):
+    from support.trees import tree as files_of
+
+    from nutonic.run.packs.outgoing import cargo_of
+
+    for out in trees.values():
+        cargo = cargo_of(out)
+        assert {file.path: file.size for file in cargo.files} == {p: len(data) for p, data in files_of(out).items()}
+        assert cargo.files[-1].path == "README.md"
