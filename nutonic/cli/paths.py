@@ -39,4 +39,6 @@ class TreeOf(PathOf):
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """The path or the address; raises InputError of an address that is none."""
         place = place_of(value) if isinstance(value, str) else value
+        if isinstance(place, Address) and place.scheme == "memory":
+            raise InputError(f"{place} is gone when this command ends: name a folder or an object store")
         return place if isinstance(place, Address) else super().convert(value, param, ctx)

@@ -508,6 +508,9 @@ BESIDES = [
         for name in ("commits/000000.json", "parts/000000.jsonl.gz")
         for command in ("report out --out page.html", "preview out --out page.html")
     ),
+    Row(
+        "a tree in memory, which ends with the command", plain, "build recipe.yaml --out memory://x", 2, "is gone when"
+    ),
     *(
         Row(f"what is no repository: {name}", finished, f"push out --repo {name}", 2, "is no name of a", SAME)
         for name in (
