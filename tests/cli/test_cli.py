@@ -156,7 +156,7 @@ MISTAKES = {
     ),
     "places missing": (replace("pois.csv", None), ["places file", "pois.csv", "no such file", "pois.path"]),
     "places without coordinates": (replace("pois.csv", "a,b\n1,2\n"), ["no column lon or longitude", "names a, b"]),
-    "places empty": (replace("pois.csv", ""), ["no column lon or longitude", "names nothing"]),
+    "places empty": (replace("pois.csv", ""), ["is empty: its first line names columns", "pois.path"]),
     "places without a row": (replace("pois.csv", "lon,lat\n"), ["pois.csv has no usable place in 0 rows"]),
     "no usable place": (
         replace("pois.csv", "lon,lat\nnan,1\n1,85\n"),

@@ -549,7 +549,7 @@ def test_recipes_that_say_no_units_keep_their_digest(tmp_path):
         ("imagery", {"scale": 1, "source": "earthengine", "url": None}, "has scale, which a source earthengine"),
         ("labels", {"remap": {311: 9}}, "remap makes 311 a 9, which mine does not list"),
         ("labels", {"remap": {311: 300}}, "labels.remap.311"),
-        ("labels", {"remap": {"forest": 1}}, "labels.remap.forest"),
+        ("labels", {"remap": {"forest": 1}}, "labels.remap: its keys are values of pixels"),
         (
             "labels",
             {"remap": {311: 1}, "source": "earthengine", "path": None, "collection": "x", "band": "b"},
