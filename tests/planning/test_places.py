@@ -134,7 +134,7 @@ def test_the_edges_of_the_world_are_on_it(read):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"", "has no column lon or longitude; its first line names nothing"),
+        (b"", "is empty: its first line names columns, such as id,lon,lat; see pois.path"),
         (b"a,b\n1,2\n", "has no column lon or longitude; its first line names a, b"),
         (b"lon,b\n1,2\n", "has no column lat or latitude; its first line names lon, b"),
         (b"17.5,46.25\n", "has no column lon or longitude; its first line names 17.5, 46.25: the first line must name the "

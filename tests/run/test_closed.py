@@ -74,7 +74,7 @@ def test_a_scheduler_with_certificates_is_used_with_the_files_that_are_given(cer
     [
         ("tls://127.0.0.1:1", "tls:// needs"),
         ("ucx://127.0.0.1:1", "cannot use a Dask scheduler at ucx://"),
-        ("http://127.0.0.1:1", "cannot use a Dask scheduler at http://"),
+        ("http://127.0.0.1:1", "http://127.0.0.1:1 is that of a web page"),
         ("here", "no address of a Dask scheduler: write tcp://HOST:PORT"),
     ],
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 
+from nutonic.core.globe import WHOLE
 from nutonic.core.grid import transformer, utm_epsg
 from nutonic.errors import GridError, InputError, MissingExtra
 
@@ -57,11 +58,12 @@ def major_tom_cell(lon: float, lat: float) -> str | None:
     """
     if not -85.0 <= lat <= 85.0:
         return None
-    height = 180.0 / math.ceil(math.pi * _RADIUS_KM / _MAJOR_TOM_KM)
+    west, south, east, north = WHOLE
+    height = (north - south) / math.ceil(math.pi * _RADIUS_KM / _MAJOR_TOM_KM)
     row = math.ceil(lat / height) - 1
     around = 2 * math.pi * _RADIUS_KM * math.cos(math.radians(row * height))
     columns = math.ceil(around / _MAJOR_TOM_KM)
-    column = math.ceil(lon / (360.0 / columns)) - 1
+    column = math.ceil(lon / ((east - west) / columns)) - 1
     if column < -(columns // 2):  # west of the first column: the last one reaches over 180°
         column += columns
     return f"{_counted(row, 'U', 'D')}_{_counted(column, 'R', 'L')}"
