@@ -15,6 +15,9 @@ SHARED := --numprocesses 2 --dist worksteal
 FOUND = $(shell { $(PYTHON) -c "import sys; v = sys.version_info; \
 	print('fit' if v >= (3, 11) else 'Python %d.%d.%d' % v[:3])" || echo "not a Python"; } 2>/dev/null)
 
+# Nearly all that is run starts many Pythons: where none may keep what it compiled, each compiles all that it imports.
+export PYTHONDONTWRITEBYTECODE :=
+
 .PHONY: help setup demo notebook notebooks test test-exhaustive bench docs lock clean python
 .DEFAULT_GOAL := help
 

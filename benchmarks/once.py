@@ -71,6 +71,15 @@ WAYS: Mapping[str, Way] = {
 }
 
 
+def environment() -> dict[str, str]:
+    """What processes are started with: one core, and modules that are compiled once.
+
+    A thread of BLAS that waits for the next product burns another core.
+    """
+    kept = {key: value for key, value in os.environ.items() if key != "PYTHONDONTWRITEBYTECODE"}
+    return {**kept, "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
+
+
 def run(name: str, recipe: Path, out: Path, server: Served | None = None, limit_s: float = 600) -> dict[str, Any]:
     """Run a way in a process of its own.
 
@@ -83,8 +92,6 @@ def run(name: str, recipe: Path, out: Path, server: Served | None = None, limit_
     if server is not None:
         server.take()
     command = [sys.executable, "-m", "benchmarks.once", name, str(recipe), str(out)]
-    # One core: a thread of BLAS that waits for the next product burns another.
-    environment = {**os.environ, "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
     began = time.perf_counter()
     text = subprocess.run(
         command,
@@ -92,12 +99,20 @@ def run(name: str, recipe: Path, out: Path, server: Served | None = None, limit_
         capture_output=True,
         text=True,
         timeout=limit_s,
-        env=environment,
+        env=environment(),
         cwd=Path(__file__).parents[1],
     ).stdout
     found: dict[str, Any] = json.loads(text.splitlines()[-1])
     found["wall_s"] = round(time.perf_counter() - began, 3)
     return found if server is None else {**found, **server.take()}
+
+
+def _peak_kb() -> int:
+    """The most memory that this process has had; ``ru_maxrss`` would count that of the process which started it."""
+    status = Path("/proc/self/status")
+    if not status.is_file():
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return int(next(line for line in status.read_text().splitlines() if line.startswith("VmHWM")).split()[1])
 
 
 def main() -> None:
@@ -116,7 +131,7 @@ def main() -> None:
                 "way": asked.way,
                 "tiles": tiles,
                 "cpu_s": round(sum(each.ru_utime + each.ru_stime for each in used), 3),
-                "peak_mb": max(each.ru_maxrss for each in used) // 1024,
+                "peak_mb": max(_peak_kb(), used[1].ru_maxrss) // 1024,
             }
         )
     )

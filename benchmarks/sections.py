@@ -218,7 +218,7 @@ def start_up(bench: Bench) -> Iterator[Record]:
     for repeat in range(bench.runs + 1):
         for name, command in commands.items():
             before, wall = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
-            subprocess.run(command, check=True, capture_output=True, cwd=_ROOT)
+            subprocess.run(command, check=True, capture_output=True, cwd=_ROOT, env=once.environment())
             after, wall = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter() - wall
             cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
             if repeat:  # the first fills the disk's cache
