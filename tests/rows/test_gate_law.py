@@ -1,6 +1,6 @@
 """A law of the gate: whoever says what a prompt's facts say passes, whatever the scene; who moves a thing does not."""
 
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from support.scenes import area, line, revision
 
@@ -92,6 +92,8 @@ def task_of(scene: SceneDescription) -> Task:
 
 @given(scenes(), st.integers(0, 10**6))
 def test_who_says_what_is_known_passes(scene: SceneDescription, seed: int):
+    # "A building … two of them": of what, a reader cannot tell where some are apartment buildings, and it is refused.
+    assume(not {"building", "apartment building"} <= {each.noun for each in scene.elements})
     task, nouns = task_of(scene), {*AREAS, *LINES}
     asked = messages(scene, task, None, CAPTIONS, TEXTS)
     prompt = "\n".join(TEXTS.values())

@@ -100,7 +100,7 @@ def test_whoever_asks_waits_as_one_was_told_to():
         after = [
             each.arrived_s - refused.answered_s for each in server.requests if each.arrived_s > refused.answered_s + 0.1
         ]
-        assert len(after) >= 6
+        assert len(after) >= 4  # of twelve, less those that were on their way
         assert min(after) >= 0.8
 
 
