@@ -164,10 +164,11 @@ def plan(recipe: Path, out: Place | None, as_json: bool) -> None:
     from nutonic.planning.kinds import plan as planned_of
     from nutonic.planning.kinds import planned_into
     from nutonic.planning.pins import missing_files
+    from nutonic.recipe.recipe import Recipe
     from nutonic.recipe.yaml import load_recipe
 
     loaded = load_recipe(recipe)
-    for line in getattr(loaded, "in_vain", ()):
+    for line in loaded.in_vain if isinstance(loaded, Recipe) else ():
         note(line)
     if out is not None:
         plan_file = planned_into(loaded, out)[1]

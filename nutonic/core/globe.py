@@ -208,3 +208,8 @@ def turned(geometry: shapely.Geometry | np.ndarray, turns: tuple[float, ...] = T
     """A shape, or many, on this turn of the globe and on its neighbours."""
     for turn in turns:
         yield shapely.transform(geometry, lambda p, by=turn: p + (by, 0.0))
+
+
+def on_the_globe(geometry: shapely.Geometry) -> list[shapely.Geometry]:
+    """What of a shape lies on each turn of the globe, all of it between -180 and 180 degrees; some may be empty."""
+    return [shapely.intersection(part, shapely.box(*WHOLE)) for part in turned(geometry)]

@@ -62,7 +62,7 @@ def workers_for(
     Unreachable
         If no scheduler answers, or it is lost.
     """
-    elsewhere, _ = cluster.scheduler is not None, cluster.waits  # which is told before anybody is asked
+    elsewhere, patience = cluster.scheduler is not None, cluster.waits
     callback.on_stage(StageBegun(text="connecting to workers" if elsewhere else f"starting {_count_of(cluster)}"))
     with (
         connected(cluster) as client,
@@ -73,8 +73,8 @@ def workers_for(
     ):
         if (note := dashboard_note(client, cluster)) is not None:
             callback.on_note(note)
-        pool.watch, pool.patience = watch, cluster.waits
-        watch.goes_to_others_s = pool.patience.silent_s
+        pool.watch, pool.patience = watch, patience
+        watch.goes_to_others_s = patience.silent_s
         if elsewhere and not client.nthreads():
             callback.on_workers(WorkersChanged(there=0, lost=0))
         yield pool

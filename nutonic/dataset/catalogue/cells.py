@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 
+import numpy as np
+
 from nutonic.core.globe import WHOLE
 from nutonic.core.grid import transformer, utm_epsg
 from nutonic.errors import GridError, InputError, MissingExtra
@@ -45,6 +47,25 @@ def cell_of(lon: float, lat: float) -> str | None:
     east, north = transformer("EPSG:4326", f"EPSG:{epsg}").transform(lon, lat)
     side = "N" if epsg < 32700 else "S"
     return f"{epsg % 100:02d}{side}_{math.floor(east / CELL_M)}_{math.floor(north / CELL_M)}"
+
+
+def cell_numbers(lon: np.ndarray, lat: np.ndarray) -> np.ndarray:
+    """The cell of :func:`cell_of` as a number (int64) for each of many places, in degrees; -1 where there is none."""
+    zones = np.fromiter((_zone(*at) for at in zip(lon.tolist(), lat.tolist(), strict=True)), np.int64, len(lon))
+    codes = np.full(len(lon), -1, np.int64)
+    for zone in np.unique(zones[zones > 0]).tolist():
+        here = zones == zone
+        east, north = transformer("EPSG:4326", f"EPSG:{zone}").transform(lon[here], lat[here])
+        column, row = (np.floor(np.asarray(along) / CELL_M).astype(np.int64) for along in (east, north))
+        codes[here] = (zone << 32) + ((column + (1 << 15)) << 16) + (row + (1 << 14))
+    return codes
+
+
+def _zone(lon: float, lat: float) -> int:
+    try:
+        return utm_epsg(lon, lat)
+    except GridError:
+        return -1
 
 
 def major_tom_cell(lon: float, lat: float) -> str | None:

@@ -13,7 +13,7 @@ import orjson
 import shapely
 
 from nutonic.core.classes import ClassTable
-from nutonic.core.globe import turned
+from nutonic.core.globe import on_the_globe
 from nutonic.core.model import Json
 from nutonic.core.times import parse_moment
 from nutonic.dataset.catalogue.cells import Cell
@@ -80,9 +80,8 @@ def footprint_of(sidecar: Json) -> Any:
     west, _, east, _ = outline.bounds
     if west >= -180.0 and east <= 180.0:
         return outline
-    globe = shapely.box(-180.0, -90.0, 180.0, 90.0)
-    parts = [shapely.intersection(part, globe) for part in turned(outline)]
-    return shapely.multipolygons([p for part in parts for p in shapely.get_parts(part) if p.area > 0])
+    parts = [part for piece in on_the_globe(outline) for part in shapely.get_parts(piece)]
+    return shapely.multipolygons([part for part in parts if part.area > 0])
 
 
 def bounds_of(outline: Any) -> tuple[float, float, float, float]:

@@ -11,7 +11,7 @@ import numpy as np
 import orjson
 import shapely
 
-from nutonic.core.globe import turned
+from nutonic.core.globe import on_the_globe
 from nutonic.errors import InputError
 from nutonic.io.files import open_regular
 
@@ -135,7 +135,6 @@ def _on_the_globe(shapes: np.ndarray) -> np.ndarray:
     """Geometries that are valid; what is drawn on beyond 180° is where it is."""
     shapes = np.where(shapely.is_valid(shapes), shapes, shapely.make_valid(shapes))
     bounds = shapely.bounds(shapes).reshape(-1, 4)
-    globe = shapely.box(-180.0, -90.0, 180.0, 90.0)
     for k in np.flatnonzero((bounds[:, 0] < -180.0) | (bounds[:, 2] > 180.0)).tolist():
-        shapes[k] = shapely.union_all([shapely.intersection(part, globe) for part in turned(shapes[k])])
+        shapes[k] = shapely.union_all(on_the_globe(shapes[k]))
     return shapes

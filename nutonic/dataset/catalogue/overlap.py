@@ -14,13 +14,12 @@ from typing import Any, Literal
 import numpy as np
 import shapely
 
-from nutonic.core.grid import transformer, utm_epsg
 from nutonic.core.model import Json
 from nutonic.core.showing import Shown
-from nutonic.dataset.catalogue.cells import CELL_M
+from nutonic.dataset.catalogue.cells import cell_numbers
 from nutonic.dataset.catalogue.entries import footprint_of
 from nutonic.dataset.catalogue.geoparquet import Outlines, outlines_in
-from nutonic.errors import GridError, InputError
+from nutonic.errors import InputError
 from nutonic.io.buckets.address import Address, place_of
 
 #: Chips that are held at once, and rows of the other catalogue: some 50 MB each.
@@ -203,7 +202,7 @@ def _met(block: list[_Chip], others: Iterable[Outlines]) -> tuple[_Found, int, i
     """What a block of chips has in common with a catalogue; how many footprints that has, and rows without one."""
     outlines = np.array([chip.outline for chip in block], object)
     areas, tree = shapely.area(outlines), shapely.STRtree(outlines)
-    cells = _cells(np.array([chip.lon for chip in block]), np.array([chip.lat for chip in block]))
+    cells = cell_numbers(np.array([chip.lon for chip in block]), np.array([chip.lat for chip in block]))
     found, count, without = _Found(len(block)), 0, 0
     for rows in others:
         count, without = count + len(rows.ids), without + rows.without
@@ -219,28 +218,9 @@ def _met(block: list[_Chip], others: Iterable[Outlines]) -> tuple[_Found, int, i
 
 
 def _meet_in_cells(found: _Found, cells: np.ndarray, rows: Outlines) -> None:
-    unique, first, counts = np.unique(_cells(*rows.middles), return_index=True, return_counts=True)
+    unique, first, counts = np.unique(cell_numbers(*rows.middles), return_index=True, return_counts=True)
     if not len(unique):
         return
     at = np.minimum(np.searchsorted(unique, cells), len(unique) - 1)
     mine = np.flatnonzero((unique[at] == cells) & (cells >= 0))
     found.add_cells(mine, counts[at[mine]], [rows.ids[k] for k in first[at[mine]].tolist()])
-
-
-def _cells(lon: np.ndarray, lat: np.ndarray) -> np.ndarray:
-    """The UTM cell of each place as a number (int64), -1 beyond UTM."""
-    zones = np.fromiter((_zone(*at) for at in zip(lon.tolist(), lat.tolist(), strict=True)), np.int64, len(lon))
-    codes = np.full(len(lon), -1, np.int64)
-    for zone in np.unique(zones[zones > 0]).tolist():
-        here = zones == zone
-        east, north = transformer("EPSG:4326", f"EPSG:{zone}").transform(lon[here], lat[here])
-        column, row = (np.floor(np.asarray(along) / CELL_M).astype(np.int64) for along in (east, north))
-        codes[here] = (zone << 32) + ((column + (1 << 15)) << 16) + (row + (1 << 14))
-    return codes
-
-
-def _zone(lon: float, lat: float) -> int:
-    try:
-        return utm_epsg(lon, lat)
-    except GridError:
-        return -1

@@ -121,7 +121,7 @@ def pack(
     workers: int | Cluster | None = None,
     callbacks: Sequence[Callback] = (),
 ) -> Packed:
-    """Pack a finished tree into another form, in a folder of its own, or go on with that.
+    """Pack a finished tree into another form, in a folder of its own, or go on with that; gives what is there and left.
 
     The tree is only read, and only what its commits name: each picture and sidecar is held against its commit. The same
     tree and options give the same bytes, however often it was stopped, and however many workers there were.
