@@ -82,6 +82,7 @@ def seaweed() -> Iterator[Bucket]:
         parts = [
             "server", f"-dir={folder}", "-ip=127.0.0.1", "-filer", "-s3", f"-s3.config={folder / 's3.json'}",
             f"-s3.port={s3}", f"-master.port={master}", f"-volume.port={volume}", f"-filer.port={filer}", *grpc,
+            "-s3.port.iceberg=0", "-s3.port.lance=0",  # which would be fixed, and another run's already
             "-volume.max=50", "-master.volumeSizeLimitMB=16",
         ]  # fmt: skip
         log = folder / "weed.log"
