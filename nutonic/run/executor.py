@@ -135,7 +135,8 @@ def _results(
     from distributed import as_completed
 
     client, task, flight = pool.client, pool.submitted(work), Flight(pool)
-    completed = as_completed(with_results=True, raise_errors=False)
+    # With the loop of its own: the default is that of the current client, such as a notebook's, on which news is lost.
+    completed = as_completed(loop=client.loop, with_results=True, raise_errors=False)
     queue = iter(jobs)
 
     def submit() -> None:

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
@@ -425,6 +426,26 @@ def test_who_reads_on_workers_that_build_is_neither_held_up_nor_counted(counting
         assert server.most > 1
         results = list(run_jobs(ready, partial(asking, url=url, count=4), Callback(), jobs(3)))
     assert [done.network["requests"] for done in results] == [4, 4, 4]
+
+
+def test_a_build_hears_of_its_jobs_while_another_client_is_the_current_one(clean, dask, tmp_path):
+    from distributed import Client
+
+    def finished() -> int:
+        return sum(len(list(run_jobs(ready, partial(pause, seconds=0.01), Callback(), jobs(3)))) for _ in range(12))
+
+    where = Cluster(scheduler=dask.address)
+    with (
+        workers_for(sources_of(load_recipe(clean.recipe)), tmp_path / "out", where, Callback()) as ready,
+        Client(dask.address),  # such as a notebook's
+        ThreadPoolExecutor(1) as driver,
+    ):
+        build = driver.submit(finished)
+        try:
+            # Each news that is lost is heard some 5 s later, when something else wakes that loop.
+            assert build.result(timeout=20) == 36
+        finally:
+            ready.client.close()  # so that what waits in vain ends
 
 
 @pytest.mark.parametrize(
