@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import orjson
 
@@ -16,20 +17,26 @@ from nutonic.cube.accessor import open_zarr
 from nutonic.cube.cog import refuse_foreign_cogs, save_cogs
 from nutonic.cube.compose import ComposedCube, compose
 from nutonic.cube.save import save_cube
+from nutonic.cube.stores.saving import is_saved, refuse_foreign_store
 from nutonic.errors import InputError
 from nutonic.io.atomic import refuse_unwritable, refuse_within
+from nutonic.io.buckets.address import Address, Place
 from nutonic.planning.prepare import refuse_inputs_inside
 from nutonic.recipe.recipe import Recipe
 from nutonic.run.cluster import Cluster, connected
+from nutonic.run.clusters.proof import ProvedWorkers
 from nutonic.run.silence import watched
+
+if TYPE_CHECKING:
+    from distributed import Client
 
 
 def save_recipe_cube(
     recipe: Recipe,
-    out: Path,
+    out: Place,
     *,
     area: str | None = None,
-    cogs: Path | None = None,
+    cogs: Place | None = None,
     cluster: Cluster,
     overwrite: bool = False,
     aside: bool = False,
@@ -41,11 +48,11 @@ def save_recipe_cube(
     recipe
         See :func:`nutonic.cube.compose.compose`.
     out
-        The cube's path.
+        The cube's path, or its address.
     area
         ``west,south,east,north`` in degrees, or the path of a GeoJSON file; by default the recipe's ``cube.area``.
     cogs
-        Folder for a GeoTIFF of each variable; None for none.
+        Folder or address for a GeoTIFF of each variable; None for none.
     cluster
         What to compute with; without workers and scheduler this process's threads.
     overwrite
@@ -58,13 +65,7 @@ def save_recipe_cube(
     dict
         Path, grid, variables and scenes of the cube, for JSON.
     """
-    if cogs is not None:
-        refuse_within(cogs / "picture.tif")  # nor may the folder be a tree itself
-        if Path(os.path.realpath(out)) in Path(os.path.realpath(cogs / "picture.tif")).parents:
-            raise InputError(f"{cogs}, for the GeoTIFFs, lies in the cube {out}: name another folder")
-    for path in (out, cogs) if overwrite or not out.exists() else (cogs,):
-        if path is not None:
-            refuse_unwritable(path)
+    _refuse(out, cogs, overwrite=overwrite)
     composed = compose(recipe, _area(area))
     scenes = (scene for timeline in composed.plan.timelines for step in timeline.steps for scene in step.scenes)
     area_input = _area(area)
@@ -73,14 +74,39 @@ def save_recipe_cube(
     if cogs is not None:
         refuse_foreign_cogs(composed.cube, cogs)
     say(_parts(composed), aside=aside)
-    existed = out.exists() and not overwrite
-    with _computed_by(cluster), tile_progress() as progress:
-        path = save_cube(composed.cube, out, overwrite=overwrite, callbacks=[progress])
+    existed = _is_there(out) and not overwrite
+    with _computed_by(cluster) as client, tile_progress() as progress:
+        proofs = [ProvedWorkers(client, out)] if client is not None and isinstance(out, Address) else []
+        path = save_cube(composed.cube, out, overwrite=overwrite, callbacks=[*proofs, progress])
         files = save_cogs(open_zarr(path), cogs) if cogs else []  # nothing is computed twice
     lines = [f"{out} is there already, nothing to do" if existed else f"wrote {out}"]
     lines += [f"wrote {len(files)} GeoTIFFs into {cogs}"] if files else []
-    say([*lines, f'open it with  xarray.open_zarr("{out}")'], aside=aside)
+    opener = "nutonic" if isinstance(out, Address) else "xarray"
+    say([*lines, f'open it with  {opener}.open_zarr("{out}")'], aside=aside)
     return _as_json(composed, path, files)
+
+
+def _refuse(out: Place, cogs: Place | None, *, overwrite: bool) -> None:
+    """Raise where nothing may be written, or can be, before any work."""
+    if isinstance(out, Address):
+        refuse_foreign_store(out)
+    elif overwrite or not out.exists():
+        refuse_unwritable(out)
+    if cogs is None:
+        return
+    within = f"{cogs}, for the GeoTIFFs, lies in the cube {out}: name another folder"
+    if isinstance(cogs, Address):
+        if f"{cogs}/".startswith(f"{out}/"):
+            raise InputError(within)
+        return
+    refuse_within(cogs / "picture.tif")  # nor may the folder be a tree itself
+    if isinstance(out, Path) and Path(os.path.realpath(out)) in Path(os.path.realpath(cogs / "picture.tif")).parents:
+        raise InputError(within)
+    refuse_unwritable(cogs)
+
+
+def _is_there(out: Place) -> bool:
+    return is_saved(out) if isinstance(out, Address) else out.exists()
 
 
 def _area(text: str | None) -> tuple[float, ...] | str | None:
@@ -98,16 +124,16 @@ def _parts(composed: ComposedCube) -> Iterator[str]:
 
 
 @contextmanager
-def _computed_by(cluster: Cluster) -> Iterator[None]:
+def _computed_by(cluster: Cluster) -> Iterator[Client | None]:
     """Compute with a cluster if one is requested, otherwise with this process's threads."""
     if not cluster.workers and cluster.scheduler is None:
-        yield
+        yield None
         return
     with connected(cluster) as client, watched(client, note):
-        yield
+        yield client
 
 
-def _as_json(composed: ComposedCube, path: Path, files: list[Path]) -> Json:
+def _as_json(composed: ComposedCube, path: Place, files: list[Place]) -> Json:
     geobox, attrs = composed.plan.geobox, composed.cube.attrs
     return {
         "path": str(path),

@@ -25,7 +25,7 @@ from nutonic.cli.ending import (
 from nutonic.cli.init import init
 from nutonic.cli.keys import catalogue, schema
 from nutonic.cli.lacks import open_standard_streams, refuse_lacks
-from nutonic.cli.paths import PathOf, TreeOf
+from nutonic.cli.paths import PathOf, PlaceOf
 from nutonic.inert import inert
 from nutonic.io.atomic import BESIDE
 from nutonic.io.buckets.address import Place
@@ -154,7 +154,7 @@ def preview(source: Path, n: int, out: Path | None) -> None:
 
 @cli.command(short_help="What a build will take, before any pixel is read.")
 @click.argument("recipe", type=PathOf())
-@click.option("--out", type=TreeOf(output=True), help="Keep the plan in this folder, ready to be built.")
+@click.option("--out", type=PlaceOf(output=True), help="Keep the plan in this folder, ready to be built.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout.")
 def plan(recipe: Path, out: Place | None, as_json: bool) -> None:
     """Search scenes and say what a build will take; reads no pixels."""
@@ -186,7 +186,7 @@ def plan(recipe: Path, out: Place | None, as_json: bool) -> None:
 
 @cli.command(short_help="Build a dataset, or go on with one.")
 @click.argument("recipe", type=PathOf())
-@click.option("--out", type=TreeOf(output=True), required=True, help="Folder of the dataset, or s3://BUCKET/PATH.")
+@click.option("--out", type=PlaceOf(output=True), required=True, help="Folder of the dataset, or s3://BUCKET/PATH.")
 @click.option(
     "--workers", type=click.IntRange(min=0), help="Worker processes; 0 builds without dask. Default: one per core."
 )
@@ -269,15 +269,20 @@ def build(
 
 @cli.command(short_help="Save an area over time as Zarr and GeoTIFFs.")
 @click.argument("recipe", type=PathOf())
-@click.option("--out", type=PathOf(output=True, beside=BESIDE), required=True, help="The cube, such as cube.zarr.")
+@click.option(
+    "--out",
+    type=PlaceOf(output=True, beside=BESIDE),
+    required=True,
+    help="The cube, such as cube.zarr or s3://bucket/cube.zarr.",
+)
 @click.option("--area", metavar="W,S,E,N", help="In degrees, or a GeoJSON file; by default the recipe's cube.area.")
-@click.option("--cogs", type=PathOf(output=True), metavar="DIR", help="Write a GeoTIFF per variable here too.")
+@click.option("--cogs", type=PlaceOf(output=True), metavar="DIR", help="Write a GeoTIFF per variable here too.")
 @click.option("--workers", type=click.IntRange(min=0), help="Worker processes. Default: threads of this one.")
 @_at_a_scheduler
 @click.option("--overwrite", is_flag=True, help="Replace another cube.")
 @click.option("--json", "as_json", is_flag=True, help="What it is made of as one JSON object on stdout.")
 def cube(
-    recipe: Path, out: Path, area: str | None, cogs: Path | None, overwrite: bool, as_json: bool, **options: Any
+    recipe: Path, out: Place, area: str | None, cogs: Place | None, overwrite: bool, as_json: bool, **options: Any
 ) -> None:
     """Save a recipe's imagery and labels over an area and time as Zarr. Run again, it resumes."""
     from nutonic.cli.cube import save_recipe_cube
@@ -299,7 +304,7 @@ def cube(
 
 
 @cli.command(short_help="Prove that a dataset is whole and right.")
-@click.argument("directory", metavar="DIR", type=TreeOf())
+@click.argument("directory", metavar="DIR", type=PlaceOf())
 @click.option("--deep", is_flag=True, help="Read every file, and make again what follows from something else.")
 @click.option("--fix", is_flag=True, help="Remove what is damaged; the next build makes just that again.")
 @click.option(
@@ -336,7 +341,7 @@ def report(directory: Path, out: Path | None) -> None:
 
 
 @cli.command(short_help="Pack a dataset into the form of a trainer.")
-@click.argument("directory", metavar="DIR", type=TreeOf())
+@click.argument("directory", metavar="DIR", type=PlaceOf())
 @click.option("--format", "form", required=True, metavar="FORM", help="parquet, or a trainer's: see docs/packs.md.")
 @click.option("--out", type=PathOf(output=True), required=True, help="Folder of the pack, beside the dataset.")
 @click.option("--boxes", metavar="NAME", help="How boxes are written. Default: as the form's own models write them.")
@@ -405,7 +410,7 @@ def push(directory: Path, repo: str, as_json: bool, **options: Any) -> None:
 
 
 @cli.command(short_help="Chips on ground that another catalogue holds.")
-@click.argument("directory", metavar="DIR", type=TreeOf())
+@click.argument("directory", metavar="DIR", type=PlaceOf())
 @click.argument("other", metavar="OTHER.parquet", type=PathOf())
 @click.option("--by", type=click.Choice(["footprint", "cell", "either"]), default="either", show_default=True)
 @click.option("--csv", "as_csv", is_flag=True, help="All of them as CSV on stdout.")

@@ -33,8 +33,8 @@ class PathOf(click.Path):
         return path
 
 
-class TreeOf(PathOf):
-    """A folder of a dataset, or its address in an object store."""
+class PlaceOf(PathOf):
+    """A path that may be, or an address in an object store."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """The path or the address; raises InputError of an address that is none."""

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from odc.geo.geobox import GeoBox
 
+    from nutonic.io.buckets.address import Place
+
 
 class _Elsewhere:
     """An accessor of another library, which is imported when it is first used and then takes this one's place.
@@ -136,6 +138,8 @@ class NutonicBackend(BackendEntrypoint):
 
     def open_dataset(self, filename_or_obj: Any, *, drop_variables: str | Iterable[str] | None = None) -> xr.Dataset:
         """Open a cube lazily, without decoding it to floats; xarray chunks it."""
+        if isinstance(filename_or_obj, str | Path):
+            filename_or_obj = _as_store(filename_or_obj)
         return xr.open_dataset(
             filename_or_obj, engine="zarr", chunks=None, mask_and_scale=False, drop_variables=drop_variables
         )
@@ -145,7 +149,19 @@ class NutonicBackend(BackendEntrypoint):
         return False
 
 
-def open_zarr(path: str | Path, *, chunks: Any = "auto") -> xr.Dataset:
+def _as_store(path: str | Path) -> Any:
+    """An address of a store as what zarr reads it from; a path, and what xarray itself opens, as it is."""
+    from nutonic.io.buckets.address import SCHEMES, Address, place_of
+
+    place = place_of(path) if str(path).partition("://")[0].lower() in SCHEMES else path
+    if not isinstance(place, Address):
+        return path
+    from nutonic.cube.stores.views import ObjectsBelow
+
+    return ObjectsBelow(place)
+
+
+def open_zarr(path: str | Place, *, chunks: Any = "auto") -> xr.Dataset:
     """Open a saved cube lazily, as it was saved: whole numbers, with their nodata value in ``attrs``.
 
     ``xarray.open_zarr`` opens the same file with NaN for nodata. Functions that take a cube take either.
@@ -153,7 +169,8 @@ def open_zarr(path: str | Path, *, chunks: Any = "auto") -> xr.Dataset:
     Parameters
     ----------
     path
-        What :func:`nutonic.save_cube` wrote.
+        What :func:`nutonic.save_cube` wrote, or its address in an object store. Each process that computes reads there with
+        its own credentials.
     chunks
         As in ``xarray.open_dataset``. By default the file's own tiles; None for a cube without chunks.
 
@@ -161,9 +178,14 @@ def open_zarr(path: str | Path, *, chunks: Any = "auto") -> xr.Dataset:
     ------
     InputError
         If there is no Zarr group at `path`.
+    StoreError
+        If an object store does not give it.
     """
     from nutonic.errors import InputError
+    from nutonic.io.buckets.address import place_of
+    from nutonic.io.objects import Store
 
-    if not (Path(path) / "zarr.json").is_file():
-        raise InputError(f"{path} is no saved cube: there is no zarr.json in it")
-    return xr.open_dataset(path, engine=NutonicBackend, chunks={} if chunks == "auto" else chunks)
+    place = place_of(path)
+    if not Store(place).has("zarr.json"):
+        raise InputError(f"{place} is no saved cube: there is no zarr.json in it")
+    return xr.open_dataset(str(place), engine=NutonicBackend, chunks={} if chunks == "auto" else chunks)

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import rasterio
@@ -17,13 +20,15 @@ from rasterio.errors import RasterioError
 from rasterio.windows import Window
 
 from nutonic.core.encoding import digital_numbers
+from nutonic.cube.stores.saving import refuse_within_store
 from nutonic.errors import InputError, NotNutonic
 from nutonic.io.atomic import disk_errors, new_file, refuse_unusable, refuse_within
-from nutonic.io.buckets.address import path_of
+from nutonic.io.buckets.address import Address, Place, place_of
 from nutonic.io.gdal import gdal_disk_errors
+from nutonic.io.objects import Store
 
 
-def save_cogs(cube: xr.Dataset, folder: str | Path) -> list[Path]:
+def save_cogs(cube: xr.Dataset, folder: str | Place) -> list[Place]:
     """Write each variable as a cloud-optimised GeoTIFF; for a cube over time, one for each variable and step.
 
     One row of tiles is computed at a time, by the scheduler that is in use. Overviews average the valid pixels; those of
@@ -34,12 +39,13 @@ def save_cogs(cube: xr.Dataset, folder: str | Path) -> list[Path]:
     cube
         What :func:`nutonic.open_cube` or a reduction gave.
     folder
-        Where to write ``red.tif``, or ``red_20240502T095031.tif`` and so on. Files of these names are replaced if their
+        Where to write ``red.tif``, or ``red_20240502T095031.tif`` and so on: a folder, or an address in an object store,
+        where each file is sent once it is whole on this machine. Files of these names are replaced if their
         TIFFTAG_SOFTWARE says that this function wrote them.
 
     Returns
     -------
-    list of pathlib.Path
+    list of pathlib.Path or Address
         The files, in the order of variables and steps.
 
     Raises
@@ -52,27 +58,61 @@ def save_cogs(cube: xr.Dataset, folder: str | Path) -> list[Path]:
     StoreError
         If a file cannot be written.
     """
-    cube, geobox, folder = digital_numbers(cube), _geobox_of(cube), path_of(folder)
-    refuse_unusable(folder)
-    refuse_foreign_cogs(cube, folder)
-    with disk_errors(folder):
-        folder.mkdir(parents=True, exist_ok=True)
-    paths = []
+    cube, geobox, place = digital_numbers(cube), _geobox_of(cube), place_of(folder)
+    if isinstance(place, Path):
+        refuse_unusable(place)
+    refuse_foreign_cogs(cube, place)
+    paths: list[Place] = []
     for stem, picture in _all_pictures(cube):
-        paths.append(folder / f"{stem}.tif")
-        _write_picture(paths[-1], picture, geobox)
+        paths.append(place / f"{stem}.tif")
+        with _made_at(place, f"{stem}.tif") as path:
+            _write_picture(path, picture, geobox)
     return paths
 
 
-def refuse_foreign_cogs(cube: xr.Dataset, folder: Path) -> None:
+@contextmanager
+def _made_at(place: Place, name: str) -> Iterator[Path]:
+    """Where to write a file: in the folder, or for a while on this machine's disk, from where it is sent."""
+    if isinstance(place, Path):
+        with disk_errors(place):
+            place.mkdir(parents=True, exist_ok=True)
+        yield place / name
+        return
+    with tempfile.TemporaryDirectory(prefix="nutonic-") as folder:
+        yield Path(folder) / name
+        _send(Path(folder) / name, Store(place), name)
+
+
+def _send(file: Path, store: Store, name: str) -> None:
+    """Put a file into a store, over one that nutonic wrote; a small one by one request that itself replaces nothing."""
+    small = file.read_bytes() if file.stat().st_size <= _AT_ONCE else None
+    if small is not None and store.create(name, small):
+        return
+    if store.has(name) and not _is_own_object(store, name):
+        raise _foreign(f"{store.root}/{name}")
+    with file.open("rb") as content:
+        store.put(name, iter(partial(content.read, _AT_ONCE), b"") if small is None else small)
+
+
+def refuse_foreign_cogs(cube: xr.Dataset, place: Place) -> None:
     """Raise :class:`NotNutonic` if :func:`save_cogs` would write into what is not its own, or no folder."""
-    if os.path.lexists(folder) and not folder.is_dir():
-        raise NotNutonic(f"{folder} is no folder: name one for the GeoTIFFs")
-    refuse_within(folder / "picture.tif")  # nor may the folder be a dataset itself
-    for stem, _ in _all_pictures(cube):
-        path = folder / f"{stem}.tif"
-        if os.path.lexists(path) and not is_own_cog(path):
-            raise NotNutonic(f"{path} was not written by nutonic: move it away, or choose another folder")
+    names = [f"{stem}.tif" for stem, _ in _all_pictures(cube)]
+    if isinstance(place, Address):
+        store = Store(place)
+        there = {path for path, _ in store.sizes()}.intersection(names)
+        refuse_within_store(place / "picture.tif")
+        foreign = next((name for name in sorted(there) if not _is_own_object(store, name)), None)
+    else:
+        if os.path.lexists(place) and not place.is_dir():
+            raise NotNutonic(f"{place} is no folder: name one for the GeoTIFFs")
+        refuse_within(place / "picture.tif")  # nor may the folder be a dataset itself
+        foreign = next((name for name in names if os.path.lexists(place / name) and not is_own_cog(place / name)), None)
+    if foreign is not None:
+        raise _foreign(str(place / foreign))
+
+
+def _foreign(path: str) -> NotNutonic:
+    return NotNutonic(f"{path} was not written by nutonic: move it away, or choose another folder")
 
 
 def _all_pictures(cube: xr.Dataset) -> Iterator[tuple[str, xr.DataArray]]:
@@ -119,13 +159,26 @@ BLOCK = 512
 #: The TIFFTAG_SOFTWARE of the files that nutonic writes, by which it knows them again.
 _SOFTWARE = "nutonic"
 
+#: Bytes that are sent, or held to be sent, at once.
+_AT_ONCE = 2**23
+
 
 def is_own_cog(path: Path) -> bool:
     """Whether a path is a file that :func:`write_cog` wrote, and not a link to one."""
     if path.is_symlink() or not path.is_file():
         return False
+    return _is_ours(path)
+
+
+def _is_own_object(store: Store, name: str) -> bool:
+    """The same of an object; its head is read, whatever its size."""
+    with store.open(name) as file:
+        return _is_ours(file)
+
+
+def _is_ours(file: Path | BinaryIO) -> bool:
     try:
-        with rasterio.open(path, driver="GTiff") as raster:
+        with rasterio.open(file, driver="GTiff") as raster:
             return bool(raster.tags().get("TIFFTAG_SOFTWARE") == _SOFTWARE)
     except (RasterioError, OSError):
         return False

@@ -7,7 +7,7 @@ import os
 import re
 import shutil
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from dask.base import tokenize
 from dask.highlevelgraph import HighLevelGraph
 
 from nutonic.core.callbacks import TileCallback, TilesSaved
+from nutonic.cube.stores.saving import Frame, save_into, writes_of
 from nutonic.cube.zarr import (
     CUBE_LOCK,
     CUBE_MARKER,
@@ -39,7 +40,7 @@ from nutonic.cube.zarr import (
 )
 from nutonic.errors import CubeChanged, NotNutonic, StoreError
 from nutonic.io.atomic import BESIDE, disk_errors, new_folder, refuse_unusable, refuse_within
-from nutonic.io.buckets.address import path_of
+from nutonic.io.buckets.address import Address, Place, place_of
 from nutonic.io.files import exclusive
 
 _log = logging.getLogger(__name__)
@@ -47,14 +48,17 @@ _log = logging.getLogger(__name__)
 #: Tiles that are given to the scheduler at a time: a graph of some tens of thousands of tasks, built in seconds.
 WINDOW = 2048
 
+#: By variable what a task does with a tile: the function, and what it takes between the pixels and where they begin.
+Writes = Mapping[str, tuple[Any, ...]]
+
 
 def save_cube(
     cube: xr.Dataset,
-    path: str | Path,
+    path: str | Place,
     *,
     overwrite: bool = False,
     callbacks: Sequence[TileCallback] = (),
-) -> Path:
+) -> Place:
     """Write a cube as Zarr (format 3); the task that computes a tile also writes it.
 
     The scheduler that is in use computes the cube: a distributed client if there is one, otherwise threads. An unfinished
@@ -62,13 +66,19 @@ def save_cube(
     computes only the tiles that are missing, and ends with the same bytes. A folder is replaced or removed only if it has
     nutonic's marker (``nutonic.json``) and holds nothing but a cube.
 
+    In an object store nothing can be renamed: the objects, of the same bytes as the files on a disk, lie where they belong
+    from the first, and the group's ``zarr.json`` comes last, so that nobody opens an unfinished cube. A cube that is
+    replaced there is removed first.
+
     Parameters
     ----------
     cube
         What :func:`nutonic.open_cube` or a reduction gave. Its chunks are the tiles; tiles of more than 512 pixels a side
         become shards of smaller chunks.
     path
-        Where to put the cube, on a disk that all workers see. If it is a link, the cube goes to the link's target.
+        Where to put the cube: on a disk that all workers see, or an address in an object store such as
+        ``s3://bucket/cube.zarr``, which each process uses with its own credentials. If it is a link, the cube goes to the
+        link's target.
     overwrite
         Whether to replace another cube of nutonic's, or an unfinished one.
     callbacks
@@ -77,8 +87,9 @@ def save_cube(
 
     Returns
     -------
-    pathlib.Path
-        The cube. ``xarray.open_zarr`` opens it, with CRS, transform and nodata where rioxarray and odc-geo look for them.
+    pathlib.Path or Address
+        The cube. ``xarray.open_zarr`` opens a path, with CRS, transform and nodata where rioxarray and odc-geo look for
+        them; :func:`nutonic.open_zarr` an address too.
 
     Raises
     ------
@@ -90,24 +101,39 @@ def save_cube(
     CubeChanged
         If another cube is there.
     StoreError
-        If another process is writing the cube, or if it cannot be written.
+        If another process on this machine is writing the cube, or if it cannot be written.
     """
-    refuse_unusable(path_of(path), beside=BESIDE)
-    location, prepared = Path(path).absolute(), prepare_cube(cube)
-    final = location.resolve() if location.is_symlink() else location
+    place, prepared = place_of(path), prepare_cube(cube)
+    if isinstance(place, Address):
+        _save_in_store(prepared, place, callbacks, overwrite=overwrite)
+        return place
+    _save_on_disk(prepared, place, callbacks, overwrite=overwrite)
+    return place.absolute()
+
+
+def _save_on_disk(cube: xr.Dataset, path: Path, callbacks: Sequence[TileCallback], *, overwrite: bool) -> None:
+    refuse_unusable(path, beside=BESIDE)
+    final = path.resolve() if path.is_symlink() else path.absolute()
     partial, *_ = _side_paths(final)
     _refuse_foreign(final)
     with tempfile.TemporaryDirectory(prefix="nutonic-") as scratch:
         frame = Path(scratch) / "frame"
-        write_frame(prepared, frame)
+        write_frame(cube, frame)
         if overwrite or not _is_complete(frame, final):
             with _exclusive_writer(final):
                 if overwrite or not _is_complete(frame, final):  # another process may have written it meanwhile
                     _refuse_foreign_content(final)
                     _place_frame(frame, partial, anew=overwrite)
-                    _write_missing(prepared, partial, callbacks)
+                    writes = {name: (write_chunk, str(partial), name) for name in lazy_variables(cube)}
+                    _write_missing(cube, lambda chunk: (partial / chunk).is_file(), writes, callbacks)
                     _finish(partial, final)
-    return location
+
+
+def _save_in_store(cube: xr.Dataset, address: Address, callbacks: Sequence[TileCallback], *, overwrite: bool) -> None:
+    def write(frame: Frame, there: set[str]) -> None:
+        _write_missing(cube, there.__contains__, writes_of(frame, address, cube), callbacks)
+
+    save_into(cube, address, write, overwrite=overwrite)
 
 
 def _is_complete(frame: Path, final: Path) -> bool:
@@ -208,14 +234,16 @@ def _exclusive_writer(final: Path) -> Iterator[None]:
         yield
 
 
-def _write_missing(cube: xr.Dataset, partial: Path, callbacks: Sequence[TileCallback]) -> None:
+def _write_missing(
+    cube: xr.Dataset, is_there: Callable[[str], bool], writes: Writes, callbacks: Sequence[TileCallback]
+) -> None:
     chunks = list(chunks_of(cube))
-    remaining = [chunk for chunk in chunks if not (partial / chunk_path(chunk)).is_file()]
+    remaining = [chunk for chunk in chunks if not is_there(chunk_path(chunk))]
     saved = len(chunks) - len(remaining)
     _report(callbacks, saved, len(chunks))
     for start in range(0, len(remaining), WINDOW):
         window = remaining[start : start + WINDOW]
-        _receipts(cube, window, partial).compute()
+        _receipts(cube, window, writes).compute()
         saved += len(window)
         _report(callbacks, saved, len(chunks))
 
@@ -226,15 +254,16 @@ def _report(callbacks: Sequence[TileCallback], saved: int, total: int) -> None:
         callback.on_tiles(TilesSaved(done=saved, total=total))
 
 
-def _receipts(cube: xr.Dataset, window: Sequence[Chunk], partial: Path) -> da.Array:
+def _receipts(cube: xr.Dataset, window: Sequence[Chunk], writes: Writes) -> da.Array:
     """One number per tile, from the task that writes the tile on the worker that computed it."""
     arrays = {name: variable.data for name, variable in lazy_variables(cube).items()}
     starts = {name: [np.cumsum([0, *sizes]).tolist() for sizes in array.chunks] for name, array in arrays.items()}
-    token = f"written-{tokenize([array.name for array in arrays.values()], window, str(partial))}"
+    token = f"written-{tokenize([array.name for array in arrays.values()], window, list(writes.values()))}"
     tasks: dict[Any, Any] = {}
     for k, (name, index) in enumerate(window):
         start = tuple(at[i] for at, i in zip(starts[name], index, strict=True))
-        tasks[(token, k)] = (write_chunk, (arrays[name].name, *index), str(partial), name, start)
+        write, *options = writes[name]
+        tasks[(token, k)] = (write, (arrays[name].name, *index), *options, start)
     graph = HighLevelGraph.from_collections(token, tasks, list(arrays.values()))
     return da.Array(graph, token, ((1,) * len(window),), dtype=np.int64)
 

@@ -154,8 +154,37 @@ def write_chunk(pixels: np.ndarray, folder: str, name: str, start: tuple[int, ..
 
     with disk_errors(Path(folder, name)):
         array = zarr.open_array(f"{folder}/{name}", mode="r+", zarr_format=3, config={"write_empty_chunks": True})
-        array[tuple(slice(at, at + size) for at, size in zip(start, pixels.shape, strict=True))] = pixels
+        array[_slices(pixels, start)] = pixels
     return np.array([pixels.nbytes])
+
+
+def encoded_chunk(pixels: np.ndarray, metadata: bytes, start: tuple[int, ...]) -> tuple[str, bytes]:
+    """A tile as its file has it: the path below its array, and the bytes. Nothing is asked of any disk or store.
+
+    Parameters
+    ----------
+    pixels
+        The tile, of as many dimensions as its array.
+    metadata
+        The array's ``zarr.json``.
+    start
+        Where the tile begins in the array.
+    """
+    import obstore
+    import zarr
+    from obstore.store import MemoryStore
+    from zarr.storage import ObjectStore
+
+    memory = MemoryStore()
+    obstore.put(memory, "zarr.json", metadata)
+    array = zarr.open_array(ObjectStore(memory), mode="r+", zarr_format=3, config={"write_empty_chunks": True})
+    array[_slices(pixels, start)] = pixels
+    (path,) = {entry["path"] for page in obstore.list(memory) for entry in page} - {"zarr.json"}
+    return path, bytes(obstore.get(memory, path).bytes())
+
+
+def _slices(pixels: np.ndarray, start: tuple[int, ...]) -> tuple[slice, ...]:
+    return tuple(slice(at, at + size) for at, size in zip(start, pixels.shape, strict=True))
 
 
 # The files in a cube's folder
@@ -213,16 +242,23 @@ def remove_begun(folder: Path) -> None:
 
 def _arrays(folder: Path) -> dict[str, tuple[int, ...]]:
     """The arrays of a cube, each with its numbers of chunks; none if there is no metadata."""
-    store = Store(folder)
     try:
-        nodes = orjson.loads(store.get("zarr.json"))["consolidated_metadata"]["metadata"]
-        return {name: _chunk_counts(array) for name, array in nodes.items() if array["node_type"] == "array"}
+        return arrays_of(orjson.loads(Store(folder).get("zarr.json")))
     except FileNotFoundError:
         return {}
     except (orjson.JSONDecodeError, KeyError, TypeError, AttributeError):
-        raise NotNutonic(
-            f"{folder}/zarr.json is damaged, so that it does not tell what is the cube's: move the folder away"
-        ) from None
+        raise damaged_metadata(f"{folder}/zarr.json") from None
+
+
+def arrays_of(metadata: Json) -> dict[str, tuple[int, ...]]:
+    """The arrays of a group's consolidated metadata, each with its numbers of chunks; KeyError and the like of others."""
+    nodes = metadata["consolidated_metadata"]["metadata"]
+    return {name: _chunk_counts(array) for name, array in nodes.items() if array["node_type"] == "array"}
+
+
+def damaged_metadata(file: str) -> NotNutonic:
+    """What to say of metadata that tells nothing."""
+    return NotNutonic(f"{file} is damaged, so that it does not tell what is the cube's: move the cube away")
 
 
 def _chunk_counts(array: Json) -> tuple[int, ...]:
@@ -232,9 +268,12 @@ def _chunk_counts(array: Json) -> tuple[int, ...]:
 
 def _is_file_of(path: str, arrays: Mapping[str, tuple[int, ...]]) -> bool:
     temporary = _TEMPORARY.fullmatch(path)
-    name, _, inner = (temporary["name"] if temporary else path).partition("/")
-    if path in _LAST:
-        return True
+    return path in _LAST or is_in_array(temporary["name"] if temporary else path, arrays)
+
+
+def is_in_array(path: str, arrays: Mapping[str, tuple[int, ...]]) -> bool:
+    """Whether a path is that of an array's metadata, or of a chunk that it has."""
+    name, _, inner = path.partition("/")
     counts, parts = arrays.get(name), inner.split("/")
     if counts is None:
         return False

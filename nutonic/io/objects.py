@@ -39,6 +39,9 @@ _PIECE = 2**23
 #: Bytes of an object that are asked for when a few are read.
 _READ_AHEAD = 2**20
 
+#: Objects that are removed by a request.
+_PAGE = 1000
+
 
 def start_runtime() -> None:
     """Start what obstore works in, which needs file handles and threads: without them it would panic midway."""
@@ -249,6 +252,21 @@ class Store:
             with suppress(FileNotFoundError):
                 self._ask("remove", path, lambda: obstore.delete(self._objects, path))
 
+    def delete_all(self, paths: Iterable[str]) -> None:
+        """Remove files; of an object store several hundred by a request, where it can."""
+        remaining = list(paths)
+        if self.address is None:
+            for path in remaining:
+                self.delete(path)
+            return
+        for start in range(0, len(remaining), _PAGE):
+            page = remaining[start : start + _PAGE]
+            try:
+                self._ask("remove", page[0], partial(obstore.delete, self._objects, page))
+            except FileNotFoundError:  # some are gone already, which not every store takes for removed
+                for path in page:
+                    self.delete(path)
+
     def is_file(self, path: str) -> bool:
         """Whether a plain file is there: no link to one, no folder, nor what can be read without an end."""
         if self.disk is None:
@@ -283,6 +301,24 @@ class Store:
         if self.address is not None and not isinstance(error, StoreError):
             return StoreError(f"cannot {verb} {path} in {self.address}: {in_words(error, self.address)}")
         return disk_error(error, path, self.disk, verb)
+
+
+def create_marker(store: Store, path: str, content: bytes) -> bool:
+    """Create the file by which a place is known to be nutonic's; whether there was none, of whatever content.
+
+    Raises
+    ------
+    StoreError
+        Of an object store that creates what is there already: two runs could overwrite each other.
+    """
+    new = store.create(path, content)
+    if new and store.address is not None and store.create(path, b""):
+        store.delete(path)
+        raise StoreError(
+            f"{store.address} creates what is there already: its server ignores conditional writes (If-None-Match), without "
+            "which two runs could overwrite each other; name another store"
+        )
+    return new
 
 
 def _entries(folder: Path) -> list[os.DirEntry[str]]:

@@ -22,10 +22,10 @@ from pathlib import Path
 from stat import S_ISDIR, S_ISREG
 
 from nutonic.core.model import SPLITS, Json
-from nutonic.errors import Corrupt, NotNutonic, StoreError
+from nutonic.errors import Corrupt, NotNutonic
 from nutonic.io.atomic import has_marker, refuse_unusable, refuse_within
 from nutonic.io.buckets.address import Address, Place
-from nutonic.io.objects import Store, obstacle_at, unsealed
+from nutonic.io.objects import Store, create_marker, obstacle_at, unsealed
 from nutonic.planning.layout import (
     CARD,
     COMMITS,
@@ -95,15 +95,9 @@ def mark(store: Store) -> bool:
     """Make a folder a tree, before anything else is written in it; True if it was not one before."""
     if store.has(MARKER) and store.get(MARKER) == MARKER_BYTES:
         return False
-    new = store.create(MARKER, MARKER_BYTES)
+    new = create_marker(store, MARKER, MARKER_BYTES)
     if store.get(MARKER) != MARKER_BYTES:
         raise _foreign(store.root or Path())
-    if new and store.address is not None and store.create(MARKER, b""):
-        store.delete(MARKER)
-        raise StoreError(
-            f"{store.address} creates what is there already: its server ignores conditional writes (If-None-Match), without "
-            "which two builds could overwrite each other; build into another store"
-        )
     return new
 
 

@@ -216,8 +216,6 @@ def test_what_an_address_is(text, address):
         ("preview", "s3://b/x"),
         ("pack", "tree", "--format", "trl", "--out", "s3://b/x"),
         ("push", "s3://b/x", "--repo", "a/b"),
-        ("cube", "recipe.yaml", "--out", "s3://b/c.zarr"),
-        ("cube", "recipe.yaml", "--out", "c.zarr", "--cogs", "S3:/b/cogs"),
         ("build", "recipe.yaml", "--out", "o", "--performance-report", "gs://b/r.html"),
         ("demo", "--out", "az://c/x"),
         ("plan", "https://host/recipe.yaml"),

@@ -128,7 +128,7 @@ def _made(bucket: Bucket) -> bool:
 
 
 class Faulty:
-    """A server before another: of the requests that it passes on, some fail, before or after they were done.
+    """A server before another: of the requests that it passes on, and notes, some fail, before or after they were done.
 
     Parameters
     ----------
@@ -142,6 +142,7 @@ class Faulty:
 
     def __init__(self, bucket: Bucket, share: float = 0.0, *, without_conditions: bool = False) -> None:
         self.faults, self._random, self._share = Counter[str](), random.Random(7), share
+        self.requests: list[tuple[str, str]] = []
         self.behind, self.left_out = bucket.endpoint.removeprefix("http://"), {"connection"}
         if without_conditions:
             self.left_out.add("if-none-match")
@@ -175,6 +176,7 @@ class _PassingOn(BaseHTTPRequestHandler):
     def _pass_on(self) -> None:
         faulty: Faulty = self.server.faulty
         body, fault = self.rfile.read(int(self.headers.get("Content-Length") or 0)), faulty.fault()
+        faulty.requests.append((self.command, self.path))
         if fault == "503":
             self._answer(503)
         elif fault == "dropped":

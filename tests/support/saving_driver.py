@@ -1,5 +1,7 @@
 """A driver that saves a cube and kills itself at a chosen write: run as ``python saving_driver.py FOLDER OUT AT MOMENT``.
 
+OUT is a path, or an address in an object store.
+
 AT counts the tiles that were written by this process; -1 for never. MOMENT is before, torn (half of a temporary is on the
 disk) or after. Prints how many tiles it wrote.
 """
@@ -17,6 +19,8 @@ from odc.geo.geobox import GeoBox
 
 import nutonic as nt
 import nutonic.cube.save
+import nutonic.cube.stores.saving
+from nutonic.io.buckets.address import Address, place_of
 from nutonic.testing import COLLECTION
 
 
@@ -34,24 +38,26 @@ def _transform():
 
 
 def main(folder: str, out: str, at: str, moment: str) -> None:
-    true, lock, count = nutonic.cube.save.write_chunk, threading.Lock(), 0
+    there = isinstance(place_of(out), Address)
+    module, verb = (nutonic.cube.stores.saving, "put_chunk") if there else (nutonic.cube.save, "write_chunk")
+    true, lock, count = getattr(module, verb), threading.Lock(), 0
 
-    def write_chunk(pixels, path, name, start):
+    def write_chunk(pixels, path, name, *rest):
         nonlocal count
         with lock:
             mine, count = count, count + 1
         if mine == int(at) and moment != "after":
             if moment == "torn":
-                place = Path(path, name, "c", *["0"] * (len(start) - 1))
+                place = Path(path, name, "c", *["0"] * (len(rest[-1]) - 1))
                 place.mkdir(parents=True, exist_ok=True)
                 (place / f"0.{'a' * 32}.partial").write_bytes(b"half")
             os.kill(os.getpid(), signal.SIGKILL)
-        written = true(pixels, path, name, start)
+        written = true(pixels, path, name, *rest)
         if mine == int(at):
             os.kill(os.getpid(), signal.SIGKILL)
         return written
 
-    nutonic.cube.save.write_chunk = write_chunk
+    setattr(module, verb, write_chunk)
     with dask.config.set(scheduler="threads", num_workers=2):
         nt.save_cube(cube_of(Path(folder)), out)
     print(count)

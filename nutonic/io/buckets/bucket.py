@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import random
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from functools import cache, lru_cache
 from typing import TYPE_CHECKING, TypeVar
@@ -132,10 +133,32 @@ def asked(ask: Callable[[], T], words: Callable[[Exception], StoreError]) -> T:
         except (FileNotFoundError, AlreadyExistsError):
             raise
         except (BaseError, OSError) as error:
-            if attempt == _ATTEMPTS or isinstance(error, _LASTING) or _is_refused(error):
+            if attempt == _ATTEMPTS or not _may_pass(error):
                 raise words(error) from None
-        time.sleep(0.2 * 4 ** (attempt - 1) * (0.5 + random.random() / 2))
+        time.sleep(_pause_s(attempt))
     raise AssertionError("unreachable")
+
+
+async def asked_async(ask: Callable[[], Awaitable[T]], words: Callable[[Exception], StoreError]) -> T:
+    """What :func:`asked` gives, of what is awaited."""
+    for attempt in range(1, _ATTEMPTS + 1):
+        try:
+            return await ask()
+        except (FileNotFoundError, AlreadyExistsError):
+            raise
+        except (BaseError, OSError) as error:
+            if attempt == _ATTEMPTS or not _may_pass(error):
+                raise words(error) from None
+        await asyncio.sleep(_pause_s(attempt))
+    raise AssertionError("unreachable")
+
+
+def _may_pass(error: Exception) -> bool:
+    return not isinstance(error, _LASTING) and not _is_refused(error)
+
+
+def _pause_s(attempt: int) -> float:
+    return 0.2 * 4.0 ** (attempt - 1) * (0.5 + random.random() / 2)
 
 
 def _is_refused(error: Exception) -> bool:
