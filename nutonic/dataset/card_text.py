@@ -311,7 +311,7 @@ def _licences(shown: Shown) -> str:
     lines = [f"Imagery, {markdown_code(c)}: {terms_in_words(terms, years)}" for c, terms in shown.imagery_terms.items()]
     lines.append(f"Land cover, {markdown_code(shown.spec.table.name)}: {terms_in_words(shown.label_terms, years)}")
     services = [account.service for account in shown.spec.sources.accounts]
-    lines += [f"{service}: {terms_in_words(SERVICE_TERMS.get(service), years)}" for service in services]
+    lines += [f"{name}: {terms_in_words(SERVICE_TERMS[name], years)}" for name in services if name in SERVICE_TERMS]
     lines.append("Places: their provider's, which nutonic does not know")
     stills = ["", attribution.licence(shown.spec.stills)] if shown.spec.stills is not None else []
     return "\n".join(["## Licences\n", whole_licence(licence), "", *(f"- {line}" for line in lines), *stills, ""])

@@ -21,6 +21,8 @@ import urllib3
 from nutonic._version import __version__
 from nutonic.errors import Gone, ReadFailed, Refused
 from nutonic.io.access import Access, is_loopback
+from nutonic.io.buckets.address import is_object
+from nutonic.io.buckets.inputs import Objects, refusal, token_of
 from nutonic.io.connections import Bounds, Endless, Message, PooledTransport, TooSlow, Transport, timeout_s
 from nutonic.io.limits import IN_FLIGHT, Deadline, Limiter
 from nutonic.io.signing import Signer
@@ -158,13 +160,14 @@ class Client:
         self.limiter = Limiter(self.policy.max_requests)
         self.transport: Transport = transport or PooledTransport()
         self._owned, self._closed = transport is None, False
-        self._signer, self._counts = Signer(self._token), Counts()
+        self._signer, self._objects, self._counts = Signer(self._token), Objects(), Counts()
 
     def close(self) -> None:
         """Ask for nothing more; close connections, if they are its own, and forget signatures."""
         self._closed = True
         self.limiter.resize(max(1, self.limiter.limit))  # nobody is to wait for ever
         self._signer.clear()
+        self._objects.clear()
         if self._owned:
             self.transport.close()
 
@@ -236,6 +239,8 @@ class Client:
     def _attempt(self, request: Request, access: Access, deadline: Deadline) -> Answer:
         """One attempt, redirects followed as far as they are allowed."""
         url = request.url
+        if is_object(url):
+            return _checked(self._object(request, access, deadline), request, url)
         for _ in range(1 + self.policy.redirects):
             answer = self._send(request, url, access, deadline)
             if answer.status not in _REDIRECTS or not request.follow:
@@ -245,17 +250,38 @@ class Client:
             request = _redirected(request, answer.status, before, url)
         raise Refused(f"{request.url} redirects more than {self.policy.redirects} times")
 
-    def _send(self, request: Request, url: str, access: Access, deadline: Deadline) -> Answer:
+    def _object(self, request: Request, access: Access, deadline: Deadline) -> Answer:
+        """What a store answers of an object; asked once more where it says that the bucket is in another region."""
+        answer = self._send(request, request.url, access, deadline)
+        if self._objects.is_elsewhere(request.url, answer.status, answer.headers):
+            answer = self._send(request, request.url, access, deadline)
+        if told := refusal(request.url, answer.status, answer.body):
+            self.count_fault(str(answer.status))
+            raise Refused(told)
+        return answer
+
+    def _message(self, request: Request, url: str, access: Access, deadline: Deadline) -> Message:
+        """An attempt as it goes out, with what it shows of who asks."""
+        headers = {"User-Agent": f"nutonic/{__version__}", "Accept-Encoding": "identity", **request.headers}
+        variable = access.token_variable(url)
+        if variable is not None:
+            headers["Authorization"] = f"Bearer {token_of(variable)}"
+        at = self._objects.located(url, access) if is_object(url) else None
         message = Message(
             method=request.method,
-            url=self._signer.sign(url, access.sign),
-            headers={"User-Agent": f"nutonic/{__version__}", "Accept-Encoding": "identity", **request.headers},
+            url=self._signer.sign(url, access.sign) if at is None else at.url,
+            headers=headers,
             body=request.body,
             timeout=urllib3.Timeout(connect=self.policy.connect_s, read=self._read_s(request)),
             bounds=Bounds(deadline=deadline, most_bytes=request.most_bytes),
-            private=access.may_be_private(url),
+            private=access.may_be_private(url) if at is None else at.is_named,
         )
-        _refuse_in_the_open(message)
+        if at is None or not at.is_named:  # an endpoint is where this process' own environment has it
+            _refuse_in_the_open(message)
+        return message
+
+    def _send(self, request: Request, url: str, access: Access, deadline: Deadline) -> Answer:
+        message = self._message(request, url, access, deadline)
         try:
             with self.limiter.acquire(), deadline.running():
                 if self._closed:
@@ -312,7 +338,7 @@ def _reason(kind: str, request: Request) -> str | None:
 
 
 def _denial(kind: str, access: Access) -> str:
-    hint = "" if access.sign else "; if its addresses need a signature, set sign"
+    hint = "" if access.sign else "; if its addresses need a signature, set sign; if a token, bearer"
     return f"the server denies access ({kind}){hint}"
 
 

@@ -36,14 +36,14 @@ _JP2 = (b"\0\0\0\x0cjP  \r\n\x87\n", b"\xff\x4f\xff\x51")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Validators:
+class Validators:
     """What a server says by which one version of a file is told from another."""
 
     size: int
     etag: str | None
     modified: str | None
 
-    def same(self, other: _Validators) -> bool:
+    def same(self, other: Validators) -> bool:
         """Whether two answers can be of one version, by what both of them tell.
 
         Servers behind one name may each have an ETag of their own for one file; its time and size are the same then. Or
@@ -60,7 +60,7 @@ class _Validators:
         return not (self.etag or other.etag or self.modified or other.modified)
 
 
-def _pin(told: _Validators, content: bytes) -> RemotePin:
+def _pin(told: Validators, content: bytes) -> RemotePin:
     """The pin of a file whose first bytes are `content`."""
     etag, modified = told.etag, told.modified
     weak = "W/" if etag is not None and etag.startswith("W/") else ""
@@ -78,7 +78,7 @@ def _digest(content: bytes) -> str:
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class _Head:
-    validators: _Validators
+    validators: Validators
     content: bytes
     pin: RemotePin
     stale: bool = False
@@ -196,7 +196,7 @@ class RangeCache:
         request = Request(url=url, headers={"Range": f"bytes=0-{_HEAD - 1}"}, most_bytes=_HEAD, wrong=_no_raster)
         answer = self._client.fetch(request, access)
         self._suspects.compare((url, _HEADER), answer.body)
-        told = _validators(answer)
+        told = validators_of(answer)
         return _Head(validators=told, content=answer.body, pin=_pin(told, answer.body))
 
     def _read_range(self, url: str, span: _Span, head: _Head, access: Access) -> bytes:
@@ -211,7 +211,7 @@ class RangeCache:
             out_of_range=True,
         )
         answer = self._client.fetch(request, access)
-        if not _validators(answer).same(head.validators):
+        if not validators_of(answer).same(head.validators):
             head.stale = True
             self._heads.drop(url, head)
             self._client.count_fault("changed")
@@ -320,17 +320,17 @@ def _no_raster(answer: Answer) -> str | None:
     """What is wrong with an answer that should be the first bytes of a raster."""
     if not answer.body.startswith(_TIFF + _JP2):
         return "not a raster"
-    return _wrong_range(answer, _HEADER)
+    return wrong_range(answer, _HEADER)
 
 
 def _no_range(answer: Answer, *, span: _Span, head: _Head) -> str | None:
     """What is wrong with an answer that should be a range; of a file that has another size now none need be there."""
     if answer.status == 416:
         return "416" if _size(answer) in (None, head.size) else None
-    return _wrong_range(answer, span)
+    return wrong_range(answer, span)
 
 
-def _wrong_range(answer: Answer, span: _Span) -> str | None:
+def wrong_range(answer: Answer, span: _Span) -> str | None:
     """What is wrong with a part of a file, by what the server tells of it: it may be any other part."""
     told = _told(answer)
     if told is None:
@@ -360,6 +360,7 @@ def _size(answer: Answer) -> int | None:
     return int(match[1]) if match else None
 
 
-def _validators(answer: Answer) -> _Validators:
+def validators_of(answer: Answer) -> Validators:
+    """What a server says of the file that an answer is a part of."""
     etag, modified = answer.headers.get("etag"), answer.headers.get("last-modified")
-    return _Validators(size=_size(answer) or 0, etag=etag, modified=modified)
+    return Validators(size=_size(answer) or 0, etag=etag, modified=modified)

@@ -26,7 +26,7 @@ from urllib.parse import urlsplit
 from nutonic.core.model import Batch, Json, RemotePin, Scene
 from nutonic.errors import InputError, RecipeChanged
 from nutonic.inert import inert
-from nutonic.io.buckets.address import Place
+from nutonic.io.buckets.address import SHARED, Place
 from nutonic.io.files import open_regular
 
 #: Bytes of a sample, how many are taken beside the first and the last, and digits of the digest.
@@ -115,7 +115,7 @@ def _looked_at(paths: Iterable[str], pin: Callable[[str], Pin]) -> dict[str, Pin
 
 
 #: How the addresses of remote files begin, and of what a service has by name, whose parts change together.
-_FILES, _NAMED = ("https://", "http://"), ("ee://",)
+_FILES, _NAMED = ("https://", "http://", *SHARED), ("ee://",)
 
 
 def key_of(href: str) -> str:

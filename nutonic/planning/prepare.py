@@ -12,8 +12,10 @@ from pathlib import Path
 from nutonic._version import __version__
 from nutonic.core.model import RemotePin, Scene
 from nutonic.errors import Corrupt, InputError, NutonicError, RecipeChanged
+from nutonic.io.access import Identity, identity_of
 from nutonic.io.atomic import refuse_unwritable
 from nutonic.io.buckets.address import Address, Place, place_of
+from nutonic.io.buckets.inputs import Credentials
 from nutonic.io.objects import Store
 from nutonic.planning.cost import default_workers, refuse_too_large
 from nutonic.planning.layout import CARD, COMMITS, MARKER, META, PLAN, RECIPE
@@ -41,6 +43,10 @@ class Preparation:
     """Paths and addresses that it names to be read."""
     places: str | None
     """Path of the places file; None where the recipe has none."""
+    identity: Identity
+    """Who asks for it, where it is at an address."""
+    accounts: tuple[Credentials, ...]
+    """What stores want of who reads inputs, that planning may ask or a build will."""
     plan: Callable[[], Plan]
     """Makes a new plan."""
     beside: Callable[[Plan, Store], Plan] | None = None
@@ -63,6 +69,8 @@ def prepare(
         text=spec.text,
         inputs=spec.inputs,
         places=spec.pois.path,
+        identity=identity_of(spec.pois),
+        accounts=spec.sources.credentials,
         plan=lambda: plan_of(spec),
         remote=lambda plan: planned_pins(plan.scenes(), spec.sources),
         owned=lambda store, planned: PlacesOwnership(store, planned, layout=spec.layout, output=spec.output),
@@ -84,6 +92,8 @@ def prepared(
         _refuse_changed(plan, spec)
     if plan is None or replan:
         with _proved_writable(store):
+            for account in spec.accounts:
+                account.check()
             new_plan = spec.plan()
         refuse_too_large(new_plan.cost, out, default_workers() if workers is None else workers)
         refuse_inputs_inside(spec.inputs, out, new_plan.scenes())
@@ -255,7 +265,7 @@ def _refuse_changed(plan: PlanFile, spec: Preparation) -> None:
             f"{plan.store.root} was begun with nutonic {plan.header['nutonic_version']}, this is {__version__}: "
             "finish it with that version, or build into another folder"
         )
-    now = "" if spec.places is None else file_sha256(spec.places)
+    now = "" if spec.places is None else file_sha256(spec.places, spec.identity)
     if plan.header["places_sha256"] != now:
         raise RecipeChanged(
             f"{spec.places} is not the places file {plan.store.root} was built from ({now[:12]}, it was "

@@ -7,9 +7,11 @@ from typing import Any
 
 import yaml
 
+from nutonic.recipe.fields import IDENTITY
+
 #: Keys that a recipe's digest does not count, since they say where things lie or how they are read: of any part.
 _WHERE_AND_HOW = frozenset(
-    {"path", "url", "area", "engine", "sign", "allow_hosts", "keep_query", "project", "token_variable"}
+    {"path", "url", "area", "engine", "sign", "allow_hosts", "keep_query", "project", "token_variable", *IDENTITY}
     | {"requests_per_minute", "base_url", "key_variable", "max_in_flight", "timeout_s", "mode"}
 )
 _UNCOUNTED_PARTS = frozenset({"card", "cube"})

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from html import escape
 from typing import Annotated, Any, ClassVar, Literal, get_args
 from urllib.parse import urlsplit
@@ -13,6 +13,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInf
 
 from nutonic.core.showing import place
 from nutonic.inert import inert, unseen
+from nutonic.io.buckets.address import refuse_misspelt
 from nutonic.secrets import speaks_of_secrets
 
 Fraction01 = Annotated[float, Field(ge=0.0, le=1.0)]
@@ -22,8 +23,22 @@ Name = Annotated[str, Field(min_length=1)]
 
 
 def _host(value: str) -> str:
+    if re.fullmatch(r"(s3|gs|az)://[A-Za-z0-9][A-Za-z0-9._-]*", value):
+        return value
     if not re.fullmatch(r"(\*\.)?[A-Za-z0-9._-]+(:\d+)?|\[[0-9a-fA-F:]+\]:\d+", value):
-        raise ValueError(f"is {value!r}, no host: write example.org, *.example.org or 127.0.0.1:8000")
+        raise ValueError(f"is {value!r}, no host: write example.org, *.example.org, 127.0.0.1:8000 or s3://bucket")
+    return value
+
+
+def _web_host(value: str) -> str:
+    if "://" in _host(value):
+        raise ValueError(f"is {value!r}, a bucket: credentials for buckets come from the environment by themselves")
+    return value
+
+
+def _variable(value: str) -> str:
+    if not re.fullmatch(r"[A-Z_][A-Z0-9_]{0,99}", value):
+        raise ValueError("needs the name of an environment variable, such as EARTHDATA_TOKEN, never a token itself")
     return value
 
 
@@ -38,13 +53,33 @@ def _harmless(key: str) -> str:
 #: Keys of queries that say nothing that others may not know: ``versionId``.
 Keys = tuple[Annotated[str, AfterValidator(_harmless)], ...]
 
-#: Hosts: ``example.org``, ``*.example.org``; with a port also a private one: ``127.0.0.1:8000``.
+#: Hosts: ``example.org``, ``*.example.org``; with a port also a private one: ``127.0.0.1:8000``. Buckets: ``s3://bucket``.
 Hosts = tuple[Annotated[str, AfterValidator(_host)], ...]
+
+#: By host, the environment variable that holds a token for it: ``{data.example.org: EARTHDATA_TOKEN}``.
+Bearer = dict[Annotated[str, AfterValidator(_web_host)], Annotated[str, AfterValidator(_variable)]]
 Sign = Literal["planetary-computer"] | None
 
 
 #: Of a whole number, and of a text.
 _MOST_BITS, _MOST_LETTERS = 63, 10_000
+
+
+#: Keys that say who asks for inputs.
+IDENTITY = ("unsigned", "requester_pays", "bearer")
+
+
+def without_unused(part: dict[str, Any], keys: Iterable[str]) -> None:
+    """Take keys that say nothing out of a part's dump, so that texts of recipes without them stay what they were."""
+    for key in keys:
+        if not part.get(key, True):
+            del part[key]
+
+
+def refuse_paying_nobody(part: Any) -> None:
+    """Raise a ValueError of a part whose reader pays and says nothing of who that is."""
+    if part.unsigned and part.requester_pays:
+        raise ValueError("has unsigned and requester_pays: who pays must be known, so leave out unsigned")
 
 
 class Part(BaseModel):
@@ -64,6 +99,9 @@ class Part(BaseModel):
             raise ValueError(f"is a number of more than {_MOST_BITS} bits")
         if isinstance(value, bytes):
             raise ValueError("is bytes, no text")
+        if info.field_name in _WHERE:
+            for text in _texts(value):
+                refuse_misspelt(text)
         if info.field_name not in cls.LONG:
             for text in _texts(value):
                 _refuse_text(text)

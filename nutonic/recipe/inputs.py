@@ -12,7 +12,7 @@ from pydantic import Discriminator, Field, Tag, field_validator, model_validator
 from nutonic.core.catalogs import COLLECTED, PRODUCTS, Rule, refuse_jumping, refuse_windows, refuse_year
 from nutonic.core.classes import ClassTable, refuse_unknown_classes, table_of
 from nutonic.core.times import Interval
-from nutonic.recipe.fields import Hosts, Keys, Name, Part, Percent, Sign
+from nutonic.recipe.fields import IDENTITY, Bearer, Hosts, Keys, Name, Part, Percent, Sign, refuse_paying_nobody
 from nutonic.recipe.kinds import known_kind
 
 
@@ -114,6 +114,12 @@ class Labels(Part):
     allow_hosts: Hosts = ()
     keep_query: Keys = ()
     """As of imagery."""
+    unsigned: bool = False
+    """As of imagery."""
+    requester_pays: bool = False
+    """As of imagery."""
+    bearer: Bearer = Field(default_factory=dict)
+    """As of imagery."""
 
     @field_validator("source")
     @classmethod
@@ -156,6 +162,7 @@ class Labels(Part):
         if strange:
             raise ValueError(f"has {', '.join(strange)}, which a source {self.source} does not use")
         refuse_unknown_classes(self.remap, self.table)
+        refuse_paying_nobody(self)
         if self.source == "earthengine" and self.is_dated:
             refuse_year(self.year, self.the_rule)
         elif self.windows_days:
@@ -184,8 +191,8 @@ class Labels(Part):
 
 #: By source, the keys that it uses, of those that not all do; a source without a line may use any.
 _USED = {
-    "raster": ("path", "remap", "sign", "allow_hosts", "keep_query"),
-    "stac": ("url", "collection", "asset", "remap", "year", "sign", "allow_hosts", "keep_query"),
+    "raster": ("path", "remap", "sign", "allow_hosts", "keep_query", *IDENTITY),
+    "stac": ("url", "collection", "asset", "remap", "year", "sign", "allow_hosts", "keep_query", *IDENTITY),
     "earthengine": ("url", "collection", "band", "rule", "windows_days", "year", "project"),
 }
 
@@ -230,7 +237,8 @@ class Pois(Part):
     """Where the places come from."""
 
     path: str
-    """CSV, JSONL, GeoJSON, Parquet or another vector file by its suffix, or ``hf://datasets/OWNER/NAME``."""
+    """CSV, JSONL, GeoJSON, Parquet or another vector file by its suffix, at an address (https://, s3://, gs://, az://)
+    too; or ``hf://datasets/OWNER/NAME``."""
     columns: Columns = Columns()
     keep: tuple[Name, ...] = ()
     """Further columns whose values go into the plan and into every sidecar."""
@@ -238,6 +246,17 @@ class Pois(Part):
     """Only this many data rows of the file, from its start."""
     min_spacing_m: Annotated[float, Field(ge=0.0)] = 0.0
     jitter: Jitter = Jitter()
+    unsigned: bool = False
+    """As of imagery."""
+    requester_pays: bool = False
+    """As of imagery."""
+    bearer: Bearer = Field(default_factory=dict)
+    """As of imagery."""
+
+    @model_validator(mode="after")
+    def _somebody_pays(self) -> Pois:
+        refuse_paying_nobody(self)
+        return self
 
 
 class Imagery(Part):
@@ -260,10 +279,17 @@ class Imagery(Part):
     sign: Sign = None
     """How addresses of files are signed where they are read; of the Planetary Computer itself that is known."""
     allow_hosts: Hosts = ()
-    """Hosts that files may be read from, besides the catalogue's own and those of known catalogues."""
+    """Hosts that files may be read from, and buckets (``s3://bucket``), besides the catalogue's own and those of known
+    catalogues."""
     keep_query: Keys = ()
     """Keys of queries in addresses of files that anybody may know, such as ``versionId``; an address with any other is not
     read, since it would be kept with the plan."""
+    unsigned: bool = False
+    """Read objects of stores without credentials, as those of public buckets."""
+    requester_pays: bool = False
+    """Pay for reading objects, as S3's buckets want it of which the reader pays."""
+    bearer: Bearer = Field(default_factory=dict)
+    """Hosts that want a token, and the environment variable that holds it: ``{data.example.org: EARTHDATA_TOKEN}``."""
     project: str | None = None
     """Earth Engine: the Cloud project that asks; by default as the environment says."""
     scale: Annotated[float, Field(gt=0.0)] | None = None
@@ -314,7 +340,8 @@ class Imagery(Part):
             raise ValueError("needs url where source is stac")
         if self.source == "earthengine":
             refuse_jumping(self.collection)
-        used = [key for key in ("sign", "allow_hosts", "keep_query") if getattr(self, key)]
+        refuse_paying_nobody(self)
+        used = [key for key in ("sign", "allow_hosts", "keep_query", *IDENTITY) if getattr(self, key)]
         used += ["engine odc-stac"] if self.engine != "stackstac" else []
         strange = used if self.source == "earthengine" else []
         strange += [key for key in _UNITS if self.source == "earthengine" and getattr(self, key) is not None]

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator, model_validator
 
-from nutonic.recipe.fields import Part
+from nutonic.recipe.fields import Bearer, Part, refuse_paying_nobody
 from nutonic.recipe.templates import TagPolicyText
 
 
@@ -17,7 +17,7 @@ class Osm(Part):
 
     source: Literal["pbf", "overpass"] = "pbf"
     path: str | None = None
-    """Of an extract, ``*.osm.pbf``."""
+    """Of an extract, ``*.osm.pbf``; at an address (https://, s3://, gs://, az://) too."""
     url: str | None = None
     """Of an Overpass interpreter, such as ``https://overpass-api.de/api/interpreter``."""
     date: str | None = None
@@ -26,6 +26,12 @@ class Osm(Part):
     """A file that says which tags are visible, implied and invisible."""
     requests_per_minute: Annotated[int, Field(ge=1, le=6000)] = 30
     """Overpass: of all workers together."""
+    unsigned: bool = False
+    """Of an extract at an address, as of imagery."""
+    requester_pays: bool = False
+    """Of an extract at an address, as of imagery."""
+    bearer: Bearer = Field(default_factory=dict)
+    """Of an extract at an address, as of imagery."""
 
     LONG = frozenset({"tags"})
 
@@ -55,6 +61,7 @@ class Osm(Part):
 
     @model_validator(mode="after")
     def _complete(self) -> Osm:
+        refuse_paying_nobody(self)
         needed, other = ("path", "url") if self.source == "pbf" else ("url", "path")
         if getattr(self, needed) is None:
             raise ValueError(f"needs {needed} where source is {self.source}")

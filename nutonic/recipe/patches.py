@@ -15,7 +15,7 @@ from nutonic.core.model import Json
 from nutonic.recipe import templates
 from nutonic.recipe.annotation import WHERE_AND_HOW, Captions
 from nutonic.recipe.card import Card
-from nutonic.recipe.fields import Fraction01, Part, Whole
+from nutonic.recipe.fields import IDENTITY, Bearer, Fraction01, Part, Whole, refuse_paying_nobody, without_unused
 from nutonic.recipe.inputs import Columns, Imagery
 from nutonic.recipe.osm import Osm
 from nutonic.recipe.outputs import Grid, Splits, Stretch
@@ -41,6 +41,17 @@ class Around(Part):
     columns: Columns = Columns()
     side_m: Annotated[float, Field(gt=0.0, le=100_000.0)] = 1000.0
     """Side of the square around each place in which patches are taken."""
+    unsigned: bool = False
+    """As of imagery."""
+    requester_pays: bool = False
+    """As of imagery."""
+    bearer: Bearer = Field(default_factory=dict)
+    """As of imagery."""
+
+    @model_validator(mode="after")
+    def _somebody_pays(self) -> Around:
+        refuse_paying_nobody(self)
+        return self
 
 
 class Patches(Part):
@@ -152,15 +163,20 @@ class PatchRecipe(Whole):
     def digest(self) -> str:
         """SHA-256 (hex) over all that determines pixels and captions; locations and ways of reading are left out."""
         whole = self.model_dump(mode="json", exclude_defaults=True, exclude={"card"})
-        for key in ("url", "engine", "sign", "allow_hosts", "keep_query", "project"):
+        for key in ("url", "engine", "sign", "allow_hosts", "keep_query", "project", *IDENTITY):
             whole["imagery"].pop(key, None)
-        for part, keys in (("osm", ("path", "url", "requests_per_minute", "tags")), ("captions", ("prompts",))):
+        for part, keys in (
+            ("osm", ("path", "url", "requests_per_minute", "tags", *IDENTITY)),
+            ("captions", ("prompts",)),
+        ):
             for key in keys:
                 whole.get(part, {}).pop(key, None)
         for where in (whole.get("patches", {}).get("around") or {}, whole.get("patches", {})):
             for key in ("path", "area"):
                 if isinstance(where.get(key), str):
                     del where[key]
+            for key in IDENTITY:
+                where.pop(key, None)
         for annotator in whole.get("captions", {}).get("annotators", ()):
             for key in WHERE_AND_HOW:
                 annotator.pop(key, None)
@@ -177,6 +193,8 @@ class PatchRecipe(Whole):
             _name_only(whole[part], key)
         if whole["patches"]["around"] is not None:
             _name_only(whole["patches"]["around"], "path")
+        for named in (whole["imagery"], whole["osm"], whole["patches"]["around"] or {}):
+            without_unused(named, IDENTITY)
         return yaml.safe_dump(whole, sort_keys=False, allow_unicode=True)
 
 

@@ -21,7 +21,7 @@ from nutonic.recipe import templates
 from nutonic.recipe.annotation import WHERE_AND_HOW
 from nutonic.recipe.card import Card
 from nutonic.recipe.context import Context
-from nutonic.recipe.fields import Whole
+from nutonic.recipe.fields import IDENTITY, Whole, without_unused
 from nutonic.recipe.inputs import Imagery, Labels, Pois
 from nutonic.recipe.outputs import Cube, Grid, Output, Quality, Rows, Splits, Stretch, Tiles
 from nutonic.secrets import redact
@@ -181,9 +181,8 @@ class Recipe(Whole):
                 whole[part][key] = _named(where)
             elif key == "path" and where is not None:
                 whole[part][key] = list(map(_named, where))
-        for part in ("imagery", "labels"):
-            if not whole[part]["keep_query"]:  # so that texts of recipes without the key stay what they were
-                del whole[part]["keep_query"]
+        for part in ("imagery", "labels", "pois"):
+            without_unused(whole[part], ("keep_query", *IDENTITY))
         if self.card == Card():
             del whole["card"]
         if self.rows.polish is None:
@@ -196,5 +195,5 @@ def _named(where: str) -> str:
     return redact(where) if "://" in where else Path(where).name
 
 
-_WHERE_AND_HOW = ("path", "url", "engine", "sign", "allow_hosts", "keep_query", "project")
+_WHERE_AND_HOW = ("path", "url", "engine", "sign", "allow_hosts", "keep_query", "project", *IDENTITY)
 _NOT_IN_DIGEST = dict.fromkeys(("pois", "imagery", "labels"), _WHERE_AND_HOW)

@@ -15,7 +15,8 @@ from nutonic.core.showing import Shown, place
 from nutonic.core.times import Time
 from nutonic.errors import InputError
 from nutonic.io import signing
-from nutonic.io.access import Access, access_for
+from nutonic.io.access import Access, access_for, identity_of
+from nutonic.io.buckets.inputs import Credentials, credentials_of
 from nutonic.recipe.inputs import Labels
 from nutonic.sources.rasters.paths import pieces_of
 from nutonic.sources.source import Needs, Settings, SourceDefaults, local_files
@@ -43,7 +44,7 @@ class RasterSource(Shown, SourceDefaults):
     ----------
     path
         A GeoTIFF or COG, a JPEG 2000 or an Erdas Imagine file (.img); a folder or a glob of such; a VRT that lays files of
-        its own folder side by side; an http(s) address; or a list of these.
+        its own folder side by side; an address (https://, s3://, gs://, az://); or a list of these.
     classes
         What the values mean: a class table, the name of one (``"esa-worldcover"``, ``"dynamic-world"``), or labels by
         class id, ``{10: "trees"}``.
@@ -54,7 +55,7 @@ class RasterSource(Shown, SourceDefaults):
     remap
         Codes of the raster that are no ids of the class table, such as CORINE's ``{311: 10}``, and what each is: a class,
         or the unknown value. Several may be one class; the table's own ids stay what they are.
-    keep_query
+    keep_query, unsigned, requester_pays, bearer
         As of :class:`nutonic.StacSource`.
     """
 
@@ -64,6 +65,9 @@ class RasterSource(Shown, SourceDefaults):
     sign: str | None = None
     remap: Mapping[int, int] = field(default_factory=dict)
     keep_query: tuple[str, ...] = ()
+    unsigned: bool = False
+    requester_pays: bool = False
+    bearer: Mapping[str, str] = field(default_factory=dict)
 
     def _facts(self) -> Json:
         return {"path": ", ".join(map(place, self.paths)), "classes": self.table.name}
@@ -78,7 +82,17 @@ class RasterSource(Shown, SourceDefaults):
     def from_recipe(cls, settings: Settings[Labels]) -> RasterSource:
         """The files that a recipe's labels are of."""
         labels = settings.part
-        return cls(labels.path or "", labels.table, labels.allow_hosts, labels.sign, labels.remap, labels.keep_query)
+        return cls(
+            labels.path or "",
+            labels.table,
+            labels.allow_hosts,
+            labels.sign,
+            labels.remap,
+            labels.keep_query,
+            unsigned=labels.unsigned,
+            requester_pays=labels.requester_pays,
+            bearer=labels.bearer,
+        )
 
     @property
     def paths(self) -> tuple[str, ...]:
@@ -89,12 +103,15 @@ class RasterSource(Shown, SourceDefaults):
     @property
     def access(self) -> Access:
         """What may be read, and how it is signed."""
-        hosts = (access_for(path, self.allow_hosts, (), None).hosts for path in self.paths if "://" in path)
-        return Access(
-            hosts=tuple(dict.fromkeys(host for each in hosts for host in each)),
-            sign=self.sign,
-            keep_query=self.keep_query,
-        )
+        identity = identity_of(self)
+        each = (access_for(path, self.allow_hosts, (), None, (), identity) for path in self.paths if "://" in path)
+        hosts = tuple(dict.fromkeys(host for access in each for host in access.hosts))
+        return Access(hosts=hosts, sign=self.sign, keep_query=self.keep_query, identity=identity)
+
+    @property
+    def account(self) -> Credentials | None:
+        """What stores and hosts want of who reads their files; None for nothing."""
+        return credentials_of(self.access)
 
     @property
     def table(self) -> ClassTable:

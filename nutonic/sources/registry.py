@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 from nutonic.core.model import Band
+from nutonic.io.buckets.inputs import Credentials
 from nutonic.recipe.inputs import Imagery, Labels
 from nutonic.recipe.kinds import SOURCES
 from nutonic.recipe.outputs import Quality
@@ -26,6 +27,11 @@ class Sources(NamedTuple):
         """The services that are asked, each once."""
         return _accounts(self)
 
+    @property
+    def credentials(self) -> tuple[Credentials, ...]:
+        """What stores want of who reads from them, each once."""
+        return tuple(account for account in self.accounts if isinstance(account, Credentials))
+
     def most_requests(self, limit: int | None) -> int | None:
         """Most requests in flight over all workers: the smallest of `limit` and the services' limits, None if none."""
         return most_requests(self.accounts, limit)
@@ -40,6 +46,11 @@ class PatchSources(NamedTuple):
     def accounts(self) -> tuple[Account, ...]:
         """The services that are asked, each once."""
         return _accounts(self)
+
+    @property
+    def credentials(self) -> tuple[Credentials, ...]:
+        """What stores want of who reads from them, each once."""
+        return tuple(account for account in self.accounts if isinstance(account, Credentials))
 
     def most_requests(self, limit: int | None) -> int | None:
         """Most requests in flight over all workers: the smallest of `limit` and the services' limits, None if none."""

@@ -305,8 +305,11 @@ def test_longitude_and_latitude_by_any_name_are_no_other_crs(read, name):
 
 
 def test_other_addresses_are_refused(tmp_path):
-    with pytest.raises(PoiError, match=r"pois.path is https://h/p.csv and can only be a local file"):
+    with pytest.raises(PoiError, match=r"pois.path is ftp://h/p.csv: name a local file, hf://.* s3://"):
+        read_pois(Pois(path="ftp://h/p.csv"))
+    with pytest.raises(PoiError, match=r"https://h/p.csv: give addresses without a user, a query") as caught:
         read_pois(Pois(path="https://h/p.csv?sig=SECRET"))
+    assert "SECRET" not in str(caught.value)
 
 
 @pytest.mark.parametrize("name", ["p.csv.gz", "p.jsonl.gz"])

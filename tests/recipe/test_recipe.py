@@ -25,6 +25,9 @@ pois:
   limit: null
   min_spacing_m: 0
   jitter: {variants: 0, max_offset_m: 300, seed: 0}
+  unsigned: false
+  requester_pays: false
+  bearer: {}
 grid: {resolution_m: 10, extent_m: 5120, lattice: ten_metre}
 imagery:
   source: stac
@@ -37,6 +40,9 @@ imagery:
   sign: null
   allow_hosts: []
   keep_query: []
+  unsigned: false
+  requester_pays: false
+  bearer: {}
   project: null
   scale: null
   offset: null
@@ -53,6 +59,9 @@ labels:
   sign: null
   allow_hosts: []
   keep_query: []
+  unsigned: false
+  requester_pays: false
+  bearer: {}
   band: null
   rule: null
   windows_days: null

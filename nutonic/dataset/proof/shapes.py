@@ -19,7 +19,7 @@ Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 _Short = Annotated[str, Field(pattern=r"^[0-9a-f]{16}$")]
 #: Of remote files, by address: size in bytes, digests of the first bytes, of the ETag and of Last-Modified.
 Pins = dict[
-    Annotated[str, Field(pattern=r"^(https?|ee)://[^?]*$")],
+    Annotated[str, Field(pattern=r"^(https?|s3|gs|az|ee)://[^?]*$")],
     tuple[Count, _Short, Annotated[str, Field(pattern=r"^(W/)?[0-9a-f]{16}$")] | None, _Short | None],
 ]
 #: Size in bytes and SHA-256, by path.

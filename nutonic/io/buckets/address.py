@@ -6,15 +6,29 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
+from urllib.parse import urljoin
 
 from nutonic.errors import InputError
 
 #: What stores are called, by the scheme of their addresses.
 SCHEMES: Final = {"s3": "S3", "gs": "Google Cloud Storage", "az": "Azure Blob Storage", "memory": "memory"}
 
+#: Where the credentials of each kind come from, for a person who lacks them.
+CREDENTIALS: Final = {
+    "s3": "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or the machine's role; for profiles (AWS_PROFILE) install boto3",
+    "gs": "GOOGLE_APPLICATION_CREDENTIALS, gcloud's own, or the machine's account",
+    "az": "AZURE_STORAGE_ACCOUNT_NAME with AZURE_STORAGE_ACCOUNT_KEY or a service principal, or the machine's identity",
+}
+
 _BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,221}")
 #: One letter is a drive of Windows; a path that was made of an address has one slash, and a third begins no bucket.
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):/{1,2}")
+
+#: How addresses begin whose slashes were forgotten: a folder may be called so too, and hardly ever is.
+_MISSPELT = re.compile(r"(s3a?|gs|gcs|az|abfss?|memory|https?|ftp|hf|file):/?(?!/)", re.IGNORECASE)
+
+#: Schemes of stores that others see too.
+SHARED: Final = tuple(f"{scheme}://" for scheme in SCHEMES if scheme != "memory")
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +75,7 @@ def place_of(where: str | Path | Address) -> Place:
     text = str(where)
     found = _SCHEME.match(text)
     if found is None:
+        refuse_misspelt(text)
         return Path(where)
     scheme, rest = found[1].lower(), text[found.end() :]
     if scheme not in SCHEMES:
@@ -94,4 +109,36 @@ def path_of(where: str | Path | Address) -> Path:
             f"an address that begins with {found[1].lower()}:// is no path on this disk: only a dataset that is planned, "
             "built, verified or opened may lie in an object store; name a file or a folder"
         )
+    refuse_misspelt(str(where))
     return Path(str(where))
+
+
+def refuse_misspelt(text: str) -> None:
+    """Raise :class:`InputError` of an address without its two slashes, which would be taken for a folder.
+
+    >>> refuse_misspelt("s3:bucket/path")
+    Traceback (most recent call last):
+        ...
+    nutonic.errors.InputError: s3:bucket/path is no address: write s3://bucket/path, or ./s3:… for a file of that name
+    """
+    found = _MISSPELT.match(text)
+    if found is not None:
+        right = f"{found[1].lower()}://{text[found.end() :][:200]}"
+        raise InputError(f"{text[:200]} is no address: write {right}, or ./{found[1]}:… for a file of that name")
+
+
+def is_object(url: str) -> bool:
+    """Whether an address is that of an object in a store, ``s3://…``, and not one over HTTP."""
+    return url.lower().startswith(SHARED)
+
+
+def joined(base: str, href: str) -> str:
+    """Where an href leads from an address, which may be one in an object store.
+
+    >>> joined("s3://bucket/a/items.json", "../b/red.tif")
+    's3://bucket/b/red.tif'
+    """
+    if not is_object(base) or re.match(r"[A-Za-z][A-Za-z0-9+.-]*:", href):
+        return urljoin(base, href)
+    scheme, _, rest = base.partition("://")  # urllib joins the schemes that it knows
+    return f"{scheme}:{urljoin(f'https://{rest}', href).removeprefix('https:')}"

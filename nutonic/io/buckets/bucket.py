@@ -24,7 +24,7 @@ from obstore.exceptions import (
 from obstore.store import AzureStore, GCSStore, MemoryStore, S3Store
 
 from nutonic.errors import InputError, StoreError
-from nutonic.io.buckets.address import Address
+from nutonic.io.buckets.address import CREDENTIALS, Address
 
 if TYPE_CHECKING:
     from obstore.store import ClientConfig, ObjectStore, RetryConfig, S3Config, S3CredentialProvider
@@ -33,6 +33,9 @@ T = TypeVar("T")
 
 #: How often a request is tried again by the client itself, which obeys what a store answers, and for how long at most.
 _RETRY: RetryConfig = {"max_retries": 8, "retry_timeout": timedelta(seconds=90)}
+
+#: How long the services are asked that know a machine's credentials: one that has none is told so soon.
+_SOON: RetryConfig = {"max_retries": 2, "retry_timeout": timedelta(seconds=10)}
 
 #: A request that takes longer fails, and is tried again. Nothing that is sent or read at once is larger than 16 MB.
 _CLIENT: ClientConfig = {"connect_timeout": timedelta(seconds=10), "timeout": timedelta(seconds=120)}
@@ -44,13 +47,6 @@ _ATTEMPTS = 4
 AT_ONCE = 16
 
 _LASTING = (PermissionDeniedError, UnauthenticatedError, InvalidPathError, NotSupportedError, PreconditionError)
-
-#: Where the credentials of each kind come from, for a person who lacks them.
-_CREDENTIALS = {
-    "s3": "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or the machine's role; for profiles (AWS_PROFILE) install boto3",
-    "gs": "GOOGLE_APPLICATION_CREDENTIALS, gcloud's own, or the machine's account",
-    "az": "AZURE_STORAGE_ACCOUNT_NAME with AZURE_STORAGE_ACCOUNT_KEY or a service principal, or the machine's identity",
-}
 
 
 @lru_cache(maxsize=32)
@@ -66,7 +62,7 @@ def opened(address: Address) -> ObjectStore:
     try:
         match address.scheme:
             case "s3":
-                return _s3(address.bucket, prefix)
+                return _s3(address.bucket, prefix, {}, _RETRY)
             case "gs":
                 return GCSStore(address.bucket, prefix=prefix, client_options=_client(()), retry_config=_RETRY)
             case "az":
@@ -78,17 +74,31 @@ def opened(address: Address) -> ObjectStore:
         raise InputError(f"{address} cannot be opened: {in_words(error, address)}") from None
 
 
-def _s3(bucket: str, prefix: str | None) -> ObjectStore:
+def signing(
+    scheme: str, bucket: str, *, requester_pays: bool = False, region: str | None = None
+) -> S3Store | GCSStore | AzureStore:
+    """The store of a bucket, to sign addresses of its objects: they are asked for by another client.
+
+    obstore's errors are as they come.
+    """
+    if scheme != "s3":
+        store = GCSStore if scheme == "gs" else AzureStore
+        return store(bucket, client_options=_CLIENT, retry_config=_SOON)
+    config: S3Config = {"request_payer": True} if requester_pays else {}
+    return _s3(bucket, None, {**config, "region": region} if region else config, _SOON)
+
+
+def _s3(bucket: str, prefix: str | None, more: S3Config, retry: RetryConfig) -> S3Store:
     options = _client(("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT"))
     endpoint = os.environ.get("AWS_ENDPOINT_URL_S3")
-    config: S3Config = {"endpoint": endpoint} if endpoint else {}
+    config: S3Config = {**more, "endpoint": endpoint} if endpoint else more
     provider = _profile() if os.environ.get("AWS_PROFILE") and not os.environ.get("AWS_ACCESS_KEY_ID") else None
     return S3Store(
         bucket,
         prefix=prefix,
         config=config,
         client_options=options,
-        retry_config=_RETRY,
+        retry_config=retry,
         credential_provider=provider,
     )
 
@@ -168,17 +178,20 @@ def _is_refused(error: Exception) -> bool:
 
 
 _STATUS = re.compile(r"status code: (\d{3})(?: ([A-Za-z ]+))?")
+_HALF = re.compile(r"Missing(?:AccessKeyId|SecretAccessKey|Account)\b|OpenCredentials")
 _CODE = re.compile(r"<Code>(\w+)</Code>")
 
 
 def in_words(error: Exception, address: Address) -> str:
     """Why a store did not do what it was asked, without an address of it, a key or a token."""
     text = str(error)
+    if "169.254." in text or _HALF.search(text):  # the former would know a machine's credentials
+        return f"there are no credentials: they are taken from {CREDENTIALS.get(address.scheme, 'the environment')}"
     status, code = _STATUS.search(text), _CODE.search(text)
     told = code[1] if code else ""
     if isinstance(error, PermissionDeniedError | UnauthenticatedError) or (status and status[1] in ("401", "403")):
         more = f" ({told})" if told else ""
-        where = _CREDENTIALS.get(address.scheme, "the environment")
+        where = CREDENTIALS.get(address.scheme, "the environment")
         return f"access to {address.scheme}://{address.bucket} is denied{more}; credentials are taken from {where}"
     if told == "NoSuchBucket" or isinstance(error, FileNotFoundError):
         return f"there is no bucket {address.bucket}: make it, or name another one"
@@ -186,8 +199,8 @@ def in_words(error: Exception, address: Address) -> str:
         return f"the bucket {address.bucket} lies in another region: set AWS_REGION"
     if status:
         return f"the store answered {status[1]}{f' ({told})' if told else ''}"
-    if re.search(r"169\.254\.|metadata|credential", text, re.IGNORECASE):
-        return f"there are no credentials: they are taken from {_CREDENTIALS.get(address.scheme, 'the environment')}"
+    if re.search(r"metadata|credential", text, re.IGNORECASE):
+        return f"there are no credentials: they are taken from {CREDENTIALS.get(address.scheme, 'the environment')}"
     if re.search(r"timed out|deadline", text, re.IGNORECASE):
         return "the store did not answer in time"
     if re.search(r"dns|lookup|resolve", text, re.IGNORECASE):

@@ -18,7 +18,7 @@ from nutonic.planning.patches.spec import PatchSpec
 from nutonic.planning.pins import pin_of
 from nutonic.sources.osm.index import build_index
 from nutonic.sources.osm.overpass import Overpass
-from nutonic.sources.osm.source import Features, features_of
+from nutonic.sources.osm.source import Features, extract_of, features_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,10 +46,11 @@ def map_of(spec: PatchSpec, store: Store, outlines: np.ndarray) -> KeptMap | Non
     if spec.osm.source != "pbf" or spec.osm.path is None or store.root is None:
         return None
     within = shapely.union_all(outlines)
-    about = [pin_of(spec.osm.path), hashlib.sha256(shapely.to_wkb(within)).hexdigest(), spec.digest]
+    extract = extract_of(spec.osm)
+    about = [pin_of(str(extract)), hashlib.sha256(shapely.to_wkb(within)).hexdigest(), spec.digest]
     path = f"{META}/osm-{hashlib.sha256(orjson.dumps(about)).hexdigest()[:12]}.sqlite"
     with made_as_file(store, path) as file:
-        info = build_index(Path(spec.osm.path), file, within=within, drops=spec.policy.drops)
+        info = build_index(extract, file, within=within, drops=spec.policy.drops)
         digest = _sha256(file)
     return KeptMap(
         path=path,

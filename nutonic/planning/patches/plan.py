@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,6 +17,7 @@ from nutonic.core.globe import reach
 from nutonic.core.grid import require_proj, standard_zone, transformer
 from nutonic.core.model import Json, Reject, Scene
 from nutonic.errors import InputError, NoScene, PlanError
+from nutonic.io.access import identity_of
 from nutonic.io.objects import Store
 from nutonic.io.session import current
 from nutonic.planning.patches.cost import captions_estimate, estimate_patches
@@ -30,10 +30,12 @@ from nutonic.planning.places.columns import Places, in_drawn_order
 from nutonic.planning.places.read import file_sha256, read_pois
 from nutonic.planning.plan import Plan, in_batches, in_time, sharing, with_splits
 from nutonic.planning.scenes import Candidates, SceneTable
+from nutonic.recipe.fields import IDENTITY
 from nutonic.recipe.inputs import Pois
 from nutonic.sources.item import Unusable
 from nutonic.sources.osm.extract import date_of
-from nutonic.sources.stac.files import read_items
+from nutonic.sources.osm.source import extract_of
+from nutonic.sources.stac.files import is_api, read_items
 
 _log = logging.getLogger(__name__)
 
@@ -53,7 +55,7 @@ def patches_planned(spec: PatchSpec, *, draw: int | None = None) -> Plan:
     """The plan of a resolved recipe, or of `draw` of its patches, drawn at random. Raises as :func:`nutonic.plan`."""
     require_proj()
     if spec.osm.path is not None:
-        date_of(Path(spec.osm.path))  # what is no extract is told before anything is searched for
+        date_of(extract_of(spec.osm))  # what is no extract is told before anything is searched for
     unusable = current().resource(Unusable)
     unusable.take()  # what is left of other searches
     within, around = _ground(spec)
@@ -70,7 +72,7 @@ def patches_planned(spec: PatchSpec, *, draw: int | None = None) -> Plan:
     return Plan(
         name=spec.name,
         recipe_digest=spec.digest,
-        places_sha256="" if spec.places is None else file_sha256(spec.places),
+        places_sha256="" if spec.places is None else file_sha256(spec.places, spec.identity),
         places_origin=None,
         nutonic_version=__version__,
         rows=sum(map(len, lattices)),
@@ -148,7 +150,8 @@ def _around(spec: PatchSpec) -> tuple[shapely.Geometry, int]:
     """The squares around places, drawn in the zone of each."""
     around = spec.patches.around
     assert around is not None
-    file = read_pois(Pois(path=around.path, columns=around.columns))
+    who = {key: getattr(around, key) for key in IDENTITY}
+    file = read_pois(Pois(path=around.path, columns=around.columns, **who))
     places, half = file.places, around.side_m / 2
     if not len(places):
         raise PlanError(f"{around.path} has no usable place in {file.rows} rows")
@@ -185,11 +188,11 @@ def _scenes(spec: PatchSpec, within: shapely.Geometry | None) -> tuple[list[Scen
 
 def _whole(spec: PatchSpec) -> shapely.Geometry:
     """The ground of all images of a local catalogue."""
-    if spec.imagery.source != "stac" or "://" in str(spec.imagery.url):
+    if spec.imagery.source != "stac" or is_api(str(spec.imagery.url)):
         raise InputError(
             "the recipe takes whole images of a catalogue that is not here: say where, with patches.area or around"
         )
-    footprints = [item.footprint for item in read_items(str(spec.imagery.url))]
+    footprints = [item.footprint for item in read_items(str(spec.imagery.url), identity_of(spec.imagery))]
     return shapely.union_all([shapely.box(*shape.bounds) for shape in footprints if not shape.is_empty])
 
 

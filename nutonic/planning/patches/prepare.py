@@ -21,6 +21,8 @@ def prepare_patches(
         text=spec.text,
         inputs=spec.inputs,
         places=spec.places,
+        identity=spec.identity,
+        accounts=spec.sources.credentials,
         plan=lambda: patches_planned(spec),
         beside=lambda plan, store: with_map(plan, spec, store),
         owned=lambda store, planned: PatchOwnership(store, planned, shards=spec.shards),

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from nutonic.chips.scene.policy import TagPolicy, parse
+from nutonic.io.access import Identity, identity_of
 from nutonic.recipe.annotation import Captions
 from nutonic.recipe.card import Card
 from nutonic.recipe.inputs import Imagery
@@ -48,6 +49,11 @@ class PatchSpec:
     def places(self) -> str | None:
         """Path of the places file; None where patches are not taken around places."""
         return None if self.patches.around is None else self.patches.around.path
+
+    @property
+    def identity(self) -> Identity:
+        """Who asks for the places file, where that is at an address."""
+        return Identity() if self.patches.around is None else identity_of(self.patches.around)
 
 
 def resolve_patches(recipe: PatchRecipe) -> PatchSpec:

@@ -15,7 +15,9 @@ from pathlib import Path
 from typing import BinaryIO
 
 from nutonic.core.model import Reject
-from nutonic.errors import PoiError
+from nutonic.errors import InputError, PoiError, SourceError
+from nutonic.io.access import Identity, identity_of
+from nutonic.io.buckets.fetched import copy_of, is_fetched, offered
 from nutonic.io.files import of_windows
 from nutonic.planning.places import hub as pois_hub
 from nutonic.planning.places.columns import Places
@@ -28,6 +30,7 @@ from nutonic.planning.places.tables import csv_rows
 from nutonic.planning.places.text import Unpacked
 from nutonic.planning.places.vector import VECTOR, files_of, vector_rows
 from nutonic.recipe.inputs import Pois
+from nutonic.secrets import redact
 
 _Reader = Callable[[BinaryIO, str, Pois], Iterator[Row]]
 _LINES: dict[str, _Reader] = {
@@ -81,27 +84,50 @@ def read_pois(pois: Pois) -> PoiFile:
         dataset = pois_hub.resolve(pois.path)
         collector = _collect(pois_hub.rows(dataset, pois), pois, "row")
         return _file(collector, dataset.sha256(), dataset.address())
-    with _opened(pois.path) as file:
-        suffix, reader = _reader(pois.path)
-        sha256 = _digest(file, pois.path)
+    with _local(pois.path, identity_of(pois)) as path, _opened(path) as file:
+        suffix, reader = _reader(path)
+        sha256 = _digest(file, path)
         file.seek(0)
         content: BinaryIO = file
         if suffix.endswith(".gz"):
-            content = BufferedReader(Unpacked(file, pois.path), 1 << 16)
+            content = BufferedReader(Unpacked(file, path), 1 << 16)
         lined = suffix.removesuffix(".gz") in _LINES
-        return _file(_collect(reader(content, pois.path, pois), pois, "line" if lined else "row"), sha256)
+        return _file(_collect(reader(content, path, pois), pois, "line" if lined else "row"), sha256)
 
 
-def file_sha256(path: str) -> str:
-    """SHA-256 (hex) that changes with a places file.
+def file_sha256(path: str, identity: Identity | None = None) -> str:
+    """SHA-256 (hex) that changes with a places file; `identity` is who asks for one at an address, where it is fetched.
 
     For a dataset on the Hub it covers repository, commit and path, since a commit fixes its files and their content. That
     takes one small request, or none if the address names a commit.
     """
     if pois_hub.is_address(path):
         return pois_hub.resolve(path).sha256()
-    with _opened(path) as file:
-        return _digest(file, path)
+    with _local(path, identity or Identity()) as here, _opened(here) as file:
+        return _digest(file, here)
+
+
+@contextmanager
+def _local(path: str, identity: Identity) -> Iterator[str]:
+    """The path on this disk of a places file, or of the copy of one at an address; errors name it as it was named."""
+    if not is_fetched(path):
+        if "://" in path:
+            raise PoiError(
+                f"pois.path is {path}: name a local file, hf://datasets/OWNER/NAME, or one of {offered()} and a path"
+            )
+        yield path
+        return
+    _reader(path.partition("?")[0])  # before anything is fetched
+    if path.lower().endswith(".shp"):
+        raise PoiError(f"{path} is one of several files: name a .zip of them, or a .gpkg")
+    try:
+        copy = str(copy_of(path, identity, MOST_BYTES))
+    except (SourceError, InputError) as error:
+        raise PoiError(f"cannot read the places file: {error}; see pois.path") from None
+    try:
+        yield copy
+    except PoiError as error:
+        raise PoiError(str(error).replace(copy, redact(path))) from None
 
 
 def _digest(file: BufferedReader, path: str) -> str:
@@ -137,8 +163,6 @@ def _file(collector: Collector, sha256: str, origin: str | None = None) -> PoiFi
 @contextmanager
 def _opened(path: str) -> Iterator[BufferedReader]:
     """The open file; errors while it is read become a :class:`PoiError` that names it."""
-    if "://" in path:
-        raise PoiError(f"pois.path is {path}, and can only be a local file or hf://datasets/OWNER/NAME")
     try:
         status = Path(path).stat()
         mode = status.st_mode

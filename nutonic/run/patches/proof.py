@@ -54,7 +54,7 @@ from nutonic.sources.annotators.answers import Answers
 from nutonic.sources.annotators.batches import Pending, pending
 from nutonic.sources.osm.index import build_index, info_of
 from nutonic.sources.osm.overpass import Overpass
-from nutonic.sources.osm.source import Extract, Features
+from nutonic.sources.osm.source import Extract, Features, extract_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -286,7 +286,8 @@ def _map_again(plan: PlanFile, spec: PatchSpec, batches: Sequence[Batch], folder
     if spec.osm.source != "pbf":
         return _kept_map(plan, spec)
     name, inputs = Path(str(spec.osm.path)).name, plan.header.get("inputs") or {}
-    extract = next((Path(path) for path in inputs if Path(path).name == name), Path(str(spec.osm.path)))
+    there = next((Path(path) for path in inputs if Path(path).name == name), None)
+    extract = extract_of(spec.osm) if there is None else there
     grids = [grid_of(place, spec) for batch in batches for place in batch.places]
     boxes = [shapely.box(*box).buffer(1e-4) for box in map(lonlat_bounds, grids)]
     index = folder / "map.sqlite"

@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 from nutonic.core.model import Element
-from nutonic.errors import InputError
+from nutonic.errors import InputError, SourceError
+from nutonic.io.access import identity_of
+from nutonic.io.buckets.fetched import copy_of, is_fetched, offered
 from nutonic.io.objects import Store
 from nutonic.recipe.osm import Osm
 from nutonic.sources.osm.index import elements_in, info_of, reading
@@ -86,6 +88,29 @@ class Extract:
     def needs(self) -> Needs:
         """The index; osmium was needed to make it, and is not to read it."""
         return Needs(files=(str(self.index.absolute()),))
+
+
+#: No extract is larger, in bytes: that of the whole planet has 90 GB.
+_LARGEST = 2**37
+
+
+def extract_of(osm: Osm) -> Path:
+    """The extract that a recipe names, on this disk: one at an address is fetched, once in a session, which removes it.
+
+    Raises
+    ------
+    InputError
+        If it cannot be had.
+    """
+    path = str(osm.path)
+    if not is_fetched(path):
+        if "://" in path:
+            raise InputError(f"osm.path is {path}: name a local file, or one of {offered()} and a path")
+        return Path(path)
+    try:
+        return copy_of(path, identity_of(osm), _LARGEST)
+    except SourceError as error:
+        raise InputError(f"cannot read the extract: {error}; see osm.path") from None
 
 
 def features_of(

@@ -12,6 +12,7 @@ from pathlib import Path, PurePosixPath
 from urllib.parse import urlsplit
 
 from nutonic.errors import InputError, Refused
+from nutonic.io.buckets.address import SHARED, is_object, refuse_misspelt
 from nutonic.io.files import of_windows
 from nutonic.secrets import holds_secret, redact, unnamed_keys
 from nutonic.sources.rasters.vrt import Placement, sources_of
@@ -19,13 +20,10 @@ from nutonic.sources.rasters.vrt import Placement, sources_of
 #: Suffixes of the formats that are read.
 SUFFIXES = (".tif", ".tiff", ".jp2", ".img")
 
-_READ = "GeoTIFF or COG, JPEG 2000 or .img files, a folder or a glob of them, a VRT of such, or an http(s) address"
+_READ = "GeoTIFF or COG, JPEG 2000 or .img files, a folder or a glob of them, a VRT of such, or an address (https://, s3://)"
 
 #: Suffixes of what is not read over the network.
 _ONLY_LOCAL = (".vrt", ".img", ".zip")
-
-#: How stores that have a scheme of their own are reached over HTTP.
-_OVER_HTTP = {"s3": "https://BUCKET.s3.amazonaws.com/…", "gs": "https://storage.googleapis.com/BUCKET/…"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +58,7 @@ def pieces_of(paths: Sequence[str], keep_query: Collection[str] = ()) -> tuple[P
 
 
 def _pieces(path: str, keep_query: Collection[str] = ()) -> Iterator[Piece]:
+    refuse_misspelt(path)
     if "://" in path or path.startswith("/vsi"):
         yield _address(path, keep_query)
         return
@@ -80,9 +79,9 @@ def _address(url: str, keep_query: Collection[str]) -> Piece:
     """A file at an address; whether it may be read is checked where it is."""
     parts, told = urlsplit(url), f"labels.path is {redact(url)[:120]}"
     suffix = PurePosixPath(parts.path).suffix.lower()
-    if parts.scheme not in ("http", "https"):
-        instead = _OVER_HTTP.get(parts.scheme, "a local path, or an http(s) address")
-        raise InputError(f"{told}: only http and https are read over the network; write {instead}")
+    if parts.scheme not in ("http", "https") and not is_object(url):
+        offered = ", ".join(("https://", *SHARED))
+        raise InputError(f"{told}: what is read over the network begins with one of {offered}; or write a local path")
     if suffix in _ONLY_LOCAL:
         raise InputError(f"{told}: no {suffix} file is read over the network; name GeoTIFFs")
     lacking = unnamed_keys(url, keep_query)

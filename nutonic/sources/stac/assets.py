@@ -8,13 +8,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urljoin
 
 from nutonic.core.grid import is_metric
 from nutonic.core.model import Asset, Json
 from nutonic.errors import GridError, InputError, ReadFailed, Refused
 from nutonic.io import signing
 from nutonic.io.access import Access
+from nutonic.io.buckets.address import joined
 from nutonic.secrets import holds_secret, query_keys, redact, unnamed_keys, without_queries
 from nutonic.sources.item import Item
 from nutonic.sources.pixels import PER_REFLECTANCE
@@ -158,20 +158,20 @@ def pinned(item: Item, keys: Iterable[str], harmless: Iterable[str] = ()) -> Jso
         return None
     content = {key: value for key, value in item.content.items() if key not in ("links", "assets")}
     assets = {key: item.content["assets"][key] for key in dict.fromkeys(keys)}
-    assets = {key: {**asset, "href": urljoin(item.base, str(asset["href"]))} for key, asset in assets.items()}
+    assets = {key: {**asset, "href": joined(item.base, str(asset["href"]))} for key, asset in assets.items()}
     kept: Json = without_queries({**content, "assets": assets, "links": []}, tuple(harmless))
     return kept
 
 
 def _href(item: Item, key: str, access: Access) -> tuple[str, str]:
     """Where to read an asset, and the href as a sidecar may show it."""
-    href = _readable(_asset(item, key))
+    href = _readable(_asset(item, key), access)
     if not href:
         raise InputError(f"asset {key!r} of item {item.called} has no href")
     if href.startswith(("file:", "/vsi")):
         raise _refused(item, key, href, ())
     if "://" in href or item.is_remote:
-        url = urljoin(item.base, href) if item.is_remote else href
+        url = joined(item.base, href) if item.is_remote else href
         url = signing.unsigned(url, access.sign) if unnamed_keys(url, access.keep_query) else url
         lacking = unnamed_keys(url, access.keep_query)
         if lacking or holds_secret(url):
@@ -193,15 +193,24 @@ def _refused(item: Item, key: str, href: str, lacking: Sequence[str]) -> Refused
     )
 
 
-def _readable(content: Json) -> str:
-    """An asset's href; where that is of a scheme that is not read, such as s3, an alternate one over HTTP."""
+def _readable(content: Json, access: Access) -> str:
+    """An asset's href; of several the first that may be read, those over HTTP before others, such as one of s3."""
     alternate = content.get("alternate")
     others = list(alternate.values()) if isinstance(alternate, dict) else []
     hrefs = [each.get("href") for each in (content, *others) if isinstance(each, dict)]
     known = [href for href in hrefs if isinstance(href, str) and href]
     if not known or not re.match(r"[a-z][a-z0-9+.-]*://", known[0], re.IGNORECASE):  # a relative one is read as it is
         return known[0] if known else ""
-    return next((href for href in known if href.lower().startswith(("http://", "https://"))), known[0])
+    known.sort(key=lambda href: not href.lower().startswith(("http://", "https://")))
+    return next((href for href in known if _is_allowed(href, access)), known[0])
+
+
+def _is_allowed(url: str, access: Access) -> bool:
+    try:
+        access.check(url)
+    except Refused:
+        return False
+    return True
 
 
 def _check(item: Item, key: str, url: str, access: Access) -> None:

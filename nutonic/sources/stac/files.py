@@ -1,15 +1,18 @@
-"""A STAC catalogue on disk, as items with footprints."""
+"""A STAC catalogue of files, on disk or in an object store, as items with footprints."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 from nutonic.core.model import Json
-from nutonic.errors import InputError
+from nutonic.errors import InputError, SourceError
+from nutonic.io.access import Identity
+from nutonic.io.buckets.address import is_object, joined
+from nutonic.io.buckets.fetched import copy_of
 from nutonic.io.files import read_regular
 from nutonic.sources.item import Item, Sieve
 from nutonic.sources.stac.documents import JSONError, loads
@@ -22,8 +25,15 @@ MOST_FILES, MOST_BYTES = 100_000, 2**30
 _DEEPEST = 8
 
 
-def read_items(path: str) -> list[Item]:
-    """All items of a local catalogue: an ItemCollection, NDJSON, one item, or a catalog.json with links.
+def is_api(url: str) -> bool:
+    """Whether a catalogue is asked, as an API over HTTP is, and not read whole, as files are."""
+    return "://" in url and not is_object(url)
+
+
+def read_items(path: str, identity: Identity | None = None) -> list[Item]:
+    """All items of a catalogue of files: an ItemCollection, NDJSON, one item, or a catalog.json with links.
+
+    It lies on a disk, or in an object store, where `identity` asks for it.
 
     Items without an id, a time, a footprint or assets are left out; see :class:`nutonic.sources.item.Sieve`.
 
@@ -34,30 +44,51 @@ def read_items(path: str) -> list[Item]:
         is an item; the message names one.
     """
     sieve = Sieve(path)
-    items = list(sieve.items((content, str(folder)) for content, folder in _Walk().documents(Path(path))))
+    walk = _Walk(identity or Identity())
+    documents = walk.documents(path if is_object(path) else Path(path))
+    items = list(sieve.items((content, _base(place)) for content, place in documents))
     sieve.close()
     return items
+
+
+#: A file of a catalogue: on disk, or the address of an object.
+_Place = Path | str
+
+
+def _base(place: _Place) -> str:
+    """What hrefs in a file are relative to."""
+    return place if isinstance(place, str) else str(place.parent)
 
 
 @dataclass(slots=True)
 class _Walk:
     """The files of one catalogue: each is read once, and there are only so many of them, of so many bytes."""
 
+    identity: Identity
     seen: set[str] = field(default_factory=set)
     bytes_left: int = field(default_factory=lambda: MOST_BYTES)
 
-    def read(self, path: Path) -> bytes:
+    def read(self, place: _Place) -> bytes:
         """The content of a file."""
         try:
-            content = read_regular(path, self.bytes_left)
+            content = read_regular(self.here(place), self.bytes_left)
         except OSError as error:
-            raise _unreadable(path, error) from None
+            raise _unreadable(place, error) from None
         self.bytes_left -= len(content)
         return content
 
-    def documents(self, path: Path, depth: int = 0) -> Iterator[tuple[Json, Path]]:
-        """The items of a file and of those that it links to, with the folders that their hrefs are relative to."""
-        real = os.path.realpath(path)
+    def here(self, place: _Place) -> Path:
+        """The file on this disk; an object is fetched."""
+        if isinstance(place, Path):
+            return place
+        try:
+            return copy_of(place, self.identity, self.bytes_left)
+        except SourceError as error:
+            raise InputError(f"cannot read the catalogue: {error}; see imagery.url") from None
+
+    def documents(self, place: _Place, depth: int = 0) -> Iterator[tuple[Json, _Place]]:
+        """The items of a file and of those that it links to, with the files that they are in."""
+        real = place if isinstance(place, str) else os.path.realpath(place)
         if real in self.seen:
             return
         if len(self.seen) >= MOST_FILES:
@@ -65,56 +96,63 @@ class _Walk:
                 f"the catalogue links to more than {MOST_FILES:,} files: write its items into one, as NDJSON"
             )
         self.seen.add(real)
-        for document in _json(path, self):
-            yield from self._items(document, path, depth)
+        for document in _json(place, self):
+            yield from self._items(document, place, depth)
 
-    def _items(self, document: Any, path: Path, depth: int) -> Iterator[tuple[Json, Path]]:
+    def _items(self, document: Any, place: _Place, depth: int) -> Iterator[tuple[Json, _Place]]:
         if isinstance(document, list) and all(isinstance(item, dict) for item in document):
-            yield from ((item, path.parent) for item in document)
+            yield from ((item, place) for item in document)
             return
         kind = document.get("type") if isinstance(document, dict) else None
         if kind == "FeatureCollection":
             items = document.get("features")
             if not isinstance(items, list):
-                raise InputError(f"{path} has no list of features: it is not a STAC ItemCollection")
-            yield from ((item, path.parent) for item in items)
+                raise InputError(f"{place} has no list of features: it is not a STAC ItemCollection")
+            yield from ((item, place) for item in items)
         elif kind == "Feature":
-            yield document, path.parent
+            yield document, place
         elif kind in ("Catalog", "Collection"):
-            yield from self._linked(document, path, depth)
+            yield from self._linked(document, place, depth)
         else:
             raise InputError(
-                f"{path} is not a STAC catalogue: its type is {kind!r:.80}, not FeatureCollection, Feature or Catalog"
+                f"{place} is not a STAC catalogue: its type is {kind!r:.80}, not FeatureCollection, Feature or Catalog"
             )
 
-    def _linked(self, document: Json, path: Path, depth: int) -> Iterator[tuple[Json, Path]]:
+    def _linked(self, document: Json, place: _Place, depth: int) -> Iterator[tuple[Json, _Place]]:
         links = document.get("links")
         for link in links if isinstance(links, list) else []:
             if isinstance(link, dict) and link.get("rel") in ("item", "child"):
                 if depth > _DEEPEST:
-                    raise InputError(f"{path} is more than {_DEEPEST} catalogues deep: name one of those below it")
-                href = str(link.get("href", ""))
-                if "://" in href:
-                    raise InputError(f"{path} links to {href}: a local catalogue can only link to files beside it")
-                yield from self.documents(path.parent / href, depth + 1)
+                    raise InputError(f"{place} is more than {_DEEPEST} catalogues deep: name one of those below it")
+                yield from self.documents(_beside(place, str(link.get("href", ""))), depth + 1)
 
 
-def _json(path: Path, walk: _Walk) -> list[Any]:
+def _beside(place: _Place, href: str) -> _Place:
+    """The file that a catalogue links to: one of its own disk, or of its own bucket."""
+    if isinstance(place, Path):
+        if "://" not in href:
+            return place.parent / href
+    elif (at := joined(place, href)).startswith(place[: place.index("/", len("az://")) + 1]):
+        return at
+    raise InputError(f"{place} links to {href}: a catalogue of files can only link to files beside it")
+
+
+def _json(place: _Place, walk: _Walk) -> list[Any]:
     """The JSON document of a file, or one per line; the items of a GeoParquet file."""
-    if path.suffix.lower() in (".parquet", ".geoparquet"):
-        return list(read_geoparquet(path))
-    content = walk.read(path)
+    if PurePath(place).suffix.lower() in (".parquet", ".geoparquet"):
+        return list(read_geoparquet(walk.here(place)))
+    content = walk.read(place)
     try:
         return [loads(content)]
     except JSONError as whole:
         try:
             return [loads(line) for line in content.splitlines() if line.strip()]
         except JSONError:
-            raise InputError(f"{path} is neither JSON nor NDJSON: {whole}") from None
+            raise InputError(f"{place} is neither JSON nor NDJSON: {whole}") from None
 
 
-def _unreadable(path: Path, error: OSError) -> InputError:
+def _unreadable(place: _Place, error: OSError) -> InputError:
     return InputError(
-        f"cannot read the catalogue {path}: {(error.strerror or 'unreadable').lower()}; see imagery.url (an address begins "
+        f"cannot read the catalogue {place}: {(error.strerror or 'unreadable').lower()}; see imagery.url (an address begins "
         "with https://)"
     )

@@ -13,6 +13,7 @@ import orjson
 
 from nutonic.core.model import Json
 from nutonic.errors import InputError
+from nutonic.io.buckets.address import refuse_misspelt
 from nutonic.sources.item import Item, Sieve
 
 #: What the messages call where items came from.
@@ -145,6 +146,7 @@ def settled(url: Any, collection: str, items: Any) -> tuple[str, str, Given | No
             raise InputError(f"url is {url!r:.60}: give the address or the path of a STAC catalogue, or items=")
         if url and not collection:
             raise InputError("collection is not given: say which collection of the catalogue")
+        refuse_misspelt(str(url))
         local = url and "://" not in str(url)
         return str(Path(url).expanduser()) if local else str(url), collection, None
     if url:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +17,8 @@ from nutonic.core.model import Asset, Band, Json, Scene, Timeline
 from nutonic.core.showing import Shown, place
 from nutonic.core.times import Interval, Time, as_interval, utc_text
 from nutonic.io import signing
-from nutonic.io.access import Access, access_for
+from nutonic.io.access import Access, access_for, identity_of
+from nutonic.io.buckets.inputs import Credentials, credentials_of
 from nutonic.recipe.inputs import AssetBand, Imagery
 from nutonic.sources.cost import SourceCost, Workload, files_cost
 from nutonic.sources.engines.engine import Engine, packages_of, require_engine
@@ -75,9 +76,16 @@ class StacSource(Shown, SourceDefaults):
     sign: str | None = None
     """``"planetary-computer"``: sign addresses where they are read. Of the Planetary Computer itself that is known."""
     allow_hosts: tuple[str, ...] = ()
-    """Hosts that files may be read from besides the catalogue's own; see :class:`nutonic.io.access.Access`."""
+    """Hosts, and buckets (``s3://bucket``), that files may be read from besides the catalogue's own; see
+    :class:`nutonic.io.access.Access`."""
     keep_query: tuple[str, ...] = ()
     """Keys of queries in hrefs that anybody may know, such as ``versionId``; an href with any other is refused."""
+    unsigned: bool = False
+    """Whether objects of stores are read without credentials, as those of public buckets."""
+    requester_pays: bool = False
+    """Whether who reads pays for it, as S3's buckets want it of which the reader pays."""
+    bearer: Mapping[str, str] = field(default_factory=dict, hash=False)
+    """Hosts that want a token, and the environment variable that holds it."""
     masks: tuple[str, ...] = ()
     """Assets of classes beside the bands, such as ``scl``: uint8, 0 where there is none, by nearest neighbour."""
     judged_by: Band | None = None
@@ -126,6 +134,9 @@ class StacSource(Shown, SourceDefaults):
             sign=imagery.sign,
             allow_hosts=imagery.allow_hosts,
             keep_query=imagery.keep_query,
+            unsigned=imagery.unsigned,
+            requester_pays=imagery.requester_pays,
+            bearer=imagery.bearer,
         )
 
     def with_masks(self, names: Sequence[str]) -> StacSource:
@@ -135,7 +146,13 @@ class StacSource(Shown, SourceDefaults):
     @property
     def access(self) -> Access:
         """What may be read, and how it is signed."""
-        return access_for(self.url, self.allow_hosts, KNOWN_HOSTS, self.sign or self._catalogue.sign, self.keep_query)
+        sign, identity = self.sign or self._catalogue.sign, identity_of(self)
+        return access_for(self.url, self.allow_hosts, KNOWN_HOSTS, sign, self.keep_query, identity)
+
+    @property
+    def account(self) -> Credentials | None:
+        """What stores and hosts want of who reads their files; None for nothing."""
+        return credentials_of(self.access)
 
     @property
     def _catalogue(self) -> Catalogue:

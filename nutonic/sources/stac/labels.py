@@ -22,7 +22,8 @@ from nutonic.core.showing import Shown, place
 from nutonic.core.times import Interval, Time, as_interval
 from nutonic.errors import FileMissing, Gone, InputError
 from nutonic.io import signing
-from nutonic.io.access import Access, access_for
+from nutonic.io.access import Access, access_for, identity_of
+from nutonic.io.buckets.inputs import Credentials, credentials_of
 from nutonic.io.session import current
 from nutonic.recipe.inputs import Labels
 from nutonic.sources.item import Item, Unusable, period, year_of
@@ -69,6 +70,9 @@ class StacLabels(Shown, SourceDefaults):
     """As of :class:`nutonic.StacSource`."""
     allow_hosts: tuple[str, ...] = ()
     keep_query: tuple[str, ...] = ()
+    unsigned: bool = False
+    requester_pays: bool = False
+    bearer: Mapping[str, str] = field(default_factory=dict)
     """As of :class:`nutonic.StacSource`."""
 
     def _facts(self) -> Json:
@@ -99,15 +103,22 @@ class StacLabels(Shown, SourceDefaults):
             sign=labels.sign,
             allow_hosts=labels.allow_hosts,
             keep_query=labels.keep_query,
+            unsigned=labels.unsigned,
+            requester_pays=labels.requester_pays,
+            bearer=labels.bearer,
         )
 
     @property
     def access(self) -> Access:
         """What may be read, and how it is signed."""
         home = self.url if self.items is None else self.items.home
-        return access_for(
-            self.url, self.allow_hosts, KNOWN_HOSTS, self.sign or catalogue_at(home).sign, self.keep_query
-        )
+        sign, identity = self.sign or catalogue_at(home).sign, identity_of(self)
+        return access_for(self.url, self.allow_hosts, KNOWN_HOSTS, sign, self.keep_query, identity)
+
+    @property
+    def account(self) -> Credentials | None:
+        """What stores and hosts want of who reads their files; None for nothing."""
+        return credentials_of(self.access)
 
     @property
     def table(self) -> ClassTable:

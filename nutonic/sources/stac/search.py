@@ -14,7 +14,7 @@ from nutonic.io.access import Access
 from nutonic.sources.item import Item, Sieve
 from nutonic.sources.missing import Miss, in_words, passed_over
 from nutonic.sources.neighbourhoods import Neighbourhood, searched
-from nutonic.sources.stac.files import read_items
+from nutonic.sources.stac.files import is_api, read_items
 from nutonic.sources.stac.given import Given
 
 # Only who asks a server needs pystac-client.
@@ -40,8 +40,8 @@ class Search:
 
     @property
     def is_local(self) -> bool:
-        """Whether all items are at hand: they were given, or are a catalogue on disk."""
-        return self.given is not None or "://" not in self.url
+        """Whether all items are at hand: they were given, or are a catalogue of files."""
+        return self.given is not None or not is_api(self.url)
 
 
 def neighbourhoods(search: Search, lon: np.ndarray, lat: np.ndarray, extent_m: float) -> Iterator[Neighbourhood]:
@@ -73,7 +73,7 @@ def _at_hand(search: Search) -> list[Item] | None:
         return search.given.items()
     if not search.url:
         raise InputError("no catalogue is given: give its address or its path as url=, or items=")
-    return read_items(search.url) if search.is_local else None
+    return read_items(search.url, search.access.identity) if search.is_local else None
 
 
 def _items(search: Search, boxes: list[Box], sieve: Sieve) -> list[Item]:
