@@ -6,7 +6,7 @@ import ipaddress
 import re
 import socket
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Protocol
 from urllib.parse import SplitResult, urlsplit
 
@@ -40,6 +40,10 @@ class Identity:
     """Hosts, as in :class:`Access`, that are shown a token, and the environment variable that holds it."""
 
 
+#: Who says nothing of it: objects are asked for with the credentials of each process.
+ANYBODY = Identity()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Access:
     """What a source may read, and how its addresses are signed. Holds no secret; travels with tasks."""
@@ -51,7 +55,7 @@ class Access:
     """``"planetary-computer"``, or None for none."""
     keep_query: tuple[str, ...] = ()
     """Keys of queries in hrefs that may be kept with a plan; an href with any other is not read."""
-    identity: Identity = field(default_factory=lambda: Identity())
+    identity: Identity = ANYBODY
     """What servers are shown of who asks."""
 
     def check(self, url: str) -> None:
@@ -128,7 +132,7 @@ def access_for(
     known: Iterable[str],
     sign: str | None,
     keep_query: Iterable[str] = (),
-    identity: Identity | None = None,
+    identity: Identity = ANYBODY,
 ) -> Access:
     """What may be read beside a catalogue: its own host, known hosts of its files, and those that a recipe lists."""
     own = [_bucket(url)] if is_object(url) else []
@@ -138,7 +142,6 @@ def access_for(
         at_home = parts.scheme in _PORTS and parts.port in (None, _PORTS[parts.scheme])
         meant = host == "localhost" or _is_private_literal(host)  # written by the user, as an address
         own = [host if at_home and not meant else _with_port(parts)]
-    identity = identity or Identity()
     trusted = [*allow, *(host for host, _ in identity.bearer)]  # a host that is shown a token
     listed = (entry if is_object(entry) else entry.lower() for entry in trusted)
     hosts = tuple(dict.fromkeys([*own, *known, *listed]))

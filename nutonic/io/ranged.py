@@ -326,7 +326,7 @@ def _no_raster(answer: Answer) -> str | None:
 def _no_range(answer: Answer, *, span: _Span, head: _Head) -> str | None:
     """What is wrong with an answer that should be a range; of a file that has another size now none need be there."""
     if answer.status == 416:
-        return "416" if _size(answer) in (None, head.size) else None
+        return "416" if size_of(answer) in (None, head.size) else None
     return wrong_range(answer, span)
 
 
@@ -352,7 +352,7 @@ def _told(answer: Answer) -> tuple[int, int, int] | None:
     return (int(match[1]), int(match[2]), int(match[3])) if match else None
 
 
-def _size(answer: Answer) -> int | None:
+def size_of(answer: Answer) -> int | None:
     """Bytes of the whole file, as an answer tells them."""
     match = re.fullmatch(
         r"bytes\s+[\d-]*\*?/(\d{1,20})", answer.headers.get("content-range", ""), re.ASCII | re.IGNORECASE
@@ -363,4 +363,4 @@ def _size(answer: Answer) -> int | None:
 def validators_of(answer: Answer) -> Validators:
     """What a server says of the file that an answer is a part of."""
     etag, modified = answer.headers.get("etag"), answer.headers.get("last-modified")
-    return Validators(size=_size(answer) or 0, etag=etag, modified=modified)
+    return Validators(size=size_of(answer) or 0, etag=etag, modified=modified)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import tempfile
 import threading
 from functools import partial
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import BinaryIO
 from urllib.parse import unquote, urlsplit
 
@@ -15,7 +16,7 @@ from nutonic.io.atomic import disk_errors
 from nutonic.io.buckets.address import SHARED, is_object
 from nutonic.io.cache import SingleFlightCache
 from nutonic.io.http import Answer, Request
-from nutonic.io.ranged import Validators, validators_of, wrong_range
+from nutonic.io.ranged import Validators, size_of, validators_of, wrong_range
 from nutonic.io.session import SessionThreads, current
 from nutonic.secrets import holds_secret, query_keys, redact
 
@@ -43,6 +44,7 @@ def copy_of(url: str, identity: Identity, most: int) -> Path:
     if query_keys(url) or holds_secret(url):
         raise Refused(f"{redact(url)[:200]}: give addresses without a user, a query, a signature or a token")
     access = access_for(url, (), (), None, (), identity)
+    access.check(url)
     copies = current().resource(_Copies)
     return copies.get((url, access), partial(copies.made, url, access, most))
 
@@ -60,9 +62,10 @@ class _Copies(SingleFlightCache[tuple[str, Access], Path]):
         self._folder = tempfile.TemporaryDirectory(prefix="nutonic-")
 
     def made(self, url: str, access: Access, most: int) -> Path:
-        folder = Path(tempfile.mkdtemp(dir=self._folder.name))
-        name = url.rpartition("/")[2] if is_object(url) else unquote(PurePosixPath(urlsplit(url).path).name)
-        path = folder / (name.replace("/", "_") or "file")
+        """A copy of what is there now."""
+        name = url.rpartition("/")[2] if is_object(url) else unquote(urlsplit(url).path.rpartition("/")[2])
+        # Its suffix says what it is; of the rest not more than any disk takes.
+        path = Path(tempfile.mkdtemp(dir=self._folder.name), re.sub(r"[^\w.-]", "_", f"_{name}"[-100:]))
         with disk_errors(path), path.open("wb") as file:
             _fetch(url, access, most, file)
         return path
@@ -106,4 +109,6 @@ def _part(url: str, span: tuple[int, int]) -> Request:
 
 
 def _wrong(answer: Answer, *, span: tuple[int, int]) -> str | None:
-    return None if answer.status == 416 else wrong_range(answer, span)
+    if answer.status == 416:
+        return None if size_of(answer) in (None, 0) else "416"
+    return wrong_range(answer, span)

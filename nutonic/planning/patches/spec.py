@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from nutonic.chips.scene.policy import TagPolicy, parse
-from nutonic.io.access import Identity, identity_of
+from nutonic.io.access import ANYBODY, Identity, identity_of
 from nutonic.recipe.annotation import Captions
 from nutonic.recipe.card import Card
 from nutonic.recipe.inputs import Imagery
@@ -53,7 +53,7 @@ class PatchSpec:
     @property
     def identity(self) -> Identity:
         """Who asks for the places file, where that is at an address."""
-        return Identity() if self.patches.around is None else identity_of(self.patches.around)
+        return ANYBODY if self.patches.around is None else identity_of(self.patches.around)
 
 
 def resolve_patches(recipe: PatchRecipe) -> PatchSpec:

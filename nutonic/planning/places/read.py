@@ -16,7 +16,7 @@ from typing import BinaryIO
 
 from nutonic.core.model import Reject
 from nutonic.errors import InputError, PoiError, SourceError
-from nutonic.io.access import Identity, identity_of
+from nutonic.io.access import ANYBODY, Identity, identity_of
 from nutonic.io.buckets.fetched import copy_of, is_fetched, offered
 from nutonic.io.files import of_windows
 from nutonic.planning.places import hub as pois_hub
@@ -95,7 +95,7 @@ def read_pois(pois: Pois) -> PoiFile:
         return _file(_collect(reader(content, path, pois), pois, "line" if lined else "row"), sha256)
 
 
-def file_sha256(path: str, identity: Identity | None = None) -> str:
+def file_sha256(path: str, identity: Identity = ANYBODY) -> str:
     """SHA-256 (hex) that changes with a places file; `identity` is who asks for one at an address, where it is fetched.
 
     For a dataset on the Hub it covers repository, commit and path, since a commit fixes its files and their content. That
@@ -103,7 +103,7 @@ def file_sha256(path: str, identity: Identity | None = None) -> str:
     """
     if pois_hub.is_address(path):
         return pois_hub.resolve(path).sha256()
-    with _local(path, identity or Identity()) as here, _opened(here) as file:
+    with _local(path, identity) as here, _opened(here) as file:
         return _digest(file, here)
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from nutonic.core.model import Json
 from nutonic.errors import InputError, SourceError
-from nutonic.io.access import Identity
+from nutonic.io.access import ANYBODY, Identity
 from nutonic.io.buckets.address import is_object, joined
 from nutonic.io.buckets.fetched import copy_of
 from nutonic.io.files import read_regular
@@ -30,7 +30,7 @@ def is_api(url: str) -> bool:
     return "://" in url and not is_object(url)
 
 
-def read_items(path: str, identity: Identity | None = None) -> list[Item]:
+def read_items(path: str, identity: Identity = ANYBODY) -> list[Item]:
     """All items of a catalogue of files: an ItemCollection, NDJSON, one item, or a catalog.json with links.
 
     It lies on a disk, or in an object store, where `identity` asks for it.
@@ -44,7 +44,7 @@ def read_items(path: str, identity: Identity | None = None) -> list[Item]:
         is an item; the message names one.
     """
     sieve = Sieve(path)
-    walk = _Walk(identity or Identity())
+    walk = _Walk(identity)
     documents = walk.documents(path if is_object(path) else Path(path))
     items = list(sieve.items((content, _base(place)) for content, place in documents))
     sieve.close()
