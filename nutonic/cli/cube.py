@@ -16,8 +16,7 @@ from nutonic.core.model import Json
 from nutonic.cube.accessor import open_zarr
 from nutonic.cube.cog import refuse_foreign_cogs, save_cogs
 from nutonic.cube.compose import ComposedCube, compose
-from nutonic.cube.save import save_cube
-from nutonic.cube.stores.saving import is_saved, refuse_foreign_store
+from nutonic.cube.save import is_saved, refuse_foreign_cube, save_cube
 from nutonic.errors import InputError
 from nutonic.io.atomic import refuse_unwritable, refuse_within
 from nutonic.io.buckets.address import Address, Place
@@ -74,7 +73,7 @@ def save_recipe_cube(
     if cogs is not None:
         refuse_foreign_cogs(composed.cube, cogs)
     say(_parts(composed), aside=aside)
-    existed = _is_there(out) and not overwrite
+    existed = is_saved(out) and not overwrite
     with _computed_by(cluster) as client, tile_progress() as progress:
         proofs = [ProvedWorkers(client, out)] if client is not None and isinstance(out, Address) else []
         path = save_cube(composed.cube, out, overwrite=overwrite, callbacks=[*proofs, progress])
@@ -89,7 +88,7 @@ def save_recipe_cube(
 def _refuse(out: Place, cogs: Place | None, *, overwrite: bool) -> None:
     """Raise where nothing may be written, or can be, before any work."""
     if isinstance(out, Address):
-        refuse_foreign_store(out)
+        refuse_foreign_cube(out)
     elif overwrite or not out.exists():
         refuse_unwritable(out)
     if cogs is None:
@@ -103,10 +102,6 @@ def _refuse(out: Place, cogs: Place | None, *, overwrite: bool) -> None:
     if isinstance(out, Path) and Path(os.path.realpath(out)) in Path(os.path.realpath(cogs / "picture.tif")).parents:
         raise InputError(within)
     refuse_unwritable(cogs)
-
-
-def _is_there(out: Place) -> bool:
-    return is_saved(out) if isinstance(out, Address) else out.exists()
 
 
 def _area(text: str | None) -> tuple[float, ...] | str | None:

@@ -25,7 +25,7 @@ from nutonic.cli.ending import (
 from nutonic.cli.init import init
 from nutonic.cli.keys import catalogue, schema
 from nutonic.cli.lacks import open_standard_streams, refuse_lacks
-from nutonic.cli.paths import PathOf, PlaceOf
+from nutonic.cli.paths import CubeOf, PathOf, PlaceOf
 from nutonic.inert import inert
 from nutonic.io.atomic import BESIDE
 from nutonic.io.buckets.address import Place
@@ -271,7 +271,7 @@ def build(
 @click.argument("recipe", type=PathOf())
 @click.option(
     "--out",
-    type=PlaceOf(output=True, beside=BESIDE),
+    type=CubeOf(output=True, beside=BESIDE),
     required=True,
     help="The cube, such as cube.zarr or s3://bucket/cube.zarr.",
 )

@@ -9,7 +9,7 @@ import click
 
 from nutonic.errors import InputError
 from nutonic.io.atomic import refuse_overlong
-from nutonic.io.buckets.address import Address, path_of, place_of
+from nutonic.io.buckets.address import Address, Place, path_of, place_of
 
 
 class PathOf(click.Path):
@@ -38,7 +38,19 @@ class PlaceOf(PathOf):
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """The path or the address; raises InputError of an address that is none."""
-        place = place_of(value) if isinstance(value, str) else value
-        if isinstance(place, Address) and place.scheme == "memory":
+        place = self._place_of(value) if isinstance(value, str) else value
+        if isinstance(place, Address) and place.scheme.endswith("memory"):
             raise InputError(f"{place} is gone when this command ends: name a folder or an object store")
         return place if isinstance(place, Address) else super().convert(value, param, ctx)
+
+    def _place_of(self, value: str) -> Place:
+        return place_of(value)
+
+
+class CubeOf(PlaceOf):
+    """Where a cube goes: also an address of a repository of Icechunk."""
+
+    def _place_of(self, value: str) -> Place:
+        from nutonic.cube.save import cube_place_of
+
+        return cube_place_of(value)

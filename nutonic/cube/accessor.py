@@ -150,15 +150,28 @@ class NutonicBackend(BackendEntrypoint):
 
 
 def _as_store(path: str | Path) -> Any:
-    """An address of a store as what zarr reads it from; a path, and what xarray itself opens, as it is."""
-    from nutonic.io.buckets.address import SCHEMES, Address, place_of
+    """An address as what zarr reads it from; a path, and what xarray itself opens, as it is."""
+    from nutonic.io.buckets.address import SCHEMES
 
-    place = place_of(path) if str(path).partition("://")[0].lower() in SCHEMES else path
-    if not isinstance(place, Address):
-        return path
+    scheme = str(path).partition("://")[0].lower()
+    return path if scheme.rpartition("+")[2] not in SCHEMES else _store_of(path)
+
+
+def _store_of(path: str | Place) -> Any:
+    """What zarr reads a saved cube from: a path, or a store of an address; InputError if there is none."""
+    from nutonic.cube.save import cube_place_of
+    from nutonic.cube.stores.transactions import is_repository, reading_store
     from nutonic.cube.stores.views import ObjectsBelow
+    from nutonic.errors import InputError
+    from nutonic.io.buckets.address import Address
+    from nutonic.io.objects import Store
 
-    return ObjectsBelow(place)
+    place = cube_place_of(path)
+    if isinstance(place, Address) and is_repository(place):
+        return reading_store(place)
+    if not Store(place).has("zarr.json"):
+        raise InputError(f"{place} is no saved cube: there is no zarr.json in it")
+    return ObjectsBelow(place) if isinstance(place, Address) else str(place)
 
 
 def open_zarr(path: str | Place, *, chunks: Any = "auto") -> xr.Dataset:
@@ -181,11 +194,4 @@ def open_zarr(path: str | Place, *, chunks: Any = "auto") -> xr.Dataset:
     StoreError
         If an object store does not give it.
     """
-    from nutonic.errors import InputError
-    from nutonic.io.buckets.address import place_of
-    from nutonic.io.objects import Store
-
-    place = place_of(path)
-    if not Store(place).has("zarr.json"):
-        raise InputError(f"{place} is no saved cube: there is no zarr.json in it")
-    return xr.open_dataset(str(place), engine=NutonicBackend, chunks={} if chunks == "auto" else chunks)
+    return xr.open_dataset(_store_of(path), engine=NutonicBackend, chunks={} if chunks == "auto" else chunks)

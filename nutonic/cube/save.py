@@ -19,7 +19,14 @@ from dask.base import tokenize
 from dask.highlevelgraph import HighLevelGraph
 
 from nutonic.core.callbacks import TileCallback, TilesSaved
-from nutonic.cube.stores.saving import Frame, save_into, writes_of
+from nutonic.cube.stores.saving import GROUP, Frame, refuse_foreign_store, save_into, writes_of
+from nutonic.cube.stores.transactions import (
+    PREFIX,
+    is_repository,
+    is_saved_in_repository,
+    refuse_foreign_repository,
+    save_in_repository,
+)
 from nutonic.cube.zarr import (
     CUBE_LOCK,
     CUBE_MARKER,
@@ -38,10 +45,11 @@ from nutonic.cube.zarr import (
     write_chunk,
     write_frame,
 )
-from nutonic.errors import CubeChanged, NotNutonic, StoreError
+from nutonic.errors import CubeChanged, InputError, NotNutonic, StoreError
 from nutonic.io.atomic import BESIDE, disk_errors, new_folder, refuse_unusable, refuse_within
 from nutonic.io.buckets.address import Address, Place, place_of
 from nutonic.io.files import exclusive
+from nutonic.io.objects import Store
 
 _log = logging.getLogger(__name__)
 
@@ -50,6 +58,10 @@ WINDOW = 2048
 
 #: By variable what a task does with a tile: the function, and what it takes between the pixels and where they begin.
 Writes = Mapping[str, tuple[Any, ...]]
+
+#: Whether a tile is saved already, by its path; and what becomes of what the tasks of some tiles gave.
+IsThere = Callable[[str], bool]
+Landed = Callable[[np.ndarray], None]
 
 
 def save_cube(
@@ -77,7 +89,8 @@ def save_cube(
         become shards of smaller chunks.
     path
         Where to put the cube: on a disk that all workers see, or an address in an object store such as
-        ``s3://bucket/cube.zarr``, which each process uses with its own credentials. If it is a link, the cube goes to the
+        ``s3://bucket/cube.zarr``, which each process uses with its own credentials; or, as ``icechunk+s3://bucket/cube``,
+        an Icechunk repository, whose branch ``main`` becomes the cube in one step. If it is a link, the cube goes to the
         link's target.
     overwrite
         Whether to replace another cube of nutonic's, or an unfinished one.
@@ -103,7 +116,7 @@ def save_cube(
     StoreError
         If another process on this machine is writing the cube, or if it cannot be written.
     """
-    place, prepared = place_of(path), prepare_cube(cube)
+    place, prepared = cube_place_of(path), prepare_cube(cube)
     if isinstance(place, Address):
         _save_in_store(prepared, place, callbacks, overwrite=overwrite)
         return place
@@ -125,15 +138,54 @@ def _save_on_disk(cube: xr.Dataset, path: Path, callbacks: Sequence[TileCallback
                     _refuse_foreign_content(final)
                     _place_frame(frame, partial, anew=overwrite)
                     writes = {name: (write_chunk, str(partial), name) for name in lazy_variables(cube)}
-                    _write_missing(cube, lambda chunk: (partial / chunk).is_file(), writes, callbacks)
+                    _save_missing(cube, lambda chunk: (partial / chunk).is_file(), lambda: writes, callbacks)
                     _finish(partial, final)
 
 
 def _save_in_store(cube: xr.Dataset, address: Address, callbacks: Sequence[TileCallback], *, overwrite: bool) -> None:
-    def write(frame: Frame, there: set[str]) -> None:
-        _write_missing(cube, there.__contains__, writes_of(frame, address, cube), callbacks)
+    def save(is_there: IsThere, writes: Callable[[], Writes], landed: Landed = _nothing) -> None:
+        _save_missing(cube, is_there, writes, callbacks, landed)
 
-    save_into(cube, address, write, overwrite=overwrite)
+    def write(frame: Frame, there: set[str]) -> None:
+        save(there.__contains__, lambda: writes_of(frame, address, cube))
+
+    if is_repository(address):
+        save_in_repository(cube, address, save, overwrite=overwrite)
+    else:
+        save_into(cube, address, write, overwrite=overwrite)
+
+
+def cube_place_of(where: str | Place) -> Place:
+    """The path or address that a user names of a cube; with ``icechunk+`` before its scheme that of a repository.
+
+    Raises
+    ------
+    InputError
+        If it is neither.
+    """
+    text = str(where)
+    if isinstance(where, Address) or not text.lower().startswith(PREFIX):
+        return place_of(where)
+    inner = place_of(text[len(PREFIX) :])
+    if not isinstance(inner, Address):
+        raise InputError(f"{PREFIX} goes before an address: write {PREFIX}s3://BUCKET/PATH")
+    return Address(f"{PREFIX}{inner.scheme}", inner.bucket, inner.path)
+
+
+def refuse_foreign_cube(address: Address) -> None:
+    """Raise :class:`NotNutonic` if what is at an address is not nutonic's, before any work."""
+    (refuse_foreign_repository if is_repository(address) else refuse_foreign_store)(address)
+
+
+def is_saved(place: Place) -> bool:
+    """Whether a cube, or something else, is there."""
+    if isinstance(place, Path):
+        return place.exists()
+    return is_saved_in_repository(place) if is_repository(place) else Store(place).has(GROUP)
+
+
+def _nothing(receipts: np.ndarray) -> None:
+    """What is put is there."""
 
 
 def _is_complete(frame: Path, final: Path) -> bool:
@@ -234,8 +286,12 @@ def _exclusive_writer(final: Path) -> Iterator[None]:
         yield
 
 
-def _write_missing(
-    cube: xr.Dataset, is_there: Callable[[str], bool], writes: Writes, callbacks: Sequence[TileCallback]
+def _save_missing(
+    cube: xr.Dataset,
+    is_there: IsThere,
+    writes: Callable[[], Writes],
+    callbacks: Sequence[TileCallback],
+    landed: Landed = _nothing,
 ) -> None:
     chunks = list(chunks_of(cube))
     remaining = [chunk for chunk in chunks if not is_there(chunk_path(chunk))]
@@ -243,7 +299,7 @@ def _write_missing(
     _report(callbacks, saved, len(chunks))
     for start in range(0, len(remaining), WINDOW):
         window = remaining[start : start + WINDOW]
-        _receipts(cube, window, writes).compute()
+        landed(_receipts(cube, window, writes()).compute())
         saved += len(window)
         _report(callbacks, saved, len(chunks))
 
@@ -255,7 +311,7 @@ def _report(callbacks: Sequence[TileCallback], saved: int, total: int) -> None:
 
 
 def _receipts(cube: xr.Dataset, window: Sequence[Chunk], writes: Writes) -> da.Array:
-    """One number per tile, from the task that writes the tile on the worker that computed it."""
+    """One receipt per tile, from the task that writes the tile on the worker that computed it."""
     arrays = {name: variable.data for name, variable in lazy_variables(cube).items()}
     starts = {name: [np.cumsum([0, *sizes]).tolist() for sizes in array.chunks] for name, array in arrays.items()}
     token = f"written-{tokenize([array.name for array in arrays.values()], window, list(writes.values()))}"

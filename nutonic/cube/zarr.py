@@ -99,12 +99,18 @@ def _georeference(cube: xr.Dataset) -> Json:
 
 def write_frame(cube: xr.Dataset, folder: Path) -> None:
     """Write all of a cube but the tiles of its lazy variables: marker, metadata, coordinates and loaded variables."""
+    with disk_errors(folder):
+        write_metadata(cube, folder)
+        (folder / CUBE_MARKER).write_bytes(CUBE_MARKER_BYTES)
+
+
+def write_metadata(cube: xr.Dataset, target: Any) -> None:
+    """The same without the marker, into a folder or whatever else zarr writes into."""
     encoding = {str(name): _layout(variable) for name, variable in lazy_variables(cube).items()}
-    with disk_errors(folder), warnings.catch_warnings():
+    with warnings.catch_warnings():
         # Consolidated metadata is not part of Zarr 3's specification yet; xarray opens faster with it, and warns without.
         warnings.filterwarnings("ignore", message="Consolidated metadata")
-        cube.to_zarr(folder, mode="w", zarr_format=3, consolidated=True, compute=False, encoding=encoding)
-        (folder / CUBE_MARKER).write_bytes(CUBE_MARKER_BYTES)
+        cube.to_zarr(target, mode="w", zarr_format=3, consolidated=True, compute=False, encoding=encoding)
 
 
 def lazy_variables(cube: xr.Dataset) -> dict[str, xr.DataArray]:
@@ -150,12 +156,17 @@ def chunk_path(chunk: Chunk) -> str:
 
 def write_chunk(pixels: np.ndarray, folder: str, name: str, start: tuple[int, ...]) -> np.ndarray:
     """Write one tile, wholly or not at all, and return its number of bytes before compression, (1,) int64."""
+    with disk_errors(Path(folder, name)):
+        write_chunk_into(f"{folder}/{name}", "", pixels, start)
+    return np.array([pixels.nbytes])
+
+
+def write_chunk_into(target: Any, name: str, pixels: np.ndarray, start: tuple[int, ...]) -> None:
+    """Write one tile of an array, by its name below whatever zarr writes into."""
     import zarr
 
-    with disk_errors(Path(folder, name)):
-        array = zarr.open_array(f"{folder}/{name}", mode="r+", zarr_format=3, config={"write_empty_chunks": True})
-        array[_slices(pixels, start)] = pixels
-    return np.array([pixels.nbytes])
+    array = zarr.open_array(target, path=name, mode="r+", zarr_format=3, config={"write_empty_chunks": True})
+    array[tuple(slice(at, at + size) for at, size in zip(start, pixels.shape, strict=True))] = pixels
 
 
 def encoded_chunk(pixels: np.ndarray, metadata: bytes, start: tuple[int, ...]) -> tuple[str, bytes]:
@@ -171,20 +182,14 @@ def encoded_chunk(pixels: np.ndarray, metadata: bytes, start: tuple[int, ...]) -
         Where the tile begins in the array.
     """
     import obstore
-    import zarr
     from obstore.store import MemoryStore
     from zarr.storage import ObjectStore
 
     memory = MemoryStore()
     obstore.put(memory, "zarr.json", metadata)
-    array = zarr.open_array(ObjectStore(memory), mode="r+", zarr_format=3, config={"write_empty_chunks": True})
-    array[_slices(pixels, start)] = pixels
+    write_chunk_into(ObjectStore(memory), "", pixels, start)
     (path,) = {entry["path"] for page in obstore.list(memory) for entry in page} - {"zarr.json"}
     return path, bytes(obstore.get(memory, path).bytes())
-
-
-def _slices(pixels: np.ndarray, start: tuple[int, ...]) -> tuple[slice, ...]:
-    return tuple(slice(at, at + size) for at, size in zip(start, pixels.shape, strict=True))
 
 
 # The files in a cube's folder

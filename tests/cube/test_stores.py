@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import os
 import pickle
 import signal
 from collections import Counter
@@ -45,19 +44,11 @@ BUCKET = "bucket"
 driver = partial(warm.run, "support.saving_driver")
 
 
-def use(monkeypatch, environment: dict[str, str]) -> None:
-    for name in [name for name in os.environ if name.startswith("AWS_")]:
-        monkeypatch.delenv(name)
-    for name, value in environment.items():
-        monkeypatch.setenv(name, value)
-    opened.cache_clear()
-
-
 @pytest.fixture(params=["seaweed", pytest.param("moto", marks=pytest.mark.exhaustive)])
 def bucket(request, monkeypatch):
     """A bucket, which this process and those that it starts may use."""
     found = request.getfixturevalue(request.param)
-    use(monkeypatch, found.environment)
+    found.use(monkeypatch)
     yield found
     opened.cache_clear()
 
@@ -109,7 +100,7 @@ def test_every_object_is_the_file_of_a_disk(there, tmp_path, steps, height, widt
 def test_a_cube_in_a_bucket_has_the_bytes_of_a_disk(bucket, name, folder, whole):
     address = f"s3://{BUCKET}/{name}"
     with bucket.before().running() as between, pytest.MonkeyPatch.context() as patch:
-        use(patch, {**bucket.environment, "AWS_ENDPOINT_URL": between.endpoint})
+        bucket.use(patch, AWS_ENDPOINT_URL=between.endpoint)
         nt.save_cube(cube_of(folder), address)
         asked = Counter("list" if "list-type" in path else verb for verb, path in between.requests)
         objects_but_tiles = len(whole) - 30
@@ -228,7 +219,7 @@ def test_killed_at_any_operation_it_goes_on(there, tmp_path, monkeypatch, sample
 def test_one_request_in_ten_fails(bucket, name, folder, whole, monkeypatch):
     address = f"s3://{BUCKET}/{name}"
     with bucket.before(share=0.1).running() as between:
-        use(monkeypatch, {**bucket.environment, "AWS_ENDPOINT_URL": between.endpoint})
+        bucket.use(monkeypatch, AWS_ENDPOINT_URL=between.endpoint)
         nt.save_cube(cube_of(folder), address)
         np.testing.assert_array_equal(nt.open_zarr(address)["red"], cube_of(folder)["red"])
     assert between.faults.total() > 5
@@ -304,7 +295,7 @@ def test_tiles_that_went_elsewhere_are_missed(there, monkeypatch):
 @pytest.mark.exhaustive
 def test_a_server_without_conditions_is_refused(moto, name, monkeypatch):
     with moto.before(without_conditions=True).running() as between:
-        use(monkeypatch, {**moto.environment, "AWS_ENDPOINT_URL": between.endpoint})
+        moto.use(monkeypatch, AWS_ENDPOINT_URL=between.endpoint)
         with pytest.raises(StoreError, match="ignores conditional writes"):
             nt.save_cube(made(1, 20, 20, 16), f"s3://{BUCKET}/{name}")
     assert moto.tree(name) == {}
@@ -319,7 +310,7 @@ def test_a_server_without_conditions_is_refused(moto, name, monkeypatch):
     ],
 )
 def test_what_a_store_refuses_is_told_in_a_sentence(seaweed, name, monkeypatch, changed, bucket_name, words):
-    use(monkeypatch, {**seaweed.environment, **changed})
+    seaweed.use(monkeypatch, **changed)
     monkeypatch.setattr("nutonic.io.buckets.bucket._RETRY", {"max_retries": 0})
     monkeypatch.setattr("nutonic.io.buckets.bucket._ATTEMPTS", 1)
     address = f"s3://{bucket_name}/{name}"
@@ -338,9 +329,9 @@ def test_a_worker_without_credentials_says_so_before_the_first_tile(bucket, name
     with cluster(tmp_path / "dask") as found, Client(found.address) as client:
         nt.save_cube(cube_of(folder), address, callbacks=[ProvedWorkers(client, place_of(address))])
         assert bucket.tree(name) == whole
-    use(monkeypatch, {**bucket.environment, "AWS_SECRET_ACCESS_KEY": "not-the-secret"})
+    bucket.use(monkeypatch, AWS_SECRET_ACCESS_KEY="not-the-secret")
     with cluster(tmp_path / "other") as found:
-        use(monkeypatch, bucket.environment)
+        bucket.use(monkeypatch)
         with Client(found.address) as client:
             proof = ProvedWorkers(client, place_of(f"{address}-2"))
             with pytest.raises(InputError, match=r"worker tcp.* is denied"):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import os
 from functools import partial
 from pathlib import Path
 
@@ -32,16 +31,8 @@ BUCKET = "bucket"
 def bucket(request, monkeypatch):
     """A bucket, which this process and those that it starts may use."""
     found = request.getfixturevalue(request.param)
-    use(monkeypatch, found.environment)
+    found.use(monkeypatch)
     yield found
-    opened.cache_clear()
-
-
-def use(monkeypatch, environment: dict[str, str]) -> None:
-    for name in [name for name in os.environ if name.startswith("AWS_")]:
-        monkeypatch.delenv(name)
-    for name, value in environment.items():
-        monkeypatch.setenv(name, value)
     opened.cache_clear()
 
 
@@ -128,7 +119,7 @@ def test_two_drivers_at_once_in_a_bucket(bucket, prefix, clean, tmp_path):
 
 def test_one_request_in_ten_fails(bucket, prefix, clean, monkeypatch):
     with bucket.before(share=0.1).running() as between:
-        use(monkeypatch, {**bucket.environment, "AWS_ENDPOINT_URL": between.endpoint})
+        bucket.use(monkeypatch, AWS_ENDPOINT_URL=between.endpoint)
         assert nt.build(nt.load_recipe(clean.recipe), f"s3://{BUCKET}/{prefix}", workers=0).complete
         assert nt.verify(f"s3://{BUCKET}/{prefix}", deep=True).problems == ()
     assert between.faults.total() > 5
@@ -138,7 +129,7 @@ def test_one_request_in_ten_fails(bucket, prefix, clean, monkeypatch):
 @pytest.mark.exhaustive
 def test_a_server_without_conditions_is_refused(moto, prefix, clean, monkeypatch):
     with moto.before(without_conditions=True).running() as between:
-        use(monkeypatch, {**moto.environment, "AWS_ENDPOINT_URL": between.endpoint})
+        moto.use(monkeypatch, AWS_ENDPOINT_URL=between.endpoint)
         with pytest.raises(StoreError, match="ignores conditional writes"):
             nt.build(nt.load_recipe(clean.recipe), f"s3://{BUCKET}/{prefix}", workers=0)
     assert moto.tree(prefix) == {}
@@ -159,7 +150,7 @@ def test_workers_write_into_a_bucket_each_with_its_own_credentials(bucket, prefi
     ],
 )
 def test_what_a_store_refuses_is_told_in_a_line(seaweed, prefix, clean, monkeypatch, changed, words):
-    use(monkeypatch, {**seaweed.environment, **changed})
+    seaweed.use(monkeypatch, **changed)
     monkeypatch.setattr("nutonic.io.buckets.bucket._RETRY", {"max_retries": 0})
     monkeypatch.setattr("nutonic.io.buckets.bucket._ATTEMPTS", 1)
     said = nutonic("build", clean.recipe, "--out", f"s3://{BUCKET}/{prefix}", "--workers", "0")

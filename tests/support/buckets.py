@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import os
 import random
 import shutil
 import signal
@@ -21,6 +22,7 @@ import obstore
 import pytest
 from obstore.store import S3Store
 
+from nutonic.io.buckets.bucket import opened
 from support.processes import await_, free_port, running
 
 KEY, SECRET, BUCKET = "a-key-of-the-tests", "a-canary-of-a-secret", "bucket"
@@ -58,6 +60,14 @@ class Bucket:
             "AWS_ACCESS_KEY_ID": KEY,
             "AWS_SECRET_ACCESS_KEY": SECRET,
         }
+
+    def use(self, monkeypatch: pytest.MonkeyPatch, **changed: str) -> None:
+        """Let this process, and those that it starts, use it, and no other store."""
+        for name in [name for name in os.environ if name.startswith("AWS_")]:
+            monkeypatch.delenv(name)
+        for name, value in {**self.environment, **changed}.items():
+            monkeypatch.setenv(name, value)
+        opened.cache_clear()
 
     def tree(self, prefix: str) -> dict[str, bytes]:
         """Every object below a prefix, and its bytes."""

@@ -20,7 +20,7 @@ from odc.geo.geobox import GeoBox
 import nutonic as nt
 import nutonic.cube.save
 import nutonic.cube.stores.saving
-from nutonic.io.buckets.address import Address, place_of
+import nutonic.cube.stores.transactions
 from nutonic.testing import COLLECTION
 
 
@@ -38,8 +38,10 @@ def _transform():
 
 
 def main(folder: str, out: str, at: str, moment: str) -> None:
-    there = isinstance(place_of(out), Address)
-    module, verb = (nutonic.cube.stores.saving, "put_chunk") if there else (nutonic.cube.save, "write_chunk")
+    module, verb = nutonic.cube.save, "write_chunk"
+    if "://" in out:
+        plain = (nutonic.cube.stores.saving, "put_chunk")
+        module, verb = (nutonic.cube.stores.transactions, "put_in_fork") if "+" in out else plain
     true, lock, count = getattr(module, verb), threading.Lock(), 0
 
     def write_chunk(pixels, path, name, *rest):

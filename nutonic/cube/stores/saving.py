@@ -106,7 +106,7 @@ def save_into(cube: xr.Dataset, address: Address, write: Callable[[Frame, set[st
     """
     store, frame = Store(address), Frame.of(cube)
     there = {path for path, _ in store.sizes()}
-    _refuse_unmarked(store, there)
+    refuse_unmarked(store, there)
     refuse_within_store(address)
     if GROUP in there and not overwrite:
         _refuse_other(store, frame)
@@ -119,11 +119,6 @@ def save_into(cube: xr.Dataset, address: Address, write: Callable[[Frame, set[st
     _begin(store, frame)
     write(frame, there)
     _finish(store, frame, map(chunk_path, chunks_of(cube)))
-
-
-def is_saved(address: Address) -> bool:
-    """Whether a finished cube, or some other Zarr group, is there."""
-    return Store(address).has(GROUP)
 
 
 def refuse_within_store(address: Address) -> None:
@@ -151,11 +146,12 @@ def _marks(store: Store, path: str, content: bytes | None = None) -> bool:
 def refuse_foreign_store(address: Address) -> None:
     """Raise :class:`NotNutonic` if something is at an address that is no cube of nutonic's, before any work."""
     store = Store(address)
-    _refuse_unmarked(store, {path for path, _ in islice(store.sizes(), 1)})
+    refuse_unmarked(store, {path for path, _ in islice(store.sizes(), 1)})
     refuse_within_store(address)
 
 
-def _refuse_unmarked(store: Store, there: set[str]) -> None:
+def refuse_unmarked(store: Store, there: set[str]) -> None:
+    """Raise :class:`NotNutonic` if something is there, by its paths or some of them, and nutonic's marker is not."""
     with suppress(FileNotFoundError):
         if not there or store.get(CUBE_MARKER) == CUBE_MARKER_BYTES:
             return
@@ -166,7 +162,7 @@ def _refuse_other(store: Store, frame: Frame) -> None:
     """Raise :class:`CubeChanged` if a finished cube differs in anything but its tiles."""
     for path, data in sorted(frame.files.items()):
         if _found(store, path) != data:
-            raise _changed(store, path)
+            raise changed(store.root, path)
 
 
 def _refuse_foreign(store: Store, there: set[str]) -> None:
@@ -220,7 +216,7 @@ def _refuse_unlike(store: Store, frame: Frame, found: bytes) -> None:
         raise damaged_metadata(f"{store.root}/{UNFINISHED}") from None
     wanted = {path: sha256(data) for path, data in frame.files.items()}
     differing = sorted(path for path in wanted | hashes if wanted.get(path) != hashes.get(path))
-    raise _changed(store, next(iter(differing), UNFINISHED))
+    raise changed(store.root, next(iter(differing), UNFINISHED))
 
 
 def _finish(store: Store, frame: Frame, chunks: Iterable[str]) -> None:
@@ -238,14 +234,15 @@ def _finish(store: Store, frame: Frame, chunks: Iterable[str]) -> None:
     if unfinished != frame.unfinished:
         raise StoreError(f"another run replaces {store.address} meanwhile: choose another address")
     if not store.create(GROUP, frame.group) and store.get(GROUP) != frame.group:
-        raise _changed(store, GROUP)
+        raise changed(store.root, GROUP)
     store.delete_all(sorted(path for path in there if _PROOF.fullmatch(path)))  # of workers that were killed
     store.delete(UNFINISHED)
 
 
-def _changed(store: Store, path: str) -> CubeChanged:
+def changed(place: object, path: str) -> CubeChanged:
+    """What to say of another cube that is at a place, by a path in which it differs."""
     return CubeChanged(
-        f"{store.root} is another cube, it differs in {path}: choose another address, or overwrite it (overwrite=True, "
+        f"{place} is another cube, it differs in {path}: choose another address, or overwrite it (overwrite=True, "
         "--overwrite)"
     )
 

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from nutonic.core.callbacks import TilesSaved
 from nutonic.cube.stores.saving import UNFINISHED
+from nutonic.cube.stores.transactions import is_repository, objects_of
+from nutonic.cube.zarr import CUBE_MARKER
 from nutonic.errors import InputError
 from nutonic.io.buckets.address import Address
 from nutonic.io.objects import Store
@@ -32,7 +34,8 @@ class ProvedWorkers:
         from nutonic.run.worker import WorkerChecks
 
         self._asked = True
-        checks = WorkerChecks(output=self._address, token=UNFINISHED, content=Store(self._address).get(UNFINISHED))
+        where, token = objects_of(self._address), CUBE_MARKER if is_repository(self._address) else UNFINISHED
+        checks = WorkerChecks(output=where, token=token, content=Store(where).get(token))
         for worker, answer in sorted(self._client.run(_objection, checks, on_error="return").items()):
             if isinstance(answer, str):
                 raise InputError(answer)
