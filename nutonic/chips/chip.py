@@ -70,7 +70,7 @@ class TileReject:
 
 def valid_pixels(rgb: np.ndarray) -> np.ndarray:
     """Where every band has a value: (height, width) bool, of (3, height, width) uint16 in which 0 is nodata."""
-    return np.asarray((rgb != 0).all(axis=0))
+    return np.asarray(np.bitwise_and.reduce(rgb != 0, axis=0))
 
 
 def percentiles(counts: np.ndarray, *wanted: float) -> tuple[int, ...]:
@@ -110,19 +110,21 @@ def apply_stretch(rgb: np.ndarray, valid: np.ndarray, limits: Limits) -> np.ndar
     """
     picture = np.empty((*valid.shape, len(limits)), np.uint8)
     for k, (low, high) in enumerate(limits):
-        picture[..., k] = _ramp(low, high).take(rgb[k])
+        picture[..., k] = _ramp(rgb[k], low, high)
     if not valid.all():
         picture[~valid] = 0
     return picture
 
 
-def _ramp(low: int, high: int) -> np.ndarray:
-    """The look-up table of a stretch, (65536,) uint8."""
-    table = np.empty(65536, np.uint8)
-    table[:low], table[high:] = 0, 255
-    value = np.arange(high - low, dtype=np.int64)
-    table[low:high] = (value * 255 + (high - low) // 2) // (high - low)
-    return table
+def _ramp(band: np.ndarray, low: int, high: int) -> np.ndarray:
+    """A band as it is stretched, 0 to 255. A table of all values is slower to look up than this is to work out."""
+    if low >= high:
+        return np.where(band < low, np.uint8(0), np.uint8(255))
+    value = np.subtract(np.clip(band, low, high), low, dtype=np.uint32)
+    value *= 255  # of 16 bits: far below what 32 hold
+    value += (high - low) // 2
+    value //= high - low
+    return np.asarray(value, np.uint8)
 
 
 def downsample(picture: np.ndarray, size: int) -> np.ndarray:
@@ -181,7 +183,8 @@ def cut_chip(tile: TilePixels, rules: ChipRules, place_limits: Limits | None = N
 
 def refuse_unlisted_classes(label: np.ndarray, table: ClassTable) -> None:
     """Raise :class:`BadPixels` if labels hold a value that their class table does not list."""
-    unlisted = set(np.flatnonzero(np.bincount(label.ravel())).tolist()) - set(table.labels) - {table.unknown}
+    listed = bytes(value for value in {*table.labels, table.unknown} if 0 <= value < 256)
+    unlisted = set(label.tobytes().translate(None, listed))  # at once, however many classes there are
     if unlisted:
         raise BadPixels(
             f"the labels hold {sorted(unlisted)[:5]}, which {table.name} does not list: use a class table that does, or "

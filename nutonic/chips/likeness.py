@@ -6,6 +6,8 @@ brightness, contrast and size do not matter. All of it is done in integers: ever
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 
 #: Rows of cells, and bits in each of them.
@@ -23,8 +25,9 @@ def difference_hash(rgb: np.ndarray) -> int:
     """
     height, width, _ = rgb.shape
     top, left = np.arange(SIDE) * height // SIDE, np.arange(SIDE + 1) * width // (SIDE + 1)
-    across = np.add.reduceat(rgb @ _LUMA, left, axis=1)
-    sums = np.add.reduceat(across, top, axis=0)
+    rows = rgb.reshape(height, 3 * width).astype(np.uint32)
+    down = np.stack([rows[first:last].sum(axis=0, dtype=np.uint32) for first, last in pairwise([*top, height])])
+    sums = np.add.reduceat(down.reshape(SIDE, width, 3), left, axis=1) @ _LUMA  # few are left to be weighed
     widths = np.diff(left, append=width)  # heights are the same in a row, and so do not matter
     brighter = sums[:, 1:] * widths[:-1] > sums[:, :-1] * widths[1:]
     return int.from_bytes(np.packbits(brighter).tobytes())

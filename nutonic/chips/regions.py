@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import combinations
@@ -112,16 +112,17 @@ def land_cover(mask: np.ndarray, table: ClassTable, rows: Rows, tiles: Tiles) ->
     rows, tiles
         How large a region is at least, and how many of each class are listed.
     """
-    occurring = np.bincount(mask.ravel(), minlength=256)
+    runs = _runs(mask, cell_edges(mask.shape[1])[1:-1])
+    occurring = np.bincount(runs.value, weights=runs.length, minlength=256)
     counts = {class_id: int(occurring[class_id]) for class_id in sorted(table.labels) if occurring[class_id]}
-    every = _every_region(mask)
+    every = _every_region(mask, runs)
     large = every.ranked(np.flatnonzero(every.areas >= min_region_pixels(rows.min_region_px, tiles)))
     patches, pieces = (np.bincount(of, minlength=256).tolist() for of in (every.classes[large], every.classes))
     return LandCover(
         table=table,
         shape=mask.shape,
         counts=counts,
-        cells=_cells(mask, counts),
+        cells=_cells(mask, runs, counts),
         patches={class_id: patches[class_id] for class_id in counts},
         pieces={class_id: pieces[class_id] for class_id in counts},
         regions=tuple(every.listed(large, table, rows.max_regions_per_class)),
@@ -157,58 +158,50 @@ class _Regions:
                 yield Region(label=table.labels[class_id], class_id=class_id, bbox=tuple(box), area_px=area)
 
 
-def _every_region(mask: np.ndarray) -> _Regions:
-    """The regions of a mask, 8-connected, of all values at once.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Runs:
+    """A mask as runs of one value along its rows, row-major: a few thousand in place of all its pixels.
 
-    Each row is a sequence of runs of one value. Runs that touch, also by their corners, and have one value are of one
-    region: a graph of a few thousand runs in place of a picture that is looked through once for each class.
+    A run ends at the edges of cells, too, or of other parts that the mask is counted by.
     """
-    width = mask.shape[1]
+
+    first: np.ndarray
+    """Where each begins, as a position in the mask's pixels."""
+    row: np.ndarray
+    left: np.ndarray
+    """Its first column."""
+    length: np.ndarray
+    value: np.ndarray
+
+
+def _runs(mask: np.ndarray, cuts: Sequence[int]) -> _Runs:
+    """The runs of a mask; each of the columns `cuts` begins one."""
     begins = np.ones(mask.shape, bool)
     np.not_equal(mask[:, 1:], mask[:, :-1], out=begins[:, 1:])
+    begins[:, cuts] = True
     first = np.flatnonzero(begins)
-    row, left = np.divmod(first, width)
-    right = left + np.diff(first, append=mask.size)
-    value = mask.ravel()[first]
-    region = _connected(begins, (row, left, right), value)
+    row, left = np.divmod(first, mask.shape[1])
+    return _Runs(first=first, row=row, left=left, length=np.diff(first, append=mask.size), value=mask.ravel()[first])
+
+
+def _every_region(mask: np.ndarray, runs: _Runs) -> _Regions:
+    """The regions of a mask, 8-connected, of all values at once: pixels that touch, also by their corners."""
+    import cc3d
+
+    # To cc3d 0 is no value; here it may be a class.
+    numbered = cc3d.connected_components(mask.astype(np.uint16) + np.uint16(1), connectivity=8)
+    region = numbered.ravel()[runs.first]  # from 1, without a gap
     order = np.argsort(region, kind="stable")
-    starts = np.flatnonzero(np.diff(region[order], prepend=-1))
+    counts = np.bincount(region)[1:]
+    ends = np.cumsum(counts)
+    starts = ends - counts
     leading = order[starts]  # of each region the run that holds its first pixel
-    highs = [np.maximum.reduceat(edge[order], starts) for edge in (right, row)]
-    boxes = np.stack([np.minimum.reduceat(left[order], starts), row[leading], highs[0], highs[1] + 1], axis=1)
+    left, right = (edge[order] for edge in (runs.left, runs.left + runs.length))
+    sides = np.minimum.reduceat(left, starts), np.maximum.reduceat(right, starts)
+    boxes = np.stack([sides[0], runs.row[leading], sides[1], runs.row[order[ends - 1]] + 1], axis=1)
     in_order = np.argsort(leading)
-    areas = np.add.reduceat((right - left)[order], starts)
-    return _Regions(classes=value[leading][in_order], areas=areas[in_order], boxes=boxes[in_order])
-
-
-def _connected(begins: np.ndarray, runs: tuple[np.ndarray, np.ndarray, np.ndarray], value: np.ndarray) -> np.ndarray:
-    """The number of each run's region, (runs,).
-
-    Parameters
-    ----------
-    begins
-        (height, width) bool: where a run begins.
-    runs
-        Row, first column and the column after the last of each.
-    value
-        Of each.
-    """
-    width, (row, left, right) = begins.shape[1], runs
-    number = np.cumsum(begins.ravel()) - 1
-    upper = np.flatnonzero(row < len(begins) - 1)
-    below = (row[upper] + 1) * width
-    low = number[below + np.maximum(left[upper] - 1, 0)]
-    count = number[below + np.minimum(right[upper], width - 1)] + 1 - low
-    above = np.repeat(upper, count)
-    under = np.arange(len(above)) + np.repeat(low - np.cumsum(count) + count, count)
-    joined = value[above] == value[under]
-    above, under = above[joined], under[joined].astype(np.int32)
-    ends = np.searchsorted(above, np.arange(len(row) + 1)).astype(np.int32)
-    from scipy import sparse
-    from scipy.sparse import csgraph
-
-    graph = sparse.csr_array((np.ones(len(under)), under, ends), shape=(len(row),) * 2)
-    return np.asarray(csgraph.connected_components(graph, directed=False)[1])
+    areas = np.add.reduceat(runs.length[order], starts)
+    return _Regions(classes=runs.value[leading][in_order], areas=areas[in_order], boxes=boxes[in_order])
 
 
 def cell_edges(n: int) -> tuple[int, ...]:
@@ -217,15 +210,14 @@ def cell_edges(n: int) -> tuple[int, ...]:
     return (*first, *(n - edge for edge in first[2::-1]))
 
 
-def _cells(mask: np.ndarray, classes: Iterable[int]) -> dict[int, tuple[int, ...]]:
+def _cells(mask: np.ndarray, runs: _Runs, classes: Iterable[int]) -> dict[int, tuple[int, ...]]:
     """The pixels of each class in each cell; see :class:`LandCover`."""
     if any(n % 2 for n in mask.shape):
         mask = mask.repeat(2, axis=0).repeat(2, axis=1)
+        runs = _runs(mask, cell_edges(mask.shape[1])[1:-1])
     down, across = (np.repeat(np.arange(6), np.diff(cell_edges(n))) for n in mask.shape)
-    codes = mask.astype(np.intp)
-    codes *= 36
-    codes += (6 * down)[:, None] + across
-    counts = np.bincount(codes.ravel(), minlength=256 * 36).reshape(256, 36)
+    codes = 36 * runs.value.astype(np.intp) + 6 * down[runs.row] + across[runs.left]
+    counts = np.bincount(codes, weights=runs.length, minlength=256 * 36).astype(np.int64).reshape(256, 36)
     return {class_id: tuple(counts[class_id].tolist()) for class_id in classes}
 
 
@@ -235,19 +227,29 @@ _APART = 28
 
 def _borders(mask: np.ndarray, counts: Mapping[int, int]) -> dict[tuple[int, int], int]:
     """The pixel edges at which two classes touch; 0 for two that keep well apart, nothing for two that come near."""
-    sides = [(mask[:, :-1], mask[:, 1:]), (mask[:-1], mask[1:])]
-    codes = np.concatenate([(np.minimum(a, b).astype(np.int64) * 256 + np.maximum(a, b)).ravel() for a, b in sides])
-    edges = np.bincount(codes, minlength=65536)
-    near = {class_id: _around(mask == class_id) for class_id in counts}
-    touching = {(a, b): int(edges[256 * a + b]) for a, b in combinations(sorted(counts), 2)}
-    return {(a, b): n for (a, b), n in touching.items() if n or not (near[a][0] & near[b][1]).any()}
+    codes = []
+    for one, other in ((mask[:, :-1], mask[:, 1:]), (mask[:-1], mask[1:])):
+        at = np.flatnonzero(one != other)  # few are edges
+        codes.append(256 * one.ravel()[at].astype(np.intp) + other.ravel()[at])
+    edges = np.bincount(np.concatenate(codes), minlength=65536).reshape(256, 256)
+    touching = {(a, b): int(edges[a, b] + edges[b, a]) for a, b in combinations(sorted(counts), 2)}
+    if all(touching.values()):
+        return touching
+    held, near = _around(mask, sorted(counts))
+    return {(a, b): n for (a, b), n in touching.items() if n or not (held[a] & near[b]).any()}
 
 
-def _around(class_mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Which blocks of a mask hold a class, and which of them or of their neighbours do."""
-    edges = [sorted({n * k // _APART for k in range(_APART)}) for n in class_mask.shape]
-    held = np.logical_or.reduceat(np.logical_or.reduceat(class_mask, edges[0], axis=0), edges[1], axis=1)
-    padded = np.pad(held, 1)
-    shifts = [(row, col) for row in range(3) for col in range(3)]
-    near = [padded[row : row + held.shape[0], col : col + held.shape[1]] for row, col in shifts]
-    return held, np.logical_or.reduce(near)
+def _around(mask: np.ndarray, classes: Sequence[int]) -> tuple[Mapping[int, np.ndarray], Mapping[int, np.ndarray]]:
+    """By class: which blocks of a mask hold it, and which of them or of their neighbours do."""
+    edges = [sorted({n * k // _APART for k in range(_APART)}) for n in mask.shape]
+    down, across = (
+        np.repeat(np.arange(len(at)), np.diff(at, append=n)) for at, n in zip(edges, mask.shape, strict=True)
+    )
+    runs = _runs(mask, edges[1][1:])
+    number = np.full(256, len(classes))  # what is of none of them is the last, and left out
+    number[[*classes]] = range(len(classes))
+    padded = np.zeros((len(classes) + 1, len(edges[0]) + 2, len(edges[1]) + 2), bool)
+    padded[number[runs.value], down[runs.row] + 1, across[runs.left] + 1] = True
+    wide = padded[:, :, :-2] | padded[:, :, 1:-1] | padded[:, :, 2:]
+    near = wide[:, :-2] | wide[:, 1:-1] | wide[:, 2:]
+    return dict(zip(classes, padded[:, 1:-1, 1:-1], strict=False)), dict(zip(classes, near, strict=False))

@@ -35,7 +35,7 @@ from nutonic.sources.source import Account
 #: Packages that affect the bytes of a dataset, or the messages between driver and workers.
 PACKAGES = (
     "numpy", "scipy", "xarray", "dask", "distributed", "rasterio", "pyproj", "shapely", "odc-geo", "stackstac",
-    "pillow", "deflate", "orjson", "pydantic",
+    "pillow", "deflate", "orjson", "pydantic", "connected-components-3d",
 )  # fmt: skip
 
 #: Libraries below them, which packages do not always bundle.

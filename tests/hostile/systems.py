@@ -499,7 +499,7 @@ ENVIRONMENT = [
             "numpy",
             "xarray",
             "shapely",
-            "scipy",
+            "cc3d",
             "obstore",
         )
     ),
