@@ -3,19 +3,13 @@
 from __future__ import annotations
 
 import math
-import re
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
 import orjson
 
 from nutonic.core.model import Json
-
-#: What osmium's text form takes as it stands; all else is written as its code.
-_PLAIN = re.compile(r"[^A-Za-z0-9_:./-]")
-
-_LETTERS = {"node": "n", "way": "w", "relation": "r"}
+from nutonic.sources.osm.opl import LETTERS
 
 #: Ids and versions are below: osmium doubles those of areas.
 _MOST_ID = 2**53
@@ -47,7 +41,7 @@ def parsed(body: bytes) -> MapAnswer:
 
 def _kept(element: Any) -> Json:
     """An element, of which every value is of its type."""
-    if not isinstance(element, dict) or element.get("type") not in _LETTERS:
+    if not isinstance(element, dict) or element.get("type") not in LETTERS:
         raise ValueError(_NOT_A_MAP)
     tags = element.get("tags", {})
     if not isinstance(tags, dict) or not all(map(_is_text, (*tags, *tags.values()))):
@@ -92,40 +86,6 @@ def _within(value: Any, most: int) -> float:
 
 
 def _member(value: Any) -> tuple[str, int, str]:
-    if not isinstance(value, dict) or value.get("type") not in _LETTERS or not _is_text(value.get("role")):
+    if not isinstance(value, dict) or value.get("type") not in LETTERS or not _is_text(value.get("role")):
         raise ValueError(_NOT_A_MAP)
     return value["type"], _id(value.get("ref")), value["role"]
-
-
-def opl_of(elements: Iterable[Json]) -> bytes:
-    """Elements in osmium's text form, OPL: nodes, ways, relations, each by its id, and once.
-
-    Of the nodes of ways nothing is known but where they are.
-    """
-    nodes: dict[int, str] = {}
-    others: dict[tuple[str, int], str] = {}
-    for each in elements:
-        head = f"{_LETTERS[each['type']]}{each['id']} v{each['version']} dV T{_tags(each['tags'])}"
-        if each["type"] == "node":
-            nodes[each["id"]] = f"{head} {_xy(each['at'])}"
-        elif each["type"] == "way":
-            for node, at in zip(each["nodes"], each["shape"], strict=True):
-                nodes.setdefault(node, f"n{node} v1 dV T {_xy(at)}")
-            others["w", each["id"]] = f"{head} N{','.join(f'n{node}' for node in each['nodes'])}"
-        else:
-            members = ",".join(f"{_LETTERS[kind]}{ref}@{_text(role)}" for kind, ref, role in each["members"])
-            others["x", each["id"]] = f"{head} M{members}"
-    lines = [*(nodes[key] for key in sorted(nodes)), *(others[key] for key in sorted(others))]
-    return "".join(f"{line}\n" for line in lines).encode()
-
-
-def _xy(at: tuple[float, float]) -> str:
-    return f"x{at[0]:.7f} y{at[1]:.7f}"
-
-
-def _tags(tags: Json) -> str:
-    return ",".join(f"{_text(key)}={_text(value)}" for key, value in sorted(tags.items()))
-
-
-def _text(text: str) -> str:
-    return _PLAIN.sub(lambda letter: f"%{ord(letter[0]):x}%", text)

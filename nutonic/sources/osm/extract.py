@@ -7,11 +7,14 @@ holds ways that are rings of multipolygons until each is whole, and those of bro
 
 from __future__ import annotations
 
+import ctypes
 import datetime as dt
-from collections.abc import Callable, Iterator
+import mmap
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import shapely
 
@@ -23,9 +26,15 @@ from nutonic.sources.osm.tags import Tags, is_area, is_bare, is_drawn, own_tags
 if TYPE_CHECKING:
     import osmium
 
+T = TypeVar("T")
+
 #: Bytes of an extract above which places of nodes are kept in a file: an extract has a node for every 8 bytes or so, and
 #: in memory a place takes 16, twice while its table grows.
-_LARGE = 500 * 10**6
+_LARGE = 50 * 10**6
+
+#: Things after which a store in a file is made to leave memory: of an extract nearly every element but its untagged nodes
+#: is one, and of these there are some twenty for each.
+_SPARED = 20_000
 
 #: What osmium raises for what it cannot read: its own errors, and those of bytes that are no text or of numbers too large.
 UNREADABLE = (RuntimeError, ValueError, OverflowError, IndexError)
@@ -82,7 +91,7 @@ def file_of(path: Path) -> osmium.io.File:
     except OSError as error:
         reason = error.strerror or str(error)
         raise InputError(f"the extract {path} cannot be read: {reason.lower()}") from None
-    file: osmium.io.File = _osmium().io.File(str(path), "pbf")
+    file: osmium.io.File = library().io.File(str(path), "pbf")
     return file
 
 
@@ -94,7 +103,7 @@ def date_of(path: Path) -> str | None:
     InputError
         If it is no extract; one of all versions of everything is none either.
     """
-    module, file = _osmium(), file_of(path)
+    module, file = library(), file_of(path)
     try:
         with module.io.Reader(file, module.osm.NOTHING) as reader:
             header = reader.header()
@@ -116,8 +125,7 @@ def read_extract(path: Path, rules: Rules, folder: Path) -> Iterator[Found]:
     rules
         What counts.
     folder
-        Where the places of nodes may lie meanwhile: of an extract of more than 500 MB about twice its size, 10 GB for a
-        country of 5 GB.
+        Where the places of nodes may lie meanwhile: of a large extract about twice its size.
 
     Raises
     ------
@@ -127,8 +135,15 @@ def read_extract(path: Path, rules: Rules, folder: Path) -> Iterator[Found]:
         If there is no room in `folder`.
     """
     file = file_of(path)
+    with osmium_errors(path, folder):
+        yield from read(file, rules, NodeStore(path, folder))
+
+
+@contextmanager
+def osmium_errors(path: Path, folder: Path) -> Iterator[None]:
+    """What osmium cannot read of `path`, or write to `folder`, as an error of ours."""
     try:
-        yield from read(file, rules, _node_store(path, folder))
+        yield
     except UNREADABLE as error:
         full = full_disk(str(error), f"the places of {path.name}'s nodes", folder)
         if full is not None:
@@ -138,19 +153,57 @@ def read_extract(path: Path, rules: Rules, folder: Path) -> Iterator[Found]:
 
 def read_buffer(opl: bytes, rules: Rules) -> Iterator[Found]:
     """All that is drawn in osmium's text form, as of an extract; one of `UNREADABLE` where that is wrong."""
-    return read(_osmium().io.FileBuffer(opl, "opl"), rules)
+    return read(library().io.FileBuffer(opl, "opl"), rules)
 
 
-def read(source: osmium.io.File | osmium.io.FileBuffer, rules: Rules, nodes: str = "flex_mem") -> Iterator[Found]:
+class NodeStore:
+    """Where osmium keeps the places of an extract's nodes, 16 bytes each: in memory, or of a large one in a file.
+
+    The file is one of `folder`, or the system's where osmium cannot be told that: its name of a store ends at a comma.
+    """
+
+    def __init__(self, path: Path | None = None, folder: Path | None = None) -> None:
+        self.file: Path | None = None
+        self.name = "flex_mem"
+        if path is not None and folder is not None and path.stat().st_size >= _LARGE:
+            self.name = "sparse_file_array"
+            if "," not in str(folder):
+                self.file = folder.resolve() / f"nodes-{path.name}"
+                self.name = f"sparse_file_array,{self.file}"
+
+    def sparing(self, things: Iterable[T]) -> Iterator[T]:
+        """Things that are read with this store, so that of its file no more than a few pages stay in this process."""
+        for number, thing in enumerate(things):
+            if self.file is not None and number % _SPARED == 0:
+                _let_go(self.file)
+            yield thing
+
+
+def _let_go(file: Path) -> None:
+    """Have the pages of a mapped file leave this process; the file has them. Nothing happens where Linux is not."""
+    try:
+        maps = Path("/proc/self/maps").read_text(errors="replace").splitlines()
+    except OSError:
+        return
+    for line in maps:
+        span, kind, *rest = line.split(maxsplit=5)
+        if kind.endswith("s") and rest[-1] == str(file):  # shared: what was written to it is in the file
+            first, last = (int(part, 16) for part in span.split("-"))
+            ctypes.CDLL(None).madvise(ctypes.c_void_p(first), ctypes.c_size_t(last - first), mmap.MADV_DONTNEED)
+
+
+def read(
+    source: osmium.io.File | osmium.io.FileBuffer, rules: Rules, nodes: NodeStore | None = None
+) -> Iterator[Found]:
     """All that is drawn of a source; one of `UNREADABLE` where it cannot be read.
 
-    `nodes` is how osmium keeps the places of nodes.
+    `nodes` is where the places of nodes are kept; None for in memory.
     """
-    module = _osmium()
+    module, nodes = library(), nodes or NodeStore()
     drawn = module.filter.TagFilter(("type", "multipolygon"))  # boundaries are not put together
-    processor = module.FileProcessor(source).with_locations(nodes).with_areas(drawn)
+    processor = module.FileProcessor(source).with_locations(nodes.name).with_areas(drawn)
     factory = module.geom.WKBFactory()
-    for entity in processor.with_filter(module.filter.EmptyTagFilter()):
+    for entity in nodes.sparing(processor.with_filter(module.filter.EmptyTagFilter())):
         found = _found(entity, rules, factory)
         if found is not None:
             yield found
@@ -169,7 +222,7 @@ def _found(entity: Any, rules: Rules, factory: osmium.geom.WKBFactory) -> Found 
             version=entity.version,
             kind="point",
             tags=tags,
-            wkb=_drawn(factory.create_point, entity),
+            wkb=drawn(factory.create_point, entity),
         )
     if entity.is_way():
         return _way(entity, tags, rules, factory)
@@ -179,7 +232,7 @@ def _found(entity: Any, rules: Rules, factory: osmium.geom.WKBFactory) -> Found 
 def _way(way: Any, tags: Tags, rules: Rules, factory: osmium.geom.WKBFactory) -> Found:
     """A line, or the outline of an area that comes later."""
     begins = len(way.nodes) > 0 and way.nodes[0].location.valid()  # osmium passes over unknown nodes at the beginning
-    wkb = _drawn(factory.create_linestring, way) if begins else None
+    wkb = drawn(factory.create_linestring, way) if begins else None
     meant = len(way.nodes) >= _RING and rules.areas_by(tags)
     ring = wkb is not None and meant and way.ends_have_same_location()
     known = _known_parts(way) if wkb is None and not (meant and way.is_closed()) else None
@@ -235,7 +288,7 @@ def _area(area: Any, tags: Tags, rules: Rules, factory: osmium.geom.WKBFactory) 
         rules.areas_by(tags) if of_way else is_drawn({**tags, "type": "multipolygon"})
     ):  # osmium takes the type away
         return None
-    wkb = _drawn(factory.create_multipolygon, area)
+    wkb = drawn(factory.create_multipolygon, area)
     if wkb is None:  # it was announced, and will be missed
         return None
     return Found(
@@ -248,19 +301,12 @@ def _area(area: Any, tags: Tags, rules: Rules, factory: osmium.geom.WKBFactory) 
     )
 
 
-def _drawn(create: Callable[[Any], str], entity: Any) -> str | None:
+def drawn(create: Callable[[Any], str], entity: Any) -> str | None:
     """A shape; None where nodes are not in the data, or are too few."""
     try:
         return create(entity)
-    except (RuntimeError, _osmium().InvalidLocationError):
+    except (RuntimeError, library().InvalidLocationError):
         return None
-
-
-def _node_store(path: Path, folder: Path) -> str:
-    if path.stat().st_size < _LARGE:
-        return "flex_mem"
-    # osmium's name of a store ends at a comma: then it takes a temporary file of the system's
-    return "sparse_file_array" if "," in str(folder) else f"sparse_file_array,{folder / 'nodes'}"
 
 
 def _no_extract(path: Path, error: Exception) -> InputError:
@@ -275,7 +321,8 @@ def _is_day(text: str) -> bool:
         return False
 
 
-def _osmium() -> Any:
+def library() -> Any:
+    """osmium; MissingExtra where it is not installed."""
     try:
         import osmium
         import osmium.filter

@@ -23,6 +23,7 @@ from nutonic.core.model import Element
 from nutonic.errors import InputError, StoreError
 from nutonic.io.atomic import disk_error, new_file
 from nutonic.sources.osm.extract import Found, Rules, date_of, file_of, read_extract
+from nutonic.sources.osm.region import near_to, read_region
 from nutonic.sources.osm.shapes import boxes, shapes_of
 from nutonic.sources.osm.tags import Tags, is_area
 
@@ -105,10 +106,10 @@ def build_index(
 ) -> IndexInfo:
     """Make an index of an extract, and put it in place once it is whole.
 
-    Elements go through memory ten thousand at a time. Beside `target` there must be room for about three times the
-    extract's size, and of one of more than 500 MB for the places of its nodes, 16 bytes each; those of a smaller one are
-    in memory. The rings of multipolygons that are not whole yet are held too: of a synthetic extract of sixty cities,
-    which is cut between them, memory grew by 5 MB for each MB (37 MB: 313 MB). A whole country's was not tried.
+    Elements go through memory ten thousand at a time, and osmium puts together only what may touch `within`: memory grows
+    with that, not with the extract. Beside `target` there must be room for about three times the extract's size, and of one
+    of more than 50 MB for the places of its nodes, 16 bytes each; those of a smaller one are in memory. Of all of an extract
+    osmium holds the ways of multipolygons, too, until each is whole, and those of broken ones to the end.
 
     Parameters
     ----------
@@ -137,7 +138,11 @@ def build_index(
     try:
         with new_file(target, prefix=".nutonic-partial-") as new:
             with _scratch(str(new.with_name("scratch"))) as scratch:
-                gather(scratch, read_extract(pbf, rules, new.parent), within)
+                if within is None:
+                    found = read_extract(pbf, rules, new.parent)
+                else:
+                    found = read_region(pbf, rules, new.parent, within)
+                gather(scratch, found, within)
                 with closing(sqlite3.connect(new, isolation_level=None)) as made:
                     info = settle(scratch, made, date)
             if not any((info.elements, info.broken, info.incomplete)) and within is None:
@@ -215,13 +220,7 @@ def _take_up(scratch: sqlite3.Connection, batch: Sequence[Found], within: BaseGe
 
 def _near(shapes: np.ndarray, within: BaseGeometry | None) -> np.ndarray:
     """Whose bounds touch `within`; what has no shape (yet) may."""
-    if within is None:
-        return np.ones(len(shapes), dtype=bool)
-    bounds = shapely.bounds(shapes)
-    known = ~np.isnan(bounds[:, 0])
-    near = ~known
-    near[known] = shapely.intersects(within, shapely.box(*bounds[known].T))
-    return np.asarray(near)
+    return np.ones(len(shapes), dtype=bool) if within is None else near_to(shapely.bounds(shapes), within)
 
 
 def settle(scratch: sqlite3.Connection, made: sqlite3.Connection, date: str | None) -> IndexInfo:

@@ -27,9 +27,10 @@ from nutonic.io.limits import Limiter
 from nutonic.io.objects import Store, sealed, unsealed
 from nutonic.io.session import current
 from nutonic.sources.osm import MAPS as FOLDER
-from nutonic.sources.osm.answers import MapAnswer, opl_of, parsed
+from nutonic.sources.osm.answers import MapAnswer, parsed
 from nutonic.sources.osm.extract import UNREADABLE, Rules, read_buffer
 from nutonic.sources.osm.index import elements_in, in_memory
+from nutonic.sources.osm.opl import opl_of
 from nutonic.sources.osm.shapes import boxes
 from nutonic.sources.osm.tags import ATTRIBUTION, Tags, is_area
 from nutonic.sources.source import Needs

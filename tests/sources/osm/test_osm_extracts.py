@@ -1,5 +1,6 @@
 """Extracts that are planted, and what an index of each must say: every element is known before it is read."""
 
+import mmap
 import os
 import pickle
 import sqlite3
@@ -8,10 +9,11 @@ import sys
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import suppress
-from itertools import count
+from itertools import count, product
 from pathlib import Path
 
 import numpy as np
+import osmium
 import pytest
 import shapely
 from hypothesis import HealthCheck, given, settings
@@ -46,6 +48,9 @@ def indexed(tmp_path: Path) -> Callable[..., tuple[IndexInfo, dict[str, Element]
     def index(*planted: Planted, within: BaseGeometry | None = None, drops=nothing):
         pbf, target = write_pbf(tmp_path / "planted.osm.pbf", planted), tmp_path / "index"
         info = build_index(pbf, target, within, drops)
+        if within is None:  # the part of an extract that lies anywhere is all of it, counts and bytes included
+            build_index(pbf, tmp_path / "part", shapely.box(*EVERYWHERE), drops)
+            assert (tmp_path / "part").read_bytes() == target.read_bytes()
         (found,) = Extract(index=target).over([EVERYWHERE])
         assert list(found) == sorted(found, key=lambda each: (each.type, each.id))
         (tmp_path / "planted.osm.pbf").unlink()
@@ -289,6 +294,60 @@ def test_only_what_lies_within(indexed):
     assert (info.elements, info.broken) == (3, 0)
 
 
+def test_what_cannot_be_drawn_counts_where_it_lies(indexed):
+    def broken(first: int, west: float) -> list[Planted]:
+        return [
+            *(node(first + at, west + at, 0) for at in range(3)),
+            way(first, (first, first + 1)),
+            relation(first, ("way", first, "outer"), type="multipolygon", natural="wood"),
+            way(first + 1, (first + 2, 999), highway="residential"),
+        ]
+
+    nowhere = relation(99, ("way", 98, "outer"), type="multipolygon", natural="wood")
+    info, found = indexed(*broken(10, 0), *broken(20, 50), nowhere, within=shapely.box(0, 0, 5, 1))
+    assert (found, info.broken, info.incomplete) == ({}, 2, 1)
+    assert info.examples == ("relation/10", "relation/99", "way/11")
+
+
+def test_a_ring_of_parts_on_either_side_of_the_180th_meridian_is_near_both(indexed):
+    nodes = (node(1, 179, 0), node(2, -179, 0), node(3, -179, 1), node(4, 179, 1))
+    ways = way(10, (1, 2)), way(11, (2, 3)), way(12, (3, 4)), way(13, (4, 1))
+    wood = relation(20, *(("way", each.id, "outer") for each in ways), type="multipolygon", natural="wood")
+    for west in (179.5, -179.9):
+        _, found = indexed(*nodes, *ways, wood, within=shapely.box(west, 0.2, west + 0.2, 0.4))
+        assert set(found) == {"relation/20"}
+    _, found = indexed(*nodes, *ways, wood, within=shapely.box(10, 5, 11, 6))
+    assert not found
+
+
+def test_a_part_is_taken_only_of_what_is_in_order(tmp_path: Path):
+    lines = ["n1 v1 x0 y0", "n2 v1 x1 y0", "w3 v1 Thighway=path Nn1,n2", "w2 v1 Thighway=path Nn1,n2"]
+    pbf = tmp_path / "a.osm.pbf"
+    with osmium.SimpleWriter(str(pbf)) as writer:
+        for each in osmium.FileProcessor(osmium.io.FileBuffer("\n".join(lines).encode(), "opl")):
+            writer.add(each)
+    with pytest.raises(InputError, match="w2 is there twice, or not in order"):
+        build_index(pbf, tmp_path / "index", shapely.box(*EVERYWHERE), nothing)
+
+
+def test_pages_of_a_file_leave_memory_and_stay_in_the_file(tmp_path: Path):
+    if not Path("/proc/self/maps").exists():
+        pytest.skip("only Linux tells what is mapped")
+
+    def held() -> int:
+        """Kilobytes of shared files in memory."""
+        return int(Path("/proc/self/status").read_text().partition("RssFile:")[2].split()[0])
+
+    file = tmp_path / "a file"
+    file.write_bytes(bytes(64 * 2**20))
+    with file.open("r+b") as opened, mmap.mmap(opened.fileno(), 0) as mapped:
+        mapped[:] = b"x" * len(mapped)
+        before = held()
+        extract._let_go(file)
+        assert before - held() > 60_000
+        assert mapped[:: 2**20] == b"x" * 64
+
+
 def test_an_area_of_which_nothing_lies_within_is_an_index_of_nothing(indexed):
     info, found = indexed(*SQUARE, way(10, RING, building="yes"), within=shapely.box(20, 20, 21, 21))
     assert (info.elements, found) == (0, {})
@@ -316,9 +375,10 @@ def test_places_of_nodes_in_a_file_make_the_same_index(tmp_path: Path, monkeypat
     pbf = write_pbf(tmp_path / "a.osm.pbf", planted)
     build_index(pbf, tmp_path / "one", None, nothing)
     monkeypatch.setattr(extract, "_LARGE", 0)
-    for folder in ("plain", "with, comma"):
-        (tmp_path / folder).mkdir()
-        build_index(pbf, tmp_path / folder / "two", None, nothing)
+    monkeypatch.setattr(extract, "_SPARED", 1)
+    for folder, within in product(("plain", "with, comma"), (None, shapely.box(*EVERYWHERE))):
+        (tmp_path / folder).mkdir(exist_ok=True)
+        build_index(pbf, tmp_path / folder / "two", within, nothing)
         assert (tmp_path / folder / "two").read_bytes() == (tmp_path / "one").read_bytes()
         assert [each.name for each in (tmp_path / folder).iterdir()] == ["two"]
 

@@ -1,5 +1,7 @@
 """A real extract, the middle of Helsinki: what an index says of it is what osmium says of it, box by box and in all."""
 
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -149,6 +151,11 @@ def test_boxes_at_corners_of_elements(built: tuple[IndexInfo, Extract], everythi
             assert (each in found) is bool(shapely.intersects(each.geometry, shapely.box(*box)))
 
 
+def rows(index: Path) -> list[tuple[object, ...]]:
+    with closing(sqlite3.connect(index)) as connection:
+        return connection.execute("SELECT type, id, version, kind, tags, wkb FROM element ORDER BY type, id").fetchall()
+
+
 def test_part_of_it_is_what_touches_that_part(
     built: tuple[IndexInfo, Extract], everything: tuple[Element, ...], tmp_path: Path
 ):
@@ -160,5 +167,7 @@ def test_part_of_it_is_what_touches_that_part(
     near = [each.key for each in everything if shapely.box(*each.geometry.bounds).intersects(within)]
     assert [each.key for each in found] == near
     assert info.bytes < built[0].bytes / 2
+    kept = [rows(tmp_path / "part"), [row for row in rows(built[1].index) if f"{row[0]}/{row[1]}" in set(near)]]
+    assert kept[0] == kept[1], "byte for byte"
     boxes = [part.bounds for part in within.geoms]
     assert Extract(index=tmp_path / "part").over(boxes) == built[1].over(boxes)

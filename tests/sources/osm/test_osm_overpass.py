@@ -21,8 +21,9 @@ from nutonic.io.http import Policy
 from nutonic.io.objects import Store
 from nutonic.io.session import Session, SessionThreads, using
 from nutonic.recipe.osm import Osm
-from nutonic.sources.osm.answers import opl_of, parsed
+from nutonic.sources.osm.answers import parsed
 from nutonic.sources.osm.index import build_index
+from nutonic.sources.osm.opl import opl_of
 from nutonic.sources.osm.overpass import Overpass, query_of
 from nutonic.sources.osm.source import Extract, Features, features_of
 from nutonic.testing.overpass import OverpassServer, Planted, Trouble, ring
