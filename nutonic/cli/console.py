@@ -163,7 +163,7 @@ def _rejects(counts: Mapping[str, int], examples: Mapping[str, str], title: str 
             yield f"          {WHAT_TO_DO[reason]}"
 
 
-def show_preview(report: Report, path: Path) -> None:
+def show_preview(report: Report, path: Place) -> None:
     """Print what a preview gave, where its page is, and what there is no chip of, with why."""
     said = [report.state, *(line for section in report.sections for line in _of_section(section))]
     say([*said, f"wrote {path}: open it in a browser"])

@@ -133,10 +133,10 @@ def demo(name: str, out: Path, workers: int | None, labels: str) -> None:
 
 
 @cli.command(short_help="Look at a few chips before a build.")
-@click.argument("source", metavar="RECIPE|DIR", type=PathOf())
+@click.argument("source", metavar="RECIPE|DIR", type=PlaceOf())
 @click.option("-n", "n", type=click.IntRange(1, 60), default=6, show_default=True, help="How many chips.")
-@click.option("--out", type=PathOf(output=True), metavar="FILE", help="The page; by default preview.html, here.")
-def preview(source: Path, n: int, out: Path | None) -> None:
+@click.option("--out", type=PlaceOf(output=True), metavar="FILE", help="The page; by default preview.html, here.")
+def preview(source: Place, n: int, out: Place | None) -> None:
     """Look at a few chips before a build: with boxes, captions and a map, as one HTML page.
 
     They are made as a build makes them, of places drawn at random. Of a dataset's folder, they are its own.
@@ -329,15 +329,16 @@ def verify(directory: Place, deep: bool, fix: bool, rebuild: int, as_json: bool)
 
 
 @cli.command(short_help="Write what a dataset holds as one HTML page.")
-@click.argument("directory", metavar="DIR", type=PathOf())
-@click.option("--out", type=PathOf(output=True), metavar="FILE", help="The page; by default report.html in DIR.")
-def report(directory: Path, out: Path | None) -> None:
+@click.argument("directory", metavar="DIR", type=PlaceOf())
+@click.option("--out", type=PlaceOf(output=True), metavar="FILE", help="The page; by default report.html in DIR.")
+def report(directory: Place, out: Place | None) -> None:
     """Write what a dataset holds as one HTML page, to be looked at offline; of an unfinished one too."""
     from nutonic.cli.screen import say
     from nutonic.dataset.report.report import report as write_report
 
     path = write_report(directory, out)
-    say([f"wrote {path} ({path.stat().st_size / 1e6:.1f} MB): open it in a browser"])
+    size = f" ({path.stat().st_size / 1e6:.1f} MB)" if isinstance(path, Path) else ""
+    say([f"wrote {path}{size}: open it in a browser"])
 
 
 @cli.command(short_help="Pack a dataset into the form of a trainer.")

@@ -20,10 +20,10 @@ from rasterio.errors import RasterioError
 from rasterio.windows import Window
 
 from nutonic.core.encoding import digital_numbers
-from nutonic.cube.stores.saving import refuse_within_store
 from nutonic.errors import InputError, NotNutonic
 from nutonic.io.atomic import disk_errors, new_file, refuse_unusable, refuse_within
 from nutonic.io.buckets.address import Address, Place, place_of
+from nutonic.io.buckets.within import refuse_within_store
 from nutonic.io.gdal import gdal_disk_errors
 from nutonic.io.objects import Store
 

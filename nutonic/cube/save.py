@@ -29,7 +29,6 @@ from nutonic.cube.stores.transactions import (
 )
 from nutonic.cube.zarr import (
     CUBE_LOCK,
-    CUBE_MARKER,
     CUBE_PARTIAL,
     CUBE_REPLACED,
     Chunk,
@@ -48,6 +47,7 @@ from nutonic.cube.zarr import (
 from nutonic.errors import CubeChanged, InputError, NotNutonic, StoreError
 from nutonic.io.atomic import BESIDE, disk_errors, new_folder, refuse_unusable, refuse_within
 from nutonic.io.buckets.address import Address, Place, place_of
+from nutonic.io.buckets.within import CUBE_MARKER
 from nutonic.io.files import exclusive
 from nutonic.io.objects import Store
 

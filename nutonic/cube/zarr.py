@@ -20,11 +20,8 @@ from nutonic.core.encoding import digital_numbers
 from nutonic.core.model import Json
 from nutonic.errors import InputError, NotNutonic
 from nutonic.io.atomic import disk_errors
+from nutonic.io.buckets.within import CUBE_MARKER, CUBE_MARKER_BYTES
 from nutonic.io.objects import Store
-
-#: A folder is a cube of nutonic's if, and only if, it holds this file with just these bytes.
-CUBE_MARKER = "nutonic.json"
-CUBE_MARKER_BYTES = b'{"nutonic":"cube","format":1}\n'
 
 #: How the names end of an unfinished cube, of a cube that is being replaced, and of the lock of both.
 CUBE_PARTIAL, CUBE_REPLACED, CUBE_LOCK = ".nutonic-partial", ".nutonic-replaced", ".nutonic-lock"

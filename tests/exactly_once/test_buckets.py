@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections import Counter
 from functools import partial
 from pathlib import Path
 
@@ -73,6 +74,35 @@ def test_a_tree_in_a_bucket_has_the_bytes_of_a_disk(bucket, prefix, clean):
     on_disk, there = nt.open_dataset(clean.out), nt.open_dataset(out)
     assert [dict(row) for row in there] == [dict(row) for row in on_disk]
     np.testing.assert_array_equal(np.asarray(there[0].picture), np.asarray(on_disk[0].picture))
+
+
+def test_a_report_of_a_tree_in_a_bucket_is_that_of_a_disk(bucket, prefix, clean, tmp_path, monkeypatch):
+    there, out = f"s3://{BUCKET}/{prefix}", tmp_path / "report.html"
+    files = [path for path in clean.out.rglob("*") if path.is_file()]
+    Store(place_of(there)).put_all({path.relative_to(clean.out).as_posix(): path.read_bytes() for path in files})
+    nt.report(clean.out, out)
+    with bucket.before().running() as between:
+        bucket.use(monkeypatch, AWS_ENDPOINT_URL=between.endpoint)
+        said = nutonic("report", there)
+        asked = Counter("list" if "list-type" in path else verb for verb, path in between.requests)
+    assert said.code == 0, said.err
+    assert f"wrote {there}/report.html" in said.told
+    assert asked["list"] == 1
+    assert asked["PUT"] == 1
+    bucket.use(monkeypatch)
+    assert bucket.tree(prefix)["report.html"] == out.read_bytes()
+    assert str(nt.report(there)) == f"{there}/report.html"  # over an earlier one
+    assert nt.verify(there).problems == ()
+    made = nt.preview(there, 2)
+    assert made.chips == 2
+    assert str(made.save(f"s3://{BUCKET}/{prefix}.html")) == f"s3://{BUCKET}/{prefix}.html"
+    obstore.put(bucket.client, f"{prefix}/report.html", b"a user's")
+    for refused, said in ((there, "no report of nutonic's"), (f"{there}/data/mine.html", "lies in the dataset")):
+        with pytest.raises(NotNutonic, match=said):
+            nt.report(there, None if refused == there else refused)
+    assert bucket.tree(prefix)["report.html"] == b"a user's"
+    with pytest.raises(NotNutonic, match="is not a nutonic tree"):
+        nt.report(f"{there}-2")
 
 
 def test_damage_in_a_bucket_is_found_and_made_again(bucket, prefix, clean):
@@ -203,8 +233,6 @@ def test_what_an_address_is(text, address):
 @pytest.mark.parametrize(
     "command",
     [
-        ("report", "s3://b/x"),
-        ("preview", "s3://b/x"),
         ("pack", "tree", "--format", "trl", "--out", "s3://b/x"),
         ("push", "s3://b/x", "--repo", "a/b"),
         ("build", "recipe.yaml", "--out", "o", "--performance-report", "gs://b/r.html"),
@@ -225,7 +253,7 @@ def test_what_lies_on_a_disk_alone_takes_no_address(command, tmp_path, monkeypat
 @pytest.mark.parametrize("where", ["s3://b/x", Path("s3://b/x")])
 def test_no_folder_is_called_by_a_scheme(where, clean, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    for refused in (partial(nt.report, where), partial(nt.pack, clean.out, where)):
+    for refused in (partial(nt.push, where, "a/b", dry_run=True), partial(nt.pack, clean.out, where)):
         with pytest.raises(InputError, match="no path on this disk"):
             refused()
     assert place_of(where) == Address("s3", "b", "x")

@@ -18,9 +18,9 @@ from nutonic.cli.demo.data import accuracy_line, prepare
 from nutonic.cli.demo.sheet import Sample, contact_sheet, read_samples
 from nutonic.cli.progress import progress
 from nutonic.cli.screen import say
-from nutonic.cube.zarr import CUBE_MARKER
 from nutonic.dataset.verify import verify
 from nutonic.errors import NotNutonic
+from nutonic.io.buckets.within import CUBE_MARKER
 from nutonic.io.objects import Store, obstacle_at
 from nutonic.planning.layout import MARKER
 from nutonic.planning.ownership import refuse_foreign

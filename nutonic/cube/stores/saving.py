@@ -21,8 +21,6 @@ import xarray as xr
 
 from nutonic.core.model import Json
 from nutonic.cube.zarr import (
-    CUBE_MARKER,
-    CUBE_MARKER_BYTES,
     arrays_of,
     chunk_path,
     chunks_of,
@@ -33,8 +31,8 @@ from nutonic.cube.zarr import (
     write_frame,
 )
 from nutonic.errors import CubeChanged, NotNutonic, StoreError
-from nutonic.io.atomic import MARKER, MARKER_BYTES
 from nutonic.io.buckets.address import Address
+from nutonic.io.buckets.within import CUBE_MARKER, CUBE_MARKER_BYTES, refuse_within_store
 from nutonic.io.objects import Store, create_marker, sha256
 
 #: The group's metadata, by which readers find a cube; and what says which cube it will be while that is missing.
@@ -119,28 +117,6 @@ def save_into(cube: xr.Dataset, address: Address, write: Callable[[Frame, set[st
     _begin(store, frame)
     write(frame, there)
     _finish(store, frame, map(chunk_path, chunks_of(cube)))
-
-
-def refuse_within_store(address: Address) -> None:
-    """Raise :class:`NotNutonic` if what is below an address would lie in a dataset or a Zarr store.
-
-    What this process may not look at is taken for neither.
-    """
-    parts = address.path.split("/") if address.path else []
-    for depth in range(len(parts)):
-        above = Store(Address(address.scheme, address.bucket, "/".join(parts[:depth])))
-        if _marks(above, MARKER, MARKER_BYTES):
-            raise NotNutonic(f"{address} lies in the dataset {above.root}: name an address outside of it")
-        if _marks(above, GROUP) or _marks(above, CUBE_MARKER, CUBE_MARKER_BYTES):
-            raise NotNutonic(f"{address} lies in {above.root}, which is a Zarr store: name an address outside of it")
-
-
-def _marks(store: Store, path: str, content: bytes | None = None) -> bool:
-    """Whether a file is there, with a content if one is given; False where this process may not look."""
-    try:
-        return store.has(path) and content in (None, store.get(path))
-    except StoreError:
-        return False
 
 
 def refuse_foreign_store(address: Address) -> None:

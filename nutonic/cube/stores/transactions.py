@@ -19,10 +19,8 @@ import numpy as np
 import xarray as xr
 
 from nutonic.core.model import Json
-from nutonic.cube.stores.saving import Frame, changed, refuse_within_store
+from nutonic.cube.stores.saving import Frame, changed
 from nutonic.cube.zarr import (
-    CUBE_MARKER,
-    CUBE_MARKER_BYTES,
     chunk_path,
     lazy_variables,
     write_chunk_into,
@@ -30,6 +28,7 @@ from nutonic.cube.zarr import (
 )
 from nutonic.errors import InputError, MissingExtra, NotNutonic, StoreError
 from nutonic.io.buckets.address import Address
+from nutonic.io.buckets.within import CUBE_MARKER, CUBE_MARKER_BYTES, refuse_within_store
 from nutonic.io.objects import Store, create_marker, sha256
 
 if TYPE_CHECKING:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -35,13 +36,21 @@ class RowsOf:
         """The rows of a place, in order; :class:`Corrupt` if they are not what was written."""
         name = entry["poi_id"]
         if name not in self._kept:
-            rows = entry["rows"]
-            member = self._store.get_range(entry.name.part, rows["start"], rows["length"])
-            lines = unpacked(member, entry.name.part, rows["size"]).splitlines() if rows["length"] else []
             if len(self._kept) >= _KEPT:
                 self._kept.clear()
-            self._kept[name] = [orjson.loads(line) for line in lines]
+            self._kept[name] = self._read(entry)
         return self._kept[name]
+
+    def all_of(self, entries: Iterable[CommittedPlace]) -> Iterator[Json]:
+        """The rows of many places, which are not kept."""
+        for rows in self._store.together(self._read, entries):
+            yield from rows
+
+    def _read(self, entry: CommittedPlace) -> list[Json]:
+        rows = entry["rows"]
+        member = self._store.get_range(entry.name.part, rows["start"], rows["length"])
+        lines = unpacked(member, entry.name.part, rows["size"]).splitlines() if rows["length"] else []
+        return [orjson.loads(line) for line in lines]
 
 
 def colour_of(class_id: int, table: ClassTable) -> str:
@@ -65,7 +74,8 @@ def sidecar_path(image: str) -> str:
 
 def sidecars(store: Store, chips: Iterable[tuple[CommittedPlace, str]]) -> Iterator[Json]:
     """Those that can be read, one at a time."""
-    yield from (found for _, image in chips if (found := sidecar(store, image)) is not None)
+    found = store.together(partial(sidecar, store), (image for _, image in chips))
+    yield from (each for each in found if each is not None)
 
 
 def gallery(
@@ -78,7 +88,8 @@ def gallery(
     """Cards of as many chips as fit, in the order of the dataset."""
     fit = [(entry, image) for entry, image in chips if _pictured(store, image, pictures)]
     fit.sort(key=lambda chip: (chip[0].order, chip[1]))
-    found = ((entry, image, sidecar(store, image)) for entry, image in fit)
+    about = store.together(partial(sidecar, store), (image for _, image in fit))
+    found = ((entry, image, known) for (entry, image), known in zip(fit, about, strict=True))
     return [
         {**card(image, known, rows.of(entry), table), "rejects": sorted({inert(r["reason"]) for r in entry["rejects"]})}
         for entry, image, known in found

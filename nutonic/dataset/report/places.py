@@ -226,7 +226,7 @@ def _histogram(caption: str, shares: list[float]) -> Histogram:
 def _wordings(found: _Found, rows: cards.RowsOf, table: ClassTable) -> Section:
     """In how many ways things are asked, once classes and numbers are taken out."""
     entries = found.worded.values()
-    counts = cards.wordings((row for entry in entries for row in rows.of(entry)), table)
+    counts = cards.wordings(rows.all_of(entries), table)
     told = tuple(
         (text(task), count(sum(ways.values())), count(len(ways)), text(" · ".join(_most(ways))))
         for task, ways in sorted(counts.items())

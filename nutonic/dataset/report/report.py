@@ -10,14 +10,15 @@ from nutonic.dataset.report.places import report_of_places
 from nutonic.dataset.report.values import Limits, Report
 from nutonic.errors import InputError, NotNutonic
 from nutonic.io.atomic import disk_errors, new_file, refuse_within
-from nutonic.io.buckets.address import path_of
+from nutonic.io.buckets.address import Address, Place, place_of
+from nutonic.io.buckets.within import refuse_within_store
 from nutonic.io.objects import Store
 from nutonic.planning.layout import MARKER, REPORT
 from nutonic.planning.ownership import is_marked, refuse_obstacles
 from nutonic.planning.plan_file import read_plan
 
 
-def report(directory: str | Path, out: str | Path | None = None) -> Path:
+def report(directory: str | Place, out: str | Place | None = None) -> Place:
     """Write what a tree holds as one HTML file, to be looked at in any browser; nothing is fetched for it.
 
     It has the numbers, a map, the balance of classes, what was left out and what to do about it, chips with their boxes
@@ -27,13 +28,14 @@ def report(directory: str | Path, out: str | Path | None = None) -> Path:
     Parameters
     ----------
     directory
-        The tree, of chips or of patches.
+        The tree, of chips or of patches: its folder, or its address in an object store.
     out
-        The file; by default ``report.html`` in the tree. One that is there already must be an earlier report.
+        The file, or its address; by default ``report.html`` in the tree. One that is there already must be an earlier
+        report.
 
     Returns
     -------
-    Path
+    Path or Address
         The file. The same tree gives the same bytes.
 
     Raises
@@ -45,22 +47,22 @@ def report(directory: str | Path, out: str | Path | None = None) -> Path:
     StoreError
         If the file cannot be written.
     """
-    root = path_of(directory)
+    root = place_of(directory)
     refuse_no_tree(root)
-    path = root / REPORT if out is None else path_of(out)
-    refuse_other(path)
-    write_over(path, render(report_of(root, Limits())))
-    return path
+    place = root / REPORT if out is None else place_of(out)
+    refuse_other(place)
+    write_over(place, render(report_of(root, Limits())))
+    return place
 
 
-def refuse_no_tree(root: Path) -> None:
-    """Raise :class:`NotNutonic` if a folder is no tree."""
+def refuse_no_tree(root: Place) -> None:
+    """Raise :class:`NotNutonic` if a folder, or what is at an address, is no tree."""
     if not is_marked(root):
         raise NotNutonic(f"{root} is not a nutonic tree: it has no {MARKER} of nutonic's")
     refuse_obstacles(root)
 
 
-def report_of(root: Path, limits: Limits) -> Report:
+def report_of(root: Place, limits: Limits) -> Report:
     """What there is to tell of a tree, of chips or of patches."""
     store = Store(root)
     plan = read_plan(store)
@@ -71,20 +73,55 @@ def report_of(root: Path, limits: Limits) -> Report:
     return report_of_places(store, plan, limits)
 
 
-def refuse_other(path: Path) -> None:
-    """Raise if something lies at a path that is no earlier report, or if no file can be made there, as within a tree."""
-    refuse_within(path)
-    if not path.absolute().parent.is_dir() or path.is_dir():
-        raise InputError(f"{path} cannot be written: name a file in a folder that is there")
-    if not os.path.lexists(path):
+def refuse_other(place: Place) -> None:
+    """Raise if something lies at a place that is no earlier report, or if no file can be made there, as within a tree."""
+    if isinstance(place, Address):
+        refuse_within_store(place)
+        if _is_other(*_in_store(place)):
+            raise _other(place)
         return
-    plain = path.is_file() and not path.is_symlink()
-    with disk_errors(path):
-        if not plain or not path.read_bytes().startswith(MARK):
-            raise NotNutonic(f"{path} is there already, and no report of nutonic's: name another file with --out")
+    refuse_within(place)
+    if not place.absolute().parent.is_dir() or place.is_dir():
+        raise InputError(f"{place} cannot be written: name a file in a folder that is there")
+    if not os.path.lexists(place):
+        return
+    plain = place.is_file() and not place.is_symlink()
+    with disk_errors(place):
+        if not plain or not place.read_bytes().startswith(MARK):
+            raise _other(place)
 
 
-def write_over(path: Path, page: bytes) -> None:
+def write_over(place: Place, page: bytes) -> None:
     """Write a page in one step, over an earlier one."""
-    with disk_errors(path), new_file(path, prefix=".nutonic-") as new:
-        new.write_bytes(page)
+    if isinstance(place, Path):
+        with disk_errors(place), new_file(place, prefix=".nutonic-") as new:
+            new.write_bytes(page)
+        return
+    store, name = _in_store(place)
+    if store.has(name):
+        if _is_other(store, name):
+            raise _other(place)
+        store.put(name, page)
+    elif not store.create(name, page):  # somebody was faster
+        raise _other(place)
+
+
+def _in_store(address: Address) -> tuple[Store, str]:
+    """What an address lies in, and its name there."""
+    above, _, name = address.path.rpartition("/")
+    if not name:
+        raise InputError(f"{address} cannot be written: name a file in the bucket")
+    return Store(Address(address.scheme, address.bucket, above)), name
+
+
+def _is_other(store: Store, name: str) -> bool:
+    """Whether something is there that is no report."""
+    try:
+        size = store.size(name)
+    except FileNotFoundError:
+        return False
+    return size < len(MARK) or store.get_range(name, 0, len(MARK)) != MARK
+
+
+def _other(place: Place) -> NotNutonic:
+    return NotNutonic(f"{place} is there already, and no report of nutonic's: name another file with --out")

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 from nutonic.core.callbacks import TilesSaved
 from nutonic.cube.stores.saving import UNFINISHED
 from nutonic.cube.stores.transactions import is_repository, objects_of
-from nutonic.cube.zarr import CUBE_MARKER
 from nutonic.errors import InputError
 from nutonic.io.buckets.address import Address
+from nutonic.io.buckets.within import CUBE_MARKER
 from nutonic.io.objects import Store
 
 if TYPE_CHECKING:
