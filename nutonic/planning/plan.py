@@ -30,6 +30,10 @@ from nutonic.sources.item import Unusable, UnusableItem, with_unusable
 
 _log = logging.getLogger(__name__)
 
+#: Blocks across in a strip. At its edges blocks are unpacked twice, so the wider the better; but two rows of it, of three
+#: bands and labels, have to fit into what a process keeps.
+_STRIP = 4
+
 #: A group this large bends the split's shares: the plan warns.
 _LARGE_GROUP = 0.05
 
@@ -333,18 +337,30 @@ def _source_numbers(candidates: Candidates) -> np.ndarray:
 def _in_batches(
     candidates: Candidates, sources: np.ndarray, corners: np.ndarray, size: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The order of places, sorted by scene and then by block, and the first position of each batch.
-
-    Blocks are those of the scene's files, row by row, that hold the corner of a place's square.
-    """
-    rows, cols = (corners // BLOCK).T
-    order = np.lexsort((candidates.places.variant, candidates.places.ordinal, cols, rows, sources))
+    """The order of places, sorted by scene and then along blocks, and the first position of each batch."""
+    places = candidates.places
+    order = np.lexsort((places.variant, places.ordinal, *along_blocks(corners), sources))
     ordered = sources[order]
     starts = [0]
     for i in range(1, len(ordered)):
         if ordered[i] != ordered[i - 1] or i - starts[-1] == size:
             starts.append(i)
     return order, np.array([*starts, len(ordered)])
+
+
+def along_blocks(corners: np.ndarray) -> tuple[np.ndarray, ...]:
+    """Keys to sort places by, the last first: by the blocks of a scene's files that hold the corners of their squares.
+
+    They go row by row through strips of a few columns. Squares reach into the next row of blocks: in a wide scene the rest
+    of the row would lie between, and by then what was unpacked would be forgotten, and unpacked again.
+
+    Parameters
+    ----------
+    corners
+        (places, 2) int32: row and column of each square's first pixel.
+    """
+    rows, cols = (corners // BLOCK).T
+    return cols, rows, cols // _STRIP
 
 
 def _corners(candidates: Candidates, side: int) -> np.ndarray:

@@ -53,10 +53,18 @@ class Block:
         with self._lock:
             groups = slice(first // _ROWS, -(-end // _ROWS))
             for k in (groups.start + np.flatnonzero(self._stored[groups])).tolist():
-                part = self._pixels[k * _ROWS : (k + 1) * _ROWS]
-                np.add.accumulate(part, axis=1, out=part)  # TIFF 6.0, section 14; wraps as it does there
+                _add_up(self._pixels[k * _ROWS : (k + 1) * _ROWS])
                 self._stored[k] = False
         return self._pixels[first:end]
+
+
+def _add_up(differences: np.ndarray) -> None:
+    """Make pixels of the differences of neighbours, in place: TIFF 6.0, section 14; wraps as it does there.
+
+    Sums are of 32 bits, of which the last are kept: numpy adds those up in a third of the time that 8 or 16 bits take.
+    """
+    bits = differences.view(f"u{differences.itemsize}")
+    np.copyto(bits, np.add.accumulate(bits, axis=1, dtype=np.uint32), casting="unsafe")
 
 
 #: Blocks by file and version, band, row and column.
