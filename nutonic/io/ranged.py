@@ -60,7 +60,7 @@ class Validators:
         return not (self.etag or other.etag or self.modified or other.modified)
 
 
-def _pin(told: Validators, content: bytes) -> RemotePin:
+def pin_from(told: Validators, content: bytes) -> RemotePin:
     """The pin of a file whose first bytes are `content`."""
     etag, modified = told.etag, told.modified
     weak = "W/" if etag is not None and etag.startswith("W/") else ""
@@ -197,7 +197,7 @@ class RangeCache:
         answer = self._client.fetch(request, access)
         self._suspects.compare((url, _HEADER), answer.body)
         told = validators_of(answer)
-        return _Head(validators=told, content=answer.body, pin=_pin(told, answer.body))
+        return _Head(validators=told, content=answer.body, pin=pin_from(told, answer.body))
 
     def _read_range(self, url: str, span: _Span, head: _Head, access: Access) -> bytes:
         first, end = span

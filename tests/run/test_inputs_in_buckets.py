@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 from collections import Counter
@@ -10,11 +11,16 @@ from pathlib import Path
 import obstore
 import pytest
 import yaml
+from support.aerial import Flown, catalogue, plant, recipe, rectangle
+from support.cli import nutonic
+from support.clusters import cluster
 from support.remote import served
+from support.shards import samples
 from support.trees import SMALL, tree
 from support.worlds import written
 
 import nutonic as nt
+from nutonic.errors import InputError
 from nutonic.testing import SyntheticPlanet
 
 pytest_plugins = ["support.buckets"]
@@ -97,3 +103,110 @@ def test_all_that_goes_in_may_lie_in_a_bucket(folder, there, environment, tmp_pa
     local = folder / "recipe.yaml"
     assert nt.build(local, tmp_path / "disk", workers=0).complete
     assert tree(tmp_path / "s3") == tree(tmp_path / "disk")  # whose catalogue has relative hrefs too
+
+
+def test_with_a_tenth_of_all_requests_failing_the_tree_is_the_same(folder, there, seaweed, monkeypatch, tmp_path):
+    monkeypatch.setenv("NUTONIC_HTTP_TIMEOUT", "5")
+    path = {"path": f"{there}/land_cover.tif"}
+    use(monkeypatch, seaweed.environment)
+    assert nt.build(recipe_at(folder, there, labels=path), tmp_path / "clean", workers=0).faults == {}
+    with seaweed.before(share=0.1).running() as between:
+        use(monkeypatch, {**seaweed.environment, "AWS_ENDPOINT_URL": between.endpoint})
+        summary = nt.build(recipe_at(folder, there, labels=path), tmp_path / "faulty", workers=0)
+    assert summary.complete
+    assert sum(summary.faults.values()) == between.faults.total() > 3
+    assert tree(tmp_path / "faulty") == tree(tmp_path / "clean")
+
+
+def test_an_object_that_is_gone_or_denied_is_told_as_over_http(
+    folder, there, seaweed, environment, monkeypatch, tmp_path
+):
+    obstore.delete(seaweed.client, f"{PREFIX}/west/red.tif")
+    try:
+        summary = nt.build(recipe_at(folder, there), tmp_path / "gone", workers=0)
+    finally:
+        obstore.put(seaweed.client, f"{PREFIX}/west/red.tif", (folder / "west/red.tif").read_bytes())
+    assert summary.complete
+    moved = [
+        data for data in tree(tmp_path / "gone").values() if f"{there}/west/red.tif is not there (404)".encode() in data
+    ]
+    assert moved, summary.rejects  # to the next best scene, whose sidecars say so
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "another")
+    summary = nt.build(recipe_at(folder, there), tmp_path / "denied", workers=0)
+    assert {failure.reason for failure in summary.failures} == {"refused"}
+    told = summary.failures[0].error
+    assert "access is denied (403, SignatureDoesNotMatch); credentials are taken from AWS_ACCESS_KEY_ID" in told
+    assert "Signature=" not in told
+    assert not any(secret in told for secret in seaweed.secrets)
+
+
+def test_who_lacks_credentials_or_a_token_is_told_before_anything_is_planned(folder, there, monkeypatch, tmp_path):
+    use(monkeypatch, {})
+    for extra, told in (
+        (
+            {"labels": {"path": f"{there}/land_cover.tif"}},
+            "s3://bucket: there are no credentials: they are taken from AWS_",
+        ),
+        (
+            {"imagery": {"allow_hosts": [], "bearer": {"h.example": "A_TOKEN"}}},
+            "set A_TOKEN, which the recipe names in bearer",
+        ),
+    ):
+        path = tmp_path / "recipe.yaml"
+        recipe = recipe_at(folder, there).model_dump(mode="json")
+        recipe = {
+            name: {**part, **extra.get(name, {})} if isinstance(part, dict) else part for name, part in recipe.items()
+        }
+        path.write_text(
+            yaml.safe_dump({key: recipe[key] for key in ("name", "pois", "grid", "imagery", "labels", "tiles")})
+        )
+        said = nutonic("build", path, "--out", tmp_path / "out", "--workers", "0")
+        assert (said.code, told in said.err, said.err.count("\n")) == (2, True, 1), said.err
+        assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.exhaustive
+@pytest.mark.cluster
+def test_workers_read_from_a_bucket_each_with_its_own_credentials(folder, there, seaweed, monkeypatch, tmp_path):
+    recipe = recipe_at(folder, there, labels={"path": f"{there}/land_cover.tif"})
+    use(monkeypatch, seaweed.environment)
+    assert nt.build(recipe, tmp_path / "here", workers=0).complete
+    with cluster(tmp_path / "cluster", **seaweed.environment) as workers:
+        where = nt.Cluster(scheduler=workers.address)
+        assert nt.build(recipe, tmp_path / "there", workers=where).complete
+    assert tree(tmp_path / "there") == tree(tmp_path / "here")
+    without = {**seaweed.environment, "AWS_SECRET_ACCESS_KEY": ""}
+    with (
+        cluster(tmp_path / "poor", **without) as workers,
+        pytest.raises(InputError, match="cannot ask object stores: s3://"),
+    ):
+        nt.build(recipe, tmp_path / "none", workers=nt.Cluster(scheduler=workers.address))
+    assert not (tmp_path / "none").exists()
+
+
+@pytest.mark.skipif(importlib.util.find_spec("osmium") is None, reason="maps are read with osmium")
+def test_an_extract_and_images_of_patches_may_lie_in_a_bucket(seaweed, environment, tmp_path):
+    image = Flown(id="m_new", corner=(500_000.4, 4_980_000.6), shape=(128, 192), day="2022-07-01", seed=1)
+    forest = rectangle(499_500, 4_979_500, 500_800, 4_980_300)
+    image.write(tmp_path)
+    plant(tmp_path / "map.osm.pbf", image.epsg, ("area", forest, {"landuse": "forest"}))
+    catalogue(tmp_path, [image])
+    for name in (f"{image.id}.tif", "map.osm.pbf", "items.json"):
+        obstore.put(seaweed.client, f"aerial/{name}", (tmp_path / name).read_bytes())
+    here = recipe(tmp_path, osm={"path": "map.osm.pbf"})
+    there = recipe(
+        tmp_path,
+        name="there.yaml",
+        imagery={"url": "s3://bucket/aerial/items.json"},
+        osm={"path": "s3://bucket/aerial/map.osm.pbf"},
+    )
+    assert nt.build(here, tmp_path / "here", workers=0).complete
+    assert nt.build(there, tmp_path / "there", workers=0).complete
+    ours, theirs = samples(tmp_path / "there"), samples(tmp_path / "here")
+    assert [picture for picture, _ in ours.values()] == [picture for picture, _ in theirs.values()]
+    assert [told["annotations"] for _, told in ours.values()] == [told["annotations"] for _, told in theirs.values()]
+    assert nt.verify(tmp_path / "there", deep=True, rebuild=2).problems == ()
+    plant(tmp_path / "other.osm.pbf", image.epsg, ("area", forest, {"landuse": "meadow"}))
+    obstore.put(seaweed.client, "aerial/map.osm.pbf", (tmp_path / "other.osm.pbf").read_bytes())
+    (problem,) = nt.verify(tmp_path / "there", deep=True, rebuild=2).problems
+    assert "s3://bucket/aerial/map.osm.pbf is not the file that was there when the plan was made" in problem

@@ -164,7 +164,7 @@ def _input_findings(plan: PlanFile, spec: PatchSpec) -> Iterator[Finding]:
     named = {Path(path).name for path in (spec.osm.path, spec.patches.area) if isinstance(path, str)}
     if not {Path(path).name for path in set(told.get("inputs") or ()) - local} <= named:
         yield Finding("the plan knows inputs again that it does not read")
-    if not set(told.get("remote") or ()) <= set(map(key_of, remote_hrefs(plan.scenes))):
+    if not set(told.get("remote") or ()) <= {*map(key_of, remote_hrefs(plan.scenes)), spec.osm.path}:
         yield Finding("the plan knows remote inputs again that no image of it is read from")
     if problem := wrong_pins(told.get("remote") or {}):
         yield Finding(f"the plan knows remote inputs again by what is no pin: {problem}")

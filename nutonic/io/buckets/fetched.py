@@ -5,18 +5,20 @@ from __future__ import annotations
 import re
 import tempfile
 import threading
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 from urllib.parse import unquote, urlsplit
 
+from nutonic.core.model import HEAD_BYTES, RemotePin
 from nutonic.errors import InputError, ReadFailed, Refused
 from nutonic.io.access import Access, Identity, access_for
 from nutonic.io.atomic import disk_errors
 from nutonic.io.buckets.address import SHARED, is_object
 from nutonic.io.cache import SingleFlightCache
 from nutonic.io.http import Answer, Request
-from nutonic.io.ranged import Validators, size_of, validators_of, wrong_range
+from nutonic.io.ranged import Validators, pin_from, size_of, validators_of, wrong_range
 from nutonic.io.session import SessionThreads, current
 from nutonic.secrets import holds_secret, query_keys, redact
 
@@ -29,7 +31,22 @@ def is_fetched(where: str) -> bool:
     return is_object(where) or where.lower().startswith(("https://", "http://"))
 
 
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """A file at an address, as it was when it was fetched."""
+
+    path: Path
+    """Of the copy on this machine's disk."""
+    pin: RemotePin
+    """By what it is known again."""
+
+
 def copy_of(url: str, identity: Identity, most: int) -> Path:
+    """The path of what :func:`fetched` gives."""
+    return fetched(url, identity, most).path
+
+
+def fetched(url: str, identity: Identity, most: int) -> Fetched:
     """A file on this machine's disk that has the bytes of one at an address; fetched once in a session, which removes it.
 
     Raises
@@ -54,29 +71,28 @@ def offered() -> str:
     return ", ".join(("https://", *SHARED))
 
 
-class _Copies(SingleFlightCache[tuple[str, Access], Path]):
+class _Copies(SingleFlightCache[tuple[str, Access], Fetched]):
     """The copies that a session keeps."""
 
     def __init__(self) -> None:
         super().__init__(2**62, lambda _: 1)
         self._folder = tempfile.TemporaryDirectory(prefix="nutonic-")
 
-    def made(self, url: str, access: Access, most: int) -> Path:
+    def made(self, url: str, access: Access, most: int) -> Fetched:
         """A copy of what is there now."""
         name = url.rpartition("/")[2] if is_object(url) else unquote(urlsplit(url).path.rpartition("/")[2])
         # Its suffix says what it is; of the rest not more than any disk takes.
         path = Path(tempfile.mkdtemp(dir=self._folder.name), re.sub(r"[^\w.-]", "_", f"_{name}"[-100:]))
         with disk_errors(path), path.open("wb") as file:
-            _fetch(url, access, most, file)
-        return path
+            return Fetched(path, _fetch(url, access, most, file))
 
 
-def _fetch(url: str, access: Access, most: int, file: BinaryIO) -> None:
+def _fetch(url: str, access: Access, most: int, file: BinaryIO) -> RemotePin:
     """Write the bytes of a file at an address, of one version of it."""
     first = current().client.fetch(_part(url, (0, _PIECE)), access)
-    if first.status == 416:  # an empty file has no first bytes
-        return
     told = validators_of(first)
+    if first.status == 416:  # an empty file has no first bytes
+        return pin_from(told, b"")
     if told.size > most:
         raise InputError(f"{url} has {told.size:,} bytes, more than {most:,}: divide it")
     file.write(first.body)
@@ -85,6 +101,7 @@ def _fetch(url: str, access: Access, most: int, file: BinaryIO) -> None:
         lock = threading.Lock()
         with SessionThreads(min(_AT_ONCE, len(rest))) as threads:
             list(threads.map(lambda span: _write(url, access, span, told, file, lock), rest))
+    return pin_from(told, first.body[:HEAD_BYTES])
 
 
 def _write(

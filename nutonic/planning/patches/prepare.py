@@ -10,6 +10,7 @@ from nutonic.planning.patches.spec import PatchSpec
 from nutonic.planning.plan_file import PlanFile
 from nutonic.planning.prepare import Preparation, empty, prepared
 from nutonic.planning.remote import planned_pins
+from nutonic.sources.osm.source import extract_pins
 
 
 def prepare_patches(
@@ -26,7 +27,7 @@ def prepare_patches(
         plan=lambda: patches_planned(spec),
         beside=lambda plan, store: with_map(plan, spec, store),
         owned=lambda store, planned: PatchOwnership(store, planned, shards=spec.shards),
-        remote=lambda plan: planned_pins(plan.scenes(), spec.sources),
+        remote=lambda plan: {**planned_pins(plan.scenes(), spec.sources), **extract_pins(spec.osm)},
     )
     return prepared(preparation, out, workers=workers, replan=replan)
 

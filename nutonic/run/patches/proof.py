@@ -36,7 +36,7 @@ from nutonic.dataset.proof.lattice_audit import patch_plan_findings
 from nutonic.dataset.proof.place_audit import disjoint, unread_remote
 from nutonic.dataset.shards.captions import CaptionCommit, captions_bytes, read_captions
 from nutonic.dataset.shards.records import PatchRecord
-from nutonic.errors import Corrupt, NutonicError
+from nutonic.errors import Corrupt, InputError, NutonicError
 from nutonic.io.buckets.copies import read_as_file
 from nutonic.io.limits import IN_FLIGHT
 from nutonic.io.objects import Store, sha256
@@ -45,7 +45,7 @@ from nutonic.planning.layout import CommitName
 from nutonic.planning.patches.layout import captions_path
 from nutonic.planning.patches.map import features
 from nutonic.planning.patches.spec import PatchSpec
-from nutonic.planning.pins import changed
+from nutonic.planning.pins import changed, pins_from
 from nutonic.planning.plan_file import PlanFile
 from nutonic.run.patches.batch import REASONS, done_of, grid_of, image_of, maps_of, names_on_map, run_patch_batch
 from nutonic.run.patches.captioning import captions_of
@@ -54,7 +54,7 @@ from nutonic.sources.annotators.answers import Answers
 from nutonic.sources.annotators.batches import Pending, pending
 from nutonic.sources.osm.index import build_index, info_of
 from nutonic.sources.osm.overpass import Overpass
-from nutonic.sources.osm.source import Extract, Features, extract_of
+from nutonic.sources.osm.source import Extract, Features, extract_of, extract_pins
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -288,6 +288,9 @@ def _map_again(plan: PlanFile, spec: PatchSpec, batches: Sequence[Batch], folder
     name, inputs = Path(str(spec.osm.path)).name, plan.header.get("inputs") or {}
     there = next((Path(path) for path in inputs if Path(path).name == name), None)
     extract = extract_of(spec.osm) if there is None else there
+    pins = pins_from(plan.header.get("remote") or {})
+    if replaced := [at for at, pin in extract_pins(spec.osm).items() if at in pins and pins[at].differs(pin)]:
+        raise InputError(f"{replaced[0]} is not the file that was there when the plan was made")
     grids = [grid_of(place, spec) for batch in batches for place in batch.places]
     boxes = [shapely.box(*box).buffer(1e-4) for box in map(lonlat_bounds, grids)]
     index = folder / "map.sqlite"

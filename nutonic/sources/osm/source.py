@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
-from nutonic.core.model import Element
+from nutonic.core.model import Element, RemotePin
 from nutonic.errors import InputError, SourceError
 from nutonic.io.access import identity_of
-from nutonic.io.buckets.fetched import copy_of, is_fetched, offered
+from nutonic.io.buckets.fetched import Fetched, fetched, is_fetched, offered
 from nutonic.io.objects import Store
 from nutonic.recipe.osm import Osm
 from nutonic.sources.osm.index import elements_in, info_of, reading
@@ -102,13 +102,25 @@ def extract_of(osm: Osm) -> Path:
     InputError
         If it cannot be had.
     """
+    there = _fetched(osm)
+    return Path(str(osm.path)) if there is None else there.path
+
+
+def extract_pins(osm: Osm) -> dict[str, RemotePin]:
+    """What an extract at an address was when it was fetched, by its address; nothing of others."""
+    there = _fetched(osm)
+    return {} if there is None else {str(osm.path): there.pin}
+
+
+def _fetched(osm: Osm) -> Fetched | None:
+    """The extract at an address; None of one on this disk, or where there is none."""
     path = str(osm.path)
     if not is_fetched(path):
         if "://" in path:
             raise InputError(f"osm.path is {path}: name a local file, or one of {offered()} and a path")
-        return Path(path)
+        return None
     try:
-        return copy_of(path, identity_of(osm), _LARGEST)
+        return fetched(path, identity_of(osm), _LARGEST)
     except SourceError as error:
         raise InputError(f"cannot read the extract: {error}; see osm.path") from None
 
