@@ -3,6 +3,8 @@
 ``python -m benchmarks.million --places 1000000 --folder FOLDER``; whatever ends it, the same command goes on. Places have
 pixels that cost nothing and one row each. A scheduler and workers are started as a user starts them, so that the memory of
 each can be told from the driver's. ``--draw FILE`` puts what was measured into a figure.
+With ``--synthesised`` places are not built but committed by the real writer of commits (:mod:`benchmarks.committed`), and
+the tree is then finished and verified, each in a process of its own.
 """
 
 from __future__ import annotations
@@ -32,6 +34,9 @@ _LOOK_S = 1.0
 
 #: Steps of this command, each a process of its own: its stages are those that it tells.
 _STEPS = ("build", "verify")
+
+#: The same where nothing is built.
+_SYNTHETIC_STEPS = ("plan", "commit", "finish", "verify")
 
 
 def made(folder: Path, places: int) -> Path:
@@ -79,6 +84,41 @@ def build(folder: Path, scheduler: str, seconds: float) -> None:
             tell(stage="end", done=self.done)
 
     nt.build(folder / "recipe.yaml", folder / "tree", workers=nt.Cluster(scheduler=scheduler), callbacks=[Told()])
+
+
+def plan(folder: Path) -> None:
+    """Plan, and build nothing."""
+    import nutonic as nt
+
+    class Stopped(nt.Callback):
+        def on_stage(self, event: nt.StageBegun, /) -> None:
+            tell(stage=event.text.split()[0])
+
+        def stop_requested(self) -> bool:
+            return True
+
+    nt.build(folder / "recipe.yaml", folder / "tree", workers=0, callbacks=[Stopped()])
+    tell(stage="end")
+
+
+def commit(folder: Path) -> None:
+    """Commit what is planned without building it."""
+    from benchmarks.committed import commit_all
+
+    tell(stage="committing")
+    tell(stage="end", done=commit_all(folder))
+
+
+def finish(folder: Path) -> None:
+    """Finish what is committed."""
+    import nutonic as nt
+
+    class Told(nt.Callback):
+        def on_stage(self, event: nt.StageBegun, /) -> None:
+            tell(stage={"planning": "opening"}.get(event.text, event.text))
+
+    summary = nt.build(folder / "recipe.yaml", folder / "tree", workers=0, callbacks=[Told()])
+    tell(stage="end", done=summary.done_before, finished=summary.finished)
 
 
 def verify(folder: Path) -> None:
@@ -157,7 +197,7 @@ def step(folder: Path, name: str, places: int, workers: int, seconds: float) -> 
 
 
 #: Stages in the order of a run, and what of it is whose.
-_STAGES, _ROLES = ("planning", "running", "finishing", "verifying"), ("driver", "scheduler", "worker 1")
+_STAGES, _ROLES = ("planning", "opening", "running", "finishing", "verifying"), ("driver", "scheduler", "worker 1")
 
 
 def records_of(folder: Path) -> list[dict[str, Any]]:
@@ -224,23 +264,25 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, required=True)
     parser.add_argument("--places", type=int, default=1_000_000)
     parser.add_argument("--workers", type=int, default=2)
-    parser.add_argument("--step", choices=_STEPS, help=argparse.SUPPRESS)
+    parser.add_argument("--step", choices=sorted({*_STEPS, *_SYNTHETIC_STEPS}), help=argparse.SUPPRESS)
     parser.add_argument("--scheduler", help=argparse.SUPPRESS)
     parser.add_argument("--draw", type=Path, metavar="FILE", help="only draw what was measured")
     parser.add_argument("--seconds", type=float, default=1e9, help="finish what is done after so many")
-    parser.add_argument("--again", nargs="*", choices=_STEPS, default=(), help="steps to do again")
+    parser.add_argument("--again", nargs="*", default=(), help="steps to do again")
+    parser.add_argument("--synthesised", action="store_true", help="commit places instead of building them")
     asked = parser.parse_args()
     if asked.step == "build":
         build(asked.folder, asked.scheduler, asked.seconds)
         return
-    if asked.step == "verify":
-        verify(asked.folder)
+    alone = {"plan": plan, "commit": commit, "finish": finish, "verify": verify}
+    if asked.step in alone:
+        alone[asked.step](asked.folder)
         return
     if asked.draw is not None:
         draw(asked.folder, asked.draw)
         return
     made(asked.folder, asked.places)
-    for name in _STEPS:
+    for name in _SYNTHETIC_STEPS if asked.synthesised else _STEPS:
         if name in asked.again or not (asked.folder / f"{name}.done").exists():
             step(asked.folder, name, asked.places, asked.workers, asked.seconds)
     for row in table(asked.folder):

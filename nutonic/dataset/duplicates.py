@@ -89,26 +89,39 @@ class Likenesses:
 
     def near_duplicates(self) -> NearDuplicates:
         """The pairs in different splits. The order in which places were added does not matter."""
-        hashes, places = np.array(self._hashes, np.uint64), np.array(self._places, np.int64)
+        hashes = np.array(self._hashes, np.uint64)
+        splits = np.array(self._splits, np.int8)[np.array(self._places)]
         seen = np.bitwise_count(hashes) > PLAIN_BITS
-        order = np.flatnonzero(seen)
-        order = order[np.lexsort([np.array(self._tiles)[order], np.array(self._orders)[places[order]]])]
-        splits = np.array(self._splits, np.int8)[places[order]]
-        table = _Table.of(hashes[order], splits)
+        plain = len(hashes) - int(np.count_nonzero(seen))
+        if plain:
+            hashes, splits = hashes[seen], splits[seen]
+        chips = len(hashes)
+        table = _Table.of(hashes, splits)
+        del hashes, splits, seen  # some 20 bytes a chip
         pairs, examples, more = table.counted()
         return NearDuplicates(
             pairs=dict(sorted(pairs.items(), key=lambda entry: tuple(map(SPLITS.index, entry[0])))),
             more=more,
-            examples=tuple((self._name(order[i]), self._name(order[j])) for i, j in examples),
-            chips=len(order),
-            plain=int(len(hashes) - len(order)),
+            examples=tuple((self._first(*one), self._first(*other)) for one, other in examples),
+            chips=chips,
+            plain=plain,
         )
+
+    def _first(self, split: int, value: int) -> tuple[str, str]:
+        """Id and split of the first chip of a split with this hash, in the order of the dataset."""
+        alike = np.flatnonzero(np.array(self._hashes, np.uint64) == np.uint64(value)).tolist()
+        of_split = (chip for chip in alike if self._splits[self._places[chip]] == split)
+        return self._name(min(of_split, key=lambda chip: (self._orders[self._places[chip]], self._tiles[chip])))
 
     def _name(self, chip: int) -> tuple[str, str]:
         """Id and split of a chip."""
         place = self._places[chip]
         start = self._ends[place - 1] if place else 0
         return f"{self._ids[start : self._ends[place]].decode()}_t{self._tiles[chip]:04d}", SPLITS[self._splits[place]]
+
+
+#: A split, and a hash that a chip of it has.
+_Which = tuple[int, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,23 +132,21 @@ class _Table:
     """(n,) uint64, ascending."""
     counts: np.ndarray
     """(splits, n): how many chips of each split have it."""
-    first: np.ndarray
-    """(splits, n): the first of these chips."""
 
     @classmethod
     def of(cls, hashes: np.ndarray, splits: np.ndarray) -> _Table:
-        values = np.unique(hashes)
-        counts, first = (np.zeros((len(SPLITS), len(values)), np.int32) for _ in range(2))
+        values = np.sort(hashes)  # np.unique would take three times the memory
+        values = values[np.append(True, values[1:] != values[:-1])[: len(values)]]
+        counts = np.zeros((len(SPLITS), len(values)), np.int32)
         for split in range(len(SPLITS)):
-            chips = np.flatnonzero(splits == split)
-            found, at, number = np.unique(hashes[chips], return_index=True, return_counts=True)
-            where = np.searchsorted(values, found)
-            counts[split, where], first[split, where] = number, chips[at]
-        return cls(values, counts, first)
+            of_split = np.sort(hashes[splits == split])
+            starts = np.flatnonzero(np.append(True, of_split[1:] != of_split[:-1])[: len(of_split)])
+            counts[split, np.searchsorted(values, of_split[starts])] = np.diff(starts, append=len(of_split))
+        return cls(values, counts)
 
-    def counted(self) -> tuple[Counter[tuple[str, str]], list[tuple[int, int]], bool]:
+    def counted(self) -> tuple[Counter[tuple[str, str]], list[tuple[_Which, _Which]], bool]:
         """Number of pairs by their two splits, some of them, and whether there are more than were looked at."""
-        totals, examples, looked = Counter[tuple[str, str]](), list[tuple[int, int]](), 0
+        totals, examples, looked = Counter[tuple[str, str]](), list[tuple[_Which, _Which]](), 0
         for i, j in self._alike():
             looked += len(i)
             both = combinations if i is j else permutations
@@ -143,7 +154,8 @@ class _Table:
                 number = self.counts[one, i].astype(np.int64) * self.counts[other, j]
                 totals[SPLITS[min(one, other)], SPLITS[max(one, other)]] += int(number.sum())
                 some = np.flatnonzero(number)[: _NAMED - len(examples)]
-                examples += zip(self.first[one, i[some]].tolist(), self.first[other, j[some]].tolist(), strict=True)
+                found = zip(self.values[i[some]].tolist(), self.values[j[some]].tolist(), strict=True)
+                examples += (((one, value), (other, its)) for value, its in found)
             if looked > _ENOUGH + len(self.values):
                 return +totals, examples, True
         return +totals, examples, False
@@ -164,7 +176,7 @@ def near(values: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     values
         (n,) uint64, none twice.
     """
-    yield from _within(values, np.arange(len(values)), range(64), ())
+    yield from _within(values, np.arange(len(values), dtype=np.uint32), range(64), ())
 
 
 def _within(
@@ -176,11 +188,12 @@ def _within(
         band = bits[number::bands]
         mask = sum(1 << bit for bit in band)
         keys = values[at] & np.uint64(mask)
-        order = np.argsort(keys, kind="stable")
+        order = np.argsort(keys, kind="stable").astype(np.uint32)
         here, keys = at[order], keys[order]
-        starts = np.flatnonzero(np.diff(keys, prepend=~keys[:1]))
+        starts = np.flatnonzero(np.append(True, keys[1:] != keys[:-1])[: len(keys)])
         sizes = np.diff(starts, append=len(keys))
-        few = here[np.repeat(sizes <= _MOST, sizes)]
+        del order, keys  # there may be millions
+        few = here if (sizes <= _MOST).all() else here[np.repeat(sizes <= _MOST, sizes)]
         yield from _neighbours(values, few, mask, told)
         rest = [bit for bit in bits if bit not in band]
         for start, size in zip(starts[sizes > _MOST].tolist(), sizes[sizes > _MOST].tolist(), strict=True):
@@ -192,8 +205,8 @@ def _neighbours(
     values: np.ndarray, at: np.ndarray, mask: int, told: tuple[int, ...]
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Near pairs of values that agree in a band; `at` is sorted by it."""
-    these, one, step = values[at], np.arange(len(at)), 1
-    while len(one := one[: np.searchsorted(one, len(at) - step)]):
+    these, one, step = values[at], np.arange(len(at), dtype=np.uint32), 1
+    while len(one := one[: np.searchsorted(one, np.uint32(max(0, len(at) - step)))]):
         apart = these[one] ^ these[one + step]
         agree = (apart & np.uint64(mask)) == 0
         one, apart = one[agree], apart[agree]

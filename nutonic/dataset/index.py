@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from array import array
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
@@ -40,74 +41,112 @@ _SHOWN = ("images/", f"{STILLS}/")
 
 @dataclass(frozen=True, slots=True)
 class Spans:
-    """Where the rows of places lie, in the order of the dataset; 53 bytes a place."""
+    """Where the rows of places lie, in the order of the dataset; 53 bytes a place, and 4 for a split's share of them."""
 
-    table: np.ndarray
+    every: np.ndarray
     """One record a place: ordinal, variant, split, part, start and length of its member, size and number of its rows, size
     of its pictures."""
     parts: tuple[str, ...]
     """Paths of the files that the records' parts mean."""
+    at: np.ndarray | None = None
+    """(n,) uint32: which of the records these are; None for all."""
 
     @classmethod
     def of(cls, entries: Iterable[CommittedPlace]) -> Spans:
         """The spans of committed places."""
         number: dict[str, int] = {}
-        pieces, records = list[np.ndarray](), (_record(entry, number) for entry in entries)
-        while len(piece := np.fromiter(islice(records, _AT_ONCE), _PLACE)):  # one array would be copied as it grows
-            pieces.append(piece)
-        table = np.concatenate(pieces) if pieces else np.empty(0, _PLACE)
-        pieces.clear()
+        table, count, records = np.empty(_AT_ONCE, _PLACE), 0, (_record(entry, number) for entry in entries)
+        while len(piece := np.fromiter(islice(records, _AT_ONCE), _PLACE)):
+            if count + len(piece) > len(table):  # grows where it lies: joined pieces would be there twice
+                table.resize(len(table) * 9 // 8 + _AT_ONCE, refcheck=False)
+            table[count : count + len(piece)] = piece
+            count += len(piece)
+        table.resize(count, refcheck=False)
         order = np.lexsort((table["variant"], table["ordinal"]))
-        return cls(table if bool((order[1:] > order[:-1]).all()) else table[order], tuple(number))
+        if not (order[1:] > order[:-1]).all():
+            for column in _PLACE.names or ():
+                table[column] = table[column][order]
+        return cls(table, tuple(number))
+
+    @property
+    def table(self) -> np.ndarray:
+        """The records of these places."""
+        return self.every if self.at is None else self.every[self.at]
+
+    def column(self, name: str) -> np.ndarray:
+        """One value of each place."""
+        values = self.every[name]
+        return values if self.at is None else values[self.at]
 
     def __len__(self) -> int:
-        return len(self.table)
+        return len(self.every if self.at is None else self.at)
 
     def __iter__(self) -> Iterator[tuple[str, int, int, int]]:
         """Part, start and length of each place's member, and the size of its rows."""
-        for first in range(0, len(self.table), _AT_ONCE):
-            some = self.table[first : first + _AT_ONCE]
-            columns = (some[name].tolist() for name in ("part", "start", "length", "size"))
+        for first in range(0, len(self), _AT_ONCE):
+            some = self._between(first, first + _AT_ONCE)
+            columns = (some.column(name).tolist() for name in ("part", "start", "length", "size"))
             yield from ((self.parts[part], *where) for part, *where in zip(*columns, strict=True))
+
+    def _between(self, first: int, end: int) -> Spans:
+        if self.at is None:
+            return Spans(self.every[first:end], self.parts)
+        return Spans(self.every, self.parts, self.at[first:end])
 
     def of_split(self, split: int) -> Spans:
         """Places of a split that have rows."""
-        return Spans(self.table[(self.table["split"] == split) & (self.table["rows"] > 0)], self.parts)
+        at = np.flatnonzero((self.column("split") == split) & (self.column("rows") > 0))
+        return Spans(self.every, self.parts, (at if self.at is None else self.at[at]).astype(np.uint32))
 
     def grouped(self, most: int | None) -> list[Spans]:
         """Groups of places with at most `most` rows each, unless one place alone has more; none of no places."""
         if not len(self):
             return []
         starts, rows_in_group = [0], 0
-        for i, rows in enumerate(self.table["rows"].tolist() if most is not None else ()):
+        for i, rows in enumerate(self.column("rows").tolist() if most is not None else ()):
             if most is not None and rows_in_group and rows_in_group + rows > most:
                 starts.append(i)
                 rows_in_group = 0
             rows_in_group += rows
         ends = [*starts[1:], len(self)]
-        return [Spans(self.table[first:end], self.parts) for first, end in zip(starts, ends, strict=True)]
+        return [self._between(first, end) for first, end in zip(starts, ends, strict=True)]
 
     def without(self, places: Iterable[tuple[str, int, int]]) -> Spans:
         """The others than these places, each told by its part, ordinal and variant."""
         number = {part: i for i, part in enumerate(self.parts)}
         gone = {(number[part], ordinal, variant) for part, ordinal, variant in places if part in number}
-        names = zip(*(self.table[column].tolist() for column in ("part", "ordinal", "variant")), strict=True)
+        names = zip(*(self.column(name).tolist() for name in ("part", "ordinal", "variant")), strict=True)
         return Spans(self.table[[name not in gone for name in names]], self.parts)
 
     def same_as(self, other: Spans) -> bool:
         """Whether these are the same rows in the same order, of the same parts."""
-        where = ["part", "start", "length", "size"]
-        return self.parts == other.parts and np.array_equal(self.table[where], other.table[where])
+        where = ("part", "start", "length", "size")
+        return self.parts == other.parts and all(np.array_equal(self.column(c), other.column(c)) for c in where)
+
+    def made_of(self, digests: bytes) -> str:
+        """SHA-256 (hex) of what these rows are made of: the members of which parts, in which order.
+
+        `digests` has 32 bytes for each part. Whatever else is committed beside them does not matter.
+        """
+        used, first, number = np.unique(self.column("part"), return_index=True, return_inverse=True)
+        order = np.argsort(first)
+        rank = np.empty(len(order), "<u4")
+        rank[order] = np.arange(len(order))
+        proof = hashlib.sha256(b"".join(digests[32 * part : 32 * part + 32] for part in used[order].tolist()))
+        proof.update(rank[number].tobytes())
+        for name in ("start", "length", "size"):
+            proof.update(np.ascontiguousarray(self.column(name), "<i8").tobytes())
+        return proof.hexdigest()
 
     @property
     def rows(self) -> int:
         """How many rows there are."""
-        return int(self.table["rows"].sum())
+        return int(self.column("rows").sum())
 
     @property
     def size(self) -> int:
         """Size of all rows, in bytes."""
-        return int(self.table["size"].sum())
+        return int(self.column("size").sum())
 
 
 def _record(entry: CommittedPlace, number: dict[str, int]) -> tuple[int, ...]:
@@ -179,6 +218,27 @@ class Totals:
         self.stills += next(reversed(entry["files"]), "").startswith(f"{STILLS}/")
 
 
+class PartDigests:
+    """The SHA-256 of the parts that commits name, 32 bytes each."""
+
+    def __init__(self) -> None:
+        self._names, self._digests = array("Q"), bytearray()
+
+    def noting(self, commits: Iterable[tuple[CommitName, Json]]) -> Iterator[tuple[CommitName, Json]]:
+        """The same commits, the part of each noted as it passes."""
+        for name, content in commits:
+            for part, (_, digest) in content["part"].items():
+                self._names.append(short(part))
+                self._digests += bytes.fromhex(digest)
+            yield name, content
+
+    def of(self, spans: Spans) -> bytes:
+        """Those of the parts of spans, in their order; zeros for a part without rows."""
+        at = {name: i for i, name in enumerate(self._names)}
+        numbers = (at.get(short(part)) for part in spans.parts)
+        return b"".join(bytes(32) if i is None else self._digests[32 * i : 32 * i + 32] for i in numbers)
+
+
 class NamedFiles:
     """Which files commits name, with their sizes; 16 bytes each, since there are millions.
 
@@ -186,8 +246,8 @@ class NamedFiles:
     """
 
     def __init__(self) -> None:
-        self._hashes, self._bytes = array("Q"), array("q")
-        self._sorted: tuple[np.ndarray, np.ndarray] | None = None
+        self._hashes, self._bytes = array("Q"), array("q")  # noted since they were sorted
+        self._sorted = np.empty(0, np.uint64), np.empty(0, np.int64)
 
     def noting(self, commits: Iterable[tuple[CommitName, Json]]) -> Iterator[tuple[CommitName, Json]]:
         """The same commits, the files of each noted as it passes, and its own."""
@@ -200,7 +260,6 @@ class NamedFiles:
         """Take files with their sizes; of two that are called the same, the last counts."""
         self._hashes.extend(map(short, files))
         self._bytes.extend(size for size, _ in files.values())
-        self._sorted = None
 
     def __len__(self) -> int:
         return len(self._table[0])
@@ -213,12 +272,18 @@ class NamedFiles:
     @property
     def _table(self) -> tuple[np.ndarray, np.ndarray]:
         """Hashes, each once and ascending, and the sizes."""
-        if self._sorted is None:
-            hashes, sizes = np.array(self._hashes, np.uint64), np.array(self._bytes, np.int64)
+        if self._hashes:
+            hashes, sizes = (
+                np.concatenate([before, np.array(new, before.dtype)])
+                for before, new in zip(self._sorted, (self._hashes, self._bytes), strict=True)
+            )
+            self._hashes, self._bytes = array("Q"), array("q")
+            self._sorted = np.empty(0, np.uint64), np.empty(0, np.int64)
             order = np.argsort(hashes, kind="stable")
-            hashes = hashes[order]
+            hashes, sizes = hashes[order], sizes[order]
+            del order
             last = np.append(hashes[1:] != hashes[:-1], np.ones(min(1, len(hashes)), bool))
-            self._sorted = hashes[last], sizes[order[last]]
+            self._sorted = (hashes, sizes) if last.all() else (hashes[last], sizes[last])
         return self._sorted
 
     def held_against(self, files: Iterable[tuple[str, int]]) -> tuple[dict[str, int], dict[int, int | None]]:

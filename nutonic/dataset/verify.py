@@ -156,13 +156,14 @@ def _look(store: Store, deep: bool) -> _Inspection:
         return _Inspection(findings=[strange])
     limit = None if isinstance(summary, Finding) else summary.get("limit")
     missing = missing_of(planned, tree.spans, limit)
+    alike = survey.alike()  # before files are listed: hashes of a million chips are gone then
     checks = (
         _quick(tree, summary, survey.foreign),
         _not_built(missing, len(planned)),
         survey.misplaced,
         survey.captions,
         _files(tree),
-        _alike(survey),
+        alike,
         _deep(tree, None if isinstance(summary, Finding) or missing.count else summary) if deep else (),
     )
     return _Inspection(
@@ -332,13 +333,6 @@ def _unlike_their_commits(tree: Tree, wrong: Mapping[int, int | None]) -> Iterat
             there = wrong[number]
             text = "is missing" if there is None else f"has {there} bytes, its commit says {size}"
             yield Finding(f"{path} {text}", path=path)
-
-
-def _alike(survey: Survey) -> Iterator[Finding]:
-    """A note if chips in different splits look alike: no fault of the tree, but one of a comparison of models."""
-    text = survey.likenesses.near_duplicates().in_words()
-    if text is not None:
-        yield Finding(text, note=True)
 
 
 def _is_superseded(path: str, tree: Tree) -> bool:

@@ -28,7 +28,7 @@ def short(name: str) -> int:
 
 
 class PlaceTable(Mapping[str, PlaceKey]):
-    """Every place by its id, in the order of the plan; some 40 bytes each, since there may be millions.
+    """Every place by its id, in the order of the plan; some 25 bytes each, since there may be millions.
 
     Of ids only hashes are kept: whoever asks for the ids themselves has the plan read again.
     """
@@ -36,7 +36,7 @@ class PlaceTable(Mapping[str, PlaceKey]):
     def __init__(self, batches: Callable[[], Iterable[Batch]]) -> None:
         """`batches` returns the plan's batches, in order; they are read once now."""
         self._batches = batches
-        hashes, ordinals, variants = array("Q"), array("q"), array("q")
+        hashes, ordinals, variants = array("Q"), array("q"), array("i")
         splits, counts = array("b"), dict[int, int]()
         for batch in batches():
             counts[batch.index] = len(batch.places)
@@ -46,10 +46,10 @@ class PlaceTable(Mapping[str, PlaceKey]):
                 variants.append(place.poi.variant)
                 splits.append(SPLITS.index(place.split))
         self.counts = counts
-        self.ordinals, self.variants = np.array(ordinals, np.int64), np.array(variants, np.int64)
-        self._splits = np.array(splits, np.int8)
-        unsorted = np.array(hashes, np.uint64)
-        self._order = np.argsort(unsorted, kind="stable")
+        self.ordinals, self.variants = np.frombuffer(ordinals, np.int64), np.frombuffer(variants, np.int32)
+        self._splits = np.frombuffer(splits, np.int8)
+        unsorted = np.frombuffer(hashes, np.uint64)
+        self._order = np.argsort(unsorted, kind="stable").astype(np.uint32)
         self._hashes = unsorted[self._order]
         self._different = len(self._hashes) - int(np.count_nonzero(self._hashes[1:] == self._hashes[:-1]))
 

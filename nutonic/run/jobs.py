@@ -109,8 +109,10 @@ class Scope:
 
 def scope_of(plan: PlanFile, limit: int | None) -> Scope:
     """The first `limit` places by ordinal, their variants included, or all if there are no more; no batch is read for it."""
+    if limit is None:
+        return Scope()
     ordinals = np.unique(plan.index.ordinals)
-    if limit is None or limit >= len(ordinals):
+    if limit >= len(ordinals):
         return Scope()
     return Scope(last=int(ordinals[limit - 1]) if limit else -1)
 

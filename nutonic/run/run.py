@@ -238,7 +238,7 @@ def _summed_up(
         if not summary.chips:  # what keeps it empty is worth telling again
             summary = replace(summary, rejects=last.get("rejects", {}), examples=last.get("examples", {}))
         return summary
-    return _finish(store, spec, plan, done, summary)
+    return _finish(store, spec, plan, done, summary, last)
 
 
 def _told_of(spec: BuildSpec, store: Store, summary: Summary, waiting: int) -> Summary:
@@ -310,8 +310,9 @@ def _is_up_to_date(
     return is_finalized(store, spec, plan, expected)
 
 
-def _finish(store: Store, spec: BuildSpec, plan: PlanFile, done: Committed, summary: Summary) -> Summary:
+def _finish(store: Store, spec: BuildSpec, plan: PlanFile, done: Committed, summary: Summary, last: Json) -> Summary:
     """Bring ``data/`` and the card up to date; the summary then knows how many chips there are."""
-    finalized = finalize(store, spec, plan, done, complete=summary.complete and summary.limit is None)
+    complete, before = summary.complete and summary.limit is None, last.get("made_of", {})
+    finalized = finalize(store, spec, plan, done, complete=complete, made_before=before)
     store.put(SUMMARY, sealed({**asdict(summary), **asdict(finalized), "commits": done.digest()}))
     return replace(summary, chips=finalized.chips)

@@ -231,6 +231,7 @@ class _Summary(_Shape):
     example: str | None = None  # of earlier versions, instead
     card_sha256: Digest
     data: dict[str, Count]
+    made_of: dict[str, Digest] = {}  # summaries of earlier versions have none
     commits: Digest
     card: dict[str, str | list[str]] = {}  # summaries of earlier versions have none
     captions: _Polishing | Annotated[dict[str, Any], Field(max_length=0)] = {}  # only where they are polished

@@ -56,6 +56,15 @@ class Survey:
         survey.misplaced.sort(key=_order)
         return survey
 
+    def alike(self) -> list[Finding]:
+        """A note if chips in different splits look alike: no fault of the tree, but one of a comparison of models.
+
+        Asked for once: what it is made of is dropped then.
+        """
+        likenesses, self.likenesses = self.likenesses, Likenesses()
+        text = likenesses.near_duplicates().in_words()
+        return [] if text is None else [Finding(text, note=True)]
+
     @property
     def commits(self) -> CommitFiles:
         """The commits that count."""
