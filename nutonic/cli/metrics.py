@@ -22,6 +22,7 @@ _TOLD = (
     ("rows_total", "counter", "Rows that were written."),
     ("written_bytes_total", "counter", "Bytes that were written."),
     ("read_bytes_total", "counter", "Bytes that came over HTTP."),
+    ("read_local_bytes_total", "counter", "Bytes that were read of local rasters, where Linux counts them."),
     ("workers", "gauge", "Workers that are there; 0 also where the build needs none."),
     ("complete", "gauge", "1 once nothing is left to do."),
     ("last_batch_timestamp_seconds", "gauge", "When the last batch ended."),
@@ -56,6 +57,7 @@ class MetricsFile(Callback):
             rows_total=result.rows,
             written_bytes_total=result.bytes_written,
             read_bytes_total=result.network.get("bytes", 0),
+            read_local_bytes_total=result.network.get("local bytes", 0),
         )
         self._values["last_batch_timestamp_seconds"] = round(time.time())
         if time.monotonic() - self._written_s >= _APART_S:

@@ -9,7 +9,7 @@ from collections import Counter, deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from html import escape
-from typing import Any
+from typing import Any, NamedTuple
 
 from rich.console import Group
 from rich.live import Live
@@ -37,8 +37,8 @@ from nutonic.run.callbacks import (
 #: The least number of seconds between two lines of progress, and between two pictures of a notebook's bar.
 _LINES_APART_S, _PICTURES_APART_S = 1.0, 0.25
 
-#: Seconds of the past that the time left is told by, and seconds and batches before it is told at all.
-_WINDOW_S, _SOONEST_S, _LEAST = 120.0, 3.0, 2
+#: Seconds of the past that the time left is told by; seconds and batches before it is told at all.
+_WINDOW_S, _SOONEST_S, _LEAST = 120.0, 3.0, 4
 
 #: Columns of a bar.
 _BAR = 28
@@ -115,8 +115,22 @@ def is_notebook() -> bool:
     return type(shell).__name__ == "ZMQInteractiveShell"
 
 
+class _Mark(NamedTuple):
+    """What was done at a time."""
+
+    at_s: float
+    places: int
+    tiles: int
+    worked_s: float
+    """Seconds that workers were there, of all together."""
+
+
 class Board(Progress):
-    """What is known of a build: its stage, its counts and its workers."""
+    """What is known of a build: its stage, its counts and its workers.
+
+    The time left is told by what a worker has done of late. The first batch of each does not count: in it lie its start and
+    all that is read once.
+    """
 
     def __init__(self) -> None:
         self._began_s = self._stage_began_s = time.monotonic()
@@ -124,7 +138,8 @@ class Board(Progress):
         self.done, self.to_do = 0, 0
         self.waits = False
         self._counts: Counter[str] = Counter()
-        self._past: deque[tuple[float, int, int]] = deque()
+        self._past: deque[_Mark] = deque()
+        self._batches, self._worked_s, self._looked_s = 0, 0.0, self._began_s
 
     def on_stage(self, event: StageBegun, /) -> None:
         """Take up what is done now."""
@@ -149,19 +164,45 @@ class Board(Progress):
         self._counts.update(of_captions if captions else of_places)
         self._counts.update(failed=len(result.failures))
         self.to_do = event.to_do
-        self._past.append((time.monotonic(), self.done, self._counts["captions" if captions else "tiles"]))
-        while len(self._past) > _LEAST + 1 and self._past[0][0] < time.monotonic() - _WINDOW_S:
+        self._batches += 1
+        self._look()
+        tiles = self._counts["captions" if captions else "tiles"]
+        if self._batches <= self._round:
+            self._past.clear()
+        self._past.append(_Mark(self._looked_s, self.done, tiles, self._worked_s))
+        while len(self._past) > max(_LEAST, self._round) + 1 and self._past[0].at_s < self._looked_s - _WINDOW_S:
             self._past.popleft()
 
     def on_workers(self, event: WorkersChanged, /) -> None:
         """Take up how many there are; what is lost is told in a line that stays."""
-        super().on_workers(event)
-        self.waits = not event.there
+        if self._is_news(event):
+            self._tell_workers(event)
+        self._look()
+        self.there, self.waits = event.there, not event.there
+
+    def _tell_workers(self, event: WorkersChanged) -> None:
+        note(workers_line(event))
+
+    def _look(self) -> None:
+        """Add up how long workers were there until now; where nobody has told of any, it is one."""
+        now, there = time.monotonic(), self._there
+        self._worked_s += there * (now - self._looked_s)
+        self._looked_s = now
+
+    @property
+    def _there(self) -> int:
+        return 1 if self.there < 0 else self.there
+
+    @property
+    def _round(self) -> int:
+        """As many batches as there are workers."""
+        return max(1, self.there)
 
     def _start(self, to_do: int, unit: str) -> None:
         self._stage_began_s = time.monotonic()
         self.done, self.to_do, self.unit = 0, to_do, unit
-        self._past = deque([(self._stage_began_s, 0, 0)])
+        self._past.clear()
+        self._batches = 0
         self._counts.clear()
 
     def counts(self) -> str:
@@ -170,18 +211,22 @@ class Board(Progress):
         always = ("captions", "not let through") if of_captions else ("tiles", "rows")
         names = [*always, *(name for name in ("left out", "failed") if self._counts[name])]
         parts = [f"{self._counts[name]} {name}" for name in names]
-        rate = self.rate(2)
+        rate = self.rate()
         if rate is not None:
             digits = 0 if rate >= 100 else 1
             parts.insert(0, f"{rate:.{digits}f} {'captions' if of_captions else 'tiles'}/s")
         return ", ".join(parts) if self.to_do else ""
 
-    def rate(self, which: int = 1) -> float | None:
-        """Places (1) or tiles (2) a second of late; None while too little is done to tell."""
-        now, first = time.monotonic(), self._past[0] if self._past else (0.0, 0, 0)
-        if len(self._past) <= _LEAST or now - self._stage_began_s < _SOONEST_S:
+    def rate(self) -> float | None:
+        """Tiles a second of late; None while too little is done to tell."""
+        first = self._first()
+        return None if first is None else (self._past[-1].tiles - first.tiles) / (time.monotonic() - first.at_s)
+
+    def _first(self) -> _Mark | None:
+        """Where what was done of late begins; None while workers have not done one batch each since their first ones."""
+        if len(self._past) <= max(_LEAST, self._round) or time.monotonic() - self._stage_began_s < _SOONEST_S:
             return None
-        return (self._past[-1][which] - first[which]) / (now - first[0])
+        return self._past[0]
 
     def times(self) -> str:
         """The time that has gone, and about how much is left if that can be told."""
@@ -191,9 +236,13 @@ class Board(Progress):
         return gone if left is None else f"{gone}, about {duration(left)} left"
 
     def left_s(self) -> float | None:
-        """About how many seconds are left, by the rate of late; None while that cannot be told, or nobody works."""
-        rate = self.rate()
-        return None if not rate or self.waits else (self.to_do - self.done) / rate
+        """About how many seconds are left, by what workers did of late; None while that is not known, or nobody works."""
+        first = self._first()
+        if first is None or self.waits:
+            return None
+        self._look()
+        done = self._past[-1].places - first.places
+        return (self.to_do - self.done) * (self._worked_s - first.worked_s) / (done * self._there) if done else None
 
     def workers(self) -> str:
         """How many workers there are; nothing without a cluster."""
@@ -250,10 +299,11 @@ class NotebookProgress(Board):
 
     def on_workers(self, event: WorkersChanged, /) -> None:
         """Show how many there are; who came or is lost stays below the bar."""
-        if self._is_news(event):
-            self._lines.append(workers_line(event))
-        self.there, self.waits = event.there, not event.there
+        super().on_workers(event)
         self._draw(at_once=True)
+
+    def _tell_workers(self, event: WorkersChanged) -> None:
+        self._lines.append(workers_line(event))
 
     def on_end(self, event: BuildEnded, /) -> None:
         """Show what was built."""
@@ -316,11 +366,8 @@ class LineProgress(Progress):
 class JsonProgress(Board):
     """An event of JSON for each batch, and where workers came or were lost."""
 
-    def on_workers(self, event: WorkersChanged, /) -> None:
-        """Write the event ``workers``, unless they are those of the beginning."""
-        if self._is_news(event):
-            logs.emit("workers", there=event.there, lost=event.lost, joined=event.joined)
-        self.there, self.waits = event.there, not event.there
+    def _tell_workers(self, event: WorkersChanged) -> None:
+        logs.emit("workers", there=event.there, lost=event.lost, joined=event.joined)
 
     def on_batch(self, event: BatchFinished, /) -> None:
         """Write the event: ``batch``, of places; or ``captions``, of patches."""
@@ -338,6 +385,7 @@ class JsonProgress(Board):
             failures=len(result.failures),
             rejects=dict(result.rejects),
             bytes_read=result.network.get("bytes", 0),
+            bytes_read_local=result.network.get("local bytes", 0),
             workers=None if self.there < 0 else self.there,
             **counts,
         )

@@ -8,6 +8,7 @@ again by bands of the bits that are left.
 from __future__ import annotations
 
 from array import array
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -17,12 +18,16 @@ import numpy as np
 
 from nutonic.core.model import SPLITS
 from nutonic.dataset.commits import CommittedPlace
+from nutonic.planning.layout import default_id, variant_id
 
 #: Hashes at most so many bits apart are of pictures that look alike.
 NEAR_BITS = 3
 
 #: A picture with at most so many bits set shows nothing to know it by: it is flat, or black.
 PLAIN_BITS = 3
+
+#: More than the variants of a place.
+_VARIANTS = 2**15
 
 #: Most hashes that are compared each with each.
 _MOST = 256
@@ -59,11 +64,12 @@ class NearDuplicates:
 
 
 class Likenesses:
-    """The difference hashes of original chips; 17 bytes each, and 24 and its id for each place."""
+    """The difference hashes of original chips; 16 bytes each, 9 for each place, and the ids that a person gave to places."""
 
     def __init__(self) -> None:
         self._hashes, self._tiles, self._places = array("Q"), array("I"), array("I")
-        self._orders, self._splits, self._ids, self._ends = array("q"), array("b"), bytearray(), array("Q")
+        self._orders, self._splits = array("q"), array("b")
+        self._ids, self._ends, self._named = bytearray(), array("Q"), array("I")
 
     @classmethod
     def of(cls, entries: Iterable[CommittedPlace]) -> Likenesses:
@@ -82,10 +88,12 @@ class Likenesses:
         self._hashes.extend(int(chip["dhash"], 16) for chip in chips.values())
         self._tiles.extend(map(int, chips))
         self._places.extend([len(self._splits)] * len(chips))
-        self._orders.append(ordinal * 2**15 + variant)
+        self._orders.append(ordinal * _VARIANTS + variant)
         self._splits.append(SPLITS.index(entry["split"]))
-        self._ids += entry["poi_id"].encode()
-        self._ends.append(len(self._ids))
+        if entry["poi_id"] != _id_of(self._orders[-1]):
+            self._ids += entry["poi_id"].encode()
+            self._ends.append(len(self._ids))
+            self._named.append(len(self._orders) - 1)
 
     def near_duplicates(self) -> NearDuplicates:
         """The pairs in different splits. The order in which places were added does not matter."""
@@ -116,8 +124,16 @@ class Likenesses:
     def _name(self, chip: int) -> tuple[str, str]:
         """Id and split of a chip."""
         place = self._places[chip]
-        start = self._ends[place - 1] if place else 0
-        return f"{self._ids[start : self._ends[place]].decode()}_t{self._tiles[chip]:04d}", SPLITS[self._splits[place]]
+        at, name = bisect_left(self._named, place), _id_of(self._orders[place])
+        if at < len(self._named) and self._named[at] == place:
+            name = self._ids[self._ends[at - 1] if at else 0 : self._ends[at]].decode()
+        return f"{name}_t{self._tiles[chip]:04d}", SPLITS[self._splits[place]]
+
+
+def _id_of(order: int) -> str:
+    """The id of a place to which nobody gave one."""
+    ordinal, variant = divmod(order, _VARIANTS)
+    return variant_id(default_id(ordinal), variant)
 
 
 #: A split, and a hash that a chip of it has.
@@ -205,9 +221,9 @@ def _neighbours(
     values: np.ndarray, at: np.ndarray, mask: int, told: tuple[int, ...]
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Near pairs of values that agree in a band; `at` is sorted by it."""
-    these, one, step = values[at], np.arange(len(at), dtype=np.uint32), 1
-    while len(one := one[: np.searchsorted(one, np.uint32(max(0, len(at) - step)))]):
-        apart = these[one] ^ these[one + step]
+    these, step = values[at], 1
+    apart, one = these[:-1] ^ these[1:], np.arange(max(0, len(at) - 1), dtype=np.uint32)
+    while len(one):
         agree = (apart & np.uint64(mask)) == 0
         one, apart = one[agree], apart[agree]
         close = np.bitwise_count(apart) <= NEAR_BITS
@@ -217,3 +233,5 @@ def _neighbours(
             new = np.broadcast_to(new, len(first))
             yield at[first[new]], at[first[new] + step]
         step += 1
+        one = one[: np.searchsorted(one, np.uint32(max(0, len(at) - step)))]
+        apart = these[one] ^ these[one + step]

@@ -32,6 +32,10 @@ _PLACE = np.dtype(
     ]
 )
 
+#: The same in fewer bytes, for as long as no place has a value that does not fit: few ever have one.
+_WIDE = ("start", "length", "size", "pictures")
+_SHORT = np.dtype([(name, "u4" if name in _WIDE else _PLACE[name]) for name in _PLACE.names or ()])
+
 #: Files that are looked up together.
 _AT_ONCE = 4096
 
@@ -41,7 +45,7 @@ _SHOWN = ("images/", f"{STILLS}/")
 
 @dataclass(frozen=True, slots=True)
 class Spans:
-    """Where the rows of places lie, in the order of the dataset; 53 bytes a place, and 4 for a split's share of them."""
+    """Where the rows of places lie, in the order of the dataset; 37 bytes a place, and 4 for a split's share of them."""
 
     every: np.ndarray
     """One record a place: ordinal, variant, split, part, start and length of its member, size and number of its rows, size
@@ -55,8 +59,10 @@ class Spans:
     def of(cls, entries: Iterable[CommittedPlace]) -> Spans:
         """The spans of committed places."""
         number: dict[str, int] = {}
-        table, count, records = np.empty(_AT_ONCE, _PLACE), 0, (_record(entry, number) for entry in entries)
+        table, count, records = np.empty(_AT_ONCE, _SHORT), 0, (_record(entry, number) for entry in entries)
         while len(piece := np.fromiter(islice(records, _AT_ONCE), _PLACE)):
+            if table.dtype == _SHORT and any(piece[name].max() >= 2**32 for name in _WIDE):
+                table = table.astype(_PLACE)
             if count + len(piece) > len(table):  # grows where it lies: joined pieces would be there twice
                 table.resize(len(table) * 9 // 8 + _AT_ONCE, refcheck=False)
             table[count : count + len(piece)] = piece
@@ -71,12 +77,13 @@ class Spans:
     @property
     def table(self) -> np.ndarray:
         """The records of these places."""
-        return self.every if self.at is None else self.every[self.at]
+        table = self.every if self.at is None else self.every[self.at]
+        return table.astype(_PLACE, copy=False)
 
     def column(self, name: str) -> np.ndarray:
         """One value of each place."""
-        values = self.every[name]
-        return values if self.at is None else values[self.at]
+        values = self.every[name] if self.at is None else self.every[name][self.at]
+        return values.astype(_PLACE[name], copy=False)
 
     def __len__(self) -> int:
         return len(self.every if self.at is None else self.at)

@@ -175,6 +175,10 @@ class Client:
         """``requests``, ``bytes`` and ``fault: …`` since this was last called."""
         return self._counts.take()
 
+    def count_local(self, read: int) -> None:
+        """Count bytes that were read of local files, beside those that came over HTTP."""
+        self._counts.add("local bytes", read)
+
     def count_fault(self, kind: str) -> None:
         """Count a fault that was met above HTTP."""
         self._counts.add(f"fault: {kind}")

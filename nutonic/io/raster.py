@@ -6,7 +6,7 @@ import contextvars
 import math
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,9 +20,10 @@ from nutonic.core.model import Asset, RemotePin
 from nutonic.errors import BadPixels, GridError, ReadFailed, Refused
 from nutonic.io.access import LOCAL, Access
 from nutonic.io.cache import SingleFlightCache
+from nutonic.io.files import bytes_read_here
 from nutonic.io.gdal import ATTEMPTS, NOWHERE, OpenRaster, require_gdal, version
 from nutonic.io.ranged import Changed
-from nutonic.io.session import current
+from nutonic.io.session import Session, current
 from nutonic.secrets import redact
 
 #: Headers that a session keeps.
@@ -213,6 +214,21 @@ def _read(
     """Something of a window. What was fetched over the network and cannot be decoded is fetched again."""
     where = f"rows {_span(window[0])}, columns {_span(window[1])} of {href}"
     session = current()
+    with _counted(session) if "://" not in href else nullcontext():
+        return _read_in(session, href, access, pixels, where)
+
+
+@contextmanager
+def _counted(session: Session) -> Iterator[None]:
+    """Count what this thread reads of local files in the block; JPEG 2000 is read by other processes, and not counted."""
+    before = bytes_read_here()
+    yield
+    session.client.count_local(bytes_read_here() - before)
+
+
+def _read_in(
+    session: Session, href: str, access: Access, pixels: Callable[[OpenRaster], np.ndarray], where: str
+) -> np.ndarray:
     for attempt in range(ATTEMPTS):
         with session.rasters.borrow(href, access) as opened:
             _note(opened, href)

@@ -86,7 +86,7 @@ class Session:
             return cast("T", self._resources[kind])
 
     def take_counts(self) -> dict[str, int]:
-        """``requests``, ``bytes`` and ``fault: …`` of this session since this was last called."""
+        """``requests``, ``bytes``, ``local bytes`` and ``fault: …`` of this session since this was last called."""
         return self.client.take_counts()
 
     def limited(self, max_requests: int) -> Session:

@@ -23,8 +23,11 @@ from nutonic.secrets import environment_secrets, redact
 if TYPE_CHECKING:
     from distributed import Client
 
-_DATA = re.compile(r'(<script type="application/json"[^>]*>)(.*?)(</script>)', re.DOTALL)
+#: What a page embeds: programs, which are bokeh's own, and data.
+_EMBEDDED = re.compile(r'(<script(?P<data> type="application/json"[^>]*)?>)(.*?)(</script>)', re.DOTALL)
 
+#: The page's icon, which would be fetched from Dask's own site.
+_ICON = re.compile(r'<link rel="shortcut icon"[^>]*>\n?')
 
 #: Last line of every report: a file that ends otherwise is not replaced.
 _MARKER = "<!-- performance report of nutonic -->\n"
@@ -70,7 +73,7 @@ def reported(client: Client, path: str | Path | None, callback: Callback) -> Ite
         raise MissingExtra("a performance report needs bokeh at the scheduler: pip install 'nutonic[dashboard]' there")
     with tempfile.TemporaryDirectory(prefix="nutonic-") as folder:
         raw = Path(folder) / "report.html"
-        report = performance_report(filename=str(raw))
+        report = performance_report(filename=str(raw), mode="inline")  # read where there is no network, too
         client.sync(report.__aenter__)
         try:
             yield
@@ -93,13 +96,20 @@ def _keep(client: Client, report: Any, raw: Path, path: Path, callback: Callback
 
 
 def without_secrets(text: str) -> str:
-    """A page with addresses cut at their queries, in the data that it embeds too, and without the environment's secrets."""
+    """A page with addresses cut at their queries, in the data that it embeds too, and without the environment's secrets.
+
+    Of programs nothing is cut but those secrets: what looks like an address there is one of their own. Nor does the page ask
+    anybody for its icon.
+    """
     parts, end = [], 0
-    secrets = _spellings(environment_secrets())
-    for match in _DATA.finditer(text):
-        value = _cleaned(orjson.loads(html.unescape(match[2])), secrets)
-        data = html.escape(orjson.dumps(value).decode(), quote=False)
-        parts += [_clean(text[end : match.start()], secrets), match[1], data, match[3]]
+    secrets, text = _spellings(environment_secrets()), _ICON.sub("", text)
+    for match in _EMBEDDED.finditer(text):
+        if match["data"]:
+            value = _cleaned(orjson.loads(html.unescape(match[3])), secrets)
+            content = html.escape(orjson.dumps(value).decode(), quote=False)
+        else:
+            content = _without(match[3], secrets)
+        parts += [_clean(text[end : match.start()], secrets), match[1], content, match[4]]
         end = match.end()
     return "".join([*parts, _clean(text[end:], secrets)])
 
@@ -122,6 +132,10 @@ def _cleaned(value: Any, secrets: list[str]) -> Any:
 
 
 def _clean(text: str, secrets: list[str]) -> str:
+    return inert_lines(redact(_without(text, secrets)))
+
+
+def _without(text: str, secrets: list[str]) -> str:
     for secret in secrets:
         text = text.replace(secret, "***")
-    return inert_lines(redact(text))
+    return text

@@ -124,7 +124,7 @@ class BatchDone:
     remote: Mapping[str, RemotePin] = field(default_factory=dict)
     """What the remote files were that were read, by key."""
     network: Mapping[str, int] = field(default_factory=dict)
-    """Counts of the process since its last batch: ``requests``, ``bytes``, and faults such as ``fault: 503``."""
+    """Counts of the process since its last batch: ``requests``, ``bytes``, ``local bytes``, faults as ``fault: 503``."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import contextlib
+import heapq
 import io
 import json
 import logging
 import os
+import random
 import re
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 import orjson
 import psutil
@@ -343,7 +347,7 @@ def test_a_performance_report_holds_no_secret(clean, tmp_path, monkeypatch):
         """A report as it would be, had secrets come to the scheduler's ears."""
         assert "nutonic-0000" in text
         assert "CANARY = " not in text  # the source of this program
-        where = text.index('"Bokeh Application"')
+        where = text.index('"Bokeh Application"', data_of(text).start())
         leak = '"canary-of-the-environment https://h/a.tif?sig=canary-of-a-query &lt;b&gt; \\"x\\"'
         raw.append(text[:where] + leak + text[where + len('"Bokeh Application') :])
         return whole(raw[0])
@@ -358,12 +362,20 @@ def test_a_performance_report_holds_no_secret(clean, tmp_path, monkeypatch):
     assert "canary" not in text
     assert CANARY not in text
     assert '"*** https://h/a.tif &lt;b&gt; \\"x\\"' in text
-    # All else is as it was: what is embedded is still JSON.
-    data = performance._DATA.search(text)
-    assert data is not None
-    assert "nutonic-0000" in data[2]
-    assert text[: data.start()] == raw[0][: performance._DATA.search(raw[0]).start()]
+    # All else is as it was: what is embedded is still JSON, and the programs are bokeh's.
+    assert "nutonic-0000" in data_of(text)[3]
+    programs = [re.findall(r"<script>(.*?)</script>", page, re.DOTALL) for page in (text, raw[0])]
+    assert programs[0] == programs[1]
+    assert len(programs[0][0]) > 500_000
+    # Nothing is fetched by whoever opens it: it is read where there is no network too.
+    shell = re.sub(r"<script[^>]*>.*?</script>", "<script>", text, flags=re.DOTALL)
+    assert re.findall(r"(?:src|href)\s*=|@import|url\(", shell) == []
     same_as(out, clean)
+
+
+def data_of(page: str) -> re.Match[str]:
+    """What a report draws."""
+    return next(match for match in performance._EMBEDDED.finditer(page) if match["data"])
 
 
 def test_a_report_that_cannot_be_written_is_told_before_any_work(clean, tmp_path):
@@ -413,24 +425,82 @@ def test_a_bar_fits_into_eighty_columns_and_tells_times_only_once_they_can_be_kn
     assert shown() == ["starting 2 workers", "  0:01:05 elapsed"]
     bar.on_start(BuildStarted(wanted=120_000, done_before=20_000))
     bar.on_workers(WorkersChanged(there=2, lost=0))
-    for i in range(4):
+    for i in range(7):
         clock[0] += 10
         done = BatchDone(index=i, finished=1000, places=990, tiles=20_000, rows=300_000, rejects={"too cloudy": 10})
         bar.on_batch(BatchFinished(result=done, to_do=100_000))
-        assert (" left;" in shown()[1]) is (i > 0)  # one batch does not tell a rate
+        assert (" left;" in shown()[1]) is (
+            i > 4
+        )  # the first batches of two workers do not tell a rate, nor do three more
     first, second = shown()
-    assert first.endswith("4000 of 100000 places, 2 workers")
-    assert second == "  0:01:45 elapsed, about 16 min left; 2000 tiles/s, 80000 tiles, 1200000 rows, …"
+    assert first.endswith("7000 of 100000 places, 2 workers")
+    assert second == "  0:02:15 elapsed, about 16 min left; 2000 tiles/s, 140000 tiles, 2100000 rows,…"
     assert max(map(len, (first, second))) <= 80
-    # 96,000 places are left, at 100 a second.
-    assert bar.times() == "0:01:45 elapsed, about 16 min left"
+    # 93,000 places are left, at 100 a second.
+    assert bar.times() == "0:02:15 elapsed, about 16 min left"
     err = io.StringIO()
     with contextlib.redirect_stderr(err):
         bar.on_workers(WorkersChanged(there=1, lost=1))
         bar.on_workers(WorkersChanged(there=0, lost=1))
     assert err.getvalue() == "worker lost, 1 left\nworker lost, none left: waiting for workers\n"
-    assert shown()[0].endswith("4000 of 100000 places, waiting for workers")
-    assert bar.times() == "0:01:45 elapsed"
+    assert shown()[0].endswith("7000 of 100000 places, waiting for workers")
+    assert bar.times() == "0:02:15 elapsed"
+
+
+class Simulated(NamedTuple):
+    """Workers by when they come, how long a batch takes in each, and what comes before their first one."""
+
+    joins: tuple[float, ...]
+    batch_s: Callable[[float, random.Random], float]
+    """By the time and a chance."""
+    start_s: float = 0.0
+    batches: int = 400
+
+
+SIMULATED = {
+    "one after the other": Simulated((0.0,), lambda _, chance: chance.uniform(2, 4)),
+    "all at once": Simulated((0.0,) * 16, lambda _t, _c: 20.0),
+    "a slow start": Simulated((0.0,) * 4, lambda _, chance: chance.uniform(4, 8), start_s=120.0),
+    "workers that come one by one": Simulated(
+        tuple(40.0 * i for i in range(8)), lambda _, chance: chance.uniform(6, 10)
+    ),
+    "batches of very different length": Simulated((0.0,) * 8, lambda _, chance: chance.lognormvariate(2, 0.5)),
+    "what becomes slower": Simulated((0.0,) * 4, lambda at, chance: chance.uniform(4, 6) * (1 if at < 300 else 3)),
+}
+
+
+@pytest.mark.parametrize("name", SIMULATED)
+def test_the_time_that_is_left_is_near_what_it_turns_out_to_be(name, monkeypatch):
+    """What is told is within 40 % of what comes; not before workers come or batches change, nor for two minutes after."""
+    case, chance, clock = SIMULATED[name], random.Random(7), [0.0]
+    monkeypatch.setattr(showing.time, "monotonic", lambda: clock[0])
+    with contextlib.redirect_stderr(io.StringIO()):
+        board = showing.Board()
+        board.on_start(BuildStarted(wanted=case.batches, done_before=0))
+        coming = [(at, i, False) for i, at in enumerate(case.joins)]
+        there, begun, told = 0, 0, dict[float, float | None]()
+        heapq.heapify(coming)
+        while coming:
+            clock[0], worker, is_done = heapq.heappop(coming)
+            if is_done:
+                board.on_batch(BatchFinished(result=BatchDone(index=0, finished=1), to_do=case.batches))
+                told[clock[0]] = board.left_s()
+            else:
+                there += 1
+                board.on_workers(WorkersChanged(there=there, lost=0, joined=1))
+            if begun < case.batches:
+                begun += 1
+                start_s = 0 if is_done else case.start_s
+                heapq.heappush(coming, (clock[0] + start_s + case.batch_s(clock[0], chance), worker, True))
+    end = clock[0]
+    last = max([at for at in case.joins if at] + [300.0 for _ in [0] if "slower" in name], default=-150.0)
+    steady = [(end - at, left) for at, left in told.items() if at >= last + 150]
+    known = [(true, left) for true, left in steady if left is not None and true > 60]
+    assert len(known) > 15
+    off = [left / true for true, left in known]
+    assert min(off) > 0.6
+    assert max(off) < 1.6
+    assert next(iter(told.values())) is None
 
 
 def test_a_watch_tells_of_workers_that_came_and_were_lost():
