@@ -214,8 +214,19 @@ def _read(
     """Something of a window. What was fetched over the network and cannot be decoded is fetched again."""
     where = f"rows {_span(window[0])}, columns {_span(window[1])} of {href}"
     session = current()
-    with _counted(session) if "://" not in href else nullcontext():
-        return _read_in(session, href, access, pixels, where)
+    for attempt in range(ATTEMPTS):
+        with session.rasters.borrow(href, access) as opened:
+            _note(opened, href)
+            try:
+                with nullcontext() if opened.file is not None else _counted(session):
+                    found = pixels(opened)
+                _note(opened, href, read=True)
+                return found
+            except (RasterioError, Changed) as error:
+                if opened.file is None or attempt + 1 == ATTEMPTS:
+                    raise ReadFailed(f"cannot read {where}: {error}") from None
+                opened.drop()
+    raise AssertionError  # the last attempt returns or raises
 
 
 @contextmanager
@@ -224,23 +235,6 @@ def _counted(session: Session) -> Iterator[None]:
     before = bytes_read_here()
     yield
     session.client.count_local(bytes_read_here() - before)
-
-
-def _read_in(
-    session: Session, href: str, access: Access, pixels: Callable[[OpenRaster], np.ndarray], where: str
-) -> np.ndarray:
-    for attempt in range(ATTEMPTS):
-        with session.rasters.borrow(href, access) as opened:
-            _note(opened, href)
-            try:
-                found = pixels(opened)
-                _note(opened, href, read=True)
-                return found
-            except (RasterioError, Changed) as error:
-                if opened.file is None or attempt + 1 == ATTEMPTS:
-                    raise ReadFailed(f"cannot read {where}: {error}") from None
-                opened.drop()
-    raise AssertionError  # the last attempt returns or raises
 
 
 def header_of(asset: Asset, access: Access = LOCAL) -> Header:

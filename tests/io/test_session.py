@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextvars
 import os
 import pickle
+import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -13,6 +14,7 @@ import dask
 import numpy as np
 import psutil
 import pytest
+import rasterio
 import urllib3
 from affine import Affine
 from odc.geo.geobox import GeoBox
@@ -416,3 +418,25 @@ def test_what_travels_holds_no_session(folder):
 
 def at(lon: float, lat: float) -> tuple[np.ndarray, np.ndarray, float]:
     return np.array([lon]), np.array([lat]), 640.0
+
+
+# What was read
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux counts what a thread reads")
+@pytest.mark.parametrize("profile", [{}, {"compress": "lzma"}])
+def test_what_is_read_of_local_files_is_counted(profile, tmp_path):
+    """The blocks that a window touches, however they are unpacked, and little more; in the session that reads them."""
+    path, pixels = tmp_path / "a.tif", np.random.default_rng(0).integers(0, 2**16, (1024, 1024), np.uint16)
+    shape = {"height": 1024, "width": 1024, "count": 1, "dtype": "uint16", "crs": "EPSG:32631"}
+    tiled = {"tiled": True, "blockxsize": 256, "blockysize": 256, "transform": Affine(10, 0, 0, 0, -10, 0)}
+    with rasterio.open(path, "w", driver="GTiff", **shape, **tiled, **profile) as out:
+        out.write(pixels, 1)
+    block = path.stat().st_size / 16
+    with Session() as session, using(session):
+        found = rasters.read(str(path), (slice(256, 512), slice(0, 512)))
+        assert (found == pixels[256:512, :512]).all()
+        counts = session.take_counts()
+        assert 2 * block * 0.95 < counts["local bytes"] < 2 * block + 100_000
+        assert counts.get("bytes", 0) == 0
+        assert session.take_counts() == {}

@@ -196,11 +196,13 @@ def test_lines_of_json_tell_when_and_how_grave_and_a_file_is_kept_for_prometheus
     assert {event["level"] for event in found} == {"INFO"}
     batches, done = [event for event in found if event["event"] == "batch"], found[-1]
     assert {(event["workers"], event["bytes_read"]) for event in batches} == {(None, 0)}
+    assert all(event["bytes_read_local"] > 0 for event in batches)
     lines = metrics.read_text().splitlines()
     told = dict(line.removeprefix("nutonic_").split() for line in lines if not line.startswith("#"))
     names = ("tiles", "rows", "written_bytes", "places_done", "places_failed")
     wanted = (done["tiles"], done["rows"], done["bytes_written"], done["finished"], 0)
     assert tuple(int(told[f"{name}_total"]) for name in names) == wanted
+    assert int(told["read_local_bytes_total"]) == sum(event["bytes_read_local"] for event in batches)
     assert (told["places_to_do"], told["complete"], told["workers"]) == ("9", "1", "0")
     assert all(
         re.fullmatch(r"# (HELP nutonic_\w+ .+\.|TYPE nutonic_\w+ (gauge|counter))", each)
