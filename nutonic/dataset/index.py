@@ -91,11 +91,12 @@ class Spans:
     def __iter__(self) -> Iterator[tuple[str, int, int, int]]:
         """Part, start and length of each place's member, and the size of its rows."""
         for first in range(0, len(self), _AT_ONCE):
-            some = self._between(first, first + _AT_ONCE)
+            some = self.between(first, first + _AT_ONCE)
             columns = (some.column(name).tolist() for name in ("part", "start", "length", "size"))
             yield from ((self.parts[part], *where) for part, *where in zip(*columns, strict=True))
 
-    def _between(self, first: int, end: int) -> Spans:
+    def between(self, first: int, end: int) -> Spans:
+        """The places at these positions."""
         if self.at is None:
             return Spans(self.every[first:end], self.parts)
         return Spans(self.every, self.parts, self.at[first:end])
@@ -116,7 +117,7 @@ class Spans:
                 rows_in_group = 0
             rows_in_group += rows
         ends = [*starts[1:], len(self)]
-        return [self._between(first, end) for first, end in zip(starts, ends, strict=True)]
+        return [self.between(first, end) for first, end in zip(starts, ends, strict=True)]
 
     def without(self, places: Iterable[tuple[str, int, int]]) -> Spans:
         """The others than these places, each told by its part, ordinal and variant."""

@@ -38,7 +38,7 @@ class Shard:
     @property
     def rows(self) -> int:
         """How many it holds."""
-        return int(self.spans.table["rows"].sum())
+        return int(self.spans.column("rows").sum())
 
     @property
     def name(self) -> str:
@@ -57,7 +57,7 @@ def shards_of(tree: PackTree, most_bytes: int) -> list[Shard]:
 
 
 def _by_size(spans: Spans, most: int) -> list[Spans]:
-    sizes = (spans.table["size"] + spans.table["pictures"]).tolist()
+    sizes = (spans.column("size") + spans.column("pictures")).tolist()
     starts, held = [0], 0
     for i, size in enumerate(sizes):
         if held and held + size > most:
@@ -69,7 +69,7 @@ def _by_size(spans: Spans, most: int) -> list[Spans]:
 
 def _some(spans: Spans, first: int, end: int) -> Spans:
     """Some places, with no more names of parts than they need."""
-    table = spans.table[first:end].copy()
+    table = spans.between(first, end).table.copy()
     used, numbers = np.unique(table["part"], return_inverse=True)
     table["part"] = numbers
     return Spans(table, tuple(spans.parts[number] for number in used.tolist()))
@@ -126,7 +126,7 @@ def samples_of(store: Store, shard: Shard) -> Iterator[Sample]:
 
 def _named(store: Store, spans: Spans) -> Named:
     """The files that commits name of just these places."""
-    wanted = set(zip(spans.table["ordinal"].tolist(), spans.table["variant"].tolist(), strict=True))
+    wanted = set(zip(spans.column("ordinal").tolist(), spans.column("variant").tolist(), strict=True))
     found: dict[str, tuple[int, str]] = {}
     for part in spans.parts:
         name = part_name(part)

@@ -96,7 +96,7 @@ def tree_to_pack(folder: Place) -> PackTree:
     rows = {
         split: count
         for number, split in enumerate(SPLITS)
-        if (count := int(spans.table["rows"][spans.table["split"] == number].sum()))
+        if (count := int(spans.column("rows")[spans.column("split") == number].sum()))
     }
     if not rows:
         raise InputError(f"{folder} has no rows: there is nothing to pack")

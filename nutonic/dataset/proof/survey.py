@@ -126,7 +126,7 @@ class Survey:
 
     def _twice(self) -> Iterator[Finding]:
         """A finding for each place but the first of those that say that they are the same one."""
-        ordinals, variants = self.spans.table["ordinal"], self.spans.table["variant"]
+        ordinals, variants = self.spans.column("ordinal"), self.spans.column("variant")
         again = np.flatnonzero((ordinals[1:] == ordinals[:-1]) & (variants[1:] == variants[:-1]))
         orders = set(zip(ordinals[again].tolist(), variants[again].tolist(), strict=True))
         seen = set[tuple[int, int]]()
@@ -154,7 +154,7 @@ def missing_of(planned: PlaceTable, done: Spans, limit: int | None) -> Missing:
     if limit is not None:
         different = np.unique(ordinals)
         wanted = ordinals <= (different[limit - 1] if limit <= len(different) else ordinals.max(initial=0))
-    have = _numbers(done.table["ordinal"], done.table["variant"])  # ascending, as spans are
+    have = _numbers(done.column("ordinal"), done.column("variant"))  # ascending, as spans are
     asked = _numbers(ordinals, planned.variants)
     at = np.minimum(np.searchsorted(have, asked), max(0, len(have) - 1))
     missing = wanted & (have[at] != asked) if len(have) else wanted

@@ -123,7 +123,7 @@ class CommittedPatches:
     def of_split(self, split: Split) -> Spans:
         """Where its patches with captions lie, in order."""
         table = self.spans.of_split(SPLITS.index(split))
-        return Spans(table.table[np.isin(table.table["ordinal"], self._captioned)], table.parts)
+        return Spans(table.table[np.isin(table.column("ordinal"), self._captioned)], table.parts)
 
     def read(self, spans: Spans) -> Iterator[tuple[PatchRecord, PatchCaptions]]:
         """Patches with their captions, one at a time.
@@ -133,7 +133,7 @@ class CommittedPatches:
         Corrupt
             If a file is not what was written.
         """
-        for (part, start, length, size), ordinal in zip(spans, spans.table["ordinal"].tolist(), strict=True):
+        for (part, start, length, size), ordinal in zip(spans, spans.column("ordinal").tolist(), strict=True):
             name = part_name(part)
             assert name is not None, "a part has the name of its commit"
             record = PatchRecord.of_line(unpacked(self.store.get_range(part, start, length), part, size))

@@ -249,7 +249,7 @@ def _workers_for(cluster: Cluster, shards: list[Shard]) -> int:
 
     if cluster.workers is not None:
         return min(cluster.workers, len(shards))
-    size = sum(int((shard.spans.table["size"] + shard.spans.table["pictures"]).sum()) for shard in shards)
+    size = sum(int((shard.spans.column("size") + shard.spans.column("pictures")).sum()) for shard in shards)
     return min(default_workers(), len(shards)) if len(shards) > 1 and size >= _WORTH_WORKERS else 0
 
 
