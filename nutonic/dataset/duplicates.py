@@ -172,6 +172,8 @@ class _Table:
                 some = np.flatnonzero(number)[: _NAMED - len(examples)]
                 found = zip(self.values[i[some]].tolist(), self.values[j[some]].tolist(), strict=True)
                 examples += (((one, value), (other, its)) for value, its in found)
+                del number, some  # of millions
+            del i, j
             if looked > _ENOUGH + len(self.values):
                 return +totals, examples, True
         return +totals, examples, False
@@ -179,8 +181,7 @@ class _Table:
     def _alike(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """Pairs of values: each with itself, then each two that are near."""
         if np.count_nonzero(self.counts.any(axis=1)) > 1:
-            itself = np.arange(len(self.values))
-            yield itself, itself
+            yield (np.arange(len(self.values), dtype=np.uint32),) * 2
             yield from near(self.values)
 
 

@@ -75,7 +75,7 @@ def finalize(
         if path not in expected:
             owned.remove(path)
     card.put(store, text)
-    for path in unnamed((path for path, _ in store.sizes()), plan, set(expected), named):
+    for path in unnamed(named.others(path for path, _ in store.sizes()), plan, set(expected), ()):
         # In an incomplete tree, files may be another driver's that has not committed them yet.
         if is_temporary(path) or (complete and not owned.is_kept(path)):
             owned.remove(path)

@@ -273,9 +273,16 @@ class NamedFiles:
         return len(self._table[0])
 
     def __contains__(self, path: object) -> bool:
-        hashes, value = self._table[0], np.uint64(short(str(path)))
-        at = int(np.searchsorted(hashes, value))
-        return at < len(hashes) and bool(hashes[at] == value)
+        return next(self.others([str(path)]), None) is None
+
+    def others(self, paths: Iterable[str]) -> Iterator[str]:
+        """Those of some paths that are not named; looked up some thousand at a time."""
+        hashes, rest = self._table[0], iter(paths)
+        while some := list(islice(rest, _AT_ONCE)):
+            values = np.fromiter(map(short, some), np.uint64, len(some))
+            at = np.minimum(np.searchsorted(hashes, values), max(0, len(hashes) - 1))
+            named = hashes[at] == values if len(hashes) else np.zeros(len(values), bool)
+            yield from (some[i] for i in np.flatnonzero(~named).tolist())
 
     @property
     def _table(self) -> tuple[np.ndarray, np.ndarray]:
