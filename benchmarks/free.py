@@ -10,8 +10,8 @@ import numpy as np
 from nutonic.core.model import PlannedPlace
 from nutonic.recipe.outputs import Grid
 from nutonic.run import batch
+from nutonic.sources.factory import Sources
 from nutonic.sources.grids import place_grid
-from nutonic.sources.registry import Sources
 
 
 def read_together(

@@ -20,7 +20,7 @@ from nutonic.core.times import Interval
 from nutonic.errors import InputError, OffLattice
 from nutonic.recipe.kinds import SOURCES
 from nutonic.recipe.yaml import parse_recipe
-from nutonic.sources.registry import sources_of
+from nutonic.sources.factory import sources_of
 from nutonic.sources.source import Source, TimedSource
 from nutonic.sources.stac.imagery import StacSource
 from nutonic.testing import COLLECTION, SyntheticPlanet

@@ -68,7 +68,7 @@ DOORS = {
     "run/preview/places.py": {"preview_of_places"},
     "run/preview/preview.py": {"preview"},
     "run/run.py": {"build", "_built"},
-    "sources/registry.py": {"patch_sources_of", "sources_of"},
+    "sources/factory.py": {"patch_sources_of", "sources_of"},
 }
 MOST_ROOMS, MOST_MODULES, MAX_MODULE, MAX_FUNCTION = 12, 14, 500, 60
 

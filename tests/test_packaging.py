@@ -21,7 +21,7 @@ from support.paths import ROOT
 
 import nutonic
 from nutonic.errors import MissingExtra, as_installed
-from nutonic.recipe.template import NAMES, template
+from nutonic.recipe.starts import NAMES, recipe_text
 
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 PROJECT, BUILD = PYPROJECT["project"], PYPROJECT["build-system"]
@@ -155,8 +155,8 @@ def test_recipes_beside_the_library_are_the_librarys_own():
     # One text: what stands in recipes/ is what the wheel carries and init writes, not a copy that may differ.
     texts = {path.stem: path.resolve() for path in (ROOT / "recipes").iterdir()}
     assert set(texts) == set(NAMES)
-    assert {name: path.read_text() for name, path in texts.items()} == {name: template(name) for name in NAMES}
-    assert {path.parent for path in texts.values()} == {ROOT / "nutonic/recipe", ROOT / "nutonic/recipe/starts"}
+    assert {name: path.read_text() for name, path in texts.items()} == {name: recipe_text(name) for name in NAMES}
+    assert {path.parent for path in texts.values()} == {ROOT / "nutonic/recipe/starts"}
 
 
 def run(*command: str | Path, where: Path, **environment: str) -> str:

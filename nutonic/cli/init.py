@@ -11,8 +11,7 @@ import click
 
 from nutonic.inert import inert
 from nutonic.io.buckets.address import path_of
-from nutonic.recipe.template import NAMES, places, start
-from nutonic.recipe.template import template as template_text
+from nutonic.recipe.starts import NAMES, places, recipe_text, start
 
 #: Beside recipes: the texts that a recipe can name.
 _TEXTS = {
@@ -49,7 +48,7 @@ def init(template: str | None, path: str | None) -> None:
         _write_texts("wording" if template == "wording" else "prompts", Path(path or template))
         return
     if template == "tags":
-        from nutonic.recipe.templates import builtin
+        from nutonic.recipe.texts import builtin
 
         target = Path(path or "tags.yaml")
         _write_new(target, builtin("tags")["text"], f"edit it, and say  osm: {{tags: {target}}}  in a recipe beside it")
@@ -72,9 +71,7 @@ def _is_a_name(text: str | None) -> bool:
 def _write_recipe(name: str, target: Path) -> None:
     chosen = start(name)
     then = f"nutonic plan {target}"
-    _write_new(
-        target, template_text(name), f"set {chosen.to_set}, then run  {then}" if chosen.to_set else f"run  {then}"
-    )
+    _write_new(target, recipe_text(name), f"set {chosen.to_set}, then run  {then}" if chosen.to_set else f"run  {then}")
     beside = target.with_name("places.csv")
     if chosen.needs_places and not beside.exists():
         _write_new(beside, places(), "twelve places to try it on; put your own there")
@@ -82,7 +79,7 @@ def _write_recipe(name: str, target: Path) -> None:
 
 def _write_texts(kind: Literal["wording", "prompts"], folder: Path) -> None:
     from nutonic.planning.ownership import refuse_output
-    from nutonic.recipe.templates import SUFFIX, builtin
+    from nutonic.recipe.texts import SUFFIX, builtin
 
     refuse_output(folder)
     try:

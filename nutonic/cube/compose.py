@@ -14,7 +14,7 @@ from nutonic.cube.search import CubePlan, search
 from nutonic.errors import RecipeError
 from nutonic.recipe.outputs import Cube
 from nutonic.recipe.recipe import Recipe
-from nutonic.sources.registry import sources_of
+from nutonic.sources.factory import sources_of
 
 
 @dataclass(frozen=True, kw_only=True)

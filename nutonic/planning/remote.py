@@ -11,8 +11,8 @@ from nutonic.errors import SourceError
 from nutonic.io.access import Access
 from nutonic.io.session import SessionThreads
 from nutonic.planning.pins import key_of, remote_hrefs
+from nutonic.sources.factory import AnySources
 from nutonic.sources.raster import RasterSource
-from nutonic.sources.registry import AnySources
 from nutonic.sources.source import Source, Versioned
 
 # What opens rasters is imported by who asks for one: a build with nothing to do asks for none.

@@ -11,8 +11,8 @@ from nutonic.recipe.card import Card
 from nutonic.recipe.inputs import Imagery, Pois
 from nutonic.recipe.outputs import Grid, Output, Quality, Rows, Splits, Stretch, Tiles
 from nutonic.recipe.recipe import Recipe
-from nutonic.recipe.templates import texts_of
-from nutonic.sources.registry import Sources, sources_of
+from nutonic.recipe.texts import texts_of
+from nutonic.sources.factory import Sources, sources_of
 from nutonic.sources.source import Account
 from nutonic.sources.stills.service import Stills, stills_of
 

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 from pydantic import Field, field_validator, model_validator
 
 from nutonic.recipe.fields import Fraction01, Name, Part, Positive
-from nutonic.recipe.templates import Prompts
+from nutonic.recipe.texts import Prompts
 
 #: A count of words: at least one.
 _Words = Annotated[int, Field(ge=1, le=10_000)]

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from pydantic import Field, field_validator, model_validator
 
 from nutonic.recipe.fields import Bearer, Part, refuse_paying_nobody
-from nutonic.recipe.templates import TagPolicyText
+from nutonic.recipe.texts import TagPolicyText
 
 
 class Osm(Part):

@@ -11,7 +11,7 @@ from nutonic.core.catalogs import CLASSIFICATIONS, Classification
 from nutonic.core.model import Json
 from nutonic.recipe.annotation import Polish
 from nutonic.recipe.fields import Fraction01, Name, Part, Percent, Positive
-from nutonic.recipe.templates import Wording
+from nutonic.recipe.texts import Wording
 
 #: Values of a byte.
 Values = tuple[Annotated[int, Field(ge=0, le=255)], ...]

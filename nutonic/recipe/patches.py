@@ -12,7 +12,7 @@ import yaml
 from pydantic import Field, field_validator, model_validator
 
 from nutonic.core.model import Json
-from nutonic.recipe import templates
+from nutonic.recipe import texts
 from nutonic.recipe.annotation import WHERE_AND_HOW, Captions
 from nutonic.recipe.card import Card
 from nutonic.recipe.fields import IDENTITY, Bearer, Fraction01, Part, Whole, refuse_paying_nobody, without_unused
@@ -181,8 +181,8 @@ class PatchRecipe(Whole):
             for key in WHERE_AND_HOW:
                 annotator.pop(key, None)
         whole["texts"] = [
-            templates.digest_of(self.captions.prompts, "prompts"),
-            templates.digest_of(self.osm.tags, "tags"),
+            texts.digest_of(self.captions.prompts, "prompts"),
+            texts.digest_of(self.osm.tags, "tags"),
         ]
         return hashlib.sha256(orjson.dumps(whole, option=orjson.OPT_SORT_KEYS | orjson.OPT_NON_STR_KEYS)).hexdigest()
 

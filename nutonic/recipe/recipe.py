@@ -17,7 +17,7 @@ from pydantic import Field, model_validator
 from nutonic.core.classes import DAYS
 from nutonic.core.model import Json
 from nutonic.core.tiling import pixels
-from nutonic.recipe import templates
+from nutonic.recipe import texts
 from nutonic.recipe.annotation import WHERE_AND_HOW
 from nutonic.recipe.card import Card
 from nutonic.recipe.context import Context
@@ -149,10 +149,10 @@ class Recipe(Whole):
             for name in names:
                 whole[part].pop(name, None)
         whole |= self._context_in_digest(whole.pop("context", {}))
-        whole["wording"] = templates.digest_of(self.rows.wording)
+        whole["wording"] = texts.digest_of(self.rows.wording)
         whole.get("rows", {}).pop("wording", None)
         if self.rows.polish is not None:
-            whole["rows"]["polish"] |= {"prompts": templates.digest_of(self.rows.polish.prompts, "prompts")}
+            whole["rows"]["polish"] |= {"prompts": texts.digest_of(self.rows.polish.prompts, "prompts")}
             for annotator in whole["rows"]["polish"]["annotators"]:
                 for name in WHERE_AND_HOW:
                     annotator.pop(name, None)

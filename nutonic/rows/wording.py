@@ -23,7 +23,7 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from nutonic.core.classes import ClassTable
 from nutonic.errors import RecipeError
-from nutonic.recipe.templates import builtin
+from nutonic.recipe.texts import builtin
 from nutonic.rows.claims import CLAIMS
 from nutonic.rows.positions import DIRECTIONS, PLACES, SEVERAL, SPREAD, ZONES
 from nutonic.rows.slots import KINDS, Kind, Lexicon, Pick, Word, either

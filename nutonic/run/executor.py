@@ -28,7 +28,7 @@ from nutonic.run.jobs import AnyJob
 from nutonic.run.preflight import WorkerPool, worker_pool
 from nutonic.run.results import BatchDone, failures_of_lost
 from nutonic.run.silence import watched
-from nutonic.sources.registry import AnySources
+from nutonic.sources.factory import AnySources
 from nutonic.sources.source import Account
 
 if TYPE_CHECKING:

@@ -32,7 +32,7 @@ from nutonic.run.clusters.patience import Patience
 from nutonic.run.jobs import AnyJob
 from nutonic.run.results import BatchDone
 from nutonic.run.silence import Watch
-from nutonic.sources.registry import AnySources
+from nutonic.sources.factory import AnySources
 from nutonic.sources.source import Account
 
 if TYPE_CHECKING:

@@ -22,8 +22,8 @@ from nutonic.planning.cost import READERS
 from nutonic.planning.pins import RemoteFiles, by_key, key_of, remote_hrefs, shown
 from nutonic.planning.remote import versions_of
 from nutonic.recipe.outputs import Grid
+from nutonic.sources.factory import AnySources
 from nutonic.sources.grids import place_grid, scene_grid
-from nutonic.sources.registry import AnySources
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,7 +15,7 @@ from nutonic.run.jobs import Job, Scope, batches_left
 
 if TYPE_CHECKING:
     from nutonic.planning.remote import Question
-    from nutonic.sources.registry import AnySources
+    from nutonic.sources.factory import AnySources
 
 #: Known files that are looked at before a build goes on.
 _FIRST = 64

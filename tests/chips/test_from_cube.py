@@ -14,8 +14,8 @@ from support.worlds import written
 import nutonic as nt
 from nutonic.chips.chip import TileReject
 from nutonic.errors import BadPixels, InputError
+from nutonic.sources.factory import sources_of
 from nutonic.sources.grids import place_grid
-from nutonic.sources.registry import sources_of
 from nutonic.testing import SyntheticPlanet
 
 PLANET = SyntheticPlanet()

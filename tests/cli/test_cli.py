@@ -22,7 +22,7 @@ from support.cli import Said, listing, nutonic
 from support.paths import ROOT
 
 from nutonic.recipe.recipe import Recipe
-from nutonic.recipe.template import template
+from nutonic.recipe.starts import recipe_text
 from nutonic.recipe.yaml import load_recipe, parse_recipe_text
 
 
@@ -588,7 +588,7 @@ def keys(value, path="") -> set[str]:
 
 
 def test_the_defaults_in_the_template_are_the_recipes():
-    text = template("nutonic")
+    text = recipe_text("nutonic")
     # All that is commented out, save the class table of one's own, which shows another value for the same key.
     live = re.sub(r"^( *)# ( *)(\w+:(?! \{name).*)$", r"\1\2\3", text, flags=re.MULTILINE)
     shown = yaml.safe_load(live)

@@ -17,7 +17,7 @@ from nutonic.planning.places.read import read_pois
 from nutonic.planning.spec import resolve
 from nutonic.recipe.inputs import Pois
 from nutonic.recipe.patches import PatchRecipe
-from nutonic.recipe.template import NAMES, places, start, template
+from nutonic.recipe.starts import NAMES, places, recipe_text, start
 
 
 @pytest.fixture(params=NAMES)
@@ -52,7 +52,7 @@ def test_places_of_ones_own_are_not_touched(tmp_path, monkeypatch):
 
 def test_what_no_account_is_needed_for_names_no_service_that_needs_one():
     for name in ("quick-test", "planetary-computer", "cluster"):
-        recipe = yaml.safe_load(template(name))
+        recipe = yaml.safe_load(recipe_text(name))
         assert (recipe["labels"]["source"], recipe["labels"]["dataset"]) == ("stac", "esa-worldcover")
         assert recipe["imagery"]["url"] == PRODUCTS["esa-worldcover"].url
 
@@ -67,7 +67,7 @@ def test_places_to_try_are_on_land_and_far_from_each_other(tmp_path):
 
 def test_the_demos_recipe_is_the_demos():
     """But for where its inputs lie, and for what its card tells of accuracy, which is known once they are made."""
-    ours = yaml.safe_load(template("demo"))
+    ours = yaml.safe_load(recipe_text("demo"))
     labels = ours["labels"]["dataset"]
     flow = {key: "\n".join(f"      {k}: {v!r}" for k, v in labels[key].items()) for key in ("classes", "colors")}
     theirs = yaml.safe_load(RECIPE.substitute(**flow, accuracy="x"))

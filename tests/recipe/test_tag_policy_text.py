@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from nutonic.chips.scene.policy import parse
-from nutonic.recipe.templates import builtin
+from nutonic.recipe.texts import builtin
 
 TEXT = builtin("tags")["text"]
 POLICY = yaml.safe_load(TEXT)

@@ -6,7 +6,7 @@ from support.scenes import area, line, revision
 
 from nutonic.chips.scene.description import SceneDescription, Task
 from nutonic.recipe.annotation import Captions
-from nutonic.recipe.templates import builtin
+from nutonic.recipe.texts import builtin
 from nutonic.rows.annotation.gate import problem_of
 from nutonic.rows.annotation.prompts import messages
 from nutonic.testing.llm.replies import honest

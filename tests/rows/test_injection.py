@@ -12,7 +12,7 @@ from nutonic.chips.scene.describe import describe
 from nutonic.chips.scene.description import Task
 from nutonic.chips.scene.policy import parse
 from nutonic.recipe.annotation import Captions
-from nutonic.recipe.templates import builtin
+from nutonic.recipe.texts import builtin
 from nutonic.rows.annotation.captions import template_caption
 from nutonic.rows.annotation.gate import problem_of
 from nutonic.rows.annotation.prompts import messages, text_of

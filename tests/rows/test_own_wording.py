@@ -12,7 +12,7 @@ from support.spoken import ALL, Spoken, planted
 
 from nutonic import load_recipe
 from nutonic.errors import RecipeError
-from nutonic.recipe.templates import builtin
+from nutonic.recipe.texts import builtin
 
 
 @pytest.fixture

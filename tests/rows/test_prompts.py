@@ -12,7 +12,7 @@ from support.scenes import NAMED, POND, TASKS, area, revision
 from nutonic.chips.scene.description import SceneDescription, Task
 from nutonic.errors import RecipeError
 from nutonic.recipe.annotation import Captions
-from nutonic.recipe.templates import builtin
+from nutonic.recipe.texts import builtin
 from nutonic.rows.annotation.prompts import digest_of, is_plain, messages, refuse_unusable, tags_of, text_of
 from nutonic.sources.annotators.cost import PROMPT_WORDS
 

@@ -19,7 +19,7 @@ from nutonic.chips.scene.description import SceneDescription, Task
 from nutonic.chips.scene.policy import parse
 from nutonic.chips.scene.tasks import choose
 from nutonic.recipe.annotation import Captions
-from nutonic.recipe.templates import builtin
+from nutonic.recipe.texts import builtin
 from nutonic.rows.annotation.captions import template_caption
 from nutonic.rows.annotation.gate import problem_of
 from nutonic.rows.annotation.prompts import messages, of_satellites

@@ -12,7 +12,7 @@ import yaml
 from support.spoken import ALL, Spoken, world
 
 from nutonic.core.classes import TABLES
-from nutonic.recipe.templates import builtin
+from nutonic.recipe.texts import builtin
 from nutonic.rows.checker import _claims
 from nutonic.rows.claims import CLAIMS
 from nutonic.rows.positions import DIRECTIONS, PLACES, SEVERAL, SPREAD, ZONES, Position

@@ -20,7 +20,7 @@ from nutonic.dataset.annotate import annotate, in_order
 from nutonic.errors import Unreachable
 from nutonic.io.objects import Store
 from nutonic.recipe.annotation import Annotator, Captions
-from nutonic.recipe.templates import builtin
+from nutonic.recipe.texts import builtin
 from nutonic.sources.annotators.answers import Answers, path_of
 from nutonic.sources.annotators.batches import Pending, asker, read_results, requested, requests_path, write_requests
 from nutonic.sources.annotators.endpoint import Endpoints

@@ -369,8 +369,8 @@ def blacken(path: Path, index: int, rows: slice, cols: slice) -> None:
 
 def test_a_cube_is_judged_where_it_has_the_classes(folder):
     """The tiles of a cube that brings them are a build's; of one that does not they are not judged."""
+    from nutonic.sources.factory import sources_of
     from nutonic.sources.grids import place_grid
-    from nutonic.sources.registry import sources_of
 
     truth = classify(folder, WEST, over(1, slice(0, 30), slice(0, 64), 11)).at(X, Y, WEST.grid.crs)
     snow = oracle.quality(truth[:64, 66:130])["snow"]

@@ -32,7 +32,7 @@ from nutonic.run.executor import run_jobs, workers_for
 from nutonic.run.preflight import WorkerPool, shares_of
 from nutonic.run.results import BatchDone
 from nutonic.run.run import build
-from nutonic.sources.registry import sources_of
+from nutonic.sources.factory import sources_of
 from nutonic.testing import remote_catalogue, server_process
 
 BLIND = ROOT / "tests" / "support" / "blind.py"

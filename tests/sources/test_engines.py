@@ -37,7 +37,7 @@ from nutonic.recipe.inputs import Imagery
 from nutonic.run.run import build
 from nutonic.sources.engines import arrays as engines
 from nutonic.sources.engines import engine as names
-from nutonic.sources.registry import sources_of
+from nutonic.sources.factory import sources_of
 from nutonic.sources.stac.imagery import StacSource
 from nutonic.testing import BANDS, COLLECTION, SyntheticPlanet
 

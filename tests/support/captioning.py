@@ -10,7 +10,7 @@ from dataclasses import asdict, replace
 from nutonic.dataset.annotate import annotate
 from nutonic.io.objects import Store
 from nutonic.recipe.annotation import Annotator, Captions
-from nutonic.recipe.templates import builtin
+from nutonic.recipe.texts import builtin
 from nutonic.sources.annotators.answers import Answers
 from nutonic.sources.annotators.endpoint import Endpoints, Patience
 from support.scenes import POND, TASKS, revision

@@ -16,7 +16,7 @@ from nutonic.chips.regions import land_cover
 from nutonic.core.classes import DYNAMIC_WORLD, ClassTable
 from nutonic.core.model import Asset, Chip, PlannedPlace, Poi, Scene, Tile
 from nutonic.recipe.outputs import Rows, Tiles
-from nutonic.recipe.templates import texts_of
+from nutonic.recipe.texts import texts_of
 from nutonic.rows.checker import problem_of
 from nutonic.rows.context import ChipContext, PlaceResult, WordRules
 from nutonic.rows.rows import rows_of

@@ -19,7 +19,7 @@ from nutonic.core.model import Json
 from nutonic.dataset.annotate import revise
 from nutonic.dataset.commits import CAPTION
 from nutonic.planning.spec import BuildSpec, word_rules
-from nutonic.recipe.templates import texts_of
+from nutonic.recipe.texts import texts_of
 from nutonic.rows.annotation.values import PatchCaptions
 from nutonic.rows.rows import dumps
 from nutonic.sources.annotators.answers import Answers

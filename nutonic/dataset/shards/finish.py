@@ -43,7 +43,7 @@ from nutonic.planning.patches.layout import (
 from nutonic.planning.patches.shards import expression_of, shards
 from nutonic.planning.patches.spec import PatchSpec
 from nutonic.planning.plan_file import PlanFile
-from nutonic.recipe.templates import digest_of
+from nutonic.recipe.texts import digest_of
 from nutonic.rows.annotation.values import PatchCaptions
 
 #: Commits whose captions are held at a time: the patches of a shard come from a few neighbouring batches.

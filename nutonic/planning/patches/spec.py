@@ -13,9 +13,9 @@ from nutonic.recipe.inputs import Imagery
 from nutonic.recipe.osm import Osm
 from nutonic.recipe.outputs import Splits
 from nutonic.recipe.patches import Patches, PatchRecipe, Shards
-from nutonic.recipe.templates import texts_of
+from nutonic.recipe.texts import texts_of
 from nutonic.rows.annotation.prompts import refuse_unusable
-from nutonic.sources.registry import PatchSources, patch_sources_of
+from nutonic.sources.factory import PatchSources, patch_sources_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

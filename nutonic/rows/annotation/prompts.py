@@ -24,7 +24,7 @@ from nutonic.core.model import Json
 from nutonic.errors import RecipeError
 from nutonic.inert import inert
 from nutonic.recipe.annotation import Captions
-from nutonic.recipe.templates import builtin
+from nutonic.recipe.texts import builtin
 
 #: The longest prompt, in letters, and the most other elements that it tells of.
 _LONGEST, _MOST_OTHERS = 20_000, 12

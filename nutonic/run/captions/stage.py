@@ -30,7 +30,7 @@ from nutonic.sources.annotators.batches import RequestFiles, pending, read_resul
 from nutonic.sources.annotators.cost import price
 from nutonic.sources.annotators.endpoint import Endpoint
 from nutonic.sources.annotators.limits import most_in_flight
-from nutonic.sources.registry import AnySources
+from nutonic.sources.factory import AnySources
 
 #: Seconds between looks whether to stop.
 _LOOK_S = 0.2

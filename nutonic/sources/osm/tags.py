@@ -1,6 +1,6 @@
 """What the tags of OpenStreetMap say of a thing itself: whether it is an area or a line, and whether it is anything.
 
-What tags mean to the eye is another matter, and part of a recipe: :mod:`nutonic.recipe.templates`, ``tags``.
+What tags mean to the eye is another matter, and part of a recipe: :mod:`nutonic.recipe.texts`, ``tags``.
 """
 
 from __future__ import annotations

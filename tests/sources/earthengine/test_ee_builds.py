@@ -34,8 +34,8 @@ from nutonic.planning.spec import resolve
 from nutonic.recipe.recipe import Recipe
 from nutonic.run.run import build
 from nutonic.sources.earthengine.labels import EarthEngineLabels
+from nutonic.sources.factory import sources_of
 from nutonic.sources.raster import RasterSource
-from nutonic.sources.registry import sources_of
 from nutonic.testing import SyntheticPlanet
 from nutonic.testing.earthengine import EarthEngineFault, EarthEngineServer, image_of_raster
 

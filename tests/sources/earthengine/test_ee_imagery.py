@@ -33,7 +33,7 @@ from nutonic.rows.sidecar import pixels_sha256
 from nutonic.run.run import build
 from nutonic.sources.earthengine.imagery import EarthEngineImagery
 from nutonic.sources.earthengine.versions import pin_told
-from nutonic.sources.registry import sources_of
+from nutonic.sources.factory import sources_of
 from nutonic.testing.earthengine import (
     EarthEngineFault,
     EarthEngineImage,

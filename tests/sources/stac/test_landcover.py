@@ -228,7 +228,7 @@ def test_a_place_that_no_item_touches_is_a_reject(tmp_path):
 
 def test_known_products_need_no_address():
     from nutonic.recipe.yaml import parse_recipe
-    from nutonic.sources.registry import sources_of
+    from nutonic.sources.factory import sources_of
 
     base = SyntheticPlanet().recipe()
     for name, collection, asset in (

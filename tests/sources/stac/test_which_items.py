@@ -21,7 +21,7 @@ from nutonic.core.classes import ClassTable
 from nutonic.core.grid import grid_around
 from nutonic.errors import NoScene
 from nutonic.recipe.outputs import Grid
-from nutonic.sources.registry import sources_of
+from nutonic.sources.factory import sources_of
 from nutonic.sources.stac.labels import StacLabels
 
 PLACE = 15.05, 45.05

@@ -25,7 +25,7 @@ from nutonic.cli.demo.rsteller.picture import rendered
 from nutonic.core.grid import lonlat_bounds, transformer
 from nutonic.core.model import Json
 from nutonic.errors import MissingExtra
-from nutonic.recipe.templates import texts_of
+from nutonic.recipe.texts import texts_of
 from nutonic.sources.osm.index import build_index
 from nutonic.sources.osm.source import Extract
 
