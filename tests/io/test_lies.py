@@ -151,7 +151,7 @@ def test_a_lie_for_ever_is_an_error_and_never_pixels(server, hasty, right, kind)
 )
 def test_what_a_part_says_of_itself(headers, kind):
     answer = Answer(status=206, headers=urllib3.HTTPHeaderDict(headers), body=b"abcd")
-    assert ranged._wrong_range(answer, (0, 4)) == kind
+    assert ranged.wrong_range(answer, (0, 4)) == kind
 
 
 # Files that change
@@ -258,7 +258,7 @@ def test_where_only_the_etag_is_told_and_never_the_same_it_ends_and_is_told(fold
     ],
 )
 def test_which_versions_are_one(one, other, same):
-    one, other = (ranged._Validators(size=size, etag=etag, modified=at) for size, etag, at in (one, other))
+    one, other = (ranged.Validators(size=size, etag=etag, modified=at) for size, etag, at in (one, other))
     assert one.same(other) == other.same(one) == same
 
 

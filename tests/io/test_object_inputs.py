@@ -21,7 +21,7 @@ from nutonic.errors import Gone, InputError, RecipeError, Refused
 from nutonic.io import raster as rasters
 from nutonic.io.access import Access, Identity, access_for
 from nutonic.io.buckets.address import joined, path_of, place_of
-from nutonic.io.buckets.inputs import Credentials
+from nutonic.io.buckets.inputs import Credentials, Located, Objects
 from nutonic.io.session import Session, using
 from nutonic.recipe.yaml import parse_recipe
 from nutonic.testing import SyntheticPlanet
@@ -137,6 +137,49 @@ def test_what_a_public_bucket_has_is_asked_for_by_nobody(raster, monkeypatch):
     ) as there:
         read(allowed(unsigned=True), "s3://scenes/a b/ü+%20.tif")
     assert {asked.path for asked in there.asked} == {"/scenes/a%20b/%C3%BC%2B%2520.tif"}
+
+
+def test_the_environment_may_say_so_too(raster, monkeypatch):
+    monkeypatch.setenv("AWS_NO_SIGN_REQUEST", "YES")
+    with store(raster.read_bytes(), lambda asked: (403, {}, "AccessDenied") if asked.query else None, monkeypatch):
+        read(allowed())
+
+
+@pytest.mark.parametrize(
+    ("href", "url"),
+    [
+        ("s3://scenes/a b.tif", "https://scenes.s3.amazonaws.com/a%20b.tif"),
+        ("s3://my.scenes/a.tif", "https://s3.us-west-2.amazonaws.com/my.scenes/a.tif"),
+        ("gs://scenes/a/b.tif", "https://storage.googleapis.com/scenes/a/b.tif"),
+        ("az://scenes/a.tif", "https://someone.blob.core.windows.net/scenes/a.tif"),
+    ],
+)
+def test_where_each_store_has_what_is_public(monkeypatch, href, url):
+    monkeypatch.setenv("AWS_REGION", "us-west-2")
+    monkeypatch.setenv("AZURE_STORAGE_ACCOUNT_NAME", "someone")
+    assert Objects().located(href, Access(identity=Identity(unsigned=True))) == Located(url, is_named=False)
+
+
+def test_an_account_of_azure_signs_for_an_object_alone(monkeypatch):
+    monkeypatch.setenv("AZURE_STORAGE_ACCOUNT_NAME", "someone")
+    monkeypatch.setenv("AZURE_STORAGE_ACCOUNT_KEY", "c2VjcmV0")
+    objects, access = Objects(), Access(hosts=("az://scenes",))
+    signed = objects.located("az://scenes/a.tif", access)
+    assert signed.url.startswith("https://someone.blob.core.windows.net/scenes/a.tif?")
+    assert parse_qs(urlsplit(signed.url).query)["sp"] == ["r"]
+    assert (
+        objects.located("az://scenes/a.tif", access) == signed
+    )  # a signature may take a request, so it is kept a while
+
+
+def test_nothing_that_signs_is_logged(raster, monkeypatch, caplog):
+    caplog.set_level("DEBUG")
+    monkeypatch.setenv("AWS_SESSION_TOKEN", TOKEN)
+    with store(raster.read_bytes(), monkeypatch=monkeypatch) as there:
+        read(allowed())
+    assert {asked.query["X-Amz-Security-Token"][0] for asked in there.asked} == {TOKEN}
+    assert "GET /scenes/a/red.tif" in caplog.text
+    assert not any(word in caplog.text for word in (KEY, SECRET, TOKEN, "Signature"))
 
 
 def test_where_readers_pay_the_store_is_told_so(raster, monkeypatch):

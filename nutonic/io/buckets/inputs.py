@@ -33,7 +33,17 @@ _GOOD_FOR, _KEPT_S = timedelta(hours=1), 15 * 60
 _MOST_KEPT = 4096
 
 #: By scheme, variables that name an endpoint of the user's own, as for trees.
-_ENDPOINTS = {"s3": ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT"), "az": ("AZURE_STORAGE_ENDPOINT",)}
+_ENDPOINTS = {
+    "s3": ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT"),
+    "az": ("AZURE_STORAGE_ENDPOINT", "AZURE_ENDPOINT"),
+}
+
+#: By scheme, variables by which GDAL and others are told to ask without credentials.
+_UNSIGNED = {
+    "s3": ("AWS_NO_SIGN_REQUEST", "AWS_SKIP_SIGNATURE"),
+    "gs": ("GS_NO_SIGN_REQUEST",),
+    "az": ("AZURE_NO_SIGN_REQUEST",),
+}
 
 #: How S3 says where a bucket is, whatever else it answers.
 _REGION = "x-amz-bucket-region"
@@ -87,7 +97,7 @@ class Objects:
         named = _endpoint(scheme)
         if access.identity.requester_pays and scheme != "s3":
             raise InputError(f"{url}: requester_pays is known of s3:// alone")
-        if access.identity.unsigned:
+        if access.identity.unsigned or (_is_unsigned(scheme) and not access.identity.requester_pays):
             return Located(_public(scheme, bucket, key, named, self._regions.get(bucket)), bool(named))
         return Located(self._signed(url, access.identity), bool(named))
 
@@ -146,6 +156,11 @@ def _parts(url: str) -> tuple[str, str, str]:
 def _endpoint(scheme: str) -> str:
     named = (os.environ.get(name) for name in _ENDPOINTS.get(scheme, ()))
     return next((value.rstrip("/") for value in named if value), "")
+
+
+def _is_unsigned(scheme: str) -> bool:
+    """Whether the environment says that objects are asked for without credentials."""
+    return any(os.environ.get(name, "").lower() in ("yes", "true", "on", "1") for name in _UNSIGNED[scheme])
 
 
 def _region() -> str:
