@@ -242,7 +242,7 @@ def summary_json(summary: Summary) -> Json:
     return {**asdict(summary), "complete": summary.complete, "succeeded": summary.succeeded}
 
 
-def show_packed(packed: Packed, out: Path, *, aside: bool = False) -> None:
+def show_packed(packed: Packed, out: Place, *, aside: bool = False) -> None:
     """Print what is in a pack, and what is left to do."""
     if not logs.is_json():
         say(_packed_lines(packed, out), aside=aside)
@@ -251,7 +251,7 @@ def show_packed(packed: Packed, out: Path, *, aside: bool = False) -> None:
         logs.emit("note", message=line)
 
 
-def _packed_lines(packed: Packed, out: Path) -> Iterator[str]:
+def _packed_lines(packed: Packed, out: Place) -> Iterator[str]:
     yield from (f"failed {line}" for line in packed.failures[:_SHOWN])
     before = f"; {packed.done_before} of its {packed.shards} shards were there before" if packed.done_before else ""
     rows = ", ".join(f"{count} {split}" for split, count in packed.rows.items())

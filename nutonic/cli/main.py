@@ -344,7 +344,7 @@ def report(directory: Place, out: Place | None) -> None:
 @cli.command(short_help="Pack a dataset into the form of a trainer.")
 @click.argument("directory", metavar="DIR", type=PlaceOf())
 @click.option("--format", "form", required=True, metavar="FORM", help="parquet, or a trainer's: see docs/packs.md.")
-@click.option("--out", type=PathOf(output=True), required=True, help="Folder of the pack, beside the dataset.")
+@click.option("--out", type=PlaceOf(output=True), required=True, help="Where the pack goes, beside the dataset.")
 @click.option("--boxes", metavar="NAME", help="How boxes are written. Default: as the form's own models write them.")
 @click.option("--cells", metavar="NAME", help="How cells of ground are named: utm, major-tom or h3. Default: utm.")
 @click.option("--shard-mb", type=click.IntRange(min=1), default=500, show_default=True, help="Megabytes of a shard.")
@@ -355,7 +355,7 @@ def report(directory: Place, out: Place | None) -> None:
 def pack(
     directory: Place,
     form: str,
-    out: Path,
+    out: Place,
     boxes: str | None,
     cells: str | None,
     shard_mb: int,

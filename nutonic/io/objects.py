@@ -8,7 +8,7 @@ import io
 import os
 import re
 import stat
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
@@ -28,6 +28,7 @@ from nutonic.io.buckets.bucket import AT_ONCE, asked, in_words, opened
 from nutonic.io.buckets.reading import ObjectFile
 
 if TYPE_CHECKING:
+    from obstore import ObjectMeta
     from obstore.store import ObjectStore
 
 T = TypeVar("T")
@@ -226,12 +227,27 @@ class Store:
         yield from ((path, status.st_size) for path, status in self.found(prefix) if not stat.S_ISDIR(status.st_mode))
 
     def _listed(self, prefix: str) -> Iterator[tuple[str, int]]:
-        """A request for a thousand objects; a page that fails is asked for again by the client."""
+        """A request for a thousand objects; where one fails, it goes on behind the last that came, as names are in order."""
+        last: str | None = None
+        pages: Iterator[Sequence[ObjectMeta]] | None = None
+
+        def ask() -> Sequence[ObjectMeta]:
+            nonlocal pages
+            if pages is None:
+                pages = iter(obstore.list(self._objects, prefix or None, offset=last))
+            try:
+                return next(pages, ())
+            except BaseError:
+                pages = None
+                raise
+
+        what = prefix or "its files"
         try:
-            for page in obstore.list(self._objects, prefix or None):
+            while page := self._ask("list", what, ask):
                 yield from ((entry["path"], entry["size"]) for entry in page)
-        except (BaseError, OSError) as error:
-            raise self._failed("list", prefix or "its files", error) from None
+                last = page[-1]["path"]
+        except FileNotFoundError as error:  # the bucket is not there
+            raise self._failed("list", what, error) from None
 
     def found(self, prefix: str = "") -> Iterator[tuple[str, os.stat_result]]:
         """Path and status of all that lies below a folder on disk, links as themselves and not followed."""

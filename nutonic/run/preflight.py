@@ -348,7 +348,7 @@ def _token(root: Place, sources: AnySources, accounts: tuple[Account, ...]) -> I
     folders = [] if isinstance(root, Address) else [root / META, root, *root.parents]
     new_folders = [folder for folder in folders if not folder.exists()]
     try:
-        marked = not (isinstance(root, Path) and is_pack(root)) and mark(store)
+        marked = not is_pack(root) and mark(store)
         store.put(path, content)
         yield WorkerChecks(
             versions=versions([*PACKAGES, *extras]), output=root, token=path, content=content, accounts=accounts

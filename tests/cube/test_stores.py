@@ -324,19 +324,22 @@ def test_what_a_store_refuses_is_told_in_a_sentence(seaweed, name, monkeypatch, 
 
 @pytest.mark.exhaustive
 @pytest.mark.cluster
-def test_a_worker_without_credentials_says_so_before_the_first_tile(bucket, name, folder, whole, tmp_path, monkeypatch):
+def test_a_worker_without_credentials_says_so_before_the_first_tile(
+    seaweed, name, folder, whole, tmp_path, monkeypatch
+):
+    seaweed.use(monkeypatch)
     address = f"s3://{BUCKET}/{name}"
     with cluster(tmp_path / "dask") as found, Client(found.address) as client:
         nt.save_cube(cube_of(folder), address, callbacks=[ProvedWorkers(client, place_of(address))])
-        assert bucket.tree(name) == whole
-    bucket.use(monkeypatch, AWS_SECRET_ACCESS_KEY="not-the-secret")
+        assert seaweed.tree(name) == whole
+    seaweed.use(monkeypatch, AWS_SECRET_ACCESS_KEY="not-the-secret")
     with cluster(tmp_path / "other") as found:
-        bucket.use(monkeypatch)
+        seaweed.use(monkeypatch)
         with Client(found.address) as client:
             proof = ProvedWorkers(client, place_of(f"{address}-2"))
             with pytest.raises(InputError, match=r"worker tcp.* is denied"):
                 nt.save_cube(cube_of(folder), f"{address}-2", callbacks=[proof])
-    assert not any("/c/0/0" in path for path in bucket.tree(f"{name}-2"))
+    assert not any("/c/0/0" in path for path in seaweed.tree(f"{name}-2"))
 
 
 # GeoTIFFs

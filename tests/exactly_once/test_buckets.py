@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 from collections import Counter
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -233,7 +232,6 @@ def test_what_an_address_is(text, address):
 @pytest.mark.parametrize(
     "command",
     [
-        ("pack", "tree", "--format", "trl", "--out", "s3://b/x"),
         ("push", "s3://b/x", "--repo", "a/b"),
         ("build", "recipe.yaml", "--out", "o", "--performance-report", "gs://b/r.html"),
         ("demo", "--out", "az://c/x"),
@@ -253,9 +251,8 @@ def test_what_lies_on_a_disk_alone_takes_no_address(command, tmp_path, monkeypat
 @pytest.mark.parametrize("where", ["s3://b/x", Path("s3://b/x")])
 def test_no_folder_is_called_by_a_scheme(where, clean, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    for refused in (partial(nt.push, where, "a/b", dry_run=True), partial(nt.pack, clean.out, where)):
-        with pytest.raises(InputError, match="no path on this disk"):
-            refused()
+    with pytest.raises(InputError, match="no path on this disk"):
+        nt.push(where, "a/b", dry_run=True)
     assert place_of(where) == Address("s3", "b", "x")
     assert list(tmp_path.iterdir()) == []
 
@@ -277,6 +274,16 @@ def test_objects_are_written_together_and_read_in_parts(bucket, prefix):
     assert not store.has("once")
     with pytest.raises(FileNotFoundError):
         store.get("once")
+
+
+def test_a_list_that_is_cut_off_is_gone_on_with(bucket, prefix, monkeypatch):
+    Store(Address("s3", BUCKET, prefix)).put_all({f"{i:04d}": b"" for i in range(1100)})
+    faults = ["cut off", None, "cut off", "cut off", None]  # of two pages
+    with bucket.before().running() as between:
+        bucket.use(monkeypatch, AWS_ENDPOINT_URL=between.endpoint)
+        between.fault = lambda: faults.pop(0)
+        assert [path for path, _ in Store(Address("s3", BUCKET, prefix)).sizes()] == [f"{i:04d}" for i in range(1100)]
+    assert faults == []
 
 
 def test_a_store_in_this_process_memory_has_an_address(clean):

@@ -6,12 +6,15 @@ folder never holds two packs; each shard that is there whole has a record. Files
 
 from __future__ import annotations
 
-from pathlib import Path
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from nutonic.core.model import Json
 from nutonic.errors import Corrupt, NotNutonic
-from nutonic.io.objects import Store, obstacle_at, sealed, unsealed
+from nutonic.io.buckets.address import Address, Place
+from nutonic.io.buckets.within import refuse_within_store
+from nutonic.io.objects import Store, create_marker, obstacle_at, sealed, unsealed
 from nutonic.planning.layout import META
 from nutonic.planning.ownership import names_in, only_begun
 
@@ -32,8 +35,14 @@ ROWS = f"{META}/rows"
 PACKED = f"{META}/packed.json"
 
 
-def is_pack(out: Path) -> bool:
-    """Whether a folder has the marker of a pack."""
+#: Whether a file is there, by its path, with so many bytes.
+IsThere = Callable[[str, int], bool]
+
+
+def is_pack(out: Place) -> bool:
+    """Whether a folder, or what is at an address, has the marker of a pack."""
+    if isinstance(out, Address):
+        return _has_marker(Store(out))
     try:
         with (out / PACK_MARKER).open("rb") as file:
             return file.read(len(PACK_MARKER_BYTES) + 1) == PACK_MARKER_BYTES
@@ -41,11 +50,24 @@ def is_pack(out: Path) -> bool:
         return False
 
 
-def refuse_foreign_folder(out: Path) -> None:
+def _has_marker(store: Store) -> bool:
+    try:
+        return store.get(PACK_MARKER) == PACK_MARKER_BYTES
+    except FileNotFoundError:
+        return False
+
+
+def refuse_foreign_folder(out: Place) -> None:
     """Raise :class:`NotNutonic` where no pack may be made: in a file, or in a folder with files of somebody else.
 
-    A tree is somebody else's too: a pack goes into a folder of its own.
+    A tree is somebody else's too: a pack goes into a folder of its own, or to an address of its own.
     """
+    if isinstance(out, Address):
+        first = next((path for path, _ in Store(out).sizes()), None)
+        if first is not None and not is_pack(out):
+            raise NotNutonic(f"{out} holds files that are of no pack ({first[:60]}): name an address of its own")
+        refuse_within_store(out)
+        return
     names = names_in(out)
     if names and not is_pack(out) and not (names == [META] and only_begun(out / PACK_MARKER, PACK_MARKER_BYTES)):
         raise NotNutonic(f"{out} holds files that are of no pack ({names[0][:60]}): name a new or an empty folder")
@@ -63,7 +85,7 @@ def begin(store: Store, packing: Json) -> None:
         If the folder holds another pack: its text says in what it differs.
     """
     if not store.has(PACK_MARKER):
-        store.create(PACK_MARKER, PACK_MARKER_BYTES)
+        create_marker(store, PACK_MARKER, PACK_MARKER_BYTES)
     if store.get(PACK_MARKER) != PACK_MARKER_BYTES:
         raise NotNutonic(f"{store.root} holds files that are of no pack: name a new or an empty folder")
     if not store.has(PACKING):
@@ -91,7 +113,15 @@ def shard_record(number: int) -> str:
     return f"{SHARDS}/{number:05d}.json"
 
 
-def read_record(store: Store, number: int, *, finished: bool = False) -> Json | None:
+def listed(store: Store) -> IsThere:
+    """What tells whether files are there; an object store is listed for it, now and once."""
+    if store.address is None:
+        return partial(_is_there, store)
+    sizes = dict(store.sizes())
+    return lambda path, size: sizes.get(path) == size
+
+
+def read_record(store: Store, number: int, is_there: IsThere, *, finished: bool = False) -> Json | None:
     """The record of a shard that is there whole, its files with the sizes it tells; None of any other.
 
     Of a finished pack, rows that were put together with others are no files of their own any more.
@@ -102,17 +132,17 @@ def read_record(store: Store, number: int, *, finished: bool = False) -> Json | 
     except (FileNotFoundError, Corrupt):
         return None
     files = {name: size for name, (size, _) in record["files"].items() if not (finished and name.startswith(ROWS))}
-    return record if all(_is_there(store, name, size) for name, size in files.items()) else None
+    return record if all(is_there(name, size) for name, size in files.items()) else None
 
 
-def is_finished(store: Store, shards: int) -> bool:
+def is_finished(store: Store, shards: int, is_there: IsThere) -> bool:
     """Whether a pack is whole: all that was made of its shards is there with its size, and so are they."""
     try:
         made = unsealed(store.get(PACKED), PACKED)["files"]
     except (FileNotFoundError, Corrupt):
         return False
-    whole = all(read_record(store, number, finished=True) is not None for number in range(shards))
-    return whole and all(_is_there(store, path, size) for path, (size, _) in made.items())
+    whole = all(read_record(store, number, is_there, finished=True) is not None for number in range(shards))
+    return whole and all(is_there(path, size) for path, (size, _) in made.items())
 
 
 def _is_there(store: Store, path: str, size: int) -> bool:

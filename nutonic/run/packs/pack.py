@@ -21,6 +21,7 @@ from nutonic.dataset.packs.layout import (
     ROWS,
     begin,
     is_finished,
+    listed,
     read_record,
     refuse_foreign_folder,
     shard_record,
@@ -31,7 +32,7 @@ from nutonic.dataset.packs.shards import Sample, Shard, samples_of, shards_of
 from nutonic.dataset.packs.tree import PackTree, TreeFacts, tree_to_pack
 from nutonic.dataset.shards.finish import written_to
 from nutonic.errors import Corrupt, InputError
-from nutonic.io.buckets.address import Address, Place, path_of, place_of
+from nutonic.io.buckets.address import Address, Place, place_of
 from nutonic.io.objects import Store, is_temporary, sealed
 from nutonic.planning.layout import PLAN
 from nutonic.run.callbacks import BatchFinished, BuildStarted, Callback, CallbackGroup, LogCallback, Note
@@ -112,7 +113,7 @@ class PackJob:
 
 def pack(
     tree: str | Path | Address,
-    out: str | Path,
+    out: str | Place,
     *,
     format: str = "parquet",
     boxes: str | None = None,
@@ -131,7 +132,8 @@ def pack(
     tree
         The folder of a tree that :func:`nutonic.build` has finished, or its address in an object store.
     out
-        The folder of the pack: a new or empty one, or one of just this pack, which is gone on with.
+        The folder of the pack, or its address in an object store: a new or empty one, or one of just this pack, which is
+        gone on with.
     format
         What is made: see ``nutonic pack --help``.
     boxes
@@ -160,7 +162,7 @@ def pack(
     started, group = time.perf_counter(), CallbackGroup([LogCallback(), *callbacks])
     if not isinstance(shard_mb, int) or shard_mb < 1:
         raise InputError(f"shard_mb is {shard_mb!r:.60}: give a number of megabytes from 1")
-    folder, target, form = place_of(tree), path_of(out), form_of(format, boxes, cells)
+    folder, target, form = place_of(tree), place_of(out), form_of(format, boxes, cells)
     _refuse_nested(folder, target)
     source = tree_to_pack(folder)
     refuse_without_boxes(form, source.facts)
@@ -168,17 +170,18 @@ def pack(
     return replace(packed, seconds=round(time.perf_counter() - started, 3))
 
 
-def _pack(source: PackTree, out: Path, form: Form, shard_mb: int, cluster: Cluster, callback: Callback) -> Packed:
+def _pack(source: PackTree, out: Place, form: Form, shard_mb: int, cluster: Cluster, callback: Callback) -> Packed:
     refuse_foreign_folder(out)
     if source.facts.open:
         callback.on_note(Note(text=f"{source.facts.open} places are not built: no row of them is packed"))
     store, shards = Store(out), shards_of(source, shard_mb * 10**6)
     begin(store, _packing(form, source, shard_mb))
-    finished, done_before, failures = is_finished(store, len(shards)), len(shards), tuple[str, ...]()
+    finished, done_before, failures = is_finished(store, len(shards), listed(store)), len(shards), tuple[str, ...]()
     if not finished:
         store.delete(PACKED)
         done_before, failures = _write_all(source, store, form, shards, cluster, callback)
-    records = [read_record(store, shard.number, finished=finished) for shard in shards]
+    is_there = listed(store)
+    records = [read_record(store, shard.number, is_there, finished=finished) for shard in shards]
     whole = [_record(record) for record in records if record is not None]
     if len(whole) == len(shards) and not finished:
         _finish(store, form, source, whole)
@@ -193,11 +196,14 @@ def _pack(source: PackTree, out: Path, form: Form, shard_mb: int, cluster: Clust
     )
 
 
-def _refuse_nested(tree: Place, out: Path) -> None:
-    if isinstance(tree, Address):
-        return
-    one, other = tree.resolve(), out.resolve()
-    if one == other or one in other.parents or other in one.parents:
+def _refuse_nested(tree: Place, out: Place) -> None:
+    if isinstance(tree, Path) and isinstance(out, Path):
+        one, other = tree.resolve(), out.resolve()
+        nested = one == other or one in other.parents or other in one.parents
+    else:
+        inner, outer = f"{out}/", f"{tree}/"
+        nested = inner.startswith(outer) or outer.startswith(inner)
+    if nested:
         raise InputError(f"{out} and {tree} lie in each other: name a folder for the pack that is beside the tree")
 
 
@@ -226,7 +232,8 @@ def _write_all(
     """Write what is left to write; how many shards were there before, and what failed."""
     from nutonic.run.executor import results_of
 
-    left = [shard for shard in shards if read_record(store, shard.number) is None]
+    is_there = listed(store)
+    left = [shard for shard in shards if read_record(store, shard.number, is_there) is None]
     places = sum(len(shard.spans) for shard in left)
     callback.on_start(BuildStarted(wanted=places, done_before=0))
     work = partial(write_shard, tree=source.store, store=store, form=form, facts=source.facts)
@@ -270,7 +277,7 @@ def _workers(tree: Store, store: Store, cluster: Cluster, callback: Callback) ->
     """Workers that see both folders."""
     from nutonic.run.executor import workers_for
 
-    assert store.root is not None, "packs are folders"
+    assert store.root is not None, "a pack lies somewhere"
     sources: Any = (_Tree(None if tree.disk is None else str(tree.disk / PLAN)),)
     with workers_for(sources, store.root, cluster, callback, ()) as pool:
         if cluster.scheduler is not None:
@@ -345,8 +352,7 @@ def _finish(store: Store, form: Form, source: PackTree, records: list[Record]) -
     card.put(store, card_of(form, shards, source.facts))
     rows = {split: shards.rows(split) for split in shards.splits}
     store.put(PACKED, sealed({"format": form.name, "shards": len(records), "rows": rows, "files": made}))
-    for path in [path for path, _ in store.sizes(ROWS)]:
-        store.delete(path)
+    store.delete_all([path for path, _ in store.sizes(ROWS)])
     for path in [path for path, _ in store.sizes() if is_temporary(path)]:
         if path.split("#")[0] in made or any(path.split("#")[0] in record.files for record in records):
             store.delete(path)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 import shutil
 from pathlib import Path
@@ -17,6 +18,7 @@ from nutonic.dataset.packs.layout import PACK_MARKER_BYTES
 from nutonic.dataset.packs.shards import shards_of
 from nutonic.dataset.packs.tree import tree_to_pack
 from nutonic.errors import Corrupt, InputError, NotNutonic
+from nutonic.io.buckets.address import place_of
 from nutonic.io.objects import Store
 
 pytest_plugins = ["support.buckets"]
@@ -196,10 +198,52 @@ def test_by_the_command_line(clean, whole, tmp_path):
         assert not (tmp_path / "other").exists()
 
 
+def there(address: str) -> dict[str, str]:
+    """Hash of each object of a pack in a store."""
+    store = Store(place_of(address))
+    return {path: hashlib.sha256(store.get(path)).hexdigest() for path, _ in store.sizes()}
+
+
+def test_a_pack_in_an_object_store_has_the_same_bytes(clean, whole, monkeypatch, sample):
+    deaths = 0
+    for deaths in itertools.count():
+        out = f"memory://packs-{sample.every}/{deaths}"
+        with monkeypatch.context() as patched:
+            dying(patched, deaths)
+            try:
+                nt.pack(clean.out, out, workers=0)
+                break
+            except Died:
+                pass
+        if deaths % 3 == 0 or sample.every:
+            assert nt.pack(clean.out, out, workers=0).complete
+            assert there(out) == bytes_of(whole)
+    assert deaths >= 8
+    assert there(out) == bytes_of(whole)
+    told = nt.pack(clean.out, out, workers=0)
+    assert (told.complete, told.done_before) == (True, told.shards)
+    with pytest.raises(NotNutonic, match="holds another pack: boxes unit, not qwen3"):
+        nt.pack(clean.out, out, boxes="qwen3", workers=0)
+
+
+def test_what_is_somebody_elses_in_a_store_is_left_alone(clean):
+    store = Store(place_of("memory://packs/mine"))
+    store.put("notes.txt", b"mine")
+    with pytest.raises(NotNutonic, match=r"files that are of no pack \(notes\.txt\)"):
+        nt.pack(clean.out, "memory://packs/mine", workers=0)
+    assert list(store.sizes()) == [("notes.txt", 4)]
+    Store(place_of("memory://packs/tree")).put("_nutonic/tree.json", b'{"nutonic":"tree","format":1}\n')
+    with pytest.raises(NotNutonic, match="files that are of no pack"):
+        nt.pack(clean.out, "memory://packs/tree", workers=0)
+    with pytest.raises(NotNutonic, match="lies in the dataset memory://packs/tree"):
+        nt.pack(clean.out, "memory://packs/tree/pack", workers=0)
+    with pytest.raises(InputError, match="lie in each other"):
+        nt.pack("memory://packs/tree", "memory://packs/tree/pack", workers=0)
+
+
 @pytest.mark.exhaustive
 def test_a_tree_in_an_object_store_gives_the_same_pack(clean, whole, tmp_path, monkeypatch, moto):
-    for name, value in moto.environment.items():
-        monkeypatch.setenv(name, value)
+    moto.use(monkeypatch)
     for path in clean.out.rglob("*"):
         if path.is_file():
             moto.client.put(f"tree/{path.relative_to(clean.out).as_posix()}", path.read_bytes())
@@ -207,6 +251,10 @@ def test_a_tree_in_an_object_store_gives_the_same_pack(clean, whole, tmp_path, m
     assert nt.pack("s3://bucket/tree", tmp_path / "pack", workers=0).complete
     assert moto.tree("tree") == before
     assert bytes_of(tmp_path / "pack") == bytes_of(whole)
+    with moto.before(share=0.1).running() as between:
+        moto.use(monkeypatch, AWS_ENDPOINT_URL=between.endpoint)
+        assert nt.pack("s3://bucket/tree", "s3://bucket/pack", workers=2).complete
+    assert {path: hashlib.sha256(data).hexdigest() for path, data in moto.tree("pack").items()} == bytes_of(whole)
 
 
 @pytest.mark.exhaustive
