@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 MALLOC = {
     "distributed.nanny.pre-spawn-environ.MALLOC_TRIM_THRESHOLD_": 2**28,
     "distributed.nanny.pre-spawn-environ.MALLOC_MMAP_THRESHOLD_": 2**25,
+    # Threads that read would each keep a heap of their own, with room in it that no other may use.
+    "distributed.nanny.pre-spawn-environ.MALLOC_ARENA_MAX": 1,
 }
 
 #: What workers are not to warn of while they import: that PROJ has no database is told as an error, by whoever needs it.

@@ -23,6 +23,7 @@ from nutonic.planning.cost import default_workers
 from nutonic.run.callbacks import Callback, Note, StageBegun, WorkersChanged
 from nutonic.run.cluster import Cluster, connected, dashboard_note
 from nutonic.run.clusters.flight import Flight
+from nutonic.run.clusters.lanes import Lanes
 from nutonic.run.dask_report import reported
 from nutonic.run.jobs import AnyJob
 from nutonic.run.preflight import WorkerPool, worker_pool
@@ -92,10 +93,9 @@ def results_of(
 
     A job that is None is none for now: the next one is asked for once there is another result.
     """
-    unstopped = _until_stopped(callback, jobs)
     if pool is None:
-        return (work(job) for job in unstopped if job is not None)
-    return run_jobs(pool, work, callback, unstopped)
+        return (work(job) for job in _until_stopped(callback, jobs) if job is not None)
+    return run_jobs(pool, work, callback, jobs)
 
 
 def _until_stopped(callback: Callback, jobs: Iterable[AnyJob | None]) -> Iterator[AnyJob | None]:
@@ -137,15 +137,20 @@ def _results(
     client, task, flight = pool.client, pool.submitted(work), Flight(pool)
     # With the loop of its own: the default is that of the current client, such as a notebook's, on which news is lost.
     completed = as_completed(loop=client.loop, with_results=True, raise_errors=False)
-    queue = iter(jobs)
+    lanes = Lanes(jobs, callback.stop_requested)
 
     def submit() -> None:
-        window, waiting = _IN_FLIGHT * max(1, pool.threads()), flight.waiting
-        while len(flight.jobs) < window and (job := waiting.pop() if waiting else next(queue, None)) is not None:
+        threads = pool.ready()
+        while (worker := flight.idlest(threads, _IN_FLIGHT)) is not None:
+            job = flight.waiting.pop() if flight.waiting else lanes.take(worker, threads)
+            if job is None:
+                return
             # Several builds may share a scheduler, and a job is submitted again where it was not done.
             key = f"nutonic-{job.name}-{uuid.uuid4().hex}"
-            future = client.submit(task, job, key=key, pure=False, **pool.placed())
-            flight.begin(job, future)
+            # Others may have it: if this one is gone, or has more to do than they.
+            placed = {"workers": [worker], "allow_other_workers": True} if worker else {}
+            future = client.submit(task, job, key=key, pure=False, **placed)
+            flight.begin(job, future, worker)
             completed.add(future)
 
     with _monitored(pool, callback) as lost:

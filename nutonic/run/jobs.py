@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol
@@ -117,12 +117,37 @@ def scope_of(plan: PlanFile, limit: int | None) -> Scope:
     return Scope(last=int(ordinals[limit - 1]) if limit else -1)
 
 
-def remaining_jobs(plan: PlanFile, scope: Scope, done: Committed) -> Iterator[Job]:
-    """A job for each batch with places left to do, one at a time; other batches are not read."""
-    starts, remaining = plan.index.starts, _remaining(plan, scope, done)
-    for batch in plan.batches(batches_left(plan, scope, done)):
-        positions = np.flatnonzero(remaining[starts[batch.index] : starts[batch.index + 1]])
-        yield Job(batch=batch, positions=frozenset(positions.tolist()))
+@dataclass(frozen=True, slots=True, eq=False)
+class Jobs:
+    """A job for each batch with places left to do, in the plan's order, which is that of the blocks of its files."""
+
+    plan: PlanFile
+    remaining: np.ndarray
+    """Whether each place is left to do, in the order of the batches (bool)."""
+    numbers: Sequence[int]
+    """Of the batches."""
+    with_known: Callable[[Job], Job] = lambda job: job
+    """Adds to a job that is handed out what is known by then."""
+
+    @property
+    def count(self) -> int:
+        """How many there are."""
+        return len(self.numbers)
+
+    def __iter__(self) -> Iterator[Job]:
+        return self.between(0, self.count)
+
+    def between(self, first: int, end: int) -> Iterator[Job]:
+        """Those from one position up to another, one at a time; other batches are not read."""
+        starts = self.plan.index.starts
+        for batch in self.plan.batches(self.numbers[first:end]):
+            positions = np.flatnonzero(self.remaining[starts[batch.index] : starts[batch.index + 1]])
+            yield self.with_known(Job(batch=batch, positions=frozenset(positions.tolist())))
+
+
+def remaining_jobs(plan: PlanFile, scope: Scope, done: Committed) -> Jobs:
+    """What is left to do."""
+    return Jobs(plan, _remaining(plan, scope, done), batches_left(plan, scope, done))
 
 
 def batches_left(plan: PlanFile, scope: Scope, done: Committed) -> list[int]:

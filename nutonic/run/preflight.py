@@ -79,8 +79,8 @@ class WorkerPool:
     """Who answers; None where nobody looks."""
     patience: Patience = field(default_factory=Patience)
     """How long is waited for whom."""
-    known_threads: int | None = None
-    """What the scheduler told first, which counts until the watch has heard of it."""
+    known_threads: Mapping[str, int] | None = None
+    """What the scheduler told first of its workers, by address, which counts until the watch has heard of it."""
     pauses: SimpleQueue[Mapping[str, float]] = field(default_factory=SimpleQueue, repr=False)
     """What workers were told by endpoints that want to be left alone: seconds, by annotator."""
     _sharing: Any = field(default_factory=threading.Lock, repr=False)
@@ -146,18 +146,18 @@ class WorkerPool:
         self.shares = self.shares | {worker: shares[worker] for worker in in_flight}
         return dict(in_flight)
 
-    def threads(self) -> int:
-        """Number of jobs that the workers can do at the same time; ConnectionError if the scheduler is lost."""
+    def threads(self) -> Mapping[str, int]:
+        """Jobs that each worker can do at the same time, by address; ConnectionError if the scheduler is lost."""
         if self.client.status == "running":
             if self.watch is not None and self.watch.asked:
-                return sum(worker.threads for worker in self.watch.workers.values())
+                return {address: worker.threads for address, worker in self.watch.workers.items()}
             if (
                 self.watch is not None and self.known_threads is not None
             ):  # a scheduler that is stopped would not answer
                 return self.known_threads
             workers = self.client.scheduler_info(n_workers=-1).get("workers")
             if workers is not None:
-                self.known_threads = sum(worker["nthreads"] for worker in workers.values())
+                self.known_threads = {address: worker["nthreads"] for address, worker in workers.items()}
                 return self.known_threads
         raise ConnectionError("the scheduler is lost")
 
@@ -176,15 +176,13 @@ class WorkerPool:
         """Whether the workers were started for this build, and are its to start anew."""
         return self.checks.output is None
 
-    def placed(self) -> dict[str, Any]:
-        """Options of `submit` that prefer workers that answer and have a share of the requests; empty if all do."""
-        having = {worker for worker, share in self.shares.items() if share}
-        chosen = [having] if having and len(having) < len(self.shares) else []
+    def ready(self) -> Mapping[str, int]:
+        """Of :meth:`threads` those of workers that answer and have a share of the requests; all if none is such."""
+        threads = self.threads()
+        chosen = set(threads) & {worker for worker, share in self.shares.items() if share} or set(threads)
         if self.watch is not None and self.watch.asked:
-            steady = set(self.watch.steady(time.monotonic()))
-            chosen += [steady] if len(steady) < len(self.watch.workers) else []
-        some = set.intersection(*chosen) if chosen else set()
-        return {"workers": sorted(some), "allow_other_workers": True} if some else {}
+            chosen &= set(self.watch.steady(time.monotonic()))
+        return {worker: count for worker, count in threads.items() if worker in chosen} or threads
 
     def must_see(self, scenes: Sequence[Scene]) -> None:
         """Check that all workers, also those that join later, see the input files."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from itertools import islice
 from typing import TYPE_CHECKING
@@ -11,7 +10,7 @@ from nutonic.dataset.commits import Committed, pins_told, read_commits
 from nutonic.io.objects import Store
 from nutonic.planning.pins import RemoteFiles, pins_from, remote_hrefs
 from nutonic.planning.plan_file import PlanFile
-from nutonic.run.jobs import Job, Scope, batches_left
+from nutonic.run.jobs import Jobs, Scope, batches_left
 
 if TYPE_CHECKING:
     from nutonic.planning.remote import Question
@@ -56,9 +55,9 @@ def refuse_changed_files(
     files.refuse(asked(dict(islice(known.items(), _FIRST))))
 
 
-def with_known(jobs: Iterable[Job], files: RemoteFiles) -> Iterator[Job]:
+def with_known(jobs: Jobs, files: RemoteFiles) -> Jobs:
     """Jobs, each with what is known of its files when it is handed out."""
-    return (replace(job, remote=files.among(job.batch)) for job in jobs)
+    return replace(jobs, with_known=lambda job: replace(job, remote=files.among(job.batch)))
 
 
 def have_changed(store: Store, sources: AnySources, plan: PlanFile, done: Committed) -> bool:

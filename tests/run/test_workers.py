@@ -11,7 +11,7 @@ import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 
 import pytest
@@ -19,7 +19,7 @@ from support.callbacks import OnBatch
 from support.cli import listing, nutonic
 from support.clusters import Cluster as Processes
 from support.clusters import cluster, started, until
-from support.jobs import ask, asking, jobs, pause, sizes_seen
+from support.jobs import ask, asking, jobs, pause, sizes_seen, where
 from support.paths import ROOT
 from support.trees import committed_batches, same_as, small_planet, tree
 
@@ -29,6 +29,7 @@ from nutonic.run import worker as workers
 from nutonic.run.callbacks import BatchFinished, Callback
 from nutonic.run.cluster import Cluster
 from nutonic.run.executor import run_jobs, workers_for
+from nutonic.run.jobs import Job
 from nutonic.run.preflight import WorkerPool, shares_of
 from nutonic.run.results import BatchDone
 from nutonic.run.run import build
@@ -513,3 +514,23 @@ def test_a_report_without_a_cluster_is_refused(clean, tmp_path):
             workers=Cluster(workers=0, performance_report=tmp_path / "r.html"),
         )
     assert listing(tmp_path) == {}
+
+
+@dataclass(frozen=True)
+class Neighbours:
+    """Jobs in an order in which neighbours have something in common."""
+
+    count: int
+
+    def between(self, first: int, end: int) -> Iterator[Job]:
+        return iter(jobs(end)[first:])
+
+
+@pytest.mark.cluster
+def test_neighbours_go_to_one_worker(clean, dask, tmp_path):
+    """Otherwise each would read and unpack the blocks that they share."""
+    with workers_for(sources_of(load_recipe(clean.recipe)), tmp_path / "out", address_of(dask), Callback()) as ready:
+        done = {each.index: [*each.rejects] for each in run_jobs(ready, where, Callback(), Neighbours(40))}
+    assert sorted(done) == list(range(40))
+    changes = sum(done[k] != done[k + 1] for k in range(39))
+    assert changes <= 12  # one of them, and what is taken at the end from who is slower; dealt out one by one, about 20

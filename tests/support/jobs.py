@@ -37,6 +37,14 @@ def asking(job: Job, url: str, count: int = 16) -> BatchDone:
     return BatchDone(index=job.batch.index, rejects={get_worker().address: 1}, network=current().take_counts())
 
 
+def where(job: Job) -> BatchDone:
+    """A job that takes a moment; it says which worker did it."""
+    from distributed import get_worker
+
+    time.sleep(0.05)
+    return BatchDone(index=job.batch.index, rejects={get_worker().address: 1})
+
+
 def sizes_seen(dask_scheduler) -> list[int]:
     """Bytes of a task's results, by kind of task."""
     return [round(prefix.nbytes_total) for prefix in dask_scheduler.task_prefixes.values()]

@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -39,18 +39,30 @@ class Flight:
     waiting: list[AnyJob] = field(default_factory=list)
     """Handed back, or taken away."""
     _futures: dict[str, Future[Any]] = field(default_factory=dict)
+    _handed: dict[str, str] = field(default_factory=dict)
+    """Addresses of the workers that they were meant for, by key."""
     _silenced: Counter[str] = field(default_factory=Counter)
     """How many workers did not answer any more while they had a job, by its name."""
     _looked_s: float = 0.0
 
-    def begin(self, job: AnyJob, future: Future[Any]) -> None:
-        """A job was handed to the scheduler."""
-        self.jobs[str(future.key)], self._futures[str(future.key)] = job, future
+    def begin(self, job: AnyJob, future: Future[Any], worker: str) -> None:
+        """A job was handed to the scheduler for a worker."""
+        key = str(future.key)
+        self.jobs[key], self._futures[key], self._handed[key] = job, future, worker
 
     def land(self, key: str) -> AnyJob | None:
         """The job whose task has ended; None if it was taken away meanwhile, and somebody else tells of it."""
         self._futures.pop(key, None)
+        self._handed.pop(key, None)
         return self.jobs.pop(key, None)
+
+    def idlest(self, threads: Mapping[str, int], most: int) -> str | None:
+        """Who has the fewest jobs for each of its threads; None if all have `most` already, "" where nobody is there yet."""
+        if len(self.jobs) >= most * max(1, sum(threads.values())):
+            return None
+        handed = Counter(self._handed.values())
+        found = min(threads, key=lambda worker: (handed[worker] / max(1, threads[worker]), worker), default="")
+        return found if handed[found] < most * max(1, threads.get(found, 1)) else None
 
     def given_up(self, callback: Callback) -> Iterator[tuple[AnyJob, Hangs]]:
         """Take jobs from workers that hang, told in a line; gives those that are not tried again.
