@@ -23,8 +23,9 @@ MOST_PLACES = 32
 #: Most bytes of native pixels in a batch.
 _BATCH_BYTES = 512 * 2**20
 
-#: Memory of an idle worker: 210 MB with Python, GDAL, numpy, xarray and dask imported, and a margin.
-WORKER_BYTES = 300 * 2**20
+#: Memory of a worker besides what it works on: 240 MB with Python, GDAL, numpy, xarray and dask imported, and the blocks
+#: that it keeps.
+WORKER_BYTES = 340 * 2**20
 
 #: Bytes of a chip per pixel, of a sidecar and of a tile's rows: typical of Sentinel-2.
 _CHIP_PER_PIXEL, _SIDECAR, _ROWS = 1.5, 6_000, 9_000
@@ -85,7 +86,7 @@ def estimate(spec: BuildSpec, scene: Scene, corners: np.ndarray, starts: np.ndar
         bytes_read=sum(cost.bytes_read for cost in (*reading, stills)),
         bytes_written=pictures * (chip + _SIDECAR + _ROWS) + stills.bytes_read,
         peak_bytes=WORKER_BYTES
-        + work.largest * (bytes_per_place(spec.side) + classes)
+        + min(2 * NEIGHBOURS, work.largest) * (bytes_per_place(spec.side) + classes)
         + resident
         + sum(cost.held_bytes for cost in (*reading, stills)),
         cpu_seconds=pictures * _SECONDS_PER_TILE,
@@ -130,6 +131,9 @@ def default_workers() -> int:
 
 #: Places of a process that wait for their stills while the next are cut.
 STILLS_AHEAD = 4
+
+#: Places whose pixels are read together; a process holds those that it works on, and those that it reads meanwhile.
+NEIGHBOURS = 4
 
 #: Reads in flight per process; more than the cores, since reading is mostly waiting.
 READERS = 8

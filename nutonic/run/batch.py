@@ -128,7 +128,7 @@ def run_batch(
     first = read_together([place for _, place in places], spec.sources, spec.grid, context.files)
     done: list[PlaceDone] = []
     failures: list[Failure] = []
-    cut = (_build(i, place, context, first.pop(place.poi.id, None)) for i, place in places)
+    cut = (_build(i, place, context, first.pop(place)) for i, place in places)
     for each, still in _asked(cut, spec.stills):
         outcome = _finished(each, still, context) if isinstance(each, _Cut) else each
         (done if isinstance(outcome, PlaceDone) else failures).append(outcome)  # type: ignore[arg-type]

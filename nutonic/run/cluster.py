@@ -38,6 +38,10 @@ MALLOC = {
     "distributed.nanny.pre-spawn-environ.MALLOC_ARENA_MAX": 1,
 }
 
+#: The same for workers that build chips: from the size of a block on, memory goes back to the kernel once it is free. Blocks
+#: are few, and to unpack one takes a hundred times as long as to get its pages anew.
+MALLOC_BUILD = MALLOC | {"distributed.nanny.pre-spawn-environ.MALLOC_MMAP_THRESHOLD_": 2**21}
+
 #: What workers are not to warn of while they import: that PROJ has no database is told as an error, by whoever needs it.
 _QUIET = "ignore:Valid PROJ data directory:UserWarning,ignore:pyproj unable to set:UserWarning"
 
@@ -100,8 +104,8 @@ class Cluster:
 
 
 @contextmanager
-def connected(cluster: Cluster) -> Iterator[Client]:
-    """A client of the cluster; workers that were started here are stopped again.
+def connected(cluster: Cluster, malloc: Mapping[str, int] = MALLOC) -> Iterator[Client]:
+    """A client of the cluster; workers that were started here, with these settings of `malloc`, are stopped again.
 
     Raises
     ------
@@ -130,7 +134,7 @@ def connected(cluster: Cluster) -> Iterator[Client]:
         "silence_logs": "CRITICAL",
     }
     # By default dask keeps its last thousand messages, whole jobs among them: tens of megabytes.
-    config: dict[str, Any] = {"distributed.admin.low-level-log-length": 100, **MALLOC}
+    config: dict[str, Any] = {"distributed.admin.low-level-log-length": 100, **malloc}
     wanted = ",".join(filter(None, (os.environ.get("PYTHONWARNINGS"), _QUIET)))
     config["distributed.nanny.pre-spawn-environ.PYTHONWARNINGS"] = wanted
     if not cluster.dashboard:

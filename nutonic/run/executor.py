@@ -21,7 +21,7 @@ from nutonic.errors import NutonicError, StoreError, Unreachable
 from nutonic.io.buckets.address import Place
 from nutonic.planning.cost import default_workers
 from nutonic.run.callbacks import Callback, Note, StageBegun, WorkersChanged
-from nutonic.run.cluster import Cluster, connected, dashboard_note
+from nutonic.run.cluster import MALLOC_BUILD, Cluster, connected, dashboard_note
 from nutonic.run.clusters.flight import Flight
 from nutonic.run.clusters.lanes import Lanes
 from nutonic.run.dask_report import reported
@@ -66,7 +66,7 @@ def workers_for(
     elsewhere, patience = cluster.scheduler is not None, cluster.waits
     callback.on_stage(StageBegun(text="connecting to workers" if elsewhere else f"starting {_count_of(cluster)}"))
     with (
-        connected(cluster) as client,
+        connected(cluster, MALLOC_BUILD) as client,
         _lost_scheduler_raised(client),
         watched(client, lambda line: callback.on_note(Note(text=line))) as watch,
         worker_pool(client, sources, out.absolute() if elsewhere else None, cluster.max_requests, accounts) as pool,

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
@@ -18,7 +20,7 @@ from nutonic.cube.open import open_scene
 from nutonic.errors import NutonicError, ReadFailed, RecipeChanged, SourceError
 from nutonic.io.raster import seeing
 from nutonic.io.session import SessionThreads
-from nutonic.planning.cost import READERS
+from nutonic.planning.cost import NEIGHBOURS, READERS
 from nutonic.planning.pins import RemoteFiles, by_key, key_of, remote_hrefs, shown
 from nutonic.planning.remote import versions_of
 from nutonic.recipe.outputs import Grid
@@ -41,20 +43,59 @@ class Pixels:
         return np.stack([self.bands[name] for name in names])
 
 
+class Together:
+    """Pixels of places from their common best scene: a few neighbours at a time, the next ones while these are worked on.
+
+    Those of a whole batch would be most of what a worker holds. A block that several of them touch is unpacked once
+    anyway, since it is kept for a while. What cannot be read is nothing here: who asks for one place then sees why.
+    """
+
+    def __init__(self, places: Sequence[PlannedPlace], reading: Callable[[Sequence[PlannedPlace]], Sequence[Pixels]]):
+        self._reading, self._found = reading, dict[str, Pixels]()
+        self._groups = deque(places[k : k + NEIGHBOURS] for k in range(0, len(places), NEIGHBOURS))
+        self._ahead: Future[dict[str, Pixels]] | None = None
+        self._coming = frozenset[str]()
+        self._begin()
+
+    def pop(self, place: PlannedPlace) -> Pixels | None:
+        """The pixels of a place, once; None if they could not be read. Places are asked for in their order.
+
+        Raises
+        ------
+        RecipeChanged
+            If a remote file is not what it was.
+        """
+        if place.poi.id in self._coming and self._ahead is not None:
+            self._found = self._ahead.result()
+            self._begin()
+        return self._found.pop(place.poi.id, None)
+
+    def _begin(self) -> None:
+        """Begin to read the next ones."""
+        some = self._groups.popleft() if self._groups else ()
+        self._coming, self._ahead = frozenset(place.poi.id for place in some), None
+        if some:
+            thread = SessionThreads(1)
+            self._ahead = thread.submit(self._read, some)
+            thread.shutdown(wait=False)  # it ends with what it was given
+
+    def _read(self, places: Sequence[PlannedPlace]) -> dict[str, Pixels]:
+        try:
+            return dict(zip([place.poi.id for place in places], self._reading(places), strict=True))
+        except RecipeChanged:
+            raise
+        except (NutonicError, OSError, RuntimeError, ValueError):
+            return {}
+
+
 def read_together(
     places: Sequence[PlannedPlace], sources: AnySources, grid: Grid, files: RemoteFiles | None = None
-) -> dict[str, Pixels]:
-    """Pixels of all places from their common best scene, by place id; each block is read once. Empty if any read fails.
+) -> Together:
+    """Pixels of all places from their common best scene; each block is read once.
 
-    The caller then reads place by place, which shows the place that fails.
+    What fails is not there. The caller then reads place by place, which shows the place that fails.
     """
-    try:
-        pixels = read(places, places[0].imagery[0], sources, grid, files)
-        return dict(zip([p.poi.id for p in places], pixels, strict=True))
-    except RecipeChanged:
-        raise
-    except (NutonicError, OSError, RuntimeError, ValueError):
-        return {}
+    return Together(places, lambda some: read(some, some[0].imagery[0], sources, grid, files))
 
 
 def read(

@@ -35,7 +35,7 @@ from nutonic.run.callbacks import (
     StageBegun,
 )
 from nutonic.run.cluster import Cluster
-from nutonic.run.clusters.memory import tell_small
+from nutonic.run.clusters.memory import share_heap, tell_small
 from nutonic.run.dask_report import refuse_impossible
 from nutonic.run.jobs import (
     Extent,
@@ -117,6 +117,8 @@ def build(
 
     cluster, group = _cluster_of(workers), CallbackGroup([LogCallback(), *callbacks])
     timeout_s()  # what cannot be waited for would fail each place
+    if cluster.in_process:
+        share_heap()  # before there is any thread
     file = None if answers is None else Path(answers)
     extent = Extent(limit=limit, replan=replan, retry=retry_rejects, max_cost=max_cost, answers=file)
     summary = _built(recipe, place_of(out), cluster, extent, group)

@@ -170,7 +170,14 @@ def watched(client: Client, tell: Callable[[str], None]) -> Iterator[Watch]:
 
 
 def _present(dask_scheduler: Any) -> dict[str, Present]:
-    """Asked of the scheduler, within it."""
+    """Asked of the scheduler, within it.
+
+    Dask offers whoever joins what nobody has, but not what was meant for one that is gone, though others may have it.
+    """
+    left = [task.key for task in dask_scheduler.unrunnable if task.loose_restrictions]
+    stranded = {key: "processing" for key in left if str(key).startswith("nutonic-")}
+    if stranded and dask_scheduler.running:
+        dask_scheduler.transitions(stranded, "nutonic-stranded")
     return {
         address: Present(
             worker.last_seen,

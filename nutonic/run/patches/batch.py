@@ -97,7 +97,7 @@ def run_patch_batch(
             failures.append(failure_of(place, place.imagery[0], maps))
             continue
         elements = maps[index]
-        outcome = _build(index, place, elements, first.pop(place.poi.id, None), context)
+        outcome = _build(index, place, elements, first.pop(place), context)
         (done if isinstance(outcome, PlaceDone) else failures).append(outcome)  # type: ignore[arg-type]
     whole = not failures and len(places) == len(batch.places)
     refuse_replaced(store, origin)
