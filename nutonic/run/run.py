@@ -117,8 +117,6 @@ def build(
 
     cluster, group = _cluster_of(workers), CallbackGroup([LogCallback(), *callbacks])
     timeout_s()  # what cannot be waited for would fail each place
-    if cluster.in_process:
-        share_heap()  # before there is any thread
     file = None if answers is None else Path(answers)
     extent = Extent(limit=limit, replan=replan, retry=retry_rejects, max_cost=max_cost, answers=file)
     summary = _built(recipe, place_of(out), cluster, extent, group)
@@ -130,6 +128,8 @@ def _built(recipe: AnyRecipe | str | Path, out: Place, cluster: Cluster, extent:
     from nutonic.recipe.patches import PatchRecipe
     from nutonic.recipe.yaml import recipe_of
 
+    if cluster.in_process:
+        share_heap()  # before there is any thread
     recipe = recipe_of(recipe)
     _log.info("building %s into %s", recipe.name, out)
     if isinstance(recipe, PatchRecipe):
