@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
+import sys
 from collections import Counter
 from pathlib import Path
 
@@ -16,12 +17,10 @@ from support.cli import nutonic
 from support.clusters import cluster
 from support.remote import served
 from support.shards import samples
-from support.trees import SMALL, tree
-from support.worlds import written
+from support.trees import small_planet, tree
 
 import nutonic as nt
 from nutonic.errors import InputError
-from nutonic.testing import SyntheticPlanet
 
 pytest_plugins = ["support.buckets"]
 
@@ -29,10 +28,16 @@ pytest_plugins = ["support.buckets"]
 PREFIX = "inputs/planet"
 
 
+@pytest.fixture(autouse=True)
+def _no_figures(monkeypatch):
+    """Figures take longer than all the rest, and are tested elsewhere: here matplotlib is not installed."""
+    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
+
+
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("planet")
-    written(SyntheticPlanet(3), folder, only=("full", "east-raw", "west"), **SMALL)
+    small_planet(folder)
     return folder
 
 
