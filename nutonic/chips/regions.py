@@ -178,7 +178,7 @@ def _runs(mask: np.ndarray, cuts: Sequence[int]) -> _Runs:
     """The runs of a mask; each of the columns `cuts` begins one."""
     begins = np.ones(mask.shape, bool)
     np.not_equal(mask[:, 1:], mask[:, :-1], out=begins[:, 1:])
-    begins[:, cuts] = True
+    begins[:, [cut for cut in cuts if cut < mask.shape[1]]] = True  # of a narrow mask, cells are empty
     first = np.flatnonzero(begins)
     row, left = np.divmod(first, mask.shape[1])
     return _Runs(first=first, row=row, left=left, length=np.diff(first, append=mask.size), value=mask.ravel()[first])

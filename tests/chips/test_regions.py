@@ -15,10 +15,10 @@ TABLE = ClassTable(name="ends", labels={0: "water", 7: "trees", 8: "crops", 255:
 
 
 def masks() -> list[np.ndarray]:
-    """Noise, patches, one value, what touches by corners alone; with odd and even sides, and values that are no class."""
+    """Noise, patches, one value, what touches by corners alone; odd, even and short sides; values that are no class."""
     rng = np.random.default_rng(5)
     values = np.array([0, 7, 8, 255, 3, 99], np.uint8)
-    noise = [rng.choice(values, shape) for shape in ((24, 24), (25, 17), (16, 40))]
+    noise = [rng.choice(values, shape) for shape in ((24, 24), (25, 17), (16, 40), (3, 9), (9, 4))]
     patches = [np.kron(rng.choice(values, (8, 8)), np.ones((n, n), np.uint8)) for n in (4, 7)]
     checks = np.where(np.indices((18, 18)).sum(axis=0) % 2, 7, 0).astype(np.uint8)
     return [*noise, *patches, checks, np.zeros((20, 20), np.uint8), np.full((16, 16), 255, np.uint8)]
