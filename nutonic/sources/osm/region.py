@@ -125,12 +125,14 @@ class _Cut:
     def _look_at_relations(self) -> None:
         """Keep relations that are drawn, and which ways are theirs."""
         filtered = self.osmium.filter.TagFilter(("type", "multipolygon"))
-        for batch in _batches(self._elements(self.osmium.osm.RELATION, filtered), self._relation):
-            self.scratch.execute("BEGIN")
-            for number, line, ways in batch:
+        self.scratch.execute("BEGIN")
+        for relation in self._elements(self.osmium.osm.RELATION, filtered):  # of one there may be thousands of members
+            found = self._relation(relation)
+            if found is not None:
+                number, line, ways = found
                 self.scratch.execute("INSERT INTO relation VALUES (?, ?, ?, ?, ?, ?)", (number, line, *_NOWHERE))
                 self.scratch.executemany("INSERT OR IGNORE INTO member VALUES (?, ?)", ((way, number) for way in ways))
-            self.scratch.execute("COMMIT")
+        self.scratch.execute("COMMIT")
 
     def _relation(self, relation: Any) -> tuple[int, str, list[int]] | None:
         tags = dict(relation.tags)
