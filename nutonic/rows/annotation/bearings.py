@@ -169,9 +169,15 @@ def allowed_of(elements: Iterable[Described]) -> Allowed:
         courses=frozenset(each.course for each in every if each.course is not None),
         tilts=frozenset(tilt for each in every if (tilt := _tilt(each)) is not None),
         shapes=frozenset(each.shape for each in every if each.shape is not None),
-        called=frozenset(shape for shape in _SHAPES if any(shape in word for word in words)),
+        called=frozenset().union(*map(_shapes_in, words)),
         cut=frozenset(each.cut for each in every),
     )
+
+
+@lru_cache(maxsize=4096)
+def _shapes_in(word: str) -> frozenset[str]:
+    """The words of shapes that are in what a thing is called, or in a tag's value: most have none, and come again."""
+    return frozenset(shape for shape in _SHAPES if shape in word)
 
 
 @lru_cache(maxsize=4096)

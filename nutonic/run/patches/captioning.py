@@ -44,7 +44,8 @@ class PatchCaptioner:
 
     def one(self, entry: CommittedPlace, answers: Answers) -> tuple[PatchCaptions, ...]:
         """The captions of a committed patch."""
-        (record,) = records_of(self.store, [entry])
+        seen = any(annotator.picture for annotator in self.captions.annotators)
+        (record,) = records_of(self.store, [entry], pictures=seen)
         return (captions_of(record, self.spec, answers),)
 
     def put(self, name: CommitName, made: Sequence[tuple[CommittedPlace, tuple[PatchCaptions, ...]]]) -> int:
