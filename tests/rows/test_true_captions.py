@@ -22,6 +22,7 @@ from nutonic.recipe.annotation import Captions
 from nutonic.recipe.texts import builtin
 from nutonic.rows.annotation.captions import template_caption
 from nutonic.rows.annotation.gate import problem_of
+from nutonic.rows.annotation.phrases import gathered
 from nutonic.rows.annotation.prompts import messages, of_satellites
 
 POLICY, CAPTIONS = parse(builtin("tags")["text"]), Captions()
@@ -173,3 +174,20 @@ def test_pictures_from_space_are_called_what_they_are():
     assert "aerial" not in words
     theirs = {"system": "You describe an aerial picture."}
     assert of_satellites(theirs) == theirs
+
+
+def test_stretches_are_told_together_and_last():
+    told = [
+        "stretches of footpath",
+        "a bridge",
+        "further stretches of hedge",
+        "stretches of road in the north",
+        "stretches of wall",
+    ]
+    assert gathered(told) == [
+        "a bridge",
+        "stretches of road in the north",
+        "further stretches of hedge",
+        "stretches of footpath and wall",
+    ]
+    assert gathered(["a bridge"]) == ["a bridge"]

@@ -21,6 +21,7 @@ from nutonic.rows.annotation.phrases import (
     area,
     cap,
     counted,
+    gathered,
     length,
     listed,
     place,
@@ -215,7 +216,7 @@ class _Caption:
     def _things(
         self, wordings: Sequence[str], groups: Sequence[list[Described]], *, placed: bool = False, among: bool = False
     ) -> str:
-        things = listed([self._group(group, placed=placed, among=among) for group in groups])
+        things = listed(gathered([self._group(group, placed=placed, among=among) for group in groups]))
         many = len(groups) > 1 or len(groups[0]) > 1
         return self._say(wordings, things=things, are="are" if many else "is")
 

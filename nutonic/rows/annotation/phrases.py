@@ -127,6 +127,19 @@ def counted(count: int, noun: str, kind: str, *, other: bool) -> str:
     return f"{number} {'other ' if other else ''}{plural(unit)}"
 
 
+def gathered(items: Sequence[str]) -> list[str]:
+    """Things of which stretches are together, and last: ``a bridge``, ``stretches of footpath and hedge``."""
+    found: dict[str, list[str]] = {"further stretches of ": [], "stretches of ": []}
+    others = []
+    for item in items:
+        start = next((each for each in found if item.startswith(each) and " in the " not in item), None)
+        if start is None:
+            others.append(item)
+        else:
+            found[start].append(item.removeprefix(start))
+    return [*others, *(start + listed(those) for start, those in found.items() if those)]
+
+
 def place(cells: Sequence[Cell]) -> str:
     """Where a thing lies, by the parts that it reaches into; ``of`` the picture is to follow, or nothing."""
     if len(cells) == len(CELLS):

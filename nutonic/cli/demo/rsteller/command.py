@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import os
 import sys
-from itertools import islice
 from pathlib import Path
 
 from nutonic.cli import console
 from nutonic.cli.demo.command import picture_bytes, refuse_foreign_demo
 from nutonic.cli.demo.rsteller.data import prepare
-from nutonic.cli.demo.rsteller.sheet import contact_sheet, read_shards
+from nutonic.cli.demo.rsteller.sheet import contact_sheet, read_shards, varied
 from nutonic.cli.progress import progress
 from nutonic.cli.screen import say
 from nutonic.io.objects import Store
@@ -55,8 +54,7 @@ def run_rsteller_demo(out: Path, workers: int | None = None) -> bool:
     verdict = verify(tree, deep=True)
     console.show_verdict(verdict, tree)
     every = list(read_shards(tree))
-    few = list(islice(every, 0, None, max(1, len(every) // SHOWN)))[:SHOWN]
-    Store(out).put(sheet.name, picture_bytes(contact_sheet(few)))
+    Store(out).put(sheet.name, picture_bytes(contact_sheet(varied(every, SHOWN))))
     for name, path in (
         ("look at", sheet),
         ("shards", tree / "data"),

@@ -47,11 +47,11 @@ imagery:
   datetime: 2020
   assets: [{asset: image, band: 1, name: red}, {asset: image, band: 2, name: green}, {asset: image, band: 3, name: blue}]
 
-patches: {size: 448, resolution_m: 0.6, stride: 96, fraction: 0.5}    # they overlap, since the extract is small
+patches: {size: 448, resolution_m: 0.6, stride: 64, fraction: 0.6}    # they overlap, since the extract is small
 
 osm: {path: helsinki.osm.pbf}
 
-splits: {by: block, block_km: 1.0, train: 0.8, validation: 0.2, test: 0}
+splits: {by: block, block_km: 0.7, train: 0.7, validation: 0.2, test: 0.1}
 shards: {samples: 20}
 
 card:

@@ -5,7 +5,7 @@ It stands in for aerial photographs, which no package carries: so captions of it
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -72,12 +72,18 @@ _PAINTS: Mapping[tuple[str, str], Paint] = {
     ("landuse", "retail"): Paint(level=6, colour=(154, 150, 142), rough=7.0),
     ("landuse", "residential"): Paint(level=5, colour=(142, 142, 124), rough=8.0),
     ("landuse", "construction"): Paint(level=8, colour=(176, 156, 126), rough=13.0),
+    ("man_made", "pier"): Paint(level=28, colour=(160, 142, 116), width_m=3.0, rough=5.0),
     ("man_made", "bridge"): Paint(level=29, colour=(152, 150, 148), rough=4.0),
     **{("highway", kind): Paint(level=33, colour=(104, 104, 108), width_m=w, rough=4.0) for kind, w in _ROADS.items()},
     **{("highway", kind): Paint(level=32, colour=(178, 168, 150), width_m=w, rough=5.0) for kind, w in _PATHS.items()},
 }
 
 _SHADOW = (44, 44, 50)
+
+_SEA = Paint(level=1, colour=(30, 56, 76), rough=2.0)
+
+#: How far from a coastline it is looked which side is sea, in metres.
+_ASIDE_M = 0.2
 
 #: What is nowhere painted: bare or paved ground.
 _GROUND = Paint(level=0, colour=(146, 142, 132), rough=8.0)
@@ -119,21 +125,50 @@ def _painted(elements: Iterable[Element], geobox: GeoBox) -> Iterator[tuple[Pain
     """What is seen, in pixels of the canvas."""
     to_map, (a, _, c, _, e, f) = transformer("EPSG:4326", str(geobox.crs)), list(geobox.affine)[:6]
 
-    def on_canvas(points: np.ndarray) -> np.ndarray:
-        x, y = to_map.transform(points[:, 0], points[:, 1])
-        col, row = (np.asarray(x) - c) / a, (np.asarray(y) - f) / e
-        return np.asarray(np.stack([col, row], -1) * _FINER)
+    def on_map(points: np.ndarray) -> np.ndarray:
+        return np.stack(to_map.transform(points[:, 0], points[:, 1]), -1)
 
+    def on_canvas(points: np.ndarray) -> np.ndarray:
+        return np.asarray((points - (c, f)) / (a, e) * _FINER)
+
+    coast = list[shapely.Geometry]()
     for element in elements:
-        paint = _paint_of(dict(element.tags))
+        tags = dict(element.tags)
+        paint, is_coast = _paint_of(tags), tags.get("natural") == "coastline"
+        if paint is None and not is_coast:
+            continue
+        shape = shapely.transform(element.geometry, on_map)
+        coast += [shape] if is_coast else []
         if paint is None:
             continue
-        shape = shapely.transform(element.geometry, on_canvas)
+        shape = shapely.transform(shape, on_canvas)
         if element.kind != "area":
             half = max(1.0, paint.width_m * _per_metre(geobox) / 2)
             shape = shapely.buffer(shape, half, cap_style="flat" if element.kind == "line" else "round")
         if not shape.is_empty:
             yield paint, shape
+    for cell in sea_of(coast, shapely.box(*geobox.boundingbox)):
+        yield _SEA, shapely.transform(cell, on_canvas)
+
+
+def sea_of(coast: Sequence[shapely.Geometry], box: shapely.Geometry) -> list[shapely.Geometry]:
+    """The parts of a box that are sea: it lies to the right of coastlines, as they are drawn on a map.
+
+    A coastline that ends within the box, since the map ends there, goes on to the nearest edge.
+    """
+    lines = [part for each in coast for part in shapely.get_parts(shapely.intersection(each, box))]
+    lines = [part for part in lines if part.geom_type == "LineString" and not part.is_empty]
+    ends = [shapely.get_point(line, end) for line in lines for end in (0, -1)]
+    closing = [
+        shapely.shortest_line(end, box.boundary) for end in ends if sum(end.intersects(each) for each in lines) < 2
+    ]
+    cells = list(shapely.polygonize([shapely.union_all([box.boundary, *lines, *closing])]).geoms)
+    corners = [shapely.get_coordinates(line) for line in lines]
+    steps = np.concatenate([np.diff(each, axis=0) for each in corners] or [np.empty((0, 2))])
+    middles = np.concatenate([(each[1:] + each[:-1]) / 2 for each in corners] or [np.empty((0, 2))])
+    aside = np.stack([steps[:, 1], -steps[:, 0]], -1) / np.maximum(np.hypot(*steps.T), 1e-9)[:, None] * _ASIDE_M
+    right, left = (shapely.points(middles + sign * aside) for sign in (1, -1))
+    return [cell for cell in cells if shapely.contains(cell, right).sum() > shapely.contains(cell, left).sum()]
 
 
 def _paint_of(tags: Mapping[str, str]) -> Paint | None:

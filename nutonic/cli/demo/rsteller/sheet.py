@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import io
 import tarfile
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import orjson
 from PIL import Image, ImageDraw
 
@@ -44,6 +46,36 @@ def read_shards(tree: Path) -> Iterator[Shown]:
 def _read(archive: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:
     file = archive.extractfile(member)
     return b"" if file is None else file.read()
+
+
+def varied(patches: Sequence[Shown], count: int) -> list[Shown]:
+    """So many patches, in their order: each next one is of what was chosen least, and far from those that were.
+
+    What a patch is of are its task, its split, and the element that its first caption is about.
+    """
+    told = [_of(patch) for patch in patches]
+    places = np.array([_centre(patch) for patch in patches]).reshape(-1, 2)
+    chosen, counts = list[int](), Counter[str]()
+    while len(chosen) < min(count, len(patches)):
+        left = [at for at in range(len(patches)) if at not in chosen]
+        away = {at: np.hypot(*(places[chosen] - places[at]).T).min() if chosen else 0.0 for at in left}
+        best = min(left, key=lambda at: (sum(counts[each] for each in told[at]), -away[at], at))
+        chosen.append(best)
+        counts.update(told[best])
+    return [patches[at] for at in sorted(chosen)]
+
+
+def _of(patch: Shown) -> tuple[str, ...]:
+    first, image = patch.content["annotations"][0], patch.content["provenance"]["image"]
+    trace = patch.content["provenance"]["annotations"][0]
+    return f"task {first['task']}", image["split"], str(trace["task"]["element"])
+
+
+def _centre(patch: Shown) -> tuple[float, float]:
+    """East and north, in the units of its grid."""
+    a, b, c, d, e, f = patch.content["provenance"]["image"]["transform"]
+    x, y = patch.picture.width / 2, patch.picture.height / 2
+    return a * x + b * y + c, d * x + e * y + f
 
 
 def contact_sheet(patches: Sequence[Shown]) -> Image.Image:
