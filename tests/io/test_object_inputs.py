@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import threading
 from collections.abc import Callable
@@ -17,11 +18,14 @@ import yaml
 from support.rasters import tif
 
 import nutonic as nt
-from nutonic.errors import Gone, InputError, RecipeError, Refused
+from nutonic.errors import Gone, InputError, ReadFailed, RecipeError, Refused
 from nutonic.io import raster as rasters
-from nutonic.io.access import Access, Identity, access_for
+from nutonic.io.access import ANYBODY, Access, Identity, access_for
+from nutonic.io.buckets import fetched as fetching
 from nutonic.io.buckets.address import joined, path_of, place_of
+from nutonic.io.buckets.fetched import copy_of
 from nutonic.io.buckets.inputs import Credentials, Located, Objects
+from nutonic.io.http import Policy
 from nutonic.io.session import Session, using
 from nutonic.recipe.yaml import parse_recipe
 from nutonic.testing import SyntheticPlanet
@@ -44,6 +48,7 @@ class Store:
 
     def __init__(self, content: bytes, judge: Callable[[Asked], tuple[int, dict[str, str], str] | None]) -> None:
         self.content, self.judge, self.asked = content, judge, list[Asked]()
+        self.tags = itertools.repeat("one")
 
     def answer(self, handler: BaseHTTPRequestHandler) -> None:
         parts = urlsplit(handler.path)
@@ -59,7 +64,7 @@ class Store:
             first, last = map(int, asked.headers["range"].removeprefix("bytes=").split("-"))
             body, status = self.content[first : last + 1], 206
             span = f"bytes {first}-{first + len(body) - 1}/{len(self.content)}"
-            headers = {"Content-Range": span, "ETag": '"one"'}
+            headers = {"Content-Range": span, "ETag": f'"{next(self.tags)}"'}
         handler.send_response(status)
         for name, value in {**headers, "Content-Length": str(len(body))}.items():
             handler.send_header(name, value)
@@ -370,3 +375,54 @@ def test_hrefs_of_a_catalogue_in_a_bucket_are_relative_to_it():
     assert joined("s3://b/c/items.json", "../red.tif") == "s3://b/red.tif"
     assert joined("s3://b/c/items.json", "https://h/red.tif") == "https://h/red.tif"
     assert joined("https://h/c/items.json", "s3://b/red.tif") == "s3://b/red.tif"
+
+
+# Whole files
+
+
+def test_a_large_file_is_fetched_in_parts_and_once_in_a_session(monkeypatch):
+    monkeypatch.setattr(fetching, "_PIECE", 1000)
+    content = np.random.default_rng(1).bytes(4500)
+    with store(content, monkeypatch=monkeypatch) as there, Session() as session, using(session):
+        paths = [copy_of("s3://scenes/a/places.csv", ANYBODY, 10_000) for _ in range(2)]
+        assert [path.read_bytes() for path in paths] == [content] * 2
+        assert paths[0].name.endswith("places.csv")
+    assert sorted(asked.headers["range"] for asked in there.asked) == [
+        "bytes=0-999",
+        "bytes=1000-1999",
+        "bytes=2000-2999",
+        "bytes=3000-3999",
+        "bytes=4000-4499",
+    ]
+    assert not paths[0].exists()  # the session's end removes it
+
+
+def test_a_file_that_is_too_large_is_not_fetched(monkeypatch):
+    told = pytest.raises(InputError, match="has 4,500 bytes, more than 4,000: divide it")
+    with store(bytes(4500), monkeypatch=monkeypatch), Session() as session, using(session), told:
+        copy_of("s3://scenes/a/places.csv", ANYBODY, 4000)
+
+
+def test_a_file_that_is_another_one_midway_is_not_put_together(monkeypatch):
+    monkeypatch.setattr(fetching, "_PIECE", 1000)
+    with store(bytes(4500), monkeypatch=monkeypatch) as there, Session() as session, using(session):
+        there.tags = iter(["one", "two", "two", "two", "two"])
+        with pytest.raises(ReadFailed, match=r"s3://scenes/a/places\.csv changed while it was read"):
+            copy_of("s3://scenes/a/places.csv", ANYBODY, 10_000)
+
+
+def test_an_empty_file_is_one_whose_server_says_so(monkeypatch):
+    empty = store(b"", lambda _: (416, {"Content-Range": "bytes */0"}, "InvalidRange"), monkeypatch)
+    with empty, Session() as session, using(session):
+        assert copy_of("s3://scenes/a/places.csv", ANYBODY, 10_000).read_bytes() == b""
+
+
+@pytest.mark.parametrize("name", ["..", "a%2Fb", "x" * 300 + ".csv", "ü b.csv"])
+def test_no_name_leads_a_copy_elsewhere(monkeypatch, name):
+    url = f"s3://scenes/{name}" if name != ".." else "https://127.0.0.1:1/.."
+    with store(b"lon,lat", monkeypatch=monkeypatch), Session(Policy(attempts=1)) as session, using(session):
+        if name == "..":
+            with pytest.raises(ReadFailed):
+                copy_of(url, ANYBODY, 100)
+        else:
+            assert copy_of(url, ANYBODY, 100).read_bytes() == b"lon,lat"

@@ -78,6 +78,9 @@ class _Copies(SingleFlightCache[tuple[str, Access], Fetched]):
         super().__init__(2**62, lambda _: 1)
         self._folder = tempfile.TemporaryDirectory(prefix="nutonic-")
 
+    def __del__(self) -> None:
+        self._folder.cleanup()
+
     def made(self, url: str, access: Access, most: int) -> Fetched:
         """A copy of what is there now."""
         name = url.rpartition("/")[2] if is_object(url) else unquote(urlsplit(url).path.rpartition("/")[2])
