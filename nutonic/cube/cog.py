@@ -6,7 +6,6 @@ import os
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -90,8 +89,7 @@ def _send(file: Path, store: Store, name: str) -> None:
         return
     if store.has(name) and not _is_own_object(store, name):
         raise _foreign(f"{store.root}/{name}")
-    with file.open("rb") as content:
-        store.put(name, iter(partial(content.read, _AT_ONCE), b"") if small is None else small)
+    store.put_file(name, file)
 
 
 def refuse_foreign_cogs(cube: xr.Dataset, place: Place) -> None:
@@ -159,7 +157,7 @@ BLOCK = 512
 #: The TIFFTAG_SOFTWARE of the files that nutonic writes, by which it knows them again.
 _SOFTWARE = "nutonic"
 
-#: Bytes that are sent, or held to be sent, at once.
+#: Bytes of files that are sent by one request.
 _AT_ONCE = 2**23
 
 

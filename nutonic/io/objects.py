@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, TypeVar
 
@@ -43,6 +44,11 @@ _READ_AHEAD = 2**20
 
 #: Objects that are removed by a request.
 _PAGE = 1000
+
+
+def _read_in_pieces(file: Path) -> Iterator[bytes]:
+    with file.open("rb") as content:
+        yield from iter(partial(content.read, _PIECE), b"")
 
 
 def start_runtime() -> None:
@@ -105,9 +111,12 @@ class Store:
         FileNotFoundError where another driver, finishing, swept the temporary of pieces away: put them once more.
         """
         self._refuse_obstacle(path)
-        if not isinstance(data, bytes):
+        if isinstance(data, bytes):
+            self._put_bytes(path, data)
+        else:
             self._put_pieces(path, data)
-            return
+
+    def _put_bytes(self, path: str, data: bytes) -> None:
         try:
             self._ask("write", path, lambda: obstore.put(self._objects, path, data))
         except FileNotFoundError as error:
@@ -124,17 +133,38 @@ class Store:
         with ThreadPoolExecutor(min(AT_ONCE, len(files)), thread_name_prefix="put") as threads:
             list(threads.map(self.put, files, files.values()))
 
-    def _put_pieces(self, path: str, pieces: Iterable[bytes]) -> None:
-        """Not a `with` block: leaving one closes the writer, and closing publishes, also after an error."""
+    def put_file(self, path: str, file: Path) -> None:
+        """Write what is in a file of this machine, replacing what is there; into an object store anew where that fails."""
+        if self.address is None:
+            self.put(path, _read_in_pieces(file))
+            return
         try:
-            writer = obstore.open_writer(self._objects, path)
-            for piece in pieces:
-                writer.write(piece)
-            writer.close()
+            self._ask("write", path, lambda: self._stream(path, _read_in_pieces(file)))
+        except FileNotFoundError as error:
+            raise self._failed("write", path, error) from None
+
+    def _put_pieces(self, path: str, pieces: Iterable[bytes]) -> None:
+        """Of an object store few bytes are held, so that they can be sent again."""
+        held, size, pieces = list[bytes](), 0, iter(pieces)
+        while self.address is not None and size <= _PIECE:
+            if (piece := next(pieces, None)) is None:
+                self._put_bytes(path, b"".join(held))
+                return
+            held.append(piece)
+            size += len(piece)
+        try:
+            self._stream(path, chain(held, pieces))
         except (BaseError, OSError) as error:
             if self.address is None and isinstance(error, FileNotFoundError):
                 raise
             raise self._failed("write", path, error) from None
+
+    def _stream(self, path: str, pieces: Iterable[bytes]) -> None:
+        """Not a `with` block: leaving one closes the writer, and closing publishes, also after an error."""
+        writer = obstore.open_writer(self._objects, path)
+        for piece in pieces:
+            writer.write(piece)
+        writer.close()
 
     def create(self, path: str, data: bytes) -> bool:
         """Write a file unless it exists; whether it was written. Of two writers exactly one gets True.

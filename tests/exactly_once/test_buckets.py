@@ -286,6 +286,24 @@ def test_a_list_that_is_cut_off_is_gone_on_with(bucket, prefix, monkeypatch):
     assert faults == []
 
 
+def test_what_is_sent_in_parts_is_sent_again(bucket, prefix, tmp_path, monkeypatch):
+    file = tmp_path / "large"
+    file.write_bytes(bytes(range(256)) * 2**16)
+    with bucket.before().running() as between:
+        bucket.use(monkeypatch, AWS_ENDPOINT_URL=between.endpoint)
+        store = Store(Address("s3", BUCKET, prefix))
+        puts = {
+            "large": lambda path: store.put_file(path, file),
+            "few": lambda path: store.put(path, iter([b"f", b"ew"])),
+        }
+        for path, put in puts.items():
+            faults = ["cut off", "dropped", "503 once done"] if path == "large" else ["dropped", "503 once done"]
+            between.fault = lambda faults=faults: faults.pop(0) if faults else None
+            put(path)
+            assert faults == []
+    assert bucket.tree(prefix) == {"large": file.read_bytes(), "few": b"few"}
+
+
 def test_a_store_in_this_process_memory_has_an_address(clean):
     out = "memory://tests/tree"
     assert nt.build(nt.load_recipe(clean.recipe), out, workers=0).complete

@@ -12,9 +12,6 @@ from nutonic.io.atomic import disk_errors
 from nutonic.io.buckets.address import Address
 from nutonic.io.objects import Store
 
-#: Of a file that is sent, bytes that are held at once.
-_PIECE = 2**23
-
 
 @contextmanager
 def made_as_file(store: Store, path: str) -> Iterator[Path]:
@@ -26,8 +23,7 @@ def made_as_file(store: Store, path: str) -> Iterator[Path]:
     with tempfile.TemporaryDirectory(prefix="nutonic-") as folder:
         file = Path(folder) / Path(path).name
         yield file
-        with file.open("rb") as content:
-            store.put(path, iter(lambda: content.read(_PIECE), b""))
+        store.put_file(path, file)
 
 
 def read_as_file(store: Store, path: str, sha256: str) -> Path:
