@@ -235,7 +235,12 @@ def corners(
 
 def tile_grid(geobox: GeoBox, tile: Tile) -> GeoBox:
     """The grid of one tile: the same pixels, a smaller window."""
-    return geobox[tile.row : tile.row + tile.size, tile.col : tile.col + tile.size]
+    from odc.geo.geobox import GeoBox
+
+    # Slicing asks of everything that an index can be; a tile lies in its grid.
+    a, b, c, d, e, f = geobox.affine[:6]
+    first = Affine(a, b, a * tile.col + b * tile.row + c, d, e, d * tile.col + e * tile.row + f)
+    return GeoBox((tile.size, tile.size), first, geobox.crs)
 
 
 def offset_in(lattice: Affine, geobox: GeoBox) -> tuple[int, int]:
@@ -352,11 +357,17 @@ def describe(geobox: GeoBox) -> dict[str, Any]:
     return {"crs": crs_name(geobox), "transform": list(geobox.affine)[:6], "shape": [geobox.shape.y, geobox.shape.x]}
 
 
-def lonlat_bounds(geobox: GeoBox) -> tuple[float, float, float, float]:
-    """West, south, east, north of a grid in degrees; west is greater than east across the antimeridian (RFC 7946, 5.2)."""
+@cache
+def _outline() -> np.ndarray:
+    """Points along the sides of a unit square, (44, 2)."""
     steps = np.linspace(0.0, 1.0, 11)
     edge = np.concatenate([np.stack([steps, 0 * steps + k], -1) for k in (0, 1)])
-    edge = np.concatenate([edge, edge[:, ::-1]]) * (geobox.shape.x, geobox.shape.y)
+    return np.concatenate([edge, edge[:, ::-1]])
+
+
+def lonlat_bounds(geobox: GeoBox) -> tuple[float, float, float, float]:
+    """West, south, east, north of a grid in degrees; west is greater than east across the antimeridian (RFC 7946, 5.2)."""
+    edge = _outline() * (geobox.shape.x, geobox.shape.y)
     x, y = geobox.affine.c + geobox.affine.a * edge[:, 0], geobox.affine.f + geobox.affine.e * edge[:, 1]
     lon, lat = transformer(str(geobox.crs), "EPSG:4326").transform(x, y)
     if not np.isfinite((lon, lat)).all():  # it reaches over the edge of its map

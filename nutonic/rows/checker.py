@@ -99,12 +99,16 @@ def _astray(question: Said, said: Sequence[Said]) -> str | None:
         each.values.get("c", question.values["c"]) != question.values["c"] for each in said if "c" in question.values
     ):
         return "it speaks of another class than is asked for"
-    order = [
-        (ZONES.index(v["zone"]) if "zone" in (v := each.values) else list(CLAIMS).index(each.claim)) for each in said
-    ]
+    order = [(ZONES.index(v["zone"]) if "zone" in (v := each.values) else _order()[each.claim]) for each in said]
     told = [c for each in said for c in (each.values.get("c"), *(one["c"] for one in each.values.get("classes", ())))]
     twice = len(set(told) - {None}) < len(told) - told.count(None) and "zone" not in said[0].values
     return "it says something twice, or out of order" if order != sorted(set(order)) or twice else None
+
+
+@cache
+def _order() -> Mapping[str, int]:
+    """The place of each claim among all."""
+    return {name: k for k, name in enumerate(CLAIMS)}
 
 
 def _shown(values: Mapping[str, Any]) -> str:

@@ -134,11 +134,12 @@ def _row(context: ChipContext, draft: Draft) -> Json:
     asked = [context.addressed(draft.question), *(context.addressed(Said(claim=c, values=v)) for c, v in told)]
     paths = {"chip": context.image, "still": context.still}
     images = [{"type": "image", "image": paths[each]} for each in draft.shows]
-    answer = (
-        boxes_json(((r.label, r.bbox) for r in draft.boxes), truth.cover.shape)
-        if draft.boxes
-        else (wording.text([context.addressed(said) for said in draft.answer], f"{name} answer"))
-    )
+    if draft.boxes:
+        answer = boxes_json(((r.label, r.bbox) for r in draft.boxes), truth.cover.shape)
+    elif draft.suffix == "caption":
+        answer = context.caption_text  # its sidecar says it, too
+    else:
+        answer = wording.text([context.addressed(said) for said in draft.answer], f"{name} answer")
     prompt = wording.text(asked, f"{name} prompt")
     return {
         "id": name,

@@ -33,7 +33,7 @@ class Truth:
     told: Mapping[str, Values] = field(default_factory=dict)
     """What may be told of the picture beside its kind: claims such as ``"prompt.date"``, with their values."""
 
-    @property
+    @cached_property
     def size(self) -> str:
         """The picture's size on the ground: in kilometres with one decimal, or in metres if it is less than one."""
         if self.side_m >= 1000:
@@ -104,7 +104,7 @@ class Truth:
             cut.append(self.min_area - 1)
         return not cut or (len(boxed) == self.rows.max_boxes and boxed[-1].area_px >= max(cut))
 
-    @property
+    @cached_property
     def _least_boxable(self) -> int:
         """Pixels of the smallest region that is worth a box."""
         return -(-fraction(self.rows.min_box_fill) * self.rows.min_box_px**2 // 1)

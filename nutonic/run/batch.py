@@ -6,7 +6,7 @@ from collections import Counter, deque
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
-from functools import cached_property, partial
+from functools import cache, cached_property, partial
 from itertools import chain
 from typing import Any
 
@@ -389,9 +389,9 @@ def _files(sample: ChipContext, context: _Context) -> dict[str, bytes]:
         context.spec.layout.sidecar(sample.place_result.place.poi, sample.tile_id): sidecar,
     }
     if context.spec.rows.overlays:
-        for row_id, regions in overlays_of(sample):
-            drawn = overlay(sample.chip.rgb, regions, context.spec.table)
-            files[context.spec.layout.overlay(sample.place_result.place.poi, row_id)] = encode(drawn)
+        drawn = cache(lambda regions: encode(overlay(sample.chip.rgb, regions, context.spec.table)))
+        for row_id, regions in overlays_of(sample):  # several speak of the same ones
+            files[context.spec.layout.overlay(sample.place_result.place.poi, row_id)] = drawn(regions)
     return files
 
 
