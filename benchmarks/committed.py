@@ -17,7 +17,7 @@ from nutonic.core.model import Batch, PlannedPlace
 from nutonic.dataset.commits import ChipDone, Origin, PlaceDone, commit, committed
 from nutonic.io.objects import Store
 from nutonic.planning.layout import tile_id
-from nutonic.planning.plan_file import PlanFile, read_plan
+from nutonic.planning.plan_file import read_plan
 from nutonic.planning.spec import BuildSpec, resolve
 from nutonic.recipe.yaml import of_places, recipe_of
 
@@ -38,13 +38,6 @@ def commit_all(folder: Path) -> int:
     for batch in plan.batches(left):
         commit(store, batch.index, _places(batch, spec, links), origin, whole=True)
     return len(left)
-
-
-def places_left(plan: PlanFile) -> int:
-    """How many places of a plan are not in a batch that is committed as a whole."""
-    done = committed(plan.store)
-    starts = plan.index.starts.tolist()
-    return sum(starts[i + 1] - starts[i] for i in range(len(plan.index)) if i not in done.whole)
 
 
 def _places(batch: Batch, spec: BuildSpec, links: _Links) -> Iterator[PlaceDone]:

@@ -248,10 +248,12 @@ def draw(folder: Path, path: Path) -> None:
                 axes.annotate(name, (at, 20), rotation=90, ha="right", fontsize=7, color="0.4")
         offset += some[-1]["s"]
     for role, points in series.items():
+        if all(mb != mb for _, mb in points):  # it was not there
+            continue
         axes.plot(*zip(*points, strict=True), label=role.removesuffix(" 1"), linewidth=1)
     for begin in begins[1:]:
         axes.axvline(begin, color="0.8", linewidth=0.8)
-    axes.set(xlabel="minutes, with others on the machine; grey: killed and begun again", ylabel="MB", ylim=(0, None))
+    axes.set(xlabel="minutes, with others on the machine; grey: another process begins", ylabel="MB", ylim=(0, None))
     axes.legend(frameon=False, loc="upper center", ncols=3, fontsize=8)
     axes.spines[["top", "right"]].set_visible(False)
     figure.tight_layout()

@@ -9,7 +9,7 @@ import shutil
 import stat
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from nutonic.errors import InputError, NotNutonic, NutonicError, StoreError
@@ -172,6 +172,46 @@ def new_folder(path: Path, *, prefix: str) -> Iterator[Path]:
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
         raise
+
+
+def replace_file(path: str, data: bytes) -> None:
+    """Write a small file, replacing one that is there; what a killed writer leaves is ``NAME#1``, as obstore's.
+
+    Raises
+    ------
+    FileNotFoundError
+        If somebody else removed it under its temporary name.
+    OSError
+        As the system says.
+    """
+    staged, handle = _staged(path)
+    try:
+        with os.fdopen(handle, "wb", buffering=0) as file:
+            rest = memoryview(data)
+            while rest:
+                rest = rest[file.write(rest) :]
+        os.replace(staged, path)  # noqa: PTH105  of millions of files, paths as objects would take as long as writing
+    except BaseException:
+        with suppress(OSError):
+            Path(staged).unlink()
+        raise
+
+
+def _staged(path: str) -> tuple[str, int]:
+    """A new file beside a path, and its handle; folders above it are made where there are none."""
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
+    number, made = 1, False
+    while True:
+        staged = f"{path}#{number}"
+        try:
+            return staged, os.open(staged, flags, 0o666)
+        except FileExistsError:
+            number += 1
+        except FileNotFoundError:
+            if made:
+                raise
+            Path(path).parent.mkdir(parents=True, exist_ok=True)
+            made = True
 
 
 def _umask() -> int:

@@ -23,7 +23,7 @@ from obstore.store import LocalStore, MemoryStore
 
 from nutonic.core.model import Json
 from nutonic.errors import Corrupt, NotNutonic, StoreError
-from nutonic.io.atomic import disk_error
+from nutonic.io.atomic import disk_error, replace_file
 from nutonic.io.buckets.address import Address, Place, place_of
 from nutonic.io.buckets.bucket import AT_ONCE, asked, in_words, opened
 from nutonic.io.buckets.reading import ObjectFile
@@ -57,7 +57,7 @@ def start_runtime() -> None:
 
 
 class Store:
-    """Files by relative path, on a local disk, in an object store or in memory; obstore does the writing.
+    """Files by relative path, on a local disk, in an object store or in memory.
 
     A reader never sees half a file. On a disk, bytes go to a temporary name and are renamed (`put`) or linked (`create`)
     in place; an object store shows an object once it is whole, and creates one by a condition that it checks itself.
@@ -118,7 +118,7 @@ class Store:
 
     def _put_bytes(self, path: str, data: bytes) -> None:
         try:
-            self._ask("write", path, lambda: obstore.put(self._objects, path, data))
+            self._ask("write", path, lambda: self._put_whole(path, data))
         except FileNotFoundError as error:
             if self.address is not None:
                 raise self._failed("write", path, error) from None
@@ -132,6 +132,12 @@ class Store:
             return
         with ThreadPoolExecutor(min(AT_ONCE, len(files)), thread_name_prefix="put") as threads:
             list(threads.map(self.put, files, files.values()))
+
+    def _put_whole(self, path: str, data: bytes) -> None:
+        if self.disk is None:
+            obstore.put(self._objects, path, data)
+        else:  # obstore would hand it over to a thread of its own, which takes as long again as writing it
+            replace_file(f"{self.disk}/{path}", data)
 
     def put_file(self, path: str, file: Path) -> None:
         """Write what is in a file of this machine, replacing what is there; into an object store anew where that fails."""
