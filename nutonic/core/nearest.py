@@ -86,7 +86,7 @@ def source_pixels(
         knots = _Knots.of(_Axis.of(x, spacing[0]), _Axis.of(y, spacing[1]), to_source, raster)
         near = _near_poles(x, y, crs_name(geobox))
         rows, cols, uncertain = (knots.in_fixed_point() if near is False else None) or knots.interpolated()
-        i, j = np.nonzero(uncertain | near)
+        i, j = np.divmod(np.flatnonzero(uncertain if near is False else uncertain | near), x.size)
         if i.size:
             u, v = to_source.transform(x[j], y[i])
             rows[i, j], cols[i, j] = _whole(raster.rows(v)), _whole(raster.columns(u))
@@ -201,14 +201,14 @@ class _Knots:
         if any(axis is None for axis in axes):
             return None
         shape = len(self.down.cell), len(self.across.cell)
-        found, uncertain = [np.empty(shape, np.int32) for _ in axes], np.empty(shape, bool)
+        found, uncertain = [np.empty(shape, np.int32) for _ in axes], np.zeros(shape, bool)
+        scratch, weights = _Scratch.of(KNOT_PIXELS + 1, shape[1]), np.ascontiguousarray(self.down.weights.T)
         for cell, points in self.down.groups():
-            t, wrong_by = self.down.t[points, None], float(self.wrong_by[cell].max())
-            (found[0][points], one), (found[1][points], other) = (
-                axis.at(cell, t, wrong_by) for axis in axes if axis is not None
-            )
-            np.logical_or(one, other, out=uncertain[points])
-        has_all = self.raster.turn is None or self.raster.width is None or self.raster.has(found[1]).all()
+            wrong_by = float(self.wrong_by[cell].max())
+            for axis, whole in zip(axes, found, strict=True):
+                if axis is not None:
+                    axis.at(cell, weights[points], wrong_by, scratch, whole[points], uncertain[points])
+        has_all = self.raster.turn is None or self.raster.width is None or self.raster.has(_ends(found[1])).all()
         return (found[0], found[1], uncertain) if has_all else None
 
     def interpolated(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -243,22 +243,45 @@ class _FixedPoint:
             return None
         first, bits = math.floor(low - around), 31 - math.ceil(math.log2(3 * around))
         scaled = (at_knots - first) * float(1 << bits)
-        return cls(first, bits, sum(across.weights[k] * scaled[:, across.cell + 1 + k] for k in range(3)))
+        weights = across.weights
+        along = sum(weights[k] * scaled[:, across.cell + 1 + k] for k in range(3))
+        return cls(first, bits, np.ascontiguousarray(along))
 
-    def at(self, cell: int, t: np.ndarray, wrong_by: float) -> tuple[np.ndarray, np.ndarray]:
-        """Of the points in a cell: whole numbers, int32, and whether the next one is as near as they may be wrong."""
-        before, middle, after = self.along[cell + 1 : cell + 4]
-        numbers = t * ((before + after) / 2 - middle)
-        numbers += (after - before) / 2
-        numbers *= t
-        numbers += middle
-        fixed = numbers.astype(np.int32)
-        whole = fixed >> self.bits
+    def at(
+        self, cell: int, weights: np.ndarray, wrong_by: float, scratch: _Scratch, whole: np.ndarray, near_edge: np.ndarray
+    ) -> None:
+        """Of the points in a cell, by their weights down, (points, 3): write whole numbers, and mark where an edge is near.
+
+        That is, where the next number is as near as they may be wrong.
+        """
+        numbers, fixed, near_here = (each[: len(weights)] for each in (scratch.numbers, scratch.fixed, scratch.near))
+        np.matmul(weights, self.along[cell + 1 : cell + 4], out=numbers)
+        np.copyto(fixed, numbers, casting="unsafe")
+        np.right_shift(fixed, self.bits, out=whole)
         whole += self.first
         near = math.ceil(wrong_by * (1 << self.bits)) + 2  # of the last bit, and of rounding
         fixed += near
         fixed &= (1 << self.bits) - 1
-        return whole, fixed < 2 * near
+        near_edge |= np.less(fixed, 2 * near, out=near_here)
+
+
+def _ends(numbers: np.ndarray) -> np.ndarray:
+    """The least and the largest."""
+    return np.array([numbers.min(), numbers.max()])
+
+
+@dataclass(frozen=True, slots=True)
+class _Scratch:
+    """Room for the points of a cell, used again for the next: to be given new memory takes longer than to compute."""
+
+    numbers: np.ndarray
+    fixed: np.ndarray
+    near: np.ndarray
+
+    @classmethod
+    def of(cls, *shape: int) -> _Scratch:
+        """For so many points down and across."""
+        return cls(np.empty(shape, np.float64), np.empty(shape, np.int32), np.empty(shape, bool))
 
 
 @dataclass(frozen=True, slots=True)

@@ -261,11 +261,11 @@ def gathered(
 def _taken(pixels: np.ndarray, rows: np.ndarray, cols: np.ndarray, window: Window) -> np.ndarray:
     """Some pixels of a window, by the raster's rows and columns; so many at a time as a processor's cache holds."""
     width, flat, out = pixels.shape[1], pixels.ravel(), np.empty(len(rows), pixels.dtype)
-    first = window[0].start * width + window[1].start
+    first, room = window[0].start * width + window[1].start, np.empty(min(len(rows), _AT_A_TIME), np.intp)
     for start in range(0, len(rows), _AT_A_TIME):
         part = slice(start, start + _AT_A_TIME)
-        index = rows[part].astype(np.intp)
-        index *= width
+        index = room[: len(rows[part])]
+        np.multiply(rows[part], width, out=index, dtype=np.intp)
         index += cols[part]
         index -= first
         flat.take(index, out=out[part], mode="clip")  # none is outside, and so nothing is copied
