@@ -207,7 +207,7 @@ class _Knots:
             wrong_by = float(self.wrong_by[cell].max())
             for axis, whole in zip(axes, found, strict=True):
                 if axis is not None:
-                    axis.at(cell, weights[points], wrong_by, scratch, whole[points], uncertain[points])
+                    uncertain[points] |= axis.at(cell, weights[points], wrong_by, scratch, whole[points])
         has_all = self.raster.turn is None or self.raster.width is None or self.raster.has(_ends(found[1])).all()
         return (found[0], found[1], uncertain) if has_all else None
 
@@ -247,14 +247,14 @@ class _FixedPoint:
         along = sum(weights[k] * scaled[:, across.cell + 1 + k] for k in range(3))
         return cls(first, bits, np.ascontiguousarray(along))
 
-    def at(
-        self, cell: int, weights: np.ndarray, wrong_by: float, scratch: _Scratch, whole: np.ndarray, near_edge: np.ndarray
-    ) -> None:
-        """Of the points in a cell, by their weights down, (points, 3): write whole numbers, and mark where an edge is near.
+    def at(self, cell: int, weights: np.ndarray, wrong_by: float, scratch: _Scratch, whole: np.ndarray) -> np.ndarray:
+        """Write the whole numbers of a cell's points; gives whether the next one is as near as they may be wrong.
 
-        That is, where the next number is as near as they may be wrong.
+        `weights` are those down, (points, 3). What is given is good until `scratch` is used again.
         """
-        numbers, fixed, near_here = (each[: len(weights)] for each in (scratch.numbers, scratch.fixed, scratch.near))
+        numbers, fixed, uncertain = (
+            each[: len(weights)] for each in (scratch.numbers, scratch.fixed, scratch.uncertain)
+        )
         np.matmul(weights, self.along[cell + 1 : cell + 4], out=numbers)
         np.copyto(fixed, numbers, casting="unsafe")
         np.right_shift(fixed, self.bits, out=whole)
@@ -262,7 +262,8 @@ class _FixedPoint:
         near = math.ceil(wrong_by * (1 << self.bits)) + 2  # of the last bit, and of rounding
         fixed += near
         fixed &= (1 << self.bits) - 1
-        near_edge |= np.less(fixed, 2 * near, out=near_here)
+        np.less(fixed, 2 * near, out=uncertain)
+        return uncertain
 
 
 def _ends(numbers: np.ndarray) -> np.ndarray:
@@ -276,7 +277,7 @@ class _Scratch:
 
     numbers: np.ndarray
     fixed: np.ndarray
-    near: np.ndarray
+    uncertain: np.ndarray
 
     @classmethod
     def of(cls, *shape: int) -> _Scratch:

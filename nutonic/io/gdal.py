@@ -13,7 +13,7 @@ import struct
 import threading
 import warnings
 from collections import OrderedDict
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from functools import cache, partial
@@ -36,7 +36,7 @@ from nutonic.io.atomic import disk_error, refusal_at
 from nutonic.io.decoder import SIGNATURES, DecodedRaster
 from nutonic.io.files import open_regular
 from nutonic.io.ranged import Changed, RangeCache, RemoteFile
-from nutonic.io.tiff.blocks import Blocks, Fetch, Kept, Undecodable, new_cache
+from nutonic.io.tiff.blocks import Blocks, Kept, PlainBlocks, Undecodable, new_cache
 
 GDAL_ENV: dict[str, str | int] = {
     "GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR",  # no probing for .aux, .ovr, .msk beside every file
@@ -98,6 +98,11 @@ _MISSING = ("no such file", "does not exist")
 T = TypeVar("T")
 
 
+def gdal_settings() -> rasterio.Env:
+    """A block within which GDAL does as is set here."""
+    return rasterio.Env(**GDAL_ENV)
+
+
 @dataclass(slots=True)
 class OpenRaster:
     """An open dataset, and the remote file behind it, if it is one.
@@ -114,16 +119,17 @@ class OpenRaster:
     """What reads its blocks without GDAL; None where GDAL must."""
 
     def run(self, action: Callable[[], T]) -> T:
-        """Do something with the dataset."""
-        return self.context.run(action)
+        """Do something with the dataset, by GDAL."""
+        with gdal_settings():
+            return self.context.run(action)
 
     def read(self, band: int, window: tuple[slice, slice]) -> np.ndarray:
         """A window's pixels of a band."""
         if self.plain is not None:
             if self.file is not None:
                 self.file.begin()
-            with suppress(Undecodable):
-                return self.run(partial(self.plain.read, band, window))
+            with suppress(Undecodable):  # GDAL is asked for little here: to set it up for each window takes as long
+                return self.context.run(partial(self.plain.read, band, window))
         return self._fetched(lambda: self.raster.read(band, window=Window.from_slices(*window)))
 
     def read_mask(self, band: int, window: tuple[slice, slice]) -> np.ndarray:
@@ -133,7 +139,8 @@ class OpenRaster:
     def _fetched(self, action: Callable[[], np.ndarray]) -> np.ndarray:
         """What reading gives; what the file knows of a failure goes before what GDAL does."""
         if self.file is None:
-            return np.asarray(action())
+            with gdal_settings():
+                return np.asarray(action())
         self.file.begin()
         try:
             pixels = np.asarray(self.run(action))
@@ -160,20 +167,6 @@ class OpenRaster:
         self.run(self.raster.close)
 
 
-@dataclass(frozen=True, slots=True)
-class PlainBlocks:
-    """The blocks of an open dataset, with the file that they lie in."""
-
-    blocks: Blocks
-    fetch: Fetch
-    kept: Kept
-    file: Hashable
-
-    def read(self, band: int, window: tuple[slice, slice]) -> np.ndarray:
-        """A window's pixels of a band; :class:`Undecodable` where they are GDAL's to read."""
-        return self.blocks.read(band, window, self.fetch, self.kept, self.file)
-
-
 _Key = tuple[str, Access, int]
 
 
@@ -197,13 +190,12 @@ class RasterPool:
     def borrow(self, href: str, access: Access) -> Iterator[OpenRaster]:
         """An open dataset for one thread; returned to the pool unless reading failed."""
         key = (href, access, version(href))
-        with rasterio.Env(**GDAL_ENV):
-            raster = self._take(key) or self._opened(key)
-            try:
-                yield raster
-            except BaseException:
-                raster.close()
-                raise
+        raster = self._take(key) or self._opened(key)
+        try:
+            yield raster
+        except BaseException:
+            raster.close()
+            raise
         if raster.broken:
             raster.close()
         else:
@@ -235,7 +227,8 @@ class RasterPool:
         if (known := self._damaged.get(key)) is not None:  # to find that out takes seconds
             raise known
         try:
-            opened = _open(key[0], key[1], self._ranges)
+            with gdal_settings():
+                opened = _open(key[0], key[1], self._ranges)
         except GridError as error:
             with self._lock:
                 self._damaged[key] = error
@@ -300,7 +293,7 @@ def _plain(opened: OpenRaster, key: _Key, kept: Kept) -> PlainBlocks | None:
     if isinstance(opened.raster, DecodedRaster):
         return None
     fetch = opened.file.part if opened.file is not None else partial(_local_part, key[0], key[2])
-    blocks = Blocks.of(opened.raster, fetch(0, 4)) if tells_predictors() else None
+    blocks = Blocks.of(opened.raster, fetch(0, 4), gdal_settings) if tells_predictors() else None
     file = (key, None if opened.file is None else opened.file.version)
     return None if blocks is None else PlainBlocks(blocks, fetch, kept, file)
 
@@ -348,7 +341,7 @@ def require_gdal() -> None:
 
     Called before a file is blamed; what works in spite of that need not be refused.
     """
-    with rasterio.Env(**GDAL_ENV) as env:
+    with gdal_settings() as env:
         missing = [name for name in _DRIVERS if name not in env.drivers()]
         if missing:
             odd = [name for name in _DRIVER_VARIABLES if os.environ.get(name) or get_gdal_config(name)]

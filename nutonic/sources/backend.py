@@ -103,6 +103,8 @@ class Windowed(BackendArray):
         return np.dtype(self.band.dtype)
 
     def __getitem__(self, key: indexing.ExplicitIndexer) -> np.ndarray:
+        if (window := _window(key.tuple, self.shape)) is not None:
+            return self.read(window)
         return np.asarray(
             indexing.explicit_indexing_adapter(key, self.shape, indexing.IndexingSupport.OUTER_1VECTOR, self._outer)
         )
@@ -316,6 +318,14 @@ def _after_gap(positions: np.ndarray, span: tuple[int, int], side: int) -> int |
         if 2 * (after - before) <= stop - start or border - before <= side:
             return None
     return border
+
+
+def _window(key: tuple[Any, ...], shape: tuple[int, int]) -> Window | None:
+    """An index that is a window, as places are cut; None if it is anything else, or empty."""
+    if not all(isinstance(part, slice) and part.step in (None, 1) for part in key):
+        return None
+    rows, cols = (slice(*part.indices(side)[:2]) for part, side in zip(key, shape, strict=True))
+    return (rows, cols) if rows.start < rows.stop and cols.start < cols.stop else None
 
 
 def _split(key: int | slice | np.ndarray, length: int) -> tuple[slice, int | slice | np.ndarray]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Hashable, Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -87,9 +88,11 @@ class Blocks:
     dtype: np.dtype[Any]
     differs: bool
     """Whether each row is stored as the differences of neighbours."""
+    within: Callable[[], AbstractContextManager[object]]
+    """Gives the block within which the dataset is asked."""
 
     @classmethod
-    def of(cls, raster: Any, start: bytes) -> Blocks | None:
+    def of(cls, raster: Any, start: bytes, within: Callable[[], AbstractContextManager[object]]) -> Blocks | None:
         """Of an open dataset, whose file begins with `start`; None if it is GDAL's to read."""
         tags = raster.tags(ns="IMAGE_STRUCTURE") if start[:2] == b"II" and raster.driver == "GTiff" else {}
         plain = tags.get("COMPRESSION") == "DEFLATE" and tags.get("INTERLEAVE") == "BAND" and "NBITS" not in tags
@@ -106,9 +109,8 @@ class Blocks:
             return None
         if any("NBITS" in raster.tags(band, ns="IMAGE_STRUCTURE") for band in raster.indexes):
             return None
-        return cls(
-            raster=raster, side=raster.block_shapes[0], dtype=np.dtype(raster.dtypes[0]), differs=predictor == "2"
-        )
+        dtype, differs = np.dtype(raster.dtypes[0]), predictor == "2"
+        return cls(raster=raster, side=raster.block_shapes[0], dtype=dtype, differs=differs, within=within)
 
     def read(self, band: int, window: Window, fetch: Fetch, kept: Kept, file: Hashable) -> np.ndarray:
         """The pixels of a window inside the raster, (rows, columns).
@@ -142,9 +144,10 @@ class Blocks:
 
     def _unpacked(self, place: _Place, fetch: Fetch) -> Block:
         band, row, col = place
-        offset, size = (
-            self.raster.get_tag_item(f"BLOCK_{what}_{col}_{row}", "TIFF", bidx=band) for what in ("OFFSET", "SIZE")
-        )
+        with self.within():
+            offset, size = (
+                self.raster.get_tag_item(f"BLOCK_{what}_{col}_{row}", "TIFF", bidx=band) for what in ("OFFSET", "SIZE")
+            )
         if offset is None or size is None:  # a sparse one: nodata throughout
             raise Undecodable
         packed = fetch(int(offset), int(offset) + int(size))
@@ -156,6 +159,20 @@ class Blocks:
         if len(content) != length:
             raise Undecodable
         return Block(np.frombuffer(content, self.dtype).reshape(self.side), differs=self.differs)
+
+
+@dataclass(frozen=True, slots=True)
+class PlainBlocks:
+    """The blocks of an open dataset, with the file that they lie in."""
+
+    blocks: Blocks
+    fetch: Fetch
+    kept: Kept
+    file: Hashable
+
+    def read(self, band: int, window: tuple[slice, slice]) -> np.ndarray:
+        """A window's pixels of a band; :class:`Undecodable` where they are GDAL's to read."""
+        return self.blocks.read(band, window, self.fetch, self.kept, self.file)
 
 
 def _cut(part: slice, side: int) -> Iterator[tuple[int, slice]]:
