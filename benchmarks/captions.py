@@ -99,6 +99,7 @@ def pictured(folder: Path, captions: Mapping[str, Any], fraction: float, name: s
     """A recipe, and a tree with its pictures and without captions."""
     values = yaml.safe_load(prepare(folder / "inputs").read_text(encoding="utf-8"))
     values["patches"] |= {"stride": 32, "fraction": fraction}
+    values["splits"]["block_km"] = 1.0  # fewer cross a border than in the demo
     values["captions"] = dict(captions)
     recipe, out = folder / "inputs" / f"{name}.yaml", folder / f"pictures-{name}"
     recipe.write_text(yaml.safe_dump(values), encoding="utf-8")
