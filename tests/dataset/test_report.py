@@ -206,6 +206,22 @@ def test_a_tree_of_nothing_yet_has_a_report(copy):
     assert page.data["gallery"]["cards"] == page.data["sample"]["rows"] == []
 
 
+def test_what_cannot_be_read_is_told_and_not_only_left_out(copy, clean):
+    whole = len(read(report(clean.out, copy.parent / "whole.html")).data["gallery"]["cards"])
+    images = sorted(copy.glob("images/**/*.png"))
+    images[0].write_bytes(b"no picture")
+    images[1].unlink()
+    sidecar = sorted(copy.glob("metadata/**/*.json"))[-1]
+    sidecar.write_text("{")
+    page = read(report(copy))
+    names = [path.relative_to(copy).as_posix() for path in (*images[:2], sidecar)]
+    (said,) = (note for note in page.notes if "cannot be read" in note)
+    assert said.startswith(
+        f"Of the files of chips that were to be shown, 3 cannot be read: {', '.join(names)}. nutonic verify"
+    )
+    assert len(page.data["gallery"]["cards"]) == whole - 3
+
+
 @pytest.mark.parametrize("kind", ["file", "link", "dangling", "pipe", "folder"])
 def test_a_users_file_is_not_replaced(copy, clean, tmp_path, kind):
     path = copy / "report.html"

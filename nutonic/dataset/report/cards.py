@@ -72,10 +72,9 @@ def sidecar_path(image: str) -> str:
     return f"metadata/{image.removeprefix('images/').rpartition('.')[0]}.json"
 
 
-def sidecars(store: Store, chips: Iterable[tuple[CommittedPlace, str]]) -> Iterator[Json]:
-    """Those that can be read, one at a time."""
-    found = store.together(partial(sidecar, store), (image for _, image in chips))
-    yield from (each for each in found if each is not None)
+def sidecars(store: Store, images: Sequence[str]) -> dict[str, Json | None]:
+    """What is known of chips, by the paths of their sidecars; None of those that cannot be read."""
+    return dict(zip(map(sidecar_path, images), store.together(partial(sidecar, store), images), strict=True))
 
 
 def gallery(
@@ -85,11 +84,12 @@ def gallery(
     pictures: Pictures,
     table: ClassTable,
 ) -> list[Json]:
-    """Cards of as many chips as fit, in the order of the dataset."""
+    """Cards of as many chips as fit, in the order of the dataset; what cannot be read is told to `pictures`."""
     fit = [(entry, image) for entry, image in chips if _pictured(store, image, pictures)]
     fit.sort(key=lambda chip: (chip[0].order, chip[1]))
     about = store.together(partial(sidecar, store), (image for _, image in fit))
-    found = ((entry, image, known) for (entry, image), known in zip(fit, about, strict=True))
+    found = [(entry, image, known) for (entry, image), known in zip(fit, about, strict=True)]
+    pictures.unreadable.update(sidecar_path(image) for _, image, known in found if known is None)
     return [
         {**card(image, known, rows.of(entry), table), "rejects": sorted({inert(r["reason"]) for r in entry["rejects"]})}
         for entry, image, known in found
@@ -98,10 +98,7 @@ def gallery(
 
 
 def _pictured(store: Store, image: str, pictures: Pictures) -> bool:
-    try:
-        return pictures.take(image, lambda: store.get(image))
-    except (OSError, ValueError):
-        return False
+    return pictures.take(image, lambda: store.get(image))
 
 
 def card(image: str, known: Json, rows: Iterable[Json], table: ClassTable) -> Json:

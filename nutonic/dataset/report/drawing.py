@@ -51,14 +51,20 @@ class Pictures:
     def __init__(self, most_bytes: int) -> None:
         self._left = most_bytes
         self.urls: dict[str, str] = {}
+        self.unreadable = set[str]()
+        """Names of those that cannot be read, or are no pictures."""
 
     def take(self, name: str, read: Callable[[], bytes]) -> bool:
-        """Whether the picture is on the page: it is already, or it fits. OSError if it is no picture."""
+        """Whether the picture is on the page: it is already, or can be read and fits."""
         if name in self.urls:
             return True
         if self._left <= 0:
             return False
-        url = data_url(read())
+        try:
+            url = data_url(read())
+        except (OSError, ValueError):
+            self.unreadable.add(name)
+            return False
         self._left -= len(url)
         self.urls[name] = url
         return True

@@ -108,7 +108,7 @@ def report_of_patches(store: Store, plan: PlanFile, limits: Limits) -> Report:
     read = _Reader(store)
     sample = [_judged(read, patch, position, pictures) for patch, position in found.rows.values()]
     cards = list(_cards(read, found.cards.values(), pictures))
-    failed = tree.failures(summary)
+    failed, unreadable = tree.failures(summary), tree.unreadable(pictures.unreadable, "patches")
     versions = [
         ("images", number(len(plan.scenes))),
         ("map", str((plan.header.get("osm") or {}).get("date") or "of no told day")),
@@ -122,6 +122,7 @@ def report_of_patches(store: Store, plan: PlanFile, limits: Limits) -> Report:
         places=tree.dots(plan, done),
         sections=(
             *([failed] if failed else []),
+            *([unreadable] if unreadable else []),
             _tasks(statistics),
             _lengths(statistics),
             _tags(cards, found.cards.of),
@@ -181,10 +182,7 @@ def _cards(read: _Reader, patches: list[_Patch], pictures: Pictures) -> Iterator
 
 
 def _pictured(read: _Reader, patch: _Patch, pictures: Pictures) -> bool:
-    try:
-        return pictures.take(patch.captions.patch_id, lambda: read.of(patch).picture)
-    except (OSError, ValueError):
-        return False
+    return pictures.take(patch.captions.patch_id, lambda: read.of(patch).picture)
 
 
 def patch_card(record: PatchRecord, captions: PatchCaptions) -> Json:

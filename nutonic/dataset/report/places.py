@@ -95,10 +95,13 @@ def report_of_places(store: Store, plan: PlanFile, limits: Limits) -> Report:
     pictures, rows = Pictures(limits.picture_bytes), cards.RowsOf(store)
     sample = cards.judged(store, found.rows.values(), rows, pictures)
     shown = cards.gallery(store, found.chips.values(), rows, pictures, table)
-    measured = list(cards.sidecars(store, found.sidecars.values()))
-    failed = tree.failures(summary)
+    told = cards.sidecars(store, [image for _, image in found.sidecars.values()])
+    measured = [known for known in told.values() if known is not None]
+    pictures.unreadable.update(path for path, known in told.items() if known is None)
+    failed, unreadable = tree.failures(summary), tree.unreadable(pictures.unreadable, "files of chips")
     sections = (
         *([failed] if failed else []),
+        *([unreadable] if unreadable else []),
         _balance(found, table),
         _tasks(found.totals),
         _labelled(found.totals),

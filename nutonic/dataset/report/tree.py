@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from nutonic.core.model import SPLITS, Json, Reject
@@ -16,8 +16,8 @@ from nutonic.io.objects import Store, unsealed
 from nutonic.planning.layout import SUMMARY
 from nutonic.planning.plan_file import PlanFile
 
-#: So many examples of each reason are shown, and so many failures.
-_EXAMPLES, _FAILURES = 3, 20
+#: So many examples of each reason are shown, so many failures, and so many files that cannot be read.
+_EXAMPLES, _FAILURES, _UNREADABLE = 3, 20, 5
 
 
 @dataclass(slots=True)
@@ -101,6 +101,22 @@ def failures(summary: Json) -> Section | None:
     more = f" {number(len(found) - _FAILURES)} more are in _nutonic/summary.json." if len(found) > _FAILURES else ""
     note = Note(text=f"They are tried again by the same build command.{more}", warns=True)
     return Section(id="failures", title="Failed for now", blocks=(note, table))
+
+
+def unreadable(names: Collection[str], noun: str) -> Section | None:
+    """What is not shown, as it cannot be read, or is no picture."""
+    if not names:
+        return None
+    some = ", ".join(map(inert, sorted(names)[:_UNREADABLE]))
+    more = f" and {number(len(names) - _UNREADABLE)} more" if len(names) > _UNREADABLE else ""
+    said = f"Of the {noun} that were to be shown, {number(len(names))} cannot be read: {some}{more}. "
+    return Section(
+        id="unreadable",
+        title="Not to be read",
+        blocks=(
+            Note(text=f"{said}nutonic verify tells what is wrong with a tree, and mends it with --fix.", warns=True),
+        ),
+    )
 
 
 def provenance(plan: PlanFile, summary: Json, more: Iterable[tuple[str, str]]) -> Section:
