@@ -10,15 +10,14 @@ import numpy as np
 from nutonic.core.model import PlannedPlace
 from nutonic.recipe.outputs import Grid
 from nutonic.run import batch
+from nutonic.run.read import Together
 from nutonic.sources.factory import Sources
 from nutonic.sources.grids import place_grid
 
 
-def read_together(
-    places: list[PlannedPlace], sources: Sources, grid: Grid, _: object = None
-) -> dict[str, batch.Pixels]:
+def read_together(places: list[PlannedPlace], sources: Sources, grid: Grid, _: object = None) -> Together:
     """Noise for each place, its own and always the same."""
-    return {place.poi.id: _pixels(place, sources, grid) for place in places}
+    return Together(places, lambda some: [_pixels(place, sources, grid) for place in some])
 
 
 def _pixels(place: PlannedPlace, sources: Sources, grid: Grid) -> batch.Pixels:

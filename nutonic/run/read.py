@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from functools import cache
 
 import dask.base
 import dask.threaded
@@ -95,11 +96,17 @@ def read_together(
 
     What fails is not there. The caller then reads place by place, which shows the place that fails.
     """
-    return Together(places, lambda some: read(some, some[0].imagery[0], sources, grid, files))
+    opened = cache(lambda: _opened(places, places[0].imagery[0], sources, grid))
+    return Together(places, lambda some: read(some, some[0].imagery[0], sources, grid, files, opened))
 
 
 def read(
-    places: Sequence[PlannedPlace], scene: Scene, sources: AnySources, grid: Grid, files: RemoteFiles | None = None
+    places: Sequence[PlannedPlace],
+    scene: Scene,
+    sources: AnySources,
+    grid: Grid,
+    files: RemoteFiles | None = None,
+    opened: Callable[[], OpenCube] | None = None,
 ) -> list[Pixels]:
     """Pixels of places from one scene: one lazy cube, chunked as its files are blocked, sliced per place.
 
@@ -107,6 +114,8 @@ def read(
     ----------
     files
         What remote files were when they were planned, or first read; what is read is added.
+    opened
+        Gives a cube that holds these places and others; by default one is opened for them.
 
     Raises
     ------
@@ -118,7 +127,8 @@ def read(
     files = RemoteFiles(None) if files is None else files
     with seeing() as seen:
         try:
-            pixels = _read(places, scene, sources, grid)
+            cube = _opened(places, scene, sources, grid) if opened is None else opened()
+            pixels = _read(places, scene, cube, grid)
         except (NutonicError, OSError, RuntimeError, ValueError):
             # What cannot be used as it was planned may be another file: then it is no fault of its scene.
             files.refuse(by_key(seen.opened) | _versions(scene, sources, files))
@@ -139,13 +149,28 @@ def _versions(scene: Scene, sources: AnySources, files: RemoteFiles) -> dict[str
     return {}
 
 
-def _read(places: Sequence[PlannedPlace], scene: Scene, sources: AnySources, grid: Grid) -> list[Pixels]:
-    squares = [place_grid(place.poi.lon, place.poi.lat, scene, grid) for place in places]
+@dataclass(frozen=True, slots=True)
+class OpenCube:
+    """The lazy cube of a scene over some places, and its grid."""
+
+    whole: GeoBox
+    cube: xr.Dataset
+
+
+def _opened(places: Sequence[PlannedPlace], scene: Scene, sources: AnySources, grid: Grid) -> OpenCube:
     chunk = sources.imagery.chunk_hint(scene)
-    whole = scene_grid(scene, squares, chunk or 1)
+    whole = scene_grid(scene, [_square(place, scene, grid) for place in places], chunk or 1)
     # Without chunks arrays stay lazily indexed until they are sliced, and only these pixels are read.
     scenes, chunks = ((scene,), places[0].labels), (chunk, None)
-    cube = open_scene(whole, sources, scenes=scenes[: len(sources)], chunks=chunks[: len(sources)])
+    return OpenCube(whole, open_scene(whole, sources, scenes=scenes[: len(sources)], chunks=chunks[: len(sources)]))
+
+
+def _square(place: PlannedPlace, scene: Scene, grid: Grid) -> GeoBox:
+    return place_grid(place.poi.lon, place.poi.lat, scene, grid)
+
+
+def _read(places: Sequence[PlannedPlace], scene: Scene, opened: OpenCube, grid: Grid) -> list[Pixels]:
+    whole, cube, squares = opened.whole, opened.cube, [_square(place, scene, grid) for place in places]
     windows = [tuple(window_in(whole, square).values()) for square in squares]
     lazy = [{str(name): cube.variables[name][window] for name in cube.data_vars} for window in windows]
     with SessionThreads(READERS) as threads:
