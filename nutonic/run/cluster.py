@@ -122,9 +122,9 @@ def connected(cluster: Cluster, malloc: Mapping[str, int] = MALLOC) -> Iterator[
     from nutonic.planning.cost import default_workers
 
     if cluster.scheduler is not None:
-        # By its name, not by the client: adaptive clusters in this process hand their workers all of this configuration.
-        by_name = dask.config.set(scheduler="dask.distributed")
-        with _quietly(), _client_of(cluster) as client, client.as_current(), by_name:
+        # Set by name, not as the client: adaptive clusters in this process hand their workers all of this configuration.
+        name = "dask.distributed"
+        with _quietly(), _client_of(cluster) as client, client.as_current(), dask.config.set(scheduler=name):
             yield client
         return
     count = default_workers() if cluster.workers is None else cluster.workers
