@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from functools import cache, cached_property, partial
@@ -38,7 +38,7 @@ from nutonic.rows.checker import problem_of
 from nutonic.rows.context import ChipContext, PlaceResult, WordRules
 from nutonic.rows.rows import dumps, overlays_of, rows_of
 from nutonic.rows.sidecar import sidecar_of
-from nutonic.run.read import Pixels, read, read_together
+from nutonic.run.read import Pixels, Together, read, read_together
 from nutonic.run.results import BatchDone, Failure, examples_of, failure_of, failure_of_still
 from nutonic.sources.stills.service import Still, Stills
 
@@ -78,6 +78,24 @@ class _Cut:
         return any(isinstance(cut, Chip) for _, cut in self.chips)
 
 
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """A batch whose pixels are being read."""
+
+    first: Together
+    files: RemoteFiles
+    """What its remote files were."""
+
+
+def begin_batch(
+    batch: Batch, spec: BuildSpec, store: Store, only: Collection[int] | None, remote: Mapping[str, RemotePin] | None
+) -> Begun:
+    """Begin to read a batch, of which :func:`run_batch` makes the rest; parameters as there."""
+    files = RemoteFiles(store.root, remote)
+    places = [place for i, place in enumerate(batch.places) if only is None or i in only]
+    return Begun(read_together(places, spec.sources, spec.grid, files), files)
+
+
 def run_batch(
     batch: Batch,
     spec: BuildSpec,
@@ -86,6 +104,8 @@ def run_batch(
     *,
     plan: str | None = None,
     remote: Mapping[str, RemotePin] | None = None,
+    begun: Begun | None = None,
+    then: Callable[[], None] | None = None,
 ) -> BatchDone:
     """Build and commit a batch.
 
@@ -104,6 +124,10 @@ def run_batch(
         meanwhile, nothing is committed.
     remote
         What remote files were when they were planned, or first read for the tree, by key.
+    begun
+        What has been begun to read it.
+    then
+        Called when all its pixels are read, and not worked on yet: to begin another.
 
     Returns
     -------
@@ -121,21 +145,29 @@ def run_batch(
     """
     require_proj()
     origin = Origin(recipe_digest=spec.digest, plan=plan or digest_of(store) or "")
-    context = _Context(spec, store, RemoteFiles(store.root, remote))
     places = [(i, place) for i, place in enumerate(batch.places) if only is None or i in only]
     if (refusal := _refusal(spec.stills)) is not None:  # before pixels are read in vain
         return summary_of(batch.index, [], [failure_of_still(place, refusal) for _, place in places], 0)
-    first = read_together([place for _, place in places], spec.sources, spec.grid, context.files)
-    done: list[PlaceDone] = []
-    failures: list[Failure] = []
+    begun = begun or begin_batch(batch, spec, store, only, remote)
+    begun.files.add(remote or {})  # it may be known only since
+    context, first, begun.first.then = _Context(spec, store, begun.files), begun.first, then
     cut = (_build(i, place, context, first.pop(place)) for i, place in places)
-    for each, still in _asked(cut, spec.stills):
-        outcome = _finished(each, still, context) if isinstance(each, _Cut) else each
-        (done if isinstance(outcome, PlaceDone) else failures).append(outcome)  # type: ignore[arg-type]
+    done, failures = _written(_asked(cut, spec.stills), context)
     whole = not failures and len(places) == len(batch.places)
     refuse_replaced(store, origin)
-    bytes_written = commit(store, batch.index, done, origin, whole=whole)
-    return summary_of(batch.index, done, failures, bytes_written)
+    return summary_of(batch.index, done, failures, commit(store, batch.index, done, origin, whole=whole))
+
+
+def _written(
+    places: Iterable[tuple[_Cut | PlaceDone | Failure, Future[Still] | None]], context: _Context
+) -> tuple[list[PlaceDone], list[Failure]]:
+    """Write places as they are cut; those that are done, and those that failed."""
+    done: list[PlaceDone] = []
+    failures: list[Failure] = []
+    for each, still in places:
+        outcome = _finished(each, still, context) if isinstance(each, _Cut) else each
+        (done if isinstance(outcome, PlaceDone) else failures).append(outcome)  # type: ignore[arg-type]
+    return done, failures
 
 
 def _refusal(stills: Stills | None) -> Refused | None:

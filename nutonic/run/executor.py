@@ -12,10 +12,11 @@ import logging
 import threading
 import time
 import uuid
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from nutonic.errors import NutonicError, StoreError, Unreachable
 from nutonic.io.buckets.address import Place
@@ -25,7 +26,7 @@ from nutonic.run.cluster import MALLOC_BUILD, Cluster, connected, dashboard_note
 from nutonic.run.clusters.flight import Flight
 from nutonic.run.clusters.lanes import Lanes
 from nutonic.run.dask_report import reported
-from nutonic.run.jobs import AnyJob
+from nutonic.run.jobs import AnyJob, Job, Jobs
 from nutonic.run.preflight import WorkerPool, worker_pool
 from nutonic.run.results import BatchDone, failures_of_lost
 from nutonic.run.silence import watched
@@ -94,8 +95,45 @@ def results_of(
     A job that is None is none for now: the next one is asked for once there is another result.
     """
     if pool is None:
+        patient: Any = work
+        if isinstance(patient, ReadsAhead) and isinstance(jobs, Jobs) and patient.reads_ahead:
+            return _read_ahead(patient, callback, jobs)
         return (work(job) for job in _until_stopped(callback, jobs) if job is not None)
     return run_jobs(pool, work, callback, jobs)
+
+
+@runtime_checkable
+class ReadsAhead(Protocol):
+    """Work that waits for what it reads; so what the next job needs may be read while one is worked on."""
+
+    @property
+    def reads_ahead(self) -> bool:
+        """Whether it may."""
+        ...
+
+    def begin(self, job: Any) -> Any:
+        """Begin to read what a job needs."""
+        ...
+
+    def __call__(self, job: Any, begun: Any, then: Callable[[], None]) -> BatchDone:
+        """Do a job that was begun; `then` is called when all that it needs is there, to begin the next."""
+        ...
+
+
+def _read_ahead(work: ReadsAhead, callback: Callback, jobs: Jobs) -> Iterator[BatchDone]:
+    """Results of jobs, one after another, each begun while the one before it is worked on."""
+    queue, begun = iter(jobs), deque[tuple[Job, Any]]()
+
+    def begin() -> None:
+        if not callback.stop_requested() and (job := next(queue, None)) is not None:
+            begun.append((job, work.begin(job)))
+
+    begin()
+    while begun and not callback.stop_requested():
+        job, reading = begun.popleft()
+        yield work(jobs.with_known(job), reading, begin)
+        if not begun:  # there was nothing to read
+            begin()
 
 
 def _until_stopped(callback: Callback, jobs: Iterable[AnyJob | None]) -> Iterator[AnyJob | None]:

@@ -56,6 +56,8 @@ class Together:
         self._groups = deque(places[k : k + NEIGHBOURS] for k in range(0, len(places), NEIGHBOURS))
         self._ahead: Future[dict[str, Pixels]] | None = None
         self._coming = frozenset[str]()
+        self.then: Callable[[], None] | None = None
+        """Called when nothing is left to be read."""
         self._begin()
 
     def pop(self, place: PlannedPlace) -> Pixels | None:
@@ -69,6 +71,8 @@ class Together:
         if place.poi.id in self._coming and self._ahead is not None:
             self._found = self._ahead.result()
             self._begin()
+            if not self._coming and self.then is not None:
+                self.then()
         return self._found.pop(place.poi.id, None)
 
     def _begin(self) -> None:

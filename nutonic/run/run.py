@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -55,6 +54,7 @@ from nutonic.run.results import BatchDone, Summary, Tally, with_attempts
 if TYPE_CHECKING:
     from nutonic.planning.spec import BuildSpec
     from nutonic.recipe.yaml import AnyRecipe
+    from nutonic.run.batch import Begun
     from nutonic.run.captions.stage import Captioned
     from nutonic.run.preflight import WorkerPool
 
@@ -198,7 +198,7 @@ def _build(spec: BuildSpec, out: Place, cluster: Cluster, extent: Extent, callba
             pool = workers()
         callback.on_start(BuildStarted(wanted=before.wanted, done_before=before.done))
         jobs = with_known(remaining_jobs(plan, left.scope, left.done), files)
-        work = partial(_run_job, spec=spec, store=store, plan=plan.digest)
+        work = _Building(spec=spec, store=store, plan=plan.digest)
         tally = Tally()
         for result in results_of(pool, work, callback, jobs):
             files.add(result.remote)
@@ -296,10 +296,30 @@ def _planned(
     return store, plan
 
 
-def _run_job(job: Job, spec: BuildSpec, store: Store, plan: str) -> BatchDone:
-    from nutonic.run.batch import run_batch
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Building:
+    """What is done with a job."""
 
-    return run_batch(job.batch, spec, store, job.positions, plan=plan, remote=job.remote)
+    spec: BuildSpec
+    store: Store
+    plan: str
+
+    @property
+    def reads_ahead(self) -> bool:
+        """Whether the next job may be begun before one ends: not where stills may be refused, and nothing is to be read."""
+        return self.spec.stills is None
+
+    def begin(self, job: Job) -> Begun:
+        """Begin to read what it needs."""
+        from nutonic.run.batch import begin_batch
+
+        return begin_batch(job.batch, self.spec, self.store, job.positions, job.remote)
+
+    def __call__(self, job: Job, begun: Begun | None = None, then: Callable[[], None] | None = None) -> BatchDone:
+        from nutonic.run.batch import run_batch
+
+        only, plan, remote = job.positions, self.plan, job.remote
+        return run_batch(job.batch, self.spec, self.store, only, plan=plan, remote=remote, begun=begun, then=then)
 
 
 def _is_up_to_date(

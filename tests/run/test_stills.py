@@ -8,7 +8,6 @@ import json
 import logging
 import pickle
 import shutil
-from functools import partial
 from pathlib import Path
 
 import pytest
@@ -27,7 +26,7 @@ from nutonic.planning.plan_file import read_plan
 from nutonic.planning.spec import resolve
 from nutonic.recipe.yaml import parse_recipe_text
 from nutonic.run import batch as batches
-from nutonic.run.run import _run_job, build
+from nutonic.run.run import _Building, build
 
 #: Of the small planet's places with chips; 6 has too few labels, 9 no scene.
 WITH_CHIPS = (0, 1, 2, 3, 4, 5, 7, 8)
@@ -489,7 +488,7 @@ def test_the_token_is_nowhere_whatever_the_server_says(planet_folder, maps, tmp_
         verdict = nt.verify(out, deep=True, rebuild=3)
         assert elsewhere.asked == []
     spec = resolve(recipe)
-    task = partial(_run_job, spec=spec, store=Store(out), plan=read_plan(Store(out)).digest)
+    task = _Building(spec=spec, store=Store(out), plan=read_plan(Store(out)).digest)
     told = [repr(summaries), repr(summaries[0].failures), repr(verdict), repr(spec), caplog.text, recipe.text()]
     assert any(summary.failures or summary.rejects.get("no still") for summary in summaries)
     found = [*map(str.encode, told), pickle.dumps(task), *everything(tmp_path)]

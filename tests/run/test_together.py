@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
+from nutonic.core.model import Batch
 from nutonic.errors import ReadFailed, RecipeChanged
 from nutonic.planning.cost import NEIGHBOURS
+from nutonic.run.callbacks import Callback
+from nutonic.run.executor import results_of
+from nutonic.run.jobs import Job, Jobs
 from nutonic.run.read import Together
+from nutonic.run.results import BatchDone
 
 
 def places(count: int) -> list:
@@ -63,3 +71,49 @@ def test_a_file_that_is_another_now_ends_it():
     many = places(1)
     with pytest.raises(RecipeChanged, match=r"a\.tif changed"):
         Together(many, reading).pop(many[0])
+
+
+@dataclass
+class Noting:
+    """Work that notes what is begun and what is done."""
+
+    reads_ahead: bool = True
+    seen: list[str] = field(default_factory=list)
+
+    def begin(self, job: Job) -> int:
+        self.seen.append(f"begin {job.index}")
+        return job.index
+
+    def __call__(self, job: Job, begun: int | None = None, then: Callable[[], None] | None = None) -> BatchDone:
+        assert begun in (job.index, None)
+        if then is not None and job.index != 1:  # the second has nothing to read
+            then()
+        self.seen.append(f"do {job.index}")
+        return BatchDone(index=job.index)
+
+
+def left(count: int) -> Jobs:
+    batches = [Batch(index=k, places=()) for k in range(count)]
+    plan = SimpleNamespace(
+        index=SimpleNamespace(starts=np.arange(count + 1)), batches=lambda some: (batches[k] for k in some)
+    )
+    return Jobs(plan, np.ones(count, bool), range(count))
+
+
+def test_without_workers_the_next_batch_is_begun_while_one_is_worked_on():
+    work = Noting()
+    assert [done.index for done in results_of(None, work, Callback(), left(4))] == [0, 1, 2, 3]
+    assert work.seen == ["begin 0", "begin 1", "do 0", "do 1", "begin 2", "begin 3", "do 2", "do 3"]
+    work = Noting(reads_ahead=False)
+    assert [done.index for done in results_of(None, work, Callback(), left(2))] == [0, 1]
+    assert work.seen == ["do 0", "do 1"]
+
+
+def test_what_was_only_begun_is_not_done_once_it_is_to_stop():
+    class Stopping(Callback):
+        def stop_requested(self) -> bool:
+            return "do 0" in work.seen
+
+    work = Noting()
+    assert [done.index for done in results_of(None, work, Stopping(), left(4))] == [0]
+    assert work.seen == ["begin 0", "begin 1", "do 0"]
