@@ -196,7 +196,7 @@ def test_lines_of_json_tell_when_and_how_grave_and_a_file_is_kept_for_prometheus
     assert {event["level"] for event in found} == {"INFO"}
     batches, done = [event for event in found if event["event"] == "batch"], found[-1]
     assert {(event["workers"], event["bytes_read"]) for event in batches} == {(None, 0)}
-    assert all(event["bytes_read_local"] > 0 for event in batches)
+    assert batches[0]["bytes_read_local"] > 0  # pixels of the next may be read while this one is cut
     lines = metrics.read_text().splitlines()
     told = dict(line.removeprefix("nutonic_").split() for line in lines if not line.startswith("#"))
     names = ("tiles", "rows", "written_bytes", "places_done", "places_failed")
