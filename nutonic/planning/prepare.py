@@ -28,6 +28,7 @@ from nutonic.planning.planned import PlannedPlaces
 from nutonic.planning.remote import planned_pins
 from nutonic.planning.spec import BuildSpec
 from nutonic.recipe.differences import told
+from nutonic.sources.factory import credentials_of
 from nutonic.sources.stac.geoparquet import geoparquet_bytes
 
 
@@ -70,7 +71,7 @@ def prepare(
         inputs=spec.inputs,
         places=spec.pois.path,
         identity=identity_of(spec.pois),
-        accounts=spec.sources.credentials,
+        accounts=credentials_of(spec.sources),
         plan=lambda: plan_of(spec),
         remote=lambda plan: planned_pins(plan.scenes(), spec.sources),
         owned=lambda store, planned: PlacesOwnership(store, planned, layout=spec.layout, output=spec.output),

@@ -27,11 +27,6 @@ class Sources(NamedTuple):
         """The services that are asked, each once."""
         return _accounts(self)
 
-    @property
-    def credentials(self) -> tuple[Credentials, ...]:
-        """What stores want of who reads from them, each once."""
-        return tuple(account for account in self.accounts if isinstance(account, Credentials))
-
     def most_requests(self, limit: int | None) -> int | None:
         """Most requests in flight over all workers: the smallest of `limit` and the services' limits, None if none."""
         return most_requests(self.accounts, limit)
@@ -47,11 +42,6 @@ class PatchSources(NamedTuple):
         """The services that are asked, each once."""
         return _accounts(self)
 
-    @property
-    def credentials(self) -> tuple[Credentials, ...]:
-        """What stores want of who reads from them, each once."""
-        return tuple(account for account in self.accounts if isinstance(account, Credentials))
-
     def most_requests(self, limit: int | None) -> int | None:
         """Most requests in flight over all workers: the smallest of `limit` and the services' limits, None if none."""
         return most_requests(self.accounts, limit)
@@ -63,6 +53,11 @@ AnySources = Sources | PatchSources
 
 def _accounts(sources: Iterable[Source]) -> tuple[Account, ...]:
     return tuple(dict.fromkeys(source.account for source in sources if source.account is not None))
+
+
+def credentials_of(sources: AnySources) -> tuple[Credentials, ...]:
+    """What stores want of who reads from them, each once."""
+    return tuple(account for account in sources.accounts if isinstance(account, Credentials))
 
 
 def most_requests(accounts: Iterable[Account], limit: int | None) -> int | None:

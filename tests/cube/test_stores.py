@@ -44,15 +44,6 @@ BUCKET = "bucket"
 driver = partial(warm.run, "support.saving_driver")
 
 
-@pytest.fixture(params=["seaweed", pytest.param("moto", marks=pytest.mark.exhaustive)])
-def bucket(request, monkeypatch):
-    """A bucket, which this process and those that it starts may use."""
-    found = request.getfixturevalue(request.param)
-    found.use(monkeypatch)
-    yield found
-    opened.cache_clear()
-
-
 @pytest.fixture
 def name() -> str:
     """Of a cube that is not there yet."""

@@ -16,7 +16,6 @@ from support.trees import clean_tree, names_beside, small_planet, tree
 import nutonic as nt
 from nutonic.errors import InputError, NotNutonic, StoreError
 from nutonic.io.buckets.address import Address, place_of
-from nutonic.io.buckets.bucket import opened
 from nutonic.io.objects import Store
 
 pytest_plugins = ["support.buckets"]
@@ -25,15 +24,6 @@ _numbers = itertools.count()
 
 #: Of every server.
 BUCKET = "bucket"
-
-
-@pytest.fixture(params=["seaweed", pytest.param("moto", marks=pytest.mark.exhaustive)])
-def bucket(request, monkeypatch):
-    """A bucket, which this process and those that it starts may use."""
-    found = request.getfixturevalue(request.param)
-    found.use(monkeypatch)
-    yield found
-    opened.cache_clear()
 
 
 @pytest.fixture

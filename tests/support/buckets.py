@@ -116,6 +116,15 @@ def moto() -> Iterator[Bucket]:
         yield bucket
 
 
+@pytest.fixture(params=["seaweed", pytest.param("moto", marks=pytest.mark.exhaustive)])
+def bucket(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bucket]:
+    """A bucket, which this process and those that it starts may use."""
+    found: Bucket = request.getfixturevalue(request.param)
+    found.use(monkeypatch)
+    yield found
+    opened.cache_clear()
+
+
 def _made(bucket: Bucket) -> bool:
     """Whether the bucket is there, which is made by the first who asks."""
     import boto3

@@ -10,6 +10,7 @@ from nutonic.planning.patches.spec import PatchSpec
 from nutonic.planning.plan_file import PlanFile
 from nutonic.planning.prepare import Preparation, empty, prepared
 from nutonic.planning.remote import planned_pins
+from nutonic.sources.factory import credentials_of
 from nutonic.sources.osm.source import extract_pins
 
 
@@ -23,7 +24,7 @@ def prepare_patches(
         inputs=spec.inputs,
         places=spec.places,
         identity=spec.identity,
-        accounts=spec.sources.credentials,
+        accounts=credentials_of(spec.sources),
         plan=lambda: patches_planned(spec),
         beside=lambda plan, store: with_map(plan, spec, store),
         owned=lambda store, planned: PatchOwnership(store, planned, shards=spec.shards),
