@@ -27,7 +27,7 @@ from odc.geo.geobox import GeoBox
 from pyproj import Transformer
 
 import nutonic as nt
-from nutonic.run.cluster import MALLOC
+from nutonic.run.clusters.cluster import MALLOC
 
 BANDS = ("red", "green", "blue")
 CRS, LEFT, TOP, CHUNK = "EPSG:32633", 399_960, 5_200_020, 1024

@@ -49,7 +49,7 @@ if TYPE_CHECKING:
         StageBegun,
         WorkersChanged,
     )
-    from nutonic.run.cluster import Cluster
+    from nutonic.run.clusters.cluster import Cluster
     from nutonic.run.packs.pack import Packed, pack
     from nutonic.run.packs.push import Pushed, push
     from nutonic.run.preview.preview import preview
@@ -93,7 +93,7 @@ _HOME = {
     "mask": "nutonic.cube.reduce",
     "plan": "nutonic.planning.kinds",
     "build": "nutonic.run.run",
-    "Cluster": "nutonic.run.cluster",
+    "Cluster": "nutonic.run.clusters.cluster",
     "Callback": "nutonic.run.callbacks",
     "BuildStarted": "nutonic.run.callbacks",
     "BatchFinished": "nutonic.run.callbacks",

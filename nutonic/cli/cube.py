@@ -22,7 +22,7 @@ from nutonic.io.atomic import refuse_unwritable, refuse_within
 from nutonic.io.buckets.address import Address, Place
 from nutonic.planning.prepare import refuse_inputs_inside
 from nutonic.recipe.recipe import Recipe
-from nutonic.run.cluster import Cluster, connected
+from nutonic.run.clusters.cluster import Cluster, connected
 from nutonic.run.clusters.proof import ProvedWorkers
 from nutonic.run.silence import watched
 

@@ -245,7 +245,7 @@ def build(
     from nutonic.cli.metrics import MetricsFile
     from nutonic.cli.progress import progress
     from nutonic.recipe.yaml import load_recipe
-    from nutonic.run.cluster import Cluster
+    from nutonic.run.clusters.cluster import Cluster
     from nutonic.run.run import build as run_build
 
     loaded, cluster = load_recipe(recipe), Cluster(**options)
@@ -287,7 +287,7 @@ def cube(
     """Save a recipe's imagery and labels over an area and time as Zarr. Run again, it resumes."""
     from nutonic.cli.cube import save_recipe_cube
     from nutonic.recipe.yaml import load_recipe, of_places
-    from nutonic.run.cluster import Cluster
+    from nutonic.run.clusters.cluster import Cluster
 
     cluster = Cluster(**options)
     saved = save_recipe_cube(
@@ -369,7 +369,7 @@ def pack(
     from nutonic.cli import console
     from nutonic.cli.interrupts import Interrupts
     from nutonic.cli.progress import progress
-    from nutonic.run.cluster import Cluster
+    from nutonic.run.clusters.cluster import Cluster
     from nutonic.run.packs.pack import pack as run_pack
 
     try:

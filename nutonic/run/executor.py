@@ -22,7 +22,7 @@ from nutonic.errors import NutonicError, StoreError, Unreachable
 from nutonic.io.buckets.address import Place
 from nutonic.planning.cost import default_workers
 from nutonic.run.callbacks import Callback, Note, StageBegun, WorkersChanged
-from nutonic.run.cluster import MALLOC_BUILD, Cluster, connected, dashboard_note
+from nutonic.run.clusters.cluster import MALLOC_BUILD, Cluster, connected, dashboard_note
 from nutonic.run.clusters.flight import Flight
 from nutonic.run.clusters.lanes import Lanes
 from nutonic.run.dask_report import reported

@@ -33,7 +33,7 @@ from nutonic.run.callbacks import (
     Note,
     StageBegun,
 )
-from nutonic.run.cluster import Cluster
+from nutonic.run.clusters.cluster import Cluster
 from nutonic.run.clusters.memory import share_heap, tell_small
 from nutonic.run.dask_report import refuse_impossible
 from nutonic.run.jobs import (

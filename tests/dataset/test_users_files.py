@@ -26,7 +26,7 @@ from nutonic.dataset.verify import verify
 from nutonic.errors import NotNutonic
 from nutonic.io.objects import Store
 from nutonic.planning.layout import MARKER, MARKER_BYTES
-from nutonic.run.cluster import Cluster
+from nutonic.run.clusters.cluster import Cluster
 from nutonic.run.dask_report import refuse_impossible
 from nutonic.run.run import build
 from nutonic.testing import SyntheticSeries

@@ -14,7 +14,7 @@ from support.trees import same_as
 
 from nutonic import load_recipe
 from nutonic.errors import InputError
-from nutonic.run.cluster import Cluster, connected
+from nutonic.run.clusters.cluster import Cluster, connected
 from nutonic.run.run import build
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(120)]

@@ -17,7 +17,7 @@ from nutonic.core.units import size
 from nutonic.io.objects import Store
 from nutonic.planning.cost import WORKER_BYTES
 from nutonic.planning.plan_file import read_plan
-from nutonic.run.cluster import Cluster
+from nutonic.run.clusters.cluster import Cluster
 from nutonic.run.run import build
 
 

@@ -20,7 +20,7 @@ from support.trees import committed_batches, same_as
 from nutonic import load_recipe
 from nutonic.errors import InputError
 from nutonic.run.callbacks import Note
-from nutonic.run.cluster import Cluster
+from nutonic.run.clusters.cluster import Cluster
 from nutonic.run.run import build
 from nutonic.run.silence import Present, Watch
 

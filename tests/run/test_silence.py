@@ -16,7 +16,7 @@ from support.trees import committed_batches, same_as
 from nutonic import load_recipe
 from nutonic.run import silence
 from nutonic.run.callbacks import BatchFinished, Note
-from nutonic.run.cluster import Cluster
+from nutonic.run.clusters.cluster import Cluster
 from nutonic.run.run import build
 from nutonic.run.silence import SILENT_S, Present, Watch
 

@@ -45,7 +45,7 @@ from nutonic.run.callbacks import (
     StageBegun,
     WorkersChanged,
 )
-from nutonic.run.cluster import Cluster
+from nutonic.run.clusters.cluster import Cluster
 from nutonic.run.results import BatchDone
 from nutonic.run.run import build
 from nutonic.run.silence import Present, Watch

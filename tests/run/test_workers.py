@@ -27,7 +27,7 @@ from nutonic import load_recipe
 from nutonic.errors import InputError, StoreError, Unreachable
 from nutonic.run import worker as workers
 from nutonic.run.callbacks import BatchFinished, Callback
-from nutonic.run.cluster import Cluster
+from nutonic.run.clusters.cluster import Cluster
 from nutonic.run.executor import run_jobs, workers_for
 from nutonic.run.jobs import Job
 from nutonic.run.preflight import WorkerPool, shares_of

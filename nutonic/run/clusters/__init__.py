@@ -1,1 +1,1 @@
-"""Clusters as they are: workers that hang, batches that never end, and what drivers left behind."""
+"""Clusters as they are: where they are found, workers that hang, batches that never end, and what drivers left behind."""

@@ -36,7 +36,7 @@ from nutonic.io.buckets.address import Address, Place, place_of
 from nutonic.io.objects import Store, is_temporary, sealed
 from nutonic.planning.layout import PLAN
 from nutonic.run.callbacks import BatchFinished, BuildStarted, Callback, CallbackGroup, LogCallback, Note
-from nutonic.run.cluster import Cluster
+from nutonic.run.clusters.cluster import Cluster
 from nutonic.run.results import BatchDone
 from nutonic.sources.source import Needs
 

@@ -27,7 +27,7 @@ from nutonic.planning.plan_file import PlanFile
 from nutonic.planning.prepare import refuse_inputs_inside
 from nutonic.run.callbacks import BatchFinished, BuildStarted, Callback, Note, StageBegun
 from nutonic.run.captions.stage import Captioned, caption_all, captioners, refuse_unreadable, take_answers
-from nutonic.run.cluster import Cluster
+from nutonic.run.clusters.cluster import Cluster
 from nutonic.run.dask_report import refuse_impossible
 from nutonic.run.executor import results_of, workers_for
 from nutonic.run.jobs import (
