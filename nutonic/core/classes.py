@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from itertools import chain, cycle
 from typing import TYPE_CHECKING
 
 from nutonic.core.model import Band, Json
@@ -16,6 +18,15 @@ if TYPE_CHECKING:
 #: Eight colours that people with any colour vision tell apart: M. Okabe and K. Ito, Color Universal Design (2008); black is
 #: white here, since boxes lie on pictures.
 PALETTE = ("#E69F00", "#56B4E9", "#009E73", "#F0E442", "#0072B2", "#D55E00", "#CC79A7", "#FFFFFF")
+
+#: Which of them a label lets expect, by the words in it.
+_EXPECTED = (
+    (re.compile(r"\b(water|lake|river|ocean|seas?\b)"), "#56B4E9"),
+    (re.compile(r"\b(tree|forest|wood)"), "#009E73"),
+    (re.compile(r"\b(crop|farm|field|agricultur)"), "#F0E442"),
+    (re.compile(r"\b(built|building|urban|settlement)"), "#D55E00"),
+    (re.compile(r"\b(snow|ice\b|glacier)"), "#FFFFFF"),
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
@@ -43,8 +54,8 @@ class ClassTable(Shown):
         return {"name": self.name, "labels": ", ".join(self.labels.values()), "unknown": self.unknown}
 
     def color(self, class_id: int) -> str:
-        """The colour of a class, ``"#rrggbb"``: its own, or one by its place in the table."""
-        return self.colors.get(class_id) or PALETTE[list(self.labels).index(class_id) % len(PALETTE)]
+        """The colour of a class, ``"#rrggbb"``: its own, what its label lets expect, or one left of :data:`PALETTE`."""
+        return self.colors.get(class_id) or _without_own(self)[class_id]
 
     def cmap(self) -> ListedColormap:
         """A colormap of matplotlib with a colour for each class id, to be used with ``vmin=0, vmax=255``.
@@ -85,6 +96,19 @@ class ClassTable(Shown):
         refuse_unknown_classes(remap, self)
         every = {**{value: value for value in (*self.labels, self.unknown)}, **remap}
         return replace(self.band, remap=tuple(sorted(every.items())) if remap else ())
+
+
+def _without_own(table: ClassTable) -> dict[int, str]:
+    """Colours of the classes that have none, of :data:`PALETTE`, no two alike until it is used up: water is blue."""
+    labels = {class_id: label for class_id, label in table.labels.items() if class_id not in table.colors}
+    found: dict[int, str] = {}
+    for class_id, label in labels.items():
+        expected = next((colour for words, colour in _EXPECTED if words.search(label)), None)
+        if expected and expected not in found.values():
+            found[class_id] = expected
+    used = {colour.upper() for colour in (*found.values(), *table.colors.values())}
+    left = chain((colour for colour in PALETTE if colour not in used), cycle(PALETTE))
+    return {class_id: found.get(class_id) or next(left) for class_id in labels}
 
 
 def refuse_unknown_classes(remap: Mapping[int, int], table: ClassTable) -> None:

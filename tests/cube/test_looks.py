@@ -16,7 +16,7 @@ from odc.geo.geobox import GeoBox
 from support.paths import ROOT
 
 import nutonic as nt
-from nutonic.core.classes import DYNAMIC_WORLD, ESA_WORLDCOVER, TABLES
+from nutonic.core.classes import DYNAMIC_WORLD, ESA_WORLDCOVER, PALETTE, TABLES
 from nutonic.errors import InputError
 from nutonic.sources.backend import dataset
 
@@ -89,6 +89,23 @@ def test_a_colormap_gives_each_class_its_colour(table):
 def test_a_table_without_colours_has_some(tmp_path):
     table = nt.ClassTable(name="mine", labels={7: "a", 3: "b"}, unknown=0, colors={3: "#123456"})
     assert (table.color(7), table.color(3)) == ("#E69F00", "#123456")
+
+
+def test_classes_without_colours_get_those_that_their_names_let_expect_and_no_two_are_alike():
+    labels = {
+        1: "bare",
+        2: "open water",
+        3: "trees",
+        4: "seasonal marsh",
+        5: "built area",
+        6: "pine forest",
+        7: "crops",
+    }
+    table = nt.ClassTable(name="mine", labels=labels, unknown=0, colors={4: "#e69f00"})
+    assert [table.color(i) for i in (2, 3, 5, 7, 4)] == ["#56B4E9", "#009E73", "#D55E00", "#F0E442", "#e69f00"]
+    assert len({table.color(class_id).upper() for class_id in labels}) == len(labels)
+    many = nt.ClassTable(name="many", labels={i: f"kind {i}" for i in range(20)}, unknown=255, colors={})
+    assert [many.color(i) for i in range(20)] == [*PALETTE, *PALETTE, *PALETTE[:4]]
 
 
 def test_a_plot_names_each_class_rightly(cube):

@@ -106,6 +106,16 @@ def test_where_nothing_can_be_made_it_says_why(tmp_path):
     assert "tiles.min_label_fraction decides" in page or "tiles.min_valid_fraction decides" in page
 
 
+def test_where_there_are_fewer_chips_nothing_is_said_to_be_left_out(tmp_path):
+    recipe = small_planet(tmp_path / "planet", (0,))
+    made = nt.preview(recipe, 60).report
+    of_one = len(made.gallery.cards)
+    assert (made.state, made.complete) == (
+        f"A preview: all {of_one} chips of 1 place, where 60 were asked for. Nothing is built yet.",
+        True,
+    )
+
+
 @pytest.mark.parametrize("n", [0, 61, True, 2.0, "6"])
 def test_strange_numbers_are_refused(clean, n):
     with pytest.raises(InputError, match="from 1 to 60"):

@@ -71,12 +71,13 @@ def _told(plan: Plan, spec: PatchSpec, store: Store, n: int, failures: list[Fail
             told.append(patch_card(record, captions))
     tried = [place for batch in plan.batches() for place in batch.places]
     instead = " Captions are of templates here; a build asks the recipe's models." if models else ""
-    few = "" if len(told) == n else f" {n} were asked for: see what was left out, below."
+    why = ": see what was left out, below." if left_out.counts or failures else "."
+    few = "" if len(told) == n else f" {n} were asked for{why}"
     return Report(
         name=inert(spec.name),
         kind="patches",
         state=f"A preview: {len(told)} patches of {len(tried)}, drawn at random. Nothing is built yet.{few}{instead}",
-        complete=len(told) == n,
+        complete=len(told) == n or (bool(told) and not (failures or left_out.counts)),
         figures=(("patches tried", number(len(tried))), ("images", number(len(plan.scenes())))),
         places=dots(tried),
         sections=(*failed(failures), left_out.section(), judged_by(plan)),

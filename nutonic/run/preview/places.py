@@ -43,8 +43,8 @@ def preview_of_places(recipe: Recipe, n: int) -> Report:
     return Report(
         name=inert(spec.name),
         kind="chips",
-        state=_state(len(told), n, len(tried), failures),
-        complete=len(told) == n,
+        state=_state(len(told), n, len(tried), failures, left_out=bool(left_out.counts)),
+        complete=len(told) == n or (bool(told) and not (failures or left_out.counts)),
         figures=(("places tried", number(len(tried))), ("chips made", number(sum(e["tiles"] for e in entries)))),
         places=dots(tried),
         sections=(*failed(failures), left_out.section(), judged_by(plan, recipe.in_vain)),
@@ -104,13 +104,15 @@ def _chosen(entries: Sequence[CommittedPlace], n: int) -> list[tuple[CommittedPl
     return ranked[:n]
 
 
-def _state(made: int, n: int, tried: int, failures: Sequence[Failure]) -> str:
+def _state(made: int, n: int, tried: int, failures: Sequence[Failure], *, left_out: bool) -> str:
     failed_too = f"; {len(failures)} failed for now" if failures else ""
+    places = "1 place" if tried == 1 else f"{tried} places"
     if made == n:
-        return f"A preview: {made} chips of {tried} places, drawn at random. Nothing is built yet{failed_too}."
-    return (
-        f"A preview: {tried} places were tried, and gave {made} of {n} chips{failed_too}. See what was left out, below."
-    )
+        return f"A preview: {made} chips of {places}, drawn at random. Nothing is built yet{failed_too}."
+    if failures or left_out:
+        why = " See what was left out, below." if left_out else ""
+        return f"A preview: {places} gave {made} of {n} chips that were asked for{failed_too}.{why}"
+    return f"A preview: all {made} chips of {places}, where {n} were asked for. Nothing is built yet."
 
 
 def dots(places: Iterable[PlannedPlace]) -> dict[str, Dots]:
