@@ -34,7 +34,6 @@ from nutonic import load_recipe
 from nutonic.cli import progress as showing
 from nutonic.cli.interrupts import Interrupts
 from nutonic.errors import InputError, MissingExtra
-from nutonic.run import cluster as connection
 from nutonic.run import dask_report as performance
 from nutonic.run.callbacks import (
     BatchFinished,
@@ -45,6 +44,7 @@ from nutonic.run.callbacks import (
     StageBegun,
     WorkersChanged,
 )
+from nutonic.run.clusters import cluster as connection
 from nutonic.run.clusters.cluster import Cluster
 from nutonic.run.results import BatchDone
 from nutonic.run.run import build
