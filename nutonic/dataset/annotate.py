@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
+from typing import Protocol
 
 import orjson
 
@@ -14,6 +15,7 @@ from nutonic.core.model import Json
 from nutonic.recipe.annotation import Annotator, Captions
 from nutonic.rows.annotation import prompts
 from nutonic.rows.annotation.gate import Gate
+from nutonic.rows.annotation.talk import Problem
 from nutonic.rows.annotation.values import Annotation, PatchCaptions, Rejection
 from nutonic.sources.annotators.answers import Answers, caption_of, digest_of, request_of
 from nutonic.sources.annotators.batches import Pending
@@ -21,6 +23,14 @@ from nutonic.sources.annotators.endpoint import REFUSED
 
 #: Of an answer that was not let through, so many letters are kept.
 _KEPT = 1000
+
+
+class Judge(Protocol):
+    """Who lets answers through: :class:`nutonic.rows.annotation.gate.Gate`, or one that asks for more."""
+
+    def problem_of(self, text: str, task: Task, *, before: str | None = None, prompt: str = "") -> Problem | None:
+        """Why an answer is not let through; None if it is."""
+        ...
 
 
 @dataclass
@@ -31,7 +41,7 @@ class _Desk:
     answers: Answers
     captions: Captions
     texts: Mapping[str, str]
-    gate: Gate
+    gate: Judge
     picture: bytes | None
     from_space: bool
     rejections: list[Rejection] = field(default_factory=list)
@@ -117,14 +127,14 @@ def revise(
     answers: Answers,
     *,
     texts: Mapping[str, str],
-    nouns: Collection[str] = (),
+    gate: Judge,
     from_space: bool = False,
 ) -> PatchCaptions:
     """Say a caption in other words, as :func:`annotate` makes revisions; without an annotation if nobody can.
 
-    `element` is the one that it is about; the others are as of :func:`annotate`, and so is what is raised.
+    `element` is the one that it is about, `gate` judges what is answered; the others are as of :func:`annotate`, and so is
+    what is raised.
     """
-    gate = Gate(description, captions, nouns=nouns)
     desk = _Desk(description, answers, captions, _worded(texts, from_space), gate, None, from_space)
     made = _done(desk, Task(number=3, element=element), before, captions.annotators)
     return PatchCaptions(

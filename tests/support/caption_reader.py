@@ -461,13 +461,16 @@ def _items(text: str, reading: Reading) -> Iterator[tuple[str, str | None, bool,
         rf"(?P<stretch>(?:stretch|stretches) of )?\b(?P<noun>{words})\b(?: in the (?P<part>{_PART})\b)?",
         re.I,
     )
-    rest = text
+    rest, before = text, (False, None)
     for found in item.finditer(text):
         other = found["other"] is not None or (found["one"] or "").lower() == "another"
         stretch = (found["stretch"] or "").lower().strip()
         count = found["count"].lower() if found["count"] else "one" if found["one"] else None
         if stretch == "stretches of":
             count = "stretches"
+        elif before[1] == "stretches" and not any((other, stretch, count)):
+            other, count = before  # further stretches of driveway and railway track: both are further ones
+        before = other, count
         yield reading.nouns[found["noun"].lower()], count, other, found["part"] and found["part"].lower()
         rest = rest.replace(found[0], " ", 1)
     left = [word for word in re.findall(r"[a-z][a-z-]*", rest.lower()) if word not in _PLAIN]

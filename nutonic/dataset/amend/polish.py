@@ -7,7 +7,7 @@ one of a patch, so that a model is asked, and its answer judged, in the same way
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict
 
 import numpy as np
@@ -20,6 +20,7 @@ from nutonic.dataset.annotate import revise
 from nutonic.dataset.commits import CAPTION
 from nutonic.planning.spec import BuildSpec, word_rules
 from nutonic.recipe.texts import texts_of
+from nutonic.rows.annotation.ground import Ground, GroundGate
 from nutonic.rows.annotation.values import PatchCaptions
 from nutonic.rows.rows import dumps
 from nutonic.sources.annotators.answers import Answers
@@ -65,7 +66,8 @@ def polish(rows: bytes, sidecars: Mapping[str, Json], spec: BuildSpec, answers: 
     nouns, texts = word_rules(spec).wording.lexicon.nouns, texts_of(asked.prompts, "prompts")
     found = []
     for row in caption_rows(rows):
-        described = scene_of(sidecars[row["tile_id"]], row["id"], spec, nouns)
+        sidecar = sidecars[row["tile_id"]]
+        described = scene_of(sidecar, row["id"], spec, nouns)
         said = row["messages"][1]["content"][0]["text"]
         main = described.elements[0].element
         found.append(
@@ -76,8 +78,8 @@ def polish(rows: bytes, sidecars: Mapping[str, Json], spec: BuildSpec, answers: 
                 asked.captions,
                 answers,
                 texts=texts,
-                nouns=frozenset(nouns.values()),
-                from_space=sidecars[row["tile_id"]]["imagery"]["collection"] not in AERIAL,
+                gate=GroundGate(described, ground_of(sidecar, spec, nouns), asked.captions),
+                from_space=sidecar["imagery"]["collection"] not in AERIAL,
             )
         )
     return tuple(found)
@@ -97,20 +99,28 @@ def scene_of(sidecar: Json, name: str, spec: BuildSpec, nouns: Mapping[int, str]
     nouns
         What classes are called, by id.
     """
-    meta, side = sidecar["land_cover_label_meta"], sidecar["window"]["height"] * spec.grid.resolution_m
-    # Of a mask that is labelled too little, what is said of the whole picture must be true of all of it.
-    of = 1.0 if meta["valid_fraction"] >= spec.rows.whole_image else meta["valid_fraction"]
-    areas = [
-        _area(int(class_id), of * sidecar["class_fractions"][class_id], meta["cells"][class_id], side, nouns)
-        for class_id in meta["classes"]
-    ]
+    side, ground = sidecar["window"]["height"] * spec.grid.resolution_m, ground_of(sidecar, spec, nouns)
+    areas = [_area(c, share, ground.cells[c], side, nouns) for c, share in ground.shares.items()]
     areas.sort(key=lambda area: (-(area.share or 0.0), area.element))
     return SceneDescription(patch_id=name, side_m=side, elements=tuple(areas))
 
 
-def _area(class_id: int, share: float, cells: Sequence[int], side: float, nouns: Mapping[int, str]) -> Described:
+def ground_of(sidecar: Json, spec: BuildSpec, nouns: Mapping[int, str]) -> Ground:
+    """What a sidecar counts; as :func:`scene_of`."""
+    meta = sidecar["land_cover_label_meta"]
+    whole = meta["valid_fraction"] >= spec.rows.whole_image
+    # Of a mask that is labelled too little, what is said of the whole picture must be true of all of it.
+    of = 1.0 if whole else meta["valid_fraction"]
+    return Ground(
+        nouns=nouns,
+        shares={int(c): of * sidecar["class_fractions"][c] for c in meta["classes"]},
+        cells={int(c): np.array(meta["cells"][c], np.int64).reshape(6, 6) for c in meta["classes"]},
+        whole=whole,
+    )
+
+
+def _area(class_id: int, share: float, grid: np.ndarray, side: float, nouns: Mapping[int, str]) -> Described:
     """A class; its cells are two by two the ninths of the picture."""
-    grid = np.array(cells, np.int64).reshape(6, 6)
     ninths = grid.reshape(3, 2, 3, 2).sum(axis=(1, 3)).ravel().tolist()
     there = {cell for cell, count in zip(_CELLS, ninths, strict=True) if count} | _mostly(grid)
     return Described(

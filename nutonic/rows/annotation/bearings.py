@@ -56,6 +56,8 @@ _CENTRE = re.compile(
 )
 #: Two words for one part: the north central part.
 _MIDDLE_OF_SIDE = re.compile(r"\b(north|south|east|west)(?:ern)?[- ](?:centre|center|middle|central)\b", re.IGNORECASE)
+#: As the words before are written in between, so that they are not taken for a centre.
+_MIDDLE = re.compile(r"\b(north|south|east|west)mid\b")
 
 _COMPASS = re.compile(rf"\b({_D8})(ern|erly|wards?|ernmost|bound)?\b", re.IGNORECASE)
 _PAIR = re.compile(
@@ -224,7 +226,7 @@ def bearing_problem(sentence: str, allowed: Allowed, beside: Callable[[], Beside
 
     `beside`: asked where a thing is said to lie in a direction of another one.
     """
-    text = _as_compass(sentence)
+    text = as_compass(sentence)
     small = small_letters(text)
     if may_hold(small, *_POINTS):
         text, problem = _pairs(text, allowed)
@@ -256,14 +258,14 @@ def without_free(sentence: str, main: Described) -> tuple[str, str | None]:
     return _FREE.sub(" ", sentence), None
 
 
-def _as_compass(sentence: str) -> str:
+def as_compass(sentence: str) -> str:
     """A sentence with left and right, top and bottom as words of the compass."""
     text, small = sentence, small_letters(sentence)
     if may_hold(small, "cent", "middle"):
         text = _MIDDLE_OF_SIDE.sub(lambda found: f"{found[1].lower()}mid", sentence)
     for pattern, point in _ON_SCREEN if may_hold(small, *_OF_SCREEN) else ():
         text = pattern.sub(point or (lambda found: "west" if found[0].lower() == "left" else "east"), text)
-    return text.replace("mid ", " ").replace("mid", "")
+    return _MIDDLE.sub(r"\1", text)
 
 
 def _eight(point: str) -> str:

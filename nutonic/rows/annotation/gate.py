@@ -39,7 +39,7 @@ REASONS = (
 )  # fmt: skip
 
 #: A text of more letters is not looked at.
-_LONGEST = 20_000
+LONGEST = 20_000
 
 #: Words that may have a capital within a sentence, and are no names.
 _CAPITALS = frozenset(
@@ -94,7 +94,7 @@ class Gate:
             The words of the prompt that are no facts.
         """
         view = self._view(task.element)
-        if len(text) > _LONGEST:
+        if len(text) > LONGEST:
             return "too long", f"{len(text):,} letters"
         talk = talk_problem(text, before, prompt)
         if talk is not None:
