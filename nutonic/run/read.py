@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import Future
+from concurrent.futures import Future, wait
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cache
@@ -20,7 +20,7 @@ from nutonic.core.model import PlannedPlace, RemotePin, Scene
 from nutonic.cube.open import open_scene
 from nutonic.errors import NutonicError, ReadFailed, RecipeChanged, SourceError
 from nutonic.io.raster import seeing
-from nutonic.io.session import SessionThreads
+from nutonic.io.session import SessionThreads, current
 from nutonic.planning.cost import NEIGHBOURS, READERS
 from nutonic.planning.pins import RemoteFiles, by_key, key_of, remote_hrefs, shown
 from nutonic.planning.remote import versions_of
@@ -80,9 +80,7 @@ class Together:
         some = self._groups.popleft() if self._groups else ()
         self._coming, self._ahead = frozenset(place.poi.id for place in some), None
         if some:
-            thread = SessionThreads(1)
-            self._ahead = thread.submit(self._read, some)
-            thread.shutdown(wait=False)  # it ends with what it was given
+            self._ahead = current().resource(_Ahead).submit(self._read, some)
 
     def _read(self, places: Sequence[PlannedPlace]) -> dict[str, Pixels]:
         try:
@@ -177,28 +175,55 @@ def _read(places: Sequence[PlannedPlace], scene: Scene, opened: OpenCube, grid: 
     whole, cube, squares = opened.whole, opened.cube, [_square(place, scene, grid) for place in places]
     windows = [tuple(window_in(whole, square).values()) for square in squares]
     lazy = [{str(name): cube.variables[name][window] for name in cube.data_vars} for window in windows]
-    with SessionThreads(READERS) as threads:
-        try:
-            loaded = _loaded(lazy, threads)
-        except BaseException:
-            threads.shutdown(
-                wait=False, cancel_futures=True
-            )  # what has not begun would fail as well, after its retries
-            raise
-    return [Pixels(geobox=square, bands=bands) for square, bands in zip(squares, loaded, strict=True)]
+    return [Pixels(geobox=square, bands=bands) for square, bands in zip(squares, _loaded(lazy), strict=True)]
 
 
-def _loaded(lazy: Sequence[Mapping[str, xr.Variable]], threads: SessionThreads) -> list[dict[str, np.ndarray]]:
+class _Ahead(SessionThreads):
+    """Threads that see to what is read ahead; as :class:`_Readers` they are kept, and each waits for some of these."""
+
+    def __init__(self) -> None:
+        super().__init__(READERS)
+
+
+class _Readers(SessionThreads):
+    """The threads that read, kept for as long as their session: in each new one PROJ opens its database again."""
+
+    def __init__(self) -> None:
+        super().__init__(READERS)
+
+
+def _loaded(lazy: Sequence[Mapping[str, xr.Variable]]) -> list[dict[str, np.ndarray]]:
     """Pixels of lazy variables: those without chunks each by itself, those of a graph together."""
+    threads = current().resource(_Readers)
     pending = [
         {name: threads.submit(np.asarray, part) for name, part in bands.items() if part.chunks is None}
         for bands in lazy
     ]
-    graphs = [{name: part.data for name, part in bands.items() if part.chunks is not None} for bands in lazy]
-    # The scheduler is given as a function, since dask imports distributed to resolve the name "threads".
-    computed = dask.base.compute(graphs, scheduler=dask.threaded.get, pool=threads)[0] if any(graphs) else graphs
-    found = [
-        {name: each.result() for name, each in bands.items()} | others
-        for bands, others in zip(pending, computed, strict=True)
-    ]
+    try:
+        computed = _computed(lazy)
+        found = [
+            {name: each.result() for name, each in bands.items()} | others
+            for bands, others in zip(pending, computed, strict=True)
+        ]
+    finally:
+        _end(each for bands in pending for each in bands.values())
     return [{name: bands[name] for name in order} for bands, order in zip(found, lazy, strict=True)]
+
+
+def _end(reading: Iterable[Future[np.ndarray]]) -> None:
+    """Wait for what has begun; after an error, what has not would fail as well, after its retries."""
+    wait([each for each in reading if not each.cancel()])
+
+
+def _computed(lazy: Sequence[Mapping[str, xr.Variable]]) -> Sequence[dict[str, np.ndarray]]:
+    """Pixels of the variables that have chunks, all in one graph."""
+    graphs = [{name: part.data for name, part in bands.items() if part.chunks is not None} for bands in lazy]
+    if not any(graphs):
+        return graphs
+    with SessionThreads(READERS) as threads:
+        try:
+            # The scheduler is given as a function, since dask imports distributed to resolve the name "threads".
+            return list(dask.base.compute(graphs, scheduler=dask.threaded.get, pool=threads)[0])
+        except BaseException:
+            threads.shutdown(wait=False, cancel_futures=True)
+            raise

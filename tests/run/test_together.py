@@ -12,11 +12,12 @@ import pytest
 
 from nutonic.core.model import Batch
 from nutonic.errors import ReadFailed, RecipeChanged
+from nutonic.io.session import limited
 from nutonic.planning.cost import NEIGHBOURS
 from nutonic.run.callbacks import Callback
 from nutonic.run.executor import results_of
 from nutonic.run.jobs import Job, Jobs
-from nutonic.run.read import Together
+from nutonic.run.read import Together, _loaded
 from nutonic.run.results import BatchDone
 
 
@@ -51,6 +52,31 @@ def test_the_next_ones_are_read_while_these_are_worked_on():
     together = Together(many, reading)
     assert together.pop(many[0]) == "pixels"
     assert began[1].wait(10)  # though nobody has asked for them
+
+
+def test_threads_that_read_are_kept_since_in_each_new_one_proj_opens_its_database_again():
+    ahead, readers, many = set[threading.Thread](), set[threading.Thread](), places(4 * NEIGHBOURS)
+
+    class Band:
+        chunks = None
+
+        def __array__(self, *_args, **_kwargs):
+            readers.add(threading.current_thread())
+            return np.zeros((1, 1))
+
+    def reading(some):
+        ahead.add(threading.current_thread())
+        return _loaded([{"red": Band()} for _ in some])
+
+    with limited(4):
+        together = Together(many, reading)
+        assert all(together.pop(place) is not None for place in many)
+        kept = ahead | readers
+    assert len(ahead) == 1
+    assert len(readers) <= NEIGHBOURS
+    for thread in kept:  # their session is closed
+        thread.join(10)
+        assert not thread.is_alive()
 
 
 def test_what_cannot_be_read_is_nothing_and_only_there():
