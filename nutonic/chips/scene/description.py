@@ -88,9 +88,14 @@ class SceneDescription:
 
 
 def _described(value: Json) -> Described:
-    tuples = {key: tuple(value[key]) for key in ("cells", "near")}
-    ends = None if value["ends"] is None else tuple(value["ends"])
-    return Described(**{**value, **tuples, "ends": ends, "tags": tuple(map(tuple, value["tags"]))})
+    ends = value["ends"]
+    tuples = {
+        "cells": tuple(value["cells"]),
+        "near": tuple(value["near"]),
+        "ends": ends and tuple(ends),
+        "tags": tuple(map(tuple, value["tags"])),
+    }
+    return Described(**(value | tuples))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

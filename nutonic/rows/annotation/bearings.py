@@ -162,18 +162,27 @@ class Allowed:
 def allowed_of(elements: Iterable[Described]) -> Allowed:
     """What may be said of any of some elements."""
     every = tuple(elements)
-    ways = [_ways(each.orientation, each.ends) for each in every]
-    words = {word for each in every for word in (each.noun, *(value for _, value in each.tags))}
+    # Of hundreds of elements many lie, run and are called alike.
+    places = {(each.where, each.cells, each.ends) for each in every}
+    courses = {(each.orientation, each.ends) for each in every}
+    ways = [_ways(*course) for course in courses]
+    called = {(each.noun, each.tags) for each in every}
     return Allowed(
-        cells=frozenset(cell for each in every for cell in (each.where, *each.cells, *(each.ends or ()))),
+        cells=frozenset(cell for where, cells, ends in places for cell in (where, *cells, *(ends or ()))),
         runs=frozenset().union(*(runs for runs, _ in ways)),
         pairs=frozenset().union(*(pairs for _, pairs in ways)),
         courses=frozenset(each.course for each in every if each.course is not None),
-        tilts=frozenset(tilt for each in every if (tilt := _tilt(each)) is not None),
+        tilts=frozenset(tilt for course in courses if (tilt := _tilt(*course)) is not None),
         shapes=frozenset(each.shape for each in every if each.shape is not None),
-        called=frozenset().union(*map(_shapes_in, words)),
+        called=frozenset().union(*(_shapes_told(*each) for each in called)),
         cut=frozenset(each.cut for each in every),
     )
+
+
+@lru_cache(maxsize=4096)
+def _shapes_told(noun: str, tags: tuple[tuple[str, str], ...]) -> frozenset[str]:
+    """The words of shapes that are in what a thing is called, or in the values of its tags."""
+    return frozenset().union(_shapes_in(noun), *(_shapes_in(value) for _, value in tags))
 
 
 @lru_cache(maxsize=4096)
@@ -379,12 +388,13 @@ def _is_shape(told: str, shape: str) -> bool:
     return told in shape.lower() or shape in also.get(told, ())
 
 
-def _tilt(element: Described) -> str | None:
+@lru_cache(maxsize=4096)
+def _tilt(orientation: str | None, ends: tuple[str, str] | None) -> str | None:
     """How a thing runs over the picture."""
-    if element.orientation is not None:
-        first = element.orientation.partition(" to ")[0]
+    if orientation is not None:
+        first = orientation.partition(" to ")[0]
         kinds = {"north": "upright", "east": "flat", "west": "flat", "south": "upright"}
         return kinds.get(first, "diagonal")
-    if element.ends is not None:
-        return "diagonal" if all("-" in end for end in element.ends) and element.ends[0] != element.ends[1] else None
+    if ends is not None:
+        return "diagonal" if all("-" in end for end in ends) and ends[0] != ends[1] else None
     return None

@@ -8,6 +8,7 @@ little to say, it remains shorter than it should be, and the gate rejects it: no
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 
 from nutonic.chips.scene.describe import MOST_NEAR
@@ -116,8 +117,7 @@ class _Caption:
 
     def _say(self, wordings: Sequence[str], **slots: str) -> str:
         slots = {"short": self._pick.one(self._short), "this": self._this, "noun": self._noun, **slots}
-        capitals = {cap(name): cap(value) for name, value in slots.items()}
-        return self._pick.fresh(wordings).format(**slots, **capitals)
+        return self._pick.fresh(wordings).format_map(_Slots(slots))
 
     def _of_itself(self) -> Iterator[str]:
         """What is told of the element: what it is and where, and then how large it is and how it looks."""
@@ -231,8 +231,8 @@ class _Caption:
 
     def _more(self) -> Iterator[str]:
         """What can be said besides, where there is little: of others that no second is called like, and of the picture."""
-        nouns = [each.noun for each in self._description.elements]
-        single = [each for each in self._description.elements if nouns.count(each.noun) == 1]
+        nouns = Counter(each.noun for each in self._description.elements)
+        single = [each for each in self._description.elements if nouns[each.noun] == 1]
         least_share, least_length = _DETAILED
         for each in [each for each in single if each is not self._subject][:_MOST_DETAILS]:
             other = thing(each.noun, each.kind)
@@ -246,6 +246,13 @@ class _Caption:
         yield self._say(words.FRAME, side=length(self._description.side_m))
 
 
+class _Slots(dict[str, str]):
+    """Slots of a wording; one that begins with a capital is the same with one."""
+
+    def __missing__(self, name: str) -> str:
+        return cap(self[name[:1].lower() + name[1:]])
+
+
 def _weight(element: Described) -> float:
     """About how much of a picture a thing takes, in square metres."""
     if element.area_m2 is not None:
@@ -254,11 +261,17 @@ def _weight(element: Described) -> float:
 
 
 def _add(said: list[str], sentences: Iterable[str], enough: int, most: int) -> bool:
-    """Say what fits until there are enough words; whether anything was said."""
-    before = len(said)
-    for sentence in sentences:
-        if _count(said) < enough and _count([*said, sentence]) <= most:
+    """Say what fits until there are enough words; whether anything was said.
+
+    Once there are, no further sentence is made: of a town there are hundreds of things to tell.
+    """
+    before, count = len(said), _count(said)
+    left = iter(sentences)
+    while count < enough and (sentence := next(left, None)) is not None:
+        more = len(sentence.split())
+        if count + more <= most:
             said.append(sentence)
+            count += more
     return len(said) > before
 
 

@@ -27,7 +27,15 @@ from nutonic.rows.annotation.bearings import (
 from nutonic.rows.annotation.calling import Roll, whole_noun
 from nutonic.rows.annotation.numbers import Known, known_of, number_problem
 from nutonic.rows.annotation.prompts import is_name
-from nutonic.rows.annotation.talk import ENGLISH, Problem, length_problem, names_problem, sentences, talk_problem
+from nutonic.rows.annotation.talk import (
+    ENGLISH,
+    Problem,
+    hidden_names,
+    length_problem,
+    names_problem,
+    sentences,
+    talk_problem,
+)
 from nutonic.rows.annotation.templates import EVERY
 from nutonic.rows.annotation.things import KINDS, Evidence, evidence_of, thing_problem
 
@@ -76,7 +84,7 @@ class Gate:
         """
         self._description, self._captions, self._nouns = description, captions, frozenset(nouns)
         self._names = _names(description.elements) if captions.names else []
-        self._hidden = () if captions.names else tuple(hidden)
+        self._hidden = () if captions.names else hidden_names(hidden)
         self._views: dict[str, _View] = {}
 
     def problem_of(self, text: str, task: Task, *, before: str | None = None, prompt: str = "") -> Problem | None:

@@ -251,7 +251,15 @@ def folded(text: str) -> str:
     return text.casefold().replace("ı", "i")
 
 
-def names_problem(text: str, known: frozenset[str], allowed: Iterable[str], hidden: Iterable[str]) -> Problem | None:
+def hidden_names(names: Iterable[str]) -> tuple[tuple[str, str], ...]:
+    """Names that are looked for, each with its :func:`folded` letters; what is shorter than three letters is none."""
+    plain = (name.strip() for name in names)
+    return tuple((name, folded(name)) for name in dict.fromkeys(plain) if len(name) >= 3)
+
+
+def names_problem(
+    text: str, known: frozenset[str], allowed: Iterable[str], hidden: Iterable[tuple[str, str]]
+) -> Problem | None:
     """A name that a caption may not say: one that an element has, or a word with a capital that none should have.
 
     Parameters
@@ -261,15 +269,14 @@ def names_problem(text: str, known: frozenset[str], allowed: Iterable[str], hidd
     allowed
         Names that may be said.
     hidden
-        Names of elements, which may not.
+        Names of elements, which may not: :func:`hidden_names`.
     """
     rest = text
     for name in sorted(allowed, key=lambda name: (-len(name), name)):
         rest = re.sub(rf"(?<!\w){re.escape(name)}(?!\w)", "it", rest)
     letters = folded(rest)
-    for name in hidden:
-        plain = name.strip()
-        if len(plain) < 3 or folded(plain) not in letters:
+    for plain, folds in hidden:
+        if folds not in letters:
             continue  # most are in no text, and looking for their letters is all that they take
         if known.issuperset(re.findall(r"[^\W\d_]+", plain.lower())):
             continue  # words that anybody may say, and numbers, which are judged as numbers
