@@ -202,6 +202,7 @@ _CUT = re.compile(
     r"|continues outside",
     re.I,
 )
+_FOLLOWED = re.compile(r"can be (?:followed|traced)", re.I)
 _WHOLE = re.compile(
     r"all of it lies within|lies wholly inside|no edge of the \w+ cuts it off|the whole [\w -]+ is in view"
     r"|is seen in full",
@@ -322,6 +323,7 @@ def _facts(text: str, about: Seen, reading: Reading) -> tuple[str, list[str]]:
     check(_VIA, lambda f: all(_is_held(part, about) for part in _listed(f[1])), "on its way")
     check(_PLACE, lambda f: _is_place(_listed(f[1]), about), "place")
     least = 0.3 if about.dimension == 2 else 0.5
+    check(_FOLLOWED, lambda f: len(about.pieces) == 1, "in one piece")
     check(_CUT, lambda f: about.beyond > least, "cut")
     check(_WHOLE, lambda f: about.beyond < least + 0.2, "whole")
     loop = re.compile("forms a closed loop|it is a closed loop")

@@ -162,7 +162,7 @@ class _Caption:
         if ends is None:
             wordings = words.LOOPS if subject.course == "closed" else words.OPENINGS
             yield self._say(wordings, place=place(subject.cells), **slots)
-            yield self._say(words.LENGTHS, **slots)
+            yield self._say(words.LENGTHS_OF_PIECES if _is_in_pieces(subject) else words.LENGTHS, **slots)
         else:
             measured = self._pick.number(3) == 0
             way = f"from the {ends[0]} to the {ends[1]}"
@@ -239,11 +239,17 @@ class _Caption:
             if (each.share or 0.0) >= least_share:
                 yield self._say(words.COVERS, other=other, share=share(each.share or 0.0))
             elif (each.length_m or 0.0) >= least_length * self._description.side_m:
-                yield self._say(words.MEASURES, other=other, length=length(each.length_m or 0.0))
+                wordings = words.MEASURES[:1] if _is_in_pieces(each) else words.MEASURES
+                yield self._say(wordings, other=other, length=length(each.length_m or 0.0))
         free = [side for side, cells in words.THIRDS.items() if not set(cells) & set(self._subject.cells)]
         if free:
             yield self._say(words.FREE, side=self._pick.one(free))
         yield self._say(words.FRAME, side=length(self._description.side_m))
+
+
+def _is_in_pieces(line: Described) -> bool:
+    """Whether a line leaves the picture and comes back: it has two ends, unless it is closed, or more than two."""
+    return line.kind == "line" and line.ends is None and line.course != "closed"
 
 
 class _Slots(dict[str, str]):

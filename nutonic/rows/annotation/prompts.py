@@ -116,7 +116,7 @@ def messages(
     RecipeError
         If a template cannot be rendered.
     """
-    values = _values(description, task, before, captions)
+    values = _values(description, task, before, captions, texts.get(TEMPLATES[task.number], ""))
     system = _rendered("system", texts, {"names": captions.names})
     asked = _rendered(TEMPLATES[task.number], texts, values)
     content: Any = asked
@@ -185,8 +185,10 @@ def _rendered(name: str, texts: Mapping[str, str], values: Mapping[str, Any]) ->
     return text.strip()
 
 
-def _values(description: SceneDescription, task: Task, before: str | None, captions: Captions) -> dict[str, Any]:
-    """What templates may use."""
+def _values(
+    description: SceneDescription, task: Task, before: str | None, captions: Captions, template: str
+) -> dict[str, Any]:
+    """What a template may use; of what takes long, that which it speaks of."""
     main = description.of(task.element)
     least, most = captions.words.revision if task.number == 3 else getattr(captions.words, TEMPLATES[task.number])
     return {
@@ -195,7 +197,7 @@ def _values(description: SceneDescription, task: Task, before: str | None, capti
         "most": most,
         "side": f"{round(description.side_m)} m",
         "facts": facts_of(main, names=captions.names),
-        "others": others_of(description, main),
+        **({"others": others_of(description, main)} if "others" in template else {}),
         "before": before or "",
         "index": task.index,
         "names": captions.names,
@@ -278,9 +280,9 @@ def others_of(description: SceneDescription, main: Described) -> list[tuple[str,
     """What else there is, neighbours first: what it is called, and where."""
     near = {element: rank for rank, element in enumerate(main.near)}
     others = [each for each in description.elements if each.element != main.element]
-    order = sorted(enumerate(others), key=lambda pair: (near.get(pair[1].element, len(near)), pair[0]))
+    beside = sorted((each for each in others if each.element in near), key=lambda each: near[each.element])
     by_noun: dict[str, list[Described]] = {}
-    for _, other in order:
+    for other in (*beside, *(each for each in others if each.element not in near)):
         by_noun.setdefault(other.noun, []).append(other)
     return [(noun, _where(found, near, noun == main.noun)) for noun, found in list(by_noun.items())[:_MOST_OTHERS]]
 

@@ -96,6 +96,13 @@ LENGTHS = (
     "The {noun} is seen over {length}.",
     "For {length} it can be traced through the {short}.",
 )
+#: The same of one that comes in pieces, which nobody can follow.
+LENGTHS_OF_PIECES = (
+    "It is in view for {length}.",
+    "Its length in the {short} is {length}.",
+    "The {noun} is seen over {length}.",
+    "In all, {length} of it are in view.",
+)
 DIRECTIONS = (
     "It stretches from {direction}.",
     "Its longer axis runs from {direction}.",
@@ -176,6 +183,7 @@ EVERY = (
     AREAS,
     SHARES,
     LENGTHS,
+    LENGTHS_OF_PIECES,
     DIRECTIONS,
     COURSES,
     VIA,
