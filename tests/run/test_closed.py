@@ -39,6 +39,21 @@ def test_nobody_else_gets_into_a_cluster_of_this_machine():
     assert not scratch.exists()
 
 
+def test_a_cluster_of_this_machine_hardly_wakes_while_it_has_nothing_to_do():
+    """By Dask's own settings each of the five wakes 60 to 70 times a second."""
+
+    def wakes_a_second(dask_scheduler=None, dask_worker=None) -> float:
+        callbacks = (dask_scheduler or dask_worker).periodic_callbacks.values()
+        return sum(1000 / each.callback_time for each in callbacks if each.is_running())
+
+    with connected(Cluster(workers=2)) as client:
+        found = [client.run_on_scheduler(wakes_a_second)]
+        for nanny in (False, True):
+            found += client.run(wakes_a_second, nanny=nanny).values()
+    assert len(found) == 5
+    assert max(found) <= 20, found
+
+
 @pytest.fixture
 def certificates(tmp_path) -> dict[str, Path]:
     """Files of an authority's certificate, and of a certificate and key for both sides."""

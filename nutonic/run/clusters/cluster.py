@@ -42,6 +42,13 @@ MALLOC = {
 #: are few, and to unpack one takes a hundred times as long as to get its pages anew.
 MALLOC_BUILD = MALLOC | {"distributed.nanny.pre-spawn-environ.MALLOC_MMAP_THRESHOLD_": 2**21}
 
+#: How often scheduler, nannies and workers see how they are. By Dask's own settings each wakes 50 times a second to see whether
+#: it is late, and ten times to see what it holds: with two workers that took 6 % of a core, which is theirs, and does nothing.
+_SELDOM = {
+    "distributed.admin.tick.interval": "500ms",
+    "distributed.worker.memory.monitor-interval": "250ms",
+}
+
 #: What workers are not to warn of while they import: that PROJ has no database is told as an error, by whoever needs it.
 _QUIET = "ignore:Valid PROJ data directory:UserWarning,ignore:pyproj unable to set:UserWarning"
 
@@ -135,15 +142,7 @@ def connected(cluster: Cluster, malloc: Mapping[str, int] = MALLOC) -> Iterator[
         "scheduler_kwargs": {"dashboard": cluster.dashboard and has_bokeh()},
         "silence_logs": "CRITICAL",
     }
-    # By default dask keeps its last thousand messages, whole jobs among them: tens of megabytes.
-    config: dict[str, Any] = {"distributed.admin.low-level-log-length": 100, **malloc}
-    wanted = ",".join(filter(None, (os.environ.get("PYTHONWARNINGS"), _QUIET)))
-    config["distributed.nanny.pre-spawn-environ.PYTHONWARNINGS"] = wanted
-    if not cluster.dashboard:
-        config |= {"distributed.scheduler.http.routes": [], "distributed.worker.http.routes": []}
-        if cluster.performance_report is None:
-            # An hour of what each worker's stack was, a hundred times a second: hundreds of megabytes that nobody looks at.
-            config["distributed.worker.profile.enabled"] = False
+    config = _configuration(cluster, malloc)
     with ExitStack() as stack:
         with _startable():
             folder = tempfile.TemporaryDirectory(prefix="nutonic-workers-", ignore_cleanup_errors=True)
@@ -158,6 +157,20 @@ def connected(cluster: Cluster, malloc: Mapping[str, int] = MALLOC) -> Iterator[
                 client = Client(local)
             with client:
                 yield client
+
+
+def _configuration(cluster: Cluster, malloc: Mapping[str, int]) -> dict[str, Any]:
+    """Dask's configuration of a cluster that is started here, and of its workers."""
+    # By default dask keeps its last thousand messages, whole jobs among them: tens of megabytes.
+    config: dict[str, Any] = {"distributed.admin.low-level-log-length": 100, **_SELDOM, **malloc}
+    wanted = ",".join(filter(None, (os.environ.get("PYTHONWARNINGS"), _QUIET)))
+    config["distributed.nanny.pre-spawn-environ.PYTHONWARNINGS"] = wanted
+    if not cluster.dashboard:
+        config |= {"distributed.scheduler.http.routes": [], "distributed.worker.http.routes": []}
+        if cluster.performance_report is None:
+            # An hour of what each worker's stack was, a hundred times a second: hundreds of megabytes that nobody looks at.
+            config |= {"distributed.worker.profile.enabled": False, "distributed.admin.system-monitor.interval": "5s"}
+    return config
 
 
 @contextmanager
