@@ -20,7 +20,7 @@ from nutonic.io.http import Answer, Client, Request
 _HEAD = HEAD_BYTES
 
 #: Headers and ranges that a cache keeps, in bytes.
-_KEPT_HEADS, _KEPT_RANGES = 16 * 2**20, 64 * 2**20
+_KEPT_HEADS, KEPT_RANGES = 16 * 2**20, 64 * 2**20
 
 #: The longest range that is fetched: far more than any sensible block.
 _MOST = 128 * 2**20
@@ -146,7 +146,7 @@ class RangeCache:
     def __init__(self, client: Client) -> None:
         self._client, self._suspects = client, _Suspects(client)
         self._heads: SingleFlightCache[str, _Head] = SingleFlightCache(_KEPT_HEADS, lambda head: len(head.content))
-        self._ranges: SingleFlightCache[_Key, bytes] = SingleFlightCache(_KEPT_RANGES, len)
+        self._ranges: SingleFlightCache[_Key, bytes] = SingleFlightCache(KEPT_RANGES, len)
 
     def open(self, url: str, access: Access) -> RemoteFile:
         """A file for GDAL.

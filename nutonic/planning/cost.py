@@ -30,8 +30,13 @@ WORKER_BYTES = 340 * 2**20
 #: Bytes of a chip per pixel, of a sidecar and of a tile's rows: typical of Sentinel-2.
 _CHIP_PER_PIXEL, _SIDECAR, _ROWS = 1.5, 6_000, 9_000
 
-#: CPU seconds per tile on one core: a rough figure, for orientation.
-_SECONDS_PER_TILE = 0.05
+#: CPU seconds of one core, between what two machines take, one twice as fast as the other: for each pixel of a square, of a
+#: tile and of its chip; for a chip, for each kind of row that it has, and for a drawing, of which there are so many.
+_PER_SQUARE_PIXEL, _PER_TILE_PIXEL, _PER_CHIP_PIXEL = 60e-9, 9e-9, 70e-9
+_PER_CHIP, _PER_KIND, _PER_DRAWING, _DRAWINGS = 4e-3, 1e-3, 3e-3, 10
+
+#: Seconds until the first place is begun: Python, imports and a plan; and in worker processes, which import for themselves.
+START_S, START_WORKERS_S = 3.0, 5.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +51,7 @@ class Cost:
     peak_bytes: int
     """Memory of one worker at its largest batch, at most."""
     cpu_seconds: float
+    """Of one core, once it is running: see `START_S`."""
 
 
 def bytes_per_place(side: int) -> int:
@@ -81,15 +87,39 @@ def estimate(spec: BuildSpec, scene: Scene, corners: np.ndarray, starts: np.ndar
     pictures = len(spec.layout.tiles) * work.places * (1 + len(spec.layout.views))
     classes = spec.side**2 * sum(asset.classified for asset in scene.assets)
     chip = int(spec.tiles.output_size**2 * _CHIP_PER_PIXEL)
+    drawings = min(_DRAWINGS, spec.rows.most_overlays)
     return Cost(
         requests=sum(cost.requests for cost in (*reading, stills)),
         bytes_read=sum(cost.bytes_read for cost in (*reading, stills)),
-        bytes_written=pictures * (chip + _SIDECAR + _ROWS) + stills.bytes_read,
+        bytes_written=pictures * ((1 + 2 * drawings) * chip + _SIDECAR + _ROWS) + stills.bytes_read,
         peak_bytes=WORKER_BYTES
         + min(2 * NEIGHBOURS, work.largest) * (bytes_per_place(spec.side) + classes)
         + resident
         + sum(cost.held_bytes for cost in (*reading, stills)),
-        cpu_seconds=pictures * _SECONDS_PER_TILE,
+        cpu_seconds=sum(cost.cpu_seconds for cost in reading)
+        + work.places * spec.side**2 * _PER_SQUARE_PIXEL
+        + pictures * _seconds_of_a_chip(spec, drawings),
+    )
+
+
+def _seconds_of_a_chip(spec: BuildSpec, drawings: int) -> float:
+    """CPU of what is made of a tile that was read."""
+    rows, tiles = spec.rows, spec.tiles
+    options = (
+        rows.grounding,
+        rows.per_class,
+        rows.per_class_grounding,
+        rows.absence,
+        rows.vqa,
+        rows.choice,
+        rows.referring,
+    )
+    return (
+        tiles.size**2 * _PER_TILE_PIXEL
+        + tiles.output_size**2 * _PER_CHIP_PIXEL
+        + _PER_CHIP
+        + (len(rows.captions) + sum(options)) * _PER_KIND
+        + drawings * _PER_DRAWING
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import shapely
 
 from nutonic.core.model import Json, Scene
 from nutonic.planning.cost import READERS, WORKER_BYTES, Cost, bytes_per_place
@@ -13,8 +14,9 @@ from nutonic.sources.cost import Workload
 #: Bytes of a JPEG per pixel at quality 95, typical of aerial pictures; and of a description and its captions.
 _JPEG_PER_PIXEL, _WORDS = 0.9, 6_000
 
-#: CPU seconds per patch on one core: a rough figure, for orientation.
-_SECONDS_PER_PATCH = 0.03
+#: CPU seconds of one core: for a patch, to find an element of a map and keep it, and to look at it for a patch that may
+#: show it.
+_PER_PATCH, _PER_ELEMENT, _PER_LOOK = 0.03, 2e-4, 7e-5
 
 
 def estimate_patches(spec: PatchSpec, scene: Scene, corners: np.ndarray, starts: np.ndarray) -> Cost:
@@ -32,8 +34,14 @@ def estimate_patches(spec: PatchSpec, scene: Scene, corners: np.ndarray, starts:
         + work.largest * (bytes_per_place(size) + one)
         + spec.sources.imagery.needs().resident_bytes
         + reading.held_bytes,
-        cpu_seconds=patches * _SECONDS_PER_PATCH,
+        cpu_seconds=reading.cpu_seconds + patches * _PER_PATCH,
     )
+
+
+def seconds_of_map(elements: int, outlines: np.ndarray) -> float:
+    """CPU that so many elements take, near patches with these outlines; all that show one describe it."""
+    shared = float(shapely.area(outlines).sum() / max(shapely.union_all(outlines).area, 1e-12))
+    return elements * (_PER_ELEMENT + _PER_LOOK * shared)
 
 
 def captions_estimate(spec: PatchSpec, patches: int) -> Json:

@@ -16,9 +16,13 @@ from nutonic.io.objects import Store
 from nutonic.planning.layout import META
 from nutonic.planning.patches.spec import PatchSpec
 from nutonic.planning.pins import pin_of
+from nutonic.sources.osm.extract import extent_of
 from nutonic.sources.osm.index import build_index
 from nutonic.sources.osm.overpass import Overpass
 from nutonic.sources.osm.source import Features, extract_of, features_of
+
+#: Bytes of an extract for each element that is drawn: of a town's.
+_BYTES_OF_ELEMENT = 55
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,6 +63,14 @@ def map_of(spec: PatchSpec, store: Store, outlines: np.ndarray) -> KeptMap | Non
         elements=info.elements,
         broken=info.broken + info.incomplete,
     )
+
+
+def expected_elements(extract: Path, outlines: np.ndarray) -> int:
+    """How many elements an extract may have within outlines, by its size, as if they lay evenly over what it covers."""
+    whole = extent_of(extract)
+    near = shapely.union_all(outlines)
+    share = 1.0 if whole is None else near.intersection(shapely.box(*whole)).area / max(shapely.box(*whole).area, 1e-12)
+    return round(extract.stat().st_size / _BYTES_OF_ELEMENT * min(1.0, share))
 
 
 def _sha256(path: Path) -> str:

@@ -20,10 +20,10 @@ from nutonic.errors import InputError, NoScene, PlanError
 from nutonic.io.access import identity_of
 from nutonic.io.objects import Store
 from nutonic.io.session import current
-from nutonic.planning.patches.cost import captions_estimate, estimate_patches
+from nutonic.planning.patches.cost import captions_estimate, estimate_patches, seconds_of_map
 from nutonic.planning.patches.lattice import Lattice, drawn, inside, lattice_of, newest_first, taken_once, unlike
 from nutonic.planning.patches.layout import patch_id
-from nutonic.planning.patches.map import beside, map_of
+from nutonic.planning.patches.map import beside, expected_elements, map_of
 from nutonic.planning.patches.spec import PatchSpec
 from nutonic.planning.pins import refuse_all_missing
 from nutonic.planning.places.columns import Places, in_drawn_order
@@ -48,7 +48,7 @@ _SEARCHED_M = 100.0
 
 def with_map(plan: Plan, spec: PatchSpec, store: Store) -> Plan:
     """A plan that tells of its map, whose elements near the patches are kept in the tree."""
-    return replace(plan, more={**plan.more, **beside(map_of(spec, store, _outlines(plan, spec.patches.side_m)))})
+    return replace(plan, more={**plan.more, **beside(map_of(spec, store, _outlines(plan.places, spec.patches.side_m)))})
 
 
 def patches_planned(spec: PatchSpec, *, draw: int | None = None) -> Plan:
@@ -68,6 +68,10 @@ def patches_planned(spec: PatchSpec, *, draw: int | None = None) -> Plan:
     if draw is not None:
         candidates = candidates.take(np.sort(in_drawn_order(candidates.places)[:draw]))
     candidates, corners, starts = in_batches(candidates, spec.patches.size)
+    outlines = _outlines(candidates.places, spec.patches.side_m)
+    elements = expected_elements(extract_of(spec.osm), outlines) if spec.osm.path is not None else 0
+    cost = estimate_patches(spec, candidates.imagery[0][0], corners, starts)
+    cost = replace(cost, cpu_seconds=cost.cpu_seconds + seconds_of_map(elements, outlines))
     _log.info("planned %d patches of %d images in %d batches", len(candidates.places), len(scenes), len(starts) - 1)
     return Plan(
         name=spec.name,
@@ -85,7 +89,7 @@ def patches_planned(spec: PatchSpec, *, draw: int | None = None) -> Plan:
         tiles=len(candidates.places),
         margin_px=(0, 0),
         largest_group=largest,
-        cost=estimate_patches(spec, candidates.imagery[0][0], corners, starts),
+        cost=cost,
         judging="",
         unusable=unusable.take(),
         of_places=tuple(_warnings(spec, others, again)),
@@ -223,10 +227,10 @@ def _places(lattices: Sequence[Lattice]) -> tuple[Places, np.ndarray]:
     )
 
 
-def _outlines(plan: Plan, side_m: float) -> np.ndarray:
-    """Boxes in degrees that hold the patches of a plan, and some ground around each: what an edge cuts is there too."""
-    high, wide = reach(side_m, plan.places.lat)
-    lon, lat = plan.places.lon, plan.places.lat
+def _outlines(places: Places, side_m: float) -> np.ndarray:
+    """Boxes in degrees that hold patches, and some ground around each: what an edge cuts is there too."""
+    high, wide = reach(side_m, places.lat)
+    lon, lat = places.lon, places.lat
     return np.asarray(shapely.box(lon - wide, lat - high, lon + wide, lat + high))
 
 

@@ -42,8 +42,8 @@ MALLOC = {
 #: are few, and to unpack one takes a hundred times as long as to get its pages anew.
 MALLOC_BUILD = MALLOC | {"distributed.nanny.pre-spawn-environ.MALLOC_MMAP_THRESHOLD_": 2**21}
 
-#: How often scheduler, nannies and workers see how they are. By Dask's own settings each wakes 50 times a second to see whether
-#: it is late, and ten times to see what it holds: with two workers that took 6 % of a core, which is theirs, and does nothing.
+#: How often scheduler, nannies and workers see how they are. By Dask's own settings each wakes 50 times a second to see
+#: whether it is late, and ten times to see what it holds: with two workers that took 6 % of a core, which is theirs.
 _SELDOM = {
     "distributed.admin.tick.interval": "500ms",
     "distributed.worker.memory.monitor-interval": "250ms",

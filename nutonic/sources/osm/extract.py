@@ -115,6 +115,17 @@ def date_of(path: Path) -> str | None:
     return told[:10] if _is_day(told[:10]) else None
 
 
+def extent_of(path: Path) -> tuple[float, float, float, float] | None:
+    """West, south, east and north of what an extract covers, in degrees, as its header tells; None if it does not."""
+    module = library()
+    with module.io.Reader(file_of(path), module.osm.NOTHING) as reader:
+        box = reader.header().box()
+    if not box.valid():
+        return None
+    low, high = box.bottom_left, box.top_right
+    return low.lon, low.lat, high.lon, high.lat
+
+
 def read_extract(path: Path, rules: Rules, folder: Path) -> Iterator[Found]:
     """All that is drawn in an extract, in no order that matters.
 
