@@ -10,6 +10,7 @@ from __future__ import annotations
 import ctypes
 import datetime as dt
 import mmap
+import os
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -35,6 +36,9 @@ _LARGE = 50 * 10**6
 #: Things after which a store in a file is made to leave memory: of an extract nearly every element but its untagged nodes
 #: is one, and of these there are some twenty for each.
 _SPARED = 20_000
+
+#: How many blocks osmium unpacks ahead, of some megabytes each, and what it is told: by itself it takes 20.
+_BLOCKS_AHEAD = ("OSMIUM_MAX_OSMDATA_QUEUE_SIZE", "3")
 
 #: What osmium raises for what it cannot read: its own errors, and those of bytes that are no text or of numbers too large.
 UNREADABLE = (RuntimeError, ValueError, OverflowError, IndexError)
@@ -152,14 +156,32 @@ def read_extract(path: Path, rules: Rules, folder: Path) -> Iterator[Found]:
 
 @contextmanager
 def osmium_errors(path: Path, folder: Path) -> Iterator[None]:
-    """What osmium cannot read of `path`, or write to `folder`, as an error of ours."""
+    """What osmium cannot read of `path`, or write to `folder`, as an error of ours; meanwhile it reads little ahead."""
     try:
-        yield
+        with _little_ahead():
+            yield
     except UNREADABLE as error:
         full = full_disk(str(error), f"the places of {path.name}'s nodes", folder)
         if full is not None:
             raise full from None
         raise _no_extract(path, error) from None
+
+
+@contextmanager
+def _little_ahead() -> Iterator[None]:
+    """Have osmium unpack few blocks ahead: of a large extract they take more memory than anything else.
+
+    It asks the environment whenever it opens a file. What a user says there counts, and after that it is as it was.
+    """
+    name, few = _BLOCKS_AHEAD
+    if name in os.environ:
+        yield
+        return
+    os.environ[name] = few
+    try:
+        yield
+    finally:
+        os.environ.pop(name, None)
 
 
 def read_buffer(opl: bytes, rules: Rules) -> Iterator[Found]:

@@ -562,3 +562,24 @@ def test_rings_are_looked_up_and_not_compared_with_each_other():
         return told[0]
 
     assert 3 < steps(2000) / steps(500) < 6
+
+
+AHEAD = "OSMIUM_MAX_OSMDATA_QUEUE_SIZE"
+
+
+@pytest.mark.parametrize("theirs", [None, "7"])
+def test_osmium_reads_little_ahead_unless_a_user_says_how_much(tmp_path, monkeypatch, theirs):
+    monkeypatch.delenv(AHEAD, raising=False)
+    if theirs is not None:
+        monkeypatch.setenv(AHEAD, theirs)
+    seen = set[str | None]()
+
+    def drops(tags: object) -> bool:
+        seen.add(os.environ.get(AHEAD))
+        return False
+
+    pbf = write_pbf(tmp_path / "planted.osm.pbf", (*SQUARE, way(10, RING, building="yes")))
+    build_index(pbf, tmp_path / "index", None, drops)
+    build_index(pbf, tmp_path / "part", shapely.box(*EVERYWHERE), drops)
+    assert seen == {theirs or "3"}
+    assert os.environ.get(AHEAD) == theirs
