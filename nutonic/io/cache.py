@@ -71,9 +71,9 @@ class SingleFlightCache(Generic[K, V]):
             if self._values.get(key) is not promise:
                 return
             self._total += self._weight(promise.result())
-            for old, future in list(self._values.items()):
-                if self._total <= self._most:
-                    break
-                if future.done() and future is not promise:
-                    self._total -= self._weight(future.result())
-                    del self._values[old]
+            while self._total > self._most and (old := self._oldest(promise)) is not None:
+                self._total -= self._weight(self._values.pop(old).result())
+
+    def _oldest(self, new: Future[V]) -> K | None:
+        """The key of the least recently used value that is made; all keys need not be looked at, each of which is hashed."""
+        return next((key for key, made in self._values.items() if made.done() and made is not new), None)

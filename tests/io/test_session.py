@@ -395,6 +395,28 @@ def test_modules_keep_things_as_long_as_a_session():
         assert one.resource(Kept) is not kept
 
 
+def test_a_full_cache_looks_at_few_of_its_keys_to_make_room():
+    looks = 0
+
+    class Key(int):
+        def __hash__(self) -> int:
+            nonlocal looks
+            looks += 1
+            return int(self)
+
+    kept, most = SingleFlightCache[Key, int](100, lambda _: 1), 100
+    for k in range(most):
+        kept.get(Key(k), lambda: 0)
+    looks = 0
+    for k in range(most, 2 * most):
+        kept.get(Key(k), lambda: 0)
+    assert looks < 12 * most  # and not the square of it
+    made = list[int]()
+    for k in range(2 * most - 1, -1, -1):
+        kept.get(Key(k), lambda k=k: made.append(k) or 0)
+    assert made == [*range(most - 1, -1, -1)]  # the least recently used made room
+
+
 def test_a_transport_that_was_given_stays_open_and_ones_own_does_not():
     transport = MockTransport(OK)
     with Session(transport=transport) as session:
