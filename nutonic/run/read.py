@@ -9,6 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cache
 
+import dask.array as da
 import dask.base
 import dask.threaded
 import numpy as np
@@ -195,12 +196,13 @@ class _Readers(SessionThreads):
 def _loaded(lazy: Sequence[Mapping[str, xr.Variable]]) -> list[dict[str, np.ndarray]]:
     """Pixels of lazy variables: those without chunks each by itself, those of a graph together."""
     threads = current().resource(_Readers)
+    graphs = [{name: part.data for name, part in bands.items() if dask.base.is_dask_collection(part)} for bands in lazy]
     pending = [
-        {name: threads.submit(np.asarray, part) for name, part in bands.items() if part.chunks is None}
-        for bands in lazy
+        {name: threads.submit(np.asarray, part) for name, part in bands.items() if name not in graph}
+        for bands, graph in zip(lazy, graphs, strict=True)
     ]
     try:
-        computed = _computed(lazy)
+        computed = _computed(graphs)
         found = [
             {name: each.result() for name, each in bands.items()} | others
             for bands, others in zip(pending, computed, strict=True)
@@ -215,11 +217,10 @@ def _end(reading: Iterable[Future[np.ndarray]]) -> None:
     wait([each for each in reading if not each.cancel()])
 
 
-def _computed(lazy: Sequence[Mapping[str, xr.Variable]]) -> Sequence[dict[str, np.ndarray]]:
-    """Pixels of the variables that have chunks, all in one graph."""
-    graphs = [{name: part.data for name, part in bands.items() if part.chunks is not None} for bands in lazy]
+def _computed(graphs: Sequence[dict[str, da.Array]]) -> Sequence[dict[str, np.ndarray]]:
+    """Pixels of arrays with chunks, all in one graph."""
     if not any(graphs):
-        return graphs
+        return [{} for _ in graphs]
     with SessionThreads(READERS) as threads:
         try:
             # The scheduler is given as a function, since dask imports distributed to resolve the name "threads".
