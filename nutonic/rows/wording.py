@@ -271,6 +271,10 @@ def _listed(names: Iterable[str]) -> str:
     return ", ".join(sorted(names)) or "no slot"
 
 
+#: Letters of a sentence by which the wordings are chosen that it may be in: nearly all wordings differ in so many.
+_BEGINNING = 12
+
+
 class Wording:
     """All wordings of all claims."""
 
@@ -331,7 +335,7 @@ class Wording:
     def _read(self, text: str, small: str | None, at: int, claims: tuple[str, ...]) -> list[Said] | None:
         if at >= len(text):
             return []
-        for template in self._candidates(claims, "" if small is None else small[at]):
+        for template in self._candidates(claims, "" if small is None else small[at : at + _BEGINNING]):
             if small is not None and not template.may_read(small, at):
                 continue
             found = template.read(text, at)
@@ -341,10 +345,10 @@ class Wording:
         return None
 
     @lru_cache(maxsize=4096)  # noqa: B019
-    def _candidates(self, claims: tuple[str, ...], letter: str) -> Sequence[Template]:
-        """The templates of claims in their order, without those whose sentences begin with another small letter."""
+    def _candidates(self, claims: tuple[str, ...], small: str) -> Sequence[Template]:
+        """The templates of claims in their order, without those whose sentences begin with other small letters."""
         templates = (template for claim in claims for template in self._templates[claim])
-        return [each for each in templates if not letter or each.beginning[:1] in ("", letter)]
+        return [each for each in templates if small.startswith(each.beginning[: len(small)])]
 
 
 @lru_cache(maxsize=8)
