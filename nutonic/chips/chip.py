@@ -80,14 +80,14 @@ def percentiles(counts: np.ndarray, *wanted: float) -> tuple[int, ...]:
     """
     below = np.cumsum(counts)
     n = int(below[-1])
-    ranks = [max(1, -(-_exact(p) * n // 100)) for p in wanted]
-    return tuple(np.searchsorted(below, [int(rank) for rank in ranks]).tolist())
+    ranks = [max(1, -(-part * n // whole)) for part, whole in map(_exact, wanted)]
+    return tuple(np.searchsorted(below, ranks).tolist())
 
 
 @lru_cache(maxsize=16)
-def _exact(p: float) -> Fraction:
-    """A percentile as a recipe writes it."""
-    return Fraction(str(p))
+def _exact(p: float) -> tuple[int, int]:
+    """A percentile, as a recipe writes it, as a part of a whole."""
+    return (Fraction(str(p)) / 100).as_integer_ratio()
 
 
 def stretch_limits(rgb: np.ndarray, valid: np.ndarray, stretch: Stretch) -> Limits:

@@ -118,6 +118,7 @@ def holds(count: int, total: int, mostly: bool) -> bool:
     return 30 * count >= (20 if mostly else 27) * total
 
 
+@lru_cache(maxsize=256)
 def is_spread(cells: tuple[int, ...]) -> bool:
     """Whether at least seven of the image's nine parts hold a twentieth of the pixels each."""
     ninths = np.array(cells).reshape(3, 2, 3, 2).sum(axis=(1, 3))
