@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -34,7 +34,7 @@ from nutonic.run.callbacks import (
     StageBegun,
 )
 from nutonic.run.clusters.cluster import Cluster
-from nutonic.run.clusters.memory import share_heap, tell_small
+from nutonic.run.clusters.memory import settled, share_heap, tell_small
 from nutonic.run.dask_report import refuse_impossible
 from nutonic.run.jobs import (
     Extent,
@@ -200,10 +200,11 @@ def _build(spec: BuildSpec, out: Place, cluster: Cluster, extent: Extent, callba
         jobs = with_known(remaining_jobs(plan, left.scope, left.done), files)
         work = _Building(spec=spec, store=store, plan=plan.digest)
         tally = Tally()
-        for result in results_of(pool, work, callback, jobs):
-            files.add(result.remote)
-            tally.add(result)
-            callback.on_batch(BatchFinished(result=result, to_do=before.remaining))
+        with settled() if pool is None and to_do else nullcontext():
+            for result in results_of(pool, work, callback, jobs):
+                files.add(result.remote)
+                tally.add(result)
+                callback.on_batch(BatchFinished(result=result, to_do=before.remaining))
         root = out.absolute() if cluster.scheduler is not None else None
         captions = polish_captions(spec, root, store, plan.digest, pool, stack, extent, callback)
         callback.on_stage(StageBegun(text="finishing"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import subprocess
@@ -42,3 +43,20 @@ def test_a_process_takes_about_400_mb_and_hardly_more_for_more_places(tmp_path: 
         assert predicted / 1.5 <= peaks[-1] <= predicted * 1.5
     assert peaks[1] <= 430, peaks  # the target is 400: see benchmarks/RESULTS.md
     assert peaks[1] <= 1.1 * peaks[0], peaks
+
+
+class Frozen(nt.Callback):
+    """Counts what Python's collector leaves alone while batches are built."""
+
+    def __init__(self) -> None:
+        self.counts = set[bool]()
+
+    def on_batch(self, event) -> None:
+        self.counts.add(gc.get_freeze_count() > 0)
+
+
+def test_what_was_there_before_is_not_looked_through_for_garbage_and_all_is_as_it_was_after(few, tmp_path: Path):
+    seen = Frozen()
+    assert nt.build(few.recipe, tmp_path / "tree", workers=0, limit=2, callbacks=[seen]).places
+    assert seen.counts == {True}
+    assert gc.get_freeze_count() == 0
