@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
@@ -21,10 +22,10 @@ from pyproj import Transformer
 
 from benchmarks import once
 from benchmarks.patterns import PATTERNS, SQUARE, Pattern, recipe_of
+from benchmarks.records import Record
 from benchmarks.scenes import BANDS, CRS, STEP, World, compression_ratio, write, write_labels
 from benchmarks.server import served
 
-Record = dict[str, Any]
 _ROOT = Path(__file__).parents[1]
 
 #: Seconds after which what does not end is given up.
@@ -114,12 +115,23 @@ def patterns(bench: Bench) -> Iterator[Record]:
 def _per_tile(
     bench: Bench, name: str, ways: Sequence[str], recipes: Sequence[Path], runs: int | None = None
 ) -> Iterator[Record]:
+    planned = {"nutonic": _planned(recipes[-1])}
     for repeat in range(runs or bench.runs):
         for way in ways:
             few, many = (bench.once(way, recipe) for recipe in recipes)
             tiles = many["tiles"] - few["tiles"]
             cost = 1000 * (many["cpu_s"] - few["cpu_s"]) / tiles
-            yield {"pattern": name, "way": way, "repeat": repeat, "cpu_ms_per_tile": cost, "few": few, "many": many}
+            found = {"pattern": name, "way": way, "repeat": repeat, "cpu_ms_per_tile": cost, "few": few, "many": many}
+            yield found | ({"planned": planned[way]} if way in planned else {})
+
+
+def _planned(recipe: Path) -> Record:
+    """What a plan says of a build in one process, with what starting it takes."""
+    import nutonic as nt
+    from nutonic.planning.cost import START_S
+
+    cost = nt.plan(recipe).cost
+    return {"cpu_s": START_S + cost.cpu_seconds, "peak_mb": cost.peak_bytes // 2**20}
 
 
 def network(bench: Bench) -> Iterator[Record]:
@@ -196,12 +208,23 @@ def median(bench: Bench) -> Iterator[Record]:
 
 
 def workers(bench: Bench) -> Iterator[Record]:
-    """Wall of one and of two worker processes."""
+    """Wall of one and of two worker processes; and of one floor and of two side by side, which is what the machine gives."""
     recipes = [bench.recipe(PATTERNS["dense"], places) for places in bench.sizes["dense"]]
     for repeat in range(min(2, bench.runs)):
         for way in ("nutonic, 1 worker", "nutonic, 2 workers"):
             few, many = (bench.once(way, recipe) for recipe in recipes)
             yield {"way": way, "repeat": repeat, "few": few, "many": many}
+        for way, processes in (("floor", 1), ("floor, 2 side by side", 2)):
+            few, many = (_side_by_side(bench, recipe, processes) for recipe in recipes)
+            yield {"way": way, "repeat": repeat, "few": few, "many": many}
+
+
+def _side_by_side(bench: Bench, recipe: Path, processes: int) -> Record:
+    """So many floors at the same time: the wall of the slowest, and the CPU of all."""
+    with ThreadPoolExecutor(processes) as threads:
+        runs = list(threads.map(lambda _: bench.once("floor", recipe), range(processes)))
+    most = {name: max(run[name] for run in runs) for name in ("wall_s", "peak_mb")}
+    return {**most, **{name: sum(run[name] for run in runs) for name in ("cpu_s", "tiles")}}
 
 
 def start_up(bench: Bench) -> Iterator[Record]:

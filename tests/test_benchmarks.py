@@ -102,6 +102,37 @@ def test_a_target_is_met_or_told_not_to_be(tmp_path: Path):
     assert "| 1.40 | **not met** |" in (tmp_path / "RESULTS.md").read_text()
 
 
+def test_a_target_that_is_not_met_says_where_the_time_goes(tmp_path: Path):
+    def run(section: str, way: str, wall: float, cpu: float, **more: object) -> dict:
+        few, many = (
+            {"wall_s": w, "cpu_s": c, "peak_mb": 300, "tiles": 4} for w, c in ((2.0, 2.0), (2 + wall, 2 + cpu))
+        )
+        return {"section": section, "way": way, "repeat": 0, "few": few, "many": many, **more}
+
+    dense = {"pattern": "dense", "cpu_ms_per_tile": 20.0}
+    records = [
+        run("chips", "floor", 1, 1, **{**dense, "cpu_ms_per_tile": 10.0}),
+        run("chips", "nutonic", 1, 1, **dense, planned={"cpu_s": 4.0, "peak_mb": 400}),
+        run("peers", "rasterio", 1, 1, **{**dense, "cpu_ms_per_tile": 15.0}),
+        run("workers", "nutonic, 1 worker", 10, 12),
+        run("workers", "nutonic, 2 workers", 8, 12.6),
+        run("workers", "floor", 4, 4),
+        run("workers", "floor, 2 side by side", 5, 9),
+        {"section": "stages", "pattern": "dense", "ms_per_tile": {"labels": 9.0, "PNG": 3.0}},
+    ]
+    report.write(tmp_path, {}, records)
+    page = (tmp_path / "RESULTS.md").read_text()
+    assert "A tile takes 20.0 ms, the floor's 10.0; 6.5 ms less would do. The largest stages, in ms: labels 9.0" in page
+    assert "It asks for a tile in 7.5 ms; nutonic takes 20.0, and the floor 10.0. So no program meets it" in page
+    assert "use 1.20 cores" in page
+    assert "two cores have 1.67 × as much to give" in page
+    assert "take +5 % of CPU, and 21 % of the two cores' time is idle" in page
+    assert "Two floors side by side do 1.60 × the work of one" in page
+    assert "Two floors side by side ÷ one: 1.60 ×" in page
+    assert "| memory of a process ÷ its plan's, the most | ≤ 1.5 × | 0.75 | met |" in page
+    assert "| CPU of a build beside its plan's, the furthest | ≤ 2 × | 1.33 | met |" in page
+
+
 def test_a_section_that_fails_is_told_and_what_was_measured_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     def fails(_: sections.Bench) -> Iterator[dict]:
         yield {"way": "one", "repeat": 0}

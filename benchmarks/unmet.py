@@ -1,0 +1,130 @@
+"""Of a target that is not met: where the time goes, and what keeps it from being met next, from what was measured."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Callable, Sequence
+
+from benchmarks.records import Record, costs, grouped
+
+Why = Callable[[Sequence[Record]], str]
+
+#: So many of the largest stages are named.
+_NAMED = 6
+
+
+def above_floor(pattern: str, limit: float) -> Why:
+    """Of the CPU of a tile beside the floor's."""
+
+    def why(records: Sequence[Record]) -> str:
+        ours, floor = _middle(records, pattern, "nutonic"), _middle(records, pattern, "floor")
+        if ours is None or floor is None:
+            return ""
+        more = ours - limit * floor
+        largest = _largest(records, pattern)
+        return f"A tile takes {ours:.1f} ms, the floor's {floor:.1f}; {more:.1f} ms less would do. {largest}"
+
+    return why
+
+
+def above_peer(pattern: str, peer: str, limit: float) -> Why:
+    """Of the CPU of a peer's tile beside nutonic's."""
+
+    def why(records: Sequence[Record]) -> str:
+        ours, floor, theirs = (_middle(records, pattern, way) for way in ("nutonic", "floor", peer))
+        if ours is None or floor is None or theirs is None:
+            return ""
+        needed = theirs / limit
+        told = f"It asks for a tile in {needed:.1f} ms; nutonic takes {ours:.1f}, and the floor {floor:.1f}."
+        if needed < floor:
+            return f"{told} So no program meets it whose steps are the floor's: the floor is {theirs / floor:.2f} × as fast."
+        return f"{told} {_largest(records, pattern)}"
+
+    return why
+
+
+def two_workers(records: Sequence[Record]) -> str:
+    """Of two workers beside one."""
+    found = {way: _slope(records, way) for way in ("nutonic, 1 worker", "nutonic, 2 workers")}
+    gain = gain_of_floors(records)
+    if any(each is None for each in found.values()):
+        return ""
+    (wall, cpu), (wall_of_two, cpu_of_two) = (each for each in found.values() if each is not None)
+    machine = f" Two floors side by side do {gain:.2f} × the work of one on this machine." if gain is not None else ""
+    return (
+        f"One worker and its driver use {cpu / wall:.2f} cores, since reading goes on beside cutting: two cores have "
+        f"{2 * wall / cpu:.2f} × as much to give. With two workers all processes take {100 * (cpu_of_two / cpu - 1):+.0f} % "
+        f"of CPU, and {100 - 50 * cpu_of_two / wall_of_two:.0f} % of the two cores' time is idle.{machine}"
+    )
+
+
+def gain_of_floors(records: Sequence[Record]) -> float | None:
+    """What two floors side by side do by what one does in the same time; None where that was not measured."""
+    one, two = _slope(records, "floor"), _slope(records, "floor, 2 side by side")
+    return None if one is None or two is None else 2 * one[0] / two[0]
+
+
+def of_latency(pattern: str, latency: int) -> Why:
+    """Of the wall clock where each request takes a while."""
+
+    def why(records: Sequence[Record]) -> str:
+        runs = grouped([r for r in records if r["section"] == "network" and r["pattern"] == pattern], "latency_ms")
+        slow, fast = runs.get((str(latency),)), runs.get(("0",))
+        if not slow or not fast:
+            return ""
+        more = statistics.median(r["wall_s"] for r in slow) - statistics.median(r["wall_s"] for r in fast)
+        in_turn = statistics.median(r["requests"] for r in slow) * latency / 1000
+        return (
+            f"One after another its requests would wait {in_turn:.1f} s; {more:.1f} s of that are seen, "
+            f"{100 * (1 - more / in_turn):.0f} % are hidden behind the work."
+        )
+
+    return why
+
+
+def of_memory(records: Sequence[Record]) -> str:
+    """Of what a process takes."""
+    runs = [r for r in records if r["section"] == "workers" and r["way"] == "nutonic, 1 worker"]
+    if not runs:
+        return ""
+    few, many = (statistics.median(r[size]["peak_mb"] for r in runs) for size in ("few", "many"))
+    planned = [r["planned"]["peak_mb"] for r in records if r.get("planned") and r["pattern"] == "dense"]
+    said = f" A plan says {statistics.median(planned):.0f} MB." if planned else ""
+    return f"It takes {few:.0f} MB with few places, and {many:.0f} MB with many.{said}"
+
+
+def of_captions(records: Sequence[Record]) -> str:
+    """Of captions by models."""
+    found = [r["of_ideal"].get("64 in flight, 2 workers", {}) for r in records if r["section"] == "captions"]
+    ours, bare = ([v for each in found for v in each.get(way, ())] for way in ("nutonic", "bare client"))
+    if not ours or not bare:
+        return ""
+    rates = [v for r in records if r["section"] == "captions" for v in r["patches_per_s"]]
+    alone = f" Without any request a core captions {statistics.median(rates):.0f} patches a second." if rates else ""
+    return (
+        f"The bare client, which words no request and checks no answer, takes {statistics.median(bare):.2f} × the ideal, "
+        f"nutonic {statistics.median(ours):.2f} ×.{alone}"
+    )
+
+
+def _largest(records: Sequence[Record], pattern: str) -> str:
+    """The largest stages of a build."""
+    found = [r["ms_per_tile"] for r in records if r["section"] == "stages" and r["pattern"] == pattern]
+    if not found:
+        return "Where its time goes was not measured: run the section stages too."
+    largest = sorted(found[0].items(), key=lambda each: -each[1])[:_NAMED]
+    return "The largest stages, in ms: " + ", ".join(f"{name} {ms:.1f}" for name, ms in largest) + "."
+
+
+def _middle(records: Sequence[Record], pattern: str, way: str) -> float | None:
+    found = costs(records, pattern, way)
+    return statistics.median(found.values()) if found else None
+
+
+def _slope(records: Sequence[Record], way: str) -> tuple[float, float] | None:
+    """Wall and CPU seconds of a large run without those of a small one."""
+    runs = [r for r in records if r["section"] == "workers" and r["way"] == way]
+    if not runs or any("cpu_s" not in r["many"] for r in runs):
+        return None
+    wall, cpu = (statistics.median(r["many"][name] - r["few"][name] for r in runs) for name in ("wall_s", "cpu_s"))
+    return (wall, cpu) if wall > 0 and cpu > 0 else None
