@@ -263,6 +263,7 @@ def test_real_naip_with_what_was_planted_in_it(tmp_path):
     )
     summary = built(few, tmp_path / "out")
     assert summary.chips == 6
+    assert nt.verify(tmp_path / "out", deep=True).problems == ()
     assert sum(summary.rejects.values()) == (image.shape[1] // size) * (image.shape[2] // size) - 6
     for picture, content in samples(tmp_path / "out").values():
         (annotation,) = content["annotations"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +15,7 @@ from nutonic.core.model import Scene
 from nutonic.dataset.proof.findings import Finding
 from nutonic.dataset.proof.plan_audit import PlanColumns, checked_columns, plain, split_findings
 from nutonic.dataset.proof.shapes import wrong_pins
+from nutonic.planning.cost import Cost
 from nutonic.planning.patches.cost import captions_estimate, estimate_patches
 from nutonic.planning.patches.lattice import Lattice, drawn, inside, newest_first, patches_at, taken_once, unlike
 from nutonic.planning.patches.spec import PatchSpec
@@ -138,7 +140,7 @@ def _header_findings(
         tiles=len(candidates.places),
         margin_px=(0, 0),
         largest_group=told["largest_group"] if largest is None else largest,
-        cost=estimate_patches(spec, candidates.imagery[0][0], corners, starts),
+        cost=_with_map(estimate_patches(spec, candidates.imagery[0][0], corners, starts), told.get("cost")),
         judging="",
         split_by=spec.splits.by,
         shared_ground=sharing(candidates, spec.splits, spec.patches.side_m),
@@ -155,6 +157,14 @@ def _header_findings(
         yield Finding("the plan lists images that no patch is cut out of")
     if not isinstance(told.get("images"), int) or told["images"] < len({scene.id for scene in known}):
         yield Finding("the plan counts fewer images than it has patches of")
+
+
+def _with_map(cost: Cost, told: object) -> Cost:
+    """A cost with the time that a plan tells: some of it is for reading an extract, which is not in the tree."""
+    seconds = told.get("cpu_seconds") if isinstance(told, dict) else None
+    if not isinstance(seconds, float) or not cost.cpu_seconds <= seconds < math.inf:
+        return cost
+    return replace(cost, cpu_seconds=seconds)
 
 
 def _input_findings(plan: PlanFile, spec: PatchSpec) -> Iterator[Finding]:
