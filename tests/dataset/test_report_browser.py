@@ -8,7 +8,6 @@ import json
 from pathlib import Path
 
 import pytest
-from scipy.stats import beta
 from support.browser import needs_chromium
 from support.trees import small_planet
 
@@ -149,6 +148,8 @@ def test_boxes_lie_where_their_rows_say(page, browser):
 
 def upper(wrong: int, n: int) -> float:
     """Clopper and Pearson's one-sided bound, from the beta distribution."""
+    from scipy.stats import beta  # a second and a half, for this bound alone
+
     return 1.0 if wrong >= n else float(beta.ppf(0.95, wrong + 1, n - wrong))
 
 

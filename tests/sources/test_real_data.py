@@ -14,7 +14,6 @@ from affine import Affine
 from odc.geo.geobox import GeoBox
 from PIL import Image
 from pyproj import Transformer
-from scipy.stats import spearmanr
 from support.real_data import DATA, RGB, file_pixels, item_29rkh, item_of
 
 from nutonic.core.grid import grid_around
@@ -100,6 +99,8 @@ def test_nodata_of_mol_becomes_0(tmp_path):
 
 
 def test_chips_of_mol_look_like_mol(mol, tmp_path):
+    from scipy.stats import spearmanr  # takes a second and a half, which no collection needs
+
     folder, source = mol
     spots = [(657_000, 5_685_000), (658_500, 5_683_000), (657_300, 5_680_500), (658_800, 5_678_500)]
     lines = [",".join(map(repr, lonlat("EPSG:32631", *spot))) for spot in spots]
