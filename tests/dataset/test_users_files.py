@@ -515,11 +515,10 @@ def test_the_demo_refuses_what_is_not_its_own(tmp_path, capsys, name, kind):
 
 @pytest.mark.sampled(one_in=2, among="the demo's folder")
 @needs_scene
-def test_the_demos_inputs_are_replaced_only_as_they_were_made(tmp_path, capsys):
+def test_the_demos_inputs_are_replaced_only_as_they_were_made(demo_inputs, tmp_path):
     from nutonic.cli.demo.data import prepare
 
-    cache = tmp_path / "cache"
-    prepare(cache)
+    cache = shutil.copytree(demo_inputs, tmp_path / "cache")
     (cache / "mine.txt").write_text("mine")
     (tmp_path / ".nutonic-demo-notes123").mkdir()
     (tmp_path / ".nutonic-demo-notes123" / "mine.txt").write_text("mine")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import cache
 
 import jsonschema
 import pytest
@@ -29,9 +30,14 @@ def keys(part: type[Part]) -> set[str]:
     return found
 
 
+@cache
+def validator() -> jsonschema.Draft202012Validator:
+    """Made once: writing the schema takes longer than all that is held against it."""
+    return jsonschema.Draft202012Validator(json.loads(json.dumps(schema())))
+
+
 def problems(values: object) -> list[str]:
-    validator = jsonschema.Draft202012Validator(json.loads(json.dumps(schema())))
-    return [error.message for error in validator.iter_errors(values)]
+    return [error.message for error in validator().iter_errors(values)]
 
 
 def test_the_page_is_what_the_code_says():

