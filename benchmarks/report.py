@@ -376,7 +376,7 @@ TARGETS: Sequence[Target] = (
     Target(what="median composite, nutonic ÷ the faster of stackstac and odc-stac", limit=1, values=_median),
     Target(
         what="median composite, nutonic ÷ lazycogs and numpy", limit=1, values=lambda _: [],
-        why="lazycogs needs Python 3.12",
+        why="lazycogs needs Python 3.12, and downloads an extension of DuckDB",
     ),
     Target(
         what="captions by a model of 50 ms, 64 in flight, wall ÷ ideal", limit=1.2, values=_of_ideal,
