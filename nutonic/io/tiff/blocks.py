@@ -60,12 +60,9 @@ class Block:
 
 
 def _add_up(differences: np.ndarray) -> None:
-    """Make pixels of the differences of neighbours, in place: TIFF 6.0, section 14; wraps as it does there.
-
-    Sums are of 32 bits, of which the last are kept: numpy adds those up in a third of the time that 8 or 16 bits take.
-    """
+    """Make pixels of the differences of neighbours, in place: TIFF 6.0, section 14; wraps as it does there."""
     bits = differences.view(f"u{differences.itemsize}")
-    np.copyto(bits, np.add.accumulate(bits, axis=1, dtype=np.uint32), casting="unsafe")
+    np.add.accumulate(bits, axis=1, dtype=bits.dtype, out=bits)
 
 
 #: Blocks by file and version, band, row and column.
