@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import hashlib
 import re
+import struct
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property, lru_cache
-from itertools import pairwise
+from itertools import chain, pairwise, repeat
 from operator import itemgetter
 from typing import Any
 
@@ -307,10 +308,11 @@ class Wording:
     def words(self, said: Said, key: str) -> str:
         """A claim as a sentence; the key, such as a row's id, decides in which words."""
         digest = hashlib.sha256(f"{key} {said.claim}".encode()).digest()
-        numbers = iter(digest[k : k + 2] for k in range(0, len(digest), 2))
+        given: tuple[int, ...] = struct.unpack(">16H", digest)
+        numbers = chain(given, repeat(given[0]))
 
         def pick(of: int) -> int:
-            return int.from_bytes(next(numbers, digest[:2])) % of
+            return next(numbers) % of
 
         templates = self._templates[said.claim]
         return templates[pick(len(templates))].words(said.values, pick)
