@@ -6,7 +6,8 @@ import importlib.util
 from pathlib import Path
 
 import pytest
-from support.notebooks import FOLDER, complaints, executed, read, told
+from nbformat.v4 import new_code_cell, new_output
+from support.notebooks import FOLDER, complaints, executed, read, says_the_same, told
 
 NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
 
@@ -47,6 +48,21 @@ def test_who_only_reads_sees_what_came_out(path: Path) -> None:
     assert complaints(notebook) == []
     assert not [output for cell in code for output in cell.outputs if output.output_type == "error"]
     assert path.stat().st_size <= MOST_BYTES
+
+
+def shown(**kinds: str):
+    """A cell that shows so much."""
+    data = {f"{'image' if kind == 'png' else 'text'}/{kind}": text for kind, text in kinds.items()}
+    return new_code_cell(outputs=[new_output("display_data", data)])
+
+
+def test_what_was_saved_stays_only_where_text_and_html_say_the_same() -> None:
+    cell = shown(plain="a cube", html="<b>3 tiles</b> in 4.1 s")
+    assert says_the_same(cell, shown(plain="a cube", html="<b>3 tiles</b> in 5 s"))
+    assert not says_the_same(cell, shown(plain="a cube", html="<b>4 tiles</b> in 4.1 s"))
+    assert not says_the_same(cell, shown(plain="cubes", html="<b>3 tiles</b> in 4.1 s"))
+    assert not says_the_same(cell, shown(plain="a cube"))
+    assert not says_the_same(shown(png="a"), shown(png="a"))
 
 
 @pytest.mark.skipif(

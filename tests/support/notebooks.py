@@ -90,11 +90,19 @@ def save(path: Path) -> None:
         fresh = executed(path, Path(folder))
     old = read(path)
     for before, now in zip(old.cells, fresh.cells, strict=True):
-        alike = NotebookNode(cells=[before]), NotebookNode(cells=[now])
-        drawn = any("image/png" in output.get("data", {}) for output in now.get("outputs", ()))
-        if now.cell_type == "code" and before.outputs and not drawn and told(alike[0]) == told(alike[1]):
+        if now.cell_type == "code" and before.outputs and says_the_same(before, now):
             now.outputs = before.outputs
     nbformat.write(fresh, path)
+
+
+def says_the_same(before: NotebookNode, now: NotebookNode) -> bool:
+    """Whether two cells show the same but for times, as text and as HTML; of pictures that is not known."""
+    if any("image/png" in output.get("data", {}) for output in now.outputs):
+        return False
+    shown = (
+        [_GONE.sub("…", output.get("data", {}).get("text/html", "")) for output in c.outputs] for c in (before, now)
+    )
+    return told(NotebookNode(cells=[before])) == told(NotebookNode(cells=[now])) and len({*map(tuple, shown)}) == 1
 
 
 if __name__ == "__main__":
