@@ -314,13 +314,19 @@ def cube(
     metavar="N",
     help="Make N places again from their sources, and compare bytes.",
 )
+@click.option("--workers", type=click.IntRange(min=0), default=0, help="Worker processes that read. Default: none.")
+@_at_a_scheduler
+@_patience
 @click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout.")
-def verify(directory: Place, deep: bool, fix: bool, rebuild: int, as_json: bool) -> None:
+def verify(directory: Place, deep: bool, fix: bool, rebuild: int, as_json: bool, **options: Any) -> None:
     """Prove a dataset whole: exit code 0 whole, 1 not whole, 2 not a nutonic tree."""
     from nutonic.cli import console
+    from nutonic.cli.progress import Progress
+    from nutonic.run.clusters.cluster import Cluster
     from nutonic.run.verify import verify as run_verify
 
-    verdict = run_verify(directory, deep=deep, fix=fix, rebuild=rebuild)
+    cluster = Cluster(**options)
+    verdict = run_verify(directory, deep=deep, fix=fix, rebuild=rebuild, workers=cluster, callbacks=[Progress()])
     if as_json:
         print_json({"whole": verdict.whole, **asdict(verdict)})
     else:

@@ -91,6 +91,11 @@ class Committed:
         """Whether a place is done."""
         return batch in self.whole or (batch, place) in self.single
 
+    @property
+    def count(self) -> int:
+        """How many there are."""
+        return len(self.whole) + len(self.single)
+
     def digest(self) -> str:
         """SHA-256 (hex) of the commits' names; a summary with another digest is out of date."""
         polished = [sorted(name.text for name in self.polished)] if self.polished else []

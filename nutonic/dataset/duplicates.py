@@ -95,6 +95,16 @@ class Likenesses:
             self._ends.append(len(self._ids))
             self._named.append(len(self._orders) - 1)
 
+    def extend(self, other: Likenesses) -> None:
+        """Take the chips of places that come behind these."""
+        before, ids = len(self._orders), len(self._ids)
+        self._places.extend(place + before for place in other._places)
+        self._named.extend(place + before for place in other._named)
+        self._ends.extend(end + ids for end in other._ends)
+        self._ids += other._ids
+        for name in ("_hashes", "_tiles", "_orders", "_splits"):
+            getattr(self, name).extend(getattr(other, name))
+
     def near_duplicates(self) -> NearDuplicates:
         """The pairs in different splits. The order in which places were added does not matter."""
         hashes = np.array(self._hashes, np.uint64)

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import islice
+from typing import TypeVar
 
 import numpy as np
 
@@ -17,6 +18,8 @@ from nutonic.dataset.duplicates import Likenesses
 from nutonic.planning.layout import STILLS, CommitName
 from nutonic.planning.ownership import files_of
 from nutonic.planning.planned import short
+
+T = TypeVar("T")
 
 _PLACE = np.dtype(
     [
@@ -43,6 +46,38 @@ _AT_ONCE = 4096
 _SHOWN = ("images/", f"{STILLS}/")
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Records:
+    """Where the rows of some places lie, as their commits tell one after another."""
+
+    table: np.ndarray
+    """One record a place: see :attr:`Spans.every`."""
+    parts: tuple[str, ...]
+    """Paths of the files that the records' parts mean."""
+
+    @classmethod
+    def of(cls, entries: Iterable[CommittedPlace]) -> Records:
+        """Those of committed places."""
+        number: dict[str, int] = {}
+        table = np.fromiter((_record(entry, number) for entry in entries), _PLACE)
+        return cls(table, tuple(number))
+
+    @classmethod
+    def none(cls) -> Records:
+        """Those of no place."""
+        return cls(np.empty(0, _PLACE), ())
+
+    def __len__(self) -> int:
+        return len(self.table)
+
+    def numbered(self, number: dict[str, int]) -> np.ndarray:
+        """The records with the parts' numbers among all; new ones get the next."""
+        table = self.table.copy()
+        if len(table):
+            table["part"] = np.array([number.setdefault(part, len(number)) for part in self.parts])[table["part"]]
+        return table
+
+
 @dataclass(frozen=True, slots=True)
 class Spans:
     """Where the rows of places lie, in the order of the dataset; 37 bytes a place, and 4 for a split's share of them."""
@@ -58,15 +93,21 @@ class Spans:
     @classmethod
     def of(cls, entries: Iterable[CommittedPlace]) -> Spans:
         """The spans of committed places."""
+        return cls.joined(map(Records.of, _in_pieces(entries)))
+
+    @classmethod
+    def joined(cls, pieces: Iterable[Records]) -> Spans:
+        """The spans of committed places that are told some at a time."""
         number: dict[str, int] = {}
-        table, count, records = np.empty(_AT_ONCE, _SHORT), 0, (_record(entry, number) for entry in entries)
-        while len(piece := np.fromiter(islice(records, _AT_ONCE), _PLACE)):
-            if table.dtype == _SHORT and any(piece[name].max() >= 2**32 for name in _WIDE):
+        table, count = np.empty(_AT_ONCE, _SHORT), 0
+        for piece in pieces:
+            new, end = piece.numbered(number), count + len(piece)
+            if table.dtype == _SHORT and any(new[name].max(initial=0) >= 2**32 for name in _WIDE):
                 table = table.astype(_PLACE)
-            if count + len(piece) > len(table):  # grows where it lies: joined pieces would be there twice
-                table.resize(len(table) * 9 // 8 + _AT_ONCE, refcheck=False)
-            table[count : count + len(piece)] = piece
-            count += len(piece)
+            if end > len(table):  # grows where it lies: joined pieces would be there twice
+                table.resize(max(end, len(table) * 9 // 8 + _AT_ONCE), refcheck=False)
+            table[count:end] = new
+            count = end
         table.resize(count, refcheck=False)
         order = np.lexsort((table["variant"], table["ordinal"]))
         if not (order[1:] > order[:-1]).all():
@@ -105,6 +146,13 @@ class Spans:
         """Places of a split that have rows."""
         at = np.flatnonzero((self.column("split") == split) & (self.column("rows") > 0))
         return Spans(self.every, self.parts, (at if self.at is None else self.at[at]).astype(np.uint32))
+
+    def compact(self) -> Spans:
+        """The same, with no record and no part beside theirs: to be sent."""
+        table = self.table.copy()
+        used, number = np.unique(table["part"], return_inverse=True)
+        table["part"] = number
+        return Spans(table, tuple(self.parts[part] for part in used.tolist()))
 
     def grouped(self, most: int | None) -> list[Spans]:
         """Groups of places with at most `most` rows each, unless one place alone has more; none of no places."""
@@ -165,6 +213,10 @@ def _record(entry: CommittedPlace, number: dict[str, int]) -> tuple[int, ...]:
     return *entry.order, SPLITS.index(entry["split"]), *where, entry.rows, pictures
 
 
+#: Of totals, those that are counted by something.
+_COUNTED = ("places", "rows", "tasks", "split_tasks", "bytes", "chips", "labelled", "classes", "rejects", "polished")
+
+
 @dataclass(slots=True)
 class Totals:
     """Sums over committed places."""
@@ -205,6 +257,15 @@ class Totals:
             self._add(entry)
             yield entry
 
+    def add(self, other: Totals) -> None:
+        """Take the sums of places that come behind these."""
+        self.tiles += other.tiles
+        self.stills += other.stills
+        for name in _COUNTED:
+            getattr(self, name).update(getattr(other, name))
+        self.likenesses.extend(other.likenesses)
+        self.scenes |= other.scenes
+
     def _add(self, entry: CommittedPlace) -> None:
         tasks, chips = entry["rows"]["tasks"], entry.content.get("chips") or {}
         self.tiles += entry["tiles"]
@@ -232,13 +293,16 @@ class PartDigests:
     def __init__(self) -> None:
         self._names, self._digests = array("Q"), bytearray()
 
-    def noting(self, commits: Iterable[tuple[CommitName, Json]]) -> Iterator[tuple[CommitName, Json]]:
-        """The same commits, the part of each noted as it passes."""
-        for name, content in commits:
-            for part, (_, digest) in content["part"].items():
-                self._names.append(short(part))
-                self._digests += bytes.fromhex(digest)
-            yield name, content
+    def note(self, content: Json) -> None:
+        """Take the part of a commit."""
+        for part, (_, digest) in content["part"].items():
+            self._names.append(short(part))
+            self._digests += bytes.fromhex(digest)
+
+    def add(self, other: PartDigests) -> None:
+        """Take those of other commits."""
+        self._names.extend(other._names)
+        self._digests += other._digests
 
     def of(self, spans: Spans) -> bytes:
         """Those of the parts of spans, in their order; zeros for a part without rows."""
@@ -268,6 +332,11 @@ class NamedFiles:
         """Take files with their sizes; of two that are called the same, the last counts."""
         self._hashes.extend(map(short, files))
         self._bytes.extend(size for size, _ in files.values())
+
+    def add(self, other: NamedFiles) -> None:
+        """Take those of other commits, before either was asked for any."""
+        self._hashes.extend(other._hashes)
+        self._bytes.extend(other._bytes)
 
     def __len__(self) -> int:
         return len(self._table[0])
@@ -325,7 +394,7 @@ class NamedFiles:
         return others, wrong | dict.fromkeys(hashes[~seen].tolist())
 
 
-def _in_pieces(files: Iterable[tuple[str, int]]) -> Iterator[list[tuple[str, int]]]:
-    rest = iter(files)
+def _in_pieces(items: Iterable[T]) -> Iterator[list[T]]:
+    rest = iter(items)
     while some := list(islice(rest, _AT_ONCE)):
         yield some

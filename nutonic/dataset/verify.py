@@ -16,6 +16,7 @@ from nutonic.core.showing import Shown
 from nutonic.dataset import card
 from nutonic.dataset.amend.repair import repair, repair_commits
 from nutonic.dataset.finalize import data_files, unnamed
+from nutonic.dataset.parts.each import Each, here
 from nutonic.dataset.proof.findings import ODD, Finding, Tree
 from nutonic.dataset.proof.survey import Missing, Survey, missing_of
 from nutonic.errors import Corrupt, InputError, MissingExtra, NotNutonic, PlanError
@@ -91,14 +92,17 @@ class Verdict(Shown):
         return not self.problems
 
 
-def verify(out: str | Place, *, deep: bool = False, fix: bool = False) -> Verdict:
-    """Prove a tree whole by what is in it; :func:`nutonic.verify`, which can also build places again, has the options."""
+def verify(out: str | Place, *, deep: bool = False, fix: bool = False, each: Each = here) -> Verdict:
+    """Prove a tree whole by what is in it; :func:`nutonic.verify`, which can also build places again, has the options.
+
+    `each` does the parts of the work; whoever that is, findings and their order are the same.
+    """
     out = place_of(out)
     if not is_marked(out):
         raise NotNutonic(f"{out} is not a nutonic tree: it has no {MARKER} of nutonic's")
     refuse_obstacles(out)
     store = Store(out)
-    inspection, removed = _look(store, deep), []
+    inspection, removed = _look(store, deep, each), []
     if fix and inspection.ownership:
         inspection.ownership.refuse_obstacles()
         for _ in range(_ROUNDS):
@@ -106,7 +110,7 @@ def verify(out: str | Place, *, deep: bool = False, fix: bool = False) -> Verdic
             if not fixes:
                 break
             removed += fixes
-            inspection = _look(store, deep)
+            inspection = _look(store, deep, each)
     return _verdict(inspection, deep, fix, tuple(map(inert, removed)))
 
 
@@ -130,7 +134,7 @@ def _repair_round(inspection: _Inspection) -> list[str]:
     return repair_commits(inspection.ownership, inspection.findings) if inspection.ownership is not None else []
 
 
-def _look(store: Store, deep: bool) -> _Inspection:
+def _look(store: Store, deep: bool, each: Each) -> _Inspection:
     try:
         plan = read_plan(store)
         planned = plan.planned.by_id  # reads the batches, once
@@ -146,30 +150,31 @@ def _look(store: Store, deep: bool) -> _Inspection:
     obstacles = [Finding(text) for text in ownership.obstacles()]
     if obstacles:
         return _Inspection(findings=obstacles, ownership=ownership)
-    survey = Survey.of(plan, polished=recipe.rows.polish is not None)
-    if survey.unreadable:
-        findings = [_without_foreign_path(finding, ownership) for finding in survey.unreadable]
+    survey = Survey.of(plan, polished=recipe.rows.polish is not None, each=each)
+    whole = survey.whole
+    if whole.unreadable:
+        findings = [_without_foreign_path(finding, ownership) for finding in whole.unreadable]
         return _Inspection(findings=findings, ownership=ownership)
     tree, summary = _open(plan, ownership, survey), _summary(store)
-    strange = _strange(tree, survey.recipes)
+    strange = _strange(tree, whole.recipes)
     if strange is not None:
         return _Inspection(findings=[strange])
     limit = None if isinstance(summary, Finding) else summary.get("limit")
     missing = missing_of(planned, tree.spans, limit)
     alike = survey.alike()  # before files are listed: hashes of a million chips are gone then
     checks = (
-        _quick(tree, summary, survey.foreign),
+        _quick(tree, summary, whole.foreign),
         _not_built(missing, len(planned)),
         survey.misplaced,
-        survey.captions,
+        whole.captions,
         _files(tree),
         alike,
-        _deep(tree, None if isinstance(summary, Finding) or missing.count else summary) if deep else (),
+        _deep(tree, None if isinstance(summary, Finding) or missing.count else summary, each) if deep else (),
     )
     return _Inspection(
         findings=list(chain.from_iterable(checks)),
         tree=tree,
-        tiles=survey.tiles,
+        tiles=whole.tiles,
         limit=limit,
         missing=missing.count,
         ownership=ownership,
@@ -201,7 +206,7 @@ def _unlike_plan(plan: PlanFile) -> str | None:
     return None if all(is_beside(path) for path in plan.beside) else "names files beside it that are no plan's"
 
 
-def _deep(tree: Tree, summary: Json | None) -> Iterator[Finding]:
+def _deep(tree: Tree, summary: Json | None, each: Each) -> Iterator[Finding]:
     """Findings of the deep checks; imported late, as only these need the libraries for pictures and outlines."""
     from nutonic.dataset.proof.audit import audit
     from nutonic.planning.spec import resolve
@@ -216,7 +221,7 @@ def _deep(tree: Tree, summary: Json | None) -> Iterator[Finding]:
             f"the tree was made by nutonic {made_by[:20]}, this is {__version__}: words and counts are not made again"
         )
         yield Finding(text, note=True)
-    yield from audit(tree, spec, summary, ours=made_by == __version__)
+    yield from audit(tree, spec, summary, ours=made_by == __version__, each=each)
 
 
 def _open(plan: PlanFile, ownership: Ownership, survey: Survey) -> Tree:
@@ -230,7 +235,7 @@ def _open(plan: PlanFile, ownership: Ownership, survey: Survey) -> Tree:
         ownership=ownership,
         commits=survey.commits,
         spans=survey.spans,
-        named=survey.named,
+        named=survey.whole.named,
     )
 
 

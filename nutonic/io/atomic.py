@@ -5,10 +5,11 @@ from __future__ import annotations
 import errno
 import os
 import re
+import secrets
 import shutil
 import stat
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -197,10 +198,45 @@ def replace_file(path: str, data: bytes) -> None:
         raise
 
 
-def _staged(path: str) -> tuple[str, int]:
+def staged_file(path: str) -> str:
+    """A new, empty file beside a path, to be written in parts by several; its path, which nobody else ever used.
+
+    Whoever wakes up late writes into it then, wherever it is, or finds it gone.
+    """
+    staged, handle = _staged(path, secrets.randbelow(10**15) + 2)
+    os.close(handle)
+    return staged
+
+
+def write_at(staged: str, first: int, pieces: Iterable[bytes]) -> None:
+    """Write pieces into a file that is there, from a byte on; FileNotFoundError where it is gone."""
+    with open(staged, "r+b", buffering=0) as file:  # noqa: PTH123
+        file.seek(first)
+        for piece in pieces:
+            rest = memoryview(piece)
+            while rest:
+                rest = rest[file.write(rest) :]
+
+
+def take(staged: str, path: str) -> bool:
+    """Let a file that is whole take the place of another; False where somebody else removed it."""
+    try:
+        os.replace(staged, path)  # noqa: PTH105
+    except FileNotFoundError:
+        return False
+    return True
+
+
+def discard(staged: str) -> None:
+    """Remove a file if it is still there."""
+    with suppress(OSError):
+        Path(staged).unlink()
+
+
+def _staged(path: str, number: int = 1) -> tuple[str, int]:
     """A new file beside a path, and its handle; folders above it are made where there are none."""
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
-    number, made = 1, False
+    made = False
     while True:
         staged = f"{path}#{number}"
         try:

@@ -23,7 +23,7 @@ from obstore.store import LocalStore, MemoryStore
 
 from nutonic.core.model import Json
 from nutonic.errors import Corrupt, NotNutonic, StoreError
-from nutonic.io.atomic import disk_error, replace_file
+from nutonic.io.atomic import disk_error, replace_file, staged_file, take, write_at
 from nutonic.io.buckets.address import Address, Place, place_of
 from nutonic.io.buckets.bucket import AT_ONCE, asked, in_words, opened
 from nutonic.io.buckets.reading import ObjectFile
@@ -172,6 +172,20 @@ class Store:
             writer.write(piece)
         writer.close()
 
+    def stage(self, path: str) -> str:
+        """A new, empty file beside one on a disk, to be written in parts and then to take its place; its path."""
+        self._refuse_obstacle(path)
+        return self._ask("write", path, lambda: staged_file(f"{self.disk}/{path}"))
+
+    def put_at(self, path: str, staged: str, first: int, pieces: Iterable[bytes]) -> None:
+        """Write a part of what is to be a file on a disk; FileNotFoundError where another driver swept it away."""
+        self._ask("write", path, lambda: write_at(staged, first, pieces))
+
+    def take(self, staged: str, path: str) -> bool:
+        """Let what was written in parts take its place; False where another driver swept it away."""
+        self._refuse_obstacle(path)
+        return self._ask("write", path, lambda: take(staged, f"{self.disk}/{path}"))
+
     def create(self, path: str, data: bytes) -> bool:
         """Write a file unless it exists; whether it was written. Of two writers exactly one gets True.
 
@@ -246,6 +260,22 @@ class Store:
             return self._file(path).open("rb")
         whole = ObjectFile(self.size(path), partial(self.get_range, path))
         return io.BufferedReader(whole, _READ_AHEAD)
+
+    def listed_size(self, path: str) -> int | None:
+        """What :meth:`sizes` tells of one path: of a link its own size; None where nothing lies there, or a folder."""
+        if self.disk is None:
+            with suppress(FileNotFoundError):
+                return self.size(path)
+            return None
+        try:
+            status = os.lstat(f"{self.disk}/{path}")
+        except (OSError, ValueError):
+            return None
+        return None if stat.S_ISDIR(status.st_mode) else status.st_size
+
+    def status(self, path: str) -> os.stat_result:
+        """What the system tells of a file on a disk, of a link of itself."""
+        return os.lstat(f"{self.disk}/{path}")
 
     def has(self, path: str) -> bool:
         """Whether a file is there."""

@@ -61,6 +61,23 @@ class PlaceTable(Mapping[str, PlaceKey]):
         place = self._order[at]
         return PlaceKey(int(self.ordinals[place]), int(self.variants[place]), SPLITS[self._splits[place]])
 
+    def unlike(self, hashes: np.ndarray, ordinals: np.ndarray, variants: np.ndarray, splits: np.ndarray) -> np.ndarray:
+        """Positions among some places of those that the plan does not have, or has otherwise.
+
+        Parameters
+        ----------
+        hashes
+            (n,) uint64: of their ids, by :func:`short`.
+        ordinals, variants, splits
+            (n,): what they are said to be; splits as positions among SPLITS.
+        """
+        if not len(self._hashes):
+            return np.arange(len(hashes))
+        at = np.searchsorted(self._hashes, hashes, side="right") - 1  # of two, the one that comes last
+        place = self._order[at]
+        same = (at >= 0) & (self._hashes[at] == hashes) & (self._splits[place] == splits)
+        return np.flatnonzero(~(same & (self.ordinals[place] == ordinals) & (self.variants[place] == variants)))
+
     def __len__(self) -> int:
         """How many different ids there are."""
         return self._different

@@ -15,9 +15,11 @@ import uuid
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
+from nutonic.dataset.parts.each import Each, here
 from nutonic.errors import NutonicError, StoreError, Unreachable
 from nutonic.io.buckets.address import Place
 from nutonic.planning.cost import default_workers
@@ -28,7 +30,7 @@ from nutonic.run.clusters.lanes import Lanes
 from nutonic.run.dask_report import reported
 from nutonic.run.jobs import AnyJob, Job, Jobs
 from nutonic.run.preflight import WorkerPool, worker_pool
-from nutonic.run.results import BatchDone, failures_of_lost
+from nutonic.run.results import BatchDone, Hangs, failures_of_lost
 from nutonic.run.silence import watched
 from nutonic.sources.factory import AnySources
 from nutonic.sources.source import Account
@@ -47,15 +49,26 @@ _LOOK_S = 0.5
 #: Seconds between polls for results, which take seconds to come.
 _POLL_S = 0.02
 
+#: Parts that are worked on, or are done and wait for one before them, at most.
+_HELD_PARTS = 64
+
 #: A function that does a job.
-Work = Callable[[Any], BatchDone]
+Work = Callable[[Any], Any]
 
 
 @contextmanager
 def workers_for(
-    sources: AnySources, out: Place, cluster: Cluster, callback: Callback, accounts: Sequence[Account] | None = None
+    sources: AnySources | tuple[()],
+    out: Place,
+    cluster: Cluster,
+    callback: Callback,
+    accounts: Sequence[Account] | None = None,
+    *,
+    reading: bool = False,
 ) -> Iterator[WorkerPool]:
     """Workers that are checked and set up; `accounts` are the services that they ask, by default those of the sources.
+
+    `reading`: whether they only read a tree that is there.
 
     Raises
     ------
@@ -65,12 +78,13 @@ def workers_for(
         If no scheduler answers, or it is lost.
     """
     elsewhere, patience = cluster.scheduler is not None, cluster.waits
+    root = out.absolute() if elsewhere else None
     callback.on_stage(StageBegun(text="connecting to workers" if elsewhere else f"starting {_count_of(cluster)}"))
     with (
         connected(cluster, MALLOC_BUILD) as client,
         _lost_scheduler_raised(client),
         watched(client, lambda line: callback.on_note(Note(text=line))) as watch,
-        worker_pool(client, sources, out.absolute() if elsewhere else None, cluster.max_requests, accounts) as pool,
+        worker_pool(client, sources, root, cluster.max_requests, accounts, reading=reading) as pool,
         reported(client, cluster.performance_report, callback),
     ):
         if (note := dashboard_note(client, cluster)) is not None:
@@ -205,6 +219,88 @@ def _results(
                 submit()
             if not group and lost.wait(_POLL_S):
                 raise _no_worker(pool) if client.status == "running" else _scheduler_gone(client)
+
+
+@dataclass(frozen=True, slots=True)
+class _PartJob:
+    """A part of a work as a job."""
+
+    index: int
+    part: Any
+
+    @property
+    def name(self) -> str:
+        return f"part-{self.index:06d}"
+
+    @property
+    def ids(self) -> list[str]:
+        return []
+
+    def split(self) -> list[_PartJob]:
+        return [self]
+
+
+@dataclass(frozen=True, slots=True)
+class _PartWork:
+    """What is done with such a job."""
+
+    work: Callable[[Any], Any]
+
+    def __call__(self, job: _PartJob) -> Any:
+        return _Made(self.work(job.part))
+
+
+@dataclass(frozen=True, slots=True)
+class _Made:
+    """What came of a part: whatever else a worker gives is none."""
+
+    value: Any
+
+
+def each_of(pool: WorkerPool | None, callback: Callback) -> Each:
+    """Who does parts of a work: the workers, or this process where there are none.
+
+    A part that a worker takes with it, or does not end, is done by another, and at last here.
+    """
+    if pool is None:
+        return here
+    quiet = _Unstopped(callback)
+
+    def each(work: Callable[[Any], Any], parts: Iterable[Any], /) -> Iterator[Any]:
+        queue, ready, taken, given = enumerate(parts), dict[int, Any](), 0, 0
+
+        def jobs() -> Iterator[_PartJob | None]:
+            nonlocal taken
+            for index, part in queue:
+                taken = index + 1
+                yield _PartJob(index, part)
+                while taken - given >= _HELD_PARTS:
+                    yield None
+
+        for job, result in _results(pool, _PartWork(work), quiet, jobs()):
+            error = _error(result)
+            if error is not None and not (_is_killed(result) or isinstance(error, Hangs)):
+                raise error
+            assert isinstance(job, _PartJob), "there are no others"
+            ready[job.index] = result.value if isinstance(result, _Made) else work(job.part)
+            while given in ready:
+                yield ready.pop(given)
+                given += 1
+
+    return each
+
+
+class _Unstopped(Callback):
+    """Hears what others hear, and never asks to stop: what is begun of a tree is finished."""
+
+    def __init__(self, callback: Callback) -> None:
+        self._callback = callback
+
+    def on_note(self, event: Note, /) -> None:
+        self._callback.on_note(event)
+
+    def on_workers(self, event: WorkersChanged, /) -> None:
+        self._callback.on_workers(event)
 
 
 def _landed(flight: Flight, group: Iterable[tuple[Future[Any], Any]]) -> Iterator[tuple[AnyJob, Any]]:

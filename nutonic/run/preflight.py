@@ -30,7 +30,6 @@ from nutonic.run.callbacks import Callback
 from nutonic.run.clusters.leftover import plugin_name, remove_leftovers
 from nutonic.run.clusters.patience import Patience
 from nutonic.run.jobs import AnyJob
-from nutonic.run.results import BatchDone
 from nutonic.run.silence import Watch
 from nutonic.sources.factory import AnySources
 from nutonic.sources.source import Account
@@ -38,7 +37,7 @@ from nutonic.sources.source import Account
 if TYPE_CHECKING:
     from distributed import Client
 
-    from nutonic.run.worker import NoShare, WorkerChecks
+    from nutonic.run.worker import WorkerChecks
 
 _PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "ALL_PROXY")
 
@@ -51,6 +50,9 @@ _MOST_INPUTS = 100
 #: Seconds for which the share of a worker that left is held back, while its last requests end.
 _FINISHING_S = 5.0
 
+#: Bytes at a plan's end by which workers prove that they see it.
+_LAST = 100
+
 _ALIKE = "install the same requirements.lock on all"
 
 
@@ -61,7 +63,7 @@ class WorkerPool:
     client: Client
     name: str
     """Name of this build's plugin at the scheduler."""
-    sources: AnySources
+    sources: AnySources | tuple[()]
     """The sources that they read from."""
     checks: WorkerChecks = field(repr=False)
     plugin_options: dict[str, Any] = field(repr=False)
@@ -85,7 +87,7 @@ class WorkerPool:
     """What workers were told by endpoints that want to be left alone: seconds, by annotator."""
     _sharing: Any = field(default_factory=threading.Lock, repr=False)
 
-    def submitted(self, work: Callable[[Any], BatchDone]) -> Callable[[AnyJob], BatchDone | NoShare | None]:
+    def submitted(self, work: Callable[[Any], Any]) -> Callable[[AnyJob], Any]:
         """The function to submit to a worker for a job."""
         from nutonic.run.worker import do
 
@@ -219,13 +221,17 @@ def refuse_unseen(pool: WorkerPool | None, store: Store, plan: PlanFile, *, new:
 @contextmanager
 def worker_pool(
     client: Client,
-    sources: AnySources,
+    sources: AnySources | tuple[()],
     root: Place | None,
     max_requests: int | None = None,
     accounts: Sequence[Account] | None = None,
     annotators: Sequence[Annotator] = (),
+    *,
+    reading: bool = False,
 ) -> Iterator[WorkerPool]:
     """All workers, set up; with an output folder, `root`, they are elsewhere and are checked.
+
+    That is that they may write, or when `reading` that they see the tree that is there.
 
     Each needs its own credentials for `accounts`, by default those of the sources. With annotators, shares of requests are
     units of what they take: see :mod:`nutonic.sources.annotators.asking`.
@@ -237,13 +243,19 @@ def worker_pool(
     """
     from nutonic.run.worker import WorkerChecks
 
-    asked = tuple(sources.accounts if accounts is None else accounts)
+    asked = tuple(sources.accounts if accounts is None and sources else accounts or ())
     environment = _passed_on(sources, asked) if root is not None else {}
     plugin_options = {"environment": environment, "ignore_sigint": root is None, "annotators": tuple(annotators)}
     if root is not None:
         _refuse_strangers(client)
         remove_leftovers(client)
-    with nullcontext(WorkerChecks()) if root is None else _token(root, sources, asked) as checks:
+    with (
+        nullcontext(WorkerChecks())
+        if root is None
+        else nullcontext(_seeing(root))
+        if reading
+        else _token(root, sources, asked) as checks
+    ):
         ready = WorkerPool(client, plugin_name(client), sources, checks, plugin_options, max_requests)
         ready.most_each = None if annotators else IN_FLIGHT
         if annotators:
@@ -257,7 +269,7 @@ def worker_pool(
             _dismiss(ready)
 
 
-def _passed_on(sources: AnySources, accounts: Iterable[Account]) -> dict[str, str]:
+def _passed_on(sources: AnySources | tuple[()], accounts: Iterable[Account]) -> dict[str, str]:
     """Variables of this process' environment for workers elsewhere, which need their own credentials for services."""
     names = (*PASSED_ON, *(name for source in sources for name in source.needs().variables))
     environment = {name: os.environ[name] for name in names if name in os.environ}
@@ -335,8 +347,15 @@ def _refuse_unfit(client: Client, name: str) -> None:
             raise InputError(f"worker {worker} cannot be asked ({type(answer).__name__}): {_ALIKE}")
 
 
+def _seeing(root: Place) -> WorkerChecks:
+    """The checks of workers that read a tree: its plan is theirs too, by the last line, which proves it."""
+    from nutonic.run.worker import WorkerChecks, versions
+
+    return WorkerChecks(versions=versions(), output=root, token=PLAN, content=Store(root).tail(PLAN, _LAST), reads=True)
+
+
 @contextmanager
-def _token(root: Place, sources: AnySources, accounts: tuple[Account, ...]) -> Iterator[WorkerChecks]:
+def _token(root: Place, sources: AnySources | tuple[()], accounts: tuple[Account, ...]) -> Iterator[WorkerChecks]:
     """The checks of workers, with a token file in the output folder that stays there for workers that join later."""
     from nutonic.run.worker import PACKAGES, WorkerChecks, versions
 
@@ -361,7 +380,7 @@ def _token(root: Place, sources: AnySources, accounts: tuple[Account, ...]) -> I
                 folder.rmdir()
 
 
-def local_inputs(sources: AnySources, scenes: Sequence[Scene]) -> Mapping[str, int]:
+def local_inputs(sources: AnySources | tuple[()], scenes: Sequence[Scene]) -> Mapping[str, int]:
     """Sizes in bytes of existing local input files, by path: one of each scene, labels first."""
     sizes: dict[str, int] = {}
     for path in (path for source in reversed(sources) for path in source.needs(scenes).files):

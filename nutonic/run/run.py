@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, nullcontext
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,7 @@ from nutonic.dataset import card
 from nutonic.dataset.amend.retry import ANY, reopen
 from nutonic.dataset.commits import Committed, committed
 from nutonic.dataset.finalize import Finalized, finalize, is_finalized
+from nutonic.dataset.parts.each import Each, here
 from nutonic.errors import InputError
 from nutonic.io.buckets.address import Address, Place, place_of
 from nutonic.io.limits import IN_FLIGHT
@@ -33,7 +35,7 @@ from nutonic.run.callbacks import (
     Note,
     StageBegun,
 )
-from nutonic.run.clusters.cluster import Cluster
+from nutonic.run.clusters.cluster import Cluster, cluster_of
 from nutonic.run.clusters.memory import settled, share_heap, tell_small
 from nutonic.run.dask_report import refuse_impossible
 from nutonic.run.jobs import (
@@ -59,6 +61,10 @@ if TYPE_CHECKING:
     from nutonic.run.preflight import WorkerPool
 
 # What reads pixels is imported by the build that does: `nt.build` is there at once.
+
+#: Commits from which on workers are started to finish a tree alone: they take three seconds to start, and one process takes
+#: two for a thousand commits.
+_MANY = 4000
 
 _log = logging.getLogger(__name__)
 
@@ -115,7 +121,7 @@ def build(
     """
     from nutonic.io.connections import timeout_s
 
-    cluster, group = _cluster_of(workers), CallbackGroup([LogCallback(), *callbacks])
+    cluster, group = cluster_of(workers), CallbackGroup([LogCallback(), *callbacks])
     timeout_s()  # what cannot be waited for would fail each place
     file = None if answers is None else Path(answers)
     extent = Extent(limit=limit, replan=replan, retry=retry_rejects, max_cost=max_cost, answers=file)
@@ -154,14 +160,6 @@ def _built(recipe: AnyRecipe | str | Path, out: Place, cluster: Cluster, extent:
         callback.on_note(Note(text=line))
     cluster = replace(cluster, max_requests=spec.sources.most_requests(cluster.max_requests))
     return _build(spec, out, cluster, extent, callback)
-
-
-def _cluster_of(workers: int | Cluster | None) -> Cluster:
-    if isinstance(workers, Cluster):
-        return workers
-    if workers is not None and (not isinstance(workers, int) or workers < 0):
-        raise InputError(f"workers is {workers!r}: give a number from 0, or nutonic.Cluster(scheduler=…, …)")
-    return Cluster(workers=workers)
 
 
 def _build(spec: BuildSpec, out: Place, cluster: Cluster, extent: Extent, callback: Callback) -> Summary:
@@ -209,13 +207,30 @@ def _build(spec: BuildSpec, out: Place, cluster: Cluster, extent: Extent, callba
         captions = polish_captions(spec, root, store, plan.digest, pool, stack, extent, callback)
         callback.on_stage(StageBegun(text="finishing"))
         tally.add_network(session.take_counts())
-    done = committed(store) if tally.batches or captions.asked else left.done
-    limit = None if left.scope.last is None else extent.limit
-    summary = replace(tally.summary(plan.header, plan.rejects), limit=limit)
-    summary = _summed_up(spec, store, plan, left, done, summary, captions, began=started)
+        if tally.batches or captions.asked:
+            left = replace(left, done=committed(store))
+        limit = None if left.scope.last is None else extent.limit
+        seconds = time.perf_counter() - started
+        summary = replace(tally.summary(plan.header, plan.rejects), limit=limit, seconds=seconds)
+        own = None if cluster.in_process else workers
+        finishers = partial(_finishers, pool, own, left, callback)
+        summary = _summed_up(spec, store, plan, left, summary, captions, finishers)
     if card.is_theirs(store):
         callback.on_note(Note(text=f"{out}/{card.KEPT}"))
     return summary
+
+
+def _finishers(
+    pool: WorkerPool | None, workers: Callable[[], WorkerPool] | None, left: _Left, callback: Callback
+) -> Each:
+    """Who finishes: workers, which are started for it where there is much to do; this process once a stop was asked for."""
+    from nutonic.run.executor import each_of
+
+    if callback.stop_requested():
+        return here
+    if pool is None and workers is not None and left.done.count > _MANY:
+        pool = workers()
+    return each_of(pool, callback)
 
 
 def _summed_up(
@@ -223,15 +238,14 @@ def _summed_up(
     store: Store,
     plan: PlanFile,
     left: _Left,
-    done: Committed,
     summary: Summary,
     captions: Captioned,
-    *,
-    began: float,
+    finishers: Callable[[], Each],
 ) -> Summary:
-    """Finish the tree, and tell what was done beside what the batches say; `began` is when, by the performance counter."""
+    """Finish the tree, and tell what was done beside what the batches say."""
+    done = left.done
     after, last = progress_of(plan, left.scope, done), last_summary(store)
-    seconds = round(time.perf_counter() - began, 3)
+    seconds = round(summary.seconds, 3)
     summary = replace(summary, wanted=after.wanted, done_before=left.before.done, still_open=after.remaining)
     failures = with_attempts((*summary.failures, *captions.failures), earlier_failures(last))
     summary = _told_of(spec, store, summary, captions.waiting)
@@ -241,7 +255,7 @@ def _summed_up(
         if not summary.chips:  # what keeps it empty is worth telling again
             summary = replace(summary, rejects=last.get("rejects", {}), examples=last.get("examples", {}))
         return summary
-    return _finish(store, spec, plan, done, summary, last)
+    return _finish(store, spec, plan, done, summary, last, finishers())
 
 
 def _told_of(spec: BuildSpec, store: Store, summary: Summary, waiting: int) -> Summary:
@@ -333,9 +347,11 @@ def _is_up_to_date(
     return is_finalized(store, spec, plan, expected)
 
 
-def _finish(store: Store, spec: BuildSpec, plan: PlanFile, done: Committed, summary: Summary, last: Json) -> Summary:
+def _finish(
+    store: Store, spec: BuildSpec, plan: PlanFile, done: Committed, summary: Summary, last: Json, each: Each
+) -> Summary:
     """Bring ``data/`` and the card up to date; the summary then knows how many chips there are."""
     complete, before = summary.complete and summary.limit is None, last.get("made_of", {})
-    finalized = finalize(store, spec, plan, done, complete=complete, made_before=before)
+    finalized = finalize(store, spec, plan, done, complete=complete, made_before=before, each=each)
     store.put(SUMMARY, sealed({**asdict(summary), **asdict(finalized), "commits": done.digest()}))
     return replace(summary, chips=finalized.chips)

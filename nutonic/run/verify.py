@@ -7,7 +7,8 @@ sources too, and that is made here without looking at the tree: the plan says wh
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING
 from nutonic._version import __version__
 from nutonic.core.model import Batch, Json
 from nutonic.dataset.commits import CommittedPlace, committed, entries_of, read_commit, read_commits, unpacked
+from nutonic.dataset.parts.each import Each, here
 from nutonic.dataset.proof.findings import ODD
 from nutonic.dataset.verify import Verdict
 from nutonic.dataset.verify import verify as verify_tree
@@ -22,12 +24,14 @@ from nutonic.errors import InputError, NutonicError
 from nutonic.inert import inert
 from nutonic.io.buckets.address import Address, Place, place_of
 from nutonic.io.objects import Store
-from nutonic.planning.layout import named
+from nutonic.planning.layout import PLAN, named
 from nutonic.planning.ownership import is_marked, refuse_obstacles
 from nutonic.planning.pins import RemoteFiles, changed
 from nutonic.planning.plan_file import PlanFile, digest_of, read_plan
 from nutonic.recipe.patches import PatchRecipe
 from nutonic.recipe.yaml import of_places, parse_recipe_text
+from nutonic.run.callbacks import Callback, CallbackGroup, LogCallback
+from nutonic.run.clusters.cluster import Cluster, cluster_of
 from nutonic.run.remote import known_files
 from nutonic.secrets import redact
 
@@ -35,7 +39,15 @@ if TYPE_CHECKING:
     from nutonic.planning.spec import BuildSpec
 
 
-def verify(out: str | Path | Address, *, deep: bool = False, fix: bool = False, rebuild: int = 0) -> Verdict:
+def verify(
+    out: str | Path | Address,
+    *,
+    deep: bool = False,
+    fix: bool = False,
+    rebuild: int = 0,
+    workers: int | Cluster = 0,
+    callbacks: Sequence[Callback] = (),
+) -> Verdict:
     """Prove a tree whole, and remove what is damaged, so that the next build makes just that again.
 
     Parameters
@@ -53,6 +65,11 @@ def verify(out: str | Path | Address, *, deep: bool = False, fix: bool = False, 
     rebuild
         Make so many places again from their sources, in memory, and compare all bytes; which ones, the plan's digest
         decides. It needs what a build needs: network, accounts, local files where the plan says they are.
+    workers
+        Worker processes on this machine that read the tree, or those of a :class:`nutonic.Cluster`; by default this process
+        does. What is found is the same, in the same order. What `rebuild` asks for, and trees of patches, this process does.
+    callbacks
+        What hears of workers that come, go or do not answer: each a :class:`nutonic.Callback`.
 
     Raises
     ------
@@ -61,17 +78,20 @@ def verify(out: str | Path | Address, *, deep: bool = False, fix: bool = False, 
     StoreError
         If something cannot be removed.
     InputError
-        If `rebuild` is below 0.
+        If `rebuild` or `workers` is below 0, or a worker elsewhere has other versions or sees another tree.
+    Unreachable
+        If the cluster is lost.
     """
     if rebuild < 0:
         raise InputError(f"rebuild is {rebuild}: give a number of places, from 0")
-    out = place_of(out)
+    out, cluster = place_of(out), cluster_of(workers)
     of_patches = _of_patches(out)
     if of_patches is not None:
         from nutonic.run.patches.verify import verify_patches
 
         return verify_patches(*of_patches, deep=deep, fix=fix, rebuild=rebuild)
-    verdict = verify_tree(out, deep=deep, fix=fix)
+    with _readers(out, cluster, CallbackGroup([LogCallback(), *callbacks])) as each:
+        verdict = verify_tree(out, deep=deep, fix=fix, each=each)
     if not rebuild:
         return verdict
     try:
@@ -79,6 +99,18 @@ def verify(out: str | Path | Address, *, deep: bool = False, fix: bool = False, 
     except (NutonicError, OSError, *ODD) as error:
         problems, count = [f"no place can be made again: {_text(error)}"], 0
     return replace(verdict, problems=(*verdict.problems, *map(inert, problems)), rebuilt=count)
+
+
+@contextmanager
+def _readers(out: Place, cluster: Cluster, callback: Callback) -> Iterator[Each]:
+    """Who reads the tree; nobody is asked where there is none."""
+    if cluster.in_process or not is_marked(out) or not Store(out).is_file(PLAN):
+        yield here
+        return
+    from nutonic.run.executor import each_of, workers_for
+
+    with workers_for((), out, cluster, callback, (), reading=True) as pool:
+        yield each_of(pool, callback)
 
 
 def _of_patches(out: Place) -> tuple[PlanFile, PatchRecipe] | None:

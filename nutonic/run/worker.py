@@ -29,7 +29,6 @@ from nutonic.io.objects import Store
 from nutonic.io.session import current, using
 from nutonic.recipe.annotation import Annotator
 from nutonic.run.jobs import AnyJob
-from nutonic.run.results import BatchDone
 from nutonic.sources.source import Account
 
 #: Packages that affect the bytes of a dataset, or the messages between driver and workers.
@@ -73,6 +72,8 @@ class WorkerChecks:
     """Path of a file of it."""
     content: bytes = b""
     """The content of that file."""
+    reads: bool = False
+    """Whether it only reads the output: then the file is the tree's own, and the content the end of it."""
     inputs: Mapping[str, int] = field(default_factory=dict)
     """Sizes in bytes of local input files, by path."""
     accounts: tuple[Account, ...] = ()
@@ -96,6 +97,8 @@ class WorkerChecks:
     def _output(self, worker: str) -> str | None:
         if self.output is None:
             return None
+        if self.reads:
+            return self._tree_there(Store(self.output))
         own_name = f"{self.token}-{re.sub('[^A-Za-z0-9]+', '-', worker)}"
         if isinstance(self.output, Address):
             return self._output_there(Store(self.output), own_name)
@@ -113,6 +116,14 @@ class WorkerChecks:
             with suppress(OSError):
                 own.unlink()
         return None
+
+    def _tree_there(self, store: Store) -> str | None:
+        try:
+            seen = store.tail(self.token, len(self.content))
+        except (NutonicError, FileNotFoundError) as error:
+            why = "it is not there" if isinstance(error, FileNotFoundError) else str(error)
+            return f"does not see the dataset {store.root} ({why}): put it where all see it, under the same name"
+        return None if seen == self.content else f"sees another {store.root} than the driver: use one that all share"
 
     def _output_there(self, store: Store, own: str) -> str | None:
         """The same of an output in an object store, for which each process has its own credentials."""
@@ -237,7 +248,7 @@ class BuildPlugin(WorkerPlugin):
 
             self._session.resource(Asking).stop()
 
-    def do(self, job: AnyJob, work: Callable[[Any], BatchDone]) -> BatchDone | NoShare | None:
+    def do(self, job: AnyJob, work: Callable[[Any], Any]) -> Any:
         """Do a job; NoShare if this worker may make no requests, None if the build was cancelled."""
         if self.objection is not None:
             raise StoreError(self.objection)
@@ -258,7 +269,7 @@ def _set(environment: Mapping[str, str | None]) -> None:
     signing.reread_environment()
 
 
-def do(job: AnyJob, *, work: Callable[[Any], BatchDone], name: str) -> BatchDone | NoShare | None:
+def do(job: AnyJob, *, work: Callable[[Any], Any], name: str) -> Any:
     """Do a job in a worker that was set up for it; None if the build was to end before the job began."""
     worker = get_worker()
     plugin = worker.plugins.get(name)

@@ -29,9 +29,9 @@ def dask_setup(worker) -> None:
                 _end(death.get("how", "SIGKILL"))
 
     def wrapped(method):
-        def call(store, path, data):
+        def call(store, path, *data):
             due(path, "before")
-            result = method(store, path, data)
+            result = method(store, path, *data)
             put.append(path)
             due(path, "after")
             if "/commits/" in path:
@@ -40,7 +40,7 @@ def dask_setup(worker) -> None:
 
         return call
 
-    Store.put, Store.create = wrapped(Store.put), wrapped(Store.create)
+    Store.put, Store.create, Store.put_at = wrapped(Store.put), wrapped(Store.create), wrapped(Store.put_at)
 
 
 def _end(how: str) -> None:

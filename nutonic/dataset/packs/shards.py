@@ -11,9 +11,9 @@ import orjson
 
 from nutonic.core.model import Json, Split
 from nutonic.dataset.commits import read_commit
-from nutonic.dataset.finalize import rows_of
 from nutonic.dataset.index import Spans
 from nutonic.dataset.packs.tree import PackTree
+from nutonic.dataset.parts.rows import rows_of
 from nutonic.errors import Corrupt
 from nutonic.io.objects import Store, sha256
 from nutonic.planning.layout import part_name

@@ -2,46 +2,47 @@
 
 from __future__ import annotations
 
-import os
-from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import asdict, replace
-from itertools import groupby
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from functools import partial
+from itertools import chain, groupby, islice, starmap
+from operator import itemgetter
 from stat import S_ISDIR, S_ISREG
 
 import numpy as np
 import orjson
 import shapely
-from odc.geo.geobox import GeoBox
 
-from nutonic.core.globe import TURNS, around, turned
-from nutonic.core.grid import transformer
+from nutonic.core.globe import TURNS, turned
 from nutonic.core.model import Batch, Json
 from nutonic.dataset import card
-from nutonic.dataset.finalize import data_files, rows_of
-from nutonic.dataset.index import Spans, Totals
+from nutonic.dataset.commits import read_commit
+from nutonic.dataset.finalize import data_files
+from nutonic.dataset.parts.each import Each, here, in_threads
+from nutonic.dataset.parts.rows import different
+from nutonic.dataset.parts.sums import added_up
 from nutonic.dataset.proof.findings import ODD, Finding, Tree
-from nutonic.dataset.proof.place_audit import Look, Looked, audit_batch, secret_findings
+from nutonic.dataset.proof.look import Look, Looked, Square, secret_findings
+from nutonic.dataset.proof.place_audit import audit_batch
 from nutonic.dataset.proof.plan_audit import plan_findings
 from nutonic.dataset.proof.shapes import wrong_summary
-from nutonic.errors import Corrupt, NutonicError, StoreError
+from nutonic.errors import NutonicError
 from nutonic.io.objects import Store, is_temporary, sealed, sha256
-from nutonic.planning.layout import CARD, PLAN, SUMMARY, CommitName
+from nutonic.planning.layout import CARD, MARKER, PLAN, SUMMARY, CommitName
 from nutonic.planning.plan_file import PlanFile
 from nutonic.planning.spec import BuildSpec
 from nutonic.recipe.card import Card
-from nutonic.secrets import environment_secrets, holds_query, holds_secret
+from nutonic.secrets import holds_query, holds_secret
 from nutonic.sources.stac.geoparquet import raw_rows
 
 #: Files that may be of any size are read in pieces of so many bytes, which overlap by so many.
 _PIECE, _OVERLAP = 2**22, 2**13
 
-#: Batches that are looked at at once; pictures are unpacked and hashed beside Python.
-_THREADS = 4
+#: Bytes of a part of such a file, and batches of a part of the places.
+_STRETCH, _BATCHES = 2**25, 4
 
 
-def audit(tree: Tree, spec: BuildSpec | None, summary: Json | None, *, ours: bool) -> Iterator[Finding]:
+def audit(tree: Tree, spec: BuildSpec | None, summary: Json | None, *, ours: bool, each: Each) -> Iterator[Finding]:
     """A finding for everything that is wrong with the content of a tree's files.
 
     Parameters
@@ -54,27 +55,31 @@ def audit(tree: Tree, spec: BuildSpec | None, summary: Json | None, *, ours: boo
         That of the last build; None if there is none that can be read, or places are not built that it counts.
     ours
         Whether the tree was made by this version of nutonic, whose words and counts can be made again.
+    each
+        Does the parts of the work.
     """
-    store = tree.store
-    secrets = tuple(value.encode() for value in environment_secrets())
-    look = Look(tree=tree, spec=spec, ours=ours, sizes=dict(store.sizes()), secrets=secrets)
+    each = in_threads if each is here else each
+    made_by, beside = tree.plan.header["nutonic_version"], frozenset(tree.plan.beside)
+    look = Look(store=tree.store, spec=spec, made_by=made_by, chip_side=tree.chip_side, beside=beside)
     held = _held(tree.plan)
     yield from secret_findings(look, PLAN, held.store.get(PLAN))
-    yield from _beside(look)
-    yield from _guarded(_queries(look), "the plan")
+    yield from _beside(tree.plan)
+    yield from _guarded(_queries(look, tree.plan), "the plan")
     if spec is not None:
         yield from _guarded(plan_findings(held, spec, ours=ours), "the plan")
-    damaged, squares = set[str](), list[tuple[str, str, GeoBox]]()
-    for looked in _looked(look, held):
+    damaged, squares = set[str](), list[Square]()
+    for looked in each(partial(_looked, look=look), _by_batch(tree, held)):
         yield from looked.findings
         damaged |= looked.damaged
         squares += looked.squares
     if spec is None or spec.splits.keeps_ground_apart:
         yield from _ground(squares)
-    yield from _data(look, damaged)
-    yield from _others(look)
+    del held, squares
+    sizes = tree.named.held_against(tree.store.sizes())[0]
+    yield from _data(tree, sizes, damaged, each)
+    yield from _others(look, sizes, each)
     if spec is not None and summary is not None and ours:
-        yield from _guarded(_told(tree, spec, summary), SUMMARY)
+        yield from _guarded(_told(tree, spec, summary, each), SUMMARY)
     yield from _kinds(tree)
 
 
@@ -97,75 +102,73 @@ def _guarded(findings: Iterator[Finding], what: str) -> Iterator[Finding]:
 # Places
 
 
-def _looked(look: Look, plan: PlanFile) -> Iterator[Looked]:
-    """What a look at each batch brought, in order; a few are looked at at once, and no more are kept."""
-    with ThreadPoolExecutor(min(_THREADS, os.cpu_count() or 1)) as threads:
-        ahead: deque[Future[Looked]] = deque()
-        for batch, commits in _by_batch(look.tree, plan):
-            ahead.append(threads.submit(_safely, look, batch, commits))
-            if len(ahead) > 2 * _THREADS:
-                yield ahead.popleft().result()
-        while ahead:
-            yield ahead.popleft().result()
+@dataclass(frozen=True, slots=True)
+class _Batches:
+    """Some batches that have commits, with the names of these; None where the plan has no such batch."""
+
+    commits: tuple[tuple[Batch | None, tuple[CommitName, ...]], ...]
 
 
-def _safely(look: Look, batch: Batch | None, commits: Sequence[tuple[CommitName, Json]]) -> Looked:
+def _by_batch(tree: Tree, plan: PlanFile) -> Iterator[_Batches]:
+    """The batches that have commits, in parts."""
+    names = sorted(tree.commits, key=lambda name: (name.batch, name.place or 0))
+    groups = [(number, tuple(group)) for number, group in groupby(names, key=lambda name: name.batch)]
+    batches = plan.batches([number for number, _ in groups if number < len(plan.index)])
+    known = ((next(batches) if number < len(plan.index) else None, group) for number, group in groups)
+    while some := tuple(islice(known, _BATCHES)):
+        yield _Batches(some)
+
+
+def _looked(some: _Batches, look: Look) -> Looked:
+    """What a look at some batches brought."""
+    whole = Looked()
+    for batch, names in some.commits:
+        looked = _safely(look, batch, names)
+        whole.findings += looked.findings
+        whole.squares += looked.squares
+        whole.damaged |= looked.damaged
+    return whole
+
+
+def _safely(look: Look, batch: Batch | None, names: Sequence[CommitName]) -> Looked:
     try:
-        return audit_batch(look, batch, commits)
+        return audit_batch(look, batch, [(name, read_commit(look.store, name)) for name in names])
     except (NutonicError, OSError, *ODD) as error:
-        texts = (f"{name.path} or what it names cannot be judged: {type(error).__name__}" for name, _ in commits)
+        texts = (f"{name.path} or what it names cannot be judged: {type(error).__name__}" for name in names)
         return Looked(findings=[Finding(text) for text in texts])
 
 
-def _by_batch(tree: Tree, plan: PlanFile) -> Iterator[tuple[Batch | None, list[tuple[CommitName, Json]]]]:
-    """Each batch that has commits, with these; None where the plan has no such batch."""
-    names = sorted(tree.commits, key=lambda name: (name.batch, name.place or 0))
-    groups = [(number, list(group)) for number, group in groupby(names, key=lambda name: name.batch)]
-    batches = plan.batches([number for number, _ in groups if number < len(plan.index)])
-    for number, group in groups:
-        batch = next(batches) if number < len(plan.index) else None
-        yield batch, [(name, tree.commits[name]) for name in group]
-
-
-def _ground(squares: Sequence[tuple[str, str, GeoBox]]) -> Iterator[Finding]:
+def _ground(squares: Sequence[Square]) -> Iterator[Finding]:
     """Pairs of places in different splits whose squares overlap on the ground."""
-    squares = sorted(squares, key=lambda square: square[0])
+    squares = sorted(squares, key=lambda square: square.poi_id)
     if not squares:
         return
-    polygons = np.array([_polygon(geobox) for _, _, geobox in squares])
+    polygons = shapely.polygons(np.stack([square.ring for square in squares]))
     index = shapely.STRtree(polygons)
     for moved in turned(polygons, TURNS[1:]):
         for i, j in index.query(moved, predicate="intersects").T.tolist():
-            (one, split, _), (other, other_split, _) = squares[i], squares[j]
-            if split != other_split and shapely.intersection(moved[i], polygons[j]).area > 0:
-                yield Finding(f"{one} ({split}) and {other} ({other_split}) share ground")
-
-
-def _polygon(geobox: GeoBox) -> shapely.Polygon:
-    """A place's square in degrees; across the antimeridian its longitudes go beyond 180."""
-    a, (height, width) = geobox.affine, geobox.shape
-    x, y = np.array([0, width, width, 0]) * a.a + a.c, np.array([0, 0, height, height]) * a.e + a.f
-    lon, lat = transformer(str(geobox.crs), "EPSG:4326").transform(x, y)
-    return shapely.Polygon(np.stack([around(lon, lon[0]), lat], 1))
+            one, other = squares[i], squares[j]
+            if one.split != other.split and shapely.intersection(moved[i], polygons[j]).area > 0:
+                yield Finding(f"{one.poi_id} ({one.split}) and {other.poi_id} ({other.split}) share ground")
 
 
 # All other files
 
 
-def _beside(look: Look) -> Iterator[Finding]:
+def _beside(plan: PlanFile) -> Iterator[Finding]:
     """Files beside the plan are those that it was made with."""
-    for path, digest in look.tree.plan.beside.items():
-        if look.tree.store.has(path) and sha256(look.tree.store.get(path)) != digest:
+    for path, digest in plan.beside.items():
+        if plan.store.has(path) and sha256(plan.store.get(path)) != digest:
             yield Finding(f"{path} is not what was written: its SHA-256 differs")
 
 
-def _queries(look: Look) -> Iterator[Finding]:
+def _queries(look: Look, plan: PlanFile) -> Iterator[Finding]:
     """No address that was pinned has a query: by whatever name, it may sign."""
-    plan, harmless = look.tree.plan, look.spec.keep_query if look.spec else ()
+    harmless = look.spec.keep_query if look.spec else ()
     if holds_query([asdict(scene) for scene in plan.scenes], harmless):
         yield Finding(f"{PLAN} holds an address with a query, which may be a token or a signature")
     for path, digest in plan.beside.items():
-        content = look.tree.store.get(path) if look.tree.store.has(path) else b""
+        content = look.store.get(path) if look.store.has(path) else b""
         for row in raw_rows(content) if sha256(content) == digest else ():
             text = orjson.dumps(row, default=str)
             if holds_query(row, harmless) or holds_secret(text) or any(value in text for value in look.secrets):
@@ -173,66 +176,67 @@ def _queries(look: Look) -> Iterator[Finding]:
                 break
 
 
-def _data(look: Look, damaged: set[str]) -> Iterator[Finding]:
+def _data(tree: Tree, sizes: Mapping[str, int], damaged: set[str], each: Each) -> Iterator[Finding]:
     """The files of ``data/`` hold the rows of their places, in order."""
-    tree = look.tree
-    for path, spans in data_files(tree.spans, tree.output).items():
-        intact = look.sizes.get(path) == spans.size and not {part for part, *_ in spans} & damaged
-        if intact and tree.store.has(path) and not _same(look, path, rows_of(tree.store, spans)):
-            yield Finding(f"{path} is not the rows of its places", path=path)
+    files = {
+        path: spans
+        for path, spans in data_files(tree.spans, tree.output).items()
+        if sizes.get(path) == spans.size
+        and not (damaged and {part for part, *_ in spans} & damaged)
+        and tree.store.has(path)
+    }
+    others = different(tree.store, files, each, unread=True)
+    yield from (Finding(f"{path} is not the rows of its places", path=path) for path in files if path in others)
 
 
-def _same(look: Look, path: str, rows: Iterable[bytes]) -> bool:
-    """Whether a file is these pieces, one behind the other; of both no more than a few are in memory."""
-    file, rest = _pieces(look.tree.store, path, look.sizes[path], overlap=0), b""
+def _others(look: Look, sizes: Mapping[str, int], each: Each) -> Iterator[Finding]:
+    """Files that belong to no place may hold secrets too."""
+    # A link's target is not in the tree.
+    files = ((path, size) for path, size in sorted(sizes.items()) if path != PLAN and look.store.is_file(path))
+    found = each(partial(_told_secrets, look=look), chain.from_iterable(starmap(_stretches, files)))
+    for path, group in groupby(found, key=itemgetter(0)):
+        told = [findings for _, findings in group]
+        if None in told:
+            yield Finding(f"{path} cannot be read")
+        else:
+            yield from dict.fromkeys(chain.from_iterable(each for each in told if each))
+
+
+def _stretches(path: str, size: int) -> Iterator[tuple[str, int, int, int]]:
+    """A file in parts: path, first byte, bytes, and size of the file."""
+    most = size if is_temporary(path) else _STRETCH
+    for first in range(0, max(1, size), max(1, most)):
+        yield path, first, min(most, size - first), size
+
+
+def _told_secrets(stretch: tuple[str, int, int, int], look: Look) -> tuple[str, list[Finding] | None]:
+    """A part of a file, and what of it should not be told; None where it cannot be read."""
+    path, first, length, size = stretch
     try:
-        for piece in rows:
-            while len(rest) < len(piece):
-                more = next(file, b"")
-                if not more:
-                    return False
-                rest += more
-            if rest[: len(piece)] != piece:
-                return False
-            rest = rest[len(piece) :]
-    except (Corrupt, StoreError):  # told of the part
-        return True
-    return not rest and not next(file, b"")
+        pieces = _pieces(look.store, path, first, length, size)
+        return path, [finding for piece in pieces for finding in secret_findings(look, path, piece)]
+    except (OSError, ValueError):  # ValueError: the store has no such names, as with control characters
+        return path, None
 
 
-def _pieces(store: Store, path: str, size: int, overlap: int = _OVERLAP) -> Iterator[bytes]:
-    """A file of any size, in pieces."""
+def _pieces(store: Store, path: str, first: int, length: int, size: int) -> Iterator[bytes]:
+    """A part of a file of any size, in pieces, which reach into the next."""
     if size <= _PIECE or is_temporary(path):
         yield store.get(path)
         return
-    for start in range(0, size, _PIECE):
-        yield store.get_range(path, start, min(_PIECE + overlap, size - start))
+    for start in range(first, first + length, _PIECE):
+        yield store.get_range(path, start, min(_PIECE + _OVERLAP, size - start))
 
 
-def _others(look: Look) -> Iterator[Finding]:
-    """Files that belong to no place may hold secrets too."""
-    tree = look.tree
-    for path, size in sorted(look.sizes.items()):
-        if path in tree.named or path == PLAN or not tree.store.is_file(path):  # a link's target is not in the tree
-            continue
-        try:
-            pieces = _pieces(tree.store, path, size)
-            found = [finding for piece in pieces for finding in secret_findings(look, path, piece)]
-        except (OSError, ValueError):  # ValueError: the store has no such names, as with control characters
-            yield Finding(f"{path} cannot be read")
-            continue
-        yield from dict.fromkeys(found)
-
-
-def _told(tree: Tree, spec: BuildSpec, summary: Json) -> Iterator[Finding]:
+def _told(tree: Tree, spec: BuildSpec, summary: Json, each: Each) -> Iterator[Finding]:
     """Card and summary say what is in the tree."""
     problem = wrong_summary(sealed(summary))
     if problem is not None:
         yield Finding(f"{SUMMARY} is not a build's summary: {problem}", path=SUMMARY)
         return
     spec = replace(spec, card=Card(**summary.get("card", {})))
-    totals = Totals(spec.tiles.output_size**2)
-    data = data_files(Spans.of(totals.counting(tree.entries())), tree.output)
+    summed = added_up(tree.store, tree.commits, spec.tiles.output_size**2, each)
+    totals, data = summed.totals, data_files(summed.spans, tree.output)
     if summary["data"] != {path: spans.size for path, spans in data.items()}:
         yield Finding(f"{SUMMARY} says other sizes of data/ than the commits do", path=SUMMARY)
     elif summary["places"] != tree.plan.header["places"]:
@@ -251,15 +255,20 @@ def _kinds(tree: Tree) -> Iterator[Finding]:
     """
     if tree.store.disk is None:
         return
-    found = dict(tree.store.found())
-    marker = next(status for path, status in found.items() if path.endswith("/tree.json"))
-    inner = {path[:at] for path in found for at, sign in enumerate(path) if sign == "/"}
-    for path, status in sorted(found.items()):
+    marker = tree.store.status(MARKER)
+    folders, full, found = list[str](), set[str](), list[Finding]()
+    for path, status in tree.store.found():
+        full.add(path.rpartition("/")[0])
         if S_ISDIR(status.st_mode):
-            if path not in inner and not tree.ownership.may_be_empty(path):
-                yield Finding(f"{path} is an empty folder, which nutonic does not make: remove it")
+            folders.append(path)
         elif S_ISREG(status.st_mode):
             if status.st_nlink > 1 >= marker.st_nlink:
-                yield Finding(f"{path} is a hard link: what changes the file elsewhere changes it here", path=path)
+                text = f"{path} is a hard link: what changes the file elsewhere changes it here"
+                found.append(Finding(text, path=path))
             if status.st_mode & ~marker.st_mode & 0o7111:
-                yield Finding(f"{path} may be run as a program, which nothing of nutonic's is: take the mode away")
+                text = f"{path} may be run as a program, which nothing of nutonic's is: take the mode away"
+                found.append(Finding(text, path=path))
+    empty = (path for path in folders if path not in full and not tree.ownership.may_be_empty(path))
+    told = [(path, Finding(f"{path} is an empty folder, which nutonic does not make: remove it")) for path in empty]
+    told += [(finding.path or "", finding) for finding in found]
+    yield from (finding for _, finding in sorted(told, key=itemgetter(0)))

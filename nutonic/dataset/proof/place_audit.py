@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 
@@ -20,47 +20,20 @@ from nutonic.core.model import Batch, Chip, Json, PlannedPlace, Tile
 from nutonic.dataset.amend.polish import in_their_words, kept, polish
 from nutonic.dataset.commits import NO_STILL, CommittedPlace, is_canonical, unpacked
 from nutonic.dataset.proof.derive import ChipFacts
-from nutonic.dataset.proof.findings import Finding, Tree
+from nutonic.dataset.proof.findings import Finding
+from nutonic.dataset.proof.look import Look, Looked, Square, read_file, ring_of, secret_findings
 from nutonic.dataset.proof.row_audit import Row, against_sidecar, compared, count_findings, rows_in
 from nutonic.dataset.proof.shapes import facts_of
 from nutonic.errors import Corrupt, GridError
 from nutonic.io.objects import sha256
-from nutonic.planning.layout import STILL_SUFFIXES, STILLS, CommitName, is_overlay, tile_id
+from nutonic.planning.layout import STILL_SUFFIXES, CommitName, is_overlay, tile_id
 from nutonic.planning.pins import key_of, remote_hrefs, scenes_of
 from nutonic.planning.spec import BuildSpec
 from nutonic.rows.context import ChipContext
 from nutonic.rows.rows import dumps
-from nutonic.secrets import holds_address_with_query, holds_opaque_value, holds_secret
 from nutonic.sources.annotators.answers import Answers
 from nutonic.sources.annotators.batches import Pending, pending
-from nutonic.sources.stills.picture import MOST_BYTES, suffix_of, texts_in
-
-#: No sidecar is larger: it holds at most so many regions of so many classes.
-_LARGEST_SIDECAR = 2**24
-
-
-@dataclass(frozen=True, kw_only=True)
-class Look:
-    """What a deep look at places stands on."""
-
-    tree: Tree
-    spec: BuildSpec | None
-    """What the plan's recipe comes down to; None if it cannot be told here, so that nothing is derived."""
-    ours: bool
-    """Whether the tree was made by this version, so that its words and encodings are known."""
-    sizes: dict[str, int]
-    secrets: tuple[bytes, ...]
-
-
-@dataclass(slots=True)
-class Looked:
-    """What came of it."""
-
-    findings: list[Finding] = field(default_factory=list)
-    squares: list[tuple[str, str, GeoBox]] = field(default_factory=list)
-    """Id, split and square of each place with chips."""
-    damaged: set[str] = field(default_factory=set)
-    """Files that are not what their commits say."""
+from nutonic.sources.stills.picture import suffix_of, texts_in
 
 
 def audit_batch(look: Look, batch: Batch | None, commits: Sequence[tuple[CommitName, Json]]) -> Looked:
@@ -107,55 +80,6 @@ def _part(look: Look, looked: Looked, name: CommitName, content: Json) -> bytes 
     if name.part not in content["part"]:
         return b""
     return read_file(look, looked, name.part, tuple(content["part"][name.part]))
-
-
-def read_file(look: Look, looked: Looked, path: str, entry: tuple[int, str]) -> bytes | None:
-    """The bytes of a committed file; None, and a finding, if they are not what was committed."""
-    store, (size, digest) = look.tree.store, entry
-    if path not in look.sizes or not store.has(path):
-        problem = "cannot be read: it is missing"
-    elif look.sizes[path] != size:  # it is not read: it may be of any size
-        problem = "is not what was written: its size differs"
-    elif path.startswith(("images/", "metadata/", "overlays/", f"{STILLS}/")) and size > _most_bytes(look, path):
-        problem = "is larger than such a file can be"
-    else:
-        data = store.get(path)
-        if sha256(data) == digest:
-            looked.findings += secret_findings(look, path, data)
-            return data
-        problem = "is not what was written: its SHA-256 differs"
-    looked.damaged.add(path)
-    looked.findings.append(Finding(f"{path} {problem}", path=path))
-    return None
-
-
-def _most_bytes(look: Look, path: str) -> int:
-    if path.startswith(f"{STILLS}/"):
-        return MOST_BYTES
-    side = look.tree.chip_side
-    if path.endswith(".json"):
-        return _LARGEST_SIDECAR
-    return side * (3 * side + 1) * (10 if is_overlay(path) else 2) + 2**16
-
-
-def secret_findings(look: Look, path: str, data: bytes) -> Iterator[Finding]:
-    """Whether a file's bytes hold something like a secret, or the value of one in this environment."""
-    pictures = path.endswith(".png") or path.startswith(f"{STILLS}/")
-    binary = pictures or path in look.tree.plan.beside  # whose text is compressed, and looked at by itself
-    if not binary and (holds_secret(data) or _holds_query(look, path, data)):
-        yield Finding(f"{path} holds what looks like a token or a signed URL")
-    if any(value in data for value in look.secrets):
-        yield Finding(f"{path} holds the value of a secret from the environment")
-
-
-def _holds_query(look: Look, path: str, data: bytes) -> bool:
-    """Whether an address in a file has a query that may be secret: any in a file of nutonic's, where it writes none.
-
-    What a person wrote, in files and columns of theirs, may have queries, but none with a value that looks like a key.
-    """
-    harmless = look.spec.keep_query if look.spec else ()
-    own = path.startswith(("metadata/", "data/", "_nutonic/")) and look.spec is not None and not look.spec.pois.keep
-    return holds_address_with_query(data, harmless) if own else holds_opaque_value(data, harmless)
 
 
 @dataclass
@@ -284,7 +208,7 @@ class _Place:
         if data is None:
             return None
         try:
-            rgb = decode(data, self.look.tree.chip_side)
+            rgb = decode(data, self.look.chip_side)
             if sha256(rgb.tobytes()) != digest:
                 raise ValueError("does not show the pixels of its sidecar")
             if (rgb == rgb[0, 0]).all():
@@ -339,7 +263,7 @@ class _Place:
         else:
             self._told_alike(rows)
         if self.square is not None and self.planned is not None:
-            self.looked.squares.append((self.planned.poi.id, self.planned.split, self.square))
+            self.looked.squares.append(Square(self.planned.poi.id, self.planned.split, ring_of(self.square)))
 
     def _untrue(self, chip: ChipFacts, context: ChipContext, rows: Sequence[Row]) -> None:
         """Findings for rows of a chip that say what its sidecar does not; a model's are judged with _polished."""
@@ -361,7 +285,7 @@ class _Place:
             return expected
         lines = [line for each in expected.values() for line in each]
         try:
-            made = polish(b"".join(lines), self.sidecars, spec, Answers(self.look.tree.store, pending))
+            made = polish(b"".join(lines), self.sidecars, spec, Answers(self.look.store, pending))
         except Pending:
             self.wrong("an answer that its captions are made of is not kept, or was changed")
             return expected
@@ -417,7 +341,7 @@ class _Place:
         if not chip.rgb.size:  # of a picture that is damaged nothing follows
             expected["pixels_sha256"] = told["pixels_sha256"]
         if not self.look.ours:
-            expected |= {"caption": told["caption"], "nutonic_version": self.look.tree.plan.header["nutonic_version"]}
+            expected |= {"caption": told["caption"], "nutonic_version": self.look.made_by}
         wrong = [key for key in {**expected, **told} if orjson.dumps(expected.get(key)) != orjson.dumps(told.get(key))]
         if wrong:
             names = ", ".join(str(key)[:40] for key in wrong[:6])

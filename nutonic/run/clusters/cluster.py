@@ -110,6 +110,21 @@ class Cluster:
         return self.workers == 0 and self.scheduler is None
 
 
+def cluster_of(workers: int | Cluster | None) -> Cluster:
+    """The cluster that is meant.
+
+    Raises
+    ------
+    InputError
+        If it is no number of workers.
+    """
+    if isinstance(workers, Cluster):
+        return workers
+    if workers is not None and (not isinstance(workers, int) or workers < 0):
+        raise InputError(f"workers is {workers!r}: give a number from 0, or nutonic.Cluster(scheduler=…, …)")
+    return Cluster(workers=workers)
+
+
 @contextmanager
 def connected(cluster: Cluster, malloc: Mapping[str, int] = MALLOC) -> Iterator[Client]:
     """A client of the cluster; workers that were started here, with these settings of `malloc`, are stopped again.
