@@ -103,14 +103,15 @@ def peak_rss() -> Iterator[dict[str, int]]:
 def measure(places: int, workers: int, traced: bool) -> dict[str, Any]:
     """Plan and build; with `traced` plan only, and tell the bytes that Python allocated at the peak."""
     import nutonic as nt
-    from nutonic.planning.plan_file import plan_bytes
+    from nutonic.planning.plan_file import PlanLines
 
     with tempfile.TemporaryDirectory() as name:
         recipe = nt.load_recipe(world(Path(name), places))
         if traced:
             nt.plan(recipe.model_copy(update={"pois": recipe.pois.model_copy(update={"limit": 200})}))  # imports
             tracemalloc.start()
-            plan_bytes(nt.plan(recipe), "")
+            for _ in PlanLines(nt.plan(recipe), ""):
+                pass
             return {
                 "places": places,
                 "planning_peak_bytes_per_place": round(tracemalloc.get_traced_memory()[1] / places),

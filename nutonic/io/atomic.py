@@ -198,6 +198,20 @@ def replace_file(path: str, data: bytes) -> None:
         raise
 
 
+def create_file(path: str, pieces: Iterable[bytes]) -> bool:
+    """Write a file of pieces unless it exists; whether it was written. Of two writers exactly one gets True."""
+    staged, handle = _staged(path)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.writelines(pieces)
+        os.link(staged, path)
+    except FileExistsError:
+        return False
+    finally:
+        discard(staged)
+    return True
+
+
 def staged_file(path: str) -> str:
     """A new, empty file beside a path, to be written in parts by several; its path, which nobody else ever used.
 

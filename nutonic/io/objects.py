@@ -23,7 +23,7 @@ from obstore.store import LocalStore, MemoryStore
 
 from nutonic.core.model import Json
 from nutonic.errors import Corrupt, NotNutonic, StoreError
-from nutonic.io.atomic import disk_error, replace_file, staged_file, take, write_at
+from nutonic.io.atomic import create_file, disk_error, replace_file, staged_file, take, write_at
 from nutonic.io.buckets.address import Address, Place, place_of
 from nutonic.io.buckets.bucket import AT_ONCE, asked, in_words, opened
 from nutonic.io.buckets.reading import ObjectFile
@@ -186,12 +186,17 @@ class Store:
         self._refuse_obstacle(path)
         return self._ask("write", path, lambda: take(staged, f"{self.disk}/{path}"))
 
-    def create(self, path: str, data: bytes) -> bool:
+    def create(self, path: str, data: bytes | Iterable[bytes]) -> bool:
         """Write a file unless it exists; whether it was written. Of two writers exactly one gets True.
 
-        Of two that write the same into an object store, both may, where an answer was lost on the way.
+        Of two that write the same into an object store, both may, where an answer was lost on the way. Of pieces no more
+        than one is held on a disk, and all elsewhere.
         """
         self._refuse_obstacle(path)
+        if not isinstance(data, bytes):
+            if self.disk is not None:
+                return self._ask("create", path, partial(create_file, f"{self.disk}/{path}", data))
+            data = b"".join(data)
         tries = 0
 
         def ask() -> None:

@@ -16,7 +16,7 @@ from nutonic.core.showing import Shown
 from nutonic.errors import NoScene, PlanError
 from nutonic.io.session import current
 from nutonic.planning import splits
-from nutonic.planning.cost import Cost, batch_size, estimate, polish_estimate
+from nutonic.planning.cost import Cost, batch_size, estimate, give_back, polish_estimate
 from nutonic.planning.judging import judging
 from nutonic.planning.pins import refuse_all_missing
 from nutonic.planning.places.columns import Places, in_drawn_order, with_spacing, with_variants, without_duplicates
@@ -181,16 +181,19 @@ def plan_of(spec: BuildSpec, *, draw: int | None = None) -> Plan:
     file = read_pois(spec.pois)
     places, rejects = _all_places(file.places, spec.pois)
     file = replace(file, places=places)  # frees the places that were dropped
+    give_back()
     rejects = [*file.rejects, *rejects]
     if not len(places):
         raise PlanError(f"{spec.pois.path} has no usable place in {file.rows} rows{_counted(rejects)}{_first(rejects)}")
     places, split, largest, splitless = with_splits(places, spec.splits, spec.grid.extent_m)
+    give_back()
     if draw is not None:
         some = np.sort(in_drawn_order(places)[:draw])
         places, split = places.take(some), split[some]
     unusable = current().resource(Unusable)
     unusable.take()  # what is left of other searches
     candidates, sceneless, in_all = with_scenes(places, split, spec)
+    give_back()
     candidates, dateless = in_time(candidates, spec.splits)
     sceneless = [*sceneless, *dateless]
     rejects += [*splitless, *sceneless]

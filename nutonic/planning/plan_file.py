@@ -13,6 +13,7 @@ every reader reads whole before the first of them, takes 27 MB, against 9 MB of 
 from __future__ import annotations
 
 import hashlib
+import re
 from array import array
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -36,6 +37,9 @@ _PIECE = 2**20
 
 #: Bytes that are read from the end at first: enough for an index of some two thousand places; more takes a second read.
 _TAIL = 32 * 2**10
+
+#: What stands before the ordinals in the index.
+_ORDINALS = b'"ordinals":['
 
 #: The last line alone is no longer than this.
 _END = 128
@@ -70,16 +74,27 @@ class Writable(Protocol):
         ...
 
 
-def plan_bytes(plan: Writable, recipe: str, items: bytes | None = None, remote: Json | None = None) -> bytes:
-    """A plan as the bytes of its file, with the text of the recipe it was made from.
+@dataclass(frozen=True, slots=True)
+class PlanLines:
+    """A plan as the lines of its file, made whenever they are asked for: of a million places they are 60 MB."""
 
-    `items` are the catalogue's items behind it, as GeoParquet, which are kept beside it; see :func:`items_path`.
-    `remote` are the pins of remote inputs that planning was told of; see :func:`nutonic.planning.remote.planned_pins`.
-    """
-    content = bytearray()  # joining would hold all lines, and orjson's are larger than they look
-    for line in _lines(plan, recipe, items, remote):
-        content += line
-    return bytes(content)
+    plan: Writable
+    recipe: str
+    """The text of the recipe it was made from."""
+    items: bytes | None = None
+    """The catalogue's items behind it, as GeoParquet, which are kept beside it; see :func:`items_path`."""
+    remote: Json | None = None
+    """The pins of remote inputs that planning was told of; see :func:`nutonic.planning.remote.planned_pins`."""
+
+    def __iter__(self) -> Iterator[bytes]:
+        return _lines(self.plan, self.recipe, self.items, self.remote)
+
+    def are_in(self, store: Store) -> bool:
+        """Whether a tree's plan is just these lines."""
+        if not store.is_file(PLAN):
+            return False
+        with store.open(PLAN) as file:
+            return all(file.read(len(line)) == line for line in self) and not file.read(1)
 
 
 def items_path(items: bytes) -> str:
@@ -203,13 +218,13 @@ class PlanIndex:
         return len(self.digests)
 
     @classmethod
-    def of(cls, value: Json) -> PlanIndex:
-        """The index, parsed from its line."""
+    def of(cls, value: Json, ordinals: np.ndarray) -> PlanIndex:
+        """The index, from what its line says beside the ordinals."""
         return cls(
             offsets=value["head"] + _sums(value["bytes"]),
             digests=tuple(value["sha256"]),
             starts=_sums(value["places"]),
-            ordinals=np.array(value["ordinals"], np.int64),
+            ordinals=ordinals,
         )
 
 
@@ -346,15 +361,27 @@ def read_plan(store: Store) -> PlanFile:
         If head or index is damaged; batches are checked when they are read.
     """
     digest, index = _tail(store)
+    begin = index.find(_ORDINALS) + len(_ORDINALS)
+    end = index.find(b"]", begin)
     try:
-        value = _loads(index)
+        value = _loads(index[:begin] + index[end:])  # of a million places as many objects are saved
         head = store.get_range(PLAN, 0, value["head"])
     except (KeyError, TypeError, OverflowError, StoreError):
         raise _corrupt() from None
     if sha256(head + index) != digest:
         raise _corrupt()
     with _as_written():
-        return _opened(store, digest, head, PlanIndex.of(value))
+        return _opened(store, digest, head, PlanIndex.of(value, _integers(index[begin:end])))
+
+
+def _integers(text: bytes) -> np.ndarray:
+    """Integers of JSON as an array; ValueError for anything else."""
+    if text.translate(None, b"0123456789,-") or re.search(rb"[0-9]{19}", text):
+        raise ValueError("no integers of 64 bits")
+    numbers = np.fromstring(text, np.int64, sep=",")
+    if len(numbers) != (text.count(b",") + 1 if text else 0):
+        raise ValueError("no integers")
+    return numbers
 
 
 def _tail(store: Store) -> tuple[str, bytes]:

@@ -17,13 +17,13 @@ from nutonic.io.atomic import refuse_unwritable
 from nutonic.io.buckets.address import Address, Place, place_of
 from nutonic.io.buckets.inputs import Credentials
 from nutonic.io.objects import Store
-from nutonic.planning.cost import default_workers, refuse_too_large
+from nutonic.planning.cost import default_workers, give_back, refuse_too_large
 from nutonic.planning.layout import CARD, COMMITS, MARKER, META, PLAN, RECIPE
 from nutonic.planning.ownership import Ownership, PlacesOwnership, mark, named_by_commits, refuse_foreign, unmark
 from nutonic.planning.pins import changed, pins_json
 from nutonic.planning.places.read import file_sha256
 from nutonic.planning.plan import Plan, plan_of
-from nutonic.planning.plan_file import PlanFile, items_path, plan_bytes, read_plan
+from nutonic.planning.plan_file import PlanFile, PlanLines, items_path, read_plan
 from nutonic.planning.planned import PlannedPlaces
 from nutonic.planning.remote import planned_pins
 from nutonic.planning.spec import BuildSpec
@@ -96,6 +96,7 @@ def prepared(
             for account in spec.accounts:
                 account.check()
             new_plan = spec.plan()
+        give_back()
         refuse_too_large(new_plan.cost, out, default_workers() if workers is None else workers)
         refuse_inputs_inside(spec.inputs, out, new_plan.scenes())
         owned = spec.owned(store, PlannedPlaces(new_plan.batches))
@@ -104,6 +105,8 @@ def prepared(
         if spec.beside is not None:
             new_plan = _with_beside(spec.beside, new_plan, store)
         _put_plan(store, old if there else None, new_plan, spec)
+        del new_plan, owned, old
+        give_back()
         plan = read_plan(store)
         if not there:
             _refuse_changed(plan, spec)
@@ -173,18 +176,18 @@ def _put_plan(store: Store, old: Ownership | None, plan: Plan, spec: Preparation
     """Write a plan; files built from another plan, those that `old` owns, are removed first."""
     items = geoparquet_bytes(plan.items()) if plan.items() else None
     remote = pins_json(spec.remote(plan))
-    after = plan_bytes(plan, spec.text, items, remote)
+    lines = PlanLines(plan, spec.text, items, remote)
     mark(store)
-    before = store.get(PLAN) if old is not None else None
-    if old is not None and before != after:
+    is_there = old is not None and lines.are_in(store)
+    if old is not None and not is_there:
         old.refuse_obstacles()
         _empty(store, old, keep=frozenset(each["path"] for each in (plan.more.get("osm"),) if each))
     if items is not None:
         store.put(items_path(items), items)
-    if before is None:
-        store.create(PLAN, after)
-    elif before != after:
-        store.put(PLAN, after)
+    if old is None:
+        store.create(PLAN, lines)
+    elif not is_there:
+        store.put(PLAN, lines)
 
 
 def empty(store: Store, owned: Ownership, plan: PlanFile) -> None:

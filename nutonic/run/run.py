@@ -21,6 +21,7 @@ from nutonic.errors import InputError
 from nutonic.io.buckets.address import Address, Place, place_of
 from nutonic.io.limits import IN_FLIGHT
 from nutonic.io.objects import Store, sealed
+from nutonic.planning.cost import give_back
 from nutonic.planning.layout import PLAN, SUMMARY
 from nutonic.planning.ownership import owned_by, refuse_foreign
 from nutonic.planning.pins import RemoteFiles
@@ -185,6 +186,7 @@ def _build(spec: BuildSpec, out: Place, cluster: Cluster, extent: Extent, callba
         pool = workers() if cluster.scheduler is not None else None
         callback.on_stage(StageBegun(text="planning"))
         store, plan = _planned(spec, out, extent.replan, cluster, pool)
+        give_back()
         left = _left(spec, store, plan, extent)
         before, files = left.before, left.files
         tell_missing(callback, plan, before)

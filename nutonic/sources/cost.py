@@ -71,9 +71,10 @@ def files_cost(work: Workload, bands: int, classes: Sequence[Asset] = ()) -> Sou
 
     `classes` are assets of classes beside so many bands: with larger pixels they have fewer blocks.
     """
-    batch_of = np.repeat(np.arange(len(work.batches), dtype=np.int32), work.batches)
-    blocks = _touched_blocks(work.corners, batch_of, work.side, BLOCK) * bands
-    of_classes = [_touched_blocks(work.corners, batch_of, work.side, _reach(asset, work.scene)) for asset in classes]
+    blocks = _touched_blocks(work.corners, work.batches, work.side, BLOCK) * bands
+    of_classes = [
+        _touched_blocks(work.corners, work.batches, work.side, _reach(asset, work.scene)) for asset in classes
+    ]
     remote = any("://" in asset.href for asset in work.scene.assets)
     headers = len(work.batches) * (bands + len(classes))
     held = [_HELD_HERE if asset.crs == work.scene.lead.crs else _HELD_ELSEWHERE for asset in classes]
@@ -92,20 +93,33 @@ def _reach(asset: Asset, scene: Scene) -> int:
     return max(1, round(BLOCK * abs(asset.transform[0] / scene.lead.transform[0])))
 
 
-def _touched_blocks(corners: np.ndarray, batch_of: np.ndarray, side: int, block: int) -> int:
-    """Blocks of a side that the squares touch, each counted once per batch."""
+def _touched_blocks(corners: np.ndarray, batches: np.ndarray, side: int, block: int) -> int:
+    """Blocks of a side that the squares touch, each counted once per batch; `batches` are their numbers of places."""
+    touched, at, number = 0, 0, 0
+    ends = np.cumsum(batches)
+    while number < len(ends):  # some batches at a time
+        after = max(number + 1, int(np.searchsorted(ends, at + _AT_ONCE, side="right")))
+        some = corners[at : ends[after - 1]]
+        batch_of = np.repeat(np.arange(after - number, dtype=np.int64), batches[number:after])
+        touched += _touched_of(some, batch_of, side, block)
+        at, number = int(ends[after - 1]), after
+    return touched
+
+
+def _touched_of(corners: np.ndarray, batch_of: np.ndarray, side: int, block: int) -> int:
     first, last = corners // block, (corners + side - 1) // block
     touched = np.empty(0, np.int64)
     reach = int((last - first).max(initial=0)) + 1
     for i, j in np.ndindex(reach, reach):
         rows, cols = (first + np.array([i, j], np.int32)).T
         inside = (rows <= last[:, 0]) & (cols <= last[:, 1])
-        codes = (
-            (batch_of[inside].astype(np.int64) << 32) + ((rows[inside].astype(np.int64) + _HALF) << 16) + cols[inside]
-        )
+        codes = (batch_of[inside] << 32) + ((rows[inside].astype(np.int64) + _HALF) << 16) + cols[inside]
         touched = np.union1d(touched, codes + _HALF)
     return len(touched)
 
+
+#: Places whose blocks are counted at once.
+_AT_ONCE = 2**15
 
 #: Rows and columns of blocks are counted from here, so that they are above zero: a square may hang over a scene's edge.
 _HALF = 1 << 15

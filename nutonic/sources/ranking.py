@@ -94,8 +94,9 @@ def ranked(groups: Iterable[Neighbourhood], lon: np.ndarray, lat: np.ndarray, ex
         best = _best(group.items, lon[members], lat[members], extent_m, by)
         odd += [(group.items[k].id, str(miss.found)) for k, miss in best.odd.items()]
         count += len(group.items)
-        for i, scenes in zip(members.tolist(), best.scenes, strict=True):
-            ranking[i] = scenes
+        for first in range(0, len(members), _AT_ONCE):  # of a million, no million numbers as objects
+            for i, scenes in zip(members[first : first + _AT_ONCE].tolist(), best.scenes[first:], strict=False):
+                ranking[i] = scenes
         bare = np.array([k for k, scenes in enumerate(best.scenes) if not scenes], np.int64)
         if bare.size:
             words, near_them = _reasons(group, bare, best, (lon[members], lat[members], extent_m), by)
@@ -135,13 +136,25 @@ def _best(items: Sequence[Item], lon: np.ndarray, lat: np.ndarray, extent_m: flo
     problems: dict[int, NutonicError] = {}
     for _ in range(_MOST_ROUNDS):
         best, most = _ranks(items, [k for k in usable if k not in odd], (lon, lat, extent_m), by)
-        unique, which = np.unique(best, axis=0, return_inverse=True)
+        unique, which = _different(best)
         scenes, problems = _scenes(items, set(unique[unique >= 0].tolist()), by)
         if not problems:
             choices = [tuple(scenes[k] for k in row[row >= 0].tolist()) for row in unique]
-            return _Best(scenes=[choices[i] for i in which.ravel().tolist()], most=most, odd=odd)
+            return _Best(scenes=[choices[i] for i in which], most=most, odd=odd)
         odd |= {k: Miss("item", str(error)) for k, error in problems.items()}
     raise problems[min(problems)]
+
+
+def _different(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Rows of positions, or -1, each once, and which of them each is: as np.unique, with a fifth of the memory."""
+    if rows.max(initial=-1) >= 2**21 - 1:
+        unique, which = np.unique(rows, axis=0, return_inverse=True)
+        return unique, which.ravel()
+    codes = np.zeros(len(rows), np.int64)
+    for column in rows.T:
+        codes = (codes << 21) + column + 1
+    _, first, which = np.unique(codes, return_index=True, return_inverse=True)
+    return rows[first], which.ravel()
 
 
 def _ranks(
@@ -163,10 +176,13 @@ def _ranks(
             most[batch] = np.maximum(most[batch], covered)
             rank = np.where(covered >= max(by.least, 1e-12), _rank(covered) + k, _NONE)
             best[batch] = np.sort(np.column_stack([best[batch], rank]), axis=1)[:, :RANKED]
-    # Scenes that cover the square in part only count where none covers it whole.
-    best[(best >= _PART) & (best[:, :1] < _PART)] = _NONE
-    numbers = np.array([*usable, -1], np.int64)
-    return numbers[np.where(best < _NONE, best % _ITEMS, -1)].astype(np.int32), most
+    numbers, found = np.array([*usable, -1], np.int32), np.empty(best.shape, np.int32)
+    for first in range(0, len(best), _AT_ONCE):
+        some = best[first : first + _AT_ONCE]
+        # Scenes that cover the square in part only count where none covers it whole.
+        some[(some >= _PART) & (some[:, :1] < _PART)] = _NONE
+        found[first : first + _AT_ONCE] = numbers[np.where(some < _NONE, some % _ITEMS, -1)]
+    return found, most
 
 
 def _scenes(
