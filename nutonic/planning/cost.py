@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
 import shutil
 from dataclasses import dataclass, replace
@@ -58,14 +57,6 @@ class Cost:
 def bytes_per_place(side: int) -> int:
     """Memory that a place's native pixels take: three uint16 bands as they are read and once more stacked, and labels."""
     return side**2 * (2 * 3 * 2 + 1)
-
-
-def give_back() -> None:
-    """Give memory that is free back to the system, where there is glibc: what planning took lies between what stays."""
-    if os.name == "posix":
-        libc = ctypes.CDLL(None)
-        if hasattr(libc, "malloc_trim"):
-            libc.malloc_trim(0)
 
 
 def batch_size(side: int, places: int) -> int:

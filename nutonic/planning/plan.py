@@ -14,9 +14,10 @@ from nutonic.core.grid import require_proj, transformer
 from nutonic.core.model import SPLITS, Batch, Json, PlannedPlace, Reject, Scene, Split
 from nutonic.core.showing import Shown
 from nutonic.errors import NoScene, PlanError
+from nutonic.io.files import give_back
 from nutonic.io.session import current
 from nutonic.planning import splits
-from nutonic.planning.cost import Cost, batch_size, estimate, give_back, polish_estimate
+from nutonic.planning.cost import Cost, batch_size, estimate, polish_estimate
 from nutonic.planning.judging import judging
 from nutonic.planning.pins import refuse_all_missing
 from nutonic.planning.places.columns import Places, in_drawn_order, with_spacing, with_variants, without_duplicates

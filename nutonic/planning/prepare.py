@@ -16,8 +16,9 @@ from nutonic.io.access import Identity, identity_of
 from nutonic.io.atomic import refuse_unwritable
 from nutonic.io.buckets.address import Address, Place, place_of
 from nutonic.io.buckets.inputs import Credentials
+from nutonic.io.files import give_back
 from nutonic.io.objects import Store
-from nutonic.planning.cost import default_workers, give_back, refuse_too_large
+from nutonic.planning.cost import default_workers, refuse_too_large
 from nutonic.planning.layout import CARD, COMMITS, MARKER, META, PLAN, RECIPE
 from nutonic.planning.ownership import Ownership, PlacesOwnership, mark, named_by_commits, refuse_foreign, unmark
 from nutonic.planning.pins import changed, pins_json

@@ -58,6 +58,11 @@ class _Context:
         return ChipRules(table=spec.table, tiles=spec.tiles, stretch=spec.stretch, quality=spec.quality)
 
     @cached_property
+    def labels(self) -> str:
+        """The name of the band of labels; a table makes its band, with all colours, whenever it is asked for it."""
+        return self.spec.table.band.name
+
+    @cached_property
     def words(self) -> WordRules:
         """The rules for rows."""
         return word_rules(self.spec)
@@ -261,7 +266,7 @@ def _chips(pixels: Pixels, scene: Scene, context: _Context) -> list[CutTile]:
     spec = context.spec
     strip = Strip(
         rgb=pixels.stacked(spec.imagery.bands),
-        label=pixels.bands[spec.table.band.name],
+        label=pixels.bands[context.labels],
         classes=_classes(pixels, scene, spec),
         tiles=spec.layout.tiles,
     )

@@ -19,9 +19,9 @@ from nutonic.dataset.finalize import Finalized, finalize, is_finalized
 from nutonic.dataset.parts.each import Each, here
 from nutonic.errors import InputError
 from nutonic.io.buckets.address import Address, Place, place_of
+from nutonic.io.files import give_back
 from nutonic.io.limits import IN_FLIGHT
 from nutonic.io.objects import Store, sealed
-from nutonic.planning.cost import give_back
 from nutonic.planning.layout import PLAN, SUMMARY
 from nutonic.planning.ownership import owned_by, refuse_foreign
 from nutonic.planning.pins import RemoteFiles
