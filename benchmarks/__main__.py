@@ -23,11 +23,12 @@ SIZES = {
     "peers": (4, 20),
     "other": (16, 64),
     "strides of 128 (512 each)": (2, 8),
+    "JPEG 2000": (4, 16),
     "network": (64, 16),
     "stages": (64, 16),
     "median": (4096, 4),
 }
-TINY = dict.fromkeys(SIZES, (1, 3)) | {"strides of 128 (512 each)": (1, 2), "median": (300, 2)}
+TINY = dict.fromkeys(SIZES, (1, 3)) | {"strides of 128 (512 each)": (1, 2), "JPEG 2000": (1, 3), "median": (300, 2)}
 
 #: Places whose pixels cost nothing: see `benchmarks.sections.scale`.
 COUNTS = {"driver": (500, 3000), "growth": (300, 600, 3300)}
@@ -80,4 +81,5 @@ def _measured(bench: Bench, asked: argparse.Namespace) -> None:
     print(asked.results / "RESULTS.md")
 
 
-main()
+if __name__ == "__main__":
+    main()

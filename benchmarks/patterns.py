@@ -65,7 +65,10 @@ class Pattern:
     parts: Mapping[str, Any] = field(default_factory=dict)
     """Parts of the recipe that differ."""
     block: int = 1024
-    fragmented: bool = False
+    files: str = ""
+    """Which files are read, if not the world's own: "fragmented" labels, "masks" of 20 m, "JPEG 2000"."""
+    ways: tuple[str, ...] = ("floor", "nutonic")
+    """Who builds it."""
 
 
 PATTERNS: Mapping[str, Pattern] = {
@@ -80,11 +83,14 @@ PATTERNS: Mapping[str, Pattern] = {
             points=dense,
             parts={"grid": {"extent_m": 10_240}, "tiles": {"size": 512, "stride": 128, "output_size": 224}},
         ),
-        Pattern(name="fragmented labels", points=dense, fragmented=True),
-        Pattern(name="overlays", points=dense, parts={"rows": {"overlays": True}}),
+        Pattern(name="fragmented labels", points=dense, files="fragmented"),
+        Pattern(name="masks of 20 m", points=dense, files="masks", ways=("nutonic",)),
+        Pattern(name="JPEG 2000", points=dense, files="JPEG 2000", ways=("rasterio", "nutonic")),
+        Pattern(name="overlays", points=dense, parts={"rows": {"overlays": True}}, ways=("nutonic",)),
         Pattern(
             name="all rows",
             points=dense,
+            ways=("nutonic",),
             parts={
                 "rows": {
                     "captions": ["brief", "full", "zonal"], "absence": True, "vqa": True, "choice": True, "referring": True,

@@ -111,7 +111,7 @@ def land_cover(shape: tuple[int, int], seed: int = 0, *, fragmented: bool = Fals
     return np.ascontiguousarray(whole[: shape[0], : shape[1]])
 
 
-def write(folder: Path, world: World, *, fragmented: bool = False) -> Path:
+def write(folder: Path, world: World) -> Path:
     """Write scenes, land cover and a catalogue; returns the catalogue's path."""
     folder.mkdir(parents=True, exist_ok=True)
     first = folder / world.item_id(0, 0)
@@ -121,8 +121,48 @@ def write(folder: Path, world: World, *, fragmented: bool = False) -> Path:
     places = [(column, row) for row in range(world.across) for column in range(world.across)]
     for column, row in places[1:]:
         _moved(first, folder / world.item_id(column, row), world.origin(column, row))
-    write_labels(folder / "land_cover.tif", world, fragmented=fragmented)
-    items = [_item(world, column, row) for column, row in places]
+    write_labels(folder / "land_cover.tif", world)
+    return _catalogue(folder, [_item(world, column, row) for column, row in places])
+
+
+def write_masks(folder: Path, world: World) -> None:
+    """Write a scene classification of 20 m beside each scene's bands, with clouds and their shadows, and say so."""
+    items = [_item(world, column, row) for row in range(world.across) for column in range(world.across)]
+    side = world.side // 2
+    clouds = octaves(min(side, _TEXTURE), np.random.default_rng(11), 0.5)
+    classes = np.array((4, 5, 3, 9), np.uint8)[np.digitize(clouds, (0.5, 2.2, 2.5))]  # plants, bare, shadow, cloud
+    for item in items:
+        _, _, left, _, _, top = item["assets"]["red"]["proj:transform"]
+        affine = Affine(20, 0, left, 0, -20, top)
+        write_cog(folder / item["id"] / "scl.tif", mirrored(classes, side), affine, CRS, min(512, world.block))
+        facts = {"proj:transform": list(affine)[:6], "proj:shape": [side] * 2, "type": "image/tiff"}
+        item["assets"]["scl"] = {"href": f"{item['id']}/scl.tif", "roles": ["data"], **facts}
+    _catalogue(folder, items)
+
+
+def write_jpeg2000(folder: Path, source: Path, world: World) -> None:
+    """Write the north-west corner of a world's first scene as ESA packs Sentinel-2: lossless JPEG 2000 in tiles of 1024."""
+    item = _item(world, 0, 0)
+    (folder / item["id"]).mkdir(parents=True)
+    for name, asset in item["assets"].items():
+        asset.update(href=f"{item['id']}/{name}.jp2", type="image/jp2")
+        with rasterio.open(source / item["id"] / f"{name}.tif") as raster:
+            pixels = raster.read(1, window=((0, world.side), (0, world.side)))
+        profile = {
+            "driver": "JP2OpenJPEG",
+            "height": world.side,
+            "width": world.side,
+            "count": 1,
+            "dtype": pixels.dtype,
+        }
+        tiles = {"blockxsize": world.block, "blockysize": world.block, "quality": 100, "reversible": "YES"}
+        place = {"crs": CRS, "transform": Affine(*asset["proj:transform"])}
+        with rasterio.open(folder / asset["href"], "w", **profile, **tiles, **place) as out:
+            out.write(pixels, 1)
+    _catalogue(folder, [item])
+
+
+def _catalogue(folder: Path, items: list[dict[str, Any]]) -> Path:
     path = folder / "items.json"
     path.write_text(json.dumps({"type": "FeatureCollection", "features": items}))
     return path

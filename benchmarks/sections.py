@@ -11,7 +11,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -23,13 +23,30 @@ from pyproj import Transformer
 from benchmarks import once
 from benchmarks.patterns import PATTERNS, SQUARE, Pattern, recipe_of
 from benchmarks.records import Record
-from benchmarks.scenes import BANDS, CRS, STEP, World, compression_ratio, write, write_labels
+from benchmarks.scenes import (
+    BANDS,
+    CRS,
+    STEP,
+    World,
+    compression_ratio,
+    write,
+    write_jpeg2000,
+    write_labels,
+    write_masks,
+)
 from benchmarks.server import served
 
 _ROOT = Path(__file__).parents[1]
 
 #: Seconds after which what does not end is given up.
 _LIMIT_S = 900
+
+
+#: What other files have in place of a world's own.
+_REPLACED = {"fragmented": ("land_cover.tif",), "masks": ("items.json",), "JPEG 2000": ("items.json", "s2-*")}
+
+#: Pixels along the side of the scene of JPEG 2000, which takes long to write.
+_JPEG_2000 = 3072
 
 
 @dataclass(slots=True)
@@ -49,24 +66,36 @@ class Bench:
     """The share of the demo's patches that is captioned."""
     _numbers: Iterator[int] = field(default_factory=count)
 
-    def files(self, block: int = 1024, *, fragmented: bool = False) -> Path:
-        """The folder of a world's files, written when it is first needed."""
-        path = self.folder / f"world-{block}{'-fragmented' if fragmented else ''}"
+    def files(self, block: int = 1024, which: str = "") -> Path:
+        """The folder of a world's files, written when it is first needed; `which` as of a pattern."""
+        path = self.folder / f"world-{block}-{which}".rstrip("-").replace(" ", "-")
         if (path / "items.json").is_file():
             return path
         shutil.rmtree(path, ignore_errors=True)
-        if not fragmented:
+        if which == "":
             write(path, self.worlds[block])
             return path
-        shutil.copytree(self.files(block), path, copy_function=os.link, ignore=shutil.ignore_patterns("land_cover.tif"))
-        write_labels(path / "land_cover.tif", self.worlds[block], fragmented=True)
+        shutil.copytree(
+            self.files(block), path, copy_function=os.link, ignore=shutil.ignore_patterns(*_REPLACED[which])
+        )
+        if which == "fragmented":
+            write_labels(path / "land_cover.tif", self.worlds[block], fragmented=True)
+        elif which == "masks":
+            write_masks(path, self.worlds[block])
+        else:
+            write_jpeg2000(path, self.files(block), self.world(block, which))
         return path
+
+    def world(self, block: int, which: str) -> World:
+        """Where the scenes of these files lie."""
+        world = self.worlds[block]
+        return replace(world, side=min(world.side, _JPEG_2000), across=1) if which == "JPEG 2000" else world
 
     def recipe(self, pattern: Pattern, places: int, url: str | None = None) -> Path:
         """The recipe of so many places."""
-        files = self.files(pattern.block, fragmented=pattern.fragmented)
+        files, world = self.files(pattern.block, pattern.files), self.world(pattern.block, pattern.files)
         folder = self.folder / f"recipe-{next(self._numbers)}"
-        return recipe_of(pattern, self.worlds[pattern.block], files, folder, places, url=url)
+        return recipe_of(pattern, world, files, folder, places, url=url)
 
     def once(self, way: str, recipe: Path, server: Any = None) -> Record:
         """One run, whose output is removed."""
@@ -108,8 +137,7 @@ def patterns(bench: Bench) -> Iterator[Record]:
         if pattern.block in bench.worlds:
             few, many = bench.sizes.get(pattern.name, bench.sizes["other"])
             recipes = [bench.recipe(pattern, places) for places in (few, many)]
-            ways = ("nutonic",) if pattern.parts.get("rows") else ("floor", "nutonic")
-            yield from _per_tile(bench, pattern.name, ways, recipes, runs=1)
+            yield from _per_tile(bench, pattern.name, pattern.ways, recipes, runs=1)
 
 
 def _per_tile(
