@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -10,6 +11,7 @@ import types
 from collections import Counter
 from dataclasses import asdict
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 from support.captioning import QUICK, captioned, model, patches
@@ -32,7 +34,7 @@ BASE, AGAIN = TASKS["pond"], [revision(TASKS["pond"], index) for index in range(
 
 def made_by(server, *tasks, annotators=None, description=POND, captions=None, root=None, **options):
     asked = annotators or [model(server.url)]
-    with Endpoints(asked, patience=QUICK) as endpoints:
+    with Endpoints(asked, policy=QUICK) as endpoints:
         answers = Answers(Store(root), endpoints.ask)
         return annotate(description, tasks, asked, answers, captions or Captions(), texts=TEXTS, **options)
 
@@ -167,6 +169,16 @@ def process_of(url: str, root: Path, count: int, threads: int) -> subprocess.Pop
     command = [sys.executable, "-m", "support.captioning", url, str(root), str(count), str(threads)]
     path = os.pathsep.join([str(ROOT / "tests"), str(ROOT)])
     return subprocess.Popen(command, stdout=subprocess.PIPE, env={**os.environ, "PYTHONPATH": path}, cwd=ROOT)
+
+
+def test_what_of_a_request_came_before_its_sender_was_killed_is_none():
+    with ModelServer() as server:
+        head = b"POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n"
+        with socket.create_connection(urlsplit(server.url).netloc.split(":")) as killed:
+            killed.sendall(head + b'{"model"')
+            killed.shutdown(socket.SHUT_WR)
+            assert killed.recv(1) == b""
+        assert server.requests == []
 
 
 def test_who_is_killed_loses_no_more_than_what_was_on_its_way(tmp_path):

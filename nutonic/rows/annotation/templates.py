@@ -98,7 +98,6 @@ LENGTHS = (
 )
 #: The same of one that comes in pieces, which nobody can follow.
 LENGTHS_OF_PIECES = (
-    "It is in view for {length}.",
     "Its length in the {short} is {length}.",
     "The {noun} is seen over {length}.",
     "In all, {length} of it are in view.",

@@ -262,7 +262,11 @@ class _Handler(BaseHTTPRequestHandler):
             self._send(200, json.dumps({"object": "list", "data": known}).encode())
 
     def do_POST(self) -> None:
-        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        length = int(self.headers.get("Content-Length") or 0)
+        body = self.rfile.read(length)
+        if len(body) < length:  # who asked is gone, and what came is no request
+            self.close_connection = True
+            return
         if self.path != "/v1/chat/completions":
             self._send(404, Wrong(404, f"Unknown request URL: POST {self.path}").body())
             return
