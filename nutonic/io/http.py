@@ -91,7 +91,7 @@ class Request:
     body: bytes | None = None
     most_bytes: int = 64 * 2**20
     """A longer answer is refused."""
-    patience: float = 1.0
+    timeout_factor: float = 1.0
     """How many times the usual time-out to wait for a byte, and how much longer in all: some answers are computed first."""
     attempts: int | None = None
     """How often it is made in all; as the policy says if None."""
@@ -232,13 +232,13 @@ class Client:
 
     def _read_s(self, request: Request) -> float:
         """Seconds of silence that are too long for an answer."""
-        return request.patience * (timeout_s() if self.policy.read_s is None else self.policy.read_s)
+        return request.timeout_factor * (timeout_s() if self.policy.read_s is None else self.policy.read_s)
 
     def _deadline(self, request: Request) -> Deadline:
         """Until when an attempt must be over; what is waited for a computation comes on top."""
-        usual_s = self._read_s(request) / request.patience
+        usual_s = self._read_s(request) / request.timeout_factor
         longest_s = 2 * usual_s if self.policy.attempt_s is None else self.policy.attempt_s
-        return Deadline(longest_s + (request.patience - 1) * usual_s, self.policy.slowest)
+        return Deadline(longest_s + (request.timeout_factor - 1) * usual_s, self.policy.slowest)
 
     def _attempt(self, request: Request, access: Access, deadline: Deadline) -> Answer:
         """One attempt, redirects followed as far as they are allowed."""

@@ -93,7 +93,7 @@ def test_what_cannot_pass_is_not_tried_again(reply, error, words):
 
 
 def test_what_is_sent_is_as_the_policy_and_the_request_say():
-    request = Request(url=URL, method="POST", body=b"1", headers={"Accept": "x"}, patience=3.0)
+    request = Request(url=URL, method="POST", body=b"1", headers={"Accept": "x"}, timeout_factor=3.0)
     _, (message,), _ = asked(OK, request, Policy(read_s=2.0, connect_s=5.0))
     assert (message.method, message.url, message.body, message.private) == ("POST", URL, b"1", False)
     assert (message.timeout.connect_timeout, message.timeout.read_timeout) == (5.0, 6.0)

@@ -69,7 +69,7 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Patience:
+class Policy:
     """How often an endpoint is asked, and how long is waited in between."""
 
     attempts: int = 6
@@ -134,7 +134,7 @@ class Endpoint:
         MissingExtra, Refused, Unreachable
             If it does not.
         """
-        with Endpoints([self.annotator], patience=Patience(attempts=2)) as endpoints:
+        with Endpoints([self.annotator], policy=Policy(attempts=2)) as endpoints:
             models = endpoints.models(self.annotator)
         if models and self.annotator.model not in models:
             told = inert(", ".join(sorted(models)[:5]))[:200]
@@ -177,12 +177,12 @@ class Endpoints:
         annotators: Iterable[Annotator],
         limits: EndpointLimits | None = None,
         *,
-        patience: Patience | None = None,
+        policy: Policy | None = None,
     ) -> None:
         """Nothing is opened yet. `limits`: of this process; by default it is the only one."""
         self._endpoints = {each.name: Endpoint(annotator=each) for each in annotators if each.kind == "openai"}
         self.limits = limits or EndpointLimits.alone(each.annotator for each in self._endpoints.values())
-        self._patience = patience or Patience()
+        self._policy = policy or Policy()
         self.on_refrain: Callable[[str, float], None] | None = None
         """Told that an endpoint wants to be left alone: the annotator's name, and for how many seconds."""
         self._stopped = False
@@ -285,7 +285,7 @@ class Endpoints:
 
     def _patiently(self, endpoint: Endpoint, what: Callable[[openai.AsyncOpenAI], Coroutine[Any, Any, _T]]) -> _T:
         endpoint.check()
-        name, most, faults = endpoint.annotator.name, self._patience, Counter[bool]()
+        name, most, faults = endpoint.annotator.name, self._policy, Counter[bool]()
         answered: list[int] = []
         while True:
             try:
@@ -332,13 +332,13 @@ class Endpoints:
         Raises
         ------
         Unreachable
-            If it asks for a longer pause than there is patience.
+            If it asks for a longer pause than the policy allows.
         """
-        name, patience = endpoint.annotator.name, self._patience
-        if fault.pause_s is not None and fault.pause_s > patience.longest_pause_s:
+        name, policy = endpoint.annotator.name, self._policy
+        if fault.pause_s is not None and fault.pause_s > policy.longest_pause_s:
             error = Unreachable(
                 f"{endpoint.service} asks to wait for {fault.pause_s:.0f} s, "
-                f"longer than {patience.longest_pause_s:.0f}: run again later",
+                f"longer than {policy.longest_pause_s:.0f}: run again later",
                 reason=fault.kind,
             )
             self._give_up(name, error)
@@ -346,8 +346,8 @@ class Endpoints:
         if fault.pause_s is not None:
             self.refrain(name, fault.pause_s)
             attempt = 0
-        pause = patience.pause_s * 2.0 ** max(0, attempt - 1) * (0.5 + random.random())
-        self.limits.sleep(name, min(pause, patience.longest_pause_s))
+        pause = policy.pause_s * 2.0 ** max(0, attempt - 1) * (0.5 + random.random())
+        self.limits.sleep(name, min(pause, policy.longest_pause_s))
 
     def refrain(self, name: str, seconds: float) -> None:
         """Ask an endpoint for nothing in so many seconds, and tell whoever listens."""

@@ -34,7 +34,7 @@ _ATTEMPTS = 7
 MOST_REQUESTS = 40
 
 #: Pixels are computed before their first byte is sent.
-_PATIENCE = 5.0
+_TIMEOUT_FACTOR = 5.0
 
 #: Headers that are ours to set, whatever the clients above would send; Google compresses only for who names gzip in both.
 _OURS = {"Accept-Encoding": "gzip", "User-Agent": f"nutonic/{__version__} (gzip)"}
@@ -116,7 +116,7 @@ class Transport:
                 headers=self._signed(uri, method, headers, renew=renew),
                 body=body,
                 most_bytes=_MOST_BYTES,
-                patience=_PATIENCE,
+                timeout_factor=_TIMEOUT_FACTOR,
                 attempts=_ATTEMPTS,
                 limiter=self._limiter,
                 any_status=True,

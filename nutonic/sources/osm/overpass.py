@@ -246,7 +246,7 @@ class Overpass:
             headers={"Content-Type": "application/x-www-form-urlencoded", "Accept": "application/json"},
             body=urlencode({"data": query}).encode(),
             most_bytes=_MOST_BYTES,
-            patience=_TIMEOUT_S / _USUAL_S + 1,
+            timeout_factor=_TIMEOUT_S / _USUAL_S + 1,
             limiter=current().resource(_Paces).of(self.url, self.requests_per_minute, self.slots),
             any_status=True,
             follow=False,

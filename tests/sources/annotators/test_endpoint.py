@@ -1,4 +1,4 @@
-"""Models at endpoints, as the real client asks them: faults, patience, limits, secrets. The stand-in's log is witness."""
+"""Models at endpoints, as the real client asks them: faults, policy, limits, secrets. The stand-in's log is witness."""
 
 import logging
 import pickle
@@ -18,7 +18,7 @@ from support.paths import ROOT
 from nutonic.errors import MissingExtra, Refused, Unreachable
 from nutonic.recipe.annotation import Annotator
 from nutonic.sources.annotators.answers import request_of
-from nutonic.sources.annotators.endpoint import Endpoint, Endpoints, Patience
+from nutonic.sources.annotators.endpoint import Endpoint, Endpoints, Policy
 from nutonic.sources.annotators.limits import EndpointLimits, Pace, most_in_flight, share_of, shares_of_workers
 from nutonic.sources.source import Account
 from nutonic.testing.llm.server import ModelFault, ModelRequest, ModelServer
@@ -31,9 +31,9 @@ def in_order(server: ModelServer) -> list[ModelRequest]:
     return sorted(server.requests, key=lambda each: each.number)
 
 
-def ask(server: ModelServer, *, patience: Patience = QUICK, seed: int = 1, **settings):
+def ask(server: ModelServer, *, policy: Policy = QUICK, seed: int = 1, **settings):
     annotator = model(server.url, **settings)
-    with Endpoints([annotator], patience=patience) as endpoints:
+    with Endpoints([annotator], policy=policy) as endpoints:
         return endpoints.ask(annotator, request_of(annotator, ASK, seed))
 
 
@@ -60,7 +60,7 @@ def test_attempts_have_an_end():
         with pytest.raises(
             Unreachable, match=r"^model at 127.0.0.1:\d+ did not answer in 4 attempts \(last: 500\): run again"
         ):
-            ask(server, patience=Patience(attempts=4, pause_s=0.001))
+            ask(server, policy=Policy(attempts=4, pause_s=0.001))
         assert [request.status for request in server.requests] == [500] * 4
 
 
@@ -69,7 +69,7 @@ def test_an_endpoint_that_is_not_there():
         url = server.url
     annotator = model(url)
     with (
-        Endpoints([annotator], patience=Patience(attempts=2, pause_s=0.001)) as endpoints,
+        Endpoints([annotator], policy=Policy(attempts=2, pause_s=0.001)) as endpoints,
         pytest.raises(Unreachable, match=r"2 attempts \(last: dropped\)"),
     ):
         endpoints.ask(annotator, request_of(annotator, ASK, 1))
@@ -94,7 +94,7 @@ def test_a_retry_after_may_be_a_date():
 def test_whoever_asks_waits_as_one_was_told_to():
     with ModelServer(faults=[ModelFault(kind="429", at=(3,), retry_after="0.8")], latency_s=0.05) as server:
         annotator = model(server.url, max_in_flight=3)
-        with Endpoints([annotator], patience=QUICK) as endpoints, ThreadPoolExecutor(6) as pool:
+        with Endpoints([annotator], policy=QUICK) as endpoints, ThreadPoolExecutor(6) as pool:
             list(pool.map(lambda seed: endpoints.ask(annotator, request_of(annotator, ASK, seed)), range(12)))
         (refused,) = (each for each in server.requests if each.status == 429)
         after = [
@@ -108,7 +108,7 @@ def test_many_refusals_are_no_failure_and_let_fewer_in():
     faults = [ModelFault(kind="429", at=range(4, 40), retry_after="0.01")]
     with ModelServer(faults=faults, latency_s=0.02) as server:
         annotator = model(server.url, max_in_flight=8)
-        with Endpoints([annotator], patience=QUICK) as endpoints, ThreadPoolExecutor(8) as pool:
+        with Endpoints([annotator], policy=QUICK) as endpoints, ThreadPoolExecutor(8) as pool:
             list(pool.map(lambda seed: endpoints.ask(annotator, request_of(annotator, ASK, seed)), range(16)))
         assert sum(each.status == 200 for each in server.requests) == 16
         assert max(each.in_flight for each in in_order(server)[:12]) > 2
@@ -214,7 +214,7 @@ def test_an_endpoint_is_an_account_that_travels(monkeypatch):
 def test_a_long_answer_is_not_read_to_its_end(monkeypatch):
     monkeypatch.setattr("nutonic.sources.annotators.endpoint.MOST_BYTES", 100)
     with ModelServer() as server, pytest.raises(Unreachable):
-        ask(server, patience=Patience(attempts=2, pause_s=0.001))
+        ask(server, policy=Policy(attempts=2, pause_s=0.001))
 
 
 def test_a_missing_package_says_what_to_install(monkeypatch):
@@ -242,7 +242,7 @@ def test_nothing_is_imported_or_opened_before_somebody_asks():
 def test_no_more_are_in_flight_than_may_be(most: int):
     with ModelServer(latency_s=0.05) as server:
         annotator = model(server.url, max_in_flight=most)
-        with Endpoints([annotator], patience=QUICK) as endpoints, ThreadPoolExecutor(8) as pool:
+        with Endpoints([annotator], policy=QUICK) as endpoints, ThreadPoolExecutor(8) as pool:
             list(pool.map(lambda seed: endpoints.ask(annotator, request_of(annotator, ASK, seed)), range(12)))
         assert len(server.requests) == 12
         assert server.peak == most
@@ -255,7 +255,7 @@ def test_shares_of_two_workers_are_kept_together():
 
         def work(index: int) -> None:
             limits = EndpointLimits.of([annotator], index, 2)
-            with Endpoints([annotator], limits, patience=QUICK) as endpoints, ThreadPoolExecutor(6) as pool:
+            with Endpoints([annotator], limits, policy=QUICK) as endpoints, ThreadPoolExecutor(6) as pool:
                 list(
                     pool.map(
                         lambda seed: endpoints.ask(annotator, request_of(annotator, ASK, seed)), range(index, 20, 2)
@@ -306,7 +306,7 @@ def test_requests_a_minute_begin_one_after_the_other():
     with ModelServer() as server:
         annotator = model(server.url, requests_per_minute=600)
         started = time.monotonic()
-        with Endpoints([annotator], patience=QUICK) as endpoints, ThreadPoolExecutor(6) as pool:
+        with Endpoints([annotator], policy=QUICK) as endpoints, ThreadPoolExecutor(6) as pool:
             list(pool.map(lambda seed: endpoints.ask(annotator, request_of(annotator, ASK, seed)), range(6)))
         last = max(request.arrived_s for request in server.requests)
     assert last - started >= 0.499  # five pauses of a tenth, after a first that may have come late
