@@ -13,6 +13,7 @@ from nutonic.io import raster as rasters
 from nutonic.io.access import LOCAL
 from nutonic.io.gdal import OpenRaster
 from nutonic.io.session import current
+from nutonic.io.tiff.blocks import added_by_numpy, fastest_adder
 
 SHAPE = (150, 201)
 
@@ -65,6 +66,20 @@ def test_windows_are_what_gdal_reads(how: dict, known: bool, tmp_path: Path):
         found = rasters.read(str(path), (slice(top, bottom), slice(left, right)), band=band + 1)
         assert found.dtype == pixels.dtype
         np.testing.assert_array_equal(found, pixels[band, top:bottom, left:right])
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "uint16", "uint32"])
+def test_differences_are_added_up_alike_with_and_without_the_extra(dtype: str):
+    pytest.importorskip("imagecodecs")
+    pixels = numbers(dtype)[0]
+    stored = np.diff(pixels, axis=1, prepend=pixels.dtype.type(0))
+    ways = (added_by_numpy, fastest_adder())
+    assert ways[0] is not ways[1]
+    for add_up in ways:
+        bits = stored.copy()
+        add_up(bits[16:80])  # some rows, as they are asked for
+        np.testing.assert_array_equal(bits[16:80], pixels[16:80])
+        np.testing.assert_array_equal(bits[:16], stored[:16])
 
 
 def test_a_sparse_block_is_nodata(tmp_path: Path):

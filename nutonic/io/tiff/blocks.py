@@ -12,7 +12,7 @@ import threading
 from collections.abc import Callable, Hashable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 import deflate
@@ -62,7 +62,26 @@ class Block:
 def _add_up(differences: np.ndarray) -> None:
     """Make pixels of the differences of neighbours, in place: TIFF 6.0, section 14; wraps as it does there."""
     bits = differences.view(f"u{differences.itemsize}")
+    fastest_adder()(bits)
+
+
+def added_by_numpy(bits: np.ndarray) -> None:
+    """Make unsigned pixels of the differences along rows, in place."""
     np.add.accumulate(bits, axis=1, dtype=bits.dtype, out=bits)
+
+
+@cache
+def fastest_adder() -> Callable[[np.ndarray], None]:
+    """What does the same in a fourth of the time, of the extra ``speed``; without it, NumPy."""
+    try:
+        from imagecodecs import delta_decode
+    except ImportError:
+        return added_by_numpy
+
+    def added_by_imagecodecs(bits: np.ndarray) -> None:
+        delta_decode(bits, axis=1, out=bits)
+
+    return added_by_imagecodecs
 
 
 #: Blocks by file and version, band, row and column.
