@@ -25,6 +25,7 @@ from nutonic.core.model import SPLITS, Json
 from nutonic.errors import Corrupt, NotNutonic
 from nutonic.io.atomic import has_marker, refuse_unusable, refuse_within
 from nutonic.io.buckets.address import Address, Place
+from nutonic.io.buckets.within import refuse_within_store
 from nutonic.io.objects import Store, create_marker, obstacle_at, unsealed
 from nutonic.planning.layout import (
     CARD,
@@ -112,12 +113,14 @@ def refuse_foreign(out: Place) -> None:
 
     That is a file; a folder that is not empty and has no marker; one that lies in a tree; and a tree in which something
     else, such as a link, is in the place of one of its folders or fixed files. In an object store there are neither files
-    nor links in the way.
+    nor links in the way, but there are trees and Zarr stores.
     """
     if isinstance(out, Address):
         store = Store(out)
-        if next(store.sizes(), None) is not None and not _is_marked_there(store):
-            raise _foreign(out)
+        if not _is_marked_there(store):  # one that is was no part of anything else when it was begun
+            refuse_within_store(out)
+            if next(store.sizes(), None) is not None:
+                raise _foreign(out)
         return
     names = names_in(out)
     if names and not is_marked(out) and not (names == [META] and only_begun(out / MARKER, MARKER_BYTES)):

@@ -15,7 +15,9 @@ from support.trees import clean_tree, names_beside, small_planet, tree
 
 import nutonic as nt
 from nutonic.errors import InputError, NotNutonic, StoreError
+from nutonic.io.atomic import MARKER, MARKER_BYTES
 from nutonic.io.buckets.address import Address, place_of
+from nutonic.io.buckets.within import CUBE_MARKER, CUBE_MARKER_BYTES
 from nutonic.io.objects import Store
 
 pytest_plugins = ["support.buckets"]
@@ -184,6 +186,26 @@ def test_a_bucket_of_somebodys_is_refused_and_left_alone(bucket, prefix, clean):
     with pytest.raises(NotNutonic, match="not nutonic's"):
         nt.build(nt.load_recipe(clean.recipe), f"s3://{BUCKET}/{prefix}", workers=0)
     assert bucket.tree(prefix) == {"theirs.txt": b"theirs"}
+
+
+@pytest.mark.parametrize(
+    ("files", "words"),
+    [
+        ({MARKER: MARKER_BYTES}, "lies in the dataset memory://{}/theirs: name an address outside"),
+        ({"zarr.json": b"{}"}, "lies in memory://{}/theirs, which is a Zarr store"),
+        ({CUBE_MARKER: CUBE_MARKER_BYTES}, "lies in memory://{}/theirs, which is a Zarr store"),
+    ],
+    ids=["dataset", "Zarr", "a cube of ours"],
+)
+def test_nothing_is_built_within_what_is_a_whole(files, words, clean, request):
+    bucket = request.node.name.translate(str.maketrans("_[] ", "----")).strip("-")
+    theirs = Store(place_of(f"memory://{bucket}/theirs"))
+    for path, content in files.items():
+        theirs.put(path, content)
+    with pytest.raises(NotNutonic, match=words.format(bucket)):
+        nt.build(nt.load_recipe(clean.recipe), f"memory://{bucket}/theirs/a/b", workers=0)
+    assert {path for path, _ in theirs.sizes()} == set(files)
+    assert nt.build(nt.load_recipe(clean.recipe), f"memory://{bucket}/ours", workers=0).complete
 
 
 @pytest.mark.parametrize(

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import socket
 import stat
 from pathlib import Path
 
 import dask.array
+import dask.config
 import pytest
 import urllib3
 from distributed import Client, Security
@@ -13,7 +15,7 @@ from support.clusters import cluster
 from support.trees import same_as
 
 from nutonic import load_recipe
-from nutonic.errors import InputError
+from nutonic.errors import InputError, Unreachable
 from nutonic.run.clusters.cluster import Cluster, connected
 from nutonic.run.run import build
 
@@ -90,6 +92,7 @@ def test_a_scheduler_with_certificates_is_used_with_the_files_that_are_given(cer
         ("tls://127.0.0.1:1", "tls:// needs"),
         ("ucx://127.0.0.1:1", "cannot use a Dask scheduler at ucx://"),
         ("http://127.0.0.1:1", "http://127.0.0.1:1 is that of a web page"),
+        ("HTTP://127.0.0.1:1", "HTTP://127.0.0.1:1 is that of a web page"),
         ("here", "no address of a Dask scheduler: write tcp://HOST:PORT"),
     ],
 )
@@ -99,6 +102,14 @@ def test_an_address_that_is_none_is_one_line(clean, tmp_path, address, words):
     assert len(str(told.value).splitlines()) == 1
     assert not (tmp_path / "out").exists()
     assert dask.array.ones(3).sum().compute() == 3  # and whoever goes on computes as before
+
+
+def test_where_no_scheduler_answers_dask_keeps_its_configuration():
+    with socket.socket() as taken, dask.config.set(scheduler="synchronous"):
+        taken.bind(("127.0.0.1", 0))  # and does not listen
+        with pytest.raises(Unreachable), connected(Cluster(scheduler=f"tcp://127.0.0.1:{taken.getsockname()[1]}")):
+            pass
+        assert dask.config.get("scheduler") == "synchronous"
 
 
 def test_a_certificate_that_is_not_there_is_named(clean, tmp_path):

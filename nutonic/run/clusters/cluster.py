@@ -227,7 +227,7 @@ def _client_of(cluster: Cluster) -> Client:
     address = redact(full.rpartition("@")[2])
     if not re.fullmatch(_ADDRESS, full):
         raise InputError(f"{address!r} is no address of a Dask scheduler: write tcp://HOST:PORT or tls://HOST:PORT")
-    if address.startswith(("http:", "https:")):
+    if address.lower().startswith(("http:", "https:")):
         raise InputError(
             f"{address} is that of a web page, such as Dask's dashboard: the scheduler's is tcp://HOST:8786"
         )

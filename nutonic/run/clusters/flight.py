@@ -97,7 +97,8 @@ class Flight:
             watch.hung.setdefault(address, set()).add(key)
             self.land(key)
             told = f"batch {job.name} has taken {most:.0f} s at worker {address} and does not end"
-            callback.on_note(Note(text=f"{told}: its places stay open"))
+            after = "its places stay open" if job.ids else "it is done by the driver"  # as a part of a tree is
+            callback.on_note(Note(text=f"{told}: {after}"))
             if self.pool.is_own:
                 future.cancel()
                 _restart(self.pool.client, address)

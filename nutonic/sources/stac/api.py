@@ -146,7 +146,7 @@ def _home(content: Any, search: str) -> str:
     """What an item's hrefs are relative to: where it says it is, if that is an address, else where it was found."""
     links = links_of(content, search) if isinstance(content, dict) else []
     own = next((link["href"] for link in links if link["rel"] == "self"), search)
-    return own if own.startswith(("http://", "https://")) else search
+    return own if own.lower().startswith(("http://", "https://")) else search
 
 
 # Cloud cover
