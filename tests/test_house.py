@@ -111,10 +111,19 @@ def wrong(path: Path, name: str) -> str | None:
     return None if key(path).startswith(homes) else f"{name} is for {', '.join(homes)}"
 
 
-@pytest.mark.parametrize("path", MODULES, ids=key)
-def test_imports_go_one_way(path: Path):
-    assert room(path) in STEP, f"nutonic/{key(path)} is in no room: see docs/design.md for where it belongs"
-    found = [(line, problem) for line, name in imports(parsed(path)) if (problem := wrong(path, name))]
+def test_every_module_is_in_a_room():
+    assert {key(path) for path in MODULES if room(path) not in STEP} == set(), (
+        "see docs/design.md for where each belongs"
+    )
+
+
+def test_imports_go_one_way():
+    found = [
+        f"{key(path)}, line {line}: {problem}"
+        for path in MODULES
+        for line, name in imports(parsed(path))
+        if (problem := wrong(path, name))
+    ]
     assert found == []
 
 
@@ -147,10 +156,9 @@ def names_earth_engine(tree: ast.AST) -> Iterator[str]:
     yield from (text for text in texts if text == "earthengine" or text.startswith("nutonic.sources.earthengine"))
 
 
-@pytest.mark.parametrize("path", MODULES, ids=key)
-def test_earth_engine_stays_in_its_walls(path: Path):
-    known = list(names_earth_engine(parsed(path)))
-    assert known == [] or key(path).startswith(KNOW_EARTH_ENGINE)
+def test_earth_engine_stays_in_its_walls():
+    outside = [path for path in MODULES if not key(path).startswith(KNOW_EARTH_ENGINE)]
+    assert {key(path): known for path in outside if (known := list(names_earth_engine(parsed(path))))} == {}
 
 
 def test_earth_engine_is_seen_outside_its_walls():
@@ -289,9 +297,8 @@ def private_dask(tree: ast.AST) -> list[str]:
     return sorted({*private, *inner})
 
 
-@pytest.mark.parametrize("path", MODULES, ids=key)
-def test_only_what_dask_promises_is_used(path: Path):
-    assert private_dask(parsed(path)) == []
+def test_only_what_dask_promises_is_used():
+    assert {key(path): used for path in MODULES if (used := private_dask(parsed(path)))} == {}
 
 
 @pytest.mark.parametrize(
@@ -311,13 +318,16 @@ def test_what_dask_does_not_promise_is_seen(line: str):
     assert private_dask(ast.parse(line))
 
 
-@pytest.mark.parametrize("path", MODULES, ids=key)
-def test_modules_and_functions_are_small(path: Path):
-    text = path.read_text()
-    assert len(text.splitlines()) <= MAX_MODULE
-    functions = (node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef))
-    lengths = {node.name: (node.end_lineno or 0) - node.lineno + 1 for node in functions}
-    assert {name: length for name, length in lengths.items() if length > MAX_FUNCTION} == {}
+def test_modules_and_functions_are_small():
+    modules = {key(path): len(path.read_text(encoding="utf-8").splitlines()) for path in MODULES}
+    assert {name: lines for name, lines in modules.items() if lines > MAX_MODULE} == {}
+    functions = {
+        f"{key(path)}, {node.name}": (node.end_lineno or 0) - node.lineno + 1
+        for path in MODULES
+        for node in ast.walk(parsed(path))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+    }
+    assert {name: lines for name, lines in functions.items() if lines > MAX_FUNCTION} == {}
 
 
 def test_no_file_names_this_machine_or_a_package_index():
