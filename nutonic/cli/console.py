@@ -15,7 +15,7 @@ from nutonic._version import __version__
 from nutonic.cli import logs
 from nutonic.cli.screen import say
 from nutonic.core.model import Json, Reject
-from nutonic.core.units import duration, size
+from nutonic.core.units import counted, duration, size
 from nutonic.dataset.reasons import WHAT_TO_DO
 from nutonic.dataset.report.values import Report, Section, Table
 from nutonic.inert import inert
@@ -65,7 +65,7 @@ def _of_places(header: Json) -> Iterator[tuple[str, str]]:
     """What a plan of places tells, line by line."""
     rows, cols = header["margin_px"]
     over = f", {rows} rows and {cols} columns of each square left over" if rows or cols else ""
-    yield "places", f"{header['places']} of {header['rows']} rows, in {header['batches']} batches"
+    yield "places", f"{header['places']} of {counted(header['rows'], 'row')}, in {_batches(header)}"
     yield "scenes", f"{header['scenes']}"
     yield "tiles", f"{header['tiles']}{over}"
     yield "quality", header["judging"]
@@ -75,13 +75,17 @@ def _of_places(header: Json) -> Iterator[tuple[str, str]]:
 def _of_patches(header: Json) -> Iterator[tuple[str, str]]:
     """What a plan of patches tells, line by line."""
     captions, osm = header["captions"], header.get("osm")
-    yield "patches", f"{header['places']} of {header['rows']}, in {header['batches']} batches"
+    yield "patches", f"{header['places']} of {header['rows']}, in {_batches(header)}"
     yield "images", f"{header['scenes']}"
     if osm:
         of_day = f", of {osm['date']}" if osm["date"] else ""
         lost = f"; {osm['broken']} could not be drawn" if osm["broken"] else ""
         yield "map", f"{osm['elements']} elements{of_day}{lost}"
     yield from _of_requests(captions)
+
+
+def _batches(header: Json) -> str:
+    return counted(header["batches"], "batch", "batches")
 
 
 def _of_requests(captions: Json) -> Iterator[tuple[str, str]]:
@@ -123,7 +127,8 @@ def show_summary(summary: Summary, out: Place, *, aside: bool = False, then: boo
 def _summary_lines(summary: Summary, out: Place) -> Iterator[str]:
     if not (summary.finished or summary.failures or summary.rows):
         state = "built" if summary.succeeded else "looked at, and none has a chip,"
-        yield f"nothing to do: all {summary.wanted} places are {state} in {out}"
+        everything = "the place is" if summary.wanted == 1 else f"all {summary.wanted} places are"
+        yield f"nothing to do: {everything} {state} in {out}"
         yield from () if summary.succeeded else _rejects(summary.rejects, summary.examples)
         return
     yield _of_captions(summary, out) if "captions" in summary.captions else _of_chips(summary, out)
@@ -131,16 +136,16 @@ def _summary_lines(summary: Summary, out: Place) -> Iterator[str]:
         yield _of_polished(summary.captions)
     if summary.requests:
         faults = ", ".join(f"{count} × {name}" for name, count in summary.faults.items())
-        yield f"{summary.requests} requests, {size(summary.bytes_read)} read" + (
+        yield f"{counted(summary.requests, 'request')}, {size(summary.bytes_read)} read" + (
             f"; faults: {faults}" if faults else ""
         )
     if summary.done_before:
-        yield f"{summary.done_before} places were built before"
+        yield f"{counted(summary.done_before, 'place was', 'places were')} built before"
     yield from _rejects(summary.rejects, summary.examples)
     yield from _rejects(summary.captions.get("rejected", {}), {}, "captions not let through:")
     yield from (f"{name}: {_used(used)}" for name, used in summary.captions.get("usage", {}).items())
     if summary.complete and not summary.succeeded:
-        yield f"no chip was made of {summary.wanted} places: see what was left out, and change the recipe"
+        yield f"no chip was made of {counted(summary.wanted, 'place')}: see what was left out, and change the recipe"
     yield from _failures(summary.failures)
 
 
@@ -199,7 +204,8 @@ def _failures(failures: Sequence[Failure]) -> Iterator[str]:
     if len(failures) > len(first):
         yield "_nutonic/summary.json lists all of them"
     if failures:
-        yield f"{len(failures)} places failed and stay open: run the same command again"
+        failed = counted(len(failures), "place failed and stays", "places failed and stay")
+        yield f"{failed} open: run the same command again"
 
 
 def _most_first(counts: Mapping[str, int]) -> list[tuple[str, int]]:
@@ -209,7 +215,8 @@ def _most_first(counts: Mapping[str, int]) -> list[tuple[str, int]]:
 def _of_chips(summary: Summary, out: Place) -> str:
     rate = summary.tiles / summary.seconds if summary.seconds else 0.0
     return (
-        f"built {summary.built} places, {summary.tiles} tiles, {summary.rows} rows ({size(summary.bytes_written)}) "
+        f"built {counted(summary.built, 'place')}, {counted(summary.tiles, 'tile')}, {counted(summary.rows, 'row')} "
+        f"({size(summary.bytes_written)}) "
         f"in {summary.seconds:.1f} s, {rate:.1f} tiles/s, into {out}"
     )
 
@@ -321,11 +328,11 @@ def _verdict_lines(verdict: Verdict, directory: Place) -> Iterator[str]:
             yield f"… and {len(lines) - _MOST} more; --json lists all"
     state = "whole" if verdict.whole else "not whole"
     depth = "every byte read" if verdict.deep else "counts and sizes; --deep reads every byte"
-    depth += f"; {verdict.rebuilt} places made again from their sources" if verdict.rebuilt else ""
+    depth += f"; {counted(verdict.rebuilt, 'place')} made again from their sources" if verdict.rebuilt else ""
     yield (
-        f"{directory} is {state}: {verdict.done} of {verdict.planned} places, {verdict.tiles} tiles, {verdict.rows} rows, "
-        f"{verdict.files} files ({depth})"
+        f"{directory} is {state}: {verdict.done} of {counted(verdict.planned, 'place')}, {counted(verdict.tiles, 'tile')}, "
+        f"{counted(verdict.rows, 'row')}, {counted(verdict.files, 'file')} ({depth})"
     )
     if verdict.removed and not verdict.whole:
-        open_places = {0: "no place is", 1: "1 place is"}.get(verdict.open, f"{verdict.open} places are")
+        open_places = counted(verdict.open, "place is", "places are") if verdict.open else "no place is"
         yield f"run nutonic build with the same recipe and --out {directory}: {open_places} to be built again"

@@ -22,7 +22,7 @@ from rich.text import Text
 from nutonic.cli import logs
 from nutonic.cli.screen import console, note
 from nutonic.core.callbacks import TilesSaved
-from nutonic.core.units import duration
+from nutonic.core.units import counted, duration
 from nutonic.run.callbacks import (
     BatchFinished,
     BuildEnded,
@@ -351,7 +351,8 @@ class LineProgress(Progress):
             self._pending = f"batch {result.index}: {counts}; {self._captioned} of {event.to_do} captioned"
         else:
             self._finished += result.finished
-            counts = f"{result.places} places, {result.tiles} tiles, {result.rows} rows"
+            counted_out = ((result.places, "place"), (result.tiles, "tile"), (result.rows, "row"))
+            counts = ", ".join(counted(count, noun) for count, noun in counted_out)
             self._pending = f"batch {result.index}: {counts}; {self._finished} of {event.to_do} done"
         if time.monotonic() - self._printed_s >= _LINES_APART_S:
             self.flush()

@@ -17,3 +17,12 @@ def duration(seconds: float) -> str:
     if seconds < 90:
         return f"{max(1, round(seconds))} s"
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+
+
+def counted(count: int, one: str, many: str | None = None) -> str:
+    """A number of things: "1 place", "3 places", "2 batches".
+
+    >>> counted(1, "place"), counted(0, "place"), counted(2, "batch", "batches")
+    ('1 place', '0 places', '2 batches')
+    """
+    return f"{count} {one if count == 1 else many or f'{one}s'}"

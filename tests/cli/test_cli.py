@@ -516,8 +516,8 @@ def test_results_are_on_stdout_and_what_goes_on_meanwhile_is_not(built, tmp_path
     assert (planned.err, verdict.err) == ("", "")
     assert planned.out.startswith("places    13 of 14 rows")
     assert verdict.out.startswith(f"{built.out} is whole: ")
-    assert re.fullmatch(r"batch \d+: 1 places, .*; 1 of 1 done\n", made.err)
-    assert made.out.startswith("built 1 places, ")
+    assert re.fullmatch(r"batch \d+: 1 place, .*; 1 of 1 done\n", made.err)
+    assert made.out.startswith("built 1 place, ")
     assert f"nutonic verify {tmp_path / 'out'} --deep" in made.out  # what to do next
 
 

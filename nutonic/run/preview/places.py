@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from nutonic.core.model import SPLITS, Batch, Json, PlannedPlace, Reject
+from nutonic.core.units import counted
 from nutonic.dataset.commits import CommittedPlace, committed, entries_of, read_commits
 from nutonic.dataset.report import cards, tree
 from nutonic.dataset.report.drawing import Pictures
@@ -106,7 +107,7 @@ def _chosen(entries: Sequence[CommittedPlace], n: int) -> list[tuple[CommittedPl
 
 def _state(made: int, n: int, tried: int, failures: Sequence[Failure], *, left_out: bool) -> str:
     failed_too = f"; {len(failures)} failed for now" if failures else ""
-    places = "1 place" if tried == 1 else f"{tried} places"
+    places = counted(tried, "place")
     if made == n:
         return f"A preview: {made} chips of {places}, drawn at random. Nothing is built yet{failed_too}."
     if failures or left_out:
