@@ -23,6 +23,7 @@ import nutonic as nt
 from nutonic.io import raster as rasters
 from nutonic.io.access import Access
 from nutonic.io.objects import Store
+from nutonic.planning.cost import READERS
 from nutonic.planning.plan_file import read_plan
 from nutonic.run.run import build
 from nutonic.testing import ENDLESS, LIES, Fault, FileServer, remote_catalogue
@@ -250,7 +251,8 @@ def test_servers_behind_one_name_that_know_a_file_differently_are_no_fault(few, 
 def test_bytes_that_cannot_be_decoded_are_fetched_again(folder, clean, tmp_path):
     with served(folder, faults=[Fault("zeros", path="/west/*.tif")]) as (server, recipe):
         summary = build(recipe, tmp_path / "tree", workers=0)
-        assert sum(summary.faults.values()) == server.fault_counts()["zeros"] > 5
+        told, given = sum(summary.faults.values()), server.fault_counts()["zeros"]
+        assert 5 < told <= given < told + READERS  # who reads for a place that failed meanwhile is not waited for
         assert set(summary.faults) == {"damaged", "not a raster"}
     assert tree(tmp_path / "tree") == clean
 
