@@ -351,8 +351,8 @@ class LineProgress(Progress):
             self._pending = f"batch {result.index}: {counts}; {self._captioned} of {event.to_do} captioned"
         else:
             self._finished += result.finished
-            counted_out = ((result.places, "place"), (result.tiles, "tile"), (result.rows, "row"))
-            counts = ", ".join(counted(count, noun) for count, noun in counted_out)
+            made = ((result.places, "place"), (result.tiles, "tile"), (result.rows, "row"))
+            counts = ", ".join(counted(count, noun) for count, noun in made)
             self._pending = f"batch {result.index}: {counts}; {self._finished} of {event.to_do} done"
         if time.monotonic() - self._printed_s >= _LINES_APART_S:
             self.flush()

@@ -252,7 +252,7 @@ def test_bytes_that_cannot_be_decoded_are_fetched_again(folder, clean, tmp_path)
     with served(folder, faults=[Fault("zeros", path="/west/*.tif")]) as (server, recipe):
         summary = build(recipe, tmp_path / "tree", workers=0)
         told, given = sum(summary.faults.values()), server.fault_counts()["zeros"]
-        assert 5 < told <= given < told + READERS  # who reads for a place that failed meanwhile is not waited for
+        assert 5 < told <= given < told + READERS  # not all that was served need be looked at
         assert set(summary.faults) == {"damaged", "not a raster"}
     assert tree(tmp_path / "tree") == clean
 
