@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import argparse
 import json
-import resource
+import os
 import statistics
 import subprocess
 import sys
@@ -27,6 +27,7 @@ from odc.geo.geobox import GeoBox
 from pyproj import Transformer
 
 import nutonic as nt
+from benchmarks.usage import used
 from nutonic.run.clusters.cluster import MALLOC
 
 BANDS = ("red", "green", "blue")
@@ -162,19 +163,27 @@ WAYS: dict[str, Callable[[Path, Path], None]] = {
 }
 
 
-def run(name: str, items: Path, out: Path) -> dict[str, float]:
-    """One way, in this process: seconds on the wall and of CPU, and the most bytes that one process held."""
+def run(name: str, items: Path, out: Path) -> float:
+    """One way, in this process: seconds on the wall."""
     warnings.simplefilter("ignore")
-    wall = time.perf_counter()
+    began = time.perf_counter()
     with dask.config.set(num_workers=2):
         WAYS[name](items, out)
-    wall = time.perf_counter() - wall
-    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
-    return {
-        "wall_s": wall,
-        "cpu_s": sum(each.ru_utime + each.ru_stime for each in used),
-        "peak_gb": max(each.ru_maxrss for each in used) * 1024 / 1e9,
-    }
+    return time.perf_counter() - began
+
+
+def measured(name: str, items: Path, out: Path, limit_s: float) -> dict[str, float]:
+    """One way, in a process of its own: seconds on the wall without its start, and of CPU with it; the most GB of a process.
+
+    Raises
+    ------
+    subprocess.SubprocessError
+        If it fails, or takes longer.
+    """
+    command = [sys.executable, "-m", "benchmarks.cubes", "--one", name, str(items), str(out)]
+    usage = used(command, os.environ, limit_s)
+    wall_s = json.loads(usage.text.splitlines()[-1])
+    return {"wall_s": wall_s, "cpu_s": usage.cpu_s, "peak_gb": usage.peak_mb * 2**20 / 1e9}
 
 
 def main() -> None:
@@ -201,14 +210,11 @@ def main() -> None:
 
 
 def _process(name: str, items: Path, out: Path, limit: int) -> list[dict[str, float]]:
-    command = [sys.executable, "-m", "benchmarks.cubes", "--one", name, str(items), str(out)]
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=limit, check=True)
-    except (subprocess.TimeoutExpired, subprocess.CalledProcessError) as error:
-        print(f"{name}: {type(error).__name__} {str(error.stderr or '')[-300:]}", file=sys.stderr)
+        return [measured(name, items, out, limit)]
+    except subprocess.SubprocessError as error:
+        print(f"{name}: {type(error).__name__} {str(getattr(error, 'stderr', None) or '')[-300:]}", file=sys.stderr)
         return []
-    found: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
-    return [found]
 
 
 def _line(runs: list[dict[str, float]]) -> str:

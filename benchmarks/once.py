@@ -5,10 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import resource
-import subprocess
 import sys
-import time
 import warnings
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -19,6 +16,7 @@ from typing import Any
 from benchmarks import peers
 from benchmarks.peers import READERS
 from benchmarks.server import Served
+from benchmarks.usage import used
 
 Way = Callable[[Path, Path], int]
 
@@ -92,27 +90,10 @@ def run(name: str, recipe: Path, out: Path, server: Served | None = None, limit_
     if server is not None:
         server.take()
     command = [sys.executable, "-m", "benchmarks.once", name, str(recipe), str(out)]
-    began = time.perf_counter()
-    text = subprocess.run(
-        command,
-        check=True,
-        capture_output=True,
-        text=True,
-        timeout=limit_s,
-        env=environment(),
-        cwd=Path(__file__).parents[1],
-    ).stdout
-    found: dict[str, Any] = json.loads(text.splitlines()[-1])
-    found["wall_s"] = round(time.perf_counter() - began, 3)
+    usage = used(command, environment(), limit_s)
+    found: dict[str, Any] = json.loads(usage.text.splitlines()[-1])
+    found |= {"wall_s": usage.wall_s, "cpu_s": usage.cpu_s, "peak_mb": usage.peak_mb}
     return found if server is None else {**found, **server.take()}
-
-
-def _peak_kb() -> int:
-    """The most memory that this process has had; ``ru_maxrss`` would count that of the process which started it."""
-    status = Path("/proc/self/status")
-    if not status.is_file():
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return int(next(line for line in status.read_text().splitlines() if line.startswith("VmHWM")).split()[1])
 
 
 def main() -> None:
@@ -124,17 +105,7 @@ def main() -> None:
     asked = parser.parse_args()
     warnings.simplefilter("ignore")
     tiles = WAYS[asked.way](asked.recipe, asked.out)
-    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
-    print(
-        json.dumps(
-            {
-                "way": asked.way,
-                "tiles": tiles,
-                "cpu_s": round(sum(each.ru_utime + each.ru_stime for each in used), 3),
-                "peak_mb": max(_peak_kb(), used[1].ru_maxrss) // 1024,
-            }
-        )
-    )
+    print(json.dumps({"way": asked.way, "tiles": tiles}))
 
 
 if __name__ == "__main__":

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import json
 import os
-import resource
 import shutil
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
@@ -35,6 +33,7 @@ from benchmarks.scenes import (
     write_masks,
 )
 from benchmarks.server import served
+from benchmarks.usage import used
 
 _ROOT = Path(__file__).parents[1]
 
@@ -228,8 +227,7 @@ def median(bench: Bench) -> Iterator[Record]:
     for repeat in range(min(2, bench.runs)):
         for way in ("nutonic", "stackstac", "odc-stac"):
             out = bench.folder / f"median-{repeat}-{way}.zarr"
-            command = [sys.executable, "-m", "benchmarks.cubes", "--one", way, str(items), str(out)]
-            found = _told(command)
+            found = cubes.measured(way, items, out, _LIMIT_S)
             shutil.rmtree(out)
             yield {"way": way, "repeat": repeat, **found}
     shutil.rmtree(items.parent)
@@ -268,12 +266,9 @@ def start_up(bench: Bench) -> Iterator[Record]:
     }
     for repeat in range(bench.runs + 1):
         for name, command in commands.items():
-            before, wall = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
-            subprocess.run(command, check=True, capture_output=True, cwd=_ROOT, env=once.environment())
-            after, wall = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter() - wall
-            cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+            usage = used(command, once.environment(), _LIMIT_S)
             if repeat:  # the first fills the disk's cache
-                yield {"command": name, "repeat": repeat, "cpu_s": round(cpu, 3), "wall_s": round(wall, 3)}
+                yield {"command": name, "repeat": repeat, "cpu_s": usage.cpu_s, "wall_s": usage.wall_s}
     shutil.rmtree(out)
 
 

@@ -21,6 +21,7 @@ from benchmarks import cubes, once, peers, report, sections
 from benchmarks.patterns import PATTERNS, recipe_of
 from benchmarks.scenes import LEFT, TOP, World, compression_ratio, write
 from benchmarks.server import served
+from benchmarks.usage import used
 from nutonic.core.model import HEAD_BYTES
 from nutonic.core.nearest import source_pixels
 
@@ -83,6 +84,32 @@ def test_the_server_counts_what_it_gives(world: tuple[World, Path]):
             urllib.request.urlopen(f"{server.url}/../{folder.name}/none.tif")
         assert server.take() == {"requests": 2, "bytes": 1000, "heads": 0}
         assert server.take()["requests"] == 0
+
+
+#: Ends at once, and leaves a process that takes half a second of CPU and 60 MB more after that.
+LEAVES = """
+import subprocess, sys
+busy = "kept = b'x' * (60 << 20); import time\\nwhile time.process_time() < 0.5: pass"
+subprocess.Popen([sys.executable, "-c", busy], stdout=subprocess.DEVNULL)
+print("told")
+sys.exit({code})
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere nobody is given the processes of others")
+def test_a_process_that_nobody_waits_for_is_counted():
+    usage = used([sys.executable, "-c", LEAVES.format(code=0)], once.environment(), 60)
+    assert usage.text == "told\n"
+    assert usage.cpu_s >= 0.5
+    assert usage.peak_mb >= 60
+
+
+def test_a_command_that_fails_or_does_not_end_is_told():
+    with pytest.raises(subprocess.CalledProcessError) as failed:
+        used([sys.executable, "-c", LEAVES.format(code=3)], once.environment(), 60)
+    assert failed.value.returncode == 3
+    with pytest.raises(subprocess.TimeoutExpired):
+        used([sys.executable, "-c", "import time; time.sleep(600)"], once.environment(), 2)
 
 
 def test_a_target_is_met_or_told_not_to_be(tmp_path: Path):
