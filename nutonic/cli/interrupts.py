@@ -11,8 +11,6 @@ from contextlib import suppress
 from types import FrameType
 from typing import Any, Self
 
-import psutil
-
 from nutonic.cli import logs
 from nutonic.run.callbacks import BuildStarted, Callback
 
@@ -67,6 +65,8 @@ class Interrupts(Callback):
     def _kill_after_deadline(self) -> None:
         """End the process, and those that it started, if it has not ended by itself."""
         self._ending.wait()
+        import psutil  # takes its time, which only who is interrupted twice need spend
+
         time.sleep(_ORDERLY_S)
         with suppress(psutil.Error):
             for child in psutil.Process().children(recursive=True):

@@ -7,7 +7,6 @@ import shutil
 from dataclasses import dataclass, replace
 
 import numpy as np
-import psutil
 
 from nutonic.core.model import Json, Scene
 from nutonic.core.units import size
@@ -137,6 +136,8 @@ def refuse_too_large(cost: Cost, out: Place, workers: int) -> None:
 
     An object store has room for any.
     """
+    import psutil  # by whoever makes a new plan alone
+
     memory = psutil.virtual_memory().available
     if cost.peak_bytes * max(1, workers) > memory:
         raise PlanTooLarge(

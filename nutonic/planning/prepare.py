@@ -8,6 +8,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from nutonic._version import __version__
 from nutonic.core.model import RemotePin, Scene
@@ -23,7 +24,6 @@ from nutonic.planning.layout import CARD, COMMITS, MARKER, META, PLAN, RECIPE
 from nutonic.planning.ownership import Ownership, PlacesOwnership, mark, named_by_commits, refuse_foreign, unmark
 from nutonic.planning.pins import changed, pins_json
 from nutonic.planning.places.read import file_sha256
-from nutonic.planning.plan import Plan, plan_of
 from nutonic.planning.plan_file import PlanFile, PlanLines, items_path, read_plan
 from nutonic.planning.planned import PlannedPlaces
 from nutonic.planning.remote import planned_pins
@@ -31,6 +31,9 @@ from nutonic.planning.spec import BuildSpec
 from nutonic.recipe.differences import told
 from nutonic.sources.factory import credentials_of
 from nutonic.sources.stac.geoparquet import geoparquet_bytes
+
+if TYPE_CHECKING:
+    from nutonic.planning.plan import Plan
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,6 +69,12 @@ def prepare(
 
     If two drivers plan at once, one of them creates the plan and the other uses it.
     """
+
+    def planned() -> Plan:
+        from nutonic.planning.plan import plan_of  # which who goes on with a plan does without
+
+        return plan_of(spec)
+
     preparation = Preparation(
         digest=spec.digest,
         text=spec.text,
@@ -73,7 +82,7 @@ def prepare(
         places=spec.pois.path,
         identity=identity_of(spec.pois),
         accounts=credentials_of(spec.sources),
-        plan=lambda: plan_of(spec),
+        plan=planned,
         remote=lambda plan: planned_pins(plan.scenes(), spec.sources),
         owned=lambda store, planned: PlacesOwnership(store, planned, layout=spec.layout, output=spec.output),
     )

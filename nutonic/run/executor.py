@@ -6,7 +6,6 @@ dask gives up, since every worker that ran it died, is split into its places, wh
 
 from __future__ import annotations
 
-import asyncio
 import concurrent.futures
 import logging
 import threading
@@ -323,6 +322,8 @@ def _landed(flight: Flight, group: Iterable[tuple[Future[Any], Any]]) -> Iterato
 @contextmanager
 def _lost_scheduler_raised(client: Client) -> Iterator[None]:
     """Raise :class:`Unreachable` for what dask raises when its scheduler is gone."""
+    import asyncio  # which a build without workers does without
+
     try:
         yield
     except NutonicError:
@@ -420,6 +421,8 @@ def _is_killed(result: Any) -> bool:
 
 
 def _is_cancelled(result: Any) -> bool:
+    import asyncio
+
     return isinstance(_error(result), asyncio.CancelledError | concurrent.futures.CancelledError)
 
 

@@ -127,6 +127,26 @@ class BatchDone:
     """Counts of the process since its last batch: ``requests``, ``bytes``, ``local bytes``, faults as ``fault: 503``."""
 
 
+@dataclass(slots=True)
+class Captioned:
+    """What becomes of captions, which are a stage of their own."""
+
+    rows: int = 0
+    waiting: int = 0
+    """Patches that have no captions yet."""
+    failures: list[Failure] = field(default_factory=list)
+    asked: bool = False
+    """Whether there was anything to do."""
+
+    def add(self, result: BatchDone) -> None:
+        """Add a job's counts; why captions ended is told once, whoever found out."""
+        self.asked = True
+        self.rows += result.rows
+        self.failures += result.failures
+        if result.ended is not None and result.ended.poi_id not in {each.poi_id for each in self.failures}:
+            self.failures.append(result.ended)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class Summary(Shown):
     """The counts of a build."""

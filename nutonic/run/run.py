@@ -52,13 +52,12 @@ from nutonic.run.jobs import (
     tell_missing,
 )
 from nutonic.run.remote import have_changed, known_files, refuse_changed_files, with_known
-from nutonic.run.results import BatchDone, Summary, Tally, with_attempts
+from nutonic.run.results import BatchDone, Captioned, Summary, Tally, with_attempts
 
 if TYPE_CHECKING:
     from nutonic.planning.spec import BuildSpec
     from nutonic.recipe.yaml import AnyRecipe
     from nutonic.run.batch import Begun
-    from nutonic.run.captions.stage import Captioned
     from nutonic.run.preflight import WorkerPool
 
 # What reads pixels is imported by the build that does: `nt.build` is there at once.

@@ -211,7 +211,7 @@ def _difference(store: Store, memory: Store, told: CommittedPlace, made: Committ
 
 def _polished(store: Store, memory: Store, made: CommittedPlace, spec: BuildSpec) -> CommittedPlace:
     """A place that was made again, with its captions polished by the answers that the tree keeps."""
-    from nutonic.run.captions.polish import Polisher
+    from nutonic.run.captions.polisher import Polisher
     from nutonic.sources.annotators.answers import Answers
     from nutonic.sources.annotators.batches import Pending, pending
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import random
 import re
@@ -151,6 +150,8 @@ def asked(ask: Callable[[], T], words: Callable[[Exception], StoreError]) -> T:
 
 async def asked_async(ask: Callable[[], Awaitable[T]], words: Callable[[Exception], StoreError]) -> T:
     """What :func:`asked` gives, of what is awaited."""
+    import asyncio  # as whoever awaits something has done
+
     for attempt in range(1, _ATTEMPTS + 1):
         try:
             return await ask()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
 from functools import partial
 from itertools import chain
 from pathlib import Path
@@ -23,7 +22,7 @@ from nutonic.run.captions.captioning import Captioner, caption
 from nutonic.run.captions.jobs import caption_jobs
 from nutonic.run.executor import results_of
 from nutonic.run.preflight import WorkerPool, worker_pool
-from nutonic.run.results import BatchDone, Failure
+from nutonic.run.results import Captioned
 from nutonic.sources.annotators.answers import Answers, tokens_of
 from nutonic.sources.annotators.asking import Asking, asked, units_of
 from nutonic.sources.annotators.batches import RequestFiles, pending, read_results, requested, requests_path
@@ -34,26 +33,6 @@ from nutonic.sources.factory import AnySources
 
 #: Seconds between looks whether to stop.
 _LOOK_S = 0.2
-
-
-@dataclass(slots=True)
-class Captioned:
-    """What becomes of the second stage."""
-
-    rows: int = 0
-    waiting: int = 0
-    """Patches that have no captions yet."""
-    failures: list[Failure] = field(default_factory=list)
-    asked: bool = False
-    """Whether there was anything to do."""
-
-    def add(self, result: BatchDone) -> None:
-        """Add a job's counts; why captions ended is told once, whoever found out."""
-        self.asked = True
-        self.rows += result.rows
-        self.failures += result.failures
-        if result.ended is not None and result.ended.poi_id not in {each.poi_id for each in self.failures}:
-            self.failures.append(result.ended)
 
 
 class _Brake(Callback):

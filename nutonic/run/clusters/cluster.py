@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import os
 import re
@@ -261,6 +260,8 @@ def _refuse_unusable(security: Security, files: Mapping[str, str]) -> None:
 
 def _greet(address: str, security: Security) -> None:
     """Raise whatever keeps a connection from being made; a client that was begun in vain would tell of it at its own end."""
+    import asyncio
+
     from distributed.comm.core import connect
 
     async def greet() -> None:

@@ -26,7 +26,7 @@ from nutonic.planning.pins import RemoteFiles
 from nutonic.planning.plan_file import PlanFile
 from nutonic.planning.prepare import refuse_inputs_inside
 from nutonic.run.callbacks import BatchFinished, BuildStarted, Callback, Note, StageBegun
-from nutonic.run.captions.stage import Captioned, caption_all, captioners, refuse_unreadable, take_answers
+from nutonic.run.captions.stage import caption_all, captioners, refuse_unreadable, take_answers
 from nutonic.run.clusters.cluster import Cluster
 from nutonic.run.dask_report import refuse_impossible
 from nutonic.run.executor import results_of, workers_for
@@ -44,7 +44,7 @@ from nutonic.run.patches.batch import run_patch_batch
 from nutonic.run.patches.captioning import PatchCaptioner, waiting
 from nutonic.run.preflight import WorkerPool, refuse_unseen
 from nutonic.run.remote import have_changed, known_files, refuse_changed_files, with_known
-from nutonic.run.results import BatchDone, Summary, Tally, with_attempts
+from nutonic.run.results import BatchDone, Captioned, Summary, Tally, with_attempts
 from nutonic.sources.annotators.asking import asked
 from nutonic.sources.annotators.endpoint import Endpoint
 from nutonic.sources.source import Account
