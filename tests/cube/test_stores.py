@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 import pickle
 import signal
-from collections import Counter
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -37,9 +36,6 @@ from nutonic.testing import SyntheticSeries
 pytest_plugins = ["support.buckets"]
 
 _numbers = itertools.count()
-
-#: Of every server.
-BUCKET = "bucket"
 
 driver = partial(warm.run, "support.saving_driver")
 
@@ -95,11 +91,11 @@ def test_every_object_is_the_file_of_a_disk(there, tmp_path, steps, height, widt
 
 
 def test_a_cube_in_a_bucket_has_the_bytes_of_a_disk(bucket, name, folder, on_disk, whole):
-    address = f"s3://{BUCKET}/{name}"
+    address = bucket.address(name)
     with bucket.before().running() as between, pytest.MonkeyPatch.context() as patch:
-        bucket.use(patch, AWS_ENDPOINT_URL=between.endpoint)
+        bucket.use_by(patch, between)
         nt.save_cube(cube_of(folder), address)
-        asked = Counter("list" if "list-type" in path else verb for verb, path in between.requests)
+        asked = between.asked()
         objects_but_tiles = len(whole) - 30
         assert asked["list"] == 2
         assert asked["PUT"] <= 30 + objects_but_tiles + 2  # one a tile, and what says which cube it will be
@@ -116,9 +112,9 @@ def test_a_cube_in_a_bucket_has_the_bytes_of_a_disk(bucket, name, folder, on_dis
 
 @pytest.mark.exhaustive
 def test_other_processes_read_by_their_own_credentials(bucket, name, folder):
-    nt.save_cube(cube_of(folder), f"s3://{BUCKET}/{name}")
+    nt.save_cube(cube_of(folder), bucket.address(name))
     with dask.config.set(scheduler="processes", num_workers=2):
-        found = nt.open_zarr(f"s3://{BUCKET}/{name}")["scl"].compute()
+        found = nt.open_zarr(bucket.address(name))["scl"].compute()
     np.testing.assert_array_equal(found, cube_of(folder)["scl"])
 
 
@@ -147,7 +143,7 @@ def test_nothing_is_seen_before_it_is_whole(there, folder):
     ],
 )
 def test_killed_at_a_write_it_goes_on_and_ends_with_equal_bytes(bucket, name, folder, whole, at, moment):
-    address = f"s3://{BUCKET}/{name}"
+    address = bucket.address(name)
     assert driver(folder, address, at, moment).returncode == -signal.SIGKILL
     held = bucket.tree(name)
     assert "zarr.json" not in held
@@ -214,9 +210,9 @@ def test_killed_at_any_operation_it_goes_on(there, tmp_path, monkeypatch, sample
 
 
 def test_one_request_in_ten_fails(bucket, name, folder, on_disk, whole, monkeypatch):
-    address = f"s3://{BUCKET}/{name}"
+    address = bucket.address(name)
     with bucket.before(share=0.1).running() as between:
-        bucket.use(monkeypatch, AWS_ENDPOINT_URL=between.endpoint)
+        bucket.use_by(monkeypatch, between)
         nt.save_cube(cube_of(folder), address)
         np.testing.assert_array_equal(nt.open_zarr(address)["red"], nt.open_zarr(on_disk)["red"])
     assert between.faults.total() > 5
@@ -292,17 +288,17 @@ def test_tiles_that_went_elsewhere_are_missed(there, monkeypatch):
 @pytest.mark.exhaustive
 def test_a_server_without_conditions_is_refused(moto, name, monkeypatch):
     with moto.before(without_conditions=True).running() as between:
-        moto.use(monkeypatch, AWS_ENDPOINT_URL=between.endpoint)
+        moto.use_by(monkeypatch, between)
         with pytest.raises(StoreError, match="ignores conditional writes"):
-            nt.save_cube(made(1, 20, 20, 16), f"s3://{BUCKET}/{name}")
+            nt.save_cube(made(1, 20, 20, 16), moto.address(name))
     assert moto.tree(name) == {}
 
 
 @pytest.mark.parametrize(
     ("changed", "bucket_name", "words"),
     [
-        ({"AWS_SECRET_ACCESS_KEY": "not-the-secret"}, BUCKET, ("denied", "AWS_ACCESS_KEY_ID")),
-        ({"AWS_ENDPOINT_URL": "http://127.0.0.1:9"}, BUCKET, ("cannot be reached", "endpoint")),
+        ({"AWS_SECRET_ACCESS_KEY": "not-the-secret"}, "bucket", ("denied", "AWS_ACCESS_KEY_ID")),
+        ({"AWS_ENDPOINT_URL": "http://127.0.0.1:9"}, "bucket", ("cannot be reached", "endpoint")),
         ({}, "no-such-bucket", ("there is no bucket no-such-bucket",)),
     ],
 )
@@ -325,7 +321,7 @@ def test_a_worker_without_credentials_says_so_before_the_first_tile(
     seaweed, name, folder, whole, tmp_path, monkeypatch
 ):
     seaweed.use(monkeypatch)
-    address = f"s3://{BUCKET}/{name}"
+    address = seaweed.address(name)
     with cluster(tmp_path / "dask") as found, Client(found.address) as client:
         nt.save_cube(cube_of(folder), address, callbacks=[ProvedWorkers(client, place_of(address))])
         assert seaweed.tree(name) == whole
@@ -345,16 +341,16 @@ def test_a_worker_without_credentials_says_so_before_the_first_tile(
 def test_geotiffs_in_a_bucket_are_those_of_a_disk(bucket, name, tmp_path):
     cube = made(2, 600, 700, 512)[["red", "label"]]
     on_disk = nt.save_cogs(cube, tmp_path)
-    files = nt.save_cogs(cube, f"s3://{BUCKET}/{name}")
-    assert [str(file) for file in files] == [f"s3://{BUCKET}/{name}/{path.name}" for path in on_disk]
+    files = nt.save_cogs(cube, bucket.address(name))
+    assert [str(file) for file in files] == [f"{bucket.address(name)}/{path.name}" for path in on_disk]
     assert bucket.tree(name) == {path.name: path.read_bytes() for path in on_disk}
     obstore.put(bucket.client, f"{name}/label.tif", b"a user's")
     for other in (cube, cube[["label"]]):
         with pytest.raises(NotNutonic, match=r"label\.tif was not written by nutonic"):
-            nt.save_cogs(other, f"s3://{BUCKET}/{name}")
+            nt.save_cogs(other, bucket.address(name))
     assert bytes(obstore.get(bucket.client, f"{name}/label.tif").bytes()) == b"a user's"
     obstore.delete(bucket.client, f"{name}/label.tif")
-    nt.save_cogs(cube * 0, f"s3://{BUCKET}/{name}")  # over its own
+    nt.save_cogs(cube * 0, bucket.address(name))  # over its own
     held = bucket.tree(name)
     with rasterio.MemoryFile(held["label.tif"]) as memory, memory.open() as raster:
         assert not raster.read(1).any()
@@ -363,8 +359,8 @@ def test_geotiffs_in_a_bucket_are_those_of_a_disk(bucket, name, tmp_path):
 def test_a_large_geotiff_is_sent_in_parts(bucket, name, monkeypatch):
     monkeypatch.setattr("nutonic.cube.cog._AT_ONCE", 2**16)
     cube = made(1, 300, 300, 256, gaps=0.0)[["red"]]
-    (file,) = nt.save_cogs(cube, f"s3://{BUCKET}/{name}")
-    nt.save_cogs(cube, f"s3://{BUCKET}/{name}")
+    (file,) = nt.save_cogs(cube, bucket.address(name))
+    nt.save_cogs(cube, bucket.address(name))
     (data,) = bucket.tree(name).values()
     assert len(data) > 2**17
     with rasterio.MemoryFile(data) as memory, memory.open() as raster:
@@ -379,7 +375,7 @@ def test_the_command_saves_into_a_bucket(bucket, name, tmp_path):
     recipe = written(SyntheticSeries(), tmp_path, imagery={"max_cloud_cover": 90})
     part = {"area": [17.93, 46.66, 17.95, 46.68], "chunk": 128, "mask": "scl", "reduce": "median"}
     recipe.write_text(yaml.safe_dump(yaml.safe_load(recipe.read_text()) | {"cube": part}))
-    out, cogs = f"s3://{BUCKET}/{name}", f"s3://{BUCKET}/{name}-cogs"
+    out, cogs = bucket.address(name), bucket.address(f"{name}-cogs")
     said = nutonic("cube", recipe, "--out", out, "--cogs", cogs)
     assert said.code == 0, said.err
     assert f"wrote {out}" in said.told

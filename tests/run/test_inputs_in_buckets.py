@@ -41,7 +41,10 @@ def folder(tmp_path_factory) -> Path:
     return folder
 
 
-@pytest.fixture(scope="module", params=["seaweed", pytest.param("moto", marks=pytest.mark.exhaustive)])
+@pytest.fixture(
+    scope="module",
+    params=["seaweed", *(pytest.param(name, marks=pytest.mark.exhaustive) for name in ("moto", "azurite"))],
+)
 def bucket(request):
     return request.getfixturevalue(request.param)
 
@@ -52,7 +55,7 @@ def there(bucket, folder):
     for file in folder.rglob("*"):
         if file.is_file():
             obstore.put(bucket.client, f"{PREFIX}/{file.relative_to(folder).as_posix()}", file.read_bytes())
-    return f"s3://bucket/{PREFIX}"
+    return bucket.address(PREFIX)
 
 
 @pytest.fixture
@@ -62,7 +65,7 @@ def environment(monkeypatch, bucket):
 
 
 def use(monkeypatch, environment: dict[str, str]) -> None:
-    for name in [name for name in os.environ if name.startswith("AWS_")]:
+    for name in [name for name in os.environ if name.startswith(("AWS_", "AZURE_"))]:
         monkeypatch.delenv(name)
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
@@ -74,7 +77,7 @@ def recipe_at(folder: Path, base: str, **parts) -> nt.Recipe:
     for asset in (asset for item in catalogue["features"] for asset in item["assets"].values()):
         asset["href"] = f"{base}/{asset['href']}"
     recipe = yaml.safe_load((folder / "recipe.yaml").read_text(encoding="utf-8"))
-    recipe["imagery"] |= {"url": str(folder / "items-there.json"), "allow_hosts": ["s3://bucket"]}
+    recipe["imagery"] |= {"url": str(folder / "items-there.json"), "allow_hosts": [base.removesuffix(f"/{PREFIX}")]}
     (folder / "items-there.json").write_text(json.dumps(catalogue), encoding="utf-8")
     for name in ("pois", "labels"):
         recipe[name]["path"] = str(folder / recipe[name]["path"])
@@ -88,7 +91,7 @@ def test_items_labels_and_blocks_in_a_bucket_are_read_as_over_http(folder, there
         over_http = nt.build(recipe, tmp_path / "http", workers=0)
         asked = Counter((request.path, request.span) for request in server.requests())
     with bucket.before().running() as between:
-        use(monkeypatch, {**bucket.environment, "AWS_ENDPOINT_URL": between.endpoint})
+        use(monkeypatch, {**bucket.environment, bucket.endpoint_variable: between.endpoint})
         recipe = recipe_at(folder, there, labels={"path": f"{there}/land_cover.tif"})
         summary = nt.build(recipe, tmp_path / "s3", workers=0)
         verdict = nt.verify(tmp_path / "s3", deep=True, rebuild=2)
@@ -121,7 +124,7 @@ def test_with_a_tenth_of_all_requests_failing_the_tree_is_the_same(folder, there
     use(monkeypatch, bucket.environment)
     assert nt.build(recipe_at(folder, there, labels=path), tmp_path / "clean", workers=0).faults == {}
     with bucket.before(share=0.1).running() as between:
-        use(monkeypatch, {**bucket.environment, "AWS_ENDPOINT_URL": between.endpoint})
+        use(monkeypatch, {**bucket.environment, bucket.endpoint_variable: between.endpoint})
         summary = nt.build(recipe_at(folder, there, labels=path), tmp_path / "faulty", workers=0)
     assert summary.complete
     assert sum(summary.faults.values()) == between.faults.total() > 3
@@ -143,12 +146,17 @@ def test_an_object_that_is_gone_or_denied_is_told_as_over_http(
     assert moved, summary.rejects  # to the next best scene, whose sidecars say so
     if request.node.callspec.params["bucket"] == "moto":  # which checks no signatures
         return
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "another")
+    s3 = bucket.scheme == "s3"
+    changed = ("AWS_SECRET_ACCESS_KEY", "another") if s3 else ("AZURE_STORAGE_ACCOUNT_KEY", "YW5vdGhlcg==")
+    monkeypatch.setenv(*changed)
     summary = nt.build(recipe_at(folder, there), tmp_path / "denied", workers=0)
     assert {failure.reason for failure in summary.failures} == {"refused"}
     told = summary.failures[0].error
-    assert "access is denied (403, SignatureDoesNotMatch); credentials are taken from AWS_ACCESS_KEY_ID" in told
-    assert "Signature=" not in told
+    code, where = (
+        ("SignatureDoesNotMatch", "AWS_ACCESS_KEY_ID") if s3 else ("AuthorizationFailure", "AZURE_STORAGE_ACC")
+    )
+    assert f"access is denied (403, {code}); credentials are taken from {where}" in told
+    assert not any(word in told for word in ("Signature=", "sig="))
     assert not any(secret in told for secret in bucket.secrets)
 
 
@@ -157,7 +165,7 @@ def test_who_lacks_credentials_or_a_token_is_told_before_anything_is_planned(fol
     for extra, told in (
         (
             {"labels": {"path": f"{there}/land_cover.tif"}},
-            "s3://bucket: there are no credentials: they are taken from AWS_",
+            f"{there.removesuffix(f'/{PREFIX}')}: there are no credentials: they are taken from A",
         ),
         (
             {"imagery": {"allow_hosts": [], "bearer": {"h.example": "A_TOKEN"}}},
@@ -190,7 +198,7 @@ def test_workers_read_from_a_bucket_each_with_its_own_credentials(folder, there,
     use(monkeypatch, {})  # workers that start now have none
     with cluster(tmp_path / "poor") as workers:
         use(monkeypatch, bucket.environment)
-        with pytest.raises(InputError, match="cannot ask object stores: s3://bucket: there are no credentials"):
+        with pytest.raises(InputError, match=f"object stores: {bucket.scheme}://bucket: there are no credentials"):
             nt.build(recipe, tmp_path / "none", workers=nt.Cluster(scheduler=workers.address))
     assert not (tmp_path / "none").exists()
 
@@ -208,8 +216,8 @@ def test_an_extract_and_images_of_patches_may_lie_in_a_bucket(bucket, environmen
     there = recipe(
         tmp_path,
         name="there.yaml",
-        imagery={"url": "s3://bucket/aerial/items.json"},
-        osm={"path": "s3://bucket/aerial/map.osm.pbf"},
+        imagery={"url": bucket.address("aerial/items.json")},
+        osm={"path": bucket.address("aerial/map.osm.pbf")},
     )
     assert nt.build(here, tmp_path / "here", workers=0).complete
     assert nt.build(there, tmp_path / "there", workers=0).complete
@@ -220,4 +228,6 @@ def test_an_extract_and_images_of_patches_may_lie_in_a_bucket(bucket, environmen
     plant(tmp_path / "other.osm.pbf", image.epsg, ("area", forest, {"landuse": "meadow"}))
     obstore.put(bucket.client, "aerial/map.osm.pbf", (tmp_path / "other.osm.pbf").read_bytes())
     (problem,) = nt.verify(tmp_path / "there", deep=True, rebuild=2).problems
-    assert "s3://bucket/aerial/map.osm.pbf is not the file that was there when the plan was made" in problem
+    assert (
+        f"{bucket.scheme}://bucket/aerial/map.osm.pbf is not the file that was there when the plan was made" in problem
+    )

@@ -1,11 +1,15 @@
-"""Real S3 servers on loopback; a plugin for the modules that use them."""
+"""Real servers of object stores on loopback, of S3 and of Azure; a plugin for the modules that use them."""
 
 from __future__ import annotations
 
+import base64
+import hashlib
+import hmac
 import http.client
 import json
 import os
 import random
+import re
 import shutil
 import signal
 import socket
@@ -15,12 +19,14 @@ import threading
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
+from datetime import UTC, datetime
+from email.utils import format_datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import obstore
 import pytest
-from obstore.store import S3Store
+from obstore.store import AzureStore, S3Store
 
 from nutonic.io.buckets.bucket import opened
 from support.processes import await_, free_port, running
@@ -28,8 +34,18 @@ from support.processes import await_, free_port, running
 KEY, SECRET, BUCKET = "a-key-of-the-tests", "a-canary-of-a-secret", "bucket"
 
 
+#: The account of every Azurite, and its key, which its documentation tells.
+ACCOUNT = "devstoreaccount1"
+ACCOUNT_KEY = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
+
+
 class Bucket:
     """A bucket on a server, as the tests see it: with a client of their own."""
+
+    #: What begins its addresses, and the variable that names its server.
+    scheme, endpoint_variable = "s3", "AWS_ENDPOINT_URL"
+
+    client: S3Store | AzureStore
 
     def __init__(self, endpoint: str) -> None:
         self.endpoint = endpoint
@@ -45,6 +61,10 @@ class Bucket:
     def before(self, share: float = 0.0, *, without_conditions: bool = False) -> Faulty:
         """A server before this one that fails."""
         return Faulty(self, share, without_conditions=without_conditions)
+
+    def address(self, path: str) -> str:
+        """Where something lies."""
+        return f"{self.scheme}://{BUCKET}/{path}"
 
     @property
     def secrets(self) -> tuple[str, str]:
@@ -63,16 +83,48 @@ class Bucket:
 
     def use(self, monkeypatch: pytest.MonkeyPatch, **changed: str) -> None:
         """Let this process, and those that it starts, use it, and no other store."""
-        for name in [name for name in os.environ if name.startswith("AWS_")]:
+        for name in [name for name in os.environ if name.startswith(("AWS_", "AZURE_"))]:
             monkeypatch.delenv(name)
         for name, value in {**self.environment, **changed}.items():
             monkeypatch.setenv(name, value)
         opened.cache_clear()
 
+    def use_by(self, monkeypatch: pytest.MonkeyPatch, between: Faulty) -> None:
+        """The same by a server before it."""
+        self.use(monkeypatch, **{self.endpoint_variable: between.endpoint})
+
     def tree(self, prefix: str) -> dict[str, bytes]:
         """Every object below a prefix, and its bytes."""
         names = [entry["path"] for page in obstore.list(self.client, prefix) for entry in page]
         return {name.removeprefix(f"{prefix}/"): bytes(obstore.get(self.client, name).bytes()) for name in names}
+
+
+class Container(Bucket):
+    """One of Azure."""
+
+    scheme, endpoint_variable = "az", "AZURE_STORAGE_ENDPOINT"
+
+    def __init__(self, endpoint: str) -> None:
+        self.endpoint = endpoint
+        self.client = AzureStore(
+            BUCKET,
+            endpoint=endpoint,
+            account_name=ACCOUNT,
+            account_key=ACCOUNT_KEY,
+            client_options={"allow_http": True},
+        )
+
+    @property
+    def secrets(self) -> tuple[str, str]:
+        return ACCOUNT_KEY, ACCOUNT_KEY.rstrip("=")
+
+    @property
+    def environment(self) -> dict[str, str]:
+        return {
+            "AZURE_STORAGE_ENDPOINT": self.endpoint,
+            "AZURE_STORAGE_ACCOUNT_NAME": ACCOUNT,
+            "AZURE_STORAGE_ACCOUNT_KEY": ACCOUNT_KEY,
+        }
 
 
 @pytest.fixture(scope="session")
@@ -116,7 +168,27 @@ def moto() -> Iterator[Bucket]:
         yield bucket
 
 
-@pytest.fixture(params=["seaweed", pytest.param("moto", marks=pytest.mark.exhaustive)])
+@pytest.fixture(scope="session")
+def azurite() -> Iterator[Bucket]:
+    """Microsoft's server for tests, which checks signatures and conditions. It takes 360 MB, and is installed by hand."""
+    command = shutil.which("azurite-blob")
+    if command is None:
+        pytest.skip("Azurite is not installed: npm install --global azurite")
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="nutonic-tests-")))
+        port, log = free_port(), folder / "azurite.log"
+        parts = ["--blobHost", "127.0.0.1", "--blobPort", str(port), "--location", str(folder), "--silent"]
+        process = stack.enter_context(running([command, *parts], log, signal.SIGKILL))
+        container = Container(f"http://127.0.0.1:{port}/{ACCOUNT}")
+        await_(lambda: _made_container(port), process, log)
+        yield container
+
+
+#: All of them. One is in the default run.
+SERVERS = ["seaweed", *(pytest.param(name, marks=pytest.mark.exhaustive) for name in ("moto", "azurite"))]
+
+
+@pytest.fixture(params=SERVERS)
 def bucket(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bucket]:
     """A bucket, which this process and those that it starts may use."""
     found: Bucket = request.getfixturevalue(request.param)
@@ -146,6 +218,20 @@ def _made(bucket: Bucket) -> bool:
     return False
 
 
+def _made_container(port: int) -> bool:
+    """The same of a container, which obstore cannot make: a request signed as Azure's documentation of shared keys says."""
+    now, version = format_datetime(datetime.now(UTC), usegmt=True), "2021-08-06"
+    what = f"x-ms-date:{now}\nx-ms-version:{version}\n/{ACCOUNT}/{ACCOUNT}/{BUCKET}\nrestype:container"
+    signed = hmac.new(base64.b64decode(ACCOUNT_KEY), f"PUT{chr(10) * 12}{what}".encode(), hashlib.sha256).digest()
+    headers = {"x-ms-date": now, "x-ms-version": version, "Content-Length": "0"}
+    headers["Authorization"] = f"SharedKey {ACCOUNT}:{base64.b64encode(signed).decode()}"
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    with suppress(OSError):
+        connection.request("PUT", f"/{ACCOUNT}/{BUCKET}?restype=container", headers=headers)
+        return connection.getresponse().status in (201, 409)
+    return False
+
+
 class Faulty:
     """A server before another: of the requests that it passes on, and notes, some fail, before or after they were done.
 
@@ -162,12 +248,13 @@ class Faulty:
     def __init__(self, bucket: Bucket, share: float = 0.0, *, without_conditions: bool = False) -> None:
         self.faults, self._random, self._share = Counter[str](), random.Random(7), share
         self.requests: list[tuple[str, str]] = []
-        self.behind, self.left_out = bucket.endpoint.removeprefix("http://"), {"connection"}
+        self.behind, _, account = bucket.endpoint.removeprefix("http://").partition("/")
+        self.left_out = {"connection"}
         if without_conditions:
             self.left_out.add("if-none-match")
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), _PassingOn)
         self._server.daemon_threads, self._server.faulty = True, self
-        self.endpoint = f"http://127.0.0.1:{self._server.server_address[1]}"
+        self.endpoint = f"http://127.0.0.1:{self._server.server_address[1]}/{account}".rstrip("/")
 
     def fault(self) -> str | None:
         """What becomes of the next request."""
@@ -176,6 +263,10 @@ class Faulty:
         fault = self._random.choice(["503", "503 once done", "dropped", "dropped once done", "cut off"])
         self.faults[fault] += 1
         return fault
+
+    def asked(self) -> Counter[str]:
+        """How often each thing was asked for; a list of objects is one of them."""
+        return Counter("list" if re.search(r"list-type|comp=list", path) else verb for verb, path in self.requests)
 
     @contextmanager
     def running(self) -> Iterator[Faulty]:
@@ -216,6 +307,8 @@ class _PassingOn(BaseHTTPRequestHandler):
             self._drop()
         else:
             kept = [(name, value) for name, value in answer.getheaders() if name.lower() not in _OWN]
+            if answer.chunked:  # which is put together here
+                kept.append(("Content-Length", str(len(content))))
             self._answer(answer.status, kept, content[: len(content) // 2] if fault == "cut off" else content)
 
     def _answer(self, status: int, headers: Sequence[tuple[str, str]] = (), content: bytes = b"") -> None:
