@@ -21,6 +21,7 @@ from support.trees import small_planet, tree
 
 import nutonic as nt
 from nutonic.errors import InputError
+from nutonic.io.buckets.address import CREDENTIALS
 
 pytest_plugins = ["support.buckets"]
 
@@ -43,7 +44,7 @@ def folder(tmp_path_factory) -> Path:
 
 @pytest.fixture(
     scope="module",
-    params=["seaweed", *(pytest.param(name, marks=pytest.mark.exhaustive) for name in ("moto", "azurite"))],
+    params=["seaweed", *(pytest.param(name, marks=pytest.mark.exhaustive) for name in ("moto", "google", "azurite"))],
 )
 def bucket(request):
     return request.getfixturevalue(request.param)
@@ -65,7 +66,7 @@ def environment(monkeypatch, bucket):
 
 
 def use(monkeypatch, environment: dict[str, str]) -> None:
-    for name in [name for name in os.environ if name.startswith(("AWS_", "AZURE_"))]:
+    for name in [name for name in os.environ if name.startswith(("AWS_", "AZURE_", "GOOGLE_", "GS_"))]:
         monkeypatch.delenv(name)
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
@@ -144,7 +145,7 @@ def test_an_object_that_is_gone_or_denied_is_told_as_over_http(
         data for data in tree(tmp_path / "gone").values() if f"{there}/west/red.tif is not there (404)".encode() in data
     ]
     assert moved, summary.rejects  # to the next best scene, whose sidecars say so
-    if request.node.callspec.params["bucket"] == "moto":  # which checks no signatures
+    if request.node.callspec.params["bucket"] in ("moto", "google"):  # which check no signatures
         return
     s3 = bucket.scheme == "s3"
     changed = ("AWS_SECRET_ACCESS_KEY", "another") if s3 else ("AZURE_STORAGE_ACCOUNT_KEY", "YW5vdGhlcg==")
@@ -160,12 +161,14 @@ def test_an_object_that_is_gone_or_denied_is_told_as_over_http(
     assert not any(secret in told for secret in bucket.secrets)
 
 
-def test_who_lacks_credentials_or_a_token_is_told_before_anything_is_planned(folder, there, monkeypatch, tmp_path):
+def test_who_lacks_credentials_or_a_token_is_told_before_anything_is_planned(
+    folder, there, bucket, monkeypatch, tmp_path
+):
     use(monkeypatch, {})
     for extra, told in (
         (
             {"labels": {"path": f"{there}/land_cover.tif"}},
-            f"{there.removesuffix(f'/{PREFIX}')}: there are no credentials: they are taken from A",
+            f"{bucket.scheme}://bucket: there are no credentials: they are taken from {CREDENTIALS[bucket.scheme]}",
         ),
         (
             {"imagery": {"allow_hosts": [], "bearer": {"h.example": "A_TOKEN"}}},

@@ -23,13 +23,17 @@ from datetime import UTC, datetime
 from email.utils import format_datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import obstore
 import pytest
-from obstore.store import AzureStore, S3Store
+from obstore.store import AzureStore, GCSStore, S3Store
 
 from nutonic.io.buckets.bucket import opened
 from support.processes import await_, free_port, running
+
+if TYPE_CHECKING:
+    from obstore.store import GCSConfig
 
 KEY, SECRET, BUCKET = "a-key-of-the-tests", "a-canary-of-a-secret", "bucket"
 
@@ -45,7 +49,7 @@ class Bucket:
     #: What begins its addresses, and the variable that names its server.
     scheme, endpoint_variable = "s3", "AWS_ENDPOINT_URL"
 
-    client: S3Store | AzureStore
+    client: S3Store | GCSStore | AzureStore
 
     def __init__(self, endpoint: str) -> None:
         self.endpoint = endpoint
@@ -83,7 +87,7 @@ class Bucket:
 
     def use(self, monkeypatch: pytest.MonkeyPatch, **changed: str) -> None:
         """Let this process, and those that it starts, use it, and no other store."""
-        for name in [name for name in os.environ if name.startswith(("AWS_", "AZURE_"))]:
+        for name in [name for name in os.environ if name.startswith(("AWS_", "AZURE_", "GOOGLE_", "GS_"))]:
             monkeypatch.delenv(name)
         for name, value in {**self.environment, **changed}.items():
             monkeypatch.setenv(name, value)
@@ -125,6 +129,33 @@ class Container(Bucket):
             "AZURE_STORAGE_ACCOUNT_NAME": ACCOUNT,
             "AZURE_STORAGE_ACCOUNT_KEY": ACCOUNT_KEY,
         }
+
+
+class GoogleBucket(Bucket):
+    """One of Google, as of its emulators: nobody is asked for a token."""
+
+    scheme, endpoint_variable = "gs", "GOOGLE_BASE_URL"
+
+    def __init__(self, endpoint: str) -> None:
+        self.endpoint = endpoint
+        config: GCSConfig = {"base_url": endpoint, "service_account_key": _NOBODY}
+        self.client = GCSStore(BUCKET, config=config, client_options={"allow_http": True})
+
+    @property
+    def secrets(self) -> tuple[str, str]:
+        return KEY, SECRET
+
+    @property
+    def environment(self) -> dict[str, str]:
+        # The last one is for inputs, which are asked for by addresses that only who has a key can sign.
+        return {
+            "GOOGLE_BASE_URL": self.endpoint,
+            "GOOGLE_SERVICE_ACCOUNT_KEY": _NOBODY,
+            "GS_NO_SIGN_REQUEST": "YES",
+        }
+
+
+_NOBODY = json.dumps({"disable_oauth": True, "client_email": "", "private_key": "", "private_key_id": ""})
 
 
 @pytest.fixture(scope="session")
@@ -169,6 +200,13 @@ def moto() -> Iterator[Bucket]:
 
 
 @pytest.fixture(scope="session")
+def google(moto: Bucket) -> Iterator[Bucket]:
+    """Moto's S3 by Google's XML API, which is S3's but for conditions and versions; their headers are translated."""
+    with Faulty(moto, in_googles_words=True).running() as translated:
+        yield GoogleBucket(translated.endpoint)
+
+
+@pytest.fixture(scope="session")
 def azurite() -> Iterator[Bucket]:
     """Microsoft's server for tests, which checks signatures and conditions. It takes 360 MB, and is installed by hand."""
     command = shutil.which("azurite-blob")
@@ -185,7 +223,7 @@ def azurite() -> Iterator[Bucket]:
 
 
 #: All of them. One is in the default run.
-SERVERS = ["seaweed", *(pytest.param(name, marks=pytest.mark.exhaustive) for name in ("moto", "azurite"))]
+SERVERS = ["seaweed", *(pytest.param(name, marks=pytest.mark.exhaustive) for name in ("moto", "google", "azurite"))]
 
 
 @pytest.fixture(params=SERVERS)
@@ -243,15 +281,35 @@ class Faulty:
         Of requests that fail.
     without_conditions
         Whether conditions of requests are left out, as by a server that does not know them.
+    in_googles_words
+        Whether requests are Google's, and the server behind is one of S3.
     """
 
-    def __init__(self, bucket: Bucket, share: float = 0.0, *, without_conditions: bool = False) -> None:
+    def __init__(
+        self,
+        bucket: Bucket,
+        share: float = 0.0,
+        *,
+        without_conditions: bool = False,
+        in_googles_words: bool = False,
+    ) -> None:
         self.faults, self._random, self._share = Counter[str](), random.Random(7), share
         self.requests: list[tuple[str, str]] = []
         self.behind, _, account = bucket.endpoint.removeprefix("http://").partition("/")
         self.left_out = {"connection"}
+        self.more: list[tuple[str, str]] = []
         if without_conditions:
             self.left_out.add("if-none-match")
+        self.renamed: dict[str, tuple[str, str]] = {}
+        self.sent: dict[str, str] = {}
+        if in_googles_words:
+            signed = (
+                f"AWS4-HMAC-SHA256 Credential={KEY}/20260101/us-east-1/s3/aws4_request, SignedHeaders=host, Signature=0"
+            )
+            self.left_out.add("authorization")
+            self.sent = {"Authorization": signed}  # which moto does not check, but wants of who reads and writes
+            self.renamed["x-goog-if-generation-match"] = ("If-None-Match", "*")  # 0: that there is none yet
+            self.more = [("x-goog-generation", "1")]
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), _PassingOn)
         self._server.daemon_threads, self._server.faulty = True, self
         self.endpoint = f"http://127.0.0.1:{self._server.server_address[1]}/{account}".rstrip("/")
@@ -292,11 +350,12 @@ class _PassingOn(BaseHTTPRequestHandler):
         elif fault == "dropped":
             self._drop()
         else:
-            headers = {name: value for name, value in self.headers.items() if name.lower() not in faulty.left_out}
-            self._done(fault, faulty.behind, body, headers)
+            kept = ((name, value) for name, value in self.headers.items() if name.lower() not in faulty.left_out)
+            headers = dict(faulty.renamed.get(name.lower(), (name, value)) for name, value in kept) | faulty.sent
+            self._done(fault, faulty, body, headers)
 
-    def _done(self, fault: str | None, behind: str, body: bytes, headers: dict[str, str]) -> None:
-        connection = http.client.HTTPConnection(behind, timeout=30)
+    def _done(self, fault: str | None, faulty: Faulty, body: bytes, headers: dict[str, str]) -> None:
+        connection = http.client.HTTPConnection(faulty.behind, timeout=30)
         connection.request(self.command, self.path, body, headers)
         answer = connection.getresponse()
         content = answer.read()
@@ -307,6 +366,7 @@ class _PassingOn(BaseHTTPRequestHandler):
             self._drop()
         else:
             kept = [(name, value) for name, value in answer.getheaders() if name.lower() not in _OWN]
+            kept += faulty.more
             if answer.chunked:  # which is put together here
                 kept.append(("Content-Length", str(len(content))))
             self._answer(answer.status, kept, content[: len(content) // 2] if fault == "cut off" else content)

@@ -63,7 +63,9 @@ def opened(address: Address) -> ObjectStore:
             case "s3":
                 return _s3(address.bucket, prefix, {}, _RETRY)
             case "gs":
-                return GCSStore(address.bucket, prefix=prefix, client_options=_client(()), retry_config=_RETRY)
+                return GCSStore(
+                    address.bucket, prefix=prefix, client_options=_client(("GOOGLE_BASE_URL",)), retry_config=_RETRY
+                )
             case "az":
                 emulator = ("AZURE_STORAGE_ENDPOINT", "AZURE_ENDPOINT")
                 return AzureStore(address.bucket, prefix=prefix, client_options=_client(emulator), retry_config=_RETRY)

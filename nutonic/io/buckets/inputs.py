@@ -35,6 +35,7 @@ _MOST_KEPT = 4096
 #: By scheme, variables that name an endpoint of the user's own, as for trees.
 _ENDPOINTS = {
     "s3": ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT"),
+    "gs": ("GOOGLE_BASE_URL",),
     "az": ("AZURE_STORAGE_ENDPOINT", "AZURE_ENDPOINT"),
 }
 
@@ -54,9 +55,6 @@ _ELSEWHERE = frozenset({301, 307, 400, 403})
 #: What a store says of an answer that is none, in XML; and of credentials that no longer hold, with the status 400.
 _CODE = re.compile(rb"<Code>(\w{1,60})</Code>")
 _STALE = frozenset({"ExpiredToken", "InvalidToken", "TokenRefreshRequired"})
-
-#: What is said of a store that wants credentials, after where they are looked for.
-PUBLIC = "a public bucket needs none: set unsigned: true; where readers pay, set requester_pays: true"
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +124,7 @@ class Objects:
             signed = str(obstore.sign(self._store(scheme, bucket, identity), "GET", key, _GOOD_FOR))
         except BaseError as error:
             raise Refused(
-                f"{scheme}://{bucket}: {in_words(error, Address(scheme, bucket, ''))}; {PUBLIC}",
+                f"{scheme}://{bucket}: {in_words(error, Address(scheme, bucket, ''))}; {_if_public(scheme)}",
                 reason="no credentials",
             ) from None
         if scheme != "s3":  # S3's is made from what this process has, and new ones may have come meanwhile
@@ -184,6 +182,12 @@ def _public(scheme: str, bucket: str, key: str, endpoint: str, region: str | Non
     return f"https://{bucket}.s3.amazonaws.com/{path}"
 
 
+def _if_public(scheme: str) -> str:
+    """What is said of a store that wants credentials, after where they are looked for."""
+    where_readers_pay = "; where readers pay, set requester_pays: true" if scheme == "s3" else ""
+    return f"a public bucket needs none: set unsigned: true{where_readers_pay}"
+
+
 def refusal(url: str, status: int, body: bytes) -> str | None:
     """Why a store does not let an object be read, where neither another attempt nor another object would help."""
     if status not in (301, 307, 400, 401, 403, 404):
@@ -198,7 +202,8 @@ def refusal(url: str, status: int, body: bytes) -> str | None:
     if status == 404 or (status == 400 and code not in _STALE):
         return None
     more = f", {code}" if code else ""
-    return f"{url}: access is denied ({status}{more}); credentials are taken from {CREDENTIALS[scheme]}; {PUBLIC}"
+    where = f"credentials are taken from {CREDENTIALS[scheme]}"
+    return f"{url}: access is denied ({status}{more}); {where}; {_if_public(scheme)}"
 
 
 @dataclass(frozen=True, slots=True)
