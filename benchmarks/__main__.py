@@ -58,7 +58,7 @@ def main() -> None:
 
 def _bench(folder: Path, asked: argparse.Namespace) -> Bench:
     worlds, sizes, counts = (TINY_WORLDS, TINY, TINY_COUNTS) if asked.tiny else (WORLDS, SIZES, COUNTS)
-    captions = 0.01 if asked.tiny else 0.2
+    captions = 0.01 if asked.tiny else 0.05
     return Bench(folder, worlds, sizes, runs=asked.runs, peers=once.installed_peers(), counts=counts, captions=captions)
 
 

@@ -1,9 +1,11 @@
 """Captions of patches: by templates, patches per second of a core; by models, how near the wall clock is to the ideal.
 
-``python -m benchmarks.captions --runs 5``. The pictures are the demo's (it takes pyrosm and osmium) and are made once. The
+``python -m benchmarks.captions --runs 5``. The pictures are the demo's (it takes pyrosm and osmium) and are made once; each
+patch then stands there many times, under names of its own, since a few hundred answers are over before anything is warm. The
 stand-in for a model answers after 50 ms, in a process of its own; the ideal is requests times that, by the requests in
-flight. What is timed there is from the first request to the last answer, by the stand-in's clock. Beside it stands the
-floor: the same number of requests of the same size, asked by the bare ``openai`` client with nothing of ours around it.
+flight. Some answers warm the processes up. What is timed is from the first request after them to the last answer, by
+the stand-in's clock, with the CPU of nutonic's processes and of the stand-in. Beside it stands the floor: as many requests
+of the same size, asked by a bare client with nothing of ours around it.
 """
 
 from __future__ import annotations
@@ -17,8 +19,9 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, suppress
+from dataclasses import replace
 from functools import partial
 from itertools import product
 from pathlib import Path
@@ -29,16 +32,23 @@ import yaml
 
 import nutonic as nt
 from nutonic.cli.demo.rsteller.data import prepare
-from nutonic.dataset.commits import committed
+from nutonic.dataset.commits import Origin, commit, committed, place_done, read_commit, unpacked
+from nutonic.dataset.shards.records import PatchRecord
 from nutonic.io.objects import Store
 from nutonic.io.session import limited
+from nutonic.planning.layout import CommitName
 from nutonic.planning.patches.spec import resolve_patches
 from nutonic.planning.plan_file import digest_of
-from nutonic.run.captions.stage import caption_all
+from nutonic.run.captions.stage import caption_all, captioners
+from nutonic.run.executor import workers_for
 from nutonic.run.patches.captioning import PatchCaptioner, waiting
 from nutonic.testing.llm.replies import honest
 
 LATENCY_S = 0.05
+
+#: Patches that are captioned before anything is measured, and answers that are measured for each request in flight: with
+#: fewer, those in which turns are empty at the beginning and the end would count.
+WARM_UP, ANSWERS_A_TURN = 100, 20
 
 
 async def _serve() -> None:
@@ -108,34 +118,94 @@ def pictured(folder: Path, captions: Mapping[str, Any], fraction: float, name: s
     return recipe, out
 
 
-def by_templates(folder: Path, fraction: float) -> float:
+def copied(pictures: Path, out: Path, patches: int) -> Path:
+    """A tree of pictures in which the patches of another stand again and again, each under a name of its own."""
+    shutil.rmtree(out, ignore_errors=True)
+    shutil.copytree(pictures, out)
+    store = Store(out)
+    names, count = list(committed(store).all_names()), 0
+    for turn in range(1, 10_000):
+        for name in names:
+            content = read_commit(store, name)
+            places = [_renamed(store, name, place, turn) for place in content["places"] if place["tiles"]]
+            origin = Origin(recipe_digest=content["recipe_digest"], plan=content["plan"])
+            commit(store, name.batch + 1000 * turn, places, origin, whole=True)
+            count += len(places)
+            if count >= patches:
+                return out
+    raise AssertionError("there are no patches")
+
+
+def _renamed(store: Store, name: CommitName, place: Mapping[str, Any], turn: int) -> Any:
+    told = place["rows"]
+    line = unpacked(store.get_range(name.part, told["start"], told["length"]), name.part, told["size"])
+    patch = PatchRecord.of_line(line)
+    named = f"{patch.image.patch_id}-{turn}"
+    again = replace(
+        patch, image=replace(patch.image, patch_id=named), described=replace(patch.described, patch_id=named)
+    )
+    return place_done({**place, "captions": ()}, again.line())
+
+
+def _waiting(store: Store, *, most: int | None = None) -> Iterator[tuple[CommitName, int]]:
+    """Commits of copies that wait for captions; some of them, for so many patches in all."""
+    there = (each for each in waiting(store, committed(store)) if each[0].batch >= 1000)
+    count = 0
+    for name, patches in there:
+        yield name, patches
+        count += patches
+        if most is not None and count >= most:
+            return
+
+
+def by_templates(folder: Path, fraction: float, patches: int) -> float:
     """Patches that templates caption in a second of a core; reading and committing included."""
     recipe, pictures = pictured(folder, {}, fraction, "templates")
-    shutil.copytree(pictures, folder / "out")
-    store, spec, began = Store(folder / "out"), resolve_patches(nt.load_recipe(recipe)), time.process_time()
-    done, patches = committed(store), 0
+    store, spec = Store(copied(pictures, folder / "out", WARM_UP + patches)), resolve_patches(nt.load_recipe(recipe))
     with limited(8):
         captioner = PatchCaptioner(spec, store, digest_of(store) or "")
-        caption_all(captioner, partial(waiting, store, done), None, nt.Callback(), max_cost=None, expected=0.0)
-    spent = time.process_time() - began
-    patches = sum(place["tiles"] for name in done.all_names() for place in json.loads(store.get(name.path))["places"])
-    shutil.rmtree(folder / "out")
-    return patches / spent
+        stage = partial(caption_all, captioner, pool=None, callback=nt.Callback(), max_cost=None, expected=0.0)
+        stage(partial(_waiting, store, most=WARM_UP))
+        left = sum(count for _, count in _waiting(store))
+        began = time.process_time()
+        stage(partial(_waiting, store))
+        return left / (time.process_time() - began)
 
 
-def by_model(folder: Path, url: str, fraction: float, in_flight: int, workers: int) -> tuple[float, int]:
-    """Wall seconds over the ideal, and requests."""
+def by_model(folder: Path, url: str, fraction: float, in_flight: int, workers: int) -> tuple[float, int, float, float]:
+    """Wall seconds over the ideal, requests, and milliseconds of CPU for each: of nutonic, and of the stand-in."""
     model = {"name": "model", "model": "stand-in", "base_url": f"{url}/v1", "max_in_flight": in_flight}
     recipe, pictures = pictured(folder, {"annotators": [model]}, fraction, "model")
-    shutil.copytree(pictures, folder / "out")
-    _get(url)
-    command = [sys.executable, "-m", "nutonic", "build", recipe, "--out", folder / "out", "--workers", str(workers)]
-    with subprocess.Popen(command, stderr=subprocess.PIPE) as build:
-        _, told = build.communicate()
-    assert build.returncode == 0, told.decode()
-    seen = _get(url)
-    shutil.rmtree(folder / "out")
-    return seen["seconds"] / (seen["requests"] * LATENCY_S / in_flight), seen["requests"]
+    spec, patches = resolve_patches(nt.load_recipe(recipe)), WARM_UP + ANSWERS_A_TURN * in_flight // 2
+    store = Store(copied(pictures, folder / "out", patches))
+    with ExitStack() as stack:
+        stack.enter_context(limited(8))
+        pool = None
+        if workers:
+            cluster = nt.Cluster(workers=workers)
+            pool = stack.enter_context(workers_for(spec.sources, folder / "out", cluster, nt.Callback(), ()))
+            pool = captioners(stack, pool, spec.sources, None, spec.captions.annotators)
+        captioner = PatchCaptioner(spec, store, digest_of(store) or "")
+        stage = partial(caption_all, captioner, pool=pool, callback=nt.Callback(), max_cost=None, expected=0.0)
+        stage(partial(_waiting, store, most=WARM_UP))
+        _get(url)
+        before = _cpu_s(), _cpu_s(of_server=True)
+        stage(partial(_waiting, store))
+        ours, theirs = _cpu_s() - before[0], _cpu_s(of_server=True) - before[1]
+        seen = _get(url)
+    count = seen["requests"]
+    return seen["seconds"] / (count * LATENCY_S / in_flight), count, 1000 * ours / count, 1000 * theirs / count
+
+
+#: The process of the stand-in.
+_server: list[int] = []
+
+
+def _cpu_s(*, of_server: bool = False) -> float:
+    """Seconds of CPU of this process and those that it started; or of the stand-in's alone."""
+    own = psutil.Process()
+    family = [psutil.Process(_server[0])] if of_server else [own, *own.children(recursive=True)]
+    return sum(sum(each.cpu_times()[:2]) for each in family if of_server or each.pid not in _server)
 
 
 def by_bare_client(url: str, in_flight: int, requests: int) -> tuple[float, float]:
@@ -147,18 +217,19 @@ def by_bare_client(url: str, in_flight: int, requests: int) -> tuple[float, floa
 
 
 async def _asked_barely(url: str, in_flight: int, requests: int) -> None:
-    import openai
+    import aiohttp
 
     left = list(range(requests))
     facts = "\n".join(f"- thing {number}: in the north of the picture, about {10 * number} m" for number in range(40))
 
-    async def ask(client: openai.AsyncOpenAI) -> None:
+    async def ask(client: aiohttp.ClientSession) -> None:
         while left:
             messages = [{"role": "user", "content": f"Describe picture {left.pop()}.\n{facts}"}]
             body = {"model": "stand-in", "messages": messages, "temperature": 0.7, "max_tokens": 400, "seed": 1}
-            await client.post("/chat/completions", cast_to=object, body=body)
+            async with client.post(f"{url}/v1/chat/completions", json=body) as answer:
+                await answer.json()
 
-    async with openai.AsyncOpenAI(base_url=f"{url}/v1", api_key="none", max_retries=0) as client:
+    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as client:
         await asyncio.gather(*(ask(client) for _ in range(in_flight)))
 
 
@@ -173,7 +244,8 @@ def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.captions", description=__doc__)
     parser.add_argument("--runs", type=int, default=3, help="of each, in turn")
-    parser.add_argument("--fraction", type=float, default=0.2, help="of 2,485 patches")
+    parser.add_argument("--fraction", type=float, default=0.05, help="of 2,485 patches, whose copies are captioned")
+    parser.add_argument("--patches", type=int, default=300, help="that templates caption")
     parser.add_argument("--in-flight", type=int, nargs="+", default=[8, 64])
     parser.add_argument("--workers", type=int, nargs="+", default=[0, 2])
     parser.add_argument("--json", action="store_true", help="all figures as one line")
@@ -189,6 +261,7 @@ def main() -> None:
         subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as server,
     ):
         assert server.stdout is not None
+        _server.append(server.pid)
         measure(Path(temporary), server.stdout.readline().strip(), asked)
         server.communicate()
 
@@ -197,20 +270,23 @@ def measure(folder: Path, url: str, asked: argparse.Namespace) -> None:
     """Print medians and spread, or a line of JSON with all figures."""
     if not asked.json:
         print(f"load of the machine before: {psutil.getloadavg()[0]:.1f} on {psutil.cpu_count()} cores")
-    rates = [by_templates(folder, asked.fraction) for _ in range(asked.runs)]
+    rates = [by_templates(folder, asked.fraction, asked.patches) for _ in range(asked.runs)]
+    cpu_ms = dict[str, Any]()
     lines, of_ideal = [f"templates: {_spread(rates, 0)} patches a second of a core"], dict[str, Any]()
     for in_flight, workers in product(asked.in_flight, asked.workers):
         found = [by_model(folder, url, asked.fraction, in_flight, workers) for _ in range(asked.runs)]
-        ratios, requests = zip(*found, strict=True)
+        ratios, requests, ours, theirs = zip(*found, strict=True)
         floors, spent = zip(*(by_bare_client(url, in_flight, requests[0]) for _ in found), strict=True)
         name = f"{in_flight} in flight, {workers} workers"
         of_ideal[name] = {"nutonic": ratios, "bare client": floors}
+        cpu_ms[name] = {"nutonic": ours, "bare client": spent, "stand-in": theirs, "requests": requests}
         lines.append(
-            f"{name}: {_spread(ratios, 2)} of the ideal ({requests[0]} requests), "
-            f"{min(ratios) / min(floors):.2f} of the bare client's {_spread(floors, 2)}, "
-            f"which takes {min(spent):.2f} ms of a core a request"
+            f"{name}: {_spread(ratios, 2)} of the ideal ({requests[0]} requests, {_spread(ours, 2)} ms of CPU each, beside "
+            f"{min(theirs):.2f} of the stand-in), the bare client {_spread(floors, 2)} with {min(spent):.2f} ms"
         )
-    print(json.dumps({"patches_per_s": rates, "of_ideal": of_ideal}) if asked.json else "\n".join(lines))
+    print(
+        json.dumps({"patches_per_s": rates, "of_ideal": of_ideal, "cpu_ms": cpu_ms}) if asked.json else "\n".join(lines)
+    )
 
 
 def _spread(values: Any, digits: int) -> str:

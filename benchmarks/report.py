@@ -214,6 +214,11 @@ def _other_tables(records: Sequence[Record]) -> Iterable[str]:
         rows = [("templates", f"{spread(record['patches_per_s'], 0)} patches a second of a core")]
         for name, of in record["of_ideal"].items():
             rows += [(f"{way}, {name}", f"{spread(values)} × the ideal wall") for way, values in of.items()]
+        for name, of in record.get("cpu_ms", {}).items():
+            ways = [way for way in of if way != "requests"]
+            rows += [
+                (f"{way}, {name}", f"{spread(of[way])} ms of CPU an answer, of {of['requests'][0]}") for way in ways
+            ]
         yield "## Captions of patches\n\n" + _table(("annotator", ""), rows)
 
 

@@ -61,7 +61,7 @@ class Bench:
     peers: Sequence[str] = ()
     counts: Mapping[str, Sequence[int]] = field(default_factory=dict)
     """Places whose pixels cost nothing: of what the driver takes, and of whether a place costs more where there are many."""
-    captions: float = 0.2
+    captions: float = 0.05
     """The share of the demo's patches that is captioned."""
     _numbers: Iterator[int] = field(default_factory=count)
 

@@ -46,7 +46,7 @@ KEPT_IN = {
     "xee": ("sources/earthengine/",),
     "urllib3": ("io/", "sources/"),
     "osmium": ("sources/osm/",),
-    "openai": ("sources/annotators/",),
+    "aiohttp": ("sources/annotators/",),
 }
 #: Helpers of dask's own that lie where no underscore says so: they move with its graphs' inner shape.
 DASK_INTERNALS = {"convert_legacy_graph", "execute_graph", "convert_legacy_task"}

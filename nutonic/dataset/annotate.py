@@ -46,6 +46,17 @@ class _Desk:
     from_space: bool
     rejections: list[Rejection] = field(default_factory=list)
     usage: list[tuple[str, int, int]] = field(default_factory=list)
+    _asked: dict[tuple[Task, str | None, bool], list[Json]] = field(default_factory=dict)
+
+    def messages(self, task: Task, before: str | None, *, picture: bool) -> list[Json]:
+        """What is asked for a task, whoever is asked, and however often: another attempt has another seed alone."""
+        key = task, before, picture
+        if key not in self._asked:
+            shown = self.picture if picture else None
+            self._asked[key] = prompts.messages(
+                self.description, task, before, self.captions, self.texts, picture=shown
+            )
+        return self._asked[key]
 
     @property
     def is_refused(self) -> bool:
@@ -213,8 +224,7 @@ def _from_template(desk: _Desk, task: Task, before: str | None, annotator: Annot
 
 def _from_model(desk: _Desk, task: Task, before: str | None, annotator: Annotator, seed: int) -> Annotation | None:
     """A model's caption, if the gate lets it through."""
-    picture = desk.picture if annotator.picture else None
-    asked = prompts.messages(desk.description, task, before, desk.captions, desk.texts, picture=picture)
+    asked = desk.messages(task, before, picture=annotator.picture)
     request = request_of(annotator, asked, seed)
     answer = desk.answers.ask(annotator, request)
     desk.usage.append((annotator.name, answer.prompt_tokens, answer.completion_tokens))

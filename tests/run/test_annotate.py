@@ -23,6 +23,9 @@ from nutonic.errors import Unreachable
 from nutonic.io.objects import Store
 from nutonic.recipe.annotation import Annotator, Captions
 from nutonic.recipe.texts import builtin
+from nutonic.rows.annotation import prompts
+from nutonic.rows.annotation.calling import Roll
+from nutonic.rows.annotation.things import evidence_of
 from nutonic.sources.annotators.answers import Answers, path_of
 from nutonic.sources.annotators.batches import Pending, asker, read_results, requested, requests_path, write_requests
 from nutonic.sources.annotators.endpoint import Endpoints
@@ -238,6 +241,57 @@ def test_secrets_and_addresses_are_in_no_file(tmp_path, monkeypatch):
     assert not any(
         secret.encode() in text for text in told for secret in (key, address, "models.example.org", "OPENAI")
     )
+
+
+class Counting(Store):
+    """A store that counts what it is asked."""
+
+    def __init__(self, root) -> None:
+        super().__init__(root)
+        self.counts: Counter[str] = Counter()
+
+    def get(self, path: str) -> bytes:
+        self.counts["get"] += 1
+        return super().get(path)
+
+    def put(self, path: str, data) -> None:
+        self.counts["put"] += 1
+        super().put(path, data)
+
+    def create(self, path: str, data) -> bool:
+        self.counts["create"] += 1
+        return super().create(path, data)
+
+
+def calls_of(work, *functions) -> list[int]:
+    """How often each function of Python was called while something was done in this thread."""
+    counts: Counter[types.CodeType] = Counter()
+    sys.setprofile(lambda frame, event, _: counts.update([frame.f_code]) if event == "call" else None)
+    try:
+        work()
+    finally:
+        sys.setprofile(None)
+    return [counts[function.__code__] for function in functions]
+
+
+def test_what_can_be_told_of_a_patch_is_told_once_however_many_answers_it_takes(tmp_path):
+    """An answer takes a look into the store and a file; a prompt is rendered once for all attempts, a patch read once."""
+    faults = [ModelFault(kind="refusal", at=(0, 1, 4))]  # asked again with another seed: seven answers of four captions
+    for store in (Counting(tmp_path), Counting(None)):
+        with ModelServer(faults=faults) as server, Endpoints([model(server.url)], policy=QUICK) as endpoints:
+            answers, asked = Answers(store, endpoints.ask), [model(server.url)]
+
+            def work(asked=asked, answers=answers) -> None:
+                annotate(POND, [BASE, *AGAIN], asked, answers, Captions(), texts=TEXTS)
+
+            rendered, rolls, evidence = calls_of(work, prompts._rendered, Roll.__init__, evidence_of)
+            assert len(server.requests) == 7
+            assert store.counts == {"get": 7, "create": 7}
+            assert (rendered, rolls, evidence) == (2 * 4, 1, 1)
+            store.counts.clear()
+            rendered, rolls, evidence = calls_of(work, prompts._rendered, Roll.__init__, evidence_of)
+            assert store.counts == {"get": 7}
+            assert (rendered, rolls, evidence) == (2 * 4, 1, 1)
 
 
 GOOD_OF_POND = (

@@ -78,7 +78,7 @@ class SceneDescription:
 
     @classmethod
     def from_json(cls, value: Json) -> SceneDescription:
-        """The description that `json` gave."""
+        """The description that `json` gave, which is used up by it."""
         elements = tuple(_described(each) for each in value["elements"])
         return cls(patch_id=value["patch_id"], side_m=value["side_m"], elements=elements)
 
@@ -88,14 +88,12 @@ class SceneDescription:
 
 
 def _described(value: Json) -> Described:
-    ends = value["ends"]
-    tuples = {
-        "cells": tuple(value["cells"]),
-        "near": tuple(value["near"]),
-        "ends": ends and tuple(ends),
-        "tags": tuple(map(tuple, value["tags"])),
-    }
-    return Described(**(value | tuples))
+    """An element of those of which a patch may have hundreds: its values are the dictionary's, changed where they are."""
+    value["cells"], value["near"] = tuple(value["cells"]), tuple(value["near"])
+    value["tags"] = tuple(map(tuple, value["tags"]))
+    if value["ends"] is not None:
+        value["ends"] = tuple(value["ends"])
+    return Described(**value)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -52,6 +52,12 @@ class TagPolicy:
     implied: Rules = Rules()
     invisible: Rules = Rules()
     dropped: Rules = Rules()
+    called: frozenset[str] = field(init=False)
+    """All that things are called."""
+
+    def __post_init__(self) -> None:
+        """Put together what things are called; many patches ask for it."""
+        object.__setattr__(self, "called", frozenset(noun for noun in self.nouns.values() if noun is not None))
 
     def noun(self, tags: _Tags) -> str | None:
         """What a thing with these tags is called, without an article; None if a picture cannot show it.

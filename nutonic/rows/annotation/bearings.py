@@ -124,6 +124,11 @@ _NOT_SHAPE = re.compile(
     r"square(?:[ -](?:met|kilomet|feet|foot|of)|s\b)|(?:town|market|city|public|main|central) square", re.IGNORECASE
 )
 
+#: One of these letters is in all that is said of courses and shapes, and in few clauses.
+_SHAPED = re.compile(
+    "|".join([*(each for _, letters, _ in _COURSES for each in letters), *(word for _, word, _ in _TILT), *_SHAPES])
+)
+
 #: Letters of the words of the compass, and of those of the screen.
 _POINTS = ("north", "south", "east", "west")
 _OF_SCREEN = ("left", "right", "top", "bottom", "upper", "lower")
@@ -336,6 +341,8 @@ def _place(cell: str) -> tuple[int, int]:
 def shape_problem(sentence: str, allowed: Allowed) -> str | None:
     """A course or a shape in a sentence that is not allowed; None if there is none."""
     small = small_letters(sentence)
+    if small is not None and _SHAPED.search(small) is None:
+        return None
     for pattern, letters, courses in _COURSES:
         found = pattern.search(sentence) if may_hold(small, *letters) else None
         if found is not None and allowed.courses and allowed.courses.isdisjoint(courses):

@@ -49,6 +49,10 @@ def whole_noun(noun: str) -> re.Pattern[str]:
     return noun_of(noun).pattern
 
 
+#: Names, each with the numbers of the groups that have it.
+Names = Sequence[tuple[Noun, Sequence[int]]]
+
+
 class Roll:
     """Elements by what they may be called; made once for all that is said of them."""
 
@@ -62,7 +66,7 @@ class Roll:
         for each, number in numbers.items():
             for noun in each:
                 nouns.setdefault(noun, []).append(number)
-        self._nouns = [(noun_of(noun), groups) for noun, groups in nouns.items()]
+        self._nouns: Names = [(noun_of(noun), groups) for noun, groups in nouns.items()]
         self._found: dict[frozenset[int], tuple[Described, ...]] = {}
 
     @cached_property
@@ -70,10 +74,18 @@ class Roll:
         """How many elements have each noun."""
         return Counter(each.noun for each in self.elements)
 
-    def called(self, text: str) -> frozenset[int]:
-        """Numbers of the groups, of elements that go by the same names, one of which is in a text."""
+    def within(self, text: str) -> Names:
+        """Those names that may be in a text, to be looked for in its clauses: of hundreds it has a few."""
+        small = small_letters(text)
+        return [each for each in self._nouns if small is None or each[0].letters is None or each[0].letters in small]
+
+    def called(self, text: str, among: Names | None = None) -> frozenset[int]:
+        """Numbers of the groups, of elements that go by the same names, one of which is in a text.
+
+        `among`: the names of the text that it is a part of (:meth:`within`).
+        """
         small, found = small_letters(text), set[int]()
-        for noun, groups in self._nouns:
+        for noun, groups in self._nouns if among is None else among:
             if (small is None or noun.letters is None or noun.letters in small) and noun.pattern.search(text):
                 found.update(groups)
         return frozenset(found)

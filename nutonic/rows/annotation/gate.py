@@ -24,7 +24,7 @@ from nutonic.rows.annotation.bearings import (
     shape_problem,
     without_free,
 )
-from nutonic.rows.annotation.calling import Roll, whole_noun
+from nutonic.rows.annotation.calling import Names, Roll, whole_noun
 from nutonic.rows.annotation.numbers import Known, known_of, number_problem
 from nutonic.rows.annotation.prompts import is_name
 from nutonic.rows.annotation.talk import (
@@ -199,28 +199,29 @@ class _View:
 
     def problem_of(self, text: str) -> Problem | None:
         """What a text says that the description does not."""
+        names = self._roll.within(text)
         for index, each in enumerate(sentences(text)):
             sentence, wrong = without_free(each, self._main)
             if wrong is not None:
                 return "place", wrong
-            spoken_of = self._meant_by(sentence, first=index == 0) or self._of(True, frozenset())
+            spoken_of = self._meant_by(sentence, names, first=index == 0) or self._of(True, frozenset())
             for clause in _CLAUSE.split(sentence):
-                meant = self._meant_by(clause, first=index == 0) or spoken_of
+                meant = self._meant_by(clause, names, first=index == 0) or spoken_of
                 problem = self._clause_problem(clause, meant, spoken_of)
                 if problem is not None:
                     return problem
         return None
 
-    def _meant_by(self, text: str, *, first: bool) -> _Meant | None:
+    def _meant_by(self, text: str, names: Names, *, first: bool) -> _Meant | None:
         """The elements that a text speaks of; the one that is described also by a pronoun, and first. None if it is of none.
 
         In a `first` sentence a thing in the singular is the one that is described, whatever else is called so.
         """
-        groups = self._roll.called(text)
+        groups = self._roll.called(text, names)
         spoken_of = not self._main_groups.isdisjoint(groups)
         noun = whole_noun(self._main.noun)
         if first and spoken_of and not _OTHERS.search(text) and len(noun.findall(text)) == 1:
-            groups = self._roll.called(noun.sub(" ", text))
+            groups = self._roll.called(noun.sub(" ", text), names)
         has_main = spoken_of or _PRONOUN.search(text) is not None
         return self._of(has_main, groups) if has_main or groups else None
 

@@ -196,7 +196,7 @@ def _values(
         "least": least,
         "most": most,
         "side": f"{round(description.side_m)} m",
-        "facts": facts_of(main, names=captions.names),
+        **({"facts": facts_of(main, names=captions.names)} if "facts" in template else {}),
         **({"others": others_of(description, main)} if "others" in template else {}),
         "before": before or "",
         "index": task.index,

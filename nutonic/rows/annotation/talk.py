@@ -15,6 +15,9 @@ Problem = tuple[str, str]
 #: Marks that prose may have beside letters, digits and blanks.
 _MARKS = frozenset(".,;:!?'\"()-–—‘’“”%/&°²³½¼¾×…")
 
+#: Letters, digits, blanks and those marks, as most texts have no others.
+_PLAIN_TEXT = re.compile(r"[A-Za-z0-9 .,;:!?'\"()%/&-]*")
+
 _MARKUP = re.compile(
     r"```|`|^\s*#{1,6}\s|\*\*|__|</?[a-z!][^>]*>|^\s*(?:[-*•+]|\d+[.)])\s+\S|\[[^\]]*\]\(|https?:|www\.|[{}\[\]|\\<>=_~^$@#]|\n\s*\n",
     re.IGNORECASE | re.MULTILINE,
@@ -138,7 +141,7 @@ def _found(reason: str, pattern: re.Pattern[str], text: str) -> Problem | None:
 
 def _script(text: str) -> Problem | None:
     """Letters of other alphabets, and digits."""
-    for letter in text:
+    for letter in "" if text.isascii() else text:
         if letter.isascii() or not letter.isalnum():
             continue
         name = unicodedata.name(letter, "no letter")
@@ -151,6 +154,8 @@ def _marks(text: str) -> Problem | None:
     hidden = unseen(text)
     if hidden is not None or "\t" in text:
         return "strange marks", ascii(hidden or "\t")
+    if _PLAIN_TEXT.fullmatch(text):
+        return None
     strange = (
         letter for letter in text if not (letter.isalnum() or letter in " \n" or letter in _MARKS or _is_accent(letter))
     )
@@ -162,14 +167,18 @@ def _is_accent(letter: str) -> bool:
     return unicodedata.category(letter) == "Mn"
 
 
+#: So many words of other languages in a sentence make it one of theirs, if they are more than ours.
+_FOREIGN = 3
+
+
 def _language(text: str) -> Problem | None:
     """Whether the words that hold a text together are English ones."""
     every = [word.lower() for word in _WORD.findall(text)]
     ours, theirs = sum(word in ENGLISH for word in every), sum(word in _OTHERS for word in every)
-    for sentence in sentences(text):
+    for sentence in sentences(text) if theirs >= _FOREIGN else ():
         own = [word.lower() for word in _WORD.findall(sentence)]
         strange = sum(word in _OTHERS for word in own)
-        if strange >= 3 and strange > sum(word in ENGLISH for word in own):
+        if strange >= _FOREIGN and strange > sum(word in ENGLISH for word in own):
             return "not English", sentence[:60]
     if len(every) >= 8 and (ours < 0.18 * len(every) or theirs > 0.5 * ours):
         return "not English", f"{ours} of {len(every)} words hold English sentences together"

@@ -67,7 +67,7 @@ def captions_of(record: PatchRecord, spec: PatchSpec, answers: Answers) -> Patch
         answers,
         spec.captions,
         texts=spec.texts,
-        nouns=frozenset(noun for noun in spec.policy.nouns.values() if noun is not None),
+        nouns=spec.policy.called,
         hidden=record.hidden,
         picture=record.picture,
         from_space=kind == SATELLITE,

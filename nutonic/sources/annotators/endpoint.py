@@ -1,20 +1,19 @@
 """An endpoint of a language model: who we are to it, what is asked of it, and how its answers are come by.
 
-Of the client everybody uses, ``openai``, only one attempt is taken: how often, after which pause, and until when is ours.
-Everything is asked in one loop of this process, so that a whole attempt has one end, however slowly bytes come.
+An attempt is :mod:`.client`'s. How often, after which pause, and until when it is made again is said here.
 """
 
 from __future__ import annotations
 
-import asyncio
 import os
 import random
 import re
 import threading
+import weakref
 from collections import Counter
 from collections.abc import Callable, Coroutine, Iterable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 from nutonic.core.model import Json
@@ -23,18 +22,13 @@ from nutonic.inert import inert
 from nutonic.io.access import is_loopback
 from nutonic.recipe.annotation import Annotator
 from nutonic.secrets import redact
+from nutonic.sources.annotators.client import BadStatus, Client, Loop
 from nutonic.sources.annotators.harmless import harmless, retry_after
 from nutonic.sources.annotators.limits import EndpointLimits
 from nutonic.sources.source import Needs
 
-if TYPE_CHECKING:
-    import openai
-
 #: What asking takes besides what is always there.
-NEEDS = Needs(packages=("openai",), resident_bytes=60 * 2**20)
-
-#: No answer is longer than this, in bytes as it comes.
-MOST_BYTES = 4 * 2**20
+NEEDS = Needs(packages=("aiohttp",), resident_bytes=30 * 2**20)
 
 #: What an endpoint calls a refusal; anything else that it says is not repeated, since it may hold a key.
 _CODE = re.compile(r"[a-z][a-z_]{0,40}")
@@ -116,12 +110,12 @@ class Endpoint:
         Raises
         ------
         MissingExtra
-            If ``openai`` is not installed.
+            If ``aiohttp`` is not installed.
         Refused
             If the address is a plain one elsewhere, or there is no key.
         """
         try:
-            import openai  # noqa: F401
+            import aiohttp  # noqa: F401
         except ImportError as error:
             raise MissingExtra(f"asking models needs {error.name}: pip install 'nutonic[llm]'") from None
         self.key()
@@ -189,8 +183,9 @@ class Endpoints:
         self._gone: dict[str, NutonicError] = {}
         self._answered: Counter[str] = Counter()
         self._lock = threading.Lock()
-        self._loop: _Loop | None = None
-        self._clients: dict[str, openai.AsyncOpenAI] = {}
+        self._loop: Loop | None = None
+        self._clients: dict[str, Client] = {}
+        self._end: Callable[[], object] = lambda: None
 
     def __enter__(self) -> Endpoints:
         return self
@@ -201,10 +196,8 @@ class Endpoints:
     def close(self) -> None:
         """Close all connections."""
         with self._lock:
-            loop, clients = self._loop, list(self._clients.values())
-            self._loop, self._clients = None, {}
-        if loop is not None:
-            loop.close([client.close for client in clients])
+            end, self._loop, self._clients, self._end = self._end, None, {}, lambda: None
+        end()
 
     def ask(self, annotator: Annotator, request: Json) -> Answer:
         """What a model answers to the body of a request; waits for a turn, and is patient.
@@ -215,7 +208,7 @@ class Endpoints:
         Raises
         ------
         MissingExtra
-            If ``openai`` is not installed.
+            If ``aiohttp`` is not installed.
         Refused
             If the endpoint takes no request, or this process has no key.
         Unreachable
@@ -223,9 +216,8 @@ class Endpoints:
         """
         endpoint = self._endpoints[annotator.name]
 
-        async def create(client: openai.AsyncOpenAI) -> Answer:
-            # As it is, whatever this version of the client knows of its parameters.
-            return answer_of(await client.post("/chat/completions", cast_to=_object(), body=request))
+        async def create(client: Client) -> Answer:
+            return answer_of(await client.post("/chat/completions", request))
 
         try:
             answer = self._patiently(endpoint, create)
@@ -249,8 +241,8 @@ class Endpoints:
         if self._is_of_all(annotator.name, error):
             raise error
 
-        async def ask(client: openai.AsyncOpenAI) -> Answer:
-            return answer_of(await client.post("/chat/completions", cast_to=_object(), body=harmless(request)))
+        async def ask(client: Client) -> Answer:
+            return answer_of(await client.post("/chat/completions", harmless(request)))
 
         try:
             self._patiently(self._endpoints[annotator.name], ask)
@@ -265,8 +257,8 @@ class Endpoints:
     def models(self, annotator: Annotator) -> tuple[str, ...]:
         """Names of the models that an endpoint has; raises as :meth:`ask`."""
 
-        async def models(client: openai.AsyncOpenAI) -> tuple[str, ...]:
-            found = await client.get("/models", cast_to=_object())
+        async def models(client: Client) -> tuple[str, ...]:
+            found = await client.get("/models")
             if not isinstance(found, dict) or not isinstance(found.get("data"), list):
                 raise _Fault("malformed")
             return tuple(str(each.get("id")) for each in found["data"] if isinstance(each, dict))
@@ -283,7 +275,7 @@ class Endpoints:
         """Why an endpoint is not asked any more, if one is not."""
         return next(iter(self._gone.values()), None)
 
-    def _patiently(self, endpoint: Endpoint, what: Callable[[openai.AsyncOpenAI], Coroutine[Any, Any, _T]]) -> _T:
+    def _patiently(self, endpoint: Endpoint, what: Callable[[Client], Coroutine[Any, Any, _T]]) -> _T:
         endpoint.check()
         name, most, faults = endpoint.annotator.name, self._policy, Counter[bool]()
         answered: list[int] = []
@@ -355,105 +347,49 @@ class Endpoints:
         if self.on_refrain is not None:
             self.on_refrain(name, seconds)
 
-    def _attempt(self, endpoint: Endpoint, what: Callable[[openai.AsyncOpenAI], Coroutine[Any, Any, _T]]) -> _T:
-        import openai
+    def _attempt(self, endpoint: Endpoint, what: Callable[[Client], Coroutine[Any, Any, _T]]) -> _T:
+        import aiohttp
 
         loop, client = self._client(endpoint)
         try:
             return loop.run(what(client), endpoint.annotator.timeout_s)
-        except (TimeoutError, openai.APITimeoutError):
+        except TimeoutError:
             failed: NutonicError | _Fault = _Fault("timed out")
-        except openai.APIConnectionError:
-            failed = _Fault("dropped")
-        except openai.APIStatusError as error:
+        except BadStatus as error:
             failed = _of_status(endpoint, error)
-        except (openai.APIError, BadPixels, ValueError, RecursionError):  # a ValueError is of what is no JSON
+        except (BadPixels, ValueError, RecursionError):  # a ValueError is of what is no JSON
             failed = _Fault("malformed")
-        raise failed  # not above: the client's error would hang on to it, and with it the endpoint's own words
+        except (aiohttp.ClientError, OSError):
+            failed = _Fault("dropped")
+        raise failed  # not above: what went wrong would hang on to it, and with it the endpoint's own words
 
-    def _client(self, endpoint: Endpoint) -> tuple[_Loop, openai.AsyncOpenAI]:
+    def _client(self, endpoint: Endpoint) -> tuple[Loop, Client]:
         with self._lock:
-            self._loop = self._loop or _Loop()
+            if self._loop is None:
+                self._loop = Loop()
+                self._end = weakref.finalize(self, _closed, self._loop, self._clients)  # at the end of the process too
             name = endpoint.annotator.name
             if name not in self._clients:
                 self._clients[name] = _client_of(endpoint)
             return self._loop, self._clients[name]
 
 
-class _Loop:
-    """An event loop in a thread of its own."""
-
-    def __init__(self) -> None:
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, name="annotators", daemon=True)
-        self._thread.start()
-
-    def run(self, what: Coroutine[Any, Any, _T], seconds: float) -> _T:
-        """The result of a coroutine; TimeoutError if it has none in so many seconds, and it is ended then."""
-        waited = asyncio.run_coroutine_threadsafe(asyncio.wait_for(what, seconds), self._loop)
-        try:
-            return waited.result()
-        finally:
-            waited.cancel()  # of use where this thread is interrupted
-
-    def close(self, closers: Iterable[Callable[[], Coroutine[Any, Any, None]]]) -> None:
-        """Await some last things, and end the thread."""
-
-        async def end() -> None:
-            left = asyncio.all_tasks() - {asyncio.current_task()}
-            for task in left:
-                task.cancel()
-            await asyncio.gather(*left, *(closer() for closer in closers), return_exceptions=True)
-
-        asyncio.run_coroutine_threadsafe(end(), self._loop).result(10)
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join(10)
-        self._loop.close()
+def _closed(loop: Loop, clients: Mapping[str, Client]) -> None:
+    loop.close([client.close for client in clients.values()])
 
 
-def _object() -> Any:
-    """What the client is to make of an answer: the JSON as it is."""
-    return object
+def _client_of(endpoint: Endpoint) -> Client:
+    url = endpoint.annotator.base_url or ""
+    at_home = (urlsplit(url).hostname or "").endswith(".openai.com")
+    return Client(url, endpoint.key(), is_here=endpoint.is_here, is_at_home=at_home)
 
 
-def _client_of(endpoint: Endpoint) -> openai.AsyncOpenAI:
-    import openai
-
-    annotator, omit = endpoint.annotator, openai.Omit()
-    at_home = (urlsplit(annotator.base_url or "").hostname or "").endswith(".openai.com")
-    # The client would tell anybody the environment's organization and project.
-    headers: Mapping[str, Any] = {} if at_home else {"OpenAI-Organization": omit, "OpenAI-Project": omit}
-    return openai.AsyncOpenAI(
-        base_url=annotator.base_url,
-        api_key=endpoint.key() or "none",  # else it would take one that the environment has for another endpoint
-        max_retries=0,
-        timeout=annotator.timeout_s,
-        default_headers=headers,
-        http_client=openai.DefaultAsyncHttpxClient(
-            follow_redirects=False, trust_env=not endpoint.is_here, event_hooks={"response": [_refuse_long]}
-        ),
-    )
-
-
-async def _refuse_long(response: Any) -> None:
-    """Read an answer to its end, or to where it is longer than any may be."""
-    parts, size = [], 0
-    async for part in response.aiter_bytes():
-        parts.append(part)
-        size += len(part)
-        if size > MOST_BYTES:
-            await response.aclose()
-            raise BadPixels(f"an answer is longer than {MOST_BYTES} bytes")
-    # What the client reads next: it would not read what was read already.
-    response._content = b"".join(parts)
-
-
-def _of_status(endpoint: Endpoint, error: openai.APIStatusError) -> NutonicError | _Fault:
+def _of_status(endpoint: Endpoint, error: BadStatus) -> NutonicError | _Fault:
     """What a status other than 200 means. What the endpoint says itself is told where it has nothing to do with keys."""
-    status, code = error.status_code, str(error.code or error.type or "")
+    status, code = error.status, str(error.error.get("code") or error.error.get("type") or "")
     told = f"{status}, {code}" if _CODE.fullmatch(code) else str(status)
     if (status == 429 and "insufficient_quota" not in code) or status == 503:
-        return _Fault(str(status), retry_after(error.response.headers))
+        return _Fault(str(status), retry_after(error.headers))
     if status in (408, 409) or status >= 500:
         return _Fault(str(status))
     advice = {
@@ -463,13 +399,12 @@ def _of_status(endpoint: Endpoint, error: openai.APIStatusError) -> NutonicError
         429: "look at the account's credit",
     }
     what = advice.get(status, "look at model and what it can take")
-    said = "" if str(status) in _OF_ALL else _said(endpoint, error.body)
+    said = "" if str(status) in _OF_ALL else _said(endpoint, error.error.get("message"))
     return Refused(f"{endpoint.service} refuses ({told}): {what}{said}", reason=str(status))
 
 
-def _said(endpoint: Endpoint, body: object) -> str:
+def _said(endpoint: Endpoint, message: object) -> str:
     """What an endpoint says, on one line, short and without keys; nothing where it holds this process' own."""
-    message = body.get("message") if isinstance(body, dict) else None
     key = endpoint.key()
     if not isinstance(message, str) or (key is not None and key in message):
         return ""

@@ -7,6 +7,7 @@ import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 from hypothesis import given
@@ -212,16 +213,16 @@ def test_an_endpoint_is_an_account_that_travels(monkeypatch):
 
 
 def test_a_long_answer_is_not_read_to_its_end(monkeypatch):
-    monkeypatch.setattr("nutonic.sources.annotators.endpoint.MOST_BYTES", 100)
+    monkeypatch.setattr("nutonic.sources.annotators.client.MOST_BYTES", 100)
     with ModelServer() as server, pytest.raises(Unreachable):
         ask(server, policy=Policy(attempts=2, pause_s=0.001))
 
 
 def test_a_missing_package_says_what_to_install(monkeypatch):
-    monkeypatch.setitem(sys.modules, "openai", None)
+    monkeypatch.setitem(sys.modules, "aiohttp", None)
     annotator = model("http://127.0.0.1:9/v1")
     for what in (Endpoint(annotator=annotator).check, Endpoint(annotator=annotator).sign_in):
-        with pytest.raises(MissingExtra, match=r"asking models needs openai: pip install 'nutonic\[llm\]'"):
+        with pytest.raises(MissingExtra, match=r"asking models needs aiohttp: pip install 'nutonic\[llm\]'"):
             what()
 
 
@@ -230,9 +231,56 @@ def test_nothing_is_imported_or_opened_before_somebody_asks():
         "import sys; from nutonic.sources.annotators.endpoint import Endpoints\n"
         "from nutonic.recipe.annotation import Annotator\n"
         "Endpoints([Annotator(name='a', base_url='http://127.0.0.1:1/v1', model='m')]).close()\n"
-        "print('openai' in sys.modules, 'httpx2' in sys.modules)"
+        "print('aiohttp' in sys.modules)"
     )
-    assert subprocess.check_output([sys.executable, "-c", script], cwd=ROOT).split() == [b"False", b"False"]
+    assert subprocess.check_output([sys.executable, "-c", script], cwd=ROOT).split() == [b"False"]
+
+
+def test_who_does_not_close_what_it_asked_hears_nothing_of_it_at_the_end():
+    with ModelServer() as server:
+        script = (
+            "from nutonic.recipe.annotation import Annotator\n"
+            "from nutonic.sources.annotators.asking import Asking\n"
+            f"every = (Annotator(name='a', base_url={server.url!r}, model='planted'),)\n"
+            "asking = Asking(); body = {'model': 'planted', 'messages': [{'role': 'user', 'content': 'x'}]}\n"
+            "print(asking.endpoints(every).ask(every[0], body).finish_reason)"
+        )
+        done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert (done.stdout, done.stderr) == ("stop\n", "")
+
+
+@pytest.mark.parametrize("status", [204, 302, 418])
+def test_no_redirect_is_followed_and_what_is_no_completion_is_none(status: int):
+    """An endpoint that sends others elsewhere, or answers with nothing, is refused or asked again; nobody else is asked."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            asked.append(self.path)
+            self.rfile.read(int(self.headers["Content-Length"]))
+            self.send_response(status)
+            self.send_header("Location", "/elsewhere")
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        do_GET = do_POST
+        log_message = lambda *_: None  # noqa: E731
+
+    asked: list[str] = []
+    with HTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        annotator = model(f"http://127.0.0.1:{server.server_port}/v1")
+        try:
+            with (
+                Endpoints([annotator], policy=Policy(attempts=2, pause_s=0.001)) as endpoints,
+                pytest.raises(Unreachable if status == 204 else Refused),
+            ):
+                endpoints.ask(annotator, request_of(annotator, ASK, 1))
+        finally:
+            server.shutdown()
+            thread.join()
+    assert set(asked) == {"/v1/chat/completions"}
+    assert len(asked) == 2
 
 
 # Limits
