@@ -15,7 +15,7 @@ from nutonic._version import __version__
 from nutonic.cli import logs
 from nutonic.cli.screen import say
 from nutonic.core.model import Json, Reject
-from nutonic.core.units import counted, duration, size
+from nutonic.core.units import IS, counted, counted_of, duration, size
 from nutonic.dataset.reasons import WHAT_TO_DO
 from nutonic.dataset.report.values import Report, Section, Table
 from nutonic.inert import inert
@@ -64,10 +64,10 @@ def _plan_lines(header: Json, rejects: Sequence[Reject], missing: Sequence[str])
 def _of_places(header: Json) -> Iterator[tuple[str, str]]:
     """What a plan of places tells, line by line."""
     rows, cols = header["margin_px"]
-    over = f", {rows} rows and {cols} columns of each square left over" if rows or cols else ""
-    yield "places", f"{header['places']} of {counted(header['rows'], 'row')}, in {_batches(header)}"
-    yield "scenes", f"{header['scenes']}"
-    yield "tiles", f"{header['tiles']}{over}"
+    over = f", {counted(rows, 'row')} and {counted(cols, 'column')} of each square left over" if rows or cols else ""
+    yield "places", f"{counted_of(header['places'], header['rows'], 'row')}, in {_batches(header)}"
+    yield "scenes", f"{header['scenes']:,}"
+    yield "tiles", f"{header['tiles']:,}{over}"
     yield "quality", header["judging"]
     yield from _of_requests(header["captions"]) if "captions" in header else ()
 
@@ -75,12 +75,12 @@ def _of_places(header: Json) -> Iterator[tuple[str, str]]:
 def _of_patches(header: Json) -> Iterator[tuple[str, str]]:
     """What a plan of patches tells, line by line."""
     captions, osm = header["captions"], header.get("osm")
-    yield "patches", f"{header['places']} of {header['rows']}, in {_batches(header)}"
-    yield "images", f"{header['scenes']}"
+    yield "patches", f"{header['places']:,} of {header['rows']:,}, in {_batches(header)}"
+    yield "images", f"{header['scenes']:,}"
     if osm:
         of_day = f", of {osm['date']}" if osm["date"] else ""
-        lost = f"; {osm['broken']} could not be drawn" if osm["broken"] else ""
-        yield "map", f"{osm['elements']} elements{of_day}{lost}"
+        lost = f"; {osm['broken']:,} could not be drawn" if osm["broken"] else ""
+        yield "map", f"{counted(osm['elements'], 'element')}{of_day}{lost}"
     yield from _of_requests(captions)
 
 
@@ -90,7 +90,7 @@ def _batches(header: Json) -> str:
 
 def _of_requests(captions: Json) -> Iterator[tuple[str, str]]:
     """What a plan tells of captions, and of those who write them."""
-    asked = f", {captions['requests']} requests of models" if captions["requests"] else ", by templates"
+    asked = f", {counted(captions['requests'], 'request')} of models" if captions["requests"] else ", by templates"
     yield "captions", f"about {captions['captions']}{asked}"
     if captions["requests"]:
         tokens = f"{captions['input_tokens']} to ask, {captions['output_tokens']} to answer"
@@ -127,7 +127,7 @@ def show_summary(summary: Summary, out: Place, *, aside: bool = False, then: boo
 def _summary_lines(summary: Summary, out: Place) -> Iterator[str]:
     if not (summary.finished or summary.failures or summary.rows):
         state = "built" if summary.succeeded else "looked at, and none has a chip,"
-        everything = "the place is" if summary.wanted == 1 else f"all {summary.wanted} places are"
+        everything = "the place is" if summary.wanted == 1 else f"all {summary.wanted:,} places are"
         yield f"nothing to do: {everything} {state} in {out}"
         yield from () if summary.succeeded else _rejects(summary.rejects, summary.examples)
         return
@@ -223,21 +223,28 @@ def _of_chips(summary: Summary, out: Place) -> str:
 
 def _of_captions(summary: Summary, out: Place) -> str:
     captions = summary.captions
-    bare = f", {captions['uncaptioned']} patches without one" if captions["uncaptioned"] else ""
+    bare = f", {_patches(captions['uncaptioned'])} without one" if captions["uncaptioned"] else ""
     return (
-        f"read {summary.tiles} patches, wrote {summary.rows} captions in {summary.seconds:.1f} s; {out} has "
-        f"{summary.chips} patches with {captions['captions']} captions in its shards{bare}"
+        f"read {_patches(summary.tiles)}, wrote {counted(summary.rows, 'caption')} in {summary.seconds:.1f} s; {out} has "
+        f"{_patches(summary.chips)} with {counted(captions['captions'], 'caption')} in its shards{bare}"
     )
 
 
+def _patches(count: int) -> str:
+    return counted(count, "patch", "patches")
+
+
 def _of_polished(captions: Json) -> str:
-    waiting = f"; those of {captions['waiting']} places wait" if captions["waiting"] else ""
-    return f"{captions['polished']} captions are polished, {captions['stayed']} stay as templates wrote them{waiting}"
+    waiting = f"; those of {counted(captions['waiting'], 'place')} wait" if captions["waiting"] else ""
+    polished = counted(captions["polished"], "caption is", "captions are")
+    stay = counted(captions["stayed"], "stays as a template wrote it", "stay as templates wrote them")
+    return f"{polished} polished, {stay}{waiting}"
 
 
 def _used(used: Json) -> str:
     money = f", {used['money']:.2f} by the recipe's prices" if used["money"] else ""
-    return f"{used['answers']} answers, {used['input_tokens']} tokens asked and {used['output_tokens']} answered{money}"
+    answers, asked = counted(used["answers"], "answer"), counted(used["input_tokens"], "token")
+    return f"{answers}, {asked} asked and {used['output_tokens']:,} answered{money}"
 
 
 def _failure_line(failure: Failure) -> str:
@@ -262,19 +269,22 @@ def show_packed(packed: Packed, out: Place, *, aside: bool = False) -> None:
 
 def _packed_lines(packed: Packed, out: Place) -> Iterator[str]:
     yield from (f"failed {line}" for line in packed.failures[:_SHOWN])
-    before = f"; {packed.done_before} of its {packed.shards} shards were there before" if packed.done_before else ""
-    rows = ", ".join(f"{count} {split}" for split, count in packed.rows.items())
-    yield f"{out} has {rows} rows as {packed.format} ({size(packed.bytes)}), in {packed.seconds:.1f} s{before}"
+    there = counted_of(packed.done_before, packed.shards, "shard", verb=("was", "were"))
+    before = f"; {there} there before" if packed.done_before else ""
+    rows = ", ".join(f"{count:,} {split}" for split, count in packed.rows.items())
+    rows = f"{counted(sum(packed.rows.values()), 'row')} ({rows})"
+    yield f"{out} has {rows} as {packed.format} ({size(packed.bytes)}), in {packed.seconds:.1f} s{before}"
     if packed.still_open:
-        yield f"{packed.still_open} of {packed.shards} shards are left: run the same command again"
+        left = counted_of(packed.still_open, packed.shards, "shard", verb=IS)
+        yield f"{left} left: run the same command again"
 
 
 def show_pushed(pushed: Pushed, *, aside: bool = False) -> None:
     """Print what is on the Hub, or would be."""
-    all_of_it = f"{pushed.files} files ({size(pushed.bytes)}) of {pushed.folder}"
+    all_of_it = f"{counted(pushed.files, 'file')} ({size(pushed.bytes)}) of {pushed.folder}"
     line = f"{all_of_it} would go to {pushed.repo}, branch {pushed.revision}; nothing was sent, and nobody asked"
     if not pushed.dry:
-        sent = f"{pushed.sent} of them sent now ({size(pushed.sent_bytes)})"
+        sent = f"{pushed.sent:,} of them sent now ({size(pushed.sent_bytes)})"
         line = f"{pushed.repo}, branch {pushed.revision}, has the {all_of_it}: {sent}"
     if logs.is_json():
         logs.emit("note", message=line)
@@ -296,13 +306,14 @@ def _overlap_lines(found: Overlap, other: Path) -> Iterator[str]:
     if len(found.shared) > _MOST:
         yield f"… and {len(found.shared) - _MOST} more; --csv and --json list all"
     if found.without:
-        yield f"note: {found.without} rows of {other} have no geometry, and were left out"
-    splits = ", ".join(f"{count} {split}" for split, count in found.by_split.items() if split)
-    told = f"{len(found.shared)} of {found.chips} chips{f' ({splits})' if splits else ''}"
+        bare = counted(found.without, "row has no geometry and was", "rows have no geometry and were")
+        yield f"note: of {other} {bare} left out"
+    splits = "".join(f"{count:,} {split}, " for split, count in found.by_split.items() if split)
+    told = counted_of(len(found.shared), found.chips, "chip", verb=("lies", "lie"))
     how = {"footprint": "by footprint", "cell": "by cell of 2,560 m", "either": "by footprint or cell of 2,560 m"}[
         found.by
     ]
-    yield f"{told} lie on ground that {other} holds, {how} ({found.others} footprints there)"
+    yield f"{told} on ground that {other} holds, {how} ({splits}{counted(found.others, 'footprint')} there)"
 
 
 def overlap_csv(found: Overlap) -> Iterator[str]:
@@ -330,7 +341,7 @@ def _verdict_lines(verdict: Verdict, directory: Place) -> Iterator[str]:
     depth = "every byte read" if verdict.deep else "counts and sizes; --deep reads every byte"
     depth += f"; {counted(verdict.rebuilt, 'place')} made again from their sources" if verdict.rebuilt else ""
     yield (
-        f"{directory} is {state}: {verdict.done} of {counted(verdict.planned, 'place')}, {counted(verdict.tiles, 'tile')}, "
+        f"{directory} is {state}: {counted_of(verdict.done, verdict.planned, 'place')}, {counted(verdict.tiles, 'tile')}, "
         f"{counted(verdict.rows, 'row')}, {counted(verdict.files, 'file')} ({depth})"
     )
     if verdict.removed and not verdict.whole:

@@ -22,7 +22,7 @@ from rich.text import Text
 from nutonic.cli import logs
 from nutonic.cli.screen import console, note
 from nutonic.core.callbacks import TilesSaved
-from nutonic.core.units import counted, duration
+from nutonic.core.units import counted, counted_of, duration
 from nutonic.run.callbacks import (
     BatchFinished,
     BuildEnded,
@@ -40,8 +40,11 @@ _LINES_APART_S, _PICTURES_APART_S = 1.0, 0.25
 #: Seconds of the past that the time left is told by; seconds and batches before it is told at all.
 _WINDOW_S, _SOONEST_S, _LEAST = 120.0, 3.0, 4
 
-#: Columns of a bar.
-_BAR = 28
+#: What is built, one and several.
+_PLACES, _PATCHES = ("place", "places"), ("patch", "patches")
+
+#: Columns of a bar: words for a million places that wait for workers stand beside it, in 80.
+_BAR = 24
 
 
 class Progress(Callback):
@@ -67,8 +70,8 @@ class Progress(Callback):
 
 def workers_line(event: WorkersChanged) -> str:
     """Which workers are lost, joined and there, in words."""
-    lost = {0: "", 1: "worker lost, "}.get(event.lost, f"{event.lost} workers lost, ")
-    joined = {0: "", 1: "worker joined, "}.get(event.joined, f"{event.joined} workers joined, ")
+    lost = {0: "", 1: "worker lost, "}.get(event.lost, f"{counted(event.lost, 'worker')} lost, ")
+    joined = {0: "", 1: "worker joined, "}.get(event.joined, f"{counted(event.joined, 'worker')} joined, ")
     if not event.there:
         return f"{lost}none left: waiting for workers" if event.lost else "there are no workers yet: waiting for some"
     return f"{lost}{joined}{event.there} {'there now' if event.joined else 'left'}"
@@ -134,7 +137,7 @@ class Board(Progress):
 
     def __init__(self) -> None:
         self._began_s = self._stage_began_s = time.monotonic()
-        self.stage, self.unit = "starting", "places"
+        self.stage, self.unit = "starting", _PLACES
         self.done, self.to_do = 0, 0
         self.waits = False
         self._counts: Counter[str] = Counter()
@@ -144,19 +147,19 @@ class Board(Progress):
     def on_stage(self, event: StageBegun, /) -> None:
         """Take up what is done now."""
         self.stage = event.text
-        self._start(0, "places")
+        self._start(0, _PLACES)
 
     def on_start(self, event: BuildStarted, /) -> None:
         """Batches begin."""
         self.stage = "building"
-        self._start(event.to_do, "places")
+        self._start(event.to_do, _PLACES)
 
     def on_batch(self, event: BatchFinished, /) -> None:
         """Count a batch, of places or of patches that are captioned."""
         result, captions = event.result, isinstance(event, CaptionsFinished)
         if captions and self.stage != "captioning":
             self.stage = "captioning"
-            self._start(event.to_do, "patches")
+            self._start(event.to_do, _PATCHES)
         self.done += result.finished
         rejects = sum(result.rejects.values())
         of_captions = {"captions": result.rows, "not let through": rejects}
@@ -198,7 +201,7 @@ class Board(Progress):
         """As many batches as there are workers."""
         return max(1, self.there)
 
-    def _start(self, to_do: int, unit: str) -> None:
+    def _start(self, to_do: int, unit: tuple[str, str]) -> None:
         self._stage_began_s = time.monotonic()
         self.done, self.to_do, self.unit = 0, to_do, unit
         self._past.clear()
@@ -210,7 +213,7 @@ class Board(Progress):
         of_captions = self.stage == "captioning"
         always = ("captions", "not let through") if of_captions else ("tiles", "rows")
         names = [*always, *(name for name in ("left out", "failed") if self._counts[name])]
-        parts = [f"{self._counts[name]} {name}" for name in names]
+        parts = [counted(self._counts[name], name.removesuffix("s"), name) for name in names]
         rate = self.rate()
         if rate is not None:
             digits = 0 if rate >= 100 else 1
@@ -248,11 +251,11 @@ class Board(Progress):
         """How many workers there are; nothing without a cluster."""
         if self.waits:
             return "waiting for workers"
-        return "" if self.there < 0 else f"{self.there} worker{'s' * (self.there != 1)}"
+        return "" if self.there < 0 else counted(self.there, "worker")
 
     def rows(self) -> tuple[str, str]:
         """What stands beside the bar, and below it."""
-        of_all = f"{self.done} of {self.to_do} {self.unit}" if self.to_do else ""
+        of_all = counted_of(self.done, self.to_do, *self.unit) if self.to_do else ""
         beside = ", ".join(filter(None, (of_all, self.workers())))
         return beside, "; ".join(filter(None, (self.times(), self.counts())))
 
@@ -347,7 +350,7 @@ class LineProgress(Progress):
         result = event.result
         if isinstance(event, CaptionsFinished):
             self._captioned += result.finished
-            counts = f"{result.rows} captions"
+            counts = counted(result.rows, "caption")
             self._pending = f"batch {result.index}: {counts}; {self._captioned} of {event.to_do} captioned"
         else:
             self._finished += result.finished
@@ -412,7 +415,7 @@ class TileLines(Callback):
     def on_tiles(self, event: TilesSaved, /) -> None:
         """Print a line if the last one is old enough, or if all tiles are saved."""
         if event.done == event.total or time.monotonic() - self._printed_s >= _LINES_APART_S:
-            note(f"{event.done} of {event.total} tiles")
+            note(counted_of(event.done, event.total, "tile"))
             self._printed_s = time.monotonic()
 
 

@@ -8,6 +8,7 @@ import numpy as np
 import xarray as xr
 
 from nutonic.core.encoding import digital_numbers
+from nutonic.core.units import counted
 from nutonic.cube.cog import colors_of
 from nutonic.errors import InputError, MissingExtra
 
@@ -47,7 +48,7 @@ def _step(cube: xr.Dataset, time: int) -> xr.Dataset:
     if "time" not in cube.dims:
         return cube
     if not -cube.sizes["time"] <= time < cube.sizes["time"]:
-        raise InputError(f"time is {time}, and the cube has {cube.sizes['time']} steps")
+        raise InputError(f"time is {time}, and the cube has {counted(cube.sizes['time'], 'step')}")
     return cube.isel(time=time)
 
 

@@ -17,6 +17,7 @@ import numpy as np
 import xarray as xr
 
 from nutonic.core.encoding import digital_numbers
+from nutonic.core.units import counted
 from nutonic.cube import kernels
 from nutonic.cube.tasks import (
     FOLD,
@@ -74,8 +75,9 @@ class Estimate:
 
     def __str__(self) -> str:
         """In a line."""
+        tasks = counted(self.tasks_per_tile, "task")
         return (
-            f"{self.tiles} tiles, {self.tasks_per_tile} tasks each, at most {self.bytes_per_task / 1e6:.0f} MB in a task "
+            f"{counted(self.tiles, 'tile')}, {tasks} each, at most {self.bytes_per_task / 1e6:.0f} MB in a task "
             f"and {self.worker_bytes() / 1e6:.0f} MB in a worker of one thread"
         )
 
@@ -355,6 +357,6 @@ def _refuse_large(cube: xr.Dataset, method: Method, limit_bytes: int) -> None:
         fits = int(side * (limit_bytes / required) ** 0.5) // 64 * 64
         advice = f"open the cube with chunks={fits}" if fits else "take fewer steps"
         raise PlanTooLarge(
-            f"{method} of {cube.sizes['time']} steps holds {required / 1e9:.1f} GB in a task, "
+            f"{method} of {counted(cube.sizes['time'], 'step')} holds {required / 1e9:.1f} GB in a task, "
             f"{limit_bytes / 1e9:.1f} GB are allowed: {advice}, or give a larger limit_bytes"
         )

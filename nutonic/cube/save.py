@@ -19,6 +19,7 @@ from dask.base import tokenize
 from dask.highlevelgraph import HighLevelGraph
 
 from nutonic.core.callbacks import TileCallback, TilesSaved
+from nutonic.core.units import counted_of
 from nutonic.cube.stores.saving import GROUP, Frame, refuse_foreign_store, save_into, writes_of
 from nutonic.cube.stores.transactions import (
     PREFIX,
@@ -305,7 +306,7 @@ def _save_missing(
 
 
 def _report(callbacks: Sequence[TileCallback], saved: int, total: int) -> None:
-    _log.debug("%d of %d tiles saved", saved, total)
+    _log.debug("%s saved", counted_of(saved, total, "tile"))
     for callback in callbacks:
         callback.on_tiles(TilesSaved(done=saved, total=total))
 

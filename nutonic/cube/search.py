@@ -16,6 +16,7 @@ from nutonic.core.grid import epsg, lonlat_bounds
 from nutonic.core.model import Json, Scene, Step, Timeline
 from nutonic.core.showing import Shown
 from nutonic.core.times import Interval, Time, as_interval
+from nutonic.core.units import counted
 from nutonic.errors import InputError, NoScene
 from nutonic.io.session import current
 from nutonic.sources.grids import is_native, is_whole
@@ -207,7 +208,8 @@ def description_lines(geobox: GeoBox, scenes: pd.DataFrame, left_out: pd.DataFra
     steps = scenes["step"].dropna()
     yield f"{geobox.shape.y} × {geobox.shape.x} pixels of {geobox.affine.a:g} m in EPSG:{epsg(geobox)}"
     if len(steps):
-        yield f"{steps.nunique()} steps from {steps.min():%Y-%m-%d} to {steps.max():%Y-%m-%d}, {len(steps)} scenes"
+        times = f"{counted(steps.nunique(), 'step')} from {steps.min():%Y-%m-%d} to {steps.max():%Y-%m-%d}"
+        yield f"{times}, {counted(len(steps), 'scene')}"
     warped = Counter(scenes.loc[scenes["warped"], "crs"])
     for crs, count in warped.items():
         yield f"{count} of {crs} by nearest neighbour"

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from nutonic.core.catalogs import AERIAL, SERVICE_TERMS, Terms, terms_of
 from nutonic.core.classes import TABLES
 from nutonic.core.model import SPLITS, Scene
+from nutonic.core.units import counted, counted_of
 from nutonic.dataset.index import Totals
 from nutonic.inert import inert_lines, markdown_code, markdown_text
 from nutonic.planning.layout import STILLS
@@ -117,8 +118,8 @@ def opening(shown: Shown) -> str:
     taken = f" ({markdown_text(', '.join(dict.fromkeys(sensors)))})" if sensors else ""
     return f"""# {markdown_text(spec.name)}
 
-{done.tiles} {"aerial" if shown.aerial else "satellite"} chips of {done.places.total()} places with {done.rows.total()} \
-image–text rows, for fine-tuning vision-language models.
+{counted(done.tiles, f"{'aerial' if shown.aerial else 'satellite'} chip")} of {counted(done.places.total(), "place")} with \
+{counted(done.rows.total(), "image–text row")}, for fine-tuning vision-language models.
 
 Each chip shows {side:g} × {side:g} km: {bands} of {collections}{taken},
 {_stretched(shown)}, and averaged to {size} × {size} pixels.
@@ -134,7 +135,8 @@ def _stretched(shown: Shown) -> str:
         return own
     if rendered == scenes:
         return "as their provider rendered them, not stretched again"
-    return f"{own} ({rendered} of {scenes} scenes are not: they are as their provider rendered them)"
+    others = counted_of(rendered, scenes, "scene", verb=("is not: it is as its", "are not: they are as their"))
+    return f"{own} ({others} provider rendered {'it' if rendered == 1 else 'them'})"
 
 
 def sections(shown: Shown) -> Iterator[str]:
@@ -172,11 +174,6 @@ def _provenance(shown: Shown) -> str:
 {stills}- Places: {counted(plan.header["rows"], "row")}, SHA-256 {markdown_code(plan.header["places_sha256"])}
 - Recipe: {markdown_code(plan.header["recipe_digest"])}, built with nutonic {markdown_text(plan.header["nutonic_version"])}
 """
-
-
-def counted(number: int, noun: str) -> str:
-    """A number with its noun: ``1 scene``, ``1,200 scenes``."""
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def _tables(shown: Shown) -> Iterator[str]:

@@ -17,6 +17,7 @@ from itertools import combinations, permutations
 import numpy as np
 
 from nutonic.core.model import SPLITS
+from nutonic.core.units import counted
 from nutonic.dataset.commits import CommittedPlace
 from nutonic.planning.layout import default_id, variant_id
 
@@ -58,9 +59,10 @@ class NearDuplicates:
             return None
         counts = ", ".join(f"{one} and {other} {count:,}" for (one, other), count in self.pairs.items())
         (one, split), (other, other_split) = self.examples[0]
-        noun = "pair of chips in different splits looks" if total == 1 else "pairs of chips in different splits look"
+        where = "of chips in different splits"
+        pairs = counted(total, f"pair {where} looks", f"pairs {where} look")
         least = "at least " if self.more else ""
-        return f"{least}{total:,} {noun} alike ({counts}), such as {one} ({split}) and {other} ({other_split})"
+        return f"{least}{pairs} alike ({counts}), such as {one} ({split}) and {other} ({other_split})"
 
 
 class Likenesses:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, BinaryIO, TypeVar
 import orjson
 
 from nutonic.core.model import SPLITS, Json
+from nutonic.core.units import counted
 from nutonic.errors import Corrupt, NotNutonic
 from nutonic.io.buckets.address import Place
 from nutonic.io.objects import Store, unsealed
@@ -49,7 +50,7 @@ class TreeFiles:
         except Corrupt:
             return "the build has not finished: run it again"
         if summary.get("still_open"):
-            return f"{summary['still_open']} places are not built: build again"
+            return f"{counted(summary['still_open'], 'place is', 'places are')} not built: build again"
         sizes = {path: self.size(path) for path, _ in self.files}
         wrong = next((path for path, size in summary.get("data", {}).items() if sizes.get(path) != size), None)
         return None if wrong is None else f"{wrong} is missing or not what was written: run nutonic verify"

@@ -13,6 +13,7 @@ from itertools import chain
 from nutonic._version import __version__
 from nutonic.core.model import Json
 from nutonic.core.showing import Shown
+from nutonic.core.units import IS, counted, counted_of
 from nutonic.dataset import card
 from nutonic.dataset.amend.repair import repair, repair_commits
 from nutonic.dataset.finalize import data_files, unnamed
@@ -197,7 +198,8 @@ def _unlike_plan(plan: PlanFile) -> str | None:
     if not all(isinstance(header.get(key), int) and 0 <= header[key] < 2**53 for key in numbers):
         return f"one of {', '.join(numbers)} is no number of such things"
     if header["places"] != len(plan.index.ordinals) or header["batches"] != len(plan.index):
-        return f"it says {header['places']} places in {header['batches']} batches, and has others"
+        told = f"{counted(header['places'], 'place')} in {counted(header['batches'], 'batch', 'batches')}"
+        return f"it says {told}, and has others"
     if len(plan.planned.by_id) != header["places"]:
         return "two of its places have one id"
     rejects = header.get("rejects")
@@ -307,7 +309,8 @@ def _quick(tree: Tree, summary: Json | Finding, foreign: Iterable[Finding]) -> I
 
 def _not_built(missing: Missing, planned: int) -> Iterator[Finding]:
     if missing.count:
-        text = f"{missing.count} of {planned} places are not built, such as {missing.first}: build again"
+        some = counted_of(missing.count, planned, "place", verb=IS)
+        text = f"{some} not built, such as {missing.first}: build again"
         yield Finding(text, to_build=True)
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from nutonic.core.model import Json, Scene
-from nutonic.core.units import size
+from nutonic.core.units import counted, size
 from nutonic.errors import PlanTooLarge
 from nutonic.io.buckets.address import Address, Place
 from nutonic.planning.spec import BuildSpec
@@ -141,8 +141,8 @@ def refuse_too_large(cost: Cost, out: Place, workers: int) -> None:
     memory = psutil.virtual_memory().available
     if cost.peak_bytes * max(1, workers) > memory:
         raise PlanTooLarge(
-            f"{max(1, workers)} workers of {size(cost.peak_bytes)} each need more than the {size(memory)} of memory "
-            "that is free: use fewer --workers, or a smaller grid.extent_m"
+            f"{counted(max(1, workers), 'worker')}, each of {size(cost.peak_bytes)}, would need more than the "
+            f"{size(memory)} of memory that is free: use fewer --workers, or a smaller grid.extent_m"
         )
     if isinstance(out, Address):
         return

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from nutonic.core.model import Scene
+from nutonic.core.units import counted_of
 from nutonic.inert import inert
 from nutonic.recipe.outputs import Quality
 
@@ -24,4 +25,5 @@ def judging(quality: Quality, ranked: Iterable[tuple[Scene, ...]]) -> str:
     if not without:
         return told
     first = inert(min(scene.id for scene in without))
-    return f"{told}; of {len(without)} of {len(scenes)} scenes that lack it by the item's figure alone, such as {first:.80}"
+    lacking = counted_of(len(without), len(scenes), "scene", verb=("that lacks", "that lack"))
+    return f"{told}; of {lacking} it by the item's figure alone, such as {first:.80}"

@@ -24,6 +24,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from nutonic.core.model import Batch, Json, RemotePin, Scene
+from nutonic.core.units import counted
 from nutonic.errors import InputError, RecipeChanged
 from nutonic.inert import inert
 from nutonic.io.buckets.address import SHARED, Place
@@ -82,7 +83,7 @@ def missing_files(scenes: Iterable[Scene]) -> list[str]:
 
 def missing_line(missing: Sequence[str]) -> str:
     """That local files are not there, in a line."""
-    few = "1 local file is" if len(missing) == 1 else f"{len(missing)} local files are"
+    few = counted(len(missing), "local file is", "local files are")
     return f"{few} not there, and places that need them stay open; the first: {missing[0]}"
 
 
@@ -92,8 +93,9 @@ def refuse_all_missing(scenes: Iterable[Scene]) -> None:
     missing = missing_files(scenes)
     if missing and len(missing) == len({asset.href for scene in scenes for asset in scene.assets}):
         raise InputError(
-            f"none of {len(missing)} files that the items of imagery.url name is there; the first: {missing[0]}: mount "
-            "their disk, or correct the hrefs of the items (relative ones count from the item's own file)"
+            f"none of {counted(len(missing), 'file')} that the items of imagery.url name is there; the first: "
+            f"{missing[0]}: mount their disk, or correct the hrefs of the items (relative ones count from the item's own "
+            "file)"
         )
 
 

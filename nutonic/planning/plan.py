@@ -13,6 +13,7 @@ from nutonic._version import __version__
 from nutonic.core.grid import require_proj, transformer
 from nutonic.core.model import SPLITS, Batch, Json, PlannedPlace, Reject, Scene, Split
 from nutonic.core.showing import Shown
+from nutonic.core.units import counted
 from nutonic.errors import NoScene, PlanError
 from nutonic.io.files import give_back
 from nutonic.io.session import current
@@ -148,7 +149,7 @@ class Plan(Shown):
         """Messages for the user to read before building."""
         messages = [*self.of_places]
         if self.unusable:
-            few = "1 item is" if len(self.unusable) == 1 else f"{len(self.unusable)} items are"
+            few = counted(len(self.unusable), "item is", "items are")
             messages.append(f"{few} left out of the search; the first: {self.unusable[0][1]}")
         if self.largest_group > _LARGE_GROUP and len(self.places) > 1 / _LARGE_GROUP:
             group, advice = ("group of overlapping squares", "use splits.by: block, or pois.min_spacing_m")
@@ -162,7 +163,7 @@ class Plan(Shown):
         if self.shared_ground:
             what = "patches" if self.more else "places"
             messages.append(
-                f"{self.shared_ground} {what} share ground, directly or through others, with {what} of another split: "
+                f"{self.shared_ground:,} {what} share ground, directly or through others, with {what} of another split: "
                 f"splits by {self.split_by} do not keep ground apart"
             )
         empty = [name for name, share in self.shares().items() if not share]
@@ -185,7 +186,7 @@ def plan_of(spec: BuildSpec, *, draw: int | None = None) -> Plan:
     give_back()
     rejects = [*file.rejects, *rejects]
     if not len(places):
-        raise PlanError(f"{spec.pois.path} has no usable place in {file.rows} rows{_counted(rejects)}{_first(rejects)}")
+        raise _no_place(spec.pois.path, file.rows, rejects)
     places, split, largest, splitless = with_splits(places, spec.splits, spec.grid.extent_m)
     give_back()
     if draw is not None:
@@ -203,7 +204,8 @@ def plan_of(spec: BuildSpec, *, draw: int | None = None) -> Plan:
     refuse_all_missing(scene for ranked in candidates.imagery.compact().values for scene in ranked)
     candidates, starts, cost = arranged(candidates, spec)
     last = spec.layout.tiles[-1]
-    _log.info("planned %d places in %d batches, %d rejected", len(candidates.places), len(starts) - 1, len(rejects))
+    planned, batches = counted(len(candidates.places), "place"), counted(len(starts) - 1, "batch", "batches")
+    _log.info("planned %s in %s, %d rejected", planned, batches, len(rejects))
     return Plan(
         name=spec.name,
         recipe_digest=spec.digest,
@@ -258,6 +260,11 @@ def in_batches(candidates: Candidates, side: int) -> tuple[Candidates, np.ndarra
     return candidates.take(order), corners[order], starts
 
 
+def _no_place(path: str, rows: int, rejects: Sequence[Reject]) -> PlanError:
+    """The error for a file of places of which none can be used."""
+    return PlanError(f"{path} has no usable place in {counted(rows, 'row')}{_by_reason(rejects)}{_first(rejects)}")
+
+
 def _nothing_left(
     sceneless: Sequence[Reject],
     splitless: Sequence[Reject],
@@ -269,9 +276,8 @@ def _nothing_left(
     reason = Counter(reject.reason for reject in sceneless or splitless).most_common(1)[0][0]
     first = next(reject for reject in sceneless or splitless if reject.reason == reason)
     kind = NoScene if sceneless else PlanError
-    message = (
-        f"none of {len(rejects)} places can be built{_counted(rejects)}; the first: {with_unusable(first.detail, odd)}"
-    )
+    none = f"none of {counted(len(rejects), 'place')} can be built{_by_reason(rejects)}"
+    message = f"{none}; the first: {with_unusable(first.detail, odd)}"
     decides = "what decides: imagery.collection, imagery.datetime, imagery.max_cloud_cover and imagery.assets"
     return kind("\n".join(filter(None, (message, in_all, decides if reason == "no scene" else ""))))
 
@@ -390,6 +396,6 @@ def _first(rejects: Sequence[Reject]) -> str:
     return f"; the first{line}: {rejects[0].detail}"
 
 
-def _counted(rejects: Sequence[Reject]) -> str:
+def _by_reason(rejects: Sequence[Reject]) -> str:
     counts = Counter(reject.reason for reject in rejects).most_common(4)
     return " (" + ", ".join(f"{count} {reason}" for reason, count in counts) + ")" if counts else ""

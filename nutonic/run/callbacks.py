@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from nutonic.core.callbacks import TilesSaved
+from nutonic.core.units import counted, counted_of
 from nutonic.inert import inert
 from nutonic.run.results import BatchDone, Summary
 
@@ -181,12 +182,12 @@ class LogCallback(Callback):
 
     def on_start(self, event: BuildStarted, /) -> None:
         """Log how many places are to be built."""
-        _log.info("%d of %d places to do", event.to_do, event.wanted)
+        _log.info("%s to do", counted_of(event.to_do, event.wanted, "place"))
 
     def on_batch(self, event: BatchFinished, /) -> None:
         """Log a batch's counts, and the places that failed."""
         result = event.result
-        _log.debug("batch %d: %d places, %d tiles, %d rows", result.index, result.places, result.tiles, result.rows)
+        _log.debug("batch %d: %s", result.index, _made(result.places, result.tiles, result.rows))
         for failure in result.failures:
             _log.info("place %s failed: %s", inert(failure.poi_id), inert(failure.reason))
 
@@ -197,7 +198,7 @@ class LogCallback(Callback):
     def on_workers(self, event: WorkersChanged, /) -> None:
         """Log how many workers there are, and were lost."""
         level = logging.WARNING if event.lost or not event.there else logging.INFO
-        _log.log(level, "%d workers, %d lost, %d joined", event.there, event.lost, event.joined)
+        _log.log(level, "%s, %d lost, %d joined", counted(event.there, "worker"), event.lost, event.joined)
 
     def on_note(self, event: Note, /) -> None:
         """The note."""
@@ -206,10 +207,8 @@ class LogCallback(Callback):
     def on_end(self, event: BuildEnded, /) -> None:
         """Log the counts of the build, and how many places are left."""
         summary = event.summary
-        _log.info(
-            "built %d places, %d tiles, %d rows; %d left",
-            summary.built,
-            summary.tiles,
-            summary.rows,
-            summary.still_open,
-        )
+        _log.info("built %s; %d left", _made(summary.built, summary.tiles, summary.rows), summary.still_open)
+
+
+def _made(places: int, tiles: int, rows: int) -> str:
+    return f"{counted(places, 'place')}, {counted(tiles, 'tile')}, {counted(rows, 'row')}"

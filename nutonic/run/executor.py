@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
+from nutonic.core.units import counted
 from nutonic.dataset.parts.each import Each, here
 from nutonic.errors import NutonicError, StoreError, Unreachable
 from nutonic.io.buckets.address import Place
@@ -97,7 +98,7 @@ def workers_for(
 
 def _count_of(cluster: Cluster) -> str:
     count = default_workers() if cluster.workers is None else cluster.workers
-    return f"{count} worker{'s' * (count != 1)}"
+    return counted(count, "worker")
 
 
 def results_of(

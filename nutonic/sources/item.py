@@ -15,6 +15,7 @@ import shapely
 from nutonic.core.footprints import footprint_of
 from nutonic.core.model import Json
 from nutonic.core.times import Interval, parse_moment, parse_period
+from nutonic.core.units import counted
 from nutonic.errors import InputError
 from nutonic.inert import inert
 from nutonic.io.session import current
@@ -166,7 +167,8 @@ class Sieve:
         first = next(iter(self._odd.values()))
         if not self._any_usable:
             raise first
-        _log.warning("%d items of %s are left out; the first: %s", len(self._odd), inert(redact(self._where)), first)
+        odd = counted(len(self._odd), "item is", "items are")
+        _log.warning("of %s %s left out; the first: %s", inert(redact(self._where)), odd, first)
         current().resource(Unusable).add(self._odd)
 
 

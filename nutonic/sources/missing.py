@@ -14,6 +14,7 @@ from nutonic.core.footprints import near
 from nutonic.core.globe import reach
 from nutonic.core.model import Scene
 from nutonic.core.times import Interval
+from nutonic.core.units import counted
 from nutonic.errors import BadPixels, FileMissing, Gone, InputError
 from nutonic.sources.item import Item, moment
 
@@ -74,9 +75,8 @@ def in_words(misses: Sequence[Miss], where: str) -> str:
     for by in _ORDER:
         some = [miss.found for miss in misses if miss.by == by]
         if some:
-            parts.append(f"{len(some)} {'is' if len(some) == 1 else 'are'} {_TOLD[by](some)}")
-    noun = "item" if len(misses) == 1 else "items"
-    return f"of {len(misses)} {noun} {where}, {', '.join(parts)}"
+            parts.append(f"{counted(len(some), 'is', 'are')} {_TOLD[by](some)}")
+    return f"of {counted(len(misses), 'item')} {where}, {', '.join(parts)}"
 
 
 def _collections(names: Sequence[str]) -> str:

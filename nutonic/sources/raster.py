@@ -13,6 +13,7 @@ from nutonic.core.classes import AnyTable, ClassTable, refuse_unknown_classes, t
 from nutonic.core.model import Band, Json, Scene, Step, Timeline
 from nutonic.core.showing import Shown, place
 from nutonic.core.times import Time
+from nutonic.core.units import counted
 from nutonic.errors import InputError
 from nutonic.io import signing
 from nutonic.io.access import Access, access_for, identity_of
@@ -140,7 +141,7 @@ class RasterSource(Shown, SourceDefaults):
         """
         scenes = self.index().scenes
         if len(scenes) > 1:
-            raise InputError(f"{self} has {len(scenes)} files: `search` says which of them serve a place")
+            raise InputError(f"{self} has {counted(len(scenes), 'file')}: `search` says which of them serve a place")
         return scenes[0]
 
     def search(self, lon: np.ndarray, lat: np.ndarray, extent_m: float, time: Time = None) -> list[tuple[Scene, ...]]:

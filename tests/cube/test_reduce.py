@@ -15,6 +15,7 @@ from support.cubes import made
 from support.sampling import examples
 
 import nutonic as nt
+from nutonic.core.units import counted
 from nutonic.cube import kernels
 from nutonic.errors import InputError, PlanTooLarge
 
@@ -182,7 +183,7 @@ def test_tasks_are_as_stated_and_nothing_is_rechunked(how, steps):
     kinds = [type(node).__name__ for node in found.__dask_graph__().values()]
     assert stated.tiles == 12
     assert len([kind for kind in kinds if kind not in ("Alias", "DataNode")]) == 12 * stated.tasks_per_tile
-    assert f"{stated.tasks_per_tile} tasks each" in str(stated)
+    assert f"{counted(stated.tasks_per_tile, 'task')} each" in str(stated)
 
 
 @pytest.mark.parametrize("how", ["median", "mean", "clearest"])

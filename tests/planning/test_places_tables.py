@@ -322,7 +322,7 @@ MESSAGES = [
     (b"PK\x03\x04\x14\0", "is a zip file or an Excel workbook: save it as CSV"),
     (b"\xd0\xcf\x11\xe0\xa1\xb1", "is an Excel workbook: save it as CSV"),
     (b"PAR1\x15", "is a Parquet file: end its name in .parquet"),
-    ('name,lon,lat\na,1,2\n"b,3,4\nc,5,6\n', ', line 3: a quote is opened and never closed, 1 lines would be lost: close '
+    ('name,lon,lat\na,1,2\n"b,3,4\nc,5,6\n', ', line 3: a quote is opened and never closed, 1 line would be lost: close '
      'it, or write "" for a quote that is a letter'),
     ('name,lon,lat\n"a,1,2\nb,3,4\n"c,5,6\n', ', line 2: a quote is still open in line 3, which is a row itself: close it, '
      'or write "" for a quote that is a letter'),
@@ -417,8 +417,6 @@ def test_a_plan_warns_of_swapped_rows(planets, tmp_path):
     names = [name.strip() for name in lines[0].split(",")]
     assert names[-2:] == ["lon", "lat"]
     planned = plan(recipe.model_copy(update={"pois": Pois(path=str(path))}))
-    said = (
-        "1 of 3 rows are no places, but would be with longitude and latitude exchanged (the first: line 4): are others"
-    )
+    said = "1 of 3 rows is no place, but would be with longitude and latitude exchanged (the first: line 4): are others"
     assert [text for text in planned.warnings() if text.startswith(said)]
     assert planned.header()["warnings"] == planned.warnings()

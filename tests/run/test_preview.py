@@ -15,6 +15,7 @@ from support.cli import listing, nutonic
 from support.trees import small_planet
 
 import nutonic as nt
+from nutonic.core.units import counted
 from nutonic.errors import InputError, NotNutonic
 
 
@@ -111,7 +112,7 @@ def test_where_there_are_fewer_chips_nothing_is_said_to_be_left_out(tmp_path):
     made = nt.preview(recipe, 60).report
     of_one = len(made.gallery.cards)
     assert (made.state, made.complete) == (
-        f"A preview: all {of_one} chips of 1 place, where 60 were asked for. Nothing is built yet.",
+        f"A preview: {counted(of_one, 'chip')} of 1 place, all that there are: 60 were asked for. Nothing is built yet.",
         True,
     )
 

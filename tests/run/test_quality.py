@@ -294,7 +294,7 @@ def test_an_item_without_a_classification_is_told_and_built_by_its_figure(folder
     assert nt.plan(wanted).header()["judging"] == "cloud is judged by the item's figure alone: no scene has scl"
     classify(folder, FULL, overcast)
     judging = (
-        "cloud is judged tile by tile, by scl; of 1 of 2 scenes that lack it by the item's figure alone, such as west"
+        "cloud is judged tile by tile, by scl; of 1 of 2 scenes that lacks it by the item's figure alone, such as west"
     )
     assert nt.plan(wanted).header()["judging"] == judging
     nt.build(wanted, tmp_path / "tree", workers=0)

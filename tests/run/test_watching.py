@@ -435,8 +435,8 @@ def test_a_bar_fits_into_eighty_columns_and_tells_times_only_once_they_can_be_kn
             i > 4
         )  # the first batches of two workers do not tell a rate, nor do three more
     first, second = shown()
-    assert first.endswith("7000 of 100000 places, 2 workers")
-    assert second == "  0:02:15 elapsed, about 16 min left; 2000 tiles/s, 140000 tiles, 2100000 rows,…"
+    assert first.endswith("7,000 of 100,000 places, 2 workers")
+    assert second == "  0:02:15 elapsed, about 16 min left; 2000 tiles/s, 140,000 tiles, 2,100,000 ro…"
     assert max(map(len, (first, second))) <= 80
     # 93,000 places are left, at 100 a second.
     assert bar.times() == "0:02:15 elapsed, about 16 min left"
@@ -445,7 +445,7 @@ def test_a_bar_fits_into_eighty_columns_and_tells_times_only_once_they_can_be_kn
         bar.on_workers(WorkersChanged(there=1, lost=1))
         bar.on_workers(WorkersChanged(there=0, lost=1))
     assert err.getvalue() == "worker lost, 1 left\nworker lost, none left: waiting for workers\n"
-    assert shown()[0].endswith("7000 of 100000 places, waiting for workers")
+    assert shown()[0].endswith("7,000 of 100,000 places, waiting for workers")
     assert bar.times() == "0:02:15 elapsed"
 
 

@@ -18,6 +18,7 @@ from nutonic.cli.demo.data import accuracy_line, prepare
 from nutonic.cli.demo.sheet import Sample, contact_sheet, read_samples
 from nutonic.cli.progress import progress
 from nutonic.cli.screen import say
+from nutonic.core.units import counted
 from nutonic.dataset.verify import verify
 from nutonic.errors import NotNutonic
 from nutonic.io.buckets.within import CUBE_MARKER
@@ -122,8 +123,8 @@ def _earth_engine(recipe_path: Path) -> Iterator[Path]:
         Store(path.parent).put(path.name, f"# {_MADE_BY}\n{text}".encode())
         say([f"labels: a stand-in for Earth Engine at {server.url}, while this runs; no account is needed"])
         yield path
-        pixels = server.count("pixels")
-        say([f"it answered {pixels} requests for pixels, {server.count('compute')} for values"])
+        pixels = counted(server.count("pixels"), "request")
+        say([f"it answered {pixels} for pixels, {server.count('compute'):,} for values"])
 
 
 def _run(out: Path, recipe_path: Path, tree: Path, workers: int | None) -> bool:
@@ -153,7 +154,7 @@ def picture_bytes(sheet: Image.Image) -> bytes:
 
 def _yield_is_right(chips: list[Sample], places: int) -> bool:
     splits = sorted({chip.sidecar["split"] for chip in chips})
-    say([f"yield: {len(chips)} chips of {places} places, in {', '.join(splits)}"])
+    say([f"yield: {counted(len(chips), 'chip')} of {counted(places, 'place')}, in {', '.join(splits)}"])
     if len(chips) < LEAST_CHIPS or len(splits) < LEAST_SPLITS:
         say([f"expected at least {LEAST_CHIPS} chips in at least {LEAST_SPLITS} splits"])
         return False

@@ -19,6 +19,7 @@ import numpy as np
 import xarray as xr
 
 from nutonic.core.model import Json
+from nutonic.core.units import counted
 from nutonic.cube.stores.saving import Frame, changed
 from nutonic.cube.zarr import (
     chunk_path,
@@ -250,7 +251,7 @@ def _save_tiles(repository: Repository, cube: xr.Dataset, address: Address, mark
     def landed(receipts: np.ndarray) -> None:
         with _told(address):
             sessions[0].merge(*{id(fork): fork for fork in receipts}.values())  # threads share one
-            sessions[0].commit(f"{len(receipts)} tiles", mark)
+            sessions[0].commit(counted(len(receipts), "tile"), mark)
 
     save(there.__contains__, writes, landed)
 

@@ -9,9 +9,9 @@ import yaml
 
 from nutonic._version import __version__
 from nutonic.core.model import Json, Split
+from nutonic.core.units import counted
 from nutonic.dataset.card import NOTE_BEGINS, NOTE_ENDS, sealed
 from nutonic.dataset.card_front import framed, size_of
-from nutonic.dataset.card_text import counted
 from nutonic.dataset.packs.forms import Form, Shards
 from nutonic.dataset.packs.tree import TreeFacts
 from nutonic.inert import markdown_code

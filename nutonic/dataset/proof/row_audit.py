@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import orjson
 
 from nutonic.core.model import Json
+from nutonic.core.units import counted
 from nutonic.dataset.commits import CommittedPlace
 from nutonic.dataset.proof.findings import ODD, Finding
 from nutonic.rows.checker import BOXES
@@ -51,7 +52,7 @@ def rows_in(data: bytes) -> list[Row]:
 def count_findings(rows: Sequence[Row], entry: CommittedPlace) -> Iterator[Finding]:
     """Whether the commit counts its rows as they are, and none is there twice."""
     if len(rows) != entry.rows:
-        yield Finding(f"{entry['poi_id']} has {len(rows)} rows, its commit says {entry.rows}", place=entry)
+        yield Finding(f"{entry['poi_id']} has {counted(len(rows), 'row')}, its commit says {entry.rows}", place=entry)
     elif dict(Counter(row.task for row in rows)) != entry["rows"]["tasks"]:
         yield Finding(f"{entry['poi_id']}: its commit counts other tasks than its rows", place=entry)
     for name, count in Counter(row.id for row in rows).items():

@@ -17,6 +17,7 @@ import orjson
 from markupsafe import Markup
 
 from nutonic.core.model import Json
+from nutonic.core.units import counted, counted_of
 from nutonic.dataset.report import world
 from nutonic.dataset.report.values import Histogram, Report, number
 from nutonic.inert import inert_lines
@@ -48,6 +49,8 @@ def render(report: Report) -> bytes:
         data=_data(_of_script(report)),
         recipe=inert_lines(report.recipe),
         number=number,
+        counted=counted,
+        counted_of=counted_of,
         bars=bars,
     )
     return MARK + html.encode()
@@ -87,11 +90,11 @@ def bars(histogram: Histogram) -> Json:
     most, bins = max(histogram.counts, default=0), max(1, len(histogram.counts))
     bar, step = _WIDE / bins, (histogram.high - histogram.low) / bins
     found = []
-    for k, counted in enumerate(histogram.counts):
-        high = math.ceil(_HIGH * counted / most) if most else 0
+    for k, chips in enumerate(histogram.counts):
+        high = math.ceil(_HIGH * chips / most) if most else 0
         edges = f"{_edge(histogram, k * step)} to {_edge(histogram, (k + 1) * step)}"
         found.append(
-            {"x": round(k * bar + 1, 2), "y": _HIGH - high, "high": high, "title": f"{edges}: {number(counted)}"}
+            {"x": round(k * bar + 1, 2), "y": _HIGH - high, "high": high, "title": f"{edges}: {number(chips)}"}
         )
     ticks = [
         {"x": round(k * bar, 2), "text": _edge(histogram, k * step)} for k in range(0, bins + 1, max(1, bins // 4))

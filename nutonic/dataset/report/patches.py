@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from nutonic.core.model import SPLITS, Json, Reject
+from nutonic.core.units import counted
 from nutonic.dataset.commits import CommittedPlace, committed, entries_of, read_commits
 from nutonic.dataset.report import tree
 from nutonic.dataset.report.drawing import SEED, Drawn, Pictures
@@ -28,7 +29,7 @@ from nutonic.dataset.report.values import (
 from nutonic.dataset.shards.captions import read_captions
 from nutonic.dataset.shards.records import PatchRecord, records_of
 from nutonic.dataset.shards.statistics import CountedPatch, Lengths, Statistics
-from nutonic.dataset.shards.statistics import count as counted
+from nutonic.dataset.shards.statistics import count as count_captions
 from nutonic.inert import inert, inert_lines
 from nutonic.io.objects import Store
 from nutonic.planning.layout import CommitName
@@ -100,10 +101,10 @@ def report_of_patches(store: Store, plan: PlanFile, limits: Limits) -> Report:
         for name, content in read_commits(store, done)
         for patch in _of_commit(found, entries_of(name, content), _captions(store, name))
     )
-    statistics = counted(patches, recipe.captions.annotators)
+    statistics = count_captions(patches, recipe.captions.annotators)
     complete, said = tree.state(plan, found.done, summary)
     if found.waiting:
-        complete, said = False, f"{said} {number(found.waiting)} patches wait for captions."
+        complete, said = False, f"{said} {counted(found.waiting, 'patch waits', 'patches wait')} for captions."
     pictures = Pictures(limits.picture_bytes)
     read = _Reader(store)
     sample = [_judged(read, patch, position, pictures) for patch, position in found.rows.values()]
@@ -134,7 +135,7 @@ def report_of_patches(store: Store, plan: PlanFile, limits: Limits) -> Report:
             cards=tuple(cards),
             of=found.cards.of,
             filters=(("split", "split"), ("labels", "tag"), ("tasks", "task"), ("annotators", "annotator")),
-            noun="patches",
+            noun=("patch", "patches"),
         ),
         sample=Sample(rows=tuple(sample), of=found.rows.of, seed=SEED),
         pictures=pictures.urls,
@@ -204,7 +205,7 @@ def patch_card(record: PatchRecord, captions: PatchCaptions) -> Json:
             ["image", inert(image.image_name)],
             ["date", inert(image.datetime or "not told")[:10]],
             ["side", f"{record.described.side_m:.1f} m"],
-            ["on the map", f"{len(record.described.elements)} elements"],
+            ["on the map", counted(len(record.described.elements), "element")],
         ],
         "rejects": sorted({f"{each.annotator}: {inert(each.reason)}" for each in captions.rejections}),
         "tasks": sorted({_TASKS[annotation.task.number] for annotation in said}),
@@ -296,7 +297,7 @@ def _tags(cards: list[Json], of: int) -> Section:
     rows: tuple[tuple[Cell, ...], ...] = tuple((text(tag), count(each, each / most)) for tag, each in ranked)
     sampled = f", drawn at random from {number(of)}" if len(cards) < of else ""
     table = Table(
-        caption=f"The most frequent tags of what captions speak of, in {number(len(cards))} patches{sampled}",
+        caption=f"The most frequent tags of what captions speak of, in {counted(len(cards), 'patch', 'patches')}{sampled}",
         heads=("tag of OpenStreetMap", "patches"),
         rows=rows,
     )

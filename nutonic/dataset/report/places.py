@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from nutonic.core.classes import ClassTable
 from nutonic.core.model import SPLITS, Json, Reject
+from nutonic.core.units import counted
 from nutonic.dataset.commits import CommittedPlace, committed, entries_of, read_commits
 from nutonic.dataset.index import Totals
 from nutonic.dataset.report import cards, tree
@@ -203,7 +204,7 @@ def _labelled(totals: Totals) -> Section:
 
 def _quality(sidecars: list[Json], of: int) -> Section:
     """How well chips were seen."""
-    told = Note(text=f"Of {number(len(sidecars))} chips, drawn at random from {number(of)}.")
+    told = Note(text=f"Of {counted(len(sidecars), 'chip')}, drawn at random from {number(of)}.")
     blocks: list[Histogram | Note] = [told] if len(sidecars) < of else []
     blocks.append(
         _histogram("Chips by the share of their pixels with imagery", [each["valid_fraction"] for each in sidecars])
@@ -237,7 +238,7 @@ def _wordings(found: _Found, rows: cards.RowsOf, table: ClassTable) -> Section:
     heads = ("task", "rows", "wordings", "most frequent")
     caption = "Prompts, with … for classes and # for numbers"
     sampled = Note(
-        text=f"Of the rows of {number(len(entries))} places, drawn at random from {number(found.worded.of)}."
+        text=f"Of the rows of {counted(len(entries), 'place')}, drawn at random from {number(found.worded.of)}."
     )
     blocks = (sampled,) if len(entries) < found.worded.of else ()
     return Section(id="wordings", title="Wordings", blocks=(*blocks, Table(caption=caption, heads=heads, rows=told)))
@@ -251,9 +252,9 @@ def _most(ways: Counter[str]) -> Iterator[str]:
 def _duplicates(totals: Totals) -> Section:
     alike = totals.likenesses.near_duplicates()
     words = alike.in_words() or "No two chips in different splits look alike."
-    plain = f" {number(alike.plain)} were too plain to compare." if alike.plain else ""
+    plain = f" {counted(alike.plain, 'was', 'were')} too plain to compare." if alike.plain else ""
     note = Note(text=inert(f"{words[0].upper()}{words[1:]}")[:600], warns=bool(alike.pairs))
-    compared = Note(text=f"{number(alike.chips)} chips were compared by difference hashes.{plain}")
+    compared = Note(text=f"{counted(alike.chips, 'chip was', 'chips were')} compared by difference hashes.{plain}")
     rows = tuple(
         (text(inert(one)), text(split), text(inert(other)), text(other_split))
         for (one, split), (other, other_split) in alike.examples

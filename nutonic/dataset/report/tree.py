@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from nutonic.core.model import SPLITS, Json, Reject
+from nutonic.core.units import IS, counted_of
 from nutonic.dataset.commits import Committed
 from nutonic.dataset.reasons import WHAT_TO_DO
 from nutonic.dataset.report.values import Block, Cell, Dots, Note, Section, Table, count, number, text
@@ -83,9 +84,9 @@ def state(plan: PlanFile, built: int, summary: Json) -> tuple[bool, str]:
     if built >= planned and summary:
         return True, "All places are done."
     if limit is not None and not summary.get("still_open"):
-        return True, f"{number(built)} of {number(planned)} places are done, as --limit {limit} asked."
-    missing = number(planned - built)
-    return False, f"Not finished: {missing} of {number(planned)} places are not done. The same build command goes on."
+        return True, f"{counted_of(built, planned, 'place', verb=IS)} done, as --limit {limit} asked."
+    missing = counted_of(planned - built, planned, "place", verb=IS)
+    return False, f"Not finished: {missing} not done. The same build command goes on."
 
 
 def failures(summary: Json) -> Section | None:

@@ -82,7 +82,8 @@ class Gallery:
     """How many chips there are."""
     filters: tuple[tuple[str, str], ...]
     """Key of a card, and the name of the filter over it."""
-    noun: str = "chips"
+    noun: tuple[str, str] = ("chip", "chips")
+    """Of one, of several."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,9 +11,10 @@ from dataclasses import dataclass, field
 
 from nutonic.core.catalogs import Terms, terms_of
 from nutonic.core.model import SPLITS, Json, Split
+from nutonic.core.units import counted
 from nutonic.dataset.card import sealed
 from nutonic.dataset.card_front import framed, licence_of, size_of
-from nutonic.dataset.card_text import counted, markdown_of, naming, table, terms_in_words, whole_licence
+from nutonic.dataset.card_text import markdown_of, naming, table, terms_in_words, whole_licence
 from nutonic.dataset.shards.figures import TASKS
 from nutonic.dataset.shards.samples import Made, kind_of_picture
 from nutonic.dataset.shards.statistics import Statistics

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from nutonic.core.classes import PALETTE
+from nutonic.core.units import counted
 from nutonic.dataset.shards.statistics import Lengths, Statistics
 from nutonic.errors import as_installed
 from nutonic.inert import inert
@@ -113,7 +114,7 @@ def label(text: str) -> str:
 
 
 def _captions(number: int) -> str:
-    return f"{number:,} caption{'' if number == 1 else 's'}"
+    return counted(number, "caption")
 
 
 def _tasks(statistics: Statistics) -> Figure:

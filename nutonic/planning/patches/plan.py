@@ -16,6 +16,7 @@ from nutonic.core.globe import around as around_of
 from nutonic.core.globe import reach
 from nutonic.core.grid import require_proj, standard_zone, transformer
 from nutonic.core.model import Json, Reject, Scene
+from nutonic.core.units import counted
 from nutonic.errors import InputError, NoScene, PlanError
 from nutonic.io.access import identity_of
 from nutonic.io.objects import Store
@@ -72,7 +73,8 @@ def patches_planned(spec: PatchSpec, *, draw: int | None = None) -> Plan:
     elements = expected_elements(extract_of(spec.osm), outlines) if spec.osm.path is not None else 0
     cost = estimate_patches(spec, candidates.imagery[0][0], corners, starts)
     cost = replace(cost, cpu_seconds=cost.cpu_seconds + seconds_of_map(elements, outlines))
-    _log.info("planned %d patches of %d images in %d batches", len(candidates.places), len(scenes), len(starts) - 1)
+    planned, batches = counted(len(candidates.places), "patch", "patches"), counted(len(starts) - 1, "batch", "batches")
+    _log.info("planned %s of %s in %s", planned, counted(len(scenes), "image"), batches)
     return Plan(
         name=spec.name,
         recipe_digest=spec.digest,
@@ -130,13 +132,17 @@ def _candidates(
     places, split, largest, crossing = with_splits(every, spec.splits, spec.patches.side_m)
     if not len(places):
         cell = f"a cell of {spec.splits.block_km:g} km"
-        raise PlanError(f"all {len(every)} patches cross the border of {cell}: take larger ones with splits.block_km")
+        raise PlanError(
+            f"none of {counted(len(every), 'patch', 'patches')} lies within {cell}: take larger ones with splits.block_km"
+        )
     images = SceneTable(numbers[places.ordinal], tuple((scene,) for scene in scenes))
     nothing = SceneTable(np.zeros(len(places), np.int32), ((),))
     candidates = Candidates(places=places, split=split, imagery=images.compact(), labels=nothing)
     candidates, dateless = in_time(candidates, spec.splits)
     if not len(candidates.places):
-        raise PlanError(f"none of {len(dateless)} patches has an image that tells its day, by which splits are made")
+        raise PlanError(
+            f"none of {counted(len(dateless), 'patch', 'patches')} has an image that tells its day, by which splits are made"
+        )
     return candidates, largest, [*crossing, *dateless]
 
 
@@ -158,7 +164,7 @@ def _around(spec: PatchSpec) -> tuple[shapely.Geometry, int]:
     file = read_pois(Pois(path=around.path, columns=around.columns, **who))
     places, half = file.places, around.side_m / 2
     if not len(places):
-        raise PlanError(f"{around.path} has no usable place in {file.rows} rows")
+        raise PlanError(f"{around.path} has no usable place in {counted(file.rows, 'row')}")
     squares: list[Any] = []
     zones = standard_zone(places.lon, places.lat)
     for zone in np.unique(zones).tolist():
@@ -236,17 +242,17 @@ def _outlines(places: Places, side_m: float) -> np.ndarray:
 
 def _warnings(spec: PatchSpec, others: dict[str, int], again: int) -> Iterator[str]:
     for problem, count in sorted(others.items()):
-        images = "1 image has" if count == 1 else f"{count:,} images have"
+        images = counted(count, "image has", "images have")
         yield f"{images} {problem}, not of {spec.patches.resolution_m:g} m: left out, see patches.resolution_m"
     if again:
-        patches = "1 patch lies" if again == 1 else f"{again:,} patches lie"
+        patches = counted(again, "patch lies", "patches lie")
         yield f"{patches} on ground of newer images: taken from those"
 
 
 def _no_patch(spec: PatchSpec, images: int) -> str:
     """That no image has a patch, and what may be changed."""
     patches, around = spec.patches, spec.patches.around
-    told = f"none of {images} images has a whole patch of {patches.size} pixels, {patches.side_m:g} m"
+    told = f"none of {counted(images, 'image')} has a whole patch of {patches.size} pixels, {patches.side_m:g} m"
     if around is not None:
         return f"{told}, in a square of {around.side_m:g} m around a place: see patches.around.side_m"
     drawn_of = f", or none is drawn of few (patches.fraction is {patches.fraction:g})" if patches.fraction < 1 else ""
@@ -255,7 +261,7 @@ def _no_patch(spec: PatchSpec, images: int) -> str:
 
 def _no_image(spec: PatchSpec, others: dict[str, int]) -> NoScene:
     what = f"no image of {spec.imagery.collection} in {spec.imagery.datetime}"
-    told = ", ".join(f"{count} have {problem}" for problem, count in sorted(others.items()))
+    told = ", ".join(f"{counted(count, 'has', 'have')} {problem}" for problem, count in sorted(others.items()))
     return NoScene(
         f"{what} has pixels of {spec.patches.resolution_m:g} m there: {told}" if told else f"{what} is there"
     )

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from nutonic.core.model import Reject, Scalar
+from nutonic.core.units import counted_of
 from nutonic.errors import PoiError
 from nutonic.planning.layout import default_id
 from nutonic.planning.places.columns import SWAPPED, Places, problem_with_coordinates
@@ -157,8 +158,9 @@ class Collector:
         """What the user should know about the rows besides the rejects."""
         if not self.swapped:
             return ()
+        some = counted_of(len(self.swapped), self.rows, "row", verb=("is no place", "are no places"))
         return (
-            f"{len(self.swapped)} of {self.rows} rows are no places, but would be with longitude and latitude exchanged "
+            f"{some}, but would be with longitude and latitude exchanged "
             f"(the first: {self._line_is} {self.swapped[0]}): are others swapped, too?",
         )
 

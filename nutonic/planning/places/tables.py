@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, BinaryIO, Literal
 
+from nutonic.core.units import counted
 from nutonic.errors import PoiError
 from nutonic.planning.places.columns import problem_with_coordinates
 from nutonic.planning.places.coordinates import degrees, point_of
@@ -236,7 +237,7 @@ def _refuse_open_quote(table: _Table, source: _Lines, cells: Sequence[str], line
     if source.at_end:
         count = len(source.of_row) - 1
         raise _OpenQuote(
-            f"{path}, line {line}: a quote is opened and never closed, {count} lines would be lost: {close}"
+            f"{path}, line {line}: a quote is opened and never closed, {counted(count, 'line')} would be lost: {close}"
         )
     first, *middle, last = source.of_row
     whole = len(cells) == len(table.names) and _is_place(cells, table.found)

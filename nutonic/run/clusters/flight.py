@@ -14,6 +14,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from nutonic.core.units import counted
 from nutonic.errors import Unreachable
 from nutonic.run.callbacks import Callback, Note
 from nutonic.run.clusters.patience import MOST_SILENCED
@@ -123,8 +124,8 @@ class Flight:
                 why = (
                     "has a batch that does not end" if address in watch.hung else f"has not answered for {after:.0f} s"
                 )
-                count = f"{len(taken)} batch{'es' * (len(taken) != 1)}"
-                callback.on_note(Note(text=f"worker {address} {why}: {count} of its go to others"))
+                count = counted(len(taken), "batch of its goes", "batches of its go")
+                callback.on_note(Note(text=f"worker {address} {why}: {count} to others"))
 
 
 def _restart(client: Client, address: str) -> None:

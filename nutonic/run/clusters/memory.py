@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from nutonic.core.units import size
+from nutonic.core.units import counted, size
 from nutonic.planning.plan_file import PlanFile
 from nutonic.run.callbacks import Callback, Note
 
@@ -68,9 +68,7 @@ def tell_small(callback: Callback, pool: WorkerPool | None, plan: PlanFile) -> N
     if not small:
         return
     name, (limit, threads) = min(small.items())
-    takes = (
-        f"{size(WORKER_BYTES + a_thread * threads)}, as batches take at most in {threads} thread{'s' * (threads != 1)}"
-    )
+    takes = f"{size(WORKER_BYTES + a_thread * threads)}, as batches take at most in {counted(threads, 'thread')}"
     which = f"{len(small)} of {len(limits)} workers, such as {name}," if len(small) > 1 else f"worker {name}"
     callback.on_note(
         Note(

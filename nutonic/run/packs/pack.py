@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from nutonic._version import __version__
 from nutonic.core.model import Json
 from nutonic.core.showing import Shown
+from nutonic.core.units import counted
 from nutonic.dataset import card
 from nutonic.dataset.packs.card import card_of
 from nutonic.dataset.packs.forms import Form, Record, Shards
@@ -173,7 +174,9 @@ def pack(
 def _pack(source: PackTree, out: Place, form: Form, shard_mb: int, cluster: Cluster, callback: Callback) -> Packed:
     refuse_foreign_folder(out)
     if source.facts.open:
-        callback.on_note(Note(text=f"{source.facts.open} places are not built: no row of them is packed"))
+        callback.on_note(
+            Note(text=f"{counted(source.facts.open, 'place is', 'places are')} not built: no row of such is packed")
+        )
     store, shards = Store(out), shards_of(source, shard_mb * 10**6)
     begin(store, _packing(form, source, shard_mb))
     finished, done_before, failures = is_finished(store, len(shards), listed(store)), len(shards), tuple[str, ...]()
@@ -299,13 +302,13 @@ def write_shard(job: PackJob, *, tree: Store, store: Store, form: Form, facts: T
         files[path] = put(path, data)
 
     digest = facts.origin["recipe_digest"]
-    counted = _Counted(patch_samples(tree, shard, digest) if facts.patches else samples_of(tree, shard))
-    told = form.write(shard, counted, facts, noted)
-    if counted.rows != shard.rows:
+    samples = _Counted(patch_samples(tree, shard, digest) if facts.patches else samples_of(tree, shard))
+    told = form.write(shard, samples, facts, noted)
+    if samples.rows != shard.rows:
         raise Corrupt(
-            f"{shard.name} has {counted.rows} rows where commits tell of {shard.rows}: run nutonic verify --deep"
+            f"{shard.name} has {counted(samples.rows, 'row')} where commits tell of {shard.rows}: run nutonic verify --deep"
         )
-    record = {"shard": shard.name, "split": shard.split, "rows": counted.rows, "files": files, "told": told}
+    record = {"shard": shard.name, "split": shard.split, "rows": samples.rows, "files": files, "told": told}
     store.put(shard_record(shard.number), sealed(record))
     written = sum(size for size, _ in files.values())
     places = len(shard.spans)
@@ -313,8 +316,8 @@ def write_shard(job: PackJob, *, tree: Store, store: Store, form: Form, facts: T
         index=shard.number,
         finished=places,
         places=places,
-        tiles=len(counted.chips),
-        rows=counted.rows,
+        tiles=len(samples.chips),
+        rows=samples.rows,
         bytes_written=written,
     )
 
@@ -342,7 +345,9 @@ def _finish(store: Store, form: Form, source: PackTree, records: list[Record]) -
     put, shards = written_to(store), Shards(records=tuple(records), read=partial(_pieces, store))
     wrong = next((s for s in source.splits if shards.rows(s) != source.rows[s]), None)
     if wrong is not None:
-        raise Corrupt(f"{wrong} has {shards.rows(wrong)} rows in shards where commits tell of {source.rows[wrong]}")
+        raise Corrupt(
+            f"{wrong} has {counted(shards.rows(wrong), 'row')} in shards where commits tell of {source.rows[wrong]}"
+        )
     made: dict[str, tuple[int, str]] = {}
 
     def noted(path: str, data: bytes | Iterable[bytes]) -> None:

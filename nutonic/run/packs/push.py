@@ -21,6 +21,7 @@ from urllib.parse import urlsplit
 
 from nutonic.core.model import Json
 from nutonic.core.showing import Shown
+from nutonic.core.units import IS, counted, counted_of
 from nutonic.dataset.packs.layout import is_pack
 from nutonic.errors import Corrupt, InputError, MissingExtra, NutonicError, Refused, StoreError, Unreachable
 from nutonic.io.access import is_loopback
@@ -297,9 +298,8 @@ def _send(hub: _Hub, cargo: Cargo, callback: Callback) -> list[Outgoing]:
     left = [file for file in cargo.files if not _has(there, file, cargo.root)]
     for batch in batches(left):
         sent += _commit(hub, batch, cargo.root)
-        callback.on_note(
-            Note(text=f"{len(cargo.files) - len(left) + len(sent)} of {len(cargo.files)} files are on the Hub")
-        )
+        done = len(cargo.files) - len(left) + len(sent)
+        callback.on_note(Note(text=f"{counted_of(done, len(cargo.files), 'file', verb=IS)} on the Hub"))
     return sent
 
 
@@ -314,7 +314,7 @@ def _commit(hub: _Hub, batch: list[Outgoing], root: Path) -> list[Outgoing]:
             left = [file for file in batch if not _has(there, file, root)]
         first = False
         if left:
-            hub.commit(left, root, f"Add {len(batch)} files with nutonic")
+            hub.commit(left, root, f"Add {counted(len(batch), 'file')} with nutonic")
 
     hub.tried(attempt)
     return batch
@@ -348,8 +348,11 @@ def _compare(hub: _Hub, cargo: Cargo) -> None:
     there = hub.files()
     wrong = [file.path for file in cargo.files if not _has(there, file, cargo.root)]
     if wrong:
+        some = counted(
+            len(wrong), "file on the Hub is not the one that was", "files on the Hub are not those that were"
+        )
         raise StoreError(
-            f"{len(wrong)} files on the Hub are not those that were sent, such as {wrong[0]}: somebody else writes there, "
+            f"{some} sent, such as {wrong[0]}: somebody else writes there, "
             "or the folder changed; run the same command again"
         )
 

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, fields
 
 from nutonic.core.model import Json
+from nutonic.core.units import IS, counted, counted_of
 from nutonic.dataset import card
 from nutonic.dataset.commits import (
     Committed,
@@ -160,7 +161,8 @@ def _commits(tree: _Tree, limit: int | None) -> bool:
     wanted = set(ordinals if limit is None else ordinals[:limit])
     missing = [poi for poi, place in planned.items() if place.ordinal in wanted and poi not in seen]
     if missing:
-        text = f"{len(missing)} of {len(planned)} patches are not built, such as {missing[0]}: build again"
+        some = counted_of(len(missing), len(planned), "patch", "patches", verb=IS)
+        text = f"{some} not built, such as {missing[0]}: build again"
         tree.find(text, to_build=True)
     return sound
 
@@ -223,7 +225,9 @@ def _finished(tree: _Tree, summary: Json, *, sound: bool, deep: bool) -> None:
     shown = patches if tree.spec.shards.chat else None
     missing = [path for path in patches.pictures() if not tree.store.is_file(path)] if shown is not None else []
     if missing:
-        tree.find(f"{len(missing)} pictures are missing, such as {missing[0]}: build again", SUMMARY)
+        tree.find(
+            f"{counted(len(missing), 'picture is', 'pictures are')} missing, such as {missing[0]}: build again", SUMMARY
+        )
     tree.files = len(summary["data"]) + len(kept)
     for path in superfluous(tree.store, tree.plan, set(summary["data"]) | kept, named_files, shown):
         _extra(tree, path)

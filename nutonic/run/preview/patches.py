@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from nutonic.core.model import Json, Reject
+from nutonic.core.units import counted_of
 from nutonic.dataset.commits import committed, entries_of, read_commits
 from nutonic.dataset.report import tree
 from nutonic.dataset.report.drawing import Pictures
@@ -72,11 +73,12 @@ def _told(plan: Plan, spec: PatchSpec, store: Store, n: int, failures: list[Fail
     tried = [place for batch in plan.batches() for place in batch.places]
     instead = " Captions are of templates here; a build asks the recipe's models." if models else ""
     why = ": see what was left out, below." if left_out.counts or failures else "."
+    shown = counted_of(len(told), len(tried), "patch", "patches")
     few = "" if len(told) == n else f" {n} were asked for{why}"
     return Report(
         name=inert(spec.name),
         kind="patches",
-        state=f"A preview: {len(told)} patches of {len(tried)}, drawn at random. Nothing is built yet.{few}{instead}",
+        state=f"A preview: {shown}, drawn at random. Nothing is built yet.{few}{instead}",
         complete=len(told) == n or (bool(told) and not (failures or left_out.counts)),
         figures=(("patches tried", number(len(tried))), ("images", number(len(plan.scenes())))),
         places=dots(tried),
@@ -85,7 +87,7 @@ def _told(plan: Plan, spec: PatchSpec, store: Store, n: int, failures: list[Fail
             cards=tuple(told),
             of=len(told),
             filters=(("split", "split"), ("labels", "tag"), ("tasks", "task")),
-            noun="patches",
+            noun=("patch", "patches"),
         ),
         sample=None,
         pictures=pictures.urls,

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from nutonic.core.model import SPLITS, Batch, Json, PlannedPlace, Reject
-from nutonic.core.units import counted
+from nutonic.core.units import counted, counted_of
 from nutonic.dataset.commits import CommittedPlace, committed, entries_of, read_commits
 from nutonic.dataset.report import cards, tree
 from nutonic.dataset.report.drawing import Pictures
@@ -108,12 +108,15 @@ def _chosen(entries: Sequence[CommittedPlace], n: int) -> list[tuple[CommittedPl
 def _state(made: int, n: int, tried: int, failures: Sequence[Failure], *, left_out: bool) -> str:
     failed_too = f"; {len(failures)} failed for now" if failures else ""
     places = counted(tried, "place")
+    asked = counted_of(made, n, "chip that was asked for", "chips that were asked for")
     if made == n:
-        return f"A preview: {made} chips of {places}, drawn at random. Nothing is built yet{failed_too}."
+        return f"A preview: {counted(made, 'chip')} of {places}, drawn at random. Nothing is built yet{failed_too}."
     if failures or left_out:
         why = " See what was left out, below." if left_out else ""
-        return f"A preview: {places} gave {made} of {n} chips that were asked for{failed_too}.{why}"
-    return f"A preview: all {made} chips of {places}, where {n} were asked for. Nothing is built yet."
+        return f"A preview: {places} gave {asked}{failed_too}.{why}"
+    return (
+        f"A preview: {counted(made, 'chip')} of {places}, all that there are: {n} were asked for. Nothing is built yet."
+    )
 
 
 def dots(places: Iterable[PlannedPlace]) -> dict[str, Dots]:

@@ -19,6 +19,7 @@ from urllib.parse import urlencode, urlsplit
 
 from nutonic.core.globe import METRES_PER_DEGREE
 from nutonic.core.model import Element, Json
+from nutonic.core.units import counted
 from nutonic.errors import Corrupt, ReadFailed, Refused
 from nutonic.inert import inert
 from nutonic.io.access import Access
@@ -156,8 +157,8 @@ class Overpass:
         with closing(index):
             if info.broken or info.incomplete:
                 _log.warning(
-                    "%d elements from %s cannot be drawn: %s",
-                    info.broken + info.incomplete,
+                    "%s from %s cannot be drawn: %s",
+                    counted(info.broken + info.incomplete, "element"),
                     self.service,
                     ", ".join(info.examples),
                 )

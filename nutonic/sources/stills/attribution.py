@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from nutonic.core.catalogs import MAPBOX
+from nutonic.core.units import counted
 from nutonic.inert import markdown_code, markdown_text
 
 if TYPE_CHECKING:  # a card that is only looked at needs no client
@@ -16,7 +17,7 @@ def provenance(stills: Stills, count: int) -> str:
     what = markdown_code(stills.style) if "{style}" in stills.url else "static maps"
     side = f", {stills.side} × {stills.side} pixels" if stills.side is not None else ""
     whose = f"{markdown_text(stills.service)}{' Static Images API' if stills.is_mapbox else ''}"
-    number = f"{count:,} {'still' if count == 1 else 'stills'}"
+    number = counted(count, "still")
     text = f"- Overhead context: {number} of {what} around the places, zoom {stills.zoom:g}{side}, from {whose}"
     return f"{text}: {attribution(stills)}" if stills.attribution else text
 

@@ -250,7 +250,7 @@ def test_what_cannot_be_put_together_is_told(caplog: pytest.LogCaptureFixture):
     broken = relation(20, ("way", 10, "outer"), type="multipolygon", natural="wood")
     with OverpassServer([*open_ring, broken]) as server, caplog.at_level(logging.WARNING):
         assert asking(server).over([(0, 0, 1, 1)]) == [()]
-    assert "1 elements from 127.0.0.1 cannot be drawn: relation/20" in caplog.text
+    assert "1 element from 127.0.0.1 cannot be drawn: relation/20" in caplog.text
 
 
 def test_a_map_that_osmium_does_not_take_is_an_error():

@@ -82,7 +82,7 @@ def test_an_odd_item_is_left_out_and_told(tmp_path, case, caplog):
         assert found(catalogue(tmp_path, odd, item("good"), odd)) == ["good"]
     (record,) = caplog.records
     assert why in record.getMessage()
-    assert "1 items of" in record.getMessage()
+    assert "1 item is left out" in record.getMessage()
     assert "\n" not in record.getMessage()
 
 

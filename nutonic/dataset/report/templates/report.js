@@ -123,9 +123,10 @@
     const more = document.getElementById("more");
     more.hidden = found.length <= limit;
     const shown = Math.min(limit, found.length);
+    const noun = data.gallery.noun[cards.length === 1 ? 0 : 1];
     document.getElementById("shown").textContent = cards.length
-      ? `${found.length} of ${cards.length} ${data.gallery.noun} fit, ${shown} shown`
-      : `No ${data.gallery.noun} yet.`;
+      ? `${found.length} of ${cards.length} ${noun} ${found.length === 1 ? "fits" : "fit"}, ${shown} shown`
+      : `No ${noun} yet.`;
   };
 
   const prepareGallery = () => {
