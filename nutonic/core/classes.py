@@ -40,7 +40,7 @@ class ClassTable(Shown):
     unknown: int
     """The pixel value that is no class: masked, cloudy, outside. Excluded from every count."""
     colors: Mapping[int, str]
-    """Class id to ``"#rrggbb"``, for pictures only; ids may be missing."""
+    """Class id to ``"#rrggbb"``, for pictures only; ids may be missing: :meth:`color` has one for each."""
     masked: tuple[int, ...] = ()
     """Values that tell why there is no class, such as clouds; they are read as `unknown`."""
     nouns: Mapping[int, str] = field(default_factory=dict)
@@ -109,6 +109,15 @@ def _without_own(table: ClassTable) -> dict[int, str]:
     used = {colour.upper() for colour in (*found.values(), *table.colors.values())}
     left = chain((colour for colour in PALETTE if colour not in used), cycle(PALETTE))
     return {class_id: found.get(class_id) or next(left) for class_id in labels}
+
+
+def ink_on(color: str) -> str:
+    """Black or white, whichever stands out from a colour ``"#rrggbb"``: letters on it, a line beside it.
+
+    The two are about equally far from a luma (ITU-R BT.601) of 90 of 255.
+    """
+    red, green, blue = bytes.fromhex(color[1:])
+    return "black" if 299 * red + 587 * green + 114 * blue > 90_000 else "white"
 
 
 def refuse_unknown_classes(remap: Mapping[int, int], table: ClassTable) -> None:

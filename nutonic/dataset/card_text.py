@@ -211,8 +211,7 @@ def _classes(shown: Shown) -> Iterator[tuple[object, ...]]:
     pixels = classes.total() or 1
     for key, count in sorted(classes.items(), key=lambda entry: (-entry[1], int(entry[0]))):
         number = int(key)
-        colour = known.colors.get(number, "")
-        yield known.labels[number], number, colour, f"{count / pixels:.2%}"
+        yield known.labels[number], number, known.color(number), f"{count / pixels:.2%}"
 
 
 def _coverage(labelled: Counter[int]) -> str:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from nutonic.chips.overlays import PALETTE, overlay, style
-from nutonic.core.classes import DYNAMIC_WORLD, ESA_WORLDCOVER, TABLES, ClassTable
+from nutonic.chips.overlays import overlay, styles
+from nutonic.core.classes import DYNAMIC_WORLD, ESA_WORLDCOVER, PALETTE, TABLES, ClassTable, ink_on
 from nutonic.core.model import Region
 
 RGB = np.random.default_rng(5).integers(0, 256, (112, 112, 3), np.uint8)
@@ -17,7 +17,7 @@ def region(class_id: int, *bbox: int, table: ClassTable = DYNAMIC_WORLD) -> Regi
 
 
 def colour_of(class_id: int, table: ClassTable = DYNAMIC_WORLD) -> list[int]:
-    return list(bytes.fromhex(style(class_id, table)[0][1:]))
+    return list(bytes.fromhex(table.color(class_id)[1:]))
 
 
 def test_a_box_lies_on_the_outermost_pixels_of_its_region_and_nothing_else_changes():
@@ -51,9 +51,46 @@ def test_a_box_at_the_edge_is_whole():
 
 @pytest.mark.parametrize("table", TABLES.values(), ids=lambda table: table.name)
 def test_no_two_classes_of_a_table_look_alike(table):
-    looks = [style(class_id, table) for class_id in table.labels]
-    assert len(set(looks)) == len(looks)
-    assert {colour for colour, _ in looks} <= set(PALETTE)
+    looks = styles(table)
+    assert len(set(looks.values())) == len(looks) == len(table.labels)
+    assert {class_id: colour for class_id, (colour, _) in looks.items()} == {c: table.color(c) for c in table.labels}
+
+
+def test_classes_of_one_colour_have_different_lines():
+    labels = {1: "lake", 2: "pond", 3: "river", 4: "brook"}
+    table = ClassTable(
+        name="wet", labels=labels, unknown=0, colors={1: "#0000ff", 2: "#0000FF", 3: "#0000ff", 4: "#ff0000"}
+    )
+    assert len({dashes for _, dashes in styles(table).values()}) == 3
+    drawn = overlay(np.zeros((112, 112, 3), np.uint8), [region(2, 10, 10, 100, 100, table=table)], table)
+    line = (drawn[20, 20:200] == [0, 0, 255]).all(axis=-1)
+    assert line.any()
+    assert not line.all()
+
+
+def test_a_dark_box_lies_beside_a_light_line_and_its_name_is_light():
+    drawn = overlay(
+        np.zeros((112, 112, 3), np.uint8), [region(10, 20, 30, 100, 90, table=ESA_WORLDCOVER)], ESA_WORLDCOVER
+    )
+    assert drawn[120, 40:44].tolist() == [colour_of(10, ESA_WORLDCOVER)] * 2 + [[255] * 3, [0] * 3]
+    assert (drawn[60:75, 40:120] > 200).all(axis=-1).any()
+
+
+@pytest.mark.parametrize(
+    ("color", "ink"), [("#FFFFFF", "black"), ("#000000", "white"), ("#006400", "white"), ("#ffff4c", "black")]
+)
+def test_ink_stands_out_from_what_it_lies_on(color, ink):
+    assert ink_on(color) == ink
+
+
+@pytest.mark.parametrize("color", sorted({*PALETTE, *(c for table in TABLES.values() for c in table.colors.values())}))
+def test_ink_has_contrast(color):
+    """Of the 4.5 to 1 that WCAG asks of text, no less than 4.1 is there on any colour of a table."""
+    parts = [part / 255 for part in bytes.fromhex(color[1:])]
+    light = np.dot(
+        [0.2126, 0.7152, 0.0722], [p / 12.92 if p <= 0.04045 else ((p + 0.055) / 1.055) ** 2.4 for p in parts]
+    )
+    assert (1.05 / (light + 0.05) if ink_on(color) == "white" else (light + 0.05) / 0.05) > 4.1
 
 
 def test_a_class_looks_the_same_whatever_else_is_drawn():

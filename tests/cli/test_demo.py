@@ -263,6 +263,15 @@ def test_a_box_is_drawn_where_its_region_is_with_its_name():
     assert plate.sum() > 500
 
 
+def test_a_class_without_a_colour_of_its_own_is_drawn_in_that_of_its_table():
+    bare = ClassTable(name="bare", labels=TABLE.labels, unknown=0, colors={})
+    regions = [region(1, [10, 20, 60, 70], 2400)]
+    assert np.array_equal(sheet.with_boxes(sample(regions), bare, 400), sheet.with_boxes(sample(regions), TABLE, 400))
+    sheets = [np.array(sheet.contact_sheet([sample(regions)], table)) for table in (bare, TABLE)]
+    assert np.array_equal(*sheets)
+    assert (sheets[0][14:30, 16:32].reshape(-1, 3) == [0x56, 0xB4, 0xE9]).all(axis=1).any()
+
+
 def test_names_hide_no_other_names():
     boxes = [region(1 + k % 2, [0, 0, 100 - 3 * k, 100 - 3 * k], 9000 - 900 * k) for k in range(4)]
     plain = sheet.with_boxes(sample([]), TABLE, 448)

@@ -84,9 +84,11 @@ def test_a_card_counts_splits_tasks_classes_and_labels(clean):
     pixels: Counter[str] = Counter()
     for sidecar in sidecars:
         pixels.update(sidecar["land_cover_label_meta"]["classes"])
-    labels = load_recipe(clean.recipe).labels.table.labels
+    table = load_recipe(clean.recipe).labels.table
+    assert not table.colors  # so that each class has one of those that are given
     for key, count in pixels.items():
-        assert f"| {labels[int(key)]} | {key} |  | {count / pixels.total():.2%} |" in told["Land cover"]
+        named = f"| {table.labels[int(key)]} | {key} | {table.color(int(key))} |"
+        assert f"{named} {count / pixels.total():.2%} |" in told["Land cover"]
     shares = sorted(sidecar["land_cover_label_meta"]["valid_fraction"] for sidecar in sidecars)
     n, mean = len(shares), sum(shares) / len(shares)
     ranks = [max(1, -(-p * n // 100)) - 1 for p in (50, 5)]

@@ -14,7 +14,7 @@ from pathlib import Path
 import orjson
 from PIL import Image, ImageDraw, ImageFont
 
-from nutonic.core.classes import ClassTable
+from nutonic.core.classes import ClassTable, ink_on
 from nutonic.core.model import Json
 from nutonic.errors import NutonicError
 
@@ -74,10 +74,10 @@ def with_boxes(sample: Sample, table: ClassTable, side: int) -> Image.Image:
     draw = ImageDraw.Draw(picture)
     boxed = [(_scaled(r["bbox"], side / width, side / height), r) for r in boxed_regions(sample)]
     for box, region in boxed:
-        _draw_box(draw, box, table.colors.get(region["class_id"], "#ffffff"))
+        _draw_box(draw, box, table.color(region["class_id"]))
     taken: list[_Box] = []
     for box, region in sorted(boxed, key=lambda one: _area(one[0])):  # a small box has the least choice of places
-        color = table.colors.get(region["class_id"], "#ffffff")
+        color = table.color(region["class_id"])
         taken.append(_draw_name(draw, box, region["label"], color, (side, taken)))
     return picture
 
@@ -119,7 +119,7 @@ def _draw_name(draw: ImageDraw.ImageDraw, box: _Box, name: str, color: str, room
     width, height = draw.textlength(name, font=letters) + 8, _NAME + 6
     plate = min(_plates(box, width, height, side), key=lambda plate: sum(_overlap(plate, other) for other in taken))
     draw.rectangle(plate, fill=color, outline="black")
-    draw.text((plate[0] + 4, plate[1] + 1), name, fill=_ink(color), font=letters)
+    draw.text((plate[0] + 4, plate[1] + 1), name, fill=ink_on(color), font=letters)
     return plate
 
 
@@ -138,16 +138,10 @@ def _overlap(one: _Box, other: _Box) -> float:
     return max(width, 0) * max(height, 0)
 
 
-def _ink(color: str) -> str:
-    """Black or white, whichever is easier to read on a colour."""
-    red, green, blue = (int(color[k : k + 2], 16) for k in (1, 3, 5))
-    return "black" if 299 * red + 587 * green + 114 * blue > 90_000 else "white"
-
-
 def _draw_legend(sheet: Image.Image, table: ClassTable) -> None:
     draw, letters, left = ImageDraw.Draw(sheet), font(_KEY), _GAP
     for class_id, label in table.labels.items():
-        draw.rectangle((left, 14, left + 16, 30), fill=table.colors.get(class_id, "#ffffff"), outline="black")
+        draw.rectangle((left, 14, left + 16, 30), fill=table.color(class_id), outline="black")
         draw.text((left + 24, 12), label, fill="black", font=letters)
         left += 52 + int(draw.textlength(label, font=letters))
 
