@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from html import escape
-from typing import Annotated, Any, ClassVar, Literal, get_args
+from typing import Annotated, Any, ClassVar, Literal, Self, get_args
 from urllib.parse import urlsplit
 
 import yaml
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo, field_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
 from nutonic.core.showing import place
 from nutonic.inert import inert, unseen
@@ -76,12 +76,6 @@ def without_unused(part: dict[str, Any], keys: Iterable[str]) -> None:
             del part[key]
 
 
-def refuse_paying_nobody(part: Any) -> None:
-    """Raise a ValueError of a part whose reader pays and says nothing of who that is."""
-    if part.unsigned and part.requester_pays:
-        raise ValueError("has unsigned and requester_pays: who pays must be known, so leave out unsigned")
-
-
 class Part(BaseModel):
     """Base of a recipe's parts: frozen, no unknown keys, finite numbers."""
 
@@ -106,6 +100,21 @@ class Part(BaseModel):
             for text in _texts(value):
                 _refuse_text(text)
         return value
+
+
+class Identified(Part):
+    """Base of parts whose inputs may lie at addresses: the keys of :data:`IDENTITY` say who asks for them.
+
+    Each part declares them where they stand among its own: fields of a base come first, and a recipe's text has its keys in
+    the order of the fields.
+    """
+
+    @model_validator(mode="after")
+    def _somebody_pays(self) -> Self:
+        unsigned, requester_pays, _ = (getattr(self, key) for key in IDENTITY)
+        if unsigned and requester_pays:
+            raise ValueError("has unsigned and requester_pays: who pays must be known, so leave out unsigned")
+        return self
 
 
 #: Letters of a part that are shown, in a notebook's table too; and keys of where things lie, of which the last name is.

@@ -12,7 +12,7 @@ from pydantic import Discriminator, Field, Tag, field_validator, model_validator
 from nutonic.core.catalogs import COLLECTED, PRODUCTS, Rule, refuse_jumping, refuse_windows, refuse_year
 from nutonic.core.classes import ClassTable, refuse_unknown_classes, table_of
 from nutonic.core.times import Interval
-from nutonic.recipe.fields import IDENTITY, Bearer, Hosts, Keys, Name, Part, Percent, Sign, refuse_paying_nobody
+from nutonic.recipe.fields import IDENTITY, Bearer, Hosts, Identified, Keys, Name, Part, Percent, Sign
 from nutonic.recipe.kinds import known_kind
 
 
@@ -80,7 +80,7 @@ def called(asset: str | AssetBand) -> str:
     return asset if isinstance(asset, str) else asset.called
 
 
-class Labels(Part):
+class Labels(Identified):
     """Where the land cover comes from, and what its values mean."""
 
     source: str
@@ -162,7 +162,6 @@ class Labels(Part):
         if strange:
             raise ValueError(f"has {', '.join(strange)}, which a source {self.source} does not use")
         refuse_unknown_classes(self.remap, self.table)
-        refuse_paying_nobody(self)
         if self.source == "earthengine" and self.is_dated:
             refuse_year(self.year, self.the_rule)
         elif self.windows_days:
@@ -233,7 +232,7 @@ class Columns(Part):
         return self
 
 
-class Pois(Part):
+class Pois(Identified):
     """Where the places come from."""
 
     path: str
@@ -253,13 +252,8 @@ class Pois(Part):
     bearer: Bearer = Field(default_factory=dict)
     """As of imagery."""
 
-    @model_validator(mode="after")
-    def _somebody_pays(self) -> Pois:
-        refuse_paying_nobody(self)
-        return self
 
-
-class Imagery(Part):
+class Imagery(Identified):
     """Which scenes to use."""
 
     source: str = "stac"
@@ -340,7 +334,6 @@ class Imagery(Part):
             raise ValueError("needs url where source is stac")
         if self.source == "earthengine":
             refuse_jumping(self.collection)
-        refuse_paying_nobody(self)
         used = [key for key in ("sign", "allow_hosts", "keep_query", *IDENTITY) if getattr(self, key)]
         used += ["engine odc-stac"] if self.engine != "stackstac" else []
         strange = used if self.source == "earthengine" else []

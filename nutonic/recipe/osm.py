@@ -8,11 +8,11 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator, model_validator
 
-from nutonic.recipe.fields import Bearer, Part, refuse_paying_nobody
+from nutonic.recipe.fields import IDENTITY, Bearer, Identified
 from nutonic.recipe.texts import TagPolicyText
 
 
-class Osm(Part):
+class Osm(Identified):
     """OpenStreetMap: an extract, or a server of Overpass."""
 
     source: Literal["pbf", "overpass"] = "pbf"
@@ -61,11 +61,10 @@ class Osm(Part):
 
     @model_validator(mode="after")
     def _complete(self) -> Osm:
-        refuse_paying_nobody(self)
-        needed, other = ("path", "url") if self.source == "pbf" else ("url", "path")
+        needed, others = ("path", ("url", "date")) if self.source == "pbf" else ("url", ("path", *IDENTITY))
         if getattr(self, needed) is None:
             raise ValueError(f"needs {needed} where source is {self.source}")
-        if getattr(self, other) is not None or (self.source == "pbf" and self.date is not None):
-            strange = other if getattr(self, other) is not None else "date"
-            raise ValueError(f"has {strange}, which a source {self.source} does not use")
+        strange = [key for key in others if getattr(self, key) not in (None, False, {})]
+        if strange:
+            raise ValueError(f"has {', '.join(strange)}, which a source {self.source} does not use")
         return self

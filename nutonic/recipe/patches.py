@@ -15,7 +15,7 @@ from nutonic.core.model import Json
 from nutonic.recipe import texts
 from nutonic.recipe.annotation import WHERE_AND_HOW, Captions
 from nutonic.recipe.card import Card
-from nutonic.recipe.fields import IDENTITY, Bearer, Fraction01, Part, Whole, refuse_paying_nobody, without_unused
+from nutonic.recipe.fields import IDENTITY, Bearer, Fraction01, Identified, Part, Whole, without_unused
 from nutonic.recipe.inputs import Columns, Imagery
 from nutonic.recipe.osm import Osm
 from nutonic.recipe.outputs import Grid, Splits, Stretch
@@ -33,7 +33,7 @@ Bounds = tuple[
 ]
 
 
-class Around(Part):
+class Around(Identified):
     """Patches around places."""
 
     path: str
@@ -47,11 +47,6 @@ class Around(Part):
     """As of imagery."""
     bearer: Bearer = Field(default_factory=dict)
     """As of imagery."""
-
-    @model_validator(mode="after")
-    def _somebody_pays(self) -> Around:
-        refuse_paying_nobody(self)
-        return self
 
 
 class Patches(Part):
