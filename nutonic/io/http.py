@@ -7,6 +7,7 @@ for the life of the process, takes a page of HTML for a file, and does not tell 
 from __future__ import annotations
 
 import logging
+import math
 import random
 import threading
 import time
@@ -14,6 +15,8 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass, field, replace
+from datetime import UTC
+from email.utils import parsedate_to_datetime
 from urllib.parse import urljoin, urlsplit
 
 import urllib3
@@ -377,7 +380,7 @@ def _excuse(response: urllib3.BaseHTTPResponse, deadline: Deadline) -> bytes:
 
 def _checked(answer: Answer, request: Request, url: str) -> Answer:
     if answer.status in _TRANSIENT:
-        raise _Fault(str(answer.status), _retry_after(answer.headers))
+        raise _Fault(str(answer.status), retry_after(answer.headers))
     ranged = "Range" in request.headers
     if answer.status == 416 and ranged and not request.out_of_range:
         raise _Fault("416")
@@ -398,10 +401,25 @@ def _checked(answer: Answer, request: Request, url: str) -> Answer:
     return answer
 
 
-def _retry_after(headers: Mapping[str, str]) -> float | None:
+def retry_after(headers: Mapping[str, str]) -> float | None:
+    """Seconds until a server wants to be asked again, told as such or as a date by its own clock; None if it does not say.
+
+    `headers` are found by lower-case names.
+    """
+    told = headers.get("retry-after") or ""
+    with suppress(ValueError):
+        seconds = float(told)
+        return max(0.0, seconds) if math.isfinite(seconds) else None
+    until, now = _moment(told), _moment(headers.get("date") or "")
+    return None if until is None else max(0.0, until - (time.time() if now is None else now))
+
+
+def _moment(date: str) -> float | None:
+    """Seconds since 1970 of a date in a header, which is of Greenwich in each of its three forms; None if it is none."""
     try:
-        return max(0.0, float(headers.get("retry-after", "")))
-    except ValueError:
+        moment = parsedate_to_datetime(date)
+        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+    except (ValueError, TypeError, OverflowError):
         return None
 
 

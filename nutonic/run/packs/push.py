@@ -26,6 +26,7 @@ from nutonic.dataset.packs.layout import is_pack
 from nutonic.errors import Corrupt, InputError, MissingExtra, NutonicError, Refused, StoreError, Unreachable
 from nutonic.io.access import is_loopback
 from nutonic.io.buckets.address import path_of
+from nutonic.io.http import retry_after
 from nutonic.run.callbacks import Callback, CallbackGroup, LogCallback, Note
 from nutonic.run.packs.outgoing import Cargo, Outgoing, batches, cargo_of, count_up_to
 from nutonic.run.packs.pack import pack
@@ -252,8 +253,8 @@ class _Hub:
             passing = response.status_code in _MAY_PASS
         if not passing or attempt == _ATTEMPTS - 1:
             return None
-        told = "" if response is None else str(response.headers.get("Retry-After") or "")
-        return min(_LONGEST_S, float(told) if told.isdecimal() else 2.0**attempt)
+        told = None if response is None else retry_after(response.headers)
+        return min(_LONGEST_S, 2.0**attempt if told is None else told)
 
     def _explained(self, error: Exception) -> NutonicError:
         """An error of one line, without a word of the service's, nor an address."""

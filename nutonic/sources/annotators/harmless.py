@@ -2,13 +2,8 @@
 
 from __future__ import annotations
 
-import math
-import time
-from collections.abc import Mapping
-from contextlib import suppress
-from email.utils import parsedate_to_datetime
-
 from nutonic.core.model import Json
+from nutonic.io.http import retry_after as retry_after
 
 
 def harmless(request: Json) -> Json:
@@ -20,16 +15,3 @@ def harmless(request: Json) -> Json:
         say = "Describe a lake in one sentence."
         messages.append({"role": "user", "content": [{"type": "text", "text": say}, *parts] if parts else say})
     return {**request, "messages": messages}
-
-
-def retry_after(headers: Mapping[str, str]) -> float | None:
-    """Seconds until an endpoint wants to be asked again, which it says as such, or as a date by its own clock."""
-    told = headers.get("retry-after", "")
-    with suppress(ValueError):
-        seconds = float(told)
-        return max(0.0, seconds) if math.isfinite(seconds) else None
-    with suppress(ValueError, TypeError, OverflowError):
-        until = parsedate_to_datetime(told).timestamp()
-        now = headers.get("date")
-        return max(0.0, until - (parsedate_to_datetime(now).timestamp() if now else time.time()))
-    return None
