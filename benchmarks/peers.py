@@ -18,7 +18,6 @@ import yaml
 from affine import Affine
 from PIL import Image
 from pyproj import Transformer
-from scipy import ndimage
 
 BANDS = ("red", "green", "blue")
 
@@ -269,6 +268,8 @@ def _finish(out: Path, name: str, rgb: np.ndarray, label: np.ndarray, size: int,
 
 
 def _boxes(mask: np.ndarray, class_id: int) -> list[dict[str, Any]]:
+    from scipy import ndimage  # which who runs no peer need not hold
+
     labelled, _ = ndimage.label(mask, np.ones((3, 3)))
     areas, side = np.bincount(labelled.ravel()), len(mask)
     return [

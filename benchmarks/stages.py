@@ -31,7 +31,7 @@ _BEGIN = {
     "sidecars": [("nutonic.run.batch", None, "sidecar_of"), ("nutonic.run.batch", None, "dumps")],
     "hashes": [("nutonic.run.batch", None, "sha256"), ("nutonic.run.batch", None, "difference_hash")],
     "writes": [("nutonic.io.objects", "Store", "put"), ("nutonic.io.objects", "Store", "create")],
-    "cube": [("nutonic.run.read", None, "open_scene")],
+    "cube": [("nutonic.run.read", None, "_opened")],
     "commit": [("nutonic.run.batch", None, "commit")],
     "plan": [("nutonic.planning.prepare", None, "prepare")],
     "finish": [("nutonic.run.run", None, "finalize")],

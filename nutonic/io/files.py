@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import errno
 import io
 import os
@@ -17,14 +16,6 @@ from nutonic.errors import StoreError
 
 #: Bytes that are read at a time.
 _PIECE = 2**20
-
-
-def give_back() -> None:
-    """Give memory that is free back to the system, where there is glibc: what planning took lies between what stays."""
-    if os.name == "posix":
-        libc = ctypes.CDLL(None)
-        if hasattr(libc, "malloc_trim"):
-            libc.malloc_trim(0)
 
 
 def of_windows(path: str | Path) -> str:

@@ -15,7 +15,7 @@ from nutonic.core.model import SPLITS, Batch, Json, PlannedPlace, Reject, Scene,
 from nutonic.core.showing import Shown
 from nutonic.core.units import counted
 from nutonic.errors import NoScene, PlanError
-from nutonic.io.files import give_back
+from nutonic.heap import give_back
 from nutonic.io.session import current
 from nutonic.planning import splits
 from nutonic.planning.cost import Cost, batch_size, estimate, polish_estimate

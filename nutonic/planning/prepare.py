@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING
 from nutonic._version import __version__
 from nutonic.core.model import RemotePin, Scene
 from nutonic.errors import Corrupt, InputError, NutonicError, RecipeChanged
+from nutonic.heap import give_back
 from nutonic.io.access import Identity, identity_of
 from nutonic.io.atomic import refuse_unwritable
 from nutonic.io.buckets.address import Address, Place, place_of
 from nutonic.io.buckets.inputs import Credentials
-from nutonic.io.files import give_back
 from nutonic.io.objects import Store
 from nutonic.planning.cost import default_workers, refuse_too_large
 from nutonic.planning.layout import CARD, COMMITS, MARKER, META, PLAN, RECIPE

@@ -18,8 +18,8 @@ from nutonic.dataset.commits import Committed, committed
 from nutonic.dataset.finalize import Finalized, finalize, is_finalized
 from nutonic.dataset.parts.each import Each, here
 from nutonic.errors import InputError
+from nutonic.heap import give_back, share_heap
 from nutonic.io.buckets.address import Address, Place, place_of
-from nutonic.io.files import give_back
 from nutonic.io.limits import IN_FLIGHT
 from nutonic.io.objects import Store, sealed
 from nutonic.planning.layout import PLAN, SUMMARY
@@ -37,7 +37,7 @@ from nutonic.run.callbacks import (
     StageBegun,
 )
 from nutonic.run.clusters.cluster import Cluster, cluster_of
-from nutonic.run.clusters.memory import settled, share_heap, tell_small
+from nutonic.run.clusters.memory import settled, tell_small
 from nutonic.run.dask_report import refuse_impossible
 from nutonic.run.jobs import (
     Extent,

@@ -20,8 +20,8 @@ import numpy as np
 
 from nutonic.io.cache import SingleFlightCache
 
-#: Unpacked blocks that are kept, in bytes: two rows of blocks of 1024 in three bands of Sentinel-2.
-KEPT_BYTES = 96 * 2**20
+#: Unpacked blocks that are kept, in bytes: two rows of five blocks of 1024, in three bands of Sentinel-2 and in labels.
+KEPT_BYTES = 80 * 2**20
 
 #: Rows whose differences are undone at a time.
 _ROWS = 64

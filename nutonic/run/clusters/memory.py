@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import ctypes
 import gc
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -15,21 +13,6 @@ from nutonic.run.callbacks import Callback, Note
 
 if TYPE_CHECKING:
     from nutonic.run.preflight import WorkerPool
-
-
-#: What `mallopt` of glibc calls the most heaps: https://man7.org/linux/man-pages/man3/mallopt.3.html
-_M_ARENA_MAX = -8
-
-
-def share_heap() -> None:
-    """Have threads that are started from now on share one heap, where there is glibc, and nobody has set how many there are.
-
-    By default each has its own, with room in it that no other may use: those that read took 50 MB more.
-    """
-    if os.name == "posix" and "MALLOC_ARENA_MAX" not in os.environ:
-        libc = ctypes.CDLL(None)
-        if hasattr(libc, "gnu_get_libc_version"):
-            libc.mallopt(_M_ARENA_MAX, 1)
 
 
 @contextmanager

@@ -378,7 +378,6 @@ class StacSource(Shown, SourceDefaults):
         """An asset of one scene: reflectance is never resampled."""
         from nutonic.sources.backend import NearestMosaic
         from nutonic.sources.engines.arrays import native, opener
-        from nutonic.sources.mosaic import nearest_array
 
         if band.kind == "reflectance":
             engine = opener(self.engine)
@@ -389,6 +388,8 @@ class StacSource(Shown, SourceDefaults):
             )
         if chunk is None:
             return NearestMosaic(geobox=geobox, assets=(asset,), band=band, access=self.access, of_scene=True).lazy()
+        from nutonic.sources.mosaic import nearest_array
+
         return nearest_array(asset, geobox, chunk, band, self.access)
 
 
