@@ -24,8 +24,8 @@ def order(key: str, items: Iterable[Any]) -> list[Any]:
     return sorted(items, key=lambda item: hashlib.sha256(f"{key} {item}".encode()).digest())
 
 
-def _answer(truth: Truth, asked: Said) -> Said | None:
-    """The right answer to a question; None if it has none that is clear."""
+def _answer(truth: Truth, asked: Said, name: str | None) -> Said | None:
+    """The right answer to a question, as the claim of that name, or as yes or no; None if it has none that is clear."""
     if CLAIMS[asked.claim].whole and not truth.whole:
         return None
     right = RIGHT[asked.claim](truth, asked.values)
@@ -34,29 +34,18 @@ def _answer(truth: Truth, asked: Said) -> Said | None:
         return None
     if isinstance(right, bool):
         return Said(claim=f"{task}.{'yes' if right else 'no'}", values={})
-    name = _ANSWERS[asked.claim]
+    assert name is not None, f"{asked.claim} is answered by a claim"
     (slot,) = CLAIMS[name].slots
     return Said(claim=name, values={slot: right})
 
 
-_ANSWERS = {
-    "vqa.ask_dominant": "vqa.class",
-    "vqa.ask_larger": "vqa.class",
-    "vqa.ask_share": "vqa.share",
-    "vqa.ask_quadrant": "vqa.quadrant",
-    "vqa.ask_direction": "vqa.direction",
-    "choice.ask": "choice.letter",
-    "referring.ask_largest": "referring.box",
-    "referring.ask_only": "referring.box",
-    "referring.ask_class": "referring.class",
-}
-
-
-def _first_clear(truth: Truth, suffix: str, claim: str, candidates: Iterable[dict[str, Any]]) -> Iterator[Exchange]:
-    """The first of several questions of a kind that has an answer, if one has."""
+def _first_clear(
+    truth: Truth, suffix: str, claim: str, candidates: Iterable[dict[str, Any]], answer: str | None = None
+) -> Iterator[Exchange]:
+    """The first of several questions of a kind that has an answer, if one has: the claim `answer`, or else yes or no."""
     for values in candidates:
         asked = Said(claim=claim, values=values)
-        right = _answer(truth, asked)
+        right = _answer(truth, asked, answer)
         if right is not None:
             yield suffix, asked, right
             return
@@ -84,11 +73,11 @@ def vqa(truth: Truth, key: str) -> Iterator[Exchange]:
     pairs = [{"c": c, "d": d} for c, d in order(f"{key} pairs", combinations(here, 2))]
     present = ({"c": c} for c in _there_or_not(truth, f"{key} presence"))
     yield from _first_clear(truth, "vqa_presence", "vqa.ask_presence", present)
-    yield from _first_clear(truth, "vqa_dominant", "vqa.ask_dominant", [{}])
-    yield from _first_clear(truth, "vqa_larger", "vqa.ask_larger", two)
-    yield from _first_clear(truth, "vqa_share", "vqa.ask_share", one)
-    yield from _first_clear(truth, "vqa_quadrant", "vqa.ask_quadrant", one)
-    yield from _first_clear(truth, "vqa_direction", "vqa.ask_direction", two)
+    yield from _first_clear(truth, "vqa_dominant", "vqa.ask_dominant", [{}], "vqa.class")
+    yield from _first_clear(truth, "vqa_larger", "vqa.ask_larger", two, "vqa.class")
+    yield from _first_clear(truth, "vqa_share", "vqa.ask_share", one, "vqa.share")
+    yield from _first_clear(truth, "vqa_quadrant", "vqa.ask_quadrant", one, "vqa.quadrant")
+    yield from _first_clear(truth, "vqa_direction", "vqa.ask_direction", two, "vqa.direction")
     yield from _first_clear(truth, "vqa_touch", "vqa.ask_touch", pairs)
 
 
@@ -101,13 +90,13 @@ def choice(truth: Truth, key: str) -> Iterator[Exchange]:
     others = order(f"{key} choice", [c for c in truth.cover.table.labels if c not in (right, *near)])
     options = order(f"{key} letters", [right, *near, *others[: len(LETTERS) - 2]])
     if len(options) == len(LETTERS):
-        yield from _first_clear(truth, "choice", "choice.ask", [{"options": tuple(options)}])
+        yield from _first_clear(truth, "choice", "choice.ask", [{"options": tuple(options)}], "choice.letter")
 
 
 def referring(truth: Truth, key: str) -> Iterator[Exchange]:
     """A phrase and the one box that it means; a box, and the class in it."""
     one = [{"c": c} for c in order(f"{key} referring", truth.cover.by_size())]
-    yield from _first_clear(truth, "referring_only", "referring.ask_only", one)
-    yield from _first_clear(truth, "referring_largest", "referring.ask_largest", one)
+    yield from _first_clear(truth, "referring_only", "referring.ask_only", one, "referring.box")
+    yield from _first_clear(truth, "referring_largest", "referring.ask_largest", one, "referring.box")
     boxes = [{"box": truth.box(region)} for region in order(f"{key} box", truth.boxable())]
-    yield from _first_clear(truth, "referring_class", "referring.ask_class", boxes)
+    yield from _first_clear(truth, "referring_class", "referring.ask_class", boxes, "referring.class")
