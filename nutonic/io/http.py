@@ -102,6 +102,8 @@ class Request:
     """A limit of its server, which each attempt waits for besides the client's own, and which hears of its faults."""
     any_status: bool = False
     """Whether an answer with a status that would be the same the next time is given back, instead of an error."""
+    by_kind: bool = False
+    """Whether a failure is counted by its kind, as those of a service are; those of files are counted together."""
     follow: bool = True
     """Whether redirects are followed; one that is not is an answer with its status."""
     out_of_range: bool = False
@@ -225,7 +227,9 @@ class Client:
                 time.sleep(self._pause(attempt, last))
         if last.kind in _DENIED:
             raise Refused(f"{request.url}: {_denial(last.kind, access)}")
-        raise ReadFailed(f"{request.url}: {last.kind}, {attempt + 1} times", reason=_reason(last.kind, request))
+        raise ReadFailed(
+            f"{request.url}: {last.kind}, {attempt + 1} times", reason=last.kind if request.by_kind else None
+        )
 
     def _pause(self, attempt: int, fault: _Fault) -> float:
         """Seconds to wait after an attempt: as the server says; else at random, so that workers do not return together."""
@@ -309,7 +313,7 @@ class Client:
         """What a service of signatures answers, which may be in a private network: the environment names it."""
         parts = urlsplit(url)
         port = parts.port or (443 if parts.scheme == "https" else 80)
-        request = Request(url=url, headers=headers, most_bytes=_MOST_EXCUSES, any_status=True)
+        request = Request(url=url, headers=headers, most_bytes=_MOST_EXCUSES, any_status=True, by_kind=True)
         return self.fetch(request, Access(hosts=(f"{parts.hostname}:{port}",)))
 
 
@@ -337,11 +341,6 @@ def _refuse_in_the_open(message: Message) -> None:
 def _host(url: str) -> str:
     """All that is logged of an address."""
     return urlsplit(url).hostname or ""
-
-
-def _reason(kind: str, request: Request) -> str | None:
-    """What to count a failure by; files and catalogues are counted together."""
-    return kind if request.any_status else None
 
 
 def _denial(kind: str, access: Access) -> str:

@@ -92,6 +92,13 @@ def test_what_cannot_pass_is_not_tried_again(reply, error, words):
     assert len(sent) == (6 if "redirects more" in words else 1)
 
 
+@pytest.mark.parametrize("any_status", [False, True])
+def test_failures_are_counted_by_their_kind_where_the_request_says_so(any_status):
+    for by_kind, reason in ((False, None), (True, "503")):
+        error, _, _ = asked((503, {}, b""), Request(url=URL, any_status=any_status, by_kind=by_kind))
+        assert (error.reason, str(error)) == (reason, f"{URL}: 503, 6 times")
+
+
 def test_what_is_sent_is_as_the_policy_and_the_request_say():
     request = Request(url=URL, method="POST", body=b"1", headers={"Accept": "x"}, timeout_factor=3.0)
     _, (message,), _ = asked(OK, request, Policy(read_s=2.0, connect_s=5.0))

@@ -120,6 +120,7 @@ class Transport:
                 attempts=_ATTEMPTS,
                 limiter=self._limiter,
                 any_status=True,
+                by_kind=True,
                 wrong=_no_pixels if ":computePixels" in uri or ":getPixels" in uri else _no_json,
             )
             answer = self._fetched(request)
@@ -175,7 +176,7 @@ def _token(
     data = body.encode() if isinstance(body, str) else body
     parts = urlsplit(url)
     port = parts.port or (443 if parts.scheme == "https" else 80)
-    request = Request(url=url, method=method, headers=dict(headers or {}), body=data, any_status=True)
+    request = Request(url=url, method=method, headers=dict(headers or {}), body=data, any_status=True, by_kind=True)
     answer = current().client.fetch(request, Access(hosts=(f"{parts.hostname}:{port}",)))
     return _Answer(answer.status, answer.headers, answer.body)
 

@@ -250,6 +250,7 @@ class Overpass:
             timeout_factor=_TIMEOUT_S / _USUAL_S + 1,
             limiter=current().resource(_Paces).of(self.url, self.requests_per_minute, self.slots),
             any_status=True,
+            by_kind=True,
             follow=False,
             wrong=_wrong,
         )

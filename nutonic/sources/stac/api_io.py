@@ -183,7 +183,7 @@ def _wrong(answer: Answer) -> str | None:
 
 
 #: How answers are asked for: with whatever status that would be the same the next time.
-_ANSWERS: dict[str, Any] = {"most_bytes": MOST_BYTES, "wrong": _wrong, "any_status": True}
+_ANSWERS: dict[str, Any] = {"most_bytes": MOST_BYTES, "wrong": _wrong, "any_status": True, "by_kind": True}
 
 
 def _no_answer(url: str, status: int) -> SourceError | InputError:

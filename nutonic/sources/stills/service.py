@@ -262,7 +262,8 @@ class Stills:
 def _request(url: str, query: _Query, token: str) -> Request:
     """What to ask for at an address, the token in its query; redirects are not followed."""
     pairs = "&".join(f"{quote(k, safe='')}={quote(v.replace(TOKEN, token), safe=',:/@')}" for k, v in query)
-    return Request(url=f"{url}?{pairs}" if pairs else url, most_bytes=MOST_BYTES, any_status=True, follow=False)
+    whole = f"{url}?{pairs}" if pairs else url
+    return Request(url=whole, most_bytes=MOST_BYTES, any_status=True, by_kind=True, follow=False)
 
 
 def stills_of(settings: Mapbox) -> Stills | None:
