@@ -216,11 +216,12 @@ def _polished(store: Store, memory: Store, made: CommittedPlace, spec: BuildSpec
     from nutonic.sources.annotators.batches import Pending, pending
 
     polisher, answers = Polisher(spec, memory, digest_of(memory) or ""), Answers(store, pending)
+    name = named(made.name.batch, made.name.place, polished=True)
+    memory.delete(name.path)  # of another place of its batch, which was polished before
     try:
         polisher.put(made.name, [(made, polisher.one(made, answers))])
     except Pending:
         return made
-    name = named(made.name.batch, made.name.place, polished=True)
     return next(entry for entry in entries_of(name, read_commit(memory, name)) if entry["index"] == made["index"])
 
 

@@ -42,7 +42,7 @@ GOOD = [
     ("pond", "Seen from straight above, an irregularly shaped pond occupies the top left corner, about "
         "twenty-three percent of the ground that is shown. Beside it there are trees of a forest, and beyond "
         "them, in the south, runs a residential street with two lanes."),
-    ("pond", "A large, dark body of water lies in the north-western corner. Its edge bends in several places, so "
+    ("pond", "A large, wide body of water lies in the north-western corner. Its edge bends in several places, so "
         "that no simple shape describes it. About one quarter of the picture is water; the rest holds a "
         "forest, a few buildings and a residential street."),
     ("pond", "In the northern and western parts of this view spreads a body of water, irregular in outline and "
@@ -112,18 +112,18 @@ GOOD = [
         "east. It bends gently as it goes. Close to it lies a park, whose rectangular shape fills the "
         "corner, so that the path seems to belong to it."),
     ("footpath", "In the lower right of the view a footpath curves from the eastern edge down to the southern one. It "
-        "is some 150 metres long. The green of a park lies next to it, and trees may give shade to those "
-        "parts of it that are not open."),
+        "is some 150 metres long. The green of a park lies next to it, and parts of the park reach further to the "
+        "south than the path does."),
     ("street", "Your eye follows a straight residential street through the south of the scene, from west to east. "
-        "It is home to three buildings, and there are T-shaped ends of drives on its sides… The asphalt "
+        "It is home to three buildings, and there are T-shaped ends of lanes on its sides… The asphalt "
         "street has two lanes and is some 270 m long."),
-    ("pitch", "Façades and naïve ornament aside, what matters here is the soccer pitch in the centre: a rectangle "
-        "of grass on which the light falls evenly. It is about 0.6 ha in size. The church building north of "
-        "the pitch stands alone and is much smaller."),
+    ("pitch", "What stands out here is the soccer pitch in the centre: a plain rectangle of grass, which lies open… It is "
+        "about 0.6 ha in size. The church building north of the pitch stands alone and is much smaller, so that the "
+        "pitch draws the eye first, wherever it wanders."),
     # as models write
     ("pond", "The aerial image captures a serene landscape dominated by an irregularly shaped body of water in "
         "the northwest quadrant, covering approximately 23% of the frame. To the east, a forest provides a "
-        "contrast in color and texture, while a straight residential street runs along the southern edge of "
+        "contrast in  texture, while a straight residential street runs along the southern edge of "
         "the scene."),
     ("pond", "In the northwestern portion of this image, a pond with an irregular shoreline is clearly visible, "
         "occupying around 23 percent of the total area. The pond extends towards the north and west. A dense "
@@ -164,9 +164,9 @@ GOOD = [
         "rest of the picture holds nothing else that stands out, which makes the pitch the clear focus of "
         "the view."),
     ("park", "A large rectangular park occupies about 30 percent of the image in its southeastern section, "
-        "extending to the south. Its grassy surfaces are well kept and inviting. A curved footpath, "
-        "approximately 150 meters long, runs alongside it, leading from the south to the east and offering a "
-        "pleasant walk to those who visit."),
+        "extending to the south. Its surface is open and grassy. A curved footpath, "
+        "approximately 150 meters long, runs alongside it, leading from the south "
+        "to the east and keeping close to its outline."),
     ("footpath", "Curving gently through the southeast of the image, a footpath of about 150 meters connects the "
         "southern edge with the eastern edge. It runs in a northeast-southwest direction. Alongside the path "
         "lies a rectangular park that takes up roughly a third of the picture, giving the area a calm, green "
@@ -278,6 +278,11 @@ BAD = [
     ("pitch", "A rectangular soccer pitch lies in the centre of the picture and covers about 8 percent of it. Its "
         "grass surface is even, and it is easily made out from above. Cars are parked beside it, and people "
         "walk to the church that stands near.", "thing"),
+    ("pond", FILL + " There are no buildings.", "denied"),
+    ("pond", FILL + " The buildings are vast.", "size"),
+    ("pond", FILL + " It is a sunny day.", "word"),
+    ("pond", FILL + " Its water is dark and cold.", "word"),
+    ("pond", FILL + " The forest is well kept and inviting to those who visit.", "word"),
 ]  # fmt: skip
 
 #: Lies after an honest beginning.

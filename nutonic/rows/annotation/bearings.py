@@ -74,6 +74,8 @@ _GOING = re.compile(
     re.IGNORECASE,
 )
 
+#: What lies to its north, or farther north, is told of where it is itself.
+_FROM_IT = re.compile(r"\b(?:to (?:its|their)|farther|further|just|immediately) $", re.IGNORECASE)
 _ITS_SIDE = re.compile(r"\b(?:its|their) $", re.IGNORECASE)
 
 #: Where what is named next ends.
@@ -118,7 +120,8 @@ _COURSES = (
         frozenset({"closed"}),
     ),
 )
-_SHAPES = ("rectangular", "elongated", "irregular", "triangular", "circular", "oval", "l-shaped", "compact", "square")
+_SHAPES = ("rectangular", "elongated", "irregular", "triangular", "circular", "oval", "l-shaped", "compact", "square",
+           "round")  # fmt: skip
 _TOLD = {shape: re.compile(rf"\b{shape}(?:ly)?\b", re.IGNORECASE) for shape in _SHAPES}
 _NOT_SHAPE = re.compile(
     r"square(?:[ -](?:met|kilomet|feet|foot|of)|s\b)|(?:town|market|city|public|main|central) square", re.IGNORECASE
@@ -178,10 +181,15 @@ def allowed_of(elements: Iterable[Described]) -> Allowed:
         pairs=frozenset().union(*(pairs for _, pairs in ways)),
         courses=frozenset(each.course for each in every if each.course is not None),
         tilts=frozenset(tilt for course in courses if (tilt := _tilt(*course)) is not None),
-        shapes=frozenset(each.shape for each in every if each.shape is not None),
+        shapes=frozenset(shape for each in every if each.shape is not None for shape in _shapes_of(each)),
         called=frozenset().union(*(_shapes_told(*each) for each in called)),
         cut=frozenset(each.cut for each in every),
     )
+
+
+def _shapes_of(area: Described) -> tuple[str, ...]:
+    """The shape of an area; what is longer than wide is elongated too."""
+    return (area.shape or "",) if area.orientation is None else (area.shape or "", "elongated")
 
 
 @lru_cache(maxsize=4096)
@@ -311,7 +319,8 @@ def _fits(text: str, found: re.Match[str], point: str, allowed: Allowed, beside:
     if _OF_ANOTHER.match(after):
         plain = re.match(r"(?:ern)? of ", after, re.IGNORECASE)
         return beside().lies(point, after) if plain is not None else _in(point, allowed.cells)
-    if _ITS_SIDE.search(before) and re.match(rf"(?:ern)? {_SIDE}", after, re.IGNORECASE) and beside().lies(point, "it"):
+    of_its = _ITS_SIDE.search(before) and re.match(rf"(?:ern)? {_SIDE}", after, re.IGNORECASE)
+    if (of_its or _FROM_IT.search(before)) and beside().lies(point, "it"):
         return True
     going = (found[2] or "").lower() in ("ward", "wards", "erly", "bound") or _GOING.search(before)
     return _in(point, allowed.cells) or bool(going and point in allowed.runs)
@@ -391,7 +400,8 @@ def edge_problem(sentence: str, allowed: Allowed) -> str | None:
 
 
 def _is_shape(told: str, shape: str) -> bool:
-    also = {"rectangular": ("square",), "circular": ("round",), "oval": ("round",), "compact": ("round", "square")}
+    also = {"rectangular": ("square",), "circular": ("round",), "oval": ("round",), "compact": ("round", "square"),
+            "round": ("compact",)}  # fmt: skip
     return told in shape.lower() or shape in also.get(told, ())
 
 

@@ -101,9 +101,9 @@ class Roll:
             self._found[groups] = tuple(each for each, number in every if number in groups)
         return self._found[groups]
 
-    def mentioned(self, text: str) -> tuple[Described, ...]:
-        """The elements that a text speaks of: those that are called by a word in it."""
-        return self.of(self.called(text))
+    def mentioned(self, text: str, among: Names | None = None) -> tuple[Described, ...]:
+        """The elements that a text speaks of: those that are called by a word in it; `among` as of :meth:`called`."""
+        return self.of(self.called(text, among))
 
 
 def called(word: str, elements: Sequence[Described]) -> list[Described]:
@@ -155,12 +155,14 @@ _ALSO = {
     "river": ("water", "stream"),
     "stream": ("water", "creek"),
 }
+#: ... for an area, ...
+_AREAS = ("site", "zone", "complex", "land", "district", "neighbourhood", "neighborhood")
 #: ... and by the keys of its tags.
 _BY_KEY = {
     "building": ("building", "structure"),
     "highway": ("road",),
     "waterway": ("waterway",),
-    "railway": ("railway",),
+    "railway": ("railway", "rail"),
 }
 
 
@@ -169,4 +171,6 @@ def _names(noun: str, keys: tuple[str, ...]) -> tuple[str, ...]:
     """What a thing may be called: a residential street is a street, a body of water is water, a church is a building."""
     last = noun.split()[-1]
     short = [] if last in _GENERAL else [last, *_ALSO.get(last, ())]
+    if last == "area":
+        short += [f"{noun.removesuffix('area')}{other}" for other in _AREAS]
     return tuple(dict.fromkeys([noun, *short, *(word for key in keys for word in _BY_KEY[key])]))

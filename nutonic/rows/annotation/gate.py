@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cached_property, lru_cache, partial
 
 from nutonic.chips.scene.description import Described, SceneDescription, Task
 from nutonic.recipe.annotation import Captions
@@ -25,6 +25,12 @@ from nutonic.rows.annotation.bearings import (
     without_free,
 )
 from nutonic.rows.annotation.calling import Names, Roll, whole_noun
+from nutonic.rows.annotation.claims.clauses import ALIKE, GOES_ON, clauses
+from nutonic.rows.annotation.claims.denials import denial_problem, nothing_problem
+from nutonic.rows.annotation.claims.meetings import meeting_problem
+from nutonic.rows.annotation.claims.plain_words import word_problem
+from nutonic.rows.annotation.claims.said import Said
+from nutonic.rows.annotation.claims.sizes import size_problem
 from nutonic.rows.annotation.numbers import Known, known_of, number_problem
 from nutonic.rows.annotation.prompts import is_name
 from nutonic.rows.annotation.talk import (
@@ -37,12 +43,12 @@ from nutonic.rows.annotation.talk import (
     talk_problem,
 )
 from nutonic.rows.annotation.templates import EVERY
-from nutonic.rows.annotation.things import KINDS, Evidence, evidence_of, thing_problem
+from nutonic.rows.annotation.things import KINDS, Evidence, every_kind, evidence_of, is_of_kind, thing_problem
 
 #: Why answers are not let through, as they are counted.
 REASONS = (
     "no text", "refusal", "orders", "not English", "markup", "meta talk", "echo", "strange marks", "repetition",
-    "coordinates", "name", "too short", "too long", "number", "place", "shape", "thing",
+    "coordinates", "name", "too short", "too long", "number", "place", "shape", "thing", "size", "denied", "word",
     "cut off", "no JSON", "refused",
 )  # fmt: skip
 
@@ -68,6 +74,7 @@ class Gate:
         *,
         nouns: Collection[str] = (),
         hidden: Collection[str] = (),
+        claims: bool = True,
     ) -> None:
         """What is known, and what is asked for.
 
@@ -81,7 +88,10 @@ class Gate:
             All that the policy of tags can call a thing.
         hidden
             Names of elements, which may be said only where names may.
+        claims
+            Whether sizes without a number, denials and words are judged; of chips, whose counts say more, others do so.
         """
+        self._claims = claims
         self._description, self._captions, self._nouns = description, captions, frozenset(nouns)
         self._names = _names(description.elements) if captions.names else []
         self._hidden = () if captions.names else hidden_names(hidden)
@@ -115,12 +125,21 @@ class Gate:
         for name in sorted(self._names, key=lambda name: (-len(name), name)):
             text = text.replace(name, "it")
         thing = thing_problem(text, self._evidence)
-        return view.problem_of(text) if thing is None else ("thing", thing)
+        if thing is not None:
+            return "thing", thing
+        problem = view.problem_of(text)
+        judged = problem is None and self._claims
+        word = word_problem(text, self._is_known, every_kind()) if judged else None
+        return problem if word is None else ("word", word)
+
+    def _is_known(self, word: str) -> bool:
+        """Whether a word is of what is there, or of a kind of things, of which it is known by now that there are some."""
+        return word in self._own or is_of_kind(word)
 
     def _view(self, element: str) -> _View:
         if element not in self._views:
             main = self._description.of(element)
-            self._views[element] = _View(main, self._roll, self._description.side_m)
+            self._views[element] = _View(main, self._roll, self._description.side_m, claims=self._claims)
         return self._views[element]
 
     @cached_property
@@ -130,6 +149,16 @@ class Gate:
     @cached_property
     def _evidence(self) -> Evidence:
         return evidence_of(self._description.elements, self._nouns)
+
+    @cached_property
+    def _own(self) -> frozenset[str]:
+        """Words of what things are called and of their tags, in the singular and the plural, and those of templates."""
+        tags = dict.fromkeys(tag for each in self._description.elements for tag in each.tags)
+        parts = {each.noun for each in self._description.elements} | {
+            w for k, v in tags if not is_name(k) for w in (k, v)
+        }
+        words = {word for part in parts for word in _words_of(part)}
+        return frozenset(words | {form for word in words for form in _plurals(word)}) | _of_templates()
 
     @cached_property
     def _known(self) -> frozenset[str]:
@@ -158,9 +187,6 @@ def _lengths(task: Task, captions: Captions) -> tuple[int, int]:
     words = captions.words
     return words.revision if task.number == 3 else words.area if task.number == 1 else words.line
 
-
-#: Where a clause ends: what is said after it may be of another thing.
-_CLAUSE = re.compile(r"[,;:]\s+")
 
 #: What stands for the thing that is described.
 _PRONOUN = re.compile(r"\b(?:it|its|itself|this|these|they|their|them)\b", re.IGNORECASE)
@@ -191,7 +217,8 @@ class _Meant:
 class _View:
     """A patch, as captions of one of its elements speak of it."""
 
-    def __init__(self, main: Described, roll: Roll, side_m: float) -> None:
+    def __init__(self, main: Described, roll: Roll, side_m: float, *, claims: bool) -> None:
+        self._claims = claims
         self._main, self._roll, self._side_m = main, roll, side_m
         alike = (each for each in roll.elements if each.element == main.element)
         self._main_groups = frozenset(map(roll.group, alike))
@@ -204,15 +231,35 @@ class _View:
             sentence, wrong = without_free(each, self._main)
             if wrong is not None:
                 return "place", wrong
-            spoken_of = self._meant_by(sentence, names, first=index == 0) or self._of(True, frozenset())
-            for clause in _CLAUSE.split(sentence):
+            spoken_of = self._meant_by(sentence, names, first=index == 0, whole=True) or self._of(True, frozenset())
+            before: _Meant | None = None
+            for clause in clauses(sentence, partial(self._roll.called, among=names)):
                 meant = self._meant_by(clause, names, first=index == 0) or spoken_of
-                problem = self._clause_problem(clause, meant, spoken_of)
+                if before is not None and GOES_ON.match(clause):
+                    meant = self._both(before, meant)
+                before = meant
+                problem = self._clause_problem(clause, meant, spoken_of) or self._claim_problem(clause, meant, names)
                 if problem is not None:
                     return problem
-        return None
+            denied = self._claims and denial_problem(each, lambda words: bool(self._roll.called(words, names)))
+            if denied:
+                return "denied", denied
+        nothing = None if not self._claims else nothing_problem(text, lambda: self._untold(text))
+        return None if nothing is None else ("denied", nothing)
 
-    def _meant_by(self, text: str, names: Names, *, first: bool) -> _Meant | None:
+    def _untold(self, text: str) -> str | None:
+        """What a text does not name."""
+        groups = self._roll.called(text)
+        left = (each for each in self._roll.elements if self._roll.group(each) not in groups)
+        return next((each.noun for each in left if each.element != self._main.element), None)
+
+    def _both(self, one: _Meant, other: _Meant) -> _Meant:
+        """The elements of two clauses, of which the second goes on with the first."""
+        groups = frozenset(self._roll.group(each) for each in (*one.elements, *other.elements))
+        has_main = any(each is self._main for each in (*one.elements, *other.elements))
+        return self._of(has_main, groups)
+
+    def _meant_by(self, text: str, names: Names, *, first: bool, whole: bool = False) -> _Meant | None:
         """The elements that a text speaks of; the one that is described also by a pronoun, and first. None if it is of none.
 
         In a `first` sentence a thing in the singular is the one that is described, whatever else is called so.
@@ -222,7 +269,10 @@ class _View:
         noun = whole_noun(self._main.noun)
         if first and spoken_of and not _OTHERS.search(text) and len(noun.findall(text)) == 1:
             groups = self._roll.called(noun.sub(" ", text), names)
-        has_main = spoken_of or _PRONOUN.search(text) is not None
+        is_one = ALIKE.search(text) is not None
+        if is_one:
+            groups |= self._main_groups
+        has_main = spoken_of or is_one or (first and whole) or _PRONOUN.search(text) is not None
         return self._of(has_main, groups) if has_main or groups else None
 
     def _of(self, has_main: bool, groups: frozenset[int]) -> _Meant:
@@ -248,6 +298,17 @@ class _View:
         shape = shape_problem(clause, meant.allowed) or edge_problem(clause, meant.allowed)
         return None if shape is None else ("shape", shape)
 
+    def _claim_problem(self, clause: str, meant: _Meant, names: Names) -> Problem | None:
+        """What is said of sizes without a number, of the ground, and of what meets what."""
+        if not self._claims:
+            return None
+        said = Said(clause, meant.elements, self._roll, names, self._main, self._side_m)
+        size = size_problem(said)
+        if size is not None:
+            return "size", size
+        meeting = meeting_problem(said)
+        return None if meeting is None else ("place", meeting)
+
 
 def _names(elements: Iterable[Described]) -> list[str]:
     """Names that elements are shown with."""
@@ -263,6 +324,21 @@ def _common(nouns: frozenset[str]) -> frozenset[str]:
 @lru_cache(maxsize=4096)
 def _words_of(part: str) -> tuple[str, ...]:
     return tuple(re.findall(r"[a-z]+", part.lower()))
+
+
+def _plurals(word: str) -> tuple[str, ...]:
+    """What a word may be in the plural, and what it is the plural of."""
+    return (f"{word}s", f"{word}es", f"{word[:-1]}ies", f"{word}y")
+
+
+@lru_cache(maxsize=1)
+def _of_templates() -> frozenset[str]:
+    return frozenset(
+        word
+        for each in EVERY
+        for wording in each
+        for word in re.findall(r"[a-z]+", re.sub(r"\{\w+\}", " ", wording.lower()))
+    )
 
 
 @lru_cache(maxsize=1)

@@ -64,7 +64,7 @@ class GroundGate:
     def __init__(self, description: SceneDescription, ground: Ground, captions: Captions) -> None:
         """`description` is the same ground as of a patch, in which a gate finds sizes and counts that nobody knows."""
         self._ground, self._captions = ground, captions
-        self._gate = Gate(description, captions, nouns=frozenset(ground.nouns.values()))
+        self._gate = Gate(description, captions, nouns=frozenset(ground.nouns.values()), claims=False)
 
     def problem_of(self, text: str, task: Task, *, before: str | None = None, prompt: str = "") -> Problem | None:
         """As :meth:`.gate.Gate.problem_of`; two reasons more are a ``word`` that tells more, and a ``claim``."""

@@ -50,7 +50,7 @@ _AFTER = re.compile(rf"[\s-]*(?:of the )?(?P<unit>{_UNIT})(?![\w²])", re.IGNORE
 
 #: Parts in words; a direction before one makes it a place: the northern half.
 _PART = re.compile(
-    r"\b(?P<count>one|two|three|a|nearly a|about a)?[ -]?"
+    r"\b(?P<count>one|two|three|four|five|six|seven|eight|nine|a|nearly a|about a)?[ -]?"
     r"(?P<part>half|halves|third|thirds|quarters?|fifths?|tenths?|eighths?)\b"
     r"(?! ?(?:-?way|circle|moon|hour))",
     re.IGNORECASE,

@@ -81,7 +81,7 @@ KINDS = (
         r"coastline|beach|bay|sea\b|ocean|shore|island|pier|jetty",
     ),
     _kind(
-        r"harbou?rs?|marinas?|docks?|ports?|boats?|ships?|yachts?",
+        r"harbou?rs?|marinas?|docks?|ports?",
         r"harbou?r|marina|dock|port\b|ferry|boat|ship|pier|slipway",
     ),
     _kind(
@@ -105,12 +105,16 @@ KINDS = (
         _GREEN,
     ),
     _kind(
-        r"farms?|farmland|farmhouses?|fields?(?! of view)|crops?|cropland|agricultur\w+|plantations?|"
+        r"green",
+        _GREEN,
+    ),
+    _kind(
+        r"farms?|farmland|farmhouses?|fields?(?! of view)|crops?|cropland|agricultur\w+|plantations?"
         r"ploughed|plowed|harvest\w*",
         r"farm|landuse=(?:meadow|orchard|vineyard|plant_nursery|greenhouse)|field|crop|pitch|meadow|grass",
     ),
     _kind(
-        r"orchards?|vineyards?",
+        r"orchards?|vineyards?|fruit(?= trees?\b)",
         r"orchard|vineyard",
     ),
     _kind(
@@ -118,11 +122,11 @@ KINDS = (
         r"greenhouse|glasshouse",
     ),
     _kind(
-        r"railways?|railroads?|rails?|trains?|rail lines?|tramways?|trams?|sidings?|locomotives?",
+        r"railway (?:tracks?|lines?)|railways?|railroads?|rail (?:tracks?|lines?)|rails?|tramways?|trams?|sidings?",
         r"railway|rail|tram|train|subway",
     ),
     _kind(
-        r"runways?|taxiways?|airports?|airstrips?|airfields?|aircraft|airplanes?|aeroplanes?|planes|"
+        r"runways?|taxiways?|airports?|airstrips?|airfields?|"
         r"aprons?|helipads?|hangars?",
         r"aeroway|runway|taxiway|airport|airfield|apron|helipad|hangar",
     ),
@@ -153,7 +157,7 @@ KINDS = (
         r"stadium|arena|grandstand|bleachers|gym|sports (?:hall|centre)|leisure=track|athletic|school",
     ),
     _kind(
-        r"golf\w*|fairways?|bunkers?",
+        r"golf|fairways?|bunkers?",
         r"golf|fairway|bunker",
     ),
     _kind(
@@ -204,9 +208,10 @@ KINDS = (
         r"parking|garage|car ?park",
     ),
     _kind(
-        r"cars?|vehicles?|trucks?|lorr(?:y|ies)|buses|traffic(?! circle)|people|persons?|pedestrians?|"
-        r"crowds?|animals?|cattle|cows?|sheep|horses?|birds?",
-        r"horse|animal|livestock(?=.)",
+        r"cars?|vehicles?|trucks?|lorr(?:y|ies)|buses|traffic(?! circle)|people|persons?|pedestrians?(?! (?:path|street|"
+        r"walkway|route|way|crossing|zone|bridge|trail))|crowds?|animals?|cattle|cows?|sheep|horses?|birds?|"
+        r"boats?|ships?|yachts?|trains?|locomotives?|aircraft|airplanes?|aeroplanes?|planes",
+        r"(?!)",
     ),
     _kind(
         r"buildings?|structures?|roofs?|rooftops?|built-up|built up|towers?|skyscrapers?|blocks of flats|"
@@ -215,8 +220,8 @@ KINDS = (
         r"apartment|tank|silo|terminal",
     ),
     _kind(
-        r"houses?|homes|home(?! to)|dwellings?|cottages?|bungalows?|villas?|apartments?|housing|residen(?:ces?|tial|"
-        r"ts?)|neighbou?rhoods?|suburb\w*",
+        r"houses?|homes|home(?! to)|dwellings?|cottages?|bungalows?|villas?|apartments?|housing|residen(?:ces?|"
+        r"tial)|neighbou?rhoods?|suburb\w*",
         r"house|residential|detached|apartments|bungalow|terrace|cabin|dwelling|living_street|"
         r"static_caravan",
     ),
@@ -368,6 +373,18 @@ def _stem(noun: str) -> str:
     if "of" in head:
         return " ".join([*head[1:], last])
     return " ".join([*head, last[:-1] if last.endswith("y") else last])
+
+
+@lru_cache(maxsize=2**14)
+def is_of_kind(word: str) -> bool:
+    """Whether a word is one of those that are looked for, or a part of one."""
+    return every_kind().fullmatch(word) is not None
+
+
+@lru_cache(maxsize=1)
+def every_kind() -> re.Pattern[str]:
+    """Finds the words of all kinds."""
+    return re.compile("|".join(f"(?:{kind.words.pattern})" for kind in _EVERY), re.IGNORECASE)
 
 
 @lru_cache(maxsize=4096)

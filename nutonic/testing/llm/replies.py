@@ -26,9 +26,9 @@ _OPENINGS = (
 _FILLERS = (
     "Its outline can be told apart well from what lies around it.",
     "Nothing hides it, so that it is easy to follow with the eye.",
-    "The tones around it are even, and its edges are clear.",
+    "Its place in the picture is easy to tell, and its edges are clear.",
     "Altogether it is what the eye finds first here.",
-    "The light is soft, and the shadows are short.",
+    "It stands out well, however small the picture is shown.",
     "What lies around it is plainer, and recedes behind it.",
     "All of it is sharp enough to be told at a glance.",
 )

@@ -1,0 +1,67 @@
+"""Denials in captions: what is there is not said to be missing, and nothing is the only one of several."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+#: What denies that which is named next, ...
+_BEFORE = re.compile(
+    r"\b(?:no(?! (?:longer|more than|less than|fewer than|further than|other than|edge|simple|single|doubt))|none of|without"
+    r"|lacks?|lacking|lacked|devoid of|(?:free|empty|bare|clear) (?:of|from)|(?:absence|lack) of|neither|nor|never"
+    r"|not (?:contain|include|have|show|hold|feature|reveal|display|cross)\w*"
+    r"|(?:not|n['’]t) (?:any|a|an|one|by|crossed by|bordered by))\b",
+    re.IGNORECASE,
+)
+#: ... and that which was named before.
+_BEHIND = re.compile(
+    r"\b(?:is|are|was|were|be|being|remains?|seems?) (?:\w+ly |quite |entirely )?(?:absent|missing|lacking|gone|nowhere)\b"
+    r"|(?:\bnot|\bnever|n['’]t)(?: \w+ly)?(?: to)?(?: be)? (?:visible|seen|present|there|found|shown|apparent|"
+    r"discernible|evident|made out|part of|included|in view|in sight)\b|\bcannot be (?:seen|found|made out)\b",
+    re.IGNORECASE,
+)
+_NOTHING = re.compile(
+    r"\b(?:nothing (?:else|but|more|besides|other|is|can|lies|stands)|no other (?:things?|features?|elements?|objects?|"
+    r"structures?)"
+    r"|not anything|(?:otherwise|completely|entirely|totally) empty|empty (?:land|ground|scene|picture|image|view))\b",
+    re.IGNORECASE,
+)
+#: Where that which is denied ends.
+_STOP = re.compile(
+    r"[,;:.]| (?:but|than|except|apart|besides|is|are|was|were|can|that|which|who|where|when|while|on either)\b",
+    re.IGNORECASE,
+)
+#: Words of it that count: what comes later is where it is not.
+_NAMED = 6
+#: Which of several is meant is told before what is denied of it.
+_SOFT = re.compile(
+    r"^ (?:sharp|clear|simple|obvious|single|visible|distinct|particular|abrupt|real|great|direct)\b", re.I
+)
+
+
+def denial_problem(sentence: str, is_there: Callable[[str], bool]) -> str | None:
+    """What a sentence denies though it is there; None if there is nothing.
+
+    `is_there`: whether a text names a thing that is.
+    """
+    for found in _BEFORE.finditer(sentence):
+        after = _STOP.split(sentence[found.end() :])[0]
+        words = " ".join(after.split()[:_NAMED])
+        if is_there(words) and not _SOFT.match(after):
+            return f"{found[0]} {words}"
+    for found in _BEHIND.finditer(sentence):
+        if is_there(re.split(r"[,;:]", sentence[: found.start()])[-1]):
+            return found[0]
+    return None
+
+
+def nothing_problem(text: str, untold: Callable[[], str | None]) -> str | None:
+    """Whether a caption says that there is nothing else, though it is silent of a thing that is there; None if not.
+
+    `untold`: what the whole caption does not name, if anything.
+    """
+    found = _NOTHING.search(text)
+    if found is None:
+        return None
+    left = untold()
+    return None if left is None else f"{found[0]}, where there is a {left}"

@@ -1,0 +1,43 @@
+"""A clause of a caption, with what it may be about."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from nutonic.chips.scene.description import Described
+from nutonic.rows.annotation.calling import Names, Roll
+
+#: Where the words end that name what comes next.
+_NEXT = re.compile(
+    r"[,;:.]| (?:and|with|of|in|on|to|from|that|which|where|near|beside|along|than|at|by) ", re.IGNORECASE
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What is said in a clause, and of whom it may be said."""
+
+    clause: str
+    meant: Sequence[Described]
+    """The elements that it is about."""
+    roll: Roll
+    """All that there are."""
+    names: Names
+    """Those of their names that may be in the caption."""
+    main: Described
+    """What ``it`` is."""
+    side_m: float
+
+    def named(self, text: str) -> tuple[Described, ...]:
+        """The elements that a text names."""
+        return self.roll.mentioned(text, self.names)
+
+    def next(self, after: int, words: int = 4) -> tuple[Described, ...]:
+        """The elements that the words behind a position name: no more than so many, and no further than a joint."""
+        return self.named(" ".join(_NEXT.split(self.clause[after:])[0].split()[:words]))
+
+    def before(self, at: int) -> tuple[Described, ...]:
+        """The elements that are named before a position; where none is, what is described."""
+        return self.named(self.clause[:at]) or (self.main,)

@@ -1,0 +1,234 @@
+"""Sizes, numbers and surfaces in captions that are told without a number, held against a description."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator
+
+from nutonic.chips.scene.description import Described
+from nutonic.rows.annotation.calling import noun_of, whole_noun
+from nutonic.rows.annotation.claims.said import Said
+
+#: What is called so has at least, or at most, such a share of the picture, if it is an area.
+_AT_LEAST = {
+    0.1: r"vast|huge|enormous|immense|massive|gigantic|colossal|sprawling|expansive",
+    0.02: r"large|big|great|extensive|sizeable|sizable|substantial|considerable|significant",
+}
+_AT_MOST = {0.02: r"tiny|minuscule|minute|miniature", 0.3: r"small|little|minor|minimal|slight|modest"}
+_SIZED = tuple(
+    (re.compile(rf"(?<!not )(?<!as )\b(?:{words})\b", re.IGNORECASE), least, most)
+    for least, most, words in [
+        *((share, 1.0, words) for share, words in _AT_LEAST.items()),
+        *((0.0, share, words) for share, words in _AT_MOST.items()),
+    ]
+)
+#: A line is long, or short, by its part of the side.
+_LONG, _SHORT = 0.25, 0.6
+_LENGTH = re.compile(
+    r"(?<!m )(?<!metres )(?<!meters )(?<!\d )\b(?P<long>long|lengthy)\b(?! (?:sides?|edges?|ax[ei]s))"
+    r"|\b(?P<short>short)\b(?! distance)",
+    re.IGNORECASE,
+)
+
+_THAN = re.compile(
+    r"\b(?P<more>(?:larger|bigger|greater|more extensive)(?: in (?:size|area|extent))? than|exceeds?|exceeding|outsizes?)\b"
+    r"|\b(?P<less>(?:smaller|less extensive)(?: in (?:size|area|extent))? than|(?:lies?|lying|sits?|located|situated|is|"
+    r"are) (?:\w+ly )?(?:within|inside)(?! the (?:picture|image|view|scene|frame)))\b"
+    r"|\b(?P<longer>longer than)\b|\b(?P<shorter>shorter than)\b|\b(?P<alike>as (?:large|big|extensive|long) as)\b",
+    re.IGNORECASE,
+)
+#: What is as large as another differs from it by no more than this.
+_ALIKE = 1.5
+_NUMBERS = re.compile(r"\b(?P<more>more|fewer)(?: \w+)? (?P<one>[\w ]+?) than (?P<other>[\w ]+)", re.IGNORECASE)
+_FIRST = re.compile(
+    r"\b(?:(?P<large>largest|biggest|most extensive|greatest)|(?P<long>longest))\b(?: single)?"
+    r"(?=[ .]*$| (?:feature|thing|element|object|component|part|area|of all|in (?:the )?"
+    r"(?:view|picture|image|scene|frame)))",
+    re.IGNORECASE,
+)
+_DOMINATES = re.compile(r"\bdominated by\b|\bdominat(?:es?|ing)\b", re.IGNORECASE)
+#: What dominates has such a share, or a line the length of the side, or it is the largest.
+_DOMINANT = 0.2
+
+_SEVERAL = re.compile(
+    r"\b(?:several|many|multiple|various|numerous|some|a few|few|a number of|a couple of|both|pairs? of|groups? of|"
+    r"clusters? of|rows? of|scattered|countless)\b",
+    re.IGNORECASE,
+)
+_ONLY = re.compile(r"\b(?:just one|only one|only|sole|lone|single|solitary)\b", re.IGNORECASE)
+_ANYTHING = re.compile(r"(?:neighbou?r|thing|feature|element|object)\b", re.IGNORECASE)
+#: What is said in the plural of one.
+_OF_ONE = re.compile(r"(?:woods|waters|grounds|fields|meadows|lawns|gardens|grasslands)$", re.IGNORECASE)
+
+#: Words of surfaces, before a thing or behind it, and what shows that it has one.
+_GROUND = {
+    r"sandy": r"sand|beach|dune|bunker|desert",
+    r"grassy": r"grass|lawn|park|meadow|pitch|green|fairway|garden|golf|field|cemetery|residential|rough",
+    r"asphalt(?:ed)?": r"asphalt|paved",
+    r"gravel(?:led)?": r"gravel|compacted|unpaved",
+    r"concrete": r"concrete",
+    r"unpaved|dirt": r"unpaved|dirt|gravel|ground|earth|track|path|sand|grass",
+    r"wooden": r"boardwalk|wood(?!$)",
+    r"wooded|forested": r"wood|forest|tree|scrub|park|orchard|grove",
+}
+_SURFACES = tuple(
+    (
+        re.compile(
+            rf"(?P<before>\b(?:{words}) (?=\w))|(?P<covers>\b(?:{words}) covers? (?:the )?)"
+            rf"|(?P<behind>\b(?:is|are) (?:\w+ly )?(?:(?:paved|surfaced|covered|made) (?:with|in|of|by) )?(?:{words})\b)",
+            re.IGNORECASE,
+        ),
+        re.compile(shown),
+    )
+    for words, shown in _GROUND.items()
+)
+#: Letters of which some are in all that is looked for here, but for sizes.
+_LETTERS = re.compile(
+    r"large|big|great|exten|size|substan|consid|signif|tiny|minu|small|little|minor|minim|slight|modest|"
+    r"vast|huge|enorm|immen|massiv|gigan|coloss|sprawl|expans|long|short|than|exceed|within|inside| as |"
+    r"domina|several|many|multip|various|numer|some|few|number|couple|both|pair|group|cluster|row|scatter|"
+    r"countless|only|just one|sole|lone|single|solitar|sand|grass|asphalt|gravel|concrete|paved|dirt|wood|"
+    r"forest|most ",
+    re.IGNORECASE,
+)
+
+
+def size_problem(said: Said) -> str | None:
+    """What a clause says of sizes, ranks, numbers and surfaces that is not so; None if all is."""
+    plural = _plural_of_one(said)
+    if plural is not None or _LETTERS.search(said.clause) is None:
+        return plural
+    return next((wrong for check in _CHECKS for wrong in check(said)), None)
+
+
+def _sized(said: Said) -> Iterator[str]:
+    plain = _without_names(said)
+    for pattern, least, most in _SIZED:
+        for found in pattern.finditer(plain.clause):
+            shares = [each.share for each in plain.next(found.end()) or said.meant if each.share is not None]
+            if shares and (max(shares) < least or min(shares) > most):
+                yield found[0]
+
+
+def _without_names(said: Said) -> Said:
+    """A clause in which a minor road is a road: what a thing is called tells no size."""
+    clause = said.clause
+    for noun in said.roll.nouns:
+        first, _, rest = noun.partition(" ")
+        if rest and any(pattern.fullmatch(first) for pattern, _, _ in _SIZED):
+            clause = re.sub(rf"\b{re.escape(first)} (?={re.escape(rest[:4])})", "", clause, flags=re.IGNORECASE)
+    return said if clause == said.clause else Said(clause, said.meant, said.roll, said.names, said.main, said.side_m)
+
+
+def _lengths(said: Said) -> Iterator[str]:
+    for found in _LENGTH.finditer(said.clause):
+        lengths = [each.length_m for each in said.next(found.end()) or said.meant if each.length_m is not None]
+        too_short = found["long"] and lengths and max(lengths) < _LONG * said.side_m
+        if too_short or (found["short"] and lengths and min(lengths) > _SHORT * said.side_m):
+            yield found[0]
+
+
+def _compared(said: Said) -> Iterator[str]:
+    for found in _THAN.finditer(said.clause):
+        before, behind = said.before(found.start()), said.next(found.end(), 6)
+        if not behind:
+            before, behind = _apart(before, said.clause[found.end() :])
+        by_length = found["longer"] or found["shorter"] or found[0].lower().startswith("as long")
+        one, other = (_sizes(those, by_length=bool(by_length)) for those in (before, behind))
+        if not one or not other:
+            continue
+        if found["alike"]:
+            holds = any(max(a, b) <= _ALIKE * min(a, b) for a in one for b in other)
+        else:
+            holds = max(one) > min(other) if found["more"] or found["longer"] else min(one) < max(other)
+        if not holds:
+            yield found[0]
+
+
+def _apart(alike: tuple[Described, ...], after: str) -> tuple[tuple[Described, ...], tuple[Described, ...]]:
+    """Of things that are called the same, those that are not the one that is told next by where it lies, and that one."""
+    found = re.match(r" (?:the|that) (?:one )?(?:in|to|on|at) (?:the )?([\w-]+)", after)
+    there = tuple(each for each in alike if found is not None and found[1].lower() in each.cells)
+    return tuple(each for each in alike if each not in there), there
+
+
+def _sizes(elements: Iterable[Described], *, by_length: bool) -> list[float]:
+    found = ((each.length_m if by_length else each.share) for each in elements)
+    return [each for each in found if each]
+
+
+def _numbered(said: Said) -> Iterator[str]:
+    for found in _NUMBERS.finditer(said.clause):
+        one, other = (said.named(found[part]) for part in ("one", "other"))
+        if one and other and not (len(one) > len(other) if found["more"].lower() == "more" else len(one) < len(other)):
+            yield found[0]
+
+
+def _ranked(said: Said) -> Iterator[str]:
+    elements = said.roll.elements
+    for found in _FIRST.finditer(said.clause):
+        by_length = found["long"] is not None
+        whom = said.named(said.clause[: found.start()]) or tuple(said.meant)
+        largest = max(_sizes(elements, by_length=by_length), default=0.0)
+        if max(_sizes(whom, by_length=by_length), default=0.0) < largest:
+            yield found[0]
+    for found in _DOMINATES.finditer(said.clause):
+        whom = (
+            said.next(found.end(), 8) if found[0].lower().endswith("by") else said.named(said.clause[: found.start()])
+        )
+        whom = whom or tuple(said.meant)
+        shares, largest = _sizes(whom, by_length=False), max(_sizes(elements, by_length=False), default=0.0)
+        longest = max(_sizes(whom, by_length=True), default=0.0)
+        if sum(shares) < min(_DOMINANT, largest) and max(shares, default=0.0) < largest and longest < said.side_m:
+            yield found[0]
+
+
+def _counted(said: Said) -> Iterator[str]:
+    for found in _ONLY.finditer(said.clause):
+        words = " ".join(re.split(r"[,;:.]", said.clause[found.end() :])[0].split()[:4])
+        if _ANYTHING.match(words) and len(said.roll.elements) > 2:
+            yield f"{found[0]} {words}"
+        for noun, count in said.roll.nouns.items():
+            at = whole_noun(noun).search(words)
+            if at is not None and count > 1 and not re.search(r"\b(?:of|part)\b", words[: at.start()]):
+                yield f"{found[0]} {at[0]}"
+    for found in _SEVERAL.finditer(said.clause):
+        words = " ".join(re.split(r"[,;:.]", said.clause[found.end() :])[0].split()[:4])
+        for noun, count in said.roll.nouns.items():
+            for each in dict.fromkeys((noun, noun.rpartition(" ")[2])):
+                at = noun_of(each).pattern.search(words)
+                if at is None or not _is_plural(at[0], each) or _OF_ONE.search(at[0]):
+                    continue
+                if count < 2 and len(said.named(at[0])) < 2:
+                    yield f"{found[0]} {at[0]}"
+
+
+def _plural_of_one(said: Said) -> str | None:
+    """The plural of a line of which there is one."""
+    for each in said.meant:
+        if each.kind == "line" and said.roll.nouns[each.noun] == 1:
+            at = whole_noun(each.noun).search(said.clause)
+            if at is not None and _is_plural(at[0], each.noun) and len(said.named(at[0])) == 1:
+                return at[0]
+    return None
+
+
+def _is_plural(found: str, noun: str) -> bool:
+    return len(found) > len(noun) or (found.lower().endswith("ies") and not noun.endswith("ies"))
+
+
+def _surfaced(said: Said) -> Iterator[str]:
+    for pattern, shown in _SURFACES:
+        for found in pattern.finditer(said.clause):
+            whom = said.before(found.start()) if found["behind"] else said.next(found.end())
+            if whom and not any(_shows(each, shown) for each in whom):
+                yield found[0].strip()
+
+
+def _shows(each: Described, shown: re.Pattern[str]) -> bool:
+    return shown.search(each.noun) is not None or any(shown.search(value) for _, value in each.tags)
+
+
+_CHECKS: tuple[Callable[[Said], Iterator[str]], ...] = (
+    _sized, _lengths, _compared, _numbered, _ranked, _counted, _surfaced,
+)  # fmt: skip
