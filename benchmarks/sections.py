@@ -162,11 +162,14 @@ def _planned(recipe: Path) -> Record:
 
 
 def network(bench: Bench) -> Iterator[Record]:
-    """Wall, requests and bytes where each request takes 0, 20 and 100 ms."""
-    for pattern in ("dense", "sparse"):
+    """Wall, requests and bytes where each request takes 0, 20 and 100 ms.
+
+    Dense thrice at least: what is looked for there is a few per cent, by which one run differs from the next anyway.
+    """
+    for pattern, runs in (("dense", max(3, bench.runs)), ("sparse", min(2, bench.runs))):
         places = bench.sizes["network"][pattern == "sparse"]
         blocks = _blocks(bench, PATTERNS[pattern].points(bench.worlds[1024], places))
-        for repeat in range(min(2, bench.runs)):
+        for repeat in range(runs):
             for latency in (0, 20, 100):
                 files = bench.files()
                 with served(files, latency) as server:

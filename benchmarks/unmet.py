@@ -72,11 +72,14 @@ def of_latency(pattern: str, latency: int) -> Why:
         slow, fast = runs.get((str(latency),)), runs.get(("0",))
         if not slow or not fast:
             return ""
-        more = statistics.median(r["wall_s"] for r in slow) - statistics.median(r["wall_s"] for r in fast)
+        more, cpu = (
+            statistics.median(r[name] for r in slow) - statistics.median(r[name] for r in fast)
+            for name in ("wall_s", "cpu_s")
+        )
         in_turn = statistics.median(r["requests"] for r in slow) * latency / 1000
         return (
-            f"One after another its requests would wait {in_turn:.1f} s; {more:.1f} s of that are seen, "
-            f"{100 * (1 - more / in_turn):.0f} % are hidden behind the work."
+            f"One after another its requests would wait {in_turn:.1f} s. The build takes {more:.1f} s longer, and "
+            f"{cpu:+.1f} s of CPU, which is no waiting."
         )
 
     return why

@@ -160,6 +160,19 @@ def test_a_target_that_is_not_met_says_where_the_time_goes(tmp_path: Path):
     assert "| CPU of a build beside its plan's, the furthest | ≤ 2 × | 1.33 | met |" in page
 
 
+def test_of_latency_it_is_told_what_is_no_waiting(tmp_path: Path):
+    def run(latency: int, wall: float, cpu: float) -> dict:
+        found = {"section": "network", "pattern": "dense", "latency_ms": latency, "repeat": 0, "way": "nutonic"}
+        counts = {"requests": 100, "bytes": 1, "blocks": 96, "block_bytes": 1, "files": 4}
+        return {**found, **counts, "wall_s": wall, "cpu_s": cpu}
+
+    report.write(tmp_path, {}, [run(0, 8.0, 8.0), run(20, 10.0, 9.5)])
+    page = (tmp_path / "RESULTS.md").read_text()
+    assert (
+        "its requests would wait 2.0 s. The build takes 2.0 s longer, and +1.5 s of CPU, which is no waiting." in page
+    )
+
+
 def test_a_section_that_fails_is_told_and_what_was_measured_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     def fails(_: sections.Bench) -> Iterator[dict]:
         yield {"way": "one", "repeat": 0}
