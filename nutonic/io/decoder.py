@@ -21,7 +21,7 @@ import threading
 import time
 import warnings
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any, BinaryIO, Protocol
@@ -83,7 +83,7 @@ class _File:
     """A file as a decoder is told of it."""
 
     number: int
-    """Another for each that was opened."""
+    """The same for all who have the file open: who has it decoded then finds what was decoded for others."""
     href: str
     size: int | None
     """Of what is asked for byte by byte; None of a local file."""
@@ -112,6 +112,8 @@ class DecodedRaster:
         Its bytes, where it is not local.
     options
         GDAL's options.
+    version
+        What tells this file from others that are at this path or address at another time.
 
     Raises
     ------
@@ -121,11 +123,17 @@ class DecodedRaster:
         If opening it does not end.
     """
 
-    def __init__(self, href: str, file: Bytes | None, options: Mapping[str, str | int]) -> None:
+    def __init__(
+        self, href: str, file: Bytes | None, options: Mapping[str, str | int], version: Hashable = None
+    ) -> None:
         size = None if file is None else file.size
-        self._bytes = file
-        self._file = _File(number=next(_numbers), href=href, size=size, options=options)
-        self._facts = self._ask(_Question(file=self._file, what="facts", cpu_s=OPEN_S))
+        self._bytes, self._key = file, (href, version)
+        self._file = _File(number=_numbers.of(self._key), href=href, size=size, options=options)
+        try:
+            self._facts = self._ask(_Question(file=self._file, what="facts", cpu_s=OPEN_S))
+        except BaseException:
+            self.close()
+            raise
 
     def __getattr__(self, name: str) -> Any:
         if name in _FACTS:
@@ -141,7 +149,8 @@ class DecodedRaster:
         return self._pixels("read_masks", band, window)
 
     def close(self) -> None:
-        """Nothing to do: decoders close what has not been used for long."""
+        """Have it opened anew by whoever opens it next; decoders close what has not been used for long."""
+        _numbers.forget(self._key, self._file.number)
 
     def _pixels(self, what: str, band: int, window: Window) -> np.ndarray:
         parts = window.toslices()
@@ -159,7 +168,32 @@ class DecodedRaster:
             return decoder.ask(question, self._bytes)
 
 
-_numbers = itertools.count()
+class _Numbers:
+    """The numbers of the files that are open."""
+
+    def __init__(self) -> None:
+        self._next = itertools.count()
+        self.begin()
+
+    def begin(self) -> None:
+        """Start anew, in a fork: there the lock may be a thread's that is not there."""
+        self._lock, self._known = threading.Lock(), dict[Hashable, int]()
+
+    def of(self, key: Hashable) -> int:
+        """The number of a file that is opened now."""
+        with self._lock:
+            if key not in self._known:
+                self._known[key] = next(self._next)
+            return self._known[key]
+
+    def forget(self, key: Hashable, number: int) -> None:
+        """Give another number to whoever opens a file next, unless it has another one already."""
+        with self._lock:
+            if self._known.get(key) == number:
+                del self._known[key]
+
+
+_numbers = _Numbers()
 
 
 # The asking process
@@ -315,6 +349,7 @@ _decoders = _Decoders()
 atexit.register(_decoders.close)
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_decoders.begin)
+    os.register_at_fork(after_in_child=_numbers.begin)
 
 
 def _send(pipe: Any, value: object) -> None:

@@ -363,7 +363,7 @@ def _open_local(href: str) -> OpenRaster:
         with open_regular(href) as file:
             start = file.read(len(SIGNATURES[0]))
         if start.startswith(SIGNATURES):
-            return OpenRaster(DecodedRaster(href, None, GDAL_ENV))
+            return OpenRaster(DecodedRaster(href, None, GDAL_ENV, version(href)))
         if start.startswith(_HFA):
             _refuse_grid_files(href)
         drivers = [*_DRIVERS, *_BY_SUFFIX.get(Path(href).suffix.lower(), ())]
@@ -438,7 +438,7 @@ def _open_remote(href: str, file: RemoteFile, *, last: bool) -> OpenRaster | Non
     context = contextvars.Context()
     try:
         if file.driver == "JP2OpenJPEG":
-            return OpenRaster(DecodedRaster(href, file, GDAL_ENV), file, context)
+            return OpenRaster(DecodedRaster(href, file, GDAL_ENV, file.version), file, context)
         opened = partial(rasterio.open, _NAME, driver=file.driver, sharing=False, opener=partial(_only, file))
         return OpenRaster(context.run(opened), file, context)
     except NotGeoreferencedWarning:  # where warnings are errors

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,7 @@ from nutonic.errors import BadPixels, GridError, ReadFailed
 from nutonic.io import decoder
 from nutonic.io import raster as rasters
 from nutonic.io.access import Access
+from nutonic.io.session import current, using
 from nutonic.recipe.yaml import load_recipe
 from nutonic.run.run import build
 from nutonic.testing import FileServer, SyntheticPlanet
@@ -150,3 +152,34 @@ def test_a_geotiff_needs_no_decoder(tmp_path):
         out.write(np.eye(8, dtype=np.uint8), 1)
     assert np.array_equal(rasters.read(str(tmp_path / "a.tif"), np.s_[0:8, 0:8]), np.eye(8))
     assert decoders() == []
+
+
+@pytest.mark.usefixtures("alone")
+@pytest.mark.parametrize("remote", [False, True])
+def test_all_who_read_a_file_share_a_decoder_and_what_it_decoded(tmp_path, remote):
+    """Eight threads read two files again and again: each file is in one decoder, and is opened and decoded there alone."""
+    pixels = {name: jpeg2000(tmp_path / name) for name in ("a.jp2", "b.jp2")}
+    with FileServer(tmp_path) as server, ThreadPoolExecutor(8) as threads:
+        folder, access = server.url if remote else str(tmp_path), Access(hosts=(server.address,))
+
+        def read(number: int) -> bool:
+            name = ("a.jp2", "b.jp2")[number % 2]
+            with using(session):
+                return np.array_equal(rasters.read(f"{folder}/{name}", WINDOW, access=access), pixels[name][WINDOW])
+
+        session = current()
+        assert all(threads.map(read, range(64)))
+    assert len(decoders()) <= 2
+    assert len({number for each in decoder._decoders._all for number in each.holds}) == 2
+
+
+@pytest.mark.usefixtures("alone")
+def test_a_file_that_was_replaced_is_opened_anew(tmp_path):
+    before = jpeg2000(tmp_path / "a.jp2")
+    assert np.array_equal(rasters.read(str(tmp_path / "a.jp2"), WINDOW), before[WINDOW])
+    with rasterio.open(tmp_path / "a.jp2") as old:
+        profile = {**old.profile, "driver": "JP2OpenJPEG"}
+    with rasterio.open(tmp_path / "new.jp2", "w", **profile, QUALITY="100", REVERSIBLE="YES") as out:
+        out.write(before[::-1].copy(), 1)
+    (tmp_path / "new.jp2").replace(tmp_path / "a.jp2")
+    assert np.array_equal(rasters.read(str(tmp_path / "a.jp2"), WINDOW), before[::-1][WINDOW])
