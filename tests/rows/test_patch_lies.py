@@ -7,8 +7,9 @@ from collections import Counter
 import pytest
 from support.honest_captions import ABOUT, FIRST, REVISED, REVISIONS
 from support.lies_of_patches import BEGINNINGS, LATER, LIES
-from support.scenes import FIELD, POND, RIVER, TASKS, revision
+from support.scenes import FIELD, POND, RIVER, TASKS, area, revision
 
+from nutonic.chips.scene.description import SceneDescription, Task
 from nutonic.chips.scene.policy import parse
 from nutonic.recipe.annotation import Captions
 from nutonic.recipe.texts import builtin
@@ -45,9 +46,14 @@ def test_no_lie_is_let_through_and_each_is_told_why(kind: str):
 
 
 def test_of_lies_that_were_told_after_the_gate_was_made_those_pass_that_are_listed():
-    """Directions are those of a compass of eight, and what lies beside another thing may run into it."""
+    """A compass has eight directions; what lies beside a thing may run into it; of two fields either may have the wheat."""
     passed = {lie for key, lie in LATER if judged(key, f"{BEGINNINGS[key]} {lie}") is None}
-    assert passed == {"The street leads into the pond.", "The river flows from north to south."}
+    assert passed == {
+        "The street leads into the pond.",
+        "The river flows from north to south.",
+        "The fairways run from east to west.",
+        "The wheat field is in the east.",
+    }
 
 
 def test_honest_captions_pass_but_for_a_few():
@@ -56,6 +62,19 @@ def test_honest_captions_pass_but_for_a_few():
         text: problem for (key, text), revised in every if (problem := judged(key, text, revised=revised)) is not None
     }
     assert len(wrong) <= (1 - MOST) * len(every), wrong
+
+
+def test_several_areas_of_lawn_are_no_areas_of_another_kind():
+    houses = area("way/1", "residential area", "centre", share=0.5)
+    lawns = [area(f"way/{k}", "lawn", cell, share=0.1) for k, cell in ((2, "north"), (3, "south"))]
+    scene = SceneDescription(patch_id="p", side_m=268.8, elements=(houses, *lawns))
+    text = "A residential area lies in the centre of the picture. Several areas of lawn can be seen as well."
+    task = Task(number=3, element="way/1")
+    assert problem_of(text, task, scene, Captions(), nouns=NOUNS) is None
+    assert problem_of(text.replace("areas of lawn", "residential areas"), task, scene, Captions(), nouns=NOUNS) == (
+        "size",
+        "Several residential areas",
+    )
 
 
 @pytest.mark.parametrize(

@@ -330,6 +330,7 @@ suburb | The park lies at the western edge.
 suburb | There are more pools than houses.
 suburb | A bus stops at the corner.
 suburb | Its residents are mostly retired.
+golf | The fairways run from east to west.
 golf | The cart path is straight.
 golf | The pond is the largest feature of the course.
 golf | A hole with a flag is next to each bunker.
@@ -346,6 +347,7 @@ warehouse | It is used for storing grain.
 warehouse | A security fence encloses the site.
 warehouse | The service road is unpaved.
 warehouse | The lot is completely empty.
+field | The wheat field is in the east.
 field | There is only one field.
 field | The barns stand at the northern edge.
 field | The hedge is winding.

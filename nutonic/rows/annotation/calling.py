@@ -119,7 +119,7 @@ def _is_called(word: str, nouns: tuple[str, ...]) -> bool:
 @lru_cache(maxsize=4096)
 def _counts_as(noun: str, keys: tuple[str, ...]) -> tuple[str, ...]:
     last = noun.rpartition(" ")[2]
-    return (noun, *(() if last in _GENERAL else (last,)), *(word for key in keys for word in _BY_KEY[key]))
+    return (noun, *(() if last in GENERAL else (last,)), *(word for key in keys for word in _BY_KEY[key]))
 
 
 def _names_of(elements: Iterable[Described]) -> list[tuple[str, ...]]:
@@ -140,7 +140,7 @@ def _keys(tags: tuple[tuple[str, str], ...]) -> tuple[str, ...]:
 
 
 #: Words that say too little to call a thing by.
-_GENERAL = frozenset({"area", "ground", "site", "place", "line", "part", "zone", "land", "lot", "feature", "centre"})
+GENERAL = frozenset({"area", "ground", "site", "place", "line", "part", "zone", "land", "lot", "feature", "centre"})
 
 #: Other words for a thing, by the last word of its noun, ...
 _ALSO = {
@@ -170,7 +170,7 @@ _BY_KEY = {
 def _names(noun: str, keys: tuple[str, ...]) -> tuple[str, ...]:
     """What a thing may be called: a residential street is a street, a body of water is water, a church is a building."""
     last = noun.split()[-1]
-    short = [] if last in _GENERAL else [last, *_ALSO.get(last, ())]
+    short = [] if last in GENERAL else [last, *_ALSO.get(last, ())]
     if last == "area":
         short += [f"{noun.removesuffix('area')}{other}" for other in _AREAS]
     return tuple(dict.fromkeys([noun, *short, *(word for key in keys for word in _BY_KEY[key])]))

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 
 from nutonic.chips.scene.description import Described
-from nutonic.rows.annotation.calling import noun_of, whole_noun
+from nutonic.rows.annotation.calling import GENERAL, noun_of, whole_noun
 from nutonic.rows.annotation.claims.said import Said
 
 #: What is called so has at least, or at most, such a share of the picture, if it is an area.
@@ -195,7 +195,8 @@ def _counted(said: Said) -> Iterator[str]:
     for found in _SEVERAL.finditer(said.clause):
         words = " ".join(re.split(r"[,;:.]", said.clause[found.end() :])[0].split()[:4])
         for noun, count in said.roll.nouns.items():
-            for each in dict.fromkeys((noun, noun.rpartition(" ")[2])):
+            last = noun.rpartition(" ")[2]
+            for each in dict.fromkeys((noun, noun if last in GENERAL else last)):
                 at = noun_of(each).pattern.search(words)
                 if at is None or not _is_plural(at[0], each) or _OF_ONE.search(at[0]):
                     continue
