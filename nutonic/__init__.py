@@ -34,8 +34,8 @@ if TYPE_CHECKING:
     from nutonic.dataset.report.report import report
     from nutonic.dataset.show import show
     from nutonic.dataset.verify import Verdict
-    from nutonic.planning.kinds import plan
     from nutonic.planning.plan import Plan
+    from nutonic.planning.recipe_kinds import plan
     from nutonic.recipe.outputs import Grid
     from nutonic.recipe.patches import PatchRecipe
     from nutonic.recipe.recipe import Recipe
@@ -91,7 +91,7 @@ _HOME = {
     "Summary": "nutonic.run.results",
     "Verdict": "nutonic.dataset.verify",
     "mask": "nutonic.cube.reduce",
-    "plan": "nutonic.planning.kinds",
+    "plan": "nutonic.planning.recipe_kinds",
     "build": "nutonic.run.run",
     "Cluster": "nutonic.run.clusters.cluster",
     "Callback": "nutonic.run.callbacks",

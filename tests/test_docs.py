@@ -18,7 +18,7 @@ from test_house import HOUSE, ORDER, STEP
 import nutonic
 from nutonic.core.times import Interval
 from nutonic.errors import InputError, OffLattice
-from nutonic.recipe.kinds import SOURCES
+from nutonic.recipe.source_kinds import SOURCES
 from nutonic.recipe.yaml import parse_recipe
 from nutonic.sources.factory import sources_of
 from nutonic.sources.source import Source, TimedSource

@@ -60,7 +60,7 @@ DOORS = {
     "cli/cube.py": {"save_recipe_cube"},
     "cube/compose.py": {"compose"},
     "planning/layout.py": {"layout_of"},
-    "planning/kinds.py": {"plan", "planned_into"},
+    "planning/recipe_kinds.py": {"plan", "planned_into"},
     "planning/patches/spec.py": {"resolve_patches"},
     "planning/spec.py": {"resolve"},
     "run/patches/verify.py": {"verify_patches", "_looked_at"},

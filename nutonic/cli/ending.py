@@ -17,7 +17,7 @@ from nutonic.errors import Corrupt, NutonicError, StoreError
 OK, INCOMPLETE, MISTAKE, INTERRUPTED = 0, 1, 2, 130
 
 
-def told(error: BaseException) -> int | None:
+def report_error(error: BaseException) -> int | None:
     """Tell what a command ended with; its exit code, or None for what nobody foresaw."""
     lack = lack_of(error)
     if lack is not None:

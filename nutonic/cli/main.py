@@ -20,7 +20,7 @@ from nutonic.cli.ending import (
     plain_json,
     print_json,
     refuse_warnings_as_errors,
-    told,
+    report_error,
 )
 from nutonic.cli.init import init
 from nutonic.cli.keys import catalogue, schema
@@ -29,7 +29,7 @@ from nutonic.cli.paths import CubeOf, PathOf, PlaceOf
 from nutonic.inert import inert
 from nutonic.io.atomic import BESIDE
 from nutonic.io.buckets.address import Place
-from nutonic.run.clusters.patience import BATCH_S, NONE_S, SILENT_S
+from nutonic.run.clusters.patience import ANSWER_S, BATCH_S, NONE_S
 
 
 class _InOrder(click.Group):
@@ -92,7 +92,7 @@ def _patience(command: Callable[..., None]) -> Callable[..., None]:
     for name, default, text in (
         ("--wait", NONE_S, "Seconds to wait for workers where there is none."),
         ("--deadline", BATCH_S, "Seconds that a worker may take for a batch; else its places stay open."),
-        ("--patience", SILENT_S, "Seconds without an answer of a worker, until others get its batches."),
+        ("--patience", ANSWER_S, "Seconds without an answer of a worker, until others get its batches."),
     ):
         option = click.option(
             name, type=seconds, metavar="SECONDS", default=default, show_default=f"{default:.0f}", help=text
@@ -161,9 +161,9 @@ def plan(recipe: Path, out: Place | None, as_json: bool) -> None:
     from nutonic.cli import console
     from nutonic.cli.screen import note
     from nutonic.planning.cost import default_workers, refuse_too_large
-    from nutonic.planning.kinds import plan as planned_of
-    from nutonic.planning.kinds import planned_into
     from nutonic.planning.pins import missing_files
+    from nutonic.planning.recipe_kinds import plan as planned_of
+    from nutonic.planning.recipe_kinds import planned_into
     from nutonic.recipe.recipe import Recipe
     from nutonic.recipe.yaml import load_recipe
 
@@ -464,7 +464,7 @@ def main(args: Sequence[str] | None = None) -> None:
     except SystemExit:
         raise
     except BaseException as error:  # the panic of a library in Rust is no Exception
-        code = told(error)
+        code = report_error(error)
         if code is None:
             raise
         sys.exit(code)

@@ -92,7 +92,7 @@ class Committed:
         return batch in self.whole or (batch, place) in self.single
 
     @property
-    def count(self) -> int:
+    def total(self) -> int:
         """How many there are."""
         return len(self.whole) + len(self.single)
 
@@ -143,8 +143,8 @@ def commit(
     store: Store, batch: int, places: Iterable[PlaceDone], origin: Origin, *, whole: bool, polished: bool = False
 ) -> int:
     """Put the rows of finished places and commit them, together or each alone; returns the bytes written."""
-    name = partial(named, batch, polished=polished)
-    groups = [(name(), list(places))] if whole else [(name(place.index), [place]) for place in places]
+    name_of = partial(named, batch, polished=polished)
+    groups = [(name_of(), list(places))] if whole else [(name_of(place.index), [place]) for place in places]
     return sum(_commit_one(store, name, group, origin) for name, group in groups)
 
 

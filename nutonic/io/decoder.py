@@ -42,7 +42,7 @@ SIGNATURES = (b"\0\0\0\x0cjP  \r\n\x87\n", b"\xff\x4f\xff\x51")
 OPEN_S, READ_S, MEGABYTE_S = 5.0, 20.0, 1.0
 
 #: Seconds without an answer after which a decoder is ended that does not use its CPU, such as a stopped one.
-SILENT_S = 300.0
+IDLE_S = 300.0
 
 #: Decoders of a process, all of them busy; as many as there are readers, since they also wait for what is fetched.
 _MOST = 8
@@ -253,7 +253,7 @@ class _Decoder:
                 pipe.close()  # type: ignore[union-attr]  # both are pipes
 
     def _heard(self) -> Any:
-        timer = threading.Timer(SILENT_S, self._process.kill)
+        timer = threading.Timer(IDLE_S, self._process.kill)
         timer.daemon = True
         timer.start()
         try:

@@ -90,39 +90,39 @@ def prepare(
 
 
 def prepared(
-    spec: Preparation, out: str | Place, *, workers: int | None = None, replan: bool = False
+    preparation: Preparation, out: str | Place, *, workers: int | None = None, replan: bool = False
 ) -> tuple[Store, PlanFile]:
     """What :func:`prepare` gives, of a recipe of either kind."""
     out = place_of(out)
     refuse_foreign(out)
-    refuse_inputs_inside(spec.inputs, out)
+    refuse_inputs_inside(preparation.inputs, out)
     store = Store(out)
     there = store.is_file(PLAN)
     plan = _opened(store, replan=replan) if there else None
     if plan is not None:
-        _refuse_changed(plan, spec)
+        _refuse_changed(plan, preparation)
     if plan is None or replan:
         with _proved_writable(store):
-            for account in spec.accounts:
+            for account in preparation.accounts:
                 account.check()
-            new_plan = spec.plan()
+            new_plan = preparation.plan()
         give_back()
         refuse_too_large(new_plan.cost, out, default_workers() if workers is None else workers)
-        refuse_inputs_inside(spec.inputs, out, new_plan.scenes())
-        owned = spec.owned(store, PlannedPlaces(new_plan.batches))
+        refuse_inputs_inside(preparation.inputs, out, new_plan.scenes())
+        owned = preparation.owned(store, PlannedPlaces(new_plan.batches))
         owned.refuse_obstacles()
-        old = owned if plan is None else _owned_before(store, spec, plan) or owned
-        if spec.beside is not None:
-            new_plan = _with_beside(spec.beside, new_plan, store)
-        _put_plan(store, old if there else None, new_plan, spec)
+        old = owned if plan is None else _owned_before(store, preparation, plan) or owned
+        if preparation.beside is not None:
+            new_plan = _with_beside(preparation.beside, new_plan, store)
+        _put_plan(store, old if there else None, new_plan, preparation)
         del new_plan, owned, old
         give_back()
         plan = read_plan(store)
         if not there:
-            _refuse_changed(plan, spec)
-    refuse_inputs_inside(spec.inputs, out, plan.scenes)
+            _refuse_changed(plan, preparation)
+    refuse_inputs_inside(preparation.inputs, out, plan.scenes)
     _refuse_changed_inputs(plan)
-    spec.owned(store, plan.planned).refuse_obstacles()
+    preparation.owned(store, plan.planned).refuse_obstacles()
     mark(store)  # again, since another driver that was refused may have removed the marker
     if not store.has(RECIPE) or store.get(RECIPE) != plan.recipe.encode():
         store.put(RECIPE, plan.recipe.encode())
@@ -172,9 +172,9 @@ def _opened(store: Store, *, replan: bool) -> PlanFile | None:
         return None
 
 
-def _owned_before(store: Store, spec: Preparation, plan: PlanFile) -> Ownership | None:
+def _owned_before(store: Store, preparation: Preparation, plan: PlanFile) -> Ownership | None:
     """The files that an older plan makes nutonic's; None if one of its batches is corrupt."""
-    owned = spec.owned(store, plan.planned)
+    owned = preparation.owned(store, plan.planned)
     try:
         owned.planned.by_id  # noqa: B018  reads the batches, once
     except Corrupt:
@@ -182,11 +182,11 @@ def _owned_before(store: Store, spec: Preparation, plan: PlanFile) -> Ownership 
     return owned
 
 
-def _put_plan(store: Store, old: Ownership | None, plan: Plan, spec: Preparation) -> None:
+def _put_plan(store: Store, old: Ownership | None, plan: Plan, preparation: Preparation) -> None:
     """Write a plan; files built from another plan, those that `old` owns, are removed first."""
     items = geoparquet_bytes(plan.items()) if plan.items() else None
-    remote = pins_json(spec.remote(plan))
-    lines = PlanLines(plan, spec.text, items, remote)
+    remote = pins_json(preparation.remote(plan))
+    lines = PlanLines(plan, preparation.text, items, remote)
     mark(store)
     is_there = old is not None and lines.are_in(store)
     if old is not None and not is_there:
@@ -268,20 +268,20 @@ def _refuse_changed_inputs(plan: PlanFile) -> None:
         )
 
 
-def _refuse_changed(plan: PlanFile, spec: Preparation) -> None:
-    if plan.header["recipe_digest"] != spec.digest:
+def _refuse_changed(plan: PlanFile, preparation: Preparation) -> None:
+    if plan.header["recipe_digest"] != preparation.digest:
         raise RecipeChanged(
-            f"{plan.store.root} was built from another recipe: {told(plan.recipe, spec.text)}; build into another folder, "
-            "or restore the recipe"
+            f"{plan.store.root} was built from another recipe: {told(plan.recipe, preparation.text)}; build into another "
+            "folder, or restore the recipe"
         )
     if plan.header["nutonic_version"] != __version__:
         raise RecipeChanged(
             f"{plan.store.root} was begun with nutonic {plan.header['nutonic_version']}, this is {__version__}: "
             "finish it with that version, or build into another folder"
         )
-    now = "" if spec.places is None else file_sha256(spec.places, spec.identity)
+    now = "" if preparation.places is None else file_sha256(preparation.places, preparation.identity)
     if plan.header["places_sha256"] != now:
         raise RecipeChanged(
-            f"{spec.places} is not the places file {plan.store.root} was built from ({now[:12]}, it was "
+            f"{preparation.places} is not the places file {plan.store.root} was built from ({now[:12]}, it was "
             f"{plan.header['places_sha256'][:12]}): build into another folder, or restore the file"
         )

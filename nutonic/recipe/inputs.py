@@ -13,7 +13,7 @@ from nutonic.core.catalogs import COLLECTED, PRODUCTS, Rule, refuse_jumping, ref
 from nutonic.core.classes import ClassTable, refuse_unknown_classes, table_of
 from nutonic.core.times import Interval
 from nutonic.recipe.fields import IDENTITY, Bearer, Hosts, Identified, Keys, Name, Part, Percent, Sign
-from nutonic.recipe.kinds import known_kind
+from nutonic.recipe.source_kinds import known_kind
 
 
 class Classes(Part):
@@ -84,7 +84,7 @@ class Labels(Identified):
     """Where the land cover comes from, and what its values mean."""
 
     source: str
-    """Of :data:`nutonic.recipe.kinds.SOURCES`: raster, stac or earthengine."""
+    """Of :data:`nutonic.recipe.source_kinds.SOURCES`: raster, stac or earthengine."""
     path: str | tuple[str, ...] | None = None
     """Of a raster in any CRS: a GeoTIFF or COG, JPEG 2000 or Erdas Imagine (.img) file, a folder or a glob of such, a VRT
     that only lays files side by side, or an http(s) address; or a list of these, the first with a class wins."""
@@ -257,7 +257,7 @@ class Imagery(Identified):
     """Which scenes to use."""
 
     source: str = "stac"
-    """Of :data:`nutonic.recipe.kinds.SOURCES`: stac or earthengine."""
+    """Of :data:`nutonic.recipe.source_kinds.SOURCES`: stac or earthengine."""
     url: str | None = None
     """Of a STAC API; or a local catalogue: a path to items (JSON, NDJSON, GeoParquet) or to a catalog.json. Of Earth
     Engine's REST API; by default the high-volume endpoint."""

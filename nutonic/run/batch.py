@@ -58,7 +58,7 @@ class _Context:
         return ChipRules(table=spec.table, tiles=spec.tiles, stretch=spec.stretch, quality=spec.quality)
 
     @cached_property
-    def labels(self) -> str:
+    def label_band(self) -> str:
         """The name of the band of labels; a table makes its band, with all colours, whenever it is asked for it."""
         return self.spec.table.band.name
 
@@ -107,7 +107,7 @@ def run_batch(
     store: Store,
     only: Collection[int] | None = None,
     *,
-    plan: str | None = None,
+    plan_digest: str | None = None,
     remote: Mapping[str, RemotePin] | None = None,
     begun: Begun | None = None,
     then: Callable[[], None] | None = None,
@@ -124,9 +124,8 @@ def run_batch(
         The tree to write to.
     only
         Positions within the batch of the places to build; all by default.
-    plan
-        Digest of the batch's plan; that of the plan in the store by default. If another plan has replaced it
-        meanwhile, nothing is committed.
+    plan_digest
+        Of the batch's plan; by default of the store's. If another has replaced it meanwhile, nothing is committed.
     remote
         What remote files were when they were planned, or first read for the tree, by key.
     begun
@@ -149,14 +148,15 @@ def run_batch(
         If PROJ or GDAL cannot be used here, which no place is to blame for; nothing is committed.
     """
     require_proj()
-    origin = Origin(recipe_digest=spec.digest, plan=plan or digest_of(store) or "")
+    origin = Origin(recipe_digest=spec.digest, plan=plan_digest or digest_of(store) or "")
     places = [(i, place) for i, place in enumerate(batch.places) if only is None or i in only]
     if (refusal := _refusal(spec.stills)) is not None:  # before pixels are read in vain
         return summary_of(batch.index, [], [failure_of_still(place, refusal) for _, place in places], 0)
     begun = begun or begin_batch(batch, spec, store, only, remote)
     begun.files.add(remote or {})  # it may be known only since
-    context, first, begun.first.then = _Context(spec, store, begun.files), begun.first, then
-    cut = (_build(i, place, context, first.pop(place)) for i, place in places)
+    begun.first.then = then
+    context = _Context(spec, store, begun.files)
+    cut = (_build(i, place, context, begun.first.pop(place)) for i, place in places)
     done, failures = _written(_asked(cut, spec.stills), context)
     whole = not failures and len(places) == len(batch.places)
     refuse_replaced(store, origin)
@@ -266,7 +266,7 @@ def _chips(pixels: Pixels, scene: Scene, context: _Context) -> list[CutTile]:
     spec = context.spec
     strip = Strip(
         rgb=pixels.stacked(spec.imagery.bands),
-        label=pixels.bands[context.labels],
+        label=pixels.bands[context.label_band],
         classes=_classes(pixels, scene, spec),
         tiles=spec.layout.tiles,
     )
@@ -343,7 +343,7 @@ def _write(cut: _Cut, context: _Context, still: Still | Reject | None) -> PlaceD
     beside = {context.spec.layout.still(result.place.poi, still.suffix): still.data} if isinstance(still, Still) else {}
     result = replace(result, still=next(iter(beside), None))
     samples = [
-        sample for tile, cut in chips if isinstance(cut, Chip) for sample in _samples(result, tile, cut, context)
+        sample for tile, chip in chips if isinstance(chip, Chip) for sample in _samples(result, tile, chip, context)
     ]
     rows = [row for sample in samples for row in _rows(sample)]
     files = _put_all(chain(map(partial(_files, context=context), samples), [beside]), context.store)
@@ -357,7 +357,7 @@ def _write(cut: _Cut, context: _Context, still: Still | Reject | None) -> PlaceD
         rows=b"".join(map(dumps, rows)),
         files=files,
         rejects=(
-            *(_tile_reject(result.place, tile, cut) for tile, cut in chips if isinstance(cut, TileReject)),
+            *(_tile_reject(result.place, tile, reject) for tile, reject in chips if isinstance(reject, TileReject)),
             *([still] if isinstance(still, Reject) else ()),
         ),
         tasks=Counter(row["task"] for row in rows),

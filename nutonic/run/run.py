@@ -197,7 +197,7 @@ def _build(spec: BuildSpec, out: Place, cluster: Cluster, extent: Extent, callba
             pool = workers()
         callback.on_start(BuildStarted(wanted=before.wanted, done_before=before.done))
         jobs = with_known(remaining_jobs(plan, left.scope, left.done), files)
-        work = _Building(spec=spec, store=store, plan=plan.digest)
+        work = _Building(spec=spec, store=store, plan_digest=plan.digest)
         tally = Tally()
         with settled() if pool is None and to_do else nullcontext():
             for result in results_of(pool, work, callback, jobs):
@@ -229,7 +229,7 @@ def _finishers(
 
     if callback.stop_requested():
         return here
-    if pool is None and workers is not None and left.done.count > _MANY:
+    if pool is None and workers is not None and left.done.total > _MANY:
         pool = workers()
     return each_of(pool, callback)
 
@@ -318,7 +318,7 @@ class _Building:
 
     spec: BuildSpec
     store: Store
-    plan: str
+    plan_digest: str
 
     @property
     def reads_ahead(self) -> bool:
@@ -334,8 +334,10 @@ class _Building:
     def __call__(self, job: Job, begun: Begun | None = None, then: Callable[[], None] | None = None) -> BatchDone:
         from nutonic.run.batch import run_batch
 
-        only, plan, remote = job.positions, self.plan, job.remote
-        return run_batch(job.batch, self.spec, self.store, only, plan=plan, remote=remote, begun=begun, then=then)
+        only, digest, remote = job.positions, self.plan_digest, job.remote
+        return run_batch(
+            job.batch, self.spec, self.store, only, plan_digest=digest, remote=remote, begun=begun, then=then
+        )
 
 
 def _is_up_to_date(

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from distributed import Client
 
 #: Seconds without an answer after which this is told; workers in order answer about every second.
-SILENT_S = 20.0
+TOLD_AFTER_S = 20.0
 
 #: Seconds between questions to the scheduler, and between looks at its answers.
 _ASK_S, _LOOK_S = 1.0, 0.25
@@ -58,7 +58,7 @@ class Watch:
             before = self.workers.get(address)
             if before is None or before.last_seen != worker.last_seen or address not in self._changed:
                 self._changed[address] = now
-        if self.asked and now - self._heard >= SILENT_S:  # what its workers said meanwhile, nobody heard
+        if self.asked and now - self._heard >= TOLD_AFTER_S:  # what its workers said meanwhile, nobody heard
             self._changed = dict.fromkeys(workers, now)
         self._changed = {address: at for address, at in self._changed.items() if address in workers}
         self.workers, self._heard, self.asked = dict(workers), now, True
@@ -79,16 +79,16 @@ class Watch:
 
     def silent(self, now: float) -> list[str]:
         """Addresses of those that do not answer: the scheduler alone, or workers, sorted."""
-        if now - max(self._heard, self.began) >= SILENT_S:
+        if now - max(self._heard, self.began) >= TOLD_AFTER_S:
             return [self.scheduler]
-        return sorted(address for address, at in self._changed.items() if now - at >= SILENT_S)
+        return sorted(address for address, at in self._changed.items() if now - at >= TOLD_AFTER_S)
 
     def held(self, now: float, silent_s: float) -> dict[str, tuple[str, ...]]:
         """Tasks of the workers that have not answered for so long, or are held up by what does not end, by address.
 
         Nothing while the scheduler itself does not answer: what is known of workers comes from it.
         """
-        if now - self._heard >= SILENT_S:
+        if now - self._heard >= TOLD_AFTER_S:
             return {}
         mute = {address for address, at in self._changed.items() if now - at >= silent_s}
         return {address: self.workers[address].tasks for address in sorted(mute | self._held_up())}
@@ -138,7 +138,7 @@ class Watch:
         return f"the Dask scheduler at {address}" if address == self.scheduler else f"worker {address}"
 
     def _line(self, address: str) -> str:
-        silent = f"{self._name(address)} has not answered for {SILENT_S:.0f} s"
+        silent = f"{self._name(address)} has not answered for {TOLD_AFTER_S:.0f} s"
         if address == self.scheduler or self.goes_to_others_s is None:
             return f"{silent}: what it has to do waits for it; let it go on, or end it"
         return f"{silent}: after {self.goes_to_others_s:.0f} s others get what it has to do; let it go on, or end it"

@@ -9,10 +9,10 @@ from typing import Any, NamedTuple
 from nutonic.core.model import Band
 from nutonic.io.buckets.inputs import Credentials
 from nutonic.recipe.inputs import Imagery, Labels
-from nutonic.recipe.kinds import SOURCES
 from nutonic.recipe.outputs import Quality
 from nutonic.recipe.patches import PatchRecipe
 from nutonic.recipe.recipe import Recipe
+from nutonic.recipe.source_kinds import SOURCES
 from nutonic.sources.source import Account, Settings, Source, TimedSource
 
 

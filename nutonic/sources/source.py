@@ -86,7 +86,7 @@ class Source(Protocol):
     - nothing is read before ``compute``, and constructors do no I/O at all;
     - a source pickles, and so does what `search` returns.
 
-    A recipe names a source by its kind: see :data:`nutonic.recipe.kinds.SOURCES`. Of what a build asks beside pixels
+    A recipe names a source by its kind: see :data:`nutonic.recipe.source_kinds.SOURCES`. Of what a build asks beside pixels
     :class:`SourceDefaults` has the usual answers.
     """
 

@@ -117,7 +117,7 @@ def test_a_decoder_that_ends_is_told_and_another_takes_its_place(tmp_path, monke
     (process,) = decoders()
     process.suspend()  # so that it ends within a read
     if sent == signal.SIGSTOP:
-        monkeypatch.setattr(decoder, "SILENT_S", 0.3)
+        monkeypatch.setattr(decoder, "IDLE_S", 0.3)
     else:
         decoder_send = decoder._send
 

@@ -407,7 +407,7 @@ def test_a_plan_warns_of_swapped_rows(planets, tmp_path):
     from pathlib import Path
 
     from nutonic import load_recipe
-    from nutonic.planning.kinds import plan
+    from nutonic.planning.recipe_kinds import plan
     from nutonic.testing import SyntheticPlanet
 
     recipe = load_recipe(planets(SyntheticPlanet()))

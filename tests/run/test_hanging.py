@@ -33,7 +33,7 @@ def scripted(folder, clean, **death: object) -> dict[str, str]:
 
 @pytest.mark.cluster
 def test_what_a_stopped_worker_has_goes_to_others_and_the_late_twin_harms_nothing(clean, tmp_path, monkeypatch):
-    monkeypatch.setattr("nutonic.run.silence.SILENT_S", 1.5)
+    monkeypatch.setattr("nutonic.run.silence.TOLD_AFTER_S", 1.5)
     recorder, out = Recorder(), tmp_path / "out"
     with cluster(tmp_path / "cluster", **scripted(tmp_path, clean, how="SIGSTOP")) as dask:
         workers = Cluster(scheduler=dask.address, patience=2.5)

@@ -18,7 +18,7 @@ from nutonic.run import silence
 from nutonic.run.callbacks import BatchFinished, Note
 from nutonic.run.clusters.cluster import Cluster
 from nutonic.run.run import build
-from nutonic.run.silence import SILENT_S, Present, Watch
+from nutonic.run.silence import TOLD_AFTER_S, Present, Watch
 
 WORKER = Present(last_seen=0.0, threads=1, tasks=("a",))
 
@@ -80,8 +80,8 @@ def test_what_waits_for_nobody_but_the_silent(keys, vain):
     for second in range(40):
         watch.hear(seen(one=float(second), two=1.0), float(second))
     assert watch.is_all_that_is_left(keys, 40.0) is vain
-    assert not watch.is_all_that_is_left(keys, 21.0 - SILENT_S)
-    assert watch.is_all_that_is_left(keys, 40.0 + SILENT_S)  # the scheduler
+    assert not watch.is_all_that_is_left(keys, 21.0 - TOLD_AFTER_S)
+    assert watch.is_all_that_is_left(keys, 40.0 + TOLD_AFTER_S)  # the scheduler
 
 
 @pytest.mark.parametrize(("two", "vain"), [(0.0, True), (40.0, False)])
@@ -126,7 +126,7 @@ class Stopping(Recorder):
 @pytest.mark.parametrize("lets_go_on", [True, False])
 @pytest.mark.parametrize("who", ["worker", "scheduler"])
 def test_who_is_stopped_is_told_and_no_place_is_lost(clean, tmp_path, monkeypatch, who, lets_go_on):
-    monkeypatch.setattr(silence, "SILENT_S", 1.5)
+    monkeypatch.setattr(silence, "TOLD_AFTER_S", 1.5)
     with cluster(tmp_path / "cluster", workers=1) as dask:
         process = dask.scheduler if who == "scheduler" else dask.workers[0]
         stopping = Stopping(process.pid, lets_go_on=lets_go_on)

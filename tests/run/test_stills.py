@@ -488,7 +488,7 @@ def test_the_token_is_nowhere_whatever_the_server_says(planet_folder, maps, tmp_
         verdict = nt.verify(out, deep=True, rebuild=3)
         assert elsewhere.asked == []
     spec = resolve(recipe)
-    task = _Building(spec=spec, store=Store(out), plan=read_plan(Store(out)).digest)
+    task = _Building(spec=spec, store=Store(out), plan_digest=read_plan(Store(out)).digest)
     told = [repr(summaries), repr(summaries[0].failures), repr(verdict), repr(spec), caplog.text, recipe.text()]
     assert any(summary.failures or summary.rejects.get("no still") for summary in summaries)
     found = [*map(str.encode, told), pickle.dumps(task), *everything(tmp_path)]

@@ -22,7 +22,7 @@ from nutonic.io.objects import Store
 from nutonic.planning.plan_file import read_plan
 from nutonic.planning.prepare import prepare
 from nutonic.planning.spec import BuildSpec, resolve
-from nutonic.recipe.kinds import SOURCES
+from nutonic.recipe.source_kinds import SOURCES
 from nutonic.recipe.yaml import parse_recipe
 from nutonic.run.batch import run_batch
 from nutonic.run.preflight import local_inputs

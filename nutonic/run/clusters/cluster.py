@@ -21,7 +21,7 @@ from nutonic.io.atomic import disk_error, full_disk
 from nutonic.io.files import require_handles
 from nutonic.run.callbacks import Note
 from nutonic.run.clusters.address import Scheduling, found_at
-from nutonic.run.clusters.patience import BATCH_S, NONE_S, SILENT_S, Patience
+from nutonic.run.clusters.patience import ANSWER_S, BATCH_S, NONE_S, Patience
 from nutonic.run.dask_report import has_bokeh
 from nutonic.secrets import redact
 
@@ -85,7 +85,7 @@ class Cluster:
     """Whether workers on this machine get Dask's dashboard; a running scheduler's is reported anyway."""
     performance_report: str | Path | None = None
     """File for Dask's performance report, an HTML page."""
-    patience: float = SILENT_S
+    patience: float = ANSWER_S
     """Seconds without an answer of a worker after which others get its batches."""
     deadline: float = BATCH_S
     """Seconds that a worker may take for a batch; the places of one that takes longer stay open."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from nutonic.errors import InputError
 
 #: Seconds that a build waits by default: for a worker that does not answer, for a batch, for a worker where there is none.
-SILENT_S, BATCH_S, NONE_S = 60.0, 3600.0, 120.0
+ANSWER_S, BATCH_S, NONE_S = 60.0, 3600.0, 120.0
 
 #: Workers that a batch may silence, before its places are left open.
 MOST_SILENCED = 3
@@ -17,7 +17,7 @@ MOST_SILENCED = 3
 class Patience:
     """Seconds that a build waits."""
 
-    silent_s: float = SILENT_S
+    silent_s: float = ANSWER_S
     """For a worker that does not answer, until others get its batches."""
     batch_s: float = BATCH_S
     """For a batch that a worker has begun, until its places are left open."""

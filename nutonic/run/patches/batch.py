@@ -53,7 +53,7 @@ def run_patch_batch(
     features: Features,
     only: Collection[int] | None = None,
     *,
-    plan: str,
+    plan_digest: str,
     remote: Mapping[str, RemotePin] | None = None,
 ) -> BatchDone:
     """Read and commit a batch of patches.
@@ -70,8 +70,8 @@ def run_patch_batch(
         The map.
     only
         Positions within the batch of the patches to build; all by default.
-    plan
-        Digest of the batch's plan; if another plan has replaced it meanwhile, nothing is committed.
+    plan_digest
+        Of the batch's plan; if another plan has replaced it meanwhile, nothing is committed.
     remote
         What remote files were when they were first read for the tree, by key.
 
@@ -85,7 +85,7 @@ def run_patch_batch(
         If PROJ or GDAL cannot be used here.
     """
     require_proj()
-    origin = Origin(recipe_digest=spec.digest, plan=plan)
+    origin = Origin(recipe_digest=spec.digest, plan=plan_digest)
     context = _Context(spec=spec, features=features, files=RemoteFiles(store.root, remote))
     places = [(i, place) for i, place in enumerate(batch.places) if only is None or i in only]
     maps = _maps(batch, context)

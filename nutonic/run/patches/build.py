@@ -85,7 +85,7 @@ def build_patches(spec: PatchSpec, out: Place, cluster: Cluster, extent: Extent,
         callback.on_start(BuildStarted(wanted=before.wanted, done_before=before.done))
         tally = Tally()
         processes, osm = 1 if pool is None else max(1, len(pool.client.nthreads())), plan.header.get("osm")
-        pictures = partial(_run_patches, spec=spec, store=store, plan=plan.digest, osm=osm, processes=processes)
+        pictures = partial(_run_patches, spec=spec, store=store, plan_digest=plan.digest, osm=osm, processes=processes)
         jobs = with_known(remaining_jobs(plan, scope, done), files)
         for result in results_of(pool, pictures, callback, jobs):
             files.add(result.remote)
@@ -138,9 +138,11 @@ class _Build:
         )
 
 
-def _run_patches(job: Job, spec: PatchSpec, store: Store, plan: str, osm: Json | None, processes: int) -> BatchDone:
+def _run_patches(
+    job: Job, spec: PatchSpec, store: Store, plan_digest: str, osm: Json | None, processes: int
+) -> BatchDone:
     kept = features(spec, store, osm, processes)
-    return run_patch_batch(job.batch, spec, store, kept, job.positions, plan=plan, remote=job.remote)
+    return run_patch_batch(job.batch, spec, store, kept, job.positions, plan_digest=plan_digest, remote=job.remote)
 
 
 def _captions(

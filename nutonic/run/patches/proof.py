@@ -304,7 +304,7 @@ def _batch_again(
     """Problems of some patches of a batch."""
     memory = Store(None)
     some = {entry["index"] for entry in entries}
-    failed = {f.poi_id: f.error for f in run_patch_batch(batch, spec, memory, map_, some, plan="").failures}
+    failed = {f.poi_id: f.error for f in run_patch_batch(batch, spec, memory, map_, some, plan_digest="").failures}
     made = {e["index"]: e for n, c in read_commits(memory, committed(memory)) for e in entries_of(n, c)}
     for entry in entries:
         again, poi = made.get(entry["index"]), entry["poi_id"]

@@ -55,7 +55,7 @@ def _built(plan: Plan, spec: PatchSpec, store: Store) -> list[Failure]:
     kept = features(spec, store, plan.more.get("osm"))
     failures: list[Failure] = []
     for batch in plan.batches():
-        failures += run_patch_batch(batch, spec, store, kept, plan="").failures
+        failures += run_patch_batch(batch, spec, store, kept, plan_digest="").failures
     return failures
 
 

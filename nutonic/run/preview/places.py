@@ -74,7 +74,7 @@ def _built(
     while waiting and made < n:
         some = [waiting.popleft() for _ in range(min(n - made, len(waiting)))]
         for group in _together(some):
-            done = run_batch(Batch(index=index, places=group), spec, store, plan="")
+            done = run_batch(Batch(index=index, places=group), spec, store, plan_digest="")
             failures += done.failures
             made, index = made + done.places, index + 1
         tried += some

@@ -27,8 +27,8 @@ from nutonic.core.model import Batch
 from nutonic.cube.open import open_scene
 from nutonic.dataset.verify import verify
 from nutonic.io.objects import Store
-from nutonic.planning.kinds import plan
 from nutonic.planning.plan_file import read_plan
+from nutonic.planning.recipe_kinds import plan
 from nutonic.planning.spec import resolve
 from nutonic.recipe.recipe import Recipe
 from nutonic.run.run import build

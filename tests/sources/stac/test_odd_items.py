@@ -17,7 +17,7 @@ import nutonic as nt
 from nutonic.core.grid import lonlat_bounds
 from nutonic.errors import FileMissing, GridError, InputError, NoScene
 from nutonic.io.access import Access, access_for
-from nutonic.planning.kinds import plan
+from nutonic.planning.recipe_kinds import plan
 from nutonic.sources.item import item_of
 from nutonic.sources.stac.assets import asset_of, crs_of
 from nutonic.sources.stac.bands import Located

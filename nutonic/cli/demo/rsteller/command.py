@@ -13,7 +13,7 @@ from nutonic.cli.demo.rsteller.sheet import contact_sheet, read_shards, varied
 from nutonic.cli.progress import progress
 from nutonic.cli.screen import say
 from nutonic.io.objects import Store
-from nutonic.planning.kinds import planned_into
+from nutonic.planning.recipe_kinds import planned_into
 from nutonic.recipe.yaml import load_recipe
 from nutonic.run.run import build
 from nutonic.run.verify import verify

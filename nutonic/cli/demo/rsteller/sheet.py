@@ -96,10 +96,6 @@ def contact_sheet(patches: Sequence[Shown]) -> Image.Image:
     return sheet
 
 
-def _lines(patch: Shown) -> list[str]:
-    return [line for text in _captions(patch) for line in (*lines_of(text, _SIDE, font(_LETTERS)), "")]
-
-
 def _captions(patch: Shown) -> list[str]:
     name = patch.content["metadata"]["patch_id"]
     told = [f"{annotation['task']}: {annotation['text']}" for annotation in patch.content["annotations"]]
