@@ -124,8 +124,8 @@ class Flight:
                 why = (
                     "has a batch that does not end" if address in watch.hung else f"has not answered for {after:.0f} s"
                 )
-                count = counted(len(taken), "batch of its goes", "batches of its go")
-                callback.on_note(Note(text=f"worker {address} {why}: {count} to others"))
+                count = counted(len(taken), "batch", "batches")
+                callback.on_note(Note(text=f"worker {address} {why}: others get {count} of its"))
 
 
 def _restart(client: Client, address: str) -> None:
