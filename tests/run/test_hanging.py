@@ -10,6 +10,7 @@ import signal
 import time
 from pathlib import Path
 
+import dask
 import pytest
 from distributed import Client, LocalCluster
 from support.callbacks import Recorder
@@ -18,7 +19,7 @@ from support.clusters import cluster, deaths, dying_workers, started, until
 from support.trees import committed_batches, same_as
 
 from nutonic import load_recipe
-from nutonic.errors import InputError
+from nutonic.errors import InputError, StoreError
 from nutonic.run.callbacks import Note
 from nutonic.run.clusters.cluster import Cluster
 from nutonic.run.run import build
@@ -98,6 +99,19 @@ def test_a_scheduler_without_workers_is_told_and_ctrl_c_obeyed_at_once(clean, tm
         dask.wait_for_workers()
         again = started(tmp_path, "build", clean.recipe, "--out", tmp_path / "out", "--scheduler", dask.address)
         assert again.ended() == 0, again.told()
+    same_as(tmp_path / "out", clean)
+
+
+@pytest.mark.cluster
+def test_a_worker_whose_start_does_not_end_is_not_waited_for_without_end(clean, tmp_path, monkeypatch):
+    (tmp_path / "endless.py").write_text("import time\ntime.sleep(600)\n", encoding="utf-8")
+    monkeypatch.setattr("nutonic.run.clusters.cluster._STARTED_S", 4.0)
+    with (
+        dask.config.set({"distributed.worker.preload": [str(tmp_path / "endless.py")]}),
+        pytest.raises(StoreError, match=r"cannot start workers: .*or build without workers \(--workers 0\)$"),
+    ):
+        build(load_recipe(clean.recipe), tmp_path / "out", workers=1)
+    assert build(load_recipe(clean.recipe), tmp_path / "out", workers=0).complete
     same_as(tmp_path / "out", clean)
 
 

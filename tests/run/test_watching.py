@@ -118,6 +118,19 @@ def test_ctrl_c_twice_stops_at_once(slow, tmp_path, workers):
 
 
 @pytest.mark.cluster
+def test_ctrl_c_while_workers_start_is_not_lost(clean, tmp_path):
+    process = started(tmp_path, "build", clean.recipe, "--out", tmp_path / "out", "--workers", 1)
+    until(process.children, "a process of the cluster")
+    os.killpg(process.pid, signal.SIGINT)
+    assert process.ended(60) == 130, process.told()
+    assert process.told().splitlines()[-1] == "nutonic: interrupted: the same command goes on from here"
+    assert "Traceback" not in process.told()
+    assert committed_batches(tmp_path / "out") == set()
+    assert build(load_recipe(clean.recipe), tmp_path / "out", workers=0).complete
+    same_as(tmp_path / "out", clean)
+
+
+@pytest.mark.cluster
 @pytest.mark.exhaustive
 def test_ctrl_c_on_a_cluster_begins_nothing_more_and_leaves_the_cluster_alone(slow, tmp_path):
     out = tmp_path / "out"

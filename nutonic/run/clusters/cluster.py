@@ -13,7 +13,9 @@ from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from multiprocessing import resource_tracker
 from pathlib import Path
+from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 from nutonic.errors import InputError, StoreError, Unreachable, as_installed
@@ -56,6 +58,9 @@ _HANDLES, _HANDLES_EACH = 24, 8
 
 #: How long to wait for a scheduler, and for one that was lost to come back: what was in flight is lost with it.
 _ANSWER_S = 10.0
+
+#: How long a worker may take to start here: one whose process hangs would be waited for without end.
+_STARTED_S = 120.0
 
 #: Scheme, host and port; no user, and no query, which might be secrets.
 _ADDRESS = r"(\w+://[^\s@?#;]+|[^\s/@?#;]+:\d+)"
@@ -155,6 +160,7 @@ def connected(cluster: Cluster, malloc: Mapping[str, int] = MALLOC) -> Iterator[
         "dashboard_address": "127.0.0.1:0",  # the scheduler listens for HTTP anyway, and this port is free
         "scheduler_kwargs": {"dashboard": cluster.dashboard and has_bokeh()},
         "silence_logs": "CRITICAL",
+        "death_timeout": _STARTED_S,
     }
     config = _configuration(cluster, malloc)
     with ExitStack() as stack:
@@ -163,14 +169,14 @@ def connected(cluster: Cluster, malloc: Mapping[str, int] = MALLOC) -> Iterator[
         scratch = stack.enter_context(folder)
         # The scheduler too imports from its folder, which is dask-scratch-space, where others may have made it, otherwise.
         config["temporary-directory"] = scratch
-        with _startable(), _interrupts_held_back(), dask.config.set(config):
+        with _interrupts_held_back(), _startable(), dask.config.set(config):
             # Whoever reaches a scheduler runs code as its owner, and loopback is everybody's on this machine.
             local = LocalCluster(n_workers=count, security=Security.temporary(), local_directory=scratch, **settings)
-        with local:
-            with _startable():
-                client = Client(local)
-            with client:
-                yield client
+            stack.enter_context(local)
+        with _startable():
+            client = Client(local)
+        with client:
+            yield client
 
 
 def _configuration(cluster: Cluster, malloc: Mapping[str, int]) -> dict[str, Any]:
@@ -294,21 +300,41 @@ def _quietly() -> Iterator[None]:
 
 @contextmanager
 def _interrupts_held_back() -> Iterator[None]:
-    """Processes that are started inside ignore Ctrl-C, which a terminal sends to all; this one gets it afterwards."""
+    """Inside, what would interrupt this process waits until the end of the block; the second time it does not.
+
+    Half a cluster is ended by nobody. Processes that are started inside never see Ctrl-C, which a terminal sends to all: it
+    is blocked in them, as in the thread that starts them, which began here. (To ignore it is no way: threads that were there
+    before take the signal, and it is lost.)
+    """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    with _blocked(signal.SIGINT):
-        before = signal.signal(signal.SIGINT, signal.SIG_IGN)
-        try:
+    held: list[int] = []
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+
+    def hold(number: int, frame: FrameType | None) -> None:
+        held.append(number)
+        handler = before[signal.Signals(number)]
+        if len(held) > 1 and callable(handler):
+            handler(number, frame)
+
+    resource_tracker.ensure_running()  # who starts it first lets the signal through again, even in a thread that blocks it
+    for number, handler in before.items():
+        if callable(handler):
+            signal.signal(number, hold)
+    try:
+        with _blocked(signal.SIGINT):
             yield
-        finally:
-            signal.signal(signal.SIGINT, before)
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        if held:
+            signal.raise_signal(held[0])
 
 
 @contextmanager
 def _blocked(number: signal.Signals) -> Iterator[None]:
-    """Delay a signal until the end of the block; Windows has no masks of signals."""
+    """Delay a signal until the end of the block, here and in threads that begin inside; Windows has no masks of signals."""
     if not hasattr(signal, "pthread_sigmask"):
         yield
         return
