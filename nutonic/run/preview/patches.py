@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from nutonic.core.model import Json, Reject
-from nutonic.core.units import counted_of
+from nutonic.core.units import counted
 from nutonic.dataset.commits import committed, entries_of, read_commits
 from nutonic.dataset.report import tree
 from nutonic.dataset.report.drawing import Pictures
@@ -73,7 +73,7 @@ def _told(plan: Plan, spec: PatchSpec, store: Store, n: int, failures: list[Fail
     tried = [place for batch in plan.batches() for place in batch.places]
     instead = " Captions are of templates here; a build asks the recipe's models." if models else ""
     why = ": see what was left out, below." if left_out.counts or failures else "."
-    shown = counted_of(len(told), len(tried), "patch", "patches")
+    shown = f"{counted(len(told), 'patch', 'patches')} of {len(tried):,}"
     few = "" if len(told) == n else f" {n} were asked for{why}"
     return Report(
         name=inert(spec.name),
