@@ -10,6 +10,8 @@ import io
 import re
 import sys
 import tempfile
+from collections.abc import Iterator
+from itertools import groupby
 from pathlib import Path
 
 import nbformat
@@ -72,11 +74,16 @@ def _smaller(picture: str) -> str:
 def told(notebook: NotebookNode) -> list[list[str]]:
     """What each cell's outputs say, without times and pictures."""
     cells = (cell for cell in notebook.cells if cell.cell_type == "code")
-    return [[_GONE.sub("…", text) for output in cell.outputs for text in _texts(output)] for cell in cells]
+    return [[_GONE.sub("…", text) for text in _texts(cell.outputs)] for cell in cells]
 
 
-def _texts(output: NotebookNode) -> list[str]:
-    return [output.text] if output.output_type == "stream" else [output.data.get("text/plain", "")]
+def _texts(outputs: list[NotebookNode]) -> Iterator[str]:
+    """What is printed is one text, in however many pieces it came: that depends on how fast the machine is."""
+    for is_printed, group in groupby(outputs, key=lambda output: output.output_type == "stream"):
+        if is_printed:
+            yield "".join(output.text for output in group)
+        else:
+            yield from (output.data.get("text/plain", "") for output in group)
 
 
 def complaints(notebook: NotebookNode) -> list[str]:
