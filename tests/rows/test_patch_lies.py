@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 from support.honest_captions import ABOUT, FIRST, REVISED, REVISIONS
 from support.lies_of_patches import BEGINNINGS, LATER, LIES
-from support.scenes import FIELD, POND, RIVER, TASKS, area, revision
+from support.scenes import FIELD, POND, RIVER, TASKS, area, line, revision
 
 from nutonic.chips.scene.description import SceneDescription, Task
 from nutonic.chips.scene.policy import parse
@@ -62,6 +63,16 @@ def test_honest_captions_pass_but_for_a_few():
         text: problem for (key, text), revised in every if (problem := judged(key, text, revised=revised)) is not None
     }
     assert len(wrong) <= (1 - MOST) * len(every), wrong
+
+
+def test_a_path_that_is_a_closed_loop_may_be_called_closed():
+    loop = line("way/1", "footpath", ("north", "north"), "north", length=170.0, course="closed")
+    scene = SceneDescription(patch_id="p", side_m=268.8, elements=(loop,))
+    text = "A footpath of about 170 m lies in the north of the picture. Its course is closed."
+    assert problem_of(text, Task(number=3, element="way/1"), scene, Captions(), nouns=NOUNS) is None
+    straight = SceneDescription(patch_id="p", side_m=268.8, elements=(replace(loop, course="straight"),))
+    text = text.replace("Its course", "It")
+    assert problem_of(text, Task(number=3, element="way/1"), straight, Captions(), nouns=NOUNS) == ("word", "closed")
 
 
 def test_several_areas_of_lawn_are_no_areas_of_another_kind():

@@ -74,6 +74,11 @@ class Roll:
         """How many elements have each noun."""
         return Counter(each.noun for each in self.elements)
 
+    @cached_property
+    def single_lines(self) -> tuple[str, ...]:
+        """What lines are called of which there is one."""
+        return tuple(each.noun for each in self.elements if each.kind == "line" and self.nouns[each.noun] == 1)
+
     def within(self, text: str) -> Names:
         """Those names that may be in a text, to be looked for in its clauses: of hundreds it has a few."""
         small = small_letters(text)

@@ -129,12 +129,12 @@ class Gate:
             return "thing", thing
         problem = view.problem_of(text)
         judged = problem is None and self._claims
-        word = word_problem(text, self._is_known, every_kind()) if judged else None
+        word = word_problem(text, self._is_known, every_kind(), _of_templates()) if judged else None
         return problem if word is None else ("word", word)
 
     def _is_known(self, word: str) -> bool:
         """Whether a word is of what is there, or of a kind of things, of which it is known by now that there are some."""
-        return word in self._own or is_of_kind(word)
+        return not self._own.isdisjoint(_singulars(word)) or is_of_kind(word)
 
     def _view(self, element: str) -> _View:
         if element not in self._views:
@@ -152,13 +152,12 @@ class Gate:
 
     @cached_property
     def _own(self) -> frozenset[str]:
-        """Words of what things are called and of their tags, in the singular and the plural, and those of templates."""
-        tags = dict.fromkeys(tag for each in self._description.elements for tag in each.tags)
-        parts = {each.noun for each in self._description.elements} | {
-            w for k, v in tags if not is_name(k) for w in (k, v)
-        }
-        words = {word for part in parts for word in _words_of(part)}
-        return frozenset(words | {form for word in words for form in _plurals(word)}) | _of_templates()
+        """Words of what things are called, of their tags and their courses."""
+        elements = self._description.elements
+        tags = dict.fromkeys(tag for each in elements for tag in each.tags)
+        parts = {each.noun for each in elements} | {each.course or "" for each in elements}
+        parts |= {w for k, v in tags if not is_name(k) for w in (k, v)}
+        return frozenset().union(*map(_words_of, parts))
 
     @cached_property
     def _known(self) -> frozenset[str]:
@@ -326,9 +325,12 @@ def _words_of(part: str) -> tuple[str, ...]:
     return tuple(re.findall(r"[a-z]+", part.lower()))
 
 
-def _plurals(word: str) -> tuple[str, ...]:
-    """What a word may be in the plural, and what it is the plural of."""
-    return (f"{word}s", f"{word}es", f"{word[:-1]}ies", f"{word}y")
+def _singulars(word: str) -> tuple[str, ...]:
+    """A word, what it may be the plural of, and its own plural, where a thing is called by that."""
+    if not word.endswith("s"):
+        return word, f"{word}s"
+    more = (f"{word[:-3]}y",) if word.endswith("ies") else (word[:-2],) if word.endswith("es") else ()
+    return word, word[:-1], *more
 
 
 @lru_cache(maxsize=1)

@@ -71,7 +71,7 @@ _PAINTS: Mapping[tuple[str, str], Paint] = {
     ("landuse", "commercial"): Paint(level=6, colour=(150, 148, 142), rough=7.0),
     ("landuse", "retail"): Paint(level=6, colour=(154, 150, 142), rough=7.0),
     ("landuse", "residential"): Paint(level=5, colour=(142, 142, 124), rough=8.0),
-    ("landuse", "construction"): Paint(level=8, colour=(176, 156, 126), rough=13.0),
+    ("landuse", "construction"): Paint(level=13, colour=(176, 156, 126), rough=13.0),
     ("man_made", "pier"): Paint(level=28, colour=(160, 142, 116), width_m=3.0, rough=5.0),
     ("man_made", "bridge"): Paint(level=29, colour=(152, 150, 148), rough=4.0),
     **{("highway", kind): Paint(level=33, colour=(104, 104, 108), width_m=w, rough=4.0) for kind, w in _ROADS.items()},

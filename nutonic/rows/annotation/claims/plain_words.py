@@ -169,7 +169,9 @@ _FALSE = {
 _WORD = re.compile(r"[^\W\d_]+(?:['’-][^\W\d_]+)*")
 
 
-def word_problem(text: str, is_known: Callable[[str], bool], phrases: re.Pattern[str]) -> str | None:
+def word_problem(
+    text: str, is_known: Callable[[str], bool], phrases: re.Pattern[str], more: frozenset[str]
+) -> str | None:
     """The first word of a text that tells what nobody knows; None if there is none.
 
     Parameters
@@ -178,16 +180,21 @@ def word_problem(text: str, is_known: Callable[[str], bool], phrases: re.Pattern
         Of a word in small letters that is not among :data:`PLAIN`, whether it speaks of what is there.
     phrases
         Names of several words, whose words alone say something else: a playing field.
+    more
+        Other words that may be said.
     """
     for found in _WORD.finditer(text):
         word = found[0].lower().replace("’", "'")
         false = _FALSE.get(word)
-        if word in _NOT_TOGETHER or (false and false.search(text, max(0, found.start() - 12), found.end() + 8)):
+        lies = (
+            false is not None and not is_known(word) and false.search(text, max(0, found.start() - 12), found.end() + 8)
+        )
+        if word in _NOT_TOGETHER or lies:
             return found[0]
-        if word in PLAIN or is_known(word) or _SHAPE.match(word):
+        if word in PLAIN or word in more or _SHAPE.match(word) or is_known(word):
             continue
         parts = word.removesuffix("'s").split("-")
-        if all(part in PLAIN or is_known(part) for part in parts):
+        if all(part in PLAIN or part in more or is_known(part) for part in parts):
             continue
         if not any(name.start() <= found.start() < name.end() for name in phrases.finditer(text)):
             return found[0]

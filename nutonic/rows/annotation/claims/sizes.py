@@ -206,10 +206,11 @@ def _counted(said: Said) -> Iterator[str]:
 
 def _plural_of_one(said: Said) -> str | None:
     """The plural of a line of which there is one."""
-    for each in said.meant:
-        if each.kind == "line" and said.roll.nouns[each.noun] == 1:
-            at = whole_noun(each.noun).search(said.clause)
-            if at is not None and _is_plural(at[0], each.noun) and len(said.named(at[0])) == 1:
+    small = said.clause.lower()
+    for noun in said.roll.single_lines:
+        if noun[:-1] in small:
+            at = whole_noun(noun).search(said.clause)
+            if at is not None and _is_plural(at[0], noun) and len(said.named(at[0])) == 1:
                 return at[0]
     return None
 
