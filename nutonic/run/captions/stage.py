@@ -9,6 +9,7 @@ from functools import partial
 from itertools import chain
 from pathlib import Path
 
+from nutonic.core.units import counted
 from nutonic.errors import InputError
 from nutonic.io.buckets.address import Place
 from nutonic.io.files import open_regular
@@ -120,7 +121,7 @@ def take_answers(captions: Captions, store: Store, path: Path, callback: Callbac
     with open_regular(str(path)) as file:
         read = read_results(file, Answers(store, pending), wanted)
     problems = ", ".join(f"{count} × {problem}" for problem, count in read.problems.items())
-    told = f"{path}: {read.kept} new answers of {read.lines} lines, {read.known} known before"
+    told = f"{path}: {counted(read.kept, 'new answer')} of {counted(read.lines, 'line')}, {read.known} known before"
     callback.on_note(Note(text=f"{told}; without an answer: {problems}" if problems else told))
 
 
@@ -137,10 +138,11 @@ def _told(store: Store, written: dict[str, int], budget: Budget, captioned: Capt
     """What a person may do next."""
     for annotator, count in written.items():
         where = f"{store.root}/{requests_path(annotator)}"
-        yield f"{count} requests wait in {where}: have them answered, then run the same command with --answers FILE"
+        waiting = counted(count, "request waits", "requests wait")
+        yield f"{waiting} in {where}: have all answered, then run the same command with --answers FILE"
     if budget.is_out:
         spent = f"captions have cost {budget.spent:.4g} of the {budget.most:.4g} that --max-cost allows"
-        left = f"{captioned.waiting} patches wait for captions"
+        left = counted(captioned.waiting, "patch waits for captions", "patches wait for captions")
         yield f"{spent}, and {left}: what was answered is kept; run the same command with more to go on"
 
 

@@ -12,6 +12,7 @@ from typing import Any
 import orjson
 
 from nutonic.core.model import Json
+from nutonic.core.units import counted
 from nutonic.errors import BadPixels, NutonicError
 from nutonic.io.objects import Store
 from nutonic.recipe.annotation import Annotator
@@ -32,7 +33,7 @@ class Pending(NutonicError):
     def __init__(self, requests: Iterable[tuple[str, Json]]) -> None:
         self.requests = tuple(requests)
         """Each with the name of its annotator."""
-        super().__init__(f"{len(self.requests)} requests wait for answers by file")
+        super().__init__(f"{counted(len(self.requests), 'request waits', 'requests wait')} for answers by file")
 
     def __reduce__(self) -> tuple[Any, ...]:
         return Pending, (self.requests,)
