@@ -208,7 +208,9 @@ def test_a_dead_endpoint_ends_with_a_line_and_the_next_build_goes_on(clean, tmp_
     with ModelServer(faults=[ModelFault(kind="drop", at=range(10, 10**6))]) as server:
         made = staged(out, model(server.url))
         assert [(each.poi_id, each.reason) for each in made.failures] == [("captions", "dropped")]
-        assert made.failures[0].error.endswith("did not answer in 6 attempts (last: dropped): run again when it does")
+        assert made.failures[0].error.endswith(
+            "did not answer in 6 attempts (last: dropped): run again when it answers"
+        )
         assert made.waiting > 0
         # Six threads at most find out for themselves, and nobody else waits in vain as long.
         assert server.count("drop") <= 6 * 6

@@ -13,11 +13,12 @@ import orjson
 
 from nutonic.core.model import Json
 from nutonic.core.units import counted
-from nutonic.errors import BadPixels, NutonicError
+from nutonic.errors import NutonicError
 from nutonic.io.objects import Store
 from nutonic.recipe.annotation import Annotator
 from nutonic.sources.annotators import REQUESTS as FOLDER
 from nutonic.sources.annotators.answers import Answers, digest_of
+from nutonic.sources.annotators.client import BadAnswer
 from nutonic.sources.annotators.endpoint import Answer, Endpoints, answer_of
 
 #: Bytes of requests that are held before they go to a temporary file, and that are read at a time.
@@ -201,5 +202,5 @@ def _result(line: bytes, asked: Collection[str]) -> tuple[str, Answer] | str:
         return f"status {status}" if type(status) is int else "no status"
     try:
         return digest, answer_of(response.get("body"))
-    except BadPixels:
+    except BadAnswer:
         return "no completion"

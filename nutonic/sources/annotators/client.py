@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import orjson
 
 from nutonic._version import __version__
-from nutonic.errors import BadPixels
 
 if TYPE_CHECKING:
     import aiohttp
@@ -29,6 +28,10 @@ MOST_BYTES = 4 * 2**20
 _AT_HOME = {"OPENAI_ORG_ID": "OpenAI-Organization", "OPENAI_PROJECT_ID": "OpenAI-Project"}
 
 _T = TypeVar("_T")
+
+
+class BadAnswer(ValueError):
+    """What came cannot be what was asked for."""
 
 
 class BadStatus(Exception):
@@ -76,7 +79,7 @@ class Client:
         ------
         BadStatus
             If it is a refusal.
-        BadPixels, ValueError, RecursionError
+        BadAnswer, ValueError, RecursionError
             If it is longer than any may be, or no JSON.
         aiohttp.ClientError, OSError
             If it did not come, or not to its end.
@@ -119,7 +122,7 @@ async def _read(response: aiohttp.ClientResponse) -> bytes:
         size += len(part)
         if size > MOST_BYTES:
             response.close()
-            raise BadPixels(f"an answer is longer than {MOST_BYTES} bytes")
+            raise BadAnswer(f"an answer is longer than {MOST_BYTES} bytes")
     return b"".join(parts)
 
 

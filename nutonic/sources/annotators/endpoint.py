@@ -17,13 +17,15 @@ from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 from nutonic.core.model import Json
-from nutonic.errors import BadPixels, MissingExtra, NutonicError, Refused, Unreachable
+from nutonic.core.units import counted
+from nutonic.errors import MissingExtra, NutonicError, Refused, Unreachable
 from nutonic.inert import inert
 from nutonic.io.access import is_loopback
+from nutonic.io.http import retry_after
 from nutonic.recipe.annotation import Annotator
 from nutonic.secrets import redact
-from nutonic.sources.annotators.client import BadStatus, Client, Loop
-from nutonic.sources.annotators.harmless import harmless, retry_after
+from nutonic.sources.annotators.client import BadAnswer, BadStatus, Client, Loop
+from nutonic.sources.annotators.harmless import harmless
 from nutonic.sources.annotators.limits import EndpointLimits
 from nutonic.sources.source import Needs
 
@@ -67,7 +69,7 @@ class Policy:
     """How often an endpoint is asked, and how long is waited in between."""
 
     attempts: int = 6
-    refusals: int = 60
+    deferrals: int = 60
     """Times that an endpoint may tell to come back later; these are no attempts."""
     pause_s: float = 0.5
     """Seconds of pause after the first failure; they double each time. Each is this, times a random number of 0.5 to 1.5."""
@@ -277,7 +279,8 @@ class Endpoints:
 
     def _patiently(self, endpoint: Endpoint, what: Callable[[Client], Coroutine[Any, Any, _T]]) -> _T:
         endpoint.check()
-        name, most, faults = endpoint.annotator.name, self._policy, Counter[bool]()
+        name, most = endpoint.annotator.name, self._policy
+        attempts, deferrals = 0, 0
         answered: list[int] = []
         while True:
             try:
@@ -293,14 +296,17 @@ class Endpoints:
             except _Fault as fault:
                 last = fault
             self.limits.fault(name, last.kind)
-            faults[last.pause_s is not None] += 1
+            is_deferral = last.pause_s is not None
+            attempts, deferrals = attempts + (not is_deferral), deferrals + is_deferral
             answered.append(self._answered[name])
-            if faults[False] >= most.attempts or faults[True] > most.refusals:
+            if attempts >= most.attempts or deferrals > most.deferrals:
                 break
-            self._pause(endpoint, faults[False], last)
-        times = faults.total()
+            self._pause(endpoint, attempts, last)
+        times = attempts + deferrals
+        told = [f"did not answer in {counted(attempts, 'attempt')}"] if attempts else []
+        told += [f"asked {counted(deferrals, 'time')} to come back later"] if deferrals else []
         silent = Unreachable(
-            f"{endpoint.service} did not answer in {times} attempts (last: {last.kind}): run again when it does",
+            f"{endpoint.service} {' and '.join(told)} (last: {last.kind}): run again when it answers",
             reason=last.kind,
         )
         if self._answered[name] == answered[times // 2 - 1]:  # nor did it answer anybody else for a while
@@ -357,7 +363,7 @@ class Endpoints:
             failed: NutonicError | _Fault = _Fault("timed out")
         except BadStatus as error:
             failed = _of_status(endpoint, error)
-        except (BadPixels, ValueError, RecursionError):  # a ValueError is of what is no JSON
+        except (ValueError, RecursionError):  # of an answer that is none, or no JSON
             failed = _Fault("malformed")
         except (aiohttp.ClientError, OSError):
             failed = _Fault("dropped")
@@ -417,7 +423,7 @@ def answer_of(body: Any) -> Answer:
 
     Raises
     ------
-    BadPixels
+    BadAnswer
         If it is none.
     """
     try:
@@ -427,8 +433,8 @@ def answer_of(body: Any) -> Answer:
         finish, usage = choice.get("finish_reason") or "stop", body.get("usage") or {}
         counts = [usage.get(name) or 0 for name in ("prompt_tokens", "completion_tokens")]
     except (LookupError, TypeError, AttributeError):
-        raise BadPixels("an answer is no completion", reason="malformed") from None
+        raise BadAnswer("an answer is no completion") from None
     if not all(isinstance(each, str) for each in (text, finish)) or not all(type(each) is int for each in counts):
-        raise BadPixels("an answer is no completion", reason="malformed")
+        raise BadAnswer("an answer is no completion")
     plain = text.encode("utf-8", "replace").decode()  # halves of characters are none
     return Answer(text=plain, prompt_tokens=counts[0], completion_tokens=counts[1], finish_reason=finish[:40])

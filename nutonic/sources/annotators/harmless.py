@@ -1,9 +1,8 @@
-"""What is asked of an endpoint after it refused something: whether it takes anything at all, and when to come back."""
+"""What is asked of an endpoint after it refused something: whether it takes anything at all."""
 
 from __future__ import annotations
 
 from nutonic.core.model import Json
-from nutonic.io.http import retry_after as retry_after
 
 
 def harmless(request: Json) -> Json:

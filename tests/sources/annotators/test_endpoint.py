@@ -116,6 +116,14 @@ def test_many_refusals_are_no_failure_and_let_fewer_in():
         assert max(each.in_flight for each in in_order(server)[30:]) <= 2
 
 
+def test_whoever_is_only_ever_told_to_come_back_is_told_how_often():
+    with ModelServer(faults=[ModelFault(kind="429", share=1.0, retry_after="0.01")]) as server:
+        told = r"^model at 127.0.0.1:\d+ asked 4 times to come back later \(last: 429\): run again when it answers$"
+        with pytest.raises(Unreachable, match=told):
+            ask(server, policy=Policy(attempts=2, deferrals=3, pause_s=0.001))
+        assert [request.status for request in server.requests] == [429] * 4
+
+
 def test_retry_after_that_is_too_long_is_told():
     with (
         ModelServer(faults=[ModelFault(kind="429", at=(0,), retry_after="3600")]) as server,
