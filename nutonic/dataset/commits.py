@@ -109,7 +109,7 @@ class Committed:
                 if not polished or name in self.polished:
                     yield name
 
-    def counts(self, name: CommitName) -> bool:
+    def takes_effect(self, name: CommitName) -> bool:
         """Whether a commit counts: that of a single place does not if its whole batch is committed.
 
         Nor does one whose captions are polished in another. The part of such a commit may be missing, if a slower driver
@@ -229,7 +229,7 @@ def read_commits(store: Store, done: Committed) -> Iterator[tuple[CommitName, Js
     Corrupt
         Where one is not what was written.
     """
-    for name in filter(done.counts, done.all_names()):
+    for name in filter(done.takes_effect, done.all_names()):
         yield name, read_commit(store, name)
 
 

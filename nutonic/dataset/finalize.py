@@ -84,7 +84,7 @@ def _summed(store: Store, spec: BuildSpec, plan: PlanFile, done: Committed, each
 
     What the card alone is made of is gone by then: at a million places it is much.
     """
-    names = filter(done.counts, done.all_names())
+    names = filter(done.takes_effect, done.all_names())
     summed = added_up(store, names, spec.tiles.output_size**2, each)
     text, chips = card.text(spec, plan, summed.totals).encode(), summed.totals.tiles
     return replace(summed, totals=Totals(0)), text, chips

@@ -21,8 +21,8 @@ from nutonic.run.results import Failure
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Extent:
-    """How far a build goes."""
+class BuildOptions:
+    """How far a build goes, what it does again, and what it may spend."""
 
     limit: int | None
     """Only the first places by ordinal; None for all."""

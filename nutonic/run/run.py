@@ -40,7 +40,7 @@ from nutonic.run.clusters.cluster import Cluster, cluster_of
 from nutonic.run.clusters.memory import settled, tell_small
 from nutonic.run.dask_report import refuse_impossible
 from nutonic.run.jobs import (
-    Extent,
+    BuildOptions,
     Job,
     Progress,
     Scope,
@@ -124,13 +124,15 @@ def build(
     cluster, group = cluster_of(workers), CallbackGroup([LogCallback(), *callbacks])
     timeout_s()  # what cannot be waited for would fail each place
     file = None if answers is None else Path(answers)
-    extent = Extent(limit=limit, replan=replan, retry=retry_rejects, max_cost=max_cost, answers=file)
-    summary = _built(recipe, place_of(out), cluster, extent, group)
+    options = BuildOptions(limit=limit, replan=replan, retry=retry_rejects, max_cost=max_cost, answers=file)
+    summary = _built(recipe, place_of(out), cluster, options, group)
     group.on_end(BuildEnded(summary=summary))
     return summary
 
 
-def _built(recipe: AnyRecipe | str | Path, out: Place, cluster: Cluster, extent: Extent, callback: Callback) -> Summary:
+def _built(
+    recipe: AnyRecipe | str | Path, out: Place, cluster: Cluster, options: BuildOptions, callback: Callback
+) -> Summary:
     from nutonic.recipe.patches import PatchRecipe
     from nutonic.recipe.yaml import recipe_of
 
@@ -139,30 +141,30 @@ def _built(recipe: AnyRecipe | str | Path, out: Place, cluster: Cluster, extent:
     recipe = recipe_of(recipe)
     _log.info("building %s into %s", recipe.name, out)
     if isinstance(recipe, PatchRecipe):
-        if extent.retry is not False:
+        if options.retry is not False:
             raise InputError("--retry-rejects is for places: of patches, --replan takes up what is there now")
         from nutonic.planning.patches.spec import resolve_patches
         from nutonic.run.patches.build import build_patches
 
         of_patches = resolve_patches(recipe)
         requests = of_patches.sources.most_requests(cluster.max_requests)
-        return build_patches(of_patches, out, replace(cluster, max_requests=requests), extent, callback)
+        return build_patches(of_patches, out, replace(cluster, max_requests=requests), options, callback)
     from nutonic.planning.spec import resolve
 
-    if recipe.rows.polish is None and (extent.max_cost is not None or extent.answers is not None):
+    if recipe.rows.polish is None and (options.max_cost is not None or options.answers is not None):
         raise InputError("max_cost and answers are for captions by models: this recipe has none (rows.polish)")
-    if extent.answers is not None:
+    if options.answers is not None:
         from nutonic.run.captions.stage import refuse_unreadable
 
-        refuse_unreadable(extent.answers)
+        refuse_unreadable(options.answers)
     spec = resolve(recipe)
     for line in recipe.in_vain:
         callback.on_note(Note(text=line))
     cluster = replace(cluster, max_requests=spec.sources.most_requests(cluster.max_requests))
-    return _build(spec, out, cluster, extent, callback)
+    return _build(spec, out, cluster, options, callback)
 
 
-def _build(spec: BuildSpec, out: Place, cluster: Cluster, extent: Extent, callback: Callback) -> Summary:
+def _build(spec: BuildSpec, out: Place, cluster: Cluster, options: BuildOptions, callback: Callback) -> Summary:
     from nutonic.io.session import limited
     from nutonic.planning.prepare import refuse_inputs_inside
     from nutonic.run.captions.polish import is_left, polish_captions, sign_in
@@ -175,7 +177,7 @@ def _build(spec: BuildSpec, out: Place, cluster: Cluster, extent: Extent, callba
     with ExitStack() as stack:
         session = stack.enter_context(limited(min(IN_FLIGHT, cluster.max_requests or IN_FLIGHT)))
 
-        if spec.stills is not None and (extent.replan or not Store(out).is_file(PLAN)):
+        if spec.stills is not None and (options.replan or not Store(out).is_file(PLAN)):
             spec.stills.sign_in()  # before anything is planned, or written
 
         def workers() -> WorkerPool:
@@ -184,9 +186,9 @@ def _build(spec: BuildSpec, out: Place, cluster: Cluster, extent: Extent, callba
         # Workers elsewhere are checked before anything is planned.
         pool = workers() if cluster.scheduler is not None else None
         callback.on_stage(StageBegun(text="planning"))
-        store, plan = _planned(spec, out, extent.replan, cluster, pool)
+        store, plan = _planned(spec, out, options.replan, cluster, pool)
         give_back()
-        left = _left(spec, store, plan, extent)
+        left = _left(spec, store, plan, options)
         before, files = left.before, left.files
         tell_missing(callback, plan, before)
         tell_small(callback, pool, plan)
@@ -205,12 +207,12 @@ def _build(spec: BuildSpec, out: Place, cluster: Cluster, extent: Extent, callba
                 tally.add(result)
                 callback.on_batch(BatchFinished(result=result, to_do=before.remaining))
         root = out.absolute() if cluster.scheduler is not None else None
-        captions = polish_captions(spec, root, store, plan.digest, pool, stack, extent, callback)
+        captions = polish_captions(spec, root, store, plan.digest, pool, stack, options, callback)
         callback.on_stage(StageBegun(text="finishing"))
         tally.add_network(session.take_counts())
         if tally.batches or captions.asked:
             left = replace(left, done=committed(store))
-        limit = None if left.scope.last is None else extent.limit
+        limit = None if left.scope.last is None else options.limit
         seconds = time.perf_counter() - started
         summary = replace(tally.summary(plan.header, plan.rejects), limit=limit, seconds=seconds)
         own = None if cluster.in_process else workers
@@ -279,17 +281,17 @@ class _Left:
     """What is known of remote files that will be read again."""
 
 
-def _left(spec: BuildSpec, store: Store, plan: PlanFile, extent: Extent) -> _Left:
+def _left(spec: BuildSpec, store: Store, plan: PlanFile, options: BuildOptions) -> _Left:
     """Look at what is done, and ask the services for what is left: a refusal then ends the build, not every place."""
     from nutonic.planning.prepare import empty
 
-    scope, done = scope_of(plan, extent.limit), committed(store)
-    if extent.replan and have_changed(store, spec.sources, plan, done):
+    scope, done = scope_of(plan, options.limit), committed(store)
+    if options.replan and have_changed(store, spec.sources, plan, done):
         empty(store, owned_by(store, spec.layout, spec.output, plan), plan)
         done = committed(store)
-    if extent.retry is not False:
+    if options.retry is not False:
         ownership = owned_by(store, spec.layout, spec.output, plan)
-        reopen(store, ownership, done, ANY if extent.retry is True else extent.retry, of_plan=plan.header["rejects"])
+        reopen(store, ownership, done, ANY if options.retry is True else options.retry, of_plan=plan.header["rejects"])
         done = committed(store)
     before = progress_of(plan, scope, done)
     files = known_files(store, plan, done) if before.remaining else RemoteFiles(store.root)

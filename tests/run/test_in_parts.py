@@ -75,7 +75,7 @@ def test_a_file_in_parts_of_any_size_is_the_rows_of_its_places(clean, monkeypatc
 
 def names_of(store: Store):
     done = committed(store)
-    return filter(done.counts, done.all_names())
+    return filter(done.takes_effect, done.all_names())
 
 
 def test_a_tree_that_is_finished_in_parts_has_the_same_bytes(clean, tmp_path, small_parts, dask):

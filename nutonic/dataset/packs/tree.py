@@ -120,7 +120,7 @@ def _captioned_spans(store: Store, done: Committed) -> Spans:
     """Where the patches with captions lie, each with as many rows as it has captions."""
     spans = committed_patches(store, done).spans
     counts: dict[int, int] = {}
-    for name in filter(done.counts, done.all_names()):
+    for name in filter(done.takes_effect, done.all_names()):
         with suppress(FileNotFoundError):  # captions that still wait
             for patch in read_captions(store, name).patches:
                 counts[int(patch.patch_id.removeprefix("patch_"))] = len(patch.annotations)

@@ -74,7 +74,7 @@ class _Some:
 
 
 def _parts(store: Store, done: Committed) -> Iterator[_Some]:
-    return (_Some(some, tuple(map(done.counts, some.names))) for some in parts_of(store, done.all_names()))
+    return (_Some(some, tuple(map(done.takes_effect, some.names))) for some in parts_of(store, done.all_names()))
 
 
 def surveyed(some: _Some, wanted: Wanted) -> Surveyed:

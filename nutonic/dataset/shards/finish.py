@@ -153,7 +153,7 @@ def committed_patches(store: Store, done: Committed, named: NamedFiles | None = 
                 yield entry
 
     spans = Spans.of(counted())
-    return CommittedPatches(store, spans, filter(done.counts, done.all_names()), rejects)
+    return CommittedPatches(store, spans, filter(done.takes_effect, done.all_names()), rejects)
 
 
 def state_of(store: Store, done: Committed) -> str:
@@ -202,7 +202,7 @@ def finish_patches(
     patches = committed_patches(store, done, named)
     finished, card = made_of(patches, spec, plan, written_to(store))
     cards.put(store, card)
-    kept = {captions_path(name) for name in filter(done.counts, done.all_names())}
+    kept = {captions_path(name) for name in filter(done.takes_effect, done.all_names())}
     for path in superfluous(store, plan, set(finished.data) | kept, named, patches if spec.shards.chat else None):
         # Answers that were paid for stay, whatever becomes of their patches; so does another driver's work.
         is_ours = path.startswith(("data/", "images/", f"{FIGURES}/")) or (complete and not owned.is_kept(path))

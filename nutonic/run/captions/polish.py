@@ -16,7 +16,7 @@ from nutonic.io.objects import Store
 from nutonic.planning.layout import CommitName
 from nutonic.planning.spec import BuildSpec
 from nutonic.run.callbacks import Callback
-from nutonic.run.jobs import Extent
+from nutonic.run.jobs import BuildOptions
 from nutonic.run.preflight import WorkerPool
 from nutonic.run.results import Captioned
 
@@ -26,7 +26,7 @@ _MANY = 10_000
 
 def unpolished(store: Store, done: Committed) -> Iterator[tuple[CommitName, int]]:
     """The commits with captions as templates wrote them, in order, and how many places each has that have some."""
-    for name in filter(done.counts, done.all_names()):
+    for name in filter(done.takes_effect, done.all_names()):
         if not name.polished:
             places = sum(CAPTION in place["rows"]["tasks"] for place in read_commit(store, name)["places"])
             if places:
@@ -61,7 +61,7 @@ def polish_captions(
     plan: str,
     pool: WorkerPool | None,
     stack: ExitStack,
-    extent: Extent,
+    options: BuildOptions,
     callback: Callback,
 ) -> Captioned:
     """Polish the captions of what is committed, if the recipe asks for it.
@@ -78,7 +78,7 @@ def polish_captions(
         Workers; None to do all here.
     stack
         Ends the shares of workers.
-    extent
+    options
         How far to go.
     callback
         What follows the build.
@@ -90,13 +90,13 @@ def polish_captions(
     from nutonic.sources.annotators.cost import estimate
 
     captions, left = spec.rows.polish.captions, partial(_left, store)
-    if extent.answers is not None:
-        take_answers(captions, store, extent.answers, callback)
+    if options.answers is not None:
+        take_answers(captions, store, options.answers, callback)
     if pool is not None and any(left()):
         pool = captioners(stack, pool, spec.sources, out, captions.annotators)
     one = estimate({3: _MANY}, captions.annotators, captions).money / _MANY
     expected = one * len(spec.rows.captions) * len(spec.layout.tiles) * (1 + len(spec.layout.views))
-    return caption_all(Polisher(spec, store, plan), left, pool, callback, max_cost=extent.max_cost, expected=expected)
+    return caption_all(Polisher(spec, store, plan), left, pool, callback, max_cost=options.max_cost, expected=expected)
 
 
 def told_of(spec: BuildSpec, store: Store, waiting: int) -> Json:

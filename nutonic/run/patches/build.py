@@ -31,7 +31,7 @@ from nutonic.run.clusters.cluster import Cluster
 from nutonic.run.dask_report import refuse_impossible
 from nutonic.run.executor import results_of, workers_for
 from nutonic.run.jobs import (
-    Extent,
+    BuildOptions,
     Job,
     earlier_failures,
     last_summary,
@@ -53,24 +53,24 @@ from nutonic.sources.source import Account
 _MANY = 10_000
 
 
-def build_patches(spec: PatchSpec, out: Place, cluster: Cluster, extent: Extent, callback: Callback) -> Summary:
+def build_patches(spec: PatchSpec, out: Place, cluster: Cluster, options: BuildOptions, callback: Callback) -> Summary:
     """Build a dataset of patches, or go on with one; raises as :func:`nutonic.build`."""
     started = time.perf_counter()
     refuse_impossible(cluster.performance_report, cluster=not cluster.in_process)
     refuse_foreign(out)
     refuse_inputs_inside(spec.inputs, out)
-    if extent.answers is not None:
-        refuse_unreadable(extent.answers)
+    if options.answers is not None:
+        refuse_unreadable(options.answers)
     build = _Build(spec=spec, out=out, cluster=cluster, callback=callback)
     with ExitStack() as stack:
         session = stack.enter_context(limited(min(IN_FLIGHT, cluster.max_requests or IN_FLIGHT)))
         pool = build.workers(stack) if cluster.scheduler is not None else None
         callback.on_stage(StageBegun(text="planning"))
         new = not Store(out).is_file(PLAN)
-        store, plan = prepare_patches(spec, out, workers=cluster.workers if pool is None else 0, replan=extent.replan)
+        store, plan = prepare_patches(spec, out, workers=cluster.workers if pool is None else 0, replan=options.replan)
         refuse_unseen(pool, store, plan, new=new)
-        scope, done = scope_of(plan, extent.limit), committed(store)
-        if extent.replan and have_changed(store, spec.sources, plan, done):
+        scope, done = scope_of(plan, options.limit), committed(store)
+        if options.replan and have_changed(store, spec.sources, plan, done):
             empty_patches(store, spec, plan)
             done = committed(store)
         before = progress_of(plan, scope, done)
@@ -91,7 +91,7 @@ def build_patches(spec: PatchSpec, out: Place, cluster: Cluster, extent: Extent,
             files.add(result.remote)
             tally.add(result)
             callback.on_batch(BatchFinished(result=result, to_do=before.remaining))
-        captions = _captions(build, stack, pool, store, plan, extent)
+        captions = _captions(build, stack, pool, store, plan, options)
         tally.add_network(session.take_counts())
     done = committed(store)
     after, last = progress_of(plan, scope, done), last_summary(store)
@@ -106,7 +106,7 @@ def build_patches(spec: PatchSpec, out: Place, cluster: Cluster, extent: Extent,
         failures=with_attempts((*summary.failures, *captions.failures), earlier_failures(last)),
         rows=captions.rows,
         still_open=summary.still_open + captions.waiting,
-        limit=None if scope.last is None else extent.limit,
+        limit=None if scope.last is None else options.limit,
         captions={"waiting": captions.waiting},
     )
     summary = _finished(build, store, plan, done, summary, last)
@@ -146,12 +146,12 @@ def _run_patches(
 
 
 def _captions(
-    build: _Build, stack: ExitStack, pool: WorkerPool | None, store: Store, plan: PlanFile, extent: Extent
+    build: _Build, stack: ExitStack, pool: WorkerPool | None, store: Store, plan: PlanFile, options: BuildOptions
 ) -> Captioned:
     """Caption what is committed and has no captions yet."""
     spec, done = build.spec, committed(store)
-    if extent.answers is not None:
-        take_answers(spec.captions, store, extent.answers, build.callback)
+    if options.answers is not None:
+        take_answers(spec.captions, store, options.answers, build.callback)
     left = partial(waiting, store, done)
     if pool is not None and asked(spec.captions.annotators) and any(left()):
         root = build.out.absolute() if build.cluster.scheduler is not None else None
@@ -159,7 +159,7 @@ def _captions(
     _, whole = expected_captions(spec, _MANY)
     captioner = PatchCaptioner(spec, store, plan.digest)
     expected = whole.money / _MANY
-    made = caption_all(captioner, left, pool, build.callback, max_cost=extent.max_cost, expected=expected)
+    made = caption_all(captioner, left, pool, build.callback, max_cost=options.max_cost, expected=expected)
     build.callback.on_stage(StageBegun(text="finishing"))
     return made
 

@@ -23,7 +23,7 @@ from nutonic.sources.annotators.answers import Answers
 def waiting(store: Store, done: Committed) -> Iterator[tuple[CommitName, int]]:
     """The commits whose patches have no captions yet, in order, and how many patches each has."""
     there = captioned(path for path, _ in store.sizes(CAPTIONS))
-    for name in filter(done.counts, done.all_names()):
+    for name in filter(done.takes_effect, done.all_names()):
         if name not in there:
             yield name, sum(place["tiles"] for place in read_commit(store, name)["places"])
 

@@ -107,7 +107,7 @@ def _map_findings(plan: PlanFile) -> Iterator[Finding]:
 
 def _names(plan: PlanFile, done: Committed) -> Iterator[CommitName]:
     """The commits that count, of batches that the plan has."""
-    every = sorted(filter(done.counts, done.all_names()), key=lambda name: (name.batch, name.place or 0))
+    every = sorted(filter(done.takes_effect, done.all_names()), key=lambda name: (name.batch, name.place or 0))
     return (name for name in every if name.batch < len(plan.index))
 
 

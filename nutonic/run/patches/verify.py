@@ -140,7 +140,7 @@ def _commits(tree: _Tree, limit: int | None) -> bool:
     planned, sound = tree.plan.planned.by_id, True
     seen: set[str] = set()
     captions = captioned(path for path, _ in tree.store.sizes(CAPTIONS))
-    for name in filter(tree.done.counts, tree.done.all_names()):
+    for name in filter(tree.done.takes_effect, tree.done.all_names()):
         try:
             content = read_commit(tree.store, name)
             _compare(tree, name, content, planned, seen)
@@ -154,7 +154,7 @@ def _commits(tree: _Tree, limit: int | None) -> bool:
         except ODD as error:
             sound = False
             tree.find(f"{name.path} holds what no commit does ({type(error).__name__})", name.path)
-    counted = {name for name in tree.done.all_names() if tree.done.counts(name)}
+    counted = {name for name in tree.done.all_names() if tree.done.takes_effect(name)}
     for name in captions - counted:
         tree.find(f"{captions_path(name)} is of no commit", captions_path(name))
     ordinals = sorted({place.ordinal for place in planned.values()})
@@ -221,7 +221,7 @@ def _finished(tree: _Tree, summary: Json, *, sound: bool, deep: bool) -> None:
     patches = committed_patches(tree.store, tree.done, named_files)
     if deep and not any(each.to_build for each in tree.findings):
         _made_again(tree, summary, patches)
-    kept = {captions_path(name) for name in filter(tree.done.counts, tree.done.all_names())}
+    kept = {captions_path(name) for name in filter(tree.done.takes_effect, tree.done.all_names())}
     shown = patches if tree.spec.shards.chat else None
     missing = [path for path in patches.pictures() if not tree.store.is_file(path)] if shown is not None else []
     if missing:
@@ -290,7 +290,7 @@ def _digest(store: Store, path: str, *, large: bool) -> str:
 
 
 def _all_captions(tree: _Tree) -> Iterator[PatchCaptions]:
-    for name in filter(tree.done.counts, tree.done.all_names()):
+    for name in filter(tree.done.takes_effect, tree.done.all_names()):
         try:
             yield from read_captions(tree.store, name).patches
         except (Corrupt, FileNotFoundError):
