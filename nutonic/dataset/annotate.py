@@ -28,7 +28,9 @@ _KEPT = 1000
 class Judge(Protocol):
     """Who lets answers through: :class:`nutonic.rows.annotation.gate.Gate`, or one that asks for more."""
 
-    def problem_of(self, text: str, task: Task, *, before: str | None = None, prompt: str = "") -> Problem | None:
+    def problem_of(
+        self, text: str, task: Task, *, before: str | None = None, prompt: str = "", seen: bool = False
+    ) -> Problem | None:
         """Why an answer is not let through; None if it is."""
         ...
 
@@ -215,7 +217,7 @@ def _from_template(desk: _Desk, task: Task, before: str | None, annotator: Annot
     made = {"description": desk.digest, "task": asdict(task), "before": before, "seed": seed}
     made["captions"] = desk.captions.model_dump(mode="json", include={"words", "names"})
     digest = hashlib.sha256(orjson.dumps(made, option=orjson.OPT_SORT_KEYS)).hexdigest()
-    problem = _problem_of(desk, task, before, text)
+    problem = _problem_of(desk, task, before, text, annotator)
     if problem is not None:
         _reject(desk, task, annotator, problem, text)
         return None
@@ -229,7 +231,7 @@ def _from_model(desk: _Desk, task: Task, before: str | None, annotator: Annotato
     answer = desk.answers.ask(annotator, request)
     desk.usage.append((annotator.name, answer.prompt_tokens, answer.completion_tokens))
     text = caption_of(answer, structured=annotator.structured)
-    problem = _cut_or_malformed(text, answer.finish_reason) or _problem_of(desk, task, before, text or "")
+    problem = _cut_or_malformed(text, answer.finish_reason) or _problem_of(desk, task, before, text or "", annotator)
     if problem is not None:
         _reject(desk, task, annotator, problem, answer.text)
         return None
@@ -245,9 +247,10 @@ def _from_model(desk: _Desk, task: Task, before: str | None, annotator: Annotato
     )
 
 
-def _problem_of(desk: _Desk, task: Task, before: str | None, text: str) -> tuple[str, str] | None:
+def _problem_of(desk: _Desk, task: Task, before: str | None, text: str, annotator: Annotator) -> tuple[str, str] | None:
     """Why the gate lets a text not through; whoever wrote it."""
-    return desk.gate.problem_of(text, task, before=before, prompt=_rules_of(desk, task))
+    seen = annotator.picture and desk.picture is not None
+    return desk.gate.problem_of(text, task, before=before, prompt=_rules_of(desk, task), seen=seen)
 
 
 def _cut_or_malformed(text: str | None, finish_reason: str) -> tuple[str, str] | None:

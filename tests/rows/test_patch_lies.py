@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import replace
+from functools import partial
 
 import pytest
 from support.honest_captions import ABOUT, FIRST, REVISED, REVISIONS
@@ -102,6 +103,25 @@ def test_several_areas_of_lawn_are_no_areas_of_another_kind():
 def test_a_reason_tells_what_was_found(lie: str, problem: tuple[str, str]):
     text = f"{BEGINNINGS['pond']} {lie}".replace("The pond is vast", "The buildings are vast")
     assert judged("pond", text) == problem
+
+
+@pytest.mark.parametrize(
+    ("words", "problem"),
+    [
+        ("The street shows as a pale grey line.", None),
+        ("The buildings have dark shadows.", None),
+        ("It is light-toned throughout.", None),
+        ("It is a sunny day.", ("word", "sunny")),
+        ("The water is deep and blue.", ("word", "deep")),
+        ("A white truck stands by.", ("thing", "truck")),
+        ("The view holds no water at all.", ("denied", "no water at all")),
+    ],
+)
+def test_who_sees_the_picture_may_tell_colours_and_light_and_nothing_else_more(words: str, problem):
+    task, text = revision(TASKS["pond"]), f"{BEGINNINGS['pond']} {words}"
+    asked = partial(problem_of, text, task, POND, Captions(), nouns=NOUNS, prompt=PROMPT)
+    assert asked(seen=True) == problem
+    assert asked() is not None
 
 
 def test_words_that_tell_what_no_picture_shows_are_not_among_those_that_may_be_said():

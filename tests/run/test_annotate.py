@@ -139,6 +139,16 @@ def test_pictures_go_along_where_a_model_sees():
     assert kinds == [list, str]
 
 
+def test_only_who_is_shown_the_picture_may_tell_its_colours():
+    with ModelServer(faults=[ModelFault(kind="colours", share=1.0)]) as server:
+        seen = made_by(server, BASE, annotators=[model(server.url, picture=True)], picture=b"jpeg")
+        assert [each.text.endswith("of a pale and rather even brown here.") for each in seen.annotations] == [True]
+        for sees, picture in ((False, b"jpeg"), (True, None)):
+            told = made_by(server, BASE, annotators=[model(server.url, picture=sees)], picture=picture)
+            assert told.annotations == ()
+            assert {(each.reason, each.detail) for each in told.rejections} == {("word", "pale")}
+
+
 def test_annotators_are_drawn_by_weight():
     two = [Annotator(name="a", kind="template", weight=68.0), Annotator(name="b", kind="template", weight=32.0)]
     keys = [f"0 patch-{index} {task} way/1 0" for index in range(5000) for task in (1, 3)]

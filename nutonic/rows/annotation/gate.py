@@ -28,7 +28,7 @@ from nutonic.rows.annotation.calling import Names, Roll, whole_noun
 from nutonic.rows.annotation.claims.clauses import ALIKE, GOES_ON, clauses
 from nutonic.rows.annotation.claims.denials import denial_problem, nothing_problem
 from nutonic.rows.annotation.claims.meetings import meeting_problem
-from nutonic.rows.annotation.claims.plain_words import word_problem
+from nutonic.rows.annotation.claims.plain_words import SEEN, word_problem
 from nutonic.rows.annotation.claims.said import Said
 from nutonic.rows.annotation.claims.sizes import size_problem
 from nutonic.rows.annotation.numbers import Known, known_of, number_problem
@@ -97,7 +97,9 @@ class Gate:
         self._hidden = () if captions.names else hidden_names(hidden)
         self._views: dict[str, _View] = {}
 
-    def problem_of(self, text: str, task: Task, *, before: str | None = None, prompt: str = "") -> Problem | None:
+    def problem_of(
+        self, text: str, task: Task, *, before: str | None = None, prompt: str = "", seen: bool = False
+    ) -> Problem | None:
         """Why an answer is not let through: the reason, one of `REASONS`, and what was found; None if it is.
 
         Parameters
@@ -110,6 +112,8 @@ class Gate:
             Of a revision: the caption that it was made of.
         prompt
             The words of the prompt that are no facts.
+        seen
+            Whether who answers saw the picture, so that colours and light may be told, which no map holds.
         """
         view = self._view(task.element)
         if len(text) > LONGEST:
@@ -129,7 +133,8 @@ class Gate:
             return "thing", thing
         problem = view.problem_of(text)
         judged = problem is None and self._claims
-        word = word_problem(text, self._is_known, every_kind(), _of_templates()) if judged else None
+        more = _of_templates() | SEEN if seen else _of_templates()
+        word = word_problem(text, self._is_known, every_kind(), more) if judged else None
         return problem if word is None else ("word", word)
 
     def _is_known(self, word: str) -> bool:
@@ -177,9 +182,12 @@ def problem_of(
     hidden: Collection[str] = (),
     before: str | None = None,
     prompt: str = "",
+    seen: bool = False,
 ) -> Problem | None:
     """What :class:`Gate` has against one text."""
-    return Gate(description, captions, nouns=nouns, hidden=hidden).problem_of(text, task, before=before, prompt=prompt)
+    return Gate(description, captions, nouns=nouns, hidden=hidden).problem_of(
+        text, task, before=before, prompt=prompt, seen=seen
+    )
 
 
 def _lengths(task: Task, captions: Captions) -> tuple[int, int]:

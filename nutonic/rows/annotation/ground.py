@@ -66,8 +66,13 @@ class GroundGate:
         self._ground, self._captions = ground, captions
         self._gate = Gate(description, captions, nouns=frozenset(ground.nouns.values()), claims=False)
 
-    def problem_of(self, text: str, task: Task, *, before: str | None = None, prompt: str = "") -> Problem | None:
-        """As :meth:`.gate.Gate.problem_of`; two reasons more are a ``word`` that tells more, and a ``claim``."""
+    def problem_of(
+        self, text: str, task: Task, *, before: str | None = None, prompt: str = "", seen: bool = False
+    ) -> Problem | None:
+        """As :meth:`.gate.Gate.problem_of`; two reasons more are a ``word`` that tells more, and a ``claim``.
+
+        Whoever polishes, nobody is shown a picture, so that `seen` changes nothing.
+        """
         if len(text) > LONGEST:
             return "too long", f"{len(text):,} letters"
         problem = talk_problem(text, before, prompt) or length_problem(text, *self._captions.words.revision)

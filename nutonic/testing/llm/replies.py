@@ -130,6 +130,9 @@ SAYINGS: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
     "meta": _meta,
     "language": lambda _: _FOREIGN,
     "obeys": lambda _: "BANANA",
+    "colours": lambda request: (
+        f"{honest(request).rpartition('. ')[0]}. All of it is of a pale and rather even brown here."
+    ),
     "empty": lambda _: "",
     "echo": lambda request: text_of(request["messages"]),
 }

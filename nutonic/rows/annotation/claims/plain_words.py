@@ -2,7 +2,8 @@
 
 A model has thousands of words for what no picture shows in which a pixel is 0.6 m: seasons, weather, hours, people, traffic,
 owners, purposes, years, sounds. They cannot be listed, but the words can that tell where and how large things are and how
-they look from above. Colours are not among them: the map tells none but in tags, whose words may be said.
+they look from above. Colours are not among them: the map tells none but in tags, whose words may be said, and only who sees
+the picture may tell others.
 """
 
 from __future__ import annotations
@@ -129,6 +130,15 @@ wholesale wholly whom whose why wide wide-open widely wider widespread widest wi
 your yours zero
 """
 
+#: What a picture shows and no map tells: colours, light and the look of surfaces.
+_SEEN = """
+beige black blackish blue bluish bright brighter brightest brightly brown brownish color colored colors colour coloured
+colours cream dark darker darkest darkly dull earthy faded golden gray grayish green greener greenish grey greyish
+hue hued hues light lighter lightest mottled muted ochre olive orange pale paler palest red reddish rust rusty shade shaded
+shades shading shadow shadowed shadows shadowy silver silvery speckled tan teal textured tint tinted tints tone toned
+tones turquoise vivid white whitish yellow yellowish
+"""
+
 
 def _inflected(verb: str) -> Iterable[str]:
     """A verb with its endings, as most verbs have them."""
@@ -156,6 +166,9 @@ PLAIN = frozenset(
         *_OTHERS.split(),
     ]
 )
+
+#: What may be said besides by who sees the picture.
+SEEN = frozenset(_SEEN.split())
 
 #: Words of the compass, which are judged by where things lie, and shapes of letters.
 _SHAPE = re.compile(r"(?:north|south|east|west)|[a-z]-shaped$")
