@@ -27,7 +27,7 @@ from nutonic.recipe.outputs import Grid
 from nutonic.sources.grids import place_grid
 from nutonic.sources.item import Unusable, with_unusable
 from nutonic.sources.missing import why_not
-from nutonic.sources.source import Source, TimedSource, open_each, with_dates
+from nutonic.sources.source import Source, TimedSource, with_dates
 
 
 def open_scene(
@@ -82,8 +82,12 @@ def open_scene(
     elif scenes is None:
         lon, lat = centre(area)
         scenes = _search(lon, lat, max(area.extent.boundingbox.span_x, area.extent.boundingbox.span_y), sources, period)
+    scenes = with_dates(sources, scenes, period)
     per_source = [chunks] * len(sources) if isinstance(chunks, int) else chunks
-    parts, scenes = open_each(sources, area, scenes, per_source, period), with_dates(sources, scenes, period)
+    parts = [
+        source.open(area, candidates, chunks=size)
+        for source, candidates, size in zip(sources, scenes, per_source, strict=True)
+    ]
     cube, plan = _merged(parts, area), CubePlan(geobox=area, timelines=_one_step_timelines(sources, scenes))
     return _with_provenance(cube, plan).squeeze("time") if plan.time.size else _with_provenance(cube, plan)
 

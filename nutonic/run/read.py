@@ -18,6 +18,7 @@ from odc.geo.geobox import GeoBox
 
 from nutonic.core.grid import window_in
 from nutonic.core.model import PlannedPlace, RemotePin, Scene
+from nutonic.cube.open import open_scene
 from nutonic.errors import NutonicError, ReadFailed, RecipeChanged, SourceError
 from nutonic.io.raster import seeing
 from nutonic.io.session import SessionThreads, current
@@ -27,7 +28,6 @@ from nutonic.planning.remote import versions_of
 from nutonic.recipe.outputs import Grid
 from nutonic.sources.factory import AnySources
 from nutonic.sources.grids import place_grid, scene_grid
-from nutonic.sources.source import open_each
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -157,8 +157,7 @@ class OpenCube:
     """The lazy cube of a scene over some places, and its grid."""
 
     whole: GeoBox
-    bands: Mapping[str, xr.Variable]
-    """By name, (height, width) of that grid."""
+    cube: xr.Dataset
 
 
 def _opened(places: Sequence[PlannedPlace], scene: Scene, sources: AnySources, grid: Grid) -> OpenCube:
@@ -166,18 +165,17 @@ def _opened(places: Sequence[PlannedPlace], scene: Scene, sources: AnySources, g
     whole = scene_grid(scene, [_square(place, scene, grid) for place in places], chunk or 1)
     # Without chunks arrays stay lazily indexed until they are sliced, and only these pixels are read.
     scenes, chunks = ((scene,), places[0].labels), (chunk, None)
-    parts = open_each(tuple(sources), whole, scenes[: len(sources)], chunks[: len(sources)])
-    return OpenCube(whole, {str(name): part.variables[name] for part in parts for name in part.data_vars})
+    return OpenCube(whole, open_scene(whole, sources, scenes=scenes[: len(sources)], chunks=chunks[: len(sources)]))
 
 
 def _square(place: PlannedPlace, scene: Scene, grid: Grid) -> GeoBox:
     return place_grid(place.poi.lon, place.poi.lat, scene, grid)
 
 
-def _read(places: Sequence[PlannedPlace], scene: Scene, cube: OpenCube, grid: Grid) -> list[Pixels]:
-    whole, squares = cube.whole, [_square(place, scene, grid) for place in places]
+def _read(places: Sequence[PlannedPlace], scene: Scene, opened: OpenCube, grid: Grid) -> list[Pixels]:
+    whole, cube, squares = opened.whole, opened.cube, [_square(place, scene, grid) for place in places]
     windows = [tuple(window_in(whole, square).values()) for square in squares]
-    lazy = [{name: variable[window] for name, variable in cube.bands.items()} for window in windows]
+    lazy = [{str(name): cube.variables[name][window] for name in cube.data_vars} for window in windows]
     return [Pixels(geobox=square, bands=bands) for square, bands in zip(squares, _loaded(lazy), strict=True)]
 
 

@@ -231,23 +231,3 @@ def with_dates(
         return replace(scene, datetime=known[0]) if takes else scene
 
     return [tuple(settled(source, scene) for scene in each) for source, each in zip(sources, scenes, strict=True)]
-
-
-def open_each(
-    sources: Sequence[Source],
-    geobox: GeoBox,
-    scenes: Sequence[Sequence[Scene]],
-    chunks: Sequence[int | None],
-    time: Interval | None = None,
-) -> list[xr.Dataset]:
-    """The scenes of each source on one grid, lazily: what builds slice, and cubes are put together from.
-
-    Parameters
-    ----------
-    scenes, chunks
-        Of each source: its scenes, and the side of chunks in pixels, or None to stay lazy without any.
-    time
-        What was searched, for scenes without a date of their own; see :func:`with_dates`.
-    """
-    dated = with_dates(sources, scenes, time)
-    return [source.open(geobox, found, chunks=side) for source, found, side in zip(sources, dated, chunks, strict=True)]
