@@ -126,6 +126,9 @@ def show_summary(summary: Summary, out: Place, *, aside: bool = False, then: boo
 
 def _summary_lines(summary: Summary, out: Place) -> Iterator[str]:
     if not (summary.finished or summary.failures or summary.rows):
+        if not summary.complete:
+            yield f"nothing was built: {counted(summary.still_open, 'place is', 'places are')} still to be done in {out}"
+            return
         state = "built" if summary.succeeded else "looked at, and none has a chip,"
         everything = "the place is" if summary.wanted == 1 else f"all {summary.wanted:,} places are"
         yield f"nothing to do: {everything} {state} in {out}"

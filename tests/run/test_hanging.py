@@ -95,6 +95,7 @@ def test_a_scheduler_without_workers_is_told_and_ctrl_c_obeyed_at_once(clean, tm
         process.send_signal(signal.SIGINT)
         assert process.ended(20) == 130, process.told()
         assert time.monotonic() - began < 10  # 2 s on a machine that has nothing else to do
+        assert re.search(r"^nothing was built: \d+ places are still to be done in ", process.told(), re.MULTILINE)
         dask.start_worker()
         dask.wait_for_workers()
         again = started(tmp_path, "build", clean.recipe, "--out", tmp_path / "out", "--scheduler", dask.address)
