@@ -159,8 +159,10 @@ def test_what_a_worker_that_dies_had_to_finish_another_does(clean, tmp_path, sma
 
 
 @pytest.mark.cluster
-def test_what_every_worker_dies_of_the_driver_does(clean, tmp_path, small_parts):
+def test_what_every_worker_dies_of_the_driver_does(clean, tmp_path, small_parts, monkeypatch):
     out = unfinished(clean, tmp_path / "tree")
+    # Two parts: each costs two workers, and one that is started again takes seconds where a machine is busy.
+    monkeypatch.setattr(rows, "_SPAN", (clean.out / "data/train.jsonl").stat().st_size * 2 // 3)
     environment = dying_workers(tmp_path, {"path": "data/train", "moment": "before", "times": None})
     environment["DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES"] = "1"
     with cluster(tmp_path / "cluster", nanny=True, **environment) as dask:

@@ -11,7 +11,7 @@ import struct
 import threading
 import time
 from collections import Counter
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from email.utils import formatdate
@@ -75,7 +75,7 @@ class ModelRequest:
     arrived_s: float
     """Seconds of a monotonic clock."""
     answered_s: float
-    """When the last byte was sent."""
+    """When the last byte was about to be sent."""
     in_flight: int
     """How many there were when it arrived, itself included."""
     status: int
@@ -248,6 +248,7 @@ class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
     server: _Server
+    _entry: Callable[[int], ModelRequest] | None = None
 
     def do_GET(self) -> None:
         if self.path != "/v1/models":
@@ -273,30 +274,42 @@ class _Handler(BaseHTTPRequestHandler):
         service, arrived = self.server.service, time.monotonic()
         number, inside, digest, fault = service.arrived(body)
         request: Any = None
-        status, happened = 0, None
+        happened: str | None = None
+
+        def entry(status: int) -> ModelRequest:
+            return ModelRequest(
+                number=number,
+                digest=digest,
+                body=request if isinstance(request, dict) else None,
+                authorization=self.headers.get("Authorization"),
+                arrived_s=arrived,
+                answered_s=time.monotonic(),
+                in_flight=inside,
+                status=status,
+                fault=happened,
+            )
+
+        self._entry = entry
         try:
             with suppress(ValueError):
                 request = json.loads(body)
             time.sleep(service.latency_s)
             wrong = self._stranger() or service.refusal(request)
             happened = fault.kind if fault and wrong is None else None
-            status = self._answer(request, fault) if wrong is None else self._send(wrong.status, wrong.body())
+            if wrong is None:
+                self._answer(request, fault)
+            else:
+                self._send(wrong.status, wrong.body())
         except OSError:  # the client left
             self.close_connection = True
         finally:
-            service.left(
-                ModelRequest(
-                    number=number,
-                    digest=digest,
-                    body=request if isinstance(request, dict) else None,
-                    authorization=self.headers.get("Authorization"),
-                    arrived_s=arrived,
-                    answered_s=time.monotonic(),
-                    in_flight=inside,
-                    status=status,
-                    fault=happened,
-                )
-            )
+            self._leave(0)
+
+    def _leave(self, status: int) -> None:
+        """Log the request, if it is not yet: before its last byte goes, since who has that may count, or ask again."""
+        entry, self._entry = self._entry, None
+        if entry is not None:
+            self.server.service.left(entry(status))
 
     def _stranger(self) -> Wrong | None:
         key = self.server.service.key
@@ -306,41 +319,49 @@ class _Handler(BaseHTTPRequestHandler):
         given = self.headers.get("Authorization", "").removeprefix("Bearer ")
         return Wrong(401, f"Incorrect API key provided: {given}.", code="invalid_api_key")
 
-    def _answer(self, request: Json, fault: ModelFault | None) -> int:
-        """Answer as the fault has it; gives the status."""
+    def _answer(self, request: Json, fault: ModelFault | None) -> None:
+        """Answer as the fault has it."""
         kind = fault.kind if fault else ""
         text = SAYINGS[kind](request) if kind in SAYINGS else honest(request)
         whole = json.dumps(self.server.service.completion(request, text)).encode()
         if fault is None or kind in SAYINGS:
-            return self._send(200, whole)
-        if kind == "slow":
+            self._send(200, whole)
+        elif kind == "slow":
             time.sleep(fault.after_s)
-            return self._send(200, whole)
-        if kind == "drop":
-            return self._drop()
-        if kind in ("drip", "cut", "truncated", "malformed"):
-            return self._send_wrongly(fault, whole)
-        words = {"429": "Rate limit reached", "401": "Incorrect API key provided", "400": "Bad request"}
-        code = {"429": "rate_limit_exceeded", "401": "invalid_api_key"}.get(fault.kind)
-        headers = fault.headers() if kind in ("429", "503") else {}
-        wrong = Wrong(int(fault.kind), words.get(fault.kind, "The server had an error"), code=code, type="server_error")
-        return self._send(wrong.status, wrong.body(), headers)
+            self._send(200, whole)
+        elif kind == "drop":
+            self._drop()
+        elif kind in ("drip", "cut", "truncated", "malformed"):
+            self._send_wrongly(fault, whole)
+        else:
+            self._refuse(fault)
 
-    def _send_wrongly(self, fault: ModelFault, whole: bytes) -> int:
+    def _refuse(self, fault: ModelFault) -> None:
+        kind = fault.kind
+        words = {"429": "Rate limit reached", "401": "Incorrect API key provided", "400": "Bad request"}
+        code = {"429": "rate_limit_exceeded", "401": "invalid_api_key"}.get(kind)
+        headers = fault.headers() if kind in ("429", "503") else {}
+        wrong = Wrong(int(kind), words.get(kind, "The server had an error"), code=code, type="server_error")
+        self._send(wrong.status, wrong.body(), headers)
+
+    def _send_wrongly(self, fault: ModelFault, whole: bytes) -> None:
         if fault.kind == "truncated":
-            return self._send(200, whole[: len(whole) // 2])
-        if fault.kind == "malformed":
-            return self._send(200, b'{"object": "chat.completion", "choices": []}')
-        self._head(200, len(whole), {})
-        if fault.kind == "cut":
+            self._send(200, whole[: len(whole) // 2])
+        elif fault.kind == "malformed":
+            self._send(200, b'{"object": "chat.completion", "choices": []}')
+        elif fault.kind == "cut":
+            self._head(200, len(whole), {})
+            self._leave(200)
             self.wfile.write(whole[: len(whole) // 2])
             self.close_connection = True
-            return 200
-        for byte in whole:
-            self.wfile.write(bytes([byte]))
-            self.wfile.flush()
-            time.sleep(fault.after_s)
-        return 200
+        else:
+            self._head(200, len(whole), {})
+            for left, byte in zip(reversed(range(len(whole))), whole, strict=True):
+                if not left:
+                    self._leave(200)
+                self.wfile.write(bytes([byte]))
+                self.wfile.flush()
+                time.sleep(fault.after_s if left else 0)
 
     def _head(self, status: int, length: int, headers: dict[str, str]) -> None:
         self.send_response(status)
@@ -348,17 +369,17 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_header(name, value)
         self.end_headers()
 
-    def _send(self, status: int, body: bytes, headers: dict[str, str] | None = None) -> int:
+    def _send(self, status: int, body: bytes, headers: dict[str, str] | None = None) -> None:
         self._head(status, len(body), headers or {})
+        self._leave(status)
         self.wfile.write(body)
-        return status
 
-    def _drop(self) -> int:
+    def _drop(self) -> None:
         """End the connection by a reset, without an answer."""
         self.close_connection = True
+        self._leave(0)
         self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         os.close(self.connection.detach())
-        return 0
 
     def log_message(self, format: str, *args: Any) -> None:
         """Write nothing; the log is the service's."""

@@ -23,9 +23,12 @@ from nutonic.io.session import Session, current, using
 from nutonic.sources.stac import api, api_io
 from nutonic.sources.stac.api import Query, search_api
 from nutonic.sources.stac.files import read_items
-from nutonic.testing import COLLECTION, ENDLESS, Fault, FileServer
+from nutonic.testing import ENDLESS, Fault, FileServer
 
 pytest_plugins = ["support.stac_servers"]
+
+#: The planet's items under a name of their own: the servers are shared with modules that have other planets.
+COLLECTION = "planet-l2a"
 
 WORLD = (-180.0, -90.0, 180.0, 90.0)
 MONTH = "2024-05-01/2024-05-31"
@@ -91,7 +94,8 @@ def of_collection(items, name):
 @pytest.fixture(scope="session")
 def local(recipe_path):
     """The planet's items as a server gets them: with hrefs in full."""
-    items = json.loads((recipe_path.parent / "items.json").read_text(encoding="utf-8"))["features"]
+    catalogue = json.loads((recipe_path.parent / "items.json").read_text(encoding="utf-8"))
+    items = of_collection(catalogue["features"], COLLECTION)
     for asset in (asset for item in items for asset in item["assets"].values()):
         asset["href"] = f"https://files.example/{asset['href']}"
     return items
@@ -201,8 +205,8 @@ def test_paging_by_get(servers, local, session, monkeypatch):
 
 
 def test_a_collection_that_is_not_there(server):
-    with pytest.raises(InputError, match=r"no collection 'synthetic-l1a'; did you mean synthetic-l2a\?"):
-        search(server, collection="synthetic-l1a")
+    with pytest.raises(InputError, match=r"no collection 'planet-l1a'; did you mean planet-l2a\?"):
+        search(server, collection="planet-l1a")
 
 
 def test_nothing_found_is_no_error(server, asked):
@@ -630,7 +634,7 @@ def test_search_without_a_link_is_beside_the_landing_page(rogue):
 def test_a_missing_collection_is_an_error_only_where_the_server_tells(rogue):
     assert search(rogue.url) == []  # no collections served
     rogue.answers["/collections"] = [said_as({"collections": [{"id": "landsat"}, {"id": "sentinel-1"}]})]
-    with pytest.raises(InputError, match=r"no collection 'synthetic-l2a'; it has landsat, sentinel-1$"):
+    with pytest.raises(InputError, match=r"no collection 'planet-l2a'; it has landsat, sentinel-1$"):
         search(rogue.url)
     rogue.answers[f"/collections/{COLLECTION}"] = [said_as({"type": "Collection", "id": COLLECTION})]
     assert search(rogue.url) == []
@@ -640,8 +644,8 @@ def test_a_search_that_is_not_found_names_the_collection_or_itself(rogue):
     rogue.answers["/search"] = [(404, {}, b"")]
     with pytest.raises(InputError, match="no search at"):
         search(rogue.url)
-    rogue.answers["/collections"] = [said_as({"collections": [{"id": "synthetic-l3a"}]})]
-    with pytest.raises(InputError, match="did you mean synthetic-l3a"):
+    rogue.answers["/collections"] = [said_as({"collections": [{"id": "planet-l3a"}]})]
+    with pytest.raises(InputError, match="did you mean planet-l3a"):
         search(rogue.url)
 
 
