@@ -277,10 +277,11 @@ def start_up(bench: Bench) -> Iterator[Record]:
 
 def scale(bench: Bench) -> Iterator[Record]:
     """What a place takes besides its pixels, which cost nothing here: of the driver, and as places grow in number."""
-    for workers, kind in ((2, "driver"), (0, "growth")):
-        for places in bench.counts[kind]:
-            command = [sys.executable, "-m", "benchmarks.scale", "--places", str(places), "--workers", str(workers)]
-            yield {"kind": kind, **_told(command)}
+    for repeat in range(bench.runs):
+        for workers, kind in ((2, "driver"), (0, "growth")):
+            for places in bench.counts[kind]:
+                command = [sys.executable, "-m", "benchmarks.scale", "--places", str(places), "--workers", str(workers)]
+                yield {"kind": kind, "repeat": repeat, **_told(command)}
 
 
 def captions(bench: Bench) -> Iterator[Record]:

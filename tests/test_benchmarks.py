@@ -192,15 +192,18 @@ def test_a_section_that_fails_is_told_and_what_was_measured_is_kept(tmp_path: Pa
 
 
 def test_what_places_take_in_number_is_a_slope():
-    def cost(kind: str, places: int, cpu_s: float) -> dict:
-        return {"section": "scale", "kind": kind, "places": places, "build_cpu_s": cpu_s}
+    def cost(repeat: int, kind: str, places: int, cpu_s: float) -> dict:
+        return {"section": "scale", "repeat": repeat, "kind": kind, "places": places, "build_cpu_s": cpu_s}
 
-    records = [cost("driver", 500, 2.0), cost("driver", 3000, 3.0), cost("growth", 300, 3.0), cost("growth", 600, 4.5)]
-    records += [cost("growth", 3300, 18.0), {"section": "chips", "pattern": "dense", "way": "nutonic", "repeat": 0}]
-    records[-1]["cpu_ms_per_tile"] = 10.0
+    records = [cost(0, "driver", 500, 2.0), cost(0, "driver", 3000, 3.0)]
+    for repeat, last in enumerate((28.0, 38.0)):
+        taken = ((500, 3.0), (1500, 8.0), (11500, 8.0 + last + 22))
+        records += [cost(repeat, "growth", places, cpu_s) for places, cpu_s in taken]
+    records.append({"section": "chips", "pattern": "dense", "way": "nutonic", "repeat": 0, "cpu_ms_per_tile": 10.0})
     found = {target.what: target.values(records) for target in report.TARGETS}
     assert found["driver and scheduler for a place more, of 3,000"] == [pytest.approx(1.0)]  # 0.4 of 40 ms
-    assert found["cost of a place more among 3,300 ÷ among 600, pixels free"] == [pytest.approx(1.0)]
+    growth = found["cost of a place more among 11,500 ÷ among 1,500, pixels free"]
+    assert growth == [pytest.approx(1.0), pytest.approx(1.2)]
 
 
 def scale(*arguments: str) -> dict:
