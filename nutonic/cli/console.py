@@ -19,7 +19,7 @@ from nutonic.core.units import IS, counted, counted_of, duration, size
 from nutonic.dataset.reasons import WHAT_TO_DO
 from nutonic.dataset.report.values import Report, Section, Table
 from nutonic.inert import inert
-from nutonic.io.buckets.address import Place
+from nutonic.io.buckets.address import AnyPath
 from nutonic.planning.pins import missing_line
 from nutonic.run.results import Failure, examples_of
 
@@ -98,13 +98,13 @@ def _of_requests(captions: Json) -> Iterator[tuple[str, str]]:
         yield "tokens", f"about {tokens}{money}; answers that are kept cost nothing"
 
 
-def show_start(recipe: Path, out: Place) -> None:
+def show_start(recipe: Path, out: AnyPath) -> None:
     """Write that a build begins; only as JSON, for programs."""
     if logs.is_json():
         logs.emit("start", recipe=str(recipe), out=str(out), version=__version__)
 
 
-def show_summary(summary: Summary, out: Place, *, aside: bool = False, then: bool = False) -> None:
+def show_summary(summary: Summary, out: AnyPath, *, aside: bool = False, then: bool = False) -> None:
     """Print what a build made, what it left out and what failed.
 
     Parameters
@@ -124,7 +124,7 @@ def show_summary(summary: Summary, out: Place, *, aside: bool = False, then: boo
         say(_next_steps(out, of_patches="captions" in summary.captions), aside=aside)
 
 
-def _summary_lines(summary: Summary, out: Place) -> Iterator[str]:
+def _summary_lines(summary: Summary, out: AnyPath) -> Iterator[str]:
     if not (summary.finished or summary.failures or summary.rows):
         if not summary.complete:
             yield f"nothing was built: {counted(summary.still_open, 'place is', 'places are')} still to be done in {out}"
@@ -152,7 +152,7 @@ def _summary_lines(summary: Summary, out: Place) -> Iterator[str]:
     yield from _failures(summary.failures)
 
 
-def _next_steps(out: Place, *, of_patches: bool) -> Iterator[str]:
+def _next_steps(out: AnyPath, *, of_patches: bool) -> Iterator[str]:
     """What a person may do with a dataset."""
     where = shlex.quote(str(out))
     load = f'nutonic.open_dataset("{out}")' if not of_patches else "README.md there has the lines that load it"
@@ -173,7 +173,7 @@ def _rejects(counts: Mapping[str, int], examples: Mapping[str, str], title: str 
             yield f"          {WHAT_TO_DO[reason]}"
 
 
-def show_preview(report: Report, path: Place) -> None:
+def show_preview(report: Report, path: AnyPath) -> None:
     """Print what a preview gave, where its page is, and what there is no chip of, with why."""
     said = [report.state, *(line for section in report.sections for line in _of_section(section))]
     say([*said, f"wrote {path}: open it in a browser"])
@@ -215,7 +215,7 @@ def _most_first(counts: Mapping[str, int]) -> list[tuple[str, int]]:
     return sorted(counts.items(), key=lambda entry: (-entry[1], entry[0]))
 
 
-def _of_chips(summary: Summary, out: Place) -> str:
+def _of_chips(summary: Summary, out: AnyPath) -> str:
     rate = summary.tiles / summary.seconds if summary.seconds else 0.0
     return (
         f"built {counted(summary.built, 'place')}, {counted(summary.tiles, 'tile')}, {counted(summary.rows, 'row')} "
@@ -224,7 +224,7 @@ def _of_chips(summary: Summary, out: Place) -> str:
     )
 
 
-def _of_captions(summary: Summary, out: Place) -> str:
+def _of_captions(summary: Summary, out: AnyPath) -> str:
     captions = summary.captions
     bare = f", {_patches(captions['uncaptioned'])} without one" if captions["uncaptioned"] else ""
     return (
@@ -261,7 +261,7 @@ def summary_json(summary: Summary) -> Json:
     return {**asdict(summary), "complete": summary.complete, "succeeded": summary.succeeded}
 
 
-def show_packed(packed: Packed, out: Place, *, aside: bool = False) -> None:
+def show_packed(packed: Packed, out: AnyPath, *, aside: bool = False) -> None:
     """Print what is in a pack, and what is left to do."""
     if not logs.is_json():
         say(_packed_lines(packed, out), aside=aside)
@@ -270,7 +270,7 @@ def show_packed(packed: Packed, out: Place, *, aside: bool = False) -> None:
         logs.emit("note", message=line)
 
 
-def _packed_lines(packed: Packed, out: Place) -> Iterator[str]:
+def _packed_lines(packed: Packed, out: AnyPath) -> Iterator[str]:
     yield from (f"failed {line}" for line in packed.failures[:_SHOWN])
     there = counted_of(packed.done_before, packed.shards, "shard", verb=("was", "were"))
     before = f"; {there} there before" if packed.done_before else ""
@@ -330,12 +330,12 @@ def overlap_csv(found: Overlap) -> Iterator[str]:
     yield from text.getvalue().splitlines()
 
 
-def show_verdict(verdict: Verdict, directory: Place) -> None:
+def show_verdict(verdict: Verdict, directory: AnyPath) -> None:
     """Print whether a tree is whole, and what is wrong with it."""
     say(_verdict_lines(verdict, directory))
 
 
-def _verdict_lines(verdict: Verdict, directory: Place) -> Iterator[str]:
+def _verdict_lines(verdict: Verdict, directory: AnyPath) -> Iterator[str]:
     for word, lines in (("removed", verdict.removed), ("wrong", verdict.problems), ("note", verdict.notes)):
         yield from (f"{word} {line}" for line in lines[:_MOST])
         if len(lines) > _MOST:

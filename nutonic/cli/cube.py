@@ -19,7 +19,7 @@ from nutonic.cube.compose import ComposedCube, compose
 from nutonic.cube.save import is_saved, refuse_foreign_cube, save_cube
 from nutonic.errors import InputError
 from nutonic.io.atomic import refuse_unwritable, refuse_within
-from nutonic.io.buckets.address import Address, Place
+from nutonic.io.buckets.address import Address, AnyPath
 from nutonic.planning.prepare import refuse_inputs_inside
 from nutonic.recipe.recipe import Recipe
 from nutonic.run.clusters.cluster import Cluster, connected
@@ -32,10 +32,10 @@ if TYPE_CHECKING:
 
 def save_recipe_cube(
     recipe: Recipe,
-    out: Place,
+    out: AnyPath,
     *,
     area: str | None = None,
-    cogs: Place | None = None,
+    cogs: AnyPath | None = None,
     cluster: Cluster,
     overwrite: bool = False,
     aside: bool = False,
@@ -85,7 +85,7 @@ def save_recipe_cube(
     return _as_json(composed, path, files)
 
 
-def _refuse(out: Place, cogs: Place | None, *, overwrite: bool) -> None:
+def _refuse(out: AnyPath, cogs: AnyPath | None, *, overwrite: bool) -> None:
     """Raise where nothing may be written, or can be, before any work."""
     if isinstance(out, Address):
         refuse_foreign_cube(out)
@@ -128,7 +128,7 @@ def _computed_by(cluster: Cluster) -> Iterator[Client | None]:
         yield client
 
 
-def _as_json(composed: ComposedCube, path: Place, files: list[Place]) -> Json:
+def _as_json(composed: ComposedCube, path: AnyPath, files: list[AnyPath]) -> Json:
     geobox, attrs = composed.plan.geobox, composed.cube.attrs
     return {
         "path": str(path),

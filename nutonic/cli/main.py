@@ -25,10 +25,10 @@ from nutonic.cli.ending import (
 from nutonic.cli.init import init
 from nutonic.cli.keys import catalogue, schema
 from nutonic.cli.lacks import open_standard_streams, refuse_lacks
-from nutonic.cli.paths import CubeOf, PathOf, PlaceOf
+from nutonic.cli.paths import AnyPathOf, CubeOf, PathOf
 from nutonic.inert import inert
 from nutonic.io.atomic import BESIDE
-from nutonic.io.buckets.address import Place
+from nutonic.io.buckets.address import AnyPath
 from nutonic.run.clusters.patience import ANSWER_S, BATCH_S, NONE_S
 
 
@@ -133,10 +133,10 @@ def demo(name: str, out: Path, workers: int | None, labels: str) -> None:
 
 
 @cli.command(short_help="Look at a few chips before a build.")
-@click.argument("source", metavar="RECIPE|DIR", type=PlaceOf())
+@click.argument("source", metavar="RECIPE|DIR", type=AnyPathOf())
 @click.option("-n", "n", type=click.IntRange(1, 60), default=6, show_default=True, help="How many chips.")
-@click.option("--out", type=PlaceOf(output=True), metavar="FILE", help="The page; by default preview.html, here.")
-def preview(source: Place, n: int, out: Place | None) -> None:
+@click.option("--out", type=AnyPathOf(output=True), metavar="FILE", help="The page; by default preview.html, here.")
+def preview(source: AnyPath, n: int, out: AnyPath | None) -> None:
     """Look at a few chips before a build: with boxes, captions and a map, as one HTML page.
 
     They are made as a build makes them, of places drawn at random. Of a dataset's folder, they are its own.
@@ -154,9 +154,9 @@ def preview(source: Place, n: int, out: Place | None) -> None:
 
 @cli.command(short_help="What a build will take, before any pixel is read.")
 @click.argument("recipe", type=PathOf())
-@click.option("--out", type=PlaceOf(output=True), help="Keep the plan in this folder, ready to be built.")
+@click.option("--out", type=AnyPathOf(output=True), help="Keep the plan in this folder, ready to be built.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout.")
-def plan(recipe: Path, out: Place | None, as_json: bool) -> None:
+def plan(recipe: Path, out: AnyPath | None, as_json: bool) -> None:
     """Search scenes and say what a build will take; reads no pixels."""
     from nutonic.cli import console
     from nutonic.cli.screen import note
@@ -186,7 +186,7 @@ def plan(recipe: Path, out: Place | None, as_json: bool) -> None:
 
 @cli.command(short_help="Build a dataset, or go on with one.")
 @click.argument("recipe", type=PathOf())
-@click.option("--out", type=PlaceOf(output=True), required=True, help="Folder of the dataset, or s3://BUCKET/PATH.")
+@click.option("--out", type=AnyPathOf(output=True), required=True, help="Folder of the dataset, or s3://BUCKET/PATH.")
 @click.option(
     "--workers", type=click.IntRange(min=0), help="Worker processes; 0 builds without dask. Default: one per core."
 )
@@ -226,7 +226,7 @@ def plan(recipe: Path, out: Place | None, as_json: bool) -> None:
 @click.option("--log-json", is_flag=True, expose_value=False, help="One JSON object a line on stderr instead of text.")
 def build(
     recipe: Path,
-    out: Place,
+    out: AnyPath,
     limit: int | None,
     replan: bool,
     retry_rejects: str | None,
@@ -276,13 +276,13 @@ def build(
     help="The cube, such as cube.zarr or s3://bucket/cube.zarr.",
 )
 @click.option("--area", metavar="W,S,E,N", help="In degrees, or a GeoJSON file; by default the recipe's cube.area.")
-@click.option("--cogs", type=PlaceOf(output=True), metavar="DIR", help="Write a GeoTIFF per variable here too.")
+@click.option("--cogs", type=AnyPathOf(output=True), metavar="DIR", help="Write a GeoTIFF per variable here too.")
 @click.option("--workers", type=click.IntRange(min=0), help="Worker processes. Default: threads of this one.")
 @_at_a_scheduler
 @click.option("--overwrite", is_flag=True, help="Replace another cube.")
 @click.option("--json", "as_json", is_flag=True, help="What it is made of as one JSON object on stdout.")
 def cube(
-    recipe: Path, out: Place, area: str | None, cogs: Place | None, overwrite: bool, as_json: bool, **options: Any
+    recipe: Path, out: AnyPath, area: str | None, cogs: AnyPath | None, overwrite: bool, as_json: bool, **options: Any
 ) -> None:
     """Save a recipe's imagery and labels over an area and time as Zarr. Run again, it resumes."""
     from nutonic.cli.cube import save_recipe_cube
@@ -304,7 +304,7 @@ def cube(
 
 
 @cli.command(short_help="Prove that a dataset is whole and right.")
-@click.argument("directory", metavar="DIR", type=PlaceOf())
+@click.argument("directory", metavar="DIR", type=AnyPathOf())
 @click.option("--deep", is_flag=True, help="Read every file, and make again what follows from something else.")
 @click.option("--fix", is_flag=True, help="Remove what is damaged; the next build makes just that again.")
 @click.option(
@@ -318,7 +318,7 @@ def cube(
 @_at_a_scheduler
 @_patience
 @click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout.")
-def verify(directory: Place, deep: bool, fix: bool, rebuild: int, as_json: bool, **options: Any) -> None:
+def verify(directory: AnyPath, deep: bool, fix: bool, rebuild: int, as_json: bool, **options: Any) -> None:
     """Prove a dataset whole: exit code 0 whole, 1 not whole, 2 not a nutonic tree."""
     from nutonic.cli import console
     from nutonic.cli.progress import Progress
@@ -335,9 +335,9 @@ def verify(directory: Place, deep: bool, fix: bool, rebuild: int, as_json: bool,
 
 
 @cli.command(short_help="Write what a dataset holds as one HTML page.")
-@click.argument("directory", metavar="DIR", type=PlaceOf())
-@click.option("--out", type=PlaceOf(output=True), metavar="FILE", help="The page; by default report.html in DIR.")
-def report(directory: Place, out: Place | None) -> None:
+@click.argument("directory", metavar="DIR", type=AnyPathOf())
+@click.option("--out", type=AnyPathOf(output=True), metavar="FILE", help="The page; by default report.html in DIR.")
+def report(directory: AnyPath, out: AnyPath | None) -> None:
     """Write what a dataset holds as one HTML page, to be looked at offline; of an unfinished one too."""
     from nutonic.cli.screen import say
     from nutonic.dataset.report.report import report as write_report
@@ -348,9 +348,9 @@ def report(directory: Place, out: Place | None) -> None:
 
 
 @cli.command(short_help="Pack a dataset into the form of a trainer.")
-@click.argument("directory", metavar="DIR", type=PlaceOf())
+@click.argument("directory", metavar="DIR", type=AnyPathOf())
 @click.option("--format", "form", required=True, metavar="FORM", help="parquet, or a trainer's: see docs/packs.md.")
-@click.option("--out", type=PlaceOf(output=True), required=True, help="Where the pack goes, beside the dataset.")
+@click.option("--out", type=AnyPathOf(output=True), required=True, help="Where the pack goes, beside the dataset.")
 @click.option("--boxes", metavar="NAME", help="How boxes are written. Default: as the form's own models write them.")
 @click.option("--cells", metavar="NAME", help="How cells of ground are named: utm, major-tom or h3. Default: utm.")
 @click.option("--shard-mb", type=click.IntRange(min=1), default=500, show_default=True, help="Megabytes of a shard.")
@@ -359,9 +359,9 @@ def report(directory: Place, out: Place | None) -> None:
 @click.option("--json", "as_json", is_flag=True, help="What is there as one JSON object on stdout.")
 @click.option("--log-json", is_flag=True, expose_value=False, help="One JSON object a line on stderr instead of text.")
 def pack(
-    directory: Place,
+    directory: AnyPath,
     form: str,
-    out: Place,
+    out: AnyPath,
     boxes: str | None,
     cells: str | None,
     shard_mb: int,
@@ -417,12 +417,12 @@ def push(directory: Path, repo: str, as_json: bool, **options: Any) -> None:
 
 
 @cli.command(short_help="Chips on ground that another catalogue holds.")
-@click.argument("directory", metavar="DIR", type=PlaceOf())
+@click.argument("directory", metavar="DIR", type=AnyPathOf())
 @click.argument("other", metavar="OTHER.parquet", type=PathOf())
 @click.option("--by", type=click.Choice(["footprint", "cell", "either"]), default="either", show_default=True)
 @click.option("--csv", "as_csv", is_flag=True, help="All of them as CSV on stdout.")
 @click.option("--json", "as_json", is_flag=True, help="All of them as one JSON object on stdout.")
-def overlap(directory: Place, other: Path, by: str, as_csv: bool, as_json: bool) -> None:
+def overlap(directory: AnyPath, other: Path, by: str, as_csv: bool, as_json: bool) -> None:
     """Say which chips of a dataset lie on ground that another catalogue holds, such as a benchmark's test set.
 
     OTHER.parquet is GeoParquet in degrees. By footprint: ground in common; by cell: a footprint there whose middle lies in

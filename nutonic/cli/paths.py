@@ -9,7 +9,7 @@ import click
 
 from nutonic.errors import InputError
 from nutonic.io.atomic import refuse_overlong
-from nutonic.io.buckets.address import Address, Place, path_of, place_of
+from nutonic.io.buckets.address import Address, AnyPath, any_path_of, path_of
 
 
 class PathOf(click.Path):
@@ -33,24 +33,24 @@ class PathOf(click.Path):
         return path
 
 
-class PlaceOf(PathOf):
+class AnyPathOf(PathOf):
     """A path that may be, or an address in an object store."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """The path or the address; raises InputError of an address that is none."""
-        place = self._place_of(value) if isinstance(value, str) else value
-        if isinstance(place, Address) and place.scheme.endswith("memory"):
-            raise InputError(f"{place} is gone when this command ends: name a folder or an object store")
-        return place if isinstance(place, Address) else super().convert(value, param, ctx)
+        path = self._parsed(value) if isinstance(value, str) else value
+        if isinstance(path, Address) and path.scheme.endswith("memory"):
+            raise InputError(f"{path} is gone when this command ends: name a folder or an object store")
+        return path if isinstance(path, Address) else super().convert(value, param, ctx)
 
-    def _place_of(self, value: str) -> Place:
-        return place_of(value)
+    def _parsed(self, value: str) -> AnyPath:
+        return any_path_of(value)
 
 
-class CubeOf(PlaceOf):
+class CubeOf(AnyPathOf):
     """Where a cube goes: also an address of a repository of Icechunk."""
 
-    def _place_of(self, value: str) -> Place:
-        from nutonic.cube.save import cube_place_of
+    def _parsed(self, value: str) -> AnyPath:
+        from nutonic.cube.save import cube_path_of
 
-        return cube_place_of(value)
+        return cube_path_of(value)

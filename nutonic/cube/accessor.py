@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from odc.geo.geobox import GeoBox
 
-    from nutonic.io.buckets.address import Place
+    from nutonic.io.buckets.address import AnyPath
 
 
 class _Elsewhere:
@@ -157,24 +157,24 @@ def _as_store(path: str | Path) -> Any:
     return path if scheme.rpartition("+")[2] not in SCHEMES else _store_of(path)
 
 
-def _store_of(path: str | Place) -> Any:
+def _store_of(path: str | AnyPath) -> Any:
     """What zarr reads a saved cube from: a path, or a store of an address; InputError if there is none."""
-    from nutonic.cube.save import cube_place_of
+    from nutonic.cube.save import cube_path_of
     from nutonic.cube.stores.transactions import is_repository, reading_store
     from nutonic.cube.stores.views import ObjectsBelow
     from nutonic.errors import InputError
     from nutonic.io.buckets.address import Address
     from nutonic.io.objects import Store
 
-    place = cube_place_of(path)
-    if isinstance(place, Address) and is_repository(place):
-        return reading_store(place)
-    if not Store(place).has("zarr.json"):
-        raise InputError(f"{place} is no saved cube: there is no zarr.json in it")
-    return ObjectsBelow(place) if isinstance(place, Address) else str(place)
+    path = cube_path_of(path)
+    if isinstance(path, Address) and is_repository(path):
+        return reading_store(path)
+    if not Store(path).has("zarr.json"):
+        raise InputError(f"{path} is no saved cube: there is no zarr.json in it")
+    return ObjectsBelow(path) if isinstance(path, Address) else str(path)
 
 
-def open_zarr(path: str | Place, *, chunks: Any = "auto") -> xr.Dataset:
+def open_zarr(path: str | AnyPath, *, chunks: Any = "auto") -> xr.Dataset:
     """Open a saved cube lazily, as it was saved: whole numbers, with their nodata value in ``attrs``.
 
     ``xarray.open_zarr`` opens the same file with NaN for nodata. Functions that take a cube take either.

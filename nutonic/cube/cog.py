@@ -21,13 +21,13 @@ from rasterio.windows import Window
 from nutonic.core.encoding import digital_numbers
 from nutonic.errors import InputError, NotNutonic
 from nutonic.io.atomic import disk_errors, new_file, refuse_unusable, refuse_within
-from nutonic.io.buckets.address import Address, Place, place_of
+from nutonic.io.buckets.address import Address, AnyPath, any_path_of
 from nutonic.io.buckets.within import refuse_within_store
 from nutonic.io.gdal import gdal_disk_errors
 from nutonic.io.objects import Store
 
 
-def save_cogs(cube: xr.Dataset, folder: str | Place) -> list[Place]:
+def save_cogs(cube: xr.Dataset, folder: str | AnyPath) -> list[AnyPath]:
     """Write each variable as a cloud-optimised GeoTIFF; for a cube over time, one for each variable and step.
 
     One row of tiles is computed at a time, by the scheduler that is in use. Overviews average the valid pixels; those of
@@ -57,29 +57,29 @@ def save_cogs(cube: xr.Dataset, folder: str | Place) -> list[Place]:
     StoreError
         If a file cannot be written.
     """
-    cube, geobox, place = digital_numbers(cube), _geobox_of(cube), place_of(folder)
-    if isinstance(place, Path):
-        refuse_unusable(place)
-    refuse_foreign_cogs(cube, place)
-    paths: list[Place] = []
+    cube, geobox, root = digital_numbers(cube), _geobox_of(cube), any_path_of(folder)
+    if isinstance(root, Path):
+        refuse_unusable(root)
+    refuse_foreign_cogs(cube, root)
+    paths: list[AnyPath] = []
     for stem, picture in _all_pictures(cube):
-        paths.append(place / f"{stem}.tif")
-        with _made_at(place, f"{stem}.tif") as path:
+        paths.append(root / f"{stem}.tif")
+        with _made_at(root, f"{stem}.tif") as path:
             _write_picture(path, picture, geobox)
     return paths
 
 
 @contextmanager
-def _made_at(place: Place, name: str) -> Iterator[Path]:
+def _made_at(root: AnyPath, name: str) -> Iterator[Path]:
     """Where to write a file: in the folder, or for a while on this machine's disk, from where it is sent."""
-    if isinstance(place, Path):
-        with disk_errors(place):
-            place.mkdir(parents=True, exist_ok=True)
-        yield place / name
+    if isinstance(root, Path):
+        with disk_errors(root):
+            root.mkdir(parents=True, exist_ok=True)
+        yield root / name
         return
     with tempfile.TemporaryDirectory(prefix="nutonic-") as folder:
         yield Path(folder) / name
-        _send(Path(folder) / name, Store(place), name)
+        _send(Path(folder) / name, Store(root), name)
 
 
 def _send(file: Path, store: Store, name: str) -> None:
@@ -92,21 +92,21 @@ def _send(file: Path, store: Store, name: str) -> None:
     store.put_file(name, file)
 
 
-def refuse_foreign_cogs(cube: xr.Dataset, place: Place) -> None:
+def refuse_foreign_cogs(cube: xr.Dataset, root: AnyPath) -> None:
     """Raise :class:`NotNutonic` if :func:`save_cogs` would write into what is not its own, or no folder."""
     names = [f"{stem}.tif" for stem, _ in _all_pictures(cube)]
-    if isinstance(place, Address):
-        store = Store(place)
+    if isinstance(root, Address):
+        store = Store(root)
         there = {path for path, _ in store.sizes()}.intersection(names)
-        refuse_within_store(place / "picture.tif")
+        refuse_within_store(root / "picture.tif")
         foreign = next((name for name in sorted(there) if not _is_own_object(store, name)), None)
     else:
-        if os.path.lexists(place) and not place.is_dir():
-            raise NotNutonic(f"{place} is no folder: name one for the GeoTIFFs")
-        refuse_within(place / "picture.tif")  # nor may the folder be a dataset itself
-        foreign = next((name for name in names if os.path.lexists(place / name) and not is_own_cog(place / name)), None)
+        if os.path.lexists(root) and not root.is_dir():
+            raise NotNutonic(f"{root} is no folder: name one for the GeoTIFFs")
+        refuse_within(root / "picture.tif")  # nor may the folder be a dataset itself
+        foreign = next((name for name in names if os.path.lexists(root / name) and not is_own_cog(root / name)), None)
     if foreign is not None:
-        raise _foreign(str(place / foreign))
+        raise _foreign(str(root / foreign))
 
 
 def _foreign(path: str) -> NotNutonic:

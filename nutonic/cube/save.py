@@ -47,7 +47,7 @@ from nutonic.cube.zarr import (
 )
 from nutonic.errors import CubeChanged, InputError, NotNutonic, StoreError
 from nutonic.io.atomic import BESIDE, disk_errors, new_folder, refuse_unusable, refuse_within
-from nutonic.io.buckets.address import Address, Place, place_of
+from nutonic.io.buckets.address import Address, AnyPath, any_path_of
 from nutonic.io.buckets.within import CUBE_MARKER
 from nutonic.io.files import exclusive
 from nutonic.io.objects import Store
@@ -67,11 +67,11 @@ Landed = Callable[[np.ndarray], None]
 
 def save_cube(
     cube: xr.Dataset,
-    path: str | Place,
+    path: str | AnyPath,
     *,
     overwrite: bool = False,
     callbacks: Sequence[TileCallback] = (),
-) -> Place:
+) -> AnyPath:
     """Write a cube as Zarr (format 3); the task that computes a tile also writes it.
 
     The scheduler that is in use computes the cube: a distributed client if there is one, otherwise threads. An unfinished
@@ -117,12 +117,12 @@ def save_cube(
     StoreError
         If another process on this machine is writing the cube, or if it cannot be written.
     """
-    place, prepared = cube_place_of(path), prepare_cube(cube)
-    if isinstance(place, Address):
-        _save_in_store(prepared, place, callbacks, overwrite=overwrite)
-        return place
-    _save_on_disk(prepared, place, callbacks, overwrite=overwrite)
-    return place.absolute()
+    path, prepared = cube_path_of(path), prepare_cube(cube)
+    if isinstance(path, Address):
+        _save_in_store(prepared, path, callbacks, overwrite=overwrite)
+        return path
+    _save_on_disk(prepared, path, callbacks, overwrite=overwrite)
+    return path.absolute()
 
 
 def _save_on_disk(cube: xr.Dataset, path: Path, callbacks: Sequence[TileCallback], *, overwrite: bool) -> None:
@@ -156,7 +156,7 @@ def _save_in_store(cube: xr.Dataset, address: Address, callbacks: Sequence[TileC
         save_into(cube, address, write, overwrite=overwrite)
 
 
-def cube_place_of(where: str | Place) -> Place:
+def cube_path_of(where: str | AnyPath) -> AnyPath:
     """The path or address that a user names of a cube; with ``icechunk+`` before its scheme that of a repository.
 
     Raises
@@ -166,8 +166,8 @@ def cube_place_of(where: str | Place) -> Place:
     """
     text = str(where)
     if isinstance(where, Address) or not text.lower().startswith(PREFIX):
-        return place_of(where)
-    inner = place_of(text[len(PREFIX) :])
+        return any_path_of(where)
+    inner = any_path_of(text[len(PREFIX) :])
     if not isinstance(inner, Address):
         raise InputError(f"{PREFIX} goes before an address: write {PREFIX}s3://BUCKET/PATH")
     return Address(f"{PREFIX}{inner.scheme}", inner.bucket, inner.path)
@@ -178,11 +178,11 @@ def refuse_foreign_cube(address: Address) -> None:
     (refuse_foreign_repository if is_repository(address) else refuse_foreign_store)(address)
 
 
-def is_saved(place: Place) -> bool:
+def is_saved(path: AnyPath) -> bool:
     """Whether a cube, or something else, is there."""
-    if isinstance(place, Path):
-        return place.exists()
-    return is_saved_in_repository(place) if is_repository(place) else Store(place).has(GROUP)
+    if isinstance(path, Path):
+        return path.exists()
+    return is_saved_in_repository(path) if is_repository(path) else Store(path).has(GROUP)
 
 
 def _nothing(receipts: np.ndarray) -> None:

@@ -20,7 +20,7 @@ from nutonic.core.model import SPLITS, Json
 from nutonic.core.showing import Shown
 from nutonic.dataset.tree_files import TreeFiles
 from nutonic.errors import InputError, NotNutonic
-from nutonic.io.buckets.address import Address, place_of
+from nutonic.io.buckets.address import Address, any_path_of
 from nutonic.planning.layout import MARKER
 from nutonic.planning.ownership import is_marked
 
@@ -53,7 +53,7 @@ def open_dataset(folder: str | Path | Address) -> Dataset:
     NotNutonic
         If the folder is no tree.
     """
-    root = place_of(folder)
+    root = any_path_of(folder)
     if not is_marked(root):
         raise NotNutonic(f"{folder} is not a nutonic tree: it has no {MARKER} of nutonic's")
     tree = _Tree(root.resolve() if isinstance(root, Path) else root)

@@ -13,7 +13,7 @@ import orjson
 from nutonic.core.model import SPLITS, Json
 from nutonic.core.units import counted
 from nutonic.errors import Corrupt, NotNutonic
-from nutonic.io.buckets.address import Place
+from nutonic.io.buckets.address import AnyPath
 from nutonic.io.objects import Store, unsealed
 from nutonic.planning.layout import RECIPE, SUMMARY
 
@@ -31,7 +31,7 @@ _PICTURES = ("images/", "mapbox_stills/", "overlays/")
 class TreeFiles:
     """The files of a finished tree, and what it lacks."""
 
-    def __init__(self, root: Place) -> None:
+    def __init__(self, root: AnyPath) -> None:
         self.root, self._store = root, Store(root)
         found = sorted(name for name in self._data_files() if name.endswith(".jsonl"))
         names = [(name, split) for split in SPLITS for name in found if name.split(".")[0].split("-")[0] == split]

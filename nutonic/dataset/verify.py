@@ -22,7 +22,7 @@ from nutonic.dataset.proof.findings import ODD, Finding, Tree
 from nutonic.dataset.proof.survey import Missing, Survey, missing_of
 from nutonic.errors import Corrupt, InputError, MissingExtra, NotNutonic, PlanError
 from nutonic.inert import inert
-from nutonic.io.buckets.address import Place, place_of
+from nutonic.io.buckets.address import AnyPath, any_path_of
 from nutonic.io.objects import Store, is_temporary, unsealed
 from nutonic.planning.layout import (
     CARD,
@@ -93,12 +93,12 @@ class Verdict(Shown):
         return not self.problems
 
 
-def verify(out: str | Place, *, deep: bool = False, fix: bool = False, each: Each = here) -> Verdict:
+def verify(out: str | AnyPath, *, deep: bool = False, fix: bool = False, each: Each = here) -> Verdict:
     """Prove a tree whole by what is in it; :func:`nutonic.verify`, which can also build places again, has the options.
 
     `each` does the parts of the work; whoever that is, findings and their order are the same.
     """
-    out = place_of(out)
+    out = any_path_of(out)
     if not is_marked(out):
         raise NotNutonic(f"{out} is not a nutonic tree: it has no {MARKER} of nutonic's")
     refuse_obstacles(out)

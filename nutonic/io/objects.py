@@ -24,7 +24,7 @@ from obstore.store import AzureStore, LocalStore, MemoryStore
 from nutonic.core.model import Json
 from nutonic.errors import Corrupt, NotNutonic, StoreError
 from nutonic.io.atomic import create_file, disk_error, replace_file, staged_file, take, write_at
-from nutonic.io.buckets.address import Address, Place, place_of
+from nutonic.io.buckets.address import Address, AnyPath, any_path_of
 from nutonic.io.buckets.bucket import AT_ONCE, asked, in_words, opened
 from nutonic.io.buckets.reading import ObjectFile
 
@@ -65,9 +65,9 @@ class Store:
     :class:`NotNutonic`. What is no file, whatever a link leads to, is read as if it were not there.
     """
 
-    def __init__(self, root: str | Place | None) -> None:
+    def __init__(self, root: str | AnyPath | None) -> None:
         """`root`: a folder, made on the first write; an address such as ``s3://bucket/path``; None for memory of its own."""
-        self.root: Place | None = None if root is None else place_of(root).absolute()
+        self.root: AnyPath | None = None if root is None else any_path_of(root).absolute()
         self._opened: ObjectStore | None = MemoryStore() if root is None else None
 
     @property
@@ -89,7 +89,7 @@ class Store:
                 raise self._failed("make", "the folder", error) from None
         return self._opened
 
-    def __reduce__(self) -> tuple[type[Store], tuple[Place | None]]:
+    def __reduce__(self) -> tuple[type[Store], tuple[AnyPath | None]]:
         if self.root is None or (self.address is not None and self.address.scheme == "memory"):
             raise TypeError("a store in memory cannot leave its process")
         return Store, (self.root,)

@@ -11,7 +11,7 @@ import numpy as np
 from nutonic.core.model import Json, Scene
 from nutonic.core.units import counted, size
 from nutonic.errors import PlanTooLarge
-from nutonic.io.buckets.address import Address, Place
+from nutonic.io.buckets.address import Address, AnyPath
 from nutonic.planning.spec import BuildSpec
 from nutonic.sources.annotators.cost import estimate as estimate_captions
 from nutonic.sources.cost import SourceCost, Workload
@@ -131,7 +131,7 @@ def _of_stills(spec: BuildSpec, places: int) -> SourceCost:
     return replace(cost, held_bytes=STILLS_AHEAD * (cost.held_bytes + chips))
 
 
-def refuse_too_large(cost: Cost, out: Place, workers: int) -> None:
+def refuse_too_large(cost: Cost, out: AnyPath, workers: int) -> None:
     """Raise :class:`PlanTooLarge` if the workers do not fit into memory, or the tree onto the disk of `out`.
 
     An object store has room for any.

@@ -24,7 +24,7 @@ from stat import S_ISDIR, S_ISREG
 from nutonic.core.model import SPLITS, Json
 from nutonic.errors import Corrupt, NotNutonic
 from nutonic.io.atomic import has_marker, refuse_unusable, refuse_within
-from nutonic.io.buckets.address import Address, Place
+from nutonic.io.buckets.address import Address, AnyPath
 from nutonic.io.buckets.within import refuse_within_store
 from nutonic.io.objects import Store, create_marker, obstacle_at, unsealed
 from nutonic.planning.layout import (
@@ -78,7 +78,7 @@ _KEPT_FOLDER = re.compile(rf"{ANSWERS}(?:/[0-9a-f]{{2}})?|{REQUESTS}|{MAPS}")
 _LITTER = frozenset({".DS_Store", "Thumbs.db", "ehthumbs.db", "desktop.ini", ".directory"})
 
 
-def is_marked(out: Place) -> bool:
+def is_marked(out: AnyPath) -> bool:
     """Whether a folder has the marker of a tree. Links are followed; :func:`refuse_obstacles` refuses them."""
     if isinstance(out, Address):
         return _is_marked_there(Store(out))
@@ -108,7 +108,7 @@ def unmark(store: Store) -> None:
         store.delete(MARKER)
 
 
-def refuse_foreign(out: Place) -> None:
+def refuse_foreign(out: AnyPath) -> None:
     """Raise :class:`NotNutonic` where nothing may be built.
 
     That is a file; a folder that is not empty and has no marker; one that lies in a tree; and a tree in which something
@@ -155,7 +155,7 @@ def refuse_output(path: Path, *, beside: int = 0) -> None:
     refuse_within(path)
 
 
-def refuse_obstacles(out: Place) -> None:
+def refuse_obstacles(out: AnyPath) -> None:
     """Raise :class:`NotNutonic` if a link, or a thing of another kind, is in the place of a folder or a fixed file."""
     if isinstance(out, Address):
         return
@@ -165,7 +165,7 @@ def refuse_obstacles(out: Place) -> None:
             raise NotNutonic(f"{obstacle}; nothing was changed")
 
 
-def _foreign(out: Place) -> NotNutonic:
+def _foreign(out: AnyPath) -> NotNutonic:
     return NotNutonic(
         f"{out} holds files that are not nutonic's (it has no {MARKER} of nutonic's): name a new or an empty folder"
     )

@@ -27,7 +27,7 @@ from nutonic.core.model import Batch, Json, RemotePin, Scene
 from nutonic.core.units import counted
 from nutonic.errors import InputError, RecipeChanged
 from nutonic.inert import inert
-from nutonic.io.buckets.address import SHARED, Place
+from nutonic.io.buckets.address import SHARED, AnyPath
 from nutonic.io.files import open_regular
 
 #: Bytes of a sample, how many are taken beside the first and the last, and digits of the digest.
@@ -171,7 +171,7 @@ class RemoteFiles:
         What is known at first, by key.
     """
 
-    def __init__(self, root: Place | None, pins: Mapping[str, RemotePin] | None = None) -> None:
+    def __init__(self, root: AnyPath | None, pins: Mapping[str, RemotePin] | None = None) -> None:
         self._root, self._pins = root, dict(pins or {})
 
     def add(self, pins: Mapping[str, RemotePin]) -> None:

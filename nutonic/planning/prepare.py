@@ -16,7 +16,7 @@ from nutonic.errors import Corrupt, InputError, NutonicError, RecipeChanged
 from nutonic.heap import give_back
 from nutonic.io.access import Identity, identity_of
 from nutonic.io.atomic import refuse_unwritable
-from nutonic.io.buckets.address import Address, Place, place_of
+from nutonic.io.buckets.address import Address, AnyPath, any_path_of
 from nutonic.io.buckets.inputs import Credentials
 from nutonic.io.objects import Store
 from nutonic.planning.cost import default_workers, refuse_too_large
@@ -63,7 +63,7 @@ class Preparation:
 
 
 def prepare(
-    spec: BuildSpec, out: str | Place, *, workers: int | None = None, replan: bool = False
+    spec: BuildSpec, out: str | AnyPath, *, workers: int | None = None, replan: bool = False
 ) -> tuple[Store, PlanFile]:
     """The tree's store, and its plan: the existing one, or a new one.
 
@@ -90,10 +90,10 @@ def prepare(
 
 
 def prepared(
-    preparation: Preparation, out: str | Place, *, workers: int | None = None, replan: bool = False
+    preparation: Preparation, out: str | AnyPath, *, workers: int | None = None, replan: bool = False
 ) -> tuple[Store, PlanFile]:
     """What :func:`prepare` gives, of a recipe of either kind."""
-    out = place_of(out)
+    out = any_path_of(out)
     refuse_foreign(out)
     refuse_inputs_inside(preparation.inputs, out)
     store = Store(out)
@@ -220,7 +220,7 @@ def _empty(store: Store, old: Ownership, keep: Collection[str] = ()) -> None:
             old.remove(path)
 
 
-def refuse_inputs_inside(inputs: Iterable[str], out: Place, scenes: Iterable[Scene] = ()) -> None:
+def refuse_inputs_inside(inputs: Iterable[str], out: AnyPath, scenes: Iterable[Scene] = ()) -> None:
     """Raise :class:`InputError` if an input file lies in the output folder, or its path leads through it.
 
     Folders are compared by identity, not by name, so that links, other letter case and ``..`` make no difference.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from nutonic.io.buckets.address import Place
+from nutonic.io.buckets.address import AnyPath
 from nutonic.io.objects import Store
 from nutonic.planning.plan import Plan, plan_of
 from nutonic.planning.plan_file import PlanFile
@@ -41,7 +41,7 @@ def plan(recipe: AnyRecipe | str | Path) -> Plan:
     return plan_of(resolve(recipe))
 
 
-def planned_into(recipe: AnyRecipe, out: Place) -> tuple[Store, PlanFile]:
+def planned_into(recipe: AnyRecipe, out: AnyPath) -> tuple[Store, PlanFile]:
     """A folder's store, and the recipe's plan in it, the one that is there or a new one; raises as :func:`plan`."""
     if isinstance(recipe, PatchRecipe):
         from nutonic.planning.patches.prepare import prepare_patches

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 from nutonic.core.units import counted
 from nutonic.dataset.parts.each import Each, here
 from nutonic.errors import NutonicError, StoreError, Unreachable
-from nutonic.io.buckets.address import Place
+from nutonic.io.buckets.address import AnyPath
 from nutonic.planning.cost import default_workers
 from nutonic.run.callbacks import Callback, Note, StageBegun, WorkersChanged
 from nutonic.run.clusters.cluster import MALLOC_BUILD, Cluster, connected, dashboard_note
@@ -59,7 +59,7 @@ Work = Callable[[Any], Any]
 @contextmanager
 def workers_for(
     sources: AnySources | tuple[()],
-    out: Place,
+    out: AnyPath,
     cluster: Cluster,
     callback: Callback,
     accounts: Sequence[Account] | None = None,

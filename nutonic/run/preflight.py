@@ -19,7 +19,7 @@ from nutonic._version import __version__
 from nutonic.core.model import Scene
 from nutonic.dataset.packs.layout import is_pack
 from nutonic.errors import InputError
-from nutonic.io.buckets.address import Address, Place
+from nutonic.io.buckets.address import Address, AnyPath
 from nutonic.io.limits import IN_FLIGHT
 from nutonic.io.objects import Store
 from nutonic.planning.layout import COMMITS, META, PLAN, RECIPE
@@ -222,7 +222,7 @@ def refuse_unseen(pool: WorkerPool | None, store: Store, plan: PlanFile, *, new:
 def worker_pool(
     client: Client,
     sources: AnySources | tuple[()],
-    root: Place | None,
+    root: AnyPath | None,
     max_requests: int | None = None,
     accounts: Sequence[Account] | None = None,
     annotators: Sequence[Annotator] = (),
@@ -347,7 +347,7 @@ def _refuse_unfit(client: Client, name: str) -> None:
             raise InputError(f"worker {worker} cannot be asked ({type(answer).__name__}): {_ALIKE}")
 
 
-def _seeing(root: Place) -> WorkerChecks:
+def _seeing(root: AnyPath) -> WorkerChecks:
     """The checks of workers that read a tree: its plan is theirs too, by the last line, which proves it."""
     from nutonic.run.worker import WorkerChecks, versions
 
@@ -355,7 +355,7 @@ def _seeing(root: Place) -> WorkerChecks:
 
 
 @contextmanager
-def _token(root: Place, sources: AnySources | tuple[()], accounts: tuple[Account, ...]) -> Iterator[WorkerChecks]:
+def _token(root: AnyPath, sources: AnySources | tuple[()], accounts: tuple[Account, ...]) -> Iterator[WorkerChecks]:
     """The checks of workers, with a token file in the output folder that stays there for workers that join later."""
     from nutonic.run.worker import PACKAGES, WorkerChecks, versions
 

@@ -19,7 +19,7 @@ from nutonic.dataset.finalize import Finalized, finalize, is_finalized
 from nutonic.dataset.parts.each import Each, here
 from nutonic.errors import InputError
 from nutonic.heap import give_back, share_heap
-from nutonic.io.buckets.address import Address, Place, place_of
+from nutonic.io.buckets.address import Address, AnyPath, any_path_of
 from nutonic.io.limits import IN_FLIGHT
 from nutonic.io.objects import Store, sealed
 from nutonic.planning.layout import PLAN, SUMMARY
@@ -125,13 +125,13 @@ def build(
     timeout_s()  # what cannot be waited for would fail each place
     file = None if answers is None else Path(answers)
     options = BuildOptions(limit=limit, replan=replan, retry=retry_rejects, max_cost=max_cost, answers=file)
-    summary = _built(recipe, place_of(out), cluster, options, group)
+    summary = _built(recipe, any_path_of(out), cluster, options, group)
     group.on_end(BuildEnded(summary=summary))
     return summary
 
 
 def _built(
-    recipe: AnyRecipe | str | Path, out: Place, cluster: Cluster, options: BuildOptions, callback: Callback
+    recipe: AnyRecipe | str | Path, out: AnyPath, cluster: Cluster, options: BuildOptions, callback: Callback
 ) -> Summary:
     from nutonic.recipe.patches import PatchRecipe
     from nutonic.recipe.yaml import recipe_of
@@ -164,7 +164,7 @@ def _built(
     return _build(spec, out, cluster, options, callback)
 
 
-def _build(spec: BuildSpec, out: Place, cluster: Cluster, options: BuildOptions, callback: Callback) -> Summary:
+def _build(spec: BuildSpec, out: AnyPath, cluster: Cluster, options: BuildOptions, callback: Callback) -> Summary:
     from nutonic.io.session import limited
     from nutonic.planning.prepare import refuse_inputs_inside
     from nutonic.run.captions.polish import is_left, polish_captions, sign_in
@@ -302,7 +302,7 @@ def _left(spec: BuildSpec, store: Store, plan: PlanFile, options: BuildOptions) 
 
 
 def _planned(
-    spec: BuildSpec, out: Place, replan: bool, cluster: Cluster, pool: WorkerPool | None
+    spec: BuildSpec, out: AnyPath, replan: bool, cluster: Cluster, pool: WorkerPool | None
 ) -> tuple[Store, PlanFile]:
     """The tree's store and plan; a new plan is removed again if workers do not see its input files."""
     from nutonic.planning.prepare import prepare

@@ -22,7 +22,7 @@ from nutonic.dataset.verify import Verdict
 from nutonic.dataset.verify import verify as verify_tree
 from nutonic.errors import InputError, NutonicError
 from nutonic.inert import inert
-from nutonic.io.buckets.address import Address, Place, place_of
+from nutonic.io.buckets.address import Address, AnyPath, any_path_of
 from nutonic.io.objects import Store
 from nutonic.planning.layout import PLAN, named
 from nutonic.planning.ownership import is_marked, refuse_obstacles
@@ -84,7 +84,7 @@ def verify(
     """
     if rebuild < 0:
         raise InputError(f"rebuild is {rebuild}: give a number of places, from 0")
-    out, cluster = place_of(out), cluster_of(workers)
+    out, cluster = any_path_of(out), cluster_of(workers)
     of_patches = _of_patches(out)
     if of_patches is not None:
         from nutonic.run.patches.verify import verify_patches
@@ -102,7 +102,7 @@ def verify(
 
 
 @contextmanager
-def _readers(out: Place, cluster: Cluster, callback: Callback) -> Iterator[Each]:
+def _readers(out: AnyPath, cluster: Cluster, callback: Callback) -> Iterator[Each]:
     """Who reads the tree; nobody is asked where there is none."""
     if cluster.in_process or not is_marked(out) or not Store(out).is_file(PLAN):
         yield here
@@ -113,7 +113,7 @@ def _readers(out: Place, cluster: Cluster, callback: Callback) -> Iterator[Each]
         yield each_of(pool, callback)
 
 
-def _of_patches(out: Place) -> tuple[PlanFile, PatchRecipe] | None:
+def _of_patches(out: AnyPath) -> tuple[PlanFile, PatchRecipe] | None:
     """Plan and recipe of a tree of patches; None of any other, which is looked at otherwise."""
     if not is_marked(out):
         return None

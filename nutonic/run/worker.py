@@ -23,7 +23,7 @@ from distributed import Worker, WorkerPlugin, get_worker
 
 from nutonic.errors import NutonicError, StoreError
 from nutonic.io import signing
-from nutonic.io.buckets.address import Address, Place
+from nutonic.io.buckets.address import Address, AnyPath
 from nutonic.io.limits import IN_FLIGHT
 from nutonic.io.objects import Store
 from nutonic.io.session import current, using
@@ -66,7 +66,7 @@ class WorkerChecks:
 
     versions: Mapping[str, str] = field(default_factory=dict)
     """Versions in the driver, by name."""
-    output: Place | None = None
+    output: AnyPath | None = None
     """Where the output goes; None where it need not be looked at."""
     token: str = ""
     """Path of a file of it."""

@@ -27,7 +27,7 @@ from support.worlds import written
 
 import nutonic as nt
 from nutonic.errors import CubeChanged, InputError, NotNutonic, StoreError
-from nutonic.io.buckets.address import place_of
+from nutonic.io.buckets.address import any_path_of
 from nutonic.io.buckets.bucket import opened
 from nutonic.io.objects import Store
 from nutonic.run.clusters.proof import ProvedWorkers
@@ -70,7 +70,7 @@ def whole(on_disk) -> dict[str, bytes]:
 
 
 def objects(address: str) -> dict[str, bytes]:
-    store = Store(place_of(address))
+    store = Store(any_path_of(address))
     return {path: store.get(path) for path, _ in store.sizes()}
 
 
@@ -252,7 +252,7 @@ def test_an_unfinished_cube_is_continued_by_no_other(there):
 
 
 def test_what_is_no_cube_is_never_touched(there):
-    cube, store = made(1, 20, 20, 16), Store(place_of(there))
+    cube, store = made(1, 20, 20, 16), Store(any_path_of(there))
     store.put("mine.txt", b"mine")
     with pytest.raises(NotNutonic, match="exists and is no Zarr cube"):
         nt.save_cube(cube, there, overwrite=True)
@@ -272,7 +272,7 @@ def test_what_is_no_cube_is_never_touched(there):
 
 
 def test_a_dataset_in_a_store_takes_no_cube(there):
-    Store(place_of(there)).put("_nutonic/tree.json", b'{"nutonic":"tree","format":1}\n')
+    Store(any_path_of(there)).put("_nutonic/tree.json", b'{"nutonic":"tree","format":1}\n')
     for path, said in ((f"{there}/a/b.zarr", "lies in the dataset"), (there, "exists and is no Zarr cube")):
         with pytest.raises(NotNutonic, match=said):
             nt.save_cube(made(1, 20, 20, 16), path)
@@ -323,13 +323,13 @@ def test_a_worker_without_credentials_says_so_before_the_first_tile(
     seaweed.use(monkeypatch)
     address = seaweed.address(name)
     with cluster(tmp_path / "dask") as found, Client(found.address) as client:
-        nt.save_cube(cube_of(folder), address, callbacks=[ProvedWorkers(client, place_of(address))])
+        nt.save_cube(cube_of(folder), address, callbacks=[ProvedWorkers(client, any_path_of(address))])
         assert seaweed.tree(name) == whole
     seaweed.use(monkeypatch, AWS_SECRET_ACCESS_KEY="not-the-secret")
     with cluster(tmp_path / "other") as found:
         seaweed.use(monkeypatch)
         with Client(found.address) as client:
-            proof = ProvedWorkers(client, place_of(f"{address}-2"))
+            proof = ProvedWorkers(client, any_path_of(f"{address}-2"))
             with pytest.raises(InputError, match=r"worker tcp.* is denied"):
                 nt.save_cube(cube_of(folder), f"{address}-2", callbacks=[proof])
     assert not any("/c/0/0" in path for path in seaweed.tree(f"{name}-2"))

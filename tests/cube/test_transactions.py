@@ -22,7 +22,7 @@ from support.worlds import written
 
 import nutonic as nt
 from nutonic.errors import CubeChanged, InputError, MissingExtra, NotNutonic, StoreError
-from nutonic.io.buckets.address import place_of
+from nutonic.io.buckets.address import any_path_of
 from nutonic.io.objects import Store
 from nutonic.testing import SyntheticSeries
 
@@ -57,10 +57,10 @@ def folder(tmp_path_factory):
 
 
 def repository(address: str):
-    from nutonic.cube.save import cube_place_of
+    from nutonic.cube.save import cube_path_of
     from nutonic.cube.stores.transactions import _storage
 
-    return icechunk.Repository.open(_storage(cube_place_of(address)))
+    return icechunk.Repository.open(_storage(cube_path_of(address)))
 
 
 def test_what_is_read_back_is_what_is_on_a_disk(there, seaweed, tmp_path):
@@ -117,7 +117,7 @@ def test_stopped_it_goes_on_with_this_cube_and_no_other(there, monkeypatch):
 
 
 def test_what_is_not_nutonics_is_left_alone(there, name):
-    cube, store = made(1, 20, 20, 16), Store(place_of(f"s3://{BUCKET}/{name}"))
+    cube, store = made(1, 20, 20, 16), Store(any_path_of(f"s3://{BUCKET}/{name}"))
     store.put("theirs.txt", b"theirs")
     with pytest.raises(NotNutonic, match="is no Icechunk repository, and not empty"):
         nt.save_cube(cube, there, overwrite=True)

@@ -15,7 +15,7 @@ from support.trees import clean_tree, names_beside, small_planet, tree
 import nutonic as nt
 from nutonic.errors import InputError, NotNutonic, StoreError
 from nutonic.io.atomic import MARKER, MARKER_BYTES
-from nutonic.io.buckets.address import Address, place_of
+from nutonic.io.buckets.address import Address, any_path_of
 from nutonic.io.buckets.within import CUBE_MARKER, CUBE_MARKER_BYTES
 from nutonic.io.objects import Store
 from nutonic.planning.ownership import refuse_foreign
@@ -67,7 +67,7 @@ def test_a_tree_in_a_bucket_has_the_bytes_of_a_disk(bucket, prefix, clean):
 def test_a_report_of_a_tree_in_a_bucket_is_that_of_a_disk(bucket, prefix, clean, tmp_path, monkeypatch):
     there, out = bucket.address(prefix), tmp_path / "report.html"
     files = [path for path in clean.out.rglob("*") if path.is_file()]
-    Store(place_of(there)).put_all({path.relative_to(clean.out).as_posix(): path.read_bytes() for path in files})
+    Store(any_path_of(there)).put_all({path.relative_to(clean.out).as_posix(): path.read_bytes() for path in files})
     nt.report(clean.out, out)
     with bucket.before().running() as between:
         bucket.use_by(monkeypatch, between)
@@ -147,7 +147,7 @@ def test_who_begins_while_another_looks_is_no_stranger(bucket, prefix, monkeypat
     with bucket.before().running() as between:
         between.fault = begun
         bucket.use_by(monkeypatch, between)
-        refuse_foreign(place_of(bucket.address(prefix)))
+        refuse_foreign(any_path_of(bucket.address(prefix)))
         assert len(between.requests) > 2
     assert bucket.tree(prefix).keys() == {MARKER, "_nutonic/plan.jsonl"}
 
@@ -213,7 +213,7 @@ def test_a_bucket_of_somebodys_is_refused_and_left_alone(bucket, prefix, clean):
 )
 def test_nothing_is_built_within_what_is_a_whole(files, words, clean, request):
     bucket = request.node.name.translate(str.maketrans("_[] ", "----")).strip("-")
-    theirs = Store(place_of(f"memory://{bucket}/theirs"))
+    theirs = Store(any_path_of(f"memory://{bucket}/theirs"))
     for path, content in files.items():
         theirs.put(path, content)
     with pytest.raises(NotNutonic, match=words.format(bucket)):
@@ -237,7 +237,7 @@ def test_nothing_is_built_within_what_is_a_whole(files, words, clean, request):
 def test_what_is_no_address_is_refused_without_showing_it(text, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(InputError) as refused:
-        place_of(text)
+        any_path_of(text)
     assert "secret" not in str(refused.value)
     assert list(tmp_path.iterdir()) == []
 
@@ -252,7 +252,7 @@ def test_what_is_no_address_is_refused_without_showing_it(text, tmp_path, monkey
     ],
 )
 def test_what_an_address_is(text, address):
-    assert place_of(text) == address
+    assert any_path_of(text) == address
 
 
 @pytest.mark.parametrize(
@@ -279,12 +279,12 @@ def test_no_folder_is_called_by_a_scheme(where, clean, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(InputError, match="no path on this disk"):
         nt.push(where, "a/b", dry_run=True)
-    assert place_of(where) == Address("s3", "b", "x")
+    assert any_path_of(where) == Address("s3", "b", "x")
     assert list(tmp_path.iterdir()) == []
 
 
 def test_objects_are_written_together_and_read_in_parts(bucket, prefix):
-    store = Store(place_of(bucket.address(prefix)))
+    store = Store(any_path_of(bucket.address(prefix)))
     store.put_all({f"a/{i}": bytes([i]) * i for i in range(40)})
     assert dict(store.sizes("a")) == {f"a/{i}": i for i in range(40)}
     store.put("big", (bytes([i]) * 2**20 for i in range(12)))
@@ -304,13 +304,13 @@ def test_objects_are_written_together_and_read_in_parts(bucket, prefix):
 
 def test_a_list_that_is_cut_off_is_gone_on_with(bucket, prefix, monkeypatch):
     names = [f"{i:04d}" for i in range(1100)]
-    Store(place_of(bucket.address(prefix))).put_all(dict.fromkeys(names, b""))
+    Store(any_path_of(bucket.address(prefix))).put_all(dict.fromkeys(names, b""))
     pages = 1 if bucket.scheme == "az" else 2  # Azure gives 5,000 at once
     faults = ["cut off", None] * (pages - 1) + ["cut off", "cut off", None]
     with bucket.before().running() as between:
         bucket.use_by(monkeypatch, between)
         between.fault = lambda: faults.pop(0)
-        assert [path for path, _ in Store(place_of(bucket.address(prefix))).sizes()] == names
+        assert [path for path, _ in Store(any_path_of(bucket.address(prefix))).sizes()] == names
     assert faults == []
 
 
@@ -319,7 +319,7 @@ def test_what_is_sent_in_parts_is_sent_again(bucket, prefix, tmp_path, monkeypat
     file.write_bytes(bytes(range(256)) * 2**16)
     with bucket.before().running() as between:
         bucket.use_by(monkeypatch, between)
-        store = Store(place_of(bucket.address(prefix)))
+        store = Store(any_path_of(bucket.address(prefix)))
         puts = {
             "large": lambda path: store.put_file(path, file),
             "few": lambda path: store.put(path, iter([b"f", b"ew"])),
@@ -336,5 +336,5 @@ def test_a_store_in_this_process_memory_has_an_address(clean):
     out = "memory://tests/tree"
     assert nt.build(nt.load_recipe(clean.recipe), out, workers=0).complete
     assert nt.verify(out, deep=True).problems == ()
-    store = Store(place_of(out))
+    store = Store(any_path_of(out))
     assert {path: store.get(path) for path, _ in store.sizes() if not path.startswith("_nutonic/")} == tree(clean.out)

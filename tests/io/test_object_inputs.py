@@ -22,7 +22,7 @@ from nutonic.errors import Gone, InputError, ReadFailed, RecipeError, Refused
 from nutonic.io import raster as rasters
 from nutonic.io.access import ANYBODY, Access, Identity, access_for
 from nutonic.io.buckets import fetched as fetching
-from nutonic.io.buckets.address import joined, path_of, place_of
+from nutonic.io.buckets.address import any_path_of, joined, path_of
 from nutonic.io.buckets.fetched import copy_of
 from nutonic.io.buckets.inputs import Credentials, Located, Objects
 from nutonic.io.http import Policy
@@ -350,7 +350,7 @@ def test_an_address_without_its_slashes_is_no_folder_at_any_door(scheme, tmp_pat
     monkeypatch.chdir(tmp_path)
     text = f"{scheme}:bucket/x"
     doors = [
-        lambda: place_of(text),
+        lambda: any_path_of(text),
         lambda: path_of(text),
         lambda: nt.RasterSource(text).index(),
         lambda: nt.StacSource(url=text, collection="c"),
@@ -362,7 +362,7 @@ def test_an_address_without_its_slashes_is_no_folder_at_any_door(scheme, tmp_pat
             door()
         assert "\n" not in str(caught.value)
     assert list(tmp_path.iterdir()) == []
-    assert place_of(f"./{text}") == Path(text)
+    assert any_path_of(f"./{text}") == Path(text)
 
 
 @pytest.mark.parametrize("text", ["c:/folder", "notes:1/a", "s3/bucket", "gsutil:x", "azure:x"])

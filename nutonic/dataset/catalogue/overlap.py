@@ -20,7 +20,7 @@ from nutonic.dataset.catalogue.cells import cell_numbers
 from nutonic.dataset.catalogue.entries import footprint_of
 from nutonic.dataset.catalogue.geoparquet import Outlines, outlines_in
 from nutonic.errors import InputError
-from nutonic.io.buckets.address import Address, place_of
+from nutonic.io.buckets.address import Address, any_path_of
 
 #: Chips that are held at once, and rows of the other catalogue: some 50 MB each.
 _BLOCK = 50_000
@@ -108,7 +108,7 @@ def overlap(dataset: str | Path | Address, other: str | Path, *, by: By = "eithe
     if by not in ("footprint", "cell", "either"):
         raise InputError(f"by is {by!r:.60}: write footprint, cell or either")
     chips, shared, others, without = 0, list[Shared](), 0, 0
-    for block in _blocks(_chips_of(place_of(dataset))):
+    for block in _blocks(_chips_of(any_path_of(dataset))):
         chips += len(block)
         found, others, without = _met(block, outlines_in(Path(other), _BLOCK))
         shared += (one for one in found.shared(block) if _counts(one, by))
@@ -132,21 +132,21 @@ class _Chip:
     outline: Any
 
 
-def _chips_of(place: Path | Address) -> Iterator[_Chip]:
+def _chips_of(path: Path | Address) -> Iterator[_Chip]:
     """The chips of a tree or of a catalogue, in order."""
-    if isinstance(place, Path):
-        file = place / _CHIPS if (place / _CHIPS).is_file() else place
+    if isinstance(path, Path):
+        file = path / _CHIPS if (path / _CHIPS).is_file() else path
         if file.is_file():
             yield from _in_catalogue(file)
             return
     from nutonic.dataset.packs.patches import outlines_of_patches
     from nutonic.dataset.reading import open_dataset
 
-    patches = outlines_of_patches(place)
+    patches = outlines_of_patches(path)
     if patches is not None:
         yield from (_Chip(*one) for one in patches)
         return
-    for chip, _ in open_dataset(place).chips.counted():
+    for chip, _ in open_dataset(path).chips.counted():
         sidecar = chip.sidecar
         yield _Chip(chip.id, chip.split, sidecar["longitude"], sidecar["latitude"], footprint_of(sidecar))
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from nutonic.core.model import Json
 from nutonic.errors import Corrupt, NotNutonic
-from nutonic.io.buckets.address import Address, Place
+from nutonic.io.buckets.address import Address, AnyPath
 from nutonic.io.buckets.within import refuse_within_store
 from nutonic.io.objects import Store, create_marker, obstacle_at, sealed, unsealed
 from nutonic.planning.layout import META
@@ -39,7 +39,7 @@ PACKED = f"{META}/packed.json"
 IsThere = Callable[[str, int], bool]
 
 
-def is_pack(out: Place) -> bool:
+def is_pack(out: AnyPath) -> bool:
     """Whether a folder, or what is at an address, has the marker of a pack."""
     if isinstance(out, Address):
         return _has_marker(Store(out))
@@ -57,7 +57,7 @@ def _has_marker(store: Store) -> bool:
         return False
 
 
-def refuse_foreign_folder(out: Place) -> None:
+def refuse_foreign_folder(out: AnyPath) -> None:
     """Raise :class:`NotNutonic` where no pack may be made: in a file, or in a folder with files of somebody else.
 
     A tree is somebody else's too: a pack goes into a folder of its own, or to an address of its own.

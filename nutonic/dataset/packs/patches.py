@@ -16,7 +16,7 @@ from nutonic.dataset.shards.chat import chat_row
 from nutonic.dataset.shards.finish import CommittedPatches, committed_patches
 from nutonic.dataset.shards.records import PatchRecord
 from nutonic.dataset.shards.samples import Made, content_of
-from nutonic.io.buckets.address import Place
+from nutonic.io.buckets.address import AnyPath
 from nutonic.io.objects import Store
 from nutonic.planning.layout import part_name
 from nutonic.planning.ownership import is_marked
@@ -68,11 +68,11 @@ def _sidecar(record: PatchRecord, captions: PatchCaptions, recipe_digest: str) -
     }
 
 
-def outlines_of_patches(place: Place) -> Iterator[tuple[str, str, float, float, Any]] | None:
+def outlines_of_patches(root: AnyPath) -> Iterator[tuple[str, str, float, float, Any]] | None:
     """Of a tree of patches, each that has captions: id, split, longitude, latitude and footprint; None of any other tree."""
-    if not is_marked(place):
+    if not is_marked(root):
         return None
-    store = Store(place)
+    store = Store(root)
     return _outlines(store) if read_plan(store).header.get("of") == "patches" else None
 
 

@@ -13,7 +13,7 @@ from nutonic.dataset.index import Spans
 from nutonic.dataset.shards.captions import read_captions
 from nutonic.dataset.shards.finish import committed_patches, state_of
 from nutonic.errors import Corrupt, InputError, NotNutonic
-from nutonic.io.buckets.address import Place
+from nutonic.io.buckets.address import AnyPath
 from nutonic.io.objects import Store, unsealed
 from nutonic.planning.layout import CARD, MARKER, SUMMARY
 from nutonic.planning.ownership import is_marked, refuse_obstacles
@@ -70,7 +70,7 @@ class PackTree:
         return tuple(self.rows)
 
 
-def tree_to_pack(folder: Place) -> PackTree:
+def tree_to_pack(folder: AnyPath) -> PackTree:
     """Open a tree to be packed; each commit is read once, nothing is written.
 
     Raises

@@ -10,7 +10,7 @@ from nutonic.dataset.report.places import report_of_places
 from nutonic.dataset.report.values import Limits, Report
 from nutonic.errors import InputError, NotNutonic
 from nutonic.io.atomic import disk_errors, new_file, refuse_within
-from nutonic.io.buckets.address import Address, Place, place_of
+from nutonic.io.buckets.address import Address, AnyPath, any_path_of
 from nutonic.io.buckets.within import refuse_within_store
 from nutonic.io.objects import Store
 from nutonic.planning.layout import MARKER, REPORT
@@ -18,7 +18,7 @@ from nutonic.planning.ownership import is_marked, refuse_obstacles
 from nutonic.planning.plan_file import read_plan
 
 
-def report(directory: str | Place, out: str | Place | None = None) -> Place:
+def report(directory: str | AnyPath, out: str | AnyPath | None = None) -> AnyPath:
     """Write what a tree holds as one HTML file, to be looked at in any browser; nothing is fetched for it.
 
     It has the numbers, a map, the balance of classes, what was left out and what to do about it, chips with their boxes
@@ -47,22 +47,22 @@ def report(directory: str | Place, out: str | Place | None = None) -> Place:
     StoreError
         If the file cannot be written.
     """
-    root = place_of(directory)
+    root = any_path_of(directory)
     refuse_no_tree(root)
-    place = root / REPORT if out is None else place_of(out)
-    refuse_other(place)
-    write_over(place, render(report_of(root, Limits())))
-    return place
+    path = root / REPORT if out is None else any_path_of(out)
+    refuse_other(path)
+    write_over(path, render(report_of(root, Limits())))
+    return path
 
 
-def refuse_no_tree(root: Place) -> None:
+def refuse_no_tree(root: AnyPath) -> None:
     """Raise :class:`NotNutonic` if a folder, or what is at an address, is no tree."""
     if not is_marked(root):
         raise NotNutonic(f"{root} is not a nutonic tree: it has no {MARKER} of nutonic's")
     refuse_obstacles(root)
 
 
-def report_of(root: Place, limits: Limits) -> Report:
+def report_of(root: AnyPath, limits: Limits) -> Report:
     """What there is to tell of a tree, of chips or of patches."""
     store = Store(root)
     plan = read_plan(store)
@@ -73,37 +73,37 @@ def report_of(root: Place, limits: Limits) -> Report:
     return report_of_places(store, plan, limits)
 
 
-def refuse_other(place: Place) -> None:
-    """Raise if something lies at a place that is no earlier report, or if no file can be made there, as within a tree."""
-    if isinstance(place, Address):
-        refuse_within_store(place)
-        if _is_other(*_in_store(place)):
-            raise _other(place)
+def refuse_other(path: AnyPath) -> None:
+    """Raise if something lies there that is no earlier report, or if no file can be made there, as within a tree."""
+    if isinstance(path, Address):
+        refuse_within_store(path)
+        if _is_other(*_in_store(path)):
+            raise _other(path)
         return
-    refuse_within(place)
-    if not place.absolute().parent.is_dir() or place.is_dir():
-        raise InputError(f"{place} cannot be written: name a file in a folder that is there")
-    if not os.path.lexists(place):
+    refuse_within(path)
+    if not path.absolute().parent.is_dir() or path.is_dir():
+        raise InputError(f"{path} cannot be written: name a file in a folder that is there")
+    if not os.path.lexists(path):
         return
-    plain = place.is_file() and not place.is_symlink()
-    with disk_errors(place):
-        if not plain or not place.read_bytes().startswith(MARK):
-            raise _other(place)
+    plain = path.is_file() and not path.is_symlink()
+    with disk_errors(path):
+        if not plain or not path.read_bytes().startswith(MARK):
+            raise _other(path)
 
 
-def write_over(place: Place, page: bytes) -> None:
+def write_over(path: AnyPath, page: bytes) -> None:
     """Write a page in one step, over an earlier one."""
-    if isinstance(place, Path):
-        with disk_errors(place), new_file(place, prefix=".nutonic-") as new:
+    if isinstance(path, Path):
+        with disk_errors(path), new_file(path, prefix=".nutonic-") as new:
             new.write_bytes(page)
         return
-    store, name = _in_store(place)
+    store, name = _in_store(path)
     if store.has(name):
         if _is_other(store, name):
-            raise _other(place)
+            raise _other(path)
         store.put(name, page)
     elif not store.create(name, page):  # somebody was faster
-        raise _other(place)
+        raise _other(path)
 
 
 def _in_store(address: Address) -> tuple[Store, str]:
@@ -123,5 +123,5 @@ def _is_other(store: Store, name: str) -> bool:
     return size < len(MARK) or store.get_range(name, 0, len(MARK)) != MARK
 
 
-def _other(place: Place) -> NotNutonic:
-    return NotNutonic(f"{place} is there already, and no report of nutonic's: name another file with --out")
+def _other(path: AnyPath) -> NotNutonic:
+    return NotNutonic(f"{path} is there already, and no report of nutonic's: name another file with --out")

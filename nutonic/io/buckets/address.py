@@ -33,7 +33,7 @@ SHARED: Final = tuple(f"{scheme}://" for scheme in SCHEMES if scheme != "memory"
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """A place in an object store, below which objects have relative paths as files have below a folder."""
+    """An address in an object store, below which objects have relative paths as files have below a folder."""
 
     scheme: str
     """``s3``, ``gs``, ``az``; or ``memory``, which no other process sees."""
@@ -58,11 +58,11 @@ class Address:
         return self
 
 
-#: Where a tree lies.
-Place = Path | Address
+#: Where a tree lies, or a file: on a disk, or in an object store.
+AnyPath = Path | Address
 
 
-def place_of(where: str | Path | Address) -> Place:
+def any_path_of(where: str | Path | Address) -> AnyPath:
     """The folder or the address that a user names; a path that was made of an address is that address.
 
     Raises

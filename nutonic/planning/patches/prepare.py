@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from nutonic.io.buckets.address import Place
+from nutonic.io.buckets.address import AnyPath
 from nutonic.io.objects import Store
 from nutonic.planning.patches.layout import PatchOwnership
 from nutonic.planning.patches.plan import patches_planned, with_map
@@ -15,7 +15,7 @@ from nutonic.sources.osm.source import extract_pins
 
 
 def prepare_patches(
-    spec: PatchSpec, out: str | Place, *, workers: int | None = None, replan: bool = False
+    spec: PatchSpec, out: str | AnyPath, *, workers: int | None = None, replan: bool = False
 ) -> tuple[Store, PlanFile]:
     """As :func:`nutonic.planning.prepare.prepare`, of a recipe of patches."""
     preparation = Preparation(

@@ -11,7 +11,7 @@ from functools import partial
 
 from nutonic.core.model import Json
 from nutonic.dataset.commits import CAPTION, Committed, committed, read_commit, read_commits
-from nutonic.io.buckets.address import Place
+from nutonic.io.buckets.address import AnyPath
 from nutonic.io.objects import Store
 from nutonic.planning.layout import CommitName
 from nutonic.planning.spec import BuildSpec
@@ -56,7 +56,7 @@ def sign_in(spec: BuildSpec) -> None:
 
 def polish_captions(
     spec: BuildSpec,
-    out: Place | None,
+    out: AnyPath | None,
     store: Store,
     plan: str,
     pool: WorkerPool | None,

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from nutonic.core.units import counted
 from nutonic.errors import InputError
-from nutonic.io.buckets.address import Place
+from nutonic.io.buckets.address import AnyPath
 from nutonic.io.files import open_regular
 from nutonic.io.objects import Store
 from nutonic.io.session import current
@@ -103,7 +103,7 @@ def caption_all(
 
 
 def captioners(
-    stack: ExitStack, pool: WorkerPool, sources: AnySources, out: Place | None, annotators: Sequence[Annotator]
+    stack: ExitStack, pool: WorkerPool, sources: AnySources, out: AnyPath | None, annotators: Sequence[Annotator]
 ) -> WorkerPool:
     """The same workers, with shares of what endpoints take instead of shares of requests; `out` where they are elsewhere."""
     who = asked(annotators)

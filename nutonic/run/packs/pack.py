@@ -33,7 +33,7 @@ from nutonic.dataset.packs.shards import Sample, Shard, samples_of, shards_of
 from nutonic.dataset.packs.tree import PackTree, TreeFacts, tree_to_pack
 from nutonic.dataset.shards.finish import written_to
 from nutonic.errors import Corrupt, InputError
-from nutonic.io.buckets.address import Address, Place, place_of
+from nutonic.io.buckets.address import Address, AnyPath, any_path_of
 from nutonic.io.objects import Store, is_temporary, sealed
 from nutonic.planning.layout import PLAN
 from nutonic.run.callbacks import BatchFinished, BuildStarted, Callback, CallbackGroup, LogCallback, Note
@@ -114,7 +114,7 @@ class PackJob:
 
 def pack(
     tree: str | Path | Address,
-    out: str | Place,
+    out: str | AnyPath,
     *,
     format: str = "parquet",
     boxes: str | None = None,
@@ -163,7 +163,7 @@ def pack(
     started, group = time.perf_counter(), CallbackGroup([LogCallback(), *callbacks])
     if not isinstance(shard_mb, int) or shard_mb < 1:
         raise InputError(f"shard_mb is {shard_mb!r:.60}: give a number of megabytes from 1")
-    folder, target, form = place_of(tree), place_of(out), form_of(format, boxes, cells)
+    folder, target, form = any_path_of(tree), any_path_of(out), form_of(format, boxes, cells)
     _refuse_nested(folder, target)
     source = tree_to_pack(folder)
     refuse_without_boxes(form, source.facts)
@@ -171,7 +171,7 @@ def pack(
     return replace(packed, seconds=round(time.perf_counter() - started, 3))
 
 
-def _pack(source: PackTree, out: Place, form: Form, shard_mb: int, cluster: Cluster, callback: Callback) -> Packed:
+def _pack(source: PackTree, out: AnyPath, form: Form, shard_mb: int, cluster: Cluster, callback: Callback) -> Packed:
     refuse_foreign_folder(out)
     if source.facts.open:
         callback.on_note(
@@ -199,7 +199,7 @@ def _pack(source: PackTree, out: Place, form: Form, shard_mb: int, cluster: Clus
     )
 
 
-def _refuse_nested(tree: Place, out: Place) -> None:
+def _refuse_nested(tree: AnyPath, out: AnyPath) -> None:
     if isinstance(tree, Path) and isinstance(out, Path):
         one, other = tree.resolve(), out.resolve()
         nested = one == other or one in other.parents or other in one.parents

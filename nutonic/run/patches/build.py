@@ -11,7 +11,7 @@ from nutonic.core.model import Json
 from nutonic.dataset import card
 from nutonic.dataset.commits import Committed, committed
 from nutonic.dataset.shards.finish import finish_patches, state_of
-from nutonic.io.buckets.address import Place
+from nutonic.io.buckets.address import AnyPath
 from nutonic.io.limits import IN_FLIGHT
 from nutonic.io.objects import Store, is_temporary, sealed
 from nutonic.io.session import limited
@@ -53,7 +53,9 @@ from nutonic.sources.source import Account
 _MANY = 10_000
 
 
-def build_patches(spec: PatchSpec, out: Place, cluster: Cluster, options: BuildOptions, callback: Callback) -> Summary:
+def build_patches(
+    spec: PatchSpec, out: AnyPath, cluster: Cluster, options: BuildOptions, callback: Callback
+) -> Summary:
     """Build a dataset of patches, or go on with one; raises as :func:`nutonic.build`."""
     started = time.perf_counter()
     refuse_impossible(cluster.performance_report, cluster=not cluster.in_process)
@@ -95,17 +97,14 @@ def build_patches(spec: PatchSpec, out: Place, cluster: Cluster, options: BuildO
         tally.add_network(session.take_counts())
     done = committed(store)
     after, last = progress_of(plan, scope, done), last_summary(store)
+    pictured = tally.summary(plan.header, plan.rejects)
     summary = replace(
-        tally.summary(plan.header, plan.rejects),
+        pictured,
         wanted=after.wanted,
         done_before=before.done,
-        still_open=after.remaining,
-    )
-    summary = replace(
-        summary,
-        failures=with_attempts((*summary.failures, *captions.failures), earlier_failures(last)),
+        failures=with_attempts((*pictured.failures, *captions.failures), earlier_failures(last)),
         rows=captions.rows,
-        still_open=summary.still_open + captions.waiting,
+        still_open=after.remaining + captions.waiting,
         limit=None if scope.last is None else options.limit,
         captions={"waiting": captions.waiting},
     )
@@ -120,7 +119,7 @@ class _Build:
     """What every part of a build needs."""
 
     spec: PatchSpec
-    out: Place
+    out: AnyPath
     cluster: Cluster
     callback: Callback
 

@@ -12,7 +12,7 @@ from nutonic.dataset.report.page import render
 from nutonic.dataset.report.report import refuse_no_tree, refuse_other, report_of, write_over
 from nutonic.dataset.report.values import Limits, Report
 from nutonic.errors import InputError
-from nutonic.io.buckets.address import Address, Place, place_of
+from nutonic.io.buckets.address import Address, AnyPath, any_path_of
 from nutonic.recipe.patches import PatchRecipe
 from nutonic.recipe.yaml import AnyRecipe, recipe_of
 from nutonic.run.preview.patches import preview_of_patches
@@ -37,7 +37,7 @@ class Preview(Shown):
     def _facts(self) -> Json:
         return {"name": self.report.name, self.report.kind: self.chips, "state": self.report.state}
 
-    def save(self, path: str | Place) -> Place:
+    def save(self, path: str | AnyPath) -> AnyPath:
         """Write it as one HTML page, which needs nothing else; over an earlier one, and over no other file.
 
         Raises
@@ -47,16 +47,16 @@ class Preview(Shown):
         InputError
             If no file can be there.
         """
-        place = place_of(path)
-        refuse_other(place)
-        write_over(place, render(self.report))
-        return place
+        path = any_path_of(path)
+        refuse_other(path)
+        write_over(path, render(self.report))
+        return path
 
     def _repr_html_(self) -> str:
         return notebook_html(self.report.gallery.cards, self.report.pictures, self.report.state)
 
 
-def preview(source: AnyRecipe | str | Place, n: int = 6) -> Preview:
+def preview(source: AnyRecipe | str | AnyPath, n: int = 6) -> Preview:
     """A few chips before a build, made as the build makes them; nothing is written.
 
     Places are drawn at random, always the same of one recipe, and scenes are searched for these alone. What a build would
@@ -85,10 +85,10 @@ def preview(source: AnyRecipe | str | Place, n: int = 6) -> Preview:
     """
     if isinstance(n, bool) or not isinstance(n, int) or not 1 <= n <= MOST:
         raise InputError(f"n is {n!r}: a preview has from 1 to {MOST} chips")
-    place = place_of(source) if isinstance(source, str | Path | Address) else None
-    if isinstance(place, Address) or (place is not None and place.is_dir()):
-        refuse_no_tree(place)
-        told = report_of(place, Limits(cards=n, rows=0, sidecars=0, places=0))
+    path = any_path_of(source) if isinstance(source, str | Path | Address) else None
+    if isinstance(path, Address) or (path is not None and path.is_dir()):
+        refuse_no_tree(path)
+        told = report_of(path, Limits(cards=n, rows=0, sidecars=0, places=0))
         return Preview(report=replace(told, sections=(), sample=None))
     assert not isinstance(source, Address), "it is a tree's"
     recipe = recipe_of(source)
