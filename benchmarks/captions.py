@@ -128,7 +128,7 @@ def copied(pictures: Path, out: Path, patches: int) -> Path:
         for name in names:
             content = read_commit(store, name)
             places = [_renamed(store, name, place, turn) for place in content["places"] if place["tiles"]]
-            origin = Origin(recipe_digest=content["recipe_digest"], plan=content["plan"])
+            origin = Origin(recipe_digest=content["recipe_digest"], plan_digest=content["plan"])
             commit(store, name.batch + 1000 * turn, places, origin, whole=True)
             count += len(places)
             if count >= patches:

@@ -33,7 +33,11 @@ def commit_all(folder: Path) -> int:
     spec = resolve(of_places(recipe_of(folder / "recipe.yaml")))
     store = Store(folder / "tree")
     plan = read_plan(store)
-    origin, links, done = Origin(recipe_digest=spec.digest, plan=plan.digest), _Links(folder / "tree"), committed(store)
+    origin, links, done = (
+        Origin(recipe_digest=spec.digest, plan_digest=plan.digest),
+        _Links(folder / "tree"),
+        committed(store),
+    )
     left = [number for number in range(len(plan.index)) if number not in done.whole]
     for batch in plan.batches(left):
         commit(store, batch.index, _places(batch, spec, links), origin, whole=True)

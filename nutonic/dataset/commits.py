@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from functools import partial
 from itertools import accumulate
 from typing import Any, NamedTuple
@@ -132,11 +132,10 @@ def committed(store: Store) -> Committed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Origin:
-    """The recipe and the plan that a commit was made from, as it records them."""
+    """The digests of the recipe and of the plan that a commit was made from, which it records."""
 
     recipe_digest: str
-    plan: str
-    """The plan's digest."""
+    plan_digest: str
 
 
 def commit(
@@ -158,7 +157,8 @@ def _commit_one(store: Store, name: CommitName, places: list[PlaceDone], origin:
     entries = [_entry(place, start, len(member)) for place, start, member in zip(places, starts, members, strict=False)]
     pins = {key: pin for place in reversed(places) for key, pin in place.remote.items()}
     remote = {"remote": pins_json(pins)} if pins else {}
-    value = {"commit": name.text, **asdict(origin), "part": part, **remote, "places": entries}
+    made_of = {"recipe_digest": origin.recipe_digest, "plan": origin.plan_digest}
+    value = {"commit": name.text, **made_of, "part": part, **remote, "places": entries}
     content = sealed(value)
     store.create(name.path, content)
     return sum(size for size, _ in files_of(value).values()) + len(content)

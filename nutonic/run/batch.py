@@ -148,7 +148,7 @@ def run_batch(
         If PROJ or GDAL cannot be used here, which no place is to blame for; nothing is committed.
     """
     require_proj()
-    origin = Origin(recipe_digest=spec.digest, plan=plan_digest or digest_of(store) or "")
+    origin = Origin(recipe_digest=spec.digest, plan_digest=plan_digest or digest_of(store) or "")
     places = [(i, place) for i, place in enumerate(batch.places) if only is None or i in only]
     if (refusal := _refusal(spec.stills)) is not None:  # before pixels are read in vain
         return summary_of(batch.index, [], [failure_of_still(place, refusal) for _, place in places], 0)
@@ -189,7 +189,7 @@ def _refusal(stills: Stills | None) -> Refused | None:
 
 def refuse_replaced(store: Store, origin: Origin) -> None:
     """Raise :class:`StoreError` if the plan was replaced: a late worker must not add to a newer plan's tree."""
-    if (digest_of(store) or "") != origin.plan:
+    if (digest_of(store) or "") != origin.plan_digest:
         raise StoreError(f"the plan in {store.root} was replaced while it was built: run the same command again")
 
 

@@ -106,7 +106,7 @@ def uncommit(
         for place in sorted(place for batch, place in committed(store).single if batch == name.batch):
             for polished in (False, True):
                 ownership.remove(named(name.batch, place, polished=polished).path)
-        origin = Origin(recipe_digest=content["recipe_digest"], plan=content["plan"])
+        origin = Origin(recipe_digest=content["recipe_digest"], plan_digest=content["plan"])
         commit(store, name.batch, intact, origin, whole=False, polished=name.polished)
     if name.polished:  # the first commit would count again, whose files are those that are wrong
         ownership.remove(named(name.batch, name.place).path)

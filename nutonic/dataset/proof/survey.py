@@ -34,8 +34,7 @@ class Wanted:
     """What each commit of a tree is held against."""
 
     recipe_digest: str
-    plan: str
-    """Digest of the plan."""
+    plan_digest: str
     polished: bool
     """Whether the recipe wants polished captions."""
 
@@ -120,7 +119,7 @@ def _hold(found: Surveyed, name: CommitName, content: Json, wanted: Wanted) -> N
     path, recipe = name.path, content["recipe_digest"]
     if recipe != wanted.recipe_digest:
         found.foreign.append(Finding(f"{path} was written for another recipe, {recipe[:12]}", path=path))
-    elif content.get("plan") != wanted.plan:
+    elif content.get("plan") != wanted.plan_digest:
         other = str(content.get("plan"))[:12]
         found.foreign.append(Finding(f"{path} was written for another plan, {other}", path=path))
     captions = any(CAPTION in place["rows"]["tasks"] for place in content["places"])

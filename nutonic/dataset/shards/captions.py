@@ -19,8 +19,7 @@ class CaptionCommit:
 
     commit: CommitName
     recipe_digest: str
-    plan: str
-    """Digest of the plan."""
+    plan_digest: str
     patches: tuple[PatchCaptions, ...]
     """In the order of the commit."""
 
@@ -31,7 +30,7 @@ def captions_bytes(commit: CaptionCommit) -> bytes:
         {
             "captions": commit.commit.text,
             "recipe_digest": commit.recipe_digest,
-            "plan": commit.plan,
+            "plan": commit.plan_digest,
             "patches": [asdict(patch) for patch in commit.patches],
         }
     )
@@ -54,7 +53,7 @@ def read_captions(store: Store, name: CommitName) -> CaptionCommit:
     try:
         patches = tuple(map(_patch, value["patches"]))
         return CaptionCommit(
-            commit=name, recipe_digest=str(value["recipe_digest"]), plan=str(value["plan"]), patches=patches
+            commit=name, recipe_digest=str(value["recipe_digest"]), plan_digest=str(value["plan"]), patches=patches
         )
     except (KeyError, TypeError, ValueError, AttributeError):
         raise Corrupt(f"{path} holds no captions") from None

@@ -49,8 +49,8 @@ class Captioner(Protocol):
         ...
 
     @property
-    def plan(self) -> str:
-        """Digest of its plan."""
+    def plan_digest(self) -> str:
+        """Its plan's digest."""
         ...
 
     def one(self, entry: CommittedPlace, answers: Answers) -> tuple[PatchCaptions, ...]:
@@ -86,7 +86,7 @@ def caption(job: CaptionJob, captioner: Captioner) -> BatchDone:
             captions = made.taken(asked)
             if captions is None:
                 continue
-            if (digest_of(store) or "") != captioner.plan:
+            if (digest_of(store) or "") != captioner.plan_digest:
                 raise StoreError(
                     f"the plan in {store.root} was replaced while it was captioned: run the same command again"
                 )

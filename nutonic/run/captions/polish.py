@@ -58,7 +58,7 @@ def polish_captions(
     spec: BuildSpec,
     out: AnyPath | None,
     store: Store,
-    plan: str,
+    plan_digest: str,
     pool: WorkerPool | None,
     stack: ExitStack,
     options: BuildOptions,
@@ -72,7 +72,7 @@ def polish_captions(
         The resolved recipe.
     out
         The output folder where workers are elsewhere, else None.
-    store, plan
+    store, plan_digest
         The tree, and the digest of its plan.
     pool
         Workers; None to do all here.
@@ -96,7 +96,9 @@ def polish_captions(
         pool = captioners(stack, pool, spec.sources, out, captions.annotators)
     one = estimate({3: _MANY}, captions.annotators, captions).money / _MANY
     expected = one * len(spec.rows.captions) * len(spec.layout.tiles) * (1 + len(spec.layout.views))
-    return caption_all(Polisher(spec, store, plan), left, pool, callback, max_cost=options.max_cost, expected=expected)
+    return caption_all(
+        Polisher(spec, store, plan_digest), left, pool, callback, max_cost=options.max_cost, expected=expected
+    )
 
 
 def told_of(spec: BuildSpec, store: Store, waiting: int) -> Json:

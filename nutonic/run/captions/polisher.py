@@ -32,8 +32,7 @@ class Polisher:
 
     spec: BuildSpec
     store: Store
-    plan: str
-    """Digest of the plan."""
+    plan_digest: str
 
     @property
     def captions(self) -> Captions:
@@ -55,7 +54,7 @@ class Polisher:
             found, rows = polished.get(entry["index"], ()), self._rows(entry)
             done = place_done(entry.content, in_their_words(rows, found))
             places.append(replace(done, captions=kept(found), remote=pins_told(content)))
-        origin = Origin(recipe_digest=self.spec.digest, plan=self.plan)
+        origin = Origin(recipe_digest=self.spec.digest, plan_digest=self.plan_digest)
         return commit(self.store, name.batch, places, origin, whole=name.place is None, polished=True)
 
     def _rows(self, entry: CommittedPlace) -> bytes:

@@ -267,12 +267,12 @@ def _workers_for(cluster: Cluster, shards: list[Shard]) -> int:
 class _Tree:
     """What workers need: the libraries that write packs, and to see the tree, by its plan."""
 
-    plan: str | None
-    """Path of its plan; None of a tree in an object store, which needs nothing but its address."""
+    plan_path: str | None
+    """None of a tree in an object store, which needs nothing but its address."""
 
     def needs(self, scenes: Sequence[object] = ()) -> Needs:
         """Of each process."""
-        return Needs(packages=("pyarrow",), files=() if self.plan is None else (self.plan,))
+        return Needs(packages=("pyarrow",), files=() if self.plan_path is None else (self.plan_path,))
 
 
 @contextmanager

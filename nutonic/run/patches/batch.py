@@ -85,7 +85,7 @@ def run_patch_batch(
         If PROJ or GDAL cannot be used here.
     """
     require_proj()
-    origin = Origin(recipe_digest=spec.digest, plan=plan_digest)
+    origin = Origin(recipe_digest=spec.digest, plan_digest=plan_digest)
     context = _Context(spec=spec, features=features, files=RemoteFiles(store.root, remote))
     places = [(i, place) for i, place in enumerate(batch.places) if only is None or i in only]
     maps = _maps(batch, context)

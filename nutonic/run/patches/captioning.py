@@ -34,8 +34,7 @@ class PatchCaptioner:
 
     spec: PatchSpec
     store: Store
-    plan: str
-    """Digest of the plan."""
+    plan_digest: str
 
     @property
     def captions(self) -> Captions:
@@ -51,7 +50,9 @@ class PatchCaptioner:
     def put(self, name: CommitName, made: Sequence[tuple[CommittedPlace, tuple[PatchCaptions, ...]]]) -> int:
         """Write the captions of a commit's patches."""
         patches = tuple(each for _, (each,) in made)
-        commit = CaptionCommit(commit=name, recipe_digest=self.spec.digest, plan=self.plan, patches=patches)
+        commit = CaptionCommit(
+            commit=name, recipe_digest=self.spec.digest, plan_digest=self.plan_digest, patches=patches
+        )
         data = captions_bytes(commit)
         self.store.create(captions_path(name), data)
         return len(data)

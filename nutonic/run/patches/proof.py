@@ -249,7 +249,9 @@ def _of_captions(proof: _Proof, name: CommitName, records: Sequence[PatchRecord]
             return f"an answer that the captions of {record.image.patch_id} are made of is not kept, or was changed"
         if again != captions:
             return f"the captions of {record.image.patch_id} are not what its answers and its description give"
-    right = CaptionCommit(commit=name, recipe_digest=proof.spec.digest, plan=proof.plan.digest, patches=told.patches)
+    right = CaptionCommit(
+        commit=name, recipe_digest=proof.spec.digest, plan_digest=proof.plan.digest, patches=told.patches
+    )
     return None if captions_bytes(right) == proof.store.get(captions_path(name)) else "they are written otherwise"
 
 

@@ -195,7 +195,7 @@ def _compare(tree: _Tree, name: CommitName, content: Json, planned: Mapping[str,
 def _compare_captions(tree: _Tree, name: CommitName, content: Json) -> None:
     found = read_captions(tree.store, name)
     ids = [entry["poi_id"] for entry in content["places"] if entry["tiles"]]
-    if [each.patch_id for each in found.patches] != ids or found.plan != tree.plan.digest:
+    if [each.patch_id for each in found.patches] != ids or found.plan_digest != tree.plan.digest:
         tree.find(f"{captions_path(name)} holds captions of other patches than its commit", captions_path(name))
 
 
