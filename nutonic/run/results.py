@@ -113,6 +113,16 @@ class BatchDone:
     examples: Mapping[str, str] = field(default_factory=dict)
     """Reason to the first place or tile that was rejected for it, in words."""
     failures: tuple[Failure, ...] = ()
+    remote: Mapping[str, RemotePin] = field(default_factory=dict)
+    """What the remote files were that were read, by key."""
+    network: Mapping[str, int] = field(default_factory=dict)
+    """Counts of the process since its last batch: ``requests``, ``bytes``, ``local bytes``, faults as ``fault: 503``."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CaptionsDone(BatchDone):
+    """The result of a job of captioning; one whose worker died has a :class:`BatchDone` alone."""
+
     ended: Failure | None = None
     """Why no other captions can be asked for; None where they can."""
     money: float = 0.0
@@ -121,10 +131,6 @@ class BatchDone:
     """Whether there was too little money for all captions."""
     requests: tuple[tuple[str, Json], ...] = ()
     """Requests that wait for answers by file, each with its annotator."""
-    remote: Mapping[str, RemotePin] = field(default_factory=dict)
-    """What the remote files were that were read, by key."""
-    network: Mapping[str, int] = field(default_factory=dict)
-    """Counts of the process since its last batch: ``requests``, ``bytes``, ``local bytes``, faults as ``fault: 503``."""
 
 
 @dataclass(slots=True)
@@ -143,8 +149,9 @@ class Captioned:
         self.asked = True
         self.rows += result.rows
         self.failures += result.failures
-        if result.ended is not None and result.ended.poi_id not in {each.poi_id for each in self.failures}:
-            self.failures.append(result.ended)
+        ended = result.ended if isinstance(result, CaptionsDone) else None
+        if ended is not None and ended.poi_id not in {each.poi_id for each in self.failures}:
+            self.failures.append(ended)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)

@@ -10,7 +10,7 @@ from nutonic.core.model import Json
 from nutonic.errors import NutonicError
 from nutonic.recipe.annotation import Annotator
 from nutonic.run.captions.jobs import CaptionJob
-from nutonic.run.results import BatchDone
+from nutonic.run.results import BatchDone, CaptionsDone
 from nutonic.sources.annotators.cost import most_price, price
 from nutonic.sources.annotators.endpoint import Answer
 
@@ -100,6 +100,8 @@ class Budget:
     def settle(self, result: BatchDone) -> None:
         """Take back what a job has not spent."""
         job, had_all = self._given.pop(result.index, (None, False))
+        if not isinstance(result, CaptionsDone):
+            return
         self.spent += result.money
         if job is not None and result.is_short:
             self.is_out |= had_all

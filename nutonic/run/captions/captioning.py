@@ -20,7 +20,7 @@ from nutonic.recipe.annotation import Captions
 from nutonic.rows.annotation.values import PatchCaptions
 from nutonic.run.captions.budget import Purse, Spent
 from nutonic.run.captions.jobs import CaptionJob
-from nutonic.run.results import BatchDone, Failure
+from nutonic.run.results import CaptionsDone, Failure
 from nutonic.secrets import redact
 from nutonic.sources.annotators.answers import Answers
 from nutonic.sources.annotators.asking import Asking
@@ -62,12 +62,12 @@ class Captioner(Protocol):
         ...
 
 
-def caption(job: CaptionJob, captioner: Captioner) -> BatchDone:
+def caption(job: CaptionJob, captioner: Captioner) -> CaptionsDone:
     """Caption what is in some commits; of each, captions are written once all of them are there.
 
     Returns
     -------
-    BatchDone
+    CaptionsDone
         Counts: `finished` and `places` of patches, `rows` of captions, `rejects` of answers that were not let through, and
         `money` that was spent now. A patch that an annotator refuses is a failure; where nobody can be asked any more,
         that is `ended`, and where money is, it `is_short`. Of a commit that is not whole nothing is written: answers are
@@ -147,11 +147,11 @@ class _Made:
         self.counts["bytes_written"] += size
         self.rejects.update(rejection.reason for each in captions for rejection in each.rejections)
 
-    def done(self, purse: Purse, gone: NutonicError | None) -> BatchDone:
+    def done(self, purse: Purse, gone: NutonicError | None) -> CaptionsDone:
         """All of it. What failed since nobody can be asked any more is one failure, not one of each patch."""
         lost = () if gone is None else (type(gone), Unreachable)
         failed = [_failure(poi, error) for poi, error in self.unreached if not isinstance(error, lost)]
-        return BatchDone(
+        return CaptionsDone(
             index=self.index,
             rejects=dict(self.rejects),
             failures=tuple(failed),

@@ -23,7 +23,7 @@ from nutonic.run.captions.captioning import Captioner, caption
 from nutonic.run.captions.jobs import caption_jobs
 from nutonic.run.executor import results_of
 from nutonic.run.preflight import WorkerPool, worker_pool
-from nutonic.run.results import Captioned
+from nutonic.run.results import Captioned, CaptionsDone
 from nutonic.sources.annotators.answers import Answers, tokens_of
 from nutonic.sources.annotators.asking import Asking, asked, units_of
 from nutonic.sources.annotators.batches import RequestFiles, pending, read_results, requested, requests_path
@@ -91,8 +91,9 @@ def caption_all(
             for result in results_of(pool, work, left, budget.jobs(jobs)):
                 budget.settle(result)
                 captioned.add(result)
-                requests.add(result.requests)
-                brake.is_on = brake.is_on or result.ended is not None
+                if isinstance(result, CaptionsDone):
+                    requests.add(result.requests)
+                    brake.is_on = brake.is_on or result.ended is not None
                 callback.on_batch(CaptionsFinished(result=result, to_do=to_do))
             jobs = [] if left.stop_requested() else budget.again()
         written = requests.write(captioner.store)
