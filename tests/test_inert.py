@@ -15,7 +15,7 @@ from nutonic.cli import console, logs, screen
 from nutonic.cli.main import main
 from nutonic.core.showing import line, table
 from nutonic.dataset.card_front import front_matter
-from nutonic.dataset.card_text import Shown
+from nutonic.dataset.card_text import CardFacts
 from nutonic.dataset.card_text import table as _table
 from nutonic.dataset.index import Totals
 from nutonic.dataset.proof.findings import Finding
@@ -186,7 +186,7 @@ def test_front_matter_holds_a_name_as_text(built, text: str):
     from nutonic.planning.spec import resolve
 
     spec = replace(resolve(built.recipe), name=text)
-    matter = front_matter(Shown.of(spec, read_plan(Store(built.out)), Totals(chip_pixels=1)))
+    matter = front_matter(CardFacts.of(spec, read_plan(Store(built.out)), Totals(chip_pixels=1)))
     assert matter.startswith("---\n")
     assert matter.endswith("---\n")
     assert not re.search("^---$", matter[4:-4], re.MULTILINE)

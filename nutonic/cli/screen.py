@@ -82,11 +82,11 @@ def show_log(level: int) -> None:
     """Show the library's own log on stderr: 1 for what is done, 2 for each batch too."""
     logger = logging.getLogger("nutonic")
     logger.setLevel(logging.INFO if level == 1 else logging.DEBUG)
-    if not any(isinstance(handler, _Shown) for handler in logger.handlers):
-        logger.addHandler(_Shown())
+    if not any(isinstance(handler, _LogHandler) for handler in logger.handlers):
+        logger.addHandler(_LogHandler())
 
 
-class _Shown(logging.Handler):
+class _LogHandler(logging.Handler):
     """Prints the library's log; with JSON, events."""
 
     def emit(self, record: logging.LogRecord) -> None:

@@ -9,7 +9,7 @@ from itertools import chain, cycle
 from typing import TYPE_CHECKING
 
 from nutonic.core.model import Band, Json
-from nutonic.core.showing import Shown
+from nutonic.core.showing import ShortRepr
 from nutonic.errors import InputError, MissingExtra
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ _EXPECTED = (
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
-class ClassTable(Shown):
+class ClassTable(ShortRepr):
     """The classes of a land-cover product."""
 
     name: str

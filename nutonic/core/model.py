@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
-from nutonic.core.showing import Shown, picture
+from nutonic.core.showing import ShortRepr, picture
 
 if TYPE_CHECKING:
     import numpy as np
@@ -194,7 +194,7 @@ class TileQuality:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
-class Chip(Shown):
+class Chip(ShortRepr):
     """One picture and its mask, in the size they are written in."""
 
     rgb: np.ndarray

@@ -54,7 +54,7 @@ def _short(value: Any) -> str:
     return text if len(text) <= LONGEST else f"{text[: LONGEST - 1]}…"
 
 
-class Shown:
+class ShortRepr:
     """A value whose ``repr`` is a line of its facts, and in a notebook a table of them."""
 
     __slots__ = ()

@@ -14,7 +14,7 @@ from odc.geo.geobox import GeoBox
 from nutonic.core.areas import Area, area_grid
 from nutonic.core.grid import epsg, lonlat_bounds
 from nutonic.core.model import Json, Scene, Step, Timeline
-from nutonic.core.showing import Shown
+from nutonic.core.showing import ShortRepr
 from nutonic.core.times import Interval, Time, as_interval
 from nutonic.core.units import counted
 from nutonic.errors import InputError, NoScene
@@ -40,7 +40,7 @@ class Records(str):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
-class CubePlan(Shown):
+class CubePlan(ShortRepr):
     """A cube before it is opened: its grid, and what every source has there."""
 
     geobox: GeoBox

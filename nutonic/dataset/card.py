@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from nutonic.dataset.card_front import front_matter
-from nutonic.dataset.card_text import Shown, opening, sections
+from nutonic.dataset.card_text import CardFacts, opening, sections
 from nutonic.dataset.index import Totals
 from nutonic.io.objects import Store, sha256
 from nutonic.planning.layout import CARD
@@ -29,8 +29,8 @@ KEPT = f"{CARD} was changed outside its two marks: it is kept as it is; move it 
 
 def text(spec: BuildSpec, plan: PlanFile, done: Totals) -> str:
     """The card as Markdown with YAML front matter, sealed, with nothing of a person's in it yet."""
-    shown = Shown.of(spec, plan, done)
-    return sealed(front_matter(shown), opening(shown), sections(shown))
+    facts = CardFacts.of(spec, plan, done)
+    return sealed(front_matter(facts), opening(facts), sections(facts))
 
 
 def sealed(front: str, opening: str, sections: Iterable[str]) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Collection
 import yaml
 
 from nutonic.core.model import Json
-from nutonic.dataset.card_text import Shown
+from nutonic.dataset.card_text import CardFacts
 
 _SIZES = (
     (1_000, "n<1K"),
@@ -37,32 +37,32 @@ _CATEGORIES = (
 )
 
 
-def front_matter(shown: Shown) -> str:
+def front_matter(facts: CardFacts) -> str:
     """YAML between two lines of dashes.
 
     It says which files each split has, and how many rows. Of features it says nothing: those of the newest `datasets`
     (parts of any keys, as JSON) are unknown to 3.6, and those of 3.6 would give each part every key in the newest.
     """
-    done, files = shown.done, "-*" if shown.spec.output.rows_per_file is not None else ""
+    done, files = facts.done, "-*" if facts.spec.output.rows_per_file is not None else ""
     total = done.rows.total()
     content = {
-        "pretty_name": shown.spec.name,
-        **licence_of(shown.spec.card.licence),
+        "pretty_name": facts.spec.name,
+        **licence_of(facts.spec.card.licence),
         "task_categories": _categories(done.tasks),
         "language": ["en"],
-        "tags": ["earth-observation", "remote-sensing", "land-cover", *shown.tags, "nutonic"],
+        "tags": ["earth-observation", "remote-sensing", "land-cover", *facts.tags, "nutonic"],
         "size_categories": [size_of(total)],
         "dataset_info": {
-            "splits": [{"name": s, "num_bytes": done.bytes[s], "num_examples": done.rows[s]} for s in shown.splits]
+            "splits": [{"name": s, "num_bytes": done.bytes[s], "num_examples": done.rows[s]} for s in facts.splits]
         },
         "configs": [
             {
                 "config_name": "default",
-                "data_files": [{"split": s, "path": f"data/{s}{files}.jsonl"} for s in shown.splits],
+                "data_files": [{"split": s, "path": f"data/{s}{files}.jsonl"} for s in facts.splits],
             }
         ],
     }
-    if not shown.splits:
+    if not facts.splits:
         del content["dataset_info"], content["configs"]
     return framed(content)
 

@@ -38,7 +38,7 @@ _NAMED = 12
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Shown:
+class CardFacts:
     """What a card is about."""
 
     spec: BuildSpec
@@ -52,7 +52,7 @@ class Shown:
     """The land cover's."""
 
     @classmethod
-    def of(cls, spec: BuildSpec, plan: PlanFile, done: Totals) -> Shown:
+    def of(cls, spec: BuildSpec, plan: PlanFile, done: Totals) -> CardFacts:
         """Sort a plan's scenes into pictures and land cover, which has nothing but classes, or no files at all."""
         pictures, labels = list[Scene](), list[Scene]()
         for scene in plan.scenes:
@@ -108,28 +108,28 @@ class Shown:
         return list(dict.fromkeys(days[:1] + days[-1:]))
 
 
-def opening(shown: Shown) -> str:
+def opening(facts: CardFacts) -> str:
     """Title and first paragraph."""
-    spec, done = shown.spec, shown.done
+    spec, done = facts.spec, facts.done
     side, size = spec.tiles.size * spec.grid.resolution_m / 1000, spec.tiles.output_size
     bands = markdown_text(", ".join(spec.imagery.bands))
-    collections = ", ".join(map(markdown_code, shown.collections))
-    sensors = [terms.sensor for terms in shown.imagery_terms.values() if terms is not None and terms.sensor is not None]
+    collections = ", ".join(map(markdown_code, facts.collections))
+    sensors = [terms.sensor for terms in facts.imagery_terms.values() if terms is not None and terms.sensor is not None]
     taken = f" ({markdown_text(', '.join(dict.fromkeys(sensors)))})" if sensors else ""
     return f"""# {markdown_text(spec.name)}
 
-{counted(done.tiles, f"{'aerial' if shown.aerial else 'satellite'} chip")} of {counted(done.places.total(), "place")} with \
+{counted(done.tiles, f"{'aerial' if facts.aerial else 'satellite'} chip")} of {counted(done.places.total(), "place")} with \
 {counted(done.rows.total(), "image–text row")}, for fine-tuning vision-language models.
 
 Each chip shows {side:g} × {side:g} km: {bands} of {collections}{taken},
-{_stretched(shown)}, and averaged to {size} × {size} pixels.
+{_stretched(facts)}, and averaged to {size} × {size} pixels.
 Land cover is {markdown_code(spec.table.name)} on the same {spec.grid.resolution_m:g} m grid, nearest neighbour.
 Captions, shares and boxes are computed from those labels: they are as right as the labels are.
 """
 
 
-def _stretched(shown: Shown) -> str:
-    stretch, rendered, scenes = shown.spec.stretch, shown.rendered, len(shown.pictures)
+def _stretched(facts: CardFacts) -> str:
+    stretch, rendered, scenes = facts.spec.stretch, facts.rendered, len(facts.pictures)
     own = f"stretched from percentile {stretch.low:g} to {stretch.high:g} per {stretch.scope}"
     if not rendered:
         return own
@@ -139,20 +139,20 @@ def _stretched(shown: Shown) -> str:
     return f"{own} ({others} provider rendered {'it' if rendered == 1 else 'them'})"
 
 
-def sections(shown: Shown) -> Iterator[str]:
+def sections(facts: CardFacts) -> Iterator[str]:
     """Everything below the part that is a person's."""
-    if shown.spec.card.text is not None:
-        yield markdown_of(shown.spec.card.text) + "\n"
-    yield _provenance(shown)
-    yield from _tables(shown)
-    yield _limits(shown)
+    if facts.spec.card.text is not None:
+        yield markdown_of(facts.spec.card.text) + "\n"
+    yield _provenance(facts)
+    yield from _tables(facts)
+    yield _limits(facts)
     lies = f"- `{STILLS}/`: an overhead still of each place, PNG or JPEG as it was delivered\n"
-    stills = lies if shown.spec.stills is not None else ""
-    yield _LAYOUT.format(stills=stills, ground=how_split(shown.spec.splits, shown.plan))
-    if shown.splits:
-        yield _loading(shown)
-    yield _licences(shown)
-    yield from naming(shown.spec.card, (*shown.imagery_terms.values(), shown.label_terms))
+    stills = lies if facts.spec.stills is not None else ""
+    yield _LAYOUT.format(stills=stills, ground=how_split(facts.spec.splits, facts.plan))
+    if facts.splits:
+        yield _loading(facts)
+    yield _licences(facts)
+    yield from naming(facts.spec.card, (*facts.imagery_terms.values(), facts.label_terms))
 
 
 def markdown_of(text: str) -> str:
@@ -160,24 +160,24 @@ def markdown_of(text: str) -> str:
     return inert_lines(text.strip()).replace("<", "&lt;")
 
 
-def _provenance(shown: Shown) -> str:
-    spec, plan, days = shown.spec, shown.plan, shown.days
+def _provenance(facts: CardFacts) -> str:
+    spec, plan, days = facts.spec, facts.plan, facts.days
     when = f", from {days[0]} to {days[1]}" if len(days) == 2 else f", of {days[0]}" if days else ""
-    source = f"{', '.join(map(markdown_code, shown.collections))}{markdown_text(when)}"
-    labels = sorted({scene.id for scene in shown.labels})
+    source = f"{', '.join(map(markdown_code, facts.collections))}{markdown_text(when)}"
+    labels = sorted({scene.id for scene in facts.labels})
     more = f" and {len(labels) - _NAMED} more" if len(labels) > _NAMED else ""
-    stills = f"{attribution.provenance(spec.stills, shown.done.stills)}\n" if spec.stills is not None else ""
+    stills = f"{attribution.provenance(spec.stills, facts.done.stills)}\n" if spec.stills is not None else ""
     return f"""## Provenance
 
-- Imagery: {counted(len(shown.pictures), "scene")} of {source}; every sidecar names its own
+- Imagery: {counted(len(facts.pictures), "scene")} of {source}; every sidecar names its own
 - Land cover: {markdown_code(spec.table.name)}, from {", ".join(map(markdown_code, labels[:_NAMED]))}{more}
 {stills}- Places: {counted(plan.header["rows"], "row")}, SHA-256 {markdown_code(plan.header["places_sha256"])}
 - Recipe: {markdown_code(plan.header["recipe_digest"])}, built with nutonic {markdown_text(plan.header["nutonic_version"])}
 """
 
 
-def _tables(shown: Shown) -> Iterator[str]:
-    spec, done, splits = shown.spec, shown.done, shown.splits
+def _tables(facts: CardFacts) -> Iterator[str]:
+    spec, done, splits = facts.spec, facts.done, facts.splits
     yield table(
         "Splits",
         ("split", "places", "chips", "rows"),
@@ -192,7 +192,7 @@ def _tables(shown: Shown) -> Iterator[str]:
         yield table(
             title, ("by", "model", "its licence", "captions"), [*rows, ("templates", "", "", done.polished[""])]
         )
-    yield table("Land cover", ("class", "id", "colour", "share of labelled pixels"), list(_classes(shown)))
+    yield table("Land cover", ("class", "id", "colour", "share of labelled pixels"), list(_classes(facts)))
     yield _coverage(done.labelled)
     limits = [("tiles", spec.tiles), ("quality", spec.quality), ("rows", spec.rows)]
     known = [
@@ -202,12 +202,12 @@ def _tables(shown: Shown) -> Iterator[str]:
         if part == "quality" or key.startswith(("min_", "max_"))
     ]
     yield table("Thresholds", ("key of the recipe", "value"), known)
-    rejects = done.rejects + Counter(shown.plan.header["rejects"])
+    rejects = done.rejects + Counter(facts.plan.header["rejects"])
     yield table("Left out", ("reason", "places or tiles"), sorted(rejects.items()))
 
 
-def _classes(shown: Shown) -> Iterator[tuple[object, ...]]:
-    classes, known = shown.done.classes, shown.spec.table
+def _classes(facts: CardFacts) -> Iterator[tuple[object, ...]]:
+    classes, known = facts.done.classes, facts.spec.table
     pixels = classes.total() or 1
     for key, count in sorted(classes.items(), key=lambda entry: (-entry[1], int(entry[0]))):
         number = int(key)
@@ -258,8 +258,8 @@ def table(title: str, head: tuple[str, ...], rows: Sequence[tuple[object, ...]])
     return "\n".join([*lines, *(body or [f"| none |{' |' * (len(head) - 1)}"]), ""])
 
 
-def _limits(shown: Shown) -> str:
-    twins, views = shown.done.likenesses.near_duplicates(), shown.spec.layout.views
+def _limits(facts: CardFacts) -> str:
+    twins, views = facts.done.likenesses.near_duplicates(), facts.spec.layout.views
     plain = f"; {counted(twins.plain, 'chip')} too plain to compare" if twins.plain else ""
     alike = markdown_text(twins.in_words() or "no two chips in different splits look alike")
     lines = [
@@ -267,17 +267,17 @@ def _limits(shown: Shown) -> str:
         "Each place is seen once, in one scene.",
         f"By their difference hashes, {alike}{plain}.",
     ]
-    if shown.spec.quality.classes is not None:
+    if facts.spec.quality.classes is not None:
         lines.append("Where a scene has a classification, each chip is judged by it; every sidecar tells its shares.")
-    if shown.spec.imagery.max_cloud_cover is not None:
-        most = shown.spec.imagery.max_cloud_cover
+    if facts.spec.imagery.max_cloud_cover is not None:
+        most = facts.spec.imagery.max_cloud_cover
         lines.append(f"Scenes that tell of clouds have at most {most:g}% of them, over the whole scene.")
     if views:
         lines.append(f"{', '.join(views)} are the same chips, turned.")
     return "\n".join(["## Known limits\n", *(f"- {line}" for line in lines), ""])
 
 
-def _loading(shown: Shown) -> str:
+def _loading(facts: CardFacts) -> str:
     return f"""## Loading
 
 ```python
@@ -293,7 +293,7 @@ def with_images(row):
 
 dataset = load_dataset(folder.removeprefix("hf://datasets/"))
 dataset = dataset.map(with_images).cast_column("images", [Image()])
-row = dataset["{shown.splits[0]}"][0]
+row = dataset["{facts.splits[0]}"][0]
 print(row["images"][0].size, row["messages"])
 ```
 
@@ -301,15 +301,15 @@ Without `datasets`: `nutonic.open_dataset(folder)`.
 """
 
 
-def _licences(shown: Shown) -> str:
-    days, licence = shown.days, shown.spec.card.licence
+def _licences(facts: CardFacts) -> str:
+    days, licence = facts.days, facts.spec.card.licence
     years = "–".join(dict.fromkeys(day[:4] for day in days))
-    lines = [f"Imagery, {markdown_code(c)}: {terms_in_words(terms, years)}" for c, terms in shown.imagery_terms.items()]
-    lines.append(f"Land cover, {markdown_code(shown.spec.table.name)}: {terms_in_words(shown.label_terms, years)}")
-    services = [account.service for account in shown.spec.sources.accounts]
+    lines = [f"Imagery, {markdown_code(c)}: {terms_in_words(terms, years)}" for c, terms in facts.imagery_terms.items()]
+    lines.append(f"Land cover, {markdown_code(facts.spec.table.name)}: {terms_in_words(facts.label_terms, years)}")
+    services = [account.service for account in facts.spec.sources.accounts]
     lines += [f"{name}: {terms_in_words(SERVICE_TERMS[name], years)}" for name in services if name in SERVICE_TERMS]
     lines.append("Places: their provider's, which nutonic does not know")
-    stills = ["", attribution.licence(shown.spec.stills)] if shown.spec.stills is not None else []
+    stills = ["", attribution.licence(facts.spec.stills)] if facts.spec.stills is not None else []
     return "\n".join(["## Licences\n", whole_licence(licence), "", *(f"- {line}" for line in lines), *stills, ""])
 
 

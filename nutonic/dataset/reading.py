@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, overload
 import numpy as np
 
 from nutonic.core.model import SPLITS, Json
-from nutonic.core.showing import Shown
+from nutonic.core.showing import ShortRepr
 from nutonic.dataset.tree_files import TreeFiles
 from nutonic.errors import InputError, NotNutonic
 from nutonic.io.buckets.address import Address, any_path_of
@@ -62,7 +62,7 @@ def open_dataset(folder: str | Path | Address) -> Dataset:
     return Dataset(tree, tuple(range(len(tree.files))))
 
 
-class _Seen(Shown):
+class _Seen(ShortRepr):
     """What of a tree is shown with its pictures."""
 
     __slots__ = ("_tree", "split")
@@ -218,7 +218,7 @@ class Chip(_Seen):
         return Dataset(self._tree, tuple(range(len(self._tree.files))), self._tree.rows_about(self.id))
 
 
-class Dataset(Shown, Sequence[Row]):
+class Dataset(ShortRepr, Sequence[Row]):
     """Rows of a tree, in the order of its files.
 
     ``dataset[3]`` is a row, ``dataset[:10]`` are the first ten, ``dataset["train"]`` those of a split, and
@@ -341,7 +341,7 @@ class Dataset(Shown, Sequence[Row]):
             yield from self._tree.rows_in(f)
 
 
-class Chips(Shown, Sequence[Chip]):
+class Chips(ShortRepr, Sequence[Chip]):
     """Chips, by position or by id."""
 
     def __init__(self, tree: _Tree, numbers: np.ndarray) -> None:

@@ -12,7 +12,7 @@ from itertools import chain
 
 from nutonic._version import __version__
 from nutonic.core.model import Json
-from nutonic.core.showing import Shown
+from nutonic.core.showing import ShortRepr
 from nutonic.core.units import IS, counted, counted_of
 from nutonic.dataset import card
 from nutonic.dataset.amend.repair import repair, repair_commits
@@ -58,7 +58,7 @@ _ROUNDS = 6
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
-class Verdict(Shown):
+class Verdict(ShortRepr):
     """The result of a verification."""
 
     problems: tuple[str, ...]

@@ -12,7 +12,7 @@ import numpy as np
 from nutonic._version import __version__
 from nutonic.core.grid import require_proj, transformer
 from nutonic.core.model import SPLITS, Batch, Json, PlannedPlace, Reject, Scene, Split
-from nutonic.core.showing import Shown
+from nutonic.core.showing import ShortRepr
 from nutonic.core.units import counted
 from nutonic.errors import NoScene, PlanError
 from nutonic.heap import give_back
@@ -41,7 +41,7 @@ _LARGE_GROUP = 0.05
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
-class Plan(Shown):
+class Plan(ShortRepr):
     """A plan in columns: one entry per place that will be built, in the order of its batches."""
 
     name: str

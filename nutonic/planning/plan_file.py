@@ -25,7 +25,7 @@ import numpy as np
 import orjson
 
 from nutonic.core.model import SPLITS, Asset, Batch, Json, PlannedPlace, Poi, Reject, Scene
-from nutonic.core.showing import Shown
+from nutonic.core.showing import ShortRepr
 from nutonic.errors import Corrupt, NotNutonic, StoreError
 from nutonic.io.objects import Store, sha256
 from nutonic.planning.layout import META, PLAN, default_id, variant_id
@@ -233,7 +233,7 @@ def _sums(lengths: list[int]) -> np.ndarray:
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
-class PlanFile(Shown):
+class PlanFile(ShortRepr):
     """A plan read from a store: head and index in memory, batches as they are asked for."""
 
     store: Store

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from nutonic.core.model import Json, PlannedPlace, Reject, RemotePin, Scene
-from nutonic.core.showing import Shown
+from nutonic.core.showing import ShortRepr
 from nutonic.errors import FileMissing, NutonicError, ReadFailed, Refused
 from nutonic.secrets import redact
 
@@ -155,7 +155,7 @@ class Captioned:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
-class Summary(Shown):
+class Summary(ShortRepr):
     """The counts of a build."""
 
     places: int

@@ -11,7 +11,7 @@ import numpy as np
 
 from nutonic.core.classes import AnyTable, ClassTable, refuse_unknown_classes, table_of
 from nutonic.core.model import Band, Json, Scene, Step, Timeline
-from nutonic.core.showing import Shown, place
+from nutonic.core.showing import ShortRepr, place
 from nutonic.core.times import Time
 from nutonic.core.units import counted
 from nutonic.errors import InputError
@@ -35,7 +35,7 @@ _FEW = 2
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class RasterSource(Shown, SourceDefaults):
+class RasterSource(ShortRepr, SourceDefaults):
     """Files of class ids, read by window-independent nearest neighbour.
 
     One file serves every place. Of several a place gets those that may reach it, and a pixel comes from the first that

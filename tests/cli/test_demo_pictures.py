@@ -10,7 +10,7 @@ from PIL import Image
 from support.patches import annotation, captions, described, element, image
 
 from nutonic.cli.demo.rsteller.picture import rendered, sea_of
-from nutonic.cli.demo.rsteller.sheet import Shown, varied
+from nutonic.cli.demo.rsteller.sheet import ShardPatch, varied
 from nutonic.core.grid import transformer
 from nutonic.core.model import Element, Split
 from nutonic.dataset.shards.samples import Made, content_of
@@ -56,7 +56,7 @@ def test_a_picture_shows_the_sea_as_water_and_what_stands_in_it():
     assert picture[60:90, 360:390].mean((0, 1)) == pytest.approx([148, 120, 108], abs=4)
 
 
-def patch(number: int, key: str, split: Split = "train") -> Shown:
+def patch(number: int, key: str, split: Split = "train") -> ShardPatch:
     about, shown = image(number, split=split), annotation(element=key)
     content = content_of(
         about,
@@ -64,7 +64,7 @@ def patch(number: int, key: str, split: Split = "train") -> Shown:
         captions(about.patch_id, [shown]),
         Made(osm_date=None, recipe_digest="ab" * 32),
     )
-    return Shown(picture=Image.new("RGB", (448, 448)), content=json.loads(content))
+    return ShardPatch(picture=Image.new("RGB", (448, 448)), content=json.loads(content))
 
 
 def test_patches_that_are_looked_at_are_of_everything():

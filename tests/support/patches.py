@@ -12,7 +12,7 @@ from PIL import Image
 
 from nutonic.chips.scene.description import Described, SceneDescription, Task
 from nutonic.core.model import Split
-from nutonic.dataset.shards.card import ShardsShown
+from nutonic.dataset.shards.card import ShardFacts
 from nutonic.dataset.shards.samples import Made, PatchImage, content_of
 from nutonic.dataset.shards.statistics import CountedPatch, Statistics
 from nutonic.dataset.shards.tar import Sample
@@ -95,7 +95,7 @@ def rejection(reason: str, number: int = 0, text: str = "?") -> Rejection:
     return Rejection(patch_id=f"p{number}", task=1, annotator="small", reason=reason, detail="3 words", text=text)
 
 
-def shown(statistics: Statistics, **other: object) -> ShardsShown:
+def shown(statistics: Statistics, **other: object) -> ShardFacts:
     """What a card is about, where nothing else is told."""
     values = {
         "name": "patches-of-hills",
@@ -111,4 +111,4 @@ def shown(statistics: Statistics, **other: object) -> ShardsShown:
         "images": 3,
         "files": {split: (-(-count // 2), 20480) for split, count in statistics.patches},
     }
-    return ShardsShown(statistics=statistics, **{**values, **other})
+    return ShardFacts(statistics=statistics, **{**values, **other})

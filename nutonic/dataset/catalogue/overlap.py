@@ -15,7 +15,7 @@ import numpy as np
 import shapely
 
 from nutonic.core.model import Json
-from nutonic.core.showing import Shown
+from nutonic.core.showing import ShortRepr
 from nutonic.dataset.catalogue.cells import cell_numbers
 from nutonic.dataset.catalogue.entries import footprint_of
 from nutonic.dataset.catalogue.geoparquet import Outlines, outlines_in
@@ -51,7 +51,7 @@ class Shared:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
-class Overlap(Shown):
+class Overlap(ShortRepr):
     """What of a dataset lies on ground that another catalogue holds."""
 
     chips: int

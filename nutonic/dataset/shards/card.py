@@ -38,7 +38,7 @@ _NOUNS, _TAGS = 25, 15
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ShardsShown:
+class ShardFacts:
     """What a card is about."""
 
     name: str
@@ -86,40 +86,40 @@ class ShardsShown:
         return {collection: terms_of(collection) for collection in sorted(self.collections)}
 
 
-def text(shown: ShardsShown) -> str:
+def text(facts: ShardFacts) -> str:
     """The card as Markdown with YAML front matter, sealed, with nothing of a person's in it yet."""
-    return sealed(_front(shown), _opening(shown), _sections(shown))
+    return sealed(_front(facts), _opening(facts), _sections(facts))
 
 
-def _front(shown: ShardsShown) -> str:
+def _front(facts: ShardFacts) -> str:
     """What the Hub reads: which shards each split has, and how many samples."""
-    patches = dict(shown.statistics.patches)
-    known = [terms.tag for terms in shown.terms.values() if terms is not None and terms.tag is not None]
-    aerial = ["aerial-imagery"] if shown.kind == "aerial photograph" else []
+    patches = dict(facts.statistics.patches)
+    known = [terms.tag for terms in facts.terms.values() if terms is not None and terms.tag is not None]
+    aerial = ["aerial-imagery"] if facts.kind == "aerial photograph" else []
     tags = ["earth-observation", "remote-sensing", "openstreetmap", *aerial]
     content: Json = {
-        "pretty_name": shown.name,
-        **licence_of(shown.card.licence),
+        "pretty_name": facts.name,
+        **licence_of(facts.card.licence),
         "task_categories": ["image-to-text", "image-text-to-text"],
         "language": ["en"],
         "tags": [*tags, *dict.fromkeys(known), "webdataset", "nutonic"],
         "size_categories": [size_of(sum(patches.values()))],
     }
-    if shown.splits:
-        sizes = {split: {"num_bytes": shown.files[split][1], "num_examples": patches[split]} for split in shown.splits}
-        paths = [{"split": split, "path": pattern_of(shown.shards.name, split)} for split in shown.splits]
-        content["dataset_info"] = {"splits": [{"name": split, **sizes[split]} for split in shown.splits]}
+    if facts.splits:
+        sizes = {split: {"num_bytes": facts.files[split][1], "num_examples": patches[split]} for split in facts.splits}
+        paths = [{"split": split, "path": pattern_of(facts.shards.name, split)} for split in facts.splits]
+        content["dataset_info"] = {"splits": [{"name": split, **sizes[split]} for split in facts.splits]}
         content["configs"] = [{"config_name": "default", "data_files": paths}]
     return framed(content)
 
 
-def _opening(shown: ShardsShown) -> str:
-    patches, statistics = shown.patches, shown.statistics
+def _opening(facts: ShardFacts) -> str:
+    patches, statistics = facts.patches, facts.statistics
     number = sum(count for _, count in statistics.patches)
-    collections = ", ".join(map(markdown_code, sorted(shown.collections)))
-    return f"""# {markdown_text(shown.name)}
+    collections = ", ".join(map(markdown_code, sorted(facts.collections)))
+    return f"""# {markdown_text(facts.name)}
 
-{counted(number, shown.kind)} with {counted(statistics.total, "caption")}, \
+{counted(number, facts.kind)} with {counted(statistics.total, "caption")}, \
 for training vision-language models.
 
 Each is a patch of {patches.size} × {patches.size} pixels at {patches.resolution_m:g} m of {collections},
@@ -128,34 +128,34 @@ road or a stream (task 2), or an earlier caption in other words (task 3).
 """
 
 
-def _sections(shown: ShardsShown) -> Iterator[str]:
-    if shown.card.text is not None:
-        yield markdown_of(shown.card.text) + "\n"
-    yield _splits(shown)
-    yield _making(shown)
-    yield from _statistics(shown)
-    yield _layout(shown)
-    if shown.splits:
-        yield _loading(shown)
-    yield _provenance(shown)
-    yield _licences(shown)
-    yield from naming(shown.card, shown.terms.values())
+def _sections(facts: ShardFacts) -> Iterator[str]:
+    if facts.card.text is not None:
+        yield markdown_of(facts.card.text) + "\n"
+    yield _splits(facts)
+    yield _making(facts)
+    yield from _statistics(facts)
+    yield _layout(facts)
+    if facts.splits:
+        yield _loading(facts)
+    yield _provenance(facts)
+    yield _licences(facts)
+    yield from naming(facts.card, facts.terms.values())
 
 
-def _splits(shown: ShardsShown) -> str:
-    statistics = shown.statistics
+def _splits(facts: ShardFacts) -> str:
+    statistics = facts.statistics
     patches, crossed, tasks = dict(statistics.patches), statistics.by_split_and_task(), list(statistics.by_task())
     total, rows = sum(patches.values()), []
-    for split in shown.splits:
+    for split in facts.splits:
         counts = [crossed.get((split, task), 0) for task in tasks]
         share = f"{100 * patches[split] / max(1, total):.1f}%"
-        rows.append((split, patches[split], share, shown.files[split][0], sum(counts), *counts))
+        rows.append((split, patches[split], share, facts.files[split][0], sum(counts), *counts))
     head = ("split", "patches", "share", "shards", "captions", *(f"task {TASKS.get(task, task)}" for task in tasks))
-    return table("Splits", head, rows) + (f"\n{shown.ground}\n" if shown.ground else "")
+    return table("Splits", head, rows) + (f"\n{facts.ground}\n" if facts.ground else "")
 
 
-def _making(shown: ShardsShown) -> str:
-    captions, statistics = shown.captions, shown.statistics
+def _making(facts: ShardFacts) -> str:
+    captions, statistics = facts.captions, facts.statistics
     crossed, usage = statistics.by_task_and_annotator(), dict(statistics.usage)
     rows = [
         (TASKS.get(task, task), name, count, f"{100 * statistics.share(count):.1f}%")
@@ -179,8 +179,8 @@ def _making(shown: ShardsShown) -> str:
         "letters or what it claims) is not let through, and counted below. Up is north.\n",
         *(f"- {_annotator(each)}" for each in captions.annotators),
         f"- Words of a caption: {limits}",
-        f"- Templates of prompts: SHA-256 {markdown_code(shown.prompts)}",
-        f"- Policy of tags: SHA-256 {markdown_code(shown.tags)}",
+        f"- Templates of prompts: SHA-256 {markdown_code(facts.prompts)}",
+        f"- Policy of tags: SHA-256 {markdown_code(facts.tags)}",
         "- Each caption's request, prompt (by SHA-256), seed, model and temperature stand in its sample's `provenance`",
         "",
     ]
@@ -195,8 +195,8 @@ def _annotator(annotator: Annotator) -> str:
     return f"{name}: model {markdown_code(annotator.model)}, temperature {annotator.temperature:g}{sees}"
 
 
-def _statistics(shown: ShardsShown) -> Iterator[str]:
-    statistics = shown.statistics
+def _statistics(facts: ShardFacts) -> Iterator[str]:
+    statistics = facts.statistics
     lengths = [
         (
             TASKS.get(task, task),
@@ -217,22 +217,22 @@ def _statistics(shown: ShardsShown) -> Iterator[str]:
     )
     yield table("Tags", ("tag of OpenStreetMap", "elements that captions speak of"), statistics.tags.top[:_TAGS])
     rejections = [(f"answer: {reason}", each.count) for reason, each in statistics.rejections]
-    patches = [(f"patch: {reason}", count) for reason, count in sorted(shown.left_out.items())]
+    patches = [(f"patch: {reason}", count) for reason, count in sorted(facts.left_out.items())]
     yield table("Left out", ("what and why", "how many"), [*rejections, *patches])
-    figures = [f"![{_ALT[name]}]({FIGURES}/{name})\n" for name in _ALT if name in shown.figures]
+    figures = [f"![{_ALT[name]}]({FIGURES}/{name})\n" for name in _ALT if name in facts.figures]
     if figures:
         yield "\n".join(["## Figures\n", *figures])
     yield "More numbers, and examples of what was not let through: `statistics.json`.\n"
 
 
-def _layout(shown: ShardsShown) -> str:
-    shards = f"`{pattern_of(shown.shards.name, shown.splits[0])}`" if shown.splits else "`data/`"
-    chat = "- `data/*.jsonl`: the same captions as rows of chat, `messages`\n" if shown.shards.chat else ""
-    figures = f"- `{FIGURES}/`: the figures above\n" if shown.figures else ""
+def _layout(facts: ShardFacts) -> str:
+    shards = f"`{pattern_of(facts.shards.name, facts.splits[0])}`" if facts.splits else "`data/`"
+    chat = "- `data/*.jsonl`: the same captions as rows of chat, `messages`\n" if facts.shards.chat else ""
+    figures = f"- `{FIGURES}/`: the figures above\n" if facts.figures else ""
     return f"""## Layout
 
-- {shards} and so on: WebDataset shards of up to {shown.shards.samples:,} patches, \
-`{{patch_id}}.jpg` (JPEG, quality {shown.shards.quality}) before `{{patch_id}}.json`
+- {shards} and so on: WebDataset shards of up to {facts.shards.samples:,} patches, \
+`{{patch_id}}.jpg` (JPEG, quality {facts.shards.quality}) before `{{patch_id}}.json`
 {chat}{figures}- `statistics.json`: what this card tells in numbers, and more
 - `_nutonic/`: recipe, plan and commits, what `nutonic verify` stands on
 
@@ -242,10 +242,10 @@ annotation. What is not known is an empty text.
 """
 
 
-def _loading(shown: ShardsShown) -> str:
-    split = shown.splits[0]
-    urls = braces_of(shown.shards.name, split, shown.files[split][0])
-    files = ", ".join(f'"{each}": f"{{folder}}/{pattern_of(shown.shards.name, each)}"' for each in shown.splits)
+def _loading(facts: ShardFacts) -> str:
+    split = facts.splits[0]
+    urls = braces_of(facts.shards.name, split, facts.files[split][0])
+    files = ", ".join(f'"{each}": f"{{folder}}/{pattern_of(facts.shards.name, each)}"' for each in facts.splits)
     return f"""## Loading
 
 With `webdataset`, one caption of each patch at random:
@@ -283,31 +283,31 @@ print(row["jpg"].size, row["json"]["annotations"])
 """
 
 
-def _provenance(shown: ShardsShown) -> str:
-    days, made = shown.days, shown.made
+def _provenance(facts: ShardFacts) -> str:
+    days, made = facts.days, facts.made
     when = f", from {days[0]} to {days[-1]}" if len(days) > 1 else f", of {days[0]}" if days else ""
-    collections = ", ".join(map(markdown_code, sorted(shown.collections)))
+    collections = ", ".join(map(markdown_code, sorted(facts.collections)))
     map_of = f"as it was on {markdown_text(made.osm_date)}" if made.osm_date else "an extract that tells no date"
     return f"""## Provenance
 
-- Imagery: {counted(shown.images, "image")} of {collections}{markdown_text(when)}; every sample names its own
+- Imagery: {counted(facts.images, "image")} of {collections}{markdown_text(when)}; every sample names its own
 - Map: OpenStreetMap, {map_of}; every sample names the elements that its captions speak of, with their versions
 - Recipe: {markdown_code(made.recipe_digest)}, built with nutonic {markdown_text(made.version)}
 """
 
 
-def _licences(shown: ShardsShown) -> str:
-    years = "–".join(dict.fromkeys(day[:4] for day in shown.days))
-    lines = [f"Imagery, {markdown_code(name)}: {_imagery(shown, name, years)}" for name in shown.terms]
+def _licences(facts: ShardFacts) -> str:
+    years = "–".join(dict.fromkeys(day[:4] for day in facts.days))
+    lines = [f"Imagery, {markdown_code(name)}: {_imagery(facts, name, years)}" for name in facts.terms]
     lines.append(f"Map: {terms_in_words(terms_of('openstreetmap'), years)}")
-    for annotator in shown.captions.annotators:
+    for annotator in facts.captions.annotators:
         if annotator.kind == "openai":
             said = markdown_text(annotator.licence or "which the recipe does not name")
             lines.append(f"Captions by {markdown_code(annotator.model)}: the model's terms, {said}")
     listed = "\n".join(f"- {line}" for line in lines)
     return f"""## Licences
 
-{whole_licence(shown.card.licence)}
+{whole_licence(facts.card.licence)}
 
 {listed}
 
@@ -321,8 +321,8 @@ is produced from it, and is no database, needs the attribution alone. Both are m
 """
 
 
-def _imagery(shown: ShardsShown, collection: str, years: str) -> str:
-    terms, told = shown.terms[collection], shown.licences.get(collection)
+def _imagery(facts: ShardFacts, collection: str, years: str) -> str:
+    terms, told = facts.terms[collection], facts.licences.get(collection)
     if terms is None and told:
         return f"as its catalogue says, {markdown_text(told)}"
     return terms_in_words(terms, years)

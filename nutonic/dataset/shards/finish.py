@@ -20,7 +20,7 @@ from nutonic.dataset.commits import Committed, CommittedPlace, entries_of, read_
 from nutonic.dataset.finalize import unnamed
 from nutonic.dataset.index import NamedFiles, Spans
 from nutonic.dataset.shards.captions import read_captions
-from nutonic.dataset.shards.card import ShardsShown
+from nutonic.dataset.shards.card import ShardFacts
 from nutonic.dataset.shards.card import text as card_text
 from nutonic.dataset.shards.chat import chat_row
 from nutonic.dataset.shards.figures import figures
@@ -219,7 +219,7 @@ def made_of(patches: CommittedPatches, spec: PatchSpec, plan: PlanFile, put: Put
     drawn = figures(statistics)
     for name, data in drawn.files.items():
         files[f"{FIGURES}/{name}"] = put(f"{FIGURES}/{name}", data)
-    card = card_text(_shown(spec, plan, statistics, files, tuple(drawn.files), patches)).encode()
+    card = card_text(_facts(spec, plan, statistics, files, tuple(drawn.files), patches)).encode()
     finished = FinishedShards(
         card_sha256=sha256(card),
         data=files,
@@ -233,14 +233,14 @@ def made_of(patches: CommittedPatches, spec: PatchSpec, plan: PlanFile, put: Put
     return finished, card
 
 
-def _shown(
+def _facts(
     spec: PatchSpec,
     plan: PlanFile,
     statistics: Statistics,
     files: dict[str, tuple[int, str]],
     drawn: tuple[str, ...],
     patches: CommittedPatches,
-) -> ShardsShown:
+) -> ShardFacts:
     """What the card is about."""
     days = sorted(scene.datetime[:10] for scene in plan.scenes if scene.datetime)
     of_split = {split: re.compile(expression_of(spec.shards.name, split)) for split in SPLITS}
@@ -248,7 +248,7 @@ def _shown(
         split: [files[path][0] for path in files if pattern.fullmatch(path)] for split, pattern in of_split.items()
     }
     bare = {"no caption was let through": patches.uncaptioned} if patches.uncaptioned else {}
-    return ShardsShown(
+    return ShardFacts(
         name=spec.name,
         card=spec.card,
         patches=spec.patches,

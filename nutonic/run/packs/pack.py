@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from nutonic._version import __version__
 from nutonic.core.model import Json
-from nutonic.core.showing import Shown
+from nutonic.core.showing import ShortRepr
 from nutonic.core.units import counted
 from nutonic.dataset import card
 from nutonic.dataset.packs.card import card_of
@@ -55,7 +55,7 @@ _PIECE = 2**20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
-class Packed(Shown):
+class Packed(ShortRepr):
     """What is in a pack, and how much of it was done now."""
 
     format: str

@@ -20,7 +20,7 @@ from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 from nutonic.core.model import Json
-from nutonic.core.showing import Shown
+from nutonic.core.showing import ShortRepr
 from nutonic.core.units import IS, counted, counted_of
 from nutonic.dataset.packs.layout import is_pack
 from nutonic.errors import Corrupt, InputError, MissingExtra, NutonicError, Refused, StoreError, Unreachable
@@ -44,7 +44,7 @@ _ATTEMPTS, _LONGEST_S = 6, 300.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
-class Pushed(Shown):
+class Pushed(ShortRepr):
     """What is on the Hub now."""
 
     repo: str

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from nutonic.core.model import Json
-from nutonic.core.showing import Shown
+from nutonic.core.showing import ShortRepr
 from nutonic.dataset.report.cells import notebook_html
 from nutonic.dataset.report.page import render
 from nutonic.dataset.report.report import refuse_no_tree, refuse_other, report_of, write_over
@@ -23,7 +23,7 @@ MOST = 60
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
-class Preview(Shown):
+class Preview(ShortRepr):
     """A few chips with their boxes and rows; shown in a notebook, and saved as a page."""
 
     report: Report

@@ -15,7 +15,7 @@ from nutonic.core.catalogs import IMAGED, refuse_jumping
 from nutonic.core.globe import Box, boxes_of
 from nutonic.core.grid import lonlat_bounds
 from nutonic.core.model import Asset, Band, Json, RemotePin, Scene, Timeline
-from nutonic.core.showing import Shown
+from nutonic.core.showing import ShortRepr
 from nutonic.core.times import Interval, Time, as_interval, utc_text
 from nutonic.errors import GridError, InputError
 from nutonic.recipe.inputs import Imagery
@@ -47,7 +47,7 @@ from nutonic.sources.source import Needs, Settings, SourceDefaults
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
-class EarthEngineImagery(Shown, SourceDefaults):
+class EarthEngineImagery(ShortRepr, SourceDefaults):
     """Images of one collection, such as NAIP (``USDA/NAIP/DOQQ``) or Sentinel-2 (``COPERNICUS/S2_SR_HARMONIZED``).
 
     Pixels are the image's own numbers as uint16, 0 where it is masked; a valid pixel is never below 1. Images of 8 bits,

@@ -14,7 +14,7 @@ from odc.geo.geobox import GeoBox
 from nutonic.core.catalogs import COLLECTED, Collected, Rule, refuse_windows, refuse_year
 from nutonic.core.classes import DAYS, ClassTable, table_of
 from nutonic.core.model import Band, Json, Scene, Step, Timeline
-from nutonic.core.showing import Shown
+from nutonic.core.showing import ShortRepr
 from nutonic.core.times import Interval, Time, as_interval, shifted
 from nutonic.errors import BadPixels, InputError, NoScene, ReadFailed, Unreachable
 from nutonic.recipe.inputs import Labels
@@ -32,7 +32,7 @@ WINDOWS_DAYS = (7, 14, 30, 60, 120)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
-class EarthEngineLabels(Shown, SourceDefaults):
+class EarthEngineLabels(ShortRepr, SourceDefaults):
     """Class ids of an image collection, on any grid in a CRS with an EPSG code, nearest neighbour.
 
     By `rule` a pixel takes

@@ -14,7 +14,7 @@ from nutonic.core.catalogs import KNOWN_HOSTS, Catalogue, catalogue_at
 from nutonic.core.footprints import Snapping
 from nutonic.core.grid import centre, lonlat_bounds, repeats
 from nutonic.core.model import Asset, Band, Json, Scene, Timeline
-from nutonic.core.showing import Shown, place
+from nutonic.core.showing import ShortRepr, place
 from nutonic.core.times import Interval, Time, as_interval, utc_text
 from nutonic.io import signing
 from nutonic.io.access import Access, access_for, identity_of
@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
-class StacSource(Shown, SourceDefaults):
+class StacSource(ShortRepr, SourceDefaults):
     """Single-band assets of the items of one collection.
 
     Pixels are digital numbers of reflectance (1e-4) as uint16, 0 where nothing was observed: by nodata values, masks and

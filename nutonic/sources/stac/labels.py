@@ -18,7 +18,7 @@ from nutonic.core.footprints import near
 from nutonic.core.globe import reach, turned
 from nutonic.core.grid import lonlat_bounds
 from nutonic.core.model import Band, Json, Scene, Step, Timeline
-from nutonic.core.showing import Shown, place
+from nutonic.core.showing import ShortRepr, place
 from nutonic.core.times import Interval, Time, as_interval
 from nutonic.errors import FileMissing, Gone, InputError
 from nutonic.io import signing
@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
-class StacLabels(Shown, SourceDefaults):
+class StacLabels(ShortRepr, SourceDefaults):
     """Class ids of the items of one collection and one year, read by window-independent nearest neighbour.
 
     Where items overlap, a pixel comes from the first, by id, that has a class there.

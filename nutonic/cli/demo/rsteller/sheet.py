@@ -24,14 +24,14 @@ _LETTERS = 14
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Shown:
+class ShardPatch:
     """A patch of a shard."""
 
     picture: Image.Image
     content: Json
 
 
-def read_shards(tree: Path) -> Iterator[Shown]:
+def read_shards(tree: Path) -> Iterator[ShardPatch]:
     """All patches of a tree's shards, in the order of their paths."""
     for path in sorted((tree / "data").rglob("*.tar")):
         with tarfile.open(path) as archive:
@@ -40,7 +40,7 @@ def read_shards(tree: Path) -> Iterator[Shown]:
                 following = archive.next()
                 if following is None:
                     raise NutonicError(f"{path} ends within a patch")
-                yield Shown(picture=picture, content=orjson.loads(_read(archive, following)))
+                yield ShardPatch(picture=picture, content=orjson.loads(_read(archive, following)))
 
 
 def _read(archive: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:
@@ -48,7 +48,7 @@ def _read(archive: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:
     return b"" if file is None else file.read()
 
 
-def varied(patches: Sequence[Shown], count: int) -> list[Shown]:
+def varied(patches: Sequence[ShardPatch], count: int) -> list[ShardPatch]:
     """So many patches, in their order: each next one is of what was chosen least, and far from those that were.
 
     What a patch is of are its task, its split, and the element that its first caption is about.
@@ -65,20 +65,20 @@ def varied(patches: Sequence[Shown], count: int) -> list[Shown]:
     return [patches[at] for at in sorted(chosen)]
 
 
-def _of(patch: Shown) -> tuple[str, ...]:
+def _of(patch: ShardPatch) -> tuple[str, ...]:
     first, image = patch.content["annotations"][0], patch.content["provenance"]["image"]
     trace = patch.content["provenance"]["annotations"][0]
     return f"task {first['task']}", image["split"], str(trace["task"]["element"])
 
 
-def _centre(patch: Shown) -> tuple[float, float]:
+def _centre(patch: ShardPatch) -> tuple[float, float]:
     """East and north, in the units of its grid."""
     a, b, c, d, e, f = patch.content["provenance"]["image"]["transform"]
     x, y = patch.picture.width / 2, patch.picture.height / 2
     return a * x + b * y + c, d * x + e * y + f
 
 
-def contact_sheet(patches: Sequence[Shown]) -> Image.Image:
+def contact_sheet(patches: Sequence[ShardPatch]) -> Image.Image:
     """A picture of patches, north up, each with its captions below: first the one of its map, then revisions."""
     texts = [
         [line for text in _captions(patch) for line in (*lines_of(text, _SIDE, font(_LETTERS)), "")]
@@ -96,7 +96,7 @@ def contact_sheet(patches: Sequence[Shown]) -> Image.Image:
     return sheet
 
 
-def _captions(patch: Shown) -> list[str]:
+def _captions(patch: ShardPatch) -> list[str]:
     name = patch.content["metadata"]["patch_id"]
     told = [f"{annotation['task']}: {annotation['text']}" for annotation in patch.content["annotations"]]
     return [f"{name} ({patch.content['provenance']['image']['split']})", *told]
