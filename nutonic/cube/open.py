@@ -20,7 +20,7 @@ from nutonic.core.areas import Area
 from nutonic.core.grid import centre, check_aligned
 from nutonic.core.model import Scene, Step, Timeline
 from nutonic.core.times import Interval, Time, as_interval
-from nutonic.cube.search import LEFT_OUT, SCENES, CubePlan, Records, instant, listed, scene_rows, search
+from nutonic.cube.search import LEFT_OUT, SCENES, CubePlan, Records, as_sources, instant, scene_rows, search
 from nutonic.errors import InputError, NoScene
 from nutonic.io.session import current
 from nutonic.recipe.outputs import Grid
@@ -73,7 +73,7 @@ def open_scene(
     NotAligned, OffLattice
         If a source cannot be opened on the grid without resampling what must not be resampled.
     """
-    period, sources = as_interval(time), listed(sources)
+    period, sources = as_interval(time), as_sources(sources)
     if not isinstance(area, GeoBox):
         lon, lat = _point_of(area)
         settings = grid_settings or Grid()
@@ -178,7 +178,7 @@ def open_cube(
     InputError
         If two sources have a band of the same name, if no source is given, or if `chunks` is below 1.
     """
-    sources = listed(sources)
+    sources = as_sources(sources)
     _refuse_clash(sources)
     if chunks < 1:
         raise InputError(f"chunks is {chunks}: give the side of tiles in pixels, such as 1024")

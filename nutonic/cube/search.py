@@ -81,7 +81,7 @@ class CubePlan(ShortRepr):
         return "\n".join(description_lines(self.geobox, self.scenes, self.left_out))
 
 
-def listed(sources: Sequence[Source] | Source) -> list[Source]:
+def as_sources(sources: Sequence[Source] | Source) -> list[Source]:
     """Sources as a list, of one alone too; TypeError for what is none, InputError where there is none."""
     several = isinstance(sources, Iterable) and not isinstance(sources, str)
     found: list[Source] = list(sources) if several else [sources]  # type: ignore[arg-type, list-item]
@@ -116,7 +116,7 @@ def search(area: Area, sources: Sequence[Source] | Source, *, time: Time = None,
     NoScene
         If a source has no scene there.
     """
-    sources = listed(sources)
+    sources = as_sources(sources)
     geobox, period = area_grid(area), as_interval(time)
     timelines = [_with_unusable(source, geobox, period) for source in sources]
     if not warp:

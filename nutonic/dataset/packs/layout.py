@@ -113,7 +113,7 @@ def shard_record(number: int) -> str:
     return f"{SHARDS}/{number:05d}.json"
 
 
-def listed(store: Store) -> IsThere:
+def is_there_in(store: Store) -> IsThere:
     """What tells whether files are there; an object store is listed for it, now and once."""
     if store.address is None:
         return partial(_is_there, store)

@@ -22,7 +22,7 @@ from nutonic.dataset.packs.layout import (
     ROWS,
     begin,
     is_finished,
-    listed,
+    is_there_in,
     read_record,
     refuse_foreign_folder,
     shard_record,
@@ -179,11 +179,15 @@ def _pack(source: PackTree, out: AnyPath, form: Form, shard_mb: int, cluster: Cl
         )
     store, shards = Store(out), shards_of(source, shard_mb * 10**6)
     begin(store, _packing(form, source, shard_mb))
-    finished, done_before, failures = is_finished(store, len(shards), listed(store)), len(shards), tuple[str, ...]()
+    finished, done_before, failures = (
+        is_finished(store, len(shards), is_there_in(store)),
+        len(shards),
+        tuple[str, ...](),
+    )
     if not finished:
         store.delete(PACKED)
         done_before, failures = _write_all(source, store, form, shards, cluster, callback)
-    is_there = listed(store)
+    is_there = is_there_in(store)
     records = [read_record(store, shard.number, is_there, finished=finished) for shard in shards]
     whole = [_record(record) for record in records if record is not None]
     if len(whole) == len(shards) and not finished:
@@ -235,7 +239,7 @@ def _write_all(
     """Write what is left to write; how many shards were there before, and what failed."""
     from nutonic.run.executor import results_of
 
-    is_there = listed(store)
+    is_there = is_there_in(store)
     left = [shard for shard in shards if read_record(store, shard.number, is_there) is None]
     places = sum(len(shard.spans) for shard in left)
     callback.on_start(BuildStarted(wanted=places, done_before=0))

@@ -29,8 +29,8 @@ from nutonic.sources.earthengine.items import (
     UnusableImage,
     asset_of_band,
     image_and_band,
+    images_in,
     lacks,
-    listed,
     snapping_of,
 )
 from nutonic.sources.earthengine.versions import listed_pin, pin_of
@@ -128,7 +128,7 @@ class EarthEngineImagery(ShortRepr, SourceDefaults):
         tally, wanted = _ImageTally(), as_interval(time)
 
         def find(boxes: list[Box]) -> list[Item]:
-            items, unusable = self._listed(boxes, wanted)
+            items, unusable = self._images(boxes, wanted)
             return tally.without([(item, self._lacks(item)) for item in items], unusable)
 
         ranking = Ranking(
@@ -144,7 +144,7 @@ class EarthEngineImagery(ShortRepr, SourceDefaults):
     def timeline(self, geobox: GeoBox, time: Time = None) -> Timeline:
         """Every scene that touches a grid, as overpasses in order of time; see :func:`.overpasses.timeline`."""
         wanted = as_interval(time)
-        items, unusable = self._listed(boxes_of(lonlat_bounds(geobox)), wanted)
+        items, unusable = self._images(boxes_of(lonlat_bounds(geobox)), wanted)
         matches, odd = sifted(items, partial(self._miss, time=wanted), geobox)
         lacking = [(item.id, why) for item in matches if (why := self._lacks(item))]
         overpasses = timeline([item for item in matches if not self._lacks(item)], geobox, self._scene)
@@ -152,10 +152,10 @@ class EarthEngineImagery(ShortRepr, SourceDefaults):
         why = "" if overpasses.steps or left_out else absent(items, geobox, partial(self._miss, time=wanted))
         return replace(overpasses, left_out=left_out, why=why)
 
-    def _listed(self, boxes: list[Box], time: Interval | None) -> tuple[list[Item], list[UnusableImage]]:
+    def _images(self, boxes: list[Box], time: Interval | None) -> tuple[list[Item], list[UnusableImage]]:
         bands = frozenset(map(self._key, (*self.assets, *self.masks, *(band.name for band in self._judging))))
         query = ImageQuery(collection=self.collection, bands=bands, time=time, max_cloud_cover=self.max_cloud_cover)
-        return listed(self.account, query, boxes)
+        return images_in(self.account, query, boxes)
 
     def _miss(self, item: Item, time: Interval | None) -> Miss | None:
         """Why an image does not serve, wherever it lies; None if it may."""

@@ -69,7 +69,7 @@ class ImageQuery:
     """Percent."""
 
 
-def listed(account: Account, query: ImageQuery, boxes: Iterable[Box]) -> tuple[list[Item], list[UnusableImage]]:
+def images_in(account: Account, query: ImageQuery, boxes: Iterable[Box]) -> tuple[list[Item], list[UnusableImage]]:
     """The images of a collection in one or two boxes and a time, each once; and those that cannot be used.
 
     Others may be among them: time, cloud and footprint are still to be checked.

@@ -19,7 +19,7 @@ from nutonic.sources.earthengine.account import Account, signed_in
 _KEPT = 2**17
 
 
-class _Listed:
+class _ListedPins:
     """What a session's listings told last of images."""
 
     def __init__(self) -> None:
@@ -42,12 +42,12 @@ class _Listed:
 
 def note(account: Account, image: Any) -> None:
     """Remember when an image of a listing was changed last."""
-    current().resource(_Listed).note(account, str(image.get("id")), pin_told(image))
+    current().resource(_ListedPins).note(account, str(image.get("id")), pin_told(image))
 
 
 def listed_pin(account: Account, image: str) -> RemotePin | None:
     """The pin of an image as it was listed last in this session, or as it is now; None where no time is told."""
-    return current().resource(_Listed).known(account, image) or pin_of(account, image)
+    return current().resource(_ListedPins).known(account, image) or pin_of(account, image)
 
 
 def pin_of(account: Account, image: str) -> RemotePin | None:

@@ -11,7 +11,7 @@ from nutonic.core.model import Json
 from nutonic.errors import InputError
 from nutonic.recipe.inputs import AssetBand, called, refuse_twice
 from nutonic.sources.item import Item
-from nutonic.sources.stac.given import listed
+from nutonic.sources.stac.given import as_names
 
 #: The asset with the provider's own picture, which serves where a scene lacks a band.
 VISUAL = "visual"
@@ -147,7 +147,7 @@ def wanted_bands(assets: Any) -> tuple[str | AssetBand, ...]:
     InputError
         If one is neither, or two go by one name.
     """
-    wanted = tuple(each if isinstance(each, str) else _band_of(each) for each in listed(assets, "assets"))
+    wanted = tuple(each if isinstance(each, str) else _band_of(each) for each in as_names(assets, "assets"))
     try:
         refuse_twice(wanted)
     except ValueError as error:

@@ -155,7 +155,7 @@ def settled(url: Any, collection: str, items: Any) -> tuple[str, str, Given | No
     return "", collection or documents.collection(), documents
 
 
-def listed(names: Any, what: str) -> tuple[Any, ...]:
+def as_names(names: Any, what: str) -> tuple[Any, ...]:
     """Names as a tuple; one of them is no list of letters."""
     if isinstance(names, str | Mapping) or not isinstance(names, Iterable):
         raise InputError(f"{what} is {names!r:.60}: write it as a list, {what}=[{names!r:.40}]")

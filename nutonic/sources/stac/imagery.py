@@ -31,7 +31,7 @@ from nutonic.sources.ranking import Ranking, ranked
 from nutonic.sources.source import Needs, Settings, SourceDefaults, local_files
 from nutonic.sources.stac.assets import asset_of, crs_of, pinned
 from nutonic.sources.stac.bands import VISUAL, Located, located, names_of, shown_by_visual, wanted_bands
-from nutonic.sources.stac.given import listed, settled
+from nutonic.sources.stac.given import as_names, settled
 from nutonic.sources.stac.search import METRES_NEAR, Search, items_around, neighbourhoods, unlimited
 
 if TYPE_CHECKING:
@@ -111,7 +111,7 @@ class StacSource(ShortRepr, SourceDefaults):
         object.__setattr__(self, "collection", collection)
         object.__setattr__(self, "items", items)
         object.__setattr__(self, "assets", wanted_bands(self.assets))
-        object.__setattr__(self, "masks", listed(self.masks, "masks"))
+        object.__setattr__(self, "masks", as_names(self.masks, "masks"))
         require_engine(self.engine)
         signing.require(self.access.sign)
         refuse_scale(self.scale)

@@ -48,7 +48,7 @@ def eval_file(name: str, split: Split) -> str:
     return f"evals/{split}_{name}.jsonl"
 
 
-def listed(shards: Shards) -> list[tuple[Split, str]]:
+def benchmarks_with_rows(shards: Shards) -> list[tuple[Split, str]]:
     """The benchmarks that have rows."""
     counts: dict[tuple[Split, str], int] = {}
     for record in shards.records:

@@ -16,7 +16,7 @@ from nutonic.dataset.packs.layout import ROWS
 from nutonic.dataset.packs.parquet import Parquet
 from nutonic.dataset.packs.shards import Sample, Shard
 from nutonic.dataset.packs.trainers import configs, rows
-from nutonic.dataset.packs.trainers.evals import METRICS, TESTED, benchmarks_of, eval_file, listed
+from nutonic.dataset.packs.trainers.evals import METRICS, TESTED, benchmarks_of, benchmarks_with_rows, eval_file
 from nutonic.dataset.packs.tree import TreeFacts
 
 #: Files that start a trainer, by path.
@@ -71,7 +71,7 @@ class Chat:
         """Rows by split, benchmarks, and the trainer's own files."""
         for split in shards.splits:
             put(f"data/{split}.jsonl", shards.joined("-rows.jsonl", split))
-        found = listed(shards)
+        found = benchmarks_with_rows(shards)
         for split, name in found:
             put(eval_file(name, split), shards.joined(f"-{name}-eval.jsonl", split))
         benchmarks = tuple(
@@ -85,7 +85,7 @@ class Chat:
 
     def loading(self, shards: Shards, facts: TreeFacts) -> Loading:
         """By the trainer itself."""
-        evals = "\n- `evals/*.jsonl`: rows of validation and test by metric" if listed(shards) else ""
+        evals = "\n- `evals/*.jsonl`: rows of validation and test by metric" if benchmarks_with_rows(shards) else ""
         layout = f"- `data/*.jsonl`: rows for {self.name}\n- `images/`: the pictures that they show{evals}"
         command = _SHAPES[self.name][2]
         return Loading(configs=(), layout=layout, code=f"```sh\n{command}   # in this folder\n```\n")
