@@ -332,7 +332,7 @@ def _no_range(answer: Answer, *, span: _Span, head: _Head) -> str | None:
 
 def wrong_range(answer: Answer, span: _Span) -> str | None:
     """What is wrong with a part of a file, by what the server tells of it: it may be any other part."""
-    told = _told(answer)
+    told = _content_range(answer)
     if told is None:
         return "range not told"
     first, last, size = told
@@ -343,7 +343,7 @@ def wrong_range(answer: Answer, span: _Span) -> str | None:
     return None if last == min(span[1], size) - 1 and len(answer.body) == last - first + 1 else "cut short"
 
 
-def _told(answer: Answer) -> tuple[int, int, int] | None:
+def _content_range(answer: Answer) -> tuple[int, int, int] | None:
     """First and last byte of a part, and the bytes of the whole; None if that is not told, or in two ways."""
     values = {value.strip().lower() for value in answer.headers.get("content-range", "").split(",")}
     match = (

@@ -177,4 +177,4 @@ def polish_estimate(spec: BuildSpec, tiles: int) -> Json:
         return {}
     captions = tiles * len(spec.rows.captions) * (1 + len(spec.layout.views))
     whole = estimate_captions({3: captions}, asked.annotators, asked.captions)
-    return {"captions": {"captions": captions, **whole.told()}}
+    return {"captions": {"captions": captions, **whole.as_json()}}

@@ -28,7 +28,7 @@ from nutonic.planning.plan_file import PlanFile, PlanLines, items_path, read_pla
 from nutonic.planning.planned import PlannedPlaces
 from nutonic.planning.remote import planned_pins
 from nutonic.planning.spec import BuildSpec
-from nutonic.recipe.differences import told
+from nutonic.recipe.differences import differences_in_words
 from nutonic.sources.factory import credentials_of
 from nutonic.sources.stac.geoparquet import geoparquet_bytes
 
@@ -270,9 +270,9 @@ def _refuse_changed_inputs(plan: PlanFile) -> None:
 
 def _refuse_changed(plan: PlanFile, preparation: Preparation) -> None:
     if plan.header["recipe_digest"] != preparation.digest:
+        other = differences_in_words(plan.recipe, preparation.text)
         raise RecipeChanged(
-            f"{plan.store.root} was built from another recipe: {told(plan.recipe, preparation.text)}; build into another "
-            "folder, or restore the recipe"
+            f"{plan.store.root} was built from another recipe: {other}; build into another folder, or restore the recipe"
         )
     if plan.header["nutonic_version"] != __version__:
         raise RecipeChanged(

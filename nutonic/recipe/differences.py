@@ -33,7 +33,7 @@ def differences(before: str, now: str) -> list[str]:
     return [f"{'.'.join(key)} is {_shown(new, key)}, it was {_shown(old, key)}" for key in keys]
 
 
-def told(before: str, now: str) -> str:
+def differences_in_words(before: str, now: str) -> str:
     """The differences as a part of a sentence; where no key differs, that a text which a key names does."""
     found = differences(before, now)
     if not found:

@@ -216,7 +216,7 @@ class Splits(Part):
         return self
 
     @model_serializer(mode="wrap")
-    def _told(self, handler: SerializerFunctionWrapHandler) -> Json:
+    def _without_unused_keys(self, handler: SerializerFunctionWrapHandler) -> Json:
         """Without the keys of other ways, so that texts of recipes stay what they were before there were those."""
         other = ("validation_from", "test_from", "column", "values")
         return {key: value for key, value in handler(self).items() if key not in other or value}

@@ -79,15 +79,15 @@ def _shares_hold(truth: Truth, classes: Any, after: int) -> bool:
 # What a prompt tells of the picture
 
 
-def _told(name: str, **slots: str) -> None:
+def _of_prompt(name: str, **slots: str) -> None:
     CLAIMS[name] = Claim(
-        slots=slots, whole=False, holds=lambda truth, v: {k: v[k] for k in slots} == truth.told.get(name)
+        slots=slots, whole=False, holds=lambda truth, v: {k: v[k] for k in slots} == truth.prompt_values.get(name)
     )
 
 
-_told("prompt.resolution", metres="number")
-_told("prompt.date", date="date")
-_told("prompt.season", season="season")
+_of_prompt("prompt.resolution", metres="number")
+_of_prompt("prompt.date", date="date")
+_of_prompt("prompt.season", season="season")
 
 # Captions
 ask("caption.ask_full")

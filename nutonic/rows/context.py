@@ -102,7 +102,7 @@ class WordRules:
     def truth(self, cover: LandCover, scene: Scene, lat: float) -> Truth:
         """What can be said of a mask of a scene, at a latitude in degrees."""
         side_m = self.tiles.size * self.resolution_m
-        told: dict[str, dict[str, str | None]] = {
+        values: dict[str, dict[str, str | None]] = {
             "prompt.resolution": {"metres": f"{side_m / self.tiles.output_size:.3g}"},
             "prompt.date": {"date": (scene.datetime or "")[:10]},
             "prompt.season": {"season": season(scene.datetime, lat)},
@@ -115,7 +115,7 @@ class WordRules:
             side_m=side_m,
             picture="aerial photograph" if scene.collection in AERIAL else "satellite image",
             still_m=None if self.still is None else still_side_m(*self.still, lat),
-            told={name: _known(told[name]) for name in wanted if _known(told[name])},
+            prompt_values={name: _known(values[name]) for name in wanted if _known(values[name])},
         )
 
 

@@ -130,8 +130,8 @@ def common_classes(truth: Truth) -> list[int]:
 def _row(context: ChipContext, draft: Draft) -> Json:
     """A draft in words. Every row has every key; those of choices only where the recipe wants choices."""
     truth, wording, name = context.truth, context.wording, f"{context.tile_id}__{draft.suffix}"
-    told = truth.told.items() if draft.shows == ("chip",) else ()
-    asked = [context.addressed(draft.question), *(context.addressed(Said(claim=c, values=v)) for c, v in told)]
+    values = truth.prompt_values.items() if draft.shows == ("chip",) else ()
+    asked = [context.addressed(draft.question), *(context.addressed(Said(claim=c, values=v)) for c, v in values)]
     paths = {"chip": context.image, "still": context.still}
     images = [{"type": "image", "image": paths[each]} for each in draft.shows]
     if draft.boxes:

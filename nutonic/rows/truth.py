@@ -30,7 +30,7 @@ class Truth:
     """What the picture is, in words."""
     still_m: float | None = None
     """Side on the ground of the overhead still in whose middle the picture lies, in metres; None where there is none."""
-    told: Mapping[str, Values] = field(default_factory=dict)
+    prompt_values: Mapping[str, Values] = field(default_factory=dict)
     """What may be told of the picture beside its kind: claims such as ``"prompt.date"``, with their values."""
 
     @cached_property

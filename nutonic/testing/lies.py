@@ -34,7 +34,7 @@ class Raw:
 
 def lie(answer: Answer, kind: str) -> Answer | None:
     """A part of a file that is not what it says, or not what was asked for; None if this kind is none of these."""
-    first, last, size = _told(answer)
+    first, last, size = _content_range(answer)
     body, length = answer.body, len(answer.body)
     if kind == "elsewhere":
         return _with_range(answer, f"bytes {first + _BESIDE}-{last + _BESIDE}/{size}", body[_BESIDE:] + body[:_BESIDE])
@@ -93,7 +93,7 @@ def raw(answer: Answer, kind: str, pause_s: float) -> Raw | None:
     return Raw(status, pieces[kind], pause_s, body, answer.span, close=kind != "forged")
 
 
-def _told(answer: Answer) -> tuple[int, int, int]:
+def _content_range(answer: Answer) -> tuple[int, int, int]:
     """First and last byte, and the size of the file, as the right answer tells them; of a whole file all of it."""
     match = re.fullmatch(r"bytes (\d+)-(\d+)/(\d+)", answer.headers.get("Content-Range", ""))
     if match is None:

@@ -110,7 +110,7 @@ def land_cover(
     inner = minimum_filter(polygons, 3) == maximum_filter(polygons, 3)
     clear = ~(clouds | shadows).ravel()
     table = _Table(features=features, polygons=polygons.ravel(), known=known.ravel(), clear=clear, inner=inner.ravel())
-    accuracies, untold, overall = _told(table)
+    accuracies, untold, overall = _told_apart(table)
     told = np.array(list(accuracies))
     behind = _behind(table, told, polygons.shape)
     ndwi = _ndwi(bands)
@@ -143,7 +143,7 @@ class _Table:
     inner: np.ndarray
 
 
-def _told(table: _Table) -> tuple[dict[int, Accuracy], dict[int, Accuracy], float]:
+def _told_apart(table: _Table) -> tuple[dict[int, Accuracy], dict[int, Accuracy], float]:
     """The classes that can be told, those that cannot, and the accuracy over all: the worst is left out until all can."""
     classes = np.unique(table.known[table.known > 0]).tolist()
     untold: dict[int, Accuracy] = {}

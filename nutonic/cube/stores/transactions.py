@@ -59,7 +59,7 @@ def put_in_fork(
     pixels: np.ndarray, address: Address, name: str, fork: ForkSession, start: tuple[int, ...]
 ) -> np.ndarray:
     """Write one tile, and return the session that knows of it, (1,) objects."""
-    with _told(address):
+    with _in_one_line(address):
         write_chunk_into(fork.store, name, pixels, start)
     receipt = np.empty(1, dtype=object)
     receipt[0] = fork
@@ -93,7 +93,7 @@ def save_in_repository(cube: xr.Dataset, address: Address, save: Save, *, overwr
     """
     refuse_foreign_repository(address)
     frame = Frame.of(cube)
-    with _told(address):
+    with _in_one_line(address):
         repository = _opened(address)
         base = repository.lookup_branch(_MAIN)
         mark: Json = {"nutonic": "cube", "format": 1, "base": base, "files": _hashes(frame)}
@@ -109,7 +109,7 @@ def save_in_repository(cube: xr.Dataset, address: Address, save: Save, *, overwr
 
 def is_saved_in_repository(address: Address) -> bool:
     """Whether a repository is there, and a cube in it."""
-    with _told(address):
+    with _in_one_line(address):
         storage = _storage(address)
         icechunk = _icechunk()
         return icechunk.Repository.exists(storage) and not _is_new(icechunk.Repository.open(storage))
@@ -120,7 +120,7 @@ def refuse_foreign_repository(address: Address) -> None:
     icechunk, store = _icechunk(), Store(objects_of(address))
     there = next(store.sizes(), None)  # which also tells in words what the store refuses
     refuse_within_store(objects_of(address))
-    with _told(address):
+    with _in_one_line(address):
         exists = icechunk.Repository.exists(_storage(address))
         if not exists and there is not None:
             raise NotNutonic(f"{store.root} is no Icechunk repository, and not empty: choose another address")
@@ -139,7 +139,7 @@ def reading_store(address: Address) -> Any:
     """
     icechunk = _icechunk()
     next(Store(objects_of(address)).sizes(), None)
-    with _told(address):
+    with _in_one_line(address):
         if not icechunk.Repository.exists(_storage(address)):
             raise InputError(f"{address} is no saved cube: there is no Icechunk repository")
         repository = icechunk.Repository.open(_storage(address))
@@ -249,7 +249,7 @@ def _save_tiles(repository: Repository, cube: xr.Dataset, address: Address, mark
         return {name: (put_in_fork, address, name, fork) for name in lazy_variables(cube)}
 
     def landed(receipts: np.ndarray) -> None:
-        with _told(address):
+        with _in_one_line(address):
             sessions[0].merge(*{id(fork): fork for fork in receipts}.values())  # threads share one
             sessions[0].commit(counted(len(receipts), "tile"), mark)
 
@@ -267,7 +267,7 @@ def _chunks_in(session: Any, name: str) -> list[tuple[int, ...]]:
 
 
 @contextmanager
-def _told(address: Address) -> Iterator[None]:
+def _in_one_line(address: Address) -> Iterator[None]:
     """What Icechunk says in twenty lines, in one; without an address of the store."""
     icechunk = _icechunk()
     try:

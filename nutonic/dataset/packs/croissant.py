@@ -71,7 +71,7 @@ def croissant(shards: Shards, facts: TreeFacts) -> bytes:
     facts
         The tree's.
     """
-    extent = Extent.of(record.told["extent"] for record in shards.records)
+    extent = Extent.of(record.form_facts["extent"] for record in shards.records)
     about: Json = {
         "@context": _CONTEXT,
         "@type": "sc:Dataset",

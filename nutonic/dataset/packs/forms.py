@@ -27,7 +27,7 @@ class Record:
     rows: int
     files: Mapping[str, tuple[int, str]]
     """Size in bytes and SHA-256 of each, by path."""
-    told: Json
+    form_facts: Json
     """What its form tells of it."""
 
     @property

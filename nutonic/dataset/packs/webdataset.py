@@ -71,7 +71,7 @@ class WebDataset:
         """An index of counts, in the form of `wids`, for each split."""
         for split in shards.splits:
             entries = [
-                {"url": f"{record.shard}.tar", "nsamples": record.told["chips"], "filesize": size}
+                {"url": f"{record.shard}.tar", "nsamples": record.form_facts["chips"], "filesize": size}
                 for record in shards.of_split(split)
                 for size, _ in record.files.values()
             ]

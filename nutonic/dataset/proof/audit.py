@@ -79,7 +79,7 @@ def audit(tree: Tree, spec: BuildSpec | None, summary: Json | None, *, ours: boo
     yield from _data(tree, sizes, damaged, each)
     yield from _others(look, sizes, each)
     if spec is not None and summary is not None and ours:
-        yield from _guarded(_told(tree, spec, summary, each), SUMMARY)
+        yield from _guarded(_card_and_summary(tree, spec, summary, each), SUMMARY)
     yield from _kinds(tree)
 
 
@@ -193,7 +193,7 @@ def _others(look: Look, sizes: Mapping[str, int], each: Each) -> Iterator[Findin
     """Files that belong to no place may hold secrets too."""
     # A link's target is not in the tree.
     files = ((path, size) for path, size in sorted(sizes.items()) if path != PLAN and look.store.is_file(path))
-    found = each(partial(_told_secrets, look=look), chain.from_iterable(starmap(_stretches, files)))
+    found = each(partial(_secrets_in, look=look), chain.from_iterable(starmap(_stretches, files)))
     for path, group in groupby(found, key=itemgetter(0)):
         told = [findings for _, findings in group]
         if None in told:
@@ -209,7 +209,7 @@ def _stretches(path: str, size: int) -> Iterator[tuple[str, int, int, int]]:
         yield path, first, min(most, size - first), size
 
 
-def _told_secrets(stretch: tuple[str, int, int, int], look: Look) -> tuple[str, list[Finding] | None]:
+def _secrets_in(stretch: tuple[str, int, int, int], look: Look) -> tuple[str, list[Finding] | None]:
     """A part of a file, and what of it should not be told; None where it cannot be read."""
     path, first, length, size = stretch
     try:
@@ -228,7 +228,7 @@ def _pieces(store: Store, path: str, first: int, length: int, size: int) -> Iter
         yield store.get_range(path, start, min(_PIECE + _OVERLAP, size - start))
 
 
-def _told(tree: Tree, spec: BuildSpec, summary: Json, each: Each) -> Iterator[Finding]:
+def _card_and_summary(tree: Tree, spec: BuildSpec, summary: Json, each: Each) -> Iterator[Finding]:
     """Card and summary say what is in the tree."""
     problem = wrong_summary(sealed(summary))
     if problem is not None:

@@ -47,7 +47,7 @@ def seconds_of_map(elements: int, outlines: np.ndarray) -> float:
 def captions_estimate(spec: PatchSpec, patches: int) -> Json:
     """Captions, tokens and money that captioning so many patches takes, if nothing is answered yet."""
     tasks, whole = expected_captions(spec, patches)
-    return {"captions": sum(tasks.values()), **whole.told()}
+    return {"captions": sum(tasks.values()), **whole.as_json()}
 
 
 def expected_captions(spec: PatchSpec, patches: int) -> tuple[dict[int, int], Captioning]:

@@ -179,11 +179,8 @@ def _pack(source: PackTree, out: AnyPath, form: Form, shard_mb: int, cluster: Cl
         )
     store, shards = Store(out), shards_of(source, shard_mb * 10**6)
     begin(store, _packing(form, source, shard_mb))
-    finished, done_before, failures = (
-        is_finished(store, len(shards), is_there_in(store)),
-        len(shards),
-        tuple[str, ...](),
-    )
+    finished = is_finished(store, len(shards), is_there_in(store))
+    done_before, failures = len(shards), tuple[str, ...]()
     if not finished:
         store.delete(PACKED)
         done_before, failures = _write_all(source, store, form, shards, cluster, callback)
@@ -307,12 +304,12 @@ def write_shard(job: PackJob, *, tree: Store, store: Store, form: Form, facts: T
 
     digest = facts.origin["recipe_digest"]
     samples = _Counted(patch_samples(tree, shard, digest) if facts.patches else samples_of(tree, shard))
-    told = form.write(shard, samples, facts, noted)
+    form_facts = form.write(shard, samples, facts, noted)
     if samples.rows != shard.rows:
         raise Corrupt(
             f"{shard.name} has {counted(samples.rows, 'row')} where commits tell of {shard.rows}: run nutonic verify --deep"
         )
-    record = {"shard": shard.name, "split": shard.split, "rows": samples.rows, "files": files, "told": told}
+    record = {"shard": shard.name, "split": shard.split, "rows": samples.rows, "files": files, "told": form_facts}
     store.put(shard_record(shard.number), sealed(record))
     written = sum(size for size, _ in files.values())
     places = len(shard.spans)
@@ -341,7 +338,9 @@ class _Counted:
 
 def _record(record: Json) -> Record:
     files = {path: (size, digest) for path, (size, digest) in record["files"].items()}
-    return Record(shard=record["shard"], split=record["split"], rows=record["rows"], files=files, told=record["told"])
+    return Record(
+        shard=record["shard"], split=record["split"], rows=record["rows"], files=files, form_facts=record["told"]
+    )
 
 
 def _finish(store: Store, form: Form, source: PackTree, records: list[Record]) -> None:

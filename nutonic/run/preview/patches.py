@@ -48,7 +48,7 @@ def preview_of_patches(recipe: PatchRecipe, n: int) -> Report:
                 service.sign_in()
             plan = with_map(patches_planned(spec, draw=_TRIED * n), spec, store)
             failures = _built(plan, spec, store)
-        return _told(plan, spec, store, n, failures, models=spec.captions.annotators != whole.captions.annotators)
+        return _report_of(plan, spec, store, n, failures, models=spec.captions.annotators != whole.captions.annotators)
 
 
 def _built(plan: Plan, spec: PatchSpec, store: Store) -> list[Failure]:
@@ -59,7 +59,7 @@ def _built(plan: Plan, spec: PatchSpec, store: Store) -> list[Failure]:
     return failures
 
 
-def _told(plan: Plan, spec: PatchSpec, store: Store, n: int, failures: list[Failure], *, models: bool) -> Report:
+def _report_of(plan: Plan, spec: PatchSpec, store: Store, n: int, failures: list[Failure], *, models: bool) -> Report:
     left_out, pictures = tree.LeftOut(), Pictures(Limits().picture_bytes)
     for reject in (*plan.rejects, *_rejects(store)):
         left_out.add(reject)

@@ -63,7 +63,7 @@ class Captioning:
     by_annotator: tuple[tuple[str, int, int, int, float], ...] = ()
     """Name, requests, tokens of requests, tokens of answers and money, in the recipe's order."""
 
-    def told(self) -> Json:
+    def as_json(self) -> Json:
         """As a plan tells it."""
         return {
             "requests": self.requests,

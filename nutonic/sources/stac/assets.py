@@ -37,7 +37,7 @@ def crs_of(item: Item, key: str, access: Access) -> str:
         If the file is asked and cannot be read.
     """
     content = _asset(item, key)
-    with _told(item, key):
+    with _naming_asset(item, key):
         projection = declared_projection(content, item.properties, item.footprint)
         crs = projection.crs if projection else declared_crs(content, item.properties, item.footprint)
     if crs is None or (projection is None and not is_metric(crs)):
@@ -73,7 +73,7 @@ def asset_of(
     """
     key, band, content = at.key, at.band, _asset(item, at.key)
     href, written = _href(item, key, access)
-    with _told(item, key):
+    with _naming_asset(item, key):
         projection = declared_projection(content, item.properties, item.footprint)
         nodata = nodata_of(content, band)
         scale = scale_of(content, band) if scale is None else scale
@@ -108,7 +108,7 @@ def _asset(item: Item, key: str) -> Json:
 
 
 @contextmanager
-def _told(item: Item, key: str) -> Iterator[None]:
+def _naming_asset(item: Item, key: str) -> Iterator[None]:
     """What is wrong with an asset, with its name."""
     try:
         yield

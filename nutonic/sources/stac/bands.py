@@ -96,13 +96,13 @@ def _bands(item: Item) -> Iterator[_Described]:
     for key, asset in item.content["assets"].items():
         if not _holds_pixels(key, asset):
             continue
-        for number, band in enumerate(_told(asset), 1):
+        for number, band in enumerate(_bands_in(asset), 1):
             name = str(band.get("name") or "")
             common = str(band.get("common_name") or band.get("eo:common_name") or "").lower()
             yield _Described(Located(key, number), name, common, _merit(asset, band, item))
 
 
-def _told(asset: Json) -> Sequence[Json]:
+def _bands_in(asset: Json) -> Sequence[Json]:
     """What an asset says of its bands: by the extension ``eo``, or ``bands`` of STAC 1.1."""
     told = asset.get("eo:bands") or asset.get("bands") or ()
     return [band if isinstance(band, dict) else {} for band in told] if isinstance(told, list) else ()

@@ -334,7 +334,7 @@ class StacSource(ShortRepr, SourceDefaults):
         first = scenes[0]
         assets = {band: first.asset(band.name) for band in self._opened(first)}
         arrays = {band: self._strict(band, first.id, asset, geobox, chunks) for band, asset in assets.items()}
-        return _told(dataset(geobox, arrays, rendered=first.rendered), geobox, [first])
+        return _with_repeats(dataset(geobox, arrays, rendered=first.rendered), geobox, [first])
 
     def cube(
         self, geobox: GeoBox, time: np.ndarray, steps: Sequence[Sequence[Scene]], *, chunks: int = 1024
@@ -358,7 +358,7 @@ class StacSource(ShortRepr, SourceDefaults):
         from nutonic.sources.mosaic import over_time
 
         cube = over_time(self.bands, geobox, time, steps, chunks, self._lazy, record=self.record)
-        return _told(cube, geobox, [scene for step in steps for scene in step])
+        return _with_repeats(cube, geobox, [scene for step in steps for scene in step])
 
     def _lazy(self, band: Band, scene: Scene) -> Opener:
         return partial(self._nearest, band, scene.id)
@@ -393,7 +393,7 @@ class StacSource(ShortRepr, SourceDefaults):
         return nearest_array(asset, geobox, chunk, band, self.access)
 
 
-def _told(ds: xr.Dataset, geobox: GeoBox, scenes: Iterable[Scene]) -> xr.Dataset:
+def _with_repeats(ds: xr.Dataset, geobox: GeoBox, scenes: Iterable[Scene]) -> xr.Dataset:
     """A dataset whose reflectance says, as an attribute, how often its file's pixels are repeated along a side."""
     assets = [asset for scene in scenes for asset in scene.pictured if is_whole(asset, geobox)]
     times = repeats(((asset.name, Affine(*asset.transform)) for asset in assets), geobox)

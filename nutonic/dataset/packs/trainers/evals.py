@@ -52,6 +52,6 @@ def benchmarks_with_rows(shards: Shards) -> list[tuple[Split, str]]:
     """The benchmarks that have rows."""
     counts: dict[tuple[Split, str], int] = {}
     for record in shards.records:
-        for name, count in record.told.get("evals", {}).items():
+        for name, count in record.form_facts.get("evals", {}).items():
             counts[record.split, name] = counts.get((record.split, name), 0) + count
     return [(split, name) for split in TESTED for name in METRICS if counts.get((split, name))]
