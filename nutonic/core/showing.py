@@ -13,7 +13,7 @@ from nutonic.inert import inert
 LONGEST = 60
 
 
-def place(where: str) -> str:
+def short_address(where: str) -> str:
     """A URL without query or user, a path as its file's name alone."""
     scheme, separator, rest = where.partition("://")
     if not separator:

@@ -184,7 +184,7 @@ class RemoteFiles:
         """Raise :class:`RecipeChanged` if a file is known and is not what it was."""
         others = self.changed(pins)
         if others:
-            what = shown(others[0]) + (f" and {len(others) - 1} more" if len(others) > 1 else "")
+            what = short_name(others[0]) + (f" and {len(others) - 1} more" if len(others) > 1 else "")
             raise RecipeChanged(
                 f"{what} changed since it was first read for {self._root or 'the tree'}: put back what was there, or take "
                 "what is there now with --replan, which builds anew"
@@ -213,7 +213,7 @@ def by_key(pins: Mapping[str, RemotePin]) -> dict[str, RemotePin]:
     return {key_of(href): pin for href, pin in pins.items()}
 
 
-def shown(key: str) -> str:
+def short_name(key: str) -> str:
     """A remote file in a message: host, and last part of the path."""
     parts = urlsplit(key.partition(" ")[0])
     return inert(f"{parts.netloc.rpartition('@')[2]}/…/{parts.path.rpartition('/')[2]}")

@@ -23,7 +23,7 @@ from nutonic.errors import NutonicError, ReadFailed, RecipeChanged, SourceError
 from nutonic.io.raster import seeing
 from nutonic.io.session import SessionThreads, current
 from nutonic.planning.cost import NEIGHBOURS, READERS
-from nutonic.planning.pins import RemoteFiles, by_key, key_of, remote_hrefs, shown
+from nutonic.planning.pins import RemoteFiles, by_key, key_of, remote_hrefs, short_name
 from nutonic.planning.remote import versions_of
 from nutonic.recipe.outputs import Grid
 from nutonic.sources.factory import AnySources
@@ -139,7 +139,7 @@ def read(
     remote = by_key(seen.read) | versions_of(scene, sources.imagery)  # asked afterwards: so it was while it was read
     files.refuse(remote)
     if seen.mixed:
-        raise ReadFailed(f"{shown(key_of(min(seen.mixed)))} changed while it was read")
+        raise ReadFailed(f"{short_name(key_of(min(seen.mixed)))} changed while it was read")
     files.add(remote)
     return [replace(each, remote=remote) for each in pixels]
 

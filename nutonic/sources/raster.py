@@ -11,7 +11,7 @@ import numpy as np
 
 from nutonic.core.classes import AnyTable, ClassTable, refuse_unknown_classes, table_of
 from nutonic.core.model import Band, Json, Scene, Step, Timeline
-from nutonic.core.showing import ShortRepr, place
+from nutonic.core.showing import ShortRepr, short_address
 from nutonic.core.times import Time
 from nutonic.core.units import counted
 from nutonic.errors import InputError
@@ -71,7 +71,7 @@ class RasterSource(ShortRepr, SourceDefaults):
     bearer: Mapping[str, str] = field(default_factory=dict)
 
     def _facts(self) -> Json:
-        return {"path": ", ".join(map(place, self.paths)), "classes": self.table.name}
+        return {"path": ", ".join(map(short_address, self.paths)), "classes": self.table.name}
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "path", _texts(self.path))

@@ -55,9 +55,9 @@ def test_only_what_a_picture_shows_or_implies_is_shown():
     tags = {"surface": "asphalt", "name": "Elm", "name:de": "Ulme", "maxspeed": "30", "landuse": "forest",
             "sport": "tennis", "amenity": "cafe", "operator": "B", "foo": "bar", "building": "no"}  # fmt: skip
     seen = (("landuse", "forest"), ("sport", "tennis"), ("surface", "asphalt"))
-    assert POLICY.shown(tags) == seen
-    assert POLICY.shown(tags, names=True) == tuple(sorted([*seen, ("name", "Elm"), ("operator", "B")]))
-    assert POLICY.shown({"sport": "golf"}) == ()
+    assert POLICY.visible_tags(tags) == seen
+    assert POLICY.visible_tags(tags, names=True) == tuple(sorted([*seen, ("name", "Elm"), ("operator", "B")]))
+    assert POLICY.visible_tags({"sport": "golf"}) == ()
 
 
 def test_boundaries_are_dropped():
@@ -103,4 +103,4 @@ def test_any_text_is_a_policy_or_refused(text):
 
 @given(st.dictionaries(st.sampled_from(["building", "natural", "name", "name:x", "surface", "q"]), st.text(max_size=5)))
 def test_nothing_invisible_is_shown(tags):
-    assert not {"name", "name:x", "q"} & {key for key, _ in POLICY.shown(tags)}
+    assert not {"name", "name:x", "q"} & {key for key, _ in POLICY.visible_tags(tags)}

@@ -86,7 +86,7 @@ def test_what_no_picture_shows_is_said_to_be_invisible():
 def test_what_is_known_of_a_thing_and_not_seen_of_it_is_not_shown(tag: str):
     key, _, value = tag.partition("=")
     policy = parse(TEXT)
-    assert policy.shown({key: value, "natural": "water"}) == (("natural", "water"),)
+    assert policy.visible_tags({key: value, "natural": "water"}) == (("natural", "water"),)
     assert policy.noun({key: value}) is None
 
 

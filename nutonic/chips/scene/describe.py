@@ -91,7 +91,7 @@ def _seen(element: Element, frame: Frame, policy: TagPolicy, names: bool) -> _Se
         element=element.key,
         version=element.version,
         kind=element.kind,
-        tags=policy.shown(tags, names=names),
+        tags=policy.visible_tags(tags, names=names),
         noun=noun,
         where=CELLS[_where(shape, cells, frame)],
         cells=tuple(CELLS[k] for k in cells),

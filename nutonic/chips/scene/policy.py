@@ -67,7 +67,7 @@ class TagPolicy:
         fit = {self._line(key, value) for key, value in tags.items() if self._counts(key, value)}
         return next((noun for line, noun in self.nouns.items() if noun is not None and line in fit), None)
 
-    def shown(self, tags: _Tags, *, names: bool = False) -> tuple[tuple[str, str], ...]:
+    def visible_tags(self, tags: _Tags, *, names: bool = False) -> tuple[tuple[str, str], ...]:
         """Those tags that a picture shows or implies, sorted by key.
 
         Parameters

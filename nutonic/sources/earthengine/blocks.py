@@ -33,7 +33,7 @@ class BandGroup:
     assets: tuple[Asset, ...]
     band: Band
     """What each of them becomes: its kind, dtype and nodata value."""
-    shown: tuple[str, ...]
+    zero_where_blank: tuple[str, ...]
     """Bands of the image that are all 0 where it shows nothing, masked or not, as beside a strip that was flown."""
     account: Account
 
@@ -57,8 +57,8 @@ def band_groups(
         (band, first), *_ = members
         place = (first.crs, first.transform, first.shape)
         siblings = [asset for asset in pictures if (asset.crs, asset.transform, asset.shape) == place]
-        shown = tuple(image_and_band(asset.href)[1] for asset in siblings) if band.kind == "reflectance" else ()
-        whole = BandGroup(tuple(asset for _, asset in members), band, shown, account)
+        zero = tuple(image_and_band(asset.href)[1] for asset in siblings) if band.kind == "reflectance" else ()
+        whole = BandGroup(tuple(asset for _, asset in members), band, zero, account)
         groups.update((band, (whole, k)) for k, (band, _) in enumerate(members))
     return groups
 
@@ -136,8 +136,8 @@ def _expression(group: BandGroup, names: list[str]) -> Any:
 
     whole = ee.Image(image_and_band(group.assets[0].href)[0])
     image = whole.select(names)
-    if group.shown:
-        valid = reduce(lambda one, two: one.max(two), (whole.select([name]).neq(0) for name in group.shown))
+    if group.zero_where_blank:
+        valid = reduce(lambda one, two: one.max(two), (whole.select([name]).neq(0) for name in group.zero_where_blank))
         image = image.max(1).updateMask(valid)  # what is valid and 0 in one band stays valid
     return image.unmask(group.band.nodata, False)
 

@@ -14,7 +14,7 @@ from nutonic.core.catalogs import KNOWN_HOSTS, Catalogue, catalogue_at
 from nutonic.core.footprints import Snapping
 from nutonic.core.grid import centre, lonlat_bounds, repeats
 from nutonic.core.model import Asset, Band, Json, Scene, Timeline
-from nutonic.core.showing import ShortRepr, place
+from nutonic.core.showing import ShortRepr, short_address
 from nutonic.core.times import Interval, Time, as_interval, utc_text
 from nutonic.io import signing
 from nutonic.io.access import Access, access_for, identity_of
@@ -102,7 +102,7 @@ class StacSource(ShortRepr, SourceDefaults):
     its row in ``cube.nutonic.scenes``, from 1; 0 for none."""
 
     def _facts(self) -> Json:
-        where = {"url": place(self.url)} if self.items is None else {"items": len(self.items)}
+        where = {"url": short_address(self.url)} if self.items is None else {"items": len(self.items)}
         return {**where, "collection": self.collection, "assets": names_of(self.assets), "masks": self.masks}
 
     def __post_init__(self) -> None:

@@ -18,7 +18,7 @@ from nutonic.core.footprints import near
 from nutonic.core.globe import reach, turned
 from nutonic.core.grid import lonlat_bounds
 from nutonic.core.model import Band, Json, Scene, Step, Timeline
-from nutonic.core.showing import ShortRepr, place
+from nutonic.core.showing import ShortRepr, short_address
 from nutonic.core.times import Interval, Time, as_interval
 from nutonic.errors import FileMissing, Gone, InputError
 from nutonic.io import signing
@@ -76,7 +76,7 @@ class StacLabels(ShortRepr, SourceDefaults):
     """As of :class:`nutonic.StacSource`."""
 
     def _facts(self) -> Json:
-        where = {"url": place(self.url)} if self.items is None else {"items": len(self.items)}
+        where = {"url": short_address(self.url)} if self.items is None else {"items": len(self.items)}
         return {**where, "collection": self.collection, "classes": self.table.name, "year": self.year}
 
     def __post_init__(self) -> None:
