@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
-from nutonic.core.showing import place
+from nutonic.core.showing import short_address
 from nutonic.inert import inert, unseen
 from nutonic.io.buckets.address import refuse_misspelt
 from nutonic.secrets import speaks_of_secrets
@@ -163,7 +163,7 @@ def _named(value: Any, key: str = "") -> Any:
         return {name: _named(each, str(name)) for name, each in value.items()}
     if isinstance(value, list | tuple):
         return [_named(each, key) for each in value]
-    return place(value) if key in _WHERE and isinstance(value, str) else value
+    return short_address(value) if key in _WHERE and isinstance(value, str) else value
 
 
 def _refuse_text(text: str) -> None:

@@ -82,7 +82,8 @@ def faults_of(session: Session) -> dict[str, int]:
 
 @pytest.fixture
 def hasty() -> Iterator[Session]:
-    with Session(HASTY) as session, using(session):
+    """A session that hardly pauses. No lie that it is told is a long silence, so it need not take one for a fault."""
+    with Session(replace(HASTY, read_s=30.0)) as session, using(session):
         yield session
 
 

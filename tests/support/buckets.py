@@ -17,8 +17,8 @@ import sys
 import tempfile
 import threading
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from email.utils import format_datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -142,10 +142,6 @@ class GoogleBucket(Bucket):
         self.client = GCSStore(BUCKET, config=config, client_options={"allow_http": True})
 
     @property
-    def secrets(self) -> tuple[str, str]:
-        return KEY, SECRET
-
-    @property
     def environment(self) -> dict[str, str]:
         # The last one is for inputs, which are asked for by addresses that only who has a key can sign.
         return {
@@ -158,30 +154,37 @@ class GoogleBucket(Bucket):
 _NOBODY = json.dumps({"disable_oauth": True, "client_email": "", "private_key": "", "private_key_id": ""})
 
 
+@contextmanager
+def _served(command: Callable[[Path], Sequence[str]], is_made: Callable[[], bool]) -> Iterator[None]:
+    """A server with a folder of its own, for which it is told how to start; it is there once its bucket is."""
+    with tempfile.TemporaryDirectory(prefix="nutonic-tests-", ignore_cleanup_errors=True) as name:
+        folder, log = Path(name), Path(name) / "server.log"
+        with running([*command(folder)], log, signal.SIGKILL, cwd=folder) as process:
+            await_(is_made, process, log)
+            yield
+
+
 @pytest.fixture(scope="session")
 def seaweed() -> Iterator[Bucket]:
     """SeaweedFS, which checks signatures and conditions."""
-    command = shutil.which("weed", path=f"{Path(sys.executable).parent}")
-    if command is None:
+    program = shutil.which("weed", path=f"{Path(sys.executable).parent}")
+    if program is None:
         pytest.skip("SeaweedFS is not installed")
-    with ExitStack() as stack:
-        folder = Path(
-            stack.enter_context(tempfile.TemporaryDirectory(prefix="nutonic-tests-", ignore_cleanup_errors=True))
-        )
+    s3, master, volume, filer = (free_port() for _ in range(4))
+    bucket = Bucket(f"http://127.0.0.1:{s3}")
+
+    def command(folder: Path) -> list[str]:
         identity = {"name": "tests", "credentials": [{"accessKey": KEY, "secretKey": SECRET}], "actions": ["Admin"]}
         (folder / "s3.json").write_text(json.dumps({"identities": [identity]}), encoding="utf-8")
-        s3, master, volume, filer = (free_port() for _ in range(4))
         grpc = [f"-{name}.port.grpc={free_port()}" for name in ("master", "volume", "filer", "s3")]
-        parts = [
-            "server", f"-dir={folder}", "-ip=127.0.0.1", "-filer", "-s3", f"-s3.config={folder / 's3.json'}",
+        return [
+            program, "server", f"-dir={folder}", "-ip=127.0.0.1", "-filer", "-s3", f"-s3.config={folder / 's3.json'}",
             f"-s3.port={s3}", f"-master.port={master}", f"-volume.port={volume}", f"-filer.port={filer}", *grpc,
             "-s3.port.iceberg=0", "-s3.port.lance=0",  # which would be fixed, and another run's already
             "-volume.max=50", "-master.volumeSizeLimitMB=16",
         ]  # fmt: skip
-        log = folder / "weed.log"
-        process = stack.enter_context(running([command, *parts], log, signal.SIGKILL, cwd=folder))
-        bucket = Bucket(f"http://127.0.0.1:{s3}")
-        await_(lambda: _made(bucket), process, log)
+
+    with _served(command, lambda: _made(bucket)):
         yield bucket
 
 
@@ -189,13 +192,10 @@ def seaweed() -> Iterator[Bucket]:
 def moto() -> Iterator[Bucket]:
     """Moto's S3, which checks conditions and no signatures."""
     pytest.importorskip("moto")
-    with ExitStack() as stack:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="nutonic-tests-")))
-        port, log = free_port(), folder / "moto.log"
-        command = [sys.executable, "-c", "from moto.server import main; main()", "-H", "127.0.0.1", "-p", str(port)]
-        process = stack.enter_context(running(command, log, signal.SIGKILL))
-        bucket = Bucket(f"http://127.0.0.1:{port}")
-        await_(lambda: _made(bucket), process, log)
+    port = free_port()
+    command = [sys.executable, "-c", "from moto.server import main; main()", "-H", "127.0.0.1", "-p", str(port)]
+    bucket = Bucket(f"http://127.0.0.1:{port}")
+    with _served(lambda _: command, lambda: _made(bucket)):
         yield bucket
 
 
@@ -209,16 +209,12 @@ def google(moto: Bucket) -> Iterator[Bucket]:
 @pytest.fixture(scope="session")
 def azurite() -> Iterator[Bucket]:
     """Microsoft's server for tests, which checks signatures and conditions. It takes 360 MB, and is installed by hand."""
-    command = shutil.which("azurite-blob")
-    if command is None:
+    program = shutil.which("azurite-blob")
+    if program is None:
         pytest.skip("Azurite is not installed: npm install --global azurite")
-    with ExitStack() as stack:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="nutonic-tests-")))
-        port, log = free_port(), folder / "azurite.log"
-        parts = ["--blobHost", "127.0.0.1", "--blobPort", str(port), "--location", str(folder), "--silent"]
-        process = stack.enter_context(running([command, *parts], log, signal.SIGKILL))
-        container = Container(f"http://127.0.0.1:{port}/{ACCOUNT}")
-        await_(lambda: _made_container(port), process, log)
+    port, where = free_port(), ("--blobHost", "127.0.0.1", "--silent", "--location")
+    container = Container(f"http://127.0.0.1:{port}/{ACCOUNT}")
+    with _served(lambda folder: [program, *where, str(folder), "--blobPort", str(port)], lambda: _made_container(port)):
         yield container
 
 
