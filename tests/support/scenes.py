@@ -5,17 +5,28 @@ from __future__ import annotations
 from nutonic.chips.scene.description import Described, SceneDescription, Task
 
 
-def area(element: str, noun: str, where: str, *cells: str, share: float, shape: str = "compact", **other) -> Described:
+def area(
+    element: str, noun: str, where: str, *cells: str, share: float, shape: str | None = "compact", **other
+) -> Described:
     return Described(
         element=element, version=1, kind="area", tags=other.pop("tags", ()), noun=noun, where=where, cells=(where, *cells),
         share=share, area_m2=share * 268.8**2, shape=shape, **other,
     )  # fmt: skip
 
 
-def line(element: str, noun: str, ends: tuple[str, str], *cells: str, length: float, course: str, **other) -> Described:
+def line(
+    element: str, noun: str, ends: tuple[str, str] | None, *cells: str, length: float, course: str, **other
+) -> Described:
     return Described(
         element=element, version=1, kind="line", tags=other.pop("tags", ()), noun=noun, where=cells[0], cells=cells,
         ends=ends, length_m=length, course=course, **other,
+    )  # fmt: skip
+
+
+def point(element: str, noun: str, where: str, **other) -> Described:
+    return Described(
+        element=element, version=1, kind="point", tags=other.pop("tags", ()), noun=noun, where=where, cells=(where,),
+        **other,
     )  # fmt: skip
 
 

@@ -34,6 +34,7 @@ _SCREEN = (
     (r"(?:lower|bottom)[- ]right", "south-east"),
     (r"(?:upper|top)[- ](?:centre|center|middle)", "north"),
     (r"(?:lower|bottom)[- ](?:centre|center|middle)", "south"),
+    (r"(?<=(?:centre|center|middle)[- ])(?:left|right)\b", ""),
     (r"(?<=the )left(?:[- ]hand)?(?! (?:open|over)\b)", "west"),
     (r"(?<=from )left(?= to)|(?<=to )left\b", "west"),
     (
@@ -45,9 +46,13 @@ _SCREEN = (
     (r"(?<=the )bottom|(?<=from )bottom(?= to)|(?<=to )bottom\b", "south"),
     (rf"\bupper(?= {_SIDE})|\buppermost", "north"),
     (rf"\blower(?= {_SIDE})|\blowermost", "south"),
+    (r"(?<=, )top(?=[ ,.](?!to))", "north"),
+    (r"(?<=, )bottom(?=[ ,.](?!to))", "south"),
     (rf"\b(?:left|right)(?=[- ](?:hand[- ])?{_SIDE})", ""),
 )
 _ON_SCREEN = tuple((re.compile(pattern, re.IGNORECASE), point) for pattern, point in _SCREEN)
+_VERY = re.compile(r"\bthe (?:very|far|extreme) (?=left|right|top|bottom|upper|lower)", re.IGNORECASE)
+_FRAME_ITS = re.compile(rf"(?P<frame>\b{_PICTURE} (?:at|along|on|in)) its ", re.IGNORECASE)
 _CENTRE = re.compile(
     r"\b(?:(?<=the )|(?<=very )|(?<=near )|(?<=around )|(?<=its ))(?:centre|center|middle)"
     rf"(?! (?:line|of (?!the {_PICTURE})))\b"
@@ -63,13 +68,21 @@ _COMPASS = re.compile(rf"\b({_D8})(ern|erly|wards?|ernmost|bound)?\b", re.IGNORE
 _PAIR = re.compile(
     rf"\b({_D8})(?:ern)?(?: \w+)?(?:[- ]to[- ]|[-–](?=east|west|north|south))(?:the )?({_D8})(?:ern)?\b", re.IGNORECASE
 )
+#: What a thing is longer than, in the other direction.
+_THAN_ACROSS = re.compile(rf"(?<= )than (?:it is )?(?:from )?(?:{_D8})[- ](?:to[- ])?(?:{_D8})\b", re.IGNORECASE)
+_SHORTER = re.compile(
+    rf"\b(?:shorter|"
+    rf"narrower) from (?:{_D8})[- ]to[- ](?:{_D8}) than (?:it is )?(?:from )?(?P<across>(?:{_D8})[- ]to[- ](?:{_D8}))\b",
+    re.IGNORECASE,
+)
 _ONE_WORD = re.compile(r"(?:north|south)[- –](?:east|west)(?:ern)?", re.IGNORECASE)
 _OF_ANOTHER = re.compile(
     rf"(?:ern)?(?: {_SIDE})? of (?!(?:the|this|our|an?) (?:\w+ ){{0,2}}{_PICTURE}\b)(?=\w)", re.IGNORECASE
 )
 _GOING = re.compile(
     r"\b(?:toward|towards|heading|heads?|runs?|running|leads?|leading|extends?|extending|stretch(?:es|ing)?|continu(?:es|ing)|"
-    r"going|goes|turns?|turning|bends?|bending|curv(?:es|ing)|sweeps?|sweeping|due)"
+    r"going|goes|turns?|turning|bends?|bending|curv(?:es|ing)|sweeps?|sweeping|due|points?|pointing|aligned|orient(?:ed|ated)|"
+    r"bound|straight|arcs?|arcing|faces|facing)"
     r"(?: (?:to|on|off|the|out|away|slightly|gently))* $",
     re.IGNORECASE,
 )
@@ -84,13 +97,28 @@ _NEXT = re.compile(
 )
 
 #: Parts of the picture in which a thing is said not to be.
-_PARTS = rf"(?:the )?(?:{_D8}|centre)(?:(?:, | and )(?:the )?(?:{_D8}|centre))*"
+_PARTS = rf"(?:the )?(?:{_D8}|centre)(?:(?:, | and | or | nor )(?:the )?(?:{_D8}|centre))*"
+_REST = rf"(?:ern)?(?: {_SIDE}s?)?(?: of (?:the|this) (?:\w+ )?{_PICTURE})?"
 _FREE = re.compile(
     rf"\bevery part(?: of (?:the|this) (?:\w+ ){{0,2}}{_PICTURE})? but (?P<free>{_PARTS})"
     rf"|\blittle or nothing of it lies in the (?P<side>{_D8})ern third"
-    rf"|\bthe (?P<other>{_D8})ern third of the \w+ holds little or nothing of it",
+    rf"|\bthe (?P<other>{_D8})ern third of the \w+ holds little or nothing of it"
+    rf"|\b(?:not|never|n['’]t|without) (?:quite |fully |ever |even )?(?:reach|extend|enter|touch|cover|stretch|spread|go|"
+    rf"run|"
+    rf"cross|come|get|occup)\w*(?: (?:into|to|in|as far as|over|up to))? (?P<unreached>{_PARTS}){_REST}"
+    rf"|\b(?:reach|extend|enter|touch|cover|spread|occup)\w*(?: into| to)? neither (?P<neither>{_PARTS}){_REST}"
+    rf"|\b(?:except|but|save|apart from|aside from|other than|excluding|with the exception of|bar)(?: for)?(?: in| of| to)?"
+    rf" (?P<except>{_PARTS}){_REST}(?=[.,;]|$)"
+    rf"|\b(?:leav\w+|keep\w*) (?P<left>{_PARTS}){_REST} (?:\w+ly )?"
+    rf"(?:free|open|empty|clear|untouched|uncovered|bare|to others?)"
+    rf"(?: of it)?|\b(?:absent from|missing (?:from|in)|stays? (?:clear|out) of|avoids?) (?P<absent>{_PARTS}){_REST}",
     re.IGNORECASE,
 )
+#: Letters of which some are in all of these.
+_OF_FREE = ("every part", "little or nothing", "not ", "n't", "n’t", "never", "neither", "without", "except", "but", "save",
+    "apart from",
+            "aside from", "other than", "excluding", "exception", "bar ", "leav", "keep", "absent", "missing", "clear of",
+            "out of", "avoid")  # fmt: skip
 
 #: Each with letters that what it finds is never without.
 _TILT = (
@@ -105,18 +133,38 @@ _COURSES = (
         frozenset({"straight", "slightly curved"}),
     ),
     (
-        re.compile(r"\b(?:winding|winds|meander\w*|serpentine|snak(?:es|ing)|twist\w*|zig-?zag\w*|tortuous)\b", re.I),
-        ("wind", "meander", "serpentine", "snak", "twist", "zig", "tortuous"),
+        re.compile(
+            r"\b(?:winding|winds|meander\w*|serpentine|snak(?:es|ing|ed)|twist\w*|zig-?zag\w*|tortuous|sinuous\w*|wriggl\w*|"
+            r"squiggl\w*|coil(?:s|ed|ing)|many (?:bends|turns|curves))\b",
+            re.I,
+        ),
+        ("wind", "meander", "serpentine", "snak", "twist", "zig", "tortuous", "sinuous", "iggl", "coil", "many "),
         frozenset({"winding"}),
     ),
     (
-        re.compile(r"\b(?:curv(?:e|es|ed|ing|y|ature)|bend(?:s|ing)?|bent|bow(?:s|ed))\b", re.IGNORECASE),
-        ("curv", "bend", "bent", "bow"),
+        re.compile(
+            r"\b(?:(?:sharp|tight|abrupt|hairpin|sudden|right-angled?) (?:turns?|bends?|corners?|curves?)|hairpins?|"
+            r"(?:turn|bend|curv|swerv|veer)(?:es|s|ing|e)? (?:sharply|abruptly|suddenly)|doubles back)\b",
+            re.I,
+        ),
+        ("sharp", "tight", "abrupt", "hairpin", "sudden", "right-angle", "doubles"),
+        frozenset({"curved", "winding", "closed"}),
+    ),
+    (
+        re.compile(
+            r"\b(?:curv(?:e|es|ed|ing|y|ature)|bend(?:s|ing)?|bent|bow(?:s|ed)|arc(?:s|ed|ing)|swerv\w+|swoop\w*)\b",
+            re.IGNORECASE,
+        ),
+        ("curv", "bend", "bent", "bow", "arc", "swerv", "swoop"),
         frozenset({"slightly curved", "curved", "winding", "closed"}),
     ),
     (
-        re.compile(r"\b(?:closed loop|forms a loop|full circle|a loop)\b", re.IGNORECASE),
-        ("loop", "circle"),
+        re.compile(
+            r"\b(?:closed (?:loop|ring|circuit|curve)|(?:path|track|road) (?:ring|loop)|forms a (?:loop|ring)|"
+            r"full circle|a loop|loops? back)\b",
+            re.IGNORECASE,
+        ),
+        ("loop", "circle", "closed", "ring"),
         frozenset({"closed"}),
     ),
 )
@@ -124,7 +172,9 @@ _SHAPES = ("rectangular", "elongated", "irregular", "triangular", "circular", "o
            "round")  # fmt: skip
 _TOLD = {shape: re.compile(rf"\b{shape}(?:ly)?\b", re.IGNORECASE) for shape in _SHAPES}
 _NOT_SHAPE = re.compile(
-    r"square(?:[ -](?:met|kilomet|feet|foot|of)|s\b)|(?:town|market|city|public|main|central) square", re.IGNORECASE
+    r"squarely (?:in|at|on|within)|square(?:[ -](?:met|kilomet|feet|foot|of)|s\b)|(?:town|market|city|public|"
+    r"main|central) square",
+    re.IGNORECASE,
 )
 
 #: One of these letters is in all that is said of courses and shapes, and in few clauses.
@@ -240,7 +290,7 @@ class Beside:
         named = [each for each in self.elements if self.roll.group(each) in groups] or [self.main]
         meant = {each.element for each in named}
         others = {each.where for each in self.elements if each.element not in meant}
-        return any(_is_beyond(other, one, point) for one in {each.where for each in named} for other in others)
+        return any(is_beyond(other, one, point) for one in {each.where for each in named} for other in others)
 
 
 def bearing_problem(sentence: str, allowed: Allowed, beside: Callable[[], Beside]) -> str | None:
@@ -263,25 +313,38 @@ def bearing_problem(sentence: str, allowed: Allowed, beside: Callable[[], Beside
     return None
 
 
-def without_free(sentence: str, main: Described) -> tuple[str, str | None]:
+def without_free(sentence: str, whom: Sequence[Described]) -> tuple[str, str | None]:
     """A sentence without the parts of the picture that it says a thing leaves free; and the first that it does not.
 
-    ``In every part but the north and east``, ``little or nothing of it lies in the western third``: of the thing that is
-    described alone.
+    ``In every part but the north and east``, ``does not reach the south``, ``little or nothing of it lies in the western
+    third``: of one of those things that it is about.
     """
-    if not may_hold(small_letters(sentence), "every part", "little or nothing"):
+    if not may_hold(small_letters(sentence), *_OF_FREE):
         return sentence, None
-    for found in _FREE.finditer(sentence):
-        free = (found["free"] or found["side"] or found["other"]).lower()
+    plain = as_compass(sentence)
+    for found in _FREE.finditer(plain):
+        free = next(each for each in found.groups() if each is not None).lower()
         for part in re.findall(rf"{_D8}|centre", free):
-            held = part in main.cells if found["free"] else _in(part, main.cells)
-            if held:
+            if all(_holds(part, each, found) for each in whom):
                 return sentence, part
-    return _FREE.sub(" ", sentence), None
+    return (
+        _FREE.sub(lambda found: "but there" if found["except"] else " ", plain) if _FREE.search(plain) else sentence
+    ), None
+
+
+def _holds(part: str, each: Described, found: re.Match[str]) -> bool:
+    """Whether a thing lies in a part that it is said to leave free: of a third in all of it, else in that very part."""
+    whole = found["side"] or found["other"] or re.search(r"ern\b", found[0]) is not None
+    return (
+        in_any(_eight(part) or part, each.cells)
+        if whole or found["unreached"] or found["neither"]
+        else (_eight(part) or part) in each.cells
+    )
 
 
 def as_compass(sentence: str) -> str:
     """A sentence with left and right, top and bottom as words of the compass."""
+    sentence = _FRAME_ITS.sub(r"\g<frame> the ", _VERY.sub("the ", sentence))
     text, small = sentence, small_letters(sentence)
     if may_hold(small, "cent", "middle"):
         text = _MIDDLE_OF_SIDE.sub(lambda found: f"{found[1].lower()}mid", sentence)
@@ -300,6 +363,8 @@ def _eight(point: str) -> str:
 
 def _pairs(text: str, allowed: Allowed) -> tuple[str, str | None]:
     """A text without its ``A to B``; and the first of these that nothing runs."""
+    text = _SHORTER.sub(r"longer from \g<across>", text)
+    text = _THAN_ACROSS.sub(" ", text)
     for found in _PAIR.finditer(text):
         pair = (_eight(found[1]), _eight(found[2]))
         if _ONE_WORD.fullmatch(found[0]):
@@ -318,21 +383,39 @@ def _fits(text: str, found: re.Match[str], point: str, allowed: Allowed, beside:
     before, after = text[max(0, found.start() - _BEFORE) : found.start()], text[found.end() : found.end() + 200]
     if _OF_ANOTHER.match(after):
         plain = re.match(r"(?:ern)? of ", after, re.IGNORECASE)
-        return beside().lies(point, after) if plain is not None else _in(point, allowed.cells)
+        if plain is not None:
+            return beside().lies(point, after)
+        rim = re.match(r"(?:ern)? (?:side|edge|border|boundary|margin|end|flank|rim|limit) of ", after, re.IGNORECASE)
+        return in_any(point, allowed.cells) or (rim is not None and beside().lies(point, after))
     of_its = _ITS_SIDE.search(before) and re.match(rf"(?:ern)? {_SIDE}", after, re.IGNORECASE)
     if (of_its or _FROM_IT.search(before)) and beside().lies(point, "it"):
         return True
-    going = (found[2] or "").lower() in ("ward", "wards", "erly", "bound") or _GOING.search(before)
-    return _in(point, allowed.cells) or bool(going and point in allowed.runs)
+    going: object = (found[2] or "").lower() in ("ward", "wards", "erly", "bound") or _GOING.search(before)
+    if re.match(
+        r"(?:ern(?:most)?)? (?:edge|corner|border|margin)\b",
+        after if found[2] is None else f"ern{after}",
+        re.IGNORECASE,
+    ):
+        going = False
+    return in_any(point, allowed.cells) or bool(going and point in allowed.runs)
 
 
-def _in(point: str, cells: Iterable[str]) -> bool:
+def in_any(point: str, cells: Iterable[str]) -> bool:
     """Whether any part of the picture is of a point: a side is three parts, a corner is one."""
     return any(point == cell or ("-" not in point and point in cell.split("-")) for cell in cells)
 
 
+def points_in(text: str) -> frozenset[str]:
+    """The points of the compass, and of the screen, that a text has."""
+    plain = as_compass(text)
+    if not may_hold(small_letters(plain), *_POINTS):
+        return frozenset()
+    return frozenset(_eight(found[1]) for found in _COMPASS.finditer(plain))
+
+
 @lru_cache(maxsize=4096)
-def _is_beyond(here: Cell, there: Cell, point: str) -> bool:
+def is_beyond(here: Cell, there: Cell, point: str) -> bool:
+    """Whether one part of the picture lies in a direction of another."""
     (row, column), (other_row, other_column) = _place(here), _place(there)
     wanted = point.split("-")
     rows = [_ROWS[part] for part in wanted if part in _ROWS]

@@ -67,6 +67,8 @@ class Roll:
             for noun in each:
                 nouns.setdefault(noun, []).append(number)
         self._nouns: Names = [(noun_of(noun), groups) for noun, groups in nouns.items()]
+        self.words = frozenset(nouns)
+        """All that any of them may be called, in the singular."""
         self._found: dict[frozenset[int], tuple[Described, ...]] = {}
 
     @cached_property
@@ -89,11 +91,14 @@ class Roll:
 
         `among`: the names of the text that it is a part of (:meth:`within`).
         """
-        small, found = small_letters(text), set[int]()
+        small, spans = small_letters(text), list[tuple[int, int, Sequence[int]]]()
         for noun, groups in self._nouns if among is None else among:
-            if (small is None or noun.letters is None or noun.letters in small) and noun.pattern.search(text):
-                found.update(groups)
-        return frozenset(found)
+            if small is None or noun.letters is None or noun.letters in small:
+                spans += ((found.start(), found.end(), groups) for found in noun.pattern.finditer(text))
+        if len(spans) > 1:  # a service road is no other road, though these are roads too
+            edges = {(start, end) for start, end, _ in spans}
+            spans = [each for each in spans if not _is_within(each[0], each[1], edges)]
+        return frozenset(number for _, _, groups in spans for number in groups)
 
     def group(self, element: Described) -> int:
         """The number of an element's group."""
@@ -109,6 +114,11 @@ class Roll:
     def mentioned(self, text: str, among: Names | None = None) -> tuple[Described, ...]:
         """The elements that a text speaks of: those that are called by a word in it; `among` as of :meth:`called`."""
         return self.of(self.called(text, among))
+
+
+def _is_within(start: int, end: int, edges: set[tuple[int, int]]) -> bool:
+    """Whether a name is a part of a longer one."""
+    return any(first <= start and end <= last and (first, last) != (start, end) for first, last in edges)
 
 
 def called(word: str, elements: Sequence[Described]) -> list[Described]:
@@ -159,6 +169,10 @@ _ALSO = {
     "farmland": ("field",),
     "river": ("water", "stream"),
     "stream": ("water", "creek"),
+    "track": ("lane",),
+    "row": ("tree",),
+    **dict.fromkeys(("pond", "lake", "basin", "reservoir", "canal", "sea", "bay", "lagoon"), ("water",)),
+    "coastline": ("coast", "shore", "water"),
 }
 #: ... for an area, ...
 _AREAS = ("site", "zone", "complex", "land", "district", "neighbourhood", "neighborhood")
@@ -176,6 +190,10 @@ def _names(noun: str, keys: tuple[str, ...]) -> tuple[str, ...]:
     """What a thing may be called: a residential street is a street, a body of water is water, a church is a building."""
     last = noun.split()[-1]
     short = [] if last in GENERAL else [last, *_ALSO.get(last, ())]
+    if last in ("building", "ground") and " " in noun:
+        short.append(noun.rpartition(" ")[0])
+    if noun == "residential area":
+        short += ["housing", "homes"]
     if last == "area":
         short += [f"{noun.removesuffix('area')}{other}" for other in _AREAS]
     return tuple(dict.fromkeys([noun, *short, *(word for key in keys for word in _BY_KEY[key])]))

@@ -9,7 +9,7 @@ the one that is described.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache, partial
 
@@ -19,18 +19,22 @@ from nutonic.rows.annotation.bearings import (
     Allowed,
     Beside,
     allowed_of,
+    as_compass,
     bearing_problem,
     edge_problem,
     shape_problem,
     without_free,
 )
-from nutonic.rows.annotation.calling import Names, Roll, whole_noun
-from nutonic.rows.annotation.claims.clauses import ALIKE, GOES_ON, clauses
+from nutonic.rows.annotation.calling import GENERAL, Names, Roll, whole_noun
+from nutonic.rows.annotation.claims.bindings import binding_problem
+from nutonic.rows.annotation.claims.clauses import ALIKE, GOES_ON, TELLS_MORE, clauses
 from nutonic.rows.annotation.claims.denials import denial_problem, nothing_problem
-from nutonic.rows.annotation.claims.meetings import meeting_problem
+from nutonic.rows.annotation.claims.meetings import course_problem, meeting_problem
 from nutonic.rows.annotation.claims.plain_words import SEEN, word_problem
+from nutonic.rows.annotation.claims.ratios import narrowed, without_ratios
 from nutonic.rows.annotation.claims.said import Said
 from nutonic.rows.annotation.claims.sizes import size_problem
+from nutonic.rows.annotation.claims.synonyms import Synonyms
 from nutonic.rows.annotation.numbers import Known, known_of, number_problem
 from nutonic.rows.annotation.prompts import is_name
 from nutonic.rows.annotation.talk import (
@@ -58,7 +62,7 @@ LONGEST = 20_000
 #: Words that may have a capital within a sentence, and are no names.
 _CAPITALS = frozenset(
     """north south east west northern southern eastern western northeast northwest southeast southwest central upper lower
-    earth english american european victorian gothic""".split()  # noqa: SIM905
+    earth english american european victorian gothic h l s t u v x y z""".split()  # noqa: SIM905
 )
 
 _MEASURES = frozenset("metre metres kilometre kilometres hectare hectares square percent quarter half".split())  # noqa: SIM905
@@ -128,6 +132,7 @@ class Gate:
             return problem
         for name in sorted(self._names, key=lambda name: (-len(name), name)):
             text = text.replace(name, "it")
+        text = self._synonyms.plain(text)
         thing = thing_problem(text, self._evidence)
         if thing is not None:
             return "thing", thing
@@ -150,6 +155,10 @@ class Gate:
     @cached_property
     def _roll(self) -> Roll:
         return Roll(self._description.elements)
+
+    @cached_property
+    def _synonyms(self) -> Synonyms:
+        return Synonyms(self._roll.words)
 
     @cached_property
     def _evidence(self) -> Evidence:
@@ -199,6 +208,23 @@ def _lengths(task: Task, captions: Captions) -> tuple[int, int]:
 _PRONOUN = re.compile(r"\b(?:it|its|itself|this|these|they|their|them)\b", re.IGNORECASE)
 
 
+#: What tells which of several things is meant.
+_WHICH = re.compile(
+    r"\bthe (?P<point>(?:north|south)[- ]?(?:east|west)|north|south|east|west)(?:ern(?:most)?|erly)"
+    r" (?:(?P<one>one)\b|(?P<what>\w+(?: \w+)?))",
+    re.IGNORECASE,
+)
+
+#: Of more of a kind it is not asked whether one of them is as is told.
+_SEVERAL = 12
+_ANOTHER = re.compile(r"^(?:and |while )?(?:another|an? (?:second|further|third)) (?:\w+ )?\w+", re.IGNORECASE)
+
+#: What is told of each of several things.
+_EACH = re.compile(r"\b(?:both|all|each|every)(?: of)?(?: the| these| those)? (?P<whom>[^.;]+)", re.IGNORECASE)
+
+#: What stands for things that were told of just now.
+_PLURAL = re.compile(r"\b(?:they|their|them|these|each)\b", re.IGNORECASE)
+
 #: What tells that there is more than one of a kind.
 _OTHERS = re.compile(r"\b(?:another|others?|further|more|second)\b", re.IGNORECASE)
 
@@ -235,14 +261,32 @@ class _View:
         """What a text says that the description does not."""
         names = self._roll.within(text)
         for index, each in enumerate(sentences(text)):
-            sentence, wrong = without_free(each, self._main)
+            spoken_of = self._meant_by(each, names, first=index == 0, whole=True) or self._of(True, frozenset())
+            sentence, wrong = without_free(each, spoken_of.elements)
             if wrong is not None:
                 return "place", wrong
-            spoken_of = self._meant_by(sentence, names, first=index == 0, whole=True) or self._of(True, frozenset())
+            sentence, wrong = without_ratios(sentence, partial(self._named, names), self._main, self._side_m)
+            if wrong is not None:
+                return "size", wrong
+            bound = binding_problem(sentence, self._roll, names, self._main)
+            if bound is not None:
+                return "place", bound
             before: _Meant | None = None
+            head: _Meant | None = None
             for clause in clauses(sentence, partial(self._roll.called, among=names)):
-                meant = self._meant_by(clause, names, first=index == 0) or spoken_of
-                if before is not None and GOES_ON.match(clause):
+                own = self._meant_by(clause, names, first=index == 0)
+                goes_on = before is not None and (GOES_ON.match(clause) or TELLS_MORE.match(clause))
+                meant = own or (self._both(before, head) if before and head and goes_on else spoken_of)
+                head = head or own
+                if (
+                    own is not None
+                    and before is not None
+                    and _PLURAL.search(clause)
+                    and not self._roll.called(clause, names)
+                ):
+                    meant = self._both(before, own)
+                meant = self._narrowed(meant, clause)
+                if own is not None and before is not None and GOES_ON.match(clause):
                     meant = self._both(before, meant)
                 before = meant
                 problem = self._clause_problem(clause, meant, spoken_of) or self._claim_problem(clause, meant, names)
@@ -253,6 +297,23 @@ class _View:
                 return "denied", denied
         nothing = None if not self._claims else nothing_problem(text, lambda: self._untold(text))
         return None if nothing is None else ("denied", nothing)
+
+    def _narrowed(self, meant: _Meant, clause: str) -> _Meant:
+        """Of two fields the one in the west, where a clause speaks of the western field."""
+        alike, there = set[Described](), set[Described]()
+        for found in _WHICH.finditer(as_compass(clause)):
+            what = (self._main,) if found["one"] else self._roll.mentioned(found["what"])
+            nouns = {each.noun for each in what}
+            those = [each for each in meant.elements if each.noun in nouns]
+            if len(nouns) == 1 and len(those) > 1:
+                alike.update(those)
+                there.update(narrowed(those, found["point"]))
+        kept = tuple(each for each in meant.elements if each in there or each not in alike)
+        return meant if len(kept) == len(meant.elements) else _Meant(kept, self._main, self._roll, self._side_m)
+
+    def _named(self, names: Names, text: str) -> Sequence[Described]:
+        """What a text names."""
+        return self._roll.mentioned(text, names)
 
     def _untold(self, text: str) -> str | None:
         """What a text does not name."""
@@ -273,12 +334,19 @@ class _View:
         """
         groups = self._roll.called(text, names)
         spoken_of = not self._main_groups.isdisjoint(groups)
-        noun = whole_noun(self._main.noun)
-        if first and spoken_of and not _OTHERS.search(text) and len(noun.findall(text)) == 1:
+        noun = self._noun(text)
+        if first and spoken_of and not _OTHERS.search(text) and _singular(noun.findall(text)):
             groups = self._roll.called(noun.sub(" ", text), names)
         is_one = ALIKE.search(text) is not None
         if is_one:
             groups |= self._main_groups
+        if (
+            spoken_of
+            and _ANOTHER.search(text)
+            and _PRONOUN.search(text) is None
+            and self._roll.nouns[self._main.noun] > 1
+        ):
+            spoken_of = False
         has_main = spoken_of or is_one or (first and whole) or _PRONOUN.search(text) is not None
         return self._of(has_main, groups) if has_main or groups else None
 
@@ -291,6 +359,10 @@ class _View:
         return self._meant[key]
 
     def _clause_problem(self, clause: str, meant: _Meant, around: _Meant) -> Problem | None:
+        alone = self._alone(clause, meant, around)
+        if alone is not None:
+            return alone
+
         def beside() -> Beside:
             there = {each.element for each in meant.elements}
             more = (each for each in (*around.elements, self._main) if each.element not in there)
@@ -302,8 +374,36 @@ class _View:
         place = bearing_problem(clause, meant.allowed, beside)
         if place is not None:
             return "place", place
-        shape = shape_problem(clause, meant.allowed) or edge_problem(clause, meant.allowed)
+        shape = shape_problem(clause, meant.allowed) or edge_problem(clause, meant.allowed) or self._each(clause)
         return None if shape is None else ("shape", shape)
+
+    def _alone(self, clause: str, meant: _Meant, around: _Meant) -> Problem | None:
+        """What is told of one of several that are called alike, and of none of them all together."""
+        if len(meant.elements) < 2 or len({each.noun for each in meant.elements}) > 1:
+            return None
+        noun = meant.elements[0].noun
+        last = noun.rpartition(" ")[2]
+        found = whole_noun(noun).findall(clause) or ([] if last in GENERAL else whole_noun(last).findall(clause))
+        if not _singular(found) or ALIKE.search(clause) or len(meant.elements) > _SEVERAL:
+            return None
+        ones = [_Meant((each,), self._main, self._roll, self._side_m) for each in meant.elements]
+        wrong = [self._clause_problem(clause, one, around) for one in ones]
+        return None if None in wrong else wrong[0]
+
+    def _noun(self, text: str) -> re.Pattern[str]:
+        """What the thing that is described is called in a text: by its noun, or by the last word of it."""
+        whole, last = whole_noun(self._main.noun), self._main.noun.rpartition(" ")[2]
+        return whole if last in GENERAL or whole.search(text) else whole_noun(last)
+
+    def _each(self, clause: str) -> str | None:
+        """A shape or a course that is told of both, or all, of some things, and that one of them has not."""
+        for found in _EACH.finditer(clause):
+            words = re.split(r"[,;:.]| (?:is|are|has|have|lies?|runs?|with) ", found["whom"])[0]
+            for each in self._roll.mentioned(words):
+                wrong = shape_problem(clause, allowed_of([each]))
+                if wrong is not None:
+                    return wrong
+        return None
 
     def _claim_problem(self, clause: str, meant: _Meant, names: Names) -> Problem | None:
         """What is said of sizes without a number, of the ground, and of what meets what."""
@@ -313,8 +413,13 @@ class _View:
         size = size_problem(said)
         if size is not None:
             return "size", size
-        meeting = meeting_problem(said)
+        meeting = meeting_problem(said) or course_problem(said)
         return None if meeting is None else ("place", meeting)
+
+
+def _singular(found: list[str]) -> bool:
+    """Whether a noun was found once, and in the singular."""
+    return len(found) == 1 and (not found[0].endswith("s") or found[0].endswith("ss"))
 
 
 def _names(elements: Iterable[Described]) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -24,7 +25,8 @@ _TENS = dict(
 _SCALES = {"hundred": 100, "thousand": 1000, "million": 10**6}
 _ENDLESS = 10**12
 _SMALL = "|".join([*_ONES, *_TENS])
-_SPELT = rf"(?:{_SMALL}|(?<=a )(?:hundred|thousand|million))(?:[- ](?:and[- ])?(?:{_SMALL}|{'|'.join(_SCALES)}))*"
+#: A number in words.
+SPELT = rf"(?:{_SMALL}|(?<=a )(?:hundred|thousand|million))(?:[- ](?:and[- ])?(?:{_SMALL}|{'|'.join(_SCALES)}))*"
 
 #: What may follow a number, and by what it is multiplied to be metres, square metres, or a part of one.
 _UNITS: dict[str, tuple[str, float]] = {
@@ -44,24 +46,35 @@ _UNITS: dict[str, tuple[str, float]] = {
 }
 _UNIT = "|".join(re.escape(unit) for unit in sorted(_UNITS, key=lambda unit: (-len(unit), unit)))
 _NUMBER = re.compile(
-    rf"(?<![\w.,])(?P<digits>\d+(?:,\d{{3}})*(?:\.\d+)?)(?P<tail>[a-zA-Z²%]*)|\b(?P<spelt>{_SPELT})\b", re.IGNORECASE
+    rf"(?<![\w.,])(?P<digits>\d+(?:,\d{{3}})*(?:\.\d+)?)(?P<tail>[a-zA-Z²%]*)|\b(?P<spelt>{SPELT})\b", re.IGNORECASE
 )
 _AFTER = re.compile(rf"[\s-]*(?:of the )?(?P<unit>{_UNIT})(?![\w²])", re.IGNORECASE)
 
 #: Parts in words; a direction before one makes it a place: the northern half.
 _PART = re.compile(
-    r"\b(?P<count>one|two|three|four|five|six|seven|eight|nine|a|nearly a|about a)?[ -]?"
-    r"(?P<part>half|halves|third|thirds|quarters?|fifths?|tenths?|eighths?)\b"
+    r"\b(?P<count>one|two|three|four|five|six|seven|eight|nine|a|an|nearly a|about a)?[ -]?"
+    r"(?P<part>half|halves|third|thirds|quarters?|fifths?|sixths?|sevenths?|eighths?|ninths?|tenths?|elevenths?|twelfths?|"
+    r"fifteenths?|twentieths?)\b"
     r"(?! ?(?:-?way|circle|moon|hour))",
     re.IGNORECASE,
 )
-_PARTS = {"half": 0.5, "halves": 0.5, "third": 1 / 3, "quarter": 0.25, "fifth": 0.2, "tenth": 0.1, "eighth": 0.125}
+_PARTS = {
+    "half": 0.5, "halves": 0.5, "third": 1 / 3, "quarter": 0.25, "fifth": 0.2, "sixth": 1 / 6, "seventh": 1 / 7,
+    "eighth": 0.125, "ninth": 1 / 9, "tenth": 0.1, "eleventh": 1 / 11, "twelfth": 1 / 12, "fifteenth": 1 / 15,
+    "twentieth": 0.05,
+}  # fmt: skip
 #: Letters that are in every part.
-_OF_PART = ("half", "halves", "third", "quarter", "fifth", "tenth", "eighth")
+_OF_PART = ("half", "halves", "third", "quarter", "fifth", "sixth", "seventh", "eighth", "ninth", "tenth", "eleventh",
+            "twelfth", "fifteenth", "twentieth")  # fmt: skip
+#: So far a part in words may be off, at most; of a small one it is a quarter.
+_PART_OFF = 0.06
 _PLACE = re.compile(
     r"(?:(?:north|south|east|west)\w*|upper|lower|left|right|top|bottom|other|same|each|either|both|far|outer|inner|and|first|"
     r"second|(?<!about )the)(?:-hand)?[ -]$",
     re.IGNORECASE,
+)
+_DIRECTION = re.compile(
+    r"\b(?:(?:north|south|east|west)\w*|upper|lower|left|right|top|bottom)(?:-hand)? $", re.IGNORECASE
 )
 _MANY = re.compile(
     r"\b(?:dozens?|hundreds|thousands|scores|numerous|countless|pairs?|twin|single|sole|lone|double|triple)\b", re.I
@@ -77,7 +90,7 @@ _OF_PICTURE = re.compile(
     re.I,
 )
 
-_OF_PARTS = re.compile(r"[ -](?:thirds?|quarters?|halves|fifths?|tenths?|eighths?)\b", re.IGNORECASE)
+_OF_PARTS = re.compile(rf"[ -](?:{'|'.join(_PARTS)})s?\b", re.IGNORECASE)
 
 #: What has two of itself, or one: numbers before these are no counts of things.
 _IDIOM = re.compile(
@@ -139,7 +152,7 @@ def known_of(elements: Iterable[Described], things: Roll, side_m: float, main: D
         tags={key: frozenset(numbers) for key, numbers in tags.items() if numbers},
         counts=frozenset(
             {float(things.nouns[each.noun]) for each in found}
-            | {float(things.nouns[each.noun] - 1) for each in found[:1]}
+            | {float(things.nouns[each.noun] - 1) for each in found[:1] if each is main}
         ),
         main=main.element if main is not None else "",
         near=frozenset(main.near) if main is not None else frozenset(),
@@ -170,7 +183,7 @@ def number_problem(sentence: str, known: Callable[[], Known]) -> str | None:
 
 
 def _is_known(sentence: str, found: re.Match[str], known: Known) -> bool:
-    value = _spelt(found["spelt"]) if found["spelt"] else float(found["digits"].replace(",", ""))
+    value = spelt_value(found["spelt"]) if found["spelt"] else float(found["digits"].replace(",", ""))
     at = found.start("tail") if found["digits"] else found.end()
     after = _AFTER.match(sentence, at)
     if after is not None:
@@ -179,14 +192,17 @@ def _is_known(sentence: str, found: re.Match[str], known: Known) -> bool:
         truths: tuple[float, ...] = getattr(known, kind)
         if _OF_PICTURE.search(sentence):
             truths += {"length": (known.side,), "area": (known.side**2,)}.get(kind, ())
-        return any(_rounds(value, truth / factor, step, kind) for truth in truths)
+        if _TOGETHER.search(sentence) and kind in ("share", "length", "area"):
+            truths += (sum(truths),)
+        before = sentence[max(0, found.start() - _HEDGED) : found.start()]
+        return any(
+            _rounds(value, truth / factor, step, kind) or _is_bound(before, value, truth / factor) for truth in truths
+        )
     if found["digits"] and found["tail"]:
         return False
     if found["spelt"] and (value == 1 or (value == 2 and _IDIOM.match(sentence, found.end()))):
         return True
-    if found["spelt"] and re.match(
-        r"[ -](?:thirds?|quarters?|halves|fifths?|tenths?|eighths?)\b", sentence[found.end() :], re.I
-    ):
+    if found["spelt"] and _OF_PARTS.match(sentence, found.end()):
         return True  # a part: see below
     return _counts(value, sentence[found.end() :], known)
 
@@ -198,6 +214,10 @@ _NAMED = 5
 _WITHIN = re.compile(
     r"(?:[ -]\w+)?[ -](lane|track|storey|story|stories|floor|level|hole|row|arch|span|arm)(?:s|es|ed)?\b", re.I
 )
+#: Things of any kind.
+_GENERAL = re.compile(
+    r" (?:\w+ )?(?:lines?|features?|elements?|things?|objects?|areas?|shapes?|components?)\b", re.IGNORECASE
+)
 _KEYS = {"storey": "levels", "story": "levels", "stories": "levels", "floor": "levels", "level": "levels"}
 
 
@@ -206,7 +226,14 @@ def _counts(value: float, after: str, known: Known) -> bool:
     within = _WITHIN.match(after)
     if within is not None:
         key = _KEYS.get(within[1].lower(), within[1].lower())
-        return any(value in numbers for name, numbers in known.tags.items() if key in name)
+        told = any(value in numbers for name, numbers in known.tags.items() if key in name)
+        if told or key != "track":
+            return told
+    general = _GENERAL.match(after)
+    if general is not None:
+        kinds = Counter(each.kind for each in known.things.elements)
+        if value in (kinds["line"], kinds["area"], kinds["point"], kinds.total()):
+            return True
     return value in _numbers_of(after, known) or any(value in numbers for numbers in known.tags.values())
 
 
@@ -253,7 +280,31 @@ def _rounds(value: float, truth: float, step: float, kind: str) -> bool:
     return near or abs(value - truth) <= abs(truth) / 16
 
 
-def _spelt(text: str) -> float:
+#: What is told of several things at once.
+_TOGETHER = re.compile(
+    r"\b(?:together|combined|in total|between them|in all|altogether|jointly|add up)\b", re.IGNORECASE
+)
+#: So many letters before a number may say that it is a bound.
+_HEDGED = 24
+_MORE = re.compile(r"\b(?:over|more than|above|at least|upwards of|exceeding|in excess of)(?: the)? $", re.IGNORECASE)
+_LESS = re.compile(
+    r"\b(?:under|less than|below|at most|up to|(?P<near>nearly|almost|not quite|close to|just short of))(?: the)? $",
+    re.IGNORECASE,
+)
+#: So much more, or less, what is told by a bound has at most; and what is nearly so much.
+_BOUND, _NEARLY = 1.25, 1.08
+
+
+def _is_bound(before: str, value: float, truth: float) -> bool:
+    """Whether a number is told as what another one is just over, or just under."""
+    if _MORE.search(before) is not None:
+        return value <= truth <= value * _BOUND
+    less = _LESS.search(before)
+    return less is not None and value / (_NEARLY if less["near"] else _BOUND) <= truth <= value
+
+
+def spelt_value(text: str) -> float:
+    """A number in words."""
     total = current = 0
     for word in re.split(r"[- ]+", text.lower()):
         if word in _SCALES:
@@ -267,12 +318,18 @@ def _spelt(text: str) -> float:
 def _part_problem(sentence: str, known: Callable[[], Known]) -> str | None:
     """A part in words (a third) that is no element's share; where one is a place (the northern half) it says no share."""
     for found in _PART.finditer(sentence):
-        if _PLACE.search(sentence[: found.start("part")]) and found["count"] is None:
+        if found["count"] is None and _PLACE.search(sentence[: found.start("part")]):
             continue
+        if found["count"] is not None and _DIRECTION.search(sentence[: found.start()]):
+            continue  # the northern two thirds
         single = found["part"].lower()
         single = single if single in _PARTS else single.removesuffix("s")
         value = _PARTS[single] * _ONES.get((found["count"] or "one").lower(), 1)
-        if not any(abs(value - share) <= 0.06 for share in known().share):
+        off, before = min(_PART_OFF, value / 4), sentence[max(0, found.start() - _HEDGED) : found.start()]
+        shares = known().share
+        if _TOGETHER.search(sentence):
+            shares += (sum(shares),)
+        if not any(abs(value - share) <= off or _is_bound(before, value, share) for share in shares):
             return found[0].strip()
     return None
 

@@ -56,7 +56,7 @@ _GREEN = (
     r"wetland|fell)|surface=grass|grass|meadow|lawn|park|garden|field|pitch|green|fairway|rough|heath|wetland|vineyard|crop|farm"
 )
 _WATER = (
-    r"water|lake|pond|reservoir|basin|river|stream|creek|canal|pool|sea|ocean|bay|lagoon|wetland|harbou?r|marina|"
+    r"coastline|water|lake|pond|reservoir|basin|river|stream|creek|canal|pool|sea|ocean|bay|lagoon|wetland|harbou?r|marina|"
     r"dock|ditch"
 )
 
@@ -220,7 +220,11 @@ KINDS = (
         r"apartment|tank|silo|terminal",
     ),
     _kind(
-        r"houses?|homes|home(?! to)|dwellings?|cottages?|bungalows?|villas?|apartments?|housing|residen(?:ces?|"
+        r"apartments?|flats|tenements?|condominiums?|high-?rises?",
+        r"apartment|flats",
+    ),
+    _kind(
+        r"houses?|homes|home(?! to)|dwellings?|cottages?|bungalows?|villas?|housing|residen(?:ces?|"
         r"tial)|neighbou?rhoods?|suburb\w*",
         r"house|residential|detached|apartments|bungalow|terrace|cabin|dwelling|living_street|"
         r"static_caravan",

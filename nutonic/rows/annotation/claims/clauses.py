@@ -15,14 +15,24 @@ _PLACED = r"north|south|east|west|\bcent(?:re|er)\b|middle|left|right|top|bottom
 #: What is told of a thing, so that a clause may end behind it; what a thing has ``with`` it follows no more than a place.
 _PLACE = re.compile(_PLACED, re.IGNORECASE)
 _TOLD = re.compile(
-    rf"{_PLACED}|\d|percent|half|third|quarter|straight|winding|curved|irregular|rectangular|elongated|compact|round|square",
+    rf"{_PLACED}|\d|percent|half|third|quarter|fifth|sixth|eighth|tenth|twentieth|straight|winding|curved|irregular|rectangular|elongated|compact|round|square",
     re.IGNORECASE,
 )
 
 #: How a clause begins that says more of what the one before is about.
 GOES_ON = re.compile(
-    r"(?:\w+ing|which|whose|before|then|from|one|and (?:\w+s|then|on)|is|are|runs?|lies?|stands?|leads?|covers?|extends?|"
+    r"(?:\w+ing|(?:one|two|three|four|both|all|each|some|most|none) of (?:them|which|these)|"
+    r"which|whose|before|then|from|one|and (?:\w+s|then|on)|is|are|runs?|lies?|stands?|leads?|covers?|extends?|"
+    r"bends?|curves?|turns?|winds?|heads?|sweeps?|enters?|leaves?|exits?|meets?|links?|joins?|snakes?|arcs?|"
+    r"swings?|stays?|keeps?|stretch(?:es)?|spreads?|sits?|rises?|begins?|starts?|ends?|"
     r"reaches|passes|crosses|follows|continues|takes|fills|occupies) ",
+    re.IGNORECASE,
+)
+
+#: What is a place or a look alone, and so of what was told before: ``the east and the centre``, ``rectangular``.
+TELLS_MORE = re.compile(
+    rf"(?:and )?the (?:{_PLACED})|(?:and )?(?:square|rectangular|elongated|compact|round|irregular|"
+    r"straight|curved|winding|about|around|roughly|approximately|some|\d)\b",
     re.IGNORECASE,
 )
 

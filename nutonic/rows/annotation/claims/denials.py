@@ -7,7 +7,9 @@ from collections.abc import Callable
 
 #: What denies that which is named next, ...
 _BEFORE = re.compile(
-    r"\b(?:no(?! (?:longer|more than|less than|fewer than|further than|other than|edge|simple|single|doubt))|none of|without"
+    r"\b(?:no(?! (?:longer|more than|less than|fewer than|further than|other than|edge|simple|single|doubt))"
+    r"|none of (?=.*\b(?:visible|seen|present|there|in view|shown|discernible)\b)"
+    r"|without"
     r"|lacks?|lacking|lacked|devoid of|(?:free|empty|bare|clear) (?:of|from)|(?:absence|lack) of|neither|nor|never"
     r"|not (?:contain|include|have|show|hold|feature|reveal|display|cross)\w*"
     r"|(?:not|n['’]t) (?:any|a|an|one|by|crossed by|bordered by))\b",
@@ -23,7 +25,8 @@ _BEHIND = re.compile(
 _NOTHING = re.compile(
     r"\b(?:nothing (?:else|but|more|besides|other|is|can|lies|stands)|no other (?:things?|features?|elements?|objects?|"
     r"structures?)"
-    r"|not anything|(?:otherwise|completely|entirely|totally) empty|empty (?:land|ground|scene|picture|image|view))\b",
+    r"|(?:is|are|that['’]s) all (?:that )?there (?:is|are)|nothing more|not anything|(?:otherwise|completely|"
+    r"entirely|totally) empty|empty (?:land|ground|scene|picture|image|view))\b",
     re.IGNORECASE,
 )
 #: Where that which is denied ends.

@@ -4,14 +4,21 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from itertools import combinations
+from typing import get_args
 
-from nutonic.chips.scene.description import Described
+from nutonic.chips.scene.description import Described, Orientation
 from nutonic.rows.annotation.claims.said import Said
+
+_ORIENTATIONS = get_args(Orientation)
 
 _MEETS = re.compile(
     r"\b(?:(?:cross|intersect|bisect|travers|span|pierc)(?:es|s|ing)|"
     r"(?:leads?|leading|runs?|running|flows?|flowing|cuts?|"
     r"cutting|passes|passing|goes|empties) (?:directly |straight )?(?:into|through|over|under|underneath|beneath|across)|"
+    r"adjoin(?:s|ing)?|abut(?:s|ting)?|touch(?:es|ing)|borders? on|borders|bordering|bordered (?:\w+ )?by|"
+    r"flank(?:s|ing|ed by)|"
+    r"(?:directly |immediately |right )?(?:beside|next to|adjacent to|alongside)|"
     r"surrounds?|surrounding|surrounded by|(?:arranged|grouped|clustered|scattered|set) around|encircl(?:es|ing)|rings)\b",
     re.IGNORECASE,
 )
@@ -28,11 +35,84 @@ def meeting_problem(said: Said) -> str | None:
             continue
         if not any(_meet(one, other) for one in ours for other in others):
             return found[0]
+        if _AROUND.match(found[0]) is not None:
+            outer, inner = (others, ours) if found[0].lower().endswith("by") else (ours, others)
+            if not _is_around(outer, inner):
+                return found[0]
         under, over = _UNDER.search(found[0]) is not None, _OVER.search(found[0]) is not None
         below, above = (ours, others) if under else (others, ours)
         if (under or over) and _on_bridge(below) and not _on_bridge(above):
             return found[0]
+    for found in _EACH_OTHER.finditer(said.clause):
+        subject = said.precisely(said.clause[: found.start()])
+        kinds = {each.noun for each in subject}
+        pairs = [(a, b) for a, b in combinations(subject, 2) if len(kinds) == 1 or a.noun != b.noun]
+        if pairs and not any(_meet(a, b) for a, b in pairs):
+            return found[0]
     return None
+
+
+#: Who surrounds another thing reaches so many of the nine parts, or more than that one does.
+_AROUND_PARTS = 3
+_AROUND = re.compile(r"surround|encircl|rings", re.IGNORECASE)
+_EACH_OTHER = re.compile(
+    r"\b(?:meet|converge|join|touch|cross|intersect|merge)(?: each other| one another)?(?=[.,;]| (?:in|at|near|on)\b|$)"
+    r"|\b(?:side by side|next to each other|back to back|beside each other|next to one another)\b",
+    re.IGNORECASE,
+)
+
+
+def _is_around(outer: Iterable[Described], inner: Iterable[Described]) -> bool:
+    """Whether things lie on more than one side of what they are said to surround."""
+    cells = frozenset(cell for each in outer for cell in each.cells)
+    return any(len(cells) >= _AROUND_PARTS or cells > frozenset(each.cells) for each in inner)
+
+
+_PARALLEL = re.compile(r"\bparallel\b|\bside by side\b", re.IGNORECASE)
+_ACROSS = re.compile(r"\bperpendicular(?:ly)?\b|\b(?:at|in) (?:a )?right angles?\b", re.IGNORECASE)
+#: Of the eight directions two are alike that are so near to each other, and across that are so far apart.
+_ALIKE, _APART = 1, 3
+#: Who reaches everywhere has so many of the nine parts.
+_EVERYWHERE = 8
+_EVERY_PART = re.compile(
+    r"\b(?:in(?:to)?|over|across|to|reach\w*|touch\w*|fill\w*|cover\w*) (?:every|all)(?: of (?:the|its))? "
+    r"(?:single )?(?:parts?|corners?|sections?|quadrants?)\b(?! but there)",
+    re.IGNORECASE,
+)
+
+
+def course_problem(said: Said) -> str | None:
+    """What is said to run alongside, or at right angles, or to reach everywhere, where no two of them do, or none does."""
+    for pattern, across in ((_PARALLEL, False), (_ACROSS, True)):
+        found = pattern.search(said.clause)
+        if found is None:
+            continue
+        ours = said.precisely(said.clause[: found.start()])
+        theirs = said.precisely(" ".join(said.clause[found.end() :].split()[:6]))
+        pairs = [(a, b) for a in ours for b in theirs if a not in theirs] or list(combinations(said.meant, 2))
+        turns = [
+            min((a - b) % 8, (b - a) % 8)
+            for a, b in ((_way(one), _way(other)) for one, other in pairs)
+            if a is not None and b is not None
+        ]
+        if turns and not any(turn >= _APART if across else turn <= _ALIKE for turn in turns):
+            return found[0]
+    every = _EVERY_PART.search(said.clause)
+    if every is not None and _most_parts(said.meant) < _EVERYWHERE:
+        return every[0]
+    return None
+
+
+def _most_parts(elements: Iterable[Described]) -> int:
+    """How many of the nine parts things of one kind reach together, at most."""
+    cells = dict[str, set[str]]()
+    for each in elements:
+        cells.setdefault(each.noun, set()).update(each.cells)
+    return max(map(len, cells.values()), default=9)
+
+
+def _way(each: Described) -> int | None:
+    return None if each.orientation is None else _ORIENTATIONS.index(each.orientation)
 
 
 def _meet(one: Described, other: Described) -> bool:

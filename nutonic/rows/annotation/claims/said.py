@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from nutonic.chips.scene.description import Described
-from nutonic.rows.annotation.calling import Names, Roll
+from nutonic.rows.annotation.calling import Names, Roll, whole_noun
 
 #: Where the words end that name what comes next.
 _NEXT = re.compile(
@@ -36,8 +36,20 @@ class Said:
 
     def next(self, after: int, words: int = 4) -> tuple[Described, ...]:
         """The elements that the words behind a position name: no more than so many, and no further than a joint."""
-        return self.named(" ".join(_NEXT.split(self.clause[after:])[0].split()[:words]))
+        return self.precisely(" ".join(_NEXT.split(self.clause[after:])[0].split()[:words]))
 
     def before(self, at: int) -> tuple[Described, ...]:
         """The elements that are named before a position; where none is, what is described."""
-        return self.named(self.clause[:at]) or (self.main,)
+        return self.precisely(self.clause[:at]) or (self.main,)
+
+    def precisely(self, text: str) -> tuple[Described, ...]:
+        """The same as :meth:`named`, but where a school building is named, no church, which is a building too."""
+        named = self.named(text)
+        nouns = {each.noun for each in named if " " in each.noun}
+        found = [noun for noun in sorted(nouns, key=lambda noun: (-len(noun), noun)) if whole_noun(noun).search(text)]
+        if not found:
+            return named
+        for noun in found:
+            text = whole_noun(noun).sub("it", text)
+        left = set(self.named(text))
+        return tuple(each for each in named if each.noun in found or each in left)

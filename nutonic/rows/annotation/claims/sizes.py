@@ -6,7 +6,9 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 
 from nutonic.chips.scene.description import Described
+from nutonic.rows.annotation.bearings import in_any, points_in
 from nutonic.rows.annotation.calling import GENERAL, noun_of, whole_noun
+from nutonic.rows.annotation.claims.ratios import narrowed
 from nutonic.rows.annotation.claims.said import Said
 
 #: What is called so has at least, or at most, such a share of the picture, if it is an area.
@@ -22,31 +24,55 @@ _SIZED = tuple(
         *((0.0, share, words) for share, words in _AT_MOST.items()),
     ]
 )
+_BY_COMPARISON = re.compile(r"\b(?:by|in) comparison\b|\bcomparatively\b|\brelatively\b", re.IGNORECASE)
 #: A line is long, or short, by its part of the side.
 _LONG, _SHORT = 0.25, 0.6
 _LENGTH = re.compile(
     r"(?<!m )(?<!metres )(?<!meters )(?<!\d )\b(?P<long>long|lengthy)\b(?! (?:sides?|edges?|ax[ei]s))"
-    r"|\b(?P<short>short)\b(?! distance)",
+    r"|\b(?P<short>(?<!far )(?<!not )(?<!just )(?<!falls )short)\b(?! distance| of)",
     re.IGNORECASE,
 )
 
+_SAME_KIND = re.compile(r"\b(?:ones?|others?|counterparts?|neighbou?rs?|siblings?|twins?)\b", re.IGNORECASE)
 _THAN = re.compile(
-    r"\b(?P<more>(?:larger|bigger|greater|more extensive)(?: in (?:size|area|extent))? than|exceeds?|exceeding|outsizes?)\b"
+    r"\b(?P<more>(?:larger|bigger|greater|more extensive)(?: in (?:size|area|extent))? than|exceeds?|exceeding|outsizes?"
+    r"|dwarfs|dwarfing|surpass(?:es|ing)|outstrips|overshadows)\b"
     r"|\b(?P<less>(?:smaller|less extensive)(?: in (?:size|area|extent))? than|(?:lies?|lying|sits?|located|situated|is|"
     r"are) (?:\w+ly )?(?:within|inside)(?! the (?:picture|image|view|scene|frame)))\b"
     r"|\b(?P<longer>longer than)\b|\b(?P<shorter>shorter than)\b|\b(?P<alike>as (?:large|big|extensive|long) as)\b",
     re.IGNORECASE,
 )
+_OF_ALL = re.compile(
+    r" (?:either|each|any|both|all)(?: of)?(?: the)?(?: two| three| four)?(?: other)?(?= )", re.IGNORECASE
+)
+_IT = re.compile(r" (?:it|this)\b", re.IGNORECASE)
+#: The first, or the last, of those that are called so; and the larger, or smaller, of two.
+_OF_KIND = re.compile(
+    r"(?<!second )(?<!second-)(?<!third )(?<!third-)\b(?P<most>largest|biggest|longest|most extensive|widest)"
+    r"|\b(?P<least>smallest|shortest|tiniest)",
+    re.IGNORECASE,
+)
+_OF_TWO = re.compile(r"\bthe (?:(?P<more>larger|bigger|longer)|(?P<less>smaller|shorter)) (?=\w)", re.IGNORECASE)
+_STRAIGHTER = re.compile(
+    r"\b(?:(?P<less>straighter)|more (?:curved|winding|sinuous|curvy|twisting)) than\b", re.IGNORECASE
+)
+_COURSES = ("straight", "slightly curved", "curved", "winding")
 #: What is as large as another differs from it by no more than this.
 _ALIKE = 1.5
 _NUMBERS = re.compile(r"\b(?P<more>more|fewer)(?: \w+)? (?P<one>[\w ]+?) than (?P<other>[\w ]+)", re.IGNORECASE)
 _FIRST = re.compile(
-    r"\b(?:(?P<large>largest|biggest|most extensive|greatest)|(?P<long>longest))\b(?: single)?"
+    r"(?<!second )(?<!second-)(?<!third )(?<!third-)\b(?:(?P<large>largest|biggest|most extensive|greatest)"
+    r"|(?P<long>longest))\b"
+    r"(?: single)?"
     r"(?=[ .]*$| (?:feature|thing|element|object|component|part|area|of all|in (?:the )?"
     r"(?:view|picture|image|scene|frame)))",
     re.IGNORECASE,
 )
 _DOMINATES = re.compile(r"\bdominated by\b|\bdominat(?:es?|ing)\b", re.IGNORECASE)
+_A_SIDE = re.compile(
+    r" the (?:\w+ )?(?:(?:north|south|east|west)\w*|upper|lower|left|right|top|bottom|centre|center|middle)\b",
+    re.IGNORECASE,
+)
 #: What dominates has such a share, or a line the length of the side, or it is the largest.
 _DOMINANT = 0.2
 
@@ -55,8 +81,10 @@ _SEVERAL = re.compile(
     r"clusters? of|rows? of|scattered|countless)\b",
     re.IGNORECASE,
 )
-_ONLY = re.compile(r"\b(?:just one|only one|only|sole|lone|single|solitary)\b", re.IGNORECASE)
+_ONLY = re.compile(r"\b(?:just one|only one|only|sole|lone|(?<!any )single|solitary)\b", re.IGNORECASE)
+_SECOND = re.compile(r"\b(?:an? (?:second|third|further)|another)(?= )", re.IGNORECASE)
 _ANYTHING = re.compile(r"(?:neighbou?r|thing|feature|element|object)\b", re.IGNORECASE)
+_NEXT_WORDS = re.compile(r"[,;:.]| (?:in|on|at|to|that|which|is|are|and|of) ")
 #: What is said in the plural of one.
 _OF_ONE = re.compile(r"(?:woods|waters|grounds|fields|meadows|lawns|gardens|grasslands)$", re.IGNORECASE)
 
@@ -75,7 +103,8 @@ _SURFACES = tuple(
     (
         re.compile(
             rf"(?P<before>\b(?:{words}) (?=\w))|(?P<covers>\b(?:{words}) covers? (?:the )?)"
-            rf"|(?P<behind>\b(?:is|are) (?:\w+ly )?(?:(?:paved|surfaced|covered|made) (?:with|in|of|by) )?(?:{words})\b)",
+            rf"|(?P<behind>\b(?:is|are) (?:\w+ly )?(?:(?:paved|surfaced|covered|made) (?:with|in|of|by) |"
+            rf"of )?(?:{words})\b)",
             re.IGNORECASE,
         ),
         re.compile(shown),
@@ -87,7 +116,9 @@ _LETTERS = re.compile(
     r"large|big|great|exten|size|substan|consid|signif|tiny|minu|small|little|minor|minim|slight|modest|"
     r"vast|huge|enorm|immen|massiv|gigan|coloss|sprawl|expans|long|short|than|exceed|within|inside| as |"
     r"domina|several|many|multip|various|numer|some|few|number|couple|both|pair|group|cluster|row|scatter|"
-    r"countless|only|just one|sole|lone|single|solitar|sand|grass|asphalt|gravel|concrete|paved|dirt|wood|"
+    r"straighter|dwarf|surpass|outstrip|shadow|larger|bigger|smaller|widest|more |"
+    r"second|third |further|another|countless|only|just one|sole|lone|single|solitar|sand|grass|asphalt|gravel|"
+    r"concrete|paved|dirt|wood|"
     r"forest|most ",
     re.IGNORECASE,
 )
@@ -105,6 +136,8 @@ def _sized(said: Said) -> Iterator[str]:
     plain = _without_names(said)
     for pattern, least, most in _SIZED:
         for found in pattern.finditer(plain.clause):
+            if _BY_COMPARISON.search(plain.clause):
+                continue
             shares = [each.share for each in plain.next(found.end()) or said.meant if each.share is not None]
             if shares and (max(shares) < least or min(shares) > most):
                 yield found[0]
@@ -130,19 +163,40 @@ def _lengths(said: Said) -> Iterator[str]:
 
 def _compared(said: Said) -> Iterator[str]:
     for found in _THAN.finditer(said.clause):
-        before, behind = said.before(found.start()), said.next(found.end(), 6)
-        if not behind:
-            before, behind = _apart(before, said.clause[found.end() :])
+        of_all = _OF_ALL.match(said.clause, found.end())
+        before, behind = _both_sides(said, found, found.end() if of_all is None else of_all.end())
         by_length = found["longer"] or found["shorter"] or found[0].lower().startswith("as long")
         one, other = (_sizes(those, by_length=bool(by_length)) for those in (before, behind))
-        if not one or not other:
+        if found["alike"] and by_length and before and behind and bool(one) != bool(other):
+            yield found[0]
+        if not one or not other or (said.main in behind and tuple(before) == (said.main,)):
             continue
         if found["alike"]:
             holds = any(max(a, b) <= _ALIKE * min(a, b) for a in one for b in other)
         else:
+            other = [max(other) if of_all is not None else min(other), max(other)]
             holds = max(one) > min(other) if found["more"] or found["longer"] else min(one) < max(other)
         if not holds:
             yield found[0]
+
+
+def _both_sides(said: Said, found: re.Match[str], end: int) -> tuple[tuple[Described, ...], tuple[Described, ...]]:
+    """Whom a comparison is told of, and whom it compares that with."""
+    before, behind, after = said.before(found.start()), said.next(end, 6), said.clause[found.end() :]
+    if not behind and _SAME_KIND.search(" ".join(after.split()[:4])):
+        if len({each.noun for each in before}) == 1 and said.roll.nouns[before[0].noun] < 2:
+            before = (said.main,)
+        kinds = {each.noun for each in before}
+        behind = tuple(
+            narrowed([each for each in said.roll.elements if each.noun in kinds], " ".join(after.split()[:7]))
+        )
+        ours = narrowed(before, said.clause[: found.start()])
+        before = tuple(each for each in ours if each not in behind) or tuple(before)
+    if not behind:
+        before, behind = _apart(before, after)
+    if not behind and _IT.match(after):
+        behind = (said.main,)
+    return before, behind
 
 
 def _apart(alike: tuple[Described, ...], after: str) -> tuple[tuple[Described, ...], tuple[Described, ...]]:
@@ -176,10 +230,42 @@ def _ranked(said: Said) -> Iterator[str]:
         whom = (
             said.next(found.end(), 8) if found[0].lower().endswith("by") else said.named(said.clause[: found.start()])
         )
+        if not found[0].lower().endswith("by") and _A_SIDE.match(said.clause, found.end()):
+            continue  # where it lies is judged as a place
         whom = whom or tuple(said.meant)
         shares, largest = _sizes(whom, by_length=False), max(_sizes(elements, by_length=False), default=0.0)
         longest = max(_sizes(whom, by_length=True), default=0.0)
         if sum(shares) < min(_DOMINANT, largest) and max(shares, default=0.0) < largest and longest < said.side_m:
+            yield found[0]
+
+
+def _ranked_of_kind(said: Said) -> Iterator[str]:
+    """The longest road is no shorter than any other road; the larger field lies where the larger one lies."""
+    for found in _OF_KIND.finditer(said.clause):
+        behind = re.sub(r"^ (?:single )?(?:of|among) (?:the |all )?", " ", said.clause[found.end() :])
+        group = said.named(" ".join(_NEXT_WORDS.split(behind)[0].split()[:3]))
+        whom = said.named(said.clause[: found.start()]) or ((said.main,) if said.main in group else ())
+        by_length = found[0].lower() in ("longest", "shortest") or all(each.kind == "line" for each in group)
+        sizes, ours = _sizes(group, by_length=by_length), _sizes(whom, by_length=by_length)
+        if sizes and ours and (max(ours) < max(sizes) if found["most"] else min(ours) > min(sizes)):
+            yield found[0]
+    for found in _OF_TWO.finditer(said.clause):
+        group = said.next(found.end(), 3)
+        by_length = found[0].lower().endswith(("longer ", "shorter ")) or all(each.kind == "line" for each in group)
+        sized = [(size[0], each) for each in group if (size := _sizes([each], by_length=by_length))]
+        points = points_in(said.clause)
+        if len(sized) < 2 or len({each.noun for _, each in sized}) > 1 or not points:
+            continue
+        _, meant = (max if found["more"] else min)(sized, key=lambda one: one[0])
+        if not any(in_any(point, meant.cells) for point in points):
+            yield found[0].strip()
+
+
+def _straighter(said: Said) -> Iterator[str]:
+    for found in _STRAIGHTER.finditer(said.clause):
+        ours, theirs = said.before(found.start()), said.next(found.end())
+        one, other = ([_COURSES.index(e.course) for e in those if e.course in _COURSES] for those in (ours, theirs))
+        if one and other and not (min(one) < max(other) if found["less"] else max(one) > min(other)):
             yield found[0]
 
 
@@ -189,7 +275,7 @@ def _counted(said: Said) -> Iterator[str]:
         if _ANYTHING.match(words) and len(said.roll.elements) > 2:
             yield f"{found[0]} {words}"
         for noun, count in said.roll.nouns.items():
-            at = whole_noun(noun).search(words)
+            at = whole_noun(noun).search(words) or _by_last_word(noun, words)
             if at is not None and count > 1 and not re.search(r"\b(?:of|part)\b", words[: at.start()]):
                 yield f"{found[0]} {at[0]}"
     for found in _SEVERAL.finditer(said.clause):
@@ -202,6 +288,19 @@ def _counted(said: Said) -> Iterator[str]:
                     continue
                 if count < 2 and len(said.named(at[0])) < 2:
                     yield f"{found[0]} {at[0]}"
+
+
+def _second(said: Said) -> Iterator[str]:
+    for found in _SECOND.finditer(said.clause):
+        words = " ".join(re.split(r"[,;:.]", said.clause[found.end() :])[0].split()[:3])
+        whom = said.named(words)
+        if whom and len(whom) < (3 if "third" in found[0].lower() else 2):
+            yield f"{found[0]} {words}"
+
+
+def _by_last_word(noun: str, words: str) -> re.Match[str] | None:
+    last = noun.rpartition(" ")[2]
+    return None if last in GENERAL or last == noun else re.match(rf"(?:\w+ )?{re.escape(last)}\b", words, re.IGNORECASE)
 
 
 def _plural_of_one(said: Said) -> str | None:
@@ -232,5 +331,5 @@ def _shows(each: Described, shown: re.Pattern[str]) -> bool:
 
 
 _CHECKS: tuple[Callable[[Said], Iterator[str]], ...] = (
-    _sized, _lengths, _compared, _numbered, _ranked, _counted, _surfaced,
+    _sized, _lengths, _compared, _numbered, _ranked, _ranked_of_kind, _straighter, _counted, _second, _surfaced,
 )  # fmt: skip
