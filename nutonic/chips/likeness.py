@@ -6,6 +6,7 @@ brightness, contrast and size do not matter. All of it is done in integers: ever
 
 from __future__ import annotations
 
+from functools import lru_cache
 from itertools import pairwise
 
 import numpy as np
@@ -24,10 +25,17 @@ def difference_hash(rgb: np.ndarray) -> int:
     to the right, is 0.
     """
     height, width, _ = rgb.shape
-    top, left = np.arange(SIDE) * height // SIDE, np.arange(SIDE + 1) * width // (SIDE + 1)
-    rows = rgb.reshape(height, 3 * width).astype(np.uint32)
-    down = np.stack([rows[first:last].sum(axis=0, dtype=np.uint32) for first, last in pairwise([*top, height])])
+    top, left, widths = _cells(height, width)
+    rows, down = rgb.reshape(height, 3 * width).astype(np.uint32), np.empty((SIDE, 3 * width), np.uint32)
+    for k, (first, last) in enumerate(pairwise(top)):
+        np.add.reduce(rows[first:last], axis=0, out=down[k])
     sums = np.add.reduceat(down.reshape(SIDE, width, 3), left, axis=1) @ _LUMA  # few are left to be weighed
-    widths = np.diff(left, append=width)  # heights are the same in a row, and so do not matter
-    brighter = sums[:, 1:] * widths[:-1] > sums[:, :-1] * widths[1:]
+    brighter = sums[:, 1:] * widths[:-1] > sums[:, :-1] * widths[1:]  # heights are the same in a row, and do not matter
     return int.from_bytes(np.packbits(brighter).tobytes())
+
+
+@lru_cache(maxsize=64)
+def _cells(height: int, width: int) -> tuple[list[int], np.ndarray, np.ndarray]:
+    """Edges of the rows of cells of a picture, the first column of each cell, and how many columns it has."""
+    left = np.arange(SIDE + 1) * width // (SIDE + 1)
+    return [k * height // SIDE for k in range(SIDE + 1)], left, np.diff(left, append=width)

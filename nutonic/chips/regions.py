@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 from itertools import combinations
 
 import numpy as np
@@ -181,7 +181,10 @@ def _runs(mask: np.ndarray, cuts: Sequence[int]) -> _Runs:
     begins[:, [cut for cut in cuts if cut < mask.shape[1]]] = True  # of a narrow mask, cells are empty
     first = np.flatnonzero(begins)
     row, left = np.divmod(first, mask.shape[1])
-    return _Runs(first=first, row=row, left=left, length=np.diff(first, append=mask.size), value=mask.ravel()[first])
+    length = np.empty_like(first)
+    np.subtract(first[1:], first[:-1], out=length[:-1])
+    length[-1:] = mask.size - first[-1:]
+    return _Runs(first=first, row=row, left=left, length=length, value=mask.ravel()[first])
 
 
 def _every_region(mask: np.ndarray, runs: _Runs) -> _Regions:
@@ -210,15 +213,22 @@ def cell_edges(n: int) -> tuple[int, ...]:
     return (*first, *(n - edge for edge in first[2::-1]))
 
 
-def _cells(mask: np.ndarray, runs: _Runs, classes: Iterable[int]) -> dict[int, tuple[int, ...]]:
+def _cells(mask: np.ndarray, runs: _Runs, classes: Collection[int]) -> dict[int, tuple[int, ...]]:
     """The pixels of each class in each cell; see :class:`LandCover`."""
     if any(n % 2 for n in mask.shape):
         mask = mask.repeat(2, axis=0).repeat(2, axis=1)
         runs = _runs(mask, cell_edges(mask.shape[1])[1:-1])
-    down, across = (np.repeat(np.arange(6), np.diff(cell_edges(n))) for n in mask.shape)
+    down, across = map(_cell_of, mask.shape)
     codes = 36 * runs.value.astype(np.intp) + 6 * down[runs.row] + across[runs.left]
-    counts = np.bincount(codes, weights=runs.length, minlength=256 * 36).astype(np.int64).reshape(256, 36)
+    ends = 36 * (1 + max(classes, default=0))
+    counts = np.bincount(codes, weights=runs.length, minlength=ends)[:ends].astype(np.int64).reshape(-1, 36)
     return {class_id: tuple(counts[class_id].tolist()) for class_id in classes}
+
+
+@lru_cache(maxsize=64)
+def _cell_of(n: int) -> np.ndarray:
+    """Which of 6 cells each of an even number of pixels lies in."""
+    return np.repeat(np.arange(6), np.diff(cell_edges(n)))
 
 
 #: Two classes are well apart if a square of this share of the side fits between them.

@@ -138,9 +138,20 @@ def transformer(source: str, target: str) -> Transformer:
         raise GridError(f"PROJ cannot transform {ends}: {_first_line(error)}") from None
 
 
+@lru_cache(maxsize=256)
+def affine_of(transform: tuple[float, float, float, float, float, float]) -> Affine:
+    """The affine of an asset's transform: many places have one, and to make it takes as long as to use it."""
+    return Affine(*transform)
+
+
+def numbers_of(affine: Affine) -> tuple[float, float, float, float, float, float]:
+    """a, b, c, d, e, f; to unpack or to slice an affine takes it ten times as long."""
+    return affine.a, affine.b, affine.c, affine.d, affine.e, affine.f
+
+
 def unlike_a_map(transform: Affine) -> str | None:
     """What keeps a raster's pixels from being squares with north up, in words; None if they are."""
-    a, b, _, d, e, _ = transform[:6]
+    a, b, _, d, e, _ = numbers_of(transform)
     if b or d:
         return f"is rotated (b = {b:g}, d = {d:g}): warp it to a north-up grid first"
     if e > 0 or a < 0:
@@ -237,8 +248,10 @@ def tile_grid(geobox: GeoBox, tile: Tile) -> GeoBox:
     """The grid of one tile: the same pixels, a smaller window."""
     from odc.geo.geobox import GeoBox
 
+    if (tile.size, tile.size, tile.row, tile.col) == (*geobox.shape, 0, 0):
+        return geobox
     # Slicing asks of everything that an index can be; a tile lies in its grid.
-    a, b, c, d, e, f = geobox.affine[:6]
+    a, b, c, d, e, f = numbers_of(geobox.affine)
     first = Affine(a, b, a * tile.col + b * tile.row + c, d, e, d * tile.col + e * tile.row + f)
     return GeoBox((tile.size, tile.size), first, geobox.crs)
 
@@ -354,7 +367,7 @@ def _crs_name(text: str) -> str:
 
 def describe(geobox: GeoBox) -> dict[str, Any]:
     """The grid as JSON: ``crs``, ``transform`` (a, b, c, d, e, f) and ``shape`` (height, width)."""
-    return {"crs": crs_name(geobox), "transform": list(geobox.affine)[:6], "shape": [geobox.shape.y, geobox.shape.x]}
+    return {"crs": crs_name(geobox), "transform": [*numbers_of(geobox.affine)], "shape": [geobox.shape.y, geobox.shape.x]}
 
 
 @cache
@@ -367,26 +380,31 @@ def _outline() -> np.ndarray:
 
 def lonlat_bounds(geobox: GeoBox) -> tuple[float, float, float, float]:
     """West, south, east, north of a grid in degrees; west is greater than east across the antimeridian (RFC 7946, 5.2)."""
-    edge = _outline() * (geobox.shape.x, geobox.shape.y)
-    x, y = geobox.affine.c + geobox.affine.a * edge[:, 0], geobox.affine.f + geobox.affine.e * edge[:, 1]
-    lon, lat = transformer(str(geobox.crs), "EPSG:4326").transform(x, y)
-    if not np.isfinite((lon, lat)).all():  # it reaches over the edge of its map
+    edge, (a, _, c, _, e, f) = _outline() * (geobox.shape.x, geobox.shape.y), numbers_of(geobox.affine)
+    lon, lat = transformer(str(geobox.crs), "EPSG:4326").transform(c + a * edge[:, 0], f + e * edge[:, 1])
+    west, south, east, north = float(lon.min()), float(lat.min()), float(lon.max()), float(lat.max())
+    if not all(map(math.isfinite, (west, south, east, north))):  # it reaches over the edge of its map
         return WHOLE
     pole = _pole_in(geobox)
     if pole:
-        return WHOLE[0], min(pole, float(lat.min())), WHOLE[2], max(pole, float(lat.max()))
-    lon = around(lon, lon[0])
+        return WHOLE[0], min(pole, south), WHOLE[2], max(pole, north)
+    first = float(lon[0])
+    if east - west <= _WIDE:  # none of them jumps: the outermost are the outermost on any turn of the globe
+        return east_of(around(west, first)), south, east_of(around(east, first)), north
+    lon = around(lon, first)
     if np.ptp(lon) > _WIDE:
         lon = around(lon, centre(geobox)[0])
     if np.ptp(lon) > 3 * _WIDE:
-        return WHOLE[0], float(lat.min()), WHOLE[2], float(lat.max())
+        return WHOLE[0], south, WHOLE[2], north
     west, east = (east_of(float(value)) for value in (lon.min(), lon.max()))
-    return west, float(lat.min()), east, float(lat.max())
+    return west, south, east, north
 
 
 def _pole_in(geobox: GeoBox) -> float:
     """The latitude of the pole that lies within a grid; 0 if none does."""
-    west, south, east, north = geobox.boundingbox
+    a, _, c, _, e, f = numbers_of(geobox.affine)  # of a grid's own box everything is asked that an affine can be
+    west, east = sorted((c, c + a * geobox.shape.x))
+    south, north = sorted((f, f + e * geobox.shape.y))
     within = (lat for lat, x, y in poles(crs_name(geobox)) if west < x < east and south < y < north)
     return next(within, 0.0)
 

@@ -187,11 +187,13 @@ def replace_file(path: str, data: bytes) -> None:
     """
     staged, handle = _staged(path)
     try:
-        with os.fdopen(handle, "wb", buffering=0) as file:
-            rest = memoryview(data)
-            while rest:
-                rest = rest[file.write(rest) :]
-        os.replace(staged, path)  # noqa: PTH105  of millions of files, paths as objects would take as long as writing
+        try:  # of millions of files, a file and paths as objects would take as long as writing
+            written = os.write(handle, data)
+            while written < len(data):
+                written += os.write(handle, memoryview(data)[written:])
+        finally:
+            os.close(handle)
+        os.replace(staged, path)  # noqa: PTH105
     except BaseException:
         with suppress(OSError):
             Path(staged).unlink()

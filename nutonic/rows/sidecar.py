@@ -5,10 +5,8 @@ from __future__ import annotations
 import hashlib
 from dataclasses import asdict
 
-from affine import Affine
-
 from nutonic._version import __version__
-from nutonic.core.grid import centre, describe, lonlat_bounds, repeats, tile_grid
+from nutonic.core.grid import affine_of, centre, describe, lonlat_bounds, repeats, tile_grid
 from nutonic.core.model import Chip, Json
 from nutonic.rows.context import ChipContext
 
@@ -65,7 +63,7 @@ def sidecar_of(context: ChipContext, digest: str, rule: str | None) -> Json:
 
 def _imagery(context: ChipContext) -> Json:
     scene = context.place_result.scene
-    times = repeats(((asset.name, Affine(*asset.transform)) for asset in scene.pictured), context.place_result.geobox)
+    times = repeats(((asset.name, affine_of(asset.transform)) for asset in scene.pictured), context.place_result.geobox)
     return {
         "source": scene.source,
         "collection": scene.collection,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from affine import Affine
 
-from nutonic.core.grid import crs_name, grid_around, offset_in, on_lattice, repeated, unlike_a_map
+from nutonic.core.grid import affine_of, crs_name, grid_around, offset_in, on_lattice, repeated, unlike_a_map
 from nutonic.core.model import Asset, Scene
 from nutonic.errors import GridError, OffLattice
 from nutonic.inert import inert
@@ -35,7 +35,7 @@ def place_grid(lon: float, lat: float, scene: Scene, settings: Grid) -> GeoBox:
         If the scene's CRS is not in metres.
     """
     first = scene.lead
-    transform, resolution, extent_m = Affine(*first.transform), settings.resolution_m, settings.extent_m
+    transform, resolution, extent_m = affine_of(first.transform), settings.resolution_m, settings.extent_m
     if settings.lattice == "source" and abs(transform.a - resolution) <= ROUNDING * resolution:
         extent_m, resolution = round(extent_m / resolution) * transform.a, transform.a
     if problem := unlike_a_map(transform):
@@ -48,7 +48,7 @@ def place_grid(lon: float, lat: float, scene: Scene, settings: Grid) -> GeoBox:
         )
     grid = grid_around(lon, lat, extent_m=extent_m, crs=first.crs, resolution=resolution, origin=origin)
     for asset in scene.pictured:
-        offset_in(repeated(Affine(*asset.transform), grid)[0], grid)
+        offset_in(repeated(affine_of(asset.transform), grid)[0], grid)
     return grid
 
 
