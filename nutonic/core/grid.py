@@ -367,7 +367,11 @@ def _crs_name(text: str) -> str:
 
 def describe(geobox: GeoBox) -> dict[str, Any]:
     """The grid as JSON: ``crs``, ``transform`` (a, b, c, d, e, f) and ``shape`` (height, width)."""
-    return {"crs": crs_name(geobox), "transform": [*numbers_of(geobox.affine)], "shape": [geobox.shape.y, geobox.shape.x]}
+    return {
+        "crs": crs_name(geobox),
+        "transform": [*numbers_of(geobox.affine)],
+        "shape": [geobox.shape.y, geobox.shape.x],
+    }
 
 
 @cache
