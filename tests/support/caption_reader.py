@@ -159,6 +159,7 @@ _WIND = rf"(?:{'|'.join(sorted(WINDS, key=len, reverse=True))})"
 _ENDS = re.compile(rf"from the ({_PART}) to the ({_PART})\b", re.I)
 _WAY = re.compile(rf"from ({_WIND}) to ({_WIND})\b", re.I)
 _FREE = re.compile(rf"in every part but the ({_PARTS_LISTED})", re.I)
+_TWO_THIRDS = re.compile(r"in the (north|south|west|east)ern two thirds", re.I)
 _EVERY = re.compile(r"in every part", re.I)
 _PLACE = re.compile(rf"in the ({_PARTS_LISTED})\b", re.I)
 _VIA = re.compile(rf"(?:passes through|reaches|takes its way through) the ({_PARTS_LISTED})\b", re.I)
@@ -166,6 +167,12 @@ _THIRD = re.compile(
     r"little or nothing of it lies in the (\w+)ern third|the (\w+)ern third of the \w+ holds little or nothing of it",
     re.I,
 )
+
+
+def _two_thirds(side: str) -> list[str]:
+    """The six parts of a picture that are not on the other side."""
+    other = {"north": "south", "south": "north", "west": "east", "east": "west"}[side]
+    return [part for part in PARTS if other not in part]
 
 
 def share_is(words: str, truth: float) -> bool:
@@ -319,6 +326,7 @@ def _facts(text: str, about: Seen, reading: Reading) -> tuple[str, list[str]]:
     check(
         _FREE, lambda f: all(_is_free(part, about) for part in _listed(f[1])) and _is_all_but(f[1], about), "free parts"
     )
+    check(_TWO_THIRDS, lambda f: _is_place(_two_thirds(f[1].lower()), about), "two thirds")
     check(_EVERY, lambda f: all(_is_held(part, about) for part in PARTS), "every part")
     check(_VIA, lambda f: all(_is_held(part, about) for part in _listed(f[1])), "on its way")
     check(_PLACE, lambda f: _is_place(_listed(f[1]), about), "place")

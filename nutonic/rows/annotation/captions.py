@@ -122,7 +122,11 @@ class _Caption:
     def _of_itself(self) -> Iterator[str]:
         """What is told of the element: what it is and where, and then how large it is and how it looks."""
         subject = self._subject
-        yield from self._area() if subject.kind == "area" else self._line()
+        first, *more = self._area() if subject.kind == "area" else self._line()
+        yield first
+        if _is_shore(subject):
+            yield self._say(words.SHORES)
+        yield from more
         yield self._say(words.CUT if subject.cut else words.WHOLE)
         tags = dict(subject.tags)
         if self._names and "name" in tags:
@@ -227,7 +231,8 @@ class _Caption:
             return f"{'other ' if other else ''}{plural(thing(first.noun, kind))}"
         told = counted(len(group), first.noun, kind, other=other)
         cells = {cell for each in group for cell in each.cells}
-        return f"{told} in the {first.cells[0]}" if placed and len(cells) == 1 else told
+        told = f"{told} in the {first.cells[0]}" if placed and len(cells) == 1 else told
+        return f"{told} with the sea beyond it" if len(group) == 1 and _is_shore(first) and not other else told
 
     def _more(self) -> Iterator[str]:
         """What can be said besides, where there is little: of others that no second is called like, and of the picture."""
@@ -245,6 +250,11 @@ class _Caption:
         if free:
             yield self._say(words.FREE, side=self._pick.one(free))
         yield self._say(words.FRAME, side=length(self._description.side_m))
+
+
+def _is_shore(element: Described) -> bool:
+    """Whether a thing is a line between land and sea, which a map names and not the sea."""
+    return element.kind == "line" and ("natural", "coastline") in element.tags
 
 
 def _is_in_pieces(line: Described) -> bool:

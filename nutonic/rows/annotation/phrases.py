@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TypeVar
 
 from nutonic.chips.scene.description import Cell, Orientation
@@ -23,8 +23,15 @@ _WINDS = (
 _POSITIONS = {cell: (k % 3 - 1, 1 - k // 3) for k, cell in enumerate(CELLS)}
 #: Cosines of the angle between a direction and that of two parts: above, it is told by the parts; below, they are across.
 _TOLD, _SENSE = math.cos(math.radians(15)), math.cos(math.radians(75))
-#: So many parts are listed; of more those are told that a thing leaves free.
-_LISTED = 5
+#: So many parts are listed; of more those are told that a thing leaves free, unless these are as many as that.
+_LISTED, _FREE = 5, 3
+#: What a thing leaves free that lies in two thirds of a picture.
+OPPOSITE: Mapping[str, tuple[Cell, Cell, Cell]] = {
+    "northern": ("south-west", "south", "south-east"),
+    "southern": ("north-west", "north", "north-east"),
+    "western": ("north-east", "east", "south-east"),
+    "eastern": ("north-west", "west", "south-west"),
+}
 
 _NUMBERS = ("no", "one", "two", "three", "four", "five", "six")
 #: From here on there are many; in between several.
@@ -146,7 +153,11 @@ def place(cells: Sequence[Cell]) -> str:
         return "in every part"
     if len(cells) <= _LISTED:
         return f"in the {listed(cells)}"
-    return f"in every part but the {listed([cell for cell in CELLS if cell not in cells])}"
+    free = [cell for cell in CELLS if cell not in cells]
+    side = next((side for side, third in OPPOSITE.items() if set(third) == set(free)), None)
+    if side is not None:
+        return f"in the {side} two thirds"
+    return f"in the {listed(cells)}" if len(free) == _FREE else f"in every part but the {listed(free)}"
 
 
 def along(direction: Orientation, start: Cell, end: Cell) -> str | None:

@@ -136,6 +136,13 @@ WHOLE = (
     "It is seen in full.",
 )
 
+#: Of a coastline, which is nowhere named with what it bounds.
+SHORES = (
+    "On one side of it is land, on the other the sea.",
+    "It parts the land from the sea.",
+    "The sea begins at it.",
+)
+
 #: What lies beside an area, and beside a line.
 BESIDE = (
     "Next to it {are} {things}.",
@@ -190,6 +197,7 @@ EVERY = (
     BRIDGED,
     CUT,
     WHOLE,
+    SHORES,
     BESIDE,
     CLOSE,
     ALSO,
