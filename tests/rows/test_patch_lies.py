@@ -94,6 +94,7 @@ def test_several_areas_of_lawn_are_no_areas_of_another_kind():
     [
         ("The view holds no water at all.", ("denied", "no water at all")),
         ("The pond is vast.", ("size", "vast")),
+        ("The buildings are sizable.", ("size", "sizable")),
         ("It is a sunny day.", ("word", "sunny")),
         ("The street crosses the forest.", ("place", "crosses")),
         ("Some forests surround it.", ("size", "Some forests")),

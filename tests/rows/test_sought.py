@@ -6,9 +6,29 @@ from support.sampling import examples
 
 from nutonic.rows.annotation import bearings, numbers, talk, things
 from nutonic.rows.annotation.calling import noun_of
+from nutonic.rows.annotation.claims import clauses, denials, meetings, sizes
 
 SOUGHT = [
     (talk._META, talk._OF_META),
+    (talk._REFUSAL, talk._OF_REFUSAL),
+    (talk._ORDERS, talk._OF_ORDERS),
+    *((pattern, bearings._OF_PAIR) for pattern in (bearings._PAIR, bearings._THAN_ACROSS, bearings._SHORTER)),
+    (numbers._MANY, numbers._OF_MANY),
+    (clauses.ALIKE, clauses.OF_ALIKE),
+    (denials._NOTHING, denials._OF_NOTHING),
+    (meetings._MEETS, meetings._OF_MEETING),
+    (meetings._EACH_OTHER, meetings._OF_EACH_OTHER),
+    (meetings._PARALLEL, meetings._OF_PARALLEL),
+    (meetings._ACROSS, meetings._OF_ACROSS),
+    (meetings._EVERY_PART, meetings._OF_EVERY),
+    *((pattern, sizes._OF_SURFACES) for pattern, _ in sizes._SURFACES),
+    *((pattern, sizes._LETTERS) for pattern, _, _ in sizes._SIZED),
+    *(
+        (pattern, sizes._LETTERS)
+        for pattern in (sizes._LENGTH, sizes._THAN, sizes._NUMBERS, sizes._STRAIGHTER, sizes._SECOND)
+    ),
+    *((pattern, sizes._LETTERS) for pattern in (sizes._DOMINATES, sizes._ONLY, sizes._SEVERAL, sizes._FIRST)),
+    *((pattern, sizes._LETTERS) for pattern, _ in sizes._SURFACES),
     (bearings._FREE, ("every part", "little or nothing")),
     *((pattern, ("cent", "middle")) for pattern in (bearings._CENTRE, bearings._MIDDLE_OF_SIDE)),
     *((pattern, bearings._POINTS) for pattern in (bearings._COMPASS, bearings._PAIR)),
@@ -30,6 +50,38 @@ def test_what_a_pattern_finds_has_its_letters(data):
     pattern, letters = data.draw(st.sampled_from(SOUGHT))
     found = pattern.search(data.draw(st.from_regex(pattern)))
     assert found is None or talk.may_hold(talk.small_letters(found.string), *letters), (pattern.pattern, found[0])
+
+
+@pytest.mark.parametrize("word", ["sizable", "miniature", "lengthy"])
+def test_words_of_sizes_that_are_seldom_used_are_looked_for_too(word: str):
+    assert talk.may_hold(f"a {word} thing", *sizes._LETTERS)
+
+
+GUARDED = [
+    (numbers._NUMBER, lambda text: numbers.may_be_number(text, talk.small_letters(text))),
+    (denials._BEFORE, denials.may_deny),
+    (denials._BEHIND, denials.may_deny),
+    (talk._MARKUP, lambda text: talk.may_be_markup(text, talk.small_letters(text))),
+    (talk._COORDINATES, talk.may_be_coordinates),
+    (talk._MYSELF, lambda text: talk._OF_MYSELF.search(text) is not None),
+]
+
+
+@examples(200, 5000, st.data())
+def test_what_a_pattern_finds_is_let_through_to_it(data):
+    pattern, may = data.draw(st.sampled_from(GUARDED))
+    found = pattern.search(data.draw(st.from_regex(pattern)))
+    assert found is None or may(found.string), (pattern.pattern, found[0])
+
+
+def test_a_plain_caption_is_looked_through_for_no_pattern_that_cannot_be_in_it():
+    """What makes the gate fast: these are most of what it looks for, and a usual sentence has none of them."""
+    text = "The picture looks down on a quiet field. Its edges are clear, and a path runs from east to west."
+    small = talk.small_letters(text)
+    assert [pattern.pattern for pattern, letters in SOUGHT[:8] if talk.may_hold(small, *letters)] == [
+        bearings._PAIR.pattern
+    ]
+    assert [pattern.pattern for pattern, may in GUARDED if may(text)] == []
 
 
 @pytest.mark.parametrize("text", ["a la\u212ae", "a \u017ftream", "a r\u0131ver", "a r\u0130ver"])

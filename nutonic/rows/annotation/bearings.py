@@ -182,8 +182,8 @@ _SHAPED = re.compile(
     "|".join([*(each for _, letters, _ in _COURSES for each in letters), *(word for _, word, _ in _TILT), *_SHAPES])
 )
 
-#: Letters of the words of the compass, and of those of the screen.
-_POINTS = ("north", "south", "east", "west")
+#: Letters of the words of the compass, of two of them that are a pair, and of words of the screen.
+_POINTS, _OF_PAIR = ("north", "south", "east", "west"), (" to", "-", "–", " than")
 _OF_SCREEN = ("left", "right", "top", "bottom", "upper", "lower")
 
 _ROWS = {"north": -1, "south": 1}
@@ -301,7 +301,7 @@ def bearing_problem(sentence: str, allowed: Allowed, beside: Callable[[], Beside
     text = as_compass(sentence)
     small = small_letters(text)
     if may_hold(small, *_POINTS):
-        text, problem = _pairs(text, allowed)
+        text, problem = _pairs(text, allowed) if may_hold(small, *_OF_PAIR) else (text, None)
         if problem is not None:
             return problem
     centre = _CENTRE.search(text) if may_hold(small, "cent", "middle") else None
@@ -350,7 +350,7 @@ def as_compass(sentence: str) -> str:
         text = _MIDDLE_OF_SIDE.sub(lambda found: f"{found[1].lower()}mid", sentence)
     for pattern, point in _ON_SCREEN if may_hold(small, *_OF_SCREEN) else ():
         text = pattern.sub(point or (lambda found: "west" if found[0].lower() == "left" else "east"), text)
-    return _MIDDLE.sub(r"\1", text)
+    return _MIDDLE.sub(r"\1", text) if "mid" in text else text
 
 
 def _eight(point: str) -> str:

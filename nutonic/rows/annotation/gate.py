@@ -27,8 +27,8 @@ from nutonic.rows.annotation.bearings import (
 )
 from nutonic.rows.annotation.calling import GENERAL, Names, Roll, whole_noun
 from nutonic.rows.annotation.claims.bindings import binding_problem
-from nutonic.rows.annotation.claims.clauses import ALIKE, GOES_ON, TELLS_MORE, clauses
-from nutonic.rows.annotation.claims.denials import denial_problem, nothing_problem
+from nutonic.rows.annotation.claims.clauses import ALIKE, GOES_ON, OF_ALIKE, TELLS_MORE, clauses
+from nutonic.rows.annotation.claims.denials import denial_problem, may_deny, nothing_problem
 from nutonic.rows.annotation.claims.meetings import course_problem, meeting_problem
 from nutonic.rows.annotation.claims.plain_words import SEEN, word_problem
 from nutonic.rows.annotation.claims.ratios import narrowed, without_ratios
@@ -42,8 +42,10 @@ from nutonic.rows.annotation.talk import (
     Problem,
     hidden_names,
     length_problem,
+    may_hold,
     names_problem,
     sentences,
+    small_letters,
     talk_problem,
 )
 from nutonic.rows.annotation.templates import EVERY
@@ -161,23 +163,29 @@ class Gate:
         return Synonyms(self._roll.words)
 
     @cached_property
+    def _distinct(self) -> tuple[Described, ...]:
+        """One of each that are called the same and have the same tags: of hundreds of elements there are some dozens."""
+        return tuple({(each.noun, each.tags): each for each in self._description.elements}.values())
+
+    @cached_property
     def _evidence(self) -> Evidence:
-        return evidence_of(self._description.elements, self._nouns)
+        return evidence_of(self._distinct, self._nouns)
+
+    @cached_property
+    def _tags(self) -> frozenset[tuple[str, str]]:
+        return frozenset().union(*(each.tags for each in self._distinct))
 
     @cached_property
     def _own(self) -> frozenset[str]:
         """Words of what things are called, of their tags and their courses."""
-        elements = self._description.elements
-        tags = dict.fromkeys(tag for each in elements for tag in each.tags)
-        parts = {each.noun for each in elements} | {each.course or "" for each in elements}
-        parts |= {w for k, v in tags if not is_name(k) for w in (k, v)}
+        parts = {each.noun for each in self._distinct} | {each.course or "" for each in self._description.elements}
+        parts |= {word for key, value in self._tags if not is_name(key) for word in (key, value)}
         return frozenset().union(*map(_words_of, parts))
 
     @cached_property
     def _known(self) -> frozenset[str]:
         """Words that are no names, in small letters."""
-        tags = dict.fromkeys(tag for each in self._description.elements for tag in each.tags)
-        shown = {each.noun for each in self._description.elements} | {v for k, v in tags if not is_name(k)}
+        shown = {each.noun for each in self._distinct} | {value for key, value in self._tags if not is_name(key)}
         return _common(self._nouns) | {word for part in shown for word in _words_of(part)}
 
 
@@ -259,7 +267,7 @@ class _View:
 
     def problem_of(self, text: str) -> Problem | None:
         """What a text says that the description does not."""
-        names = self._roll.within(text)
+        names, denies = self._roll.within(text), self._claims and may_deny(text)
         for index, each in enumerate(sentences(text)):
             spoken_of = self._meant_by(each, names, first=index == 0, whole=True) or self._of(True, frozenset())
             sentence, wrong = without_free(each, spoken_of.elements)
@@ -292,7 +300,7 @@ class _View:
                 problem = self._clause_problem(clause, meant, spoken_of) or self._claim_problem(clause, meant, names)
                 if problem is not None:
                     return problem
-            denied = self._claims and denial_problem(each, lambda words: bool(self._roll.called(words, names)))
+            denied = denies and denial_problem(each, lambda words: bool(self._roll.called(words, names)))
             if denied:
                 return "denied", denied
         nothing = None if not self._claims else nothing_problem(text, lambda: self._untold(text))
@@ -337,7 +345,7 @@ class _View:
         noun = self._noun(text)
         if first and spoken_of and not _OTHERS.search(text) and _singular(noun.findall(text)):
             groups = self._roll.called(noun.sub(" ", text), names)
-        is_one = ALIKE.search(text) is not None
+        is_one = may_hold(small_letters(text), *OF_ALIKE) and ALIKE.search(text) is not None
         if is_one:
             groups |= self._main_groups
         if (

@@ -48,6 +48,12 @@ _UNIT = "|".join(re.escape(unit) for unit in sorted(_UNITS, key=lambda unit: (-l
 _NUMBER = re.compile(
     rf"(?<![\w.,])(?P<digits>\d+(?:,\d{{3}})*(?:\.\d+)?)(?P<tail>[a-zA-Z²%]*)|\b(?P<spelt>{SPELT})\b", re.IGNORECASE
 )
+#: In every number there is a digit, or some of these letters.
+_DIGIT = re.compile(r"\d")
+_OF_SPELT = (
+    "zero", "one", "two", "three", "four", "five", "six", "seven", "eigh", "nine", "ten", "eleven", "twel", "thir",
+    "fif", "twen", "fort", "hundred", "thousand", "million",
+)  # fmt: skip
 _AFTER = re.compile(rf"[\s-]*(?:of the )?(?P<unit>{_UNIT})(?![\w²])", re.IGNORECASE)
 
 #: Parts in words; a direction before one makes it a place: the northern half.
@@ -79,6 +85,11 @@ _DIRECTION = re.compile(
 _MANY = re.compile(
     r"\b(?:dozens?|hundreds|thousands|scores|numerous|countless|pairs?|twin|single|sole|lone|double|triple)\b", re.I
 )
+#: Letters that are in all of these.
+_OF_MANY = (
+    "dozen", "hundred", "thousand", "score", "numerous", "countless", "pair", "twin", "single", "sole", "lone", "double",
+    "triple",
+)  # fmt: skip
 _LEAST = {"dozen": 10, "dozens": 20, "hundreds": 200, "thousands": 2000, "scores": 40, "numerous": 5, "countless": 20}
 _EXACT = {"pair": 2, "pairs": 2, "twin": 2, "double": 2, "triple": 3}
 
@@ -170,16 +181,21 @@ def number_problem(sentence: str, known: Callable[[], Known]) -> str | None:
 
     `known`: asked if there is a number at all.
     """
-    for found in _NUMBER.finditer(sentence):
+    small = small_letters(sentence)
+    for found in _NUMBER.finditer(sentence) if may_be_number(sentence, small) else ():
         told = found[0] if found["spelt"] else f"{found['digits']}{found['tail']}"
         if not _is_known(sentence, found, known()):
             return told
-    small = small_letters(sentence)
     return (
         (_part_problem(sentence, known) if may_hold(small, *_OF_PART) else None)
         or (_whole_problem(sentence, known) if may_hold(small, " of th", "all of", "the entire", "the whole") else None)
-        or _many_problem(sentence, known)
+        or (_many_problem(sentence, known) if may_hold(small, *_OF_MANY) else None)
     )
+
+
+def may_be_number(text: str, small: str | None) -> bool:
+    """Whether there may be a number in a text, of which `small` are :func:`.talk.small_letters`."""
+    return may_hold(small, *_OF_SPELT) or _DIGIT.search(text) is not None
 
 
 def _is_known(sentence: str, found: re.Match[str], known: Known) -> bool:

@@ -31,6 +31,11 @@ _REFUSAL = re.compile(
     r"|against (?:my|the) (?:policy|guidelines)|content policy)\b",
     re.IGNORECASE,
 )
+#: Letters of which some are in all refusals.
+_OF_REFUSAL = (
+    "i can", "i am ", "i do not", "i don", "i won", "i will", "i must", "i'm", "i’m", " ai", "artificial", "language",
+    "sorry", "apolog", "unable to", "cannot", "can't", "can’t", "policy", "guidelines",
+)  # fmt: skip
 
 _ORDERS = re.compile(
     r"\b(?:ignor\w+|disregard\w*|forget\w*|overrid\w+) (?:(?:all|any|the|these|those|my|your|of|previous|prior|above|other|"
@@ -38,6 +43,11 @@ _ORDERS = re.compile(
     r"instructions?\b|\bas (?:instructed|ordered|told|commanded)\b|\b(?:jailbreak|developer mode|dan mode)\b|<\|",
     re.IGNORECASE,
 )
+#: ... in all orders, ...
+_OF_ORDERS = (
+    "ignor", "disregard", "forget", "overrid", "system prompt", "system message", "instruction", "as instructed",
+    "as ordered", "as told", "as commanded", "jailbreak", "developer mode", "dan mode", "<|",
+)  # fmt: skip
 
 _META = re.compile(
     r"\b(?:osm|open ?street ?map|tags?|tagged|tagging|metadata|meta-data|json|xml|yaml|html|dataset|data set|database|"
@@ -56,7 +66,7 @@ _META = re.compile(
     r"|\b(?:note|caption|description|answer|response|assistant|user|system|output|revision)\s*:",
     re.IGNORECASE,
 )
-#: Letters of which some are in all meta talk.
+#: ... in all meta talk, ...
 _OF_META = (
     "osm", "open", "tag", "data", "json", "xml", "yaml", "html", "prompt", "key-value", "annotat", "bounding", "pixel",
     "word", "token", "attribute", "note", "info", "description", "detail", "fact", "the map", "input", "text", "given",
@@ -65,12 +75,20 @@ _OF_META = (
     "user", "end of", "known", "named", "answer", "response", "assistant", "system", "output", "revision", "meta",
     "in other words",
 )  # fmt: skip
+#: ... and one of these, as they are, in all that is said of oneself.
+_OF_MYSELF = re.compile(r"I[\s'’]|[Mm]y")
 _MYSELF = re.compile(r"(?<![\w'’])(?:I|I['’](?:m|ve|d|ll))(?=\s)|\b(?:[Mm]y|[Mm]yself)\b")
 
 _COORDINATES = re.compile(
     r"[-+]?\b\d{1,3}\.\d{3,}|\d\s*°|\bdegrees?\b|\b(?:latitude|longitude|lat|lng|easting|northing|utm|wgs ?84|epsg|"
     r"coordinates?)\b|\(\s*-?\d[\d.]*\s*,\s*-?\d[\d.]*\s*\)|\b\d+(?:\.\d+)?\s*[°]?\s*[NSEW]\b",
 )
+#: One of these is in all coordinates: what numbers of them have and others have not, or letters.
+_OF_NUMBERS = re.compile(r"\.\d{3}|°|\(|\d\s*[NSEW]")
+_OF_COORDINATES = ("degree", "lat", "longitude", "lng", "easting", "northing", "utm", "wgs", "epsg", "coordinate")
+#: What is markup where a text begins, one of these marks or of these letters is in all of it.
+_OF_MARKUP = re.compile(r"[`#*_<>\[\]{}|\\=~^$@\n]|\A\s*(?:[-*•+]|\d+[.)])\s")
+_OF_ADDRESSES = ("http", "www.")
 
 #: Words that English sentences are held together by, ...
 ENGLISH = frozenset(
@@ -93,33 +111,45 @@ _WORD = re.compile(r"[^\W\d_]+(?:['’-][^\W\d_]+)*")
 
 def words(text: str) -> list[str]:
     """The words of a text, as lengths are counted: what stands between blanks and has a letter or a digit."""
-    return [word for word in text.split() if any(letter.isalnum() for letter in word)]
+    return [word for word in text.split() if word[0].isalnum() or any(letter.isalnum() for letter in word)]
 
 
 _END = re.compile(r"(?<=[.!?])[\"'’”)]*\s+|\n+")
 
 
-def sentences(text: str) -> list[str]:
-    """The sentences of a text; a point between digits ends none."""
-    return [each.strip() for each in _END.split(text) if each.strip()]
+@lru_cache(maxsize=64)
+def sentences(text: str) -> tuple[str, ...]:
+    """The sentences of a text, which is taken apart more than once; a point between digits ends none."""
+    return tuple(each.strip() for each in _END.split(text) if each.strip())
 
 
 def talk_problem(text: str, before: str | None, prompt: str) -> Problem | None:
     """Why a text is no caption, whatever it says of a picture; the first reason that is found."""
+    small = small_letters(text)
     return (
         _empty(text)
-        or _found("refusal", _REFUSAL, text)
-        or _found("orders", _ORDERS, text)
+        or (_found("refusal", _REFUSAL, text) if may_hold(small, *_OF_REFUSAL) else None)
+        or (_found("orders", _ORDERS, text) if may_hold(small, *_OF_ORDERS) else None)
         or _script(text)
         or _repeated(text)
         or _language(text)
-        or _found("markup", _MARKUP, text)
-        or (_found("meta talk", _META, text) if may_hold(small_letters(text), *_OF_META) else None)
-        or _found("meta talk", _MYSELF, text)
+        or (_found("markup", _MARKUP, text) if may_be_markup(text, small) else None)
+        or (_found("meta talk", _META, text) if may_hold(small, *_OF_META) else None)
+        or (_found("meta talk", _MYSELF, text) if _OF_MYSELF.search(text) else None)
         or _echo(text, before, prompt)
         or _marks(text)
-        or _found("coordinates", _COORDINATES, text)
+        or (_found("coordinates", _COORDINATES, text) if may_be_coordinates(text) else None)
     )
+
+
+def may_be_markup(text: str, small: str | None) -> bool:
+    """Whether there may be markup in a text, of which `small` are :func:`small_letters`."""
+    return may_hold(small, *_OF_ADDRESSES) or _OF_MARKUP.search(text) is not None
+
+
+def may_be_coordinates(text: str) -> bool:
+    """Whether there may be coordinates in a text: most numbers in captions are none."""
+    return may_hold(text, *_OF_COORDINATES) or _OF_NUMBERS.search(text) is not None
 
 
 def length_problem(text: str, least: int, most: int) -> Problem | None:

@@ -318,16 +318,15 @@ def evidence_of(elements: Iterable[Described], nouns: Collection[str]) -> Eviden
     parts = {each.noun for each in every} | {f"{key}={value}" for key, value in tags}
     words = frozenset(word for part in parts for word in _words_of(part))
     shown = frozenset[int]().union(*map(_supported, parts))
+    order, of_word = _longest_first(frozenset(nouns))
+    candidates = dict.fromkeys(each for word in words for each in of_word.get(word, ()))
+    told = {noun for noun, own in candidates if words.issuperset(own)}
     plain = sorted((part for part in parts if "=" not in part), key=lambda noun: (-len(noun), noun))
     return Evidence(
         called=tuple(map(noun_of, plain)),
         words=words,
         strange=tuple(kind for number, kind in enumerate(_EVERY) if number not in shown),
-        nouns=tuple(
-            (noun, letters)
-            for noun, letters, own in _longest_first(frozenset(nouns))
-            if not words.issuperset(own) and not _is_kind(noun)
-        ),
+        nouns=tuple(each for each in order if each[0] not in told) if told else order,
     )
 
 
@@ -365,11 +364,20 @@ def _supported(part: str) -> frozenset[int]:
     return frozenset(number for number, kind in enumerate(_EVERY) if kind.evidence.search(part))
 
 
+#: Nouns with all of their words, by each of these.
+_ByWord = dict[str, list[tuple[str, tuple[str, ...]]]]
+
+
 @lru_cache(maxsize=64)
-def _longest_first(nouns: frozenset[str]) -> tuple[tuple[str, str, tuple[str, ...]], ...]:
-    """Nouns, each with letters that are in it and in its plural, and with its words."""
-    order = sorted(nouns, key=lambda noun: (-len(noun), noun))
-    return tuple((noun, _stem(noun), tuple(noun.lower().split())) for noun in order)
+def _longest_first(nouns: frozenset[str]) -> tuple[tuple[tuple[str, str], ...], _ByWord]:
+    """Nouns that are no words of kinds, each with letters that are in it and in its plural; and all by their words."""
+    order = [noun for noun in sorted(nouns, key=lambda noun: (-len(noun), noun)) if not _is_kind(noun)]
+    by_word: _ByWord = {}
+    for noun in order:
+        own = tuple(noun.lower().split())
+        for word in own:
+            by_word.setdefault(word, []).append((noun, own))
+    return tuple((noun, _stem(noun)) for noun in order), by_word
 
 
 def _stem(noun: str) -> str:

@@ -36,7 +36,8 @@ TELLS_MORE = re.compile(
     re.IGNORECASE,
 )
 
-#: Another thing of the kind of the one that is described.
+#: Another thing of the kind of the one that is described, and letters of which some are in all such.
+OF_ALIKE = (" one", "the other")
 ALIKE = re.compile(r"\b(?:the|an?|another|other) (?:\w+ )?ones?\b|\bthe others?\b", re.IGNORECASE)
 
 

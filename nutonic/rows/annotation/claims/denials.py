@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
+from nutonic.rows.annotation.talk import may_hold, small_letters
+
 #: What denies that which is named next, ...
 _BEFORE = re.compile(
     r"\b(?:no(?! (?:longer|more than|less than|fewer than|further than|other than|edge|simple|single|doubt))"
@@ -29,6 +31,12 @@ _NOTHING = re.compile(
     r"entirely|totally) empty|empty (?:land|ground|scene|picture|image|view))\b",
     re.IGNORECASE,
 )
+#: In small letters, one of these is in all denials; and letters that are in all that says that there is nothing.
+_DENIES = re.compile(
+    r"\b(?:no|not|nor|none|never|neither)\b|n['’]t\b|cannot|without|lack|devoid|(?:free|empty|bare|clear) |absen|missing|"
+    r"gone|nowhere"
+)
+_OF_NOTHING = ("nothing", "no other", "not anything", "empty", "all there", "all that")
 #: Where that which is denied ends.
 _STOP = re.compile(
     r"[,;:.]| (?:but|than|except|apart|besides|is|are|was|were|can|that|which|who|where|when|while|on either)\b",
@@ -40,6 +48,12 @@ _NAMED = 6
 _SOFT = re.compile(
     r"^ (?:sharp|clear|simple|obvious|single|visible|distinct|particular|abrupt|real|great|direct)\b", re.I
 )
+
+
+def may_deny(text: str) -> bool:
+    """Whether one of the sentences of a text may deny something: of few captions one does."""
+    small = small_letters(text)
+    return small is None or _DENIES.search(small) is not None
 
 
 def denial_problem(sentence: str, is_there: Callable[[str], bool]) -> str | None:
@@ -63,7 +77,7 @@ def nothing_problem(text: str, untold: Callable[[], str | None]) -> str | None:
 
     `untold`: what the whole caption does not name, if anything.
     """
-    found = _NOTHING.search(text)
+    found = _NOTHING.search(text) if may_hold(small_letters(text), *_OF_NOTHING) else None
     if found is None:
         return None
     left = untold()

@@ -9,6 +9,7 @@ from typing import get_args
 
 from nutonic.chips.scene.description import Described, Orientation
 from nutonic.rows.annotation.claims.said import Said
+from nutonic.rows.annotation.talk import may_hold, small_letters
 
 _ORIENTATIONS = get_args(Orientation)
 
@@ -22,13 +23,20 @@ _MEETS = re.compile(
     r"surrounds?|surrounding|surrounded by|(?:arranged|grouped|clustered|scattered|set) around|encircl(?:es|ing)|rings)\b",
     re.IGNORECASE,
 )
+#: Letters of which some are in all of these.
+_OF_MEETING = (
+    "cross", "intersect", "bisect", "travers", "span", "pierc", " into", " through", " over", " under", " beneath",
+    "surround", " around", "encircl", "rings", "adjoin", "abut", "touch", "border", "flank", "beside", "next to",
+    "adjacent to", "alongside",
+)  # fmt: skip
 _UNDER = re.compile(r"\b(?:under|underneath|beneath|below)$", re.IGNORECASE)
 _OVER = re.compile(r"\bover$|\bacross$", re.IGNORECASE)
 
 
 def meeting_problem(said: Said) -> str | None:
     """What is said to meet a thing that lies elsewhere, or to pass it on the wrong side of a bridge; None if nothing."""
-    for found in _MEETS.finditer(said.clause):
+    small = small_letters(said.clause)
+    for found in _MEETS.finditer(said.clause) if may_hold(small, *_OF_MEETING) else ():
         others = said.next(found.end())
         ours = [each for each in said.before(found.start()) if each not in others]
         if not ours or not others:
@@ -43,7 +51,7 @@ def meeting_problem(said: Said) -> str | None:
         below, above = (ours, others) if under else (others, ours)
         if (under or over) and _on_bridge(below) and not _on_bridge(above):
             return found[0]
-    for found in _EACH_OTHER.finditer(said.clause):
+    for found in _EACH_OTHER.finditer(said.clause) if may_hold(small, *_OF_EACH_OTHER) else ():
         subject = said.precisely(said.clause[: found.start()])
         kinds = {each.noun for each in subject}
         pairs = [(a, b) for a, b in combinations(subject, 2) if len(kinds) == 1 or a.noun != b.noun]
@@ -54,6 +62,10 @@ def meeting_problem(said: Said) -> str | None:
 
 #: Who surrounds another thing reaches so many of the nine parts, or more than that one does.
 _AROUND_PARTS = 3
+_OF_EACH_OTHER = (
+    "meet", "converge", "join", "touch", "cross", "intersect", "merge", "side by side", "next to ", "back to back",
+    "beside ",
+)  # fmt: skip
 _AROUND = re.compile(r"surround|encircl|rings", re.IGNORECASE)
 _EACH_OTHER = re.compile(
     r"\b(?:meet|converge|join|touch|cross|intersect|merge)(?: each other| one another)?(?=[.,;]| (?:in|at|near|on)\b|$)"
@@ -68,6 +80,7 @@ def _is_around(outer: Iterable[Described], inner: Iterable[Described]) -> bool:
     return any(len(cells) >= _AROUND_PARTS or cells > frozenset(each.cells) for each in inner)
 
 
+_OF_PARALLEL, _OF_ACROSS, _OF_EVERY = ("parallel", "side by side"), ("perpendicular", "right angle"), ("every", "all")
 _PARALLEL = re.compile(r"\bparallel\b|\bside by side\b", re.IGNORECASE)
 _ACROSS = re.compile(r"\bperpendicular(?:ly)?\b|\b(?:at|in) (?:a )?right angles?\b", re.IGNORECASE)
 #: Of the eight directions two are alike that are so near to each other, and across that are so far apart.
@@ -83,8 +96,9 @@ _EVERY_PART = re.compile(
 
 def course_problem(said: Said) -> str | None:
     """What is said to run alongside, or at right angles, or to reach everywhere, where no two of them do, or none does."""
-    for pattern, across in ((_PARALLEL, False), (_ACROSS, True)):
-        found = pattern.search(said.clause)
+    small = small_letters(said.clause)
+    for pattern, letters, across in ((_PARALLEL, _OF_PARALLEL, False), (_ACROSS, _OF_ACROSS, True)):
+        found = pattern.search(said.clause) if may_hold(small, *letters) else None
         if found is None:
             continue
         ours = said.precisely(said.clause[: found.start()])
@@ -97,7 +111,7 @@ def course_problem(said: Said) -> str | None:
         ]
         if turns and not any(turn >= _APART if across else turn <= _ALIKE for turn in turns):
             return found[0]
-    every = _EVERY_PART.search(said.clause)
+    every = _EVERY_PART.search(said.clause) if may_hold(small, *_OF_EVERY) else None
     if every is not None and _most_parts(said.meant) < _EVERYWHERE:
         return every[0]
     return None

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
+from itertools import islice
 
 from nutonic.rows.annotation.ground_words import HOLDING
 from nutonic.rows.annotation.talk import ENGLISH
@@ -285,19 +286,27 @@ def word_problem(
     more
         Other words that may be said.
     """
-    for found in _WORD.finditer(text):
-        word = found[0].lower().replace("’", "'")
+    for number, told in enumerate(_WORD.findall(text)):  # where one stands is asked of few of them
+        word = told.lower().replace("’", "'")
         false = _FALSE.get(word)
-        lies = (
-            false is not None and not is_known(word) and false.search(text, max(0, found.start() - 12), found.end() + 8)
-        )
-        if word in _NOT_TOGETHER or lies:
-            return found[0]
+        if word in _NOT_TOGETHER or (false is not None and not is_known(word) and _is_so(false, text, number)):
+            return str(told)
         if word in PLAIN or word in more or _SHAPE.match(word) or is_known(word):
             continue
         parts = word.removesuffix("'s").split("-")
         if all(part in PLAIN or part in more or is_known(part) for part in parts):
             continue
-        if not any(name.start() <= found.start() < name.end() for name in phrases.finditer(text)):
-            return found[0]
+        start, _ = _span(text, number)
+        if not any(name.start() <= start < name.end() for name in phrases.finditer(text)):
+            return str(told)
     return None
+
+
+def _is_so(pattern: re.Pattern[str], text: str, number: int) -> bool:
+    """Whether the word of this number is found in its place."""
+    start, end = _span(text, number)
+    return pattern.search(text, max(0, start - 12), end + 8) is not None
+
+
+def _span(text: str, number: int) -> tuple[int, int]:
+    return next(islice(_WORD.finditer(text), number, None)).span()

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator
+from functools import lru_cache
 
 from nutonic.chips.scene.description import Described
 from nutonic.rows.annotation.bearings import in_any, points_in
 from nutonic.rows.annotation.calling import GENERAL, noun_of, whole_noun
 from nutonic.rows.annotation.claims.ratios import narrowed
 from nutonic.rows.annotation.claims.said import Said
+from nutonic.rows.annotation.talk import may_hold, small_letters
 
 #: What is called so has at least, or at most, such a share of the picture, if it is an area.
 _AT_LEAST = {
@@ -111,23 +113,25 @@ _SURFACES = tuple(
     )
     for words, shown in _GROUND.items()
 )
-#: Letters of which some are in all that is looked for here, but for sizes.
-_LETTERS = re.compile(
-    r"large|big|great|exten|size|substan|consid|signif|tiny|minu|small|little|minor|minim|slight|modest|"
-    r"vast|huge|enorm|immen|massiv|gigan|coloss|sprawl|expans|long|short|than|exceed|within|inside| as |"
-    r"domina|several|many|multip|various|numer|some|few|number|couple|both|pair|group|cluster|row|scatter|"
-    r"straighter|dwarf|surpass|outstrip|shadow|larger|bigger|smaller|widest|more |"
-    r"second|third |further|another|countless|only|just one|sole|lone|single|solitar|sand|grass|asphalt|gravel|"
-    r"concrete|paved|dirt|wood|"
-    r"forest|most ",
-    re.IGNORECASE,
-)
+#: Letters of which some are in all that is looked for here, but for plurals; and in all that is said of surfaces.
+_LETTERS = (
+    "large", "big", "great", "exten", "siz", "substan", "consid", "signif", "tiny", "minu", "small", "little",
+    "minor", "mini", "slight", "modest", "vast", "huge", "enorm", "immen", "massiv", "gigan", "coloss", "sprawl",
+    "expans", "long", "lengthy", "short", "than", "exceed", "within", "inside", " as ", "domina", "several", "many",
+    "multip", "various", "numer", "some", "few", "number", "couple", "both", "pair", "group", "cluster", "row",
+    "scatter", "countless", "only", "just one", "sole", "lone", "single", "solitar", "sand", "grass", "asphalt",
+    "gravel", "concrete", "paved", "dirt", "wood", "forest", "most ", "straighter", "dwarf", "surpass", "outstrip",
+    "shadow", "widest", "more ", "second", "third ", "further", "another",
+)  # fmt: skip
+_OF_SURFACES = (
+    "sandy", "grassy", "asphalt", "gravel", "concrete", "unpaved", "dirt", "wooden", "wooded", "forested",
+)  # fmt: skip
 
 
 def size_problem(said: Said) -> str | None:
     """What a clause says of sizes, ranks, numbers and surfaces that is not so; None if all is."""
     plural = _plural_of_one(said)
-    if plural is not None or _LETTERS.search(said.clause) is None:
+    if plural is not None or not may_hold(small_letters(said.clause), *_LETTERS):
         return plural
     return next((wrong for check in _CHECKS for wrong in check(said)), None)
 
@@ -148,9 +152,14 @@ def _without_names(said: Said) -> Said:
     clause = said.clause
     for noun in said.roll.nouns:
         first, _, rest = noun.partition(" ")
-        if rest and any(pattern.fullmatch(first) for pattern, _, _ in _SIZED):
+        if rest and _tells_size(first):
             clause = re.sub(rf"\b{re.escape(first)} (?={re.escape(rest[:4])})", "", clause, flags=re.IGNORECASE)
     return said if clause == said.clause else Said(clause, said.meant, said.roll, said.names, said.main, said.side_m)
+
+
+@lru_cache(maxsize=1024)
+def _tells_size(word: str) -> bool:
+    return any(pattern.fullmatch(word) for pattern, _, _ in _SIZED)
 
 
 def _lengths(said: Said) -> Iterator[str]:
@@ -319,7 +328,7 @@ def _is_plural(found: str, noun: str) -> bool:
 
 
 def _surfaced(said: Said) -> Iterator[str]:
-    for pattern, shown in _SURFACES:
+    for pattern, shown in _SURFACES if may_hold(small_letters(said.clause), *_OF_SURFACES) else ():
         for found in pattern.finditer(said.clause):
             whom = said.before(found.start()) if found["behind"] else said.next(found.end())
             if whom and not any(_shows(each, shown) for each in whom):
