@@ -7,6 +7,7 @@ import os
 import pickle
 import re
 import shutil
+import threading
 import time
 from collections import Counter
 from pathlib import Path
@@ -23,8 +24,12 @@ import nutonic as nt
 from nutonic.io import raster as rasters
 from nutonic.io.access import Access
 from nutonic.io.objects import Store
+from nutonic.io.session import limited
 from nutonic.planning.cost import READERS
 from nutonic.planning.plan_file import read_plan
+from nutonic.planning.prepare import prepare
+from nutonic.planning.spec import resolve
+from nutonic.run.read import read
 from nutonic.run.run import build
 from nutonic.testing import ENDLESS, LIES, Fault, FileServer, remote_catalogue
 
@@ -91,6 +96,23 @@ def test_each_header_and_block_is_asked_for_once_and_nothing_else(folder, tmp_pa
     assert len(heads) == len({request.path for request in requests})
     assert (summary.requests, summary.bytes_read) == (len(requests), sum(request.sent for request in requests))
     assert summary.faults == {}
+
+
+def threads_that_read(recipe: nt.Recipe, out: Path) -> int:
+    """How many threads begin to read places that are neighbours."""
+    spec = resolve(recipe)
+    with limited(READERS):
+        _, plan = prepare(spec, out, workers=0)
+        places = next(batch.places for batch in plan.batches() if len(batch.places) > 1)
+        before = set(threading.enumerate())
+        read(places, places[0].imagery[0], spec.sources, spec.grid)
+        return len(set(threading.enumerate()) - before)
+
+
+def test_files_that_nobody_waits_for_are_read_by_who_asks_and_others_by_many(folder, tmp_path):
+    assert threads_that_read(nt.load_recipe(folder / "recipe.yaml"), tmp_path / "local") == 0
+    with served(folder) as (_, recipe):
+        assert 1 < threads_that_read(recipe, tmp_path / "remote") <= READERS
 
 
 @pytest.mark.sampled(one_in=3, among="two workers")
