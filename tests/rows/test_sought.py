@@ -6,7 +6,7 @@ from support.sampling import examples
 
 from nutonic.rows.annotation import bearings, numbers, talk, things
 from nutonic.rows.annotation.calling import noun_of
-from nutonic.rows.annotation.claims import clauses, denials, meetings, sizes
+from nutonic.rows.annotation.claims import clauses, denials, meetings, ratios, sizes, synonyms
 
 SOUGHT = [
     (talk._META, talk._OF_META),
@@ -41,6 +41,11 @@ SOUGHT = [
     (numbers._PART, numbers._OF_PART),
     *((pattern, (" of th", "all of", "the entire", "the whole")) for pattern, _ in numbers._WHOLE),
     *((kind.words, kind.letters) for kind in things._EVERY),
+    *((pattern, letters) for pattern, _, letters in synonyms._REWRITTEN),
+    (ratios._RATIO, ratios._OF_TIMES),
+    (ratios._RATIO, ratios._OF_RATIO),
+    (synonyms._HALVES, (synonyms._OF_HALVES,)),
+    (synonyms._HUNDREDS, synonyms._OF_HUNDREDS),
     *((noun_of(noun).pattern, (noun_of(noun).letters,)) for noun in ("body of water", "quarry", "bay", "parking lot")),
 ]
 
@@ -55,6 +60,16 @@ def test_what_a_pattern_finds_has_its_letters(data):
 @pytest.mark.parametrize("word", ["sizable", "miniature", "lengthy"])
 def test_words_of_sizes_that_are_seldom_used_are_looked_for_too(word: str):
     assert talk.may_hold(f"a {word} thing", *sizes._LETTERS)
+
+
+@examples(100, 2000, st.lists(st.sampled_from(sorted(synonyms._known())), max_size=4), st.sampled_from(" -,.s_é7'"))
+def test_of_other_words_for_things_the_same_are_found_as_if_all_were_looked_for(words, joint):
+    text = f"A {joint.join(words)}{joint} Of {joint.join(map(str.upper, words))}"
+    every = synonyms._any_of(tuple(synonyms._known()))
+    found = synonyms._in_text(talk.small_letters(text))
+    assert len(found) < 50
+    some = synonyms._any_of(found).findall(text) if found else []
+    assert some == every.findall(text)
 
 
 GUARDED = [

@@ -342,6 +342,7 @@ def _holds(part: str, each: Described, found: re.Match[str]) -> bool:
     )
 
 
+@lru_cache(maxsize=256)
 def as_compass(sentence: str) -> str:
     """A sentence with left and right, top and bottom as words of the compass."""
     sentence = _FRAME_ITS.sub(r"\g<frame> the ", _VERY.sub("the ", sentence))
@@ -353,6 +354,7 @@ def as_compass(sentence: str) -> str:
     return _MIDDLE.sub(r"\1", text) if "mid" in text else text
 
 
+@lru_cache(maxsize=256)
 def _eight(point: str) -> str:
     """``NorthWest`` as north-west; of the compass of sixteen the nearest word of eight that names both sides."""
     parts = re.findall("north|south|east|west", point.lower())

@@ -316,6 +316,8 @@ class _View:
             if len(nouns) == 1 and len(those) > 1:
                 alike.update(those)
                 there.update(narrowed(those, found["point"]))
+        if not alike:
+            return meant
         kept = tuple(each for each in meant.elements if each in there or each not in alike)
         return meant if len(kept) == len(meant.elements) else _Meant(kept, self._main, self._roll, self._side_m)
 

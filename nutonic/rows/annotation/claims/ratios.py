@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 from nutonic.chips.scene.description import Described
 from nutonic.rows.annotation.bearings import in_any, points_in
+from nutonic.rows.annotation.talk import may_hold, small_letters
 
 _WORDS = {
     "one": 1, "two": 2, "three": 3, "four": 4, "five": 5, "six": 6, "seven": 7, "eight": 8, "nine": 9, "ten": 10,
@@ -30,6 +31,15 @@ _RATIO = re.compile(
     rf"|(?P<under> (?:smaller|shorter|less extensive)(?: than)?)| that of)(?=\W|$)",
     re.IGNORECASE,
 )
+#: Letters of which some are in whatever tells a number of times, and of which some are in whatever it is told of.
+_OF_TIMES = (
+    "twice", "double", "times", "fold", "percent", "%",
+    "half", "third", "quarter", "fifth", "sixth", "seventh", "eighth", "tenth",
+)  # fmt: skip
+_OF_RATIO = (
+    " as ", " so ", " that", "ground", "space", "room", "larger", "bigger", "longer", "wider", "greater", "extensive",
+    "smaller", "shorter", "size", "area", "extent", "share", "footprint", "length", "width", "breadth", "height",
+)  # fmt: skip
 _STOP = re.compile(
     r"[,;:.()]| (?:but|while|whereas|which|who|and (?=only|about|roughly|nearly|half|twice|is|lies)|since|because) ?"
 )
@@ -69,7 +79,9 @@ def without_ratios(sentence: str, named: Named, main: Described, side_m: float) 
     """
     subject: str | None = None
     kept, end = "", 0
-    for found in _RATIO.finditer(sentence):
+    small = small_letters(sentence)
+    may_tell = may_hold(small, *_OF_TIMES) and may_hold(small, *_OF_RATIO)
+    for found in _RATIO.finditer(sentence) if may_tell else ():
         subject = sentence[: found.start()] if subject is None else subject
         after = _STOP.split(sentence[found.end() :])[0]
         by_length = _LENGTHS.search(found[0]) is not None

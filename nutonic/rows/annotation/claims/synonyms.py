@@ -11,6 +11,7 @@ from collections.abc import Collection
 from functools import lru_cache
 
 from nutonic.rows.annotation.numbers import SPELT, spelt_value
+from nutonic.rows.annotation.talk import may_hold, small_letters
 
 #: What may stand for a thing, in the singular, and what it then is, the likeliest first.
 _THINGS = """
@@ -99,38 +100,47 @@ parkland, public park, green park, park area: park
 public garden, garden area, gardens: garden
 """
 
-#: What else is written in several ways, and the one in which it is judged.
+#: What else is written in several ways, the one in which it is judged, and letters of which some are in all such.
 _WRITTEN = (
-    (r"\bper ?cent\b", "percent"),
-    (r"\b(?:ca|approx|appr)\. ?|\bc\. ?(?=\d)", "about "),
-    (r"\bsq\.? ?(?:m|meters|metres)\b\.?", "square metres"),
-    (r"(?<=\d)-(?:metre|meter)\b", " metres"),
-    (r"\btarmac(?:ked|adam(?:ed)?)?\b|\bbitumen\b|\bblacktop(?:ped)?\b|\basphalted\b", "asphalt"),
-    (r"\bturf\b(?! field| pitch)", "grass"),
-    (r"\bturf (?=field|pitch)", "grass "),
-    (r"\bcobbled\b|\bcobble-?stoned\b", "cobblestone"),
-    (r"\bgravelled\b|\bgraveled\b|\bgravelly\b", "gravel"),
-    (r"\b(?:a )?trio of\b|\btriplet of\b", "three "),
-    (r"\b(?:a )?quartet of\b", "four "),
-    (r"\b(?:a )?quintet of\b", "five "),
-    (r"\b(?:a )?sextet of\b|\bhalf a dozen(?: of)?\b|\ba half[- ]dozen\b", "six "),
-    (r"\b(?:a )?duo of\b|\b(?:a )?couple of\b(?= \w)", "two "),
-    (r"\b(?:a|one) quarter of an? kilomet(?:re|er)\b", "250 metres"),
-    (r"\b(?:a|one) third of an? kilomet(?:re|er)\b", "333 metres"),
-    (r"\bhalf an? kilomet(?:re|er)\b", "500 metres"),
-    (r"\bthree[- ]quarters of an? kilomet(?:re|er)\b", "750 metres"),
-    (r"\bhalf (?:a|of one|of a|of 1) ?(?:percent|%)", "0.5 percent"),
-    (r"\b(?:a|one) quarter of an? hectare\b|\bquarter[- ]hectare\b", "0.25 hectares"),
-    (r"\b(?:a|one) third of an? hectare\b", "0.33 hectares"),
-    (r"\bhalf an? hectare\b", "0.5 hectares"),
-    (r"\bthree[- ]quarters of an? hectare\b", "0.75 hectares"),
+    (r"\bper ?cent\b", "percent", ("cent",)),
+    (r"\b(?:ca|approx|appr)\. ?|\bc\. ?(?=\d)", "about ", ("ca.", "approx.", "appr.", "c.")),
+    (r"\bsq\.? ?(?:m|meters|metres)\b\.?", "square metres", ("sq",)),
+    (r"(?<=\d)-(?:metre|meter)\b", " metres", ("-met",)),
+    (
+        r"\btarmac(?:ked|adam(?:ed)?)?\b|\bbitumen\b|\bblacktop(?:ped)?\b|\basphalted\b",
+        "asphalt",
+        ("tarmac", "bitumen", "blacktop", "asphalted"),
+    ),
+    (r"\bturf\b(?! field| pitch)", "grass", ("turf",)),
+    (r"\bturf (?=field|pitch)", "grass ", ("turf",)),
+    (r"\bcobbled\b|\bcobble-?stoned\b", "cobblestone", ("cobble",)),
+    (r"\bgravelled\b|\bgraveled\b|\bgravelly\b", "gravel", ("gravel",)),
+    (r"\b(?:a )?trio of\b|\btriplet of\b", "three ", ("trio", "triplet")),
+    (r"\b(?:a )?quartet of\b", "four ", ("quartet",)),
+    (r"\b(?:a )?quintet of\b", "five ", ("quintet",)),
+    (r"\b(?:a )?sextet of\b|\bhalf a dozen(?: of)?\b|\ba half[- ]dozen\b", "six ", ("sextet", "dozen")),
+    (r"\b(?:a )?duo of\b|\b(?:a )?couple of\b(?= \w)", "two ", ("duo", "couple")),
+    (r"\b(?:a|one) quarter of an? kilomet(?:re|er)\b", "250 metres", ("quarter of a",)),
+    (r"\b(?:a|one) third of an? kilomet(?:re|er)\b", "333 metres", ("third of a",)),
+    (r"\bhalf an? kilomet(?:re|er)\b", "500 metres", ("half a",)),
+    (r"\bthree[- ]quarters of an? kilomet(?:re|er)\b", "750 metres", ("quarters of a",)),
+    (r"\bhalf (?:a|of one|of a|of 1) ?(?:percent|%)", "0.5 percent", ("half ",)),
+    (r"\b(?:a|one) quarter of an? hectare\b|\bquarter[- ]hectare\b", "0.25 hectares", ("hectare",)),
+    (r"\b(?:a|one) third of an? hectare\b", "0.33 hectares", ("hectare",)),
+    (r"\bhalf an? hectare\b", "0.5 hectares", ("hectare",)),
+    (r"\bthree[- ]quarters of an? hectare\b", "0.75 hectares", ("hectare",)),
     (
         r"\b(?:without|with no|has no|shows no|free of|not) "
         r"(?:any |a |the (?:slightest|least) |single |noticeable |visible )*"
         r"(?:bends?|bending|curves?|curving|curvature|turns?|turning|kinks?|deviations?)\b",
         "straight",
+        ("bend", "curv", "turn", "kink", "deviation"),
     ),
-    (r"\b(?:does|do) not (?:bend|curve|turn|deviate)\b|\bnever (?:bends?|curves?|turns?)\b", "is straight"),
+    (
+        r"\b(?:does|do) not (?:bend|curve|turn|deviate)\b|\bnever (?:bends?|curves?|turns?)\b",
+        "is straight",
+        (" not ", "never "),
+    ),
 )
 _HALVES = re.compile(
     r"\b(?P<count>one|two|three|four|five|six|seven|eight|nine|ten) and a half(?P<scale> thousand| hundred)?\b",
@@ -157,8 +167,11 @@ _COUNTS = {
     word: count
     for count, word in enumerate("one two three four five six seven eight nine ten".split(), 1)  # noqa: SIM905
 }
+#: Letters that are in all halves, and of which some are in all hundreds.
+_OF_HALVES, _OF_HUNDREDS = "and a half", ("hundred", "thousand")
+_LETTERS = re.compile("[a-z]+")
 _SCALES = {None: 1, "hundred": 100, "thousand": 1000}
-_REWRITTEN = tuple((re.compile(pattern, re.IGNORECASE), plain) for pattern, plain in _WRITTEN)
+_REWRITTEN = tuple((re.compile(pattern, re.IGNORECASE), plain, letters) for pattern, plain, letters in _WRITTEN)
 
 
 def _with_half(found: re.Match[str]) -> str:
@@ -183,8 +196,8 @@ def _plural(noun: str) -> str:
 
 
 @lru_cache(maxsize=1)
-def _table() -> tuple[re.Pattern[str], dict[str, tuple[bool, tuple[str, ...]]]]:
-    """What finds all of them; and by their small letters whether they are a plural, and what they may stand for."""
+def _known() -> dict[str, tuple[bool, tuple[str, ...]]]:
+    """All of them in small letters, the longest first: whether each is a plural, and what it may stand for."""
     known: dict[str, tuple[bool, tuple[str, ...]]] = {}
     for row in re.sub(r"\n +", " ", _THINGS).strip().splitlines():
         written, _, things = row.partition(": ")
@@ -192,8 +205,30 @@ def _table() -> tuple[re.Pattern[str], dict[str, tuple[bool, tuple[str, ...]]]]:
             for many, word in enumerate(dict.fromkeys((one, _plural(one)))):
                 _, before = known.get(word, (False, ()))
                 known[word] = bool(many), tuple(dict.fromkeys((*before, *things.split(", "))))
-    longest = sorted(known, key=lambda word: (-len(word), word))
-    return re.compile(rf"\b(?:{'|'.join(map(re.escape, longest))})\b", re.IGNORECASE), known
+    return {word: known[word] for word in sorted(known, key=lambda word: (-len(word), word))}
+
+
+@lru_cache(maxsize=1)
+def _by_first() -> dict[str, tuple[tuple[int, str], ...]]:
+    """Those that begin with the same letters, each with its rank, by these letters."""
+    found: dict[str, list[tuple[int, str]]] = {}
+    for rank, word in enumerate(_known()):
+        found.setdefault(_LETTERS.findall(word)[0], []).append((rank, word))
+    return {first: tuple(ranked) for first, ranked in found.items()}
+
+
+def _in_text(small: str | None) -> tuple[str, ...]:
+    """Those that may be in a text, the longest first: to look for all of them takes as long as all else that is judged."""
+    if small is None:
+        return tuple(_known())
+    by_first = _by_first()
+    firsts = by_first.keys() & set(_LETTERS.findall(small))
+    return tuple(word for _, word in sorted(each for first in firsts for each in by_first[first] if each[1] in small))
+
+
+@lru_cache(maxsize=1024)
+def _any_of(words: tuple[str, ...]) -> re.Pattern[str]:
+    return re.compile(rf"\b(?:{'|'.join(map(re.escape, words))})\b", re.IGNORECASE)
 
 
 class Synonyms:
@@ -206,16 +241,21 @@ class Synonyms:
 
     def plain(self, text: str) -> str:
         """A text in the words that the description has."""
-        for pattern, written in _REWRITTEN:
-            text = pattern.sub(written, text)
-        text = _HALVES.sub(_with_half, text)
-        text = _HUNDREDS.sub(lambda found: f"{spelt_value(found[0]):g}", text)
+        small = small_letters(text)
+        for pattern, written, letters in _REWRITTEN:
+            if may_hold(small, *letters):
+                text = pattern.sub(written, text)
+                small = small_letters(text)
+        if may_hold(small, _OF_HALVES):
+            text = _HALVES.sub(_with_half, text)
+        if may_hold(small, *_OF_HUNDREDS):
+            text = _HUNDREDS.sub(lambda found: f"{spelt_value(found[0]):g}", text)
         if re.search(_UNIT, text) is not None:
             text = _BETWEEN.sub(_mean, text)
             text = _AND.sub(r"\g<one> \g<unit>\g<joint>\g<other> \g<unit>", text)
             text = _BARE.sub(r"\g<told>\g<number> \g<unit>", text)
-        pattern, _ = _table()
-        return pattern.sub(self._plain, text)
+        words = _in_text(small_letters(text))
+        return _any_of(words).sub(self._plain, text) if words else text
 
     def _plain(self, found: re.Match[str]) -> str:
         word = found[0].lower()
@@ -226,8 +266,7 @@ class Synonyms:
 
     def _thing(self, word: str) -> str | None:
         """What a word stands for; None if it is a thing by itself, or there is nothing that it may stand for."""
-        _, known = _table()
-        many, things = known[word]
+        many, things = _known()[word]
         single = next((one for one in self._nouns if word in (one, _plural(one))), None)
         noun = None if single is not None else next((each for each in things if each in self._nouns), None)
         return noun and (_plural(noun) if many else noun)
