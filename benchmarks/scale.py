@@ -13,7 +13,7 @@ import threading
 import time
 import tracemalloc
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -100,12 +100,16 @@ def peak_rss() -> Iterator[dict[str, int]]:
         thread.join()
 
 
-def measure(places: int, workers: int, traced: bool) -> dict[str, Any]:
-    """Plan and build; with `traced` plan only, and tell the bytes that Python allocated at the peak."""
+def measure(places: int, workers: int, traced: bool, folder: Path | None = None) -> dict[str, Any]:
+    """Plan and build; with `traced` plan only, and tell the bytes that Python allocated at the peak.
+
+    What is made stays in `folder`, where one is given.
+    """
     import nutonic as nt
     from nutonic.planning.plan_file import PlanLines
 
-    with tempfile.TemporaryDirectory() as name:
+    with nullcontext(folder) if folder else tempfile.TemporaryDirectory() as name:
+        Path(name).mkdir(exist_ok=True)
         recipe = nt.load_recipe(world(Path(name), places))
         if traced:
             nt.plan(recipe.model_copy(update={"pois": recipe.pois.model_copy(update={"limit": 200})}))  # imports
@@ -142,11 +146,12 @@ def main() -> None:
     parser.add_argument("--places", type=int, default=10_000)
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--traced", action="store_true", help="plan only, and count allocated bytes")
+    parser.add_argument("--folder", type=Path, help="where what is made stays; by default it is removed")
     asked = parser.parse_args()
     os.environ["DASK_DISTRIBUTED__WORKER__PRELOAD"] = "benchmarks.free"
     if asked.workers == 0:
         import benchmarks.free  # noqa: F401
-    print(json.dumps(measure(asked.places, asked.workers, asked.traced)))
+    print(json.dumps(measure(asked.places, asked.workers, asked.traced, asked.folder)))
 
 
 if __name__ == "__main__":
