@@ -393,11 +393,8 @@ def _fits(text: str, found: re.Match[str], point: str, allowed: Allowed, beside:
     if (of_its or _FROM_IT.search(before)) and beside().lies(point, "it"):
         return True
     going: object = (found[2] or "").lower() in ("ward", "wards", "erly", "bound") or _GOING.search(before)
-    if re.match(
-        r"(?:ern(?:most)?)? (?:edge|corner|border|margin)\b",
-        after if found[2] is None else f"ern{after}",
-        re.IGNORECASE,
-    ):
+    rest = after if found[2] is None else f"ern{after}"
+    if re.match(r"(?:ern(?:most)?)? (?:edge|corner|border|margin)\b", rest, re.IGNORECASE):
         going = False
     return in_any(point, allowed.cells) or bool(going and point in allowed.runs)
 
