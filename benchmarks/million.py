@@ -1,4 +1,4 @@
-"""A million places, step by step, with what each process takes: the figure and the table of docs/scale.md.
+"""A million places, step by step, with what each process takes: the figure and the table of docs/clusters.md.
 
 ``python -m benchmarks.million --places 1000000 --folder FOLDER``; whatever ends it, the same command goes on. Places have
 pixels that cost nothing and one row each. A scheduler and workers are started as a user starts them, so that the memory of
