@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 import pytest
 import yaml
+from hypothesis import settings
 from support import warm
 from support.browser import Page
 from support.crashing import Forks
@@ -26,6 +27,10 @@ from nutonic.io.session import Session, using
 from nutonic.recipe.recipe import Recipe
 from nutonic.run.run import Summary, build
 from nutonic.testing import SyntheticPlanet
+
+# No property has a limit of time: a machine may be slow, or busy.
+settings.register_profile("nutonic", deadline=None)
+settings.load_profile("nutonic")
 
 _SEED = pytest.StashKey[int]()
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import xarray as xr
 from affine import Affine
-from hypothesis import assume, example, given, settings
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
 from odc.geo.geobox import GeoBox
 from odc.geo.xr import xr_coords
@@ -41,7 +41,6 @@ def block(height: int = 512, width: int = 512, left: float = 600_000, top: float
 # Squares around places
 
 
-@settings(deadline=None)  # the first use of a zone loads its projection
 @given(LON, LAT)
 @example(5.3, 60.4)  # Bergen: 32V
 @example(15.6, 78.2)  # Longyearbyen
@@ -62,7 +61,6 @@ def test_a_square_is_whole_pixels_on_the_lattice_with_the_place_at_its_centre(lo
     assert on_lattice(grid.affine, 10.0)
 
 
-@settings(deadline=None)
 @given(LON, LAT, st.integers(1, 700), st.sampled_from([10.0, 20.0, 60.0, 100.0]), st.floats(0, 99), st.floats(0, 99))
 def test_any_extent_resolution_and_origin(lon, lat, side, resolution, east, north):
     grid = grid_around(lon, lat, extent_m=side * resolution, resolution=resolution, origin=(east, north))
@@ -93,7 +91,6 @@ def test_zones_are_those_of_sentinel_2(lon, lat, epsg):
     assert grid_around(lon, lat).crs.epsg == epsg
 
 
-@settings(deadline=None)
 @given(LON, st.one_of(st.floats(84, 90, exclude_min=True), st.floats(-90, -80, exclude_max=True)))
 @example(15.0, 84.0001)
 @example(15.0, -80.0001)
@@ -130,7 +127,6 @@ def test_tiles_are_numbered_row_by_row_and_always_full():
     assert {tile.size for tile in found} == {200}
 
 
-@settings(deadline=None)
 @given(st.integers(1, 90), st.integers(1, 90), st.integers(1, 60), st.integers(1, 60))
 def test_no_full_tile_is_left_out(height, width, size, stride):
     found = tiles((height, width), size, stride)
@@ -146,7 +142,6 @@ def test_the_grid_of_a_tile():
     assert grid == GeoBox((100, 100), Affine(10, 0, 600_640, 0, -10, 5_698_720), "EPSG:32631")
 
 
-@settings(deadline=None)
 @given(LON, LAT, st.sampled_from([10.0, 20.0, 60.0, 100.0]), st.floats(0, 1e7), st.floats(0, 1e7), st.data())
 def test_a_tile_has_the_coordinates_of_the_whole_bit_for_bit(lon, lat, resolution, east, north, data):
     # Any origin: terramesh's is 717729.8352053782, and sums with such a number round.
@@ -267,7 +262,6 @@ def test_one_bit_of_one_coordinate_is_not_aligned():
 # Longitudes and latitudes
 
 
-@settings(deadline=None)
 @given(LON, LAT, st.integers(1, 1024))
 @example(180.0, 16.6, 512)
 @example(-179.999, -17.0, 512)
@@ -298,7 +292,6 @@ def test_west_is_greater_than_east_across_the_antimeridian(lon):
     assert south < -16.5 < north
 
 
-@settings(deadline=None)
 @given(LON, LAT)
 def test_the_centre_is_the_place(lon, lat):
     found_lon, found_lat = centre(grid_around(lon, lat))

@@ -73,7 +73,7 @@ def test_the_record_tells_whose_each_pixel_is(sources, plan):
 
 def test_a_tile_of_a_cube_is_the_cube_of_the_tile(sources, plan, sample):
     @seed(sample.seed)
-    @settings(max_examples=sample.times(2, every=30), deadline=None, database=None)
+    @settings(max_examples=sample.times(2, every=30), database=None)
     @given(st.data())
     def holds(data):
         is_the_cube_of_the_tile(sources, plan, data)

@@ -147,7 +147,6 @@ def test_whatever_happens_to_a_tree(forks, clean, sample):
         settings=settings(
             max_examples=sample.times(1, every=20),
             stateful_step_count=sample.times(8, every=10),
-            deadline=None,
             database=None,
             suppress_health_check=list(HealthCheck),
         ),

@@ -80,7 +80,7 @@ def metres(image: Flown, row: int, col: int, size: int) -> shapely.Polygon:
 # One image
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(
     height=st.integers(1, 300),
     width=st.integers(1, 300),
@@ -122,7 +122,7 @@ def test_what_is_left_over_is_in_no_patch(tmp_path):
 # Ground that images share
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     size=st.sampled_from([16, 30]),
     images=st.lists(
@@ -276,7 +276,7 @@ def corner_degrees(image: Flown, row: int, col: int, size: int) -> np.ndarray:
 
 
 @pytest.mark.exhaustive
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(sides=st.tuples(*[st.floats(0.0, 1.0)] * 4))
 def test_bounds_hold_whole_patches_alone(tmp_path_factory, sides):
     image = Flown(id="a", corner=(X, Y), shape=(640, 640))

@@ -7,7 +7,7 @@ import re
 
 import numpy as np
 import pytest
-from hypothesis import assume, example, given, settings
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
 from pyproj import Geod
 
@@ -309,7 +309,6 @@ def greedy(lonlat, spacing):
 METRES = st.floats(-4000, 4000)
 
 
-@settings(deadline=None)
 @given(
     centre=st.tuples(
         st.sampled_from([-180.0, -74.0, 0.0, 17.9, 180.0]), st.sampled_from([-79.0, -33.0, 0.0, 46.7, 83.0])

@@ -168,7 +168,7 @@ def rasters(draw: st.DrawFn, geobox: GeoBox, name: str) -> tuple[Affine, tuple[i
 def test_every_pixel_is_pyprojs_whatever_the_projection(tmp_path, sample):
     @seed(sample.seed)
     @settings(
-        max_examples=sample.times(80, every=4000), deadline=None, database=None,
+        max_examples=sample.times(80, every=4000), database=None,
         suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
     )  # fmt: skip
     @given(squares(), st.sampled_from(sorted(PROJECTIONS)), st.data())

@@ -63,7 +63,6 @@ def examples(some: int, every: int, *args: SearchStrategy, **kwargs: SearchStrat
         def tried(*, sample: Sample, **fixtures: object) -> None:
             how = settings(
                 max_examples=sample.times(some, every),
-                deadline=None,
                 database=None,
                 suppress_health_check=[HealthCheck.function_scoped_fixture],
             )

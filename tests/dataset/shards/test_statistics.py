@@ -162,7 +162,7 @@ def test_memory_does_not_grow_with_patches():
 PLACES = st.tuples(st.floats(-180, 180), st.floats(-90, 90))
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.lists(PLACES, min_size=1, max_size=40), st.randoms(use_true_random=False))
 def test_every_caption_is_in_the_cell_of_its_place_whatever_the_order(places: list, random):
     counts, other = DensityCounts(), DensityCounts()

@@ -37,7 +37,7 @@ def by_tarfile(wanted: list[Sample]) -> bytes:
     return whole.getvalue()
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(SAMPLES)
 def test_the_bytes_are_those_of_tarfile(parts: list[tuple[str, bytes, bytes]]):
     wanted = [made(*each) for each in parts]

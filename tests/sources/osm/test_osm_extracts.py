@@ -436,7 +436,7 @@ def test_a_damaged_file_is_refused(tmp_path: Path):
 
 
 @given(at=st.integers(0, 10**6), byte=st.integers(0, 255))
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_whatever_byte_is_damaged_an_error_is_of_ours(tmp_path: Path, at: int, byte: int):
     path = tmp_path / "a.osm.pbf"
     path.unlink(missing_ok=True)

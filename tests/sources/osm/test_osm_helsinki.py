@@ -132,7 +132,7 @@ def test_all_is_counted_and_valid(built: tuple[IndexInfo, Extract], everything: 
     width=st.sampled_from([0.0, 1e-7, 0.0005, 0.003, 0.02]),
     height=st.sampled_from([0.0, 1e-7, 0.0005, 0.003, 0.02]),
 )
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 def test_a_box_holds_what_touches_it_and_nothing_else(built, everything, west, south, width, height):
     box = (west, south, west + width, south + height)
     (found,) = built[1].over([box])

@@ -103,7 +103,7 @@ def test_a_server_gives_what_an_extract_gives(server: OverpassServer, extract: E
 
 
 @given(st.lists(st.tuples(*[st.integers(-30, 60)] * 2, *[st.integers(0, 20)] * 2), min_size=1, max_size=20))
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_any_boxes_hold_what_an_extract_has_there(server: OverpassServer, extract: Extract, boxes):
     bounds = [(w * 1e-4, s * 1e-4, (w + x) * 1e-4, (s + y) * 1e-4) for w, s, x, y in boxes]
     asked = len(server.queries)
@@ -338,7 +338,7 @@ def test_an_answer_that_is_no_map(body: bytes):
 
 
 @given(st.dictionaries(st.text(min_size=1), st.text(), min_size=1, max_size=3))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_tags_come_through_as_they_are(tags: dict[str, str]):
     import osmium
 
