@@ -31,11 +31,11 @@ _CHIP_PER_PIXEL, _SIDECAR, _ROWS = 1.5, 6_000, 9_000
 
 #: CPU seconds of one core, between what two machines take, one twice as fast as the other: for each pixel of a square, of a
 #: tile and of its chip; for a chip, for each kind of row that it has, and for a drawing, of which there are so many.
-_PER_SQUARE_PIXEL, _PER_TILE_PIXEL, _PER_CHIP_PIXEL = 60e-9, 9e-9, 70e-9
-_PER_CHIP, _PER_KIND, _PER_DRAWING, _DRAWINGS = 4e-3, 1e-3, 3e-3, 10
+_PER_SQUARE_PIXEL, _PER_TILE_PIXEL, _PER_CHIP_PIXEL = 42e-9, 6.5e-9, 50e-9
+_PER_CHIP, _PER_KIND, _PER_DRAWING, _DRAWINGS = 2.8e-3, 0.7e-3, 2.5e-3, 10
 
 #: Seconds until the first place is begun: Python, imports and a plan; and in worker processes, which import for themselves.
-START_S, START_WORKERS_S = 3.0, 5.0
+START_S, START_WORKERS_S = 2.0, 3.5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
