@@ -13,6 +13,7 @@ from nutonic.core.times import Interval
 from nutonic.sources.cost import SourceCost, Workload
 
 if TYPE_CHECKING:
+    import shapely
     import xarray as xr
     from odc.geo.geobox import GeoBox
 
@@ -143,6 +144,10 @@ class Source(Protocol):
         """What processes must have that read these scenes; of scenes that are another source's nothing is said."""
         ...
 
+    def footprints(self) -> tuple[shapely.Geometry, ...] | None:
+        """The ground of every image, in degrees, where all are at hand; None where only a search tells what there is."""
+        ...
+
 
 @runtime_checkable
 class TimedSource(Source, Protocol):
@@ -207,6 +212,10 @@ class SourceDefaults:
     def needs(self, scenes: Sequence[Scene] = ()) -> Needs:
         """Nothing."""
         return Needs()
+
+    def footprints(self) -> tuple[shapely.Geometry, ...] | None:
+        """Only a search tells what there is."""
+        return None
 
 
 def local_files(scenes: Iterable[Scene], collection: str) -> tuple[str, ...]:

@@ -674,6 +674,23 @@ def test_items_without_the_assets_or_of_another_collection_are_passed_over(tmp_p
     assert found_ids(source_of(others, tmp_path, assets=("red", "blue"))) == [["bare", "right"]]
 
 
+def test_the_ground_of_all_images_is_told_where_they_are_at_hand(tmp_path):
+    items = [
+        item("half", HALF, when="2019-06-01T00:00:00Z"),
+        item("more", MORE, cloud=80),
+        item("other", (0.0, 0.0, 1.0, 1.0)) | {"collection": "another"},
+    ]
+    grounds = source_of(items, tmp_path, max_cloud_cover=90).footprints()
+    assert grounds is not None
+    assert [ground.bounds for ground in grounds] == [HALF, MORE]  # of any time; not of another collection
+    clear = source_of(items, tmp_path, max_cloud_cover=50).footprints()
+    assert clear is not None
+    assert [ground.bounds for ground in clear] == [HALF]
+    # A server is not asked for all that it has, nor is one that says nothing of it.
+    assert StacSource(url="https://stac.example/v1", collection=COLLECTION).footprints() is None
+    assert toys.InventedSource().footprints() is None
+
+
 def test_one_search_serves_many_places(tmp_path):
     lon, lat = np.array([15.0, 15.5, -60.0, 15.5]), np.array([45.0, 45.0, 45.0, -45.0])
     source = source_of([item("here"), item("there", (15.4, 44.9, 15.6, 45.1))], tmp_path)

@@ -18,7 +18,6 @@ from nutonic.core.grid import require_proj, standard_zone, transformer
 from nutonic.core.model import Json, Reject, Scene
 from nutonic.core.units import counted
 from nutonic.errors import InputError, NoScene, PlanError
-from nutonic.io.access import identity_of
 from nutonic.io.objects import Store
 from nutonic.io.session import current
 from nutonic.planning.patches.cost import captions_estimate, estimate_patches, seconds_of_map
@@ -36,7 +35,6 @@ from nutonic.recipe.inputs import Pois
 from nutonic.sources.item import Unusable
 from nutonic.sources.osm.extract import date_of
 from nutonic.sources.osm.source import extract_of
-from nutonic.sources.stac.files import is_api, read_items
 
 _log = logging.getLogger(__name__)
 
@@ -198,11 +196,11 @@ def _scenes(spec: PatchSpec, within: shapely.Geometry | None) -> tuple[list[Scen
 
 def _whole(spec: PatchSpec) -> shapely.Geometry:
     """The ground of all images of a local catalogue."""
-    if spec.imagery.source != "stac" or is_api(str(spec.imagery.url)):
+    footprints = spec.sources.imagery.footprints()
+    if footprints is None:
         raise InputError(
             "the recipe takes whole images of a catalogue that is not here: say where, with patches.area or around"
         )
-    footprints = [item.footprint for item in read_items(str(spec.imagery.url), identity_of(spec.imagery))]
     return shapely.union_all([shapely.box(*shape.bounds) for shape in footprints if not shape.is_empty])
 
 

@@ -32,10 +32,11 @@ from nutonic.sources.source import Needs, Settings, SourceDefaults, local_files
 from nutonic.sources.stac.assets import asset_of, crs_of, pinned
 from nutonic.sources.stac.bands import VISUAL, Located, located, names_of, shown_by_visual, wanted_bands
 from nutonic.sources.stac.given import as_names, settled
-from nutonic.sources.stac.search import METRES_NEAR, Search, items_around, neighbourhoods, unlimited
+from nutonic.sources.stac.search import METRES_NEAR, Search, items_around, items_at_hand, neighbourhoods, unlimited
 
 if TYPE_CHECKING:
     import dask.array as da
+    import shapely
     import xarray as xr
     from odc.geo.geobox import GeoBox
     from xarray.core.indexing import LazilyIndexedArray
@@ -316,6 +317,11 @@ class StacSource(ShortRepr, SourceDefaults):
         packages, variables = signing.needs(self.access.sign)
         packages = (*packages_of(self.engine), *packages)
         return Needs(packages=packages, variables=variables, files=local_files(scenes, self.collection))
+
+    def footprints(self) -> tuple[shapely.Geometry, ...] | None:
+        """Of the items of a local catalogue, or of those that were given, that serve at any time; None of a server."""
+        items = items_at_hand(self._search(None))
+        return None if items is None else tuple(item.footprint for item in items if self._miss(item, None) is None)
 
     def open(self, geobox: GeoBox, scenes: Sequence[Scene], *, chunks: int | None = 1024) -> xr.Dataset:
         """One variable (y, x) per asset, uint16, lazily: the first scene's own pixels, nodata beyond its edge.

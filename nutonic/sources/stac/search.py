@@ -49,7 +49,7 @@ def neighbourhoods(search: Search, lon: np.ndarray, lat: np.ndarray, extent_m: f
 
     The catalogue may ignore what it was asked: time, cloud and footprint are still to be checked.
     """
-    if (items := _at_hand(search)) is not None:
+    if (items := items_at_hand(search)) is not None:
         yield Neighbourhood(np.arange(len(lon)), items, is_whole=True)
         return
     sieve = Sieve(search.url)
@@ -59,7 +59,7 @@ def neighbourhoods(search: Search, lon: np.ndarray, lat: np.ndarray, extent_m: f
 
 def items_around(search: Search, bounds: Box) -> list[Item]:
     """The items near an area of west, south, east, north; west is greater than east where that lies across 180°."""
-    items = _at_hand(search)
+    items = items_at_hand(search)
     if items is None:
         sieve = Sieve(search.url)
         items = _items(search, boxes_of(bounds), sieve)
@@ -67,7 +67,7 @@ def items_around(search: Search, bounds: Box) -> list[Item]:
     return items
 
 
-def _at_hand(search: Search) -> list[Item] | None:
+def items_at_hand(search: Search) -> list[Item] | None:
     """All items that were given, or that a local catalogue has; None where an API is to be asked."""
     if search.given is not None:
         return search.given.items()
