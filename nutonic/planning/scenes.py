@@ -102,7 +102,7 @@ def with_scenes(places: Places, split: np.ndarray, spec: BuildSpec) -> tuple[Can
         else _no_scene(i, spec.imagery, of_imagery, places)
         for i in np.flatnonzero(bare).tolist()
     ]
-    detail = f"no item of the {spec.table.name} catalogue touches the square"
+    detail = f"nothing of {spec.table.name} touches the square"
     for i in np.flatnonzero(unlabelled & ~bare).tolist():
         why = why_not(of_labels, i)
         rejects.append(Reject(poi_id=places[i].id, reason="no labels", detail=f"{detail}{why}"))

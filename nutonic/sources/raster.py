@@ -19,10 +19,12 @@ from nutonic.io import signing
 from nutonic.io.access import Access, access_for, identity_of
 from nutonic.io.buckets.inputs import Credentials, credentials_of
 from nutonic.recipe.inputs import Labels
+from nutonic.sources.missing import Found
 from nutonic.sources.rasters.paths import pieces_of
 from nutonic.sources.source import Needs, Settings, SourceDefaults, local_files
 
 if TYPE_CHECKING:
+    import shapely
     import xarray as xr
     from odc.geo.geobox import GeoBox
 
@@ -38,8 +40,8 @@ _FEW = 2
 class RasterSource(ShortRepr, SourceDefaults):
     """Files of class ids, read by window-independent nearest neighbour.
 
-    One file serves every place. Of several a place gets those that may reach it, and a pixel comes from the first that
-    has a class there: as they are listed, those of a folder or a glob by name, of a VRT the one on top.
+    A place gets the files that may reach it, and a pixel comes from the first that has a class there: as they are listed,
+    those of a folder or a glob by name, of a VRT the one on top.
 
     Parameters
     ----------
@@ -144,12 +146,16 @@ class RasterSource(ShortRepr, SourceDefaults):
             raise InputError(f"{self} has {counted(len(scenes), 'file')}: `search` says which of them serve a place")
         return scenes[0]
 
-    def search(self, lon: np.ndarray, lat: np.ndarray, extent_m: float, time: Time = None) -> list[tuple[Scene, ...]]:
-        """The one file itself, for every place: one beyond it is told by its pixels; of several those that may reach it."""
+    def search(self, lon: np.ndarray, lat: np.ndarray, extent_m: float, time: Time = None) -> Found:
+        """The files that may reach each place; of a place that none does, where they lie."""
         index = self.index()
-        if len(index.scenes) == 1:
-            return [index.scenes] * len(lon)
-        return index.under_squares(lon, lat, extent_m)
+        found = index.under_squares(lon, lat, extent_m)
+        beyond = [k for k, scenes in enumerate(found) if not scenes]
+        return Found(found, dict.fromkeys(beyond, index.told_where()) if beyond else None)
+
+    def footprints(self) -> tuple[shapely.Geometry, ...]:
+        """The ground of each file."""
+        return self.index().footprints()
 
     def timeline(self, geobox: GeoBox, time: Time = None) -> Timeline:
         """The files as one step without a time; of several those that may reach the grid."""

@@ -888,11 +888,20 @@ def write_labels(path: Path, pixels: np.ndarray, **changes: Any) -> RasterSource
 GRID = GeoBox((8, 8), Affine(10, 0, 490_000, 0, -10, 5_000_000), "EPSG:32633")
 
 
-def test_the_raster_itself_serves_every_place(tmp_path):
+def test_a_raster_serves_the_places_that_it_may_reach(tmp_path):
     source = write_labels(tmp_path / "map.tif", np.full((4, 4), 10, np.uint8), nodata=0)
-    found = source.search(np.array([1.0, 2.0]), np.array([3.0, 4.0]), 640, None)
-    assert found == [(source.describe(),)] * 2
+    (ground,) = source.footprints()
+    west, south, east, north = ground.bounds
+    # Squares of 640 m whose centre lies in it, 300 m west of it, and 400 m west of it; then one that is far away.
+    metre = 1 / (111_320 * np.cos(np.radians(north)))
+    lon, lat = [(west + east) / 2, west - 300 * metre, west - 400 * metre, 120.0], [north, north, north, -30.0]
+    found = source.search(np.array(lon), np.array(lat), 640, None)
+    assert found == [(source.describe(),)] * 2 + [()] * 2
     assert (found[0][0].id, found[0][0].assets[0].written, found[0][0].datetime) == ("map", "map.tif", None)
+    where = "map.tif lies within longitude 14.87 to 14.87, latitude 45.15 to 45.15"
+    assert found.why == {2: where, 3: where}
+    middle = [np.array([value]) for value in ((west + east) / 2, (south + north) / 2)]
+    assert source.search(*middle, 640, None).why == {}
 
 
 def test_the_files_nodata_becomes_the_tables_unknown(tmp_path):

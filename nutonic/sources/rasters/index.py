@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import shapely
+from affine import Affine
 from pyproj import CRS
 from pyproj.exceptions import CRSError
 
+from nutonic.core.footprints import ground_of
 from nutonic.core.globe import TURNS, around, east_of, reach
 from nutonic.core.grid import transformer
 from nutonic.core.model import Asset, Scene
@@ -67,6 +69,18 @@ class Index:
                 key = tuple(numbers)
                 found.append(known.setdefault(key, tuple(self.scenes[k] for k in key)))
         return found
+
+    def footprints(self) -> tuple[shapely.Geometry, ...]:
+        """The ground of each file, in degrees, as :func:`.ground_of` draws it."""
+        from odc.geo.geobox import GeoBox
+
+        return tuple(ground_of(GeoBox(each.shape, Affine(*each.transform), each.crs)) for each in self._assets)
+
+    def told_where(self) -> str:
+        """Where the files lie, in words: what holds all of them, to a hundredth of a degree."""
+        west, south, east, north = shapely.total_bounds(list(self.footprints()))
+        which = f"{self._assets[0].written} lies" if len(self.scenes) == 1 else f"the {len(self.scenes)} files lie"
+        return f"{which} within longitude {west:.2f} to {east:.2f}, latitude {south:.2f} to {north:.2f}"
 
     def under_grid(self, geobox: GeoBox) -> tuple[Scene, ...]:
         """The files that may reach a grid."""

@@ -222,8 +222,35 @@ def test_a_place_that_no_item_touches_is_a_reject(tmp_path):
     item = write(tmp_path / "planet", "far", *in_zone(1, 32))
     source(tmp_path / "planet", item)
     labels = {"source": "stac", "url": str(tmp_path / "planet/labels.json"), "collection": "lc", "asset": "map"}
-    with pytest.raises(nt.errors.NoScene, match=r"13 no labels.*no item of the synthetic catalogue touches the square"):
+    with pytest.raises(nt.errors.NoScene, match=r"13 no labels.*nothing of synthetic touches the square"):
         nt.plan(recipe(planet, tmp_path / "planet", labels))
+
+
+def test_what_a_raster_does_not_reach_is_a_reject_of_the_plan(tmp_path):
+    planet = SyntheticPlanet()
+    written(planet, tmp_path / "planet")
+    labels = {"source": "raster", "path": str(tmp_path / "planet/land_cover.tif")}
+    whole = nt.plan(recipe(planet, tmp_path / "planet", labels))
+    path = tmp_path / "planet/land_cover.tif"
+    with rasterio.open(path) as raster:
+        profile, pixels, bounds = raster.profile, raster.read(), raster.bounds
+    beyond = profile | {"transform": Affine.translation(90.0, 0.0) @ profile["transform"]}
+    with rasterio.open(tmp_path / "beyond.tif", "w", **beyond) as raster:
+        raster.write(pixels)
+    told = "nothing of synthetic touches the square: beyond.tif lies within longitude 1"
+    with pytest.raises(nt.errors.NoScene, match=rf"{len(whole.places)} no labels.*{told}"):
+        nt.plan(recipe(planet, tmp_path / "planet", labels | {"path": str(tmp_path / "beyond.tif")}))
+    # Of one that ends in the middle of the places, those beyond its edge are left out, and no others.
+    columns = profile["width"] // 2
+    edge = bounds.left + columns * profile["transform"].a
+    with rasterio.open(tmp_path / "west.tif", "w", **(profile | {"width": columns})) as raster:
+        raster.write(pixels[..., :columns])
+    half = nt.plan(recipe(planet, tmp_path / "planet", labels | {"path": str(tmp_path / "west.tif")}))
+    left_out = {each.poi_id for each in half.rejects if each.reason == "no labels"}
+    east = {whole.places[i].id: float(whole.places.lon[i]) for i in range(len(whole.places))}
+    assert left_out
+    assert left_out <= {name for name, lon in east.items() if lon > edge}
+    assert {name for name, lon in east.items() if lon > edge + 0.2} <= left_out
 
 
 def test_known_products_need_no_address():
