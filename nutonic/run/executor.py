@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
+from itertools import chain
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from nutonic.core.units import counted
@@ -26,6 +27,7 @@ from nutonic.planning.cost import default_workers
 from nutonic.run.callbacks import Callback, Note, StageBegun, WorkersChanged
 from nutonic.run.clusters.cluster import MALLOC_BUILD, Cluster, connected, dashboard_note
 from nutonic.run.clusters.flight import Flight
+from nutonic.run.clusters.groups import Pace, each_done, grouped
 from nutonic.run.clusters.lanes import Lanes
 from nutonic.run.dask_report import reported
 from nutonic.run.jobs import AnyJob, Job, Jobs
@@ -189,12 +191,13 @@ def _results(
     client, task, flight = pool.client, pool.submitted(work), Flight(pool)
     # With the loop of its own: the default is that of the current client, such as a notebook's, on which news is lost.
     completed = as_completed(loop=client.loop, with_results=True, raise_errors=False)
-    lanes = Lanes(jobs, callback.stop_requested)
+    lanes, pace = Lanes(jobs, callback.stop_requested), Pace()
 
     def submit() -> None:
         threads = pool.ready()
         while (worker := flight.idlest(threads, _IN_FLIGHT)) is not None:
-            job = flight.waiting.pop() if flight.waiting else lanes.take(worker, threads)
+            most = pace.most(lanes.left, max(1, sum(threads.values())))
+            job = flight.waiting.pop() if flight.waiting else grouped(partial(lanes.take, worker, threads), most)
             if job is None:
                 return
             # Several builds may share a scheduler, and a job is submitted again where it was not done.
@@ -211,8 +214,8 @@ def _results(
             pool.tell_changes(callback)
             # Not `batches()`: of a future whose scheduler is lost while its result is fetched, dask never tells.
             group = completed.next_batch(block=False)
-            yield from _landed(flight, group)
-            yield from flight.given_up(callback)
+            for job, result in chain(_landed(flight, pace, group), flight.given_up(callback)):
+                yield from each_done(job, result, flight.waiting.extend)
             if callback.stop_requested() and (not flight.jobs or pool.waits_in_vain(flight.jobs)):
                 return
             if group or flight.waiting:
@@ -303,7 +306,7 @@ class _Unstopped(Callback):
         self._callback.on_workers(event)
 
 
-def _landed(flight: Flight, group: Iterable[tuple[Future[Any], Any]]) -> Iterator[tuple[AnyJob, Any]]:
+def _landed(flight: Flight, pace: Pace, group: Iterable[tuple[Future[Any], Any]]) -> Iterator[tuple[AnyJob, Any]]:
     """Each job that has ended, with its result; one whose worker has no share of the requests waits for another."""
     from nutonic.run.worker import NoShare
 
@@ -317,6 +320,7 @@ def _landed(flight: Flight, group: Iterable[tuple[Future[Any], Any]]) -> Iterato
             flight.pool.shareless.add(result.worker)
             flight.waiting.append(job)
         else:
+            pace.end(job)
             yield job, result
 
 

@@ -28,6 +28,7 @@ from nutonic.io.limits import IN_FLIGHT
 from nutonic.io.objects import Store
 from nutonic.io.session import current, using
 from nutonic.recipe.annotation import Annotator
+from nutonic.run.clusters.groups import do_each
 from nutonic.run.jobs import AnyJob
 from nutonic.sources.source import Account
 
@@ -257,7 +258,7 @@ class BuildPlugin(WorkerPlugin):
         if self.cancelled:
             return None
         with using(self._session):
-            return work(job)
+            return do_each(job, work, lambda: self.cancelled)
 
 
 def _set(environment: Mapping[str, str | None]) -> None:

@@ -48,3 +48,10 @@ def where(job: Job) -> BatchDone:
 def sizes_seen(dask_scheduler) -> list[int]:
     """Bytes of a task's results, by kind of task."""
     return [round(prefix.nbytes_total) for prefix in dask_scheduler.task_prefixes.values()]
+
+
+def failing_at(job: Job, failing: int) -> BatchDone:
+    """A job that takes no time; one of them cannot be done."""
+    if job.batch.index == failing:
+        raise ValueError("no good")
+    return BatchDone(index=job.batch.index, finished=1)

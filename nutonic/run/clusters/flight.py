@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from nutonic.core.units import counted
 from nutonic.errors import Unreachable
 from nutonic.run.callbacks import Callback, Note
+from nutonic.run.clusters.groups import Group
 from nutonic.run.clusters.patience import MOST_SILENCED
 from nutonic.run.jobs import AnyJob
 from nutonic.run.results import Hangs
@@ -99,6 +100,8 @@ class Flight:
             self.land(key)
             told = f"batch {job.name} has taken {most:.0f} s at worker {address} and does not end"
             after = "its places stay open" if job.ids else "it is done by the driver"  # as a part of a tree is
+            if isinstance(job, Group):
+                after = "those with it are done one by one"
             callback.on_note(Note(text=f"{told}: {after}"))
             if self.pool.is_own:
                 future.cancel()

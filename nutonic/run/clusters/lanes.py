@@ -44,6 +44,13 @@ class Lanes:
         self._queue = None if isinstance(jobs, Spans) else iter(jobs)
         self._jobs = jobs if isinstance(jobs, Spans) else None
 
+    @property
+    def left(self) -> int:
+        """How many there are; 0 where they are no spans, since nobody knows."""
+        if self._jobs is not None and not self._lanes and not self._free:
+            return self._jobs.count
+        return sum(lane.left for lane in (*self._lanes.values(), *self._free))
+
     def take(self, worker: str, present: Collection[str]) -> AnyJob | None:
         """The next job for a worker; None if there is none.
 
