@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import ctypes
 import signal
 import socket
 import subprocess
+import sys
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -17,6 +19,10 @@ import pytest
 #: Seconds that any of these servers may take to start, and to end.
 PATIENCE_S = 60
 
+#: What `prctl` calls a signal that comes when who started a process ends:
+#: https://man7.org/linux/man-pages/man2/PR_SET_PDEATHSIG.2const.html
+_PR_SET_PDEATHSIG = 1
+
 
 def free_port() -> int:
     with socket.socket() as taken:
@@ -26,7 +32,8 @@ def free_port() -> int:
 
 @contextmanager
 def running(command: list[str], log: Path, stop: int = signal.SIGTERM, **how: Any) -> Iterator[subprocess.Popen[bytes]]:
-    """A process that is ended, and waited for, with the block."""
+    """A process that is ended, and waited for, with the block; on Linux also where the tests are killed within it."""
+    how = {"preexec_fn": _end_with_the_tests} | how if sys.platform == "linux" else how
     with log.open("wb") as out:
         process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=out, stderr=out, **how)
     try:
@@ -39,6 +46,10 @@ def running(command: list[str], log: Path, stop: int = signal.SIGTERM, **how: An
                 break
             except subprocess.TimeoutExpired:
                 continue
+
+
+def _end_with_the_tests() -> None:
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
 
 
 def await_(ready: Callable[[], bool], process: subprocess.Popen[bytes], log: Path) -> None:
