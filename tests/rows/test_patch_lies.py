@@ -48,13 +48,12 @@ def test_no_lie_is_let_through_and_each_is_told_why(kind: str):
 
 
 def test_of_lies_that_were_told_after_the_gate_was_made_those_pass_that_are_listed():
-    """A compass has eight directions; what lies beside a thing may run into it; of two fields either may have the wheat."""
+    """A compass has eight directions; what lies beside a thing may run into it."""
     passed = {lie for key, lie in LATER if judged(key, f"{BEGINNINGS[key]} {lie}") is None}
     assert passed == {
         "The street leads into the pond.",
         "The river flows from north to south.",
         "The fairways run from east to west.",
-        "The wheat field is in the east.",
     }
 
 

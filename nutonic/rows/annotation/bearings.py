@@ -12,11 +12,18 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-from nutonic.chips.scene.description import Cell, Described
+from nutonic.chips.scene.description import Described
 from nutonic.rows.annotation.calling import Roll
+from nutonic.rows.annotation.claims.sides import any_beyond
 from nutonic.rows.annotation.talk import may_hold, small_letters
 
 _PICTURE = r"(?:picture|image|view|scene|frame|patch|photo(?:graph)?|square|area shown)"
+#: A point of the compass of eight, and a part of the picture that is named by one.
+POINT = r"(?:(?:north|south)[- ]?(?:east|west)|north|south|east|west)"
+IN_PART = (
+    rf"(?:in|at|on|to|along|within|near) the (?:far |very |upper |lower |outer )?(?P<point>{POINT})"
+    rf"(?!\w*(?: \w+)? of (?!(?:the|this) (?:\w+ )?{_PICTURE}))(?!-| to\b)"
+)
 _D8 = (
     r"(?:north|south)[- ]?(?:north|south)?[- ]?(?:east|west)|(?:east|west)[- ]?(?:north|south)[- ]?(?:east|west)|"
     r"north|south|east|west"
@@ -77,7 +84,8 @@ _SHORTER = re.compile(
 )
 _ONE_WORD = re.compile(r"(?:north|south)[- –](?:east|west)(?:ern)?", re.IGNORECASE)
 _OF_ANOTHER = re.compile(
-    rf"(?:ern)?(?: {_SIDE})? of (?!(?:the|this|our|an?) (?:\w+ ){{0,2}}{_PICTURE}\b)(?=\w)", re.IGNORECASE
+    rf"(?:ern)?(?: {_SIDE})? of (?!(?:(?:the|this|our|an?) (?:\w+ ){{0,2}})?(?:{_PICTURE}|centre|center|middle)\b)(?=\w)",
+    re.IGNORECASE,
 )
 _GOING = re.compile(
     r"\b(?:toward|towards|heading|heads?|runs?|running|leads?|leading|extends?|extending|stretch(?:es|ing)?|continu(?:es|ing)|"
@@ -122,7 +130,7 @@ _OF_FREE = ("every part", "little or nothing", "not ", "n't", "n’t", "never", 
 
 #: Each with letters that what it finds is never without.
 _TILT = (
-    (re.compile(r"\bdiagonal(?:ly)?\b", re.IGNORECASE), "diagonal", "diagonal"),
+    (re.compile(r"\bdiagonal(?:ly)?\b(?! (?:opposite|across))", re.IGNORECASE), "diagonal", "diagonal"),
     (re.compile(r"\bhorizontal(?:ly)?\b", re.IGNORECASE), "horizontal", "flat"),
     (re.compile(r"\bvertical(?:ly)?\b", re.IGNORECASE), "vertical", "upright"),
 )
@@ -185,9 +193,6 @@ _SHAPED = re.compile(
 #: Letters of the words of the compass, of two of them that are a pair, and of words of the screen.
 _POINTS, _OF_PAIR = ("north", "south", "east", "west"), (" to", "-", "–", " than")
 _OF_SCREEN = ("left", "right", "top", "bottom", "upper", "lower")
-
-_ROWS = {"north": -1, "south": 1}
-_COLUMNS = {"west": -1, "east": 1}
 
 
 @dataclass(frozen=True, slots=True)
@@ -289,8 +294,8 @@ class Beside:
         groups = self.roll.called(_NEXT.split(after)[0])
         named = [each for each in self.elements if self.roll.group(each) in groups] or [self.main]
         meant = {each.element for each in named}
-        others = {each.where for each in self.elements if each.element not in meant}
-        return any(is_beyond(other, one, point) for one in {each.where for each in named} for other in others)
+        others = [each for each in self.elements if each.element not in meant]
+        return any_beyond(others, named, point)
 
 
 def bearing_problem(sentence: str, allowed: Allowed, beside: Callable[[], Beside]) -> str | None:
@@ -308,7 +313,7 @@ def bearing_problem(sentence: str, allowed: Allowed, beside: Callable[[], Beside
     if centre is not None and "centre" not in allowed.cells:
         return centre[0].strip()
     for found in _COMPASS.finditer(text) if may_hold(small, *_POINTS) else ():
-        if not _fits(text, found, _eight(found[1]), allowed, beside):
+        if not _fits(text, found, eight(found[1]), allowed, beside):
             return found[0]
     return None
 
@@ -336,9 +341,9 @@ def _holds(part: str, each: Described, found: re.Match[str]) -> bool:
     """Whether a thing lies in a part that it is said to leave free: of a third in all of it, else in that very part."""
     whole = found["side"] or found["other"] or re.search(r"ern\b", found[0]) is not None
     return (
-        in_any(_eight(part) or part, each.cells)
+        in_any(eight(part) or part, each.cells)
         if whole or found["unreached"] or found["neither"]
-        else (_eight(part) or part) in each.cells
+        else (eight(part) or part) in each.cells
     )
 
 
@@ -355,11 +360,11 @@ def as_compass(sentence: str) -> str:
 
 
 @lru_cache(maxsize=256)
-def _eight(point: str) -> str:
+def eight(point: str) -> str:
     """``NorthWest`` as north-west; of the compass of sixteen the nearest word of eight that names both sides."""
     parts = re.findall("north|south|east|west", point.lower())
-    rows = [part for part in parts if part in _ROWS]
-    columns = [part for part in parts if part in _COLUMNS]
+    rows = [part for part in parts if part in ("north", "south")]
+    columns = [part for part in parts if part in ("west", "east")]
     return "-".join([*rows[:1], *columns[:1]])
 
 
@@ -368,7 +373,7 @@ def _pairs(text: str, allowed: Allowed) -> tuple[str, str | None]:
     text = _SHORTER.sub(r"longer from \g<across>", text)
     text = _THAN_ACROSS.sub(" ", text)
     for found in _PAIR.finditer(text):
-        pair = (_eight(found[1]), _eight(found[2]))
+        pair = (eight(found[1]), eight(found[2]))
         if _ONE_WORD.fullmatch(found[0]):
             continue
         if pair not in allowed.pairs:
@@ -409,24 +414,7 @@ def points_in(text: str) -> frozenset[str]:
     plain = as_compass(text)
     if not may_hold(small_letters(plain), *_POINTS):
         return frozenset()
-    return frozenset(_eight(found[1]) for found in _COMPASS.finditer(plain))
-
-
-@lru_cache(maxsize=4096)
-def is_beyond(here: Cell, there: Cell, point: str) -> bool:
-    """Whether one part of the picture lies in a direction of another."""
-    (row, column), (other_row, other_column) = _place(here), _place(there)
-    wanted = point.split("-")
-    rows = [_ROWS[part] for part in wanted if part in _ROWS]
-    columns = [_COLUMNS[part] for part in wanted if part in _COLUMNS]
-    return all((row - other_row) * sign > 0 for sign in rows) and all(
-        (column - other_column) * sign > 0 for sign in columns
-    )
-
-
-def _place(cell: str) -> tuple[int, int]:
-    parts = cell.split("-")
-    return sum(_ROWS.get(part, 0) for part in parts), sum(_COLUMNS.get(part, 0) for part in parts)
+    return frozenset(eight(found[1]) for found in _COMPASS.finditer(plain))
 
 
 def shape_problem(sentence: str, allowed: Allowed) -> str | None:

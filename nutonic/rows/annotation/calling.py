@@ -51,6 +51,8 @@ def whole_noun(noun: str) -> re.Pattern[str]:
 
 #: Names, each with the numbers of the groups that have it.
 Names = Sequence[tuple[Noun, Sequence[int]]]
+#: Where things are named in a text, from where to where, and which.
+Found = Sequence[tuple[int, int, tuple[Described, ...]]]
 
 
 class Roll:
@@ -70,6 +72,7 @@ class Roll:
         self.words = frozenset(nouns)
         """All that any of them may be called, in the singular."""
         self._found: dict[frozenset[int], tuple[Described, ...]] = {}
+        self._called: dict[str, frozenset[int]] = {}  # of clauses, each of which is asked for by several checks
 
     @cached_property
     def nouns(self) -> Counter[str]:
@@ -81,6 +84,23 @@ class Roll:
         """What lines are called of which there is one."""
         return tuple(each.noun for each in self.elements if each.kind == "line" and self.nouns[each.noun] == 1)
 
+    @cached_property
+    def told(self) -> dict[str, tuple[Described, ...]]:
+        """Words of tags that tell what is on a thing or what it is made of, and who has them."""
+        found: dict[str, list[Described]] = {}
+        for each in self.elements:
+            for key, value in each.tags:
+                if key in _TOLD:
+                    for word in _words_told(value):
+                        if word not in each.noun:
+                            found.setdefault(word, []).append(each)
+        return {word: tuple(those) for word, those in found.items()}
+
+    @cached_property
+    def any_told(self) -> re.Pattern[str] | None:
+        """Finds the words of :attr:`told`; None if there are none."""
+        return re.compile(rf"\b(?:{'|'.join(self.told)})\b", re.IGNORECASE) if self.told else None
+
     def within(self, text: str) -> Names:
         """Those names that may be in a text, to be looked for in its clauses: of hundreds it has a few."""
         small = small_letters(text)
@@ -91,6 +111,8 @@ class Roll:
 
         `among`: the names of the text that it is a part of (:meth:`within`).
         """
+        if text in self._called:
+            return self._called[text]
         small, spans = small_letters(text), list[tuple[int, int, Sequence[int]]]()
         for noun, groups in self._nouns if among is None else among:
             if small is None or noun.letters is None or noun.letters in small:
@@ -98,7 +120,22 @@ class Roll:
         if len(spans) > 1:  # a service road is no other road, though these are roads too
             edges = {(start, end) for start, end, _ in spans}
             spans = [each for each in spans if not _is_within(each[0], each[1], edges)]
-        return frozenset(number for _, _, groups in spans for number in groups)
+        found = self._called[text] = frozenset(number for _, _, groups in spans for number in groups)
+        return found
+
+    def found(self, text: str, among: Names) -> Found:
+        """Where things are named in a text, none within the name of another, and which."""
+        small, spans = small_letters(text), dict[tuple[int, int], frozenset[int]]()
+        for noun, groups in among:
+            if small is None or noun.letters is None or noun.letters in small:
+                for each in noun.pattern.finditer(text):
+                    spans[each.span()] = spans.get(each.span(), frozenset()).union(groups)
+        edges = set(spans)
+        return [
+            (start, end, self.of(groups))
+            for (start, end), groups in sorted(spans.items())
+            if not _is_within(start, end, edges)
+        ]
 
     def group(self, element: Described) -> int:
         """The number of an element's group."""
@@ -114,6 +151,29 @@ class Roll:
     def mentioned(self, text: str, among: Names | None = None) -> tuple[Described, ...]:
         """The elements that a text speaks of: those that are called by a word in it; `among` as of :meth:`called`."""
         return self.of(self.called(text, among))
+
+
+def noun_in(noun: str, text: str) -> re.Pattern[str]:
+    """What a thing is called in a text: by its noun, or by the last word of it."""
+    whole, last = whole_noun(noun), noun.rpartition(" ")[2]
+    return whole if last in GENERAL or whole.search(text) else whole_noun(last)
+
+
+#: What makes a plural of a thing that has none.
+_PIECES = re.compile(
+    r"\b(?:patches|pieces|areas|stretches|strips|parcels|plots|sections|expanses|bodies) of $", re.IGNORECASE
+)
+
+
+def speaks_of_one(noun: re.Pattern[str], text: str) -> bool:
+    """Whether a text speaks of one thing by its noun, once."""
+    found = list(noun.finditer(text))
+    return _singular([each[0] for each in found]) and _PIECES.search(text[: found[0].start()]) is None
+
+
+def _singular(found: list[str]) -> bool:
+    """Whether a noun was found once, and in the singular."""
+    return len(found) == 1 and (not found[0].endswith("s") or found[0].endswith("ss"))
 
 
 def _is_within(start: int, end: int, edges: set[tuple[int, int]]) -> bool:
@@ -152,6 +212,15 @@ def _names_of(elements: Iterable[Described]) -> list[tuple[str, ...]]:
 
 def _keys(tags: tuple[tuple[str, str], ...]) -> tuple[str, ...]:
     return tuple(key for key, value in tags if key in _BY_KEY and value != "no")
+
+
+#: Tags that tell what a thing is made of, or what is on it.
+_TOLD = frozenset({"surface", "crop", "sport", "leaf_type", "trees", "produce", "material"})
+
+
+@lru_cache(maxsize=4096)
+def _words_told(value: str) -> tuple[str, ...]:
+    return tuple(re.findall("[a-z]{3,}", value))
 
 
 #: Words that say too little to call a thing by.

@@ -25,16 +25,19 @@ from nutonic.rows.annotation.bearings import (
     shape_problem,
     without_free,
 )
-from nutonic.rows.annotation.calling import GENERAL, Names, Roll, whole_noun
+from nutonic.rows.annotation.calling import Found, Names, Roll, noun_in, speaks_of_one
 from nutonic.rows.annotation.claims.bindings import binding_problem
 from nutonic.rows.annotation.claims.clauses import ALIKE, GOES_ON, OF_ALIKE, TELLS_MORE, clauses
+from nutonic.rows.annotation.claims.counts import without_counts
 from nutonic.rows.annotation.claims.denials import denial_problem, may_deny, nothing_problem
 from nutonic.rows.annotation.claims.meetings import course_problem, meeting_problem
-from nutonic.rows.annotation.claims.plain_words import SEEN, word_problem
-from nutonic.rows.annotation.claims.ratios import narrowed, without_ratios
+from nutonic.rows.annotation.claims.plain_words import SEEN, of_templates, singulars, word_problem
+from nutonic.rows.annotation.claims.ratios import without_ratios
+from nutonic.rows.annotation.claims.relations import without_relations
 from nutonic.rows.annotation.claims.said import Said
 from nutonic.rows.annotation.claims.sizes import size_problem
 from nutonic.rows.annotation.claims.synonyms import Synonyms
+from nutonic.rows.annotation.claims.which import narrowed, phrase, tells_which, with_nouns
 from nutonic.rows.annotation.numbers import Known, known_of, number_problem
 from nutonic.rows.annotation.prompts import is_name
 from nutonic.rows.annotation.talk import (
@@ -138,15 +141,15 @@ class Gate:
         thing = thing_problem(text, self._evidence)
         if thing is not None:
             return "thing", thing
-        problem = view.problem_of(text)
+        problem = view.problem_of(text, seen=seen)
         judged = problem is None and self._claims
-        more = _of_templates() | SEEN if seen else _of_templates()
+        more = of_templates() | SEEN if seen else of_templates()
         word = word_problem(text, self._is_known, every_kind(), more) if judged else None
         return problem if word is None else ("word", word)
 
     def _is_known(self, word: str) -> bool:
         """Whether a word is of what is there, or of a kind of things, of which it is known by now that there are some."""
-        return not self._own.isdisjoint(_singulars(word)) or is_of_kind(word)
+        return not self._own.isdisjoint(singulars(word)) or is_of_kind(word)
 
     def _view(self, element: str) -> _View:
         if element not in self._views:
@@ -216,13 +219,6 @@ def _lengths(task: Task, captions: Captions) -> tuple[int, int]:
 _PRONOUN = re.compile(r"\b(?:it|its|itself|this|these|they|their|them)\b", re.IGNORECASE)
 
 
-#: What tells which of several things is meant.
-_WHICH = re.compile(
-    r"\bthe (?P<point>(?:north|south)[- ]?(?:east|west)|north|south|east|west)(?:ern(?:most)?|erly)"
-    r" (?:(?P<one>one)\b|(?P<what>\w+(?: \w+)?))",
-    re.IGNORECASE,
-)
-
 #: Of more of a kind it is not asked whether one of them is as is told.
 _SEVERAL = 12
 _ANOTHER = re.compile(r"^(?:and |while )?(?:another|an? (?:second|further|third)) (?:\w+ )?\w+", re.IGNORECASE)
@@ -265,61 +261,92 @@ class _View:
         self._main_groups = frozenset(map(roll.group, alike))
         self._meant: dict[tuple[bool, frozenset[int]], _Meant] = {}
 
-    def problem_of(self, text: str) -> Problem | None:
-        """What a text says that the description does not."""
+    def problem_of(self, text: str, *, seen: bool = False) -> Problem | None:
+        """What a text says that the description does not. `seen`: of :meth:`Gate.problem_of`."""
         names, denies = self._roll.within(text), self._claims and may_deny(text)
+        text = with_nouns(text, self._roll.nouns.items())
+        earlier: Found = ()
         for index, each in enumerate(sentences(text)):
             spoken_of = self._meant_by(each, names, first=index == 0, whole=True) or self._of(True, frozenset())
-            sentence, wrong = without_free(each, spoken_of.elements)
-            if wrong is not None:
-                return "place", wrong
-            sentence, wrong = without_ratios(sentence, partial(self._named, names), self._main, self._side_m)
-            if wrong is not None:
-                return "size", wrong
-            bound = binding_problem(sentence, self._roll, names, self._main)
-            if bound is not None:
-                return "place", bound
-            before: _Meant | None = None
-            head: _Meant | None = None
-            for clause in clauses(sentence, partial(self._roll.called, among=names)):
-                own = self._meant_by(clause, names, first=index == 0)
-                goes_on = before is not None and (GOES_ON.match(clause) or TELLS_MORE.match(clause))
-                meant = own or (self._both(before, head) if before and head and goes_on else spoken_of)
-                head = head or own
-                if (
-                    own is not None
-                    and before is not None
-                    and _PLURAL.search(clause)
-                    and not self._roll.called(clause, names)
-                ):
-                    meant = self._both(before, own)
-                meant = self._narrowed(meant, clause)
-                if own is not None and before is not None and GOES_ON.match(clause):
-                    meant = self._both(before, meant)
-                before = meant
-                problem = self._clause_problem(clause, meant, spoken_of) or self._claim_problem(clause, meant, names)
-                if problem is not None:
-                    return problem
-            denied = denies and denial_problem(each, lambda words: bool(self._roll.called(words, names)))
+            sentence, earlier, problem = self._without_relations(each, names, spoken_of, earlier, seen=seen)
+            problem = problem or self._clauses_problem(sentence, names, spoken_of, first=index == 0)
+            if problem is not None:
+                return problem
+            denied = denies and denial_problem(sentence, partial(self._named, names), self._main)
             if denied:
                 return "denied", denied
         nothing = None if not self._claims else nothing_problem(text, lambda: self._untold(text))
         return None if nothing is None else ("denied", nothing)
 
-    def _narrowed(self, meant: _Meant, clause: str) -> _Meant:
-        """Of two fields the one in the west, where a clause speaks of the western field."""
-        alike, there = set[Described](), set[Described]()
-        for found in _WHICH.finditer(as_compass(clause)):
-            what = (self._main,) if found["one"] else self._roll.mentioned(found["what"])
-            nouns = {each.noun for each in what}
-            those = [each for each in meant.elements if each.noun in nouns]
-            if len(nouns) == 1 and len(those) > 1:
-                alike.update(those)
-                there.update(narrowed(those, found["point"]))
-        if not alike:
+    def _without_relations(
+        self, sentence: str, names: Names, spoken_of: _Meant, before: Found, *, seen: bool
+    ) -> tuple[str, Found, Problem | None]:
+        """A sentence without what it says of where things lie and how large they are, of each other; and what is not so.
+
+        With it comes where things are named in it; `before` is that of the sentence before.
+        """
+        earlier = [each for _, _, whom in before for each in whom]
+        sentence, wrong = without_free(sentence, spoken_of.elements)
+        if wrong is not None:
+            return sentence, (), ("place", wrong)
+        sentence, wrong = without_ratios(sentence, partial(self._named, names), self._main, self._side_m)
+        if wrong is not None:
+            return sentence, (), ("size", wrong)
+        whole = as_compass(sentence)
+        named = found = self._roll.found(whole, names)
+        sentence, wrong = without_relations(whole, found, self._main, earlier, seen=seen)
+        if wrong is not None:
+            return sentence, (), ("place", wrong)
+        whole, found = sentence, found if sentence == whole else self._roll.found(sentence, names)
+        sentence, wrong = without_counts(whole, found, earlier)
+        if wrong is not None:
+            return sentence, (), ("number", wrong)
+        found = found if sentence == whole else self._roll.found(sentence, names)
+        bound = binding_problem(sentence, found, self._main)
+        return sentence, named, None if bound is None else ("place", bound)
+
+    def _clauses_problem(self, sentence: str, names: Names, spoken_of: _Meant, *, first: bool) -> Problem | None:
+        """What the clauses of a sentence say that the description does not, each of what it is about."""
+        before: _Meant | None = None
+        head: _Meant | None = None
+        for clause in clauses(sentence, partial(self._roll.called, among=names)):
+            own = self._meant_by(clause, names, first=first) or self._told_of(clause)
+            goes_on = before is not None and (GOES_ON.match(clause) or TELLS_MORE.match(clause))
+            meant = own or (self._both(before, head) if before and head and goes_on else spoken_of)
+            head = head or own
+            if (
+                own is not None
+                and before is not None
+                and _PLURAL.search(clause)
+                and not self._roll.called(clause, names)
+            ):
+                meant = self._both(before, own)
+            meant = self._narrowed(meant, clause, names)
+            if own is not None and before is not None and GOES_ON.match(clause):
+                meant = self._both(before, meant)
+            before = meant
+            problem = self._clause_problem(clause, meant, spoken_of) or self._claim_problem(clause, meant, names)
+            if problem is not None:
+                return problem
+        return None
+
+    def _narrowed(self, meant: _Meant, clause: str, names: Names) -> _Meant:
+        """Of two fields the one in the west, where a clause speaks of the western field; or the one with the wheat."""
+        if len(meant.elements) < 2 or not tells_which(clause, self._roll.told):
             return meant
-        kept = tuple(each for each in meant.elements if each in there or each not in alike)
-        return meant if len(kept) == len(meant.elements) else _Meant(kept, self._main, self._roll, self._side_m)
+        alike, there = set[str](), set[str]()
+        for start, end, whom in self._roll.found(clause, names):
+            which = phrase(clause, start, end)
+            if len(whom) > 1 and tells_which(which, self._roll.told):
+                named = {each.element for each in whom}
+                those = [each for each in meant.elements if each.element in named]
+                if len({each.noun for each in those}) == 1:
+                    alike.update(each.element for each in those)
+                    there.update(each.element for each in narrowed(those, which))
+        if alike == there:
+            return meant
+        kept = tuple(each for each in meant.elements if each.element in there or each.element not in alike)
+        return _Meant(kept, self._main, self._roll, self._side_m)
 
     def _named(self, names: Names, text: str) -> Sequence[Described]:
         """What a text names."""
@@ -344,8 +371,14 @@ class _View:
         """
         groups = self._roll.called(text, names)
         spoken_of = not self._main_groups.isdisjoint(groups)
-        noun = self._noun(text)
-        if first and spoken_of and not _OTHERS.search(text) and _singular(noun.findall(text)):
+        noun = noun_in(self._main.noun, text)
+        if (
+            first
+            and spoken_of
+            and not _OTHERS.search(text)
+            and speaks_of_one(noun, text)
+            and self._may_be_main(noun, text)
+        ):
             groups = self._roll.called(noun.sub(" ", text), names)
         is_one = may_hold(small_letters(text), *OF_ALIKE) and ALIKE.search(text) is not None
         if is_one:
@@ -359,6 +392,22 @@ class _View:
             spoken_of = False
         has_main = spoken_of or is_one or (first and whole) or _PRONOUN.search(text) is not None
         return self._of(has_main, groups) if has_main or groups else None
+
+    def _may_be_main(self, noun: re.Pattern[str], text: str) -> bool:
+        """Whether what a text has of this noun may be what is described: not so the wheat field, if that is of maize."""
+        found = noun.search(text)
+        which = "" if found is None else phrase(text, *found.span())
+        if self._roll.nouns[self._main.noun] < 2 or not tells_which(which, self._roll.told):
+            return True
+        alike = [each for each in self._roll.elements if each.noun == self._main.noun]
+        return any(each is self._main for each in narrowed(alike, which))
+
+    def _told_of(self, clause: str) -> _Meant | None:
+        """The elements that a clause speaks of by a tag alone: wheat grows in the field of wheat."""
+        pattern = self._roll.any_told
+        words = () if pattern is None else pattern.findall(clause)
+        elements = dict.fromkeys(each for word in words for each in self._roll.told[word.lower()])
+        return _Meant(tuple(elements), self._main, self._roll, self._side_m) if elements else None
 
     def _of(self, has_main: bool, groups: frozenset[int]) -> _Meant:
         key = has_main, groups
@@ -392,18 +441,11 @@ class _View:
         if len(meant.elements) < 2 or len({each.noun for each in meant.elements}) > 1:
             return None
         noun = meant.elements[0].noun
-        last = noun.rpartition(" ")[2]
-        found = whole_noun(noun).findall(clause) or ([] if last in GENERAL else whole_noun(last).findall(clause))
-        if not _singular(found) or ALIKE.search(clause) or len(meant.elements) > _SEVERAL:
+        if not speaks_of_one(noun_in(noun, clause), clause) or ALIKE.search(clause) or len(meant.elements) > _SEVERAL:
             return None
         ones = [_Meant((each,), self._main, self._roll, self._side_m) for each in meant.elements]
         wrong = [self._clause_problem(clause, one, around) for one in ones]
         return None if None in wrong else wrong[0]
-
-    def _noun(self, text: str) -> re.Pattern[str]:
-        """What the thing that is described is called in a text: by its noun, or by the last word of it."""
-        whole, last = whole_noun(self._main.noun), self._main.noun.rpartition(" ")[2]
-        return whole if last in GENERAL or whole.search(text) else whole_noun(last)
 
     def _each(self, clause: str) -> str | None:
         """A shape or a course that is told of both, or all, of some things, and that one of them has not."""
@@ -427,11 +469,6 @@ class _View:
         return None if meeting is None else ("place", meeting)
 
 
-def _singular(found: list[str]) -> bool:
-    """Whether a noun was found once, and in the singular."""
-    return len(found) == 1 and (not found[0].endswith("s") or found[0].endswith("ss"))
-
-
 def _names(elements: Iterable[Described]) -> list[str]:
     """Names that elements are shown with."""
     return [value.strip() for each in elements for key, value in each.tags if is_name(key) and value.strip()]
@@ -446,24 +483,6 @@ def _common(nouns: frozenset[str]) -> frozenset[str]:
 @lru_cache(maxsize=4096)
 def _words_of(part: str) -> tuple[str, ...]:
     return tuple(re.findall(r"[a-z]+", part.lower()))
-
-
-def _singulars(word: str) -> tuple[str, ...]:
-    """A word, what it may be the plural of, and its own plural, where a thing is called by that."""
-    if not word.endswith("s"):
-        return word, f"{word}s"
-    more = (f"{word[:-3]}y",) if word.endswith("ies") else (word[:-2],) if word.endswith("es") else ()
-    return word, word[:-1], *more
-
-
-@lru_cache(maxsize=1)
-def _of_templates() -> frozenset[str]:
-    return frozenset(
-        word
-        for each in EVERY
-        for wording in each
-        for word in re.findall(r"[a-z]+", re.sub(r"\{\w+\}", " ", wording.lower()))
-    )
 
 
 @lru_cache(maxsize=1)

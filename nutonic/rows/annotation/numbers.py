@@ -298,7 +298,9 @@ def _rounds(value: float, truth: float, step: float, kind: str) -> bool:
 
 #: What is told of several things at once.
 _TOGETHER = re.compile(
-    r"\b(?:together|combined|in total|between them|in all|altogether|jointly|add up)\b", re.IGNORECASE
+    r"\b(?:together|combined|in total|between them|in all|altogether|jointly|add up|account for|make up|cover|occupy|fill|"
+    r"take up|comprise|constitute|either|shared? (?:by|between|among))\b",
+    re.IGNORECASE,
 )
 #: So many letters before a number may say that it is a bound.
 _HEDGED = 24
@@ -371,7 +373,10 @@ _WHOLE = (
 def _whole_problem(sentence: str, known: Callable[[], Known]) -> str | None:
     for pattern, least in _WHOLE:
         found = pattern.search(sentence)
-        if found is not None and max(known().share, default=0.0) < least:
+        shares = known().share
+        if _TOGETHER.search(sentence):
+            shares += (min(sum(shares), 1.0),)
+        if found is not None and max(shares, default=0.0) < least:
             return found[0]
     return None
 

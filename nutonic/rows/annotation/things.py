@@ -297,6 +297,10 @@ _SURFACES = _kind(
 _EVERY = (*KINDS, _SURFACES)
 
 
+#: Words of nouns that are no evidence themselves: a lake is a body of water.
+_JOINTS = frozenset({"body", "of"})
+
+
 @dataclass(frozen=True, slots=True)
 class Evidence:
     """What is known to be there, and what of it decides about the things of a text; worked out once for a description."""
@@ -320,7 +324,7 @@ def evidence_of(elements: Iterable[Described], nouns: Collection[str]) -> Eviden
     shown = frozenset[int]().union(*map(_supported, parts))
     order, of_word = _longest_first(frozenset(nouns))
     candidates = dict.fromkeys(each for word in words for each in of_word.get(word, ()))
-    told = {noun for noun, own in candidates if words.issuperset(own)}
+    told = {noun for noun, own in candidates if all(word in words or word in _JOINTS for word in own)}
     plain = sorted((part for part in parts if "=" not in part), key=lambda noun: (-len(noun), noun))
     return Evidence(
         called=tuple(map(noun_of, plain)),

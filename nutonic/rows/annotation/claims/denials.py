@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
+from nutonic.chips.scene.description import Described
 from nutonic.rows.annotation.talk import may_hold, small_letters
 
 #: What denies that which is named next, ...
@@ -56,20 +57,62 @@ def may_deny(text: str) -> bool:
     return small is None or _DENIES.search(small) is not None
 
 
-def denial_problem(sentence: str, is_there: Callable[[str], bool]) -> str | None:
+#: What it is denied that a thing does with another one; and what is left out of a denial.
+_DOES = re.compile(
+    r"\b(?:(?:cuts?|runs?|pass(?:es)?|leads?|goes|stands?|lies?|is|are|found|seen|visible) (?:\w+ )?"
+    r"(?:through|across|over|into|in|on|inside|within|upon|along)|cross(?:es)?|intersects?|touch(?:es)?|meets?|reach(?:es)?|"
+    r"enters?|interrupts?|traverses?|spans?|divides?|splits?|on|inside|within|across|over) (?P<whom>[^,;:.]+)",
+    re.IGNORECASE,
+)
+_BESIDE = re.compile(r"\b(?:along|touch|meet|reach)", re.IGNORECASE)
+_ONE = re.compile(r"(?:the |an? )?(?:[\w-]+ )?one\b", re.IGNORECASE)
+_BUT = re.compile(
+    r"\b(?:apart from|aside from|except(?:ing| for)?|besides|other than|save(?: for)?|with the exception of|but(?: for)?) "
+    r"(?P<whom>[^,;:.]+)",
+    re.IGNORECASE,
+)
+
+
+def denial_problem(sentence: str, named: Callable[[str], Sequence[Described]], main: Described) -> str | None:
     """What a sentence denies though it is there; None if there is nothing.
 
-    `is_there`: whether a text names a thing that is.
+    `named`: the things that a text names.
     """
     for found in _BEFORE.finditer(sentence):
         after = _STOP.split(sentence[found.end() :])[0]
         words = " ".join(after.split()[:_NAMED])
-        if is_there(words) and not _SOFT.match(after):
+        whom = named(words)
+        if whom and not _SOFT.match(after) and not _is_so(sentence, found.end(), whom, named, main):
             return f"{found[0]} {words}"
     for found in _BEHIND.finditer(sentence):
-        if is_there(re.split(r"[,;:]", sentence[: found.start()])[-1]):
+        if named(re.split(r"[,;:]", sentence[: found.start()])[-1]):
             return found[0]
     return None
+
+
+def _is_so(
+    sentence: str, at: int, whom: Sequence[Described], named: Callable[[str], Sequence[Described]], main: Described
+) -> bool:
+    """Whether a denial is of more than that things are there, and true: none crosses the wood, none but one."""
+    rest = re.split(r"[,;:.]", sentence[at:])[0]
+    but = _BUT.search(sentence)
+    if but is not None and (_ONE.match(but["whom"]) or not set(whom).isdisjoint(named(but["whom"]))):
+        return True
+    does = _DOES.search(rest)
+    if does is None:
+        return False
+    others = named(does["whom"]) or ([main] if re.match(r"(?:it|this)\b", does["whom"]) else [])
+    whom, beside = named(rest[: does.start()]), _BESIDE.search(does[0]) is not None
+    pairs = [(one, other) for one in whom for other in others if one is not other]
+    return bool(pairs) and not any(_may_share(one, other, beside=beside) for one, other in pairs)
+
+
+def _may_share(one: Described, other: Described, *, beside: bool) -> bool:
+    """Whether two things may share some ground, or lie `beside` each other, if that is what is told."""
+    near = one.element in other.near or other.element in one.near
+    if near and "area" in (one.kind, other.kind):
+        return beside
+    return not set(one.cells).isdisjoint(other.cells)
 
 
 def nothing_problem(text: str, untold: Callable[[], str | None]) -> str | None:

@@ -8,6 +8,7 @@ from itertools import combinations
 from typing import get_args
 
 from nutonic.chips.scene.description import Described, Orientation
+from nutonic.rows.annotation.bearings import IN_PART, eight, in_any
 from nutonic.rows.annotation.claims.said import Said
 from nutonic.rows.annotation.talk import may_hold, small_letters
 
@@ -20,6 +21,8 @@ _MEETS = re.compile(
     r"adjoin(?:s|ing)?|abut(?:s|ting)?|touch(?:es|ing)|borders? on|borders|bordering|bordered (?:\w+ )?by|"
     r"flank(?:s|ing|ed by)|"
     r"(?:directly |immediately |right )?(?:beside|next to|adjacent to|alongside)|"
+    r"(?:runs?|running|extends?|extending|stretch(?:es|ing)|leads?|leading|lies?|lying|spreads?|winds?|winding) along|"
+    r"(?:on|at|along|by) the (?:shores?|banks?|waterfront|waterside|brink) of|"
     r"surrounds?|surrounding|surrounded by|(?:arranged|grouped|clustered|scattered|set) around|encircl(?:es|ing)|rings)\b",
     re.IGNORECASE,
 )
@@ -27,22 +30,36 @@ _MEETS = re.compile(
 _OF_MEETING = (
     "cross", "intersect", "bisect", "travers", "span", "pierc", " into", " through", " over", " under", " beneath",
     "surround", " around", "encircl", "rings", "adjoin", "abut", "touch", "border", "flank", "beside", "next to",
-    "adjacent to", "alongside",
+    "adjacent to", "along", " shore", " bank", " water", " brink",
 )  # fmt: skip
 _UNDER = re.compile(r"\b(?:under|underneath|beneath|below)$", re.IGNORECASE)
 _OVER = re.compile(r"\bover$|\bacross$", re.IGNORECASE)
+
+
+_IT = re.compile(r" (?:it|this)\b", re.IGNORECASE)
+#: What crosses another thing does so where both are.
+_CROSSING = re.compile(r"cross|intersect|touch|bisect|span|travers", re.IGNORECASE)
+_MEETING_PLACE = re.compile(rf" (?:[a-z]+ ){{0,4}}{IN_PART}", re.IGNORECASE)
 
 
 def meeting_problem(said: Said) -> str | None:
     """What is said to meet a thing that lies elsewhere, or to pass it on the wrong side of a bridge; None if nothing."""
     small = small_letters(said.clause)
     for found in _MEETS.finditer(said.clause) if may_hold(small, *_OF_MEETING) else ():
-        others = said.next(found.end())
+        others = said.next(found.end()) or ((said.main,) if _IT.match(said.clause, found.end()) else ())
         ours = [each for each in said.before(found.start()) if each not in others]
         if not ours or not others:
             continue
         if not any(_meet(one, other) for one in ours for other in others):
             return found[0]
+        where = _MEETING_PLACE.match(said.clause, found.end()) if _CROSSING.match(found[0]) else None
+        if where is not None and not any(
+            in_any(eight(where["point"]), one.cells) and in_any(eight(where["point"]), other.cells)
+            for one in ours
+            for other in others
+            if _meet(one, other)
+        ):
+            return f"{found[0]}{where[0]}"
         if _AROUND.match(found[0]) is not None:
             outer, inner = (others, ours) if found[0].lower().endswith("by") else (ours, others)
             if not _is_around(outer, inner):

@@ -10,10 +10,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
+from functools import lru_cache
 from itertools import islice
 
 from nutonic.rows.annotation.ground_words import HOLDING
 from nutonic.rows.annotation.talk import ENGLISH
+from nutonic.rows.annotation.templates import EVERY
 
 #: Verbs with regular endings.
 _VERBS = """
@@ -35,7 +37,7 @@ intrude invade isolate jog join jut juxtapose keep key kink lace lap lead lean l
 link locate lodge loom loop loosen make mantle mark mass meander measure meet merge mesh mingle mirror mold mould narrow
 neighbor neighbour nest nestle nip notch note notice number obscure observe occupy offer open organise organize orient
 orientate originate ornament outflank outgrow outline outmeasure outnumber outsize overlap overlook overrun overshadow
-overspread pack pair parallel partition pass pattern pave peel pepper perch permeate persist pervade peter picture
+overspread pack pair parallel part partition pass pattern pave peel pepper perch permeate persist pervade peter picture
 pierce pile pinch place plot point pool position predominate press presume prevail proceed project protrude provide
 punctuate puncture push quarter radiate rank reach recede recline recognise recognize rectify regard register relate
 remain repeat represent resemble reside rest reveal revolve rim ring rise rival roll round rule run saturate scallop
@@ -310,3 +312,22 @@ def _is_so(pattern: re.Pattern[str], text: str, number: int) -> bool:
 
 def _span(text: str, number: int) -> tuple[int, int]:
     return next(islice(_WORD.finditer(text), number, None)).span()
+
+
+def singulars(word: str) -> tuple[str, ...]:
+    """A word, what it may be the plural of, and its own plural, where a thing is called by that."""
+    if not word.endswith("s"):
+        return word, f"{word}s"
+    more = (f"{word[:-3]}y",) if word.endswith("ies") else (word[:-2],) if word.endswith("es") else ()
+    return word, word[:-1], *more
+
+
+@lru_cache(maxsize=1)
+def of_templates() -> frozenset[str]:
+    """The words of template captions."""
+    return frozenset(
+        word
+        for each in EVERY
+        for wording in each
+        for word in re.findall(r"[a-z]+", re.sub(r"\{\w+\}", " ", wording.lower()))
+    )

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 
 from nutonic.chips.scene.description import Described
-from nutonic.rows.annotation.bearings import in_any, points_in
+from nutonic.rows.annotation.claims.which import SAME_KIND, narrowed
 from nutonic.rows.annotation.talk import may_hold, small_letters
 
 _WORDS = {
@@ -28,7 +28,8 @@ _RATIO = re.compile(
     rf"| (?:of )?(?:the|that) (?:[a-z]+ )?{_SIZE} (?:of|that taken up by|covered by|occupied by)"
     rf"| (?:of )?(?:the )?(?:ground|area|space|room) that(?= (?:the )?[\w -]+? (?:do(?:es)?|takes up|covers|occupies)\b)"
     rf"| (?:larger|bigger|longer|wider|greater|more extensive)(?: than)?"
-    rf"|(?P<under> (?:smaller|shorter|less extensive)(?: than)?)| that of)(?=\W|$)",
+    rf"|(?P<under> (?:smaller|shorter|less extensive)(?: than)?)| that of| (?:of )?(?P<its>its|their) (?:own )?{_SIZE}"
+    rf"|(?<=times)(?= (?:that|the|its) ))(?=\W|$)",
     re.IGNORECASE,
 )
 #: Letters of which some are in whatever tells a number of times, and of which some are in whatever it is told of.
@@ -43,12 +44,13 @@ _OF_RATIO = (
 _STOP = re.compile(
     r"[,;:.()]| (?:but|while|whereas|which|who|and (?=only|about|roughly|nearly|half|twice|is|lies)|since|because) ?"
 )
+_OTHER = re.compile(r"\b(?:other|second|another)\b", re.IGNORECASE)
+#: So many words before a thing may say which is meant.
+_WHICH = 3
+_BREAK = re.compile(r"[,;:.()] |\b(?:and|but|while|whereas) ")
 _PICTURE = re.compile(r"\b(?:picture|image|view|scene|frame|photo\w*|patch)\b", re.IGNORECASE)
 _WITH = re.compile(
     r"\b(?:compared (?:with|to)|in comparison (?:with|to)|relative to|against) (?P<whom>[^,;]+)", re.IGNORECASE
-)
-_SAME_KIND = re.compile(
-    r"\b(?:ones?|others?|counterparts?|neighbou?rs?|siblings?|twins?|second|smaller|larger|latter)\b", re.I
 )
 #: So far a ratio is off; one that is told as a bound is on its side of it, by no more than this.
 _OFF, _BOUND = 0.2, 1.7
@@ -85,7 +87,7 @@ def without_ratios(sentence: str, named: Named, main: Described, side_m: float) 
         subject = sentence[: found.start()] if subject is None else subject
         after = _STOP.split(sentence[found.end() :])[0]
         by_length = _LENGTHS.search(found[0]) is not None
-        ours, theirs = _sides(sentence, subject, after, named, main)
+        ours, theirs = _sides(sentence, found.end(), subject, named, main)
         others = _sizes(theirs, by_length=by_length)
         if _PICTURE.search(after) is not None and not theirs:
             if not by_length:
@@ -106,9 +108,10 @@ def _is_soft(found: re.Match[str]) -> bool:
 
 
 def _sides(
-    sentence: str, subject: str, after: str, named: Named, main: Described
+    sentence: str, end: int, subject: str, named: Named, main: Described
 ) -> tuple[Sequence[Described], Sequence[Described]]:
-    """Whom a ratio is told of, and whom it compares that with."""
+    """Whom a ratio that ends there is told of, and whom it compares that with."""
+    after = _STOP.split(sentence[end:])[0]
     against = _WITH.search(sentence)
     if against is not None and not named(after):
         after, subject = against["whom"], subject.replace(against[0], " ")
@@ -116,21 +119,32 @@ def _sides(
     theirs = narrowed(named(after), after)
     if main in theirs and not _MANY.search(after):
         theirs = [main]
-    if not theirs and _SAME_KIND.search(after) is not None:
+    if not theirs and SAME_KIND.search(after) is not None:
         kinds = {each.noun for each in ours}
         alike = [each for each in named(sentence) if each.noun in kinds]
         theirs = narrowed(alike, after)
         theirs = [each for each in theirs if each not in ours] or theirs
+    if not theirs and _PICTURE.search(after) is None:
+        ours, theirs = _silent(subject, named, main)
     return ours, theirs
 
 
-def narrowed(elements: Sequence[Described], text: str) -> Sequence[Described]:
-    """Of several things that are called alike, those that lie where a text says; all where it says nothing of that."""
-    points = points_in(text)
-    if not points or len(elements) < 2:
-        return elements
-    kept = [each for each in elements if any(in_any(point, each.cells) for point in points)]
-    return kept or elements
+def _silent(subject: str, named: Named, main: Described) -> tuple[Sequence[Described], Sequence[Described]]:
+    """Whom a ratio is told of that says not of whom: what was named last, against what was named before it, or is described.
+
+    ``A lake, and a wood half as large``; ``a lake; the other lake, a quarter of its size``.
+    """
+    words = subject.split()
+    first = next((at for at in range(len(words) - 1, -1, -1) if named(" ".join(words[at:]))), None)
+    if first is None:
+        return [main], ()
+    which = _BREAK.split(" ".join(words[max(0, first - _WHICH) : first]) + " ")[-1]
+    last = " ".join([which, *words[first:]])
+    alike, before = named(last), " ".join(words[:first])
+    ours, told = narrowed(alike, last), narrowed(named(before), before)
+    if _OTHER.search(last) is not None:
+        ours = [each for each in ours if each is not main and each not in told] or ours
+    return ours, [each for each in dict.fromkeys([main, *told, *alike]) if each not in ours]
 
 
 def _sizes(elements: Iterable[Described], *, by_length: bool) -> list[float]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from nutonic.chips.scene.description import Described
 from nutonic.rows.annotation.calling import Names, Roll, whole_noun
+from nutonic.rows.annotation.claims.which import narrowed
 
 #: Where the words end that name what comes next.
 _NEXT = re.compile(
@@ -36,11 +37,13 @@ class Said:
 
     def next(self, after: int, words: int = 4) -> tuple[Described, ...]:
         """The elements that the words behind a position name: no more than so many, and no further than a joint."""
-        return self.precisely(" ".join(_NEXT.split(self.clause[after:])[0].split()[:words]))
+        told = " ".join(_NEXT.split(self.clause[after:])[0].split()[:words])
+        return tuple(narrowed(self.precisely(told), told))
 
     def before(self, at: int) -> tuple[Described, ...]:
         """The elements that are named before a position; where none is, what is described."""
-        return self.precisely(self.clause[:at]) or (self.main,)
+        told = self.clause[:at]
+        return tuple(narrowed(self.precisely(told), told)) or (self.main,)
 
     def precisely(self, text: str) -> tuple[Described, ...]:
         """The same as :meth:`named`, but where a school building is named, no church, which is a building too."""

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import lru_cache
 
 from nutonic.chips.scene.description import Described
-from nutonic.rows.annotation.bearings import in_any, points_in
+from nutonic.rows.annotation.bearings import IN_PART, POINT, eight, in_any, points_in
 from nutonic.rows.annotation.calling import GENERAL, noun_of, whole_noun
-from nutonic.rows.annotation.claims.ratios import narrowed
 from nutonic.rows.annotation.claims.said import Said
+from nutonic.rows.annotation.claims.which import SAME_KIND, narrowed
 from nutonic.rows.annotation.talk import may_hold, small_letters
 
 #: What is called so has at least, or at most, such a share of the picture, if it is an area.
@@ -35,7 +35,6 @@ _LENGTH = re.compile(
     re.IGNORECASE,
 )
 
-_SAME_KIND = re.compile(r"\b(?:ones?|others?|counterparts?|neighbou?rs?|siblings?|twins?)\b", re.IGNORECASE)
 _THAN = re.compile(
     r"\b(?P<more>(?:larger|bigger|greater|more extensive)(?: in (?:size|area|extent))? than|exceeds?|exceeding|outsizes?"
     r"|dwarfs|dwarfing|surpass(?:es|ing)|outstrips|overshadows)\b"
@@ -55,6 +54,17 @@ _OF_KIND = re.compile(
     re.IGNORECASE,
 )
 _OF_TWO = re.compile(r"\bthe (?:(?P<more>larger|bigger|longer)|(?P<less>smaller|shorter)) (?=\w)", re.IGNORECASE)
+_OF_THE = re.compile(r"(?:one )?of (?:the|these|its) (?:two |three |four |pair of )?", re.IGNORECASE)
+#: What is told of one of two behind it.
+_IS_RANKED = re.compile(
+    r"\b(?:is|are) (?:clearly |by far |much )?the (?:(?P<more>larger|bigger|largest|biggest|longer)|"
+    r"(?P<less>smaller|smallest|shorter))(?= of (?:the|these) (?:two|three|four|pair)| one\b|[ .]*$)",
+    re.IGNORECASE,
+)
+_GROWS = re.compile(
+    rf" (?:(?:is|are|grows?|growing|grown|planted|lies?) )*(?:{IN_PART}|(?:covers?|fills?) the (?P<covered>{POINT}))",
+    re.IGNORECASE,
+)
 _STRAIGHTER = re.compile(
     r"\b(?:(?P<less>straighter)|more (?:curved|winding|sinuous|curvy|twisting)) than\b", re.IGNORECASE
 )
@@ -83,7 +93,7 @@ _SEVERAL = re.compile(
     r"clusters? of|rows? of|scattered|countless)\b",
     re.IGNORECASE,
 )
-_ONLY = re.compile(r"\b(?:just one|only one|only|sole|lone|(?<!any )single|solitary)\b", re.IGNORECASE)
+_ONLY = re.compile(r"\b(?:just one|only one|only|sole|lone|(?<!any )(?<!est )single|solitary)\b", re.IGNORECASE)
 _SECOND = re.compile(r"\b(?:an? (?:second|third|further)|another)(?= )", re.IGNORECASE)
 _ANYTHING = re.compile(r"(?:neighbou?r|thing|feature|element|object)\b", re.IGNORECASE)
 _NEXT_WORDS = re.compile(r"[,;:.]| (?:in|on|at|to|that|which|is|are|and|of) ")
@@ -113,6 +123,7 @@ _SURFACES = tuple(
     )
     for words, shown in _GROUND.items()
 )
+_SURFACE = re.compile(r" ?(?:surface|paving|pavement|top|bed)\b", re.IGNORECASE)
 #: Letters of which some are in all that is looked for here, but for plurals; and in all that is said of surfaces.
 _LETTERS = (
     "large", "big", "great", "exten", "siz", "substan", "consid", "signif", "tiny", "minu", "small", "little",
@@ -131,9 +142,10 @@ _OF_SURFACES = (
 def size_problem(said: Said) -> str | None:
     """What a clause says of sizes, ranks, numbers and surfaces that is not so; None if all is."""
     plural = _plural_of_one(said)
-    if plural is not None or not may_hold(small_letters(said.clause), *_LETTERS):
+    if plural is not None:
         return plural
-    return next((wrong for check in _CHECKS for wrong in check(said)), None)
+    checks = _CHECKS if may_hold(small_letters(said.clause), *_LETTERS) else (_tagged,)
+    return next((wrong for check in checks for wrong in check(said)), None)
 
 
 def _sized(said: Said) -> Iterator[str]:
@@ -192,7 +204,7 @@ def _compared(said: Said) -> Iterator[str]:
 def _both_sides(said: Said, found: re.Match[str], end: int) -> tuple[tuple[Described, ...], tuple[Described, ...]]:
     """Whom a comparison is told of, and whom it compares that with."""
     before, behind, after = said.before(found.start()), said.next(end, 6), said.clause[found.end() :]
-    if not behind and _SAME_KIND.search(" ".join(after.split()[:4])):
+    if not behind and SAME_KIND.search(" ".join(after.split()[:4])):
         if len({each.noun for each in before}) == 1 and said.roll.nouns[before[0].noun] < 2:
             before = (said.main,)
         kinds = {each.noun for each in before}
@@ -259,15 +271,51 @@ def _ranked_of_kind(said: Said) -> Iterator[str]:
         if sizes and ours and (max(ours) < max(sizes) if found["most"] else min(ours) > min(sizes)):
             yield found[0]
     for found in _OF_TWO.finditer(said.clause):
-        group = said.next(found.end(), 3)
+        of_the = _OF_THE.match(said.clause, found.end())
+        group = said.next(found.end() if of_the is None else of_the.end(), 3)
         by_length = found[0].lower().endswith(("longer ", "shorter ")) or all(each.kind == "line" for each in group)
         sized = [(size[0], each) for each in group if (size := _sizes([each], by_length=by_length))]
         points = points_in(said.clause)
         if len(sized) < 2 or len({each.noun for _, each in sized}) > 1 or not points:
             continue
         _, meant = (max if found["more"] else min)(sized, key=lambda one: one[0])
-        if not any(in_any(point, meant.cells) for point in points):
+        others = [each for _, each in sized if each is not meant]
+        if not any(_is_told_of(point, meant, others) for point in points):
             yield found[0].strip()
+    for found in _IS_RANKED.finditer(said.clause):
+        every = said.named(said.clause[: found.start()])
+        one = narrowed(every, said.clause[: found.start()])
+        if len(one) != 1 or len({each.noun for each in every}) > 1:
+            continue
+        extents = [each.share or each.length_m or 0.0 for each in every]
+        if extents[every.index(one[0])] != (max if found["more"] else min)(extents):
+            yield found[0]
+
+
+def _is_told_of(point: str, meant: Described, others: Sequence[Described]) -> bool:
+    """Whether a place tells which of several is meant: it lies there, and no other one does so rather than it."""
+    if in_any(point, [meant.where]):
+        return True
+    return in_any(point, meant.cells) and not any(in_any(point, [each.where]) for each in others)
+
+
+def _tagged(said: Said) -> Iterator[str]:
+    """What one of several that are called alike is told to have, and another one of them has: the field with the wheat."""
+    pattern = said.roll.any_told
+    for at in pattern.finditer(said.clause) if pattern is not None else ():
+        those = said.roll.told[at[0].lower()]
+        before = said.precisely(said.clause[: at.start()])
+        if before:
+            whom = narrowed(before, said.clause[: at.start()])
+            alike = len({each.noun for each in whom}) == 1 and any(each.noun == whom[0].noun for each in those)
+            if alike and not any(each in those for each in whom):
+                yield at[0]
+            continue
+        where = _GROWS.match(said.clause, at.end())
+        if where is not None and not any(
+            in_any(eight(where["point"] or where["covered"]), each.cells) for each in those
+        ):
+            yield f"{at[0]}{where[0]}"
 
 
 def _straighter(said: Said) -> Iterator[str]:
@@ -330,7 +378,8 @@ def _is_plural(found: str, noun: str) -> bool:
 def _surfaced(said: Said) -> Iterator[str]:
     for pattern, shown in _SURFACES if may_hold(small_letters(said.clause), *_OF_SURFACES) else ():
         for found in pattern.finditer(said.clause):
-            whom = said.before(found.start()) if found["behind"] else said.next(found.end())
+            own = found["behind"] or _SURFACE.match(said.clause, found.end())
+            whom = said.before(found.start()) if own else said.next(found.end())
             if whom and not any(_shows(each, shown) for each in whom):
                 yield found[0].strip()
 
@@ -341,4 +390,5 @@ def _shows(each: Described, shown: re.Pattern[str]) -> bool:
 
 _CHECKS: tuple[Callable[[Said], Iterator[str]], ...] = (
     _sized, _lengths, _compared, _numbered, _ranked, _ranked_of_kind, _straighter, _counted, _second, _surfaced,
+    _tagged,
 )  # fmt: skip

@@ -59,7 +59,7 @@ farm track, farm lane, farm road, country lane, rural track, gravel track, grave
   unpaved road, gravel road: dirt track, track
 arable field, crop field, farm field, arable plot, cultivated field, agricultural field: field, farmland
 arable land, cropland, agricultural ground, agricultural land, farm land, cultivated land, tilled land, agricultural
-  area, agriculture: farmland, field
+  area, agriculture, farmland: farmland, field
 fruit garden, fruit plantation, fruit orchard: orchard
 farm yard, farmstead, farm buildings, farm complex: farmyard
 grass area, grassed area, grassy area, patch of grass, area of grass, green lawn, turf, grass strip, strip of grass,
