@@ -60,6 +60,14 @@ class SingleFlightCache(Generic[K, V]):
             self._total -= self._weight(value)
             return True
 
+    def first_out(self, is_done: Callable[[K, V], bool]) -> None:
+        """Have values that are not expected to be asked for again make room before all others; see `is_done`."""
+        with self._lock:
+            made = [(key, each.result()) for key, each in self._values.items() if each.done() and not each.exception()]
+            for key, value in reversed(made):
+                if is_done(key, value):
+                    self._values.move_to_end(key, last=False)
+
     def clear(self) -> None:
         """Remove all values; threads that wait for one still get it."""
         with self._lock:

@@ -36,7 +36,7 @@ from nutonic.io.atomic import disk_error, refusal_at
 from nutonic.io.decoder import SIGNATURES, DecodedRaster
 from nutonic.io.files import open_regular
 from nutonic.io.ranged import Changed, RangeCache, RemoteFile
-from nutonic.io.tiff.blocks import Blocks, Kept, PlainBlocks, Undecodable, new_cache
+from nutonic.io.tiff.blocks import Blocks, Kept, PlainBlocks, Undecodable, new_cache, pass_by
 
 GDAL_ENV: dict[str, str | int] = {
     "GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR",  # no probing for .aux, .ovr, .msk beside every file
@@ -200,6 +200,13 @@ class RasterPool:
             raster.close()
         else:
             self._give_back(key, raster)
+
+    def pass_by(self, href: str, pixel: tuple[int, int]) -> None:
+        """Say that of a file nothing is asked for any more that lies above a pixel's row of blocks, or left of it in that.
+
+        Blocks there are the first to make room for others. They are still kept while there is room.
+        """
+        pass_by(self._blocks, lambda file: isinstance(file, tuple) and file[0][0] == href, pixel)
 
     def clear(self) -> None:
         """Close all that lie idle."""

@@ -24,7 +24,7 @@ _BATCH_BYTES = 512 * 2**20
 
 #: Memory of a worker besides what it works on: 240 MB with Python, GDAL, numpy, xarray and dask imported, and the blocks
 #: that it keeps.
-WORKER_BYTES = 340 * 2**20
+WORKER_BYTES = 356 * 2**20
 
 #: Bytes of a chip per pixel, of a sidecar and of a tile's rows: typical of Sentinel-2.
 _CHIP_PER_PIXEL, _SIDECAR, _ROWS = 1.5, 6_000, 9_000

@@ -32,9 +32,9 @@ from nutonic.sources.item import Unusable, UnusableItem, with_unusable
 
 _log = logging.getLogger(__name__)
 
-#: Blocks across in a strip. At its edges blocks are unpacked twice, so the wider the better; but two rows of it, of three
-#: bands and labels, have to fit into what a process keeps.
-_STRIP = 4
+#: Blocks across in a strip, at most. At its edges blocks are unpacked twice, so the wider the better; but a row of it, of
+#: three bands and labels, and what squares reach of the next, have to fit into what a process keeps.
+_STRIP = 8
 
 #: A group this large bends the split's shares: the plan warns.
 _LARGE_GROUP = 0.05
@@ -361,8 +361,9 @@ def _in_batches(
 def along_blocks(corners: np.ndarray) -> tuple[np.ndarray, ...]:
     """Keys to sort places by, the last first: by the blocks of a scene's files that hold the corners of their squares.
 
-    They go row by row through strips of a few columns. Squares reach into the next row of blocks: in a wide scene the rest
-    of the row would lie between, and by then what was unpacked would be forgotten, and unpacked again.
+    They go row by row through strips of a few columns, which are as wide as each other. Squares reach into the next row of
+    blocks: in a wide scene the rest of the row would lie between, and by then what was unpacked would be forgotten, and
+    unpacked again.
 
     Parameters
     ----------
@@ -370,7 +371,9 @@ def along_blocks(corners: np.ndarray) -> tuple[np.ndarray, ...]:
         (places, 2) int32: row and column of each square's first pixel.
     """
     rows, cols = (corners // BLOCK).T
-    return cols, rows, cols // _STRIP
+    across = int(cols.max(initial=0)) + 1
+    strips = -(-across // _STRIP)
+    return cols, rows, cols // -(-across // strips)
 
 
 def _corners(candidates: Candidates, side: int) -> np.ndarray:

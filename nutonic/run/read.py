@@ -28,6 +28,7 @@ from nutonic.planning.remote import versions_of
 from nutonic.recipe.outputs import Grid
 from nutonic.sources.factory import AnySources
 from nutonic.sources.grids import place_grid, scene_grid
+from nutonic.sources.pixels import placed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,7 +101,23 @@ def read_together(
     What fails is not there. The caller then reads place by place, which shows the place that fails.
     """
     opened = cache(lambda: _opened(places, places[0].imagery[0], sources, grid))
-    return Together(places, lambda some: read(some, some[0].imagery[0], sources, grid, files, opened))
+
+    def reading(some: Sequence[PlannedPlace]) -> list[Pixels]:
+        pixels = read(some, some[0].imagery[0], sources, grid, files, opened)
+        _pass_by(some[-1].imagery[0], pixels[-1].geobox)
+        return pixels
+
+    return Together(places, reading)
+
+
+def _pass_by(scene: Scene, square: GeoBox) -> None:
+    """Leave behind what lies before the last square that was read: places come in the order of their scene's blocks.
+
+    Not so of labels, whose blocks lie otherwise.
+    """
+    for asset in scene.pictured:
+        row, col, times = placed(asset, square)
+        current().rasters.pass_by(asset.href, (row // times, col // times))
 
 
 def read(

@@ -18,7 +18,7 @@ pytestmark = [pytest.mark.exhaustive, pytest.mark.skipif(sys.platform != "linux"
 
 @pytest.mark.parametrize("workers", [0, 1])
 def test_a_process_takes_about_400_mb_and_hardly_more_for_more_places(tmp_path: Path, workers):
-    """Squares of 512 pixels in batches of 4 and of 14; two rows of blocks in three bands are kept, which are 96 MB."""
+    """Squares of 512 pixels in batches of 4 and of 14; a row of blocks in three bands, and more of labels, are kept."""
     world, peaks = World(across=1), []
     write(tmp_path / "files", world)
     for count in (32, 224):

@@ -20,8 +20,9 @@ import numpy as np
 
 from nutonic.io.cache import SingleFlightCache
 
-#: Unpacked blocks that are kept, in bytes: two rows of five blocks of 1024, in three bands of Sentinel-2 and in labels.
-KEPT_BYTES = 80 * 2**20
+#: Unpacked blocks that are kept, in bytes: of a strip of eight blocks of 1024 one row, in three bands of Sentinel-2, with
+#: those that places reach besides, and two rows of labels.
+KEPT_BYTES = 96 * 2**20
 
 #: Rows whose differences are undone at a time.
 _ROWS = 64
@@ -43,6 +44,11 @@ class Block:
     def __init__(self, pixels: np.ndarray, *, differs: bool) -> None:
         self._pixels, self._lock = pixels, threading.Lock()
         self._stored = np.full(-(-len(pixels) // _ROWS), differs)
+
+    @property
+    def side(self) -> tuple[int, int]:
+        """Height and width in pixels."""
+        return self._pixels.shape[0], self._pixels.shape[1]
 
     @property
     def nbytes(self) -> int:
@@ -89,8 +95,18 @@ Kept = SingleFlightCache[tuple[Hashable, _Place], Block]
 
 
 def new_cache() -> Kept:
-    """A cache for blocks; the least recently used make room."""
+    """A cache for blocks; the least recently used make room, and before them those that :func:`pass_by` told of."""
     return SingleFlightCache(KEPT_BYTES, lambda block: block.nbytes)
+
+
+def pass_by(kept: Kept, is_file: Callable[[Hashable], bool], pixel: tuple[int, int]) -> None:
+    """Have blocks make room before others that lie before the one with a pixel (row, column): above it, or left of it."""
+
+    def is_behind(key: tuple[Hashable, _Place], block: Block) -> bool:
+        file, (_, row, col) = key
+        return is_file(file) and (row, col) < (pixel[0] // block.side[0], pixel[1] // block.side[1])
+
+    kept.first_out(is_behind)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
