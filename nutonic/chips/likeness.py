@@ -26,10 +26,14 @@ def difference_hash(rgb: np.ndarray) -> int:
     """
     height, width, _ = rgb.shape
     top, left, widths = _cells(height, width)
-    rows, down = rgb.reshape(height, 3 * width).astype(np.uint32), np.empty((SIDE, 3 * width), np.uint32)
+    kind = (
+        np.uint16 if height <= 256 * SIDE else np.uint32
+    )  # which 256 rows of bytes cannot fill, and which is added faster
+    rows, down = rgb.reshape(height, 3 * width).astype(kind), np.empty((SIDE, 3 * width), kind)
     for k, (first, last) in enumerate(pairwise(top)):
         np.add.reduce(rows[first:last], axis=0, out=down[k])
-    sums = np.add.reduceat(down.reshape(SIDE, width, 3), left, axis=1) @ _LUMA  # few are left to be weighed
+    cells = np.add.reduceat(down.reshape(SIDE, width, 3), left, axis=1, dtype=np.uint32)
+    sums = cells @ _LUMA  # few are left to be weighed
     brighter = sums[:, 1:] * widths[:-1] > sums[:, :-1] * widths[1:]  # heights are the same in a row, and do not matter
     return int.from_bytes(np.packbits(brighter).tobytes())
 

@@ -374,18 +374,19 @@ def describe(geobox: GeoBox) -> dict[str, Any]:
     }
 
 
-@cache
-def _outline() -> np.ndarray:
-    """Points along the sides of a unit square, (44, 2)."""
+@lru_cache(maxsize=64)
+def _outline(width: int, height: int) -> tuple[np.ndarray, np.ndarray]:
+    """Columns and rows of points along the sides of a square of pixels, (40,) each, a corner first."""
     steps = np.linspace(0.0, 1.0, 11)
     edge = np.concatenate([np.stack([steps, 0 * steps + k], -1) for k in (0, 1)])
-    return np.concatenate([edge, edge[:, ::-1]])
+    edge = np.concatenate([edge, np.concatenate([edge[1:10], edge[12:21]])[:, ::-1]])
+    return np.ascontiguousarray(edge[:, 0] * width), np.ascontiguousarray(edge[:, 1] * height)
 
 
 def lonlat_bounds(geobox: GeoBox) -> tuple[float, float, float, float]:
     """West, south, east, north of a grid in degrees; west is greater than east across the antimeridian (RFC 7946, 5.2)."""
-    edge, (a, _, c, _, e, f) = _outline() * (geobox.shape.x, geobox.shape.y), numbers_of(geobox.affine)
-    lon, lat = transformer(str(geobox.crs), "EPSG:4326").transform(c + a * edge[:, 0], f + e * edge[:, 1])
+    (across, down), (a, _, c, _, e, f) = _outline(geobox.shape.x, geobox.shape.y), numbers_of(geobox.affine)
+    lon, lat = transformer(str(geobox.crs), "EPSG:4326").transform(c + a * across, f + e * down)
     west, south, east, north = float(lon.min()), float(lat.min()), float(lon.max()), float(lat.max())
     if not all(map(math.isfinite, (west, south, east, north))):  # it reaches over the edge of its map
         return WHOLE

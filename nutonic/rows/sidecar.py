@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 from dataclasses import asdict
 
+import numpy as np
+
 from nutonic._version import __version__
 from nutonic.core.grid import affine_of, centre, describe, lonlat_bounds, repeats, tile_grid
 from nutonic.core.model import Chip, Json
@@ -113,4 +115,4 @@ def _label_meta(context: ChipContext, rule: str | None) -> Json:
 
 def pixels_sha256(chip: Chip) -> str:
     """The identity of a picture whatever its encoding: the SHA-256 of its RGB bytes, row by row."""
-    return hashlib.sha256(chip.rgb.tobytes()).hexdigest()
+    return hashlib.sha256(np.ascontiguousarray(chip.rgb).data).hexdigest()
