@@ -13,15 +13,17 @@ from typing import Any
 from nutonic.core.model import Json
 from nutonic.rows.claims import CLAIMS, RIGHT
 from nutonic.rows.positions import ZONES
-from nutonic.rows.rows import boxes_json
 from nutonic.rows.slots import LETTERS
 from nutonic.rows.truth import Truth
-from nutonic.rows.wording import ALWAYS, Said, Wording
+from nutonic.rows.wording import Said, Wording
 from nutonic.secrets import redact
 
 #: Tasks whose answer is a list of boxes.
 BOXES = ("grounding", "class_grounding")
 
+
+#: How the ids of rows are that speak of one class.
+_OF_CLASS = re.compile(r".*__class_(?:caption|grounding)_(\d+)")
 
 #: What the answer to a question may consist of, by how their names begin, where a task has questions of several kinds.
 _ANSWERS: Mapping[str, tuple[str, ...]] = {
@@ -82,8 +84,7 @@ def _untrue(sentences: Sequence[Said], truth: Truth, asked: Mapping[str, Any]) -
         claim = CLAIMS[said.claim]
         if claim.whole and not truth.whole:
             return f"it speaks of the whole image, of which too little is labelled: {said.claim}"
-        pictured = {"picture": truth.picture, "size": truth.size}
-        if any(said.values.get(name, pictured[name]) != pictured[name] for name in ALWAYS):
+        if any(said.values.get(name, pictured) != pictured for name, pictured in truth.always.items()):
             return f"it says of what kind or size the picture is, and it is not: {said.claim}"
         if not claim.holds(truth, {**asked, **said.values}):
             return f"it is not true: {said.claim} of {_shown(said.values)}"
@@ -119,16 +120,16 @@ def _out_of_place(row: Json, question: Said, told: Sequence[Said]) -> str | None
     """Whether a row asks for another class than its id names, or a prompt says something twice or not first."""
     if any(not said.claim.startswith("prompt.") for said in told) or question.claim.startswith("prompt."):
         return "its prompt asks twice, or not at all"
-    named = re.fullmatch(r".*__class_(?:caption|grounding)_(\d+)", row["id"])
+    named = _OF_CLASS.fullmatch(row["id"])
     if named is not None and question.values.get("c") != int(named[1]):
         return "it asks for another class than its id names"
     return None
 
 
 def _boxes_problem(answer: str, question: Said, truth: Truth) -> str | None:
-    boxes = truth.boxable(question.values.get("c"))
-    right = boxes_json(((region.label, region.bbox) for region in boxes), truth.cover.shape)
-    return None if boxes and answer == right else "its boxes are not the regions that are asked for"
+    class_id = question.values.get("c")
+    right = bool(truth.boxable(class_id)) and answer == truth.boxes_text(class_id)
+    return None if right else "its boxes are not the regions that are asked for"
 
 
 def _choice_problem(row: Json, question: Said, said: Sequence[Said], wording: Wording) -> str | None:

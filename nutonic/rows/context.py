@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -80,11 +80,11 @@ class ChipContext:
     @cached_property
     def caption_text(self) -> str:
         """The full caption."""
-        return self.wording.text([self.addressed(said) for said in self.caption], f"{self.tile_id}__caption answer")
+        return self.text(self.caption, "caption answer")
 
-    def addressed(self, said: Said) -> Said:
-        """A claim with what every sentence may say of the picture."""
-        return Said(claim=said.claim, values={"picture": self.truth.picture, "size": self.truth.size, **said.values})
+    def text(self, sentences: Sequence[Said], what: str) -> str:
+        """Claims in words; `what` says of which row they are, and which part of it."""
+        return self.wording.text(sentences, f"{self.tile_id}__{what}", self.truth.always)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

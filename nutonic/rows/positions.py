@@ -78,6 +78,11 @@ def part_of(cells: tuple[int, ...], place: str) -> int:
     return _held(cells)[place]
 
 
+def most_of(cells: tuple[int, ...]) -> int:
+    """How many pixels that part of the image holds that holds the most, of counts in 6 × 6 cells."""
+    return max(_held(cells).values())
+
+
 @lru_cache(maxsize=256)
 def _held(cells: tuple[int, ...]) -> dict[str, int]:
     """How many pixels each part of the image holds."""
@@ -103,19 +108,24 @@ def position(cover: LandCover, class_id: int) -> Position:
     return _position(turned_cells(cells, UNDOES[cover.view])).seen(cover.view)
 
 
+#: Thirtieths of something that a place holds of which it is said that it lies there, or that it mostly does.
+_LEAST = {False: 27, True: 20}
+
+
 @lru_cache(maxsize=256)  # a class is spoken of in several texts
 def _position(cells: tuple[int, ...]) -> Position:
-    total = sum(cells)
+    total, held = sum(cells), _held(cells)
     for mostly in (False, True):
-        for place, count in _held(cells).items():
-            if holds(count, total, mostly):
+        least = _LEAST[mostly] * total
+        for place, count in held.items():
+            if 30 * count >= least:
                 return Position(place, mostly)
     return Position(SPREAD if is_spread(cells) else SEVERAL)
 
 
 def holds(count: int, total: int, mostly: bool) -> bool:
     """Whether so many of so many pixels are nine tenths of them, or two thirds if `mostly`."""
-    return 30 * count >= (20 if mostly else 27) * total
+    return 30 * count >= _LEAST[mostly] * total
 
 
 @lru_cache(maxsize=256)

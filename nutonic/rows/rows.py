@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
@@ -14,7 +14,7 @@ from nutonic.rows.captions import caption, class_caption
 from nutonic.rows.claims import CLAIMS
 from nutonic.rows.context import ChipContext
 from nutonic.rows.slots import LETTERS
-from nutonic.rows.truth import Truth, hundredths, least_side, normalised
+from nutonic.rows.truth import Truth, hundredths, least_side
 from nutonic.rows.wording import Said
 
 
@@ -129,20 +129,20 @@ def common_classes(truth: Truth) -> list[int]:
 
 def _row(context: ChipContext, draft: Draft) -> Json:
     """A draft in words. Every row has every key; those of choices only where the recipe wants choices."""
-    truth, wording, name = context.truth, context.wording, f"{context.tile_id}__{draft.suffix}"
+    truth = context.truth
     values = truth.prompt_values.items() if draft.shows == ("chip",) else ()
-    asked = [context.addressed(draft.question), *(context.addressed(Said(claim=c, values=v)) for c, v in values)]
+    asked = [draft.question, *(Said(claim=c, values=v) for c, v in values)]
     paths = {"chip": context.image, "still": context.still}
     images = [{"type": "image", "image": paths[each]} for each in draft.shows]
     if draft.boxes:
-        answer = boxes_json(((r.label, r.bbox) for r in draft.boxes), truth.cover.shape)
+        answer = truth.boxes_text(draft.question.values.get("c"))
     elif draft.suffix == "caption":
         answer = context.caption_text  # its sidecar says it, too
     else:
-        answer = wording.text([context.addressed(said) for said in draft.answer], f"{name} answer")
-    prompt = wording.text(asked, f"{name} prompt")
+        answer = context.text(draft.answer, f"{draft.suffix} answer")
+    prompt = context.text(asked, f"{draft.suffix} prompt")
     return {
-        "id": name,
+        "id": f"{context.tile_id}__{draft.suffix}",
         "task": draft.task,
         "poi_id": context.place_result.place.poi.id,
         "tile_id": context.tile_id,
@@ -158,20 +158,6 @@ def _choice(context: ChipContext, draft: Draft) -> Json:
     options = [str(context.wording.lexicon.noun(c)) for c in draft.options]
     right = draft.answer[0].values["letter"] if options else None
     return {"options": options, "answer_id": None if right is None else LETTERS.index(right)}
-
-
-def boxes_json(regions: Iterable[tuple[str, Sequence[int]]], shape: tuple[int, int]) -> str:
-    """The JSON text of an answer: labels, and half-open pixel boxes divided by the chip's size, with 4 decimals.
-
-    Parameters
-    ----------
-    regions
-        Labels and boxes ``(x1, y1, x2, y2)`` in pixels.
-    shape
-        Height and width of the chip, in pixels.
-    """
-    boxes = [{"label": label, "bbox": normalised(tuple(box), shape)} for label, box in regions]
-    return orjson.dumps(boxes).decode()
 
 
 def dumps(value: Json) -> bytes:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import cached_property, lru_cache
 from typing import Any
 
+import orjson
+
 from nutonic.chips.regions import LandCover, cell_edges
 from nutonic.core.model import Region
 from nutonic.recipe.outputs import Rows
-from nutonic.rows.positions import PLACES, SPREAD, Position, holds, is_spread, part_of, share
+from nutonic.rows.positions import PLACES, SPREAD, Position, holds, is_spread, most_of, part_of, share
 
 Values = Mapping[str, Any]
 
@@ -40,6 +42,11 @@ class Truth:
             return f"{self.side_m / 1000:.1f} by {self.side_m / 1000:.1f} km"
         return f"{self.side_m:.0f} by {self.side_m:.0f} m"
 
+    @cached_property
+    def always(self) -> Values:
+        """What every sentence may say of the picture."""
+        return {"picture": self.picture, "size": self.size}
+
     @property
     def pixels(self) -> int:
         """Of the whole mask."""
@@ -48,7 +55,8 @@ class Truth:
     @cached_property
     def whole(self) -> bool:
         """Whether enough is labelled to speak of the whole image."""
-        return self.cover.valid >= fraction(self.rows.whole_image) * self.pixels
+        part, whole = fraction(self.rows.whole_image).as_integer_ratio()
+        return self.cover.valid * whole >= part * self.pixels
 
     def count(self, class_id: int) -> int:
         """Pixels of a class, 0 where there is none."""
@@ -65,7 +73,7 @@ class Truth:
             return False
         if where.place in PLACES:
             return holds(part_of(cells, where.place), sum(cells), where.mostly)
-        nowhere = not any(holds(part_of(cells, place), sum(cells), mostly=True) for place in PLACES)
+        nowhere = not holds(most_of(cells), sum(cells), mostly=True)
         return nowhere and is_spread(cells) == (where.place == SPREAD)
 
     def is_seen(self, class_id: int, where: Position) -> bool:
@@ -94,6 +102,17 @@ class Truth:
             return min(width, height) >= self.rows.min_box_px and region.area_px * per >= least * width * height
 
         return tuple(filter(good, self.cover.regions))
+
+    def boxes_text(self, class_id: int | None = None) -> str:
+        """The answer that lists the regions of :meth:`boxable`."""
+        if class_id not in self._box_texts:  # it is written, and then read back
+            boxes = ((region.label, region.bbox) for region in self.boxable(class_id))
+            self._box_texts[class_id] = boxes_json(boxes, self.cover.shape)
+        return self._box_texts[class_id]
+
+    @cached_property
+    def _box_texts(self) -> dict[int | None, str]:
+        return {}
 
     def vouches(self, class_id: int | None = None) -> bool:
         """Whether no region that is not listed could be among those of :meth:`boxable`."""
@@ -146,6 +165,20 @@ def normalised(box: tuple[int, ...], shape: tuple[int, int]) -> tuple[float, ...
     """A half-open pixel box divided by the chip's size, with 4 decimals."""
     (x1, y1, x2, y2), (height, width) = box, shape
     return round(x1 / width, 4), round(y1 / height, 4), round(x2 / width, 4), round(y2 / height, 4)
+
+
+def boxes_json(regions: Iterable[tuple[str, Sequence[int]]], shape: tuple[int, int]) -> str:
+    """The JSON text of an answer: labels, and half-open pixel boxes divided by the chip's size, with 4 decimals.
+
+    Parameters
+    ----------
+    regions
+        Labels and boxes ``(x1, y1, x2, y2)`` in pixels.
+    shape
+        Height and width of the chip, in pixels.
+    """
+    boxes = [{"label": label, "bbox": normalised(tuple(box), shape)} for label, box in regions]
+    return orjson.dumps(boxes).decode()
 
 
 @lru_cache(maxsize=16)

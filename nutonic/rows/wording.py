@@ -13,7 +13,7 @@ import struct
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property, lru_cache
-from itertools import chain, pairwise, repeat
+from itertools import pairwise
 from operator import itemgetter
 from typing import Any
 
@@ -147,6 +147,11 @@ class Template:
         return {name.name: KINDS[slots[name.name]] for name in _JINJA.parse(self.source).find_all(nodes.Name)}
 
     @cached_property
+    def says_always(self) -> bool:
+        """Whether it uses a slot that every template may use."""
+        return not ALWAYS.keys().isdisjoint(self._kinds)
+
+    @cached_property
     def _compiled(self) -> jinja2.Template:
         return _JINJA.from_string(self.source)
 
@@ -157,9 +162,18 @@ class Template:
 
     def _render(self, filled: Mapping[str, str]) -> str:
         """What jinja2 makes of the template; of slots and filters alone without it, which takes it a tenth of the time."""
-        if self._parts is None:
+        if self._form is None:
             return self._compiled.render(filled)
-        return "".join([part if isinstance(part, str) else part(filled) for part in self._parts])
+        text, slots = self._form
+        return text % tuple([slot(filled) for slot in slots])
+
+    @cached_property
+    def _form(self) -> tuple[str, Sequence[Callable[[Mapping[str, str]], str]]] | None:
+        """The template's own words with ``%s`` for each slot, and what gives those of its slots."""
+        if self._parts is None:
+            return None
+        text = "".join(part.replace("%", "%%") if isinstance(part, str) else "%s" for part in self._parts)
+        return text, [part for part in self._parts if not isinstance(part, str)]
 
     @cached_property
     def _parts(self) -> Sequence[str | Callable[[Mapping[str, str]], str]] | None:
@@ -180,14 +194,10 @@ class Template:
         return start[0].lower() if start is not None else ""
 
     @cached_property
-    def _held(self) -> str:
+    def held(self) -> str:
         """Small letters that each of its sentences holds somewhere, as many as there are in one piece."""
         texts = (part for part in self._parts or () if isinstance(part, str))
         return max((piece.lower() for text in texts for piece in _PLAIN.findall(text)), key=len, default="")
-
-    def may_read(self, small: str, at: int) -> bool:
-        """Whether a text in small letters, all of them plain, may be in these words from a letter on."""
-        return small.startswith(self.beginning, at) and small.find(self._held, at) >= 0
 
     @cached_property
     def _pattern(self) -> re.Pattern[str]:
@@ -305,21 +315,25 @@ class Wording:
             for template in templates:
                 template.refuse_unreadable()
 
-    def words(self, said: Said, key: str) -> str:
-        """A claim as a sentence; the key, such as a row's id, decides in which words."""
+    def words(self, said: Said, key: str, always: Mapping[str, Any]) -> str:
+        """A claim as a sentence; the key, such as a row's id, decides in which words.
+
+        `always` are the values of the slots that every template may use.
+        """
         digest = hashlib.sha256(f"{key} {said.claim}".encode()).digest()
         given: tuple[int, ...] = struct.unpack(">16H", digest)
-        numbers = chain(given, repeat(given[0]))
+        numbers = iter(given)
 
         def pick(of: int) -> int:
-            return next(numbers) % of
+            return next(numbers, given[0]) % of
 
         templates = self._templates[said.claim]
-        return templates[pick(len(templates))].words(said.values, pick)
+        template = templates[pick(len(templates))]
+        return template.words({**always, **said.values} if template.says_always else said.values, pick)
 
-    def text(self, sentences: Sequence[Said], key: str) -> str:
-        """Claims as sentences, one after the other."""
-        return " ".join(self.words(said, f"{key} {k}") for k, said in enumerate(sentences))
+    def text(self, sentences: Sequence[Said], key: str, always: Mapping[str, Any]) -> str:
+        """Claims as sentences, one after the other; parameters as of :meth:`words`."""
+        return " ".join([self.words(said, f"{key} {k}", always) for k, said in enumerate(sentences)])
 
     def read(self, text: str, claims: Sequence[str]) -> list[Said] | None:
         """What a text says, if all of it is sentences of these claims; None if a part of it is none.
@@ -337,8 +351,8 @@ class Wording:
     def _read(self, text: str, small: str | None, at: int, claims: tuple[str, ...]) -> list[Said] | None:
         if at >= len(text):
             return []
-        for template in self._candidates(claims, "" if small is None else small[at : at + _BEGINNING]):
-            if small is not None and not template.may_read(small, at):
+        for template, held in self._candidates(claims, "" if small is None else small[at : at + _BEGINNING]):
+            if small is not None and small.find(held, at) < 0:
                 continue
             found = template.read(text, at)
             rest = self._read(text, small, found[1], claims) if found is not None else None
@@ -347,10 +361,13 @@ class Wording:
         return None
 
     @lru_cache(maxsize=4096)  # noqa: B019
-    def _candidates(self, claims: tuple[str, ...], small: str) -> Sequence[Template]:
-        """The templates of claims in their order, without those whose sentences begin with other small letters."""
+    def _candidates(self, claims: tuple[str, ...], small: str) -> Sequence[tuple[Template, str]]:
+        """The templates of claims in their order, without those whose sentences begin with other small letters.
+
+        Each is with letters that all of its sentences hold: where a text does not, its pattern need not be tried.
+        """
         templates = (template for claim in claims for template in self._templates[claim])
-        return [each for each in templates if small.startswith(each.beginning[: len(small)])]
+        return [(each, each.held) for each in templates if small.startswith(each.beginning[: len(small)])]
 
 
 @lru_cache(maxsize=8)

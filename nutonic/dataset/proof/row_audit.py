@@ -13,7 +13,7 @@ from nutonic.core.units import counted
 from nutonic.dataset.commits import CommittedPlace
 from nutonic.dataset.proof.findings import ODD, Finding
 from nutonic.rows.checker import BOXES
-from nutonic.rows.rows import boxes_json
+from nutonic.rows.truth import boxes_json
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
