@@ -17,7 +17,7 @@ from odc.geo.xr import xr_coords
 from xarray.backends import BackendArray
 from xarray.core import indexing
 
-from nutonic.core.grid import check_aligned, coordinates
+from nutonic.core.grid import coordinates
 from nutonic.core.model import Asset, Band
 from nutonic.core.nearest import source_axes, source_pixels
 from nutonic.errors import BadPixels, Gone, GridError, ReadFailed
@@ -41,9 +41,7 @@ def dataset(
     dims = ("y", "x") if time is None else ("time", "y", "x")
     variables = {band.name: xr.Variable(dims, array, _attributes(band, rendered)) for band, array in arrays.items()}
     coords = {} if time is None else {"time": ("time", time, {"standard_name": "time", "axis": "T"})}
-    ds = xr.Dataset(variables, coords={**coords, **_pixel_centres(geobox)})
-    check_aligned(ds, geobox)
-    return ds
+    return xr.Dataset(variables, coords={**coords, **_pixel_centres(geobox)})
 
 
 def _attributes(band: Band, rendered: bool) -> dict[str, Any]:
