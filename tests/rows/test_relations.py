@@ -126,6 +126,40 @@ KINDS = {
         ("yard", "A silo stands in the middle of the farmyard.", "A silo stands in the middle of the maize field."),
         ("school", "The playground is in the park.", "The playground is in the school ground."),
     ],
+    "what the edge does not cut off": [
+        ("lake", "The lake in the west is not cut off by any edge.", "The meadow is not cut off by any edge."),
+        ("yard", "The farmyard does not extend beyond the edge.", "The maize field does not extend beyond the edge."),
+    ],
+    "what borders another thing on a side": [
+        ("road", "A park borders the houses to the south.", "A park borders the houses to the north."),
+        ("golf", "A river borders it to the north-east.", "A river borders it to the south-west."),
+    ],
+    "what is told of the clause before": [
+        (
+            "road",
+            "The retail building lies in the south-west, next to a parking lot.",
+            "The pond lies in the south-east, next to a parking lot.",
+        ),
+        (
+            "lawn",
+            "A canal runs in the west, straight, beside the lawn.",
+            "A parking lot lies in the east, rectangular, beside the lawn.",
+        ),
+    ],
+    "what runs the same way, and what is no longer than wide": [
+        ("motorway", "The two motorways run parallel to each other.", "The two motorways cross each other."),
+        ("beach", "The beach is long and narrow.", "The car park is long and narrow."),
+        (
+            "beach",
+            "The campsite takes up less ground than the beach.",
+            "The campsite takes up more ground than the beach.",
+        ),
+        (
+            "track",
+            "The lakes lie on both sides of the dirt track.",
+            "The lakes lie on the same side of the dirt track.",
+        ),
+    ],
     "where two things meet": [
         ("railway", "A minor road crosses it in the east.", "A minor road crosses it in the west."),
         (

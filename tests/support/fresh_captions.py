@@ -263,3 +263,170 @@ LIES_TO_LEARN = (
     ("works", "Each motorway has two lanes."),
     ("beach", "The local road runs along the beach in the west."),
 )
+#: Written with those, sealed, and judged once.
+HONEST_SEALED = (
+    (
+        "track",
+        "Running due north to south for about 270 m, the straight dirt track separates a round lake in the west "
+        "from a wood and a second lake in the east.",
+    ),
+    (
+        "lake",
+        "Two round lakes lie on either side of a straight dirt track; the western one is nearly four times as "
+        "large as the eastern one.",
+    ),
+    (
+        "lake",
+        "Covering around 15% of the scene, the circular lake dominates the west, while a smaller lake can be seen "
+        "to the east.",
+    ),
+    (
+        "homes",
+        "Houses are found only in the northern part of the scene, above the railway track; the south is taken up "
+        "by a field of wheat.",
+    ),
+    (
+        "railway",
+        "Stretching from the western edge to the eastern edge, a single straight railway track divides this aerial"
+        " view in two. To the north of it lies a residential area with six detached houses; to the south spreads "
+        "farmland planted with wheat. In the eastern part a minor road passes over the track by a bridge, running "
+        "north to south. The field is the largest feature of the picture, at about 45 percent.",
+    ),
+    (
+        "homes",
+        "The residential area measures about 29,000 square metres and lies in the north. It has six houses. A "
+        "railway track runs along its south side, and a wheat field lies beyond.",
+    ),
+    (
+        "homes",
+        "Together, the residential area and the wheat field make up roughly 85 percent of the image, with a "
+        "railway track running between them.",
+    ),
+    (
+        "golf",
+        "The golf course occupies nearly a third of the picture in the south-west and contains a small round pond.",
+    ),
+    (
+        "wood",
+        "The wood is roughly ten times the size of the pond, square in outline, and stands apart from the golf "
+        "course across the river.",
+    ),
+    ("river", "No bridge is visible over the river, which is the only watercourse in the picture."),
+    (
+        "river",
+        "About 330 metres of river can be followed between the north-west and the south-east corners, with the "
+        "golf course along its south-western bank.",
+    ),
+    (
+        "yard",
+        "The maize field in the north-west is about twice as large as the wheat field in the north-east, and the "
+        "farmyard is smaller than either.",
+    ),
+    (
+        "field",
+        "The larger of the two fields, planted with maize, takes up about a third of the image in the north-west; "
+        "the other one grows wheat and lies in the north-east.",
+    ),
+    (
+        "road",
+        "A straight two-lane secondary road runs from north to south through the centre of the image and meets a "
+        "residential street at a crossroads.",
+    ),
+    ("school", "The school ground is the largest area in view, slightly larger than the park in the south-east."),
+    (
+        "school",
+        "There is one swimming pool in the scene, a tiny rectangle near the centre, and one pond, which lies in "
+        "the south-east.",
+    ),
+    (
+        "lawn",
+        "An elongated lawn stretches from north to south along the western edge of the picture and covers about 11"
+        " percent of it. Immediately to the east a straight canal runs parallel to it for the full height of the "
+        "scene. On the canal's other side lies a large industrial area with two warehouses, a parking lot and four"
+        " round storage tanks in a row. Two parallel motorways cross the north.",
+    ),
+    (
+        "industry",
+        "The industrial area covers about 41 percent of the image in the south-east, nearly four times as much as "
+        "the lawn in the west.",
+    ),
+    (
+        "canal",
+        "A straight canal about 270 metres long runs from north to south in the west, crossed by two motorways in "
+        "the north.",
+    ),
+    (
+        "industry",
+        "Four round storage tanks of equal size stand in a line near the centre, north of the larger of the two "
+        "warehouses.",
+    ),
+    ("lawn", "The lawn and the industrial area are separated by a canal, and no building stands on the lawn."),
+    ("industry", "Of the two warehouses, the one in the south is more than twice as big as the one in the east."),
+    (
+        "shore",
+        "A slightly curved local road with an asphalt surface leads from the north-east to the south-east of the "
+        "image, about 270 metres long and leaving the picture at both ends. A campsite lies to the east of it. "
+        "Towards the west are a rectangular patch of scrub, a small gravel car park with one building beside it, "
+        "and finally a sandy beach along the edge of a large body of water.",
+    ),
+    ("beach", "Sand covers the beach while the parking lot in the south is surfaced with gravel."),
+    (
+        "school",
+        "Less than a sixth of the image belongs to the school ground, which is not cut off by any edge of the picture.",
+    ),
+    (
+        "industry",
+        "The motorways lie north of the industrial area and run at right angles to the canal on its western side.",
+    ),
+    (
+        "track",
+        "The barn is the only building in the picture and stands in the meadow in the south, a short way east of "
+        "the track.",
+    ),
+    (
+        "lawn",
+        "To the left of the canal lies a long lawn; to its right, an industrial area with a couple of warehouses "
+        "and a handful of storage tanks.",
+    ),
+)
+LIES_SEALED = (
+    ("lakes", "It divides the meadow from the barn."),
+    ("lakes", "The larger of the two lakes lies in the east."),
+    ("lakes", "The two lakes are about the same size."),
+    ("lakes", "Both lakes lie to the west of the track."),
+    ("lakes", "A wood stands between the larger lake and the track."),
+    ("lakes", "The wood covers the western edge of the image."),
+    ("lakes", "The meadow stretches along the northern edge."),
+    ("lakes", "There are no lakes to the east of the track."),
+    ("lakes", "The smaller lake is surrounded by the wood."),
+    ("tracks", "The houses all lie south of the railway."),
+    ("tracks", "The minor road passes beneath the railway without any bridge."),
+    ("tracks", "The residential area is the largest feature of the picture."),
+    ("tracks", "The railway forms the southern edge of the wheat field."),
+    ("tracks", "The minor road runs from west to east."),
+    ("valley", "It separates the golf course from the pond."),
+    ("valley", "The wood is larger than the golf course."),
+    ("valley", "The footpath runs through the wood."),
+    ("farm", "The driveway leads from the street to the pond."),
+    ("farm", "The silo is taller and wider than the barns and stands in the north-west."),
+    ("farm", "Neither barn lies in the south."),
+    ("suburb", "The football pitch lies in the park."),
+    ("suburb", "Only two of the houses lie in the north-east, and the other four in the west."),
+    ("suburb", "The school building is smaller than the football pitch."),
+    ("suburb", "The parking lot is twice as large as the school ground."),
+    ("suburb", "The residential street runs parallel to the secondary road."),
+    ("suburb", "No houses are visible east of the secondary road."),
+    ("works", "A motorway separates the lawn from the industrial area."),
+    ("works", "Three round storage tanks stand in a row."),
+    ("works", "The industrial area covers less of the scene than the lawn."),
+    ("works", "The motorways pass along the southern edge of the industrial area."),
+    ("works", "The power line runs from the north-west to the south-east."),
+    ("beach", "It separates the sea in the east from the scrubland in the west."),
+    ("beach", "The sea takes up more than half of the picture."),
+    ("beach", "The campsite lies between the beach and the water."),
+    ("beach", "The pier juts out from the eastern side of the scrubland."),
+    ("beach", "The body of water is smaller than the beach."),
+    ("beach", "The parking lot is bigger than the campsite."),
+    ("beach", "The campsite is west of the local road."),
+    ("beach", "Its surface is gravel."),
+)

@@ -456,6 +456,7 @@ _WHOLE = re.compile(
     re.IGNORECASE,
 )
 
+_NOT_CUT = re.compile(r"\b(?:not|never|nor|neither|no|none|without|rather than)\b|n['’]t\b", re.IGNORECASE)
 _OF_WHOLE = ("within", "inside", "in full", "in its entirety", "no edge", "the whole")
 
 
@@ -466,7 +467,9 @@ def edge_problem(sentence: str, allowed: Allowed) -> str | None:
     if whole is not None:
         return None if False in allowed.cut else whole[0]
     found = _CUT.search(sentence) if may_hold(small, " off", "beyond", "outside") else None
-    return found[0] if found is not None and True not in allowed.cut else None
+    if found is None:
+        return None
+    return None if (_NOT_CUT.search(sentence[: found.start()]) is None) in allowed.cut else found[0]
 
 
 def _is_shape(told: str, shape: str) -> bool:

@@ -165,10 +165,22 @@ _PIECES = re.compile(
 )
 
 
+#: What has no article, and fills a part of the picture, is all of its kind: so that heath makes up a fifth.
+_MASS = re.compile(r"(?:^|\b(?:that|and|while|of|so|but|as|where),? )(?:\w+ly )?$", re.IGNORECASE)
+_OF_MASS = re.compile(
+    r" (?:makes? up|covers?|takes? up|fills?|occup(?:y|ies)|accounts? for|dominates?)\b", re.IGNORECASE
+)
+
+
 def speaks_of_one(noun: re.Pattern[str], text: str) -> bool:
     """Whether a text speaks of one thing by its noun, once."""
     found = list(noun.finditer(text))
-    return _singular([each[0] for each in found]) and _PIECES.search(text[: found[0].start()]) is None
+    if not _singular([each[0] for each in found]):
+        return False
+    before = text[: found[0].start()]
+    return _PIECES.search(before) is None and (
+        _MASS.search(before) is None or _OF_MASS.match(text, found[0].end()) is None
+    )
 
 
 def _singular(found: list[str]) -> bool:

@@ -321,18 +321,18 @@ class _View:
                 and not self._roll.called(clause, names)
             ):
                 meant = self._both(before, own)
-            meant = self._narrowed(meant, clause, names)
+            meant, last = self._narrowed(meant, clause, names), before
             if own is not None and before is not None and GOES_ON.match(clause):
                 meant = self._both(before, meant)
             before = meant
-            problem = self._clause_problem(clause, meant, spoken_of) or self._claim_problem(clause, meant, names)
+            problem = self._clause_problem(clause, meant, spoken_of) or self._claim_problem(clause, meant, last, names)
             if problem is not None:
                 return problem
         return None
 
     def _narrowed(self, meant: _Meant, clause: str, names: Names) -> _Meant:
         """Of two fields the one in the west, where a clause speaks of the western field; or the one with the wheat."""
-        if len(meant.elements) < 2 or not tells_which(clause, self._roll.told):
+        if len(meant.elements) < 2 or ALIKE.search(clause) or not tells_which(clause, self._roll.told):
             return meant
         alike, there = set[str](), set[str]()
         for start, end, whom in self._roll.found(clause, names):
@@ -371,15 +371,10 @@ class _View:
         """
         groups = self._roll.called(text, names)
         spoken_of = not self._main_groups.isdisjoint(groups)
-        noun = noun_in(self._main.noun, text)
-        if (
-            first
-            and spoken_of
-            and not _OTHERS.search(text)
-            and speaks_of_one(noun, text)
-            and self._may_be_main(noun, text)
-        ):
-            groups = self._roll.called(noun.sub(" ", text), names)
+        if first and spoken_of and not _OTHERS.search(text):
+            noun = noun_in(self._main.noun, text)
+            if speaks_of_one(noun, text) and self._may_be_main(noun, text):
+                groups = self._roll.called(noun.sub(" ", text), names)
         is_one = may_hold(small_letters(text), *OF_ALIKE) and ALIKE.search(text) is not None
         if is_one:
             groups |= self._main_groups
@@ -449,7 +444,7 @@ class _View:
 
     def _each(self, clause: str) -> str | None:
         """A shape or a course that is told of both, or all, of some things, and that one of them has not."""
-        for found in _EACH.finditer(clause):
+        for found in _EACH.finditer(clause) if may_hold(small_letters(clause), "both", "all", "each", "every") else ():
             words = re.split(r"[,;:.]| (?:is|are|has|have|lies?|runs?|with) ", found["whom"])[0]
             for each in self._roll.mentioned(words):
                 wrong = shape_problem(clause, allowed_of([each]))
@@ -457,11 +452,12 @@ class _View:
                     return wrong
         return None
 
-    def _claim_problem(self, clause: str, meant: _Meant, names: Names) -> Problem | None:
+    def _claim_problem(self, clause: str, meant: _Meant, last: _Meant | None, names: Names) -> Problem | None:
         """What is said of sizes without a number, of the ground, and of what meets what."""
         if not self._claims:
             return None
-        said = Said(clause, meant.elements, self._roll, names, self._main, self._side_m)
+        spoken_of = () if last is None else last.elements
+        said = Said(clause, meant.elements, self._roll, names, self._main, self._side_m, spoken_of)
         size = size_problem(said)
         if size is not None:
             return "size", size

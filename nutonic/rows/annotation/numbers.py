@@ -101,6 +101,7 @@ _OF_PICTURE = re.compile(
     re.I,
 )
 
+_IN_TWO = re.compile(r"\b(?:divid|split|cut|part)\w* .*\b(?:in|into) two$", re.IGNORECASE)
 _OF_PARTS = re.compile(rf"[ -](?:{'|'.join(_PARTS)})s?\b", re.IGNORECASE)
 
 #: What has two of itself, or one: numbers before these are no counts of things.
@@ -218,9 +219,11 @@ def _is_known(sentence: str, found: re.Match[str], known: Known) -> bool:
         return False
     if found["spelt"] and (value == 1 or (value == 2 and _IDIOM.match(sentence, found.end()))):
         return True
+    if value == 2 and _IN_TWO.search(sentence[: found.end()]):
+        return True
     if found["spelt"] and _OF_PARTS.match(sentence, found.end()):
         return True  # a part: see below
-    return _counts(value, sentence[found.end() :], known)
+    return _counts(value, sentence[found.end() :], known) or _are_told(value, sentence, found, known)
 
 
 #: So many words after a number may name what is counted.
@@ -251,6 +254,12 @@ def _counts(value: float, after: str, known: Known) -> bool:
         if value in (kinds["line"], kinds["area"], kinds["point"], kinds.total()):
             return True
     return value in _numbers_of(after, known) or any(value in numbers for numbers in known.tags.values())
+
+
+def _are_told(value: float, sentence: str, found: re.Match[str], known: Known) -> bool:
+    """Whether no more things of any kind are counted than there are kinds: these are the two dominant areas."""
+    general = _GENERAL.match(sentence, found.end()) if sentence[: found.start()].endswith(" the ") else None
+    return general is not None and value <= len(known.things.nouns)
 
 
 def _numbers_of(after: str, known: Known) -> frozenset[float]:
@@ -299,7 +308,9 @@ def _rounds(value: float, truth: float, step: float, kind: str) -> bool:
 #: What is told of several things at once.
 _TOGETHER = re.compile(
     r"\b(?:together|combined|in total|between them|in all|altogether|jointly|add up|account for|make up|cover|occupy|fill|"
-    r"take up|comprise|constitute|either|shared? (?:by|between|among))\b",
+    r"take up|comprise|constitute|either|shared? (?:by|between|among))\b"
+    r"|(?:^|\b(?:that|and|while|so|but|as|where),? )(?!the|an?|its|this|another|one)[a-z]+ "
+    r"(?:makes? up|covers?|takes? up|fills?|occupies|accounts? for)\b",
     re.IGNORECASE,
 )
 #: So many letters before a number may say that it is a bound.
@@ -338,8 +349,9 @@ def _part_problem(sentence: str, known: Callable[[], Known]) -> str | None:
     for found in _PART.finditer(sentence):
         if found["count"] is None and _PLACE.search(sentence[: found.start("part")]):
             continue
-        if found["count"] is not None and _DIRECTION.search(sentence[: found.start()]):
-            continue  # the northern two thirds
+        before = sentence[: found.start()]
+        if found["count"] is not None and (_DIRECTION.search(before) or before.endswith(" into ")):
+            continue  # the northern two thirds; divided into three thirds
         single = found["part"].lower()
         single = single if single in _PARTS else single.removesuffix("s")
         value = _PARTS[single] * _ONES.get((found["count"] or "one").lower(), 1)

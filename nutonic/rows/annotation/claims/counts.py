@@ -8,10 +8,11 @@ from collections.abc import Sequence
 from nutonic.chips.scene.description import Described
 from nutonic.rows.annotation.bearings import POINT, eight, in_any
 from nutonic.rows.annotation.calling import Found
-from nutonic.rows.annotation.numbers import SPELT, spelt_value
+from nutonic.rows.annotation.numbers import SPELT, may_be_number, spelt_value
 from nutonic.rows.annotation.talk import may_hold, small_letters
 
 _LETTERS = ("north", "south", "east", "west")
+_OF_COUNTS = ("most ", "majority", "all ", "both ", "none ", "neither ", "no ")
 _PART = (
     r"(?:ern)?(?: (?:part|half|side|corner|edge|third|section|area))?(?: of the (?:picture|image|scene|view|frame))?"
 )
@@ -43,7 +44,8 @@ def without_counts(text: str, found: Found, earlier: Sequence[Described]) -> tup
         What was named before it.
     """
     kept, end = "", 0
-    if not may_hold(small_letters(text), *_LETTERS):
+    small = small_letters(text)
+    if not may_hold(small, *_LETTERS) or not (may_hold(small, *_OF_COUNTS) or may_be_number(text, small)):
         return text, None
     for told in _COUNTED.finditer(text):
         whom = _whom(told, found, earlier)
@@ -90,4 +92,4 @@ def _holds(count: str, whom: Sequence[Described], where: str) -> bool:
         return reach == len(whom)
     number = float(count) if count.isdigit() else spelt_value(count)
     least = 0 if whom[0].kind == "line" else sum(each.where in points for each in whom)
-    return least <= number <= reach
+    return least <= number <= reach or (number == len(whom) and 2 * reach > len(whom))

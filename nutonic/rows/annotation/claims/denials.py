@@ -13,7 +13,8 @@ _BEFORE = re.compile(
     r"\b(?:no(?! (?:longer|more than|less than|fewer than|further than|other than|edge|simple|single|doubt))"
     r"|none of (?=.*\b(?:visible|seen|present|there|in view|shown|discernible)\b)"
     r"|without"
-    r"|lacks?|lacking|lacked|devoid of|(?:free|empty|bare|clear) (?:of|from)|(?:absence|lack) of|neither|nor|never"
+    r"|lacks?|lacking|lacked|devoid of|(?:free|empty|bare|clear) (?:of|from)|(?:absence|lack) of|nor|never"
+    r"|neither(?=.* nor )"
     r"|not (?:contain|include|have|show|hold|feature|reveal|display|cross)\w*"
     r"|(?:not|n['’]t) (?:any|a|an|one|by|crossed by|bordered by))\b",
     re.IGNORECASE,

@@ -22,6 +22,7 @@ _MEETS = re.compile(
     r"flank(?:s|ing|ed by)|"
     r"(?:directly |immediately |right )?(?:beside|next to|adjacent to|alongside)|"
     r"(?:runs?|running|extends?|extending|stretch(?:es|ing)|leads?|leading|lies?|lying|spreads?|winds?|winding) along|"
+    r"(?:ends?|ending|terminat(?:es|ing)|begins?|beginning|starts?|starting) (?:at|by|near)|"
     r"(?:on|at|along|by) the (?:shores?|banks?|waterfront|waterside|brink) of|"
     r"surrounds?|surrounding|surrounded by|(?:arranged|grouped|clustered|scattered|set) around|encircl(?:es|ing)|rings)\b",
     re.IGNORECASE,
@@ -30,7 +31,7 @@ _MEETS = re.compile(
 _OF_MEETING = (
     "cross", "intersect", "bisect", "travers", "span", "pierc", " into", " through", " over", " under", " beneath",
     "surround", " around", "encircl", "rings", "adjoin", "abut", "touch", "border", "flank", "beside", "next to",
-    "adjacent to", "along", " shore", " bank", " water", " brink",
+    "adjacent to", "along", " at ", " by ", " near ", " shore", " bank", " water", " brink",
 )  # fmt: skip
 _UNDER = re.compile(r"\b(?:under|underneath|beneath|below)$", re.IGNORECASE)
 _OVER = re.compile(r"\bover$|\bacross$", re.IGNORECASE)
@@ -38,7 +39,7 @@ _OVER = re.compile(r"\bover$|\bacross$", re.IGNORECASE)
 
 _IT = re.compile(r" (?:it|this)\b", re.IGNORECASE)
 #: What crosses another thing does so where both are.
-_CROSSING = re.compile(r"cross|intersect|touch|bisect|span|travers", re.IGNORECASE)
+_CROSSING = re.compile(r"cross|intersect|bisect|span|travers", re.IGNORECASE)
 _MEETING_PLACE = re.compile(rf" (?:[a-z]+ ){{0,4}}{IN_PART}", re.IGNORECASE)
 
 
@@ -50,7 +51,8 @@ def meeting_problem(said: Said) -> str | None:
         ours = [each for each in said.before(found.start()) if each not in others]
         if not ours or not others:
             continue
-        if not any(_meet(one, other) for one in ours for other in others):
+        may = _may_cross if _CROSSING.match(found[0]) else _meet
+        if not any(may(one, other) for one in ours for other in others):
             return found[0]
         where = _MEETING_PLACE.match(said.clause, found.end()) if _CROSSING.match(found[0]) else None
         if where is not None and not any(
@@ -72,7 +74,8 @@ def meeting_problem(said: Said) -> str | None:
         subject = said.precisely(said.clause[: found.start()])
         kinds = {each.noun for each in subject}
         pairs = [(a, b) for a, b in combinations(subject, 2) if len(kinds) == 1 or a.noun != b.noun]
-        if pairs and not any(_meet(a, b) for a, b in pairs):
+        may = _may_cross if _CROSSING.match(found[0]) else _meet
+        if pairs and not any(may(a, b) for a, b in pairs):
             return found[0]
     return None
 
@@ -148,6 +151,12 @@ def _way(each: Described) -> int | None:
 
 def _meet(one: Described, other: Described) -> bool:
     return other.element in one.near or one.element in other.near or not set(one.cells).isdisjoint(other.cells)
+
+
+def _may_cross(one: Described, other: Described) -> bool:
+    """Whether two things may cross: they meet, and are no straight lines that run the same way."""
+    parallel = one.course == other.course == "straight" and one.orientation == other.orientation is not None
+    return _meet(one, other) and not parallel
 
 
 def _on_bridge(elements: Iterable[Described]) -> bool:

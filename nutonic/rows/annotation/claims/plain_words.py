@@ -19,7 +19,7 @@ from nutonic.rows.annotation.templates import EVERY
 
 #: Verbs with regular endings.
 _VERBS = """
-abut accentuate accommodate accompany account add adhere adjoin adorn affix align allow amount anchor angle appear
+abut accentuate accommodate accompany account add adhere adjoin adorn affix align allow alternate amount anchor angle appear
 append approach arc arrange ascend assemble attach attain average avoid balance bear bend bifurcate bisect blanket bleed
 blend blur border bound bow bracket branch break bring bunch buttress bypass cap capture carpet carry carve catch center
 centre characterise characterize chart checker circle cling cloak close cluster coil coincide collect combine compare
@@ -49,6 +49,7 @@ surpass surround suspect swallow sweep swerve swing swoop tack tail tally taper 
 throng tie tile tilt top total touch trace track trail transect transform transition transverse travel traverse trend
 triangulate trickle trim tuck tuft tumble turn twist underline underscore undulate unfurl unite unroll unwind vary veer
 venture vie view visualise visualize wander warp weave wend widen wind work wrap wriggle yield zag zig zigzag zip
+disappear vanish
 """
 #: Forms of verbs with other ones.
 _IRREGULAR = """

@@ -62,6 +62,7 @@ _EQUAL = re.compile(
     r"|\b(?P<too>equally) (?:large|big|long|extensive)\b|\b(?:as|so) (?:large|big|long) as each other\b",
     re.IGNORECASE,
 )
+_OF_THEM = re.compile(r"\w+(?: \w+)? of (?:(?:about|roughly|nearly|almost) )?$", re.IGNORECASE)
 _ALIKE, _SIMILAR = 1.35, 1.6
 
 Named = Callable[[str], Sequence[Described]]
@@ -98,9 +99,13 @@ def without_ratios(sentence: str, named: Named, main: Described, side_m: float) 
         kept, end = f"{kept}{sentence[end : found.start()]} like", found.end()
     plain = kept + sentence[end:]
     equal = _EQUAL.search(plain)
-    if equal is not None and not _are_alike(named(plain) or [main], _SIMILAR if _is_soft(equal) else _ALIKE):
-        return plain, equal[0]
-    return plain, None
+    if equal is None:
+        return plain, None
+    most = _SIMILAR if _is_soft(equal) else _ALIKE
+    of_them = _OF_THEM.search(plain[: equal.start()])  # four tanks of equal size
+    alike = named(of_them[0]) if of_them is not None else ()
+    holds = (len(alike) > 1 and _are_alike(alike, most)) or _are_alike(named(plain) or [main], most)
+    return plain, None if holds else equal[0]
 
 
 def _is_soft(found: re.Match[str]) -> bool:

@@ -49,6 +49,13 @@ _BOUNDED = re.compile(
     r"(?P<whom>[^,;:.]+)",
     re.IGNORECASE,
 )
+#: ``A road borders it to the east``.
+_BOUNDS = re.compile(
+    r"\b(?:bound|border|flank|limit|enclos|adjoin|fring|delimit|skirt|hem|abut)(?:s|es|e|ing) "
+    rf"(?P<whom>[^,;:.]+?) (?P<where>(?:to the (?P<point>{POINT})|(?:on|along) the (?P<side>{POINT})(?:ern|erly)? {_EDGE}))"
+    r"(?! of)(?![\w-])",
+    re.IGNORECASE,
+)
 _PARTS = re.compile(
     r"\b(?:separat|divid|part|split)(?:es|e|ing|s|ting)? (?:off )?(?P<one>[^,;:.]+?) (?:from|and) (?P<other>[^,;:.]+)",
     re.IGNORECASE,
@@ -64,7 +71,8 @@ _PARTED_FROM = re.compile(
 )
 _BETWEEN = re.compile(r"\bbetween (?P<one>[^,;:.]+?) and (?P<other>[^,;:.]+)", re.IGNORECASE)
 _EITHER_SIDE = re.compile(
-    r"\b(?P<how>on (?:either|both|each|opposite|the same|one|the other) sides? of) (?P<line>[^,;:.]+)", re.IGNORECASE
+    r"\b(?P<how>(?:on|along|at|to|from) (?:either|both|each|opposite|the same|one|the other) sides? of) (?P<line>[^,;:.]+)",
+    re.IGNORECASE,
 )
 _INSIDE = re.compile(
     r"\b(?:within|inside|in the (?:very )?(?:middle|centre|center|heart|midst) of|(?:surrounded|enclosed) by|amid|amidst|"
@@ -166,7 +174,7 @@ def without_relations(
     end = len(text)
     for start, stop, instead in sorted(spans, reverse=True):
         if stop <= end:
-            text, end = f"{text[:start]}{instead}{text[stop:]}", start
+            text, end = f"{text[:start].rstrip()} {instead}{text[stop:]}".lstrip(), start
     return text, None
 
 
@@ -189,7 +197,7 @@ def _beyond(speech: Speech) -> Iterator[_Judged]:
         after = end + len(_STOP.split(found["whom"])[0])
         ours = speech.subject(found.start(), after)
         if speech.main in ours and re.match(_PRONOUN, found["whom"], re.IGNORECASE):
-            yield _Judged(found, (found.start(), end, " by "), False)  # such as the water of a coast
+            yield _Judged(found, (found.start(), end, "by "), False)  # such as the water of a coast
             continue
         ours = [each for each in ours if each not in theirs or len(theirs) > 2]
         if not ours:
@@ -198,7 +206,7 @@ def _beyond(speech: Speech) -> Iterator[_Judged]:
         holds = _lies(ours, theirs, found["point"], least=speech.number_of(ours), seen=speech.seen)
         if not holds and found["edge"]:
             holds = _reaches(ours, theirs, found["point"])
-        yield _Judged(found, (found.start(), end, " by "), holds is denied)
+        yield _Judged(found, (found.start(), end, "by "), holds is denied)
 
 
 def _its(speech: Speech) -> Iterator[_Judged]:
@@ -210,7 +218,7 @@ def _its(speech: Speech) -> Iterator[_Judged]:
         holds = _lies(ours, theirs, found["point"], seen=speech.seen) or (
             found["edge"] and _reaches(ours, theirs, found["point"])
         )
-        yield _Judged(found, (*found.span(), " there "), not holds)
+        yield _Judged(found, (*found.span(), "there"), not holds)
 
 
 def _owned(speech: Speech) -> Iterator[_Judged]:
@@ -231,6 +239,15 @@ def _bounded(speech: Speech) -> Iterator[_Judged]:
                 ours, [each for each in theirs if each not in ours] or [speech.main], found["point"], seen=speech.seen
             )
             yield _Judged(found, (found.start("where"), found.end("where"), " "), not holds)
+
+
+def _bounds(speech: Speech) -> Iterator[_Judged]:
+    for found in _BOUNDS.finditer(speech.text):
+        ours, theirs = speech.subject(found.start(), found.end()), speech.whom(found.start("whom"), found["whom"])
+        theirs = [each for each in theirs if each not in ours]
+        if ours and theirs:
+            holds = _lies(ours, theirs, found["point"] or found["side"], seen=speech.seen)
+            yield _Judged(found, (found.start("where"), found.end("where"), ""), not holds)
 
 
 def _lies(ours: Sequence[Described], theirs: Sequence[Described], point: str, *, seen: bool, least: int = 1) -> bool:
@@ -365,6 +382,7 @@ _CHECKS: tuple[tuple[tuple[str, ...], Callable[[Speech], Iterator[_Judged]]], ..
     (("'s", "’s", "s' ", "s’ "), _owned),
     (("bound", "border", "flank", "fram", "edg", "limit", "lined", "enclosed", "adjoin", "fring", "delim", "skirt",
       "hemmed"), _bounded),
+    (("bound", "border", "flank", "limit", "enclos", "adjoin", "fring", "skirt", "hem", "abut"), _bounds),
     (("separat", "divid", "part", "split"), _parts),
     (("separated", "divided", "parted", "split", "cut off"), _parted_by),
     (("between ",), _between),

@@ -15,6 +15,11 @@ _NEXT = re.compile(
     r"[,;:.]| (?:and|with|of|in|on|to|from|that|which|where|near|beside|along|than|at|by) ", re.IGNORECASE
 )
 
+#: What may stand before a word of sizes or of meeting in a clause that goes on with what the one before is about.
+_GOES_ON = re.compile(
+    r"(?:\W|and|but|also|lies?|lying|is|are|just|about|roughly|directly|immediately|right|close|far|much)*", re.I
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Said:
@@ -30,6 +35,8 @@ class Said:
     main: Described
     """What ``it`` is."""
     side_m: float
+    last: Sequence[Described] = ()
+    """The elements that the clause before is about."""
 
     def named(self, text: str) -> tuple[Described, ...]:
         """The elements that a text names."""
@@ -43,7 +50,8 @@ class Said:
     def before(self, at: int) -> tuple[Described, ...]:
         """The elements that are named before a position; where none is, what is described."""
         told = self.clause[:at]
-        return tuple(narrowed(self.precisely(told), told)) or (self.main,)
+        named = tuple(narrowed(self.precisely(told), told))
+        return named or (tuple(self.last) if _GOES_ON.fullmatch(told) else ()) or (self.main,)
 
     def precisely(self, text: str) -> tuple[Described, ...]:
         """The same as :meth:`named`, but where a school building is named, no church, which is a building too."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from functools import lru_cache
 
 from nutonic.chips.scene.description import Described
@@ -35,10 +36,15 @@ _LENGTH = re.compile(
     re.IGNORECASE,
 )
 
+#: What is told of areas that are much longer than wide, and shapes of those that are not.
+_SLIM = re.compile(r"\b(?:long and )?(?:narrow|slender|slim)\b|\blong and thin\b|\bribbon-like\b", re.IGNORECASE)
+_AS_WIDE = ("square", "round", "compact", "rectangular")
 _THAN = re.compile(
-    r"\b(?P<more>(?:larger|bigger|greater|more extensive)(?: in (?:size|area|extent))? than|exceeds?|exceeding|outsizes?"
+    r"\b(?P<more>(?:larger|bigger|greater|more extensive)(?: in (?:size|area|extent))? than|"
+    r"more (?:ground|space|room|area|land|of (?:the|this) \w+) than|exceeds?|exceeding|outsizes?"
     r"|dwarfs|dwarfing|surpass(?:es|ing)|outstrips|overshadows)\b"
-    r"|\b(?P<less>(?:smaller|less extensive)(?: in (?:size|area|extent))? than|(?:lies?|lying|sits?|located|situated|is|"
+    r"|\b(?P<less>(?:smaller|less extensive)(?: in (?:size|area|extent))? than|"
+    r"less (?:ground|space|room|area|land|of (?:the|this) \w+) than|(?:lies?|lying|sits?|located|situated|is|"
     r"are) (?:\w+ly )?(?:within|inside)(?! the (?:picture|image|view|scene|frame)))\b"
     r"|\b(?P<longer>longer than)\b|\b(?P<shorter>shorter than)\b|\b(?P<alike>as (?:large|big|extensive|long) as)\b",
     re.IGNORECASE,
@@ -54,6 +60,9 @@ _OF_KIND = re.compile(
     re.IGNORECASE,
 )
 _OF_TWO = re.compile(r"\bthe (?:(?P<more>larger|bigger|longer)|(?P<less>smaller|shorter)) (?=\w)", re.IGNORECASE)
+_AMONG = re.compile(
+    r"^ (?:single )?(?:of|among) (?:the |all |these )*(?:(?:two|three|four|five|six) )?(?:(?:patches|pieces|stretches) of )?"
+)
 _OF_THE = re.compile(r"(?:one )?of (?:the|these|its) (?:two |three |four |pair of )?", re.IGNORECASE)
 #: What is told of one of two behind it.
 _IS_RANKED = re.compile(
@@ -131,7 +140,9 @@ _LETTERS = (
     "expans", "long", "lengthy", "short", "than", "exceed", "within", "inside", " as ", "domina", "several", "many",
     "multip", "various", "numer", "some", "few", "number", "couple", "both", "pair", "group", "cluster", "row",
     "scatter", "countless", "only", "just one", "sole", "lone", "single", "solitar", "sand", "grass", "asphalt",
-    "gravel", "concrete", "paved", "dirt", "wood", "forest", "most ", "straighter", "dwarf", "surpass", "outstrip",
+    "gravel", "concrete", "paved", "dirt", "wood", "forest", "most ", "straighter", "narrow", "slender",
+    "slim", "thin", "ribbon",
+    "less ", "dwarf", "surpass", "outstrip",
     "shadow", "widest", "more ", "second", "third ", "further", "another",
 )  # fmt: skip
 _OF_SURFACES = (
@@ -166,7 +177,7 @@ def _without_names(said: Said) -> Said:
         first, _, rest = noun.partition(" ")
         if rest and _tells_size(first):
             clause = re.sub(rf"\b{re.escape(first)} (?={re.escape(rest[:4])})", "", clause, flags=re.IGNORECASE)
-    return said if clause == said.clause else Said(clause, said.meant, said.roll, said.names, said.main, said.side_m)
+    return said if clause == said.clause else replace(said, clause=clause)
 
 
 @lru_cache(maxsize=1024)
@@ -179,6 +190,13 @@ def _lengths(said: Said) -> Iterator[str]:
         lengths = [each.length_m for each in said.next(found.end()) or said.meant if each.length_m is not None]
         too_short = found["long"] and lengths and max(lengths) < _LONG * said.side_m
         if too_short or (found["short"] and lengths and min(lengths) > _SHORT * said.side_m):
+            yield found[0]
+
+
+def _narrow(said: Said) -> Iterator[str]:
+    for found in _SLIM.finditer(said.clause):
+        whom = said.next(found.end()) or said.before(found.start())
+        if whom and all(each.shape in _AS_WIDE and each.orientation is None for each in whom):
             yield found[0]
 
 
@@ -263,7 +281,11 @@ def _ranked(said: Said) -> Iterator[str]:
 def _ranked_of_kind(said: Said) -> Iterator[str]:
     """The longest road is no shorter than any other road; the larger field lies where the larger one lies."""
     for found in _OF_KIND.finditer(said.clause):
-        behind = re.sub(r"^ (?:single )?(?:of|among) (?:the |all )?", " ", said.clause[found.end() :])
+        behind = re.sub(
+            _AMONG,
+            " ",
+            said.clause[found.end() :],
+        )
         group = said.named(" ".join(_NEXT_WORDS.split(behind)[0].split()[:3]))
         whom = said.named(said.clause[: found.start()]) or ((said.main,) if said.main in group else ())
         by_length = found[0].lower() in ("longest", "shortest") or all(each.kind == "line" for each in group)
@@ -304,6 +326,8 @@ def _tagged(said: Said) -> Iterator[str]:
     pattern = said.roll.any_told
     for at in pattern.finditer(said.clause) if pattern is not None else ():
         those = said.roll.told[at[0].lower()]
+        if said.next(at.end(), 1):
+            continue  # a wheat field, which is another one
         before = said.precisely(said.clause[: at.start()])
         if before:
             whom = narrowed(before, said.clause[: at.start()])
@@ -389,6 +413,6 @@ def _shows(each: Described, shown: re.Pattern[str]) -> bool:
 
 
 _CHECKS: tuple[Callable[[Said], Iterator[str]], ...] = (
-    _sized, _lengths, _compared, _numbered, _ranked, _ranked_of_kind, _straighter, _counted, _second, _surfaced,
+    _sized, _lengths, _narrow, _compared, _numbered, _ranked, _ranked_of_kind, _straighter, _counted, _second, _surfaced,
     _tagged,
 )  # fmt: skip

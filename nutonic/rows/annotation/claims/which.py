@@ -9,7 +9,7 @@ import re
 from collections.abc import Collection, Iterable, Sequence
 
 from nutonic.chips.scene.description import Described
-from nutonic.rows.annotation.bearings import IN_PART, in_any, points_in
+from nutonic.rows.annotation.bearings import IN_PART, POINT, in_any, points_in
 from nutonic.rows.annotation.calling import noun_of
 from nutonic.rows.annotation.prompts import is_name
 from nutonic.rows.annotation.talk import may_hold, small_letters
@@ -31,6 +31,8 @@ _ONE = re.compile(
 #: Letters of which some are where it is told which is meant.
 _OF_WHICH = ("larg", "bigge", "longe", "small", "lesser", "tiniest", "short", "north", "south", "east", "west", "left",
              "right", "top", "bottom", "upper", "lower")  # fmt: skip
+#: A point of the compass that is told of something else: east of the building.
+_OF_OTHERS = re.compile(rf".*\b{POINT}(?:ern)?(?: \w+)? of\b", re.IGNORECASE)
 #: So many words before a thing, and behind it, may say which is meant.
 _WORDS = 3
 _BREAK = re.compile(
@@ -75,7 +77,7 @@ def _ranked(elements: Sequence[Described], text: str) -> Sequence[Described]:
 
 def _with_tags(elements: list[Described], text: str) -> list[Described]:
     """Those that have a tag of which a word of a text tells, and others of them have not."""
-    for word in re.findall(r"[a-z]{3,}", text.lower()):
+    for word in re.findall(r"[a-z]{3,}", text.lower()) if len({each.noun for each in elements}) == 1 else ():
         those = [each for each in elements if word in _values(each)]
         if those and len(those) < len(elements):
             elements = those
@@ -91,7 +93,7 @@ def _values(each: Described) -> frozenset[str]:
 
 def phrase(text: str, start: int, end: int) -> str:
     """The words around a noun that may say which is meant."""
-    before = _BREAK.split(f" {text[:start]} ")[-1].split()[-_WORDS:]
+    before = _OF_OTHERS.sub(" ", _BREAK.split(f" {text[:start]} ")[-1]).split()[-_WORDS:]
     behind = _WITH.match(text[end:])
     return " ".join([*before, text[start:end], behind[0].strip() if behind else ""])
 
