@@ -190,7 +190,6 @@ GUESSED = [
             "/vsimem/a.tif",
             "WMS:http://10.0.0.1/",
             "/vsisubfile/0_9,land_cover.tif",
-            "s3://bucket/a.tif",
             "ftp://10.0.0.1/a.tif",
             "DERIVED_SUBDATASET:LOGAMPLITUDE:land_cover.tif",
         )

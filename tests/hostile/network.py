@@ -212,7 +212,7 @@ ENDING = [
         PLAN,
         2,
         "more than 1000 pages",
-        seconds=60,
+        seconds=120,
     ),
     Row("empty pages for ever", api(lambda h, n: page_of([], f"search?page={n}")), PLAN, 2, "its pages do not end"),
     Row(
@@ -221,7 +221,7 @@ ENDING = [
         PLAN,
         2,
         "nutonic:",
-        seconds=60,
+        seconds=120,
     ),
     Row(
         "pages in a circle of three",
@@ -229,7 +229,7 @@ ENDING = [
         PLAN,
         2,
         "nutonic:",
-        seconds=60,
+        seconds=120,
     ),
     Row("fat items", api(fat), PLAN, 2, "1024 MiB", seconds=90, megabytes=700),
     Row("a page of 100 MB", api(lambda *_: b" " * 100_000_000), PLAN, 2, "answers with more than", megabytes=250),
@@ -239,7 +239,7 @@ ENDING = [
         PLAN,
         2,
         "nutonic:",
-        seconds=60,
+        seconds=120,
         megabytes=400,
     ),
 ]

@@ -92,8 +92,8 @@ class Row(NamedTuple):
     says: str
     """A part of what is told, on one line."""
     tree: Tree = Tree.NONE
-    seconds: float = 30.0
-    """The most that it may take, on a busy machine."""
+    seconds: float = 90.0
+    """The most that it may take, on a machine with several times as much to do as it has cores."""
     megabytes: int = 150
     """The most that it may hold beyond what every command holds."""
     environment: Mapping[str, str] = {}

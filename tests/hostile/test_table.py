@@ -220,7 +220,7 @@ def goes_on(here: Here, row: Row) -> str | None:
             return f"wrong files: {sorted(name for name, _ in odd)}"
         for heal in here.heal or [here.restore]:
             heal()
-    again = ran(here, row._replace(command=command, seconds=60, limits={}, environment={}))
+    again = ran(here, row._replace(command=command, seconds=120, limits={}, environment={}))
     return f"the next run ends with {again.code}: {again.err}" if again.code else differ(here) or None
 
 

@@ -475,16 +475,25 @@ BESIDES = [
     Row("a folder above the inputs", lambda here: None, "build recipe.yaml --out .. --workers 0", 2, "nutonic:"),
     Row("the land cover's folder", lambda here: None, "build recipe.yaml --out west --workers 0", 2, "nutonic:"),
     *(
-        Row(f"an address for a path: {command}", plain, command, 2, "is no path on this disk")
-        for address in ("s3://", "s3://b/x", "https://h.example/x")
+        Row(f"an address for what is written for a cube or to look at: {command}", plain, command, 2, says)
+        for address, says in (
+            ("s3://", "is no s3://BUCKET/PATH"),
+            ("https://h.example/x", "no dataset or cube can lie at"),
+        )
         for command in (
             CUBE.replace("--out out", f"--out {address}"),
             f"{CUBE} --cogs {address}",
+            f"preview recipe.yaml --out {address}",
+        )
+    ),
+    *(
+        Row(f"an address for a path: {command}", plain, command, 2, "is no path on this disk")
+        for address in ("s3://", "s3://b/x", "https://h.example/x")
+        for command in (
             f"catalogue west/red.tif --datetime 2024-06-01 --out {address}",
             f"init demo {address}",
             f"init {address}",
             f"init wording {address}",
-            f"preview recipe.yaml --out {address}",
         )
     ),
     *(

@@ -81,7 +81,7 @@ def any_path_of(where: str | Path | Address) -> AnyPath:
     if scheme not in SCHEMES:
         offered = ", ".join(f"{each}://" for each in SCHEMES if each != "memory")
         raise InputError(
-            f"no dataset can lie at a {scheme}:// address: name a folder, or one that begins with {offered}"
+            f"no dataset or cube can lie at a {scheme}:// address: name a folder, or one that begins with {offered}"
         )
     bucket, _, path = rest.partition("/")
     if not _BUCKET.fullmatch(bucket) or re.search(r"[?#\x00-\x1f\x7f]", path):
@@ -106,8 +106,8 @@ def path_of(where: str | Path | Address) -> Path:
     found = _SCHEME.match(str(where))
     if found is not None:
         raise InputError(
-            f"an address that begins with {found[1].lower()}:// is no path on this disk: only a dataset that is planned, "
-            "built, verified or opened may lie in an object store; name a file or a folder"
+            f"an address that begins with {found[1].lower()}:// is no path on this disk: only datasets, cubes and "
+            "packs may lie in an object store; name a file or a folder"
         )
     refuse_misspelt(str(where))
     return Path(str(where))
