@@ -83,28 +83,13 @@ def open_scene(
         lon, lat = centre(area)
         scenes = _search(lon, lat, max(area.extent.boundingbox.span_x, area.extent.boundingbox.span_y), sources, period)
     scenes = with_dates(sources, scenes, period)
-    parts = open_parts(area, sources, scenes, [chunks] * len(sources) if isinstance(chunks, int) else chunks)
-    cube, plan = _merged(parts), CubePlan(geobox=area, timelines=_one_step_timelines(sources, scenes))
-    return _with_provenance(cube, plan).squeeze("time") if plan.time.size else _with_provenance(cube, plan)
-
-
-def open_parts(
-    geobox: GeoBox, sources: Sequence[Source], scenes: Sequence[Sequence[Scene]], chunks: Sequence[int | None]
-) -> list[xr.Dataset]:
-    """What :func:`open_scene` makes one cube of: the dataset of each source, on exactly this grid.
-
-    Raises
-    ------
-    NotAligned
-        If one is not on the grid.
-    """
+    per_source = [chunks] * len(sources) if isinstance(chunks, int) else chunks
     parts = [
-        source.open(geobox, candidates, chunks=size)
-        for source, candidates, size in zip(sources, scenes, chunks, strict=True)
+        source.open(area, candidates, chunks=size)
+        for source, candidates, size in zip(sources, scenes, per_source, strict=True)
     ]
-    for part in parts:
-        check_aligned(part, geobox)
-    return parts
+    cube, plan = _merged(parts, area), CubePlan(geobox=area, timelines=_one_step_timelines(sources, scenes))
+    return _with_provenance(cube, plan).squeeze("time") if plan.time.size else _with_provenance(cube, plan)
 
 
 def _point_of(place: Any) -> tuple[float, float]:
@@ -119,8 +104,10 @@ def _point_of(place: Any) -> tuple[float, float]:
     return lon, lat
 
 
-def _merged(parts: Sequence[xr.Dataset]) -> xr.Dataset:
-    """The datasets of all sources in one; they are on one grid."""
+def _merged(parts: Sequence[xr.Dataset], geobox: GeoBox) -> xr.Dataset:
+    """The datasets of all sources in one, each of them on exactly this grid."""
+    for part in parts:
+        check_aligned(part, geobox)
     return xr.merge(parts, join="exact", compat="override", combine_attrs="drop_conflicts")
 
 
@@ -200,7 +187,7 @@ def open_cube(
     parts = [_open_part(*pair, plan.geobox, times, chunks) for pair in zip(sources, plan.timelines, strict=True)]
     for part in parts:
         check_aligned(part, plan.geobox)
-    return _with_provenance(_merged(parts), plan)
+    return _with_provenance(xr.merge(parts, join="exact", compat="override", combine_attrs="drop_conflicts"), plan)
 
 
 def _with_provenance(cube: xr.Dataset, plan: CubePlan) -> xr.Dataset:

@@ -18,7 +18,7 @@ from odc.geo.geobox import GeoBox
 
 from nutonic.core.grid import window_in
 from nutonic.core.model import PlannedPlace, RemotePin, Scene
-from nutonic.cube.open import open_parts
+from nutonic.cube.open import open_scene
 from nutonic.errors import NutonicError, ReadFailed, RecipeChanged, SourceError
 from nutonic.io.raster import seeing
 from nutonic.io.session import SessionThreads, current
@@ -29,7 +29,6 @@ from nutonic.recipe.outputs import Grid
 from nutonic.sources.factory import AnySources
 from nutonic.sources.grids import place_grid, scene_grid
 from nutonic.sources.pixels import placed
-from nutonic.sources.source import with_dates
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -172,22 +171,18 @@ def _versions(scene: Scene, sources: AnySources, files: RemoteFiles) -> dict[str
 
 @dataclass(frozen=True, slots=True)
 class OpenCube:
-    """The lazy cube of a scene over some places: its bands by name, and its grid.
-
-    Coordinates and where pixels come from, as a cube of :func:`nutonic.cube.open.open_scene` has them, nobody asks for here.
-    """
+    """The lazy cube of a scene over some places, and its grid."""
 
     whole: GeoBox
-    bands: Mapping[str, xr.Variable]
+    cube: xr.Dataset
 
 
 def _opened(places: Sequence[PlannedPlace], scene: Scene, sources: AnySources, grid: Grid) -> OpenCube:
     chunk = sources.imagery.chunk_hint(scene)
     whole = scene_grid(scene, [_square(place, scene, grid) for place in places], chunk or 1)
     # Without chunks arrays stay lazily indexed until they are sliced, and only these pixels are read.
-    count, by_source = len(sources), ((scene,), places[0].labels)
-    parts = open_parts(whole, sources, with_dates(sources, by_source[:count]), (chunk, None)[:count])
-    return OpenCube(whole, {str(name): part.variables[name] for part in parts for name in part.data_vars})
+    scenes, chunks = ((scene,), places[0].labels), (chunk, None)
+    return OpenCube(whole, open_scene(whole, sources, scenes=scenes[: len(sources)], chunks=chunks[: len(sources)]))
 
 
 def _square(place: PlannedPlace, scene: Scene, grid: Grid) -> GeoBox:
@@ -197,9 +192,9 @@ def _square(place: PlannedPlace, scene: Scene, grid: Grid) -> GeoBox:
 def _read(
     places: Sequence[PlannedPlace], scene: Scene, opened: OpenCube, grid: Grid, readers: _Reading
 ) -> list[Pixels]:
-    whole, squares = opened.whole, [_square(place, scene, grid) for place in places]
+    whole, cube, squares = opened.whole, opened.cube, [_square(place, scene, grid) for place in places]
     windows = [tuple(window_in(whole, square).values()) for square in squares]
-    lazy = [{name: band[window] for name, band in opened.bands.items()} for window in windows]
+    lazy = [{str(name): cube.variables[name][window] for name in cube.data_vars} for window in windows]
     return [Pixels(geobox=square, bands=bands) for square, bands in zip(squares, _loaded(lazy, readers), strict=True)]
 
 
