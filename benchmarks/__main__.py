@@ -49,17 +49,17 @@ def main() -> None:
     parser.add_argument("--results", type=Path, default=Path(__file__).parent, help="folder of what is written")
     parser.add_argument("--tiny", action="store_true", help="see that it works; the figures mean nothing")
     asked = parser.parse_args()
-    with tempfile.TemporaryDirectory() as temporary:
-        folder = asked.folder or Path(temporary)
+    for folder in filter(None, (asked.folder, asked.results)):
         folder.mkdir(parents=True, exist_ok=True)
-        asked.results.mkdir(parents=True, exist_ok=True)
-        _measured(_bench(folder, asked), asked)
+    with tempfile.TemporaryDirectory(dir=asked.folder) as temporary:  # on the same disk, wherever that is
+        _measured(_bench(Path(temporary), asked), asked)
 
 
-def _bench(folder: Path, asked: argparse.Namespace) -> Bench:
+def _bench(outputs: Path, asked: argparse.Namespace) -> Bench:
     worlds, sizes, counts = (TINY_WORLDS, TINY, TINY_COUNTS) if asked.tiny else (WORLDS, SIZES, COUNTS)
     captions = 0.01 if asked.tiny else 0.05
-    return Bench(folder, worlds, sizes, runs=asked.runs, peers=once.installed_peers(), counts=counts, captions=captions)
+    folder = asked.folder or outputs
+    return Bench(folder, outputs, worlds, sizes, runs=asked.runs, peers=once.installed_peers(), counts=counts, captions=captions)
 
 
 def _measured(bench: Bench, asked: argparse.Namespace) -> None:

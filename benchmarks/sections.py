@@ -53,6 +53,9 @@ class Bench:
     """Where it happens, and how large it is."""
 
     folder: Path
+    """Of the scenes, which another run may read too."""
+    outputs: Path
+    """What this run writes besides; empty at first, so that each build begins anew."""
     worlds: Mapping[int, World]
     """By the side of the blocks of imagery."""
     sizes: Mapping[str, tuple[int, int]]
@@ -93,7 +96,7 @@ class Bench:
     def recipe(self, pattern: Pattern, places: int, url: str | None = None) -> Path:
         """The recipe of so many places."""
         files, world = self.files(pattern.block, pattern.files), self.world(pattern.block, pattern.files)
-        folder = self.folder / f"recipe-{next(self._numbers)}"
+        folder = self.outputs / f"recipe-{next(self._numbers)}"
         return recipe_of(pattern, world, files, folder, places, url=url)
 
     def once(self, way: str, recipe: Path, server: Any = None) -> Record:
@@ -101,11 +104,11 @@ class Bench:
 
         Ext4 looks at what was deleted in the last minutes before it makes a file: up to 0.8 ms of CPU each, not 0.02.
         """
-        return once.run(way, recipe, self.folder / f"out-{next(self._numbers)}", server)
+        return once.run(way, recipe, self.outputs / f"out-{next(self._numbers)}", server)
 
     def scaled(self, places: int, workers: int) -> Record:
         """So many places whose pixels cost nothing; their tree stays too."""
-        folder = self.folder / f"scale-{next(self._numbers)}"
+        folder = self.outputs / f"scale-{next(self._numbers)}"
         options = {"places": places, "workers": workers, "folder": folder}
         told = (word for name, value in options.items() for word in (f"--{name}", str(value)))
         return _told([sys.executable, "-m", "benchmarks.scale", *told])
@@ -225,7 +228,7 @@ def stages(bench: Bench) -> Iterator[Record]:
     """Where the CPU of a build goes."""
     for name in ("dense", "sparse"):
         recipe = bench.recipe(PATTERNS[name], bench.sizes["stages"][name == "sparse"])
-        out = bench.folder / f"stages-{name}"
+        out = bench.outputs / f"stages-{name}"
         command = [sys.executable, "-m", "benchmarks.stages", str(recipe), str(out)]
         yield {"pattern": name, "ms_per_tile": _told(command)}
 
@@ -238,7 +241,7 @@ def median(bench: Bench) -> Iterator[Record]:
     items = cubes.world(bench.folder / "median", side, dates)
     for repeat in range(min(2, bench.runs)):
         for way in ("nutonic", "stackstac", "odc-stac"):
-            out = bench.folder / f"median-{repeat}-{way}.zarr"
+            out = bench.outputs / f"median-{repeat}-{way}.zarr"
             found = cubes.measured(way, items, out, _LIMIT_S)
             shutil.rmtree(out)
             yield {"way": way, "repeat": repeat, **found}
@@ -268,7 +271,7 @@ def _side_by_side(bench: Bench, recipe: Path, processes: int) -> Record:
 def start_up(bench: Bench) -> Iterator[Record]:
     """CPU of the commands that do next to nothing."""
     recipe = bench.recipe(PATTERNS["dense"], 4)
-    out = bench.folder / "idle"
+    out = bench.outputs / "idle"
     once.run("nutonic", recipe, out)
     python = [sys.executable, "-m", "nutonic"]
     commands = {

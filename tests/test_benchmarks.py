@@ -183,7 +183,7 @@ def test_a_section_that_fails_is_told_and_what_was_measured_is_kept(tmp_path: Pa
         "start_up": lambda _: iter([{"command": "--help", "repeat": 1, "cpu_s": 0.2, "wall_s": 1}]),
     }
     monkeypatch.setattr(sections, "SECTIONS", both)
-    bench = sections.Bench(tmp_path, {}, {})
+    bench = sections.Bench(tmp_path, tmp_path, {}, {})
     for name, records in sections.run(bench, list(both), tmp_path / "results.jsonl", {}):
         report.write(tmp_path, {}, [record for record in records if record.get("way") is None])
         assert "did not end: no such thing" in (tmp_path / "RESULTS.md").read_text(), name
