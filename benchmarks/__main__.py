@@ -59,7 +59,9 @@ def _bench(outputs: Path, asked: argparse.Namespace) -> Bench:
     worlds, sizes, counts = (TINY_WORLDS, TINY, TINY_COUNTS) if asked.tiny else (WORLDS, SIZES, COUNTS)
     captions = 0.01 if asked.tiny else 0.05
     folder = asked.folder or outputs
-    return Bench(folder, outputs, worlds, sizes, runs=asked.runs, peers=once.installed_peers(), counts=counts, captions=captions)
+    return Bench(
+        folder, outputs, worlds, sizes, runs=asked.runs, peers=once.installed_peers(), counts=counts, captions=captions
+    )
 
 
 def _measured(bench: Bench, asked: argparse.Namespace) -> None:
