@@ -26,9 +26,8 @@ def difference_hash(rgb: np.ndarray) -> int:
     """
     height, width, _ = rgb.shape
     top, left, widths = _cells(height, width)
-    kind = (
-        np.uint16 if height <= 256 * SIDE else np.uint32
-    )  # which 256 rows of bytes cannot fill, and which is added faster
+    # 16 bits are added faster, and hold the sum of 256 rows of bytes.
+    kind = np.uint16 if height <= 256 * SIDE else np.uint32
     rows, down = rgb.reshape(height, 3 * width).astype(kind), np.empty((SIDE, 3 * width), kind)
     for k, (first, last) in enumerate(pairwise(top)):
         np.add.reduce(rows[first:last], axis=0, out=down[k])
