@@ -6,6 +6,7 @@ import json
 import os
 import random
 import signal
+import statistics
 import subprocess
 import sys
 import time
@@ -134,12 +135,14 @@ def test_methods(server):
 
 def test_one_connection_serves_many_requests(server):
     with closing(HTTPConnection(server.address, timeout=5)) as connection:
-        start, ports = time.perf_counter(), set()
+        took_s, ports = [], set()
         for method in ("GET", "POST", "HEAD", "PUT") * 10:
+            start = time.perf_counter()
             exchange(connection, method=method, body=b"123" if method == "POST" else None)
+            took_s.append(time.perf_counter() - start)
             ports.add(connection.sock.getsockname()[1])
         assert len(ports) == 1
-        assert time.perf_counter() - start < 1  # 40 ms each if a body had to wait for an acknowledgement
+        assert statistics.median(took_s) < 0.03  # 40 ms if a body had to wait for an acknowledgement
     assert len(server.requests()) == 40
 
 
@@ -184,14 +187,14 @@ def test_scripted_answers(folder):
 
 
 def test_latency(folder):
-    with FileServer(folder, latency_s=0.1) as server:
+    with FileServer(folder, latency_s=0.5) as server:
         start = time.perf_counter()
         threads = [Thread(target=ask, args=(server, "/b.json")) for _ in range(8)]
         for thread in threads:
             thread.start()
         for thread in threads:
             thread.join()
-        assert 0.1 <= time.perf_counter() - start < 0.7
+        assert 0.5 <= time.perf_counter() - start < 3.5  # 4 s one after another
         assert len(server.requests()) == 8
 
 
@@ -266,7 +269,7 @@ def test_stall(server):
     start = time.perf_counter()
     with pytest.raises(RemoteDisconnected):
         ask(server)
-    assert 0.3 <= time.perf_counter() - start < 2
+    assert 0.3 <= time.perf_counter() - start < 5
     server.script([Fault("stall", after_s=30)])
     with pytest.raises(TimeoutError):
         ask(server, timeout=0.1)

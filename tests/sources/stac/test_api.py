@@ -429,7 +429,7 @@ def test_a_server_whose_answers_do_not_end_is_unreachable(tmp_path, kind):
             pytest.raises(Unreachable, match=r"(too slow|timed out|503), 2 times$") as error,
         ):
             search(f"{server.url}/?page=1")
-        assert time.monotonic() - began < 3
+        assert time.monotonic() - began < 20  # whoever waits for silence waits for ever
         assert "\n" not in str(error.value)
         assert len(server.requests()) == 2
 
