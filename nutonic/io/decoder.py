@@ -219,10 +219,6 @@ class _Decoder:
 
     def ask(self, question: _Question, file: Bytes | None) -> Any:
         """What a decoder answers; it is fed with the bytes it asks for meanwhile."""
-        self.holds.pop(question.file.number, None)
-        self.holds[question.file.number] = None
-        while len(self.holds) > _KEPT_OPEN:
-            self.holds.popitem(last=False)
         started = time.thread_time()
         try:
             _send(self._process.stdin, question)
@@ -294,7 +290,11 @@ class _Decoders:
         with self._changed:
             while (decoder := self._choice(number)) is None:
                 self._changed.wait()
+            # Here alone, where no other thread gives the file away meanwhile: else it would be in two of them.
             decoder.holds[number] = None
+            decoder.holds.move_to_end(number)
+            while len(decoder.holds) > _KEPT_OPEN:
+                decoder.holds.popitem(last=False)
             self._idle.remove(decoder)
         try:
             yield decoder
