@@ -6,7 +6,7 @@ order a processor makes them, and the classes are the same bytes on every machin
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,7 +22,8 @@ _ROUNDS, _SHRINKAGE = 10, 0.15
 #: stay below 2**24, so that float32 holds them exactly.
 _STEPS, _FARTHEST, _FINE, _WHITENED, _CAP = 16, 96, 64, 8, 1024
 
-#: Rows that are scored at once, so that they stay in the processor's cache.
+#: Rows that are scored at once, so that they stay in the processor's cache, and one thread multiplies them: products are
+#: too small to be shared.
 _BLOCK = 256
 
 
@@ -64,11 +65,10 @@ class Classifier:
         scores = np.empty((len(self.gaussians), len(features)), np.int32)
         for start in range(0, len(features), _BLOCK):
             block = slice(start, start + _BLOCK)
-            scores[:, block] = self._scores(_standardised(features[block], self.mean, self.deviation))
+            standard = _standardised(features[block], self.mean, self.deviation)
+            for row, ones in zip(scores, self.gaussians.values(), strict=True):
+                row[block] = _scores(standard, ones).max(axis=1)
         return scores
-
-    def _scores(self, standard: np.ndarray) -> np.ndarray:
-        return np.stack([np.max([_score(standard, one) for one in ones], axis=0) for ones in self.gaussians.values()])
 
 
 def fit(features: np.ndarray, classes: np.ndarray) -> Classifier:
@@ -129,8 +129,15 @@ def _gaussian(rows: np.ndarray, share: float) -> Gaussian:
     return Gaussian(centre=centre.astype(np.float32), whitening=steps, bonus=int(np.rint(density * _WHITENED**2)))
 
 
-def _score(standard: np.ndarray, gaussian: Gaussian) -> np.ndarray:
-    """Twice the logarithm of the density, in units of 1 / 64."""
-    whitened = (standard - gaussian.centre) @ gaussian.whitening
-    whitened = np.clip(np.floor(whitened * (_WHITENED / (_STEPS * _FINE))), -_CAP, _CAP)
-    return np.asarray(gaussian.bonus - np.einsum("rf,rf->r", whitened, whitened))
+def _scores(standard: np.ndarray, ones: Sequence[Gaussian]) -> np.ndarray:
+    """Twice the logarithms of the densities, (rows, Gaussians), in units of 1 / 64.
+
+    The Gaussians of a class share one product of matrices: each takes too little for a call of its own.
+    """
+    whitened = standard @ np.concatenate([one.whitening for one in ones], axis=1)
+    whitened -= np.concatenate([one.centre @ one.whitening for one in ones])
+    whitened *= _WHITENED / (_STEPS * _FINE)
+    np.clip(np.floor(whitened, out=whitened), -_CAP, _CAP, out=whitened)
+    offsets = whitened.reshape(len(standard), len(ones), standard.shape[1])
+    squares = np.einsum("rgf,rgf->rg", offsets, offsets)
+    return np.asarray(np.array([one.bonus for one in ones], np.float32) - squares)
