@@ -34,6 +34,9 @@ settings.load_profile("nutonic")
 
 _SEED = pytest.StashKey[int]()
 
+#: Of the long tests of a module the default run takes one in so many.
+_LONG_ONE_IN = 3
+
 #: Of the planet's places: four of one batch, two of another, one alone, and one without a scene.
 FEW = (0, 1, 2, 3, 4, 7, 9, 13)
 
@@ -65,13 +68,16 @@ def pytest_report_header(config):
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config, items):
-    """Leave to the exhaustive tier what the seed does not choose of a sampled test's cases."""
+    """Leave to the exhaustive tier what the seed does not choose of a sampled test's cases, or of a module's long tests."""
     tests = defaultdict(list)
     for item in items:
-        mark = item.get_closest_marker("sampled")
-        if mark and not item.get_closest_marker("exhaustive"):
+        if item.get_closest_marker("exhaustive"):
+            continue
+        if mark := item.get_closest_marker("sampled"):
             among = mark.kwargs.get("among") or (item.parent, item.originalname)
             tests[among, mark.kwargs["one_in"]].append(item)
+        elif item.get_closest_marker("long"):
+            tests[str(item.path), _LONG_ONE_IN].append(item)
     for (among, one_in), cases in tests.items():
         name = _whole_name if isinstance(among, str) else _name_of_case
         for case in leftover(cases, name, one_in, config.stash[_SEED]):

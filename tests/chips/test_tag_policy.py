@@ -95,6 +95,7 @@ def test_a_text_that_is_no_policy_is_refused_with_its_line(text, problem):
     assert len(str(caught.value).splitlines()) <= 2
 
 
+@pytest.mark.long
 @given(st.text(max_size=200))
 def test_any_text_is_a_policy_or_refused(text):
     with contextlib.suppress(RecipeError):

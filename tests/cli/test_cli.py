@@ -391,6 +391,7 @@ def test_a_mistake_on_a_finished_tree_leaves_it_alone(copied, name):
 # Incomplete and interrupted
 
 
+@pytest.mark.long
 def test_what_cannot_be_read_stays_open_and_the_same_command_goes_on(world, built):
     raster = world.folder / "west" / "red.tif"
     whole = raster.read_bytes()
@@ -413,6 +414,7 @@ def test_what_cannot_be_read_stays_open_and_the_same_command_goes_on(world, buil
     assert nutonic("verify", world.out, "--deep").code == 0
 
 
+@pytest.mark.long
 def test_ctrl_c_stops_a_build_that_goes_on_later(world):
     world.write(tiles={"stride": 22})  # 16 tiles a place: some seconds are left when the first batch is done
     command = [sys.executable, "-m", "nutonic", "build", str(world.recipe), "--out", str(world.out), "--workers", "0"]
@@ -496,6 +498,7 @@ def test_what_is_no_tree_is_not_verified(tmp_path):
 # JSON
 
 
+@pytest.mark.long
 def test_stdout_holds_one_json_object_and_nothing_else(built, tmp_path):
     planned = nutonic("plan", built.recipe_path, "--json")
     verdict = nutonic("verify", built.out, "--json")
@@ -543,6 +546,7 @@ print(sorted(name for name in sys.modules if name.startswith("nutonic.run.run") 
 """
 
 
+@pytest.mark.long
 def test_workers_0_builds_where_distributed_cannot_be_imported(built, tmp_path):
     before = 'sys.modules["distributed"] = None'
     done = shell(code=BUILD.format(before=before, recipe=str(built.recipe_path), out=str(tmp_path / "out")))

@@ -34,6 +34,7 @@ def recipe(tmp_path_factory) -> Path:
 nutonic = partial(warm.run, "nutonic")
 
 
+@pytest.mark.long
 def test_a_recipes_cube_is_told_and_saved(recipe, tmp_path):
     out = tmp_path / "cube.zarr"
     done = nutonic("cube", recipe, "--out", out, "--cogs", tmp_path / "cogs", "--json")

@@ -83,6 +83,7 @@ def plain(inputs, tmp_path_factory) -> dict[str, bytes]:
     return made
 
 
+@pytest.mark.long
 def test_all_odd_variables_together_change_no_byte(inputs, plain, tmp_path):
     variables = dict(variable.split("=", 1) for variable in HARMLESS if variable not in SLOW)
     done = run(inputs, tmp_path / "tree", variables, "--workers", "0")
@@ -122,6 +123,7 @@ def without_proj(tmp_path_factory) -> dict[str, str]:
     return {"PYTHONPATH": str(folder), "PROJ_DATA": "/nowhere", "PROJ_LIB": "/nowhere"}
 
 
+@pytest.mark.long
 @pytest.mark.skipif(
     not (Path(pyproj.__file__).parent / "proj_dir").exists(), reason="pyproj has its database elsewhere"
 )

@@ -160,6 +160,7 @@ MISTAKES = {
 }
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", MISTAKES)
 def test_it_is_told_by_key_and_value_and_nothing_is_made(planet, recipe_path, tmp_path, name):
     mistake, folder = MISTAKES[name], recipe_path.parent
@@ -221,6 +222,7 @@ def beside(recipe_path: Path, folder: Path, **labels: Any) -> Path:
     return path
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("command", COMMANDS)
 def test_a_command_that_cannot_be_says_what_is_wrong_with_it(recipe_path, tmp_path, monkeypatch, command):
     code, said = COMMANDS[command]

@@ -107,6 +107,7 @@ def test_a_shape_is_met_on_every_turn():
 KNOWS = {"core/globe.py", "core/nearest.py", "planning/places/columns.py"}
 
 
+@pytest.mark.long
 def test_nobody_else_counts_turns_of_the_globe():
     for path in (ROOT / "nutonic").rglob("*.py"):
         name = path.relative_to(ROOT / "nutonic").as_posix()

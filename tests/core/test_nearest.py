@@ -111,6 +111,7 @@ def test_a_centre_on_an_edge_belongs_to_the_pixel_right_or_below():
     assert cols.tolist() == [[1, 3, 5, 7]] * 3
 
 
+@pytest.mark.long
 def test_beside_a_pole_edges_are_where_pyproj_rounds_them():
     # Of an authalic latitude there half the digits are lost: centres a step from an edge, on a grid that ends at the pole.
     grid = GeoBox((40, 40), Affine(10, 0, 0, 0, -10, 0), "EPSG:3413")

@@ -59,6 +59,7 @@ def test_every_pixel_of_every_step_is_right(sources, engine):
     np.testing.assert_array_equal(cube["label"], SERIES.labels_at(cube.x.values, cube.y.values, str(GRID.crs)))
 
 
+@pytest.mark.long
 def test_the_record_tells_whose_each_pixel_is(sources, plan):
     cube = nt.open_cube(plan, sources, chunks=256).compute(scheduler="threads")
     table = cube.nutonic.scenes.dropna(subset="number")
@@ -71,6 +72,7 @@ def test_the_record_tells_whose_each_pixel_is(sources, plan):
         assert (ids[numbers] == want).all()
 
 
+@pytest.mark.long
 def test_a_tile_of_a_cube_is_the_cube_of_the_tile(sources, plan, sample):
     @seed(sample.seed)
     @settings(max_examples=sample.times(2, every=30), database=None)
@@ -205,6 +207,7 @@ def test_two_bands_of_one_name_are_refused(sources):
 # What is read, and how many tasks it takes
 
 
+@pytest.mark.long
 def test_each_block_is_read_once_a_worker_and_tasks_are_tens_a_tile(folder, tmp_path):
     with FileServer(folder) as server:
         url = remote_catalogue(folder, server.url)
@@ -239,6 +242,7 @@ def test_a_tile_is_reduced_before_the_next_is_read(sources, plan, tiles):
     assert 6 <= alive.most <= 2 * 12 + 2 * 4  # two tiles of six steps and their classes, and what threads have in hand
 
 
+@pytest.mark.long
 def test_a_reduction_reads_its_tile_itself(sources, plan):
     """Of what nothing else takes part in a tile and band is one task, and no block passes between tasks."""
     cube = nt.open_cube(plan, sources, chunks=256)
@@ -265,6 +269,7 @@ def test_a_cube_that_was_sent_or_optimised_is_reduced_in_as_few_tasks(sources, p
     assert nt.reduce.median(changed).compute().identical(nt.reduce.median(cube).compute())
 
 
+@pytest.mark.long
 def test_a_task_carries_what_it_reads_and_no_more(sources, plan):
     """What is sent for a tile does not grow with the area, and cubes opened twice share names."""
     size = {}

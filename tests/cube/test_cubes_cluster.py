@@ -69,6 +69,7 @@ def test_a_worker_that_is_killed_changes_nothing(folder, tmp_path):
         assert seen[-1] == (30, 30)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("tiles", [4, pytest.param(16, marks=pytest.mark.exhaustive)])
 @pytest.mark.cluster
 def test_a_worker_holds_what_was_stated_however_large_the_area(folder, tmp_path, tiles):

@@ -169,6 +169,7 @@ def test_only_reductions_are_offered():
     assert set(dir(nt.reduce)) == offered | {"CLEAR", "Estimate", "estimate"}
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("before", ["import nutonic, xarray as xr", "import rioxarray, nutonic, xarray as xr"])
 def test_accessors_are_there_and_cost_nothing_until_used(before):
     """In a process of its own, where every warning is an error: other libraries register their names as if alone."""

@@ -64,6 +64,7 @@ def test_importing_nutonic_imports_no_xarray():
     assert fresh("import sys, nutonic; print('xarray' in sys.modules)") == "False"
 
 
+@pytest.mark.long
 def test_the_accessor_comes_without_the_rest_of_the_library():
     code = "import sys, nutonic.cube.accessor; print(*sorted(m for m in sys.modules if m.startswith('nutonic.')))"
     assert fresh(code) == "nutonic._version nutonic.cube nutonic.cube.accessor nutonic.cube.registration"
@@ -110,6 +111,7 @@ def test_a_scene_knows_what_a_step_of_a_cube_knows(source):
     assert set(scene["red"].dims) == {"y", "x"}
 
 
+@pytest.mark.long
 def test_a_scene_that_was_found_and_saved_still_knows_itself(source, tmp_path):
     lon, lat = GRID.extent.centroid.to_crs("EPSG:4326").coords[0]
     scene = nt.open_scene((lon, lat), [source], grid_settings=None)

@@ -89,6 +89,7 @@ def test_reductions_equal_numpy_and_keep_the_tiles(shape):
     )
 
 
+@pytest.mark.long
 @examples(8, 25, shapes, st.booleans())
 def test_the_clearest_step_is_right_and_recorded(shape, classified):
     steps, height, width, chunk, seed = shape
@@ -293,6 +294,7 @@ def floats_of(band: xr.DataArray) -> xr.DataArray:
     return band.astype(float).assign_attrs(band.attrs)
 
 
+@pytest.mark.long
 def test_every_scheduler_gives_the_same():
     cube = made(18, 40, 50, 16)
     lazy = nt.reduce.clearest(nt.reduce.mask(cube, keep=(2, 4, 5, 8)), keep=(2, 4, 5))

@@ -67,6 +67,7 @@ def pairs(sample) -> list[tuple[str, str]]:
     return [(opened[i % len(opened)], how) for i, how in enumerate(REDUCED)]
 
 
+@pytest.mark.long
 def test_a_reopened_cube_reduces_to_the_same_pixels(cube, path, sample):
     parts = ({}, {"time": slice(1, 12, 2), "y": slice(3, 37)})
     for opened, how in pairs(sample):
@@ -80,6 +81,7 @@ def test_a_reopened_cube_reduces_to_the_same_pixels(cube, path, sample):
                 np.testing.assert_array_equal(found[name], expected[name], err_msg=f"{opened}, {how}, {name}")
 
 
+@pytest.mark.long
 def test_a_reopened_cube_is_selected_by_label_and_estimated(cube, path, sample):
     part = {"time": slice("2024-01-05", "2024-02-20"), "x": slice(500_050, 500_250)}
     expected = nt.reduce.median(cube.sel(part))["red"].compute(scheduler="synchronous")
@@ -91,6 +93,7 @@ def test_a_reopened_cube_is_selected_by_label_and_estimated(cube, path, sample):
         assert told.bytes_per_task > 0
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "opened",
     ["open_zarr", *(pytest.param(name, marks=pytest.mark.exhaustive) for name in ("digital numbers", "decode all"))],
@@ -100,6 +103,7 @@ def test_a_reopened_cube_is_saved_to_the_same_bytes(path, tmp_path, opened):
     assert zarr_files(again) == zarr_files(path)
 
 
+@pytest.mark.long
 def test_a_reopened_cube_gives_the_same_geotiffs(cube, path, tmp_path):
     for name, each in (("one", cube), ("two", xr.open_zarr(path))):
         nt.save_cogs(nt.reduce.median(each).assign(scene=each["scene"].isel(time=0)), tmp_path / name)

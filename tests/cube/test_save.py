@@ -92,6 +92,7 @@ def test_large_tiles_are_shards_of_smaller_chunks(tmp_path):
     assert (odd.shards, odd.chunks) == (None, (1, 33, 33))
 
 
+@pytest.mark.long
 def test_a_cube_of_sources_keeps_its_scenes(folder, tmp_path):
     path = nt.save_cube(cube_of(folder), tmp_path / "a.zarr")
     found = xr.open_zarr(path)
@@ -101,6 +102,7 @@ def test_a_cube_of_sources_keeps_its_scenes(folder, tmp_path):
 # Resumed
 
 
+@pytest.mark.long
 def test_nothing_is_seen_before_it_is_whole(folder, tmp_path):
     seen = []
 
@@ -164,6 +166,7 @@ def test_killed_at_any_time_it_ends_with_equal_bytes(folder, whole, tmp_path):
     assert zarr_files(out) == whole
 
 
+@pytest.mark.long
 def test_a_finished_cube_is_left_alone(folder, whole, tmp_path):
     path = nt.save_cube(cube_of(folder), tmp_path / "a.zarr")
     before = {file: file.stat().st_mtime_ns for file in path.rglob("*")}
@@ -183,6 +186,7 @@ def test_a_scheduler_makes_no_difference(folder, whole, tmp_path):
 # Refused
 
 
+@pytest.mark.long
 def test_another_cube_is_not_mixed_in(folder, tmp_path):
     cube = made(2, 40, 30, 16)
     path = nt.save_cube(cube, tmp_path / "a.zarr")
@@ -227,6 +231,7 @@ def test_chunks_of_several_sizes_are_refused_with_what_to_do(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.long
 def test_two_at_once_do_not_write_into_each_other(folder, tmp_path):
     import fcntl
 
@@ -247,6 +252,7 @@ def test_two_at_once_do_not_write_into_each_other(folder, tmp_path):
 # GeoTIFFs
 
 
+@pytest.mark.long
 def test_cogs_hold_the_pixels_and_lie_right(tmp_path):
     cube = made(2, 1300, 700, 512)[["red", "label"]]
     cube = cube.assign(mean=nt.reduce.mean(cube)["red"])

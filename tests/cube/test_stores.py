@@ -77,6 +77,7 @@ def objects(address: str) -> dict[str, bytes]:
 # The bytes of a disk
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("steps", "height", "width", "chunk"), [(1, 70, 90, 33), (1, 1100, 700, 1024)])
 def test_every_object_is_the_file_of_a_disk(there, tmp_path, steps, height, width, chunk):
     cube = made(steps, height, width, chunk)
@@ -135,6 +136,7 @@ def test_nothing_is_seen_before_it_is_whole(there, folder):
 # Resumed
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("at", "moment"),
     [
@@ -185,6 +187,7 @@ class Dying:
         return done
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("overwrite", [False, True])
 def test_killed_at_any_operation_it_goes_on(there, tmp_path, monkeypatch, sample, overwrite):
     old, cube = made(1, 30, 40, 16)[["red", "scl"]], made(2, 20, 20, 16)[["red", "nir"]]
@@ -209,6 +212,7 @@ def test_killed_at_any_operation_it_goes_on(there, tmp_path, monkeypatch, sample
         assert objects(address) == want, at
 
 
+@pytest.mark.long
 def test_one_request_in_ten_fails(bucket, name, folder, on_disk, whole, monkeypatch):
     address = bucket.address(name)
     with bucket.before(share=0.1).running() as between:
@@ -251,6 +255,7 @@ def test_an_unfinished_cube_is_continued_by_no_other(there):
     assert nt.open_zarr(there).attrs["told"] == "other"
 
 
+@pytest.mark.long
 def test_what_is_no_cube_is_never_touched(there):
     cube, store = made(1, 20, 20, 16), Store(any_path_of(there))
     store.put("mine.txt", b"mine")
@@ -338,6 +343,7 @@ def test_a_worker_without_credentials_says_so_before_the_first_tile(
 # GeoTIFFs
 
 
+@pytest.mark.long
 def test_geotiffs_in_a_bucket_are_those_of_a_disk(bucket, name, tmp_path):
     cube = made(2, 600, 700, 512)[["red", "label"]]
     on_disk = nt.save_cogs(cube, tmp_path)
@@ -371,6 +377,7 @@ def test_a_large_geotiff_is_sent_in_parts(bucket, name, monkeypatch):
 # The command
 
 
+@pytest.mark.long
 def test_the_command_saves_into_a_bucket(bucket, name, tmp_path):
     recipe = written(SyntheticSeries(), tmp_path, imagery={"max_cloud_cover": 90})
     part = {"area": [17.93, 46.66, 17.95, 46.68], "chunk": 128, "mask": "scl", "reduce": "median"}

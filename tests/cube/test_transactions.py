@@ -63,6 +63,7 @@ def repository(address: str):
     return icechunk.Repository.open(_storage(cube_path_of(address)))
 
 
+@pytest.mark.long
 def test_what_is_read_back_is_what_is_on_a_disk(there, seaweed, tmp_path):
     cube = made(2, 70, 60, 33)
     cube = cube.assign(label=cube["label"].load())
@@ -78,6 +79,7 @@ def test_what_is_read_back_is_what_is_on_a_disk(there, seaweed, tmp_path):
         nt.save_cube(cube, there.removeprefix("icechunk+"), overwrite=True)
 
 
+@pytest.mark.long
 def test_nothing_is_seen_before_it_is_whole_and_what_was_is_kept(there, monkeypatch):
     monkeypatch.setattr("nutonic.cube.save.WINDOW", 8)
     old, cube, seen = made(1, 40, 40, 16)[["red"]], made(2, 40, 40, 16)[["red", "scl"]], []

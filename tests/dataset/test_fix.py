@@ -394,6 +394,7 @@ class KilledHere(BaseException):
     """Stands for a kill: nothing catches it."""
 
 
+@pytest.mark.long
 def test_killed_at_any_moment_it_is_fixed_by_fixing_again_or_building(built, tmp_path, monkeypatch, sample):
     """A picture of a batch of four is gone, and a place of it was once committed alone."""
     start, out = shutil.copytree(built.out, tmp_path / "start"), tmp_path / "tree"
@@ -449,6 +450,7 @@ def run(capsys, *args: object) -> tuple[int, str, str]:
     return ended.value.code, said.out, " ".join((said.out + said.err).split())
 
 
+@pytest.mark.long
 def test_the_command_says_what_it_removed_and_what_is_to_be_done(built, copy, capsys):
     picture = next((copy / "images").rglob("poi_000001_*.png"))
     flip(picture)

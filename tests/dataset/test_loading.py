@@ -54,6 +54,7 @@ def is_right(out: Path, told: dict) -> None:
             assert (name, pixels) == (row["id"], [hashlib.sha256(picture.tobytes()).hexdigest()])
 
 
+@pytest.mark.long
 def test_the_cards_snippet_gives_pictures_from_anywhere(clean, tmp_path):
     pytest.importorskip("datasets")
     is_right(clean.out, run(sys.executable, clean.out, tmp_path / "else where"))

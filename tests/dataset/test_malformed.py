@@ -68,6 +68,7 @@ def changed(value: dict, path: tuple, to: object) -> dict:
     return value
 
 
+@pytest.mark.long
 def test_no_value_of_a_sidecar_may_be_another(built, forger, sample):
     """Every key once, turned into another type or gone."""
     value = json.loads(forger.metadata.read_bytes())

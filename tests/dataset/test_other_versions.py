@@ -33,6 +33,7 @@ def older(tmp_path_factory) -> Path:
     return out
 
 
+@pytest.mark.long
 def test_its_boxes_are_other_ones_and_it_is_whole(older, tmp_path):
     recipe = older.parent / "planet" / "recipe.yaml"
     assert nutonic("build", recipe, "--out", tmp_path / "new", "--workers", 0).code == 0

@@ -27,6 +27,7 @@ def recipe(tmp_path):
     return load_recipe(written(SyntheticPlanet(), tmp_path / "planet"))
 
 
+@pytest.mark.long
 def test_the_users_own_files_survive_every_kind_of_build(recipe, tmp_path):
     out = tmp_path / "tree"
     build(recipe, out, workers=0, limit=3)
@@ -52,6 +53,7 @@ def test_a_folder_of_the_same_name_makes_nobody_ours(recipe, tmp_path):
     assert [path.name for path in sorted(out.iterdir())] == ["_nutonic", "thesis.txt"]
 
 
+@pytest.mark.long
 def test_two_items_with_one_id_are_two_scenes(recipe, tmp_path):
     """The second is the first, darker, and a little to the east; each place must get the pixels its sidecar names."""
     items = Path(recipe.imagery.url)
@@ -72,6 +74,7 @@ def test_two_items_with_one_id_are_two_scenes(recipe, tmp_path):
         assert path.read_bytes() == (tmp_path / "tree" / path.relative_to(tmp_path / "clean")).read_bytes()
 
 
+@pytest.mark.long
 def test_a_slow_driver_that_commits_late_leaves_no_hole(recipe, tmp_path):
     out, slow = tmp_path / "tree", tmp_path / "slow"
     build(recipe, slow, workers=0, limit=1)
@@ -86,6 +89,7 @@ def test_a_slow_driver_that_commits_late_leaves_no_hole(recipe, tmp_path):
     assert verify(out, deep=True).problems == ()
 
 
+@pytest.mark.long
 def test_rows_that_were_lost_are_made_again(recipe, tmp_path):
     out = tmp_path / "tree"
     build(recipe, out, workers=0)
@@ -112,6 +116,7 @@ def test_a_plan_that_was_damaged_is_made_again_when_asked(recipe, tmp_path, caps
     assert verify(out, deep=True).whole
 
 
+@pytest.mark.long
 def test_a_tree_of_another_version_of_the_plan_says_what_to_do(recipe, tmp_path, capsys):
     """A plan without an index, as earlier ones were."""
     out = tmp_path / "tree"

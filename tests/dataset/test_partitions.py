@@ -38,6 +38,7 @@ def clean(planets, tmp_path_factory):
     return recipe, out
 
 
+@pytest.mark.long
 def test_a_place_that_is_made_again_as_it_was_leaves_what_it_did_not_touch(clean, tmp_path):
     """Once a place is damaged, its file and those behind it change; made again, they are what they were, and no other is."""
     recipe, kept = clean

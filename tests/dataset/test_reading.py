@@ -182,6 +182,7 @@ def test_a_row_that_is_no_json_is_told(copy):
         next(iter(dataset))
 
 
+@pytest.mark.long
 def test_rows_pass_by_one_at_a_time(copy):
     path = copy / "data" / "train.jsonl"
     content = path.read_bytes()
@@ -197,6 +198,7 @@ def test_rows_pass_by_one_at_a_time(copy):
     assert peak < 2**23 + 100 * seen
 
 
+@pytest.mark.long
 def test_reading_needs_no_more_than_numpy_and_pillow(clean):
     script = f"""
 import sys, nutonic as nt

@@ -53,6 +53,7 @@ def nothing_happened(browser) -> None:
     assert len(left) == 1
 
 
+@pytest.mark.long
 def test_a_hostile_label_does_nothing(hostile, browser):
     browser.look()
     browser.open(hostile)
@@ -153,6 +154,7 @@ def upper(wrong: int, n: int) -> float:
     return 1.0 if wrong >= n else float(beta.ppf(0.95, wrong + 1, n - wrong))
 
 
+@pytest.mark.long
 def test_a_sample_is_judged_by_keys_kept_and_exported(hostile, browser, tmp_path):
     browser.look()
     browser.open(hostile)

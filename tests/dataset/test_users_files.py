@@ -380,6 +380,7 @@ def test_a_cube_with_a_users_file_in_it_is_not_replaced(tmp_path, inside):
     nt.save_cube(one, path)  # which is there
 
 
+@pytest.mark.long
 def test_killed_while_it_replaces_a_cube_it_goes_on(tmp_path, monkeypatch, sample):
     """At any removal of a file; what is left is still known as nutonic's."""
     one, other = cubes()

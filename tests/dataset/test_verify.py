@@ -170,6 +170,7 @@ def folder_of(name: str) -> str:
     return name.rsplit("/", 1)[0]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("deep", [False, True])
 def test_a_missing_file_is_seen(shared, deep, sample):
     names = sample(names_in(shared)[:: 3 if deep else 1], kind=folder_of)

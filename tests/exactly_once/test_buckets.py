@@ -93,6 +93,7 @@ def test_a_report_of_a_tree_in_a_bucket_is_that_of_a_disk(bucket, prefix, clean,
         nt.report(f"{there}-2")
 
 
+@pytest.mark.long
 def test_damage_in_a_bucket_is_found_and_made_again(bucket, prefix, clean):
     out = bucket.address(prefix)
     assert nt.build(nt.load_recipe(clean.recipe), out, workers=0).complete
@@ -152,6 +153,7 @@ def test_who_begins_while_another_looks_is_no_stranger(bucket, prefix, monkeypat
     assert bucket.tree(prefix).keys() == {MARKER, "_nutonic/plan.jsonl"}
 
 
+@pytest.mark.long
 def test_one_request_in_ten_fails(bucket, prefix, clean, monkeypatch):
     with bucket.before(share=0.1).running() as between:
         bucket.use_by(monkeypatch, between)

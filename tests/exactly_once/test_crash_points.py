@@ -105,6 +105,7 @@ def test_what_a_slower_driver_leaves_in_a_finished_tree_is_swept_by_the_next_bui
     resume(out, clean)
 
 
+@pytest.mark.long
 def test_what_was_committed_is_not_built_again(forks, clean, tmp_path, sample):
     creates = [operation for operation in clean.operations if "/commits/" in operation.path]
     assert len(creates) == len(clean.batches)
@@ -164,6 +165,7 @@ def littered(forks, clean, tmp_path_factory):
     return out
 
 
+@pytest.mark.long
 def test_killed_at_every_operation_of_a_build_that_goes_on_and_sweeps(forks, clean, littered, tmp_path, sample):
     ended = forks.run(clean.recipe, shutil.copytree(littered, tmp_path / "tree"))
     assert Counter(operation.verb for operation in ended.operations)["delete"] == 5

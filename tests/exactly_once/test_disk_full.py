@@ -198,6 +198,7 @@ def test_what_cannot_fit_is_refused_before_it_is_begun(built, disk, capsys):
     assert (code, "free" in said, list(disk.folder.iterdir())) == (2, True, [])
 
 
+@pytest.mark.long
 def test_a_finished_tree_on_a_full_disk_needs_no_room(built, disk, capsys):
     out = disk.folder / "tree"
     assert run(capsys, "build", built.recipe_path, "--out", out, "--workers", 0)[0] == 0
@@ -206,6 +207,7 @@ def test_a_finished_tree_on_a_full_disk_needs_no_room(built, disk, capsys):
     assert same(out, built.out)
 
 
+@pytest.mark.long
 def test_fixing_on_a_full_disk_takes_out_no_place_that_is_right(built, disk, capsys):
     """Others of its batch must be committed anew before; where that does not fit, the tree stays as it was."""
     out = disk.folder / "tree"
@@ -233,6 +235,7 @@ def refused(write: Callable[[], object]) -> str:
     return str(found.value)
 
 
+@pytest.mark.long
 def test_a_cube_is_saved_when_there_is_room_again(disk, tmp_path):
     """There is no room for the folder, its metadata, or a tile; files first, then bytes."""
     cube, out = made(2, 40, 40, 16), disk.folder / "cube.zarr"

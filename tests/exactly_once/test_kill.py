@@ -184,6 +184,7 @@ def test_the_scheduler_is_killed_and_the_same_command_goes_on_with_another(clean
     same_as(out, clean)
 
 
+@pytest.mark.long
 def test_two_drivers_at_once_agree(clean, tmp_path):
     out = tmp_path / "tree"
     processes = [started(tmp_path, "build", clean.recipe, "--out", out, "--workers", 0) for _ in range(2)]

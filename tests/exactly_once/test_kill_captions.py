@@ -219,6 +219,7 @@ def kill_scheduler(world: World, more: int) -> bool:
     return hit
 
 
+@pytest.mark.long
 def test_a_driver_is_killed_while_it_captions(clean, world):
     assert kill_driver(world, 9)
     assert 5 <= len(world.kills[0].kept) < world.requests
@@ -251,6 +252,7 @@ def test_a_worker_is_killed_and_the_build_goes_on(clean, world, more: int):
     world.proved(clean)
 
 
+@pytest.mark.long
 def test_a_driver_is_killed_while_it_polishes(undisturbed, chips):
     assert kill_driver(chips, 7)
     assert 3 <= len(chips.kills[0].kept) < chips.requests

@@ -63,6 +63,7 @@ def alone(monkeypatch) -> None:
     assert decoders() == []
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("remote", [False, True])
 @pytest.mark.usefixtures("alone")
 def test_a_file_whose_opening_never_ends_is_told_once_and_for_all(tmp_path, remote):
@@ -82,6 +83,7 @@ def test_a_file_whose_opening_never_ends_is_told_once_and_for_all(tmp_path, remo
     assert len(decoders()) == 1
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("alone")
 @pytest.mark.parametrize("workers", [0, pytest.param(1, marks=[pytest.mark.cluster, pytest.mark.exhaustive])])
 def test_a_scene_that_cannot_be_opened_makes_room_for_the_next(tmp_path, workers):
@@ -100,6 +102,7 @@ def test_a_scene_that_cannot_be_opened_makes_room_for_the_next(tmp_path, workers
     assert clean.built >= summary.built
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("alone")
 @pytest.mark.parametrize(
     ("sent", "error", "told"),
@@ -134,6 +137,7 @@ def test_a_decoder_that_ends_is_told_and_another_takes_its_place(tmp_path, monke
     assert [found.pid for found in decoders()] != [process.pid]
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("alone")
 def test_a_decoder_that_was_killed_meanwhile_is_replaced(tmp_path):
     pixels = jpeg2000(tmp_path / "a.jp2")
@@ -154,6 +158,7 @@ def test_a_geotiff_needs_no_decoder(tmp_path):
     assert decoders() == []
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("alone")
 @pytest.mark.parametrize("remote", [False, True])
 def test_all_who_read_a_file_share_a_decoder_and_what_it_decoded(tmp_path, remote):

@@ -120,6 +120,7 @@ def expected(files) -> list[str]:
     return lines
 
 
+@pytest.mark.long
 def test_all_variables_together_move_and_change_nothing(files, expected):
     assert seen(files, *VARIABLES) == expected
 

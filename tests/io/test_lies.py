@@ -459,6 +459,7 @@ def test_a_connection_that_was_kept_and_is_closed_by_the_server_is_no_fault(fold
     assert len(asked) == 3
 
 
+@pytest.mark.long
 def test_honest_answers_go_over_one_connection(folder):
     answer = said(b"200 OK|" + LENGTH)
     with saying(answer, answer, answer) as (address, asked), Session(PATIENT) as session:

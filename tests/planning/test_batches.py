@@ -47,6 +47,7 @@ def corners_of(side: int, pitch: int) -> np.ndarray:
     return corners[np.lexsort(along_blocks(corners))]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("pitch", [SQUARE, SQUARE // 2])
 def test_blocks_of_a_wide_scene_are_unpacked_hardly_more_than_once(pitch: int):
     times, blocks = unpacked(corners_of(10_980, pitch))  # of a whole tile of Sentinel-2: two strips

@@ -320,6 +320,7 @@ def test_a_polygon_with_a_hole(tmp_path):
         assert {("a", 128, 128), ("a", 192, 192)} & found == set()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("where", FEW)
 def test_an_area_across_a_border_of_zones_has_patches_on_both_sides(tmp_path, where):
     lon, lat, _, _ = MEETINGS[where]
@@ -432,6 +433,7 @@ def test_nothing_is_planned_twice(tmp_path):
     assert max(one.intersection(other).area for one, other in combinations(ground, 2)) < 0.01
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("there", [False, True])
 def test_an_extract_that_is_cut_short_leaves_nothing_behind(tmp_path, there):
     pytest.importorskip("osmium")

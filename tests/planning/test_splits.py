@@ -124,6 +124,7 @@ def test_no_ground_is_in_two_groups(name):
     assert (across > 50) == (name not in ("middle", "middle and equator", "Svalbard"))
 
 
+@pytest.mark.long
 def test_the_smallest_squares_do_not_leak_either():
     """A square of 16 pixels is snapped by up to half a pixel and turned by up to 6°: more than 12 % of it allow for."""
     random, leaks, met = np.random.default_rng(3), [], 0

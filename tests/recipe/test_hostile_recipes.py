@@ -116,6 +116,7 @@ VALUES = {
 }
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("case", TEXTS)
 def test_a_hostile_text_is_told_in_a_moment_and_a_few_lines(tmp_path, case):
     text, words = TEXTS[case]

@@ -44,6 +44,7 @@ def test_the_page_is_what_the_code_says():
     assert (ROOT / "docs" / "recipe.md").read_text(encoding="utf-8") == page()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("kind", [Recipe, PatchRecipe])
 def test_every_key_is_on_the_page(kind):
     told = page()
@@ -73,6 +74,7 @@ def test_a_key_is_described_in_the_words_of_the_code():
     assert "title" not in rows
 
 
+@pytest.mark.long
 def test_the_command_writes_it():
     assert json.loads(nutonic("schema").out) == json.loads(json.dumps(schema()))
     assert nutonic("schema", "--page").out == page()

@@ -1,5 +1,6 @@
 """A law of the gate: whoever says what a prompt's facts say passes, whatever the scene; who moves a thing does not."""
 
+import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 from support.scenes import area, line, revision
@@ -90,6 +91,7 @@ def task_of(scene: SceneDescription) -> Task:
     return Task(number=1 if scene.elements[0].kind == "area" else 2, element="way/0")
 
 
+@pytest.mark.long
 @given(scenes(), st.integers(0, 10**6))
 def test_who_says_what_is_known_passes(scene: SceneDescription, seed: int):
     # "A building … two of them": of what, a reader cannot tell where some are apartment buildings, and it is refused.
@@ -106,6 +108,7 @@ def test_who_says_what_is_known_passes(scene: SceneDescription, seed: int):
     assert found is None, (found, again)
 
 
+@pytest.mark.long
 @given(scenes(), cells, st.integers(0, 100))
 def test_who_moves_a_thing_does_not(scene: SceneDescription, told: str, seed: int):
     task, main = task_of(scene), scene.elements[0]

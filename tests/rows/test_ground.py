@@ -320,6 +320,7 @@ def lies_of(text: str, each: Judged) -> dict[str, str]:
     }
 
 
+@pytest.mark.long
 def test_captions_are_let_through_with_a_turn_and_none_of_them_with_one_thing_changed():
     told = let = 0
     found, tried = [], dict[str, int]()

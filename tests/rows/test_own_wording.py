@@ -39,10 +39,12 @@ def digest(path) -> str:
     return load_recipe(path).digest()
 
 
+@pytest.mark.long
 def test_a_copy_of_the_builtin_templates_is_the_builtin(own, recipe_path):
     assert digest(own(**builtin())) == digest(recipe_path)
 
 
+@pytest.mark.long
 def test_an_edited_file_is_used_and_changes_the_digest(own, recipe_path, tmp_path):
     edited = builtin()["caption"].replace(
         "ask_full:\n", "ask_full:\n  - 'Kindly describe the land in this {{ picture }}.'\n"

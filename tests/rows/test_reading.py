@@ -21,6 +21,7 @@ WORLDS = 1000
 VIEWS = (None, "flip", "r90", "r180", "r270")
 
 
+@pytest.mark.long
 @pytest.mark.timeout(3600)
 def test_every_row_of_any_world_is_true_in_every_view(sample: Sample):
     read = 0
@@ -51,6 +52,7 @@ JOINED = (
 )
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("labels", [CCI, JOINED], ids=["commas and brackets", "classes of classes"])
 def test_classes_of_any_name_are_told_apart(labels):
     table = ClassTable(name="own", labels=dict(enumerate(labels)), unknown=255, colors={})

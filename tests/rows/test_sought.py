@@ -50,6 +50,7 @@ SOUGHT = [
 ]
 
 
+@pytest.mark.long
 @examples(200, 5000, st.data())
 def test_what_a_pattern_finds_has_its_letters(data):
     pattern, letters = data.draw(st.sampled_from(SOUGHT))

@@ -84,6 +84,7 @@ def wrong_of(said: Said) -> list:
     return [(*each, said.text) for each in found] + said.falsehoods(said.text)
 
 
+@pytest.mark.long
 def test_every_claim_is_true_and_passes_the_gate():
     assert len(some()) > 150
     assert [wrong for said in some() for wrong in wrong_of(said)] == []
@@ -114,6 +115,7 @@ def mirrored(said: Said, lie: str) -> bool:
     return bool(flipped & set(there.cells))
 
 
+@pytest.mark.long
 def test_what_is_changed_to_a_lie_is_found_by_the_reader_and_mostly_by_the_gate():
     told, read, gated = Counter(), Counter(), Counter()
     for said in some()[::4]:

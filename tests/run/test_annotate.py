@@ -194,6 +194,7 @@ def test_what_of_a_request_came_before_its_sender_was_killed_is_none():
         assert server.requests == []
 
 
+@pytest.mark.long
 def test_who_is_killed_loses_no_more_than_what_was_on_its_way(tmp_path):
     with ModelServer(latency_s=0.05) as server:
         first = process_of(server.url, tmp_path, 16, 4)

@@ -412,6 +412,7 @@ def test_workers_change_no_byte(few, tmp_path, workers):
     assert tree(tmp_path / "out") == tree(few.out)
 
 
+@pytest.mark.long
 def test_two_halves_make_the_same_tree(built, tmp_path):
     first = build(built.recipe, tmp_path / "tree", workers=0, limit=5)
     assert (first.wanted, first.limit, first.complete) == (5, 5, True)
@@ -587,6 +588,7 @@ def test_what_open_cube_gives_is_what_is_built(built, tmp_path, monkeypatch, nam
     assert [file for file in files if found[file] == right[file]] == []
 
 
+@pytest.mark.long
 def test_without_open_cube_every_place_fails(built, tmp_path, monkeypatch):
     def no_cube(*args, **kwargs):
         raise OSError("the cube is broken")
@@ -656,6 +658,7 @@ def test_a_local_file_that_is_missing_stays_open_and_changes_no_scene(mine, buil
     assert tree(out) == tree(built.out)
 
 
+@pytest.mark.long
 def test_a_file_that_a_server_no_longer_has_is_the_next_scene(mine, built, tmp_path):
     """And where no scene is left, the place is rejected, with what was wrong with each."""
     folder, _ = mine
@@ -749,6 +752,7 @@ def test_a_label_that_no_class_table_lists_rejects_the_place(mine, tmp_path):
     }
 
 
+@pytest.mark.long
 def test_a_tile_whose_mask_meets_no_label_is_rejected(planets, tmp_path):
     """Half of the native pixels are labelled, every other row; the mask samples the rows between."""
     planet = SyntheticPlanet(3, labels_in="zone")

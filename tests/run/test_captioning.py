@@ -139,6 +139,7 @@ def clean(tmp_path_factory):
         return Clean(tree(out), captions_in(out), len(server.requests))
 
 
+@pytest.mark.long
 def test_whatever_happens_on_the_way_the_shards_are_the_same(clean, tmp_path):
     kinds = ("slow", "500", "503", "drop", "truncated", "cut", "malformed")
     faults = [ModelFault(kind=kind, share=0.05, after_s=0.4, retry_after=None) for kind in kinds]
@@ -151,6 +152,7 @@ def test_whatever_happens_on_the_way_the_shards_are_the_same(clean, tmp_path):
     assert tree(tmp_path / "out") == clean.files
 
 
+@pytest.mark.long
 def test_what_is_no_caption_is_counted_listed_and_in_no_shard(tmp_path):
     faults, out = [ModelFault(kind=kind, share=0.05) for kind in SAYINGS], tmp_path / "out"
     with ModelServer(faults=faults, seed=2) as server:
@@ -171,6 +173,7 @@ def test_what_is_no_caption_is_counted_listed_and_in_no_shard(tmp_path):
     assert nt.verify(out, deep=True).problems == ()
 
 
+@pytest.mark.long
 def test_orders_in_a_name_of_the_map_are_in_no_prompt_and_obeyed_in_no_caption(tmp_path):
     with ModelServer() as server:
         staged(tmp_path / "plain", model(server.url))
@@ -189,6 +192,7 @@ def test_orders_in_a_name_of_the_map_are_in_no_prompt_and_obeyed_in_no_caption(t
     assert "BANANA" not in {each.text for each in made}
 
 
+@pytest.mark.long
 def test_another_seed_then_another_annotator_then_the_patch_is_dropped(tmp_path):
     with ModelServer(faults=[ModelFault(kind="refusal", share=1.0)]) as bad, ModelServer() as good:
         assert staged(tmp_path / "both", model(bad.url, "bad", weight=1e6), model(good.url, "good")).waiting == 0
@@ -229,6 +233,7 @@ def test_an_endpoint_that_refuses_from_the_first_is_asked_no_more(tmp_path, kind
     assert [(each.poi_id, each.reason) for each in made.failures] == [("captions", kind)]
 
 
+@pytest.mark.long
 def test_a_patch_that_an_endpoint_never_takes_goes_to_the_next_one_or_is_dropped_for_good(tmp_path):
     out, both = tmp_path / "out", tmp_path / "both"
     with ModelServer() as server:
@@ -288,6 +293,7 @@ def cost(server: ModelServer) -> float:
     return spent
 
 
+@pytest.mark.long
 def test_captions_cost_no_more_than_they_may_and_what_was_paid_is_kept(tmp_path):
     out = tmp_path / "out"
     with ModelServer() as server:

@@ -22,6 +22,7 @@ from nutonic.run.run import build
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(120)]
 
 
+@pytest.mark.long
 def test_nobody_else_gets_into_a_cluster_of_this_machine():
     with connected(Cluster(workers=1)) as client:
         address = client.scheduler.address
@@ -41,6 +42,7 @@ def test_nobody_else_gets_into_a_cluster_of_this_machine():
     assert not scratch.exists()
 
 
+@pytest.mark.long
 def test_a_cluster_of_this_machine_hardly_wakes_while_it_has_nothing_to_do():
     """By Dask's own settings each of the five wakes 60 to 70 times a second."""
 
@@ -86,6 +88,7 @@ def test_a_scheduler_with_certificates_is_used_with_the_files_that_are_given(cer
     same_as(tmp_path / "out", clean)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("address", "words"),
     [
@@ -104,6 +107,7 @@ def test_an_address_that_is_none_is_one_line(clean, tmp_path, address, words):
     assert dask.array.ones(3).sum().compute() == 3  # and whoever goes on computes as before
 
 
+@pytest.mark.long
 def test_where_no_scheduler_answers_dask_keeps_its_configuration():
     with socket.socket() as taken, dask.config.set(scheduler="synchronous"):
         taken.bind(("127.0.0.1", 0))  # and does not listen

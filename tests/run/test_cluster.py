@@ -90,6 +90,7 @@ def rewritten(path: Path, content: bytes) -> None:
     os.utime(path, ns=(at, at))
 
 
+@pytest.mark.long
 def test_where_one_place_fails_its_neighbours_commit_and_the_next_run_fetches_it_alone(far, tmp_path):
     server, recipe, folder, clean = far
     # Of the three places in the west one lies in a block of its own.

@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+import pytest
+
 import nutonic as nt
 from benchmarks.patterns import PATTERNS, recipe_of
 from benchmarks.scenes import BANDS, World, write
@@ -103,6 +105,7 @@ def served(folder: Path) -> Iterator[tuple[str, Log]]:
             server.shutdown()
 
 
+@pytest.mark.long
 def test_first_blocks_wait_for_two_answers_one_after_another_whatever_the_number_of_bands(tmp_path: Path, session):
     """The labels' header, with which a plan is made; those of all bands at once; then blocks of all bands at once."""
     world = World(side=700, across=1, block=256, labels_block=256)

@@ -54,6 +54,7 @@ def folder_of(path: str) -> str:
 # Overlays
 
 
+@pytest.mark.long
 def test_every_row_that_speaks_of_regions_has_an_overlay_and_no_other(whole):
     rows = rows_of(whole.out)
     boxed = {row["tile_id"] for row in rows if row["task"] == "grounding"}
@@ -150,12 +151,14 @@ def test_every_row_of_every_view_is_true_of_the_turned_mask(whole):
 # The same bytes
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("workers", [pytest.param(1, marks=pytest.mark.exhaustive), 2])
 def test_workers_change_no_byte_of_anything(whole, tmp_path, workers):
     assert build(load_recipe(whole.recipe), tmp_path / "tree", workers=workers).complete
     assert tree(tmp_path / "tree") == whole.files
 
 
+@pytest.mark.long
 def test_killed_and_resumed_everything_is_the_same(whole, forks, tmp_path, sample):
     for _, out, ended in forks.each(whole.recipe, tmp_path, sample(points(whole.operations), one_in=200)):
         assert ended.killed, ended.told

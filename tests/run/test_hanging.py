@@ -32,6 +32,7 @@ def scripted(folder, clean, **death: object) -> dict[str, str]:
     return dying_workers(folder, {"path": pictures[1], "moment": "before", "times": 1, **death})
 
 
+@pytest.mark.long
 @pytest.mark.cluster
 def test_what_a_stopped_worker_has_goes_to_others_and_the_late_twin_harms_nothing(clean, tmp_path, monkeypatch):
     monkeypatch.setattr("nutonic.run.silence.TOLD_AFTER_S", 1.5)
@@ -84,6 +85,7 @@ def test_where_each_worker_has_a_batch_that_does_not_end_the_run_ends(clean, tmp
     assert said.err.splitlines()[-1].endswith("does not end after 1 s: restart them and run the same command again")
 
 
+@pytest.mark.long
 @pytest.mark.cluster
 def test_a_scheduler_without_workers_is_told_and_ctrl_c_obeyed_at_once(clean, tmp_path):
     with cluster(tmp_path / "cluster", workers=0) as dask:
@@ -103,6 +105,7 @@ def test_a_scheduler_without_workers_is_told_and_ctrl_c_obeyed_at_once(clean, tm
     same_as(tmp_path / "out", clean)
 
 
+@pytest.mark.long
 @pytest.mark.cluster
 def test_a_worker_whose_start_does_not_end_is_not_waited_for_without_end(clean, tmp_path, monkeypatch):
     (tmp_path / "endless.py").write_text("import time\ntime.sleep(600)\n", encoding="utf-8")

@@ -55,6 +55,7 @@ def temporaries(out: Path) -> list[Path]:
     return [path for path in out.rglob("*") if "#" in path.name]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("spans", [1, 2, 3, 699, 700, 701, 10**9])
 def test_a_file_in_parts_of_any_size_is_the_rows_of_its_places(clean, monkeypatch, spans):
     """Against the files that one process wrote as a whole: each byte in one part, places over the edges too."""
@@ -78,6 +79,7 @@ def names_of(store: Store):
     return filter(done.takes_effect, done.all_names())
 
 
+@pytest.mark.long
 def test_a_tree_that_is_finished_in_parts_has_the_same_bytes(clean, tmp_path, small_parts, dask):
     for count in (0, nt.Cluster(scheduler=dask.address)):
         out = unfinished(clean, tmp_path / str(id(count)))
@@ -121,6 +123,7 @@ def forged(out: Path) -> None:
     last.write_bytes(sealed({**value, "plan": "0" * 64}))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("deep", [False, True])
 def test_each_message_is_the_same_and_in_the_same_order(clean, tmp_path, small_parts, monkeypatch, dask, deep):
     out = tmp_path / "tree"
@@ -145,6 +148,7 @@ def test_a_worker_that_sees_another_tree_is_refused(clean, tmp_path, dask):
         nt.verify(out, workers=-1)
 
 
+@pytest.mark.long
 @pytest.mark.cluster
 @pytest.mark.parametrize("moment", ["before", "after"])
 def test_what_a_worker_that_dies_had_to_finish_another_does(clean, tmp_path, small_parts, moment):
@@ -158,6 +162,7 @@ def test_what_a_worker_that_dies_had_to_finish_another_does(clean, tmp_path, sma
     assert temporaries(out) == []
 
 
+@pytest.mark.long
 @pytest.mark.cluster
 def test_what_every_worker_dies_of_the_driver_does(clean, tmp_path, small_parts, monkeypatch):
     out = unfinished(clean, tmp_path / "tree")
@@ -192,6 +197,7 @@ nt.build(sys.argv[1], sys.argv[2], workers=0)
 """
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("at", [0, 1, 7, None])
 def test_a_driver_that_is_killed_while_it_finishes_leaves_what_the_next_one_sweeps(clean, tmp_path, small_parts, at):
     """After so many parts, in the middle of one; None for before the first file takes its place."""

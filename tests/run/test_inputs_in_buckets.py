@@ -85,6 +85,7 @@ def recipe_at(folder: Path, base: str, **parts) -> nt.Recipe:
     return nt.Recipe.model_validate(recipe | {name: {**recipe[name], **part} for name, part in parts.items()})
 
 
+@pytest.mark.long
 def test_items_labels_and_blocks_in_a_bucket_are_read_as_over_http(folder, there, bucket, monkeypatch, tmp_path):
     with served(folder) as (server, _):
         labels = {"path": f"{server.url}/land_cover.tif"}
@@ -106,6 +107,7 @@ def test_items_labels_and_blocks_in_a_bucket_are_read_as_over_http(folder, there
     assert ours.keys() == theirs.keys()
 
 
+@pytest.mark.long
 def test_all_that_goes_in_may_lie_in_a_bucket(folder, there, environment, tmp_path):
     recipe = yaml.safe_load((folder / "recipe.yaml").read_text(encoding="utf-8"))
     for part, key in (("pois", "path"), ("imagery", "url"), ("labels", "path")):
@@ -119,6 +121,7 @@ def test_all_that_goes_in_may_lie_in_a_bucket(folder, there, environment, tmp_pa
     assert tree(tmp_path / "s3") == tree(tmp_path / "disk")  # whose catalogue has relative hrefs too
 
 
+@pytest.mark.long
 def test_with_a_tenth_of_all_requests_failing_the_tree_is_the_same(folder, there, bucket, monkeypatch, tmp_path):
     monkeypatch.setenv("NUTONIC_HTTP_TIMEOUT", "5")
     path = {"path": f"{there}/land_cover.tif"}
@@ -132,6 +135,7 @@ def test_with_a_tenth_of_all_requests_failing_the_tree_is_the_same(folder, there
     assert tree(tmp_path / "faulty") == tree(tmp_path / "clean")
 
 
+@pytest.mark.long
 def test_an_object_that_is_gone_or_denied_is_told_as_over_http(
     request, folder, there, bucket, environment, monkeypatch, tmp_path
 ):
@@ -206,6 +210,7 @@ def test_workers_read_from_a_bucket_each_with_its_own_credentials(folder, there,
     assert not (tmp_path / "none").exists()
 
 
+@pytest.mark.long
 @pytest.mark.skipif(importlib.util.find_spec("osmium") is None, reason="maps are read with osmium")
 def test_an_extract_and_images_of_patches_may_lie_in_a_bucket(bucket, environment, tmp_path):
     image = Flown(id="m_new", corner=(500_000.4, 4_980_000.6), shape=(128, 192), day="2022-07-01", seed=1)

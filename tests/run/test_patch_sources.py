@@ -91,6 +91,7 @@ def built(path: Path, out: Path) -> nt.Summary:
     return summary
 
 
+@pytest.mark.long
 def test_one_file_of_four_bands_from_a_stac_api_over_http(folder, rustac, tmp_path):
     with FileServer(folder) as files:
         url = rustac([image.item(f"{files.url}/{image.id}.tif") for image in IMAGES.values()])

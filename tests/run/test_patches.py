@@ -107,6 +107,7 @@ def test_the_documents_loader_reads_them(tree):
     assert all(picture.size == (448, 448) and len(text) > 20 for picture, text in loaded)
 
 
+@pytest.mark.long
 def test_in_halves_it_is_the_same(recipe, tree, tmp_path):
     loaded, out = nt.load_recipe(recipe), tmp_path / "out"
     ordinals = sorted(int(key.removeprefix("patch_")) for key in samples(tree))
@@ -120,6 +121,7 @@ def test_in_halves_it_is_the_same(recipe, tree, tmp_path):
     assert {path: path.stat().st_mtime_ns for path in out.rglob("*")} == before
 
 
+@pytest.mark.long
 def test_a_tree_is_proved_and_mended(recipe, tree):
     assert nt.verify(tree, deep=True, rebuild=2).problems == ()
     shard = sorted((tree / "data").glob("*.tar"))[0]
@@ -157,6 +159,7 @@ def test_patches_that_wait_for_captions_are_told(tree, tmp_path):
     assert json.loads(page.partition('id="data">')[2].partition("</script>")[0])["gallery"]["cards"] == []
 
 
+@pytest.mark.long
 def test_a_preview_is_of_patches_that_the_build_takes(recipe, tree):
     made, found = nt.preview(recipe, 3), samples(tree)
     assert made.chips == 3
@@ -166,6 +169,7 @@ def test_a_preview_is_of_patches_that_the_build_takes(recipe, tree):
         assert card["picture"] in made.report.pictures
 
 
+@pytest.mark.long
 def test_a_preview_asks_no_model(recipe, tmp_path):
     values = yaml.safe_load(recipe.read_text(encoding="utf-8"))
     values["captions"] = {"annotators": [{"name": "paid", "base_url": "http://127.0.0.1:9/v1", "model": "m"}]}

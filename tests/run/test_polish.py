@@ -72,6 +72,7 @@ def polished(plain, templates, tmp_path_factory):
         return out, summary, list(server.requests)
 
 
+@pytest.mark.long
 def test_captions_alone_are_said_in_other_words_and_what_fails_stays(templates, polished):
     out, summary, requests = polished
     before, after = rows_of(templates), rows_of(out)
@@ -98,6 +99,7 @@ def text_between(prompt: str) -> str:
     return prompt.partition("<<<")[2].partition(">>>")[0].strip()
 
 
+@pytest.mark.long
 def test_a_polished_tree_is_proved_and_what_is_changed_in_it_is_found(plain, polished, tmp_path):
     out = tmp_path / "out"
     shutil.copytree(polished[0], out)
@@ -125,6 +127,7 @@ def test_it_is_asked_once_however_often_it_is_built(plain, polished, tmp_path):
     assert tree(out) == clean
 
 
+@pytest.mark.long
 def test_it_goes_on_where_it_was_stopped(plain, tmp_path):
     out = tmp_path / "out"
     with ModelServer(faults=[ModelFault(kind="drop", at=range(5, 10**6))]) as server:

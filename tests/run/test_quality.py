@@ -170,6 +170,7 @@ def test_a_place_that_is_cloudy_in_every_scene_is_rejected_with_every_reason(fol
 _PORT = re.compile(rb"http://127\.0\.0\.1:\d+/")
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("workers", [0, pytest.param(2, marks=pytest.mark.cluster)])
 def test_over_http_the_tree_is_the_same_and_each_block_is_asked_for_once(cloudy_world, passed_over, tmp_path, workers):
     with served(cloudy_world) as (server, remote):
@@ -248,6 +249,7 @@ def test_classes_are_the_pixels_that_hold_each_centre_wherever_they_lie(folder, 
         assert reasons == {name: words[kind] for name, kind in poor.items() if kind}
 
 
+@pytest.mark.long
 def test_a_classification_that_is_gone_is_the_next_scene(cloudy_world, passed_over, tmp_path):
     """It is told where it was passed over, and never built unjudged; one that is no file here may be back."""
     folder = shutil.copytree(cloudy_world, tmp_path / "world")

@@ -83,6 +83,7 @@ def test_the_tree_is_that_of_the_files_themselves(folder, clean, tmp_path):
             assert clean[name] == content, name
 
 
+@pytest.mark.long
 def test_each_header_and_block_is_asked_for_once_and_nothing_else(folder, tmp_path):
     with served(folder) as (server, recipe):
         summary = build(recipe, tmp_path / "tree", workers=0)
@@ -387,6 +388,7 @@ def sign(recipe: Path) -> Path:
     return path
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("workers", [0, pytest.param(2, marks=[pytest.mark.cluster, pytest.mark.exhaustive])])
 def test_signatures_are_made_in_the_worker_and_end_up_nowhere(signed, clean, tmp_path, workers):
     server, recipe, env = signed

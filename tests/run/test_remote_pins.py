@@ -70,6 +70,7 @@ def with_labels_at(folder: Path, url: str) -> Path:
     return path
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("validators", [("ETag",), ("Last-Modified",), BOTH, ()], ids="+".join)
 def test_a_file_of_a_scene_that_is_replaced_is_told_and_taken_with_a_new_plan(folder, tmp_path, validators):
     out = tmp_path / "out"
@@ -115,6 +116,7 @@ def test_a_worker_tells_it_too(folder, tmp_path):
         assert whole(out) == before
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("planned", [True, False], ids=["after a plan", "after a build"])
 def test_a_label_raster_that_is_replaced_is_told_and_taken_with_a_new_plan(folder, tmp_path, planned):
     out = tmp_path / "out"
@@ -152,6 +154,7 @@ def test_a_label_raster_with_another_grid_is_no_fault_of_its_places(folder, tmp_
         assert whole(out) == before
 
 
+@pytest.mark.long
 def test_servers_that_know_a_file_by_other_etags_and_the_same_time_are_no_change(folder, tmp_path):
     out = tmp_path / "out"
     with served(folder, validators=BOTH) as (server, recipe):
@@ -161,6 +164,7 @@ def test_servers_that_know_a_file_by_other_etags_and_the_same_time_are_no_change
         assert server.fault_counts()["etag"] > 0
 
 
+@pytest.mark.long
 def test_a_finished_tree_asks_for_nothing_and_one_that_goes_on_for_no_more_than_it_reads(folder, tmp_path):
     out = tmp_path / "out"
     with served(folder) as (server, recipe):
@@ -178,6 +182,7 @@ def test_a_finished_tree_asks_for_nothing_and_one_that_goes_on_for_no_more_than_
         assert whole(out) == done
 
 
+@pytest.mark.long
 def test_commits_tell_no_query_and_are_the_same_of_whoever_writes_them(folder, tmp_path):
     with served(folder, validators=BOTH) as (_, recipe):
         build(recipe, tmp_path / "one", workers=0)
@@ -193,6 +198,7 @@ def test_commits_tell_no_query_and_are_the_same_of_whoever_writes_them(folder, t
         assert list(remote) == sorted(remote)
 
 
+@pytest.mark.long
 def test_places_that_are_committed_alone_after_a_repair_tell_it_still(folder, tmp_path):
     out = tmp_path / "out"
     with served(folder) as (_, recipe):
@@ -219,6 +225,7 @@ def test_a_tree_whose_file_was_replaced_cannot_be_made_again(folder, tmp_path):
     assert re.match(r"no place can be made again: 127\.0\.0\.1:\d+/…/red\.tif changed since it was first read", problem)
 
 
+@pytest.mark.long
 def test_a_file_that_is_replaced_within_a_build_is_told(folder, tmp_path):
     """The places that were read before it are committed, and nothing of those that follow."""
     out, replaced = tmp_path / "out", []

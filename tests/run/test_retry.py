@@ -19,6 +19,7 @@ def world(clean, tmp_path):
     return shutil.copytree(clean.recipe.parent, tmp_path / "world")
 
 
+@pytest.mark.long
 def test_what_a_server_has_again_is_built_where_a_person_asks_for_it(world, tmp_path):
     out, whole = tmp_path / "out", tmp_path / "whole"
     with served(world) as (_, recipe):
@@ -46,6 +47,7 @@ def test_what_a_server_has_again_is_built_where_a_person_asks_for_it(world, tmp_
         assert (verdict.whole, verdict.problems) == (True, ())
 
 
+@pytest.mark.long
 def test_of_all_reasons_places_that_were_left_out_as_a_whole_are_tried_and_left_out_again(world, tmp_path):
     out = tmp_path / "out"
     with served(world) as (_, recipe):

@@ -159,6 +159,7 @@ def test_the_suffix_is_that_of_what_is_delivered_and_a_style_of_vectors_is_png(p
     assert verified(tmp_path / "tree") == ()
 
 
+@pytest.mark.long
 def test_stills_are_sharded_as_images_are_and_variants_have_their_own(planet_folder, maps, tmp_path):
     recipe = recipe_of(
         planet_folder,
@@ -477,6 +478,7 @@ def echoing(maps: StaticMaps, elsewhere: StaticMaps):
     return trouble
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("workers", [0, pytest.param(2, marks=[pytest.mark.cluster, pytest.mark.exhaustive])])
 def test_the_token_is_nowhere_whatever_the_server_says(planet_folder, maps, tmp_path, caplog, workers):
     caplog.set_level(logging.DEBUG)
@@ -496,6 +498,7 @@ def test_the_token_is_nowhere_whatever_the_server_says(planet_folder, maps, tmp_
     assert parse_recipe_text(recipe.text()).digest() == recipe.digest()
 
 
+@pytest.mark.long
 @pytest.mark.cluster
 @pytest.mark.parametrize("workers", [2, pytest.param(1, marks=pytest.mark.exhaustive)])
 def test_the_same_bytes_with_workers_who_inherit_the_token(finished, tmp_path, workers):

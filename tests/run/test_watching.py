@@ -97,6 +97,7 @@ def test_ctrl_c_lets_what_is_in_flight_be_finished(slow, tmp_path, workers):
     same_as(out, slow)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("workers", [0, pytest.param(2, marks=[pytest.mark.cluster, pytest.mark.exhaustive])])
 def test_ctrl_c_twice_stops_at_once(slow, tmp_path, workers):
     out = tmp_path / "out"
@@ -540,6 +541,7 @@ def test_where_nothing_can_be_drawn_over_there_are_lines(clean, tmp_path, settin
     assert "\x1b[?25l" not in told
 
 
+@pytest.mark.long
 def test_a_build_goes_on_where_nobody_reads_any_more(clean, tmp_path):
     command = [sys.executable, "-m", "nutonic", "build", clean.recipe, "--out", tmp_path / "out", "--workers", "0"]
     with subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE) as process:

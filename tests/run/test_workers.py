@@ -70,6 +70,7 @@ def address_of(dask: Processes) -> Cluster:
 # What they are given
 
 
+@pytest.mark.long
 @pytest.mark.cluster
 def test_variables_are_passed_on_to_all_and_taken_back(clean, dask, tmp_path, monkeypatch):
     monkeypatch.setenv("PC_SDK_SUBSCRIPTION_KEY", "a-canary-of-a-key")
@@ -193,6 +194,7 @@ def test_a_worker_that_joins_later_and_is_not_fit_does_nothing_but_say_so(clean,
             list(run_jobs(ready, partial(pause, seconds=0.1), Callback(), jobs(30)))
 
 
+@pytest.mark.long
 def test_a_scheduler_that_is_not_there_is_one_line(clean, tmp_path, monkeypatch):
     import distributed
 
@@ -431,6 +433,7 @@ def test_who_reads_on_workers_that_build_is_neither_held_up_nor_counted(counting
     assert [done.network["requests"] for done in results] == [4, 4, 4]
 
 
+@pytest.mark.long
 def test_a_build_hears_of_its_jobs_while_another_client_is_the_current_one(clean, dask, tmp_path):
     from distributed import Client
 

@@ -165,6 +165,7 @@ def rasters(draw: st.DrawFn, geobox: GeoBox, name: str) -> tuple[Affine, tuple[i
     return Affine(pixel, 0, west, 0, -pixel, v + draw(st.integers(-20, 276)) * pixel), (side, side)
 
 
+@pytest.mark.long
 def test_every_pixel_is_pyprojs_whatever_the_projection(tmp_path, sample):
     @seed(sample.seed)
     @settings(

@@ -406,6 +406,7 @@ def narrowest(collection: Any) -> Any:
     return ee.ImageCollection(made[::-1]).mosaic().set("system:time_start", day.millis())
 
 
+@pytest.mark.long
 def test_the_mode_of_the_narrowest_labelled_window(tmp_path: Path):
     rng = np.random.default_rng(11)
     days = (
@@ -626,6 +627,7 @@ def test_a_slow_answer_is_an_answer():
         assert server.faults_served == {"slow": 2}
 
 
+@pytest.mark.long
 def test_a_share_of_attempts_fails_the_same_whatever_the_order():
     def failed(order: list[int], workers: int, seed: int) -> set[tuple[int, int]]:
         faults = [EarthEngineFault(kind="503", on="compute", share=0.3, seed=seed)]

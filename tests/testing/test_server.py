@@ -354,6 +354,7 @@ def outcomes(server):
     return found
 
 
+@pytest.mark.long
 def test_a_share_fails_the_same_way_on_another_server(folder):
     with FileServer(folder, share=0.4, seed=7) as one, FileServer(folder, share=0.4, seed=7) as two:
         first = outcomes(one)

@@ -108,6 +108,7 @@ def water(sidecar: dict) -> bool:
     return any(region["label"] == "water" for region in sidecar["regions"]) or bool(sidecar["class_fractions"].get("0"))
 
 
+@pytest.mark.long
 def test_readers_of_stac_find_items_in_it(few, packs, sidecars):
     rustac, pystac = pytest.importorskip("rustac"), pytest.importorskip("pystac")
     import asyncio

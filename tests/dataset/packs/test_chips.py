@@ -34,6 +34,7 @@ def drawn(boxes: list[tuple[float, float, float, float]], side: int) -> np.ndarr
     return mask
 
 
+@pytest.mark.long
 def test_the_real_library_finds_chips_with_their_metadata(few, packed, sidecars, tmp_path, monkeypatch):
     datasets = pytest.importorskip("datasets")
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")

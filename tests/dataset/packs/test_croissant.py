@@ -11,6 +11,7 @@ import pytest
 SPLITS = ("train", "validation", "test")
 
 
+@pytest.mark.long
 @pytest.mark.filterwarnings("ignore")
 def test_croissants_own_library_finds_no_fault_and_reads_the_rows(few, packs):
     mlcroissant = pytest.importorskip("mlcroissant")

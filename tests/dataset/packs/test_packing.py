@@ -61,6 +61,7 @@ def dying(monkeypatch, after: int) -> None:
         monkeypatch.setattr(Store, name, wrapped(name))
 
 
+@pytest.mark.long
 def test_killed_at_any_write_and_gone_on_with_it_has_the_same_bytes(clean, whole, tmp_path, monkeypatch):
     before, deaths = files_of(clean.out), 0
     while True:

@@ -41,6 +41,7 @@ def right(trees):
     return rows, {path.stem: path.read_bytes() for path in (trees[True] / "images").rglob("*.jpg")}
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("chat", [True, False])
 def test_the_hubs_form_has_every_caption_with_its_picture(trees, right, packs, chat, tmp_path, monkeypatch):
     datasets = pytest.importorskip("datasets")

@@ -83,6 +83,7 @@ def read(name: str, row: dict) -> tuple[list[str], str, str]:
     return row["images"], marks_read(user["content"], row["images"]), assistant["content"]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", FILES)
 def test_every_row_and_every_picture_is_there(asking, packed, name: str):
     seen = 0

@@ -43,6 +43,7 @@ def pick(sample):
     return sample["jpg"], annotation["text"]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", ["split", "patches"])
 def test_the_documents_loader_reads_every_sample_of_every_split(trees, name):
     tree = trees[name]

@@ -413,6 +413,7 @@ def test_there_are_many_lies_of_all_kinds():
     assert len(LIES) == sum(map(len, KINDS.values())) >= 90
 
 
+@pytest.mark.long
 def test_nothing_is_found_where_nothing_is_wrong(planted, tmp_path):
     forger = told(planted, tmp_path, lambda f: f.seal())
     verdict: Any = nt.verify(forger.out, deep=True, rebuild=99)
@@ -485,6 +486,7 @@ def contents(out: Path) -> dict[str, bytes]:
     return {path: data for path, data in files.items() if path != "_nutonic/summary.json"}
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "names", [pytest.param([name], id=name, marks=pytest.mark.exhaustive) for name in DAMAGES] + [list(DAMAGES)]
 )

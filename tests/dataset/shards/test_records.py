@@ -34,6 +34,7 @@ def written(folder: Path, member: bytes, size: int) -> tuple[Store, CommittedPla
     return store, CommittedPlace(content={"rows": {"start": 6, "length": len(member), "size": size}}, name=name)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("elements", [1, 300, 2000])
 def test_without_its_picture_a_patch_is_the_same(tmp_path: Path, elements: int):
     whole = record(elements)

@@ -140,6 +140,7 @@ def test_what_is_no_more_told_apart_is_told(monkeypatch: pytest.MonkeyPatch):
     assert found["words"]["most_frequent"] == [["two", 2], ["one", 1], ["three", 1]]
 
 
+@pytest.mark.long
 def test_memory_does_not_grow_with_patches():
     def peak(patches: int) -> int:
         tracemalloc.start()

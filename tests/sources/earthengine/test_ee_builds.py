@@ -167,6 +167,7 @@ def right_classes(sidecar: dict, path: Path) -> dict[str, int]:
     return {str(k): int((values == k).sum()) for k in range(1, 7) if (values == k).any()}
 
 
+@pytest.mark.long
 def test_labels_are_those_around_the_scene_even_where_another_takes_its_place(small, by_date, tmp_path):
     images = {COVER: [image_of_raster(path, f"{COVER}/{day}", start=day) for day, path in by_date.items()]}
     folder, out = Path(shutil.copytree(small[0].parent, tmp_path / "world")), tmp_path / "tree"
@@ -317,6 +318,7 @@ def test_what_fails_half_way_is_told_apart_and_done_the_next_time(small, cover, 
     assert comparable(tree(tmp_path / "tree")) == comparable(small[1])
 
 
+@pytest.mark.long
 def test_credentials_that_are_revoked_half_way_leave_the_rest_open(small, cover, tmp_path, monkeypatch):
     out = tmp_path / "tree"
     with EarthEngineServer(cover, token="canary-of-a-token-1") as server:
@@ -360,6 +362,7 @@ WRONG = [
 ]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("labels", "code", "words"), WRONG, ids=lambda value: str(value)[:30])
 @pytest.mark.parametrize("command", ["plan", "build"])
 def test_a_mistake_is_a_few_lines_and_nothing_is_written(small, cover, tmp_path, command, labels, code, words):
@@ -437,6 +440,7 @@ def test_what_travels_to_workers_holds_nothing_secret(small, cover, tmp_path, mo
 # The demo
 
 
+@pytest.mark.long
 def test_the_demo_asks_a_stand_in_and_makes_the_same_chips(demo_inputs, tmp_path):
     shutil.copytree(demo_inputs, tmp_path / "demo" / "cache")
     said = [

@@ -209,6 +209,7 @@ def test_an_odd_image_is_left_out_and_the_others_are_found(quads):
     assert all("has no" in why for why in left_out.values())
 
 
+@pytest.mark.long
 def test_listings_are_read_page_by_page(quads):
     many = [quad(f"{NAIP}/m_{k:04d}", "2020-06-01") for k in range(450)]
     with EarthEngineServer({NAIP: many}) as server:
@@ -366,6 +367,7 @@ def days(tmp_path_factory):
 S2_GRID = GeoBox((240, 240), S2_TRANSFORM, "EPSG:32633")
 
 
+@pytest.mark.long
 def test_a_cube_of_sentinel_2_is_masked_and_reduced_as_one_of_files(days):
     images, values, classes = days
     with EarthEngineServer({S2: images}) as server:
@@ -410,6 +412,7 @@ def test_on_worker_processes_it_is_the_same_cube_and_no_request_is_made_twice(da
     np.testing.assert_array_equal(np.stack([found[n] for n in ("red", "green", "blue")], 1), values)
 
 
+@pytest.mark.long
 def test_a_scene_of_another_zone_is_the_nearest_pixel_whatever_window_asks(server):
     source = naip(server)
     grid = nt.area_grid(lonlat_bounds(GRID[200:500, 300:700]), resolution=1.5)
@@ -465,6 +468,7 @@ def aerial_recipe(folder: Path, url: str, **imagery) -> Path:
     return path
 
 
+@pytest.mark.long
 @pytest.mark.cluster
 def test_a_build_of_naip_has_its_very_pixels_one_request_a_place_and_on_workers_the_same_tree(server, tmp_path):
     recipe = load_recipe(aerial_recipe(tmp_path, server.url))
@@ -513,6 +517,7 @@ def changed(path: Path, **parts: dict) -> Path:
     return path
 
 
+@pytest.mark.long
 def test_labels_from_there_too_are_those_of_the_raster_on_pixels_of_six_tenths(quads, tmp_path):
     recipe = aerial_recipe(tmp_path, "http://127.0.0.1:9")
     cover = image_of_raster(tmp_path / "cover.tif", "T/COVER/one")
@@ -529,6 +534,7 @@ def test_labels_from_there_too_are_those_of_the_raster_on_pixels_of_six_tenths(q
             assert one[key] == two[key]
 
 
+@pytest.mark.long
 def test_a_scene_that_vanishes_gives_way_to_the_next_and_the_sidecar_says_so(quads, tmp_path):
     recipe = aerial_recipe(tmp_path, "http://127.0.0.1:9")
     with EarthEngineServer({NAIP: quads}) as server:
@@ -665,6 +671,7 @@ def commits(out: Path) -> list[dict]:
     return [json.loads(path.read_bytes()) for path in sorted((out / "_nutonic/commits").glob("*.json"))]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("planned", [True, False], ids=["after a plan", "after a build"])
 def test_an_image_that_is_replaced_is_told_and_taken_with_a_new_plan(versions, tmp_path, planned):
     server, path, changed_image = versions

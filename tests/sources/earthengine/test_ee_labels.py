@@ -175,6 +175,7 @@ def test_beyond_the_nearest_image_the_next_one_is_taken(tmp_path):
     assert found.days.values[3, 3] == 255
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("zone", [32633, 32632, 3035])
 def test_a_map_in_degrees_is_the_raster_behind_it(server, served, zone):
     grid = GeoBox.from_bbox(
@@ -237,6 +238,7 @@ def test_a_window_is_a_window_of_the_whole(lasting, rows, cols):
     np.testing.assert_array_equal(part.x, GRID.coords["x"].values[cols])
 
 
+@pytest.mark.long
 @examples(6, 15, data=st.data())
 def test_opened_on_a_tile_or_cut_from_the_whole_is_the_same(lasting, data):
     top, left = (data.draw(st.integers(0, SIDE - 1)) for _ in range(2))
@@ -367,6 +369,7 @@ def test_one_open_for_a_scene_and_one_request_for_a_place_and_both_variables(ser
     assert (server.count("compute"), server.count("pixels")) == (1, 1)
 
 
+@pytest.mark.long
 def test_one_request_for_a_chunk(server):
     dynamic_world(server.url).open(GRID, scene_at(), chunks=128).compute()
     assert (server.count("compute"), server.count("pixels")) == (1, 9)
@@ -448,6 +451,7 @@ REFUSED = [
 ]  # fmt: skip
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("kind", "reason", "error", "tried"), REFUSED)
 def test_what_does_not_pass_is_told_apart_and_what_cannot_is_not_tried_again(served, kind, reason, error, tried):
     with EarthEngineServer({DW: served[DW]}, faults=[EarthEngineFault(kind=kind, on="pixels")]) as server:

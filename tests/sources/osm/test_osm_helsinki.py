@@ -77,6 +77,7 @@ def everything(built: tuple[IndexInfo, Extract]) -> tuple[Element, ...]:
     return built[1].over([(-180.0, -90.0, 180.0, 90.0)])[0]
 
 
+@pytest.mark.long
 def test_points_are_the_nodes_that_have_tags(plain: Plain, everything: tuple[Element, ...]):
     points = {each.id: (each.version, each.geometry.x, each.geometry.y) for each in everything if each.type == "node"}
     assert points == plain.points
@@ -126,6 +127,7 @@ def test_all_is_counted_and_valid(built: tuple[IndexInfo, Extract], everything: 
     assert len(info.examples) == 10
 
 
+@pytest.mark.long
 @given(
     west=st.floats(WEST, EAST),
     south=st.floats(SOUTH, NORTH),
@@ -156,6 +158,7 @@ def rows(index: Path) -> list[tuple[object, ...]]:
         return connection.execute("SELECT type, id, version, kind, tags, wkb FROM element ORDER BY type, id").fetchall()
 
 
+@pytest.mark.long
 def test_part_of_it_is_what_touches_that_part(
     built: tuple[IndexInfo, Extract], everything: tuple[Element, ...], tmp_path: Path
 ):

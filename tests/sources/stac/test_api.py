@@ -138,6 +138,7 @@ def said(content):
     return kept | {"properties": {key: value for key, value in content["properties"].items() if value is not None}}
 
 
+@pytest.mark.long
 def test_a_server_gives_what_the_catalogue_holds(server, local, recipe_path):
     found = search(server)
     assert {item.id: said(item.content) for item in found} == {content["id"]: said(content) for content in local}
@@ -395,6 +396,7 @@ def test_as_many_pages_as_there_may_be_are_read(rogue, monkeypatch):
     assert ids(search(rogue.url)) == ["0", "1", "2", "3", "4"]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("fat", ["x" * 300_000, [[]] * 30_000], ids=["text", "values"])
 def test_items_that_would_fill_the_memory_are_told(rogue, monkeypatch, fat):
     monkeypatch.setattr(api_io, "MOST_MEMORY", 8 * 2**20)

@@ -177,6 +177,7 @@ def test_a_missing_file_and_a_table_of_something_else(tmp_path):
         list(read_geoparquet(tmp_path / "places.parquet"))
 
 
+@pytest.mark.long
 def test_damage_is_not_read(synthetic, tmp_path):
     path, whole = tmp_path / "items.parquet", geoparquet_bytes(synthetic)
     rng, unnoticed = np.random.default_rng(0), 0

@@ -197,6 +197,7 @@ def recipe(planet: SyntheticPlanet, folder: Path, labels: dict[str, Any]) -> nt.
     return parse_recipe(whole)
 
 
+@pytest.mark.long
 def test_a_build_with_items_is_that_with_the_raster_they_were_cut_from(tmp_path):
     planet = SyntheticPlanet()
     written(planet, tmp_path / "planet")

@@ -59,6 +59,7 @@ def tree(folder: Path) -> dict[str, bytes]:
     }
 
 
+@pytest.mark.long
 def test_the_plan_is_the_same_from_every_server(local, remote):
     here, there = nt.plan(local), nt.plan(remote)
     assert list(here.batches()) == list(there.batches())
@@ -70,6 +71,7 @@ def test_the_plan_is_the_same_from_every_server(local, remote):
     assert len({scene.assets[0].crs for scene in here.scenes() if scene.source == "stac"}) == 2
 
 
+@pytest.mark.long
 def test_the_tree_is_the_same_and_its_items_are_a_catalogue_of_their_own(local, remote, tmp_path):
     for name, recipe in (("here", local), ("there", remote)):
         assert build(recipe, tmp_path / name, workers=0).complete
@@ -91,6 +93,7 @@ def searches():
         yield lambda: [message for message in sent.messages if urlsplit(message.url).path.endswith("/search")]
 
 
+@pytest.mark.long
 def test_a_plan_that_is_there_is_not_searched_for_again(remote, tmp_path, searches):
     build(remote, tmp_path / "tree", workers=0, limit=3)
     before = len(searches())
@@ -107,6 +110,7 @@ def test_one_search_serves_a_neighbourhood(remote, searches):
     assert set(Counter(asked).values()) == {1}
 
 
+@pytest.mark.long
 def test_verify_knows_the_pinned_items(remote, tmp_path):
     build(remote, tmp_path / "tree", workers=0, limit=2)
     (pinned,) = (tmp_path / "tree/_nutonic").glob("items-*.parquet")
