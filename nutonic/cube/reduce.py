@@ -69,7 +69,8 @@ class Estimate:
     def worker_bytes(self, threads: int = 1) -> int:
         """Bytes that a worker holds at its peak: one task in each thread, and one more tile that is read ahead.
 
-        A process needs some 200 MB more for its libraries, and up to 128 MB for GDAL's cache of blocks.
+        A process needs some 200 MB more for its libraries, up to 96 MB for blocks that it has unpacked, and up to 128 MB for
+        GDAL's cache of them, where GDAL reads the file.
         """
         return self.bytes_per_task * (threads + 1)
 
