@@ -188,6 +188,8 @@ def _results(
     """Each job with its result, in order of completion; None for a job that was not begun. A limited number is in flight."""
     from distributed import as_completed
 
+    from nutonic.run.worker import packed
+
     client, task, flight = pool.client, pool.submitted(work), Flight(pool)
     # With the loop of its own: the default is that of the current client, such as a notebook's, on which news is lost.
     completed = as_completed(loop=client.loop, with_results=True, raise_errors=False)
@@ -204,7 +206,7 @@ def _results(
             key = f"nutonic-{job.name}-{uuid.uuid4().hex}"
             # Others may have it: if this one is gone, or has more to do than they.
             placed = {"workers": [worker], "allow_other_workers": True} if worker else {}
-            future = client.submit(task, job, key=key, pure=False, **placed)
+            future = client.submit(task, packed(job), key=key, pure=False, **placed)
             flight.begin(job, future, worker)
             completed.add(future)
 

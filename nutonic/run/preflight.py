@@ -29,7 +29,6 @@ from nutonic.recipe.annotation import Annotator
 from nutonic.run.callbacks import Callback
 from nutonic.run.clusters.leftover import plugin_name, remove_leftovers
 from nutonic.run.clusters.patience import Patience
-from nutonic.run.jobs import AnyJob
 from nutonic.run.silence import Watch
 from nutonic.sources.factory import AnySources
 from nutonic.sources.source import Account
@@ -87,11 +86,11 @@ class WorkerPool:
     """What workers were told by endpoints that want to be left alone: seconds, by annotator."""
     _sharing: Any = field(default_factory=threading.Lock, repr=False)
 
-    def submitted(self, work: Callable[[Any], Any]) -> Callable[[AnyJob], Any]:
-        """The function to submit to a worker for a job."""
-        from nutonic.run.worker import do
+    def submitted(self, work: Callable[[Any], Any]) -> Callable[[bytes], Any]:
+        """The function to submit to a worker for a job, which it is given packed."""
+        from nutonic.run.worker import do, packed
 
-        return partial(do, work=work, name=self.name)
+        return partial(do, work=packed(work), name=self.name)
 
     def set_up(self) -> None:
         """Set all workers up, also those that join later; raises :class:`InputError` if one fails its checks."""

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from distributed import Worker, WorkerPlugin, get_worker
+from distributed.protocol import pickle
 
 from nutonic.errors import NutonicError, StoreError
 from nutonic.io import signing
@@ -211,7 +212,7 @@ class BuildPlugin(WorkerPlugin):
         self.objection = self._checks.objection(worker.address)
         if self._ignore_sigint and threading.current_thread() is threading.main_thread():
             signal.signal(signal.SIGINT, signal.SIG_IGN)
-        self._worker, self._given = worker.address, threading.Event()
+        self._worker, self._given, self._here = worker.address, threading.Event(), threading.local()
         self._session = current().limited(0 if self._shared else IN_FLIGHT)
         if self._annotators:
             from nutonic.sources.annotators.asking import Asking
@@ -249,7 +250,7 @@ class BuildPlugin(WorkerPlugin):
 
             self._session.resource(Asking).stop()
 
-    def do(self, job: AnyJob, work: Callable[[Any], Any]) -> Any:
+    def do(self, job: bytes, work: bytes) -> Any:
         """Do a job; NoShare if this worker may make no requests, None if the build was cancelled."""
         if self.objection is not None:
             raise StoreError(self.objection)
@@ -258,7 +259,14 @@ class BuildPlugin(WorkerPlugin):
         if self.cancelled:
             return None
         with using(self._session):
-            return do_each(job, work, lambda: self.cancelled)
+            return do_each(pickle.loads(job), self._unpacked(work), lambda: self.cancelled)
+
+    def _unpacked(self, work: bytes) -> Callable[[Any], Any]:
+        """What is done with jobs, which is the same for task after task: unpacked once in each thread."""
+        if getattr(self._here, "packed", None) != work:
+            self._here.packed, self._here.work = work, pickle.loads(work)
+        unpacked: Callable[[Any], Any] = self._here.work
+        return unpacked
 
 
 def _set(environment: Mapping[str, str | None]) -> None:
@@ -270,8 +278,13 @@ def _set(environment: Mapping[str, str | None]) -> None:
     signing.reread_environment()
 
 
-def do(job: AnyJob, *, work: Callable[[Any], Any], name: str) -> Any:
-    """Do a job in a worker that was set up for it; None if the build was to end before the job began."""
+def packed(value: AnyJob | Callable[[Any], Any]) -> bytes:
+    """A job, or what is done with jobs, as bytes: the scheduler would unpack anything else, and pack it again."""
+    return bytes(pickle.dumps(value))
+
+
+def do(job: bytes, *, work: bytes, name: str) -> Any:
+    """Do a job in a worker that was set up for it, both packed; None if the build was to end before the job began."""
     worker = get_worker()
     plugin = worker.plugins.get(name)
     if not isinstance(plugin, BuildPlugin):

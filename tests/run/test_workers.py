@@ -477,7 +477,8 @@ def test_nobody_gets_more_before_the_others_have_less(counting, dask, tmp_path):
         ready.shares = {one: 4}  # as if the other were new
         ready.client.run(workers.limit, ready.name, {one: 4, other: 0})
         server.settings = replace(server.settings, latency_s=1.5)
-        busy = ready.client.submit(ready.submitted(partial(asking, url=url, count=4)), jobs(1)[0], workers=[one])
+        task = ready.submitted(partial(asking, url=url, count=4))
+        busy = ready.client.submit(task, workers.packed(jobs(1)[0]), workers=[one])
         until(lambda: server.now == 4, "four requests in flight")
         ready.share_requests()
         assert ready.shares == {one: 2, other: 0}

@@ -15,12 +15,12 @@ from typing import Any
 
 from nutonic.run.jobs import AnyJob
 
-#: Seconds that a task is to take, and jobs that it has at most: so much is done again where a worker dies, and so long it
-#: may take until a request to stop is obeyed.
-_TASK_S, _MOST = 0.5, 16
+#: Seconds that a task is to take, and jobs that it has at most: so much is done again where a worker dies. A request to
+#: stop is obeyed between jobs.
+_TASK_S, _MOST = 2.0, 16
 
 #: Tasks that each thread is to get of what is left at least, so that all end at the same time.
-_SHARES = 16
+_SHARES = 8
 
 #: Tasks by whose end it is known how long a job takes: the last so many, and no fewer than this.
 _LAST, _LEAST = 32, 8
