@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
+from nutonic import load_recipe
 from nutonic.core.model import Batch
 from nutonic.errors import ReadFailed, RecipeChanged
+from nutonic.io.objects import Store
 from nutonic.io.session import limited
 from nutonic.planning.cost import NEIGHBOURS
+from nutonic.planning.prepare import prepare
+from nutonic.planning.spec import resolve
+from nutonic.run.batch import run_batch
 from nutonic.run.callbacks import Callback
 from nutonic.run.executor import results_of
 from nutonic.run.jobs import Job, Jobs
@@ -143,3 +149,34 @@ def test_what_was_only_begun_is_not_done_once_it_is_to_stop():
     work = Noting()
     assert [done.index for done in results_of(None, work, Stopping(), left(4))] == [0]
     assert work.seen == ["begin 0", "begin 1", "do 0"]
+
+
+class Noted(Store):
+    """A store that notes what it is given at a time."""
+
+    def __init__(self, root: Path) -> None:
+        super().__init__(root)
+        self.given = list[list[str]]()
+
+    def put_all(self, files: Mapping[str, bytes]) -> None:
+        self.given += [[*files]] if files else []
+        super().put_all(files)
+
+
+@pytest.mark.parametrize(("side", "size", "most"), [(16, 16, 4), (130, 16, 3), (260, 16, 1), (16, 256, 1)])
+def test_tiny_places_are_written_together_as_they_are_read_and_large_ones_alone(
+    planet, planets, tmp_path, side, size, most
+):
+    parts = {"size": side, "stride": side, "output_size": size}
+    spec = resolve(load_recipe(planets(planet, grid={"extent_m": 10 * side}, tiles=parts)))
+    _, plan = prepare(spec, tmp_path / "out", workers=0)
+    store, together, open_still = Noted(tmp_path / "out"), list[int](), 0
+    for batch in plan.batches():
+        open_still += len(batch.places) - run_batch(batch, spec, store).finished
+        by_place = {place.poi.id: k for k, place in enumerate(batch.places)}
+        for paths in store.given:
+            assert paths == sorted(paths, key=lambda path: by_place[Path(path).name.partition("_t")[0]])
+            together.append(len({Path(path).name.partition("_t")[0] for path in paths}))
+        store.given.clear()
+    assert open_still == 0
+    assert max(together) == most
