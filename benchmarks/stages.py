@@ -23,7 +23,7 @@ _BEGIN = {
     "decode": [("nutonic.io.tiff.blocks", "Blocks", "_unpacked"), ("nutonic.io.tiff.blocks", "Block", "rows")],
     "labels": [("nutonic.sources.backend", "NearestMosaic", "read")],
     "values": [("nutonic.sources.pixels", None, "decoded")],
-    "stretch": [("nutonic.chips.chip", None, "stretch_limits"), ("nutonic.chips.chip", None, "apply_stretch")],
+    "stretch": [("nutonic.chips.chip", None, "stretch_tile")],
     "resize": [("nutonic.chips.chip", None, "downsample")],
     "PNG": [("nutonic.run.batch", None, "encode")],
     "regions": [("nutonic.run.batch", None, "land_cover")],

@@ -5,7 +5,7 @@ All of it is done in integers, so that no platform rounds differently.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import lru_cache
@@ -22,6 +22,9 @@ from nutonic.errors import BadPixels
 from nutonic.recipe.outputs import Quality, Stretch, Tiles
 
 Limits = tuple[tuple[int, int], ...]
+
+#: Three bands, (height, width) each: an array of them, or one by one, as they are read.
+Bands = Sequence[np.ndarray] | np.ndarray
 
 #: The limits of a stretch that changes nothing, for pictures that are stretched already.
 IDENTITY_LIMITS: Limits = ((0, 255),) * 3
@@ -48,8 +51,8 @@ class ChipRules:
 class TilePixels:
     """The native pixels of a tile."""
 
-    rgb: np.ndarray
-    """(3, n, n) uint16, 0 for nodata."""
+    rgb: Bands
+    """Three (n, n) uint16, 0 for nodata."""
     label: np.ndarray
     """(n, n) uint8 class ids."""
     classes: np.ndarray | None = None
@@ -68,9 +71,11 @@ class TileReject:
     """Whose pixels it is about: of imagery the next scene may have better ones."""
 
 
-def valid_pixels(rgb: np.ndarray) -> np.ndarray:
-    """Where every band has a value: (height, width) bool, of (3, height, width) uint16 in which 0 is nodata."""
-    return np.asarray(np.bitwise_and.reduce(rgb != 0, axis=0))
+def valid_pixels(rgb: Bands) -> np.ndarray:
+    """Where every band has a value: (height, width) bool, of three (height, width) uint16 in which 0 is nodata."""
+    if all(band.min(initial=1) for band in rgb):  # as nearly always
+        return np.ones(rgb[0].shape, bool)
+    return np.asarray(np.logical_and.reduce([band != 0 for band in rgb]))
 
 
 def percentiles(counts: np.ndarray, *wanted: float) -> tuple[int, ...]:
@@ -90,48 +95,109 @@ def _exact(p: float) -> tuple[int, int]:
     return (Fraction(str(p)) / 100).as_integer_ratio()
 
 
-def stretch_limits(rgb: np.ndarray, valid: np.ndarray, stretch: Stretch) -> Limits:
-    """The low and the high percentile of each band's valid pixels; see :func:`percentiles`."""
-    # 0 is nodata, so where no pixel is invalid none need be left out, nor copied.
-    seen = [band.ravel() for band in rgb] if valid.all() else [band[valid] for band in rgb]
-    return limits_from_counts([np.bincount(band, minlength=1) for band in seen], stretch)
-
-
 def limits_from_counts(counts: Iterable[np.ndarray], stretch: Stretch) -> Limits:
     """The low and the high percentile of each band, given how often each value occurs in it."""
     return tuple((low, high) for low, high in (percentiles(count, stretch.low, stretch.high) for count in counts))
 
 
-def apply_stretch(rgb: np.ndarray, valid: np.ndarray, limits: Limits) -> np.ndarray:
+def apply_stretch(rgb: Bands, valid: np.ndarray, limits: Limits) -> np.ndarray:
     """The stretched picture, (height, width, 3) uint8.
 
     The low limit becomes 0 and the high limit 255, and values between them are rounded half up. Pixels that are not valid
     become 0.
     """
-    picture = np.empty((*valid.shape, len(limits)), np.uint8)
-    for k, (low, high) in enumerate(limits):
-        picture[..., k] = _ramp(rgb[k], low, high)
+    planes = (_stretched(band.astype(np.intp), *pair) for band, pair in zip(rgb, limits, strict=True))
+    return _picture(planes, valid)
+
+
+def stretch_tile(rgb: Bands, valid: np.ndarray, stretch: Stretch, given: Limits | None) -> tuple[np.ndarray, Limits]:
+    """The stretched picture, as of :func:`apply_stretch`, and the percentiles of each band's valid pixels.
+
+    It is stretched by these, unless limits are given. Those that are not `IDENTITY_LIMITS` are told in place of percentiles.
+    """
+    known = None if given == IDENTITY_LIMITS else given
+    whole, measured = bool(valid.all()), list(known or ())
+
+    def plane(k: int, band: np.ndarray) -> np.ndarray:
+        numbers = band.astype(np.intp)  # what counts and looks up takes nothing else: converted once for both
+        if known is None:
+            # 0 is nodata, so where no pixel is invalid none need be left out, nor copied.
+            counts = np.bincount((numbers if whole else numbers[valid]).ravel(), minlength=1)
+            measured.extend(limits_from_counts([counts], stretch))
+        return _stretched(numbers, *(given or measured)[k])
+
+    return _picture((plane(k, band) for k, band in enumerate(rgb)), valid), tuple(measured)
+
+
+def _picture(planes: Iterable[np.ndarray], valid: np.ndarray) -> np.ndarray:
+    """Three stretched bands as a picture, 0 where no pixel is valid."""
+    picture = np.empty((*valid.shape, 3), np.uint8)
+    for k, plane in enumerate(planes):
+        picture[..., k] = plane
     if not valid.all():
         picture[~valid] = 0
     return picture
 
 
-def _ramp(band: np.ndarray, low: int, high: int) -> np.ndarray:
-    """A band as it is stretched, 0 to 255. A table of all values is slower to look up than this is to work out."""
+def _stretched(numbers: np.ndarray, low: int, high: int) -> np.ndarray:
+    """A band as it is stretched, looked up where it has more pixels than a table has entries."""
+    end = max(low, high) + 1  # what is above is stretched as the last entry
+    if end > numbers.size:
+        return _ramp(numbers, low, high)
+    return _ramp(np.arange(end), low, high).take(numbers, mode="clip")
+
+
+def _ramp(values: np.ndarray, low: int, high: int) -> np.ndarray:
+    """Values as they are stretched, 0 to 255."""
     if low >= high:
-        return np.where(band < low, np.uint8(0), np.uint8(255))
-    value = np.subtract(np.clip(band, low, high), low, dtype=np.uint32)
-    value *= 255  # of 16 bits: far below what 32 hold
-    value += (high - low) // 2
-    value //= high - low
-    return np.asarray(value, np.uint8)
+        return np.where(values < low, np.uint8(0), np.uint8(255))
+    return np.asarray(((np.clip(values, low, high) - low) * 255 + (high - low) // 2) // (high - low), np.uint8)
 
 
 def downsample(picture: np.ndarray, size: int) -> np.ndarray:
-    """A picture (height, width, 3) uint8 as one of (size, size, 3), averaged by area (Pillow's BOX)."""
-    if picture.shape[:2] == (size, size):
+    """A picture (n, n, 3) uint8 as one of (size, size, 3), averaged by area (Pillow's BOX).
+
+    Of a picture less than twice as large BOX takes most pixels as they are, and the mean of two for the others: rows and
+    columns are then picked here, in a third of Pillow's time.
+    """
+    n = len(picture)
+    if n == size:
         return picture
-    return np.asarray(Image.fromarray(picture).resize((size, size), Image.Resampling.BOX))
+    if not size < n < 2 * size:
+        return np.asarray(Image.fromarray(picture).resize((size, size), Image.Resampling.BOX))
+    first, double, columns, doubled = _picked(n, size)
+    rows = picture.reshape(n, 3 * n)
+    means = _mean(rows.take(doubled, axis=1), rows.take(doubled + 3, axis=1))
+    across = np.concatenate([rows, means], axis=1).take(columns, axis=1)
+    found = across.take(first, axis=0)
+    found[double] = _mean(found[double], across.take(first[double] + 1, axis=0))
+    return found.reshape(size, size, 3)
+
+
+def _mean(one: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """Of two uint8 each, halves rounded up."""
+    return np.asarray((one | other) - ((one ^ other) >> 1))
+
+
+@lru_cache(maxsize=8)
+def _picked(n: int, size: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Which of n pixels in a row BOX makes each of `size` of, one or two: those whose centres a wide pixel holds.
+
+    The first of each; which of them are of two; where each channel lies in a row of three channels a pixel, followed by
+    the means of those that are of two; and where the first of each of these lies.
+    """
+    scale = n / size
+    centres = (np.arange(size) + 0.5) * scale
+    first, last = ((centres + half + 0.5).astype(np.intp) for half in (-0.5 * scale, 0.5 * scale))
+    last -= 1
+    # Pillow asks twice: which pixels are near enough, and then of each, rounded otherwise, whether it lies inside.
+    first += (first - centres + 0.5) * (1 / scale) <= -0.5
+    last -= (last - centres + 0.5) * (1 / scale) > 0.5
+    double = np.flatnonzero(last > first)
+    columns = 3 * first
+    columns[double] = 3 * (n + np.arange(len(double)))
+    channels = np.arange(3)
+    return first, double, (columns[:, None] + channels).ravel(), (3 * first[double][:, None] + channels).ravel()
 
 
 def sample_mask(label: np.ndarray, size: int) -> np.ndarray:
@@ -162,8 +228,7 @@ def cut_chip(tile: TilePixels, rules: ChipRules, place_limits: Limits | None = N
     )
     if problem:
         return problem
-    limits = place_limits or stretch_limits(rgb, valid, stretch)
-    measured = stretch_limits(rgb, valid, stretch) if limits == IDENTITY_LIMITS else limits
+    picture, measured = stretch_tile(rgb, valid, stretch, place_limits)
     flat_band = next((k for k, (low, high) in enumerate(measured) if low == high), None)
     if flat_band is not None:
         value = measured[flat_band][0]
@@ -173,9 +238,9 @@ def cut_chip(tile: TilePixels, rules: ChipRules, place_limits: Limits | None = N
     if (mask == unknown).all():
         return TileReject("too little labels", "no pixel of the mask has a class", "labels")
     return Chip(
-        rgb=downsample(apply_stretch(rgb, valid, limits), tiles.output_size),
+        rgb=downsample(picture, tiles.output_size),
         mask=mask,
-        limits=limits,
+        limits=place_limits or measured,
         valid_fraction=int(np.count_nonzero(valid)) / valid.size,
         quality=quality,
     )

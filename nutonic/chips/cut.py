@@ -9,6 +9,7 @@ import numpy as np
 
 from nutonic.chips.chip import (
     IDENTITY_LIMITS,
+    Bands,
     ChipRules,
     Limits,
     TilePixels,
@@ -29,8 +30,8 @@ CutTile = tuple[Tile, Chip | TileReject]
 class Strip:
     """Whole rows of a picture with its labels, and the tiles that lie in them."""
 
-    rgb: np.ndarray
-    """(3, height, width) uint16, 0 for nodata."""
+    rgb: Bands
+    """Three (height, width) uint16, 0 for nodata."""
     label: np.ndarray
     """(height, width) uint8 class ids."""
     tiles: Sequence[Tile]
@@ -45,7 +46,7 @@ class Strip:
         first = tile.row - self.row
         rows, cols = slice(first, first + tile.size), slice(tile.col, tile.col + tile.size)
         classes = None if self.classes is None else self.classes[rows, cols]
-        return TilePixels(rgb=self.rgb[:, rows, cols], label=self.label[rows, cols], classes=classes)
+        return TilePixels(rgb=[band[rows, cols] for band in self.rgb], label=self.label[rows, cols], classes=classes)
 
 
 def cut(strips: Iterable[Strip], rules: ChipRules, limits: Limits | None) -> Iterator[CutTile]:
@@ -71,14 +72,14 @@ def cut(strips: Iterable[Strip], rules: ChipRules, limits: Limits | None) -> Ite
             yield tile, cut_chip(strip.window(tile), rules, limits)
 
 
-def picture_limits(strips: Iterable[np.ndarray], stretch: Stretch, *, rendered: bool) -> Limits | None:
+def picture_limits(strips: Iterable[Bands], stretch: Stretch, *, rendered: bool) -> Limits | None:
     """The stretch limits of a whole picture, from counts of the values in its strips.
 
     Parameters
     ----------
     strips
-        The picture's rows from top to bottom, each (3, rows, width) uint16 with 0 for nodata. They are read only if the
-        limits depend on them.
+        The picture's rows from top to bottom, each three (rows, width) uint16 with 0 for nodata. They are read only if
+        the limits depend on them.
     stretch
         Percentiles and scope.
     rendered

@@ -191,8 +191,9 @@ def _every_region(mask: np.ndarray, runs: _Runs) -> _Regions:
     """The regions of a mask, 8-connected, of all values at once: pixels that touch, also by their corners."""
     import cc3d
 
-    # To cc3d 0 is no value; here it may be a class.
-    numbered = cc3d.connected_components(mask.astype(np.uint16) + np.uint16(1), connectivity=8)
+    # To cc3d 0 is no value; here it may be a class. Of 8 bits it takes half the time that it takes of 16.
+    bits = np.dtype("u1" if runs.value.max(initial=0) < 255 else "u2")
+    numbered = cc3d.connected_components(np.add(mask, 1, dtype=bits), connectivity=8)
     region = numbered.ravel()[runs.first]  # from 1, without a gap
     order = np.argsort(region, kind="stable")
     counts = np.bincount(region)[1:]

@@ -54,7 +54,7 @@ class Cost:
 
 
 def bytes_per_place(side: int) -> int:
-    """Memory that a place's native pixels take: three uint16 bands as they are read and once more stacked, and labels."""
+    """Memory that a place's native pixels take: three uint16 bands, as much again that is made of them, and labels."""
     return side**2 * (2 * 3 * 2 + 1)
 
 

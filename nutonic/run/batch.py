@@ -282,7 +282,7 @@ def _build(index: int, place: PlannedPlace, context: _Context, first: Pixels | N
 def _chips(pixels: Pixels, scene: Scene, context: _Context) -> list[CutTile]:
     spec = context.spec
     strip = Strip(
-        rgb=pixels.stacked(spec.imagery.bands),
+        rgb=[pixels.bands[name] for name in spec.imagery.bands],
         label=pixels.bands[context.label_band],
         classes=_classes(pixels, scene, spec),
         tiles=spec.layout.tiles,
