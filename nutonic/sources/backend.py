@@ -261,12 +261,13 @@ def gathered(
 def _taken(pixels: np.ndarray, rows: np.ndarray, cols: np.ndarray, window: Window) -> np.ndarray:
     """Some pixels of a window, by the raster's rows and columns; so many at a time as a processor's cache holds."""
     width, flat, out = pixels.shape[1], pixels.ravel(), np.empty(len(rows), pixels.dtype)
-    first, room = window[0].start * width + window[1].start, np.empty(min(len(rows), _AT_A_TIME), np.intp)
+    first, room = window[0].start * width + window[1].start, np.empty(min(len(rows), _AT_A_TIME), np.int32)
+    first = (first + 2**31) % 2**32 - 2**31  # 32 bits hold a place in the window: what goes beyond comes round again
     for start in range(0, len(rows), _AT_A_TIME):
         part = slice(start, start + _AT_A_TIME)
         index = room[: len(rows[part])]
-        np.multiply(rows[part], width, out=index, dtype=np.intp)
-        index += cols[part]
+        np.multiply(rows[part], width, out=index, dtype=np.int32, casting="same_kind")
+        np.add(index, cols[part], out=index, dtype=np.int32, casting="same_kind")
         index -= first
         flat.take(index, out=out[part], mode="clip")  # none is outside, and so nothing is copied
     return out
