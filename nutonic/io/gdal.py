@@ -13,7 +13,7 @@ import struct
 import threading
 import warnings
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from functools import cache, partial
@@ -201,12 +201,12 @@ class RasterPool:
         else:
             self._give_back(key, raster)
 
-    def pass_by(self, href: str, pixel: tuple[int, int]) -> None:
-        """Say that of a file nothing is asked for any more that lies above a pixel's row of blocks, or left of it in that.
+    def pass_by(self, pixels: Mapping[str, tuple[int, int]]) -> None:
+        """Say that of files nothing is asked for any more that lies above a pixel's row of blocks, or left of it in that.
 
-        Blocks there are the first to make room for others. They are still kept while there is room.
+        `pixels` are rows and columns by address. Blocks there are the first to make room; they stay while there is room.
         """
-        pass_by(self._blocks, lambda file: isinstance(file, tuple) and file[0][0] == href, pixel)
+        pass_by(self._blocks, lambda file: pixels.get(file[0][0]) if isinstance(file, tuple) else None)
 
     def clear(self) -> None:
         """Close all that lie idle."""

@@ -115,9 +115,8 @@ def _pass_by(scene: Scene, square: GeoBox) -> None:
 
     Not so of labels, whose blocks lie otherwise.
     """
-    for asset in scene.pictured:
-        row, col, times = placed(asset, square)
-        current().rasters.pass_by(asset.href, (row // times, col // times))
+    placings = {asset.href: placed(asset, square) for asset in scene.pictured}
+    current().rasters.pass_by({href: (row // times, col // times) for href, (row, col, times) in placings.items()})
 
 
 def read(

@@ -35,8 +35,8 @@ def unpacked(corners: np.ndarray, *, passing: bool = True) -> tuple[int, int]:
                 get(band, place, IMAGERY)
         for place in touched((LABELS[0] * row, LABELS[1] * col), (LABELS[0] * SQUARE, LABELS[1] * SQUARE)):
             get("labels", place, LAND_COVER)
-        for band in ("red", "green", "blue") if passing else ():
-            pass_by(kept, band.__eq__, (row, col))
+        if passing:
+            pass_by(kept, dict.fromkeys(("red", "green", "blue"), (row, col)).get)
     return len(times), len(set(times))
 
 

@@ -99,12 +99,17 @@ def new_cache() -> Kept:
     return SingleFlightCache(KEPT_BYTES, lambda block: block.nbytes)
 
 
-def pass_by(kept: Kept, is_file: Callable[[Hashable], bool], pixel: tuple[int, int]) -> None:
-    """Have blocks make room before others that lie before the one with a pixel (row, column): above it, or left of it."""
+def pass_by(kept: Kept, pixel_of: Callable[[Hashable], tuple[int, int] | None]) -> None:
+    """Have blocks make room before others that lie before the one with a pixel: above it, or left of it.
+
+    `pixel_of` gives that pixel's row and column in a file; None for a file whose blocks stay. All files are told of at once,
+    since all blocks are looked at for it.
+    """
 
     def is_behind(key: tuple[Hashable, _Place], block: Block) -> bool:
         file, (_, row, col) = key
-        return is_file(file) and (row, col) < (pixel[0] // block.side[0], pixel[1] // block.side[1])
+        pixel = pixel_of(file)
+        return pixel is not None and (row, col) < (pixel[0] // block.side[0], pixel[1] // block.side[1])
 
     kept.first_out(is_behind)
 
