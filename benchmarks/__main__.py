@@ -6,7 +6,6 @@ Give it a quiet machine: CPU seconds, too, grow where others use the same caches
 from __future__ import annotations
 
 import argparse
-import sys
 import tempfile
 import time
 from pathlib import Path
@@ -55,6 +54,12 @@ def main() -> None:
         _measured(_bench(Path(temporary), asked), asked)
 
 
+def command_of(asked: argparse.Namespace) -> str:
+    """The command that makes the same figures. Whose folders it was given is nobody else's matter."""
+    only = [] if asked.only == list(SECTIONS) else ["--only", *asked.only]
+    return " ".join(["python -m benchmarks", f"--runs {asked.runs}", *only, *(["--tiny"] if asked.tiny else [])])
+
+
 def _bench(outputs: Path, asked: argparse.Namespace) -> Bench:
     worlds, sizes, counts = (TINY_WORLDS, TINY, TINY_COUNTS) if asked.tiny else (WORLDS, SIZES, COUNTS)
     captions = 0.01 if asked.tiny else 0.05
@@ -68,8 +73,7 @@ def _measured(bench: Bench, asked: argparse.Namespace) -> None:
     """Measure section by section; each is on the page once it has ended, so that a run that is ended keeps what it has."""
     print("writing scenes", flush=True)
     began = last = time.monotonic()
-    command = " ".join(["python -m benchmarks", *sys.argv[1:]])
-    header = context(**world_of(bench), runs=asked.runs, command=command)
+    header = context(**world_of(bench), runs=asked.runs, command=command_of(asked))
     seconds = {"scenes": round(time.monotonic() - last)}
     print(f"scenes: {seconds['scenes']} s; next: {asked.only[0]}", flush=True)
     last = time.monotonic()

@@ -6,6 +6,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from argparse import Namespace
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,8 +19,10 @@ from odc.geo.geobox import GeoBox
 from support.paths import ROOT
 
 from benchmarks import cubes, once, peers, report, sections
+from benchmarks.__main__ import command_of
 from benchmarks.patterns import PATTERNS, recipe_of
 from benchmarks.scenes import LEFT, TOP, World, compression_ratio, write
+from benchmarks.sections import SECTIONS
 from benchmarks.server import served
 from benchmarks.usage import used
 from nutonic.core.model import HEAD_BYTES
@@ -171,6 +174,18 @@ def test_of_latency_it_is_told_what_is_no_waiting(tmp_path: Path):
     assert (
         "its requests would wait 2.0 s. The build takes 2.0 s longer, and +1.5 s of CPU, which is no waiting." in page
     )
+
+
+@pytest.mark.parametrize(
+    ("only", "tiny", "told"),
+    [
+        (list(SECTIONS), False, "python -m benchmarks --runs 2"),
+        (["chips", "peers"], True, "python -m benchmarks --runs 2 --only chips peers --tiny"),
+    ],
+)
+def test_the_command_on_the_page_names_no_folder_of_this_machine(only: list[str], tiny: bool, told: str):
+    asked = Namespace(runs=2, only=only, tiny=tiny, folder=Path("elsewhere/scenes"), results=Path("elsewhere/page"))
+    assert command_of(asked) == told
 
 
 def test_a_section_that_fails_is_told_and_what_was_measured_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
