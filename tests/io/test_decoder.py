@@ -179,6 +179,22 @@ def test_all_who_read_a_file_share_a_decoder_and_what_it_decoded(tmp_path, remot
 
 
 @pytest.mark.usefixtures("alone")
+def test_a_file_that_went_to_another_decoder_meanwhile_stays_there(tmp_path):
+    """Who has borrowed a decoder asks it a moment later; until then somebody else may have had the file given away."""
+    for name in ("a.jp2", "b.jp2"):
+        jpeg2000(tmp_path / name)
+    first, second = (decoder.DecodedRaster(str(tmp_path / name), None, {}) for name in ("a.jp2", "b.jp2"))
+    (only,) = decoder._decoders._all
+    number = second._file.number
+    with decoder._decoders.borrow(number) as busy, decoder._decoders.borrow(number) as other:
+        assert busy is only is not other
+        busy.ask(decoder._Question(file=second._file, what="facts", cpu_s=60.0), None)
+        assert [number in each.holds for each in (busy, other)] == [False, True]
+    for each in (first, second):
+        each.close()
+
+
+@pytest.mark.usefixtures("alone")
 def test_a_file_that_was_replaced_is_opened_anew(tmp_path):
     before = jpeg2000(tmp_path / "a.jp2")
     assert np.array_equal(rasters.read(str(tmp_path / "a.jp2"), WINDOW), before[WINDOW])
