@@ -84,9 +84,27 @@ def percentiles(counts: np.ndarray, *wanted: float) -> tuple[int, ...]:
     `counts` says how often each value occurs, and n is above 0.
     """
     below = np.cumsum(counts)
-    n = int(below[-1])
-    ranks = [max(1, -(-part * n // whole)) for part, whole in map(_exact, wanted)]
-    return tuple(np.searchsorted(below, ranks).tolist())
+    return tuple(np.searchsorted(below, _ranks(int(below[-1]), wanted)).tolist())
+
+
+def _ranks(n: int, wanted: Sequence[float]) -> list[int]:
+    """Which of n values in order each percentile is, from 1."""
+    return [max(1, -(-part * n // whole)) for part, whole in map(_exact, wanted)]
+
+
+#: So many values, or fewer, are put in order sooner than they are counted: of reflectance there are thousands to count.
+_FEW = 2048
+
+
+def _limits(values: np.ndarray, stretch: Stretch) -> tuple[int, int]:
+    """The low and the high percentile of values, not negative, of which there is one at least."""
+    wanted = (stretch.low, stretch.high)
+    if values.size > _FEW:
+        low, high = percentiles(np.bincount(values.ravel()), *wanted)
+    else:
+        ordered = np.sort(values, axis=None)
+        low, high = (int(ordered[rank - 1]) for rank in _ranks(values.size, wanted))
+    return low, high
 
 
 @lru_cache(maxsize=16)
@@ -122,8 +140,7 @@ def stretch_tile(rgb: Bands, valid: np.ndarray, stretch: Stretch, given: Limits 
         numbers = band.astype(np.intp)  # what counts and looks up takes nothing else: converted once for both
         if known is None:
             # 0 is nodata, so where no pixel is invalid none need be left out, nor copied.
-            counts = np.bincount((numbers if whole else numbers[valid]).ravel(), minlength=1)
-            measured.extend(limits_from_counts([counts], stretch))
+            measured.append(_limits(numbers if whole else numbers[valid], stretch))
         return _stretched(numbers, *(given or measured)[k])
 
     return _picture((plane(k, band) for k, band in enumerate(rgb)), valid), tuple(measured)

@@ -1,5 +1,8 @@
 """What is made of a tile's pixels, held against Pillow and against exact numbers."""
 
+from fractions import Fraction
+from math import ceil
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -61,6 +64,20 @@ def test_invalid_pixels_neither_count_nor_show():
     assert limits == ((4, 100), (104, 200), (204, 300))
     assert not picture[~valid].any()
     assert picture[9, 9].tolist() == [255] * 3
+
+
+@pytest.mark.parametrize("stretch", [Stretch(), Stretch(low=0, high=100), Stretch(low=33.3, high=66.7)])
+@pytest.mark.parametrize("side", [1, 2, 16, 45, 46, 64])
+def test_limits_are_percentiles_of_tiles_of_every_size(side, stretch):
+    """Of few pixels, which are put in order, and of many, which are counted; some are not valid, and many are alike."""
+    rgb = np.random.default_rng(side).integers(1, 60000, (3, side, side), dtype=np.uint16) // [[[1]], [[7]], [[9999]]]
+    rgb = np.maximum(rgb, 1).astype(np.uint16)
+    if side > 1:
+        rgb[2, ::3, 0] = 0
+    valid = valid_pixels(rgb)
+    _, limits = stretch_tile(rgb, valid, stretch, None)
+    ranks = [max(1, ceil(Fraction(str(p)) * int(valid.sum()) / 100)) for p in (stretch.low, stretch.high)]
+    assert limits == tuple(tuple(sorted(band[valid].tolist())[rank - 1] for rank in ranks) for band in rgb)
 
 
 def test_a_tile_is_a_view_of_what_was_read():
