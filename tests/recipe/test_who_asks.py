@@ -53,11 +53,11 @@ def test_every_part_with_addresses_has_the_same_keys():
     [
         (PLACES, "b8c938f845107c63", "e43c7153005e31c5"),
         (asked(PLACES, "pois", "imagery", "labels"), "409165f1e6d9c16d", "e43c7153005e31c5"),
-        (PATCHES, "2d1a22bf2eeb114b", "dd76cace19990ba2"),
+        (PATCHES, "2d1a22bf2eeb114b", "b3e3cb114bbda401"),
         (
             {**asked(PATCHES, "imagery", "osm"), "patches": {"around": {"path": "pois.csv", **WHO}}},
             "34de74ca1c81e369",
-            "dd76cace19990ba2",
+            "b3e3cb114bbda401",
         ),
     ],
     ids=["places", "places that ask", "patches", "patches that ask"],

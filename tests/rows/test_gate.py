@@ -502,10 +502,32 @@ def test_what_a_thing_is_said_to_leave_free_is_free(told, found):
         ("The residential street lies wholly inside the view.", ("shape", "lies wholly inside")),
         ("The residential street continues outside the view.", None),
         ("The whole residential street is in view.", ("shape", "The whole residential street is in view")),
+        ("The pond is entirely within the picture.", None),
+        ("The residential street is entirely within the picture.", ("shape", "is entirely within the picture")),
+        ("All of the residential street lies within the view.", ("shape", "All of the residential street lies within")),
+        ("The residential street is fully visible.", ("shape", "fully visible")),
+        ("The residential street is not entirely within the picture.", None),
     ],
 )
 def test_what_is_cut_off_and_what_is_not_is_known(lie, found):
     assert judged("pond", f"{FILL} {lie}") == found
+
+
+@pytest.mark.parametrize(
+    ("told", "found"),
+    [
+        ("The pond takes up more than a fifth of the picture.", None),
+        ("The pond takes up less than a quarter of the picture.", None),
+        ("The farmland takes up more than half of the picture.", None),
+        ("Over half of the picture is farmland.", None),
+        ("The farmland takes up less than half of the picture.", ("number", "half")),
+        ("The pond takes up more than half of the picture.", ("number", "half")),
+    ],
+)
+def test_a_part_may_be_told_as_a_bound(told, found):
+    key = "pond" if "pond" in told else "farmland"
+    scene = POND if key == "pond" else RIVER
+    assert problem_of(told, TASKS[key], scene, Captions(words={"area": (1, 120)}), nouns=NOUNS) == found
 
 
 def test_counts_are_of_all_or_of_those_beside():

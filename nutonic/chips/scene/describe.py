@@ -10,9 +10,10 @@ import shapely
 from odc.geo.geobox import GeoBox
 from shapely.geometry.base import BaseGeometry
 
-from nutonic.chips.scene.description import Cell, Described, SceneDescription
+from nutonic.chips.scene.description import Cell, Described, SceneDescription, Sea
 from nutonic.chips.scene.frame import CELLS, Frame
 from nutonic.chips.scene.policy import TagPolicy
+from nutonic.chips.scene.sea import SEA, coast_of, is_coast, sea_within
 from nutonic.chips.scene.shapes import area_words, line_words
 from nutonic.core.model import Element
 
@@ -61,8 +62,9 @@ def describe(
     -------
     SceneDescription
         Elements that a picture can show and that take at least a pixel of the patch: areas from the largest on, lines from
-        the longest on, points; what is alike in the order of keys. Square metres and metres are rounded to a tenth, shares
-        and sinuosities to 10⁻⁶.
+        the longest on, points; what is alike in the order of keys. The sea is one of the areas, where coastlines tell where
+        it is and the policy what it is called. Square metres and metres are rounded to a tenth, shares and sinuosities to
+        10⁻⁶.
 
     Raises
     ------
@@ -71,6 +73,7 @@ def describe(
     """
     frame = Frame(geobox)
     seen = [each for element in elements if (each := _seen(element, frame, policy, names)) is not None]
+    seen += [] if (sea := _sea(elements, frame, policy)) is None else [sea]
     seen.sort(key=lambda each: each.order)
     near = _near(seen)
     found = (replace(each.said, near=near[k]) for k, each in enumerate(seen))
@@ -103,6 +106,36 @@ def _seen(element: Element, frame: Frame, policy: TagPolicy, names: bool) -> _Se
         cut = frame.leaves(element.geometry) or drawn.length - shape.length > frame.pixel
         said = _line(said, shape, frame, cut=bool(cut))
     return _Seen(said, shape)
+
+
+def _sea(elements: Sequence[Element], frame: Frame, policy: TagPolicy) -> _Seen | None:
+    """The sea of a patch, all of it as one area; None where there is none, or nobody knows where."""
+    noun, patch = policy.noun(dict([SEA])), shapely.box(*frame.bounds)
+    coasts = [each for each in elements if noun is not None and is_coast(each) and not policy.drops(dict(each.tags))]
+    lines, told_by = list[BaseGeometry](), list[Element]()
+    for each in coasts:
+        drawn = frame.drawn(each.geometry if (line := coast_of(each)) is None else line)
+        reaches = drawn.intersects(patch)
+        if line is None and reaches:
+            return None
+        lines.append(drawn)
+        told_by += [each] if reaches else []
+    shape = sea_within(lines, patch) if told_by else None
+    if noun is None or shape is None or not _shows(shape, "area", frame):
+        return None
+    cells = frame.reached(shape)
+    said = Sea(
+        element="sea/1",
+        version=0,
+        kind="area",
+        tags=policy.visible_tags(dict([SEA])),
+        noun=noun,
+        where=CELLS[_where(shape, cells, frame)],
+        cells=tuple(CELLS[k] for k in cells),
+        coast=tuple((each.key, each.version) for each in sorted(told_by, key=lambda each: (each.type, each.id))),
+    )
+    cut = shapely.intersection(shape, patch.boundary).length > frame.pixel
+    return _Seen(_area(said, shape, frame, cut=bool(cut)), shape)
 
 
 def _shows(shape: BaseGeometry, kind: str, frame: Frame) -> bool:
@@ -167,11 +200,17 @@ def _near(seen: Sequence[_Seen]) -> list[tuple[str, ...]]:
         one, other = shapely.STRtree(shapes).query(shapes, predicate="dwithin", distance=NEAR_M)
         pairs = [(int(i), int(j)) for i, j in zip(one, other, strict=True) if i < j]
         for i, j in pairs:
-            if not _overlap(shapes[i], shapes[j]):
+            if not _overlap(shapes[i], shapes[j]) or _bounds_sea(seen[i].said, seen[j].said):
                 apart = round(float(shapely.distance(shapes[i], shapes[j])), 1)
                 found[i].append((apart, seen[j].said.element))
                 found[j].append((apart, seen[i].said.element))
     return [tuple(key for _, key in sorted(each)[:MOST_NEAR]) for each in found]
+
+
+def _bounds_sea(one: Described, other: Described) -> bool:
+    """Whether one is the sea and the other a line that it begins at."""
+    sea, shore = (one, other) if isinstance(one, Sea) else (other, one)
+    return isinstance(sea, Sea) and shore.kind == "line" and any(shore.element == key for key, _ in sea.coast)
 
 
 def _overlap(one: BaseGeometry, other: BaseGeometry) -> bool:

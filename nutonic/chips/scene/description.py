@@ -29,8 +29,9 @@ class Described:
     """An element of the map within a patch."""
 
     element: str
-    """``way/123``."""
+    """``way/123``; of the sea ``sea/1``."""
     version: int
+    """Of the element; 0 of the sea."""
     kind: Literal["point", "line", "area"]
     tags: tuple[tuple[str, str], ...]
     """Those that a picture shows or implies, and names only where the recipe asks for them; sorted by key."""
@@ -63,6 +64,14 @@ class Described:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Sea(Described):
+    """The sea within a patch: an area that no element of the map is, but that its coastlines bound."""
+
+    coast: tuple[tuple[str, int], ...]
+    """The elements that it is told by, and their versions: ``(("way/123", 4),)``, by type and id."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SceneDescription:
     """A patch, described."""
 
@@ -89,6 +98,7 @@ class SceneDescription:
 
 #: What puts the value of each field of a `Described` where it belongs.
 _FIELDS = tuple((each.name, getattr(Described, each.name).__set__) for each in fields(Described))
+_SET_COAST = Sea.__dict__["coast"].__set__
 
 
 def _described(value: Json) -> Described:
@@ -100,9 +110,12 @@ def _described(value: Json) -> Described:
     value["tags"] = tuple(map(tuple, value["tags"]))
     if value["ends"] is not None:
         value["ends"] = tuple(value["ends"])
-    each = object.__new__(Described)
+    is_sea = "coast" in value  # which nothing else has, so that descriptions without a sea are as they were
+    each = object.__new__(Sea if is_sea else Described)
     for name, put in _FIELDS:
         put(each, value[name])
+    if is_sea:
+        _SET_COAST(each, tuple(map(tuple, value["coast"])))
     return each
 
 

@@ -22,6 +22,10 @@ _NOT = frozenset({"no", "none", ""})
 #: What tells one thing from others of its kind; shown only where a recipe asks for names.
 NAMES = frozenset({"name", "official_name", "short_name", "brand", "operator", "ref"})
 
+#: What is only on paper, and yet drops nothing that it runs along: a border that is a river, a coast or a road as well.
+_ON_PAPER = frozenset({"boundary", "admin_level", "leisure"})
+_ON_GROUND = frozenset({"highway", "waterway", "railway"})
+
 _PARTS = ("visible", "implied", "invisible", "dropped")
 _RULE = re.compile(r"[^\s=*]{1,80}(?:\*|=[^\s=*][^=*]{0,80})?")
 _NOUN = re.compile(r"[^\W\d_](?:[^\W\d_]|['’ -](?=[^\W\d_])){0,59}")
@@ -80,8 +84,12 @@ class TagPolicy:
         return tuple(sorted((k, v) for k, v in tags.items() if self._shows(k, v) or (names and k in NAMES)))
 
     def drops(self, tags: _Tags) -> bool:
-        """Whether a thing with these tags is none that counts, such as a boundary; ``indoor=no`` drops nothing."""
-        return any(self.dropped.fit(key, value) for key, value in tags.items() if value not in _NOT)
+        """Whether a thing with these tags is none that counts, such as a boundary; ``indoor=no`` drops nothing.
+
+        A boundary that is a road, a railway, a waterway or a coastline as well is one of these.
+        """
+        by = [key for key, value in tags.items() if value not in _NOT and self.dropped.fit(key, value)]
+        return bool(by) and not (_ON_PAPER.issuperset(by) and _is_on_ground(tags))
 
     def _line(self, key: str, value: str) -> str:
         """The line of the text that is of a tag; of several values, as in ``house;garage``, the first may have one."""
@@ -93,6 +101,10 @@ class TagPolicy:
 
     def _shows(self, key: str, value: str) -> bool:
         return self._counts(key, value) and (self._line(key, value) in self.nouns or self.implied.fit(key, value))
+
+
+def _is_on_ground(tags: _Tags) -> bool:
+    return tags.get("natural") == "coastline" or any(tags.get(key, "no") not in _NOT for key in _ON_GROUND)
 
 
 @lru_cache(maxsize=8)

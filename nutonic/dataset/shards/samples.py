@@ -13,7 +13,7 @@ import orjson
 from odc.geo.geobox import GeoBox
 
 from nutonic._version import __version__
-from nutonic.chips.scene.description import SceneDescription
+from nutonic.chips.scene.description import SceneDescription, Sea
 from nutonic.core.catalogs import AERIAL, terms_of
 from nutonic.core.grid import centre, crs_name, lonlat_bounds
 from nutonic.core.model import Json, Split
@@ -138,9 +138,12 @@ def _image(image: PatchImage) -> Json:
 
 
 def _elements(described: SceneDescription, captions: PatchCaptions) -> Iterator[Json]:
-    """The elements that captions speak of, in the order of the description."""
+    """The elements that captions speak of, each once, in the order of the description; of the sea its coast."""
     spoken = {annotation.task.element for annotation in captions.annotations}
+    told = dict[str, int]()
     for element in described.elements:
         if element.element in spoken:
-            kind, _, number = element.element.partition("/")
-            yield {"type": kind, "id": int(number), "version": element.version}
+            told.update(element.coast if isinstance(element, Sea) else [(element.element, element.version)])
+    for key, version in told.items():
+        kind, _, number = key.partition("/")
+        yield {"type": kind, "id": int(number), "version": version}

@@ -451,13 +451,15 @@ _CUT = re.compile(
     re.IGNORECASE,
 )
 _WHOLE = re.compile(
-    r"\b(?:lies (?:wholly|entirely|completely|fully) (?:within|inside)|all of it lies (?:within|inside)"
+    r"\b(?:lies (?:wholly|entirely|completely|fully) (?:within|inside)|all of (?:it|the \w+(?: \w+)?) lies (?:within|inside)"
+    r"|(?:is|sits|stays|remains|falls) (?:wholly|entirely|completely|fully) (?:within|inside|in) (?:the|this) "
+    r"(?:\w+ )?(?:picture|image|photograph|scene|frame|view)|(?:wholly|entirely|completely|fully) visible"
     r"|(?:seen|visible|shown) (?:in full|in its entirety)|no edge\b.* cuts? it off|the whole (?:\w+ ){1,3}is in view)\b",
     re.IGNORECASE,
 )
 
 _NOT_CUT = re.compile(r"\b(?:not|never|nor|neither|no|none|without|rather than)\b|n['’]t\b", re.IGNORECASE)
-_OF_WHOLE = ("within", "inside", "in full", "in its entirety", "no edge", "the whole")
+_OF_WHOLE = ("within", "inside", "ly in ", "ly visible", "in full", "in its entirety", "no edge", "the whole")
 
 
 def edge_problem(sentence: str, allowed: Allowed) -> str | None:
@@ -465,7 +467,7 @@ def edge_problem(sentence: str, allowed: Allowed) -> str | None:
     small = small_letters(sentence)
     whole = _WHOLE.search(sentence) if may_hold(small, *_OF_WHOLE) else None
     if whole is not None:
-        return None if False in allowed.cut else whole[0]
+        return None if (_NOT_CUT.search(sentence[: whole.start()]) is not None) in allowed.cut else whole[0]
     found = _CUT.search(sentence) if may_hold(small, " off", "beyond", "outside") else None
     if found is None:
         return None

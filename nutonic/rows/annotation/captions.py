@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 
 from nutonic.chips.scene.describe import MOST_NEAR
-from nutonic.chips.scene.description import Cell, Described, SceneDescription, Task
+from nutonic.chips.scene.description import Cell, Described, SceneDescription, Sea, Task
 from nutonic.recipe.annotation import Captions
 from nutonic.rows.annotation import templates as words
 from nutonic.rows.annotation.phrases import (
@@ -102,6 +102,7 @@ class _Caption:
         self._beside = [others[key] for key in subject.near if key in others]
         self._others = list(others.values())
         self._told = {subject.noun}
+        self._has_sea = any(isinstance(each, Sea) for each in description.elements)
 
     def text(self, least: int, most: int) -> str:
         """So many words, as far as there is so much to say."""
@@ -232,7 +233,8 @@ class _Caption:
         told = counted(len(group), first.noun, kind, other=other)
         cells = {cell for each in group for cell in each.cells}
         told = f"{told} in the {first.cells[0]}" if placed and len(cells) == 1 else told
-        return f"{told} with the sea beyond it" if len(group) == 1 and _is_shore(first) and not other else told
+        beyond = len(group) == 1 and _is_shore(first) and not other and not self._has_sea
+        return f"{told} with the sea beyond it" if beyond else told
 
     def _more(self) -> Iterator[str]:
         """What can be said besides, where there is little: of others that no second is called like, and of the picture."""

@@ -322,14 +322,16 @@ _LESS = re.compile(
 )
 #: So much more, or less, what is told by a bound has at most; and what is nearly so much.
 _BOUND, _NEARLY = 1.25, 1.08
+#: The same of a part in words: the next one above more than half is two thirds.
+_PART_BOUND = 1.3
 
 
-def _is_bound(before: str, value: float, truth: float) -> bool:
+def _is_bound(before: str, value: float, truth: float, bound: float = _BOUND) -> bool:
     """Whether a number is told as what another one is just over, or just under."""
     if _MORE.search(before) is not None:
-        return value <= truth <= value * _BOUND
+        return value <= truth <= value * bound
     less = _LESS.search(before)
-    return less is not None and value / (_NEARLY if less["near"] else _BOUND) <= truth <= value
+    return less is not None and value / (_NEARLY if less["near"] else bound) <= truth <= value
 
 
 def spelt_value(text: str) -> float:
@@ -355,11 +357,12 @@ def _part_problem(sentence: str, known: Callable[[], Known]) -> str | None:
         single = found["part"].lower()
         single = single if single in _PARTS else single.removesuffix("s")
         value = _PARTS[single] * _ONES.get((found["count"] or "one").lower(), 1)
-        off, before = min(_PART_OFF, value / 4), sentence[max(0, found.start() - _HEDGED) : found.start()]
+        start = found.start("part") if found["count"] is None else found.start("count")  # not at a blank before it
+        off, before = min(_PART_OFF, value / 4), sentence[max(0, start - _HEDGED) : start]
         shares = known().share
         if _TOGETHER.search(sentence):
             shares += (sum(shares),)
-        if not any(abs(value - share) <= off or _is_bound(before, value, share) for share in shares):
+        if not any(abs(value - share) <= off or _is_bound(before, value, share, _PART_BOUND) for share in shares):
             return found[0].strip()
     return None
 

@@ -38,7 +38,7 @@ _NUMBERS = ("no", "one", "two", "three", "four", "five", "six")
 _MANY = 11
 
 #: What has no plural and no article, by its last letters.
-_MASS = re.compile(r"\b(?:\w*(?:land|wood)|grass|scrub|heath|sand|mud|shingle|scree|water|switchgear|tundra)$")
+_MASS = re.compile(r"\b(?:\w*(?:land|wood)|grass|scrub|heath|sand|mud|shingle|scree|water|sea|switchgear|tundra)$")
 _COUNTED = re.compile(r"\b(?:wetland|headland|island|wood)$")
 _SINGULAR_S = re.compile(r"(?:ss|us|is|works|fish pass)$")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime as dt
 import json
 import re
@@ -11,6 +12,7 @@ import pytest
 from pyproj import Transformer
 from support.patches import MADE, annotation, captions, content, described, element, image
 
+from nutonic.chips.scene.description import Sea
 from nutonic.dataset.shards.chat import PROMPTS, chat_row, prompt_of
 from nutonic.dataset.shards.samples import Made, content_of
 from nutonic.errors import InputError
@@ -81,6 +83,22 @@ def test_a_sample_has_what_its_loaders_know_and_where_it_came_from():
             "nutonic_version": "1.2.3",
         },
     }
+
+
+def test_a_caption_of_the_sea_is_traced_to_its_coast_each_way_once():
+    picture, shore = image(), element("way/12", version=4, kind="line")
+    values = {each.name: getattr(element("sea/1", version=0), each.name) for each in dataclasses.fields(shore)}
+    water = Sea(**values, coast=(("relation/3", 2), ("way/12", 4), ("way/15", 1)))
+    said = [annotation(element="sea/1"), annotation(element="way/12"), annotation(element="sea/1", task=3)]
+    told = json.loads(
+        content_of(picture, described(picture.patch_id, water, shore), captions(picture.patch_id, said), MADE)
+    )
+    assert [(each["type"], each["id"], each["version"]) for each in told["provenance"]["osm"]["elements"]] == [
+        ("relation", 3, 2),
+        ("way", 12, 4),
+        ("way", 15, 1),
+    ]
+    assert [each["task"]["element"] for each in told["provenance"]["annotations"]] == ["sea/1", "way/12", "sea/1"]
 
 
 def types(value: object, path: str = "") -> Iterator[tuple[str, type]]:
