@@ -107,7 +107,14 @@ def _write_all(extract: Path, folder: Path) -> None:
 
 def _write_picture(path: Path, picture: np.ndarray) -> None:
     georeference = {"height": GRID.shape.y, "width": GRID.shape.x, "crs": str(GRID.crs), "transform": GRID.affine}
-    options = {"driver": "COG", "blocksize": 512, "compress": "deflate", "predictor": "yes", "overviews": "none"}
+    options = {
+        "driver": "COG",
+        "blocksize": 512,
+        "compress": "deflate",
+        "level": 1,
+        "predictor": "yes",
+        "overviews": "none",
+    }
     with rasterio.open(path, "w", count=3, dtype="uint8", **georeference, **options) as raster:
         raster.write(np.moveaxis(picture, -1, 0))
 

@@ -107,13 +107,14 @@ def rendered(elements: Iterable[Element], geobox: GeoBox, seed: int = 0) -> np.n
     for paint, geometry in sorted(_painted(elements, geobox), key=lambda each: each[0].level):
         if paint.shadow_m:
             away = paint.shadow_m * _per_metre(geobox)
-            _draw(canvas, shapely.affinity.translate(geometry, -away, -away), _SHADOW)
-        _draw(canvas, geometry, paint.colour)
-        _draw(rough, geometry, round(paint.rough * 8))
+            _draw(shapely.affinity.translate(geometry, -away, -away), (canvas, _SHADOW))
+        _draw(geometry, (canvas, paint.colour), (rough, round(paint.rough * 8)))
     small = np.asarray(canvas.resize((width, height), Image.Resampling.BOX), np.float32)
     grain = np.asarray(rough.resize((width, height), Image.Resampling.BOX), np.float32) / 8.0
-    textured = small + (grain * _texture((height, width), seed))[..., None]
-    return np.asarray(np.clip(np.rint(textured), 1, 255).astype(np.uint8))
+    grain *= _texture((height, width), seed)
+    textured = small + grain[..., None]
+    np.rint(textured, out=textured)
+    return np.asarray(np.clip(textured, 1, 255, out=textured).astype(np.uint8))
 
 
 def _per_metre(geobox: GeoBox) -> float:
@@ -131,22 +132,16 @@ def _painted(elements: Iterable[Element], geobox: GeoBox) -> Iterator[tuple[Pain
     def on_canvas(points: np.ndarray) -> np.ndarray:
         return np.asarray((points - (c, f)) / (a, e) * _FINER)
 
-    coast = list[shapely.Geometry]()
-    for element in elements:
-        tags = dict(element.tags)
-        paint, is_coast = _paint_of(tags), tags.get("natural") == "coastline"
-        if paint is None and not is_coast:
-            continue
-        shape = shapely.transform(element.geometry, on_map)
-        coast += [shape] if is_coast else []
-        if paint is None:
-            continue
-        shape = shapely.transform(shape, on_canvas)
+    every = [(element, _paint_of(dict(element.tags))) for element in elements]
+    seen = [(element, paint) for element, paint in every if paint is not None]
+    metric = shapely.transform([element.geometry for element, _ in seen], on_map)
+    for (element, paint), shape in zip(seen, shapely.transform(metric, on_canvas), strict=True):
         if element.kind != "area":
             half = max(1.0, paint.width_m * _per_metre(geobox) / 2)
             shape = shapely.buffer(shape, half, cap_style="flat" if element.kind == "line" else "round")
         if not shape.is_empty:
             yield paint, shape
+    coast = [shapely.transform(each.geometry, on_map) for each, _ in every if ("natural", "coastline") in each.tags]
     for cell in sea_of(coast, shapely.box(*geobox.boundingbox)):
         yield _SEA, shapely.transform(cell, on_canvas)
 
@@ -171,30 +166,33 @@ def sea_of(coast: Sequence[shapely.Geometry], box: shapely.Geometry) -> list[sha
     return [cell for cell in cells if shapely.contains(cell, right).sum() > shapely.contains(cell, left).sum()]
 
 
+#: Each paint with its rank, by the tag that it is for.
+_RANKED = {tag: (rank, paint) for rank, (tag, paint) in enumerate(_PAINTS.items())}
+
+
 def _paint_of(tags: Mapping[str, str]) -> Paint | None:
-    for (key, value), paint in _PAINTS.items():
-        told = tags.get(key)
-        if told is not None and told != "no" and value in ("*", told):
-            return paint
-    return None
+    found = (_RANKED.get((key, kind)) for key, told in tags.items() if told != "no" for kind in (told, "*"))
+    return min((each for each in found if each is not None), default=(0, None), key=lambda each: each[0])[1]
 
 
-def _draw(image: Image.Image, geometry: shapely.Geometry, value: object) -> None:
-    """Fill the polygons of a geometry, their holes left as they are."""
+def _draw(geometry: shapely.Geometry, *fills: tuple[Image.Image, object]) -> None:
+    """Fill the polygons of a geometry in each picture with its value, their holes left as they are."""
     for part in shapely.get_parts(geometry):
         if part.geom_type != "Polygon" or part.is_empty:
             continue
-        west, north, east, south = (int(each) for each in part.bounds)
-        left, top = max(0, west - 1), max(0, north - 1)
-        right, bottom = min(image.width, east + 2), min(image.height, south + 2)
+        corner = np.maximum(np.trunc(part.bounds[:2]) - 1, 0)
+        outline, *holes = (np.trunc(shapely.get_coordinates(ring) - corner) for ring in shapely.get_rings(part))
+        left, top = corner.astype(int).tolist()
+        right, bottom = (outline.max(axis=0) + corner + 2).astype(int).tolist()
+        right, bottom = min(right, fills[0][0].width), min(bottom, fills[0][0].height)
         if right <= left or bottom <= top:
             continue
         mask = Image.new("1", (right - left, bottom - top))
         draw = ImageDraw.Draw(mask)
-        draw.polygon([(x - left, y - top) for x, y in part.exterior.coords], fill=1)
-        for hole in part.interiors:
-            draw.polygon([(x - left, y - top) for x, y in hole.coords], fill=0)
-        image.paste(value, (left, top, right, bottom), mask)  # type: ignore[arg-type]
+        for ring, inside in ((outline, 1), *((hole, 0) for hole in holes)):
+            draw.polygon(ring.ravel().tolist(), fill=inside)
+        for image, value in fills:
+            image.paste(value, (left, top, right, bottom), mask)  # type: ignore[arg-type]
 
 
 def _texture(shape: tuple[int, int], seed: int) -> np.ndarray:
