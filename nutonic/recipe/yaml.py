@@ -200,16 +200,20 @@ _PLAINER = {
 
 #: What pydantic puts between keys: which of several forms a value was taken for.
 _TAGS = ("str", "a name", "a band")
+_FORMS = ("tuple[", "list[", "dict[", "function-")
 
 
 def _explain(problem: Mapping[str, Any], model: type[BaseModel]) -> str:
     """One line for one problem that pydantic found."""
-    loc = tuple(part for part in problem["loc"] if part not in _TAGS and not str(part).endswith("Classes]"))
+    loc = tuple(part for part in problem["loc"] if part not in _TAGS and not _is_form(str(part)))
     key = ".".join(map(str, loc)) or "recipe"
     if loc == ("kind",) and model is Recipe:
         return f"kind: {_shown(problem['input'])} is no kind of recipe: write kind: patches, or leave it out"
     if problem["type"] == "extra_forbidden":
         return f"{key} is not a key of a recipe{_meant(loc, model)}"
+    if loc[:2] == ("patches", "area") and problem["type"] != "value_error":
+        form = "[west, south, east, north] in degrees, or the name of a GeoJSON file"
+        return f"patches.area: write {form}, not {_shown(problem['input'])}"
     if problem["type"] == "missing":
         return f"{key} is missing"
     if problem["type"] == "string_pattern_mismatch" and loc[-1] == "name":
@@ -219,11 +223,16 @@ def _explain(problem: Mapping[str, Any], model: type[BaseModel]) -> str:
     if loc[-1:] == ("assets",) and problem["type"] in ("too_short", "too_long"):
         return f"{key}: name three, to be red, green and blue, not {_shown(problem['input'])}"
     if loc[-1:] == ("[key]",) and problem["type"] == "int_parsing":
-        return f"{'.'.join(map(str, loc[:-2]))}: its keys are values of pixels, whole numbers, not {_shown(loc[-2])}"
+        counts = "counts" if loc[0] == "captions" else "values of pixels"
+        return f"{'.'.join(map(str, loc[:-2]))}: its keys are {counts}, whole numbers, not {_shown(loc[-2])}"
     message = _PLAINER.get(problem["type"], problem["msg"].removeprefix("Value error, "))
     if problem["type"] == "value_error":
         return f"{key}: {message}"
     return f"{key}: {message}, not {_shown(problem['input'])}{_percent(problem)}"
+
+
+def _is_form(part: str) -> bool:
+    return part.startswith(_FORMS) or part.endswith("Classes]")
 
 
 def _meant(loc: tuple[Any, ...], model: type[BaseModel]) -> str:

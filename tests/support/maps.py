@@ -20,9 +20,12 @@ def write_pbf(
     date: str | None = f"{DAY}T20:21:22Z",
     compressed: bool = True,
     history: bool = False,
+    box: tuple[float, float, float, float] | None = None,
 ) -> Path:
-    """An extract of planted elements, in the order of extracts."""
+    """An extract of planted elements, in the order of extracts; `box` is the ground that it says to cover."""
     header = osmium.io.Header()
+    if box is not None:
+        header.add_box(osmium.osm.Box(*box))
     if date is not None:
         header.set("osmosis_replication_timestamp", date)
     file = osmium.io.File(str(path), "pbf" if compressed else "pbf,pbf_compression=none")

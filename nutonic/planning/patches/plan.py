@@ -17,7 +17,7 @@ from nutonic.core.globe import reach
 from nutonic.core.grid import require_proj, standard_zone, transformer
 from nutonic.core.model import Json, Reject, Scene
 from nutonic.core.units import counted
-from nutonic.errors import InputError, NoScene, PlanError
+from nutonic.errors import InputError, NoScene, PlanError, PoiError
 from nutonic.io.objects import Store
 from nutonic.io.session import current
 from nutonic.planning.patches.cost import captions_estimate, estimate_patches, seconds_of_map
@@ -33,7 +33,7 @@ from nutonic.planning.scenes import Candidates, SceneTable
 from nutonic.recipe.fields import IDENTITY
 from nutonic.recipe.inputs import Pois
 from nutonic.sources.item import Unusable
-from nutonic.sources.osm.extract import date_of
+from nutonic.sources.osm.extract import date_of, extent_of
 from nutonic.sources.osm.source import extract_of
 
 _log = logging.getLogger(__name__)
@@ -58,9 +58,9 @@ def patches_planned(spec: PatchSpec, *, draw: int | None = None) -> Plan:
     unusable = current().resource(Unusable)
     unusable.take()  # what is left of other searches
     within, around = _ground(spec)
-    scenes, others = _scenes(spec, within)
+    scenes, others, why = _scenes(spec, within)
     if not scenes:
-        raise _no_image(spec, others)
+        raise _no_image(spec, others, why)
     refuse_all_missing(scenes)
     lattices, again = _lattices(spec, scenes, within)
     candidates, largest, crossing = _candidates(spec, scenes, lattices)
@@ -68,6 +68,7 @@ def patches_planned(spec: PatchSpec, *, draw: int | None = None) -> Plan:
         candidates = candidates.take(np.sort(in_drawn_order(candidates.places)[:draw]))
     candidates, corners, starts = in_batches(candidates, spec.patches.size)
     outlines = _outlines(candidates.places, spec.patches.side_m)
+    beyond = _beyond(spec, candidates.places)
     elements = expected_elements(extract_of(spec.osm), outlines) if spec.osm.path is not None else 0
     cost = estimate_patches(spec, candidates.imagery[0][0], corners, starts)
     cost = replace(cost, cpu_seconds=cost.cpu_seconds + seconds_of_map(elements, outlines))
@@ -92,7 +93,7 @@ def patches_planned(spec: PatchSpec, *, draw: int | None = None) -> Plan:
         cost=cost,
         judging="",
         unusable=unusable.take(),
-        of_places=tuple(_warnings(spec, others, again)),
+        of_places=(*_warnings(spec, others, again), *beyond),
         split_by=spec.splits.by,
         shared_ground=sharing(candidates, spec.splits, spec.patches.side_m),
         files=tuple(path for path in (spec.osm.path, spec.patches.area) if isinstance(path, str)),
@@ -151,7 +152,14 @@ def _ground(spec: PatchSpec) -> tuple[shapely.Geometry | None, int]:
         return _around(spec)
     if patches.area is None:
         return None, 0
-    return (outline_of_area(patches.area), 0)
+    outline = outline_of_area(patches.area)
+    if outline.area == 0:
+        raise InputError(f"the area {patches.area} has no polygon: draw one around the ground, or use patches.around")
+    west, south, east, north = outline.bounds
+    if south < -90 or north > 90:
+        told = "longitude comes first" if -90 <= west <= east <= 90 else "write degrees, longitude first"
+        raise InputError(f"the area {patches.area} has latitudes of {south:g} to {north:g}: {told}")
+    return outline, 0
 
 
 def _around(spec: PatchSpec) -> tuple[shapely.Geometry, int]:
@@ -159,7 +167,10 @@ def _around(spec: PatchSpec) -> tuple[shapely.Geometry, int]:
     around = spec.patches.around
     assert around is not None
     who = {key: getattr(around, key) for key in IDENTITY}
-    file = read_pois(Pois(path=around.path, columns=around.columns, **who))
+    try:
+        file = read_pois(Pois(path=around.path, columns=around.columns, **who))
+    except PoiError as error:  # which speaks of the keys of other recipes
+        raise PoiError(str(error).replace("pois.", "patches.around.")) from None
     places, half = file.places, around.side_m / 2
     if not len(places):
         raise PlanError(f"{around.path} has no usable place in {counted(file.rows, 'row')}")
@@ -177,12 +188,15 @@ def _around(spec: PatchSpec) -> tuple[shapely.Geometry, int]:
     return shapely.union_all(squares), len(places)
 
 
-def _scenes(spec: PatchSpec, within: shapely.Geometry | None) -> tuple[list[Scene], dict[str, int]]:
-    """The images over an area whose pixels are of the right size, newest first; and counts of what others there are."""
+def _scenes(spec: PatchSpec, within: shapely.Geometry | None) -> tuple[list[Scene], dict[str, int], str]:
+    """The images over an area whose pixels are of the right size, newest first; counts of others; why there is none."""
     found: dict[tuple[str, str], Scene] = {}
+    why = list[str]()
     for piece in _pieces(_whole(spec) if within is None else within):
         geobox = area_grid(piece, resolution=_SEARCHED_M)
-        for step in spec.sources.imagery.timeline(geobox, spec.imagery.time).steps:
+        timeline = spec.sources.imagery.timeline(geobox, spec.imagery.time)
+        why += [timeline.why] if timeline.why else []
+        for step in timeline.steps:
             found |= {(scene.id, repr(scene.lead.transform)): scene for scene in step.scenes}
     right, others = [], dict[str, int]()
     for scene in found.values():
@@ -191,7 +205,8 @@ def _scenes(spec: PatchSpec, within: shapely.Geometry | None) -> tuple[list[Scen
             right.append(scene)
         else:
             others[problem] = others.get(problem, 0) + 1
-    return newest_first(right), others
+    nothing = "" if within is not None or found else "its catalogue has no item of this collection"
+    return newest_first(right), others, next(iter(why), nothing)
 
 
 def _whole(spec: PatchSpec) -> shapely.Geometry:
@@ -257,9 +272,26 @@ def _no_patch(spec: PatchSpec, images: int) -> str:
     return f"{told}, in the area{drawn_of}"
 
 
-def _no_image(spec: PatchSpec, others: dict[str, int]) -> NoScene:
+def _beyond(spec: PatchSpec, places: Places) -> list[str]:
+    """What is told of patches that reach beyond the ground of an extract; InputError if all lie elsewhere."""
+    whole = extent_of(extract_of(spec.osm)) if spec.osm.path is not None else None
+    if whole is None:
+        return []
+    ground, patches = shapely.box(*whole), _outlines(places, spec.patches.side_m / 2)
+    west, south, east, north = (f"{degrees:.4f}" for degrees in whole)
+    covers = f"the extract {spec.osm.path} covers {west} to {east} east and {south} to {north} north"
+    if not shapely.intersects(ground, patches).any():
+        raise InputError(f"{covers}, and no patch lies there: name an extract of their ground in osm.path")
+    outside = len(places) - int(shapely.covers(ground, patches).sum())
+    what = counted(outside, "patch reaches", "patches reach")
+    return [f"{what} beyond the map, and will be told of as if nothing were there: {covers}"] if outside else []
+
+
+def _no_image(spec: PatchSpec, others: dict[str, int], why: str) -> NoScene:
     what = f"no image of {spec.imagery.collection} in {spec.imagery.datetime}"
     told = ", ".join(f"{counted(count, 'has', 'have')} {problem}" for problem, count in sorted(others.items()))
     return NoScene(
-        f"{what} has pixels of {spec.patches.resolution_m:g} m there: {told}" if told else f"{what} is there"
+        f"{what} has pixels of {spec.patches.resolution_m:g} m there: {told}"
+        if told
+        else f"{what} is there{f': {why}' if why else ''}"
     )

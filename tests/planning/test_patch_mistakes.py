@@ -1,0 +1,117 @@
+"""What is told of recipes of patches that name the wrong ground, or say it wrongly: before anything is built."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import pytest
+from support.aerial import Flown, catalogue, planted, recipe, rectangle
+from support.maps import write_pbf
+
+from nutonic import load_recipe
+from nutonic.errors import InputError, NoScene, NutonicError, PoiError, RecipeError
+from nutonic.planning.patches.plan import patches_planned
+from nutonic.planning.patches.spec import resolve_patches
+from nutonic.planning.plan import Plan
+
+IMAGE = Flown(id="a", corner=(500_000.0, 4_980_000.0), shape=(320, 320))
+#: Its west, south, east and north in degrees; it has five by five patches.
+WEST, SOUTH, EAST, NORTH = IMAGE.item()["bbox"]
+
+
+def planned(folder, **parts) -> Plan:
+    catalogue(folder, [IMAGE])
+    return patches_planned(resolve_patches(load_recipe(recipe(folder, **parts))))
+
+
+def extract(folder, box):
+    field = ("area", rectangle(499_000, 4_979_000, 501_000, 4_981_000), {"landuse": "farmland"})
+    return write_pbf(folder / "map.osm.pbf", planted(26915, field), box=box)
+
+
+@pytest.mark.parametrize(
+    ("box", "told"),
+    [
+        (None, []),
+        ((WEST - 0.001, SOUTH - 0.001, EAST + 0.001, NORTH + 0.001), []),
+        ((WEST + 0.5 * (EAST - WEST), SOUTH - 0.001, EAST + 0.001, NORTH + 0.001), ["15 patches reach beyond the map"]),
+        (
+            (WEST - 0.001, SOUTH + 0.3 * (NORTH - SOUTH), EAST + 0.001, NORTH + 0.001),
+            ["10 patches reach beyond the map"],
+        ),
+    ],
+    ids=["untold", "around", "the east alone", "the north alone"],
+)
+def test_patches_that_reach_beyond_an_extract_are_told_of(tmp_path, box, told):
+    extract(tmp_path, box)
+    plan = planned(tmp_path, osm={"source": "pbf", "path": "map.osm.pbf", "url": None})
+    assert len(plan.places) == 25
+    assert [re.match("[0-9]+ patch(?:es)? reach(?:es)? beyond the map", each)[0] for each in plan.of_places] == told
+
+
+def test_an_extract_of_elsewhere_is_refused_before_anything_is_built(tmp_path):
+    extract(tmp_path, (24.9, 60.1, 25.0, 60.2))
+    with pytest.raises(InputError) as told:
+        planned(tmp_path, osm={"source": "pbf", "path": "map.osm.pbf", "url": None})
+    assert "map.osm.pbf covers 24.9000 to 25.0000 east and 60.1000 to 60.2000 north" in str(told.value)
+    assert "osm.path" in str(told.value)
+
+
+POINT = {"type": "Point", "coordinates": [-92.999, 44.973]}
+SWAPPED = {"type": "Polygon", "coordinates": [[[44.9, -93.1], [45.1, -93.1], [45.1, -92.9], [44.9, -93.1]]]}
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (POINT, "has no polygon: draw one around the ground, or use patches.around"),
+        ({"type": "FeatureCollection", "features": []}, "has no polygon"),
+        ({"type": "LineString", "coordinates": [[-93, 44], [-92, 45]]}, "has no polygon"),
+        (SWAPPED, "has latitudes of -93.1 to -92.9: longitude comes first"),
+        ({"type": "Polygon", "coordinates": [[[5e5, 4e6], [6e5, 4e6], [6e5, 5e6], [5e5, 4e6]]]}, "write degrees"),
+    ],
+    ids=["a point", "nothing", "a line", "swapped", "metres"],
+)
+def test_an_area_that_is_none_is_told_with_its_file(tmp_path, content, told):
+    (tmp_path / "area.geojson").write_text(json.dumps(content))
+    with pytest.raises(NutonicError) as error:
+        planned(tmp_path, patches={"area": "area.geojson"})
+    assert f"the area {tmp_path / 'area.geojson'} {told}" in str(error.value) or told in str(error.value)
+    assert "area.geojson" in str(error.value)
+
+
+@pytest.mark.parametrize("area", [[-93, 44, -92], [-93, 44, -92, "x"], [-93, 44, -92, 91], 5, {"west": -93}])
+def test_bounds_that_are_none_are_told_without_types_of_python(tmp_path, area):
+    with pytest.raises(
+        RecipeError, match=r"patches\.area: write \[west, south, east, north\] in degrees, or the name of"
+    ) as told:
+        planned(tmp_path, patches={"area": area})
+    assert "tuple" not in str(told.value)
+    assert "constrained" not in str(told.value)
+
+
+def test_keys_that_are_counts_are_called_counts(tmp_path):
+    with pytest.raises(RecipeError, match=r"captions\.revisions: its keys are counts, whole numbers, not 'some'"):
+        planned(tmp_path, captions={"revisions": {"some": 1}})
+
+
+def test_places_that_are_not_there_are_told_by_their_own_key(tmp_path):
+    with pytest.raises(PoiError, match=r"no such file or directory; see patches\.around\.path"):
+        planned(tmp_path, patches={"around": {"path": "places.csv"}})
+
+
+@pytest.mark.parametrize(
+    ("parts", "told"),
+    [
+        ({"imagery": {"datetime": "2012"}}, "of 1 item near the area, 1 is of another time (2021-09-01)"),
+        ({"imagery": {"collection": "other"}}, "its catalogue has no item of this collection"),
+        ({"patches": {"area": [24.9, 60.1, 25.0, 60.2]}}, "the catalogue's only item lies between longitude -93"),
+    ],
+    ids=["another year", "another collection", "elsewhere"],
+)
+def test_where_no_image_is_it_is_told_what_there_is(tmp_path, parts, told):
+    with pytest.raises(NoScene) as error:
+        planned(tmp_path, **parts)
+    assert "is there: " in str(error.value)
+    assert told in str(error.value)
