@@ -6,9 +6,10 @@ import json
 import re
 
 import pytest
-from support.aerial import Flown, catalogue, planted, recipe, rectangle
+from support.aerial import NOBODY, Flown, catalogue, planted, recipe, rectangle
 from support.maps import write_pbf
 
+import nutonic as nt
 from nutonic import load_recipe
 from nutonic.errors import InputError, NoScene, NutonicError, PoiError, RecipeError
 from nutonic.planning.patches.plan import patches_planned
@@ -48,6 +49,25 @@ def test_patches_that_reach_beyond_an_extract_are_told_of(tmp_path, box, told):
     plan = planned(tmp_path, osm={"source": "pbf", "path": "map.osm.pbf", "url": None})
     assert len(plan.places) == 25
     assert [re.match("[0-9]+ patch(?:es)? reach(?:es)? beyond the map", each)[0] for each in plan.of_places] == told
+    assert str(tmp_path) not in str(plan.of_places), "where a file lies is no part of a plan"
+
+
+def test_a_tree_whose_patches_reach_beyond_the_map_is_whole(tmp_path):
+    extract(tmp_path, (WEST - 0.001, SOUTH + 0.3 * (NORTH - SOUTH), EAST + 0.001, NORTH + 0.001))
+    catalogue(tmp_path, [IMAGE])
+    IMAGE.write(tmp_path)
+    path = recipe(tmp_path, osm={"source": "pbf", "path": "map.osm.pbf", "url": None})
+    nt.build(load_recipe(path), tmp_path / "out", workers=0)
+    assert nt.verify(tmp_path / "out", deep=True).problems == ()
+
+
+def test_what_a_server_of_the_map_is_asked_is_planned(tmp_path):
+    plan = planned(tmp_path, osm={**NOBODY, "requests_per_minute": 2})
+    batches = len(plan.starts) - 1
+    assert plan.cost.requests == batches > 1, "no more than sixteen patches are in one"
+    assert [each for each in plan.of_places if "asking for the map takes" in each] == [
+        f"asking for the map takes {batches / 2:.0f} min or more, by osm.requests_per_minute, which is 2"
+    ]
 
 
 def test_an_extract_of_elsewhere_is_refused_before_anything_is_built(tmp_path):

@@ -18,6 +18,7 @@ from nutonic.dataset.proof.shapes import wrong_pins
 from nutonic.planning.cost import Cost
 from nutonic.planning.patches.cost import captions_estimate, estimate_patches
 from nutonic.planning.patches.lattice import Lattice, drawn, inside, newest_first, patches_at, taken_once, unlike
+from nutonic.planning.patches.plan import AT_A_RATE, BEYOND
 from nutonic.planning.patches.spec import PatchSpec
 from nutonic.planning.pins import key_of, remote_hrefs
 from nutonic.planning.plan import Plan, in_batches, sharing
@@ -27,7 +28,13 @@ from nutonic.planning.plan_file import PlanFile
 _SAME_PIXEL, _SAME_PLACE = 1e-3, 1e-9
 
 #: What warnings tell that nothing else in a plan does.
-_OF_THE_SEARCH = (": left out, see patches.resolution_m", " left out of the search", " on ground of newer images")
+_OF_THE_SEARCH = (
+    ": left out, see patches.resolution_m",
+    " left out of the search",
+    " on ground of newer images",
+    BEYOND,
+    AT_A_RATE,
+)
 
 
 def patch_plan_findings(plan: PlanFile, spec: PatchSpec, *, ours: bool) -> Iterator[Finding]:

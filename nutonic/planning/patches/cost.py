@@ -10,6 +10,7 @@ from nutonic.planning.cost import READERS, WORKER_BYTES, Cost, bytes_per_place
 from nutonic.planning.patches.spec import PatchSpec
 from nutonic.sources.annotators.cost import Captioning, estimate
 from nutonic.sources.cost import Workload
+from nutonic.sources.osm.overpass import TOGETHER
 
 #: Bytes of a JPEG per pixel at quality 95, typical of aerial pictures; and of a description and its captions.
 _JPEG_PER_PIXEL, _WORDS = 0.9, 6_000
@@ -27,7 +28,7 @@ def estimate_patches(spec: PatchSpec, scene: Scene, corners: np.ndarray, starts:
     one = int(size**2 * _JPEG_PER_PIXEL) + _WORDS
     twice = 2  # as they are committed, and in shards
     return Cost(
-        requests=reading.requests,
+        requests=reading.requests + requests_for_map(spec, starts),
         bytes_read=reading.bytes_read,
         bytes_written=patches * one * twice,
         peak_bytes=WORKER_BYTES
@@ -36,6 +37,11 @@ def estimate_patches(spec: PatchSpec, scene: Scene, corners: np.ndarray, starts:
         + reading.held_bytes,
         cpu_seconds=reading.cpu_seconds + patches * _PER_PATCH,
     )
+
+
+def requests_for_map(spec: PatchSpec, starts: np.ndarray) -> int:
+    """How many requests for the map batches take that begin at `starts`; none where it is an extract."""
+    return 0 if spec.osm.source == "pbf" else int((-(-np.diff(starts) // TOGETHER)).sum())
 
 
 def seconds_of_map(elements: int, outlines: np.ndarray) -> float:

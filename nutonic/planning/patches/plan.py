@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,7 +21,7 @@ from nutonic.core.units import counted
 from nutonic.errors import InputError, NoScene, PlanError, PoiError
 from nutonic.io.objects import Store
 from nutonic.io.session import current
-from nutonic.planning.patches.cost import captions_estimate, estimate_patches, seconds_of_map
+from nutonic.planning.patches.cost import captions_estimate, estimate_patches, requests_for_map, seconds_of_map
 from nutonic.planning.patches.lattice import Lattice, drawn, inside, lattice_of, newest_first, taken_once, unlike
 from nutonic.planning.patches.layout import patch_id
 from nutonic.planning.patches.map import beside, expected_elements, map_of
@@ -32,11 +33,15 @@ from nutonic.planning.plan import Plan, in_batches, in_time, sharing, with_split
 from nutonic.planning.scenes import Candidates, SceneTable
 from nutonic.recipe.fields import IDENTITY
 from nutonic.recipe.inputs import Pois
+from nutonic.secrets import redact
 from nutonic.sources.item import Unusable
 from nutonic.sources.osm.extract import date_of, extent_of
 from nutonic.sources.osm.source import extract_of
 
 _log = logging.getLogger(__name__)
+
+#: What warnings say that follow from what is in no tree: the ground of an extract, and who is asked how often.
+BEYOND, AT_A_RATE = " beyond the map, to be told of", ", by osm.requests_per_minute"
 
 #: Areas are searched in pieces no wider than this, in degrees: a UTM zone.
 _PIECE = 6.0
@@ -93,7 +98,7 @@ def patches_planned(spec: PatchSpec, *, draw: int | None = None) -> Plan:
         cost=cost,
         judging="",
         unusable=unusable.take(),
-        of_places=(*_warnings(spec, others, again), *beyond),
+        of_places=(*_warnings(spec, others, again), *beyond, *_asked(spec, starts)),
         split_by=spec.splits.by,
         shared_ground=sharing(candidates, spec.splits, spec.patches.side_m),
         files=tuple(path for path in (spec.osm.path, spec.patches.area) if isinstance(path, str)),
@@ -279,12 +284,20 @@ def _beyond(spec: PatchSpec, places: Places) -> list[str]:
         return []
     ground, patches = shapely.box(*whole), _outlines(places, spec.patches.side_m / 2)
     west, south, east, north = (f"{degrees:.4f}" for degrees in whole)
-    covers = f"the extract {spec.osm.path} covers {west} to {east} east and {south} to {north} north"
+    name = Path(redact(str(spec.osm.path))).name  # where it lies is no part of a plan
+    covers = f"{name} covers {west} to {east} east and {south} to {north} north"
     if not shapely.intersects(ground, patches).any():
-        raise InputError(f"{covers}, and no patch lies there: name an extract of their ground in osm.path")
+        raise InputError(f"the extract {covers}, and no patch lies there: name an extract of their ground in osm.path")
     outside = len(places) - int(shapely.covers(ground, patches).sum())
     what = counted(outside, "patch reaches", "patches reach")
-    return [f"{what} beyond the map, and will be told of as if nothing were there: {covers}"] if outside else []
+    return [f"{what}{BEYOND}, as if nothing were there: {covers}"] if outside else []
+
+
+def _asked(spec: PatchSpec, starts: np.ndarray) -> Iterator[str]:
+    """How long a server of the map is asked, where that is long."""
+    minutes = requests_for_map(spec, starts) / spec.osm.requests_per_minute
+    if minutes >= 1:
+        yield f"asking for the map takes {minutes:.0f} min or more{AT_A_RATE}, which is {spec.osm.requests_per_minute}"
 
 
 def _no_image(spec: PatchSpec, others: dict[str, int], why: str) -> NoScene:

@@ -41,7 +41,7 @@ _log = logging.getLogger(__name__)
 Bounds = tuple[float, float, float, float]
 
 #: Boxes that are asked for at once.
-_TOGETHER = 16
+TOGETHER = 16
 
 #: Seconds and bytes that a server may take for an answer: the defaults of the public ones, which refuse much more.
 _TIMEOUT_S, _MAXSIZE = 180, 512 * 2**20
@@ -143,8 +143,8 @@ class Overpass:
             If the server is not to be asked, and an answer is not kept, or was damaged.
         """
         found: list[tuple[Element, ...]] = []
-        for at in range(0, len(bounds), _TOGETHER):
-            found += self._over(bounds[at : at + _TOGETHER])
+        for at in range(0, len(bounds), TOGETHER):
+            found += self._over(bounds[at : at + TOGETHER])
         return found
 
     def _over(self, bounds: Sequence[Bounds]) -> list[tuple[Element, ...]]:
