@@ -85,14 +85,14 @@ def workers_for(
     with (
         connected(cluster, MALLOC_BUILD) as client,
         _lost_scheduler_raised(client),
-        watched(client, lambda line: callback.on_note(Note(text=line))) as watch,
-        worker_pool(client, sources, root, cluster.max_requests, accounts, reading=reading) as pool,
+        watched(client, lambda line: callback.on_note(Note(text=line)), patience.silent_s) as watch,
+        worker_pool(
+            client, sources, root, cluster.max_requests, accounts, reading=reading, watch=watch, patience=patience
+        ) as pool,
         reported(client, cluster.performance_report, callback),
     ):
         if (note := dashboard_note(client, cluster)) is not None:
             callback.on_note(note)
-        pool.watch, pool.patience = watch, patience
-        watch.goes_to_others_s = patience.silent_s
         if elsewhere and not client.nthreads():
             callback.on_workers(WorkersChanged(there=0, lost=0))
         yield pool

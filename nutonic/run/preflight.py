@@ -27,6 +27,7 @@ from nutonic.planning.ownership import mark, unmark
 from nutonic.planning.plan_file import PlanFile
 from nutonic.recipe.annotation import Annotator
 from nutonic.run.callbacks import Callback
+from nutonic.run.clusters.everyone import Everyone, begun
 from nutonic.run.clusters.leftover import plugin_name, remove_leftovers
 from nutonic.run.clusters.patience import Patience
 from nutonic.run.silence import Watch
@@ -92,16 +93,24 @@ class WorkerPool:
 
         return partial(do, work=packed(work), name=self.name)
 
+    @property
+    def everyone(self) -> Everyone:
+        """All workers, to be asked."""
+        return Everyone(self.client, self.watch, self.patience.silent_s)
+
     def set_up(self) -> None:
-        """Set all workers up, also those that join later; raises :class:`InputError` if one fails its checks."""
-        from nutonic.run.worker import BuildPlugin
+        """Set all workers up, also those that join later; raises :class:`InputError` if one fails its checks.
+
+        One that does not answer is set up once it goes on.
+        """
+        from nutonic.run.worker import BuildPlugin, is_set_up
 
         with suppress(OSError):  # a worker that left meanwhile
             plugin = BuildPlugin(
                 self.name, checks=self.checks, shared=self.max_requests is not None, **self.plugin_options
             )
-            self.client.register_plugin(plugin, name=self.name)
-        _refuse_unfit(self.client, self.name)
+            self.everyone.tell(partial(self.client.register_plugin, plugin, name=self.name), is_set_up, self.name)
+        _refuse_unfit(self.everyone, self.name)
         self.shares = {}
         self.share_requests()
 
@@ -124,7 +133,8 @@ class WorkerPool:
                 return
             least = {worker: min(share, self.shares.get(worker, 0)) for worker, share in target.items()}
             in_flight = self._tell(least)
-            if all(in_flight.get(worker, share + 1) <= share for worker, share in least.items()):
+            # One that does not answer, and never had a share, has none in flight.
+            if all(in_flight.get(w, share + (w in self.shares)) <= share for w, share in least.items()):
                 self._tell(target)
         finally:
             self._sharing.release()
@@ -143,9 +153,10 @@ class WorkerPool:
         """Send workers their shares; gives the requests in flight of each worker that answered."""
         from nutonic.run.worker import limit
 
-        in_flight = self.client.run(limit, self.name, dict(shares), workers=list(shares), on_error="ignore")
+        answers = self.everyone.ask(limit, self.name, dict(shares), among=list(shares))
+        in_flight = {worker: count for worker, count in answers.items() if isinstance(count, int)}
         self.shares = self.shares | {worker: shares[worker] for worker in in_flight}
-        return dict(in_flight)
+        return in_flight
 
     def threads(self) -> Mapping[str, int]:
         """Jobs that each worker can do at the same time, by address; ConnectionError if the scheduler is lost."""
@@ -197,7 +208,7 @@ class WorkerPool:
         from nutonic.run.worker import refrain
 
         with suppress(Empty):
-            self.client.run(refrain, self.name, dict(self.pauses.get(timeout=patience_s)), on_error="ignore")
+            self.everyone.ask(refrain, self.name, dict(self.pauses.get(timeout=patience_s)))
 
     def cancel(self) -> None:
         """Start no more jobs, those that wait at a worker included; these return None."""
@@ -227,10 +238,13 @@ def worker_pool(
     annotators: Sequence[Annotator] = (),
     *,
     reading: bool = False,
+    watch: Watch | None = None,
+    patience: Patience | None = None,
 ) -> Iterator[WorkerPool]:
     """All workers, set up; with an output folder, `root`, they are elsewhere and are checked.
 
-    That is that they may write, or when `reading` that they see the tree that is there.
+    That is that they may write, or when `reading` that they see the tree that is there. With a `watch`, one that does not
+    answer in the time of `patience` is not waited for.
 
     Each needs its own credentials for `accounts`, by default those of the sources. With annotators, shares of requests are
     units of what they take: see :mod:`nutonic.sources.annotators.asking`.
@@ -245,9 +259,11 @@ def worker_pool(
     asked = tuple(sources.accounts if accounts is None and sources else accounts or ())
     environment = _passed_on(sources, asked) if root is not None else {}
     plugin_options = {"environment": environment, "ignore_sigint": root is None, "annotators": tuple(annotators)}
+    patience = patience or Patience()
     if root is not None:
-        _refuse_strangers(client)
-        remove_leftovers(client)
+        everyone = Everyone(client, watch, patience.silent_s)
+        _refuse_strangers(everyone)
+        everyone.tell(partial(remove_leftovers, client))
     with (
         nullcontext(WorkerChecks())
         if root is None
@@ -256,6 +272,7 @@ def worker_pool(
         else _token(root, sources, asked) as checks
     ):
         ready = WorkerPool(client, plugin_name(client), sources, checks, plugin_options, max_requests)
+        ready.watch, ready.patience = watch, patience
         ready.most_each = None if annotators else IN_FLIGHT
         if annotators:
             client.subscribe_topic(ready.name, lambda event: ready.pauses.put(event[1]))
@@ -307,24 +324,20 @@ def _dismiss(worker_pool: WorkerPool) -> None:
     if client.status != "running":  # there is nobody to tell
         return
 
-    def dismiss() -> None:
-        with suppress(Exception):  # workers may be gone
-            client.unregister_worker_plugin(worker_pool.name)
-
-    # Those that do not answer are not waited for.
-    thread = threading.Thread(target=dismiss, daemon=True)
-    thread.start()
-    thread.join(_FINISHING_S)
+    # Workers that do not answer are not waited for; they may be gone, too.
+    with suppress(Exception):
+        begun(partial(client.unregister_worker_plugin, worker_pool.name)).result(_FINISHING_S)
 
 
-def _refuse_strangers(client: Client) -> None:
+def _refuse_strangers(everyone: Everyone) -> None:
     """Raise :class:`InputError` if the scheduler or a worker has no nutonic, or another version of it."""
+    client = everyone.client
     ask: Any = pkgutil.resolve_name, "nutonic:__version__"
     try:
         answers = {f"the scheduler {_address(client)}": client.run_on_scheduler(*ask)}
     except ImportError as error:
         answers = {f"the scheduler {_address(client)}": error}
-    answers |= {f"worker {worker}": answer for worker, answer in client.run(*ask, on_error="return").items()}
+    answers |= {f"worker {worker}": answer for worker, answer in everyone.ask(*ask).items()}
     for who, answer in sorted(answers.items()):
         if isinstance(answer, str) and answer != __version__:
             raise InputError(f"{who} has nutonic {answer} where the driver has {__version__}: {_ALIKE}")
@@ -336,10 +349,10 @@ def _address(client: Client) -> str:
     return str(client.scheduler.address) if client.scheduler else ""
 
 
-def _refuse_unfit(client: Client, name: str) -> None:
+def _refuse_unfit(everyone: Everyone, name: str) -> None:
     from nutonic.run.worker import objection
 
-    for worker, answer in sorted(client.run(objection, name, on_error="return").items()):
+    for worker, answer in sorted(everyone.ask(objection, name).items()):
         if isinstance(answer, str):
             raise InputError(answer)
         if isinstance(answer, Exception) and not isinstance(answer, OSError):  # that is one that left

@@ -90,8 +90,13 @@ class Watch:
         """
         if now - self._heard >= TOLD_AFTER_S:
             return {}
-        mute = {address for address, at in self._changed.items() if now - at >= silent_s}
-        return {address: self.workers[address].tasks for address in sorted(mute | self._held_up())}
+        return {address: self.workers[address].tasks for address in sorted(self.mute(now, silent_s) | self._held_up())}
+
+    def mute(self, now: float, silent_s: float) -> set[str]:
+        """Addresses of the workers that have not answered for so long; none while the scheduler itself does not answer."""
+        if now - self._heard >= TOLD_AFTER_S:
+            return set()
+        return {address for address, at in self._changed.items() if now - at >= silent_s}
 
     def overdue(self, most_s: float) -> list[tuple[str, str]]:
         """Address and key of the tasks that a worker has been at for longer."""
@@ -103,8 +108,12 @@ class Watch:
         ]
 
     def steady(self, now: float) -> list[str]:
-        """Addresses of the workers that answer, and can begin something, sorted."""
-        return sorted(set(self.workers) - set(self.silent(now)) - self._held_up())
+        """Addresses of the workers that answer, and can begin something, sorted.
+
+        Whoever has been silent for so long that others get what it has is given nothing else, even if it is not told yet.
+        """
+        most = min(TOLD_AFTER_S, self.goes_to_others_s or TOLD_AFTER_S)
+        return sorted(set(self.workers) - set(self.silent(now)) - self.mute(now, most) - self._held_up())
 
     def _held_up(self) -> set[str]:
         """Workers that have no thread left for anything else."""
@@ -145,10 +154,10 @@ class Watch:
 
 
 @contextmanager
-def watched(client: Client, tell: Callable[[str], None]) -> Iterator[Watch]:
+def watched(client: Client, tell: Callable[[str], None], goes_to_others_s: float | None = None) -> Iterator[Watch]:
     """Watch a cluster while the block runs; `tell` is called by another thread, with a line at a time."""
     address = str(client.scheduler.address) if client.scheduler else "its address"
-    watch, over = Watch(address, time.monotonic()), threading.Event()
+    watch, over = Watch(address, time.monotonic(), goes_to_others_s=goes_to_others_s), threading.Event()
 
     def ask() -> None:  # which may wait for ever
         while not over.wait(_ASK_S) and client.status == "running":

@@ -294,6 +294,11 @@ def do(job: bytes, *, work: bytes, name: str) -> Any:
     return plugin.do(job, work)
 
 
+def is_set_up(name: str, dask_worker: Worker) -> bool:
+    """Whether a worker was set up for a build."""
+    return isinstance(dask_worker.plugins.get(name), BuildPlugin)
+
+
 def objection(name: str, dask_worker: Worker) -> str | None:
     """Why a worker cannot work for a build, in a line; None if it can."""
     plugin = dask_worker.plugins.get(name)

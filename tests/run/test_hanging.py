@@ -52,6 +52,32 @@ def test_what_a_stopped_worker_has_goes_to_others_and_the_late_twin_harms_nothin
     assert [line for line in told if re.search(r": others get (1 batch|[2-9] batches) of its$", line)], told
 
 
+@pytest.mark.cluster
+@pytest.mark.parametrize("told_s", [1.5, pytest.param(60.0, marks=pytest.mark.long)])
+@pytest.mark.parametrize("most", [None, pytest.param(4, marks=pytest.mark.long)])
+def test_a_worker_that_is_stopped_before_all_begins_is_not_waited_for(clean, tmp_path, monkeypatch, most, told_s):
+    """Neither to be looked at nor to be set up nor to confirm its share; once it goes on, it is set up as the others are.
+
+    Nor is it given a batch again and again, where patience ends before its silence is told.
+    """
+    monkeypatch.setattr("nutonic.run.silence.TOLD_AFTER_S", told_s)
+    recorder, out = Recorder(), tmp_path / "out"
+    with cluster(tmp_path / "cluster") as dask:
+        dask.workers[1].send_signal(signal.SIGSTOP)
+        workers = Cluster(scheduler=dask.address, patience=4.0, max_requests=most)
+        summary = build(load_recipe(clean.recipe), out, workers=workers, callbacks=[recorder])
+        assert (summary.complete, summary.finished, summary.failures) == (True, 9, ())
+        same_as(out, clean)
+        dask.workers[1].send_signal(signal.SIGCONT)
+        with Client(dask.address) as client:
+            until(lambda: len(client.run(lambda: None)) == 2, "it to go on")
+            assert plugins(client) == []
+        assert build(load_recipe(clean.recipe), tmp_path / "again", workers=workers).complete
+        same_as(tmp_path / "again", clean)
+    told = [event.text for event in recorder.events if isinstance(event, Note)]
+    assert told_s > 4 or [line for line in told if "after 4 s others get what it has to do" in line], told
+
+
 @pytest.mark.sampled(one_in=2, among="hanging")
 @pytest.mark.cluster
 @pytest.mark.parametrize("own", [False, pytest.param(True, marks=pytest.mark.exhaustive)])
@@ -191,6 +217,15 @@ def test_only_what_holds_every_thread_of_a_worker_keeps_others_from_it():
     assert (watch.steady(1.0), watch.held(1.0, 60.0)) == ([], {"one": ("a", "b", "c")})
     watch.hear(seen(b=4.0), 2.0)
     assert (watch.steady(2.0), watch.hung) == (["one"], {"one": {"b"}})
+
+
+def test_who_has_lost_its_batches_for_its_silence_is_given_no_other():
+    """Though its silence is told only later."""
+    watch = Watch("tcp://s", began=0.0, goes_to_others_s=5.0)
+    for now in (1.0, 7.0):
+        watch.hear({"mute": Present(1.0, 1, ("a",)), "one": Present(now, 1, ())}, now)
+    assert (watch.steady(7.0), watch.silent(7.0)) == (["one"], [])
+    assert watch.held(7.0, 5.0) == {"mute": ("a",)}
 
 
 @pytest.mark.exhaustive

@@ -109,10 +109,17 @@ def captioners(
     """The same workers, with shares of what endpoints take instead of shares of requests; `out` where they are elsewhere."""
     who = asked(annotators)
     accounts = [Endpoint(annotator=each) for each in who]
-    again = worker_pool(pool.client, sources, out, units_of(annotators), accounts, annotators=who)
-    made = stack.enter_context(again)
-    made.watch = pool.watch
-    return made
+    again = worker_pool(
+        pool.client,
+        sources,
+        out,
+        units_of(annotators),
+        accounts,
+        annotators=who,
+        watch=pool.watch,
+        patience=pool.patience,
+    )
+    return stack.enter_context(again)
 
 
 def take_answers(captions: Captions, store: Store, path: Path, callback: Callback) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -43,8 +43,8 @@ class Flight:
     _futures: dict[str, Future[Any]] = field(default_factory=dict)
     _handed: dict[str, str] = field(default_factory=dict)
     """Addresses of the workers that they were meant for, by key."""
-    _silenced: Counter[str] = field(default_factory=Counter)
-    """How many workers did not answer any more while they had a job, by its name."""
+    _silenced: defaultdict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
+    """Addresses of the workers that did not answer any more while they had a job, by its name."""
     _looked_s: float = 0.0
 
     def begin(self, job: AnyJob, future: Future[Any], worker: str) -> None:
@@ -118,8 +118,8 @@ class Flight:
             for key, job in taken:
                 self._futures[key].cancel()
                 self.land(key)
-                self._silenced[job.name] += 1
-                if self._silenced[job.name] < MOST_SILENCED:
+                self._silenced[job.name].add(address)
+                if len(self._silenced[job.name]) < MOST_SILENCED:
                     self.waiting.append(job)
                 else:
                     yield job, Hangs(f"{MOST_SILENCED} workers stopped answering while they had it")
