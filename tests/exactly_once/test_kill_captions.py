@@ -16,7 +16,7 @@ from typing import NamedTuple
 import psutil
 import pytest
 import yaml
-from support.clusters import Cluster, Process, cluster, started
+from support.clusters import Cluster, Process, cluster, started, until
 from support.country import country, pictured, recipe_in
 from support.trees import small_planet, tree
 
@@ -91,7 +91,12 @@ class World:
         self.recipe, self.requests = recipe_for(self.server, self.size), requests_of(self.size)
         self.out = pictured(self.recipe, *self.size, self.folder / "out")
 
+    def rest(self) -> None:
+        """Wait until what the killed asked for is answered, too: by the server's count it is in flight until then."""
+        until(lambda: not self.server.inside, "the server to rest")
+
     def start(self, *options: object) -> Process:
+        self.rest()
         return started(self.folder, "build", self.recipe, "--out", self.out, *options)
 
     def kill(self, victim: Process | psutil.Process, writers: Iterable, build: Process, more: int) -> bool:
@@ -114,6 +119,7 @@ class World:
 
     def proved(self, clean: Callable[[tuple[int, int]], dict[str, bytes]], *, deep: bool = True) -> None:
         """Go on to the end undisturbed; then nothing that was kept was asked for again, and all is as it should be."""
+        self.rest()
         assert nt.build(nt.load_recipe(self.recipe), self.out, workers=0).complete
         whole = [request for request in self.server.requests if request.body]  # a kill may cut one short
         asked = [(digest_of(request.body), request.arrived_s) for request in whole]

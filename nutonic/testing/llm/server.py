@@ -137,6 +137,11 @@ class ModelServer:
         """The base URL of its API."""
         return f"http://127.0.0.1:{self._server.server_port}/v1"
 
+    @property
+    def inside(self) -> int:
+        """Requests for completions that are not answered yet, those of clients that are gone among them."""
+        return self._inside
+
     def __enter__(self) -> Self:
         self._server = _Server(self)
         threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
