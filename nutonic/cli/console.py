@@ -148,7 +148,8 @@ def _summary_lines(summary: Summary, out: AnyPath) -> Iterator[str]:
     yield from _rejects(summary.captions.get("rejected", {}), {}, "captions not let through:")
     yield from (f"{name}: {_used(used)}" for name, used in summary.captions.get("usage", {}).items())
     if summary.complete and not summary.succeeded:
-        yield f"no chip was made of {counted(summary.wanted, 'place')}: see what was left out, and change the recipe"
+        made = "patch has a caption, of" if "captions" in summary.captions else "chip was made of"
+        yield f"no {made} {counted(summary.wanted, 'place')}: see what was left out, and change the recipe"
     yield from _failures(summary.failures)
 
 
@@ -156,7 +157,7 @@ def _next_steps(out: AnyPath, *, of_patches: bool) -> Iterator[str]:
     """What a person may do with a dataset."""
     where = shlex.quote(str(out))
     load = f'nutonic.open_dataset("{out}")' if not of_patches else "README.md there has the lines that load it"
-    look = [] if of_patches or not isinstance(out, Path) else [("look at it", f"nutonic report {where}")]
+    look = [("look at it", f"nutonic report {where}")] if isinstance(out, Path) else []
     for name, what in (*look, ("prove it", f"nutonic verify {where} --deep"), ("load it", load)):
         yield f"{name:<12}{what}"
 

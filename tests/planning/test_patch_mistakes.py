@@ -7,6 +7,7 @@ import re
 
 import pytest
 from support.aerial import NOBODY, Flown, catalogue, planted, recipe, rectangle
+from support.cli import nutonic
 from support.maps import write_pbf
 
 import nutonic as nt
@@ -68,6 +69,22 @@ def test_what_a_server_of_the_map_is_asked_is_planned(tmp_path):
     assert [each for each in plan.of_places if "asking for the map takes" in each] == [
         f"asking for the map takes {batches / 2:.0f} min or more, by osm.requests_per_minute, which is 2"
     ]
+
+
+def test_an_extract_that_is_not_there_is_told_with_its_key(tmp_path):
+    with pytest.raises(InputError, match=r"map\.osm\.pbf cannot be read: no such file or directory; see osm\.path"):
+        planned(tmp_path, osm={"source": "pbf", "path": "map.osm.pbf", "url": None})
+
+
+def test_a_build_of_which_no_patch_is_left_speaks_of_patches(tmp_path):
+    extract(tmp_path, None)
+    catalogue(tmp_path, [IMAGE])
+    IMAGE.write(tmp_path)
+    path = recipe(tmp_path, osm={"source": "pbf", "path": "map.osm.pbf", "url": None}, patches={"min_elements": 9})
+    said = nutonic("build", path, "--out", tmp_path / "out", "--workers", 0)
+    assert said.code == 1
+    assert "no patch has a caption, of 25 places: see what was left out" in said.told
+    assert "chip" not in said.told
 
 
 def test_an_extract_of_elsewhere_is_refused_before_anything_is_built(tmp_path):

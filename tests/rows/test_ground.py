@@ -339,6 +339,51 @@ def test_captions_are_let_through_with_a_turn_and_none_of_them_with_one_thing_ch
     assert found == []
 
 
+def spread(side: int) -> list[Judged]:
+    """Chips of so many pixels of ten metres, with the captions of all kinds."""
+    found = []
+    for seed in range(30):
+        draw = np.random.default_rng(seed)
+        mask = np.full((64, 64), draw.integers(0, 9), np.uint8)
+        for _ in range(draw.integers(0, 6)):
+            (row, column), (height, width) = draw.integers(0, 56, 2), draw.integers(6, 40, 2)
+            mask[row : row + height, column : column + width] = draw.integers(0, 9)
+        mask = np.kron(mask, np.ones((side // 64, side // 64), np.uint8))
+        found.append(Judged(Spoken(mask, rows=CAPTIONS, name=f"poi_{seed:06}_t0000")))
+    return found
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("side", [64, 192, 256])
+def test_what_a_template_says_of_a_chip_of_any_size_may_be_kept(side):
+    """640 by 640 m, 1.9 by 1.9 km and 2.6 by 2.6 km: a model that keeps the size, or the order, says nothing else."""
+    told = [(each, text) for each in spread(side) for text in each.turned()]
+    wrong = [(problem, text) for each, text in told if (problem := each.problem(text)) is not None]
+    assert len(told) > 50
+    assert len(wrong) <= 0.05 * len(told), wrong
+
+
+@pytest.mark.parametrize(
+    ("said", "found"),
+    [
+        ("The lower left quarter holds little else than crops; trees lie in the north-west.", None),
+        ("Hardly anything but trees lies in the upper left quarter of this view.", None),
+        ("Lower right: crops and water, largest first. Trees lie in the upper left quarter.", None),
+        ("The lower right has, from most to least, crops and water. Trees lie in the upper left.", None),
+        ("Water lies in the half nearest the bottom, and trees in the half nearest the top of it.", None),
+        ("This view holds little else than crops, with trees in the north-west.", ("claim", "little else than")),
+        ("Hardly anything but crops lies in the lower half of the view.", ("claim", "hardly anything but")),
+        ("Lower half: water, largest first. Trees lie in the upper left of it.", ("claim", "largest first")),
+        ("The view has, from most to least, water and crops.", ("claim", "from most to least")),
+        ("Trees lie in the north-west, and are the largest of all.", ("claim", "largest of all")),
+        ("Water lies in the half nearest the top of this view.", ("place", "north")),
+        ("These 1.9 by 1.9 km are mostly crops, with trees in the north-west.", ("number", "1.9")),
+    ],
+)
+def test_orders_and_what_is_nearly_all_are_held_against_the_counts(judged, said, found):
+    assert judged.problem(f"{said} The ground is seen from above.") == found
+
+
 def test_of_a_mask_that_is_labelled_too_little_no_rank_is_told():
     mask = np.full((64, 64), 255, np.uint8)
     mask[:32] = CROPS

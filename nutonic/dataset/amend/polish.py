@@ -127,13 +127,19 @@ def _area(class_id: int, share: float, grid: np.ndarray, side: float, nouns: Map
         element=f"class/{class_id}",
         version=1,
         kind="area",
-        tags=(("side", f"{round(side)}"),),  # of the picture, which captions tell, as in 640 by 640 m
+        tags=(("side", _sides(side)),),
         length_m=side,
         noun=nouns[class_id],
         where=_CELLS[max(range(9), key=lambda k: (ninths[k], -k))],
         cells=tuple(cell for cell in _CELLS if cell in there),
         share=share,
     )
+
+
+def _sides(side: float) -> str:
+    """The numbers of a picture's side that captions tell, as in 640 by 640 m, and 2.6 by 2.6 km."""
+    kilometres = f" {side / 1000:.1f} {side / 1000:.2f}" if side >= 1000 else ""
+    return f"{round(side)}{kilometres}"
 
 
 def _mostly(grid: np.ndarray) -> set[Cell]:

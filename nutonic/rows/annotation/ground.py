@@ -134,7 +134,8 @@ class _Sentence:
         """`before`: what a pronoun means; `told`: the classes of earlier sentences."""
         self._ground, self._told = ground, told
         pattern, self._ids = _pattern(tuple(sorted(ground.nouns.items())))
-        self.tokens = [self._token(found, before) for found in pattern.finditer(as_compass(text))]
+        text = as_compass(words.NEAREST.sub(r"\g<2> \g<1>", text))
+        self.tokens = [self._token(found, before) for found in pattern.finditer(text)]
 
     def _token(self, found: re.Match[str], before: Sequence[int]) -> _Token:
         kind, text = str(found.lastgroup), found[0].lower()
@@ -191,7 +192,7 @@ class _Sentence:
 
     def _is_of_picture(self, at: int) -> bool:
         """Whether a size is the picture's: no class stands between them, or something has a share of it."""
-        if [each.text for each in self.tokens[:at] if each.kind != "mark"][-1:] in (["of"], ["over"]):
+        if [each.text for each in self.tokens[:at] if each.kind != "mark"][-1:] in (["of"], ["over"], ["these"]):
             return True
         marks = [each.kind == "class" for each in self.tokens if each.kind == "class" or each.text in _PICTURE]
         before = sum(each.kind == "class" or each.text in _PICTURE for each in self.tokens[:at])
@@ -295,16 +296,19 @@ class _Sentence:
 
     def _region(self, at: int) -> tuple[tuple[np.ndarray, ...], bool] | None:
         """The part that a rank is told of, with whether it stands behind the class: (trees lie) mostly in the north."""
-        best: tuple[int, int] | None = None
-        for k, token in enumerate(self.tokens):
-            if token.kind == "place" and not self._is_relation(k):
-                apart = self._between(k, at), abs(k - at)
-                if apart[0] < 2 and (best is None or apart < (self._between(best[1], at), abs(best[1] - at))):
-                    best = apart[0], k
-        if best is None:
+        places = [k for k, each in enumerate(self.tokens) if each.kind == "place" and not self._is_relation(k)]
+        apart, _, place = min(
+            ((self._between(k, at) - self._listed(k, at), abs(k - at), k) for k in places), default=(2, 0, at)
+        )
+        if apart >= 2:
             return None
         left = self._left(at)
-        return _regions(self.tokens[best[1]].text), left is not None and left[1] < at < best[1]
+        return _regions(self.tokens[place].text), left is not None and left[1] < at < place
+
+    def _listed(self, one: int, other: int) -> int:
+        """How much of what keeps two tokens apart is a list's own: upper left: trees, grass and crops, largest first."""
+        within = sum(self._between(first, last) for first, last, _ in self.groups if one < first and last < other)
+        return within + any(each.text == ":" for each in self.tokens[one:other])
 
     def half_holds(self, at: int) -> bool:
         """Whether a class has half of the picture, or of a part of it; or has half of itself there."""
@@ -388,7 +392,7 @@ class _Sentence:
         """Whether nothing else is there, in the picture or in a part of it."""
         if not self.groups:
             return True
-        nearly = any(each.text in ("nearly", "almost", "practically") for each in self.tokens)
+        nearly = any(each.text in _HEDGES or each.kind == "little" for each in self.tokens)
         found, least = self._region(at), _NEARLY if nearly else _ALL
         shares = [self._ground.shares] if found is None else [self._shares_in(region) for region in found[0]]
         return any(self._of_each(at, lambda c, s=each: s.get(c, 0.0) >= least) for each in shares)  # type: ignore[misc]
@@ -419,7 +423,9 @@ class _Sentence:
 
 
 #: What is told of the whole picture.
-_OF_ALL = frozenset({"first", "last", "second", "all", "rest"})
+_OF_ALL = frozenset({"first", "last", "second", "all", "little", "rest"})
+#: What makes all of it nearly all.
+_HEDGES = frozenset({"nearly", "almost", "practically"})
 #: What has a size in metres.
 _PICTURE = frozenset("picture image scene view frame photograph square ground land area landscape surface".split())  # noqa: SIM905
 
@@ -434,6 +440,7 @@ _CHECKS: Mapping[str, Callable[[_Sentence, int], bool]] = {
     "than": _Sentence.than_holds,
     "spread": _Sentence.spread_holds,
     "all": _Sentence.all_holds,
+    "little": _Sentence.all_holds,
     "rest": _Sentence.rest_holds,
     "small": _Sentence.small_holds,
     "large": _Sentence.large_holds,

@@ -69,7 +69,7 @@ HALF = (
 FIRST = (
     r"prevail\w*|above all|most of all|most (?:common|widespread|extensive|abundant|frequent)(?: first)?|rules?|"
     r"largest(?: first| of all)?|greatest|biggest|main|principal|primary|chief|leading|leads?|led|foremost|"
-    r"(?:comes?|ranks?|stands?) first|first"
+    r"(?:comes?|ranks?|stands?) first|first|from (?:the )?(?:most|largest) to (?:the )?(?:least|smallest)"
 )
 LAST = r"smallest|least (?:common|widespread|extensive|abundant|frequent)|rarest|least"
 SECOND = r"second(?: (?:largest|most (?:common|widespread|extensive)))?|second-largest"
@@ -78,6 +78,10 @@ ALL = (
     r"all|entire|entirely|whole|wholly|alone|exclusively|solely|everything|every|completely|fully|"
     r"uniform|uniformly|purely|pure|totally|only(?! (?:an?|about|around|roughly|some|small|minor|modest|\d))"
 )
+#: All of it, or nearly: of words that deny other classes without a name.
+LITTLE_ELSE = r"little (?:else|other) than|(?:hardly|barely|scarcely) anything (?:but|other than)|nearly nothing but"
+#: In which half or quarter, by its edge.
+NEAREST = re.compile(r"\b(half|quarter|side) nearest (?:to )?the (top|bottom|left|right)\b", re.IGNORECASE)
 #: In most parts of the picture.
 SPREAD = (
     r"scattered|dispersed|throughout|everywhere|(?:from )?edge to edge|over the whole (?:frame|view|scene)|"
@@ -106,7 +110,8 @@ TOKENS = (
               r"|(?:(?P<count>an?|one|two|three|four)[ -])?(?P<part>half|third|quarter|fifth|tenth|eighth)s?\b(?! way))"),
     ("place", rf"(?:(?:far|very|upper|lower|outer|inner) )?\b{_POINT}(?:ern|ernmost|erly|wards?|most)?(?: [- ]?hand)?"
               rf"(?: (?:central )?{_SIDE})?\b|\b(?:centre|center|middle|central(?: {_SIDE})?|centrally)\b"),
-    ("idiom", r"\b(?:all in all|in all|at all)\b"),
+    ("idiom", r"\b(?:all in all|in all|at all|(?:in )?more than one part)\b"),
+    ("little", rf"\b(?:{LITTLE_ELSE})\b"),
     ("last", rf"\b(?:{LAST})\b"),
     ("second", rf"\b(?:{SECOND})\b"),
     ("beyond", rf"\b(?:{MORE_THAN}|then)\b"),

@@ -94,7 +94,7 @@ def file_of(path: Path) -> osmium.io.File:
         open_regular(path).close()
     except OSError as error:
         reason = error.strerror or str(error)
-        raise InputError(f"the extract {path} cannot be read: {reason.lower()}") from None
+        raise InputError(f"the extract {path} cannot be read: {reason.lower()}; see osm.path") from None
     file: osmium.io.File = library().io.File(str(path), "pbf")
     return file
 
