@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import inspect
 import json
+import multiprocessing
 import re
 import signal
 import time
@@ -133,14 +134,17 @@ def test_a_scheduler_without_workers_is_told_and_ctrl_c_obeyed_at_once(clean, tm
 
 @pytest.mark.long
 @pytest.mark.cluster
-def test_a_worker_whose_start_does_not_end_is_not_waited_for_without_end(clean, tmp_path, monkeypatch):
-    (tmp_path / "endless.py").write_text("import time\ntime.sleep(600)\n", encoding="utf-8")
+@pytest.mark.parametrize("how", ["time.sleep(600)", "import os, signal; os.kill(os.getpid(), signal.SIGSTOP)"])
+def test_a_worker_whose_start_does_not_end_is_not_waited_for_without_end(clean, tmp_path, monkeypatch, how):
+    """Nor, where it is stopped, as this process ends."""
+    (tmp_path / "endless.py").write_text(f"import time\n{how}\n", encoding="utf-8")
     monkeypatch.setattr("nutonic.run.clusters.cluster._STARTED_S", 4.0)
     with (
         dask.config.set({"distributed.worker.preload": [str(tmp_path / "endless.py")]}),
         pytest.raises(StoreError, match=r"cannot start workers: .*or build without workers \(--workers 0\)$"),
     ):
         build(load_recipe(clean.recipe), tmp_path / "out", workers=1)
+    until(lambda: not multiprocessing.active_children(), "its process to end")
     assert build(load_recipe(clean.recipe), tmp_path / "out", workers=0).complete
     same_as(tmp_path / "out", clean)
 

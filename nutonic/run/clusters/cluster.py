@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+import multiprocessing
 import os
+import queue
 import re
 import signal
 import tempfile
@@ -169,7 +171,7 @@ def connected(cluster: Cluster, malloc: Mapping[str, int] = MALLOC) -> Iterator[
         scratch = stack.enter_context(folder)
         # The scheduler too imports from its folder, which is dask-scratch-space, where others may have made it, otherwise.
         config["temporary-directory"] = scratch
-        with _interrupts_held_back(), _startable(), dask.config.set(config):
+        with _interrupts_held_back(), _startable(), _none_left_behind(), dask.config.set(config):
             # Whoever reaches a scheduler runs code as its owner, and loopback is everybody's on this machine.
             local = LocalCluster(n_workers=count, security=Security.temporary(), local_directory=scratch, **settings)
             stack.enter_context(local)
@@ -202,6 +204,18 @@ def _startable() -> Iterator[None]:
         raise StoreError(f"cannot start workers: {_why(error)}; or build without workers (--workers 0)") from error
 
 
+@contextmanager
+def _none_left_behind() -> Iterator[None]:
+    """Kill what the block started, where it fails: a process that is stopped would be waited for as this one ends."""
+    before = {*multiprocessing.active_children()}
+    try:
+        yield
+    except BaseException:
+        for process in {*multiprocessing.active_children()} - before:
+            process.kill()
+        raise
+
+
 def _why(error: BaseException) -> str:
     """What an error comes from, and what to do where that is known."""
     while (earlier := error.__cause__ or (None if error.__suppress_context__ else error.__context__)) is not None:
@@ -213,6 +227,8 @@ def _why(error: BaseException) -> str:
             told = disk_error(error, error.filename or "temporary files", where)
         if told is not None:
             return f"{told}; TMPDIR names the folder for temporary files"
+    if isinstance(error, queue.Empty | TimeoutError):  # so a nanny tells that its worker has not told it anything
+        return f"one did not come to be in {_STARTED_S:.0f} s"
     return (
         f"{type(error).__name__}: {redact(str(error)):.160}; see Dask's configuration, its variables (DASK_…) among it"
     )
