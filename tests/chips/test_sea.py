@@ -8,13 +8,20 @@ import pytest
 import shapely
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.maps import helsinki
 from support.plants import PLACES, SIDE, patch, planted, rectangle, stroke
 
 from nutonic.chips.scene.describe import describe
 from nutonic.chips.scene.description import SceneDescription, Sea
 from nutonic.chips.scene.policy import parse
+from nutonic.chips.scene.sea import is_coast
+from nutonic.cli.demo.rsteller.data import GRID
+from nutonic.cli.demo.rsteller.picture import rendered
+from nutonic.core.grid import lonlat_bounds
 from nutonic.recipe.texts import builtin
+from nutonic.sources.osm.index import build_index
 from nutonic.sources.osm.shapes import shapes_of
+from nutonic.sources.osm.source import Extract
 
 POLICY = parse(builtin("tags")["text"])
 FAR = SIDE + 60
@@ -142,6 +149,26 @@ def test_a_coast_across_the_180th_meridian_that_a_map_cuts_there_is_one_coast(pl
     )
     assert isinstance(one, Sea)
     assert other == one
+
+
+def test_the_sea_of_real_patches_is_what_a_picture_of_them_shows_as_water(tmp_path):
+    """Helsinki's shore, of which ways are cut off at the extract's border: drawn by other code, pixel by pixel."""
+    index = tmp_path / "osm.sqlite"
+    build_index(helsinki(), index, within=None, drops=POLICY.drops)
+    grids = [
+        GRID[row : row + 448, column : column + 448] for row in (0, 320, 640) for column in (0, 280, 560, 840, 1120)
+    ]
+    maps = Extract(index=index).over([lonlat_bounds(grid) for grid in grids])
+    shares, shown = [], []
+    for elements, grid in zip(maps, grids, strict=True):
+        found = describe(elements, grid, POLICY, patch_id="p").elements
+        shares.append(next((each.share for each in found if isinstance(each, Sea)), 0.0))
+        coasts = [each for each in elements if is_coast(each)]
+        picture = rendered(coasts, grid).astype(int)
+        shown.append(float((picture[..., 2] > picture[..., 0] + 10).mean()))
+    told = [(share, water) for share, water in zip(shares, shown, strict=True) if share]
+    assert len(told) >= 4
+    assert [share for share, _ in told] == pytest.approx([water for _, water in told], abs=0.002)
 
 
 def test_inner_waters_are_not_the_sea():

@@ -198,12 +198,14 @@ def _near(seen: Sequence[_Seen]) -> list[tuple[str, ...]]:
     if len(seen) > 1:
         shapes = np.array([each.shape for each in seen], dtype=object)
         one, other = shapely.STRtree(shapes).query(shapes, predicate="dwithin", distance=NEAR_M)
-        pairs = [(int(i), int(j)) for i, j in zip(one, other, strict=True) if i < j]
-        for i, j in pairs:
-            if not _overlap(shapes[i], shapes[j]) or _bounds_sea(seen[i].said, seen[j].said):
-                apart = round(float(shapely.distance(shapes[i], shapes[j])), 1)
-                found[i].append((apart, seen[j].said.element))
-                found[j].append((apart, seen[i].said.element))
+        one, other = one[one < other], other[one < other]
+        far = shapely.distance(shapes[one], shapes[other])
+        for i, j, apart, over in zip(
+            *map(np.ndarray.tolist, (one, other, far, _overlap(shapes, one, other))), strict=True
+        ):
+            if not over or _bounds_sea(seen[i].said, seen[j].said):
+                found[i].append((round(apart, 1), seen[j].said.element))
+                found[j].append((round(apart, 1), seen[i].said.element))
     return [tuple(key for _, key in sorted(each)[:MOST_NEAR]) for each in found]
 
 
@@ -213,13 +215,17 @@ def _bounds_sea(one: Described, other: Described) -> bool:
     return isinstance(sea, Sea) and shore.kind == "line" and any(shore.element == key for key, _ in sea.coast)
 
 
-def _overlap(one: BaseGeometry, other: BaseGeometry) -> bool:
-    """Whether one lies on the other, at least with a part of it."""
-    dimensions = sorted((shapely.get_dimensions(one), shapely.get_dimensions(other)))
-    if dimensions[1] < 2:
-        return False
-    shared = shapely.intersection(one, other)
-    if dimensions[0] == 2:
-        return bool(shared.area > _BESIDE * min(one.area, other.area))
-    lower = one if shapely.get_dimensions(one) < 2 else other
-    return bool(shared.length > _BESIDE * lower.length) if dimensions[0] == 1 else bool(one.intersects(other))
+def _overlap(shapes: np.ndarray, one: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """Whether of each pair of shapes, told by their numbers, one lies on the other, at least with a part of it."""
+    dimensions = shapely.get_dimensions(shapes)
+    swapped = dimensions[one] > dimensions[other]
+    lower, upper = np.where(swapped, other, one), np.where(swapped, one, other)
+    found = np.zeros(len(lower), dtype=bool)
+    for dimension, measure in ((1, shapely.length), (2, shapely.area)):
+        pairs = np.flatnonzero((dimensions[lower] == dimension) & (dimensions[upper] == 2))
+        few, many = shapes[lower[pairs]], shapes[upper[pairs]]
+        least = measure(few) if dimension == 1 else np.minimum(measure(few), measure(many))
+        found[pairs] = measure(shapely.intersection(few, many)) > _BESIDE * least
+    pairs = np.flatnonzero((dimensions[lower] == 0) & (dimensions[upper] == 2))
+    found[pairs] = shapely.intersects(shapes[lower[pairs]], shapes[upper[pairs]])
+    return found
