@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from nutonic.chips.scene import policy
 from nutonic.errors import RecipeError
+from nutonic.recipe.texts import builtin
 
 TEXT = """
 visible:
@@ -58,6 +59,17 @@ def test_only_what_a_picture_shows_or_implies_is_shown():
     assert POLICY.visible_tags(tags) == seen
     assert POLICY.visible_tags(tags, names=True) == tuple(sorted([*seen, ("name", "Elm"), ("operator", "B")]))
     assert POLICY.visible_tags({"sport": "golf"}) == ()
+
+
+@pytest.mark.parametrize("along", ["highway=primary", "railway=rail", "waterway=river", "natural=coastline"])
+def test_what_a_boundary_runs_along_is_not_dropped(along):
+    key, _, value = along.partition("=")
+    border = {"boundary": "administrative", "admin_level": "4"}
+    own = parse(builtin("tags")["text"])
+    assert own.drops(border)
+    assert not own.drops({**border, key: value})
+    assert own.drops({**border, key: value, "location": "underground"})
+    assert own.drops({**border, "highway": "no"})
 
 
 def test_boundaries_are_dropped():

@@ -9,7 +9,7 @@ import shapely
 from PIL import Image
 from support.patches import annotation, captions, described, element, image
 
-from nutonic.cli.demo.rsteller.picture import rendered, sea_of
+from nutonic.cli.demo.rsteller.picture import is_shown, rendered, sea_of
 from nutonic.cli.demo.rsteller.sheet import ShardPatch, varied
 from nutonic.core.grid import transformer
 from nutonic.core.model import Element, Split
@@ -54,6 +54,20 @@ def test_a_picture_shows_the_sea_as_water_and_what_stands_in_it():
     assert sea == pytest.approx([30, 56, 76], abs=2)
     assert land == pytest.approx([146, 142, 132], abs=2)
     assert picture[60:90, 360:390].mean((0, 1)) == pytest.approx([148, 120, 108], abs=4)
+
+
+@pytest.mark.parametrize(
+    ("tags", "shown"),
+    [
+        ({"building": "yes"}, True),
+        ({"natural": "coastline"}, True),
+        ({"building": "no", "highway": "footway"}, True),
+        ({"building": "no"}, False),
+        ({"amenity": "cafe", "name": "Elm"}, False),
+    ],
+)
+def test_what_is_not_drawn_is_not_looked_up(tags, shown):
+    assert is_shown(tags) is shown
 
 
 def patch(number: int, key: str, split: Split = "train") -> ShardPatch:

@@ -166,6 +166,11 @@ def sea_of(coast: Sequence[shapely.Geometry], box: shapely.Geometry) -> list[sha
     return [cell for cell in cells if shapely.contains(cell, right).sum() > shapely.contains(cell, left).sum()]
 
 
+def is_shown(tags: Mapping[str, str]) -> bool:
+    """Whether a picture shows anything of an element with these tags, or is drawn by it."""
+    return tags.get("natural") == "coastline" or _paint_of(tags) is not None
+
+
 #: Each paint with its rank, by the tag that it is for.
 _RANKED = {tag: (rank, paint) for rank, (tag, paint) in enumerate(_PAINTS.items())}
 
