@@ -65,7 +65,7 @@ def test_only_what_a_picture_shows_or_implies_is_shown():
 def test_what_a_boundary_runs_along_is_not_dropped(along):
     key, _, value = along.partition("=")
     border = {"boundary": "administrative", "admin_level": "4"}
-    own = parse(builtin("tags")["text"])
+    own = policy.parse(builtin("tags")["text"])
     assert own.drops(border)
     assert not own.drops({**border, key: value})
     assert own.drops({**border, key: value, "location": "underground"})
