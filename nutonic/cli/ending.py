@@ -16,6 +16,9 @@ from nutonic.errors import Corrupt, NutonicError, StoreError
 
 OK, INCOMPLETE, MISTAKE, INTERRUPTED = 0, 1, 2, 130
 
+#: What is told of a command that was interrupted.
+GOES_ON = "the same command goes on from here"
+
 
 def report_error(error: BaseException) -> int | None:
     """Tell what a command ended with; its exit code, or None for what nobody foresaw."""
@@ -102,7 +105,7 @@ def print_error(message: str, event: str = "error") -> None:
 
 def end_interrupted() -> NoReturn:
     """End the process as one that was interrupted does, and say that the same command goes on."""
-    print_error("interrupted: the same command goes on from here", "interrupted")
+    print_error(f"interrupted: {GOES_ON}", "interrupted")
     sys.exit(INTERRUPTED)
 
 

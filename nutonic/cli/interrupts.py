@@ -12,12 +12,11 @@ from types import FrameType
 from typing import Any, Self
 
 from nutonic.cli import logs
+from nutonic.cli.ending import GOES_ON, INTERRUPTED
 from nutonic.run.callbacks import BuildStarted, Callback
 
 #: Seconds for an orderly end after the second Ctrl-C. Commits stay whole even if the process is killed then.
 _ORDERLY_S = 2.0
-
-_CODE = 130
 
 _FINISHING = "finishing what is in flight (Ctrl-C again stops at once)"
 
@@ -33,6 +32,7 @@ class Interrupts(Callback):
         self._signals = 0
         self._in_flight = False
         self._ending = threading.Event()
+        self._over = False
         self._handlers: dict[int, Any] = {}
 
     def __enter__(self) -> Self:
@@ -43,6 +43,7 @@ class Interrupts(Callback):
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._over = True
         for number, handler in self._handlers.items():
             signal.signal(number, handler)
 
@@ -57,7 +58,7 @@ class Interrupts(Callback):
     def _handle(self, number: int, frame: FrameType | None) -> None:
         self._signals += 1
         if self._signals == 1 and self._in_flight:
-            _report(_FINISHING)
+            _report("stopping", _FINISHING)
         elif not self._ending.is_set():
             self._ending.set()
             raise KeyboardInterrupt
@@ -74,12 +75,14 @@ class Interrupts(Callback):
                     child.kill()
         if sys.stderr.isatty():
             os.write(2, b"\x1b[?25h")  # the cursor, which a bar hides
-        os._exit(_CODE)
+        if not self._over:  # else it is told by whoever goes on
+            _report("interrupted", f"interrupted: {GOES_ON}")
+        os._exit(INTERRUPTED)
 
 
-def _report(text: str) -> None:
+def _report(event: str, text: str) -> None:
     """Write a line from a signal's handler, without Python's files, which the signal may have interrupted."""
     start = "\n" if sys.stderr.isatty() else ""
-    line = logs.line("stopping", message=text) if logs.is_json() else f"{start}nutonic: {text}\n".encode()
+    line = logs.line(event, message=text) if logs.is_json() else f"{start}nutonic: {text}\n".encode()
     with suppress(OSError):
         os.write(2, line)

@@ -158,3 +158,18 @@ def test_ctrl_c_is_obeyed_while_nobody_answers(clean, tmp_path, who):
     assert "Traceback" not in process.told()
     assert build(load_recipe(clean.recipe), out, workers=0).complete
     same_as(out, clean)
+
+
+@pytest.mark.long
+@pytest.mark.cluster
+def test_ctrl_c_while_a_worker_that_is_stopped_is_set_up_says_so(clean, tmp_path):
+    """What waits for it cannot be interrupted, so that the process is ended at last: not without a word."""
+    out = tmp_path / "out"
+    with cluster(tmp_path / "cluster", workers=1) as dask:
+        dask.workers[0].send_signal(signal.SIGSTOP)
+        process = started(tmp_path, "build", clean.recipe, "--out", out, "--scheduler", dask.address)
+        until(lambda: process.poll() is not None or "has not answered for 20 s" in process.told(), "a line")
+        process.send_signal(signal.SIGINT)
+        assert process.ended(10) == 130, process.told()
+    assert process.told().splitlines()[-1] == "nutonic: interrupted: the same command goes on from here"
+    assert process.told().count("interrupted") == 1
