@@ -4,9 +4,11 @@ import pytest
 from hypothesis import strategies as st
 from support.sampling import examples
 
-from nutonic.rows.annotation import bearings, numbers, talk, things
-from nutonic.rows.annotation.calling import noun_of
-from nutonic.rows.annotation.claims import clauses, denials, meetings, ratios, sizes, synonyms
+from nutonic.chips.scene.policy import parse
+from nutonic.recipe.texts import builtin
+from nutonic.rows.annotation import bearings, gate, numbers, talk, things
+from nutonic.rows.annotation.calling import noun_of, whole_noun
+from nutonic.rows.annotation.claims import clauses, denials, meetings, ratios, relations, sizes, synonyms
 
 SOUGHT = [
     (talk._META, talk._OF_META),
@@ -36,8 +38,6 @@ SOUGHT = [
     *((pattern, letters) for pattern, letters, _ in bearings._COURSES),
     *((pattern, (word,)) for pattern, word, _ in bearings._TILT),
     *((pattern, bearings._SHAPES) for pattern in bearings._TOLD.values()),
-    (bearings._WHOLE, bearings._OF_WHOLE),
-    (bearings._CUT, (" off", "beyond", "outside")),
     (numbers._PART, numbers._OF_PART),
     *((pattern, (" of th", "all of", "the entire", "the whole")) for pattern, _ in numbers._WHOLE),
     *((kind.words, kind.letters) for kind in things._EVERY),
@@ -56,6 +56,63 @@ def test_what_a_pattern_finds_has_its_letters(data):
     pattern, letters = data.draw(st.sampled_from(SOUGHT))
     found = pattern.search(data.draw(st.from_regex(pattern)))
     assert found is None or talk.may_hold(talk.small_letters(found.string), *letters), (pattern.pattern, found[0])
+
+
+RELATIONS = ("_BEYOND", "_ITS", "_OWNED", "_BOUNDED", "_BOUNDS", "_PARTS", "_PARTED", "_PARTED_FROM", "_BETWEEN",
+             "_EITHER_SIDE", "_INSIDE")  # fmt: skip
+SIZES = ("_LENGTH", "_THAN", "_NUMBERS", "_FIRST", "_DOMINATES", "_STRAIGHTER", "_ONLY", "_SEVERAL", "_SECOND")
+#: What is found, and the sign of it.
+SIGNED = [
+    *((pattern, bearings.OF_EDGES) for pattern in (bearings._WHOLE, bearings._CUT)),
+    *((pattern, bearings.OF_SHAPES) for pattern, _, _ in (*bearings._COURSES, *bearings._TILT)),
+    *((pattern, bearings.OF_SHAPES) for pattern in bearings._TOLD.values()),
+    *((pattern, bearings.OF_PLACES) for pattern in (bearings._CENTRE, bearings._COMPASS, bearings._PAIR)),
+    *((pattern, bearings.OF_POINTS) for pattern, _ in bearings._ON_SCREEN),
+    *((pattern, bearings._OFF_COMPASS) for pattern in (bearings._FRAME_ITS, bearings._VERY, bearings._MIDDLE)),
+    *(
+        (pattern, bearings._OFF_COMPASS)
+        for pattern in (bearings._MIDDLE_OF_SIDE, *(each for each, _ in bearings._ON_SCREEN))
+    ),
+    (bearings._FREE, bearings.OF_FREE),
+    *((pattern, numbers.OF_NUMBERS) for pattern in (numbers._NUMBER, numbers._PART, numbers._MANY)),
+    *((pattern, numbers.OF_NUMBERS) for pattern, _ in numbers._WHOLE),
+    *((pattern, ratios.OF_RATIOS) for pattern in (ratios._RATIO, ratios._EQUAL)),
+    *((getattr(relations, name), relations.OF_RELATIONS) for name in RELATIONS),
+    *((pattern, meetings.OF_MEETINGS) for pattern in (meetings._MEETS, meetings._EACH_OTHER, meetings._PARALLEL)),
+    *((pattern, meetings.OF_MEETINGS) for pattern in (meetings._ACROSS, meetings._EVERY_PART)),
+    *((getattr(sizes, name), sizes._OF_SIZES) for name in SIZES),
+    *((pattern, sizes._OF_SIZES) for pattern, *_ in (*sizes._SIZED, *sizes._SURFACES)),
+    (gate._PRONOUN, gate._OF_PRONOUNS),
+    (gate._PLURAL, gate._OF_PLURALS),
+    (gate._EACH, gate._OF_EACH),
+    (clauses.ALIKE, gate._OF_OTHERS),
+]
+
+
+@pytest.mark.long
+@examples(200, 5000, st.data())
+def test_what_a_pattern_finds_has_its_sign(data):
+    pattern, sign = data.draw(st.sampled_from(SIGNED))
+    found = pattern.search(data.draw(st.from_regex(pattern)))
+    assert found is None or talk.signs_of(found.string) & sign, (pattern.pattern, found[0])
+
+
+@examples(200, 5000, st.sampled_from(["as", "as ", " as ", "in full", " of th", "'s", "%"]), st.text(" asinfulofth'%K"))
+def test_letters_that_a_text_holds_are_a_sign_of_it(letters: str, text: str):
+    signs = talk.Signs()
+    bit = signs.sign(letters)
+    assert signs.of(text) & bit or not talk.may_hold(talk.small_letters(text), letters)
+
+
+NOUNS = sorted({noun for noun in parse(builtin("tags")["text"]).nouns.values() if noun is not None})
+
+
+@examples(100, 2000, st.lists(st.sampled_from(NOUNS), max_size=4), st.sampled_from(" -,._é7'"))
+def test_of_nouns_the_same_are_found_as_if_all_were_looked_for(nouns: list[str], joint: str):
+    every = things._nouns_of(frozenset(NOUNS))
+    text = joint.join([*nouns, *(f"{noun}s" for noun in nouns), *(f"{noun[:-1]}ies" for noun in map(str.upper, nouns))])
+    there = [each for each in every.order if whole_noun(each[0]).search(text)]
+    assert there == [each for each in every.within(text) if whole_noun(each[0]).search(text)]
 
 
 @pytest.mark.parametrize("word", ["sizable", "miniature", "lengthy"])

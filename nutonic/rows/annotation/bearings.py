@@ -15,7 +15,7 @@ from functools import lru_cache
 from nutonic.chips.scene.description import Described
 from nutonic.rows.annotation.calling import Roll
 from nutonic.rows.annotation.claims.sides import any_beyond
-from nutonic.rows.annotation.talk import may_hold, small_letters
+from nutonic.rows.annotation.talk import may_hold, sign, signs_of, small_letters
 
 _PICTURE = r"(?:picture|image|view|scene|frame|patch|photo(?:graph)?|square|area shown)"
 #: A point of the compass of eight, and a part of the picture that is named by one.
@@ -185,14 +185,19 @@ _NOT_SHAPE = re.compile(
     re.IGNORECASE,
 )
 
-#: One of these letters is in all that is said of courses and shapes, and in few clauses.
-_SHAPED = re.compile(
-    "|".join([*(each for _, letters, _ in _COURSES for each in letters), *(word for _, word, _ in _TILT), *_SHAPES])
-)
-
 #: Letters of the words of the compass, of two of them that are a pair, and of words of the screen.
 _POINTS, _OF_PAIR = ("north", "south", "east", "west"), (" to", "-", "–", " than")
 _OF_SCREEN = ("left", "right", "top", "bottom", "upper", "lower")
+
+#: Signs of what has a point of the compass or of the screen, a place, a shape, an edge, and parts that are left free.
+OF_POINTS = sign(*_POINTS, *_OF_SCREEN)
+OF_PLACES = sign(*_POINTS, *_OF_SCREEN, "cent", "middle")
+OF_SHAPES = sign(*(each for _, letters, _ in _COURSES for each in letters), *(word for _, word, _ in _TILT), *_SHAPES)
+OF_EDGES = sign("within", "inside", "ly in ", "ly visible", "in full", "in its entirety", "no edge", "the whole", " off",
+                "beyond", "outside")  # fmt: skip
+OF_FREE = sign(*_OF_FREE)
+#: Of a sentence that is not as it would be with words of the compass alone.
+_OFF_COMPASS = sign(*_OF_SCREEN, "cent", "mid", " its ")
 
 
 @dataclass(frozen=True, slots=True)
@@ -350,6 +355,8 @@ def _holds(part: str, each: Described, found: re.Match[str]) -> bool:
 @lru_cache(maxsize=256)
 def as_compass(sentence: str) -> str:
     """A sentence with left and right, top and bottom as words of the compass."""
+    if not signs_of(sentence) & _OFF_COMPASS:
+        return sentence
     sentence = _FRAME_ITS.sub(r"\g<frame> the ", _VERY.sub("the ", sentence))
     text, small = sentence, small_letters(sentence)
     if may_hold(small, "cent", "middle"):
@@ -420,7 +427,7 @@ def points_in(text: str) -> frozenset[str]:
 def shape_problem(sentence: str, allowed: Allowed) -> str | None:
     """A course or a shape in a sentence that is not allowed; None if there is none."""
     small = small_letters(sentence)
-    if small is not None and _SHAPED.search(small) is None:
+    if not signs_of(sentence) & OF_SHAPES:
         return None
     for pattern, letters, courses in _COURSES:
         found = pattern.search(sentence) if may_hold(small, *letters) else None
@@ -459,16 +466,16 @@ _WHOLE = re.compile(
 )
 
 _NOT_CUT = re.compile(r"\b(?:not|never|nor|neither|no|none|without|rather than)\b|n['’]t\b", re.IGNORECASE)
-_OF_WHOLE = ("within", "inside", "ly in ", "ly visible", "in full", "in its entirety", "no edge", "the whole")
 
 
 def edge_problem(sentence: str, allowed: Allowed) -> str | None:
     """What is said of the edge of the picture, that it cuts a thing off or does not, where that is so of none of them."""
-    small = small_letters(sentence)
-    whole = _WHOLE.search(sentence) if may_hold(small, *_OF_WHOLE) else None
+    if not signs_of(sentence) & OF_EDGES:
+        return None
+    whole = _WHOLE.search(sentence)
     if whole is not None:
         return None if (_NOT_CUT.search(sentence[: whole.start()]) is not None) in allowed.cut else whole[0]
-    found = _CUT.search(sentence) if may_hold(small, " off", "beyond", "outside") else None
+    found = _CUT.search(sentence)
     if found is None:
         return None
     return None if (_NOT_CUT.search(sentence[: found.start()]) is None) in allowed.cut else found[0]

@@ -53,6 +53,7 @@ def whole_noun(noun: str) -> re.Pattern[str]:
 Names = Sequence[tuple[Noun, Sequence[int]]]
 #: Where things are named in a text, from where to where, and which.
 Found = Sequence[tuple[int, int, tuple[Described, ...]]]
+Tags = tuple[tuple[str, str], ...]
 
 
 class Roll:
@@ -60,13 +61,18 @@ class Roll:
 
     def __init__(self, elements: Iterable[Described]) -> None:
         self.elements = tuple(elements)
-        names = _names_of(self.elements)
-        numbers = {each: number for number, each in enumerate(dict.fromkeys(names))}
-        self._groups = [numbers[each] for each in names]
-        self._number = dict(zip(map(id, self.elements), self._groups, strict=True))
+        self.alike: dict[tuple[str, Tags], list[int]] = {}
+        """Where those are, among the elements, that have one noun and the same tags: of hundreds there are some dozens."""
+        for index, element in enumerate(self.elements):
+            self.alike.setdefault((element.noun, element.tags), []).append(index)
+        numbers: dict[tuple[str, ...], int] = {}
+        self._number = {each: numbers.setdefault(_names(*each), len(numbers)) for each in self.alike}
+        self._members: list[list[int]] = [[] for _ in numbers]
+        for each, indices in self.alike.items():
+            self._members[self._number[each]] += indices
         nouns: dict[str, list[int]] = {}
-        for each, number in numbers.items():
-            for noun in each:
+        for names, number in numbers.items():
+            for noun in names:
                 nouns.setdefault(noun, []).append(number)
         self._nouns: Names = [(noun_of(noun), groups) for noun, groups in nouns.items()]
         self.words = frozenset(nouns)
@@ -77,29 +83,35 @@ class Roll:
     @cached_property
     def nouns(self) -> Counter[str]:
         """How many elements have each noun."""
-        return Counter(each.noun for each in self.elements)
+        found = Counter[str]()
+        for (noun, _), indices in self.alike.items():
+            found[noun] += len(indices)
+        return found
 
     @cached_property
     def single_lines(self) -> tuple[str, ...]:
         """What lines are called of which there is one."""
-        return tuple(each.noun for each in self.elements if each.kind == "line" and self.nouns[each.noun] == 1)
+        single = [indices[0] for (noun, _), indices in self.alike.items() if self.nouns[noun] == 1]
+        return tuple(self.elements[index].noun for index in single if self.elements[index].kind == "line")
 
     @cached_property
     def told(self) -> dict[str, tuple[Described, ...]]:
         """Words of tags that tell what is on a thing or what it is made of, and who has them."""
-        found: dict[str, list[Described]] = {}
-        for each in self.elements:
-            for key, value in each.tags:
-                if key in _TOLD:
-                    for word in _words_told(value):
-                        if word not in each.noun:
-                            found.setdefault(word, []).append(each)
-        return {word: tuple(those) for word, those in found.items()}
+        found: dict[str, list[int]] = {}
+        for each, indices in self.alike.items():
+            for word in _told(*each):
+                found.setdefault(word, []).extend(indices)
+        return {word: tuple(self.elements[index] for index in sorted(those)) for word, those in found.items()}
 
     @cached_property
     def any_told(self) -> re.Pattern[str] | None:
         """Finds the words of :attr:`told`; None if there are none."""
         return re.compile(rf"\b(?:{'|'.join(self.told)})\b", re.IGNORECASE) if self.told else None
+
+    def tells(self, text: str) -> bool:
+        """Whether one of the words of :attr:`told` is in a text."""
+        small = small_letters(text)
+        return small is None or not self.told.keys().isdisjoint(_RUN.findall(small))
 
     def within(self, text: str) -> Names:
         """Those names that may be in a text, to be looked for in its clauses: of hundreds it has a few."""
@@ -139,13 +151,13 @@ class Roll:
 
     def group(self, element: Described) -> int:
         """The number of an element's group."""
-        return self._number[id(element)]
+        return self._number[element.noun, element.tags]
 
     def of(self, groups: frozenset[int]) -> tuple[Described, ...]:
         """The elements of some groups, in their order."""
         if groups not in self._found:
-            every = zip(self.elements, self._groups, strict=True)
-            self._found[groups] = tuple(each for each, number in every if number in groups)
+            indices = sorted(index for number in groups for index in self._members[number])
+            self._found[groups] = tuple(self.elements[index] for index in indices)
         return self._found[groups]
 
     def mentioned(self, text: str, among: Names | None = None) -> tuple[Described, ...]:
@@ -209,20 +221,7 @@ def _counts_as(noun: str, keys: tuple[str, ...]) -> tuple[str, ...]:
     return (noun, *(() if last in GENERAL else (last,)), *(word for key in keys for word in _BY_KEY[key]))
 
 
-def _names_of(elements: Iterable[Described]) -> list[tuple[str, ...]]:
-    """What each may be called; of hundreds many have the same noun and the same tags."""
-    known: dict[tuple[str, tuple[tuple[str, str], ...]], tuple[str, ...]] = {}
-    names = []
-    for each in elements:
-        key = each.noun, each.tags
-        found = known.get(key)
-        if found is None:
-            found = known[key] = _names(each.noun, _keys(each.tags))
-        names.append(found)
-    return names
-
-
-def _keys(tags: tuple[tuple[str, str], ...]) -> tuple[str, ...]:
+def _keys(tags: Tags) -> tuple[str, ...]:
     return tuple(key for key, value in tags if key in _BY_KEY and value != "no")
 
 
@@ -231,8 +230,14 @@ _TOLD = frozenset({"surface", "crop", "sport", "leaf_type", "trees", "produce", 
 
 
 @lru_cache(maxsize=4096)
-def _words_told(value: str) -> tuple[str, ...]:
-    return tuple(re.findall("[a-z]{3,}", value))
+def _told(noun: str, tags: Tags) -> tuple[str, ...]:
+    """Words of such tags that the noun has not."""
+    words = (word for key, value in tags if key in _TOLD for word in re.findall("[a-z]{3,}", value))
+    return tuple(word for word in words if word not in noun)
+
+
+#: Words, as patterns part them.
+_RUN = re.compile(r"\w+")
 
 
 #: Words that say too little to call a thing by.
@@ -267,8 +272,9 @@ _BY_KEY = {
 
 
 @lru_cache(maxsize=4096)
-def _names(noun: str, keys: tuple[str, ...]) -> tuple[str, ...]:
+def _names(noun: str, tags: Tags) -> tuple[str, ...]:
     """What a thing may be called: a residential street is a street, a body of water is water, a church is a building."""
+    keys = _keys(tags)
     last = noun.split()[-1]
     short = [] if last in GENERAL else [last, *_ALSO.get(last, ())]
     if last in ("building", "ground") and " " in noun:

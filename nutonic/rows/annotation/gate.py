@@ -9,13 +9,18 @@ the one that is described.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
-from functools import cached_property, lru_cache, partial
+from functools import cached_property, partial
 
 from nutonic.chips.scene.description import Described, SceneDescription, Task
 from nutonic.recipe.annotation import Captions
 from nutonic.rows.annotation.bearings import (
+    OF_EDGES,
+    OF_FREE,
+    OF_PLACES,
+    OF_POINTS,
+    OF_SHAPES,
     Allowed,
     Beside,
     allowed_of,
@@ -30,29 +35,35 @@ from nutonic.rows.annotation.claims.bindings import binding_problem
 from nutonic.rows.annotation.claims.clauses import ALIKE, GOES_ON, OF_ALIKE, TELLS_MORE, clauses
 from nutonic.rows.annotation.claims.counts import without_counts
 from nutonic.rows.annotation.claims.denials import denial_problem, may_deny, nothing_problem
-from nutonic.rows.annotation.claims.meetings import course_problem, meeting_problem
-from nutonic.rows.annotation.claims.plain_words import SEEN, of_templates, singulars, word_problem
-from nutonic.rows.annotation.claims.ratios import without_ratios
-from nutonic.rows.annotation.claims.relations import without_relations
+from nutonic.rows.annotation.claims.meetings import OF_MEETINGS, course_problem, meeting_problem
+from nutonic.rows.annotation.claims.plain_words import (
+    SEEN,
+    names_of_none,
+    of_templates,
+    singulars,
+    word_problem,
+    words_of,
+    words_told,
+)
+from nutonic.rows.annotation.claims.ratios import OF_RATIOS, without_ratios
+from nutonic.rows.annotation.claims.relations import OF_RELATIONS, without_relations
 from nutonic.rows.annotation.claims.said import Said
 from nutonic.rows.annotation.claims.sizes import size_problem
 from nutonic.rows.annotation.claims.synonyms import Synonyms
 from nutonic.rows.annotation.claims.which import narrowed, phrase, tells_which, with_nouns
-from nutonic.rows.annotation.numbers import Known, known_of, number_problem
+from nutonic.rows.annotation.numbers import OF_NUMBERS, Known, known_of, number_problem
 from nutonic.rows.annotation.prompts import is_name
 from nutonic.rows.annotation.talk import (
-    ENGLISH,
     Problem,
     hidden_names,
     length_problem,
-    may_hold,
     names_problem,
     sentences,
-    small_letters,
+    sign,
+    signs_of,
     talk_problem,
 )
-from nutonic.rows.annotation.templates import EVERY
-from nutonic.rows.annotation.things import KINDS, Evidence, every_kind, evidence_of, is_of_kind, thing_problem
+from nutonic.rows.annotation.things import Evidence, every_kind, evidence_of, is_of_kind, thing_problem
 
 #: Why answers are not let through, as they are counted.
 REASONS = (
@@ -63,14 +74,6 @@ REASONS = (
 
 #: A text of more letters is not looked at.
 LONGEST = 20_000
-
-#: Words that may have a capital within a sentence, and are no names.
-_CAPITALS = frozenset(
-    """north south east west northern southern eastern western northeast northwest southeast southwest central upper lower
-    earth english american european victorian gothic h l s t u v x y z""".split()  # noqa: SIM905
-)
-
-_MEASURES = frozenset("metre metres kilometre kilometres hectare hectares square percent quarter half".split())  # noqa: SIM905
 
 
 class Gate:
@@ -168,28 +171,25 @@ class Gate:
     @cached_property
     def _distinct(self) -> tuple[Described, ...]:
         """One of each that are called the same and have the same tags: of hundreds of elements there are some dozens."""
-        return tuple({(each.noun, each.tags): each for each in self._description.elements}.values())
+        return tuple(self._description.elements[indices[0]] for indices in self._roll.alike.values())
 
     @cached_property
     def _evidence(self) -> Evidence:
         return evidence_of(self._distinct, self._nouns)
 
     @cached_property
-    def _tags(self) -> frozenset[tuple[str, str]]:
-        return frozenset().union(*(each.tags for each in self._distinct))
-
-    @cached_property
     def _own(self) -> frozenset[str]:
         """Words of what things are called, of their tags and their courses."""
-        parts = {each.noun for each in self._distinct} | {each.course or "" for each in self._description.elements}
-        parts |= {word for key, value in self._tags if not is_name(key) for word in (key, value)}
-        return frozenset().union(*map(_words_of, parts))
+        courses = {each.course for each in self._description.elements if each.course is not None}
+        keys = (words_told(each.noun, each.tags, keys=True) for each in self._distinct)
+        return frozenset().union(*keys, *map(words_of, courses))
 
     @cached_property
     def _known(self) -> frozenset[str]:
         """Words that are no names, in small letters."""
-        shown = {each.noun for each in self._distinct} | {value for key, value in self._tags if not is_name(key)}
-        return _common(self._nouns) | {word for part in shown for word in _words_of(part)}
+        return names_of_none(self._nouns).union(
+            *(words_told(each.noun, each.tags, keys=False) for each in self._distinct)
+        )
 
 
 def problem_of(
@@ -217,6 +217,7 @@ def _lengths(task: Task, captions: Captions) -> tuple[int, int]:
 
 #: What stands for the thing that is described.
 _PRONOUN = re.compile(r"\b(?:it|its|itself|this|these|they|their|them)\b", re.IGNORECASE)
+_OF_PRONOUNS = sign(words=_PRONOUN.pattern)
 
 
 #: Of more of a kind it is not asked whether one of them is as is told.
@@ -226,11 +227,19 @@ _ANOTHER = re.compile(r"^(?:and |while )?(?:another|an? (?:second|further|third)
 #: What is told of each of several things.
 _EACH = re.compile(r"\b(?:both|all|each|every)(?: of)?(?: the| these| those)? (?P<whom>[^.;]+)", re.IGNORECASE)
 
+_OF_EACH = sign(words=r"\b(?:both|all|each|every)\b")
+
 #: What stands for things that were told of just now.
 _PLURAL = re.compile(r"\b(?:they|their|them|these|each)\b", re.IGNORECASE)
+_OF_PLURALS = sign(words=_PLURAL.pattern)
 
 #: What tells that there is more than one of a kind.
 _OTHERS = re.compile(r"\b(?:another|others?|further|more|second)\b", re.IGNORECASE)
+
+
+#: The sign of what goes on with a thing of the same kind; those of all that a clause is held against.
+_OF_OTHERS = sign(*OF_ALIKE)
+_OF_CLAUSES = OF_NUMBERS | OF_PLACES | OF_SHAPES | OF_EDGES
 
 
 @dataclass(frozen=True, eq=False)
@@ -265,7 +274,7 @@ class _View:
         """What a text says that the description does not. `seen`: of :meth:`Gate.problem_of`."""
         names, denies = self._roll.within(text), self._claims and may_deny(text)
         text = with_nouns(text, self._roll.nouns.items())
-        earlier: Found = ()
+        earlier: Callable[[], Found] = tuple
         for index, each in enumerate(sentences(text)):
             spoken_of = self._meant_by(each, names, first=index == 0, whole=True) or self._of(True, frozenset())
             sentence, earlier, problem = self._without_relations(each, names, spoken_of, earlier, seen=seen)
@@ -279,31 +288,36 @@ class _View:
         return None if nothing is None else ("denied", nothing)
 
     def _without_relations(
-        self, sentence: str, names: Names, spoken_of: _Meant, before: Found, *, seen: bool
-    ) -> tuple[str, Found, Problem | None]:
+        self, sentence: str, names: Names, spoken_of: _Meant, before: Callable[[], Found], *, seen: bool
+    ) -> tuple[str, Callable[[], Found], Problem | None]:
         """A sentence without what it says of where things lie and how large they are, of each other; and what is not so.
 
-        With it comes where things are named in it; `before` is that of the sentence before.
+        With it comes what tells where things are named in it; `before` is that of the sentence before.
         """
-        earlier = [each for _, _, whom in before for each in whom]
-        sentence, wrong = without_free(sentence, spoken_of.elements)
+        wrong = None
+        if signs_of(sentence) & OF_FREE:
+            sentence, wrong = without_free(sentence, spoken_of.elements)
         if wrong is not None:
-            return sentence, (), ("place", wrong)
-        sentence, wrong = without_ratios(sentence, partial(self._named, names), self._main, self._side_m)
+            return sentence, tuple, ("place", wrong)
+        if signs_of(sentence) & OF_RATIOS:
+            sentence, wrong = without_ratios(sentence, partial(self._named, names), self._main, self._side_m)
         if wrong is not None:
-            return sentence, (), ("size", wrong)
+            return sentence, tuple, ("size", wrong)
         whole = as_compass(sentence)
+        if not signs_of(whole) & (OF_RELATIONS | OF_POINTS):
+            return whole, partial(self._roll.found, whole, names), None
         named = found = self._roll.found(whole, names)
+        earlier = [each for _, _, whom in before() for each in whom]
         sentence, wrong = without_relations(whole, found, self._main, earlier, seen=seen)
         if wrong is not None:
-            return sentence, (), ("place", wrong)
+            return sentence, tuple, ("place", wrong)
         whole, found = sentence, found if sentence == whole else self._roll.found(sentence, names)
         sentence, wrong = without_counts(whole, found, earlier)
         if wrong is not None:
-            return sentence, (), ("number", wrong)
+            return sentence, tuple, ("number", wrong)
         found = found if sentence == whole else self._roll.found(sentence, names)
         bound = binding_problem(sentence, found, self._main)
-        return sentence, named, None if bound is None else ("place", bound)
+        return sentence, lambda: named, None if bound is None else ("place", bound)
 
     def _clauses_problem(self, sentence: str, names: Names, spoken_of: _Meant, *, first: bool) -> Problem | None:
         """What the clauses of a sentence say that the description does not, each of what it is about."""
@@ -317,6 +331,7 @@ class _View:
             if (
                 own is not None
                 and before is not None
+                and signs_of(clause) & _OF_PLURALS
                 and _PLURAL.search(clause)
                 and not self._roll.called(clause, names)
             ):
@@ -369,23 +384,19 @@ class _View:
 
         In a `first` sentence a thing in the singular is the one that is described, whatever else is called so.
         """
-        groups = self._roll.called(text, names)
+        groups, signs = self._roll.called(text, names), signs_of(text)
         spoken_of = not self._main_groups.isdisjoint(groups)
         if first and spoken_of and not _OTHERS.search(text):
             noun = noun_in(self._main.noun, text)
             if speaks_of_one(noun, text) and self._may_be_main(noun, text):
                 groups = self._roll.called(noun.sub(" ", text), names)
-        is_one = may_hold(small_letters(text), *OF_ALIKE) and ALIKE.search(text) is not None
+        is_one = signs & _OF_OTHERS != 0 and ALIKE.search(text) is not None
+        is_it = signs & _OF_PRONOUNS != 0 and _PRONOUN.search(text) is not None
         if is_one:
             groups |= self._main_groups
-        if (
-            spoken_of
-            and _ANOTHER.search(text)
-            and _PRONOUN.search(text) is None
-            and self._roll.nouns[self._main.noun] > 1
-        ):
+        if spoken_of and not is_it and _ANOTHER.search(text) and self._roll.nouns[self._main.noun] > 1:
             spoken_of = False
-        has_main = spoken_of or is_one or (first and whole) or _PRONOUN.search(text) is not None
+        has_main = spoken_of or is_one or (first and whole) or is_it
         return self._of(has_main, groups) if has_main or groups else None
 
     def _may_be_main(self, noun: re.Pattern[str], text: str) -> bool:
@@ -400,7 +411,7 @@ class _View:
     def _told_of(self, clause: str) -> _Meant | None:
         """The elements that a clause speaks of by a tag alone: wheat grows in the field of wheat."""
         pattern = self._roll.any_told
-        words = () if pattern is None else pattern.findall(clause)
+        words = pattern.findall(clause) if pattern is not None and self._roll.tells(clause) else ()
         elements = dict.fromkeys(each for word in words for each in self._roll.told[word.lower()])
         return _Meant(tuple(elements), self._main, self._roll, self._side_m) if elements else None
 
@@ -413,6 +424,9 @@ class _View:
         return self._meant[key]
 
     def _clause_problem(self, clause: str, meant: _Meant, around: _Meant) -> Problem | None:
+        signs = signs_of(clause)
+        if not signs & _OF_CLAUSES:
+            return None
         alone = self._alone(clause, meant, around)
         if alone is not None:
             return alone
@@ -422,13 +436,14 @@ class _View:
             more = (each for each in (*around.elements, self._main) if each.element not in there)
             return Beside(self._roll, (*meant.elements, *more), self._main)
 
-        number = number_problem(clause, lambda: meant.known)
+        number = number_problem(clause, lambda: meant.known) if signs & OF_NUMBERS else None
         if number is not None:
             return "number", number
-        place = bearing_problem(clause, meant.allowed, beside)
+        place = bearing_problem(clause, meant.allowed, beside) if signs & OF_PLACES else None
         if place is not None:
             return "place", place
-        shape = shape_problem(clause, meant.allowed) or edge_problem(clause, meant.allowed) or self._each(clause)
+        shape = shape_problem(clause, meant.allowed) or edge_problem(clause, meant.allowed)
+        shape = shape or (self._each(clause) if signs & OF_SHAPES and signs & _OF_EACH else None)
         return None if shape is None else ("shape", shape)
 
     def _alone(self, clause: str, meant: _Meant, around: _Meant) -> Problem | None:
@@ -444,7 +459,7 @@ class _View:
 
     def _each(self, clause: str) -> str | None:
         """A shape or a course that is told of both, or all, of some things, and that one of them has not."""
-        for found in _EACH.finditer(clause) if may_hold(small_letters(clause), "both", "all", "each", "every") else ():
+        for found in _EACH.finditer(clause):
             words = re.split(r"[,;:.]| (?:is|are|has|have|lies?|runs?|with) ", found["whom"])[0]
             for each in self._roll.mentioned(words):
                 wrong = shape_problem(clause, allowed_of([each]))
@@ -461,28 +476,10 @@ class _View:
         size = size_problem(said)
         if size is not None:
             return "size", size
-        meeting = meeting_problem(said) or course_problem(said)
+        meeting = (meeting_problem(said) or course_problem(said)) if signs_of(clause) & OF_MEETINGS else None
         return None if meeting is None else ("place", meeting)
 
 
 def _names(elements: Iterable[Described]) -> list[str]:
     """Names that elements are shown with."""
     return [value.strip() for each in elements for key, value in each.tags if is_name(key) and value.strip()]
-
-
-@lru_cache(maxsize=64)
-def _common(nouns: frozenset[str]) -> frozenset[str]:
-    """Words that are names nowhere, and those of some nouns."""
-    return _of_kinds() | _CAPITALS | ENGLISH | frozenset(word for noun in nouns for word in _words_of(noun))
-
-
-@lru_cache(maxsize=4096)
-def _words_of(part: str) -> tuple[str, ...]:
-    return tuple(re.findall(r"[a-z]+", part.lower()))
-
-
-@lru_cache(maxsize=1)
-def _of_kinds() -> frozenset[str]:
-    """The plain words of the kinds of things, and those that pictures are described with: a shop may be called Scene."""
-    parts = [*(kind.words.pattern for kind in KINDS), *(wording for each in EVERY for wording in each)]
-    return _MEASURES | {word for part in parts for word in re.findall(r"[a-z]{3,}", part.lower())}

@@ -10,7 +10,7 @@ from functools import lru_cache
 
 from nutonic.chips.scene.description import Described
 from nutonic.rows.annotation.calling import Roll, called, whole_noun
-from nutonic.rows.annotation.talk import may_hold, small_letters
+from nutonic.rows.annotation.talk import may_hold, sign, small_letters
 
 _ONES = {
     word: value
@@ -90,6 +90,9 @@ _OF_MANY = (
     "dozen", "hundred", "thousand", "score", "numerous", "countless", "pair", "twin", "single", "sole", "lone", "double",
     "triple",
 )  # fmt: skip
+_OF_WHOLE = (" of th", "all of", "the entire", "the whole")
+#: The sign of what has a number.
+OF_NUMBERS = sign(*_OF_PART, *_OF_WHOLE, *_OF_MANY, words=rf"\d|\b(?:{_SMALL}|{'|'.join(_SCALES)})\b")
 _LEAST = {"dozen": 10, "dozens": 20, "hundreds": 200, "thousands": 2000, "scores": 40, "numerous": 5, "countless": 20}
 _EXACT = {"pair": 2, "pairs": 2, "twin": 2, "double": 2, "triple": 3}
 
@@ -189,7 +192,7 @@ def number_problem(sentence: str, known: Callable[[], Known]) -> str | None:
             return told
     return (
         (_part_problem(sentence, known) if may_hold(small, *_OF_PART) else None)
-        or (_whole_problem(sentence, known) if may_hold(small, " of th", "all of", "the entire", "the whole") else None)
+        or (_whole_problem(sentence, known) if may_hold(small, *_OF_WHOLE) else None)
         or (_many_problem(sentence, known) if may_hold(small, *_OF_MANY) else None)
     )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 
 from nutonic.inert import unseen
@@ -203,8 +203,8 @@ _FOREIGN = 3
 
 def _language(text: str) -> Problem | None:
     """Whether the words that hold a text together are English ones."""
-    every = [word.lower() for word in _WORD.findall(text)]
-    ours, theirs = sum(word in ENGLISH for word in every), sum(word in _OTHERS for word in every)
+    every = _WORD.findall(text.lower()) if text.isascii() else [word.lower() for word in _WORD.findall(text)]
+    ours, theirs = sum(map(ENGLISH.__contains__, every)), sum(map(_OTHERS.__contains__, every))
     for sentence in sentences(text) if theirs >= _FOREIGN else ():
         own = [word.lower() for word in _WORD.findall(sentence)]
         strange = sum(word in _OTHERS for word in own)
@@ -238,11 +238,15 @@ def _repeated(text: str) -> Problem | None:
     return ("repetition", word) if beyond else None
 
 
-def _plain(text: str) -> list[str]:
-    return [word.lower() for word in re.findall(r"\w+", text)]
+_RUN = re.compile(r"\w+")
 
 
-def _runs(every: list[str], length: int) -> Iterator[tuple[str, ...]]:
+@lru_cache(maxsize=128)
+def _plain(text: str) -> tuple[str, ...]:
+    return tuple(_RUN.findall(text.lower()) if text.isascii() else [word.lower() for word in _RUN.findall(text)])
+
+
+def _runs(every: Sequence[str], length: int) -> Iterator[tuple[str, ...]]:
     return zip(*(every[k:] for k in range(length)), strict=False)
 
 
@@ -285,6 +289,68 @@ def may_hold(small: str | None, *letters: str) -> bool:
     return small is None or any(map(small.__contains__, letters))
 
 
+_DIGITS = re.compile(r"\d")
+_MOST_WORDS, _MOST_TEXTS = 2**15, 2**10
+
+
+class Signs(dict[str, int]):
+    """What words hold of some letters each, as bits, and so what a text may hold that is made of them.
+
+    A clause is held against hundreds of letters, and has some ten words, of which most were in others: to look these up
+    takes as long as one pattern.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._signs: list[re.Pattern[str]] = []
+        self._texts: dict[str, int] = {}  # a clause is asked for by several checks
+
+    def sign(self, *letters: str, words: str | None = None) -> int:
+        """A new bit, of texts that may hold one of some letters, or a word in which a pattern is found.
+
+        `words` is looked for in small letters, in what stands between two blanks.
+        """
+        parts = [*map(_in_word, letters), *([] if words is None else [words])]
+        self._signs.append(re.compile("|".join(f"(?:{part})" for part in parts)))
+        self.clear()
+        self._texts.clear()
+        return 1 << (len(self._signs) - 1)
+
+    def of(self, text: str) -> int:
+        """The bits of a text; a few that it has not may be among them."""
+        known = self._texts.get(text)
+        if known is not None:
+            return known
+        small, found = small_letters(text), 0
+        for word in () if small is None else small.split(" "):
+            found |= self[word]
+        if len(self._texts) >= _MOST_TEXTS:
+            self._texts.clear()
+        self._texts[text] = found = -1 if small is None else found
+        return found
+
+    def __missing__(self, word: str) -> int:
+        if len(self) >= _MOST_WORDS:
+            self.clear()
+        plain = _DIGITS.sub("0", word)  # of numbers there are many
+        found = self.get(plain)
+        if found is None:
+            found = self[plain] = sum(1 << number for number, sign in enumerate(self._signs) if sign.search(plain))
+        self[word] = found
+        return found
+
+
+def _in_word(letters: str) -> str:
+    """What a word is never without, if a text holds some letters: of several words the longest."""
+    parts = letters.split(" ")
+    at = max(range(len(parts)), key=lambda k: (len(parts[k]), 0 < k < len(parts) - 1))
+    return ("^" if at else "") + re.escape(parts[at]) + ("$" if at + 1 < len(parts) else "")
+
+
+_SIGNS = Signs()
+sign, signs_of = _SIGNS.sign, _SIGNS.of
+
+
 def folded(text: str) -> str:
     """A text in which letters are the same that differ by case: where a pattern that ignores case is found, so is this."""
     return text.casefold().replace("ı", "i")
@@ -292,8 +358,9 @@ def folded(text: str) -> str:
 
 def hidden_names(names: Iterable[str]) -> tuple[tuple[str, str], ...]:
     """Names that are looked for, each with its :func:`folded` letters; what is shorter than three letters is none."""
-    plain = (name.strip() for name in names)
-    return tuple((name, folded(name)) for name in dict.fromkeys(plain) if len(name) >= 3)
+    plain = [name for name in dict.fromkeys(map(str.strip, names)) if len(name) >= 3]
+    letters = folded("\0".join(plain)).split("\0")  # letters are folded each by itself
+    return tuple(zip(plain, letters if len(letters) == len(plain) else map(folded, plain), strict=True))
 
 
 def names_problem(
@@ -330,6 +397,8 @@ def names_problem(
 
 def _capital(sentence: str, known: frozenset[str]) -> str | None:
     """A word in a sentence with a capital that is no known word; or a known one that is part of a name."""
+    if sentence.isascii() and sentence[1:] == sentence[1:].lower():
+        return None
     tokens = [(found[0], found.start()) for found in re.finditer(r"[^\W\d_]+(?:['’-][^\W\d_]+)*", sentence)]
     for index, (word, at) in enumerate(tokens):
         if len(word) > 2 and word.isupper():

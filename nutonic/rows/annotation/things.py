@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
 from nutonic.chips.scene.description import Described
 from nutonic.rows.annotation.calling import Noun, noun_of, whole_noun
-from nutonic.rows.annotation.talk import folded, may_hold, small_letters
+from nutonic.rows.annotation.talk import Signs, folded, small_letters
 
 
 @dataclass(frozen=True, slots=True)
@@ -295,6 +295,8 @@ _SURFACES = _kind(
 
 #: All that are looked for.
 _EVERY = (*KINDS, _SURFACES)
+_OF_KINDS = Signs()
+_BITS = tuple(_OF_KINDS.sign(*kind.letters) for kind in _EVERY)
 
 
 #: Words of nouns that are no evidence themselves: a lake is a body of water.
@@ -309,48 +311,64 @@ class Evidence:
     """What elements are called, the longest first."""
     words: frozenset[str]
     """Of nouns and of the values of tags."""
-    strange: tuple[Kind, ...]
-    """Kinds of which there is nothing."""
-    nouns: tuple[tuple[str, str], ...]
-    """What else there might be, each with letters that a text has which it is in."""
+    strange: tuple[tuple[int, Kind], ...]
+    """Kinds of which there is nothing, each with its sign."""
+    nouns: Nouns
+    """What else there might be, ..."""
+    told: frozenset[str]
+    """... and those of them of which there is evidence."""
 
 
 def evidence_of(elements: Iterable[Described], nouns: Collection[str]) -> Evidence:
     """What elements are evidence of. `nouns`: all that a policy of tags can call a thing."""
     every = tuple(elements)
-    tags = {tag for each in every for tag in each.tags}
-    parts = {each.noun for each in every} | {f"{key}={value}" for key, value in tags}
-    words = frozenset(word for part in parts for word in _words_of(part))
-    shown = frozenset[int]().union(*map(_supported, parts))
-    order, of_word = _longest_first(frozenset(nouns))
-    candidates = dict.fromkeys(each for word in words for each in of_word.get(word, ()))
-    told = {noun for noun, own in candidates if all(word in words or word in _JOINTS for word in own)}
-    plain = sorted((part for part in parts if "=" not in part), key=lambda noun: (-len(noun), noun))
-    return Evidence(
-        called=tuple(map(noun_of, plain)),
-        words=words,
-        strange=tuple(kind for number, kind in enumerate(_EVERY) if number not in shown),
-        nouns=tuple(each for each in order if each[0] not in told) if told else order,
+    shown = [_shown(noun, tags) for noun, tags in dict.fromkeys((each.noun, each.tags) for each in every)]
+    words, kinds = (
+        frozenset[str]().union(*(own for own, _ in shown)),
+        frozenset[int]().union(*(own for _, own in shown)),
     )
+    named = _nouns_of(frozenset(nouns))
+    candidates = dict.fromkeys(each for word in words for each in named.by_word.get(word, ()))
+    return Evidence(
+        called=_called(frozenset(each.noun for each in every)),
+        words=words,
+        strange=tuple((_BITS[number], kind) for number, kind in enumerate(_EVERY) if number not in kinds),
+        nouns=named,
+        told=frozenset(noun for noun, own in candidates if all(word in words or word in _JOINTS for word in own)),
+    )
+
+
+@lru_cache(maxsize=4096)
+def _shown(noun: str, tags: tuple[tuple[str, str], ...]) -> tuple[frozenset[str], frozenset[int]]:
+    """Of what is called so and has these tags, all words, and the numbers of the kinds of which it is evidence."""
+    parts = [noun, *(f"{key}={value}" for key, value in tags)]
+    return frozenset(word for part in parts for word in _words_of(part)), frozenset[int]().union(
+        *map(_supported, parts)
+    )
+
+
+@lru_cache(maxsize=1024)
+def _called(nouns: frozenset[str]) -> tuple[Noun, ...]:
+    """What things are called, the longest first."""
+    return tuple(map(noun_of, sorted((each for each in nouns if "=" not in each), key=lambda noun: (-len(noun), noun))))
 
 
 def thing_problem(text: str, evidence: Evidence) -> str | None:
     """A thing of a text of which there is no evidence; None if there is none."""
     small = small_letters(text)
     for called in evidence.called:  # so that water is not found in a water tower that is there
-        if called.letters is None or may_hold(small, called.letters):
+        if small is None or called.letters is None or called.letters in small:
             text = called.pattern.sub("it", text)
-    small = small_letters(text)
-    for kind in evidence.strange:
-        if may_hold(small, *kind.letters):
+    met = _OF_KINDS.of(text)
+    for bit, kind in evidence.strange:
+        if met & bit:
             words = (each[0] for each in kind.words.finditer(text))
             strange = next((word for word in words if word.lower() not in evidence.words), None)
             if strange is not None:
                 return strange
     letters = folded(text)
-    for noun, part in evidence.nouns:
-        # Of hundreds of nouns a text has a few: looking for their letters is all that most take.
-        found = whole_noun(noun).search(text) if part in letters else None
+    for noun, part in evidence.nouns.within(text):
+        found = whole_noun(noun).search(text) if part in letters and noun not in evidence.told else None
         if found is not None:
             return found[0]
     return None
@@ -368,20 +386,41 @@ def _supported(part: str) -> frozenset[int]:
     return frozenset(number for number, kind in enumerate(_EVERY) if kind.evidence.search(part))
 
 
-#: Nouns with all of their words, by each of these.
-_ByWord = dict[str, list[tuple[str, tuple[str, ...]]]]
+@dataclass(frozen=True, slots=True)
+class Nouns:
+    """What a policy of tags can call a thing, without the words of kinds."""
+
+    order: tuple[tuple[str, str], ...]
+    """The longest first, each with letters that are in it and in its plural."""
+    by_word: Mapping[str, Sequence[tuple[str, tuple[str, ...]]]]
+    """Each with all of its words, by each of these."""
+    by_first: Mapping[str, Sequence[int]]
+    """Where they are among all, by what the first word may be of a text's that has one of them."""
+
+    def within(self, text: str) -> Iterable[tuple[str, str]]:
+        """Those that may be in a text, the longest first: of hundreds it has a few."""
+        if not text.isascii():
+            return self.order
+        firsts = self.by_first.keys() & _RUN.findall(text.lower())
+        return [self.order[index] for index in sorted({index for first in firsts for index in self.by_first[first]})]
+
+
+_RUN = re.compile(r"\w+")
 
 
 @lru_cache(maxsize=64)
-def _longest_first(nouns: frozenset[str]) -> tuple[tuple[tuple[str, str], ...], _ByWord]:
-    """Nouns that are no words of kinds, each with letters that are in it and in its plural; and all by their words."""
+def _nouns_of(nouns: frozenset[str]) -> Nouns:
     order = [noun for noun in sorted(nouns, key=lambda noun: (-len(noun), noun)) if not _is_kind(noun)]
-    by_word: _ByWord = {}
-    for noun in order:
+    by_word: dict[str, list[tuple[str, tuple[str, ...]]]] = {}
+    by_first: dict[str, list[int]] = {}
+    for index, noun in enumerate(order):
         own = tuple(noun.lower().split())
         for word in own:
             by_word.setdefault(word, []).append((noun, own))
-    return tuple((noun, _stem(noun)) for noun in order), by_word
+        first = (_RUN.findall(folded(noun)) or [""])[0]
+        for each in (first, f"{first}s", f"{first}es", f"{first[:-1]}ies"):
+            by_first.setdefault(each, []).append(index)
+    return Nouns(tuple((noun, _stem(noun)) for noun in order), by_word, by_first)
 
 
 def _stem(noun: str) -> str:

@@ -10,7 +10,7 @@ from typing import get_args
 from nutonic.chips.scene.description import Described, Orientation
 from nutonic.rows.annotation.bearings import IN_PART, eight, in_any
 from nutonic.rows.annotation.claims.said import Said
-from nutonic.rows.annotation.talk import may_hold, small_letters
+from nutonic.rows.annotation.talk import may_hold, sign, small_letters
 
 _ORIENTATIONS = get_args(Orientation)
 
@@ -101,6 +101,8 @@ def _is_around(outer: Iterable[Described], inner: Iterable[Described]) -> bool:
 
 
 _OF_PARALLEL, _OF_ACROSS, _OF_EVERY = ("parallel", "side by side"), ("perpendicular", "right angle"), ("every", "all")
+#: The sign of all of these.
+OF_MEETINGS = sign(*_OF_MEETING, *_OF_EACH_OTHER, *_OF_PARALLEL, *_OF_ACROSS, *_OF_EVERY)
 _PARALLEL = re.compile(r"\bparallel\b|\bside by side\b", re.IGNORECASE)
 _ACROSS = re.compile(r"\bperpendicular(?:ly)?\b|\b(?:at|in) (?:a )?right angles?\b", re.IGNORECASE)
 #: Of the eight directions two are alike that are so near to each other, and across that are so far apart.

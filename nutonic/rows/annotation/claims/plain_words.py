@@ -14,8 +14,10 @@ from functools import lru_cache
 from itertools import islice
 
 from nutonic.rows.annotation.ground_words import HOLDING
+from nutonic.rows.annotation.prompts import is_name
 from nutonic.rows.annotation.talk import ENGLISH
 from nutonic.rows.annotation.templates import EVERY
+from nutonic.rows.annotation.things import KINDS
 
 #: Verbs with regular endings.
 _VERBS = """
@@ -272,6 +274,8 @@ _FALSE = {
     "winds": re.compile(r"\b(?:the|strong|gentle|by) winds\b", re.IGNORECASE),
     "closed": re.compile(r"\bclosed\b(?! (?:loop|curve|ring|shape|circ))", re.IGNORECASE),
 }
+#: Those that may be said wherever they stand.
+_ALONE = PLAIN.difference(_NOT_TOGETHER, _FALSE)
 _WORD = re.compile(r"[^\W\d_]+(?:['’-][^\W\d_]+)*")
 
 
@@ -290,7 +294,10 @@ def word_problem(
         Other words that may be said.
     """
     for number, told in enumerate(_WORD.findall(text)):  # where one stands is asked of few of them
-        word = told.lower().replace("’", "'")
+        word = told.lower()
+        if word in _ALONE:
+            continue
+        word = word.replace("’", "'")
         false = _FALSE.get(word)
         if word in _NOT_TOGETHER or (false is not None and not is_known(word) and _is_so(false, text, number)):
             return str(told)
@@ -332,3 +339,39 @@ def of_templates() -> frozenset[str]:
         for wording in each
         for word in re.findall(r"[a-z]+", re.sub(r"\{\w+\}", " ", wording.lower()))
     )
+
+
+#: Words that may have a capital within a sentence, and are no names.
+_CAPITALS = frozenset(
+    """north south east west northern southern eastern western northeast northwest southeast southwest central upper lower
+    earth english american european victorian gothic h l s t u v x y z""".split()  # noqa: SIM905
+)
+
+_MEASURES = frozenset("metre metres kilometre kilometres hectare hectares square percent quarter half".split())  # noqa: SIM905
+
+
+@lru_cache(maxsize=64)
+def names_of_none(nouns: frozenset[str]) -> frozenset[str]:
+    """Words that are names nowhere, and those of some nouns."""
+    return _of_kinds() | _CAPITALS | ENGLISH | frozenset(word for noun in nouns for word in words_of(noun))
+
+
+@lru_cache(maxsize=8192)
+def words_told(noun: str, tags: tuple[tuple[str, str], ...], *, keys: bool) -> frozenset[str]:
+    """The words of a noun, and of the values of tags that are no names; by wish of their keys too."""
+    told = [value for key, value in tags if not is_name(key)]
+    told += [key for key, _ in tags if not is_name(key)] if keys else []
+    return frozenset(word for part in (noun, *told) for word in words_of(part))
+
+
+@lru_cache(maxsize=4096)
+def words_of(part: str) -> tuple[str, ...]:
+    """The words of a noun, or of a key or a value of a tag."""
+    return tuple(re.findall(r"[a-z]+", part.lower()))
+
+
+@lru_cache(maxsize=1)
+def _of_kinds() -> frozenset[str]:
+    """The plain words of the kinds of things, and those that pictures are described with: a shop may be called Scene."""
+    parts = [*(kind.words.pattern for kind in KINDS), *(wording for each in EVERY for wording in each)]
+    return _MEASURES | {word for part in parts for word in re.findall(r"[a-z]{3,}", part.lower())}

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 from nutonic.chips.scene.description import Described
 from nutonic.rows.annotation.claims.which import SAME_KIND, narrowed
-from nutonic.rows.annotation.talk import may_hold, small_letters
+from nutonic.rows.annotation.talk import may_hold, sign, small_letters
 
 _WORDS = {
     "one": 1, "two": 2, "three": 3, "four": 4, "five": 5, "six": 6, "seven": 7, "eight": 8, "nine": 9, "ten": 10,
@@ -63,6 +63,8 @@ _EQUAL = re.compile(
     re.IGNORECASE,
 )
 _OF_THEM = re.compile(r"\w+(?: \w+)? of (?:(?:about|roughly|nearly|almost) )?$", re.IGNORECASE)
+#: The sign of all of these.
+OF_RATIOS = sign(*_OF_TIMES, "equal", "identical", "same", "similar", "comparable", "each other")
 _ALIKE, _SIMILAR = 1.35, 1.6
 
 Named = Callable[[str], Sequence[Described]]

@@ -15,7 +15,7 @@ from nutonic.rows.annotation.calling import Found
 from nutonic.rows.annotation.claims.sides import beyond, is_between, part, side_of
 from nutonic.rows.annotation.claims.which import narrowed, phrase
 from nutonic.rows.annotation.numbers import SPELT, spelt_value
-from nutonic.rows.annotation.talk import may_hold, small_letters
+from nutonic.rows.annotation.talk import may_hold, sign, small_letters
 
 _PICTURE = r"(?:picture|image|view|scene|frame|patch|photo\w*|centre|center|middle|square|area shown)"
 _EDGE = r"(?:side|edge|bank|flank|border|boundary|margin|shore|rim|limit|end|face|hand side)"
@@ -389,3 +389,6 @@ _CHECKS: tuple[tuple[tuple[str, ...], Callable[[Speech], Iterator[_Judged]]], ..
     (("side of ", "sides of "), _sides),
     (("within", "inside", "in the ", " in it", " in a", "in its", "surrounded", "enclosed", "amid", "among"), _inside),
 )  # fmt: skip
+
+#: The sign of all of it.
+OF_RELATIONS = sign(*(each for letters, _ in _CHECKS for each in letters))

@@ -12,7 +12,7 @@ from nutonic.rows.annotation.bearings import IN_PART, POINT, eight, in_any, poin
 from nutonic.rows.annotation.calling import GENERAL, noun_of, whole_noun
 from nutonic.rows.annotation.claims.said import Said
 from nutonic.rows.annotation.claims.which import SAME_KIND, narrowed
-from nutonic.rows.annotation.talk import may_hold, small_letters
+from nutonic.rows.annotation.talk import may_hold, sign, signs_of, small_letters
 
 #: What is called so has at least, or at most, such a share of the picture, if it is an area.
 _AT_LEAST = {
@@ -145,6 +145,7 @@ _LETTERS = (
     "less ", "dwarf", "surpass", "outstrip",
     "shadow", "widest", "more ", "second", "third ", "further", "another",
 )  # fmt: skip
+_OF_SIZES = sign(*_LETTERS)
 _OF_SURFACES = (
     "sandy", "grassy", "asphalt", "gravel", "concrete", "unpaved", "dirt", "wooden", "wooded", "forested",
 )  # fmt: skip
@@ -155,7 +156,7 @@ def size_problem(said: Said) -> str | None:
     plural = _plural_of_one(said)
     if plural is not None:
         return plural
-    checks = _CHECKS if may_hold(small_letters(said.clause), *_LETTERS) else (_tagged,)
+    checks = _CHECKS if signs_of(said.clause) & _OF_SIZES else (_tagged,)
     return next((wrong for check in checks for wrong in check(said)), None)
 
 
@@ -324,7 +325,7 @@ def _is_told_of(point: str, meant: Described, others: Sequence[Described]) -> bo
 def _tagged(said: Said) -> Iterator[str]:
     """What one of several that are called alike is told to have, and another one of them has: the field with the wheat."""
     pattern = said.roll.any_told
-    for at in pattern.finditer(said.clause) if pattern is not None else ():
+    for at in pattern.finditer(said.clause) if pattern is not None and said.roll.tells(said.clause) else ():
         those = said.roll.told[at[0].lower()]
         if said.next(at.end(), 1):
             continue  # a wheat field, which is another one
