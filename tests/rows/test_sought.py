@@ -31,7 +31,7 @@ SOUGHT = [
     ),
     *((pattern, sizes._LETTERS) for pattern in (sizes._DOMINATES, sizes._ONLY, sizes._SEVERAL, sizes._FIRST)),
     *((pattern, sizes._LETTERS) for pattern, _ in sizes._SURFACES),
-    (bearings._FREE, ("every part", "little or nothing")),
+    (bearings._FREE, bearings._OF_FREE),
     *((pattern, ("cent", "middle")) for pattern in (bearings._CENTRE, bearings._MIDDLE_OF_SIDE)),
     *((pattern, bearings._POINTS) for pattern in (bearings._COMPASS, bearings._PAIR)),
     *((pattern, bearings._OF_SCREEN) for pattern, _ in bearings._ON_SCREEN),

@@ -39,7 +39,7 @@ _ITS = re.compile(
     re.IGNORECASE,
 )
 _OWNED = re.compile(
-    rf"['’]s? (?:far |very |own )?(?P<point>{POINT})(?:ern|erly)? (?P<edge>{_EDGE}|corner|half|part|third)\b",
+    rf"(?:['’]s|(?<=s)['’]) (?:far |very |own )?(?P<point>{POINT})(?:ern|erly)? (?P<edge>{_EDGE}|corner|half|part|third)\b",
     re.IGNORECASE,
 )
 #: ``Bounded to the east by a road``.
