@@ -253,7 +253,7 @@ def draw(folder: Path, path: Path) -> None:
         axes.plot(*zip(*points, strict=True), label=role.removesuffix(" 1"), linewidth=1)
     for begin in begins[1:]:
         axes.axvline(begin, color="0.8", linewidth=0.8)
-    axes.set(xlabel="minutes, with others on the machine; grey: another process begins", ylabel="MB", ylim=(0, None))
+    axes.set(xlabel="minutes; grey: another process begins", ylabel="MB", ylim=(0, None))
     axes.legend(frameon=False, loc="upper center", ncols=3, fontsize=8)
     axes.spines[["top", "right"]].set_visible(False)
     figure.tight_layout()
