@@ -35,7 +35,7 @@ settings.load_profile("nutonic")
 _SEED = pytest.StashKey[int]()
 
 #: Of the long tests of a module the default run takes one in so many.
-_LONG_ONE_IN = 3
+_LONG_ONE_IN = 5
 
 #: Of the planet's places: four of one batch, two of another, one alone, and one without a scene.
 FEW = (0, 1, 2, 3, 4, 7, 9, 13)

@@ -107,6 +107,7 @@ def test_a_process_that_nobody_waits_for_is_counted():
     assert usage.peak_mb >= 60
 
 
+@pytest.mark.long
 def test_a_command_that_fails_or_does_not_end_is_told():
     with pytest.raises(subprocess.CalledProcessError) as failed:
         used([sys.executable, "-c", LEAVES.format(code=3)], once.environment(), 60)
@@ -272,6 +273,7 @@ def test_peers_read_the_same_pixels(name: str, world: tuple[World, Path], tmp_pa
         assert (found.label == raster.read(1)[rows, cols]).mean() > 0.98
 
 
+@pytest.mark.long
 def test_each_block_and_each_header_is_fetched_once(world: tuple[World, Path], tmp_path: Path):
     small, folder = world
     with served(folder) as server:

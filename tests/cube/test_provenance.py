@@ -159,6 +159,7 @@ def test_a_lock_keeps_others_out_and_leaves_nothing(tmp_path):
 # Shown
 
 
+@pytest.mark.long
 def test_what_a_notebook_shows_is_short_and_tells_no_secret(source, tmp_path):
     secret = nt.StacSource(url="https://me:pass@example.org/stac?token=abc", collection="<b>c</b>")
     verdict = nt.Verdict(problems=("a" * 500,) * 99, done=1, planned=2, limit=None, tiles=3, rows=4, files=5, deep=True)

@@ -393,6 +393,7 @@ def test_images_of_other_pixels_are_left_out_and_counted(tmp_path):
 # Splits
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("where", ["14 and 15 north", "60 and 1 south"])
 @pytest.mark.parametrize("by", ["block", "place"])
 def test_no_ground_is_in_two_splits(tmp_path, where, by):

@@ -207,6 +207,7 @@ def folder_of(place: Place, expected: Expected) -> str:
     )
 
 
+@pytest.mark.long
 def test_the_files_are_those_of_the_kept_tiles(case):
     out, expected = case
     names = {f"{folder_of(p, expected)}/{name}" for p in expected.places for name, _ in kept(p)}

@@ -207,6 +207,7 @@ def test_another_seed_then_another_annotator_then_the_patch_is_dropped(tmp_path)
     assert said(tmp_path / "alone") == {}
 
 
+@pytest.mark.long
 def test_a_dead_endpoint_ends_with_a_line_and_the_next_build_goes_on(clean, tmp_path):
     out = tmp_path / "out"
     with ModelServer(faults=[ModelFault(kind="drop", at=range(10, 10**6))]) as server:

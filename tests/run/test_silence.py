@@ -122,6 +122,7 @@ class Stopping(Recorder):
         return [event.text for event in self.events if isinstance(event, Note)]
 
 
+@pytest.mark.long
 @pytest.mark.cluster
 @pytest.mark.parametrize("lets_go_on", [True, False])
 @pytest.mark.parametrize("who", ["worker", "scheduler"])
@@ -143,6 +144,7 @@ def test_who_is_stopped_is_told_and_no_place_is_lost(clean, tmp_path, monkeypatc
     same_as(tmp_path / "out", clean)
 
 
+@pytest.mark.long
 @pytest.mark.cluster
 @pytest.mark.parametrize("who", ["worker", "scheduler"])
 def test_ctrl_c_is_obeyed_while_nobody_answers(clean, tmp_path, who):

@@ -212,6 +212,7 @@ def quick_client(kind, address, timeout, **options):
 # Coming and going
 
 
+@pytest.mark.long
 @pytest.mark.cluster
 def test_jobs_are_one_small_task_each_and_bring_back_little(clean, dask, tmp_path):
     sizes, recipe = [], load_recipe(clean.recipe)
@@ -404,6 +405,7 @@ def test_workers_that_come_and_go_share_the_requests_that_there_are(counting, tm
     assert len(by(results)) == {4: 3, 1: 2}[most]
 
 
+@pytest.mark.long
 def test_where_there_are_fewer_requests_than_workers_the_others_hand_their_jobs_back(counting, dask, tmp_path):
     server, recipe = counting
     url = f"http://127.0.0.1:{server.server_port}/items.json"

@@ -43,6 +43,7 @@ def windows(planet, side=140):
 # Files
 
 
+@pytest.mark.long
 def test_files_of_scenes_hold_the_truth(planet, folder):
     assert [scene.id for scene in planet.scenes] == list(ADDED)
     for scene in planet.scenes:
