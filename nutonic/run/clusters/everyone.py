@@ -38,7 +38,8 @@ class Everyone:
     ) -> dict[str, Any]:
         """What a function gives in each worker, or raises there, by address.
 
-        Nothing of workers that have been silent for too long. They were asked, and do what they are asked once they go on.
+        Nothing of workers that have been silent for too long: they are not asked, or, where they fell silent meanwhile,
+        do it once they go on.
 
         Parameters
         ----------
