@@ -1,11 +1,15 @@
-"""How many requests are in flight at most, and how long one of them may take."""
+"""How many requests are in flight at most, how long one of them may take, and what nobody has to wait for."""
 
 from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from contextlib import contextmanager
+from typing import TypeVar
+
+T = TypeVar("T")
 
 #: Requests in flight of one session, of all threads together, unless its policy says otherwise.
 IN_FLIGHT = 8
@@ -127,3 +131,17 @@ class Deadline:
         """Let no more than so many seconds be left from now on."""
         self._most = min(self._most, seconds)
         self.came(0)
+
+
+def begun(call: Callable[[], T], name: str | None = None) -> Future[T]:
+    """What a call gives, in a thread that nobody has to wait for: a process may end meanwhile."""
+    future: Future[T] = Future()
+
+    def work() -> None:
+        try:
+            future.set_result(call())
+        except BaseException as error:
+            future.set_exception(error)
+
+    threading.Thread(target=work, daemon=True, name=name).start()
+    return future

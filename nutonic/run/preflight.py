@@ -20,14 +20,14 @@ from nutonic.core.model import Scene
 from nutonic.dataset.packs.layout import is_pack
 from nutonic.errors import InputError
 from nutonic.io.buckets.address import Address, AnyPath
-from nutonic.io.limits import IN_FLIGHT
+from nutonic.io.limits import IN_FLIGHT, begun
 from nutonic.io.objects import Store
 from nutonic.planning.layout import COMMITS, META, PLAN, RECIPE
 from nutonic.planning.ownership import mark, unmark
 from nutonic.planning.plan_file import PlanFile
 from nutonic.recipe.annotation import Annotator
 from nutonic.run.callbacks import Callback
-from nutonic.run.clusters.everyone import Everyone, begun
+from nutonic.run.clusters.everyone import Everyone
 from nutonic.run.clusters.leftover import plugin_name, remove_leftovers
 from nutonic.run.clusters.patience import Patience
 from nutonic.run.silence import Watch

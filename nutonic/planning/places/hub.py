@@ -9,9 +9,7 @@ import hashlib
 import io
 import os
 import re
-import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -20,6 +18,7 @@ from urllib.parse import unquote, urlsplit
 
 from nutonic.errors import MissingExtra, PoiError, Unreachable
 from nutonic.io.access import is_loopback
+from nutonic.io.limits import begun
 from nutonic.planning.places.parquet import parquet_values
 from nutonic.planning.places.rows import Row
 from nutonic.recipe.inputs import Pois
@@ -120,16 +119,7 @@ def _within(call: Callable[[], T], size: int = 0) -> T:
 
     The Hub's library gives up where nothing comes for a while, but not where little comes for ever.
     """
-    done: Future[T] = Future()
-
-    def run() -> None:
-        try:
-            done.set_result(call())
-        except BaseException as error:
-            done.set_exception(error)
-
-    threading.Thread(target=run, daemon=True, name="nutonic-hub").start()
-    return done.result(_LONGEST_S + size / _SLOWEST)
+    return begun(call, "nutonic-hub").result(_LONGEST_S + size / _SLOWEST)
 
 
 class _File(io.RawIOBase):

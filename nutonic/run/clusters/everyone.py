@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable, Collection
 from concurrent.futures import Future
@@ -10,6 +9,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from nutonic.io.limits import begun
 from nutonic.run.clusters.patience import ANSWER_S
 
 if TYPE_CHECKING:
@@ -78,20 +78,6 @@ class Everyone:
     def mute(self) -> set[str]:
         """Addresses of the workers that have been silent for too long."""
         return set() if self.watch is None else self.watch.mute(time.monotonic(), self.silent_s)
-
-
-def begun(call: Callable[[], T]) -> Future[T]:
-    """What a call gives, in a thread that nobody has to wait for: a process may end meanwhile."""
-    future: Future[T] = Future()
-
-    def work() -> None:
-        try:
-            future.set_result(call())
-        except BaseException as error:
-            future.set_exception(error)
-
-    threading.Thread(target=work, daemon=True).start()
-    return future
 
 
 def _result(future: Future[T]) -> tuple[T] | None:
