@@ -71,6 +71,14 @@ def test_a_sea_that_is_told_of_is_told_once():
         ("A pond lies in the north of the picture.", ("thing", "pond")),
         ("A river runs into the sea in the north.", ("thing", "river")),
         ("There is no sea in the picture.", ("denied", "no sea in the picture")),
+        ("A narrow sea lies in the north.", ("size", "narrow")),
+        ("The sea is the smallest thing in view.", ("size", "smallest")),
+        ("The park takes up the smallest part of the picture.", ("size", "smallest")),
+        ("The tiniest feature is the sea.", ("size", "tiniest")),
+        ("The lawn is the smallest area of the picture.", None),
+        ("The sea is not fully visible, nor is the park.", None),
+        ("The lawn is not fully visible.", ("shape", "fully visible")),
+        ("The sea is not visible.", ("denied", "not visible")),
     ],
 )
 def test_what_is_said_of_the_sea_is_held_against_it(told: str, found: tuple[str, str] | None):

@@ -26,6 +26,8 @@ _BEHIND = re.compile(
     r"discernible|evident|made out|part of|included|in view|in sight)\b|\bcannot be (?:seen|found|made out)\b",
     re.IGNORECASE,
 )
+#: What denies no more than that all of a thing is there, which is so of one that the edge cuts.
+_NOT_WHOLLY = re.compile(r"t (?:fully|wholly|entirely|completely)\b", re.IGNORECASE)
 _NOTHING = re.compile(
     r"\b(?:nothing (?:else|but|more|besides|other|is|can|lies|stands)|no other (?:things?|features?|elements?|objects?|"
     r"structures?)"
@@ -86,7 +88,8 @@ def denial_problem(sentence: str, named: Callable[[str], Sequence[Described]], m
         if whom and not _SOFT.match(after) and not _is_so(sentence, found.end(), whom, named, main):
             return f"{found[0]} {words}"
     for found in _BEHIND.finditer(sentence):
-        if named(re.split(r"[,;:]", sentence[: found.start()])[-1]):
+        whom = named(re.split(r"[,;:]", sentence[: found.start()])[-1])
+        if whom and not (_NOT_WHOLLY.search(found[0]) and any(each.cut for each in whom)):
             return found[0]
     return None
 

@@ -39,6 +39,8 @@ _LENGTH = re.compile(
 #: What is told of areas that are much longer than wide, and shapes of those that are not.
 _SLIM = re.compile(r"\b(?:long and )?(?:narrow|slender|slim)\b|\blong and thin\b|\bribbon-like\b", re.IGNORECASE)
 _AS_WIDE = ("square", "round", "compact", "rectangular")
+#: An area that lies along no direction, and has such a share of the picture, is not narrow whatever its shape.
+_WIDE = 0.3
 _THAN = re.compile(
     r"\b(?P<more>(?:larger|bigger|greater|more extensive)(?: in (?:size|area|extent))? than|"
     r"more (?:ground|space|room|area|land|of (?:the|this) \w+) than|exceeds?|exceeding|outsizes?"
@@ -83,7 +85,7 @@ _ALIKE = 1.5
 _NUMBERS = re.compile(r"\b(?P<more>more|fewer)(?: \w+)? (?P<one>[\w ]+?) than (?P<other>[\w ]+)", re.IGNORECASE)
 _FIRST = re.compile(
     r"(?<!second )(?<!second-)(?<!third )(?<!third-)\b(?:(?P<large>largest|biggest|most extensive|greatest)"
-    r"|(?P<long>longest))\b"
+    r"|(?P<long>longest)|(?P<small>smallest|tiniest|least extensive))\b"
     r"(?: single)?"
     r"(?=[ .]*$| (?:feature|thing|element|object|component|part|area|of all|in (?:the )?"
     r"(?:view|picture|image|scene|frame)))",
@@ -136,7 +138,7 @@ _SURFACE = re.compile(r" ?(?:surface|paving|pavement|top|bed)\b", re.IGNORECASE)
 #: Letters of which some are in all that is looked for here, but for plurals; and in all that is said of surfaces.
 _LETTERS = (
     "large", "big", "great", "exten", "siz", "substan", "consid", "signif", "tiny", "minu", "small", "little",
-    "minor", "mini", "slight", "modest", "vast", "huge", "enorm", "immen", "massiv", "gigan", "coloss", "sprawl",
+    "minor", "mini", "tini", "slight", "modest", "vast", "huge", "enorm", "immen", "massiv", "gigan", "coloss", "sprawl",
     "expans", "long", "lengthy", "short", "than", "exceed", "within", "inside", " as ", "domina", "several", "many",
     "multip", "various", "numer", "some", "few", "number", "couple", "both", "pair", "group", "cluster", "row",
     "scatter", "countless", "only", "just one", "sole", "lone", "single", "solitar", "sand", "grass", "asphalt",
@@ -197,8 +199,12 @@ def _lengths(said: Said) -> Iterator[str]:
 def _narrow(said: Said) -> Iterator[str]:
     for found in _SLIM.finditer(said.clause):
         whom = said.next(found.end()) or said.before(found.start())
-        if whom and all(each.shape in _AS_WIDE and each.orientation is None for each in whom):
+        if whom and all(_is_wide(each) for each in whom):
             yield found[0]
+
+
+def _is_wide(each: Described) -> bool:
+    return each.orientation is None and (each.shape in _AS_WIDE or (each.share or 0.0) >= _WIDE)
 
 
 def _compared(said: Said) -> Iterator[str]:
@@ -263,8 +269,9 @@ def _ranked(said: Said) -> Iterator[str]:
     for found in _FIRST.finditer(said.clause):
         by_length = found["long"] is not None
         whom = said.named(said.clause[: found.start()]) or tuple(said.meant)
-        largest = max(_sizes(elements, by_length=by_length), default=0.0)
-        if max(_sizes(whom, by_length=by_length), default=0.0) < largest:
+        every, ours = (_sizes(those, by_length=by_length) for those in (elements, whom))
+        least, largest = found["small"] is not None, max(every, default=0.0)
+        if (ours and min(ours) > min(every)) if least else max(ours, default=0.0) < largest:
             yield found[0]
     for found in _DOMINATES.finditer(said.clause):
         whom = (
