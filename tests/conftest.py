@@ -34,8 +34,8 @@ settings.load_profile("nutonic")
 
 _SEED = pytest.StashKey[int]()
 
-#: Of the long tests of a module the default run takes one in so many.
-_LONG_ONE_IN = 5
+#: Of the long tests of a room the default run takes one in so many.
+_LONG_ONE_IN = 12
 
 #: Of the planet's places: four of one batch, two of another, one alone, and one without a scene.
 FEW = (0, 1, 2, 3, 4, 7, 9, 13)
@@ -68,7 +68,7 @@ def pytest_report_header(config):
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config, items):
-    """Leave to the exhaustive tier what the seed does not choose of a sampled test's cases, or of a module's long tests."""
+    """Leave to the exhaustive tier what the seed does not choose of a sampled test's cases, or of a room's long tests."""
     tests = defaultdict(list)
     for item in items:
         if item.get_closest_marker("exhaustive"):
@@ -77,7 +77,7 @@ def pytest_collection_modifyitems(config, items):
             among = mark.kwargs.get("among") or (item.parent, item.originalname)
             tests[among, mark.kwargs["one_in"]].append(item)
         elif item.get_closest_marker("long"):
-            tests[str(item.path), _LONG_ONE_IN].append(item)
+            tests[item.nodeid.split("/")[1], _LONG_ONE_IN].append(item)
     for (among, one_in), cases in tests.items():
         name = _whole_name if isinstance(among, str) else _name_of_case
         for case in leftover(cases, name, one_in, config.stash[_SEED]):

@@ -73,6 +73,7 @@ def test_scenes_compress_as_real_ones(world: tuple[World, Path]):
     assert all(1.35 < ratio < 1.75 for ratio in ratios)
 
 
+@pytest.mark.long
 def test_the_server_counts_what_it_gives(world: tuple[World, Path]):
     small, folder = world
     path = f"{small.item_id(0, 0)}/red.tif"
@@ -237,7 +238,7 @@ def test_a_place_more_takes_planning_two_hundred_bytes():
     assert (taken[1] - taken[0]) / (many - few) < 200
 
 
-@pytest.mark.sampled(one_in=2, among="a million places")
+@pytest.mark.long
 def test_places_that_cost_nothing_are_all_built():
     told = scale("--places", "200", "--workers", "0")
     assert told["built"] == told["places"] == 200
@@ -256,7 +257,7 @@ def test_all_ways_to_a_median_give_the_same_picture(tmp_path: Path) -> None:
             np.testing.assert_array_equal(np.nan_to_num(np.rint(found[band].values)), ours[band].values, err_msg=name)
 
 
-@pytest.mark.sampled(one_in=3, among="peers")
+@pytest.mark.long
 @pytest.mark.parametrize("name", list(peers.READERS))
 def test_peers_read_the_same_pixels(name: str, world: tuple[World, Path], tmp_path: Path):
     reader, module = peers.READERS[name]

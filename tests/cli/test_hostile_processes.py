@@ -146,7 +146,7 @@ UNHEARD = {
 }
 
 
-@pytest.mark.sampled(one_in=4)
+@pytest.mark.long
 @pytest.mark.parametrize("name", UNHEARD)
 def test_what_nobody_hears_stops_nothing(run, clean, name):
     code, said = run(UNHEARD[name])

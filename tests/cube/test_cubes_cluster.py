@@ -91,7 +91,7 @@ def test_a_worker_holds_what_was_stated_however_large_the_area(folder, tmp_path,
     assert peak - min(before.values()) <= 1.5 * stated.worker_bytes()
 
 
-@pytest.mark.sampled(one_in=3, among="two workers")
+@pytest.mark.long
 @pytest.mark.cluster
 def test_workers_fetch_each_header_and_block_once(folder, tmp_path):
     with FileServer(folder) as server, cluster(tmp_path / "dask") as found, Client(found.address) as client:

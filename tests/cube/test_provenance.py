@@ -49,7 +49,7 @@ OPENING = {
 }
 
 
-@pytest.mark.sampled(one_in=2, among="provenance")
+@pytest.mark.long
 @pytest.mark.parametrize(
     "opening",
     [name if name == "nutonic first" else pytest.param(name, marks=pytest.mark.exhaustive) for name in OPENING],
@@ -138,7 +138,7 @@ print(nt.save_cube(made(2, 20, 20, 16), sys.argv[1]).name)
 """
 
 
-@pytest.mark.sampled(one_in=2, among="without POSIX")
+@pytest.mark.long
 def test_a_cube_is_saved_without_posix(tmp_path):
     assert fresh(_ABSENT, tmp_path / "cube.zarr", Path(__file__).parents[1]) == "cube.zarr"
     assert [file.name for file in tmp_path.iterdir()] == ["cube.zarr"]

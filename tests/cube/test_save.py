@@ -152,7 +152,7 @@ def test_killed_again_and_again_it_ends_with_equal_bytes(folder, whole, tmp_path
     assert zarr_files(out) == whole
 
 
-@pytest.mark.sampled(one_in=4, among="kills")
+@pytest.mark.long
 def test_killed_at_any_time_it_ends_with_equal_bytes(folder, whole, tmp_path):
     out, chance = tmp_path / "cube.zarr", random.Random(0)
     for least in (0, 40, 50):

@@ -87,6 +87,7 @@ def test_pictures_that_show_nothing_are_not_pairs():
     assert (told.in_words(), told.chips, told.plain) == (None, 0, 3)
 
 
+@pytest.mark.long
 def test_a_crowd_of_one_look_takes_no_longer_than_its_chips():
     chips = [(0xABCDEF, ("train", "test")[i % 2]) for i in range(20_000)]
     assert likenesses(chips).near_duplicates().pairs == {("train", "test"): 10_000**2}

@@ -148,7 +148,7 @@ def outcome(built, out: Path, case: Case) -> str | None:
     return None
 
 
-@pytest.mark.sampled(one_in=2)
+@pytest.mark.long
 @pytest.mark.parametrize("quarter", range(4))
 def test_any_damage_is_fixed_by_making_just_that_again(built, tmp_path, quarter, sample):
     out, wrong = tmp_path / "tree", {}

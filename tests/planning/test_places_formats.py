@@ -420,6 +420,7 @@ def test_kept_values_are_in_the_plan_and_in_every_sidecar_and_nothing_is_without
 # Many
 
 
+@pytest.mark.long
 def test_many_places_without_ids_of_their_own_take_little_memory(tmp_path):
     import tracemalloc
 

@@ -268,6 +268,7 @@ def test_an_endpoint_that_takes_nothing_any_more_ends_captions_and_says_why(tmp_
     assert rejected_in(out) == {}
 
 
+@pytest.mark.long
 def test_a_stop_waits_for_what_is_in_flight_alone(clean, tmp_path):
     out = tmp_path / "out"
     with ModelServer(latency_s=0.05) as server:

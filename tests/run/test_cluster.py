@@ -23,7 +23,7 @@ def summary_of(said: str) -> dict:
     return json.loads(said[said.index("{") : said.rindex("}") + 1])
 
 
-@pytest.mark.sampled(one_in=2, among="clusters")
+@pytest.mark.long
 @pytest.mark.cluster
 def test_two_builds_on_one_cluster_at_once(clean, tmp_path):
     outs = [tmp_path / "one", tmp_path / "two"]

@@ -49,7 +49,7 @@ def test_an_adaptive_cluster_comes_from_none_and_goes_to_none_and_comes_again(cl
         assert local.status.name == "running"
 
 
-@pytest.mark.sampled(one_in=2, among="elastic clusters")
+@pytest.mark.long
 @pytest.mark.cluster
 def test_a_worker_that_is_told_to_end_leaves_its_batches_to_others(clean, tmp_path):
     """As the machines do that may be taken away at any time: they send SIGTERM, and are gone after a while."""

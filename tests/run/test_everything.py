@@ -95,7 +95,7 @@ def test_folders_keep_their_limit_and_places_their_folders(whole, tmp_path):
     assert set(fewer) < set(whole.files)
 
 
-@pytest.mark.sampled(one_in=2)
+@pytest.mark.long
 @pytest.mark.parametrize("damage", ["altered", "of another row", "gone", "added"])
 def test_an_overlay_that_is_not_the_rows_is_found_and_made_again(whole, tmp_path, damage):
     out = shutil.copytree(whole.out, tmp_path / "tree")

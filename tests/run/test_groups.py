@@ -116,6 +116,7 @@ class Quick:
         return (replace(job, positions=frozenset()) for job in jobs(end)[first:])  # without places that could fail
 
 
+@pytest.mark.long
 @pytest.mark.cluster
 def test_many_quick_jobs_are_few_tasks_and_each_is_told_once(clean, tmp_path):
     sources = sources_of(load_recipe(clean.recipe))

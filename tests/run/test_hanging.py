@@ -53,6 +53,7 @@ def test_what_a_stopped_worker_has_goes_to_others_and_the_late_twin_harms_nothin
     assert [line for line in told if re.search(r": others get (1 batch|[2-9] batches) of its$", line)], told
 
 
+@pytest.mark.long
 @pytest.mark.cluster
 @pytest.mark.parametrize("told_s", [1.5, pytest.param(60.0, marks=pytest.mark.long)])
 @pytest.mark.parametrize("most", [None, pytest.param(4, marks=pytest.mark.long)])
@@ -175,7 +176,7 @@ def clients(client: Client) -> list[str]:
     return client.run_on_scheduler(lambda dask_scheduler: list(dask_scheduler.clients))
 
 
-@pytest.mark.sampled(one_in=2, among="hanging")
+@pytest.mark.long
 @pytest.mark.cluster
 def test_a_scheduler_is_found_by_its_file_and_by_a_cluster_object(clean, tmp_path):
     with cluster(tmp_path / "cluster", workers=1):

@@ -288,7 +288,7 @@ def test_retry_after_is_obeyed(folder, session):
         assert [request.status for request in server.requests()] == [429, 206]
 
 
-@pytest.mark.sampled(one_in=5)
+@pytest.mark.long
 @pytest.mark.parametrize("kind", ["503", "drop", "html", "zeros", "403"])
 def test_what_may_pass_never_changes_the_scene(folder, clean, tmp_path, kind):
     with served(folder, faults=[Fault(kind, path="/west/green.tif", times=None)]) as (server, recipe):
@@ -328,7 +328,7 @@ def test_a_stale_asset_takes_the_next_scene_and_says_so(folder, tmp_path, kind):
     assert not any(sidecar["imagery"]["item_id"] == "west" for sidecar in sidecars)
 
 
-@pytest.mark.sampled(one_in=3, among="assets that are gone")
+@pytest.mark.long
 def test_with_no_scene_left_a_place_is_rejected_with_asset_and_reason(folder, tmp_path):
     with served(folder, faults=[Fault("404", path="/*/blue.tif", times=None)]) as (_, recipe):
         summary = build(recipe, tmp_path / "tree", workers=0)

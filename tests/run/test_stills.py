@@ -320,7 +320,7 @@ def test_other_pictures_are_another_recipe_and_another_host_is_not(planet_folder
 # Exactly once
 
 
-@pytest.mark.sampled(one_in=3)
+@pytest.mark.long
 @pytest.mark.parametrize("moment", ["before", "torn", "after"])
 def test_killed_as_a_still_is_written_the_next_build_makes_the_same_tree(forks, finished, tmp_path, moment):
     maps, recipe, out = finished

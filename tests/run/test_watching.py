@@ -72,7 +72,7 @@ def begun(out: Path, process: Process) -> bool:
     return any(out.glob("images/*/*"))
 
 
-@pytest.mark.sampled(one_in=2)
+@pytest.mark.long
 @pytest.mark.parametrize("workers", [0, pytest.param(2, marks=pytest.mark.cluster)])
 def test_ctrl_c_lets_what_is_in_flight_be_finished(slow, tmp_path, workers):
     out = tmp_path / "out"
@@ -118,6 +118,7 @@ def test_ctrl_c_twice_stops_at_once(slow, tmp_path, workers):
     same_as(out, slow)
 
 
+@pytest.mark.long
 @pytest.mark.cluster
 def test_ctrl_c_while_workers_start_is_not_lost(clean, tmp_path):
     process = started(tmp_path, "build", clean.recipe, "--out", tmp_path / "out", "--workers", 1)
@@ -339,7 +340,7 @@ def test_the_library_logs_to_those_who_listen_and_to_nobody_else(clean, tmp_path
 # Dashboard and report
 
 
-@pytest.mark.sampled(one_in=3, among="a cluster's own pages")
+@pytest.mark.long
 @pytest.mark.cluster
 def test_without_bokeh_there_is_no_dashboard_and_a_line_says_so(clean, tmp_path, monkeypatch):
     monkeypatch.setattr(connection, "has_bokeh", lambda: False)

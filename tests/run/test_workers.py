@@ -132,7 +132,7 @@ def test_what_decides_about_bytes_is_among_the_versions():
     assert all(version[0].isdigit() for name, version in found.items() if name != "no-such-package")
 
 
-@pytest.mark.sampled(one_in=2, among="workers that are not fit")
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("kind", "where", "words"),
     [
@@ -243,7 +243,7 @@ def keys_seen(dask: Processes) -> set[str]:
         return set(client.run_on_scheduler(lambda dask_scheduler: {str(t[0]) for t in dask_scheduler.transition_log}))
 
 
-@pytest.mark.sampled(one_in=2, among="losses")
+@pytest.mark.long
 @pytest.mark.cluster
 def test_workers_leave_early_and_others_join_late(clean, tmp_path):
     from distributed import Client

@@ -289,7 +289,7 @@ def test_cubes_pickle_and_are_computed_in_another_process(world, tmp_path):
     assert np.array_equal(np.load(there[1]), world.truth("east-raw", grid))
 
 
-@pytest.mark.sampled(one_in=2, among="a cube elsewhere")
+@pytest.mark.long
 @needs_odc
 @pytest.mark.cluster
 def test_workers_of_a_cluster_compute_it(world):

@@ -212,7 +212,7 @@ POLE = GeoBox((200, 200), Affine(10, 0, -900, 0, -10, 1100), "EPSG:3413")
 M = 2 * math.pi * 6378137.0
 
 
-@pytest.mark.sampled(one_in=3)
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("geobox", "crs", "transform", "shape", "ring", "turn"),
     [
@@ -246,6 +246,7 @@ def test_cubes_are_pyprojs_too(tmp_path, geobox, crs, transform, shape, ring, tu
         assert want.all()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("lon", [179.995, -179.995])
 @pytest.mark.parametrize("ring", [WORLD, HEMISPHERE, ACROSS], ids=["world", "hemisphere", "across"])
 def test_labels_of_items_with_huge_footprints_are_found_and_read(tmp_path, lon, ring):

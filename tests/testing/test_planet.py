@@ -157,7 +157,7 @@ def right_scene(items, lon, lat, extent_m):
     return min(best)[-1] if best else None
 
 
-@pytest.mark.sampled(one_in=2)
+@pytest.mark.long
 @pytest.mark.parametrize("neighbour", [False, True])
 def test_each_place_has_the_scene_it_says(neighbour, tmp_path):
     written(SyntheticPlanet(neighbour=neighbour), tmp_path)

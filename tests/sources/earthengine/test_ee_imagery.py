@@ -141,6 +141,7 @@ def test_scenes_are_listed_once_a_neighbourhood_and_the_newest_whole_one_is_best
     assert [scene.id for scene in only] == ["m_old"]  # though it ends the day after
 
 
+@pytest.mark.long
 def test_a_mistake_in_the_recipe_is_told_apart_from_nothing_there(server):
     far = (np.array([10.0]), np.array([50.0]))
     assert naip(server).search(*far, 120, None) == [()]
@@ -394,7 +395,7 @@ def test_a_cube_of_sentinel_2_is_masked_and_reduced_as_one_of_files(days):
     assert cube.cloud_cover.values.tolist() == [0.0, 10.0, 20.0, 30.0, 40.0]
 
 
-@pytest.mark.sampled(one_in=2, among="Earth Engine on workers")
+@pytest.mark.long
 @pytest.mark.cluster
 def test_on_worker_processes_it_is_the_same_cube_and_no_request_is_made_twice(days, tmp_path):
     images, values, _ = days

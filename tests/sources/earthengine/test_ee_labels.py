@@ -191,6 +191,7 @@ def test_a_map_in_degrees_is_the_raster_behind_it(server, served, zone):
         np.testing.assert_array_equal(found[name], right[name])
 
 
+@pytest.mark.long
 def test_another_collection_takes_a_table_and_a_few_words(server):
     own = ClassTable(name="own", labels={0: "sea", 1: "land"}, unknown=9, colors={}, masked=(2, 3, 4, 5, 6, 7, 8))
     found = pixels(dynamic_world(server.url, classes=own, rule="mosaic"), scenes=scene_at(None)).label.values
@@ -283,7 +284,7 @@ def test_it_pickles_without_anything_of_this_process(server, tmp_path, monkeypat
     np.testing.assert_array_equal(lazy.label, LABEL)
 
 
-@pytest.mark.sampled(one_in=2, among="threads ask Earth Engine")
+@pytest.mark.long
 def test_many_threads_get_the_same(server):
     found = dynamic_world(server.url).open(GRID, scene_at(), chunks=64).compute(scheduler="threads", num_workers=8)
     np.testing.assert_array_equal(found.label, LABEL)
@@ -406,7 +407,7 @@ def test_what_is_too_large_is_asked_for_in_parts(server, monkeypatch):
 FAULTS = [EarthEngineFault(kind=kind, share=0.04, seed=k) for k, kind in enumerate(("429", "503", "drop", "short"))]
 
 
-@pytest.mark.sampled(one_in=2, among="Earth Engine refuses")
+@pytest.mark.long
 def test_faults_told_are_faults_served_and_pixels_are_right(served):
     with EarthEngineServer({DW: served[DW]}, faults=[*FAULTS, EarthEngineFault(kind="truncate", share=0.04)]) as server:
         with counted() as told:
@@ -494,6 +495,7 @@ WRONG = [
 ]  # fmt: skip
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("how", "error", "said"), WRONG)
 def test_a_search_finds_what_cannot_work(server, how, error, said):
     with pytest.raises(error, match=said) as caught:

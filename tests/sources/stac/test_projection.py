@@ -378,6 +378,7 @@ def test_a_file_with_rpcs_beside_its_geotransform_is_one_that_says_where_it_is(t
     assert header(str(path)).transform == placed(*UTM)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "odd", [{"href": "gone.tif"}, {"href": "bare.tif"}, {"raster:bands": [5]}, {"proj:shape": [0, 1]}]
 )
