@@ -30,7 +30,7 @@ SIZES = {
 TINY = dict.fromkeys(SIZES, (1, 3)) | {"strides of 128 (512 each)": (1, 2), "JPEG 2000": (1, 3), "median": (300, 2)}
 
 #: Places whose pixels cost nothing: see `benchmarks.sections.scale`.
-COUNTS = {"driver": (500, 3000), "growth": (500, 1500, 11500)}
+COUNTS = {"driver": (500, 3000), "growth": (500, 3000, 25500)}
 TINY_COUNTS = {"driver": (20, 40), "growth": (10, 20, 30)}
 
 WORLDS = {1024: World(), 512: World(side=4096, block=512)}

@@ -2,10 +2,10 @@
 
 ``python -m benchmarks.captions --runs 5``. The pictures are the demo's (it takes pyrosm and osmium) and are made once; each
 patch then stands there many times, under names of its own, since a few hundred answers are over before anything is warm. The
-stand-in for a model answers after 50 ms, in a process of its own; the ideal is requests times that, by the requests in
-flight. Some answers warm the processes up. What is timed is from the first request after them to the last answer, by
-the stand-in's clock, with the CPU of nutonic's processes and of the stand-in. Beside it stands the floor: as many requests
-of the same size, asked by a bare client with nothing of ours around it.
+stand-in for a model answers after 50 ms, or a second, in a process of its own; the ideal is requests times that, by the
+requests in flight. Some answers warm the processes up. What is timed is from the first request after them to the last
+answer, by the stand-in's clock, with the CPU of nutonic's processes and of the stand-in. Beside it stands the floor: as
+many requests of the same size, asked by a bare client with nothing of ours around it.
 """
 
 from __future__ import annotations
@@ -44,15 +44,16 @@ from nutonic.run.executor import workers_for
 from nutonic.run.patches.captioning import PatchCaptioner, waiting
 from nutonic.testing.llm.replies import honest
 
-LATENCY_S = 0.05
-
 #: Patches that are captioned before anything is measured, and answers that are measured for each request in flight: with
 #: fewer, those in which turns are empty at the beginning and the end would count.
 WARM_UP, ANSWERS_A_TURN = 100, 20
 
 
 async def _serve() -> None:
-    """Answer requests after a while each, until standard input ends; ``GET /seen`` tells how many, and in which time."""
+    """Answer requests after a while each, until standard input ends; ``GET /seen`` tells how many, and in which time.
+
+    After how many milliseconds is the first part of a request's path.
+    """
     seen: list[float] = []
 
     async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -70,7 +71,8 @@ async def _serve() -> None:
                     told = {"object": "list", "data": [{"id": "stand-in"}]}
                 else:
                     told = _completion(json.loads(body))
-                    await asyncio.sleep(LATENCY_S - (time.perf_counter() - began))
+                    latency_s = int(head.split("/", 2)[1]) / 1000
+                    await asyncio.sleep(latency_s - (time.perf_counter() - began))
                     seen.extend((began, time.perf_counter()))
                 data = json.dumps(told).encode()
                 headers = f"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {len(data)}\r\n\r\n"
@@ -172,9 +174,11 @@ def by_templates(folder: Path, fraction: float, patches: int) -> float:
         return left / (time.process_time() - began)
 
 
-def by_model(folder: Path, url: str, fraction: float, in_flight: int, workers: int) -> tuple[float, int, float, float]:
+def by_model(
+    folder: Path, url: str, fraction: float, in_flight: int, workers: int, latency_ms: int
+) -> tuple[float, int, float, float]:
     """Wall seconds over the ideal, requests, and milliseconds of CPU for each: of nutonic, and of the stand-in."""
-    model = {"name": "model", "model": "stand-in", "base_url": f"{url}/v1", "max_in_flight": in_flight}
+    model = {"name": "model", "model": "stand-in", "base_url": f"{url}/{latency_ms}/v1", "max_in_flight": in_flight}
     recipe, pictures = pictured(folder, {"annotators": [model]}, fraction, "model")
     spec, patches = resolve_patches(nt.load_recipe(recipe)), WARM_UP + ANSWERS_A_TURN * in_flight // 2
     store = Store(copied(pictures, folder / "out", patches))
@@ -194,7 +198,8 @@ def by_model(folder: Path, url: str, fraction: float, in_flight: int, workers: i
         ours, theirs = _cpu_s() - before[0], _cpu_s(of_server=True) - before[1]
         seen = _get(url)
     count = seen["requests"]
-    return seen["seconds"] / (count * LATENCY_S / in_flight), count, 1000 * ours / count, 1000 * theirs / count
+    ideal_s = count * latency_ms / 1000 / in_flight
+    return seen["seconds"] / ideal_s, count, 1000 * ours / count, 1000 * theirs / count
 
 
 #: The process of the stand-in.
@@ -208,12 +213,12 @@ def _cpu_s(*, of_server: bool = False) -> float:
     return sum(sum(each.cpu_times()[:2]) for each in family if of_server or each.pid not in _server)
 
 
-def by_bare_client(url: str, in_flight: int, requests: int) -> tuple[float, float]:
+def by_bare_client(url: str, in_flight: int, requests: int, latency_ms: int) -> tuple[float, float]:
     """Wall seconds over the ideal of the client alone, and its milliseconds of a core for each request."""
     began, _ = time.process_time(), _get(url)
-    asyncio.run(_asked_barely(url, in_flight, requests))
+    asyncio.run(_asked_barely(f"{url}/{latency_ms}", in_flight, requests))
     spent = time.process_time() - began
-    return _get(url)["seconds"] / (requests * LATENCY_S / in_flight), 1000 * spent / requests
+    return _get(url)["seconds"] / (requests * latency_ms / 1000 / in_flight), 1000 * spent / requests
 
 
 async def _asked_barely(url: str, in_flight: int, requests: int) -> None:
@@ -245,9 +250,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.captions", description=__doc__)
     parser.add_argument("--runs", type=int, default=3, help="of each, in turn")
     parser.add_argument("--fraction", type=float, default=0.05, help="of 2,485 patches, whose copies are captioned")
-    parser.add_argument("--patches", type=int, default=300, help="that templates caption")
+    parser.add_argument("--patches", type=int, default=300, help="that templates caption; 0 for none")
     parser.add_argument("--in-flight", type=int, nargs="+", default=[8, 64])
     parser.add_argument("--workers", type=int, nargs="+", default=[0, 2])
+    parser.add_argument("--latency-ms", type=int, nargs="+", default=[50], help="after which the model answers")
     parser.add_argument("--json", action="store_true", help="all figures as one line")
     parser.add_argument("--serve", action="store_true", help=argparse.SUPPRESS)
     asked = parser.parse_args()
@@ -270,14 +276,15 @@ def measure(folder: Path, url: str, asked: argparse.Namespace) -> None:
     """Print medians and spread, or a line of JSON with all figures."""
     if not asked.json:
         print(f"load of the machine before: {psutil.getloadavg()[0]:.1f} on {psutil.cpu_count()} cores")
-    rates = [by_templates(folder, asked.fraction, asked.patches) for _ in range(asked.runs)]
+    rates = [by_templates(folder, asked.fraction, asked.patches) for _ in range(asked.runs) if asked.patches]
     cpu_ms = dict[str, Any]()
-    lines, of_ideal = [f"templates: {_spread(rates, 0)} patches a second of a core"], dict[str, Any]()
-    for in_flight, workers in product(asked.in_flight, asked.workers):
-        found = [by_model(folder, url, asked.fraction, in_flight, workers) for _ in range(asked.runs)]
+    lines = [f"templates: {_spread(rates, 0)} patches a second of a core"] if rates else []
+    of_ideal = dict[str, Any]()
+    for in_flight, workers, latency_ms in product(asked.in_flight, asked.workers, asked.latency_ms):
+        found = [by_model(folder, url, asked.fraction, in_flight, workers, latency_ms) for _ in range(asked.runs)]
         ratios, requests, ours, theirs = zip(*found, strict=True)
-        floors, spent = zip(*(by_bare_client(url, in_flight, requests[0]) for _ in found), strict=True)
-        name = f"{in_flight} in flight, {workers} workers"
+        floors, spent = zip(*(by_bare_client(url, in_flight, requests[0], latency_ms) for _ in found), strict=True)
+        name = f"{in_flight} in flight, {workers} workers, {latency_ms} ms"
         of_ideal[name] = {"nutonic": ratios, "bare client": floors}
         cpu_ms[name] = {"nutonic": ours, "bare client": spent, "stand-in": theirs, "requests": requests}
         lines.append(

@@ -297,7 +297,9 @@ def scale(bench: Bench) -> Iterator[Record]:
 def captions(bench: Bench) -> Iterator[Record]:
     """Captions of patches by templates, and by a stand-in for a model: see :mod:`benchmarks.captions`."""
     command = [sys.executable, "-m", "benchmarks.captions", "--json", "--fraction", str(bench.captions)]
-    yield _told([*command, "--runs", str(min(2, bench.runs)), "--in-flight", "64", "--workers", "0", "2"])
+    command += ["--runs", str(min(2, bench.runs)), "--in-flight", "64"]
+    yield _told([*command, "--workers", "0", "2", "--latency-ms", "50"])
+    yield _told([*command, "--workers", "2", "--latency-ms", "1000", "--patches", "0"])
 
 
 def _told(command: Sequence[str]) -> Record:

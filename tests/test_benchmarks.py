@@ -219,7 +219,7 @@ def test_what_places_take_in_number_is_a_slope():
     records.append({"section": "chips", "pattern": "dense", "way": "nutonic", "repeat": 0, "cpu_ms_per_tile": 10.0})
     found = {target.what: target.values(records) for target in report.TARGETS}
     assert found["driver and scheduler for a place more, of 3,000"] == [pytest.approx(1.0)]  # 0.4 of 40 ms
-    growth = found["cost of a place more among 11,500 ÷ among 1,500, pixels free"]
+    growth = found["cost of a place more among 25,500 ÷ among 3,000, pixels free"]
     assert growth == [pytest.approx(1.0), pytest.approx(1.2)]
 
 
