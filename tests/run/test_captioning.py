@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import tarfile
+import threading
 from collections import Counter
 from functools import partial
 from pathlib import Path
@@ -405,6 +406,40 @@ def test_all_workers_keep_to_what_an_endpoint_takes_and_leave_it_alone_together(
         # The others hear of it by way of scheduler and driver; then nobody asks until the two seconds are over.
         assert [seconds for seconds in after if 0.7 < seconds < 2.0] == []
         assert sum(seconds >= 2.0 for seconds in after) > 10
+        assert server.peak <= 4
+        assert paid_twice(server) == []
+    assert tree(out) == clean.files
+
+
+class LastAnswerWaits(ModelServer):
+    """Does not answer the last request of a worker's first job until another request comes."""
+
+    def __init__(self, last: int) -> None:
+        super().__init__()
+        self.came, self._last, self._next = False, last, threading.Event()
+
+    def arrived(self, body: bytes):
+        found = super().arrived(body)
+        if found[0] > self._last:
+            self._next.set()
+        elif found[0] == self._last:
+            self.came = self._next.wait(20)
+        return found
+
+
+@pytest.mark.long
+@pytest.mark.cluster
+def test_while_the_last_answers_of_a_job_take_their_time_the_next_one_is_begun(clean, tmp_path):
+    out = tmp_path / "out"
+    with LastAnswerWaits(last=2 * 12 - 1) as server, cluster(tmp_path / "dask", workers=1) as dask:
+        # Two jobs, of twelve and of eight patches, each of which takes two requests.
+        recipe = recipe_in(
+            country(ROWS, COLS), {"annotators": [model(server.url)], "revisions": {1: 1}}, name="two.yaml"
+        )
+        pictured(recipe, ROWS, COLS, out)
+        process = started(tmp_path, "build", recipe, "--out", out, "--scheduler", dask.address)
+        assert process.ended() == 0, process.told()
+        assert server.came
         assert server.peak <= 4
         assert paid_twice(server) == []
     assert tree(out) == clean.files

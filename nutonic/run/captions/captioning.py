@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -80,10 +81,12 @@ def caption(job: CaptionJob, captioner: Captioner) -> CaptionsDone:
     """
     annotators, asking, purse = captioner.captions.annotators, current().resource(Asking), Purse(job.allowance)
     endpoints, made, store = asking.endpoints(annotators), _Made(index=job.index), captioner.store
-    answers = Answers(store, purse.paying(asker(endpoints)))
+    answers, alone = Answers(store, purse.paying(asker(endpoints))), True
     with _asked(job, captioner, answers, asking.in_flight(annotators) + _AHEAD) as commits:
         for name, asked in commits.items():
             captions = made.taken(asked)
+            if alone and all(future.running() or future.done() for found in commits.values() for _, future in found):
+                alone = _next_begins()
             if captions is None:
                 continue
             if (digest_of(store) or "") != captioner.plan_digest:
@@ -92,6 +95,19 @@ def caption(job: CaptionJob, captioner: Captioner) -> CaptionsDone:
                 )
             made.add(captions, captioner.put(name, captions))
     return made.done(purse, endpoints.gone)
+
+
+def _next_begins() -> bool:
+    """In a worker, let the job behind this one begin, for from now on turns are empty: the last answers take their time.
+
+    Gives False: it is done once.
+    """
+    if "distributed" in sys.modules:
+        from distributed import secede
+
+        with suppress(ValueError):  # this is no worker
+            secede()
+    return False
 
 
 @contextmanager
