@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 Record = dict[str, Any]
@@ -24,3 +24,20 @@ def costs(records: Sequence[Record], pattern: str, way: str) -> dict[int, float]
         for r in records
         if r["section"] in ("chips", "peers", "patterns") and (r["pattern"], r["way"]) == (pattern, way)
     }
+
+
+#: Steps of a tile, by the stages that :mod:`benchmarks.stages` tells of them. The floor has them too.
+_STEPS = {
+    "read and decode": ("read", "decode", "values"),
+    "labels": ("labels",),
+    "stretch and resize": ("stretch", "resize"),
+    "PNG": ("PNG",),
+    "regions": ("regions",),
+    "rows, sidecars, hashes, writes": ("rows", "sidecars", "hashes", "writes"),
+}
+
+
+def steps(stages: Mapping[str, float]) -> dict[str, float]:
+    """Milliseconds of the steps of a tile, and of all else: of a build its cubes, plan, commits, end and threads."""
+    found = {step: sum(stages.get(name, 0.0) for name in names) for step, names in _STEPS.items()}
+    return {**found, "all else": sum(stages.values()) - sum(found.values())}

@@ -10,7 +10,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from benchmarks import unmet
-from benchmarks.records import Record, Values, costs, grouped
+from benchmarks.records import Record, Values, costs, grouped, steps
 from benchmarks.unmet import Why
 
 
@@ -135,10 +135,7 @@ def _tables(records: Sequence[Record]) -> Iterable[str]:
         ]
         yield "## CPU per tile\n\n" + _table(("pattern", "way", "ms of CPU per tile", "peak MB"), rows)
     if of["stages"]:
-        names = list(dict.fromkeys(name for r in of["stages"] for name in r["ms_per_tile"]))
-        rows = [(name, *(f"{r['ms_per_tile'].get(name, 0):.2f}" for r in of["stages"])) for name in names]
-        head = ("stage", *(r["pattern"] for r in of["stages"]))
-        yield "## Where a build's CPU goes\n\nMilliseconds a tile.\n\n" + _table(head, rows)
+        yield "## Where a build's CPU goes\n\nMilliseconds a tile, in one run of each.\n\n" + _stages(of["stages"])
     if of["network"]:
         rows = [
             (
@@ -180,6 +177,17 @@ def _tables(records: Sequence[Record]) -> Iterable[str]:
         yield "## Start-up\n\n" + _table(("nutonic …", "s of CPU", "s of wall"), rows)
 
     yield from _other_tables(records)
+
+
+def _stages(records: Sequence[Record]) -> str:
+    """Tables of what steps take, beside the floor, and of all stages of a build."""
+    head = [f"{r['pattern']}, {r['way']}" for r in records]
+    of_steps = [steps(r["ms_per_tile"]) for r in records]
+    rows = [(name, *(f"{of[name]:.2f}" for of in of_steps)) for name in of_steps[0]]
+    builds = [r for r in records if r["way"] == "nutonic"]
+    names = dict.fromkeys(name for r in builds for name in r["ms_per_tile"])
+    staged = [(name, *(f"{r['ms_per_tile'].get(name, 0):.2f}" for r in builds)) for name in names]
+    return _table(("step", *head), rows) + "\n\n" + _table(("stage", *(r["pattern"] for r in builds)), staged)
 
 
 def _other_tables(records: Sequence[Record]) -> Iterable[str]:

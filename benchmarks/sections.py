@@ -225,12 +225,13 @@ def _sizes(files: Path, blocks: set[tuple[str, int, int]]) -> Iterator[int]:
 
 
 def stages(bench: Bench) -> Iterator[Record]:
-    """Where the CPU of a build goes."""
+    """Where the CPU of a build goes, and that of the floor."""
     for name in ("dense", "sparse"):
         recipe = bench.recipe(PATTERNS[name], bench.sizes["stages"][name == "sparse"])
-        out = bench.outputs / f"stages-{name}"
-        command = [sys.executable, "-m", "benchmarks.stages", str(recipe), str(out)]
-        yield {"pattern": name, "ms_per_tile": _told(command)}
+        for way in ("nutonic", "floor"):
+            out = bench.outputs / f"stages-{name}-{way}"
+            command = [sys.executable, "-m", "benchmarks.stages", way, str(recipe), str(out)]
+            yield {"pattern": name, "way": way, "ms_per_tile": _told(command)}
 
 
 def median(bench: Bench) -> Iterator[Record]:

@@ -1,4 +1,4 @@
-"""Where a build's CPU goes: ``python -m benchmarks.stages RECIPE OUT`` prints milliseconds a tile, stage by stage.
+"""Where the CPU of a build or of the floor goes: ``python -m benchmarks.stages WAY RECIPE OUT``; milliseconds a tile.
 
 The functions that begin a stage are wrapped, and each thread's CPU counts for the innermost stage that it is in. The stages
 cost a few per cent themselves; the first build, which imports, is not counted.
@@ -12,13 +12,22 @@ import json
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from functools import wraps
 from pathlib import Path
 from typing import Any
 
 #: Module, class if it is a method, and name of what begins each stage. What is imported by name elsewhere is named there.
-_BEGIN = {
+_Begin = Mapping[str, Sequence[tuple[str, str | None, str]]]
+_OF_FLOOR: _Begin = {
+    "decode": [("benchmarks.floor", "Raster", "_block")],
+    "labels": [("benchmarks.floor", None, "_nearest"), ("benchmarks.floor", None, "_sampled")],
+    "stretch": [("benchmarks.floor", None, "_picture")],  # and resize
+    "PNG": [("benchmarks.floor", None, "_png")],
+    "regions": [("benchmarks.floor", None, "_regions"), ("benchmarks.floor", None, "_cells")],
+    "rows": [("benchmarks.floor", None, "_written")],  # sidecars, hashes and writes
+}
+_OF_BUILD: _Begin = {
     "read": [("nutonic.io.raster", None, "_read"), ("nutonic.io.raster", None, "header")],
     "decode": [("nutonic.io.tiff.blocks", "Blocks", "_unpacked"), ("nutonic.io.tiff.blocks", "Block", "rows")],
     "labels": [("nutonic.sources.backend", "NearestMosaic", "read")],
@@ -62,36 +71,37 @@ class Stages:
 
         return staged
 
-    def install(self) -> None:
+    def install(self, begin: _Begin) -> None:
         """Wrap the functions that begin stages."""
-        for stage, functions in _BEGIN.items():
+        for stage, functions in begin.items():
             for module, owner, name in functions:
                 home: Any = importlib.import_module(module)
                 home = home if owner is None else getattr(home, owner)
                 setattr(home, name, self.wrap(stage, getattr(home, name)))
 
 
-def profile(recipe: Path, out: Path) -> dict[str, float]:
+def profile(way: str, recipe: Path, out: Path) -> dict[str, float]:
     """Milliseconds of CPU per tile, by stage; ``other`` is all else, such as threads and what calls the stages."""
-    from benchmarks.once import nutonic
+    from benchmarks.once import WAYS
 
-    nutonic(recipe, out / "first")
+    WAYS[way](recipe, out / "first")
     stages = Stages()
-    stages.install()
+    stages.install(_OF_FLOOR if way == "floor" else _OF_BUILD)
     began = time.process_time()
-    tiles = nutonic(recipe, out / "second")
+    tiles = WAYS[way](recipe, out / "second")
     spent = time.process_time() - began
     stages.seconds["other"] = spent - sum(stages.seconds.values())
     return {name: round(1000 * seconds / tiles, 3) for name, seconds in stages.seconds.most_common()}
 
 
 def main() -> None:
-    """Print the stages of a recipe's build."""
+    """Print the stages of a way with a recipe."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.stages", description=__doc__)
+    parser.add_argument("way", choices=("floor", "nutonic"))
     parser.add_argument("recipe", type=Path)
     parser.add_argument("out", type=Path)
     asked = parser.parse_args()
-    print(json.dumps(profile(asked.recipe, asked.out)))
+    print(json.dumps(profile(asked.way, asked.recipe, asked.out)))
 
 
 if __name__ == "__main__":

@@ -5,12 +5,9 @@ from __future__ import annotations
 import statistics
 from collections.abc import Callable, Sequence
 
-from benchmarks.records import Record, costs, grouped
+from benchmarks.records import Record, costs, grouped, steps
 
 Why = Callable[[Sequence[Record]], str]
-
-#: So many of the largest stages are named.
-_NAMED = 6
 
 #: Of the machine for which the targets are.
 _CORES = 2
@@ -24,8 +21,8 @@ def above_floor(pattern: str, limit: float) -> Why:
         if ours is None or floor is None:
             return ""
         more = ours - limit * floor
-        largest = _largest(records, pattern)
-        return f"A tile takes {ours:.1f} ms, the floor's {floor:.1f}; {more:.1f} ms less would do. {largest}"
+        told = f"A tile takes {ours:.1f} ms, the floor's {floor:.1f}; {more:.1f} ms less would do."
+        return f"{told} {_by_steps(records, pattern)}"
 
     return why
 
@@ -41,7 +38,7 @@ def above_peer(pattern: str, peer: str, limit: float) -> Why:
         told = f"It asks for a tile in {needed:.1f} ms; nutonic takes {ours:.1f}, and the floor {floor:.1f}."
         if needed < floor:
             return f"{told} So no program meets it whose steps are the floor's: the floor is {theirs / floor:.2f} × as fast."
-        return f"{told} {_largest(records, pattern)}"
+        return f"{told} {_by_steps(records, pattern)}"
 
     return why
 
@@ -115,13 +112,13 @@ def of_captions(records: Sequence[Record]) -> str:
     )
 
 
-def _largest(records: Sequence[Record], pattern: str) -> str:
-    """The largest stages of a build."""
-    found = [r["ms_per_tile"] for r in records if r["section"] == "stages" and r["pattern"] == pattern]
-    if not found:
+def _by_steps(records: Sequence[Record], pattern: str) -> str:
+    """What the steps of a tile take of a build, and of the floor."""
+    found = {r["way"]: steps(r["ms_per_tile"]) for r in records if r["section"] == "stages" and r["pattern"] == pattern}
+    if not {"nutonic", "floor"} <= set(found):
         return "Where its time goes was not measured: run the section stages too."
-    largest = sorted(found[0].items(), key=lambda each: -each[1])[:_NAMED]
-    return "The largest stages, in ms: " + ", ".join(f"{name} {ms:.1f}" for name, ms in largest) + "."
+    told = (f"{step} {ms:.1f} ({found['floor'][step]:.1f})" for step, ms in found["nutonic"].items())
+    return f"By steps, in ms, and the floor's: {', '.join(told)}."
 
 
 def _middle(records: Sequence[Record], pattern: str, way: str) -> float | None:

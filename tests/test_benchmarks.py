@@ -141,6 +141,9 @@ def test_a_target_that_is_not_met_says_where_the_time_goes(tmp_path: Path):
         )
         return {"section": section, "way": way, "repeat": 0, "few": few, "many": many, **more}
 
+    def staged(way: str, taken: dict) -> dict:
+        return {"section": "stages", "pattern": "dense", "way": way, "ms_per_tile": taken}
+
     dense = {"pattern": "dense", "cpu_ms_per_tile": 20.0}
     records = [
         run("chips", "floor", 1, 1, **{**dense, "cpu_ms_per_tile": 10.0}),
@@ -150,11 +153,14 @@ def test_a_target_that_is_not_met_says_where_the_time_goes(tmp_path: Path):
         run("workers", "nutonic, 2 workers", 8, 12.6),
         run("workers", "floor", 4, 4),
         run("workers", "floor, 2 side by side", 5, 9),
-        {"section": "stages", "pattern": "dense", "ms_per_tile": {"labels": 9.0, "PNG": 3.0}},
+        staged("nutonic", {"labels": 9.0, "PNG": 3.0, "stretch": 1.0, "resize": 0.5, "cube": 2.0}),
+        staged("floor", {"labels": 4.0, "PNG": 3.1, "stretch": 1.2, "other": 0.25}),
     ]
     report.write(tmp_path, {}, records)
     page = (tmp_path / "RESULTS.md").read_text()
-    assert "A tile takes 20.0 ms, the floor's 10.0; 6.5 ms less would do. The largest stages, in ms: labels 9.0" in page
+    assert "A tile takes 20.0 ms, the floor's 10.0; 6.5 ms less would do. By steps, in ms, and the floor's: " in page
+    assert "labels 9.0 (4.0), stretch and resize 1.5 (1.2), PNG 3.0 (3.1), " in page
+    assert "| all else | 2.00 | 0.25 |" in page
     assert "It asks for a tile in 7.5 ms; nutonic takes 20.0, and the floor 10.0. So no program meets it" in page
     assert "use 1.20 cores" in page
     assert "two cores have 1.67 × as much to give" in page
