@@ -81,12 +81,13 @@ def caption(job: CaptionJob, captioner: Captioner) -> CaptionsDone:
     """
     annotators, asking, purse = captioner.captions.annotators, current().resource(Asking), Purse(job.allowance)
     endpoints, made, store = asking.endpoints(annotators), _Made(index=job.index), captioner.store
-    answers, alone = Answers(store, purse.paying(asker(endpoints))), True
+    answers, all_begun = Answers(store, purse.paying(asker(endpoints))), False
     with _asked(job, captioner, answers, asking.in_flight(annotators) + _AHEAD) as commits:
         for name, asked in commits.items():
             captions = made.taken(asked)
-            if alone and all(future.running() or future.done() for found in commits.values() for _, future in found):
-                alone = _next_begins()
+            if not all_begun and all(_has_begun(each) for found in commits.values() for _, each in found):
+                all_begun = True
+                _let_next_begin()
             if captions is None:
                 continue
             if (digest_of(store) or "") != captioner.plan_digest:
@@ -97,17 +98,17 @@ def caption(job: CaptionJob, captioner: Captioner) -> CaptionsDone:
     return made.done(purse, endpoints.gone)
 
 
-def _next_begins() -> bool:
-    """In a worker, let the job behind this one begin, for from now on turns are empty: the last answers take their time.
+def _has_begun(future: Future[tuple[PatchCaptions, ...]]) -> bool:
+    return future.running() or future.done()
 
-    Gives False: it is done once.
-    """
+
+def _let_next_begin() -> None:
+    """In a worker, let the job behind this one begin, for from now on turns are empty: the last answers take their time."""
     if "distributed" in sys.modules:
         from distributed import secede
 
         with suppress(ValueError):  # this is no worker
             secede()
-    return False
 
 
 @contextmanager
