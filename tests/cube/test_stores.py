@@ -150,7 +150,7 @@ def test_killed_at_a_write_it_goes_on_and_ends_with_equal_bytes(bucket, name, fo
     held = bucket.tree(name)
     assert "zarr.json" not in held
     tiles = sum(path.partition("/")[0] in ("red", "green", "blue", "scl") and "/c/" in path for path in held)
-    assert tiles >= at
+    assert tiles >= at - 1  # the other of its two threads may have been writing one
     resumed = driver(folder, address, -1, "never")
     assert resumed.returncode == 0, resumed.stderr
     assert int(resumed.stdout) == 30 - tiles  # what was there is not computed again
