@@ -305,7 +305,9 @@ def captions(bench: Bench) -> Iterator[Record]:
 
 def _told(command: Sequence[str]) -> Record:
     """The last line of a process of its own, which is JSON."""
-    found = subprocess.run(command, check=True, capture_output=True, text=True, cwd=_ROOT, timeout=_LIMIT_S)
+    found = subprocess.run(
+        command, check=True, capture_output=True, text=True, cwd=_ROOT, timeout=_LIMIT_S, env=once.environment()
+    )
     told: Record = json.loads(found.stdout.splitlines()[-1])
     return told
 

@@ -20,6 +20,7 @@ from typing import Any
 #: Module, class if it is a method, and name of what begins each stage. What is imported by name elsewhere is named there.
 _Begin = Mapping[str, Sequence[tuple[str, str | None, str]]]
 _OF_FLOOR: _Begin = {
+    "headers": [("benchmarks.floor", "Raster", "of")],
     "decode": [("benchmarks.floor", "Raster", "_block")],
     "labels": [("benchmarks.floor", None, "_nearest"), ("benchmarks.floor", None, "_sampled")],
     "stretch": [("benchmarks.floor", None, "_picture")],  # and resize
