@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 
 import yaml
 
@@ -12,7 +11,7 @@ from nutonic.core.model import Json, Split
 from nutonic.core.units import counted
 from nutonic.dataset.card import NOTE_BEGINS, NOTE_ENDS, sealed
 from nutonic.dataset.card_front import framed, size_of
-from nutonic.dataset.packs.forms import Form, Shards
+from nutonic.dataset.packs.forms import Form, Loading, Shards
 from nutonic.dataset.packs.tree import TreeFacts
 from nutonic.inert import markdown_code
 
@@ -24,31 +23,51 @@ def card_of(form: Form, shards: Shards, facts: TreeFacts) -> bytes:
     """The card as Markdown with YAML front matter."""
     front, opening, sections = parted_card(facts.card)
     loading = form.loading(shards, facts)
-    rows = {split: shards.rows(split) for split in shards.splits}
-    counts = ", ".join(f"{count:,} in {split}" for split, count in rows.items())
     about = f"""## This pack
 
-{counted(sum(rows.values()), "row")} ({counts}) as `{form.name}`, packed with nutonic {__version__} from a tree of recipe \
+{_entries(loading, shards, facts)} as `{form.name}`, packed with nutonic {__version__} from a tree of recipe \
 {markdown_code(facts.origin["recipe_digest"])}.
 
 {loading.layout}
 
 {loading.code}"""
     kept = [text for title, text in sections if title not in _OF_FILES]
-    return sealed(_front(front, loading.configs, rows, shards), opening, [about, *kept]).encode()
+    return sealed(_front(front, loading, shards), opening, [about, *kept]).encode()
 
 
-def _front(front: Json, configs: tuple[Json, ...], rows: Mapping[Split, int], shards: Shards) -> str:
-    """The tree's front matter, with the files of this form; the Hub's viewer is told to stay off what it cannot show."""
-    sizes = {split: sum(record.bytes for record in shards.of_split(split)) for split in shards.splits}
+def _entries(loading: Loading, shards: Shards, facts: TreeFacts) -> str:
+    """How many entries there are, in all and by split; of chips, how many rows they have too."""
+    rows = counted(sum(map(shards.rows, shards.splits)), "row")
+    numbers = {split: _number(loading, shards, split) for split in shards.splits}
+    counts = ", ".join(f"{count:,} in {split}" for split, count in numbers.items())
+    if not loading.of_chips:
+        return f"{rows} ({counts})"
+    chips = counted(sum(numbers.values()), *(("patch", "patches") if facts.patches else ("chip",)))
+    return f"{chips} ({counts}) with {rows}"
+
+
+def _number(loading: Loading, shards: Shards, split: Split) -> int:
+    return shards.chips(split) if loading.of_chips else shards.rows(split)
+
+
+def _front(front: Json, loading: Loading, shards: Shards) -> str:
+    """The tree's front matter, with the files of this form; the Hub's viewer is told to stay off what it cannot show.
+
+    How many entries each split has is what a loader counts as it reads the files, and holds against what stands here.
+    """
     kept = {key: value for key, value in front.items() if key not in ("configs", "dataset_info")}
-    about: Json = {"size_categories": [size_of(sum(rows.values()))]}
-    if configs:
-        splits = [{"name": split, "num_bytes": sizes[split], "num_examples": rows[split]} for split in rows]
-        about |= {"dataset_info": {"splits": splits}, "configs": list(configs)}
-    else:
-        about |= {"viewer": False}
-    return framed({**kept, **about})
+    splits = []
+    for name in [file["split"] for file in loading.configs[0]["data_files"]]:
+        among = [split for split in shards.splits if split == name] or shards.splits
+        size = sum(record.bytes for split in among for record in shards.of_split(split))
+        number = sum(_number(loading, shards, split) for split in among)
+        splits.append({"name": name, "num_bytes": size, "num_examples": number})
+    about: Json = {
+        "size_categories": [size_of(sum(split["num_examples"] for split in splits))],
+        "dataset_info": {"splits": splits},
+        "configs": list(loading.configs),
+    }
+    return framed({**kept, **about, **({} if loading.viewer else {"viewer": False})})
 
 
 def parted_card(card: str) -> tuple[Json, str, list[tuple[str, str]]]:

@@ -31,6 +31,9 @@ from nutonic.dataset.packs.parquet import file_of
 from nutonic.dataset.packs.shards import Sample, Shard
 from nutonic.dataset.packs.tree import TreeFacts
 
+#: All items of a static catalogue as STAC in Parquet: of JSON a reader would have to guess what each column is.
+ITEMS = "items.parquet"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Catalogue:
@@ -65,15 +68,24 @@ class Catalogue:
             put("chips.geojson", _geojson(shards))
         elif self.name == "stac":
             put("collection.json", _collection(shards, facts))
+            put(ITEMS, _table(shards, facts))
         else:
-            box = whole_box(entry["bbox"] for entry in _read(shards))
-            put("chips.parquet", file_of(map(record_of, _read(shards)), schema_of(facts.table, box)))
+            put("chips.parquet", _table(shards, facts))
 
     def loading(self, shards: Shards, facts: TreeFacts) -> Loading:
-        """By what reads such files."""
+        """By what reads such files.
+
+        One file has the chips of all splits, which stand in a column: to `datasets` it is a split of its own, ``chips``.
+        Of GeoJSON `datasets` knows nothing; it is named, so that no other file is taken for the data.
+        """
         path, code = _LOADED[self.name]
         layout = f"- `{path}`: each chip with footprint, centre, scene, date, cloud, shares, split, cell, path"
-        return Loading(configs=(), layout=layout, code=f"```python\n{code}\n```\n")
+        if self.name == "stac":
+            layout += f"\n- `{ITEMS}`: all items in one table"
+        table = ITEMS if self.name == "stac" else path
+        files = [{"split": "chips", "path": table}]
+        configs = ({"config_name": "default", "data_files": files},)
+        return Loading(configs=configs, layout=layout, code=f"```python\n{code}\n```\n", of_chips=True)
 
 
 _LOADED = {
@@ -83,7 +95,9 @@ _LOADED = {
     ),
     "geojson": (
         "chips.geojson",
-        'import geopandas\n\nchips = geopandas.read_file("/path/to/this/folder/chips.geojson")',
+        'import geopandas\n\nfile = "/path/to/this/folder/chips.geojson"\nchips = geopandas.read_file(file)\n'
+        "# with datasets, which does not know the ending: "
+        'load_dataset("json", data_files={"chips": file}, field="features")',
     ),
     "stac": (
         "collection.json",
@@ -99,6 +113,12 @@ def _read(shards: Shards) -> Iterator[Json]:
         for piece in shards.joined("-chips.jsonl", split):
             *lines, rest = (rest + piece).split(b"\n")
             yield from map(orjson.loads, lines)
+
+
+def _table(shards: Shards, facts: TreeFacts) -> Iterator[bytes]:
+    """The chips as GeoParquet."""
+    box = whole_box(entry["bbox"] for entry in _read(shards))
+    yield from file_of(map(record_of, _read(shards)), schema_of(facts.table, box))
 
 
 def _geometry(entry: Json) -> Json:
@@ -150,6 +170,9 @@ def _item(entry: Json, collection: str, *, shown: bool) -> Json:
     }
 
 
+_PARQUET = "application/vnd.apache.parquet"
+
+
 def _collection(shards: Shards, facts: TreeFacts) -> Iterator[bytes]:
     """The collection of all items, its links one by one."""
     times = sorted({entry["datetime"] for entry in _read(shards) if entry["datetime"]} or {None})
@@ -162,6 +185,7 @@ def _collection(shards: Shards, facts: TreeFacts) -> Iterator[bytes]:
         "title": facts.name,
         "description": f"The chips of {facts.name}",
         "license": facts.licence or "other",
+        "assets": {"items": {"href": f"./{ITEMS}", "type": _PARQUET, "roles": ["collection-mirror"]}},
         "extent": {"spatial": {"bbox": [box]}, "temporal": {"interval": [[times[0], times[-1]]]}},
     }
     yield orjson.dumps(about)[:-1] + b',"links":[\n'

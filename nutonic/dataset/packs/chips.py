@@ -15,7 +15,7 @@ import yaml
 
 from nutonic.core.model import Json, Split
 from nutonic.dataset.catalogue.entries import fractions
-from nutonic.dataset.packs.forms import Loading, Put, Shards, refuse_unknown
+from nutonic.dataset.packs.forms import Loading, Put, Shards, config_of, refuse_unknown
 from nutonic.dataset.packs.layout import ROWS
 from nutonic.dataset.packs.shards import Picture, Sample, Shard
 from nutonic.dataset.packs.tree import TreeFacts
@@ -114,10 +114,17 @@ class ImageFolder:
     def loading(self, shards: Shards, facts: TreeFacts) -> Loading:
         """By `datasets`, which finds the metadata."""
         layout = "- `train/` and so on: chips, and `metadata.jsonl`: caption, shares, boxes (x, y, width, height), rows"
-        call = 'load_dataset("imagefolder", data_dir="/path/to/this/folder")'
-        code = f"```python\nfrom datasets import load_dataset\n\ndataset = {call}\n```\n"
-        files = [{"split": split, "path": f"{split}/**"} for split in shards.splits]
-        return Loading(configs=({"config_name": "default", "data_files": files},), layout=layout, code=code)
+        return Loading(
+            configs=config_of(shards, "{split}/**"), layout=layout, code=_BY_FOLDER, of_chips=True, viewer=True
+        )
+
+
+_BY_FOLDER = """```python
+from datasets import load_dataset
+
+dataset = load_dataset("/path/to/this/folder")  # or "OWNER/NAME" on the Hub
+```
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,11 +140,11 @@ class Detection:
     def write(self, shard: Shard, samples: Iterable[Sample], facts: TreeFacts, put: Put) -> Json:
         """Pictures, and their boxes."""
         numbers = {class_id: k for k, class_id in enumerate(_classes(facts))}
-        lines, boxes = [], 0
+        lines, chips, boxes = [], 0, 0
         for chip in _chips(samples, self.name):
             put(f"images/{shard.split}/{chip.place}", chip.picture.data)
             found = list(_boxes(chip))
-            boxes += len(found)
+            chips, boxes = chips + 1, boxes + len(found)
             if self.name == "yolo":
                 text = "".join(f"{numbers[r['class_id']]} {_relative(box, chip.picture.size)}\n" for r, box in found)
                 put(f"labels/{shard.split}/{chip.place.removesuffix('.png')}.txt", text.encode())
@@ -145,7 +152,7 @@ class Detection:
                 lines.append(_line(_image_of(chip, found)))
         if self.name == "coco":
             put(f"{ROWS}/{shard.number:05d}-images.jsonl", b"".join(lines))
-        return {"boxes": boxes}
+        return {"chips": chips, "boxes": boxes}
 
     def finish(self, shards: Shards, facts: TreeFacts, put: Put) -> None:
         """Annotations by split, or the file that YOLO is given."""
@@ -158,15 +165,18 @@ class Detection:
             put(f"annotations/{split}.json", _coco(shards, facts, split))
 
     def loading(self, shards: Shards, facts: TreeFacts) -> Loading:
-        """By a detector."""
+        """By a detector; `datasets` is given the chips alone, without their folders for classes."""
         if self.name == "yolo":
             layout = "- `images/train/`, `labels/train/`: chips, and a line a box: class, middle, width, height, 0 to 1"
-            return Loading(
-                configs=(), layout=layout, code="```sh\nyolo detect train data=data.yaml   # in this folder\n```\n"
+            code = "```sh\nyolo detect train data=data.yaml   # in this folder\n```\n"
+        else:
+            layout = (
+                "- `images/train/`, `annotations/train.json`: chips, and their boxes (x, y, width, height in pixels)"
             )
-        layout = "- `images/train/`, `annotations/train.json`: chips, and their boxes (x, y, width, height in pixels)"
-        code = '```python\nfrom pycocotools.coco import COCO\n\nfound = COCO("annotations/train.json")\n```\n'
-        return Loading(configs=(), layout=layout, code=code)
+            code = '```python\nfrom pycocotools.coco import COCO\n\nfound = COCO("annotations/train.json")\n```\n'
+        code += "\n`load_dataset` of `datasets` gives the chips without their boxes.\n"
+        chips = config_of(shards, "images/{split}/**", drop_labels=True)
+        return Loading(configs=chips, layout=layout, code=code, of_chips=True)
 
 
 def _relative(box: tuple[int, int, int, int], size: tuple[int, int]) -> str:

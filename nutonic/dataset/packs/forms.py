@@ -57,6 +57,10 @@ class Shards:
         """Number of rows of a split."""
         return sum(record.rows for record in self.of_split(split))
 
+    def chips(self, split: Split) -> int:
+        """Number of chips of a split that its rows are about, where the form has told it."""
+        return sum(record.form_facts["chips"] for record in self.of_split(split))
+
     def joined(self, name: str, split: Split) -> Iterator[bytes]:
         """Files of this ending of the shards of a split, one after the other."""
         for record in self.of_split(split):
@@ -70,11 +74,21 @@ class Loading:
     """How a form is loaded, for its card."""
 
     configs: tuple[Json, ...]
-    """The Hub's ``configs``; empty where its viewer shows nothing of it."""
+    """The Hub's ``configs``: without any, ``load_dataset`` takes whatever files it knows the ending of."""
     layout: str
     """What lies where, as lines of Markdown."""
     code: str
     """How to load it, as Markdown."""
+    of_chips: bool = False
+    """Whether an entry that is loaded is a chip; otherwise it is a row."""
+    viewer: bool = False
+    """Whether the Hub's viewer shows it whole: pictures and text."""
+
+
+def config_of(shards: Shards, path: str, **parameters: object) -> tuple[Json, ...]:
+    """One of the Hub's configurations: of each split the files at `path`, which says ``{split}``."""
+    files = [{"split": split, "path": path.format(split=split)} for split in shards.splits]
+    return ({"config_name": "default", "data_files": files, **parameters},)
 
 
 class Form(Protocol):

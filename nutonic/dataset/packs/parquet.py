@@ -18,7 +18,7 @@ from nutonic.dataset.catalogue.cells import CELLS
 from nutonic.dataset.catalogue.entries import fraction_columns, fractions
 from nutonic.dataset.packs.boxes import AS_BUILT, BoxForm, with_boxes
 from nutonic.dataset.packs.croissant import CROISSANT, Extent, croissant
-from nutonic.dataset.packs.forms import Loading, Put, Shards, refuse_unknown
+from nutonic.dataset.packs.forms import Loading, Put, Shards, config_of, refuse_unknown
 from nutonic.dataset.packs.shards import Sample, Shard
 from nutonic.dataset.packs.tree import TreeFacts
 
@@ -65,12 +65,12 @@ class Parquet:
 
     def loading(self, shards: Shards, facts: TreeFacts) -> Loading:
         """By the Hub's configurations, in one line."""
-        files = [{"split": split, "path": f"data/{split}-*.parquet"} for split in shards.splits]
         return Loading(
-            configs=({"config_name": "default", "data_files": files},),
+            configs=config_of(shards, "data/{split}-*.parquet"),
             layout="- `data/*.parquet`: rows with their pictures (`images`) and `messages`, and columns to choose by\n"
             "- `croissant.json`: all of this as Croissant, with the terms of GeoCroissant",
             code=_CODE.format(split=shards.splits[0]),
+            viewer=True,
         )
 
     def _row(self, sample: Sample, facts: TreeFacts) -> Json:

@@ -15,7 +15,7 @@ import orjson
 
 from nutonic.core.model import Json
 from nutonic.dataset.packs.boxes import AS_BUILT, BoxForm, with_boxes
-from nutonic.dataset.packs.forms import Loading, Put, Shards, refuse_unknown
+from nutonic.dataset.packs.forms import Loading, Put, Shards, config_of, refuse_unknown
 from nutonic.dataset.packs.shards import Picture, Sample, Shard
 from nutonic.dataset.packs.tree import TreeFacts
 from nutonic.dataset.shards.tar import ending, member
@@ -89,7 +89,8 @@ class WebDataset:
             "  `json` has all its rows, whose parts name these endings, and its sidecar\n"
             "- `data/train.json` and so on: how many samples each archive has"
         )
-        return Loading(configs=(), layout=layout, code=_CODE.format(name=name, picture=facts.picture))
+        code = _CODE.format(name=name, picture=facts.picture)
+        return Loading(configs=config_of(shards, "data/{split}-*.tar"), layout=layout, code=code, of_chips=True)
 
 
 _CODE = """```python

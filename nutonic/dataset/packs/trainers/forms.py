@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import orjson
 
 from nutonic.core.model import Json
 from nutonic.dataset.catalogue.entries import slug
 from nutonic.dataset.packs.boxes import AS_BUILT, BoxForm
-from nutonic.dataset.packs.forms import Loading, Put, Shards, refuse_unknown
+from nutonic.dataset.packs.forms import Loading, Put, Shards, config_of, refuse_unknown
 from nutonic.dataset.packs.layout import ROWS
 from nutonic.dataset.packs.parquet import Parquet
 from nutonic.dataset.packs.shards import Sample, Shard
@@ -88,7 +88,8 @@ class Chat:
         evals = "\n- `evals/*.jsonl`: rows of validation and test by metric" if benchmarks_with_rows(shards) else ""
         layout = f"- `data/*.jsonl`: rows for {self.name}\n- `images/`: the pictures that they show{evals}"
         command = _SHAPES[self.name][2]
-        return Loading(configs=(), layout=layout, code=f"```sh\n{command}   # in this folder\n```\n")
+        code = f"```sh\n{command}   # in this folder\n```\n"
+        return Loading(configs=config_of(shards, "data/{split}.jsonl"), layout=layout, code=code)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,7 +122,7 @@ class Inside:
         """By the trainer, or as Parquet is."""
         loaded = self._files.loading(shards, facts)
         code = f"```sh\n{_INSIDE[self.name][1]}   # in this folder\n```\n\n{loaded.code}"
-        return Loading(configs=loaded.configs, layout=loaded.layout, code=code)
+        return replace(loaded, code=code)
 
 
 def _start(shards: Shards, facts: TreeFacts, boxes: BoxForm, benchmarks: tuple[Json, ...] = ()) -> configs.Start:
