@@ -127,6 +127,11 @@ class Classification:
     nodata: tuple[int, ...] = (0,)
     """The first of these is what lies beyond the asset's edge."""
 
+    @property
+    def ground(self) -> tuple[int, ...]:
+        """The values that show the ground, snow too: all but those of cloud, shadow and nodata."""
+        return tuple(value for value in range(256) if value not in (*self.cloud, *self.shadow, *self.nodata))
+
 
 #: By what recipes call them. Of Sentinel-2 level 2A: ESA's SentiWiki, "S2 Processing", scene classification, which has 0 for
 #: no data, 1 saturated or defective, 2 topographic shadow, 3 cloud shadow, 4 to 7 ground and water, 8 and 9 cloud of medium
@@ -134,6 +139,12 @@ class Classification:
 CLASSIFICATIONS: Mapping[str, Classification] = {
     "scl": Classification(asset="scl", cloud=(8, 9, 10), shadow=(3,), snow=(11,), nodata=(0, 1))
 }
+
+
+def known_classification(asset: str) -> Classification | None:
+    """What the values of an asset of this name mean; None where only who made it can tell."""
+    called = next((name for name, others in OTHERWISE.items() if asset in others), asset)
+    return CLASSIFICATIONS.get(called)
 
 
 #: How one class is chosen from several images; as of :class:`nutonic.EarthEngineLabels`.

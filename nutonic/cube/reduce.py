@@ -16,6 +16,7 @@ import dask.array as da
 import numpy as np
 import xarray as xr
 
+from nutonic.core.catalogs import known_classification
 from nutonic.core.encoding import digital_numbers
 from nutonic.core.units import counted
 from nutonic.cube import kernels
@@ -48,6 +49,7 @@ def __dir__() -> list[str]:
 
 #: Sentinel-2 scene classes that show the ground: dark areas, vegetation, bare, water, unclassified, snow. The others are
 #: nodata (0), defective (1), cloud shadow (3), clouds (8, 9) and cirrus (10). (Sentinel-2 Products Specification 14.9)
+#: They are taken for those of no other classification.
 CLEAR = (2, 4, 5, 6, 7, 11)
 
 #: Bytes that one task may hold by default.
@@ -107,7 +109,7 @@ def estimate(cube: xr.Dataset, method: Method, *, by: str | None = "scl") -> Est
         "mode": lambda: mode(cube, limit_bytes=_NO_LIMIT),
         "mean": lambda: mean(cube),
         "count": lambda: count(cube),
-        "clearest": lambda: clearest(cube, by=by),
+        "clearest": lambda: _clearest_by(cube, by, CLEAR),  # whichever are clear, it takes the same
     }
     return Estimate(
         tiles=_tiles(cube, method),
@@ -151,7 +153,7 @@ def _side(variable: xr.DataArray, dim: str) -> int:
 # Reductions over time
 
 
-def mask(cube: xr.Dataset, *, by: str = "scl", keep: Sequence[int] = CLEAR) -> xr.Dataset:
+def mask(cube: xr.Dataset, *, by: str = "scl", keep: Sequence[int] | None = None) -> xr.Dataset:
     """Set imagery to nodata wherever a classification is not among the classes to keep.
 
     Parameters
@@ -161,7 +163,8 @@ def mask(cube: xr.Dataset, *, by: str = "scl", keep: Sequence[int] = CLEAR) -> x
     by
         Name of the classification.
     keep
-        Classes, 0 to 255; by default those of Sentinel-2 that show the ground. A pixel without a class is not kept.
+        Classes, 0 to 255; of ``scl`` by default those that show the ground, ``nt.reduce.CLEAR``. Of others they must be
+        given. A pixel without a class is not kept.
 
     Returns
     -------
@@ -171,12 +174,12 @@ def mask(cube: xr.Dataset, *, by: str = "scl", keep: Sequence[int] = CLEAR) -> x
     Raises
     ------
     InputError
-        If the cube has no such classification, or no imagery over time.
+        If the cube has no such classification, or no imagery over time; or if nothing says which of its classes to keep.
     """
     cube = digital_numbers(cube)
     refuse_without(cube, by)
     table = np.zeros(256, bool)
-    table[list(keep)] = True
+    table[list(_kept(cube[by], keep))] = True
     masked = {}
     for name in variables(cube, "reflectance"):
         band = cube[name]
@@ -184,6 +187,28 @@ def mask(cube: xr.Dataset, *, by: str = "scl", keep: Sequence[int] = CLEAR) -> x
         data = xr.apply_ufunc(mask_block, band, cube[by], dask="parallelized", output_dtypes=[band.dtype])
         masked[name] = data.transpose(*band.dims).assign_attrs(band.attrs)
     return cube.assign(masked)
+
+
+def _kept(classes: xr.DataArray, keep: Sequence[int] | None) -> tuple[int, ...]:
+    """The classes to keep; those of another classification than Sentinel-2's are never guessed."""
+    name, nodata = str(classes.name), classes.attrs.get("_FillValue", classes.encoding.get("_FillValue"))
+    if keep is None:
+        if known_classification(name) is None:
+            raise InputError(
+                f"{name} is no classification whose classes are known: say which of them show the ground, such as "
+                f"by={name!r}, keep=(1, 2)"
+            )
+        return CLEAR
+    kept = tuple(keep)
+    odd = next((value for value in kept if isinstance(value, bool) or value not in range(256)), None)
+    if odd is not None or not kept:
+        raise InputError(f"keep has {'no class' if odd is None else repr(odd)}: give classes of {name}, 0 to 255")
+    if nodata is not None and int(nodata) in kept:
+        raise InputError(
+            f"keep has {int(nodata)}, which {name} has where there is no class: leave it out, or, where it is a class too, "
+            f"open the imagery with masks=({name!r},), masks_nodata=(255,) or whatever else is free"
+        )
+    return tuple(map(int, kept))
 
 
 def _masked(pixels: np.ndarray, classes: np.ndarray, *, table: np.ndarray, nodata: int) -> np.ndarray:
@@ -260,7 +285,7 @@ def count(cube: xr.Dataset, *, bands: Sequence[str] | None = None) -> xr.Dataset
     return reduced_cube(cube, counts, attrs)
 
 
-def clearest(cube: xr.Dataset, *, by: str | None = "scl", keep: Sequence[int] = CLEAR) -> xr.Dataset:
+def clearest(cube: xr.Dataset, *, by: str | None = "scl", keep: Sequence[int] | None = None) -> xr.Dataset:
     """Each pixel, in all bands, from the best step in which it is clear: the one with the least cloud, then the newest.
 
     A pixel is clear in a step if all bands are valid and its class is among `keep`. A step's cloud is its
@@ -273,7 +298,7 @@ def clearest(cube: xr.Dataset, *, by: str | None = "scl", keep: Sequence[int] = 
     by
         Name of the classification; with None every valid pixel is clear.
     keep
-        Classes that are clear, 0 to 255.
+        Classes that are clear, 0 to 255; by default as of :func:`mask`.
 
     Returns
     -------
@@ -285,18 +310,25 @@ def clearest(cube: xr.Dataset, *, by: str | None = "scl", keep: Sequence[int] = 
     Raises
     ------
     InputError
-        If the cube has no time axis, no imagery over time or no such classification.
+        If the cube has no time axis, no imagery over time or no such classification, or nothing says which of its classes
+        are clear.
     """
     cube = digital_numbers(cube)
+    variables(cube, "reflectance")  # refuses a cube without any
+    if by is None:
+        return _clearest_by(cube, None, None)
+    refuse_without(cube, by)
+    return _clearest_by(cube, by, _kept(cube[by], keep))
+
+
+def _clearest_by(cube: xr.Dataset, by: str | None, keep: tuple[int, ...] | None) -> xr.Dataset:
     names = variables(cube, "reflectance")
-    if by is not None:
-        refuse_without(cube, by)
     outputs = with_scenes(cube, names)
     inputs = [*outputs, *([by] if by is not None else [])]
     kernel = kernels.Clearest(
         bands=tuple(nodata_of(cube[name]) for name in names),
         extra=len(outputs) - len(names),
-        keep=None if by is None else tuple(keep),
+        keep=None if by is None else keep,
     )
     packed = fold_tiles(
         [cube[name] for name in inputs], partial(_clearest, kernel=kernel), len(outputs) + 2, _merit(cube)

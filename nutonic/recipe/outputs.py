@@ -242,8 +242,9 @@ class Cube(Part):
     """West, south, east, north in degrees, or the path of a GeoJSON file."""
     chunk: Annotated[int, Field(ge=16, le=8192)] = 1024
     """Side of tiles in pixels; a multiple of the files' blocks reads each block just once."""
-    mask: str | None = None
-    """Asset with a scene classification, such as ``scl``, that masks clouds and shadows."""
+    mask: str | SceneClasses | None = None
+    """Asset of classes that leaves out clouds and shadows: ``scl``; that of quality.classes, whose values then mean what is
+    said there; or an asset and the meaning of its values."""
     reduce: Literal["median", "mean", "clearest"] | None = None
     """One picture of all times; by default each time is kept."""
     warp: bool = True

@@ -204,10 +204,22 @@ def _shifted(part: slice, by: int) -> slice:
     return slice(part.start + by, part.stop + by)
 
 
-def imagery_bands(assets: Sequence[str], masks: Sequence[str]) -> tuple[Band, ...]:
-    """What imagery becomes: digital numbers of reflectance as uint16, classes as uint8, 0 where there is none."""
+def imagery_bands(assets: Sequence[str], masks: Sequence[str], nodata: Sequence[int] = ()) -> tuple[Band, ...]:
+    """What imagery becomes: digital numbers of reflectance as uint16, classes as uint8.
+
+    Where there is none it is 0, of classes what `nodata` has for each mask.
+    """
     pixels = [Band(name=name, kind="reflectance", dtype="uint16", nodata=0) for name in assets]
-    return (*pixels, *(Band(name=name, kind="class", dtype="uint8", nodata=0) for name in masks))
+    bytes_of = zip(masks, nodata or (0,) * len(masks), strict=True)
+    return (*pixels, *(Band(name=name, kind="class", dtype="uint8", nodata=value) for name, value in bytes_of))
+
+
+def refuse_masks_nodata(masks: Sequence[str], nodata: Sequence[int]) -> None:
+    """Raise :class:`InputError` unless there is a byte for each mask, or none at all."""
+    odd = next((value for value in nodata if value not in range(256)), None)
+    if odd is not None or len(nodata) not in (0, len(masks)):
+        what = f"has {odd!r:.40}" if odd is not None else f"has {len(nodata)} values for {len(masks)} masks"
+        raise InputError(f"masks_nodata {what}: give a whole number from 0 to 255 for each of masks")
 
 
 @dataclass(frozen=True, slots=True)

@@ -159,8 +159,11 @@ class TimedSource(Source, Protocol):
         """A lazy dataset with dims ``(time, y, x)`` on exactly this grid, one step a chunk; no scenes mean nodata."""
         ...
 
-    def with_masks(self, names: Sequence[str]) -> TimedSource:
-        """The same with bands of classes, such as ``scl``, beside the others."""
+    def with_masks(self, names: Sequence[str], nodata: Sequence[int] = ()) -> TimedSource:
+        """The same with bands of classes, such as ``scl``, beside the others.
+
+        Of each, `nodata` has what stands where there is no class; by default 0.
+        """
         ...
 
 

@@ -102,5 +102,5 @@ class InventedSource(SourceDefaults):
     def _lazy(self, band: Band, asset: Asset, geobox: GeoBox, chunk: int) -> Any:
         return self.open(geobox, (), chunks=chunk)[band.name].data
 
-    def with_masks(self, names: Sequence[str]) -> InventedSource:
+    def with_masks(self, names: Sequence[str], nodata: Sequence[int] = ()) -> InventedSource:
         return replace(self, masks=tuple(names))

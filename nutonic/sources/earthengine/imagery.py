@@ -41,7 +41,7 @@ from nutonic.sources.missing import Found, Miss
 from nutonic.sources.mosaic import Opener, over_time
 from nutonic.sources.neighbourhoods import searched
 from nutonic.sources.overpasses import absent, sifted, timeline
-from nutonic.sources.pixels import imagery_bands, offset_of
+from nutonic.sources.pixels import imagery_bands, offset_of, refuse_masks_nodata
 from nutonic.sources.ranking import Ranking, ranked
 from nutonic.sources.source import Needs, Settings, SourceDefaults
 
@@ -66,6 +66,8 @@ class EarthEngineImagery(ShortRepr, SourceDefaults):
     """Side of a pixel: images of others are passed over, as NAIP has been flown at 1, 0.6 and 0.3 m; None takes all."""
     masks: tuple[str, ...] = ()
     """Bands of classes beside the others, such as ``scl``: uint8, 0 where there is none, by nearest neighbour."""
+    masks_nodata: tuple[int, ...] = ()
+    """Of each mask what it has where there is no class, if not 0; as of :class:`nutonic.StacSource`."""
     judged_by: Band | None = None
     """Classes that `open` reads beside the bands of images that have them; as of :class:`nutonic.StacSource`."""
     record: bool = False
@@ -82,6 +84,7 @@ class EarthEngineImagery(ShortRepr, SourceDefaults):
     def __post_init__(self) -> None:
         refuse_jumping(self.collection)
         ee_credentials.require()
+        refuse_masks_nodata(self.masks, self.masks_nodata)
         _ = self.account
 
     @classmethod
@@ -99,9 +102,9 @@ class EarthEngineImagery(ShortRepr, SourceDefaults):
             url=imagery.url,
         )
 
-    def with_masks(self, names: Sequence[str]) -> EarthEngineImagery:
+    def with_masks(self, names: Sequence[str], nodata: Sequence[int] = ()) -> EarthEngineImagery:
         """The same with these bands of classes beside the others, and none that tiles are judged by."""
-        return replace(self, masks=tuple(names), judged_by=None)
+        return replace(self, masks=tuple(names), masks_nodata=tuple(nodata), judged_by=None)
 
     @property
     def account(self) -> Account:
@@ -110,8 +113,8 @@ class EarthEngineImagery(ShortRepr, SourceDefaults):
 
     @property
     def bands(self) -> tuple[Band, ...]:
-        """One band per asset: uint16, nodata 0; then one per mask: uint8, nodata 0."""
-        return imagery_bands(self.assets, self.masks)
+        """One band per asset: uint16, nodata 0; then one per mask: uint8, nodata by `masks_nodata`."""
+        return imagery_bands(self.assets, self.masks, self.masks_nodata)
 
     def search(self, lon: np.ndarray, lat: np.ndarray, extent_m: float, time: Time = None) -> Found:
         """Up to three scenes for each square, the best first; see :func:`.ranking.ranked`. One listing a neighbourhood.

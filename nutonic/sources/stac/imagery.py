@@ -26,7 +26,7 @@ from nutonic.sources.grids import is_whole
 from nutonic.sources.item import Item, cloud_cover, moment, period, stated_cloud_cover, taken_in
 from nutonic.sources.missing import Found, Miss
 from nutonic.sources.overpasses import absent, sifted, timeline
-from nutonic.sources.pixels import imagery_bands, in_digital_numbers, refuse_scale
+from nutonic.sources.pixels import imagery_bands, in_digital_numbers, refuse_masks_nodata, refuse_scale
 from nutonic.sources.ranking import Ranking, ranked
 from nutonic.sources.source import Needs, Settings, SourceDefaults, local_files
 from nutonic.sources.stac.assets import asset_of, crs_of, pinned
@@ -89,6 +89,8 @@ class StacSource(ShortRepr, SourceDefaults):
     """Hosts that want a token, and the environment variable that holds it."""
     masks: tuple[str, ...] = ()
     """Assets of classes beside the bands, such as ``scl``: uint8, 0 where there is none, by nearest neighbour."""
+    masks_nodata: tuple[int, ...] = ()
+    """Of each mask what it has where there is no class, if not 0, as where 0 means clear."""
     judged_by: Band | None = None
     """Classes that scenes bring along where their items have an asset of this name, and that `open` then reads beside
     the bands: what builds judge tiles by. Other than masks, an item may lack it."""
@@ -113,6 +115,8 @@ class StacSource(ShortRepr, SourceDefaults):
         object.__setattr__(self, "items", items)
         object.__setattr__(self, "assets", wanted_bands(self.assets))
         object.__setattr__(self, "masks", as_names(self.masks, "masks"))
+        object.__setattr__(self, "masks_nodata", tuple(self.masks_nodata))
+        refuse_masks_nodata(self.masks, self.masks_nodata)
         require_engine(self.engine)
         signing.require(self.access.sign)
         refuse_scale(self.scale)
@@ -140,9 +144,9 @@ class StacSource(ShortRepr, SourceDefaults):
             bearer=imagery.bearer,
         )
 
-    def with_masks(self, names: Sequence[str]) -> StacSource:
+    def with_masks(self, names: Sequence[str], nodata: Sequence[int] = ()) -> StacSource:
         """The same with these assets of classes beside the bands, and no others."""
-        return replace(self, masks=tuple(names), judged_by=None)
+        return replace(self, masks=tuple(names), masks_nodata=tuple(nodata), judged_by=None)
 
     @property
     def access(self) -> Access:
@@ -162,8 +166,8 @@ class StacSource(ShortRepr, SourceDefaults):
 
     @property
     def bands(self) -> tuple[Band, ...]:
-        """One band per asset: uint16, nodata 0; then one per mask: uint8, nodata 0."""
-        return imagery_bands(names_of(self.assets), self.masks)
+        """One band per asset: uint16, nodata 0; then one per mask: uint8, nodata by `masks_nodata`."""
+        return imagery_bands(names_of(self.assets), self.masks, self.masks_nodata)
 
     def search(self, lon: np.ndarray, lat: np.ndarray, extent_m: float, time: Time = None) -> Found:
         """Up to three scenes for each square, the best first; see :func:`.ranking.ranked`."""
