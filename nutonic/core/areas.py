@@ -16,7 +16,7 @@ from odc.geo.geobox import GeoBox
 from shapely.geometry import shape
 
 from nutonic.core.globe import drawn_on, east_of, outline_of
-from nutonic.core.grid import epsg, grid_around, transformer, utm_epsg
+from nutonic.core.grid import epsg, exact_origin, grid_around, transformer, utm_epsg
 from nutonic.errors import GridError, InputError
 
 
@@ -40,8 +40,15 @@ WIDEST = 12.0
 _LARGEST = 64 * 2**20
 
 
-def area_grid(area: Area, *, crs: str | None = None, resolution: float = 10.0, extent_m: float = 5120.0) -> GeoBox:
-    """The grid of an area: north-up, its corners on multiples of the resolution, the whole area inside.
+def area_grid(
+    area: Area,
+    *,
+    crs: str | None = None,
+    resolution: float = 10.0,
+    extent_m: float = 5120.0,
+    origin: tuple[float, float] = (0.0, 0.0),
+) -> GeoBox:
+    """The grid of an area: north-up, its corners on the lattice, the whole area inside.
 
     Parameters
     ----------
@@ -55,6 +62,9 @@ def area_grid(area: Area, *, crs: str | None = None, resolution: float = 10.0, e
         Side of a pixel in metres.
     extent_m
         Side of the square around a place in metres.
+    origin
+        A corner of the lattice, in metres, such as the corner of a file whose pixels the grid is to have. By default the
+        grid's corners are multiples of the resolution.
 
     Raises
     ------
@@ -67,7 +77,7 @@ def area_grid(area: Area, *, crs: str | None = None, resolution: float = 10.0, e
         return GeoBox(area.shape, area.affine, f"EPSG:{epsg(area)}")
     numbers = _numbers(area)
     if len(numbers) == 2:
-        return grid_around(*numbers, extent_m=extent_m, crs=crs, resolution=resolution)
+        return grid_around(*numbers, extent_m=extent_m, crs=crs, resolution=resolution, origin=origin)
     outline = outline_of_area(area)
     west, south, east, north = outline.bounds
     if outline.is_empty or west == east or south == north:
@@ -79,7 +89,7 @@ def area_grid(area: Area, *, crs: str | None = None, resolution: float = 10.0, e
         )
         raise GridError(f"the area is {east - west:.1f}° wide, one UTM zone serves {WIDEST:g}°: {todo}")
     lon, lat = east_of((west + east) / 2), (south + north) / 2
-    return _hull(outline, crs or f"EPSG:{utm_epsg(lon, lat)}", resolution)
+    return _hull(outline, crs or f"EPSG:{utm_epsg(lon, lat)}", resolution, origin)
 
 
 def outline_of_area(area: Area) -> shapely.Geometry:
@@ -151,13 +161,14 @@ def _geometries(content: Mapping[str, Any]) -> list[Any]:
     return [content["geometry"] if content["type"] == "Feature" else content]
 
 
-def _hull(outline: shapely.Geometry, crs: str, resolution: float) -> GeoBox:
+def _hull(outline: shapely.Geometry, crs: str, resolution: float, origin: tuple[float, float]) -> GeoBox:
     to_grid = transformer("EPSG:4326", crs)
     drawn = shapely.get_coordinates(shapely.segmentize(outline, 0.05))
     points = np.stack(to_grid.transform(*drawn.T), -1)
     if not np.isfinite(points).all():
         raise GridError(f"the area cannot be drawn in {crs}: choose the zone it lies in")
-    left, bottom = np.floor(points.min(axis=0) / resolution).astype(int).tolist()
-    right, top = np.ceil(points.max(axis=0) / resolution).astype(int).tolist()
-    transform = Affine(resolution, 0.0, left * resolution, 0.0, -resolution, top * resolution)
+    x0, y0 = exact_origin(origin)
+    left, bottom = np.floor((points.min(axis=0) - (x0, y0)) / resolution).astype(int).tolist()
+    right, top = np.ceil((points.max(axis=0) - (x0, y0)) / resolution).astype(int).tolist()
+    transform = Affine(resolution, 0.0, x0 + left * resolution, 0.0, -resolution, y0 + top * resolution)
     return GeoBox((top - bottom, right - left), transform, crs)

@@ -189,6 +189,12 @@ def utm_epsg(lon: float, lat: float) -> int:
     return (32600 if lat >= 0 else 32700) + zone
 
 
+def exact_origin(origin: tuple[float, float]) -> tuple[float, float]:
+    """A corner of a lattice to which pixels can be added without rounding."""
+    x, y = (round(v / _ORIGIN_STEP) * _ORIGIN_STEP for v in origin)
+    return x, y
+
+
 def grid_around(
     lon: float,
     lat: float,
@@ -238,7 +244,7 @@ def corners(
     x: np.ndarray, y: np.ndarray, extent_m: float, resolution: float, origin: tuple[float, float] = (0.0, 0.0)
 ) -> tuple[np.ndarray, np.ndarray]:
     """Left and top of the snapped squares around projected points, all in metres; see :func:`grid_around`."""
-    x0, y0 = (round(v / _ORIGIN_STEP) * _ORIGIN_STEP for v in origin)
+    x0, y0 = exact_origin(origin)
     left = x0 + resolution * np.floor((x - extent_m / 2 - x0) / resolution + 0.5)
     top = y0 + resolution * np.floor((y + extent_m / 2 - y0) / resolution + 0.5)
     return left, top

@@ -5,18 +5,22 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import xarray as xr
+from odc.geo.geobox import GeoBox
 
 from nutonic.core.areas import Area, area_grid
 from nutonic.core.catalogs import CLASSIFICATIONS, Classification, known_classification
+from nutonic.core.grid import crs_name
+from nutonic.core.times import Interval
 from nutonic.cube import reduce
 from nutonic.cube.open import open_cube
 from nutonic.cube.reduce import Estimate
 from nutonic.cube.search import CubePlan, search
 from nutonic.errors import RecipeError
 from nutonic.inert import inert
-from nutonic.recipe.outputs import Cube, SceneClasses
+from nutonic.recipe.outputs import Cube, Grid, SceneClasses
 from nutonic.recipe.recipe import Recipe
 from nutonic.sources.factory import sources_of
+from nutonic.sources.grids import common_lattice
 from nutonic.sources.source import TimedSource
 
 
@@ -52,8 +56,9 @@ def compose(recipe: Recipe, area: Area | None = None) -> ComposedCube:
         )
     masking = _masking(settings.mask, recipe.quality.classification)
     imagery, labels = sources_of(recipe)
-    sources = [_masked_by(imagery, masking), labels]
-    geobox = area_grid(area, resolution=recipe.grid.resolution_m)
+    imagery = _masked_by(imagery, masking)
+    sources = [imagery, labels]
+    geobox = _grid(area, recipe.grid, imagery, recipe.imagery.time)
     plan = search(geobox, sources, time=recipe.imagery.time, warp=settings.warp)
     cube = open_cube(plan, sources, chunks=settings.chunk)
     by = None if masking is None else masking.asset
@@ -61,6 +66,19 @@ def compose(recipe: Recipe, area: Area | None = None) -> ComposedCube:
         cube = reduce.mask(cube, by=masking.asset, keep=masking.keep)
     estimate = reduce.estimate(cube, settings.reduce, by=by) if settings.reduce else None
     return ComposedCube(cube=_reduced(cube, settings, masking), plan=plan, estimate=estimate)
+
+
+def _grid(area: Area, settings: Grid, imagery: TimedSource, time: Interval | None) -> GeoBox:
+    """The grid of an area, on the lattice that the recipe asks for; on the scenes' own, and in their CRS, for ``source``."""
+    geobox = area_grid(area, resolution=settings.resolution_m)
+    if settings.lattice != "source" or isinstance(area, GeoBox):
+        return geobox
+    scenes = [scene for step in imagery.timeline(geobox, time).steps for scene in step.scenes]
+    if not scenes:  # the search says why
+        return geobox
+    pixel = common_lattice(scenes, settings.resolution_m, crs_name(geobox))
+    side, corner = pixel.affine.a, (pixel.affine.c, pixel.affine.f)
+    return area_grid(area, crs=crs_name(pixel), resolution=side, origin=corner)
 
 
 def _reduced(cube: xr.Dataset, settings: Cube, masking: _Masking | None) -> xr.Dataset:

@@ -19,7 +19,7 @@ from nutonic.core.times import Interval, Time, as_interval
 from nutonic.core.units import counted
 from nutonic.errors import InputError, NoScene
 from nutonic.io.session import current
-from nutonic.sources.grids import is_native, is_whole
+from nutonic.sources.grids import is_native, is_whole, off_lattice
 from nutonic.sources.item import Unusable, with_unusable
 from nutonic.sources.source import Source
 
@@ -151,7 +151,8 @@ def _native_only(timeline: Timeline, geobox: GeoBox) -> Timeline:
     steps, left_out = [], list(timeline.left_out)
     for step in timeline.steps:
         native = tuple(scene for scene in step.scenes if step.time is None or _is_read(scene, geobox))
-        left_out += [(scene.id, f"is in {scene.assets[0].crs}") for scene in step.scenes if scene not in native]
+        others = [scene for scene in step.scenes if scene not in native]
+        left_out += [(scene.id, off_lattice(scene.assets[0], geobox)) for scene in others]
         if native:
             steps.append(Step(time=step.time and _earliest(native), scenes=native))
     return Timeline(steps=tuple(steps), left_out=tuple(left_out))
@@ -212,6 +213,7 @@ def description_lines(geobox: GeoBox, scenes: pd.DataFrame, left_out: pd.DataFra
         yield f"{times}, {counted(len(steps), 'scene')}"
     warped = Counter(scenes.loc[scenes["warped"], "crs"])
     for crs, count in warped.items():
-        yield f"{count} of {crs} by nearest neighbour"
+        beside = ", off the grid's lattice," if crs == f"EPSG:{epsg(geobox)}" else ""
+        yield f"{count} of {crs}{beside} by nearest neighbour"
     for why, count in Counter(left_out["why"]).most_common(3):
         yield f"{count} left out, such as one that {why}"

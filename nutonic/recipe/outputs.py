@@ -248,4 +248,4 @@ class Cube(Part):
     reduce: Literal["median", "mean", "clearest"] | None = None
     """One picture of all times; by default each time is kept."""
     warp: bool = True
-    """Whether scenes of other UTM zones are read by nearest neighbour, or left out."""
+    """Whether scenes of other UTM zones, or off the grid's lattice, are read by nearest neighbour, or left out."""

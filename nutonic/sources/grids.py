@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from affine import Affine
 
-from nutonic.core.grid import affine_of, crs_name, grid_around, offset_in, on_lattice, repeated, unlike_a_map
+from nutonic.core.grid import (
+    affine_of,
+    crs_name,
+    grid_around,
+    is_metric,
+    offset_in,
+    on_lattice,
+    repeated,
+    unlike_a_map,
+)
 from nutonic.core.model import Asset, Scene
 from nutonic.errors import GridError, OffLattice
 from nutonic.inert import inert
@@ -77,6 +87,66 @@ def scene_grid(scene: Scene, grids: Sequence[GeoBox], block: int) -> GeoBox:
     bottom, right = (-(-max(values) // block) * block for values in zip(*lasts, strict=True))
     a, b, c, d, e, f = asset.transform
     return GeoBox((bottom - top, right - left), Affine(a, b, c + left * a, d, e, f + top * e), asset.crs)
+
+
+def common_lattice(scenes: Sequence[Scene], resolution: float, zone: str) -> GeoBox:
+    """A pixel of the lattice that most scenes' smallest pixels lie on; of lattices in the CRS `zone`, if there is one.
+
+    Of several that serve as many it is that of the first scene. A pixel's size is the scene's own where that is
+    `resolution` but for rounding; coarser scenes have a whole number of such pixels to one of theirs.
+
+    Raises
+    ------
+    OffLattice, GridError
+        If no scene has such pixels; of what the first has instead.
+    """
+    from odc.geo.geobox import GeoBox
+
+    lattices: list[GeoBox] = []
+    counts: Counter[int] = Counter()
+    for lead in (scene.lead for scene in scenes if _unfit(scene, resolution) is None):
+        shared = next((number for number, pixel in enumerate(lattices) if is_whole(lead, pixel)), len(lattices))
+        if shared == len(lattices):
+            transform = affine_of(lead.transform)
+            side = transform.a if abs(transform.a - resolution) <= ROUNDING * resolution else resolution
+            lattices.append(GeoBox((1, 1), Affine(side, 0.0, transform.c, 0.0, -side, transform.f), lead.crs))
+        counts[shared] += 1
+    if not lattices:
+        raise _unfit(scenes[0], resolution) or GridError(f"scene {inert(scenes[0].id)} has no pixels of its own")
+    return lattices[min(counts, key=lambda number: (crs_name(lattices[number]) != zone, -counts[number], number))]
+
+
+def _unfit(scene: Scene, resolution: float) -> OffLattice | GridError | None:
+    """Why no grid of this resolution can have a scene's own pixels; None if one can."""
+    lead = scene.lead
+    transform, name = affine_of(lead.transform), inert(scene.id)
+    if not is_metric(lead.crs):
+        return GridError(f"scene {name} is in {lead.crs:.60}, which is not in metres: warp it to UTM")
+    if problem := unlike_a_map(transform):
+        return OffLattice(f"scene {name} {problem}")
+    times = max(1, round(transform.a / resolution))
+    if abs(transform.a / times - resolution) > ROUNDING * resolution:
+        return OffLattice(
+            f"scene {name} has pixels of {transform.a:g} m, which {resolution:g} m do not make up: set grid.resolution_m to "
+            "the scene's"
+        )
+    return None
+
+
+def off_lattice(asset: Asset, geobox: GeoBox) -> str:
+    """What keeps an asset's pixels from being a grid's, in words that follow a scene's id."""
+    lattice = affine_of(asset.transform)
+    if crs_name(geobox) != asset.crs:
+        return f"is in {asset.crs}"
+    if problem := unlike_a_map(lattice):
+        return problem
+    lattice, times = repeated(lattice, geobox)
+    side = geobox.affine.a
+    if abs(lattice.a - side) > ROUNDING * side:
+        return f"has pixels of {lattice.a * times:g} m, the grid of {side:g} m"
+    off = [(here - there) / side for here, there in ((geobox.affine.c, lattice.c), (geobox.affine.f, lattice.f))]
+    east, north = (abs(part - round(part)) * side for part in off)
+    return f"lies {east:.3g} m east-west and {north:.3g} m north-south off the grid's lattice"
 
 
 def is_native(asset: Asset, geobox: GeoBox) -> bool:
