@@ -48,12 +48,15 @@ class TreeFiles:
         try:
             summary = unsealed(self.read(SUMMARY), SUMMARY)
         except Corrupt:
-            return "the build has not finished: run it again"
+            there = self._store.is_file(SUMMARY)
+            return f"{SUMMARY} is damaged: build again" if there else "the build has not finished: run it again"
         if summary.get("still_open"):
             return f"{counted(summary['still_open'], 'place is', 'places are')} not built: build again"
         sizes = {path: self.size(path) for path, _ in self.files}
         wrong = next((path for path, size in summary.get("data", {}).items() if sizes.get(path) != size), None)
-        return None if wrong is None else f"{wrong} is missing or not what was written: run nutonic verify"
+        if wrong is None:
+            return None
+        return f"{wrong} is {'not what was written' if wrong in sizes else 'missing'}: run nutonic verify"
 
     @cached_property
     def table(self) -> ClassTable:

@@ -18,7 +18,7 @@ from nutonic.dataset import card
 from nutonic.dataset.amend.repair import repair, repair_commits
 from nutonic.dataset.finalize import data_files, unnamed
 from nutonic.dataset.parts.each import Each, here
-from nutonic.dataset.proof.findings import ODD, Finding, Tree
+from nutonic.dataset.proof.findings import ODD, Finding, Tree, unlike
 from nutonic.dataset.proof.survey import Missing, Survey, missing_of
 from nutonic.errors import Corrupt, InputError, MissingExtra, NotNutonic, PlanError
 from nutonic.inert import inert
@@ -338,9 +338,7 @@ def _unlike_their_commits(tree: Tree, wrong: Mapping[int, int | None]) -> Iterat
             if (number := short(path)) not in wrong or path in told:
                 continue
             told.add(path)
-            there = wrong[number]
-            text = "is missing" if there is None else f"has {there} bytes, its commit says {size}"
-            yield Finding(f"{path} {text}", path=path)
+            yield Finding(f"{path} {unlike(wrong[number], size)}", path=path)
 
 
 def _is_superseded(path: str, tree: Tree) -> bool:

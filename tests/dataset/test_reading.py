@@ -134,12 +134,22 @@ def test_a_tree_that_is_not_complete_says_so(clean, copy, tmp_path):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         nt.open_dataset(clean.out)
+    rows = (copy / "data" / "test.jsonl").read_bytes()
     (copy / "data" / "test.jsonl").unlink()
-    with pytest.warns(UserWarning, match=r"data/test.jsonl is missing or not what was written: run nutonic verify"):
+    (copy / "data" / "test.jsonl").write_bytes(rows.replace(b"\n", b"\n\n", 1))
+    with pytest.warns(UserWarning, match=r"data/test.jsonl is not what was written: run nutonic verify"):
+        nt.open_dataset(copy)
+    (copy / "data" / "test.jsonl").unlink()
+    with pytest.warns(UserWarning, match=r"data/test.jsonl is missing: run nutonic verify"):
         dataset = nt.open_dataset(copy)
     assert (dataset.complete, dataset.splits) == (False, ("train", "validation"))
     assert "lacking=data/test.jsonl is missing" in repr(dataset)
     summary = copy / "_nutonic" / "summary.json"
+    told = summary.read_bytes()
+    summary.unlink()
+    summary.write_bytes(told.replace(b"1", b"2", 1))
+    with pytest.warns(UserWarning, match=r"_nutonic/summary.json is damaged: build again"):
+        nt.open_dataset(copy)
     summary.unlink()
     with pytest.warns(UserWarning, match="the build has not finished: run it again"):
         nt.open_dataset(copy)

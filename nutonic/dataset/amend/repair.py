@@ -73,16 +73,22 @@ def _named_now(store: Store) -> set[str]:
 
 
 def _wrong_places(tree: Tree, findings: Sequence[Finding]) -> Wrong:
-    problems = {f.path: f.text for f in findings if f.path is not None and f.path in tree.named}
-    wrong: Wrong = {}
-    for finding in findings:
+    """The reason of each is what was found first: what follows from it is found later."""
+    problems, first = dict[str, int](), dict[tuple[CommitName, int], int]()
+    for number, finding in enumerate(findings):
         if finding.place is not None:
-            wrong.setdefault(finding.place.name, {})[finding.place["index"]] = finding.text
+            first.setdefault((finding.place.name, finding.place["index"]), number)
+        elif finding.path is not None and finding.path in tree.named:
+            problems.setdefault(finding.path, number)
     for name, content in tree.commits.items() if problems else ():
         for place in content["places"]:
             files = [*place["files"], *(content["part"] if place["rows"]["length"] else ())]
-            for path in sorted(problems.keys() & set(files)):
-                wrong.setdefault(name, {}).setdefault(place["index"], problems[path])
+            if numbers := [problems[path] for path in files if path in problems]:
+                key = (name, place["index"])
+                first[key] = min(*numbers, first.get(key, len(findings)))
+    wrong: Wrong = {}
+    for (name, index), number in first.items():
+        wrong.setdefault(name, {})[index] = findings[number].text
     return wrong
 
 

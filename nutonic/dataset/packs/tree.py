@@ -87,11 +87,10 @@ def tree_to_pack(folder: AnyPath) -> PackTree:
     refuse_obstacles(folder)
     store = Store(folder)
     plan = read_plan(store)
-    done, summary = committed(store), _summary(store)
+    done = committed(store)
     recipe = parse_recipe_text(plan.recipe)
     of_patches = isinstance(recipe, PatchRecipe)
-    if summary is None or summary.get("commits") != (state_of(store, done) if of_patches else done.digest()):
-        raise InputError(f"the build of {folder} has not ended: run nutonic build again, then pack it")
+    summary = ended_summary(store, state_of(store, done) if of_patches else done.digest(), "pack it")
     spans = _captioned_spans(store, done) if of_patches else _spans(store, done)
     rows = {
         split: count
@@ -137,15 +136,30 @@ def _origin(plan: PlanFile) -> Json:
     }
 
 
-def _summary(store: Store) -> Json | None:
+def ended_summary(store: Store, digest: str, then: str) -> Json:
+    """What the last build says of itself, which ended with the commits of this digest.
+
+    Raises
+    ------
+    InputError
+        If it has not ended, or what it said is damaged; `then` is what can be done after the next one.
+    """
+    problem = "the build has not ended"
     try:
-        return unsealed(store.get(SUMMARY), SUMMARY)
-    except (FileNotFoundError, Corrupt):
-        return None
+        summary = unsealed(store.get(SUMMARY), SUMMARY)
+        if summary.get("commits") == digest:
+            return summary
+    except FileNotFoundError:
+        pass
+    except Corrupt:
+        problem = f"{SUMMARY} is damaged"
+    raise InputError(f"{store.root}: {problem}: run nutonic build again, then {then}")
 
 
 def _card(store: Store) -> str:
     try:
         return store.get(CARD).decode("utf-8")
-    except (FileNotFoundError, UnicodeDecodeError):
-        raise Corrupt(f"{CARD} is missing or no text: build again, which writes it anew") from None
+    except FileNotFoundError:
+        raise Corrupt(f"{CARD} is missing: build again, which writes it anew") from None
+    except UnicodeDecodeError:
+        raise Corrupt(f"{CARD} is no text in UTF-8: move it away and build again, which writes it anew") from None

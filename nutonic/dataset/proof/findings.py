@@ -44,6 +44,11 @@ class Finding:
         return text if curable or not fixing else f"{text} (nothing to remove would fix it)"
 
 
+def unlike(there: int | None, size: int) -> str:
+    """What is wrong with a file that has another size than its commit says, or None where none is there."""
+    return "is missing" if there is None else f"has {there} bytes, its commit says {size}"
+
+
 class CommitFiles(Mapping[CommitName, Json]):
     """Commits that count, each read when it is asked for: all of a large tree would take gigabytes."""
 

@@ -14,7 +14,7 @@ from nutonic._version import __version__
 from nutonic.core.globe import around
 from nutonic.core.grid import transformer
 from nutonic.core.model import Json
-from nutonic.dataset.proof.findings import Finding
+from nutonic.dataset.proof.findings import Finding, unlike
 from nutonic.io.objects import Store, sha256
 from nutonic.planning.layout import STILLS, is_overlay
 from nutonic.planning.spec import BuildSpec
@@ -82,13 +82,16 @@ def ring_of(geobox: GeoBox) -> np.ndarray:
 
 
 def read_file(look: Look, looked: Looked, path: str, entry: tuple[int, str]) -> bytes | None:
-    """The bytes of a committed file; None, and a finding, if they are not what was committed."""
+    """The bytes of a committed file; None, and a finding, if they are not what was committed.
+
+    What a listing shows is told in the words of those who compare listings, so that it is told once.
+    """
     store, (size, digest) = look.store, entry
     listed = store.listed_size(path)
-    if listed is None or (store.disk is not None and not store.has(path)):
-        problem = "cannot be read: it is missing"
-    elif listed != size:  # it is not read: it may be of any size
-        problem = "is not what was written: its size differs"
+    if listed != size:  # it is not read: it may be of any size
+        problem = unlike(listed, size)
+    elif store.disk is not None and not store.has(path):
+        problem = "cannot be read: what lies there is no file"
     elif path.startswith(("images/", "metadata/", "overlays/", f"{STILLS}/")) and size > _most_bytes(look, path):
         problem = "is larger than such a file can be"
     else:

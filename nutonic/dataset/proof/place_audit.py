@@ -22,7 +22,7 @@ from nutonic.dataset.commits import NO_STILL, CommittedPlace, is_canonical, unpa
 from nutonic.dataset.proof.derive import ChipFacts
 from nutonic.dataset.proof.findings import Finding
 from nutonic.dataset.proof.look import Look, Looked, Square, read_file, ring_of, secret_findings
-from nutonic.dataset.proof.row_audit import Row, against_sidecar, compared, count_findings, rows_in
+from nutonic.dataset.proof.row_audit import NO_TILE, Row, against_sidecar, compared, count_findings, rows_in
 from nutonic.dataset.proof.shapes import facts_of
 from nutonic.errors import Corrupt, GridError
 from nutonic.io.objects import sha256
@@ -259,7 +259,7 @@ class _Place:
                 self.square = context.place_result.geobox
         if self.look.ours:
             expected = self._polished(expected) if self.entry.name.polished else expected
-            self.looked.findings += compared(rows, expected, self.sidecars, self.entry)
+            self.looked.findings += compared(rows, expected, self.sidecars, self.entry, self.named)
         else:
             self._told_alike(rows)
         if self.square is not None and self.planned is not None:
@@ -321,7 +321,7 @@ class _Place:
             sidecar = self.sidecars.get(row.tile_id)
             if row.id in self.polished and sidecar is not None:
                 continue
-            problem = "its sidecar is missing" if sidecar is None else against_sidecar(row, sidecar)
+            problem = NO_TILE if sidecar is None else against_sidecar(row, sidecar)
             if problem is not None and (sidecar is not None or row.tile_id not in self.named):
                 self.looked.findings.append(Finding(f"row {row.id[:200]}: {problem}", place=self.entry))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import orjson
@@ -14,6 +14,9 @@ from nutonic.dataset.commits import CommittedPlace
 from nutonic.dataset.proof.findings import ODD, Finding
 from nutonic.rows.checker import BOXES
 from nutonic.rows.truth import boxes_json
+
+#: What is wrong with a row that belongs to no tile.
+NO_TILE = "it is of a tile of which its commit names no file"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,9 +64,15 @@ def count_findings(rows: Sequence[Row], entry: CommittedPlace) -> Iterator[Findi
 
 
 def compared(
-    rows: Sequence[Row], expected: Mapping[str, Sequence[bytes]], sidecars: Mapping[str, Json], entry: CommittedPlace
+    rows: Sequence[Row],
+    expected: Mapping[str, Sequence[bytes]],
+    sidecars: Mapping[str, Json],
+    entry: CommittedPlace,
+    named: Collection[str],
 ) -> Iterator[Finding]:
     """Findings for rows that differ from those that should be there.
+
+    Of a tile whose files are damaged no row is judged: that its picture or sidecar is not what was written is told once.
 
     Parameters
     ----------
@@ -75,9 +84,11 @@ def compared(
         By tile id, all that can be read.
     entry
         The place.
+    named
+        Ids of the tiles of which its commit names files.
     """
     told = [
-        row for row in {row.id: row for row in rows}.values() if row.tile_id in expected or row.tile_id not in sidecars
+        row for row in {row.id: row for row in rows}.values() if row.tile_id in expected or row.tile_id not in named
     ]
     if [row.line for row in told] == [line for lines in expected.values() for line in lines]:
         return
@@ -98,7 +109,7 @@ def compared(
 def _difference(row: Row, right: bytes | None, sidecar: Json | None) -> str:
     """In what way a row is not the one that should be there."""
     if sidecar is None:
-        return "its sidecar is missing"
+        return NO_TILE
     problem = against_sidecar(row, sidecar)
     if problem is not None:
         return problem

@@ -85,6 +85,8 @@ def state(plan: PlanFile, built: int, summary: Json) -> tuple[bool, str]:
         return True, "All places are done."
     if limit is not None and not summary.get("still_open"):
         return True, f"{counted_of(built, planned, 'place', verb=IS)} done, as --limit {limit} asked."
+    if built >= planned:
+        return False, "All places are done, but not what is made of all of them. The same build command makes it."
     missing = counted_of(planned - built, planned, "place", verb=IS)
     return False, f"Not finished: {missing} not done. The same build command goes on."
 

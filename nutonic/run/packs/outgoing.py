@@ -10,10 +10,11 @@ from pathlib import Path
 from nutonic.core.model import Json
 from nutonic.dataset.commits import committed, read_commits
 from nutonic.dataset.packs.layout import PACKED, PACKING, ROWS, SHARDS, is_pack
+from nutonic.dataset.packs.tree import ended_summary
 from nutonic.dataset.shards.finish import committed_patches, state_of
 from nutonic.errors import Corrupt, InputError, NotNutonic
 from nutonic.io.objects import Store, unsealed
-from nutonic.planning.layout import CARD, SUMMARY
+from nutonic.planning.layout import CARD
 from nutonic.planning.ownership import files_of, is_marked, refuse_obstacles
 from nutonic.planning.plan_file import read_plan
 from nutonic.recipe.patches import PatchRecipe
@@ -73,8 +74,9 @@ def cargo_of(folder: Path) -> Cargo:
         raise NotNutonic(f"{folder} is neither a pack nor a dataset of nutonic's")
     files = [_there(folder, path, size, digest) for path, (size, digest) in sorted(named.items())]
     card = folder / CARD
-    if not card.is_file() or card.is_symlink():
-        raise Corrupt(f"{card} is missing: a dataset without its card tells neither licence nor provenance")
+    if not store.is_file(CARD):
+        problem = "is no file" if card.is_symlink() or card.exists() else "is missing"
+        raise Corrupt(f"{card} {problem}: a dataset without its card tells neither licence nor provenance")
     last = Outgoing(path=CARD, size=card.stat().st_size, sha256=None)
     return Cargo(root=folder, files=(*files, last))
 
@@ -83,8 +85,10 @@ def _of_pack(store: Store) -> dict[str, tuple[int, str | None]]:
     try:
         packed = unsealed(store.get(PACKED), PACKED)
         unsealed(store.get(PACKING), PACKING)
-    except (FileNotFoundError, Corrupt):
+    except FileNotFoundError:
         raise InputError(f"{store.root} is not finished: run nutonic pack again, then push it") from None
+    except Corrupt as error:
+        raise Corrupt(f"{error}: pack anew into a new folder, then push that") from None
     named = dict(_entries(packed["files"]))
     for path, _ in store.sizes(SHARDS):
         named |= {p: entry for p, entry in _entries(unsealed(store.get(path), path)["files"]) if not p.startswith(ROWS)}
@@ -93,13 +97,8 @@ def _of_pack(store: Store) -> dict[str, tuple[int, str | None]]:
 
 def _of_tree(store: Store) -> dict[str, tuple[int, str | None]]:
     done = committed(store)
-    try:
-        summary = unsealed(store.get(SUMMARY), SUMMARY)
-    except (FileNotFoundError, Corrupt):
-        summary = {}
     patches = _patches_of(store)
-    if summary.get("commits") != (done.digest() if patches is None else state_of(store, done)):
-        raise InputError(f"the build of {store.root} has not ended: run nutonic build again, then push it")
+    summary = ended_summary(store, done.digest() if patches is None else state_of(store, done), "push it")
     named: dict[str, tuple[int, str | None]] = {}
     for _, content in read_commits(store, done):
         named |= {path: entry for path, entry in files_of(content).items() if not path.startswith("_nutonic/")}
@@ -129,8 +128,10 @@ def _digest(entry: int | list[object]) -> str | None:
 
 def _there(folder: Path, path: str, size: int, digest: str | None) -> Outgoing:
     file = folder / path
+    there = file.is_symlink() or file.exists()
     if file.is_symlink() or not file.is_file() or file.stat().st_size != size:
-        raise Corrupt(f"{path} is missing or not what was written: nothing was sent; run nutonic verify, or pack again")
+        problem = "is not what was written" if there else "is missing"
+        raise Corrupt(f"{path} {problem}: nothing was sent; run nutonic verify, or pack again")
     return Outgoing(path=path, size=size, sha256=digest)
 
 

@@ -68,8 +68,12 @@ class _Proof:
     answers: Answers
 
 
-def deep_findings(plan: PlanFile, spec: PatchSpec, done: Committed) -> Iterator[Finding]:
-    """What of a plan, of its patches and of their captions does not follow from the rest of the tree."""
+def deep_findings(plan: PlanFile, spec: PatchSpec, done: Committed, *, map_is_whole: bool) -> Iterator[Finding]:
+    """What of a plan, of its patches and of their captions does not follow from the rest of the tree.
+
+    Where the map beside the plan is gone or damaged, which is told by who looks for it, nothing is wrong with the patches:
+    they are not judged, and least of all taken out.
+    """
     ours = plan.header["nutonic_version"] == __version__
     try:
         yield from patch_plan_findings(plan, spec, ours=ours)
@@ -78,6 +82,10 @@ def deep_findings(plan: PlanFile, spec: PatchSpec, done: Committed) -> Iterator[
         return
     if not ours:
         yield Finding("the tree was made by another nutonic: words and numbers are not made again", note=True)
+        return
+    if not map_is_whole:
+        text = "nothing of patches is made again: the map beside the plan is not the one that it was made with"
+        yield Finding(text, note=True)
         return
     yield from _map_findings(plan)
     answers = Answers(plan.store, pending)
@@ -136,7 +144,8 @@ def _of_commit(proof: _Proof, name: CommitName, batch: Batch, maps: _Maps) -> It
         entries = entries_of(name, content)
         records = [_record(proof, batch, maps, entry) for entry in entries] if problem is None else []
     except (Corrupt, FileNotFoundError, *ODD) as error:
-        yield Finding(str(error) or f"{name.path} cannot be read", path=name.path)
+        if not isinstance(error, FileNotFoundError):  # which is told by its name
+            yield Finding(str(error) or f"{name.path} cannot be read", path=name.path)
         return
     if problem is not None:
         yield Finding(f"{name.path} {problem}", path=name.path)
@@ -233,13 +242,11 @@ def _line(store: Store, entry: CommittedPlace) -> bytes:
 
 
 def _of_captions(proof: _Proof, name: CommitName, records: Sequence[PatchRecord]) -> str | None:
-    """What is wrong with captions, in words; None if nothing is, or if there are none yet."""
+    """What is wrong with captions, in words; None if nothing is, if there are none yet, or it was told as they were read."""
     try:
         told = read_captions(proof.store, name)
-    except FileNotFoundError:
+    except (FileNotFoundError, Corrupt):
         return None
-    except Corrupt as error:
-        return str(error)
     if len(told.patches) != len(records):
         return "they are of other patches than the commit's"
     for record, captions in zip(records, told.patches, strict=True):

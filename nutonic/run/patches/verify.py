@@ -7,7 +7,7 @@ descriptions and from the answers that are kept; shards, statistics, figures and
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, fields
 
 from nutonic.core.model import Json
@@ -19,7 +19,7 @@ from nutonic.dataset.commits import (
     read_commit,
 )
 from nutonic.dataset.index import NamedFiles
-from nutonic.dataset.proof.findings import ODD, Finding
+from nutonic.dataset.proof.findings import ODD, Finding, unlike
 from nutonic.dataset.shards.captions import read_captions
 from nutonic.dataset.shards.finish import CommittedPatches, committed_patches, hashed, made_of, superfluous
 from nutonic.dataset.verify import Verdict
@@ -75,11 +75,13 @@ def verify_patches(plan: PlanFile, recipe: PatchRecipe, *, deep: bool, fix: bool
     """
     removed: list[str] = []
     tree, limit = _looked_at(plan, recipe, deep=deep)
+    taken: set[str] = set()
     for _ in range(_ROUNDS if fix else 0):
-        gone = [each.text for each in tree.findings if each.path is not None and tree.owned.remove(each.path)]
+        gone = [each for each in tree.findings if each.path is not None and tree.owned.remove(each.path)]
         if not gone:
             break
-        removed += gone
+        removed += [_reason(each, taken) for each in gone]
+        taken |= {each.path for each in gone if each.path is not None}
         tree, limit = _looked_at(plan, recipe, deep=deep)
     problems = [finding.message(fix) for finding in tree.findings if not finding.note]
     compared = 0
@@ -101,6 +103,19 @@ def verify_patches(plan: PlanFile, recipe: PatchRecipe, *, deep: bool, fix: bool
     )
 
 
+def _reason(finding: Finding, taken: Collection[str]) -> str:
+    """Why a file was removed: the summary for what it tells, and not because of what was removed before."""
+    if finding.path != SUMMARY or finding.text.startswith(SUMMARY):
+        return finding.text
+    if any(finding.text == _lacking(path) for path in taken):
+        return f"{SUMMARY} tells of files that were removed"
+    return f"{SUMMARY}: {finding.text}"
+
+
+def _lacking(path: str) -> str:
+    return f"{path} is missing: build again"
+
+
 def _looked_at(plan: PlanFile, recipe: PatchRecipe, *, deep: bool) -> tuple[_Tree, int | None]:
     store, spec = plan.store, resolve_patches(recipe)
     owned = PatchOwnership(store, plan.planned, shards=spec.shards)
@@ -112,11 +127,12 @@ def _looked_at(plan: PlanFile, recipe: PatchRecipe, *, deep: bool) -> tuple[_Tre
     summary = _summary(tree)
     limit = summary.get("limit")
     sound = _commits(tree, limit)
-    _beside(tree, deep=deep)
+    map_is_whole = _beside(tree, deep=deep)
     if deep:
-        found = list(deep_findings(plan, spec, tree.done))
+        found = list(deep_findings(plan, spec, tree.done, map_is_whole=map_is_whole))
         tree.findings += found
-        sound = sound and not any(each.path for each in found)  # of what is damaged nothing can be made again
+        damaged = {each.path for each in tree.findings} - {None, SUMMARY, RECIPE}
+        sound = sound and map_is_whole and not damaged  # of what is damaged nothing can be made again
     _finished(tree, summary, sound=sound, deep=deep)
     return tree, limit
 
@@ -160,7 +176,7 @@ def _commits(tree: _Tree, limit: int | None) -> bool:
     ordinals = sorted({place.ordinal for place in planned.values()})
     wanted = set(ordinals if limit is None else ordinals[:limit])
     missing = [poi for poi, place in planned.items() if place.ordinal in wanted and poi not in seen]
-    if missing:
+    if missing and sound:  # of a commit that cannot be read nobody knows which patches it has
         some = counted_of(len(missing), len(planned), "patch", "patches", verb=IS)
         text = f"{some} not built, such as {missing[0]}: build again"
         tree.find(text, to_build=True)
@@ -177,10 +193,13 @@ def _compare(tree: _Tree, name: CommitName, content: Json, planned: Mapping[str,
     if content["recipe_digest"] != header["recipe_digest"] or content["plan"] != tree.plan.digest:
         tree.find(f"{name.path} was written for another plan or recipe", name.path)
     for path, (size, _) in content["part"].items():
-        if path != name.part or not tree.store.is_file(path):
-            tree.find(f"{path} is missing", name.path)
-        elif len(tree.store.get(path)) != size:
-            tree.find(f"{path} has another size than its commit says ({size} bytes)", name.path)
+        there = tree.store.listed_size(path)
+        if path != name.part:
+            tree.find(f"{name.path} names {path[:200]!r}, which is no part of its own", name.path)
+        elif there != size:
+            tree.find(f"{path} {unlike(there, size)}", name.path)
+        elif not tree.store.is_file(path):
+            tree.find(f"{path} cannot be read: what lies there is no file", name.path)
     for entry in content["places"]:
         poi, key = entry["poi_id"], PlaceKey(entry["ordinal"], entry["variant"], entry["split"])
         if planned.get(poi) != key:
@@ -199,16 +218,23 @@ def _compare_captions(tree: _Tree, name: CommitName, content: Json) -> None:
         tree.find(f"{captions_path(name)} holds captions of other patches than its commit", captions_path(name))
 
 
-def _beside(tree: _Tree, *, deep: bool) -> None:
-    """Compare the recipe and what lies beside the plan with the plan."""
-    store, plan = tree.store, tree.plan
-    if not store.has(RECIPE) or store.get(RECIPE) != plan.recipe.encode():
+def _beside(tree: _Tree, *, deep: bool) -> bool:
+    """Compare the recipe and what lies beside the plan with the plan. True if the latter can be stood on."""
+    store, plan, whole = tree.store, tree.plan, True
+    if not store.has(RECIPE):
+        tree.find(_lacking(RECIPE), RECIPE)
+    elif store.get(RECIPE) != plan.recipe.encode():
         tree.find(f"{RECIPE} is not the recipe of the plan", RECIPE)
     for path, digest in plan.beside.items():
+        problem = None
         if not store.is_file(path):
-            tree.find(f"{path} is missing: it belongs to the plan; plan anew with --replan")
+            problem = "is missing: it belongs to the plan" if store.listed_size(path) is None else "is no file"
         elif deep and sha256(store.get(path)) != digest:
-            tree.find(f"{path} is not what the plan was made with; plan anew with --replan")
+            problem = "is not what the plan was made with"
+        if problem is not None:
+            whole = False
+            tree.find(f"{path} {problem}; plan anew with --replan")
+    return whole
 
 
 def _finished(tree: _Tree, summary: Json, *, sound: bool, deep: bool) -> None:
@@ -238,11 +264,11 @@ def _sizes(tree: _Tree, summary: Json) -> None:
     store, sizes = tree.store, dict(tree.store.sizes())
     for path, (size, _) in summary["data"].items():
         if path not in sizes:
-            tree.find(f"{path} is missing: build again", SUMMARY)
+            tree.find(_lacking(path), SUMMARY)
         elif sizes[path] != size:
             tree.find(f"{path} has {sizes[path]} bytes, its build wrote {size}", path)
     if not store.has(CARD):
-        tree.find(f"{CARD} is missing: build again", SUMMARY)
+        tree.find(_lacking(CARD), SUMMARY)
     elif card.is_theirs(store):
         tree.find(f"{CARD} is not the card that the build wrote: it is kept, move it away to have a new one")
 
