@@ -11,7 +11,7 @@ import click
 import orjson
 
 from nutonic.cli import logs
-from nutonic.cli.lacks import lack_of, silence
+from nutonic.cli.lacks import lack_of, lose_results, lost_results, silence, unwritable
 from nutonic.errors import Corrupt, NutonicError, StoreError
 
 OK, INCOMPLETE, MISTAKE, INTERRUPTED = 0, 1, 2, 130
@@ -49,7 +49,7 @@ def report_error(error: BaseException) -> int | None:
         return None
     if error.filename is None and _is_stdout_unwritable():
         silence(1)
-        print_error(f"cannot write to the standard output: {(error.strerror or 'unwritable').lower()}")
+        print_error(unwritable(error))
     else:
         where = f": {str(error.filename)[:200]}" if error.filename else ""
         print_error(f"{error.strerror or error}{where}")
@@ -122,4 +122,21 @@ def print_json(value: Any) -> None:
         raise
     except OSError as error:
         silence(1)
-        raise StoreError(f"cannot write to the standard output: {(error.strerror or 'unwritable').lower()}") from None
+        raise StoreError(unwritable(error)) from None
+
+
+def print_text(text: str, *, nl: bool = True) -> None:
+    """Print a result as it is; where it cannot be, the work goes on, and that is told at the end."""
+    try:
+        click.echo(text, nl=nl)
+    except OSError as error:
+        lose_results(error)
+
+
+def with_results(code: Any) -> Any:
+    """The exit code of a command that ends with `code`; one whose results found no room is not complete, and says so."""
+    lost = lost_results()
+    if lost is None:
+        return code
+    print_error(lost)
+    return code or INCOMPLETE

@@ -9,6 +9,7 @@ from typing import Literal
 
 import click
 
+from nutonic.cli.ending import print_text
 from nutonic.inert import inert
 from nutonic.io.buckets.address import path_of
 from nutonic.recipe.starts import NAMES, places, recipe_text, start
@@ -91,12 +92,12 @@ def _write_texts(kind: Literal["wording", "prompts"], folder: Path) -> None:
     except OSError as error:
         raise click.ClickException(f"cannot write {folder}: {(error.strerror or 'unwritable').lower()}") from None
     where = f"rows: {{wording: {folder}}}" if kind == "wording" else f"captions: {{prompts: {folder}}}"
-    click.echo(inert(f"wrote {folder}: edit its templates, and say  {where}  in a recipe beside it"))
+    print_text(inert(f"wrote {folder}: edit its templates, and say  {where}  in a recipe beside it"))
 
 
 def _write_new(path: Path, text: str, then: str) -> None:
     write_new(path, text)
-    click.echo(inert(f"wrote {path}: {then}"))
+    print_text(inert(f"wrote {path}: {then}"))
 
 
 def refuse_existing(path: Path) -> None:

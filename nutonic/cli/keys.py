@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from nutonic.cli.ending import print_text
 from nutonic.cli.init import refuse_existing, write_new
 from nutonic.cli.paths import PathOf
 from nutonic.inert import inert
@@ -20,11 +21,11 @@ def schema(page: bool) -> None:
     if page:
         from nutonic.recipe.reference.page import page as text
 
-        click.echo(text(), nl=False)
+        print_text(text(), nl=False)
         return
     from nutonic.recipe.reference.schema import schema as keys
 
-    click.echo(json.dumps(keys(), indent=2, ensure_ascii=False))
+    print_text(json.dumps(keys(), indent=2, ensure_ascii=False))
 
 
 @click.command(short_help="A catalogue of your own GeoTIFFs, for a recipe.")
@@ -43,10 +44,10 @@ def catalogue(files: tuple[str, ...], datetime: str, out: Path, collection: str)
     items = catalogue_of(files, datetime, out.parent, collection)
     write_new(out, json.dumps(items, indent=1, ensure_ascii=False) + "\n")
     count = len(items["features"])
-    click.echo(inert(f"wrote {out}: {count} item{'s' * (count > 1)}; in a recipe beside it say"))
+    print_text(inert(f"wrote {out}: {count} item{'s' * (count > 1)}; in a recipe beside it say"))
     told = {"url": out.name, "collection": collection, "datetime": datetime}
     lines = "".join(f"  {key}: {_scalar(value)}\n" for key, value in told.items())
-    click.echo(f"imagery:\n{lines}{shown_as(items)}")
+    print_text(f"imagery:\n{lines}{shown_as(items)}")
 
 
 def _scalar(text: str) -> str:

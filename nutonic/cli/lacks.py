@@ -11,6 +11,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
+from typing import TextIO
 
 from nutonic.core.units import size
 from nutonic.errors import InputError, PlanError, StoreError
@@ -137,13 +138,64 @@ def open_standard_streams() -> None:
         except OSError:
             with suppress(OSError):
                 os.dup2(os.open(os.devnull, os.O_RDWR), number)
+            if number == 1:
+                sys.stdout = None
+    if sys.stdout is None:  # as Python has it where it was closed: results would vanish without a word
+        sys.stdout = _unwritable()
+
+
+def _unwritable() -> TextIO:
+    """A stream that fails at the first thing that is written: a file that is open for reading alone."""
+    return os.fdopen(os.open(os.devnull, os.O_RDONLY), "w", encoding="utf-8", errors="backslashreplace")
 
 
 def silence(number: int) -> None:
     """Send what a stream still gets to nowhere: whoever read it has gone, or has no room."""
+    stream = sys.stdout if number == 1 else sys.stderr
     with suppress(OSError, ValueError):
         null = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(null, number)
+        for each in {number, _number_of(stream, number)}:
+            os.dup2(null, each)
         if null != number:
             os.close(null)
-        (sys.stdout if number == 1 else sys.stderr).flush()
+        stream.flush()
+
+
+def _number_of(stream: TextIO, number: int) -> int:
+    """The handle that a stream writes to; `number` of one that is no file."""
+    try:
+        return stream.fileno()
+    except (OSError, ValueError, AttributeError):
+        return number
+
+
+#: Why results did not reach the standard output, until that is told.
+_lost: list[str] = []
+
+
+def lose_results(error: OSError) -> None:
+    """Write no more results; that they are lost is told once the work is done, for which nobody needs to read them."""
+    silence(1)
+    if not isinstance(error, BrokenPipeError):  # whoever read them has gone, and needs no telling
+        _lost.append(unwritable(error))
+
+
+def lost_results() -> str | None:
+    """What to tell of results that were lost, now or since the last call, in a line; None if none were."""
+    try:
+        sys.stdout.flush()  # what is written at the exit only, where nobody would look
+    except BrokenPipeError:
+        silence(1)
+    except OSError as error:
+        lose_results(error)
+    except ValueError:  # it was closed by who called
+        pass
+    line = _lost[0] if _lost else None
+    _lost.clear()
+    return line
+
+
+def unwritable(error: OSError) -> str:
+    """What to tell of an error of the standard output."""
+    why = "it is closed" if error.errno == errno.EBADF else (error.strerror or "unwritable").lower()
+    return f"cannot write to the standard output: {why}"

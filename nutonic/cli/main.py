@@ -19,8 +19,10 @@ from nutonic.cli.ending import (
     end_interrupted,
     plain_json,
     print_json,
+    print_text,
     refuse_warnings_as_errors,
     report_error,
+    with_results,
 )
 from nutonic.cli.init import init
 from nutonic.cli.keys import catalogue, schema
@@ -437,7 +439,7 @@ def overlap(directory: AnyPath, other: Path, by: str, as_csv: bool, as_json: boo
         print_json(found.json())
     elif as_csv:
         for line in console.overlap_csv(found):
-            click.echo(inert(line))
+            print_text(inert(line))
     else:
         console.show_overlap(found, other)
     sys.exit(INCOMPLETE if found.shared else OK)
@@ -450,6 +452,18 @@ cli.add_command(schema)
 def main(args: Sequence[str] | None = None) -> None:
     """Run the command line and exit with its code."""
     open_standard_streams()
+    code: Any = None
+    try:
+        _run(args)
+    except SystemExit as exit_:
+        code = exit_.code
+    code = with_results(code)
+    if code is not None:
+        sys.exit(code)
+
+
+def _run(args: Sequence[str] | None) -> None:
+    """Run a command; it ends with SystemExit if its code is not 0."""
     # Set before the arguments are parsed, so that mistakes in them are written as JSON too.
     logs.set_json("--log-json" in (sys.argv[1:] if args is None else args))
     refuse_warnings_as_errors()

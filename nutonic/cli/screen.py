@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.text import Text
 
 from nutonic.cli import logs
-from nutonic.cli.lacks import silence
+from nutonic.cli.lacks import lose_results, silence
 from nutonic.inert import inert
 
 #: Columns beyond which lines are hard to read, however wide a terminal is.
@@ -20,6 +20,8 @@ _WIDEST = 110
 
 class _Console(Console):
     """Writes text, in notebooks too. Once nobody reads it, or has room for it, it is silent, and the work goes on.
+
+    Results that find no room are told of as lost, once the command ends.
 
     What others may have written, such as ids and reasons, cannot move its cursor or begin a line of its own.
     """
@@ -30,18 +32,21 @@ class _Console(Console):
 
     def on_broken_pipe(self) -> None:
         """Stay silent from now on."""
-        self._give_up()
+        self._give_up(BrokenPipeError())
 
     def print(self, *objects: Any, **options: Any) -> None:
         """Print; see :meth:`rich.console.Console.print`."""
         try:
             super().print(*objects, **options)
-        except OSError:
-            self._give_up()
+        except OSError as error:
+            self._give_up(error)
 
-    def _give_up(self) -> None:
+    def _give_up(self, error: OSError) -> None:
         self.quiet = True
-        silence(2 if self.stderr else 1)
+        if self.stderr:
+            silence(2)
+        else:
+            lose_results(error)
 
 
 def _stream(*, stderr: bool) -> Console:

@@ -128,9 +128,20 @@ def test_what_cannot_be_is_told_before_any_work(run, name):
     assert listing(run.here) == before
 
 
-#: The work is done, whoever listens.
+#: Why results do not reach the standard output, and what is told of that; who goes away needs no telling.
+LOST = {
+    "closed": "cannot write to the standard output: it is closed",
+    "full": "cannot write to the standard output: no space left on device",
+}
+
+#: The work is done, whoever listens; a build whose results find no room says so.
 UNHEARD = {
-    f"{stream} {how}": Case(BUILD + "HERE/out", {"outputs": {stream: how}}, 0, "")
+    f"{stream} {how}": Case(
+        BUILD + "HERE/out",
+        {"outputs": {stream: how}},
+        1 if how in LOST and stream != "stderr" else 0,
+        LOST.get(how, "") if stream == "stdout" else "",
+    )
     for stream in ("stdout", "stderr", "both")
     for how in ("closed", "full", "unread")
 } | {
@@ -153,6 +164,47 @@ def test_what_nobody_hears_stops_nothing(run, clean, name):
     assert code == UNHEARD[name].code, said
     assert UNHEARD[name].words in said
     same_as(run.here / "out", clean)
+
+
+#: Commands that print a result in text.
+PRINTING = {
+    "plan RECIPE": "",
+    "preview RECIPE -n 1 --out HERE/page.html": "page.html",
+    "cube SERIES --out HERE/w.zarr": "w.zarr/nutonic.json",
+    "report TREE --out HERE/page.html": "page.html",
+    "verify TREE": "",
+    "pack TREE --format parquet --workers 0 --out HERE/packed": "packed/README.md",
+    "push TREE --repo me/it --dry-run": "",
+    "init quick-test HERE/recipe.yaml": "places.csv",
+    "init tags HERE/tags.yaml": "tags.yaml",
+    "init wording HERE/words": "words",
+    "schema": "",
+    "schema --page": "",
+    "catalogue FILES --datetime 2024-05-02 --out HERE/items.json": "items.json",
+    "--help": "",
+    "--version": "",
+    "build --help": "",
+}
+
+
+@pytest.mark.sampled(one_in=3)
+@pytest.mark.parametrize("how", LOST)
+@pytest.mark.parametrize("command", PRINTING)
+def test_results_that_find_no_room_are_told_and_the_work_is_done(run, clean, series, command, how):
+    red = series.parent / "new" / "red.tif"
+    words = command.replace("TREE", str(clean.out)).replace("FILES", str(red))
+    code, said = run(Case(words, {"outputs": {"stdout": how}}, 1, ""))
+    assert code == 1, said
+    assert said.splitlines()[-1] == f"nutonic: {LOST[how]}"
+    assert said.count("cannot write") == 1
+    assert (run.here / PRINTING[command]).exists()
+
+
+def test_whoever_reads_the_first_line_alone_is_told_nothing(run):
+    for command in ("plan RECIPE", "init quick-test HERE/recipe.yaml"):
+        code, said = run(Case(command, {"outputs": {"stdout": "unread"}}, 0, ""))
+        assert (code, said) == (0, "")
+    assert (run.here / "places.csv").exists()
 
 
 @pytest.mark.sampled(one_in=3)
