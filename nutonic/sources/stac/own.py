@@ -10,11 +10,14 @@ import shapely
 from odc.geo.geobox import GeoBox
 
 from nutonic.core.footprints import ground_of
+from nutonic.core.globe import east_of
+from nutonic.core.grid import UTM_NORTH, UTM_SOUTH, crs_name, is_metric, unlike_a_map, utm_epsg
 from nutonic.core.model import Json
 from nutonic.core.times import Interval, utc_text
 from nutonic.errors import InputError, ReadFailed
 from nutonic.inert import inert, unseen
 from nutonic.io import raster as rasters
+from nutonic.recipe.outputs import Grid
 from nutonic.sources.rasters.paths import pieces_of
 
 #: What the one asset of each item is called.
@@ -38,7 +41,8 @@ def catalogue_of(paths: Sequence[str], datetime: str, folder: Path, collection: 
     Raises
     ------
     InputError
-        If a file does not say where its pixels lie, is a VRT, or two of them would have one id; and of `datetime`.
+        If a file does not say where its pixels lie, is a VRT, or two of them would have one id; if no grid can have its
+        pixels, as where they are degrees wide or turned; and of `datetime`.
     """
     try:
         moment = utc_text(Interval.parse(datetime).start)
@@ -73,6 +77,7 @@ def _item(path: str, moment: str, folder: Path, collection: str) -> Json:
         raise InputError(f"{error}: name GeoTIFFs, or other rasters that GDAL reads") from None
     grid = GeoBox(header.shape, header.transform, header.crs)
     outline = ground_of(grid)
+    _refuse_unfit(path, grid, outline)
     west, south, east, north = outline.bounds
     code = {"proj:code": header.crs} if header.crs.startswith("EPSG:") else {}
     asset = {
@@ -97,6 +102,25 @@ def _item(path: str, moment: str, folder: Path, collection: str) -> Json:
     }
 
 
+def _refuse_unfit(path: str, grid: GeoBox, outline: shapely.Geometry) -> None:
+    """Raise :class:`InputError` for a file whose pixels no grid of a recipe can have, and say what makes it one."""
+    if not is_metric(crs_name(grid)):
+        west, south, east, north = outline.bounds
+        zone = utm_epsg(east_of((west + east) / 2), min(max((south + north) / 2, UTM_SOUTH), UTM_NORTH))
+        raise InputError(
+            f"{inert(path)} is in {' '.join(crs_name(grid).split()):.60}, whose unit is not the metre, so that no grid has "
+            f"its pixels: warp it first, such as by gdalwarp -t_srs EPSG:{zone}"
+        )
+    if problem := unlike_a_map(grid.affine):
+        raise InputError(f"{inert(path)} {problem}")
+    try:
+        Grid(resolution_m=grid.affine.a)
+    except ValueError:
+        raise InputError(
+            f"{inert(path)} has pixels of {grid.affine.a:g} m, grid.resolution_m takes 0.01 to 10000"
+        ) from None
+
+
 def _common(name: str) -> Json:
     return {"common_name": name} if name in ("red", "green", "blue") else {}
 
@@ -117,4 +141,6 @@ def shown_as(items: Json) -> str:
     named = all(colour in names for colour in ("red", "green", "blue"))
     numbers = [names.index(colour) + 1 for colour in ("red", "green", "blue")] if named else [1, 2, 3]
     bands = ", ".join(f"{{asset: {ASSET}, band: {number}}}" for number in numbers[: len(names)])
-    return f"  assets: [{bands}]\ngrid: {{resolution_m: {first['proj:transform'][0]:g}, lattice: source, extent_m: …}}"
+    return (
+        f"  assets: [{bands}]\ngrid: {{resolution_m: {first['proj:transform'][0]:.10g}, lattice: source, extent_m: …}}"
+    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import numpy as np
 import pytest
@@ -14,14 +15,23 @@ import nutonic as nt
 from nutonic.recipe.outputs import Grid
 
 
-def written(path, bands: int = 3, *, dtype: str = "uint8", names: tuple[str, ...] = (), west: float = 400_000.0):
+def written(
+    path,
+    bands: int = 3,
+    *,
+    dtype: str = "uint8",
+    names: tuple[str, ...] = (),
+    west: float = 400_000.0,
+    crs: str = "EPSG:32633",
+    transform: Affine | None = None,
+):
     """A GeoTIFF of 300 × 200 pixels, no two rows, columns or bands alike."""
     rows, columns = np.mgrid[:200, :300]
     pixels = np.stack([(rows * 7 + columns * 3 + band * 50) % 251 + 1 for band in range(bands)]).astype(dtype)
-    profile = {"driver": "GTiff", "height": 200, "width": 300, "count": bands, "dtype": dtype, "crs": "EPSG:32633"}
+    profile = {"driver": "GTiff", "height": 200, "width": 300, "count": bands, "dtype": dtype, "crs": crs}
     if bands == 3 and not names:
         profile["photometric"] = "RGB"
-    with rasterio.open(path, "w", **profile, transform=Affine(10, 0, west, 0, -10, 5_800_003)) as raster:
+    with rasterio.open(path, "w", **profile, transform=transform or Affine(10, 0, west, 0, -10, 5_800_003)) as raster:
         raster.write(pixels)
         for number, name in enumerate(names, 1):
             raster.set_band_description(number, name)
@@ -88,3 +98,42 @@ def test_a_folder_is_a_scene_for_each_file(tmp_path, count):
     items = json.loads((tmp_path / "items.json").read_text())["features"]
     assert [item["id"] for item in items] == [str(number) for number in range(count)]
     assert items[0]["bbox"][2] < items[1]["bbox"][2]
+
+
+DEGREES = Affine(0.0003, 0, 12.0, 0, -0.0003, 52.5)
+
+
+@pytest.mark.parametrize(
+    ("crs", "transform", "said"),
+    [
+        (
+            "EPSG:4326",
+            DEGREES,
+            "is in EPSG:4326, whose unit is not the metre, .*: warp it first, .* -t_srs EPSG:32633$",
+        ),
+        ("EPSG:4326", Affine(0.0003, 0, 179.99, 0, -0.0003, -20.0), "-t_srs EPSG:32701$"),
+        ("EPSG:2263", Affine(10, 0, 900_000, 0, -10, 200_000), "is in EPSG:2263, whose unit is not the metre"),
+        ("EPSG:32633", Affine(10, 1, 4e5, 1, -10, 5.8e6), "is rotated"),
+        ("EPSG:32633", Affine(10, 0, 4e5, 0, -20, 5.8e6), "which are not square: warp it"),
+        (
+            "EPSG:32633",
+            Affine(0.005, 0, 4e5, 0, -0.005, 5.8e6),
+            "pixels of 0.005 m, grid.resolution_m takes 0.01 to 10000",
+        ),
+    ],
+)
+def test_files_whose_pixels_no_grid_can_have_are_refused(tmp_path, crs, transform, said):
+    written(tmp_path / "good.tif")
+    written(tmp_path / "odd.tif", crs=crs, transform=transform)
+    found = nutonic("catalogue", tmp_path, "--datetime", "2024", "--out", tmp_path / "items.json")
+    assert (found.code, found.out) == (2, "")
+    assert len(found.err.splitlines()) == 1
+    assert "odd.tif" in found.err
+    assert re.search(said, found.err.strip()), found.err
+    assert not (tmp_path / "items.json").exists()
+
+
+def test_the_size_of_pixels_is_told_as_it_is(tmp_path):
+    written(tmp_path / "web.tif", crs="EPSG:3857", transform=Affine(1.1943285669, 0, 1.5e6, 0, -1.1943285669, 6.9e6))
+    found = nutonic("catalogue", tmp_path / "web.tif", "--datetime", "2024", "--out", tmp_path / "items.json")
+    assert "grid: {resolution_m: 1.194328567, lattice: source, extent_m: …}" in found.out
