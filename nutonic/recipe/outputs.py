@@ -135,6 +135,7 @@ class Rows(Part):
     min_box_px: Annotated[int, Field(ge=1)] = 6
     """The least width and height of a box, in pixels of the chip."""
     shares: Literal["percent", "words"] = "percent"
+    """In words, "about a quarter" is within 3 hundredths of it; "nearly a third" is up to 6 less, "a good third" more."""
     prompt: tuple[Literal["resolution", "date", "season"], ...] = ()
     """What prompts tell of the picture beside its kind."""
     wording: Wording = "builtin"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from fractions import Fraction
 from functools import cache, lru_cache
 from typing import Literal
 
@@ -197,14 +198,27 @@ def percent(part: int, whole: int) -> str:
     return "just under 50%" if rounded == 50 and 2 * part < whole else f"{rounded}%"
 
 
-#: The upper end of each share in words, in hundredths; the share is below it, but for the last.
+#: The upper end of each share in words, in hundredths; the share is below it. What is "about" a part is within 3 hundredths
+#: of it, "nearly" or "just under" it up to 6 below, "a good" one of it up to 6 above, less or more than half up to 7.
 SHARE_WORDS = (
-    (5, "a trace"),
-    (15, "a small part"),
-    (30, "about a quarter"),
-    (45, "a good third"),
-    (55, "about half"),
-    (70, "more than half"),
+    (2, "a trace"),
+    (8, "a small part"),
+    (12, "about a tenth"),
+    (17, "about a seventh"),
+    (22, "about a fifth"),
+    (28, "about a quarter"),
+    (Fraction(100, 3), "nearly a third"),
+    (37, "a good third"),
+    (43, "about two fifths"),
+    (47, "less than half"),
+    (50, "just under half"),
+    (53, "about half"),
+    (57, "more than half"),
+    (63, "about three fifths"),
+    (Fraction(200, 3), "nearly two thirds"),
+    (72, "a good two thirds"),
+    (78, "about three quarters"),
+    (83, "about four fifths"),
     (90, "most"),
     (100, "nearly all"),
 )

@@ -339,7 +339,7 @@ def test_captions_are_let_through_with_a_turn_and_none_of_them_with_one_thing_ch
     assert found == []
 
 
-def spread(side: int) -> list[Judged]:
+def spread(side: int, **rows: str) -> list[Judged]:
     """Chips of so many pixels of ten metres, with the captions of all kinds."""
     found = []
     for seed in range(30):
@@ -349,7 +349,7 @@ def spread(side: int) -> list[Judged]:
             (row, column), (height, width) = draw.integers(0, 56, 2), draw.integers(6, 40, 2)
             mask[row : row + height, column : column + width] = draw.integers(0, 9)
         mask = np.kron(mask, np.ones((side // 64, side // 64), np.uint8))
-        found.append(Judged(Spoken(mask, rows=CAPTIONS, name=f"poi_{seed:06}_t0000")))
+        found.append(Judged(Spoken(mask, rows={**CAPTIONS, **rows}, name=f"poi_{seed:06}_t0000")))
     return found
 
 
@@ -363,9 +363,28 @@ def test_what_a_template_says_of_a_chip_of_any_size_may_be_kept(side):
     assert len(wrong) <= 0.05 * len(told), wrong
 
 
+@pytest.mark.long
+def test_shares_in_words_of_a_template_may_be_kept():
+    told = [(each, text) for each in spread(64, shares="words") for text in each.turned()]
+    wrong = [(problem, text) for each, text in told if (problem := each.problem(text)) is not None]
+    assert len(told) > 40
+    assert len(wrong) <= 0.05 * len(told), wrong
+
+
 @pytest.mark.parametrize(
     ("said", "found"),
     [
+        ("Water (about a tenth), in the lower right, and crops (more than half) are what it shows.", None),
+        ("Crops hold a good half of this view, and a small part of it is water.", None),
+        ("Water (a good third), in the lower right, and crops (more than half) lie here.", ("number", "third")),
+        ("Trees (most), in the upper left quarter, and crops are what it shows.", ("claim", "most")),
+        ("Built-up area lies at middle height of this view, and crops cover most of it.", ("place", "middle height")),
+        (
+            "Water lies in the middle of the width of this view, and crops cover most of it.",
+            ("place", "middle of the width"),
+        ),
+        ("Little but trees can be found in the upper left quarter of this view.", None),
+        ("Little but crops can be found in the upper half of this view.", ("claim", "little but")),
         ("The lower left quarter holds little else than crops; trees lie in the north-west.", None),
         ("Hardly anything but trees lies in the upper left quarter of this view.", None),
         ("Lower right: crops and water, largest first. Trees lie in the upper left quarter.", None),

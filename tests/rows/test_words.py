@@ -151,10 +151,10 @@ def test_percent_is_within_half_of_the_share(part, more):
 
 
 def test_shares_in_words_have_fixed_bins():
-    words = [in_words(n, 1000) for n in range(1, 1001)]
+    words = {n: in_words(n, 3000) for n in range(1, 3001)}
     for (low, _), (high, name) in zip([(0, ""), *SHARE_WORDS], SHARE_WORDS, strict=False):
-        assert words[max(10 * low, 1) - 1] == words[10 * high - 2] == name
-    assert words[-1] == "all"
+        assert words[max(int(30 * low), 1)] == words[int(30 * high) - 1] == name
+    assert words[3000] == "all"
 
 
 # Captions

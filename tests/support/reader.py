@@ -139,46 +139,39 @@ def _places() -> dict[str, tuple[str, str] | str]:  # noqa: C901 - a table
     found: dict[str, tuple[str, str] | str] = {}
     for name, part in _CORNERS.items():
         other = " ".join(_OTHER.get(word, word) for word in name.split())
-        for phrase in (f"in the {name} corner", f"in the {other} corner", f"tucked into the {name} corner"):
+        for phrase in (f"in the {name} corner", f"in the {other} corner", f"in the corner at the {name}"):
             found[phrase] = part
-        for phrase in (f"in the {name} quarter", f"within the {other} quadrant", f"toward the {name}"):
+        for phrase in (f"in the {name} quarter", f"in the {other} quadrant", f"toward the {name}"):
             found[phrase] = _QUARTERS[name]
     for side, part in {"top": ("first", "middle"), "bottom": ("last", "middle")}.items():
         found |= {f"at the {side}": part, f"near the middle of the {side} edge": part, f"at the {side} centre": part}
     for side, part in {"left": ("middle", "first"), "right": ("middle", "last")}.items():
-        found |= {f"on the {side}": part, f"at the middle of the {side} edge": part, f"at the centre {side}": part}
+        found |= {f"on the {side}": part, f"near the middle of the {side} edge": part, f"at the centre {side}": part}
     for phrase in ("in the centre", "in the middle of the scene", "at the heart of the scene"):
         found[phrase] = ("middle", "middle")
     for side, edge, part in (("top", "upper", ("first", "all")), ("bottom", "lower", ("last", "all"))):
-        for phrase in (f"along the {side}", f"along the {edge} edge", f"in a strip along the {edge} border"):
+        for phrase in (f"in the {edge} third", f"in the {side} third", f"in the third nearest the {side}"):
             found[phrase] = part
     for side, part in (("left", ("all", "first")), ("right", ("all", "last"))):
-        for phrase in (f"along the {side} side", f"along the {side} edge", f"in a strip down the {side} border"):
+        for phrase in (f"in the {side} third", f"in the {side}-hand third", f"in the third nearest the {side}"):
             found[phrase] = part
-    for phrase in ("in a band across the middle", "in a belt running from side to side",
-                   "in a horizontal band through the middle"):  # fmt: skip
+    for phrase in ("at middle height", "in the middle of the height", "in the middle third of the height"):
         found[phrase] = ("middle", "all")
-    for phrase in ("in a band down the middle", "in a belt running from top to bottom",
-                   "in a vertical band through the middle"):  # fmt: skip
+    for phrase in ("at middle width", "in the middle of the width", "in the middle third of the width"):
         found[phrase] = ("all", "middle")
-    for phrase in (
-        "around the centre",
-        "in the inner part, away from the edges",
-        "in the interior, clear of the borders",
-    ):
+    for phrase in ("around the centre", "in the inner part", "toward the middle"):
         found[phrase] = ("in", "in")
     for name, part in (("upper", ("low", "all")), ("lower", ("high", "all")), ("left", ("all", "low")),
                        ("right", ("all", "high"))):  # fmt: skip
-        near = {"upper": "in the half nearest the top", "lower": "in the half nearest the bottom"}
-        for phrase in (f"in the {name} half", f"across the {name} half", near.get(name, f"in the {name}-hand half")):
+        other, end = {"upper": ("top", "top"), "lower": ("bottom", "bottom")}.get(name, (f"{name}-hand", name))
+        for phrase in (f"in the {name} half", f"in the {other} half", f"in the half nearest the {end}"):
             found[phrase] = part
-    for phrase in ("spread across the image", "scattered throughout the frame", "nearly everywhere in the scene",
-                   "dispersed over the whole frame"):  # fmt: skip
+    for phrase in ("spread across the image", "in most parts of the scene", "across most parts of the frame"):
         found[phrase] = "spread"
     for phrase in (
-        "in several parts of the image",
-        "at various places in the scene",
         "in more than one part of the frame",
+        "in different parts of the image",
+        "over more than one part of the scene",
     ):
         found[phrase] = "several"
     return found
@@ -208,8 +201,12 @@ def lies(picture: Picture, c: int, phrase: str, *, loosely: bool) -> bool:
 # How much
 
 _BINS = {
-    "a trace": (0, 5), "a small part": (5, 15), "about a quarter": (15, 30), "a good third": (30, 45),
-    "about half": (45, 55), "more than half": (55, 70), "most": (70, 90), "nearly all": (90, 100),
+    "a trace": (0, 2), "a small part": (2, 8), "about a tenth": (8, 12), "about a seventh": (12, 17),
+    "about a fifth": (17, 22), "about a quarter": (22, 28), "nearly a third": (28, Fraction(100, 3)),
+    "a good third": (Fraction(100, 3), 37), "about two fifths": (37, 43), "less than half": (43, 47),
+    "just under half": (47, 50), "about half": (50, 53), "more than half": (53, 57), "about three fifths": (57, 63),
+    "nearly two thirds": (63, Fraction(200, 3)), "a good two thirds": (Fraction(200, 3), 72),
+    "about three quarters": (72, 78), "about four fifths": (78, 83), "most": (83, 90), "nearly all": (90, 100),
 }  # fmt: skip
 _PERCENT = r"\b(?:just under |under |over )?\d{1,3}%"
 _IN_WORDS = rf"(?:{'|'.join(sorted(_BINS, key=len, reverse=True))}|all)"
@@ -400,13 +397,13 @@ FACTS: tuple[tuple[str, Judge], ...] = (
      r"|several classes divide these|the most common is C0|blends different surfaces, above all"
      r"|first among the classes|heterogeneous|and so the most|^a mixture of|^a patchwork of|^a mosaic of"
      r"|^a blend of|^in order of area"
-     r"|the square is shared by|the view is shared by|chiefly divided between|side by side|^varied land"
+     r"|the square is shared by|the view is shared by|chiefly divided between|^C0.* in one view|^varied land"
      r"|^mixed land cover, above all|^among several kinds", _mixed),
-    (r"nearly C0 alone|almost everything|nearly all covered by|nearly fills? the|occupied nearly exclusively by"
-     r"|little other than|almost entirely|practically the entire|one class rules|hardly anything but"
+    (r"nearly C0 alone|almost everything|nearly all covered by|nearly fills? the|occupied almost wholly by"
+     r"|little other than|almost entirely|one class rules|little but C0"
      r"|little else than", _zone_alone),
-    (r"one piece|^it is contiguous|^it is unbroken|a single connected area|all of it hangs together"
-     r"|one continuous area|has not been broken up|just a single body|undivided|coherent whole"
+    (r"one piece|^it is contiguous|a single connected area|all of it hangs together"
+     r"|one continuous area|just a single body|undivided|coherent whole"
      r"|no part of it is separate from the others|everything is joined", _one_piece),
     (r"^one patch of at least A0|^a single patch reaches A0 or more|^only one patch is as large as A0"
      r"|one patch of no less than A0|^of its patches, one alone measures A0 or beyond"
@@ -422,16 +419,16 @@ FACTS: tuple[tuple[str, Judge], ...] = (
      r"|^one can count N0 patches that measure A0 or beyond; S0 of the class belongs to the largest"
      r"|N0 patches of A0 and up, while the largest"
      r"|^not counting anything smaller, it has N0 patches \(each A0 or more\), the largest", _patches),
-    (r"scattered pixels, in patches smaller than A0|^no patch of it reaches A0"
-     r"|sprinkled about in patches below A0|^its patches are tiny, each under A0"
-     r"|^it is fragmented: no patch attains A0|^nowhere does a patch of it attain A0|fragments of less than A0"
-     r"|only specks of it, none as large as A0|^each piece of it stays below A0"
-     r"|dispersed in scraps that fall short of A0|^all its pieces are smaller than A0",
+    (r"^it occurs only in patches smaller than A0|^no patch of it reaches A0"
+     r"|^it consists of patches below A0|^its patches are each under A0"
+     r"|^of its patches, none attains A0|^nowhere does a patch of it attain A0|^it appears in pieces of less than A0"
+     r"|^there are patches of it, none as large as A0|^each piece of it stays below A0"
+     r"|^its patches all fall short of A0|^all its pieces are smaller than A0",
      _no_patch),
     (r"in this order|in order|by area|from most to least|most common first|the order is|ranked|descending order"
      r"|largest first|by extent|leading|followed by|, then C|led by C|lead in|^alongside:|, alongside C"
-     r"|^additional classes|^modest amounts|^secondary classes|^further classes|^after that|^smaller|^minor"
-     r"|^less common|^the list ends|^lesser amounts|^finally|^small shares|^the remainder", _ordered),
+     r"|^additional classes|^lesser parts|^secondary classes|^further classes|^after that|^smaller|^after these"
+     r"|^less common|^the list ends|^lesser amounts|^finally|^smaller shares|^the remainder", _ordered),
 )  # fmt: skip
 
 
@@ -441,17 +438,17 @@ def _words(text: str) -> set[str]:
 
 #: Words that state nothing by themselves.
 PLAIN = _words(
-    """a about above accompanied account accounts across addition all almost also among amount amounts an and apart
+    """a about above accompanied account accounts across addition all almost along also among amount amounts an and apart
     appear appears are area as at be been belong belongs beside besides between beyond blend brief by can
     character chiefly class classes come comes common comprises consist consists constitute constitutes
     contain contains cover covered covering covers different divided each exists extend extends fill fills
     find finds first for form forms found from further gathers ground has have here his hold holding holds i
-    image in includes interrupted into is it its kinds land largest less lie lies like likewise list look
+    image in includes into is it its kinds land largest less lie lies like likewise list look
     made mainly make makes measured more most much next occupies occupy occur occurs of off on one only or
     other out over part parts picture piece predominantly present rank ranks reach reaches recognisable
-    recognised recognises remainder remains rest scattered scene see seen sees several share shared shares
+    recognised recognises remainder remains rest scene see seen sees several share shared shares
     show showing shown shows side single situated size so some span spans square still surfaces take takes
-    than that the then there these things this to total turning up upwards view visible well which while
+    than that the then there these things this to together total turning up upwards view visible well which while
     whole will with within yes"""
 )
 _DENIALS = {

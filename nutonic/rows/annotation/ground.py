@@ -25,7 +25,7 @@ from nutonic.rows.annotation.talk import Problem, length_problem, sentences, tal
 #: From this share on a class has half of something, nearly all, and all of it.
 _HALF, _NEARLY, _ALL = 0.5, 0.9, 0.9995
 #: A share in digits may be so far off, or a sixteenth of itself; a part in words so far.
-_OFF, _ROUGHLY = 0.0055, 0.06
+_OFF, _ROUGHLY = 0.00501, 0.06
 #: What is more than a part in words, or less, is so by no more than this.
 _BEYOND = 0.25
 #: What is large, or small, of the whole.
@@ -33,7 +33,7 @@ _LARGE, _SMALL = 0.1, 0.3
 #: Into so many cells classes are counted.
 _CELLS = 36
 
-_PARTS = {"half": 0.5, "third": 1 / 3, "quarter": 0.25, "fifth": 0.2, "tenth": 0.1, "eighth": 0.125}
+_PARTS = {"half": 0.5, "third": 1 / 3, "quarter": 0.25, "fifth": 0.2, "seventh": 1 / 7, "eighth": 0.125, "tenth": 0.1}
 _COUNTS = {"a": 1, "one": 1, "two": 2, "three": 3, "four": 4}
 #: How much keeps apart what stands on either side of a mark, and of a word.
 _APART = {";": 3, ":": 1, ",": 1}
@@ -312,8 +312,9 @@ class _Sentence:
 
     def half_holds(self, at: int) -> bool:
         """Whether a class has half of the picture, or of a part of it; or has half of itself there."""
-        found = self._region(at)
-        if found is None:
+        found, token = self._region(at), self.tokens[at]
+        is_share = token.text == "most" and token.found.string[token.found.end() :][:1] in (",", ".", ")")
+        if found is None or is_share:  # crops (most), in the north
             return self._leads(at, self._ground.shares, _HALF)
         regions, is_behind = found
         adverb = re.fullmatch(r"mostly|mainly|primarily|largely|chiefly|principally|predominantly|for the most part",
@@ -469,11 +470,15 @@ def _middle(first: int, end: int) -> np.ndarray:
 
 
 _INNER, _CENTRE = _middle(1, 5), _middle(2, 4)
+#: The middle of the height.
+_BAND = np.repeat(np.arange(6)[:, None] // 2 == 1, 6, axis=1)
 
 
 @lru_cache(maxsize=64)
 def _regions(place: str) -> tuple[np.ndarray, ...]:
     """The cells that a place may mean: a half of the picture or a third, a quarter or a corner, the middle."""
+    if place.endswith(("height", "width")):
+        return (_BAND if place.endswith("height") else _BAND.T,)
     if not re.search("north|south|east|west", place):
         return _INNER, _CENTRE
     found = []

@@ -64,7 +64,7 @@ DENIED = re.compile(
 #: More than half of it, or the most of it.
 HALF = (
     r"dominat\w+|dominant|predominan\w+|predominates?|mostly|mainly|primarily|largely|chiefly|principally|majority|bulk|"
-    r"for the most part|most of(?! all)|most(?= (?:is|are)\b)"
+    r"for the most part|most of(?! all)|most(?= (?:is|are)\b|[,.)])"
 )
 FIRST = (
     r"prevail\w*|above all|most of all|most (?:common|widespread|extensive|abundant|frequent)(?: first)?|rules?|"
@@ -79,17 +79,23 @@ ALL = (
     r"uniform|uniformly|purely|pure|totally|only(?! (?:an?|about|around|roughly|some|small|minor|modest|\d))"
 )
 #: All of it, or nearly: of words that deny other classes without a name.
-LITTLE_ELSE = r"little (?:else|other) than|(?:hardly|barely|scarcely) anything (?:but|other than)|nearly nothing but"
+LITTLE_ELSE = (
+    r"little (?:(?:else|other) than|but)|(?:hardly|barely|scarcely) anything (?:but|other than)|nearly nothing but"
+)
 #: In which half or quarter, by its edge.
-NEAREST = re.compile(r"\b(half|quarter|side) nearest (?:to )?the (top|bottom|left|right)\b", re.IGNORECASE)
+NEAREST = re.compile(r"\b(half|third|quarter|side) nearest (?:to )?the (top|bottom|left|right)\b", re.IGNORECASE)
 #: In most parts of the picture.
 SPREAD = (
     r"scattered|dispersed|throughout|everywhere|(?:from )?edge to edge|over the whole (?:frame|view|scene)|"
-    r"spread across the (?:image|picture|scene|view|frame)"
+    r"(?:spread across|(?:in|across) most parts of) the (?:image|picture|scene|view|frame)"
 )
+#: The third of the picture between two others, by the side along which it is the middle.
+MIDDLE_OF_SIDES = r"(?:centre|middle|central)(?: third)? (?:of the )?(?:height|width)"
 #: What is left beside that which was told.
 REST = r"rest|remainder|remaining|elsewhere"
-SMALL = r"some|small|minor|modest|tiny|little|slight|narrow|scant|minimal|minority|lesser|smaller|less|secondary"
+SMALL = (
+    r"some|traces?|small|minor|modest|tiny|little|slight|narrow|scant|minimal|minority|lesser|smaller|less|secondary"
+)
 LARGE = r"large|vast|extensive|broad|wide|substantial|considerable|big|significant|sizeable|larger|greater"
 #: Comparisons of what stands before with what follows: as more, and as less.
 MORE_THAN = r"exceeds?|exceeding|outweighs?|outnumbers?|ahead of|followed by|prevails? over|prevailing over"
@@ -98,17 +104,22 @@ _SIDE = (
     r"(?:side|edge|part|half|corner|third|portion|section|margin|border|end|quarter|area|region|quadrant|strip|zone|"
     r"centre)s?"
 )
+_PART = "half|third|quarter|fifth|seventh|eighth|tenth"
 _UNIT = r"(?:k?m²|ha\b|k?m\b|(?:square )?(?:kilo)?met(?:re|er)s?\b|hectares?\b)(?: square)?"
 _POINT = r"(?:(?:north|south)[- ]?(?:east|west)|north|south|east|west)"
-_MORE, _LESS = "more than|over|above|at least|upwards of|beyond", "less than|under|below|nearly|almost|just short of"
+_MORE, _LESS = (
+    "more than|a good|over|above|at least|upwards of|beyond",
+    "less than|under|below|nearly|almost|just short of",
+)
 
 #: What a caption is made of; of what begins at the same place the first one counts. Classes are put in before.
 TOKENS = (
     ("size", rf"(?:\d[\d,.]*(?: ?k?m)? (?:by|x|×) )?\d[\d,.]* ?{_UNIT}(?!\w)"),
     ("share", rf"(?:(?:(?P<over>{_MORE})|(?P<under>{_LESS})) )?(?:(?:about|roughly|around|some|approximately|just|only) )*"
               r"(?:(?P<digits>\d+(?:\.\d+)?) ?(?:%|percent\b|per cent\b)"
-              r"|(?:(?P<count>an?|one|two|three|four)[ -])?(?P<part>half|third|quarter|fifth|tenth|eighth)s?\b(?! way))"),
-    ("place", rf"(?:(?:far|very|upper|lower|outer|inner) )?\b{_POINT}(?:ern|ernmost|erly|wards?|most)?(?: [- ]?hand)?"
+              rf"|(?:(?P<count>an?|one|two|three|four)[ -])?(?P<part>{_PART})s?\b(?! way))"),
+    ("place", rf"\b(?:{MIDDLE_OF_SIDES})\b"
+              rf"|(?:(?:far|very|upper|lower|outer|inner) )?\b{_POINT}(?:ern|ernmost|erly|wards?|most)?(?: [- ]?hand)?"
               rf"(?: (?:central )?{_SIDE})?\b|\b(?:centre|center|middle|central(?: {_SIDE})?|centrally)\b"),
     ("idiom", r"\b(?:all in all|in all|at all|(?:in )?more than one part)\b"),
     ("little", rf"\b(?:{LITTLE_ELSE})\b"),
