@@ -16,7 +16,7 @@ from nutonic.cli import logs
 from nutonic.cli.screen import say
 from nutonic.core.model import Json, Reject
 from nutonic.core.units import IS, counted, counted_of, duration, size
-from nutonic.dataset.reasons import WHAT_TO_DO
+from nutonic.dataset.reasons import WHAT_TO_DO, LeftOutCounts, of_what
 from nutonic.dataset.report.values import Report, Section, Table
 from nutonic.inert import inert
 from nutonic.io.buckets.address import AnyPath
@@ -132,7 +132,7 @@ def _summary_lines(summary: Summary, out: AnyPath) -> Iterator[str]:
         state = "built" if summary.succeeded else "looked at, and none has a chip,"
         everything = "the place is" if summary.wanted == 1 else f"all {summary.wanted:,} places are"
         yield f"nothing to do: {everything} {state} in {out}"
-        yield from () if summary.succeeded else _rejects(summary.rejects, summary.examples)
+        yield from () if summary.succeeded else _left_out(summary)
         return
     yield _of_captions(summary, out) if "captions" in summary.captions else _of_chips(summary, out)
     if "polished" in summary.captions:
@@ -144,7 +144,7 @@ def _summary_lines(summary: Summary, out: AnyPath) -> Iterator[str]:
         )
     if summary.done_before:
         yield f"{counted(summary.done_before, 'place was', 'places were')} built before"
-    yield from _rejects(summary.rejects, summary.examples)
+    yield from _left_out(summary)
     yield from _rejects(summary.captions.get("rejected", {}), {}, "captions not let through:")
     yield from (f"{name}: {_used(used)}" for name, used in summary.captions.get("usage", {}).items())
     if summary.complete and not summary.succeeded:
@@ -162,12 +162,27 @@ def _next_steps(out: AnyPath, *, of_patches: bool) -> Iterator[str]:
         yield f"{name:<12}{what}"
 
 
-def _rejects(counts: Mapping[str, int], examples: Mapping[str, str], title: str = "left out:") -> Iterator[str]:
+def _left_out(summary: Summary) -> Iterator[str]:
+    """What was left out, of how many tiles and of what: a patch is a place and a tile in one."""
+    if "captions" in summary.captions:
+        yield from _rejects(summary.rejects, summary.examples)
+        return
+    of_now = f" {counted_of(summary.tiles_left_out, summary.tiles_done, 'tile')} of the places done now"
+    title = f"left out:{of_now if summary.tiles_done else ''}"
+    yield from _rejects(summary.rejects, summary.examples, title, summary.left_out)
+
+
+def _rejects(
+    counts: Mapping[str, int],
+    examples: Mapping[str, str],
+    title: str = "left out:",
+    kinds: LeftOutCounts | None = None,
+) -> Iterator[str]:
     """Each reason with its count, the first place or tile that it was, and what may be done about it."""
     if counts:
         yield title
     for reason, count in _most_first(counts):
-        yield f"  {count:>6}  {reason}"
+        yield f"  {count:>6}  {reason}" + (f": {of_what(kinds, reason)}" if kinds else "")
         if reason in examples:
             yield f"          such as {examples[reason]}"
         if reason in WHAT_TO_DO:

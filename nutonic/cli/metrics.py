@@ -6,6 +6,7 @@ import time
 from collections import Counter
 from pathlib import Path
 
+from nutonic.dataset.reasons import PLACES, TILES
 from nutonic.io.atomic import disk_errors, new_file
 from nutonic.run.callbacks import BatchFinished, BuildEnded, BuildStarted, Callback, StageBegun, WorkersChanged
 
@@ -17,7 +18,8 @@ _TOLD = (
     ("places_to_do", "gauge", "Places that this build has to do."),
     ("places_done_total", "counter", "Places that it has done, left out ones included."),
     ("places_failed_total", "counter", "Places that failed and stay open."),
-    ("left_out_total", "counter", "Places and tiles that were left out."),
+    ("left_out_places_total", "counter", "Places that were left out with all their tiles."),
+    ("left_out_tiles_total", "counter", "Tiles that were left out of places that have others."),
     ("tiles_total", "counter", "Tiles that were written."),
     ("rows_total", "counter", "Rows that were written."),
     ("written_bytes_total", "counter", "Bytes that were written."),
@@ -52,7 +54,8 @@ class MetricsFile(Callback):
         self._values.update(
             places_done_total=result.finished,
             places_failed_total=len(result.failures),
-            left_out_total=sum(result.rejects.values()),
+            left_out_places_total=sum(result.left_out.get(PLACES, {}).values()),
+            left_out_tiles_total=sum(result.left_out.get(TILES, {}).values()),
             tiles_total=result.tiles,
             rows_total=result.rows,
             written_bytes_total=result.bytes_written,

@@ -388,6 +388,7 @@ class JsonProgress(Board):
             left_s=None if left is None else round(left),
             failures=len(result.failures),
             rejects=dict(result.rejects),
+            left_out=dict(result.left_out),
             bytes_read=result.network.get("bytes", 0),
             bytes_read_local=result.network.get("local bytes", 0),
             workers=None if self.there < 0 else self.there,

@@ -12,6 +12,7 @@ from nutonic.core.classes import TABLES
 from nutonic.core.model import SPLITS, Scene
 from nutonic.core.units import counted, counted_of
 from nutonic.dataset.index import Totals
+from nutonic.dataset.reasons import BY_PLAN, account_of, of_what, tiles_in
 from nutonic.inert import inert_lines, markdown_code, markdown_text
 from nutonic.planning.layout import STILLS
 from nutonic.planning.plan_file import PlanFile
@@ -202,8 +203,20 @@ def _tables(facts: CardFacts) -> Iterator[str]:
         if part == "quality" or key.startswith(("min_", "max_"))
     ]
     yield table("Thresholds", ("key of the recipe", "value"), known)
-    rejects = done.rejects + Counter(facts.plan.header["rejects"])
-    yield table("Left out", ("reason", "places or tiles"), sorted(rejects.items()))
+    yield _left_out(facts)
+
+
+def _left_out(facts: CardFacts) -> str:
+    """What is left out by reason, places apart from tiles, so that every tile of every place is accounted for."""
+    spec, done = facts.spec, facts.done
+    counts: dict[str, dict[str, int]] = {BY_PLAN: facts.plan.header["rejects"]}
+    for (kind, reason), number in done.rejects.items():
+        counts.setdefault(kind, {})[reason] = number
+    reasons = sorted({reason for of_kind in counts.values() for reason in of_kind})
+    told = table("Left out", ("reason", "what"), [(reason, of_what(counts, reason)) for reason in reasons])
+    per_place = len(spec.layout.tiles)
+    left, kept = tiles_in(counts, per_place), done.tiles // (1 + len(spec.layout.views))
+    return f"{told}\n{account_of(per_place, kept, left)}\n" if left else told
 
 
 def _classes(facts: CardFacts) -> Iterator[tuple[object, ...]]:

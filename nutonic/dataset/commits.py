@@ -29,9 +29,6 @@ from nutonic.planning.layout import COMMITS, CommitName, commit_name, named
 from nutonic.planning.ownership import files_of
 from nutonic.planning.pins import pins_from, pins_json
 
-#: Why a place is done without a still that the recipe wants: a reject of the place, beside those of its tiles.
-NO_STILL = "no still"
-
 #: The task of rows that are captions, which may be said in other words.
 CAPTION = "caption"
 

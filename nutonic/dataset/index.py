@@ -15,6 +15,7 @@ import numpy as np
 from nutonic.core.model import SPLITS, Json
 from nutonic.dataset.commits import CommittedPlace
 from nutonic.dataset.duplicates import Likenesses
+from nutonic.dataset.reasons import kind_of
 from nutonic.planning.layout import STILLS, CommitName
 from nutonic.planning.ownership import files_of
 from nutonic.planning.planned import short
@@ -242,8 +243,8 @@ class Totals:
     """How the original chips look."""
     classes: Counter[str] = field(default_factory=Counter)
     """Pixels by class id."""
-    rejects: Counter[str] = field(default_factory=Counter)
-    """By reason."""
+    rejects: Counter[tuple[str, str]] = field(default_factory=Counter)
+    """By what was left out (a kind of :mod:`nutonic.dataset.reasons`), and by reason."""
     scenes: set[str] = field(default_factory=set)
     """Ids of the scenes that are shown."""
     stills: int = 0
@@ -277,7 +278,7 @@ class Totals:
         self.rows[entry["split"]] += entry.rows
         self.tasks.update(entry["rows"]["tasks"])
         self.classes.update(entry["classes"])
-        self.rejects.update(reject["reason"] for reject in entry["rejects"])
+        self.rejects.update((kind_of(each["reason"], each["tile_id"]), each["reason"]) for each in entry["rejects"])
         if entry["tiles"]:
             self.places[entry["split"]] += 1
             self.scenes.add(entry["item_id"])

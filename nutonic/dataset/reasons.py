@@ -1,6 +1,27 @@
-"""Why places and tiles are left out or stay open: what a person may do about each reason."""
+"""Why places and tiles are left out or stay open: of which of both, and what a person may do about each reason."""
 
 from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Final
+
+from nutonic.core.units import counted
+
+#: Why a place is done without a still that the recipe wants: a reject of the place, beside those of its tiles.
+NO_STILL = "no still"
+
+#: What is left out: a place by the plan, of which no tile is counted; a place with all its tiles; a tile; a place's still.
+BY_PLAN: Final = "by_plan"
+PLACES: Final = "places"
+TILES: Final = "tiles"
+STILLS: Final = "stills"
+
+_NOUNS = {
+    BY_PLAN: ("place by the plan", "places by the plan"),
+    PLACES: ("whole place", "whole places"),
+    TILES: ("tile", "tiles"),
+    STILLS: ("still", "stills"),
+}
 
 #: By reason, of rejects and of failures: the key of the recipe that decides it, or what else helps. Of others nothing is
 #: known that would.
@@ -33,3 +54,47 @@ WHAT_TO_DO = {
     "unusable labels": "labels.dataset says what values mean, and labels.remap translates others",
     "unusable picture": "the image is not what its item says: take another",
 }
+
+
+#: How many of each kind, by reason.
+LeftOutCounts = Mapping[str, Mapping[str, int]]
+
+
+def kind_of(reason: str, tile_id: str | None) -> str:
+    """Of what a reject of a commit is."""
+    return TILES if tile_id is not None else STILLS if reason == NO_STILL else PLACES
+
+
+def counts_of(rejects: Iterable[tuple[str, str | None]]) -> dict[str, dict[str, int]]:
+    """Rejects of commits, each with its reason and its tile, counted by kind and by reason."""
+    counts: dict[str, dict[str, int]] = {}
+    for reason, tile_id in rejects:
+        of_kind = counts.setdefault(kind_of(reason, tile_id), {})
+        of_kind[reason] = of_kind.get(reason, 0) + 1
+    return counts
+
+
+def of_what(counts: LeftOutCounts, reason: str) -> str:
+    """Of what a reason's count is.
+
+    >>> of_what({"tiles": {"too cloudy": 6}, "places": {"too cloudy": 2}}, "too cloudy")
+    '2 whole places, 6 tiles'
+    """
+    found = ((counts.get(kind, {}).get(reason, 0), nouns) for kind, nouns in _NOUNS.items())
+    return ", ".join(counted(number, *nouns) for number, nouns in found if number)
+
+
+def tiles_in(counts: LeftOutCounts, tiles_per_place: int) -> int:
+    """How many tiles are left out of the places that are done: single ones, and all those of whole places."""
+    return sum(counts.get(TILES, {}).values()) + tiles_per_place * sum(counts.get(PLACES, {}).values())
+
+
+def account_of(tiles_per_place: int, kept: int, left_out: int) -> str:
+    """What became of all tiles of the places that are done.
+
+    >>> account_of(4, 26, 14)
+    'Each place has 4 tiles. Of 40 tiles of places that are done, 26 are chips and 14 are left out.'
+    """
+    of_each, of_all = counted(tiles_per_place, "tile"), counted(kept + left_out, "tile")
+    made, left = counted(kept, "is a chip", "are chips"), counted(left_out, "is", "are")
+    return f"Each place has {of_each}. Of {of_all} of places that are done, {made} and {left} left out."

@@ -23,7 +23,8 @@ from nutonic.chips.regions import land_cover
 from nutonic.core.classes import DAYS
 from nutonic.core.grid import require_proj
 from nutonic.core.model import Batch, Chip, Json, PlannedPlace, Reject, RemotePin, Scene, Tile, TileQuality
-from nutonic.dataset.commits import NO_STILL, ChipDone, Origin, PlaceDone, commit
+from nutonic.dataset.commits import ChipDone, Origin, PlaceDone, commit
+from nutonic.dataset.reasons import NO_STILL, counts_of
 from nutonic.errors import BadPixels, Gone, GridError, RecipeChanged, Refused, SourceError, StoreError, WrongRow
 from nutonic.inert import inert
 from nutonic.io.buckets.bucket import AT_ONCE
@@ -220,6 +221,7 @@ def summary_of(index: int, done: Sequence[PlaceDone], failures: Sequence[Failure
         rows=sum(sum(place.tasks.values()) for place in done),
         bytes_written=bytes_written,
         rejects=dict(Counter(reject.reason for place in done for reject in place.rejects)),
+        left_out=counts_of((reject.reason, reject.tile_id) for place in done for reject in place.rejects),
         examples=examples_of(reject for place in done for reject in place.rejects),
         failures=tuple(failures),
         remote={key: pin for place in reversed(done) for key, pin in place.remote.items()},

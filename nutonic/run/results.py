@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 
 from nutonic.core.model import Json, PlannedPlace, Reject, RemotePin, Scene
 from nutonic.core.showing import ShortRepr
+from nutonic.dataset.reasons import BY_PLAN, PLACES, STILLS, TILES, LeftOutCounts, tiles_in
 from nutonic.errors import FileMissing, NutonicError, ReadFailed, Refused
 from nutonic.secrets import redact
 
@@ -110,6 +111,8 @@ class BatchDone:
     bytes_written: int = 0
     rejects: Mapping[str, int] = field(default_factory=dict)
     """Reason to number of rejected places and tiles."""
+    left_out: LeftOutCounts = field(default_factory=dict)
+    """The same numbers apart: of places, of tiles and of stills, by reason."""
     examples: Mapping[str, str] = field(default_factory=dict)
     """Reason to the first place or tile that was rejected for it, in words."""
     failures: tuple[Failure, ...] = ()
@@ -173,6 +176,13 @@ class Summary(ShortRepr):
     bytes_written: int = 0
     rejects: dict[str, int] = field(default_factory=dict)
     """Reason to count, of places and tiles rejected now; and of places rejected by the plan."""
+    left_out: dict[str, dict[str, int]] = field(default_factory=dict)
+    """The same counts apart: ``by_plan`` of places of which nothing was planned, ``places`` of those with all their tiles,
+    ``tiles`` and ``stills`` of places that have others; each by reason."""
+    tiles_done: int = 0
+    """Tiles of the places that were done now: each is a chip, beside which may lie views of it, or was left out."""
+    tiles_left_out: int = 0
+    """Those that were left out, alone or with their places."""
     failures: tuple[Failure, ...] = ()
     requests: int = 0
     """HTTP requests made now, for planning too."""
@@ -205,7 +215,7 @@ class Summary(ShortRepr):
             "still_open",
         )
         counts = {name: getattr(self, name) for name in names}
-        return {**counts, "rejects": sum(self.rejects.values()), "failures": len(self.failures)}
+        return {**counts, "tiles_left_out": self.tiles_left_out, "failures": len(self.failures)}
 
     @property
     def complete(self) -> bool:
@@ -225,6 +235,7 @@ class Tally:
         self.batches = 0  # added so far
         self._sums: Counter[str] = Counter()
         self._rejects: Counter[str] = Counter()
+        self._left_out: dict[str, Counter[str]] = {PLACES: Counter(), TILES: Counter(), STILLS: Counter()}
         self._examples: dict[str, tuple[int, str]] = {}
         self._failures: list[Failure] = []
         self._network: Counter[str] = Counter()
@@ -236,6 +247,8 @@ class Tally:
             {key: getattr(result, key) for key in ("finished", "places", "tiles", "rows", "bytes_written")}
         )
         self._rejects.update(result.rejects)
+        for kind, counts in result.left_out.items():
+            self._left_out[kind].update(counts)
         for reason, told in result.examples.items():
             self._examples[reason] = min((result.index, told), self._examples.get(reason, (result.index, told)))
         self._failures.extend(result.failures)
@@ -247,6 +260,7 @@ class Tally:
 
     def summary(self, header: Json, rejects: Iterable[Reject]) -> Summary:
         """The sums; `header` and `rejects` are the plan's. The caller fills in the counts of the whole tree."""
+        per_place = header["tiles"] // max(1, header["places"])
         return Summary(
             places=header["places"],
             finished=self._sums["finished"],
@@ -255,6 +269,12 @@ class Tally:
             rows=self._sums["rows"],
             bytes_written=self._sums["bytes_written"],
             rejects=dict(self._rejects + Counter(header["rejects"])),
+            left_out={
+                BY_PLAN: dict(header["rejects"]),
+                **{kind: dict(found) for kind, found in self._left_out.items()},
+            },
+            tiles_done=per_place * self._sums["finished"],
+            tiles_left_out=tiles_in(self._left_out, per_place),
             examples=examples_of(rejects) | {reason: told for reason, (_, told) in sorted(self._examples.items())},
             failures=tuple(sorted(self._failures, key=lambda failure: failure.poi_id)),
             requests=self._network["requests"],

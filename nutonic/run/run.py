@@ -256,7 +256,8 @@ def _summed_up(
     if _is_up_to_date(store, spec, plan, done, summary, last):
         summary = replace(summary, chips=last["chips"])
         if not summary.chips:  # what keeps it empty is worth telling again
-            summary = replace(summary, rejects=last.get("rejects", {}), examples=last.get("examples", {}))
+            names = ("rejects", "left_out", "tiles_done", "tiles_left_out", "examples")
+            summary = replace(summary, **{name: last[name] for name in names if name in last})
         return summary
     return _finish(store, spec, plan, done, summary, last, finishers())
 

@@ -273,7 +273,9 @@ def test_bad_lines_among_good_ones_are_listed_and_the_rest_is_built(world, good)
     assert {k: summary["rejects"][k] for k in ("bad coordinates", "outside UTM", "duplicate coordinates")} == {
         "bad coordinates": 6, "outside UTM": 2, "duplicate coordinates": 1,
     }  # fmt: skip
-    assert re.search(r"6  bad coordinates\n +such as poi_000001 \(line 3\): longitude nan", said.err)
+    assert re.search(
+        r"6  bad coordinates: 6 places by the plan\n +such as poi_000001 \(line 3\): longitude nan", said.err
+    )
     planned = nutonic("plan", world.recipe, "--json")
     rejected = orjson.loads(planned.out)["rejected"]
     assert [(r["poi_id"], r["reason"], r["line"]) for r in rejected] == [

@@ -122,7 +122,7 @@ def test_classes_are_balanced_as_the_masks_are(copy):
 
 def test_rejects_come_with_examples_and_advice(copy):
     header, *lines = read(report(copy)).tables["Places and tiles that are left out for good, by reason"]
-    assert header == ["reason", "how many", "such as", "what to do"]
+    assert header == ["reason", "how many", "such as", "what to do", "of what"]
     commits = [json.loads(path.read_bytes()) for path in (copy / "_nutonic" / "commits").iterdir()]
     plan = [json.loads(line) for line in (copy / "_nutonic" / "plan.jsonl").open("rb")]
     found = Counter(r["reason"] for c in commits for p in c["places"] for r in p["rejects"])
@@ -130,6 +130,14 @@ def test_rejects_come_with_examples_and_advice(copy):
     assert {line[0]: int(line[1]) for line in lines} == found
     assert len(found) >= 2
     assert all(re.search(r"\w: .*\d", line[2]) and line[3] == WHAT_TO_DO[line[0]] for line in lines)
+    tiles = Counter(r["reason"] for c in commits for p in c["places"] for r in p["rejects"] if r["tile_id"])
+    planned = Counter(line["reason"] for line in plan if line["kind"] == "reject")
+    for reason, *_, what in lines:
+        told = {noun.rstrip("s"): int(number) for number, noun in (part.split(" ", 1) for part in what.split(", "))}
+        assert told.get("tile", 0) == tiles[reason]
+        by_plan = sum(number for noun, number in told.items() if noun.endswith("by the plan"))
+        assert by_plan == planned[reason]
+        assert sum(told.values()) == found[reason]
 
 
 #: What a place, a tile or a patch can be left out for.
@@ -146,7 +154,7 @@ def test_there_is_advice_for_every_reason():
         path.read_text(encoding="utf-8") for path in Path(nt.__file__).parent.rglob("*.py") if path.name != "reasons.py"
     ]
     unknown = {reason for reason in reasons if not any(f'"{reason}"' in text for text in sources)}
-    assert unknown <= {"too little imagery"}  # made of two words there
+    assert unknown <= {"too little imagery", "no still"}  # the one is made of two words, the other has a name
 
 
 def test_cards_and_rows_are_those_of_the_tree(copy):

@@ -219,7 +219,7 @@ def test_a_place_of_which_there_is_no_still_is_done_without_and_told(planet_fold
         "reason": "no still",
         "detail": f"Mapbox has no still of {where} (status {status})",
     }
-    assert "| no still | 1 |" in (out / "README.md").read_text(encoding="utf-8")
+    assert "| no still | 1 still |" in (out / "README.md").read_text(encoding="utf-8")
     assert "7 stills of" in (out / "README.md").read_text(encoding="utf-8")
     assert verified(out) == ()
     maps.asked.clear()

@@ -18,12 +18,13 @@ from nutonic.chips.png import decode, encode
 from nutonic.chips.regions import turned_box, turned_cells
 from nutonic.core.model import Batch, Chip, Json, PlannedPlace, Tile
 from nutonic.dataset.amend.polish import in_their_words, kept, polish
-from nutonic.dataset.commits import NO_STILL, CommittedPlace, is_canonical, unpacked
+from nutonic.dataset.commits import CommittedPlace, is_canonical, unpacked
 from nutonic.dataset.proof.derive import ChipFacts
 from nutonic.dataset.proof.findings import Finding
 from nutonic.dataset.proof.look import Look, Looked, Square, read_file, ring_of, secret_findings
 from nutonic.dataset.proof.row_audit import NO_TILE, Row, against_sidecar, compared, count_findings, rows_in
 from nutonic.dataset.proof.shapes import facts_of
+from nutonic.dataset.reasons import NO_STILL
 from nutonic.errors import Corrupt, GridError
 from nutonic.io.objects import sha256
 from nutonic.planning.layout import STILL_SUFFIXES, CommitName, is_overlay, tile_id

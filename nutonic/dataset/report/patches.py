@@ -95,7 +95,7 @@ def report_of_patches(store: Store, plan: PlanFile, limits: Limits) -> Report:
     assert isinstance(recipe, PatchRecipe), "the plan says that it is of patches"
     found, done, summary = _Found(Drawn(limits.cards), Drawn(limits.rows)), committed(store), tree.summary_of(store)
     for reject in plan.rejects:
-        found.left_out.add(reject)
+        found.left_out.add(reject, by_plan=True)
     patches = (
         patch
         for name, content in read_commits(store, done)
@@ -128,7 +128,7 @@ def report_of_patches(store: Store, plan: PlanFile, limits: Limits) -> Report:
             _lengths(statistics),
             _tags(cards, found.cards.of),
             _refused(statistics),
-            found.left_out.section(),
+            found.left_out.section(of_patches=True),
             tree.provenance(plan, summary, versions),
         ),
         gallery=Gallery(

@@ -11,6 +11,7 @@ from nutonic.core.model import SPLITS, Json, Reject
 from nutonic.core.units import counted
 from nutonic.dataset.commits import CommittedPlace, committed, entries_of, read_commits
 from nutonic.dataset.index import Totals
+from nutonic.dataset.reasons import account_of, tiles_in
 from nutonic.dataset.report import cards, tree
 from nutonic.dataset.report.drawing import SEED, Drawn, Pictures
 from nutonic.dataset.report.values import (
@@ -88,7 +89,7 @@ def report_of_places(store: Store, plan: PlanFile, limits: Limits) -> Report:
     table, done, summary = recipe.labels.table, committed(store), tree.summary_of(store)
     found = _Found.within(limits, recipe.tiles.output_size**2)
     for reject in plan.rejects:
-        found.left_out.add(reject)
+        found.left_out.add(reject, by_plan=True)
     commits = (entry for name, content in read_commits(store, done) for entry in entries_of(name, content))
     for entry in found.totals.counting(commits):
         found.add(entry)
@@ -109,7 +110,7 @@ def report_of_places(store: Store, plan: PlanFile, limits: Limits) -> Report:
         _quality(measured, found.sidecars.of),
         _wordings(found, rows, table),
         _duplicates(found.totals),
-        found.left_out.section(),
+        found.left_out.section([_account(found, len(recipe.rows.augment), plan)]),
         tree.provenance(plan, summary, [("scenes", number(len(found.totals.scenes)))]),
     )
     return Report(
@@ -132,6 +133,17 @@ def report_of_places(store: Store, plan: PlanFile, limits: Limits) -> Report:
     )
 
 
+def _account(found: _Found, views: int, plan: PlanFile) -> Note:
+    """What became of each tile of each place that is done."""
+    per_place = _tiles_per_place(plan)
+    kept, left = found.totals.tiles // (1 + views), tiles_in(found.left_out.kinds, per_place)
+    return Note(text=account_of(per_place, kept, left))
+
+
+def _tiles_per_place(plan: PlanFile) -> int:
+    return int(plan.header["tiles"]) // max(1, int(plan.header["places"]))
+
+
 def _figures(found: _Found, plan: PlanFile) -> tuple[tuple[str, str], ...]:
     totals = found.totals
     return (
@@ -140,7 +152,7 @@ def _figures(found: _Found, plan: PlanFile) -> tuple[tuple[str, str], ...]:
         ("rows", number(sum(totals.rows.values()))),
         ("scenes", number(len(totals.scenes))),
         ("classes", number(sum(1 for found_ in totals.classes.values() if found_))),
-        ("left out", number(sum(found.left_out.counts.values()))),
+        ("tiles left out", number(tiles_in(found.left_out.kinds, _tiles_per_place(plan)))),
     )
 
 

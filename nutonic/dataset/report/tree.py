@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from nutonic.core.model import SPLITS, Json, Reject
 from nutonic.core.units import IS, counted_of
 from nutonic.dataset.commits import Committed
-from nutonic.dataset.reasons import WHAT_TO_DO
+from nutonic.dataset.reasons import BY_PLAN, WHAT_TO_DO, kind_of, of_what
 from nutonic.dataset.report.values import Block, Cell, Dots, Note, Section, Table, count, number, text
 from nutonic.errors import Corrupt
 from nutonic.inert import inert
@@ -28,17 +28,20 @@ class LeftOut:
     counts: Counter[str] = field(default_factory=Counter)
     examples: dict[str, list[tuple[str, str]]] = field(default_factory=lambda: defaultdict(list))
     """Name of the place or the tile, and what was found."""
+    kinds: dict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
+    """The counts apart, by what was left out."""
 
-    def add(self, reject: Reject) -> None:
+    def add(self, reject: Reject, *, by_plan: bool = False) -> None:
         """Count a place or a tile."""
         self.counts[reject.reason] += 1
+        self.kinds[BY_PLAN if by_plan else kind_of(reject.reason, reject.tile_id)][reject.reason] += 1
         shown = self.examples[reject.reason]
         if len(shown) < _EXAMPLES:
             line = "" if reject.line is None else f" (line {reject.line})"
             shown.append((f"{reject.tile_id or reject.poi_id}{line}", reject.detail))
 
-    def section(self, also: Sequence[Block] = ()) -> Section:
-        """A table of all reasons."""
+    def section(self, also: Sequence[Block] = (), *, of_patches: bool = False) -> Section:
+        """A table of all reasons, which says of what each count is; a patch is a place and a tile in one."""
         ranked = sorted(self.counts.items(), key=lambda entry: (-entry[1], entry[0]))
         most = max(self.counts.values(), default=1)
         rows = tuple(
@@ -47,12 +50,13 @@ class LeftOut:
                 count(found, found / most),
                 text(" · ".join(inert(f"{name}: {detail}"[:300]) for name, detail in self.examples[reason])),
                 text(WHAT_TO_DO.get(reason, "")),
+                *(() if of_patches else (text(of_what(self.kinds, reason)),)),
             )
             for reason, found in ranked
         )
         table = Table(
             caption="Places and tiles that are left out for good, by reason",
-            heads=("reason", "how many", "such as", "what to do"),
+            heads=("reason", "how many", "such as", "what to do", *(() if of_patches else ("of what",))),
             rows=rows,
             empty="Nothing was left out.",
         )

@@ -82,7 +82,7 @@ def _report_of(plan: Plan, spec: PatchSpec, store: Store, n: int, failures: list
         complete=len(told) == n or (bool(told) and not (failures or left_out.counts)),
         figures=(("patches tried", number(len(tried))), ("images", number(len(plan.scenes())))),
         places=dots(tried),
-        sections=(*failed(failures), left_out.section(), judged_by(plan)),
+        sections=(*failed(failures), left_out.section(of_patches=True), judged_by(plan)),
         gallery=Gallery(
             cards=tuple(told),
             of=len(told),

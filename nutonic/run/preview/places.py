@@ -39,7 +39,9 @@ def preview_of_places(recipe: Recipe, n: int) -> Report:
     shown, pictures, rows = _chosen(entries, n), Pictures(Limits().picture_bytes), cards.RowsOf(store)
     told = cards.gallery(store, shown, rows, pictures, spec.table)
     left_out = tree.LeftOut()
-    for reject in (*plan.rejects, *(Reject(poi_id=e["poi_id"], **r) for e in entries for r in e["rejects"])):
+    for reject in plan.rejects:
+        left_out.add(reject, by_plan=True)
+    for reject in (Reject(poi_id=e["poi_id"], **r) for e in entries for r in e["rejects"]):
         left_out.add(reject)
     return Report(
         name=inert(spec.name),
