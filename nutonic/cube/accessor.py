@@ -108,7 +108,7 @@ class CubeAccessor:
         Raises
         ------
         InputError
-            If there is nothing to draw, or no such step.
+            If there is nothing to draw, or no such step, or `size` is none.
         MissingExtra
             If matplotlib is not installed.
         """

@@ -180,8 +180,8 @@ def open_cube(
     """
     sources = as_sources(sources)
     _refuse_clash(sources)
-    if chunks < 1:
-        raise InputError(f"chunks is {chunks}: give the side of tiles in pixels, such as 1024")
+    if not isinstance(chunks, int | np.integer) or chunks < 1:
+        raise InputError(f"chunks is {chunks!r:.40}: give the side of tiles in pixels, such as 1024")
     plan = area if isinstance(area, CubePlan) else search(area, sources, time=time, warp=warp)
     times = plan.time
     parts = [_open_part(*pair, plan.geobox, times, chunks) for pair in zip(sources, plan.timelines, strict=True)]

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 #: Percentiles of a picture's valid pixels that are drawn black and white.
 _LOW, _HIGH = 2, 98
 
+#: Inches of a part: a plot of a hundred dots an inch has no room for more.
+MOST_SIDE = 300.0
+
 
 def plot(cube: xr.Dataset, *, time: int, size: float) -> tuple[Axes, ...]:
     """Draw a step of a cube; see :meth:`.CubeAccessor.plot`."""
@@ -25,6 +28,8 @@ def plot(cube: xr.Dataset, *, time: int, size: float) -> tuple[Axes, ...]:
         import matplotlib.pyplot as plt
     except ImportError:
         raise MissingExtra("a plot needs matplotlib: pip install 'nutonic[notebook]'") from None
+    if not isinstance(size, int | float | np.number) or not 0 < size < MOST_SIDE:
+        raise InputError(f"size is {size!r:.40}: give the side of each part in inches, such as 5")
     step = _step(digital_numbers(cube), time)
     shown, classes = _bands(step), [name for name, variable in step.data_vars.items() if colors_of(variable)]
     count = bool(shown) + len(classes)
@@ -45,11 +50,15 @@ def plot(cube: xr.Dataset, *, time: int, size: float) -> tuple[Axes, ...]:
 
 
 def _step(cube: xr.Dataset, time: int) -> xr.Dataset:
+    if not isinstance(time, int | np.integer):
+        raise InputError(
+            f"time is {time!r:.40}: give the number of a step, from 0; of a day take cube.sel(time=..., method='nearest')"
+        )
     if "time" not in cube.dims:
         return cube
     if not -cube.sizes["time"] <= time < cube.sizes["time"]:
         raise InputError(f"time is {time}, and the cube has {counted(cube.sizes['time'], 'step')}")
-    return cube.isel(time=time)
+    return cube.isel(time=int(time))
 
 
 def _bands(cube: xr.Dataset) -> list[str]:

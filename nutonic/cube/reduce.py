@@ -101,6 +101,11 @@ def estimate(cube: xr.Dataset, method: Method, *, by: str | None = "scl") -> Est
     -------
     Estimate
         Its tasks are counted in the graph of the first tile.
+
+    Raises
+    ------
+    InputError
+        If there is no such reduction.
     """
     cube = digital_numbers(cube)
     reductions: dict[str, Callable[[], xr.Dataset]] = {
@@ -111,6 +116,8 @@ def estimate(cube: xr.Dataset, method: Method, *, by: str | None = "scl") -> Est
         "count": lambda: count(cube),
         "clearest": lambda: _clearest_by(cube, by, CLEAR),  # whichever are clear, it takes the same
     }
+    if method not in reductions:
+        raise InputError(f"method is {method!r:.40}: there are {', '.join(reductions)}")
     return Estimate(
         tiles=_tiles(cube, method),
         tasks_per_tile=tasks_of_a_tile(cube, reductions[method]()),
@@ -250,8 +257,8 @@ def quantile(
 
     `q` is a share from 0 to 1. For all else see :func:`median`.
     """
-    if not 0.0 <= q <= 1.0:
-        raise InputError(f"q is {q}: give a share from 0 to 1")
+    if not isinstance(q, int | float | np.number) or not 0.0 <= q <= 1.0:
+        raise InputError(f"q is {q!r:.40}: give a share from 0 to 1")
     return _reduce_at_once(cube, "quantile", partial(kernels.quantile, q=q), bands, limit_bytes)
 
 

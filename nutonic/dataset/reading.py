@@ -225,12 +225,15 @@ class Dataset(ShortRepr, Sequence[Row]):
     ``dataset.of(task="grounding")`` those of a task; each of the latter is again a dataset.
     """
 
-    def __init__(self, tree: _Tree, files: tuple[int, ...], picked: np.ndarray | None = None) -> None:
-        self._tree, self._files, self._picked = tree, files, picked
+    def __init__(
+        self, tree: _Tree, files: tuple[int, ...], picked: np.ndarray | None = None, split: str | None = None
+    ) -> None:
+        self._tree, self._files, self._picked, self._split = tree, files, picked, split
 
     def _facts(self) -> Json:
         counts = {split: len(self[split]) for split in self.splits}
-        facts: Json = {"rows": len(self), **(counts if len(counts) > 1 else {"split": next(iter(counts), None)})}
+        one = next(iter(counts), self._split)  # of a split without rows, that which was asked for
+        facts: Json = {"rows": len(self), **(counts if len(counts) > 1 else {} if one is None else {"split": one})}
         return {**facts, **({} if self.complete else {"lacking": self._tree.lacking})}
 
     @property
@@ -297,7 +300,7 @@ class Dataset(ShortRepr, Sequence[Row]):
         picked = self._picked
         if picked is not None:
             picked = picked[np.isin(self._tree.file_of(picked), files)]
-        return Dataset(self._tree, files, picked)
+        return Dataset(self._tree, files, picked, split)
 
     def _of_task(self, task: str) -> Dataset:
         names = self._tree.about.names

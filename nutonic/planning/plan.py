@@ -87,7 +87,7 @@ class Plan(ShortRepr):
 
     def _facts(self) -> Json:
         shares = ", ".join(f"{name} {share:.0%}" for name, share in self.shares().items())
-        counts = {"places": len(self.places), "batches": len(self), "scenes": len(self.scenes()), "tiles": self.tiles}
+        counts = {"places": len(self.places), "batches": len(self), "scenes": self._first_choices, "tiles": self.tiles}
         return {"name": self.name, **counts, "rejects": len(self.rejects), "shares": shares}
 
     def __len__(self) -> int:
@@ -113,7 +113,7 @@ class Plan(ShortRepr):
             "rows": self.rows,
             "places": len(self.places),
             "batches": len(self),
-            "scenes": len({ranked[0] for ranked in self.imagery.values}),
+            "scenes": self._first_choices,
             "tiles": self.tiles,
             "margin_px": self.margin_px,
             "shares": self.shares(),
@@ -126,8 +126,13 @@ class Plan(ShortRepr):
             **self.more,
         }
 
+    @property
+    def _first_choices(self) -> int:
+        """How many scenes of imagery places will be seen in: what "scenes" means wherever a plan is counted."""
+        return len({ranked[0] for ranked in self.imagery.values})
+
     def scenes(self) -> list[Scene]:
-        """Every scene that any place may use, once, by id."""
+        """Every scene that any place may use, once, by id: second choices and those of labels too."""
         unique = {scene for some in (*self.imagery.values, *self.labels.values) for scene in some}
         # Ids may be used twice, and a set has no order of its own.
         return sorted(unique, key=lambda scene: (scene.source, scene.collection, scene.id, repr(scene)))

@@ -247,8 +247,8 @@ class PlanFile(ShortRepr):
     index: PlanIndex
 
     def _facts(self) -> Json:
-        counts = {name: self.header.get(name) for name in ("places", "batches", "tiles")}
-        return {"name": self.header.get("name"), **counts, "scenes": len(self.scenes), "rejects": len(self.rejects)}
+        counts = {name: self.header.get(name) for name in ("places", "batches", "scenes", "tiles")}
+        return {"name": self.header.get("name"), **counts, "rejects": len(self.rejects)}
 
     @property
     def beside(self) -> dict[str, str]:

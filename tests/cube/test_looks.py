@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +14,7 @@ import rasterio
 import shapely
 import xarray as xr
 from odc.geo.geobox import GeoBox
+from support.cli import nutonic
 from support.paths import ROOT
 
 import nutonic as nt
@@ -136,6 +138,18 @@ def test_a_plot_of_a_step_and_of_nothing(cube):
         over_time.nutonic.plot(time=2)
     with pytest.raises(InputError, match="nothing to draw"):
         xr.Dataset({"a": ("k", [1])}).nutonic.plot()
+    (axis,) = over_time.nutonic.plot(time=np.int64(-1))
+    plt.close(axis.figure)
+    for wrong in ("x", "2024-01-01", 1.0, None, slice(1)):
+        for each in (over_time, cube):
+            with pytest.raises(
+                InputError, match=f"time is {re.escape(repr(wrong))}: give the number of a step, from 0"
+            ):
+                each.nutonic.plot(time=wrong)
+    for wrong in ("x", 0, -1.0, float("nan"), float("inf"), None):
+        with pytest.raises(InputError, match=f"size is {re.escape(repr(wrong))}: give the side of each part in inches"):
+            cube.nutonic.plot(size=wrong)
+    assert not plt.get_fignums()
 
 
 def test_scenes_are_told_in_a_word_and_saved_whole(recipe_path):
@@ -220,6 +234,27 @@ def test_what_a_person_would_try(recipe_path):
     area = (place.lon, place.lat, place.lon + 0.01, place.lat + 0.01)
     assert repr(nt.search(area, imagery, time=2024)) == repr(nt.search(area, [imagery], time="2024"))
     assert nt.Grid(extent_m=1400).resolution_m == 10
+
+
+def test_scenes_of_a_plan_are_counted_alike_wherever_it_is_shown(planet, recipe_path):
+    planned, said = nt.plan(recipe_path), nutonic("plan", recipe_path)
+    right = {scene for _, _, scene in planet.places if scene is not None}
+    assert len(planned.scenes()) > len(right)  # second choices, and the land cover
+    assert f"scenes={len(right)}," in repr(planned)
+    assert planned.header()["scenes"] == len(right)
+    assert re.search(rf"^scenes +{len(right)}$", said.out, re.M), said.out
+
+
+def test_values_of_another_kind_are_told(cube, recipe_path):
+    imagery = nt.StacSource(url=nt.load_recipe(recipe_path).imagery.url, collection="synthetic-l2a")
+    for wrong, told in (
+        (lambda: nt.open_cube((1, 2, 3, 4), imagery, chunks="auto"), "chunks is 'auto': give the side of tiles"),
+        (lambda: nt.open_cube((1, 2, 3, 4), imagery, chunks=None), "chunks is None: give the side of tiles"),
+        (lambda: nt.reduce.quantile(cube, "half"), "q is 'half': give a share from 0 to 1"),
+        (lambda: nt.reduce.estimate(cube, "medain"), "method is 'medain': there are median, quantile, mode"),
+    ):
+        with pytest.raises(InputError, match=told):
+            wrong()
 
 
 def test_what_is_wrong_is_told(cube, recipe_path):

@@ -126,6 +126,8 @@ def test_what_is_shown_is_short(clean):
         f"test={counts['test']})"
     )
     assert repr(dataset["test"]) == f"Dataset(rows={counts['test']}, split=test)"
+    assert repr(dataset["train"]["test"]) == repr(dataset[:3]["test"]) == "Dataset(rows=0, split=test)"
+    assert repr(dataset[:0]) == "Dataset(rows=0)"
     shown = [dataset, dataset[0], dataset.chips, dataset.chips[0]]
     assert all(len(repr(each)) < 300 and str(clean.out) not in repr(each) + each._repr_html_() for each in shown)
 
