@@ -171,3 +171,19 @@ def test_only_so_many_others_are_told_neighbours_first():
     assert len(lines) == 12
     assert lines[0] == "- nount: in the north, close to it"
     assert messages(replace(scene, elements=(main,)), Task(number=1, element="way/100"), None, PLAIN, TEXTS)
+
+
+def test_of_several_it_is_told_how_many_are_close():
+    ponds = [area(f"way/{index}", "pond", cell, share=0.05) for index, cell in enumerate(("north", "west", "south"))]
+    for near, end in (
+        ((), ""),
+        (("way/1",), ", 1 of them close to it"),
+        (("way/0", "way/1", "way/2"), ", close to it"),
+    ):
+        main = area("way/100", "park", "centre", share=0.5, near=near)
+        scene = SceneDescription(patch_id="p", side_m=100.0, elements=(main, *ponds))
+        told = messages(scene, Task(number=1, element="way/100"), None, PLAIN, TEXTS)[1]["content"]
+        [line] = [line for line in told.splitlines() if line.startswith("- pond")]
+        assert line.startswith("- pond: 3 of them, in the ")
+        assert line.partition("pond: 3 of them")[2].endswith(end)
+        assert ("close to it" in line) is bool(end)

@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from functools import cache
 
 import pytest
-from support.caption_reader import PARTS, falsehoods
+from support.caption_reader import PARTS, Plant, Scene, falsehoods
 from support.landscapes import VOCABULARY, World, world
 from support.lying import LIES, renamed
+from support.plants import SIDE, patch, planted, rectangle, stroke
 from support.scenes import POND, TASKS
 
 from nutonic.chips.scene.describe import describe
@@ -187,9 +188,29 @@ def test_stretches_are_told_together_and_last():
         "stretches of wall",
     ]
     assert gathered(told) == [
-        "a bridge",
         "stretches of road in the north",
+        "a bridge",
         "further stretches of hedge",
         "stretches of footpath and wall",
     ]
     assert gathered(["a bridge"]) == ["a bridge"]
+
+
+def test_a_place_is_told_of_its_own_thing_and_not_of_the_list():
+    lake = rectangle(90, 80, at=(65, 200))
+    plants = {
+        "lake": ("lakes", lake, {"natural": "water", "water": "lake"}),
+        "local road": ("local roads", stroke((190, 70), (190, 10)), {"highway": "unclassified"}),
+        "park": ("parks", rectangle(60, 60, at=(220, 220)), {"leisure": "park"}),
+    }
+    elements = [planted(shape, patch(), number, **tags) for number, (_, shape, tags) in enumerate(plants.values(), 1)]
+    scene = describe(elements, patch(), POLICY, patch_id="list")
+    seen = Scene(SIDE, [Plant(key=f"way/{k}", noun=noun, plural=many, shape=shape)
+                        for k, (noun, (many, shape, _)) in enumerate(plants.items(), 1)])  # fmt: skip
+    vocabulary = [(noun, many) for noun, (many, _, _) in plants.items()]
+    lie = "There are also a lake and a local road in the south-east."
+    read = falsehoods(f"A park lies in the north-east. {lie}", seen, "way/3", vocabulary)
+    assert read == [f"lake in the south-east: {lie}"]
+    told = [template_caption(scene, Task(number=1, element="way/3"), None, CAPTIONS, seed) for seed in range(60)]
+    assert sum("in the south-east and a" in text for text in told) > 20
+    assert [falsehoods(text, seen, "way/3", vocabulary) for text in told if "lake" in text] == [[]] * len(told)

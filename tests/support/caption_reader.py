@@ -519,6 +519,14 @@ def _others(sentence: str, reading: Reading) -> Iterator[str]:
     items = list(_items(text, reading))
     if not items:
         yield "nothing is named"
+    for (noun, _, _, part), (_, _, _, later) in itertools.pairwise(items):
+        # a lake and a road in the east: both are read as being there
+        if (
+            part is None
+            and later is not None
+            and not any(_is_place([later], each) for each in reading.scene.called(noun))
+        ):
+            yield f"{noun} in the {later}"
     for noun, count, other, part in items:
         those = [each for each in reading.scene.called(noun) if each is not reading.subject]
         least = most = len(those)

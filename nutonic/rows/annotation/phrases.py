@@ -45,6 +45,9 @@ _SINGULAR_S = re.compile(r"(?:ss|us|is|works|fish pass)$")
 #: What is spoken with a vowel first, but for "unit" and "used" and "one".
 _AN = re.compile(r"(?!uni|use|one|eu)[aeiou]", re.IGNORECASE)
 
+#: What ends with the part of a picture that it lies in.
+_PLACED = re.compile(rf" in the (?:{'|'.join(CELLS)})\b")
+
 #: Shares that have words of their own, from one to another.
 _SHARES = (
     (0.235, 0.265, "about a quarter"),
@@ -135,16 +138,21 @@ def counted(count: int, noun: str, kind: str, *, other: bool) -> str:
 
 
 def gathered(items: Sequence[str]) -> list[str]:
-    """Things of which stretches are together, and last: ``a bridge``, ``stretches of footpath and hedge``."""
+    """Things of which stretches are together, and last: ``a bridge``, ``stretches of footpath and hedge``.
+
+    What has a place of its own comes first: behind the others it would be read as the place of them all.
+    """
     found: dict[str, list[str]] = {"further stretches of ": [], "stretches of ": []}
-    others = []
+    placed, others = [], []
     for item in items:
-        start = next((each for each in found if item.startswith(each) and " in the " not in item), None)
-        if start is None:
+        start = next((each for each in found if item.startswith(each)), None)
+        if _PLACED.search(item):
+            placed.append(item)
+        elif start is None:
             others.append(item)
         else:
             found[start].append(item.removeprefix(start))
-    return [*others, *(start + listed(those) for start, those in found.items() if those)]
+    return [*placed, *others, *(start + listed(those) for start, those in found.items() if those)]
 
 
 def place(cells: Sequence[Cell]) -> str:

@@ -289,7 +289,8 @@ def others_of(description: SceneDescription, main: Described) -> list[tuple[str,
 
 def _where(found: list[Described], near: Mapping[str, int], alike: bool) -> str:
     cells = list(dict.fromkeys(each.where for each in found))
-    beside = ", close to it" if any(each.element in near for each in found) else ""
+    close = sum(each.element in near for each in found)
+    beside = "" if not close else ", close to it" if close == len(found) else f", {close} of them close to it"
     count = f"{len(found)} {'more ' if alike else ''}of them, " if len(found) > 1 else "another one, " if alike else ""
     return f"{count}{_listed(cells)}{beside}"
 
