@@ -115,7 +115,7 @@ def test_what_is_left_over_is_in_no_patch(tmp_path):
     plan = planned(tmp_path, [image])
     assert windows(plan, Patches(size=64)) == Counter(every(image, 64))
     assert len(plan.places) == 6
-    with pytest.raises(PlanError, match="none of 1 image has a whole patch of 512 pixels"):
+    with pytest.raises(NoScene, match="1 is left out: a has 255 × 129 pixels, fewer than a patch's 512"):
         planned(tmp_path, [image], patches={"size": 512})
 
 

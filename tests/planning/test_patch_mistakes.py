@@ -6,6 +6,7 @@ import json
 import re
 
 import pytest
+from affine import Affine
 from support.aerial import NOBODY, Flown, catalogue, planted, recipe, rectangle
 from support.cli import nutonic
 from support.maps import write_pbf
@@ -153,3 +154,120 @@ def test_where_no_image_is_it_is_told_what_there_is(tmp_path, parts, told):
         planned(tmp_path, **parts)
     assert "is there: " in str(error.value)
     assert told in str(error.value)
+
+
+# Images and places without patches
+
+
+def spoilt(item, **told):
+    """An item that says other things of its pixels."""
+    item["properties"] |= told
+    return item
+
+
+def put(folder, *items):
+    (folder / "items.json").write_text(json.dumps({"type": "FeatureCollection", "features": list(items)}))
+    for item in items:
+        (folder / item["assets"]["image"]["href"]).touch()
+
+
+MERCATOR = Flown(id="m", corner=(-10_352_800.0, 5_621_500.0), shape=(320, 320), epsg=3857)  # at 45 degrees north
+SMALL = Flown(id="s", corner=(500_300.0, 4_980_000.0), shape=(320, 60))
+
+
+@pytest.mark.parametrize(
+    ("item", "told"),
+    [
+        (MERCATOR.item(), "m is in EPSG:3857, whose metres are 29% off those on the ground: take it to its UTM zone"),
+        (spoilt(IMAGE.item() | {"id": "f"}, **{"proj:epsg": 26851}), "f is in EPSG:26851, not in metres"),
+        (SMALL.item(), "s has 320 × 60 pixels, fewer than a patch's 64: see patches.size"),
+        (Flown(id="g", corner=(500_300.0, 4_980_000.0), shape=(320, 320), pixel=0.3).item(), "g has pixels of 0.3 m"),
+    ],
+    ids=["Web Mercator", "feet", "too small", "other pixels"],
+)
+def test_an_image_that_no_patch_is_cut_from_is_left_out_by_name(tmp_path, item, told):
+    put(tmp_path, IMAGE.item(), item)
+    plan = patches_planned(resolve_patches(load_recipe(recipe(tmp_path))))
+    assert [each for each in plan.warnings() if "left out" in each] == [
+        next(each for each in plan.of_places if each.startswith(f"1 image is left out of the search: {told}"))
+    ]
+    assert {scene.id for scene in plan.scenes()} == {"a"}
+    put(tmp_path, item)
+    with pytest.raises(NoScene, match=re.escape(told)):
+        patches_planned(resolve_patches(load_recipe(recipe(tmp_path))))
+
+
+def test_images_that_are_alike_are_left_out_in_one_line(tmp_path):
+    put(tmp_path, IMAGE.item(), *(Flown(id=f"s{k}", corner=SMALL.corner, shape=(90, 50 + k)).item() for k in range(3)))
+    plan = patches_planned(resolve_patches(load_recipe(recipe(tmp_path))))
+    assert (
+        "3 images are left out of the search; the first: s0 has 90 × 50 pixels, fewer than a patch's 64: see "
+        in str(plan.warnings())
+    )
+
+
+def rotated(folder):
+    """An item that says truly that its image is turned."""
+    turned = IMAGE.grid.affine @ Affine.rotation(30)
+    image = Flown(id="r", corner=IMAGE.corner, shape=IMAGE.shape)
+    image.write(folder, transform=turned)
+    return spoilt(image.item(), **{"proj:transform": [*turned][:6]})
+
+
+@pytest.mark.parametrize("beside", [(), (IMAGE.item(),)], ids=["alone", "beside another"])
+def test_a_rotated_image_is_told_as_what_it_is(tmp_path, beside):
+    item = rotated(tmp_path)
+    (tmp_path / "items.json").write_text(json.dumps({"type": "FeatureCollection", "features": [*beside, item]}))
+    for other in beside:
+        (tmp_path / other["assets"]["image"]["href"]).touch()
+    path = recipe(tmp_path)
+    said = nutonic("plan", path)
+    assert "item r, whose file is asked where its pixels lie: r.tif is rotated" in said.told + said.out
+    assert "does not say" not in said.told + said.out
+    assert said.code == (0 if beside else 2)
+    if beside:
+        assert "1 item is left out of the search; the first: r cannot be used" in said.out
+
+
+@pytest.mark.long
+def test_a_tree_whose_plan_leaves_images_and_places_out_is_whole(tmp_path):
+    extract(tmp_path, None)
+    IMAGE.write(tmp_path)
+    item = rotated(tmp_path)
+    (tmp_path / "m.tif").touch()
+    features = [IMAGE.item(), MERCATOR.item(), item]
+    (tmp_path / "items.json").write_text(json.dumps({"type": "FeatureCollection", "features": features}))
+    places(tmp_path, 2)
+    path = recipe(
+        tmp_path, osm={"source": "pbf", "path": "map.osm.pbf", "url": None},
+        patches={"around": {"path": "places.csv", "side_m": 150}},
+    )  # fmt: skip
+    nt.build(load_recipe(path), tmp_path / "out", workers=0)
+    assert nt.verify(tmp_path / "out", deep=True).problems == ()
+
+
+def places(folder, far):
+    """The middle of the image, and places where there is none."""
+    lines = [f"near,{(WEST + EAST) / 2},{(SOUTH + NORTH) / 2}", *(f"far{k},{k},0" for k in range(far))]
+    (folder / "places.csv").write_text("\n".join(["id,lon,lat", *lines]))
+
+
+@pytest.mark.parametrize(
+    ("far", "told"),
+    [
+        (0, []),
+        (1, ["1 of 2 places has no patch of any image in the square of 150 m around it: far0"]),
+        (
+            7,
+            [
+                "7 of 8 places have no patch of any image in the square of 150 m around them: "
+                "far0, far1, far2, far3, far4, …"
+            ],
+        ),
+    ],
+)
+def test_places_without_a_patch_are_told(tmp_path, far, told):
+    places(tmp_path, far)
+    plan = planned(tmp_path, patches={"around": {"path": "places.csv", "side_m": 150}})
+    assert [each for each in plan.warnings() if "no patch of" in each] == told
+    assert len(plan.places) > 0

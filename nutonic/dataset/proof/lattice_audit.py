@@ -18,7 +18,7 @@ from nutonic.dataset.proof.shapes import wrong_pins
 from nutonic.planning.cost import Cost
 from nutonic.planning.patches.cost import captions_estimate, estimate_patches
 from nutonic.planning.patches.lattice import Lattice, drawn, inside, newest_first, patches_at, taken_once, unlike
-from nutonic.planning.patches.plan import AT_A_RATE, BEYOND
+from nutonic.planning.patches.plan import AT_A_RATE, BEYOND, LEFT_OUT, NO_PATCH
 from nutonic.planning.patches.spec import PatchSpec
 from nutonic.planning.pins import key_of, remote_hrefs
 from nutonic.planning.plan import Plan, in_batches, sharing
@@ -29,8 +29,8 @@ _SAME_PIXEL, _SAME_PLACE = 1e-3, 1e-9
 
 #: What warnings tell that nothing else in a plan does.
 _OF_THE_SEARCH = (
-    ": left out, see patches.resolution_m",
-    " left out of the search",
+    LEFT_OUT,
+    NO_PATCH,
     " on ground of newer images",
     BEYOND,
     AT_A_RATE,
@@ -94,7 +94,7 @@ def _off(lattice: Lattice, scene: Scene, spec: PatchSpec) -> str | None:
     patches, (height, width) = spec.patches, scene.lead.shape
     stride = patches.stride or patches.size
     least, most = min(lattice.rows.min(), lattice.cols.min()), (lattice.rows.max(), lattice.cols.max())
-    if unlike(scene, patches.resolution_m) is not None:
+    if unlike(scene, patches) is not None:
         return "has other pixels than the recipe asks for"
     if least < 0 or most[0] + patches.size > height or most[1] + patches.size > width:
         return "reach beyond it"

@@ -9,15 +9,19 @@ import hashlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import NamedTuple
 
 import numpy as np
 import shapely
 from affine import Affine
 from odc.geo.geobox import GeoBox
 
+from nutonic.chips.scene.frame import Frame
 from nutonic.core.globe import TURNS, around, outline_of, turned
-from nutonic.core.grid import lonlat_bounds, transformer, unlike_a_map
+from nutonic.core.grid import is_metric, lonlat_bounds, transformer, unlike_a_map
 from nutonic.core.model import Scene
+from nutonic.errors import GridError
+from nutonic.recipe.patches import Patches
 from nutonic.sources.grids import ROUNDING
 
 #: Two patches share ground if they overlap by more than this part of one: less is rounding.
@@ -84,12 +88,47 @@ def newest_first(scenes: Iterable[Scene]) -> list[Scene]:
     return sorted(by_id, key=lambda scene: scene.datetime or "", reverse=True)
 
 
-def unlike(scene: Scene, resolution_m: float) -> str | None:
-    """Why an image's pixels are no patches' pixels, in a few words; None if they are."""
-    a, _, _, _, e, _ = scene.lead.transform
-    if any(abs(abs(side) - resolution_m) > ROUNDING * resolution_m for side in (a, e)):
-        return f"pixels of {abs(a):g} m"
-    return unlike_a_map(Affine(*scene.lead.transform))
+class Unlike(NamedTuple):
+    """Why no patch is cut out of an image."""
+
+    kind: str
+    """What images have in common that are told of together."""
+    words: str
+    """What is wrong with this one, to be said after its name."""
+
+
+def unlike(scene: Scene, patches: Patches) -> Unlike | None:
+    """Why an image has no patches as they are asked for, by what is known before a pixel is read; None if it may have some.
+
+    Its patches are squares of metres with north up, of the size that is asked for. How far metres of its map are off
+    those on the ground differs from end to end, so that each corner is looked at.
+    """
+    asset, size = scene.lead, patches.size
+    (a, b, c, d, e, f), (height, width) = asset.transform, asset.shape
+    if not is_metric(asset.crs):
+        return Unlike("units", f"is in {asset.crs:.60}, not in metres: take it to its UTM zone")
+    if problem := unlike_a_map(Affine(a, b, c, d, e, f)):
+        return Unlike("map", problem)
+    if any(abs(abs(side) - patches.resolution_m) > ROUNDING * patches.resolution_m for side in (a, e)):
+        side = f"pixels of {abs(a):g} m"
+        return Unlike(side, f"has {side}, not of {patches.resolution_m:g} m: see patches.resolution_m")
+    if min(height, width) < size:
+        return Unlike("size", f"has {height} × {width} pixels, fewer than a patch's {size}: see patches.size")
+    try:
+        for row, col in {(row, col) for row in (0, height - size) for col in (0, width - size)}:
+            Frame(GeoBox((size, size), Affine(a, b, c + col * a, d, e, f + row * e), asset.crs))
+    except GridError as error:
+        return Unlike("frame", str(error).removeprefix("the patch "))
+    return None
+
+
+def untouched(shapes: np.ndarray, lattices: Iterable[Lattice]) -> np.ndarray:
+    """Whether no patch shares ground with each of some shapes, polygons in degrees (bool)."""
+    tree, bare = shapely.STRtree(shapes), np.ones(len(shapes), bool)
+    for lattice in lattices:
+        for quads in turned(lattice.quads):
+            bare[tree.query(quads, predicate="intersects")[1]] = False
+    return bare
 
 
 def drawn(scene: Scene, lattice: Lattice, fraction: float, seed: int) -> np.ndarray:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import shapely
@@ -17,12 +16,22 @@ from nutonic.core.globe import around as around_of
 from nutonic.core.globe import reach
 from nutonic.core.grid import require_proj, standard_zone, transformer
 from nutonic.core.model import Json, Reject, Scene
-from nutonic.core.units import counted
+from nutonic.core.units import counted, counted_of
 from nutonic.errors import InputError, NoScene, PlanError, PoiError
+from nutonic.inert import inert
 from nutonic.io.objects import Store
 from nutonic.io.session import current
 from nutonic.planning.patches.cost import captions_estimate, estimate_patches, requests_for_map, seconds_of_map
-from nutonic.planning.patches.lattice import Lattice, drawn, inside, lattice_of, newest_first, taken_once, unlike
+from nutonic.planning.patches.lattice import (
+    Lattice,
+    drawn,
+    inside,
+    lattice_of,
+    newest_first,
+    taken_once,
+    unlike,
+    untouched,
+)
 from nutonic.planning.patches.layout import patch_id
 from nutonic.planning.patches.map import beside, expected_elements, map_of
 from nutonic.planning.patches.spec import PatchSpec
@@ -34,20 +43,25 @@ from nutonic.planning.scenes import Candidates, SceneTable
 from nutonic.recipe.fields import IDENTITY
 from nutonic.recipe.inputs import Pois
 from nutonic.secrets import redact
-from nutonic.sources.item import Unusable
+from nutonic.sources.item import Unusable, with_unusable
 from nutonic.sources.osm.extract import date_of, extent_of
 from nutonic.sources.osm.source import extract_of
 
 _log = logging.getLogger(__name__)
 
-#: What warnings say that follow from what is in no tree: the ground of an extract, and who is asked how often.
+#: What warnings say that follow from what is in no tree: the ground of an extract, and who is asked how often; images
+#: without patches, and places.
 BEYOND, AT_A_RATE = " beyond the map, to be told of", ", by osm.requests_per_minute"
+LEFT_OUT, NO_PATCH = " left out of the search", " no patch of any image"
 
 #: Areas are searched in pieces no wider than this, in degrees: a UTM zone.
 _PIECE = 6.0
 
 #: Side of the pixels of the grids that areas are searched on, in metres: only their extent counts.
 _SEARCHED_M = 100.0
+
+#: So many places without a patch are named.
+_NAMED = 5
 
 
 def with_map(plan: Plan, spec: PatchSpec, store: Store) -> Plan:
@@ -64,8 +78,9 @@ def patches_planned(spec: PatchSpec, *, draw: int | None = None) -> Plan:
     unusable.take()  # what is left of other searches
     within, around = _ground(spec)
     scenes, others, why = _scenes(spec, within)
+    odd = unusable.take()
     if not scenes:
-        raise _no_image(spec, others, why)
+        raise _no_image(spec, others, with_unusable(why, odd))
     refuse_all_missing(scenes)
     lattices, again = _lattices(spec, scenes, within)
     candidates, largest, crossing = _candidates(spec, scenes, lattices)
@@ -97,15 +112,15 @@ def patches_planned(spec: PatchSpec, *, draw: int | None = None) -> Plan:
         largest_group=largest,
         cost=cost,
         judging="",
-        unusable=unusable.take(),
-        of_places=(*_warnings(spec, others, again), *beyond, *_asked(spec, starts)),
+        unusable=odd,
+        of_places=(*_warnings(others, again), *_bare(spec, around, lattices), *beyond, *_asked(spec, starts)),
         split_by=spec.splits.by,
         shared_ground=sharing(candidates, spec.splits, spec.patches.side_m),
         files=tuple(path for path in (spec.osm.path, spec.patches.area) if isinstance(path, str)),
         more={
             "of": "patches",
             "images": len({scene.id for scene in scenes}),
-            "around": around,
+            "around": 0 if around is None else len(around.places),
             "captions": captions_estimate(spec, len(candidates.places)),
         },
     )
@@ -150,13 +165,22 @@ def _candidates(
     return candidates, largest, [*crossing, *dateless]
 
 
-def _ground(spec: PatchSpec) -> tuple[shapely.Geometry | None, int]:
-    """The area that patches must lie in, in degrees, and of how many places; None for whole images."""
+@dataclass(frozen=True, slots=True)
+class _Around:
+    """The squares around places, in degrees."""
+
+    places: Places
+    squares: np.ndarray
+
+
+def _ground(spec: PatchSpec) -> tuple[shapely.Geometry | None, _Around | None]:
+    """The area that patches must lie in, in degrees, None for whole images; and the places around which it lies, if any."""
     patches = spec.patches
     if patches.around is not None:
-        return _around(spec)
+        around = _around(spec)
+        return shapely.union_all(around.squares), around
     if patches.area is None:
-        return None, 0
+        return None, None
     outline = outline_of_area(patches.area)
     if outline.area == 0:
         raise InputError(f"the area {patches.area} has no polygon: draw one around the ground, or use patches.around")
@@ -164,10 +188,10 @@ def _ground(spec: PatchSpec) -> tuple[shapely.Geometry | None, int]:
     if south < -90 or north > 90:
         told = "longitude comes first" if -90 <= west <= east <= 90 else "write degrees, longitude first"
         raise InputError(f"the area {patches.area} has latitudes of {south:g} to {north:g}: {told}")
-    return outline, 0
+    return outline, None
 
 
-def _around(spec: PatchSpec) -> tuple[shapely.Geometry, int]:
+def _around(spec: PatchSpec) -> _Around:
     """The squares around places, drawn in the zone of each."""
     around = spec.patches.around
     assert around is not None
@@ -179,7 +203,7 @@ def _around(spec: PatchSpec) -> tuple[shapely.Geometry, int]:
     places, half = file.places, around.side_m / 2
     if not len(places):
         raise PlanError(f"{around.path} has no usable place in {counted(file.rows, 'row')}")
-    squares: list[Any] = []
+    squares = np.empty(len(places), object)
     zones = standard_zone(places.lon, places.lat)
     for zone in np.unique(zones).tolist():
         here = zones == zone
@@ -189,27 +213,43 @@ def _around(spec: PatchSpec) -> tuple[shapely.Geometry, int]:
         points = np.stack([x, y], -1)[:, None, :] + corners
         lon, lat = transformer(f"EPSG:{number}", "EPSG:4326").transform(points[..., 0], points[..., 1])
         beside = around_of(np.asarray(lon), places.lon[here][:, None])  # a square across 180° goes on beyond it
-        squares += list(shapely.polygons(np.stack([beside, lat], -1)))
-    return shapely.union_all(squares), len(places)
+        squares[here] = shapely.polygons(np.stack([beside, lat], -1))
+    return _Around(places, squares)
 
 
-def _scenes(spec: PatchSpec, within: shapely.Geometry | None) -> tuple[list[Scene], dict[str, int], str]:
-    """The images over an area whose pixels are of the right size, newest first; counts of others; why there is none."""
+#: Images of which none is cut into patches, by kind: how many there are, and of the first its name and what is wrong.
+_Others = dict[str, tuple[int, str]]
+
+
+def _scenes(spec: PatchSpec, within: shapely.Geometry | None) -> tuple[list[Scene], _Others, str]:
+    """The images over an area that may have patches, newest first; what others are; why there is none.
+
+    Items that are no images are kept in the session's :class:`Unusable`.
+    """
     found: dict[tuple[str, str], Scene] = {}
-    why = list[str]()
+    why, errors = list[str](), list[InputError]()
     for piece in _pieces(_whole(spec) if within is None else within):
         geobox = area_grid(piece, resolution=_SEARCHED_M)
-        timeline = spec.sources.imagery.timeline(geobox, spec.imagery.time)
+        try:
+            timeline = spec.sources.imagery.timeline(geobox, spec.imagery.time)
+        except InputError as error:  # of a piece in which no item is an image
+            errors.append(error)
+            continue
         why += [timeline.why] if timeline.why else []
+        current().resource(Unusable).add((name, f"{inert(name)} {told}") for name, told in timeline.left_out)
         for step in timeline.steps:
             found |= {(scene.id, repr(scene.lead.transform)): scene for scene in step.scenes}
-    right, others = [], dict[str, int]()
-    for scene in found.values():
-        problem = unlike(scene, spec.patches.resolution_m)
+    if errors and not found:
+        raise errors[0]
+    current().resource(Unusable).add(("", str(error)) for error in errors)
+    right, others = [], _Others()
+    for _, scene in sorted(found.items()):
+        problem = unlike(scene, spec.patches)
         if problem is None:
             right.append(scene)
         else:
-            others[problem] = others.get(problem, 0) + 1
+            count, first = others.get(problem.kind, (0, f"{inert(scene.id)} {problem.words}"))
+            others[problem.kind] = count + 1, first
     nothing = "" if within is not None or found else "its catalogue has no item of this collection"
     return newest_first(right), others, next(iter(why), nothing)
 
@@ -258,13 +298,25 @@ def _outlines(places: Places, side_m: float) -> np.ndarray:
     return np.asarray(shapely.box(lon - wide, lat - high, lon + wide, lat + high))
 
 
-def _warnings(spec: PatchSpec, others: dict[str, int], again: int) -> Iterator[str]:
-    for problem, count in sorted(others.items()):
-        images = counted(count, "image has", "images have")
-        yield f"{images} {problem}, not of {spec.patches.resolution_m:g} m: left out, see patches.resolution_m"
+def _warnings(others: _Others, again: int) -> Iterator[str]:
+    for _, (count, first) in sorted(others.items()):
+        images = counted(count, "image is", "images are")
+        yield f"{images}{LEFT_OUT}{'; the first' * (count > 1)}: {first}"
     if again:
         patches = counted(again, "patch lies", "patches lie")
         yield f"{patches} on ground of newer images: taken from those"
+
+
+def _bare(spec: PatchSpec, around: _Around | None, lattices: Sequence[Lattice]) -> Iterator[str]:
+    """That places have no patch."""
+    if around is None or spec.patches.around is None:
+        return
+    bare = np.flatnonzero(untouched(around.squares, lattices)).tolist()
+    if bare:
+        places = counted_of(len(bare), len(around.places), "place", verb=("has", "have"))
+        few = ", ".join(inert(around.places[i].id) for i in bare[:_NAMED]) + (", …" if len(bare) > _NAMED else "")
+        square = f"the square of {spec.patches.around.side_m:g} m around"
+        yield f"{places}{NO_PATCH} in {square} {'it' if len(bare) == 1 else 'them'}: {few}"
 
 
 def _no_patch(spec: PatchSpec, images: int) -> str:
@@ -300,11 +352,12 @@ def _asked(spec: PatchSpec, starts: np.ndarray) -> Iterator[str]:
         yield f"asking for the map takes {minutes:.0f} min or more{AT_A_RATE}, which is {spec.osm.requests_per_minute}"
 
 
-def _no_image(spec: PatchSpec, others: dict[str, int], why: str) -> NoScene:
+def _no_image(spec: PatchSpec, others: _Others, why: str) -> NoScene:
     what = f"no image of {spec.imagery.collection} in {spec.imagery.datetime}"
-    told = ", ".join(f"{counted(count, 'has', 'have')} {problem}" for problem, count in sorted(others.items()))
-    return NoScene(
-        f"{what} has pixels of {spec.patches.resolution_m:g} m there: {told}"
-        if told
-        else f"{what} is there{f': {why}' if why else ''}"
+    told = ", ".join(
+        f"{count} {'is' if count == 1 else 'are'} left out{', the first' * (count > 1)}: {first}"
+        for _, (count, first) in sorted(others.items())
     )
+    if told:
+        return NoScene(f"{what} can be cut into patches: {told}")
+    return NoScene(f"{what} is there{f': {why}' if why else ''}")

@@ -146,7 +146,10 @@ def _build(
         return _rejected(index, place, UNUSABLE, f"{inert(scene.id)}: {error}")
     except (SourceError, OSError, RuntimeError, ValueError) as error:
         return failure_of(place, scene, error)
-    described = describe(elements, pixels.geobox, spec.policy, patch_id=place.poi.id, names=spec.captions.names)
+    try:
+        described = describe(elements, pixels.geobox, spec.policy, patch_id=place.poi.id, names=spec.captions.names)
+    except GridError as error:  # of a map on which no patch lies as it should; a plan asks at the corners of images
+        return _rejected(index, place, UNUSABLE, f"{inert(scene.id)}: {error}")
     count = len(described.elements)
     if count < spec.patches.min_elements:
         return _rejected(index, place, TOO_LITTLE, f"{count} elements that a picture can show")

@@ -126,7 +126,7 @@ def _header(item: Item, key: str, access: Access) -> Header:
     except (ReadFailed, GridError) as error:
         told = str(error).replace(redact(href), written)
         raise type(error)(
-            f"asset {key!r} of item {item.called}, which does not say where its pixels lie: {told}"
+            f"asset {key!r} of item {item.called}, whose file is asked where its pixels lie: {told}"
         ) from None
 
 
