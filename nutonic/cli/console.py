@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import shlex
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, astuple, fields
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from nutonic._version import __version__
 from nutonic.cli import logs
+from nutonic.cli.paths import in_python, in_shell
 from nutonic.cli.screen import say
 from nutonic.core.model import Json, Reject
 from nutonic.core.units import IS, counted, counted_of, duration, size
@@ -155,8 +155,8 @@ def _summary_lines(summary: Summary, out: AnyPath) -> Iterator[str]:
 
 def _next_steps(out: AnyPath, *, of_patches: bool) -> Iterator[str]:
     """What a person may do with a dataset."""
-    where = shlex.quote(str(out))
-    load = f'nutonic.open_dataset("{out}")' if not of_patches else "README.md there has the lines that load it"
+    where = in_shell(out)
+    load = f"nutonic.open_dataset({in_python(out)})" if not of_patches else "README.md there has the lines that load it"
     look = [("look at it", f"nutonic report {where}")] if isinstance(out, Path) else []
     for name, what in (*look, ("prove it", f"nutonic verify {where} --deep"), ("load it", load)):
         yield f"{name:<12}{what}"
@@ -365,4 +365,4 @@ def _verdict_lines(verdict: Verdict, directory: AnyPath) -> Iterator[str]:
     )
     if verdict.removed and not verdict.whole:
         open_places = counted(verdict.open, "place is", "places are") if verdict.open else "no place is"
-        yield f"run nutonic build with the same recipe and --out {directory}: {open_places} to be built again"
+        yield f"run nutonic build with the same recipe and --out {in_shell(directory)}: {open_places} to be built again"

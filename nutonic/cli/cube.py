@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import orjson
 
+from nutonic.cli.paths import in_python
 from nutonic.cli.progress import tile_progress
 from nutonic.cli.screen import note, say
 from nutonic.core.model import Json
@@ -81,7 +82,7 @@ def save_recipe_cube(
     lines = [f"{out} is there already, nothing to do" if existed else f"wrote {out}"]
     lines += [f"wrote {len(files)} GeoTIFFs into {cogs}"] if files else []
     opener = "nutonic" if isinstance(out, Address) else "xarray"
-    say([*lines, f'open it with  {opener}.open_zarr("{out}")'], aside=aside)
+    say([*lines, f"open it with  {opener}.open_zarr({in_python(out)})"], aside=aside)
     return _as_json(composed, path, files)
 
 

@@ -10,6 +10,7 @@ from typing import Literal
 import click
 
 from nutonic.cli.ending import print_text
+from nutonic.cli.paths import in_shell, in_yaml
 from nutonic.inert import inert
 from nutonic.io.buckets.address import path_of
 from nutonic.recipe.starts import NAMES, places, recipe_text, start
@@ -52,7 +53,11 @@ def init(template: str | None, path: str | None) -> None:
         from nutonic.recipe.texts import builtin
 
         target = Path(path or "tags.yaml")
-        _write_new(target, builtin("tags")["text"], f"edit it, and say  osm: {{tags: {target}}}  in a recipe beside it")
+        _write_new(
+            target,
+            builtin("tags")["text"],
+            f"edit it, and say  osm: {{tags: {in_yaml(target)}}}  in a recipe beside it",
+        )
         return
     if template not in NAMES and (path is not None or _is_a_name(template)):
         close = difflib.get_close_matches(template or "", (*NAMES, *_TEXTS), n=1)
@@ -71,7 +76,7 @@ def _is_a_name(text: str | None) -> bool:
 
 def _write_recipe(name: str, target: Path) -> None:
     chosen = start(name)
-    then = f"nutonic plan {target}"
+    then = f"nutonic plan {in_shell(target)}"
     _write_new(target, recipe_text(name), f"set {chosen.to_set}, then run  {then}" if chosen.to_set else f"run  {then}")
     beside = target.with_name("places.csv")
     if chosen.needs_places and not beside.exists():
@@ -91,7 +96,9 @@ def _write_texts(kind: Literal["wording", "prompts"], folder: Path) -> None:
         raise click.ClickException(f"{folder} exists: name another folder") from None
     except OSError as error:
         raise click.ClickException(f"cannot write {folder}: {(error.strerror or 'unwritable').lower()}") from None
-    where = f"rows: {{wording: {folder}}}" if kind == "wording" else f"captions: {{prompts: {folder}}}"
+    where = (
+        f"rows: {{wording: {in_yaml(folder)}}}" if kind == "wording" else f"captions: {{prompts: {in_yaml(folder)}}}"
+    )
     print_text(inert(f"wrote {folder}: edit its templates, and say  {where}  in a recipe beside it"))
 
 

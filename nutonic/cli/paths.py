@@ -1,7 +1,13 @@
-"""Paths and addresses as commands take them: what cannot be one is refused before any work."""
+"""Paths and addresses as commands take them: what cannot be one is refused before any work.
+
+And as lines to be copied have them, whatever is in their names.
+"""
 
 from __future__ import annotations
 
+import json
+import re
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -54,3 +60,22 @@ class CubeOf(AnyPathOf):
         from nutonic.cube.save import cube_path_of
 
         return cube_path_of(value)
+
+
+def in_shell(path: object) -> str:
+    """A path as a word of a command."""
+    return shlex.quote(f"./{path}" if str(path).startswith("-") else str(path))
+
+
+def in_python(path: object) -> str:
+    """A path as a literal of Python."""
+    return json.dumps(str(path), ensure_ascii=False)
+
+
+def in_yaml(path: object) -> str:
+    """A path as a value in YAML, within braces too."""
+    import yaml
+
+    text = str(path)
+    plain = re.fullmatch(r"[\w./][\w./-]*", text) is not None and yaml.safe_load(text) == text
+    return text if plain else json.dumps(text, ensure_ascii=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 from functools import partial
 from pathlib import Path
@@ -59,6 +60,16 @@ def test_a_recipes_cube_is_told_and_saved(recipe, tmp_path):
     other = nutonic("cube", recipe, "--out", out, "--area", "17.93,46.66,17.98,46.70")
     assert other.returncode == 2
     assert "is another cube, it differs in blue/zarr.json" in other.stderr
+
+
+@pytest.mark.long
+def test_the_line_that_opens_a_cube_is_python(recipe, tmp_path):
+    out = tmp_path / 'o"e$x.zarr'
+    done = nutonic("cube", recipe, "--out", out, "--area", "17.93,46.66,17.94,46.67")
+    assert done.returncode == 0, done.stderr
+    call = ast.parse(done.stdout.splitlines()[-1].removeprefix("open it with  "), mode="eval").body
+    assert isinstance(call, ast.Call)
+    assert sorted(xr.open_zarr(ast.literal_eval(call.args[0]))) == ["blue", "green", "label", "red"]
 
 
 @pytest.mark.cluster

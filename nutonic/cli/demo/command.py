@@ -16,6 +16,7 @@ from PIL.PngImagePlugin import PngInfo
 from nutonic.cli import console
 from nutonic.cli.demo.data import accuracy_line, prepare
 from nutonic.cli.demo.sheet import Sample, contact_sheet, read_samples
+from nutonic.cli.paths import in_shell
 from nutonic.cli.progress import progress
 from nutonic.cli.screen import say
 from nutonic.core.units import counted
@@ -170,10 +171,10 @@ def _show_paths(out: Path, tree: Path, recipe: Path, sheet: Path) -> None:
         ("recipe", recipe),
     ):
         say([f"{name:>8}  {path}"])
-    program = os.path.relpath(Path(sys.executable).with_name("nutonic"))
-    say([f"  report  {program} report {tree}"])
+    program = in_shell(os.path.relpath(Path(sys.executable).with_name("nutonic")))
+    say([f"  report  {program} report {in_shell(tree)}"])
     if recipe.name == _EE_RECIPE:
         hint = "labels: {source: earthengine, dataset: dynamic-world, project: YOUR-CLOUD-PROJECT}"
         say([f" for real {hint}"])
         return
-    say([f"   again  {program} build {recipe} --out {out / 'again'}"])
+    say([f"   again  {program} build {in_shell(recipe)} --out {in_shell(out / 'again')}"])

@@ -10,6 +10,7 @@ from nutonic.cli import console
 from nutonic.cli.demo.command import picture_bytes, refuse_foreign_demo
 from nutonic.cli.demo.rsteller.data import prepare
 from nutonic.cli.demo.rsteller.sheet import contact_sheet, read_shards, varied
+from nutonic.cli.paths import in_shell
 from nutonic.cli.progress import progress
 from nutonic.cli.screen import say
 from nutonic.io.objects import Store
@@ -64,7 +65,7 @@ def run_rsteller_demo(out: Path, workers: int | None = None) -> bool:
         ("recipe", recipe_path),
     ):
         say([f"{name:>8}  {path}"])
-    program = os.path.relpath(Path(sys.executable).with_name("nutonic"))
-    say([f"  report  {program} report {tree}"])
-    say([f"   again  {program} build {recipe_path} --out {out / 'again-rsteller'}"])
+    program = in_shell(os.path.relpath(Path(sys.executable).with_name("nutonic")))
+    say([f"  report  {program} report {in_shell(tree)}"])
+    say([f"   again  {program} build {in_shell(recipe_path)} --out {in_shell(out / 'again-rsteller')}"])
     return verdict.whole and summary.complete and len(every) >= LEAST_PATCHES
