@@ -11,6 +11,8 @@ import ctypes
 import datetime as dt
 import mmap
 import os
+import re
+import shlex
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -42,6 +44,27 @@ _BLOCKS_AHEAD = ("OSMIUM_MAX_OSMDATA_QUEUE_SIZE", "3")
 
 #: What osmium raises for what it cannot read: its own errors, and those of bytes that are no text or of numbers too large.
 UNREADABLE = (RuntimeError, ValueError, OverflowError, IndexError)
+
+#: So many bytes of a file that is no extract are looked at, to say what it is.
+_LOOKED_AT = 1000
+
+#: Other forms of the map by what their files begin with, what they are called, and what osmium calls them.
+_OF_THE_MAP = (
+    (rb"(?s)(<\?xml.*)?<osm", "OpenStreetMap's XML", "osm"),
+    (rb"\x1f\x8b", "compressed by gzip", "osm.gz"),
+    (rb"BZh", "compressed by bzip2", "osm.bz2"),
+    (rb"\xff\xe0.{1,3}o5m", "in the form o5m", "o5m"),
+    (rb"[nwr]\d+ [vdctiuTxyNM]", "osmium's text (OPL)", "opl"),
+)
+
+#: Files that are no map of this kind, by what they begin with.
+_OTHER = (
+    (rb"(?is)(<\?xml.*)?(<!doctype html|<html)", "a page of the web"),
+    (rb"[{\[]", "JSON"),
+    (rb"PK\x03\x04", "a ZIP archive"),
+    (rb"SQLite format 3", "an SQLite file, such as a GeoPackage"),
+    (rb"version https://git-lfs", "a pointer of Git LFS, whose file was not pulled"),
+)
 
 #: A closed way of fewer nodes, the first counted again as the last, encloses nothing.
 _RING = 4
@@ -343,8 +366,27 @@ def drawn(create: Callable[[Any], str], entity: Any) -> str | None:
 
 
 def _no_extract(path: Path, error: Exception) -> InputError:
+    """What is told of a file that osmium could not read as an extract: that it is another kind of file, where it is."""
+    begins = _begins(path)
+    of_map = next((each for each in _OF_THE_MAP if re.match(each[0], begins)), None)
+    if of_map is not None:
+        _, kind, name = of_map
+        made = f"`osmium cat -F {name} {shlex.quote(path.name)} -o map.osm.pbf`, of osmium-tool, makes one of it"
+        return InputError(f"{path} is {kind}, and no other form of the map is read than PBF: {made}; see osm.path")
+    other = next((kind for form, kind in _OTHER if re.match(form, begins)), None)
+    if other is not None:
+        return InputError(f"{path} is {other}, no extract of OpenStreetMap (*.osm.pbf): see osm.path")
     reason = str(error).partition("\n")[0]
     return InputError(f"{path} is no whole extract of OpenStreetMap (*.osm.pbf), fetch it again: {reason[:200]}")
+
+
+def _begins(path: Path) -> bytes:
+    """The first bytes of a file, without marks and spaces before them; none of one that cannot be read any more."""
+    try:
+        with open_regular(path) as file:
+            return file.read(_LOOKED_AT).removeprefix(b"\xef\xbb\xbf").lstrip()
+    except OSError:
+        return b""
 
 
 def _is_day(text: str) -> bool:

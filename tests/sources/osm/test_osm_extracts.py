@@ -3,6 +3,7 @@
 import mmap
 import os
 import pickle
+import re
 import sqlite3
 import subprocess
 import sys
@@ -413,10 +414,51 @@ def test_a_date_that_is_none(tmp_path: Path):
 # What is no extract
 
 
-@pytest.mark.parametrize("data", [b"", b"\0" * 5000, b"<osm version='0.6'></osm>", b"PK\x03\x04" * 400], ids=len)
+@pytest.mark.parametrize("data", [b"", b"\0" * 5000, b"some words"], ids=len)
 def test_another_file_is_refused_in_a_line(tmp_path: Path, data: bytes):
     (tmp_path / "a.osm.pbf").write_bytes(data)
     refused(tmp_path, "no whole extract")
+
+
+@pytest.mark.parametrize(
+    ("ending", "kind"),
+    [
+        ("osm", "OpenStreetMap's XML"),
+        ("osm.gz", "compressed by gzip"),
+        ("osm.bz2", "compressed by bzip2"),
+        ("opl", "osmium's text"),
+    ],
+)
+def test_another_form_of_the_map_is_told_with_what_makes_pbf_of_it(tmp_path: Path, ending: str, kind: str):
+    pbf = write_pbf(tmp_path / "whole.osm.pbf", [*SQUARE, way(10, RING, building="yes")])
+    with osmium.SimpleWriter(str(tmp_path / f"a.{ending}")) as writer:
+        for thing in osmium.FileProcessor(str(pbf)):
+            writer.add(thing)
+    (tmp_path / f"a.{ending}").rename(tmp_path / "a.osm.pbf")
+    pbf.unlink()
+    refused(tmp_path, f"{kind}.*`osmium cat -F {re.escape(ending)} a.osm.pbf -o map.osm.pbf`.*osm.path")
+
+
+def test_o5m_is_told_as_other_forms_are(tmp_path: Path):
+    (tmp_path / "a.osm.pbf").write_bytes(b"\xff\xe0\x04o5m2\xff\x10\x06")
+    refused(tmp_path, "in the form o5m.*-F o5m a.osm.pbf")
+
+
+@pytest.mark.parametrize(
+    ("data", "kind"),
+    [
+        (b"\n<!DOCTYPE html><html><osm></html>", "a page of the web"),
+        (b"\xef\xbb\xbf<?xml version='1.0'?>\n<html>", "a page of the web"),
+        (b'{"type": "FeatureCollection"}', "JSON"),
+        (b"PK\x03\x04" * 400, "a ZIP archive"),
+        (b"SQLite format 3\0", "an SQLite file, such as a GeoPackage"),
+        (b"version https://git-lfs.github.com/spec/v1\noid", "a pointer of Git LFS"),
+    ],
+    ids=["HTML", "XHTML", "JSON", "ZIP", "GeoPackage", "Git LFS"],
+)
+def test_what_is_no_map_is_told_as_what_it_is(tmp_path: Path, data: bytes, kind: str):
+    (tmp_path / "a.osm.pbf").write_bytes(data)
+    refused(tmp_path, f"is {kind}.*, no extract of OpenStreetMap")
 
 
 @pytest.mark.parametrize("share", [0.3, 0.6, 0.9, 0.999])
