@@ -231,7 +231,14 @@ class Reject:
     """What was found, with its values."""
     tile_id: str | None = None
     line: int | None = None
-    """Line of the places file, from 1, for rows that did not become a place."""
+    """Line of the places file, from 1, for rows that did not become a place; of a file without lines its row."""
+    unit: Literal["line", "row"] = "line"
+    """What `line` counts."""
+
+    @property
+    def where(self) -> str:
+        """Where in the places file it stands, to be put behind its name: `` (line 3)``; empty if nowhere."""
+        return "" if self.line is None else f" ({self.unit} {self.line})"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -28,7 +28,7 @@ _NOUNS = {
 WHAT_TO_DO = {
     "asset gone": "the server no longer has the file: --replan searches again, --retry-rejects asks once more",
     "bad coordinates": "see pois.path, and pois.columns for names of columns that are not known",
-    "bad row": "mend this line of the places file",
+    "bad row": "mend it in the places file",
     "crosses a block": "larger blocks cut fewer: splits.block_km",
     "duplicate coordinates": "each place is taken once; pois.jitter makes variants of it",
     "duplicate id": "give each row an id of its own, or number them: pois.columns.id: false",

@@ -400,8 +400,7 @@ def _corners(candidates: Candidates, side: int) -> np.ndarray:
 def _first(rejects: Sequence[Reject]) -> str:
     if not rejects:
         return ""
-    line = "" if rejects[0].line is None else f" (line {rejects[0].line})"
-    return f"; the first{line}: {rejects[0].detail}"
+    return f"; the first{rejects[0].where}: {rejects[0].detail}"
 
 
 def _by_reason(rejects: Sequence[Reject]) -> str:

@@ -65,8 +65,7 @@ def examples_of(rejects: Iterable[Reject]) -> dict[str, str]:
     first: dict[str, str] = {}
     for reject in rejects:
         if reject.reason not in first:
-            line = "" if reject.line is None else f" (line {reject.line})"
-            first[reject.reason] = redact(f"{reject.tile_id or reject.poi_id}{line}: {reject.detail}")
+            first[reject.reason] = redact(f"{reject.tile_id or reject.poi_id}{reject.where}: {reject.detail}")
     return first
 
 

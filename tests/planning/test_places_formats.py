@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from support.hub import SIGNATURE, serve
 from support.sampling import examples
 
+from nutonic.dataset.report.tree import LeftOut
 from nutonic.errors import MissingExtra, PoiError, Unreachable
 from nutonic.planning.places import hub as hub_places
 from nutonic.planning.places import text as pois_text
@@ -24,6 +25,7 @@ from nutonic.planning.places.columns import with_variants, without_duplicates
 from nutonic.planning.places.read import PoiFile, file_sha256, read_pois
 from nutonic.recipe.inputs import Jitter, Pois
 from nutonic.recipe.yaml import parse_recipe_text
+from nutonic.run.results import examples_of
 
 pa = pytest.importorskip("pyarrow")
 pq = pytest.importorskip("pyarrow.parquet")
@@ -201,6 +203,49 @@ def test_a_duplicate_id_names_the_row_where_there_are_no_lines(read):
     file = read("p.parquet", pa.table({"id": ["a", None, "b", "a"], "lon": [1, 2, 3, 4], "lat": [1, 2, 3, 4]}))
     assert [poi.id for poi in file.places] == ["a", "poi_000001", "b"]
     assert [(r.line, r.detail) for r in file.rejects] == [(4, "id 'a' is on row 1 already")]
+
+
+TWICE = [{"id": "dup", "lon": 17.5, "lat": 46.25}, {"id": "dup", "lon": 17.6, "lat": 46.25}]
+FEATURES = [
+    {
+        "type": "Feature",
+        "id": each["id"],
+        "properties": {},
+        "geometry": {"type": "Point", "coordinates": [each["lon"], 46]},
+    }
+    for each in TWICE
+]
+UNITS = {
+    "p.csv": ("id,lon,lat\ndup,17.5,46.25\ndup,17.6,46.25\n", "line", 3, 2),
+    "p.jsonl": ("".join(json.dumps(each) + "\n" for each in TWICE), "line", 2, 1),
+    "p.json": (json.dumps(TWICE), "row", 2, 1),
+    "p.geojson": (json.dumps({"type": "FeatureCollection", "features": FEATURES}), "row", 2, 1),
+    "p.geojsonl": ("".join(json.dumps(each) + "\n" for each in FEATURES), "line", 2, 1),
+    "p.parquet": (pa.table({"id": ["dup", "dup"], "lon": [17.5, 17.6], "lat": [46.25, 46.25]}), "row", 2, 1),
+    "p.gpkg": (TWICE, "row", 2, 1),
+}
+
+
+@pytest.mark.parametrize("name", UNITS)
+def test_a_file_is_counted_in_one_unit_by_whoever_tells_of_it(read, name, tmp_path):
+    """In the reject's own words, on the screen and in the report: lines of a text, rows of what has no lines."""
+    content, unit, at, first = UNITS[name]
+    if name == "p.gpkg":
+        geopandas = pytest.importorskip("geopandas")
+        points = geopandas.points_from_xy([each["lon"] for each in TWICE], [each["lat"] for each in TWICE])
+        frame = geopandas.GeoDataFrame({"id": ["dup", "dup"]}, geometry=points, crs="EPSG:4326")
+        frame.to_file(tmp_path / "made.gpkg", driver="GPKG")
+        content = (tmp_path / "made.gpkg").read_bytes()
+    file = read(name, content.encode() if isinstance(content, str) else content)
+    (reject,) = file.rejects
+    detail = f"id 'dup' is on {unit} {first} already"
+    assert (reject.line, reject.unit, reject.detail) == (at, unit, detail)
+    line = f"poi_000001 ({unit} {at}): {detail}"
+    assert examples_of([reject]) == {"duplicate id": line}
+    left_out = LeftOut()
+    left_out.add(reject, by_plan=True)
+    (table,) = left_out.section().blocks
+    assert table.rows[0][2].text == line
 
 
 # Columns by recipe

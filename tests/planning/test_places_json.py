@@ -200,7 +200,7 @@ MESSAGES = [
     ("p.json", '{"lon": [1], "lat": [2]}', "is no FeatureCollection: places are Features of Points, or an array of objects "
      "with lon and lat"),
     ("p.json", '[{"lon": 1, "lat": 2, "latitude": 2}, {"lon": 1, "lat": 2, "latitude": 3}]', "has several columns of "
-     "latitudes (lat, latitude): say which, as in pois.columns.lat: lat; in object 2 they are 2 and 3"),
+     "latitudes (lat, latitude): say which, as in pois.columns.lat: lat; in row 2 they are 2 and 3"),
     ("p.json", LATIN, f"is not UTF-8 text (byte {LATIN.index(246)}) in line 2, where Windows-1252 has 'ö': save it as "
      "UTF-8, or convert it, for instance with iconv -f WINDOWS-1252 -t UTF-8"),
     ("p.jsonl", b"\xff\xfe{\0}\0\n", "is not UTF-16 text (byte 6) in line 1: save it as UTF-8"),

@@ -37,8 +37,7 @@ class LeftOut:
         self.kinds[BY_PLAN if by_plan else kind_of(reject.reason, reject.tile_id)][reject.reason] += 1
         shown = self.examples[reject.reason]
         if len(shown) < _EXAMPLES:
-            line = "" if reject.line is None else f" (line {reject.line})"
-            shown.append((f"{reject.tile_id or reject.poi_id}{line}", reject.detail))
+            shown.append((f"{reject.tile_id or reject.poi_id}{reject.where}", reject.detail))
 
     def section(self, also: Sequence[Block] = (), *, of_patches: bool = False) -> Section:
         """A table of all reasons, which says of what each count is; a patch is a place and a tile in one."""

@@ -10,7 +10,7 @@ from nutonic.errors import PoiError
 from nutonic.planning.places.coordinates import Point, geometry_point, transformed
 from nutonic.planning.places.crs import degrees_of
 from nutonic.planning.places.names import Columns
-from nutonic.planning.places.rows import Objects, Row
+from nutonic.planning.places.rows import Objects, Row, Unit
 from nutonic.planning.places.text import encoding_of, not_text
 from nutonic.recipe.inputs import Pois
 
@@ -33,7 +33,7 @@ def geojson_rows(file: BinaryIO, path: str, pois: Pois) -> Iterator[Row]:
     PoiError
         If it is none of these, or not JSON.
     """
-    features = Features(pois, path)
+    features = Features(pois, path, "row")
     number = 0
     for document in _documents(_text(file, path), path, features):
         crs, members = _members(document, path)
@@ -97,11 +97,11 @@ class Features:
     them.
     """
 
-    def __init__(self, pois: Pois, path: str) -> None:
+    def __init__(self, pois: Pois, path: str, unit: Unit) -> None:
         self._pois, self._path = pois, path
         self._own_id = pois.columns.id is None
-        self._properties = Objects(Columns(pois, path, geometry=True), path)
-        self._objects = Objects(Columns(pois, path), path)
+        self._properties = Objects(Columns(pois, path, geometry=True), path, unit)
+        self._objects = Objects(Columns(pois, path), path, unit)
 
     def hook(self, obj: dict[str, Any]) -> Any:
         """A feature's values in place of a feature; any other object as it is."""

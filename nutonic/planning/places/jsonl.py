@@ -22,7 +22,7 @@ _RECORD = b"\x1e"
 
 def jsonl_rows(file: BinaryIO, path: str, pois: Pois) -> Iterator[Row]:
     """The data rows of a file with one JSON object a line; a line with anything else is a bad row."""
-    features, rows = Features(pois, path), 0
+    features, rows = Features(pois, path, "line"), 0
     encoding = encoding_of(file.read(1 << 16), path)
     file.seek(0)
     lines = bounded_lines(file, path) if encoding.startswith("utf-8") else _recoded(file, encoding, path)

@@ -25,7 +25,7 @@ from nutonic.planning.places.geojson import geojson_rows
 from nutonic.planning.places.jsonl import jsonl_rows
 from nutonic.planning.places.names import kept_columns
 from nutonic.planning.places.parquet import parquet_rows
-from nutonic.planning.places.rows import Collector, Row
+from nutonic.planning.places.rows import Collector, Row, Unit
 from nutonic.planning.places.tables import csv_rows
 from nutonic.planning.places.text import Unpacked
 from nutonic.planning.places.vector import VECTOR, files_of, vector_rows
@@ -91,8 +91,8 @@ def read_pois(pois: Pois) -> PoiFile:
         content: BinaryIO = file
         if suffix.endswith(".gz"):
             content = BufferedReader(Unpacked(file, path), 1 << 16)
-        lined = suffix.removesuffix(".gz") in _LINES
-        return _file(_collect(reader(content, path, pois), pois, "line" if lined else "row"), sha256)
+        unit: Unit = "line" if suffix.removesuffix(".gz") in _LINES else "row"
+        return _file(_collect(reader(content, path, pois), pois, unit), sha256)
 
 
 def file_sha256(path: str, identity: Identity = ANYBODY) -> str:
@@ -138,8 +138,8 @@ def _digest(file: BufferedReader, path: str) -> str:
     return digest.hexdigest()
 
 
-def _collect(rows: Iterator[Row], pois: Pois, line_is: str) -> Collector:
-    collector = Collector(pois.path, kept_columns(pois), line_is)
+def _collect(rows: Iterator[Row], pois: Pois, unit: Unit) -> Collector:
+    collector = Collector(pois.path, kept_columns(pois), unit)
     try:
         for row in islice(rows, pois.limit):
             collector.add(row)

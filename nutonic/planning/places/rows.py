@@ -7,7 +7,7 @@ import sys
 from array import array
 from collections.abc import Sequence
 from decimal import Decimal
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
@@ -27,6 +27,10 @@ _SHAPES = 1000
 MOST_REJECTS = 1_000_000
 
 
+#: What numbers of rows count: lines of the file, or rows where the format has no lines.
+Unit = Literal["line", "row"]
+
+
 class Row(NamedTuple):
     """A data row as it was read; values are text, or whatever the format has types for."""
 
@@ -43,8 +47,8 @@ class Row(NamedTuple):
 class Objects:
     """Turns JSON objects into rows; the columns are looked up once for each distinct tuple of keys."""
 
-    def __init__(self, columns: Columns, path: str) -> None:
-        self._columns, self._path = columns, path
+    def __init__(self, columns: Columns, path: str, unit: Unit) -> None:
+        self._columns, self._path, self._unit = columns, path, unit
         self._keys: dict[tuple[str, ...], Found] = {}
         self._names: dict[str, None] = {}
         self._seen: dict[Found, None] = {}
@@ -53,7 +57,7 @@ class Objects:
         """The row of an object that has its coordinates among its values."""
         found, values = self._found(obj), tuple(obj.values())
         if found.others:
-            refuse_contradiction(self._path, found, tuple(obj), values, f"object {number}")
+            refuse_contradiction(self._path, found, tuple(obj), values, f"{self._unit} {number}")
         keep = tuple(None if at is None else values[at] for at in found.keep)
         lon, lat, wrong = _located(values, found)
         return Row(number, None if found.id is None else values[found.id], lon, lat, keep, wrong)
@@ -92,12 +96,12 @@ def _located(values: Sequence[object], found: Found) -> Point:
 class Collector:
     """Collects good rows as columns and bad rows as rejects; about 32 bytes a place without ids of the user's."""
 
-    def __init__(self, path: str, keep: tuple[str, ...] = (), line_is: str = "line") -> None:
+    def __init__(self, path: str, keep: tuple[str, ...] = (), unit: Unit = "line") -> None:
         self.rows = 0
         self.rejects: list[Reject] = []
         self.swapped = array("q")
         """Lines of bad rows that would be places with longitude and latitude exchanged."""
-        self._path, self._keep, self._line_is = path, keep, line_is
+        self._path, self._keep, self._unit = path, keep, unit
         self._ordinal = array("q")
         self._lon, self._lat = array("d"), array("d")
         self._own: list[str | None] | None = None
@@ -112,7 +116,7 @@ class Collector:
         ordinal, self.rows = self.rows, self.rows + 1
         name = "" if own_id is None else text_of_id(own_id)
         if name and name in self._line_of:
-            wrong = "duplicate id", f"id {name[:80]!r} is on {self._line_is} {self._line_of[name]} already"
+            wrong = "duplicate id", f"id {name[:80]!r} is on {self._unit} {self._line_of[name]} already"
         point, bad = (None, wrong) if wrong else _point(lon, lat)
         if point is None:
             if not wrong and _point(lat, lon)[0]:
@@ -134,13 +138,19 @@ class Collector:
     def _reject(self, row: Row, ordinal: int, name: str, reason: str, detail: str) -> None:
         own = name and reason != "duplicate id" and is_safe(name)
         self.rejects.append(
-            Reject(poi_id=name if own else default_id(ordinal), reason=reason, detail=detail, line=row.line)
+            Reject(
+                poi_id=name if own else default_id(ordinal),
+                reason=reason,
+                detail=detail,
+                line=row.line,
+                unit=self._unit,
+            )
         )
         if len(self.rejects) > MOST_REJECTS:
             first = self.rejects[0]
             raise PoiError(
                 f"{self._path} has more than {MOST_REJECTS:,} bad rows: is it a places file? "
-                f"The first, {self._line_is} {first.line}: {first.detail}"
+                f"The first, {self._unit} {first.line}: {first.detail}"
             )
 
     def _scalars_of(self, row: Row) -> tuple[Scalar, ...]:
@@ -150,7 +160,7 @@ class Collector:
                 values.append(scalar(value))
             except ValueError as error:
                 raise PoiError(
-                    f"{self._path}, {self._line_is} {row.line}: {column} {error}: take it out of pois.keep"
+                    f"{self._path}, {self._unit} {row.line}: {column} {error}: take it out of pois.keep"
                 ) from None
         return tuple(values)
 
@@ -161,7 +171,7 @@ class Collector:
         some = counted_of(len(self.swapped), self.rows, "row", verb=("is no place", "are no places"))
         return (
             f"{some}, but would be with longitude and latitude exchanged "
-            f"(the first: {self._line_is} {self.swapped[0]}): are others swapped, too?",
+            f"(the first: {self._unit} {self.swapped[0]}): are others swapped, too?",
         )
 
     def places(self) -> Places:
