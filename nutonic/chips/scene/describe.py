@@ -12,6 +12,7 @@ from shapely.geometry.base import BaseGeometry
 
 from nutonic.chips.scene.description import Cell, Described, SceneDescription, Sea
 from nutonic.chips.scene.frame import CELLS, Frame
+from nutonic.chips.scene.pieces import Piece, told_twice
 from nutonic.chips.scene.policy import TagPolicy
 from nutonic.chips.scene.sea import SEA, coast_of, is_coast, sea_within
 from nutonic.chips.scene.shapes import area_words, line_words
@@ -39,6 +40,10 @@ class _Seen:
         kind, _, number = self.said.element.partition("/")
         return _ORDER[self.said.kind], -(self.said.area_m2 or self.said.length_m or 0.0), kind, int(number)
 
+    @property
+    def piece(self) -> Piece:
+        return Piece(self.said.noun, self.said.kind, self.shape)
+
 
 def describe(
     elements: Sequence[Element], geobox: GeoBox, policy: TagPolicy, *, patch_id: str, names: bool = False
@@ -62,7 +67,8 @@ def describe(
     -------
     SceneDescription
         Elements that a picture can show and that take at least a pixel of the patch: areas from the largest on, lines from
-        the longest on, points; what is alike in the order of keys. The sea is one of the areas, where coastlines tell where
+        the longest on, points; what is alike in the order of keys. A line within an area that is called the same is that
+        area's, and an area at the end of such a line the line's. The sea is one of the areas, where coastlines tell where
         it is and the policy what it is called. Square metres and metres are rounded to a tenth, shares and sinuosities to
         10⁻⁶.
 
@@ -74,6 +80,8 @@ def describe(
     frame = Frame(geobox)
     seen = [each for element in elements if (each := _seen(element, frame, policy, names)) is not None]
     seen += [] if (sea := _sea(elements, frame, policy)) is None else [sea]
+    twice = told_twice([each.piece for each in seen], frame.pixel)
+    seen = [each for k, each in enumerate(seen) if k not in twice]
     seen.sort(key=lambda each: each.order)
     near = _near(seen)
     found = (replace(each.said, near=near[k]) for k, each in enumerate(seen))

@@ -102,6 +102,7 @@ class _Caption:
         self._beside = [others[key] for key in subject.near if key in others]
         self._others = list(others.values())
         self._told = {subject.noun}
+        self._lined = {each.noun for each in description.elements if each.kind == "line"}
         self._has_sea = any(isinstance(each, Sea) for each in description.elements)
 
     def text(self, least: int, most: int) -> str:
@@ -227,7 +228,7 @@ class _Caption:
 
     def _group(self, group: list[Described], *, placed: bool, among: bool) -> str:
         first, other = group[0], group[0].noun in self._told
-        kind = next((each.kind for each in group if each.kind == "line"), first.kind)
+        kind = "line" if first.noun in self._lined else first.kind  # a river is no other one where its area begins
         if among and len(group) > 1 and kind != "line":
             return f"{'other ' if other else ''}{plural(thing(first.noun, kind))}"
         told = counted(len(group), first.noun, kind, other=other)

@@ -284,14 +284,23 @@ def others_of(description: SceneDescription, main: Described) -> list[tuple[str,
     by_noun: dict[str, list[Described]] = {}
     for other in (*beside, *(each for each in others if each.element not in near)):
         by_noun.setdefault(other.noun, []).append(other)
-    return [(noun, _where(found, near, noun == main.noun)) for noun, found in list(by_noun.items())[:_MOST_OTHERS]]
+    lined = {each.noun for each in description.elements if each.kind == "line"}
+    return [
+        (noun, _where(found, near, noun == main.noun, noun in lined))
+        for noun, found in list(by_noun.items())[:_MOST_OTHERS]
+    ]
 
 
-def _where(found: list[Described], near: Mapping[str, int], alike: bool) -> str:
+def _where(found: list[Described], near: Mapping[str, int], alike: bool, lined: bool) -> str:
+    """`lined`: whether lines are called so, of which a map cuts one into many: their pieces are not counted."""
     cells = list(dict.fromkeys(each.where for each in found))
     close = sum(each.element in near for each in found)
-    beside = "" if not close else ", close to it" if close == len(found) else f", {close} of them close to it"
-    count = f"{len(found)} {'more ' if alike else ''}of them, " if len(found) > 1 else "another one, " if alike else ""
+    if lined and (len(found) > 1 or alike):
+        some, count = "some", f"{'further ' if alike else ''}{'stretches' if len(found) > 1 else 'stretch'} "
+    else:
+        some, more = str(close), "more " if alike else ""
+        count = f"{len(found)} {more}of them, " if len(found) > 1 else "another one, " if alike else ""
+    beside = "" if not close else ", close to it" if close == len(found) else f", {some} of them close to it"
     return f"{count}{_listed(cells)}{beside}"
 
 
