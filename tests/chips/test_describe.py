@@ -268,6 +268,30 @@ def test_what_no_pixel_shows_and_what_is_dropped_is_not_there():
     assert one(box(10, 10, 60, 60), name="Lake") is None
 
 
+@pytest.mark.parametrize("turns", range(4))
+@pytest.mark.parametrize(
+    ("shape", "is_seen"),
+    [
+        (box(-200, 100, 1.2, 150), False),  # two pixels of a lake
+        (box(-200, 100, 1.7, 268), False),
+        (box(-200, 100, 2.0, 150), True),
+        (Polygon([(-50, 50), (50, -50), (-50, -50)]), False),  # the very corner, ...
+        (Polygon([(-50, 53), (53, -50), (-50, -50)]), False),  # ... of which the edge leaves a triangle of 3 m, ...
+        (Polygon([(-50, 60), (60, -50), (-50, -50)]), True),  # ... and of 10 m
+        (box(0.3, 100, 1.5, 104), True),  # small, and whole
+        (box(-30, 100, 40, 100.7), True),  # as narrow as it is anywhere
+        (stroke((-20, 100), (1.7, 100)), False),
+        (stroke((-20, 100), (1.9, 100)), True),
+        (stroke((0.1, 100), (1.5, 100)), True),
+        (stroke((0.5, -10), (0.5, 280)), True),
+        (box(-200, 100, 0, 150), False),
+    ],
+)  # fmt: skip
+def test_what_the_edge_leaves_a_sliver_of_is_not_there(shape, is_seen, turns):
+    turned = shapely.affinity.rotate(shape, 90 * turns, origin=(SIDE / 2, SIDE / 2))
+    assert (one(turned) is not None) is is_seen
+
+
 def test_a_grid_that_is_no_map_is_refused():
     def refused(geobox: GeoBox) -> str:
         with pytest.raises(GridError) as caught:

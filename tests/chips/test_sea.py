@@ -236,3 +236,9 @@ def test_a_coast_that_is_a_border_too_is_a_coast():
 def test_a_policy_that_has_no_word_for_the_sea_tells_of_none():
     silent = parse(builtin("tags")["text"].replace("natural=sea: sea", "natural=sea: null"))
     assert [each.noun for each in scene(UP, policy=silent).elements] == ["coastline"]
+
+
+@pytest.mark.parametrize(("width", "is_seen"), [(1.2, False), (2.4, True)])
+def test_a_sea_of_two_pixels_at_the_edge_is_none(width, is_seen):
+    coast = stroke((SIDE - width, -50), (SIDE - width, FAR))
+    assert (sea(coast) is not None) is is_seen

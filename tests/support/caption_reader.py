@@ -60,7 +60,8 @@ class Scene:
     def seen(self) -> dict[str, Seen]:
         """What can be seen, by key."""
         found = (Seen(plant, self) for plant in self.plants)
-        return {each.plant.key: each for each in found if each.size >= (0, self.pixel, self.pixel**2)[each.dimension]}
+        least = 0, self.pixel, self.pixel**2
+        return {each.plant.key: each for each in found if each.size >= least[each.dimension] and not each.is_sliver}
 
     def called(self, noun: str) -> list[Seen]:
         return [each for each in self.seen.values() if each.plant.noun == noun]
@@ -101,6 +102,16 @@ class Seen:
         """How much of it is outside."""
         whole = self.plant.shape
         return float((whole.area if self.dimension == 2 else whole.length) - self.size)
+
+    @cached_property
+    def is_sliver(self) -> bool:
+        """Whether the edge leaves less than three pixels of it, in length or in width."""
+        least = 3 * self.scene.pixel
+        if self.dimension == 0 or self.beyond <= (0.5, 0.3)[self.dimension - 1]:
+            return False
+        if self.dimension == 1:
+            return self.size < least
+        return bool(self.shape.disjoint(shapely.box(least, least, self.scene.side - least, self.scene.side - least)))
 
     def within(self, parts: Iterable[str]) -> tuple[float, float]:
         """How much of it lies in some parts together, and of the parts: of itself, and of what one part can hold."""

@@ -24,6 +24,8 @@ NEAR_M = 15.0
 MOST_NEAR = 12
 #: A thing of which more than this part lies on another, or under it, lies on it, and not beside it.
 _BESIDE = 0.1
+#: What the edge leaves less than so many pixels of, in length or from the edge inwards, nobody sees.
+_SLIVER = 3.0
 
 _ORDER = {"area": 0, "line": 1, "point": 2}
 
@@ -66,8 +68,9 @@ def describe(
     Returns
     -------
     SceneDescription
-        Elements that a picture can show and that take at least a pixel of the patch: areas from the largest on, lines from
-        the longest on, points; what is alike in the order of keys. A line within an area that is called the same is that
+        Elements that a picture can show and that take at least a pixel of the patch; of those that its edge cuts areas reach
+        three pixels inwards, and lines are as long. Areas from the largest on, lines from the longest on, points; what is
+        alike in the order of keys. A line within an area that is called the same is that
         area's, and an area at the end of such a line the line's. The sea is one of the areas, where coastlines tell where
         it is and the policy what it is called. Square metres and metres are rounded to a tenth, shares and sinuosities to
         10⁻⁶.
@@ -113,7 +116,7 @@ def _seen(element: Element, frame: Frame, policy: TagPolicy, names: bool) -> _Se
     elif element.kind == "line":
         cut = frame.leaves(element.geometry) or drawn.length - shape.length > frame.pixel
         said = _line(said, shape, frame, cut=bool(cut))
-    return _Seen(said, shape)
+    return None if _is_sliver(said, shape, frame) else _Seen(said, shape)
 
 
 def _sea(elements: Sequence[Element], frame: Frame, policy: TagPolicy) -> _Seen | None:
@@ -143,7 +146,8 @@ def _sea(elements: Sequence[Element], frame: Frame, policy: TagPolicy) -> _Seen 
         coast=tuple((each.key, each.version) for each in sorted(told_by, key=lambda each: (each.type, each.id))),
     )
     cut = shapely.intersection(shape, patch.boundary).length > frame.pixel
-    return _Seen(_area(said, shape, frame, cut=bool(cut)), shape)
+    sea = _area(said, shape, frame, cut=bool(cut))
+    return None if _is_sliver(sea, shape, frame) else _Seen(sea, shape)
 
 
 def _shows(shape: BaseGeometry, kind: str, frame: Frame) -> bool:
@@ -152,6 +156,17 @@ def _shows(shape: BaseGeometry, kind: str, frame: Frame) -> bool:
         west, south, east, north = frame.bounds
         return bool(west <= shape.x < east and south < shape.y <= north)
     return bool(shape.area >= frame.pixel**2 if kind == "area" else shape.length >= frame.pixel)
+
+
+def _is_sliver(said: Described, shape: BaseGeometry, frame: Frame) -> bool:
+    """Whether the edge cuts a thing down to what nobody sees, however large it is."""
+    if not said.cut:
+        return False
+    least = _SLIVER * frame.pixel
+    if said.kind == "line":
+        return bool(shape.length < least)
+    west, south, east, north = frame.bounds
+    return not shape.intersects(shapely.box(west + least, south + least, east - least, north - least))
 
 
 def _area(said: Described, shape: BaseGeometry, frame: Frame, *, cut: bool) -> Described:
