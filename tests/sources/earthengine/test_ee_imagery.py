@@ -395,6 +395,17 @@ def test_a_cube_of_sentinel_2_is_masked_and_reduced_as_one_of_files(days):
     assert cube.cloud_cover.values.tolist() == [0.0, 10.0, 20.0, 30.0, 40.0]
 
 
+def test_where_there_is_no_class_stands_what_is_asked_for(days):
+    images, _, classes = days
+    assert 0 < np.mean(classes == 0) < 1
+    with EarthEngineServer({S2: images}) as server:
+        source = EarthEngineImagery(collection=S2, masks=("scl",), masks_nodata=(255,), url=server.url, project="any")
+        cube = nt.open_cube(S2_GRID, source, time="2024-06-01/2024-06-30", chunks=120)
+        found = cube["scl"].compute(scheduler="threads")
+    np.testing.assert_array_equal(found, np.where(classes == 0, 255, classes))
+    assert found.attrs["_FillValue"] == 255
+
+
 @pytest.mark.long
 @pytest.mark.cluster
 def test_on_worker_processes_it_is_the_same_cube_and_no_request_is_made_twice(days, tmp_path):
