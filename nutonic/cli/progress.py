@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import sys
 import time
 from collections import Counter, deque
@@ -23,6 +24,7 @@ from nutonic.cli import logs
 from nutonic.cli.screen import console, note
 from nutonic.core.callbacks import TilesSaved
 from nutonic.core.units import counted, counted_of, duration
+from nutonic.dataset.reasons import PLACES, TILES
 from nutonic.run.callbacks import (
     BatchFinished,
     BuildEnded,
@@ -161,10 +163,9 @@ class Board(Progress):
             self.stage = "captioning"
             self._start(event.to_do, _PATCHES)
         self.done += result.finished
-        rejects = sum(result.rejects.values())
-        of_captions = {"captions": result.rows, "not let through": rejects}
-        of_places = {"tiles": result.tiles, "rows": result.rows, "left out": rejects}
-        self._counts.update(of_captions if captions else of_places)
+        of_captions = {"captions": result.rows, "not let through": sum(result.rejects.values())}
+        left_out = {f"{kind} left out": sum(result.left_out.get(kind, {}).values()) for kind in (PLACES, TILES)}
+        self._counts.update(of_captions if captions else {"tiles": result.tiles, "rows": result.rows, **left_out})
         self._counts.update(failed=len(result.failures))
         self.to_do = event.to_do
         self._batches += 1
@@ -212,8 +213,8 @@ class Board(Progress):
         """Tiles, rows and what was left out, in words; empty before there are any."""
         of_captions = self.stage == "captioning"
         always = ("captions", "not let through") if of_captions else ("tiles", "rows")
-        names = [*always, *(name for name in ("left out", "failed") if self._counts[name])]
-        parts = [counted(self._counts[name], name.removesuffix("s"), name) for name in names]
+        names = [*always, *(name for name in ("places left out", "tiles left out", "failed") if self._counts[name])]
+        parts = [counted(self._counts[name], re.sub(r"s( left out)?$", r"\1", name), name) for name in names]
         rate = self.rate()
         if rate is not None:
             digits = 0 if rate >= 100 else 1

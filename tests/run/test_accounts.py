@@ -103,3 +103,16 @@ def test_a_second_run_of_nothing_has_no_account(folder, told):
     out, _, _ = told
     again = nt.build(nt.load_recipe(folder / "recipe.yaml"), out, workers=0)
     assert (again.finished, again.tiles_done, again.tiles_left_out) == (0, 0, 0)
+
+
+def test_the_bar_counts_places_and_tiles_apart():
+    from nutonic.cli.progress import Board
+    from nutonic.run.callbacks import BatchFinished, BuildStarted
+    from nutonic.run.results import BatchDone
+
+    bar = Board()
+    bar.on_start(BuildStarted(wanted=10, done_before=0))
+    left_out = {"places": {"too cloudy": 2}, "tiles": {"too cloudy": 6, "in shadow": 1}, "stills": {"no still": 1}}
+    done = BatchDone(index=0, finished=9, places=7, tiles=21, rows=90, rejects={"too cloudy": 8}, left_out=left_out)
+    bar.on_batch(BatchFinished(result=done, to_do=10))
+    assert "21 tiles, 90 rows, 2 places left out, 7 tiles left out" in bar.counts()
