@@ -127,11 +127,14 @@ def show_summary(summary: Summary, out: AnyPath, *, aside: bool = False, then: b
 def _summary_lines(summary: Summary, out: AnyPath) -> Iterator[str]:
     if not (summary.finished or summary.failures or summary.rows):
         if not summary.complete:
-            yield f"nothing was built: {counted(summary.still_open, 'place is', 'places are')} still to be done in {out}"
+            yield f"{_nothing_made(summary)}: {' and '.join(_open(summary))} in {out}"
             return
         state = "built" if summary.succeeded else "looked at, and none has a chip,"
         everything = "the place is" if summary.wanted == 1 else f"all {summary.wanted:,} places are"
-        yield f"nothing to do: {everything} {state} in {out}"
+        told = f"{everything} {state} in {out}"
+        yield (
+            f"{told}: data/ and what tells of it were put together now" if summary.remade else f"nothing to do: {told}"
+        )
         yield from () if summary.succeeded else _left_out(summary)
         return
     yield _of_captions(summary, out) if "captions" in summary.captions else _of_chips(summary, out)
@@ -150,7 +153,28 @@ def _summary_lines(summary: Summary, out: AnyPath) -> Iterator[str]:
     if summary.complete and not summary.succeeded:
         made = "patch has a caption, of" if "captions" in summary.captions else "chip was made of"
         yield f"no {made} {counted(summary.wanted, 'place')}: see what was left out, and change the recipe"
-    yield from _failures(summary.failures)
+    yield from _failures(summary)
+
+
+def _nothing_made(summary: Summary) -> str:
+    """That nothing came of a build: what waits for captions alone is built."""
+    return "no caption was written" if summary.captions.get("waiting") == summary.still_open else "nothing was built"
+
+
+def _open(summary: Summary) -> Iterator[str]:
+    """What is left to do: places, and what is built and waits for captions."""
+    waiting = summary.captions.get("waiting", 0)
+    if summary.still_open > waiting:
+        yield f"{counted(summary.still_open - waiting, 'place is', 'places are')} still to be done"
+    yield from _waiting(summary)
+
+
+def _waiting(summary: Summary) -> Iterator[str]:
+    """What waits for captions: patches, or places whose captions are to be polished."""
+    waiting = summary.captions.get("waiting", 0)
+    noun = ("place waits", "places wait") if "polished" in summary.captions else ("patch waits", "patches wait")
+    if waiting:
+        yield f"{counted(waiting, *noun)} for captions"
 
 
 def _next_steps(out: AnyPath, *, of_patches: bool) -> Iterator[str]:
@@ -211,8 +235,9 @@ def _texts(table: Table) -> list[list[str]]:
     return [[cell.text for cell in row] for row in table.rows]
 
 
-def _failures(failures: Sequence[Failure]) -> Iterator[str]:
-    """The first failure of each reason, and how many more are like it."""
+def _failures(summary: Summary) -> Iterator[str]:
+    """The first failure of each reason, how many more are like it, and what is open for them."""
+    failures = summary.failures
     counts = Counter(failure.reason for failure in failures)
     first = {failure.reason: failure for failure in reversed(failures)}
     for reason, count in _most_first(counts):
@@ -222,9 +247,10 @@ def _failures(failures: Sequence[Failure]) -> Iterator[str]:
             yield f"  {WHAT_TO_DO[reason]}"
     if len(failures) > len(first):
         yield "_nutonic/summary.json lists all of them"
-    if failures:
-        failed = counted(len(failures), "place failed and stays", "places failed and stay")
-        yield f"{failed} open: run the same command again"
+    failed = sum(not failure.is_of_captions for failure in failures)
+    left = [f"{counted(failed, 'place failed and stays', 'places failed and stay')} open"] if failed else []
+    if failures and (left := [*left, *_waiting(summary)]):
+        yield f"{' and '.join(left)}: run the same command again"
 
 
 def _most_first(counts: Mapping[str, int]) -> list[tuple[str, int]]:

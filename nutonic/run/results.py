@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 
 from nutonic.core.model import Json, PlannedPlace, Reject, RemotePin, Scene
 from nutonic.core.showing import ShortRepr
@@ -81,6 +81,10 @@ def with_attempts(now: Iterable[Failure], before: Mapping[str, Failure]) -> tupl
     )
 
 
+#: What fails, where captions do.
+CAPTIONS = "captions"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Failure:
     """A place that could not be done this time and will be tried by the next run."""
@@ -94,6 +98,11 @@ class Failure:
     """The first error, redacted."""
     attempts: int = 1
     """Builds that have tried the place."""
+
+    @property
+    def is_of_captions(self) -> bool:
+        """Whether captions failed: of the place, or of all that wait for some, where nobody can be asked any more."""
+        return self.asset == CAPTIONS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -199,7 +208,15 @@ class Summary(ShortRepr):
     limit: int | None = None
 
     still_open: int = 0
-    """Places within the limit that are not committed after the run."""
+    """Places within the limit that are not committed after the run, and those that wait for captions."""
+    remade: bool = False
+    """Whether ``data/`` and what tells of it were put together though no place was done now, since they were not there."""
+
+    def as_kept(self) -> Json:
+        """As it is kept in a tree, which is the same whenever it was put together."""
+        told: Json = asdict(self)
+        del told["remade"]
+        return told
 
     def _facts(self) -> Json:
         names = (

@@ -359,5 +359,5 @@ def _finish(
     """Bring ``data/`` and the card up to date; the summary then knows how many chips there are."""
     complete, before = summary.complete and summary.limit is None, last.get("made_of", {})
     finalized = finalize(store, spec, plan, done, complete=complete, made_before=before, each=each)
-    store.put(SUMMARY, sealed({**asdict(summary), **asdict(finalized), "commits": done.digest()}))
-    return replace(summary, chips=finalized.chips)
+    store.put(SUMMARY, sealed({**summary.as_kept(), **asdict(finalized), "commits": done.digest()}))
+    return replace(summary, chips=finalized.chips, remade=not (summary.finished or summary.rows))

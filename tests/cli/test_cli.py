@@ -343,6 +343,18 @@ def test_a_build_that_makes_no_chip_is_no_success_and_says_why(world):
     assert told in again.out
 
 
+def test_built_again_what_is_gone_of_data_is_told(copied):
+    before = listing(copied.out)
+    next((copied.out / "data").rglob("*.jsonl")).unlink()
+    said = copied.build("--json")
+    assert said.code == 0
+    assert f"all 13 places are built in {copied.out}: data/ and what tells of it were put together now" in said.err
+    assert "nothing to do" not in said.err
+    assert orjson.loads(said.out)["remade"] is True
+    summary = "_nutonic/summary.json"  # it counts what this build did
+    assert {**listing(copied.out), summary: None} == {**before, summary: None}
+
+
 def test_built_again_a_finished_tree_is_not_touched(copied):
     before = listing(copied.out)
     stamps = {path: path.stat().st_mtime_ns for path in copied.out.rglob("*")}

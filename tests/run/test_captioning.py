@@ -18,6 +18,7 @@ from support.country import NAME, country, pictured, recipe_in
 from support.trees import tree
 
 import nutonic as nt
+from nutonic.cli.console import show_summary
 from nutonic.cli.progress import JsonProgress, LineProgress
 from nutonic.dataset.commits import committed
 from nutonic.dataset.shards.captions import read_captions
@@ -32,6 +33,7 @@ from nutonic.rows.annotation.values import PatchCaptions
 from nutonic.run.callbacks import CaptionsFinished
 from nutonic.run.captions.stage import caption_all, take_answers
 from nutonic.run.patches.captioning import PatchCaptioner, waiting
+from nutonic.run.results import Failure
 from nutonic.sources.annotators.cost import price
 from nutonic.testing.llm.replies import SAYINGS, honest
 from nutonic.testing.llm.server import ModelFault, ModelServer
@@ -383,6 +385,65 @@ def test_progress_is_told_in_patches(tmp_path, capsys):
         progress.on_batch(event)
     told = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
     assert (told[-1]["event"], told[-1]["done"], told[-1]["to_do"]) == ("captions", PATCHES, PATCHES)
+
+
+def shown(capsys, summary, out: Path) -> list[str]:
+    """What a person is told of a build, line by line."""
+    capsys.readouterr()
+    show_summary(summary, out)
+    return capsys.readouterr().out.splitlines()
+
+
+def test_what_waits_where_nobody_answers_is_told_in_patches(tmp_path, capsys):
+    with ModelServer(faults=[ModelFault(kind="401", share=1.0)]) as server:
+        summary = captioned(tmp_path / "out", model(server.url))
+    assert [(each.poi_id, each.is_of_captions) for each in summary.failures] == [("captions", True)]
+    assert shown(capsys, summary, tmp_path / "out")[-1] == (
+        f"{PATCHES} patches wait for captions: run the same command again"
+    )
+
+
+def test_places_that_failed_are_told_apart_from_patches_that_wait(tmp_path, capsys):
+    failures = [
+        Failure(poi_id="p1", asset="a/red", reason="read failed", error="no"),
+        Failure(poi_id="captions", asset="captions", reason="dropped", error="no"),
+    ]
+    summary = nt.Summary(
+        places=4, wanted=4, still_open=3, failures=tuple(failures),
+        captions={"waiting": 2, "uncaptioned": 0, "captions": 0},
+    )  # fmt: skip
+    told = shown(capsys, summary, tmp_path / "out")
+    assert told[-1] == "1 place failed and stays open and 2 patches wait for captions: run the same command again"
+
+
+def test_answers_that_do_not_suffice_leave_patches_that_wait(tmp_path, capsys):
+    out, batch, results = tmp_path / "out", model("https://models.example.org/v1", mode="batch"), tmp_path / "r.jsonl"
+    captioned(out, batch)
+    with ModelServer() as server:
+        lines = server.batch((out / "_nutonic" / "requests" / "model.jsonl").read_bytes()).splitlines()
+    results.write_bytes(lines[0] + b"\n")
+    summary = captioned(out, batch, answers=results)
+    assert shown(capsys, summary, out) == [
+        f"no caption was written: {PATCHES} patches wait for captions in {out}",
+    ]
+
+
+def test_a_build_that_puts_shards_together_again_says_so(tmp_path, capsys):
+    out = tmp_path / "out"
+    with ModelServer() as server:
+        url = server.url
+        captioned(out, model(url))
+    before = tree(out)
+    idle = captioned(out, model(url))
+    assert shown(capsys, idle, out) == [f"nothing to do: all {PATCHES} places are built in {out}"]
+    for path in sorted((out / "data").rglob("*.tar"))[:1]:
+        path.unlink()
+    again = captioned(out, model(url))
+    assert (idle.remade, again.remade, again.complete) == (False, True, True)
+    assert shown(capsys, again, out) == [
+        f"all {PATCHES} places are built in {out}: data/ and what tells of it were put together now"
+    ]
+    assert tree(out) == before
 
 
 # Several workers

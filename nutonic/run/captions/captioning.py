@@ -21,7 +21,7 @@ from nutonic.recipe.annotation import Captions
 from nutonic.rows.annotation.values import PatchCaptions
 from nutonic.run.captions.budget import Purse, Spent
 from nutonic.run.captions.jobs import CaptionJob
-from nutonic.run.results import CaptionsDone, Failure
+from nutonic.run.results import CAPTIONS, CaptionsDone, Failure
 from nutonic.secrets import redact
 from nutonic.sources.annotators.answers import Answers
 from nutonic.sources.annotators.asking import Asking
@@ -185,4 +185,4 @@ class _Made:
 
 def _failure(poi: str, error: NutonicError) -> Failure:
     reason = getattr(error, "reason", None) or type(error).__name__
-    return Failure(poi_id=poi, asset="captions", reason=reason, error=redact(str(error)))
+    return Failure(poi_id=poi, asset=CAPTIONS, reason=reason, error=redact(str(error)))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from functools import partial
 
 from nutonic.core.model import Json
@@ -173,8 +173,8 @@ def _finished(build: _Build, store: Store, plan: PlanFile, done: Committed, summ
     finished = finish_patches(store, build.spec, plan, done, owned, complete=complete)
     captions = {**finished.of_captions, **summary.captions}
     summary = replace(summary, chips=finished.chips, captions=captions)
-    store.put(SUMMARY, sealed({**finished.json(), **asdict(summary), "commits": state}))
-    return summary
+    store.put(SUMMARY, sealed({**finished.json(), **summary.as_kept(), "commits": state}))
+    return replace(summary, remade=not (summary.finished or summary.rows))
 
 
 def _is_there(store: Store, spec: PatchSpec, last: Json) -> bool:
