@@ -98,6 +98,22 @@ class ClassTable(ShortRepr):
         return replace(self.band, remap=tuple(sorted(every.items())) if remap else ())
 
 
+#: What stands between classes in a list, or could be taken for it.
+_JOINT = re.compile(r"[,;]|\band\b")
+
+
+def lists_of_classes(names: Mapping[int, str]) -> dict[int, list[int]]:
+    """Classes in whose names others of them stand before or behind a comma, a semicolon or an "and", with these."""
+    ids, found = {name.lower(): class_id for class_id, name in names.items()}, dict[int, list[int]]()
+    for class_id, name in names.items():
+        cuts = [(name[: joint.start()], name[joint.end() :]) for joint in _JOINT.finditer(name)]
+        parts = {part.strip().lower() for cut in cuts for part in cut} - {name.lower()}
+        others = [ids[part] for part in sorted(parts) if part in ids]
+        if others:
+            found[class_id] = others
+    return found
+
+
 def _without_own(table: ClassTable) -> dict[int, str]:
     """Colours of the classes that have none, of :data:`PALETTE`, no two alike until it is used up: water is blue."""
     labels = {class_id: label for class_id, label in table.labels.items() if class_id not in table.colors}

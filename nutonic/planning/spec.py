@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from nutonic.core.classes import ClassTable
+from nutonic.core.classes import ClassTable, lists_of_classes
 from nutonic.planning.layout import Layout, layout_of
 from nutonic.recipe.card import Card
 from nutonic.recipe.inputs import Imagery, Pois
@@ -87,14 +87,20 @@ def resolve(recipe: Recipe) -> BuildSpec:
     InputError
         If a source cannot be made with the recipe's settings.
     RecipeError
-        If a template of the recipe's wording cannot be used.
+        If a template of the recipe's wording cannot be used, or classes could not be told apart by their names.
     PlanError
         If one place alone has more files than a folder may hold.
     """
-    if recipe.rows.wording != "builtin":
+    own, unclear = recipe.rows.wording != "builtin", lists_of_classes(recipe.labels.table.labels)
+    if own or unclear:
+        from nutonic.rows.names import refuse_unclear_names
         from nutonic.rows.wording import wording_of
 
-        wording_of(texts_of(recipe.rows.wording), recipe.labels.table).refuse_unreadable()
+        wording = wording_of(texts_of(recipe.rows.wording), recipe.labels.table)
+        if unclear:
+            refuse_unclear_names(wording.lexicon)
+        if own:
+            wording.refuse_unreadable()
     return BuildSpec(
         name=recipe.name,
         digest=recipe.digest(),

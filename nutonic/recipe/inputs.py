@@ -21,6 +21,7 @@ class Classes(Part):
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
     classes: Annotated[dict[Annotated[int, Field(ge=0, le=255)], str], Field(min_length=1)]
+    """By id, what each class is called; it becomes lower case."""
     unknown: Annotated[int, Field(ge=0, le=255)]
     colors: dict[int, Annotated[str, Field(pattern=r"^#[0-9a-fA-F]{6}$")]] = Field(default_factory=dict)
 

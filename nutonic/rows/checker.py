@@ -11,7 +11,7 @@ from functools import cache
 from typing import Any
 
 from nutonic.core.model import Json
-from nutonic.rows.claims import CLAIMS, RIGHT
+from nutonic.rows.claims import ANSWERS, CLAIMS, RIGHT
 from nutonic.rows.positions import ZONES
 from nutonic.rows.slots import LETTERS
 from nutonic.rows.truth import Truth
@@ -69,7 +69,7 @@ def problem_of(row: Json, truth: Truth, wording: Wording) -> str | None:
         return problem
     if task in BOXES:
         return _boxes_problem(answer, question, truth)
-    said = wording.read(answer, tells)
+    said = wording.read(answer, ANSWERS.get(question.claim, tells))
     if not said:
         return f"its answer cannot be read: {redact(answer)!r:.120}"
     if question.claim in RIGHT and len(said) != 1:

@@ -238,10 +238,14 @@ _ask_for_boxes("class_grounding", c="noun")
 Right = Callable[[Truth, Values], Any]
 RIGHT: dict[str, Right] = {}
 
+#: The claims of which one answers a question, whatever else its words might say: a class may be called "yes", or "left".
+ANSWERS: dict[str, tuple[str, ...]] = {}
 
-def question(name: str, right: Right, *, whole: bool = True, **slots: str) -> None:
-    """A question with what its right answer is; None where it has none that is clear."""
+
+def question(name: str, right: Right, by: str | None = None, *, whole: bool = True, **slots: str) -> None:
+    """A question with what its right answer is, None where it has none that is clear; by which claim, or yes or no."""
     RIGHT[name] = right
+    ANSWERS[name] = tuple(f"{name.partition('.')[0]}.{answer}" for answer in ((by,) if by else ("yes", "no")))
     CLAIMS[name] = Claim(slots=slots, whole=whole, holds=lambda truth, values: right(truth, values) is not None)
 
 
@@ -310,11 +314,11 @@ question("absence.ask", is_there, c="noun")
 answer("absence.yes")
 answer("absence.no")
 question("vqa.ask_presence", is_there, c="noun")
-question("vqa.ask_dominant", most_common)
-question("vqa.ask_larger", larger, c="noun", d="noun")
-question("vqa.ask_share", in_tens, c="noun")
-question("vqa.ask_quadrant", corner, c="noun")
-question("vqa.ask_direction", relative, c="noun", d="noun")
+question("vqa.ask_dominant", most_common, "class")
+question("vqa.ask_larger", larger, "class", c="noun", d="noun")
+question("vqa.ask_share", in_tens, "share", c="noun")
+question("vqa.ask_quadrant", corner, "quadrant", c="noun")
+question("vqa.ask_direction", relative, "direction", c="noun", d="noun")
 question("vqa.ask_touch", touch, c="noun", d="noun")
 answer("vqa.yes")
 answer("vqa.no")
@@ -333,7 +337,7 @@ def chosen(truth: Truth, v: Values) -> str | None:
     return LETTERS[options.index(right)]
 
 
-question("choice.ask", chosen, options="options")
+question("choice.ask", chosen, "letter", options="options")
 answer("choice.letter", letter="letter")
 
 
@@ -357,9 +361,9 @@ def boxed_class(truth: Truth, v: Values) -> int | None:
     return fitting[0].class_id if len(fitting) == 1 and fitting[0].fill > 0.5 else None
 
 
-question("referring.ask_largest", lone_box, c="noun")
-question("referring.ask_only", only_box, c="noun")
-question("referring.ask_class", boxed_class, whole=False, box="box")
+question("referring.ask_largest", lone_box, "box", c="noun")
+question("referring.ask_only", only_box, "box", c="noun")
+question("referring.ask_class", boxed_class, "class", whole=False, box="box")
 answer("referring.box", box="box")
 answer("referring.class", e="noun")
 

@@ -192,7 +192,9 @@ class _Options(Kind):
         return "; ".join(rf"{letter}\) {lexicon.any_noun}" for letter in LETTERS)
 
     def value(self, words: str, lexicon: Lexicon) -> tuple[int, ...]:
-        return tuple(lexicon.by_noun[option[3:].lower()] for option in words.split("; "))
+        options = "; ".join(rf"{letter}\) ({lexicon.any_noun})" for letter in LETTERS)
+        found = re.fullmatch(options, words, re.IGNORECASE)
+        return tuple(lexicon.by_noun[noun.lower()] for noun in found.groups()) if found else ()
 
 
 class _Each(Kind):
@@ -211,10 +213,12 @@ class _Each(Kind):
         return items[0] if len(items) == 1 else between.join(items[:-1]) + last + items[-1]
 
     def _one(self, lexicon: Lexicon, *, named: bool) -> str:
-        text = re.escape(self._item)
-        for name, kind in self._kinds.items():
-            text = text.replace(re.escape(f"{{{name}}}"), f"(?{f'P<{name}>' if named else ':'}{kind.pattern(lexicon)})")
-        return text
+        def group(name: str) -> str:
+            return f"(?{f'P<{name}>' if named else ':'}{self._kinds[name].pattern(lexicon)})"
+
+        # At once, since a class may be called "{share}".
+        parts = re.split(r"\{(\w+)\}", self._item)
+        return "".join(group(part) if k % 2 else re.escape(part) for k, part in enumerate(parts))
 
     @lru_cache(maxsize=16)  # noqa: B019 - kinds are few, and stay
     def _item_of(self, lexicon: Lexicon) -> re.Pattern[str]:

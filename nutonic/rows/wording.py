@@ -87,8 +87,9 @@ def _a(word: str) -> Word:
 
 
 def _cap(word: str) -> str:
-    """A word with a capital letter."""
-    return word if isinstance(word, _Hole) else word[:1].upper() + word[1:]
+    """A word with a capital letter; as it is where that is more than one letter, or another one when it is small again."""
+    large = word[:1].upper()
+    return word if isinstance(word, _Hole) or large.lower() != word[:1].lower() else large + word[1:]
 
 
 _JINJA = ImmutableSandboxedEnvironment(undefined=StrictUndefined, autoescape=False)
