@@ -458,9 +458,7 @@ def _rows(sample: ChipContext) -> list[Json]:
     for row in rows:
         problem = problem_of(row, sample.truth, sample.wording)
         if problem is not None:
-            own = sample.truth.rows.wording != "builtin"
-            cause = "a template of rows.wording says what its claim does not, or" if own else "perhaps"
-            raise WrongRow(f"{row['id']}: {problem}; {cause} a class has a name that makes its sentences unclear")
+            raise WrongRow(f"{row['id']}: {problem}; a template or a class's name says what its claim does not")
     return rows
 
 

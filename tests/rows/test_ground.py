@@ -383,6 +383,7 @@ def test_shares_in_words_of_a_template_may_be_kept():
             "Water lies in the middle of the width of this view, and crops cover most of it.",
             ("place", "middle of the width"),
         ),
+        ("Trees lie in the upper left quarter, and crops in the middle third of the height.", None),
         ("Little but trees can be found in the upper left quarter of this view.", None),
         ("Little but crops can be found in the upper half of this view.", ("claim", "little but")),
         ("The lower left quarter holds little else than crops; trees lie in the north-west.", None),

@@ -152,7 +152,7 @@ class _Sentence:
             return self._ground.nouns[min(there or token.classes)]
         if token.kind == "share" and self.share_holds(self.tokens.index(token)):
             return "part"
-        return token.found[0]
+        return "centre" if token.text.endswith(_SIDES) else token.found[0]  # a third there is no share
 
     @cached_property
     def groups(self) -> list[tuple[int, int, tuple[int, ...]]]:
@@ -470,14 +470,15 @@ def _middle(first: int, end: int) -> np.ndarray:
 
 
 _INNER, _CENTRE = _middle(1, 5), _middle(2, 4)
-#: The middle of the height.
+#: How places end that are the middle of a side; and the middle of the height.
+_SIDES = ("height", "width")
 _BAND = np.repeat(np.arange(6)[:, None] // 2 == 1, 6, axis=1)
 
 
 @lru_cache(maxsize=64)
 def _regions(place: str) -> tuple[np.ndarray, ...]:
     """The cells that a place may mean: a half of the picture or a third, a quarter or a corner, the middle."""
-    if place.endswith(("height", "width")):
+    if place.endswith(_SIDES):
         return (_BAND if place.endswith("height") else _BAND.T,)
     if not re.search("north|south|east|west", place):
         return _INNER, _CENTRE

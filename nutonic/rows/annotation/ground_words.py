@@ -64,9 +64,10 @@ DENIED = re.compile(
 #: More than half of it, or the most of it.
 HALF = (
     r"dominat\w+|dominant|predominan\w+|predominates?|mostly|mainly|primarily|largely|chiefly|principally|majority|bulk|"
-    r"for the most part|most of(?! all)|most(?= (?:is|are)\b|[,.)])"
+    r"for the most part|most of(?! all)|(?<!the )most(?= (?:is|are)\b|[,.)])"
 )
 FIRST = (
+    r"the most(?=[,.])|"
     r"prevail\w*|above all|most of all|most (?:common|widespread|extensive|abundant|frequent)(?: first)?|rules?|"
     r"largest(?: first| of all)?|greatest|biggest|main|principal|primary|chief|leading|leads?|led|foremost|"
     r"(?:comes?|ranks?|stands?) first|first|from (?:the )?(?:most|largest) to (?:the )?(?:least|smallest)"
