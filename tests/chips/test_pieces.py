@@ -7,9 +7,10 @@ from support.plants import SIDE, disc, patch, planted, rectangle, stroke
 from nutonic.chips.scene.describe import describe
 from nutonic.chips.scene.description import SceneDescription, Task
 from nutonic.chips.scene.policy import parse
-from nutonic.recipe.annotation import Captions
+from nutonic.recipe.annotation import Captions, Lengths
 from nutonic.recipe.texts import builtin
 from nutonic.rows.annotation.captions import template_caption
+from nutonic.rows.annotation.gate import problem_of
 from nutonic.rows.annotation.prompts import messages
 
 POLICY, CAPTIONS, TEXTS = parse(builtin("tags")["text"]), Captions(), builtin("prompts")
@@ -39,6 +40,7 @@ def notes(scene: SceneDescription, key: str) -> str:
     return str(messages(scene, task, None, CAPTIONS, TEXTS)[1]["content"])
 
 
+SHORT = Lengths(area=(5, 200), line=(5, 200), revision=(5, 200))
 ORCHARD = rectangle(220, 70, at=(130, 215)), {"landuse": "orchard"}
 
 
@@ -99,3 +101,86 @@ def test_pieces_of_lines_are_not_counted_for_models():
     lake = disc(25, (134, 145)), {"natural": "water"}
     assert "- residential street: stretches in the " in notes(scene_of(*ways, lake), "way/4")
     assert "- residential street: further stretches in the " in notes(scene_of(*ways, lake), "way/1")
+
+
+IN_FULL = ("in full", "is in view.", "All of it lies", "wholly inside", "No edge of", "beyond the edge", "cut off")
+
+
+def says_in_full(scene: SceneDescription, key: str) -> bool:
+    return any(words in text for text in texts(scene, key) for words in IN_FULL)
+
+
+MEADOW = box(150, 20, 230, 100), {"landuse": "meadow"}
+
+
+@pytest.mark.parametrize(
+    ("ways", "goes_on"),
+    [
+        ([((20, 140), (134, 140)), ((134, 140), (250, 140))], True),  # the second begins where the first ends, ...
+        ([((20, 140), (134, 140)), ((250, 140), (134, 140))], True),  # ... or ends there too
+        ([((20, 140), (134, 140)), ((134, 141), (250, 141))], False),  # another street
+        ([((20, 140), (134, 140)), ((134, 20), (134, 250))], False),  # which ends at another one
+        ([((20, 140), (134, 140))], False),
+        ([((20, 140), (SIDE, 140)), ((SIDE, 140), (300, 140))], True),  # which goes on outside
+    ],
+)
+def test_a_street_that_goes_on_as_another_way_is_not_seen_in_full(ways, goes_on):
+    scene = scene_of(*((stroke(*way), STREET) for way in ways), MEADOW)
+    street = scene.of("way/1")
+    assert (street.cut, street.goes_on) == (False, goes_on)
+    assert says_in_full(scene, "way/1") is not goes_on
+    assert ("- continuation: a further stretch of it follows" in notes(scene, "way/1")) is goes_on
+    task = Task(number=2, element="way/1")
+    honest = "A straight residential street begins in the west of the picture, north of a meadow"
+    for lie in ("It is seen in full.", "The whole residential street is in view.", "It is fully visible."):
+        problem = problem_of(f"{honest}. {lie}", task, scene, Captions(words=SHORT))
+        assert (problem is not None and problem[0] == "shape") is goes_on
+    assert problem_of(f"{honest}. It is not seen in full.", task, scene, Captions(words=SHORT)) == (
+        None if goes_on else ("shape", "seen in full")
+    )
+
+
+def test_a_bridge_does_not_end_a_street_and_a_path_does():
+    bridge = stroke((100, 140), (160, 140)), {**STREET, "bridge": "yes"}
+    ends = [(stroke((20, 140), (100, 140)), STREET), (stroke((160, 140), (250, 140)), {"highway": "path"})]
+    scene = scene_of(ends[0], bridge, ends[1])
+    assert [(each.element, each.goes_on) for each in scene.elements] == [
+        ("way/3", False), ("way/1", True), ("way/2", True),
+    ]  # fmt: skip
+
+
+def test_a_street_that_the_edge_cuts_goes_on_beyond_the_edge():
+    scene = scene_of((stroke((-50, 140), (134, 140)), STREET), (stroke((134, 140), (250, 140)), STREET), MEADOW)
+    assert [(each.cut, each.goes_on) for each in (scene.of("way/1"), scene.of("way/2"))] == [
+        (True, False),
+        (False, True),
+    ]
+
+
+def test_a_river_goes_on_where_its_area_ends():
+    area, line = (box(0, 100, 100, 160), RIVER), (stroke((0, 130), (250, 130)), LINE)
+    assert [(each.element, each.goes_on) for each in scene_of(area, line).elements] == [
+        ("way/1", True),
+        ("way/2", True),
+    ]
+    reaches = area[0], (stroke((0, 130), (180, 130)), LINE)
+    assert [(each.element, each.goes_on) for each in scene_of(area, reaches[1]).elements] == [("way/1", True)]
+    within = stroke((2, 130), (98, 130)), LINE
+    assert [each.goes_on for each in scene_of(area, within).elements] == [False]
+    adjoins = box(100, 100, 200, 160), RIVER
+    assert [each.goes_on for each in scene_of(area, within, adjoins).elements] == [True, True]
+    touches = box(100, 160, 200, 220), RIVER
+    assert [each.goes_on for each in scene_of(area, within, touches).elements] == [False, False]
+
+
+def test_a_street_ends_at_its_own_turning_circle():
+    scene = scene_of((stroke((10, 134.4), (134.4, 134.4)), STREET), (disc(12), {**STREET, "area": "yes"}), MEADOW)
+    assert not scene.of("way/1").goes_on
+
+
+def test_a_description_that_does_not_tell_of_going_on_is_read():
+    scene = scene_of((BANKS, RIVER))
+    old = scene.json()
+    for each in old["elements"]:
+        del each["goes_on"]
+    assert SceneDescription.from_json(old) == scene

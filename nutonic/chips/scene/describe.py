@@ -12,7 +12,7 @@ from shapely.geometry.base import BaseGeometry
 
 from nutonic.chips.scene.description import Cell, Described, SceneDescription, Sea
 from nutonic.chips.scene.frame import CELLS, Frame
-from nutonic.chips.scene.pieces import Piece, told_twice
+from nutonic.chips.scene.pieces import Piece, ends_of, followed, joints, told_twice
 from nutonic.chips.scene.policy import TagPolicy
 from nutonic.chips.scene.sea import SEA, coast_of, is_coast, sea_within
 from nutonic.chips.scene.shapes import area_words, line_words
@@ -83,12 +83,27 @@ def describe(
     frame = Frame(geobox)
     seen = [each for element in elements if (each := _seen(element, frame, policy, names)) is not None]
     seen += [] if (sea := _sea(elements, frame, policy)) is None else [sea]
-    twice = told_twice([each.piece for each in seen], frame.pixel)
-    seen = [each for k, each in enumerate(seen) if k not in twice]
+    seen = _once(seen, elements, frame, policy)
     seen.sort(key=lambda each: each.order)
     near = _near(seen)
     found = (replace(each.said, near=near[k]) for k, each in enumerate(seen))
     return SceneDescription(patch_id=patch_id, side_m=round(frame.side, 6), elements=tuple(found))
+
+
+def _once(seen: Sequence[_Seen], elements: Sequence[Element], frame: Frame, policy: TagPolicy) -> list[_Seen]:
+    """Without what is a part of another thing; and of the others whether they go on as the next one."""
+    pieces = [each.piece for each in seen]
+    twice = told_twice(pieces, frame.pixel)
+    on = followed(pieces, twice, frame.pixel)
+    lines = [(policy.noun(dict(each.tags)), each) for each in elements if each.kind == "line"]
+    places = joints((noun, each) for noun, each in lines if noun is not None)
+    led_on = {each.key for noun, each in lines if noun is not None and not places.isdisjoint(ends_of(noun, each))}
+    found = []
+    for k, each in enumerate(seen):
+        goes_on = not each.said.cut and (k in on or each.said.element in led_on)
+        if k not in twice:
+            found.append(replace(each, said=replace(each.said, goes_on=True)) if goes_on else each)
+    return found
 
 
 def _seen(element: Element, frame: Frame, policy: TagPolicy, names: bool) -> _Seen | None:

@@ -59,6 +59,8 @@ class Described:
     """Of a line, or of an area that is longer than wide."""
     cut: bool = False
     """Whether it goes on beyond the patch's edge."""
+    goes_on: bool = False
+    """Whether, though no edge cuts it, another one that is called the same begins where it ends."""
     near: tuple[str, ...] = ()
     """Other elements of the patch that touch it or lie beside it, such as ``way/124``; the nearest first."""
 
@@ -110,6 +112,7 @@ def _described(value: Json) -> Described:
     value["tags"] = tuple(map(tuple, value["tags"]))
     if value["ends"] is not None:
         value["ends"] = tuple(value["ends"])
+    value.setdefault("goes_on", False)  # which descriptions of an older nutonic do not tell
     is_sea = "coast" in value  # which nothing else has, so that descriptions without a sea are as they were
     each = object.__new__(Sea if is_sea else Described)
     for name, put in _FIELDS:

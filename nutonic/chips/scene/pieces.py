@@ -1,20 +1,31 @@
-"""What a map has twice, where a picture shows one thing: told from how things that are called the same meet.
+"""What a map has twice or in pieces, where a picture shows one thing: told from how things that are called the same meet.
 
-A river is an area and its centre line; the end of a street is an area beside the way.
+A river is an area and its centre line; the end of a street is an area beside the way. A way ends where anything about it
+changes, as at a bridge, and what it is goes on as the next one.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import shapely
 from shapely.geometry.base import BaseGeometry
+
+from nutonic.core.model import Element
 
 #: A line of which so much lies in areas that are called the same is theirs.
 _THEIRS = 0.5
 #: About as wide as a line is, in metres: an area at its end that is smaller than all of it is the line's.
 _LINE_M = 4.0
+#: Digits of degrees that a map has: places that are the same to these are one.
+_DIGITS = 7
+#: What goes on for fewer pixels than these, or adjoins for fewer, only touches.
+_GOES_ON = 3.0
+
+#: Where a line ends, in degrees, and what it is called.
+End = tuple[str, float, float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,3 +64,45 @@ def _within(line: BaseGeometry, ground: BaseGeometry) -> float:
 
 def _is_end(area: BaseGeometry, line: BaseGeometry, pixel: float) -> bool:
     return bool(area.area <= _LINE_M * line.length and shapely.dwithin(area, line, pixel))
+
+
+def followed(pieces: Sequence[Piece], gone: Collection[int], pixel: float) -> frozenset[int]:
+    """The numbers of pieces that go on as another one: lines and areas that meet, and areas that adjoin, called the same.
+
+    `gone`: the numbers of those that are told twice.
+    """
+    found = set[int]()
+    for lines, areas in _alike(pieces):
+        for area in areas:
+            shape = pieces[area].shape
+            near = [k for k in (*lines, *areas) if k != area and shapely.dwithin(shape, pieces[k].shape, pixel)]
+            if any(_goes_on(pieces[k], shape, pixel) for k in near):
+                found.add(area)
+            if area not in gone:
+                found.update(k for k in near if pieces[k].kind == "line")
+    return frozenset(found)
+
+
+def _goes_on(piece: Piece, area: BaseGeometry, pixel: float) -> bool:
+    """Whether a piece leads on from an area: a line out of it, another area along its border."""
+    around = shapely.buffer(area, pixel)
+    if piece.kind == "line":
+        return bool(shapely.difference(piece.shape, around).length >= _GOES_ON * pixel)
+    return bool(shapely.intersection(piece.shape.boundary, around).length >= _GOES_ON * pixel)
+
+
+def joints(lines: Iterable[tuple[str, Element]]) -> frozenset[End]:
+    """The places at which several of these lines end that are called the same; each with what it is called."""
+    found, again = set[End](), set[End]()
+    for noun, line in lines:
+        ends = set(ends_of(noun, line))
+        again |= found & ends
+        found |= ends
+    return frozenset(again)
+
+
+def ends_of(noun: str, element: Element) -> Iterator[End]:
+    """Where an element ends that is called so: of all but open lines nowhere."""
+    if element.kind == "line":
+        for x, y in np.round(shapely.get_coordinates(element.geometry.boundary), _DIGITS).tolist():
+            yield noun, x, y

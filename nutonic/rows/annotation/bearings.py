@@ -218,13 +218,8 @@ class Allowed:
     """Words of shapes that are in what they are called, or in a tag."""
     cut: frozenset[bool] = frozenset()
     """Whether they go on beyond the edge of the picture: of some it may be so, and of others not."""
-
-    def __or__(self, other: Allowed) -> Allowed:
-        """What may be said of the things of both."""
-        return Allowed(
-            self.cells | other.cells, self.runs | other.runs, self.pairs | other.pairs, self.courses | other.courses,
-            self.tilts | other.tilts, self.shapes | other.shapes, self.called | other.called, self.cut | other.cut,
-        )  # fmt: skip
+    whole: frozenset[bool] = frozenset()
+    """Whether they are seen in full: not so where another one that is called the same goes on."""
 
 
 def allowed_of(elements: Iterable[Described]) -> Allowed:
@@ -244,6 +239,7 @@ def allowed_of(elements: Iterable[Described]) -> Allowed:
         shapes=frozenset(shape for each in every if each.shape is not None for shape in _shapes_of(each)),
         called=frozenset().union(*(_shapes_told(*each) for each in called)),
         cut=frozenset(each.cut for each in every),
+        whole=frozenset(not each.cut and not each.goes_on for each in every),
     )
 
 
@@ -474,7 +470,7 @@ def edge_problem(sentence: str, allowed: Allowed) -> str | None:
         return None
     whole = _WHOLE.search(sentence)
     if whole is not None:
-        return None if (_NOT_CUT.search(sentence[: whole.start()]) is not None) in allowed.cut else whole[0]
+        return None if (_NOT_CUT.search(sentence[: whole.start()]) is None) in allowed.whole else whole[0]
     found = _CUT.search(sentence)
     if found is None:
         return None

@@ -129,7 +129,8 @@ class _Caption:
         if _is_shore(subject):
             yield self._say(words.SHORES)
         yield from more
-        yield self._say(words.CUT if subject.cut else words.WHOLE)
+        if not subject.goes_on:
+            yield self._say(words.CUT if subject.cut else words.WHOLE)
         tags = dict(subject.tags)
         if self._names and "name" in tags:
             yield from _called(tags["name"])

@@ -227,12 +227,20 @@ def facts_of(main: Described, *, names: bool) -> list[tuple[str, str]]:
         facts.append(("course", main.course))
     if main.orientation is not None:
         facts.append(("direction", f"from {main.orientation}"))
+    return facts + _ends(main) + tags_of(main, names=names)
+
+
+def _ends(main: Described) -> list[tuple[str, str]]:
+    """Where an element ends, and that it goes on there."""
+    facts = []
     if main.ends is not None:
         same = main.ends[0] == main.ends[1]
         facts.append(("ends", f"both in the {main.ends[0]}" if same else _listed(list(main.ends))))
     if main.cut:
         facts.append(("edge", "it goes on beyond the edge of the picture"))
-    return facts + tags_of(main, names=names)
+    if main.goes_on:
+        facts.append(("continuation", "a further stretch of it follows, so that this is not all of it"))
+    return facts
 
 
 def tags_of(element: Described, *, names: bool) -> list[tuple[str, str]]:
