@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 
 from nutonic.core.model import Json
 from nutonic.core.units import IS, counted, counted_of
@@ -38,7 +38,7 @@ from nutonic.run.patches.proof import deep_findings, rebuilt
 from nutonic.run.results import Summary
 
 #: What a summary tells beside what follows from the commits: what the last build did, and whether it is up to date.
-_TOLD = frozenset({*(each.name for each in fields(Summary)), "commits"})
+_TOLD = frozenset({*Summary(places=0).as_kept(), "commits"})
 
 #: Most rounds of repairing and inspecting a tree; a removal may reveal another problem.
 _ROUNDS = 6
