@@ -14,7 +14,7 @@ from functools import lru_cache
 
 from nutonic.chips.scene.description import Described
 from nutonic.rows.annotation.calling import Roll
-from nutonic.rows.annotation.claims.sides import any_beyond
+from nutonic.rows.annotation.claims.sides import ALL_SIDES, any_beyond
 from nutonic.rows.annotation.talk import may_hold, sign, signs_of, small_letters
 
 _PICTURE = r"(?:picture|image|view|scene|frame|patch|photo(?:graph)?|square|area shown)"
@@ -66,6 +66,7 @@ _CENTRE = re.compile(
     rf"|\bcentrally\b|\bcentral (?=(?:part|area|portion|section|position|third)\b)|\bcentred\b|\bcentered\b",
     re.IGNORECASE,
 )
+_AROUND = re.compile(r"\b(?:around|surrounds?|surrounding|encircl\w+|rings) the (?:very )?$", re.IGNORECASE)
 #: Two words for one part: the north central part.
 _MIDDLE_OF_SIDE = re.compile(r"\b(north|south|east|west)(?:ern)?[- ](?:centre|center|middle|central)\b", re.IGNORECASE)
 #: As the words before are written in between, so that they are not taken for a centre.
@@ -311,7 +312,8 @@ def bearing_problem(sentence: str, allowed: Allowed, beside: Callable[[], Beside
         if problem is not None:
             return problem
     centre = _CENTRE.search(text) if may_hold(small, "cent", "middle") else None
-    if centre is not None and "centre" not in allowed.cells:
+    around = centre is not None and allowed.cells >= ALL_SIDES and _AROUND.search(text[: centre.start()])
+    if centre is not None and "centre" not in allowed.cells and not around:
         return centre[0].strip()
     for found in _COMPASS.finditer(text) if may_hold(small, *_POINTS) else ():
         if not _fits(text, found, eight(found[1]), allowed, beside):

@@ -31,7 +31,7 @@ from nutonic.rows.annotation.bearings import (
     without_free,
 )
 from nutonic.rows.annotation.calling import Found, Names, Roll, noun_in, speaks_of_one
-from nutonic.rows.annotation.claims.bindings import binding_problem
+from nutonic.rows.annotation.claims.bindings import binding_problem, side_problem
 from nutonic.rows.annotation.claims.clauses import ALIKE, GOES_ON, OF_ALIKE, TELLS_MORE, clauses
 from nutonic.rows.annotation.claims.counts import without_counts
 from nutonic.rows.annotation.claims.denials import denial_problem, may_deny, nothing_problem
@@ -317,6 +317,7 @@ class _View:
             return sentence, tuple, ("number", wrong)
         found = found if sentence == whole else self._roll.found(sentence, names)
         bound = binding_problem(sentence, found, self._main)
+        bound = bound or (side_problem(sentence, found, self._main) if self._claims else None)
         return sentence, lambda: named, None if bound is None else ("place", bound)
 
     def _clauses_problem(self, sentence: str, names: Names, spoken_of: _Meant, *, first: bool) -> Problem | None:

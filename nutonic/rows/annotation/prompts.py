@@ -19,12 +19,14 @@ from jinja2.exceptions import SecurityError
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from nutonic.chips.scene.description import Cell, Described, SceneDescription, Task
+from nutonic.chips.scene.frame import CELLS
 from nutonic.chips.scene.policy import parse
 from nutonic.core.model import Json
 from nutonic.errors import RecipeError
 from nutonic.inert import inert
 from nutonic.recipe.annotation import Captions
 from nutonic.recipe.texts import builtin
+from nutonic.rows.annotation.phrases import place
 
 #: The longest prompt, in letters, and the most other elements that it tells of.
 _LONGEST, _MOST_OTHERS = 20_000, 12
@@ -204,17 +206,9 @@ def _values(
     }
 
 
-def in_part(cell: Cell) -> str:
-    """``in the north-west of the picture``."""
-    return f"in the {cell} of the picture"
-
-
 def facts_of(main: Described, *, names: bool) -> list[tuple[str, str]]:
     """What is told of the element that is described, as keys and values."""
-    facts = [("position", in_part(main.where))]
-    others = [cell for cell in main.cells if cell != main.where]
-    if others:
-        facts.append(("reach", f"also {_listed(others)}"))
+    facts = [("position", f"{place(main.cells)} of the picture")]
     if main.share is not None:
         facts.append(("part of the picture", _percent(main.share)))
     if main.area_m2 is not None:
@@ -301,7 +295,7 @@ def others_of(description: SceneDescription, main: Described) -> list[tuple[str,
 
 def _where(found: list[Described], near: Mapping[str, int], alike: bool, lined: bool) -> str:
     """`lined`: whether lines are called so, of which a map cuts one into many: their pieces are not counted."""
-    cells = list(dict.fromkeys(each.where for each in found))
+    reached = {cell for each in found for cell in each.cells}
     close = sum(each.element in near for each in found)
     if lined and (len(found) > 1 or alike):
         some, count = "some", f"{'further ' if alike else ''}{'stretches' if len(found) > 1 else 'stretch'} "
@@ -309,7 +303,7 @@ def _where(found: list[Described], near: Mapping[str, int], alike: bool, lined: 
         some, more = str(close), "more " if alike else ""
         count = f"{len(found)} {more}of them, " if len(found) > 1 else "another one, " if alike else ""
     beside = "" if not close else ", close to it" if close == len(found) else f", {some} of them close to it"
-    return f"{count}{_listed(cells)}{beside}"
+    return f"{count}{place([cell for cell in CELLS if cell in reached])}{beside}"
 
 
 def _listed(cells: list[Cell]) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from nutonic.chips.scene.description import Described
 from nutonic.rows.annotation.bearings import POINT, allowed_of, eight, in_any, points_in, shape_problem
 from nutonic.rows.annotation.calling import Found
-from nutonic.rows.annotation.claims.sides import any_beyond
+from nutonic.rows.annotation.claims.sides import any_beyond, is_all_round, part
 
 _PICTURE = r"(?:picture|image|view|scene|frame|patch|photo(?:graph)?)"
 _SIDE = (
@@ -53,6 +53,14 @@ _LINKS = re.compile(
 _LOOKS = re.compile(
     r"\b(?:square|rectangular|elongated|compact|round|irregular|straight|curved|winding)(?: \w+)? ?$", re.IGNORECASE
 )
+#: Where it lies, whatever it is.
+_IT_LIES = re.compile(
+    rf"\b(?:it|which|that) (?:lies|sits|stands|is|can be)(?: located| situated| found| seen| visible| placed| set)?"
+    rf"(?: \w+ly)? (?:in|at|on|along|within) {_THE}(?P<point>{POINT}){_SIDE}(?! of\b)(?!-to-| to\b)(?=\W|$)",
+    re.IGNORECASE,
+)
+#: What is told of all the ground there, and not of where a thing lies.
+_FILLS = re.compile(r"\b(?:occup|fill)", re.IGNORECASE)
 #: What comes between such a beginning and the thing that lies there.
 _THERE = re.compile(
     r"^(?:(?:there|one|you|lies?|is|are|stands?|sits?|can|be|seen|found|sees?|finds?|we|a|an|the|some|two|three|four|five|six|"
@@ -71,6 +79,40 @@ def binding_problem(sentence: str, found: Found, main: Described) -> str | None:
     if not points_in(text):
         return None
     return _behind(text, found, main) or _in_front(text, found) or _linked(text, found, main)
+
+
+def side_problem(text: str, found: Found, main: Described) -> str | None:
+    """A side on which something is told to lie that lies on all of them; all that is told up to the next thing counts.
+
+    `found`: where things are named in it, and which.
+    """
+    if not points_in(text):
+        return None
+    told: list[tuple[int, re.Match[str]]] = []
+    for _, end, whom in found:
+        place = _BEHIND.match(text[end:]) if _are_all_round(whom) else None
+        told += [] if place is None or _FILLS.search(place[0]) else [(end, place)]
+    told += [(each.start(), each) for each in _IT_LIES.finditer(text)] if is_all_round(main) else []
+    for front in _FRONT.finditer(text) if any(_are_all_round(whom) for _, _, whom in found) else ():
+        start, end, whom = next((each for each in found if each[0] >= front.end()), (0, 0, ()))
+        if _are_all_round(whom) and _THERE.match(text[front.end() : start]):
+            told.append((front.start(), front))
+    for at, place in told:
+        first = place.end() if place.re is _FRONT else at
+        names = [start for start, _, _ in found if start >= first][place.re is _FRONT :]
+        if _is_one_side(text[at : min(names, default=len(text))]):
+            return place["point"]
+    return None
+
+
+def _are_all_round(whom: Sequence[Described]) -> bool:
+    return bool(whom) and all(map(is_all_round, whom))
+
+
+def _is_one_side(text: str) -> bool:
+    """Whether all places of a text are on one side of the picture."""
+    rows, columns = zip(*map(part, points_in(text) or ("centre",)), strict=True)
+    return any(len(set(each)) == 1 and each[0] != 0 for each in (rows, columns))
 
 
 def _behind(text: str, found: Found, main: Described) -> str | None:

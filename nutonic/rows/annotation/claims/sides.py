@@ -19,6 +19,19 @@ _BESIDE = 0.2
 
 Point = tuple[float, float]
 
+#: Parts of which a thing has all that lies all round.
+ALL_SIDES = frozenset({"north", "south", "west", "east"})
+
+
+def is_all_round(each: Described) -> bool:
+    """Whether a thing lies on all sides of the picture, as a lake around an island: it lies in none of the thirds."""
+    return each.kind == "area" and ALL_SIDES.issubset(each.cells)
+
+
+def main_part(each: Described) -> tuple[int, int]:
+    """Row and column of where a thing mostly is: of what lies all round the middle of the picture."""
+    return (0, 0) if is_all_round(each) else part(each.where)
+
 
 @lru_cache(maxsize=256)
 def part(cell: str) -> tuple[int, int]:
@@ -35,7 +48,7 @@ def _middle(cells: tuple[str, ...]) -> Point:
 
 def middle(each: Described) -> Point:
     """The middle of what a thing reaches into, and of where it mostly is, as row and column."""
-    (row, column), (main_row, main_column) = _middle(each.cells), part(each.where)
+    (row, column), (main_row, main_column) = _middle(each.cells), main_part(each)
     return (row + main_row) / 2, (column + main_column) / 2
 
 
@@ -47,7 +60,7 @@ def _step(one: float, other: float, mean: float) -> int:
 
 def beyond(one: Described, other: Described, point: str) -> bool | None:
     """Whether a thing lies in a direction of another one; None if that cannot be told."""
-    (row, column), (other_row, other_column) = part(one.where), part(other.where)
+    (row, column), (other_row, other_column) = main_part(one), main_part(other)
     (mean_row, mean_column), (other_mean_row, other_mean_column) = _middle(one.cells), _middle(other.cells)
     steps = (
         _step(row, other_row, mean_row - other_mean_row),
