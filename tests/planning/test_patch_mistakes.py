@@ -271,3 +271,15 @@ def test_places_without_a_patch_are_told(tmp_path, far, told):
     plan = planned(tmp_path, patches={"around": {"path": "places.csv", "side_m": 150}})
     assert [each for each in plan.warnings() if "no patch of" in each] == told
     assert len(plan.places) > 0
+
+
+@pytest.mark.parametrize(
+    ("of", "told"),
+    [(2, "2 patches of 6 that were drawn at random from 25."), (20, "20 patches of 25, all that there are.")],
+)
+def test_a_preview_tells_of_how_many_patches_it_drew(tmp_path, of, told):
+    extract(tmp_path, None)
+    catalogue(tmp_path, [IMAGE])
+    IMAGE.write(tmp_path)
+    made = nt.preview(load_recipe(recipe(tmp_path, osm={"source": "pbf", "path": "map.osm.pbf", "url": None})), of)
+    assert made.report.state == f"A preview: {told} Nothing is built yet."

@@ -73,12 +73,12 @@ def _report_of(plan: Plan, spec: PatchSpec, store: Store, n: int, failures: list
     tried = [place for batch in plan.batches() for place in batch.places]
     instead = " Captions are of templates here; a build asks the recipe's models." if models else ""
     why = ": see what was left out, below." if left_out.counts or failures else "."
-    shown = f"{counted(len(told), 'patch', 'patches')} of {len(tried):,}"
+    shown = f"{counted(len(told), 'patch', 'patches')} of {_drawn(len(tried), plan.rows)}"
     few = "" if len(told) == n else f" {n} were asked for{why}"
     return Report(
         name=inert(spec.name),
         kind="patches",
-        state=f"A preview: {shown}, drawn at random. Nothing is built yet.{few}{instead}",
+        state=f"A preview: {shown}. Nothing is built yet.{few}{instead}",
         complete=len(told) == n or (bool(told) and not (failures or left_out.counts)),
         figures=(("patches tried", number(len(tried))), ("images", number(len(plan.scenes())))),
         places=dots(tried),
@@ -94,6 +94,13 @@ def _report_of(plan: Plan, spec: PatchSpec, store: Store, n: int, failures: list
         recipe=spec.text,
         digest=spec.digest,
     )
+
+
+def _drawn(tried: int, there: int) -> str:
+    """How many patches were tried, and of how many they were drawn."""
+    if tried == there:
+        return f"{tried:,}, all that there are"
+    return f"{tried:,} that {'was' if tried == 1 else 'were'} drawn at random from {there:,}"
 
 
 def _picture(record: PatchRecord) -> bytes:
