@@ -41,6 +41,9 @@ _OF_ALL = frozenset({"401", "402", "403", "407", "429"})
 #: Why an answer ends that says for good that there is none: the endpoint's status follows.
 REFUSED = "refused: "
 
+#: What an endpoint is asked for before anything else.
+_MODELS = "its list of models (GET /models)"
+
 #: So many letters of what an endpoint says of a refusal are told.
 _TOLD = 160
 
@@ -265,7 +268,7 @@ class Endpoints:
                 raise _Fault("malformed")
             return tuple(str(each.get("id")) for each in found["data"] if isinstance(each, dict))
 
-        return self._patiently(self._endpoints[annotator.name], models)
+        return self._patiently(self._endpoints[annotator.name], models, _MODELS)
 
     def stop(self) -> None:
         """Begin no other request; whoever asks from now on, or waits for a turn, is told by :class:`Stopped`."""
@@ -277,7 +280,10 @@ class Endpoints:
         """Why an endpoint is not asked any more, if one is not."""
         return next(iter(self._gone.values()), None)
 
-    def _patiently(self, endpoint: Endpoint, what: Callable[[Client], Coroutine[Any, Any, _T]]) -> _T:
+    def _patiently(
+        self, endpoint: Endpoint, what: Callable[[Client], Coroutine[Any, Any, _T]], asked_for: str = ""
+    ) -> _T:
+        """What an endpoint answers, asked as often as the policy has it; `asked_for` is what, where it is no completion."""
         endpoint.check()
         name, most = endpoint.annotator.name, self._policy
         attempts, deferrals = 0, 0
@@ -286,7 +292,7 @@ class Endpoints:
             try:
                 with self.limits.turn(name):
                     self._refuse_ended(name)
-                    answer = self._attempt(endpoint, what)
+                    answer = self._attempt(endpoint, what, asked_for)
                     self._answered[name] += 1
                     return answer
             except Refused as error:
@@ -303,7 +309,7 @@ class Endpoints:
                 break
             self._pause(endpoint, attempts, last)
         times = attempts + deferrals
-        told = [f"did not answer in {counted(attempts, 'attempt')}"] if attempts else []
+        told = [f"did not {_answer_with(asked_for)} in {counted(attempts, 'attempt')}"] if attempts else []
         told += [f"asked {counted(deferrals, 'time')} to come back later"] if deferrals else []
         silent = Unreachable(
             f"{endpoint.service} {' and '.join(told)} (last: {last.kind}): run again when it answers",
@@ -353,7 +359,7 @@ class Endpoints:
         if self.on_refrain is not None:
             self.on_refrain(name, seconds)
 
-    def _attempt(self, endpoint: Endpoint, what: Callable[[Client], Coroutine[Any, Any, _T]]) -> _T:
+    def _attempt(self, endpoint: Endpoint, what: Callable[[Client], Coroutine[Any, Any, _T]], asked_for: str) -> _T:
         import aiohttp
 
         loop, client = self._client(endpoint)
@@ -362,7 +368,7 @@ class Endpoints:
         except TimeoutError:
             failed: NutonicError | _Fault = _Fault("timed out")
         except BadStatus as error:
-            failed = _of_status(endpoint, error)
+            failed = _of_status(endpoint, error, asked_for)
         except (ValueError, RecursionError):  # of an answer that is none, or no JSON
             failed = _Fault("malformed")
         except (aiohttp.ClientError, OSError):
@@ -390,7 +396,12 @@ def _client_of(endpoint: Endpoint) -> Client:
     return Client(url, endpoint.key(), is_here=endpoint.is_here, is_at_home=at_home)
 
 
-def _of_status(endpoint: Endpoint, error: BadStatus) -> NutonicError | _Fault:
+def _answer_with(asked_for: str) -> str:
+    """That something is answered: what, where it is no completion, so that nobody looks for the fault in captions."""
+    return f"answer with {asked_for}" if asked_for else "answer"
+
+
+def _of_status(endpoint: Endpoint, error: BadStatus, asked_for: str) -> NutonicError | _Fault:
     """What a status other than 200 means. What the endpoint says itself is told where it has nothing to do with keys."""
     status, code = error.status, str(error.error.get("code") or error.error.get("type") or "")
     told = f"{status}, {code}" if _CODE.fullmatch(code) else str(status)
@@ -406,7 +417,8 @@ def _of_status(endpoint: Endpoint, error: BadStatus) -> NutonicError | _Fault:
     }
     what = advice.get(status, "look at model and what it can take")
     said = "" if str(status) in _OF_ALL else _said(endpoint, error.error.get("message"))
-    return Refused(f"{endpoint.service} refuses ({told}): {what}{said}", reason=str(status))
+    refuses = f"refuses to {_answer_with(asked_for)}" if asked_for else "refuses"
+    return Refused(f"{endpoint.service} {refuses} ({told}): {what}{said}", reason=str(status))
 
 
 def _said(endpoint: Endpoint, message: object) -> str:

@@ -7,7 +7,7 @@ import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
-from http.server import BaseHTTPRequestHandler, HTTPServer
+from http.server import BaseHTTPRequestHandler, HTTPServer, ThreadingHTTPServer
 
 import pytest
 from hypothesis import given
@@ -218,6 +218,43 @@ def test_an_endpoint_is_an_account_that_travels(monkeypatch):
         monkeypatch.setenv("OPENAI_API_KEY", "wrong-one")
         with pytest.raises(Refused, match="401"):
             Endpoint(annotator=model(server.url)).sign_in()
+
+
+class _NoList(BaseHTTPRequestHandler):
+    """Answers a status to whoever asks which models there are."""
+
+    status = 501
+
+    def do_GET(self) -> None:
+        self.send_response(self.status if self.path == "/v1/models" else 404)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+@pytest.mark.parametrize(
+    ("status", "error", "told"),
+    [
+        (
+            501,
+            Unreachable,
+            r"^{} did not answer with its list of models \(GET /models\) in 2 attempts \(last: 501\): run",
+        ),
+        (404, Refused, r"^{} refuses to answer with its list of models \(GET /models\) \(404\): look at base_url and"),
+    ],
+)
+def test_an_endpoint_without_a_list_of_models_is_told_with_what_it_was_asked(status, error, told):
+    handler = type("_Handler", (_NoList,), {"status": status})
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        port = server.server_address[1]
+        try:
+            with pytest.raises(error, match=told.format(f"model at 127.0.0.1:{port}")):
+                Endpoint(annotator=model(f"http://127.0.0.1:{port}/v1")).sign_in()
+        finally:
+            server.shutdown()
 
 
 def test_a_long_answer_is_not_read_to_its_end(monkeypatch):
