@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import json
 import random
+import re
 from collections import Counter
 from dataclasses import dataclass
 from functools import cache
 
 import pytest
+import shapely
 from support.caption_reader import PARTS, Plant, Scene, falsehoods
 from support.landscapes import VOCABULARY, World, world
 from support.lying import LIES, renamed
-from support.plants import SIDE, patch, planted, rectangle, stroke
+from support.plants import SIDE, disc, patch, planted, rectangle, stroke
 from support.scenes import POND, TASKS
 
 from nutonic.chips.scene.describe import describe
@@ -214,3 +216,49 @@ def test_a_place_is_told_of_its_own_thing_and_not_of_the_list():
     told = [template_caption(scene, Task(number=1, element="way/3"), None, CAPTIONS, seed) for seed in range(60)]
     assert sum("in the south-east and a" in text for text in told) > 20
     assert [falsehoods(text, seen, "way/3", vocabulary) for text in told if "lake" in text] == [[]] * len(told)
+
+
+def told_of(number: int, *plants: tuple) -> list[tuple[str, list[str]]]:
+    """Captions of one of some shapes with a noun, its plural and tags, each with what of it is false."""
+    elements = [planted(shape, patch(), k, **tags) for k, (_, _, shape, tags) in enumerate(plants, 1)]
+    scene = describe(elements, patch(), POLICY, patch_id="told")
+    seen = Scene(SIDE, [Plant(key=f"way/{k}", noun=noun, plural=many, shape=shape)
+                        for k, (noun, many, shape, _) in enumerate(plants, 1)])  # fmt: skip
+    key, words = f"way/{number}", [(noun, many) for noun, many, _, _ in plants]
+    task = Task(number=1 if scene.of(key).kind == "area" else 2, element=key)
+    texts = [template_caption(scene, task, None, CAPTIONS, seed) for seed in range(80)]
+    problems = [problem_of(text, task, scene, CAPTIONS, nouns=NOUNS, prompt=PROMPT) for text in texts]
+    assert {problem[0] for problem in problems if problem is not None} <= {"too short"}
+    return [(text, falsehoods(text, seen, key, words)) for text in texts]
+
+
+WATER = {"natural": "water", "water": "reservoir"}
+
+
+@pytest.mark.parametrize("hole", [0.0, 1.0, 12.0])
+def test_all_of_a_picture_is_all_of_it(hole):
+    shape = shapely.box(-50, -50, 400, 400).difference(shapely.box(100, 100, 100 + hole, 100 + hole))
+    told = told_of(
+        1,
+        ("reservoir", "reservoirs", shape, WATER),
+        ("pier", "piers", stroke((20, 260), (20, 150)), {"man_made": "pier"}),
+    )
+    assert [wrong for _, wrong in told] == [[]] * len(told)
+    assert any("early all of" in text for text, _ in told) is (hole > 0)
+    assert any(re.search(r"(?<!early )all of this", text, re.IGNORECASE) for text, _ in told) is (hole == 0)
+    openings = [text.split(". ")[0] for text, _ in told]
+    assert not [each for each in openings if "ll of" in each and "in every part" in each]
+
+
+def test_stretches_of_one_kind_are_told_once():
+    ways = [
+        stroke((20, 130), (250, 130)),
+        *(stroke((x, 137), (x, 250)) for x in (60, 120, 180)),
+        *(stroke((20, y), (250, y)) for y in (10, 30)),
+    ]
+    street = {"highway": "residential"}
+    plants = [("residential street", "residential streets", way, street) for way in ways]
+    park = "park", "parks", disc(30, (60, 75)), {"leisure": "park"}
+    told = told_of(1, *plants, park)
+    assert [wrong for _, wrong in told] == [[]] * len(told)
+    assert {text.count("stretches of residential street") for text, _ in told} == {0, 1}

@@ -25,7 +25,7 @@ WINDS = ("north", "north-north-east", "north-east", "east-north-east", "east", "
          "north-west", "north-north-west")  # fmt: skip
 NUMBERS = ("no", "one", "two", "three", "four", "five", "six")
 SHARES = {"about a quarter": 0.25, "about a third": 1 / 3, "about half": 0.5, "about two thirds": 2 / 3,
-          "about three quarters": 0.75, "nearly all": 0.985}  # fmt: skip
+          "about three quarters": 0.75, "nearly all": 0.985, "all": 1.0}  # fmt: skip
 #: What is no further apart is beside each other; what lies on another thing with more than a tenth of it is not.
 BESIDE_M, ON = 15.0, 0.1
 
@@ -160,7 +160,10 @@ def _points_in(shape: BaseGeometry) -> np.ndarray:
 # Measures in words
 
 _NUMBER = r"(\d[\d,]*(?:\.\d+)?)"
-_SHARE = re.compile(rf"{'|'.join(SHARES)}|about {_NUMBER} percent|less than 1 percent", re.I)
+_SHARE = re.compile(
+    rf"{'|'.join(SHARES).removesuffix('|all')}|\ball(?= of (?!it lies))|about {_NUMBER} percent|less than 1 percent",
+    re.I,
+)
 _AREA = re.compile(rf"about {_NUMBER} (square metres?|hectares?)|less than 1 square metre", re.I)
 _LENGTH = re.compile(rf"about {_NUMBER} (metres?|kilometres?)", re.I)
 _UNITS = {"square metre": 1.0, "hectare": 1e4, "metre": 1.0, "kilometre": 1e3}
@@ -190,6 +193,8 @@ def share_is(words: str, truth: float) -> bool:
     plain = words.lower()
     if plain == "less than 1 percent":
         return truth < 0.0105
+    if truth > 0.999995 if plain == "nearly all" else plain == "all" and truth < 0.99998:
+        return False
     if plain in SHARES:
         return abs(truth - SHARES[plain]) <= 0.021
     return abs(truth - float(_SHARE.fullmatch(plain)[1].replace(",", "")) / 100) <= 0.006

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from nutonic.chips.scene.describe import MOST_NEAR
 from nutonic.chips.scene.description import Cell, Described, SceneDescription, Sea, Task
+from nutonic.chips.scene.frame import CELLS
 from nutonic.recipe.annotation import Captions
 from nutonic.rows.annotation import templates as words
 from nutonic.rows.annotation.phrases import (
@@ -153,7 +154,8 @@ class _Caption:
             yield self._say(words.OPENINGS, **slots)
             yield self._say(words.EXTENTS, **slots)
         elif form == "share":
-            yield self._say(words.WITH_SHARE, **slots)
+            is_all = len(subject.cells) == len(CELLS) and slots["share"].endswith("all")
+            yield self._say(words.WITH_ALL if is_all else words.WITH_SHARE, **slots)
             yield self._say(words.AREAS, **slots)
         else:
             yield self._say(words.WITH_AREA, **slots)
@@ -206,12 +208,17 @@ class _Caption:
         return len(self._subject.near) >= MOST_NEAR
 
     def _forget_neighbours(self) -> None:
-        """What was told of neighbours is not told again; others that are called the same are further ones."""
-        named = {each.noun for group in _groups(self._beside)[: _MOST_KINDS + 1] for each in group}
+        """What was told of neighbours is not told again; others that are called the same are further ones.
+
+        Of what is not counted there are no further ones: stretches of a street are any number of them.
+        """
+        groups = _groups(self._beside)[: _MOST_KINDS + 1]
+        named = {group[0].noun for group in groups}
+        uncounted = {
+            group[0].noun for group in groups if self._endless() or (len(group) > 1 and group[0].noun in self._lined)
+        }
         told = {each.element for each in self._beside if each.noun in named}
-        self._others = [
-            each for each in self._others if each.element not in told and not (self._endless() and each.noun in named)
-        ]
+        self._others = [each for each in self._others if each.element not in told and each.noun not in uncounted]
         self._told |= named
 
     def _also(self) -> Iterator[str]:

@@ -48,6 +48,8 @@ _AN = re.compile(r"(?!uni|use|one|eu)[aeiou]", re.IGNORECASE)
 #: What ends with the part of a picture that it lies in.
 _PLACED = re.compile(rf" in the (?:{'|'.join(CELLS)})\b")
 
+#: From this share on a thing has all of a picture: of shares of a millionth, so that a pixel that is missing counts.
+ALL = 0.99999
 #: Shares that have words of their own, from one to another.
 _SHARES = (
     (0.235, 0.265, "about a quarter"),
@@ -55,7 +57,8 @@ _SHARES = (
     (0.48, 0.52, "about half"),
     (0.653, 0.68, "about two thirds"),
     (0.735, 0.765, "about three quarters"),
-    (0.97, 1.01, "nearly all"),
+    (0.97, ALL, "nearly all"),
+    (ALL, 1.01, "all"),
 )
 
 

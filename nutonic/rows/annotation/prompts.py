@@ -26,7 +26,7 @@ from nutonic.errors import RecipeError
 from nutonic.inert import inert
 from nutonic.recipe.annotation import Captions
 from nutonic.recipe.texts import builtin
-from nutonic.rows.annotation.phrases import place
+from nutonic.rows.annotation.phrases import ALL, place
 
 #: The longest prompt, in letters, and the most other elements that it tells of.
 _LONGEST, _MOST_OTHERS = 20_000, 12
@@ -313,6 +313,8 @@ def _listed(cells: list[Cell]) -> str:
 
 def _percent(share: float) -> str:
     percent = 100 * share
+    if share >= ALL:
+        return "all of it"
     return f"about {percent:.0f} percent" if percent >= 1 else "less than 1 percent"
 
 

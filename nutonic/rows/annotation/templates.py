@@ -50,6 +50,13 @@ WITH_SHARE = (
     "{This} has {thing} {place}, over {share} of its ground.",
     "{Thing} {place} covers {share} of {this}.",
 )
+#: The same of what takes up all of it, or nearly so, and is everywhere.
+WITH_ALL = (
+    "{Share} of {this} is taken up by {thing}.",
+    "{Thing} takes up {share} of {this}.",
+    "{This} has {thing} over {share} of its ground.",
+    "{Thing} covers {share} of {this}.",
+)
 #: The same with the size.
 WITH_AREA = (
     "{Place} of {this} lies {thing} of {area}.",
@@ -181,6 +188,7 @@ EVERY = (
     SHORT_FROM_SPACE,
     OPENINGS,
     WITH_SHARE,
+    WITH_ALL,
     WITH_AREA,
     RUNS,
     WITH_LENGTH,
