@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import sys
+from traceback import walk_tb
 from typing import Any, NoReturn
 
 import click
@@ -47,13 +48,18 @@ def report_error(error: BaseException) -> int | None:
         return MISTAKE
     if not isinstance(error, OSError):
         return None
-    if error.filename is None and _is_stdout_unwritable():
+    if error.filename is None and (_is_of_printing(error) or _is_stdout_unwritable()):
         silence(1)
         print_error(unwritable(error))
     else:
         where = f": {str(error.filename)[:200]}" if error.filename else ""
         print_error(f"{error.strerror or error}{where}")
     return INCOMPLETE
+
+
+def _is_of_printing(error: OSError) -> bool:
+    """Whether it was raised as something was printed: unbuffered (PYTHONUNBUFFERED), nothing of it is left to be flushed."""
+    return any(frame.f_code is click.echo.__code__ for frame, _ in walk_tb(error.__traceback__))
 
 
 def _is_stdout_unwritable() -> bool:

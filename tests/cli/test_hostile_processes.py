@@ -6,6 +6,8 @@ import errno
 import json
 import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 from typing import NamedTuple
 
@@ -198,6 +200,16 @@ def test_results_that_find_no_room_are_told_and_the_work_is_done(run, clean, ser
     assert said.splitlines()[-1] == f"nutonic: {LOST[how]}"
     assert said.count("cannot write") == 1
     assert (run.here / PRINTING[command]).exists()
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no such device")
+@pytest.mark.parametrize("command", ["--help", "build --help", "schema"])
+def test_where_nothing_is_buffered_it_is_told_too(command):
+    environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
+    with Path("/dev/full").open("w") as full:
+        words = [sys.executable, "-m", "nutonic", *command.split()]
+        done = subprocess.run(words, stdout=full, stderr=subprocess.PIPE, text=True, env=environment, timeout=60)
+    assert (done.returncode, done.stderr) == (1, f"nutonic: {LOST['full']}\n")
 
 
 def test_whoever_reads_the_first_line_alone_is_told_nothing(run):
