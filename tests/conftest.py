@@ -35,7 +35,7 @@ settings.load_profile("nutonic")
 _SEED = pytest.StashKey[int]()
 
 #: Of the long tests of a room the default run takes one in so many.
-_LONG_ONE_IN = 12
+_LONG_ONE_IN = 24
 
 #: Of the planet's places: four of one batch, two of another, one alone, and one without a scene.
 FEW = (0, 1, 2, 3, 4, 7, 9, 13)

@@ -294,6 +294,7 @@ def test_workers_look_for_what_the_example_needs_to_read(landsat, monkeypatch):
         assert account.service == ("hosts with tokens" if "bearer" in who else "object stores")
 
 
+@pytest.mark.long
 def test_the_command_shows_the_rooms():
     (script,) = code(TEXTS["CONTRIBUTING.md"], "python")
     lines = check_output([sys.executable, "-c", script], cwd=ROOT, text=True).splitlines()

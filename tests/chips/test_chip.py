@@ -29,6 +29,7 @@ def test_a_smaller_picture_is_pillows_box(sides):
             assert np.array_equal(downsample(picture, size), np.asarray(right)), (n, size)
 
 
+@pytest.mark.long
 def test_pixels_are_picked_wherever_their_centres_lie():
     """Of a row of up to 700 pixels: the first and the last of each, and the means of two."""
     for n in range(50, 700, 13):

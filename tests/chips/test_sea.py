@@ -151,6 +151,7 @@ def test_a_coast_across_the_180th_meridian_that_a_map_cuts_there_is_one_coast(pl
     assert other == one
 
 
+@pytest.mark.long
 def test_the_sea_of_real_patches_is_what_a_picture_of_them_shows_as_water(tmp_path):
     """Helsinki's shore, of which ways are cut off at the extract's border: drawn by other code, pixel by pixel."""
     index = tmp_path / "osm.sqlite"

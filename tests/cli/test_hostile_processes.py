@@ -117,7 +117,7 @@ def run(clean, series, tmp_path):
     return run
 
 
-@pytest.mark.sampled(one_in=4)
+@pytest.mark.sampled(one_in=10)
 @pytest.mark.parametrize("name", REFUSED)
 def test_what_cannot_be_is_told_before_any_work(run, name):
     (run.here / "file").write_text("mine")
@@ -189,7 +189,7 @@ PRINTING = {
 }
 
 
-@pytest.mark.sampled(one_in=3)
+@pytest.mark.sampled(one_in=8)
 @pytest.mark.parametrize("how", LOST)
 @pytest.mark.parametrize("command", PRINTING)
 def test_results_that_find_no_room_are_told_and_the_work_is_done(run, clean, series, command, how):

@@ -46,6 +46,7 @@ def test_what_is_plain_stays_so_and_no_path_is_an_option():
     assert in_shell(Path("/a") / "-x") == "/a/-x"
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", ['o"e$x \\n', "it's, here"])
 def test_the_lines_after_a_build_do_what_they_say(recipe_path, tmp_path, name):
     out = tmp_path / name

@@ -152,6 +152,7 @@ def test_a_plot_of_a_step_and_of_nothing(cube):
     assert not plt.get_fignums()
 
 
+@pytest.mark.long
 def test_scenes_are_told_in_a_word_and_saved_whole(recipe_path):
     recipe = nt.load_recipe(recipe_path)
     imagery = nt.StacSource(url=recipe.imagery.url, collection=recipe.imagery.collection)

@@ -188,6 +188,7 @@ def test_a_sample_is_judged_by_keys_kept_and_exported(hostile, browser, tmp_path
     nothing_happened(browser)
 
 
+@pytest.mark.long
 def test_the_bound_is_clopper_and_pearsons(page, browser, tmp_path):
     """Through the page itself: so many right, then so many wrong, of its sample."""
     browser.look()

@@ -80,6 +80,7 @@ ONCE = {
 }
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", ONCE)
 def test_a_damaged_file_of_patches_is_told_once(patches, tmp_path, name):
     out = Path(shutil.copytree(patches, tmp_path / "tree"))
@@ -103,6 +104,7 @@ def test_patches_are_not_blamed_for_a_map_that_is_gone_or_damaged(patches, tmp_p
     assert {path: path.stat().st_mtime_ns for path in out.rglob("*")} == before
 
 
+@pytest.mark.long
 def test_fix_does_not_call_missing_what_it_has_removed(patches, tmp_path):
     out = Path(shutil.copytree(patches, tmp_path / "tree"))
     flip(out / "statistics.json")

@@ -86,7 +86,7 @@ def test_killed_in_the_middle_of_a_batch_several_times(clean, tmp_path):
     resumed(out, clean)
 
 
-@pytest.mark.sampled(one_in=2, among="kills of a driver")
+@pytest.mark.long
 def test_killed_before_there_is_a_plan(clean, tmp_path):
     out = tmp_path / "tree"
     process = started(tmp_path, "build", clean.recipe, "--out", out, "--workers", 0)

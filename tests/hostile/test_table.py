@@ -258,7 +258,7 @@ LONG_S = 100
 
 def _marked(name: str):
     long = TABLE[name].seconds > LONG_S
-    return pytest.param(name, id=name, marks=pytest.mark.exhaustive if long else pytest.mark.sampled(one_in=100))
+    return pytest.param(name, id=name, marks=pytest.mark.exhaustive if long else pytest.mark.sampled(one_in=300))
 
 
 @pytest.mark.parametrize("name", [_marked(name) for name in TABLE])

@@ -428,6 +428,7 @@ def test_answers_that_do_not_suffice_leave_patches_that_wait(tmp_path, capsys):
     ]
 
 
+@pytest.mark.long
 def test_a_build_that_puts_shards_together_again_says_so(tmp_path, capsys):
     out = tmp_path / "out"
     with ModelServer() as server:

@@ -40,7 +40,7 @@ def test_two_builds_on_one_cluster_at_once(clean, tmp_path):
         assert all(worker.poll() is None for worker in (dask.scheduler, *dask.workers))
 
 
-@pytest.mark.sampled(one_in=2, among="clusters")
+@pytest.mark.long
 @pytest.mark.cluster
 def test_workers_die_in_the_middle_of_batches_and_others_join(clean, tmp_path):
     first, second = (files for files in clean.batches.values() if len(files) > 4)

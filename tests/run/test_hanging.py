@@ -80,7 +80,7 @@ def test_a_worker_that_is_stopped_before_all_begins_is_not_waited_for(clean, tmp
     assert told_s > 4 or [line for line in told if "after 4 s others get what it has to do" in line], told
 
 
-@pytest.mark.sampled(one_in=2, among="hanging")
+@pytest.mark.long
 @pytest.mark.cluster
 @pytest.mark.parametrize("own", [False, pytest.param(True, marks=pytest.mark.exhaustive)])
 def test_a_place_that_never_ends_is_told_and_the_run_ends_without_it(clean, tmp_path, own):

@@ -165,6 +165,7 @@ def test_an_object_that_is_gone_or_denied_is_told_as_over_http(
     assert not any(secret in told for secret in bucket.secrets)
 
 
+@pytest.mark.long
 def test_who_lacks_credentials_or_a_token_is_told_before_anything_is_planned(
     folder, there, bucket, monkeypatch, tmp_path
 ):

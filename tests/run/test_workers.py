@@ -278,7 +278,7 @@ def test_without_any_worker_a_build_gives_up_in_a_line(clean, tmp_path):
     same_as(tmp_path / "out", clean)
 
 
-@pytest.mark.sampled(one_in=2, among="losses")
+@pytest.mark.long
 @pytest.mark.cluster
 def test_the_scheduler_is_killed(clean, tmp_path):
     out = tmp_path / "out"

@@ -16,7 +16,7 @@ from hypothesis.strategies import SearchStrategy
 T = TypeVar("T")
 
 #: Of so many cases one is in the default run, and at least one of each kind.
-ONE_IN = 8
+ONE_IN = 12
 
 
 @dataclass(frozen=True, slots=True)

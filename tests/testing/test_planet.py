@@ -300,6 +300,7 @@ def test_bands_and_scenes_differ(planet):
 # What is planted
 
 
+@pytest.mark.long
 def test_patches_that_touch_at_a_corner_are_one_region():
     """14 × 9 and 7 × 7 pixels, corner to corner: one region of 175 pixels in a box of 21 × 16, beside a lone pixel."""
     planet = SyntheticPlanet(7, labels_in="zone")

@@ -63,6 +63,7 @@ def test_each_form_is_loaded_here():
     assert {*OF_ROWS, *OF_CHIPS, *OF_ALL_CHIPS, "geojson"} == set(FORMS)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("form", [form for form in FORMS if form != "geojson"])
 def test_a_pack_is_loaded_by_its_folder_with_as_many_entries_as_its_card_says(few, packs, load, form):
     right = expected(few.out, "tile_id", form)

@@ -271,6 +271,7 @@ def test_coordinates_are_the_grids_and_nothing_is_asked_before_pixels_are(server
     assert found.chunksizes["x"] == (128, 128, 44)
 
 
+@pytest.mark.long
 def test_it_pickles_without_anything_of_this_process(server, tmp_path, monkeypatch):
     monkeypatch.setenv("EE_SERVICE_ACCOUNT_KEY", str(key_of(tmp_path, server.token_uri)))
     source = dynamic_world(server.url)

@@ -84,6 +84,7 @@ def test_points_are_the_nodes_that_have_tags(plain: Plain, everything: tuple[Ele
     assert len(points) > 5000
 
 
+@pytest.mark.long
 def test_roads_are_the_ways_with_all_their_nodes(plain: Plain, everything: tuple[Element, ...]):
     roads = {
         each.id: each.geometry.coords[:]

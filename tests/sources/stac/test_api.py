@@ -146,6 +146,7 @@ def test_a_server_gives_what_the_catalogue_holds(server, local, recipe_path):
     assert all(item.is_remote for item in found)
 
 
+@pytest.mark.long
 def test_pages_are_followed(server, local, asked, monkeypatch):
     search(server, collection="edges")
     monkeypatch.setattr(api, "PAGE", 2)
@@ -536,6 +537,7 @@ def test_nested_json_is_refused(rogue, where, depth):
         search(rogue.url)
 
 
+@pytest.mark.long
 def test_a_page_that_is_too_long_is_refused(rogue, monkeypatch):
     rogue.answers["/search"] = [(200, {}, b" " * 100_000_000)]
     with pytest.raises(Refused, match="more than 67108864 bytes"):

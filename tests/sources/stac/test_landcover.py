@@ -273,7 +273,7 @@ def test_known_products_need_no_address():
     assert len(ESA_WORLDCOVER.labels) == 11
 
 
-@pytest.mark.sampled(one_in=2)
+@pytest.mark.long
 @pytest.mark.parametrize("share", [0.0, 0.15])
 def test_items_behind_a_server_give_the_same_rows_and_each_range_is_asked_for_once(tmp_path, session, share):
     planet = SyntheticPlanet()
