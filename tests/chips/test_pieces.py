@@ -74,7 +74,7 @@ def test_a_line_that_mostly_lies_elsewhere_is_told(reach, kept):
         told = texts(scene, "way/1") + texts(scene, "way/2")
         assert not [text for text in told if "another river" in text or "rivers" in text]
         assert any("a further stretch of river" in text for text in told)
-        assert "river: further stretch in the" in notes(scene, "way/2")
+        assert "river: further stretch, in the" in notes(scene, "way/2")
 
 
 def test_the_end_of_a_street_is_the_street_s():
@@ -99,8 +99,10 @@ def test_what_is_called_otherwise_is_another_thing(other):
 def test_pieces_of_lines_are_not_counted_for_models():
     ways = [(stroke((20, y), (250, y)), STREET) for y in (40, 90, 200)]
     lake = disc(25, (134, 145)), {"natural": "water"}
-    assert "- residential street: stretches in every part" in notes(scene_of(*ways, lake), "way/4")
-    assert "- residential street: further stretches in the northern two thirds" in notes(scene_of(*ways, lake), "way/1")
+    assert "- residential street: stretches, in every part" in notes(scene_of(*ways, lake), "way/4")
+    assert "- residential street: further stretches, in the northern two thirds" in notes(
+        scene_of(*ways, lake), "way/1"
+    )
 
 
 IN_FULL = ("in full", "is in view.", "All of it lies", "wholly inside", "No edge of", "beyond the edge", "cut off")

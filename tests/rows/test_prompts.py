@@ -176,7 +176,7 @@ def test_of_several_it_is_told_how_many_are_close():
     ponds = [area(f"way/{index}", "pond", cell, share=0.05) for index, cell in enumerate(("north", "west", "south"))]
     for near, end in (
         ((), ""),
-        (("way/1",), ", 1 of them close to it"),
+        (("way/1",), ", some of them close to it"),
         (("way/0", "way/1", "way/2"), ", close to it"),
     ):
         main = area("way/100", "park", "centre", share=0.5, near=near)

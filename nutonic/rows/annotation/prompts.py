@@ -298,11 +298,11 @@ def _where(found: list[Described], near: Mapping[str, int], alike: bool, lined: 
     reached = {cell for each in found for cell in each.cells}
     close = sum(each.element in near for each in found)
     if lined and (len(found) > 1 or alike):
-        some, count = "some", f"{'further ' if alike else ''}{'stretches' if len(found) > 1 else 'stretch'} "
+        count = f"{'further ' if alike else ''}{'stretches' if len(found) > 1 else 'stretch'}, "
     else:
-        some, more = str(close), "more " if alike else ""
+        more = "more " if alike else ""
         count = f"{len(found)} {more}of them, " if len(found) > 1 else "another one, " if alike else ""
-    beside = "" if not close else ", close to it" if close == len(found) else f", {some} of them close to it"
+    beside = "" if not close else ", close to it" if close == len(found) else ", some of them close to it"
     return f"{count}{place([cell for cell in CELLS if cell in reached])}{beside}"
 
 
