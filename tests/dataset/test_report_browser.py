@@ -295,7 +295,9 @@ def test_it_is_used_by_keyboard(page, browser):
     reached = set()
     for _ in range(40):
         browser.press("Tab")
-        reached.add(browser.run("document.activeElement.tagName"))
+        if (tag := browser.run("document.activeElement.tagName")) == "BODY":  # behind the last of the page
+            break
+        reached.add(tag)
         outlined = browser.run("getComputedStyle(document.activeElement).outlineStyle")
         assert outlined != "none", browser.run("document.activeElement.outerHTML.slice(0, 80)")
     assert {"A", "SELECT", "INPUT", "SUMMARY"} <= reached
