@@ -126,5 +126,4 @@ def _masking(mask: str | SceneClasses | None, judged_by: Classification | None) 
 def _masked_by(imagery: TimedSource, masking: _Masking | None) -> TimedSource:
     if masking is None:
         return imagery.with_masks(())
-    nodata = (masking.nodata,) if masking.nodata else ()
-    return imagery.with_masks((masking.asset,), *((nodata,) if nodata else ()))
+    return imagery.with_masks((masking.asset,), (masking.nodata,) if masking.nodata else ())
