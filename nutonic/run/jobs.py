@@ -197,8 +197,10 @@ def progress_of(plan: PlanFile, scope: Scope, done: Committed) -> Progress:
     return Progress(wanted=int(in_scope.sum()), done=int((in_scope & _committed_places(plan, done)).sum()))
 
 
-def tell_missing(callback: Callback, plan: PlanFile, before: Progress) -> None:
-    """Tell of local files that are not there, where anything is left to do."""
+def tell_of_plan(callback: Callback, plan: PlanFile, done: Committed, before: Progress) -> None:
+    """Tell what a plan warns of, until something of it is built; and of local files that are not there, until all is."""
+    for warning in plan.header["warnings"] if not done.total else ():
+        callback.on_note(Note(text=warning))
     missing = missing_files(plan.scenes) if before.remaining else []
     if missing:
         callback.on_note(Note(text=missing_line(missing)))

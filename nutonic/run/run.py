@@ -49,7 +49,7 @@ from nutonic.run.jobs import (
     progress_of,
     remaining_jobs,
     scope_of,
-    tell_missing,
+    tell_of_plan,
 )
 from nutonic.run.remote import have_changed, known_files, refuse_changed_files, with_known
 from nutonic.run.results import BatchDone, Captioned, Summary, Tally, with_attempts
@@ -190,7 +190,7 @@ def _build(spec: BuildSpec, out: AnyPath, cluster: Cluster, options: BuildOption
         give_back()
         left = _left(spec, store, plan, options)
         before, files = left.before, left.files
-        tell_missing(callback, plan, before)
+        tell_of_plan(callback, plan, left.done, before)
         tell_small(callback, pool, plan)
         to_do = bool(before.remaining) or is_left(spec, store, left.done)
         if to_do:

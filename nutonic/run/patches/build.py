@@ -38,7 +38,7 @@ from nutonic.run.jobs import (
     progress_of,
     remaining_jobs,
     scope_of,
-    tell_missing,
+    tell_of_plan,
 )
 from nutonic.run.patches.batch import run_patch_batch
 from nutonic.run.patches.captioning import PatchCaptioner, waiting
@@ -83,7 +83,7 @@ def build_patches(
             service.sign_in()  # a refusal then ends the build once, instead of failing every patch
         if pool is None and not cluster.in_process and (before.remaining or to_caption):
             pool = build.workers(stack)
-        tell_missing(callback, plan, before)
+        tell_of_plan(callback, plan, done, before)
         callback.on_start(BuildStarted(wanted=before.wanted, done_before=before.done))
         tally = Tally()
         processes, osm = 1 if pool is None else max(1, len(pool.client.nthreads())), plan.header.get("osm")
