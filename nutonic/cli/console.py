@@ -16,7 +16,7 @@ from nutonic.cli.paths import in_python, in_shell
 from nutonic.cli.screen import say
 from nutonic.core.model import Json, Reject
 from nutonic.core.units import IS, counted, counted_of, duration, size
-from nutonic.dataset.reasons import WHAT_TO_DO, LeftOutCounts, of_what
+from nutonic.dataset.reasons import BY_PLAN, WHAT_TO_DO, LeftOutCounts, of_what
 from nutonic.dataset.report.values import Report, Section, Table
 from nutonic.inert import inert
 from nutonic.io.buckets.address import AnyPath
@@ -129,13 +129,14 @@ def _summary_lines(summary: Summary, out: AnyPath) -> Iterator[str]:
         if not summary.complete:
             yield f"{_nothing_made(summary)}: {' and '.join(_open(summary))} in {out}"
             return
-        state = "built" if summary.succeeded else "looked at, and none has a chip,"
-        everything = "the place is" if summary.wanted == 1 else f"all {summary.wanted:,} places are"
-        told = f"{everything} {state} in {out}"
-        yield (
+        told = _what_is_done(summary, out)
+        told = (
             f"{told}: data/ and what tells of it were put together now" if summary.remade else f"nothing to do: {told}"
         )
-        yield from () if summary.succeeded else _left_out(summary)
+        yield f"{told}{_by_plan(summary)}"
+        if not summary.succeeded:
+            yield from _not_let_through(summary)
+            yield from _left_out(summary)
         return
     yield _of_captions(summary, out) if "captions" in summary.captions else _of_chips(summary, out)
     if "polished" in summary.captions:
@@ -146,14 +147,47 @@ def _summary_lines(summary: Summary, out: AnyPath) -> Iterator[str]:
             f"; faults: {faults}" if faults else ""
         )
     if summary.done_before:
-        yield f"{counted(summary.done_before, 'place was', 'places were')} built before"
+        one, several = _noun(summary)
+        yield f"{counted(summary.done_before, f'{one} was', f'{several} were')} done before"
     yield from _left_out(summary)
-    yield from _rejects(summary.captions.get("rejected", {}), {}, "captions not let through:")
+    yield from _not_let_through(summary)
     yield from (f"{name}: {_used(used)}" for name, used in summary.captions.get("usage", {}).items())
     if summary.complete and not summary.succeeded:
         made = "patch has a caption, of" if "captions" in summary.captions else "chip was made of"
         yield f"no {made} {counted(summary.wanted, 'place')}: see what was left out, and change the recipe"
     yield from _failures(summary)
+
+
+def _what_is_done(summary: Summary, out: AnyPath) -> str:
+    """What became of the places of a build that has nothing to do: how many are built, and how many are left out."""
+    wanted, (one, several), of_patches = summary.wanted, _noun(summary), "captions" in summary.captions
+    everything = f"the {one} is" if wanted == 1 else f"all {wanted:,} {several} are"
+    bare = summary.captions["uncaptioned"] if of_patches else 0
+    left_out = wanted - summary.places_with_chips - bare
+    if not summary.succeeded:
+        return f"{everything} looked at, and none has a {'caption' if of_patches else 'chip'}, in {out}"
+    if summary.places_done != wanted:  # what is built beyond the limit is counted with the rest
+        return f"{everything} done that --limit asks for, in {out}"
+    if not (left_out or bare):
+        return f"{everything} built in {out}"
+    told = f"{counted_of(summary.places_with_chips, wanted, one, several, verb=IS)} built in {out}"
+    told += f", {counted(left_out, *IS)} left out" if left_out else ""
+    return f"{told}, {counted(bare, 'has', 'have')} no caption that was let through" if bare else told
+
+
+def _by_plan(summary: Summary) -> str:
+    """How many places the plan left out, of a build that wants all."""
+    count = 0 if summary.limit is not None else sum(summary.left_out.get(BY_PLAN, {}).values())
+    return f"; {counted(count, 'more was', 'more were')} left out by the plan" if count else ""
+
+
+def _noun(summary: Summary) -> tuple[str, str]:
+    """What a build is of, one and several."""
+    return ("patch", "patches") if "captions" in summary.captions else ("place", "places")
+
+
+def _not_let_through(summary: Summary) -> Iterator[str]:
+    return _rejects(summary.captions.get("rejected", {}), {}, "captions not let through:")
 
 
 def _nothing_made(summary: Summary) -> str:

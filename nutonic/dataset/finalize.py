@@ -34,6 +34,8 @@ class Finalized:
     """Size in bytes of every file of ``data/``, by path."""
     chips: int
     """Number of chips that commits name."""
+    places_with_chips: int
+    """Number of places that have one."""
     card: Json
     """What the recipe said for the card, where it is not the default; the plan's recipe may say something else by now."""
     made_of: dict[str, str] = field(default_factory=dict)
@@ -57,7 +59,7 @@ def finalize(
     commit names. A card that a person changed stays as it is.
     """
     owned = owned_by(store, spec.layout, spec.output, plan)
-    summed, text, chips = _summed(store, spec, plan, done, each)
+    summed, text, places = _summed(store, spec, plan, done, each)
     expected = data_files(summed.spans, spec.output)
     made_of = {path: rows.made_of(summed.digests) for path, rows in expected.items()}
     there = dict(store.sizes("data"))
@@ -76,18 +78,21 @@ def finalize(
             owned.remove(path)
     data = {path: rows.size for path, rows in expected.items()}
     said = said_for_card(spec)
-    return Finalized(card_sha256=sha256(text), data=data, chips=chips, card=said, made_of=made_of)
+    chips = summed.totals.tiles
+    return Finalized(
+        card_sha256=sha256(text), data=data, chips=chips, places_with_chips=places, card=said, made_of=made_of
+    )
 
 
 def _summed(store: Store, spec: BuildSpec, plan: PlanFile, done: Committed, each: Each) -> tuple[AddedUp, bytes, int]:
-    """What the commits say, the card, and the number of chips.
+    """What the commits say, the card, and the number of places with a chip.
 
     What the card alone is made of is gone by then: at a million places it is much.
     """
     names = filter(done.takes_effect, done.all_names())
     summed = added_up(store, names, spec.tiles.output_size**2, each)
-    text, chips = card.text(spec, plan, summed.totals).encode(), summed.totals.tiles
-    return replace(summed, totals=Totals(0)), text, chips
+    text, totals = card.text(spec, plan, summed.totals).encode(), summed.totals
+    return replace(summed, totals=Totals(0, tiles=totals.tiles)), text, totals.places.total()
 
 
 def said_for_card(spec: BuildSpec) -> Json:

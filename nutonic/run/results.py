@@ -202,6 +202,10 @@ class Summary(ShortRepr):
     """Reason to one place or tile that was rejected for it, in words: the first of the plan, whatever was done first."""
     chips: int = 0
     """Chips in the tree after the run."""
+    places_done: int = 0
+    """Places in the tree that are committed after the run, beyond the limit too."""
+    places_with_chips: int = 0
+    """Those of them that have a chip; of patches, those that have a caption."""
     captions: Json = field(default_factory=dict)
     """Of patches: captions in the tree, answers that were not let through by reason, and tokens by annotator."""
     seconds: float = 0.0
@@ -215,8 +219,15 @@ class Summary(ShortRepr):
     def as_kept(self) -> Json:
         """As it is kept in a tree, which is the same whenever it was put together."""
         told: Json = asdict(self)
-        del told["remade"]
+        del told["remade"], told["places_done"]  # what is done, commits say
         return told
+
+    def with_last(self, last: Json) -> Summary:
+        """With what the last summary tells of a tree that is as it was then; what keeps it empty is worth telling again."""
+        told = ["chips", "places_with_chips"]
+        if not last["chips"]:
+            told += ["rejects", "left_out", "tiles_done", "tiles_left_out", "examples"]
+        return replace(self, **{name: last[name] for name in told if name in last})
 
     def _facts(self) -> Json:
         names = (

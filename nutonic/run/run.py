@@ -252,13 +252,9 @@ def _summed_up(
     summary = replace(summary, wanted=after.wanted, done_before=left.before.done, still_open=after.remaining)
     failures = with_attempts((*summary.failures, *captions.failures), earlier_failures(last))
     summary = _told_of(spec, store, summary, captions.waiting)
-    summary = replace(summary, failures=failures, seconds=seconds)
+    summary = replace(summary, failures=failures, seconds=seconds, places_done=progress_of(plan, Scope(), done).done)
     if _is_up_to_date(store, spec, plan, done, summary, last):
-        summary = replace(summary, chips=last["chips"])
-        if not summary.chips:  # what keeps it empty is worth telling again
-            names = ("rejects", "left_out", "tiles_done", "tiles_left_out", "examples")
-            summary = replace(summary, **{name: last[name] for name in names if name in last})
-        return summary
+        return summary.with_last(last)
     return _finish(store, spec, plan, done, summary, last, finishers())
 
 
@@ -347,9 +343,10 @@ def _is_up_to_date(
     store: Store, spec: BuildSpec, plan: PlanFile, done: Committed, summary: Summary, last: Json
 ) -> bool:
     """Whether the last summary is of these commits, and the files that were made from them are there."""
-    if summary.failures or last.get("commits") != done.digest():
+    counted = ("card_sha256", "data", "chips", "places_with_chips")
+    if summary.failures or last.get("commits") != done.digest() or not last.keys() >= {*counted}:
         return False
-    expected = Finalized(**{name: last[name] for name in ("card_sha256", "data", "chips")}, card=last.get("card", {}))
+    expected = Finalized(**{name: last[name] for name in counted}, card=last.get("card", {}))
     return is_finalized(store, spec, plan, expected)
 
 
@@ -360,4 +357,5 @@ def _finish(
     complete, before = summary.complete and summary.limit is None, last.get("made_of", {})
     finalized = finalize(store, spec, plan, done, complete=complete, made_before=before, each=each)
     store.put(SUMMARY, sealed({**summary.as_kept(), **asdict(finalized), "commits": done.digest()}))
-    return replace(summary, chips=finalized.chips, remade=not (summary.finished or summary.rows))
+    summary = replace(summary, chips=finalized.chips, places_with_chips=finalized.places_with_chips)
+    return replace(summary, remade=not (summary.finished or summary.rows))

@@ -14,6 +14,7 @@ from support.skies import CLOUDY, classify
 from support.worlds import written
 
 import nutonic as nt
+from nutonic.io.objects import sealed
 from nutonic.testing import SyntheticPlanet
 
 PLANET = SyntheticPlanet(3, shape=(320, 420))
@@ -103,6 +104,39 @@ def test_a_second_run_of_nothing_has_no_account(folder, told):
     out, _, _ = told
     again = nt.build(nt.load_recipe(folder / "recipe.yaml"), out, workers=0)
     assert (again.finished, again.tiles_done, again.tiles_left_out) == (0, 0, 0)
+    assert (again.places_done, again.places_with_chips, again.chips) == (2, 1, 3)
+
+
+def test_a_second_run_says_how_many_are_built_and_how_many_left_out(folder, told):
+    out, _, _ = told
+    said = nutonic("build", folder / "recipe.yaml", "--out", out, "--workers", "0")
+    assert (said.code, said.out.splitlines()) == (
+        0,
+        [
+            f"nothing to do: 1 of 2 places is built in {out}, 1 is left out; 1 more was left out by the plan",
+        ],
+    )
+
+
+def test_with_a_limit_too(folder, tmp_path):
+    build = ("build", folder / "recipe.yaml", "--out", tmp_path / "tree", "--workers", "0")
+    assert nutonic(*build, "--limit", 1).code == 0
+    assert nutonic(*build, "--limit", 1).out == f"nothing to do: the place is built in {tmp_path / 'tree'}\n"
+    said = nutonic(*build)
+    assert "1 place was done before" in said.out
+    assert nutonic(*build, "--limit", 1).out == (
+        f"nothing to do: the place is done that --limit asks for, in {tmp_path / 'tree'}\n"
+    )
+
+
+def test_a_summary_that_counts_other_chips_is_found(told, tmp_path):
+    out = shutil.copytree(told[0], tmp_path / "tree")
+    path = out / "_nutonic" / "summary.json"
+    summary = {key: value for key, value in json.loads(path.read_bytes()).items() if key != "seal"}
+    for name in ("chips", "places_with_chips"):
+        path.write_bytes(sealed({**summary, name: summary[name] + 1}))
+        problems = nt.verify(out, deep=True).problems
+        assert [each for each in problems if "counts other chips than commits do" in each], name
 
 
 def test_the_bar_counts_places_and_tiles_apart():

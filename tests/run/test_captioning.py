@@ -436,13 +436,13 @@ def test_a_build_that_puts_shards_together_again_says_so(tmp_path, capsys):
         captioned(out, model(url))
     before = tree(out)
     idle = captioned(out, model(url))
-    assert shown(capsys, idle, out) == [f"nothing to do: all {PATCHES} places are built in {out}"]
+    assert shown(capsys, idle, out) == [f"nothing to do: all {PATCHES} patches are built in {out}"]
     for path in sorted((out / "data").rglob("*.tar"))[:1]:
         path.unlink()
     again = captioned(out, model(url))
     assert (idle.remade, again.remade, again.complete) == (False, True, True)
     assert shown(capsys, again, out) == [
-        f"all {PATCHES} places are built in {out}: data/ and what tells of it were put together now"
+        f"all {PATCHES} patches are built in {out}: data/ and what tells of it were put together now"
     ]
     assert tree(out) == before
 

@@ -236,13 +236,15 @@ def _card_and_summary(tree: Tree, spec: BuildSpec, summary: Json, each: Each) ->
         return
     spec = replace(spec, card=Card(**summary.get("card", {})))
     summed = added_up(tree.store, tree.commits, spec.tiles.output_size**2, each)
-    totals, data = summed.totals, data_files(summed.spans, tree.output)
+    totals, data, places = summed.totals, data_files(summed.spans, tree.output), summed.totals.places.total()
     if summary["data"] != {path: spans.size for path, spans in data.items()}:
         yield Finding(f"{SUMMARY} says other sizes of data/ than the commits do", path=SUMMARY)
     elif summary["places"] != tree.plan.header["places"]:
         yield Finding(f"{SUMMARY} counts other places than the plan", path=SUMMARY)
     elif summary["tiles"] > totals.tiles or summary["rows"] > totals.rows.total():
         yield Finding(f"{SUMMARY} counts more than there is", path=SUMMARY)
+    elif (summary["chips"], summary.get("places_with_chips", places)) != (totals.tiles, places):
+        yield Finding(f"{SUMMARY} counts other chips than commits do", path=SUMMARY)
     if summary["card_sha256"] != sha256(card.text(spec, tree.plan, totals).encode()):
         yield Finding(f"{CARD} does not tell what is in the tree, or {SUMMARY} is of another one", path=SUMMARY)
 

@@ -227,6 +227,8 @@ class _Summary(_Shape):
     seconds: Annotated[float, Field(ge=0, allow_inf_nan=False)]
     limit: Annotated[int, Field(ge=1, lt=2**53)] | None
     still_open: Count
+    chips: Count
+    places_with_chips: Count | None = None  # summaries of earlier versions do not tell
     left_out: dict[str, dict[str, Count]] = {}  # summaries of earlier versions do not tell places from tiles
     examples: dict[str, str] = {}
     example: str | None = None  # of earlier versions, instead

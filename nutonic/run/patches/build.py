@@ -33,6 +33,7 @@ from nutonic.run.executor import results_of, workers_for
 from nutonic.run.jobs import (
     BuildOptions,
     Job,
+    Scope,
     earlier_failures,
     last_summary,
     progress_of,
@@ -105,6 +106,7 @@ def build_patches(
         failures=with_attempts((*pictured.failures, *captions.failures), earlier_failures(last)),
         rows=captions.rows,
         still_open=after.remaining + captions.waiting,
+        places_done=progress_of(plan, Scope(), done).done,
         limit=None if scope.last is None else options.limit,
         captions={"waiting": captions.waiting},
     )
@@ -166,13 +168,14 @@ def _captions(
 def _finished(build: _Build, store: Store, plan: PlanFile, done: Committed, summary: Summary, last: Json) -> Summary:
     """Bring shards and all that is made of them up to date; the summary then knows what is in them."""
     state = state_of(store, done)
-    if not summary.failures and last.get("commits") == state and _is_there(store, build.spec, last):
-        return replace(summary, chips=last["chips"], captions=last["captions"])
+    is_of_now = last.get("commits") == state and "places_with_chips" in last
+    if not summary.failures and is_of_now and _is_there(store, build.spec, last):
+        return replace(summary.with_last(last), captions=last["captions"])
     owned = PatchOwnership(store, plan.planned, shards=build.spec.shards)
     complete = summary.complete and summary.limit is None
     finished = finish_patches(store, build.spec, plan, done, owned, complete=complete)
     captions = {**finished.of_captions, **summary.captions}
-    summary = replace(summary, chips=finished.chips, captions=captions)
+    summary = replace(summary, chips=finished.chips, places_with_chips=finished.chips, captions=captions)
     store.put(SUMMARY, sealed({**finished.json(), **summary.as_kept(), "commits": state}))
     return replace(summary, remade=not (summary.finished or summary.rows))
 

@@ -288,7 +288,7 @@ def _made_again(tree: _Tree, summary: Json, patches: CommittedPatches) -> None:
         tree.find(f"{SUMMARY} tells of other files than follow from the commits", SUMMARY)
     if store.has(CARD) and not card.is_theirs(store) and card.digest_of(store) != sha256(text):
         tree.find(f"{CARD} is not what follows from commits and captions: build again", SUMMARY)
-    right = made.json()
+    right = {**made.json(), "places_with_chips": made.chips}
     right["captions"] |= {key: value for key, value in summary["captions"].items() if key == "waiting"}
     if any(summary.get(key) != right[key] for key in right) or summary.keys() != {*right, *_TOLD}:
         tree.find(f"{SUMMARY} says other than follows from the commits", SUMMARY)
