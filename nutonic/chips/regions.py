@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property, lru_cache
+from functools import lru_cache
 from itertools import combinations
 
 import numpy as np
 
 from nutonic.core.classes import ClassTable
 from nutonic.core.model import Region
+from nutonic.lazily import lazily
 from nutonic.recipe.outputs import Rows, Tiles
 
 
@@ -38,7 +39,7 @@ class LandCover:
     view: str | None = None
     """How the mask was turned (``flip``, ``r90``, ``r180``, ``r270``) after all of this was counted; None if it was not."""
 
-    @cached_property
+    @lazily
     def valid(self) -> int:
         """Mask pixels that have a class."""
         return sum(self.counts.values())
@@ -55,7 +56,7 @@ class LandCover:
         """The regions of one class."""
         return self._by_class.get(class_id, ())
 
-    @cached_property
+    @lazily
     def _by_class(self) -> Mapping[int, tuple[Region, ...]]:
         found: dict[int, list[Region]] = {}
         for region in self.regions:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from functools import cached_property
 from typing import Protocol
 
 import orjson
 
 from nutonic.chips.scene.description import SceneDescription, Task
 from nutonic.core.model import Json
+from nutonic.lazily import lazily
 from nutonic.recipe.annotation import Annotator, Captions
 from nutonic.rows.annotation import prompts
 from nutonic.rows.annotation.gate import Gate
@@ -65,7 +65,7 @@ class _Desk:
         """Whether the endpoint that was asked last does not take the request."""
         return bool(self.rejections) and self.rejections[-1].reason == "refused"
 
-    @cached_property
+    @lazily
     def digest(self) -> str:
         """SHA-256 (hex) of the description; it may have hundreds of elements, and is asked for by each caption."""
         return hashlib.sha256(orjson.dumps(self.description)).hexdigest()

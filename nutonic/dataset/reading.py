@@ -10,7 +10,6 @@ import hashlib
 import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, overload
 
@@ -21,6 +20,7 @@ from nutonic.core.showing import ShortRepr
 from nutonic.dataset.tree_files import TreeFiles
 from nutonic.errors import InputError, NotNutonic
 from nutonic.io.buckets.address import Address, any_path_of
+from nutonic.lazily import lazily
 from nutonic.planning.layout import MARKER
 from nutonic.planning.ownership import is_marked
 
@@ -193,7 +193,7 @@ class Chip(_Seen):
 
         return chip_card(self, pictures)
 
-    @cached_property
+    @lazily
     def sidecar(self) -> Json:
         """All that is known of the chip: grid, scene, stretch, counts and shares of classes, regions."""
         path = f"metadata/{self.path.removeprefix('images/').rpartition('.')[0]}.json"
@@ -309,7 +309,7 @@ class Dataset(ShortRepr, Sequence[Row]):
         numbers = self._numbers
         return Dataset(self._tree, self._files, numbers[self._tree.about.tasks[numbers] == names.index(task)])
 
-    @cached_property
+    @lazily
     def _numbers(self) -> np.ndarray:
         """Numbers of the rows among all of the tree."""
         if self._picked is not None:
@@ -401,12 +401,12 @@ class _About:
 class _Tree(TreeFiles):
     """The files of a tree, and what is found out about its rows."""
 
-    @cached_property
+    @lazily
     def _ends(self) -> list[np.ndarray]:
         """Where the lines of each file end, in bytes."""
         return [_line_ends(self.open(path)) for path, _ in self.files]
 
-    @cached_property
+    @lazily
     def first(self) -> np.ndarray:
         """(files + 1,): the number of the first row of each file, and of all."""
         return np.cumsum([0, *map(len, self._ends)])
@@ -440,7 +440,7 @@ class _Tree(TreeFiles):
             for line in lines:
                 yield Row(self, split, self.json(path, line))
 
-    @cached_property
+    @lazily
     def about(self) -> _About:
         """What each row is about: all are read, once."""
         names: dict[str, int] = {}
@@ -454,7 +454,7 @@ class _Tree(TreeFiles):
                 i += 1
         return _About(list(names), tasks, chips)
 
-    @cached_property
+    @lazily
     def _by_chip(self) -> np.ndarray:
         return np.argsort(self.about.chips, kind="stable")
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, TypeVar
 
@@ -15,6 +14,7 @@ from nutonic.core.units import counted
 from nutonic.errors import Corrupt, NotNutonic
 from nutonic.io.buckets.address import AnyPath
 from nutonic.io.objects import Store, unsealed
+from nutonic.lazily import lazily
 from nutonic.planning.layout import RECIPE, SUMMARY
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ class TreeFiles:
             return None
         return f"{wrong} is {'not what was written' if wrong in sizes else 'missing'}: run nutonic verify"
 
-    @cached_property
+    @lazily
     def table(self) -> ClassTable:
         """What class ids mean: as the recipe in the tree says."""
         from nutonic.recipe.yaml import of_places, parse_recipe_text

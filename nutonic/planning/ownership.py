@@ -17,7 +17,6 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field, replace
-from functools import cached_property
 from pathlib import Path
 from stat import S_ISDIR, S_ISREG
 
@@ -27,6 +26,7 @@ from nutonic.io.atomic import has_marker, refuse_unusable, refuse_within
 from nutonic.io.buckets.address import Address, AnyPath
 from nutonic.io.buckets.within import refuse_within_store
 from nutonic.io.objects import Store, create_marker, obstacle_at, unsealed
+from nutonic.lazily import lazily
 from nutonic.planning.layout import (
     CARD,
     COMMITS,
@@ -308,7 +308,7 @@ class PlacesOwnership(Ownership):
         many = "" if self.output.rows_per_file is None else r"-\d{5,}-of-\d{5,}"
         return bool(re.fullmatch(rf"data/(?:{split}){many}\.jsonl", path))
 
-    @cached_property
+    @lazily
     def _shards(self) -> frozenset[str]:
         table = self.planned.by_id
         orders = zip(table.ordinals.tolist(), table.variants.tolist(), strict=True)

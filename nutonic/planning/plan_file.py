@@ -18,7 +18,6 @@ from array import array
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from functools import cached_property
 from typing import Any, Protocol
 
 import numpy as np
@@ -28,6 +27,7 @@ from nutonic.core.model import SPLITS, Asset, Batch, Json, PlannedPlace, Poi, Re
 from nutonic.core.showing import ShortRepr
 from nutonic.errors import Corrupt, NotNutonic, StoreError
 from nutonic.io.objects import Store, sha256
+from nutonic.lazily import lazily
 from nutonic.planning.layout import META, PLAN, default_id, variant_id
 from nutonic.planning.pins import pins_of
 from nutonic.planning.planned import PlannedPlaces
@@ -256,7 +256,7 @@ class PlanFile(ShortRepr):
         told = (self.header.get("items"), self.header.get("osm"))
         return {each["path"]: each["sha256"] for each in told if each}
 
-    @cached_property
+    @lazily
     def planned(self) -> PlannedPlaces:
         """The places by id; their first use reads all batches."""
         return PlannedPlaces(self.batches)

@@ -6,12 +6,12 @@ import hashlib
 import os
 from array import array
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
 
 from nutonic.core.model import SPLITS, Batch, Split
+from nutonic.lazily import lazily
 
 
 class PlaceKey(NamedTuple):
@@ -93,7 +93,7 @@ class PlannedPlaces:
         """`batches` returns the plan's batches, in order."""
         self._all = batches
 
-    @cached_property
+    @lazily
     def by_id(self) -> PlaceTable:
         """Every place, in the order of the plan."""
         return PlaceTable(self._all)

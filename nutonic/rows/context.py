@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from nutonic.chips.regions import LandCover, min_region_pixels
 from nutonic.core.catalogs import AERIAL
 from nutonic.core.model import Chip, PlannedPlace, Scene, Tile, TileQuality
+from nutonic.lazily import lazily
 from nutonic.recipe.outputs import Rows, Tiles
 from nutonic.rows.captions import caption
 from nutonic.rows.truth import Truth, Values
@@ -72,12 +72,12 @@ class ChipContext:
         """The land cover of the mask."""
         return self.truth.cover
 
-    @cached_property
+    @lazily
     def caption(self) -> tuple[Said, ...]:
         """What the full caption claims; its words are the same in rows and sidecar."""
         return caption(self.truth)
 
-    @cached_property
+    @lazily
     def caption_text(self) -> str:
         """The full caption."""
         return self.text(self.caption, "caption answer")

@@ -8,10 +8,11 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property, lru_cache
+from functools import lru_cache
 from typing import Any
 
 from nutonic.core.classes import ClassTable
+from nutonic.lazily import lazily
 from nutonic.rows.positions import SHARE_WORDS, Position
 
 #: Picks one of so many phrasings.
@@ -69,7 +70,7 @@ class Lexicon:
         """What a class is called, and whether that is a plural."""
         return self._words[class_id]
 
-    @cached_property
+    @lazily
     def _words(self) -> Mapping[int, Word]:
         return {class_id: Word(noun, plural=_is_plural(noun)) for class_id, noun in self.nouns.items()}
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
-from functools import cached_property, lru_cache
+from functools import lru_cache
 from typing import Any
 
 import orjson
 
 from nutonic.chips.regions import LandCover, cell_edges
 from nutonic.core.model import Region
+from nutonic.lazily import lazily
 from nutonic.recipe.outputs import Rows
 from nutonic.rows.positions import PLACES, SPREAD, Position, holds, is_spread, most_of, part_of, share
 
@@ -35,14 +36,14 @@ class Truth:
     prompt_values: Mapping[str, Values] = field(default_factory=dict)
     """What may be told of the picture beside its kind: claims such as ``"prompt.date"``, with their values."""
 
-    @cached_property
+    @lazily
     def size(self) -> str:
         """The picture's size on the ground: in kilometres with one decimal, or in metres if it is less than one."""
         if self.side_m >= 1000:
             return f"{self.side_m / 1000:.1f} by {self.side_m / 1000:.1f} km"
         return f"{self.side_m:.0f} by {self.side_m:.0f} m"
 
-    @cached_property
+    @lazily
     def always(self) -> Values:
         """What every sentence may say of the picture."""
         return {"picture": self.picture, "size": self.size}
@@ -52,7 +53,7 @@ class Truth:
         """Of the whole mask."""
         return self.cover.shape[0] * self.cover.shape[1]
 
-    @cached_property
+    @lazily
     def whole(self) -> bool:
         """Whether enough is labelled to speak of the whole image."""
         part, whole = fraction(self.rows.whole_image).as_integer_ratio()
@@ -84,7 +85,7 @@ class Truth:
         """The regions that are worth a box, by the recipe's limits, largest first: of one class, or of all."""
         return self._boxable.get(class_id, ())
 
-    @cached_property
+    @lazily
     def _boxable(self) -> Mapping[int | None, tuple[Region, ...]]:
         """The regions worth a box, by class and of all."""
         found: dict[int | None, list[Region]] = {None: [*self._worth_a_box]}
@@ -92,7 +93,7 @@ class Truth:
             found.setdefault(region.class_id, []).append(region)
         return {class_id: tuple(regions[: self.rows.max_boxes]) for class_id, regions in found.items()}
 
-    @cached_property
+    @lazily
     def _worth_a_box(self) -> tuple[Region, ...]:
         least, per = fraction(self.rows.min_box_fill).as_integer_ratio()
 
@@ -110,7 +111,7 @@ class Truth:
             self._box_texts[class_id] = boxes_json(boxes, self.cover.shape)
         return self._box_texts[class_id]
 
-    @cached_property
+    @lazily
     def _box_texts(self) -> dict[int | None, str]:
         return {}
 
@@ -123,7 +124,7 @@ class Truth:
             cut.append(self.min_area - 1)
         return not cut or (len(boxed) == self.rows.max_boxes and boxed[-1].area_px >= max(cut))
 
-    @cached_property
+    @lazily
     def _least_boxable(self) -> int:
         """Pixels of the smallest region that is worth a box."""
         return -(-fraction(self.rows.min_box_fill) * self.rows.min_box_px**2 // 1)

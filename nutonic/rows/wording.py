@@ -12,7 +12,7 @@ import re
 import struct
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache, cached_property, lru_cache
+from functools import cache, lru_cache
 from itertools import pairwise
 from operator import itemgetter
 from typing import Any
@@ -24,6 +24,7 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from nutonic.core.classes import ClassTable
 from nutonic.errors import RecipeError
+from nutonic.lazily import lazily
 from nutonic.recipe.texts import builtin
 from nutonic.rows.claims import CLAIMS
 from nutonic.rows.positions import DIRECTIONS, PLACES, SEVERAL, SPREAD, ZONES
@@ -142,17 +143,17 @@ class Template:
         """What it is called when something is wrong with it."""
         return f"rows.wording: {self.claim}: {self.source!r:.120}"
 
-    @cached_property
+    @lazily
     def _kinds(self) -> Mapping[str, Kind]:
         slots = {**ALWAYS, **CLAIMS[self.claim].slots}
         return {name.name: KINDS[slots[name.name]] for name in _JINJA.parse(self.source).find_all(nodes.Name)}
 
-    @cached_property
+    @lazily
     def says_always(self) -> bool:
         """Whether it uses a slot that every template may use."""
         return not ALWAYS.keys().isdisjoint(self._kinds)
 
-    @cached_property
+    @lazily
     def _compiled(self) -> jinja2.Template:
         return _JINJA.from_string(self.source)
 
@@ -168,7 +169,7 @@ class Template:
         text, slots = self._form
         return text % tuple([slot(filled) for slot in slots])
 
-    @cached_property
+    @lazily
     def _form(self) -> tuple[str, Sequence[Callable[[Mapping[str, str]], str]]] | None:
         """The template's own words with ``%s`` for each slot, and what gives those of its slots."""
         if self._parts is None:
@@ -176,7 +177,7 @@ class Template:
         text = "".join(part.replace("%", "%%") if isinstance(part, str) else "%s" for part in self._parts)
         return text, [part for part in self._parts if not isinstance(part, str)]
 
-    @cached_property
+    @lazily
     def _parts(self) -> Sequence[str | Callable[[Mapping[str, str]], str]] | None:
         """The template's own words, and what gives those of its slots; None if there is more in it."""
         body, found = _JINJA.parse(self.source).body, list[str | Callable[[Mapping[str, str]], str]]()
@@ -187,20 +188,20 @@ class Template:
             found.append(part)
         return found if all(isinstance(output, nodes.Output) for output in body) else None
 
-    @cached_property
+    @lazily
     def beginning(self) -> str:
         """Small letters that all its sentences begin with; none where a slot comes first, or what is no plain letter."""
         first = self._parts[0] if self._parts else ""
         start = _PLAIN.match(first) if isinstance(first, str) else None
         return start[0].lower() if start is not None else ""
 
-    @cached_property
+    @lazily
     def held(self) -> str:
         """Small letters that each of its sentences holds somewhere, as many as there are in one piece."""
         texts = (part for part in self._parts or () if isinstance(part, str))
         return max((piece.lower() for text in texts for piece in _PLAIN.findall(text)), key=len, default="")
 
-    @cached_property
+    @lazily
     def _pattern(self) -> re.Pattern[str]:
         """What its sentences look like, with a group for every slot."""
         text = self._compiled.render({name: _Hole(f"{_HOLE}{name}{_HOLE}") for name in self._kinds})

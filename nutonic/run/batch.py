@@ -6,7 +6,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
-from functools import cache, cached_property, partial
+from functools import cache, partial
 from itertools import chain, islice
 from typing import Any
 
@@ -30,6 +30,7 @@ from nutonic.inert import inert
 from nutonic.io.buckets.bucket import AT_ONCE
 from nutonic.io.objects import Store, sha256
 from nutonic.io.session import SessionThreads, current
+from nutonic.lazily import lazily
 from nutonic.planning.cost import NEIGHBOURS, STILLS_AHEAD
 from nutonic.planning.layout import tile_id
 from nutonic.planning.pins import RemoteFiles
@@ -64,12 +65,12 @@ class _Context:
         spec = self.spec
         return ChipRules(table=spec.table, tiles=spec.tiles, stretch=spec.stretch, quality=spec.quality)
 
-    @cached_property
+    @lazily
     def label_band(self) -> str:
         """The name of the band of labels; a table makes its band, with all colours, whenever it is asked for it."""
         return self.spec.table.band.name
 
-    @cached_property
+    @lazily
     def words(self) -> WordRules:
         """The rules for rows."""
         return word_rules(self.spec)

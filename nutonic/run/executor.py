@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 from nutonic.core.units import counted
 from nutonic.dataset.parts.each import Each, here
 from nutonic.errors import NutonicError, StoreError, Unreachable
+from nutonic.heap import settled
 from nutonic.io.buckets.address import AnyPath
 from nutonic.planning.cost import default_workers
 from nutonic.run.callbacks import Callback, Note, StageBegun, WorkersChanged
@@ -110,12 +111,17 @@ def results_of(
 
     A job that is None is none for now: the next one is asked for once there is another result.
     """
-    if pool is None:
-        patient: Any = work
+    return _here(work, callback, jobs) if pool is None else run_jobs(pool, work, callback, jobs)
+
+
+def _here(work: Work, callback: Callback, jobs: Iterable[AnyJob | None]) -> Iterator[BatchDone]:
+    """Results of jobs that are done in this process, one after another."""
+    patient: Any = work
+    with settled():
         if isinstance(patient, ReadsAhead) and isinstance(jobs, Jobs) and patient.reads_ahead:
-            return _read_ahead(patient, callback, jobs)
-        return (work(job) for job in _until_stopped(callback, jobs) if job is not None)
-    return run_jobs(pool, work, callback, jobs)
+            yield from _read_ahead(patient, callback, jobs)
+        else:
+            yield from (work(job) for job in _until_stopped(callback, jobs) if job is not None)
 
 
 @runtime_checkable

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack, nullcontext
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -37,7 +37,7 @@ from nutonic.run.callbacks import (
     StageBegun,
 )
 from nutonic.run.clusters.cluster import Cluster, cluster_of
-from nutonic.run.clusters.memory import settled, tell_small
+from nutonic.run.clusters.memory import tell_small
 from nutonic.run.dask_report import refuse_impossible
 from nutonic.run.jobs import (
     BuildOptions,
@@ -201,11 +201,10 @@ def _build(spec: BuildSpec, out: AnyPath, cluster: Cluster, options: BuildOption
         jobs = with_known(remaining_jobs(plan, left.scope, left.done), files)
         work = _Building(spec=spec, store=store, plan_digest=plan.digest)
         tally = Tally()
-        with settled() if pool is None and to_do else nullcontext():
-            for result in results_of(pool, work, callback, jobs):
-                files.add(result.remote)
-                tally.add(result)
-                callback.on_batch(BatchFinished(result=result, to_do=before.remaining))
+        for result in results_of(pool, work, callback, jobs):
+            files.add(result.remote)
+            tally.add(result)
+            callback.on_batch(BatchFinished(result=result, to_do=before.remaining))
         root = out.absolute() if cluster.scheduler is not None else None
         captions = polish_captions(spec, root, store, plan.digest, pool, stack, options, callback)
         callback.on_stage(StageBegun(text="finishing"))

@@ -23,6 +23,7 @@ from distributed import Worker, WorkerPlugin, get_worker
 from distributed.protocol import pickle
 
 from nutonic.errors import NutonicError, StoreError
+from nutonic.heap import settled
 from nutonic.io import signing
 from nutonic.io.buckets.address import Address, AnyPath
 from nutonic.io.limits import IN_FLIGHT
@@ -258,7 +259,7 @@ class BuildPlugin(WorkerPlugin):
             return NoShare(self._worker)
         if self.cancelled:
             return None
-        with using(self._session):
+        with using(self._session), settled():
             return do_each(pickle.loads(job), self._unpacked(work), lambda: self.cancelled)
 
     def _unpacked(self, work: bytes) -> Callable[[Any], Any]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any, cast, get_args
 
 import numpy as np
@@ -18,6 +17,7 @@ from nutonic.chips.scene.description import Cell
 from nutonic.core.globe import around
 from nutonic.core.grid import centre, crs_name, is_metric, lonlat_bounds, transformer, unlike_a_map
 from nutonic.errors import GridError
+from nutonic.lazily import lazily
 
 #: The nine parts, row by row from the north-west.
 CELLS: tuple[Cell, ...] = get_args(Cell)
@@ -84,7 +84,7 @@ class Frame:
         """``"EPSG:…"``."""
         return crs_name(self.geobox)
 
-    @cached_property
+    @lazily
     def bounds(self) -> tuple[float, float, float, float]:
         """West, south, east, north in metres."""
         return cast(tuple[float, float, float, float], tuple(map(float, self.geobox.boundingbox)))
@@ -99,7 +99,7 @@ class Frame:
         """Side of a pixel, in metres."""
         return abs(float(self.geobox.affine.a))
 
-    @cached_property
+    @lazily
     def cells(self) -> tuple[BaseGeometry, ...]:
         """The nine parts, as `CELLS` names them."""
         west, _, _, north = self.bounds
@@ -107,7 +107,7 @@ class Frame:
         corners = ((west + k * third, north - (j + 1) * third) for j in range(3) for k in range(3))
         return tuple(shapely.box(x, y, x + third, y + third) for x, y in corners)
 
-    @cached_property
+    @lazily
     def _degrees(self) -> tuple[float, BaseGeometry, float]:
         """The meridian of the centre, the box in degrees that holds the patch and its margin, and the longest piece."""
         lon, _ = centre(self.geobox)

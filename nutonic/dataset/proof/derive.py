@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cache, cached_property
+from functools import cache
 
 import numpy as np
 
@@ -17,6 +17,7 @@ from nutonic.chips.regions import LandCover, cell_edges, min_region_pixels
 from nutonic.core.model import Chip, Json, PlannedPlace, Region, Scene, Tile
 from nutonic.dataset.proof.quality_audit import as_quality, wrong_quality
 from nutonic.dataset.proof.shapes import Facts
+from nutonic.lazily import lazily
 from nutonic.planning.layout import tile_id
 from nutonic.planning.spec import BuildSpec, word_rules
 from nutonic.rows.checker import problem_of
@@ -45,14 +46,14 @@ class ChipFacts:
         """Id of the tile, with its view."""
         return tile_id(self.place.poi.id, self.tile, self.view)
 
-    @cached_property
+    @lazily
     def scene(self) -> Scene | None:
         """The planned scene that the sidecar names, of several with one id by its files; None if there is none."""
         named = [scene for scene in self.place.imagery if scene.id == self.facts.imagery.item_id]
         files = self.facts.imagery.assets
         return next((s for s in named if {a.name: a.written for a in s.assets} == files), named[0] if named else None)
 
-    @cached_property
+    @lazily
     def counts(self) -> dict[int, int]:
         """Pixels of each class, in the order of ids."""
         return {int(c): n for c, n in sorted(self.facts.land_cover_label_meta.classes.items(), key=lambda e: int(e[0]))}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
@@ -16,6 +15,7 @@ from nutonic.core.grid import transformer
 from nutonic.core.model import Json
 from nutonic.dataset.proof.findings import Finding, unlike
 from nutonic.io.objects import Store, sha256
+from nutonic.lazily import lazily
 from nutonic.planning.layout import STILLS, is_overlay
 from nutonic.planning.spec import BuildSpec
 from nutonic.secrets import environment_secrets, holds_address_with_query, holds_opaque_value, holds_secret
@@ -44,7 +44,7 @@ class Look:
         """Whether the tree was made by this version, so that its words and encodings are known."""
         return self.made_by == __version__
 
-    @cached_property
+    @lazily
     def secrets(self) -> tuple[bytes, ...]:
         """Values of secrets in this process' environment, which go nowhere else."""
         return tuple(value.encode() for value in environment_secrets())

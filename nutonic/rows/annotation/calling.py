@@ -10,9 +10,10 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import lru_cache
 
 from nutonic.chips.scene.description import Described
+from nutonic.lazily import lazily
 from nutonic.rows.annotation.talk import small_letters
 
 
@@ -80,7 +81,7 @@ class Roll:
         self._found: dict[frozenset[int], tuple[Described, ...]] = {}
         self._called: dict[str, frozenset[int]] = {}  # of clauses, each of which is asked for by several checks
 
-    @cached_property
+    @lazily
     def nouns(self) -> Counter[str]:
         """How many elements have each noun."""
         found = Counter[str]()
@@ -88,13 +89,13 @@ class Roll:
             found[noun] += len(indices)
         return found
 
-    @cached_property
+    @lazily
     def single_lines(self) -> tuple[str, ...]:
         """What lines are called of which there is one."""
         single = [indices[0] for (noun, _), indices in self.alike.items() if self.nouns[noun] == 1]
         return tuple(self.elements[index].noun for index in single if self.elements[index].kind == "line")
 
-    @cached_property
+    @lazily
     def told(self) -> dict[str, tuple[Described, ...]]:
         """Words of tags that tell what is on a thing or what it is made of, and who has them."""
         found: dict[str, list[int]] = {}
@@ -103,7 +104,7 @@ class Roll:
                 found.setdefault(word, []).extend(indices)
         return {word: tuple(self.elements[index] for index in sorted(those)) for word, those in found.items()}
 
-    @cached_property
+    @lazily
     def any_told(self) -> re.Pattern[str] | None:
         """Finds the words of :attr:`told`; None if there are none."""
         return re.compile(rf"\b(?:{'|'.join(self.told)})\b", re.IGNORECASE) if self.told else None

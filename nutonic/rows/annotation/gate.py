@@ -11,9 +11,10 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import partial
 
 from nutonic.chips.scene.description import Described, SceneDescription, Task
+from nutonic.lazily import lazily
 from nutonic.recipe.annotation import Captions
 from nutonic.rows.annotation.bearings import (
     OF_EDGES,
@@ -160,31 +161,31 @@ class Gate:
             self._views[element] = _View(main, self._roll, self._description.side_m, claims=self._claims)
         return self._views[element]
 
-    @cached_property
+    @lazily
     def _roll(self) -> Roll:
         return Roll(self._description.elements)
 
-    @cached_property
+    @lazily
     def _synonyms(self) -> Synonyms:
         return Synonyms(self._roll.words)
 
-    @cached_property
+    @lazily
     def _distinct(self) -> tuple[Described, ...]:
         """One of each that are called the same and have the same tags: of hundreds of elements there are some dozens."""
         return tuple(self._description.elements[indices[0]] for indices in self._roll.alike.values())
 
-    @cached_property
+    @lazily
     def _evidence(self) -> Evidence:
         return evidence_of(self._distinct, self._nouns)
 
-    @cached_property
+    @lazily
     def _own(self) -> frozenset[str]:
         """Words of what things are called, of their tags and their courses."""
         courses = {each.course for each in self._description.elements if each.course is not None}
         keys = (words_told(each.noun, each.tags, keys=True) for each in self._distinct)
         return frozenset().union(*keys, *map(words_of, courses))
 
-    @cached_property
+    @lazily
     def _known(self) -> frozenset[str]:
         """Words that are no names, in small letters."""
         return names_of_none(self._nouns).union(
@@ -251,11 +252,11 @@ class _Meant:
     roll: Roll
     side_m: float
 
-    @cached_property
+    @lazily
     def allowed(self) -> Allowed:
         return allowed_of(self.elements)
 
-    @cached_property
+    @lazily
     def known(self) -> Known:
         return known_of(self.elements, self.roll, self.side_m, self.main)
 

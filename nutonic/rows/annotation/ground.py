@@ -11,11 +11,12 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import lru_cache
 
 import numpy as np
 
 from nutonic.chips.scene.description import SceneDescription, Task
+from nutonic.lazily import lazily
 from nutonic.recipe.annotation import Captions
 from nutonic.rows.annotation import ground_words as words
 from nutonic.rows.annotation.bearings import as_compass
@@ -154,7 +155,7 @@ class _Sentence:
             return "part"
         return "centre" if token.text.endswith(_SIDES) else token.found[0]  # a third there is no share
 
-    @cached_property
+    @lazily
     def groups(self) -> list[tuple[int, int, tuple[int, ...]]]:
         """Classes that are told together (trees, grass and crops): the first token, the last, and the classes."""
         groups: list[tuple[int, int, tuple[int, ...]]] = []

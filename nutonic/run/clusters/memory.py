@@ -1,10 +1,7 @@
-"""Whether batches fit into the memory that workers elsewhere may take, and how little this process gets by with."""
+"""Whether batches fit into the memory that workers elsewhere may take."""
 
 from __future__ import annotations
 
-import gc
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from nutonic.core.units import counted, size
@@ -13,25 +10,6 @@ from nutonic.run.callbacks import Callback, Note
 
 if TYPE_CHECKING:
     from nutonic.run.preflight import WorkerPool
-
-
-@contextmanager
-def settled() -> Iterator[None]:
-    """Have Python look for garbage, within the block, among what is made in it alone, unless somebody else chose so before.
-
-    What is there by then is modules and their classes for the most part: to look through all of it takes tens of
-    milliseconds each time, and finds nothing.
-    """
-    import nutonic.run.batch  # noqa: F401  the largest of them
-
-    ours = gc.get_freeze_count() == 0
-    if ours:
-        gc.freeze()
-    try:
-        yield
-    finally:
-        if ours:
-            gc.unfreeze()
 
 
 def tell_small(callback: Callback, pool: WorkerPool | None, plan: PlanFile) -> None:
