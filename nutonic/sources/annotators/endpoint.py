@@ -25,7 +25,7 @@ from nutonic.io.http import retry_after
 from nutonic.recipe.annotation import Annotator
 from nutonic.secrets import redact
 from nutonic.sources.annotators.client import BadAnswer, BadStatus, Client, Loop
-from nutonic.sources.annotators.harmless import harmless
+from nutonic.sources.annotators.harmless import first_request, harmless
 from nutonic.sources.annotators.limits import EndpointLimits
 from nutonic.sources.source import Needs
 
@@ -37,6 +37,9 @@ _CODE = re.compile(r"[a-z][a-z_]{0,40}")
 
 #: Refusals that are never of one request alone: of a key, an account without credit, whoever stands in between.
 _OF_ALL = frozenset({"401", "402", "403", "407", "429"})
+
+#: Statuses of who may answer later, whatever is asked for.
+_LATER = frozenset({"408", "409", "429", "503"})
 
 #: Why an answer ends that says for good that there is none: the endpoint's status follows.
 REFUSED = "refused: "
@@ -128,13 +131,22 @@ class Endpoint:
     def sign_in(self) -> None:
         """Raise unless the endpoint lets this process in, by asking which models it has.
 
+        Many servers keep no such list, or show it to few: of these a short request for a completion decides.
+
         Raises
         ------
         MissingExtra, Refused, Unreachable
             If it does not.
         """
-        with Endpoints([self.annotator], policy=Policy(attempts=2)) as endpoints:
-            models = endpoints.models(self.annotator)
+        try:
+            with Endpoints([self.annotator], policy=Policy(attempts=2)) as endpoints:
+                models = endpoints.models(self.annotator)
+        except (Refused, Unreachable) as error:
+            if error.reason != "malformed" and (not str(error.reason).isdigit() or error.reason in _LATER):
+                raise
+            models = ()
+            with Endpoints([self.annotator], policy=Policy(attempts=2)) as endpoints:  # the others asked no more
+                endpoints.ask(self.annotator, first_request(self.annotator))
         if models and self.annotator.model not in models:
             told = inert(", ".join(sorted(models)[:5]))[:200]
             raise Refused(f"{self.service} has no model {self.annotator.model!r:.80}: it has {told}", reason="no model")
@@ -407,13 +419,14 @@ def _of_status(endpoint: Endpoint, error: BadStatus, asked_for: str) -> NutonicE
     told = f"{status}, {code}" if _CODE.fullmatch(code) else str(status)
     if (status == 429 and "insufficient_quota" not in code) or status == 503:
         return _Fault(str(status), retry_after(error.headers))
-    if status in (408, 409) or status >= 500:
+    if status in (408, 409) or (status >= 500 and status != 501):
         return _Fault(str(status))
     advice = {
         401: f"look at {endpoint.annotator.key_variable}",
         403: f"look at {endpoint.annotator.key_variable}",
         404: "look at base_url and model",
         429: "look at the account's credit",
+        501: "look at base_url and model",
     }
     what = advice.get(status, "look at model and what it can take")
     said = "" if str(status) in _OF_ALL else _said(endpoint, error.error.get("message"))

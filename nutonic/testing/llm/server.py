@@ -106,6 +106,8 @@ class ModelServer:
         Decides to which requests faults with a `share` happen.
     latency_s
         Seconds that each completion takes at least.
+    list_status
+        Status of the answer to who asks which models there are; many servers keep no such list.
 
     Attributes
     ----------
@@ -123,9 +125,10 @@ class ModelServer:
         faults: Iterable[ModelFault] = (),
         seed: int = 0,
         latency_s: float = 0.0,
+        list_status: int = 200,
     ) -> None:
         self.models, self.key, self.seed, self.latency_s = tuple(models), key, seed, latency_s
-        self.faults = tuple(faults)
+        self.faults, self.list_status = tuple(faults), list_status
         self.requests: list[ModelRequest] = []
         self.peak = 0
         self._inside = self._number = 0
@@ -256,8 +259,9 @@ class _Handler(BaseHTTPRequestHandler):
     _entry: Callable[[int], ModelRequest] | None = None
 
     def do_GET(self) -> None:
-        if self.path != "/v1/models":
-            self._send(404, Wrong(404, f"Unknown request URL: GET {self.path}").body())
+        status = self.server.service.list_status if self.path == "/v1/models" else 404
+        if status != 200:
+            self._send(status, Wrong(status, f"Unknown request URL: GET {self.path}").body())
         elif (wrong := self._stranger()) is not None:
             self._send(wrong.status, wrong.body())
         else:

@@ -220,15 +220,35 @@ def test_an_endpoint_is_an_account_that_travels(monkeypatch):
             Endpoint(annotator=model(server.url)).sign_in()
 
 
-class _NoList(BaseHTTPRequestHandler):
-    """Answers a status to whoever asks which models there are."""
+@pytest.mark.parametrize("status", [400, 403, 404, 405, 410, 500, 501, 203])
+def test_of_an_endpoint_without_a_list_of_models_a_completion_decides(status):
+    with ModelServer(list_status=status) as server:
+        Endpoint(annotator=model(server.url)).sign_in()
+        assert [(each.status, each.prompt) for each in server.requests] == [(200, "Describe a lake in one sentence.")]
+        with pytest.raises(Refused, match=r"\(404, model_not_found\): look at base_url and model"):
+            Endpoint(annotator=model(server.url, model="other")).sign_in()
+
+
+def test_of_one_with_a_list_no_completion_is_asked_for():
+    with ModelServer() as server:
+        Endpoint(annotator=model(server.url)).sign_in()
+        with pytest.raises(Refused, match="has no model 'other': it has planted"):
+            Endpoint(annotator=model(server.url, model="other")).sign_in()
+    assert server.requests == []
+
+
+class _Neither(BaseHTTPRequestHandler):
+    """Answers a status to whoever asks for anything, and has neither a list nor completions."""
 
     status = 501
 
     def do_GET(self) -> None:
-        self.send_response(self.status if self.path == "/v1/models" else 404)
+        self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        self.send_response(self.status)
         self.send_header("Content-Length", "0")
         self.end_headers()
+
+    do_POST = do_GET
 
     def log_message(self, *_: object) -> None:
         """Say nothing."""
@@ -237,16 +257,18 @@ class _NoList(BaseHTTPRequestHandler):
 @pytest.mark.parametrize(
     ("status", "error", "told"),
     [
+        (501, Refused, r"^{} refuses \(501\): look at base_url and model"),
+        (404, Refused, r"^{} refuses \(404\): look at base_url and model"),
+        (500, Unreachable, r"^{} did not answer in 2 attempts \(last: 500\): run again when it answers"),
         (
-            501,
+            503,
             Unreachable,
-            r"^{} did not answer with its list of models \(GET /models\) in 2 attempts \(last: 501\): run",
+            r"^{} did not answer with its list of models \(GET /models\) in 2 attempts \(last: 503\): run",
         ),
-        (404, Refused, r"^{} refuses to answer with its list of models \(GET /models\) \(404\): look at base_url and"),
     ],
 )
-def test_an_endpoint_without_a_list_of_models_is_told_with_what_it_was_asked(status, error, told):
-    handler = type("_Handler", (_NoList,), {"status": status})
+def test_an_endpoint_that_has_neither_is_told_before_anything_is_built(status, error, told):
+    handler = type("_Handler", (_Neither,), {"status": status})
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         port = server.server_address[1]
