@@ -82,6 +82,8 @@ class Plan(ShortRepr):
     """What of places decides about their split."""
     shared_ground: int | None = None
     """Places that share ground with places of another split; None where splits keep ground apart."""
+    drawn_from: int = 0
+    """How many places there were before some were drawn for a preview."""
     more: Json = field(default_factory=dict)
     """What the plan of another kind of recipe tells besides."""
 
@@ -194,9 +196,9 @@ def plan_of(spec: BuildSpec, *, draw: int | None = None) -> Plan:
         raise _no_place(spec.pois.path, file.rows, rejects)
     places, split, largest, splitless = with_splits(places, spec.splits, spec.grid.extent_m)
     give_back()
+    there = len(places)
     if draw is not None:
-        some = np.sort(in_drawn_order(places)[:draw])
-        places, split = places.take(some), split[some]
+        places, split = places.take(some := np.sort(in_drawn_order(places)[:draw])), split[some]
     unusable = current().resource(Unusable)
     unusable.take()  # what is left of other searches
     candidates, sceneless, in_all = with_scenes(places, split, spec)
@@ -233,6 +235,7 @@ def plan_of(spec: BuildSpec, *, draw: int | None = None) -> Plan:
         of_places=file.warnings,
         split_by=spec.splits.by,
         shared_ground=sharing(candidates, spec.splits, spec.grid.extent_m),
+        drawn_from=there,
         more=polish_estimate(spec, len(spec.layout.tiles) * len(candidates.places)),
     )
 

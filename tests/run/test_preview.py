@@ -117,6 +117,23 @@ def test_where_there_are_fewer_chips_nothing_is_said_to_be_left_out(tmp_path):
     )
 
 
+def test_it_says_of_how_many_places_it_drew(clean, tmp_path):
+    """Ten are in the file; one of them has no scene."""
+    told = nt.preview(clean.recipe, 1).report.state  # of the first that is drawn the only tile is left out
+    assert told == "A preview: 1 chip of 2 places that were drawn at random from 10. Nothing is built yet."
+    assert nt.preview(clean.recipe, 2).report.state == (
+        "A preview: 2 chips of 3 places that were drawn at random from 10. Nothing is built yet."
+    )
+    told = nt.preview(clean.recipe, 60).report.state
+    assert told.startswith("A preview: 9 places, all that are left of 10, gave 8 of 60 chips that were asked for. See")
+    few = small_planet(tmp_path / "planet", (0, 1))
+    told = nt.preview(few, 1).report.state
+    assert told == "A preview: 1 chip of 1 place that was drawn at random from 2. Nothing is built yet."
+    assert (
+        nt.preview(few, 2).report.state == "A preview: 2 chips of 2 places, all that there are. Nothing is built yet."
+    )
+
+
 @pytest.mark.parametrize("n", [0, 61, True, 2.0, "6"])
 def test_strange_numbers_are_refused(clean, n):
     with pytest.raises(InputError, match="from 1 to 60"):

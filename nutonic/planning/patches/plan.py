@@ -84,6 +84,7 @@ def patches_planned(spec: PatchSpec, *, draw: int | None = None) -> Plan:
     refuse_all_missing(scenes)
     lattices, again = _lattices(spec, scenes, within)
     candidates, largest, crossing = _candidates(spec, scenes, lattices)
+    there = len(candidates.places)
     if draw is not None:
         candidates = candidates.take(np.sort(in_drawn_order(candidates.places)[:draw]))
     candidates, corners, starts = in_batches(candidates, spec.patches.size)
@@ -116,6 +117,7 @@ def patches_planned(spec: PatchSpec, *, draw: int | None = None) -> Plan:
         of_places=(*_warnings(others, again), *_bare(spec, around, lattices), *beyond, *_asked(spec, starts)),
         split_by=spec.splits.by,
         shared_ground=sharing(candidates, spec.splits, spec.patches.side_m),
+        drawn_from=there,
         files=tuple(path for path in (spec.osm.path, spec.patches.area) if isinstance(path, str)),
         more={
             "of": "patches",

@@ -73,7 +73,7 @@ def _report_of(plan: Plan, spec: PatchSpec, store: Store, n: int, failures: list
     tried = [place for batch in plan.batches() for place in batch.places]
     instead = " Captions are of templates here; a build asks the recipe's models." if models else ""
     why = ": see what was left out, below." if left_out.counts or failures else "."
-    shown = f"{counted(len(told), 'patch', 'patches')} of {_drawn(len(tried), plan.rows)}"
+    shown = f"{counted(len(told), 'patch', 'patches')} of {_drawn(len(tried), plan.drawn_from)}"
     few = "" if len(told) == n else f" {n} were asked for{why}"
     return Report(
         name=inert(spec.name),

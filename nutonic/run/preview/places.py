@@ -46,7 +46,7 @@ def preview_of_places(recipe: Recipe, n: int) -> Report:
     return Report(
         name=inert(spec.name),
         kind="chips",
-        state=_state(len(told), n, len(tried), failures, left_out=bool(left_out.counts)),
+        state=_state(len(told), n, len(tried), plan, failures, left_out=bool(left_out.counts)),
         complete=len(told) == n or (bool(told) and not (failures or left_out.counts)),
         figures=(("places tried", number(len(tried))), ("chips made", number(sum(e["tiles"] for e in entries)))),
         places=dots(tried),
@@ -107,18 +107,25 @@ def _chosen(entries: Sequence[CommittedPlace], n: int) -> list[tuple[CommittedPl
     return ranked[:n]
 
 
-def _state(made: int, n: int, tried: int, failures: Sequence[Failure], *, left_out: bool) -> str:
+def _state(made: int, n: int, tried: int, plan: Plan, failures: Sequence[Failure], *, left_out: bool) -> str:
     failed_too = f"; {len(failures)} failed for now" if failures else ""
-    places = counted(tried, "place")
+    places = f"{counted(tried, 'place')}{_of_how_many(tried, n, plan)}"
     asked = counted_of(made, n, "chip that was asked for", "chips that were asked for")
     if made == n:
-        return f"A preview: {counted(made, 'chip')} of {places}, drawn at random. Nothing is built yet{failed_too}."
+        return f"A preview: {counted(made, 'chip')} of {places}. Nothing is built yet{failed_too}."
     if failures or left_out:
         why = " See what was left out, below." if left_out else ""
-        return f"A preview: {places} gave {asked}{failed_too}.{why}"
-    return (
-        f"A preview: {counted(made, 'chip')} of {places}, all that there are: {n} were asked for. Nothing is built yet."
-    )
+        return f"A preview: {places}{',' * (',' in places)} gave {asked}{failed_too}.{why}"
+    return f"A preview: {counted(made, 'chip')} of {places}: {n} were asked for. Nothing is built yet."
+
+
+def _of_how_many(tried: int, n: int, plan: Plan) -> str:
+    """Of how many places some were tried: of all that can be used, or of those of them that have a scene."""
+    if tried == plan.drawn_from:
+        return ", all that there are"
+    if tried == len(plan.places) and TRIED * n >= plan.drawn_from:
+        return f", all that are left of {plan.drawn_from:,}"
+    return f" that {'was' if tried == 1 else 'were'} drawn at random from {plan.drawn_from:,}"
 
 
 def dots(places: Iterable[PlannedPlace]) -> dict[str, Dots]:
