@@ -33,6 +33,23 @@ _SENTINEL_CLASSES = "SCL"
 #: What else Sentinel-2's scene classification is called, whichever catalogue an item was saved from.
 OTHERWISE: Mapping[str, tuple[str, ...]] = {"scl": (_SENTINEL_CLASSES, f"{_SENTINEL_CLASSES}_20m")}
 
+#: Assets of classes, in small letters: Sentinel-2's scene classification, and Fmask of Digital Earth Australia and Africa.
+CLASS_ASSETS = frozenset({"scl", "scl_20m", "scl_60m", "fmask_class", "oa_fmask"})
+
+#: Assets of other numbers than reflectance, in small letters: flags, probabilities, what the air holds, masks of data and
+#: angles, as Sentinel-2's, Landsat's, HLS' and Planet's catalogues call them.
+QUALITY_ASSETS = frozenset(
+    [
+        *(f"{name}{suffix}" for name in ("aot", "wvp", "cld", "snw") for suffix in ("", "_10m", "_20m", "_60m")),
+        *("cloud", "snow", "clp", "clm", "cloud_probability", "snow_probability", "msk_cldprb", "msk_snwprb"),
+        *("s2cloudless",),
+        *("cloud_mask", "cloudmask", "cloud-mask", "qa", "qa10", "qa20", "qa60", "qa_pixel", "qa_radsat", "qa_aerosol"),
+        *("sr_qa_aerosol", "sr_cloud_qa", "qualitymask", "fmask", "datamask", "data_mask", "dmask", "udm", "udm2"),
+        *("oa_nbart_contiguity", "oa_combined_terrain_shadow", "saa", "sza", "vaa", "vza"),
+        *("sunazimuthangles", "sunzenithangles", "viewazimuthangles", "viewzenithangles"),
+    ]
+)
+
 #: What bands show by their names: the common names of STAC's extension ``eo``, and Sentinel-2's numbers.
 COLOURS: Mapping[str, str] = {
     **{

@@ -13,6 +13,7 @@ from affine import Affine
 
 from nutonic.core.grid import crs_name, is_metric, offset_in, repeated, same_crs
 from nutonic.core.model import Asset, Band
+from nutonic.core.units import counted_of
 from nutonic.errors import BadPixels, InputError, OffLattice
 from nutonic.io.access import LOCAL, Access
 
@@ -241,6 +242,9 @@ PER_REFLECTANCE = 10_000
 #: No surface reflects less or more, in digital numbers, whatever corrections of atmosphere and terrain make of it.
 _LEAST, _MOST = -5000, 1_000_000
 
+#: The most that is told, and how many pixels of a window may be beyond: what glints, and one in this many.
+_BRIGHTEST, _STRAY, _ONE_IN = 65535, 64, 100
+
 #: What only means nodata, such as the least float32; and by how much its text may be rounded: to six digits.
 _HUGE, _AS_TEXT = 1e30, 1e-5
 
@@ -268,6 +272,8 @@ def units_of(asset: Asset, header: rasters.Header) -> Units:
             "(StacSource(scale=…)), 1 if it holds reflectance from 0 to 1, 0.0001 if digital numbers",
         )
     factor = 1.0 if scale is None else float(scale) * PER_REFLECTANCE
+    if header.dtype == "uint8" and factor == 1 and offset <= -255:
+        offset = 0  # it is that of numbers of 16 bits: of these, such as classes, it would leave nothing
     return Units(1.0 if math.isclose(factor, 1, rel_tol=1e-6) else factor, offset)
 
 
@@ -337,7 +343,7 @@ def decoded(
     if band.kind != "reflectance":
         return _classes(pixels, asset, nodata, band, observed)
     units = units_of(asset, header)
-    if pixels.dtype.kind != "u" or units.factor != 1:
+    if pixels.dtype.kind != "u" or units.factor != 1 or units.offset > 0:
         _refuse_impossible(pixels, asset, units, _observed(pixels, nodata, observed))
     return harmonised(pixels, units.offset, nodata, factor=units.factor, observed=observed)
 
@@ -351,6 +357,16 @@ def _refuse_impossible(pixels: np.ndarray, asset: Asset, units: Units, observed:
             asset,
             f"holds {impossible[0]:.10g}, which is no reflectance: if it means nodata, set imagery.nodata "
             "(StacSource(nodata=…)); if it is of another unit, imagery.scale and imagery.offset",
+        )
+    if extremes[1] * units.factor + units.offset <= _BRIGHTEST:
+        return
+    beyond = int(np.count_nonzero(observed & (pixels > (_BRIGHTEST - units.offset) / units.factor)))
+    if beyond > max(_STRAY, (seen := int(np.count_nonzero(observed))) // _ONE_IN):
+        raise _unusable(
+            asset,
+            f"holds {counted_of(beyond, seen, 'pixel')} with a reflectance above 6.5535 by the scale "
+            f"{units.factor / PER_REFLECTANCE:g}, up to {extremes[1]:.10g}, which no ground has: set the scale that they "
+            "have, imagery.scale (StacSource(scale=…)), and imagery.offset",
         )
 
 

@@ -20,7 +20,7 @@ from pyproj import Transformer
 
 import nutonic as nt
 from nutonic.core.classes import ClassTable
-from nutonic.errors import BadPixels, InputError, RecipeError
+from nutonic.errors import BadPixels, InputError, NoScene, RecipeError
 from nutonic.io import raster as rasters
 from nutonic.io.access import Access
 from nutonic.recipe.yaml import parse_recipe
@@ -247,6 +247,73 @@ def test_imagery_becomes_digital_numbers_of_reflectance(name, engine, tmp_path):
         assert np.array_equal(nt.open_scene(GRID, [source], chunks=40)["red"].values, case.truth())
 
 
+#: Of Sentinel-2 after its baseline 04.00, whose reflectance carries 1000 too much.
+LATE = {"platform": "sentinel-2a", "s2:processing_baseline": "05.10", "earthsearch:boa_offset_applied": False}
+SCL = numbers("uint8", 0, 11)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize(
+    ("name", "item"),
+    [
+        ("scl", {}),
+        ("SCL", {"raster:bands": [{"data_type": "uint8", "nodata": 0}]}),
+        ("SCL_20m", {"roles": ["data", "reflectance"]}),
+        ("oa_fmask", {}),
+        ("mine", {"classification:classes": [{"value": 1, "name": "water"}]}),
+        ("mine", {"bands": [{"classification:classes": [{"value": 1, "name": "water"}]}]}),
+        ("mine", {"raster:bands": [{"classification:classes": [{"value": 1, "name": "water"}]}]}),
+        ("mine", {"bands": [{"name": "scl"}]}),
+        ("mine", {"file:values": [{"values": [1], "summary": "water"}]}),
+    ],
+    ids=[
+        "scl",
+        "SCL",
+        "SCL_20m",
+        "oa_fmask",
+        "of the asset",
+        "of bands",
+        "of raster:bands",
+        "by its band",
+        "file:values",
+    ],
+)
+def test_classes_are_never_taken_for_reflectance(name, item, engine, tmp_path):
+    write(tmp_path / "r.tif", U16, nodata=0)
+    write(tmp_path / "c.tif", SCL, nodata=0)
+    catalogue(tmp_path, {"red": {"href": "r.tif"}, name: {"href": "c.tif", **item}}, **LATE)
+    source = imagery(tmp_path, assets=("red", name), engine=engine)
+    for opened in (nt.open_scene, nt.open_cube):
+        with pytest.raises((InputError, NoScene), match=rf"holds classes.*masks=\('{name}',\)"):
+            opened(GRID, [source])
+    right = imagery(tmp_path, assets=("red",), masks=(name,), engine=engine)
+    np.testing.assert_array_equal(nt.open_cube(GRID, [right])[name].values[0], SCL)
+
+
+@pytest.mark.parametrize(
+    ("name", "item", "dtype"),
+    [
+        *((name, {}, "uint8") for name in ("cloud", "snow", "Fmask", "dataMask", "udm", "other")),
+        *((name, {}, "uint16") for name in ("qa_pixel", "QA60", "wvp", "AOT_20m", "MSK_CLDPRB")),
+        ("flags", {"classification:bitfields": [{"offset": 0, "length": 1}]}, "uint16"),
+        ("flags", {"raster:bands": [{"classification:bitfields": [{"offset": 0, "length": 1}]}]}, "uint16"),
+        ("shadows", {"roles": ["data", "cloud-shadow"]}, "uint16"),
+        ("eight", {"raster:bands": [{"data_type": "uint8"}]}, "uint8"),
+    ],
+)
+def test_what_is_no_reflectance_has_its_offset_and_scale_no_more_than_classes(name, item, dtype, tmp_path):
+    pixels = numbers(dtype, 0, 255 if dtype == "uint8" else 60_000)
+    write(tmp_path / "r.tif", U16, nodata=0)
+    write(tmp_path / "q.tif", pixels, nodata=0)
+    catalogue(tmp_path, {"red": {"href": "r.tif"}, name: {"href": "q.tif", **item}}, **LATE)
+    found = nt.open_cube(GRID, [imagery(tmp_path, assets=("red", name))])
+    np.testing.assert_array_equal(found[name].values[0], pixels)
+    np.testing.assert_array_equal(found["red"].values[0], np.where(U16 == 0, 0, np.maximum(U16.astype(int) - 1000, 1)))
+    if name not in ("other", "eight"):
+        told = imagery(tmp_path, assets=("red", name), scale=1e-3, offset=-0.2)
+        np.testing.assert_array_equal(nt.open_cube(GRID, [told])[name].values[0], pixels)
+
+
 @pytest.mark.parametrize("suffix", ["mask", "rgba", "jpeg", "overviews"])
 @pytest.mark.parametrize("engine", ENGINES)
 def test_a_picture_is_observed_where_its_mask_says(suffix, engine, tmp_path):
@@ -299,6 +366,16 @@ REFUSED = {
         r"red: a\.tif holds 1\S*e\+20, which is no.*imagery\.nodata",
     ),
     "numbers as percents": (U16, said(scale=0.02), r"red: a\.tif holds \d+, which is no reflectance"),
+    "ten times too much": (
+        numbers("uint16", 1, 9000),
+        said(scale=1e-3),
+        r"red: a\.tif holds [\d,]+ of [\d,]+ pixels with a reflectance above 6\.5535 by the scale 0\.001.*imagery\.scale",
+    ),
+    "an offset too large": (
+        numbers("uint16", 30_000, 60_000),
+        said(scale=1e-4, offset=2),
+        r"red: a\.tif holds [\d,]+ of [\d,]+ pixels with",
+    ),
     "float with -9999": (with_holes(FLOAT, -9999), said(scale=1), r"red: a\.tif holds -9999, which is no reflectance"),
 }
 
@@ -315,6 +392,21 @@ def test_what_is_no_reflectance_is_refused_in_a_line(name, engine, tmp_path):
             cube["red"].load()
         assert "\n" not in str(caught.value)
         assert caught.value.band == "red"
+
+
+@pytest.mark.parametrize(("bright", "refused"), [(64, False), (65, True)])
+def test_what_glints_is_no_reason_to_refuse_a_window(bright, refused, tmp_path):
+    """Of 64² pixels one in a hundred is 40: up to 64 are let through, whatever the window."""
+    pixels = numbers("uint16", 1, 6000)
+    pixels.flat[:bright] = 9000
+    write(tmp_path / "a.tif", pixels)
+    catalogue(tmp_path, {"red": {"href": "a.tif", **said(scale=1e-3)}})
+    cube = nt.open_cube(GRID, [imagery(tmp_path, assets=("red",))], chunks=SIDE)
+    if refused:
+        with pytest.raises(BadPixels, match=r"65 of 4,096 pixels"):
+            cube["red"].load()
+    else:
+        np.testing.assert_array_equal(cube["red"].values[0], np.minimum(pixels.astype(int) * 10, 65535))
 
 
 def test_complex_integers_are_told_as_well(tmp_path):

@@ -20,7 +20,15 @@ from nutonic.sources.item import Item
 from nutonic.sources.pixels import PER_REFLECTANCE
 from nutonic.sources.stac.bands import Located
 from nutonic.sources.stac.projection import Projection, declared_crs, declared_projection
-from nutonic.sources.stac.values import band_of, declared_offset, dtype_of, named_bands, nodata_of, scale_of
+from nutonic.sources.stac.values import (
+    band_of,
+    declared_offset,
+    dtype_of,
+    holds_quality,
+    named_bands,
+    nodata_of,
+    scale_of,
+)
 
 if TYPE_CHECKING:
     from nutonic.io.raster import Header
@@ -78,7 +86,7 @@ def asset_of(
         nodata = nodata_of(content, band)
         scale = scale_of(content, band) if scale is None else scale
         numbers = not rendered and _counts_in_numbers(item, at, scale, access)
-        offset = 0 if rendered else _offset(item, content, band, in_numbers=numbers)
+        offset = 0 if rendered else _offset(item, content, at, in_numbers=numbers)
     if projection is None:
         header = _header(item, key, access)
         projection = Projection(header.crs, header.transform[:6], header.shape)
@@ -140,11 +148,11 @@ def _counts_in_numbers(item: Item, at: Located, scale: float | None, access: Acc
     return scale is None or math.isclose(scale, 1 / PER_REFLECTANCE)
 
 
-def _offset(item: Item, asset: Json, band: int, *, in_numbers: bool) -> float | None:
+def _offset(item: Item, asset: Json, at: Located, *, in_numbers: bool) -> float | None:
     """Digital numbers to add; None if only the file may tell. Sentinel-2's are told by several fields together."""
-    if in_numbers:
-        return boa_offset(item.properties, asset, item, band)
-    declared = declared_offset(asset, band)
+    if in_numbers and not holds_quality(asset, at.band, at.key) and dtype_of(asset, at.band) != "uint8":
+        return boa_offset(item.properties, asset, item, at.band)
+    declared = declared_offset(asset, at.band)
     return declared or 0 if _is_sentinel2(item.properties, item) else declared
 
 

@@ -16,6 +16,7 @@ from nutonic.core.grid import centre, lonlat_bounds, repeats
 from nutonic.core.model import Asset, Band, Json, Scene, Timeline
 from nutonic.core.showing import ShortRepr, short_address
 from nutonic.core.times import Interval, Time, as_interval, utc_text
+from nutonic.errors import InputError
 from nutonic.io import signing
 from nutonic.io.access import Access, access_for, identity_of
 from nutonic.io.buckets.inputs import Credentials, credentials_of
@@ -33,6 +34,7 @@ from nutonic.sources.stac.assets import asset_of, crs_of, pinned
 from nutonic.sources.stac.bands import VISUAL, Located, located, names_of, shown_by_visual, wanted_bands
 from nutonic.sources.stac.given import as_names, settled
 from nutonic.sources.stac.search import METRES_NEAR, Search, items_around, items_at_hand, neighbourhoods, unlimited
+from nutonic.sources.stac.values import dtype_of, holds_classes, holds_quality
 
 if TYPE_CHECKING:
     import dask.array as da
@@ -277,7 +279,7 @@ class StacSource(ShortRepr, SourceDefaults):
             cloud_cover=stated_cloud_cover(item),
             assets=(
                 *(
-                    self._in_units(asset_of(item, at, self.access, name=name, rendered=rendered, scale=self.scale))
+                    self._pictured(item, at, name, rendered=rendered)
                     for name, at in zip(names_of(self.assets), places, strict=True)
                 ),
                 *(
@@ -302,10 +304,22 @@ class StacSource(ShortRepr, SourceDefaults):
     def _judging(self) -> tuple[Band, ...]:
         return () if self.judged_by is None else (self.judged_by,)
 
+    def _pictured(self, item: Item, at: Located, name: str, *, rendered: bool) -> Asset:
+        """An asset of imagery. Classes are refused: read as reflectance they would be others, without a word."""
+        content = item.content["assets"][at.key]
+        if rendered or not isinstance(content, dict):
+            return asset_of(item, at, self.access, name=name, rendered=rendered)
+        if holds_classes(content, at.band, at.key, name):
+            raise InputError(
+                f"asset {at.key!r} of item {item.called} holds classes, which are no reflectance: take {name} out of assets "
+                f"and name it in masks, StacSource(masks=({name!r},)); in a recipe as cube.mask or quality.classes"
+            )
+        if holds_quality(content, at.band, at.key, name) and not dtype_of(content, at.band).startswith("float"):
+            return asset_of(item, at, self.access, name=name)
+        return self._in_units(asset_of(item, at, self.access, name=name, scale=self.scale))
+
     def _in_units(self, asset: Asset) -> Asset:
-        """An asset of imagery whose numbers mean what was said here, or else what its item says; a picture's mean none."""
-        if asset.rendered:
-            return asset
+        """An asset of imagery whose numbers mean what was said here, or else what its item says."""
         return replace(
             asset,
             offset=asset.offset if self.offset is None else in_digital_numbers(self.offset),

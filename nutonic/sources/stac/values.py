@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+from nutonic.core.catalogs import CLASS_ASSETS, QUALITY_ASSETS
 from nutonic.core.model import Json
 from nutonic.errors import InputError
 from nutonic.sources.pixels import PER_REFLECTANCE, in_digital_numbers
@@ -86,6 +87,35 @@ def named_bands(asset: Json) -> int:
 
 def _common_name(band: Any) -> Any:
     return (band.get("common_name") or band.get("eo:common_name")) if isinstance(band, Mapping) else None
+
+
+#: Roles of assets that say how the ground was seen (STAC's best practices).
+_QUALITY_ROLES = frozenset(
+    {"cloud", "cloud-shadow", "snow-ice", "land-water", "water-mask", "data-mask", "saturation", "iso-azimuth"}
+)
+
+
+def holds_classes(asset: Json, number: int = 1, *names: str) -> bool:
+    """Whether a band of an asset is one of classes: by what its item lists (``classification:classes``), or by its names."""
+    band = band_of(asset, number)
+    told = any(holder.get(key) for holder in (band, asset) for key in ("classification:classes", "file:values"))
+    return told or any(name in CLASS_ASSETS for name in _names(band, names))
+
+
+def holds_quality(asset: Json, number: int = 1, *names: str) -> bool:
+    """Whether a band of an asset tells of the ground or the air otherwise than by reflectance: by flags, chances, classes.
+
+    Of these numbers none has the offset of reflectance, nor its scale.
+    """
+    band, roles = band_of(asset, number), asset.get("roles")
+    told = any(holder.get("classification:bitfields") for holder in (band, asset))
+    told = told or bool(_QUALITY_ROLES & {str(role).lower() for role in (roles if isinstance(roles, list) else ())})
+    told = told or any(name in QUALITY_ASSETS for name in _names(band, names))
+    return told or holds_classes(asset, number, *names)
+
+
+def _names(band: Json, names: tuple[str, ...]) -> set[str]:
+    return {str(name).lower() for name in (*names, band.get("name")) if name}
 
 
 def _said(asset: Json, band: Json, key: str) -> Any:
