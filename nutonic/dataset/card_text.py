@@ -21,7 +21,7 @@ from nutonic.sources.stills import attribution
 
 if TYPE_CHECKING:
     from nutonic.planning.spec import BuildSpec
-    from nutonic.recipe.outputs import Splits
+    from nutonic.recipe.outputs import Splits, Tiles
 
 _LAYOUT = """## Layout
 
@@ -112,7 +112,7 @@ class CardFacts:
 def opening(facts: CardFacts) -> str:
     """Title and first paragraph."""
     spec, done = facts.spec, facts.done
-    side, size = spec.tiles.size * spec.grid.resolution_m / 1000, spec.tiles.output_size
+    side = spec.tiles.size * spec.grid.resolution_m / 1000
     bands = markdown_text(", ".join(spec.imagery.bands))
     collections = ", ".join(map(markdown_code, facts.collections))
     sensors = [terms.sensor for terms in facts.imagery_terms.values() if terms is not None and terms.sensor is not None]
@@ -123,10 +123,22 @@ def opening(facts: CardFacts) -> str:
 {counted(done.rows.total(), "image–text row")}, for fine-tuning vision-language models.
 
 Each chip shows {side:g} × {side:g} km: {bands} of {collections}{taken},
-{_stretched(facts)}, and averaged to {size} × {size} pixels.
+{_stretched(facts)}, {resized(facts.spec.tiles)}.
 Land cover is {markdown_code(spec.table.name)} on the same {spec.grid.resolution_m:g} m grid, nearest neighbour.
 Captions, shares and boxes are computed from those labels: they are as right as the labels are.
 """
+
+
+def resized(tiles: Tiles) -> str:
+    """What became of a tile's own pixels."""
+    to = f"{tiles.output_size} × {tiles.output_size} pixels"
+    if tiles.output_size == tiles.size:
+        return f"at their own {to}"
+    if tiles.output_size < tiles.size:
+        return f"and averaged to {to}"
+    return (
+        f"and enlarged from {tiles.size} × {tiles.size} to {to}, which repeats pixels and shows no more of the ground"
+    )
 
 
 def _stretched(facts: CardFacts) -> str:

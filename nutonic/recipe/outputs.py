@@ -35,6 +35,7 @@ class Tiles(Part):
     size: Annotated[int, Field(ge=16, le=8192)] = 512
     stride: Annotated[int, Field(ge=1)] = 512
     output_size: Annotated[int, Field(ge=16, le=8192)] = 224
+    """A chip's side in pixels. Of fewer than ``size`` each is an average by area; for more, pixels are repeated."""
     min_valid_fraction: Fraction01 = 0.95
     """Of its pixels, those that the scene observed; and of a square, those on a scene where none covers it all."""
     min_label_fraction: Fraction01 = 0.35

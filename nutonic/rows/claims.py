@@ -86,6 +86,7 @@ def _of_prompt(name: str, **slots: str) -> None:
 
 
 _of_prompt("prompt.resolution", metres="number")
+_of_prompt("prompt.enlarged", metres="number", native="number")
 _of_prompt("prompt.date", date="date")
 _of_prompt("prompt.season", season="season")
 

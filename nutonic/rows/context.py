@@ -102,12 +102,12 @@ class WordRules:
     def truth(self, cover: LandCover, scene: Scene, lat: float) -> Truth:
         """What can be said of a mask of a scene, at a latitude in degrees."""
         side_m = self.tiles.size * self.resolution_m
-        values: dict[str, dict[str, str | None]] = {
-            "prompt.resolution": {"metres": f"{side_m / self.tiles.output_size:.3g}"},
-            "prompt.date": {"date": (scene.datetime or "")[:10]},
-            "prompt.season": {"season": season(scene.datetime, lat)},
+        values: dict[str, tuple[str, dict[str, str | None]]] = {
+            "resolution": self._resolution(scene),
+            "date": ("prompt.date", {"date": (scene.datetime or "")[:10]}),
+            "season": ("prompt.season", {"season": season(scene.datetime, lat)}),
         }
-        wanted = [f"prompt.{name}" for name in self.rows.prompt]
+        wanted = [values[name] for name in self.rows.prompt]
         return Truth(
             cover=cover,
             rows=self.rows,
@@ -115,8 +115,16 @@ class WordRules:
             side_m=side_m,
             picture="aerial photograph" if scene.collection in AERIAL else "satellite image",
             still_m=None if self.still is None else still_side_m(*self.still, lat),
-            prompt_values={name: _known(values[name]) for name in wanted if _known(values[name])},
+            prompt_values={claim: known for claim, values in wanted if (known := _known(values))},
         )
+
+    def _resolution(self, scene: Scene) -> tuple[str, dict[str, str | None]]:
+        """What may be told of a picture's pixels: smaller ones than the scene's show no more of the ground."""
+        pixel_m = self.tiles.size * self.resolution_m / self.tiles.output_size
+        metres, native = (f"{side:.3g}" for side in (pixel_m, max(self.resolution_m, abs(scene.lead.transform[0]))))
+        if float(metres) < float(native):
+            return "prompt.enlarged", {"metres": metres, "native": native}
+        return "prompt.resolution", {"metres": metres}
 
 
 def _known(values: Mapping[str, Any]) -> Values:

@@ -15,6 +15,8 @@ from support.trees import small_planet, tree
 import nutonic as nt
 from nutonic import __version__, load_recipe
 from nutonic.core.catalogs import terms_of
+from nutonic.dataset.card_text import resized
+from nutonic.recipe.outputs import Tiles
 
 
 def test_a_card_says_where_everything_comes_from(clean):
@@ -47,6 +49,22 @@ def test_a_split_without_rows_has_no_file(tmp_path):
 
 def front(out: Path) -> dict:
     return yaml.safe_load((out / "README.md").read_text(encoding="utf-8").split("---\n")[1])
+
+
+@pytest.mark.parametrize(
+    ("size", "output_size", "said"),
+    [
+        (512, 224, "and averaged to 224 × 224 pixels"),
+        (96, 96, "at their own 96 × 96 pixels"),
+        (
+            100,
+            150,
+            "and enlarged from 100 × 100 to 150 × 150 pixels, which repeats pixels and shows no more of the ground",
+        ),
+    ],
+)
+def test_a_card_says_what_became_of_a_tile_s_pixels(size, output_size, said):
+    assert resized(Tiles(size=size, output_size=output_size)) == said
 
 
 def sections(out: Path) -> dict[str, str]:

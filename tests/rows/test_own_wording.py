@@ -11,8 +11,10 @@ from support.cli import nutonic
 from support.spoken import ALL, Spoken, planted
 
 from nutonic import load_recipe
+from nutonic.core.classes import DYNAMIC_WORLD
 from nutonic.errors import RecipeError
 from nutonic.recipe.texts import builtin
+from nutonic.rows.wording import Said, Wording
 
 
 @pytest.fixture
@@ -65,6 +67,14 @@ def with_template(claim: str, template: str) -> dict[str, str]:
     content = yaml.safe_load(builtin()[task])
     content[name] = [template]
     return {task: yaml.safe_dump(content)}
+
+
+def test_a_wording_that_was_written_before_enlarged_pictures_were_told_goes_on():
+    before = builtin()["prompt"].partition("# Of a picture whose pixels")[0] + "date: ['It was taken on {{ date }}.']\n"
+    older = Wording({**builtin(), "prompt": before + "season: ['Season: {{ season }}.']\n"}, DYNAMIC_WORLD)
+    said = Said(claim="prompt.enlarged", values={"metres": "5", "native": "10"})
+    assert older.words(said, "k", {}) == Wording(builtin(), DYNAMIC_WORLD).words(said, "k", {})
+    older.refuse_unreadable()
 
 
 def texts_of(wrong: dict[str, str] | tuple[str, str]) -> dict[str, str]:

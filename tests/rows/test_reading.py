@@ -311,3 +311,49 @@ def test_a_lie_is_seen(name):
         assert reader.falsehoods(false, made.picture()) != [], false
         seen += 1
     assert seen, "no row could be made such a lie"
+
+
+# What a picture resolves
+
+
+ENLARGED = [(None, 10.0, "10", None), (128, 10.0, "20", None), (32, 10.0, "5", "10"), (None, 30.0, "10", "30"),
+            (128, 30.0, "20", "30"), (192, 30.0, "30", None)]  # fmt: skip
+
+
+@pytest.mark.parametrize(("size", "source_m", "pixel", "resolved"), ENLARGED)
+def test_no_prompt_says_that_a_picture_is_finer_than_its_source(size, source_m, pixel, resolved):
+    """Of enlarged pictures a prompt tells both: a pixel's side, and what the source resolves."""
+    made = replace(planted(), size=size, source_m=source_m, rows={**planted().rows, "prompt": ("resolution",)})
+    told = set()
+    for k in range(4):
+        spoken = replace(made, name=f"poi_{k:06d}_t0003")
+        for row in spoken.lines():
+            assert spoken.problem(row) is None
+            assert reader.falsehoods(row, spoken.picture()) == []
+            told |= set(
+                re.findall(r"(?:Its resolution|One pixel|The ground sampling distance) is [^.]*", text_of(row, 0))
+            )
+    assert not resolved or told == {
+        f"Its resolution is {resolved} m, enlarged to pixels of {pixel} m",
+        f"One pixel is {pixel} m on the ground, in the source {resolved} m",
+        f"The ground sampling distance is {resolved} m, and one pixel is {pixel} m",
+    }
+
+
+@pytest.mark.parametrize(
+    "claim", ["Its resolution is 5 m.", "The ground sampling distance is 5 m.", "One pixel is 10 m on the ground."]
+)
+def test_an_enlarged_picture_that_is_called_finer_is_found(claim):
+    spoken = replace(planted(), size=32, rows={**planted().rows, "prompt": ("resolution",)})
+    lies = 0
+    for row in spoken.lines():
+        false = says(
+            row,
+            0,
+            re.sub(r"(?:Its resolution|One pixel|The ground sampling distance) is [^.]*\.", claim, text_of(row, 0)),
+        )
+        if false != row:
+            lies += 1
+            assert spoken.problem(false) is not None
+            assert reader.falsehoods(false, spoken.picture())
+    assert lies > 5

@@ -833,16 +833,16 @@ _PROMPT_WORDS = _words(
     around arrangement as at bbox be being belong between bigger body border both bounding box boxes brief
     briefly by can caption cent central centre check choose class classify comes common compact compare
     connected conspicuous contain contains context coordinates corner cover covered covers date describe
-    description detect differ direction distance distribution do does down draw each edge else estimate
+    description detect differ direction distance distribution do does down draw each edge else enlarged estimate
     every explain extensive extent few fill filled fills find first focus following for found four from give
     given go greater greatest ground has have height high holds how identify image images in inside inspect
     into is it its json keep keys kind kinds label land large larger largest latter leading leads least
     leave left less letter lie lies limit line list locate location lone look lower m main many mark me meet
     middle more most much multiple must name narrower nearest neighbours next no normalized not objects
     occur of on one one-line only or out outline overhead part patches per percentage pick picture piece
-    pixel place placed please point position present principal proportion provide quadrant quadrants quarter
+    pixel pixels place placed please point position present principal proportion provide quadrant quadrants quarter
     quarters rank region regions relative reply report resolution respect result return right round rounded
-    same sampling say season second see seen segment select sentence share short show shows side single
+    same sampling say season second see seen segment select sentence share short show shows side single source
     single-line skip sole some sorted span square stand starting state steps still sum summarise
     surroundings take taken takes tell ten tens terms than that the their them then there these this those
     through to touch two type under unit up upper use valid view views visible walk was what where
@@ -852,13 +852,16 @@ _SEASONS = ("spring", "summer", "autumn", "winter")
 
 
 def _facts_hold(picture: Picture, text: str, held: Mapping[str, object]) -> bool:
-    """Whether a date, a season and a resolution are the picture's."""
+    """Whether a date, a season, a pixel's side and what the picture resolves are the picture's."""
     dates = [held[token] for token in re.findall(r"\bD\d+", text)]
-    metres = [held[token] for token in re.findall(r"\bR\d+", text)]
+    told = re.findall(r"\b(R\d+)|\b(resolution|distance|source|pixels?)\b", text)
+    of = [
+        (next((w for _, w in reversed(told[:k]) if w), ""), held[token]) for k, (token, _) in enumerate(told) if token
+    ]
     seasons = re.findall("|".join(_SEASONS), text.lower())
     return (
         all(date == picture.facts.get("date") for date in dates)
-        and all(number == picture.facts.get("metres") for number in metres)
+        and all(number == picture.facts.get("metres" if "pixel" in word else "resolved") for word, number in of)
         and all(season == picture.facts.get("season") for season in seasons)
     )
 

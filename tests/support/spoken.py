@@ -33,18 +33,21 @@ ALL = {
     "cross_view": True,
     "prompt": ("resolution", "date", "season"),
 }
-_ASSETS = tuple(
-    Asset(
-        name=name,
-        href=f"/x/{name}.tif",
-        written=f"{name}.tif",
-        crs="EPSG:32633",
-        transform=(10, 0, 0, 0, -10, 0),
-        shape=(64, 64),
-        nodata=0,
+
+
+def _assets(side_m: float) -> tuple[Asset, ...]:
+    return tuple(
+        Asset(
+            name=name,
+            href=f"/x/{name}.tif",
+            written=f"{name}.tif",
+            crs="EPSG:32633",
+            transform=(side_m, 0, 0, 0, -side_m, 0),
+            shape=(64, 64),
+            nodata=0,
+        )
+        for name in ("red", "green", "blue")
     )
-    for name in ("red", "green", "blue")
-)
 
 
 @dataclass(frozen=True)
@@ -61,6 +64,8 @@ class Spoken:
     still: bool = False
     """Whether the place has an overhead still, of several kilometres."""
     lat: float = 46.0
+    source_m: float = 10.0
+    """The side of the scene's pixels; native pixels are of 10 m."""
 
     @cached_property
     def rules(self) -> WordRules:
@@ -78,7 +83,7 @@ class Spoken:
         rules = self.rules
         scene = Scene(
             id="s", collection=self.collection, source="stac", datetime="2024-05-01T10:00:00Z", cloud_cover=1.0,
-            assets=_ASSETS,
+            assets=_assets(self.source_m),
         )  # fmt: skip
         poi = Poi(id="poi_000012", base_id="poi_000012", ordinal=12, variant=0, lon=15.0, lat=self.lat)
         place = PlannedPlace(poi=poi, split="train", imagery=(scene,), labels=())
@@ -123,7 +128,7 @@ class Spoken:
         rules = oracle.Rules.of({"tiles": {"size": self.size or side, "output_size": side}, "rows": rows.model_dump()})
         plural = {c: self.table.nouns.get(c, label) for c, label in self.table.labels.items()}
         metres = 10 * rules.size / side
-        facts = {"date": "2024-05-01", "metres": f"{metres:.3g}"}
+        facts = {"date": "2024-05-01", "metres": f"{metres:.3g}", "resolved": f"{max(metres, self.source_m):.3g}"}
         season = "spring" if self.lat > 24 else "autumn" if self.lat < -24 else None
         return reader.Picture(
             mask=self.mask if view is None else np.ascontiguousarray(oracle.turned(self.mask, view)),
