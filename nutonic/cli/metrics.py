@@ -8,7 +8,15 @@ from pathlib import Path
 
 from nutonic.dataset.reasons import PLACES, TILES
 from nutonic.io.atomic import disk_errors, new_file
-from nutonic.run.callbacks import BatchFinished, BuildEnded, BuildStarted, Callback, StageBegun, WorkersChanged
+from nutonic.run.callbacks import (
+    BatchFinished,
+    BuildEnded,
+    BuildStarted,
+    Callback,
+    CaptionsFinished,
+    StageBegun,
+    WorkersChanged,
+)
 
 #: Seconds between two versions of the file.
 _APART_S = 5.0
@@ -50,10 +58,10 @@ class MetricsFile(Callback):
 
     def on_batch(self, event: BatchFinished, /) -> None:
         """Add a batch's counts."""
-        result = event.result
+        result, captions = event.result, isinstance(event, CaptionsFinished)  # of places that are done already
         self._values.update(
-            places_done_total=result.finished,
-            places_failed_total=len(result.failures),
+            places_done_total=0 if captions else result.finished,
+            places_failed_total=0 if captions else len(result.failures),
             left_out_places_total=sum(result.left_out.get(PLACES, {}).values()),
             left_out_tiles_total=sum(result.left_out.get(TILES, {}).values()),
             tiles_total=result.tiles,

@@ -10,6 +10,9 @@ from nutonic.core.units import counted
 #: Why a place is done without a still that the recipe wants: a reject of the place, beside those of its tiles.
 NO_STILL = "no still"
 
+#: What fails, where captions do: of a place, or, in place of a place's id too, of all that wait for some.
+CAPTIONS = "captions"
+
 #: What is left out: a place by the plan, of which no tile is counted; a place with all its tiles; a tile; a place's still.
 BY_PLAN: Final = "by_plan"
 PLACES: Final = "places"

@@ -189,7 +189,8 @@ class LogCallback(Callback):
         result = event.result
         _log.debug("batch %d: %s", result.index, _made(result.places, result.tiles, result.rows))
         for failure in result.failures:
-            _log.info("place %s failed: %s", inert(failure.poi_id), inert(failure.reason))
+            what = "captions of" if failure.is_of_captions else "place"
+            _log.info("%s %s failed: %s", what, inert(failure.poi_id), inert(failure.reason))
 
     def on_stage(self, event: StageBegun, /) -> None:
         """Log what is done now."""

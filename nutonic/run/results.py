@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, field, replace
 
 from nutonic.core.model import Json, PlannedPlace, Reject, RemotePin, Scene
 from nutonic.core.showing import ShortRepr
-from nutonic.dataset.reasons import BY_PLAN, PLACES, STILLS, TILES, LeftOutCounts, tiles_in
+from nutonic.dataset.reasons import BY_PLAN, CAPTIONS, PLACES, STILLS, TILES, LeftOutCounts, tiles_in
 from nutonic.errors import FileMissing, NutonicError, ReadFailed, Refused
 from nutonic.secrets import redact
 
@@ -79,10 +79,6 @@ def with_attempts(now: Iterable[Failure], before: Mapping[str, Failure]) -> tupl
         else failure
         for failure in now
     )
-
-
-#: What fails, where captions do.
-CAPTIONS = "captions"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

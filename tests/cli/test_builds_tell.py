@@ -118,3 +118,14 @@ def test_patches_that_have_no_caption_are_counted_apart(capsys):
     assert capsys.readouterr().out == (
         "nothing to do: 6 of 9 patches are built in out, 2 are left out, 1 has no caption that was let through\n"
     )
+
+
+def test_patches_are_counted_once_for_prometheus_though_they_have_captions_later(tmp_path):
+    path, metrics = of_patches(tmp_path, 500_060), tmp_path / "nutonic.prom"
+    said = nutonic("build", path, "--out", tmp_path / "out", "--workers", 0, "--metrics", metrics)
+    assert said.code == 0
+    lines = [line.split() for line in metrics.read_text().splitlines() if not line.startswith("#")]
+    told = {name.removeprefix("nutonic_"): value for name, value in lines}
+    assert (told["places_to_do"], told["places_done_total"], told["places_failed_total"]) == ("9", "9", "0")
+    assert f"read 6 patches, wrote {told['rows_total']} captions" in said.out
+    assert told["tiles_total"] == "6"

@@ -21,6 +21,7 @@ import nutonic as nt
 from nutonic.cli.console import show_summary
 from nutonic.cli.progress import JsonProgress, LineProgress
 from nutonic.dataset.commits import committed
+from nutonic.dataset.report.tree import failures
 from nutonic.dataset.shards.captions import read_captions
 from nutonic.errors import InputError
 from nutonic.io.objects import Store
@@ -401,6 +402,30 @@ def test_what_waits_where_nobody_answers_is_told_in_patches(tmp_path, capsys):
     assert shown(capsys, summary, tmp_path / "out")[-1] == (
         f"{PATCHES} patches wait for captions: run the same command again"
     )
+    page = nt.report(tmp_path / "out", tmp_path / "page.html").read_text(encoding="utf-8")
+    assert "Captions that failed, and are waited for" in page
+    assert "all that wait" in page
+    assert "Places that failed" not in page
+
+
+def test_a_report_tells_places_that_failed_apart_from_captions():
+    found = [
+        {"poi_id": f"p{k}", "asset": asset, "reason": "read failed", "error": "no"}
+        for k, asset in enumerate(["a/red", "captions", None, *["captions"] * 22])
+    ]
+    section = failures(
+        {"failures": [{**found[0], "poi_id": "captions"}, *found[1:], {**found[1], "poi_id": "captions"}]}
+    )
+    note, places, captions = section.blocks
+    assert note.text.endswith("4 more are in _nutonic/summary.json.")
+    assert (places.caption, [row[0].text for row in places.rows]) == (
+        "Places that failed, and stay open",
+        ["captions", "p2"],  # a place may be called so
+    )
+    assert captions.caption == "Captions that failed, and are waited for"
+    assert [row[0].text for row in captions.rows] == ["p1", *(f"p{k}" for k in range(3, 22))]
+    (_, alone) = failures({"failures": [{**found[1], "poi_id": "captions"}]}).blocks
+    assert [row[0].text for row in alone.rows] == ["all that wait"]
 
 
 def test_places_that_failed_are_told_apart_from_patches_that_wait(tmp_path, capsys):

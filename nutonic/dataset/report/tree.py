@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from nutonic.core.model import SPLITS, Json, Reject
 from nutonic.core.units import IS, counted_of
 from nutonic.dataset.commits import Committed
-from nutonic.dataset.reasons import BY_PLAN, WHAT_TO_DO, kind_of, of_what
+from nutonic.dataset.reasons import BY_PLAN, CAPTIONS, WHAT_TO_DO, kind_of, of_what
 from nutonic.dataset.report.values import Block, Cell, Dots, Note, Section, Table, count, number, text
 from nutonic.errors import Corrupt
 from nutonic.inert import inert
@@ -95,18 +95,34 @@ def state(plan: PlanFile, built: int, summary: Json) -> tuple[bool, str]:
 
 
 def failures(summary: Json) -> Section | None:
-    """Places that failed for now."""
+    """What failed for now: places, and apart from them captions of places that are built."""
     found: list[Json] = summary.get("failures") or []
     if not found:
         return None
+    places = [each for each in found if each.get("asset") != CAPTIONS]
+    captions = [each for each in found if each.get("asset") == CAPTIONS]
+    tables = (
+        _failed("Places that failed, and stay open", "place", places),
+        _failed("Captions that failed, and are waited for", "of", captions),
+    )
+    unseen = sum(max(0, len(some) - _FAILURES) for some in (places, captions))
+    more = f" {number(unseen)} more are in _nutonic/summary.json." if unseen else ""
+    note = Note(text=f"They are tried again by the same build command.{more}", warns=True)
+    return Section(id="failures", title="Failed for now", blocks=(note, *(table for table in tables if table.rows)))
+
+
+def _failed(caption: str, what: str, found: Sequence[Json]) -> Table:
     rows = tuple(
-        (text(inert(each["poi_id"])), text(inert(each["reason"])), text(inert(str(each["error"])[:300])))
+        (text(_whose(each)), text(inert(each["reason"])), text(inert(str(each["error"])[:300])))
         for each in found[:_FAILURES]
     )
-    table = Table(caption="Places that failed, and stay open", heads=("place", "reason", "first error"), rows=rows)
-    more = f" {number(len(found) - _FAILURES)} more are in _nutonic/summary.json." if len(found) > _FAILURES else ""
-    note = Note(text=f"They are tried again by the same build command.{more}", warns=True)
-    return Section(id="failures", title="Failed for now", blocks=(note, table))
+    return Table(caption=caption, heads=(what, "reason", "first error"), rows=rows)
+
+
+def _whose(failure: Json) -> str:
+    """What failed: a place, or all captions that wait, where nobody can be asked any more."""
+    of_all = failure.get("asset") == failure["poi_id"] == CAPTIONS
+    return "all that wait" if of_all else inert(failure["poi_id"])
 
 
 def unreadable(names: Collection[str], noun: str) -> Section | None:

@@ -12,6 +12,7 @@ from typing import Protocol
 
 from nutonic.core.model import Json
 from nutonic.dataset.commits import CommittedPlace, entries_of, read_commit
+from nutonic.dataset.reasons import CAPTIONS
 from nutonic.errors import NutonicError, SourceError, StoreError, Unreachable
 from nutonic.io.objects import Store
 from nutonic.io.session import SessionThreads, current
@@ -21,7 +22,7 @@ from nutonic.recipe.annotation import Captions
 from nutonic.rows.annotation.values import PatchCaptions
 from nutonic.run.captions.budget import Purse, Spent
 from nutonic.run.captions.jobs import CaptionJob
-from nutonic.run.results import CAPTIONS, CaptionsDone, Failure
+from nutonic.run.results import CaptionsDone, Failure
 from nutonic.secrets import redact
 from nutonic.sources.annotators.answers import Answers
 from nutonic.sources.annotators.asking import Asking
@@ -172,7 +173,7 @@ class _Made:
             index=self.index,
             rejects=dict(self.rejects),
             failures=tuple(failed),
-            ended=None if gone is None else _failure("captions", gone),
+            ended=None if gone is None else _failure(CAPTIONS, gone),
             money=purse.spent,
             is_short=purse.is_short,
             requests=tuple(self.requests),
