@@ -113,6 +113,15 @@ def h3_cell(lon: float, lat: float) -> str | None:
 CELLS: Mapping[str, Cell] = {"utm": cell_of, "major-tom": major_tom_cell, "h3": h3_cell}
 
 
+#: Distributions that a way needs, besides what is always there.
+_PACKAGES: Mapping[str, tuple[str, ...]] = {"h3": ("h3",)}
+
+
+def packages_of(name: str) -> tuple[str, ...]:
+    """Distributions that name cells in this way, besides what is always there."""
+    return _PACKAGES.get(name, ())
+
+
 def cell_namer(name: str) -> Cell:
     """What names cells; raises :class:`InputError` for a way that there is not, MissingExtra if it is not installed."""
     if name not in CELLS:

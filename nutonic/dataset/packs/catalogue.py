@@ -14,7 +14,7 @@ import orjson
 import shapely
 
 from nutonic.core.model import Json
-from nutonic.dataset.catalogue.cells import CELLS
+from nutonic.dataset.catalogue.cells import CELLS, packages_of
 from nutonic.dataset.catalogue.entries import (
     SIDES,
     STAC_VERSION,
@@ -46,6 +46,10 @@ class Catalogue:
     def options(self) -> Json:
         """How cells are named."""
         return {"cells": self.cells}
+
+    def needs(self) -> tuple[str, ...]:
+        """What names cells: a shard's entries are lines of JSON, of which a table is made once all are there."""
+        return packages_of(self.cells)
 
     def write(self, shard: Shard, samples: Iterable[Sample], facts: TreeFacts, put: Put) -> Json:
         """A line for each chip; of STAC its item and its picture too."""

@@ -74,6 +74,10 @@ class ImageFolder:
         """None."""
         return {}
 
+    def needs(self) -> tuple[str, ...]:
+        """Nothing else."""
+        return ()
+
     def write(self, shard: Shard, samples: Iterable[Sample], facts: TreeFacts, put: Put) -> Json:
         """Pictures, and a line for each."""
         lines = []
@@ -136,6 +140,10 @@ class Detection:
     def options(self) -> Json:
         """None."""
         return {}
+
+    def needs(self) -> tuple[str, ...]:
+        """Nothing else."""
+        return ()
 
     def write(self, shard: Shard, samples: Iterable[Sample], facts: TreeFacts, put: Put) -> Json:
         """Pictures, and their boxes."""

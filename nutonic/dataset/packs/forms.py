@@ -103,8 +103,12 @@ class Form(Protocol):
         """What of it was chosen, as it is sealed with the pack."""
         ...
 
+    def needs(self) -> tuple[str, ...]:
+        """Distributions that write its shards, besides what every worker has: of these all must have the same version."""
+        ...
+
     def write(self, shard: Shard, samples: Iterable[Sample], facts: TreeFacts, put: Put) -> Json:
-        """Write the files of a shard; what it tells is kept in its record."""
+        """Write the files of a shard; what it tells is kept in its record. `samples` come once, a place after the other."""
         ...
 
     def finish(self, shards: Shards, facts: TreeFacts, put: Put) -> None:

@@ -14,7 +14,7 @@ import orjson
 
 from nutonic.core.model import Json
 from nutonic.core.times import parse_moment
-from nutonic.dataset.catalogue.cells import CELLS
+from nutonic.dataset.catalogue.cells import CELLS, packages_of
 from nutonic.dataset.catalogue.entries import fraction_columns, fractions
 from nutonic.dataset.packs.boxes import AS_BUILT, BoxForm, with_boxes
 from nutonic.dataset.packs.croissant import CROISSANT, Extent, croissant
@@ -46,6 +46,10 @@ class Parquet:
     def options(self) -> Json:
         """How boxes are written, and cells named."""
         return {"boxes": self.boxes.name, "cells": self.cells}
+
+    def needs(self) -> tuple[str, ...]:
+        """What writes Parquet, and names cells."""
+        return ("pyarrow", *packages_of(self.cells))
 
     def write(self, shard: Shard, samples: Iterable[Sample], facts: TreeFacts, put: Put) -> Json:
         """One file."""

@@ -34,6 +34,10 @@ class WebDataset:
         """How boxes are written."""
         return {"boxes": self.boxes.name}
 
+    def needs(self) -> tuple[str, ...]:
+        """Nothing else."""
+        return ()
+
     def write(self, shard: Shard, samples: Iterable[Sample], facts: TreeFacts, put: Put) -> Json:
         """One archive."""
         counted: list[str] = []

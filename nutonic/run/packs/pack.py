@@ -247,7 +247,7 @@ def _write_all(
         if cluster.scheduler is None:
             cluster = replace(cluster, workers=_workers_for(cluster, left))
         if left and not cluster.in_process:
-            pool = stack.enter_context(_workers(source.store, store, cluster, callback))
+            pool = stack.enter_context(_workers(source.store, store, form.needs(), cluster, callback))
         for result in results_of(pool, work, callback, (PackJob(shard=shard) for shard in left)):
             failures += [f"{failure.poi_id}: {failure.error}" for failure in result.failures]
             callback.on_batch(BatchFinished(result=result, to_do=places))
@@ -266,23 +266,26 @@ def _workers_for(cluster: Cluster, shards: list[Shard]) -> int:
 
 @dataclass(frozen=True, slots=True)
 class _Tree:
-    """What workers need: the libraries that write packs, and to see the tree, by its plan."""
+    """What workers need: the libraries that write this form, and to see the tree, by its plan."""
 
+    packages: tuple[str, ...]
     plan_path: str | None
     """None of a tree in an object store, which needs nothing but its address."""
 
     def needs(self, scenes: Sequence[object] = ()) -> Needs:
         """Of each process."""
-        return Needs(packages=("pyarrow",), files=() if self.plan_path is None else (self.plan_path,))
+        return Needs(packages=self.packages, files=() if self.plan_path is None else (self.plan_path,))
 
 
 @contextmanager
-def _workers(tree: Store, store: Store, cluster: Cluster, callback: Callback) -> Iterator[WorkerPool]:
-    """Workers that see both folders."""
+def _workers(
+    tree: Store, store: Store, packages: tuple[str, ...], cluster: Cluster, callback: Callback
+) -> Iterator[WorkerPool]:
+    """Workers that see both folders, and have what writes the form."""
     from nutonic.run.executor import workers_for
 
     assert store.root is not None, "a pack lies somewhere"
-    sources: Any = (_Tree(None if tree.disk is None else str(tree.disk / PLAN)),)
+    sources: Any = (_Tree(packages, None if tree.disk is None else str(tree.disk / PLAN)),)
     with workers_for(sources, store.root, cluster, callback, ()) as pool:
         if cluster.scheduler is not None:
             pool.must_see(())

@@ -6,6 +6,9 @@ import hashlib
 import itertools
 import json
 import shutil
+import sys
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import orjson
@@ -15,11 +18,13 @@ from support.trees import tree as files_of
 
 import nutonic as nt
 from nutonic.dataset.packs.layout import PACK_MARKER_BYTES
+from nutonic.dataset.packs.registry import FORMS, form_of
 from nutonic.dataset.packs.shards import shards_of
 from nutonic.dataset.packs.tree import tree_to_pack
 from nutonic.errors import Corrupt, InputError, NotNutonic
 from nutonic.io.buckets.address import any_path_of
 from nutonic.io.objects import Store
+from nutonic.run.packs.pack import PackJob, write_shard
 
 pytest_plugins = ["support.buckets"]
 
@@ -107,6 +112,29 @@ def test_small_shards_hold_the_same_rows(few):
     assert max(shard.of for shard in shards) > 1
     tables = [shard.spans.table for shard in shards]
     assert all(len(table) == 1 or (table["size"] + table["pictures"]).sum() <= 60_000 for table in tables)
+
+
+@pytest.mark.parametrize("name", FORMS)
+def test_a_form_names_what_writes_its_shards_and_nothing_else(name, clean, tmp_path, monkeypatch):
+    """So workers are asked for that: where it is not there, whoever needs it fails, and nobody else."""
+    source = tree_to_pack(clean.out)
+    shard, form = shards_of(source, 10**9)[0], form_of(name)
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    monkeypatch.setitem(sys.modules, "pyarrow.parquet", None)
+    write = partial(
+        write_shard, PackJob(shard=shard), tree=source.store, store=Store(tmp_path / "pack"), facts=source.facts
+    )
+    assert form.needs() == (("pyarrow",) if name in ("parquet", "trl", "unsloth") else ())
+    if "pyarrow" in form.needs():
+        with pytest.raises(ImportError, match="pyarrow"):
+            write(form=form)
+    else:
+        assert write(form=form).finished == len(shard.spans) > 0
+
+
+def test_a_form_that_names_cells_of_h3_needs_h3():
+    assert replace(form_of("parquet"), cells="h3").needs() == ("pyarrow", "h3")
+    assert replace(form_of("stac"), cells="h3").needs() == ("h3",)
 
 
 def test_what_is_somebody_elses_is_refused_and_left_alone(clean, whole, tmp_path):

@@ -47,6 +47,10 @@ class Chat:
         """How boxes are written."""
         return {"boxes": self.boxes.name}
 
+    def needs(self) -> tuple[str, ...]:
+        """Nothing else."""
+        return ()
+
     def write(self, shard: Shard, samples: Iterable[Sample], facts: TreeFacts, put: Put) -> Json:
         """Pictures, each once, and rows, which are put together once all are there."""
         shape, _, _ = _SHAPES[self.name]
@@ -106,6 +110,10 @@ class Inside:
     def options(self) -> Json:
         """How boxes are written."""
         return self._files.options()
+
+    def needs(self) -> tuple[str, ...]:
+        """What writes Parquet."""
+        return self._files.needs()
 
     def write(self, shard: Shard, samples: Iterable[Sample], facts: TreeFacts, put: Put) -> Json:
         """One file."""
