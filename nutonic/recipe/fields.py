@@ -125,6 +125,9 @@ _WHERE = frozenset({"path", "url", "base_url", "area"})
 class Whole(Part):
     """Base of whole recipes: shown on a screen, a line for each part, of keys those that are not at their default."""
 
+    PATHS: ClassVar[tuple[str, ...]] = ()
+    """Keys, from the top, that hold paths: in a file they are relative to its folder."""
+
     def __repr__(self) -> str:
         """Name and parts; :meth:`text` has every key."""
         parts = self._parts()

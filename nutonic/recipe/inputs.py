@@ -13,7 +13,7 @@ from nutonic.core.catalogs import COLLECTED, PRODUCTS, Rule, refuse_jumping, ref
 from nutonic.core.classes import ClassTable, refuse_unknown_classes, table_of
 from nutonic.core.times import Interval
 from nutonic.recipe.fields import IDENTITY, Bearer, Hosts, Identified, Keys, Name, Part, Percent, Sign
-from nutonic.recipe.source_kinds import known_kind
+from nutonic.recipe.source_kinds import known_kind, refuse_missing
 
 
 class Classes(Part):
@@ -152,13 +152,10 @@ class Labels(Identified):
 
     @model_validator(mode="after")
     def _complete(self) -> Labels:
-        known, needed = _NEEDED.get(self.source, ((), ()))
-        needed = () if self.table.name in known else needed
+        if self.table.name not in _KNOWN.get(self.source, ()):
+            refuse_missing("labels", self.source, self)
         every = {key for keys in _USED.values() for key in keys}
         unused = sorted(every - set(_USED.get(self.source, every)))
-        missing = [key for key in needed if getattr(self, key) is None]
-        if missing:
-            raise ValueError(f"needs {', '.join(missing)} where source is {self.source}")
         strange = [key for key in unused if getattr(self, key)]
         if strange:
             raise ValueError(f"has {', '.join(strange)}, which a source {self.source} does not use")
@@ -196,12 +193,8 @@ _USED = {
     "earthengine": ("url", "collection", "band", "rule", "windows_days", "year", "project"),
 }
 
-#: By source, the tables that it knows the rest of, and the keys that it needs for others.
-_NEEDED: dict[str, tuple[Container[str], tuple[str, ...]]] = {
-    "raster": ((), ("path",)),
-    "stac": (PRODUCTS, ("url", "collection", "asset")),
-    "earthengine": (COLLECTED, ("collection", "band")),
-}
+#: By source, the tables that it knows the rest of: for these no key is needed.
+_KNOWN: dict[str, Container[str]] = {"stac": PRODUCTS, "earthengine": COLLECTED}
 
 
 #: Keys of imagery that say what the numbers in files mean; Earth Engine's are digital numbers already.
@@ -331,8 +324,7 @@ class Imagery(Identified):
 
     @model_validator(mode="after")
     def _complete(self) -> Imagery:
-        if self.source == "stac" and self.url is None:
-            raise ValueError("needs url where source is stac")
+        refuse_missing("imagery", self.source, self)
         if self.source == "earthengine":
             refuse_jumping(self.collection)
         used = [key for key in ("sign", "allow_hosts", "keep_query", *IDENTITY) if getattr(self, key)]

@@ -124,6 +124,7 @@ class PatchRecipe(Whole):
     """A whole recipe of patches. Build one in Python, or read one with :func:`nutonic.load_recipe`."""
 
     LONG: ClassVar[frozenset[str]] = frozenset({"osm", "captions"})
+    PATHS: ClassVar[tuple[str, ...]] = ("imagery.url", "patches.area", "patches.around.path", "osm.path")
 
     kind: Literal["patches"]
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,95}$")]

@@ -38,6 +38,7 @@ class Recipe(Whole):
     """A whole recipe. Build one in Python, or read one with :func:`nutonic.load_recipe`."""
 
     LONG: ClassVar[frozenset[str]] = frozenset({"rows"})
+    PATHS: ClassVar[tuple[str, ...]] = ("pois.path", "labels.path", "labels.url", "imagery.url", "cube.area")
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,95}$")]
     pois: Pois

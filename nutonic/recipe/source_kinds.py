@@ -12,6 +12,20 @@ SOURCES: dict[tuple[str, str], str] = {
     ("labels", "earthengine"): "nutonic.sources.earthengine.labels:EarthEngineLabels",
 }
 
+#: By the same: the keys that a recipe must say there; one without a line here can do without any.
+NEEDED: dict[tuple[str, str], tuple[str, ...]] = {
+    ("imagery", "stac"): ("url",),
+    ("labels", "raster"): ("path",),
+    ("labels", "stac"): ("url", "collection", "asset"),
+    ("labels", "earthengine"): ("collection", "band"),
+}
+
+
+def refuse_missing(part: str, kind: str, said: object) -> None:
+    """Raise a ValueError if a part of a recipe leaves out a key that its kind of source needs."""
+    if missing := [key for key in NEEDED.get((part, kind), ()) if getattr(said, key) is None]:
+        raise ValueError(f"needs {', '.join(missing)} where source is {kind}")
+
 
 def known_kind(part: str, kind: str) -> str:
     """The kind itself, if a part of a recipe can have it; a ValueError names those there are."""

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Hashable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, get_args
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, get_args
 
 import yaml
 from pydantic import BaseModel, ValidationError
 
 from nutonic.errors import RecipeError
 from nutonic.io.files import read_regular
-from nutonic.recipe.patches import PatchRecipe
-from nutonic.recipe.recipe import Recipe
+from nutonic.recipe.fields import Whole
 
-#: A recipe of either kind: one with ``kind: patches`` is of patches.
-AnyRecipe = Recipe | PatchRecipe
+if TYPE_CHECKING:
+    from nutonic.recipe.patches import PatchRecipe
+    from nutonic.recipe.recipe import Recipe
+
+#: A recipe of either kind: one with ``kind: patches`` is of patches. Only the kind that is read is imported.
+AnyRecipe: TypeAlias = "Recipe | PatchRecipe"
+_Any = TypeVar("_Any", bound=BaseModel)
 
 #: libyaml's parser where PyYAML was built with it: thirty times as fast.
 _Safe, _Events = getattr(yaml, "CSafeLoader", yaml.SafeLoader), getattr(yaml, "CLoader", yaml.Loader)
@@ -56,10 +60,10 @@ def recipe_of(recipe: AnyRecipe | str | Path) -> AnyRecipe:
     RecipeError
         As :func:`load_recipe`.
     """
-    if isinstance(recipe, Recipe | PatchRecipe):
-        return recipe
     if isinstance(recipe, str | Path):
         return load_recipe(recipe)
+    if isinstance(recipe, Whole):
+        return recipe
     raise TypeError(
         f"a recipe is a nutonic.Recipe or the path of its file, and this is a {type(recipe).__name__}: of a dict, use "
         "nutonic.Recipe.model_validate"
@@ -68,7 +72,9 @@ def recipe_of(recipe: AnyRecipe | str | Path) -> AnyRecipe:
 
 def of_places(recipe: AnyRecipe) -> Recipe:
     """The recipe, if it is one of places; RecipeError says that it is one of patches."""
-    if isinstance(recipe, PatchRecipe):
+    from nutonic.recipe.recipe import Recipe
+
+    if not isinstance(recipe, Recipe):
         raise RecipeError(
             f"{recipe.name} is a recipe of patches, and this needs one of places: leave out kind: patches"
         )
@@ -80,7 +86,7 @@ def parse_recipe(content: Mapping[str, Any], where: str = "recipe", folder: Path
 
     A folder of templates that it names is read, relative to `folder`; other paths come back as written.
     """
-    model: type[AnyRecipe] = PatchRecipe if content.get("kind") == "patches" else Recipe
+    model = _kind_of(content)
     try:
         return model.model_validate(content, context={"folder": folder or Path()})
     except ValidationError as error:
@@ -89,6 +95,17 @@ def parse_recipe(content: Mapping[str, Any], where: str = "recipe", folder: Path
         more = [f"… and {len(problems) - 3} more"] if len(problems) > 4 else []
         shown = [_explain(problem, model)[:_LONGEST] for problem in problems[: 3 if more else 4]]
         raise RecipeError("\n".join([f"{where}: {shown[0]}", *shown[1:], *more])) from None
+
+
+def _kind_of(content: Mapping[str, Any]) -> type[AnyRecipe]:
+    """The kind of recipe that a mapping is of."""
+    if content.get("kind") == "patches":
+        from nutonic.recipe.patches import PatchRecipe
+
+        return PatchRecipe
+    from nutonic.recipe.recipe import Recipe
+
+    return Recipe
 
 
 def _is_echo(problem: Mapping[str, Any], problems: Sequence[Mapping[str, Any]]) -> bool:
@@ -178,16 +195,16 @@ def _anchored(recipe: AnyRecipe, folder: Path) -> AnyRecipe:
         except RuntimeError as error:  # ~nobody
             raise RecipeError(f"the path {path!r:.60} names a home that is not there: {_one_line(error)}") from None
 
-    def placed(part: Any, *keys: str) -> Any:
-        return part and part.model_copy(update={key: absolute(getattr(part, key)) for key in keys})
+    for key in recipe.PATHS:
+        recipe = _with(recipe, key.split("."), absolute)
+    return recipe
 
-    imagery = placed(recipe.imagery, "url")
-    if isinstance(recipe, PatchRecipe):
-        patches = placed(recipe.patches, "area")
-        patches = patches.model_copy(update={"around": placed(patches.around, "path")})
-        return recipe.model_copy(update={"imagery": imagery, "patches": patches, "osm": placed(recipe.osm, "path")})
-    parts = {"pois": placed(recipe.pois, "path"), "labels": placed(recipe.labels, "path", "url")}
-    return recipe.model_copy(update={**parts, "imagery": imagery, "cube": placed(recipe.cube, "area")})
+
+def _with(part: _Any, keys: Sequence[str], change: Callable[[Any], Any]) -> _Any:
+    """A part of a recipe with a value that is in it changed; a part on the way that is not there stays away."""
+    (key, *further), value = keys, getattr(part, keys[0])
+    changed = change(value) if not further else value and _with(value, further, change)
+    return part.model_copy(update={key: changed})
 
 
 #: What a person may do, for what pydantic says in terms of Python.
@@ -207,7 +224,7 @@ def _explain(problem: Mapping[str, Any], model: type[BaseModel]) -> str:
     """One line for one problem that pydantic found."""
     loc = tuple(part for part in problem["loc"] if part not in _TAGS and not _is_form(str(part)))
     key = ".".join(map(str, loc)) or "recipe"
-    if loc == ("kind",) and model is Recipe:
+    if loc == ("kind",) and "kind" not in model.model_fields:
         return f"kind: {_shown(problem['input'])} is no kind of recipe: write kind: patches, or leave it out"
     if problem["type"] == "extra_forbidden":
         return f"{key} is not a key of a recipe{_meant(loc, model)}"

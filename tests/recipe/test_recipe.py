@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import datetime as dt
+import sys
+from subprocess import check_output
 
 import pytest
 import yaml
 from pydantic import ValidationError
+from support.paths import ROOT
 
 from nutonic.core.classes import TABLES
 from nutonic.core.times import Interval, as_interval, parse_moment, utc_text
 from nutonic.errors import InputError, RecipeError
 from nutonic.recipe.recipe import CHOICES, Recipe
+from nutonic.recipe.source_kinds import NEEDED, SOURCES
 from nutonic.recipe.yaml import load_recipe, parse_recipe, parse_recipe_text
 from nutonic.rows.slots import LETTERS
 
@@ -329,6 +333,28 @@ def test_an_anchor_may_be_merged():
 def test_a_mistake_is_told_with_its_key_and_value(part, content, expected):
     told = problem({**REQUIRED, part: {**REQUIRED.get(part, {}), **content}})
     assert told.replace("recipe: recipe: ", "recipe: ") == expected
+
+
+def test_what_a_kind_of_source_needs_is_said_beside_its_name(monkeypatch):
+    """A kind that is new says it in a line, of imagery as of labels; nothing else knows of it."""
+    assert {*NEEDED} <= {*SOURCES}
+    without = {key: value for key, value in REQUIRED["imagery"].items() if key not in ("source", "url")}
+    for part, content, needed in (("imagery", without, ("url", "project")), ("labels", {}, ("path", "band"))):
+        monkeypatch.setitem(SOURCES, (part, "mine"), "nowhere:Nobody")
+        assert parse_recipe({**REQUIRED, part: {**content, "source": "mine"}}) is not None
+        monkeypatch.setitem(NEEDED, (part, "mine"), needed)
+        told = problem({**REQUIRED, part: {**content, "source": "mine", needed[0]: "there"}})
+        assert told == f"recipe: {part}: needs {needed[1]} where source is mine"
+    told = problem({**REQUIRED, "imagery": {**without, "source": "stac"}})
+    assert told == "recipe: imagery: needs url where source is stac"
+
+
+@pytest.mark.parametrize(
+    ("kind", "other"), [("nutonic", "nutonic.recipe.patches"), ("rsteller", "nutonic.recipe.recipe")]
+)
+def test_of_two_kinds_of_recipes_only_the_one_that_is_read_is_imported(kind: str, other: str):
+    script = f"import sys, nutonic as nt; nt.load_recipe('recipes/{kind}.yaml'); print({other!r} in sys.modules)"
+    assert check_output([sys.executable, "-c", script], cwd=ROOT, text=True) == "False\n"
 
 
 @pytest.mark.parametrize(
