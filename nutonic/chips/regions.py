@@ -1,4 +1,4 @@
-"""The land cover of a mask: how much of each class there is, and where its patches lie."""
+"""The land cover of a mask: how much of each class there is, and where its regions lie."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from nutonic.recipe.outputs import Rows, Tiles
 
 @dataclass(frozen=True, kw_only=True)
 class LandCover:
-    """What a mask shows. Every number in rows and sidecars comes from here."""
+    """What a mask shows: every number of it that rows and sidecars tell."""
 
     table: ClassTable
     shape: tuple[int, int]
@@ -27,8 +27,9 @@ class LandCover:
     cells: Mapping[int, tuple[int, ...]]
     """Class id to its pixels in each cell of a 6 × 6 grid over the mask, row-major; halves and thirds are sums of cells. Of
     a mask with an odd side they are quarters of pixels, since its middle row and column belong to both halves."""
-    patches: Mapping[int, int]
-    """Class id to how many regions of it are large enough, with those that `regions` leaves out."""
+    large_regions: Mapping[int, int]
+    """Class id to how many regions of it are large enough, with those that `regions` leaves out: what captions count, as
+    patches, and sidecars too."""
     pieces: Mapping[int, int]
     """Class id to how many regions of it there are, down to single pixels."""
     regions: tuple[Region, ...]
@@ -118,13 +119,13 @@ def land_cover(mask: np.ndarray, table: ClassTable, rows: Rows, tiles: Tiles) ->
     counts = {class_id: int(occurring[class_id]) for class_id in sorted(table.labels) if occurring[class_id]}
     every = _every_region(mask, runs)
     large = every.ranked(np.flatnonzero(every.areas >= min_region_pixels(rows.min_region_px, tiles)))
-    patches, pieces = (np.bincount(of, minlength=256).tolist() for of in (every.classes[large], every.classes))
+    large_regions, pieces = (np.bincount(of, minlength=256).tolist() for of in (every.classes[large], every.classes))
     return LandCover(
         table=table,
         shape=mask.shape,
         counts=counts,
         cells=_cells(mask, runs, counts),
-        patches={class_id: patches[class_id] for class_id in counts},
+        large_regions={class_id: large_regions[class_id] for class_id in counts},
         pieces={class_id: pieces[class_id] for class_id in counts},
         regions=tuple(every.listed(large, table, rows.max_regions_per_class)),
         borders=_borders(mask, counts) if rows.vqa else {},

@@ -51,7 +51,7 @@ QUALITY_ASSETS = frozenset(
 )
 
 #: What bands show by their names: the common names of STAC's extension ``eo``, and Sentinel-2's numbers.
-COLOURS: Mapping[str, str] = {
+COMMON_NAMES: Mapping[str, str] = {
     **{
         name: name
         for name in (

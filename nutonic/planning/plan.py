@@ -262,7 +262,7 @@ def in_batches(candidates: Candidates, side: int) -> tuple[Candidates, np.ndarra
         First position of each batch, and the number of places at the end.
     """
     corners = _corners(candidates, side)
-    order, starts = _in_batches(
+    order, starts = _order_of(
         candidates, _source_numbers(candidates), corners, batch_size(side, len(candidates.places))
     )
     return candidates.take(order), corners[order], starts
@@ -352,7 +352,7 @@ def _source_numbers(candidates: Candidates) -> np.ndarray:
     return np.array([number[key] for key in keys], np.int64)[which.ravel()]
 
 
-def _in_batches(
+def _order_of(
     candidates: Candidates, sources: np.ndarray, corners: np.ndarray, size: int
 ) -> tuple[np.ndarray, np.ndarray]:
     """The order of places, sorted by scene and then along blocks, and the first position of each batch."""

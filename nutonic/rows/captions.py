@@ -114,10 +114,10 @@ def _patches(truth: Truth, c: int) -> Said:
     if cover.pieces[c] == 1:
         return _said("class_caption.one_piece")
     number, unit = patch_size(truth)
-    if not cover.patches[c]:
+    if not cover.large_regions[c]:
         return _said("class_caption.scattered", number=number, unit=unit)
     largest = share(cover.regions_of(c)[0].area_px, cover.counts[c], truth.rows.shares)
     values = {"number": number, "unit": unit, "share": largest}
-    if cover.patches[c] == 1:
+    if cover.large_regions[c] == 1:
         return _said("class_caption.one_patch", **values)
-    return _said("class_caption.patches", count=cover.patches[c], **values)
+    return _said("class_caption.patches", count=cover.large_regions[c], **values)

@@ -193,17 +193,17 @@ def _(truth: Truth, v: Values) -> bool:
 
 @claim("class_caption.one_patch", whole=True, number="number", unit="unit", share="share")
 def _(truth: Truth, v: Values) -> bool:
-    return truth.cover.patches[v["c"]] == 1 and _patches_hold(truth, v)
+    return truth.cover.large_regions[v["c"]] == 1 and _patches_hold(truth, v)
 
 
 @claim("class_caption.patches", whole=True, count="count", number="number", unit="unit", share="share")
 def _(truth: Truth, v: Values) -> bool:
-    return truth.cover.patches[v["c"]] == v["count"] and _patches_hold(truth, v)
+    return truth.cover.large_regions[v["c"]] == v["count"] and _patches_hold(truth, v)
 
 
 @claim("class_caption.scattered", whole=True, number="number", unit="unit")
 def _(truth: Truth, v: Values) -> bool:
-    return truth.cover.patches.get(v["c"]) == 0 and (v["number"], v["unit"]) == patch_size(truth)
+    return truth.cover.large_regions.get(v["c"]) == 0 and (v["number"], v["unit"]) == patch_size(truth)
 
 
 def _patches_hold(truth: Truth, v: Values) -> bool:
@@ -265,7 +265,7 @@ def answer(name: str, **slots: str) -> None:
 def is_there(truth: Truth, v: Values) -> bool | None:
     """Whether a class is there; it is only clear of one with a patch and a hundredth of the image, or with no pixel."""
     count = truth.count(v["c"])
-    if count and not (truth.is_plain(count) and truth.cover.patches[v["c"]]):
+    if count and not (truth.is_plain(count) and truth.cover.large_regions[v["c"]]):
         return None
     return count > 0
 

@@ -102,7 +102,7 @@ def _label_meta(context: ChipContext, rule: str | None) -> Json:
     return {
         "dataset": cover.table.name,
         "classes": {str(class_id): count for class_id, count in cover.counts.items()},
-        "patches": {str(class_id): count for class_id, count in cover.patches.items()},
+        "patches": {str(class_id): count for class_id, count in cover.large_regions.items()},
         "pieces": {str(class_id): count for class_id, count in cover.pieces.items()},
         "cells": {str(class_id): list(cells) for class_id, cells in cover.cells.items()},
         "borders": {f"{a}-{b}": edges for (a, b), edges in cover.borders.items()},

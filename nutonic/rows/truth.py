@@ -119,8 +119,8 @@ class Truth:
         """Whether no region that is not listed could be among those of :meth:`boxable`."""
         boxed, cover = self.boxable(class_id), self.cover
         listed = {c: cover.regions_of(c) for c in (cover.counts if class_id is None else (class_id,))}
-        cut = [regions[-1].area_px for c, regions in listed.items() if len(regions) < cover.patches[c]]
-        if any(cover.pieces[c] > cover.patches[c] for c in listed) and self.min_area - 1 >= self._least_boxable:
+        cut = [regions[-1].area_px for c, regions in listed.items() if len(regions) < cover.large_regions[c]]
+        if any(cover.pieces[c] > cover.large_regions[c] for c in listed) and self.min_area - 1 >= self._least_boxable:
             cut.append(self.min_area - 1)
         return not cut or (len(boxed) == self.rows.max_boxes and boxed[-1].area_px >= max(cut))
 
@@ -146,7 +146,7 @@ class Truth:
 
     def _largest_unlisted(self, class_id: int, listed: Region) -> int:
         """Pixels that a region of a class can have at most that comes after the only one that is listed."""
-        if self.cover.patches[class_id] > 1:
+        if self.cover.large_regions[class_id] > 1:
             return listed.area_px
         return self.min_area - 1 if self.cover.pieces[class_id] > 1 else 0
 

@@ -166,7 +166,7 @@ def run_batch(
     begun.files.add(remote or {})  # it may be known only since
     begun.first.then = then
     context = _Context(spec, store, begun.files)
-    cut = (_build(i, place, context, begun.first.pop(place)) for i, place in places)
+    cut = (_cut_place(i, place, context, begun.first.pop(place)) for i, place in places)
     done, failures = _written(_asked(cut, spec.stills), context)
     whole = not failures and len(places) == len(batch.places)
     refuse_replaced(store, origin)
@@ -233,7 +233,7 @@ def summary_of(index: int, done: Sequence[PlaceDone], failures: Sequence[Failure
 # One place
 
 
-def _build(index: int, place: PlannedPlace, context: _Context, first: Pixels | None) -> _Cut | PlaceDone | Failure:
+def _cut_place(index: int, place: PlannedPlace, context: _Context, first: Pixels | None) -> _Cut | PlaceDone | Failure:
     """Cut a place's chips from its best scene that is usable.
 
     The next scene is tried only if a file is gone for good, does not match its item, holds no reflectance, or has poor

@@ -28,7 +28,7 @@ from nutonic.planning.remote import versions_of
 from nutonic.recipe.outputs import Grid
 from nutonic.sources.factory import AnySources
 from nutonic.sources.grids import place_grid, scene_grid
-from nutonic.sources.pixels import placed
+from nutonic.sources.placing import placed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,7 +127,7 @@ def read(
     files: RemoteFiles | None = None,
     opened: Callable[[], OpenCube] | None = None,
 ) -> list[Pixels]:
-    """Pixels of places from one scene: one lazy cube, chunked as its files are blocked, sliced per place.
+    """Pixels of places from one scene: one lazy cube without chunks, sliced per place.
 
     Parameters
     ----------
@@ -177,11 +177,10 @@ class OpenCube:
 
 
 def _opened(places: Sequence[PlannedPlace], scene: Scene, sources: AnySources, grid: Grid) -> OpenCube:
-    chunk = sources.imagery.chunk_hint(scene)
-    whole = scene_grid(scene, [_square(place, scene, grid) for place in places], chunk or 1)
+    whole = scene_grid(scene, [_square(place, scene, grid) for place in places])
+    scenes = ((scene,), places[0].labels)[: len(sources)]
     # Without chunks arrays stay lazily indexed until they are sliced, and only these pixels are read.
-    scenes, chunks = ((scene,), places[0].labels), (chunk, None)
-    return OpenCube(whole, open_scene(whole, sources, scenes=scenes[: len(sources)], chunks=chunks[: len(sources)]))
+    return OpenCube(whole, open_scene(whole, sources, scenes=scenes, chunks=(None,) * len(sources)))
 
 
 def _square(place: PlannedPlace, scene: Scene, grid: Grid) -> GeoBox:

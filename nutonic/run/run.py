@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from nutonic.core.model import Json
 from nutonic.dataset import card
-from nutonic.dataset.amend.retry import ANY, reopen
+from nutonic.dataset.amend.reopen import ANY, reopen
 from nutonic.dataset.commits import Committed, committed
 from nutonic.dataset.finalize import Finalized, finalize, is_finalized
 from nutonic.dataset.parts.each import Each, here
@@ -161,10 +161,12 @@ def _built(
     for line in recipe.in_vain:
         callback.on_note(Note(text=line))
     cluster = replace(cluster, max_requests=spec.sources.most_requests(cluster.max_requests))
-    return _build(spec, out, cluster, options, callback)
+    return _build_places(spec, out, cluster, options, callback)
 
 
-def _build(spec: BuildSpec, out: AnyPath, cluster: Cluster, options: BuildOptions, callback: Callback) -> Summary:
+def _build_places(
+    spec: BuildSpec, out: AnyPath, cluster: Cluster, options: BuildOptions, callback: Callback
+) -> Summary:
     from nutonic.io.session import limited
     from nutonic.planning.prepare import refuse_inputs_inside
     from nutonic.run.captions.polish import is_left, polish_captions, sign_in

@@ -62,8 +62,8 @@ def place_grid(lon: float, lat: float, scene: Scene, settings: Grid) -> GeoBox:
     return grid
 
 
-def scene_grid(scene: Scene, grids: Sequence[GeoBox], block: int) -> GeoBox:
-    """The part of a scene's own grid, in whole blocks, that holds all of `grids`: a cube on it is chunked as the file is.
+def scene_grid(scene: Scene, grids: Sequence[GeoBox]) -> GeoBox:
+    """The part of a scene's own grid that holds all of `grids`.
 
     It may reach beyond the scene.
 
@@ -83,8 +83,8 @@ def scene_grid(scene: Scene, grids: Sequence[GeoBox], block: int) -> GeoBox:
         row, col = offset_in(native.affine, grid)
         firsts.append((row, col))
         lasts.append((row + grid.shape.y, col + grid.shape.x))
-    top, left = (min(values) // block * block for values in zip(*firsts, strict=True))
-    bottom, right = (-(-max(values) // block) * block for values in zip(*lasts, strict=True))
+    top, left = (min(values) for values in zip(*firsts, strict=True))
+    bottom, right = (max(values) for values in zip(*lasts, strict=True))
     a, b, c, d, e, f = asset.transform
     return GeoBox((bottom - top, right - left), Affine(a, b, c + left * a, d, e, f + top * e), asset.crs)
 

@@ -6,20 +6,19 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import product
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from affine import Affine
 
-from nutonic.core.grid import crs_name, is_metric, offset_in, repeated, same_crs
+from nutonic.core.grid import is_metric, same_crs
 from nutonic.core.model import Asset, Band
 from nutonic.core.units import counted_of
 from nutonic.errors import BadPixels, InputError, OffLattice
 from nutonic.io.access import LOCAL, Access
+from nutonic.sources.placing import Offset, Part
 
 if TYPE_CHECKING:
-    from odc.geo.geobox import GeoBox
-
     from nutonic.io import raster as rasters
 
 #: By how much of a pixel a file may lie elsewhere than its catalogue says, anywhere in it: what rounded numbers come to.
@@ -96,53 +95,13 @@ def _grid_in_words(transform: Affine, shape: tuple[int, int], unit: str) -> str:
     return f"{shape[0]} × {shape[1]} pixels of {side} {unit} from ({transform.c:.15g}, {transform.f:.15g})"
 
 
-class Offset(NamedTuple):
-    """Where a grid's first pixel lies in a file, in pixels of the grid."""
-
-    row: int
-    col: int
-    times: int = 1
-    """How many of the grid's pixels each of the file's is, along a side: it is repeated."""
-
-
-def offset_of(asset: Asset, geobox: GeoBox) -> tuple[int, int]:
-    """Row and column of a grid's first pixel in an asset's file.
-
-    Raises
-    ------
-    OffLattice
-        If the grid is in another CRS, or its pixels are not the file's.
-    """
-    _refuse_other_crs(asset, geobox)
-    return offset_in(Affine(*asset.transform), geobox)
-
-
-def placed(asset: Asset, geobox: GeoBox) -> Offset:
-    """Where a grid's first pixel lies in an asset's file, whose pixels may be larger: each is then repeated.
-
-    Raises
-    ------
-    OffLattice
-        If the grid is in another CRS, or its pixels are not the file's, nor parts of them on one lattice.
-    """
-    _refuse_other_crs(asset, geobox)
-    lattice, times = repeated(Affine(*asset.transform), geobox)
-    return Offset(*offset_in(lattice, geobox), times)
-
-
-def _refuse_other_crs(asset: Asset, geobox: GeoBox) -> None:
-    if crs_name(geobox) != asset.crs:
-        raise OffLattice(
-            f"{asset.written} is in {asset.crs:.60}, the grid in {geobox.crs}: use a grid in the scene's own zone"
-        )
-
-
-def read_window(
+def read_reflectance(
     asset: Asset, offset: tuple[int, int] | Offset, rows: slice, cols: slice, access: Access = LOCAL
 ) -> np.ndarray:
-    """Pixels of a window of a grid, (rows, columns) uint16, harmonised; nodata beyond the file's edge.
+    """A window of a grid as digital numbers of reflectance, (rows, columns) uint16; nodata beyond the file's edge.
 
-    What every engine reads with: the file's own pixels, once its header is found to be what the catalogue says.
+    What every engine reads with: the file's own pixels, once its header is found to be what the catalogue says. Scale and
+    offset that its item, the recipe or the file declares are applied: for other arithmetic see :func:`read_as_stored`.
 
     Parameters
     ----------
@@ -164,45 +123,48 @@ def read_window(
     ReadFailed, Gone
         If it cannot be read.
     """
-    from nutonic.io.raster import observed_of, read_of
-
     header = checked_header(asset, access)
     units_of(asset, header)  # refuses them, whichever window is read
-    offset = Offset(*offset)
-    height, width = (side * offset.times for side in asset.shape)
-    down, across = _inside(rows, offset.row, height), _inside(cols, offset.col, width)
-    shape = rows.stop - rows.start, cols.stop - cols.start
-    if down.stop <= down.start or across.stop <= across.start:
-        return np.zeros(shape, np.uint16)
-    window = (_coarse(down, offset.times), _coarse(across, offset.times))
-    observed = observed_of(asset, header, window, access)
-    pixels = decoded(read_of(asset, window, access), asset, _REFLECTANCE, header, observed)
-    inside = pixels if offset.times == 1 else _repeated(pixels, down, across, offset.times)
-    if inside.shape == shape:
-        return inside
-    out = np.zeros(shape, np.uint16)
-    out[_shifted(down, -offset.row - rows.start), _shifted(across, -offset.col - cols.start)] = inside
-    return out
+    part = Part(asset, Offset(*offset), rows, cols)
+    if part.is_beside:
+        return np.zeros(part.shape, np.uint16)
+    pixels, observed = _stored(asset, header, part, access)
+    return part.placed(decoded(pixels, asset, _REFLECTANCE, header, observed))
 
 
-def _coarse(part: slice, times: int) -> slice:
-    """The pixels that hold some of their parts."""
-    return slice(part.start // times, -(-part.stop // times))
+def read_as_stored(
+    asset: Asset, offset: tuple[int, int] | Offset, rows: slice, cols: slice, access: Access = LOCAL
+) -> tuple[np.ndarray, np.ndarray]:
+    """A window of a grid as the file has it, whatever scale and offset anybody declares; parameters as above.
+
+    Returns
+    -------
+    numbers
+        (rows, columns) in the file's dtype; 0 beyond its edge.
+    observed
+        Where they are data: by nodata values and masks, as for reflectance. (rows, columns) bool.
+
+    Raises
+    ------
+    OffLattice
+        If the file's header is not what the catalogue says.
+    ReadFailed, Gone
+        If it cannot be read.
+    """
+    header = checked_header(asset, access)
+    part = Part(asset, Offset(*offset), rows, cols)
+    if part.is_beside:
+        return np.zeros(part.shape, header.dtype), np.zeros(part.shape, bool)
+    numbers, observed = _stored(asset, header, part, access)
+    return part.placed(numbers), part.placed(_observed(numbers, (asset.nodata, header.nodata), observed))
 
 
-def _repeated(pixels: np.ndarray, down: slice, across: slice, times: int) -> np.ndarray:
-    """Parts of pixels: each is what the pixel is that holds it."""
-    rows, cols = (np.arange(part.start, part.stop) // times - part.start // times for part in (down, across))
-    return np.asarray(pixels[np.ix_(rows, cols)])
+def _stored(asset: Asset, header: rasters.Header, part: Part, access: Access) -> tuple[np.ndarray, np.ndarray | None]:
+    """What a file has of a window, and where it has data by its mask; None if it has no mask."""
+    from nutonic.io.raster import observed_of, read_of
 
-
-def _inside(part: slice, offset: int, limit: int) -> slice:
-    """Part of a grid's axis as pixels of the file, cut to those it has."""
-    return slice(max(part.start + offset, 0), min(part.stop + offset, limit))
-
-
-def _shifted(part: slice, by: int) -> slice:
-    return slice(part.start + by, part.stop + by)
+    observed = observed_of(asset, header, part.window, access)
+    return read_of(asset, part.window, access), observed
 
 
 def imagery_bands(assets: Sequence[str], masks: Sequence[str], nodata: Sequence[int] = ()) -> tuple[Band, ...]:

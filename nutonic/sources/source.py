@@ -132,10 +132,6 @@ class Source(Protocol):
         """The service that is asked; None for files."""
         ...
 
-    def chunk_hint(self, scene: Scene) -> int | None:
-        """Side of the chunks in which a scene is read best; None where any window is as good as another."""
-        ...
-
     def cost(self, work: Workload) -> SourceCost:
         """What reading takes; an estimate that opens no file."""
         ...
@@ -202,10 +198,6 @@ class SourceDefaults:
     @property
     def account(self) -> Account | None:
         """Nobody is asked."""
-        return None
-
-    def chunk_hint(self, scene: Scene) -> int | None:
-        """Any window is as good as another."""
         return None
 
     def cost(self, work: Workload) -> SourceCost:

@@ -40,7 +40,7 @@ def test_a_mask_is_counted_as_pixel_by_pixel(mask: np.ndarray):
             area, first = int((numbered == k).sum()), int(np.flatnonzero(numbered == k)[0])
             found.append((-area, first, (width.start, height.start, width.stop, height.stop)))
         large = sorted(each for each in found if -each[0] >= 4)
-        assert (cover.pieces[c], cover.patches[c]) == (count, len(large))
+        assert (cover.pieces[c], cover.large_regions[c]) == (count, len(large))
         assert [(-r.area_px, r.bbox) for r in cover.regions_of(c)] == [(a, box) for a, _, box in large[:3]]
     order = [(-r.area_px, tuple(np.argwhere(mask == r.class_id)[0])) for r in cover.regions]
     assert [area for area, _ in order] == sorted(area for area, _ in order)

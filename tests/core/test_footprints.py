@@ -14,7 +14,7 @@ from nutonic.core.footprints import Snapping, footprint_of, ground_of, near, sha
 from nutonic.core.globe import turn_of, turned
 from nutonic.core.grid import grid_around, lonlat_bounds, utm_epsg
 from nutonic.sources.item import Item
-from nutonic.sources.overpasses import touches
+from nutonic.sources.passes import touches
 
 
 def polygon(*ring: tuple[float, float]) -> dict[str, Any]:

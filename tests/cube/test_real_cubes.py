@@ -16,7 +16,7 @@ from support.real_data import DATA, RGB, file_pixels, item_29rkh, item_of
 import nutonic as nt
 from nutonic.core.model import Asset, Scene
 from nutonic.sources.item import item_of as catalogued
-from nutonic.sources.overpasses import timeline
+from nutonic.sources.passes import timeline
 
 pytestmark = pytest.mark.skipif(not DATA.is_dir(), reason=f"real rasters are read from ../shared/data: no {DATA}")
 

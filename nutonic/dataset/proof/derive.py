@@ -238,7 +238,7 @@ class ChipFacts:
             shape=(side, side),
             counts=self.counts,
             cells={c: tuple(meta.cells[str(c)]) for c in self.counts},
-            patches={c: meta.patches[str(c)] for c in self.counts},
+            large_regions={c: meta.patches[str(c)] for c in self.counts},
             pieces={c: meta.pieces[str(c)] for c in self.counts},
             regions=tuple(
                 Region(label=table.labels[p.class_id], class_id=p.class_id, bbox=p.box, area_px=p.area_px)

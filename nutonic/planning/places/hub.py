@@ -35,7 +35,7 @@ _COMMIT = re.compile(r"[0-9a-f]{40}")
 _SECONDS = 20.0
 
 #: Statuses of what was asked that may be others the next time.
-_MAY_PASS = (408, 425, 429)
+_TRY_LATER = (408, 425, 429)
 
 #: Seconds that what the Hub's library does at a time may take, its own attempts included; and how many bytes of a file
 #: are worth another second.
@@ -197,7 +197,7 @@ def _failure(what: str, error: Exception) -> PoiError | Unreachable:
     status = getattr(getattr(error, "response", None), "status_code", None)
     if status in (401, 403):
         return PoiError(f"{what}: status {status}: set HF_TOKEN to a token that may read it")
-    if status is not None and 400 <= status < 500 and status not in _MAY_PASS:
+    if status is not None and 400 <= status < 500 and status not in _TRY_LATER:
         return PoiError(f"{what}: status {status}")
     if status is not None:
         return Unreachable(f"{what}: status {status}: try again later")

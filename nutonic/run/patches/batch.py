@@ -97,7 +97,7 @@ def run_patch_batch(
             failures.append(failure_of(place, place.imagery[0], maps))
             continue
         elements = maps[index]
-        outcome = _build(index, place, elements, first.pop(place), context)
+        outcome = _describe_place(index, place, elements, first.pop(place), context)
         (done if isinstance(outcome, PlaceDone) else failures).append(outcome)  # type: ignore[arg-type]
     whole = not failures and len(places) == len(batch.places)
     refuse_replaced(store, origin)
@@ -126,7 +126,7 @@ def grid_of(place: PlannedPlace, spec: PatchSpec) -> GeoBox:
     return place_grid(place.poi.lon, place.poi.lat, place.imagery[0], spec.patches.grid)
 
 
-def _build(
+def _describe_place(
     index: int, place: PlannedPlace, elements: tuple[Element, ...], first: Pixels | None, context: _Context
 ) -> PlaceDone | Failure:
     """Read, describe and pack a patch. Its lattice is its image's: no other image serves."""

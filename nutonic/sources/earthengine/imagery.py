@@ -40,8 +40,9 @@ from nutonic.sources.item import Item, cloud_cover, moment, period, stated_cloud
 from nutonic.sources.missing import Found, Miss
 from nutonic.sources.mosaic import Opener, over_time
 from nutonic.sources.neighbourhoods import searched
-from nutonic.sources.overpasses import absent, sifted, timeline
-from nutonic.sources.pixels import imagery_bands, offset_of, refuse_masks_nodata
+from nutonic.sources.passes import absent, sifted, timeline
+from nutonic.sources.pixels import imagery_bands, refuse_masks_nodata
+from nutonic.sources.placing import offset_of
 from nutonic.sources.ranking import Ranking, ranked
 from nutonic.sources.source import Needs, Settings, SourceDefaults
 

@@ -22,7 +22,8 @@ from nutonic.errors import OffLattice
 from nutonic.io.access import LOCAL, Access
 from nutonic.sources.backend import Window, Windowed
 from nutonic.sources.engines.engine import require_engine
-from nutonic.sources.pixels import Offset, placed, read_window
+from nutonic.sources.pixels import read_reflectance
+from nutonic.sources.placing import Offset, placed
 
 
 def opener(engine: str) -> Callable[[str, Asset, GeoBox, int, Access], da.Array]:
@@ -111,7 +112,7 @@ class ReflectanceDriver:
         """Pixels of a chunk of the grid, and where in the chunk they belong: everywhere."""
         (row, col), (height, width) = offset_in(self.lattice, dst_geobox), dst_geobox.shape
         rows, cols = slice(row, row + height), slice(col, col + width)
-        pixels = read_window(self.asset, self.offset, rows, cols, self.access)
+        pixels = read_reflectance(self.asset, self.offset, rows, cols, self.access)
         return (slice(0, height), slice(0, width)), pixels
 
 
@@ -160,7 +161,7 @@ class _Native(Windowed):
 
     def read(self, window: Window) -> np.ndarray:
         """Pixels of a window, (rows, columns) uint16, harmonised; nodata beyond the file's edge."""
-        return read_window(self.asset, self.offset, *window, self.access)
+        return read_reflectance(self.asset, self.offset, *window, self.access)
 
 
 def native(asset: Asset, geobox: GeoBox, band: Band, access: Access = LOCAL) -> LazilyIndexedArray:
@@ -185,7 +186,7 @@ def _beside(asset: Asset, offset: Offset, geobox: GeoBox, chunks: int, access: A
 
 def _read_beside(block_info: Any, asset: Asset, offset: Offset, access: Access) -> np.ndarray:
     rows, cols = (slice(*span) for span in block_info[None]["array-location"])
-    return read_window(asset, offset, rows, cols, access)
+    return read_reflectance(asset, offset, rows, cols, access)
 
 
 class ReflectanceReader:
@@ -200,7 +201,7 @@ class ReflectanceReader:
     def read(self, window: Any, **ignored: Any) -> np.ndarray:
         """Pixels of a window of the grid, (rows, columns) uint16, harmonised; nodata beyond the file's edge."""
         rows, cols = window.toslices()
-        return read_window(self._asset, self._offset, rows, cols, self._access)
+        return read_reflectance(self._asset, self._offset, rows, cols, self._access)
 
     def close(self) -> None:
         """Nothing to close: handles belong to the process."""

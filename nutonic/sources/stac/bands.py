@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from nutonic.core.catalogs import COLOURS, OTHERWISE
+from nutonic.core.catalogs import COMMON_NAMES, OTHERWISE
 from nutonic.core.model import Json
 from nutonic.errors import InputError
 from nutonic.recipe.inputs import AssetBand, called, refuse_twice
@@ -130,7 +130,7 @@ def shown_by_visual(assets: Sequence[Any]) -> bool:
     names = [asset for asset in assets if isinstance(asset, str)]
     colours = ("red", "green", "blue")
     return len(names) == len(assets) == len(colours) and all(
-        COLOURS.get(name, colour) == colour for name, colour in zip(names, colours, strict=True)
+        COMMON_NAMES.get(name, colour) == colour for name, colour in zip(names, colours, strict=True)
     )
 
 

@@ -26,7 +26,7 @@ from nutonic.sources.engines.engine import Engine, packages_of, require_engine
 from nutonic.sources.grids import is_whole
 from nutonic.sources.item import Item, cloud_cover, moment, period, stated_cloud_cover, taken_in
 from nutonic.sources.missing import Found, Miss
-from nutonic.sources.overpasses import absent, sifted, timeline
+from nutonic.sources.passes import absent, sifted, timeline
 from nutonic.sources.pixels import imagery_bands, in_digital_numbers, refuse_masks_nodata, refuse_scale
 from nutonic.sources.ranking import Ranking, ranked
 from nutonic.sources.source import Needs, Settings, SourceDefaults, local_files

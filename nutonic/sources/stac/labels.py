@@ -29,7 +29,7 @@ from nutonic.recipe.inputs import Labels
 from nutonic.sources.item import Item, Unusable, period, year_of
 from nutonic.sources.missing import Bare, Found, Miss, passed_over, reasons
 from nutonic.sources.neighbourhoods import Neighbourhood
-from nutonic.sources.overpasses import absent, sifted
+from nutonic.sources.passes import absent, sifted
 from nutonic.sources.source import Needs, Settings, SourceDefaults, local_files
 from nutonic.sources.stac.assets import asset_of, pinned
 from nutonic.sources.stac.bands import Located

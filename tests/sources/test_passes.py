@@ -18,7 +18,7 @@ from pyproj import Transformer
 import nutonic as nt
 from nutonic.core.model import Asset, Scene
 from nutonic.sources.item import item_of
-from nutonic.sources.overpasses import timeline
+from nutonic.sources.passes import timeline
 
 GRID = GeoBox((200, 200), Affine(10, 0, 600_000, 0, -10, 5_800_000), "EPSG:32633")
 TAKEN = "2025-03-30T10:00:51.025Z"
