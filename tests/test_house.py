@@ -13,11 +13,12 @@ import pytest
 from support.paths import ROOT
 
 import nutonic
+from nutonic.recipe.source_kinds import SOURCES
 
 HOUSE = ROOT / "nutonic"
 MODULES = sorted(HOUSE.rglob("*.py"))
 
-#: The rooms from left to right; those of one step do not see each other. A module imports its room and those to its left.
+#: The floors with their rooms, from the lowest. A module imports from its room and from rooms on floors below it.
 ORDER = (
     {"_version", "secrets", "inert", "heap", "lazily"},
     {"errors"},
@@ -33,10 +34,10 @@ ORDER = (
     {"__init__"},
     {"__main__"},
 )
-STEP = {room: step for step, rooms in enumerate(ORDER) for room in rooms}
+FLOOR = {room: floor for floor, rooms in enumerate(ORDER) for room in rooms}
 
 #: What tests stand on knows nothing of what it tests, but for the errors.
-SEES_UP_TO = STEP | {"testing": STEP["core"], "__init__": len(ORDER)}
+SEES_UP_TO = FLOOR | {"testing": FLOOR["core"], "__init__": len(ORDER)}
 
 #: Libraries with a room of their own: nobody else need know them.
 KEPT_IN = {
@@ -101,9 +102,9 @@ def wrong(path: Path, name: str) -> str | None:
     top, _, rest = name.partition(".")
     if top == "nutonic":
         target, here = rest.partition(".")[0], room(path)
-        target = target if target in STEP else "__init__"
-        if target != here and STEP[target] >= SEES_UP_TO[here]:
-            return f"{name} is not to the left of {here}"
+        target = target if target in FLOOR else "__init__"
+        if target != here and FLOOR[target] >= SEES_UP_TO[here]:
+            return f"{name} is not below {here}"
         private = any(part.startswith("_") for part in rest.split(".")) and target not in ("_version", here)
         return f"{name} is private" if private else None
     name = name.replace("dask.distributed", "distributed")
@@ -111,8 +112,39 @@ def wrong(path: Path, name: str) -> str | None:
     return None if key(path).startswith(homes) else f"{name} is for {', '.join(homes)}"
 
 
+def imported_by(path: Path) -> set[str]:
+    """Our modules that a module imports, wherever in it; as they are named in :func:`key`."""
+    found = set()
+    for _, name in imports(parsed(path)):
+        parts = name.split(".")[1:] if name.startswith("nutonic.") else []
+        ours = ("/".join(parts[:k]) + ".py" for k in range(len(parts), 0, -1))
+        found |= {next((each for each in ours if (HOUSE / each).is_file()), "")} - {"", key(path)}
+    return found
+
+
+@cache
+def reached() -> dict[str, set[str]]:
+    """Our modules that each module imports, itself or by way of others; sources, which are named, by who makes them."""
+    graph = {key(path): imported_by(path) for path in MODULES}
+    made = (home.partition(":")[0].partition(".")[2] for home in SOURCES.values())
+    graph["sources/factory.py"] |= {f"{home.replace('.', '/')}.py" for home in made}
+    found: dict[str, set[str]] = {}
+    for name in graph:
+        seen, left = set[str](), [name]
+        while left:
+            new = graph[left.pop()] - seen
+            seen |= new
+            left += new
+        found[name] = seen
+    return found
+
+
+def test_no_module_imports_itself_by_way_of_others():
+    assert {name for name, others in reached().items() if name in others} == set()
+
+
 def test_every_module_is_in_a_room():
-    assert {key(path) for path in MODULES if room(path) not in STEP} == set(), (
+    assert {key(path) for path in MODULES if room(path) not in FLOOR} == set(), (
         "see docs/design.md for where each belongs"
     )
 
