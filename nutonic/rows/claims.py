@@ -123,14 +123,14 @@ def _(truth: Truth, v: Values) -> bool:
     return _shares_hold(truth, v["classes"], PLACED)
 
 
-@claim("caption.sees", c="noun", where="spot")
+@claim("caption.sees", c="noun", where="where")
 def _(truth: Truth, v: Values) -> bool:
-    return truth.is_seen(v["c"], v["where"])
+    return truth.lies(v["c"], v["where"])
 
 
 @claim("caption.sees_too", classes="spots")
 def _(truth: Truth, v: Values) -> bool:
-    return all(truth.is_seen(each["c"], each["where"]) for each in v["classes"])
+    return all(truth.lies(each["c"], each["where"]) for each in v["classes"])
 
 
 @claim("caption.brief_entire", whole=True, c="noun")
@@ -181,9 +181,9 @@ def _(truth: Truth, v: Values) -> bool:
     return truth.count(v["c"]) == truth.pixels
 
 
-@claim("class_caption.seen", c="noun", where="spot")
+@claim("class_caption.seen", c="noun", where="where")
 def _(truth: Truth, v: Values) -> bool:
-    return truth.is_seen(v["c"], v["where"])
+    return truth.lies(v["c"], v["where"])
 
 
 @claim("class_caption.one_piece", whole=True)

@@ -136,18 +136,14 @@ class _Phrase(Kind):
 
 
 class _Where(Kind):
-    """A :class:`Position`; with `mostly` said, unless only what is there is told."""
-
-    def __init__(self, *, degree: bool) -> None:
-        super().__init__()
-        self._degree = degree
+    """A :class:`Position`, with its `mostly`."""
 
     def words(self, value: Any, lexicon: Lexicon, pick: Pick) -> str:
         phrase = _PLACE.words(value.place, lexicon, pick)
-        return f"mostly {phrase}" if self._degree and value.mostly else phrase
+        return f"mostly {phrase}" if value.mostly else phrase
 
     def pattern(self, lexicon: Lexicon) -> str:
-        return ("(?:mostly )?" if self._degree else "") + _PLACE.pattern(lexicon)
+        return "(?:mostly )?" + _PLACE.pattern(lexicon)
 
     def value(self, words: str, lexicon: Lexicon) -> Position:
         mostly = words.lower().startswith("mostly ")
@@ -244,14 +240,13 @@ class _Each(Kind):
 
 
 _PLACE = _Phrase("places")
-_NOUN, _WHERE, _SPOT = _Noun(), _Where(degree=True), _Where(degree=False)
+_NOUN, _WHERE = _Noun(), _Where()
 _SHARE = _Share(rf"(?:just under |under |over )?[0-9]{{1,3}}%|{either(words for _, words in SHARE_WORDS)}|all")
 
 #: Every kind of slot, by its name in claims.
 KINDS: Mapping[str, Kind] = {
     "noun": _NOUN,
     "where": _WHERE,
-    "spot": _SPOT,
     "share": _SHARE,
     "zone": _Phrase("zones"),
     "direction": _Phrase("directions"),
@@ -266,7 +261,7 @@ KINDS: Mapping[str, Kind] = {
     "letter": Kind(f"[{LETTERS}]"),
     "options": _Options(),
     "nouns": _Each("{c}", {"c": _NOUN}, (", ", " and ")),
-    "spots": _Each("{c} {where}", {"c": _NOUN, "where": _SPOT}, ("; ", "; and ")),
+    "spots": _Each("{c} {where}", {"c": _NOUN, "where": _WHERE}, ("; ", "; and ")),
     "placed": _Each("{c} ({share}), {where}", {"c": _NOUN, "share": _SHARE, "where": _WHERE}, ("; ", "; and ")),
     "shared": _Each("{c} ({share})", {"c": _NOUN, "share": _SHARE}, (", ", " and ")),
 }

@@ -77,10 +77,6 @@ class Truth:
         nowhere = not holds(most_of(cells), sum(cells), mostly=True)
         return nowhere and is_spread(cells) == (where.place == SPREAD)
 
-    def is_seen(self, class_id: int, where: Position) -> bool:
-        """Whether a class is to be seen where it is said to: most of it there is, as far as it is known."""
-        return self.lies(class_id, where) or self.lies(class_id, Position(where.place, mostly=True))
-
     def boxable(self, class_id: int | None = None) -> tuple[Region, ...]:
         """The regions that are worth a box, by the recipe's limits, largest first: of one class, or of all."""
         return self._boxable.get(class_id, ())

@@ -198,6 +198,7 @@ LIES: dict[str, tuple[str, Rows]] = {
     "top for bottom": ("class_caption_0", swapped("top", "bottom")),
     "lower for upper": ("class_caption_0", swapped("upper", "lower")),
     "in for mostly in": ("class_caption_7", answers("mostly ", "")),
+    "in for mostly in of what is half known": ("half class_caption_1", answers(CORNER, "in the upper third")),
     "another part of the image": ("class_caption_6", answers(CORNER, "in the centre")),
     "spread what is not": ("class_caption_6", answers(CORNER, "spread across the image")),
     "two classes exchanged": ("caption", swapped("trees", "crops")),

@@ -43,16 +43,15 @@ def values_of(claim: str, k: int, table: str) -> dict:
     where = [
         Position(places[(k + i) % len(places)], k % 2 == 1 and (k + i) % len(places) < len(PLACES)) for i in range(4)
     ]
-    spots = [Position(each.place) for each in where]
     of = 1 + k % 3
     plain = {
-        "noun": None, "share": share[k % len(share)], "where": where[0], "spot": spots[0], "zone": ZONES[k % len(ZONES)],
+        "noun": None, "share": share[k % len(share)], "where": where[0], "zone": ZONES[k % len(ZONES)],
         "direction": DIRECTIONS[k % 8], "count": (2, 7, 12, 13, 1204)[k % 5], "unit": ("ha", "m²")[k % 2],
         "number": ("0.5", "400", "10")[k % 3], "size": ("5.1 by 5.1 km", "640 by 640 m", "8.0 by 8.0 km")[k % 3],
         "date": "2024-05-01", "season": "autumn", "picture": ("satellite image", "aerial photograph")[k % 2],
         "box": ((0.0, 0.1, 1.0, 0.9999), (0.0625, 0.5, 0.75, 1.0))[k % 2], "letter": "ABCDE"[k % 5],
         "options": tuple(ids[:5]), "nouns": [{"c": c} for c in ids[:of]],
-        "spots": [{"c": c, "where": w} for c, w in zip(ids[:of], spots, strict=False)],
+        "spots": [{"c": c, "where": w} for c, w in zip(ids[:of], where, strict=False)],
         "placed": [{"c": c, "share": s, "where": w} for c, s, w in zip(ids[:of], share, where, strict=False)],
         "shared": [{"c": c, "share": s} for c, s in zip(ids[:of], share, strict=False)],
     }  # fmt: skip

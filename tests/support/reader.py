@@ -186,12 +186,12 @@ ZONES = {
 _NAMED_PARTS = tuple({part for part in PLACES.values() if isinstance(part, tuple)})
 
 
-def lies(picture: Picture, c: int, phrase: str, *, loosely: bool) -> bool:
-    """Whether a class lies where a phrase says; loosely, two thirds of it are enough without a "mostly"."""
+def lies(picture: Picture, c: int, phrase: str) -> bool:
+    """Whether a class lies where a phrase says: nine tenths of it, or with "mostly" two thirds."""
     mostly = phrase.startswith("mostly ")
     part = PLACES[phrase.removeprefix("mostly ")]
     if isinstance(part, tuple):
-        return picture.within(c, part) >= (Fraction(2, 3) if mostly or loosely else Fraction(9, 10))
+        return picture.within(c, part) >= (Fraction(2, 3) if mostly else Fraction(9, 10))
     if mostly or any(picture.within(c, each) >= Fraction(2, 3) for each in _NAMED_PARTS):
         return False
     ninths = [picture.within(c, (a, b)) for a in ("first", "middle", "last") for b in ("first", "middle", "last")]
@@ -572,7 +572,7 @@ def _one(picture: Picture, sentence: Sentence, row: Row, token: str, s: str, p: 
         return
     if s and not (picture.whole and is_share(str(sentence.held[s]), picture.counts[c], picture.valid)):
         yield f"{picture.names[c]} has another share: {sentence.text}"
-    if p and not lies(picture, c, str(sentence.held[p]), loosely="S0" not in sentence.text and not sentence.all("S")):
+    if p and not lies(picture, c, str(sentence.held[p])):
         yield f"{picture.names[c]} lies elsewhere: {sentence.text}, {sentence.held[p]}"
 
 
