@@ -355,7 +355,8 @@ class LineProgress(Progress):
             self._pending = f"batch {result.index}: {counts}; {self._captioned} of {event.to_do} captioned"
         else:
             self._finished += result.finished
-            made = ((result.places, "place"), (result.tiles, "tile"), (result.rows, "row"))
+            made = [(result.places, "place"), (result.tiles, "tile")]
+            made += [(result.rows, "row")] if result.rows or not result.tiles else []  # those of patches come later
             counts = ", ".join(counted(count, noun) for count, noun in made)
             self._pending = f"batch {result.index}: {counts}; {self._finished} of {event.to_do} done"
         if time.monotonic() - self._printed_s >= _LINES_APART_S:

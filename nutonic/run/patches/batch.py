@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from odc.geo.geobox import GeoBox
 
@@ -101,7 +101,8 @@ def run_patch_batch(
         (done if isinstance(outcome, PlaceDone) else failures).append(outcome)  # type: ignore[arg-type]
     whole = not failures and len(places) == len(batch.places)
     refuse_replaced(store, origin)
-    return summary_of(batch.index, done, failures, commit(store, batch.index, done, origin, whole=whole))
+    made = summary_of(batch.index, done, failures, commit(store, batch.index, done, origin, whole=whole))
+    return replace(made, rows=0)  # which are captions, and come later
 
 
 def _maps(batch: Batch, context: _Context) -> list[tuple[Element, ...]] | SourceError | OSError:
