@@ -37,7 +37,7 @@ BASE, AGAIN = TASKS["pond"], [revision(TASKS["pond"], index) for index in range(
 
 def made_by(server, *tasks, annotators=None, description=POND, captions=None, root=None, **options):
     asked = annotators or [model(server.url)]
-    with Endpoints(asked, policy=QUICK) as endpoints:
+    with Endpoints(asked, patience=QUICK) as endpoints:
         answers = Answers(Store(root), endpoints.ask)
         return annotate(description, tasks, asked, answers, captions or Captions(), texts=TEXTS, **options)
 
@@ -289,7 +289,7 @@ def test_what_can_be_told_of_a_patch_is_told_once_however_many_answers_it_takes(
     """An answer takes a look into the store and a file; a prompt is rendered once for all attempts, a patch read once."""
     faults = [ModelFault(kind="refusal", at=(0, 1, 4))]  # asked again with another seed: seven answers of four captions
     for store in (Counting(tmp_path), Counting(None)):
-        with ModelServer(faults=faults) as server, Endpoints([model(server.url)], policy=QUICK) as endpoints:
+        with ModelServer(faults=faults) as server, Endpoints([model(server.url)], patience=QUICK) as endpoints:
             answers, asked = Answers(store, endpoints.ask), [model(server.url)]
 
             def work(asked=asked, answers=answers) -> None:

@@ -45,7 +45,7 @@ PATCHES = ROWS * COLS
 
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch):
-    monkeypatch.setattr("nutonic.sources.annotators.endpoint.Policy", lambda **_: QUICK)
+    monkeypatch.setattr("nutonic.sources.annotators.endpoint.Patience", lambda **_: QUICK)
 
 
 class Heard(nt.Callback):

@@ -26,7 +26,7 @@ ROWS = {"captions": ["full", "brief"]}
 
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch):
-    monkeypatch.setattr("nutonic.sources.annotators.endpoint.Policy", lambda **_: QUICK)
+    monkeypatch.setattr("nutonic.sources.annotators.endpoint.Patience", lambda **_: QUICK)
 
 
 @pytest.fixture(scope="module")

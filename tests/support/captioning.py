@@ -12,10 +12,10 @@ from nutonic.io.objects import Store
 from nutonic.recipe.annotation import Annotator, Captions
 from nutonic.recipe.texts import builtin
 from nutonic.sources.annotators.answers import Answers
-from nutonic.sources.annotators.endpoint import Endpoints, Policy
+from nutonic.sources.annotators.endpoint import Endpoints, Patience
 from support.scenes import POND, TASKS, revision
 
-QUICK = Policy(pause_s=0.01)
+QUICK = Patience(pause_s=0.01)
 
 
 def model(url: str, name: str = "model", **settings) -> Annotator:
@@ -30,7 +30,7 @@ def captioned(root, annotators, count: int, threads: int, captions: Captions | N
     """What annotate makes of so many patches, in their order; with one revision each."""
     asked, texts = captions or Captions(), builtin("prompts")
     tasks = [TASKS["pond"], revision(TASKS["pond"])]
-    with Endpoints(annotators, policy=QUICK) as endpoints, ThreadPoolExecutor(threads) as pool:
+    with Endpoints(annotators, patience=QUICK) as endpoints, ThreadPoolExecutor(threads) as pool:
         answers = Answers(Store(root), endpoints.ask)
         work = [pool.submit(annotate, each, tasks, annotators, answers, asked, texts=texts) for each in patches(count)]
         return [each.result() for each in work]

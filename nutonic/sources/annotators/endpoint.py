@@ -71,7 +71,7 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Policy:
+class Patience:
     """How often an endpoint is asked, and how long is waited in between."""
 
     attempts: int = 6
@@ -139,13 +139,13 @@ class Endpoint:
             If it does not.
         """
         try:
-            with Endpoints([self.annotator], policy=Policy(attempts=2)) as endpoints:
+            with Endpoints([self.annotator], patience=Patience(attempts=2)) as endpoints:
                 models = endpoints.models(self.annotator)
         except (Refused, Unreachable) as error:
             if error.reason != "malformed" and (not str(error.reason).isdigit() or error.reason in _LATER):
                 raise
             models = ()
-            with Endpoints([self.annotator], policy=Policy(attempts=2)) as endpoints:  # the others asked no more
+            with Endpoints([self.annotator], patience=Patience(attempts=2)) as endpoints:  # the others asked no more
                 endpoints.ask(self.annotator, first_request(self.annotator))
         if models and self.annotator.model not in models:
             told = inert(", ".join(sorted(models)[:5]))[:200]
@@ -188,12 +188,12 @@ class Endpoints:
         annotators: Iterable[Annotator],
         limits: EndpointLimits | None = None,
         *,
-        policy: Policy | None = None,
+        patience: Patience | None = None,
     ) -> None:
         """Nothing is opened yet. `limits`: of this process; by default it is the only one."""
         self._endpoints = {each.name: Endpoint(annotator=each) for each in annotators if each.kind == "openai"}
         self.limits = limits or EndpointLimits.alone(each.annotator for each in self._endpoints.values())
-        self._policy = policy or Policy()
+        self._patience = patience or Patience()
         self.on_refrain: Callable[[str, float], None] | None = None
         """Told that an endpoint wants to be left alone: the annotator's name, and for how many seconds."""
         self._stopped = False
@@ -295,9 +295,9 @@ class Endpoints:
     def _patiently(
         self, endpoint: Endpoint, what: Callable[[Client], Coroutine[Any, Any, _T]], asked_for: str = ""
     ) -> _T:
-        """What an endpoint answers, asked as often as the policy has it; `asked_for` is what, where it is no completion."""
+        """What an endpoint answers, in as many attempts as may be; `asked_for` is what, where it is no completion."""
         endpoint.check()
-        name, most = endpoint.annotator.name, self._policy
+        name, most = endpoint.annotator.name, self._patience
         attempts, deferrals = 0, 0
         answered: list[int] = []
         while True:
@@ -348,13 +348,13 @@ class Endpoints:
         Raises
         ------
         Unreachable
-            If it asks for a longer pause than the policy allows.
+            If it asks for a longer pause than its patience allows.
         """
-        name, policy = endpoint.annotator.name, self._policy
-        if fault.pause_s is not None and fault.pause_s > policy.longest_pause_s:
+        name, patience = endpoint.annotator.name, self._patience
+        if fault.pause_s is not None and fault.pause_s > patience.longest_pause_s:
             error = Unreachable(
                 f"{endpoint.service} asks to wait for {fault.pause_s:.0f} s, "
-                f"longer than {policy.longest_pause_s:.0f}: run again later",
+                f"longer than {patience.longest_pause_s:.0f}: run again later",
                 reason=fault.kind,
             )
             self._give_up(name, error)
@@ -362,8 +362,8 @@ class Endpoints:
         if fault.pause_s is not None:
             self.refrain(name, fault.pause_s)
             attempt = 0
-        pause = policy.pause_s * 2.0 ** max(0, attempt - 1) * (0.5 + random.random())
-        self.limits.sleep(name, min(pause, policy.longest_pause_s))
+        pause = patience.pause_s * 2.0 ** max(0, attempt - 1) * (0.5 + random.random())
+        self.limits.sleep(name, min(pause, patience.longest_pause_s))
 
     def refrain(self, name: str, seconds: float) -> None:
         """Ask an endpoint for nothing in so many seconds, and tell whoever listens."""

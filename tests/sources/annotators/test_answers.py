@@ -183,7 +183,7 @@ def test_requests_are_written_in_order_and_results_are_read(tmp_path):
         found = read_results(results, answers, asked)
         assert (found.lines, found.kept, found.known, found.problems) == (5, 5, 0, {})
         assert read_results(results, answers, asked).known == 5
-        with Endpoints([model(server.url)], policy=QUICK) as endpoints:
+        with Endpoints([model(server.url)], patience=QUICK) as endpoints:
             direct = [endpoints.ask(model(server.url), request) for _, request in requests]
     assert [answers.ask(batch, request) for _, request in requests] == direct
 

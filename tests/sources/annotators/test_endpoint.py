@@ -1,4 +1,4 @@
-"""Models at endpoints, as the real client asks them: faults, policy, limits, secrets. The stand-in's log is witness."""
+"""Models at endpoints, as the real client asks them: faults, patience, limits, secrets. The stand-in's log is witness."""
 
 import logging
 import pickle
@@ -19,7 +19,7 @@ from support.paths import ROOT
 from nutonic.errors import MissingExtra, Refused, Unreachable
 from nutonic.recipe.annotation import Annotator
 from nutonic.sources.annotators.answers import request_of
-from nutonic.sources.annotators.endpoint import Endpoint, Endpoints, Policy
+from nutonic.sources.annotators.endpoint import Endpoint, Endpoints, Patience
 from nutonic.sources.annotators.limits import EndpointLimits, Pace, most_in_flight, share_of, shares_of_workers
 from nutonic.sources.source import Account
 from nutonic.testing.llm.server import ModelFault, ModelRequest, ModelServer
@@ -32,9 +32,9 @@ def in_order(server: ModelServer) -> list[ModelRequest]:
     return sorted(server.requests, key=lambda each: each.number)
 
 
-def ask(server: ModelServer, *, policy: Policy = QUICK, seed: int = 1, **settings):
+def ask(server: ModelServer, *, patience: Patience = QUICK, seed: int = 1, **settings):
     annotator = model(server.url, **settings)
-    with Endpoints([annotator], policy=policy) as endpoints:
+    with Endpoints([annotator], patience=patience) as endpoints:
         return endpoints.ask(annotator, request_of(annotator, ASK, seed))
 
 
@@ -61,7 +61,7 @@ def test_attempts_have_an_end():
         with pytest.raises(
             Unreachable, match=r"^model at 127.0.0.1:\d+ did not answer in 4 attempts \(last: 500\): run again"
         ):
-            ask(server, policy=Policy(attempts=4, pause_s=0.001))
+            ask(server, patience=Patience(attempts=4, pause_s=0.001))
         assert [request.status for request in server.requests] == [500] * 4
 
 
@@ -70,7 +70,7 @@ def test_an_endpoint_that_is_not_there():
         url = server.url
     annotator = model(url)
     with (
-        Endpoints([annotator], policy=Policy(attempts=2, pause_s=0.001)) as endpoints,
+        Endpoints([annotator], patience=Patience(attempts=2, pause_s=0.001)) as endpoints,
         pytest.raises(Unreachable, match=r"2 attempts \(last: dropped\)"),
     ):
         endpoints.ask(annotator, request_of(annotator, ASK, 1))
@@ -95,7 +95,7 @@ def test_a_retry_after_may_be_a_date():
 def test_whoever_asks_waits_as_one_was_told_to():
     with ModelServer(faults=[ModelFault(kind="429", at=(3,), retry_after="0.8")], latency_s=0.05) as server:
         annotator = model(server.url, max_in_flight=3)
-        with Endpoints([annotator], policy=QUICK) as endpoints, ThreadPoolExecutor(6) as pool:
+        with Endpoints([annotator], patience=QUICK) as endpoints, ThreadPoolExecutor(6) as pool:
             list(pool.map(lambda seed: endpoints.ask(annotator, request_of(annotator, ASK, seed)), range(12)))
         (refused,) = (each for each in server.requests if each.status == 429)
         after = [
@@ -109,7 +109,7 @@ def test_many_refusals_are_no_failure_and_let_fewer_in():
     faults = [ModelFault(kind="429", at=range(4, 40), retry_after="0.01")]
     with ModelServer(faults=faults, latency_s=0.02) as server:
         annotator = model(server.url, max_in_flight=8)
-        with Endpoints([annotator], policy=QUICK) as endpoints, ThreadPoolExecutor(8) as pool:
+        with Endpoints([annotator], patience=QUICK) as endpoints, ThreadPoolExecutor(8) as pool:
             list(pool.map(lambda seed: endpoints.ask(annotator, request_of(annotator, ASK, seed)), range(16)))
         assert sum(each.status == 200 for each in server.requests) == 16
         assert max(each.in_flight for each in in_order(server)[:12]) > 2
@@ -120,7 +120,7 @@ def test_whoever_is_only_ever_told_to_come_back_is_told_how_often():
     with ModelServer(faults=[ModelFault(kind="429", share=1.0, retry_after="0.01")]) as server:
         told = r"^model at 127.0.0.1:\d+ asked 4 times to come back later \(last: 429\): run again when it answers$"
         with pytest.raises(Unreachable, match=told):
-            ask(server, policy=Policy(attempts=2, deferrals=3, pause_s=0.001))
+            ask(server, patience=Patience(attempts=2, deferrals=3, pause_s=0.001))
         assert [request.status for request in server.requests] == [429] * 4
 
 
@@ -282,7 +282,7 @@ def test_an_endpoint_that_has_neither_is_told_before_anything_is_built(status, e
 def test_a_long_answer_is_not_read_to_its_end(monkeypatch):
     monkeypatch.setattr("nutonic.sources.annotators.client.MOST_BYTES", 100)
     with ModelServer() as server, pytest.raises(Unreachable):
-        ask(server, policy=Policy(attempts=2, pause_s=0.001))
+        ask(server, patience=Patience(attempts=2, pause_s=0.001))
 
 
 def test_a_missing_package_says_what_to_install(monkeypatch):
@@ -339,7 +339,7 @@ def test_no_redirect_is_followed_and_what_is_no_completion_is_none(status: int):
         annotator = model(f"http://127.0.0.1:{server.server_port}/v1")
         try:
             with (
-                Endpoints([annotator], policy=Policy(attempts=2, pause_s=0.001)) as endpoints,
+                Endpoints([annotator], patience=Patience(attempts=2, pause_s=0.001)) as endpoints,
                 pytest.raises(Unreachable if status == 204 else Refused),
             ):
                 endpoints.ask(annotator, request_of(annotator, ASK, 1))
@@ -357,7 +357,7 @@ def test_no_redirect_is_followed_and_what_is_no_completion_is_none(status: int):
 def test_no_more_are_in_flight_than_may_be(most: int):
     with ModelServer(latency_s=0.05) as server:
         annotator = model(server.url, max_in_flight=most)
-        with Endpoints([annotator], policy=QUICK) as endpoints, ThreadPoolExecutor(8) as pool:
+        with Endpoints([annotator], patience=QUICK) as endpoints, ThreadPoolExecutor(8) as pool:
             list(pool.map(lambda seed: endpoints.ask(annotator, request_of(annotator, ASK, seed)), range(12)))
         assert len(server.requests) == 12
         assert server.peak == most
@@ -370,7 +370,7 @@ def test_shares_of_two_workers_are_kept_together():
 
         def work(index: int) -> None:
             limits = EndpointLimits.of([annotator], index, 2)
-            with Endpoints([annotator], limits, policy=QUICK) as endpoints, ThreadPoolExecutor(6) as pool:
+            with Endpoints([annotator], limits, patience=QUICK) as endpoints, ThreadPoolExecutor(6) as pool:
                 list(
                     pool.map(
                         lambda seed: endpoints.ask(annotator, request_of(annotator, ASK, seed)), range(index, 20, 2)
@@ -421,7 +421,7 @@ def test_requests_a_minute_begin_one_after_the_other():
     with ModelServer() as server:
         annotator = model(server.url, requests_per_minute=600)
         started = time.monotonic()
-        with Endpoints([annotator], policy=QUICK) as endpoints, ThreadPoolExecutor(6) as pool:
+        with Endpoints([annotator], patience=QUICK) as endpoints, ThreadPoolExecutor(6) as pool:
             list(pool.map(lambda seed: endpoints.ask(annotator, request_of(annotator, ASK, seed)), range(6)))
         last = max(request.arrived_s for request in server.requests)
     assert last - started >= 0.499  # five pauses of a tenth, after a first that may have come late
