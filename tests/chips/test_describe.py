@@ -180,7 +180,7 @@ def test_what_goes_on_is_cut_and_what_ends_at_the_edge_is_not():
     inside = box(100, 100, SIDE, 200)
     beyond = box(100, 100, SIDE + 2, 200)
     crumb = box(100, 100, SIDE + 0.003, 200)  # a third of a square metre beyond the edge: less than a pixel
-    assert [each.cut for each in told(inside, beyond, crumb)] == [False, True, False]
+    assert [one(each).cut for each in (inside, beyond, crumb)] == [False, True, False]
     ends, on = stroke((10, 10), (10, SIDE)), stroke((10, 10), (10, SIDE + 3))
     assert [each.cut for each in told(ends, on)] == [False, True]
     found = one(box(-400, 100, 900, 500))
@@ -193,12 +193,8 @@ def test_what_goes_on_is_cut_and_what_ends_at_the_edge_is_not():
 @pytest.mark.parametrize("place", ["berlin", "fiji, west of 180°", "fiji, east of 180°"])
 def test_what_has_a_piece_far_away_is_not_seen_in_full(place):
     inside, far = box(100, 100, 150, 180), box(SIDE + 500, 100, SIDE + 560, 150)
-    found = told(
-        inside,
-        MultiPolygon([inside, far]),
-        MultiLineString([[(9, 9), (90, 9)], [(-900, 9), (-800, 9)]]),
-        grid=patch(place),
-    )
+    lines = MultiLineString([[(9, 9), (90, 9)], [(-900, 9), (-800, 9)]])
+    found = [one(each, grid=patch(place)) for each in (inside, MultiPolygon([inside, far]), lines)]
     assert [each.cut for each in found] == [False, True, True]
     assert found[1].area_m2 == pytest.approx(4000, rel=0.002)
 
@@ -218,11 +214,18 @@ def test_pieces_that_meet_are_one_line():
 
 def test_shares_add_up_to_the_patch():
     left, right = box(-10, -10, 100, 400), box(100, -10, 400, 400)
-    assert sum(each.share for each in told(left, right)) == pytest.approx(1.0, abs=2e-4)
+    assert one(left).share + one(right).share == pytest.approx(1.0, abs=2e-4)
+    (whole,) = filter(None, told(left, right))
+    assert whole.share == pytest.approx(1.0, abs=2e-4)
 
 
-def near_of(*shapes):
-    return [each.near for each in told(*shapes)]
+def near_of(first, second):
+    """What is beside either; the second is no water, of which two that adjoin are one."""
+    kinds = {"natural": "tree"}, {"highway": "path"}, {"landuse": "forest"}
+    other = planted(second, patch(), 2, **kinds[shapely.get_dimensions(second)])
+    water = planted(first, patch(), 1, **({"natural": "water"} if shapely.get_dimensions(first) == 2 else kinds[1]))
+    found = {each.element: each.near for each in describe([water, other], patch(), POLICY, patch_id="p").elements}
+    return [found["way/1"], found["way/2"]]
 
 
 def test_what_is_beside_what_goes_by_metres():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -12,10 +12,11 @@ from shapely.geometry.base import BaseGeometry
 
 from nutonic.chips.scene.description import Cell, Described, SceneDescription, Sea
 from nutonic.chips.scene.frame import CELLS, Frame
-from nutonic.chips.scene.pieces import Piece, ends_of, followed, joints, told_twice
+from nutonic.chips.scene.pieces import Piece, followed, led_on, told_twice
 from nutonic.chips.scene.policy import TagPolicy
 from nutonic.chips.scene.sea import SEA, coast_of, is_coast, sea_within
 from nutonic.chips.scene.shapes import area_words, line_words
+from nutonic.chips.scene.wholes import Whole, adjoining, collected, lines_joined, may_adjoin, shown, united
 from nutonic.core.model import Element
 
 #: What is no further apart, in metres, lies beside each other; ...
@@ -28,6 +29,16 @@ _BESIDE = 0.1
 _SLIVER = 3.0
 
 _ORDER = {"area": 0, "line": 1, "point": 2}
+
+
+@dataclass(frozen=True, slots=True)
+class _Placed:
+    """A thing, and what of it lies in the patch."""
+
+    whole: Whole
+    shape: BaseGeometry
+    beyond: float
+    """How much of it lies in the margin around the patch, in metres or square metres."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +81,8 @@ def describe(
     SceneDescription
         Elements that a picture can show and that take at least a pixel of the patch; of those that its edge cuts areas reach
         three pixels inwards, and lines are as long. Areas from the largest on, lines from the longest on, points; what is
-        alike in the order of keys. A line within an area that is called the same is that
+        alike in the order of keys. Lines that lead on from each other, and ground that adjoins, are one thing if they are
+        called the same. A line within an area that is called the same is that
         area's, and an area at the end of such a line the line's. The sea is one of the areas, where coastlines tell where
         it is and the policy what it is called. Square metres and metres are rounded to a tenth, shares and sinuosities to
         10⁻⁶.
@@ -81,56 +93,80 @@ def describe(
         If the grid is not a square of metres with north up.
     """
     frame = Frame(geobox)
-    seen = [each for element in elements if (each := _seen(element, frame, policy, names)) is not None]
+    wholes = lines_joined(shown(elements, policy), frame)
+    placed = _placed(wholes, frame)
+    seen = [each for one in placed if (each := _seen(one, frame, policy, names)) is not None]
     seen += [] if (sea := _sea(elements, frame, policy)) is None else [sea]
-    seen = _once(seen, elements, frame, policy)
+    seen = _once(seen, _led_on(wholes, elements, policy), frame)
     seen.sort(key=lambda each: each.order)
     near = _near(seen)
     found = (replace(each.said, near=near[k]) for k, each in enumerate(seen))
     return SceneDescription(patch_id=patch_id, side_m=round(frame.side, 6), elements=tuple(found))
 
 
-def _once(seen: Sequence[_Seen], elements: Sequence[Element], frame: Frame, policy: TagPolicy) -> list[_Seen]:
+def _placed(wholes: Sequence[Whole], frame: Frame) -> list[_Placed]:
+    """What lies in the patch, areas that adjoin there as one."""
+    found = list[_Placed]()
+    for whole in wholes:
+        drawn = frame.drawn(whole.geometry)
+        shape = frame.within(drawn)
+        if not shape.is_empty:
+            measure = shapely.area if shapely.get_dimensions(drawn) == 2 else shapely.length
+            found.append(_Placed(whole, shape, float(measure(drawn) - measure(shape))))
+    names = [each.whole.noun if may_adjoin(each.whole) else None for each in found]
+    groups = adjoining([each.shape for each in found], names, frame.pixel)
+    return [_one([found[k] for k in group], frame) if len(group) > 1 else found[group[0]] for group in groups]
+
+
+def _one(areas: Sequence[_Placed], frame: Frame) -> _Placed:
+    shape = frame.within(united([each.shape for each in areas], frame.pixel))
+    return _Placed(collected([each.whole for each in areas]), shape, sum(each.beyond for each in areas))
+
+
+def _led_on(wholes: Sequence[Whole], elements: Sequence[Element], policy: TagPolicy) -> frozenset[str]:
+    """The lines that end where another one does that is called the same, be it one that is not shown, such as a tunnel."""
+    lines = [(each.first.key, each.noun, each.geometry) for each in wholes if each.first.kind == "line"]
+    for each in elements:
+        tags = dict(each.tags) if each.kind == "line" else {}
+        if policy.drops(tags) and (noun := policy.noun(tags)) is not None:
+            lines.append((each.key, noun, each.geometry))
+    on = led_on([noun for _, noun, _ in lines], [line for _, _, line in lines])
+    return frozenset(lines[k][0] for k in on)
+
+
+def _once(seen: Sequence[_Seen], ends_at_another: Collection[str], frame: Frame) -> list[_Seen]:
     """Without what is a part of another thing; and of the others whether they go on as the next one."""
     pieces = [each.piece for each in seen]
     twice = told_twice(pieces, frame.pixel)
     on = followed(pieces, twice, frame.pixel)
-    lines = [(policy.noun(dict(each.tags)), each) for each in elements if each.kind == "line"]
-    places = joints((noun, each) for noun, each in lines if noun is not None)
-    led_on = {each.key for noun, each in lines if noun is not None and not places.isdisjoint(ends_of(noun, each))}
     found = []
     for k, each in enumerate(seen):
-        goes_on = not each.said.cut and (k in on or each.said.element in led_on)
+        goes_on = not each.said.cut and (k in on or each.said.element in ends_at_another)
         if k not in twice:
             found.append(replace(each, said=replace(each.said, goes_on=True)) if goes_on else each)
     return found
 
 
-def _seen(element: Element, frame: Frame, policy: TagPolicy, names: bool) -> _Seen | None:
-    tags = dict(element.tags)
-    noun = None if policy.drops(tags) else policy.noun(tags)
-    if noun is None:
+def _seen(placed: _Placed, frame: Frame, policy: TagPolicy, names: bool) -> _Seen | None:
+    whole, shape, kind = placed.whole, placed.shape, placed.whole.first.kind
+    if not _shows(shape, kind, frame):
         return None
-    drawn = frame.drawn(element.geometry)
-    shape = frame.within(drawn)
-    if shape.is_empty or not _shows(shape, element.kind, frame):
-        return None
-    cells = frame.reached(shape) if element.kind != "point" else (frame.cell(shape),)
+    cells = frame.reached(shape) if kind != "point" else (frame.cell(shape),)
     said = Described(
-        element=element.key,
-        version=element.version,
-        kind=element.kind,
-        tags=policy.visible_tags(tags, names=names),
-        noun=noun,
+        element=whole.first.key,
+        version=whole.first.version,
+        kind=kind,
+        tags=policy.visible_tags(dict(whole.tags), names=names),
+        noun=whole.noun,
         where=CELLS[_where(shape, cells, frame)],
         cells=tuple(CELLS[k] for k in cells),
+        parts=tuple((each.key, each.version) for each in whole.parts) if len(whole.parts) > 1 else (),
+        partly=tuple(tag for tag in whole.partly if policy.visible_tags(dict([tag]))),
     )
-    if element.kind == "area":
-        cut = frame.leaves(element.geometry) or drawn.area - shape.area > frame.pixel**2
-        said = _area(said, shape, frame, cut=bool(cut))
-    elif element.kind == "line":
-        cut = frame.leaves(element.geometry) or drawn.length - shape.length > frame.pixel
-        said = _line(said, shape, frame, cut=bool(cut))
+    if kind == "area":
+        said = _area(said, shape, frame, cut=frame.leaves(whole.geometry) or placed.beyond > frame.pixel**2)
+    elif kind == "line":
+        said = _line(said, shape, frame, cut=frame.leaves(whole.geometry) or placed.beyond > frame.pixel)
     return None if _is_sliver(said, shape, frame) else _Seen(said, shape)
 
 
@@ -250,7 +286,7 @@ def _near(seen: Sequence[_Seen]) -> list[tuple[str, ...]]:
 def _bounds_sea(one: Described, other: Described) -> bool:
     """Whether one is the sea and the other a line that it begins at."""
     sea, shore = (one, other) if isinstance(one, Sea) else (other, one)
-    return isinstance(sea, Sea) and shore.kind == "line" and any(shore.element == key for key, _ in sea.coast)
+    return isinstance(sea, Sea) and shore.kind == "line" and not {*shore.traced}.isdisjoint(sea.coast)
 
 
 def _overlap(shapes: np.ndarray, one: np.ndarray, other: np.ndarray) -> np.ndarray:

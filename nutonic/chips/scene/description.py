@@ -29,7 +29,7 @@ class Described:
     """An element of the map within a patch."""
 
     element: str
-    """``way/123``; of the sea ``sea/1``."""
+    """``way/123``; of the sea ``sea/1``; of a thing that the map has in several pieces the first of them."""
     version: int
     """Of the element; 0 of the sea."""
     kind: Literal["point", "line", "area"]
@@ -63,6 +63,15 @@ class Described:
     """Whether, though no edge cuts it, another one that is called the same begins where it ends."""
     near: tuple[str, ...] = ()
     """Other elements of the patch that touch it or lie beside it, such as ``way/124``; the nearest first."""
+    parts: tuple[tuple[str, int], ...] = ()
+    """Of a thing that the map has in several pieces: all of them, and their versions, by type and id. None of others."""
+    partly: tuple[tuple[str, str], ...] = ()
+    """Tags that a picture shows of some of these and not of others, and that no name is; sorted. `tags` hold for all."""
+
+    @property
+    def traced(self) -> tuple[tuple[str, int], ...]:
+        """The elements of the map that it is told by, and their versions."""
+        return self.parts or ((self.element, self.version),)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,6 +80,11 @@ class Sea(Described):
 
     coast: tuple[tuple[str, int], ...]
     """The elements that it is told by, and their versions: ``(("way/123", 4),)``, by type and id."""
+
+    @property
+    def traced(self) -> tuple[tuple[str, int], ...]:
+        """The coastlines."""
+        return self.coast
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,7 +126,9 @@ def _described(value: Json) -> Described:
     value["tags"] = tuple(map(tuple, value["tags"]))
     if value["ends"] is not None:
         value["ends"] = tuple(value["ends"])
-    value.setdefault("goes_on", False)  # which descriptions of an older nutonic do not tell
+    value.setdefault("goes_on", False)  # which descriptions of an older nutonic do not tell, ...
+    for name in ("parts", "partly"):  # ... nor these
+        value[name] = tuple(map(tuple, value.get(name, ())))
     is_sea = "coast" in value  # which nothing else has, so that descriptions without a sea are as they were
     each = object.__new__(Sea if is_sea else Described)
     for name, put in _FIELDS:

@@ -145,6 +145,13 @@ class Frame:
         inside = _clipped(drawn, shapely.box(*self.bounds))
         return shapely.line_merge(inside) if inside.geom_type == "MultiLineString" else inside
 
+    def holds(self, places: np.ndarray) -> np.ndarray:
+        """Which places, (n, 2) of longitudes and latitudes, lie in the patch or on its edge: (n,) bool."""
+        west, south, east, north = self.bounds
+        lon, _, _ = self._degrees
+        x, y = transformer("EPSG:4326", self.crs).transform(around(places[:, 0], lon), places[:, 1])
+        return np.asarray((west <= x) & (x <= east) & (south <= y) & (y <= north))
+
     def cell(self, point: BaseGeometry) -> int:
         """The number of the part that holds a point; what lies on the patch's edge lies in it."""
         west, _, _, north = self.bounds

@@ -1,19 +1,17 @@
-"""What a map has twice or in pieces, where a picture shows one thing: told from how things that are called the same meet.
+"""What a map has twice, where a picture shows one thing: told from how things that are called the same meet.
 
-A river is an area and its centre line; the end of a street is an area beside the way. A way ends where anything about it
-changes, as at a bridge, and what it is goes on as the next one.
+A river is an area and its centre line; the end of a street is an area beside the way. And which things go on as another
+one with which they could not be joined: a street at a fork, a river where its area ends.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import shapely
 from shapely.geometry.base import BaseGeometry
-
-from nutonic.core.model import Element
 
 #: A line of which so much lies in areas that are called the same is theirs.
 _THEIRS = 0.5
@@ -23,9 +21,6 @@ _LINE_M = 4.0
 _DIGITS = 7
 #: What goes on for fewer pixels than these, or adjoins for fewer, only touches.
 _GOES_ON = 3.0
-
-#: Where a line ends, in degrees, and what it is called.
-End = tuple[str, float, float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,18 +86,10 @@ def _goes_on(piece: Piece, area: BaseGeometry, pixel: float) -> bool:
     return bool(shapely.intersection(piece.shape.boundary, around).length >= _GOES_ON * pixel)
 
 
-def joints(lines: Iterable[tuple[str, Element]]) -> frozenset[End]:
-    """The places at which several of these lines end that are called the same; each with what it is called."""
-    found, again = set[End](), set[End]()
-    for noun, line in lines:
-        ends = set(ends_of(noun, line))
-        again |= found & ends
-        found |= ends
-    return frozenset(again)
-
-
-def ends_of(noun: str, element: Element) -> Iterator[End]:
-    """Where an element ends that is called so: of all but open lines nowhere."""
-    if element.kind == "line":
-        for x, y in np.round(shapely.get_coordinates(element.geometry.boundary), _DIGITS).tolist():
-            yield noun, x, y
+def led_on(nouns: Sequence[str], lines: Sequence[BaseGeometry]) -> frozenset[int]:
+    """The numbers of lines, in degrees, that end where another one ends that is called the same."""
+    ends, which = shapely.get_coordinates(shapely.boundary(np.array(lines, dtype=object)), return_index=True)
+    at: dict[tuple[str, float, float], set[int]] = {}
+    for (x, y), k in zip(np.round(ends, _DIGITS).tolist(), which.tolist(), strict=True):
+        at.setdefault((nouns[k], x, y), set()).add(k)
+    return frozenset(k for those in at.values() if len(those) > 1 for k in those)

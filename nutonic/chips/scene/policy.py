@@ -58,22 +58,28 @@ class TagPolicy:
     dropped: Rules = Rules()
     called: frozenset[str] = field(init=False)
     """All that things are called."""
-    _naming: Mapping[str, tuple[int, str]] = field(init=False, repr=False, compare=False)
-    """Of lines that have a noun their place in the text, and the noun."""
+    _naming: Mapping[str, tuple[int, str, str]] = field(init=False, repr=False, compare=False)
+    """Of lines that have a noun their place in the text, the noun, and the line."""
 
     def __post_init__(self) -> None:
         """Put together what things are called; many patches ask for it."""
-        named = {line: (at, noun) for at, (line, noun) in enumerate(self.nouns.items()) if noun is not None}
+        named = {line: (at, noun, line) for at, (line, noun) in enumerate(self.nouns.items()) if noun is not None}
         object.__setattr__(self, "_naming", named)
-        object.__setattr__(self, "called", frozenset(noun for _, noun in named.values()))
+        object.__setattr__(self, "called", frozenset(noun for _, noun, _ in named.values()))
 
     def noun(self, tags: _Tags) -> str | None:
         """What a thing with these tags is called, without an article; None if a picture cannot show it.
 
         Of the lines that fit its tags the first with a noun names it; a line ``key`` fits no value with a line of its own.
         """
+        found = self.naming(tags)
+        return None if found is None else found[0]
+
+    def naming(self, tags: _Tags) -> tuple[str, str] | None:
+        """What a thing with these tags is called, and the line of the text that says so: ``("lake", "water=lake")``."""
         lines = (self._line(key, value) for key, value in tags.items() if self._counts(key, value))
-        return min((self._naming[line] for line in lines if line in self._naming), default=(0, None))[1]
+        found = min((self._naming[line] for line in lines if line in self._naming), default=None)
+        return None if found is None else found[1:]
 
     def visible_tags(self, tags: _Tags, *, names: bool = False) -> tuple[tuple[str, str], ...]:
         """Those tags that a picture shows or implies, sorted by key.

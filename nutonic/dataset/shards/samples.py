@@ -13,7 +13,7 @@ import orjson
 from odc.geo.geobox import GeoBox
 
 from nutonic._version import __version__
-from nutonic.chips.scene.description import SceneDescription, Sea
+from nutonic.chips.scene.description import SceneDescription
 from nutonic.core.catalogs import AERIAL, terms_of
 from nutonic.core.grid import centre, crs_name, lonlat_bounds
 from nutonic.core.model import Json, Split
@@ -85,7 +85,7 @@ def content_of(image: PatchImage, described: SceneDescription, captions: PatchCa
         "provenance": {
             "image": _image(image),
             "osm": {"date": made.osm_date or "", "elements": list(_elements(described, captions))},
-            "annotations": [trace_of(annotation) for annotation in captions.annotations],
+            "annotations": [trace_of(annotation, described) for annotation in captions.annotations],
             "recipe_digest": made.recipe_digest,
             "nutonic_version": made.version,
         },
@@ -96,11 +96,15 @@ def content_of(image: PatchImage, described: SceneDescription, captions: PatchCa
         raise InputError(f"patch {image.patch_id} cannot be written as JSON: {error}") from None
 
 
-def trace_of(annotation: Annotation) -> Json:
-    """Where a caption came from. Templates draw nothing: their model is an empty text, and their temperature 0."""
+def trace_of(annotation: Annotation, described: SceneDescription) -> Json:
+    """Where a caption came from, and all elements of the map that the thing is which it describes.
+
+    Templates draw nothing: their model is an empty text, and their temperature 0.
+    """
     trace = annotation.trace()
     model, temperature = annotation.model or "", float(annotation.temperature or 0.0)
-    return {**trace, "model": model, "temperature": temperature}
+    elements = [key for key, _ in described.of(annotation.task.element).traced]
+    return {**trace, "elements": elements, "model": model, "temperature": temperature}
 
 
 def _refuse(image: PatchImage, described: SceneDescription, captions: PatchCaptions) -> None:
@@ -138,12 +142,12 @@ def _image(image: PatchImage) -> Json:
 
 
 def _elements(described: SceneDescription, captions: PatchCaptions) -> Iterator[Json]:
-    """The elements that captions speak of, each once, in the order of the description; of the sea its coast."""
+    """The elements that captions speak of, each once, in the order of the description; all of which a thing has."""
     spoken = {annotation.task.element for annotation in captions.annotations}
     told = dict[str, int]()
     for element in described.elements:
         if element.element in spoken:
-            told.update(element.coast if isinstance(element, Sea) else [(element.element, element.version)])
+            told.update(element.traced)
     for key, version in told.items():
         kind, _, number = key.partition("/")
         yield {"type": kind, "id": int(number), "version": version}

@@ -172,7 +172,8 @@ class Gate:
     @lazily
     def _distinct(self) -> tuple[Described, ...]:
         """One of each that are called the same and have the same tags: of hundreds of elements there are some dozens."""
-        return tuple(self._description.elements[indices[0]] for indices in self._roll.alike.values())
+        alike = {(each.noun, each.tags, each.partly): each for each in self._description.elements}
+        return tuple(alike.values())
 
     @lazily
     def _evidence(self) -> Evidence:
@@ -182,14 +183,14 @@ class Gate:
     def _own(self) -> frozenset[str]:
         """Words of what things are called, of their tags and their courses."""
         courses = {each.course for each in self._description.elements if each.course is not None}
-        keys = (words_told(each.noun, each.tags, keys=True) for each in self._distinct)
+        keys = (words_told(each.noun, each.tags + each.partly, keys=True) for each in self._distinct)
         return frozenset().union(*keys, *map(words_of, courses))
 
     @lazily
     def _known(self) -> frozenset[str]:
         """Words that are no names, in small letters."""
         return names_of_none(self._nouns).union(
-            *(words_told(each.noun, each.tags, keys=False) for each in self._distinct)
+            *(words_told(each.noun, each.tags + each.partly, keys=False) for each in self._distinct)
         )
 
 

@@ -322,7 +322,7 @@ class Evidence:
 def evidence_of(elements: Iterable[Described], nouns: Collection[str]) -> Evidence:
     """What elements are evidence of. `nouns`: all that a policy of tags can call a thing."""
     every = tuple(elements)
-    shown = [_shown(noun, tags) for noun, tags in dict.fromkeys((each.noun, each.tags) for each in every)]
+    shown = [_shown(noun, tags) for noun, tags in dict.fromkeys((each.noun, each.tags + each.partly) for each in every)]
     words, kinds = (
         frozenset[str]().union(*(own for own, _ in shown)),
         frozenset[int]().union(*(own for _, own in shown)),

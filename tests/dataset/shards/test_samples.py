@@ -66,6 +66,7 @@ def test_a_sample_has_what_its_loaders_know_and_where_it_came_from():
                     "request": "1" * 64,
                     "prompt": "2" * 64,
                     "seed": 5,
+                    "elements": ["way/7"],
                     "model": "",
                     "temperature": 0.0,
                 },
@@ -75,6 +76,7 @@ def test_a_sample_has_what_its_loaders_know_and_where_it_came_from():
                     "request": "1" * 64,
                     "prompt": "2" * 64,
                     "seed": 2**63 - 1,
+                    "elements": ["node/9"],
                     "model": "org/model",
                     "temperature": 0.7,
                 },
@@ -99,6 +101,26 @@ def test_a_caption_of_the_sea_is_traced_to_its_coast_each_way_once():
         ("way", 15, 1),
     ]
     assert [each["task"]["element"] for each in told["provenance"]["annotations"]] == ["sea/1", "way/12", "sea/1"]
+    coast = ["relation/3", "way/12", "way/15"]
+    assert [each["elements"] for each in told["provenance"]["annotations"]] == [coast, ["way/12"], coast]
+
+
+def test_a_caption_of_a_thing_in_pieces_is_traced_to_all_of_them():
+    picture, pond = image(), element("way/9")
+    street = dataclasses.replace(
+        element("way/2", version=4, kind="line"), parts=(("way/2", 4), ("way/5", 1), ("way/11", 7))
+    )
+    said = [annotation(element="way/2"), annotation(element="way/9")]
+    told = json.loads(
+        content_of(picture, described(picture.patch_id, street, pond), captions(picture.patch_id, said), MADE)
+    )["provenance"]
+    assert [(each["type"], each["id"], each["version"]) for each in told["osm"]["elements"]] == [
+        ("way", 2, 4),
+        ("way", 5, 1),
+        ("way", 11, 7),
+        ("way", 9, 3),
+    ]
+    assert [each["elements"] for each in told["annotations"]] == [["way/2", "way/5", "way/11"], ["way/9"]]
 
 
 def types(value: object, path: str = "") -> Iterator[tuple[str, type]]:
