@@ -1,9 +1,14 @@
-"""Random patches with plants at known places: lakes, woods, roads, buildings, trees, of many shapes and tags."""
+"""Random patches with plants at known places: lakes, woods, roads, buildings, trees, of many shapes and tags.
+
+A map has some of the roads and of the ground in pieces; the plant is the whole.
+"""
 
 from __future__ import annotations
 
+import itertools
 import random
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import shapely
@@ -68,6 +73,16 @@ NEVER = (("airfield", "airfields"), ("beach", "beaches"), ("stadium", "stadiums"
 VOCABULARY = (*((noun, plural) for _, noun, plural in (*AREAS, *LINES, *POINTS)), *NEVER)
 
 
+#: Ground, of which nobody sees where one piece ends and the next begins.
+GROUND = frozenset(
+    {"body of water", "lake", "pond", "forest", "wood", "area of scrubland", "area of heath", "lawn", "meadow", "park",
+     "residential area", "industrial area", "cemetery", "quarry", "golf course"}
+)  # fmt: skip
+#: Square metres: ground that lies over other ground of its kind with less is drawn again, so that it is clear what is one.
+_CLEAR = 60.0
+_SQUARE = shapely.box(0, 0, SIDE, SIDE)
+
+
 @dataclass(frozen=True)
 class World:
     """A patch, what is planted in it, and the same as a map has it."""
@@ -88,12 +103,75 @@ def world(seed: int) -> World:
         text, noun, plural = draw.choice(table[: draw.choice((3, 12, 99))])
         tags = dict(tag.split("=") for tag in text.split())
         drawn = shape(draw)
-        element = planted(drawn, grid, number, draw.choice(("way", "relation")), **tags)
-        surface, bridge = tags.get("surface"), tags.get("bridge") == "yes"
-        plants.append(Plant(key=element.key, noun=noun, plural=plural, shape=drawn, surface=surface, bridge=bridge))
-        elements.append(element)
+        while noun in GROUND and any(_is_unclear(drawn, each.shape) for each in plants if each.noun == noun):
+            drawn = shape(draw)
+        kind, pieces = draw.choice(("way", "relation")), _pieces(drawn, noun, draw)
+        told = [dict(tags) for _ in pieces]
+        if len(pieces) > 1:  # whatever changes there
+            told[0] |= {"maxspeed": "30", "lanes": "1"} | ({"surface": "gravel"} if "surface" in tags else {})
+        every = [
+            planted(piece, grid, number + 1000 * k, kind, **own)
+            for k, (piece, own) in enumerate(zip(pieces, told, strict=True))
+        ]
+        surface, bridge = dict(every[0].tags).get("surface"), tags.get("bridge") == "yes"
+        surface = None if len(every) > 1 else surface
+        plants.append(Plant(key=every[0].key, noun=noun, plural=plural, shape=drawn, surface=surface, bridge=bridge))
+        elements += every
     order = draw.sample(range(len(elements)), len(elements))
-    return World(grid, Scene(SIDE, tuple(plants)), tuple(elements[k] for k in order))
+    return World(grid, Scene(SIDE, tuple(_together(plants))), tuple(elements[k] for k in order))
+
+
+def _pieces(drawn: BaseGeometry, noun: str, draw: random.Random) -> list[BaseGeometry]:
+    """A line or some ground as a map may have it: now and then in pieces."""
+    if drawn.geom_type in ("LineString", "LinearRing") and draw.random() < 0.4:
+        return _cut_line(shapely.get_coordinates(drawn), draw)
+    if noun in GROUND and draw.random() < 0.25:
+        turn, at = draw.uniform(0, 180), shapely.get_coordinates(drawn.representative_point())[0]
+        cut = shapely.affinity.rotate(shapely.LineString([at - (2000, 0), at + (2000, 0)]), turn, origin=tuple(at))
+        half = shapely.affinity.rotate(
+            shapely.box(at[0] - 2000, at[1], at[0] + 2000, at[1] + 2000), turn, origin=tuple(at)
+        )
+        if cut.intersection(drawn).intersection(_SQUARE).length > 12:
+            return [drawn.intersection(half), drawn.difference(half)]
+    return [drawn]
+
+
+def _cut_line(places: np.ndarray, draw: random.Random) -> list[BaseGeometry]:
+    """In up to six pieces, in any direction and order: at points of the patch at which it does not turn back."""
+    ways = np.diff(places, axis=0)
+    turns = np.abs(np.angle(np.exp(1j * np.diff(np.arctan2(ways[:, 1], ways[:, 0])))))
+    inside = ((places > 0) & (places < SIDE)).all(axis=1)[1:-1]
+    fit = [int(k) + 1 for k in np.flatnonzero(inside & (turns < 2.0))]
+    at = [0, *sorted(draw.sample(fit, min(len(fit), draw.randint(1, 5)))), len(places) - 1]
+    pieces = [places[a : b + 1][:: draw.choice((1, -1))] for a, b in itertools.pairwise(at)]
+    return [shapely.LineString(piece) for piece in draw.sample(pieces, len(pieces))]
+
+
+def _is_unclear(one: BaseGeometry, other: BaseGeometry) -> bool:
+    """Whether it is hard to see if two pieces of ground are one within the patch."""
+    one, other = one.intersection(_SQUARE), other.intersection(_SQUARE)
+    return bool(shapely.distance(one, other) < 1.5 and one.intersection(other).area < _CLEAR)
+
+
+def _together(plants: Sequence[Plant]) -> list[Plant]:
+    """Plants, with ground of one kind that lies over each other within the patch as one, called by the first key."""
+    found: list[Plant] = []
+    for plant in plants:
+        mine = [
+            each
+            for each in found
+            if plant.noun in GROUND
+            and each.noun == plant.noun
+            and each.shape.intersection(plant.shape).intersection(_SQUARE).area > 1.0
+        ]
+        found = [each for each in found if each not in mine]
+        keys = sorted(
+            (plant.key, *(each.key for each in mine)), key=lambda key: (key.split("/")[0], int(key.split("/")[1]))
+        )
+        found.append(
+            replace(plant, key=keys[0], shape=shapely.union_all([plant.shape, *(each.shape for each in mine)]))
+        )
+    return found
 
 
 def _at(draw: random.Random, margin: float = -40.0) -> tuple[float, float]:

@@ -238,7 +238,7 @@ _WITHIN = re.compile(
 )
 #: Things of any kind.
 _GENERAL = re.compile(
-    r" (?:\w+ )?(?:lines?|features?|elements?|things?|objects?|areas?|shapes?|components?)\b", re.IGNORECASE
+    r" (?:\w+ )?(line|feature|element|thing|object|area|shape|component)s?\b", re.IGNORECASE
 )
 _KEYS = {"storey": "levels", "story": "levels", "stories": "levels", "floor": "levels", "level": "levels"}
 
@@ -254,7 +254,8 @@ def _counts(value: float, after: str, known: Known) -> bool:
     general = _GENERAL.match(after)
     if general is not None:
         kinds = Counter(each.kind for each in known.things.elements)
-        if value in (kinds["line"], kinds["area"], kinds["point"], kinds.total()):
+        kind = general[1].lower()  # lines are no areas: that there are two of these makes no two residential areas
+        if value in ((kinds[kind],) if kind in ("line", "area") else (*kinds.values(), kinds.total())):
             return True
     return value in _numbers_of(after, known) or any(value in numbers for numbers in known.tags.values())
 

@@ -162,4 +162,4 @@ def _may_cross(one: Described, other: Described) -> bool:
 
 
 def _on_bridge(elements: Iterable[Described]) -> bool:
-    return any(("bridge", "yes") in each.tags for each in elements)
+    return any(("bridge", "yes") in (*each.tags, *each.partly) for each in elements)
