@@ -292,3 +292,12 @@ def test_the_order_of_elements_does_not_matter():
     elements = [planted(shape, grid, k, **tags) for k, (shape, tags) in enumerate(plants, 1)]
     scenes = [describe(draw.sample(elements, len(elements)), grid, POLICY, patch_id="p") for _ in range(8)]
     assert all(scene == scenes[0] for scene in scenes)
+
+
+def test_a_name_is_not_cut_where_it_is_looked_for():
+    plants = [(box(20, 20, 120, 120), {"landuse": "grass"}), (shapely.Point(60, 125), {"man_made": "water_tower"}),
+              (disc(20, (220, 220)), {"natural": "water", "water": "pond"})]  # fmt: skip
+    scene, captions = scene_of(*plants), Captions(words=Lengths(area=(5, 200)))
+    for beside, problem in (("water tower", None), ("pond", ("place", "Next to"))):
+        text = f"A lawn lies in the south-west of the picture. Next to it is a {beside}. Also visible is a pond."
+        assert problem_of(text, Task(number=1, element="way/1"), scene, captions) == problem

@@ -37,8 +37,8 @@ _RUN_ON = frozenset({"leisure=track", "sport=running"})
 _GROUND = frozenset(
     """
     natural=water natural=wetland natural=bay natural=strait water=river water=stream water=canal water=lake water=oxbow
-    water=lagoon water=pond water=reservoir water=ditch water=moat water=harbour water=rapids landuse=reservoir waterway=river
-    waterway=riverbank waterway=stream waterway=canal waterway=drain waterway=ditch waterway=tidal_channel
+    water=lagoon water=pond water=reservoir water=ditch water=moat water=harbour water=rapids landuse=reservoir
+    waterway=river waterway=riverbank waterway=stream waterway=canal waterway=drain waterway=ditch waterway=tidal_channel
     natural=wood natural=scrub natural=heath natural=grassland natural=fell natural=tundra natural=moor natural=shrubbery
     landuse=forest landuse=grass landuse=meadow landuse=village_green landuse=greenfield
     natural=beach natural=sand natural=dune natural=shoal natural=mud natural=shingle natural=scree natural=bare_rock

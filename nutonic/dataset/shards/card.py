@@ -238,7 +238,7 @@ def _layout(facts: ShardFacts) -> str:
 
 A patch's JSON holds `metadata` (`patch_id`, `image_name`), `annotations` (each with `task`, `text` and `annotator`) and
 `provenance`: the image with its scene, grid and bounds, the elements of the map with their versions, and the trace of each
-annotation. What is not known is an empty text.
+annotation, with the `elements` that the thing is which it describes. What is not known is an empty text.
 """
 
 

@@ -237,9 +237,7 @@ _WITHIN = re.compile(
     r"(?:[ -]\w+)?[ -](lane|track|storey|story|stories|floor|level|hole|row|arch|span|arm)(?:s|es|ed)?\b", re.I
 )
 #: Things of any kind.
-_GENERAL = re.compile(
-    r" (?:\w+ )?(line|feature|element|thing|object|area|shape|component)s?\b", re.IGNORECASE
-)
+_GENERAL = re.compile(r" (?:\w+ )?(line|feature|element|thing|object|area|shape|component)s?\b", re.IGNORECASE)
 _KEYS = {"storey": "levels", "story": "levels", "stories": "levels", "floor": "levels", "level": "levels"}
 
 
@@ -253,7 +251,7 @@ def _counts(value: float, after: str, known: Known) -> bool:
             return told
     general = _GENERAL.match(after)
     if general is not None:
-        kinds = Counter(each.kind for each in known.things.elements)
+        kinds = Counter[str](each.kind for each in known.things.elements)
         kind = general[1].lower()  # lines are no areas: that there are two of these makes no two residential areas
         if value in ((kinds[kind],) if kind in ("line", "area") else (*kinds.values(), kinds.total())):
             return True

@@ -44,7 +44,11 @@ class Said:
 
     def next(self, after: int, words: int = 4) -> tuple[Described, ...]:
         """The elements that the words behind a position name: no more than so many, and no further than a joint."""
-        told = " ".join(_NEXT.split(self.clause[after:])[0].split()[:words])
+        every = _NEXT.split(self.clause[after:])[0].split()
+        told, whole = " ".join(every[:words]), " ".join(every[: words + 2])
+        if len(whole) > len(told):  # no name is cut: "it is a water tower" does not end at the water
+            ends = (end for start, end, _ in self.roll.found(whole, self.names) if start < len(told) < end)
+            told = whole[: max(ends, default=len(told))]
         return tuple(narrowed(self.precisely(told), told))
 
     def before(self, at: int) -> tuple[Described, ...]:
