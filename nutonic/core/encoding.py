@@ -1,7 +1,10 @@
-"""Undo xarray's decoding of cubes that were read back from files.
+"""A cube as its numbers are: xarray's decoding undone, and nothing in its attributes that holds no more.
 
 xarray decodes by default: whole numbers become floats with NaN for nodata, and the file's nodata value moves from
 ``attrs`` to ``encoding``. Nothing is lost by that, so functions that take a cube undo it first.
+
+And xarray keeps attributes: what was computed of whole numbers still says that 0 means nodata, and a cube of every tenth
+pixel that its pixels are as small as before. Neither holds, so functions that take a cube put it right first.
 """
 
 from __future__ import annotations
@@ -16,6 +19,8 @@ import xarray as xr
 def digital_numbers(cube: xr.Dataset) -> xr.Dataset:
     """A cube whose variables hold what their files hold: whole numbers, and in ``attrs`` which of them means nodata.
 
+    Of floats it is NaN, unless they say otherwise by a float; of truth values none. The transform is the coordinates' own.
+
     Parameters
     ----------
     cube
@@ -24,12 +29,13 @@ def digital_numbers(cube: xr.Dataset) -> xr.Dataset:
     Returns
     -------
     xarray.Dataset
-        The same cube if nothing of it was decoded. Lazy variables stay lazy and keep their chunks.
+        The same cube if nothing of it is to be changed. Lazy variables stay lazy and keep their chunks.
     """
     if not isinstance(cube, xr.Dataset):
         raise _no_cube(cube)
-    encoded = {str(name): stored(variable) for name, variable in cube.data_vars.items() if _is_decoded(variable)}
-    return cube.assign(encoded) if encoded else cube
+    pairs = ((str(name), variable, stored(variable)) for name, variable in cube.data_vars.items())
+    changed = {name: new for name, variable, new in pairs if new is not variable}
+    return with_own_transform(cube.assign(changed) if changed else cube, moved=False)
 
 
 def _no_cube(what: object) -> TypeError:
@@ -38,9 +44,9 @@ def _no_cube(what: object) -> TypeError:
 
 
 def stored(variable: xr.DataArray) -> xr.DataArray:
-    """A variable with its file's values and dtype; unchanged if it was not decoded."""
+    """A variable with its file's values and dtype, and its own nodata; the same one if that is what it has."""
     if not _is_decoded(variable):
-        return variable
+        return _with_own_nodata(variable)
     nodata, dtype = variable.encoding["_FillValue"], _stored_dtype(variable)
     attrs: dict[str, Any] = {"_FillValue": int(nodata) if dtype.kind in "iu" else float(nodata), **variable.attrs}
     if "grid_mapping" in variable.encoding:
@@ -51,6 +57,63 @@ def stored(variable: xr.DataArray) -> xr.DataArray:
     else:
         variable = variable.copy(deep=False).drop_encoding()
     return variable.assign_attrs(attrs)
+
+
+def _with_own_nodata(variable: xr.DataArray) -> xr.DataArray:
+    """A variable without the nodata value of the whole numbers that it was computed of; of floats it is NaN."""
+    kind, nodata = variable.dtype.kind, variable.attrs.get("_FillValue")
+    of_others = nodata is not None and np.asarray(nodata).dtype.kind in "iub"
+    if kind not in "fb" or not (of_others or (kind == "f" and nodata is None)):
+        return variable
+    changed = variable.copy(deep=False)
+    changed.attrs = {key: value for key, value in variable.attrs.items() if key != "_FillValue"}
+    changed.encoding = {key: value for key, value in variable.encoding.items() if key != "_FillValue"}
+    return changed.assign_attrs({"_FillValue": np.nan}) if kind == "f" else changed
+
+
+#: By how much of a pixel a transform may be beside the coordinates, which are rounded.
+_ROUNDED = 1e-6
+
+#: By how much of a pixel steps between centres may differ, and still be of one size.
+_NEAR_STEP = 1e-3
+
+
+def with_own_transform(cube: xr.Dataset, *, moved: bool = True) -> xr.Dataset:
+    """A cube whose ``GeoTransform`` is that of its coordinates: where it is beside them it is written anew, or left out.
+
+    Unless `moved`, one of pixels of the same size counts as its own wherever it starts, as of a slice: rioxarray takes no
+    more of it than their size.
+    """
+    told = str(cube["spatial_ref"].attrs.get("GeoTransform", "")) if "spatial_ref" in cube.coords else ""
+    if not told or not {"x", "y"} <= set(cube.coords) or cube["x"].ndim != 1 or cube["y"].ndim != 1:
+        return cube
+    left, width, turned, top, skewed, height = map(float, told.split())
+    if turned or skewed:
+        return cube
+    axes = [_axis(cube[name].values, size, start) for name, size, start in (("x", width, left), ("y", height, top))]
+    same = [axis is not None and axis[1] == size for axis, size in zip(axes, (width, height), strict=True)]
+    if axes == [(left, width), (top, height)] or (all(same) and not moved):
+        return cube
+    here, attrs = cube["spatial_ref"].copy(deep=False), dict(cube["spatial_ref"].attrs)
+    del attrs["GeoTransform"]
+    if None not in axes:
+        (left, width), (top, height) = (axis for axis in axes if axis is not None)
+        attrs["GeoTransform"] = f"{left:.17g} {width:.17g} 0 {top:.17g} 0 {height:.17g}"
+    here.attrs = attrs
+    return cube.assign_coords(spatial_ref=here)
+
+
+def _axis(centres: np.ndarray, size: float, start: float) -> tuple[float, float] | None:
+    """Where an axis starts, and the size of its pixels: as told where that is right; None where they are of several."""
+    if not centres.size:
+        return start, size
+    steps = np.diff(centres) if centres.size > 1 else np.array([size])
+    own = float(centres[-1] - centres[0]) / (centres.size - 1) if centres.size > 1 else size
+    if not own or np.abs(steps - own).max() > _NEAR_STEP * abs(own):
+        return None
+    size = size if abs(own - size) * centres.size <= _ROUNDED * abs(size) else own
+    first = float(centres[0]) - size / 2
+    return (start if abs(first - start) <= _ROUNDED * abs(size) else first), size
 
 
 def _is_decoded(variable: xr.DataArray) -> bool:

@@ -16,7 +16,7 @@ import numpy as np
 import orjson
 import xarray as xr
 
-from nutonic.core.encoding import digital_numbers
+from nutonic.core.encoding import digital_numbers, with_own_transform
 from nutonic.core.model import Json
 from nutonic.errors import InputError, NotNutonic
 from nutonic.io.atomic import disk_errors
@@ -58,7 +58,7 @@ _BEGUN = re.compile(r"nutonic\.json|zarr\.json|[^/]+(/zarr\.json|/c(/\d+)*)?")
 
 def prepare_cube(cube: xr.Dataset) -> xr.Dataset:
     """A cube ready to be written: conventions in its attributes, nodata and time (whole microseconds) in its encoding."""
-    cube = digital_numbers(cube)
+    cube = with_own_transform(digital_numbers(cube))
     lazy = {name: coordinate.compute() for name, coordinate in cube.coords.items() if coordinate.chunks is not None}
     prepared = cube.assign_coords(lazy).copy()
     for name, variable in prepared.variables.items():

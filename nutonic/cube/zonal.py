@@ -47,7 +47,7 @@ def valid_fraction(cube: xr.Dataset, *, band: str) -> xr.DataArray:
     cube
         Has the variable `band`, (y, x) or (time, y, x).
     band
-        Name of the variable.
+        Name of the variable. Of floats, such as an index of vegetation, all are valid but NaN.
 
     Returns
     -------
@@ -57,14 +57,15 @@ def valid_fraction(cube: xr.Dataset, *, band: str) -> xr.DataArray:
     variable = stored(cube[band])
     if "time" in variable.dims:
         variable = variable.chunk({"time": 1})  # one share per step, however the cube is chunked
-    shares = _per_tile(variable, partial(_share_valid, nodata=nodata_of(variable)), 1)[..., 0]
+    nodata = np.nan if variable.dtype.kind == "f" else nodata_of(variable)
+    shares = _per_tile(variable, partial(_share_valid, nodata=nodata), 1)[..., 0]
     dims = ("time", "tile_y", "tile_x") if "time" in variable.dims else ("tile_y", "tile_x")
     coords = {"time": variable["time"]} if "time" in variable.dims else {}
     return xr.DataArray(shares, dims=dims, coords=coords, name="valid_fraction")
 
 
-def _share_valid(block: np.ndarray, *, nodata: int) -> np.ndarray:
-    return np.array([np.mean(block != nodata)])
+def _share_valid(block: np.ndarray, *, nodata: float) -> np.ndarray:
+    return np.array([np.mean(~np.isnan(block) if np.isnan(nodata) else block != nodata)])
 
 
 def zonal_counts(

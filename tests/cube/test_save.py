@@ -278,3 +278,99 @@ def test_cogs_hold_the_pixels_and_lie_right(tmp_path):
 def test_what_lies_nowhere_is_no_geotiff(tmp_path):
     with pytest.raises(InputError, match="lies nowhere"):
         nt.save_cogs(xr.Dataset({"a": ("z", [1, 2])}), tmp_path)
+
+
+# What was computed of a cube
+
+
+def _index(cube: xr.Dataset) -> xr.Dataset:
+    """An index of two bands, NaN where one of them was not observed, and as often exactly 0 as they are equal."""
+    red, nir = cube["red"].astype("float32"), cube["nir"].astype("float32")
+    both = (cube["red"] > 0) & (cube["nir"] > 0)
+    return ((nir - red) / (nir + red).where(both)).assign_attrs(cube["red"].attrs).to_dataset(name="ndvi")
+
+
+@pytest.fixture
+def equal_here_and_there() -> xr.Dataset:
+    cube = made(2, 24, 20, 16)
+    nir = cube["nir"].where(np.add.outer(np.arange(24), np.arange(20)) % 3 > 0, cube["red"])
+    return cube.assign(nir=nir.astype("uint16").assign_attrs(cube["nir"].attrs))
+
+
+def test_what_is_exactly_0_of_an_index_stays_0(equal_here_and_there, tmp_path):
+    index = _index(equal_here_and_there)
+    right = index["ndvi"].values
+    assert (right == 0).sum() > 50
+    assert np.isnan(right).any()
+    assert index["ndvi"].attrs["_FillValue"] == 0
+    nt.save_cube(index, tmp_path / "index.zarr")
+    for opened in (xr.open_zarr, nt.open_zarr, lambda path: xr.open_zarr(path, mask_and_scale=False)):
+        np.testing.assert_array_equal(opened(tmp_path / "index.zarr")["ndvi"].values, right)
+    valid = nt.reduce.valid_fraction(index.chunk({"y": -1, "x": -1}), band="ndvi").values.ravel()
+    np.testing.assert_allclose(valid, (~np.isnan(right)).mean((1, 2)))
+    (path,) = nt.save_cogs(index.isel(time=0), tmp_path / "cogs")
+    with rasterio.open(path) as raster:
+        assert np.isnan(raster.nodata)
+        found = raster.read(1, masked=True)
+    np.testing.assert_array_equal(found.mask, np.isnan(right[0]))
+    np.testing.assert_array_equal(found.data, right[0])
+
+
+@pytest.mark.parametrize("fill", [0, np.uint16(0), 0.0, -9999.0, None], ids=repr)
+def test_floats_have_nan_or_the_float_that_they_name_for_nodata(fill, tmp_path):
+    cube = made(1, 9, 7, 16)[["red"]].isel(time=0)
+    floats = cube.astype("float32").where(cube["red"] % 2 == 1, np.nan if fill != -9999 else fill)
+    floats["red"].attrs.pop("_FillValue", None)
+    if fill is not None:
+        floats["red"].attrs["_FillValue"] = fill
+    own = isinstance(fill, float)
+    nt.save_cube(floats, tmp_path / "floats.zarr")
+    saved = xr.open_zarr(tmp_path / "floats.zarr")["red"]
+    (path,) = nt.save_cogs(floats, tmp_path / "cogs")
+    with rasterio.open(path) as raster:
+        np.testing.assert_equal([saved.encoding["_FillValue"], raster.nodata], [fill if own else np.nan] * 2)
+
+
+def test_truth_values_are_never_nodata(tmp_path):
+    cube = made(1, 9, 7, 16)
+    bright = (cube["red"] > 30_000).assign_attrs(cube["red"].attrs).to_dataset(name="bright")
+    nt.save_cube(bright, tmp_path / "bright.zarr")
+    found = xr.open_zarr(tmp_path / "bright.zarr")["bright"]
+    assert found.dtype == bool
+    np.testing.assert_array_equal(found.values, bright["bright"].values)
+
+
+COARSER = {
+    "coarsened": (lambda cube: cube.coarsen(x=4, y=5, boundary="trim").mean(), 40, 50, 0.0, 0.0),
+    "strided": (lambda cube: cube.isel(x=slice(1, None, 3), y=slice(2, None, 2)), 30, 20, 0.0, 15.0),
+    "sliced": (lambda cube: cube.isel(x=slice(3, None), y=slice(4, None)), 10, 10, 30.0, 40.0),
+    "a column": (lambda cube: cube.isel(x=[3]), 10, 10, 30.0, 0.0),
+    "as it was": (lambda cube: cube, 10, 10, 0.0, 0.0),
+}
+
+
+@pytest.mark.parametrize("how", COARSER)
+def test_a_saved_cube_lies_where_its_coordinates_say(how, tmp_path):
+    """The cube lies from (500000, 5200000) in pixels of 10 m; a strided pixel is as wide as the stride about its centre."""
+    change, wide, high, east, south = COARSER[how]
+    cube = change(made(2, 40, 36, 64)[["red"]])
+    right = rasterio.Affine(wide, 0, 500_000 + east, 0, -high, 5_200_000 - south)
+    nt.save_cube(cube.chunk({"y": -1, "x": -1}), tmp_path / "cube.zarr")
+    for opened in (nt.open_zarr(tmp_path / "cube.zarr"), xr.open_zarr(tmp_path / "cube.zarr", decode_coords="all")):
+        assert opened["red"].rio.transform() == right
+        assert opened.odc.geobox.affine == right
+        words = opened["spatial_ref"].attrs["GeoTransform"].split()
+        assert [float(word) for word in words] == list(right.to_gdal())
+        assert opened.attrs["spatial:transform"] == list(right)[:6]
+
+
+@pytest.mark.parametrize("reduction", [nt.reduce.median, nt.reduce.mean, nt.reduce.count, nt.reduce.mask])
+def test_what_is_made_of_a_strided_cube_lies_where_its_pixels_are(reduction):
+    strided = made(2, 40, 36, 16).isel(x=slice(None, None, 2), y=slice(None, None, 2))
+    assert reduction(strided)["red"].rio.transform() == rasterio.Affine(20, 0, 499_995, 0, -20, 5_200_005)
+
+
+def test_a_cube_of_pixels_of_several_sizes_has_no_transform(tmp_path):
+    cube = made(2, 40, 36, 64)[["red"]].isel(x=[0, 1, 2, 5, 9]).chunk({"x": -1})
+    nt.save_cube(cube, tmp_path / "cube.zarr")
+    assert "GeoTransform" not in nt.open_zarr(tmp_path / "cube.zarr")["spatial_ref"].attrs
