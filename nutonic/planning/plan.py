@@ -24,7 +24,7 @@ from nutonic.planning.pins import refuse_all_missing
 from nutonic.planning.places.columns import Places, in_drawn_order, with_spacing, with_variants, without_duplicates
 from nutonic.planning.places.read import read_pois
 from nutonic.planning.scenes import Candidates, SceneTable, with_scenes
-from nutonic.planning.spec import BuildSpec
+from nutonic.planning.spec import BuildSpec, doubts
 from nutonic.recipe.inputs import Pois
 from nutonic.recipe.outputs import Splits
 from nutonic.sources.cost import BLOCK
@@ -76,6 +76,8 @@ class Plan(ShortRepr):
     """Items of the catalogues that are none, and were left out: id, and why."""
     of_places: tuple[str, ...] = ()
     """Warnings about the rows of the places file."""
+    of_recipe: tuple[str, ...] = ()
+    """Warnings about what the recipe asks for."""
     files: tuple[str, ...] = ()
     """Local input files beside those of scenes, which the plan pins too."""
     split_by: str = "place"
@@ -175,7 +177,7 @@ class Plan(ShortRepr):
             )
         empty = [name for name, share in self.shares().items() if not share]
         what = "patch" if self.more else "place"
-        return [*messages, f"no {what} falls into {' and '.join(empty)}"] if empty else messages
+        return [*messages, *([f"no {what} falls into {' and '.join(empty)}"] if empty else []), *self.of_recipe]
 
 
 def plan_of(spec: BuildSpec, *, draw: int | None = None) -> Plan:
@@ -196,7 +198,7 @@ def plan_of(spec: BuildSpec, *, draw: int | None = None) -> Plan:
         raise _no_place(spec.pois.path, file.rows, rejects)
     places, split, largest, splitless = with_splits(places, spec.splits, spec.grid.extent_m)
     give_back()
-    there = len(places)
+    there, last = len(places), spec.layout.tiles[-1]
     if draw is not None:
         places, split = places.take(some := np.sort(in_drawn_order(places)[:draw])), split[some]
     unusable = current().resource(Unusable)
@@ -210,7 +212,6 @@ def plan_of(spec: BuildSpec, *, draw: int | None = None) -> Plan:
         raise _nothing_left(sceneless, splitless, rejects, in_all, unusable.take())
     refuse_all_missing(scene for ranked in candidates.imagery.compact().values for scene in ranked)
     candidates, starts, cost = arranged(candidates, spec)
-    last = spec.layout.tiles[-1]
     planned, batches = counted(len(candidates.places), "place"), counted(len(starts) - 1, "batch", "batches")
     _log.info("planned %s in %s, %d rejected", planned, batches, len(rejects))
     return Plan(
@@ -233,6 +234,7 @@ def plan_of(spec: BuildSpec, *, draw: int | None = None) -> Plan:
         judging=judging(spec.quality, candidates.imagery.compact().values),
         unusable=unusable.take(),
         of_places=file.warnings,
+        of_recipe=doubts(spec),
         split_by=spec.splits.by,
         shared_ground=sharing(candidates, spec.splits, spec.grid.extent_m),
         drawn_from=there,

@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from nutonic.chips.lettering import spelt
 from nutonic.core.classes import ClassTable, lists_of_classes
+from nutonic.core.units import counted
 from nutonic.planning.layout import Layout, layout_of
 from nutonic.recipe.card import Card
 from nutonic.recipe.inputs import Imagery, Pois
@@ -61,6 +63,31 @@ class BuildSpec:
     def accounts(self) -> tuple[Account, ...]:
         """The services that a build asks, each once."""
         return (*self.sources.accounts, *([] if self.stills is None else [self.stills]))
+
+
+def doubts(spec: BuildSpec) -> tuple[str, ...]:
+    """What a recipe leads to that may not be meant, in sentences for a plan."""
+    rows, found = spec.rows, []
+    kinds = (
+        rows.captions,
+        rows.grounding,
+        rows.per_class,
+        rows.per_class_grounding,
+        rows.absence,
+        rows.vqa,
+        rows.choice,
+    )
+    if not any((*kinds, rows.referring, spec.stills)):
+        found.append(
+            "no row will be written, since the recipe's rows are all off: the dataset has chips and sidecars alone"
+        )
+    names = {number: name for number, name in spec.table.labels.items() if spelt(name) is None} if rows.overlays else {}
+    if names:
+        first = ", ".join(f"{name} (class {number})" for number, name in list(names.items())[:3])
+        more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+        what = counted(len(names), "name", "names")
+        found.append(f"overlays tell {what} by the class's id, for letters that their font has not: {first}{more}")
+    return tuple(found)
 
 
 def word_rules(spec: BuildSpec) -> WordRules:

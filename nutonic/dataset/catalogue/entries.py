@@ -6,6 +6,8 @@ The columns are those of GeoParquet 1.1, with those of STAC beside them, so that
 from __future__ import annotations
 
 import re
+import unicodedata
+from collections import Counter
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
@@ -101,19 +103,29 @@ def fractions(sidecar: Json, table: ClassTable | None) -> dict[str, float]:
 
 
 def fraction_columns(table: ClassTable | None) -> dict[int, str]:
-    """Names of columns by class id, such as ``fraction_water``; the class id at the end where two would be the same."""
+    """Names of columns by class id, such as ``fraction_water``, in the letters of the class's own script.
+
+    The class id is at the end where two would be the same, or where a name has no letter.
+    """
     if table is None:
         return {}
     labels = {number: label for number, label in sorted(table.labels.items()) if number != table.unknown}
-    names = [slug(label) for label in labels.values()]
-    return {
-        number: f"fraction_{slug(label)}" if names.count(slug(label)) == 1 and slug(label) else f"fraction_{number}"
-        for number, label in labels.items()
-    }
+    names = {number: _column(label) for number, label in labels.items()}
+    often = Counter([*names.values(), *map(str, names)])
+    return {number: f"fraction_{name if name and often[name] == 1 else number}" for number, name in names.items()}
+
+
+def _column(label: str) -> str:
+    """A label as a name of a column: letters and digits of any script with their marks, and ``_``."""
+    kept = (
+        letter if unicodedata.category(letter)[0] in "LMN" else " "
+        for letter in unicodedata.normalize("NFC", label.lower())
+    )
+    return "_".join("".join(kept).split())
 
 
 def slug(label: str) -> str:
-    """A label as a name of a column: letters, digits and ``_``.
+    """A name as identifiers have it: letters of ASCII, digits and ``_``.
 
     >>> slug("Built-up area / urban")
     'built_up_area_urban'

@@ -19,7 +19,7 @@ from nutonic.planning.places.columns import Places, with_variants
 from nutonic.planning.plan import Plan, arranged, sharing, with_splits
 from nutonic.planning.plan_file import PlanFile
 from nutonic.planning.scenes import Candidates, SceneTable
-from nutonic.planning.spec import BuildSpec
+from nutonic.planning.spec import BuildSpec, doubts
 from nutonic.recipe.outputs import Splits
 
 #: Reasons of rejects that were told before places were grouped: these places are in no group.
@@ -216,6 +216,7 @@ def _header_findings(
         largest_group=told["largest_group"] if largest is None else largest,
         cost=cost,
         judging=judging(spec.quality, candidates.imagery.compact().values),
+        of_recipe=doubts(spec),
         split_by=spec.splits.by,
         shared_ground=sharing(candidates, spec.splits, spec.grid.extent_m),
         more=polish_estimate(spec, len(spec.layout.tiles) * len(candidates.places)),

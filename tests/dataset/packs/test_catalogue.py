@@ -15,9 +15,10 @@ from pyproj import Transformer
 from support.cli import nutonic
 
 import nutonic as nt
+from nutonic.core.classes import ClassTable
 from nutonic.core.grid import describe
 from nutonic.dataset.catalogue.cells import major_tom_cell
-from nutonic.dataset.catalogue.entries import bounds_of, entry_of, footprint_of
+from nutonic.dataset.catalogue.entries import bounds_of, entry_of, footprint_of, fraction_columns
 
 SPLITS = ("train", "validation", "test")
 
@@ -201,3 +202,19 @@ def test_cells_are_chosen_by_name(few, tmp_path):
     assert "'s2' is no way to name cells: there are utm, major-tom, h3" in said.err
     said = nutonic("pack", few.out, "--format", "coco", "--cells", "h3", "--out", tmp_path / "a", "--workers", 0)
     assert "coco names no cells: leave out --cells" in said.err
+
+
+@pytest.mark.parametrize(
+    ("labels", "columns"),
+    [
+        ({1: "Öd-Land (bare)", 2: "water/lake"}, ["fraction_öd_land_bare", "fraction_water_lake"]),
+        ({1: "水", 2: "森林", 3: "जंगल", 4: "غابة"}, ["fraction_水", "fraction_森林", "fraction_जंगल", "fraction_غابة"]),
+        ({1: "o\u0308d", 2: "od"}, ["fraction_öd", "fraction_od"]),
+        ({1: "d-1", 2: "d_1", 7: "%"}, ["fraction_1", "fraction_2", "fraction_7"]),
+        ({1: "42", 42: "%", 3: "crops"}, ["fraction_1", "fraction_crops", "fraction_42"]),
+    ],
+)
+def test_columns_of_shares_keep_the_letters_of_names(labels, columns):
+    found = fraction_columns(ClassTable(name="mine", labels=labels, unknown=0, colors={}))
+    assert list(found.values()) == columns
+    assert list(found) == sorted(labels)
