@@ -92,7 +92,7 @@ def estimate(spec: BuildSpec, scene: Scene, corners: np.ndarray, starts: np.ndar
         bytes_read=sum(cost.bytes_read for cost in (*reading, stills)),
         bytes_written=pictures * ((1 + 2 * drawings) * chip + _SIDECAR + _ROWS) + stills.bytes_read,
         peak_bytes=WORKER_BYTES
-        + min(2 * NEIGHBOURS, work.largest) * (bytes_per_place(spec.side) + classes)
+        + min(_HELD, work.largest) * (bytes_per_place(spec.side) + classes)
         + resident
         + sum(cost.held_bytes for cost in (*reading, stills)),
         cpu_seconds=sum(cost.cpu_seconds for cost in reading)
@@ -165,6 +165,12 @@ STILLS_AHEAD = 4
 
 #: Places whose pixels are read together; a process holds those that it works on, and those that it reads meanwhile.
 NEIGHBOURS = 4
+
+#: Of what is read from a server fewer are read together, and so many times as many meanwhile: who cuts them does not wait.
+FAR_NEIGHBOURS, FAR_GROUPS = 2, 4
+
+#: The most places whose pixels a process holds.
+_HELD = max(2 * NEIGHBOURS, FAR_NEIGHBOURS * (1 + FAR_GROUPS))
 
 #: Reads in flight per process; more than the cores, since reading is mostly waiting.
 READERS = 8

@@ -101,6 +101,16 @@ class Begun:
     files: RemoteFiles
     """What its remote files were."""
 
+    @property
+    def left(self) -> int:
+        """Groups of places that nobody works on yet."""
+        return self.first.left
+
+    @property
+    def most(self) -> int:
+        """How many such groups, of all batches together, are read ahead."""
+        return self.first.most
+
 
 def begin_batch(
     batch: Batch, spec: BuildSpec, store: Store, only: Collection[int] | None, remote: Mapping[str, RemotePin] | None
@@ -141,7 +151,7 @@ def run_batch(
     begun
         What has been begun to read it.
     then
-        Called when all its pixels are read, and not worked on yet: to begin another.
+        Called when there is room to read more than what is left of it: to begin another.
 
     Returns
     -------

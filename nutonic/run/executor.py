@@ -133,27 +133,46 @@ class ReadsAhead(Protocol):
         """Whether it may."""
         ...
 
-    def begin(self, job: Any) -> Any:
+    def begin(self, job: Any) -> Reading:
         """Begin to read what a job needs."""
         ...
 
     def __call__(self, job: Any, begun: Any, then: Callable[[], None]) -> BatchDone:
-        """Do a job that was begun; `then` is called when all that it needs is there, to begin the next."""
+        """Do a job that was begun; `then` is called whenever there is room to read more, to begin the next."""
+        ...
+
+
+class Reading(Protocol):
+    """What is being read of a job."""
+
+    @property
+    def left(self) -> int:
+        """How many parts of it nobody works on yet."""
+        ...
+
+    @property
+    def most(self) -> int:
+        """Of how many such parts, of all jobs together, no more is begun."""
         ...
 
 
 def _read_ahead(work: ReadsAhead, callback: Callback, jobs: Jobs) -> Iterator[BatchDone]:
-    """Results of jobs, one after another, each begun while the one before it is worked on."""
-    queue, begun = iter(jobs), deque[tuple[Job, Any]]()
+    """Results of jobs, one after another, each begun while those before it are worked on."""
+    queue, begun = iter(jobs), deque[tuple[Job, Reading]]()
+    now: Reading | None = None
 
     def begin() -> None:
-        if not callback.stop_requested() and (job := next(queue, None)) is not None:
+        while not callback.stop_requested():
+            every = [*([] if now is None else [now]), *(each for _, each in begun)]
+            most = max((each.most for each in every), default=1)
+            if sum(each.left for each in every) >= most or len(begun) >= most or (job := next(queue, None)) is None:
+                return
             begun.append((job, work.begin(job)))
 
     begin()
     while begun and not callback.stop_requested():
-        job, reading = begun.popleft()
-        yield work(jobs.with_known(job), reading, begin)
+        job, now = begun.popleft()
+        yield work(jobs.with_known(job), now, begin)
         if not begun:  # there was nothing to read
             begin()
 

@@ -22,7 +22,7 @@ from nutonic.cube.open import open_scene
 from nutonic.errors import NutonicError, ReadFailed, RecipeChanged, SourceError
 from nutonic.io.raster import seeing
 from nutonic.io.session import SessionThreads, current
-from nutonic.planning.cost import NEIGHBOURS, READERS
+from nutonic.planning.cost import FAR_GROUPS, FAR_NEIGHBOURS, NEIGHBOURS, READERS
 from nutonic.planning.pins import RemoteFiles, by_key, key_of, remote_hrefs, short_name
 from nutonic.planning.remote import versions_of
 from nutonic.recipe.outputs import Grid
@@ -46,6 +46,21 @@ class Pixels:
         return np.stack([self.bands[name] for name in names])
 
 
+@dataclass(frozen=True, slots=True)
+class Ahead:
+    """How far reading goes ahead of those who work on pixels."""
+
+    places: int
+    """That are read together."""
+    groups: int
+    """Of so many places each, that are being read, or wait for whoever works on them."""
+
+
+#: Of files that this process decodes itself, and of a server, or of what is decoded elsewhere: where an answer takes longer
+#: than cutting what it brings, several are waited for at the same time.
+HERE, FAR = Ahead(NEIGHBOURS, 1), Ahead(FAR_NEIGHBOURS, FAR_GROUPS)
+
+
 class Together:
     """Pixels of places from their common best scene: a few neighbours at a time, the next ones while these are worked on.
 
@@ -53,14 +68,28 @@ class Together:
     anyway, since it is kept for a while. What cannot be read is nothing here: who asks for one place then sees why.
     """
 
-    def __init__(self, places: Sequence[PlannedPlace], reading: Callable[[Sequence[PlannedPlace]], Sequence[Pixels]]):
-        self._reading, self._found = reading, dict[str, Pixels]()
-        self._groups = deque(places[k : k + NEIGHBOURS] for k in range(0, len(places), NEIGHBOURS))
-        self._ahead: Future[dict[str, Pixels]] | None = None
-        self._coming = frozenset[str]()
+    def __init__(
+        self,
+        places: Sequence[PlannedPlace],
+        reading: Callable[[Sequence[PlannedPlace]], Sequence[Pixels]],
+        ahead: Ahead = HERE,
+        passed: Callable[[PlannedPlace, Pixels], None] | None = None,
+    ) -> None:
+        """Begin to read; `passed` is called with the last place of a group once that is taken, and with its pixels."""
+        self._reading, self._found, self._passed = reading, dict[str, Pixels](), passed
+        self.most = ahead.groups
+        """How many groups are read ahead."""
+        step = ahead.places
+        self._groups = deque(places[k : k + step] for k in range(0, len(places), step))
+        self._ahead = deque[tuple[Sequence[PlannedPlace], Future[dict[str, Pixels]]]]()
         self.then: Callable[[], None] | None = None
-        """Called when nothing is left to be read."""
+        """Called when there is room to read something else: nothing is left to be begun here."""
         self._begin()
+
+    @property
+    def left(self) -> int:
+        """Groups that nobody has asked for yet."""
+        return len(self._ahead) + len(self._groups)
 
     def pop(self, place: PlannedPlace) -> Pixels | None:
         """The pixels of a place, once; None if they could not be read. Places are asked for in their order.
@@ -70,19 +99,21 @@ class Together:
         RecipeChanged
             If a remote file is not what it was.
         """
-        if place.poi.id in self._coming and self._ahead is not None:
-            self._found = self._ahead.result()
+        if self._ahead and any(place.poi.id == each.poi.id for each in self._ahead[0][0]):
+            some, reading = self._ahead.popleft()
+            self._found = reading.result()
             self._begin()
-            if not self._coming and self.then is not None:
+            if self._passed is not None and some[-1].poi.id in self._found:
+                self._passed(some[-1], self._found[some[-1].poi.id])
+            if self.left < self.most and self.then is not None:
                 self.then()
         return self._found.pop(place.poi.id, None)
 
     def _begin(self) -> None:
         """Begin to read the next ones."""
-        some = self._groups.popleft() if self._groups else ()
-        self._coming, self._ahead = frozenset(place.poi.id for place in some), None
-        if some:
-            self._ahead = current().resource(_Ahead).submit(self._read, some)
+        while self._groups and len(self._ahead) < self.most:
+            some = self._groups.popleft()
+            self._ahead.append((some, current().resource(_Ahead).submit(self._read, some)))
 
     def _read(self, places: Sequence[PlannedPlace]) -> dict[str, Pixels]:
         try:
@@ -103,19 +134,18 @@ def read_together(
     opened = cache(lambda: _opened(places, places[0].imagery[0], sources, grid))
 
     def reading(some: Sequence[PlannedPlace]) -> list[Pixels]:
-        pixels = read(some, some[0].imagery[0], sources, grid, files, opened)
-        _pass_by(some[-1].imagery[0], pixels[-1].geobox)
-        return pixels
+        return read(some, some[0].imagery[0], sources, grid, files, opened)
 
-    return Together(places, reading)
+    is_far = bool(places) and _readers(places, places[0].imagery[0]) is _Readers
+    return Together(places, reading, FAR if is_far else HERE, _pass_by)
 
 
-def _pass_by(scene: Scene, square: GeoBox) -> None:
-    """Leave behind what lies before the last square that was read: places come in the order of their scene's blocks.
+def _pass_by(place: PlannedPlace, pixels: Pixels) -> None:
+    """Leave behind what lies before the last square that was taken: places come in the order of their scene's blocks.
 
     Not so of labels, whose blocks lie otherwise.
     """
-    placings = {asset.href: placed(asset, square) for asset in scene.pictured}
+    placings = {asset.href: placed(asset, pixels.geobox) for asset in place.imagery[0].pictured}
     current().rasters.pass_by({href: (row // times, col // times) for href, (row, col, times) in placings.items()})
 
 

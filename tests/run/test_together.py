@@ -23,7 +23,7 @@ from nutonic.run.batch import run_batch
 from nutonic.run.callbacks import Callback
 from nutonic.run.executor import results_of
 from nutonic.run.jobs import Job, Jobs
-from nutonic.run.read import Together, _loaded
+from nutonic.run.read import FAR, Together, _loaded
 from nutonic.run.results import BatchDone
 
 
@@ -58,6 +58,40 @@ def test_the_next_ones_are_read_while_these_are_worked_on():
     together = Together(many, reading)
     assert together.pop(many[0]) == "pixels"
     assert began[1].wait(10)  # though nobody has asked for them
+
+
+def test_of_a_server_several_groups_are_waited_for_at_once_and_no_more():
+    waiting, let, asked = threading.Semaphore(0), threading.Event(), list[str]()
+
+    def reading(some):
+        asked.extend(place.poi.id for place in some)
+        waiting.release()
+        assert let.wait(10)
+        return [f"pixels of {place.poi.id}" for place in some]
+
+    many = places(3 * FAR.places * FAR.groups + 1)
+    with limited(4):
+        together = Together(many, reading, FAR)
+        for _ in range(FAR.groups):
+            assert waiting.acquire(timeout=10)
+        assert not waiting.acquire(timeout=0.1)
+        let.set()
+        for k, place in enumerate(many):
+            assert together.pop(place) == f"pixels of {place.poi.id}"
+            assert len(asked) <= (k // FAR.places + 1 + FAR.groups) * FAR.places
+    assert sorted(asked) == sorted(place.poi.id for place in many)
+
+
+def test_what_lies_before_a_group_is_left_behind_once_that_is_taken_and_not_when_a_later_one_is_there():
+    many, passed = places(4 * FAR.places), list[str]()
+    with limited(4):
+        together = Together(
+            many, lambda some: ["pixels"] * len(some), FAR, lambda place, _: passed.append(place.poi.id)
+        )
+        for k, place in enumerate(many):
+            together.pop(place)
+            last = many[FAR.places - 1 :: FAR.places]
+            assert passed == [each.poi.id for each in last[: k // FAR.places + 1]]
 
 
 def test_threads_that_read_are_kept_since_in_each_new_one_proj_opens_its_database_again():
@@ -106,18 +140,30 @@ def test_a_file_that_is_another_now_ends_it():
 
 
 @dataclass
+class Reading:
+    """A job of which a part is being read."""
+
+    index: int
+    most: int
+    left: int = 1
+
+
+@dataclass
 class Noting:
     """Work that notes what is begun and what is done."""
 
     reads_ahead: bool = True
+    most: int = 1
     seen: list[str] = field(default_factory=list)
 
-    def begin(self, job: Job) -> int:
+    def begin(self, job: Job) -> Reading:
         self.seen.append(f"begin {job.index}")
-        return job.index
+        return Reading(job.index, self.most)
 
-    def __call__(self, job: Job, begun: int | None = None, then: Callable[[], None] | None = None) -> BatchDone:
-        assert begun in (job.index, None)
+    def __call__(self, job: Job, begun: Reading | None = None, then: Callable[[], None] | None = None) -> BatchDone:
+        if begun is not None:
+            assert begun.index == job.index
+            begun.left = 0
         if then is not None and job.index != 1:  # the second has nothing to read
             then()
         self.seen.append(f"do {job.index}")
@@ -139,6 +185,13 @@ def test_without_workers_the_next_batch_is_begun_while_one_is_worked_on():
     work = Noting(reads_ahead=False)
     assert [done.index for done in results_of(None, work, Callback(), left(2))] == [0, 1]
     assert work.seen == ["do 0", "do 1"]
+
+
+def test_without_workers_as_many_batches_are_begun_as_a_server_is_waited_for_at_once():
+    work = Noting(most=3)
+    assert [done.index for done in results_of(None, work, Callback(), left(6))] == list(range(6))
+    assert work.seen[:6] == ["begin 0", "begin 1", "begin 2", "begin 3", "do 0", "do 1"]  # the second makes no room
+    assert work.seen[6:] == ["begin 4", "begin 5", "do 2", "do 3", "do 4", "do 5"]
 
 
 def test_what_was_only_begun_is_not_done_once_it_is_to_stop():
