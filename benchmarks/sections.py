@@ -168,10 +168,10 @@ def _per_tile(
 def _planned(recipe: Path) -> Record:
     """What a plan says of a build in one process, with what starting it takes."""
     import nutonic as nt
-    from nutonic.planning.cost import START_S
+    from nutonic.planning.cost import START_S, pace
 
     cost = nt.plan(recipe).cost
-    return {"cpu_s": START_S + cost.cpu_seconds, "peak_mb": cost.peak_bytes // 2**20}
+    return {"cpu_s": (START_S + cost.cpu_seconds) * pace(), "peak_mb": cost.peak_bytes // 2**20}
 
 
 def network(bench: Bench) -> Iterator[Record]:

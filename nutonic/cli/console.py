@@ -40,9 +40,10 @@ def show_plan(header: Json, rejects: Sequence[Reject], missing: Sequence[str] = 
 
 
 def _plan_lines(header: Json, rejects: Sequence[Reject], missing: Sequence[str]) -> Iterator[str]:
-    from nutonic.planning.cost import START_S, START_WORKERS_S
+    from nutonic.planning.cost import START_S, START_WORKERS_S, pace
 
-    cost, starts = header["cost"], f"{duration(START_S)} to start, {duration(START_WORKERS_S)} with workers"
+    cost, seconds = header["cost"], pace()
+    starts = f"{duration(START_S * seconds)} to start, {duration(START_WORKERS_S * seconds)} with workers"
     for name, value in (
         *(_of_patches(header) if header.get("of") == "patches" else _of_places(header)),
         ("splits", ", ".join(f"{name} {share:.1%}" for name, share in header["shares"].items())),
@@ -50,7 +51,10 @@ def _plan_lines(header: Json, rejects: Sequence[Reject], missing: Sequence[str])
         ("to read", f"about {size(cost['bytes_read'])}"),
         ("to write", f"about {size(cost['bytes_written'])}"),
         ("memory", f"up to {size(cost['peak_bytes'])} a worker"),
-        ("time", f"very roughly {duration(cost['cpu_seconds'])} of one core, after {starts}"),
+        (
+            "time",
+            f"very roughly {duration(cost['cpu_seconds'] * seconds)} of one core like this machine's, after {starts}",
+        ),
     ):
         yield f"{name:<10}{value}"
     yield from (f"note: {warning}" for warning in header["warnings"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,8 +13,9 @@ import shapely
 from benchmarks.patterns import PATTERNS, recipe_of
 from benchmarks.scenes import World
 from nutonic import load_recipe
+from nutonic.cli.console import show_plan
 from nutonic.core.model import Asset, Scene
-from nutonic.planning.cost import Cost, batch_size, estimate
+from nutonic.planning.cost import Cost, batch_size, estimate, pace
 from nutonic.planning.patches.cost import seconds_of_map
 from nutonic.planning.spec import resolve
 
@@ -71,3 +73,26 @@ def test_an_element_of_a_map_costs_more_the_more_patches_show_it():
     assert seconds_of_map(100, apart) == pytest.approx(seconds_of_map(100, apart[:1]))
     assert seconds_of_map(100, np.repeat(apart[:1], 40)) > 5 * seconds_of_map(100, apart)
     assert seconds_of_map(200, apart) == pytest.approx(2 * seconds_of_map(100, apart))
+
+
+def test_what_a_plan_shows_is_of_this_machine_and_what_it_keeps_of_any(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    assert 0.2 <= pace() <= 5
+    assert pace() == pace()  # measured once
+    told = {"cpu_seconds": 100.0, "requests": 0, "bytes_read": 0, "bytes_written": 0, "peak_bytes": 0}
+    header = {
+        "of": "places",
+        "places": 1,
+        "rows": 1,
+        "scenes": 1,
+        "tiles": 1,
+        "margin_px": (0, 0),
+        "judging": "-",
+        "batches": 1,
+    }
+    show_plan({**header, "shares": {}, "warnings": [], "rejects": {}, "cost": told}, [])
+    line = next(each for each in capsys.readouterr().out.splitlines() if each.startswith("time"))
+    shown = re.search(r"roughly (?:about )?(\d+) (s|min)", line)
+    assert shown is not None, line
+    assert int(shown[1]) * (60 if shown[2] == "min" else 1) == pytest.approx(100 * pace(), rel=0.35, abs=1)
