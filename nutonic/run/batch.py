@@ -40,7 +40,7 @@ from nutonic.rows.checker import problem_of
 from nutonic.rows.context import ChipContext, PlaceResult, WordRules
 from nutonic.rows.rows import dumps, overlays_of, rows_of
 from nutonic.rows.sidecar import sidecar_of
-from nutonic.run.read import Pixels, Together, read, read_together
+from nutonic.run.read import Begun, Pixels, read, read_together
 from nutonic.run.results import BatchDone, Failure, examples_of, failure_of, failure_of_still
 from nutonic.sources.stills.service import Still, Stills
 
@@ -91,25 +91,6 @@ class _Cut:
     def shows_any(self) -> bool:
         """Whether any tile became a chip."""
         return any(isinstance(cut, Chip) for _, cut in self.chips)
-
-
-@dataclass(frozen=True, slots=True)
-class Begun:
-    """A batch whose pixels are being read."""
-
-    first: Together
-    files: RemoteFiles
-    """What its remote files were."""
-
-    @property
-    def left(self) -> int:
-        """Groups of places that nobody works on yet."""
-        return self.first.left
-
-    @property
-    def most(self) -> int:
-        """How many such groups, of all batches together, are read ahead."""
-        return self.first.most
 
 
 def begin_batch(

@@ -124,6 +124,25 @@ class Together:
             return {}
 
 
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """A batch whose pixels are being read."""
+
+    first: Together
+    files: RemoteFiles
+    """What its remote files were."""
+
+    @property
+    def left(self) -> int:
+        """Groups of places that nobody works on yet."""
+        return self.first.left
+
+    @property
+    def most(self) -> int:
+        """How many such groups, of all batches together, are read ahead."""
+        return self.first.most
+
+
 def read_together(
     places: Sequence[PlannedPlace], sources: AnySources, grid: Grid, files: RemoteFiles | None = None
 ) -> Together:

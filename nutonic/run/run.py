@@ -57,8 +57,8 @@ from nutonic.run.results import BatchDone, Captioned, Summary, Tally, with_attem
 if TYPE_CHECKING:
     from nutonic.planning.spec import BuildSpec
     from nutonic.recipe.yaml import AnyRecipe
-    from nutonic.run.batch import Begun
     from nutonic.run.preflight import WorkerPool
+    from nutonic.run.read import Begun
 
 # What reads pixels is imported by the build that does: `nt.build` is there at once.
 
