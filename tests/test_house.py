@@ -112,6 +112,7 @@ def wrong(path: Path, name: str) -> str | None:
     return None if key(path).startswith(homes) else f"{name} is for {', '.join(homes)}"
 
 
+@cache
 def imported_by(path: Path) -> set[str]:
     """Our modules that a module imports, wherever in it; as they are named in :func:`key`."""
     found = set()
