@@ -14,7 +14,7 @@ from typing import Any
 import click
 
 from nutonic.errors import InputError
-from nutonic.io.atomic import refuse_overlong
+from nutonic.io.atomic import refuse_nowhere
 from nutonic.io.buckets.address import Address, AnyPath, any_path_of, path_of
 
 
@@ -26,7 +26,13 @@ class PathOf(click.Path):
         self._output, self._beside = output, beside
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """The path; raises what :func:`~nutonic.planning.ownership.refuse_output` does, and InputError if it is too long."""
+        """The path.
+
+        Raises
+        ------
+        InputError
+            If nothing can be there; and what :func:`~nutonic.planning.ownership.refuse_output` does.
+        """
         from nutonic.planning.ownership import refuse_output
 
         if not str(value) or "\0" in str(value):
@@ -35,7 +41,7 @@ class PathOf(click.Path):
         path = path_of(str(super().convert(value, param, ctx)))
         if self._output:
             refuse_output(path, beside=self._beside)
-        refuse_overlong(path)
+        refuse_nowhere(path)
         return path
 
 

@@ -45,7 +45,7 @@ def refuse_unusable(path: Path, *, beside: int = 0) -> None:
     Raises
     ------
     InputError
-        If it is a drive's root, has control characters in it, or has a name that is too long.
+        If it is a drive's root, has control characters in it, has a name that is too long, or is a link to nowhere.
     NotNutonic
         If it leads through a file.
     """
@@ -56,6 +56,7 @@ def refuse_unusable(path: Path, *, beside: int = 0) -> None:
         raise InputError(f"{text[-_SHOWN:]!r} has control characters in it: name another path")
     parent = next((folder for folder in path.parents if _mode(folder) is not None), path.parent)
     _refuse_long(path, parent, beside)
+    refuse_nowhere(path)
     if not stat.S_ISDIR(_mode(parent) or stat.S_IFDIR):
         raise NotNutonic(f"{parent} is a file: nothing can be made below it, name another path")
 
@@ -96,14 +97,19 @@ def refuse_within(path: Path) -> None:
             raise NotNutonic(f"{path} lies in {folder}, which is a Zarr store: name a path outside of it")
 
 
-def refuse_overlong(path: Path) -> None:
-    """Raise :class:`InputError` if nothing can be at a path, since it or a name in it is too long for the system."""
+def refuse_nowhere(path: Path) -> None:
+    """Raise :class:`InputError` if nothing can be at a path: it is too long, or a link on it is, or links go in a circle."""
     try:
         path.lstat()
+        path.stat()
     except OSError as error:
-        if error.errno == errno.ENAMETOOLONG:
-            length = len(os.fsencode(path))
+        if error.errno not in (errno.ENAMETOOLONG, errno.ELOOP):
+            return
+        length = len(os.fsencode(path))
+        if length > _LONGEST_PATH or any(len(os.fsencode(part)) > _LONGEST_NAME for part in path.parts):
             raise InputError(f"the path {str(path)[:_SHOWN]!r}… is too long: {length} bytes, name another") from None
+        why = "links lead to each other" if error.errno == errno.ELOOP else "a link leads to a name that is too long"
+        raise InputError(f"nothing can be at {path}: {why}; name another path") from None
 
 
 def _refuse_long(path: Path, parent: Path, beside: int) -> None:

@@ -449,6 +449,8 @@ def obstacle_at(root: Path, path: str, *, folder: bool = False) -> str | None:
             mode = os.lstat(place).st_mode
         except (FileNotFoundError, NotADirectoryError):  # the root may be a file, which writing tells
             return None
+        except OSError as error:
+            return f"{place[:200]} cannot be looked at: {(error.strerror or 'unreadable').lower()}"
         is_folder = folder or depth < len(parts)
         if not (stat.S_ISDIR(mode) if is_folder else stat.S_ISREG(mode)):
             return _wrong(Path(place), mode, folder=is_folder)
@@ -458,7 +460,7 @@ def obstacle_at(root: Path, path: str, *, folder: bool = False) -> str | None:
 def _wrong(place: Path, mode: int, *, folder: bool) -> str:
     """What is wrong with what lies where a file, or a folder, of nutonic's goes."""
     if stat.S_ISLNK(mode):
-        kind = "folder" if place.is_dir() else "file"
+        kind = "folder" if os.path.isdir(place) else "file"  # noqa: PTH112  wherever it leads
         return f"{place} is a link to a {kind}: put the {kind} itself there, or move the link away"
     kinds = (
         (stat.S_ISDIR, "a folder"),

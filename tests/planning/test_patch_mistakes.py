@@ -78,6 +78,15 @@ def test_an_extract_that_is_not_there_is_told_with_its_key(tmp_path):
         planned(tmp_path, osm={"source": "pbf", "path": "map.osm.pbf", "url": None})
 
 
+def test_a_places_file_is_told_by_its_own_name_whatever_that_is(tmp_path):
+    with pytest.raises(PoiError) as error:
+        planned(tmp_path, patches={"around": {"path": "pois.csv", "side_m": 150}})
+    assert str(error.value).startswith(
+        f"cannot read the places file {tmp_path / 'pois.csv'}: no such file or directory"
+    )
+    assert str(error.value).endswith("see patches.around.path")
+
+
 def test_a_build_of_which_no_patch_is_left_speaks_of_patches(tmp_path):
     extract(tmp_path, None)
     catalogue(tmp_path, [IMAGE])

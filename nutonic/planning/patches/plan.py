@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -201,7 +202,8 @@ def _around(spec: PatchSpec) -> _Around:
     try:
         file = read_pois(Pois(path=around.path, columns=around.columns, **who))
     except PoiError as error:  # which speaks of the keys of other recipes
-        raise PoiError(str(error).replace("pois.", "patches.around.")) from None
+        keys = "|".join(Pois.model_fields)  # a file may be called pois.csv
+        raise PoiError(re.sub(rf"\bpois\.(?=({keys})\b)", "patches.around.", str(error))) from None
     places, half = file.places, around.side_m / 2
     if not len(places):
         raise PlanError(f"{around.path} has no usable place in {counted(file.rows, 'row')}")

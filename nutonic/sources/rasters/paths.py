@@ -97,7 +97,7 @@ def _address(url: str, keep_query: Collection[str]) -> Piece:
 def _existing(path: Path) -> tuple[Path, str]:
     """The longest part of a path that exists, and the rest: a folder may be called what looks like a glob."""
     for base in (path, *path.parents):
-        if base.exists():
+        if os.path.exists(base):  # noqa: PTH110  no name is too long for it
             return base, "" if base == path else path.relative_to(base).as_posix()
     return path, ""
 
