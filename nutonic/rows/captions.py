@@ -1,6 +1,7 @@
 """What to say of a mask in a caption: which claims, in which order. Words are :mod:`nutonic.rows.wording`'s.
 
-Where too little of the mask is labelled to speak of the whole image, a caption says what is there and where, and no more.
+Where too little of the mask is labelled to speak of the whole image, or to say whether a class has half of it, a caption
+says what is there and where, and no more.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from typing import Literal
 from nutonic.core.model import Json
 from nutonic.rows.claims import PLACED
 from nutonic.rows.positions import ZONES, position, share
-from nutonic.rows.truth import Truth, in_zone, patch_size, zone_is_whole
+from nutonic.rows.truth import Truth, in_zone, nearly_fills, patch_size, zone_is_whole
 from nutonic.rows.wording import Said
 
 #: The most classes that are told of a zone.
@@ -28,7 +29,8 @@ def caption(truth: Truth, length: Literal["brief", "full", "zonal"] = "full") ->
         return (_brief(truth),)
     if length == "zonal":
         return tuple(_zonal(truth)) if truth.whole else ()
-    return tuple(_full(truth) if truth.whole else _seen(truth))
+    known = truth.whole and truth.is_half(truth.cover.by_size()[0]) is not None
+    return tuple(_full(truth) if known else _seen(truth))
 
 
 def _said(claim: str, **values: object) -> Said:
@@ -40,7 +42,7 @@ def _full(truth: Truth) -> Iterator[Said]:
     if truth.count(first) == truth.pixels:
         yield _said("caption.entire", c=first)
         return
-    kind = "dominated" if 2 * cover.counts[first] >= cover.valid else "mixed"
+    kind = "dominated" if truth.is_half(first) else "mixed"
     yield _said(f"caption.{kind}", c=first, share=truth.share(first), where=position(cover, first))
     large = [c for c in others if 100 * cover.counts[c] >= cover.valid]
     placed = [{"c": c, "share": truth.share(c), "where": position(cover, c)} for c in large[: PLACED - 1]]
@@ -70,11 +72,10 @@ def _brief(truth: Truth) -> Said:
         return _said("caption.brief_seen", classes=_each(large))
     if truth.count(first) == truth.pixels:
         return _said("caption.brief_entire", c=first)
-    if 2 * truth.count(first) >= truth.cover.valid and others:
+    half = truth.is_half(first) if others else None
+    if half:
         return _said("caption.brief_most", c=first, classes=_each(others))
-    if 2 * truth.count(first) >= truth.cover.valid:
-        return _said("caption.brief_seen", classes=_each(large))
-    return _said("caption.brief_mixed" if others else "caption.brief_seen", classes=_each(large))
+    return _said("caption.brief_seen" if half is None else "caption.brief_mixed", classes=_each(large))
 
 
 def _each(classes: Sequence[int]) -> list[Json]:
@@ -87,8 +88,10 @@ def _zonal(truth: Truth) -> Iterator[Said]:
         total = sum(n for _, n in held)
         if not held or not zone_is_whole(truth, zone):
             continue
-        if 10 * held[0][1] >= 9 * total:
+        if nearly_fills(truth, held[0][1], zone):
             yield _said("caption.zone_one", zone=zone, c=held[0][0])
+            continue
+        if len(held) == 1:  # it may have the rest, or not
             continue
         told = [c for k, (c, n) in enumerate(held) if k < 2 or 10 * n >= total][:_IN_ZONE]
         counts = [n for _, n in held]

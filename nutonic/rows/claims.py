@@ -13,7 +13,7 @@ from typing import Any
 
 from nutonic.rows.positions import direction, quadrant, share
 from nutonic.rows.slots import LETTERS
-from nutonic.rows.truth import Truth, Values, hundredths, in_zone, least_side, patch_size, zone_is_whole
+from nutonic.rows.truth import Truth, Values, hundredths, in_zone, least_side, nearly_fills, patch_size, zone_is_whole
 
 # Claims
 
@@ -103,13 +103,13 @@ def _(truth: Truth, v: Values) -> bool:
 
 @claim("caption.dominated", whole=True, c="noun", share="share", where="where")
 def _(truth: Truth, v: Values) -> bool:
-    half = 2 * truth.count(v["c"]) >= truth.cover.valid
-    return half and v["share"] == truth.share(v["c"]) and truth.lies(v["c"], v["where"])
+    half = truth.is_half(v["c"])
+    return half is True and v["share"] == truth.share(v["c"]) and truth.lies(v["c"], v["where"])
 
 
 @claim("caption.mixed", whole=True, c="noun", share="share", where="where")
 def _(truth: Truth, v: Values) -> bool:
-    first = _first_of(truth, v["c"]) and 2 * truth.count(v["c"]) < truth.cover.valid
+    first = _first_of(truth, v["c"]) and truth.is_half(v["c"]) is False
     return first and v["share"] == truth.share(v["c"]) and truth.lies(v["c"], v["where"])
 
 
@@ -140,12 +140,12 @@ def _(truth: Truth, v: Values) -> bool:
 
 @claim("caption.brief_most", whole=True, c="noun", classes="nouns")
 def _(truth: Truth, v: Values) -> bool:
-    return 2 * truth.count(v["c"]) >= truth.cover.valid and _follow(truth, [{"c": v["c"]}, *v["classes"]], 0)
+    return truth.is_half(v["c"]) is True and _follow(truth, [{"c": v["c"]}, *v["classes"]], 0)
 
 
 @claim("caption.brief_mixed", whole=True, classes="nouns")
 def _(truth: Truth, v: Values) -> bool:
-    return _follow(truth, v["classes"], 0) and 2 * truth.count(v["classes"][0]["c"]) < truth.cover.valid
+    return _follow(truth, v["classes"], 0) and truth.is_half(v["classes"][0]["c"]) is False
 
 
 @claim("caption.brief_seen", classes="nouns")
@@ -156,7 +156,7 @@ def _(truth: Truth, v: Values) -> bool:
 @claim("caption.zone_one", whole=True, zone="zone", c="noun")
 def _(truth: Truth, v: Values) -> bool:
     held = in_zone(truth, v["zone"])
-    return zone_is_whole(truth, v["zone"]) and held[0][0] == v["c"] and 10 * held[0][1] >= 9 * sum(n for _, n in held)
+    return zone_is_whole(truth, v["zone"]) and held[0][0] == v["c"] and nearly_fills(truth, held[0][1], v["zone"])
 
 
 @claim("caption.zone_ranked", whole=True, zone="zone", classes="nouns")
@@ -273,22 +273,22 @@ def is_there(truth: Truth, v: Values) -> bool | None:
 def most_common(truth: Truth, _v: Values) -> int | None:
     """The class that holds most, by at least a tenth of the image."""
     first, *others = truth.cover.by_size()
-    lead = truth.count(first) - (truth.count(others[0]) if others else 0)
-    return first if 10 * lead >= truth.cover.valid else None
+    return first if truth.is_well_more(truth.count(first), truth.count(others[0]) if others else 0) else None
 
 
 def larger(truth: Truth, v: Values) -> int | None:
     """Which of two classes that are both there holds more, by at least a tenth of the image."""
     a, b = int(v["c"]), int(v["d"])
-    if not truth.count(a) or not truth.count(b) or 10 * abs(truth.count(a) - truth.count(b)) < truth.cover.valid:
-        return None
-    return max(a, b, key=truth.count)
+    less, more = sorted((a, b), key=truth.count)
+    return more if truth.count(less) and truth.is_well_more(truth.count(more), truth.count(less)) else None
 
 
 def in_tens(truth: Truth, v: Values) -> str | None:
-    """A share to the nearest ten per cent; none within a per cent of where the next begins."""
-    tens, rest = divmod(Fraction(100 * truth.count(v["c"]), truth.cover.valid) + 5, 10)
-    return str(int(tens) * 10) if truth.count(v["c"]) and 1 <= rest <= 9 and tens else None
+    """A share to the nearest ten per cent; none if it is, or may be, within a per cent of where the next begins."""
+    count = truth.count(v["c"])
+    tens, rest = divmod(Fraction(100 * count, truth.pixels) + 5, 10)
+    most = rest + Fraction(100 * truth.unlabelled, truth.pixels)
+    return str(int(tens) * 10) if count and rest >= 1 and most <= 9 and tens else None
 
 
 def corner(truth: Truth, v: Values) -> str | None:

@@ -231,6 +231,14 @@ def in_words(part: int, whole: int) -> str:
     return next(words for below, words in SHARE_WORDS if 100 * part < below * whole)
 
 
-def share(part: int, whole: int, form: Literal["percent", "words"]) -> str:
-    """A share, as a recipe's ``rows.shares`` wants it said."""
-    return percent(part, whole) if form == "percent" else in_words(part, whole)
+def share(part: int, whole: int, form: Literal["percent", "words"], unknown: int = 0) -> str:
+    """A share, as a recipe's ``rows.shares`` wants it said.
+
+    Where of the whole so much is `unknown` that it could be another one, it is told from the least to the most that it can
+    be: ``41 to 46%``.
+    """
+    say = percent if form == "percent" else in_words
+    least, most = say(part, whole), say(part + unknown, whole)
+    if least == most:
+        return most
+    return f"{least.removesuffix('%') if least[0].isdigit() else least} to {most}"

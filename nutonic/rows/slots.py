@@ -241,7 +241,8 @@ class _Each(Kind):
 
 _PLACE = _Phrase("places")
 _NOUN, _WHERE = _Noun(), _Where()
-_SHARE = _Share(rf"(?:just under |under |over )?[0-9]{{1,3}}%|{either(words for _, words in SHARE_WORDS)}|all")
+_ONE_SHARE = rf"(?:(?:just under |under |over )?[0-9]{{1,3}}%|{either([*(words for _, words in SHARE_WORDS), 'all'])})"
+_SHARE = _Share(rf"(?:(?:[0-9]{{1,2}}|{_ONE_SHARE}) to )?{_ONE_SHARE}")
 
 #: Every kind of slot, by its name in claims.
 KINDS: Mapping[str, Kind] = {

@@ -63,9 +63,24 @@ class Truth:
         """Pixels of a class, 0 where there is none."""
         return self.cover.counts.get(class_id, 0)
 
+    @property
+    def unlabelled(self) -> int:
+        """Pixels that have no class, and may be of any."""
+        return self.pixels - self.cover.valid
+
     def share(self, class_id: int) -> str:
-        """A class's share of the valid pixels, as it is said."""
-        return share(self.count(class_id), self.cover.valid, self.rows.shares)
+        """A class's share of the image, as it is said: so that it holds whatever the unlabelled pixels are."""
+        return share(self.count(class_id), self.pixels, self.rows.shares, self.unlabelled)
+
+    def is_half(self, class_id: int) -> bool | None:
+        """Whether a class has half of the image or more; None if the unlabelled pixels decide."""
+        if 2 * self.count(class_id) >= self.pixels:
+            return True
+        return None if 2 * (self.count(class_id) + self.unlabelled) >= self.pixels else False
+
+    def is_well_more(self, count: int, other: int) -> bool:
+        """Whether a count exceeds another one by a tenth of the image, whatever the unlabelled pixels are."""
+        return 10 * (count - other - self.unlabelled) >= self.pixels
 
     def lies(self, class_id: int, where: Position) -> bool:
         """Whether a class lies where it is said to."""
@@ -216,7 +231,17 @@ def in_zone(truth: Truth, zone: str) -> list[tuple[int, int]]:
 
 def zone_is_whole(truth: Truth, zone: str) -> bool:
     """Whether enough of a zone is labelled to speak of all of it."""
+    return sum(n for _, n in in_zone(truth, zone)) >= fraction(truth.rows.whole_image) * _zone_size(truth, zone)
+
+
+def nearly_fills(truth: Truth, count: int, zone: str) -> bool:
+    """Whether so much, in the unit of cells, is nine tenths of a zone, whatever its unlabelled pixels are."""
+    return 10 * count >= 9 * _zone_size(truth, zone)
+
+
+def _zone_size(truth: Truth, zone: str) -> int:
+    """All of a zone, in the unit of cells."""
     scale = 2 if any(side % 2 for side in truth.cover.shape) else 1
     edges = [cell_edges(scale * side) for side in truth.cover.shape]
     high, wide = (at[span.stop] - at[span.start] for at, span in zip(edges, PLACES[zone], strict=True))
-    return sum(n for _, n in in_zone(truth, zone)) >= fraction(truth.rows.whole_image) * high * wide
+    return high * wide

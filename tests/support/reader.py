@@ -51,6 +51,11 @@ class Picture:
         return sum(self.counts.values())
 
     @property
+    def open(self) -> int:
+        """Pixels that may be of any class."""
+        return self.mask.size - self.valid
+
+    @property
     def whole(self) -> bool:
         return self.valid >= exactly(self.rules.whole_image) * self.mask.size
 
@@ -208,8 +213,9 @@ _BINS = {
     "nearly two thirds": (63, Fraction(200, 3)), "a good two thirds": (Fraction(200, 3), 72),
     "about three quarters": (72, 78), "about four fifths": (78, 83), "most": (83, 90), "nearly all": (90, 100),
 }  # fmt: skip
-_PERCENT = r"\b(?:just under |under |over )?\d{1,3}%"
-_IN_WORDS = rf"(?:{'|'.join(sorted(_BINS, key=len, reverse=True))}|all)"
+_PERCENT = r"\b(?:(?:just under \d\d%|under 1%|\d{1,2}) to )?(?:just under |under |over )?\d{1,3}%"
+_ONE_IN_WORDS = rf"(?:{'|'.join(sorted(_BINS, key=len, reverse=True))}|all)"
+_IN_WORDS = rf"(?:{_ONE_IN_WORDS} to )?{_ONE_IN_WORDS}"
 
 
 def is_share(words: str, part: int, whole: int) -> bool:
@@ -230,6 +236,14 @@ def is_share(words: str, part: int, whole: int) -> bool:
     close = number - Fraction(1, 2) <= share < number + Fraction(1, 2)
     honest = (number != 0 or part == 0) and (number != 100 or part == whole) and not (number == 50 and share < 50)
     return close and honest
+
+
+def is_share_of_all(words: str, part: int, open_: int, whole: int) -> bool:
+    """Whether words tell a share of the image whatever those pixels are that may be of any class."""
+    least, most = words.split(" to ") if " to " in words else (words, words)
+    if least.isdigit():
+        least = f"{least}%"
+    return is_share(least, part, whole) and is_share(most, part + open_, whole)
 
 
 # Sentences as tokens
@@ -333,12 +347,12 @@ def _asked(sentence: Sentence, row: Row) -> int:
 
 
 def _half(picture: Picture, sentence: Sentence, row: Row) -> bool:
-    return picture.whole and 2 * picture.counts.get(_first(sentence), 0) >= picture.valid
+    return picture.whole and 2 * picture.counts.get(_first(sentence), 0) >= picture.mask.size
 
 
 def _mixed(picture: Picture, sentence: Sentence, row: Row) -> bool:
     first = _first(sentence)
-    return picture.whole and picture.leads([first]) and 2 * picture.counts[first] < picture.valid
+    return picture.whole and picture.leads([first]) and 2 * (picture.counts[first] + picture.open) < picture.mask.size
 
 
 def _entire(picture: Picture, sentence: Sentence, row: Row) -> bool:
@@ -352,7 +366,8 @@ def _ordered(picture: Picture, sentence: Sentence, row: Row) -> bool:
 def _zone_alone(picture: Picture, sentence: Sentence, row: Row) -> bool:
     (zone,) = sentence.all("Q")
     held = _in_zone(picture, zone)
-    return 10 * held.get(_first(sentence), 0) >= 9 * sum(held.values())
+    weights = _weights(zone, _sixths(picture.mask.shape[0]), _sixths(picture.mask.shape[1]))
+    return 10 * held.get(_first(sentence), 0) >= 9 * int(weights.sum())
 
 
 def _one_piece(picture: Picture, sentence: Sentence, row: Row) -> bool:
@@ -570,7 +585,8 @@ def _one(picture: Picture, sentence: Sentence, row: Row, token: str, s: str, p: 
         if s and not is_share(str(sentence.held[s]), picture.pieces[c][0].area_px, picture.counts[c]):
             yield f"the largest patch holds another share: {sentence.text}"
         return
-    if s and not (picture.whole and is_share(str(sentence.held[s]), picture.counts[c], picture.valid)):
+    told = str(sentence.held[s]) if s else ""
+    if s and not (picture.whole and is_share_of_all(told, picture.counts[c], picture.open, picture.mask.size)):
         yield f"{picture.names[c]} has another share: {sentence.text}"
     if p and not lies(picture, c, str(sentence.held[p])):
         yield f"{picture.names[c]} lies elsewhere: {sentence.text}, {sentence.held[p]}"
@@ -766,7 +782,7 @@ def _near(picture: Picture, c: int, d: int) -> bool:
 def _question(picture: Picture, answer: str, row: Row) -> bool:
     """Whether a short answer is right, and the question one with a clear answer."""
     text, classes, counts = _lowered(row.prompt), row.classes, picture.counts
-    tenth = Fraction(picture.valid, 10)
+    tenth = Fraction(picture.mask.size, 10) + picture.open
     if len(classes) == 2 and re.search(r"largest regions?", text):
         return picture.whole and _direction_holds(picture, answer, row)
     if len(classes) == 2 and re.search(r"touch|border|next to|meet|neighbours|adjoin|edge|adjacent", text):
@@ -782,8 +798,8 @@ def _question(picture: Picture, answer: str, row: Row) -> bool:
         return picture.whole and all(counts.get(said, 0) - counts[c] >= tenth for c in counts if c != said)
     if re.search(r"per cent|percentage|\btens?\b", text):
         number = re.fullmatch(r"(\d+) %", answer)
-        share = Fraction(100 * counts.get(classes[0], 0), picture.valid)
-        return picture.whole and number is not None and abs(share - int(number[1])) <= 4
+        shares = [Fraction(100 * (counts.get(classes[0], 0) + more), picture.mask.size) for more in (0, picture.open)]
+        return picture.whole and number is not None and all(abs(share - int(number[1])) <= 4 for share in shares)
     if re.search(r"quarter|quadrant", text):
         region, zone = _lone(picture, classes[0]), ZONES.get(answer.lower())
         return picture.whole and region is not None and zone in _QUARTERS.values() and _box_in(picture, region, zone)
@@ -809,7 +825,8 @@ def _chosen(picture: Picture, record: Mapping, answer: str, text: str) -> bool:
         return False
     right = ids["ABCDE".index(answer)]
     rest = [picture.counts.get(c, 0) for c in picture.names if c != right]
-    clear = all(picture.counts.get(right, 0) - n >= Fraction(picture.valid, 10) for n in rest)
+    tenth = Fraction(picture.mask.size, 10) + picture.open
+    clear = all(picture.counts.get(right, 0) - n >= tenth for n in rest)
     keys = (record["options"], record["answer_id"]) == ([name for _, name in options], "ABCDE".index(answer))
     return picture.whole and clear and keys and any(picture.counts.get(c) for c in ids if c != right)
 

@@ -109,12 +109,12 @@ def ground_of(sidecar: Json, spec: BuildSpec, nouns: Mapping[int, str]) -> Groun
     """What a sidecar counts; as :func:`scene_of`."""
     meta = sidecar["land_cover_label_meta"]
     whole = meta["valid_fraction"] >= spec.rows.whole_image
-    # Of a mask that is labelled too little, what is said of the whole picture must be true of all of it.
-    of = 1.0 if whole else meta["valid_fraction"]
+    labelled = meta["valid_fraction"]  # what is said of the whole picture must be true of all of it
     return Ground(
         nouns=nouns,
-        shares={int(c): of * sidecar["class_fractions"][c] for c in meta["classes"]},
+        shares={int(c): labelled * sidecar["class_fractions"][c] for c in meta["classes"]},
         cells={int(c): np.array(meta["cells"][c], np.int64).reshape(6, 6) for c in meta["classes"]},
+        unlabelled=1.0 - labelled,
         whole=whole,
     )
 

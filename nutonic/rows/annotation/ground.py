@@ -50,6 +50,8 @@ class Ground:
     """Of the picture, of those that are there."""
     cells: Mapping[int, np.ndarray]
     """Pixels of each in a grid of 6 × 6, north up."""
+    unlabelled: float = 0.0
+    """Share of the picture that has no class, and may be of any."""
     whole: bool = True
     """Whether so much is labelled that ranks may be told, and what is left."""
 
@@ -241,34 +243,39 @@ class _Sentence:
 
     def share_holds(self, at: int) -> bool:
         """Whether a share is that of the class; of several classes together, or of each."""
-        token = self.tokens[at]
         if "together" in (each.text for each in self.tokens) or "combined" in (each.text for each in self.tokens):
-            return any(
-                self._is_share(token, sum(self._ground.shares[c] for c in classes)) for classes in self._bound(at)
-            )
-        return self._of_each(at, lambda c: self._is_share(token, self._ground.shares[c]))
+            return any(self._is_share(at, sum(self._ground.shares[c] for c in classes)) for classes in self._bound(at))
+        return self._of_each(at, lambda c: self._is_share(at, self._ground.shares[c]))
 
-    def _is_share(self, token: _Token, share: float) -> bool:
+    def _is_share(self, at: int, least: float) -> bool:
+        """Whether a share may be told of what has at least that: from the least to the most that it can be, or of both."""
+        token, most = self.tokens[at], least + self._ground.unlabelled
+        if token.found["least"]:
+            off = max(_OFF, least / 16)
+            return abs(float(token.found["least"]) / 100 - least) <= off and self._is_about(token, most)
+        is_least, is_most = self._is_end(at, 1), self._is_end(at, -1)
+        return (is_most or self._is_about(token, least)) and (is_least or self._is_about(token, most))
+
+    def _is_end(self, at: int, step: int) -> bool:
+        """Whether another share follows, or goes before, with a "to" between: a fifth to a quarter."""
+        rest = self.tokens[at + 1 :] if step > 0 else self.tokens[:at][::-1]
+        near = [each for each in rest[:4] if each.kind != "mark"][:2]
+        return [each.text for each in near[:1]] == ["to"] and [each.kind for each in near[1:]] == ["share"]
+
+    def _is_about(self, token: _Token, share: float) -> bool:
         found = token.found
         if found["digits"]:
             value = float(found["digits"]) / 100
             off = max(_OFF, share / 16)
         else:
             value, off = _PARTS[found["part"].lower()] * _COUNTS.get((found["count"] or "one").lower(), 1), _ROUGHLY
-        if self._or_more(token):
+        if words.OR_MORE.match(found.string, found.end()):
             return share >= value - 0.005
         if found["over"]:
             return value - 0.005 <= share <= value + _BEYOND
         if found["under"]:
             return value - _BEYOND <= share <= value + 0.005
         return abs(share - value) <= off
-
-    def _or_more(self, token: _Token) -> bool:
-        """Whether it says: half of it or more."""
-        return (
-            re.match(r"(?: of [a-z ]{1,20})? or more\b", token.found.string[token.found.end() :], re.IGNORECASE)
-            is not None
-        )
 
     def place_holds(self, at: int) -> bool:
         """Whether a class lies there; a direction from another thing is judged with all that is on a map."""

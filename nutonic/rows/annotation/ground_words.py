@@ -83,6 +83,8 @@ ALL = (
 LITTLE_ELSE = (
     r"little (?:(?:else|other) than|but)|(?:hardly|barely|scarcely) anything (?:but|other than)|nearly nothing but"
 )
+#: Behind a share: half of it or more.
+OR_MORE = re.compile(r"(?: of [a-z ]{1,20})? or more\b", re.IGNORECASE)
 #: In which half or quarter, by its edge.
 NEAREST = re.compile(r"\b(half|third|quarter|side) nearest (?:to )?the (top|bottom|left|right)\b", re.IGNORECASE)
 #: In most parts of the picture.
@@ -117,7 +119,8 @@ _MORE, _LESS = (
 TOKENS = (
     ("size", rf"(?:\d[\d,.]*(?: ?k?m)? (?:by|x|×) )?\d[\d,.]* ?{_UNIT}(?!\w)"),
     ("share", rf"(?:(?:(?P<over>{_MORE})|(?P<under>{_LESS})) )?(?:(?:about|roughly|around|some|approximately|just|only) )*"
-              r"(?:(?P<digits>\d+(?:\.\d+)?) ?(?:%|percent\b|per cent\b)"
+              r"(?:(?:(?P<least>\d+(?:\.\d+)?) ?(?:%|percent|per cent)? ?(?:to|-|–) ?)?"
+              r"(?P<digits>\d+(?:\.\d+)?) ?(?:%|percent\b|per cent\b)"
               rf"|(?:(?P<count>an?|one|two|three|four)[ -])?(?P<part>{_PART})s?\b(?! way))"),
     ("place", rf"\b(?:{MIDDLE_OF_SIDES})\b"
               rf"|(?:(?:far|very|upper|lower|outer|inner) )?\b{_POINT}(?:ern|ernmost|erly|wards?|most)?(?: [- ]?hand)?"
