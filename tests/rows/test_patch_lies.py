@@ -15,8 +15,8 @@ from nutonic.chips.scene.description import SceneDescription, Task
 from nutonic.chips.scene.policy import parse
 from nutonic.recipe.annotation import Captions
 from nutonic.recipe.texts import builtin
-from nutonic.rows.annotation.claims.plain_words import PLAIN
 from nutonic.rows.annotation.gate import REASONS, problem_of
+from nutonic.rows.annotation.statements.plain_words import PLAIN
 
 NOUNS = parse(builtin("tags")["text"]).called | {"soccer pitch", "railway", "farmland"}
 PROMPT = "\n".join(builtin("prompts").values())

@@ -11,8 +11,8 @@ from nutonic.chips.scene.description import Task
 from nutonic.chips.scene.policy import parse
 from nutonic.recipe.annotation import Captions
 from nutonic.recipe.texts import builtin
-from nutonic.rows.annotation.claims.sides import beyond, is_between, side_of
 from nutonic.rows.annotation.gate import Problem, problem_of
+from nutonic.rows.annotation.statements.sides import beyond, is_between, side_of
 
 NOUNS = parse(builtin("tags")["text"]).called
 PROMPT = "\n".join(builtin("prompts").values())

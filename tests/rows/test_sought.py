@@ -8,7 +8,7 @@ from nutonic.chips.scene.policy import parse
 from nutonic.recipe.texts import builtin
 from nutonic.rows.annotation import bearings, gate, numbers, talk, things
 from nutonic.rows.annotation.calling import noun_of, whole_noun
-from nutonic.rows.annotation.claims import clauses, denials, meetings, ratios, relations, sizes, synonyms
+from nutonic.rows.annotation.statements import clauses, denials, meetings, ratios, relations, sizes, synonyms
 
 SOUGHT = [
     (talk._META, talk._OF_META),

@@ -14,7 +14,7 @@ from functools import lru_cache
 
 from nutonic.chips.scene.description import Described
 from nutonic.rows.annotation.calling import Roll
-from nutonic.rows.annotation.claims.sides import ALL_SIDES, any_beyond
+from nutonic.rows.annotation.statements.sides import ALL_SIDES, any_beyond
 from nutonic.rows.annotation.talk import may_hold, sign, signs_of, small_letters
 
 _PICTURE = r"(?:picture|image|view|scene|frame|patch|photo(?:graph)?|square|area shown)"

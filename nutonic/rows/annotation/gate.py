@@ -32,12 +32,14 @@ from nutonic.rows.annotation.bearings import (
     without_free,
 )
 from nutonic.rows.annotation.calling import Found, Names, Roll, noun_in, speaks_of_one
-from nutonic.rows.annotation.claims.bindings import binding_problem, side_problem
-from nutonic.rows.annotation.claims.clauses import ALIKE, GOES_ON, OF_ALIKE, TELLS_MORE, clauses
-from nutonic.rows.annotation.claims.counts import without_counts
-from nutonic.rows.annotation.claims.denials import denial_problem, may_deny, nothing_problem
-from nutonic.rows.annotation.claims.meetings import OF_MEETINGS, course_problem, meeting_problem
-from nutonic.rows.annotation.claims.plain_words import (
+from nutonic.rows.annotation.numbers import OF_NUMBERS, Known, known_of, number_problem
+from nutonic.rows.annotation.prompts import is_name
+from nutonic.rows.annotation.statements.bindings import binding_problem, side_problem
+from nutonic.rows.annotation.statements.clauses import ALIKE, GOES_ON, OF_ALIKE, TELLS_MORE, clauses
+from nutonic.rows.annotation.statements.counts import without_counts
+from nutonic.rows.annotation.statements.denials import denial_problem, may_deny, nothing_problem
+from nutonic.rows.annotation.statements.meetings import OF_MEETINGS, course_problem, meeting_problem
+from nutonic.rows.annotation.statements.plain_words import (
     SEEN,
     names_of_none,
     of_templates,
@@ -46,14 +48,12 @@ from nutonic.rows.annotation.claims.plain_words import (
     words_of,
     words_told,
 )
-from nutonic.rows.annotation.claims.ratios import OF_RATIOS, without_ratios
-from nutonic.rows.annotation.claims.relations import OF_RELATIONS, without_relations
-from nutonic.rows.annotation.claims.said import Said
-from nutonic.rows.annotation.claims.sizes import size_problem
-from nutonic.rows.annotation.claims.synonyms import Synonyms
-from nutonic.rows.annotation.claims.which import narrowed, phrase, tells_which, with_nouns
-from nutonic.rows.annotation.numbers import OF_NUMBERS, Known, known_of, number_problem
-from nutonic.rows.annotation.prompts import is_name
+from nutonic.rows.annotation.statements.ratios import OF_RATIOS, without_ratios
+from nutonic.rows.annotation.statements.relations import OF_RELATIONS, without_relations
+from nutonic.rows.annotation.statements.said import Said
+from nutonic.rows.annotation.statements.sizes import size_problem
+from nutonic.rows.annotation.statements.synonyms import Synonyms
+from nutonic.rows.annotation.statements.which import narrowed, phrase, tells_which, with_nouns
 from nutonic.rows.annotation.talk import (
     Problem,
     hidden_names,

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from nutonic.chips.scene.description import Described
 from nutonic.rows.annotation.bearings import IN_PART, POINT, eight, in_any
 from nutonic.rows.annotation.calling import Found
-from nutonic.rows.annotation.claims.sides import beyond, is_between, part, side_of
-from nutonic.rows.annotation.claims.which import narrowed, phrase
 from nutonic.rows.annotation.numbers import SPELT, spelt_value
+from nutonic.rows.annotation.statements.sides import beyond, is_between, part, side_of
+from nutonic.rows.annotation.statements.which import narrowed, phrase
 from nutonic.rows.annotation.talk import may_hold, sign, small_letters
 
 _PICTURE = r"(?:picture|image|view|scene|frame|patch|photo\w*|centre|center|middle|square|area shown)"

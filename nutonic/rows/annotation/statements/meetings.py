@@ -9,7 +9,7 @@ from typing import get_args
 
 from nutonic.chips.scene.description import Described, Orientation
 from nutonic.rows.annotation.bearings import IN_PART, eight, in_any
-from nutonic.rows.annotation.claims.said import Said
+from nutonic.rows.annotation.statements.said import Said
 from nutonic.rows.annotation.talk import may_hold, sign, small_letters
 
 _ORIENTATIONS = get_args(Orientation)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from nutonic.chips.scene.description import Described
 from nutonic.rows.annotation.calling import Names, Roll, whole_noun
-from nutonic.rows.annotation.claims.which import narrowed
+from nutonic.rows.annotation.statements.which import narrowed
 
 #: Where the words end that name what comes next.
 _NEXT = re.compile(

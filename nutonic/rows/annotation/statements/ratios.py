@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 
 from nutonic.chips.scene.description import Described
-from nutonic.rows.annotation.claims.which import SAME_KIND, narrowed
+from nutonic.rows.annotation.statements.which import SAME_KIND, narrowed
 from nutonic.rows.annotation.talk import may_hold, sign, small_letters
 
 _WORDS = {

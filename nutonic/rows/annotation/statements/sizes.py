@@ -10,8 +10,8 @@ from functools import lru_cache
 from nutonic.chips.scene.description import Described
 from nutonic.rows.annotation.bearings import IN_PART, POINT, eight, in_any, points_in
 from nutonic.rows.annotation.calling import GENERAL, noun_of, whole_noun
-from nutonic.rows.annotation.claims.said import Said
-from nutonic.rows.annotation.claims.which import SAME_KIND, narrowed
+from nutonic.rows.annotation.statements.said import Said
+from nutonic.rows.annotation.statements.which import SAME_KIND, narrowed
 from nutonic.rows.annotation.talk import may_hold, sign, signs_of, small_letters
 
 #: What is called so has at least, or at most, such a share of the picture, if it is an area.

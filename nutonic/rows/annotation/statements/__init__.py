@@ -1,0 +1,1 @@
+"""What captions of patches state beyond names, numbers, places and shapes: by their words, denials, sizes and meetings."""
