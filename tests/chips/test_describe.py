@@ -241,6 +241,32 @@ def test_what_is_beside_what_goes_by_metres():
     assert near_of(stroke((10, 10), (90, 90)), stroke((10, 90), (90, 10))) == [("way/2",), ("way/1",)], "a crossing"
 
 
+ISLAND = box(60, 60, 140, 140)
+LAKE = box(20, 20, 220, 220).difference(ISLAND)
+
+
+@pytest.mark.parametrize(
+    ("inner", "is_beside"),
+    [
+        (ISLAND, False),  # which fills the hole, ...
+        (ISLAND.buffer(-5), False),  # ... or most of it, ...
+        (box(60, 60, 140, 140).union(box(60, 60, 142, 62)), False),  # ... and reaches over its shore
+        (box(60, 60, 75, 75), True),  # a meadow on the island's shore
+        (box(70, 62, 78, 70), True),
+        (box(220, 20, 260, 220), True),  # the shore of the lake
+        (Point(62, 100), True),
+    ],
+)
+def test_what_another_area_has_all_around_it_lies_in_it_and_not_beside_it(inner, is_beside):
+    assert near_of(LAKE, inner) == ([("way/2",), ("way/1",)] if is_beside else [(), ()])
+
+
+def test_an_island_that_the_edge_cuts_lies_in_its_lake_too():
+    island = box(200, 100, SIDE + 10, 160)
+    lake = box(120, 20, SIDE + 20, 250).difference(island)
+    assert near_of(lake, island) == [(), ()]
+
+
 def test_the_nearest_is_told_first():
     road = stroke((10, 100), (250, 100))
     trees = [Point(30 + 40 * k, 101 + 3 * ((k * 3) % 5)) for k in range(5)]

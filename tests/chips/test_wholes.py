@@ -17,6 +17,7 @@ from nutonic.chips.scene.description import Described, SceneDescription, Task
 from nutonic.chips.scene.policy import parse
 from nutonic.recipe.annotation import Captions, Lengths
 from nutonic.recipe.texts import builtin
+from nutonic.rows.annotation.captions import template_caption
 from nutonic.rows.annotation.gate import problem_of
 
 POLICY = parse(builtin("tags")["text"])
@@ -301,3 +302,18 @@ def test_a_name_is_not_cut_where_it_is_looked_for():
     for beside, problem in (("water tower", None), ("pond", ("place", "Next to"))):
         text = f"A lawn lies in the south-west of the picture. Next to it is a {beside}. Also visible is a pond."
         assert problem_of(text, Task(number=1, element="way/1"), scene, captions) == problem
+
+
+def test_an_island_lies_in_its_lake_for_the_gate_and_for_templates():
+    island = disc(30, (120, 140))
+    lake = disc(100, (134, 134)).difference(island)
+    scene = scene_of((lake, {"natural": "water", "water": "lake"}), (island, {"place": "islet"}))
+    assert [(each.noun, each.near) for each in scene.elements] == [("lake", ()), ("islet", ())]
+    task, captions = Task(number=1, element="way/1"), Captions(words=Lengths(area=(5, 200)))
+    for said in ("An islet lies in the lake.", "An islet is surrounded by the lake.", "Within it lies an islet."):
+        assert problem_of(f"A lake lies in every part of the picture. {said}", task, scene, captions) is None
+    told = [template_caption(scene, task, None, captions, seed) for seed in range(30)]
+    assert any("islet" in text for text in told)
+    assert not [
+        text for text in told for words in ("ext to it", "eside it", "Right by it", "Close by") if words in text
+    ]

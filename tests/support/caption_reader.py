@@ -130,6 +130,13 @@ class Seen:
         """From one end to the other, if it is one piece."""
         return self.pieces[0][-1] - self.pieces[0][0] if len(self.pieces) == 1 else None
 
+    def fills_a_hole_of(self, other: Seen, slack: float) -> bool:
+        """Whether it takes more than half of what another area leaves free within it, and hardly lies elsewhere."""
+        rings = [ring for part in shapely.get_parts(other.plant.shape) for ring in getattr(part, "interiors", ())]
+        holes = [shapely.Polygon(ring).intersection(self.scene.square) for ring in rings]
+        shared = [(self.shape.intersection(hole).area, hole.area) for hole in holes]
+        return any(area > (0.5 + slack / 2) * of and area > (0.9 + slack / 2) * self.shape.area for area, of in shared)
+
     def is_beside(self, other: Seen, slack: float) -> bool:
         """Whether another thing is beside it; a positive slack takes what is nearly so as well."""
         if shapely.distance(self.shape, other.shape) > BESIDE_M + slack:
@@ -137,6 +144,8 @@ class Seen:
         low, high = sorted((self, other), key=lambda each: (each.dimension, each.size))
         if high.dimension < 2:
             return True
+        if low.dimension == 2 and (low.fills_a_hole_of(high, slack) or high.fills_a_hole_of(low, slack)):
+            return False
         shared = low.shape.intersection(high.shape)
         if low.dimension == 0:
             return bool(shared.is_empty)

@@ -25,6 +25,8 @@ NEAR_M = 15.0
 MOST_NEAR = 12
 #: A thing of which more than this part lies on another, or under it, lies on it, and not beside it.
 _BESIDE = 0.1
+#: What fills more than this part of a hole in another area lies in that area, which is all around it.
+_FILLS = 0.5
 #: What the edge leaves less than so many pixels of, in length or from the edge inwards, nobody sees.
 _SLIVER = 3.0
 
@@ -39,6 +41,8 @@ class _Placed:
     shape: BaseGeometry
     beyond: float
     """How much of it lies in the margin around the patch, in metres or square metres."""
+    holes: tuple[BaseGeometry, ...] = ()
+    """What an area leaves free within it, as far as that lies in the patch."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +51,7 @@ class _Seen:
 
     said: Described
     shape: BaseGeometry
+    holes: tuple[BaseGeometry, ...] = ()
 
     @property
     def order(self) -> tuple[int, float, str, int]:
@@ -112,7 +117,8 @@ def _placed(wholes: Sequence[Whole], frame: Frame) -> list[_Placed]:
         shape = frame.within(drawn)
         if not shape.is_empty:
             measure = shapely.area if shapely.get_dimensions(drawn) == 2 else shapely.length
-            found.append(_Placed(whole, shape, float(measure(drawn) - measure(shape))))
+            beyond = float(measure(drawn) - measure(shape))
+            found.append(_Placed(whole, shape, beyond, _holes(drawn, frame) if measure is shapely.area else ()))
     names = [each.whole.noun if may_adjoin(each.whole) else None for each in found]
     groups = adjoining([each.shape for each in found], names, frame.pixel)
     return [_one([found[k] for k in group], frame) if len(group) > 1 else found[group[0]] for group in groups]
@@ -120,7 +126,14 @@ def _placed(wholes: Sequence[Whole], frame: Frame) -> list[_Placed]:
 
 def _one(areas: Sequence[_Placed], frame: Frame) -> _Placed:
     shape = frame.within(united([each.shape for each in areas], frame.pixel))
-    return _Placed(collected([each.whole for each in areas]), shape, sum(each.beyond for each in areas))
+    beyond = sum(each.beyond for each in areas)
+    return _Placed(collected([each.whole for each in areas]), shape, beyond, _holes(shape, frame))
+
+
+def _holes(area: BaseGeometry, frame: Frame) -> tuple[BaseGeometry, ...]:
+    """What lies within an area and is not its own, as far as it lies in the patch."""
+    rings = [ring for part in shapely.get_parts(area) for ring in part.interiors]
+    return tuple(hole for ring in rings if not (hole := frame.within(shapely.polygons(ring))).is_empty)
 
 
 def _led_on(wholes: Sequence[Whole], elements: Sequence[Element], policy: TagPolicy) -> frozenset[str]:
@@ -167,7 +180,7 @@ def _seen(placed: _Placed, frame: Frame, policy: TagPolicy, names: bool) -> _See
         said = _area(said, shape, frame, cut=frame.leaves(whole.geometry) or placed.beyond > frame.pixel**2)
     elif kind == "line":
         said = _line(said, shape, frame, cut=frame.leaves(whole.geometry) or placed.beyond > frame.pixel)
-    return None if _is_sliver(said, shape, frame) else _Seen(said, shape)
+    return None if _is_sliver(said, shape, frame) else _Seen(said, shape, placed.holes)
 
 
 def _sea(elements: Sequence[Element], frame: Frame, policy: TagPolicy) -> _Seen | None:
@@ -198,7 +211,7 @@ def _sea(elements: Sequence[Element], frame: Frame, policy: TagPolicy) -> _Seen 
     )
     cut = shapely.intersection(shape, patch.boundary).length > frame.pixel
     sea = _area(said, shape, frame, cut=bool(cut))
-    return None if _is_sliver(sea, shape, frame) else _Seen(sea, shape)
+    return None if _is_sliver(sea, shape, frame) else _Seen(sea, shape, _holes(shape, frame))
 
 
 def _shows(shape: BaseGeometry, kind: str, frame: Frame) -> bool:
@@ -277,10 +290,20 @@ def _near(seen: Sequence[_Seen]) -> list[tuple[str, ...]]:
         for i, j, apart, over in zip(
             *map(np.ndarray.tolist, (one, other, far, _overlap(shapes, one, other))), strict=True
         ):
-            if not over or _bounds_sea(seen[i].said, seen[j].said):
+            if _bounds_sea(seen[i].said, seen[j].said) or not (
+                over or _is_in(seen[i], seen[j]) or _is_in(seen[j], seen[i])
+            ):
                 found[i].append((round(apart, 1), seen[j].said.element))
                 found[j].append((round(apart, 1), seen[i].said.element))
     return [tuple(key for _, key in sorted(each)[:MOST_NEAR]) for each in found]
+
+
+def _is_in(one: _Seen, other: _Seen) -> bool:
+    """Whether an area fills most of a hole in another, as an island does in a lake: it lies in that, and not beside it."""
+    return one.said.kind == "area" and any(
+        shapely.area(shapely.intersection(one.shape, hole)) > max(_FILLS * hole.area, (1 - _BESIDE) * one.shape.area)
+        for hole in other.holes
+    )
 
 
 def _bounds_sea(one: Described, other: Described) -> bool:

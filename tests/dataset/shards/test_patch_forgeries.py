@@ -94,6 +94,9 @@ SHARDS: dict[str, Lie] = {
     "another task": lambda f: f.content(lambda c: c["annotations"][0].update(task=3 - c["annotations"][0]["task"])),
     "another patch_id": lambda f: f.content(lambda c: c["metadata"].update(patch_id="patch_000999")),
     "another element": lambda f: f.content(lambda c: c["provenance"]["osm"]["elements"][0].update(version=99)),
+    "another piece of a thing": lambda f: f.content(
+        lambda c: c["provenance"]["annotations"][0]["elements"].append("way/1")
+    ),
     "another transform": lambda f: f.content(lambda c: c["provenance"]["image"]["transform"].__setitem__(2, 1.0)),
     "another seed": lambda f: f.content(lambda c: c["provenance"]["annotations"][0].update(seed=1)),
     "no provenance": lambda f: f.content(lambda c: c.pop("provenance")),
