@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -93,7 +94,8 @@ def _draw_classes(axis: Axes, label: xr.DataArray) -> None:
     from matplotlib.patches import Patch
 
     colors = colors_of(label)
-    names = dict(zip(colors, str(label.attrs["flag_meanings"]).split(), strict=True))
+    meanings = str(label.attrs["flag_meanings"]).split()
+    names = dict(zip(colors, json.loads(str(label.attrs.get("flag_names", json.dumps(meanings)))), strict=True))
     values = label.transpose("y", "x").values
     palette = np.zeros((256, 4))
     for value, color in colors.items():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -50,16 +51,19 @@ def _attributes(band: Band, rendered: bool) -> dict[str, Any]:
 
 
 def _flags(band: Band) -> dict[str, Any]:
-    """What the values of classes mean, as CF conventions say it; colours in the same order, which CF knows nothing of."""
+    """What the values of classes mean, as CF says it; in their order colours, and names that CF has no letters for."""
     title = {"long_name": band.title} if band.title else {}
     if not band.flags:
         return title
     values, labels, colours = zip(*band.flags, strict=True)
+    words = [re.sub(r"[^A-Za-z0-9_.+@-]+", "_", label).strip("_") or "class" for label in labels]
+    lossy = any(word.replace("_", " ") != label.replace("_", " ") for word, label in zip(words, labels, strict=True))
     return {
         **title,
         "flag_values": np.array(values, band.dtype),
-        "flag_meanings": " ".join(re.sub(r"[^A-Za-z0-9_.+@-]+", "_", label).strip("_") or "class" for label in labels),
+        "flag_meanings": " ".join(words),
         "flag_colors": " ".join(colours),
+        **({"flag_names": json.dumps(labels, ensure_ascii=False)} if lossy else {}),
     }
 
 

@@ -58,6 +58,23 @@ def test_labels_say_what_their_values_mean(cube, tmp_path):
     assert "flag_values" not in cube.red.attrs
 
 
+def test_the_legend_has_names_that_cf_has_no_letters_for(tmp_path):
+    import dask.array as da
+
+    from nutonic.core.model import Band
+
+    flags = ((10, "water/lake", "#0064c8"), (80, "bare_ground", "#b4b4b4"), (95, "pré (humide)", "#00cf75"))
+    band = Band(name="label", kind="class", dtype="uint8", nodata=0, flags=flags)
+    saved = nt.save_cube(dataset(GRID, {band: da.from_array(MASK, chunks=2)}), tmp_path / "cube.zarr")
+    label = nt.open_zarr(saved).label
+    assert label.attrs["flag_meanings"] == "water_lake bare_ground pr_humide"
+    plt = pytest.importorskip("matplotlib.pyplot")
+    (axis,) = label.to_dataset().nutonic.plot()
+    names = {text.get_text().rpartition(" (")[0] for text in axis.get_legend().get_texts()}
+    plt.close(axis.figure)
+    assert names == {"water/lake", "bare ground", "pré (humide)"}
+
+
 def test_a_geotiff_of_classes_has_their_colours(cube, tmp_path):
     paths = {path.stem: path for path in nt.save_cogs(cube, tmp_path)}
     with rasterio.open(paths["label"]) as raster:

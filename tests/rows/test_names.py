@@ -116,4 +116,12 @@ def test_what_becomes_of_names_is_what_the_page_says(own):
     assert list(table.labels.values()) == ["forest", "water/lake", "trees", "crops", "trees and crops"]
     nouns = wording_of(builtin(), table).lexicon.nouns
     assert list(nouns.values()) == ["forest", "water/lake", "trees", "crops", "trees/crops"]
-    assert _flags(table.band)["flag_meanings"] == "forest water_lake trees crops trees_and_crops"
+    flags = _flags(table.band)
+    assert flags["flag_meanings"] == "forest water_lake trees crops trees_and_crops"
+    assert flags["flag_names"] == '["forest", "water/lake", "trees", "crops", "trees and crops"]'
+
+
+def test_names_that_lose_nothing_are_told_once(own):
+    flags = _flags(load_recipe(own({1: "Forest", 2: "bare_ground", 3: "trees and crops"})).labels.table.band)
+    assert flags["flag_meanings"] == "forest bare_ground trees_and_crops"
+    assert "flag_names" not in flags
