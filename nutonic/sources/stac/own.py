@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from nutonic.core.globe import east_of
 from nutonic.core.grid import UTM_NORTH, UTM_SOUTH, crs_name, is_metric, unlike_a_map, utm_epsg
 from nutonic.core.model import Json
 from nutonic.core.times import Interval, utc_text
+from nutonic.core.units import counted
 from nutonic.errors import InputError, ReadFailed
 from nutonic.inert import inert, unseen
 from nutonic.io import raster as rasters
@@ -134,13 +136,21 @@ def _relative(path: str, folder: Path) -> str:
 def shown_as(items: Json) -> str:
     """What a recipe says to show these items: the parts ``assets`` and ``grid``, as lines of YAML.
 
-    Of files with bands called red, green and blue nothing need be said; of others the first three, to be changed.
+    Of files with bands called red, green and blue nothing need be said; of others the first three, to be changed. Where
+    files differ, it is that of most, and a comment says how many have what else.
     """
-    first = items["features"][0]["assets"][ASSET]
-    names = [band["name"] for band in first["bands"]]
+    assets = [item["assets"][ASSET] for item in items["features"]]
+    (names, _), *other_names = Counter(tuple(band["name"] for band in asset["bands"]) for asset in assets).most_common()
+    (size, _), *others = Counter(f"{asset['proj:transform'][0]:.10g}" for asset in assets).most_common()
     named = all(colour in names for colour in ("red", "green", "blue"))
     numbers = [names.index(colour) + 1 for colour in ("red", "green", "blue")] if named else [1, 2, 3]
     bands = ", ".join(f"{{asset: {ASSET}, band: {number}}}" for number in numbers[: len(names)])
-    return (
-        f"  assets: [{bands}]\ngrid: {{resolution_m: {first['proj:transform'][0]:.10g}, lattice: source, extent_m: …}}"
-    )
+    lines = [f"  assets: [{bands}]"]
+    lines += [f"  # {_items(count)} other bands: {inert(', '.join(each))}" for each, count in other_names]
+    lines += [f"grid: {{resolution_m: {size}, lattice: source, extent_m: …}}"]
+    lines += [f"# {_items(count)} pixels of {each} m, and a grid has one size" for each, count in others]
+    return "\n".join(lines)
+
+
+def _items(count: int) -> str:
+    return counted(count, "item has", "items have")

@@ -137,3 +137,19 @@ def test_the_size_of_pixels_is_told_as_it_is(tmp_path):
     written(tmp_path / "web.tif", crs="EPSG:3857", transform=Affine(1.1943285669, 0, 1.5e6, 0, -1.1943285669, 6.9e6))
     found = nutonic("catalogue", tmp_path / "web.tif", "--datetime", "2024", "--out", tmp_path / "items.json")
     assert "grid: {resolution_m: 1.194328567, lattice: source, extent_m: …}" in found.out
+
+
+def test_of_files_that_differ_it_says_how_many_have_what(tmp_path):
+    for name, pixel, count in (("a", 3.0, 1), ("b", 10.0, 3), ("c", 10.0, 3)):
+        profile = {"driver": "GTiff", "dtype": "uint8", "count": count, "width": 40, "height": 40, "crs": "EPSG:32633"}
+        place = Affine(pixel, 0, 500_000, 0, -pixel, 5_000_000)
+        with rasterio.open(tmp_path / f"{name}.tif", "w", transform=place, **profile) as raster:
+            raster.write(np.ones((count, 40, 40), np.uint8))
+    said = nutonic("catalogue", tmp_path, "--datetime", "2024", "--out", tmp_path / "items.json")
+    assert said.code == 0, said
+    assert said.out.splitlines()[-4:] == [
+        "  assets: [{asset: image, band: 1}, {asset: image, band: 2}, {asset: image, band: 3}]",
+        "  # 1 item has other bands: 1",
+        "grid: {resolution_m: 10, lattice: source, extent_m: …}",
+        "# 1 item has pixels of 3 m, and a grid has one size",
+    ]
