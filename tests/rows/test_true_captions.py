@@ -262,3 +262,19 @@ def test_stretches_of_one_kind_are_told_once():
     told = told_of(1, *plants, park)
     assert [wrong for _, wrong in told] == [[]] * len(told)
     assert {text.count("stretches of residential street") for text, _ in told} == {0, 1}
+
+
+def test_a_first_caption_tells_what_takes_more_of_the_picture_than_what_it_is_about():
+    """Of a park around a small pond each caption of the pond says that there is a park; no revision need."""
+    told = 0
+    for each in some():
+        shares = Counter[str]()
+        for thing in each.described.elements:
+            shares[thing.noun] += thing.share or 0.0
+        subject = each.described.of(each.task.element)
+        larger = [noun for noun, share in shares.items() if share > 0.2 and share > 1.2 * (subject.share or 0.0)]
+        for noun in larger if each.task.number != 3 else ():
+            if noun != subject.noun:
+                told += 1
+                assert re.search(rf"\b{noun.split()[-1].rstrip('ys')}", each.text), (noun, each.text)
+    assert told > 30

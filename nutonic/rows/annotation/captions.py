@@ -37,6 +37,8 @@ from nutonic.rows.annotation.talk import talk_problem
 _MOST_KINDS, _MOST_DETAILS = 3, 3
 #: Others of which more is told have so much of the patch, or of its side.
 _DETAILED = 0.01, 0.1
+#: What takes so much of the picture, and more than what is described, is told before what is beside that.
+_LARGE = 0.15
 #: Of the room between the least and the most words, so much is dealt to patches.
 _DEALT = 0.6
 _TRIES = 8
@@ -83,7 +85,9 @@ def template_caption(
     text = ""
     for attempt in range(_TRIES):
         key = f"{description.patch_id} {task.number} {task.element} {task.index} {seed} {attempt}"
-        text = _Caption(description, subject, captions.names, Pick(key), from_space).text(least, most)
+        text = _Caption(description, subject, captions.names, Pick(key), from_space).text(
+            least, most, is_first=task.number != 3
+        )
         if before is None or not any(sentence in before for sentence in text.removesuffix(".").split(". ")):
             break
     return text
@@ -106,17 +110,32 @@ class _Caption:
         self._lined = {each.noun for each in description.elements if each.kind == "line"}
         self._has_sea = any(isinstance(each, Sea) for each in description.elements)
 
-    def text(self, least: int, most: int) -> str:
-        """So many words, as far as there is so much to say."""
+    def text(self, least: int, most: int, *, is_first: bool) -> str:
+        """So many words, as far as there is so much to say; a first caption tells what takes more of the picture, too."""
         wanted = least + self._pick.number(int((most - least) * _DEALT) + 1)
         opening, *facts = self._of_itself()
         said = [opening]
         _add(said, facts, wanted, most)
+        larger = self._larger() if is_first else []
+        if larger and _add(said, [self._things(words.ALSO, larger, placed=True)], most, most):
+            self._forget(larger)
         if _add(said, self._neighbours(), wanted, most):
             self._forget_neighbours()
         _add(said, self._also(), wanted, most)
         _add(said, self._more(), least, most)
         return " ".join(said)
+
+    def _larger(self) -> list[list[Described]]:
+        """What takes much of the picture, and more than the element: a caption that passes it over tells of another one."""
+        least = max(_LARGE, self._subject.share or 0.0)
+        groups = [group for group in _groups(self._others) if sum(each.share or 0.0 for each in group) > least]
+        return sorted(groups, key=lambda group: -sum(map(_weight, group)))[:_MOST_KINDS]
+
+    def _forget(self, groups: Sequence[list[Described]]) -> None:
+        """Of what was told, all that is called the same in the picture, nothing is told again."""
+        told = {group[0].noun for group in groups}
+        self._others = [each for each in self._others if each.noun not in told]
+        self._beside = [each for each in self._beside if each.noun not in told]
 
     def _say(self, wordings: Sequence[str], **slots: str) -> str:
         slots = {"short": self._pick.one(self._short), "this": self._this, "noun": self._noun, **slots}
