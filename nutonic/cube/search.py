@@ -102,7 +102,8 @@ def search(area: Area, sources: Sequence[Source] | Source, *, time: Time = None,
     Parameters
     ----------
     area
-        As in :func:`nutonic.area_grid`: a GeoBox, bounds, GeoJSON or a place.
+        As in :func:`nutonic.area_grid`: a GeoBox, bounds, GeoJSON or a place. All but a GeoBox get pixels of 10 m, however
+        fine the scenes are: for others give what ``nutonic.area_grid(area, resolution=3, origin=(x, y))`` makes.
     sources
         For instance a :class:`StacSource` and a :class:`RasterSource`; one alone need not be in a list.
     time
