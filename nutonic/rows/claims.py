@@ -346,9 +346,11 @@ answer("choice.letter", letter="letter")
 
 
 def lone_box(truth: Truth, v: Values) -> tuple[float, ...] | None:
-    """The box of the one region of a class that is largest."""
+    """The box of the one region of a class that is largest, unless it is the whole picture."""
     region = truth.lone(v["c"])
-    return truth.box(region) if region is not None and region in truth.boxable(v["c"]) else None
+    if region is None or region not in truth.boxable(v["c"]) or truth.is_picture(region):
+        return None
+    return truth.box(region)
 
 
 def only_box(truth: Truth, v: Values) -> tuple[float, ...] | None:
@@ -357,9 +359,10 @@ def only_box(truth: Truth, v: Values) -> tuple[float, ...] | None:
 
 
 def boxed_class(truth: Truth, v: Values) -> int | None:
-    """The class of the region whose box this is, if it fills more than half of it."""
+    """The class of the region whose box this is, if it fills more than half of it, and it is not the whole picture."""
     fitting = [r for r in truth.boxable() if truth.box(r) == tuple(v["box"])]
-    return fitting[0].class_id if len(fitting) == 1 and fitting[0].fill > 0.5 else None
+    fits = len(fitting) == 1 and fitting[0].fill > 0.5 and not truth.is_picture(fitting[0])
+    return fitting[0].class_id if fits else None
 
 
 question("referring.ask_largest", lone_box, "box", c="noun")

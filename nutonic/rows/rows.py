@@ -52,7 +52,7 @@ def drafts(context: ChipContext) -> Iterator[Draft]:
         said = context.caption if length == "full" else caption(truth, length)
         if said:
             yield Draft(suffix=suffix, task="caption", question=_ask(f"caption.ask_{length}"), answer=said)
-    if rows.grounding and (boxes := truth.boxable()):
+    if rows.grounding and (boxes := truth.sought()):
         yield Draft(suffix="grounding", task="grounding", question=_limited(truth, "grounding"), boxes=boxes)
     for class_id in common_classes(truth):
         yield from _class_drafts(truth, class_id)
@@ -116,7 +116,7 @@ def _class_drafts(truth: Truth, class_id: int) -> Iterator[Draft]:
     if truth.rows.per_class:
         asked, said = class_caption(truth, class_id)
         yield Draft(suffix=f"class_caption_{class_id}", task="class_caption", question=asked, answer=said)
-    if truth.rows.per_class_grounding and (boxes := truth.boxable(class_id)):
+    if truth.rows.per_class_grounding and (boxes := truth.sought(class_id)):
         task = "class_grounding"
         yield Draft(suffix=f"{task}_{class_id}", task=task, question=_limited(truth, task, class_id), boxes=boxes)
 

@@ -96,6 +96,16 @@ class Truth:
         """The regions that are worth a box, by the recipe's limits, largest first: of one class, or of all."""
         return self._boxable.get(class_id, ())
 
+    def sought(self, class_id: int | None = None) -> tuple[Region, ...]:
+        """The regions of :meth:`boxable`, as far as they are worth a question: none where the only box is the picture."""
+        boxes = self.boxable(class_id)
+        return () if len(boxes) == 1 and self.is_picture(boxes[0]) else boxes
+
+    def is_picture(self, region: Region) -> bool:
+        """Whether the box of a region is more than 95 % of the picture, so that nothing is learnt from it."""
+        x1, y1, x2, y2 = region.bbox
+        return 20 * (x2 - x1) * (y2 - y1) > 19 * self.pixels
+
     @lazily
     def _boxable(self) -> Mapping[int | None, tuple[Region, ...]]:
         """The regions worth a box, by class and of all."""
@@ -129,7 +139,7 @@ class Truth:
     def vouches(self, class_id: int | None = None) -> bool:
         """Whether no region that is not listed could be among those of :meth:`boxable`."""
         boxed, cover = self.boxable(class_id), self.cover
-        listed = {c: cover.regions_of(c) for c in (cover.counts if class_id is None else (class_id,))}
+        listed = {c: cover.regions_of(c) for c in cover.counts if class_id in (None, c)}
         cut = [regions[-1].area_px for c, regions in listed.items() if len(regions) < cover.large_regions[c]]
         if any(cover.pieces[c] > cover.large_regions[c] for c in listed) and self.min_area - 1 >= self._least_boxable:
             cut.append(self.min_area - 1)

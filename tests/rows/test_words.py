@@ -430,7 +430,10 @@ def test_boxes_are_half_open_shares_of_width_and_height():
     rows = {**BARE, "grounding": True, "min_region_px": 1, **ANY}
     for drawn, text in (
         (mask, '[{"label":"water","bbox":[0.35,0.1,1.0,0.25]}]'),
-        (np.full((20, 20), 1, np.uint8), '[{"label":"tree cover","bbox":[0.0,0.0,1.0,1.0]}]'),
+        (
+            np.pad(np.full((20, 19), 1, np.uint8), ((0, 0), (0, 1))),
+            '[{"label":"tree cover","bbox":[0.0,0.0,0.95,1.0]}]',
+        ),
     ):
         (row,) = Spoken(drawn, TABLE, rows).lines()
         assert row["messages"][1]["content"][0]["text"] == text

@@ -663,6 +663,8 @@ def boxed(picture: Picture, answer: str, row: Row, limits: tuple[int, Fraction, 
         areas.append(same[0].area_px)
     if len(told_boxes) != len(objects) or len(told_boxes) > most or not told_boxes:
         yield "it has too many boxes, or none"
+    if len(told_boxes) == 1 and _is_picture(told_boxes[0][1]):
+        yield "there is nothing to find: its box is the picture"
     if areas != sorted(areas, reverse=True) or len({str(entry) for entry in told_boxes}) < len(told_boxes):
         yield "its boxes are not from the largest down, or one comes twice"
     partly = re.search(
@@ -675,6 +677,12 @@ def boxed(picture: Picture, answer: str, row: Row, limits: tuple[int, Fraction, 
     least = min(areas, default=0) if len(areas) == most else 0
     if Counter(area for area in sure if area > least) - Counter(areas) or Counter(areas) - Counter(could):
         yield f"its boxes are not those asked for: {areas} of {sorted(sure, reverse=True)}"
+
+
+def _is_picture(box: list[float]) -> bool:
+    """Whether a box is more than 95 % of the picture; its edges are rounded."""
+    x1, y1, x2, y2 = box
+    return (x2 - x1) * (y2 - y1) > 0.9502
 
 
 def _meets(picture: Picture, region: oracle.Region, fill: Fraction, side: Fraction) -> bool:
@@ -832,6 +840,8 @@ def _chosen(picture: Picture, record: Mapping, answer: str, text: str) -> bool:
 
 
 def _referred(picture: Picture, answer: str, row: Row, boxes: list[list[float]]) -> bool:
+    if any(map(_is_picture, boxes)) or (not boxes and _is_picture(json.loads(answer))):
+        return False
     if boxes:
         here = [r for regions in picture.pieces.values() for r in regions if picture.box(r) == boxes[0]]
         fitting = [r for r in here if 2 * oracle.fill(r) > 1]
