@@ -420,6 +420,9 @@ def _verdict_lines(verdict: Verdict, directory: AnyPath) -> Iterator[str]:
         yield from (f"{word} {line}" for line in lines[:_MOST])
         if len(lines) > _MOST:
             yield f"… and {len(lines) - _MOST} more; --json lists all"
+    if not verdict.looked:
+        yield f"{directory} is not whole, and no file was held against its plan: mend what is wrong, and verify it again"
+        return
     state = "whole" if verdict.whole else "not whole"
     depth = "every byte read" if verdict.deep else "counts and sizes; --deep reads every byte"
     depth += f"; {counted(verdict.rebuilt, 'place')} made again from their sources" if verdict.rebuilt else ""

@@ -53,7 +53,8 @@ WHAT_TO_DO = {
     "too little on the map": "patches.min_elements decides",
     "too much nodata": "tiles.min_valid_fraction decides",
     "under snow": "quality.max_snow decides",
-    "unusable asset": "the file is not what its item says; a longer imagery.datetime finds others",
+    "unusable asset": "the file is not what its item says: are imagery.assets the right assets and bands? a longer "
+    "imagery.datetime finds others",
     "unusable labels": "labels.dataset says what values mean, and labels.remap translates others",
     "unusable picture": "the image is not what its item says: take another",
 }

@@ -48,6 +48,7 @@ from nutonic.planning.ownership import (
 )
 from nutonic.planning.plan_file import PlanFile, read_plan
 from nutonic.planning.planned import short
+from nutonic.planning.splits import shared_ground_line
 from nutonic.recipe.yaml import of_places, parse_recipe_text
 
 #: Advice for a plan that cannot be used.
@@ -81,6 +82,8 @@ class Verdict(ShortRepr):
     """Places that were made again from their sources and compared."""
     removed: tuple[str, ...] = ()
     """One line for each place and file that was removed to be made again."""
+    looked: bool = True
+    """Whether files were held against the plan and the commits; False where what is wrong with these keeps it from that."""
 
     def _facts(self) -> Json:
         counts = {name: getattr(self, name) for name in ("done", "planned", "limit", "tiles", "rows", "files", "open")}
@@ -170,6 +173,7 @@ def _look(store: Store, deep: bool, each: Each) -> _Inspection:
         whole.captions,
         _files(tree),
         alike,
+        _shared(plan, recipe.splits.by),
         _deep(tree, None if isinstance(summary, Finding) or missing.count else summary, each) if deep else (),
     )
     return _Inspection(
@@ -180,6 +184,12 @@ def _look(store: Store, deep: bool, each: Each) -> _Inspection:
         missing=missing.count,
         ownership=ownership,
     )
+
+
+def _shared(plan: PlanFile, by: str) -> Iterator[Finding]:
+    """A note that splits share ground, where the recipe splits so that they may."""
+    if line := shared_ground_line(plan.header.get("shared_ground"), by, "places"):
+        yield Finding(line, note=True)
 
 
 def _without_foreign_path(finding: Finding, ownership: Ownership) -> Finding:
@@ -284,6 +294,7 @@ def _verdict(inspection: _Inspection, deep: bool, fix: bool, removed: tuple[str,
         deep=deep,
         open=inspection.missing,
         removed=removed,
+        looked=tree is not None,
     )
 
 

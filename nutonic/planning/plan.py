@@ -156,27 +156,23 @@ class Plan(ShortRepr):
 
     def warnings(self) -> list[str]:
         """Messages for the user to read before building."""
-        messages = [*self.of_places]
+        messages, of_patches = [*self.of_places], self.more.get("of") == "patches"
         if self.unusable:
             few = counted(len(self.unusable), "item is", "items are")
             messages.append(f"{few} left out of the search; the first: {self.unusable[0][1]}")
         if self.largest_group > _LARGE_GROUP and len(self.places) > 1 / _LARGE_GROUP:
             group, advice = ("group of overlapping squares", "use splits.by: block, or pois.min_spacing_m")
             what = "places"
-            if self.more:
+            if of_patches:
                 group, advice, what = "block or group of touching patches", "see splits.by, splits.block_km", "patches"
             if self.split_by == "column":
                 group, advice = "group of places with one value", "see splits.column and splits.values"
             share = f"{self.largest_group:.0%} of all {what} and bends the split"
             messages.append(f"the largest {group} holds {share}: {advice}")
-        if self.shared_ground:
-            what = "patches" if self.more else "places"
-            messages.append(
-                f"{self.shared_ground:,} {what} share ground, directly or through others, with {what} of another split: "
-                f"splits by {self.split_by} do not keep ground apart"
-            )
+        if line := splits.shared_ground_line(self.shared_ground, self.split_by, "patches" if of_patches else "places"):
+            messages.append(line)
         empty = [name for name, share in self.shares().items() if not share]
-        what = "patch" if self.more else "place"
+        what = "patch" if of_patches else "place"
         return [*messages, *([f"no {what} falls into {' and '.join(empty)}"] if empty else []), *self.of_recipe]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import shutil
@@ -11,6 +12,7 @@ from pathlib import Path
 import pytest
 import rasterio
 import yaml
+from support.cli import nutonic
 from support.crashing import MOMENTS, Forks, Point
 from support.cubes import made
 from support.litter import everything, listen, state, strew
@@ -140,6 +142,25 @@ def test_what_is_no_file_is_refused_where_a_file_goes(clean, copy, tmp_path, cap
     make[kind]()
     for command in every_command(clean, copy):
         assert str(path) in refused(capsys, tmp_path, *command)
+
+
+@pytest.mark.parametrize("damage", ["link", "plan"])
+def test_a_verification_that_cannot_begin_counts_nothing(copy, tmp_path, damage):
+    """It said that of 0 places every byte had been read."""
+    if damage == "link":
+        (copy / TILE).rename(tmp_path / "elsewhere.png")
+        (copy / TILE).symlink_to(tmp_path / "elsewhere.png")
+    else:
+        plan = copy / "_nutonic" / "plan.jsonl"
+        plan.write_bytes(plan.read_bytes()[:-40])
+    said = nutonic("verify", copy, "--deep")
+    assert said.code == 1
+    *wrong, last = said.out.splitlines()
+    assert len(wrong) == 1
+    assert (
+        last == f"{copy} is not whole, and no file was held against its plan: mend what is wrong, and verify it again"
+    )
+    assert json.loads(nutonic("verify", copy, "--json").out)["looked"] is False
 
 
 @pytest.mark.timeout(60)  # it would wait at a pipe

@@ -96,10 +96,12 @@ def test_by_column_each_value_is_in_one_split(by_country):
     said = nutonic("plan", by_country[1], "--json")
     told = json.loads(said.out)
     assert told["shared_ground"] == 2
-    assert any(
-        "2 places share ground, directly or through others, with places of another split: splits by column" in text
-        for text in told["warnings"]
+    shared = (
+        "2 places share ground, directly or through others, with places of another split: splits by column do not keep "
     )
+    assert shared + "ground apart" in told["warnings"]
+    assert verify(out).notes == (shared + "ground apart",)
+    assert f"note {shared}ground apart" in nutonic("verify", out).out
     (left,) = [one for one in told["rejected"] if one["reason"] == "no split"]
     assert left["detail"] == "its row has no country, by which splits are made"
     card = (out / "README.md").read_text(encoding="utf-8")

@@ -32,6 +32,7 @@ from nutonic.planning.patches.layout import CAPTIONS, PatchOwnership, captioned,
 from nutonic.planning.patches.spec import PatchSpec, resolve_patches
 from nutonic.planning.plan_file import PlanFile
 from nutonic.planning.planned import PlaceKey
+from nutonic.planning.splits import shared_ground_line
 from nutonic.recipe.patches import PatchRecipe
 from nutonic.rows.annotation.values import PatchCaptions
 from nutonic.run.patches.proof import deep_findings, rebuilt
@@ -57,6 +58,8 @@ class _Tree:
     places: int = 0
     tiles: int = 0
     files: int = 0
+    looked: bool = False
+    """Whether files were held against plan and commits."""
 
     def find(self, text: str, path: str | None = None, *, to_build: bool = False, note: bool = False) -> None:
         """Add a finding."""
@@ -100,6 +103,7 @@ def verify_patches(plan: PlanFile, recipe: PatchRecipe, *, deep: bool, fix: bool
         deep=deep,
         removed=tuple(map(inert, removed)),
         rebuilt=compared,
+        looked=tree.looked,
     )
 
 
@@ -124,6 +128,9 @@ def _looked_at(plan: PlanFile, recipe: PatchRecipe, *, deep: bool) -> tuple[_Tre
         tree.find(obstacle)
     if tree.findings:
         return tree, None
+    tree.looked = True
+    if line := shared_ground_line(plan.header.get("shared_ground"), spec.splits.by, "patches"):
+        tree.find(line, note=True)
     summary = _summary(tree)
     limit = summary.get("limit")
     sound = _commits(tree, limit)

@@ -53,15 +53,28 @@ def located(item: Item, wanted: str | AssetBand, aliases: Mapping[str, str]) -> 
     Raises
     ------
     InputError
-        If different bands are commonly called so, and nothing says which is meant.
+        If different bands are commonly called so, and nothing says which is meant; or if its item tells of fewer bands.
     """
     assets = item.content["assets"]
     if isinstance(wanted, AssetBand):
         key = next((key for key in (wanted.asset, aliases.get(wanted.asset)) if key in assets), None)
+        if key is not None:
+            _refuse_beyond(item, key, wanted.band)
         return None if key is None else Located(key, wanted.band)
     names = (wanted, aliases.get(wanted), *OTHERWISE.get(wanted, ()))
     key = next((key for key in names if key in assets), None)
     return Located(key) if key is not None else _described(item, wanted)
+
+
+def _refuse_beyond(item: Item, key: str, band: int) -> None:
+    """Raise InputError for a band beyond those that an item tells of; where it tells of one, that may be of all."""
+    asset = item.content["assets"][key]
+    told = [asset.get(name) for name in ("bands", "eo:bands", "raster:bands")] if isinstance(asset, dict) else []
+    most = max((len(bands) for bands in told if isinstance(bands, list)), default=0)
+    if 1 < most < band:
+        raise InputError(
+            f"asset {key!r:.60} of item {item.called} has {most} bands, and band {band} is asked for: see imagery.assets"
+        )
 
 
 @dataclass(frozen=True, slots=True)

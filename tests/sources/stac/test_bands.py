@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -183,6 +184,23 @@ def test_a_band_that_the_file_does_not_have_is_told(naip, tmp_path):
     source = nt.StacSource(url=where, collection="c", assets=[{"asset": "image", "band": 5}])
     with pytest.raises(OffLattice, match="has 4 bands, the catalogue means band 5"):
         nt.open_scene(grid_around(*middle(path), extent_m=640), [source]).compute()
+
+
+@pytest.mark.parametrize("key", ["bands", "eo:bands", "raster:bands"])
+def test_a_band_beyond_those_that_an_item_tells_of_is_refused_by_its_search(naip, key, tmp_path):
+    """Before anything is read; an item that tells of one band may mean each, and of two items the other one serves."""
+    path, _ = naip
+    short, told, one = ({key: [{"data_type": "uint8"}] * count} for count in (3, 4, 1))
+    source = partial(nt.StacSource, collection="c", assets=[{"asset": "image", "band": 4}])
+    grid = grid_around(*middle(path), extent_m=640)
+    where = catalogue(tmp_path, item(path, {"image": {"href": "all.tif", **short}}))
+    with pytest.raises(
+        InputError, match=r"asset 'image' of item .* has 3 bands, and band 4 is asked for: see imagery.assets"
+    ):
+        nt.open_scene(grid, [source(url=where)])
+    for said in (told, one):
+        where = catalogue(tmp_path, item(path, {"image": {"href": "all.tif", **said}}))
+        assert nt.open_scene(grid, [source(url=where)])["image_4"].shape == (64, 64)
 
 
 @pytest.mark.parametrize(
