@@ -47,8 +47,7 @@ from nutonic.planning.ownership import (
     refuse_obstacles,
 )
 from nutonic.planning.plan_file import PlanFile, read_plan
-from nutonic.planning.planned import short
-from nutonic.planning.splits import shared_ground_line
+from nutonic.planning.planned import shared_ground_line, short
 from nutonic.recipe.yaml import of_places, parse_recipe_text
 
 #: Advice for a plan that cannot be used.

@@ -23,6 +23,7 @@ from nutonic.planning.judging import judging
 from nutonic.planning.pins import refuse_all_missing
 from nutonic.planning.places.columns import Places, in_drawn_order, with_spacing, with_variants, without_duplicates
 from nutonic.planning.places.read import read_pois
+from nutonic.planning.planned import shared_ground_line
 from nutonic.planning.scenes import Candidates, SceneTable, with_scenes
 from nutonic.planning.spec import BuildSpec, doubts
 from nutonic.recipe.inputs import Pois
@@ -169,7 +170,7 @@ class Plan(ShortRepr):
                 group, advice = "group of places with one value", "see splits.column and splits.values"
             share = f"{self.largest_group:.0%} of all {what} and bends the split"
             messages.append(f"the largest {group} holds {share}: {advice}")
-        if line := splits.shared_ground_line(self.shared_ground, self.split_by, "patches" if of_patches else "places"):
+        if line := shared_ground_line(self.shared_ground, self.split_by, "patches" if of_patches else "places"):
             messages.append(line)
         empty = [name for name, share in self.shares().items() if not share]
         what = "patch" if of_patches else "place"

@@ -1,4 +1,7 @@
-"""The places of a plan by id: which place a file belongs to, and whether a place is committed as it was planned."""
+"""The places of a plan by id: which place a file belongs to, and whether a place is committed as it was planned.
+
+And what is told of ground that they share.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,7 @@ import hashlib
 import os
 from array import array
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -102,3 +105,13 @@ class PlannedPlaces:
     def counts(self) -> dict[int, int]:
         """How many places each batch has, by its number."""
         return self.by_id.counts
+
+
+def shared_ground_line(shared: Any, by: str, what: str) -> str | None:
+    """That so many places or patches share ground across splits, as plans and proofs tell it; None if none do."""
+    if not (isinstance(shared, int) and shared):
+        return None
+    return (
+        f"{shared:,} {what} share ground, directly or through others, with {what} of another split: splits by {by} do not "
+        "keep ground apart"
+    )

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from nutonic.chips.lettering import spelt
 from nutonic.core.classes import ClassTable, lists_of_classes
 from nutonic.core.units import counted
 from nutonic.planning.layout import Layout, layout_of
@@ -81,13 +81,19 @@ def doubts(spec: BuildSpec) -> tuple[str, ...]:
         found.append(
             "no row will be written, since the recipe's rows are all off: the dataset has chips and sidecars alone"
         )
-    names = {number: name for number, name in spec.table.labels.items() if spelt(name) is None} if rows.overlays else {}
-    if names:
+    if rows.overlays and (names := _unwritten(spec.table)):
         first = ", ".join(f"{name} (class {number})" for number, name in list(names.items())[:3])
         more = f" and {len(names) - 3} more" if len(names) > 3 else ""
         what = counted(len(names), "name", "names")
         found.append(f"overlays tell {what} by the class's id, for letters that their font has not: {first}{more}")
     return tuple(found)
+
+
+def _unwritten(table: ClassTable) -> Mapping[int, str]:
+    """The classes whose names an overlay cannot write, by id."""
+    from nutonic.chips.lettering import spelt
+
+    return {number: name for number, name in table.labels.items() if spelt(name) is None}
 
 
 def word_rules(spec: BuildSpec) -> WordRules:

@@ -11,7 +11,6 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 from collections.abc import Iterator
-from typing import Any
 
 import numpy as np
 import shapely
@@ -175,16 +174,6 @@ def sharing_ground(places: Places, split: np.ndarray, splits: Splits, extent_m: 
     seen = np.zeros((int(groups.max(initial=-1)) + 1, len(SPLITS)), bool)
     seen[groups, split] = True
     return int((seen.sum(1) > 1)[groups].sum())
-
-
-def shared_ground_line(shared: Any, by: str, what: str) -> str | None:
-    """That so many places or patches share ground across splits, as plans and proofs tell it; None if none do."""
-    if not (isinstance(shared, int) and shared):
-        return None
-    return (
-        f"{shared:,} {what} share ground, directly or through others, with {what} of another split: splits by {by} do not "
-        "keep ground apart"
-    )
 
 
 _CORNERS = ((-1, 1), (1, 1), (1, -1), (-1, -1))

@@ -17,6 +17,7 @@ from nutonic.dataset.commits import CommittedPlace, unpacked
 from nutonic.dataset.report.drawing import Pictures
 from nutonic.inert import inert, inert_lines
 from nutonic.io.objects import Store
+from nutonic.rows.slots import Lexicon, either
 
 #: Letters of a text that are shown.
 _LONGEST = 1500
@@ -221,8 +222,8 @@ def boxes_in(answer: str) -> list[list[Any]]:
 
 def wordings(rows: Iterable[Json], table: ClassTable) -> dict[str, Counter[str]]:
     """The prompts of each task without what differs from chip to chip, and how often each is used."""
-    names = sorted({*table.labels.values(), *table.nouns.values()}, key=lambda name: (-len(name), name))
-    differs = re.compile(rf"\b(?:{'|'.join(map(re.escape, names))})\b" if names else r"(?!)", re.IGNORECASE)
+    names = {*table.labels.values(), *table.nouns.values(), *Lexicon(table=table, phrases={}).nouns.values()}
+    differs = re.compile(rf"(?<!\w){either(map(inert, names))}(?!\w)" if names else r"(?!)", re.IGNORECASE)
     found: dict[str, Counter[str]] = defaultdict(Counter)
     for row in rows:
         prompt = re.sub(r"\d+(?:\.\d+)?", "#", differs.sub("…", _said(row, "user")))

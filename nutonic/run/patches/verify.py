@@ -31,8 +31,7 @@ from nutonic.planning.ownership import is_litter
 from nutonic.planning.patches.layout import CAPTIONS, PatchOwnership, captioned, captions_path
 from nutonic.planning.patches.spec import PatchSpec, resolve_patches
 from nutonic.planning.plan_file import PlanFile
-from nutonic.planning.planned import PlaceKey
-from nutonic.planning.splits import shared_ground_line
+from nutonic.planning.planned import PlaceKey, shared_ground_line
 from nutonic.recipe.patches import PatchRecipe
 from nutonic.rows.annotation.values import PatchCaptions
 from nutonic.run.patches.proof import deep_findings, rebuilt
