@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from nutonic.chips.scene.description import SceneDescription
 from nutonic.core.model import SPLITS, Json, Reject
 from nutonic.core.units import counted
 from nutonic.dataset.commits import CommittedPlace, committed, entries_of, read_commits
@@ -40,6 +41,8 @@ from nutonic.rows.annotation.values import Annotation, PatchCaptions
 
 _TASKS = {1: "1: area", 2: "2: line", 3: "3: revision"}
 _BIN_WORDS = 5
+#: Of a thing that the map has in pieces so many others are named; a shard names all.
+_MOST_PIECES = 3
 
 
 class _Patch(NamedTuple):
@@ -210,25 +213,36 @@ def patch_card(record: PatchRecord, captions: PatchCaptions) -> Json:
         "rejects": sorted({f"{each.annotator}: {inert(each.reason)}" for each in captions.rejections}),
         "tasks": sorted({_TASKS[annotation.task.number] for annotation in said}),
         "annotators": sorted({inert(annotation.annotator) for annotation in said}),
-        "rows": [_row(image.patch_id, position, annotation) for position, annotation in enumerate(said)],
+        "rows": [_row(image.patch_id, at, annotation, record.described) for at, annotation in enumerate(said)],
     }
 
 
-def _row(patch: str, position: int, annotation: Annotation) -> Json:
-    """A caption as the page shows it; templates are not asked anything."""
+def _row(patch: str, position: int, annotation: Annotation, described: SceneDescription | None) -> Json:
+    """A caption as the page shows it, of which elements of the map it is; templates are not asked anything."""
     return {
         "id": inert(f"{patch} caption {position}"),
         "task": _TASKS[annotation.task.number],
-        "prompt": inert(f"Of {annotation.task.element}, by {annotation.annotator}"),
+        "prompt": inert(f"Of {_elements(annotation.task.element, described)}, by {annotation.annotator}"),
         "answer": inert_lines(annotation.text),
         "boxes": [],
     }
 
 
+def _elements(key: str, described: SceneDescription | None) -> str:
+    """A thing by its key, and the other elements that it is, as far as the description is at hand."""
+    things = () if described is None else described.elements
+    others = [part for each in things if each.element == key for part, _ in each.traced if part != key]
+    more = f" with {', '.join(others[:_MOST_PIECES])}" if others else ""
+    return (
+        f"{key}{more} and {counted(len(others) - _MOST_PIECES, 'other')}" if len(others) > _MOST_PIECES else key + more
+    )
+
+
 def _judged(read: _Reader, patch: _Patch, position: int, pictures: Pictures) -> Json:
-    shown = [patch.captions.patch_id] if _pictured(read, patch, pictures) else []
-    row = _row(patch.captions.patch_id, position, patch.captions.annotations[position])
-    return {**row, "split": patch.entry["split"], "pictures": shown}
+    name, shown = patch.captions.patch_id, _pictured(read, patch, pictures)
+    described = read.of(patch).described if shown else None
+    row = _row(name, position, patch.captions.annotations[position], described)
+    return {**row, "split": patch.entry["split"], "pictures": [name] if shown else []}
 
 
 def _figures(found: _Found, statistics: Statistics, plan: PlanFile) -> tuple[tuple[str, str], ...]:

@@ -13,7 +13,9 @@ from pyproj import Transformer
 from support.patches import MADE, annotation, captions, content, described, element, image
 
 from nutonic.chips.scene.description import Sea
+from nutonic.dataset.report.patches import patch_card
 from nutonic.dataset.shards.chat import PROMPTS, chat_row, prompt_of
+from nutonic.dataset.shards.records import PatchRecord
 from nutonic.dataset.shards.samples import Made, content_of
 from nutonic.errors import InputError
 
@@ -202,3 +204,22 @@ def test_questions_have_ten_wordings_and_more_and_all_of_them_come(task: int):
     asked = [prompt_of(f"patch_{number}", task, "naip") for number in range(400)]
     assert len(set(asked)) == len(PROMPTS[task])
     assert asked == [prompt_of(f"patch_{number}", task, "naip") for number in range(400)]
+
+
+@pytest.mark.parametrize(
+    ("count", "told"),
+    [
+        (1, "Of way/7, by templates"),
+        (2, "Of way/7 with way/8, by templates"),
+        (4, "Of way/7 with way/8, way/9, way/10, by templates"),
+        (6, "Of way/7 with way/8, way/9, way/10 and 2 others, by templates"),
+    ],
+)
+def test_the_report_names_the_pieces_of_a_thing(count: int, told: str):
+    picture, parts = image(), tuple((f"way/{number}", 3) for number in range(7, 7 + count))
+    street = element(parts=parts if count > 1 else ())
+    record = PatchRecord(
+        ordinal=0, image=picture, picture=b"", described=described(picture.patch_id, street), osm_date=None
+    )
+    (row,) = patch_card(record, captions(picture.patch_id, [annotation()]))["rows"]
+    assert row["prompt"] == told
