@@ -160,7 +160,8 @@ def open_cube(
         As of :func:`nutonic.core.times.as_interval`: ``"2024-06"``, ``"2024-04-01/.."``, two dates, …; all time by default.
     chunks
         Side of the square chunks, in pixels. These are the tiles that are computed one by one. If it is a multiple of the
-        side of the files' blocks (1024 in Earth Search, 512 in the Planetary Computer), each block is read just once.
+        side of the files' blocks (1024 in Earth Search, 512 in the Planetary Computer), each block is read just once. A tile
+        of a step is a task and costs about a millisecond however small it is, so small tiles of a long series take long.
     warp
         Whether scenes of other zones are read by nearest neighbour; otherwise they are left out. As in :func:`search`.
 

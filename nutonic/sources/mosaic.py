@@ -12,8 +12,8 @@ import numpy as np
 import shapely
 import xarray as xr
 from affine import Affine
-from dask.base import optimize, tokenize
-from dask.core import flatten, get
+from dask.base import tokenize
+from dask.core import get
 from dask.highlevelgraph import HighLevelGraph
 from dask.optimization import cull
 from odc.geo.geobox import GeoBox
@@ -22,14 +22,38 @@ from nutonic.core.globe import Turn, turn_of
 from nutonic.core.grid import crs_name, offset_in, repeated, transformer
 from nutonic.core.model import Asset, Band, Scene
 from nutonic.io.access import Access
-from nutonic.sources.backend import NearestMosaic, dataset
+from nutonic.sources.backend import NearestMosaic, Window, Windowed, dataset
 from nutonic.sources.grids import is_whole
-
-#: What makes a lazy array of an asset on a grid, in chunks of this side.
-Opener = Callable[[Asset, GeoBox, int], da.Array]
 
 #: A chunk by its row and column in a cube.
 ChunkIndex = tuple[int, int]
+
+#: The chunks of a cube that an asset touches: rows and columns of them.
+Span = tuple[range, range]
+
+#: What gives the pixels of a chunk: (rows, columns), or the same behind axes of length one.
+Read = Callable[[], np.ndarray]
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One picture on a cube's grid, of a lazy array that may hold many: its chunks are the cube's."""
+
+    array: da.Array
+    """Dims (…, y, x), with chunks of length one along those before y."""
+    index: tuple[int, ...] = ()
+    """Which of those it is."""
+    first: ChunkIndex = (0, 0)
+    """Where the array's first chunk lies in the cube."""
+
+    def key(self, at: ChunkIndex) -> tuple[Any, ...]:
+        """The name of a chunk in the array's graph."""
+        return (self.array.name, *self.index, at[0] - self.first[0], at[1] - self.first[1])
+
+
+#: What opens a band of several scenes on a cube's grid, in chunks of this side: a picture of each. What reads windows by
+#: itself is one.
+Opener = Callable[[Sequence[Scene], GeoBox, int], Sequence[Part | Windowed]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,44 +71,102 @@ class Subgraph:
 
 
 @dataclass(frozen=True, slots=True)
+class PartChunk:
+    """A chunk of a lazy array, with all that it takes."""
+
+    tasks: Mapping[Any, Any]
+    """By key."""
+    key: tuple[Any, ...]
+    """Of the chunk."""
+
+    def __call__(self) -> np.ndarray:
+        """Its pixels."""
+        (pixels,) = get(self.tasks, [self.key])
+        return np.asarray(pixels)
+
+
+@dataclass(frozen=True, slots=True)
+class WindowChunk:
+    """A window of what reads windows."""
+
+    raster: Windowed
+    window: Window
+
+    def __call__(self) -> np.ndarray:
+        """Its pixels."""
+        return self.raster.read(self.window)
+
+
+@dataclass(frozen=True, slots=True)
 class SceneChunks:
     """One scene's part of a cube: the chunks that it touches, and no others."""
 
     name: str
-    """Of its array: what is in it."""
-    chunks: Mapping[ChunkIndex, Subgraph]
-    """What makes the pixels of each, (rows, columns)."""
+    """What is in it, in short."""
+    chunks: Mapping[ChunkIndex, Read]
+    """What gives the pixels of each."""
     number: int
     """Of its scene, from 1."""
 
 
-def _chunk_graphs(array: da.Array, row: int, col: int) -> dict[ChunkIndex, Subgraph]:
-    """An array's graph cut into one for each chunk, which holds all it takes, by the chunk's place in the cube.
+def _band_chunks(
+    band: Band, numbers: Mapping[Scene, int], geobox: GeoBox, chunk: int, opener: Opener
+) -> dict[Scene, SceneChunks]:
+    """The parts of scenes in a cube of `geobox`, in chunks of this side; all scenes are opened at once."""
+    spans = [touched(scene.asset(band.name), geobox, chunk) for scene in numbers]
+    parts = opener(list(numbers), geobox, chunk)
+    graphs, found = _graphs(parts, spans), {}
+    for (scene, number), part, span in zip(numbers.items(), parts, spans, strict=True):
+        chunks: dict[ChunkIndex, Read] = {}
+        for at in product(*span):
+            if isinstance(part, Part):
+                chunks[at] = PartChunk(cull(graphs[part.array.name], [part.key(at)])[0], part.key(at))
+            else:
+                chunks[at] = WindowChunk(part, _window_of(at, geobox, chunk))
+        what = f"{part.array.name}{part.index}{part.first}" if isinstance(part, Part) else tokenize(part)
+        found[scene] = SceneChunks(f"{what} {span}", chunks, number)
+    return found
 
-    As long as the chunks of a scene hang on tasks they share, dask's threads read all of one scene before the next, and
-    a reduction over scenes ends up holding nearly all that there is to read. What is shared here is small: the readers
-    that an engine made, which open nothing.
+
+def _graphs(parts: Sequence[Part | Windowed], spans: Sequence[Span]) -> dict[str, dict[Any, Any]]:
+    """By array the tasks of all chunks that scenes touch, and of nothing else.
+
+    They are then cut into one graph for each chunk, which holds all it takes. As long as the chunks of a scene hang on
+    tasks they share, dask's threads read all of one scene before the next, and a reduction over scenes ends up holding
+    nearly all that there is to read. What is shared here is small: the readers that an engine made, which open nothing.
     """
-    (optimised,) = optimize(array)
-    graph = dict(optimised.__dask_graph__())
-    keys = flatten(optimised.__dask_keys__())
-    return {(row + key[1], col + key[2]): Subgraph(cull(graph, [key])[0], [key]) for key in keys}
+    arrays = {part.array.name: part.array for part in parts if isinstance(part, Part)}
+    wanted: dict[str, set[Any]] = {name: set() for name in arrays}
+    for part, span in zip(parts, spans, strict=True):
+        if isinstance(part, Part):
+            wanted[part.array.name].update(map(part.key, product(*span)))
+    return {name: dict(array.dask.cull(wanted[name])) for name, array in arrays.items()}
 
 
-def scene_chunks(asset: Asset, geobox: GeoBox, chunk: int, open_asset: Opener, number: int) -> SceneChunks:
-    """An asset's part of a cube of `geobox`, in chunks of this side.
+def touched(asset: Asset, geobox: GeoBox, chunk: int) -> Span:
+    """The chunks of a cube that an asset touches, by its item's word.
 
-    Its scene's footprint touches the grid. Where the asset does not by its item's word, every chunk is its part: that it
-    holds nothing is for its header to say.
+    Its scene's footprint touches the grid. Where the asset does not, every chunk is its part: that it holds nothing is for
+    its header to say.
     """
     rows, cols = _native_window(asset, geobox) if is_whole(asset, geobox) else _warped_window(asset, geobox)
     if rows.start >= rows.stop or cols.start >= cols.stop:
         rows, cols = (slice(0, side) for side in geobox.shape.yx)
-    i, j = rows.start // chunk, cols.start // chunk
-    bottom, right = -(-rows.stop // chunk) * chunk, -(-cols.stop // chunk) * chunk
-    window = geobox[i * chunk : min(bottom, geobox.shape.y), j * chunk : min(right, geobox.shape.x)]
-    array = open_asset(asset, window, chunk)
-    return SceneChunks(array.name, _chunk_graphs(array, i, j), number)
+    return range(rows.start // chunk, -(-rows.stop // chunk)), range(cols.start // chunk, -(-cols.stop // chunk))
+
+
+def span_grid(span: Span, geobox: GeoBox, chunk: int) -> GeoBox:
+    """The part of a grid that some chunks of a cube are."""
+    rows, cols = (
+        slice(part.start * chunk, min(part.stop * chunk, side))
+        for part, side in zip(span, geobox.shape.yx, strict=True)
+    )
+    return geobox[rows, cols]
+
+
+def _window_of(at: ChunkIndex, geobox: GeoBox, chunk: int) -> Window:
+    rows, cols = (slice(k * chunk, min((k + 1) * chunk, side)) for k, side in zip(at, geobox.shape.yx, strict=True))
+    return rows, cols
 
 
 def nearest_array(asset: Asset, geobox: GeoBox, chunk: int, band: Band, access: Access) -> da.Array:
@@ -184,12 +266,12 @@ class MosaicChunk:
     mosaic: Mosaic
     shape: tuple[int, int]
     """Height and width."""
-    scenes: Mapping[int, Subgraph]
+    scenes: Mapping[int, Read]
     """What reads the chunk of each scene, by its number, in mosaic order."""
 
     def __call__(self) -> np.ndarray:
         """The chunk, (1, height, width)."""
-        return self.mosaic(self.shape, {number: read()[0] for number, read in self.scenes.items()})
+        return self.mosaic(self.shape, {number: read().reshape(self.shape) for number, read in self.scenes.items()})
 
 
 def mosaic_array(
@@ -211,7 +293,7 @@ def mosaic_array(
         What makes a chunk of the pixels of its scenes.
     """
     sizes = da.core.normalize_chunks((chunk, chunk), shape)
-    contents = [[(scene.name, sorted(scene.chunks), scene.number) for scene in step] for step in steps]
+    contents = [[(scene.name, scene.number) for scene in step] for step in steps]
     token = f"{name}-{tokenize(name, shape, chunk, mosaic, contents)}"
     layer: dict[Any, Any] = {}
     for t, step in enumerate(steps):
@@ -232,7 +314,7 @@ def over_time(
     time: np.ndarray,
     steps: Sequence[Sequence[Scene]],
     chunk: int,
-    opener: Callable[[Band, Scene], Opener],
+    opener: Callable[[Band], Opener],
     *,
     record: bool,
 ) -> xr.Dataset:
@@ -245,17 +327,15 @@ def over_time(
     grid, time, steps, chunk
         As of :meth:`.TimedSource.cube`.
     opener
-        What opens a scene's asset of a band.
+        What opens a band of scenes.
     record
         Whether a variable ``scene`` tells which scene the first band's pixel is from.
     """
     numbers = {scene: k for k, scene in enumerate(dict.fromkeys(scene for step in steps for scene in step), 1)}
 
     def steps_of(band: Band) -> list[list[SceneChunks]]:
-        def chunks(scene: Scene) -> SceneChunks:
-            return scene_chunks(scene.asset(band.name), geobox, chunk, opener(band, scene), numbers[scene])
-
-        return [list(map(chunks, scenes)) for scenes in steps]
+        found = _band_chunks(band, numbers, geobox, chunk, opener(band)) if numbers else {}
+        return [[found[scene] for scene in step] for step in steps]
 
     scenes = {band: steps_of(band) for band in bands}
     shape = geobox.shape.yx

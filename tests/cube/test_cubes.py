@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import pickle
 import warnings
 from dataclasses import replace
+from itertools import product
 from pathlib import Path
 
 import dask
@@ -283,6 +285,53 @@ def test_a_task_carries_what_it_reads_and_no_more(sources, plan):
     again = nt.open_cube(plan.on(GRID[:64, : 64 * tiles]), sources, chunks=64)
     assert [again[name].data.name for name in again] == [cube[name].data.name for name in cube]
     assert nt.reduce.median(again).red.data.name == nt.reduce.median(cube).red.data.name
+
+
+@pytest.fixture(scope="module")
+def many(folder) -> nt.StacSource:
+    """Fifty dates, on each two granules that lie elsewhere: items that differ in name and time alone."""
+    items = {item["id"]: item for item in json.loads((folder / "items.json").read_text())["features"]}
+    found = []
+    for k, name in product(range(50), ("a-west", "b-east")):
+        item = copy.deepcopy(items[name])
+        item["id"] = f"{name}-{k}"
+        item["properties"]["datetime"] = f"{2000 + k}-05-02T09:50:31Z"
+        for asset in item["assets"].values():
+            asset["href"] = str(folder / asset["href"])
+        found.append(item)
+    return nt.StacSource(items=found, masks=("scl",))
+
+
+@pytest.mark.parametrize("steps", [2, 50])
+def test_an_engine_is_asked_once_for_a_band_however_many_the_scenes(many, monkeypatch, steps):
+    import stackstac
+
+    asked, genuine = [], stackstac.stack
+
+    def stack(items, *args, **kwargs):
+        asked.append(len(items))
+        return genuine(items, *args, **kwargs)
+
+    monkeypatch.setattr(stackstac, "stack", stack)
+    cube = nt.open_cube(GRID, many, chunks=512, time=f"2000/{1999 + steps}")
+    assert cube.sizes["time"] == steps
+    assert asked == [2 * steps] * len(BANDS)
+    tiles = len(cube.chunks["y"]) * len(cube.chunks["x"])
+    assert {len(cube[name].__dask_graph__()) for name in (*BANDS, "scl")} == {steps * tiles}
+    last = cube["red"].isel(time=-1, y=slice(0, 64))
+    want = truth("red", cube.x.values, cube.y.values)[0]
+    np.testing.assert_array_equal(last, want[:64])
+
+
+def test_what_a_step_of_a_cube_weighs_is_what_it_reads(many):
+    """Bytes of a task do not grow with the time axis, and those of a cube by little more than an asset a scene and band."""
+    sizes = {}
+    for steps in (10, 50):
+        cube = nt.open_cube(GRID, many, chunks=2048, time=f"2000/{1999 + steps}")
+        tasks = dict(cube["red"].__dask_graph__())
+        sizes[steps] = len(pickle.dumps(tasks[cube["red"].data.name, 0, 0, 0])), len(pickle.dumps(cube.drop_attrs()))
+    assert abs(sizes[50][0] - sizes[10][0]) < 20
+    assert (sizes[50][1] - sizes[10][1]) / (40 * 2 * 4) < 900  # an asset alone has about 400
 
 
 def test_no_rechunk_in_the_graph(sources, plan):

@@ -17,7 +17,7 @@ from nutonic.core.model import Asset, Band, Scene, Step, Timeline
 from nutonic.errors import ReadFailed
 from nutonic.recipe.inputs import Imagery
 from nutonic.sources.backend import Windowed, dataset
-from nutonic.sources.mosaic import over_time
+from nutonic.sources.mosaic import Part, over_time
 from nutonic.sources.pixels import imagery_bands
 from nutonic.sources.source import Settings, SourceDefaults
 
@@ -95,12 +95,10 @@ class InventedSource(SourceDefaults):
     def cube(
         self, geobox: GeoBox, time: np.ndarray, steps: Sequence[Sequence[Scene]], *, chunks: int = 1024
     ) -> xr.Dataset:
-        return over_time(
-            self.bands, geobox, time, steps, chunks, lambda band, _: partial(self._lazy, band), record=False
-        )
+        return over_time(self.bands, geobox, time, steps, chunks, lambda band: partial(self._parts, band), record=False)
 
-    def _lazy(self, band: Band, asset: Asset, geobox: GeoBox, chunk: int) -> Any:
-        return self.open(geobox, (), chunks=chunk)[band.name].data
+    def _parts(self, band: Band, scenes: Sequence[Scene], geobox: GeoBox, chunk: int) -> list[Part]:
+        return [Part(self.open(geobox, (), chunks=chunk)[band.name].data) for _ in scenes]
 
     def with_masks(self, names: Sequence[str], nodata: Sequence[int] = ()) -> InventedSource:
         return replace(self, masks=tuple(names))

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
-import dask.array as da
 import numpy as np
 import xarray as xr
 from odc.geo.geobox import GeoBox
@@ -249,24 +248,26 @@ class EarthEngineImagery(ShortRepr, SourceDefaults):
         whose pixels are not the grid's are read by nearest neighbour; parameters are those of
         :meth:`nutonic.StacSource.cube`.
         """
-        return over_time(self.bands, geobox, time, steps, chunks, self._lazy, record=self.record)
+        return over_time(self.bands, geobox, time, steps, chunks, self._opener, record=self.record)
 
     def _pictures(self, scene: Scene) -> tuple[Asset, ...]:
         """The assets of reflectance: where all of them are 0, a scene shows nothing."""
         return tuple(scene.asset(name) for name in self.assets)
 
-    def _lazy(self, band: Band, scene: Scene) -> Opener:
-        return partial(self._nearest, band, self._pictures(scene))
+    def _opener(self, band: Band) -> Opener:
+        return partial(self._blocks, band)
 
-    def _nearest(self, band: Band, pictures: Sequence[Asset], asset: Asset, geobox: GeoBox, chunk: int) -> da.Array:
-        """An asset of a cube: as it is where its pixels are the grid's, else by nearest neighbour."""
+    def _blocks(self, band: Band, scenes: Sequence[Scene], geobox: GeoBox, chunk: int) -> list[Windowed]:
+        return [self._block(band, scene, geobox) for scene in scenes]
+
+    def _block(self, band: Band, scene: Scene, geobox: GeoBox) -> Windowed:
+        """A band of a scene: as it is where its pixels are the grid's, else by nearest neighbour."""
+        asset = scene.asset(band.name)
         _refuse_coarse(asset, geobox)
-        group, index = band_groups([(band, asset)], pictures, self.account)[band]
-        block: Windowed = NearestBlock(geobox=geobox, band=band, group=group, index=index)
+        group, index = band_groups([(band, asset)], self._pictures(scene), self.account)[band]
         if is_native(asset, geobox):
-            block = NativeBlock(geobox=geobox, band=band, group=group, index=index, offset=offset_of(asset, geobox))
-        array: da.Array = xr.Variable(("y", "x"), block.lazy()).chunk(chunk).data
-        return array
+            return NativeBlock(geobox=geobox, band=band, group=group, index=index, offset=offset_of(asset, geobox))
+        return NearestBlock(geobox=geobox, band=band, group=group, index=index)
 
 
 #: A cube's pixel may be so many of an image's a side: of more, most would be read to be left out.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -22,6 +22,7 @@ from nutonic.errors import OffLattice
 from nutonic.io.access import LOCAL, Access
 from nutonic.sources.backend import Window, Windowed
 from nutonic.sources.engines.engine import require_engine
+from nutonic.sources.mosaic import Part, span_grid, touched
 from nutonic.sources.pixels import read_reflectance
 from nutonic.sources.placing import Offset, placed
 
@@ -35,7 +36,16 @@ def opener(engine: str) -> Callable[[str, Asset, GeoBox, int, Access], da.Array]
     return stackstac_array if engine == "stackstac" else odc_array
 
 
-#: The name of the one asset that odc-stac is shown; its own names could hold a dot, which odc-stac takes for a band's.
+def opener_of_many(engine: str) -> Callable[[Sequence[Named], GeoBox, int, Access], list[Part]]:
+    """The same of several assets on one grid, each with its scene's id: a picture of each."""
+    require_engine(engine)
+    return stackstac_parts if engine == "stackstac" else odc_parts
+
+
+#: A scene's id, and its asset.
+Named = tuple[str, Asset]
+
+#: The name of the one asset that an engine is shown; its own names could hold a dot, which odc-stac takes for a band's.
 _BAND = "reflectance"
 
 
@@ -60,6 +70,16 @@ def odc_array(scene_id: str, asset: Asset, geobox: GeoBox, chunks: int, access: 
     )
     array: da.Array = cube[_BAND].data[0]
     return array
+
+
+def odc_parts(named: Sequence[Named], geobox: GeoBox, chunks: int, access: Access = LOCAL) -> list[Part]:
+    """Several assets, each as a lazy odc-stac array of no more chunks than it touches, since all are written out."""
+    parts = []
+    for scene_id, asset in named:
+        rows, cols = touched(asset, geobox, chunks)
+        array = odc_array(scene_id, asset, span_grid((rows, cols), geobox, chunks), chunks, access)
+        parts.append(Part(array, first=(rows.start, cols.start)))
+    return parts
 
 
 def _item(scene_id: str, asset: Asset, code: int) -> Any:
@@ -117,37 +137,72 @@ class ReflectanceDriver:
 
 
 def stackstac_array(scene_id: str, asset: Asset, geobox: GeoBox, chunks: int, access: Access = LOCAL) -> da.Array:
-    """One asset as a lazy stackstac array on a grid, told everything, so that it has nothing to guess or to snap."""
+    """One asset as a lazy stackstac array on a grid."""
+    (part,) = stackstac_parts([(scene_id, asset)], geobox, chunks, access)
+    array: da.Array = part.array[part.index]
+    return array
+
+
+def stackstac_parts(named: Sequence[Named], geobox: GeoBox, chunks: int, access: Access = LOCAL) -> list[Part]:
+    """Several assets, each in a lazy stackstac array on a grid: one for all of which some pixels are the grid's."""
+    placings = [Placed(asset, placed(asset, geobox), access) for _, asset in named]
+    parts = {
+        k: Part(_beside(each.asset, each.offset, geobox, chunks, access))
+        for k, each in enumerate(placings)
+        if _is_beside(each.asset, each.offset, geobox)
+    }
+    within = [k for k in range(len(named)) if k not in parts]
+    if within:
+        array = _stacked([(named[k][0], placings[k]) for k in within], geobox, chunks)
+        parts |= {k: Part(array, (position, 0)) for position, k in enumerate(within)}
+    return [parts[k] for k in range(len(named))]
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """An asset, where a grid's first pixel lies in its file, and what may be read: all that reading it takes."""
+
+    asset: Asset
+    offset: Offset
+    access: Access
+
+
+def _stacked(within: Sequence[tuple[str, Placed]], geobox: GeoBox, chunks: int) -> da.Array:
+    """Assets as one lazy stackstac array (assets, 1, y, x), told everything: it has nothing to guess, to sort or to snap."""
     import stackstac  # a second to import, and only needed here
 
-    offset = placed(asset, geobox)
-    if _is_beside(asset, offset, geobox):
-        return _beside(asset, offset, geobox, chunks, access)
-    item = {
-        "id": scene_id,
-        "properties": {"datetime": "2000-01-01T00:00:00Z", "proj:epsg": epsg(geobox)},
-        "assets": {asset.name: {"href": asset.href, "proj:transform": asset.transform, "proj:shape": asset.shape}},
-    }
+    code = epsg(geobox)
+    items = [
+        {
+            "id": scene_id,
+            "properties": {"datetime": "2000-01-01T00:00:00Z", "proj:epsg": code},
+            # stackstac hands this on to the reader as it is.
+            "assets": {_BAND: {"href": each, "proj:transform": each.asset.transform, "proj:shape": each.asset.shape}},
+        }
+        for scene_id, each in within
+    ]
     stack = stackstac.stack(
-        [item],
-        assets=[asset.name],
-        epsg=epsg(geobox),
+        items,
+        assets=[_BAND],
+        epsg=code,
         bounds=tuple(geobox.boundingbox),
         resolution=(geobox.affine.a, -geobox.affine.e),
         snap_bounds=False,
         xy_coords=False,
         properties=False,
         band_coords=False,
+        sortby_date=False,
         chunksize=chunks,
         dtype=np.dtype("uint16"),
         fill_value=np.uint16(0),
         rescale=False,
         errors_as_nodata=(),
-        reader=partial(ReflectanceReader, asset=asset, offset=offset, access=access),
+        reader=ReflectanceReader,
     )
-    array: da.Array = stack.data[0, 0]
-    if array.shape != tuple(geobox.shape):
-        raise OffLattice(f"{asset.written} came out as {array.shape} pixels on a grid of {tuple(geobox.shape)}")
+    array: da.Array = stack.data
+    if array.shape[2:] != tuple(geobox.shape):
+        first = within[0][1].asset.written
+        raise OffLattice(f"{first} came out as {array.shape[2:]} pixels on a grid of {tuple(geobox.shape)}")
     return array
 
 
@@ -195,19 +250,19 @@ class ReflectanceReader:
     stackstac's own reader would quietly warp a file that is not on the grid its item claims.
     """
 
-    def __init__(self, *, url: str, asset: Asset, offset: Offset, access: Access = LOCAL, **ignored: Any) -> None:
-        self._asset, self._offset, self._access = asset, offset, access
+    def __init__(self, *, url: Placed, **ignored: Any) -> None:
+        self._placed = url
 
     def read(self, window: Any, **ignored: Any) -> np.ndarray:
         """Pixels of a window of the grid, (rows, columns) uint16, harmonised; nodata beyond the file's edge."""
         rows, cols = window.toslices()
-        return read_reflectance(self._asset, self._offset, rows, cols, self._access)
+        return read_reflectance(self._placed.asset, self._placed.offset, rows, cols, self._placed.access)
 
     def close(self) -> None:
         """Nothing to close: handles belong to the process."""
 
-    def __getstate__(self) -> tuple[Asset, Offset, Access]:
-        return self._asset, self._offset, self._access
+    def __getstate__(self) -> Placed:
+        return self._placed
 
-    def __setstate__(self, state: tuple[Asset, Offset, Access]) -> None:
-        self._asset, self._offset, self._access = state
+    def __setstate__(self, state: Placed) -> None:
+        self._placed = state

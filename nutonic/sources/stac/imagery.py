@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
+from itertools import compress
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -43,7 +44,8 @@ if TYPE_CHECKING:
     from odc.geo.geobox import GeoBox
     from xarray.core.indexing import LazilyIndexedArray
 
-    from nutonic.sources.mosaic import Opener
+    from nutonic.sources.backend import Windowed
+    from nutonic.sources.mosaic import Opener, Part
 
 # What opens files, and xarray with it, is imported by who opens one: a plan opens none.
 
@@ -381,20 +383,25 @@ class StacSource(ShortRepr, SourceDefaults):
         """
         from nutonic.sources.mosaic import over_time
 
-        cube = over_time(self.bands, geobox, time, steps, chunks, self._lazy, record=self.record)
+        cube = over_time(self.bands, geobox, time, steps, chunks, self._opener, record=self.record)
         return _with_repeats(cube, geobox, [scene for step in steps for scene in step])
 
-    def _lazy(self, band: Band, scene: Scene) -> Opener:
-        return partial(self._nearest, band, scene.id)
+    def _opener(self, band: Band) -> Opener:
+        return partial(self._parts, band)
 
-    def _nearest(self, band: Band, scene: str, asset: Asset, geobox: GeoBox, chunk: int) -> da.Array:
-        """An asset of a cube: as it is where each pixel is a whole number of the grid's, else by nearest neighbour."""
-        from nutonic.sources.engines.arrays import opener
-        from nutonic.sources.mosaic import nearest_array
+    def _parts(self, band: Band, scenes: Sequence[Scene], geobox: GeoBox, chunk: int) -> list[Part | Windowed]:
+        """A band of a cube's scenes: as it is where its pixels make up the grid's, else by nearest neighbour."""
+        from nutonic.sources.backend import NearestMosaic
+        from nutonic.sources.engines.arrays import opener_of_many
 
-        if band.kind == "reflectance" and is_whole(asset, geobox):
-            return opener(self.engine)(scene, asset, geobox, chunk, self.access)
-        return nearest_array(asset, geobox, chunk, band, self.access)
+        named = [(scene.id, scene.asset(band.name)) for scene in scenes]
+        native = [band.kind == "reflectance" and is_whole(asset, geobox) for _, asset in named]
+        opened = iter(opener_of_many(self.engine)(list(compress(named, native)), geobox, chunk, self.access))
+
+        def nearest(asset: Asset) -> NearestMosaic:
+            return NearestMosaic(geobox=geobox, assets=(asset,), band=band, access=self.access, of_scene=True)
+
+        return [next(opened) if own else nearest(asset) for (_, asset), own in zip(named, native, strict=True)]
 
     def _strict(
         self, band: Band, scene: str, asset: Asset, geobox: GeoBox, chunk: int | None
