@@ -222,7 +222,9 @@ def _masked(pixels: np.ndarray, classes: np.ndarray, *, table: np.ndarray, nodat
     return np.where(table[classes], pixels, pixels.dtype.type(nodata))
 
 
-def median(cube: xr.Dataset, *, bands: Sequence[str] | None = None, limit_bytes: int = TASK_LIMIT_BYTES) -> xr.Dataset:
+def median(
+    cube: xr.Dataset, *, bands: Sequence[str] | str | None = None, limit_bytes: int = TASK_LIMIT_BYTES
+) -> xr.Dataset:
     """The median of each pixel's valid values; for an even number, the mean of the two middle ones, rounded half to even.
 
     Parameters
@@ -230,7 +232,7 @@ def median(cube: xr.Dataset, *, bands: Sequence[str] | None = None, limit_bytes:
     cube
         Dims ``(time, y, x)``; variables without time are passed on.
     bands
-        Imagery to reduce; all by default.
+        Imagery to reduce, or one name; all by default.
     limit_bytes
         Bytes that one task may hold.
 
@@ -251,7 +253,7 @@ def median(cube: xr.Dataset, *, bands: Sequence[str] | None = None, limit_bytes:
 
 
 def quantile(
-    cube: xr.Dataset, q: float, *, bands: Sequence[str] | None = None, limit_bytes: int = TASK_LIMIT_BYTES
+    cube: xr.Dataset, q: float, *, bands: Sequence[str] | str | None = None, limit_bytes: int = TASK_LIMIT_BYTES
 ) -> xr.Dataset:
     """The max(1, ⌈q·n⌉)-th smallest of each pixel's n valid values, as in numpy's method ``inverted_cdf``.
 
@@ -262,7 +264,9 @@ def quantile(
     return _reduce_at_once(cube, "quantile", partial(kernels.quantile, q=q), bands, limit_bytes)
 
 
-def mode(cube: xr.Dataset, *, bands: Sequence[str] | None = None, limit_bytes: int = TASK_LIMIT_BYTES) -> xr.Dataset:
+def mode(
+    cube: xr.Dataset, *, bands: Sequence[str] | str | None = None, limit_bytes: int = TASK_LIMIT_BYTES
+) -> xr.Dataset:
     """The class that each pixel has most often; of several the smallest; nodata where a pixel never has a class.
 
     `bands` are class variables over time; by default all of them. For all else see :func:`median`.
@@ -270,7 +274,7 @@ def mode(cube: xr.Dataset, *, bands: Sequence[str] | None = None, limit_bytes: i
     return _reduce_at_once(cube, "mode", kernels.mode, bands, limit_bytes)
 
 
-def mean(cube: xr.Dataset, *, bands: Sequence[str] | None = None) -> xr.Dataset:
+def mean(cube: xr.Dataset, *, bands: Sequence[str] | str | None = None) -> xr.Dataset:
     """The mean of each pixel's valid values, float32, NaN where none is valid; the sum is exact.
 
     Sixteen steps are added at a time, so memory does not grow with the time axis.
@@ -283,7 +287,7 @@ def mean(cube: xr.Dataset, *, bands: Sequence[str] | None = None) -> xr.Dataset:
     return reduced_cube(cube, means, {name: attributes(cube[name], "mean", np.nan) for name in names})
 
 
-def count(cube: xr.Dataset, *, bands: Sequence[str] | None = None) -> xr.Dataset:
+def count(cube: xr.Dataset, *, bands: Sequence[str] | str | None = None) -> xr.Dataset:
     """How many values of each pixel are valid, uint16; sixteen steps are counted at a time."""
     cube = digital_numbers(cube)
     names = selected_variables(cube, bands, "reflectance")
@@ -368,7 +372,11 @@ def _clearest(
 
 
 def _reduce_at_once(
-    cube: xr.Dataset, method: Method, kernel: Callable[..., np.ndarray], bands: Sequence[str] | None, limit_bytes: int
+    cube: xr.Dataset,
+    method: Method,
+    kernel: Callable[..., np.ndarray],
+    bands: Sequence[str] | str | None,
+    limit_bytes: int,
 ) -> xr.Dataset:
     """Reduce a cube by tasks that each hold one tile of one variable at all steps."""
     cube = digital_numbers(cube)

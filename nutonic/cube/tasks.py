@@ -166,7 +166,7 @@ def variables(cube: xr.Dataset, kind: str) -> list[str]:
 
 def selected_variables(cube: xr.Dataset, bands: Iterable[str] | None, kind: str) -> list[str]:
     """The variables of these names, or all of a kind; raises :class:`InputError` for a name without a time axis."""
-    names = variables(cube, kind) if bands is None else list(bands)
+    names = variables(cube, kind) if bands is None else [bands] if isinstance(bands, str) else list(bands)
     missing = [name for name in names if name not in cube.data_vars or "time" not in cube[name].dims]
     if missing:
         raise InputError(f"the cube has no {', '.join(missing)} over time, only {', '.join(map(str, cube.data_vars))}")
@@ -180,10 +180,15 @@ def with_scenes(cube: xr.Dataset, names: Sequence[str]) -> list[str]:
 
 def refuse_without(cube: xr.Dataset, by: str) -> None:
     """Raise :class:`InputError` if a cube does not have this classification."""
-    if by not in cube.data_vars or cube[by].dtype != np.uint8:
-        raise InputError(
-            f"the cube has no classification {by!r}: open the imagery with masks=({by!r},), or name another variable"
-        )
+    if by in cube.data_vars and cube[by].dtype == np.uint8:
+        return
+    there = ", ".join(str(name) for name, variable in cube.data_vars.items() if variable.dtype == np.uint8)
+    others = f"; of classes there {'are' if ',' in there else 'is'} {there}" if there else ""
+    if by in cube.data_vars:
+        raise InputError(f"{by} is {cube[by].dtype} and no classification, which is uint8{others}")
+    raise InputError(
+        f"the cube has no classification {by!r}: open the imagery with masks=({by!r},), or name another variable{others}"
+    )
 
 
 def nodata_of(variable: xr.DataArray) -> int:

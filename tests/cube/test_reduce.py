@@ -169,6 +169,85 @@ def test_fractions_and_zonal_counts_are_per_tile():
         nt.reduce.zonal_counts(cube["label"], zones.assign_coords(x=zones.x + 10), classes=[1], zone_ids=[1])
 
 
+def test_classes_over_time_have_fractions_at_each_step():
+    cube = made(3, 23, 31, 8)
+    found = nt.reduce.fractions(cube.chunk({"time": 3}), [4, 8], band="scl")
+    assert found.dims == ("time", "tile_y", "tile_x", "class")
+    for t in range(3):
+        step = cube.isel(time=t)
+        xr.testing.assert_identical(found.isel(time=t).drop_vars("time").compute(),
+                                    nt.reduce.fractions(step.drop_vars("time"), [4, 8], band="scl").compute())  # fmt: skip
+    scl, tile = cube["scl"].values[2, 16:, 24:], found.values[2, 2, 3]
+    assert tile.tolist() == [(scl == 4).sum() / (scl != 0).sum(), (scl == 8).sum() / (scl != 0).sum()]
+
+
+@pytest.mark.parametrize("how", ["fractions", "over time", "valid_fraction"])
+def test_tiles_say_where_they_lie(how):
+    cube = made(2, 23, 31, 8)
+    found = {
+        "fractions": lambda: nt.reduce.fractions(cube, [0]),
+        "over time": lambda: nt.reduce.fractions(cube, [4], band="scl"),
+        "valid_fraction": lambda: nt.reduce.valid_fraction(cube, band="nir"),
+    }[how]()
+    # Tiles are 80 m; the last is of 7 columns and rows.
+    assert found["x"].dims == ("tile_x",)
+    assert found["x"].values.tolist() == [500_040, 500_120, 500_200, 500_275]
+    assert found["y"].values.tolist() == [5_199_960, 5_199_880, 5_199_805]
+    assert found.rio.crs.to_epsg() == 32633
+    assert "GeoTransform" not in found["spatial_ref"].attrs
+
+
+def test_zones_and_classes_that_cannot_be_counted_are_refused():
+    cube = made(2, 23, 31, 8)
+    label, scl = cube["label"], cube["scl"]
+    zones = xr.ones_like(label, dtype="int64")
+    bare = xr.DataArray(zones.values, dims=("y", "x"))
+    for wrong, said in [
+        (lambda: nt.reduce.zonal_counts(label, zones.values, classes=[1], zone_ids=[1]), "zones is a ndarray without"),
+        (
+            lambda: nt.reduce.zonal_counts(label, bare, classes=[1], zone_ids=[1]),
+            "zones is an array without coordinates",
+        ),
+        (lambda: nt.reduce.zonal_counts(scl, zones, classes=[1], zone_ids=[1]), "scl is over time: give a step"),
+        (lambda: nt.reduce.zonal_counts(cube, zones, classes=[1], zone_ids=[1]), "label is a Dataset: give a variable"),
+        (lambda: nt.reduce.zonal_counts(label, zones, classes=[1, 1], zone_ids=[1]), "classes has 1 twice"),
+        (lambda: nt.reduce.zonal_counts(label, zones, classes=[1], zone_ids=[3, 7, 3]), "zone_ids has 3 twice"),
+        (lambda: nt.reduce.zonal_counts(label, zones, classes=[300], zone_ids=[1]), "classes has 300.*0 to 255"),
+        (lambda: nt.reduce.zonal_counts(label, zones, classes=[1], zone_ids=[]), r"zone_ids is \[\]: give ids"),
+        (lambda: nt.reduce.fractions(cube, [1, 300]), "classes has 300: give whole numbers, 0 to 255"),
+        (lambda: nt.reduce.fractions(cube, [2, 2]), "classes has 2 twice"),
+        (lambda: nt.reduce.fractions(cube, 2), "classes is 2: give ids"),
+        (lambda: nt.reduce.fractions(cube, [1.5]), "classes has 1.5"),
+        (
+            lambda: nt.reduce.fractions(cube, [1], band="red"),
+            "red is uint16 and no classification.*there are scl, label",
+        ),
+        (lambda: nt.reduce.fractions(cube.drop_vars("scl"), [1], band="qa"), "no classification 'qa'.*there is label"),
+        (lambda: nt.reduce.valid_fraction(cube, band="swir"), "the cube has no 'swir', only red, nir"),
+    ]:
+        with pytest.raises(InputError, match=said):
+            wrong()
+    told = xr.DataArray(bare.values, dims=("y", "x"), coords={"y": label.y, "x": label.x})
+    assert nt.reduce.zonal_counts(label, told, classes=[1], zone_ids=[1]).values == (label == 1).sum().values
+
+
+def test_what_is_no_class_is_not_counted_in_another_zone():
+    label = made(2, 23, 31, 8)["label"].astype("int32").copy()
+    label[0, :3] = 257  # 256 * zone + class would be class 1 of the next zone
+    zones = xr.zeros_like(label) + (np.arange(31) > 15)
+    found = nt.reduce.zonal_counts(label, zones, classes=[1], zone_ids=[0, 1])
+    assert found.values.ravel().tolist() == [((label == 1) & (zones == zone)).sum() for zone in (0, 1)]
+
+
+def test_one_band_may_be_named_alone():
+    cube = made(3, 8, 8, 4)
+    xr.testing.assert_identical(
+        nt.reduce.median(cube, bands="red").compute(), nt.reduce.median(cube, bands=["red"]).compute()
+    )
+    with pytest.raises(InputError, match="no swir over time"):
+        nt.reduce.median(cube, bands="swir")
+
+
 @pytest.mark.parametrize(("how", "steps"), [("median", 20), ("mean", 40), ("count", 7), ("clearest", 33), ("mode", 9)])
 def test_tasks_are_as_stated_and_nothing_is_rechunked(how, steps):
     """Of a cube from zarr or sources each block is one task; here they lie in memory, so reading is counted apart."""
