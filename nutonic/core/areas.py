@@ -16,7 +16,7 @@ from odc.geo.geobox import GeoBox
 from shapely.geometry import shape
 
 from nutonic.core.globe import drawn_on, east_of, outline_of
-from nutonic.core.grid import epsg, exact_origin, grid_around, transformer, utm_epsg
+from nutonic.core.grid import epsg, exact_origin, grid_around, same_crs, transformer, utm_epsg
 from nutonic.errors import GridError, InputError
 
 
@@ -25,12 +25,12 @@ class GeoInterface(Protocol):
 
     @property
     def __geo_interface__(self) -> Mapping[str, Any]:
-        """GeoJSON, in degrees."""
+        """GeoJSON, in degrees unless ``crs`` says otherwise."""
         ...
 
 
 #: What :func:`area_grid` takes: a GeoBox; (lon, lat) or (west, south, east, north) in degrees; GeoJSON, as a dict or the
-#: path of a file; anything with ``__geo_interface__``.
+#: path of a file; anything with ``__geo_interface__``, in degrees or in the CRS that it has.
 Area = GeoBox | Sequence[float] | Mapping[str, Any] | str | Path | GeoInterface
 
 #: Widest area, in degrees: further from its central meridian a UTM zone distorts a tile by more than a few pixels.
@@ -54,8 +54,8 @@ def area_grid(
     ----------
     area
         A GeoBox, which is taken as it is; west, south, east, north in degrees (west greater than east across 180°);
-        GeoJSON, as a dict or the path of a file; anything with ``__geo_interface__`` in degrees; or longitude and
-        latitude of a place.
+        GeoJSON, as a dict or the path of a file; anything with ``__geo_interface__``, in degrees or, as a GeoDataFrame, in
+        the CRS that it says it has; or longitude and latitude of a place.
     crs
         ``"EPSG:…"`` of a projected CRS; by default the UTM zone that Sentinel-2 uses at the middle of the area.
     resolution
@@ -123,18 +123,49 @@ def _box(west: float, south: float, east: float, north: float) -> shapely.Geomet
 
 
 def _outline(area: Any) -> shapely.Geometry:
-    """The union of a GeoJSON object's shapes; one that crosses 180° goes on beyond it."""
+    """The union of a GeoJSON object's shapes, in degrees; one that crosses 180° goes on beyond it."""
     try:
         content = _content(area)
         parts = [shape(part) for part in _geometries(content)]
+        crs = _crs_name(getattr(area, "crs", None) or content.get("crs"))
     except InputError:
         raise
     except (KeyError, TypeError, ValueError, AttributeError, RecursionError, shapely.errors.ShapelyError) as error:
         raise InputError(f"the area is no GeoJSON ({type(error).__name__}: {error})") from None
-    union = shapely.union_all(parts)
+    union = _in_degrees(shapely.union_all(parts), crs)
     xs = shapely.get_coordinates(union)[:, 0]
     if xs.size and xs.max() - xs.min() > 180.0:  # it jumps
         union = drawn_on(union)
+    return union
+
+
+def _crs_name(crs: Any) -> str | None:
+    """The CRS that geometries of geopandas and odc-geo have, or that GeoJSON names as GDAL writes it; else None."""
+    named = crs["properties"]["name"] if isinstance(crs, Mapping) else crs
+    return None if named is None else str(named)
+
+
+#: Points along the longest side of an area in a CRS of its own: between them its edges are taken for straight in degrees.
+_POINTS = 64
+
+
+def _in_degrees(union: shapely.Geometry, crs: str | None) -> shapely.Geometry:
+    """An outline in longitude and latitude, WGS 84, of its own CRS; GridError where no CRS is told and it has no degrees."""
+    if union.is_empty:
+        return union
+    west, south, east, north = union.bounds
+    if crs is not None and not same_crs(crs, "EPSG:4326"):
+        there = transformer(crs, "EPSG:4326")
+        fine = shapely.segmentize(union, max(east - west, north - south, 1e-9) / _POINTS)
+        drawn = shapely.transform(fine, lambda points: np.stack(there.transform(*points.T), -1))
+        if not np.isfinite(shapely.get_coordinates(drawn)).all():
+            raise GridError(f"the area cannot be drawn in degrees of its CRS, {crs:.60}: reproject it to EPSG:4326")
+        return drawn
+    if not (-360 <= west <= east <= 360 and -90 <= south <= north <= 90):
+        raise GridError(
+            f"the area goes from ({west:g}, {south:g}) to ({east:g}, {north:g}), which are no degrees: reproject it to "
+            "EPSG:4326, or give it with its CRS, as a GeoDataFrame has one"
+        )
     return union
 
 

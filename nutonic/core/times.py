@@ -88,7 +88,8 @@ def as_interval(time: Time) -> Interval | None:
     time
         An interval; its text ``start/end``, where ``..`` is an open end; a date, month (``2024-06``), year or moment as
         text, ``datetime``, ``date`` or ``numpy.datetime64``; two of these as a tuple, a list or a slice, both included,
-        where None is an open end; or None for all time. What has no time zone is in UTC.
+        where None is an open end; or None for all time. What has no time zone is in UTC; where it is midnight, it stands
+        for its day, as numpy and pandas write one: only text with a time of day is that moment.
 
     Raises
     ------
@@ -124,13 +125,24 @@ def _end(value: Any, end: int) -> dt.datetime:
     if value is None or (isinstance(value, str) and value.strip() in _OPEN):
         return (FIRST, LAST)[end]
     if isinstance(value, dt.datetime) and value == value:  # NaT of pandas is a datetime too
-        return _utc(dt.datetime.combine(value.date(), value.time(), value.tzinfo))
+        moment = dt.datetime.combine(value.date(), value.time(), value.tzinfo)
+        return _bounds(value.date().isoformat())[end] if _is_a_day(moment) else _utc(moment)
     of_numpy = getattr(getattr(value, "dtype", None), "kind", "") == "M"
     if (isinstance(value, str | dt.date | int) and not isinstance(value, bool)) or of_numpy:
-        return _bounds(str(value))[end]
+        text = str(value)
+        return _bounds(_MIDNIGHT.sub("", text) if of_numpy else text)[end]
     raise ValueError(
         f"{value!r:.60} is no time: write 2024-04-01/2024-10-31, or give two dates as a tuple, or None for all time"
     )
+
+
+#: The end of what numpy writes of midnight, in whichever unit.
+_MIDNIGHT = re.compile(r"T00(:00(:00(\.0+)?)?)?$")
+
+
+def _is_a_day(moment: dt.datetime) -> bool:
+    """Whether a moment is how a day is written where there are no dates: midnight, in no time zone."""
+    return moment.tzinfo is None and moment.time() == dt.time.min
 
 
 def shifted(moment: dt.datetime, by: dt.timedelta) -> dt.datetime:

@@ -19,6 +19,17 @@ def utc(*parts: int) -> dt.datetime:
 JUNE = (utc(2024, 6, 1), utc(2024, 6, 30, 23, 59, 59, 999999))
 YEAR = (utc(2024, 1, 1), utc(2024, 12, 31, 23, 59, 59, 999999))
 MOMENT = (utc(2024, 6, 1, 8), utc(2024, 6, 1, 8))
+DAY = (utc(2024, 6, 1), utc(2024, 6, 1, 23, 59, 59, 999999))
+#: A day as its libraries write it: of those that have no dates it is midnight.
+DAYS = [
+    dt.date(2024, 6, 1),
+    dt.datetime(2024, 6, 1),
+    pd.Timestamp("2024-06-01"),
+    pd.Timestamp("2024-06-01 00:00:00"),
+    *(np.datetime64("2024-06-01", unit) for unit in ("D", "h", "m", "s", "ms", "us", "ns")),
+    pd.date_range("2024-06-01", periods=2)[0],
+    pd.date_range("2024-06-01", periods=2).values[0],
+]
 EAST = dt.timezone(dt.timedelta(hours=2))
 
 
@@ -39,6 +50,10 @@ EAST = dt.timezone(dt.timedelta(hours=2))
         ("2024-02", (utc(2024, 2, 1), utc(2024, 2, 29, 23, 59, 59, 999999))),
         ("2023-02/2023-02-28", (utc(2023, 2, 1), utc(2023, 2, 28, 23, 59, 59, 999999))),
         (dt.date(2024, 6, 1), (utc(2024, 6, 1), utc(2024, 6, 1, 23, 59, 59, 999999))),
+        *((day, DAY) for day in DAYS),
+        ((pd.Timestamp("2024-06-01"), np.datetime64("2024-06-30", "s")), JUNE),
+        ("2024-06-01T00:00", (DAY[0], DAY[0])),
+        (pd.Timestamp("2024-06-01T00:00Z"), (DAY[0], DAY[0])),
         (dt.datetime(2024, 6, 1, 8), MOMENT),
         (dt.datetime(2024, 6, 1, 10, tzinfo=EAST), MOMENT),
         (pd.Timestamp("2024-06-01T10:00+02:00"), MOMENT),

@@ -1,0 +1,93 @@
+"""Areas in any form and CRS: the same grid, or a sentence that says what is wrong with it."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+import shapely
+from odc.geo.geom import Geometry
+from pyproj import Transformer
+from shapely.geometry import mapping
+
+from nutonic.core.areas import area_grid
+from nutonic.errors import GridError
+
+#: A field of 3 by 2 km on the ten-metre lattice of UTM zone 33.
+FIELD = shapely.box(401_000, 5_801_000, 404_000, 5_803_000)
+WANT = (400_990, 5_800_990, 404_010, 5_803_010)
+
+
+def lonlat(shape: shapely.Geometry, crs: int = 32633) -> shapely.Geometry:
+    there = Transformer.from_crs(crs, 4326, always_xy=True)
+    return shapely.transform(shape, lambda points: np.stack(there.transform(*points.T), -1))
+
+
+def in_crs(code: int) -> shapely.Geometry:
+    there = Transformer.from_crs(32633, code, always_xy=True)
+    return shapely.transform(FIELD, lambda points: np.stack(there.transform(*points.T), -1))
+
+
+@pytest.mark.parametrize("code", [32633, 32632, 3857, 25833, 4326, 4258])
+@pytest.mark.parametrize("form", ["GeoDataFrame", "GeoSeries", "odc", "GeoJSON with a crs", "file with a crs"])
+def test_an_area_is_where_its_crs_says(form, code, tmp_path):
+    geopandas = pytest.importorskip("geopandas")
+    shape = in_crs(code)
+    crs = {"type": "name", "properties": {"name": f"urn:ogc:def:crs:EPSG::{code}"}}
+    told = {"type": "FeatureCollection", "crs": crs, "features": [{"type": "Feature", "geometry": mapping(shape)}]}
+    if form == "file with a crs":
+        (tmp_path / "area.geojson").write_text(json.dumps(told))
+    area = {
+        "GeoDataFrame": lambda: geopandas.GeoDataFrame(geometry=[shape], crs=code),
+        "GeoSeries": lambda: geopandas.GeoSeries([shape], crs=code),
+        "odc": lambda: Geometry(shape, f"EPSG:{code}"),
+        "GeoJSON with a crs": lambda: told,
+        "file with a crs": lambda: tmp_path / "area.geojson",
+    }[form]()
+    left, bottom, right, top = area_grid(area, crs="EPSG:32633").boundingbox
+    # A hundredth of a pixel beyond it takes one more, and edges that are straight elsewhere bulge by less than one.
+    assert WANT[0] <= left <= 401_000
+    assert WANT[1] <= bottom <= 5_801_000
+    assert 404_000 <= right <= WANT[2]
+    assert 5_803_000 <= top <= WANT[3]
+
+
+def test_a_long_edge_is_where_its_crs_has_it():
+    # Straight in UTM it is 1.4 km off the line between its ends in degrees: the grid holds all of it.
+    geopandas = pytest.importorskip("geopandas")
+    belt = shapely.box(300_000, 6_600_000, 700_000, 6_610_000)
+    left, bottom, right, top = area_grid(geopandas.GeoSeries([belt], crs=32633)).boundingbox
+    assert left <= 300_000
+    assert bottom <= 6_600_000
+    assert right >= 700_000
+    assert 6_610_000 <= top <= 6_610_100
+
+
+@pytest.mark.parametrize(
+    "area",
+    [
+        FIELD,
+        mapping(FIELD),
+        {"type": "Feature", "properties": {}, "geometry": mapping(FIELD)},
+        shapely.box(12, 100, 13, 101),
+        shapely.box(361, 1, 362, 2),
+    ],
+    ids=["shapely", "GeoJSON", "feature", "latitude", "longitude"],
+)
+def test_numbers_that_are_no_degrees_are_told(area):
+    with pytest.raises(GridError, match=r"which are no degrees: reproject it to EPSG:4326, or give it with its CRS"):
+        area_grid(area)
+
+
+def test_a_crs_that_nobody_knows_is_told():
+    with pytest.raises(GridError, match="is no CRS that PROJ"):
+        area_grid({**mapping(FIELD), "crs": {"type": "name", "properties": {"name": "my own"}}})
+
+
+def test_degrees_without_a_crs_are_taken_as_they_are():
+    west, south, east, north = lonlat(FIELD).bounds
+    box = shapely.box(west, south, east, north)
+    crs84 = {"type": "name", "properties": {"name": "urn:ogc:def:crs:OGC:1.3:CRS84"}}  # as GDAL writes it
+    assert area_grid(box) == area_grid((west, south, east, north)) == area_grid(mapping(box))
+    assert area_grid({**mapping(box), "crs": crs84}) == area_grid(box)
