@@ -293,14 +293,20 @@ def _written(
         if min(x2 - x1, y2 - y1) >= _BOX_PX and 10 * area >= 3 * (x2 - x1) * (y2 - y1)  # filled by three tenths
     ]
     rows = [_row(name, "caption", "Describe the land cover.", caption)]
-    if boxes:
+    if _are_sought(boxes):
         rows.append(_row(name, "grounding", "Where is which land cover?", _boxes(boxes)))
     for c in [c for c in by_size if counts[c] >= _MIN_SHARE * valid][:9]:
         rows.append(_row(name, f"class_caption_{c}", f"How much is {LABELS[c]}?", f"{shares[c]} is {LABELS[c]}."))
-        if any(box["class_id"] == c for box in boxes):
-            of_class = [box for box in boxes if box["class_id"] == c]
+        of_class = [box for box in boxes if box["class_id"] == c]
+        if _are_sought(of_class):
             rows.append(_row(name, f"class_grounding_{c}", f"Where is {LABELS[c]}?", _boxes(of_class)))
     return rows
+
+
+def _are_sought(boxes: list[dict[str, Any]]) -> bool:
+    """Whether there are boxes, and not one alone that is the picture."""
+    x1, y1, x2, y2 = boxes[0]["bbox"] if boxes else (0, 0, 1, 1)
+    return len(boxes) > 1 or (x2 - x1) * (y2 - y1) <= 0.95
 
 
 def _boxes(boxes: list[dict[str, Any]]) -> str:

@@ -311,10 +311,16 @@ def touch(truth: Truth, v: Values) -> bool | None:
     return edges > 0
 
 
-question("absence.ask", is_there, c="noun")
+def is_there_or_not(truth: Truth, v: Values) -> bool | None:
+    """As :func:`is_there`; None too where every class that could be asked for has the same answer, which says it all."""
+    answers = {is_there(truth, {"c": c}) for c in truth.cover.table.labels}
+    return is_there(truth, v) if {True, False} <= answers else None
+
+
+question("absence.ask", is_there_or_not, c="noun")
 answer("absence.yes")
 answer("absence.no")
-question("vqa.ask_presence", is_there, c="noun")
+question("vqa.ask_presence", is_there_or_not, c="noun")
 question("vqa.ask_dominant", most_common, "class")
 question("vqa.ask_larger", larger, "class", c="noun", d="noun")
 question("vqa.ask_share", in_tens, "share", c="noun")

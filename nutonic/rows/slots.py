@@ -76,7 +76,12 @@ class Lexicon:
 
 
 def _is_plural(noun: str) -> bool:
-    return " and " in noun or "/" in noun or (noun.endswith("s") and not noun.endswith("ss"))
+    """Whether a verb takes the plural: behind a list, and otherwise as the last word has it that is in no brackets.
+
+    In water/lake both are one, and it covers; trees/crops cover.
+    """
+    bare = re.sub(r"\s*\([^)]*\)", "", noun) or noun
+    return " and " in bare or (bare.endswith("s") and not bare.endswith("ss"))
 
 
 def _unlike_a_list(noun: str, nouns: set[str]) -> str:

@@ -11,11 +11,12 @@ import pytest
 import yaml
 from support.spoken import ALL, Spoken, world
 
-from nutonic.core.classes import TABLES
+from nutonic.core.classes import TABLES, ClassTable
 from nutonic.recipe.texts import builtin
 from nutonic.rows.checker import _claims
 from nutonic.rows.claims import CLAIMS
 from nutonic.rows.positions import DIRECTIONS, PLACES, SEVERAL, SPREAD, ZONES, Position
+from nutonic.rows.slots import Lexicon
 from nutonic.rows.wording import ALWAYS, Said, Template, Wording, wording_of
 
 BAD_ARTICLE = r"\ba (?:8|11\b|18\b|(?!one)[aeio])|\ban (?:satellite|[0-79])"
@@ -211,3 +212,20 @@ def test_presence_and_absence_are_asked_as_often(written):
 def test_an_answer_is_at_most_1200_characters_in_any_world():
     longest = max(len(row["messages"][1]["content"][-1]["text"]) for k in range(40) for row in world(k).lines())
     assert longest <= 1200
+
+
+@pytest.mark.parametrize(
+    ("label", "is_many"),
+    [
+        ("water/lake", False), ("grass/forest", False), ("forest / wetland", False), ("trees/crops", True),
+        ("water/lakes", True), ("water and forest", True), ("crops, grass and water", True), ("solar panels (roof)", True),
+        ("bare land (rocks and sand)", False), ("(bare)", False), ("moss", False),
+    ],
+)  # fmt: skip
+def test_verbs_follow_the_last_of_names_with_strokes(label, is_many):
+    table = ClassTable(name="own", labels={1: label, 2: "ice"}, unknown=0, colors={})
+    template = Template(
+        "class_caption.entire", '{{ c }} {{ c | verb("cover") }} the entire image.', Lexicon(table=table, phrases={})
+    )
+    told = template.words({"c": 1}, lambda of: 0)
+    assert told.lower() == f"{label} {'cover' if is_many else 'covers'} the entire image."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from fractions import Fraction
 
 import numpy as np
@@ -10,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
-from support import oracle
+from support import oracle, reader
 from support.spoken import ALL, Spoken, world
 
 from nutonic.chips.regions import LandCover, land_cover, min_region_pixels
@@ -437,6 +438,35 @@ def test_boxes_are_half_open_shares_of_width_and_height():
     ):
         (row,) = Spoken(drawn, TABLE, rows).lines()
         assert row["messages"][1]["content"][0]["text"] == text
+
+
+@pytest.mark.parametrize(
+    ("here", "is_asked"),
+    [((1, 2), True), ((1,), True), ((1, 2, 3, 5, 6, 7), False)],
+)
+def test_presence_is_asked_where_both_answers_could_be_right(here, is_asked):
+    """Of a picture that has every class each answer would be yes."""
+    mask = np.repeat(here, 60 // len(here))[:, None].repeat(60, axis=1).astype(np.uint8)
+    made = [
+        Spoken(mask, TABLE, {**BARE, "absence": True, "vqa": True, "min_region_px": 1}, name=f"poi_{k:06}")
+        for k in range(24)
+    ]
+    found = [row for each in made for row in each.lines() if row["id"].endswith(("absence", "vqa_presence"))]
+    answers = [row["messages"][1]["content"][0]["text"].lower() for row in found]
+    denied = sum(bool(re.match("no|it is absent", text)) for text in answers)
+    assert len(found) == (48 if is_asked else 0)
+    assert 12 <= denied <= 36 or not is_asked
+
+
+def test_a_presence_that_could_not_be_otherwise_is_no_question():
+    every = np.repeat([*NAMES], 10)[:, None].repeat(60, axis=1).astype(np.uint8)
+    wanted = {**BARE, "absence": True, "min_region_px": 1}
+    some, all_of_them = Spoken(np.where(every == 7, 6, every), TABLE, wanted), Spoken(every, TABLE, wanted)
+    (row,) = some.lines()
+    row["messages"][0]["content"][-1]["text"] = "Is there any water in this satellite image?"
+    row["messages"][1]["content"][-1]["text"] = "Yes"
+    assert all_of_them.problem(row) is not None
+    assert reader.falsehoods(row, all_of_them.picture()) != []
 
 
 # Views

@@ -811,7 +811,13 @@ def _question(picture: Picture, answer: str, row: Row) -> bool:
     if re.search(r"quarter|quadrant", text):
         region, zone = _lone(picture, classes[0]), ZONES.get(answer.lower())
         return picture.whole and region is not None and zone in _QUARTERS.values() and _box_in(picture, region, zone)
-    return picture.whole and _yes(answer) is (classes[0] in counts) and _is_clear(picture, classes[0])
+    return (
+        picture.whole
+        and _yes(answer) is (classes[0] in counts)
+        and _is_clear(picture, classes[0])
+        and any(_is_clear(picture, c) for c in counts)  # both answers could have been right
+        and any(c not in counts for c in picture.names)
+    )
 
 
 def _box_in(picture: Picture, region: oracle.Region, zone: tuple[str, str]) -> bool:
