@@ -420,16 +420,22 @@ def _verdict_lines(verdict: Verdict, directory: AnyPath) -> Iterator[str]:
         yield from (f"{word} {line}" for line in lines[:_MOST])
         if len(lines) > _MOST:
             yield f"… and {len(lines) - _MOST} more; --json lists all"
-    if not verdict.looked:
-        yield f"{directory} is not whole, and no file was held against its plan: mend what is wrong, and verify it again"
-        return
-    state = "whole" if verdict.whole else "not whole"
-    depth = "every byte read" if verdict.deep else "counts and sizes; --deep reads every byte"
-    depth += f"; {counted(verdict.rebuilt, 'place')} made again from their sources" if verdict.rebuilt else ""
-    yield (
-        f"{directory} is {state}: {counted_of(verdict.done, verdict.planned, 'place')}, {counted(verdict.tiles, 'tile')}, "
-        f"{counted(verdict.rows, 'row')}, {counted(verdict.files, 'file')} ({depth})"
-    )
+    yield _looked_line(verdict, directory)
     if verdict.removed and not verdict.whole:
         open_places = counted(verdict.open, "place is", "places are") if verdict.open else "no place is"
         yield f"run nutonic build with the same recipe and --out {in_shell(directory)}: {open_places} to be built again"
+
+
+def _looked_line(verdict: Verdict, directory: AnyPath) -> str:
+    """Whether the tree is whole, and how much of it was looked at."""
+    if not verdict.looked:
+        return (
+            f"{directory} is not whole, and no file was held against its plan: mend what is wrong, and verify it again"
+        )
+    state = "whole" if verdict.whole else "not whole"
+    depth = "every byte read" if verdict.deep else "counts and sizes; --deep reads every byte"
+    depth += f"; {counted(verdict.rebuilt, 'place')} made again from their sources" if verdict.rebuilt else ""
+    return (
+        f"{directory} is {state}: {counted_of(verdict.done, verdict.planned, 'place')}, {counted(verdict.tiles, 'tile')}, "
+        f"{counted(verdict.rows, 'row')}, {counted(verdict.files, 'file')} ({depth})"
+    )
