@@ -21,6 +21,7 @@ from nutonic.errors import InputError, NoScene
 from nutonic.io.session import current
 from nutonic.sources.grids import is_native, is_whole, off_lattice
 from nutonic.sources.item import Unusable, with_unusable
+from nutonic.sources.passes import told_apart
 from nutonic.sources.source import Source
 
 #: Attributes of a cube that list its scenes as JSON, so that saved files have them too.
@@ -155,8 +156,8 @@ def _native_only(timeline: Timeline, geobox: GeoBox) -> Timeline:
         others = [scene for scene in step.scenes if scene not in native]
         left_out += [(scene.id, off_lattice(scene.assets[0], geobox)) for scene in others]
         if native:
-            steps.append(Step(time=step.time and _earliest(native), scenes=native))
-    return Timeline(steps=tuple(steps), left_out=tuple(left_out))
+            steps.append(Step(time=step.time and _earliest(native), scenes=native) if others else step)
+    return Timeline(steps=told_apart(steps), left_out=tuple(left_out))
 
 
 def _is_read(scene: Scene, geobox: GeoBox) -> bool:

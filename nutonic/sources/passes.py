@@ -10,6 +10,7 @@ import datetime as dt
 import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -67,24 +68,47 @@ def timeline(items: Iterable[Item], geobox: GeoBox, scene: Callable[[Item], Scen
         if i in scenes:
             groups[_overpass(item, lon)].append(i)
     steps = [_step([(latest[i], scenes[i]) for i in group], geobox) for group in groups.values()]
-    return Timeline(
-        steps=tuple(sorted(steps, key=lambda step: (step.time, step.scenes[0].id))),
-        left_out=tuple(sorted([*left_out, *odd])),
-    )
+    return Timeline(steps=told_apart(steps), left_out=tuple(sorted([*left_out, *odd])))
+
+
+def told_apart(steps: Iterable[Step]) -> tuple[Step, ...]:
+    """Steps in order of time, each at a time of its own: where two have the same, the later by id is a second later."""
+    apart: dict[str | None, Step] = {}
+    for step in sorted(steps, key=lambda step: (step.time or "", step.scenes[0].id)):
+        time = step.time
+        while time is not None and time in apart:
+            time = utc_text(parse_moment(time) + dt.timedelta(seconds=1))
+        apart[time] = step if time == step.time else replace(step, time=time)
+    return tuple(sorted(apart.values(), key=lambda step: step.time or ""))
 
 
 def sifted(
-    items: Iterable[Item], miss: Callable[[Item], Miss | None], geobox: GeoBox
+    items: Iterable[Item], miss: Callable[[Item], Miss | None], geobox: GeoBox, most_cloud: float | None = None
 ) -> tuple[list[Item], list[tuple[str, str]]]:
-    """The items over a grid that may serve, and the ids of those that are no items, with what is wrong."""
+    """The items over a grid that may serve; and the ids of those that are left out, with what they lack or what is wrong.
+
+    Of another collection and another time are most that a catalogue has: of them nothing is told.
+    """
     usable, odd = [], []
     for item in items:
         known = passed_over(item, miss)
         if known is None and touches(item, geobox):
             usable.append(item)
-        elif known is not None and known.by == "item" and touches(item, geobox):
-            odd.append((item.id, f"cannot be used: {known.found}"))
+        elif known is not None and (why := _left_out(known, most_cloud)) and touches(item, geobox):
+            odd.append((item.id, why))
     return usable, odd
+
+
+def _left_out(known: Miss, most_cloud: float | None) -> str:
+    """Why an item is left out that was looked for, in words that all have who share a reason; of others nothing."""
+    if known.by == "item":
+        return f"cannot be used: {known.found}"
+    if known.by == "assets":
+        return f"has no asset {', '.join(known.found[0])}"
+    if known.by != "cloud":
+        return ""
+    limit = "max_cloud_cover" if most_cloud is None else f"max_cloud_cover, {most_cloud:g} %"
+    return f"has more cloud than {limit}" if known.found is not None else f"does not tell its cloud, for {limit}"
 
 
 def absent(

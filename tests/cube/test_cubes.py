@@ -186,6 +186,51 @@ def test_scenes_without_what_is_asked_are_left_out_and_told(folder, sources):
     }
 
 
+def test_scenes_without_a_band_or_with_too_much_cloud_are_told_as_those_without_a_mask(folder, sources):
+    items = json.loads((folder / "items.json").read_text())
+    for item in items["features"]:
+        item["properties"]["eo:cloud_cover"] = 10
+        if item["id"] == "same-day":
+            del item["assets"]["red"], item["assets"]["blue"]
+        if item["id"] == "cloudy":
+            item["properties"]["eo:cloud_cover"] = 30
+        if item["id"] == "next-zone":
+            del item["properties"]["eo:cloud_cover"]
+    path = folder / "lacking.json"
+    path.write_text(json.dumps(items))
+    source = replace(sources[0], url=str(path), assets=("red", "blue"), max_cloud_cover=20)
+    told = {
+        "old": "processed again as new",
+        "same-day": "has no asset red, blue",
+        "cloudy": "has more cloud than max_cloud_cover, 20 %",
+        "next-zone": "does not tell its cloud, for max_cloud_cover, 20 %",
+    }
+    plan = nt.search(GRID, [source])
+    assert dict(plan.left_out.values.tolist()) == told
+    assert dict(nt.open_cube(plan, [source]).nutonic.left_out.values.tolist()) == told
+
+
+@pytest.mark.parametrize("warp", [True, False])
+def test_two_satellites_at_the_same_time_are_two_steps(folder, sources, warp):
+    items = json.loads((folder / "items.json").read_text())
+    pair = [dict(item) for item in items["features"] if item["id"] in ("new", "cloudy")]
+    assert len(pair) == 2
+    for item, satellite in zip(pair, ("sentinel-2a", "sentinel-2b"), strict=True):
+        item["properties"] = {**item["properties"], "platform": satellite, "datetime": "2024-05-01T10:10:00Z"}
+    path = folder / "pair.json"
+    path.write_text(json.dumps({"type": "FeatureCollection", "features": pair}))
+    source = replace(sources[0], url=str(path))
+    cube = nt.open_cube(GRID, [source], warp=warp)
+    assert cube.time.values.tolist() == np.array(["2024-05-01T10:10:00", "2024-05-01T10:10:01"], "M8[ns]").tolist()
+    assert cube.nutonic.scenes["id"].tolist() == sorted(item["id"] for item in pair)
+    assert [set(step) for step in cube.nutonic.scenes.groupby("step")["id"].apply(list)] == [{"cloudy"}, {"new"}]
+    alone = {}
+    for item in pair:
+        path.write_text(json.dumps({"type": "FeatureCollection", "features": [item]}))
+        alone[item["id"]] = nt.open_cube(GRID, [replace(source, url=str(path))])["red"].values[0]
+    np.testing.assert_array_equal(cube["red"].values, [alone["cloudy"], alone["new"]])
+
+
 def test_sources_with_other_times_share_one_axis(sources):
     nir = nt.StacSource(url=sources[0].url, collection=COLLECTION, assets=("blue",), max_cloud_cover=10)
     red = nt.StacSource(url=sources[0].url, collection=COLLECTION, assets=("red",), max_cloud_cover=40)

@@ -147,8 +147,9 @@ class EarthEngineImagery(ShortRepr, SourceDefaults):
     def timeline(self, geobox: GeoBox, time: Time = None) -> Timeline:
         """Every scene that touches a grid, as overpasses in order of time; see :func:`.overpasses.timeline`."""
         wanted = as_interval(time)
-        items, unusable = self._images(boxes_of(lonlat_bounds(geobox)), wanted)
-        matches, odd = sifted(items, partial(self._miss, time=wanted), geobox)
+        all_clouds = replace(self, max_cloud_cover=100.0)  # those with more than is wanted are told
+        items, unusable = all_clouds._images(boxes_of(lonlat_bounds(geobox)), wanted)
+        matches, odd = sifted(items, partial(self._miss, time=wanted), geobox, self.max_cloud_cover)
         lacking = [(item.id, why) for item in matches if (why := self._lacks(item))]
         overpasses = timeline([item for item in matches if not self._lacks(item)], geobox, self._scene)
         left_out = (*overpasses.left_out, *sorted([*unusable, *odd, *lacking]))

@@ -200,9 +200,9 @@ class StacSource(ShortRepr, SourceDefaults):
 
     def timeline(self, geobox: GeoBox, time: Time = None) -> Timeline:
         """Every scene that touches a grid, as overpasses in order of time; see :func:`.overpasses.timeline`."""
-        search = self._search(as_interval(time))
+        search = replace(self._search(as_interval(time)), max_cloud_cover=None)  # those with more are told
         items = items_around(search, lonlat_bounds(geobox))
-        matches, odd = sifted(items, partial(self._miss, time=search.time), geobox)
+        matches, odd = sifted(items, partial(self._miss, time=search.time), geobox, self.max_cloud_cover)
         lacking = [(item.id, why) for item in matches if (why := self._lacks(item))]
         overpasses = timeline([item for item in matches if not self._lacks(item)], geobox, self._scene)
         left_out = (*overpasses.left_out, *sorted([*odd, *lacking]))
