@@ -114,6 +114,22 @@ def lists_of_classes(names: Mapping[int, str]) -> dict[int, list[int]]:
     return found
 
 
+_PART = r"(?:(?:upper|lower|top|bottom|left|right|middle|cent(?:re|er)|inner)(?:[ -]hand)?)"
+#: Names that sentences use otherwise: answers, places, numbers, letters of options, and what models read as a picture.
+_MISLEADING = re.compile(
+    r"(?:all|any|both|each|every|few|many|most|mostly|no|none|not|nothing|only|several|some)\b.*"
+    rf"|(?:the )?{_PART}(?: {_PART})?(?: (?:half|third|quarter|quadrant|corner|side|edge|part))?|above|below"
+    r"|yes|and|or|the|an?|it|of|in|with|[\W\d_]+"
+    r"|.*<[^<>]*>.*|.*;.*|(?:.*\s)?[a-e]\)(?:\s.*)?",
+    re.IGNORECASE,
+)
+
+
+def misleading(names: Mapping[int, str]) -> dict[int, str]:
+    """Names, by class id, of which sentences could be misunderstood: ``"left"``, ``"no"``, ``"42"``, ``"all trees"``."""
+    return {class_id: name for class_id, name in names.items() if _MISLEADING.fullmatch(name)}
+
+
 def _without_own(table: ClassTable) -> dict[int, str]:
     """Colours of the classes that have none, of :data:`PALETTE`, no two alike until it is used up: water is blue."""
     labels = {class_id: label for class_id, label in table.labels.items() if class_id not in table.colors}

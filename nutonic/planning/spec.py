@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from nutonic.core.classes import ClassTable, lists_of_classes
+from nutonic.core.classes import ClassTable, lists_of_classes, misleading
 from nutonic.core.units import counted
+from nutonic.inert import inert
 from nutonic.planning.layout import Layout, layout_of
 from nutonic.recipe.card import Card
 from nutonic.recipe.inputs import Imagery, Pois
@@ -86,6 +87,13 @@ def doubts(spec: BuildSpec) -> tuple[str, ...]:
         more = f" and {len(names) - 3} more" if len(names) > 3 else ""
         what = counted(len(names), "name", "names")
         found.append(f"overlays tell {what} by the class's id, for letters that their font has not: {first}{more}")
+    if any((*kinds, rows.referring)) and (names := misleading(spec.table.labels)):
+        first = ", ".join(f"{inert(name)!r:.40} (class {number})" for number, name in list(names.items())[:3])
+        more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+        what = counted(len(names), "name of a class makes", "names of classes make")
+        found.append(
+            f"{what} sentences that can be misunderstood: {first}{more}: call them otherwise in labels.dataset"
+        )
     return tuple(found)
 
 
