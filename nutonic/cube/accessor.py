@@ -138,11 +138,14 @@ class NutonicBackend(BackendEntrypoint):
 
     def open_dataset(self, filename_or_obj: Any, *, drop_variables: str | Iterable[str] | None = None) -> xr.Dataset:
         """Open a cube lazily, without decoding it to floats; xarray chunks it."""
+        from nutonic.cube.zarr import in_order
+
         if isinstance(filename_or_obj, str | Path):
             filename_or_obj = _as_store(filename_or_obj)
-        return xr.open_dataset(
+        opened = xr.open_dataset(
             filename_or_obj, engine="zarr", chunks=None, mask_and_scale=False, drop_variables=drop_variables
         )
+        return in_order(opened)
 
     def guess_can_open(self, filename_or_obj: Any) -> bool:
         """Whether to open a path for which no engine is named: never, so xarray opens it in its own way."""

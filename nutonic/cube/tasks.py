@@ -195,9 +195,13 @@ def nodata_of(variable: xr.DataArray) -> int:
     """A variable's nodata value, from its attrs or its encoding; raises :class:`InputError` if it has none."""
     nodata = variable.attrs.get("_FillValue", variable.encoding.get("_FillValue"))
     if nodata is None or not np.issubdtype(variable.dtype, np.unsignedinteger):
+        todo = {
+            "f": "open files with mask_and_scale=False",
+            "i": "netCDF without h5netcdf has none: save cubes as Zarr, by nt.save_cube",
+        }.get(variable.dtype.kind, "set attrs['_FillValue']")
         raise InputError(
             f"{variable.name} is {variable.dtype} with nodata {nodata}: reductions take unsigned integers that say their "
-            "nodata; open files with mask_and_scale=False"
+            f"nodata; {todo}"
         )
     return int(nodata)
 

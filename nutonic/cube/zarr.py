@@ -26,6 +26,9 @@ from nutonic.io.objects import Store
 #: How the names end of an unfinished cube, of a cube that is being replaced, and of the lock of both.
 CUBE_PARTIAL, CUBE_REPLACED, CUBE_LOCK = ".nutonic-partial", ".nutonic-replaced", ".nutonic-lock"
 
+#: The attribute that tells the order of a saved cube's variables; Zarr has none.
+ORDER = "nutonic_variables"
+
 #: The largest side of a chunk, in pixels. Larger tiles are shards of several chunks.
 INNER = 512
 
@@ -58,7 +61,7 @@ _BEGUN = re.compile(r"nutonic\.json|zarr\.json|[^/]+(/zarr\.json|/c(/\d+)*)?")
 
 def prepare_cube(cube: xr.Dataset) -> xr.Dataset:
     """A cube ready to be written: conventions in its attributes, nodata and time (whole microseconds) in its encoding."""
-    cube = with_own_transform(digital_numbers(cube))
+    cube = in_order(with_own_transform(digital_numbers(cube)))
     lazy = {name: coordinate.compute() for name, coordinate in cube.coords.items() if coordinate.chunks is not None}
     prepared = cube.assign_coords(lazy).copy()
     for name, variable in prepared.variables.items():
@@ -74,7 +77,18 @@ def prepare_cube(cube: xr.Dataset) -> xr.Dataset:
                 "dtype": "int64",
                 "calendar": "proleptic_gregorian",
             }
-    return prepared.assign_attrs(_georeference(prepared))
+    return prepared.assign_attrs({**_georeference(prepared), ORDER: list(map(str, prepared.data_vars))})
+
+
+def in_order(cube: xr.Dataset) -> xr.Dataset:
+    """A cube with its variables in the order in which they were saved, and without the attribute that tells it."""
+    told = cube.attrs.get(ORDER)
+    if not isinstance(told, list):
+        return cube
+    names = [name for name in told if name in cube.data_vars]
+    ordered = cube[[*names, *(name for name in cube.data_vars if name not in names)]]
+    ordered.attrs = {key: value for key, value in cube.attrs.items() if key != ORDER}
+    return ordered
 
 
 def _georeference(cube: xr.Dataset) -> Json:

@@ -374,3 +374,22 @@ def test_a_cube_of_pixels_of_several_sizes_has_no_transform(tmp_path):
     cube = made(2, 40, 36, 64)[["red"]].isel(x=[0, 1, 2, 5, 9]).chunk({"x": -1})
     nt.save_cube(cube, tmp_path / "cube.zarr")
     assert "GeoTransform" not in nt.open_zarr(tmp_path / "cube.zarr")["spatial_ref"].attrs
+
+
+def test_variables_keep_their_order(tmp_path):
+    cube = made(2, 12, 10, 8)
+    names = ["scl", "red", "label", "nir", "scene"]  # neither sorted nor as they were made
+    path = nt.save_cube(cube[names], tmp_path / "cube.zarr")
+    again = nt.open_zarr(path)
+    assert list(again.data_vars) == names
+    assert list(nt.open_zarr(path, chunks=None).data_vars) == names
+    assert again.drop_vars("red").to_dataarray("band")["band"].values.tolist() == ["scl", "label", "nir", "scene"]
+    assert "nutonic_variables" not in again.attrs
+    assert list(xr.open_dataset(path, engine="nutonic", drop_variables="label").data_vars) == [
+        "scl", "red", "nir", "scene",
+    ]  # fmt: skip
+    for which, opened in (("nutonic", again), ("xarray", xr.open_zarr(path))):
+        copy = nt.save_cube(opened, tmp_path / f"{which}.zarr")
+        assert list(nt.open_zarr(copy).data_vars) == names
+        assert zarr_files(copy) == zarr_files(path)
+    assert list(nt.open_zarr(nt.save_cube(again[["red", "nir"]], tmp_path / "part.zarr")).data_vars) == ["red", "nir"]
