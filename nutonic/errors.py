@@ -19,10 +19,12 @@ character that a terminal would obey.
 from __future__ import annotations
 
 import importlib.util
+import pickle
 import re
 import shlex
 import sys
 from pathlib import Path
+from typing import Any
 
 from nutonic.inert import inert_lines
 from nutonic.secrets import redact
@@ -35,6 +37,25 @@ class NutonicError(Exception):
         super().__init__(inert_lines(redact(message)))
         self.band = band
         """Name of the band that it is about, where it is about one; the message tells it too."""
+
+    def __reduce__(self) -> str | tuple[Any, ...]:
+        """Itself for another process; of what it was raised from only what travels, as GDAL's errors do not."""
+        suppressed = self.__suppress_context__
+        if suppressed or not _travels(self.__context__):
+            self.__context__ = None
+        if not _travels(self.__cause__):
+            self.__cause__ = None
+        self.__suppress_context__ = suppressed
+        return super().__reduce__()
+
+
+def _travels(error: BaseException | None) -> bool:
+    """Whether an error can be read back from what is written of it."""
+    try:
+        pickle.loads(pickle.dumps(error))
+    except Exception:  # whatever an error of others raises there
+        return False
+    return True
 
 
 class InputError(NutonicError, ValueError):

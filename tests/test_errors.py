@@ -161,3 +161,30 @@ def test_no_secret_survives_and_redaction_is_done_once(before, user, path, query
     text = f"{before}https://{user + '@' if user else ''}h.example/{path}{mark}t={SECRET}{query}{after}"
     assert redact(text) == f"{before}https://h.example/{path}{after}"
     assert redact(redact(text)) == redact(text)
+
+
+class _Stuck(Exception):
+    """Like GDAL's errors: written, and never read back."""
+
+    def __init__(self, one: str, two: str) -> None:
+        super().__init__(one)
+
+
+@pytest.mark.parametrize("how", ["cause", "context", "suppressed", "a chain"])
+@pytest.mark.parametrize("name", TREE)
+def test_an_error_crosses_to_another_process_whatever_it_was_raised_from(name, how):
+    """As dask sends it, with what it was raised from, once `tblib` is at work."""
+    from tblib import pickling_support
+
+    stuck, error = _Stuck("of GDAL", "more"), getattr(errors, name)("what is wrong", band="red")
+    if how == "cause":
+        error.__cause__ = stuck
+    elif how == "a chain":
+        error.__cause__ = ValueError("between")
+        error.__cause__.__cause__ = stuck
+    else:
+        error.__context__, error.__suppress_context__ = stuck, how == "suppressed"
+    pickling_support.install(error, type(error))
+    again = pickle.loads(pickle.dumps(error))
+    assert type(again) is type(error)
+    assert (str(again), again.band) == (str(error), "red")

@@ -224,9 +224,16 @@ def _read(
                 return found
             except (RasterioError, Changed) as error:
                 if opened.file is None or attempt + 1 == ATTEMPTS:
-                    raise ReadFailed(f"cannot read {where}: {error}") from None
+                    raise ReadFailed(f"cannot read {where}: {_reason(error)}") from None
                 opened.drop()
     raise AssertionError  # the last attempt returns or raises
+
+
+def _reason(error: BaseException) -> str:
+    """What GDAL says was wrong: rasterio's own words only point to it."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    return str(error)
 
 
 @contextmanager

@@ -21,6 +21,8 @@ from odc.geo.geobox import GeoBox
 from nutonic.core.globe import Turn, turn_of
 from nutonic.core.grid import crs_name, offset_in, repeated, transformer
 from nutonic.core.model import Asset, Band, Scene
+from nutonic.errors import NutonicError
+from nutonic.inert import inert
 from nutonic.io.access import Access
 from nutonic.sources.backend import NearestMosaic, Window, Windowed, dataset
 from nutonic.sources.grids import is_whole
@@ -107,6 +109,8 @@ class SceneChunks:
     """What gives the pixels of each."""
     number: int
     """Of its scene, from 1."""
+    scene: str
+    """The id of its scene."""
 
 
 def _band_chunks(
@@ -124,7 +128,7 @@ def _band_chunks(
             else:
                 chunks[at] = WindowChunk(part, _window_of(at, geobox, chunk))
         what = f"{part.array.name}{part.index}{part.first}" if isinstance(part, Part) else tokenize(part)
-        found[scene] = SceneChunks(f"{what} {span}", chunks, number)
+        found[scene] = SceneChunks(f"{what} {span}", chunks, number, scene.id)
     return found
 
 
@@ -268,10 +272,21 @@ class MosaicChunk:
     """Height and width."""
     scenes: Mapping[int, Read]
     """What reads the chunk of each scene, by its number, in mosaic order."""
+    ids: Mapping[int, str]
+    """What each scene is called, by its number."""
 
     def __call__(self) -> np.ndarray:
         """The chunk, (1, height, width)."""
-        return self.mosaic(self.shape, {number: read().reshape(self.shape) for number, read in self.scenes.items()})
+        return self.mosaic(self.shape, {number: self._read(number) for number in self.scenes})
+
+    def _read(self, number: int) -> np.ndarray:
+        """A scene's pixels; what goes wrong with them is told with its id."""
+        try:
+            return self.scenes[number]().reshape(self.shape)
+        except NutonicError as error:
+            told = type(error)(f"item {self.ids[number]}: {error}", band=error.band)
+            told.__dict__ |= error.__dict__
+            raise told from None
 
 
 def mosaic_array(
@@ -299,7 +314,8 @@ def mosaic_array(
     for t, step in enumerate(steps):
         for (i, height), (j, width) in product(enumerate(sizes[0]), enumerate(sizes[1])):
             scenes = {scene.number: scene.chunks[i, j] for scene in step if (i, j) in scene.chunks}
-            layer[token, t, i, j] = (MosaicChunk(mosaic, (height, width), scenes),)
+            ids = {scene.number: inert(scene.scene) for scene in step if scene.number in scenes}
+            layer[token, t, i, j] = (MosaicChunk(mosaic, (height, width), scenes, ids),)
     graph = HighLevelGraph.from_collections(token, layer)
     return da.Array(graph, token, ((1,) * len(steps), *sizes), dtype=mosaic.dtype)
 

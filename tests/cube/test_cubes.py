@@ -13,6 +13,7 @@ from pathlib import Path
 import dask
 import numpy as np
 import pytest
+import rasterio
 import xarray as xr
 from dask.callbacks import Callback
 from hypothesis import given, seed, settings
@@ -25,7 +26,7 @@ import nutonic as nt
 from nutonic.core.areas import area_grid
 from nutonic.core.classes import ClassTable
 from nutonic.cube.search import CubePlan
-from nutonic.errors import GridError, InputError, NoScene
+from nutonic.errors import GridError, InputError, NoScene, ReadFailed
 from nutonic.sources.source import TimedSource
 from nutonic.testing import BANDS, COLLECTION, FileServer, remote_catalogue
 
@@ -438,3 +439,24 @@ def test_scenes_survive_as_json(sources, plan):
     rows = json.loads(cube.attrs["nutonic_scenes"])
     assert rows[0]["id"] == "a-west"
     assert rows[0]["assets"]["scl"] == "a-west/scl.tif"
+
+
+def test_a_damaged_block_is_told_with_its_item_and_what_gdal_says(folder, sources):
+    items = json.loads((folder / "items.json").read_text())
+    (item,) = (dict(item) for item in items["features"] if item["id"] == "new")
+    path = folder / item["assets"]["red"]["href"]
+    with rasterio.open(path) as raster:
+        start = int(raster.get_tag_item("BLOCK_OFFSET_0_0", "TIFF", bidx=1))
+        size = int(raster.get_tag_item("BLOCK_SIZE_0_0", "TIFF", bidx=1))
+    data = bytearray(path.read_bytes())
+    data[start + 20 : start + size] = bytes(range(256)) * (size // 256) + bytes(
+        size % 256 - 20 if size % 256 > 20 else 0
+    )
+    damaged = path.with_name("damaged.tif")
+    damaged.write_bytes(data)
+    item["assets"] = {"red": {**item["assets"]["red"], "href": str(damaged)}}
+    (folder / "damaged.json").write_text(json.dumps({"type": "FeatureCollection", "features": [item]}))
+    source = nt.StacSource(url=str(folder / "damaged.json"), collection=COLLECTION, assets=("red",))
+    with pytest.raises(ReadFailed, match=r"^item new: red: cannot read rows .* of damaged\.tif: ") as caught:
+        nt.open_cube(GRID, [source])["red"].load()
+    assert "previous exception" not in str(caught.value)
