@@ -267,8 +267,8 @@ def _refuse_other(frame: Path, existing: Path) -> None:
         file = existing / name
         if not file.is_file() or file.read_bytes() != expected.read_bytes():
             raise CubeChanged(
-                f"{existing} is another cube, it differs in {name}: choose another path, or overwrite it (overwrite=True, "
-                "--overwrite)"
+                f"{existing} is another cube, it differs in {name}, as one of another area, grid, time or recipe does: "
+                "choose another path, or overwrite it (overwrite=True, --overwrite)"
             )
 
 

@@ -218,4 +218,4 @@ def description_lines(geobox: GeoBox, scenes: pd.DataFrame, left_out: pd.DataFra
         beside = ", off the grid's lattice," if crs == f"EPSG:{epsg(geobox)}" else ""
         yield f"{count} of {crs}{beside} by nearest neighbour"
     for why, count in Counter(left_out["why"]).most_common(3):
-        yield f"{count} left out, such as one that {why}"
+        yield f"{count} left out: {why}"

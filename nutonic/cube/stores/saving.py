@@ -218,8 +218,8 @@ def _finish(store: Store, frame: Frame, chunks: Iterable[str]) -> None:
 def changed(place: object, path: str) -> CubeChanged:
     """What to say of another cube that is at a place, by a path in which it differs."""
     return CubeChanged(
-        f"{place} is another cube, it differs in {path}: choose another address, or overwrite it (overwrite=True, "
-        "--overwrite)"
+        f"{place} is another cube, it differs in {path}, as one of another area, grid, time or recipe does: choose another "
+        "address, or overwrite it (overwrite=True, --overwrite)"
     )
 
 
