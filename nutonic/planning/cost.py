@@ -204,11 +204,11 @@ STILLS_AHEAD = 4
 #: Places whose pixels are read together; a process holds those that it works on, and those that it reads meanwhile.
 NEIGHBOURS = 4
 
-#: Of what is read from a server fewer are read together, and so many times as many meanwhile: who cuts them does not wait.
-FAR_NEIGHBOURS, FAR_GROUPS = 2, 4
+#: Of what is read from a server so many times as many are read meanwhile: whoever cuts them does not wait.
+FAR_GROUPS = 2
 
 #: The most places whose pixels a process holds.
-_HELD = max(2 * NEIGHBOURS, FAR_NEIGHBOURS * (1 + FAR_GROUPS))
+_HELD = NEIGHBOURS * (1 + FAR_GROUPS)
 
 #: Reads in flight per process; more than the cores, since reading is mostly waiting.
 READERS = 8

@@ -22,7 +22,7 @@ from nutonic.cube.open import open_scene
 from nutonic.errors import NutonicError, ReadFailed, RecipeChanged, SourceError
 from nutonic.io.raster import seeing
 from nutonic.io.session import SessionThreads, current
-from nutonic.planning.cost import FAR_GROUPS, FAR_NEIGHBOURS, NEIGHBOURS, READERS
+from nutonic.planning.cost import FAR_GROUPS, NEIGHBOURS, READERS
 from nutonic.planning.pins import RemoteFiles, by_key, key_of, remote_hrefs, short_name
 from nutonic.planning.remote import versions_of
 from nutonic.recipe.outputs import Grid
@@ -58,7 +58,7 @@ class Ahead:
 
 #: Of files that this process decodes itself, and of a server, or of what is decoded elsewhere: where an answer takes longer
 #: than cutting what it brings, several are waited for at the same time.
-HERE, FAR = Ahead(NEIGHBOURS, 1), Ahead(FAR_NEIGHBOURS, FAR_GROUPS)
+HERE, FAR = Ahead(NEIGHBOURS, 1), Ahead(NEIGHBOURS, FAR_GROUPS)
 
 
 class Together:
