@@ -11,7 +11,6 @@ import math
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 import shapely
@@ -21,6 +20,7 @@ from nutonic.chips.scene.frame import Frame
 from nutonic.chips.scene.policy import TagPolicy
 from nutonic.core.globe import around
 from nutonic.core.model import Element
+from nutonic.lazily import lazily
 
 #: Lines of a policy of tags whose lines on a map do not run on: each is a thing by itself, though two may meet at a node.
 _BY_THEMSELVES = ("amenity=", "building", "leisure=", "parking=", "sport=", "tourism=", "playground=", "generator:source=",
@@ -101,13 +101,13 @@ class Whole:
         """The element by which the whole is named."""
         return self.parts[0]
 
-    @cached_property
+    @lazily
     def tags(self) -> tuple[tuple[str, str], ...]:
         """Those that all parts have, sorted by key."""
         others = [set(each.tags) for each in self.parts[1:]]
         return tuple(tag for tag in self.first.tags if all(tag in tags for tags in others))
 
-    @cached_property
+    @lazily
     def partly(self) -> tuple[tuple[str, str], ...]:
         """Those that some parts have and others have not, sorted."""
         if len(self.parts) == 1:
