@@ -132,7 +132,9 @@ def _outline(area: Any) -> shapely.Geometry:
         raise
     except (KeyError, TypeError, ValueError, AttributeError, RecursionError, shapely.errors.ShapelyError) as error:
         raise InputError(f"the area is no GeoJSON ({type(error).__name__}: {error})") from None
-    union = _in_degrees(shapely.union_all(parts), crs)
+    union = _in_degrees(
+        shapely.union_all(parts), crs, f"the area {area}" if isinstance(area, str | Path) else "the area"
+    )
     xs = shapely.get_coordinates(union)[:, 0]
     if xs.size and xs.max() - xs.min() > 180.0:  # it jumps
         union = drawn_on(union)
@@ -149,8 +151,11 @@ def _crs_name(crs: Any) -> str | None:
 _POINTS = 64
 
 
-def _in_degrees(union: shapely.Geometry, crs: str | None) -> shapely.Geometry:
-    """An outline in longitude and latitude, WGS 84, of its own CRS; GridError where no CRS is told and it has no degrees."""
+def _in_degrees(union: shapely.Geometry, crs: str | None, name: str) -> shapely.Geometry:
+    """An outline in longitude and latitude, WGS 84, of its own CRS; GridError where no CRS is told and it has no degrees.
+
+    `name`: what it is called when it is refused.
+    """
     if union.is_empty:
         return union
     west, south, east, north = union.bounds
@@ -159,11 +164,13 @@ def _in_degrees(union: shapely.Geometry, crs: str | None) -> shapely.Geometry:
         fine = shapely.segmentize(union, max(east - west, north - south, 1e-9) / _POINTS)
         drawn = shapely.transform(fine, lambda points: np.stack(there.transform(*points.T), -1))
         if not np.isfinite(shapely.get_coordinates(drawn)).all():
-            raise GridError(f"the area cannot be drawn in degrees of its CRS, {crs:.60}: reproject it to EPSG:4326")
+            raise GridError(f"{name} cannot be drawn in degrees of its CRS, {crs:.60}: reproject it to EPSG:4326")
         return drawn
     if not (-360 <= west <= east <= 360 and -90 <= south <= north <= 90):
+        if -90 <= west <= east <= 90 and -180 <= south <= north <= 180:
+            raise GridError(f"{name} has latitudes of {south:g} to {north:g}: longitude comes first")
         raise GridError(
-            f"the area goes from ({west:g}, {south:g}) to ({east:g}, {north:g}), which are no degrees: reproject it to "
+            f"{name} goes from ({west:g}, {south:g}) to ({east:g}, {north:g}), which are no degrees: reproject it to "
             "EPSG:4326, or give it with its CRS, as a GeoDataFrame has one"
         )
     return union

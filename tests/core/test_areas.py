@@ -70,14 +70,18 @@ def test_a_long_edge_is_where_its_crs_has_it():
         FIELD,
         mapping(FIELD),
         {"type": "Feature", "properties": {}, "geometry": mapping(FIELD)},
-        shapely.box(12, 100, 13, 101),
         shapely.box(361, 1, 362, 2),
     ],
-    ids=["shapely", "GeoJSON", "feature", "latitude", "longitude"],
+    ids=["shapely", "GeoJSON", "feature", "longitude"],
 )
 def test_numbers_that_are_no_degrees_are_told(area):
     with pytest.raises(GridError, match=r"which are no degrees: reproject it to EPSG:4326, or give it with its CRS"):
         area_grid(area)
+
+
+def test_latitudes_first_are_told():
+    with pytest.raises(GridError, match=r"the area has latitudes of 100 to 101: longitude comes first"):
+        area_grid(shapely.box(12, 100, 13, 101))
 
 
 def test_a_crs_that_nobody_knows_is_told():

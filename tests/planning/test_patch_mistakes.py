@@ -117,7 +117,10 @@ SWAPPED = {"type": "Polygon", "coordinates": [[[44.9, -93.1], [45.1, -93.1], [45
         ({"type": "FeatureCollection", "features": []}, "has no polygon"),
         ({"type": "LineString", "coordinates": [[-93, 44], [-92, 45]]}, "has no polygon"),
         (SWAPPED, "has latitudes of -93.1 to -92.9: longitude comes first"),
-        ({"type": "Polygon", "coordinates": [[[5e5, 4e6], [6e5, 4e6], [6e5, 5e6], [5e5, 4e6]]]}, "write degrees"),
+        (
+            {"type": "Polygon", "coordinates": [[[5e5, 4e6], [6e5, 4e6], [6e5, 5e6], [5e5, 4e6]]]},
+            "goes from (500000, 4e+06)",
+        ),
     ],
     ids=["a point", "nothing", "a line", "swapped", "metres"],
 )
@@ -125,8 +128,7 @@ def test_an_area_that_is_none_is_told_with_its_file(tmp_path, content, told):
     (tmp_path / "area.geojson").write_text(json.dumps(content))
     with pytest.raises(NutonicError) as error:
         planned(tmp_path, patches={"area": "area.geojson"})
-    assert f"the area {tmp_path / 'area.geojson'} {told}" in str(error.value) or told in str(error.value)
-    assert "area.geojson" in str(error.value)
+    assert f"the area {tmp_path / 'area.geojson'} {told}" in str(error.value)
 
 
 @pytest.mark.parametrize("area", [[-93, 44, -92], [-93, 44, -92, "x"], [-93, 44, -92, 91], 5, {"west": -93}])

@@ -187,10 +187,6 @@ def _ground(spec: PatchSpec) -> tuple[shapely.Geometry | None, _Around | None]:
     outline = outline_of_area(patches.area)
     if outline.area == 0:
         raise InputError(f"the area {patches.area} has no polygon: draw one around the ground, or use patches.around")
-    west, south, east, north = outline.bounds
-    if south < -90 or north > 90:
-        told = "longitude comes first" if -90 <= west <= east <= 90 else "write degrees, longitude first"
-        raise InputError(f"the area {patches.area} has latitudes of {south:g} to {north:g}: {told}")
     return outline, None
 
 
