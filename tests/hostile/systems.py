@@ -82,8 +82,8 @@ PROCESSES = [
     ),
     *(
         limited(f"{stream} is {how}: verify", VERIFY, code, "", SAME, finished, outputs={stream: how})
-        for stream, code in (("stdout", 0), ("stderr", 0), ("both", 0))
-        for how in ("closed", "full", "unread")
+        for stream, codes in (("stdout", (1, 1, 0)), ("stderr", (0, 0, 0)), ("both", (1, 1, 0)))  # no use unseen
+        for how, code in zip(("closed", "full", "unread"), codes, strict=True)
     ),
     *(
         limited(f"{stream} is {how}: plan as JSON", "plan recipe.yaml --json", 1, "", Tree.NONE, outputs={stream: how})
