@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 from collections.abc import Callable, Sequence
 
@@ -105,10 +106,11 @@ def of_captions(records: Sequence[Record]) -> str:
         return ""
     ours, bare, server = map(statistics.median, spent)
     allowed, latency_s = _CORES * 1.2 * 50 / 64, 64 * (ours + server) / _CORES / 1.2 / 1000
+    least_s = math.ceil(100 * latency_s) / 100
     return (
         f"It asks for an answer in {allowed:.2f} ms of two cores, of which the stand-in takes {server:.2f}, and a bare "
         f"client, which words no request and checks no answer, {bare:.2f}: {max(0.0, allowed - server - bare):.2f} are "
-        f"left. nutonic takes {ours:.1f}. By that, models that take {latency_s:.1f} s or more for an answer are within it."
+        f"left. nutonic takes {ours:.1f}. By that, models that take {least_s:.2f} s or more for an answer are within it."
     )
 
 
