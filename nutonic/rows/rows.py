@@ -91,9 +91,9 @@ def overlays_of(context: ChipContext) -> Iterator[tuple[str, tuple[Region, ...]]
     for draft in drafts(context):
         regions = draft.boxes
         if draft.task == "caption":
-            regions = truth.boxable()
+            regions = truth.sought()
         elif draft.task == "class_caption":
-            regions = truth.boxable(draft.question.values["c"])
+            regions = truth.sought(draft.question.values["c"])
         elif draft.task == "referring":
             box = draft.question.values.get("box") or draft.answer[0].values["box"]
             regions = tuple(region for region in truth.boxable() if truth.box(region) == tuple(box))[:1]
