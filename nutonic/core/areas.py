@@ -1,4 +1,4 @@
-"""Areas as grids: bounds, outlines and places on the lattice of one UTM zone."""
+"""Areas as grids: bounds, outlines and places on the lattice of one UTM zone. And which areas are one, where some touch."""
 
 from __future__ import annotations
 
@@ -210,3 +210,37 @@ def _hull(outline: shapely.Geometry, crs: str, resolution: float, origin: tuple[
     right, top = np.ceil((points.max(axis=0) - (x0, y0)) / resolution).astype(int).tolist()
     transform = Affine(resolution, 0.0, x0 + left * resolution, 0.0, -resolution, y0 + top * resolution)
     return GeoBox((top - bottom, right - left), transform, crs)
+
+
+# Areas that are one
+
+
+def connected(pairs: np.ndarray, count: int) -> np.ndarray:
+    """Which of some things are one, where of each pair both are, directly or through others.
+
+    Parameters
+    ----------
+    pairs
+        (n, 2), integers from 0 to below `count`, in any order; the same pair may come again, and a thing with itself.
+    count
+        How many things there are.
+
+    Returns
+    -------
+    numpy.ndarray
+        (count,) int64: the number of each thing's whole, from 0, by the first thing of each.
+    """
+    # Each whole becomes a tree, whose root is its first thing: of all pairs of two roots at once the later one is hung
+    # below the earliest that it touches, and then all things right below their roots. SciPy's is as fast, but importing
+    # it takes longer than making a small plan.
+    root = np.arange(count, dtype=np.int64)
+    a, b = pairs[:, 0], pairs[:, 1]
+    while True:
+        at_a, at_b = root[a], root[b]
+        apart = at_a != at_b
+        if not apart.any():
+            return np.asarray(np.unique(root, return_inverse=True)[1].ravel(), np.int64)
+        a, b, at_a, at_b = a[apart], b[apart], at_a[apart], at_b[apart]
+        np.minimum.at(root, np.maximum(at_a, at_b), np.minimum(at_a, at_b))
+        while ((above := root[root]) != root).any():
+            root = above

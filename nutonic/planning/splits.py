@@ -15,6 +15,7 @@ from collections.abc import Iterator
 import numpy as np
 import shapely
 
+from nutonic.core.areas import connected
 from nutonic.core.globe import east_of
 from nutonic.core.grid import standard_zone, transformer
 from nutonic.core.model import SPLITS, Reject, Scalar, Scene, Split
@@ -55,7 +56,7 @@ def group_by_overlap(places: Places, extent_m: float) -> np.ndarray:
     zone = standard_zone(places.lon, places.lat) % 100
     x, y = _project(places, zone)
     edges = [_same_place(places), *_same_zone(x, y, zone, side), *_across_zones(places, x, y, zone, side)]
-    return _components(np.concatenate(edges), len(places))
+    return connected(np.concatenate(edges), len(places))
 
 
 def group_keys(places: Places, groups: np.ndarray) -> Iterator[str]:
@@ -223,10 +224,10 @@ def _same_zone(x: np.ndarray, y: np.ndarray, zone: np.ndarray, side: float) -> l
     for dx, dy in ((2, 0), (2, 1), (2, -1), (0, 2), (1, 2), (-1, 2)):
         a, b = _neighbours(unique, dx, dy)
         edges.append(members.outermost(a, b, axis=0 if dx == 2 else 1, side=side))
-    connected = _components(np.concatenate(edges), len(x))
+    one = connected(np.concatenate(edges), len(x))
     for dx, dy in ((2, 2), (2, -2)):
         a, b = _neighbours(unique, dx, dy)
-        apart = connected[order[starts[a]]] != connected[order[starts[b]]]
+        apart = one[order[starts[a]]] != one[order[starts[b]]]
         edges.extend(members.any_pair(int(i), int(j), side) for i, j in zip(a[apart], b[apart], strict=True))
     return edges
 
@@ -299,26 +300,6 @@ def _polygons(
         lon, lat = _unproject(x[which] + dx * side / 2, y[which] + dy * side / 2, zone[which])
         rings[:, k] = np.stack([east_of(lon, border), lat], -1)
     return np.asarray(shapely.polygons(rings))
-
-
-def _components(edges: np.ndarray, count: int) -> np.ndarray:
-    """The component of each of so many points, int64; they are numbered by their first points.
-
-    Each component becomes a tree, whose root is its first point: of all edges between two roots at once the later one is
-    hung below the earliest that it touches, and then all points right below their roots. (SciPy's is as fast, but importing
-    it takes longer than making a small plan.)
-    """
-    root = np.arange(count, dtype=np.int64)
-    a, b = edges[:, 0], edges[:, 1]
-    while True:
-        at_a, at_b = root[a], root[b]
-        apart = at_a != at_b
-        if not apart.any():
-            return np.asarray(np.unique(root, return_inverse=True)[1].ravel(), np.int64)
-        a, b, at_a, at_b = a[apart], b[apart], at_a[apart], at_b[apart]
-        np.minimum.at(root, np.maximum(at_a, at_b), np.minimum(at_a, at_b))
-        while ((above := root[root]) != root).any():
-            root = above
 
 
 def largest_share(groups: np.ndarray) -> float:

@@ -9,9 +9,11 @@ import pytest
 import shapely
 from odc.geo.geom import Geometry
 from pyproj import Transformer
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 from shapely.geometry import mapping
 
-from nutonic.core.areas import area_grid
+from nutonic.core.areas import area_grid, connected
 from nutonic.errors import GridError
 
 #: A field of 3 by 2 km on the ten-metre lattice of UTM zone 33.
@@ -95,3 +97,37 @@ def test_degrees_without_a_crs_are_taken_as_they_are():
     crs84 = {"type": "name", "properties": {"name": "urn:ogc:def:crs:OGC:1.3:CRS84"}}  # as GDAL writes it
     assert area_grid(box) == area_grid((west, south, east, north)) == area_grid(mapping(box))
     assert area_grid({**mapping(box), "crs": crs84}) == area_grid(box)
+
+
+@pytest.mark.parametrize("count", [1, 2, 30, 2_000])
+@pytest.mark.parametrize("density", [0, 0.3, 0.5, 1, 3])
+def test_what_is_connected_is_one_numbered_by_its_first(count, density):
+    rng = np.random.default_rng([count, int(10 * density)])
+    pairs = rng.integers(0, count, (int(count * density), 2))
+    found = connected(pairs, count)
+    graph = coo_array((np.ones(len(pairs), bool), pairs.T), shape=(count, count))
+    _, want = connected_components(graph, directed=False)
+    assert found.dtype == np.int64
+    assert (
+        len(set(zip(found.tolist(), want.tolist(), strict=True))) == len(set(found.tolist())) == len(set(want.tolist()))
+    )
+    _, first = np.unique(found, return_index=True)
+    assert first.tolist() == sorted(first.tolist())
+
+
+@pytest.mark.parametrize("order", ["as it runs", "backwards", "from both ends", "at random"])
+def test_a_long_chain_is_one_in_whatever_order_it_is_told(order):
+    count = 100_000
+    chain = np.stack([np.arange(count - 1), np.arange(1, count)], 1)
+    turned = {
+        "as it runs": chain,
+        "backwards": chain[::-1, ::-1],
+        "from both ends": np.concatenate([chain[::2], chain[1::2, ::-1]]),
+        "at random": np.random.default_rng(0).permutation(chain),
+    }[order]
+    assert not connected(turned, count).any()
+
+
+def test_nothing_is_connected_with_nothing():
+    assert connected(np.empty((0, 2), np.int64), 0).tolist() == []
+    assert connected(np.array([[2, 2], [3, 1], [1, 3]]), 4).tolist() == [0, 1, 2, 1]

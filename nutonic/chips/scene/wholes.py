@@ -18,6 +18,7 @@ from shapely.geometry.base import BaseGeometry
 
 from nutonic.chips.scene.frame import Frame
 from nutonic.chips.scene.policy import TagPolicy
+from nutonic.core.areas import connected
 from nutonic.core.globe import around
 from nutonic.core.model import Element
 from nutonic.lazily import lazily
@@ -248,14 +249,11 @@ def adjoining(shapes: Sequence[BaseGeometry], names: Sequence[str | None], pixel
 
     `shapes`: what of them lies in the patch, in metres.
     """
-    root = list(range(len(shapes)))
-    for one, other in _pairs(shapes, names, pixel):
-        a, b = _root(root, one), _root(root, other)
-        if a != b and _share_a_border(shapes[one], shapes[other], pixel):
-            root[max(a, b)] = min(a, b)
+    pairs = np.array([*_pairs(shapes, names, pixel)], np.int64).reshape(-1, 2)
+    touching = pairs[_share_a_border(np.array(shapes, dtype=object)[pairs], pixel)]
     groups: dict[int, list[int]] = {}
-    for k in range(len(shapes)):
-        groups.setdefault(_root(root, k), []).append(k)
+    for k, number in enumerate(connected(touching, len(shapes)).tolist()):
+        groups.setdefault(number, []).append(k)
     yield from groups.values()
 
 
@@ -272,16 +270,14 @@ def _pairs(shapes: Sequence[BaseGeometry], names: Sequence[str | None], pixel: f
             yield from sorted((those[i], those[j]) for i, j in near.T.tolist() if i < j)
 
 
-def _root(root: list[int], k: int) -> int:
-    while root[k] != k:
-        k = root[k]
-    return k
-
-
-def _share_a_border(one: BaseGeometry, other: BaseGeometry, pixel: float) -> bool:
-    small, large = (one, other) if one.area <= other.area else (other, one)  # which may lie within the large one
+def _share_a_border(pairs: np.ndarray, pixel: float) -> np.ndarray:
+    """Of each of (n, 2) pairs of areas, whether so much of one's border lies along the other."""
+    one, other = pairs.T
+    first = shapely.area(one) <= shapely.area(other)
+    small, large = np.where(first, one, other), np.where(first, other, one)  # which may lie within the large one
     around = shapely.buffer(large, pixel, quad_segs=2)
-    return bool(shapely.intersection(small.boundary, around).length >= _BORDER * pixel)
+    shared = shapely.length(shapely.intersection(shapely.boundary(small), around))
+    return np.asarray(shared >= _BORDER * pixel)
 
 
 def united(shapes: Sequence[BaseGeometry], pixel: float) -> BaseGeometry:
