@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.util
 import os
-import random
 import sys
 import tempfile
 from collections import defaultdict
@@ -17,7 +16,7 @@ from hypothesis import settings
 from support import warm
 from support.browser import Page
 from support.crashing import Forks
-from support.sampling import Sample, leftover
+from support.sampling import Sample, leftover, seed_of
 from support.trees import Clean, clean_tree, small_planet
 from support.worlds import written
 
@@ -44,15 +43,15 @@ FEW = (0, 1, 2, 3, 4, 7, 9, 13)
 def pytest_addoption(parser):
     parser.addoption(
         "--seed",
-        default=os.environ.get("NUTONIC_TEST_SEED", "0"),
-        help="What the default run samples (crash points, damage): a number, or 'random'; or NUTONIC_TEST_SEED. "
-        "0 unless set, so that one commit gives one result.",
+        default=os.environ.get("NUTONIC_TEST_SEED", "commit"),
+        help="What the default run samples (crash points, damage, long tests): a number, 'random', or 'commit', which is "
+        "meant unless it is set; or NUTONIC_TEST_SEED. One commit gives one result, and the next one sees others.",
     )
 
 
 def pytest_configure(config):
-    told = config.getoption("seed")
-    config.stash[_SEED] = random.SystemRandom().randrange(10**6) if told == "random" else int(told)
+    told = getattr(config, "workerinput", {}).get("seed")  # of the processes that share a run, all have one
+    config.stash[_SEED] = seed_of(config.getoption("seed"), config.rootpath) if told is None else told
     if sys.dont_write_bytecode and (compiled := importlib.util.find_spec("numpy").cached):
         # Without compiled modules, starting a process takes three times as long.
         del os.environ["PYTHONDONTWRITEBYTECODE"]
@@ -60,6 +59,11 @@ def pytest_configure(config):
             folder = tempfile.TemporaryDirectory(prefix="nutonic-tests-")
             os.environ["PYTHONPYCACHEPREFIX"] = folder.name
             config.add_cleanup(folder.cleanup)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node):
+    node.workerinput["seed"] = node.config.stash[_SEED]
 
 
 def pytest_report_header(config):

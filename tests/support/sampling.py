@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import random
+import subprocess
 from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass
 from functools import wraps
 from hashlib import sha256
 from inspect import Parameter, Signature, signature
+from pathlib import Path
 from typing import TypeVar
 
 from hypothesis import HealthCheck, given, seed, settings
@@ -17,6 +19,29 @@ T = TypeVar("T")
 
 #: Of so many cases one is in the default run, and at least one of each kind.
 ONE_IN = 12
+
+#: Seeds of commits are below it: short enough to be typed.
+_SEEDS = 10**6
+
+
+def seed_of(told: str, folder: Path) -> int:
+    """The seed that is meant: a number, one at ``random``, or the one of the ``commit`` that a folder has checked out."""
+    if told == "random":
+        return random.SystemRandom().randrange(_SEEDS)
+    return seed_of_commit(folder) if told == "commit" else int(told)
+
+
+def seed_of_commit(folder: Path) -> int:
+    """A seed that each commit has another of, so that many commits see all cases: by its files, whoever made it and when.
+
+    Where a folder is no working tree of git, it is 0.
+    """
+    command = ["git", "-C", folder, "rev-parse", "--show-prefix", "HEAD^{tree}"]
+    try:
+        told = subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()
+    except (OSError, subprocess.CalledProcessError):
+        return 0
+    return int(told[1], 16) % _SEEDS if told[0] == "" else 0  # it may lie in a repository of something else
 
 
 @dataclass(frozen=True, slots=True)
