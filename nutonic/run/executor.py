@@ -244,11 +244,12 @@ def _results(
             for job, result in chain(_landed(flight, pace, group), flight.given_up(callback)):
                 yield from each_done(job, result, flight.waiting.extend)
             if callback.stop_requested() and (not flight.jobs or pool.waits_in_vain(flight.jobs)):
-                return
+                break
             if group or flight.waiting:
                 submit()
             if not group and lost.wait(_POLL_S):
                 raise _no_worker(pool) if client.status == "running" else _scheduler_gone(client)
+        pool.tell_last_changes(callback)
 
 
 @dataclass(frozen=True, slots=True)

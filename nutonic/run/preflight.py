@@ -30,7 +30,7 @@ from nutonic.run.callbacks import Callback
 from nutonic.run.clusters.everyone import Everyone
 from nutonic.run.clusters.leftover import plugin_name, remove_leftovers
 from nutonic.run.clusters.patience import Patience
-from nutonic.run.silence import Watch
+from nutonic.run.silence import Watch, hear_once_more
 from nutonic.sources.factory import AnySources
 from nutonic.sources.source import Account
 
@@ -182,6 +182,12 @@ class WorkerPool:
         change = self.watch.change() if self.watch is not None else None
         if change is not None:
             callback.on_workers(change)
+
+    def tell_last_changes(self, callback: Callback) -> None:
+        """Tell of them once more when all is done: who was lost in the last second has not been missed yet."""
+        if self.watch is not None and self.watch.asked:
+            hear_once_more(self.client, self.watch)
+            self.tell_changes(callback)
 
     @property
     def is_own(self) -> bool:

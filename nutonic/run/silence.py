@@ -7,8 +7,10 @@ import time
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from nutonic.io.limits import begun
 from nutonic.run.callbacks import WorkersChanged
 
 if TYPE_CHECKING:
@@ -160,9 +162,11 @@ def watched(client: Client, tell: Callable[[str], None], goes_to_others_s: float
     watch, over = Watch(address, time.monotonic(), goes_to_others_s=goes_to_others_s), threading.Event()
 
     def ask() -> None:  # which may wait for ever
-        while not over.wait(_ASK_S) and client.status == "running":
+        while client.status == "running":
             with suppress(Exception):  # a scheduler that is lost is found out elsewhere
                 watch.hear(client.run_on_scheduler(_present), time.monotonic())
+            if over.wait(_ASK_S):
+                return
 
     def look() -> None:
         while not over.wait(_LOOK_S) and client.status == "running":
@@ -176,6 +180,13 @@ def watched(client: Client, tell: Callable[[str], None], goes_to_others_s: float
         yield watch
     finally:
         over.set()
+
+
+def hear_once_more(client: Client, watch: Watch) -> None:
+    """Ask who is there, out of turn; one that does not answer within a second keeps nobody waiting any longer."""
+    answer = begun(partial(client.run_on_scheduler, _present))
+    with suppress(Exception):  # a scheduler that is lost is found out elsewhere
+        watch.hear(answer.result(timeout=_ASK_S), time.monotonic())
 
 
 def _present(dask_scheduler: Any) -> dict[str, Present]:

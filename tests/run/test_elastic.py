@@ -12,7 +12,7 @@ from support.callbacks import Recorder
 from support.clusters import cluster, started, until
 from support.trees import same_as
 
-from nutonic import Callback, Note, WorkersChanged, load_recipe
+from nutonic import BatchFinished, BuildStarted, Callback, Note, WorkersChanged, load_recipe
 from nutonic.core.units import size
 from nutonic.io.objects import Store
 from nutonic.planning.cost import WORKER_BYTES
@@ -26,9 +26,11 @@ class Heard(Callback):
 
     def __init__(self) -> None:
         self.there: list[int] = []
+        self.lost: list[int] = []
 
     def on_workers(self, event: WorkersChanged, /) -> None:
         self.there.append(event.there)
+        self.lost.append(event.lost)
 
 
 @pytest.mark.sampled(one_in=2, among="elastic clusters")
@@ -86,3 +88,31 @@ def test_workers_that_may_take_less_than_a_batch_does_are_told_of(clean, tmp_pat
                 f" may take {size(limit)}, not {size(WORKER_BYTES + 2 * a_thread)}, as batches take at most in 2 threads: "
                 "give more memory or fewer threads, or lower grid.extent_m"
             )
+
+
+@pytest.mark.cluster
+def test_a_worker_that_is_lost_just_before_the_end_is_told_as_lost(clean, tmp_path):
+    """The scheduler is asked each second who is there; what happens in the last second is told as well."""
+    out, heard = tmp_path / "tree", Heard()
+    with cluster(tmp_path / "cluster", workers=2) as dask_cluster:
+
+        class Kills(Callback):
+            """Kills a worker after the last batch but for those in flight, and waits for its end."""
+
+            def __init__(self) -> None:
+                self.left = 0
+
+            def on_start(self, event: BuildStarted, /) -> None:
+                self.left = event.to_do
+
+            def on_batch(self, event: BatchFinished, /) -> None:
+                self.left -= event.result.finished
+                if self.left == 0:
+                    dask_cluster.workers[0].kill()
+                    dask_cluster.workers[0].wait()
+
+        build(
+            load_recipe(clean.recipe), out, workers=Cluster(scheduler=dask_cluster.address), callbacks=[Kills(), heard]
+        )
+    assert (heard.there, heard.lost) == ([2, 1], [0, 1])
+    same_as(out, clean)
