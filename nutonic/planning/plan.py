@@ -24,6 +24,7 @@ from nutonic.planning.pins import refuse_all_missing
 from nutonic.planning.places.columns import Places, in_drawn_order, with_spacing, with_variants, without_duplicates
 from nutonic.planning.places.read import read_pois
 from nutonic.planning.planned import shared_ground_line
+from nutonic.planning.remote import refuse_bands_beyond
 from nutonic.planning.scenes import Candidates, SceneTable, with_scenes
 from nutonic.planning.spec import BuildSpec, doubts
 from nutonic.recipe.inputs import Pois
@@ -207,7 +208,7 @@ def plan_of(spec: BuildSpec, *, draw: int | None = None) -> Plan:
     rejects += [*splitless, *sceneless]
     if not len(candidates.places):
         raise _nothing_left(sceneless, splitless, rejects, in_all, unusable.take())
-    refuse_all_missing(scene for ranked in candidates.imagery.compact().values for scene in ranked)
+    _refuse_unfit_files(candidates.imagery.compact(), spec)
     candidates, starts, cost = arranged(candidates, spec)
     planned, batches = counted(len(candidates.places), "place"), counted(len(starts) - 1, "batch", "batches")
     _log.info("planned %s in %s, %d rejected", planned, batches, len(rejects))
@@ -237,6 +238,12 @@ def plan_of(spec: BuildSpec, *, draw: int | None = None) -> Plan:
         drawn_from=there,
         more=polish_estimate(spec, len(spec.layout.tiles) * len(candidates.places)),
     )
+
+
+def _refuse_unfit_files(imagery: SceneTable, spec: BuildSpec) -> None:
+    """Raise :class:`InputError` where no file is there, or none has the bands that are asked for."""
+    refuse_all_missing(scene for ranked in imagery.values for scene in ranked)
+    refuse_bands_beyond((ranked[0] for ranked in imagery.values), spec.sources.imagery)
 
 
 def arranged(candidates: Candidates, spec: BuildSpec) -> tuple[Candidates, np.ndarray, Cost]:

@@ -1,13 +1,16 @@
-"""Remote inputs, asked what they are: label rasters as they are planned, files of scenes where it is planned again."""
+"""Inputs, asked what they are: label rasters and the bands of a scene as planned, files of scenes where planned again."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from functools import partial
+from operator import attrgetter
 
-from nutonic.core.model import Batch, RemotePin, Scene
-from nutonic.errors import SourceError
+from nutonic.core.model import Asset, Batch, RemotePin, Scene
+from nutonic.core.units import counted
+from nutonic.errors import InputError, NutonicError, SourceError
+from nutonic.inert import inert
 from nutonic.io.access import Access
 from nutonic.io.session import SessionThreads
 from nutonic.planning.pins import key_of, remote_hrefs
@@ -19,6 +22,9 @@ from nutonic.sources.source import Source, Versioned
 
 #: Files that are asked for side by side.
 _THREADS = 8
+
+#: Scenes whose files on servers are asked for their bands, until one has all that a recipe names; on a disk all are.
+_LOOKED_AT = 8
 
 #: Asks what a remote file is now; None where that is not told.
 Question = Callable[[], RemotePin | None]
@@ -112,3 +118,43 @@ def asked(files: Mapping[str, Question]) -> dict[str, RemotePin]:
         with SessionThreads(min(_THREADS, len(files))) as threads:
             list(threads.map(ask, files))
     return found
+
+
+def refuse_bands_beyond(scenes: Iterable[Scene], source: Source) -> None:
+    """Raise :class:`InputError` if a recipe names a band that files do not have, of which their items say nothing.
+
+    The header of one scene's file is looked at, and of a few more where that has fewer bands: a scene that is not as the
+    others are is a matter of its places. Nothing is asked where only first bands are wanted, or such as items name. What
+    cannot be read is told when it is.
+    """
+    access = getattr(source, "access", None)
+    if not isinstance(access, Access):
+        return
+    told: str | None = None
+    for number, scene in enumerate(scene for scene in scenes if not scene.rendered):
+        if number >= _LOOKED_AT and "://" in scene.lead.href:
+            break
+        untold = (asset for asset in scene.pictured if asset.band > max(1, asset.named_bands))
+        last = {asset.href: asset for asset in sorted(untold, key=attrgetter("band"))}
+        if not last:
+            return
+        few = next((line for asset in last.values() if (line := _beyond(scene, asset, access)) is not None), None)
+        if few is None:
+            return
+        told = told or few
+    if told is not None:
+        raise InputError(told)
+
+
+def _beyond(scene: Scene, asset: Asset, access: Access) -> str | None:
+    """That a scene's file has fewer bands than the one that is meant, in words; None if not, or if that is not told."""
+    from nutonic.io.raster import header_of
+
+    try:
+        count = header_of(asset, access).count
+    except (NutonicError, OSError):
+        return None
+    if count >= asset.band:
+        return None
+    has = f"{inert(asset.written)} of item {inert(scene.id)} has {counted(count, 'band')}"
+    return f"{has}, and band {asset.band} is asked for: see imagery.assets"

@@ -40,6 +40,7 @@ from nutonic.planning.pins import refuse_all_missing
 from nutonic.planning.places.columns import Places, in_drawn_order
 from nutonic.planning.places.read import file_sha256, read_pois
 from nutonic.planning.plan import Plan, in_batches, in_time, sharing, with_splits
+from nutonic.planning.remote import refuse_bands_beyond
 from nutonic.planning.scenes import Candidates, SceneTable
 from nutonic.recipe.fields import IDENTITY
 from nutonic.recipe.inputs import Pois
@@ -83,6 +84,7 @@ def patches_planned(spec: PatchSpec, *, draw: int | None = None) -> Plan:
     if not scenes:
         raise _no_image(spec, others, with_unusable(why, odd))
     refuse_all_missing(scenes)
+    refuse_bands_beyond(scenes, spec.sources.imagery)
     lattices, again = _lattices(spec, scenes, within)
     candidates, largest, crossing = _candidates(spec, scenes, lattices)
     there = len(candidates.places)
