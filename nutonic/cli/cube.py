@@ -18,6 +18,7 @@ from nutonic.cube.accessor import open_zarr
 from nutonic.cube.cog import refuse_foreign_cogs, save_cogs
 from nutonic.cube.compose import ComposedCube, compose
 from nutonic.cube.save import is_saved, refuse_foreign_cube, save_cube
+from nutonic.cube.stores.netcdf import is_netcdf, refuse_foreign_netcdf, refuse_other_format
 from nutonic.errors import InputError
 from nutonic.io.atomic import refuse_unwritable, refuse_within
 from nutonic.io.buckets.address import Address, AnyPath
@@ -79,19 +80,25 @@ def save_recipe_cube(
         proofs = [ProvedWorkers(client, out)] if client is not None and isinstance(out, Address) else []
         path = save_cube(composed.cube, out, overwrite=overwrite, callbacks=[*proofs, progress])
         files = save_cogs(open_zarr(path), cogs) if cogs else []  # nothing is computed twice
-    lines = [f"{out} is there already, nothing to do" if existed else f"wrote {out}"]
+    plain = is_netcdf(out) or str(out).endswith(".zarr") or isinstance(out, Address)
+    wrote = f"wrote {out}" if plain else f"wrote {out}, a Zarr folder"
+    lines = [f"{out} is there already, nothing to do" if existed else wrote]
     lines += [f"wrote {len(files)} GeoTIFFs into {cogs}"] if files else []
-    opener = "nutonic" if isinstance(out, Address) else "xarray"
-    say([*lines, f"open it with  {opener}.open_zarr({in_python(out)})"], aside=aside)
+    opener = "xarray.open_dataset" if is_netcdf(out) else "xarray.open_zarr"
+    opener = "nutonic.open_zarr" if isinstance(out, Address) else opener
+    say([*lines, f"open it with  {opener}({in_python(out)})"], aside=aside)
     return _as_json(composed, path, files)
 
 
 def _refuse(out: AnyPath, cogs: AnyPath | None, *, overwrite: bool) -> None:
     """Raise where nothing may be written, or can be, before any work."""
+    refuse_other_format(out)
     if isinstance(out, Address):
         refuse_foreign_cube(out)
     elif overwrite or not out.exists():
         refuse_unwritable(out)
+    if is_netcdf(out) and isinstance(out, Path):
+        refuse_foreign_netcdf(out.resolve())
     if cogs is None:
         return
     within = f"{cogs}, for the GeoTIFFs, lies in the cube {out}: name another folder"

@@ -269,13 +269,13 @@ def build(
     sys.exit(OK if summary.succeeded else INCOMPLETE)
 
 
-@cli.command(short_help="Save an area over time as Zarr and GeoTIFFs.")
+@cli.command(short_help="Save an area over time as Zarr, netCDF and GeoTIFFs.")
 @click.argument("recipe", type=PathOf())
 @click.option(
     "--out",
     type=CubeOf(output=True, beside=BESIDE),
     required=True,
-    help="The cube, such as cube.zarr or s3://bucket/cube.zarr.",
+    help="The cube, such as cube.zarr, cube.nc or s3://bucket/cube.zarr.",
 )
 @click.option("--area", metavar="W,S,E,N", help="In degrees, or a GeoJSON file; by default the recipe's cube.area.")
 @click.option("--cogs", type=AnyPathOf(output=True), metavar="DIR", help="Write a GeoTIFF per variable here too.")
@@ -286,7 +286,7 @@ def build(
 def cube(
     recipe: Path, out: AnyPath, area: str | None, cogs: AnyPath | None, overwrite: bool, as_json: bool, **options: Any
 ) -> None:
-    """Save a recipe's imagery and labels over an area and time as Zarr. Run again, it resumes."""
+    """Save a recipe's imagery and labels over an area and time as Zarr, or netCDF. Run again, it resumes."""
     from nutonic.cli.cube import save_recipe_cube
     from nutonic.recipe.yaml import load_recipe, of_places
     from nutonic.run.clusters.cluster import Cluster

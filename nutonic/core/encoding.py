@@ -10,10 +10,13 @@ pixel that its pixels are as small as before. Neither holds, so functions that t
 from __future__ import annotations
 
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import xarray as xr
+
+if TYPE_CHECKING:
+    from odc.geo.geobox import GeoBox
 
 
 def digital_numbers(cube: xr.Dataset) -> xr.Dataset:
@@ -46,8 +49,9 @@ def _no_cube(what: object) -> TypeError:
 def stored(variable: xr.DataArray) -> xr.DataArray:
     """A variable with its file's values and dtype, and its own nodata; the same one if that is what it has."""
     if not _is_decoded(variable):
-        return _with_own_nodata(variable)
-    nodata, dtype = variable.encoding["_FillValue"], _stored_dtype(variable)
+        dtype = _unsigned(variable, variable.dtype)
+        return _with_own_nodata(variable if dtype == variable.dtype else variable.astype(dtype, keep_attrs=True))
+    nodata, dtype = variable.encoding["_FillValue"], _unsigned(variable, _stored_dtype(variable))
     attrs: dict[str, Any] = {"_FillValue": int(nodata) if dtype.kind in "iu" else float(nodata), **variable.attrs}
     if "grid_mapping" in variable.encoding:
         attrs["grid_mapping"] = variable.encoding["grid_mapping"]
@@ -103,6 +107,33 @@ def with_own_transform(cube: xr.Dataset, *, moved: bool = True) -> xr.Dataset:
     return cube.assign_coords(spatial_ref=here)
 
 
+def own_geobox(cube: xr.Dataset) -> GeoBox | None:
+    """The grid of a cube's pixels, by its coordinates; None for a cube without axes, or with pixels of several sizes."""
+    import odc.geo.xr  # noqa: F401  registers cube.odc
+
+    if uneven_axis(cube) is not None:
+        return None
+    geobox: GeoBox | None = cube.odc.geobox
+    return geobox
+
+
+def uneven_axis(cube: xr.Dataset | xr.DataArray) -> str | None:
+    """Which of x and y has pixels of several sizes, as of a list of columns; None where both have pixels of one."""
+    for name in ("x", "y"):
+        if name in cube.coords and cube[name].ndim == 1 and cube[name].dtype.kind in "iuf":
+            values = cube[name].values.astype(float)
+            if values.size > 1 and _axis(values, 1.0, 0.0) is None:
+                return name
+    return None
+
+
+def uneven(name: str) -> str:
+    """What to say of such an axis, with what to do."""
+    return (
+        f"{name} has pixels of several sizes, which no picture has: take a slice, such as isel({name}=slice(0, 9, 3))"
+    )
+
+
 def _axis(centres: np.ndarray, size: float, start: float) -> tuple[float, float] | None:
     """Where an axis starts, and the size of its pixels: as told where that is right; None where they are of several."""
     if not centres.size:
@@ -126,6 +157,16 @@ def _stored_dtype(variable: xr.DataArray) -> np.dtype[Any]:
     """The file's integer dtype if whole numbers were decoded to floats, else the variable's own."""
     dtype = np.dtype(variable.encoding.get("dtype", variable.dtype))
     return dtype if variable.dtype.kind == "f" and dtype.kind in "iu" else variable.dtype
+
+
+def _unsigned(variable: xr.DataArray, dtype: np.dtype[Any]) -> np.dtype[Any]:
+    """The dtype that a variable of nutonic's had before a file took it that has no unsigned numbers, as netCDF 3."""
+    nodata = variable.attrs.get("_FillValue", variable.encoding.get("_FillValue"))
+    of_a_file = "dtype" in variable.encoding
+    if not of_a_file or dtype.kind != "i" or nodata is None or int(nodata) < 0:
+        return dtype
+    of_kind = {"reflectance": "uint16", "index": "uint16", "class": "uint8"}
+    return np.dtype(of_kind.get(variable.attrs.get("kind", ""), dtype))
 
 
 def _encoded(pixels: np.ndarray, *, nodata: float, dtype: np.dtype[Any]) -> np.ndarray:

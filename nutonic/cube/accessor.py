@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -59,11 +60,10 @@ class CubeAccessor:
 
     @property
     def geobox(self) -> GeoBox | None:
-        """The grid of the cube's pixels; None for a dataset without y and x."""
-        import odc.geo.xr  # noqa: F401  registers cube.odc
+        """The grid of the cube's pixels; None for a dataset without y and x, or with pixels of several sizes."""
+        from nutonic.core.encoding import own_geobox
 
-        geobox: GeoBox | None = self._cube.odc.geobox
-        return geobox
+        return own_geobox(self._cube)
 
     @property
     def scenes(self) -> pd.DataFrame:
@@ -89,6 +89,17 @@ class CubeAccessor:
         from nutonic.cube.search import LEFT_OUT
 
         return pd.DataFrame(self._records(LEFT_OUT), columns=["id", "why"])
+
+    def encoded(self) -> xr.Dataset:
+        """The cube as xarray's own ``to_zarr`` and ``to_netcdf`` write it rightly, lazily.
+
+        xarray keeps attributes: of floats that were computed of whole numbers it would write that 0 means nodata, and of
+        every second pixel where all of them lay. Here nodata is in each variable's ``encoding`` (NaN of floats), the
+        transform is that of the coordinates, and all attributes are such as files take.
+        """
+        from nutonic.cube.zarr import prepare_cube
+
+        return prepare_cube(self._cube)
 
     def plot(self, *, time: int = 0, size: float = 5.0) -> tuple[Axes, ...]:
         """Draw the cube: its picture, and beside it its classes by name and colour.
@@ -138,18 +149,53 @@ class NutonicBackend(BackendEntrypoint):
 
     def open_dataset(self, filename_or_obj: Any, *, drop_variables: str | Iterable[str] | None = None) -> xr.Dataset:
         """Open a cube lazily, without decoding it to floats; xarray chunks it."""
+        from nutonic.core.encoding import digital_numbers
         from nutonic.cube.zarr import in_order
 
         if isinstance(filename_or_obj, str | Path):
             filename_or_obj = _as_store(filename_or_obj)
+        file = isinstance(filename_or_obj, str | Path) and Path(filename_or_obj).is_file() and Path(filename_or_obj)
         opened = xr.open_dataset(
-            filename_or_obj, engine="zarr", chunks=None, mask_and_scale=False, drop_variables=drop_variables
+            filename_or_obj,
+            engine=_netcdf_engine(file) if file else "zarr",
+            chunks=None,
+            mask_and_scale=False,
+            drop_variables=drop_variables,
         )
-        return in_order(opened)
+        return digital_numbers(in_order(opened)) if file else in_order(opened)
 
     def guess_can_open(self, filename_or_obj: Any) -> bool:
         """Whether to open a path for which no engine is named: never, so xarray opens it in its own way."""
         return False
+
+
+#: How files begin that are netCDF: 4, which are HDF5's, and 3.
+_NETCDF_BEGINS = (b"\x89HDF\r\n\x1a\n", b"CDF\x01", b"CDF\x02", b"CDF\x05")
+
+
+def _netcdf_engine(path: Path) -> str | None:
+    """What xarray is to open a netCDF file with; None for whatever it finds itself.
+
+    Raises
+    ------
+    InputError
+        If it is another file.
+    MissingExtra
+        If nothing here opens it.
+    """
+    from nutonic.errors import InputError, MissingExtra
+
+    with path.open("rb") as file:
+        begins = file.read(8)
+    if not begins.startswith(_NETCDF_BEGINS):
+        raise InputError(f"{path} is no saved cube, which is a Zarr folder or a netCDF file")
+    if not begins.startswith(_NETCDF_BEGINS[0]):
+        return None
+    if find_spec("h5netcdf") is not None and find_spec("h5py") is not None:
+        return "h5netcdf"
+    if find_spec("netCDF4") is None:
+        raise MissingExtra(f"{path} is netCDF 4, which needs h5netcdf: pip install 'nutonic[netcdf]'")
+    return "netcdf4"
 
 
 def _as_store(path: str | Path) -> Any:
@@ -172,6 +218,8 @@ def _store_of(path: str | AnyPath) -> Any:
     path = cube_path_of(path)
     if isinstance(path, Address) and is_repository(path):
         return reading_store(path)
+    if isinstance(path, Path) and path.is_file():
+        return str(path)
     if not Store(path).has("zarr.json"):
         raise InputError(f"{path} is no saved cube: there is no zarr.json in it")
     return ObjectsBelow(path) if isinstance(path, Address) else str(path)
@@ -186,14 +234,16 @@ def open_zarr(path: str | AnyPath, *, chunks: Any = "auto") -> xr.Dataset:
     ----------
     path
         What :func:`nutonic.save_cube` wrote, or its address in an object store. Each process that computes reads there with
-        its own credentials.
+        its own credentials. Of netCDF files also those that xarray wrote of a cube.
     chunks
         As in ``xarray.open_dataset``. By default the file's own tiles; None for a cube without chunks.
 
     Raises
     ------
     InputError
-        If there is no Zarr group at `path`.
+        If there is no Zarr group at `path`, and no netCDF file.
+    MissingExtra
+        If it is a netCDF file, and h5netcdf is not installed.
     StoreError
         If an object store does not give it.
     """

@@ -18,7 +18,7 @@ from odc.geo.geobox import GeoBox
 from rasterio.errors import RasterioError
 from rasterio.windows import Window
 
-from nutonic.core.encoding import digital_numbers
+from nutonic.core.encoding import digital_numbers, own_geobox, uneven, uneven_axis
 from nutonic.errors import InputError, NotNutonic
 from nutonic.io.atomic import disk_errors, new_file, refuse_unusable, refuse_within
 from nutonic.io.buckets.address import Address, AnyPath, any_path_of
@@ -50,7 +50,7 @@ def save_cogs(cube: xr.Dataset, folder: str | AnyPath) -> list[AnyPath]:
     Raises
     ------
     InputError
-        If no variable lies on a grid, or `folder` can be no name of a folder.
+        If no variable lies on a grid of pixels of one size, or `folder` can be no name of a folder.
     NotNutonic
         If one of these files exists and is not nutonic's, or is a link, or the folder is a dataset, or lies in one or in
         a Zarr store. Nothing is written then.
@@ -120,7 +120,9 @@ def _all_pictures(cube: xr.Dataset) -> Iterator[tuple[str, xr.DataArray]]:
 
 
 def _geobox_of(cube: xr.Dataset) -> GeoBox:
-    geobox = cube.odc.geobox if {"y", "x"} <= set(cube.dims) else None
+    if (name := uneven_axis(cube)) is not None:
+        raise InputError(uneven(name))
+    geobox = own_geobox(cube) if {"y", "x"} <= set(cube.dims) else None
     if geobox is None or geobox.crs is None:
         raise InputError(f"the cube lies nowhere: its dims are {tuple(map(str, cube.dims))}, y, x and a CRS are needed")
     return GeoBox(geobox.shape, geobox.affine, f"EPSG:{geobox.crs.epsg}" if geobox.crs.epsg else geobox.crs)

@@ -20,6 +20,7 @@ from dask.highlevelgraph import HighLevelGraph
 
 from nutonic.core.callbacks import TileCallback, TilesSaved
 from nutonic.core.units import counted_of
+from nutonic.cube.stores.netcdf import is_netcdf, refuse_other_format, save_netcdf
 from nutonic.cube.stores.saving import GROUP, Frame, refuse_foreign_store, save_into, writes_of
 from nutonic.cube.stores.transactions import (
     PREFIX,
@@ -38,7 +39,7 @@ from nutonic.cube.zarr import (
     foreign_content,
     is_marked,
     lazy_variables,
-    prepare_cube,
+    prepare_zarr,
     remove_begun,
     remove_cube,
     remove_temporaries,
@@ -72,16 +73,15 @@ def save_cube(
     overwrite: bool = False,
     callbacks: Sequence[TileCallback] = (),
 ) -> AnyPath:
-    """Write a cube as Zarr (format 3); the task that computes a tile also writes it.
+    """Write a cube as Zarr (format 3), whose tiles their own tasks write; or as netCDF 4, where its name ends in ``.nc``.
 
     The scheduler that is in use computes the cube: a distributed client if there is one, otherwise threads. An unfinished
     cube is called ``NAME.nutonic-partial``; the finished one appears at `path` in one step. After a kill, the same call
     computes only the tiles that are missing, and ends with the same bytes. A folder is replaced or removed only if it has
     nutonic's marker (``nutonic.json``) and holds nothing but a cube.
 
-    In an object store nothing can be renamed: the objects, of the same bytes as the files on a disk, lie where they belong
-    from the first, and the group's ``zarr.json`` comes last, so that nobody opens an unfinished cube. A cube that is
-    replaced there is removed first.
+    In an object store nothing can be renamed: objects of the same bytes lie where they belong from the first, ``zarr.json``
+    comes last, so that nobody opens an unfinished cube, and one that is replaced is removed first. netCDF is begun anew.
 
     Parameters
     ----------
@@ -96,8 +96,7 @@ def save_cube(
     overwrite
         Whether to replace another cube of nutonic's, or an unfinished one.
     callbacks
-        Observers, such as a :class:`nutonic.Callback`. ``on_tiles`` is called before the first tiles and whenever some are
-        saved; it is not called if the cube is complete already.
+        Observers, such as a :class:`nutonic.Callback`: ``on_tiles`` is called as tiles are saved, not of a complete cube.
 
     Returns
     -------
@@ -108,7 +107,7 @@ def save_cube(
     Raises
     ------
     InputError
-        If the chunks along a dimension have several sizes, or `path` can be no name of a cube.
+        If the chunks along a dimension have several sizes, or `path` can be no name of a cube, as that of a GeoTIFF.
     NotNutonic
         If `path` leads through a file, or into a dataset or a Zarr store; or if it, or a name beside it that is used
         meanwhile, exists and is not nutonic's, or holds foreign files. It is not touched.
@@ -117,11 +116,15 @@ def save_cube(
     StoreError
         If another process on this machine is writing the cube, or if it cannot be written.
     """
-    path, prepared = cube_path_of(path), prepare_cube(cube)
+    path = cube_path_of(path)
+    refuse_other_format(path)
     if isinstance(path, Address):
-        _save_in_store(prepared, path, callbacks, overwrite=overwrite)
+        _save_in_store(prepare_zarr(cube), path, callbacks, overwrite=overwrite)
         return path
-    _save_on_disk(prepared, path, callbacks, overwrite=overwrite)
+    if is_netcdf(path):
+        save_netcdf(cube, path, callbacks, overwrite=overwrite)
+    else:
+        _save_on_disk(prepare_zarr(cube), path, callbacks, overwrite=overwrite)
     return path.absolute()
 
 

@@ -16,7 +16,7 @@ import numpy as np
 import orjson
 import xarray as xr
 
-from nutonic.core.encoding import digital_numbers, with_own_transform
+from nutonic.core.encoding import digital_numbers, own_geobox, with_own_transform
 from nutonic.core.model import Json
 from nutonic.errors import InputError, NotNutonic
 from nutonic.io.atomic import disk_errors
@@ -47,6 +47,9 @@ _CONVENTIONS = [
     )
 ]
 
+#: How attributes begin that are of a file, and are told anew of each: where its pixels lie, and whose it is.
+_OF_FILES = ("zarr_conventions", "proj:", "spatial:", "Conventions", "nutonic_cube")
+
 Chunk = tuple[str, tuple[int, ...]]
 
 #: The files by which a cube's other files are known. They are removed last, in this order.
@@ -60,8 +63,11 @@ _BEGUN = re.compile(r"nutonic\.json|zarr\.json|[^/]+(/zarr\.json|/c(/\d+)*)?")
 
 
 def prepare_cube(cube: xr.Dataset) -> xr.Dataset:
-    """A cube ready to be written: conventions in its attributes, nodata and time (whole microseconds) in its encoding."""
+    """A cube ready to be written: with nodata, and time in whole microseconds, in its encoding, and its own transform."""
     cube = in_order(with_own_transform(digital_numbers(cube)))
+    told = {key: "".join(value) if isinstance(value, str) else value for key, value in cube.attrs.items()}
+    cube = cube.copy(deep=False)
+    cube.attrs = {key: value for key, value in told.items() if not key.startswith(_OF_FILES)}
     lazy = {name: coordinate.compute() for name, coordinate in cube.coords.items() if coordinate.chunks is not None}
     prepared = cube.assign_coords(lazy).copy()
     for name, variable in prepared.variables.items():
@@ -77,6 +83,12 @@ def prepare_cube(cube: xr.Dataset) -> xr.Dataset:
                 "dtype": "int64",
                 "calendar": "proleptic_gregorian",
             }
+    return prepared
+
+
+def prepare_zarr(cube: xr.Dataset) -> xr.Dataset:
+    """The same with what Zarr alone has: GeoZarr's conventions, and the order of the variables."""
+    prepared = prepare_cube(cube)
     return prepared.assign_attrs({**_georeference(prepared), ORDER: list(map(str, prepared.data_vars))})
 
 
@@ -93,8 +105,8 @@ def in_order(cube: xr.Dataset) -> xr.Dataset:
 
 def _georeference(cube: xr.Dataset) -> Json:
     """Where the pixels lie, as GeoZarr's attributes; none of them for a cube that is not on a grid."""
-    geobox = getattr(cube.odc, "geobox", None) if {"y", "x"} <= set(cube.dims) else None
-    if geobox is None:
+    geobox = own_geobox(cube) if {"y", "x"} <= set(cube.dims) else None
+    if geobox is None or geobox.crs is None:
         return {"Conventions": "CF-1.11"}
     code = {"proj:code": f"EPSG:{geobox.crs.epsg}"} if geobox.crs.epsg else {"proj:wkt2": geobox.crs.to_wkt()}
     return {
