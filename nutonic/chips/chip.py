@@ -253,7 +253,7 @@ def cut_chip(tile: TilePixels, rules: ChipRules, place_limits: Limits | None = N
         return TileReject("flat imagery", detail, "imagery")
     mask = sample_mask(tile.label, tiles.output_size)
     if (mask == unknown).all():
-        return TileReject("too little labels", "no pixel of the mask has a class", "labels")
+        return TileReject("too few labels", "no pixel of the mask has a class", "labels")
     return Chip(
         rgb=downsample(picture, tiles.output_size),
         mask=mask,
@@ -278,8 +278,8 @@ def _coverage_reject(valid: np.ndarray, layer: Literal["imagery", "labels"], lea
     share = int(np.count_nonzero(valid)) / valid.size
     if share >= least and share > 0:
         return None
-    detail = f"{share:.1%} of the tile's {layer} is valid, {least:.1%} needed"
-    return TileReject(f"too little {layer}", detail, layer)
+    reason, told = ("too little imagery", "were observed") if layer == "imagery" else ("too few labels", "have a class")
+    return TileReject(reason, f"{share:.1%} of its pixels {told}, {least:.1%} needed", layer)
 
 
 def _quality_reject(quality: TileQuality | None, rules: ChipRules) -> TileReject | None:

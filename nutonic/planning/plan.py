@@ -175,7 +175,7 @@ class Plan(ShortRepr):
             messages.append(line)
         empty = [name for name, share in self.shares().items() if not share]
         what = "patch" if of_patches else "place"
-        return [*messages, *([f"no {what} falls into {' and '.join(empty)}"] if empty else []), *self.of_recipe]
+        return [*messages, *([f"no {what} falls into {' or '.join(empty)}"] if empty else []), *self.of_recipe]
 
 
 def plan_of(spec: BuildSpec, *, draw: int | None = None) -> Plan:

@@ -143,7 +143,7 @@ def test_rejects_come_with_examples_and_advice(copy):
 #: What a place, a tile or a patch can be left out for.
 REASONS = """bad coordinates, bad row, no point, outside UTM, duplicate id, duplicate coordinates, too close,
     crosses a block, no scene, no labels, off the lattice, asset gone, unusable asset, unusable labels, too little imagery,
-    too little labels, flat imagery, too cloudy, in shadow, under snow, too much nodata, no still, nodata, unusable picture,
+    too few labels, flat imagery, too cloudy, in shadow, under snow, too much nodata, no still, nodata, unusable picture,
     too little on the map, nothing to describe"""
 
 

@@ -420,3 +420,19 @@ def test_a_plan_warns_of_swapped_rows(planets, tmp_path):
     said = "1 of 3 rows is no place, but would be with longitude and latitude exchanged (the first: line 4): are others"
     assert [text for text in planned.warnings() if text.startswith(said)]
     assert planned.header()["warnings"] == planned.warnings()
+
+
+def test_splits_without_a_place_are_told_as_empty_each(planets, tmp_path):
+    from pathlib import Path
+
+    from nutonic import load_recipe
+    from nutonic.planning.recipe_kinds import plan
+    from nutonic.testing import SyntheticPlanet
+
+    recipe = load_recipe(planets(SyntheticPlanet()))
+    path = tmp_path / "one.csv"
+    path.write_text("\n".join(Path(recipe.pois.path).read_text(encoding="utf-8").splitlines()[:2]) + "\n")
+    planned = plan(recipe.model_copy(update={"pois": Pois(path=str(path))}))
+    empty = [name for name, share in planned.shares().items() if not share]
+    assert len(empty) == 2
+    assert f"no place falls into {empty[0]} or {empty[1]}" in planned.warnings()

@@ -37,7 +37,7 @@ from nutonic.run.run import build
 from nutonic.testing import BANDS, SyntheticPlanet
 
 REASONS = {
-    oracle.BAD_IMAGERY: "too little imagery", oracle.BAD_LABELS: "too little labels", oracle.FLAT: "flat imagery"
+    oracle.BAD_IMAGERY: "too little imagery", oracle.BAD_LABELS: "too few labels", oracle.FLAT: "flat imagery"
 }  # fmt: skip
 SIDECAR = {
     "tile_id", "poi_id", "base_poi_id", "split", "augmentation", "longitude", "latitude", "bbox_wgs84", "grid",
@@ -771,7 +771,7 @@ def test_a_tile_whose_mask_meets_no_label_is_rejected(planets, tmp_path):
     summary = build(load_recipe(folder / source.name), tmp_path / "tree", workers=0, limit=1)
     assert summary.complete
     (place,) = (p for commit in commits(tmp_path / "tree") for p in commit["places"])
-    assert [reject["reason"] for reject in place["rejects"]] == ["too little labels"] * 4
+    assert [reject["reason"] for reject in place["rejects"]] == ["too few labels"] * 4
 
 
 def test_pictures_are_plain_png(built):

@@ -348,14 +348,17 @@ def test_black_corners_are_told_and_no_more_than_a_twentieth_of_a_tile(folder, t
         blacken(folder / "west" / f"{name}.tif", 1, slice(0, 4), slice(0, 64))
     nt.build(recipe(folder, tiles={"min_valid_fraction": 0.95}), tmp_path / "tree", workers=0)
     assert rejects(tmp_path / "tree") == {
-        "t0001": ("too little imagery", "93.8% of the tile's imagery is valid, 95.0% needed")
+        "t0001": ("too little imagery", "93.8% of its pixels were observed, 95.0% needed")
     }
     assert sidecars(tmp_path / "tree")["t0002"]["valid_fraction"] == 61 / 64
     assert nt.Recipe.model_fields["tiles"].default.min_valid_fraction == 0.95
     assert nt.Recipe.model_fields["tiles"].default.min_label_fraction == 0.35
     labelled = nt.build(recipe(folder, tiles={"min_label_fraction": 1.0}), tmp_path / "labelled", workers=0)
     blind = nt.build(recipe(folder, tiles={"min_label_fraction": 0.0}), tmp_path / "any", workers=0)
-    assert (labelled.rejects.get("too little labels", 0), blind.rejects) == (4 - labelled.tiles, {})
+    assert (labelled.rejects.get("too few labels", 0), blind.rejects) == (4 - labelled.tiles, {})
+    told = {detail for reason, detail in rejects(tmp_path / "labelled").values() if reason == "too few labels"}
+    assert told
+    assert all(re.fullmatch(r"\d+\.\d% of its pixels have a class, 100\.0% needed", detail) for detail in told)
 
 
 def blacken(path: Path, index: int, rows: slice, cols: slice) -> None:

@@ -259,7 +259,7 @@ def test_places_without_labels_are_rejects_with_a_reason(small, tmp_path):
         summary = build(load_recipe(asked(small[0], server.url, rule="nearest")), tmp_path / "tree", workers=0)
     assert summary.complete
     assert summary.tiles == 0
-    assert summary.rejects["too little labels"] > 0
+    assert summary.rejects["too few labels"] > 0
 
 
 # Faults
