@@ -331,7 +331,7 @@ answer("vqa.yes")
 answer("vqa.no")
 answer("vqa.class", e="noun")
 answer("vqa.share", percent="number")
-answer("vqa.quadrant", zone="zone")
+answer("vqa.quadrant", zone="quadrant")
 answer("vqa.direction", direction="direction")
 
 

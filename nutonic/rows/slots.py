@@ -140,6 +140,16 @@ class _Phrase(Kind):
         return lexicon.by_phrase[self._pattern][words.lower()]
 
 
+class _First(_Phrase):
+    """The same, always by its first name: of a short answer, which others are to equal."""
+
+    def words(self, value: Any, lexicon: Lexicon, pick: Pick) -> str:
+        return lexicon.phrases[self._pattern][value][0]
+
+    def pattern(self, lexicon: Lexicon) -> str:
+        return either(phrases[0] for phrases in lexicon.phrases[self._pattern].values())
+
+
 class _Where(Kind):
     """A :class:`Position`, with its `mostly`."""
 
@@ -255,7 +265,8 @@ KINDS: Mapping[str, Kind] = {
     "where": _WHERE,
     "share": _SHARE,
     "zone": _Phrase("zones"),
-    "direction": _Phrase("directions"),
+    "quadrant": _First("zones"),
+    "direction": _First("directions"),
     "count": _Count(),
     "unit": Kind("ha|m²"),
     "number": Kind(r"[0-9]+(?:\.[0-9]+)?"),

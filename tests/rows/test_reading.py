@@ -160,7 +160,7 @@ def step(by: int) -> Callable[[re.Match], str]:
 NUMBERS = r"\b(two|three|four|five|six|[0-9]+)(?= patches)"
 DIRECTION = {
     "above": "below it", "below": "above it", "left": "to the right of it", "right": "to the left of it",
-    "upper left": "to the upper right of it", "upper right": "right of it", "lower left": "below it",
+    "upper left": "to the upper right of it", "upper right": "to the right of it", "lower left": "below it",
     "lower right": "to the lower left of it",
 }  # fmt: skip
 

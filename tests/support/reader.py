@@ -725,14 +725,7 @@ def _limits(picture: Picture, text: str, held: Mapping[str, object]) -> tuple[in
 
 def _yes(answer: str) -> bool | None:
     """What a yes or a no says."""
-    words = answer.lower().strip(".")
-    if words in ("yes", "yes, this can be seen", "yes, this land cover is there", "yes, this class is present",
-                 "it is present"):  # fmt: skip
-        return True
-    if words in ("no", "no, this cannot be seen anywhere", "no, this land cover is not there", "no, this class is absent",
-                 "it is absent"):  # fmt: skip
-        return False
-    return None
+    return {"Yes": True, "No": False}.get(answer)
 
 
 def _class_of(picture: Picture, answer: str) -> int | None:
@@ -756,11 +749,9 @@ def _direction_holds(picture: Picture, answer: str, row: Row) -> bool:
         r"(?:direction from|starting at|^relative to|side of) the largest region of C0", _lowered(row.prompt)
     )
     c, d = row.classes[::-1] if reverse else row.classes
-    words = re.fullmatch(
-        r"(?:directly )?(above|below)|(?:to the )?(\w+(?: \w+)?) of", answer.lower().removesuffix(" it")
-    )
+    words = re.fullmatch(r"(Above|Below)|To the (\w+(?: \w+)?) of", answer.removesuffix(" it"))
     a, b = _lone(picture, c), _lone(picture, d)
-    name = next((group for group in words.groups() if group), None) if words and answer.endswith(" it") else None
+    name = next(group.lower() for group in words.groups() if group) if words and answer.endswith(" it") else None
     if a is None or b is None or name not in _TURNS:
         return False
     east = (a.bbox[0] + a.bbox[2] - b.bbox[0] - b.bbox[2]) / 2
@@ -809,8 +800,8 @@ def _question(picture: Picture, answer: str, row: Row) -> bool:
         shares = [Fraction(100 * (counts.get(classes[0], 0) + more), picture.mask.size) for more in (0, picture.open)]
         return picture.whole and number is not None and all(abs(share - int(number[1])) <= 4 for share in shares)
     if re.search(r"quarter|quadrant", text):
-        region, zone = _lone(picture, classes[0]), ZONES.get(answer.lower())
-        return picture.whole and region is not None and zone in _QUARTERS.values() and _box_in(picture, region, zone)
+        region, zone = _lone(picture, classes[0]), _QUARTERS.get(answer.lower())
+        return picture.whole and region is not None and zone is not None and _box_in(picture, region, zone)
     return (
         picture.whole
         and _yes(answer) is (classes[0] in counts)
