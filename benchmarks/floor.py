@@ -290,23 +290,19 @@ def _written(
     boxes = [
         {"label": LABELS[c], "class_id": c, "bbox": [round(v / side, 4) for v in (x1, y1, x2, y2)]}
         for c, area, (x1, y1, x2, y2) in regions
-        if min(x2 - x1, y2 - y1) >= _BOX_PX and 10 * area >= 3 * (x2 - x1) * (y2 - y1)  # filled by three tenths
+        if min(x2 - x1, y2 - y1) >= _BOX_PX
+        and 10 * area >= 3 * (x2 - x1) * (y2 - y1)  # filled by three tenths
+        and 100 * (x2 - x1) * (y2 - y1) <= 95 * side**2  # and not the picture
     ]
     rows = [_row(name, "caption", "Describe the land cover.", caption)]
-    if _are_sought(boxes):
+    if boxes:
         rows.append(_row(name, "grounding", "Where is which land cover?", _boxes(boxes)))
     for c in [c for c in by_size if counts[c] >= _MIN_SHARE * valid][:9]:
         rows.append(_row(name, f"class_caption_{c}", f"How much is {LABELS[c]}?", f"{shares[c]} is {LABELS[c]}."))
         of_class = [box for box in boxes if box["class_id"] == c]
-        if _are_sought(of_class):
+        if of_class:
             rows.append(_row(name, f"class_grounding_{c}", f"Where is {LABELS[c]}?", _boxes(of_class)))
     return rows
-
-
-def _are_sought(boxes: list[dict[str, Any]]) -> bool:
-    """Whether there are boxes, and not one alone that is the picture."""
-    x1, y1, x2, y2 = boxes[0]["bbox"] if boxes else (0, 0, 1, 1)
-    return len(boxes) > 1 or (x2 - x1) * (y2 - y1) <= 0.95
 
 
 def _boxes(boxes: list[dict[str, Any]]) -> str:

@@ -128,7 +128,7 @@ def _out_of_place(row: Json, question: Said, told: Sequence[Said]) -> str | None
 
 def _boxes_problem(answer: str, question: Said, truth: Truth) -> str | None:
     class_id = question.values.get("c")
-    right = bool(truth.sought(class_id)) and answer == truth.boxes_text(class_id)
+    right = bool(truth.boxable(class_id)) and answer == truth.boxes_text(class_id)
     return None if right else "its boxes are not the regions that are asked for"
 
 

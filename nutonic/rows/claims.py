@@ -13,7 +13,7 @@ from typing import Any
 
 from nutonic.rows.positions import direction, quadrant, share
 from nutonic.rows.slots import LETTERS
-from nutonic.rows.truth import Truth, Values, hundredths, in_zone, least_side, nearly_fills, patch_size, zone_is_whole
+from nutonic.rows.truth import Truth, Values, in_zone, nearly_fills, patch_size, zone_is_whole
 
 # Claims
 
@@ -215,9 +215,12 @@ def _patches_hold(truth: Truth, v: Values) -> bool:
 # Grounding: the limits stand in the question, and the answer is compared as a whole.
 
 
+#: Their slots.
+LIMITS = {"count": "count", "fill": "number", "side": "number", "most": "number"}
+
+
 def _limits_hold(truth: Truth, v: Values) -> bool:
-    limits = (truth.rows.max_boxes, hundredths(truth.rows.min_box_fill), least_side(truth))
-    return (v["count"], v["fill"], v["side"]) == limits
+    return {name: v[name] for name in LIMITS} == truth.box_limits
 
 
 def _and_all_are_known(truth: Truth, v: Values) -> bool:
@@ -225,7 +228,7 @@ def _and_all_are_known(truth: Truth, v: Values) -> bool:
 
 
 def _ask_for_boxes(task: str, **slots: str) -> None:
-    slots |= {"count": "count", "fill": "number", "side": "number"}
+    slots |= LIMITS
     CLAIMS[f"{task}.ask"] = Claim(slots=slots, whole=True, holds=_and_all_are_known)
     CLAIMS[f"{task}.ask_some"] = Claim(slots=slots, whole=False, holds=_limits_hold)
 
@@ -352,11 +355,9 @@ answer("choice.letter", letter="letter")
 
 
 def lone_box(truth: Truth, v: Values) -> tuple[float, ...] | None:
-    """The box of the one region of a class that is largest, unless it is the whole picture."""
+    """The box of the one region of a class that is largest, if it is worth one."""
     region = truth.lone(v["c"])
-    if region is None or region not in truth.boxable(v["c"]) or truth.is_picture(region):
-        return None
-    return truth.box(region)
+    return truth.box(region) if region is not None and region in truth.boxable(v["c"]) else None
 
 
 def only_box(truth: Truth, v: Values) -> tuple[float, ...] | None:
@@ -365,10 +366,9 @@ def only_box(truth: Truth, v: Values) -> tuple[float, ...] | None:
 
 
 def boxed_class(truth: Truth, v: Values) -> int | None:
-    """The class of the region whose box this is, if it fills more than half of it, and it is not the whole picture."""
+    """The class of the region whose box this is, if it fills more than half of it."""
     fitting = [r for r in truth.boxable() if truth.box(r) == tuple(v["box"])]
-    fits = len(fitting) == 1 and fitting[0].fill > 0.5 and not truth.is_picture(fitting[0])
-    return fitting[0].class_id if fits else None
+    return fitting[0].class_id if len(fitting) == 1 and fitting[0].fill > 0.5 else None
 
 
 question("referring.ask_largest", lone_box, "box", c="noun")

@@ -14,7 +14,7 @@ from nutonic.rows.captions import caption, class_caption
 from nutonic.rows.claims import CLAIMS
 from nutonic.rows.context import ChipContext
 from nutonic.rows.slots import LETTERS
-from nutonic.rows.truth import Truth, hundredths, least_side
+from nutonic.rows.truth import Truth
 from nutonic.rows.wording import Said
 
 
@@ -52,7 +52,7 @@ def drafts(context: ChipContext) -> Iterator[Draft]:
         said = context.caption if length == "full" else caption(truth, length)
         if said:
             yield Draft(suffix=suffix, task="caption", question=_ask(f"caption.ask_{length}"), answer=said)
-    if rows.grounding and (boxes := truth.sought()):
+    if rows.grounding and (boxes := truth.boxable()):
         yield Draft(suffix="grounding", task="grounding", question=_limited(truth, "grounding"), boxes=boxes)
     for class_id in common_classes(truth):
         yield from _class_drafts(truth, class_id)
@@ -91,9 +91,9 @@ def overlays_of(context: ChipContext) -> Iterator[tuple[str, tuple[Region, ...]]
     for draft in drafts(context):
         regions = draft.boxes
         if draft.task == "caption":
-            regions = truth.sought()
+            regions = truth.boxable()
         elif draft.task == "class_caption":
-            regions = truth.sought(draft.question.values["c"])
+            regions = truth.boxable(draft.question.values["c"])
         elif draft.task == "referring":
             box = draft.question.values.get("box") or draft.answer[0].values["box"]
             regions = tuple(region for region in truth.boxable() if truth.box(region) == tuple(box))[:1]
@@ -108,15 +108,16 @@ def _ask(claim: str, **values: object) -> Said:
 def _limited(truth: Truth, task: str, class_id: int | None = None) -> Said:
     """A question for boxes, with the limits within which its answer is complete."""
     kind = "ask" if truth.whole and truth.vouches(class_id) else "ask_some"
-    limits = {"count": truth.rows.max_boxes, "fill": hundredths(truth.rows.min_box_fill), "side": least_side(truth)}
-    return Said(claim=f"{task}.{kind}", values=limits if class_id is None else {"c": class_id, **limits})
+    return Said(
+        claim=f"{task}.{kind}", values=truth.box_limits if class_id is None else {"c": class_id, **truth.box_limits}
+    )
 
 
 def _class_drafts(truth: Truth, class_id: int) -> Iterator[Draft]:
     if truth.rows.per_class:
         asked, said = class_caption(truth, class_id)
         yield Draft(suffix=f"class_caption_{class_id}", task="class_caption", question=asked, answer=said)
-    if truth.rows.per_class_grounding and (boxes := truth.sought(class_id)):
+    if truth.rows.per_class_grounding and (boxes := truth.boxable(class_id)):
         task = "class_grounding"
         yield Draft(suffix=f"{task}_{class_id}", task=task, question=_limited(truth, task, class_id), boxes=boxes)
 

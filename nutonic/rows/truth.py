@@ -18,6 +18,9 @@ from nutonic.rows.positions import PLACES, SPREAD, Position, holds, is_spread, m
 
 Values = Mapping[str, Any]
 
+#: A box of more hundredths of the picture is the picture: nothing is learnt from it.
+_LARGEST_BOX = 95
+
 
 @dataclass(frozen=True, kw_only=True)
 class Truth:
@@ -96,15 +99,12 @@ class Truth:
         """The regions that are worth a box, by the recipe's limits, largest first: of one class, or of all."""
         return self._boxable.get(class_id, ())
 
-    def sought(self, class_id: int | None = None) -> tuple[Region, ...]:
-        """The regions of :meth:`boxable`, as far as they are worth a question: none where the only box is the picture."""
-        boxes = self.boxable(class_id)
-        return () if len(boxes) == 1 and self.is_picture(boxes[0]) else boxes
-
-    def is_picture(self, region: Region) -> bool:
-        """Whether the box of a region is more than 95 % of the picture, so that nothing is learnt from it."""
-        x1, y1, x2, y2 = region.bbox
-        return 20 * (x2 - x1) * (y2 - y1) > 19 * self.pixels
+    @lazily
+    def box_limits(self) -> Values:
+        """What decides whether a region is worth a box, and how many are, as prompts write it."""
+        rows = self.rows
+        limits = {"count": rows.max_boxes, "fill": hundredths(rows.min_box_fill), "side": least_side(self)}
+        return {**limits, "most": f"{_LARGEST_BOX}"}
 
     @lazily
     def _boxable(self) -> Mapping[int | None, tuple[Region, ...]]:
@@ -121,6 +121,8 @@ class Truth:
         def good(region: Region) -> bool:
             x1, y1, x2, y2 = region.bbox
             width, height = x2 - x1, y2 - y1
+            if 100 * width * height > _LARGEST_BOX * self.pixels:
+                return False
             return min(width, height) >= self.rows.min_box_px and region.area_px * per >= least * width * height
 
         return tuple(filter(good, self.cover.regions))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import orjson
 import pytest
 from support import reader
 from support.spoken import ALL, CROPS, TREES, WATER, Spoken, world
@@ -64,7 +65,38 @@ def test_a_row_that_asks_for_the_picture_is_false():
         assert reader.falsehoods(row, other.picture()) != []
 
 
-def test_no_row_of_any_world_has_the_picture_as_its_only_box():
+@pytest.mark.parametrize("share", [0.5, 0.8, 0.94])
+def test_no_box_of_several_is_the_picture_either(share):
+    """Crops all around, trees in the middle: the box of the crops is the picture, and no answer has it."""
+    mask = np.full((40, 40), CROPS, np.uint8)
+    side = int(40 * (1 - share) ** 0.5)
+    mask[10 : 10 + side, 10 : 10 + side] = TREES
+    made = spoken(mask)
+    ends = boxed(made)
+    assert f"class_grounding_{CROPS}" not in ends
+    assert "grounding" in ends
+    for row in made.lines():
+        assert made.problem(row) is None
+        assert reader.falsehoods(row, made.picture()) == []
+        if row["task"] == "grounding":
+            answer = row["messages"][1]["content"][-1]
+            assert [each["label"] for each in orjson.loads(answer["text"])] == ["trees"]
+            assert "95 % of the image" in row["messages"][0]["content"][-1]["text"]
+            answer["text"] = answer["text"].replace("[", '[{"label":"crops","bbox":[0.0,0.0,1.0,1.0]},', 1)
+            assert made.problem(row) is not None
+            assert reader.falsehoods(row, made.picture()) != []
+
+
+def test_of_a_class_whose_largest_region_surrounds_the_others_these_are_asked_for():
+    mask = np.full((40, 40), CROPS, np.uint8)
+    mask[5:35, 5:35], mask[12:24, 12:20] = TREES, CROPS
+    made = spoken(mask)
+    (row,) = (row for row in made.lines() if row["id"].endswith(f"class_grounding_{CROPS}"))
+    assert orjson.loads(row["messages"][1]["content"][-1]["text"]) == [{"label": "crops", "bbox": [0.3, 0.3, 0.5, 0.6]}]
+    assert reader.falsehoods(row, made.picture()) == []
+
+
+def test_no_row_of_any_world_has_the_picture_for_a_box():
     for k in range(12):
         for row in world(k).lines():
             if row["task"] in ("class_grounding", "grounding", "referring"):

@@ -327,19 +327,15 @@ def fill(region: Region) -> Fraction:
 
 
 def boxed(answer: Answer, rules: Rules, class_id: int | None = None) -> list[Region]:
-    """The regions that get a box, of all classes or of one: compact, not too thin, and the largest of these.
-
-    None where there would be one box alone, of more than 95 hundredths of the picture.
-    """
+    """The regions that get a box, of all classes or of one: the largest that are compact, not too thin, nor the picture."""
     chosen = []
     for region in answer.regions:
         x1, y1, x2, y2 = region.bbox
         thin = min(x2 - x1, y2 - y1) < rules.min_box_px
-        if class_id in (None, region.class_id) and not thin and fill(region) >= exactly(rules.min_box_fill):
+        wide = (x2 - x1) * (y2 - y1) > Fraction(95, 100) * rules.output_size**2
+        if class_id in (None, region.class_id) and not (thin or wide) and fill(region) >= exactly(rules.min_box_fill):
             chosen.append(region)
-    chosen = chosen[: rules.max_boxes]
-    areas = [(x2 - x1) * (y2 - y1) for x1, y1, x2, y2 in (region.bbox for region in chosen)]
-    return [] if len(areas) == 1 and areas[0] > Fraction(95, 100) * rules.output_size**2 else chosen
+    return chosen[: rules.max_boxes]
 
 
 def normalised(bbox: Sequence[int], width: int, height: int) -> list[float]:

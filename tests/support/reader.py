@@ -663,8 +663,8 @@ def boxed(picture: Picture, answer: str, row: Row, limits: tuple[int, Fraction, 
         areas.append(same[0].area_px)
     if len(told_boxes) != len(objects) or len(told_boxes) > most or not told_boxes:
         yield "it has too many boxes, or none"
-    if len(told_boxes) == 1 and _is_picture(told_boxes[0][1]):
-        yield "there is nothing to find: its box is the picture"
+    if any(_is_picture(box) for _, box in told_boxes):
+        yield "there is nothing to find: one of its boxes is the picture"
     if areas != sorted(areas, reverse=True) or len({str(entry) for entry in told_boxes}) < len(told_boxes):
         yield "its boxes are not from the largest down, or one comes twice"
     partly = re.search(
@@ -688,7 +688,8 @@ def _is_picture(box: list[float]) -> bool:
 def _meets(picture: Picture, region: oracle.Region, fill: Fraction, side: Fraction) -> bool:
     x1, y1, x2, y2 = region.bbox
     least = side * picture.mask.shape[1] / 100
-    return min(x2 - x1, y2 - y1) >= least and oracle.fill(region) >= fill / 100
+    part = Fraction((x2 - x1) * (y2 - y1), picture.mask.size)
+    return min(x2 - x1, y2 - y1) >= least and oracle.fill(region) >= fill / 100 and part <= Fraction(95, 100)
 
 
 def _is_listed(picture: Picture, region: oracle.Region, *, surely: bool) -> bool:
@@ -701,8 +702,9 @@ def _is_listed(picture: Picture, region: oracle.Region, *, surely: bool) -> bool
 
 _LIMITS = {
     "most": r"(?:at most the|no more than|up to|the limit is) N(\d+)\b",
-    "side": r"(?:less than|that span|must be|lower than) L(\d+) of the image",
-    "fill": r"(?:fill less than|fill|fills under) L(\d+) of (?:their|its) box|, and L(\d+) filled by",
+    "side": r"(?:(?:less than|span at least|must be at least)(?= L\d+ of the image (?:wide|in width))|lower than) L(\d+)",
+    "fill": r"(?:fill less than|fill at least|fills under) L(\d+) of (?:their|its) box|, at least L(\d+) filled by",
+    "largest": r"(?:a box of more than|a box of no more than|and at most|whose box is over) L(\d+) of the image",
 }
 
 
@@ -715,7 +717,10 @@ def _limits(picture: Picture, text: str, held: Mapping[str, object]) -> tuple[in
     rules = picture.rules
     exact = Fraction(100 * rules.min_box_px, picture.mask.shape[1])
     right = (
-        most == rules.max_boxes and fill == 100 * exactly(rules.min_box_fill) and 0 <= exact - side < Fraction(1, 10)
+        most == rules.max_boxes
+        and held[f"L{at['largest']}"] == "95"
+        and fill == 100 * exactly(rules.min_box_fill)
+        and 0 <= exact - side < Fraction(1, 10)
     )
     return (most, fill, side) if right else None
 
@@ -863,14 +868,14 @@ _PROMPT_WORDS = _words(
     into is it its json keep keys kind kinds label land large larger largest latter leading leads least
     leave left less letter lie lies limit line list locate location lone look lower m main many mark me meet
     middle more most much multiple must name narrower nearest neighbours next no normalized not objects
-    occur of on one one-line only or out outline overhead part patches per percentage pick picture piece
+    occur of on one one-line only or out outline over overhead part patches per percentage pick picture piece
     pixel pixels place placed please point position present principal proportion provide quadrant quadrants quarter
     quarters rank region regions relative reply report resolution respect result return right round rounded
     same sampling say season second see seen segment select sentence share short show shows side single source
     single-line skip sole some sorted span square stand starting state steps still sum summarise
     surroundings take taken takes tell ten tens terms than that the their them then there these this those
     through to touch two type under unit up upper use valid view views visible walk was what where
-    whereabouts which wide wider width with within word words would write xyxy you zone"""
+    whereabouts which whose wide wider width with within word words would write xyxy you zone"""
 )
 _SEASONS = ("spring", "summer", "autumn", "winter")
 
