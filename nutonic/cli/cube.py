@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,8 +19,9 @@ from nutonic.cube.compose import ComposedCube, compose
 from nutonic.cube.save import is_saved, refuse_foreign_cube, save_cube
 from nutonic.cube.stores.netcdf import is_netcdf, refuse_foreign_netcdf, refuse_other_format
 from nutonic.errors import InputError
-from nutonic.io.atomic import refuse_unwritable, refuse_within
+from nutonic.io.atomic import refuse_no_text, refuse_unwritable, refuse_within
 from nutonic.io.buckets.address import Address, AnyPath
+from nutonic.io.files import real_path
 from nutonic.planning.prepare import refuse_inputs_inside
 from nutonic.recipe.recipe import Recipe
 from nutonic.run.clusters.cluster import Cluster, connected
@@ -107,8 +107,9 @@ def _refuse(out: AnyPath, cogs: AnyPath | None, *, overwrite: bool) -> None:
             raise InputError(within)
         return
     refuse_within(cogs / "picture.tif")  # nor may the folder be a tree itself
-    if isinstance(out, Path) and Path(os.path.realpath(out)) in Path(os.path.realpath(cogs / "picture.tif")).parents:
+    if isinstance(out, Path) and real_path(out) in real_path(cogs / "picture.tif").parents:
         raise InputError(within)
+    refuse_no_text(cogs)
     refuse_unwritable(cogs)
 
 

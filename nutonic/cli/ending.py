@@ -40,6 +40,9 @@ def report_error(error: BaseException) -> int | None:
         )
         print_error(f"{error}; {what}" if again else str(error))
         return _code(error)
+    if isinstance(error, RecursionError):
+        print_error("something is nested too deep: a path of a thousand folders, or what is in a file; name another")
+        return MISTAKE
     if isinstance(error, Warning):
         print_error(f"{type(error).__name__}: {str(error)[:200]}: see PYTHONWARNINGS, which makes an error of it")
         return INCOMPLETE

@@ -20,9 +20,10 @@ from rasterio.windows import Window
 
 from nutonic.core.encoding import digital_numbers, own_geobox, uneven, uneven_axis
 from nutonic.errors import InputError, NotNutonic
-from nutonic.io.atomic import disk_errors, new_file, refuse_unusable, refuse_within
+from nutonic.io.atomic import disk_errors, new_file, refuse_no_text, refuse_unusable, refuse_within
 from nutonic.io.buckets.address import Address, AnyPath, any_path_of
 from nutonic.io.buckets.within import refuse_within_store
+from nutonic.io.files import make_folders
 from nutonic.io.gdal import gdal_disk_errors
 from nutonic.io.objects import Store
 
@@ -60,6 +61,7 @@ def save_cogs(cube: xr.Dataset, folder: str | AnyPath) -> list[AnyPath]:
     cube, geobox, root = digital_numbers(cube), _geobox_of(cube), any_path_of(folder)
     if isinstance(root, Path):
         refuse_unusable(root)
+        refuse_no_text(root)
     refuse_foreign_cogs(cube, root)
     paths: list[AnyPath] = []
     for stem, picture in _all_pictures(cube):
@@ -74,7 +76,7 @@ def _made_at(root: AnyPath, name: str) -> Iterator[Path]:
     """Where to write a file: in the folder, or for a while on this machine's disk, from where it is sent."""
     if isinstance(root, Path):
         with disk_errors(root):
-            root.mkdir(parents=True, exist_ok=True)
+            make_folders(root)
         yield root / name
         return
     with tempfile.TemporaryDirectory(prefix="nutonic-") as folder:

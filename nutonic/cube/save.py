@@ -50,7 +50,7 @@ from nutonic.errors import CubeChanged, InputError, NotNutonic, StoreError
 from nutonic.io.atomic import BESIDE, disk_errors, new_folder, refuse_unusable, refuse_within
 from nutonic.io.buckets.address import Address, AnyPath, any_path_of
 from nutonic.io.buckets.within import CUBE_MARKER
-from nutonic.io.files import exclusive
+from nutonic.io.files import exclusive, make_folders, real_path
 from nutonic.io.objects import Store
 
 _log = logging.getLogger(__name__)
@@ -130,7 +130,7 @@ def save_cube(
 
 def _save_on_disk(cube: xr.Dataset, path: Path, callbacks: Sequence[TileCallback], *, overwrite: bool) -> None:
     refuse_unusable(path, beside=BESIDE)
-    final = path.resolve() if path.is_symlink() else path.absolute()
+    final = real_path(path) if path.is_symlink() else path.absolute()
     partial, *_ = _side_paths(final)
     _refuse_foreign(final)
     with tempfile.TemporaryDirectory(prefix="nutonic-") as scratch:
@@ -282,7 +282,7 @@ def _exclusive_writer(final: Path) -> Iterator[None]:
     _refuse_foreign_lock(lock)
     with ExitStack() as stack:
         with disk_errors(final):
-            final.parent.mkdir(parents=True, exist_ok=True)
+            make_folders(final.parent)
             try:
                 stack.enter_context(exclusive(lock))
             except BlockingIOError:

@@ -20,6 +20,7 @@ from nutonic.core.showing import ShortRepr
 from nutonic.dataset.tree_files import TreeFiles
 from nutonic.errors import InputError, NotNutonic
 from nutonic.io.buckets.address import Address, any_path_of
+from nutonic.io.files import real_path
 from nutonic.lazily import lazily
 from nutonic.planning.layout import MARKER
 from nutonic.planning.ownership import is_marked
@@ -56,7 +57,7 @@ def open_dataset(folder: str | Path | Address) -> Dataset:
     root = any_path_of(folder)
     if not is_marked(root):
         raise NotNutonic(f"{folder} is not a nutonic tree: it has no {MARKER} of nutonic's")
-    tree = _Tree(root.resolve() if isinstance(root, Path) else root)
+    tree = _Tree(real_path(root) if isinstance(root, Path) else root)
     if tree.lacking is not None:
         warnings.warn(f"{root.name}: {tree.lacking}", stacklevel=2)
     return Dataset(tree, tuple(range(len(tree.files))))

@@ -13,6 +13,7 @@ from nutonic.core.model import SPLITS, Json
 from nutonic.core.units import counted
 from nutonic.errors import Corrupt, NotNutonic
 from nutonic.io.buckets.address import AnyPath
+from nutonic.io.files import real_path
 from nutonic.io.objects import Store, unsealed
 from nutonic.lazily import lazily
 from nutonic.planning.layout import RECIPE, SUMMARY
@@ -74,7 +75,7 @@ class TreeFiles:
         return self._within(path, self._store.size)
 
     def _within(self, path: str, ask: Callable[[str], T]) -> T:
-        if isinstance(self.root, Path) and not (self.root / path).resolve().is_relative_to(self.root):
+        if isinstance(self.root, Path) and not real_path(self.root / path).is_relative_to(self.root):
             raise NotNutonic(f"{path[:200]} leads out of the folder: put the file itself there")
         try:
             return ask(path)

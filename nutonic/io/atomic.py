@@ -14,6 +14,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from nutonic.errors import InputError, NotNutonic, NutonicError, StoreError
+from nutonic.inert import inert
+from nutonic.io.files import make_folders, real_path
 
 #: What cannot be written because no more fits, and what to do; by the system's error code.
 _FULL = {
@@ -61,6 +63,16 @@ def refuse_unusable(path: Path, *, beside: int = 0) -> None:
         raise NotNutonic(f"{parent} is a file: nothing can be made below it, name another path")
 
 
+def refuse_no_text(path: Path) -> None:
+    """Raise :class:`InputError` for a path with bytes that are no text, at which GDAL opens nothing."""
+    try:
+        str(path.absolute()).encode()
+    except UnicodeEncodeError:
+        raise InputError(
+            f"{inert(str(path))} has bytes in its name that are no text (UTF-8): name another path"
+        ) from None
+
+
 #: Letters of a path that are shown where it is too long to be shown as a whole.
 _SHOWN = 100
 
@@ -87,9 +99,9 @@ def refuse_within(path: Path) -> None:
 
     Links are followed, to where the output would come to be. Of a dataset only its report has a place in it.
     """
-    real = Path(os.path.realpath(path))
+    real = real_path(path)
     for folder in dict.fromkeys((*path.absolute().parents, *real.parents)):
-        if has_marker(folder) and real != Path(os.path.realpath(folder)) / REPORT:
+        if has_marker(folder) and real != real_path(folder) / REPORT:
             raise NotNutonic(
                 f"{path} lies in the dataset {folder}, which would not be whole with it: name a path outside of it"
             )
@@ -268,7 +280,7 @@ def _staged(path: str, number: int = 1) -> tuple[str, int]:
         except FileNotFoundError:
             if made:
                 raise
-            Path(path).parent.mkdir(parents=True, exist_ok=True)
+            make_folders(Path(path).parent)
             made = True
 
 

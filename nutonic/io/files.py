@@ -40,6 +40,105 @@ def open_regular(path: str | Path) -> BufferedReader:
     return Path(path).open("rb")
 
 
+def real_path(path: str | Path) -> Path:
+    """A path with its links followed; of more links than any system follows, as it was written, where nothing can be.
+
+    Other than :meth:`pathlib.Path.resolve` it ends for whatever path: links in a circle, or a thousand that lead on.
+    """
+    try:
+        return Path(os.path.realpath(path))
+    except RecursionError:
+        return Path(os.path.abspath(path))  # noqa: PTH100  which follows none
+
+
+def make_folders(folder: Path) -> None:
+    """Make a folder and those above it, however many, where there are none; :meth:`pathlib.Path.mkdir` ends at a thousand.
+
+    Raises
+    ------
+    OSError
+        If one of them cannot be made, or is a file.
+    """
+    missing = list[Path]()
+    while True:
+        try:
+            folder.mkdir(exist_ok=True)
+        except FileNotFoundError:
+            if folder == folder.parent:
+                raise
+            missing.append(folder)
+            folder = folder.parent
+        else:
+            break
+    for each in reversed(missing):
+        each.mkdir(exist_ok=True)
+
+
+def below(root: Path, prefix: str = "") -> Iterator[tuple[str, os.stat_result]]:
+    """Path and status of all that lies below a folder, links as themselves and not followed; in no order.
+
+    What a user may not look into is as if it were empty.
+    """
+    folders = [prefix]  # not by way of itself: somebody's folders may lie in each other by the thousand
+    while folders:
+        folder = folders.pop()
+        for entry in _entries(root / folder):
+            with suppress(FileNotFoundError):  # another driver may sweep while this one looks
+                status = entry.stat(follow_symlinks=False)
+                path = f"{folder}/{entry.name}" if folder else entry.name
+                yield path, status
+                if stat.S_ISDIR(status.st_mode):
+                    folders.append(path)
+
+
+def _entries(folder: Path) -> list[os.DirEntry[str]]:
+    """The entries of a folder; none if it does not exist or this user may not read it."""
+    try:
+        with os.scandir(folder) as entries:
+            return list(entries)
+    except (FileNotFoundError, NotADirectoryError, PermissionError):
+        return []
+    except OSError as error:
+        if error.errno == errno.ENAMETOOLONG:  # it may be moved here from where its path was shorter
+            return []
+        raise
+
+
+def obstacle_at(root: Path, path: str, *, folder: bool = False) -> str | None:
+    """Why no file (or folder) may be made or removed at a path below a folder, in a line; None if it may.
+
+    The folder itself may be reached through a link: that is the user's choice of a place.
+    """
+    parts, place = path.split("/"), str(root)
+    for depth, part in enumerate(parts, start=1):
+        place = f"{place}/{part}"
+        try:
+            mode = os.lstat(place).st_mode
+        except (FileNotFoundError, NotADirectoryError):  # the root may be a file, which writing tells
+            return None
+        except OSError as error:
+            return f"{place[:200]} cannot be looked at: {(error.strerror or 'unreadable').lower()}"
+        is_folder = folder or depth < len(parts)
+        if not (stat.S_ISDIR(mode) if is_folder else stat.S_ISREG(mode)):
+            return _wrong(Path(place), mode, folder=is_folder)
+    return None
+
+
+def _wrong(place: Path, mode: int, *, folder: bool) -> str:
+    """What is wrong with what lies where a file, or a folder, of nutonic's goes."""
+    if stat.S_ISLNK(mode):
+        kind = "folder" if os.path.isdir(place) else "file"  # noqa: PTH112  wherever it leads
+        return f"{place} is a link to a {kind}: put the {kind} itself there, or move the link away"
+    kinds = (
+        (stat.S_ISDIR, "a folder"),
+        (stat.S_ISREG, "a file"),
+        (stat.S_ISFIFO, "a pipe"),
+        (stat.S_ISSOCK, "a socket"),
+    )
+    kind = next((name for test, name in kinds if test(mode)), "a device")
+    return f"{place} is {kind}, where nutonic has a {'folder' if folder else 'file'}: move it away"
+
+
 def bytes_read_here() -> int:
     """Bytes that this thread has read of files since it began, by what Linux counts; 0 where nobody does."""
     try:

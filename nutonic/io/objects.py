@@ -27,6 +27,7 @@ from nutonic.io.atomic import create_file, disk_error, replace_file, staged_file
 from nutonic.io.buckets.address import Address, AnyPath, any_path_of
 from nutonic.io.buckets.bucket import AT_ONCE, asked, in_words, opened
 from nutonic.io.buckets.reading import ObjectFile
+from nutonic.io.files import below, obstacle_at
 
 if TYPE_CHECKING:
     from obstore import ObjectMeta
@@ -334,13 +335,8 @@ class Store:
     def found(self, prefix: str = "") -> Iterator[tuple[str, os.stat_result]]:
         """Path and status of all that lies below a folder on disk, links as themselves and not followed."""
         # obstore hides its own temporaries (name#n); here they must be seen to be removed.
-        for entry in _entries(self._file(prefix)):
-            with suppress(FileNotFoundError):  # another driver may sweep while this one looks
-                status = entry.stat(follow_symlinks=False)
-                path = f"{prefix}/{entry.name}" if prefix else entry.name
-                yield path, status
-                if stat.S_ISDIR(status.st_mode):
-                    yield from self.found(path)
+        assert self.disk is not None, "only a disk has a status of files"
+        return below(self.disk, prefix)
 
     def delete(self, path: str) -> None:
         """Remove a file; none there is no error."""
@@ -426,50 +422,6 @@ def create_marker(store: Store, path: str, content: bytes) -> bool:
             "which two runs could overwrite each other; name another store"
         )
     return new
-
-
-def _entries(folder: Path) -> list[os.DirEntry[str]]:
-    """The entries of a folder; none if it does not exist or this user may not read it."""
-    try:
-        with os.scandir(folder) as entries:
-            return list(entries)
-    except (FileNotFoundError, NotADirectoryError, PermissionError):
-        return []
-
-
-def obstacle_at(root: Path, path: str, *, folder: bool = False) -> str | None:
-    """Why no file (or folder) may be made or removed at a path below a folder, in a line; None if it may.
-
-    The folder itself may be reached through a link: that is the user's choice of a place.
-    """
-    parts, place = path.split("/"), str(root)
-    for depth, part in enumerate(parts, start=1):
-        place = f"{place}/{part}"
-        try:
-            mode = os.lstat(place).st_mode
-        except (FileNotFoundError, NotADirectoryError):  # the root may be a file, which writing tells
-            return None
-        except OSError as error:
-            return f"{place[:200]} cannot be looked at: {(error.strerror or 'unreadable').lower()}"
-        is_folder = folder or depth < len(parts)
-        if not (stat.S_ISDIR(mode) if is_folder else stat.S_ISREG(mode)):
-            return _wrong(Path(place), mode, folder=is_folder)
-    return None
-
-
-def _wrong(place: Path, mode: int, *, folder: bool) -> str:
-    """What is wrong with what lies where a file, or a folder, of nutonic's goes."""
-    if stat.S_ISLNK(mode):
-        kind = "folder" if os.path.isdir(place) else "file"  # noqa: PTH112  wherever it leads
-        return f"{place} is a link to a {kind}: put the {kind} itself there, or move the link away"
-    kinds = (
-        (stat.S_ISDIR, "a folder"),
-        (stat.S_ISREG, "a file"),
-        (stat.S_ISFIFO, "a pipe"),
-        (stat.S_ISSOCK, "a socket"),
-    )
-    kind = next((name for test, name in kinds if test(mode)), "a device")
-    return f"{place} is {kind}, where nutonic has a {'folder' if folder else 'file'}: move it away"
 
 
 def is_temporary(path: str) -> bool:

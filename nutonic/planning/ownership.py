@@ -25,7 +25,8 @@ from nutonic.errors import Corrupt, NotNutonic
 from nutonic.io.atomic import has_marker, refuse_unusable, refuse_within
 from nutonic.io.buckets.address import Address, AnyPath
 from nutonic.io.buckets.within import refuse_within_store
-from nutonic.io.objects import Store, create_marker, obstacle_at, unsealed
+from nutonic.io.files import obstacle_at
+from nutonic.io.objects import Store, create_marker, unsealed
 from nutonic.lazily import lazily
 from nutonic.planning.layout import (
     CARD,

@@ -18,6 +18,7 @@ from nutonic.io.access import Identity, identity_of
 from nutonic.io.atomic import refuse_unwritable
 from nutonic.io.buckets.address import Address, AnyPath, any_path_of
 from nutonic.io.buckets.inputs import Credentials
+from nutonic.io.files import real_path
 from nutonic.io.objects import Store
 from nutonic.planning.cost import default_workers, refuse_too_large
 from nutonic.planning.layout import CARD, COMMITS, MARKER, META, PLAN, RECIPE
@@ -241,15 +242,21 @@ def refuse_inputs_inside(inputs: Iterable[str], out: AnyPath, scenes: Iterable[S
 
 def _spellings(path: str) -> set[str]:
     """A path as an absolute one, and with its links resolved."""
-    return {os.path.normpath(Path(path).absolute()), os.path.realpath(path)}
+    return {os.path.normpath(Path(path).absolute()), str(real_path(path))}
 
 
 def _is_inside(path: Path, out: Path, inside: dict[str, bool]) -> bool:
     """Whether a path is the folder or below it; `inside` caches the answers by path, since many files share folders."""
-    answer = inside.get(str(path))
-    if answer is None:
-        same = path.exists() and path.samefile(out)
-        answer = inside[str(path)] = same or (path != path.parent and _is_inside(path.parent, out, inside))
+    unknown, answer = list[str](), False
+    for above in (path, *path.parents):  # not by way of itself: a path may have thousands of folders
+        if (known := inside.get(str(above))) is not None:
+            answer = known
+            break
+        unknown.append(str(above))
+        if os.path.exists(above) and above.samefile(out):  # noqa: PTH110  no name is too long for it
+            answer = True
+            break
+    inside.update(dict.fromkeys(unknown, answer))
     return answer
 
 

@@ -13,7 +13,7 @@ from support.worlds import written
 
 import nutonic as nt
 from nutonic.errors import NutonicError
-from nutonic.io.objects import obstacle_at
+from nutonic.io.files import obstacle_at
 from nutonic.testing import SyntheticPlanet
 
 LONG = "x" * 300

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from support.forging import bomb, saved
 
-from hostile.row import BUILD, PLAN, VERIFY, Here, Row, Tree, both, finished
+from hostile.row import BUILD, PLAN, VERIFY, Here, Row, Tree, World, both, finished
 from hostile.worlds import assets, damaged, file, folder, link, part, pipe, sparse
 
 SAME, REPLANNED = Tree.SAME, Tree.REPLANNED
@@ -261,6 +261,19 @@ IRREGULAR = {
 INPUTS = ("recipe.yaml", "pois.csv", "items.json", "land_cover.tif")
 
 
+def many_links(name: str) -> World:
+    """A file at the end of more links than anybody follows."""
+
+    def world(here: Here) -> None:
+        last = (here.folder / name).rename(here.folder / f"0-{name}").name
+        for k in range(1, 1200):
+            (here.folder / f"{k}-{name}").symlink_to(last)
+            last = f"{k}-{name}"
+        (here.folder / name).symlink_to(last)
+
+    return world
+
+
 def circle(here: Here) -> None:
     """Catalogues that link to each other, each to all."""
     for k in range(9):
@@ -332,6 +345,10 @@ NO_FILES = [
     Row("a recipe of 1 TB", sparse("recipe.yaml", 2**40), PLAN, 2, "larger than 1,048,576 bytes"),
     Row("a VRT of 1 TB", both(sparse("l.vrt", 2**40), part("labels", path="l.vrt")), PLAN, 2, "l.vrt"),
     Row("catalogues in a circle", circle, PLAN, 2, "nutonic:"),
+    *(
+        Row(f"{name} behind 1,200 links", many_links(name), PLAN, 2, "too many levels of symbolic links")
+        for name in ("items.json", "pois.csv")
+    ),
     Row("a mask beside a scene is a pipe", pipe("west/red.tif.msk"), BUILD, 0, "built 3 places", Tree.CLEAN),
     Row("metadata beside a scene is a pipe", pipe("west/red.tif.aux.xml"), BUILD, 0, "built 3 places", Tree.CLEAN),
     Row(

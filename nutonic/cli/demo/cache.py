@@ -17,6 +17,7 @@ import orjson
 from nutonic.core.model import Json
 from nutonic.errors import NotNutonic
 from nutonic.io.atomic import disk_errors
+from nutonic.io.files import make_folders
 from nutonic.io.gdal import gdal_disk_errors
 from nutonic.io.objects import Store
 
@@ -106,7 +107,7 @@ def _folder_for(inputs: Inputs, cache: Path) -> Path:
     """The parent folder of `cache`, created if necessary, without the leftovers of killed runs."""
     parent = cache.absolute().parent
     with disk_errors(parent):
-        parent.mkdir(parents=True, exist_ok=True)
+        make_folders(parent)
     for leftover in parent.glob(f"{_TEMPORARY}*"):
         if re.fullmatch(rf"{re.escape(_TEMPORARY)}[a-z0-9_]{{8}}", leftover.name) and not leftover.is_symlink():
             _sweep(inputs, leftover)

@@ -23,7 +23,8 @@ from nutonic.core.units import counted
 from nutonic.dataset.verify import verify
 from nutonic.errors import NotNutonic
 from nutonic.io.buckets.within import CUBE_MARKER
-from nutonic.io.objects import Store, obstacle_at
+from nutonic.io.files import obstacle_at
+from nutonic.io.objects import Store
 from nutonic.planning.layout import MARKER
 from nutonic.planning.ownership import refuse_foreign
 from nutonic.planning.prepare import prepare as plan_into

@@ -13,7 +13,8 @@ from scipy.ndimage import gaussian_filter
 
 from nutonic.cli.demo.data import prepare
 from nutonic.errors import NotNutonic
-from nutonic.io.objects import Store, obstacle_at
+from nutonic.io.files import obstacle_at
+from nutonic.io.objects import Store
 
 #: Days, and the factor of the ground's brightness on each.
 DATES = {

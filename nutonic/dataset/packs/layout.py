@@ -14,7 +14,8 @@ from nutonic.core.model import Json
 from nutonic.errors import Corrupt, NotNutonic
 from nutonic.io.buckets.address import Address, AnyPath
 from nutonic.io.buckets.within import refuse_within_store
-from nutonic.io.objects import Store, create_marker, obstacle_at, sealed, unsealed
+from nutonic.io.files import obstacle_at
+from nutonic.io.objects import Store, create_marker, sealed, unsealed
 from nutonic.planning.layout import META
 from nutonic.planning.ownership import names_in, only_begun
 

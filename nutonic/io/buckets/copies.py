@@ -10,6 +10,7 @@ from pathlib import Path
 
 from nutonic.io.atomic import disk_errors
 from nutonic.io.buckets.address import Address
+from nutonic.io.files import make_folders
 from nutonic.io.objects import Store
 
 
@@ -17,7 +18,7 @@ from nutonic.io.objects import Store
 def made_as_file(store: Store, path: str) -> Iterator[Path]:
     """A path at which to make a file of the tree: its own on a disk, else one of this machine that is sent at the end."""
     if store.disk is not None:
-        (store.disk / path).parent.mkdir(parents=True, exist_ok=True)
+        make_folders((store.disk / path).parent)
         yield store.disk / path
         return
     with tempfile.TemporaryDirectory(prefix="nutonic-") as folder:

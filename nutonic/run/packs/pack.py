@@ -34,6 +34,7 @@ from nutonic.dataset.packs.tree import PackTree, TreeFacts, tree_to_pack
 from nutonic.dataset.shards.finish import written_to
 from nutonic.errors import Corrupt, InputError
 from nutonic.io.buckets.address import Address, AnyPath, any_path_of
+from nutonic.io.files import real_path
 from nutonic.io.objects import Store, is_temporary, sealed
 from nutonic.planning.layout import PLAN
 from nutonic.run.callbacks import BatchFinished, BuildStarted, Callback, CallbackGroup, LogCallback, Note
@@ -202,7 +203,7 @@ def _pack(source: PackTree, out: AnyPath, form: Form, shard_mb: int, cluster: Cl
 
 def _refuse_nested(tree: AnyPath, out: AnyPath) -> None:
     if isinstance(tree, Path) and isinstance(out, Path):
-        one, other = tree.resolve(), out.resolve()
+        one, other = real_path(tree), real_path(out)
         nested = one == other or one in other.parents or other in one.parents
     else:
         inner, outer = f"{out}/", f"{tree}/"

@@ -23,7 +23,7 @@ import shapely
 
 from nutonic.errors import InputError, MissingExtra
 from nutonic.io.atomic import full_disk
-from nutonic.io.files import open_regular
+from nutonic.io.files import open_regular, real_path
 from nutonic.sources.osm.tags import Tags, is_area, is_bare, is_drawn, own_tags
 
 if TYPE_CHECKING:
@@ -224,7 +224,7 @@ class NodeStore:
         if path is not None and folder is not None and path.stat().st_size >= _LARGE:
             self.name = "sparse_file_array"
             if "," not in str(folder):
-                self.file = folder.resolve() / f"nodes-{path.name}"
+                self.file = real_path(folder) / f"nodes-{path.name}"
                 self.name = f"sparse_file_array,{self.file}"
 
     def sparing(self, things: Iterable[T]) -> Iterator[T]:

@@ -128,7 +128,12 @@ def _below(folder: Path) -> Iterator[Path]:
 
 def _matches(base: Path, pattern: str) -> list[Path]:
     """The files that a glob below a folder matches, by name; of several formats those that are rasters."""
-    found = glob.glob(pattern, root_dir=base, recursive=True)  # noqa: PTH207  without hidden files
+    try:
+        found = glob.glob(pattern, root_dir=base, recursive=True)  # noqa: PTH207  without hidden files
+    except RecursionError:
+        raise InputError(
+            f"{pattern} in {base} goes through folders in folders, too many to look through; see labels.path"
+        ) from None
     names = sorted({Path(name).as_posix() for name in found})
     files = [base / name for name in names if not (base / name).is_dir()]
     rasters = [file for file in files if _is_raster(file.name)] or [f for f in files if f.suffix.lower() == ".vrt"]

@@ -13,7 +13,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 from nutonic.errors import InputError
-from nutonic.io.files import read_regular
+from nutonic.io.files import read_regular, real_path
 
 #: Bytes of a VRT that is read; one of a hundred thousand files has about 60 MB.
 _LARGEST = 128 * 2**20
@@ -109,8 +109,8 @@ def _file(path: Path, source: ElementTree.Element) -> Path:
     element = source.find("SourceFilename")
     name = (element.text or "").strip() if element is not None else ""
     relative = element is not None and element.get("relativeToVRT") == "1"
-    folder = os.path.realpath(path.parent)
-    file = os.path.realpath(os.path.join(folder, name) if relative else name)  # noqa: PTH118  names may be anything
+    folder = str(real_path(path.parent))
+    file = str(real_path(os.path.join(folder, name) if relative else name))  # noqa: PTH118  names may be anything
     odd = not name or name.startswith("/vsi") or "://" in name or name.lower().endswith(".vrt")
     if odd or os.path.commonpath([folder, file]) != folder:
         raise InputError(

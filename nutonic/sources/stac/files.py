@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path, PurePath
@@ -13,7 +12,7 @@ from nutonic.errors import InputError, SourceError
 from nutonic.io.access import ANYBODY, Identity
 from nutonic.io.buckets.address import is_object, joined
 from nutonic.io.buckets.fetched import copy_of
-from nutonic.io.files import read_regular
+from nutonic.io.files import read_regular, real_path
 from nutonic.sources.item import Item, Sieve
 from nutonic.sources.stac.documents import JSONError, loads
 from nutonic.sources.stac.geoparquet import read_geoparquet
@@ -88,7 +87,7 @@ class _Walk:
 
     def documents(self, place: _Place, depth: int = 0) -> Iterator[tuple[Json, _Place]]:
         """The items of a file and of those that it links to, with the files that they are in."""
-        real = place if isinstance(place, str) else os.path.realpath(place)
+        real = place if isinstance(place, str) else str(real_path(place))
         if real in self.seen:
             return
         if len(self.seen) >= MOST_FILES:

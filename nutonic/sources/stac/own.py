@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,6 +18,7 @@ from nutonic.core.units import counted
 from nutonic.errors import InputError, ReadFailed
 from nutonic.inert import inert, unseen
 from nutonic.io import raster as rasters
+from nutonic.io.files import real_path
 from nutonic.recipe.outputs import Grid
 from nutonic.sources.rasters.paths import pieces_of
 
@@ -129,7 +129,7 @@ def _common(name: str) -> Json:
 
 def _relative(path: str, folder: Path) -> str:
     """A path that stays true where catalogue and files are moved together."""
-    file, home = Path(os.path.realpath(path)), Path(os.path.realpath(folder))
+    file, home = real_path(path), real_path(folder)
     return f"./{file.relative_to(home).as_posix()}" if file.is_relative_to(home) else str(Path(path).absolute())
 
 
