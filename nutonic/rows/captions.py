@@ -12,23 +12,22 @@ from typing import Literal
 from nutonic.core.model import Json
 from nutonic.rows.claims import PLACED
 from nutonic.rows.positions import ZONES, position, share
-from nutonic.rows.truth import Truth, in_zone, nearly_fills, patch_size, zone_is_whole
+from nutonic.rows.truth import Truth, in_zone, nearly_fills, patch_size, told_of_zone, zone_is_whole
 from nutonic.rows.wording import Said
-
-#: The most classes that are told of a zone.
-_IN_ZONE = 3
 
 
 def caption(truth: Truth, length: Literal["brief", "full", "zonal"] = "full") -> tuple[Said, ...]:
     """What a picture shows, as claims.
 
     ``full`` has its classes by share and where they lie; ``brief`` names the most important in one line; ``zonal`` goes
-    through the four quarters and the centre. A zonal caption of a mask that is not labelled enough is empty.
+    through the four quarters and the centre, all of them. A zonal caption is empty of a mask that is not labelled enough,
+    or of one with a part in which nothing has a class.
     """
     if length == "brief":
         return (_brief(truth),)
     if length == "zonal":
-        return tuple(_zonal(truth)) if truth.whole else ()
+        parts = [_of_zone(truth, zone) for zone in ZONES] if truth.whole else [None]
+        return () if None in parts else tuple(part for part in parts if part is not None)
     known = truth.whole and truth.is_half(truth.cover.by_size()[0]) is not None
     return tuple(_full(truth) if known else _seen(truth))
 
@@ -82,21 +81,23 @@ def _each(classes: Sequence[int]) -> list[Json]:
     return [{"c": c} for c in classes]
 
 
-def _zonal(truth: Truth) -> Iterator[Said]:
-    for zone in ZONES:
-        held = in_zone(truth, zone)
-        total = sum(n for _, n in held)
-        if not held or not zone_is_whole(truth, zone):
-            continue
-        if nearly_fills(truth, held[0][1], zone):
-            yield _said("caption.zone_one", zone=zone, c=held[0][0])
-            continue
-        if len(held) == 1:  # it may have the rest, or not
-            continue
-        told = [c for k, (c, n) in enumerate(held) if k < 2 or 10 * n >= total][:_IN_ZONE]
-        counts = [n for _, n in held]
-        if len(set(counts[: len(told)])) == len(told):
-            yield _said("caption.zone_ranked", zone=zone, classes=_each(told))
+def zonal_question(said: Sequence[Said]) -> str:
+    """The claim that asks for a zonal caption: for what leads in each part, or for what can be seen where one is unclear."""
+    return "caption.ask_zonal_seen" if any(each.claim == "caption.zone_seen" for each in said) else "caption.ask_zonal"
+
+
+def _of_zone(truth: Truth, zone: str) -> Said | None:
+    """What is told of a part of the image; None if nothing in it has a class."""
+    held, whole = in_zone(truth, zone), zone_is_whole(truth, zone)
+    told = told_of_zone(held)
+    if not told:
+        return None
+    if whole and nearly_fills(truth, held[0][1], zone):
+        return _said("caption.zone_one", zone=zone, c=told[0])
+    if not whole or len(held) == 1:  # what has no class may have the rest, or not
+        return _said("caption.zone_seen", zone=zone, classes=_each(told))
+    alike = len({n for _, n in held[: len(told)]}) < len(told)
+    return _said(f"caption.zone_{'shared' if alike else 'ranked'}", zone=zone, classes=_each(told))
 
 
 def class_caption(truth: Truth, c: int) -> tuple[Said, tuple[Said, ...]]:
@@ -115,12 +116,12 @@ def class_caption(truth: Truth, c: int) -> tuple[Said, tuple[Said, ...]]:
 def _patches(truth: Truth, c: int) -> Said:
     cover = truth.cover
     if cover.pieces[c] == 1:
-        return _said("class_caption.one_piece")
+        return _said("class_caption.one_piece", c=c)
     number, unit = patch_size(truth)
     if not cover.large_regions[c]:
-        return _said("class_caption.scattered", number=number, unit=unit)
+        return _said("class_caption.scattered", c=c, number=number, unit=unit)
     largest = share(cover.regions_of(c)[0].area_px, cover.counts[c], truth.rows.shares)
-    values = {"number": number, "unit": unit, "share": largest}
+    values = {"c": c, "number": number, "unit": unit, "share": largest}
     if cover.large_regions[c] == 1:
         return _said("class_caption.one_patch", **values)
     return _said("class_caption.patches", count=cover.large_regions[c], **values)

@@ -6,7 +6,7 @@ It knows rows by their text alone. A sentence that it cannot read is as wrong as
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from typing import Any
 
@@ -29,7 +29,8 @@ _OF_CLASS = re.compile(r".*__class_(?:caption|grounding)_(\d+)")
 _ANSWERS: Mapping[str, tuple[str, ...]] = {
     "caption.ask_full": ("entire", "dominated", "mixed", "further", "minor", "sees"),
     "caption.ask_brief": ("brief_",),
-    "caption.ask_zonal": ("zone_",),
+    "caption.ask_zonal": ("zone_one", "zone_ranked", "zone_shared"),
+    "caption.ask_zonal_seen": ("zone_",),
     "class_caption.ask_share": ("share", "entire", "one_", "patches", "scattered"),
     "class_caption.ask_where": ("seen",),
 }
@@ -100,10 +101,19 @@ def _astray(question: Said, said: Sequence[Said]) -> str | None:
         each.values.get("c", question.values["c"]) != question.values["c"] for each in said if "c" in question.values
     ):
         return "it speaks of another class than is asked for"
+    zones = [each.values["zone"] for each in said if "zone" in each.values]
+    if question.claim.startswith("caption.ask_zonal") and set(zones) != set(ZONES):
+        return "it leaves out a part that is asked for"
     order = [(ZONES.index(v["zone"]) if "zone" in (v := each.values) else _order()[each.claim]) for each in said]
-    told = [c for each in said for c in (each.values.get("c"), *(one["c"] for one in each.values.get("classes", ())))]
+    told = [c for each in said for c in _named(each)]
     twice = len(set(told) - {None}) < len(told) - told.count(None) and "zone" not in said[0].values
     return "it says something twice, or out of order" if order != sorted(set(order)) or twice else None
+
+
+def _named(said: Said) -> Iterator[Any]:
+    """The classes that a sentence tells of; one that its question has named it may repeat."""
+    yield None if "c" in CLAIMS[said.claim].of else said.values.get("c")
+    yield from (one["c"] for one in said.values.get("classes", ()))
 
 
 @cache

@@ -7,13 +7,13 @@ holds is decided here, from counts, cells and regions alone.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any
 
 from nutonic.rows.positions import direction, quadrant, share
 from nutonic.rows.slots import LETTERS
-from nutonic.rows.truth import Truth, Values, in_zone, nearly_fills, patch_size, zone_is_whole
+from nutonic.rows.truth import Truth, Values, in_zone, nearly_fills, patch_size, told_of_zone, zone_is_whole
 
 # Claims
 
@@ -30,6 +30,8 @@ class Claim:
     """Whether it speaks of the whole image."""
     holds: Holds
     """Whether it is true. The values of an answer come with those of its question."""
+    of: Mapping[str, str] = field(default_factory=dict)
+    """Slots that it can do without: what its question has named, so that "it" or "they" can stand for it."""
 
 
 CLAIMS: dict[str, Claim] = {}
@@ -38,11 +40,13 @@ CLAIMS: dict[str, Claim] = {}
 PLACED = 3
 
 
-def claim(name: str, *, whole: bool = False, **slots: str) -> Callable[[Holds], Holds]:
+def claim(
+    name: str, *, whole: bool = False, of: Mapping[str, str] | None = None, **slots: str
+) -> Callable[[Holds], Holds]:
     """Make a function the judge of a claim."""
 
     def put(judge: Holds) -> Holds:
-        CLAIMS[name] = Claim(slots=slots, whole=whole, holds=judge)
+        CLAIMS[name] = Claim(slots=slots, whole=whole, holds=judge, of=of or {})
         return judge
 
     return put
@@ -94,6 +98,7 @@ _of_prompt("prompt.season", season="season")
 ask("caption.ask_full")
 ask("caption.ask_brief")
 ask("caption.ask_zonal")
+ask("caption.ask_zonal_seen")
 
 
 @claim("caption.entire", whole=True, c="noun")
@@ -166,6 +171,18 @@ def _(truth: Truth, v: Values) -> bool:
     return told and zone_is_whole(truth, v["zone"]) and len({n for _, n in held[: len(ids)]}) == len(ids)
 
 
+@claim("caption.zone_shared", whole=True, zone="zone", classes="nouns")
+def _(truth: Truth, v: Values) -> bool:
+    ids, held = [each["c"] for each in v["classes"]], in_zone(truth, v["zone"])
+    return zone_is_whole(truth, v["zone"]) and len(ids) > 1 and [c for c, _ in held[: len(ids)]] == ids
+
+
+@claim("caption.zone_seen", whole=True, zone="zone", classes="nouns")
+def _(truth: Truth, v: Values) -> bool:
+    ids = [each["c"] for each in v["classes"]]
+    return bool(ids) and ids == told_of_zone(in_zone(truth, v["zone"]))[: len(ids)]
+
+
 # Class captions
 ask("class_caption.ask_share", whole=True, c="noun")
 ask("class_caption.ask_where", c="noun")
@@ -186,22 +203,26 @@ def _(truth: Truth, v: Values) -> bool:
     return truth.lies(v["c"], v["where"])
 
 
-@claim("class_caption.one_piece", whole=True)
+#: What is said of patches is said of the class that the sentence before has named.
+_OF = {"c": "noun"}
+
+
+@claim("class_caption.one_piece", whole=True, of=_OF)
 def _(truth: Truth, v: Values) -> bool:
     return truth.cover.pieces.get(v["c"]) == 1
 
 
-@claim("class_caption.one_patch", whole=True, number="number", unit="unit", share="share")
+@claim("class_caption.one_patch", whole=True, of=_OF, number="number", unit="unit", share="share")
 def _(truth: Truth, v: Values) -> bool:
     return truth.cover.large_regions[v["c"]] == 1 and _patches_hold(truth, v)
 
 
-@claim("class_caption.patches", whole=True, count="count", number="number", unit="unit", share="share")
+@claim("class_caption.patches", whole=True, of=_OF, count="count", number="number", unit="unit", share="share")
 def _(truth: Truth, v: Values) -> bool:
     return truth.cover.large_regions[v["c"]] == v["count"] and _patches_hold(truth, v)
 
 
-@claim("class_caption.scattered", whole=True, number="number", unit="unit")
+@claim("class_caption.scattered", whole=True, of=_OF, number="number", unit="unit")
 def _(truth: Truth, v: Values) -> bool:
     return truth.cover.large_regions.get(v["c"]) == 0 and (v["number"], v["unit"]) == patch_size(truth)
 

@@ -23,6 +23,12 @@ def refuse_unclear_names(lexicon: Lexicon) -> None:
             raise RecipeError(
                 f"labels.dataset: {both} are both called {noun!r:.80} in sentences: call one of them otherwise"
             )
+    for c, noun in lexicon.nouns.items():
+        if (other := first.get(noun.lower().rstrip(" ,;"), c)) != c:
+            raise RecipeError(
+                f"labels.dataset: {_named(lexicon, c)} cannot be told from {_named(lexicon, other)} in a list: call it "
+                "otherwise"
+            )
     for c, others in lists_of_classes(lexicon.nouns).items():
         for listed in _lists(c, ids, others):
             text = _misread(lexicon, listed)

@@ -231,14 +231,44 @@ def in_words(part: int, whole: int) -> str:
     return next(words for below, words in SHARE_WORDS if 100 * part < below * whole)
 
 
+#: The ends between which a share is told that may be any between them, in hundredths.
+SHARE_ENDS = (
+    (10, "a tenth"),
+    (20, "a fifth"),
+    (25, "a quarter"),
+    (Fraction(100, 3), "a third"),
+    (40, "two fifths"),
+    (50, "half"),
+    (60, "three fifths"),
+    (Fraction(200, 3), "two thirds"),
+    (75, "three quarters"),
+    (80, "four fifths"),
+    (90, "nine tenths"),
+)
+
+#: Of a share of which no end is known.
+UNKNOWN_SHARE = "an unknown part"
+
+
+def between_in_words(least: int, most: int, whole: int) -> str:
+    """What a share is in words that may be any from one part to another: the nearest of :data:`SHARE_ENDS` around both."""
+    low = next((words for end, words in reversed(SHARE_ENDS) if 100 * least >= end * whole), None)
+    high = next((words for end, words in SHARE_ENDS if 100 * most <= end * whole), None)
+    if low and high:
+        return f"between {low} and {high}"
+    return f"at least {low}" if low else f"up to {high}" if high else UNKNOWN_SHARE
+
+
 def share(part: int, whole: int, form: Literal["percent", "words"], unknown: int = 0) -> str:
     """A share, as a recipe's ``rows.shares`` wants it said.
 
     Where of the whole so much is `unknown` that it could be another one, it is told from the least to the most that it can
-    be: ``41 to 46%``.
+    be: ``41 to 46%``, ``between two fifths and half``.
     """
     say = percent if form == "percent" else in_words
     least, most = say(part, whole), say(part + unknown, whole)
     if least == most:
         return most
+    if form == "words":
+        return between_in_words(part, part + unknown, whole)
     return f"{least.removesuffix('%') if least[0].isdigit() else least} to {most}"

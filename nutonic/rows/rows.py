@@ -10,7 +10,7 @@ import orjson
 
 from nutonic.core.model import Json, Region
 from nutonic.rows import questions
-from nutonic.rows.captions import caption, class_caption
+from nutonic.rows.captions import caption, class_caption, zonal_question
 from nutonic.rows.claims import CLAIMS
 from nutonic.rows.context import ChipContext
 from nutonic.rows.slots import LETTERS
@@ -50,8 +50,9 @@ def drafts(context: ChipContext) -> Iterator[Draft]:
     for length in rows.captions:
         suffix = "caption" if length == "full" else f"caption_{length}"
         said = context.caption if length == "full" else caption(truth, length)
+        claim = zonal_question(said) if length == "zonal" else f"caption.ask_{length}"
         if said:
-            yield Draft(suffix=suffix, task="caption", question=_ask(f"caption.ask_{length}"), answer=said)
+            yield Draft(suffix=suffix, task="caption", question=_ask(claim), answer=said)
     if rows.grounding and (boxes := truth.boxable()):
         yield Draft(suffix="grounding", task="grounding", question=_limited(truth, "grounding"), boxes=boxes)
     for class_id in common_classes(truth):

@@ -13,7 +13,7 @@ from typing import Any
 
 from nutonic.core.classes import ClassTable
 from nutonic.lazily import lazily
-from nutonic.rows.positions import SHARE_WORDS, Position
+from nutonic.rows.positions import SHARE_ENDS, SHARE_WORDS, UNKNOWN_SHARE, Position
 
 #: Picks one of so many phrasings.
 Pick = Callable[[int], int]
@@ -75,13 +75,21 @@ class Lexicon:
         return {class_id: Word(noun, plural=_is_plural(noun)) for class_id, noun in self.nouns.items()}
 
 
-def _is_plural(noun: str) -> bool:
-    """Whether a verb takes the plural: behind a list, and otherwise as the last word has it that is in no brackets.
+#: What begins that which only tells more of a thing: of ``bodies of water`` the bodies decide.
+_MORE = re.compile(r"\s*\([^)]*\)|,? (?:of|with|without|in|on|under|near|along|by|from|for|to|within|between) .*")
+#: Words that are many without an s, and ends of words with an s that are one: grass, campus, oasis.
+_MANY, _ONE = re.compile(r"\b(?:algae|cattle|fungi|people)$"), re.compile(r"(?:ss|us|is)$")
 
-    In water/lake both are one, and it covers; trees/crops cover.
+
+def _is_plural(noun: str) -> bool:
+    """Whether a verb takes the plural: behind a list, and otherwise as the last word has it of what the name is about.
+
+    In water/lake both are one, and it covers; trees/crops cover. Bodies of water cover, and land with trees and shrubs
+    covers.
     """
-    bare = re.sub(r"\s*\([^)]*\)", "", noun) or noun
-    return " and " in bare or (bare.endswith("s") and not bare.endswith("ss"))
+    bare = _MORE.sub("", noun) or noun
+    many = bare.endswith("s") and not _ONE.search(bare)
+    return " and " in bare or many or _MANY.search(bare) is not None
 
 
 def _unlike_a_list(noun: str, nouns: set[str]) -> str:
@@ -209,19 +217,34 @@ class _Options(Kind):
         return tuple(lexicon.by_noun[noun.lower()] for noun in found.groups()) if found else ()
 
 
-class _Each(Kind):
-    """Several of something, as ``a, b and c``."""
+#: What stands between several things, and before the last of them.
+Joint = tuple[str, str]
+_PLAIN, _CLEAR, _PARTED = (", ", " and "), (", ", ", and "), ("; ", "; and ")
 
-    def __init__(self, item: str, kinds: Mapping[str, Kind], joint: tuple[str, str]) -> None:
+
+def _joint_of(nouns: Sequence[str]) -> Joint:
+    """What joins classes so that a person sees where one ends: fields and meadows, and trees and scrub."""
+    if any("," in noun or ";" in noun for noun in nouns):
+        return _PARTED
+    return _CLEAR if any(" and " in noun for noun in nouns) else _PLAIN
+
+
+class _Each(Kind):
+    """Several of something, as ``a, b and c``; where a name has an "and" or a comma itself, they are parted more clearly."""
+
+    def __init__(self, item: str, kinds: Mapping[str, Kind], *joints: Joint) -> None:
         super().__init__()
-        self._item, self._kinds, self._joint = item, kinds, joint
+        self._item, self._kinds, self._joints = item, kinds, joints
+
+    def _joint(self, value: Sequence[Mapping[str, Any]], lexicon: Lexicon) -> Joint:
+        return self._joints[0] if len(self._joints) == 1 else _joint_of([lexicon.noun(each["c"]) for each in value])
 
     def words(self, value: Any, lexicon: Lexicon, pick: Pick) -> str:
         items = [
             self._item.format_map({name: kind.words(each[name], lexicon, pick) for name, kind in self._kinds.items()})
             for each in value
         ]
-        between, last = self._joint
+        between, last = self._joint(value, lexicon)
         return items[0] if len(items) == 1 else between.join(items[:-1]) + last + items[-1]
 
     def _one(self, lexicon: Lexicon, *, named: bool) -> str:
@@ -237,27 +260,34 @@ class _Each(Kind):
         return re.compile(self._one(lexicon, named=True), re.IGNORECASE)
 
     def pattern(self, lexicon: Lexicon) -> str:
-        one, (between, last) = self._one(lexicon, named=False), map(re.escape, self._joint)
+        one = self._one(lexicon, named=False)
+        between, last = (either({joint[k] for joint in self._joints}) for k in (0, 1))
         return f"{one}(?:(?:{between}{one})*{last}{one})?"
 
     def value(self, words: str, lexicon: Lexicon) -> tuple[Mapping[str, Any], ...]:
+        for joint in self._joints:
+            found = self._parted(words, lexicon, joint)
+            if found and (len(found) == 1 or self._joint(found, lexicon) == joint):
+                return found
+        raise ValueError(f"{words!r} is none of several")
+
+    def _parted(self, words: str, lexicon: Lexicon, joint: Joint) -> tuple[Mapping[str, Any], ...]:
+        """What is listed with this between it; nothing if it is no such list."""
         one, at, found = self._item_of(lexicon), 0, []
         while (match := one.match(words, at)) is not None:
             found.append({name: kind.value(match[name], lexicon) for name, kind in self._kinds.items()})
             at = match.end()
-            joint = next(
-                (each for each in sorted(self._joint, key=len, reverse=True) if words.startswith(each, at)), ""
-            )
-            at += len(joint)
-        if at != len(words):
-            raise ValueError(f"{words[at:]!r} is none of several")
-        return tuple(found)
+            at += len(next((each for each in sorted(joint, key=len, reverse=True) if words.startswith(each, at)), ""))
+        return tuple(found) if at == len(words) else ()
 
 
 _PLACE = _Phrase("places")
 _NOUN, _WHERE = _Noun(), _Where()
-_ONE_SHARE = rf"(?:(?:just under |under |over )?[0-9]{{1,3}}%|{either([*(words for _, words in SHARE_WORDS), 'all'])})"
-_SHARE = _Share(rf"(?:(?:[0-9]{{1,2}}|{_ONE_SHARE}) to )?{_ONE_SHARE}")
+_PERCENT, _END = r"(?:just under |under |over )?[0-9]{1,3}%", either(words for _, words in SHARE_ENDS)
+_SHARE = _Share(
+    rf"(?:(?:[0-9]{{1,2}}|{_PERCENT}) to )?{_PERCENT}|{either([*(words for _, words in SHARE_WORDS), 'all', UNKNOWN_SHARE])}"
+    rf"|between {_END} and {_END}|(?:up to|at least) {_END}"
+)
 
 #: Every kind of slot, by its name in claims.
 KINDS: Mapping[str, Kind] = {
@@ -277,8 +307,8 @@ KINDS: Mapping[str, Kind] = {
     "box": _Box(),
     "letter": Kind(f"[{LETTERS}]"),
     "options": _Options(),
-    "nouns": _Each("{c}", {"c": _NOUN}, (", ", " and ")),
-    "spots": _Each("{c} {where}", {"c": _NOUN, "where": _WHERE}, ("; ", "; and ")),
-    "placed": _Each("{c} ({share}), {where}", {"c": _NOUN, "share": _SHARE, "where": _WHERE}, ("; ", "; and ")),
-    "shared": _Each("{c} ({share})", {"c": _NOUN, "share": _SHARE}, (", ", " and ")),
+    "nouns": _Each("{c}", {"c": _NOUN}, _PLAIN, _CLEAR, _PARTED),
+    "spots": _Each("{c} {where}", {"c": _NOUN, "where": _WHERE}, _PARTED),
+    "placed": _Each("{c} ({share}), {where}", {"c": _NOUN, "share": _SHARE, "where": _WHERE}, _PARTED),
+    "shared": _Each("{c} ({share})", {"c": _NOUN, "share": _SHARE}, _PLAIN, _CLEAR, _PARTED),
 }

@@ -241,6 +241,16 @@ def in_zone(truth: Truth, zone: str) -> list[tuple[int, int]]:
     return sorted(((c, n) for c, n in held if n), key=lambda each: (-each[1], each[0]))
 
 
+#: The most classes that are told of a zone.
+_IN_ZONE = 3
+
+
+def told_of_zone(held: Sequence[tuple[int, int]]) -> list[int]:
+    """Of the classes in a zone those that are told: the first two, and another one with a tenth of what is labelled."""
+    total = sum(n for _, n in held)
+    return [c for k, (c, n) in enumerate(held) if k < 2 or 10 * n >= total][:_IN_ZONE]
+
+
 def zone_is_whole(truth: Truth, zone: str) -> bool:
     """Whether enough of a zone is labelled to speak of all of it."""
     return sum(n for _, n in in_zone(truth, zone)) >= fraction(truth.rows.whole_image) * _zone_size(truth, zone)

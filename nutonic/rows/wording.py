@@ -1,8 +1,9 @@
 """Wordings: templates that a person can edit, each of a claim that can be read back out of its sentences.
 
 A template is one sentence in jinja2, such as ``{{ c }} {{ c | verb("cover") }} {{ share }} of the image, {{ where }}.`` It
-may use the slots of its claim and three filters: ``verb`` (the form that fits the word), ``a`` (with its article) and
-``cap`` (with a capital). It has no statements, so that whatever it renders can be read back.
+may use the slots of its claim and a few filters: ``verb`` (the form that fits the word), ``it``, ``its`` and ``them`` (what
+stands for the word), ``a`` (with its article) and ``cap`` (with a capital). It has no statements, so that whatever it
+renders can be read back.
 """
 
 from __future__ import annotations
@@ -76,6 +77,20 @@ def _singular(verb: str) -> str:
     return verb + ("es" if verb.endswith(("s", "sh", "ch", "x")) else "s")
 
 
+def _standing_for(one: str, many: str) -> Callable[[Word], str]:
+    """A filter that says "it" of water, and "they" of trees: what is read back does not say of which class."""
+
+    def pronoun(word: Word) -> str:
+        if isinstance(word, _Hole):
+            return _Hole(f"{_PATTERN}(?:{one}|{many}){_PATTERN}")
+        return many if word.plural else one
+
+    return pronoun
+
+
+#: What stands for a class, by the name of the filter.
+_PRONOUNS = {"it": ("it", "they"), "its": ("its", "their"), "them": ("it", "them")}
+
 #: What is spoken with a vowel first, numbers such as 8.2 and 11 too.
 _AN = re.compile(r"[aeio]|un[^i]|8|1[18](?![0-9])", re.IGNORECASE)
 
@@ -94,7 +109,12 @@ def _cap(word: str) -> str:
 
 
 _JINJA = ImmutableSandboxedEnvironment(undefined=StrictUndefined, autoescape=False)
-_JINJA.filters = {"verb": _verb, "a": _a, "cap": _cap}
+_JINJA.filters = {
+    "verb": _verb,
+    "a": _a,
+    "cap": _cap,
+    **{name: _standing_for(*each) for name, each in _PRONOUNS.items()},
+}
 _ALLOWED = (nodes.Template, nodes.Output, nodes.TemplateData, nodes.Name, nodes.Filter, nodes.Const)
 
 
@@ -113,11 +133,14 @@ class Template:
             raise RecipeError(f"{self}: {error}") from None
         strange = next((type(n).__name__ for n in tree.find_all(nodes.Node) if not isinstance(n, _ALLOWED)), None)
         if strange is not None or not all(map(_is_plain, tree.find_all((nodes.Output, nodes.Filter)))):
-            raise RecipeError(f"{self} has a {strange or 'Filter'}: write slots and the filters verb, a and cap alone")
-        needed, used = set(CLAIMS[self.claim].slots), {name.name for name in tree.find_all(nodes.Name)}
-        if not needed <= used <= needed | set(ALWAYS):
             raise RecipeError(
-                f"{self} uses {_listed(used)}: it must use {_listed(needed)}, and may use {_listed(ALWAYS)}"
+                f"{self} has a {strange or 'Filter'}: write slots and the filters {_listed(_JINJA.filters)} alone"
+            )
+        needed, used = set(CLAIMS[self.claim].slots), {name.name for name in tree.find_all(nodes.Name)}
+        free = {*ALWAYS, *CLAIMS[self.claim].of}
+        if not needed <= used <= needed | free:
+            raise RecipeError(
+                f"{self} uses {_listed(used)}: it must use {_listed(needed)}, and may use {_listed(free)}"
             )
         fixed = "".join(data.data for data in tree.find_all(nodes.TemplateData)).strip()
         if re.search(r"[0-9]", _FORM.sub("", fixed)) or not fixed.isprintable():
@@ -145,7 +168,7 @@ class Template:
 
     @lazily
     def _kinds(self) -> Mapping[str, Kind]:
-        slots = {**ALWAYS, **CLAIMS[self.claim].slots}
+        slots = {**ALWAYS, **CLAIMS[self.claim].of, **CLAIMS[self.claim].slots}
         return {name.name: KINDS[slots[name.name]] for name in _JINJA.parse(self.source).find_all(nodes.Name)}
 
     @lazily
@@ -224,7 +247,8 @@ class Template:
         if match is None or not (match.end() == len(text) or text[match.end()] == " "):
             return None
         try:
-            values = {name: kind.value(match[name], self._lexicon) for name, kind in self._kinds.items()}
+            told = match.groupdict()  # of a slot that a pronoun stands for it has nothing
+            values = {name: kind.value(told[name], self._lexicon) for name, kind in self._kinds.items() if name in told}
         except (LookupError, ValueError):
             return None
         return Said(claim=self.claim, values=values), match.end() + 1
@@ -289,7 +313,7 @@ _BEGINNING = 12
 
 
 #: Claims of which texts that were written before know nothing: nutonic's own words say them then.
-_LATER = ("prompt.enlarged",)
+_LATER = ("prompt.enlarged", "caption.ask_zonal_seen", "caption.zone_shared", "caption.zone_seen")
 
 
 class Wording:

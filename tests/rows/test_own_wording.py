@@ -77,6 +77,15 @@ def test_a_wording_that_was_written_before_enlarged_pictures_were_told_goes_on()
     older.refuse_unreadable()
 
 
+def test_captions_that_were_worded_before_every_part_was_told_go_on():
+    later = ("ask_zonal_seen", "zone_shared", "zone_seen")
+    caption = {name: words for name, words in yaml.safe_load(builtin()["caption"]).items() if name not in later}
+    older = Wording({**builtin(), "caption": yaml.safe_dump(caption)}, DYNAMIC_WORLD)
+    older.refuse_unreadable()
+    said = Said(claim="caption.zone_shared", values={"zone": "centre", "classes": [{"c": 1}, {"c": 4}]})
+    assert older.words(said, "k", {}) == Wording(builtin(), DYNAMIC_WORLD).words(said, "k", {})
+
+
 def texts_of(wrong: dict[str, str] | tuple[str, str]) -> dict[str, str]:
     """Whole files as they are; or a claim and its template, put into the built-in file, which costs a tenth of a second."""
     return wrong if isinstance(wrong, dict) else with_template(*wrong)
@@ -123,7 +132,7 @@ LYING = {
     "no for yes": ("absence.yes", "No, there is none."),
     "yes for no": ("vqa.no", "yes"),
     "only for largest": ("referring.ask_largest", "Box the only region of {{ c }} in this {{ picture }}."),
-    "all for some": ("grounding.ask_some", "Detect all: {{ count }}, {{ side }} %, {{ fill }} %."),
+    "all for some": ("grounding.ask_some", "Detect all: {{ count }}, {{ side }} %, {{ fill }} %, {{ most }} %."),
 }  # fmt: skip
 
 

@@ -172,7 +172,7 @@ def another_way(row: dict) -> dict | None:
 
 LAST = r"(.*\d%.*\b)(\d+)(%)"
 LONG = (
-    "The scene, 640 by 640 m, consists chiefly of crops (67%), spread across the image. "
+    "The scene, 640 by 640 m, consists chiefly of crops (67%), over most parts of the image. "
     "Next by area: trees (17%), in the upper left quarter."
 )
 ALONE = "The upper left quarter is nearly all covered by trees."
@@ -200,7 +200,7 @@ LIES: dict[str, tuple[str, Rows]] = {
     "in for mostly in": ("class_caption_7", answers("mostly ", "")),
     "in for mostly in of what is half known": ("half class_caption_1", answers(CORNER, "in the upper third")),
     "another part of the image": ("class_caption_6", answers(CORNER, "in the centre")),
-    "spread what is not": ("class_caption_6", answers(CORNER, "spread across the image")),
+    "spread what is not": ("class_caption_6", answers(CORNER, "over most parts of the image")),
     "two classes exchanged": ("caption", swapped("trees", "crops")),
     "a class that is not there": ("caption", answers("water", "snow and ice")),
     "another class than asked for": ("class_caption_1", answers("trees", "water")),
@@ -332,17 +332,18 @@ def test_no_prompt_says_that_a_picture_is_finer_than_its_source(size, source_m, 
             assert spoken.problem(row) is None
             assert reader.falsehoods(row, spoken.picture()) == []
             told |= set(
-                re.findall(r"(?:Its resolution|One pixel|The ground sampling distance) is [^.]*", text_of(row, 0))
+                re.findall(r"(?:The resolution|Each pixel|The ground sampling distance) is [^.]*", text_of(row, 0))
             )
     assert not resolved or told == {
-        f"Its resolution is {resolved} m, enlarged to pixels of {pixel} m",
-        f"One pixel is {pixel} m on the ground, in the source {resolved} m",
-        f"The ground sampling distance is {resolved} m, and one pixel is {pixel} m",
+        f"The resolution is {resolved} m, enlarged to pixels of {pixel} m",
+        f"Each pixel is {pixel} m wide on the ground, enlarged from a source of {resolved} m",
+        f"The ground sampling distance is {resolved} m, and each pixel is {pixel} m wide",
     }
 
 
 @pytest.mark.parametrize(
-    "claim", ["Its resolution is 5 m.", "The ground sampling distance is 5 m.", "One pixel is 10 m on the ground."]
+    "claim",
+    ["The resolution is 5 m.", "The ground sampling distance is 5 m.", "Each pixel is 10 m wide on the ground."],
 )
 def test_an_enlarged_picture_that_is_called_finer_is_found(claim):
     spoken = replace(planted(), size=32, rows={**planted().rows, "prompt": ("resolution",)})
@@ -351,7 +352,7 @@ def test_an_enlarged_picture_that_is_called_finer_is_found(claim):
         false = says(
             row,
             0,
-            re.sub(r"(?:Its resolution|One pixel|The ground sampling distance) is [^.]*\.", claim, text_of(row, 0)),
+            re.sub(r"(?:The resolution|Each pixel|The ground sampling distance) is [^.]*\.", claim, text_of(row, 0)),
         )
         if false is not None:
             lies += 1

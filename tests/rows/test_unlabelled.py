@@ -39,8 +39,9 @@ def told(made: Spoken) -> dict[str, str]:
         ({TREES: 93, CROPS: 1, OPEN: 6}, "percent", "93 to 99%"),
         ({TREES: 95, OPEN: 5}, "percent", "95 to 100%"),
         ({TREES: 30, CROPS: 68, OPEN: 2}, "words", "nearly a third"),
-        ({TREES: 30, CROPS: 65, OPEN: 5}, "words", "nearly a third to a good third"),
-        ({TREES: 95, OPEN: 5}, "words", "nearly all to all"),
+        ({TREES: 30, CROPS: 65, OPEN: 5}, "words", "between a quarter and two fifths"),
+        ({TREES: 58, CROPS: 37, OPEN: 5}, "words", "between half and two thirds"),
+        ({TREES: 95, OPEN: 5}, "words", "at least nine tenths"),
     ],
 )
 def test_a_share_is_told_from_the_least_to_the_most_that_it_can_be(rows, shares, trees):
@@ -108,6 +109,10 @@ def test_what_has_more_is_asked_where_it_has_more_whatever_the_unlabelled_pixels
         ("Crops cover 50 to 59% of this view, and trees the rest of the upper half.", False),
         ("Crops cover 54 to 70% of this view, with trees in the upper half.", False),
         ("Trees cover 38 percent of this view, with crops in the lower half.", False),
+        ("Crops cover between half and three fifths of this view, with trees in the upper half.", True),
+        ("Crops cover between a third and half of this view, with trees in the upper half.", False),
+        ("Crops cover at least half of this view, and trees up to half of it.", True),
+        ("Crops cover at least two thirds of this view, with trees in the upper half.", False),
     ],
 )
 def test_other_words_may_keep_a_share_that_is_told_from_the_least_to_the_most(text, right):

@@ -57,7 +57,7 @@ def values_of(claim: str, k: int, table: str) -> dict:
         "placed": [{"c": c, "share": s, "where": w} for c, s, w in zip(ids[:of], share, where, strict=False)],
         "shared": [{"c": c, "share": s} for c, s in zip(ids[:of], share, strict=False)],
     }  # fmt: skip
-    slots = {**ALWAYS, **CLAIMS[claim].slots}
+    slots = {**ALWAYS, **CLAIMS[claim].of, **CLAIMS[claim].slots}
     return {name: ids[i % len(ids)] if kind == "noun" else plain[kind] for i, (name, kind) in enumerate(slots.items())}
 
 
@@ -159,6 +159,8 @@ def rows_of_chips(number: int) -> list[tuple[str, str, str, str]]:
         mask = of[((y[..., None] - points[:, 0]) ** 2 + (x[..., None] - points[:, 1]) ** 2).argmin(axis=-1)]
         if k % 5 == 0:
             mask[:, :14] = 255
+        if k % 5 == 1:
+            mask[:7, :7] = 255  # a part of which too little is known
         rules = {**ALL, "min_region_px": 12, "min_box_px": 3}
         rows += Spoken(mask.astype(np.uint8), rows=rules, name=f"poi_{k:06d}_t0000").lines()
     return [(r["task"], r["id"].rpartition("__")[2], *(m["content"][-1]["text"] for m in r["messages"])) for r in rows]
@@ -195,7 +197,7 @@ def test_each_task_is_asked_in_ten_ways_and_more(written):
 def test_answers_have_many_words_and_are_not_long(written, sample):
     answers = [answer for *_, answer in written]
     words = {word for answer in answers for word in re.findall(r"[a-z][a-z'-]+", answer.lower())}
-    assert len(words) >= sample.times(250, 270)
+    assert len(words) >= sample.times(230, 250)
     assert max(map(len, answers)) <= 1200
 
 

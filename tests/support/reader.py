@@ -171,12 +171,12 @@ def _places() -> dict[str, tuple[str, str] | str]:  # noqa: C901 - a table
         other, end = {"upper": ("top", "top"), "lower": ("bottom", "bottom")}.get(name, (f"{name}-hand", name))
         for phrase in (f"in the {name} half", f"in the {other} half", f"in the half nearest the {end}"):
             found[phrase] = part
-    for phrase in ("spread across the image", "in most parts of the scene", "across most parts of the frame"):
+    for phrase in ("over most parts of the image", "in most parts of the scene", "across most parts of the frame"):
         found[phrase] = "spread"
     for phrase in (
         "in more than one part of the frame",
         "in different parts of the image",
-        "over more than one part of the scene",
+        "across more than one part of the scene",
     ):
         found[phrase] = "several"
     return found
@@ -214,8 +214,13 @@ _BINS = {
     "about three quarters": (72, 78), "about four fifths": (78, 83), "most": (83, 90), "nearly all": (90, 100),
 }  # fmt: skip
 _PERCENT = r"\b(?:(?:just under \d\d%|under 1%|\d{1,2}) to )?(?:just under |under |over )?\d{1,3}%"
-_ONE_IN_WORDS = rf"(?:{'|'.join(sorted(_BINS, key=len, reverse=True))}|all)"
-_IN_WORDS = rf"(?:{_ONE_IN_WORDS} to )?{_ONE_IN_WORDS}"
+_ENDS = {
+    "a tenth": 10, "a fifth": 20, "a quarter": 25, "a third": Fraction(100, 3), "two fifths": 40, "half": 50,
+    "three fifths": 60, "two thirds": Fraction(200, 3), "three quarters": 75, "four fifths": 80, "nine tenths": 90,
+}  # fmt: skip
+_END = f"(?:{'|'.join(_ENDS)})"
+_RANGE = f"(?:between {_END} and {_END}|up to {_END}|at least {_END}|an unknown part)"
+_IN_WORDS = rf"(?:{_RANGE}|{'|'.join(sorted(_BINS, key=len, reverse=True))}|all)"
 
 
 def is_share(words: str, part: int, whole: int) -> bool:
@@ -238,8 +243,19 @@ def is_share(words: str, part: int, whole: int) -> bool:
     return close and honest
 
 
+def _bin(share: Fraction) -> str | None:
+    return next((words for words, (low, high) in _BINS.items() if low <= share < high), None)
+
+
 def is_share_of_all(words: str, part: int, open_: int, whole: int) -> bool:
     """Whether words tell a share of the image whatever those pixels are that may be of any class."""
+    if found := re.fullmatch(_RANGE, words.lower()):
+        low, high = Fraction(100 * part, whole), Fraction(100 * (part + open_), whole)
+        ends = [_ENDS[end] for end in re.findall(_END, found[0])]
+        below = ends[0] if not found[0].startswith("up to") and ends else 0
+        above = ends[-1] if not found[0].startswith("at least") and ends else 100
+        nearer = any(below < end <= low or high <= end < above for end in _ENDS.values())
+        return below <= low and high <= above and not nearer and _bin(low) != _bin(high)
     least, most = words.split(" to ") if " to " in words else (words, words)
     if least.isdigit():
         least = f"{least}%"
@@ -263,7 +279,7 @@ class Sentence:
 
 _NUMBER_WORDS = ["one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve"]
 #: Before a share in words, which could be other words elsewhere.
-_BEFORE = """with at is share, reach reaches covering cover covers for over up to has holds holding gathers comprises
+_BEFORE = """with at is share, reach reaches covering cover covers for over up to has hold holds holding gathers comprises
     contains beyond: C0: ; and occupies occupy constitute constitutes span spans : view,"""
 _SHARE_IN_WORDS = (
     rf"\({_IN_WORDS}\)|(?!all of it hangs|most of all)(?:^|{'|'.join(rf'(?<={word} )' for word in _BEFORE.split())})"
@@ -294,7 +310,7 @@ def sentences(picture: Picture, text: str, *, answers: bool = True) -> Iterator[
         (_PERCENT, lambda found: put("S", found)),
         (r"\b\d+(?:\.\d+)? %", lambda found: put("L", found[:-2])),
         (r"\b[\d,]*\d\b", lambda found: put("N", int(found.replace(",", "")))),
-        (rf"\b(?:{'|'.join(_NUMBER_WORDS[1:])})\b(?= (?:patches|boxes|regions|largest)|;|,)",
+        (rf"\b(?:{'|'.join(_NUMBER_WORDS[1:])})\b(?= (?:patches|boxes|regions|largest|measure)|;|,)",
          lambda found: put("N", 1 + _NUMBER_WORDS.index(found.lower()))),
         (rf"\b(?:at most the|no more than|up to|the limit is) (?:{'|'.join(_NUMBER_WORDS)})\b",
          lambda f: f"{f.rpartition(' ')[0]} {put('N', 1 + _NUMBER_WORDS.index(f.rpartition(' ')[2].lower()))}"),
@@ -396,54 +412,53 @@ def _true(picture: Picture, sentence: Sentence, row: Row) -> bool:
 
 #: For captions of all kinds: what words state, and when that is so. The first that fits is taken.
 FACTS: tuple[tuple[str, Judge], ...] = (
-    (r"entirely C0|nothing (?:but|except) C0|covers? everything|there is only C0|from edge to edge"
-     r"|the whole view.*taken up|C0 throughout|completely|^all of this|only C0 can|is all C0|fills? the whole"
-     r"|(?<!nearly )C0 alone\.$|C0 everywhere|^pure|^solely|^uniform|^a uniform|(?:cover|fill)s? the entire image"
-     r"|C0 and nothing else|every part of the image|the whole image belongs|shows C0 throughout"
-     r"|nothing in the image is covered by anything but|takes? up all there is|consists of C0 alone|it is all"
+    (r"entirely C0(?= and|\.|,)|nothing (?:but|except) C0|covers? everything|there (?:is|are) only C0|from edge to edge"
+     r"|the whole view.*taken up|C0 throughout\.|completely|^all of this|only C0 can|is all C0|fills? the whole"
+     r"|C0 alone\.$|C0 everywhere|^entirely C0|^a uniform|(?:cover|fill)s? the entire image"
+     r"|C0 and nothing else|every part of the image|the whole image is|shows C0 throughout"
+     r"|nothing in the image is covered by anything but|takes? up all of the image|consists of C0 alone|it is all"
      r"|^all of the image is", _entire),
     (r"dominate[sd]?\b|^predominant in this|^primarily C0|principal part|\bC0 above all|consists chiefly of C0"
-     r"|prevails? here|main land cover is C0|half of the land or more|mainly covered by C0|largely covered by C0"
+     r"|prevails? here|main land cover is C0|the greater part of the land|mainly covered by C0|largely covered by C0"
      r"|the bulk of|sets? the character|^mostly C0|C0 for the most part|^chiefly C0|C0 prevails? over"
-     r"|^largely C0|^predominantly C0|covers? half or more|^mainly C0|I0 of C0 with some", _half),
+     r"|^largely C0|^predominantly C0|up the main part|^mainly C0|I0 of C0 with some", _half),
     (r"^a variety of surfaces|\bforemost\b|^a combination of|of mixed land cover, most of all"
      r"|no class holds half of this|^mixed land over Z0, led by|is varied, and|ranks? first|a patchwork of Z0"
      r"|C0 leads?|a mosaic in which|the largest share|C0 stands? out|^a diverse|no class occupies more than C0"
-     r"|several classes divide these|the most common is C0|blends different surfaces, above all"
-     r"|first among the classes|heterogeneous|and so the most|^a mixture of|^a patchwork of|^a mosaic of"
-     r"|^a blend of|^in order of area"
+     r"|several classes share an area|the most common is C0|blends different surfaces, above all"
+     r"|first among the classes|heterogeneous|and so the most|^a mixture of(?!.* covers the Q0)|^a patchwork of"
+     r"|^a mosaic of|^a blend of|^in order of area"
      r"|the square is shared by|the view is shared by|chiefly divided between|^C0.* in one view|^varied land"
      r"|^mixed land cover, above all|^among several kinds", _mixed),
-    (r"nearly C0 alone|almost everything|nearly all covered by|nearly fills? the|occupied almost wholly by"
-     r"|little other than|almost entirely|one class rules|little but C0"
+    (r"almost only C0|almost everything|nearly all covered by|nearly fills? the|occupied almost wholly by"
+     r"|little other than|almost entirely|single class, C0, covers almost all|little but C0"
      r"|little else than", _zone_alone),
-    (r"one piece|^it is contiguous|a single connected area|all of it hangs together"
-     r"|one continuous area|just a single body|undivided|coherent whole"
-     r"|no part of it is separate from the others|everything is joined", _one_piece),
-    (r"^one patch of at least A0|^a single patch reaches A0 or more|^only one patch is as large as A0"
-     r"|one patch of no less than A0|^of its patches, one alone measures A0 or beyond"
-     r"|^apart from fragments below A0, there is one patch|^a lone patch reaches the size of A0"
-     r"|^just one patch of A0 and upwards|^the sole patch of at least A0"
-     r"|^ignoring scraps under A0, a single patch", lambda *a: _patches(*a, 1)),
-    (r"^altogether N0 patches attain A0; the largest|N0 patches of at least A0; the largest"
-     r"|^N0 patches reach A0 or more, and the largest|N0 patches of no less than A0, the largest"
-     r"|N0 patches from A0 upwards, of which the largest"
+    (r"^(?:it is|they are) in one piece|single connected area|to one connected area|one continuous area"
+     r"|just one connected area of|no part of (?:its|their) area is separate from the rest|area is undivided"
+     r"|area is contiguous|whole area is connected|a single, undivided area", _one_piece),
+    (r"^one patch of at least A0|^a single patch of A0 or more|^only one patch measures at least A0"
+     r"|one patch of no less than A0|^just one of (?:its|their) patches measures A0 or more"
+     r"|^apart from fragments below A0, there is one patch|^there is only one patch of A0 or more"
+     r"|^just one patch of A0 or more|^the only patch of at least A0"
+     r"|^ignoring fragments under A0, a single patch", lambda *a: _patches(*a, 1)),
+    (r"N0 patches of at least A0; the largest|^N0 patches measure A0 or more, and the largest"
+     r"|N0 patches of no less than A0, the largest|N0 patches of A0 or more, of which the largest"
      r"|^counting patches of A0 and above, there are N0; the largest"
-     r"|N0 patches of at least A0, and S0 of it is in the largest"
-     r"|of at least A0 there are N0 patches, with S0 of the class in the largest one"
-     r"|^one can count N0 patches that measure A0 or beyond; S0 of the class belongs to the largest"
-     r"|N0 patches of A0 and up, while the largest"
-     r"|^not counting anything smaller, it has N0 patches \(each A0 or more\), the largest", _patches),
-    (r"^it occurs only in patches smaller than A0|^no patch of it reaches A0"
-     r"|^it consists of patches below A0|^its patches are each under A0"
-     r"|^of its patches, none attains A0|^nowhere does a patch of it attain A0|^it appears in pieces of less than A0"
-     r"|^there are patches of it, none as large as A0|^each piece of it stays below A0"
-     r"|^its patches all fall short of A0|^all its pieces are smaller than A0",
+     r"|N0 patches of at least A0, and S0 of (?:its|their) area is in the largest"
+     r"|N0 patches of A0 or more, with S0 of (?:its|their) area in the largest one"
+     r"|^one can count N0 patches that measure at least A0; S0 of (?:its|their) area belongs to the largest"
+     r"|^of (?:its|their) patches, N0 measure at least A0; the largest"
+     r"|^not counting anything smaller, there are N0 patches of at least A0; the largest"
+     r"|^in all, N0 patches measure at least A0; the largest", _patches),
+    (r"only in patches smaller than A0|^no patch of (?:it|them) reaches A0|of patches below A0|patches are each under A0"
+     r"|^none of (?:its|their) patches reaches A0|in patches of less than A0 each|in patches of less than A0"
+     r"|^there are only patches of (?:it|them) that are smaller than A0|^each patch of (?:it|them) stays below A0"
+     r"|patches all fall short of A0|^all (?:its|their) patches are smaller than A0",
      _no_patch),
-    (r"in this order|in order|by area|from most to least|most common first|the order is|ranked|descending order"
-     r"|largest first|by extent|leading|followed by|, then C|led by C|lead in|^alongside:|, alongside C"
+    (r"in this order|in order|by area, the|next by area|ranked by area|from most to least|most common first|the order is"
+     r"|ranked|descending order|largest first|by extent|leading|followed by|, then C|led by C|^alongside:|, alongside C"
      r"|^additional classes|^lesser parts|^secondary classes|^further classes|^after that|^smaller|^after these"
-     r"|^less common|^the list ends|^lesser amounts|^finally|^smaller shares|^the remainder", _ordered),
+     r"|^less common|smaller areas|^lesser amounts|^finally|^smaller shares|^the remainder", _ordered),
 )  # fmt: skip
 
 
@@ -462,9 +477,10 @@ PLAIN = _words(
     made mainly make makes measured more most much next occupies occupy occur occurs of off on one only or
     other out over part parts picture piece predominantly present rank ranks reach reaches recognisable
     recognised recognises remainder remains rest scene see seen sees several share shared shares
-    show showing shown shows side single situated size so some span spans square still surfaces take takes
+    share show showing shown shows side single situated size so some span spans square still surfaces take takes
     than that the then there these things this to together total turning up upwards view visible well which while
-    whole will with within yes"""
+    whole will with within yes combines divided its it their them they mixed mixture recognises sharing contains
+    view visible includes shared covers various various"""
 )
 _DENIALS = {
     "no",
@@ -545,7 +561,7 @@ def _named(picture: Picture, sentence: Sentence) -> Iterator[str]:
 
 
 _ITEM = r"C\d+(?: \(S\d+\))?(?:,? P\d+)?"
-_LIST = rf"{_ITEM}(?:(?:, |; ){_ITEM})*(?: and |; and ){_ITEM}"
+_LIST = rf"{_ITEM}(?:(?:, |; ){_ITEM})*(?: and |, and |; and ){_ITEM}"
 
 
 def _shares_and_places(picture: Picture, sentence: Sentence, row: Row) -> Iterator[str]:
@@ -592,6 +608,10 @@ def _one(picture: Picture, sentence: Sentence, row: Row, token: str, s: str, p: 
         yield f"{picture.names[c]} lies elsewhere: {sentence.text}, {sentence.held[p]}"
 
 
+#: What says of a zone what can be seen there, and no more.
+_SEEN = r"can be seen|\bshows C|^visible|one can see|contains|^among|recognis|includes|in view"
+
+
 def zonal(picture: Picture, sentence: Sentence, row: Row) -> Iterator[str]:
     """What of a sentence about a zone is not so."""
     sentence = _with_zones(sentence)
@@ -603,7 +623,9 @@ def zonal(picture: Picture, sentence: Sentence, row: Row) -> Iterator[str]:
     held = _in_zone(picture, zone)
     counts = [held.get(c, 0) for c in classes]
     best = sorted(held.values(), reverse=True)[: len(counts)]
-    if not _zone_enough(picture, zone) or counts != best or len(set(classes)) < len(classes) or 0 in counts:
+    seen = re.search(r"\b(can|name land cover|say what|what land cover|see)\b", _lowered(row.prompt))
+    enough = _zone_enough(picture, zone) or (seen and re.search(_SEEN, _lowered(sentence.text)))
+    if not enough or counts != best or len(set(classes)) < len(classes) or 0 in counts:
         yield f"the zone's classes are others, or in another order: {sentence.text}"
 
 
@@ -616,6 +638,8 @@ def captioned(picture: Picture, answer: str, row: Row) -> Iterator[str]:
         zones = [str(_with_zones(sentence).held.get("Q0")) for sentence in found]
         if len(set(zones)) < len(zones):
             yield "it speaks of a zone twice"
+        if len(zones) < 5:
+            yield "it leaves out a part that is asked for"
         for sentence in found:
             yield from zonal(picture, sentence, row)
         return
@@ -789,7 +813,7 @@ def _question(picture: Picture, answer: str, row: Row) -> bool:
     tenth = Fraction(picture.mask.size, 10) + picture.open
     if len(classes) == 2 and re.search(r"largest regions?", text):
         return picture.whole and _direction_holds(picture, answer, row)
-    if len(classes) == 2 and re.search(r"touch|border|next to|meet|neighbours|adjoin|edge|adjacent", text):
+    if len(classes) == 2 and re.search(r"touch|contact|border|next to|meet|neighbours|adjoin|edge|adjacent", text):
         edges, told_so = _touching(picture, *classes), _yes(answer)
         clear = 20 * edges >= picture.mask.shape[1] if told_so else not edges and not _near(picture, *classes)
         return picture.whole and told_so is not None and clear and all(c in counts for c in classes)
@@ -860,9 +884,9 @@ def _referred(picture: Picture, answer: str, row: Row, boxes: list[list[float]])
 _PROMPT_WORDS = _words(
     """a about acquisition adjacent adjoin after all among amount an and answer any anything anywhere are area
     around arrangement as at bbox be being belong between bigger body border both bounding box boxes brief
-    briefly by can caption cent central centre check choose class classify comes common compact compare
-    connected conspicuous contain contains context coordinates corner cover covered covers date describe
-    description detect differ direction distance distribution do does down draw each edge else enlarged estimate
+    briefly by can caption cent central centre check choose class classify come comes common compact compare
+    connected conspicuous contact contain contains context coordinates corner cover covered covers date describe
+    description detect differ direction distance distributed distribution do does down draw each edge else enlarged estimate
     every explain extensive extent few fill filled fills find first focus following for found four from give
     given go greater greatest ground has have height high holds how identify image images in inside inspect
     into is it its json keep keys kind kinds label land large larger largest latter leading leads least
@@ -870,11 +894,11 @@ _PROMPT_WORDS = _words(
     middle more most much multiple must name narrower nearest neighbours next no normalized not objects
     occur of on one one-line only or out outline over overhead part patches per percentage pick picture piece
     pixel pixels place placed please point position present principal proportion provide quadrant quadrants quarter
-    quarters rank region regions relative reply report resolution respect result return right round rounded
+    quarters rank recognised region regions relative reply report resolution respect result return right round rounded
     same sampling say season second see seen segment select sentence share short show shows side single source
     single-line skip sole some sorted span square stand starting state steps still sum summarise
-    surroundings take taken takes tell ten tens terms than that the their them then there these this those
-    through to touch two type under unit up upper use valid view views visible walk was what where
+    surroundings take taken takes tell ten tens terms than that the their them then there these they this those
+    through to touch touches two type under unit up upper use valid view views visible walk was what where
     whereabouts which whose wide wider width with within word words would write xyxy you zone"""
 )
 _SEASONS = ("spring", "summer", "autumn", "winter")

@@ -34,8 +34,6 @@ _LARGE, _SMALL = 0.1, 0.3
 #: Into so many cells classes are counted.
 _CELLS = 36
 
-_PARTS = {"half": 0.5, "third": 1 / 3, "quarter": 0.25, "fifth": 0.2, "seventh": 1 / 7, "eighth": 0.125, "tenth": 0.1}
-_COUNTS = {"a": 1, "one": 1, "two": 2, "three": 3, "four": 4}
 #: How much keeps apart what stands on either side of a mark, and of a word.
 _APART = {";": 3, ":": 1, ",": 1}
 
@@ -253,6 +251,8 @@ class _Sentence:
         if token.found["least"]:
             off = max(_OFF, least / 16)
             return abs(float(token.found["least"]) / 100 - least) <= off and self._is_about(token, most)
+        if token.found["low"]:
+            return words.is_between(token.found, least, most)
         is_least, is_most = self._is_end(at, 1), self._is_end(at, -1)
         return (is_most or self._is_about(token, least)) and (is_least or self._is_about(token, most))
 
@@ -268,7 +268,7 @@ class _Sentence:
             value = float(found["digits"]) / 100
             off = max(_OFF, share / 16)
         else:
-            value, off = _PARTS[found["part"].lower()] * _COUNTS.get((found["count"] or "one").lower(), 1), _ROUGHLY
+            value, off = words.part_of(found["count"], found["part"]), _ROUGHLY
         if words.OR_MORE.match(found.string, found.end()):
             return share >= value - 0.005
         if found["over"]:

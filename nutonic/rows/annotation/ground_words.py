@@ -51,7 +51,7 @@ HOLDING = frozenset(
     places place likewise nearest apart things accompanied practically interrupted sets character strip after else
     shared descending belt band edge edges corner corners interior away border borders heart tucked inner clear list
     ends bulk smaller somewhat alongside blends heterogeneous several quadrant quadrants through divide divides
-    common uncommon
+    common uncommon single
     """.split()  # noqa: SIM905
 )
 
@@ -90,7 +90,7 @@ NEAREST = re.compile(r"\b(half|third|quarter|side) nearest (?:to )?the (top|bott
 #: In most parts of the picture.
 SPREAD = (
     r"scattered|dispersed|throughout|everywhere|(?:from )?edge to edge|over the whole (?:frame|view|scene)|"
-    r"(?:spread across|(?:in|across) most parts of) the (?:image|picture|scene|view|frame)"
+    r"(?:spread across|(?:in|across|over) most parts of) the (?:image|picture|scene|view|frame)"
 )
 #: The third of the picture between two others, by the side along which it is the middle.
 MIDDLE_OF_SIDES = r"(?:centre|middle|central)(?: third)? (?:of the )?(?:height|width)"
@@ -107,21 +107,37 @@ _SIDE = (
     r"(?:side|edge|part|half|corner|third|portion|section|margin|border|end|quarter|area|region|quadrant|strip|zone|"
     r"centre)s?"
 )
-_PART = "half|third|quarter|fifth|seventh|eighth|tenth"
+_PARTS = {"half": 0.5, "third": 1 / 3, "quarter": 0.25, "fifth": 0.2, "seventh": 1 / 7, "eighth": 0.125, "tenth": 0.1}
+_COUNTS = {"two": 2, "three": 3, "four": 4, "nine": 9}
+_PART, _COUNT = "|".join(_PARTS), f"an?|one|{'|'.join(_COUNTS)}"
 _UNIT = r"(?:k?m²|ha\b|k?m\b|(?:square )?(?:kilo)?met(?:re|er)s?\b|hectares?\b)(?: square)?"
 _POINT = r"(?:(?:north|south)[- ]?(?:east|west)|north|south|east|west)"
 _MORE, _LESS = (
     "more than|a good|over|above|at least|upwards of|beyond",
-    "less than|under|below|nearly|almost|just short of",
+    "less than|under|below|nearly|almost|just short of|up to",
 )
+
+
+def part_of(count: str | None, part: str) -> float:
+    """A part in words as a share: "two", "thirds"."""
+    return _PARTS[part.lower()] * _COUNTS.get((count or "").lower(), 1)
+
+
+def is_between(found: re.Match[str], least: float, most: float) -> bool:
+    """Whether what is at least and at most that is between two parts that are told."""
+    low, high = (part_of(found[f"{end}_count"], found[end]) for end in ("low", "high"))
+    return low - 0.005 <= least and most <= high + 0.005
+
 
 #: What a caption is made of; of what begins at the same place the first one counts. Classes are put in before.
 TOKENS = (
     ("size", rf"(?:\d[\d,.]*(?: ?k?m)? (?:by|x|×) )?\d[\d,.]* ?{_UNIT}(?!\w)"),
-    ("share", rf"(?:(?:(?P<over>{_MORE})|(?P<under>{_LESS})) )?(?:(?:about|roughly|around|some|approximately|just|only) )*"
+    ("share", rf"between (?:(?P<low_count>{_COUNT})[ -])?(?P<low>{_PART})s? and "
+              rf"(?:(?P<high_count>{_COUNT})[ -])?(?P<high>{_PART})s?\b"
+              rf"|(?:(?:(?P<over>{_MORE})|(?P<under>{_LESS})) )?(?:(?:about|roughly|around|some|approximately|just|only) )*"
               r"(?:(?:(?P<least>\d+(?:\.\d+)?) ?(?:%|percent|per cent)? ?(?:to|-|–) ?)?"
               r"(?P<digits>\d+(?:\.\d+)?) ?(?:%|percent\b|per cent\b)"
-              rf"|(?:(?P<count>an?|one|two|three|four)[ -])?(?P<part>{_PART})s?\b(?! way))"),
+              rf"|(?:(?P<count>{_COUNT})[ -])?(?P<part>{_PART})s?\b(?! way))"),
     ("place", rf"\b(?:{MIDDLE_OF_SIDES})\b"
               rf"|(?:(?:far|very|upper|lower|outer|inner) )?\b{_POINT}(?:ern|ernmost|erly|wards?|most)?(?: [- ]?hand)?"
               rf"(?: (?:central )?{_SIDE})?\b|\b(?:centre|center|middle|central(?: {_SIDE})?|centrally)\b"),
