@@ -6,6 +6,7 @@ import logging
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 
 import numpy as np
 
@@ -19,6 +20,7 @@ from nutonic.heap import give_back
 from nutonic.io.session import current
 from nutonic.planning import splits
 from nutonic.planning.cost import Cost, batch_size, estimate, polish_estimate
+from nutonic.planning.ground.squares import Squares, squares_of
 from nutonic.planning.judging import judging
 from nutonic.planning.pins import refuse_all_missing
 from nutonic.planning.places.columns import Places, in_drawn_order, with_spacing, with_variants, without_duplicates
@@ -28,7 +30,7 @@ from nutonic.planning.remote import refuse_bands_beyond
 from nutonic.planning.scenes import Candidates, SceneTable, with_scenes
 from nutonic.planning.spec import BuildSpec, doubts
 from nutonic.recipe.inputs import Pois
-from nutonic.recipe.outputs import Splits
+from nutonic.recipe.outputs import Grid, Splits
 from nutonic.sources.cost import BLOCK
 from nutonic.sources.item import Unusable, UnusableItem, with_unusable
 
@@ -158,22 +160,30 @@ class Plan(ShortRepr):
 
     def warnings(self) -> list[str]:
         """Messages for the user to read before building."""
-        messages, of_patches = [*self.of_places], self.more.get("of") == "patches"
+        messages, of_patches, shares = [*self.of_places], self.more.get("of") == "patches", self.shares()
         if self.unusable:
             few = counted(len(self.unusable), "item is", "items are")
             messages.append(f"{few} left out of the search; the first: {self.unusable[0][1]}")
-        if self.largest_group > _LARGE_GROUP and len(self.places) > 1 / _LARGE_GROUP:
+        most = self.largest_group > splits.HALF and len(self.places) > 1
+        if most or (self.largest_group > _LARGE_GROUP and len(self.places) > 1 / _LARGE_GROUP):
             group, advice = ("group of overlapping squares", "use splits.by: block, or pois.min_spacing_m")
             what = "places"
             if of_patches:
-                group, advice, what = "block or group of touching patches", "see splits.by, splits.block_km", "patches"
+                group, advice, what = (
+                    "block or group of overlapping patches",
+                    "see splits.by, splits.block_km",
+                    "patches",
+                )
+            if self.split_by == "block" and not of_patches:
+                group, advice = "block", "use smaller ones, splits.block_km"
             if self.split_by == "column":
                 group, advice = "group of places with one value", "see splits.column and splits.values"
-            share = f"{self.largest_group:.0%} of all {what} and bends the split"
+            whole = f", is all in {max(shares, key=lambda name: shares[name])}," if most else ""
+            share = f"{self.largest_group:.0%} of all {what}{whole} and bends the split"
             messages.append(f"the largest {group} holds {share}: {advice}")
         if line := shared_ground_line(self.shared_ground, self.split_by, "patches" if of_patches else "places"):
             messages.append(line)
-        empty = [name for name, share in self.shares().items() if not share]
+        empty = [name for name, share in shares.items() if not share]
         what = "patch" if of_patches else "place"
         return [*messages, *([f"no {what} falls into {' or '.join(empty)}"] if empty else []), *self.of_recipe]
 
@@ -182,7 +192,7 @@ def plan_of(spec: BuildSpec, *, draw: int | None = None) -> Plan:
     """The plan of a resolved recipe; raises what :func:`nutonic.plan` does.
 
     With `draw`, scenes are searched for so many places alone, drawn at random; their splits are those that they have among
-    all.
+    all, where those have scenes of their standard zones.
     """
     require_proj()
     if spec.stills is not None:
@@ -194,16 +204,18 @@ def plan_of(spec: BuildSpec, *, draw: int | None = None) -> Plan:
     rejects = [*file.rejects, *rejects]
     if not len(places):
         raise _no_place(spec.pois.path, file.rows, rejects)
-    places, split, largest, splitless = with_splits(places, spec.splits, spec.grid.extent_m)
+    places, split, largest, splitless = _split_before(places, spec, draw)
     give_back()
     there, last = len(places), spec.layout.tiles[-1]
     if draw is not None:
         places, split = places.take(some := np.sort(in_drawn_order(places)[:draw])), split[some]
     unusable = current().resource(Unusable)
     unusable.take()  # what is left of other searches
-    candidates, sceneless, in_all = with_scenes(places, split, spec)
+    found, kept, sceneless, in_all = with_scenes(places, split, spec)
+    if draw is None and spec.splits.by == "place":
+        found, largest = in_place(found, spec.splits, spec.grid)
     give_back()
-    candidates, dateless = in_time(candidates, spec.splits)
+    candidates, dateless = in_time(found.take(kept), spec.splits)
     sceneless = [*sceneless, *dateless]
     rejects += [*splitless, *sceneless]
     if not len(candidates.places):
@@ -234,10 +246,19 @@ def plan_of(spec: BuildSpec, *, draw: int | None = None) -> Plan:
         of_places=file.warnings,
         of_recipe=doubts(spec),
         split_by=spec.splits.by,
-        shared_ground=sharing(candidates, spec.splits, spec.grid.extent_m),
+        shared_ground=sharing(
+            candidates, spec.splits, partial(squares_of, candidates.places, spec.grid, candidates.imagery)
+        ),
         drawn_from=there,
         more=polish_estimate(spec, len(spec.layout.tiles) * len(candidates.places)),
     )
+
+
+def _split_before(places: Places, spec: BuildSpec, draw: int | None) -> tuple[Places, np.ndarray, float, list[Reject]]:
+    """What :func:`with_splits` gives before scenes are known; of a whole plan by place nothing yet: see :func:`in_place`."""
+    if spec.splits.by == "place" and draw is None:
+        return places, np.zeros(len(places), np.int8), 0.0, []
+    return with_splits(places, spec.splits, spec.grid.extent_m, partial(squares_of, places, spec.grid))
 
 
 def _refuse_unfit_files(imagery: SceneTable, spec: BuildSpec) -> None:
@@ -304,13 +325,14 @@ def _all_places(places: Places, pois: Pois) -> tuple[Places, list[Reject]]:
     return places, [*again, *close, *outside]
 
 
-def with_splits(places: Places, options: Splits, extent_m: float) -> tuple[Places, np.ndarray, float, list[Reject]]:
+def with_splits(
+    places: Places, options: Splits, extent_m: float, squares: Callable[[], Squares]
+) -> tuple[Places, np.ndarray, float, list[Reject]]:
     """Places with a split, their splits, the share of the largest group, and the rejects without a split.
 
-    By time, splits are known once scenes are; see :func:`in_time`.
+    By time, splits are known once scenes are; see :func:`in_time`. `squares` of these places are asked for by place alone.
     """
     keys: Iterable[str]
-    of_key: Callable[[str, Splits], Split] = splits.split_of
     if options.by == "time":
         return places, np.zeros(len(places), np.int8), 0.0, []
     if options.by == "block":
@@ -318,13 +340,22 @@ def with_splits(places: Places, options: Splits, extent_m: float) -> tuple[Place
     elif options.by == "column":
         assert options.column is not None, "a recipe by column names it"
         groups, keys, rejects = splits.group_by_column(places, options.column)
-        of_key = splits.split_of_value
     else:
-        groups, rejects = splits.group_by_overlap(places, extent_m), []
+        groups, rejects = splits.group_by_overlap(places, squares()), []
         keys = splits.group_keys(places, groups)
-    of_group = np.fromiter((SPLITS.index(of_key(key, options)) for key in keys), np.int8)
+    of_group = splits.of_groups(keys, groups, options)
     keep = np.flatnonzero(groups >= 0)
     return places.take(keep), of_group[groups[keep]], splits.largest_share(groups), rejects
+
+
+def in_place(found: Candidates, options: Splits, grid: Grid) -> tuple[Candidates, float]:
+    """All places with the splits of their groups, by the squares that their scenes give, and the largest group's share.
+
+    Those without a scene count too, so that a place's split does not hang on what there is of others.
+    """
+    squares = partial(squares_of, found.places, grid, found.imagery)
+    _, split, largest, _ = with_splits(found.places, options, grid.extent_m, squares)
+    return replace(found, split=split), largest
 
 
 def in_time(candidates: Candidates, options: Splits) -> tuple[Candidates, list[Reject]]:
@@ -340,9 +371,9 @@ def in_time(candidates: Candidates, options: Splits) -> tuple[Candidates, list[R
     return replace(candidates, imagery=imagery, split=split).take(np.flatnonzero(split >= 0)), rejects
 
 
-def sharing(candidates: Candidates, options: Splits, extent_m: float) -> int | None:
+def sharing(candidates: Candidates, options: Splits, squares: Callable[[], Squares]) -> int | None:
     """Places that share ground with places of another split; None where splits keep ground apart."""
-    return splits.sharing_ground(candidates.places, candidates.split, options, extent_m)
+    return splits.sharing_ground(candidates.places, candidates.split, options, squares)
 
 
 def _source_numbers(candidates: Candidates) -> np.ndarray:

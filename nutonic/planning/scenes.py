@@ -83,10 +83,19 @@ class Candidates:
         )
 
 
-def with_scenes(places: Places, split: np.ndarray, spec: BuildSpec) -> tuple[Candidates, list[Reject], str]:
-    """The scenes of each place that can be opened on the recipe's grid; places without one become rejects.
+def with_scenes(places: Places, split: np.ndarray, spec: BuildSpec) -> tuple[Candidates, np.ndarray, list[Reject], str]:
+    """The scenes of each place that can be opened on the recipe's grid.
 
-    Where no place has one, it is also told what the catalogue has near all of them.
+    Returns
+    -------
+    candidates
+        All places, also those without a scene or labels.
+    kept
+        Positions of those that have both.
+    rejects
+        One for each of the others.
+    in_all
+        Where no place has a scene, what the catalogue has near all of them.
     """
     extent, time = spec.grid.extent_m, spec.imagery.time
     of_labels = spec.sources.labels.search(places.lon, places.lat, extent, time)
@@ -107,7 +116,7 @@ def with_scenes(places: Places, split: np.ndarray, spec: BuildSpec) -> tuple[Can
         why = why_not(of_labels, i)
         rejects.append(Reject(poi_id=places[i].id, reason="no labels", detail=f"{detail}{why}"))
     in_all = of_imagery.in_all if isinstance(of_imagery, Found) else ""
-    return candidates.take(np.flatnonzero(~bare & ~unlabelled)), rejects, in_all
+    return candidates, np.flatnonzero(~bare & ~unlabelled), rejects, in_all
 
 
 class _Problems:

@@ -2,33 +2,38 @@
 
 Two ways to split keep something else apart, by time and by column; how many places share ground across them is told.
 
-Squares are drawn 12 % larger, in each place's standard UTM zone. They still cover the real square if its scene is in a
-neighbouring zone, where it is turned by up to 6° and scaled by up to 1.3 %.
+By place, squares are those that a build cuts: on the pixels of each scene that a place may be built from. By block, of which
+no scene is known yet, they are drawn larger, in each place's standard UTM zone. They still cover the real square if its
+scene is in a neighbouring zone, where it is turned by up to 6° and scaled by up to 1.3 %.
 """
 
 from __future__ import annotations
 
 import datetime as dt
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
-import shapely
 
 from nutonic.core.areas import connected
-from nutonic.core.globe import east_of
 from nutonic.core.grid import standard_zone, transformer
 from nutonic.core.model import SPLITS, Reject, Scalar, Scene, Split
 from nutonic.core.times import parse_moment
+from nutonic.planning.ground.overlaps import sharing
+from nutonic.planning.ground.squares import Squares
 from nutonic.planning.places.columns import Places
 from nutonic.planning.scenes import SceneTable
 from nutonic.recipe.outputs import Splits
 
-#: Factor by which squares are drawn larger.
+#: Factor by which squares are drawn larger that must lie in one block.
 _MARGIN = 1.12
 
 #: Cylindrical equal area on the whole Earth (EASE-Grid 2.0 Global), in metres.
 _EQUAL_AREA = "EPSG:6933"
+
+
+#: A group that holds more of all places than this is in the split with the largest share, whatever its key.
+HALF = 0.5
 
 
 def drawn_side(extent_m: float) -> float:
@@ -50,13 +55,9 @@ def split_of(key: str, splits: Splits) -> Split:
     raise AssertionError("unreachable: the last share above zero takes the rest")
 
 
-def group_by_overlap(places: Places, extent_m: float) -> np.ndarray:
-    """Group number (int64, from 0) of each place: the transitive overlap of all squares, variants with their place."""
-    side = drawn_side(extent_m)
-    zone = standard_zone(places.lon, places.lat) % 100
-    x, y = _project(places, zone)
-    edges = [_same_place(places), *_same_zone(x, y, zone, side), *_across_zones(places, x, y, zone, side)]
-    return connected(np.concatenate(edges), len(places))
+def group_by_overlap(places: Places, squares: Squares) -> np.ndarray:
+    """Group number (int64, from 0) of each place: the transitive overlap of their squares, variants with their place."""
+    return connected(np.concatenate([_same_place(places), sharing(squares)]), len(places))
 
 
 def group_keys(places: Places, groups: np.ndarray) -> Iterator[str]:
@@ -92,13 +93,10 @@ def group_by_block(places: Places, extent_m: float, block_km: float) -> tuple[np
     unique, inverse = np.unique(cells[0][whole], axis=0, return_inverse=True)
     groups = np.full(len(places), -1, np.int64)
     groups[whole] = inverse
+    margin = drawn_side(extent_m) / 2 - extent_m / 2
+    detail = f"its square, and {margin:.4g} m around it, crosses the border of a {block_km:g} km cell"
     rejects = [
-        Reject(
-            poi_id=places[i].id,
-            reason="crosses a block",
-            detail=f"its square crosses the border of a {block_km:g} km cell",
-        )
-        for i in np.flatnonzero(~whole).tolist()
+        Reject(poi_id=places[i].id, reason="crosses a block", detail=detail) for i in np.flatnonzero(~whole).tolist()
     ]
     return groups, [f"{column}_{row}" for column, row in unique.tolist()], rejects
 
@@ -167,11 +165,11 @@ def by_time(imagery: SceneTable, splits: Splits) -> tuple[SceneTable, np.ndarray
     return SceneTable(imagery.numbers, tuple(values)), np.array(of_value, np.int8)[imagery.numbers]
 
 
-def sharing_ground(places: Places, split: np.ndarray, splits: Splits, extent_m: float) -> int | None:
+def sharing_ground(places: Places, split: np.ndarray, splits: Splits, squares: Callable[[], Squares]) -> int | None:
     """Places that share ground, directly or through others, with places of another split; None where none can."""
     if splits.keeps_ground_apart:
         return None
-    groups = group_by_overlap(places, extent_m)
+    groups = connected(sharing(squares()), len(places))
     seen = np.zeros((int(groups.max(initial=-1)) + 1, len(SPLITS)), bool)
     seen[groups, split] = True
     return int((seen.sum(1) > 1)[groups].sum())
@@ -200,108 +198,32 @@ def _unproject(x: np.ndarray, y: np.ndarray, zone: np.ndarray) -> tuple[np.ndarr
 
 
 def _same_place(places: Places) -> np.ndarray:
-    """Edges between neighbours in the list that come from the same input row."""
-    i = np.flatnonzero(places.ordinal[1:] == places.ordinal[:-1])
-    return np.stack([i, i + 1], 1)
-
-
-def _same_zone(x: np.ndarray, y: np.ndarray, zone: np.ndarray, side: float) -> list[np.ndarray]:
-    """Edges between overlapping squares of one zone, enough to give the right components.
-
-    Points are binned to cells of half a side. Points of one cell, or of cells that touch, always overlap: a chain through
-    each cell and one edge between the cells connect them. Of cells two apart on
-    one axis the outermost points decide; of cells two apart on both, pairs are compared, unless they are connected already.
-    """
-    unique, cell_of = np.unique(_cell_codes(x, y, zone, side / 2), return_inverse=True)
-    order = np.argsort(cell_of, kind="stable")
-    starts = np.searchsorted(cell_of[order], np.arange(len(unique) + 1))
-    chain = np.stack([order[:-1], order[1:]], 1)[cell_of[order][:-1] == cell_of[order][1:]]
-    members = _Members(order=order, starts=starts, x=x, y=y)
-    edges = [chain]
-    for dx, dy in ((1, 0), (0, 1), (1, 1), (1, -1)):
-        a, b = _neighbours(unique, dx, dy)
-        edges.append(np.stack([order[starts[a]], order[starts[b]]], 1))
-    for dx, dy in ((2, 0), (2, 1), (2, -1), (0, 2), (1, 2), (-1, 2)):
-        a, b = _neighbours(unique, dx, dy)
-        edges.append(members.outermost(a, b, axis=0 if dx == 2 else 1, side=side))
-    one = connected(np.concatenate(edges), len(x))
-    for dx, dy in ((2, 2), (2, -2)):
-        a, b = _neighbours(unique, dx, dy)
-        apart = one[order[starts[a]]] != one[order[starts[b]]]
-        edges.extend(members.any_pair(int(i), int(j), side) for i, j in zip(a[apart], b[apart], strict=True))
-    return edges
-
-
-class _Members:
-    """The points of each cell, and questions about them."""
-
-    def __init__(self, *, order: np.ndarray, starts: np.ndarray, x: np.ndarray, y: np.ndarray) -> None:
-        self.order, self.starts, self.xy = order, starts, np.stack([x, y], 1)
-
-    def outermost(self, a: np.ndarray, b: np.ndarray, *, axis: int, side: float) -> np.ndarray:
-        """Edges between the last point of cells `a` and the first of cells `b` along an axis, where these overlap."""
-        along = self.xy[self.order, axis]
-        by_cell = np.lexsort((along, np.repeat(np.arange(len(self.starts) - 1), np.diff(self.starts))))
-        first, last = self.order[by_cell[self.starts[b]]], self.order[by_cell[self.starts[a + 1] - 1]]
-        overlap = self.xy[first, axis] - self.xy[last, axis] < side
-        return np.stack([last[overlap], first[overlap]], 1)
-
-    def any_pair(self, a: int, b: int, side: float) -> np.ndarray:
-        """One edge between cells `a` and `b` if any two of their points overlap, else none."""
-        first, second = (self.order[self.starts[c] : self.starts[c + 1]] for c in (a, b))
-        for i in first.tolist():
-            near = (np.abs(self.xy[second] - self.xy[i]) < side).all(1)
-            if near.any():
-                return np.array([[i, second[int(near.argmax())]]])
-        return np.empty((0, 2), np.int64)
-
-
-def _cell_codes(x: np.ndarray, y: np.ndarray, zone: np.ndarray, size: float) -> np.ndarray:
-    """One number (int64) for zone, column and row of each point's cell; codes sort as these three do."""
-    col, row = (np.floor(along / size).astype(np.int64) + _HALF for along in (x, y))
-    return np.asarray((zone.astype(np.int64) << 56) + (col << 28) + row)
-
-
-#: Added to columns and rows so that they are positive: cells may be as small as 10 cm.
-_HALF = 1 << 27
-
-
-def _neighbours(cells: np.ndarray, dx: int, dy: int) -> tuple[np.ndarray, np.ndarray]:
-    """Positions (a, b) of all pairs of cells with b = a + (dx, dy) in the same zone; `cells` are sorted unique codes."""
-    neighbours = cells + (dx << 28) + dy
-    b = np.minimum(np.searchsorted(cells, neighbours), len(cells) - 1)
-    there = cells[b] == neighbours
-    return np.flatnonzero(there), b[there]
-
-
-def _across_zones(places: Places, x: np.ndarray, y: np.ndarray, zone: np.ndarray, side: float) -> list[np.ndarray]:
-    """Edges between squares on either side of a border between two zones, compared as lon/lat polygons."""
-    edges = []
-    reach = np.degrees(side / 6_350_000.0 / np.cos(np.radians(np.minimum(np.abs(places.lat) + 0.5, 89.0))))
-    for west in range(1, 61):
-        border = -180.0 + 6.0 * west
-        lon = east_of(places.lon, border)
-        near = np.abs(lon) < reach
-        western, eastern = (np.flatnonzero(near & (zone == z)) for z in (west, west % 60 + 1))
-        if western.size and eastern.size:
-            a, b = shapely.STRtree(_polygons(x, y, zone, eastern, side, border)).query(
-                _polygons(x, y, zone, western, side, border), predicate="intersects"
-            )
-            edges.append(np.stack([western[a], eastern[b]], 1))
-    return edges
-
-
-def _polygons(
-    x: np.ndarray, y: np.ndarray, zone: np.ndarray, which: np.ndarray, side: float, border: float
-) -> np.ndarray:
-    """Squares as polygons of degrees, longitudes counted from a zone border."""
-    rings = np.empty((len(which), 4, 2))
-    for k, (dx, dy) in enumerate(_CORNERS):
-        lon, lat = _unproject(x[which] + dx * side / 2, y[which] + dy * side / 2, zone[which])
-        rings[:, k] = np.stack([east_of(lon, border), lat], -1)
-    return np.asarray(shapely.polygons(rings))
+    """Edges between places that come from the same input row."""
+    order = np.argsort(places.ordinal, kind="stable")
+    i = np.flatnonzero(np.diff(places.ordinal[order]) == 0)
+    return np.stack([order[i], order[i + 1]], 1)
 
 
 def largest_share(groups: np.ndarray) -> float:
-    """Share of all places that the largest group holds, 0 to 1."""
-    return float(np.bincount(groups[groups >= 0]).max() / len(groups)) if (groups >= 0).any() else 0.0
+    """Share of all places of groups that the largest group holds, 0 to 1."""
+    counts = np.bincount(groups[groups >= 0])
+    return float(counts.max() / counts.sum()) if counts.size else 0.0
+
+
+def main_split(splits: Splits) -> Split:
+    """The split that is to have the most places, by its share: the first of such."""
+    return max(SPLITS, key=lambda name: float(getattr(splits, name)))
+
+
+def of_groups(keys: Iterable[str], groups: np.ndarray, splits: Splits) -> np.ndarray:
+    """The split of each group, as its position among SPLITS (int8).
+
+    That is what its key leads to. A group of more than half of all places is in the split with the largest share, so that
+    none is left without what it is to be made of.
+    """
+    if splits.by == "column" and splits.values:
+        return np.fromiter((SPLITS.index(split_of_value(key, splits)) for key in keys), np.int8)
+    found = np.fromiter((SPLITS.index(split_of(key, splits)) for key in keys), np.int8)
+    if largest_share(groups) > HALF:
+        found[np.bincount(groups[groups >= 0]).argmax()] = SPLITS.index(main_split(splits))
+    return found

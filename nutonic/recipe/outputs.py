@@ -169,7 +169,8 @@ class Splits(Part):
     test: Fraction01 = 0.1
     by: Literal["place", "block", "time", "column"] = "place"
     """``place``: places whose squares overlap share a split; ``block``: places in a cell of ``block_km``; ``time``: by the
-    day of their scene; ``column``: places whose row says the same in a column. By the last two, ground may be in two."""
+    day of their scene; ``column``: places whose row says the same in a column. By the last two, ground may be in two. A
+    group of more than half of all is in the split with the largest share."""
     block_km: Positive = 50.0
     validation_from: dt.date | None = None
     """By time: scenes of this day (UTC) or later are for validation. Shares do not count then."""

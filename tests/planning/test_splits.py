@@ -1,19 +1,21 @@
-"""Splits cannot leak: 200 crowded worlds, every square drawn in every zone its scene could have."""
+"""Splits cannot leak, and keep apart what shares no ground: crowded worlds, every square drawn as it would be built."""
 
 from __future__ import annotations
-
-from itertools import pairwise
 
 import numpy as np
 import pytest
 import shapely
 from support import oracle
-from support.groups import brute_groups, transformer, zone_of
+from support.groups import brute_groups, ground, transformer, zone_of
 
+from nutonic.core.model import SPLITS as NAMES
+from nutonic.core.model import Asset, Scene
+from nutonic.planning.ground.squares import patch_squares, squares_of
 from nutonic.planning.places.columns import Places, with_variants
-from nutonic.planning.splits import group_by_block, group_by_overlap, group_keys, split_of
+from nutonic.planning.scenes import SceneTable
+from nutonic.planning.splits import group_by_block, group_by_overlap, group_keys, of_groups, split_of
 from nutonic.recipe.inputs import Jitter
-from nutonic.recipe.outputs import Splits
+from nutonic.recipe.outputs import Grid, Splits
 
 SHARES = Splits(train=0.5, validation=0.25, test=0.25)
 
@@ -62,95 +64,38 @@ def variants_of(random: np.random.Generator, places: Places, extent_m: float) ->
     return with_variants(places, jitter)[0]
 
 
-def squares(places: Places, extent_m: float, target: str, steps: int = 6) -> tuple[np.ndarray, np.ndarray]:
-    """Every square in its standard zone and both neighbours, snapped as a build snaps them: place numbers and polygons.
-
-    Edges have points between their corners, so that a straight line in one projection stays where it is in another.
-    """
-    ring = np.concatenate([np.linspace(a, b, steps, endpoint=False) for a, b in pairwise(_CORNERS)])
-    numbers, polygons = [], []
-    for shift in (-1, 0, 1):
-        zones = np.array([(zone_of(lon) - 1 + shift) % 60 + 1 for lon in places.lon])
-        for zone in np.unique(zones):
-            here = np.flatnonzero(zones == zone)
-            crs = f"EPSG:{32600 + zone}"
-            x, y = transformer("EPSG:4326", crs).transform(places.lon[here], places.lat[here])
-            left = 10 * np.floor((np.asarray(x) - extent_m / 2) / 10 + 0.5)
-            top = 10 * np.floor((np.asarray(y) + extent_m / 2) / 10 + 0.5)
-            edge_x, edge_y = left[:, None] + ring[:, 0] * extent_m, top[:, None] - ring[:, 1] * extent_m
-            lon, lat = transformer(crs, "EPSG:4326").transform(edge_x, edge_y)
-            numbers.append(here)
-            polygons.append(shapely.polygons(np.stack(transformer("EPSG:4326", target).transform(lon, lat), -1)))
-    return np.concatenate(numbers), np.concatenate(polygons)
+def scene_in(crs: str, transform=(10.0, 0.0, 0.0, 0.0, -10.0, 0.0)) -> Scene:
+    name = f"{crs} {transform}"
+    asset = Asset(name="red", href=name, written=name, crs=crs, transform=transform, shape=(9, 9), nodata=0)
+    return Scene(id=name, collection="c", source="stac", datetime=None, cloud_cover=None, assets=(asset,))
 
 
-_CORNERS = np.array([(0, 0), (1, 0), (1, 1), (0, 1), (0, 0)], float)
+def built_from(zones) -> SceneTable:
+    """A scene in each of the zones of each place."""
+    scenes = {name: scene_in(name) for name in {name for some in zones for name in some}}
+    known: dict[tuple[str, ...], tuple[Scene, ...]] = {}
+    return SceneTable.of([known.setdefault(tuple(some), tuple(scenes[n] for n in some)) for some in zones])
 
 
-def shared_ground(places: Places, extent_m: float, spot: tuple[float, float]) -> set[tuple[int, int]]:
-    """Pairs of places that have ground in common in any choice of zones, on an equal-area map around the spot."""
-    numbers, polygons = squares(places, extent_m, f"+proj=laea +lon_0={spot[0]} +lat_0={spot[1]} +ellps=WGS84")
-    a, b = shapely.STRtree(polygons).query(polygons, predicate="intersects")
-    a, b = a[numbers[a] < numbers[b]], b[numbers[a] < numbers[b]]
-    deep = shapely.area(shapely.intersection(polygons[a], polygons[b])) > 0.01
-    return set(zip(numbers[a[deep]].tolist(), numbers[b[deep]].tolist(), strict=True))
+def grouped(places: Places, extent_m: float, zones=None) -> np.ndarray:
+    table = None if zones is None else built_from(zones)
+    return group_by_overlap(places, squares_of(places, Grid(extent_m=extent_m), table))
 
 
-WORLDS = [(name, number) for number in range(17) for name in SPOTS][:200]
+def some_zones(random: np.random.Generator, places: Places) -> list[list[str]]:
+    """Of each place the zones of its scenes: mostly its own, at times a neighbour's, two of them, or no scene at all."""
+    found = []
+    for lon, lat in zip(places.lon, places.lat, strict=True):
+        near = [(zone_of(lon) - 1 + step) % 60 + 1 for step in (0, 0, 0, -1, 1)]
+        names = [f"EPSG:{(32600 if lat >= 0 or random.random() < 0.3 else 32700) + zone}" for zone in near]
+        found.append(list(dict.fromkeys(random.choice(names, random.choice([1, 1, 1, 2, 0])).tolist())))
+    return found
 
 
-@pytest.mark.sampled(one_in=3)
-@pytest.mark.parametrize("name", SPOTS)
-def test_no_ground_is_in_two_groups(name):
-    pairs_met = groups_met = across = 0
-    for number in [number for spot, number in WORLDS if spot == name]:
-        random = np.random.default_rng([number, len(name), 5])
-        # From half a kilometre, as small as squares get for which 12 % hold the snapping to the lattice as well.
-        extent_m = float(random.choice([640, 1280, 5120, 10240]))
-        places = variants_of(random, crowd(random, SPOTS[name], extent_m), extent_m)
-        groups = group_by_overlap(places, extent_m)
-        pairs = shared_ground(places, extent_m, SPOTS[name])
-        assert [pair for pair in pairs if groups[pair[0]] != groups[pair[1]]] == []
-        pairs_met += len(pairs)
-        groups_met += len(np.unique(groups))
-        across += sum(zone_of(places.lon[i]) != zone_of(places.lon[j]) for i, j in pairs)
-        # What a build does with the groups: one split each, by the smallest base id; variants go with their place.
-        keys = list(group_keys(places, groups))
-        assert keys == [min(places.base_id(i) for i in np.flatnonzero(groups == g)) for g in range(len(keys))]
-        for ordinal in np.unique(places.ordinal):
-            assert len(set(groups[places.ordinal == ordinal])) == 1
-    assert pairs_met > 500
-    assert groups_met > 40
-    assert (across > 50) == (name not in ("middle", "middle and equator", "Svalbard"))
-
-
-@pytest.mark.long
-def test_the_smallest_squares_do_not_leak_either():
-    """A square of 16 pixels is snapped by up to half a pixel and turned by up to 6°: more than 12 % of it allow for."""
-    random, leaks, met = np.random.default_rng(3), [], 0
-    for spot in ((24.0, 83.5), (-66.0, -79.5), (18.0, 70.0), (18.0, 10.0)):
-        for _ in range(10):
-            east, north = random.uniform(-1200, 1200, (2, 150))
-            places = places_at(spot[0] + east / 111_000 / np.cos(np.radians(spot[1])), spot[1] + north / 111_000)
-            groups = group_by_overlap(places, 160.0)
-            pairs = shared_ground(places, 160.0, spot)
-            leaks += [(spot, pair) for pair in pairs if groups[pair[0]] != groups[pair[1]]]
-            met += len(pairs)
-    assert met > 5000
-    assert leaks == []
-
-
-def test_across_a_border_a_square_is_not_seen_as_one_zone_alone():
-    # 200 m west and 200 m east of 18° E: squares of 1 km overlap, and 5 km further east they do not.
-    lon = 18 + np.array([-200, 200, 5200]) / 111_000 / np.cos(np.radians(46.7))
-    groups = group_by_overlap(places_at(lon, [46.7, 46.701, 46.7]), 1000.0)
-    assert groups[0] == groups[1] != groups[2]
-    # The same on the antimeridian, where longitudes jump, and at exactly 180, which is -180.
-    groups = group_by_overlap(places_at([179.999, -179.999, 180.0, -179.9], [10.0] * 4), 1000.0)
-    assert groups[0] == groups[1] == groups[2] != groups[3]
-
-
-# The rule itself
+def zones_or_standard(places: Places, zones):
+    """What counts: where there is no scene, the standard zone."""
+    own = [f"EPSG:{(32600 if b >= 0 else 32700) + zone_of(a)}" for a, b in zip(places.lon, places.lat, strict=True)]
+    return [some or [name] for some, name in zip(zones, own, strict=True)]
 
 
 def first_members(groups: np.ndarray) -> list[int]:
@@ -158,29 +103,123 @@ def first_members(groups: np.ndarray) -> list[int]:
     return [first.setdefault(int(group), i) for i, group in enumerate(groups)]
 
 
-@pytest.mark.parametrize("seed", range(60))
-def test_groups_equal_a_comparison_of_every_pair(seed):
-    random = np.random.default_rng([seed, 11])
-    spot = SPOTS[["middle", "middle and equator", "border", "antimeridian"][seed % 4]]
-    extent_m = float(random.choice([320, 5120]))
-    # Anything from one clump to squares that seldom touch, so that chains of all lengths occur.
-    count, reach = int(random.integers(2, 35)), extent_m * float(random.choice([0.8, 2, 4, 8]))
-    east, north = random.uniform(-reach, reach, (2, count))
-    places = places_at(spot[0] + east / 111_000 / np.cos(np.radians(spot[1])), spot[1] + north / 111_000)
-    if seed % 3 == 0:
-        places = variants_of(random, places, extent_m)
-    expected = brute_groups(places.lon, places.lat, extent_m, places.ordinal)
-    assert first_members(group_by_overlap(places, extent_m)) == expected
+WORLDS = [(name, number) for number in range(17) for name in SPOTS][:200]
 
 
-def test_squares_that_overlap_by_a_decimetre_are_one_group_and_a_decimetre_apart_are_two():
-    # On the central meridian of zone 33 northings are metres of the grid; 1.12 · 1000 m is the enlarged side.
+@pytest.mark.sampled(one_in=3)
+@pytest.mark.parametrize("name", SPOTS)
+def test_groups_are_the_squares_that_share_ground_and_no_others(name):
+    groups_met = together = across = 0
+    for number in [number for spot, number in WORLDS if spot == name]:
+        random = np.random.default_rng([number, len(name), 5])
+        extent_m = float(random.choice([160, 640, 1280, 5120, 10240]))
+        places = variants_of(random, crowd(random, SPOTS[name], extent_m), extent_m)
+        zones = some_zones(random, places)
+        right = brute_groups(places.lon, places.lat, extent_m, places.ordinal, zones_or_standard(places, zones))
+        groups = grouped(places, extent_m, zones)
+        assert first_members(groups) == right
+        groups_met += len(set(right))
+        together += len(right) - len(set(right))
+        across += len({name for some in zones for name in some}) > 1
+        # What a build does with the groups: one split each, by the smallest base id; variants go with their place.
+        keys = list(group_keys(places, groups))
+        assert keys == [min(places.base_id(i) for i in np.flatnonzero(groups == g)) for g in range(len(keys))]
+    assert groups_met > 40
+    assert together > 100
+    assert across > 5
+
+
+@pytest.mark.parametrize(
+    ("extent_m", "spacing"), [(1280, 1290), (1280, 1300), (1280, 1420), (540, 560), (160, 180), (1280, 1280)]
+)
+@pytest.mark.parametrize("corner", [(330_700, 5_821_340), (500_000, 20_000), (640_000, 9_200_000)])
+def test_squares_on_a_lattice_that_do_not_overlap_are_groups_of_their_own(extent_m, spacing, corner):
+    x, y = (
+        lines.ravel() for lines in np.meshgrid(corner[0] + np.arange(8) * spacing, corner[1] - np.arange(5) * spacing)
+    )
+    places = places_at(*transformer("EPSG:32633", "EPSG:4326").transform(x, y))
+    zones = [["EPSG:32633"]] * len(places)
+    assert len(set(grouped(places, extent_m, zones).tolist())) == 40
+    closer = places_at(
+        *transformer("EPSG:32633", "EPSG:4326").transform(x, corner[1] + (y - corner[1]) * (extent_m - 10) / spacing)
+    )
+    assert len(set(grouped(closer, extent_m, zones).tolist())) == 8
+
+
+def test_a_row_of_squares_across_a_border_is_one_group_where_they_overlap_on_the_ground_alone():
+    """West of 12° E in zone 32, east of it in 33, the two turned against each other by 4.8°."""
+    for gap in (900, 960, 1000, 1040, 1080, 1110, 1150, 1300):
+        lon = 12 + (np.arange(12) - 5.5) * gap / 111_320 / np.cos(np.radians(52.5))
+        places = places_at(lon, np.full(12, 52.5))
+        zones = [["EPSG:32632" if value < 12 else "EPSG:32633"] for value in lon]
+        right = brute_groups(lon, places.lat, 1000.0, zones=zones)
+        assert first_members(grouped(places, 1000.0, zones)) == right
+    # 200 m west and 200 m east of 18° E: squares of 1 km overlap, and 5 km further east they do not.
+    lon = 18 + np.array([-200, 200, 5200]) / 111_000 / np.cos(np.radians(46.7))
+    groups = grouped(places_at(lon, [46.7, 46.701, 46.7]), 1000.0)
+    assert groups[0] == groups[1] != groups[2]
+    # The same on the antimeridian, where longitudes jump, and at exactly 180, which is -180.
+    groups = grouped(places_at([179.999, -179.999, 180.0, -179.9], [10.0] * 4), 1000.0)
+    assert groups[0] == groups[1] == groups[2] != groups[3]
+
+
+@pytest.mark.parametrize("pair", [("EPSG:32633", "EPSG:3857"), ("EPSG:25833", "EPSG:3035"), ("EPSG:3857", "EPSG:2056")])
+def test_of_other_maps_what_lies_on_the_ground_decides(pair):
+    """A metre of Mercator is 0.6 on the ground at 53° N; and maps are turned against each other."""
+    for seed in range(8):
+        random = np.random.default_rng(seed)
+        east, north = random.uniform(-4000, 4000, (2, 30))
+        places = places_at(9.5 + east / 68_000, 47.0 + north / 111_000)
+        zones = [[pair[k]] for k in random.integers(0, 2, 30)]
+        right = brute_groups(places.lon, places.lat, 640.0, zones=zones)
+        assert first_members(grouped(places, 640.0, zones)) == right
+        assert 2 < len(set(right)) < 30
+
+
+def test_squares_of_a_lattice_of_its_own_lie_on_it():
+    """Pixels of 3 m from (1, 2): a square of 300 m is snapped to them, so that 297 m apart share a pixel, 300 m do not."""
+    table = SceneTable.of([(scene_in("EPSG:32633", (3.0, 0.0, 500_001.0, 0.0, -3.0, 5_000_002.0)),)] * 3)
+    for gap, count in ((297, 1), (300, 3), (298.4, 1), (298.6, 3)):
+        x = 500_001 + 150 + gap * np.arange(3) - (0.0 if gap != 298.6 else 0.2)
+        places = places_at(*transformer("EPSG:32633", "EPSG:4326").transform(x, np.full(3, 5_000_002.0)))
+        grid = Grid(extent_m=300, resolution_m=3, lattice="source")
+        right = brute_groups(
+            places.lon, places.lat, 300.0, zones=[["EPSG:32633"]] * 3, pixel=3, origin=(500_001.0, 5_000_002.0)
+        )
+        assert first_members(group_by_overlap(places, squares_of(places, grid, table))) == right, gap
+        assert len(set(right)) == count or gap in (298.4, 298.6)
+
+
+def test_patches_that_touch_are_apart_and_patches_that_overlap_are_one():
+    table = SceneTable.of([(scene_in("EPSG:32633", (0.6, 0.0, 500_000.3, 0.0, -0.6, 5_000_000.1)),)] * 9)
+    for stride, count in ((448, 9), (447, 1), (449, 9)):
+        x, y = (0.6 * (stride * steps.ravel() + 224) for steps in np.meshgrid(np.arange(3), np.arange(3)))
+        places = places_at(*transformer("EPSG:32633", "EPSG:4326").transform(500_000.3 + x, 5_000_000.1 - y))
+        groups = group_by_overlap(places, patch_squares(places, 448 * 0.6, table))
+        assert len(set(groups.tolist())) == count
+
+
+@pytest.mark.long
+def test_a_dense_crowd_on_a_border_is_grouped_at_once():
+    random = np.random.default_rng(4)
+    east, north = random.uniform(-20_000, 20_000, (2, 20_000))
+    places = places_at(12 + east / 67_800, 52.5 + north / 111_000)
+    zones = [("EPSG:32632",) if value < 12 else ("EPSG:32633",) for value in places.lon]
+    groups = grouped(places, 5120.0, zones)
+    assert len(set(groups.tolist())) == 1
+
+
+# The rule itself
+
+
+def test_squares_that_overlap_by_a_pixel_are_one_group_and_those_that_touch_are_two():
+    # On the central meridian of zone 33 northings are metres of the grid.
     to_degrees = transformer("EPSG:32633", "EPSG:4326")
-    for dx, dy in ((1120, 0), (0, 1120), (1120, 1120), (-1120, 1120), (1120, 7), (-300, 1120)):
-        for step, together in ((-0.1, True), (0.1, False)):
-            moved = np.array([dx, dy]) + step * np.sign([dx, dy]) * (np.abs([dx, dy]) == 1120)
-            lon, lat = to_degrees.transform(*(np.array([[500_000, 5_000_000]] * 2) + [[0, 0], moved]).T)
-            groups = group_by_overlap(places_at(lon, lat), 1000.0)
+    for dx, dy in ((1000, 0), (0, 1000), (1000, 1000), (-1000, 1000), (1000, 70), (-300, 1000)):
+        for step, together in ((-10, True), (0, False), (10, False)):
+            moved = np.array([dx, dy]) + step * np.sign([dx, dy]) * (np.abs([dx, dy]) == 1000)
+            lon, lat = to_degrees.transform(*(np.array([[500_000, 5_000_000]] * 2) + [[0, 0], moved] + [3.0, 3.0]).T)
+            groups = grouped(places_at(lon, lat), 1000.0)
             assert (groups[0] == groups[1]) == together, (dx, dy, step)
 
 
@@ -196,7 +235,7 @@ def test_the_key_of_a_group_is_its_smallest_base_id():
     # 9 and 10 compare as text, as ids do; the variants' own ids never count.
     lon, lat = [9.0, 9.001, 9.5], [45.0, 45.0, 45.0]
     places = with_variants(places_at(lon, lat, ids=("b9", "b10", "a")), Jitter(variants=2, max_offset_m=50))[0]
-    groups = group_by_overlap(places, 1000.0)
+    groups = grouped(places, 1000.0)
     assert [list(group_keys(places, groups))[g] for g in groups] == ["b10"] * 6 + ["a"] * 3
 
 
@@ -204,7 +243,7 @@ def test_shares_of_ten_thousand_places():
     # Far apart, so every place is a group of its own: the deviation of a share of 0.8 is 0.004, of 0.1 is 0.003.
     lon, lat = (grid.ravel() for grid in np.meshgrid(np.linspace(-170, 170, 100), np.linspace(-60, 60, 100)))
     places = places_at(lon, lat)
-    groups = group_by_overlap(places, 5120.0)
+    groups = grouped(places, 5120.0)
     assert len(set(groups.tolist())) == 10_000
     found = [split_of(key, Splits()) for key in group_keys(places, groups)]
     shares = {name: found.count(name) / 10_000 for name in ("train", "validation", "test")}
@@ -220,7 +259,7 @@ def test_the_order_of_places_changes_no_split(name):
     def splits(order: np.ndarray) -> dict[str, str]:
         moved = places_at(places.lon[order], places.lat[order], tuple(ids[i] for i in order))
         every = with_variants(moved, Jitter(variants=2, max_offset_m=2000, seed=4))[0]
-        groups = group_by_overlap(every, 2560.0)
+        groups = grouped(every, 2560.0)
         keys = list(group_keys(every, groups))
         return {every[i].id: split_of(keys[group], SHARES) for i, group in enumerate(groups)}
 
@@ -230,7 +269,26 @@ def test_the_order_of_places_changes_no_split(name):
         assert splits(random.permutation(len(places))) == expected
 
 
+@pytest.mark.parametrize("key", ["a", "b", "c", "d", "e", "f", "g", "h"])
+def test_a_group_of_more_than_half_of_all_is_in_the_split_with_the_largest_share(key):
+    one, half = np.array([0, 0, 0, 1, 2]), np.array([0, 0, 1, 2])
+    for shares, largest in (((0.6, 0.2, 0.2), "train"), ((0.0, 0.3, 0.7), "test"), ((0.4, 0.4, 0.2), "train")):
+        splits = Splits(train=shares[0], validation=shares[1], test=shares[2])
+        keys = [key, f"{key}1", f"{key}2"]
+        hashed = [oracle.split_of(name, *shares) for name in keys]
+        assert [NAMES[k] for k in of_groups(keys, one, splits)] == [largest, *hashed[1:]]
+        assert [NAMES[k] for k in of_groups(keys, half, splits)] == hashed
+
+
 # By block
+
+
+def in_every_zone(places: Places, extent_m: float, target: str) -> tuple[np.ndarray, np.ndarray]:
+    """Every square in its standard zone and both neighbours, snapped as a build snaps them: place numbers and polygons."""
+    steps = (-1, 0, 1)
+    zones = [f"EPSG:{32600 + (zone_of(lon) - 1 + step) % 60 + 1}" for step in steps for lon in places.lon]
+    every = np.tile(np.arange(len(places)), len(steps))
+    return every, ground(places.lon[every], places.lat[every], zones, extent_m, target)
 
 
 @pytest.mark.parametrize("name", SPOTS)
@@ -245,7 +303,7 @@ def test_no_square_crosses_the_border_of_a_block(name):
         assert {reject.reason for reject in rejects} <= {"crosses a block"}
         assert sorted(set(groups[groups >= 0].tolist())) == list(range(len(keys)))
         # Every square as it could be built, in each zone, lies in the one cell that its group stands for.
-        numbers, polygons = squares(places, extent_m, "EPSG:6933", steps=2)
+        numbers, polygons = in_every_zone(places, extent_m, "EPSG:6933")
         west, south, east, north = np.floor(shapely.bounds(polygons) / (block_km * 1000)).T.astype(int)
         inside = groups[numbers] >= 0
         assert (west[inside] == east[inside]).all()

@@ -15,10 +15,11 @@ from support.trees import small_planet
 import nutonic as nt
 from nutonic.core.model import SPLITS
 from nutonic.dataset.verify import verify
+from nutonic.planning.ground.squares import squares_of
 from nutonic.planning.places.columns import Places
 from nutonic.planning.splits import group_by_column, sharing_ground, split_of, split_of_value
 from nutonic.recipe.differences import differences
-from nutonic.recipe.outputs import Splits
+from nutonic.recipe.outputs import Grid, Splits
 
 #: The planet's scenes are of 30 May, 2 June and 10 July.
 TIMES = {"by": "time", "validation_from": "2024-06-01", "test_from": "2024-07-01"}
@@ -150,9 +151,13 @@ def test_ground_that_is_shared_is_that_of_groups_with_two_splits():
     lon = np.array([10.0, 10.001, 10.002, 11.0, 11.001, 12.0])
     places = Places(ordinal=np.arange(6), variant=np.zeros(6, np.int16), lon=lon, lat=np.full(6, 50.0))
     by_day = Splits(by="time", test_from="2024-01-01")
-    assert sharing_ground(places, np.array([0, 0, 2, 1, 1, 2], np.int8), by_day, 500.0) == 3
-    assert sharing_ground(places, np.zeros(6, np.int8), by_day, 500.0) == 0
-    assert sharing_ground(places, np.array([0, 0, 2, 1, 1, 2], np.int8), Splits(), 500.0) is None
+
+    def squares():
+        return squares_of(places, Grid(extent_m=500))
+
+    assert sharing_ground(places, np.array([0, 0, 2, 1, 1, 2], np.int8), by_day, squares) == 3
+    assert sharing_ground(places, np.zeros(6, np.int8), by_day, squares) == 0
+    assert sharing_ground(places, np.array([0, 0, 2, 1, 1, 2], np.int8), Splits(), squares) is None
 
 
 @pytest.mark.parametrize(

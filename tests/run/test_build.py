@@ -19,7 +19,7 @@ import rasterio
 from PIL import Image
 from pyproj import Geod, Transformer
 from support import oracle
-from support.groups import brute_groups
+from support.groups import brute_groups, standard
 from support.oracle import Answer, Rules
 from support.planets import covered
 from support.reader import Picture, falsehoods
@@ -97,15 +97,20 @@ def expected_of(planet: SyntheticPlanet, folder: Path, parts: dict) -> Expected:
     rules, extent = Rules.of(recipe), recipe["grid"]["extent_m"]
     items = json.loads((folder / "items.json").read_text(encoding="utf-8"))["features"]
     every = list(points(planet, recipe["pois"].get("jitter", {})))
-    groups = brute_groups(*(np.array([p[k] for p in every]) for k in (2, 3)), extent, [p[0] for p in every])
+    found = [ranked(items, lon, lat, extent) for _, _, lon, lat in every]
+    zone_of = {item["id"]: f"EPSG:{item['properties']['proj:epsg']}" for item in items}
+    own = [standard(lon, lat) for _, _, lon, lat in every]
+    zones = [sorted({zone_of[name] for name in some}) or [one] for some, one in zip(found, own, strict=True)]
+    groups = brute_groups(*(np.array([p[k] for p in every]) for k in (2, 3)), extent, [p[0] for p in every], zones)
     places = []
-    for (ordinal, variant, lon, lat), group in zip(every, groups, strict=True):
+    for (ordinal, variant, lon, lat), group, scenes in zip(every, groups, found, strict=True):
         key = min(oracle.place_id(p[0]) for p, g in zip(every, groups, strict=True) if g == group)
-        scenes = ranked(items, lon, lat, extent)
         tried = [(scene, tuple(answers_of(planet, recipe, rules, (lon, lat), scene))) for scene in scenes]
         # The best scene that has any good imagery; where none has, the best stands for them all.
         scene, answers = next((found for found in tried if not all_poor(found[1])), tried[0] if tried else (None, ()))
         base, split = oracle.place_id(ordinal), oracle.split_of(key, **recipe["splits"])
+        if 2 * groups.count(group) > len(groups):
+            split = max(("train", "validation", "test"), key=recipe["splits"].get)
         name = oracle.place_id(ordinal, variant)
         places.append(Place(name, base, ordinal, variant, lon, lat, scene, split, answers, [scene] != scenes[:1]))
     return Expected(planet, recipe, rules, tuple(places))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from nutonic.dataset.proof.findings import Finding
 from nutonic.dataset.proof.plan_audit import PlanColumns, checked_columns, plain, split_findings
 from nutonic.dataset.proof.shapes import wrong_pins
 from nutonic.planning.cost import Cost
+from nutonic.planning.ground.squares import patch_squares
 from nutonic.planning.patches.cost import captions_estimate, estimate_patches
 from nutonic.planning.patches.lattice import Lattice, drawn, inside, newest_first, patches_at, taken_once, unlike
 from nutonic.planning.patches.plan import AT_A_RATE, BEYOND, LEFT_OUT, NO_PATCH
@@ -43,7 +45,8 @@ def patch_plan_findings(plan: PlanFile, spec: PatchSpec, *, ours: bool) -> Itera
     if isinstance(columns, Finding):
         yield columns
         return
-    leaks, largest = split_findings(columns, spec.splits, spec.patches.side_m)
+    squares = partial(patch_squares, columns.places, spec.patches.side_m, columns.candidates.imagery)
+    leaks, largest = split_findings(columns, spec.splits, spec.patches.side_m, squares)
     yield from leaks
     if ours:
         yield from _lattice_findings(columns, spec)
@@ -150,7 +153,9 @@ def _header_findings(
         cost=_with_map(estimate_patches(spec, candidates.imagery[0][0], corners, starts), told.get("cost")),
         judging="",
         split_by=spec.splits.by,
-        shared_ground=sharing(candidates, spec.splits, spec.patches.side_m),
+        shared_ground=sharing(
+            candidates, spec.splits, partial(patch_squares, candidates.places, spec.patches.side_m, candidates.imagery)
+        ),
         more={"of": "patches", "images": told.get("images"), "around": told.get("around"), "captions": captions},
     )
     header = plain(right.header()) | {key: told[key] for key in ("items", "inputs", "remote", "osm") if key in told}

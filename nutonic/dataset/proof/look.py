@@ -60,6 +60,12 @@ class Square(NamedTuple):
     split: str
     ring: np.ndarray
     """(4, 2) float64: longitude and latitude of its corners; across the antimeridian longitudes go beyond 180."""
+    crs: str
+    """``"EPSG:…"`` of its grid."""
+    centre: tuple[float, float]
+    """x and y in this CRS."""
+    side: float
+    """In metres."""
 
 
 @dataclass(slots=True)
@@ -73,7 +79,14 @@ class Looked:
     """Files that are not what their commits say."""
 
 
-def ring_of(geobox: GeoBox) -> np.ndarray:
+def square_of(poi_id: str, split: str, geobox: GeoBox) -> Square:
+    """The ground of a place by its grid."""
+    a, (height, width) = geobox.affine, geobox.shape
+    middle = (a.c + a.a * width / 2, a.f + a.e * height / 2)
+    return Square(poi_id, split, _ring_of(geobox), str(geobox.crs), middle, a.a * width)
+
+
+def _ring_of(geobox: GeoBox) -> np.ndarray:
     """The corners of a place's square in degrees: see :class:`Square`."""
     a, (height, width) = geobox.affine, geobox.shape
     x, y = np.array([0, width, width, 0]) * a.a + a.c, np.array([0, 0, height, height]) * a.e + a.f

@@ -21,7 +21,7 @@ from nutonic.dataset.amend.polish import in_their_words, kept, polish
 from nutonic.dataset.commits import CommittedPlace, is_canonical, unpacked
 from nutonic.dataset.proof.derive import ChipFacts
 from nutonic.dataset.proof.findings import Finding
-from nutonic.dataset.proof.look import Look, Looked, Square, read_file, ring_of, secret_findings
+from nutonic.dataset.proof.look import Look, Looked, read_file, secret_findings, square_of
 from nutonic.dataset.proof.row_audit import NO_TILE, Row, against_sidecar, compared, count_findings, rows_in
 from nutonic.dataset.proof.shapes import facts_of
 from nutonic.dataset.reasons import NO_STILL
@@ -264,7 +264,7 @@ class _Place:
         else:
             self._told_alike(rows)
         if self.square is not None and self.planned is not None:
-            self.looked.squares.append(Square(self.planned.poi.id, self.planned.split, ring_of(self.square)))
+            self.looked.squares.append(square_of(self.planned.poi.id, self.planned.split, self.square))
 
     def _untrue(self, chip: ChipFacts, context: ChipContext, rows: Sequence[Row]) -> None:
         """Findings for rows of a chip that say what its sidecar does not; a model's are judged with _polished."""

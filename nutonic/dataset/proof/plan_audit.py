@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 import orjson
@@ -13,17 +14,21 @@ from nutonic.dataset.proof.findings import Finding
 from nutonic.dataset.proof.shapes import wrong_pins, wrong_values
 from nutonic.planning import splits
 from nutonic.planning.cost import polish_estimate
+from nutonic.planning.ground.squares import Squares, squares_of
 from nutonic.planning.judging import judging
 from nutonic.planning.pins import key_of, remote_hrefs
 from nutonic.planning.places.columns import Places, with_variants
-from nutonic.planning.plan import Plan, arranged, sharing, with_splits
+from nutonic.planning.plan import Plan, arranged, sharing
 from nutonic.planning.plan_file import PlanFile
 from nutonic.planning.scenes import Candidates, SceneTable
 from nutonic.planning.spec import BuildSpec, doubts
 from nutonic.recipe.outputs import Splits
 
-#: Reasons of rejects that were told before places were grouped: these places are in no group.
-_BEFORE_GROUPS = ("duplicate coordinates", "too close", "outside UTM", "bad coordinates")
+#: Reasons of rejects that were told before places were grouped, or as they were: these places are in no group.
+_NO_GROUP = (
+    *("duplicate coordinates", "too close", "outside UTM", "bad coordinates"),
+    *("crosses a block", "no split"),
+)
 
 #: Of so many places without a scene it is still asked which others they may connect.
 _FEW = 8
@@ -51,7 +56,8 @@ def plan_findings(plan: PlanFile, spec: BuildSpec, *, ours: bool) -> Iterator[Fi
     if isinstance(columns, Finding):
         yield columns
         return
-    leaks, largest = split_findings(columns, spec.splits, spec.grid.extent_m)
+    squares = partial(squares_of, columns.places, spec.grid, columns.candidates.imagery)
+    leaks, largest = split_findings(columns, spec.splits, spec.grid.extent_m, squares)
     yield from leaks
     yield from _variant_findings(columns.places, spec)
     if ours:
@@ -114,7 +120,9 @@ def _columns_of(batches: Sequence[Batch], rejects: tuple[Reject, ...], column: s
 # Splits
 
 
-def split_findings(columns: PlanColumns, options: Splits, extent_m: float) -> tuple[list[Finding], float | None]:
+def split_findings(
+    columns: PlanColumns, options: Splits, extent_m: float, squares: Callable[[], Squares]
+) -> tuple[list[Finding], float | None]:
     """Findings for places whose split is not their group's, and the share of the largest group, None if it cannot be told.
 
     A place without a scene belonged to a group too, and the plan does not say where it lay. So a group may have been
@@ -122,25 +130,23 @@ def split_findings(columns: PlanColumns, options: Splits, extent_m: float) -> tu
     """
     if options.by == "time":
         return list(_time_findings(columns, options)), 0.0
-    in_order = np.lexsort((columns.places.variant, columns.places.ordinal))
-    places, told = columns.places.take(in_order), columns.candidates.split[in_order]
-    absent = [r.poi_id for r in columns.rejects if r.line is None and r.reason not in _BEFORE_GROUPS]
-    if options.by != "place" or not absent:
-        kept, right, largest, _ = with_splits(places, options, extent_m)
-        if len(kept) != len(places):
-            what = f"rows have no {options.column}" if options.by == "column" else "squares cross the border of a block"
-            return [Finding(f"the plan has places whose {what}")], None
-        allowed = [{SPLITS[k]} for k in right.tolist()]
-        # Of blocks, places that cross a border are in no group, but are counted.
-        largest_told = largest if not absent and not columns.rejects else None
+    places, told = columns.places, columns.candidates.split
+    absent = [r.poi_id for r in columns.rejects if r.line is None and r.reason not in _NO_GROUP]
+    groups, keys, near = _groups(places, options, extent_m, squares, len(absent))
+    if (groups < 0).any():
+        what = f"rows have no {options.column}" if options.by == "column" else "squares cross the border of a block"
+        return [Finding(f"the plan has places whose {what}")], None
+    if absent:
+        allowed = _allowed(options, groups, keys, near, absent)
     else:
-        allowed, largest_told = _allowed(places, options, extent_m, absent), None
+        allowed = [{SPLITS[k]} for k in splits.of_groups(keys, groups, options).tolist()]
+    largest = None if absent else splits.largest_share(groups)
     others = f"places with its {options.column}" if options.by == "column" else "the places that share ground with it"
     return [
         Finding(f"{places[i].id} is in {SPLITS[told[i]]}: {others} are in {' or '.join(sorted(of))}")
-        for i, of in enumerate(allowed)
+        for i, of in enumerate(allowed[group] for group in groups.tolist())
         if SPLITS[told[i]] not in of
-    ], largest_told
+    ], largest
 
 
 def _time_findings(columns: PlanColumns, options: Splits) -> Iterator[Finding]:
@@ -155,23 +161,50 @@ def _time_findings(columns: PlanColumns, options: Splits) -> Iterator[Finding]:
         yield Finding(f"{given.places[i].id} may be built from a scene of a day that is in another split")
 
 
-def _allowed(places: Places, options: Splits, extent: float, absent: Sequence[str]) -> list[set[str]]:
-    """The splits that each place may be in, where places are absent of which only the ids are known."""
-    groups = splits.group_by_overlap(places, extent)
-    keys = list(splits.group_keys(places, groups))
-    near = np.zeros(len(places), np.int64)
-    if len(absent) <= _FEW:
-        near = splits.group_by_overlap(places, extent * (1 + len(absent)) + 20.0 * len(absent))
-    of_group = {int(g): int(n) for g, n in zip(groups, near, strict=True)}
-    bases = {name.rpartition("_g")[0] or name for name in absent}
+def _groups(
+    places: Places, options: Splits, extent_m: float, squares: Callable[[], Squares], absent: int
+) -> tuple[np.ndarray, list[str], np.ndarray]:
+    """The group of each place, the key of each group, and which groups so many absent places may connect.
+
+    The last is a number for each group (int64), the same for all that may be one.
+    """
+    if options.by == "column":
+        assert options.column is not None, "a recipe by column names it"
+        groups, keys, _ = splits.group_by_column(places, options.column)
+    elif options.by == "block":
+        groups, keys, _ = splits.group_by_block(places, extent_m, options.block_km)
+    else:
+        drawn = squares()
+        groups = splits.group_by_overlap(places, drawn)
+        keys, near = list(splits.group_keys(places, groups)), np.zeros(len(places), np.int64)
+        if absent <= _FEW:  # each may lie in another zone, turned
+            wide = replace(drawn, side=splits.drawn_side(drawn.side) * (1 + absent))
+            near = splits.group_by_overlap(places, wide)
+        return groups, keys, near[np.unique(groups, return_index=True)[1]]
+    return groups, keys, np.arange(len(keys))
+
+
+def _allowed(
+    options: Splits, groups: np.ndarray, keys: Sequence[str], near: np.ndarray, absent: Sequence[str]
+) -> list[set[str]]:
+    """The splits that each group may be in, where places are absent of which only the ids are known.
+
+    By place they may have joined groups, and had a smaller key; they may have made a group one of more than half of all.
+    """
+    bases, allowed = {name.rpartition("_g")[0] or name for name in absent}, list[set[str]]()
+    sizes, half = np.bincount(groups, minlength=len(keys)), (len(groups) + len(absent)) * splits.HALF
+    by_values = options.by == "column" and bool(options.values)
     neighbours: dict[int, set[str]] = {}
-    for group, number in of_group.items():
-        neighbours.setdefault(number, set()).add(keys[group])
-    allowed: dict[int, set[str]] = {}
-    for group, number in of_group.items():
-        smaller = {key for key in neighbours[number] | bases if key < keys[group]}
-        allowed[group] = {str(splits.split_of(key, options)) for key in smaller | {keys[group]}}
-    return [allowed[int(group)] for group in groups]
+    for key, number in zip(keys, near.tolist(), strict=True):
+        neighbours.setdefault(number, set()).add(key)
+    for group, key in enumerate(keys):
+        others = neighbours[int(near[group])] | bases if options.by == "place" else set[str]()
+        of_key = splits.split_of_value if options.by == "column" else splits.split_of
+        found = {str(of_key(one, options)) for one in (key, *(other for other in others if other < key))}
+        if not by_values and sizes[near == near[group]].sum() + len(absent) > half:
+            found.add(splits.main_split(options))
+        allowed.append({splits.main_split(options)} if not by_values and sizes[group] > half else found)
+    return allowed
 
 
 def _variant_findings(places: Places, spec: BuildSpec) -> Iterator[Finding]:
@@ -218,7 +251,9 @@ def _header_findings(
         judging=judging(spec.quality, candidates.imagery.compact().values),
         of_recipe=doubts(spec),
         split_by=spec.splits.by,
-        shared_ground=sharing(candidates, spec.splits, spec.grid.extent_m),
+        shared_ground=sharing(
+            candidates, spec.splits, partial(squares_of, candidates.places, spec.grid, candidates.imagery)
+        ),
         more=polish_estimate(spec, len(spec.layout.tiles) * len(candidates.places)),
     )
     header = plain(right.header()) | {key: told[key] for key in ("items", "inputs", "remote") if key in told}

@@ -6,6 +6,7 @@ import logging
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +23,7 @@ from nutonic.errors import InputError, NoScene, PlanError, PoiError
 from nutonic.inert import inert
 from nutonic.io.objects import Store
 from nutonic.io.session import current
+from nutonic.planning.ground.squares import patch_squares
 from nutonic.planning.patches.cost import captions_estimate, estimate_patches, requests_for_map, seconds_of_map
 from nutonic.planning.patches.lattice import (
     Lattice,
@@ -119,7 +121,9 @@ def patches_planned(spec: PatchSpec, *, draw: int | None = None) -> Plan:
         unusable=odd,
         of_places=(*_warnings(others, again), *_bare(spec, around, lattices), *beyond, *_asked(spec, starts)),
         split_by=spec.splits.by,
-        shared_ground=sharing(candidates, spec.splits, spec.patches.side_m),
+        shared_ground=sharing(
+            candidates, spec.splits, partial(patch_squares, candidates.places, spec.patches.side_m, candidates.imagery)
+        ),
         drawn_from=there,
         files=tuple(path for path in (spec.osm.path, spec.patches.area) if isinstance(path, str)),
         more={
@@ -153,13 +157,15 @@ def _candidates(
     every, numbers = _places(lattices)
     if not len(every):
         raise PlanError(_no_patch(spec, len(scenes)))
-    places, split, largest, crossing = with_splits(every, spec.splits, spec.patches.side_m)
+    imagery = SceneTable(numbers, tuple((scene,) for scene in scenes))
+    squares = partial(patch_squares, every, spec.patches.side_m, imagery)
+    places, split, largest, crossing = with_splits(every, spec.splits, spec.patches.side_m, squares)
     if not len(places):
         cell = f"a cell of {spec.splits.block_km:g} km"
         raise PlanError(
             f"none of {counted(len(every), 'patch', 'patches')} lies within {cell}: take larger ones with splits.block_km"
         )
-    images = SceneTable(numbers[places.ordinal], tuple((scene,) for scene in scenes))
+    images = imagery.take(places.ordinal)
     nothing = SceneTable(np.zeros(len(places), np.int32), ((),))
     candidates = Candidates(places=places, split=split, imagery=images.compact(), labels=nothing)
     candidates, dateless = in_time(candidates, spec.splits)
