@@ -15,6 +15,7 @@ from functools import lru_cache
 from nutonic.chips.scene.description import Described
 from nutonic.lazily import lazily
 from nutonic.rows.annotation.talk import small_letters
+from nutonic.rows.annotation.templates import of_templates
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,11 +39,12 @@ def noun_of(noun: str) -> Noun:
         rest = " ".join([*head[1:], last])
         return _noun(rf"(?:{re.escape(first)}|{re.escape(plural)}) {re.escape(rest)}", rest)
     plain = " ".join([*head, stem])
-    return _noun(rf"{re.escape(plain)}{ending}", plain)
+    of_measures = r"(?! (?:kilo)?(?:met|feet|foot))" if last == "square" else ""  # square metres are of no town square
+    return _noun(rf"{re.escape(plain)}{ending}", plain, of_measures)
 
 
-def _noun(pattern: str, letters: str) -> Noun:
-    return Noun(re.compile(rf"\b{pattern}\b", re.IGNORECASE), letters.lower() if letters.isascii() else None)
+def _noun(pattern: str, letters: str, beyond: str = "") -> Noun:
+    return Noun(re.compile(rf"\b{pattern}\b{beyond}", re.IGNORECASE), letters.lower() if letters.isascii() else None)
 
 
 def whole_noun(noun: str) -> re.Pattern[str]:
@@ -232,9 +234,9 @@ _TOLD = frozenset({"surface", "crop", "sport", "leaf_type", "trees", "produce", 
 
 @lru_cache(maxsize=4096)
 def _told(noun: str, tags: Tags) -> tuple[str, ...]:
-    """Words of such tags that the noun has not."""
+    """Words of such tags that the noun has not; a path whose surface is ground is not meant by what lies on the ground."""
     words = (word for key, value in tags if key in _TOLD for word in re.findall("[a-z]{3,}", value))
-    return tuple(word for word in words if word not in noun)
+    return tuple(word for word in words if word not in noun and word not in GENERAL and word not in of_templates())
 
 
 #: Words, as patterns part them.
@@ -242,7 +244,24 @@ _RUN = re.compile(r"\w+")
 
 
 #: Words that say too little to call a thing by.
-GENERAL = frozenset({"area", "ground", "site", "place", "line", "part", "zone", "land", "lot", "feature", "centre"})
+GENERAL = frozenset(
+    {
+        "area",
+        "ground",
+        "site",
+        "place",
+        "line",
+        "part",
+        "zone",
+        "land",
+        "lot",
+        "feature",
+        "centre",
+        "surface",
+        "loop",
+        "stand",
+    }
+)
 
 #: Other words for a thing, by the last word of its noun, ...
 _ALSO = {

@@ -42,7 +42,6 @@ from nutonic.rows.annotation.statements.meetings import OF_MEETINGS, course_prob
 from nutonic.rows.annotation.statements.plain_words import (
     SEEN,
     names_of_none,
-    of_templates,
     singulars,
     word_problem,
     words_of,
@@ -64,6 +63,7 @@ from nutonic.rows.annotation.talk import (
     signs_of,
     talk_problem,
 )
+from nutonic.rows.annotation.templates import of_templates
 from nutonic.rows.annotation.things import Evidence, every_kind, evidence_of, is_of_kind, thing_problem
 
 #: Why answers are not let through, as they are counted.

@@ -6,6 +6,9 @@ picture is called when it is first spoken of, ``{short}`` later.
 
 from __future__ import annotations
 
+import re
+from functools import lru_cache
+
 PICTURES = ("aerial image", "aerial photograph", "aerial picture", "aerial view", "overhead image", "overhead view")
 SHORT = ("image", "picture", "photograph", "scene")
 #: The same of pictures from space.
@@ -214,6 +217,18 @@ EVERY = (
     FREE,
     FRAME,
 )
+
+
+@lru_cache(maxsize=1)
+def of_templates() -> frozenset[str]:
+    """The words of template captions."""
+    return frozenset(
+        word
+        for each in EVERY
+        for wording in each
+        for word in re.findall(r"[a-z]+", re.sub(r"\{\w+\}", " ", wording.lower()))
+    )
+
 
 #: The parts of a picture that are a third of it.
 THIRDS = {

@@ -330,17 +330,6 @@ def singulars(word: str) -> tuple[str, ...]:
     return word, word[:-1], *more
 
 
-@lru_cache(maxsize=1)
-def of_templates() -> frozenset[str]:
-    """The words of template captions."""
-    return frozenset(
-        word
-        for each in EVERY
-        for wording in each
-        for word in re.findall(r"[a-z]+", re.sub(r"\{\w+\}", " ", wording.lower()))
-    )
-
-
 #: Words that may have a capital within a sentence, and are no names.
 _CAPITALS = frozenset(
     """north south east west northern southern eastern western northeast northwest southeast southwest central upper lower

@@ -334,8 +334,8 @@ def _tagged(said: Said) -> Iterator[str]:
     pattern = said.roll.any_told
     for at in pattern.finditer(said.clause) if pattern is not None and said.roll.tells(said.clause) else ():
         those = said.roll.told[at[0].lower()]
-        if said.next(at.end(), 1):
-            continue  # a wheat field, which is another one
+        if said.next(at.end(), 1) or said.named(at[0]):
+            continue  # a wheat field, which is another one; a wood, beside a bridge of wood
         before = said.precisely(said.clause[: at.start()])
         if before:
             whom = narrowed(before, said.clause[: at.start()])

@@ -237,6 +237,8 @@ class Synonyms:
     def __init__(self, nouns: Collection[str]) -> None:
         """`nouns`: what there is, in the singular."""
         self._nouns = frozenset(nouns)
+        longer = (each for noun in nouns if " " in noun for each in (_plural(noun), noun))
+        self._longer = dict.fromkeys(sorted(longer, key=lambda each: (-len(each), each)))
         self._found: dict[str, str | None] = {}
 
     def plain(self, text: str) -> str:
@@ -254,11 +256,14 @@ class Synonyms:
             text = _BETWEEN.sub(_mean, text)
             text = _AND.sub(r"\g<one> \g<unit>\g<joint>\g<other> \g<unit>", text)
             text = _BARE.sub(r"\g<told>\g<number> \g<unit>", text)
-        words = _in_text(small_letters(text))
-        return _any_of(words).sub(self._plain, text) if words else text
+        words = _in_text(small := small_letters(text))
+        own = (each for each in self._longer if small is None or each in small)  # which synonyms are parts of
+        return _any_of((*own, *words)).sub(self._plain, text) if words else text
 
     def _plain(self, found: re.Match[str]) -> str:
         word = found[0].lower()
+        if word in self._longer:
+            return found[0]
         if word not in self._found:
             self._found[word] = self._thing(word)
         thing = self._found[word]
