@@ -207,13 +207,11 @@ def plan_of(spec: BuildSpec, *, draw: int | None = None) -> Plan:
     places, split, largest, splitless = _split_before(places, spec, draw)
     give_back()
     there, last = len(places), spec.layout.tiles[-1]
-    if draw is not None:
-        places, split = places.take(some := np.sort(in_drawn_order(places)[:draw])), split[some]
+    places, split = (places, split) if draw is None else _some(places, split, draw)
     unusable = current().resource(Unusable)
     unusable.take()  # what is left of other searches
     found, kept, sceneless, in_all = with_scenes(places, split, spec)
-    if draw is None and spec.splits.by == "place":
-        found, largest = in_place(found, spec.splits, spec.grid)
+    found, largest = in_place(found, spec.splits, spec.grid) if _is_open(spec, draw) else (found, largest)
     give_back()
     candidates, dateless = in_time(found.take(kept), spec.splits)
     sceneless = [*sceneless, *dateless]
@@ -246,17 +244,26 @@ def plan_of(spec: BuildSpec, *, draw: int | None = None) -> Plan:
         of_places=file.warnings,
         of_recipe=doubts(spec),
         split_by=spec.splits.by,
-        shared_ground=sharing(
-            candidates, spec.splits, partial(squares_of, candidates.places, spec.grid, candidates.imagery)
-        ),
+        shared_ground=sharing(candidates, spec.splits, _squares(candidates, spec.grid)),
         drawn_from=there,
         more=polish_estimate(spec, len(spec.layout.tiles) * len(candidates.places)),
     )
 
 
+def _some(places: Places, split: np.ndarray, draw: int) -> tuple[Places, np.ndarray]:
+    """So many places, drawn at random, with their splits."""
+    some = np.sort(in_drawn_order(places)[:draw])
+    return places.take(some), split[some]
+
+
+def _is_open(spec: BuildSpec, draw: int | None) -> bool:
+    """Whether splits wait for scenes."""
+    return spec.splits.by == "place" and draw is None
+
+
 def _split_before(places: Places, spec: BuildSpec, draw: int | None) -> tuple[Places, np.ndarray, float, list[Reject]]:
     """What :func:`with_splits` gives before scenes are known; of a whole plan by place nothing yet: see :func:`in_place`."""
-    if spec.splits.by == "place" and draw is None:
+    if _is_open(spec, draw):
         return places, np.zeros(len(places), np.int8), 0.0, []
     return with_splits(places, spec.splits, spec.grid.extent_m, partial(squares_of, places, spec.grid))
 
@@ -348,13 +355,16 @@ def with_splits(
     return places.take(keep), of_group[groups[keep]], splits.largest_share(groups), rejects
 
 
+def _squares(candidates: Candidates, grid: Grid) -> Callable[[], Squares]:
+    return partial(squares_of, candidates.places, grid, candidates.imagery)
+
+
 def in_place(found: Candidates, options: Splits, grid: Grid) -> tuple[Candidates, float]:
     """All places with the splits of their groups, by the squares that their scenes give, and the largest group's share.
 
     Those without a scene count too, so that a place's split does not hang on what there is of others.
     """
-    squares = partial(squares_of, found.places, grid, found.imagery)
-    _, split, largest, _ = with_splits(found.places, options, grid.extent_m, squares)
+    _, split, largest, _ = with_splits(found.places, options, grid.extent_m, _squares(found, grid))
     return replace(found, split=split), largest
 
 
