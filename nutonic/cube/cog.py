@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from itertools import pairwise
@@ -39,8 +40,9 @@ def save_cogs(cube: xr.Dataset, folder: str | AnyPath) -> list[AnyPath]:
     cube
         What :func:`nutonic.open_cube` or a reduction gave.
     folder
-        Where to write ``red.tif``, or ``red_20240502T095031.tif`` and so on: a folder, or an address in an object store,
-        where each file is sent once it is whole on this machine. Files of these names are replaced if their
+        Where to write ``red.tif``, or ``red_20240502T095031.tif`` and so on (of two within a second
+        ``red_20240502T095031.250.tif``, of two at one moment the second ``…-2.tif``): a folder, or an address in an object
+        store, where each file is sent once it is whole on this machine. Files of these names are replaced if their
         TIFFTAG_SOFTWARE says that this function wrote them.
 
     Returns
@@ -116,9 +118,13 @@ def _foreign(path: str) -> NotNutonic:
 
 
 def _all_pictures(cube: xr.Dataset) -> Iterator[tuple[str, xr.DataArray]]:
+    """The pictures of a cube, each by a name of its own."""
+    named: Counter[str] = Counter()
     for name, variable in cube.data_vars.items():
         if set(variable.dims) - {"time"} == {"y", "x"}:
-            yield from _pictures(str(name), variable)
+            for stem, picture in _pictures(str(name), variable):
+                named[stem] += 1
+                yield (stem if named[stem] == 1 else f"{stem}-{named[stem]}"), picture
 
 
 def _geobox_of(cube: xr.Dataset) -> GeoBox:
@@ -134,8 +140,25 @@ def _pictures(name: str, variable: xr.DataArray) -> Iterator[tuple[str, xr.DataA
     if "time" not in variable.dims:
         yield name, variable.transpose("y", "x")
         return
-    for t, time in enumerate(np.datetime_as_string(variable["time"].values, unit="s").tolist()):
+    for t, time in enumerate(_texts(variable["time"].values)):
         yield f"{name}_{time.replace('-', '').replace(':', '')}", variable.isel(time=t).transpose("y", "x")
+
+
+def _texts(times: np.ndarray) -> list[str]:
+    """Times by the second, and those within one by as many digits more as tell them apart, if any do."""
+    texts: list[str] = np.datetime_as_string(times, unit="s").tolist()
+    for unit in ("ms", "us", "ns"):
+        count, finer = Counter(texts), np.datetime_as_string(times, unit=unit).tolist()
+        within = {text for text, moments in _by_second(texts, times).items() if count[text] > 1 and len(moments) > 1}
+        texts = [fine if text in within else text for text, fine in zip(texts, finer, strict=True)]
+    return texts
+
+
+def _by_second(texts: Iterable[str], times: np.ndarray) -> dict[str, set[np.datetime64]]:
+    moments: dict[str, set[np.datetime64]] = {}
+    for text, time in zip(texts, times, strict=True):
+        moments.setdefault(text, set()).add(time)
+    return moments
 
 
 def _write_picture(path: Path, picture: xr.DataArray, geobox: GeoBox) -> None:

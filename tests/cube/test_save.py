@@ -275,6 +275,25 @@ def test_cogs_hold_the_pixels_and_lie_right(tmp_path):
         assert half.nodata == 255
 
 
+@examples(
+    4,
+    30,
+    st.lists(st.sampled_from([0, 1, 10**3, 250 * 10**6, 10**9, 10**9 + 1]), min_size=1, max_size=5).map(sorted),
+)
+def test_every_step_has_a_geotiff_of_its_own(tmp_path_factory, nanoseconds):
+    """However close acquisitions are; and by the second, where no other is within it."""
+    cube, folder = made(len(nanoseconds), 3, 2, None)[["red"]], tmp_path_factory.mktemp("cogs")
+    cube = cube.assign_coords(time=np.datetime64("2024-01-01", "ns") + np.array(nanoseconds, "m8[ns]"))
+    paths = nt.save_cogs(cube, folder)
+    assert len({*paths}) == len(nanoseconds) == len(list(folder.iterdir()))
+    for path, want, moment in zip(paths, cube["red"].values, nanoseconds, strict=True):
+        with rasterio.open(path) as raster:
+            np.testing.assert_array_equal(raster.read(1), want)
+        if sum(other // 10**9 == moment // 10**9 for other in nanoseconds) == 1:
+            assert path.name == f"red_20240101T00000{moment // 10**9}.tif"
+    assert nt.save_cogs(cube, folder) == paths
+
+
 def test_what_lies_nowhere_is_no_geotiff(tmp_path):
     with pytest.raises(InputError, match="lies nowhere"):
         nt.save_cogs(xr.Dataset({"a": ("z", [1, 2])}), tmp_path)
