@@ -4,7 +4,7 @@
 
     NutonicError
     ├─ InputError(ValueError)     RecipeError · PoiError · GridError (NotAligned, OffLattice)
-    ├─ SourceError(OSError)       NoScene(LookupError) · ReadFailed (Gone · FileMissing) · BadPixels
+    ├─ SourceError(OSError)       NoScene(LookupError) · ReadFailed (Gone · FileMissing · Damaged) · BadPixels
     │                             Refused(PermissionError) · Unreachable(ConnectionError)
     ├─ PlanError(ValueError)      PlanTooLarge
     ├─ StoreError(OSError)        RecipeChanged · CubeChanged · NotNutonic · Corrupt
@@ -107,6 +107,10 @@ class FileMissing(ReadFailed):
     """A local file is not there: it may be put back, or its disk mounted, so what needs it stays open."""
 
 
+class Damaged(ReadFailed):
+    """A raster is there, and what lies in it cannot be decoded, however often it is read: it is damaged, or no raster."""
+
+
 class BadPixels(SourceError):
     """The raster was read, and what it holds cannot be what it claims to hold."""
 
@@ -170,6 +174,10 @@ def _installer() -> str:
 
 class BrokenInstall(NutonicError, ImportError):
     """A library, or data that it needs, such as PROJ's database, is here but cannot be used: the same for every place."""
+
+
+class DamageSkipped(UserWarning):
+    """A part of a cube is nodata, since the file that it should come from is missing or damaged (``on_damage="skip"``)."""
 
 
 class WrongRow(NutonicError, ValueError):

@@ -26,6 +26,7 @@ TREE = {
     "ReadFailed": {"SourceError"},
     "Gone": {"ReadFailed"},
     "FileMissing": {"ReadFailed"},
+    "Damaged": {"ReadFailed"},
     "BadPixels": {"SourceError"},
     "Refused": {"SourceError", "PermissionError"},
     "Unreachable": {"SourceError", "ConnectionError"},

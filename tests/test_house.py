@@ -42,7 +42,7 @@ SEES_UP_TO = FLOOR | {"testing": FLOOR["core"], "__init__": len(ORDER)}
 #: Libraries with a room of their own: nobody else need know them.
 KEPT_IN = {
     "rasterio": ("io/raster.py", "io/gdal.py", "io/decoder.py", "cube/cog.py", "cli/demo/", "testing/"),
-    "distributed": ("run/", "cli/"),
+    "distributed": ("run/", "cli/", "sources/mosaic.py"),
     "ee": ("sources/earthengine/",),
     "xee": ("sources/earthengine/",),
     "urllib3": ("io/", "sources/"),

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import orjson
 
@@ -13,12 +14,13 @@ from nutonic.cli.paths import in_python
 from nutonic.cli.progress import tile_progress
 from nutonic.cli.screen import note, say
 from nutonic.core.model import Json
+from nutonic.core.units import counted
 from nutonic.cube.accessor import open_zarr
 from nutonic.cube.cog import refuse_foreign_cogs, save_cogs
 from nutonic.cube.compose import ComposedCube, compose
 from nutonic.cube.save import is_saved, refuse_foreign_cube, save_cube
 from nutonic.cube.stores.netcdf import is_netcdf, refuse_foreign_netcdf, refuse_other_format
-from nutonic.errors import InputError
+from nutonic.errors import DamageSkipped, InputError
 from nutonic.io.atomic import refuse_no_text, refuse_unwritable, refuse_within
 from nutonic.io.buckets.address import Address, AnyPath
 from nutonic.io.files import real_path
@@ -64,7 +66,7 @@ def save_recipe_cube(
     Returns
     -------
     dict
-        Path, grid, variables and scenes of the cube, for JSON.
+        Path, grid, variables and scenes of the cube, and what of files is left out since it is damaged, for JSON.
     """
     _refuse(out, cogs, overwrite=overwrite)
     composed = compose(recipe, _area(area))
@@ -76,7 +78,7 @@ def save_recipe_cube(
         refuse_foreign_cogs(composed.cube, cogs)
     say(_parts(composed), aside=aside)
     existed = is_saved(out) and not overwrite
-    with _computed_by(cluster) as client, tile_progress() as progress:
+    with _damage_told() as damage, _computed_by(cluster) as client, tile_progress() as progress:
         proofs = [ProvedWorkers(client, out)] if client is not None and isinstance(out, Address) else []
         path = save_cube(composed.cube, out, overwrite=overwrite, callbacks=[*proofs, progress])
         files = save_cogs(open_zarr(path), cogs) if cogs else []  # nothing is computed twice
@@ -84,10 +86,29 @@ def save_recipe_cube(
     wrote = f"wrote {out}" if plain else f"wrote {out}, a Zarr folder"
     lines = [f"{out} is there already, nothing to do" if existed else wrote]
     lines += [f"wrote {len(files)} GeoTIFFs into {cogs}"] if files else []
+    lines += [f"{counted(len(damage), 'part')} of missing or damaged files left out as nodata"] if damage else []
     opener = "xarray.open_dataset" if is_netcdf(out) else "xarray.open_zarr"
     opener = "nutonic.open_zarr" if isinstance(out, Address) else opener
     say([*lines, f"open it with  {opener}({in_python(out)})"], aside=aside)
-    return _as_json(composed, path, files)
+    return {**_as_json(composed, path, files), "damaged": damage}
+
+
+@contextmanager
+def _damage_told() -> Iterator[list[str]]:
+    """Tell of each part that is left out, as a line; and gather them."""
+    told: list[str] = []
+
+    def show(message: Warning | str, category: type[Warning], *where: Any, **more: Any) -> None:
+        if not issubclass(category, DamageSkipped):
+            otherwise(message, category, *where, **more)
+        elif str(message) not in told:
+            told.append(str(message))
+            note(str(message))
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("always", DamageSkipped)
+        otherwise, warnings.showwarning = warnings.showwarning, show
+        yield told
 
 
 def _refuse(out: AnyPath, cogs: AnyPath | None, *, overwrite: bool) -> None:

@@ -134,11 +134,14 @@ class CubeAccessor:
         return rows
 
     def __repr__(self) -> str:
-        from nutonic.cube.search import description_lines
+        from nutonic.cube.search import ON_DAMAGE, description_lines
 
         if self.geobox is None:
             return "no pixels on a grid"
-        return "\n".join(description_lines(self.geobox, self.scenes, self.left_out))
+        lines = [*description_lines(self.geobox, self.scenes, self.left_out)]
+        if self._cube.attrs.get(ON_DAMAGE) == "skip":
+            lines.append("what is missing or damaged of its files is nodata")
+        return "\n".join(lines)
 
 
 class NutonicBackend(BackendEntrypoint):

@@ -60,7 +60,7 @@ def compose(recipe: Recipe, area: Area | None = None) -> ComposedCube:
     sources = [imagery, labels]
     geobox = _grid(area, recipe.grid, imagery, recipe.imagery.time)
     plan = search(geobox, sources, time=recipe.imagery.time, warp=settings.warp)
-    cube = open_cube(plan, sources, chunks=settings.chunk)
+    cube = open_cube(plan, sources, chunks=settings.chunk, on_damage=settings.on_damage)
     by = None if masking is None else masking.asset
     if masking is not None and settings.reduce != "clearest":  # clearest looks at the classes itself
         cube = reduce.mask(cube, by=masking.asset, keep=masking.keep)

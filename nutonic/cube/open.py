@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import orjson
@@ -20,13 +20,14 @@ from nutonic.core.areas import Area
 from nutonic.core.grid import centre, check_aligned
 from nutonic.core.model import Scene, Step, Timeline
 from nutonic.core.times import Interval, Time, as_interval
-from nutonic.cube.search import LEFT_OUT, SCENES, CubePlan, Records, as_sources, instant, scene_rows, search
+from nutonic.cube.search import LEFT_OUT, ON_DAMAGE, SCENES, CubePlan, Records, as_sources, instant, scene_rows, search
 from nutonic.errors import InputError, NoScene
 from nutonic.io.session import current
 from nutonic.recipe.outputs import Grid
 from nutonic.sources.grids import place_grid
 from nutonic.sources.item import Unusable, with_unusable
 from nutonic.sources.missing import why_not
+from nutonic.sources.mosaic import without_damage
 from nutonic.sources.source import Source, TimedSource, with_dates
 
 
@@ -147,6 +148,7 @@ def open_cube(
     time: Time = None,
     chunks: int = 1024,
     warp: bool = True,
+    on_damage: Literal["raise", "skip"] = "raise",
 ) -> xr.Dataset:
     """Open several sources over an area and time as one lazy cube.
 
@@ -164,6 +166,11 @@ def open_cube(
         of a step is a task and costs about a millisecond however small it is, so small tiles of a long series take long.
     warp
         Whether scenes of other zones are read by nearest neighbour; otherwise they are left out. As in :func:`search`.
+    on_damage
+        What becomes of a tile whose file is missing or damaged. ``"raise"``: its computation ends, with an error that names
+        the item. ``"skip"``: the item is left out of the tile, which another of the same step may fill and which else is
+        nodata; each is told in a :class:`nutonic.errors.DamageSkipped`, and the cube's attribute ``nutonic_on_damage`` says
+        so. A server that does not answer, and land cover without a time axis, end it all the same.
 
     Returns
     -------
@@ -177,18 +184,26 @@ def open_cube(
     NoScene
         If a source has no scene there.
     InputError
-        If two sources have a band of the same name, if no source is given, or if `chunks` is below 1.
+        If two sources have a band of the same name, if no source is given, if `chunks` is below 1, or `on_damage` unknown.
     """
     sources = as_sources(sources)
     _refuse_clash(sources)
     if not isinstance(chunks, int | np.integer) or chunks < 1:
         raise InputError(f"chunks is {chunks!r:.40}: give the side of tiles in pixels, such as 1024")
+    if on_damage not in ("raise", "skip"):
+        raise InputError(f"on_damage is {on_damage!r:.40}: give 'raise' or 'skip'")
     plan = area if isinstance(area, CubePlan) else search(area, sources, time=time, warp=warp)
     times = plan.time
     parts = [_open_part(*pair, plan.geobox, times, chunks) for pair in zip(sources, plan.timelines, strict=True)]
-    for part in parts:
-        check_aligned(part, plan.geobox)
-    return _with_provenance(xr.merge(parts, join="exact", compat="override", combine_attrs="drop_conflicts"), plan)
+    cube = _with_provenance(_merged(parts, plan.geobox), plan)
+    return _without_damage(cube) if on_damage == "skip" else cube
+
+
+def _without_damage(cube: xr.Dataset) -> xr.Dataset:
+    """A cube whose variables over time leave out what is damaged, and which says so."""
+    timed = {name: variable for name, variable in cube.data_vars.items() if "time" in variable.dims}
+    skipping = {name: variable.copy(data=without_damage(variable.data)) for name, variable in timed.items()}
+    return cube.assign(skipping).assign_attrs({ON_DAMAGE: "skip"})
 
 
 def _with_provenance(cube: xr.Dataset, plan: CubePlan) -> xr.Dataset:

@@ -27,6 +27,9 @@ from nutonic.sources.source import Source
 #: Attributes of a cube that list its scenes as JSON, so that saved files have them too.
 SCENES, LEFT_OUT = "nutonic_scenes", "nutonic_left_out"
 
+#: The attribute of a cube in which what is damaged is nodata: it says ``skip``.
+ON_DAMAGE = "nutonic_on_damage"
+
 
 class Records(str):
     """Records as JSON, for attributes: whole in a file, and a few words where a cube is shown."""

@@ -29,7 +29,7 @@ from rasterio.errors import CRSError, NotGeoreferencedWarning, RasterioError
 from rasterio.windows import Window
 
 from nutonic.core.grid import MOST_SIDE, proj_hint, require_files
-from nutonic.errors import BrokenInstall, FileMissing, GridError, NutonicError, ReadFailed
+from nutonic.errors import BrokenInstall, Damaged, FileMissing, GridError, NutonicError, ReadFailed
 from nutonic.inert import inert
 from nutonic.io.access import Access
 from nutonic.io.atomic import disk_error, refusal_at
@@ -380,7 +380,7 @@ def _open_local(href: str) -> OpenRaster:
         raise GridError(f"{href} {NOWHERE}") from None
     except RasterioError as error:
         gone = any(sign in str(error).lower() for sign in _MISSING)
-        raise (FileMissing if gone else ReadFailed)(f"cannot open {href}: {error}") from None
+        raise (FileMissing if gone else Damaged)(f"cannot open {href}: {error}") from None
     except NutonicError:
         raise
     except FileNotFoundError:
@@ -456,7 +456,7 @@ def _open_remote(href: str, file: RemoteFile, *, last: bool) -> OpenRaster | Non
         if file.error is not None:
             raise (ReadFailed(str(file.error)) if isinstance(file.error, Changed) else file.error) from None
         if last:
-            raise ReadFailed(f"cannot open {href}: {error}") from None
+            raise Damaged(f"cannot open {href}: {error}") from None
         file.damaged()
         return None
 

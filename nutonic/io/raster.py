@@ -17,7 +17,7 @@ from rasterio.errors import RasterioError
 
 from nutonic.core.grid import crs_of, is_map
 from nutonic.core.model import Asset, RemotePin
-from nutonic.errors import BadPixels, GridError, ReadFailed, Refused
+from nutonic.errors import BadPixels, Damaged, GridError, ReadFailed, Refused
 from nutonic.io.access import LOCAL, Access
 from nutonic.io.cache import SingleFlightCache
 from nutonic.io.files import bytes_read_here
@@ -224,7 +224,8 @@ def _read(
                 return found
             except (RasterioError, Changed) as error:
                 if opened.file is None or attempt + 1 == ATTEMPTS:
-                    raise ReadFailed(f"cannot read {where}: {_reason(error)}") from None
+                    kind = ReadFailed if isinstance(error, Changed) else Damaged
+                    raise kind(f"cannot read {where}: {_reason(error)}") from None
                 opened.drop()
     raise AssertionError  # the last attempt returns or raises
 

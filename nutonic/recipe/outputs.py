@@ -252,3 +252,5 @@ class Cube(Part):
     """One picture of all times; by default each time is kept."""
     warp: bool = True
     """Whether scenes of other UTM zones, or off the grid's lattice, are read by nearest neighbour, or left out."""
+    on_damage: Literal["raise", "skip"] = "raise"
+    """What becomes of a tile whose file is missing or damaged: the command ends, or its scene is left out, and told."""

@@ -184,6 +184,8 @@ class Recipe(Whole):
                 whole[part][key] = list(map(_named, where))
         for part in ("imagery", "labels", "pois"):
             without_unused(whole[part], ("keep_query", *IDENTITY))
+        if whole["cube"]["on_damage"] == "raise":  # texts of trees that are there have no such key
+            del whole["cube"]["on_damage"]
         if self.card == Card():
             del whole["card"]
         if self.rows.polish is None:

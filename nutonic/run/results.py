@@ -9,12 +9,13 @@ from dataclasses import asdict, dataclass, field, replace
 from nutonic.core.model import Json, PlannedPlace, Reject, RemotePin, Scene
 from nutonic.core.showing import ShortRepr
 from nutonic.dataset.reasons import BY_PLAN, CAPTIONS, PLACES, STILLS, TILES, LeftOutCounts, tiles_in
-from nutonic.errors import FileMissing, NutonicError, ReadFailed, Refused
+from nutonic.errors import Damaged, FileMissing, NutonicError, ReadFailed, Refused
 from nutonic.secrets import redact
 
 #: Errors in a word or two, to be counted by.
 _REASONS: dict[type, str] = {
     ReadFailed: "read failed",
+    Damaged: "read failed",
     FileMissing: "file missing",
     Refused: "refused",
     MemoryError: "out of memory",

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sys
+import warnings
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 from typing import Any
 
@@ -21,7 +23,15 @@ from odc.geo.geobox import GeoBox
 from nutonic.core.globe import Turn, turn_of
 from nutonic.core.grid import crs_name, offset_in, repeated, transformer
 from nutonic.core.model import Asset, Band, Scene
-from nutonic.errors import NutonicError
+from nutonic.errors import (
+    Damaged,
+    DamageSkipped,
+    FileMissing,
+    Gone,
+    GridError,
+    InputError,
+    NutonicError,
+)
 from nutonic.inert import inert
 from nutonic.io.access import Access
 from nutonic.sources.backend import NearestMosaic, Window, Windowed, dataset
@@ -263,6 +273,10 @@ class MosaicSource:
 Mosaic = MosaicFirst | MosaicSource
 
 
+#: What is wrong with a file whoever reads it: not with a network, nor with what a user says of its numbers.
+_DAMAGE = (Damaged, Gone, FileMissing, GridError)
+
+
 @dataclass(frozen=True, slots=True)
 class MosaicChunk:
     """What one task of a cube does: read a chunk of each scene, and make one of them."""
@@ -274,19 +288,53 @@ class MosaicChunk:
     """What reads the chunk of each scene, by its number, in mosaic order."""
     ids: Mapping[int, str]
     """What each scene is called, by its number."""
+    skip: bool = False
+    """Whether a scene whose file is damaged here is left out, with a warning."""
 
     def __call__(self) -> np.ndarray:
         """The chunk, (1, height, width)."""
-        return self.mosaic(self.shape, {number: self._read(number) for number in self.scenes})
+        read = ((number, self._read(number)) for number in self.scenes)
+        return self.mosaic(self.shape, {number: pixels for number, pixels in read if pixels is not None})
 
-    def _read(self, number: int) -> np.ndarray:
-        """A scene's pixels; what goes wrong with them is told with its id."""
+    def _read(self, number: int) -> np.ndarray | None:
+        """A scene's pixels; what goes wrong with them is told with its id. None where it is left out."""
         try:
             return self.scenes[number]().reshape(self.shape)
         except NutonicError as error:
+            if self.skip and isinstance(error, _DAMAGE):
+                _warn(f"item {self.ids[number]}: {error}: left out as nodata")
+                return None
             told = type(error)(f"item {self.ids[number]}: {error}", band=error.band)
             told.__dict__ |= error.__dict__
             raise told from None
+
+
+def _warn(text: str) -> None:
+    """Warn of damage, on a cluster whoever waits for the chunk."""
+    if "distributed" in sys.modules:
+        from distributed import warn
+
+        warn(text, DamageSkipped)
+    else:
+        warnings.warn(text, DamageSkipped, stacklevel=2)
+
+
+def without_damage(array: da.Array) -> da.Array:
+    """An array of :func:`mosaic_array` whose chunks leave out scenes whose files are missing or damaged, with a warning.
+
+    Raises
+    ------
+    InputError
+        If it is another array, of which nobody knows what is a scene's.
+    """
+    layer = dict(array.dask.layers[array.name]) if isinstance(array, da.Array) else {}
+    chunks = {key: task[0] for key, task in layer.items() if isinstance(task, tuple)}
+    if not chunks or len(chunks) < len(layer) or not all(isinstance(chunk, MosaicChunk) for chunk in chunks.values()):
+        raise InputError("on_damage is 'skip', and this source's cubes are no mosaics of scenes: leave it at 'raise'")
+    token = f"{array.name}-without-damage"
+    skipping: dict[Any, Any] = {(token, *key[1:]): (replace(chunk, skip=True),) for key, chunk in chunks.items()}
+    graph = HighLevelGraph.from_collections(token, skipping)
+    return da.Array(graph, token, array.chunks, dtype=array.dtype)
 
 
 def mosaic_array(

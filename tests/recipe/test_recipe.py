@@ -83,7 +83,7 @@ context:
   mapbox: {enabled: false, style: mapbox/satellite-v9, zoom: 12, size: 1280, url: null,
            token_variable: MAPBOX_ACCESS_TOKEN, attribution: null}
 card: {licence: null, citation: null, attribution: null, links: [], text: null}
-cube: {area: null, chunk: 1024, mask: null, reduce: null, warp: true}
+cube: {area: null, chunk: 1024, mask: null, reduce: null, warp: true, on_damage: raise}
 """)
 REQUIRED = {
     "name": "my-dataset",
