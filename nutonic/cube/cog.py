@@ -168,7 +168,9 @@ def _write_picture(path: Path, picture: xr.DataArray, geobox: GeoBox) -> None:
     nodata = picture.attrs.get("_FillValue", picture.encoding.get("_FillValue"))
     classes = picture.attrs.get("kind", "class" if picture.dtype == np.uint8 else "reflectance") != "reflectance"
     colors = colors_of(picture) if picture.dtype == np.uint8 else {}
-    write_cog(path, strips, geobox, dtype=str(picture.dtype), nodata=nodata, classes=classes, colors=colors)
+    names = {"description": "long_name", "units": "units"}
+    told = {key: str(picture.attrs[name]) for key, name in names.items() if name in picture.attrs}
+    write_cog(path, strips, geobox, dtype=str(picture.dtype), nodata=nodata, classes=classes, colors=colors, told=told)
 
 
 def colors_of(variable: xr.DataArray) -> dict[int, str]:
@@ -218,6 +220,7 @@ def write_cog(
     nodata: float | None,
     classes: bool,
     colors: Mapping[int, str] | None = None,
+    told: Mapping[str, str] | None = None,
 ) -> None:
     """Write one band, wholly or not at all.
 
@@ -235,6 +238,8 @@ def write_cog(
         Whether values are classes. Overviews then take the nearest pixel, otherwise the average of the valid pixels.
     colors
         A colour table, ``"#rrggbb"`` by value; of uint8 alone. Other values are black.
+    told
+        ``description`` of the band and its ``units``, where there are any.
 
     Raises
     ------
@@ -255,6 +260,10 @@ def write_cog(
             rasterio.open(plain, "w", **profile, **georeference, **layout, **fast) as raster,
         ):
             raster.update_tags(TIFFTAG_SOFTWARE=_SOFTWARE)
+            if told and "description" in told:
+                raster.set_band_description(1, told["description"])
+            if told and "units" in told:
+                raster.set_band_unit(1, told["units"])
             if colors:
                 raster.write_colormap(1, {value: _rgb(color) for value, color in colors.items()})
             for row, pixels in strips:

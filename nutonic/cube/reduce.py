@@ -292,7 +292,8 @@ def count(cube: xr.Dataset, *, bands: Sequence[str] | str | None = None) -> xr.D
     cube = digital_numbers(cube)
     names = selected_variables(cube, bands, "reflectance")
     counts = {name: _sum_and_count(cube[name])[1].astype(np.uint16) for name in names}
-    attrs = {name: {"grid_mapping": "spatial_ref", "cell_methods": "time: count", "kind": "index"} for name in names}
+    told = {"units": "1", "grid_mapping": "spatial_ref", "cell_methods": "time: count", "kind": "index"}
+    attrs = {name: {"long_name": f"{name}, number of valid steps", **told} for name in names}
     return reduced_cube(cube, counts, attrs)
 
 

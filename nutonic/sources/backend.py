@@ -18,8 +18,9 @@ from odc.geo.xr import xr_coords
 from xarray.backends import BackendArray
 from xarray.core import indexing
 
+from nutonic.core.catalogs import AERIAL
 from nutonic.core.grid import coordinates
-from nutonic.core.model import Asset, Band
+from nutonic.core.model import Asset, Band, Json, Scene
 from nutonic.core.nearest import source_axes, source_pixels
 from nutonic.errors import BadPixels, Gone, GridError, ReadFailed
 from nutonic.io import raster as rasters
@@ -48,6 +49,58 @@ def dataset(
 def _attributes(band: Band, rendered: bool) -> dict[str, Any]:
     rendering = {"rendered": 1} if rendered and band.kind == "reflectance" else {}
     return {"_FillValue": band.nodata, "grid_mapping": "spatial_ref", "kind": band.kind, **rendering, **_flags(band)}
+
+
+def with_meaning(ds: xr.Dataset, scenes: Sequence[Scene]) -> xr.Dataset:
+    """A dataset whose imagery says in CF's words what its numbers are, as far as its scenes tell without being opened.
+
+    Units are ``1`` of either: they hold of what is computed of two bands too, which xarray leaves what these have in common.
+    """
+    for name in (str(name) for name, variable in ds.data_vars.items() if variable.attrs.get("kind") == "reflectance"):
+        assets = [(scene, scene.asset(name)) for scene in scenes if scene.has(name)]
+        if assets:
+            ds[name].attrs |= {"units": "1", **_meaning(name, assets), **_wavelength(assets)}
+    return ds
+
+
+def _meaning(name: str, assets: Sequence[tuple[Scene, Asset]]) -> dict[str, Any]:
+    if all(asset.rendered for _, asset in assets):
+        return {"long_name": f"{name}, digital number of a picture, 0 to 255"}
+    if all(_is_declared(scene, asset) for scene, asset in assets):
+        return {"long_name": f"{name}, reflectance in ten-thousandths"}
+    several = any(_is_declared(scene, asset) or asset.rendered for scene, asset in assets)
+    return {
+        "long_name": f"{name}, digital number",
+        "comment": f"{'of some scenes' if several else 'of its scenes'} no item declares a scale; one that a file declares "
+        "is applied, to ten-thousandths of reflectance",
+    }
+
+
+def _is_declared(scene: Scene, asset: Asset) -> bool:
+    """Whether a catalogue, or the user, says what an asset's numbers are, or everybody knows, as of Sentinel-2."""
+    if asset.rendered or scene.collection in AERIAL:
+        return asset.scale is not None and not asset.rendered
+    return asset.scale is not None or asset.offset is not None
+
+
+def _wavelength(assets: Sequence[tuple[Scene, Asset]]) -> dict[str, Any]:
+    """The middle of a band in micrometres, where all items that are at hand say the same."""
+    told = {_centre(scene.item, asset) for scene, asset in assets if scene.item is not None}
+    centre = told.pop() if len(told) == 1 else None
+    return {} if centre is None else {"center_wavelength": centre, "center_wavelength_units": "um"}
+
+
+def _centre(item: Json, asset: Asset) -> float | None:
+    address = asset.href.partition("?")[0]  # as items that are kept have it, but for harmless queries
+    content: Json = next(
+        (each for each in item.get("assets", {}).values() if str(each.get("href")).partition("?")[0] == address), {}
+    )
+    for bands, key in ((content.get("eo:bands"), "center_wavelength"), (content.get("bands"), "eo:center_wavelength")):
+        if isinstance(bands, list) and asset.band <= len(bands) and isinstance(bands[asset.band - 1], Mapping):
+            centre = bands[asset.band - 1].get(key)
+            if isinstance(centre, int | float) and not isinstance(centre, bool):
+                return float(centre)
+    return None
 
 
 def _flags(band: Band) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from nutonic.core.showing import ShortRepr
 from nutonic.core.times import Interval, Time, as_interval, utc_text
 from nutonic.errors import GridError, InputError
 from nutonic.recipe.inputs import Imagery
-from nutonic.sources.backend import Windowed, dataset
+from nutonic.sources.backend import Windowed, dataset, with_meaning
 from nutonic.sources.cost import SourceCost, Workload
 from nutonic.sources.earthengine import credentials as ee_credentials
 from nutonic.sources.earthengine.account import NEEDS, Account
@@ -238,6 +238,7 @@ class EarthEngineImagery(ShortRepr, SourceDefaults):
             else:
                 arrays[band] = NearestBlock(geobox=geobox, band=band, group=group, index=index)
         ds = dataset(geobox, {band: arrays[band].lazy() for band in bands}, rendered=scenes[0].rendered)
+        ds = with_meaning(ds, scenes[:1])
         return ds if chunks is None else ds.chunk(chunks)
 
     def cube(
@@ -249,7 +250,8 @@ class EarthEngineImagery(ShortRepr, SourceDefaults):
         whose pixels are not the grid's are read by nearest neighbour; parameters are those of
         :meth:`nutonic.StacSource.cube`.
         """
-        return over_time(self.bands, geobox, time, steps, chunks, self._opener, record=self.record)
+        cube = over_time(self.bands, geobox, time, steps, chunks, self._opener, record=self.record)
+        return with_meaning(cube, [scene for step in steps for scene in step])
 
     def _pictures(self, scene: Scene) -> tuple[Asset, ...]:
         """The assets of reflectance: where all of them are 0, a scene shows nothing."""

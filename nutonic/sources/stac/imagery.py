@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import compress
@@ -360,7 +360,7 @@ class StacSource(ShortRepr, SourceDefaults):
         first = scenes[0]
         assets = {band: first.asset(band.name) for band in self._opened(first)}
         arrays = {band: self._strict(band, first.id, asset, geobox, chunks) for band, asset in assets.items()}
-        return _with_repeats(dataset(geobox, arrays, rendered=first.rendered), geobox, [first])
+        return _told(dataset(geobox, arrays, rendered=first.rendered), geobox, [first])
 
     def cube(
         self, geobox: GeoBox, time: np.ndarray, steps: Sequence[Sequence[Scene]], *, chunks: int = 1024
@@ -384,7 +384,7 @@ class StacSource(ShortRepr, SourceDefaults):
         from nutonic.sources.mosaic import over_time
 
         cube = over_time(self.bands, geobox, time, steps, chunks, self._opener, record=self.record)
-        return _with_repeats(cube, geobox, [scene for step in steps for scene in step])
+        return _told(cube, geobox, [scene for step in steps for scene in step])
 
     def _opener(self, band: Band) -> Opener:
         return partial(self._parts, band)
@@ -424,10 +424,12 @@ class StacSource(ShortRepr, SourceDefaults):
         return nearest_array(asset, geobox, chunk, band, self.access)
 
 
-def _with_repeats(ds: xr.Dataset, geobox: GeoBox, scenes: Iterable[Scene]) -> xr.Dataset:
-    """A dataset whose reflectance says, as an attribute, how often its file's pixels are repeated along a side."""
+def _told(ds: xr.Dataset, geobox: GeoBox, scenes: Sequence[Scene]) -> xr.Dataset:
+    """A dataset whose imagery says what its numbers are, and how often its file's pixels are repeated along a side."""
+    from nutonic.sources.backend import with_meaning
+
     assets = [asset for scene in scenes for asset in scene.pictured if is_whole(asset, geobox)]
     times = repeats(((asset.name, Affine(*asset.transform)) for asset in assets), geobox)
     for name, count in times.items():
         ds[name].attrs["repeated"] = count
-    return ds
+    return with_meaning(ds, scenes)
