@@ -6,7 +6,7 @@ when it looks for engines, by the entry point in pyproject.toml, so this module 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
@@ -101,15 +101,37 @@ class CubeAccessor:
 
         return prepare_cube(self._cube)
 
-    def plot(self, *, time: int = 0, size: float = 5.0) -> tuple[Axes, ...]:
-        """Draw the cube: its picture, and beside it its classes by name and colour.
+    def plot(
+        self,
+        bands: Sequence[str] | str | None = None,
+        *,
+        time: int = 0,
+        robust: bool = True,
+        vmin: float | Sequence[float] | None = None,
+        vmax: float | Sequence[float] | None = None,
+        cmap: str | None = None,
+        ax: Axes | Sequence[Axes] | None = None,
+        size: float = 5.0,
+    ) -> tuple[Axes, ...]:
+        """Draw the cube: its picture, and beside it its classes by name and colour; north up.
 
         Parameters
         ----------
+        bands
+            What to draw: three bands as red, green and blue, or one, and variables of classes. By default red, green and
+            blue, or the first band, and all classes.
         time
             Which step of a cube over time, from 0.
+        robust
+            Whether each band goes from its 2nd to its 98th percentile, or from its least to its greatest valid number.
+        vmin, vmax
+            The numbers that are drawn darkest and brightest, in the cube's own; of three bands also one for each.
+        cmap
+            Colours of a single band, by matplotlib's name; by default ``"gray"``. What was not observed is black.
+        ax
+            Where to draw, instead of in a new figure: as many axes as there are parts.
         size
-            Side of each part, in inches.
+            Side of each part of a new figure, in inches.
 
         Returns
         -------
@@ -119,13 +141,14 @@ class CubeAccessor:
         Raises
         ------
         InputError
-            If there is nothing to draw, or no such step, or `size` is none.
+            If there is nothing to draw, or no such step or band, or pixels are of several sizes, or a parameter is none.
         MissingExtra
             If matplotlib is not installed.
         """
-        from nutonic.cube.plot import plot
+        from nutonic.cube.plot import Look, plot
 
-        return plot(self._cube, time=time, size=size)
+        look = Look(bands=bands, time=time, robust=robust, vmin=vmin, vmax=vmax, cmap=cmap, ax=ax, size=size)
+        return plot(self._cube, look)
 
     def _records(self, name: str) -> list[Any]:
         import orjson

@@ -169,6 +169,92 @@ def test_a_plot_of_a_step_and_of_nothing(cube):
     assert not plt.get_fignums()
 
 
+def shown(axis) -> np.ndarray:
+    """What an axis shows, as numbers from 0 to 1."""
+    return np.asarray(axis.images[0].get_array(), float)
+
+
+def test_a_plot_shows_the_bands_that_are_asked_for(cube):
+    plt = pytest.importorskip("matplotlib.pyplot")
+    (axis,) = cube.nutonic.plot(["blue", "red", "green"], robust=False)
+    assert axis.get_title() == "blue, red, green"
+    ramp = (np.arange(12).reshape(3, 4)) / 11
+    np.testing.assert_allclose(shown(axis), np.stack([ramp] * 3, -1))
+    (one,) = cube.nutonic.plot("green", vmin=0, vmax=24)
+    np.testing.assert_allclose(shown(one)[..., 0], np.arange(1, 13).reshape(3, 4) * 2 / 24, atol=1 / 255)
+    (label,) = cube.nutonic.plot("label")
+    assert label.get_legend() is not None
+    assert len(cube.nutonic.plot(["green", "label"])) == 2
+    (each,) = cube.nutonic.plot(["red", "green", "blue"], vmin=[0, 0, 0], vmax=[12, 24, 36])
+    np.testing.assert_allclose(shown(each), np.stack([np.arange(1, 13).reshape(3, 4) / 12] * 3, -1))
+    (coloured,) = cube.nutonic.plot("red", cmap="viridis", robust=False)
+    np.testing.assert_allclose(shown(coloured)[0, 0], plt.get_cmap("viridis")(0.0)[:3])
+    plt.close("all")
+
+
+def test_a_plot_is_drawn_where_it_is_asked_for(cube):
+    plt = pytest.importorskip("matplotlib.pyplot")
+    _, axes = plt.subplots(1, 2)
+    assert cube.nutonic.plot(ax=axes) == tuple(axes)
+    _, axis = plt.subplots()
+    assert cube.nutonic.plot(["red", "green", "blue"], ax=axis) == (axis,)
+    assert len(axis.images) == 1
+    assert len(plt.get_fignums()) == 2  # those that were there
+    with pytest.raises(InputError, match="ax has 1 axis, and there are 2 parts to draw: give as many, or fewer parts"):
+        cube.nutonic.plot(ax=axis)
+    with pytest.raises(InputError, match="ax has 2 axes, and there is 1 part to draw"):
+        cube.nutonic.plot("red", ax=axes)
+    with pytest.raises(InputError, match="ax is 'here': give axes of matplotlib"):
+        cube.nutonic.plot(ax="here")
+    plt.close("all")
+
+
+def test_a_plot_has_north_up_however_the_coordinates_go(cube):
+    plt = pytest.importorskip("matplotlib.pyplot")
+    (right,) = cube.nutonic.plot("red")
+    for turned in (cube.sortby("y"), cube.isel(x=slice(None, None, -1)), cube.transpose("x", "y")):
+        (axis,) = turned.nutonic.plot("red")
+        np.testing.assert_array_equal(shown(axis), shown(right))
+        assert axis.images[0].get_extent() == right.images[0].get_extent()
+    with pytest.raises(InputError, match="x has pixels of several sizes"):
+        cube.isel(x=[0, 1, 3]).nutonic.plot()
+    plt.close("all")
+
+
+def test_what_was_not_observed_is_black_in_any_colours(cube):
+    plt = pytest.importorskip("matplotlib.pyplot")
+    gap = cube.assign(red=cube["red"].where(cube["red"] > 4, 0).astype("uint16").assign_attrs(cube["red"].attrs))
+    for cmap in (None, "viridis"):
+        (axis,) = gap.nutonic.plot("red", cmap=cmap, robust=False)
+        assert (shown(axis)[0] == 0).all()
+    plt.close("all")
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ({"bands": ["nir"]}, "bands has 'nir', which is not in the cube: there are red, green, blue, label"),
+        ({"bands": ["red", "green"]}, "bands has 2 for the picture: give one, or three, for red, green and blue"),
+        ({"bands": []}, "bands is []: give names"),
+        ({"bands": [1]}, "bands is [1]: give names"),
+        ({"bands": 3}, "bands is 3: give names"),
+        ({"vmin": "dark"}, "vmin is 'dark': give a number of the cube's own, or one for each of red, green, blue"),
+        ({"vmax": [1, 2]}, "vmax is [1, 2]: give a number of the cube's own, or one for each of red, green, blue"),
+        ({"vmin": float("nan")}, "vmin is nan: give a number"),
+        ({"vmin": 9, "vmax": 3}, "vmin is 9 and vmax 3 of red: give a vmin below vmax"),
+        ({"robust": "yes"}, "robust is 'yes': give True, for percentiles, or False"),
+        ({"cmap": "viridis"}, "cmap is 'viridis', which is for a single band: give one, such as bands='red'"),
+        ({"bands": "red", "cmap": "no such"}, "cmap is 'no such': give the name of a colour map"),
+    ],
+)
+def test_what_a_plot_cannot_do_is_told(cube, options, told):
+    plt = pytest.importorskip("matplotlib.pyplot")
+    with pytest.raises(InputError) as refused:
+        cube.nutonic.plot(**options)
+    assert told in str(refused.value)
+    assert not plt.get_fignums()
+
+
 @pytest.mark.long
 def test_scenes_are_told_in_a_word_and_saved_whole(recipe_path):
     recipe = nt.load_recipe(recipe_path)
