@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import dataclass
 
 import xarray as xr
@@ -21,6 +22,7 @@ from nutonic.recipe.outputs import Cube, Grid, SceneClasses
 from nutonic.recipe.recipe import Recipe
 from nutonic.sources.factory import sources_of
 from nutonic.sources.grids import common_lattice
+from nutonic.sources.neighbourhoods import searched_once
 from nutonic.sources.source import TimedSource
 
 
@@ -58,8 +60,9 @@ def compose(recipe: Recipe, area: Area | None = None) -> ComposedCube:
     imagery, labels = sources_of(recipe)
     imagery = _masked_by(imagery, masking)
     sources = [imagery, labels]
-    geobox = _grid(area, recipe.grid, imagery, recipe.imagery.time)
-    plan = search(geobox, sources, time=recipe.imagery.time, warp=settings.warp)
+    with searched_once() if recipe.grid.lattice == "source" else nullcontext():
+        geobox = _grid(area, recipe.grid, imagery, recipe.imagery.time)
+        plan = search(geobox, sources, time=recipe.imagery.time, warp=settings.warp)
     cube = open_cube(plan, sources, chunks=settings.chunk, on_damage=settings.on_damage)
     by = None if masking is None else masking.asset
     if masking is not None and settings.reduce != "clearest":  # clearest looks at the classes itself

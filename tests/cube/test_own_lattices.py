@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +21,12 @@ from support.cubes import truth
 from support.worlds import written
 
 import nutonic as nt
+from nutonic.core.globe import boxes_of
 from nutonic.core.model import Asset, Scene
 from nutonic.cube.compose import compose
 from nutonic.errors import GridError, OffLattice
 from nutonic.sources.grids import common_lattice
+from nutonic.sources.neighbourhoods import around, searched_once
 from nutonic.testing import SyntheticSeries
 
 AREA = [17.94, 46.67, 17.97, 46.69]
@@ -77,6 +83,102 @@ def test_off_the_lattice_is_told_as_that(folder, tmp_path):
     done = nutonic("cube", folder / "own.yaml", "--out", tmp_path / "cube.zarr")
     assert done.code == 2
     assert done.err.endswith("8 left out: lies 3.5 m east-west and 2.25 m north-south off the grid's lattice\n")
+
+
+class Api(ThreadingHTTPServer):
+    """A STAC API of some items, which counts what it is asked; it gives those whose boxes meet the one that is asked for."""
+
+    def __init__(self, items: list[dict[str, Any]]) -> None:
+        super().__init__(("127.0.0.1", 0), _Answers)
+        self.url, self.items = f"http://127.0.0.1:{self.server_address[1]}", items
+        self.boxes: list[tuple[float, ...]] = []
+
+    def found(self, west: float, south: float, east: float, north: float) -> list[dict[str, Any]]:
+        self.boxes.append((west, south, east, north))
+        area = box(west, south, east, north)
+        return [item for item in self.items if box(*item["bbox"]).intersects(area)]
+
+
+class _Answers(BaseHTTPRequestHandler):
+    server: Api
+
+    def do_GET(self) -> None:
+        links = [{"rel": "search", "href": f"{self.server.url}/search", "method": "POST"}]
+        parts = [f"https://api.stacspec.org/v1.0.0/{part}" for part in ("core", "item-search")]
+        head = {"type": "Catalog", "stac_version": "1.0.0", "id": "api", "description": "An API"}
+        self.say({**head, "conformsTo": parts, "links": links})
+
+    def do_POST(self) -> None:
+        asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        self.say({"type": "FeatureCollection", "features": self.server.found(*asked["bbox"]), "links": []})
+
+    def say(self, document: dict[str, Any]) -> None:
+        body = json.dumps(document).encode()
+        self.send_response(200)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@contextmanager
+def api_of(folder: Path) -> Iterator[Api]:
+    items = json.loads((folder / "items.json").read_text())["features"]
+    for item in items:
+        for asset in item["assets"].values():
+            asset["href"] = f"https://files.example.org/{asset['href']}"
+    with Api(items) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
+        thread.start()
+        yield server
+        server.shutdown()
+        thread.join()
+
+
+@pytest.mark.parametrize("lattice", ["source", "ten_metre"])
+def test_a_server_is_searched_once(folder, tmp_path, lattice):
+    """Whichever lattice; and what is found is what is found in files."""
+    right = compose(recipe_in(folder, lattice)).plan
+    with api_of(folder) as server:
+        content = yaml.safe_load((folder / "own.yaml").read_text())
+        content["imagery"] |= {"url": server.url, "allow_hosts": ["files.example.org"]}
+        content["labels"]["path"] = str(folder / content["labels"]["path"])
+        content["pois"]["path"] = str(folder / content["pois"]["path"])
+        (tmp_path / "api.yaml").write_text(yaml.safe_dump(content))
+        plan = compose(nt.load_recipe(tmp_path / "api.yaml")).plan
+        assert len(server.boxes) == 1
+    assert plan.geobox == right.geobox
+    assert plan.scenes["id"].tolist() == right.scenes["id"].tolist()
+    assert plan.left_out.equals(right.left_out)
+
+
+@pytest.mark.parametrize(
+    ("bounds", "inner", "times"),
+    [
+        ((10.0, 45.0, 11.0, 46.0), (9.95, 44.95, 11.05, 46.05), 1),
+        ((10.0, 45.0, 11.0, 46.0), (9.0, 45.0, 11.0, 46.0), 2),
+        ((179.5, 10.0, -179.5, 11.0), (179.5, 10.0, -179.5, 11.0), 1),
+        ((179.5, 10.0, -179.5, 11.0), (179.6, 10.0, -179.5, 11.0), 2),
+        ((-179.99, 10.0, -179.5, 11.0), (-179.98, 10.0, -179.5, 11.0), 1),
+    ],
+)
+def test_an_area_within_another_is_not_searched_again(bounds, inner, times):
+    asked: list[Any] = []
+
+    def find(boxes: list[Any]) -> list[Any]:
+        asked.append(boxes)
+        return boxes
+
+    with searched_once():
+        first, second = around("x", bounds, find), around("x", inner, find)
+        assert len(asked) == times
+        assert (first is second) == (times == 1)
+        around("y", bounds, find)
+        assert len(asked) == times + 1
+    assert around("x", bounds, find) == boxes_of(bounds)  # outside of the block as ever
 
 
 def scene(name: str, side: float, left: float, top: float, crs: str = "EPSG:32632", turned: float = 0.0) -> Scene:

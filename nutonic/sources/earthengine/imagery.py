@@ -11,7 +11,7 @@ import xarray as xr
 from odc.geo.geobox import GeoBox
 
 from nutonic.core.catalogs import IMAGED, refuse_jumping
-from nutonic.core.globe import Box, boxes_of
+from nutonic.core.globe import Box
 from nutonic.core.grid import lonlat_bounds
 from nutonic.core.model import Asset, Band, Json, RemotePin, Scene, Timeline
 from nutonic.core.showing import ShortRepr
@@ -38,7 +38,7 @@ from nutonic.sources.grids import is_native
 from nutonic.sources.item import Item, cloud_cover, moment, period, stated_cloud_cover, taken_in
 from nutonic.sources.missing import Found, Miss
 from nutonic.sources.mosaic import Opener, over_time
-from nutonic.sources.neighbourhoods import searched
+from nutonic.sources.neighbourhoods import around, searched
 from nutonic.sources.passes import absent, sifted, timeline
 from nutonic.sources.pixels import imagery_bands, refuse_masks_nodata
 from nutonic.sources.placing import offset_of
@@ -148,7 +148,7 @@ class EarthEngineImagery(ShortRepr, SourceDefaults):
         """Every scene that touches a grid, as overpasses in order of time; see :func:`.overpasses.timeline`."""
         wanted = as_interval(time)
         all_clouds = replace(self, max_cloud_cover=100.0)  # those with more than is wanted are told
-        items, unusable = all_clouds._images(boxes_of(lonlat_bounds(geobox)), wanted)
+        items, unusable = around((all_clouds, wanted), lonlat_bounds(geobox), partial(all_clouds._images, time=wanted))
         matches, odd = sifted(items, partial(self._miss, time=wanted), geobox, self.max_cloud_cover)
         lacking = [(item.id, why) for item in matches if (why := self._lacks(item))]
         overpasses = timeline([item for item in matches if not self._lacks(item)], geobox, self._scene)

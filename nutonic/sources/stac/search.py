@@ -7,13 +7,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from nutonic.core.globe import Box, boxes_around, boxes_of
+from nutonic.core.globe import Box, boxes_around
 from nutonic.core.times import Interval
 from nutonic.errors import InputError
 from nutonic.io.access import Access
 from nutonic.sources.item import Item, Sieve
 from nutonic.sources.missing import Miss, in_words, passed_over
-from nutonic.sources.neighbourhoods import Neighbourhood, searched
+from nutonic.sources.neighbourhoods import Neighbourhood, around, searched
 from nutonic.sources.stac.files import is_api, read_items
 from nutonic.sources.stac.given import Given
 
@@ -61,8 +61,12 @@ def items_around(search: Search, bounds: Box) -> list[Item]:
     """The items near an area of west, south, east, north; west is greater than east where that lies across 180°."""
     items = items_at_hand(search)
     if items is None:
-        sieve = Sieve(search.url)
-        items = _items(search, boxes_of(bounds), sieve)
+
+        def find(boxes: list[Box]) -> tuple[list[Item], Sieve]:
+            sieve = Sieve(search.url)
+            return _items(search, boxes, sieve), sieve
+
+        items, sieve = around(search, bounds, find)
         sieve.close()
     return items
 
