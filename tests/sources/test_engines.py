@@ -30,7 +30,7 @@ from support.worlds import written
 from nutonic import load_recipe
 from nutonic.core.grid import centre
 from nutonic.core.model import Asset, Scene
-from nutonic.errors import FileMissing, GridError, InputError, MissingExtra, NutonicError, OffLattice, ReadFailed
+from nutonic.errors import Damaged, FileMissing, GridError, InputError, MissingExtra, NutonicError, OffLattice
 from nutonic.io import raster as rasters
 from nutonic.io.access import LOCAL, Access
 from nutonic.recipe.inputs import Imagery
@@ -322,7 +322,7 @@ def test_files_that_cannot_be_read(fresh):
     grid, scene = fresh.native("full"), fresh.scene("full")
     path = fresh.folder / "full/red.tif"
     whole = path.read_bytes()
-    for content, error in ((None, FileMissing), (b"no raster", ReadFailed), (whole[: len(whole) // 2], ReadFailed)):
+    for content, error in ((None, FileMissing), (b"no raster", Damaged), (whole[: len(whole) // 2], Damaged)):
         path.unlink(missing_ok=True)
         if content is not None:
             path.write_bytes(content)
