@@ -17,6 +17,7 @@ import rasterio.shutil
 import xarray as xr
 from odc.geo.geobox import GeoBox
 from rasterio.errors import RasterioError
+from rasterio.io import DatasetWriter
 from rasterio.windows import Window
 
 from nutonic.core.encoding import digital_numbers, own_geobox, uneven, uneven_axis
@@ -260,10 +261,7 @@ def write_cog(
             rasterio.open(plain, "w", **profile, **georeference, **layout, **fast) as raster,
         ):
             raster.update_tags(TIFFTAG_SOFTWARE=_SOFTWARE)
-            if told and "description" in told:
-                raster.set_band_description(1, told["description"])
-            if told and "units" in told:
-                raster.set_band_unit(1, told["units"])
+            _describe(raster, told or {})
             if colors:
                 raster.write_colormap(1, {value: _rgb(color) for value, color in colors.items()})
             for row, pixels in strips:
@@ -272,6 +270,13 @@ def write_cog(
             rasterio.shutil.copy(
                 plain, new, driver="COG", blocksize=BLOCK, bigtiff="if_safer", **predictor, **overviews
             )
+
+
+def _describe(raster: DatasetWriter, told: Mapping[str, str]) -> None:
+    if "description" in told:
+        raster.set_band_description(1, told["description"])
+    if "units" in told:
+        raster.set_band_unit(1, told["units"])
 
 
 def _rgb(color: str) -> tuple[int, int, int]:
