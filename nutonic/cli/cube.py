@@ -6,7 +6,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import orjson
 
@@ -27,11 +27,9 @@ from nutonic.io.files import real_path
 from nutonic.planning.prepare import refuse_inputs_inside
 from nutonic.recipe.recipe import Recipe
 from nutonic.run.clusters.cluster import Cluster, connected
+from nutonic.run.clusters.everyone import Everyone
 from nutonic.run.clusters.proof import ProvedWorkers
-from nutonic.run.silence import watched
-
-if TYPE_CHECKING:
-    from distributed import Client
+from nutonic.run.clusters.taking import silent_left_out
 
 
 def save_recipe_cube(
@@ -78,8 +76,8 @@ def save_recipe_cube(
         refuse_foreign_cogs(composed.cube, cogs)
     say(_parts(composed), aside=aside)
     existed = is_saved(out) and not overwrite
-    with _damage_told() as damage, _computed_by(cluster) as client, tile_progress() as progress:
-        proofs = [ProvedWorkers(client, out)] if client is not None and isinstance(out, Address) else []
+    with _damage_told() as damage, _computed_by(cluster) as everyone, tile_progress() as progress:
+        proofs = [ProvedWorkers(everyone, out)] if everyone is not None and isinstance(out, Address) else []
         path = save_cube(composed.cube, out, overwrite=overwrite, callbacks=[*proofs, progress])
         files = save_cogs(open_zarr(path), cogs) if cogs else []  # nothing is computed twice
     plain = is_netcdf(out) or str(out).endswith(".zarr") or isinstance(out, Address)
@@ -149,13 +147,14 @@ def _parts(composed: ComposedCube) -> Iterator[str]:
 
 
 @contextmanager
-def _computed_by(cluster: Cluster) -> Iterator[Client | None]:
+def _computed_by(cluster: Cluster) -> Iterator[Everyone | None]:
     """Compute with a cluster if one is requested, otherwise with this process's threads."""
     if not cluster.workers and cluster.scheduler is None:
         yield None
         return
-    with connected(cluster) as client, watched(client, note):
-        yield client
+    silent_s = cluster.waits.silent_s
+    with connected(cluster) as client, silent_left_out(client, note, silent_s) as watch:
+        yield Everyone(client, watch, silent_s)
 
 
 def _as_json(composed: ComposedCube, path: AnyPath, files: list[AnyPath]) -> Json:

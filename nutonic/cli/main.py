@@ -281,6 +281,14 @@ def build(
 @click.option("--cogs", type=AnyPathOf(output=True), metavar="DIR", help="Write a GeoTIFF per variable here too.")
 @click.option("--workers", type=click.IntRange(min=0), help="Worker processes. Default: threads of this one.")
 @_at_a_scheduler
+@click.option(
+    "--patience",
+    type=click.FloatRange(min=0, min_open=True),
+    metavar="SECONDS",
+    default=ANSWER_S,
+    show_default=f"{ANSWER_S:.0f}",
+    help="Seconds without an answer of a worker, until others get its tiles.",
+)
 @click.option("--overwrite", is_flag=True, help="Replace another cube.")
 @click.option("--json", "as_json", is_flag=True, help="What it is made of as one JSON object on stdout.")
 def cube(

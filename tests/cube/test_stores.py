@@ -30,6 +30,7 @@ from nutonic.errors import CubeChanged, InputError, NotNutonic, StoreError
 from nutonic.io.buckets.address import any_path_of
 from nutonic.io.buckets.bucket import opened
 from nutonic.io.objects import Store
+from nutonic.run.clusters.everyone import Everyone
 from nutonic.run.clusters.proof import ProvedWorkers
 from nutonic.testing import SyntheticSeries
 
@@ -328,13 +329,13 @@ def test_a_worker_without_credentials_says_so_before_the_first_tile(
     seaweed.use(monkeypatch)
     address = seaweed.address(name)
     with cluster(tmp_path / "dask") as found, Client(found.address) as client:
-        nt.save_cube(cube_of(folder), address, callbacks=[ProvedWorkers(client, any_path_of(address))])
+        nt.save_cube(cube_of(folder), address, callbacks=[ProvedWorkers(Everyone(client), any_path_of(address))])
         assert seaweed.tree(name) == whole
     seaweed.use(monkeypatch, AWS_SECRET_ACCESS_KEY="not-the-secret")
     with cluster(tmp_path / "other") as found:
         seaweed.use(monkeypatch)
         with Client(found.address) as client:
-            proof = ProvedWorkers(client, any_path_of(f"{address}-2"))
+            proof = ProvedWorkers(Everyone(client), any_path_of(f"{address}-2"))
             with pytest.raises(InputError, match=r"worker tcp.* is denied"):
                 nt.save_cube(cube_of(folder), f"{address}-2", callbacks=[proof])
     assert not any("/c/0/0" in path for path in seaweed.tree(f"{name}-2"))

@@ -13,19 +13,18 @@ from nutonic.io.buckets.within import CUBE_MARKER
 from nutonic.io.objects import Store
 
 if TYPE_CHECKING:
-    from distributed import Client
-
+    from nutonic.run.clusters.everyone import Everyone
     from nutonic.run.worker import WorkerChecks
 
 
 class ProvedWorkers:
     """Asks all workers of a cluster, before the first tile of a cube, to read the driver's object and to write their own.
 
-    Raises :class:`InputError` if one cannot.
+    Raises :class:`InputError` if one cannot. One that does not answer is not waited for.
     """
 
-    def __init__(self, client: Client, address: Address) -> None:
-        self._client, self._address, self._asked = client, address, False
+    def __init__(self, everyone: Everyone, address: Address) -> None:
+        self._everyone, self._address, self._asked = everyone, address, False
 
     def on_tiles(self, event: TilesSaved, /) -> None:
         """Ask, once, if there are tiles to be written."""
@@ -36,7 +35,7 @@ class ProvedWorkers:
         self._asked = True
         where, token = objects_of(self._address), CUBE_MARKER if is_repository(self._address) else UNFINISHED
         checks = WorkerChecks(output=where, token=token, content=Store(where).get(token))
-        for worker, answer in sorted(self._client.run(_objection, checks, on_error="return").items()):
+        for worker, answer in sorted(self._everyone.ask(_objection, checks).items()):
             if isinstance(answer, str):
                 raise InputError(answer)
             if isinstance(answer, Exception) and not isinstance(answer, OSError):  # that is one that left
