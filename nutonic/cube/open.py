@@ -27,7 +27,7 @@ from nutonic.recipe.outputs import Grid
 from nutonic.sources.grids import place_grid
 from nutonic.sources.item import Unusable, with_unusable
 from nutonic.sources.missing import why_not
-from nutonic.sources.mosaic import without_damage
+from nutonic.sources.mosaic import naming_item, without_damage
 from nutonic.sources.source import Source, TimedSource, with_dates
 
 
@@ -38,7 +38,7 @@ def open_scene(
     time: Time = None,
     grid_settings: Grid | None = None,
     scenes: Sequence[Sequence[Scene]] | None = None,
-    chunks: int | Sequence[int | None] = 512,
+    chunks: int | Sequence[int | None] | None = 512,
 ) -> xr.Dataset:
     """Open the best scene of several sources as one lazy dataset on one grid.
 
@@ -56,8 +56,8 @@ def open_scene(
     scenes
         The result of an earlier search, one sequence per source; by default each source is searched now.
     chunks
-        Side of the cube's square chunks, in pixels; or one side per source. None leaves a source without chunks but lazy,
-        to be sliced first and chunked afterwards.
+        Side of the cube's square chunks, in pixels; or one side per source. None leaves all, or a source, without chunks but
+        lazy, to be sliced first and chunked afterwards.
 
     Returns
     -------
@@ -84,10 +84,14 @@ def open_scene(
         lon, lat = centre(area)
         scenes = _search(lon, lat, max(area.extent.boundingbox.span_x, area.extent.boundingbox.span_y), sources, period)
     scenes = with_dates(sources, scenes, period)
-    per_source = [chunks] * len(sources) if isinstance(chunks, int) else chunks
+    per_source = [chunks] * len(sources) if chunks is None or isinstance(chunks, int) else chunks
     parts = [
         source.open(area, candidates, chunks=size)
         for source, candidates, size in zip(sources, scenes, per_source, strict=True)
+    ]
+    parts = [
+        naming_item(part, found[0].id) if isinstance(source, TimedSource) else part
+        for part, source, found in zip(parts, sources, scenes, strict=True)
     ]
     cube, plan = _merged(parts, area), CubePlan(geobox=area, timelines=_one_step_timelines(sources, scenes))
     return _with_provenance(cube, plan).squeeze("time") if plan.time.size else _with_provenance(cube, plan)

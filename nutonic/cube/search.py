@@ -12,14 +12,14 @@ import pandas as pd
 from odc.geo.geobox import GeoBox
 
 from nutonic.core.areas import Area, area_grid
-from nutonic.core.grid import epsg, lonlat_bounds
+from nutonic.core.grid import epsg, is_metric, lonlat_bounds
 from nutonic.core.model import Json, Scene, Step, Timeline
 from nutonic.core.showing import ShortRepr
 from nutonic.core.times import Interval, Time, as_interval
 from nutonic.core.units import counted
 from nutonic.errors import InputError, NoScene
 from nutonic.io.session import current
-from nutonic.sources.grids import is_native, is_whole, off_lattice
+from nutonic.sources.grids import ROUNDING, is_native, is_whole, off_lattice
 from nutonic.sources.item import Unusable, with_unusable
 from nutonic.sources.passes import told_apart
 from nutonic.sources.source import Source
@@ -82,7 +82,8 @@ class CubePlan(ShortRepr):
 
     def __str__(self) -> str:
         """The plan in a few lines."""
-        return "\n".join(description_lines(self.geobox, self.scenes, self.left_out))
+        first, *others = description_lines(self.geobox, self.scenes, self.left_out)
+        return "\n".join([first, *_sizes(self), *others])
 
 
 def as_sources(sources: Sequence[Source] | Source) -> list[Source]:
@@ -179,6 +180,24 @@ def instant(text: str | None) -> np.datetime64:
 
 
 # A plan as rows, as a table and as text
+
+
+def _sizes(plan: CubePlan) -> Iterator[str]:
+    """What becomes of pixels of another size than the grid's, in a line for each size."""
+    bands: dict[float, dict[str, None]] = {}
+    for timeline in plan.timelines:
+        for scene in (scene for step in timeline.steps for scene in step.scenes):
+            for asset in scene.assets:
+                if is_metric(asset.crs):
+                    bands.setdefault(round(abs(asset.transform[0]), 6), {})[asset.name] = None
+    grid = plan.geobox.affine.a
+    for side, names in sorted(bands.items()):
+        times = grid / side
+        told = f"{', '.join(names)} of {side:g} m"
+        if times > 1 + ROUNDING:
+            yield f"{told}: of {times**2:.3g} pixels the one that holds the grid's centre is taken, none are averaged"
+        elif times < 1 - ROUNDING:
+            yield f"{told}: each pixel is taken for {times**-2:.3g} of the grid's"
 
 
 def scene_rows(timeline: Timeline, geobox: GeoBox) -> Iterator[Json]:

@@ -304,9 +304,47 @@ class MosaicChunk:
             if self.skip and isinstance(error, _DAMAGE):
                 _warn(f"item {self.ids[number]}: {error}: left out as nodata")
                 return None
-            told = type(error)(f"item {self.ids[number]}: {error}", band=error.band)
-            told.__dict__ |= error.__dict__
-            raise told from None
+            raise _with_item(error, self.ids[number]) from None
+
+
+def _with_item(error: NutonicError, item: str) -> NutonicError:
+    """An error with the item that it is about before its words."""
+    told = type(error)(f"item {item}: {error}", band=error.band)
+    told.__dict__ |= error.__dict__
+    return told
+
+
+@dataclass(frozen=True, slots=True)
+class ItemChunk:
+    """A chunk of one scene, whose errors name it."""
+
+    chunk: PartChunk
+    item: str
+    """The id of the scene."""
+
+    def __call__(self) -> np.ndarray:
+        """Its pixels."""
+        try:
+            return self.chunk()
+        except NutonicError as error:
+            raise _with_item(error, self.item) from None
+
+
+def naming_item(ds: xr.Dataset, scene: str) -> xr.Dataset:
+    """A dataset of one scene whose chunks, a task each, name it where they cannot be read, as those over time do."""
+    lazy = {name: variable for name, variable in ds.data_vars.items() if variable.chunks is not None}
+    return ds.assign(
+        {name: variable.copy(data=_naming(variable.data, inert(scene))) for name, variable in lazy.items()}
+    )
+
+
+def _naming(array: da.Array, item: str) -> da.Array:
+    token, tasks = f"item-{tokenize(array.name, item)}", dict(array.dask)
+    layer: dict[Any, Any] = {}
+    for at in product(*map(range, array.numblocks)):
+        key = (array.name, *at)
+        layer[(token, *at)] = (ItemChunk(PartChunk(cull(tasks, [key])[0], key), item),)
+    return da.Array(HighLevelGraph.from_collections(token, layer), token, array.chunks, dtype=array.dtype)
 
 
 def _warn(text: str) -> None:

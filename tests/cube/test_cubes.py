@@ -460,3 +460,46 @@ def test_a_damaged_block_is_told_with_its_item_and_what_gdal_says(folder, source
     with pytest.raises(ReadFailed, match=r"^item new: red: cannot read rows .* of damaged\.tif: ") as caught:
         nt.open_cube(GRID, [source])["red"].load()
     assert "previous exception" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("resolution", "told"),
+    [
+        (
+            20,
+            "red, green, blue of 10 m: of 4 pixels the one that holds the grid's centre is taken, none are averaged",
+        ),
+        (
+            25,
+            "red, green, blue of 10 m: of 6.25 pixels the one that holds the grid's centre is taken, none are averaged",
+        ),
+        (10, None),
+        (5, "red, green, blue of 10 m: each pixel is taken for 4 of the grid's"),
+    ],
+)
+def test_a_plan_tells_what_becomes_of_pixels_of_another_size(sources, resolution, told):
+    lines = str(nt.search(area_grid((17.93, 46.66, 17.99, 46.70), resolution=resolution), sources[0])).splitlines()
+    assert lines[0].endswith(f"pixels of {resolution} m in EPSG:32633")
+    assert [line for line in lines if " of 10 m: " in line] == ([] if told is None else [told])
+
+
+def test_a_scene_that_cannot_be_read_is_named(folder, tmp_path):
+    items = json.loads((folder / "items.json").read_text())
+    (item,) = (copy.deepcopy(item) for item in items["features"] if item["id"] == "new")
+    (tmp_path / "damaged.tif").write_bytes(b"no raster" * 100)
+    item["assets"] = {
+        name: {**asset, "href": str(folder / asset["href"])} for name, asset in item["assets"].items() if name in BANDS
+    }
+    item["assets"]["red"]["href"] = str(tmp_path / "damaged.tif")
+    source = nt.StacSource(items=[item], collection=COLLECTION)
+    labels = nt.RasterSource(str(folder / "land_cover.tif"), CLASSES)
+    scene = nt.open_scene(GRID[300:400, 300:400], [source, labels], chunks=64)
+    with pytest.raises(ReadFailed, match=r"^item new: red: cannot open .*damaged\.tif"):
+        scene["red"].load()
+    assert scene["green"].chunks == ((64, 36), (64, 36))
+    np.testing.assert_array_equal(scene["green"], seen("new", "green", scene.x.values, scene.y.values))
+    np.testing.assert_array_equal(scene["label"], SERIES.labels_at(scene.x.values, scene.y.values, str(GRID.crs)))
+    assert len(scene[["green"]].__dask_graph__()) == 4
+    lazy = nt.open_scene(GRID[300:400, 300:400], [source, labels], chunks=None)
+    assert lazy["green"].chunks is None
+    np.testing.assert_array_equal(lazy["green"], scene["green"])
