@@ -248,6 +248,9 @@ def test_boxes_are_of_large_compact_regions_two_of_a_class():
     lakes = [region(1, [0, 0, 50, 40], 1900), region(1, [60, 0, 90, 30], 890), region(1, [0, 60, 30, 90], 880)]
     tiny = region(2, [50, 50, 57, 90], 250)
     assert sheet.boxed_regions(sample([thin, *lakes, tiny])) == lakes[:2]
+    size = sample([]).rgb.width
+    around = {**lakes[0], "bbox": [0, 0, size, size], "area_px": size * size}  # of which nothing is seen
+    assert sheet.boxed_regions(sample([around, *lakes])) == lakes[:2]
 
 
 def test_a_box_is_drawn_where_its_region_is_with_its_name():

@@ -444,9 +444,9 @@ FACTS: tuple[tuple[str, Judge], ...] = (
     (r"N0 patches of at least A0; the largest|^N0 patches measure A0 or more, and the largest"
      r"|N0 patches of no less than A0, the largest|N0 patches of A0 or more, of which the largest"
      r"|^counting patches of A0 and above, there are N0; the largest"
-     r"|N0 patches of at least A0, and S0 of (?:its|their) area is in the largest"
-     r"|N0 patches of A0 or more, with S0 of (?:its|their) area in the largest one"
-     r"|^one can count N0 patches that measure at least A0; S0 of (?:its|their) area belongs to the largest"
+     r"|N0 patches of at least A0, and S0 of the C0 (?:is|are) in the largest"
+     r"|N0 patches of A0 or more, with S0 of the C0 in the largest one"
+     r"|^one can count N0 patches that measure at least A0; S0 of the C0 belongs? to the largest"
      r"|^of (?:its|their) patches, N0 measure at least A0; the largest"
      r"|^not counting anything smaller, there are N0 patches of at least A0; the largest"
      r"|^in all, N0 patches measure at least A0; the largest", _patches),
@@ -458,7 +458,7 @@ FACTS: tuple[tuple[str, Judge], ...] = (
     (r"in this order|in order|by area, the|next by area|ranked by area|from most to least|most common first|the order is"
      r"|ranked|descending order|largest first|by extent|leading|followed by|, then C|led by C|^alongside:|, alongside C"
      r"|^additional classes|^lesser parts|^secondary classes|^further classes|^after that|^smaller|^after these"
-     r"|^less common|smaller areas|^lesser amounts|^finally|^smaller shares|^the remainder", _ordered),
+     r"|^less common|smaller amounts|^lesser amounts|^finally|^smaller shares|^the remainder", _ordered),
 )  # fmt: skip
 
 
@@ -566,6 +566,8 @@ _LIST = rf"{_ITEM}(?:(?:, |; ){_ITEM})*(?: and |, and |; and ){_ITEM}"
 
 def _shares_and_places(picture: Picture, sentence: Sentence, row: Row) -> Iterator[str]:
     """Each class with the share and the place that are told of it; what is told of none is of the class asked for."""
+    # The largest patch's share is of the class that is asked for, which may be named: S0 of the C0.
+    sentence = Sentence(re.sub(r"(S\d+) of the C\d+", r"\1 of it", sentence.text), sentence.held)
     text = re.sub(r"P(\d+), C(\d+)", r"C\2 P\1", sentence.text)
     classes = sentence.all("C")
     if absent := [c for c in classes if c not in picture.counts]:

@@ -25,8 +25,9 @@ _CHIP, _GAP, _LEGEND, _ACROSS = 448, 16, 44, 4
 _CAPTION, _NAME, _KEY, _LINE = 15, 14, 16, 20
 
 #: Of a chip's regions the largest are boxed, so many in all and of one class, if they fill this share of their box and
-#: neither side is smaller than this share of the chip's: a box around a winding or a tiny region shows nothing.
-_BOXES, _PER_CLASS, _FILL, _SIDE = 6, 2, 0.3, 0.08
+#: neither side is smaller than this share of the chip's, nor the box larger: one around a winding or a tiny region shows
+#: nothing, and neither does one around the picture.
+_BOXES, _PER_CLASS, _FILL, _SIDE, _MOST = 6, 2, 0.3, 0.08, 0.95
 
 _Box = tuple[float, float, float, float]
 
@@ -90,7 +91,8 @@ def boxed_regions(sample: Sample) -> list[Json]:
     for region in sorted(sample.sidecar["regions"], key=lambda region: -region["area_px"]):
         x1, y1, x2, y2 = region["bbox"]
         is_compact = region["area_px"] >= _FILL * (x2 - x1) * (y2 - y1) and min(x2 - x1, y2 - y1) >= least
-        if is_compact and per_class[region["class_id"]] < _PER_CLASS:
+        is_part = (x2 - x1) * (y2 - y1) <= _MOST * sample.rgb.width * sample.rgb.height
+        if is_compact and is_part and per_class[region["class_id"]] < _PER_CLASS:
             per_class[region["class_id"]] += 1
             chosen.append(region)
     return chosen[:_BOXES]
