@@ -12,7 +12,7 @@ from nutonic.dataset.report.cards import wordings
 ODD = ["water/lake", "trees", "trees and crops", "öd-land (bare)", "crops", "(built)", "100 %", "森林", "c++"]
 
 #: As many of one and of many: verbs follow them.
-PLAIN = ["ka", "kes", "kis", "ko", "kus", "la", "le", "li", "lo"]
+PLAIN = ["ka", "kes", "kas", "ko", "kos", "la", "le", "li", "lo"]
 
 
 def counted(names: list[str]) -> dict[str, int]:
