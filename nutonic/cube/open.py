@@ -85,16 +85,23 @@ def open_scene(
         scenes = _search(lon, lat, max(area.extent.boundingbox.span_x, area.extent.boundingbox.span_y), sources, period)
     scenes = with_dates(sources, scenes, period)
     per_source = [chunks] * len(sources) if chunks is None or isinstance(chunks, int) else chunks
+    parts = _opened(area, sources, scenes, per_source)
+    cube, plan = _merged(parts, area), CubePlan(geobox=area, timelines=_one_step_timelines(sources, scenes))
+    return _with_provenance(cube, plan).squeeze("time") if plan.time.size else _with_provenance(cube, plan)
+
+
+def _opened(
+    area: GeoBox, sources: Sequence[Source], scenes: Sequence[Sequence[Scene]], chunks: Sequence[int | None]
+) -> list[xr.Dataset]:
+    """Each source's scenes on a grid; of a source with times with the name of the item that is read first."""
     parts = [
         source.open(area, candidates, chunks=size)
-        for source, candidates, size in zip(sources, scenes, per_source, strict=True)
+        for source, candidates, size in zip(sources, scenes, chunks, strict=True)
     ]
-    parts = [
+    return [
         naming_item(part, found[0].id) if isinstance(source, TimedSource) else part
         for part, source, found in zip(parts, sources, scenes, strict=True)
     ]
-    cube, plan = _merged(parts, area), CubePlan(geobox=area, timelines=_one_step_timelines(sources, scenes))
-    return _with_provenance(cube, plan).squeeze("time") if plan.time.size else _with_provenance(cube, plan)
 
 
 def _point_of(place: Any) -> tuple[float, float]:
