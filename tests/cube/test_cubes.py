@@ -145,7 +145,8 @@ def test_a_cube_tells_what_it_is_made_of(sources, plan):
     assert cube.isel(time=[0, 3]).nutonic.scenes["id"].tolist() == ["a-west", "b-east", "new", "land_cover"]
     assert cube.nutonic.left_out.values.tolist() == [["old", "processed again as new"]]
     said = repr(cube.nutonic)
-    assert said == str(plan)
+    larger = "scl of 20 m: each pixel is taken for 4 of the grid's"  # of which a cube that is saved tells nothing
+    assert said.splitlines() == [line for line in str(plan).splitlines() if line != larger]
     assert "1000 × 1200 pixels of 10 m in EPSG:32633" in said
     assert "6 steps from 2024-05-02 to 2024-08-30, 8 scenes" in said
     assert "1 of EPSG:32634 by nearest neighbour" in said
