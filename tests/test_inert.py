@@ -18,6 +18,7 @@ from nutonic.dataset.card_front import front_matter
 from nutonic.dataset.card_text import CardFacts
 from nutonic.dataset.card_text import table as _table
 from nutonic.dataset.index import Totals
+from nutonic.dataset.parts.guesses import Guesses
 from nutonic.dataset.proof.findings import Finding
 from nutonic.errors import InputError
 from nutonic.inert import inert, inert_json, inert_lines, markdown_code, markdown_text, unseen
@@ -186,7 +187,8 @@ def test_front_matter_holds_a_name_as_text(built, text: str):
     from nutonic.planning.spec import resolve
 
     spec = replace(resolve(built.recipe), name=text)
-    matter = front_matter(CardFacts.of(spec, read_plan(Store(built.out)), Totals(chip_pixels=1)))
+    nothing = Totals(chip_pixels=1), Guesses(kinds=(), places=0, of=0)
+    matter = front_matter(CardFacts.of(spec, read_plan(Store(built.out)), *nothing))
     assert matter.startswith("---\n")
     assert matter.endswith("---\n")
     assert not re.search("^---$", matter[4:-4], re.MULTILINE)

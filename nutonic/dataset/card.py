@@ -1,4 +1,4 @@
-"""The dataset card: what is in the tree, where it comes from, and how to load it. A function of the commits alone.
+"""The dataset card: what is in the tree, where it comes from, and how to load it. A function of commits and rows.
 
 But for one part: what a person writes between the two marks is kept as it is whenever the card is written anew. The last
 line seals the rest, so that a card which was changed elsewhere is known as the person's, and is never written over.
@@ -17,6 +17,7 @@ from nutonic.planning.layout import CARD
 from nutonic.planning.plan_file import PlanFile
 
 if TYPE_CHECKING:
+    from nutonic.dataset.parts.guesses import Guesses
     from nutonic.planning.spec import BuildSpec
 
 #: What a person writes after the one and before the other is theirs.
@@ -27,9 +28,9 @@ NOTE_ENDS = b"<!-- Yours: what you write above this line is kept. -->\n"
 KEPT = f"{CARD} was changed outside its two marks: it is kept as it is; move it away to have a new one"
 
 
-def text(spec: BuildSpec, plan: PlanFile, done: Totals) -> str:
+def text(spec: BuildSpec, plan: PlanFile, done: Totals, guessed: Guesses) -> str:
     """The card as Markdown with YAML front matter, sealed, with nothing of a person's in it yet."""
-    facts = CardFacts.of(spec, plan, done)
+    facts = CardFacts.of(spec, plan, done, guessed)
     return sealed(front_matter(facts), opening(facts), sections(facts))
 
 

@@ -20,6 +20,7 @@ from nutonic.recipe.card import Card
 from nutonic.sources.stills import attribution
 
 if TYPE_CHECKING:
+    from nutonic.dataset.parts.guesses import Guesses
     from nutonic.planning.spec import BuildSpec
     from nutonic.recipe.outputs import Splits, Tiles
 
@@ -51,9 +52,10 @@ class CardFacts:
     """The scenes that chips show."""
     labels: tuple[Scene, ...]
     """The land cover's."""
+    guessed: Guesses
 
     @classmethod
-    def of(cls, spec: BuildSpec, plan: PlanFile, done: Totals) -> CardFacts:
+    def of(cls, spec: BuildSpec, plan: PlanFile, done: Totals, guessed: Guesses) -> CardFacts:
         """Sort a plan's scenes into pictures and land cover, which has nothing but classes, or no files at all."""
         pictures, labels = list[Scene](), list[Scene]()
         for scene in plan.scenes:
@@ -62,7 +64,8 @@ class CardFacts:
             elif scene.id in done.scenes:
                 pictures.append(scene)
         splits = tuple(split for split in SPLITS if done.rows[split])
-        return cls(spec=spec, plan=plan, done=done, splits=splits, pictures=tuple(pictures), labels=tuple(labels))
+        shown, covers = tuple(pictures), tuple(labels)
+        return cls(spec=spec, plan=plan, done=done, splits=splits, pictures=shown, labels=covers, guessed=guessed)
 
     @property
     def collections(self) -> list[str]:
@@ -198,6 +201,8 @@ def _tables(facts: CardFacts) -> Iterator[str]:
     )
     tasks = [(task, *(done.split_tasks[s, task] for s in splits), count) for task, count in sorted(done.tasks.items())]
     yield table("Tasks", ("task", *splits, "rows"), tasks)
+    if facts.guessed.kinds:
+        yield _guessed(facts.guessed)
     if spec.rows.polish is not None:
         said = [(each.name, each.model, each.licence or "not stated") for each in spec.rows.polish.annotators]
         rows = [(*who, done.polished[who[0]]) for who in said]
@@ -216,6 +221,14 @@ def _tables(facts: CardFacts) -> Iterator[str]:
     ]
     yield table("Thresholds", ("key of the recipe", "value"), known)
     yield _left_out(facts)
+
+
+def _guessed(found: Guesses) -> str:
+    """How often each kind of question is answered right by somebody who sees no picture."""
+    rows = [(each.kind, each.rows, f"{each.share:.0%}", f"{each.chance:.0%}") for each in found.kinds]
+    told = table("Guessable without the picture", ("question", "rows", "guessed right", "by chance"), rows)
+    warnings = [*(f"- {markdown_text(each)}" for each in found.warnings), ""] if found.warnings else []
+    return "\n".join([told, f"{found.told}\n", *warnings])
 
 
 def _left_out(facts: CardFacts) -> str:

@@ -89,9 +89,12 @@ def _summed(store: Store, spec: BuildSpec, plan: PlanFile, done: Committed, each
 
     What the card alone is made of is gone by then: at a million places it is much.
     """
+    from nutonic.dataset.parts.guesses import guesses  # words of rows, which a build that has nothing to do needs not
+
     names = filter(done.takes_effect, done.all_names())
     summed = added_up(store, names, spec.tiles.output_size**2, each)
-    text, totals = card.text(spec, plan, summed.totals).encode(), summed.totals
+    guessed = guesses(store, summed.spans, spec.rows, spec.table)
+    text, totals = card.text(spec, plan, summed.totals, guessed).encode(), summed.totals
     return replace(summed, totals=Totals(0, tiles=totals.tiles)), text, totals.places.total()
 
 

@@ -114,9 +114,9 @@ class Rows(Part):
     per_class: bool = True
     per_class_grounding: bool = True
     absence: bool = False
-    """Whether a class is there: a class that is, or one that is not, as often."""
+    """Whether a class is in a quarter of the picture: it is in one and out of another, and either is asked for as often."""
     vqa: bool = False
-    """Questions with short answers."""
+    """Questions with short answers; the card tells how many of them can be guessed."""
     choice: bool = False
     """A question with five answers to choose from; every row then has ``options`` and ``answer_id``."""
     referring: bool = False

@@ -79,6 +79,16 @@ def problem_of(row: Json, truth: Truth, wording: Wording) -> str | None:
     return _astray(question, said) or _untrue(said, truth, asked_for) or _choice_problem(row, question, said, wording)
 
 
+def read_back(row: Json, wording: Wording) -> tuple[Said, list[Said]] | None:
+    """What a row asks, and the sentences of its answer, by their words alone; None of a list of boxes, or if unreadable."""
+    task, (user, assistant) = row["task"], row["messages"]
+    asks, tells = _claims(task)
+    asked = wording.read(user["content"][-1]["text"], asks) if asks and task not in BOXES else None
+    answers = ANSWERS.get(asked[0].claim, tells) if asked else ()
+    said = wording.read(assistant["content"][-1]["text"], answers)
+    return (asked[0], said) if asked and said else None
+
+
 def _untrue(sentences: Sequence[Said], truth: Truth, asked: Mapping[str, Any]) -> str | None:
     """The first sentence that does not hold, if one does not."""
     for said in sentences:

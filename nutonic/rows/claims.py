@@ -9,9 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
+from itertools import combinations
 from typing import Any
 
 from nutonic.rows.positions import direction, quadrant, share
+from nutonic.rows.quarters import QUARTERS, keeps_away, quarter
 from nutonic.rows.slots import LETTERS
 from nutonic.rows.truth import Truth, Values, in_zone, nearly_fills, patch_size, told_of_zone, zone_is_whole
 
@@ -287,32 +289,54 @@ def answer(name: str, **slots: str) -> None:
 
 
 def is_there(truth: Truth, v: Values) -> bool | None:
-    """Whether a class is there; it is only clear of one with a patch and a hundredth of the image, or with no pixel."""
-    count = truth.count(v["c"])
-    if count and not (truth.is_plain(count) and truth.cover.large_regions[v["c"]]):
+    """Whether a class is in a quarter; it is only clear of one that has patches, and holds a tenth of it or keeps well away.
+
+    None too where it is not in one quarter and out of another: what it is called says the answer then, since most of what
+    is in all of one picture is in most.
+    """
+    found: bool | None = balanced(truth, v, _is_in)
+    return found
+
+
+def _is_in(truth: Truth, v: Values) -> bool | None:
+    held = quarter(truth, v["zone"])
+    if held is None:
         return None
-    return count > 0
+    if 20 * held.get(v["c"], 0) >= held.size:
+        return True if truth.cover.large_regions[v["c"]] else None
+    return False if keeps_away(truth, v["c"], v["zone"]) else None
 
 
-def most_common(truth: Truth, _v: Values) -> int | None:
-    """The class that holds most, by at least a tenth of the image."""
-    first, *others = truth.cover.by_size()
-    return first if truth.is_well_more(truth.count(first), truth.count(others[0]) if others else 0) else None
+def balanced(truth: Truth, v: Values, right: Right) -> Any:
+    """The right answer of a quarter, if of another quarter the same question has another answer; None if of none."""
+    found = right(truth, v)
+    others = (right(truth, {**v, "zone": zone}) for zone in QUARTERS)
+    return found if any(other is not None and other != found for other in others) else None
+
+
+def most_common(truth: Truth, v: Values) -> int | None:
+    """The class that holds most of a quarter, by at least a tenth of it; None where one holds most of all."""
+    found: int | None = balanced(truth, v, lambda truth, v: most_of_quarter(truth, v["zone"]))
+    return found
 
 
 def larger(truth: Truth, v: Values) -> int | None:
-    """Which of two classes that are both there holds more, by at least a tenth of the image."""
-    a, b = int(v["c"]), int(v["d"])
-    less, more = sorted((a, b), key=truth.count)
-    return more if truth.count(less) and truth.is_well_more(truth.count(more), truth.count(less)) else None
+    """Which of two classes holds more of a quarter, by at least a tenth of it; None where either holds more of all."""
+    found: int | None = balanced(truth, v, _larger)
+    return found
+
+
+def _larger(truth: Truth, v: Values) -> int | None:
+    held = quarter(truth, v["zone"])
+    return None if held is None else held.well_most((int(v["c"]), int(v["d"])))
 
 
 def in_tens(truth: Truth, v: Values) -> str | None:
-    """A share to the nearest ten per cent; none if it is, or may be, within a per cent of where the next begins."""
+    """A share to the nearest ten per cent; none if it is, or may be, within a per cent of where the next begins, or all."""
     count = truth.count(v["c"])
     tens, rest = divmod(Fraction(100 * count, truth.pixels) + 5, 10)
     most = rest + Fraction(100 * truth.unlabelled, truth.pixels)
-    return str(int(tens) * 10) if count and rest >= 1 and most <= 9 and tens else None
+    return str(int(tens) * 10) if count and rest >= 1 and most <= 9 and 0 < tens < 10 else None
 
 
 def corner(truth: Truth, v: Values) -> str | None:
@@ -328,6 +352,13 @@ def relative(truth: Truth, v: Values) -> str | None:
 
 
 def touch(truth: Truth, v: Values) -> bool | None:
+    """Whether two classes touch; None too where all pairs that could be asked for do, or none: that says it all."""
+    here = sorted(truth.cover.by_size())
+    answers = {_touch(truth, {"c": c, "d": d}) for c, d in combinations(here, 2)}
+    return _touch(truth, v) if {True, False} <= answers else None
+
+
+def _touch(truth: Truth, v: Values) -> bool | None:
     """Whether two classes touch: along at least a twentieth of the side, or they keep well apart."""
     edges = truth.cover.borders.get((min(v["c"], v["d"]), max(v["c"], v["d"])))
     if edges is None or 0 < edges * 20 < truth.cover.shape[1]:
@@ -335,18 +366,12 @@ def touch(truth: Truth, v: Values) -> bool | None:
     return edges > 0
 
 
-def is_there_or_not(truth: Truth, v: Values) -> bool | None:
-    """As :func:`is_there`; None too where every class that could be asked for has the same answer, which says it all."""
-    answers = {is_there(truth, {"c": c}) for c in truth.cover.table.labels}
-    return is_there(truth, v) if {True, False} <= answers else None
-
-
-question("absence.ask", is_there_or_not, c="noun")
+question("absence.ask", is_there, c="noun", zone="zone")
 answer("absence.yes")
 answer("absence.no")
-question("vqa.ask_presence", is_there_or_not, c="noun")
-question("vqa.ask_dominant", most_common, "class")
-question("vqa.ask_larger", larger, "class", c="noun", d="noun")
+question("vqa.ask_presence", is_there, c="noun", zone="zone")
+question("vqa.ask_dominant", most_common, "class", zone="zone")
+question("vqa.ask_larger", larger, "class", c="noun", d="noun", zone="zone")
 question("vqa.ask_share", in_tens, "share", c="noun")
 question("vqa.ask_quadrant", corner, "quadrant", c="noun")
 question("vqa.ask_direction", relative, "direction", c="noun", d="noun")
@@ -360,15 +385,23 @@ answer("vqa.direction", direction="direction")
 
 
 def chosen(truth: Truth, v: Values) -> str | None:
-    """The letter of the most common class, of five of which the others hold less, and are not all absent."""
-    right, options = most_common(truth, v), list(v["options"])
-    near = any(truth.count(c) > 0 for c in options if c != right)
-    if right not in options or len(set(options)) < len(LETTERS) or not near:
-        return None
-    return LETTERS[options.index(right)]
+    """The letter of the class that holds most of a quarter, of five of which another one holds most of another quarter."""
+    found: str | None = balanced(truth, v, _chosen) if len(set(v["options"])) == len(LETTERS) else None
+    return found
 
 
-question("choice.ask", chosen, "letter", options="options")
+def _chosen(truth: Truth, v: Values) -> str | None:
+    right, options = most_of_quarter(truth, v["zone"]), list(v["options"])
+    return LETTERS[options.index(right)] if right in options else None
+
+
+def most_of_quarter(truth: Truth, zone: str) -> int | None:
+    """The class that holds most of a quarter, by at least a tenth of it."""
+    held = quarter(truth, zone)
+    return None if held is None else held.well_most(held)
+
+
+question("choice.ask", chosen, "letter", options="options", zone="zone")
 answer("choice.letter", letter="letter")
 
 

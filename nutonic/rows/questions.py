@@ -6,11 +6,12 @@ Whether a question has an answer that nobody could doubt is for :mod:`nutonic.ro
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from itertools import combinations, permutations
 from typing import Any
 
-from nutonic.rows.claims import CLAIMS, RIGHT, is_there, most_common
+from nutonic.rows.claims import CLAIMS, RIGHT, most_of_quarter
+from nutonic.rows.quarters import QUARTERS
 from nutonic.rows.slots import LETTERS
 from nutonic.rows.truth import Truth
 from nutonic.rows.wording import Said
@@ -51,18 +52,37 @@ def _first_clear(
             return
 
 
-def _there_or_not(truth: Truth, key: str) -> list[int]:
-    """Classes to ask for: as often one that is there first as one that is not."""
-    every = order(key, truth.cover.table.labels)
-    there = [c for c in every if is_there(truth, {"c": c})]
-    absent = [c for c in every if is_there(truth, {"c": c}) is False]
-    first, then = (there, absent) if order(key, (0, 1))[0] else (absent, there)
-    return [*first, *then]
+def _quarters(truth: Truth, claim: str, key: str, candidates: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    """Of each candidate, in its order, the quarter to ask for: each answer that it has is the right one as often.
+
+    So of all questions of a kind that name the same, in whatever dataset, each answer is right for as many.
+    """
+    for values in candidates:
+        by_answer: dict[Any, list[str]] = {}
+        for zone in order(f"{key} {sorted(values.items())}", QUARTERS):
+            right = RIGHT[claim](truth, {**values, "zone": zone})
+            if right is not None:
+                by_answer.setdefault(right, []).append(zone)
+        if by_answer:
+            answer = order(f"{key} {sorted(values.items())} answer", sorted(by_answer, key=str))[0]
+            yield {**values, "zone": by_answer[answer][0]}
+
+
+def _presence(truth: Truth, claim: str, key: str) -> Iterator[dict[str, Any]]:
+    """Classes and quarters to ask for."""
+    return _quarters(truth, claim, key, ({"c": c} for c in order(key, truth.cover.by_size())))
+
+
+def _touching(truth: Truth, key: str) -> Iterator[dict[str, Any]]:
+    """Pairs of classes: as often one that touches first as one that does not."""
+    pairs = [{"c": c, "d": d} for c, d in order(key, combinations(truth.cover.by_size(), 2))]
+    first = bool(order(f"{key} answer", (0, 1))[0])
+    yield from sorted(pairs, key=lambda values: RIGHT["vqa.ask_touch"](truth, values) is not first)
 
 
 def absence(truth: Truth, key: str) -> Iterator[Exchange]:
-    """Whether a class is there."""
-    yield from _first_clear(truth, "absence", "absence.ask", ({"c": c} for c in _there_or_not(truth, f"{key} absence")))
+    """Whether a class is in a quarter."""
+    yield from _first_clear(truth, "absence", "absence.ask", _presence(truth, "absence.ask", f"{key} absence"))
 
 
 def vqa(truth: Truth, key: str) -> Iterator[Exchange]:
@@ -70,27 +90,37 @@ def vqa(truth: Truth, key: str) -> Iterator[Exchange]:
     here = truth.cover.by_size()
     one = [{"c": c} for c in order(f"{key} one", here)]
     two = [{"c": c, "d": d} for c, d in order(f"{key} two", permutations(here, 2))]
-    pairs = [{"c": c, "d": d} for c, d in order(f"{key} pairs", combinations(here, 2))]
-    present = ({"c": c} for c in _there_or_not(truth, f"{key} presence"))
+    present = _presence(truth, "vqa.ask_presence", f"{key} presence")
+    larger = _quarters(truth, "vqa.ask_larger", f"{key} larger", _each_way(f"{key} pairs", here))
+    most = _quarters(truth, "vqa.ask_dominant", f"{key} dominant", [{}])
     yield from _first_clear(truth, "vqa_presence", "vqa.ask_presence", present)
-    yield from _first_clear(truth, "vqa_dominant", "vqa.ask_dominant", [{}], "vqa.class")
-    yield from _first_clear(truth, "vqa_larger", "vqa.ask_larger", two, "vqa.class")
+    yield from _first_clear(truth, "vqa_dominant", "vqa.ask_dominant", most, "vqa.class")
+    yield from _first_clear(truth, "vqa_larger", "vqa.ask_larger", larger, "vqa.class")
     yield from _first_clear(truth, "vqa_share", "vqa.ask_share", one, "vqa.share")
     yield from _first_clear(truth, "vqa_quadrant", "vqa.ask_quadrant", one, "vqa.quadrant")
     yield from _first_clear(truth, "vqa_direction", "vqa.ask_direction", two, "vqa.direction")
-    yield from _first_clear(truth, "vqa_touch", "vqa.ask_touch", pairs)
+    yield from _first_clear(truth, "vqa_touch", "vqa.ask_touch", _touching(truth, f"{key} touch"))
+
+
+def _each_way(key: str, classes: Iterable[int]) -> Iterator[dict[str, Any]]:
+    """Pairs of classes, each in one of its two orders."""
+    for pair in order(key, combinations(sorted(classes), 2)):
+        c, d = order(f"{key} {pair}", pair)
+        yield {"c": c, "d": d}
 
 
 def choice(truth: Truth, key: str) -> Iterator[Exchange]:
-    """Which of five classes holds most: the right one, the next that is there, and three others of the table."""
-    right = most_common(truth, {}) if truth.whole else None
-    near: Sequence[int] = [c for c in truth.cover.by_size() if c != right][:1]
-    if right is None or not near:
+    """Which of five classes holds most of a quarter: those that do of one, others that are there, others of the table."""
+    most = {most_of_quarter(truth, zone) for zone in QUARTERS} if truth.whole else set()
+    winners = order(f"{key} most", most - {None})
+    if len(winners) < 2:
         return
-    others = order(f"{key} choice", [c for c in truth.cover.table.labels if c not in (right, *near)])
-    options = order(f"{key} letters", [right, *near, *others[: len(LETTERS) - 2]])
+    near = [c for c in truth.cover.by_size() if c not in winners]
+    others = order(f"{key} choice", [c for c in truth.cover.table.labels if c not in (*winners, *near)])
+    options = order(f"{key} letters", [*winners, *near, *others][: len(LETTERS)])
     if len(options) == len(LETTERS):
-        yield from _first_clear(truth, "choice", "choice.ask", [{"options": tuple(options)}], "choice.letter")
+        asked = _quarters(truth, "choice.ask", f"{key} choice", [{"options": tuple(options)}])
+        yield from _first_clear(truth, "choice", "choice.ask", asked, "choice.letter")
 
 
 def referring(truth: Truth, key: str) -> Iterator[Exchange]:
@@ -98,5 +128,6 @@ def referring(truth: Truth, key: str) -> Iterator[Exchange]:
     one = [{"c": c} for c in order(f"{key} referring", truth.cover.by_size())]
     yield from _first_clear(truth, "referring_only", "referring.ask_only", one, "referring.box")
     yield from _first_clear(truth, "referring_largest", "referring.ask_largest", one, "referring.box")
-    boxes = [{"box": truth.box(region)} for region in order(f"{key} box", truth.boxable())]
+    classes = order(f"{key} class", {region.class_id for region in truth.boxable()})
+    boxes = [{"box": truth.box(region)} for c in classes for region in order(f"{key} box", truth.boxable(c))]
     yield from _first_clear(truth, "referring_class", "referring.ask_class", boxes, "referring.class")

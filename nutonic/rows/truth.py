@@ -253,15 +253,15 @@ def told_of_zone(held: Sequence[tuple[int, int]]) -> list[int]:
 
 def zone_is_whole(truth: Truth, zone: str) -> bool:
     """Whether enough of a zone is labelled to speak of all of it."""
-    return sum(n for _, n in in_zone(truth, zone)) >= fraction(truth.rows.whole_image) * _zone_size(truth, zone)
+    return sum(n for _, n in in_zone(truth, zone)) >= fraction(truth.rows.whole_image) * zone_size(truth, zone)
 
 
 def nearly_fills(truth: Truth, count: int, zone: str) -> bool:
     """Whether so much, in the unit of cells, is nine tenths of a zone, whatever its unlabelled pixels are."""
-    return 10 * count >= 9 * _zone_size(truth, zone)
+    return 10 * count >= 9 * zone_size(truth, zone)
 
 
-def _zone_size(truth: Truth, zone: str) -> int:
+def zone_size(truth: Truth, zone: str) -> int:
     """All of a zone, in the unit of cells."""
     scale = 2 if any(side % 2 for side in truth.cover.shape) else 1
     edges = [cell_edges(scale * side) for side in truth.cover.shape]

@@ -240,7 +240,7 @@ LIES: dict[str, tuple[str, Rows]] = {
     "no for yes": ("vqa_presence", swapped("yes", "no")),
     "yes for no": ("vqa_touch", swapped("yes", "no")),
     "absent for present": ("absence", swapped("yes", "no")),
-    "the second for the first": ("vqa_dominant", answers(".*", "Trees")),
+    "another class for the first": ("vqa_dominant", answers(".*", "Snow and ice")),
     "the smaller for the larger": ("vqa_larger", lambda row: says(row, 1, _other_of_two(row))),
     "ten per cent more": ("vqa_share", tens(10)),
     "ten per cent less": ("vqa_share", tens(-10)),

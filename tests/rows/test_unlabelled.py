@@ -98,8 +98,9 @@ def test_half_is_told_only_where_the_unlabelled_pixels_do_not_decide(rows, brief
 
 
 def test_what_has_more_is_asked_where_it_has_more_whatever_the_unlabelled_pixels_are():
-    assert {"vqa_dominant", "vqa_larger", "choice"} <= set(told(picture({CROPS: 55, TREES: 38, OPEN: 7})))
-    assert not {"vqa_dominant", "vqa_larger", "choice"} & set(told(picture({CROPS: 54, TREES: 39, OPEN: 7})))
+    # Of the lower quarters trees have 56 %, and crops 44; then 54 and 40, or 46 of what may be either.
+    assert {"vqa_dominant", "vqa_larger", "choice"} <= set(told(picture({CROPS: 72, TREES: 28})))
+    assert not {"vqa_dominant", "vqa_larger", "choice"} & set(told(picture({CROPS: 70, TREES: 27, OPEN: 3})))
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from fractions import Fraction
 
 import numpy as np
@@ -342,13 +343,15 @@ def tasks(mask, min_region_px=1, **rows) -> list[str]:
 
 #: 40, 30, 20, 6 and 4 per cent.
 FIVE = shares({5: 160, 2: 120, 1: 80, 3: 24, 7: 16})
+#: The same classes in the same order; of either half of the picture another one has most.
+HALVES = shares({5: 160, 2: 152, 1: 44, 3: 28, 7: 16})
 ANY = {"min_box_px": 1, "min_box_fill": 0.1}
 
 
 def test_rows_come_by_task_and_then_class_by_class_largest_first():
     classes = [f"class_{kind}_{c}" for c in (5, 2, 1, 3) for kind in ("caption", "grounding")]
     assert tasks(FIVE, **ANY) == ["caption", "grounding", *classes]
-    every = tasks(FIVE, **ANY, **ALL)
+    every = tasks(HALVES, **ANY, **ALL)
     assert every[:4] == ["caption", "caption_brief", "caption_zonal", "grounding"]
     assert [name for name in every[12:] if not name.startswith(("vqa_", "referring_"))] == ["absence", "choice"]
 
@@ -407,7 +410,7 @@ def test_each_kind_of_row_can_be_left_out():
     assert tasks(FIVE, captions=("zonal",), per_class=False)[0] == "caption_zonal"
     assert tasks(FIVE, **BARE) == []
     for task in ("absence", "vqa", "choice", "referring"):
-        assert {name.partition("_")[0] for name in tasks(FIVE, **BARE, **ANY, **{task: True})} == {task}
+        assert {name.partition("_")[0] for name in tasks(HALVES, **BARE, **ANY, **{task: True})} == {task}
 
 
 def test_rows_and_sidecar_tell_the_same():
@@ -439,33 +442,57 @@ def test_boxes_are_half_open_shares_of_width_and_height():
         assert row["messages"][1]["content"][0]["text"] == text
 
 
+def halves(upper: int, lower: int, edge: int = 30) -> np.ndarray:
+    """A picture of 60 by 60 pixels of two classes, one above the other."""
+    return np.repeat((upper, lower), (edge, 60 - edge))[:, None].repeat(60, axis=1).astype(np.uint8)
+
+
 @pytest.mark.parametrize(
-    ("here", "is_asked"),
-    [((1, 2), True), ((1,), True), ((1, 2, 3, 5, 6, 7), False)],
+    ("mask", "classes"),
+    [
+        (halves(1, 2, 24), {"tree cover"}),  # of water each quarter has some
+        (halves(1, 2, 36), {"water"}),
+        (halves(1, 2, 29), set()),  # trees end where the quarter does, nearly
+        (halves(1, 1), set()),
+    ],
 )
-def test_presence_is_asked_where_both_answers_could_be_right(here, is_asked):
-    """Of a picture that has every class each answer would be yes."""
-    mask = np.repeat(here, 60 // len(here))[:, None].repeat(60, axis=1).astype(np.uint8)
-    made = [
-        Spoken(mask, TABLE, {**BARE, "absence": True, "vqa": True, "min_region_px": 1}, name=f"poi_{k:06}")
-        for k in range(24)
-    ]
+def test_presence_is_asked_of_quarters_of_which_both_answers_are_right(mask, classes):
+    wanted = {**BARE, "absence": True, "vqa": True, "min_region_px": 1}
+    made = [Spoken(mask, TABLE, wanted, name=f"poi_{k:06}") for k in range(48)]
     found = [row for each in made for row in each.lines() if row["id"].endswith(("absence", "vqa_presence"))]
-    answers = [row["messages"][1]["content"][0]["text"].lower() for row in found]
-    denied = sum(bool(text == "no") for text in answers)
-    assert len(found) == (48 if is_asked else 0)
-    assert 12 <= denied <= 36 or not is_asked
+    assert all(reader.falsehoods(row, made[0].picture()) == [] for row in found)
+    asked = "".join(row["messages"][0]["content"][-1]["text"].lower() for row in found)
+    denied = sum(row["messages"][1]["content"][0]["text"] == "No" for row in found)
+    assert len(found) == 96 * len(classes)
+    assert {name for name in NAMES.values() if name in asked} == classes
+    assert 28 <= denied <= 68 or not classes
+    assert all(re.search(rf"{part} (left|right)", asked) for part in ("upper", "lower")) or not classes
 
 
-def test_a_presence_that_could_not_be_otherwise_is_no_question():
-    every = np.repeat([*NAMES], 10)[:, None].repeat(60, axis=1).astype(np.uint8)
-    wanted = {**BARE, "absence": True, "min_region_px": 1}
-    some, all_of_them = Spoken(np.where(every == 7, 6, every), TABLE, wanted), Spoken(every, TABLE, wanted)
-    (row,) = some.lines()
-    row["messages"][0]["content"][-1]["text"] = "Is there any water in this satellite image?"
-    row["messages"][1]["content"][-1]["text"] = "Yes"
-    assert all_of_them.problem(row) is not None
-    assert reader.falsehoods(row, all_of_them.picture()) != []
+@pytest.mark.parametrize(
+    ("suffix", "prompt", "answer"),
+    [
+        ("absence", "Is there any water in the upper left quarter of this satellite image?", "Yes"),
+        ("absence", "Is there any tree cover in the lower left of this satellite image?", "Yes"),
+        ("vqa_larger", "Which covers more of the lower left quarter of this satellite image, tree cover or water? "
+                       "Answer in a word or two.", "Tree cover"),
+        ("choice", "What covers the most of the upper left quarter of this satellite image? A) tree cover; B) water; "
+                   "C) bare; D) grass; E) crops. Answer with the letter.", "A"),
+    ],
+)  # fmt: skip
+def test_what_could_not_be_otherwise_is_no_question(suffix, prompt, answer):
+    """The same row is one of a picture of two classes, and none where either class is all that there is, or everywhere."""
+    wanted = {**BARE, "absence": True, "vqa": True, "choice": True, "min_region_px": 1}
+    two = Spoken(halves(1, 2, 24) if "lower left of" not in prompt else halves(2, 1, 36), TABLE, wanted)
+    row = next(row for row in Spoken(HALVES, TABLE, wanted).lines() if row["id"].endswith(suffix))
+    row["messages"][0]["content"][-1]["text"], row["messages"][1]["content"][-1]["text"] = prompt, answer
+    if suffix == "choice":
+        row |= {"options": ["tree cover", "water", "bare", "grass", "crops"], "answer_id": 0}
+    for mask in (halves(1, 1), halves(2, 2), np.tile(halves(1, 2)[::30], (30, 1))):
+        made = Spoken(mask, TABLE, wanted)
+        assert made.problem(row) is not None
+        assert reader.falsehoods(row, made.picture()) != []
+    assert (two.problem(row) is None) is (reader.falsehoods(row, two.picture()) == [])
 
 
 # Views

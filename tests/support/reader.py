@@ -12,10 +12,11 @@ import json
 import math
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import cached_property
+from itertools import combinations
 
 import numpy as np
 
@@ -278,6 +279,9 @@ class Sentence:
 
 
 _NUMBER_WORDS = ["one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve"]
+#: The part of the picture that a prompt asks for.
+_OF_ZONE = rf"\bthe (?:{'|'.join(sorted(ZONES, key=len, reverse=True))}) of (?=this )"
+
 #: Before a share in words, which could be other words elsewhere.
 _BEFORE = """with at is share, reach reaches covering cover covers for over up to has hold holds holding gathers comprises
     contains beyond: C0: ; and occupies occupy constitute constitutes span spans : view,"""
@@ -305,6 +309,7 @@ def sentences(picture: Picture, text: str, *, answers: bool = True) -> Iterator[
         (r"\b\d[\d.]* by \d[\d.]* k?m\b", lambda found: put("Z", found)),
         (r"\b\d[\d.]* (?:ha|m²)", lambda found: put("A", found)),
         (r"\b\d[\d.]* m\b", lambda found: put("R", found[:-2])),
+        *([] if answers else [(_OF_ZONE, lambda found: f"the {put('Q', ZONES[found[4:-4].lower()])} of ")]),
         (rf"\b(?:mostly )?(?:{'|'.join(sorted(PLACES, key=len, reverse=True))})\b", lambda f: put("P", f.lower())),
         (rf"\b(?:{'|'.join(sorted(map(re.escape, ids), key=len, reverse=True))})\b", lambda f: put("C", ids[f.lower()])),
         (_PERCENT, lambda found: put("S", found)),
@@ -809,37 +814,93 @@ def _near(picture: Picture, c: int, d: int) -> bool:
     return bool((wide & (picture.mask == d)).any())
 
 
-def _question(picture: Picture, answer: str, row: Row) -> bool:
+def _quarter(picture: Picture, zone: tuple[str, str]) -> tuple[dict[int, int], int, int]:
+    """Pixels of each class in a quarter, in fourths; those that may be of any; and all."""
+    weights = _weights(zone, _sixths(picture.mask.shape[0]), _sixths(picture.mask.shape[1]))
+    held, every = _in_zone(picture, zone), int(weights.sum())
+    return held, every - sum(held.values()), every
+
+
+def _most_of(picture: Picture, zone: tuple[str, str], classes: Iterable[int]) -> int | None:
+    """Which of some classes has most of a quarter, by a tenth of it whatever is unknown."""
+    held, unknown, every = _quarter(picture, zone)
+    if zone not in _QUARTERS.values() or not _zone_enough(picture, zone):
+        return None
+    first, *others = sorted(classes, key=lambda c: -held.get(c, 0))
+    rest = max((held.get(c, 0) for c in others), default=0)
+    return first if 10 * (held.get(first, 0) - rest - unknown) >= every else None
+
+
+def _in_quarter(picture: Picture, zone: tuple[str, str], c: int) -> bool | None:
+    """Whether a class is in a quarter: with a twentieth of it, or with no pixel and no patch near it."""
+    held, _, every = _quarter(picture, zone)
+    if zone not in _QUARTERS.values() or not _zone_enough(picture, zone):
+        return None
+    if held.get(c, 0):
+        return True if 20 * held[c] >= every and _is_clear(picture, c) else None
+    near = Fraction(1, 28)
+    reach = [
+        (Fraction(0), Fraction(1, 2) + near) if part == "low" else (Fraction(1, 2) - near, Fraction(1)) for part in zone
+    ]
+    for region in picture.pieces.get(c, []):
+        x1, y1, x2, y2 = region.bbox
+        (top, bottom), (left, right) = (
+            [side * at for at in span] for side, span in zip(picture.mask.shape, reach, strict=True)
+        )
+        if region.area_px >= picture.min_area and x1 < right and left < x2 and y1 < bottom and top < y2:
+            return None
+    return False
+
+
+def _elsewhere(right: object, answers: Iterable[object]) -> bool:
+    """Whether the same question has another answer of another quarter, so that its words do not tell it."""
+    return any(other is not None and other != right for other in answers)
+
+
+def _of_quarter(picture: Picture, answer: str, classes: tuple[int, ...], zone: tuple[str, str]) -> bool:
+    """Whether the answer of a question about a quarter is right, and could have been another one."""
+    if len(classes) != 1:
+        of = classes or tuple(picture.names)
+        right, others = _most_of(picture, zone, of), [_most_of(picture, each, of) for each in _QUARTERS.values()]
+        return picture.whole and right is not None and _class_of(picture, answer) == right and _elsewhere(right, others)
+    is_in = _in_quarter(picture, zone, classes[0])
+    others = [_in_quarter(picture, each, classes[0]) for each in _QUARTERS.values()]
+    return picture.whole and is_in is not None and _yes(answer) is is_in and _elsewhere(is_in, others)
+
+
+def _question(picture: Picture, answer: str, row: Row, zones: list[tuple[str, str]]) -> bool:
     """Whether a short answer is right, and the question one with a clear answer."""
     text, classes, counts = _lowered(row.prompt), row.classes, picture.counts
-    tenth = Fraction(picture.mask.size, 10) + picture.open
+    if zones:
+        return len(zones) == 1 and len(classes) < 3 and _of_quarter(picture, answer, classes, zones[0])
     if len(classes) == 2 and re.search(r"largest regions?", text):
         return picture.whole and _direction_holds(picture, answer, row)
-    if len(classes) == 2 and re.search(r"touch|contact|border|next to|meet|neighbours|adjoin|edge|adjacent", text):
-        edges, told_so = _touching(picture, *classes), _yes(answer)
-        clear = 20 * edges >= picture.mask.shape[1] if told_so else not edges and not _near(picture, *classes)
-        return picture.whole and told_so is not None and clear and all(c in counts for c in classes)
     if len(classes) == 2:
-        said = _class_of(picture, answer)
-        other = classes[1] if said == classes[0] else classes[0]
-        return picture.whole and said in classes and counts.get(said, 0) - counts.get(other, 0) >= tenth
-    if not classes:
-        said = _class_of(picture, answer)
-        return picture.whole and all(counts.get(said, 0) - counts[c] >= tenth for c in counts if c != said)
-    if re.search(r"per cent|percentage|\btens?\b", text):
+        told_so, answers = _yes(answer), {_meet(picture, *pair) for pair in combinations(counts, 2)}
+        return picture.whole and told_so is _meet(picture, *classes) and {True, False} <= answers
+    if classes and re.search(r"per cent|percentage|\btens?\b", text):
         number = re.fullmatch(r"(\d+) %", answer)
         shares = [Fraction(100 * (counts.get(classes[0], 0) + more), picture.mask.size) for more in (0, picture.open)]
-        return picture.whole and number is not None and all(abs(share - int(number[1])) <= 4 for share in shares)
-    if re.search(r"quarter|quadrant", text):
+        return (
+            picture.whole
+            and number is not None
+            and number[1] != "100"
+            and all(abs(s - int(number[1])) <= 4 for s in shares)
+        )
+    if classes and re.search(r"quarter|quadrant", text):
         region, zone = _lone(picture, classes[0]), _QUARTERS.get(answer.lower())
         return picture.whole and region is not None and zone is not None and _box_in(picture, region, zone)
-    return (
-        picture.whole
-        and _yes(answer) is (classes[0] in counts)
-        and _is_clear(picture, classes[0])
-        and any(_is_clear(picture, c) for c in counts)  # both answers could have been right
-        and any(c not in counts for c in picture.names)
-    )
+    return False
+
+
+def _meet(picture: Picture, c: int, d: int) -> bool | None:
+    """Whether two classes touch; None where a person could doubt it."""
+    if not {c, d} <= picture.counts.keys():
+        return None
+    edges = _touching(picture, c, d)
+    if edges:
+        return True if 20 * edges >= picture.mask.shape[1] else None
+    return None if _near(picture, c, d) else False
 
 
 def _box_in(picture: Picture, region: oracle.Region, zone: tuple[str, str]) -> bool:
@@ -860,11 +921,13 @@ def _chosen(picture: Picture, record: Mapping, answer: str, text: str) -> bool:
     if letters != "ABCDE" or None in ids or len(set(ids)) < 5 or answer not in "ABCDE" or len(answer) != 1:
         return False
     right = ids["ABCDE".index(answer)]
-    rest = [picture.counts.get(c, 0) for c in picture.names if c != right]
-    tenth = Fraction(picture.mask.size, 10) + picture.open
-    clear = all(picture.counts.get(right, 0) - n >= tenth for n in rest)
+    named = re.findall(_OF_ZONE, text, flags=re.IGNORECASE)
+    zones = [ZONES[each[4:-4].lower()] for each in named]
+    if len(zones) != 1 or _most_of(picture, zones[0], picture.names) != right:
+        return False
+    others = [_most_of(picture, each, picture.names) for each in _QUARTERS.values()]
     keys = (record["options"], record["answer_id"]) == ([name for _, name in options], "ABCDE".index(answer))
-    return picture.whole and clear and keys and any(picture.counts.get(c) for c in ids if c != right)
+    return picture.whole and keys and _elsewhere(right, [other for other in others if other in ids])
 
 
 def _referred(picture: Picture, answer: str, row: Row, boxes: list[list[float]]) -> bool:
@@ -949,6 +1012,7 @@ def falsehoods(record: Mapping, picture: Picture) -> list[str]:
 
 def _answered(picture: Picture, record: Mapping, answer: str, row: Row, held: Mapping[str, object]) -> Iterator[str]:
     task, boxes = row.task, [held[token] for token in re.findall(r"\bB\d+", row.prompt)]
+    zones = [held[token] for token in re.findall(r"\bQ\d+", row.prompt)]
     pictures = [part["image"] for part in record["messages"][0]["content"][:-1]]
     stills = [path.startswith("mapbox_stills/") for path in pictures]
     if stills != {"overview": [True], "cross_view": [True, False]}.get(task, [False]):
@@ -962,8 +1026,8 @@ def _answered(picture: Picture, record: Mapping, answer: str, row: Row, held: Ma
         yield from boxed(picture, answer, row, limits) if limits else ["its limits are others"]
     else:
         right = {
-            "absence": lambda: _question(picture, answer, row),
-            "vqa": lambda: _question(picture, answer, row),
+            "absence": lambda: _question(picture, answer, row, zones),
+            "vqa": lambda: _question(picture, answer, row, zones),
             "choice": lambda: _chosen(picture, record, answer, record["messages"][0]["content"][-1]["text"]),
             "referring": lambda: _referred(picture, answer, row, boxes),
         }[task]

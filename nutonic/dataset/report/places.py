@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from nutonic.core.classes import ClassTable
 from nutonic.core.model import SPLITS, Json, Reject
 from nutonic.core.units import counted
 from nutonic.dataset.commits import CommittedPlace, committed, entries_of, read_commits
-from nutonic.dataset.index import Totals
+from nutonic.dataset.index import Spans, Totals
+from nutonic.dataset.parts.guesses import Guesses, guesses
 from nutonic.dataset.reasons import account_of, tiles_in
 from nutonic.dataset.report import cards, tree
 from nutonic.dataset.report.drawing import SEED, Drawn, Pictures
@@ -76,6 +77,12 @@ class _Found:
         if entry.rows:
             self.worded.add(name, entry)
 
+    def adding(self, entries: Iterable[CommittedPlace]) -> Iterator[CommittedPlace]:
+        """The same entries, each added as it passes."""
+        for entry in entries:
+            self.add(entry)
+            yield entry
+
 
 def report_of_places(store: Store, plan: PlanFile, limits: Limits) -> Report:
     """Gather the report of a tree of chips.
@@ -91,8 +98,7 @@ def report_of_places(store: Store, plan: PlanFile, limits: Limits) -> Report:
     for reject in plan.rejects:
         found.left_out.add(reject, by_plan=True)
     commits = (entry for name, content in read_commits(store, done) for entry in entries_of(name, content))
-    for entry in found.totals.counting(commits):
-        found.add(entry)
+    spans = Spans.of(found.adding(found.totals.counting(commits)))
     complete, said = tree.state(plan, found.places, summary)
     pictures, rows = Pictures(limits.picture_bytes), cards.RowsOf(store)
     sample = cards.judged(store, found.rows.values(), rows, pictures)
@@ -106,6 +112,7 @@ def report_of_places(store: Store, plan: PlanFile, limits: Limits) -> Report:
         *([unreadable] if unreadable else []),
         _balance(found, table),
         _tasks(found.totals),
+        *_guessed(guesses(store, spans, recipe.rows, table)),
         _labelled(found.totals),
         _quality(measured, found.sidecars.of),
         _wordings(found, rows, table),
@@ -201,6 +208,19 @@ def _tasks(totals: Totals) -> Section:
     )
     table = Table(caption="Rows by task and split", heads=("task", *SPLITS, "all"), rows=rows, empty="No rows yet.")
     return Section(id="tasks", title="Tasks", blocks=(table,))
+
+
+def _guessed(found: Guesses) -> Iterator[Section]:
+    """How often each kind of question is answered right by somebody who sees no picture; nothing where none is asked."""
+    if not found.kinds:
+        return
+    rows = tuple((text(each.kind), count(each.rows), percent(each.share), percent(each.chance)) for each in found.kinds)
+    caption = "Questions with short answers, and how many are guessed"
+    table = Table(caption=caption, heads=("question", "rows", "guessed right", "by chance"), rows=rows)
+    warnings = (Note(text=inert(each), warns=True) for each in found.warnings)
+    yield Section(
+        id="guessable", title="Guessable without the picture", blocks=(*warnings, Note(text=found.told), table)
+    )
 
 
 def _labelled(totals: Totals) -> Section:
