@@ -23,23 +23,14 @@ SOUGHT = [
     (meetings._PARALLEL, meetings._OF_PARALLEL),
     (meetings._ACROSS, meetings._OF_ACROSS),
     (meetings._EVERY_PART, meetings._OF_EVERY),
-    *((pattern, sizes._OF_SURFACES) for pattern, _ in sizes._SURFACES),
-    *((pattern, sizes._LETTERS) for pattern, _, _ in sizes._SIZED),
-    *(
-        (pattern, sizes._LETTERS)
-        for pattern in (sizes._LENGTH, sizes._THAN, sizes._NUMBERS, sizes._STRAIGHTER, sizes._SECOND)
-    ),
-    *((pattern, sizes._LETTERS) for pattern in (sizes._DOMINATES, sizes._ONLY, sizes._SEVERAL, sizes._FIRST)),
-    *((pattern, sizes._LETTERS) for pattern, _ in sizes._SURFACES),
     (bearings._FREE, bearings._OF_FREE),
     *((pattern, ("cent", "middle")) for pattern in (bearings._CENTRE, bearings._MIDDLE_OF_SIDE)),
     *((pattern, bearings._POINTS) for pattern in (bearings._COMPASS, bearings._PAIR)),
     *((pattern, bearings._OF_SCREEN) for pattern, _ in bearings._ON_SCREEN),
     *((pattern, letters) for pattern, letters, _ in bearings._COURSES),
     *((pattern, (word,)) for pattern, word, _ in bearings._TILT),
-    *((pattern, bearings._SHAPES) for pattern in bearings._TOLD.values()),
+    *((pattern, bearings.SHAPES) for pattern in bearings._TOLD.values()),
     (numbers._PART, numbers._OF_PART),
-    *((pattern, (" of th", "all of", "the entire", "the whole")) for pattern, _ in numbers._WHOLE),
     *((kind.words, kind.letters) for kind in things._EVERY),
     *((pattern, letters) for pattern, _, letters in synonyms._REWRITTEN),
     (ratios._RATIO, ratios._OF_TIMES),
@@ -58,9 +49,32 @@ def test_what_a_pattern_finds_has_its_letters(data):
     assert found is None or talk.may_hold(talk.small_letters(found.string), *letters), (pattern.pattern, found[0])
 
 
-RELATIONS = ("_BEYOND", "_ITS", "_OWNED", "_BOUNDED", "_BOUNDS", "_PARTS", "_PARTED", "_PARTED_FROM", "_BETWEEN",
-             "_EITHER_SIDE", "_INSIDE")  # fmt: skip
-SIZES = ("_LENGTH", "_THAN", "_NUMBERS", "_FIRST", "_DOMINATES", "_STRAIGHTER", "_ONLY", "_SEVERAL", "_SECOND")
+#: The patterns of each check.
+RELATIONS = {
+    relations._beyond: (relations._BEYOND,),
+    relations._its: (relations._ITS,),
+    relations._owned: (relations._OWNED,),
+    relations._bounded: (relations._BOUNDED,),
+    relations._bounds: (relations._BOUNDS,),
+    relations._parts: (relations._PARTS,),
+    relations._parted_by: (relations._PARTED, relations._PARTED_FROM),
+    relations._between: (relations._BETWEEN,),
+    relations._sides: (relations._EITHER_SIDE,),
+    relations._inside: (relations._INSIDE,),
+}
+SIZES = {
+    sizes._sized: tuple(pattern for pattern, _, _ in sizes._SIZED),
+    sizes._lengths: (sizes._LENGTH,),
+    sizes._narrow: (sizes._SLIM,),
+    sizes._compared: (sizes._THAN,),
+    sizes._numbered: (sizes._NUMBERS,),
+    sizes._ranked: (sizes._FIRST, sizes._DOMINATES),
+    sizes._ranked_of_kind: (sizes._OF_KIND, sizes._OF_TWO, sizes._IS_RANKED),
+    sizes._straighter: (sizes._STRAIGHTER,),
+    sizes._counted: (sizes._ONLY, sizes._SEVERAL),
+    sizes._second: (sizes._SECOND,),
+    sizes._surfaced: tuple(pattern for pattern, _ in sizes._SURFACES),
+}
 #: What is found, and the sign of it.
 SIGNED = [
     *((pattern, bearings.OF_EDGES) for pattern in (bearings._WHOLE, bearings._CUT)),
@@ -75,13 +89,17 @@ SIGNED = [
     ),
     (bearings._FREE, bearings.OF_FREE),
     *((pattern, numbers.OF_NUMBERS) for pattern in (numbers._NUMBER, numbers._PART, numbers._MANY)),
-    *((pattern, numbers.OF_NUMBERS) for pattern, _ in numbers._WHOLE),
+    *((pattern, numbers.OF_NUMBERS & numbers._WHOLLY) for pattern, _ in numbers._WHOLE),
+    *((numbers._NUMBER, numbers._NUMBERED), (numbers._PART, numbers._PARTED), (numbers._MANY, numbers._MANIFOLD)),
+    *((pattern, bearings._OF_COMPASS) for pattern in (bearings._COMPASS, bearings._PAIR)),
+    *((pattern, bearings._PAIRED) for pattern in (bearings._PAIR, bearings._THAN_ACROSS, bearings._SHORTER)),
+    (bearings._CENTRE, bearings._OF_CENTRE),
     *((pattern, ratios.OF_RATIOS) for pattern in (ratios._RATIO, ratios._EQUAL)),
-    *((getattr(relations, name), relations.OF_RELATIONS) for name in RELATIONS),
+    *((pattern, of_check) for of_check, check in relations._CHECKS for pattern in RELATIONS[check]),
+    *((pattern, relations.OF_RELATIONS) for patterns in RELATIONS.values() for pattern in patterns),
     *((pattern, meetings.OF_MEETINGS) for pattern in (meetings._MEETS, meetings._EACH_OTHER, meetings._PARALLEL)),
     *((pattern, meetings.OF_MEETINGS) for pattern in (meetings._ACROSS, meetings._EVERY_PART)),
-    *((getattr(sizes, name), sizes._OF_SIZES) for name in SIZES),
-    *((pattern, sizes._OF_SIZES) for pattern, *_ in (*sizes._SIZED, *sizes._SURFACES)),
+    *((pattern, of_check) for of_check, check in sizes._CHECKS for pattern in SIZES[check]),
     (gate._PRONOUN, gate._OF_PRONOUNS),
     (gate._PLURAL, gate._OF_PLURALS),
     (gate._EACH, gate._OF_EACH),
@@ -117,7 +135,8 @@ def test_of_nouns_the_same_are_found_as_if_all_were_looked_for(nouns: list[str],
 
 @pytest.mark.parametrize("word", ["sizable", "miniature", "lengthy"])
 def test_words_of_sizes_that_are_seldom_used_are_looked_for_too(word: str):
-    assert talk.may_hold(f"a {word} thing", *sizes._LETTERS)
+    signs = talk.signs_of(f"a {word} thing")
+    assert any(signs & of_check for of_check, _ in sizes._CHECKS)
 
 
 @examples(100, 2000, st.lists(st.sampled_from(sorted(synonyms._known())), max_size=4), st.sampled_from(" -,.s_é7'"))

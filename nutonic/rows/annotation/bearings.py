@@ -14,7 +14,7 @@ from functools import lru_cache
 
 from nutonic.chips.scene.description import Described
 from nutonic.rows.annotation.calling import Roll
-from nutonic.rows.annotation.statements.sides import ALL_SIDES, any_beyond
+from nutonic.rows.annotation.statements.sides import ALL_SIDES, SHAPES, Allowed, any_beyond
 from nutonic.rows.annotation.talk import may_hold, sign, signs_of, small_letters
 
 _PICTURE = r"(?:picture|image|view|scene|frame|patch|photo(?:graph)?|square|area shown)"
@@ -177,9 +177,7 @@ _COURSES = (
         frozenset({"closed"}),
     ),
 )
-_SHAPES = ("rectangular", "elongated", "irregular", "triangular", "circular", "oval", "l-shaped", "compact", "square",
-           "round")  # fmt: skip
-_TOLD = {shape: re.compile(rf"\b{shape}(?:ly)?\b", re.IGNORECASE) for shape in _SHAPES}
+_TOLD = {shape: re.compile(rf"\b{shape}(?:ly)?\b", re.IGNORECASE) for shape in SHAPES}
 _NOT_SHAPE = re.compile(
     r"squarely (?:in|at|on|within)|square(?:[ -](?:met|kilomet|feet|foot|of)|s\b)|(?:town|market|city|public|"
     r"main|central) square",
@@ -190,96 +188,17 @@ _NOT_SHAPE = re.compile(
 _POINTS, _OF_PAIR = ("north", "south", "east", "west"), (" to", "-", "–", " than")
 _OF_SCREEN = ("left", "right", "top", "bottom", "upper", "lower")
 
-#: Signs of what has a point of the compass or of the screen, a place, a shape, an edge, and parts that are left free.
-OF_POINTS = sign(*_POINTS, *_OF_SCREEN)
-OF_PLACES = sign(*_POINTS, *_OF_SCREEN, "cent", "middle")
-OF_SHAPES = sign(*(each for _, letters, _ in _COURSES for each in letters), *(word for _, word, _ in _TILT), *_SHAPES)
+#: Signs of what has a point of the compass, two of them that are a pair, a centre; a point of the compass or of the screen,
+#: a place, a shape, an edge, and parts that are left free.
+_OF_COMPASS, _PAIRED, _OF_CENTRE = sign(*_POINTS), sign(*_OF_PAIR), sign("cent", "middle")
+OF_POINTS = _OF_COMPASS | sign(*_OF_SCREEN)
+OF_PLACES = OF_POINTS | _OF_CENTRE
+OF_SHAPES = sign(*(each for _, letters, _ in _COURSES for each in letters), *(word for _, word, _ in _TILT), *SHAPES)
 OF_EDGES = sign("within", "inside", "ly in ", "ly visible", "in full", "in its entirety", "no edge", "the whole", " off",
                 "beyond", "outside")  # fmt: skip
 OF_FREE = sign(*_OF_FREE)
 #: Of a sentence that is not as it would be with words of the compass alone.
 _OFF_COMPASS = sign(*_OF_SCREEN, "cent", "mid", " its ")
-
-
-@dataclass(frozen=True, slots=True)
-class Allowed:
-    """What may be said of where some things are, how they run, and of what shape they are: of any of them."""
-
-    cells: frozenset[str] = frozenset()
-    runs: frozenset[str] = frozenset()
-    """Words of the compass of eight in which they stretch, both ends of each."""
-    pairs: frozenset[tuple[str, str]] = frozenset()
-    """From and to, both ways round."""
-    courses: frozenset[str] = frozenset()
-    """Of lines."""
-    tilts: frozenset[str] = frozenset()
-    shapes: frozenset[str] = frozenset()
-    """Of areas."""
-    called: frozenset[str] = frozenset()
-    """Words of shapes that are in what they are called, or in a tag."""
-    cut: frozenset[bool] = frozenset()
-    """Whether they go on beyond the edge of the picture: of some it may be so, and of others not."""
-    whole: frozenset[bool] = frozenset()
-    """Whether they are seen in full: not so where another one that is called the same goes on."""
-
-
-def allowed_of(elements: Iterable[Described]) -> Allowed:
-    """What may be said of any of some elements."""
-    every = tuple(elements)
-    # Of hundreds of elements many lie, run and are called alike.
-    places = {(each.where, each.cells, each.ends) for each in every}
-    courses = {(each.orientation, each.ends) for each in every}
-    ways = [_ways(*course) for course in courses]
-    called = {(each.noun, each.tags) for each in every}
-    return Allowed(
-        cells=frozenset(cell for where, cells, ends in places for cell in (where, *cells, *(ends or ()))),
-        runs=frozenset().union(*(runs for runs, _ in ways)),
-        pairs=frozenset().union(*(pairs for _, pairs in ways)),
-        courses=frozenset(each.course for each in every if each.course is not None),
-        tilts=frozenset(tilt for course in courses if (tilt := _tilt(*course)) is not None),
-        shapes=frozenset(shape for each in every if each.shape is not None for shape in _shapes_of(each)),
-        called=frozenset().union(*(_shapes_told(*each) for each in called)),
-        cut=frozenset(each.cut for each in every),
-        whole=frozenset(not each.cut and not each.goes_on for each in every),
-    )
-
-
-def _shapes_of(area: Described) -> tuple[str, ...]:
-    """The shape of an area; what is longer than wide is elongated too."""
-    return (area.shape or "",) if area.orientation is None else (area.shape or "", "elongated")
-
-
-@lru_cache(maxsize=4096)
-def _shapes_told(noun: str, tags: tuple[tuple[str, str], ...]) -> frozenset[str]:
-    """The words of shapes that are in what a thing is called, or in the values of its tags."""
-    return frozenset().union(_shapes_in(noun), *(_shapes_in(value) for _, value in tags))
-
-
-@lru_cache(maxsize=4096)
-def _shapes_in(word: str) -> frozenset[str]:
-    """The words of shapes that are in what a thing is called, or in a tag's value: most have none, and come again."""
-    return frozenset(shape for shape in _SHAPES if shape in word)
-
-
-@lru_cache(maxsize=4096)
-def _ways(orientation: str | None, ends: tuple[str, str] | None) -> tuple[frozenset[str], frozenset[tuple[str, str]]]:
-    """The directions in which an element runs, and from where to where."""
-    runs, pairs = set[str](), set[tuple[str, str]]()
-    ways = [(a, b) for a, _, b in [orientation.partition(" to ")]] if orientation else []
-    for a, b in [*ways, *([ends] if ends else [])]:
-        for x in _points(a):
-            for y in _points(b):
-                pairs |= {(x, y), (y, x)}
-        runs |= _points(a) | _points(b)
-    return frozenset(runs), frozenset(pairs)
-
-
-def _points(point: str) -> set[str]:
-    """A point of the compass of sixteen, as those words of eight that it may be called; the centre is none."""
-    parts = point.split("-")
-    if len(parts) == 3:  # north-north-west: between north and north-west
-        return {parts[0], f"{parts[1]}-{parts[2]}"}
-    return {point, *parts} if len(parts) == 2 else {point}
 
 
 @dataclass(frozen=True, slots=True)
@@ -306,16 +225,16 @@ def bearing_problem(sentence: str, allowed: Allowed, beside: Callable[[], Beside
     `beside`: asked where a thing is said to lie in a direction of another one.
     """
     text = as_compass(sentence)
-    small = small_letters(text)
-    if may_hold(small, *_POINTS):
-        text, problem = _pairs(text, allowed) if may_hold(small, *_OF_PAIR) else (text, None)
+    signs = signs_of(text)
+    if signs & _OF_COMPASS and signs & _PAIRED:
+        text, problem = _pairs(text, allowed)
         if problem is not None:
             return problem
-    centre = _CENTRE.search(text) if may_hold(small, "cent", "middle") else None
+    centre = _CENTRE.search(text) if signs & _OF_CENTRE else None
     around = centre is not None and allowed.cells >= ALL_SIDES and _AROUND.search(text[: centre.start()])
     if centre is not None and "centre" not in allowed.cells and not around:
         return centre[0].strip()
-    for found in _COMPASS.finditer(text) if may_hold(small, *_POINTS) else ():
+    for found in _COMPASS.finditer(text) if signs & _OF_COMPASS else ():
         if not _fits(text, found, eight(found[1]), allowed, beside):
             return found[0]
     return None
@@ -417,7 +336,7 @@ def in_any(point: str, cells: Iterable[str]) -> bool:
 def points_in(text: str) -> frozenset[str]:
     """The points of the compass, and of the screen, that a text has."""
     plain = as_compass(text)
-    if not may_hold(small_letters(plain), *_POINTS):
+    if not signs_of(plain) & _OF_COMPASS:
         return frozenset()
     return frozenset(eight(found[1]) for found in _COMPASS.finditer(plain))
 
@@ -435,7 +354,7 @@ def shape_problem(sentence: str, allowed: Allowed) -> str | None:
         found = pattern.search(sentence) if may_hold(small, word) else None
         if found is not None and kind not in allowed.tilts:
             return found[0]
-    if not allowed.shapes or not may_hold(small, *_SHAPES):
+    if not allowed.shapes or not may_hold(small, *SHAPES):
         return None
     plain = _NOT_SHAPE.sub(" ", sentence)
     told = (shape for shape, pattern in _TOLD.items() if pattern.search(plain))
@@ -483,15 +402,3 @@ def _is_shape(told: str, shape: str) -> bool:
     also = {"rectangular": ("square",), "circular": ("round",), "oval": ("round",), "compact": ("round", "square"),
             "round": ("compact",)}  # fmt: skip
     return told in shape.lower() or shape in also.get(told, ())
-
-
-@lru_cache(maxsize=4096)
-def _tilt(orientation: str | None, ends: tuple[str, str] | None) -> str | None:
-    """How a thing runs over the picture."""
-    if orientation is not None:
-        first = orientation.partition(" to ")[0]
-        kinds = {"north": "upright", "east": "flat", "west": "flat", "south": "upright"}
-        return kinds.get(first, "diagonal")
-    if ends is not None:
-        return "diagonal" if all("-" in end for end in ends) and ends[0] != ends[1] else None
-    return None

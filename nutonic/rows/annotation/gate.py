@@ -22,9 +22,7 @@ from nutonic.rows.annotation.bearings import (
     OF_PLACES,
     OF_POINTS,
     OF_SHAPES,
-    Allowed,
     Beside,
-    allowed_of,
     as_compass,
     bearing_problem,
     edge_problem,
@@ -50,6 +48,7 @@ from nutonic.rows.annotation.statements.plain_words import (
 from nutonic.rows.annotation.statements.ratios import OF_RATIOS, without_ratios
 from nutonic.rows.annotation.statements.relations import OF_RELATIONS, without_relations
 from nutonic.rows.annotation.statements.said import Said
+from nutonic.rows.annotation.statements.sides import Allowed, allowed_of
 from nutonic.rows.annotation.statements.sizes import size_problem
 from nutonic.rows.annotation.statements.synonyms import Synonyms
 from nutonic.rows.annotation.statements.which import narrowed, phrase, tells_which, with_nouns

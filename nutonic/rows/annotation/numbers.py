@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from nutonic.chips.scene.description import Described
+from nutonic.lazily import lazily
 from nutonic.rows.annotation.calling import Roll, called, whole_noun
-from nutonic.rows.annotation.talk import may_hold, sign, small_letters
+from nutonic.rows.annotation.talk import may_hold, sign, signs_of
 
 _ONES = {
     word: value
@@ -90,9 +91,14 @@ _OF_MANY = (
     "dozen", "hundred", "thousand", "score", "numerous", "countless", "pair", "twin", "single", "sole", "lone", "double",
     "triple",
 )  # fmt: skip
-_OF_WHOLE = (" of th", "all of", "the entire", "the whole")
-#: The sign of what has a number.
-OF_NUMBERS = sign(*_OF_PART, *_OF_WHOLE, *_OF_MANY, words=rf"\d|\b(?:{_SMALL}|{'|'.join(_SCALES)})\b")
+#: Signs of a number in digits or in words, of parts, of the larger part or all, of so many; and of any of these.
+_NUMBERED, _PARTED, _MANIFOLD = (
+    sign(words=rf"\d|\b(?:{_SMALL}|{'|'.join(_SCALES)})\b"),
+    sign(*_OF_PART),
+    sign(*_OF_MANY),
+)
+_WHOLLY = sign("most", "majority", "bulk", "larger part", "greater part", "all of", "entire", "whole")
+OF_NUMBERS = _NUMBERED | _PARTED | _MANIFOLD | _WHOLLY
 _LEAST = {"dozen": 10, "dozens": 20, "hundreds": 200, "thousands": 2000, "scores": 40, "numerous": 5, "countless": 20}
 _EXACT = {"pair": 2, "pairs": 2, "twin": 2, "double": 2, "triple": 3}
 
@@ -115,25 +121,56 @@ _IDIOM = re.compile(
 )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, eq=False)
 class Known:
-    """The numbers that a sentence may tell."""
+    """The numbers that a sentence may tell of some elements: most tell one kind of them."""
 
-    share: tuple[float, ...]
-    length: tuple[float, ...]
-    area: tuple[float, ...]
-    side: float
-    """Of the picture, in metres."""
+    elements: tuple[Described, ...]
     things: Roll
     """All that there are, to be counted."""
-    tags: Mapping[str, frozenset[float]]
-    """Numbers of tags, by key."""
-    main: str
-    """The element that is spoken of; of others of its kind there is one less."""
-    near: frozenset[str]
-    """Elements beside the one that is described."""
-    counts: frozenset[float]
-    """How many there are of a kind, where no word says of which."""
+    side: float
+    """Of the picture, in metres."""
+    _main: Described | None
+
+    @lazily
+    def share(self) -> tuple[float, ...]:
+        """Of areas, parts of the picture."""
+        return tuple(each.share for each in self.elements if each.share is not None)
+
+    @lazily
+    def length(self) -> tuple[float, ...]:
+        """Of lines, in metres."""
+        return tuple(each.length_m for each in self.elements if each.length_m is not None)
+
+    @lazily
+    def area(self) -> tuple[float, ...]:
+        """Of areas, in square metres."""
+        return tuple(each.area_m2 for each in self.elements if each.area_m2 is not None)
+
+    @lazily
+    def tags(self) -> Mapping[str, frozenset[float]]:
+        """Numbers of tags, by key."""
+        found: dict[str, set[float]] = {}
+        for key, value in (tag for each in self.elements for tag in each.tags):
+            found.setdefault(key, set()).update(_numbers_in(value))
+        return {key: frozenset(numbers) for key, numbers in found.items() if numbers}
+
+    @property
+    def main(self) -> str:
+        """The element that is spoken of; of others of its kind there is one less."""
+        return self._main.element if self._main is not None else ""
+
+    @lazily
+    def near(self) -> frozenset[str]:
+        """Elements beside the one that is described."""
+        return frozenset(self._main.near) if self._main is not None else frozenset()
+
+    @lazily
+    def counts(self) -> frozenset[float]:
+        """How many there are of a kind, where no word says of which."""
+        nouns = self.things.nouns
+        less = (float(nouns[each.noun] - 1) for each in self.elements[:1] if each is self._main)
+        return frozenset((*less, *(float(nouns[noun]) for noun in {each.noun for each in self.elements})))
 
     @property
     def most(self) -> float:
@@ -154,24 +191,7 @@ def known_of(elements: Iterable[Described], things: Roll, side_m: float, main: D
         The one that is described, by default the first.
     """
     found = tuple(elements)
-    main = main or next(iter(found), None)
-    tags: dict[str, set[float]] = {}
-    for key, value in (tag for each in found for tag in each.tags):
-        tags.setdefault(key, set()).update(_numbers_in(value))
-    return Known(
-        share=tuple(each.share for each in found if each.share is not None),
-        length=tuple(each.length_m for each in found if each.length_m is not None),
-        area=tuple(each.area_m2 for each in found if each.area_m2 is not None),
-        side=side_m,
-        things=things,
-        tags={key: frozenset(numbers) for key, numbers in tags.items() if numbers},
-        counts=frozenset(
-            {float(things.nouns[each.noun]) for each in found}
-            | {float(things.nouns[each.noun] - 1) for each in found[:1] if each is main}
-        ),
-        main=main.element if main is not None else "",
-        near=frozenset(main.near) if main is not None else frozenset(),
-    )
+    return Known(found, things, side_m, main or next(iter(found), None))
 
 
 @lru_cache(maxsize=4096)
@@ -185,15 +205,15 @@ def number_problem(sentence: str, known: Callable[[], Known]) -> str | None:
 
     `known`: asked if there is a number at all.
     """
-    small = small_letters(sentence)
-    for found in _NUMBER.finditer(sentence) if may_be_number(sentence, small) else ():
+    signs = signs_of(sentence)
+    for found in _NUMBER.finditer(sentence) if signs & _NUMBERED else ():
         told = found[0] if found["spelt"] else f"{found['digits']}{found['tail']}"
         if not _is_known(sentence, found, known()):
             return told
     return (
-        (_part_problem(sentence, known) if may_hold(small, *_OF_PART) else None)
-        or (_whole_problem(sentence, known) if may_hold(small, *_OF_WHOLE) else None)
-        or (_many_problem(sentence, known) if may_hold(small, *_OF_MANY) else None)
+        (_part_problem(sentence, known) if signs & _PARTED else None)
+        or (_whole_problem(sentence, known) if signs & _WHOLLY else None)
+        or (_many_problem(sentence, known) if signs & _MANIFOLD else None)
     )
 
 
@@ -390,10 +410,12 @@ _WHOLE = (
 def _whole_problem(sentence: str, known: Callable[[], Known]) -> str | None:
     for pattern, least in _WHOLE:
         found = pattern.search(sentence)
+        if found is None:
+            continue
         shares = known().share
         if _TOGETHER.search(sentence):
             shares += (min(sum(shares), 1.0),)
-        if found is not None and max(shares, default=0.0) < least:
+        if max(shares, default=0.0) < least:
             return found[0]
     return None
 

@@ -6,9 +6,9 @@ import re
 from collections.abc import Sequence
 
 from nutonic.chips.scene.description import Described
-from nutonic.rows.annotation.bearings import POINT, allowed_of, eight, in_any, points_in, shape_problem
+from nutonic.rows.annotation.bearings import POINT, eight, in_any, points_in, shape_problem
 from nutonic.rows.annotation.calling import Found
-from nutonic.rows.annotation.statements.sides import any_beyond, is_all_round, part
+from nutonic.rows.annotation.statements.sides import allowed_of, any_beyond, is_all_round, part
 
 _PICTURE = r"(?:picture|image|view|scene|frame|patch|photo(?:graph)?)"
 _SIDE = (

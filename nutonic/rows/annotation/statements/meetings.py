@@ -31,7 +31,7 @@ _MEETS = re.compile(
 _OF_MEETING = (
     "cross", "intersect", "bisect", "travers", "span", "pierc", " into", " through", " over", " under", " beneath",
     "surround", " around", "encircl", "rings", "adjoin", "abut", "touch", "border", "flank", "beside", "next to",
-    "adjacent to", "along", " at", " by ", " near ", " shore", " bank", " water", " brink",
+    "adjacent to", "along", " at", " by", " near", " shore", " bank", " water", " brink",
 )  # fmt: skip
 _UNDER = re.compile(r"\b(?:under|underneath|beneath|below)$", re.IGNORECASE)
 _OVER = re.compile(r"\bover$|\bacross$", re.IGNORECASE)

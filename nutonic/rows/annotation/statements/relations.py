@@ -8,6 +8,8 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import reduce
+from operator import or_
 
 from nutonic.chips.scene.description import Described
 from nutonic.rows.annotation.bearings import IN_PART, POINT, eight, in_any
@@ -15,7 +17,7 @@ from nutonic.rows.annotation.calling import Found
 from nutonic.rows.annotation.numbers import SPELT, spelt_value
 from nutonic.rows.annotation.statements.sides import beyond, is_between, part, side_of
 from nutonic.rows.annotation.statements.which import narrowed, phrase
-from nutonic.rows.annotation.talk import may_hold, sign, small_letters
+from nutonic.rows.annotation.talk import sign, signs_of
 
 _PICTURE = r"(?:picture|image|view|scene|frame|patch|photo\w*|centre|center|middle|square|area shown)"
 _EDGE = r"(?:side|edge|bank|flank|border|boundary|margin|shore|rim|limit|end|face|hand side)"
@@ -164,9 +166,9 @@ def without_relations(
     """
     speech = Speech(text, found, main, earlier, seen)
     spans: list[tuple[int, int, str]] = []
-    small = small_letters(text)
-    for letters, check in _CHECKS:
-        for each in check(speech) if may_hold(small, *letters) else ():
+    signs = signs_of(text)
+    for of_check, check in _CHECKS:
+        for each in check(speech) if signs & of_check else ():
             if each.wrong:
                 return text, each.found[0].strip()[:60]
             if each.instead is not None:
@@ -375,7 +377,7 @@ def _is_in(one: Described, other: Described) -> bool:
 
 
 #: What is looked for, and letters of which some are in all of it.
-_CHECKS: tuple[tuple[tuple[str, ...], Callable[[Speech], Iterator[_Judged]]], ...] = (
+_LETTERS: tuple[tuple[tuple[str, ...], Callable[[Speech], Iterator[_Judged]]], ...] = (
     (("north of", "south of", "east of", "west of", "side of", "edge of", "bank of", "flank of", "border of", "boundary of",
       "margin of", "shore of", "rim of", "limit of", "end of", "face of"), _beyond),
     (("its ", "their "), _its),
@@ -390,5 +392,6 @@ _CHECKS: tuple[tuple[tuple[str, ...], Callable[[Speech], Iterator[_Judged]]], ..
     (("within", "inside", "in the ", " in it", " in a", "in its", "surrounded", "enclosed", "amid", "among"), _inside),
 )  # fmt: skip
 
-#: The sign of all of it.
-OF_RELATIONS = sign(*(each for letters, _ in _CHECKS for each in letters))
+#: The same with the sign of each, and the sign of all of it.
+_CHECKS = tuple((sign(*letters), check) for letters, check in _LETTERS)
+OF_RELATIONS = reduce(or_, (of_check for of_check, _ in _CHECKS))

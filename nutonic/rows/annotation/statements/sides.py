@@ -1,14 +1,17 @@
-"""On which side of a thing another one lies, as far as the nine parts of a picture tell; and what lies between two.
+"""On which side of a thing another one lies, what lies between two, and what may be said of where some lie and run.
 
-What two parts do not tell, since both things lie in the same ones, is None: nobody knows it by the description alone.
+It is told as far as the nine parts of a picture do. What two parts do not tell, since both things lie in the same ones, is
+None: nobody knows it by the description alone.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from functools import lru_cache
 
 from nutonic.chips.scene.description import Described
+from nutonic.lazily import lazily
 
 _ROWS = {"north": -1, "south": 1}
 _COLUMNS = {"west": -1, "east": 1}
@@ -16,6 +19,10 @@ _COLUMNS = {"west": -1, "east": 1}
 _APART = 0.25
 #: A thing lies on a side of a line if its middle is so far from it, in parts.
 _BESIDE = 0.2
+
+#: Words of shapes.
+SHAPES = ("rectangular", "elongated", "irregular", "triangular", "circular", "oval", "l-shaped", "compact", "square",
+           "round")  # fmt: skip
 
 Point = tuple[float, float]
 
@@ -114,3 +121,118 @@ def is_between(each: Described, one: Described, other: Described) -> bool:
         return sides not in ({1}, {-1}, {0})
     (row, column), (row_1, column_1), (row_2, column_2) = middle(each), middle(one), middle(other)
     return (row_1 - row) * (row_2 - row) + (column_1 - column) * (column_2 - column) <= _APART
+
+
+@dataclass(frozen=True, eq=False)
+class Allowed:
+    """What may be said of where some things are, how they run, and of what shape they are: of any of them.
+
+    Of hundreds of elements many lie, run and are called alike; and of most a caption says but a part of this.
+    """
+
+    elements: tuple[Described, ...]
+
+    @lazily
+    def cells(self) -> frozenset[str]:
+        """The parts that they reach into."""
+        places = {(each.where, each.cells, each.ends) for each in self.elements}
+        return frozenset(cell for where, cells, ends in places for cell in (where, *cells, *(ends or ())))
+
+    @lazily
+    def _courses(self) -> set[tuple[str | None, tuple[str, str] | None]]:
+        return {(each.orientation, each.ends) for each in self.elements}
+
+    @lazily
+    def runs(self) -> frozenset[str]:
+        """Words of the compass of eight in which they stretch, both ends of each."""
+        return frozenset().union(*(_ways(*course)[0] for course in self._courses))
+
+    @lazily
+    def pairs(self) -> frozenset[tuple[str, str]]:
+        """From and to, both ways round."""
+        return frozenset().union(*(_ways(*course)[1] for course in self._courses))
+
+    @lazily
+    def courses(self) -> frozenset[str]:
+        """Of lines."""
+        return frozenset(each.course for each in self.elements if each.course is not None)
+
+    @lazily
+    def tilts(self) -> frozenset[str]:
+        """How they run over the picture."""
+        return frozenset(tilt for course in self._courses if (tilt := _tilt(*course)) is not None)
+
+    @lazily
+    def shapes(self) -> frozenset[str]:
+        """Of areas."""
+        return frozenset(shape for each in self.elements if each.shape is not None for shape in _shapes_of(each))
+
+    @lazily
+    def called(self) -> frozenset[str]:
+        """Words of shapes that are in what they are called, or in a tag."""
+        return frozenset().union(*(_shapes_told(*each) for each in {(each.noun, each.tags) for each in self.elements}))
+
+    @lazily
+    def cut(self) -> frozenset[bool]:
+        """Whether they go on beyond the edge of the picture: of some it may be so, and of others not."""
+        return frozenset(each.cut for each in self.elements)
+
+    @lazily
+    def whole(self) -> frozenset[bool]:
+        """Whether they are seen in full: not so where another one that is called the same goes on."""
+        return frozenset(not each.cut and not each.goes_on for each in self.elements)
+
+
+def allowed_of(elements: Iterable[Described]) -> Allowed:
+    """What may be said of any of some elements."""
+    return Allowed(tuple(elements))
+
+
+def _shapes_of(area: Described) -> tuple[str, ...]:
+    """The shape of an area; what is longer than wide is elongated too."""
+    return (area.shape or "",) if area.orientation is None else (area.shape or "", "elongated")
+
+
+@lru_cache(maxsize=4096)
+def _shapes_told(noun: str, tags: tuple[tuple[str, str], ...]) -> frozenset[str]:
+    """The words of shapes that are in what a thing is called, or in the values of its tags."""
+    return frozenset().union(_shapes_in(noun), *(_shapes_in(value) for _, value in tags))
+
+
+@lru_cache(maxsize=4096)
+def _shapes_in(word: str) -> frozenset[str]:
+    """The words of shapes that are in what a thing is called, or in a tag's value: most have none, and come again."""
+    return frozenset(shape for shape in SHAPES if shape in word)
+
+
+@lru_cache(maxsize=4096)
+def _ways(orientation: str | None, ends: tuple[str, str] | None) -> tuple[frozenset[str], frozenset[tuple[str, str]]]:
+    """The directions in which an element runs, and from where to where."""
+    runs, pairs = set[str](), set[tuple[str, str]]()
+    ways = [(a, b) for a, _, b in [orientation.partition(" to ")]] if orientation else []
+    for a, b in [*ways, *([ends] if ends else [])]:
+        for x in _points(a):
+            for y in _points(b):
+                pairs |= {(x, y), (y, x)}
+        runs |= _points(a) | _points(b)
+    return frozenset(runs), frozenset(pairs)
+
+
+def _points(point: str) -> set[str]:
+    """A point of the compass of sixteen, as those words of eight that it may be called; the centre is none."""
+    parts = point.split("-")
+    if len(parts) == 3:  # north-north-west: between north and north-west
+        return {parts[0], f"{parts[1]}-{parts[2]}"}
+    return {point, *parts} if len(parts) == 2 else {point}
+
+
+@lru_cache(maxsize=4096)
+def _tilt(orientation: str | None, ends: tuple[str, str] | None) -> str | None:
+    """How a thing runs over the picture."""
+    if orientation is not None:
+        first = orientation.partition(" to ")[0]
+        kinds = {"north": "upright", "east": "flat", "west": "flat", "south": "upright"}
+        return kinds.get(first, "diagonal")
+    if ends is not None:
+        return "diagonal" if all("-" in end for end in ends) and ends[0] != ends[1] else None
+    return None

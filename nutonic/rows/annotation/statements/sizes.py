@@ -12,7 +12,7 @@ from nutonic.rows.annotation.bearings import IN_PART, POINT, eight, in_any, poin
 from nutonic.rows.annotation.calling import GENERAL, noun_of, whole_noun
 from nutonic.rows.annotation.statements.said import Said
 from nutonic.rows.annotation.statements.which import SAME_KIND, narrowed
-from nutonic.rows.annotation.talk import may_hold, sign, signs_of, small_letters
+from nutonic.rows.annotation.talk import sign, signs_of
 
 #: What is called so has at least, or at most, such a share of the picture, if it is an area.
 _AT_LEAST = {
@@ -135,22 +135,6 @@ _SURFACES = tuple(
     for words, shown in _GROUND.items()
 )
 _SURFACE = re.compile(r" ?(?:surface|paving|pavement|top|bed)\b", re.IGNORECASE)
-#: Letters of which some are in all that is looked for here, but for plurals; and in all that is said of surfaces.
-_LETTERS = (
-    "large", "big", "great", "exten", "siz", "substan", "consid", "signif", "tiny", "minu", "small", "little",
-    "minor", "mini", "tini", "slight", "modest", "vast", "huge", "enorm", "immen", "massiv", "gigan", "coloss", "sprawl",
-    "expans", "long", "lengthy", "short", "than", "exceed", "within", "inside", " as ", "domina", "several", "many",
-    "multip", "various", "numer", "some", "few", "number", "couple", "both", "pair", "group", "cluster", "row",
-    "scatter", "countless", "only", "just one", "sole", "lone", "single", "solitar", "sand", "grass", "asphalt",
-    "gravel", "concrete", "paved", "dirt", "wood", "forest", "most ", "straighter", "narrow", "slender",
-    "slim", "thin", "ribbon",
-    "less ", "dwarf", "surpass", "outstrip",
-    "shadow", "widest", "more ", "second", "third ", "further", "another",
-)  # fmt: skip
-_OF_SIZES = sign(*_LETTERS)
-_OF_SURFACES = (
-    "sandy", "grassy", "asphalt", "gravel", "concrete", "unpaved", "dirt", "wooden", "wooded", "forested",
-)  # fmt: skip
 
 
 def size_problem(said: Said) -> str | None:
@@ -158,8 +142,12 @@ def size_problem(said: Said) -> str | None:
     plural = _plural_of_one(said)
     if plural is not None:
         return plural
-    checks = _CHECKS if signs_of(said.clause) & _OF_SIZES else (_tagged,)
-    return next((wrong for check in checks for wrong in check(said)), None)
+    signs = signs_of(said.clause)
+    for of_check, check in _CHECKS:
+        wrong = next(check(said), None) if signs & of_check else None
+        if wrong is not None:
+            return wrong
+    return next(_tagged(said), None)
 
 
 def _sized(said: Said) -> Iterator[str]:
@@ -408,7 +396,7 @@ def _is_plural(found: str, noun: str) -> bool:
 
 
 def _surfaced(said: Said) -> Iterator[str]:
-    for pattern, shown in _SURFACES if may_hold(small_letters(said.clause), *_OF_SURFACES) else ():
+    for pattern, shown in _SURFACES:
         for found in pattern.finditer(said.clause):
             own = found["behind"] or _SURFACE.match(said.clause, found.end())
             whom = said.before(found.start()) if own else said.next(found.end())
@@ -420,7 +408,20 @@ def _shows(each: Described, shown: re.Pattern[str]) -> bool:
     return shown.search(each.noun) is not None or any(shown.search(value) for _, value in each.tags)
 
 
-_CHECKS: tuple[Callable[[Said], Iterator[str]], ...] = (
-    _sized, _lengths, _narrow, _compared, _numbered, _ranked, _ranked_of_kind, _straighter, _counted, _second, _surfaced,
-    _tagged,
+#: What is looked for, and letters and words of which some are in all of it.
+_SOUGHT: tuple[tuple[Callable[[Said], Iterator[str]], str, str | None], ...] = (
+    (_sized, "|".join((*_AT_LEAST.values(), *_AT_MOST.values())), None),
+    (_lengths, "long|lengthy|short", None),
+    (_narrow, "narrow|slender|slim|thin|ribbon", None),
+    (_compared, "than|exceed|outsiz|dwarf|surpass|outstrip|shadow|within|inside", r"\bas\b"),
+    (_numbered, "than", None),
+    (_ranked, "largest|biggest|extensive|greatest|longest|smallest|tiniest|dominat", None),
+    (_ranked_of_kind, "larg|big|long|extensive|widest|small|short|tiniest", None),
+    (_straighter, "than", None),
+    (_counted, "only|sole|lone|single|solitary|several|many|multiple|various|numerous|some|few|number|couple|both|pair|"
+     "group|cluster|row|scatter|countless", r"\bone\b"),
+    (_second, "second|third|further|another", None),
+    (_surfaced, "sandy|grassy|asphalt|gravel|concrete|unpaved|dirt|wooden|wooded|forested", None),
 )  # fmt: skip
+#: The same with the sign of each.
+_CHECKS = tuple((sign(*letters.split("|"), words=words), check) for check, letters, words in _SOUGHT)
