@@ -29,7 +29,7 @@ from nutonic.rows.annotation.bearings import (
     shape_problem,
     without_free,
 )
-from nutonic.rows.annotation.calling import Found, Names, Roll, noun_in, speaks_of_one
+from nutonic.rows.annotation.calling import Found, Names, Roll, Tags, noun_in, speaks_of_one
 from nutonic.rows.annotation.numbers import OF_NUMBERS, Known, known_of, number_problem
 from nutonic.rows.annotation.prompts import is_name
 from nutonic.rows.annotation.statements.bindings import binding_problem, side_problem
@@ -133,7 +133,7 @@ class Gate:
         talk = talk_problem(text, before, prompt)
         if talk is not None:
             return talk
-        problem = names_problem(text, self._known, self._names, self._hidden)
+        problem = names_problem(text, lambda: self._known, self._names, self._hidden)
         least, most = _lengths(task, self._captions)
         problem = problem or length_problem(text, least, most)
         if problem is not None:
@@ -169,10 +169,14 @@ class Gate:
         return Synonyms(self._roll.words)
 
     @lazily
-    def _distinct(self) -> tuple[Described, ...]:
-        """One of each that are called the same and have the same tags: of hundreds of elements there are some dozens."""
-        alike = {(each.noun, each.tags, each.partly): each for each in self._description.elements}
-        return tuple(alike.values())
+    def _distinct(self) -> tuple[tuple[str, Tags], ...]:
+        """The noun and the tags of each that is not called the same and has the same: of hundreds there are some dozens."""
+        elements = self._roll.elements
+        each = (
+            (noun, tags, {elements[index].partly for index in those})
+            for (noun, tags), those in self._roll.alike.items()
+        )
+        return tuple((noun, tags + partly) for noun, tags, parts in each for partly in parts)
 
     @lazily
     def _evidence(self) -> Evidence:
@@ -182,15 +186,13 @@ class Gate:
     def _own(self) -> frozenset[str]:
         """Words of what things are called, of their tags and their courses."""
         courses = {each.course for each in self._description.elements if each.course is not None}
-        keys = (words_told(each.noun, each.tags + each.partly, keys=True) for each in self._distinct)
+        keys = (words_told(*each, keys=True) for each in self._distinct)
         return frozenset().union(*keys, *map(words_of, courses))
 
     @lazily
     def _known(self) -> frozenset[str]:
         """Words that are no names, in small letters."""
-        return names_of_none(self._nouns).union(
-            *(words_told(each.noun, each.tags + each.partly, keys=False) for each in self._distinct)
-        )
+        return names_of_none(self._nouns).union(*(words_told(*each, keys=False) for each in self._distinct))
 
 
 def problem_of(

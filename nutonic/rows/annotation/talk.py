@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import lru_cache
 
 from nutonic.inert import unseen
@@ -364,14 +364,14 @@ def hidden_names(names: Iterable[str]) -> tuple[tuple[str, str], ...]:
 
 
 def names_problem(
-    text: str, known: frozenset[str], allowed: Iterable[str], hidden: Iterable[tuple[str, str]]
+    text: str, known: Callable[[], frozenset[str]], allowed: Iterable[str], hidden: Iterable[tuple[str, str]]
 ) -> Problem | None:
     """A name that a caption may not say: one that an element has, or a word with a capital that none should have.
 
     Parameters
     ----------
     known
-        Words that are no names, in small letters; those of `ENGLISH` are among them.
+        Tells words that are no names, in small letters; those of `ENGLISH` are among them. Asked where there may be a name.
     allowed
         Names that may be said.
     hidden
@@ -384,7 +384,7 @@ def names_problem(
     for plain, folds in hidden:
         if folds not in letters:
             continue  # most are in no text, and looking for their letters is all that they take
-        if known.issuperset(re.findall(r"[^\W\d_]+", plain.lower())):
+        if known().issuperset(re.findall(r"[^\W\d_]+", plain.lower())):
             continue  # words that anybody may say, and numbers, which are judged as numbers
         if re.search(rf"(?<!\w){re.escape(plain)}(?!\w)", rest, re.IGNORECASE):
             return "name", plain[:60]
@@ -395,7 +395,7 @@ def names_problem(
     return None
 
 
-def _capital(sentence: str, known: frozenset[str]) -> str | None:
+def _capital(sentence: str, known: Callable[[], frozenset[str]]) -> str | None:
     """A word in a sentence with a capital that is no known word; or a known one that is part of a name."""
     if sentence.isascii() and sentence[1:] == sentence[1:].lower():
         return None
@@ -407,7 +407,7 @@ def _capital(sentence: str, known: frozenset[str]) -> str | None:
             continue
         previous, gap = tokens[index - 1][0], sentence[tokens[index - 1][1] + len(tokens[index - 1][0]) : at]
         parts = re.split(r"[-'’]", word.lower())
-        plain = all(part in known or part.removesuffix("s") in known for part in parts if part)
+        plain = all(part in known() or part.removesuffix("s") in known() for part in parts if part)
         shape = len(parts) > 1 and len(parts[0]) == 1  # T-junction
         if not (plain or shape) or (len(word) > 1 and word.isupper()):
             return word

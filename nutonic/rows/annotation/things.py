@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, reduce
+from operator import or_
 
-from nutonic.chips.scene.description import Described
-from nutonic.rows.annotation.calling import Noun, noun_of, whole_noun
+from nutonic.rows.annotation.calling import Noun, Tags, noun_of, whole_noun
 from nutonic.rows.annotation.talk import Signs, folded, small_letters
 
 
@@ -311,40 +311,33 @@ class Evidence:
     """What elements are called, the longest first."""
     words: frozenset[str]
     """Of nouns and of the values of tags."""
-    strange: tuple[tuple[int, Kind], ...]
-    """Kinds of which there is nothing, each with its sign."""
+    kinds: int
+    """Signs of the kinds of which there is something."""
     nouns: Nouns
-    """What else there might be, ..."""
-    told: frozenset[str]
-    """... and those of them of which there is evidence."""
+    """What else there might be."""
+
+    def tells(self, noun: str) -> bool:
+        """Whether there is evidence of what a noun says, by all of its words."""
+        return all(word in self.words or word in _JOINTS for word in noun.lower().split())
 
 
-def evidence_of(elements: Iterable[Described], nouns: Collection[str]) -> Evidence:
-    """What elements are evidence of. `nouns`: all that a policy of tags can call a thing."""
+def evidence_of(elements: Iterable[tuple[str, Tags]], nouns: Collection[str]) -> Evidence:
+    """What elements are evidence of, by their nouns and tags. `nouns`: all that a policy of tags can call a thing."""
     every = tuple(elements)
-    shown = [_shown(noun, tags) for noun, tags in dict.fromkeys((each.noun, each.tags + each.partly) for each in every)]
-    words, kinds = (
-        frozenset[str]().union(*(own for own, _ in shown)),
-        frozenset[int]().union(*(own for _, own in shown)),
-    )
-    named = _nouns_of(frozenset(nouns))
-    candidates = dict.fromkeys(each for word in words for each in named.by_word.get(word, ()))
+    shown = [_shown(*each) for each in every]
     return Evidence(
-        called=_called(frozenset(each.noun for each in every)),
-        words=words,
-        strange=tuple((_BITS[number], kind) for number, kind in enumerate(_EVERY) if number not in kinds),
-        nouns=named,
-        told=frozenset(noun for noun, own in candidates if all(word in words or word in _JOINTS for word in own)),
+        called=_called(frozenset(noun for noun, _ in every)),
+        words=frozenset[str]().union(*(words for words, _ in shown)),
+        kinds=reduce(or_, (kinds for _, kinds in shown), 0),
+        nouns=_nouns_of(frozenset(nouns)),
     )
 
 
 @lru_cache(maxsize=4096)
-def _shown(noun: str, tags: tuple[tuple[str, str], ...]) -> tuple[frozenset[str], frozenset[int]]:
-    """Of what is called so and has these tags, all words, and the numbers of the kinds of which it is evidence."""
+def _shown(noun: str, tags: Tags) -> tuple[frozenset[str], int]:
+    """Of what is called so and has these tags, all words, and the signs of the kinds of which it is evidence."""
     parts = [noun, *(f"{key}={value}" for key, value in tags)]
-    return frozenset(word for part in parts for word in _words_of(part)), frozenset[int]().union(
-        *map(_supported, parts)
-    )
+    return frozenset(word for part in parts for word in _words_of(part)), reduce(or_, map(_supported, parts))
 
 
 @lru_cache(maxsize=1024)
@@ -359,8 +352,8 @@ def thing_problem(text: str, evidence: Evidence) -> str | None:
     for called in evidence.called:  # so that water is not found in a water tower that is there
         if small is None or called.letters is None or called.letters in small:
             text = called.pattern.sub("it", text)
-    met = _OF_KINDS.of(text)
-    for bit, kind in evidence.strange:
+    met = _OF_KINDS.of(text) & ~evidence.kinds
+    for bit, kind in zip(_BITS, _EVERY, strict=True) if met else ():
         if met & bit:
             words = (each[0] for each in kind.words.finditer(text))
             strange = next((word for word in words if word.lower() not in evidence.words), None)
@@ -368,7 +361,7 @@ def thing_problem(text: str, evidence: Evidence) -> str | None:
                 return strange
     letters = folded(text)
     for noun, part in evidence.nouns.within(text):
-        found = whole_noun(noun).search(text) if part in letters and noun not in evidence.told else None
+        found = whole_noun(noun).search(text) if part in letters and not evidence.tells(noun) else None
         if found is not None:
             return found[0]
     return None
@@ -381,9 +374,9 @@ def _words_of(part: str) -> tuple[str, ...]:
 
 
 @lru_cache(maxsize=4096)
-def _supported(part: str) -> frozenset[int]:
-    """The kinds, by number, of which a noun or a tag is evidence: there are few of those, and many captions."""
-    return frozenset(number for number, kind in enumerate(_EVERY) if kind.evidence.search(part))
+def _supported(part: str) -> int:
+    """The signs of the kinds of which a noun or a tag is evidence: there are few of those, and many captions."""
+    return sum(bit for bit, kind in zip(_BITS, _EVERY, strict=True) if kind.evidence.search(part))
 
 
 @dataclass(frozen=True, slots=True)
@@ -392,8 +385,6 @@ class Nouns:
 
     order: tuple[tuple[str, str], ...]
     """The longest first, each with letters that are in it and in its plural."""
-    by_word: Mapping[str, Sequence[tuple[str, tuple[str, ...]]]]
-    """Each with all of its words, by each of these."""
     by_first: Mapping[str, Sequence[int]]
     """Where they are among all, by what the first word may be of a text's that has one of them."""
 
@@ -411,16 +402,12 @@ _RUN = re.compile(r"\w+")
 @lru_cache(maxsize=64)
 def _nouns_of(nouns: frozenset[str]) -> Nouns:
     order = [noun for noun in sorted(nouns, key=lambda noun: (-len(noun), noun)) if not _is_kind(noun)]
-    by_word: dict[str, list[tuple[str, tuple[str, ...]]]] = {}
     by_first: dict[str, list[int]] = {}
     for index, noun in enumerate(order):
-        own = tuple(noun.lower().split())
-        for word in own:
-            by_word.setdefault(word, []).append((noun, own))
         first = (_RUN.findall(folded(noun)) or [""])[0]
         for each in (first, f"{first}s", f"{first}es", f"{first[:-1]}ies"):
             by_first.setdefault(each, []).append(index)
-    return Nouns(tuple((noun, _stem(noun)) for noun in order), by_word, by_first)
+    return Nouns(tuple((noun, _stem(noun)) for noun in order), by_first)
 
 
 def _stem(noun: str) -> str:
