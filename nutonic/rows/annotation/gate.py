@@ -255,6 +255,16 @@ class _Meant:
     side_m: float
 
     @lazily
+    def groups(self) -> frozenset[int]:
+        """Numbers of their groups on the roll."""
+        return frozenset(map(self.roll.group, self.elements))
+
+    @lazily
+    def has_main(self) -> bool:
+        """Whether the one that is described is among them."""
+        return any(each is self.main for each in self.elements)
+
+    @lazily
     def allowed(self) -> Allowed:
         return allowed_of(self.elements)
 
@@ -379,9 +389,7 @@ class _View:
 
     def _both(self, one: _Meant, other: _Meant) -> _Meant:
         """The elements of two clauses, of which the second goes on with the first."""
-        groups = frozenset(self._roll.group(each) for each in (*one.elements, *other.elements))
-        has_main = any(each is self._main for each in (*one.elements, *other.elements))
-        return self._of(has_main, groups)
+        return self._of(one.has_main or other.has_main, one.groups | other.groups)
 
     def _meant_by(self, text: str, names: Names, *, first: bool, whole: bool = False) -> _Meant | None:
         """The elements that a text speaks of; the one that is described also by a pronoun, and first. None if it is of none.
