@@ -19,6 +19,7 @@ from nutonic.dataset.amend.repair import repair, repair_commits
 from nutonic.dataset.finalize import data_files, unnamed
 from nutonic.dataset.parts.each import Each, here
 from nutonic.dataset.proof.findings import ODD, Finding, Tree, unlike
+from nutonic.dataset.proof.planless import planless_findings
 from nutonic.dataset.proof.survey import Missing, Survey, missing_of
 from nutonic.errors import Corrupt, InputError, MissingExtra, NotNutonic, PlanError
 from nutonic.inert import inert
@@ -26,6 +27,7 @@ from nutonic.io.buckets.address import AnyPath, any_path_of
 from nutonic.io.objects import Store, is_temporary, unsealed
 from nutonic.planning.layout import (
     CARD,
+    COMMITS,
     MARKER,
     PLAN,
     RECIPE,
@@ -103,7 +105,8 @@ def verify(out: str | AnyPath, *, deep: bool = False, fix: bool = False, each: E
     out = any_path_of(out)
     if not is_marked(out):
         raise NotNutonic(f"{out} is not a nutonic tree: it has no {MARKER} of nutonic's")
-    refuse_obstacles(out)
+    if fix:
+        refuse_obstacles(out)
     store = Store(out)
     inspection, removed = _look(store, deep, each), []
     if fix and inspection.ownership:
@@ -129,60 +132,89 @@ class _Inspection:
     """Places within the limit that are not committed."""
     ownership: Ownership | None = None
     """Which of its files are nutonic's; None if the plan cannot be read."""
+    unreadable: Sequence[Finding] = ()
+    """Commits that cannot be read: they are removed before anything else, which shows what they named."""
 
 
 def _repair_round(inspection: _Inspection) -> list[str]:
-    if inspection.tree is not None:
-        return repair(inspection.tree, inspection.findings)
-    return repair_commits(inspection.ownership, inspection.findings) if inspection.ownership is not None else []
+    if inspection.ownership is not None and inspection.unreadable:
+        return repair_commits(inspection.ownership, inspection.unreadable)
+    return repair(inspection.tree, inspection.findings) if inspection.tree is not None else []
 
 
 def _look(store: Store, deep: bool, each: Each) -> _Inspection:
     try:
         plan = read_plan(store)
-        planned = plan.planned.by_id  # reads the batches, once
+        _ = plan.planned.by_id  # reads the batches, once
         recipe = of_places(parse_recipe_text(plan.recipe))
         ownership = owned_by(store, layout_of(recipe), recipe.output, plan)
         problem = _unlike_plan(plan)
     except (Corrupt, InputError, PlanError) as error:
-        return _Inspection(findings=[Finding(str(error).splitlines()[0])])
+        return _of_commits_alone(store, str(error).splitlines()[0], deep)
     except ODD as error:
         problem = f"it holds what no plan does ({type(error).__name__})"
     if problem is not None:
-        return _Inspection(findings=[Finding(f"{PLAN} is sealed, but {problem}: {_REPLAN}")])
-    obstacles = [Finding(text) for text in ownership.obstacles()]
-    if obstacles:
-        return _Inspection(findings=obstacles, ownership=ownership)
+        return _of_commits_alone(store, f"{PLAN} is sealed, but {problem}: {_REPLAN}", deep)
+    return _held_against(plan, ownership, deep, each)
+
+
+def _held_against(plan: PlanFile, ownership: Ownership, deep: bool, each: Each) -> _Inspection:
+    """What comes of holding a tree against a plan that can be read."""
+    recipe = of_places(parse_recipe_text(plan.recipe))
     survey = Survey.of(plan, polished=recipe.rows.polish is not None, each=each)
-    whole = survey.whole
-    if whole.unreadable:
-        findings = [_without_foreign_path(finding, ownership) for finding in whole.unreadable]
-        return _Inspection(findings=findings, ownership=ownership)
-    tree, summary = _open(plan, ownership, survey), _summary(store)
+    whole, blocked = survey.whole, dict(ownership.obstacles())
+    unreadable = [_without_foreign_path(finding, ownership) for finding in whole.unreadable]
+    obstacles = [Finding(text) for text in blocked.values()]
+    tree, summary = _open(plan, ownership, survey), _summary(plan.store)
     strange = _strange(tree, whole.recipes)
     if strange is not None:
-        return _Inspection(findings=[strange])
+        return _Inspection(findings=[*obstacles, *unreadable, strange])
     limit = None if isinstance(summary, Finding) else summary.get("limit")
+    planned = plan.planned.by_id
     missing = missing_of(planned, tree.spans, limit)
     alike = survey.alike()  # before files are listed: hashes of a million chips are gone then
+    all_known = not unreadable and not any(
+        f"{COMMITS}/".startswith(f"{path}/") or commit_name(path) for path in blocked
+    )
+    comparable = all_known and not blocked and not missing.count and not isinstance(summary, Finding)
     checks = (
+        obstacles,
+        unreadable,
         _quick(tree, summary, whole.foreign),
-        _not_built(missing, len(planned)),
+        _not_built(missing, len(planned)) if all_known else (_UNKNOWN,),
         survey.misplaced,
         whole.captions,
-        _files(tree),
+        _files(tree, {*blocked, *(finding.path for finding in whole.unreadable if finding.path)}, all_known=all_known),
         alike,
         _shared(plan, recipe.splits.by),
-        _deep(tree, None if isinstance(summary, Finding) or missing.count else summary, each) if deep else (),
+        _deep(tree, summary if comparable and not isinstance(summary, Finding) else None, each) if deep else (),
     )
     return _Inspection(
-        findings=list(chain.from_iterable(checks)),
+        findings=[finding for finding in chain.from_iterable(checks) if not _is_behind(finding.path, blocked)],
         tree=tree,
         tiles=whole.tiles,
         limit=limit,
         missing=missing.count,
         ownership=ownership,
+        unreadable=unreadable,
     )
+
+
+#: What is told where some commits cannot be read.
+_UNKNOWN = Finding(
+    "not judged, since a commit cannot be read: which places are not built, what of nutonic's belongs to no commit, data/",
+    note=True,
+)
+
+
+def _of_commits_alone(store: Store, problem: str, deep: bool) -> _Inspection:
+    """What there is to tell where the plan is damaged."""
+    return _Inspection(findings=[Finding(problem), *planless_findings(store, deep=deep)])
+
+
+def _is_behind(path: str | None, blocked: Collection[str]) -> bool:
+    """Whether a file is, or lies behind, what is in the place of a file or folder, which is told by itself."""
+    return path is not None and bool(blocked) and any(f"{path}/".startswith(f"{each}/") for each in blocked)
 
 
 def _shared(plan: PlanFile, by: str) -> Iterator[Finding]:
@@ -324,20 +356,26 @@ def _not_built(missing: Missing, planned: int) -> Iterator[Finding]:
         yield Finding(text, to_build=True)
 
 
-def _files(tree: Tree) -> Iterator[Finding]:
-    """Compare files with the commits: all are there with their sizes, and no others."""
+def _files(tree: Tree, told: Collection[str], *, all_known: bool) -> Iterator[Finding]:
+    """Compare files with the commits: all are there with their sizes, and, if all commits are known, no others.
+
+    Of those that are `told` of already, and of what lies behind them, nothing is told.
+    """
     others, wrong = tree.named.held_against(tree.store.sizes())
     for path in tree.plan.beside:
         if path not in others:
             yield Finding(f"{path} is missing: the plan's items lie there")
     yield from _unlike_their_commits(tree, wrong)
     expected = data_files(tree.spans, tree.output)
-    for path, spans in expected.items():
+    for path, spans in expected.items() if all_known else ():
         if path not in others:
             yield Finding(f"{path} is missing: build again", path=path)
         elif others[path] != spans.size:
             yield Finding(f"{path} has {others[path]} bytes, its places' rows {spans.size}", path=path)
-    yield from _extra(tree, others, set(expected))
+    others = {path: size for path, size in others.items() if not _is_behind(path, told)}
+    for finding in _extra(tree, others, set(expected)):
+        if all_known or finding.path is None:  # what nutonic's a commit names that cannot be read, nobody knows
+            yield finding
 
 
 def _unlike_their_commits(tree: Tree, wrong: Mapping[int, int | None]) -> Iterator[Finding]:

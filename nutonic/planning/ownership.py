@@ -228,8 +228,8 @@ class Ownership:
         self.store.delete(path)
         return True
 
-    def obstacles(self) -> Iterator[str]:
-        """A line for each link, or thing of another kind, in the place of a file or a folder of nutonic's."""
+    def obstacles(self) -> Iterator[tuple[str, str]]:
+        """Path of each link, or thing of another kind, in the place of a file or folder of nutonic's, with a line on it."""
         if self.store.disk is None:  # elsewhere there are none
             return
         for path, status in self.store.found():
@@ -237,11 +237,11 @@ class Ownership:
             folder = not is_folder and self.has_folder(path)
             if folder or (not is_file and self.has(path)):
                 obstacle = obstacle_at(self.store.disk, path, folder=folder)
-                yield from [obstacle] if obstacle else []
+                yield from [(path, obstacle)] if obstacle else []
 
     def refuse_obstacles(self) -> None:
         """Raise :class:`NotNutonic` at the first obstacle."""
-        for obstacle in self.obstacles():
+        for _, obstacle in self.obstacles():
             raise NotNutonic(f"{obstacle}; nothing was changed")
 
     def _is_planned(self, path: str) -> bool:

@@ -74,7 +74,7 @@ def verify(
     Raises
     ------
     NotNutonic
-        If the folder is not a nutonic tree, or a folder of it is a link; with `fix` also if any file of it is one.
+        If the folder is not a nutonic tree; with `fix` also if a file or a folder of it is a link.
     StoreError
         If something cannot be removed.
     InputError
@@ -85,7 +85,7 @@ def verify(
     if rebuild < 0:
         raise InputError(f"rebuild is {rebuild}: give a number of places, from 0")
     out, cluster = any_path_of(out), cluster_of(workers)
-    of_patches = _of_patches(out)
+    of_patches = _of_patches(out, fix)
     if of_patches is not None:
         from nutonic.run.patches.verify import verify_patches
 
@@ -113,11 +113,12 @@ def _readers(out: AnyPath, cluster: Cluster, callback: Callback) -> Iterator[Eac
         yield each_of(pool, callback)
 
 
-def _of_patches(out: AnyPath) -> tuple[PlanFile, PatchRecipe] | None:
+def _of_patches(out: AnyPath, fix: bool) -> tuple[PlanFile, PatchRecipe] | None:
     """Plan and recipe of a tree of patches; None of any other, which is looked at otherwise."""
     if not is_marked(out):
         return None
-    refuse_obstacles(out)
+    if fix:
+        refuse_obstacles(out)
     try:
         plan = read_plan(Store(out))
         recipe = parse_recipe_text(plan.recipe) if plan.header.get("of") == "patches" else None

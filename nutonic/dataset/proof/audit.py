@@ -198,7 +198,7 @@ def _data(tree: Tree, sizes: Mapping[str, int], damaged: set[str], each: Each) -
         for path, spans in data_files(tree.spans, tree.output).items()
         if sizes.get(path) == spans.size
         and not (damaged and {part for part, *_ in spans} & damaged)
-        and tree.store.has(path)
+        and tree.store.is_file(path)
     }
     others = different(tree.store, files, each, unread=True)
     yield from (Finding(f"{path} is not the rows of its places", path=path) for path in files if path in others)

@@ -103,7 +103,7 @@ def read_file(look: Look, looked: Looked, path: str, entry: tuple[int, str]) -> 
     listed = store.listed_size(path)
     if listed != size:  # it is not read: it may be of any size
         problem = unlike(listed, size)
-    elif store.disk is not None and not store.has(path):
+    elif store.disk is not None and not store.is_file(path):
         problem = "cannot be read: what lies there is no file"
     elif path.startswith(("images/", "metadata/", "overlays/", f"{STILLS}/")) and size > _most_bytes(look, path):
         problem = "is larger than such a file can be"

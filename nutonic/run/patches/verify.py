@@ -59,6 +59,8 @@ class _Tree:
     files: int = 0
     looked: bool = False
     """Whether files were held against plan and commits."""
+    deep: bool = False
+    """Whether every file was read."""
 
     def find(self, text: str, path: str | None = None, *, to_build: bool = False, note: bool = False) -> None:
         """Add a finding."""
@@ -78,6 +80,8 @@ def verify_patches(plan: PlanFile, recipe: PatchRecipe, *, deep: bool, fix: bool
     removed: list[str] = []
     tree, limit = _looked_at(plan, recipe, deep=deep)
     taken: set[str] = set()
+    if fix:
+        tree.owned.refuse_obstacles()
     for _ in range(_ROUNDS if fix else 0):
         gone = [each for each in tree.findings if each.path is not None and tree.owned.remove(each.path)]
         if not gone:
@@ -99,7 +103,7 @@ def verify_patches(plan: PlanFile, recipe: PatchRecipe, *, deep: bool, fix: bool
         tiles=tree.tiles,
         rows=sum(len(each.annotations) for each in _all_captions(tree)),
         files=tree.files,
-        deep=deep,
+        deep=tree.deep,
         removed=tuple(map(inert, removed)),
         rebuilt=compared,
         looked=tree.looked,
@@ -123,16 +127,16 @@ def _looked_at(plan: PlanFile, recipe: PatchRecipe, *, deep: bool) -> tuple[_Tre
     store, spec = plan.store, resolve_patches(recipe)
     owned = PatchOwnership(store, plan.planned, shards=spec.shards)
     tree = _Tree(store, plan, spec, owned, committed(store))
-    for obstacle in owned.obstacles():
+    blocked = dict(owned.obstacles())
+    tree.deep = deep = deep and not blocked  # what a link leads to is no part of the tree
+    for obstacle in blocked.values():
         tree.find(obstacle)
-    if tree.findings:
-        return tree, None
     tree.looked = True
     if line := shared_ground_line(plan.header.get("shared_ground"), spec.splits.by, "patches"):
         tree.find(line, note=True)
     summary = _summary(tree)
     limit = summary.get("limit")
-    sound = _commits(tree, limit)
+    sound = _commits(tree, limit) and not blocked
     map_is_whole = _beside(tree, deep=deep)
     if deep:
         found = list(deep_findings(plan, spec, tree.done, map_is_whole=map_is_whole))
@@ -140,6 +144,9 @@ def _looked_at(plan: PlanFile, recipe: PatchRecipe, *, deep: bool) -> tuple[_Tre
         damaged = {each.path for each in tree.findings} - {None, SUMMARY, RECIPE}
         sound = sound and map_is_whole and not damaged  # of what is damaged nothing can be made again
     _finished(tree, summary, sound=sound, deep=deep)
+    if blocked:
+        hidden = tuple(f"{each}/" for each in blocked)
+        tree.findings = [each for each in tree.findings if each.path is None or not f"{each.path}/".startswith(hidden)]
     return tree, limit
 
 
