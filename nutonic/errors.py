@@ -7,7 +7,7 @@
     ├─ SourceError(OSError)       NoScene(LookupError) · ReadFailed (Gone · FileMissing · Damaged) · BadPixels
     │                             Refused(PermissionError) · Unreachable(ConnectionError)
     ├─ PlanError(ValueError)      PlanTooLarge
-    ├─ StoreError(OSError)        RecipeChanged · CubeChanged · NotNutonic · Corrupt
+    ├─ StoreError(OSError)        RecipeChanged · CubeChanged · NotNutonic · Corrupt · StoreRefused(PermissionError)
     ├─ MissingExtra(ImportError) · BrokenInstall(ImportError)
     └─ WrongRow(ValueError)
 
@@ -23,6 +23,8 @@ import pickle
 import re
 import shlex
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -133,6 +135,23 @@ class PlanTooLarge(PlanError):
 
 class StoreError(NutonicError, OSError):
     """The output directory cannot be used."""
+
+    begun = False
+    """Whether work had been done before, that the same command goes on with once what is told is mended."""
+
+
+@contextmanager
+def once_begun(is_begun: Callable[[], object] = lambda: True) -> Iterator[None]:
+    """What is done while there may be something to go on with: a store's error says so."""
+    try:
+        yield
+    except StoreError as error:
+        error.begun = bool(is_begun())
+        raise
+
+
+class StoreRefused(StoreError, PermissionError):
+    """A place that may not be used as things are, or is not there: the same command would say so for ever."""
 
 
 class RecipeChanged(StoreError):

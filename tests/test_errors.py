@@ -37,6 +37,7 @@ TREE = {
     "CubeChanged": {"StoreError"},
     "NotNutonic": {"StoreError"},
     "Corrupt": {"StoreError"},
+    "StoreRefused": {"StoreError", "PermissionError"},
     "MissingExtra": {"ImportError"},
     "BrokenInstall": {"ImportError"},
     "WrongRow": {"ValueError"},

@@ -13,7 +13,7 @@ import orjson
 
 from nutonic.cli import logs
 from nutonic.cli.lacks import lack_of, lose_results, lost_results, silence, unwritable
-from nutonic.errors import Corrupt, NutonicError, StoreError
+from nutonic.errors import Corrupt, NutonicError, StoreError, StoreRefused
 
 OK, INCOMPLETE, MISTAKE, INTERRUPTED = 0, 1, 2, 130
 
@@ -31,15 +31,9 @@ def report_error(error: BaseException) -> int | None:
         _print_click(error)
         return MISTAKE
     if isinstance(error, NutonicError):
-        again = _code(error) == INCOMPLETE and " again" not in str(error) and "nutonic verify" not in str(error)
-        # What is damaged stays so: the same command would say the same for ever.
-        what = (
-            "run nutonic verify with --fix, and build again"
-            if isinstance(error, Corrupt)
-            else "run the same command again"
-        )
-        print_error(f"{error}; {what}" if again else str(error))
-        return _code(error)
+        code = _code(error)
+        print_error(str(error) + _what_next(error, code))
+        return code
     if isinstance(error, RecursionError):
         print_error("something is nested too deep: a path of a thousand folders, or what is in a file; name another")
         return MISTAKE
@@ -58,6 +52,16 @@ def report_error(error: BaseException) -> int | None:
         where = f": {str(error.filename)[:200]}" if error.filename else ""
         print_error(f"{error.strerror or error}{where}")
     return INCOMPLETE
+
+
+def _what_next(error: NutonicError, code: int) -> str:
+    """What to do, where the message does not say it: what is damaged stays so, all else that ends with 1 goes on."""
+    text = str(error)
+    if " again" in text or "the same command" in text or "nutonic verify" in text:
+        return ""
+    if isinstance(error, Corrupt):
+        return "; run nutonic verify with --fix, and build again"
+    return "; run the same command again" if code == INCOMPLETE else ""
 
 
 def _is_of_printing(error: OSError) -> bool:
@@ -86,17 +90,19 @@ def refuse_warnings_as_errors() -> None:
 def _code(error: NutonicError) -> int:
     """The exit code of an error.
 
-    1 if it may go well the next time, since a store, a cluster or a service failed, so that the same command goes on; 2 if
-    nothing was done, and would not be.
+    1 if it may go well the next time, since a store, a cluster or a service failed, or since something was done that the
+    same command goes on with; 2 if nothing was done, and would not be until something else is done first.
     """
     from nutonic.errors import CubeChanged, FileMissing, Gone, NotNutonic, ReadFailed, RecipeChanged, Unreachable
 
+    if isinstance(error, StoreRefused | Corrupt):
+        return INCOMPLETE if error.begun else MISTAKE
     is_final = isinstance(error, NotNutonic | RecipeChanged | CubeChanged | Gone | FileMissing)
     return INCOMPLETE if isinstance(error, StoreError | Unreachable | ReadFailed) and not is_final else MISTAKE
 
 
 def _print_click(error: click.ClickException) -> None:
-    if logs.is_json():
+    if logs.is_json() or not isinstance(error, click.UsageError):
         print_error(error.format_message())
     else:
         error.show(shown := io.StringIO())

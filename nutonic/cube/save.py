@@ -46,7 +46,7 @@ from nutonic.cube.zarr import (
     write_chunk,
     write_frame,
 )
-from nutonic.errors import CubeChanged, InputError, NotNutonic, StoreError
+from nutonic.errors import CubeChanged, InputError, NotNutonic, StoreError, once_begun
 from nutonic.io.atomic import BESIDE, disk_errors, new_folder, refuse_unusable, refuse_within
 from nutonic.io.buckets.address import Address, AnyPath, any_path_of
 from nutonic.io.buckets.within import CUBE_MARKER
@@ -303,7 +303,8 @@ def _save_missing(
     _report(callbacks, saved, len(chunks))
     for start in range(0, len(remaining), WINDOW):
         window = remaining[start : start + WINDOW]
-        landed(_receipts(cube, window, writes()).compute())
+        with once_begun():
+            landed(_receipts(cube, window, writes()).compute())
         saved += len(window)
         _report(callbacks, saved, len(chunks))
 

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from nutonic.errors import InputError, NotNutonic, NutonicError, StoreError
+from nutonic.errors import InputError, NotNutonic, NutonicError, StoreError, StoreRefused
 from nutonic.inert import inert
 from nutonic.io.files import make_folders, real_path
 
@@ -22,6 +22,18 @@ _FULL = {
     errno.ENOSPC: "no space left in {root}, writing {path}: make room",
     errno.EDQUOT: "the disk quota is used up in {root}, writing {path}: make room",
     errno.EFBIG: "{path} is larger than a file may be in {root}: raise that limit (ulimit -f)",
+}
+
+#: What a system says where a path cannot be used until somebody changes something: trying again is no use.
+_REFUSED = {
+    errno.EACCES,
+    errno.EPERM,
+    errno.EROFS,
+    errno.ENOENT,
+    errno.ENOTDIR,
+    errno.EISDIR,
+    errno.ENAMETOOLONG,
+    errno.ELOOP,
 }
 
 #: What Windows and file systems that do not tell allow, in bytes: of a name, and of a whole path.
@@ -157,12 +169,21 @@ def _mode(path: Path) -> int | None:
 
 
 def refuse_unwritable(path: Path) -> None:
-    """Raise :class:`StoreError` where this user may not make a file at a path, before the work that it would hold."""
+    """Raise :class:`StoreRefused` where this user may not make a file at a path, before the work that it would hold."""
     folder = next((folder for folder in path.absolute().parents if folder.is_dir()), None)
     if path.is_dir():
         folder = path
     if folder is not None and not os.access(folder, os.W_OK | os.X_OK):
-        raise StoreError(f"cannot write {path}: {folder} may not be written by this user: name another folder")
+        why = "lies on a read-only file system" if _is_read_only(folder) else "may not be written by this user"
+        raise StoreRefused(f"cannot write {path}: {folder} {why}: name another folder")
+
+
+def _is_read_only(folder: Path) -> bool:
+    """Whether nobody may write in a folder's file system; False where systems do not tell."""
+    try:
+        return bool(os.statvfs(folder).f_flag & os.ST_RDONLY)
+    except (AttributeError, OSError):
+        return False
 
 
 @contextmanager
@@ -314,7 +335,8 @@ def disk_error(error: Exception, path: Path | str, root: Path | None, verb: str 
     if full is not None:
         return StoreError(f"{full.format(root=root, path=path)} and run the same command again")
     reason = getattr(error, "strerror", None)
-    return StoreError(f"cannot {verb} {path}: {reason.lower() if reason else str(error).partition(chr(10))[0]}")
+    kind = StoreRefused if _code(error) in _REFUSED else StoreError
+    return kind(f"cannot {verb} {path}: {reason.lower() if reason else str(error).partition(chr(10))[0]}")
 
 
 def full_disk(message: str, path: Path | str, root: Path) -> StoreError | None:

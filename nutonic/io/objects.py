@@ -25,7 +25,7 @@ from nutonic.core.model import Json
 from nutonic.errors import Corrupt, NotNutonic, StoreError
 from nutonic.io.atomic import create_file, disk_error, replace_file, staged_file, take, write_at
 from nutonic.io.buckets.address import Address, AnyPath, any_path_of
-from nutonic.io.buckets.bucket import AT_ONCE, asked, in_words, opened
+from nutonic.io.buckets.bucket import AT_ONCE, asked, failure, opened
 from nutonic.io.buckets.reading import ObjectFile
 from nutonic.io.files import below, obstacle_at
 
@@ -402,7 +402,7 @@ class Store:
 
     def _failed(self, verb: str, path: str, error: Exception) -> StoreError:
         if self.address is not None and not isinstance(error, StoreError):
-            return StoreError(f"cannot {verb} {path} in {self.address}: {in_words(error, self.address)}")
+            return failure(f"cannot {verb} {path} in {self.address}", error, self.address)
         return disk_error(error, path, self.disk, verb)
 
 

@@ -16,7 +16,7 @@ import orjson
 
 from nutonic.errors import InputError, MissingExtra, NotNutonic
 from nutonic.inert import inert_lines
-from nutonic.io.atomic import new_file, refuse_within
+from nutonic.io.atomic import new_file, refuse_unwritable, refuse_within
 from nutonic.run.callbacks import Callback, Note
 from nutonic.secrets import environment_secrets, redact
 
@@ -48,6 +48,7 @@ def refuse_impossible(path: str | Path | None, *, cluster: bool) -> None:
         raise MissingExtra("a performance report needs bokeh: pip install 'nutonic[dashboard]'")
     if not Path(path).absolute().parent.is_dir() or Path(path).is_dir():
         raise InputError(f"{path} cannot be written: name a file in a folder that is there")
+    refuse_unwritable(Path(path))
     refuse_within(Path(path))
     _refuse_foreign(Path(path))
 

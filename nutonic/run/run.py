@@ -17,7 +17,7 @@ from nutonic.dataset.amend.reopen import ANY, reopen
 from nutonic.dataset.commits import Committed, committed
 from nutonic.dataset.finalize import Finalized, finalize, is_finalized
 from nutonic.dataset.parts.each import Each, here
-from nutonic.errors import InputError
+from nutonic.errors import InputError, once_begun
 from nutonic.heap import give_back, share_heap
 from nutonic.io.buckets.address import Address, AnyPath, any_path_of
 from nutonic.io.limits import IN_FLIGHT
@@ -203,6 +203,7 @@ def _build_places(
         jobs = with_known(remaining_jobs(plan, left.scope, left.done), files)
         work = _Building(spec=spec, store=store, plan_digest=plan.digest)
         tally = Tally()
+        stack.enter_context(once_begun(lambda: tally.batches))
         for result in results_of(pool, work, callback, jobs):
             files.add(result.remote)
             tally.add(result)

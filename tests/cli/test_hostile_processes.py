@@ -47,13 +47,13 @@ REFUSED = {
     "memory, plan": Case("plan RECIPE", {"address_space": 2**29}, 1, "raise that limit (ulimit -v)"),
     "umask 0777": Case(BUILD + "HERE/out", {"umask": 0o777, **PERMISSIONS}, 2, "umask 0777 takes from files"),
     "umask 0277": Case(CUBE + "HERE/w.zarr", {"umask": 0o277, **PERMISSIONS}, 2, "umask 0277 takes from files"),
-    "read-only": Case(BUILD + "HERE/closed/out", PERMISSIONS, 1, "closed may not be written by this user"),
+    "read-only": Case(BUILD + "HERE/closed/out", PERMISSIONS, 2, "closed may not be written by this user"),
     "read-only, plan": Case(
-        "plan RECIPE --out HERE/closed/out", PERMISSIONS, 1, "closed may not be written by this user"
+        "plan RECIPE --out HERE/closed/out", PERMISSIONS, 2, "closed may not be written by this user"
     ),
-    "read-only, cube": Case(CUBE + "HERE/closed/w.zarr", PERMISSIONS, 1, "closed may not be written by this user"),
+    "read-only, cube": Case(CUBE + "HERE/closed/w.zarr", PERMISSIONS, 2, "closed may not be written by this user"),
     "read-only, GeoTIFFs": Case(
-        CUBE + "HERE/w.zarr --cogs HERE/closed/cogs", PERMISSIONS, 1, "closed may not be written by this user"
+        CUBE + "HERE/w.zarr --cogs HERE/closed/cogs", PERMISSIONS, 2, "closed may not be written by this user"
     ),
     "below a file": Case(BUILD + "HERE/file/out", {}, 2, "file is a file"),
     "below a file, deep": Case(BUILD + "HERE/file/a/b/out", {}, 2, "file is a file"),

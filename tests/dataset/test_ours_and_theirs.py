@@ -110,7 +110,7 @@ def test_a_plan_that_was_damaged_is_made_again_when_asked(recipe, tmp_path, caps
     plan.write_bytes(plan.read_bytes().replace(word, word.replace(b"o", b"0")))
     with pytest.raises(SystemExit) as stopped:
         main(["build", str(tmp_path / "planet" / "recipe.yaml"), "--out", str(out), "--workers", "0"])
-    assert stopped.value.code == 1
+    assert stopped.value.code == 2
     assert "--replan" in capsys.readouterr().err
     assert build(recipe, out, workers=0, replan=True).complete
     assert verify(out, deep=True).whole
@@ -126,7 +126,7 @@ def test_a_tree_of_another_version_of_the_plan_says_what_to_do(recipe, tmp_path,
     plan.write_bytes(body + json.dumps({"kind": "end", "sha256": sha256(body)}).encode() + b"\n")
     with pytest.raises(SystemExit) as stopped:
         main(["build", str(tmp_path / "planet" / "recipe.yaml"), "--out", str(out), "--workers", "0"])
-    assert stopped.value.code == 1
+    assert stopped.value.code == 2
     assert "plan.jsonl is not what was written: build again with --replan" in " ".join(capsys.readouterr().err.split())
     assert build(recipe, out, workers=0, replan=True).complete
     assert verify(out, deep=True).whole

@@ -93,7 +93,7 @@ PROCESSES = [
     limited(
         "a folder that is read-only",
         "build recipe.yaml --out closed/out --workers 0",
-        1,
+        2,
         "may not be written",
         Tree.NONE,
         closed("closed"),

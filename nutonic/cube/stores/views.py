@@ -8,7 +8,7 @@ from zarr.storage import ObjectStore
 
 from nutonic.errors import StoreError
 from nutonic.io.buckets.address import Address
-from nutonic.io.buckets.bucket import asked_async, in_words, opened
+from nutonic.io.buckets.bucket import asked_async, failure, opened
 
 if TYPE_CHECKING:
     from zarr.abc.store import ByteRequest
@@ -36,7 +36,7 @@ class ObjectsBelow(ObjectStore[Any]):
         read = super().get
 
         def failed(error: Exception) -> StoreError:
-            return StoreError(f"cannot read {key} in {self.address}: {in_words(error, self.address)}")
+            return failure(f"cannot read {key} in {self.address}", error, self.address)
 
         return await asked_async(lambda: read(key, prototype, byte_range), failed)
 

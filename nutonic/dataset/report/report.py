@@ -9,7 +9,7 @@ from nutonic.dataset.report.page import MARK, render
 from nutonic.dataset.report.places import report_of_places
 from nutonic.dataset.report.values import Limits, Report
 from nutonic.errors import InputError, NotNutonic
-from nutonic.io.atomic import disk_errors, new_file, refuse_within
+from nutonic.io.atomic import disk_errors, new_file, refuse_unwritable, refuse_within
 from nutonic.io.buckets.address import Address, AnyPath, any_path_of
 from nutonic.io.buckets.within import refuse_within_store
 from nutonic.io.objects import Store
@@ -83,6 +83,7 @@ def refuse_other(path: AnyPath) -> None:
     refuse_within(path)
     if not path.absolute().parent.is_dir() or path.is_dir():
         raise InputError(f"{path} cannot be written: name a file in a folder that is there")
+    refuse_unwritable(path)
     if not os.path.lexists(path):
         return
     plain = path.is_file() and not path.is_symlink()

@@ -22,7 +22,7 @@ from obstore.exceptions import (
 )
 from obstore.store import AzureStore, GCSStore, MemoryStore, S3Store
 
-from nutonic.errors import InputError, StoreError
+from nutonic.errors import InputError, StoreError, StoreRefused
 from nutonic.io.buckets.address import CREDENTIALS, Address
 
 if TYPE_CHECKING:
@@ -185,25 +185,41 @@ _HALF = re.compile(r"Missing(?:AccessKeyId|SecretAccessKey|Account)\b|OpenCreden
 _CODE = re.compile(r"<Code>(\w+)</Code>")
 
 
-def in_words(error: Exception, address: Address) -> str:
-    """Why a store did not do what it was asked, without an address of it, a key or a token."""
+def failure(what: str, error: Exception, address: Address) -> StoreError:
+    """Why a store did not do `what`: :class:`StoreRefused` where that stays so until a person changes something."""
+    lasting = _lasting(error, address)
+    return StoreError(f"{what}: {in_words(error, address)}") if lasting is None else StoreRefused(f"{what}: {lasting}")
+
+
+def _lasting(error: Exception, address: Address) -> str | None:
+    """Why a store refuses what it was asked until somebody changes something; None if it may do it the next time."""
     text = str(error)
+    where = CREDENTIALS.get(address.scheme, "the environment")
     if "169.254." in text or _HALF.search(text):  # the former would know a machine's credentials
-        return f"there are no credentials: they are taken from {CREDENTIALS.get(address.scheme, 'the environment')}"
+        return f"there are no credentials: they are taken from {where}"
     status, code = _STATUS.search(text), _CODE.search(text)
     told = code[1] if code else ""
     if isinstance(error, PermissionDeniedError | UnauthenticatedError) or (status and status[1] in ("401", "403")):
         more = f" ({told})" if told else ""
-        where = CREDENTIALS.get(address.scheme, "the environment")
         return f"access to {address.scheme}://{address.bucket} is denied{more}; credentials are taken from {where}"
     if told == "NoSuchBucket" or isinstance(error, FileNotFoundError):
         return f"there is no bucket {address.bucket}: make it, or name another one"
     if status and status[1] in ("301", "307"):
         return f"the bucket {address.bucket} lies in another region: set AWS_REGION"
+    if status is None and re.search(r"metadata|credential", text, re.IGNORECASE):
+        return f"there are no credentials: they are taken from {where}"
+    return None
+
+
+def in_words(error: Exception, address: Address) -> str:
+    """Why a store did not do what it was asked, without an address of it, a key or a token."""
+    lasting = _lasting(error, address)
+    if lasting is not None:
+        return lasting
+    text = str(error)
+    status, code = _STATUS.search(text), _CODE.search(text)
     if status:
-        return f"the store answered {status[1]}{f' ({told})' if told else ''}"
-    if re.search(r"metadata|credential", text, re.IGNORECASE):
-        return f"there are no credentials: they are taken from {CREDENTIALS.get(address.scheme, 'the environment')}"
+        return f"the store answered {status[1]}{f' ({code[1]})' if code else ''}"
     if re.search(r"timed out|deadline", text, re.IGNORECASE):
         return "the store did not answer in time"
     if re.search(r"dns|lookup|resolve", text, re.IGNORECASE):

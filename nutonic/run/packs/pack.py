@@ -32,7 +32,8 @@ from nutonic.dataset.packs.registry import form_of, refuse_without_boxes
 from nutonic.dataset.packs.shards import Sample, Shard, samples_of, shards_of
 from nutonic.dataset.packs.tree import PackTree, TreeFacts, tree_to_pack
 from nutonic.dataset.shards.finish import written_to
-from nutonic.errors import Corrupt, InputError
+from nutonic.errors import Corrupt, InputError, once_begun
+from nutonic.io.atomic import refuse_unwritable
 from nutonic.io.buckets.address import Address, AnyPath, any_path_of
 from nutonic.io.files import real_path
 from nutonic.io.objects import Store, is_temporary, sealed
@@ -174,6 +175,8 @@ def pack(
 
 def _pack(source: PackTree, out: AnyPath, form: Form, shard_mb: int, cluster: Cluster, callback: Callback) -> Packed:
     refuse_foreign_folder(out)
+    if isinstance(out, Path) and not out.exists():
+        refuse_unwritable(out)
     if source.facts.open:
         callback.on_note(
             Note(text=f"{counted(source.facts.open, 'place is', 'places are')} not built: no row of such is packed")
@@ -244,6 +247,7 @@ def _write_all(
     work = partial(write_shard, tree=source.store, store=store, form=form, facts=source.facts)
     failures: list[str] = []
     with ExitStack() as stack:
+        stack.enter_context(once_begun())
         pool = None
         if cluster.scheduler is None:
             cluster = replace(cluster, workers=_workers_for(cluster, left))

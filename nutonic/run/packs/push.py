@@ -262,16 +262,14 @@ class _Hub:
         response = getattr(cause, "response", None)
         where = f"{self.repo} on {self._host}"
         if response is None:
-            return Unreachable(
-                f"{where} cannot be written: no answer ({type(cause).__name__}): the same command goes on"
-            )
+            return Unreachable(f"{where} cannot be written: no answer ({type(cause).__name__})")
         status = response.status_code
         if status in (401, 403):
             return Refused(
                 f"{where} may not be written (status {status}): set HF_TOKEN to a token that may write there"
             )
         if status in _MAY_PASS:
-            return Unreachable(f"{where} cannot be written: status {status}: the same command goes on later")
+            return Unreachable(f"{where} cannot be written: status {status}: run the same command again later")
         return InputError(f"{where} cannot be written: status {status}: check its name and the branch")
 
 

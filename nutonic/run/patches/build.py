@@ -11,6 +11,7 @@ from nutonic.core.model import Json
 from nutonic.dataset import card
 from nutonic.dataset.commits import Committed, committed
 from nutonic.dataset.shards.finish import finish_patches, state_of
+from nutonic.errors import once_begun
 from nutonic.io.buckets.address import AnyPath
 from nutonic.io.limits import IN_FLIGHT
 from nutonic.io.objects import Store, is_temporary, sealed
@@ -90,6 +91,7 @@ def build_patches(
         processes, osm = 1 if pool is None else max(1, len(pool.client.nthreads())), plan.header.get("osm")
         pictures = partial(_run_patches, spec=spec, store=store, plan_digest=plan.digest, osm=osm, processes=processes)
         jobs = with_known(remaining_jobs(plan, scope, done), files)
+        stack.enter_context(once_begun(lambda: tally.batches))
         for result in results_of(pool, pictures, callback, jobs):
             files.add(result.remote)
             tally.add(result)

@@ -88,7 +88,7 @@ def test_interrupted_twice_it_ends_complete_and_nothing_was_sent_twice(hub, pack
     # The second time in the middle of a commit: its large files are there, and the commit never comes.
     hub.faults += [("/commit/", "before", 503)] * 200
     with pytest.raises(
-        Unreachable, match=r"owner/name on 127.0.0.1 cannot be written: status 503: the same command goes on"
+        Unreachable, match=r"owner/name on 127.0.0.1 cannot be written: status 503: run the same command again later"
     ):
         nt.push(packed, "owner/name")
     hub.faults.clear()
