@@ -162,7 +162,7 @@ def plan(recipe: Path, out: AnyPath | None, as_json: bool) -> None:
     """Search scenes and say what a build will take; reads no pixels."""
     from nutonic.cli import console
     from nutonic.cli.screen import note
-    from nutonic.planning.cost import default_workers, refuse_too_large
+    from nutonic.planning.cost import default_workers, doubt_of_room, refuse_too_large
     from nutonic.planning.pins import missing_files
     from nutonic.planning.recipe_kinds import plan as planned_of
     from nutonic.planning.recipe_kinds import planned_into
@@ -177,8 +177,10 @@ def plan(recipe: Path, out: AnyPath | None, as_json: bool) -> None:
         header, rejects, scenes = plan_file.header, plan_file.rejects, list(plan_file.scenes)
     else:
         planned = planned_of(loaded)
-        refuse_too_large(planned.cost, Path.cwd(), default_workers())
+        refuse_too_large(planned.cost, default_workers())
         header, rejects, scenes = planned.header(), planned.rejects, planned.scenes()
+    for line in doubt_of_room(header["cost"]["bytes_written"], out or Path.cwd()):
+        note(line)
     missing = missing_files(scenes)
     if as_json:
         print_json({**header, "rejected": [plain_json(reject) for reject in rejects], "missing": missing})

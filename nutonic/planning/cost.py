@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import os
 import shutil
 import time
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
@@ -30,8 +31,24 @@ _BATCH_BYTES = 512 * 2**20
 #: that it keeps.
 WORKER_BYTES = 356 * 2**20
 
-#: Bytes of a chip per pixel, of a sidecar and of a tile's rows: typical of Sentinel-2.
-_CHIP_PER_PIXEL, _SIDECAR, _ROWS = 1.5, 6_000, 9_000
+#: Bytes of a chip, typical of Sentinel-2: for each pixel of it that is one of its tile; how much more for each time that
+#: pixels are repeated, by pixel of the tile; how much more for each time that pixels are averaged; and at most.
+_PER_PIXEL, _REPEATED, _AVERAGED, _MOST_PER_PIXEL = 1.4, 0.42, 0.85, 2.7
+
+#: Bytes of a sidecar, and how much more for each pixel of a tile's side, as it shows more ground. Of rows, by their kind;
+#: how many times as many at a side of no pixel, and more for each; and of how they are kept until they are put together.
+_SIDECAR, _SIDECAR_PER_SIDE = 1_500, 11
+_PER_CAPTION, _GROUNDING, _BY_CLASS, _QUESTION = 600, 700, 1_250, 600
+_ROWS_AT_LEAST, _ROWS_PER_SIDE, _PARTS = 0.75, 1 / 300, 0.25
+
+#: Bytes of a commit, by place and by chip; and of a tree's card, recipe and summary.
+_PER_PLACE, _PER_COMMITTED, _TREE = 400, 280, 20_000
+
+#: A drawing is larger than its chip, which is never smoothed and has no letters.
+_PER_DRAWN = 1.25
+
+#: Pictures of other ground differ from what is typical by as much, either way; of some few tiles are left.
+_TYPICAL, _SURELY = 1.5, 3
 
 #: CPU seconds of one core of a machine whose pace is 1 (see `pace`): for each pixel of a square, of a tile and of its chip;
 #: for a chip, for each kind of row that it has, and for a drawing, of which there are so many.
@@ -93,12 +110,14 @@ def estimate(spec: BuildSpec, scene: Scene, corners: np.ndarray, starts: np.ndar
     resident = sum(needs.resident_bytes for needs in {source.needs() for source in spec.sources})
     pictures = len(spec.layout.tiles) * work.places * (1 + len(spec.layout.views))
     classes = spec.side**2 * sum(asset.classified for asset in scene.assets)
-    chip = int(spec.tiles.output_size**2 * _CHIP_PER_PIXEL)
     drawings = min(_DRAWINGS, spec.rows.most_overlays)
     return Cost(
         requests=sum(cost.requests for cost in (*reading, stills)),
         bytes_read=sum(cost.bytes_read for cost in (*reading, stills)),
-        bytes_written=pictures * ((1 + 2 * drawings) * chip + _SIDECAR + _ROWS) + stills.bytes_read,
+        bytes_written=_TREE
+        + work.places * _PER_PLACE
+        + int(pictures * _bytes_of_a_chip(spec, drawings))
+        + stills.bytes_read,
         peak_bytes=WORKER_BYTES
         + min(_HELD, work.largest) * (bytes_per_place(spec.side) + classes)
         + resident
@@ -106,6 +125,37 @@ def estimate(spec: BuildSpec, scene: Scene, corners: np.ndarray, starts: np.ndar
         cpu_seconds=sum(cost.cpu_seconds for cost in reading)
         + work.places * spec.side**2 * _PER_SQUARE_PIXEL
         + pictures * _seconds_of_a_chip(spec, drawings),
+    )
+
+
+def chip_bytes(size: int, output_size: int) -> float:
+    """Bytes of a chip of ``output_size`` pixels a side, of a tile of `size`.
+
+    PNG takes as good as nothing for a pixel that is as its neighbour is: what there is to say is of the tile's pixels. Where
+    some are averaged, no pixel is as another.
+    """
+    times = output_size / size
+    if times >= 1:
+        return size**2 * (_PER_PIXEL + _REPEATED * (times - 1))
+    return output_size**2 * min(_MOST_PER_PIXEL, _PER_PIXEL + _AVERAGED * (1 / times - 1))
+
+
+def _bytes_of_a_chip(spec: BuildSpec, drawings: int) -> float:
+    """What is written of a chip: itself, its drawings, its sidecar, and its rows."""
+    rows, side = spec.rows, spec.tiles.size
+    questions = rows.absence + rows.vqa + rows.choice + rows.referring
+    said = (
+        len(rows.captions) * _PER_CAPTION
+        + rows.grounding * _GROUNDING
+        + (rows.per_class + rows.per_class_grounding) * _BY_CLASS
+        + questions * _QUESTION
+    ) * (_ROWS_AT_LEAST + _ROWS_PER_SIDE * side)
+    return (
+        chip_bytes(side, spec.tiles.output_size) * (1 + _PER_DRAWN * drawings)
+        + _SIDECAR
+        + _SIDECAR_PER_SIDE * side
+        + said * (1 + _PARTS)
+        + _PER_COMMITTED
     )
 
 
@@ -139,11 +189,8 @@ def _of_stills(spec: BuildSpec, places: int) -> SourceCost:
     return replace(cost, held_bytes=STILLS_AHEAD * (cost.held_bytes + chips))
 
 
-def refuse_too_large(cost: Cost, out: AnyPath, workers: int) -> None:
-    """Raise :class:`PlanTooLarge` if the workers do not fit into memory, or the tree onto the disk of `out`.
-
-    An object store has room for any.
-    """
+def refuse_too_large(cost: Cost, workers: int) -> None:
+    """Raise :class:`PlanTooLarge` if the workers do not fit into memory."""
     import psutil  # by whoever makes a new plan alone
 
     memory = psutil.virtual_memory().available
@@ -152,15 +199,37 @@ def refuse_too_large(cost: Cost, out: AnyPath, workers: int) -> None:
             f"{counted(max(1, workers), 'worker')}, each of {size(cost.peak_bytes)}, would need more than the "
             f"{size(memory)} of memory that is free: use fewer --workers, or a smaller grid.extent_m"
         )
+
+
+def refuse_no_room(bytes_written: int, out: AnyPath) -> None:
+    """Raise :class:`PlanTooLarge` if not even a third of what a dataset is estimated to take fits onto the disk of `out`.
+
+    So much less it takes where ground is plain, or most tiles are left out. An object store has room for any.
+    """
+    if bytes_written > _SURELY * (free := _free_at(out)[1]):
+        raise PlanTooLarge(f"{_no_room(bytes_written, out, free)}, and it would not fit: {_ELSEWHERE}")
+
+
+def doubt_of_room(bytes_written: int, out: AnyPath) -> Iterator[str]:
+    """A line if what a dataset is estimated to take may not fit onto the disk of `out`."""
+    if bytes_written * _TYPICAL > (free := _free_at(out)[1]):
+        yield f"{_no_room(bytes_written, out, free)}, and it may not fit: {_ELSEWHERE}"
+
+
+_ELSEWHERE = "build elsewhere with --out, or fewer places with pois.limit"
+
+
+def _no_room(bytes_written: int, out: AnyPath, free: float) -> str:
+    where = _free_at(out)[0]
+    return f"the dataset takes about {size(bytes_written)}, {where or 'the disk'} has {size(int(free))} free"
+
+
+def _free_at(out: AnyPath) -> tuple[str, float]:
+    """The name of the folder that an output is in, and bytes that are free there."""
     if isinstance(out, Address):
-        return
+        return str(out), math.inf
     folder = next(p for p in (out.absolute(), *out.absolute().parents) if p.exists())
-    free = shutil.disk_usage(folder).free
-    if cost.bytes_written > free:
-        raise PlanTooLarge(
-            f"the dataset takes about {size(cost.bytes_written)}, {folder.name or 'the disk'} has {size(free)} free: "
-            "build elsewhere with --out, or fewer places with pois.limit"
-        )
+    return folder.name, shutil.disk_usage(folder).free
 
 
 @lru_cache(maxsize=1)

@@ -20,7 +20,7 @@ from nutonic.io.buckets.address import Address, AnyPath, any_path_of
 from nutonic.io.buckets.inputs import Credentials
 from nutonic.io.files import real_path
 from nutonic.io.objects import Store
-from nutonic.planning.cost import default_workers, refuse_too_large
+from nutonic.planning.cost import default_workers, refuse_no_room, refuse_too_large
 from nutonic.planning.layout import CARD, COMMITS, MARKER, META, PLAN, RECIPE
 from nutonic.planning.ownership import Ownership, PlacesOwnership, mark, named_by_commits, refuse_foreign, unmark
 from nutonic.planning.pins import changed, pins_json
@@ -64,11 +64,12 @@ class Preparation:
 
 
 def prepare(
-    spec: BuildSpec, out: str | AnyPath, *, workers: int | None = None, replan: bool = False
+    spec: BuildSpec, out: str | AnyPath, *, workers: int | None = None, replan: bool = False, to_build: bool = True
 ) -> tuple[Store, PlanFile]:
     """The tree's store, and its plan: the existing one, or a new one.
 
-    If two drivers plan at once, one of them creates the plan and the other uses it.
+    If two drivers plan at once, one of them creates the plan and the other uses it. Unless it is `to_build`, it need not
+    have room for more than the plan.
     """
 
     def planned() -> Plan:
@@ -87,11 +88,16 @@ def prepare(
         remote=lambda plan: planned_pins(plan.scenes(), spec.sources),
         owned=lambda store, planned: PlacesOwnership(store, planned, layout=spec.layout, output=spec.output),
     )
-    return prepared(preparation, out, workers=workers, replan=replan)
+    return prepared(preparation, out, workers=workers, replan=replan, to_build=to_build)
 
 
 def prepared(
-    preparation: Preparation, out: str | AnyPath, *, workers: int | None = None, replan: bool = False
+    preparation: Preparation,
+    out: str | AnyPath,
+    *,
+    workers: int | None = None,
+    replan: bool = False,
+    to_build: bool = True,
 ) -> tuple[Store, PlanFile]:
     """What :func:`prepare` gives, of a recipe of either kind."""
     out = any_path_of(out)
@@ -102,13 +108,17 @@ def prepared(
     plan = _opened(store, replan=replan) if there else None
     if plan is not None:
         _refuse_changed(plan, preparation)
+        if to_build and not replan and store.disk is not None and not any(store.sizes(COMMITS)):
+            refuse_no_room(plan.header["cost"]["bytes_written"], out)  # which was planned without
     if plan is None or replan:
         with _proved_writable(store):
             for account in preparation.accounts:
                 account.check()
             new_plan = preparation.plan()
         give_back()
-        refuse_too_large(new_plan.cost, out, default_workers() if workers is None else workers)
+        refuse_too_large(new_plan.cost, default_workers() if workers is None else workers)
+        if to_build:
+            refuse_no_room(new_plan.cost.bytes_written, out)
         refuse_inputs_inside(preparation.inputs, out, new_plan.scenes())
         owned = preparation.owned(store, PlannedPlaces(new_plan.batches))
         owned.refuse_obstacles()

@@ -30,7 +30,7 @@ def plan(recipe: AnyRecipe | str | Path) -> Plan:
     PlanError
         If no place or patch is left, or one place has too many files for a folder.
     PlanTooLarge
-        If a batch does not fit into memory, or the tree onto a disk; see :func:`.cost.refuse_too_large`.
+        If a batch does not fit into memory; see :func:`.cost.refuse_too_large`.
     """
     recipe = recipe_of(recipe)
     if isinstance(recipe, PatchRecipe):
@@ -47,5 +47,5 @@ def planned_into(recipe: AnyRecipe, out: AnyPath) -> tuple[Store, PlanFile]:
         from nutonic.planning.patches.prepare import prepare_patches
         from nutonic.planning.patches.spec import resolve_patches
 
-        return prepare_patches(resolve_patches(recipe), out)
-    return prepare(resolve(recipe), out)
+        return prepare_patches(resolve_patches(recipe), out, to_build=False)
+    return prepare(resolve(recipe), out, to_build=False)

@@ -13,6 +13,7 @@ from nutonic.core.model import Batch, Json, RemotePin
 from nutonic.dataset.commits import Committed
 from nutonic.errors import Corrupt, InputError
 from nutonic.io.objects import Store, unsealed
+from nutonic.planning.cost import doubt_of_room
 from nutonic.planning.layout import SUMMARY
 from nutonic.planning.pins import missing_files, missing_line
 from nutonic.planning.plan_file import PlanFile
@@ -199,8 +200,10 @@ def progress_of(plan: PlanFile, scope: Scope, done: Committed) -> Progress:
 
 def tell_of_plan(callback: Callback, plan: PlanFile, done: Committed, before: Progress) -> None:
     """Tell what a plan warns of, until something of it is built; and of local files that are not there, until all is."""
-    for warning in plan.header["warnings"] if not done.total else ():
-        callback.on_note(Note(text=warning))
+    if not done.total:
+        of_room = doubt_of_room(plan.header["cost"]["bytes_written"], plan.store.root) if plan.store.root else ()
+        for warning in (*plan.header["warnings"], *of_room):
+            callback.on_note(Note(text=warning))
     missing = missing_files(plan.scenes) if before.remaining else []
     if missing:
         callback.on_note(Note(text=missing_line(missing)))

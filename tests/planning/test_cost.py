@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import re
+import subprocess
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import shapely
+import yaml
+from support.cli import listing, nutonic
 
+import nutonic as nt
 from benchmarks.patterns import PATTERNS, recipe_of
 from benchmarks.scenes import World
 from nutonic import load_recipe
@@ -53,6 +57,83 @@ def test_a_plan_says_what_measured_builds_took(tmp_path: Path, name, places, sec
     cost = cost_of(tmp_path, name, places)
     assert seconds / 1.9 <= cost.cpu_seconds <= seconds * 1.9
     assert mb / 2 <= cost.bytes_written / 1e6 <= mb * 2
+
+
+#: Sides of tiles and of their chips, and rows: chips as they are, averaged, and enlarged up to eight times.
+TREES = [
+    *(
+        (size, output, {})
+        for size, output in [(32, 32), (32, 224), (64, 32), (64, 64), (64, 128), (64, 192), (64, 512)]
+    ),
+    *((size, output, {}) for size, output in [(128, 64), (128, 128), (128, 224), (256, 128), (256, 224), (256, 512)]),
+    (64, 128, {"augment": ["flip", "r90", "r180", "r270"]}),
+    (128, 224, {"augment": ["flip", "r90", "r180", "r270"], "overlays": True}),
+    (128, 224, {"grounding": False, "per_class": False, "per_class_grounding": False}),
+    (
+        128,
+        128,
+        {"captions": ["brief", "full", "zonal"], "absence": True, "vqa": True, "choice": True, "referring": True},
+    ),
+]
+
+
+@pytest.mark.sampled(one_in=4)
+@pytest.mark.parametrize(("size", "output", "rows"), TREES, ids=lambda value: str(value))
+def test_a_tree_of_a_real_scene_is_as_large_as_its_plan_says(demo_inputs, tmp_path: Path, size, output, rows):
+    values = yaml.safe_load((demo_inputs / "recipe.yaml").read_text(encoding="utf-8"))
+    values["tiles"] = {"size": size, "stride": size, "output_size": output, "min_label_fraction": 0}
+    values |= {"grid": {"extent_m": 10 * size}, "rows": rows, "pois": {"path": "pois.csv"}}
+    for name in demo_inputs.iterdir():
+        (tmp_path / name.name).symlink_to(name)
+    recipe = tmp_path / "own.yaml"
+    recipe.write_text(yaml.safe_dump(values), encoding="utf-8")
+    made, planned = nt.build(recipe, tmp_path / "tree", workers=0), nt.plan(recipe)
+    written = sum(file.stat().st_size for file in (tmp_path / "tree").rglob("*") if file.is_file())
+    expected = planned.cost.bytes_written * made.tiles / (planned.tiles * (1 + len(rows.get("augment", ()))))
+    assert expected / 1.5 <= written <= expected * 1.5
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """Mounts a file system of so many bytes; gives its folder."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+
+    def hold(size: int) -> Path:
+        options = ["-t", "tmpfs", "-o", f"size={size}", "nutonic-test", str(folder)]
+        done = subprocess.run(["mount", *options], capture_output=True, text=True)
+        if done.returncode:
+            pytest.skip(f"a small file system cannot be mounted here: {done.stderr}")
+        return folder
+
+    yield hold
+    subprocess.run(["umount", "-l", str(folder)], check=False)
+
+
+def test_a_plan_is_kept_where_there_is_no_room_for_a_dataset_and_a_build_is_refused_there(few, small_disk):
+    """A plan is small; and a build of a plan that is kept is as much too large as one that plans."""
+    folder = small_disk(64 * 2**10)
+    out = folder / "out"
+    said = nutonic("plan", few.recipe_path, "--out", out)
+    assert said.code == 0, said.told
+    (note,) = [line for line in said.err.splitlines() if "may not fit" in line]
+    assert re.search(r"the dataset takes about [\d.]+ [kM]B, .* has [\d.]+ kB free", note), note
+    before = listing(folder)
+    said = nutonic("build", few.recipe_path, "--out", out, "--workers", "0")
+    assert (said.code, listing(folder)) == (2, before)
+    assert "it would not fit: build elsewhere with --out" in said.err
+    said = nutonic("build", few.recipe_path, "--out", folder / "other", "--workers", "0")
+    assert (said.code, listing(folder)) == (2, before)
+
+
+def test_a_build_that_may_not_fit_is_begun_and_says_so(few, small_disk):
+    takes = nt.plan(few.recipe_path).cost.bytes_written
+    folder = small_disk(round(takes * 1.3))
+    said = nutonic("build", few.recipe_path, "--out", folder / "out", "--workers", "0")
+    assert "it may not fit" in said.err
+    assert said.code != 2, said.told
+    assert "batch 0" in said.err
+    assert "may not fit" not in nutonic("plan", few.recipe_path).told
 
 
 def test_twice_the_places_take_twice_as_long_and_jpeg_2000_longer(tmp_path: Path):

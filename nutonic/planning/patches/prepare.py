@@ -15,7 +15,7 @@ from nutonic.sources.osm.source import extract_pins
 
 
 def prepare_patches(
-    spec: PatchSpec, out: str | AnyPath, *, workers: int | None = None, replan: bool = False
+    spec: PatchSpec, out: str | AnyPath, *, workers: int | None = None, replan: bool = False, to_build: bool = True
 ) -> tuple[Store, PlanFile]:
     """As :func:`nutonic.planning.prepare.prepare`, of a recipe of patches."""
     preparation = Preparation(
@@ -30,7 +30,7 @@ def prepare_patches(
         owned=lambda store, planned: PatchOwnership(store, planned, shards=spec.shards),
         remote=lambda plan: {**planned_pins(plan.scenes(), spec.sources), **extract_pins(spec.osm)},
     )
-    return prepared(preparation, out, workers=workers, replan=replan)
+    return prepared(preparation, out, workers=workers, replan=replan, to_build=to_build)
 
 
 def empty_patches(store: Store, spec: PatchSpec, plan: PlanFile) -> None:
