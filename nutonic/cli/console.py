@@ -71,7 +71,8 @@ def _of_places(header: Json) -> Iterator[tuple[str, str]]:
     over = f", {counted(rows, 'row')} and {counted(cols, 'column')} of each square left over" if rows or cols else ""
     yield "places", f"{counted_of(header['places'], header['rows'], 'row')}, in {_batches(header)}"
     yield "scenes", f"{header['scenes']:,}"
-    yield "tiles", f"{header['tiles']:,}{over}"
+    chips = f", and {header['chips']:,} chips with their views" if header.get("chips", 0) > header["tiles"] else ""
+    yield "tiles", f"{header['tiles']:,}{chips}{over}"
     yield "quality", header["judging"]
     yield from _of_requests(header["captions"]) if "captions" in header else ()
 
@@ -298,9 +299,9 @@ def _most_first(counts: Mapping[str, int]) -> list[tuple[str, int]]:
 def _of_chips(summary: Summary, out: AnyPath) -> str:
     rate = summary.tiles / summary.seconds if summary.seconds else 0.0
     return (
-        f"built {counted(summary.built, 'place')}, {counted(summary.tiles, 'tile')}, {counted(summary.rows, 'row')} "
+        f"built {counted(summary.built, 'place')}, {counted(summary.tiles, 'chip')}, {counted(summary.rows, 'row')} "
         f"({size(summary.bytes_written)}) "
-        f"in {summary.seconds:.1f} s, {rate:.1f} tiles/s, into {out}"
+        f"in {summary.seconds:.1f} s, {rate:.1f} chips/s, into {out}"
     )
 
 
@@ -436,6 +437,6 @@ def _looked_line(verdict: Verdict, directory: AnyPath) -> str:
     depth = "every byte read" if verdict.deep else "counts and sizes; --deep reads every byte"
     depth += f"; {counted(verdict.rebuilt, 'place')} made again from their sources" if verdict.rebuilt else ""
     return (
-        f"{directory} is {state}: {counted_of(verdict.done, verdict.planned, 'place')}, {counted(verdict.tiles, 'tile')}, "
+        f"{directory} is {state}: {counted_of(verdict.done, verdict.planned, 'place')}, {counted(verdict.tiles, 'chip')}, "
         f"{counted(verdict.rows, 'row')}, {counted(verdict.files, 'file')} ({depth})"
     )

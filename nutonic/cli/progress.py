@@ -83,7 +83,7 @@ def workers_line(event: WorkersChanged) -> str:
 def progress() -> Iterator[Callback]:
     """A callback that shows how a build goes; the block around the build is where it is shown.
 
-    In a terminal or a notebook a bar of places, with what is being done, tiles, rows, rejects, workers, the time that has
+    In a terminal or a notebook a bar of places, with what is being done, chips, rows, rejects, workers, the time that has
     gone and, once it can be told, the time that is left. Elsewhere lines, which are at least a second apart; the last batch
     always has one. As JSON, each batch has one.
 
@@ -125,7 +125,7 @@ class _Mark(NamedTuple):
 
     at_s: float
     places: int
-    tiles: int
+    chips: int
     worked_s: float
     """Seconds that workers were there, of all together."""
 
@@ -165,15 +165,15 @@ class Board(Progress):
         self.done += result.finished
         of_captions = {"captions": result.rows, "not let through": sum(result.rejects.values())}
         left_out = {f"{kind} left out": sum(result.left_out.get(kind, {}).values()) for kind in (PLACES, TILES)}
-        self._counts.update(of_captions if captions else {"tiles": result.tiles, "rows": result.rows, **left_out})
+        self._counts.update(of_captions if captions else {"chips": result.tiles, "rows": result.rows, **left_out})
         self._counts.update(failed=len(result.failures))
         self.to_do = event.to_do
         self._batches += 1
         self._look()
-        tiles = self._counts["captions" if captions else "tiles"]
+        chips = self._counts["captions" if captions else "chips"]
         if self._batches <= self._round:
             self._past.clear()
-        self._past.append(_Mark(self._looked_s, self.done, tiles, self._worked_s))
+        self._past.append(_Mark(self._looked_s, self.done, chips, self._worked_s))
         while len(self._past) > max(_LEAST, self._round) + 1 and self._past[0].at_s < self._looked_s - _WINDOW_S:
             self._past.popleft()
 
@@ -210,21 +210,21 @@ class Board(Progress):
         self._counts.clear()
 
     def counts(self) -> str:
-        """Tiles, rows and what was left out, in words; empty before there are any."""
+        """Chips, rows and what was left out, in words; empty before there are any."""
         of_captions = self.stage == "captioning"
-        always = ("captions", "not let through") if of_captions else ("tiles", "rows")
+        always = ("captions", "not let through") if of_captions else ("chips", "rows")
         names = [*always, *(name for name in ("places left out", "tiles left out", "failed") if self._counts[name])]
         parts = [counted(self._counts[name], re.sub(r"s( left out)?$", r"\1", name), name) for name in names]
         rate = self.rate()
         if rate is not None:
             digits = 0 if rate >= 100 else 1
-            parts.insert(0, f"{rate:.{digits}f} {'captions' if of_captions else 'tiles'}/s")
+            parts.insert(0, f"{rate:.{digits}f} {'captions' if of_captions else 'chips'}/s")
         return ", ".join(parts) if self.to_do else ""
 
     def rate(self) -> float | None:
-        """Tiles a second of late; None while too little is done to tell."""
+        """Chips a second of late; None while too little is done to tell."""
         first = self._first()
-        return None if first is None else (self._past[-1].tiles - first.tiles) / (time.monotonic() - first.at_s)
+        return None if first is None else (self._past[-1].chips - first.chips) / (time.monotonic() - first.at_s)
 
     def _first(self) -> _Mark | None:
         """Where what was done of late begins; None while workers have not done one batch each since their first ones."""
@@ -314,7 +314,7 @@ class NotebookProgress(Board):
         summary = event.summary
         self.stage = "done" if summary.complete else "stopped"
         self.done = self.to_do = summary.finished
-        self._counts = Counter({"tiles": summary.tiles, "rows": summary.rows})
+        self._counts = Counter({"chips": summary.tiles, "rows": summary.rows})
         self._draw(at_once=True)
 
     def _draw(self, *, at_once: bool) -> None:
@@ -355,7 +355,7 @@ class LineProgress(Progress):
             self._pending = f"batch {result.index}: {counts}; {self._captioned} of {event.to_do} captioned"
         else:
             self._finished += result.finished
-            made = [(result.places, "place"), (result.tiles, "tile")]
+            made = [(result.places, "place"), (result.tiles, "chip")]
             made += [(result.rows, "row")] if result.rows or not result.tiles else []  # those of patches come later
             counts = ", ".join(counted(count, noun) for count, noun in made)
             self._pending = f"batch {result.index}: {counts}; {self._finished} of {event.to_do} done"
@@ -379,13 +379,14 @@ class JsonProgress(Board):
         """Write the event: ``batch``, of places; or ``captions``, of patches."""
         super().on_batch(event)
         result, is_captions = event.result, isinstance(event, CaptionsFinished)
-        counts: dict[str, Any] = {n: getattr(result, n) for n in ("places", "tiles", "rows", "bytes_written")}
+        counts: dict[str, Any] = {n: getattr(result, n) for n in ("places", "rows", "bytes_written")}
         left = self.left_s()
         logs.emit(
             "captions" if is_captions else "batch",
             index=result.index,
             done=self.done,
             to_do=event.to_do,
+            chips=result.tiles,
             elapsed_s=round(time.monotonic() - self._began_s, 1),
             left_s=None if left is None else round(left),
             failures=len(result.failures),

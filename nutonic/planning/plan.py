@@ -90,6 +90,8 @@ class Plan(ShortRepr):
     """Places that share ground with places of another split; None where splits keep ground apart."""
     drawn_from: int = 0
     """How many places there were before some were drawn for a preview."""
+    chips_per_tile: int = 1
+    """A chip and its views."""
     more: Json = field(default_factory=dict)
     """What the plan of another kind of recipe tells besides."""
 
@@ -123,6 +125,7 @@ class Plan(ShortRepr):
             "batches": len(self),
             "scenes": self._first_choices,
             "tiles": self.tiles,
+            "chips": self.tiles * self.chips_per_tile,
             "margin_px": self.margin_px,
             "shares": self.shares(),
             "largest_group": self.largest_group,
@@ -246,6 +249,7 @@ def plan_of(spec: BuildSpec, *, draw: int | None = None) -> Plan:
         split_by=spec.splits.by,
         shared_ground=sharing(candidates, spec.splits, _squares(candidates, spec.grid)),
         drawn_from=there,
+        chips_per_tile=1 + len(spec.layout.views),
         more=polish_estimate(spec, len(spec.layout.tiles) * len(candidates.places)),
     )
 

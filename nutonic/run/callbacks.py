@@ -211,5 +211,5 @@ class LogCallback(Callback):
         _log.info("built %s; %d left", _made(summary.built, summary.tiles, summary.rows), summary.still_open)
 
 
-def _made(places: int, tiles: int, rows: int) -> str:
-    return f"{counted(places, 'place')}, {counted(tiles, 'tile')}, {counted(rows, 'row')}"
+def _made(places: int, chips: int, rows: int) -> str:
+    return f"{counted(places, 'place')}, {counted(chips, 'chip')}, {counted(rows, 'row')}"

@@ -112,6 +112,7 @@ class BatchDone:
     places: int = 0
     """Places with chips."""
     tiles: int = 0
+    """Chips: a tile that is kept is one, and each view of it another."""
     rows: int = 0
     bytes_written: int = 0
     rejects: Mapping[str, int] = field(default_factory=dict)
@@ -177,6 +178,7 @@ class Summary(ShortRepr):
     built: int = 0
     """Places built now."""
     tiles: int = 0
+    """Chips written now, views included."""
     rows: int = 0
     bytes_written: int = 0
     rejects: dict[str, int] = field(default_factory=dict)

@@ -128,4 +128,4 @@ def test_patches_are_counted_once_for_prometheus_though_they_have_captions_later
     told = {name.removeprefix("nutonic_"): value for name, value in lines}
     assert (told["places_to_do"], told["places_done_total"], told["places_failed_total"]) == ("9", "9", "0")
     assert f"read 6 patches, wrote {told['rows_total']} captions" in said.out
-    assert told["tiles_total"] == "6"
+    assert told["chips_total"] == "6"

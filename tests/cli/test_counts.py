@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 from pathlib import Path
@@ -86,7 +87,7 @@ def test_a_dataset_of_one_place_is_told_of_as_one(lone):
     ]
     assert [each.code for each in said] == [0] * len(said), [each.told for each in said if each.code]
     texts = [each.told for each in said]
-    assert "1 place, 1 tile, 1 row" in texts[2]
+    assert "1 place, 1 chip, 1 row" in texts[2]
     assert "1 of 1 place, 1 tile, 1 row" in texts[4]
     for path in (out / "README.md", packed / "README.md", page, lone.parent / "preview.html"):
         texts.append(re.sub(r"(?s)<(style|script)\b.*?</\1>", "", path.read_text(encoding="utf-8")))
@@ -104,3 +105,31 @@ def test_a_dataset_that_lacks_one_place_says_so(few, tmp_path):
     text = said[0].told + said[1].told + (tmp_path / "page.html").read_text(encoding="utf-8")
     assert "1 of 7 places is not done" in text
     assert told_of_one_as_of_several(re.sub(r"(?s)<(style|script)\b.*?</\1>", "", text)) == []
+
+
+def test_a_chip_and_its_views_are_chips_and_what_is_left_out_are_tiles(few, tmp_path):
+    """Progress, metrics, lines of JSON, the summary and the plan have one word for each."""
+    values = yaml.safe_load(few.recipe_path.read_text(encoding="utf-8"))
+    values["rows"] = {**values.get("rows", {}), "augment": ["flip", "r90"]}
+    recipe = few.recipe_path.with_name("views.yaml")
+    recipe.write_text(yaml.safe_dump(values), encoding="utf-8")
+    out, metrics = tmp_path / "out", tmp_path / "nutonic.prom"
+    planned = nutonic("plan", recipe)
+    assert planned.code == 0, planned.told
+    tiles = few.summary.tiles_done
+    (line,) = [line for line in planned.out.splitlines() if line.startswith("tiles ")]
+    assert f"{tiles}, and {3 * tiles} chips with their views" in line
+    built = nutonic("build", recipe, "--out", out, "--workers", "0", "--log-json", "--metrics", metrics)
+    chips = len(list((out / "images").rglob("*.png")))
+    left_out = few.summary.tiles_left_out
+    assert chips == 3 * (tiles - left_out)
+    told = nutonic("verify", out).out
+    assert f"{chips} chips" in told
+    assert "tiles" not in told
+    events = [json.loads(line) for line in built.err.splitlines()]
+    assert sum(event["chips"] for event in events if event["event"] == "batch") == chips
+    assert re.search(rf"^nutonic_chips_total {chips}$", metrics.read_text(), re.MULTILINE)
+    assert "nutonic_tiles_total" not in metrics.read_text()
+    again = nutonic("build", recipe, "--out", tmp_path / "again", "--workers", "0")
+    assert re.search(rf"{chips} chips, .* chips/s", again.out)
+    assert "tiles/s" not in again.told

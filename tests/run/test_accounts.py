@@ -149,4 +149,4 @@ def test_the_bar_counts_places_and_tiles_apart():
     left_out = {"places": {"too cloudy": 2}, "tiles": {"too cloudy": 6, "in shadow": 1}, "stills": {"no still": 1}}
     done = BatchDone(index=0, finished=9, places=7, tiles=21, rows=90, rejects={"too cloudy": 8}, left_out=left_out)
     bar.on_batch(BatchFinished(result=done, to_do=10))
-    assert "21 tiles, 90 rows, 2 places left out, 7 tiles left out" in bar.counts()
+    assert "21 chips, 90 rows, 2 places left out, 7 tiles left out" in bar.counts()

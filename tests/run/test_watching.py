@@ -195,7 +195,7 @@ def test_logs_as_json_are_one_object_a_line(clean, tmp_path):
     assert {event["event"] for event in batches} == {"batch"}
     assert sorted(event["index"] for event in batches) == sorted(clean.batches)
     assert batches[-1]["done"] == batches[-1]["to_do"] == done["finished"] == done["wanted"] == 9
-    assert sum(event["tiles"] for event in batches) == done["tiles"]
+    assert sum(event["chips"] for event in batches) == done["tiles"]
     assert (done["event"], done["complete"], done["failures"]) == ("done", True, 0)
     said = nutonic(*args, "--workers", 0, "--json")
     assert orjson.loads(said.out)["finished"] == 0
@@ -214,7 +214,7 @@ def test_lines_of_json_tell_when_and_how_grave_and_a_file_is_kept_for_prometheus
     assert batches[0]["bytes_read_local"] > 0  # pixels of the next may be read while this one is cut
     lines = metrics.read_text().splitlines()
     told = dict(line.removeprefix("nutonic_").split() for line in lines if not line.startswith("#"))
-    names = ("tiles", "rows", "written_bytes", "places_done", "places_failed")
+    names = ("chips", "rows", "written_bytes", "places_done", "places_failed")
     wanted = (done["tiles"], done["rows"], done["bytes_written"], done["finished"], 0)
     assert tuple(int(told[f"{name}_total"]) for name in names) == wanted
     assert int(told["read_local_bytes_total"]) == sum(event["bytes_read_local"] for event in batches)
@@ -332,7 +332,7 @@ def test_the_library_logs_to_those_who_listen_and_to_nobody_else(clean, tmp_path
     assert ("INFO", "9 of 9 places to do") in lines
     assert ("INFO", f"planned 9 places in {len(clean.batches)} batches, 1 rejected") in lines
     assert [text for level, text in lines if level == "DEBUG" and text.startswith("batch 0: ")]
-    assert lines[-1][1].startswith(f"built {summary.built} places, {summary.tiles} tiles, ")
+    assert lines[-1][1].startswith(f"built {summary.built} places, {summary.tiles} chips, ")
     assert lines[-1][1].endswith("; 0 left")
     same_as(tmp_path / "other", clean)
 
@@ -418,8 +418,8 @@ def lines_of(batches: int, seconds: float) -> list[str]:
 
 def test_lines_of_progress_are_a_second_apart_and_the_last_is_there(monkeypatch):
     assert lines_of(1000, 0) == [
-        "batch 0: 2 places, 8 tiles, 9 rows; 2 of 2000 done",
-        "batch 999: 2 places, 8 tiles, 9 rows; 2000 of 2000 done",
+        "batch 0: 2 places, 8 chips, 9 rows; 2 of 2000 done",
+        "batch 999: 2 places, 8 chips, 9 rows; 2000 of 2000 done",
     ]
     monkeypatch.setattr(showing, "_LINES_APART_S", 0.01)
     assert len(lines_of(3, 0.02)) == 3
@@ -451,7 +451,7 @@ def test_a_bar_fits_into_eighty_columns_and_tells_times_only_once_they_can_be_kn
         )  # the first batches of two workers do not tell a rate, nor do three more
     first, second = shown()
     assert first.endswith("7,000 of 100,000 places, 2 workers")
-    assert second == "  0:02:15 elapsed, about 16 min left; 2000 tiles/s, 140,000 tiles, 2,100,000 ro…"
+    assert second == "  0:02:15 elapsed, about 16 min left; 2000 chips/s, 140,000 chips, 2,100,000 ro…"
     assert max(map(len, (first, second))) <= 80
     # 93,000 places are left, at 100 a second.
     assert bar.times() == "0:02:15 elapsed, about 16 min left"

@@ -23,7 +23,7 @@ FOLDER = Path(__file__).parents[2] / "notebooks"
 
 #: What differs between two runs: names that libraries draw, time that has gone, memory and rates.
 _DRAWN = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
-_GONE = re.compile(r"\d+:\d\d:\d\d|\b\d+(\.\d+)? ?(ms|s|MB|places/s|tiles/s)\b")
+_GONE = re.compile(r"\d+:\d\d:\d\d|\b\d+(\.\d+)? ?(ms|s|MB|places/s|(?:tiles|chips)/s)\b")
 
 _KERNEL = {"display_name": "Python 3", "language": "python", "name": "python3"}
 
